@@ -1,0 +1,102 @@
+// All sessions: who owns them, how they are found, and what of them survives the process.
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { readJSON, writeJSON } from './files.mjs';
+import { log } from './log.mjs';
+import { Session } from './session.mjs';
+
+/** openSessions reads what an earlier process left in the data directory. It connects nothing. */
+export async function openSessions(config, webhooks) {
+  await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+  const file = path.join(config.dataDir, 'sessions.json');
+  const saved = (await readJSON(file)) ?? { nextId: 1, sessions: [] };
+  return new Sessions(config, webhooks, file, saved);
+}
+
+/** Sessions keeps records in one small JSON file and credentials in one directory per session. */
+class Sessions {
+  #byId = new Map();
+  #saving = Promise.resolve();
+  #dirty = false;
+
+  constructor(config, webhooks, file, saved) {
+    this.file = file;
+    this.dataDir = config.dataDir;
+    this.nextId = saved.nextId;
+    this.world = {
+      whatsapp: config.whatsapp,
+      reconnectMs: config.reconnectMs,
+      save: () => void this.save(),
+      notify: (record, event, data) => webhooks.send(record, event, data),
+    };
+    for (const record of saved.sessions) this.#add(record);
+  }
+
+  /** restore connects every session that had a phone linked. */
+  async restore() {
+    await Promise.all([...this.#byId.values()].map((session) => session.restore().catch(() => {
+      log('restore_failed', { id: session.record.id });
+    })));
+  }
+
+  /** list gives the sessions of one owner, oldest first. */
+  list(owner) {
+    return [...this.#byId.values()].filter((session) => session.record.owner === owner);
+  }
+
+  /** find takes either kind of identifier; one that is all digits is tried as the number first. */
+  find(owner, ref) {
+    const byNumber = /^\d{1,15}$/.test(ref) ? this.#byId.get(Number(ref)) : undefined;
+    if (byNumber?.record.owner === owner) return byNumber;
+    return this.list(owner).find((session) => session.record.sessionId === ref);
+  }
+
+  /** create adds a session and saves it before it answers. */
+  async create(owner, fields) {
+    const now = new Date().toISOString();
+    const record = { id: this.nextId++, owner, ...fields, createdAt: now, updatedAt: now, lastActivity: now };
+    const session = this.#add(record);
+    await this.save();
+    return session;
+  }
+
+  /** update changes fields of a record and saves. */
+  async update(session, fields) {
+    Object.assign(session.record, fields, { updatedAt: new Date().toISOString() });
+    await this.save();
+  }
+
+  /** remove unlinks a session and deletes all that was kept of it. */
+  async remove(session) {
+    this.#byId.delete(session.record.id);
+    await session.remove();
+    await this.save();
+  }
+
+  /** save writes the records; calls that arrive while one write runs share the next. */
+  save() {
+    if (!this.#dirty) {
+      this.#dirty = true;
+      this.#saving = this.#saving.then(() => this.#write()).catch(() => log('save_failed'));
+    }
+    return this.#saving;
+  }
+
+  /** close disconnects all, unlinks none, and leaves everything on disk. */
+  async close() {
+    await Promise.all([...this.#byId.values()].map((session) => session.close()));
+    await this.save();
+  }
+
+  #add(record) {
+    const session = new Session(record, path.join(this.dataDir, 'auth', String(record.id)), this.world);
+    this.#byId.set(record.id, session);
+    return session;
+  }
+
+  #write() {
+    this.#dirty = false;
+    const sessions = [...this.#byId.values()].map((session) => session.record);
+    return writeJSON(this.file, { nextId: this.nextId, sessions }, { flush: true });
+  }
+}

@@ -1,0 +1,59 @@
+// One connection to WhatsApp: the only file that opens a Baileys socket.
+import { makeWASocket, WA_CERT_DETAILS } from '@whiskeysockets/baileys';
+import { silentLogger } from './log.mjs';
+
+const CLOSE_MS = 1000;
+
+/** trustRoot makes Baileys accept another Noise root: that of a simulated server. Process-wide. */
+export function trustRoot(publicKey) {
+  WA_CERT_DETAILS.PUBLIC_KEY = publicKey;
+}
+
+/**
+ * openSocket connects with these credentials and tells on() what happens, in four kinds:
+ * {qr} a new code · {paired} a phone has scanned · {open} logged in · {closed: error} the end.
+ */
+export function openSocket(credentials, whatsapp, on) {
+  const socket = makeWASocket({ auth: credentials, ...options(whatsapp) });
+  socket.ev.on('creds.update', () => void credentials.save().catch(() => {}));
+  socket.ev.on('connection.update', (update) => {
+    if (update.qr) on({ qr: update.qr });
+    if (update.isNewLogin) on({ paired: true });
+    if (update.connection === 'open') on({ open: true });
+    if (update.connection === 'close') on({ closed: update.lastDisconnect?.error ?? null });
+  });
+  reportUpgrade(socket);
+  return { close: () => close(socket), logout: () => socket.logout() };
+}
+
+function options({ url, version, qrTimeoutMs, connectTimeoutMs, keepAliveMs }) {
+  const given = {
+    waWebSocketUrl: url, version, qrTimeout: qrTimeoutMs, connectTimeoutMs, keepAliveIntervalMs: keepAliveMs,
+  };
+  return {
+    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+    logger: silentLogger,
+    markOnlineOnConnect: false,
+    syncFullHistory: false,
+  };
+}
+
+// Baileys listens for unexpected-response and does nothing with it, so a 403 or 503 on the upgrade would
+// show as a time-out twenty seconds later, its status lost.
+function reportUpgrade(socket) {
+  socket.ws.on('unexpected-response', (_request, response) => {
+    const error = new Error(`WebSocket upgrade answered with HTTP ${response.statusCode}`);
+    socket.end(Object.assign(error, { upgradeStatus: response.statusCode }));
+  });
+}
+
+// end() waits for the server to say goodbye, half a minute when the link is dead.
+async function close(socket) {
+  const wire = socket.ws.socket;
+  socket.ev.removeAllListeners('connection.update');
+  let timer;
+  const patience = new Promise((resolve) => { timer = setTimeout(resolve, CLOSE_MS); });
+  await Promise.race([socket.end(undefined).catch(() => {}), patience]);
+  clearTimeout(timer);
+  wire?.terminate();
+}
