@@ -1,0 +1,144 @@
+package compat
+
+import (
+	"time"
+
+	"qrgate"
+)
+
+// Session is one session with every field that any existing client reads (contract 1.2). Engines that
+// speak the documented API build their answers from it; nullable fields are pointers.
+type Session struct {
+	ID            int64    `json:"id,omitempty"`
+	SessionID     string   `json:"sessionId"`
+	SessionName   string   `json:"sessionName"`
+	Status        string   `json:"status"` // one of the wire states, never null
+	PhoneNumber   *string  `json:"phoneNumber"`
+	IsConnected   bool     `json:"isConnected"` // a JSON boolean: the wizard takes nothing else (contract 3.2)
+	HasQR         bool     `json:"hasQR"`
+	QRCode        *string  `json:"qrCode"`
+	QRGeneratedAt *string  `json:"qrCodeGeneratedAt"`
+	QRExpiresAt   *string  `json:"qrCodeExpiresAt"`
+	LastActivity  string   `json:"lastActivity"` // never null: a null crashes the portal (contract 4.3)
+	SendToFrappe  bool     `json:"sendToFrappe"`
+	WebhookURL    *string  `json:"webhookUrl"`
+	Profile       *Profile `json:"profile,omitempty"`
+	CreatedAt     string   `json:"createdAt"`
+	UpdatedAt     string   `json:"updatedAt"`
+}
+
+// Profile is the linked account as GET /api/sessions/{id} shows it.
+type Profile struct {
+	Name              string  `json:"name"`
+	About             string  `json:"about"`
+	ProfilePictureURL *string `json:"profilePictureUrl"`
+	IsBusiness        bool    `json:"isBusiness"`
+}
+
+// Envelope is the frame of every success.
+type Envelope struct {
+	Success bool   `json:"success"`
+	Message string `json:"message,omitempty"`
+	Data    any    `json:"data,omitempty"`
+}
+
+// Texts of the documented API; nobody parses them (contract C5).
+const (
+	TextCreated      = "Sesión creada correctamente"
+	TextConnecting   = "Sesión iniciada, generando QR o reconectando..."
+	TextDisconnected = "Sesión desconectada correctamente"
+	TextRestarting   = "Sesión reiniciada, generando QR o reconectando..."
+	TextDeleted      = "Sesión eliminada correctamente"
+)
+
+// Created is the body of a create: the session twice, flat and nested, because half of the clients read
+// data.id and the other half data.session.id (contract C1).
+func Created(s Session) Envelope {
+	return Envelope{Success: true, Message: TextCreated, Data: struct {
+		Session
+		Nested Session `json:"session"`
+	}{s, s}}
+}
+
+// One is the body of GET /api/sessions/{id}: nested, with flat copies beside it.
+func One(s Session) Envelope {
+	e := Created(s)
+	e.Message = ""
+	return e
+}
+
+// StatusData is the flat body of GET …/status (contract C11).
+type StatusData struct {
+	ID           int64   `json:"id,omitempty"`
+	SessionID    string  `json:"sessionId"`
+	Status       string  `json:"status"`
+	PhoneNumber  *string `json:"phoneNumber"`
+	LastActivity string  `json:"lastActivity"`
+	IsConnected  bool    `json:"isConnected"`
+	HasQR        bool    `json:"hasQR"`
+}
+
+// Status is the body of GET …/status.
+func Status(s Session) Envelope {
+	return Envelope{Success: true, Data: StatusData{s.ID, s.SessionID, s.Status, s.PhoneNumber, s.LastActivity,
+		s.IsConnected, s.HasQR}}
+}
+
+// QRData is the body of GET …/qr. Everyone reads qrCode; the later fields are the gate's own and harm
+// nobody (contract C6).
+type QRData struct {
+	ID          int64  `json:"id,omitempty"`
+	SessionID   string `json:"sessionId"`
+	QRCode      string `json:"qrCode"`
+	ExpiresAt   string `json:"expiresAt"`
+	Status      string `json:"status"` // always qr_code (contract C8)
+	GeneratedAt string `json:"generatedAt,omitempty"`
+	ExpiresIn   int    `json:"expiresIn,omitempty"` // whole seconds of life left
+}
+
+// QR is the body of GET …/qr when there is one, at now.
+func QR(r qrgate.Ref, q qrgate.QR, now time.Time) Envelope {
+	return Envelope{Success: true, Data: QRData{
+		ID: r.ID, SessionID: r.Name, QRCode: q.Image.Reveal(), Status: WireQR,
+		ExpiresAt: Millis(q.Expires), GeneratedAt: Millis(q.Seen), ExpiresIn: int(q.Left(now) / time.Second),
+	}}
+}
+
+// Moved is the body of connect, restart, disconnect and delete.
+func Moved(message string, r qrgate.Ref, status string) Envelope {
+	return Envelope{Success: true, Message: message, Data: struct {
+		ID        int64  `json:"id,omitempty"`
+		SessionID string `json:"sessionId"`
+		Status    string `json:"status"`
+	}{r.ID, r.Name, status}}
+}
+
+// Page is the frame of the list.
+type Page struct {
+	Sessions   []Session  `json:"sessions"`
+	Total      int        `json:"total"`
+	Pagination Pagination `json:"pagination"`
+}
+
+// Pagination counts in whole pages from 1.
+type Pagination struct {
+	Total int `json:"total"`
+	Page  int `json:"page"`
+	Limit int `json:"limit"`
+	Pages int `json:"pages"`
+}
+
+// MaxPageSize is the largest limit that the list takes; larger wishes are clamped (contract C13).
+const MaxPageSize = 100
+
+// List is the body of GET /api/sessions for one page of all, which must be in the engine's order.
+func List(all []Session, page, limit int) Envelope {
+	limit = min(max(limit, 1), MaxPageSize)
+	page = max(page, 1)
+	from := min((page-1)*limit, len(all))
+	to := min(from+limit, len(all))
+	return Envelope{Success: true, Data: Page{
+		Sessions: append([]Session{}, all[from:to]...), Total: len(all),
+		Pagination: Pagination{len(all), page, limit, (len(all) + limit - 1) / limit},
+	}}
+}

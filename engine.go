@@ -1,0 +1,60 @@
+package qrgate
+
+import (
+	"context"
+	"time"
+)
+
+// Engine is what makes QRs. Every method returns a *Fault as its error, and fills the observation with
+// what could be read even then, the limits above all.
+type Engine interface {
+	// Connect asks the engine to begin, or begin again, with a session.
+	Connect(ctx context.Context, c Caller, r Ref, how Push) (Observation, error)
+	// QR asks for the current code. NotReady is its usual fault.
+	QR(ctx context.Context, c Caller, r Ref) (Observation, error)
+	// Status asks for the state. An engine may deny a session here that it serves elsewhere.
+	Status(ctx context.Context, c Caller, r Ref) (Observation, error)
+	// List asks for all sessions of the caller in one call; entries may lack their code.
+	List(ctx context.Context, c Caller) (Roll, error)
+}
+
+// Push is how hard the engine is asked to begin.
+type Push string
+
+// The ways to begin, gentlest first.
+const (
+	Again   Push = "connect"       // POST connect
+	Force   Push = "connect_force" // POST connect with {"force":true}
+	Restart Push = "restart"       // POST restart
+)
+
+// Observation is what an engine answered about one session, in the gate's words.
+type Observation struct {
+	Ref    Ref
+	State  State     // Unknown when the answer does not say
+	Image  Secret    // the QR as a data URL; empty if the answer carries none
+	Expiry Expiry    // what the answer says about the QR's end
+	At     time.Time // when the answer came
+	Limits []Limit   // what the engine says about its budget
+}
+
+// Roll is the engine's list of sessions.
+type Roll struct {
+	Sessions []Observation
+	At       time.Time
+	Limits   []Limit
+}
+
+// Expiry is a remaining life that the engine stated: its expiresAt less its own Date, so that the clocks
+// of two machines never meet. Known is false when it said nothing usable.
+type Expiry struct {
+	Known bool
+	In    time.Duration
+}
+
+// Limit is one rate limit that an engine reports of itself.
+type Limit struct {
+	Max       int           // calls per window
+	Remaining int           // calls left in this window
+	Reset     time.Duration // until the window begins anew, at most an hour
+}
