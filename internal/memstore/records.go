@@ -50,7 +50,7 @@ func (s *Store) Put(ctx context.Context, key string, prev int64, r qrgate.Record
 		return errBadRecord
 	}
 	sh := s.shard(key)
-	kept := record{version: r.Version, value: bytes.Clone(r.Value)}
+	kept := record{version: r.Version, value: append([]byte(nil), r.Value...)}
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	now := time.Now()

@@ -2,7 +2,6 @@ package memstore
 
 import (
 	"sync"
-
 )
 
 // shard is one lock and everything that hashes to it.
@@ -54,4 +53,3 @@ func (sh *shard) unwatch(key string, ch chan struct{}) {
 		delete(sh.watchers, key)
 	}
 }
-

@@ -1,0 +1,101 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	// quiet is how long the event connection may bring nothing before it is asked whether it lives, and
+	// pongWithin how long it has to say so.
+	quiet      = 3 * time.Second
+	pongWithin = time.Second
+
+	// The pause before the event connection is made anew doubles between these, with up to half as much
+	// again, so that replicas do not come back in step.
+	firstPause = 50 * time.Millisecond
+	lastPause  = 2 * time.Second
+)
+
+// Run keeps the connection that brings the events of other replicas, makes it anew when it is lost, and
+// wakes every watcher each time it has been made. When ctx ends it closes the store and returns nil.
+func (s *Store) Run(ctx context.Context) error {
+	defer s.Close()
+	pause := firstPause
+	for ctx.Err() == nil {
+		heard, err := s.listen(ctx)
+		if heard {
+			pause = firstPause
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		s.tell("subscribe", 0, translate(ctx, "subscribe", err))
+		rest(ctx, pause+rand.N(pause/2))
+		pause = min(2*pause, lastPause)
+	}
+	return nil
+}
+
+func rest(ctx context.Context, pause time.Duration) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// listen makes one event connection and serves it until it fails. It reports whether it ever worked, and
+// why it ended.
+func (s *Store) listen(ctx context.Context) (heard bool, err error) {
+	start := time.Now()
+	sub := s.events.Subscribe(ctx, channel)
+	defer func() { _ = sub.Close() }()
+	// The library's reads end at deadlines, not when ctx does; closing the connection ends them at once.
+	defer context.AfterFunc(ctx, func() { _ = sub.Close() })()
+	for {
+		message, err := s.next(ctx, sub)
+		if err != nil {
+			return heard, err
+		}
+		switch m := message.(type) {
+		case *redis.Subscription:
+			heard = true
+			s.tell("subscribe", time.Since(start), nil)
+			s.watch.wakeAll()
+		case *redis.Message:
+			s.watch.wake(m.Payload)
+		}
+	}
+}
+
+// next returns what the event connection brings next. When it has been quiet, it is asked for a sign of
+// life: a server that hangs, or a network that drops packets, looks like one where nothing happens.
+func (s *Store) next(ctx context.Context, sub *redis.PubSub) (any, error) {
+	message, err := receive(ctx, sub, quiet)
+	var network net.Error
+	if !errors.As(err, &network) || !network.Timeout() {
+		return message, err
+	}
+	if err := sub.Ping(ctx); err != nil {
+		return nil, err
+	}
+	return receive(ctx, sub, pongWithin)
+}
+
+// receive is the library's ReceiveTimeout, which panics when a message has not the shape it expects.
+// A server that is out of step must cost a connection, not the process.
+func receive(ctx context.Context, sub *redis.PubSub, within time.Duration) (message any, err error) {
+	defer func() {
+		if recover() != nil {
+			message, err = nil, errGarbled
+		}
+	}()
+	return sub.ReceiveTimeout(ctx, within)
+}
