@@ -49,6 +49,13 @@ func (s *Server) remove(id deviceID) *conn {
 	return d.conn
 }
 
+// logout forgets the device on c, at its own wish.
+func (s *Server) logout(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.state.devices, c.device)
+}
+
 // Unlink plays the owner of the phone who removes linked devices: the account's a.Device, or all of them if
 // that is zero. Those that are connected are told so and cut. It returns how many there were.
 func (s *Server) Unlink(a Account) int {

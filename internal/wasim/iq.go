@@ -64,7 +64,7 @@ func (s *Server) reply(c *conn, n *waBinary.Node) []waBinary.Node {
 		out = append(out, waBinary.Node{Tag: "ib", Attrs: waBinary.Attrs{"from": types.ServerJID},
 			Content: child("offline", waBinary.Attrs{"count": 0})})
 	case "md/remove-companion-device": // the client logs itself out
-		s.remove(c.device)
+		s.logout(c)
 	}
 	return out
 }

@@ -7,7 +7,7 @@ import (
 
 // RootPublicHex is the public half of the fixed Noise root in hexadecimal. A process that cannot ask a
 // [Server] (Node, a gateway built with -tags wasim) trusts the simulator by this value.
-const RootPublicHex = "@@"
+const RootPublicHex = "413b845dc6d3a9a2c8eb0ee11367d9251624cb6311281c5fb580b5a69cde1c4a"
 
 // The fixed keys come from constant seeds, so that they are the same in every process. They are worth
 // nothing: whoever trusts this root trusts a simulator.

@@ -1,0 +1,83 @@
+// Package wasimtest connects tests to the simulated WhatsApp server: a server on loopback that ends with the
+// test, and whatsmeow clients without a database that talk to it.
+//
+//	srv := &wasim.Server{}
+//	addr := wasimtest.Start(t, srv)
+//	cli := wasimtest.Client(t, addr)   // after Start, so that it disconnects before the server closes
+//	codes, err := cli.GetQRChannel(t.Context())
+//	…
+//	err = srv.Scan(t.Context(), code, wasim.Account{User: "5550100"})
+//
+// In a testing/synctest bubble a [wasim.Pipe] takes the place of the loopback address:
+//
+//	pipe := &wasim.Pipe{}
+//	wasimtest.StartOn(t, srv, pipe)
+//	cli := wasimtest.ClientOn(t, pipe.HTTPClient())
+package wasimtest
+
+import (
+	"encoding/hex"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+
+	"go.mau.fi/whatsmeow"
+	waLog "go.mau.fi/whatsmeow/util/log"
+
+	"qrgate/internal/wasim"
+)
+
+// Start serves s on a free port of 127.0.0.1 until the test ends and returns host:port.
+func Start(t testing.TB, s *wasim.Server) (addr string) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	StartOn(t, s, ln)
+	return ln.Addr().String()
+}
+
+// StartOn serves s on ln until the test ends.
+func StartOn(t testing.TB, s *wasim.Server, ln net.Listener) {
+	t.Helper()
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ln) }()
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("close the simulator: %v", err)
+		}
+		if err := <-served; err != nil {
+			t.Errorf("serve the simulator: %v", err)
+		}
+	})
+}
+
+// TrustRoot makes the whatsmeow of this process trust the fixed root of the simulator, once. whatsmeow keeps
+// its root in an exported variable that is global and unsynchronised: call this before any client of the
+// process connects, and let all simulators of the process use the fixed root. Client and ClientOn call it.
+func TrustRoot() { trustRoot() }
+
+// trustRoot is constant: the write it guards happens at most once.
+var trustRoot = sync.OnceFunc(func() {
+	_, _ = hex.Decode(whatsmeow.WACertPubKey[:], []byte(wasim.RootPublicHex)) // a test holds the constant to the key
+})
+
+// Client returns an unpaired whatsmeow client without a database that talks to the simulator at addr and
+// disconnects when the test ends.
+func Client(t testing.TB, addr string) *whatsmeow.Client {
+	t.Helper()
+	return ClientOn(t, (&wasim.Server{}).HTTPClient(addr))
+}
+
+// ClientOn is Client for any way of reaching the simulator.
+func ClientOn(t testing.TB, h *http.Client) *whatsmeow.Client {
+	t.Helper()
+	TrustRoot()
+	cli := whatsmeow.NewClient(Device(), waLog.Noop)
+	cli.SetPreLoginHTTPClient(h)
+	cli.SetWebsocketHTTPClient(h)
+	t.Cleanup(cli.Disconnect)
+	return cli
+}
