@@ -29,9 +29,17 @@ func Kinds() []Kind {
 		EngineError, BadAnswer, Abandoned}
 }
 
+// The operations of an engine, as Fault.Op, metrics and spans name them.
+const (
+	OpConnect = "connect"
+	OpQR      = "qr"
+	OpStatus  = "status"
+	OpList    = "list"
+)
+
 // Fault is the one error type that engines return.
 type Fault struct {
-	Op         string        // connect, qr, status, list
+	Op         string        // one of the Op constants
 	Kind       Kind          //
 	Status     int           // HTTP status, 0 if there was none
 	Code       string        // the engine's own code, at most 64 bytes of [A-Z0-9_]; "" if none

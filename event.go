@@ -1,0 +1,51 @@
+package qrgate
+
+import "time"
+
+// Outcome is how something ended.
+type Outcome string
+
+// The outcomes. Abandoned is neither good nor bad: the client left, or the session was deleted.
+const (
+	Success Outcome = "success"
+	Failure Outcome = "failure"
+	Gone    Outcome = "abandoned"
+)
+
+// EventKind says what an Event is about.
+type EventKind string
+
+// The kinds of events.
+const (
+	EventState   EventKind = "state"   // a session's acquisition changed its state
+	EventLook    EventKind = "look"    // one call to the engine ended
+	EventCode    EventKind = "code"    // a new code was seen
+	EventJourney EventKind = "journey" // a connect-to-QR journey ended
+	EventHold    EventKind = "hold"    // one held request was answered
+	EventSealed  EventKind = "sealed"  // a stored value did not open: a mix-up, or an attack
+	EventStore   EventKind = "store"   // the store went away or came back
+)
+
+// Event is one thing that happened in the heart of the gate, flat, for logs, metrics and spans alike.
+// It never carries a code, a key or a phone number. Session is the client's own id and must not become
+// a metric label.
+type Event struct {
+	Kind      EventKind
+	At        time.Time
+	Took      time.Duration // of the call, the hold, the journey, or the state that ended
+	Origin    Origin
+	Session   string
+	From, To  State
+	Op        string // of a look: one of the Op constants
+	Fault     Kind   // of a look: "" when it succeeded
+	Status    int    // of a look: HTTP status
+	Code      string // of a look: the engine's own code
+	Attempt   int    // looks since the wish began
+	Sequence  int    // of a code
+	Outcome   Outcome
+	Diagnosis Code
+	Up        bool // of a store event
+}
+
+// Observer takes events. It must be quick and safe for concurrent use.
+type Observer func(Event)
