@@ -34,6 +34,7 @@ type Observation struct {
 	State  State     // Unknown when the answer does not say
 	Image  Secret    // the QR as a data URL; empty if the answer carries none
 	Expiry Expiry    // what the answer says about the QR's end
+	Reason string    // what the engine says of the session's last disconnect; scrubbed, at most 200 bytes
 	At     time.Time // when the answer came
 	Limits []Limit   // what the engine says about its budget
 }

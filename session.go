@@ -22,6 +22,7 @@ type Session struct {
 	Looked   time.Time `json:"looked"`   // the last look
 	Pushed   Pushed    `json:"pushed"`
 	Trouble  Trouble   `json:"trouble"`
+	Reason   string    `json:"reason"` // what the engine says of the last disconnect since Connect
 	Lost     bool      `json:"lost"` // the engine forgot a session that it had begun: it was restarted
 }
 
@@ -78,6 +79,9 @@ func (s Session) With(o Observation, err error, now time.Time) Session {
 // told takes an answer without a fault.
 func (s Session) told(o Observation, now time.Time) Session {
 	s.Lost = false
+	if o.Reason != "" {
+		s.Reason = o.Reason
+	}
 	switch {
 	case o.State == Connected:
 		return s.linked(now)
@@ -145,7 +149,8 @@ const forgetTime = 5 * time.Second
 const SettleTime = 10 * time.Second
 
 func (s Session) linked(now time.Time) Session {
-	s.QR, s.Linked, s.Window, s.Pushed.Failed, s.Lost = QR{}, true, time.Time{}, 0, false
+	s.QR, s.Linked, s.Window, s.Pushed.Failed = QR{}, true, time.Time{}, 0
+	s.Lost, s.Reason = false, ""
 	return s.becomes(Connected, now)
 }
 
@@ -153,7 +158,7 @@ func (s Session) linked(now time.Time) Session {
 func (s Session) Began(how Push, now time.Time) Session {
 	s = s.calm()
 	s.Connect, s.Accepted = now, now
-	s.QR, s.Sequence, s.Looked, s.Lost = QR{}, 0, time.Time{}, false
+	s.QR, s.Sequence, s.Looked, s.Lost, s.Reason = QR{}, 0, time.Time{}, false, ""
 	s.Pushed.Failed, s.Pushed.Tried = 0, now
 	if s.Window.IsZero() {
 		s.Window, s.Looks = now, 0

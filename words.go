@@ -31,14 +31,16 @@ var tells = []struct {
 	{"session limit", SessionLimit},
 	{"session_limit", SessionLimit},
 	{"pairing_failed", PairingFailed},
+	{"qr_invalid", QRInvalid},
+	{"qr_expired", QRExpired},
 }
 
 // fromWords believes an engine that names its own cause.
 func fromWords(s Session) Diagnosis {
-	text := strings.ToLower(s.Trouble.Text + " " + s.Trouble.Code)
+	text := strings.ToLower(strings.Join([]string{s.Trouble.Text, s.Trouble.Code, s.Reason}, " "))
 	for _, t := range tells {
 		if strings.Contains(text, t.words) {
-			return About(t.code, "the engine says so: "+s.Trouble.Op)
+			return About(t.code, "the engine names this cause itself")
 		}
 	}
 	return Diagnosis{Code: None}

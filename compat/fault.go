@@ -1,0 +1,129 @@
+package compat
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"qrgate"
+)
+
+// Answer is what an engine sent back, read within bounds.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+	Whole  bool // false when the body was cut at the bound
+	At     time.Time
+}
+
+// Fault classifies an answer to op that is no success, or returns nil when it is one. Body and content
+// type decide before the number does: not ready has been answered in seven ways (engines 0.7).
+func (a Answer) Fault(op string) *qrgate.Fault {
+	f := &qrgate.Fault{Op: op, Status: a.Status, RetryAfter: RetryAfter(a.Header, a.At)}
+	body, err := Parse(a.Body)
+	if err != nil || !a.Whole {
+		f.Kind = a.wordless()
+		return f
+	}
+	f.Code, f.Text = ErrorCode(body), ErrorText(body)
+	if ok, said := body["success"].(bool); a.Status/100 == 2 && (ok || !said) {
+		return nil
+	}
+	f.Kind = kindOf(op, a.Status, strings.ToLower(f.Code+" "+f.Text))
+	return f
+}
+
+// wordless classifies an answer that is not the API's JSON: a proxy before the engine, or garbage.
+func (a Answer) wordless() qrgate.Kind {
+	switch a.Status {
+	case http.StatusBadGateway, http.StatusServiceUnavailable:
+		return qrgate.Unreachable
+	case http.StatusGatewayTimeout:
+		return qrgate.TimedOut
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return qrgate.KeyRefused
+	case http.StatusTooManyRequests:
+		return qrgate.RateLimited
+	case http.StatusNoContent:
+		return qrgate.NotReady
+	}
+	return qrgate.BadAnswer
+}
+
+// linkedWords are how engines say, in an error, that there is nothing to scan.
+var linkedWords = []string{"already_connected", "already connected", "already_paired", "already paired", "already linked",
+	"already logged", "already_logged_in", "ya está conectada", "ya esta conectada", "ya conectada", "session_connected"}
+
+func kindOf(op string, status int, words string) qrgate.Kind {
+	for _, w := range linkedWords {
+		if strings.Contains(words, w) {
+			return qrgate.AlreadyLinked
+		}
+	}
+	switch {
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		return qrgate.KeyRefused
+	case status == http.StatusTooManyRequests:
+		return qrgate.RateLimited
+	case strings.Contains(words, "qr_generation_error"), strings.Contains(words, "qr_not_ready"):
+		return qrgate.NotReady
+	case status == http.StatusNotFound && op == qrgate.OpQR && strings.Contains(words, "qr"):
+		return qrgate.NotReady
+	case status == http.StatusNotFound:
+		return qrgate.UnknownSession
+	case status/100 == 3:
+		return qrgate.BadAnswer
+	case op == qrgate.OpQR && status < 500:
+		return qrgate.NotReady
+	}
+	return qrgate.EngineError
+}
+
+var codeShape = regexp.MustCompile(`^[A-Za-z0-9_]{1,64}$`)
+
+// ErrorCode is the engine's own code, if it is one.
+func ErrorCode(body Object) string {
+	for _, v := range []any{body["code"], body["errorCode"]} {
+		if code := Text(v); codeShape.MatchString(code) {
+			return code
+		}
+	}
+	return ""
+}
+
+// longDigits could be a phone number; longWords could be a key, a code or a token.
+var (
+	longDigits = regexp.MustCompile(`\d{6,}`)
+	longWords  = regexp.MustCompile(`[^\s]{32,}`)
+)
+
+// ErrorText is the engine's own words of an error, scrubbed, with the reason that some engines add.
+func ErrorText(body Object) string {
+	text := Text(body["error"])
+	if text == "" {
+		text = Text(body["message"])
+	}
+	if reason := ReasonOf(Object{"lastDisconnect": body["lastDisconnect"]}); reason != "" {
+		text += " (" + reason + ")"
+	}
+	return Scrub(text)
+}
+
+// Scrub makes an engine's words fit for a log: one line, at most 200 bytes, without anything that could
+// be a phone number, a key, a code or a token.
+func Scrub(text string) string {
+	text = longWords.ReplaceAllString(text, "…")
+	text = longDigits.ReplaceAllString(text, "…")
+	text = strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, text)
+	if len(text) > 200 {
+		text = strings.ToValidUTF8(text[:200], "")
+	}
+	return text
+}

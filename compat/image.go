@@ -1,0 +1,72 @@
+package compat
+
+import (
+	"encoding/base64"
+	"errors"
+	"strings"
+
+	"rsc.io/qr"
+
+	"qrgate"
+)
+
+// Bounds on what an engine may call a QR. A real code's image has some two kilobytes.
+const (
+	maxImage = 64 << 10 // bytes of the data URL
+	maxCode  = 1 << 10  // bytes of the text inside
+)
+
+const (
+	dataURL  = "data:image/png;base64,"
+	pngMagic = "\x89PNG\r\n\x1a\n"
+)
+
+// ErrNotQR says that what an engine sent as a QR is none: too large, not an image, not a code.
+var ErrNotQR = errors.New("the engine's QR is not a readable image")
+
+// Image turns what an engine calls a QR into the documented form, a data URL of a PNG (contract C7).
+// Engines send a data URL, bare base64, or the text inside, which is drawn here.
+func Image(text string) (qrgate.Secret, error) {
+	text = strings.TrimSpace(text)
+	if text == "" || len(text) > maxImage {
+		return qrgate.Secret{}, ErrNotQR
+	}
+	if b64, ok := strings.CutPrefix(text, "data:"); ok {
+		kind, b64, found := strings.Cut(b64, ",")
+		if !found || !strings.EqualFold(kind, "image/png;base64") || !isPNG(b64) {
+			return qrgate.Secret{}, ErrNotQR
+		}
+		return qrgate.NewSecret(dataURL + b64), nil
+	}
+	if isPNG(text) {
+		return qrgate.NewSecret(dataURL + text), nil
+	}
+	return Draw(text)
+}
+
+// Draw makes the image of a code's text: error correction L, four pixels a module.
+func Draw(text string) (qrgate.Secret, error) {
+	if text == "" || len(text) > maxCode || strings.HasPrefix(text, "<") || !printable(text) {
+		return qrgate.Secret{}, ErrNotQR
+	}
+	code, err := qr.Encode(text, qr.L)
+	if err != nil {
+		return qrgate.Secret{}, ErrNotQR
+	}
+	code.Scale = 4
+	return qrgate.NewSecret(dataURL + base64.StdEncoding.EncodeToString(code.PNG())), nil
+}
+
+func isPNG(b64 string) bool {
+	raw, err := base64.StdEncoding.DecodeString(b64)
+	return err == nil && strings.HasPrefix(string(raw), pngMagic)
+}
+
+func printable(text string) bool {
+	for i := range len(text) {
+		if text[i] < 0x20 || text[i] > 0x7e {
+			return false
+		}
+	}
+	return true
+}

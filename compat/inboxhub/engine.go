@@ -1,0 +1,177 @@
+// Package inboxhub is the documented REST engine as a [qrgate.Engine]: the calls that the gate makes on
+// its own account. What clients ask is forwarded by the proxy and never passes here.
+//
+//	Connect   POST /api/sessions/{id}/connect | restart
+//	QR        GET  /api/sessions/{id}/qr
+//	Status    GET  /api/sessions/{id}/status
+//	List      GET  /api/sessions?limit=100
+package inboxhub
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"qrgate"
+	"qrgate/compat"
+)
+
+// Time-outs of one call. A real engine answers within 150 ms (contract 7); its connect may wait for a socket.
+const (
+	LookTimeout    = 5 * time.Second
+	ConnectTimeout = 9 * time.Second
+)
+
+// maxBody bounds an answer, in bytes. A hundred sessions with their codes have some 300 kB.
+const maxBody = 1 << 20
+
+// Engine calls the documented API. It holds no connection of its own and starts nothing.
+type Engine struct {
+	base      *url.URL
+	transport http.RoundTripper
+}
+
+var _ qrgate.Engine = (*Engine)(nil)
+
+// New returns the engine at base. The transport must not decompress: a body is bounded by its size on
+// the wire.
+func New(base *url.URL, transport http.RoundTripper) *Engine {
+	return &Engine{base: base, transport: transport}
+}
+
+// Connect asks the engine to begin with a session. Some versions refuse an empty body, none refuses {}.
+func (e *Engine) Connect(ctx context.Context, c qrgate.Caller, r qrgate.Ref, how qrgate.Push) (qrgate.Observation, error) {
+	verb, body := "connect", "{}"
+	switch how {
+	case qrgate.Force:
+		body = `{"force":true}`
+	case qrgate.Restart:
+		verb = "restart"
+	}
+	ctx, cancel := context.WithTimeout(ctx, ConnectTimeout)
+	defer cancel()
+	return e.about(ctx, c, r, call{qrgate.OpConnect, http.MethodPost, e.session(r, verb), body})
+}
+
+// QR asks for the current code.
+func (e *Engine) QR(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.Observation, error) {
+	ctx, cancel := context.WithTimeout(ctx, LookTimeout)
+	defer cancel()
+	o, err := e.about(ctx, c, r, call{qrgate.OpQR, http.MethodGet, e.session(r, "qr"), ""})
+	if err == nil && o.Image.Empty() && o.State != qrgate.Connected {
+		return o, &qrgate.Fault{Op: qrgate.OpQR, Kind: qrgate.NotReady, Status: http.StatusOK}
+	}
+	return o, err
+}
+
+// Status asks for the state.
+func (e *Engine) Status(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.Observation, error) {
+	ctx, cancel := context.WithTimeout(ctx, LookTimeout)
+	defer cancel()
+	return e.about(ctx, c, r, call{qrgate.OpStatus, http.MethodGet, e.session(r, "status"), ""})
+}
+
+// List asks for the first hundred sessions of the caller: one call refreshes them all.
+func (e *Engine) List(ctx context.Context, c qrgate.Caller) (qrgate.Roll, error) {
+	ctx, cancel := context.WithTimeout(ctx, LookTimeout)
+	defer cancel()
+	target := e.base.JoinPath("api", "sessions")
+	target.RawQuery = "limit=100"
+	a, err := e.do(ctx, c, call{qrgate.OpList, http.MethodGet, target, ""})
+	roll := qrgate.Roll{At: a.At, Limits: compat.Limits(a.Header, a.At)}
+	if err != nil {
+		return roll, err
+	}
+	body, _ := compat.Parse(a.Body) // a body without a fault parses
+	for _, item := range compat.SessionsOf(body) {
+		o, _ := compat.Observe(item, compat.EngineClock(a.Header, a.At), a.At) // one bad image spoils no other session
+		roll.Sessions = append(roll.Sessions, o)
+	}
+	return roll, nil
+}
+
+func (e *Engine) session(r qrgate.Ref, verb string) *url.URL {
+	return e.base.JoinPath("api", "sessions", r.Path(), verb)
+}
+
+// call is one request in the making.
+type call struct {
+	op, method string
+	target     *url.URL
+	body       string
+}
+
+// about makes a call whose answer is about one session.
+func (e *Engine) about(ctx context.Context, c qrgate.Caller, r qrgate.Ref, k call) (qrgate.Observation, error) {
+	a, err := e.do(ctx, c, k)
+	o := qrgate.Observation{Ref: r, At: a.At, Limits: compat.Limits(a.Header, a.At)}
+	if err != nil {
+		return o, err
+	}
+	body, _ := compat.Parse(a.Body)
+	seen, err := compat.Observe(compat.SessionOf(body), compat.EngineClock(a.Header, a.At), a.At)
+	seen.Ref, seen.Limits = r.Merge(seen.Ref), o.Limits
+	if err != nil {
+		return seen, &qrgate.Fault{Op: k.op, Kind: qrgate.BadAnswer, Status: a.Status, Code: "QR_INVALID", Err: err}
+	}
+	return seen, nil
+}
+
+func (e *Engine) do(ctx context.Context, c qrgate.Caller, k call) (compat.Answer, error) {
+	a, err := e.send(ctx, c, k)
+	a.At = time.Now()
+	if err != nil {
+		return a, &qrgate.Fault{Op: k.op, Kind: whyNoAnswer(ctx, err), Status: a.Status, Err: err}
+	}
+	if f := a.Fault(k.op); f != nil {
+		return a, f
+	}
+	return a, nil
+}
+
+func (e *Engine) send(ctx context.Context, c qrgate.Caller, k call) (compat.Answer, error) {
+	req, err := http.NewRequestWithContext(ctx, k.method, k.target.String(), bytes.NewReader([]byte(k.body)))
+	if err != nil {
+		return compat.Answer{}, err
+	}
+	if k.method == http.MethodGet {
+		req.Body, req.GetBody, req.ContentLength = nil, nil, 0
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "qrgate")
+	if !c.Key.Empty() {
+		req.Header.Set("X-API-Key", c.Key.Reveal())
+	}
+	if !c.Bearer.Empty() {
+		req.Header.Set("Authorization", c.Bearer.Reveal())
+	}
+	res, err := e.transport.RoundTrip(req)
+	if err != nil {
+		return compat.Answer{}, err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxBody+1))
+	if err != nil {
+		return compat.Answer{Status: res.StatusCode, Header: res.Header}, err
+	}
+	return compat.Answer{Status: res.StatusCode, Header: res.Header, Body: body, Whole: len(body) <= maxBody}, nil
+}
+
+// whyNoAnswer tells an engine that is not there from one that does not answer, and both from a call that
+// the gate gave up.
+func whyNoAnswer(ctx context.Context, err error) qrgate.Kind {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return qrgate.Abandoned
+	}
+	timeout, ok := errors.AsType[net.Error](err)
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) || ok && timeout.Timeout() {
+		return qrgate.TimedOut
+	}
+	return qrgate.Unreachable
+}

@@ -1,0 +1,154 @@
+package compat
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"qrgate"
+)
+
+// Object is a JSON object as it came, with unknown fields kept and numbers untouched.
+type Object = map[string]any
+
+// ErrNotObject says that a body is no JSON object.
+var ErrNotObject = errors.New("the body is not a JSON object")
+
+// Parse reads a body that must be one JSON object and nothing more.
+func Parse(body []byte) (Object, error) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	var o Object
+	if err := d.Decode(&o); err != nil || o == nil {
+		return nil, ErrNotObject
+	}
+	if d.More() {
+		return nil, ErrNotObject
+	}
+	return o, nil
+}
+
+// Data is the object under "data", or the body itself where an engine sends no envelope.
+func Data(body Object) Object {
+	if data, ok := body["data"].(Object); ok {
+		return data
+	}
+	return body
+}
+
+// SessionOf finds the session in an answer about one: data.session, or data itself (contract C1).
+func SessionOf(body Object) Object {
+	data := Data(body)
+	if s, ok := data["session"].(Object); ok {
+		return s
+	}
+	return data
+}
+
+// SessionsOf finds the list in an answer: data.sessions as documented, and the shapes that clients
+// tolerate (contract C14).
+func SessionsOf(body Object) []Object {
+	for _, candidate := range []any{Data(body)["sessions"], body["sessions"], body["data"], Data(body)["items"], Data(body)["data"]} {
+		if list, ok := candidate.([]any); ok {
+			out := make([]Object, 0, len(list))
+			for _, item := range list {
+				if o, ok := item.(Object); ok {
+					out = append(out, o)
+				}
+			}
+			return out
+		}
+	}
+	return nil
+}
+
+// RefOf reads both ids of a session; a part that is missing or not valid stays empty.
+func RefOf(s Object) qrgate.Ref {
+	r := qrgate.Ref{ID: Int(s["id"])}
+	if name := Text(s["sessionId"]); qrgate.ValidID(name) {
+		r.Name = name
+	}
+	return r
+}
+
+// StateOf reads a session's state. "connected" beside isConnected:false is a stale database row: the
+// socket is the truth (contract 7, quirk 7).
+func StateOf(s Object) qrgate.State {
+	state := ParseState(Text(s["status"]))
+	linked, said := s["isConnected"].(bool)
+	switch {
+	case said && linked && (state == qrgate.Connected || state == qrgate.Unknown):
+		return qrgate.Connected
+	case said && !linked && state == qrgate.Connected:
+		return qrgate.Disconnected
+	}
+	return state
+}
+
+// imageFields are the names under which engines have put the QR (contract C6), the documented one first.
+var imageFields = []string{"qrCode", "qr_code", "qr", "base64", "qrcode"}
+
+// ImageOf reads a session's QR; empty if it has none, ErrNotQR if it has something else there.
+func ImageOf(s Object) (qrgate.Secret, error) {
+	for _, name := range imageFields {
+		if text := Text(s[name]); text != "" {
+			return Image(text)
+		}
+	}
+	return qrgate.Secret{}, nil
+}
+
+// ExpiryOf reads when a session's QR ends, relative to clock, the engine's own time of the answer.
+func ExpiryOf(s Object, clock time.Time) qrgate.Expiry {
+	for _, name := range []string{"expiresAt", "qrCodeExpiresAt", "expires_at"} {
+		if at, err := time.Parse(time.RFC3339, Text(s[name])); err == nil {
+			return qrgate.Expiry{Known: true, In: at.Sub(clock)}
+		}
+	}
+	return qrgate.Expiry{}
+}
+
+// Observe reads everything the gate wants to know from one session's object. clock is the engine's time
+// of the answer. The error is ErrNotQR; the observation is good without its image even then.
+func Observe(s Object, clock, now time.Time) (qrgate.Observation, error) {
+	image, err := ImageOf(s)
+	o := qrgate.Observation{Ref: RefOf(s), State: StateOf(s), Image: image, Reason: ReasonOf(s), At: now}
+	if !image.Empty() {
+		o.Expiry = ExpiryOf(s, clock)
+	}
+	return o, err
+}
+
+// ReasonOf reads what an engine says of a session's last disconnect: lastDisconnect.{code,message}, or
+// the same words under error. It is scrubbed as ErrorText is.
+func ReasonOf(s Object) string {
+	if last, ok := s["lastDisconnect"].(Object); ok {
+		return Scrub(strings.TrimSpace(Text(last["code"]) + " " + Text(last["message"])))
+	}
+	return Scrub(Text(s["error"]))
+}
+
+// Text is v if it is a string, else "".
+func Text(v any) string {
+	s, _ := v.(string)
+	return s
+}
+
+// Int is v as an integer > 0, else 0. Some engines write ids as strings.
+func Int(v any) int64 {
+	var text string
+	switch v := v.(type) {
+	case json.Number:
+		text = v.String()
+	case string:
+		text = strings.TrimSpace(v)
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n <= 0 {
+		return 0
+	}
+	return n
+}
