@@ -1,0 +1,104 @@
+package enginesim
+
+// Route names what the engine believes it was asked. Every answer carries it in the X-Route header, so
+// that a test sees when a gateway and the engine read the same path differently.
+type Route string
+
+// The routes. Families whose content does not matter here share [RouteEcho].
+const (
+	RouteCreate          Route = "create"
+	RouteList            Route = "list"
+	RouteStats           Route = "stats"
+	RouteGet             Route = "get"
+	RouteQR              Route = "qr"
+	RouteStatus          Route = "status"
+	RouteConnect         Route = "connect"
+	RouteDisconnect      Route = "disconnect"
+	RouteRestart         Route = "restart"
+	RouteDelete          Route = "delete"
+	RouteContacts        Route = "contacts"
+	RouteSync            Route = "sync"
+	RouteRepair          Route = "repair-conversations"
+	RouteFrappeConfigure Route = "frappe-configure"
+	RouteFrappeStatus    Route = "frappe-status"
+	RouteFrappeSessions  Route = "frappe-sessions"
+	RouteWebhook         Route = "webhook"
+	RouteUpload          Route = "media-upload"
+	RouteDownload        Route = "media-download"
+	RouteEcho            Route = "echo"
+	RouteHealth          Route = "health"
+	RouteRoot            Route = "root"
+	RouteSocket          Route = "websocket"
+	RoutePreflight       Route = "preflight"
+	RouteUnknown         Route = "unknown"
+
+	// AnyRoute stands for every route that has no entry of its own, in [Engine.Faults] and [Engine.CountSince].
+	AnyRoute Route = "*"
+)
+
+// access is what a route asks of its caller.
+type access int
+
+const (
+	public     access = iota
+	needKey           // X-API-Key
+	needBearer        // Authorization: Bearer
+)
+
+// rule is one line of the routing table. In a pattern ":x" stands for one segment and "*" for all that follow.
+type rule struct {
+	method  string // "" for any
+	pattern string
+	route   Route
+	access  access
+}
+
+// rules are tried from the top, as Express does; static segments stand before parameters (1.1).
+func rules() []rule {
+	const s = "/api/sessions"
+	return []rule{
+		{"GET", "/", RouteRoot, public},
+		{"GET", "/health", RouteHealth, public},
+		{"GET", "/ws/echo", RouteSocket, public},
+		{"POST", s, RouteCreate, needKey},
+		{"GET", s, RouteList, needKey},
+		{"GET", s + "/stats", RouteStats, needKey},
+		{"GET", s + "/frappe/sessions", RouteFrappeSessions, needKey},
+		{"GET", s + "/:id", RouteGet, needKey},
+		{"DELETE", s + "/:id", RouteDelete, needKey},
+		{"GET", s + "/:id/qr", RouteQR, needKey},
+		{"GET", s + "/:id/status", RouteStatus, needKey},
+		{"POST", s + "/:id/connect", RouteConnect, needKey},
+		{"POST", s + "/:id/disconnect", RouteDisconnect, needKey},
+		{"POST", s + "/:id/restart", RouteRestart, needKey},
+		{"GET", s + "/:id/contacts", RouteContacts, needKey},
+		{"POST", s + "/:id/sync", RouteSync, needKey},
+		{"POST", s + "/:id/repair-conversations", RouteRepair, needKey},
+		{"POST", s + "/:id/frappe/configure", RouteFrappeConfigure, needKey},
+		{"GET", s + "/:id/frappe/status", RouteFrappeStatus, needKey},
+		{"PUT", s + "/:id/webhook", RouteWebhook, needKey},
+		{"POST", "/api/media/sessions/:id/upload", RouteUpload, needKey},
+		{"GET", "/api/media/:id/download", RouteDownload, needKey},
+		{"", "/api/messages/*", RouteEcho, needKey},
+		{"", "/api/contacts/*", RouteEcho, needKey},
+		{"", "/api/groups/*", RouteEcho, needKey},
+		{"", "/api/status/*", RouteEcho, needKey},
+		{"", "/api/media/*", RouteEcho, needKey},
+		{"", "/api/webhooks/test/*", RouteEcho, public},
+		{"", "/api/webhooks/*", RouteEcho, needBearer},
+		{"", "/api/templates/*", RouteEcho, needBearer},
+		{"", "/api/organizations/*", RouteEcho, needBearer},
+		{"", "/api/audit/*", RouteEcho, needBearer},
+		{"", "/api/auth/*", RouteEcho, public},
+		{"GET", "/api/docs", RouteEcho, public},
+	}
+}
+
+// limited reports whether the limiter of session operations counts the route.
+func (r Route) limited() bool {
+	switch r {
+	case RouteUpload, RouteDownload, RouteEcho, RouteHealth, RouteRoot, RouteSocket, RoutePreflight, RouteUnknown:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,107 @@
+package enginesim
+
+import (
+	"net/http"
+	"time"
+)
+
+// status answers from memory, the truth (1.2 S6).
+func (e *Engine) status(s *session) answer {
+	now := e.now()
+	phase := e.phase(s, now)
+	if e.Status404UntilLinked && phase != Linked || e.Status404WithoutSocket && s.socket == nil {
+		return e.notFound()
+	}
+	return good(http.StatusOK, "", object{
+		{"id", s.id}, {"sessionId", s.name}, {"status", e.spell(phase)},
+		{"phoneNumber", orNull(s.phone)}, {"lastActivity", e.lastActivity(s)},
+		{"isConnected", e.boolean(phase == Linked)}, {"hasQR", e.boolean(phase == Showing)},
+	})
+}
+
+// item is a session as lists and GET /{id} show it: from the database, whose state may be stale (quirk 7).
+func (e *Engine) item(s *session) object {
+	now := e.now()
+	phase := e.phase(s, now)
+	word := e.spell(phase)
+	if s.stale {
+		word = e.spell(Linked)
+	}
+	fields := object{
+		{"id", s.id}, {"sessionId", s.name}, {"sessionName", s.title}, {"userId", 1},
+		{"phoneNumberId", s.name}, {"status", word}, {"phoneNumber", orNull(s.phone)},
+		{"isConnected", e.boolean(phase == Linked)}, {"hasQR", e.boolean(phase == Showing)},
+	}
+	fields = append(fields, e.qrMembers(s, !e.ListHidesQR)...)
+	return append(fields,
+		member{"webhookUrl", orNull(s.webhook)}, member{"lastActivity", e.lastActivity(s)},
+		member{"createdAt", e.date(s.created)}, member{"updatedAt", e.date(s.active)})
+}
+
+// qrMembers are the code and its times. Without a code, the times of the last one remain (quirk 8).
+func (e *Engine) qrMembers(s *session, show bool) object {
+	c, ok := e.current(s, e.now())
+	var value, generated, expires any
+	if ok && show {
+		value = e.value(s.socket, c.text)
+	}
+	at := s.lastGenerated
+	if ok {
+		at = c.generated
+	}
+	if !at.IsZero() {
+		generated = e.date(at)
+		expires = e.date(at.Add(e.qrLife()))
+	}
+	members := object{{e.qrField(), value}, {"qrCodeGeneratedAt", generated}}
+	if e.NoExpiry {
+		return members
+	}
+	return append(members, member{"qrCodeExpiresAt", expires})
+}
+
+func (e *Engine) qrField() string {
+	if e.QRFieldName != "" {
+		return e.QRFieldName
+	}
+	return "qrCode"
+}
+
+func (e *Engine) profile(s *session) object {
+	return object{{"name", orNull(s.phone)}, {"about", nil}, {"profilePictureUrl", nil}, {"isBusiness", e.boolean(false)}}
+}
+
+func (e *Engine) brief(s *session, p Phase) object {
+	return object{{"id", s.id}, {"sessionId", s.name}, {"status", e.spell(p)}}
+}
+
+func (e *Engine) lastActivity(s *session) any {
+	if e.NullLastActivity {
+		return nil
+	}
+	return e.date(s.active)
+}
+
+func (e *Engine) date(t time.Time) any {
+	if e.Dates != nil {
+		return e.Dates(t)
+	}
+	return iso(t)
+}
+
+func (e *Engine) boolean(b bool) any {
+	if !e.NumericBooleans {
+		return b
+	}
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func orNull(text string) any {
+	if text == "" {
+		return nil
+	}
+	return text
+}

@@ -1,0 +1,107 @@
+package enginesim
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Wire is an HTTP server and its clients with nothing but memory between them. Everything above the connection is
+// net/http's own, so time-outs, cut connections and websockets behave, also in a testing/synctest bubble.
+//
+//	wire := enginesim.NewWire(engine)
+//	go wire.Run()
+//	defer wire.Close()
+//	answer, err := wire.Client().Get(wire.URL() + "/health")
+type Wire struct {
+	server    *http.Server
+	transport *http.Transport
+	line      *line
+}
+
+// NewWire prepares a wire to h. It starts nothing.
+func NewWire(h http.Handler) *Wire {
+	l := &line{conns: make(chan net.Conn), closed: make(chan struct{})}
+	return &Wire{
+		server:    &http.Server{Handler: h, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0)},
+		transport: &http.Transport{DialContext: l.dial, MaxIdleConnsPerHost: 100},
+		line:      l,
+	}
+}
+
+// Run serves until Close and then returns nil.
+func (w *Wire) Run() error {
+	if err := w.server.Serve(w.line); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// URL is the base of every URL on the wire. The host is not looked up anywhere.
+func (w *Wire) URL() string { return "http://wire.test" }
+
+// Client calls over the wire, whatever host a URL names. It follows no redirect and has no time-out of its own.
+func (w *Wire) Client() *http.Client {
+	return &http.Client{
+		Transport:     w.transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// Close ends all connections and Run. It may be called twice.
+func (w *Wire) Close() {
+	_ = w.server.Close() // its only errors are the line's, which has none
+	_ = w.line.Close()   // in case Run never came to serve it
+	w.transport.CloseIdleConnections()
+}
+
+// line is a [net.Listener] whose other end dials.
+type line struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (l *line) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	near, far := net.Pipe()
+	select {
+	case l.conns <- far:
+		return near, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Accept implements [net.Listener].
+func (l *line) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.conns:
+		return conn, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements [net.Listener].
+func (l *line) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+// Addr implements [net.Listener].
+func (l *line) Addr() net.Addr { return memory{} }
+
+type memory struct{}
+
+// Network implements [net.Addr].
+func (memory) Network() string { return "memory" }
+
+// String implements [net.Addr].
+func (memory) String() string { return "wire.test:80" }
