@@ -1,45 +1,238 @@
 package wasim_test
 
 import (
+	"errors"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
-	"go.mau.fi/whatsmeow/types/events"
+	"go.mau.fi/whatsmeow"
+	waLog "go.mau.fi/whatsmeow/util/log"
 
 	"qrgate/internal/wasim"
 	"qrgate/internal/wasim/wasimtest"
 )
 
+// The whole life of a linked device, on loopback and real time.
 func TestPairConnectCutReconnect(t *testing.T) {
+	t.Parallel()
 	srv := &wasim.Server{}
-	cli := wasimtest.Client(t, wasimtest.Start(t, srv))
-	connected := make(chan struct{}, 4)
-	cli.AddEventHandler(func(e any) {
-		if _, ok := e.(*events.Connected); ok {
-			connected <- struct{}{}
-		}
-	})
-	codes, err := cli.GetQRChannel(t.Context())
-	if err != nil {
+	w := newWatch(t, wasimtest.Client(t, wasimtest.Start(t, srv)))
+	w.connect(t.Context())
+	if err := srv.Scan(t.Context(), <-w.code, wasim.Account{User: "5550100"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := cli.Connect(); err != nil {
-		t.Fatal(err)
-	}
-	item := <-codes
-	if err := srv.Scan(t.Context(), item.Code, wasim.Account{User: "5550100"}); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-connected:
-	case <-time.After(10 * time.Second):
-		t.Fatal("not connected after the scan")
+	eventually(t, func() bool { return w.count("Connected") == 1 })
+	if id := w.cli.Store.ID.String(); id != "5550100:1@s.whatsapp.net" {
+		t.Errorf("linked as %s", id)
 	}
 	srv.CutAll()
-	select {
-	case <-connected:
-	case <-time.After(10 * time.Second):
-		t.Fatal("not connected after the cut")
+	eventually(t, func() bool { return w.count("Connected") == 2 })
+	if n := w.count("Disconnected"); n != 1 {
+		t.Errorf("%d disconnects, want the cut", n)
 	}
-	t.Logf("%+v", srv.Stats())
+	want := wasim.Stats{Dials: 3, Handshakes: 3, PairDevices: 1, Pairings: 1, Logins: 2, Open: 1}
+	eventually(t, func() bool { return srv.Stats() == want })
+	w.cli.Disconnect()
+	eventually(t, func() bool { return srv.Stats().Open == 0 })
 }
+
+// linked returns a server on a pipe and a client of it that has paired and connected.
+func linked(t *testing.T, srv *wasim.Server) (*wasim.Pipe, *watch) {
+	t.Helper()
+	pipe := &wasim.Pipe{}
+	wasimtest.StartOn(t, srv, pipe)
+	w := newWatch(t, wasimtest.ClientOn(t, pipe.HTTPClient()))
+	w.connect(t.Context())
+	if err := srv.Scan(t.Context(), <-w.code, wasim.Account{User: "5550100"}); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Second)
+	if !w.cli.IsLoggedIn() {
+		t.Fatal("not logged in")
+	}
+	return pipe, w
+}
+
+// A new process with the keys of a paired device logs in without a code.
+func TestLoginAgainWithTheSameDevice(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := &wasim.Server{}
+		pipe, w := linked(t, srv)
+		w.cli.Disconnect()
+		time.Sleep(time.Minute)
+		again := newClient(t, pipe, w.cli)
+		if err := again.Connect(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if !again.IsLoggedIn() {
+			t.Error("not logged in")
+		}
+		if st := srv.Stats(); st.PairDevices != 1 || st.Logins != 2 {
+			t.Errorf("%+v, want one set of refs and two logins", st)
+		}
+		again.Disconnect()
+	})
+}
+
+// The same device on a second connection ends the first.
+func TestSecondLoginReplacesTheFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := &wasim.Server{}
+		pipe, w := linked(t, srv)
+		again := newClient(t, pipe, w.cli)
+		if err := again.Connect(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if w.count("StreamReplaced") != 1 || w.cli.IsConnected() || !again.IsLoggedIn() {
+			t.Errorf("first client: %q, second logged in: %v", w.report(), again.IsLoggedIn())
+		}
+		again.Disconnect()
+	})
+}
+
+// newClient is another client with the device of the first.
+func newClient(t *testing.T, pipe *wasim.Pipe, of *whatsmeow.Client) *whatsmeow.Client {
+	t.Helper()
+	cli := whatsmeow.NewClient(of.Store, waLog.Noop)
+	cli.SetPreLoginHTTPClient(pipe.HTTPClient())
+	cli.SetWebsocketHTTPClient(pipe.HTTPClient())
+	t.Cleanup(cli.Disconnect)
+	return cli
+}
+
+// A device that was removed, by either side, or whose keys are others, is turned away.
+func TestWhoIsNotLinkedIsTurnedAway(t *testing.T) {
+	t.Parallel()
+	other := wasimtest.Device()
+	tests := map[string]struct {
+		spoil func(*testing.T, *wasim.Server, *whatsmeow.Client)
+		told  string // what the connected client says of it
+	}{
+		"removed on the phone": {told: "LoggedOut on connect false reason 401",
+			spoil: func(t *testing.T, srv *wasim.Server, _ *whatsmeow.Client) {
+				if n := srv.Unlink(wasim.Account{User: "5550100"}); n != 1 {
+					t.Errorf("%d devices removed", n)
+				}
+			}},
+		"logged out": {spoil: func(t *testing.T, _ *wasim.Server, cli *whatsmeow.Client) {
+			if err := cli.Logout(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}},
+		"other keys": {spoil: func(_ *testing.T, _ *wasim.Server, cli *whatsmeow.Client) {
+			cli.Disconnect()
+			cli.Store.NoiseKey = other.NoiseKey
+		}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := &wasim.Server{}
+				pipe, w := linked(t, srv)
+				id := *w.cli.Store.ID
+				tt.spoil(t, srv, w.cli)
+				time.Sleep(time.Second)
+				if tt.told != "" && w.count(tt.told) != 1 {
+					t.Errorf("reported %q, want %q", w.report(), tt.told)
+				}
+				w.cli.Store.ID, w.cli.Store.Deleted = &id, false
+				again := newClient(t, pipe, w.cli)
+				second := &watch{cli: again, began: time.Now()}
+				again.AddEventHandler(second.event)
+				second.connect(t.Context())
+				time.Sleep(time.Second)
+				if second.count("LoggedOut on connect true reason 401") != 1 {
+					t.Errorf("reported %q, want logged out", second.report())
+				}
+			})
+		})
+	}
+}
+
+// One account links several devices, each with a number of its own.
+func TestAccountLinksSeveralDevices(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := &wasim.Server{PreKeys: 812}
+		pipe, first := linked(t, srv)
+		second := newWatch(t, wasimtest.ClientOn(t, pipe.HTTPClient()))
+		second.connect(t.Context())
+		account := wasim.Account{User: "5550100", LID: "777", Name: "iphone"}
+		if err := srv.Scan(t.Context(), <-second.code, account); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if !second.cli.IsLoggedIn() || !first.cli.IsLoggedIn() {
+			t.Error("not both logged in")
+		}
+		st := second.cli.Store
+		if st.ID.Device != 2 || st.LID.User != "777" || st.Platform != "iphone" {
+			t.Errorf("linked as %v, %v on %s", st.ID, st.LID, st.Platform)
+		}
+		if n := srv.Unlink(wasim.Account{User: "5550100", Device: 2}); n != 1 {
+			t.Errorf("%d devices removed", n)
+		}
+		time.Sleep(time.Second)
+		if second.cli.IsConnected() || !first.cli.IsLoggedIn() {
+			t.Error("want the second device removed and the first not")
+		}
+		first.cli.Disconnect()
+	})
+}
+
+// Scan refuses what no phone could scan, and leaves the code as good as it was.
+func TestScanRefuses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := &wasim.Server{}
+		pipe := &wasim.Pipe{}
+		wasimtest.StartOn(t, srv, pipe)
+		mine, yours := newWatch(t, wasimtest.ClientOn(t, pipe.HTTPClient())), newWatch(t, wasimtest.ClientOn(t, pipe.HTTPClient()))
+		mine.connect(t.Context())
+		yours.connect(t.Context())
+		code, foreign := <-mine.code, <-yours.code
+		me := wasim.Account{User: "5550100"}
+		tests := map[string]struct {
+			code    string
+			account wasim.Account
+			want    error
+		}{
+			"no code":          {"hello", me, wasim.ErrQR},
+			"no number":        {code, wasim.Account{}, wasim.ErrAccount},
+			"a word":           {code, wasim.Account{User: "phone"}, wasim.ErrAccount},
+			"a leading zero":   {code, wasim.Account{User: "0550100"}, wasim.ErrAccount},
+			"a large device":   {code, wasim.Account{User: "5550100", Device: 100}, wasim.ErrAccount},
+			"a bad lid":        {code, wasim.Account{User: "5550100", LID: "x"}, wasim.ErrAccount},
+			"an unknown ref":   {"x" + tail(code), me, wasim.ErrUnknownRef},
+			"somebody's keys":  {head(code) + tail(foreign), me, wasim.ErrForeignKey},
+			"the other way":    {head(foreign) + tail(code), me, wasim.ErrForeignKey},
+			"nothing was used": {code, me, nil},
+			"used":             {code, me, wasim.ErrUnknownRef},
+		}
+		for _, name := range []string{"no code", "no number", "a word", "a leading zero", "a large device", "a bad lid",
+			"an unknown ref", "somebody's keys", "the other way", "nothing was used", "used"} {
+			tt := tests[name]
+			if err := srv.Scan(t.Context(), tt.code, tt.account); !errors.Is(err, tt.want) {
+				t.Errorf("%s: %v, want %v", name, err, tt.want)
+			}
+		}
+		yours.cli.Disconnect()
+		synctest.Wait()
+		if err := srv.Scan(t.Context(), foreign, me); !errors.Is(err, wasim.ErrUnknownRef) {
+			t.Errorf("of a closed connection: %v", err)
+		}
+		time.Sleep(time.Second)
+		mine.cli.Disconnect()
+	})
+}
+
+// head is the ref of a code, tail the keys.
+func head(code string) string { ref, _, _ := strings.Cut(code, ","); return ref }
+func tail(code string) string { _, keys, _ := strings.Cut(code, ","); return "," + keys }

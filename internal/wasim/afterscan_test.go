@@ -1,0 +1,98 @@
+package wasim_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"qrgate/internal/wasim"
+	"qrgate/internal/wasim/wasimtest"
+)
+
+func TestWhatsmeowReportsFaultsOfTheScan(t *testing.T) {
+	t.Parallel()
+	shown := []string{"0s QR 6 codes", "0s qr code"}
+	paired := append(shown[:2:2], "3s PairSuccess", "3s qr closed", "3s qr success")
+	then := func(f wasim.Fault) wasim.Fault { return wasim.Fault{AfterScan: &f} }
+	tests := map[string]struct {
+		fault wasim.Fault
+		scan  error
+		want  []string
+		login bool // what the client believes at the end
+	}{
+		"healthy":       {want: append([]string{"3s Connected"}, paired...), login: true},
+		"wrong HMAC":    {fault: wasim.Fault{BadPairHMAC: true}, scan: wasim.ErrRefused, want: append(shown[:2:2], "3s PairError invalid device identity HMAC in pair success message", "3s qr closed", "3s qr error")},
+		"wrong sign":    {fault: wasim.Fault{BadAccountSig: true}, scan: wasim.ErrRefused, want: append(shown[:2:2], "3s PairError invalid device signature in pair success message", "3s qr closed", "3s qr error")},
+		"dead code":     {fault: wasim.Fault{RefreshAfterRefs: time.Second}, scan: wasim.ErrExpiredRef, want: shown},
+		"no restart":    {fault: wasim.Fault{NoRestart: true}, want: paired},
+		"then HTTP 503": {fault: then(wasim.Fault{HTTPStatus: 503}), want: paired},
+		"then 503":      {fault: then(wasim.Fault{Failure: 503}), want: append([]string{"3.2s Connected", "3.2s Disconnected"}, paired...), login: true},
+		"then 401":      {fault: then(wasim.Fault{Failure: 401}), want: append([]string{"3s LoggedOut on connect true reason 401"}, paired...)},
+		"then unlinked": {fault: then(wasim.Fault{UnlinkAfter: 5 * time.Second}),
+			want: append(append([]string{"3s Connected"}, paired...), "8s LoggedOut on connect false reason 401")},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := &wasim.Server{}
+				w := onPipe(t, srv, tt.fault)
+				w.connect(t.Context())
+				time.Sleep(3 * time.Second)
+				if err := srv.Scan(t.Context(), <-w.code, wasim.Account{User: "5550100"}); !errors.Is(err, tt.scan) {
+					t.Errorf("scan: %v, want %v", err, tt.scan)
+				}
+				time.Sleep(30 * time.Second)
+				if diff := cmp.Diff(sorted(tt.want), w.report()); diff != "" {
+					t.Errorf("(-want +got)\n%s", diff)
+				}
+				if got := w.cli.IsLoggedIn(); got != tt.login {
+					t.Errorf("logged in %v, want %v", got, tt.login)
+				}
+				w.cli.Disconnect()
+			})
+		})
+	}
+}
+
+// A server that answers no query delays Connected by two query time-outs.
+func TestWhatsmeowConnectsLateToASilentServer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := &wasim.Server{}
+		w := onPipe(t, srv, wasim.Fault{AfterScan: &wasim.Fault{SilentIQ: true}})
+		w.connect(t.Context())
+		if err := srv.Scan(t.Context(), <-w.code, wasim.Account{User: "5550100"}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(170 * time.Second)
+		if got := strings.Join(w.report(), "\n"); !strings.Contains(got, "2m30s Connected") || strings.Count(got, " Connected") != 1 {
+			t.Errorf("want Connected at 150 s and not before, got\n%s", got)
+		}
+		w.cli.Disconnect()
+	})
+}
+
+// The phone says linked and the client is dead: whatsmeow's reconnect hangs for as long as the server likes.
+// On real time, because whatsmeow waits for a mutex meanwhile, which fake time does not see.
+func TestWhatsmeowHangsAfterTheScan(t *testing.T) {
+	t.Parallel()
+	srv := &wasim.Server{}
+	srv.QueueFaults(wasim.Fault{AfterScan: &wasim.Fault{HangUpgrade: true}})
+	w := newWatch(t, wasimtest.Client(t, wasimtest.Start(t, srv)))
+	w.connect(t.Context())
+	if err := srv.Scan(t.Context(), <-w.code, wasim.Account{User: "5550100"}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { return srv.Stats().Dials == 2 })
+	eventually(t, func() bool { return strings.Contains(strings.Join(w.report(), "\n"), "PairSuccess") })
+	if st := srv.Stats(); st.Pairings != 1 || st.Logins != 0 {
+		t.Errorf("%+v, want a pairing and no login", st)
+	}
+	srv.CutAll() // lets the client's Disconnect through
+	eventually(t, func() bool { return srv.Stats().Open == 0 })
+}
