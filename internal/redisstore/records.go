@@ -13,7 +13,8 @@ import (
 var errBadRecord = errors.New("a record needs a version above the one that was read, and a life above zero")
 
 // Get reads keys in one round trip. The result has one record per key, in their order, with the life it
-// has left; an absent or ended one is the zero Record, a tombstone has a Version and no Value.
+// has left; an absent or ended one is the zero Record, a tombstone has a Version and no Value. One that ends
+// while the answer travels has neither Value nor TTL, only the Version that still keeps older writers out.
 // The error wraps qrgate.ErrStoreDown, or is context.Canceled if ctx was.
 func (s *Store) Get(ctx context.Context, keys ...string) ([]qrgate.Record, error) {
 	if err := ctx.Err(); err != nil || len(keys) == 0 {
@@ -53,15 +54,17 @@ func decode(answer []any, n int, took time.Duration) ([]qrgate.Record, error) {
 		if !ok1 || !ok2 || !ok3 {
 			return nil, errGarbled
 		}
-		left := time.Duration(millis)*time.Millisecond - took
-		if version == "" || left <= 0 {
+		if version == "" {
 			continue
 		}
 		v, err := strconv.ParseInt(version, 10, 64)
 		if err != nil || v <= 0 {
 			return nil, errGarbled
 		}
-		records[i] = qrgate.Record{Version: v, Value: append([]byte(nil), value...), TTL: left}
+		records[i].Version = v
+		if left := time.Duration(millis)*time.Millisecond - took; left > 0 {
+			records[i].Value, records[i].TTL = append([]byte(nil), value...), left
+		}
 	}
 	return records, nil
 }

@@ -12,9 +12,9 @@ import (
 
 const (
 	// quiet is how long the event connection may bring nothing before it is asked whether it lives, and
-	// pongWithin how long it has to say so.
-	quiet      = 3 * time.Second
-	pongWithin = time.Second
+	// answerWithin how long it has to answer that, or a subscription.
+	quiet        = 3 * time.Second
+	answerWithin = time.Second
 
 	// The pause before the event connection is made anew doubles between these, with up to half as much
 	// again, so that replicas do not come back in step.
@@ -53,26 +53,34 @@ func rest(ctx context.Context, pause time.Duration) {
 
 // listen makes one event connection and serves it until it fails. It reports whether it ever worked, and
 // why it ended.
-func (s *Store) listen(ctx context.Context) (heard bool, err error) {
+func (s *Store) listen(ctx context.Context) (worked bool, err error) {
 	start := time.Now()
 	sub := s.events.Subscribe(ctx, channel)
 	defer func() { _ = sub.Close() }()
 	// The library's reads end at deadlines, not when ctx does; closing the connection ends them at once.
 	defer context.AfterFunc(ctx, func() { _ = sub.Close() })()
+	if err := confirmed(receive(ctx, sub, answerWithin)); err != nil {
+		return false, err
+	}
+	s.tell("subscribe", time.Since(start), nil)
+	s.watch.wakeAll()
 	for {
 		message, err := s.next(ctx, sub)
 		if err != nil {
-			return heard, err
+			return true, err
 		}
-		switch m := message.(type) {
-		case *redis.Subscription:
-			heard = true
-			s.tell("subscribe", time.Since(start), nil)
-			s.watch.wakeAll()
-		case *redis.Message:
+		if m, ok := message.(*redis.Message); ok {
 			s.watch.wake(m.Payload)
 		}
 	}
+}
+
+// confirmed says whether the first answer of an event connection is that it will bring our events.
+func confirmed(message any, err error) error {
+	if sub, ok := message.(*redis.Subscription); err == nil && (!ok || sub.Channel != channel) {
+		return errGarbled
+	}
+	return err
 }
 
 // next returns what the event connection brings next. When it has been quiet, it is asked for a sign of
@@ -86,7 +94,7 @@ func (s *Store) next(ctx context.Context, sub *redis.PubSub) (any, error) {
 	if err := sub.Ping(ctx); err != nil {
 		return nil, err
 	}
-	return receive(ctx, sub, pongWithin)
+	return receive(ctx, sub, answerWithin)
 }
 
 // receive is the library's ReceiveTimeout, which panics when a message has not the shape it expects.
