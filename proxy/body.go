@@ -1,0 +1,88 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// errTooLarge says that a body without an announced length went beyond its bound.
+var errTooLarge = errors.New("the body is larger than allowed")
+
+// clientBody is the body of a request: counted, and, once bounded, limited in size and in silence.
+type clientBody struct {
+	io.ReadCloser
+	conn  *http.ResponseController
+	read  atomic.Int64
+	ended atomic.Bool // nothing is left to read
+
+	limit int64 // bytes; 0: none
+	idle  *idle // nil: the connection's own deadline stands
+
+	mu  sync.Mutex
+	err error // the first error but io.EOF
+}
+
+// Read reads from the client and remembers why it could not.
+func (b *clientBody) Read(p []byte) (int, error) {
+	b.wait()
+	n, err := b.ReadCloser.Read(p)
+	b.resume(err)
+	if total := b.read.Add(int64(n)); b.limit > 0 && total > b.limit {
+		n, err = 0, errTooLarge // the engine must not take the beginning for the whole
+	}
+	if err == io.EOF {
+		b.ended.Store(true)
+	} else if err != nil {
+		b.mu.Lock()
+		if b.err == nil {
+			b.err = err
+		}
+		b.mu.Unlock()
+	}
+	return n, err
+}
+
+// wait starts the client's turn: it has the idle bound for the next byte.
+func (b *clientBody) wait() {
+	if b.idle != nil {
+		b.idle.pause()
+		_ = b.conn.SetReadDeadline(time.Now().Add(b.idle.limit))
+	}
+}
+
+// resume ends it. After the last byte net/http keeps reading, to notice when the client leaves: the
+// deadline must not end that.
+func (b *clientBody) resume(err error) {
+	if b.idle != nil {
+		b.idle.resume()
+		if err == io.EOF {
+			_ = b.conn.SetReadDeadline(time.Time{})
+		}
+	}
+}
+
+// failure is why the client's body could not be read; nil if it could, or if there is none.
+func (b *clientBody) failure() error {
+	if b == nil {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err
+}
+
+// stalled reports whether the client stopped sending.
+func stalled(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+
+// count is how many bytes were read.
+func (b *clientBody) count() int64 {
+	if b == nil {
+		return 0
+	}
+	return b.read.Load()
+}

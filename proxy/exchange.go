@@ -1,0 +1,39 @@
+package proxy
+
+import (
+	"time"
+
+	"qrgate"
+)
+
+// Unmatched is the route of every request that is on no session route.
+const Unmatched = "unmatched"
+
+// StatusClientGone is the status of an Exchange whose client left before there was an answer. It never
+// travels; nginx made the number known.
+const StatusClientGone = 499
+
+// Exchange is one request and its answer, as logs and metrics need them. It holds nothing that a client
+// chose freely, but for RequestID.
+type Exchange struct {
+	Method     string        // one of the nine of RFC 9110 and RFC 5789, or "OTHER"
+	Route      string        // the template of the session route, as "/api/sessions/:id/qr", or Unmatched
+	Status     int           // as sent; StatusClientGone if the client left before that
+	Code       string        // the code of the error that the gate itself answered; empty if none
+	Took       time.Duration // from the parsed head of the request to the end of the answer
+	BytesIn    int64         // body bytes read from the client
+	BytesOut   int64         // body bytes written to the client; an upgraded connection counts none
+	Origin     qrgate.Origin // a user, or one of the gate's own probes
+	RequestID  string        // ^[A-Za-z0-9._-]{1,64}$
+	ClientGone bool          // the client left before the end of the answer
+	Cut        bool          // the answer was begun and could not be ended: the engine stopped in its midst
+}
+
+// methodLabel bounds the methods that can be counted.
+func methodLabel(method string) string {
+	switch method {
+	case "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE":
+		return method
+	}
+	return "OTHER"
+}

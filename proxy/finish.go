@@ -1,0 +1,60 @@
+package proxy
+
+import (
+	"fmt"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"qrgate"
+	"qrgate/compat"
+)
+
+const textInternal = "Something failed inside the gate. Try again, and give the X-Request-Id of this answer to whoever runs it."
+
+// finish ends one request: it answers after a panic, tells the observer, and lets the connection go.
+func (f *Front) finish(rec *recorder, r *http.Request, began time.Time, panicked any) {
+	abort := panicked != nil
+	if panicked != nil && panicked != http.ErrAbortHandler {
+		f.logPanic(rec, r, panicked)
+		if rec.status == 0 {
+			f.refuse(rec, r, failure{http.StatusServiceUnavailable, compat.CodeInternal, textInternal})
+			abort = false
+		}
+	}
+	f.config.Observe(f.exchange(rec, r, time.Since(began), abort))
+	boundDrain(rec, r)
+	if abort {
+		panic(http.ErrAbortHandler) // the only way to tell net/http, and with it the client, that the answer is cut
+	}
+}
+
+// logPanic says where and what, never what the client sent: Gin's own recovery prints every header but
+// Authorization, X-API-Key included. The value of a panic may hold anything, so only the runtime's own are printed.
+func (f *Front) logPanic(rec *recorder, r *http.Request, panicked any) {
+	what := fmt.Sprintf("a value of type %T", panicked)
+	if err, ok := panicked.(runtime.Error); ok {
+		what = err.Error()
+	}
+	f.config.Logger.Error("a request panicked", "panic", what, "method", methodLabel(r.Method),
+		"route", rec.route, "request_id", r.Header.Get(headerRequestID), "stack", string(debug.Stack()))
+}
+
+// exchange is the report of one request.
+func (f *Front) exchange(rec *recorder, r *http.Request, took time.Duration, aborted bool) Exchange {
+	gone := rec.failed || r.Context().Err() != nil
+	status := rec.status
+	if status == 0 {
+		status = http.StatusOK // net/http sends it when the handler wrote nothing
+		if gone || aborted {
+			status = StatusClientGone
+		}
+	}
+	return Exchange{
+		Method: methodLabel(r.Method), Route: rec.route, Status: status, Code: rec.code, Took: took,
+		BytesIn: rec.body.count(), BytesOut: rec.bytes, RequestID: r.Header.Get(headerRequestID),
+		Origin:     f.config.Origin(qrgate.NewSecret(r.Header.Get("X-API-Key"))),
+		ClientGone: gone, Cut: aborted && !gone,
+	}
+}

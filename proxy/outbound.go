@@ -1,0 +1,104 @@
+package proxy
+
+import (
+	"net/http"
+	"net/http/httputil"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// misleading are request headers that make some engines route, or authorise, by something else than the
+// request line. Nobody may send them through.
+var misleading = []string{
+	"X-Original-Url", "X-Original-Uri", "X-Rewrite-Url", "X-Replaced-Path",
+	"X-Http-Method-Override", "X-Http-Method", "X-Method-Override",
+}
+
+// addressing are request headers that tell where a client is, beside X-Forwarded-*. Only a trusted proxy may.
+var addressing = []string{"Forwarded", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "X-Cluster-Client-Ip"}
+
+// rewrite makes the request for the engine: its own URL and host, the headers that clients depend on, and
+// none that could mislead. It runs after httputil has removed what is hop-by-hop, so that a client's
+// "Connection: X-Forwarded-For" cannot remove what is set here (reliability 2.1).
+func (f *Front) rewrite(p *httputil.ProxyRequest) {
+	p.Out.URL = f.engineURL(target{path: p.In.URL.Path, query: p.In.URL.RawQuery})
+	p.Out.URL.ForceQuery = p.In.URL.ForceQuery
+	p.Out.Host = ""
+	p.Out.Trailer = p.In.Trailer // filled when the body has been read, which happens on the way out
+	cleanHeaders(p.Out.Header)
+	f.forwardedHeaders(p)
+	p.Out.Header.Set(headerRequestID, p.In.Header.Get(headerRequestID))
+	once(p.Out.Header)
+}
+
+// engineURL is where the engine serves t.
+func (f *Front) engineURL(t target) *url.URL {
+	e := f.config.Engine
+	return &url.URL{Scheme: e.Scheme, Host: e.Host, Path: strings.TrimSuffix(e.Path, "/") + t.path, RawQuery: t.query}
+}
+
+// cleanHeaders removes what must not reach the engine: misleading headers, a tenant that only the gate may
+// name, and every name with an underscore, which some engines read as a hyphen (nginx drops those too).
+func cleanHeaders(h http.Header) {
+	for _, name := range misleading {
+		h.Del(name)
+	}
+	for name := range h {
+		if strings.Contains(name, "_") || strings.HasPrefix(name, "X-Tenant") {
+			delete(h, name)
+		}
+	}
+}
+
+// forwardedHeaders tells the engine where the client is. What a client says of itself is dropped, unless
+// the client is a trusted proxy.
+func (f *Front) forwardedHeaders(p *httputil.ProxyRequest) {
+	if !f.trusted(p.In.RemoteAddr) {
+		for name := range p.Out.Header {
+			if strings.HasPrefix(name, "X-Forwarded-") {
+				delete(p.Out.Header, name)
+			}
+		}
+		for _, name := range addressing {
+			p.Out.Header.Del(name)
+		}
+		p.SetXForwarded()
+		return
+	}
+	if prior := p.In.Header["X-Forwarded-For"]; len(prior) > 0 {
+		p.Out.Header["X-Forwarded-For"] = prior
+	}
+	p.SetXForwarded()
+	for _, name := range []string{"X-Forwarded-Host", "X-Forwarded-Proto"} {
+		if said := p.In.Header.Get(name); said != "" {
+			p.Out.Header.Set(name, said)
+		}
+	}
+}
+
+// trusted reports whether the peer is in a trusted network.
+func (f *Front) trusted(remote string) bool {
+	peer, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return false
+	}
+	for _, network := range f.config.TrustedProxies {
+		if network.Contains(peer.Addr().Unmap()) {
+			return true
+		}
+	}
+	return false
+}
+
+// once hides an Idempotency-Key from the transport by its spelling, which the engine does not mind:
+// net/http sends a POST that has one a second time when a connection breaks. The client wrote the key for
+// the engine, and gave the gate no leave to repeat anything.
+func once(h http.Header) {
+	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
+		if v, ok := h[name]; ok {
+			delete(h, name)
+			h[strings.ToLower(name)] = v
+		}
+	}
+}

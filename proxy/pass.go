@@ -1,0 +1,67 @@
+package proxy
+
+import (
+	"context"
+	"net/http"
+	"net/http/httputil"
+	"sync"
+
+	"github.com/gin-gonic/gin"
+
+	"qrgate/compat"
+)
+
+const textNoEngine = "This path is not served here: the gate runs without a separate engine. Use the session routes."
+
+// passage is one request on its way through to the engine.
+type passage struct {
+	front *Front
+	rec   *recorder
+	idle  *idle
+	ctx   context.Context // of the call to the engine; ends with errIdle as its cause
+}
+
+// pass streams a request to the engine and the answer back. Nothing is held in memory, nothing is sent
+// twice, and the call ends when the client leaves or when nothing moves for Config.Idle.
+func (f *Front) pass(c *gin.Context) {
+	c.Writer.Header().Del("Allow") // Gin's, where the method is not a session route's
+	if f.config.Engine == nil {
+		f.refuse(c.Writer, c.Request, failure{http.StatusNotFound, compat.CodeNotFound, textNoEngine})
+		return
+	}
+	ctx, cancel := context.WithCancelCause(c.Request.Context())
+	defer cancel(nil)
+	writer := &streamWriter{ResponseWriter: c.Writer, conn: http.NewResponseController(c.Writer)}
+	writer.idle = startIdle(f.config.Idle, func() {
+		cancel(errIdle)
+		writer.closeHijacked()
+	})
+	defer writer.idle.stop()
+	p := &passage{front: f, rec: recorderOf(c.Writer), idle: writer.idle, ctx: ctx}
+	if p.rec.body != nil {
+		p.rec.body.limit, p.rec.body.idle = f.config.PassBody, writer.idle
+	}
+	reverse := httputil.ReverseProxy{
+		Rewrite:        f.rewrite,
+		Transport:      f.config.Transport,
+		FlushInterval:  -1, // what the engine has written, the client gets
+		BufferPool:     f.buffers,
+		ErrorLog:       f.silent,
+		ModifyResponse: p.arrive,
+		ErrorHandler:   p.fail,
+	}
+	reverse.ServeHTTP(writer, c.Request.WithContext(ctx))
+}
+
+// bufferPool lends the buffers that answers are copied through.
+type bufferPool struct{ pool sync.Pool }
+
+func newBufferPool() *bufferPool {
+	return &bufferPool{sync.Pool{New: func() any { return new([32 << 10]byte) }}}
+}
+
+// Get lends a buffer.
+func (b *bufferPool) Get() []byte { return b.pool.Get().(*[32 << 10]byte)[:] }
+
+// Put takes it back.
+func (b *bufferPool) Put(p []byte) { b.pool.Put((*[32 << 10]byte)(p)) }

@@ -1,0 +1,97 @@
+package proxy
+
+import (
+	"bufio"
+	"net"
+	"net/http"
+)
+
+// recorder is the writer of one answer. It remembers what was written, and puts on every answer what the
+// gate owes: the request id, and Access-Control-* where the gate speaks in the engine's place.
+type recorder struct {
+	http.ResponseWriter
+	front *Front
+	r     *http.Request
+
+	route   string      // set by the gate
+	body    *clientBody // nil without one
+	status  int         // 0 before the final status is written
+	bytes   int64
+	code    string // of the gate's own error
+	engine  bool   // the answer is the engine's, with the engine's headers
+	closing bool   // the connection ends with this answer
+	failed  bool   // a write to the client failed
+}
+
+// record makes the writer for one request.
+func (f *Front) record(w http.ResponseWriter, r *http.Request) *recorder {
+	return &recorder{ResponseWriter: w, front: f, r: r, route: Unmatched}
+}
+
+// recorderOf finds the recorder below the writers that Gin and others put around it; nil if there is none.
+func recorderOf(w http.ResponseWriter) *recorder {
+	for {
+		switch v := w.(type) {
+		case *recorder:
+			return v
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = v.Unwrap()
+		default:
+			return nil
+		}
+	}
+}
+
+// WriteHeader sends the status; informational ones pass as they are.
+func (w *recorder) WriteHeader(status int) {
+	if status >= 200 && w.status == 0 {
+		w.status = status
+		w.stamp()
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// stamp sets the headers that every final answer has.
+func (w *recorder) stamp() {
+	h := w.Header()
+	h.Set(headerRequestID, w.r.Header.Get(headerRequestID))
+	if w.closing {
+		h.Set("Connection", "close")
+	}
+	if !w.engine {
+		w.front.applyCORS(w.r, h)
+	}
+}
+
+// Write sends a part of the body.
+func (w *recorder) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	n, err := w.ResponseWriter.Write(p)
+	w.bytes += int64(n)
+	w.failed = w.failed || err != nil
+	return n, err
+}
+
+// Flush sends what is buffered.
+func (w *recorder) Flush() {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	if err := http.NewResponseController(w.ResponseWriter).Flush(); err != nil {
+		w.failed = true
+	}
+}
+
+// Hijack hands the connection over; the answer counts as 101.
+func (w *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err == nil {
+		w.status = http.StatusSwitchingProtocols
+	}
+	return conn, rw, err
+}
+
+// Unwrap is for [http.ResponseController].
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
