@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -38,10 +39,13 @@ func translate(ctx context.Context, op string, err error) error {
 func reason(err error) string {
 	var network net.Error
 	var dns *net.DNSError
+	var certificate *tls.CertificateVerificationError
 	var server redis.Error
 	switch {
 	case errors.Is(err, errGarbled), errors.Is(err, redis.Nil):
 		return errGarbled.Error()
+	case errors.As(err, &certificate):
+		return "its certificate is not trusted"
 	case errors.As(err, &dns):
 		return "its name cannot be resolved"
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -112,6 +112,24 @@ func TestCallersDeadline(t *testing.T) {
 	}
 }
 
+// A caller who goes away in the middle is not a store that is down.
+func TestCallerGoesAway(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := open(t, redisstore.Config{}, server.URL())
+	server.Pause()
+	defer server.Resume()
+	for op, do := range operations(s) {
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- do(ctx) }()
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) || errors.Is(err, qrgate.ErrStoreDown) {
+			t.Errorf("%s: %v, want context.Canceled alone", op, err)
+		}
+	}
+}
+
 func TestPortClosed(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

@@ -11,8 +11,11 @@
 //	~qg:v1:* &qg:v1:* +ping +eval +evalsha +hmget +pttl +hget +hset +pexpire +publish +subscribe
 //	+get +set +del
 //
-// plus +select when the URL names a database. Redis may vanish at any time; every operation then fails
-// within [DefaultTimeout] with qrgate.ErrStoreDown, and works again as soon as Redis does.
+// plus +select when the URL names a database.
+//
+// Redis may vanish at any time; every operation then fails within [DefaultTimeout] with qrgate.ErrStoreDown,
+// and works again within about a second of Redis doing so. A context's deadline is kept to; its cancellation
+// is noticed when the operation ends, which is at most [DefaultTimeout] later.
 package redisstore
 
 import (

@@ -2,11 +2,13 @@ package redisstore_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
 	"qrgate"
@@ -158,6 +160,36 @@ func TestNewStartsNothing(t *testing.T) {
 	}
 	if _, err := s.Get(t.Context()); err != nil || server.Connections() != 0 {
 		t.Errorf("Get of no keys: %v, %d connections", err, server.Connections())
+	}
+}
+
+// Each operation is told once, with what it returned.
+func TestObserve(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	var told []string
+	s := open(t, redisstore.Config{Timeout: patient, Observe: func(op string, took time.Duration, err error) {
+		if took <= 0 || took > patient {
+			t.Errorf("%s took %v", op, took)
+		}
+		told = append(told, fmt.Sprint(op, " ", err))
+	}}, server.URL())
+	r := qrgate.Record{Version: 1, Value: []byte("sealed"), TTL: time.Minute}
+	_ = s.Put(t.Context(), "key", 0, r)
+	_ = s.Put(t.Context(), "key", 0, r)
+	_, _ = s.Get(t.Context(), "key", "other")
+	_, _ = s.Acquire(t.Context(), "key", "one", time.Minute)
+	_, _ = s.Acquire(t.Context(), "key", "two", time.Minute)
+	_ = s.Release(t.Context(), "key", "one")
+	_ = s.Ping(t.Context())
+	server.Stop()
+	_ = s.Ping(t.Context())
+	want := []string{
+		"put <nil>", "put a newer record is stored", "get <nil>", "acquire <nil>", "acquire <nil>",
+		"release <nil>", "ping <nil>", "ping the store cannot be reached: ping: connection refused",
+	}
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
 	}
 }
 
