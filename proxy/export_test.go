@@ -1,0 +1,27 @@
+package proxy
+
+// Decisions that the tests look at directly.
+var (
+	CheckPath      = checkPath
+	WhyFailed      = whyFailed
+	ValidRequestID = validRequestID
+)
+
+// FindRoute is what the gate makes of a path, given the templates of the routes.
+func FindRoute(templates []string, path string) (route string, near bool) {
+	return routeSet(templates).find(path)
+}
+
+// Templates are the routes that the front serves itself.
+func (f *Front) Templates() []string { return f.known }
+
+// ScanHead feeds a connection's bytes to a headScan in pieces of the given size, and returns what it found.
+func ScanHead(wire string, piece int) (bad, coded bool) {
+	var s headScan
+	for len(wire) > 0 {
+		n := min(piece, len(wire))
+		s.feed([]byte(wire[:n]))
+		wire = wire[n:]
+	}
+	return s.bad, s.coded
+}

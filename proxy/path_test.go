@@ -1,0 +1,243 @@
+package proxy_test
+
+import (
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"qrgate/proxy"
+)
+
+var expressPaths = []struct {
+	route string
+	path  *regexp.Regexp
+}{
+	{"list", regexp.MustCompile(`(?i)^/api/sessions/?$`)},
+	{"stats", regexp.MustCompile(`(?i)^/api/sessions/stats/?$`)},
+	{"session", regexp.MustCompile(`(?i)^/api/sessions/([^/]+?)/?$`)},
+	{"qr", regexp.MustCompile(`(?i)^/api/sessions/([^/]+?)/qr/?$`)},
+	{"qr status", regexp.MustCompile(`(?i)^/api/sessions/([^/]+?)/qr/status/?$`)},
+	{"status", regexp.MustCompile(`(?i)^/api/sessions/([^/]+?)/status/?$`)},
+	{"connect", regexp.MustCompile(`(?i)^/api/sessions/([^/]+?)/connect/?$`)},
+	{"disconnect", regexp.MustCompile(`(?i)^/api/sessions/([^/]+?)/disconnect/?$`)},
+	{"restart", regexp.MustCompile(`(?i)^/api/sessions/([^/]+?)/restart/?$`)},
+}
+
+// expressRoute is what an Express engine takes a request target for. Node cuts a fragment off.
+func expressRoute(target string) (route, id string) {
+	path, _, _ := strings.Cut(target, "#")
+	path, _, _ = strings.Cut(path, "?")
+	for _, p := range expressPaths {
+		if m := p.path.FindStringSubmatch(path); m != nil {
+			if len(m) > 1 {
+				id, _ = url.PathUnescape(m[1])
+			}
+			return p.route, id
+		}
+	}
+	return "none", ""
+}
+
+// ourRoutes are the templates of the front and what Express calls them.
+var ourRoutes = map[string]string{
+	"/api/sessions":                "list",
+	"/api/sessions/stats":          "stats",
+	"/api/sessions/:id":            "session",
+	"/api/sessions/:id/qr":         "qr",
+	"/api/sessions/:id/qr/status":  "qr status",
+	"/api/sessions/:id/status":     "status",
+	"/api/sessions/:id/connect":    "connect",
+	"/api/sessions/:id/disconnect": "disconnect",
+	"/api/sessions/:id/restart":    "restart",
+}
+
+func templates() []string {
+	var all []string
+	for t := range ourRoutes {
+		all = append(all, t)
+	}
+	slices.Sort(all)
+	return all
+}
+
+func TestTheFrontServesTheDocumentedSessionRoutes(t *testing.T) {
+	t.Parallel()
+	have := proxy.New(proxy.Config{}).Templates()
+	for _, want := range templates() {
+		if !slices.Contains(have, want) {
+			t.Errorf("no route %s", want)
+		}
+	}
+}
+
+// The vectors of reliability 2.4, as they go over the wire, and a few more. None may reach the engine as a
+// session route; 0 means that it must pass through.
+var pathVectors = map[string]int{
+	"/api/sessions/81/%71r":                              400,
+	"/api/sessions/81/q%72":                              400,
+	"/api/sessions/81/qr/":                               404,
+	"/api/sessions/81/QR":                                404,
+	"/API/sessions/81/qr":                                404,
+	"/api/Sessions/81/qr/Status":                         404,
+	"/api/sessions/81/Connect":                           404,
+	"/api/sessions/":                                     404,
+	"/API/SESSIONS":                                      404,
+	"/api/sessions/STATS":                                404,
+	"/api/sessions/81/qr/status/":                        404,
+	"//api/sessions/81/qr":                               400,
+	"/api//sessions/81/qr":                               400,
+	"/api/sessions//81/qr":                               400,
+	"/api/sessions/81//qr":                               400,
+	"/api/sessions/81/qr//":                              400,
+	"/api/sessions/81/./qr":                              400,
+	"/api/sessions/80/../81/qr":                          400,
+	"/api/sessions/80/..;/81/qr":                         400,
+	"/api/sessions/80/%2e%2e/81/qr":                      400,
+	"/api/sessions/80%2f..%2f81/qr":                      400,
+	"/api/sessions/81%2fqr":                              400,
+	"/api/sessions%2f81%2fqr":                            400,
+	"/api%2fsessions/81/qr":                              400,
+	"/api/sessions/8%31/qr":                              400,
+	"/api/sessions/81/qr%00":                             400,
+	"/api/sessions/81/qr%20":                             400,
+	"/api/sessions/81/qr;a=b":                            400,
+	"/api/sessions/81%3fx/qr":                            400,
+	"/api/sessions/81%23/qr":                             400,
+	"/api/sessions/81%0d%0aSET%20x/qr":                   400,
+	"/api/sessions/*/qr":                                 400,
+	"/api/sessions/%2a/qr":                               400,
+	"/api/sessions/81:82/qr":                             400,
+	"/api/sessions/a%40b/qr":                             400,
+	"/API/sessions/a%40b/qr":                             400,
+	"/api/sessions/{81}/qr":                              400,
+	"/api\\sessions\\81\\qr":                             400,
+	"http://evil.example/api/sessions/81/qr":             400,
+	"HTTP://evil.example/api/sessions/81/qr":             400,
+	"/api/sessions/81/qr#f":                              400,
+	"/api/sessions/81/qr?a#f":                            400,
+	"/api/%73essions/81/qr":                              400,
+	"/api/sess%69ons/81/qr":                              400,
+	"/api/sessions/%C0%AE%C0%AE/qr":                      400,
+	"/api/sessions/" + strings.Repeat("9", 3000) + "/qr": 400,
+	"/api/sessions/" + strings.Repeat("9", 101) + "/qr":  400,
+	"/api/sessions/81/qr\xc3\xa9":                        400,
+	"/api/x/../sessions/81/qr":                           400,
+	"/./api/sessions/81/qr":                              400,
+	"/../api/sessions/81/qr":                             400,
+	"*":                                                  400,
+	"api/sessions/81/qr":                                 400,
+	"/api/sessions/81/qr HTTP/1.1":                       400,
+
+	"/api/messages/shop-1/521%40s.whatsapp.net":    0,
+	"/api/messages/shop-1/521@s.whatsapp.net/x":    0,
+	"/api/groups/sessions/a/groups/1%2D2%5f%3A%2b": 0,
+	"/api/docs/":                    0,
+	"/API/messages/unread":          0,
+	"/api/sessions/81/contacts":     0,
+	"/api/sessions/frappe/sessions": 0,
+	"/api/sessionsx/81/qr":          0,
+	"/health?q=%zz;a=b&c":           0,
+	"/":                             0,
+}
+
+func TestNoOddPathReachesASessionRouteOfTheEngine(t *testing.T) {
+	t.Parallel()
+	g := start(t, http.HandlerFunc(express))
+	for target, want := range pathVectors {
+		for _, method := range []string{"GET", "OPTIONS"} {
+			a := g.raw(t, method+" "+target+" HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n\r\n")
+			reached := a.Header.Get("X-Route")
+			switch {
+			case reached != "" && reached != "none":
+				t.Errorf("%s %.60q reached the engine's route %q", method, target, reached)
+			case want == 0 && reached == "":
+				t.Errorf("%s %.60q did not pass through: %d %s", method, target, a.StatusCode, a.body)
+			case want == 400 && target != "api/sessions/81/qr" && !strings.Contains(target, " "):
+				wantProblem(t, a, 400, "VALIDATION_ERROR")
+			case want == 400 && a.StatusCode != 400: // net/http itself refuses what is no request line
+				t.Errorf("%s %.60q: %d, want 400", method, target, a.StatusCode)
+			case want == 404:
+				wantProblem(t, a, 404, "NOT_FOUND")
+			}
+		}
+	}
+}
+
+func TestThePathIsRebuiltFromItsDecodedSegments(t *testing.T) {
+	t.Parallel()
+	g := start(t, http.HandlerFunc(express))
+	for sent, want := range map[string]string{
+		"/api/messages/a/521%40s.whatsapp.net": "/api/messages/a/521@s.whatsapp.net",
+		"/api/groups/a%2d%5F%3a%2B":            "/api/groups/a-_:+",
+		"/x?a=%40&b=c;d&e=%zz&e=1":             "/x?a=%40&b=c;d&e=%zz&e=1",
+		"/x?":                                  "/x?",
+		"/files/a'b(c)!":                       "/files/a%27b%28c%29%21",
+	} {
+		a := g.raw(t, "GET "+sent+" HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n\r\n")
+		if got, _ := url.QueryUnescape(a.Header.Get("X-Target")); got != want {
+			t.Errorf("%s came out as %s, want %s", sent, got, want)
+		}
+	}
+}
+
+func TestFindRoute(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]struct {
+		route string
+		near  bool
+	}{
+		"/api/sessions":              {"/api/sessions", false},
+		"/api/sessions/stats":        {"/api/sessions/stats", false},
+		"/api/sessions/81":           {"/api/sessions/:id", false},
+		"/api/sessions/QR/qr":        {"/api/sessions/:id/qr", false},
+		"/api/sessions/81/qr/status": {"/api/sessions/:id/qr/status", false},
+		"/api/sessions/81/qR":        {proxy.Unmatched, true},
+		"/api/sessions/81/":          {proxy.Unmatched, true},
+		"/api/sessions/81/qr/x":      {proxy.Unmatched, false},
+		"/":                          {proxy.Unmatched, false},
+		"/api":                       {proxy.Unmatched, false},
+	} {
+		route, near := proxy.FindRoute(templates(), path)
+		if route != want.route || near != want.near {
+			t.Errorf("%s: %s, near %v; want %s, %v", path, route, near, want.route, want.near)
+		}
+	}
+}
+
+// Whatever a client sends: it is refused, or the engine takes it for exactly what the gate took it for.
+func FuzzGateAndExpressAgree(f *testing.F) {
+	for target := range pathVectors {
+		f.Add(target)
+	}
+	for template := range ourRoutes {
+		f.Add(strings.Replace(template, ":id", "81", 1))
+	}
+	all := templates()
+	f.Fuzz(func(t *testing.T, raw string) {
+		path, err := proxy.CheckPath(raw)
+		if err != nil {
+			return
+		}
+		route, near := proxy.FindRoute(all, path)
+		if near {
+			return
+		}
+		outbound := (&url.URL{Path: path}).RequestURI()
+		if again, err := proxy.CheckPath(path); err != nil || again != path {
+			t.Fatalf("%q was decoded to %q, which is not canonical: %q, %v", raw, path, again, err)
+		}
+		want, ok := ourRoutes[route]
+		if !ok {
+			want = "none"
+		}
+		if got, _ := expressRoute(outbound); got != want {
+			t.Fatalf("%q goes out as %q: the gate says %q, the engine %q", raw, outbound, route, got)
+		}
+		if got, _ := expressRoute(raw); got != want {
+			t.Fatalf("%q: the gate says %q, the engine would say %q of the raw path", raw, route, got)
+		}
+	})
+}

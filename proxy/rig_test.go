@@ -1,0 +1,203 @@
+package proxy_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"qrgate/compat"
+	"qrgate/proxy"
+)
+
+// rig is a front on a real port, with a real engine behind it.
+type rig struct {
+	addr   string // host:port of the front
+	url    string // http://host:port of the front
+	engine string // host:port of the engine
+
+	mu   sync.Mutex
+	seen []proxy.Exchange
+	told chan struct{} // one value for each exchange
+}
+
+// setting changes a rig before it starts.
+type setting func(*proxy.Config, *http.Server)
+
+// start runs engine, a front before it, and stops both with the test.
+func start(t testing.TB, engine http.Handler, settings ...setting) *rig {
+	t.Helper()
+	upstream := httptest.NewServer(engine)
+	t.Cleanup(upstream.Close)
+	u, err := url.Parse(upstream.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return startBefore(t, u, settings...)
+}
+
+// startBefore runs a front before an engine that runs already, or does not.
+func startBefore(t testing.TB, engine *url.URL, settings ...setting) *rig {
+	t.Helper()
+	transport := proxy.Transport(proxy.TransportOptions{})
+	g := &rig{told: make(chan struct{}, 1<<16)}
+	config := proxy.Config{Engine: engine, Transport: transport, Observe: g.observe}
+	server := proxy.Server("127.0.0.1:0", nil)
+	for _, set := range settings {
+		set(&config, server)
+	}
+	if config.Engine != nil {
+		g.engine = config.Engine.Host
+	}
+	server.Handler = proxy.New(config).Handler()
+	listener, err := net.Listen("tcp", server.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = server.Serve(proxy.Guard(listener))
+	}()
+	t.Cleanup(func() {
+		_ = server.Close()
+		<-served
+		transport.CloseIdleConnections()
+	})
+	g.addr = listener.Addr().String()
+	g.url = "http://" + g.addr
+	return g
+}
+
+func (g *rig) observe(e proxy.Exchange) {
+	g.mu.Lock()
+	g.seen = append(g.seen, e)
+	g.mu.Unlock()
+	g.told <- struct{}{}
+}
+
+// exchange waits for the next exchange to end, and returns the latest.
+func (g *rig) exchange(t testing.TB) proxy.Exchange {
+	t.Helper()
+	select {
+	case <-g.told:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the observer was not told of the request")
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.seen[len(g.seen)-1]
+}
+
+// answer is a response whose body was read.
+type answer struct {
+	*http.Response
+	body string
+}
+
+// do sends a request with a client that keeps nothing alive.
+func (g *rig) do(t testing.TB, r *http.Request) answer {
+	t.Helper()
+	tr := &http.Transport{DisableKeepAlives: true, DisableCompression: true}
+	res, err := tr.RoundTrip(r)
+	if err != nil {
+		t.Fatalf("%s %s: %v", r.Method, r.URL, err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatalf("%s %s: reading the body: %v", r.Method, r.URL, err)
+	}
+	return answer{res, string(body)}
+}
+
+// get sends GET path with headers, given as name, value, name, value…
+func (g *rig) get(t testing.TB, path string, headers ...string) answer {
+	t.Helper()
+	return g.send(t, "GET", path, nil, headers...)
+}
+
+// send sends any request.
+func (g *rig) send(t testing.TB, method, path string, body io.Reader, headers ...string) answer {
+	t.Helper()
+	r, err := http.NewRequest(method, g.url+path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Add(headers[i], headers[i+1])
+	}
+	return g.do(t, r)
+}
+
+// dial opens a raw connection that ends with the test.
+func (g *rig) dial(t testing.TB) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", g.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	return conn
+}
+
+// raw writes bytes to a new connection and reads one answer; a closed connection is a status of 0.
+func (g *rig) raw(t testing.TB, wire string) answer {
+	t.Helper()
+	conn := g.dial(t)
+	if _, err := io.WriteString(conn, wire); err != nil {
+		t.Fatal(err)
+	}
+	method, _, _ := strings.Cut(wire, " ")
+	return readAnswer(conn, method)
+}
+
+func readAnswer(conn net.Conn, method string) answer {
+	res, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
+	if err != nil {
+		return answer{&http.Response{Header: http.Header{}}, err.Error()}
+	}
+	defer res.Body.Close()
+	body, _ := io.ReadAll(res.Body)
+	return answer{res, string(body)}
+}
+
+// wantProblem checks that an answer is the documented error, with every field that clients read.
+func wantProblem(t testing.TB, a answer, status int, code string) {
+	t.Helper()
+	if a.StatusCode != status {
+		t.Fatalf("status %d, want %d; body %s", a.StatusCode, status, a.body)
+	}
+	if ct := a.Header.Get("Content-Type"); ct != compat.ContentType {
+		t.Errorf("Content-Type %q, want %q", ct, compat.ContentType)
+	}
+	if !proxy.ValidRequestID(a.Header.Get("X-Request-Id")) {
+		t.Errorf("X-Request-Id %q is missing or not valid", a.Header.Get("X-Request-Id"))
+	}
+	var p compat.Problem
+	if err := json.Unmarshal([]byte(a.body), &p); err != nil {
+		t.Fatalf("the body is no JSON: %v: %q", err, a.body)
+	}
+	if p.Success || p.Code != code || p.Error == "" || p.Error != p.Message || !strings.HasSuffix(p.Message, ".") {
+		t.Errorf("problem %+v, want code %s and one sentence twice", p, code)
+	}
+}
+
+// express is an engine that finds its routes as Express 4 does by default: case is ignored, a slash at the
+// end too, and parameters are decoded. It says in X-Route what it took the request for.
+func express(w http.ResponseWriter, r *http.Request) {
+	route, id := expressRoute(r.RequestURI)
+	w.Header().Set("X-Route", route)
+	w.Header().Set("X-Id", url.QueryEscape(id))
+	w.Header().Set("X-Target", url.QueryEscape(r.RequestURI))
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = io.WriteString(w, `{"success":true}`)
+}
