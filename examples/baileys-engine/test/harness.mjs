@@ -17,6 +17,10 @@ const REPOSITORY = path.resolve(ENGINE, '../..');
 export const KEY = 'key-a';
 export const PHONE = '5550100';
 
+const children = new Set();
+process.once('SIGTERM', () => process.exit(143)); // a run that is broken off leaves no process behind
+process.once('exit', () => children.forEach((child) => child.kill('SIGKILL')));
+
 const deferred = new WeakMap();
 
 // Node runs after-hooks first to last; what was started last must end first.
@@ -61,7 +65,7 @@ function hasGo() {
 
 /** startSimulator runs wasimd for one test. */
 export async function startSimulator(t, binary) {
-  const child = spawn(binary, ['-listen', '127.0.0.1:0', '-control', '127.0.0.1:0'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = start(binary, [], { stdio: ['ignore', 'pipe', 'inherit'] });
   defer(t, () => stop(child, 'SIGKILL'));
   const { url, control, root } = await firstLine(child);
   const post = async (name, body = {}) => {
@@ -73,6 +77,7 @@ export async function startSimulator(t, binary) {
     root,
     fault: (fault) => post('fault', fault),
     cut: () => post('cut'),
+    unlink: (user = PHONE) => post('unlink', { user }),
     scan: (qr, user = PHONE) => post('scan', { qr, user, lid: '999888' }),
     stats: async () => (await fetch(`${control}/stats`)).json(),
   };
@@ -80,7 +85,7 @@ export async function startSimulator(t, binary) {
 
 /** startEngine runs main.mjs for one test. */
 export async function startEngine(t, simulator, env = {}) {
-  const child = spawn(process.execPath, ['main.mjs'], { cwd: ENGINE, env: { ...process.env, ...settings(t, simulator), ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = start(process.execPath, ['main.mjs'], { cwd: ENGINE, env: { ...process.env, ...settings(t, simulator), ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   defer(t, () => stop(child, 'SIGKILL'));
   const output = [];
   child.stderr.on('data', (chunk) => output.push(chunk));
@@ -164,6 +169,13 @@ export async function startReceiver(t, statuses = []) {
   await once(server, 'listening');
   defer(t, () => { server.closeAllConnections(); server.close(); });
   return { url: `http://127.0.0.1:${server.address().port}/hook`, received };
+}
+
+function start(...how) {
+  const child = spawn(...how);
+  children.add(child);
+  child.once('exit', () => children.delete(child));
+  return child;
 }
 
 async function firstLine(child) {
