@@ -21,3 +21,12 @@ type Caller struct {
 	Bearer Secret // the Authorization header as presented; forwarded, never interpreted (contract C16)
 	Origin Origin
 }
+
+// Credential is what the caller is known by: its key, or where it presents none its bearer token, marked
+// so that the one can never pass for the other.
+func (c Caller) Credential() Secret {
+	if c.Key.Empty() && !c.Bearer.Empty() {
+		return NewSecret("bearer\x00" + c.Bearer.Reveal())
+	}
+	return c.Key
+}

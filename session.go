@@ -20,10 +20,11 @@ type Session struct {
 	Sequence int       `json:"sequence"` // codes seen since Connect
 	Looks    int       `json:"looks"`    // looks at the engine since the present wish began
 	Looked   time.Time `json:"looked"`   // the last look
+	Checked  time.Time `json:"checked"`  // the last look that told the state
 	Pushed   Pushed    `json:"pushed"`
 	Trouble  Trouble   `json:"trouble"`
 	Reason   string    `json:"reason"` // what the engine says of the last disconnect since Connect
-	Lost     bool      `json:"lost"` // the engine forgot a session that it had begun: it was restarted
+	Lost     bool      `json:"lost"`   // the engine forgot a session that it had begun: it was restarted
 }
 
 // Pushed remembers what the gate did on its own account.
@@ -58,10 +59,15 @@ func (s Session) With(o Observation, err error, now time.Time) Session {
 		s.Accepted = now
 	}
 	if kind == "" {
-		return s.calm().told(o, now)
+		return s.recovered(kind).calm().told(o, now)
 	}
-	s = s.troubled(err, now)
+	s = s.recovered(kind).troubled(err, now)
+	if op := s.Trouble.Op; (op == OpStatus || op == OpList) && (kind == NotReady || kind == UnknownSession) {
+		s.Checked = now // a session that the engine denies is not linked
+	}
 	switch kind {
+	case KeyRefused:
+		return s.abandoned(now)
 	case NotReady:
 		return s.withoutCode(now)
 	case AlreadyLinked:
@@ -70,10 +76,28 @@ func (s Session) With(o Observation, err error, now time.Time) Session {
 		if s.Trouble.Op == OpStatus {
 			return s // engines deny there what they serve elsewhere (contract C18)
 		}
+		if s.Connect.IsZero() && !s.Born {
+			return s.abandoned(now)
+		}
 		s.Lost = s.Lost || !s.Connect.IsZero() && (s.Sequence > 0 || now.Sub(s.Connect) > forgetTime)
 		return s.withoutCode(now)
 	}
 	return s
+}
+
+// recovered notices an engine that comes back after it could not be reached: it was restarted, and what
+// it had begun is gone.
+func (s Session) recovered(kind Kind) Session {
+	if s.Trouble.Kind == Unreachable && !s.Connect.IsZero() && (kind == NotReady || kind == UnknownSession) {
+		s.Lost = true
+	}
+	return s
+}
+
+// abandoned ends a wish that the engine does not let the caller have.
+func (s Session) abandoned(now time.Time) Session {
+	s.QR, s.Window, s.Accepted = QR{}, time.Time{}, time.Time{}
+	return s.becomes(Unknown, now)
 }
 
 // told takes an answer without a fault.
@@ -81,6 +105,9 @@ func (s Session) told(o Observation, now time.Time) Session {
 	s.Lost = false
 	if o.Reason != "" {
 		s.Reason = o.Reason
+	}
+	if o.State != Unknown {
+		s.Checked = now
 	}
 	switch {
 	case o.State == Connected:
@@ -132,8 +159,11 @@ func (s Session) withoutCode(now time.Time) Session {
 // engines show a fresh session so until its socket is up (contract 7, quirks 5 and 7).
 func (s Session) denied(state State, now time.Time) Session {
 	if s.State.Acquiring() && !s.Window.IsZero() {
-		if s.State == AwaitingScan && s.QR.Left(now) <= 0 {
-			return s.withoutCode(now)
+		if s.State == AwaitingScan && s.QR.Left(now) > 0 {
+			return s
+		}
+		if s.State == AwaitingScan {
+			return s.ranOut(state, now)
 		}
 		s.Lost = s.Lost || now.Sub(s.Connect) > SettleTime
 		return s
@@ -141,6 +171,18 @@ func (s Session) denied(state State, now time.Time) Session {
 	s.QR = QR{}
 	return s.becomes(state, now)
 }
+
+// ranOut is the end of a connect's codes: the wish goes on if it is young, else it is over.
+func (s Session) ranOut(state State, now time.Time) Session {
+	if now.Sub(s.Window) < WishLength {
+		return s.withoutCode(now)
+	}
+	s.QR, s.Window = QR{}, time.Time{}
+	return s.becomes(state, now)
+}
+
+// WishLength is how long one wish for a QR is pursued before it rests.
+const WishLength = 60 * time.Second
 
 // forgetTime is the age of a connect from which "no such session" means that the engine lost it.
 const forgetTime = 5 * time.Second
@@ -199,23 +241,31 @@ func (s Session) Noted(how Push, now time.Time) Session {
 // Wish is the belief after somebody asked for the QR at now. A wish after a rest begins a new window.
 func (s Session) Wish(now time.Time) Session {
 	s.Wanted = now
-	if s.State == Connected || !s.Window.IsZero() {
+	switch {
+	case s.State == Connected:
 		return s
-	}
-	s.Window, s.Looks, s.Looked = now, 0, time.Time{}
-	if s.State == AwaitingScan {
+	case s.State == AwaitingScan:
+		if now.Sub(s.Window) >= WishLength {
+			s.Window, s.Looks = now, 0
+		}
 		return s
+	case s.Window.IsZero():
+		s.Window, s.Looks, s.Looked = now, 0, time.Time{}
+		return s.becomes(Connecting, now)
 	}
-	return s.becomes(Connecting, now)
+	return s
 }
 
 // Rested ends the wish: the window is over without a QR, or nobody wants one.
 func (s Session) Rested(now time.Time) Session {
 	s.Window = time.Time{}
-	if s.State == Connecting {
-		return s.becomes(Failed, now)
+	switch {
+	case s.State != Connecting:
+		return s
+	case s.Sequence > 0:
+		return s.becomes(Disconnected, now) // its codes ran out, which is no failure
 	}
-	return s
+	return s.becomes(Failed, now)
 }
 
 func (s Session) becomes(state State, now time.Time) Session {

@@ -1,0 +1,102 @@
+package pairing
+
+import (
+	"context"
+	"time"
+
+	"qrgate"
+)
+
+// youth is the age up to which a wish is answered first: somebody holds a request that ends soon.
+const youth = 10 * time.Second
+
+// allowed is when the budget lets the gate make the given look; mu is held.
+func (d *desk) allowed(l due, now time.Time) time.Time {
+	if l.e.proof {
+		return d.budget.paused // somebody's own call, which the gate makes for them
+	}
+	u := steady
+	if l.do == check {
+		u = calm
+	}
+	horizon := time.Duration(0)
+	if l.do == look {
+		for _, e := range d.entries {
+			if end := e.rank().Add(youth - time.Second); e.s.State == qrgate.Connecting && now.Sub(e.rank()) < youth {
+				u, horizon = young, max(horizon, end.Sub(now), time.Second)
+			}
+		}
+	}
+	return d.budget.allows(d.lastLook, now, u, horizon)
+}
+
+// mayPush is when the budget lets the gate connect on its own account; mu is held.
+func (d *desk) mayPush(now time.Time) time.Time {
+	return d.budget.allows(time.Time{}, now, young, 0)
+}
+
+// alike counts, over all credentials, the sessions that have been without a QR for longer than patience;
+// mu is held.
+func (d *desk) alike(now time.Time) int {
+	mine := 0
+	for _, e := range d.entries {
+		if e.s.State == qrgate.Connecting && !e.s.Window.IsZero() && now.Sub(e.s.Window) > qrgate.PatienceTime {
+			mine++
+		}
+	}
+	return d.p.failing.set(d.caller.Tenant, mine)
+}
+
+// view is what can be said of the entry at now.
+func (v visit) view(now time.Time) View {
+	d := v.d
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := v.e.s
+	view := View{Session: s, At: now, Budget: d.budget.leftNow(now)}
+	view.Known = !s.Accepted.IsZero() && now.Sub(s.Accepted) < proofLife && s.Trouble.Kind != qrgate.KeyRefused
+	if s.State == qrgate.Connecting && !s.Window.IsZero() {
+		if at := d.allowed(due{v.e, step{do: look}}, now); at.Sub(now) > time.Second {
+			view.Waiting, view.Place = at.Sub(now), d.place(v.e)
+		}
+	}
+	c := qrgate.Climate{Alike: d.p.failing.sum(), Waiting: view.Waiting}
+	for name := range d.fine {
+		if name != v.e.name {
+			c.Fine++
+		}
+	}
+	view.Diagnosis = qrgate.Diagnose(s, c, now)
+	return view
+}
+
+// place is the entry's place among those that wait, the oldest connect first; mu is held.
+func (d *desk) place(mine *entry) int {
+	place := 1
+	for _, e := range d.entries {
+		if e != mine && e.s.State == qrgate.Connecting && !e.s.Window.IsZero() && e.rank().Before(mine.rank()) {
+			place++
+		}
+	}
+	return place
+}
+
+// roll makes sure that the list has been read since the call began, for a name nobody knows. A list that
+// was read a moment ago is not read again.
+func (d *desk) roll(ctx context.Context, _ string) {
+	now := time.Now()
+	d.mu.Lock()
+	if now.Sub(d.rolled) < follow || d.budget.paused.After(now) {
+		d.mu.Unlock()
+		return
+	}
+	if d.rolling == nil {
+		d.startRoll(now)
+	}
+	done := d.rolling
+	d.mu.Unlock()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,159 @@
+package pairing
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"qrgate"
+)
+
+// Lives of what is stored. A code's record lives exactly as long as the code.
+const (
+	beliefLife = 15 * time.Minute
+	aliasLife  = 24 * time.Hour
+	graveLife  = time.Minute
+)
+
+// book keeps beliefs in a store: sealed for the credential that they were obtained with, and in two
+// records, because a code must not outlive itself.
+type book struct {
+	vault   *qrgate.Vault
+	store   Store
+	observe qrgate.Observer
+}
+
+// page is where a session's records are.
+type page struct {
+	caller qrgate.Caller
+	name   string // canonical name of the session
+}
+
+func (b *book) key(p page, kind string) string {
+	return fmt.Sprintf("{%s.%s}:%s", p.caller.Tenant, b.vault.Digest(p.caller.Tenant, p.name), kind)
+}
+
+// belief is a session as stored, with what a reader on another host needs to set its clock right.
+type belief struct {
+	Session qrgate.Session `json:"session"`
+	Saved   time.Time      `json:"saved"`
+}
+
+// code is a QR as stored.
+type code struct {
+	Image     string        `json:"image"`
+	Sequence  int           `json:"sequence"`
+	Age       time.Duration `json:"age"`       // when it was saved
+	Confirmed time.Duration `json:"confirmed"` // how long before it was saved
+	Life      time.Duration `json:"life"`      // that was left
+}
+
+// load reads what is believed of a session; version 0 means that nothing is.
+func (b *book) load(ctx context.Context, p page, now time.Time) (qrgate.Session, int64, error) {
+	records, err := b.store.Get(ctx, b.key(p, "st"), b.key(p, "qr"))
+	if err != nil {
+		return qrgate.Session{}, 0, err
+	}
+	version := records[0].Version
+	var kept belief
+	if !b.open(p, "st", records[0], &kept) {
+		return qrgate.Session{}, version, nil
+	}
+	s := kept.Session.Shifted(now.Add(records[0].TTL - beliefLife).Sub(kept.Saved))
+	var c code
+	if b.open(p, "qr", records[1], &c) && c.Sequence == s.Sequence {
+		saved := now.Add(records[1].TTL - c.Life)
+		s.QR = qrgate.QR{Image: qrgate.NewSecret(c.Image), Sequence: c.Sequence, Seen: saved.Add(-c.Age),
+			Confirmed: saved.Add(-c.Confirmed), Expires: now.Add(records[1].TTL)}
+	}
+	return s, version, nil
+}
+
+// save writes what is believed, and returns its version. It returns qrgate.ErrStale when somebody else
+// has written since prev was read.
+func (b *book) save(ctx context.Context, p page, s qrgate.Session, prev int64, now time.Time) (int64, error) {
+	version := max(prev+1, now.UnixMilli())
+	if s.QR.Present() && s.QR.Left(now) > 0 {
+		c := code{Image: s.QR.Image.Reveal(), Sequence: s.QR.Sequence, Age: now.Sub(s.QR.Seen),
+			Confirmed: now.Sub(s.QR.Confirmed), Life: s.QR.Left(now)}
+		r, err := b.sealed(p, "qr", c, qrgate.Record{Version: version, TTL: c.Life})
+		if err != nil {
+			return prev, err
+		}
+		if err := b.store.Put(ctx, b.key(p, "qr"), version-1, r); err != nil && !errors.Is(err, qrgate.ErrStale) {
+			return prev, err
+		}
+	}
+	r, err := b.sealed(p, "st", belief{s, now}, qrgate.Record{Version: version, TTL: beliefLife})
+	if err != nil {
+		return prev, err
+	}
+	if err := b.store.Put(ctx, b.key(p, "st"), prev, r); err != nil {
+		return prev, err
+	}
+	return version, nil
+}
+
+// bury forgets a session so that no late writer brings it back.
+func (b *book) bury(ctx context.Context, p page, now time.Time) error {
+	grave := qrgate.Record{Version: now.UnixMilli() + 1, TTL: graveLife}
+	return errors.Join(
+		b.store.Put(ctx, b.key(p, "qr"), grave.Version-1, grave),
+		b.store.Put(ctx, b.key(p, "st"), grave.Version-1, grave),
+	)
+}
+
+// alias remembers which ref a name means; meant reads it.
+func (b *book) alias(ctx context.Context, p page, r qrgate.Ref, now time.Time) error {
+	sealed, err := b.sealed(p, "id", r, qrgate.Record{Version: now.UnixMilli(), TTL: aliasLife})
+	if err != nil {
+		return err
+	}
+	if err := b.store.Put(ctx, b.key(p, "id"), sealed.Version-1, sealed); !errors.Is(err, qrgate.ErrStale) {
+		return err
+	}
+	return nil
+}
+
+func (b *book) meant(ctx context.Context, p page) (qrgate.Ref, bool) {
+	records, err := b.store.Get(ctx, b.key(p, "id"))
+	var r qrgate.Ref
+	return r, err == nil && b.open(p, "id", records[0], &r)
+}
+
+// sealed fills r.Value: sixteen plain bytes, the version and the life, then v under a key of the caller,
+// bound to tenant, session, kind, version and life.
+func (b *book) sealed(p page, kind string, v any, r qrgate.Record) (qrgate.Record, error) {
+	plain, err := json.Marshal(v)
+	if err != nil {
+		return r, err
+	}
+	head := make([]byte, 16, 16+len(plain)+28)
+	binary.BigEndian.PutUint64(head[:8], uint64(r.Version))
+	binary.BigEndian.PutUint64(head[8:], uint64(r.TTL))
+	sealed, err := b.vault.Seal(p.caller.Credential(), about(p, kind, head), plain)
+	r.Value = append(head, sealed...)
+	return r, err
+}
+
+// open reads r into v. What does not open is absent, and counted: somebody mixed the store's answers up.
+func (b *book) open(p page, kind string, r qrgate.Record, v any) bool {
+	if len(r.Value) == 0 {
+		return false
+	}
+	if len(r.Value) > 16 {
+		plain, err := b.vault.Open(p.caller.Credential(), about(p, kind, r.Value[:16]), r.Value[16:])
+		if err == nil && json.Unmarshal(plain, v) == nil {
+			return true
+		}
+	}
+	b.observe(qrgate.Event{Kind: qrgate.EventSealed, At: time.Now(), Origin: p.caller.Origin})
+	return false
+}
+
+func about(p page, kind string, head []byte) string {
+	return fmt.Sprintf("%s\x00%s\x00%s\x00%x", p.caller.Tenant, p.name, kind, head)
+}

@@ -1,0 +1,113 @@
+package pairing
+
+import (
+	"time"
+
+	"qrgate"
+)
+
+// budget is what the gate believes of an engine's rate limits for one credential. The clients' own calls
+// spend from the same purse, so part of it is never touched. A value: every method returns the next one.
+type budget struct {
+	windows []window
+	paused  time.Time // no call before this: the engine said 429
+}
+
+// window is one limiter of the engine.
+type window struct {
+	most, left int
+	ends       time.Time
+}
+
+// urgency is how much a call is worth, and with it how much of the budget must stay for the clients.
+type urgency int
+
+const (
+	calm   urgency = iota // a shown code waits to be scanned: half of the budget stays
+	steady                // a QR is wanted, but not by a connect of these seconds: a fifth stays
+	young                 // a connect of these seconds: a fifteenth stays
+)
+
+var share = map[urgency]int{calm: 2, steady: 5, young: 15}
+
+// learned takes what the engine said in an answer at now. An answer without limits changes nothing.
+func (b budget) learned(limits []qrgate.Limit, now time.Time) budget {
+	if len(limits) == 0 {
+		return b
+	}
+	b.windows = make([]window, len(limits))
+	for i, l := range limits {
+		b.windows[i] = window{most: l.Max, left: l.Remaining, ends: now.Add(l.Reset)}
+	}
+	return b
+}
+
+// spent counts a call that has been sent and not yet answered.
+func (b budget) spent() budget {
+	windows := make([]window, len(b.windows))
+	for i, w := range b.windows {
+		windows[i] = w
+		windows[i].left = max(w.left-1, 0)
+	}
+	b.windows = windows
+	return b
+}
+
+// refused takes a 429 at now: nothing for as long as the engine wishes, else until its window ends.
+func (b budget) refused(after time.Duration, now time.Time) budget {
+	until := now.Add(after)
+	if after <= 0 {
+		until = now.Add(defaultPause)
+		for _, w := range b.windows {
+			if w.left == 0 && w.ends.After(now) {
+				until = w.ends
+			}
+		}
+	}
+	b.paused = until
+	return b
+}
+
+// defaultPause follows a 429 that says nothing of its end.
+const defaultPause = 10 * time.Second
+
+// allows returns the earliest time at which one more call may be made after the last, when what is left
+// must reach over horizon. The zero time means now.
+func (b budget) allows(last, now time.Time, u urgency, horizon time.Duration) time.Time {
+	at := b.paused
+	for _, w := range b.windows {
+		if !now.Before(w.ends) {
+			continue // this window is over; the next one is full
+		}
+		if t := w.allows(last, now, u, horizon); t.After(at) {
+			at = t
+		}
+	}
+	if !at.After(now) {
+		return time.Time{}
+	}
+	return at
+}
+
+func (w window) allows(last, now time.Time, u urgency, horizon time.Duration) time.Time {
+	room := w.left - max(1, w.most/share[u])
+	if room <= 0 {
+		return w.ends
+	}
+	reach := w.ends.Sub(now)
+	if u == young {
+		reach = min(reach, horizon)
+	}
+	return last.Add(reach / time.Duration(room))
+}
+
+// left is the smallest number of calls that any limiter still allows; -1 when the engine says nothing.
+func (b budget) leftNow(now time.Time) int {
+	least := -1
+	for _, w := range b.windows {
+		if now.Before(w.ends) && (least < 0 || w.left < least) {
+			least = w.left
+		}
+	}
+	return least
+}

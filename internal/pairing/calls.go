@@ -1,0 +1,211 @@
+package pairing
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"qrgate"
+)
+
+// Calls to the engine run beside the desk's own goroutine. Each begins with mu held, marks its entries
+// busy, and comes back to take its answer under mu.
+
+// one looks at the engine for one session.
+func (d *desk) one(e *entry, do doing, now time.Time) {
+	d.begin(now, e)
+	ref := e.s.Ref
+	d.fly(e, func(ctx context.Context) {
+		if !d.lead(ctx, e) {
+			d.follow(ctx, e)
+			return
+		}
+		began := time.Now()
+		ask, op := d.p.cfg.Engine.QR, qrgate.OpQR
+		if do == check {
+			ask, op = d.p.cfg.Engine.Status, qrgate.OpStatus
+		}
+		o, err := ask(ctx, d.caller, ref)
+		d.took(o.Limits, err, time.Now())
+		d.looked(ctx, e, op, sight{o: o, err: err, began: began})
+	})
+}
+
+// push asks the engine to begin again.
+func (d *desk) push(e *entry, how qrgate.Push, now time.Time) {
+	d.begin(now, e)
+	if e.s.Pushed.Failed == 0 {
+		e.s = e.s.Noted(how, now)
+	}
+	ref := e.s.Ref
+	d.fly(e, func(ctx context.Context) {
+		if !d.lead(ctx, e) {
+			d.follow(ctx, e)
+			return
+		}
+		began := time.Now()
+		o, err := d.p.cfg.Engine.Connect(ctx, d.caller, ref, how)
+		d.took(o.Limits, err, time.Now())
+		d.saw(e, qrgate.OpConnect, sight{o: o, err: err, began: began}) // connect
+		d.change(ctx, e, func(s qrgate.Session, now time.Time) qrgate.Session {
+			if s.State == qrgate.Unknown {
+				return s // deleted meanwhile
+			}
+			if err != nil {
+				return s.Refused(err, now)
+			}
+			return s.Began(how, now)
+		})
+	})
+}
+
+// startRoll refreshes every session that waits with one list call.
+func (d *desk) startRoll(now time.Time) {
+	d.rolling = make(chan struct{})
+	d.begin(now, nil)
+	d.fly(nil, func(ctx context.Context) {
+		began := time.Now()
+		roll, err := d.p.cfg.Engine.List(ctx, d.caller)
+		d.took(roll.Limits, err, time.Now())
+		d.rolledIn(ctx, roll, err, began)
+	})
+}
+
+// rolledIn takes a list to every entry it speaks of.
+func (d *desk) rolledIn(ctx context.Context, roll qrgate.Roll, err error, began time.Time) {
+	for _, o := range roll.Sessions {
+		d.p.learn(ctx, d.caller, o.Ref, roll.At)
+	}
+	waiting := d.waiting()
+	for i, e := range waiting {
+		s := sight{err: err, began: began, quiet: i > 0} // one call, one event
+		if err == nil {
+			s.o, s.err = d.inRoll(e, roll)
+		}
+		if s.o.Ref.Zero() && err == nil {
+			d.alone(e)
+			continue
+		}
+		d.looked(ctx, e, qrgate.OpList, s)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	close(d.rolling)
+	d.rolling, d.rolled = nil, time.Now()
+}
+
+// waiting is the entries that want a code and have none.
+func (d *desk) waiting() []*entry {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var out []*entry
+	for _, e := range d.entries {
+		if e.s.State == qrgate.Connecting && !e.s.Window.IsZero() && !e.busy {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// inRoll finds an entry's session in a list. What the list does not show is asked for alone: a session
+// beyond the first page, or one whose code the list keeps to itself. A list that shows no code is no
+// proof that there is none, so it must not be believed for ever either.
+func (d *desk) inRoll(e *entry, roll qrgate.Roll) (qrgate.Observation, error) {
+	ref := d.belief(e).Ref
+	for _, o := range roll.Sessions {
+		if !same(o.Ref, ref) {
+			continue
+		}
+		if o.State == qrgate.AwaitingScan && o.Image.Empty() {
+			d.alone(e)
+		}
+		if o.Image.Empty() && o.State != qrgate.Connected {
+			return o, &qrgate.Fault{Op: qrgate.OpList, Kind: qrgate.NotReady}
+		}
+		return o, nil
+	}
+	return qrgate.Observation{}, nil
+}
+
+func (d *desk) alone(e *entry) {
+	d.mu.Lock()
+	e.single = true
+	d.mu.Unlock()
+}
+
+func same(a, b qrgate.Ref) bool {
+	return a.ID > 0 && a.ID == b.ID || a.Name != "" && a.Name == b.Name
+}
+
+// sight is an answer, and when it was asked for.
+type sight struct {
+	o     qrgate.Observation
+	err   error
+	began time.Time
+	quiet bool
+}
+
+// looked takes a look's answer to the entry's belief.
+func (d *desk) looked(ctx context.Context, e *entry, op string, s sight) {
+	if qrgate.KindOf(s.err) == qrgate.Abandoned {
+		return
+	}
+	d.saw(e, op, s)
+	d.p.learn(ctx, d.caller, s.o.Ref, time.Now())
+	asked := d.belief(e).State
+	d.change(ctx, e, func(belief qrgate.Session, now time.Time) qrgate.Session {
+		if belief.Connect.After(s.began) || asked != qrgate.Unknown && belief.State == qrgate.Unknown {
+			return belief // begun anew or deleted meanwhile: this answer is about its former life
+		}
+		e.proof = false
+		return belief.With(s.o, s.err, now)
+	})
+}
+
+// saw tells the observer about one call.
+func (d *desk) saw(e *entry, op string, s sight) {
+	if s.quiet {
+		return
+	}
+	belief := d.belief(e)
+	ev := qrgate.Event{Kind: qrgate.EventLook, At: time.Now(), Took: time.Since(s.began), Origin: d.caller.Origin,
+		Session: label(belief.Ref), Op: op, Fault: qrgate.KindOf(s.err), Attempt: belief.Looks + 1}
+	if f, ok := errors.AsType[*qrgate.Fault](s.err); ok {
+		ev.Status, ev.Code = f.Status, f.Code
+	}
+	d.p.cfg.Observe(ev)
+}
+
+// begin counts a call, and marks the entry that it is for; mu is held.
+func (d *desk) begin(now time.Time, e *entry) {
+	if e != nil {
+		e.busy = true
+	}
+	d.calls++
+	d.lastLook = now
+	d.budget = d.budget.spent()
+}
+
+// fly runs a call and frees what begin marked.
+func (d *desk) fly(e *entry, call func(context.Context)) {
+	d.p.wg.Go(func() {
+		call(d.p.base)
+		d.mu.Lock()
+		d.calls--
+		if e != nil {
+			e.busy = false
+		}
+		d.mu.Unlock()
+		d.wake()
+	})
+}
+
+// took learns an answer's limits.
+func (d *desk) took(limits []qrgate.Limit, err error, now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.budget = d.budget.learned(limits, now)
+	if f, ok := errors.AsType[*qrgate.Fault](err); ok && f.Kind == qrgate.RateLimited {
+		d.budget = d.budget.refused(f.RetryAfter, now)
+	}
+}

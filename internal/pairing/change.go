@@ -1,0 +1,212 @@
+package pairing
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"qrgate"
+)
+
+// change takes an entry from one belief to the next: everybody who waits is woken, the observer is told,
+// the store is written. One change of an entry at a time.
+func (d *desk) change(ctx context.Context, e *entry, f func(qrgate.Session, time.Time) qrgate.Session) qrgate.Session {
+	e.write.Lock()
+	defer e.write.Unlock()
+	now := time.Now()
+	d.mu.Lock()
+	if e.gone {
+		d.mu.Unlock()
+		return e.s
+	}
+	before, prev := e.s, e.version
+	after := f(before, now)
+	e.s = after
+	if after.QR.Present() && !before.QR.Present() {
+		d.fine[e.name] = now
+	}
+	e.notify()
+	d.mu.Unlock()
+	d.wake()
+	d.tell(before, after, now)
+	if worthSaving(before, after) && !d.save(ctx, e, after, prev) {
+		d.amend(ctx, e, f)
+	}
+	return after
+}
+
+// amend applies a change once more, to what another replica wrote meanwhile.
+func (d *desk) amend(ctx context.Context, e *entry, f func(qrgate.Session, time.Time) qrgate.Session) {
+	now := time.Now()
+	d.mu.Lock()
+	if e.gone {
+		d.mu.Unlock()
+		return
+	}
+	e.s = f(e.s, now)
+	s, prev := e.s, e.version
+	e.notify()
+	d.mu.Unlock()
+	d.save(ctx, e, s, prev)
+}
+
+// notify wakes all who wait for a change; the desk's mu is held.
+func (e *entry) notify() {
+	close(e.changed)
+	e.changed = make(chan struct{})
+}
+
+// worthSaving reports whether another replica would act differently on the new belief.
+func worthSaving(a, b qrgate.Session) bool {
+	if b.Accepted.IsZero() {
+		return false // nothing is kept for a credential that no engine has accepted
+	}
+	return a.State != b.State || a.Ref != b.Ref || a.Sequence != b.Sequence || a.Connect != b.Connect || a.Window != b.Window ||
+		a.QR.Confirmed != b.QR.Confirmed || a.QR.Present() != b.QR.Present() || a.Trouble.Kind != b.Trouble.Kind || a.Pushed != b.Pushed ||
+		a.Born != b.Born || b.Accepted.Sub(a.Accepted) > proofLife/4
+}
+
+// save writes a belief. When somebody else has written since, theirs is taken over and save is false.
+func (d *desk) save(ctx context.Context, e *entry, s qrgate.Session, prev int64) bool {
+	version, err := d.p.book.save(ctx, d.page(e), s, prev, time.Now())
+	if errors.Is(err, qrgate.ErrStale) {
+		d.reload(ctx, e)
+		return false
+	}
+	if err != nil {
+		return true // the store is away; the belief stands in memory
+	}
+	d.mu.Lock()
+	e.version = max(e.version, version)
+	d.mu.Unlock()
+	return true
+}
+
+// reload takes what another replica wrote, if it is newer than what is known here.
+func (d *desk) reload(ctx context.Context, e *entry) {
+	s, version, err := d.p.book.load(ctx, d.page(e), time.Now())
+	if err != nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if version <= e.version || e.gone {
+		return
+	}
+	s.Ref = s.Ref.Merge(e.s.Ref)
+	if s.State == "" {
+		s.State = qrgate.Unknown // a tombstone
+	}
+	e.s, e.version = s, version
+	e.notify()
+	d.wake()
+}
+
+// lead takes the lease of an entry, or renews it.
+func (d *desk) lead(ctx context.Context, e *entry) bool {
+	now := time.Now()
+	d.mu.Lock()
+	led := e.led
+	d.mu.Unlock()
+	if led.Sub(now) > leaseLife/2 {
+		return true
+	}
+	ok, err := d.p.cfg.Store.Acquire(ctx, d.lease(e), d.p.owner, leaseLife)
+	if err != nil {
+		ok = true // without a store every replica polls for itself; polls are reads
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if ok {
+		e.led, e.other = now.Add(leaseLife), time.Time{}
+	} else {
+		e.led, e.other = time.Time{}, now.Add(follow)
+	}
+	return ok
+}
+
+// follow reads what the replica that leads has written.
+func (d *desk) follow(ctx context.Context, e *entry) { d.reload(ctx, e) }
+
+func (d *desk) lease(e *entry) string { return d.p.book.key(d.page(e), "lk") }
+
+func (d *desk) page(e *entry) page { return page{d.caller, e.name} }
+
+func (d *desk) belief(e *entry) qrgate.Session {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return e.s
+}
+
+// label is how events name a session: by the client's own id where it is known.
+func label(r qrgate.Ref) string {
+	if r.Name != "" {
+		return r.Name
+	}
+	return strconv.FormatInt(r.ID, 10)
+}
+
+// tell reports what a change means.
+func (d *desk) tell(before, after qrgate.Session, now time.Time) {
+	ev := qrgate.Event{At: now, Origin: d.caller.Origin, Session: label(after.Ref), From: before.State, To: after.State,
+		Attempt: after.Looks, Op: after.Trouble.Op, Fault: after.Trouble.Kind, Status: after.Trouble.Status, Code: after.Trouble.Code}
+	if before.State != after.State {
+		ev.Kind, ev.Took = qrgate.EventState, now.Sub(before.Since)
+		if before.Since.IsZero() {
+			ev.Took = 0
+		}
+		ev.Diagnosis = qrgate.Diagnose(after, qrgate.Climate{}, now).Code
+		d.p.cfg.Observe(ev)
+	}
+	if after.QR.Present() && !after.QR.Image.Equal(before.QR.Image) {
+		ev.Kind, ev.Sequence, ev.Took = qrgate.EventCode, after.QR.Sequence, now.Sub(after.Window)
+		d.p.cfg.Observe(ev)
+	}
+	if out, why := journey(before, after, now); out != "" {
+		ev.Kind, ev.Outcome, ev.Diagnosis, ev.Took = qrgate.EventJourney, out, why, now.Sub(before.Window)
+		d.p.cfg.Observe(ev)
+	}
+}
+
+// journey reports how a wish for a QR ended, if this change ended one: with the first code, with a rest,
+// or with a session that turned out to be linked.
+func journey(before, after qrgate.Session, now time.Time) (qrgate.Outcome, qrgate.Code) {
+	switch {
+	case before.State != qrgate.Connecting || before.Window.IsZero():
+	case after.QR.Present():
+		return qrgate.Success, qrgate.None
+	case after.State == qrgate.Connected:
+		return qrgate.Gone, qrgate.AlreadyPaired
+	case after.State == qrgate.Failed && after.Window.IsZero():
+		d := qrgate.Diagnose(before, qrgate.Climate{}, now)
+		if d.Healthy() {
+			return qrgate.Failure, qrgate.Undetermined
+		}
+		return qrgate.Failure, d.Code
+	}
+	return "", ""
+}
+
+// end gives a wish up; mu is held.
+func (d *desk) end(e *entry, now time.Time) {
+	e.busy = true
+	d.calls++
+	d.fly(e, func(ctx context.Context) {
+		d.change(ctx, e, func(s qrgate.Session, now time.Time) qrgate.Session { return s.Rested(now) })
+		_ = d.p.cfg.Store.Release(ctx, d.lease(e), d.p.owner)
+		d.mu.Lock()
+		e.led = time.Time{}
+		d.mu.Unlock()
+	})
+}
+
+// retire lets go of everything when the gate stops.
+func (d *desk) retire() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, e := range d.entries {
+		e.unwatch()
+		e.notify()
+	}
+}

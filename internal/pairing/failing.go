@@ -1,0 +1,34 @@
+package pairing
+
+import (
+	"sync"
+
+	"qrgate"
+)
+
+// failing counts, over all credentials, the sessions that wait too long for their QR: several at once are
+// the engine's trouble and not theirs.
+type failing struct {
+	mu    sync.Mutex
+	by    map[qrgate.Tenant]int
+	total int
+}
+
+func (f *failing) set(t qrgate.Tenant, n int) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.by == nil {
+		f.by = map[qrgate.Tenant]int{}
+	}
+	f.total += n - f.by[t]
+	if f.by[t] = n; n == 0 {
+		delete(f.by, t)
+	}
+	return f.total
+}
+
+func (f *failing) sum() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.total
+}

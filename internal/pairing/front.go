@@ -1,0 +1,213 @@
+package pairing
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"qrgate"
+)
+
+// proofLife is how long the engine's acceptance of a credential for a session is believed (DESIGN 9).
+const proofLife = time.Minute
+
+// View is what the gate can say of a session at one moment.
+type View struct {
+	Session   qrgate.Session
+	Diagnosis qrgate.Diagnosis
+	Known     bool          // the engine accepted this credential for this session within the last minute
+	Place     int           // place in the queue for the engine's budget, 1 is next; 0 when nobody queues
+	Waiting   time.Duration // until the budget allows the next look; 0 when it allows one now
+	Budget    int           // calls that the engine still allows in this window; -1 when it does not say
+	At        time.Time
+}
+
+// QR waits for a code that may be handed out to c, at most for the hold. The view tells what came of it.
+// The error is a *qrgate.Fault when the engine itself refuses the credential or does not know the session,
+// the context's error when the client left, and ErrStopped when the gate stops.
+func (p *Pairing) QR(ctx context.Context, c qrgate.Caller, id string, asked Hold) (View, error) {
+	v, err := p.visit(ctx, c, id)
+	if err != nil {
+		return View{}, err
+	}
+	defer v.leave()
+	v.change(ctx, func(s qrgate.Session, now time.Time) qrgate.Session { return s.Wish(now) })
+	began := time.Now()
+	end := began.Add(holdFor(v.belief(), asked, p.cfg.Holds, began))
+	view, err := v.await(ctx, end, settled)
+	p.cfg.Observe(qrgate.Event{Kind: qrgate.EventHold, At: view.At, Took: view.At.Sub(began), Origin: c.Origin,
+		Session: label(view.Session.Ref), To: view.Session.State, Diagnosis: view.Diagnosis.Code, Outcome: outcome(view, err)})
+	return view, err
+}
+
+func outcome(v View, err error) qrgate.Outcome {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return qrgate.Gone
+	case err != nil || !v.Session.QR.Present():
+		return qrgate.Failure
+	}
+	return qrgate.Success
+}
+
+// settled reports whether a request for the QR need not wait any longer.
+func settled(v View) bool {
+	if !v.Known {
+		return false
+	}
+	return v.Session.QR.Fresh(v.At) || v.Session.State == qrgate.Connected || v.Diagnosis.NeedsPerson()
+}
+
+// Peek tells what is believed of a session and starts nothing; only a session whose credential has no
+// fresh proof costs the engine one look.
+func (p *Pairing) Peek(ctx context.Context, c qrgate.Caller, id string) (View, error) {
+	v, err := p.visit(ctx, c, id)
+	if err != nil {
+		return View{}, err
+	}
+	defer v.leave()
+	now := time.Now()
+	return v.await(ctx, now.Add(p.cfg.Holds.Later), func(v View) bool { return v.Known || v.Session.Looked.After(now) })
+}
+
+// Status is Peek for somebody who polls for the scan: while a code is shown it buys one look every three
+// seconds and waits for it.
+func (p *Pairing) Status(ctx context.Context, c qrgate.Caller, id string) (View, error) {
+	v, err := p.visit(ctx, c, id)
+	if err != nil {
+		return View{}, err
+	}
+	defer v.leave()
+	now := time.Now()
+	view := v.view(now)
+	if !view.Known || !curious(view.Session) || now.Sub(view.Session.Looked) < scanStep || view.Waiting > 0 {
+		return view, nil
+	}
+	v.ask(func(e *entry) { e.asked = now })
+	return v.await(ctx, now.Add(statusHold), func(next View) bool { return next.Session.Looked.After(view.Session.Looked) })
+}
+
+// curious reports whether only a look can tell the state: a code waits to be scanned, or the session may
+// be linked already.
+func curious(s qrgate.Session) bool {
+	return s.State == qrgate.AwaitingScan || s.State == qrgate.Connecting && (!s.Born || s.Linked)
+}
+
+// statusHold is how long a poll of the state waits for its look.
+const statusHold = 2 * time.Second
+
+// Watch waits until the session's view differs from what the caller has seen, or the hold ends.
+func (p *Pairing) Watch(ctx context.Context, c qrgate.Caller, id string, seen View, hold time.Duration) (View, error) {
+	v, err := p.visit(ctx, c, id)
+	if err != nil {
+		return View{}, err
+	}
+	defer v.leave()
+	end := time.Now().Add(min(hold, MaxHold))
+	v.ask(func(e *entry) { e.watches++ })
+	defer v.ask(func(e *entry) { e.watches--; e.used = time.Now() })
+	return v.await(ctx, end, func(now View) bool { return now.Known && differs(seen, now) })
+}
+
+// differs compares what a watcher is shown.
+func differs(a, b View) bool {
+	x, y := a.Session, b.Session
+	return x.State != y.State || x.Sequence != y.Sequence || x.QR.Present() != y.QR.Present() || x.Connect != y.Connect ||
+		a.Diagnosis.Code != b.Diagnosis.Code
+}
+
+// Began tells that the engine accepted a client's connect or restart.
+func (p *Pairing) Began(ctx context.Context, c qrgate.Caller, o qrgate.Observation, how qrgate.Push) error {
+	return p.news(ctx, c, o.Ref, func(s qrgate.Session, now time.Time) qrgate.Session {
+		s = s.Began(how, now)
+		s.Window, s.Looks, s.Wanted = now, 0, now
+		if !o.Image.Empty() || o.State == qrgate.Connected {
+			s = s.With(o, nil, now)
+		}
+		return s
+	})
+}
+
+// Failed tells that a client's connect or restart failed with err. The flight carries it on, and Failed
+// waits, at most for hold, until a connect is accepted or a QR is there.
+func (p *Pairing) Failed(ctx context.Context, c qrgate.Caller, r qrgate.Ref, err error, hold time.Duration) (View, error) {
+	v, verr := p.visitRef(ctx, c, r)
+	if verr != nil {
+		return View{}, verr
+	}
+	defer v.leave()
+	v.change(ctx, func(s qrgate.Session, now time.Time) qrgate.Session {
+		s.Window, s.Looks, s.Wanted = now, 0, now
+		return s.Refused(err, now)
+	})
+	began := time.Now()
+	return v.await(ctx, began.Add(hold), func(v View) bool {
+		return !v.Session.Connect.Before(began) || v.Session.State != qrgate.Connecting
+	})
+}
+
+// Learn takes what the engine told a client: ids, and states of sessions that the gate has in mind.
+// born marks a session that was just created through this gate.
+func (p *Pairing) Learn(ctx context.Context, c qrgate.Caller, seen []qrgate.Observation, born bool) {
+	now := time.Now()
+	for _, o := range seen {
+		p.learn(ctx, c, o.Ref, now)
+		if o.Ref.Zero() || !born && !p.met(c, o.Ref) {
+			continue
+		}
+		_ = p.news(ctx, c, o.Ref, func(s qrgate.Session, now time.Time) qrgate.Session {
+			s.Born = s.Born || born
+			if born && (o.State.Acquiring() || !o.Image.Empty()) { // a create that connects by itself
+				s = s.Began(qrgate.Again, now)
+			}
+			looks, looked := s.Looks, s.Looked
+			s = s.With(o, nil, now)
+			if o.Image.Empty() {
+				s.Looks, s.Looked = looks, looked // the client's own look, not the gate's
+			}
+			return s
+		})
+	}
+}
+
+// Limits takes what the engine said of its budget in an answer to a client.
+func (p *Pairing) Limits(c qrgate.Caller, limits []qrgate.Limit, refused bool, after time.Duration) {
+	if len(limits) == 0 && !refused {
+		return
+	}
+	d, err := p.desk(c)
+	if err != nil {
+		return
+	}
+	defer d.leave()
+	now := time.Now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.budget = d.budget.learned(limits, now)
+	if refused {
+		d.budget = d.budget.refused(after, now)
+	}
+}
+
+// Forget drops all that is known of a session: it was deleted, disconnected, or is begun anew.
+func (p *Pairing) Forget(ctx context.Context, c qrgate.Caller, r qrgate.Ref, deleted bool) error {
+	d, err := p.desk(c)
+	if err != nil {
+		return err
+	}
+	defer d.leave()
+	name := canonical(r)
+	d.mu.Lock()
+	if e := d.entries[name]; e != nil {
+		delete(d.entries, name)
+		e.gone = true
+		e.s = qrgate.Session{Ref: e.s.Ref, State: qrgate.Disconnected, Since: time.Now()}
+		e.unwatch()
+		e.notify()
+	}
+	d.mu.Unlock()
+	if deleted {
+		p.names.forget(c.Tenant, r)
+	}
+	return p.book.bury(ctx, page{c, name}, time.Now())
+}

@@ -1,0 +1,121 @@
+package pairing
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"time"
+
+	"qrgate"
+)
+
+// names remembers, per tenant, which session a client means by an id: clients use the engine's integer
+// and their own sessionId alike, and a sessionId may be all digits (contract C9).
+type names struct {
+	mu    sync.Mutex
+	most  int
+	byAny map[nameKey]qrgate.Ref
+}
+
+type nameKey struct {
+	tenant qrgate.Tenant
+	id     string
+}
+
+func newNames(most int) *names { return &names{most: most, byAny: map[nameKey]qrgate.Ref{}} }
+
+// learn remembers both names of a session; false when they were known.
+func (n *names) learn(t qrgate.Tenant, r qrgate.Ref) bool {
+	if r.ID == 0 || r.Name == "" {
+		return false
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.byAny[nameKey{t, strconv.FormatInt(r.ID, 10)}] == r {
+		return false
+	}
+	if len(n.byAny) >= 2*n.most {
+		clear(n.byAny) // they are learned again from the store or the next list
+	}
+	n.byAny[nameKey{t, strconv.FormatInt(r.ID, 10)}] = r
+	if _, taken := n.byAny[nameKey{t, r.Name}]; !taken || !digits(r.Name) {
+		n.byAny[nameKey{t, r.Name}] = r
+	}
+	return true
+}
+
+func (n *names) forget(t qrgate.Tenant, r qrgate.Ref) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.byAny, nameKey{t, strconv.FormatInt(r.ID, 10)})
+	delete(n.byAny, nameKey{t, r.Name})
+}
+
+func (n *names) find(t qrgate.Tenant, id string) (qrgate.Ref, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	r, ok := n.byAny[nameKey{t, id}]
+	return r, ok
+}
+
+func digits(text string) bool {
+	r, ok := qrgate.ParseRef(text)
+	return ok && r.ID > 0
+}
+
+// canonical is the one name under which a session is kept: its integer, or its name behind a mark that
+// no integer has.
+func canonical(r qrgate.Ref) string {
+	if r.ID > 0 {
+		return strconv.FormatInt(r.ID, 10)
+	}
+	return "n:" + r.Name
+}
+
+// Resolve finds out which session a caller means by id: from memory, from the store, and for a sessionId
+// never met from the engine's list. A ref without its integer is still good for asking the engine by name.
+func (p *Pairing) Resolve(ctx context.Context, c qrgate.Caller, id string) qrgate.Ref {
+	if r, ok := p.known(ctx, c, id); ok {
+		return r
+	}
+	r, _ := qrgate.ParseRef(id)
+	if r.ID > 0 {
+		return r // the integer first; a sessionId of digits is learned from create and list
+	}
+	release, ok := p.slots.unproven(c.Tenant)
+	if !ok {
+		return r
+	}
+	defer release()
+	d, err := p.desk(c)
+	if err != nil {
+		return r
+	}
+	defer d.leave()
+	d.roll(ctx, id)
+	if found, ok := p.names.find(c.Tenant, id); ok {
+		return found
+	}
+	return r
+}
+
+// known looks id up without asking the engine.
+func (p *Pairing) known(ctx context.Context, c qrgate.Caller, id string) (qrgate.Ref, bool) {
+	if r, ok := p.names.find(c.Tenant, id); ok {
+		return r, true
+	}
+	r, ok := p.book.meant(ctx, page{c, "alias:" + id})
+	if ok {
+		p.names.learn(c.Tenant, r)
+	}
+	return r, ok
+}
+
+// learn remembers a ref here and in the store.
+func (p *Pairing) learn(ctx context.Context, c qrgate.Caller, r qrgate.Ref, now time.Time) {
+	if !p.names.learn(c.Tenant, r) {
+		return
+	}
+	_ = p.book.alias(ctx, page{c, "alias:" + r.Name}, r, now) // another replica asks the engine instead
+	_ = p.book.alias(ctx, page{c, "alias:" + strconv.FormatInt(r.ID, 10)}, r, now)
+}

@@ -1,0 +1,147 @@
+package pairing
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"qrgate"
+)
+
+// MaxHold bounds every hold, whatever a client asks for.
+const MaxHold = 60 * time.Second
+
+// Holds are the times that a request for the QR is held open when the client does not say (contract 4.4).
+type Holds struct {
+	Young time.Duration // while the connect is younger than five seconds; 9 s
+	Later time.Duration // afterwards; 4.5 s
+}
+
+// Hold is a client's own wish, from Prefer: wait=N or ?wait=N.
+type Hold struct {
+	Set bool
+	For time.Duration
+}
+
+// Caps bound how many requests may be held at once. Over a cap the answer is "not yet", at once.
+type Caps struct {
+	Session, Tenant, Replica int // held requests; 200, 1000, 5000
+	Unproven                 int // requests whose credential the engine has not accepted yet; 50
+	Sessions                 int // sessions in mind; 10000
+}
+
+// Config is what New needs. Engine, Vault and Store must be set; the rest has defaults.
+type Config struct {
+	Engine  qrgate.Engine
+	Vault   *qrgate.Vault
+	Store   Backing
+	Holds   Holds
+	Caps    Caps
+	Force   bool            // recovery may connect with force (QRGATE_RECOVERY_FORCE)
+	Observe qrgate.Observer // may be nil
+}
+
+// Pairing takes sessions to their QR, for all callers.
+type Pairing struct {
+	cfg     Config
+	book    *book
+	owner   string // this replica, in leases
+	names   *names
+	slots   slots
+	failing failing
+
+	base   context.Context // of everything alive; ends with Run
+	stop   context.CancelCauseFunc
+	wg     sync.WaitGroup
+	guests sync.WaitGroup // requests inside
+
+	mu    sync.Mutex
+	desks map[qrgate.Tenant]*desk
+	ended bool
+}
+
+// ErrStopped is the cause with which everything alive ends.
+var ErrStopped = errors.New("the gate is stopping")
+
+// New returns a Pairing. It starts nothing; flights begin when somebody connects or asks.
+func New(cfg Config) (*Pairing, error) {
+	if cfg.Engine == nil || cfg.Vault == nil || cfg.Store == nil {
+		return nil, errors.New("pairing: Engine, Vault and Store must be set")
+	}
+	cfg = cfg.withDefaults()
+	owner := make([]byte, 8)
+	if _, err := rand.Read(owner); err != nil {
+		return nil, fmt.Errorf("pairing: %w", err)
+	}
+	base, stop := context.WithCancelCause(context.Background())
+	return &Pairing{
+		cfg: cfg, book: &book{cfg.Vault, cfg.Store, cfg.Observe}, owner: hex.EncodeToString(owner),
+		names: newNames(cfg.Caps.Sessions), slots: slots{most: cfg.Caps},
+		base: base, stop: stop, desks: map[qrgate.Tenant]*desk{},
+	}, nil
+}
+
+func (c Config) withDefaults() Config {
+	for _, d := range []struct {
+		value    *int
+		standard int
+	}{{&c.Caps.Session, 200}, {&c.Caps.Tenant, 1000}, {&c.Caps.Replica, 5000}, {&c.Caps.Unproven, 50}, {&c.Caps.Sessions, 10000}} {
+		if *d.value <= 0 {
+			*d.value = d.standard
+		}
+	}
+	if c.Holds.Young <= 0 {
+		c.Holds.Young = 9 * time.Second
+	}
+	if c.Holds.Later <= 0 {
+		c.Holds.Later = 4500 * time.Millisecond
+	}
+	if c.Observe == nil {
+		c.Observe = func(qrgate.Event) {}
+	}
+	return c
+}
+
+// Run waits until ctx ends, then ends every flight and returns nil when the last one is down.
+func (p *Pairing) Run(ctx context.Context) error {
+	<-ctx.Done()
+	p.mu.Lock()
+	p.ended = true
+	p.mu.Unlock()
+	p.stop(ErrStopped)
+	p.guests.Wait()
+	p.wg.Wait()
+	return nil
+}
+
+// desk returns the desk of a credential, and begins one if there is none.
+func (p *Pairing) desk(c qrgate.Caller) (*desk, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended {
+		return nil, ErrStopped
+	}
+	d := p.desks[c.Tenant]
+	if d == nil {
+		d = newDesk(p, c)
+		p.desks[c.Tenant] = d
+		p.wg.Go(d.run)
+	}
+	d.stay() // not while it is being closed
+	return d, nil
+}
+
+// close takes an idle desk away; false when somebody came in meanwhile.
+func (p *Pairing) close(d *desk) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !d.idle(time.Now()) {
+		return false
+	}
+	delete(p.desks, d.caller.Tenant)
+	return true
+}

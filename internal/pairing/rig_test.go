@@ -1,0 +1,139 @@
+package pairing_test
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"qrgate"
+	"qrgate/compat/inboxhub"
+	"qrgate/internal/enginesim"
+	"qrgate/internal/memstore"
+	"qrgate/internal/pairing"
+)
+
+// rig is a gate's heart in front of a simulated engine, on fake time.
+type rig struct {
+	t      *testing.T
+	engine *enginesim.Engine
+	http   *http.Client
+	hub    qrgate.Engine
+	p      *pairing.Pairing
+	vault  *qrgate.Vault
+
+	mu     sync.Mutex
+	events []qrgate.Event
+}
+
+// bubble runs a test in a synctest bubble with a rig that is taken down at its end.
+func bubble(t *testing.T, e *enginesim.Engine, test func(r *rig), options ...func(*pairing.Config)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		wire := enginesim.NewWire(e)
+		go wire.Run()
+		defer wire.Close()
+		defer e.Close()
+		base, _ := url.Parse("http://engine.test")
+		vault, err := qrgate.NewVault(qrgate.NewSecret("a secret of the tests"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &rig{t: t, engine: e, http: wire.Client(), vault: vault, hub: inboxhub.New(base, wire.Client().Transport)}
+		cfg := pairing.Config{Engine: r.hub, Vault: vault, Store: memstore.New(memstore.Config{}), Observe: r.observe}
+		for _, o := range options {
+			o(&cfg)
+		}
+		if r.p, err = pairing.New(cfg); err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- r.p.Run(ctx) }()
+		test(r)
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func (r *rig) observe(e qrgate.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = append(r.events, e)
+}
+
+func (r *rig) caller(key string) qrgate.Caller {
+	c := qrgate.Caller{Key: qrgate.NewSecret(key), Origin: qrgate.FromUser}
+	c.Tenant = r.vault.Tenant(c.Credential())
+	return c
+}
+
+// post calls the engine as the proxy would for a client.
+func (r *rig) post(key, path, body string) int {
+	r.t.Helper()
+	req, _ := http.NewRequest(http.MethodPost, "http://engine.test"+path, strings.NewReader(body))
+	req.Header.Set("X-API-Key", key)
+	req.Header.Set("Content-Type", "application/json")
+	res, err := r.http.Do(req)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	return res.StatusCode
+}
+
+// create makes a session and tells the gate's heart, as the proxy does.
+func (r *rig) create(key, name string) qrgate.Ref {
+	r.t.Helper()
+	if code := r.post(key, "/api/sessions", `{"sessionId":"`+name+`","sessionName":"test"}`); code != 201 {
+		r.t.Fatalf("create: %d", code)
+	}
+	c := r.caller(key)
+	roll, err := r.hub.List(r.t.Context(), c)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, o := range roll.Sessions {
+		if o.Ref.Name == name {
+			r.p.Learn(r.t.Context(), c, []qrgate.Observation{o}, true)
+			return o.Ref
+		}
+	}
+	r.t.Fatal("created session is not listed")
+	return qrgate.Ref{}
+}
+
+// connect connects a session and tells the gate's heart, as the proxy does.
+func (r *rig) connect(key string, ref qrgate.Ref) {
+	r.t.Helper()
+	c := r.caller(key)
+	o, err := r.hub.Connect(r.t.Context(), c, ref, qrgate.Again)
+	if err != nil {
+		if _, err := r.p.Failed(r.t.Context(), c, ref, err, 8*time.Second); err != nil {
+			r.t.Fatal(err)
+		}
+		return
+	}
+	r.p.Limits(c, o.Limits, false, 0)
+	if err := r.p.Began(r.t.Context(), c, qrgate.Observation{Ref: ref, State: qrgate.Connecting}, qrgate.Again); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// looks counts the engine's session calls since a moment.
+func (r *rig) looks(since time.Time) int {
+	n := 0
+	for _, c := range r.engine.Calls() {
+		if !c.At.Before(since) && c.Method == http.MethodGet {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,212 @@
+package pairing
+
+import (
+	"context"
+	"time"
+
+	"qrgate"
+)
+
+// visit is one request's stay at an entry.
+type visit struct {
+	d *desk
+	e *entry
+}
+
+// visit brings a request to the session that its caller means by id.
+func (p *Pairing) visit(ctx context.Context, c qrgate.Caller, id string) (visit, error) {
+	return p.visitRef(ctx, c, p.Resolve(ctx, c, id))
+}
+
+func (p *Pairing) visitRef(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (visit, error) {
+	d, err := p.desk(c)
+	if err != nil {
+		return visit{}, err
+	}
+	return visit{d, d.entry(ctx, r)}, nil
+}
+
+// news brings a fact to a session's belief.
+func (p *Pairing) news(ctx context.Context, c qrgate.Caller, r qrgate.Ref, f func(qrgate.Session, time.Time) qrgate.Session) error {
+	v, err := p.visitRef(ctx, c, r)
+	if err != nil {
+		return err
+	}
+	defer v.leave()
+	v.change(ctx, f)
+	return nil
+}
+
+// met reports whether a session is in mind here.
+func (p *Pairing) met(c qrgate.Caller, r qrgate.Ref) bool {
+	p.mu.Lock()
+	d := p.desks[c.Tenant]
+	p.mu.Unlock()
+	if d == nil {
+		return false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.entries[canonical(r)] != nil
+}
+
+// entry returns the entry of a session, read from the store when it is new here.
+func (d *desk) entry(ctx context.Context, r qrgate.Ref) *entry {
+	name := canonical(r)
+	d.mu.Lock()
+	e := d.entries[name]
+	if e == nil {
+		e = &entry{name: name, s: qrgate.Session{Ref: r, State: qrgate.Unknown}, changed: make(chan struct{})}
+		d.watch(e)
+		d.entries[name] = e
+	}
+	e.s.Ref = e.s.Ref.Merge(r)
+	e.used = time.Now()
+	d.mu.Unlock()
+	e.load.Do(func() { d.reload(ctx, e) })
+	return e
+}
+
+// watch wakes the desk when another replica writes the entry's record; mu is held.
+func (d *desk) watch(e *entry) {
+	changed, stop := d.p.cfg.Store.Watch(d.p.book.key(d.page(e), "st"))
+	ctx, cancel := context.WithCancel(d.p.base)
+	e.unwatch = func() { cancel(); stop() }
+	d.p.wg.Go(func() {
+		for {
+			select {
+			case <-changed:
+				d.reload(ctx, e)
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+}
+
+func (v visit) leave() { v.d.leave() }
+
+func (v visit) belief() qrgate.Session { return v.d.belief(v.e) }
+
+func (v visit) change(ctx context.Context, f func(qrgate.Session, time.Time) qrgate.Session) {
+	v.d.change(context.WithoutCancel(ctx), v.e, f)
+}
+
+// ask marks an interest and wakes the desk.
+func (v visit) ask(f func(*entry)) {
+	v.d.mu.Lock()
+	f(v.e)
+	v.d.mu.Unlock()
+	v.d.wake()
+}
+
+// await waits until done says so, the time is over, or there is nothing to wait for: the client left, no
+// slot is free, the engine refuses the credential.
+func (v visit) await(ctx context.Context, end time.Time, done func(View) bool) (View, error) {
+	began := time.Now()
+	view := v.view(began)
+	if done(view) || !end.After(began) && view.Known {
+		return view, nil
+	}
+	release, ok := v.hold(view)
+	if !ok {
+		return view, nil
+	}
+	defer release()
+	timer := time.NewTimer(end.Sub(began))
+	defer timer.Stop()
+	for {
+		view, changed := v.look()
+		if err := refusal(view, began); err != nil {
+			return view, err
+		}
+		if done(view) || v.gone() {
+			return view, nil
+		}
+		again := time.NewTimer(v.patience(view))
+		select {
+		case <-changed:
+		case <-again.C:
+		case <-timer.C:
+			again.Stop()
+			return v.view(time.Now()), nil
+		case <-ctx.Done():
+			again.Stop()
+			return v.view(time.Now()), context.Cause(ctx)
+		case <-v.d.p.base.Done():
+			again.Stop()
+			return v.view(time.Now()), ErrStopped
+		}
+		again.Stop()
+	}
+}
+
+// patience is when to look at the view again although nothing changed: a code fades with time alone, a
+// diagnosis ripens.
+func (v visit) patience(view View) time.Duration {
+	if left := view.Session.QR.Left(view.At); view.Session.QR.Present() && left > 0 {
+		return min(left, time.Second)
+	}
+	return time.Second
+}
+
+// refusal is the engine's own no, when it came in answer to this request.
+func refusal(v View, began time.Time) error {
+	t := v.Session.Trouble
+	if v.Known || t.Last.Before(began) {
+		return nil
+	}
+	if t.Kind == qrgate.KeyRefused || t.Kind == qrgate.UnknownSession {
+		return &qrgate.Fault{Op: t.Op, Kind: t.Kind, Status: t.Status, Code: t.Code, Text: t.Text, RetryAfter: t.RetryAfter}
+	}
+	return nil
+}
+
+// hold takes the slots that a waiting request needs, and marks the interest.
+func (v visit) hold(view View) (release func(), ok bool) {
+	d := v.d
+	free, ok := d.p.slots.hold(d.caller.Tenant)
+	if !ok {
+		return nil, false
+	}
+	strange := func() {}
+	if !view.Known {
+		if strange, ok = d.p.slots.unproven(d.caller.Tenant); !ok {
+			free()
+			return nil, false
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if v.e.holders >= d.p.cfg.Caps.Session {
+		free()
+		strange()
+		return nil, false
+	}
+	v.e.holders++
+	v.e.proof = v.e.proof || !view.Known
+	d.wake()
+	return func() {
+		free()
+		strange()
+		d.mu.Lock()
+		v.e.holders--
+		v.e.used = time.Now()
+		d.mu.Unlock()
+		d.wake()
+	}, true
+}
+
+func (v visit) gone() bool {
+	v.d.mu.Lock()
+	defer v.d.mu.Unlock()
+	return v.e.gone
+}
+
+// look is the view, and the channel that closes when it changes.
+func (v visit) look() (View, <-chan struct{}) {
+	v.d.mu.Lock()
+	changed := v.e.changed
+	v.d.mu.Unlock()
+	return v.view(time.Now()), changed
+}
