@@ -21,9 +21,6 @@ func (e *Engine) current(s *session, now time.Time) (code, bool) {
 	if k == nil || k.stuck || k.linked || k.broken || now.Before(k.opened.Add(e.QRDelay)) {
 		return code{}, false
 	}
-	if e.QRAfterAsks > 0 && k.asks <= e.QRAfterAsks {
-		return code{}, false
-	}
 	if e.Begin != nil {
 		return e.pushedCode(s)
 	}

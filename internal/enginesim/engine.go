@@ -55,7 +55,8 @@ type Engine struct {
 	EveryConnectStartsOver bool
 	// ErrorInsteadOfQR: when the QR should be there, the session's state is error.
 	ErrorInsteadOfQR bool
-	// QRAfterAsks is how many requests for the QR of one connect are refused before one succeeds.
+	// QRAfterAsks is how many requests for the QR of one connect are refused before one succeeds. Status
+	// and list tell of the code all the same.
 	QRAfterAsks int
 	// NotYet is the HTTP status of /qr while there is no QR; 0 means 500 QR_GENERATION_ERROR.
 	// 200 and 202 say success:false, 204 has no body, 502 and 504 are HTML.

@@ -8,7 +8,7 @@ func (e *Engine) qr(s *session) answer {
 		s.socket.asks++
 	}
 	c, ok := e.current(s, e.now())
-	if !ok {
+	if !ok || s.socket.asks <= e.QRAfterAsks {
 		return e.notYet(s)
 	}
 	data := object{{e.qrField(), e.value(s.socket, c.text)}, {"sessionId", s.name}}
