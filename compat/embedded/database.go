@@ -1,0 +1,90 @@
+package embedded
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	"go.mau.fi/whatsmeow/store/sqlstore"
+	waLog "go.mau.fi/whatsmeow/util/log"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+// databaseFile holds everything of the embedded engine when there is no Postgres.
+const databaseFile = "qrgate.db"
+
+// database is the sessions of this engine and the devices of the library, side by side.
+type database struct {
+	sql     *sql.DB
+	devices *sqlstore.Container
+}
+
+// openDatabase opens Postgres if c names one, else the file in its data directory, and brings its tables up
+// to date.
+func openDatabase(ctx context.Context, c Config, log waLog.Logger) (*database, error) {
+	dialect, schema := "postgres", postgresSchema
+	var db *sql.DB
+	var err error
+	if !c.DatabaseURL.Empty() {
+		db, err = sql.Open("pgx", c.DatabaseURL.Reveal())
+	} else {
+		dialect, schema = "sqlite3", sqliteSchema
+		db, err = openFile(c.DataDir)
+	}
+	if err != nil {
+		return nil, unopened(c, err)
+	}
+	d := &database{sql: db, devices: sqlstore.NewWithDB(db, dialect, log)}
+	if err := d.devices.Upgrade(ctx); err != nil {
+		return nil, unopened(c, errors.Join(err, db.Close()))
+	}
+	if _, err := db.ExecContext(ctx, schema); err != nil {
+		return nil, unopened(c, errors.Join(err, db.Close()))
+	}
+	return d, nil
+}
+
+// unopened keeps the password out: drivers print the URL they cannot parse.
+func unopened(c Config, err error) error {
+	if !c.DatabaseURL.Empty() {
+		return errors.New("the database of QRGATE_DATABASE_URL cannot be opened: " + scrub(err.Error(), c.DatabaseURL))
+	}
+	return fmt.Errorf("the database in %s cannot be opened: %w", c.DataDir, err)
+}
+
+// openFile opens the SQLite file and makes it first, so that it is never readable for others, not even for a
+// moment; SQLite gives its companions the mode of the main file. WAL lets readers and a writer work side by
+// side, and a write that finds the file busy waits.
+func openFile(dir string) (*sql.DB, error) {
+	path, err := filepath.Abs(filepath.Join(dir, databaseFile))
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	at := url.URL{Scheme: "file", Path: filepath.ToSlash(path)}
+	db, err := sql.Open("sqlite", at.String()+"?_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)"+
+		"&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_txlock=immediate")
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(8)
+	db.SetMaxIdleConns(8)
+	return db, nil
+}
+
+// close ends all connections.
+func (d *database) close() error { return d.sql.Close() }

@@ -1,0 +1,89 @@
+package embedded
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"strings"
+
+	"qrgate"
+)
+
+// MinKey is the shortest API key that is accepted, in bytes.
+const MinKey = 16
+
+// Key is one credential. The name owns the sessions, so that the key behind it can be changed; a name may
+// have several keys while clients move from one to the next.
+type Key struct {
+	Name string // ^[A-Za-z0-9_-]{1,100}$
+	Key  qrgate.Secret
+}
+
+// ParseKeys reads "name:key,name:key". A key may hold colons and no commas; spaces around either are
+// dropped. Its errors are sentences that name the entry by its place and never print a key.
+func ParseKeys(text string) ([]Key, error) {
+	var keys []Key
+	for i, entry := range strings.Split(text, ",") {
+		name, secret, found := strings.Cut(strings.TrimSpace(entry), ":")
+		name, secret = strings.TrimSpace(name), strings.TrimSpace(secret)
+		switch {
+		case !found:
+			return nil, fmt.Errorf("API key %d has no name: write name:key", i+1)
+		case !qrgate.ValidID(name):
+			return nil, fmt.Errorf("the name of API key %d is not 1 to %d letters, digits, _ or -", i+1, qrgate.MaxIDLength)
+		case len(secret) < MinKey:
+			return nil, fmt.Errorf("API key %d (%s) has %d bytes and needs at least %d", i+1, name, len(secret), MinKey)
+		}
+		for j, other := range keys {
+			if other.Name != name && other.Key.Equal(qrgate.NewSecret(secret)) {
+				return nil, fmt.Errorf("API keys %d (%s) and %d (%s) are the same key under two names", j+1, other.Name, i+1, name)
+			}
+		}
+		keys = append(keys, Key{Name: name, Key: qrgate.NewSecret(secret)})
+	}
+	return keys, nil
+}
+
+// ring knows the digests of all keys.
+type ring []struct {
+	digest [sha256.Size]byte
+	name   string
+}
+
+func newRing(keys []Key) (ring, error) {
+	var r ring
+	for _, k := range keys {
+		if len(k.Key.Reveal()) < MinKey || !qrgate.ValidID(k.Name) {
+			return nil, errors.New("an API key of the embedded engine is too short or has no valid name")
+		}
+		r = append(r, struct {
+			digest [sha256.Size]byte
+			name   string
+		}{sha256.Sum256([]byte(k.Key.Reveal())), k.Name})
+	}
+	return r, nil
+}
+
+// account is the owner of a presented key. It compares with every digest, whichever fits, so that the time
+// tells nothing.
+func (r ring) account(presented string) (string, bool) {
+	digest := sha256.Sum256([]byte(presented))
+	name, found := "", 0
+	for i := range r {
+		if same := subtle.ConstantTimeCompare(digest[:], r[i].digest[:]); same == 1 {
+			name, found = r[i].name, 1
+		}
+	}
+	return name, found == 1
+}
+
+// has reports whether an account has a key at all.
+func (r ring) has(name string) bool {
+	for i := range r {
+		if r[i].name == name {
+			return true
+		}
+	}
+	return false
+}

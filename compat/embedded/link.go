@@ -1,0 +1,111 @@
+package embedded
+
+import (
+	"time"
+
+	"qrgate"
+)
+
+// phase is where a session's line stands.
+type phase string
+
+const (
+	idle     phase = ""         // no line, and nobody wants one
+	queued   phase = "queued"   // waits for its turn to dial
+	dialing  phase = "dialing"  // TCP, TLS, upgrade, Noise
+	awaiting phase = "awaiting" // unlinked: waits for the codes
+	showing  phase = "showing"  // a code can be scanned
+	pairing  phase = "pairing"  // a phone has scanned one
+	entering phase = "entering" // linked: waits for the login
+	online   phase = "online"   // linked and logged in
+	resting  phase = "resting"  // will try again when due
+)
+
+// link is what the engine believes of a session's way to a phone.
+type link struct {
+	Phase phase
+	Since time.Time // when the phase began
+	Due   time.Time // when its watchdog barks; zero: never
+
+	JID    string    // the linked device; empty while there is none
+	Paused bool      // somebody disconnected it: it stays away until the next connect
+	Wanted time.Time // until when somebody waits for a code
+
+	Line  int // lines begun so far; another number asks for a fresh one
+	Tries int // lines in a row that came to nothing
+
+	Codes    []qrgate.Secret // the code that is shown, then those to come
+	Sequence int             // its number on this line, from 1
+	Seen     time.Time       // since when it is shown
+
+	Last reason // why the last line ended
+}
+
+// state is the link in the gate's words.
+func (l link) state() qrgate.State {
+	switch l.Phase {
+	case showing:
+		return qrgate.AwaitingScan
+	case online:
+		return qrgate.Connected
+	case idle:
+		return l.idleState()
+	}
+	if l.JID != "" && l.Tries >= maxTries {
+		return qrgate.Disconnected // it goes on trying, and says so no longer
+	}
+	return qrgate.Connecting
+}
+
+func (l link) idleState() qrgate.State {
+	switch {
+	case l.Last.fatal():
+		return qrgate.Failed
+	case l.Last.known() || l.Paused || l.JID != "":
+		return qrgate.Disconnected
+	}
+	return qrgate.Created
+}
+
+// quiet reports whether the link needs no line at present.
+func (l link) quiet() bool { return l.Phase == idle || l.Phase == resting }
+
+// code is the code that is shown, and whether there is one.
+func (l link) code() (qrgate.Secret, bool) {
+	if l.Phase != showing || len(l.Codes) == 0 {
+		return qrgate.Secret{}, false
+	}
+	return l.Codes[0], true
+}
+
+// into enters a phase that may last for limit; zero is without limit. Codes do not outlive showing.
+func (l link) into(p phase, now time.Time, limit time.Duration) link {
+	if p != l.Phase {
+		l.Since = now
+	}
+	l.Phase, l.Due = p, time.Time{}
+	if limit > 0 {
+		l.Due = now.Add(limit)
+	}
+	if p != showing {
+		l.Codes, l.Sequence, l.Seen = nil, 0, time.Time{}
+	}
+	return l
+}
+
+// dial asks for a fresh line.
+func (l link) dial(now time.Time) link {
+	l.Line++
+	if l.JID != "" {
+		return l.into(queued, now, 0)
+	}
+	return l.into(queued, now, max(l.Wanted.Sub(now), time.Second))
+}
+
+// end is idle for a reason.
+func (l link) end(why reason, now time.Time) link {
+	l.Last = why
+	l.Last.At = now
+	l.Tries = 0
+	return l.into(idle, now, 0)
+}

@@ -1,0 +1,177 @@
+package embedded
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"qrgate"
+)
+
+// session is one session: what is stored of it, its link, and the line that the link asks for.
+type session struct {
+	engine *Engine
+	row    row // as it was read or made; what changes of it is below
+
+	mu    sync.Mutex
+	saved saved
+	link  link
+	line  *line         // what the link asks for; nil if it asks for nothing
+	image qrgate.Secret // the code that is shown, drawn
+	alarm *time.Timer   // comes with a tick when the link is due
+	gone  bool          // deleted, or the engine ends: nothing happens any more
+}
+
+// saved is the part of a row that changes, as it is in the database.
+type saved struct {
+	jid    string
+	paused bool
+}
+
+func newSession(e *Engine, r row) *session {
+	return &session{engine: e, row: r, saved: saved{r.jid, r.paused},
+		link: link{JID: r.jid, Paused: r.paused, Since: r.updated}}
+}
+
+// apply lets e happen. from is the line that reports it, nil for people and time; what a line reports that
+// was replaced since is ignored. It reports false if nothing came of it.
+func (s *session) apply(from *line, e event) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gone || from != nil && from != s.line {
+		return false
+	}
+	now := time.Now()
+	was := s.link
+	next := after(e, was, now)
+	if err := s.store(next, now); err != nil {
+		s.engine.log.Error("a session could not be stored", "session", s.row.id, "error", scrub(err.Error()))
+		if _, ok := e.(scanned); ok {
+			return false // no phone may be linked to what will be forgotten
+		}
+	}
+	s.link = next
+	s.connect(was)
+	s.draw(was)
+	s.wake(now)
+	s.tell(was)
+	return true
+}
+
+// store keeps what must outlive the process.
+func (s *session) store(next link, now time.Time) error {
+	want := saved{next.JID, next.Paused}
+	if want == s.saved {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), writeTime)
+	defer cancel()
+	if err := s.engine.db.keep(ctx, s.row.id, want, now); err != nil {
+		return err
+	}
+	s.saved = want
+	return nil
+}
+
+// connect gives the link the line it asks for.
+func (s *session) connect(was link) {
+	fresh := s.link.Line != was.Line
+	if s.line != nil && (fresh || s.link.quiet()) {
+		s.line.hangUp()
+		s.line = nil
+	}
+	if fresh && !s.link.quiet() {
+		s.line = s.engine.begin(s, s.link.JID)
+	}
+}
+
+// draw renders the code that is shown, once.
+func (s *session) draw(was link) {
+	code, shown := s.link.code()
+	before, ok := was.code()
+	if shown && ok && code.Equal(before) {
+		return
+	}
+	s.image = qrgate.Secret{}
+	if !shown {
+		return
+	}
+	image, err := draw(code)
+	if err != nil {
+		s.engine.log.Error("a code could not be drawn", "session", s.row.id, "error", err)
+		return
+	}
+	s.image = image
+}
+
+// wake sets the alarm for the watchdog.
+func (s *session) wake(now time.Time) {
+	if s.alarm != nil {
+		s.alarm.Stop()
+		s.alarm = nil
+	}
+	if due := s.link.Due; !due.IsZero() {
+		s.alarm = time.AfterFunc(due.Sub(now), func() { s.apply(nil, tick{}) })
+	}
+}
+
+// tell reports a change.
+func (s *session) tell(was link) {
+	from, to := was.state(), s.link.state()
+	c := Change{From: from, To: to}
+	if s.link.Last.At.After(was.Last.At) {
+		c.Code = s.link.Last.Code
+		s.engine.log.Info("a session lost its connection", "session", s.row.id, "code", c.Code, "state", to)
+	} else if from == to {
+		return
+	}
+	s.engine.log.Debug("a session changed", "session", s.row.id, "from", from, "to", to)
+	s.engine.config.Observe(c)
+}
+
+// end makes the session deaf and hangs its line up, which it returns.
+func (s *session) end() *line {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gone = true
+	if s.alarm != nil {
+		s.alarm.Stop()
+	}
+	l := s.line
+	if l != nil {
+		l.hangUp()
+	}
+	s.line = nil
+	return l
+}
+
+// view is a session at one moment.
+type view struct {
+	row   row
+	link  link
+	image qrgate.Secret
+}
+
+func (s *session) view() view {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return view{row: s.row, link: s.link, image: s.image}
+}
+
+// ref names the session in both documented ways.
+func (v view) ref() qrgate.Ref { return qrgate.Ref{ID: v.row.id, Name: v.row.sessionID} }
+
+// phone is the number of the linked account, empty without one: the part of the JID before the device.
+func (v view) phone() string {
+	user, _, _ := strings.Cut(v.link.JID, "@")
+	user, _, _ = strings.Cut(user, ":")
+	user, _, _ = strings.Cut(user, ".")
+	return user
+}
+
+// qr is the code that can be scanned at now, if there is one.
+func (v view) qr(now time.Time) (qrgate.QR, bool) {
+	q := qrgate.QR{Image: v.image, Sequence: v.link.Sequence, Seen: v.link.Seen, Confirmed: now, Expires: v.link.Due}
+	return q, q.Present() && q.Left(now) > 0
+}

@@ -1,0 +1,66 @@
+package embedded
+
+import (
+	"slices"
+	"strconv"
+)
+
+// shelf finds sessions. The zero value is empty.
+type shelf struct {
+	order  []*session                     // by id, ascending
+	byName map[string]map[string]*session // :: account → sessionId → session
+}
+
+func (f *shelf) put(s *session) {
+	account := s.row.account
+	if f.byName == nil {
+		f.byName = map[string]map[string]*session{}
+	}
+	if f.byName[account] == nil {
+		f.byName[account] = map[string]*session{}
+	}
+	f.byName[account][s.row.sessionID] = s
+	at, _ := slices.BinarySearchFunc(f.order, s.row.id, byID)
+	f.order = slices.Insert(f.order, at, s)
+}
+
+func (f *shelf) take(s *session) {
+	delete(f.byName[s.row.account], s.row.sessionID)
+	if at, found := slices.BinarySearchFunc(f.order, s.row.id, byID); found {
+		f.order = slices.Delete(f.order, at, at+1)
+	}
+}
+
+// find takes either kind of id: the integer first, then the name, which may be digits alone (contract C9).
+func (f *shelf) find(account, id string) *session {
+	if n, err := strconv.ParseInt(id, 10, 64); err == nil {
+		if at, found := slices.BinarySearchFunc(f.order, n, byID); found && f.order[at].row.account == account {
+			return f.order[at]
+		}
+	}
+	return f.byName[account][id]
+}
+
+func (f *shelf) all() []*session { return slices.Clone(f.order) }
+
+// of is the sessions of an account, the newest first.
+func (f *shelf) of(account string) []*session {
+	var out []*session
+	for _, s := range slices.Backward(f.order) {
+		if s.row.account == account {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// byID compares; the id of a session never changes, so that it needs no lock.
+func byID(s *session, id int64) int {
+	switch {
+	case s.row.id < id:
+		return -1
+	case s.row.id > id:
+		return 1
+	}
+	return 0
+}
