@@ -13,8 +13,8 @@ func (e *Engine) Change(f func(*Engine)) {
 	f(e)
 }
 
-// Link scans the current code of a session, named by its id or sessionId. It fails when there is no such session or it
-// shows no code.
+// Link scans the current code of a session, named by its id or sessionId; if accounts share a name, the oldest is meant.
+// It fails when there is no such session or it shows no code.
 func (e *Engine) Link(id string) error {
 	return e.with(id, func(s *session) error {
 		if _, ok := e.current(s, e.now()); !ok {

@@ -3,7 +3,6 @@ package enginesim
 import (
 	"encoding/json"
 	"net/http"
-	"regexp"
 	"strings"
 )
 
@@ -37,14 +36,11 @@ func (e *Engine) create(r *http.Request, account string, body []byte) answer {
 	if c.SessionName == "" {
 		c.SessionName = c.Name
 	}
-	legal := regexp.MustCompile(`^[A-Za-z0-9_-]{3,100}$`)
-	if !legal.MatchString(c.SessionID) || c.SessionName == "" || len([]rune(c.SessionName)) > 255 {
+	if !legalName(c.SessionID) || c.SessionName == "" || len([]rune(c.SessionName)) > 255 {
 		return e.invalid()
 	}
-	for _, s := range e.sessions { // names are unique over all accounts, as in a database
-		if s.name == c.SessionID {
-			return e.bad(http.StatusConflict, "CONFLICT", "La sesión ya existe")
-		}
+	if e.named(account, c.SessionID) != nil { // two accounts may use one name: the harder case for a gateway
+		return e.bad(http.StatusConflict, "CONFLICT", "La sesión ya existe")
 	}
 	s := e.insert(account, c)
 	s.sendToFrappe = c.FromFrappe || r.Header.Get("X-Frappe-Origin") == "true"
@@ -53,6 +49,12 @@ func (e *Engine) create(r *http.Request, account string, body []byte) answer {
 		e.open(s, e.willStick(s, false))
 	}
 	return good(http.StatusCreated, "Sesión creada correctamente", e.createdData(s))
+}
+
+// legalName is ^[A-Za-z0-9_-]{3,100}$ (1.1).
+func legalName(name string) bool {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+	return len(name) >= 3 && len(name) <= 100 && strings.Trim(name, letters) == ""
 }
 
 func (e *Engine) invalid() answer {

@@ -10,13 +10,19 @@ import (
 
 const defaultDownload = 1 << 20
 
-// download sends ?bytes=N bytes, 1 MiB by default, in constant memory. Ranges work.
-func download(w http.ResponseWriter, r *http.Request) {
+// download sends ?bytes=N bytes, 1 MiB by default, in constant memory. Ranges work. A truncated one promises all
+// and ends after half.
+func download(w http.ResponseWriter, r *http.Request, truncated bool) {
 	size, err := strconv.ParseInt(r.URL.Query().Get("bytes"), 10, 64)
 	if err != nil || size < 0 {
 		size = defaultDownload
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
+	if truncated {
+		w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
+		_, _ = io.CopyN(w, &pattern{size: size}, size/2)
+		return
+	}
 	http.ServeContent(w, r, "", time.Time{}, &pattern{size: size})
 }
 

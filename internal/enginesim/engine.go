@@ -118,6 +118,7 @@ type Engine struct {
 
 	mu        sync.Mutex
 	closed    chan struct{} // made on first use, closed by Close
+	routes    []entry       // made on first use
 	died      bool
 	lastID    int64
 	sessions  []*session // by growing id

@@ -8,7 +8,8 @@ type Fault struct {
 	// First limits the fault to that many requests of its route; 0: every one.
 	First int
 	// Acts: the engine does what it was asked and only its answer goes wrong. Otherwise the fault
-	// stands before the engine, as a proxy does.
+	// stands before the engine, as a proxy does. Downloads and websockets know only faults that stand
+	// before, and a download also TruncatedBody.
 	Acts bool
 	// Pace is the time between two bytes of a [SlowBody]; 0 means 1 s.
 	Pace time.Duration

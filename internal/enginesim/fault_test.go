@@ -123,3 +123,18 @@ func TestFaultsBeforeAndAfterTheWork(t *testing.T) {
 		})
 	}
 }
+
+func TestADownloadIsTruncated(t *testing.T) {
+	t.Parallel()
+	fault := enginesim.Fault{Kind: enginesim.TruncatedBody, First: 1}
+	engine := &enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteDownload: fault}}
+	bubble(t, engine, func(d *desk) {
+		got := d.do("GET", "/api/media/9/download?bytes=100000", "")
+		if len(got.text) != 50_000 || got.err == nil {
+			t.Errorf("%d bytes, error %v", len(got.text), got.err)
+		}
+		if got := d.want(d.do("GET", "/api/media/9/download?bytes=100000", ""), 200); len(got.text) != 100_000 {
+			t.Errorf("%d bytes without the fault", len(got.text))
+		}
+	})
+}

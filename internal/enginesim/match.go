@@ -9,7 +9,7 @@ import (
 // match finds the rule for a request the way Express 4 does: static segments in any case, one trailing slash
 // ignored, the path taken as it was sent and only the parameter unescaped. So a parameter may
 // hold a slash, and %71r is not qr.
-func match(table []rule, method, rawPath string) (rule, string) {
+func match(table []entry, method, rawPath string) (rule, string) {
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
@@ -18,10 +18,10 @@ func match(table []rule, method, rawPath string) (rule, string) {
 		if r.method != "" && r.method != method {
 			continue
 		}
-		if raw, ok := fits(split(r.pattern), segments); ok {
+		if raw, ok := fits(r.segments, segments); ok {
 			id, err := url.PathUnescape(raw)
 			if err == nil {
-				return r, id
+				return r.rule, id
 			}
 		}
 	}

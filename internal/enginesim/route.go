@@ -53,6 +53,12 @@ type rule struct {
 	access  access
 }
 
+// entry is a rule made ready for matching.
+type entry struct {
+	rule
+	segments []string // of the pattern
+}
+
 // rules are tried from the top, as Express does; static segments stand before parameters (1.1).
 func rules() []rule {
 	const s = "/api/sessions"
@@ -92,6 +98,16 @@ func rules() []rule {
 		{"", "/api/auth/*", RouteEcho, public},
 		{"GET", "/api/docs", RouteEcho, public},
 	}
+}
+
+// table is the routing table with its patterns split, made on the first request.
+func (e *Engine) table() []entry {
+	if e.routes == nil {
+		for _, r := range rules() {
+			e.routes = append(e.routes, entry{r, split(r.pattern)})
+		}
+	}
+	return e.routes
 }
 
 // limited reports whether the limiter of session operations counts the route.

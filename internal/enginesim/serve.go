@@ -58,7 +58,7 @@ func (e *Engine) admitAndWork(w http.ResponseWriter, r *http.Request, v visit) {
 		e.echoSocket(w, r)
 		return
 	case RouteDownload:
-		download(w, r)
+		download(w, r, v.fault.Kind == TruncatedBody)
 		return
 	}
 	a := e.work(r, v)
@@ -75,7 +75,7 @@ func (e *Engine) arrive(r *http.Request) visit {
 	defer e.mu.Unlock()
 	e.dieOnTime()
 	v := visit{account: e.account(r.Header.Get("X-API-Key"))}
-	v.rule, v.id = match(rules(), r.Method, rawPath(r))
+	v.rule, v.id = match(e.table(), r.Method, rawPath(r))
 	if r.Method == http.MethodOptions {
 		v.rule = rule{route: RoutePreflight}
 	}

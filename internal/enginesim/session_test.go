@@ -48,6 +48,10 @@ func TestNamesAreUniqueAndAccountsApart(t *testing.T) {
 		if list := d.want(d.do("GET", "/api/sessions", ""), 200).text; strings.Contains(list, "one") {
 			t.Errorf("another account sees %s", list)
 		}
+		d.want(d.create("one"), 201)
+		if d.status("one").body.Data["id"] != 2.0 {
+			t.Error("one name leads to another account's session")
+		}
 		d.key = ""
 		if got := d.want(d.status("1"), 401); got.body.Code != "MISSING_API_KEY" {
 			t.Errorf("without a key: %s", got.text)
