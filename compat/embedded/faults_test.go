@@ -1,0 +1,110 @@
+package embedded_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"qrgate/compat/embedded"
+	"qrgate/internal/wasim"
+)
+
+// outcome is what the API says of a session two minutes after its connect.
+type outcome struct {
+	Status, Reason string
+	Dials          int
+}
+
+// The fault table of the library (wasim 4), as the API shows it: whatever WhatsApp or the network does to a
+// session that wants a code ends in a state and a reason, after at most three lines in a row.
+func TestFaultsBeforeTheQR(t *testing.T) {
+	t.Parallel()
+	failed := func(reason string) outcome { return outcome{"error", reason, 1} }
+	thrice := func(reason string) outcome { return outcome{"error", reason, 3} }
+	tests := map[string]struct {
+		fault wasim.Fault
+		want  outcome
+	}{
+		"403 on upgrade":        {wasim.Fault{HTTPStatus: 403}, thrice("network_blocked")},
+		"407 on upgrade":        {wasim.Fault{HTTPStatus: 407}, thrice("proxy_refused")},
+		"rate limit on upgrade": {wasim.Fault{HTTPStatus: 429}, thrice("whatsapp_unavailable")},
+		"503 on upgrade":        {wasim.Fault{HTTPStatus: 503}, thrice("whatsapp_unavailable")},
+		"upgrade hangs":         {wasim.Fault{HangUpgrade: true}, thrice("whatsapp_silent")},
+		"hello hangs":           {wasim.Fault{HangHello: true}, thrice("whatsapp_silent")},
+		"hello cut":             {wasim.Fault{CutHello: true}, thrice("whatsapp_silent")},
+		"hello is a web page":   {wasim.Fault{GarbageHello: true}, failed("tls_intercepted")},
+		"foreign Noise root":    {wasim.Fault{BadCert: true}, failed("tls_intercepted")},
+		"no codes":              {wasim.Fault{NoPairDevice: true}, thrice("whatsapp_silent")},
+		"codes too late":        {wasim.Fault{PairDelay: 30 * time.Second}, thrice("whatsapp_silent")},
+		"failure 400":           {wasim.Fault{Failure: 400}, failed("internal")},
+		"failure 401":           {wasim.Fault{Failure: 401}, outcome{"disconnected", "logged_out", 1}},
+		"failure 402":           {wasim.Fault{Failure: 402}, failed("account_banned")},
+		"failure 403":           {wasim.Fault{Failure: 403}, outcome{"disconnected", "logged_out", 1}},
+		"failure 405":           {wasim.Fault{Failure: 405}, failed("client_outdated")},
+		"failure 406":           {wasim.Fault{Failure: 406}, failed("account_banned")},
+		"failure 409":           {wasim.Fault{Failure: 409}, failed("client_outdated")},
+		"failure 415":           {wasim.Fault{Failure: 415}, failed("internal")},
+		"failure 500":           {wasim.Fault{Failure: 500}, thrice("whatsapp_unavailable")},
+		"failure 501":           {wasim.Fault{Failure: 501}, failed("internal")},
+		"failure 503":           {wasim.Fault{Failure: 503}, thrice("whatsapp_unavailable")},
+		"stream error 401":      {wasim.Fault{StreamError: "401"}, outcome{"disconnected", "logged_out", 1}},
+		"stream error 500":      {wasim.Fault{StreamError: "500"}, thrice("whatsapp_unavailable")},
+		"stream error 503":      {wasim.Fault{StreamError: "503"}, thrice("whatsapp_unavailable")},
+		"stream error 515":      {wasim.Fault{StreamError: "515"}, thrice("whatsapp_unavailable")},
+		"stream replaced":       {wasim.Fault{StreamError: "conflict"}, outcome{"disconnected", "session_conflict", 1}},
+		"cut after the codes":   {wasim.Fault{CutAfterRefs: 500 * time.Millisecond}, thrice("whatsapp_unavailable")},
+		"codes late":            {wasim.Fault{PairDelay: 2 * time.Second}, outcome{"qr_code", "", 1}},
+		"one code":              {wasim.Fault{Refs: 1}, outcome{"disconnected", "qr_expired", 1}},
+		"healthy":               {wasim.Fault{}, outcome{"qr_code", "", 1}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, tt.fault, embedded.Config{}, func(t *testing.T, r *rig, srv *wasim.Server) {
+				r.connect("first")
+				time.Sleep(2 * time.Minute)
+				d := r.call("GET", "/api/sessions/first/status").data()
+				got := outcome{d["status"].(string), reasonOf(d), srv.Stats().Dials}
+				if diff := cmp.Diff(tt.want, got); diff != "" {
+					t.Errorf("(-want +got)\n%s", diff)
+				}
+				srv.SetFault(wasim.Fault{}) // what has passed is forgotten at the next connect
+				r.call("POST", "/api/sessions/first/connect")
+				r.untilStatus("first", "qr_code", 5*time.Second)
+			})
+		})
+	}
+}
+
+// A link that was cut while a code was shown for some time is one that worked: the session gets new codes as
+// long as somebody wants them.
+func TestCodesComeBackAfterACut(t *testing.T) {
+	t.Parallel()
+	inBubble(t, wasim.Fault{CutAfterRefs: 15 * time.Second}, embedded.Config{}, func(t *testing.T, r *rig, srv *wasim.Server) {
+		r.connect("first")
+		time.Sleep(2 * time.Minute)
+		r.untilStatus("first", "qr_code", 5*time.Second)
+		if n := srv.Stats().Dials; n < 7 || n > 9 {
+			t.Errorf("%d dials in two minutes, want one every sixteen seconds", n)
+		}
+		time.Sleep(2 * time.Minute)
+		if d := r.call("GET", "/api/sessions/first/status").data(); d["status"] != "error" || reasonOf(d) != "whatsapp_unavailable" {
+			t.Errorf("when nobody wants a code any more: %v", d)
+		}
+	})
+}
+
+// On a half-dead link a scan would lead nowhere: the first ping that stays unanswered brings new codes.
+func TestHalfDeadLinkBringsNewCodes(t *testing.T) {
+	t.Parallel()
+	inBubble(t, wasim.Fault{SilentIQ: true}, embedded.Config{}, func(t *testing.T, r *rig, srv *wasim.Server) {
+		r.connect("first")
+		r.untilStatus("first", "qr_code", time.Second)
+		time.Sleep(45 * time.Second)
+		r.untilStatus("first", "qr_code", 5*time.Second)
+		if n := srv.Stats().Dials; n != 2 {
+			t.Errorf("%d dials, want the first and one for the new codes", n)
+		}
+	})
+}
