@@ -38,7 +38,10 @@ func decode(plain []byte) (n *waBinary.Node, err error) {
 			n, err = nil, errNode
 		}
 	}()
-	return waBinary.Unmarshal(body)
+	if n, err = waBinary.Unmarshal(body); err != nil {
+		return nil, fmt.Errorf("%w: %w", errNode, err)
+	}
+	return n, nil
 }
 
 // unpack removes the flag byte and inflates what it says is deflated, up to maxFrame.

@@ -199,28 +199,26 @@ func TestScanRefuses(t *testing.T) {
 		yours.connect(t.Context())
 		code, foreign := <-mine.code, <-yours.code
 		me := wasim.Account{User: "5550100"}
-		tests := map[string]struct {
-			code    string
-			account wasim.Account
-			want    error
+		tests := []struct {
+			name, code string
+			account    wasim.Account
+			want       error
 		}{
-			"no code":          {"hello", me, wasim.ErrQR},
-			"no number":        {code, wasim.Account{}, wasim.ErrAccount},
-			"a word":           {code, wasim.Account{User: "phone"}, wasim.ErrAccount},
-			"a leading zero":   {code, wasim.Account{User: "0550100"}, wasim.ErrAccount},
-			"a large device":   {code, wasim.Account{User: "5550100", Device: 100}, wasim.ErrAccount},
-			"a bad lid":        {code, wasim.Account{User: "5550100", LID: "x"}, wasim.ErrAccount},
-			"an unknown ref":   {"x" + tail(code), me, wasim.ErrUnknownRef},
-			"somebody's keys":  {head(code) + tail(foreign), me, wasim.ErrForeignKey},
-			"the other way":    {head(foreign) + tail(code), me, wasim.ErrForeignKey},
-			"nothing was used": {code, me, nil},
-			"used":             {code, me, wasim.ErrUnknownRef},
+			{"no code", "hello", me, wasim.ErrQR},
+			{"no number", code, wasim.Account{}, wasim.ErrAccount},
+			{"a word", code, wasim.Account{User: "phone"}, wasim.ErrAccount},
+			{"a leading zero", code, wasim.Account{User: "0550100"}, wasim.ErrAccount},
+			{"a large device", code, wasim.Account{User: "5550100", Device: 100}, wasim.ErrAccount},
+			{"a bad lid", code, wasim.Account{User: "5550100", LID: "x"}, wasim.ErrAccount},
+			{"an unknown ref", "x" + tail(code), me, wasim.ErrUnknownRef},
+			{"somebody's keys", head(code) + tail(foreign), me, wasim.ErrForeignKey},
+			{"the other way", head(foreign) + tail(code), me, wasim.ErrForeignKey},
+			{"nothing was used", code, me, nil},
+			{"used", code, me, wasim.ErrUnknownRef},
 		}
-		for _, name := range []string{"no code", "no number", "a word", "a leading zero", "a large device", "a bad lid",
-			"an unknown ref", "somebody's keys", "the other way", "nothing was used", "used"} {
-			tt := tests[name]
+		for _, tt := range tests {
 			if err := srv.Scan(t.Context(), tt.code, tt.account); !errors.Is(err, tt.want) {
-				t.Errorf("%s: %v, want %v", name, err, tt.want)
+				t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
 			}
 		}
 		yours.cli.Disconnect()

@@ -69,7 +69,7 @@ func explain(err error) string {
 	case errors.Is(err, context.DeadlineExceeded):
 		return "deadline"
 	}
-	return err.Error()
+	return strings.ReplaceAll(err.Error(), "\u00a0", " ") // protobuf varies its spaces on purpose
 }
 
 // follow writes down what the QR channel says until it closes or the test ends.

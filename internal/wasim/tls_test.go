@@ -1,0 +1,36 @@
+package wasim_test
+
+import (
+	"crypto/x509"
+	"errors"
+	"testing"
+
+	"qrgate/internal/wasim"
+	"qrgate/internal/wasim/wasimtest"
+)
+
+// ws:// and wss:// share a port; the certificate of the latter is good for who trusts it alone.
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	srv := &wasim.Server{}
+	addr := wasimtest.Start(t, srv)
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(srv.CAPEM()) {
+		t.Fatal("no certificate")
+	}
+	trusting := newWatch(t, wasimtest.ClientOn(t, srv.HTTPSClient(addr, roots)))
+	trusting.connect(t.Context())
+	plain := newWatch(t, wasimtest.Client(t, addr))
+	plain.connect(t.Context())
+	for name, w := range map[string]*watch{"wss": trusting, "ws": plain} {
+		eventually(t, func() bool { return w.count("qr code") == 1 })
+		if t.Failed() {
+			t.Errorf("%s: %q", name, w.report())
+		}
+	}
+	wary := newWatch(t, wasimtest.ClientOn(t, srv.HTTPSClient(addr, x509.NewCertPool())))
+	var unknown x509.UnknownAuthorityError
+	if err := wary.cli.Connect(); !errors.As(err, &unknown) {
+		t.Errorf("untrusted: %v", err)
+	}
+}
