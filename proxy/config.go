@@ -32,6 +32,12 @@ type Config struct {
 	// Default: everything comes from users.
 	Origin func(key qrgate.Secret) qrgate.Origin
 
+	// Pairing is the gate's heart, which the session routes speak to. Without one they pass through.
+	Pairing Pairing
+
+	// Vault makes tenants of credentials. It must be set when Pairing is.
+	Vault *qrgate.Vault
+
 	// Logger takes panics, and nothing else. Default: they are not logged, only observed as 503.
 	Logger *slog.Logger
 

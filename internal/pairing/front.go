@@ -11,24 +11,13 @@ import (
 // proofLife is how long the engine's acceptance of a credential for a session is believed (DESIGN 9).
 const proofLife = time.Minute
 
-// View is what the gate can say of a session at one moment.
-type View struct {
-	Session   qrgate.Session
-	Diagnosis qrgate.Diagnosis
-	Known     bool          // the engine accepted this credential for this session within the last minute
-	Place     int           // place in the queue for the engine's budget, 1 is next; 0 when nobody queues
-	Waiting   time.Duration // until the budget allows the next look; 0 when it allows one now
-	Budget    int           // calls that the engine still allows in this window; -1 when it does not say
-	At        time.Time
-}
-
 // QR waits for a code that may be handed out to c, at most for the hold. The view tells what came of it.
 // The error is a *qrgate.Fault when the engine itself refuses the credential or does not know the session,
 // the context's error when the client left, and ErrStopped when the gate stops.
-func (p *Pairing) QR(ctx context.Context, c qrgate.Caller, id string, asked Hold) (View, error) {
+func (p *Pairing) QR(ctx context.Context, c qrgate.Caller, id string, asked qrgate.Hold) (qrgate.View, error) {
 	v, err := p.visit(ctx, c, id)
 	if err != nil {
-		return View{}, err
+		return qrgate.View{}, err
 	}
 	defer v.leave()
 	v.change(ctx, func(s qrgate.Session, now time.Time) qrgate.Session { return s.Wish(now) })
@@ -40,7 +29,7 @@ func (p *Pairing) QR(ctx context.Context, c qrgate.Caller, id string, asked Hold
 	return view, err
 }
 
-func outcome(v View, err error) qrgate.Outcome {
+func outcome(v qrgate.View, err error) qrgate.Outcome {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return qrgate.Gone
@@ -51,7 +40,7 @@ func outcome(v View, err error) qrgate.Outcome {
 }
 
 // settled reports whether a request for the QR need not wait any longer.
-func settled(v View) bool {
+func settled(v qrgate.View) bool {
 	if !v.Known {
 		return false
 	}
@@ -60,22 +49,22 @@ func settled(v View) bool {
 
 // Peek tells what is believed of a session and starts nothing; only a session whose credential has no
 // fresh proof costs the engine one look.
-func (p *Pairing) Peek(ctx context.Context, c qrgate.Caller, id string) (View, error) {
+func (p *Pairing) Peek(ctx context.Context, c qrgate.Caller, id string) (qrgate.View, error) {
 	v, err := p.visit(ctx, c, id)
 	if err != nil {
-		return View{}, err
+		return qrgate.View{}, err
 	}
 	defer v.leave()
 	now := time.Now()
-	return v.await(ctx, now.Add(p.cfg.Holds.Later), func(v View) bool { return v.Known || v.Session.Looked.After(now) })
+	return v.await(ctx, now.Add(p.cfg.Holds.Later), func(v qrgate.View) bool { return v.Known || v.Session.Looked.After(now) })
 }
 
 // Status is Peek for somebody who polls for the scan: while a code is shown it buys one look every three
 // seconds and waits for it.
-func (p *Pairing) Status(ctx context.Context, c qrgate.Caller, id string) (View, error) {
+func (p *Pairing) Status(ctx context.Context, c qrgate.Caller, id string) (qrgate.View, error) {
 	v, err := p.visit(ctx, c, id)
 	if err != nil {
-		return View{}, err
+		return qrgate.View{}, err
 	}
 	defer v.leave()
 	now := time.Now()
@@ -84,7 +73,7 @@ func (p *Pairing) Status(ctx context.Context, c qrgate.Caller, id string) (View,
 		return view, nil
 	}
 	v.ask(func(e *entry) { e.asked = now })
-	return v.await(ctx, now.Add(statusHold), func(next View) bool { return next.Session.Looked.After(view.Session.Looked) })
+	return v.await(ctx, now.Add(statusHold), func(next qrgate.View) bool { return next.Session.Looked.After(view.Session.Looked) })
 }
 
 // curious reports whether only a look can tell the state: a code waits to be scanned, or the session may
@@ -97,20 +86,20 @@ func curious(s qrgate.Session) bool {
 const statusHold = 2 * time.Second
 
 // Watch waits until the session's view differs from what the caller has seen, or the hold ends.
-func (p *Pairing) Watch(ctx context.Context, c qrgate.Caller, id string, seen View, hold time.Duration) (View, error) {
+func (p *Pairing) Watch(ctx context.Context, c qrgate.Caller, id string, seen qrgate.View, hold time.Duration) (qrgate.View, error) {
 	v, err := p.visit(ctx, c, id)
 	if err != nil {
-		return View{}, err
+		return qrgate.View{}, err
 	}
 	defer v.leave()
-	end := time.Now().Add(min(hold, MaxHold))
+	end := time.Now().Add(min(hold, qrgate.MaxHold))
 	v.ask(func(e *entry) { e.watches++ })
 	defer v.ask(func(e *entry) { e.watches--; e.used = time.Now() })
-	return v.await(ctx, end, func(now View) bool { return now.Known && differs(seen, now) })
+	return v.await(ctx, end, func(now qrgate.View) bool { return now.Known && differs(seen, now) })
 }
 
 // differs compares what a watcher is shown.
-func differs(a, b View) bool {
+func differs(a, b qrgate.View) bool {
 	x, y := a.Session, b.Session
 	return x.State != y.State || x.Sequence != y.Sequence || x.QR.Present() != y.QR.Present() || x.Connect != y.Connect ||
 		a.Diagnosis.Code != b.Diagnosis.Code
@@ -130,10 +119,10 @@ func (p *Pairing) Began(ctx context.Context, c qrgate.Caller, o qrgate.Observati
 
 // Failed tells that a client's connect or restart failed with err. The flight carries it on, and Failed
 // waits, at most for hold, until a connect is accepted or a QR is there.
-func (p *Pairing) Failed(ctx context.Context, c qrgate.Caller, r qrgate.Ref, err error, hold time.Duration) (View, error) {
+func (p *Pairing) Failed(ctx context.Context, c qrgate.Caller, r qrgate.Ref, err error, hold time.Duration) (qrgate.View, error) {
 	v, verr := p.visitRef(ctx, c, r)
 	if verr != nil {
-		return View{}, verr
+		return qrgate.View{}, verr
 	}
 	defer v.leave()
 	v.change(ctx, func(s qrgate.Session, now time.Time) qrgate.Session {
@@ -141,7 +130,7 @@ func (p *Pairing) Failed(ctx context.Context, c qrgate.Caller, r qrgate.Ref, err
 		return s.Refused(err, now)
 	})
 	began := time.Now()
-	return v.await(ctx, began.Add(hold), func(v View) bool {
+	return v.await(ctx, began.Add(hold), func(v qrgate.View) bool {
 		return !v.Session.Connect.Before(began) || v.Session.State != qrgate.Connecting
 	})
 }
@@ -210,4 +199,26 @@ func (p *Pairing) Forget(ctx context.Context, c qrgate.Caller, r qrgate.Ref, del
 		p.names.forget(c.Tenant, r)
 	}
 	return p.book.bury(ctx, page{c, name}, time.Now())
+}
+
+// Beliefs tells what is in mind of the given sessions, in their order, and asks nobody. A session that is
+// not in mind has the zero view.
+func (p *Pairing) Beliefs(c qrgate.Caller, refs []qrgate.Ref) []qrgate.View {
+	out := make([]qrgate.View, len(refs))
+	p.mu.Lock()
+	d := p.desks[c.Tenant]
+	p.mu.Unlock()
+	if d == nil {
+		return out
+	}
+	now := time.Now()
+	for i, r := range refs {
+		d.mu.Lock()
+		e := d.entries[canonical(r)]
+		d.mu.Unlock()
+		if e != nil {
+			out[i] = visit{d, e}.view(now)
+		}
+	}
+	return out
 }

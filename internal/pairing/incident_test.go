@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"qrgate"
 	"qrgate/internal/enginesim"
-	"qrgate/internal/pairing"
 )
 
 // The incident: /qr answers 500 until four seconds after the connect, and thirty calls a minute are
@@ -22,7 +22,7 @@ func TestEveryClientThatAsksOnceGetsTheQR(t *testing.T) {
 				var wg sync.WaitGroup
 				for range clients {
 					wg.Go(func() {
-						v, err := r.p.QR(r.t.Context(), r.caller("key-a"), "crm-1", pairing.Hold{})
+						v, err := r.p.QR(r.t.Context(), r.caller("key-a"), "crm-1", qrgate.Hold{})
 						if err != nil || !v.Session.QR.Fresh(v.At) {
 							r.t.Errorf("no QR after %v: %v, %s", v.At.Sub(began), err, v.Session.State)
 						}

@@ -12,19 +12,10 @@ import (
 	"qrgate"
 )
 
-// MaxHold bounds every hold, whatever a client asks for.
-const MaxHold = 60 * time.Second
-
 // Holds are the times that a request for the QR is held open when the client does not say (contract 4.4).
 type Holds struct {
 	Young time.Duration // while the connect is younger than five seconds; 9 s
 	Later time.Duration // afterwards; 4.5 s
-}
-
-// Hold is a client's own wish, from Prefer: wait=N or ?wait=N.
-type Hold struct {
-	Set bool
-	For time.Duration
 }
 
 // Caps bound how many requests may be held at once. Over a cap the answer is "not yet", at once.

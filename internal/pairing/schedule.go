@@ -235,9 +235,9 @@ func attend(s qrgate.Session, i interest, now time.Time) step {
 
 // holdFor is how long a request for the QR may be held (contract 4.4): as asked, at most a minute, else by
 // the age of the connect, because the clients that ask early are those that ask once.
-func holdFor(s qrgate.Session, asked Hold, c Holds, now time.Time) time.Duration {
+func holdFor(s qrgate.Session, asked qrgate.Hold, c Holds, now time.Time) time.Duration {
 	if asked.Set {
-		return min(max(asked.For, 0), MaxHold)
+		return min(max(asked.For, 0), qrgate.MaxHold)
 	}
 	if now.Sub(s.Connect) < youngConnect {
 		return c.Young

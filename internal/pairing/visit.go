@@ -102,7 +102,7 @@ func (v visit) ask(f func(*entry)) {
 
 // await waits until done says so, the time is over, or there is nothing to wait for: the client left, no
 // slot is free, the engine refuses the credential.
-func (v visit) await(ctx context.Context, end time.Time, done func(View) bool) (View, error) {
+func (v visit) await(ctx context.Context, end time.Time, done func(qrgate.View) bool) (qrgate.View, error) {
 	began := time.Now()
 	view := v.view(began)
 	if done(view) || !end.After(began) && view.Known {
@@ -143,7 +143,7 @@ func (v visit) await(ctx context.Context, end time.Time, done func(View) bool) (
 
 // patience is when to look at the view again although nothing changed: a code fades with time alone, a
 // diagnosis ripens.
-func (v visit) patience(view View) time.Duration {
+func (v visit) patience(view qrgate.View) time.Duration {
 	if left := view.Session.QR.Left(view.At); view.Session.QR.Present() && left > 0 {
 		return min(left, time.Second)
 	}
@@ -151,7 +151,7 @@ func (v visit) patience(view View) time.Duration {
 }
 
 // refusal is the engine's own no, when it came in answer to this request.
-func refusal(v View, began time.Time) error {
+func refusal(v qrgate.View, began time.Time) error {
 	t := v.Session.Trouble
 	if v.Known || t.Last.Before(began) {
 		return nil
@@ -163,7 +163,7 @@ func refusal(v View, began time.Time) error {
 }
 
 // hold takes the slots that a waiting request needs, and marks the interest.
-func (v visit) hold(view View) (release func(), ok bool) {
+func (v visit) hold(view qrgate.View) (release func(), ok bool) {
 	d := v.d
 	free, ok := d.p.slots.hold(d.caller.Tenant)
 	if !ok {
@@ -204,7 +204,7 @@ func (v visit) gone() bool {
 }
 
 // look is the view, and the channel that closes when it changes.
-func (v visit) look() (View, <-chan struct{}) {
+func (v visit) look() (qrgate.View, <-chan struct{}) {
 	v.d.mu.Lock()
 	changed := v.e.changed
 	v.d.mu.Unlock()

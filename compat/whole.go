@@ -1,0 +1,173 @@
+package compat
+
+import (
+	"maps"
+	"time"
+
+	"qrgate"
+)
+
+// Whole makes one session's object complete for every client (contract 0): both ids, a status that nobody
+// stops at, isConnected and hasQR as booleans, a lastActivity that is no null. Unknown fields stay. State
+// and code are v's where the gate knows better than the engine.
+func Whole(s Object, v qrgate.View, now time.Time) Object {
+	out := maps.Clone(s)
+	r := RefOf(s).Merge(v.Session.Ref)
+	if r.ID > 0 {
+		out["id"] = r.ID
+	}
+	if r.Name != "" {
+		out["sessionId"] = r.Name
+	}
+	state := StateOf(s)
+	image, _ := ImageOf(s)
+	if v.Known && v.Session.State.Acquiring() && state != qrgate.Connected {
+		state = v.Session.State
+		if q := v.Session.QR; q.Fresh(now) {
+			image = q.Image
+			out["qrCodeGeneratedAt"], out["qrCodeExpiresAt"] = Millis(q.Seen), Millis(q.Expires)
+		}
+	}
+	out["status"] = Wire(state)
+	out["isConnected"] = state == qrgate.Connected
+	out["hasQR"] = state == qrgate.AwaitingScan
+	if image.Empty() {
+		out["qrCode"] = nil
+	} else {
+		out["qrCode"] = image.Reveal()
+	}
+	if Text(out["lastActivity"]) == "" {
+		out["lastActivity"] = lastActivity(s, now)
+	}
+	for _, name := range []string{"phoneNumber", "sessionName"} {
+		if _, ok := out[name]; !ok {
+			out[name] = nil
+		}
+	}
+	return out
+}
+
+// lastActivity is some time that the engine does tell, else now: a null crashes the portal (contract 4.3).
+func lastActivity(s Object, now time.Time) string {
+	for _, name := range []string{"lastSeen", "updatedAt", "createdAt"} {
+		if at := Text(s[name]); at != "" {
+			return at
+		}
+	}
+	return Millis(now)
+}
+
+// WholeOne is a body about one session with the session twice, flat and nested (contract C1).
+func WholeOne(body, session Object) Object {
+	data := maps.Clone(session)
+	for k, v := range Data(body) {
+		if _, ok := data[k]; !ok {
+			data[k] = v
+		}
+	}
+	data["session"] = session
+	return envelope(body, data)
+}
+
+// WholeStatus is the body of GET …/status: flat.
+func WholeStatus(body, session Object) Object {
+	data := maps.Clone(session)
+	delete(data, "qrCode")
+	return envelope(body, data)
+}
+
+// WholeList is the body of GET /api/sessions with its sessions replaced, and every count that a client
+// reads filled in (contract C14).
+func WholeList(body Object, sessions []Object, page, limit int) Object {
+	data := Object{}
+	if d, ok := body["data"].(Object); ok {
+		data = maps.Clone(d)
+	}
+	data["sessions"] = sessions
+	p, _ := data["pagination"].(Object)
+	p = maps.Clone(p)
+	if p == nil {
+		p = Object{}
+	}
+	total := max(int(Int(p["total"])), int(Int(data["total"])), len(sessions))
+	for name, v := range map[string]int{"total": total, "page": page, "limit": limit, "pages": (total + limit - 1) / limit} {
+		if _, ok := p[name]; !ok {
+			p[name] = v
+		}
+	}
+	data["pagination"], data["total"] = p, p["total"]
+	return envelope(body, data)
+}
+
+// WholeMoved is the body of connect, restart, disconnect and delete: the engine's, with the session named
+// in both ways and the status given.
+func WholeMoved(body Object, r qrgate.Ref, status, message string) Object {
+	data := Object{}
+	if d, ok := body["data"].(Object); ok {
+		data = maps.Clone(d)
+	}
+	if r.ID > 0 {
+		data["id"] = r.ID
+	}
+	if r.Name != "" {
+		data["sessionId"] = r.Name
+	} else if _, ok := data["sessionId"]; !ok {
+		data["sessionId"] = r.Path()
+	}
+	data["status"] = status
+	out := envelope(body, data)
+	if Text(out["message"]) == "" {
+		out["message"] = message
+	}
+	return out
+}
+
+// WholeError is an engine's own error with what clients read of it filled in (contract C17).
+func WholeError(body Object, status int, now time.Time) Object {
+	out := maps.Clone(body)
+	if out == nil {
+		out = Object{}
+	}
+	out["success"] = false
+	text := Text(out["error"])
+	if text == "" {
+		text = Text(out["message"])
+	}
+	if text == "" {
+		text = "The engine refused the request."
+	}
+	out["error"] = text
+	if Text(out["message"]) == "" {
+		out["message"] = text
+	}
+	if Text(out["code"]) == "" {
+		out["code"] = codeFor(status)
+	}
+	if _, ok := out["timestamp"]; !ok {
+		out["timestamp"] = Seconds(now)
+	}
+	return out
+}
+
+func codeFor(status int) string {
+	switch status {
+	case 401:
+		return CodeInvalidKey
+	case 403:
+		return "AUTHORIZATION_FAILED"
+	case 404:
+		return CodeSessionNotFound
+	case 429:
+		return CodeRateLimited
+	}
+	return CodeValidation
+}
+
+func envelope(body, data Object) Object {
+	out := maps.Clone(body)
+	if out == nil {
+		out = Object{}
+	}
+	out["success"], out["data"] = true, data
+	return out
+}

@@ -1,0 +1,121 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"qrgate"
+	"qrgate/compat"
+)
+
+// reply is an answer, decided and not yet written.
+type reply struct {
+	status int
+	body   any
+	code   string        // of an error, for the observer
+	retry  time.Duration // Retry-After; 0 for none
+}
+
+// Texts of the gate's own answers. None holds a number: clients search bodies for one (contract 4.2).
+const (
+	textNotReady = "The QR is being generated. Ask again in a moment."
+	textLinked   = "The session is connected already, so there is no QR. Disconnect it first to link another phone."
+)
+
+// retrySoon is the pause that a client is asked for after "not yet". It costs the engine nothing.
+const retrySoon = 2 * time.Second
+
+// answerQR is the answer to a request for the QR (DESIGN 3): what the gate believes, and what it could not
+// find out, in one table.
+func answerQR(v qrgate.View, err error) reply {
+	if r, ok := refused(err, v.At); ok {
+		return r
+	}
+	s := v.Session
+	switch {
+	case v.Known && s.QR.Fresh(v.At):
+		return reply{status: http.StatusOK, body: compat.QR(s.Ref, s.QR, v.At)}
+	case v.Known && s.State == qrgate.Connected:
+		return problem(http.StatusConflict, compat.CodeAlreadyConnected, textLinked, v.At)
+	case v.Diagnosis.NeedsPerson(), helpless(v):
+		r := problem(http.StatusServiceUnavailable, string(v.Diagnosis.Code), v.Diagnosis.Title+". "+v.Diagnosis.Help, v.At)
+		r.retry = 5 * time.Second
+		return r
+	}
+	r := problem(http.StatusAccepted, compat.CodeQRNotReady, textNotReady, v.At)
+	r.retry = retrySoon
+	return r
+}
+
+// helpless reports whether the engine could not be reached at all while the request was held, so that
+// "being generated" would be a lie.
+func helpless(v qrgate.View) bool {
+	switch v.Diagnosis.Code {
+	case qrgate.EngineUnreachable, qrgate.EngineBadAnswer, qrgate.EngineTimeout:
+		return true
+	}
+	return false
+}
+
+// refused is the answer when the engine itself said no, or the gate is stopping.
+func refused(err error, at time.Time) (reply, bool) {
+	if err == nil {
+		return reply{}, false
+	}
+	f, ok := errors.AsType[*qrgate.Fault](err)
+	switch {
+	case !ok:
+		r := problem(http.StatusServiceUnavailable, compat.CodeInternal, "The gate is stopping. Ask again in a few seconds.", at)
+		r.retry = 5 * time.Second
+		return r, true
+	case f.Kind == qrgate.KeyRefused:
+		return problem(orElse(f.Status, http.StatusUnauthorized), orText(f.Code, compat.CodeInvalidKey), orText(f.Text, "The engine refuses this API key."), at), true
+	case f.Kind == qrgate.UnknownSession:
+		return problem(http.StatusNotFound, orText(f.Code, compat.CodeSessionNotFound), orText(f.Text, "The engine does not know this session. Create it first."), at), true
+	}
+	return failing(f, at), true
+}
+
+// failing is the answer on a session route when the engine fails: 503 with the engine's own code, because
+// a 500 must not leave the gate there, and when to try again (DESIGN 9).
+func failing(f *qrgate.Fault, at time.Time) reply {
+	code, text := f.Code, f.Text
+	switch f.Kind {
+	case qrgate.Unreachable:
+		code, text = orText(code, compat.CodeEngineUnreachable), orText(text, textUnreachable)
+	case qrgate.TimedOut:
+		code, text = orText(code, compat.CodeEngineTimeout), orText(text, textTimeout)
+	case qrgate.RateLimited:
+		r := problem(http.StatusTooManyRequests, orText(code, compat.CodeRateLimited), orText(text, "The engine's rate limit is reached. Wait, then try again."), at)
+		r.retry = max(f.RetryAfter, time.Second)
+		return r
+	default:
+		code, text = orText(code, compat.CodeEngineBadAnswer), orText(text, textBadAnswer)
+	}
+	r := problem(http.StatusServiceUnavailable, code, text, at)
+	r.retry = 5 * time.Second
+	return r
+}
+
+func problem(status int, code, text string, at time.Time) reply {
+	return reply{status: status, body: compat.NewProblem(code, text, at), code: code}
+}
+
+// gone reports whether nobody waits for an answer any more.
+func gone(ctx context.Context) bool { return ctx.Err() != nil }
+
+func orElse(v, other int) int {
+	if v == 0 {
+		return other
+	}
+	return v
+}
+
+func orText(v, other string) string {
+	if v == "" {
+		return other
+	}
+	return v
+}

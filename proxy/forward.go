@@ -1,0 +1,92 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httputil"
+	"time"
+
+	"qrgate"
+	"qrgate/compat"
+)
+
+// Bounds of a client's call that the gate makes whole before it answers.
+const (
+	askTime    = 25 * time.Second        // most clients give up after 30 s
+	askConnect = 8500 * time.Millisecond // the production client gives a connect 10 s (contract 4.1)
+	askBody    = 4 << 20                 // bytes of the engine's answer
+)
+
+// errTaken stops httputil from copying an answer that has been read already.
+var errTaken = errors.New("the answer was taken")
+
+// ask forwards the client's request to the engine under another path and query, and reads the answer. The
+// error is a *qrgate.Fault; op names it.
+func (s *session) ask(op string, t target, limit time.Duration) (compat.Answer, error) {
+	if s.config.Engine == nil {
+		return compat.Answer{}, &qrgate.Fault{Op: op, Kind: qrgate.Unreachable}
+	}
+	ctx, cancel := context.WithTimeout(s.c.Request.Context(), limit)
+	defer cancel()
+	var a compat.Answer
+	var failed error
+	in := s.c.Request.WithContext(ctx)
+	reverse := httputil.ReverseProxy{
+		Transport: s.config.Transport,
+		ErrorLog:  s.silent,
+		Rewrite: func(p *httputil.ProxyRequest) {
+			s.rewrite(p)
+			p.Out.URL = s.engineURL(t)
+			for _, name := range []string{"Accept-Encoding", "If-None-Match", "If-Modified-Since", "Range", "If-Range", "If-Match", "If-Unmodified-Since"} {
+				p.Out.Header.Del(name) // the answer is read here: whole, plain and new
+			}
+		},
+		ModifyResponse: func(res *http.Response) error {
+			s.cors.learn(res.Request.Header.Get("Origin"), corsHeaders(res.Header), time.Now())
+			var err error
+			if a, err = read(res); err != nil {
+				return err
+			}
+			return errTaken
+		},
+		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) { failed = err },
+	}
+	reverse.ServeHTTP(discard{}, in)
+	a.At = time.Now()
+	if failed != nil && !errors.Is(failed, errTaken) {
+		return a, &qrgate.Fault{Op: op, Kind: unanswered(ctx, failed), Status: a.Status, Err: failed}
+	}
+	s.config.Pairing.Limits(s.caller, compat.Limits(a.Header, a.At), a.Status == http.StatusTooManyRequests, compat.RetryAfter(a.Header, a.At))
+	if fault := a.Fault(op); fault != nil {
+		return a, fault
+	}
+	return a, nil
+}
+
+// read takes an answer within its bound.
+func read(res *http.Response) (compat.Answer, error) {
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, askBody+1))
+	return compat.Answer{Status: res.StatusCode, Header: res.Header, Body: body, Whole: len(body) <= askBody}, err
+}
+
+// unanswered is the kind of a call that brought no answer.
+func unanswered(ctx context.Context, err error) qrgate.Kind {
+	var timed interface{ Timeout() bool }
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return qrgate.Abandoned
+	case ctx.Err() != nil, errors.As(err, &timed) && timed.Timeout():
+		return qrgate.TimedOut
+	}
+	return qrgate.Unreachable
+}
+
+// discard is a writer for an answer that goes nowhere.
+type discard struct{}
+
+func (discard) Header() http.Header         { return http.Header{} }
+func (discard) Write(b []byte) (int, error) { return len(b), nil }
+func (discard) WriteHeader(int)             {}

@@ -1,0 +1,125 @@
+package proxy
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"qrgate"
+	"qrgate/compat"
+)
+
+// Codes tells what the gate knows of a session. Its errors are a *qrgate.Fault when the engine itself
+// refuses the credential or does not know the session, and the context's when the client left.
+type Codes interface {
+	// QR waits for a code, at most for the hold.
+	QR(ctx context.Context, c qrgate.Caller, id string, asked qrgate.Hold) (qrgate.View, error)
+	// Peek starts nothing, and asks the engine at most once.
+	Peek(ctx context.Context, c qrgate.Caller, id string) (qrgate.View, error)
+	// Status is Peek for somebody who polls for the scan.
+	Status(ctx context.Context, c qrgate.Caller, id string) (qrgate.View, error)
+	// Watch waits for a view that differs from seen, at most for the hold.
+	Watch(ctx context.Context, c qrgate.Caller, id string, seen qrgate.View, hold time.Duration) (qrgate.View, error)
+}
+
+// News takes what became of a client's own calls.
+type News interface {
+	// Began: the engine accepted a connect or restart.
+	Began(ctx context.Context, c qrgate.Caller, o qrgate.Observation, how qrgate.Push) error
+	// Failed: a connect failed; it is carried on, and awaited at most for hold.
+	Failed(ctx context.Context, c qrgate.Caller, r qrgate.Ref, err error, hold time.Duration) (qrgate.View, error)
+	// Learn: the engine told ids and states; born marks a session created just now.
+	Learn(ctx context.Context, c qrgate.Caller, seen []qrgate.Observation, born bool)
+	// Forget: a session was disconnected, restarted or deleted.
+	Forget(ctx context.Context, c qrgate.Caller, r qrgate.Ref, deleted bool) error
+}
+
+// Names knows sessions by both their ids, and the engine's budget by its answers.
+type Names interface {
+	// Resolve finds the session that a caller means by id.
+	Resolve(ctx context.Context, c qrgate.Caller, id string) qrgate.Ref
+	// Beliefs tells what is in mind of sessions, and asks nobody.
+	Beliefs(c qrgate.Caller, refs []qrgate.Ref) []qrgate.View
+	// Limits takes what the engine says of its budget; refused marks a 429.
+	Limits(c qrgate.Caller, limits []qrgate.Limit, refused bool, after time.Duration)
+}
+
+// Pairing is the heart of the gate, as its front needs it.
+type Pairing interface {
+	Codes
+	News
+	Names
+}
+
+// session is one request on a session route.
+type session struct {
+	*Front
+	c      *gin.Context
+	caller qrgate.Caller
+	id     string     // as the client wrote it; "" on the list and on create
+	ref    qrgate.Ref // what it means
+}
+
+// on makes a handler of a session route: the caller and the session are found out, then h answers.
+func (f *Front) on(h func(*session)) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		s := &session{Front: f, c: c, caller: f.callerOf(c.Request), id: c.Param("id")}
+		c.Writer.Header().Set("Cache-Control", "no-store")
+		c.Writer.Header().Add("Vary", "X-API-Key, Authorization, Prefer, Accept")
+		if s.id != "" && !qrgate.ValidID(s.id) {
+			s.refuse(c.Writer, c.Request, failure{http.StatusBadRequest, compat.CodeValidation, textBadID})
+			return
+		}
+		h(s)
+	}
+}
+
+const textBadID = "A session id has 1 to 100 characters out of A-Z, a-z, 0-9, _ and -. Correct the id in the path."
+
+// callerOf reads who asks. The credential alone says it, never another header.
+func (f *Front) callerOf(r *http.Request) qrgate.Caller {
+	c := qrgate.Caller{Key: qrgate.NewSecret(r.Header.Get("X-Api-Key")), Bearer: qrgate.NewSecret(r.Header.Get("Authorization"))}
+	c.Origin = f.config.Origin(c.Key)
+	c.Tenant = f.config.Vault.Tenant(c.Credential())
+	return c
+}
+
+// resolve finds out which session is meant.
+func (s *session) resolve() { s.ref = s.config.Pairing.Resolve(s.c.Request.Context(), s.caller, s.id) }
+
+// give writes a JSON answer. Headers of the engine's own answer may come with it.
+func (s *session) give(status int, body any, from http.Header) {
+	b, err := json.Marshal(body)
+	if err != nil {
+		s.refuse(s.c.Writer, s.c.Request, failure{http.StatusServiceUnavailable, compat.CodeInternal, textInternal})
+		return
+	}
+	h := s.c.Writer.Header()
+	for name, values := range from {
+		if kept(name) {
+			h[name] = append(h[name], values...)
+		}
+	}
+	h.Set("Content-Type", compat.ContentType)
+	h.Set("Content-Length", strconv.Itoa(len(b)))
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	s.c.Writer.WriteHeader(status)
+	_, _ = s.c.Writer.Write(b)
+}
+
+// kept reports whether a header of the engine's answer still holds for a body that the gate has made
+// whole. Cache-Control and the like are the gate's own.
+func kept(name string) bool {
+	switch name {
+	case "Content-Type", "Content-Length", "Content-Encoding", "Etag", "Last-Modified", "Cache-Control", "Expires", "Pragma",
+		"Connection", "Keep-Alive", "Transfer-Encoding", "Trailer", "Upgrade", "Proxy-Authenticate", "Te", "Date", "Location",
+		"X-Content-Type-Options", "Referrer-Policy", "Accept-Ranges", headerRequestID:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,109 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"qrgate"
+	"qrgate/compat"
+)
+
+const (
+	textBadJSON = "The body is not a JSON object. Send one, with Content-Type: application/json."
+	textBadName = "sessionId has 1 to 100 characters out of A-Z, a-z, 0-9, _ and -. Choose another one."
+)
+
+// object reads the request's body as a JSON object; an empty one counts as {}. The body stays readable.
+func (s *session) object() (compat.Object, bool) {
+	body, _ := io.ReadAll(s.c.Request.Body) // it is in memory: wholeBody has read it
+	s.c.Request.Body = io.NopCloser(bytes.NewReader(body))
+	if len(bytes.TrimSpace(body)) == 0 {
+		return compat.Object{}, true
+	}
+	o, err := compat.Parse(body)
+	return o, err == nil
+}
+
+// create answers POST /api/sessions: the engine's own create, sent once, with the session in it in both
+// documented places (contract C1-C4).
+func (s *session) create() {
+	wanted, ok := s.object()
+	if !ok {
+		s.reply(problem(http.StatusBadRequest, compat.CodeValidation, textBadJSON, time.Now()))
+		return
+	}
+	if name, said := wanted["sessionId"].(string); said && !qrgate.ValidID(name) {
+		s.reply(problem(http.StatusBadRequest, compat.CodeValidation, textBadName, time.Now()))
+		return
+	}
+	a, err := s.ask("create", s.at(""), askTime)
+	if err != nil {
+		s.fails(a, err)
+		return
+	}
+	body, _ := compat.Parse(a.Body)
+	made := compat.SessionOf(body)
+	if name, said := wanted["sessionId"].(string); said && compat.Text(made["sessionId"]) == "" {
+		made["sessionId"] = name
+	}
+	o, _ := compat.Observe(made, compat.EngineClock(a.Header, a.At), a.At)
+	s.config.Pairing.Learn(s.c.Request.Context(), s.caller, []qrgate.Observation{o}, true)
+	whole := compat.Whole(made, qrgate.View{}, a.At)
+	if o.Image.Empty() && o.State == qrgate.AwaitingScan {
+		whole["status"], whole["hasQR"] = compat.WireConnecting, false // "pending" says that a QR comes, not that it is there
+	}
+	s.give(http.StatusCreated, compat.WholeOne(body, whole), a.Header)
+}
+
+// at is the engine's path for what the client asked, with the query untouched.
+func (s *session) at(verb string) target {
+	path := sessionsPrefix
+	if s.id != "" {
+		path += "/" + s.ref.Path()
+	}
+	if verb != "" {
+		path += "/" + verb
+	}
+	return target{path: path, query: s.c.Request.URL.RawQuery}
+}
+
+// fails answers when a forwarded call failed: the engine's own refusal as it is, made whole; its failures
+// as 503 with its code.
+func (s *session) fails(a compat.Answer, err error) {
+	if gone(s.c.Request.Context()) {
+		return
+	}
+	f, ok := errors.AsType[*qrgate.Fault](err)
+	if ok && a.Status >= 400 && a.Status < 500 {
+		if body, err := compat.Parse(a.Body); err == nil {
+			recorderOf(s.c.Writer).code = compat.ErrorCode(body)
+			s.give(a.Status, compat.WholeError(body, a.Status, a.At), a.Header)
+			return
+		}
+	}
+	if r, ok := refused(err, time.Now()); ok {
+		s.reply(r)
+		return
+	}
+	s.reply(failing(f, time.Now()))
+}
+
+// clamped is the list's query with a limit above 100 cut down to it: engines refuse more, clients ask for
+// 200 (contract C13).
+func clamped(raw string) (query string, page, limit int) {
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return raw, 1, compat.MaxPageSize
+	}
+	page, limit = number(values.Get("page"), 1), number(values.Get("limit"), compat.MaxPageSize)
+	if limit > compat.MaxPageSize {
+		limit = compat.MaxPageSize
+		values.Set("limit", "100")
+		return values.Encode(), page, limit
+	}
+	return raw, page, limit
+}

@@ -1,0 +1,124 @@
+package proxy
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"qrgate"
+	"qrgate/compat"
+)
+
+// connect answers POST …/connect, in well under ten seconds. A failing engine is tried again within that
+// time and by the flight afterwards; the client is told "connecting", because that is what happens.
+func (s *session) connect() {
+	wanted, ok := s.object()
+	if !ok {
+		s.reply(problem(http.StatusBadRequest, compat.CodeValidation, textBadJSON, time.Now()))
+		return
+	}
+	how := qrgate.Again
+	if force, _ := wanted["force"].(bool); force {
+		how = qrgate.Force
+	}
+	began := time.Now()
+	s.resolve()
+	a, err := s.ask(qrgate.OpConnect, s.at("connect"), askConnect)
+	if err != nil {
+		s.connectFailed(a, err, askConnect-time.Since(began))
+		return
+	}
+	s.begun(a, how, compat.TextConnecting)
+}
+
+// begun tells the gate's heart that a session was begun, and the client that it is connecting.
+func (s *session) begun(a compat.Answer, how qrgate.Push, text string) {
+	body, _ := compat.Parse(a.Body)
+	o, _ := compat.Observe(compat.SessionOf(body), compat.EngineClock(a.Header, a.At), a.At)
+	o.Ref = s.ref.Merge(o.Ref)
+	if o.State != qrgate.Connected {
+		o.State = qrgate.Connecting
+	}
+	_ = s.config.Pairing.Began(context.WithoutCancel(s.c.Request.Context()), s.caller, o, how)
+	s.give(http.StatusOK, compat.WholeMoved(body, o.Ref, compat.Wire(o.State), text), a.Header)
+}
+
+// connectFailed hands a failed connect to the flight and answers when it succeeds, or when the time is
+// over. What the engine refuses for good is its own answer.
+func (s *session) connectFailed(a compat.Answer, err error, left time.Duration) {
+	switch qrgate.KindOf(err) {
+	case qrgate.KeyRefused, qrgate.UnknownSession, qrgate.AlreadyLinked, qrgate.NotReady, qrgate.Abandoned:
+		s.fails(a, err)
+		return
+	}
+	if a.Status >= 400 && a.Status < 500 && a.Status != http.StatusTooManyRequests {
+		s.fails(a, err)
+		return
+	}
+	v, ferr := s.config.Pairing.Failed(s.c.Request.Context(), s.caller, s.ref, err, left)
+	if gone(s.c.Request.Context()) {
+		return
+	}
+	if r, no := refused(ferr, time.Now()); no {
+		s.reply(r)
+		return
+	}
+	state := v.Session.State
+	if state != qrgate.Connected {
+		state = qrgate.Connecting
+	}
+	s.give(http.StatusOK, compat.WholeMoved(nil, v.Session.Ref.Merge(s.ref), compat.Wire(state), compat.TextConnecting), nil)
+}
+
+// restart answers POST …/restart: what the gate knew is dropped, and a QR is sought anew.
+func (s *session) restart() {
+	if _, ok := s.object(); !ok {
+		s.reply(problem(http.StatusBadRequest, compat.CodeValidation, textBadJSON, time.Now()))
+		return
+	}
+	s.resolve()
+	a, err := s.ask("restart", s.at("restart"), askTime)
+	if err != nil {
+		s.fails(a, err)
+		return
+	}
+	s.forget(false)
+	s.begun(a, qrgate.Restart, compat.TextRestarting)
+}
+
+// disconnect answers POST …/disconnect.
+func (s *session) disconnect() {
+	s.resolve()
+	a, err := s.ask("disconnect", s.at("disconnect"), askTime)
+	if err != nil {
+		s.fails(a, err)
+		return
+	}
+	s.forget(false)
+	body, _ := compat.Parse(a.Body)
+	s.give(http.StatusOK, compat.WholeMoved(body, s.ref, compat.WireDisconnected, compat.TextDisconnected), a.Header)
+}
+
+// remove answers DELETE /api/sessions/{id}. It is answered 200 with a body whatever the engine's 2xx is,
+// because the production client takes nothing else (contract 4.1, S10). Even a DELETE that finds nothing
+// drops what the gate knew (C22).
+func (s *session) remove() {
+	s.resolve()
+	a, err := s.ask("delete", s.at(""), askTime)
+	kind := qrgate.KindOf(err)
+	empty := a.Status == http.StatusNoContent || a.Status/100 == 2 && len(a.Body) == 0
+	if err == nil || empty || kind == qrgate.UnknownSession {
+		s.forget(true)
+	}
+	if err != nil && !empty {
+		s.fails(a, err)
+		return
+	}
+	body, _ := compat.Parse(a.Body)
+	s.give(http.StatusOK, compat.WholeMoved(body, s.ref, compat.WireDisconnected, compat.TextDeleted), a.Header)
+}
+
+// forget drops what the gate knew. The client's leaving must not stop it.
+func (s *session) forget(deleted bool) {
+	_ = s.config.Pairing.Forget(context.WithoutCancel(s.c.Request.Context()), s.caller, s.ref, deleted)
+}

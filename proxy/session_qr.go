@@ -1,0 +1,61 @@
+package proxy
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"qrgate"
+)
+
+// qr answers GET /api/sessions/{id}/qr: it holds the request until there is a code.
+func (s *session) qr() {
+	asked, ok := wish(s.c.Request)
+	if !ok {
+		s.refuse(s.c.Writer, s.c.Request, failure{http.StatusBadRequest, "VALIDATION_ERROR", textBadWait})
+		return
+	}
+	began := time.Now()
+	v, err := s.config.Pairing.QR(s.c.Request.Context(), s.caller, s.id, asked)
+	if gone(s.c.Request.Context()) {
+		return
+	}
+	if asked.Set && s.c.Request.Header.Get("Prefer") != "" {
+		s.c.Writer.Header().Set("Preference-Applied", fmt.Sprintf("wait=%d", int(min(asked.For, qrgate.MaxHold)/time.Second)))
+	}
+	if v.Known {
+		s.c.Writer.Header().Set("Server-Timing", fmt.Sprintf("hold;dur=%d, looks;desc=%q", time.Since(began).Milliseconds(), strconv.Itoa(v.Session.Looks)))
+	}
+	s.reply(answerQR(v, err))
+}
+
+const textBadWait = "wait is a whole number of seconds from 0 to 60. Correct it in the query, or leave it out."
+
+// reply writes what was decided.
+func (s *session) reply(r reply) {
+	if r.retry > 0 {
+		s.c.Writer.Header().Set("Retry-After", strconv.Itoa(int((r.retry+time.Second-1)/time.Second)))
+	}
+	recorderOf(s.c.Writer).code = r.code
+	s.give(r.status, r.body, nil)
+}
+
+// wish reads how long a client wants to be held: ?wait=N, else Prefer: wait=N (RFC 7240), in seconds. Ten
+// minutes are one minute; what is no number is refused in the query and ignored in the preference.
+func wish(r *http.Request) (qrgate.Hold, bool) {
+	if query := r.URL.Query(); query.Has("wait") {
+		n, err := strconv.ParseUint(query.Get("wait"), 10, 16)
+		return qrgate.Hold{Set: true, For: time.Duration(n) * time.Second}, err == nil
+	}
+	for _, line := range r.Header.Values("Prefer") {
+		for _, preference := range strings.FieldsFunc(line, func(c rune) bool { return c == ',' || c == ';' }) {
+			name, value, _ := strings.Cut(strings.TrimSpace(preference), "=")
+			if n, err := strconv.ParseUint(strings.Trim(value, `" `), 10, 16); strings.EqualFold(strings.TrimSpace(name), "wait") && err == nil {
+				return qrgate.Hold{Set: true, For: time.Duration(n) * time.Second}, true
+			}
+		}
+	}
+	return qrgate.Hold{}, true
+}

@@ -1,0 +1,153 @@
+package proxy
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"qrgate"
+	"qrgate/compat"
+)
+
+// Readiness is the body of GET …/qr/status, under data: what a client needs to show a spinner that tells
+// the truth. It never holds the code itself.
+type Readiness struct {
+	ID          int64             `json:"id,omitempty"`
+	SessionID   string            `json:"sessionId"`
+	Ready       bool              `json:"ready"`       // a QR would be handed out right now
+	State       qrgate.State      `json:"state"`       // the gate's word: unknown, connecting, awaiting_scan …
+	Status      string            `json:"status"`      // the documented word for it
+	GeneratedAt *string           `json:"generatedAt"` // when the gate first saw the code
+	ExpiresAt   *string           `json:"expiresAt"`
+	ExpiresIn   int               `json:"expiresIn"`  // whole seconds; 0 without a code
+	Sequence    int               `json:"sequence"`   // 1 is the first code of a connect
+	Attempts    int               `json:"attempts"`   // looks at the engine since the QR was wished for
+	Since       *string           `json:"since"`      // when the state began
+	RetryAfter  int               `json:"retryAfter"` // seconds after which asking again may help; 0: at once
+	Queue       *Queue            `json:"queue"`      // only while the engine's budget makes sessions wait
+	Diagnosis   *qrgate.Diagnosis `json:"diagnosis"`  // why there is no QR; null when nothing is wrong
+}
+
+// Queue is a session's place among those of its key that wait for the engine's budget.
+type Queue struct {
+	Place int `json:"place"` // 1 is next
+	Wait  int `json:"wait"`  // whole seconds until the engine may be asked again
+}
+
+// readiness puts a view into words for a client.
+func readiness(v qrgate.View, id string) Readiness {
+	s := v.Session
+	r := Readiness{ID: s.Ref.ID, SessionID: s.Ref.Name, State: s.State, Status: compat.Wire(s.State), Sequence: s.Sequence, Attempts: s.Looks}
+	if r.SessionID == "" {
+		r.SessionID = id
+	}
+	if !s.Since.IsZero() {
+		r.Since = text(compat.Millis(s.Since))
+	}
+	if s.QR.Present() && s.QR.Left(v.At) > 0 {
+		r.Ready = s.QR.Fresh(v.At)
+		r.GeneratedAt, r.ExpiresAt = text(compat.Millis(s.QR.Seen)), text(compat.Millis(s.QR.Expires))
+		r.ExpiresIn = sinceNow(s.QR.Expires, v.At)
+	}
+	if !r.Ready && s.State != qrgate.Connected {
+		r.RetryAfter = int(retrySoon / time.Second)
+	}
+	if v.Place > 0 {
+		r.Queue = &Queue{v.Place, sinceNow(v.At.Add(v.Waiting), v.At)}
+		r.RetryAfter = max(r.RetryAfter, r.Queue.Wait)
+	}
+	if !v.Diagnosis.Healthy() {
+		r.Diagnosis = &v.Diagnosis
+	}
+	return r
+}
+
+func text(s string) *string { return &s }
+
+// qrStatus answers GET …/qr/status: at once, after a change with ?wait=N, or as a stream of changes.
+func (s *session) qrStatus() {
+	asked, ok := wish(s.c.Request)
+	if !ok {
+		s.refuse(s.c.Writer, s.c.Request, failure{http.StatusBadRequest, compat.CodeValidation, textBadWait})
+		return
+	}
+	ctx := s.c.Request.Context()
+	v, err := s.config.Pairing.Peek(ctx, s.caller, s.id)
+	if asked.Set && asked.For > 0 && err == nil && v.Known && !streams(s.c.Request) {
+		v, err = s.config.Pairing.Watch(ctx, s.caller, s.id, v, asked.For)
+	}
+	if gone(ctx) {
+		return
+	}
+	if err == nil && !v.Known {
+		err = unproven(v)
+	}
+	if r, no := refused(err, time.Now()); no {
+		s.reply(r)
+		return
+	}
+	if streams(s.c.Request) {
+		s.stream(v)
+		return
+	}
+	s.give(http.StatusOK, compat.Envelope{Success: true, Data: readiness(v, s.id)}, nil)
+}
+
+// unproven is the error when nothing may be said, because the engine has not accepted this credential for
+// this session within the last minute and could not be asked.
+func unproven(v qrgate.View) error {
+	t := v.Session.Trouble
+	if t.Kind == "" {
+		return &qrgate.Fault{Op: qrgate.OpQR, Kind: qrgate.TimedOut}
+	}
+	return &qrgate.Fault{Op: t.Op, Kind: t.Kind, Status: t.Status, Code: t.Code, Text: t.Text}
+}
+
+func streams(r *http.Request) bool {
+	return strings.Contains(r.Header.Get("Accept"), "text/event-stream")
+}
+
+// Bounds of a stream of changes.
+const (
+	streamLife  = 10 * time.Minute // then the client connects again, with a proof that is new
+	streamPulse = 15 * time.Second // a comment keeps proxies from cutting a quiet stream
+	streamWrite = 10 * time.Second // a client that does not read for so long is let go
+)
+
+// stream sends every change as a server-sent event.
+func (s *session) stream(v qrgate.View) {
+	h := s.c.Writer.Header()
+	h.Set("Content-Type", "text/event-stream; charset=utf-8")
+	h.Set("X-Accel-Buffering", "no")
+	s.c.Writer.WriteHeader(http.StatusOK)
+	ctx, conn := s.c.Request.Context(), http.NewResponseController(s.c.Writer)
+	end := time.Now().Add(streamLife)
+	for first := true; time.Now().Before(end) && ctx.Err() == nil; first = false {
+		next, err := v, error(nil)
+		if !first {
+			next, err = s.config.Pairing.Watch(ctx, s.caller, s.id, v, streamPulse)
+		}
+		if err != nil || !next.Known {
+			return // the client asks again, and is told then
+		}
+		_ = conn.SetWriteDeadline(time.Now().Add(streamWrite))
+		frame := ": still here\n\n"
+		if first || changed(v, next) {
+			b, _ := json.Marshal(readiness(next, s.id)) // plain fields cannot fail
+			frame = fmt.Sprintf("event: status\ndata: %s\n\n", b)
+		}
+		if _, err := s.c.Writer.WriteString(frame); err != nil || conn.Flush() != nil {
+			return
+		}
+		v = next
+	}
+}
+
+// changed reports whether a client would see a difference.
+func changed(a, b qrgate.View) bool {
+	x, y := a.Session, b.Session
+	return x.State != y.State || x.Sequence != y.Sequence || x.QR.Present() != y.QR.Present() || x.Connect != y.Connect ||
+		a.Diagnosis.Code != b.Diagnosis.Code
+}
