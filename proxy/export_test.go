@@ -1,9 +1,10 @@
 package proxy
 
+import "fmt"
+
 // Decisions that the tests look at directly.
 var (
 	CheckPath      = checkPath
-	WhyFailed      = whyFailed
 	ValidRequestID = validRequestID
 )
 
@@ -24,4 +25,14 @@ func ScanHead(wire string, piece int) (bad, coded bool) {
 		wire = wire[n:]
 	}
 	return s.bad, s.coded
+}
+
+// WhyFailed prints what a failed call is answered with.
+func WhyFailed(err, client, cause error) string { return fmt.Sprint(whyFailed(err, client, cause)) }
+
+// OriginsKnown is how many origins a front remembers.
+func OriginsKnown(f *Front) int {
+	f.cors.mu.Lock()
+	defer f.cors.mu.Unlock()
+	return len(f.cors.known)
 }

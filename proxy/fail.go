@@ -19,17 +19,20 @@ const (
 // fail answers when the engine did not.
 func (p *passage) fail(w http.ResponseWriter, r *http.Request, err error) {
 	client := p.rec.body.failure()
-	gone := r.Context().Err() != nil && !errors.Is(context.Cause(p.ctx), errIdle) || leftInBody(client)
+	cause := context.Cause(p.ctx)
+	// Every failed read of the client's body ends the request's context too, so the body speaks first.
+	gone := leftInBody(client) || client == nil && r.Context().Err() != nil && !errors.Is(cause, errIdle)
 	if gone || p.rec.status != 0 {
 		p.rec.failed = gone
 		panic(http.ErrAbortHandler) // nobody is there to read an answer, or it is too late for one
 	}
-	p.front.refuse(w, r, whyFailed(err, client, context.Cause(p.ctx)))
+	p.front.refuse(w, r, whyFailed(err, client, cause))
 }
 
 // leftInBody reports whether the client closed its connection in the midst of its body.
 func leftInBody(client error) bool {
-	return errors.Is(client, io.ErrUnexpectedEOF) || errors.Is(client, net.ErrClosed)
+	var broken *net.OpError
+	return errors.Is(client, io.ErrUnexpectedEOF) || errors.As(client, &broken) && !broken.Timeout()
 }
 
 // whyFailed names a failed call. err is the transport's, client is why the client's body could not be read,

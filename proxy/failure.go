@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -20,6 +21,9 @@ const codeBodyTime = "REQUEST_TIMEOUT"
 
 // drainTime bounds how long the server waits for the unread rest of a body after the answer.
 const drainTime = time.Second
+
+// drainBytes bounds how much of it is read.
+const drainBytes = 32 << 20
 
 // refuse writes the documented error body. A status that invites another attempt says when.
 func (f *Front) refuse(w http.ResponseWriter, r *http.Request, x failure) {
@@ -49,4 +53,18 @@ func boundDrain(rec *recorder, r *http.Request) bool {
 	}
 	_ = http.NewResponseController(rec.ResponseWriter).SetReadDeadline(time.Now().Add(drainTime))
 	return true
+}
+
+// linger reads on for a moment where an answer came before the end of a body. A connection closed with
+// bytes unread is reset, and many clients then lose the answer that says why.
+func linger(rec *recorder, r *http.Request) {
+	if !boundDrain(rec, r) || r.Header.Get("Expect") != "" {
+		return
+	}
+	rec.Flush()
+	rest := r.Body
+	if rec.body != nil {
+		rest = rec.body.ReadCloser
+	}
+	_, _ = io.CopyN(io.Discard, rest, drainBytes)
 }

@@ -24,10 +24,10 @@ func (f *Front) finish(rec *recorder, r *http.Request, began time.Time, panicked
 		}
 	}
 	f.config.Observe(f.exchange(rec, r, time.Since(began), abort))
-	boundDrain(rec, r)
 	if abort {
 		panic(http.ErrAbortHandler) // the only way to tell net/http, and with it the client, that the answer is cut
 	}
+	linger(rec, r)
 }
 
 // logPanic says where and what, never what the client sent: Gin's own recovery prints every header but
@@ -43,7 +43,7 @@ func (f *Front) logPanic(rec *recorder, r *http.Request, panicked any) {
 
 // exchange is the report of one request.
 func (f *Front) exchange(rec *recorder, r *http.Request, took time.Duration, aborted bool) Exchange {
-	gone := rec.failed || r.Context().Err() != nil
+	gone := rec.failed || r.Context().Err() != nil && !stalled(rec.body.failure())
 	status := rec.status
 	if status == 0 {
 		status = http.StatusOK // net/http sends it when the handler wrote nothing

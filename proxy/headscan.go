@@ -18,6 +18,7 @@ type headScan struct {
 	last   byte     // the byte before the current one
 	inHead bool     // past the request line
 	sized  bool     // the head has a Content-Length
+	length int64    // its value
 	skip   int64    // bytes of a body still to come
 	done   bool
 }
@@ -80,7 +81,7 @@ func (s *headScan) header(line string) {
 	case strings.EqualFold(name, "Content-Length"):
 		s.sized = true
 		// What is no number is refused by net/http, and the connection ends.
-		s.skip, _ = strconv.ParseInt(strings.Trim(value, " \t"), 10, 64)
+		s.length, _ = strconv.ParseInt(strings.Trim(value, " \t"), 10, 64)
 	case strings.EqualFold(name, "Transfer-Encoding"):
 		s.coded = true
 	}
@@ -90,5 +91,6 @@ func (s *headScan) header(line string) {
 func (s *headScan) endHead() {
 	s.bad = s.bad || s.sized && s.coded
 	s.done = s.coded || s.bad
+	s.skip, s.length = s.length, 0
 	s.inHead, s.sized = false, false
 }

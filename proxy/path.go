@@ -88,7 +88,7 @@ func decodePath(raw string, sessions bool) (string, error) {
 	var b strings.Builder
 	for i := 0; i < len(raw); i++ {
 		switch c := raw[i]; {
-		case c <= ' ' || c >= 0x7f || c == ';' || c == '\\' || c == '#':
+		case c <= ' ' || c >= 0x7f || c == ';' || c == '\\' || c == '#' || c == '?':
 			return "", errBytes
 		case c != '%':
 			b.WriteByte(c)

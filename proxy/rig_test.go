@@ -22,6 +22,7 @@ type rig struct {
 	addr   string // host:port of the front
 	url    string // http://host:port of the front
 	engine string // host:port of the engine
+	front  *proxy.Front
 
 	mu   sync.Mutex
 	seen []proxy.Exchange
@@ -56,7 +57,8 @@ func startBefore(t testing.TB, engine *url.URL, settings ...setting) *rig {
 	if config.Engine != nil {
 		g.engine = config.Engine.Host
 	}
-	server.Handler = proxy.New(config).Handler()
+	g.front = proxy.New(config)
+	server.Handler = g.front.Handler()
 	listener, err := net.Listen("tcp", server.Addr)
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,168 @@
+package proxy_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"qrgate/proxy"
+)
+
+// Each of these could be read as more than one request by somebody on the way (reliability 2.3, row 6).
+// The gate takes none of them for more than one, and sends none of them on.
+var framings = map[string]struct {
+	wire   string
+	status int
+}{
+	"length and coding":          {"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG", 400},
+	"coding and length":          {"POST /x HTTP/1.1\r\nHost: a\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n", 400},
+	"two lengths":                {"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400},
+	"length with a sign":         {"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\na", 400},
+	"negative length":            {"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\na", 400},
+	"list of lengths":            {"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\na", 400},
+	"space before the colon":     {"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n", 400},
+	"unknown coding":             {"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501},
+	"two codings":                {"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n", 501},
+	"coding in HTTP/1.0":         {"POST /x HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
+	"folded header":              {"GET /x HTTP/1.1\r\nHost: a\r\nX-A: a\r\n b\r\n\r\n", 400},
+	"folded coding":              {"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n", 400},
+	"bare line feeds":            {"GET /x HTTP/1.1\nHost: a\n\n", 400},
+	"one bare line feed":         {"GET /x HTTP/1.1\r\nHost: a\nX-A: b\r\n\r\n", 400},
+	"carriage return in a value": {"GET /x HTTP/1.1\r\nHost: a\r\nX-A: a\rb\r\n\r\n", 400},
+	"two hosts":                  {"GET /x HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400},
+	"no host":                    {"GET /x HTTP/1.1\r\n\r\n", 400},
+	"HTTP/2 preface":             {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400},
+	"CONNECT":                    {"CONNECT evil.example:443 HTTP/1.1\r\nHost: evil.example:443\r\n\r\n", 400},
+	"TRACE":                      {"TRACE /x HTTP/1.1\r\nHost: a\r\n\r\n", 405},
+	"unreadable request line":    {"GET\r\n\r\n", 400},
+}
+
+func TestAmbiguousFramingIsRefused(t *testing.T) {
+	t.Parallel()
+	var reached atomic.Int64
+	g := start(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
+	for name, f := range framings {
+		conn := g.dial(t)
+		// A second request follows on the same connection: it must never be answered.
+		_, _ = io.WriteString(conn, f.wire+"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
+		all, _ := io.ReadAll(conn)
+		if got := fmt.Sprintf("HTTP/1.1 %d ", f.status); !strings.HasPrefix(strings.Replace(string(all), "HTTP/1.0", "HTTP/1.1", 1), got) {
+			t.Errorf("%s: answered %.80q, want %s", name, all, got)
+		}
+		if n := strings.Count(string(all), "HTTP/1."); n != 1 {
+			t.Errorf("%s: %d answers, want one and a closed connection", name, n)
+		}
+	}
+	if n := reached.Load(); n != 0 {
+		t.Errorf("%d of these requests reached the engine", n)
+	}
+}
+
+func TestWithoutAGuardNothingIsSmuggledEither(t *testing.T) {
+	t.Parallel()
+	var reached atomic.Int64
+	front := proxy.New(proxy.Config{})
+	server := proxy.Server("", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		reached.Add(1)
+		front.Handler().ServeHTTP(w, r)
+	}))
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() { defer close(done); _ = server.Serve(listener) }()
+	t.Cleanup(func() { _ = server.Close(); <-done })
+	g := &rig{addr: listener.Addr().String()}
+	for _, name := range []string{"length and coding", "coding in HTTP/1.0"} {
+		reached.Store(0)
+		conn := g.dial(t)
+		_, _ = io.WriteString(conn, framings[name].wire+"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
+		_, _ = io.ReadAll(conn)
+		if n := reached.Load(); n != 1 {
+			t.Errorf("%s: read as %d requests, want one", name, n)
+		}
+	}
+}
+
+func TestWellFramedRequestsShareAConnection(t *testing.T) {
+	t.Parallel()
+	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%s %q", r.Method, body)
+	}))
+	conn := g.dial(t)
+	for _, x := range []struct{ wire, want string }{
+		{"GET /a HTTP/1.1\r\nHost: a\r\n\r\n", `GET ""`},
+		{"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 24\r\n\r\nHost: a\n b\nX: y\r\n\r\nHello", `POST "Host: a\n b\nX: y\r\n\r\nHello"`},
+		{"\r\nGET /a HTTP/1.1\r\nHost: a\r\n\r\n", `GET ""`},
+		{"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", `POST "hi"`},
+	} {
+		_, _ = io.WriteString(conn, x.wire)
+		if a := readAnswer(conn, "GET"); a.body != x.want {
+			t.Fatalf("%q was answered %d %q, want %q", x.wire, a.StatusCode, a.body, x.want)
+		}
+	}
+	if n, _ := conn.Read(make([]byte, 1)); n != 0 {
+		t.Error("the connection outlived a chunked request")
+	}
+}
+
+func TestScanHeadInAnyPieces(t *testing.T) {
+	t.Parallel()
+	const well = "POST /" + "a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na\nbGET / HTTP/1.1\r\nX: y\r\n\r\n"
+	const ill = well + "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nX: " + "long long long long long long long long long long" + "\r\nContent-Length: 3\r\n\r\n"
+	for piece := 1; piece < len(ill); piece++ {
+		if bad, coded := proxy.ScanHead(well, piece); bad || coded {
+			t.Fatalf("in pieces of %d, a good connection is bad %v, coded %v", piece, bad, coded)
+		}
+		if bad, coded := proxy.ScanHead(ill, piece); !bad || !coded {
+			t.Fatalf("in pieces of %d, a bad connection is bad %v, coded %v", piece, bad, coded)
+		}
+	}
+}
+
+func TestASlowHeadIsCutOff(t *testing.T) {
+	t.Parallel()
+	g := start(t, http.NotFoundHandler(), func(_ *proxy.Config, s *http.Server) { s.ReadHeaderTimeout = 200 * time.Millisecond })
+	conn := g.dial(t)
+	began := time.Now()
+	_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\n")
+	if n, _ := conn.Read(make([]byte, 1)); n != 0 {
+		t.Error("half a head was answered")
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("half a head held the connection for %v", took)
+	}
+	if s := proxy.Server("", nil); s.ReadHeaderTimeout != 5*time.Second || s.IdleTimeout != 75*time.Second || s.MaxHeaderBytes != 32<<10 || s.WriteTimeout != 0 {
+		t.Errorf("the bounds of the server are %v, %v, %v, %v", s.ReadHeaderTimeout, s.IdleTimeout, s.MaxHeaderBytes, s.WriteTimeout)
+	}
+}
+
+func TestAnEndlessHeadIsCutOff(t *testing.T) {
+	t.Parallel()
+	g := start(t, http.NotFoundHandler())
+	conn := g.dial(t)
+	_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\n")
+	line := "X-Filler: " + strings.Repeat("x", 1000) + "\r\n"
+	written := 0
+	for written < 1<<20 {
+		n, err := io.WriteString(conn, line)
+		written += n
+		if err != nil {
+			break
+		}
+	}
+	if a := readAnswer(conn, "GET"); a.StatusCode != 431 && a.StatusCode != 0 {
+		t.Errorf("an endless head was answered %d", a.StatusCode)
+	}
+	a := g.raw(t, "GET / HTTP/1.1\r\nHost: a\r\n"+strings.Repeat(line, 40)+"\r\n")
+	if a.StatusCode != 431 && a.StatusCode != 0 {
+		t.Errorf("a head of 40 KiB was answered %d, want 431", a.StatusCode)
+	}
+}

@@ -1,0 +1,165 @@
+package proxy_test
+
+import (
+	"io"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"qrgate/proxy"
+)
+
+// mirror is an engine that remembers the last request it got.
+type mirror struct {
+	mu   sync.Mutex
+	last *http.Request
+	body string
+}
+
+func (m *mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.last, m.body = r, string(body)
+	w.WriteHeader(http.StatusTeapot)
+}
+
+func (m *mirror) request() *http.Request {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.last
+}
+
+func trusting(prefix string) setting {
+	return func(c *proxy.Config, _ *http.Server) {
+		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix(prefix)}
+	}
+}
+
+func TestTheHeadersThatReachTheEngine(t *testing.T) {
+	t.Parallel()
+	const sent = "GET /api/messages/unread HTTP/1.1\r\nHost: gate.example\r\n"
+	for name, x := range map[string]struct {
+		headers string
+		trust   setting
+		want    map[string]string // "" means absent
+	}{
+		"what clients depend on stays": {
+			"X-API-Key: key-a\r\nAuthorization: Bearer t\r\nX-Frappe-Origin: true\r\nUser-Agent: python-requests/2\r\nAccept-Encoding: gzip, deflate\r\nIdempotency-Key: i-1\r\n", nil,
+			map[string]string{"X-Api-Key": "key-a", "Authorization": "Bearer t", "X-Frappe-Origin": "true", "User-Agent": "python-requests/2", "Accept-Encoding": "gzip, deflate", "Idempotency-Key": "i-1"},
+		},
+		"no user agent and no coding is invented": {"", nil, map[string]string{"User-Agent": "", "Accept-Encoding": ""}},
+		"a connection header cannot remove what the gate says": {
+			"X-Request-Id: r-1\r\nConnection: X-Request-Id, X-Forwarded-For, x-forwarded-host, X-Forwarded-Proto\r\nConnection: keep-alive\r\n", nil,
+			map[string]string{"X-Request-Id": "r-1", "X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": "gate.example", "X-Forwarded-Proto": "http", "Connection": ""},
+		},
+		"hop by hop headers end here": {
+			"Connection: X-Mine\r\nX-Mine: 1\r\nProxy-Authorization: secret\r\nKeep-Alive: 5\r\nTE: gzip\r\nProxy-Connection: x\r\n", nil,
+			map[string]string{"X-Mine": "", "Proxy-Authorization": "", "Keep-Alive": "", "Te": "", "Proxy-Connection": ""},
+		},
+		"misleading headers are dropped": {
+			"X-Original-URL: /api/sessions/81/qr\r\nX-Rewrite-URL: /q\r\nX-HTTP-Method-Override: DELETE\r\nX-Method-Override: DELETE\r\nX-Tenant: evil\r\nX-Tenant-Id: evil\r\nx_tenant: evil\r\nX_Api_Key: evil\r\nX-API_Key: evil\r\nContent_Length: 7\r\n", nil,
+			map[string]string{"X-Original-Url": "", "X-Rewrite-Url": "", "X-Http-Method-Override": "", "X-Method-Override": "", "X-Tenant": "", "X-Tenant-Id": "", "X_tenant": "", "X_api_key": "", "X-Api_key": "", "Content_length": ""},
+		},
+		"a stranger's word about addresses is replaced": {
+			"X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Prefix: /evil\r\nForwarded: for=6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\n", trusting("10.0.0.0/8"),
+			map[string]string{"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "http", "X-Forwarded-Host": "gate.example", "X-Forwarded-Prefix": "", "Forwarded": "", "X-Real-Ip": ""},
+		},
+		"a trusted proxy is believed": {
+			"X-Forwarded-For: 203.0.113.7\r\nX-Forwarded-For: 10.1.1.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: shop.example\r\nX-Real-IP: 203.0.113.7\r\n", trusting("127.0.0.0/8"),
+			map[string]string{"X-Forwarded-For": "203.0.113.7, 10.1.1.1, 127.0.0.1", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "shop.example", "X-Real-Ip": "203.0.113.7"},
+		},
+		"only a websocket may be asked for": {
+			"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n", nil,
+			map[string]string{"Upgrade": "", "Connection": "", "Http2-Settings": ""},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := &mirror{}
+			var settings []setting
+			if x.trust != nil {
+				settings = append(settings, x.trust)
+			}
+			g := start(t, m, settings...)
+			if a := g.raw(t, sent+x.headers+"\r\n"); a.StatusCode != http.StatusTeapot {
+				t.Fatalf("answered %d %s", a.StatusCode, a.body)
+			}
+			got := map[string]string{}
+			for name := range x.want {
+				got[name] = m.request().Header.Get(name)
+			}
+			if diff := cmp.Diff(x.want, got); diff != "" {
+				t.Errorf("headers at the engine (-want +got):\n%s", diff)
+			}
+			if m.request().Host != g.engine {
+				t.Errorf("Host at the engine is %q, want its own, %q", m.request().Host, g.engine)
+			}
+		})
+	}
+}
+
+func TestAnEngineBelowAPath(t *testing.T) {
+	t.Parallel()
+	m := &mirror{}
+	g := start(t, m, func(c *proxy.Config, _ *http.Server) {
+		u := *c.Engine
+		u.Path = "/base/"
+		c.Engine = &u
+	})
+	g.get(t, "/api/messages/unread?a=b")
+	if got := m.request().RequestURI; got != "/base/api/messages/unread?a=b" {
+		t.Errorf("the engine was asked for %s", got)
+	}
+}
+
+func TestTrailersOfARequestReachTheEngine(t *testing.T) {
+	t.Parallel()
+	m := &mirror{}
+	g := start(t, m)
+	g.raw(t, "POST /x HTTP/1.1\r\nHost: a\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Sum: 7\r\n\r\n")
+	if got := m.request().Trailer.Get("X-Sum"); got != "7" || m.body != "hi" {
+		t.Errorf("body %q, trailer %q", m.body, got)
+	}
+}
+
+func TestRequestIDs(t *testing.T) {
+	t.Parallel()
+	m := &mirror{}
+	g := start(t, m)
+	given := g.get(t, "/health", "X-Request-Id", "order-7.a_B")
+	if id := given.Header.Values("X-Request-Id"); !cmp.Equal(id, []string{"order-7.a_B"}) || m.request().Header.Get("X-Request-Id") != id[0] {
+		t.Errorf("a good id came back as %q", id)
+	}
+	for _, ids := range [][]string{nil, {""}, {"a b"}, {"a", "b"}, {"caf\xc3\xa9"}, {strings.Repeat("x", 65)}} {
+		r, _ := http.NewRequest("GET", g.url+"/health", nil)
+		r.Header["X-Request-Id"] = ids
+		a := g.do(t, r)
+		id := a.Header.Get("X-Request-Id")
+		if len(ids) > 0 && id == ids[0] || !proxy.ValidRequestID(id) || m.request().Header.Get("X-Request-Id") != id {
+			t.Errorf("%q: the answer has %q, the engine got %q", ids, id, m.request().Header.Get("X-Request-Id"))
+		}
+	}
+	if e := g.exchange(t); !proxy.ValidRequestID(e.RequestID) {
+		t.Errorf("the observer was told of id %q", e.RequestID)
+	}
+}
+
+func TestTheEnginesOwnRequestIDDoesNotReplaceOurs(t *testing.T) {
+	t.Parallel()
+	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Header().Set("X-Request-Id", "engine") }))
+	if ids := g.get(t, "/", "X-Request-Id", "mine").Header.Values("X-Request-Id"); !cmp.Equal(ids, []string{"mine"}) {
+		t.Errorf("X-Request-Id is %q", ids)
+	}
+}
+
+func TestAFrontWithoutAnEngine(t *testing.T) {
+	t.Parallel()
+	g := startBefore(t, &url.URL{}, func(c *proxy.Config, _ *http.Server) { c.Engine = nil })
+	wantProblem(t, g.get(t, "/api/messages/unread", "Origin", "https://shop.example"), 404, "NOT_FOUND")
+}

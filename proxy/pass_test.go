@@ -1,0 +1,326 @@
+package proxy_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"qrgate/proxy"
+)
+
+func TestTheEnginesAnswerPassesUnchanged(t *testing.T) {
+	t.Parallel()
+	for _, x := range []struct {
+		status     int
+		kind, body string
+	}{
+		{200, "application/json; charset=utf-8", `{"success":true}`},
+		{201, "text/html", "<html>docs</html>"},
+		{204, "", ""},
+		{304, "", ""},
+		{404, "text/html; charset=utf-8", "<!DOCTYPE html><pre>Cannot GET /x</pre>"},
+		{404, "", ""},
+		{405, "", ""},
+		{429, "application/json", `{"success":false,"error":"Demasiadas solicitudes"}`},
+		{500, "application/json", `{"success":false,"error":"column Message.isDeleted does not exist"}`},
+		{500, "text/html", "<html>500</html>"},
+		{502, "application/json", `{"success":false}`},
+		{503, "text/plain", "later"},
+		{504, "", ""},
+	} {
+		g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header()["Date"] = nil
+			w.Header().Set("ETag", `W/"75"`)
+			w.Header().Set("RateLimit-Remaining", "919")
+			w.Header().Add("Set-Cookie", "a=1")
+			w.Header().Add("Set-Cookie", "b=2")
+			w.Header()["Content-Type"] = []string{x.kind}
+			if x.kind == "" {
+				w.Header()["Content-Type"] = nil
+			}
+			w.WriteHeader(x.status)
+			_, _ = io.WriteString(w, x.body)
+		}))
+		a := g.get(t, "/api/messages/unread")
+		if a.StatusCode != x.status || a.body != x.body || a.Header.Get("Content-Type") != x.kind {
+			t.Errorf("%d %q %q came out as %d %q %q", x.status, x.kind, x.body, a.StatusCode, a.Header.Get("Content-Type"), a.body)
+		}
+		if a.Header.Get("ETag") != `W/"75"` || a.Header.Get("RateLimit-Remaining") != "919" || len(a.Header.Values("Set-Cookie")) != 2 {
+			t.Errorf("%d: headers came out as %v", x.status, a.Header)
+		}
+		if e := g.exchange(t); e.Status != x.status || e.Code != "" || e.Cut || e.ClientGone || e.Route != proxy.Unmatched || e.BytesOut != int64(len(x.body)) {
+			t.Errorf("%d was observed as %+v", x.status, e)
+		}
+	}
+}
+
+func TestAnyMethodPassesThroughButNotOnSessionRoutes(t *testing.T) {
+	t.Parallel()
+	var reached atomic.Value
+	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		reached.Store(r.Method)
+		w.Header().Set("Access-Control-Allow-Methods", "GET,POST")
+	}))
+	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"} {
+		if a := g.send(t, method, "/api/media/1", nil); a.StatusCode != 200 || reached.Load() != method {
+			t.Errorf("%s was answered %d, the engine got %v", method, a.StatusCode, reached.Load())
+		}
+	}
+	reached.Store("")
+	for _, x := range []string{"POST /api/sessions/81/qr", "HEAD /api/sessions/81/qr", "QR /api/sessions/81/qr", "GET /api/sessions/81/connect", "DELETE /api/sessions"} {
+		method, path, _ := strings.Cut(x, " ")
+		a := g.send(t, method, path, nil)
+		if method == "HEAD" {
+			a.body = `{"success":false,"error":"a.","message":"a.","code":"METHOD_NOT_ALLOWED"}` // HEAD has no body to show
+		}
+		wantProblem(t, a, 405, "METHOD_NOT_ALLOWED")
+		if a.Header.Get("Allow") == "" {
+			t.Errorf("%s: no Allow header", x)
+		}
+	}
+	if reached.Load() != "" {
+		t.Errorf("a wrong method reached the engine: %v", reached.Load())
+	}
+	a := g.send(t, "OPTIONS", "/api/sessions/81/qr", nil, "Origin", "https://shop.example", "Access-Control-Request-Method", "GET")
+	if a.StatusCode != 200 || reached.Load() != "OPTIONS" || a.Header.Get("Allow") != "" || a.Header.Get("Access-Control-Allow-Methods") != "GET,POST" {
+		t.Errorf("a preflight on a session route was answered %d %v", a.StatusCode, a.Header)
+	}
+}
+
+func TestMethodsAreCountedByAClosedSet(t *testing.T) {
+	t.Parallel()
+	g := start(t, http.NotFoundHandler())
+	g.send(t, "XYZZY", "/x", nil)
+	if e := g.exchange(t); e.Method != "OTHER" {
+		t.Errorf("an invented method is observed as %q", e.Method)
+	}
+	g.send(t, "DELETE", "/api/sessions/81/qr", nil)
+	if e := g.exchange(t); e.Method != "DELETE" || e.Route != "/api/sessions/:id/qr" || e.Status != 405 {
+		t.Errorf("observed as %+v", e)
+	}
+}
+
+func TestHEADHasAHeadOnly(t *testing.T) {
+	t.Parallel()
+	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Content-Length", "1234") }))
+	if a := g.send(t, "HEAD", "/api/media/1", nil); a.StatusCode != 200 || a.ContentLength != 1234 || a.body != "" {
+		t.Errorf("HEAD was answered %d, length %d, body %q", a.StatusCode, a.ContentLength, a.body)
+	}
+}
+
+func TestAGzipBombStaysSmall(t *testing.T) {
+	t.Parallel()
+	var z bytes.Buffer
+	w := gzip.NewWriter(&z)
+	for range 50 {
+		_, _ = w.Write(make([]byte, 1<<20))
+	}
+	_ = w.Close()
+	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		_, _ = w.Write(z.Bytes())
+	}))
+	a := g.get(t, "/api/media/1/download", "Accept-Encoding", "gzip")
+	if a.body != z.String() || a.Header.Get("Content-Encoding") != "gzip" {
+		t.Errorf("%d bytes became %d, Content-Encoding %q", z.Len(), len(a.body), a.Header.Get("Content-Encoding"))
+	}
+}
+
+func TestRedirectsAreNotFollowedAndLeadBackThroughTheGate(t *testing.T) {
+	t.Parallel()
+	var calls atomic.Int64
+	var location atomic.Value
+	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		calls.Add(1)
+		w.Header().Set("Location", strings.ReplaceAll(location.Load().(string), "ENGINE", r.Host))
+		status := http.StatusFound
+		if r.Method == http.MethodPost {
+			status = http.StatusCreated
+		}
+		w.WriteHeader(status)
+	}))
+	for _, x := range []struct{ said, redirect, created string }{
+		{"/login?next=%2F", "/login?next=%2F", "/login?next=%2F"},
+		{"http://ENGINE/a%20b?c=d#e", "/a%20b?c=d#e", "/a%20b?c=d#e"},
+		{"http://ENGINE", "/", "/"},
+		{"//ENGINE/a", "/a", "/a"},
+		{"http://user:key-a@ENGINE/a", "/a", "/a"},
+		{"https://files.example/a?sig=b", "https://files.example/a?sig=b", ""},
+		{"javascript:alert(1)", "", ""},
+		{"ftp://files.example/a", "", ""},
+		{"http://[::1", "", ""},
+	} {
+		location.Store(x.said)
+		if got := g.get(t, "/x").Header.Get("Location"); got != x.redirect {
+			t.Errorf("302 %s came out as %q, want %q", x.said, got, x.redirect)
+		}
+		if got := g.send(t, "POST", "/x", nil).Header.Get("Location"); got != x.created {
+			t.Errorf("201 %s came out as %q, want %q", x.said, got, x.created)
+		}
+	}
+	if calls.Load() != 18 {
+		t.Errorf("18 requests became %d calls", calls.Load())
+	}
+}
+
+func TestAPOSTIsNeverSentTwice(t *testing.T) {
+	t.Parallel()
+	for name, wire := range map[string]string{
+		"with a body":             "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}",
+		"without one":             "POST /x HTTP/1.1\r\nHost: a\r\n\r\n",
+		"with an idempotency key": "POST /x HTTP/1.1\r\nHost: a\r\nIdempotency-Key: i-1\r\nX-Idempotency-Key: i-1\r\n\r\n",
+		"DELETE":                  "DELETE /x HTTP/1.1\r\nHost: a\r\nIdempotency-Key: i-1\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var mutations atomic.Int64
+			g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == "GET" {
+					return // leaves a connection that is kept alive, which a POST will use
+				}
+				mutations.Add(1)
+				panic(http.ErrAbortHandler) // the call was executed and its answer is lost
+			}))
+			g.get(t, "/warm")
+			a := g.raw(t, wire)
+			wantProblem(t, a, 502, "ENGINE_BAD_ANSWER")
+			if n := mutations.Load(); n != 1 {
+				t.Errorf("the engine executed it %d times", n)
+			}
+		})
+	}
+}
+
+func TestAnEngineThatDoesNotWantTheBodyIsNotSentIt(t *testing.T) {
+	t.Parallel()
+	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(401) }))
+	conn := g.dial(t)
+	_, _ = io.WriteString(conn, "POST /upload HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1000000\r\n\r\n")
+	if a := readAnswer(conn, "POST"); a.StatusCode != 401 {
+		t.Errorf("answered %d, want the engine's 401 without a 100 before it", a.StatusCode)
+	}
+}
+
+func TestExpectContinue(t *testing.T) {
+	t.Parallel()
+	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "got %s", body)
+	}))
+	conn := g.dial(t)
+	_, _ = io.WriteString(conn, "POST /upload HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+	head := make([]byte, len("HTTP/1.1 100 Continue"))
+	if _, err := io.ReadFull(conn, head); err != nil || string(head) != "HTTP/1.1 100 Continue" {
+		t.Fatalf("the gate said %q, %v", head, err)
+	}
+	_, _ = io.WriteString(conn, "hello")
+	rest, _ := readUntil(conn, "got hello")
+	if !strings.Contains(rest, "HTTP/1.1 200") {
+		t.Errorf("answered %q", rest)
+	}
+}
+
+// readUntil reads until the text was seen.
+func readUntil(conn net.Conn, text string) (string, error) {
+	var all []byte
+	for buf := make([]byte, 4096); !bytes.Contains(all, []byte(text)); {
+		n, err := conn.Read(buf)
+		all = append(all, buf[:n]...)
+		if err != nil {
+			return string(all), err
+		}
+	}
+	return string(all), nil
+}
+
+func TestTrailersOfAnAnswerReachTheClient(t *testing.T) {
+	t.Parallel()
+	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Trailer", "X-Sum")
+		_, _ = io.WriteString(w, "hi")
+		w.Header().Set("X-Sum", "7")
+		w.Header().Set(http.TrailerPrefix+"X-Late", "8")
+	}))
+	a := g.get(t, "/x")
+	if diff := cmp.Diff(http.Header{"X-Sum": {"7"}, "X-Late": {"8"}}, a.Trailer); diff != "" {
+		t.Errorf("trailers (-want +got):\n%s", diff)
+	}
+}
+
+func TestAnEarlyHintPasses(t *testing.T) {
+	t.Parallel()
+	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Link", "</a.css>")
+		w.WriteHeader(http.StatusEarlyHints)
+		w.WriteHeader(http.StatusOK)
+	}))
+	conn := g.dial(t)
+	_, _ = io.WriteString(conn, "GET /docs HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+	all, _ := io.ReadAll(conn)
+	if !strings.HasPrefix(string(all), "HTTP/1.1 103") || !strings.Contains(string(all), "\r\n\r\nHTTP/1.1 200") || !strings.Contains(string(all), "X-Request-Id") {
+		t.Errorf("answered %q", all)
+	}
+}
+
+func TestWhenTheClientLeavesTheEnginesCallEnds(t *testing.T) {
+	t.Parallel()
+	for name, wire := range map[string]string{
+		"waiting":                "GET /x HTTP/1.1\r\nHost: a\r\n\r\n",
+		"waiting after a body":   "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}",
+		"in the midst of a body": "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			arrived, ended := make(chan struct{}), make(chan struct{})
+			g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				close(arrived)
+				_, _ = io.Copy(io.Discard, r.Body)
+				<-r.Context().Done()
+				close(ended)
+			}))
+			conn := g.dial(t)
+			_, _ = io.WriteString(conn, wire)
+			<-arrived
+			_ = conn.Close()
+			select {
+			case <-ended:
+			case <-time.After(5 * time.Second):
+				t.Fatal("the engine still works for a client that left")
+			}
+			if e := g.exchange(t); !e.ClientGone || e.Status != proxy.StatusClientGone || e.Code != "" {
+				t.Errorf("observed as %+v", e)
+			}
+		})
+	}
+}
+
+func TestAnAnswerThatBreaksOffIsCutAndNotMadeToLookWhole(t *testing.T) {
+	t.Parallel()
+	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "half")
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}))
+	r, _ := http.NewRequestWithContext(context.Background(), "GET", g.url+"/x", nil)
+	res, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if body, err := io.ReadAll(res.Body); err == nil {
+		t.Errorf("half an answer was read as a whole one: %q", body)
+	}
+	if e := g.exchange(t); !e.Cut || e.ClientGone || e.Status != 200 {
+		t.Errorf("observed as %+v", e)
+	}
+}

@@ -1,0 +1,185 @@
+package proxy_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// echo is an engine that accepts a websocket on any path and repeats what it hears.
+func echo(w http.ResponseWriter, r *http.Request) {
+	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
+	if err != nil {
+		return
+	}
+	defer ws.CloseNow()
+	ws.SetReadLimit(1 << 20)
+	for {
+		kind, text, err := ws.Read(r.Context())
+		if err != nil || ws.Write(r.Context(), kind, text) != nil {
+			return
+		}
+	}
+}
+
+func openWebsocket(t *testing.T, g *rig) *websocket.Conn {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	ws, _, err := websocket.Dial(ctx, strings.Replace(g.url, "http", "ws", 1)+"/socket?EIO=4", &websocket.DialOptions{HTTPClient: client})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ws.SetReadLimit(1 << 20)
+	t.Cleanup(func() { _ = ws.CloseNow() })
+	return ws
+}
+
+func TestWebsocketsPass(t *testing.T) {
+	t.Parallel()
+	g := start(t, http.HandlerFunc(echo))
+	ws := openWebsocket(t, g)
+	for _, text := range []string{"hello", strings.Repeat("x", 300_000)} {
+		if err := ws.Write(t.Context(), websocket.MessageText, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if _, got, err := ws.Read(t.Context()); err != nil || string(got) != text {
+			t.Fatalf("%d bytes came back as %d, %v", len(text), len(got), err)
+		}
+	}
+	if err := ws.Close(websocket.StatusNormalClosure, ""); err != nil {
+		t.Error(err)
+	}
+	if e := g.exchange(t); e.Status != 101 || e.Code != "" || e.Cut {
+		t.Errorf("observed as %+v", e)
+	}
+}
+
+func TestAnIdleWebsocketIsEndedAndABusyOneIsNot(t *testing.T) {
+	t.Parallel()
+	const bound = 300 * time.Millisecond
+	g := start(t, http.HandlerFunc(echo), idling(bound))
+	ws := openWebsocket(t, g)
+	ticks := time.NewTicker(bound / 3)
+	defer ticks.Stop()
+	for range 6 { // twice the bound, in all
+		<-ticks.C
+		if err := ws.Write(t.Context(), websocket.MessageText, []byte("tick")); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := ws.Read(t.Context()); err != nil {
+			t.Fatalf("a busy websocket was ended: %v", err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, _, err := ws.Read(ctx); err == nil || ctx.Err() != nil {
+		t.Errorf("an idle websocket was not ended: %v", err)
+	}
+	g.exchange(t)
+}
+
+func TestEventsArriveOneByOne(t *testing.T) {
+	t.Parallel()
+	next := make(chan struct{})
+	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for i := range 3 {
+			fmt.Fprintf(w, "data: %d\n\n", i)
+			_ = http.NewResponseController(w).Flush()
+			<-next
+		}
+	}))
+	conn := g.dial(t)
+	_, _ = io.WriteString(conn, "GET /events HTTP/1.1\r\nHost: a\r\n\r\n")
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	events := bufio.NewScanner(res.Body)
+	for i := range 3 {
+		// The engine writes the next event only when this one was read here.
+		if !events.Scan() || events.Text() != fmt.Sprintf("data: %d", i) {
+			t.Fatalf("event %d is %q, %v", i, events.Text(), events.Err())
+		}
+		events.Scan()
+		next <- struct{}{}
+	}
+}
+
+func TestThereIsNoTotalBoundOnWhatPassesThrough(t *testing.T) {
+	t.Parallel()
+	const bound = 300 * time.Millisecond
+	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		ticks := time.NewTicker(bound / 3)
+		defer ticks.Stop()
+		for range 5 {
+			<-ticks.C
+			_, _ = io.WriteString(w, ".")
+			_ = http.NewResponseController(w).Flush()
+		}
+	}), idling(bound))
+	body, write := io.Pipe()
+	go func() {
+		ticks := time.NewTicker(bound / 3)
+		defer ticks.Stop()
+		for range 5 {
+			<-ticks.C
+			_, _ = io.WriteString(write, "x")
+		}
+		_ = write.Close()
+	}()
+	if a := g.send(t, "POST", "/x", body); a.StatusCode != 200 || a.body != "....." {
+		t.Errorf("a slow exchange was answered %d %q", a.StatusCode, a.body)
+	}
+}
+
+func TestAnEngineThatStopsInTheMidstOfItsAnswerIsGivenUp(t *testing.T) {
+	t.Parallel()
+	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "half")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}), idling(150*time.Millisecond))
+	conn := g.dial(t)
+	_, _ = io.WriteString(conn, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+	all, _ := io.ReadAll(conn)
+	if strings.HasSuffix(string(all), "0\r\n\r\n") {
+		t.Errorf("half an answer was made to look whole: %q", all)
+	}
+	if e := g.exchange(t); !e.Cut || e.Status != 200 {
+		t.Errorf("observed as %+v", e)
+	}
+}
+
+func TestAClientThatDoesNotReadIsGivenUp(t *testing.T) {
+	t.Parallel()
+	ended := make(chan struct{})
+	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(ended)
+		for block := make([]byte, 1<<20); ; {
+			if _, err := w.Write(block); err != nil {
+				return
+			}
+		}
+	}), idling(200*time.Millisecond))
+	_, _ = io.WriteString(g.dial(t), "GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the engine still writes to a client that does not read")
+	}
+	if e := g.exchange(t); !e.ClientGone || e.Cut || e.Status != 200 {
+		t.Errorf("observed as %+v", e)
+	}
+}
