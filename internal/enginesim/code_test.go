@@ -2,8 +2,14 @@ package enginesim_test
 
 import (
 	"context"
+	"encoding/base64"
+	"image/png"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/makiuchi-d/gozxing"
+	"github.com/makiuchi-d/gozxing/qrcode"
 
 	"qrgate/internal/enginesim"
 )
@@ -128,4 +134,71 @@ func TestSocketReports(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestTheImageHoldsTheCode(t *testing.T) {
+	t.Parallel()
+	bubble(t, &enginesim.Engine{}, func(d *desk) {
+		d.started()
+		for range 3 {
+			image, _ := d.want(d.qr("1"), 200).body.Data["qrCode"].(string)
+			got := decode(t, image)
+			if want := d.engine.Snapshot()[0].Code; got != want || !strings.HasPrefix(got, "https://wa.me/") {
+				t.Errorf("the image holds %.60q, the session shows %.60q", got, want)
+			}
+			sleep(60)
+		}
+	})
+}
+
+func decode(t *testing.T, dataURL string) string {
+	t.Helper()
+	_, bare, _ := strings.Cut(dataURL, "base64,")
+	picture, err := png.Decode(base64.NewDecoder(base64.StdEncoding, strings.NewReader(bare)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bitmap, err := gozxing.NewBinaryBitmapFromImage(picture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hints := map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_PURE_BARCODE: true}
+	result, err := qrcode.NewQRCodeReader().Decode(bitmap, hints)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result.GetText()
+}
+
+func TestAForcedConnectStartsOver(t *testing.T) {
+	t.Parallel()
+	bubble(t, &enginesim.Engine{}, func(d *desk) {
+		d.started()
+		first := d.engine.Snapshot()[0].Code
+		d.want(d.connect("1"), 200)
+		if d.engine.Snapshot()[0].Code != first {
+			t.Error("a plain connect replaced the code")
+		}
+		d.want(d.do("POST", "/api/sessions/1/connect", `{"force":true}`), 200)
+		if got := d.engine.Snapshot()[0]; got.Code == first || got.Sequence != 2 {
+			t.Errorf("a forced connect kept the code, or it has number %d", got.Sequence)
+		}
+	})
+}
+
+func TestASocketThatIsOverSaysNothing(t *testing.T) {
+	t.Parallel()
+	begin := func(ctx context.Context, _ string, s *enginesim.Socket) {
+		<-ctx.Done()
+		s.Linked("5550100")
+		s.Closed()
+	}
+	bubble(t, &enginesim.Engine{Begin: begin, EveryConnectStartsOver: true}, func(d *desk) {
+		d.started()
+		d.want(d.connect("1"), 200) // the first connect ends and speaks into the second
+		sleep(1)
+		if got := d.engine.Snapshot()[0].Phase; got != enginesim.Connecting {
+			t.Errorf("the session is %s", got)
+		}
+	})
 }

@@ -43,6 +43,8 @@ func TestThirtySessionCallsAMinuteAndKey(t *testing.T) {
 func TestTheGeneralLimit(t *testing.T) {
 	t.Parallel()
 	small := enginesim.Limits{General: enginesim.Limit{Max: 2, Window: time.Minute}, RetryAfter: true}
+	silent := small
+	silent.RetryAfter = false
 	byAddress := small
 	byAddress.GeneralByAddress = true
 	tests := map[string]struct {
@@ -50,11 +52,13 @@ func TestTheGeneralLimit(t *testing.T) {
 		address string // of the third caller
 		key     string
 		want    int
+		after   string // Retry-After
 	}{
-		"the same key":             {small, "192.0.2.1", "key-a", 429},
-		"another key":              {small, "192.0.2.1", "key-b", 200},
-		"another key, one address": {byAddress, "192.0.2.1", "key-b", 429},
-		"another address":          {byAddress, "192.0.2.2", "key-a", 200},
+		"the same key":             {small, "192.0.2.1", "key-a", 429, "40"},
+		"without Retry-After":      {silent, "192.0.2.1", "key-a", 429, ""},
+		"another key":              {small, "192.0.2.1", "key-b", 200, ""},
+		"another key, one address": {byAddress, "192.0.2.1", "key-b", 429, "40"},
+		"another address":          {byAddress, "192.0.2.2", "key-a", 200, ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -66,7 +70,7 @@ func TestTheGeneralLimit(t *testing.T) {
 				sleep(20)
 				d.key = test.key
 				got := d.want(d.do("GET", "/health", "", "X-Forwarded-For", test.address+", 127.0.0.1"), test.want)
-				if test.want == 429 && got.header.Get("Retry-After") != "40" {
+				if got.header.Get("Retry-After") != test.after {
 					t.Errorf("Retry-After is %q", got.header.Get("Retry-After"))
 				}
 			})

@@ -30,6 +30,7 @@ func TestPathsAreReadAsExpressReadsThem(t *testing.T) {
 		{"GET", "/api/sessions/81%2fqr", enginesim.RouteGet},
 		{"GET", "/api/sessions/81/%71r", enginesim.RouteUnknown},
 		{"GET", "/api/sessions/81//qr", enginesim.RouteUnknown},
+		{"GET", "/api/sessions//qr", enginesim.RouteUnknown},
 		{"GET", "/api/sessions/./81/qr", enginesim.RouteUnknown},
 		{"GET", "/api/sessions/x/../81/qr", enginesim.RouteUnknown},
 		{"GET", "/api/sessions/81/qr;a=b", enginesim.RouteUnknown},

@@ -193,3 +193,14 @@ func TestConditionalRequests(t *testing.T) {
 		}
 	})
 }
+
+func TestOnlyALinkedSessionGoesStale(t *testing.T) {
+	t.Parallel()
+	bubble(t, &enginesim.Engine{StaleDatabase: true}, func(d *desk) {
+		d.started()
+		d.engine.Restart()
+		if list := d.do("GET", "/api/sessions", "").text; !strings.Contains(list, `"status":"disconnected"`) {
+			t.Errorf("a session that was never linked is %s", list)
+		}
+	})
+}
