@@ -30,7 +30,7 @@ func dialCause(err error) reason {
 	if status, ok := errors.AsType[socket.ErrWithStatusCode](err); ok {
 		return statusCause(status.StatusCode)
 	}
-	if untrusted(err) {
+	if untrusted(err) || errors.Is(err, http.ErrSchemeMismatch) {
 		return because(qrgate.TLSIntercepted, "The certificate of web.whatsapp.com is not WhatsApp's own.")
 	}
 	if why, ok := networkCause(err); ok {

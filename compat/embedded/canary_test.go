@@ -1,0 +1,65 @@
+package embedded_test
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"qrgate/compat/embedded"
+	"qrgate/internal/wasim"
+)
+
+// page is a log that can be read while it is written.
+type page struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+// Write implements io.Writer.
+func (p *page) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.Write(b)
+}
+
+func (p *page) String() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.String()
+}
+
+// A whole life of a session, good and bad, leaves no code, key, number or account in the log.
+func TestLogKeepsSecrets(t *testing.T) {
+	t.Parallel()
+	log := &page{}
+	r, srv := onLoopback(t, embedded.Config{Logger: logTo(log)})
+	r.connect("first")
+	code := r.code("first")
+	r.scan(srv, "first", "5550100")
+	srv.CutAll()
+	r.until("first", 5*time.Second, func(d map[string]any) bool { return reasonOf(d) != "" && d["isConnected"] == true })
+	srv.QueueFaults(wasim.Fault{StreamError: "516"}, wasim.Fault{Failure: 405})
+	r.call("POST", "/api/sessions/first/restart")
+	r.untilStatus("first", "error", 10*time.Second)
+	r.call("POST", "/api/sessions/first/connect")
+	r.untilStatus("first", "connected", 5*time.Second)
+	r.call("DELETE", "/api/sessions/first")
+	srv.SetFault(wasim.Fault{BadPairHMAC: true})
+	r.connect("second")
+	second := r.code("second")
+	_ = srv.Scan(t.Context(), second, wasim.Account{User: "5550101"})
+	r.untilStatus("second", "error", 5*time.Second)
+	r.stop()
+	text := log.String()
+	if !strings.Contains(text, "client_outdated") || !strings.Contains(text, "whatsmeow") {
+		t.Fatalf("the log says too little to prove anything:\n%s", text)
+	}
+	canaries := append(strings.Split(code, ","), strings.Split(second, ",")...)
+	canaries = append(canaries, "5550100", "5550101", keyA, keyB, "linked_devices")
+	for _, canary := range canaries {
+		if len(canary) > 1 && strings.Contains(text, canary) {
+			t.Errorf("the log holds %.12s…", canary)
+		}
+	}
+}

@@ -1,0 +1,33 @@
+package embedded
+
+import (
+	"strings"
+	"testing"
+
+	"qrgate"
+)
+
+func TestScrub(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("Ab1+/", 12)
+	tests := map[string]struct{ text, want string }{
+		"nothing":      {"Got 503 stream error, assuming automatic reconnect", "Got 503 stream error, assuming automatic reconnect"},
+		"a code":       {"Emitting 2@" + long + "," + long + "= now", "Emitting [code] now"},
+		"a link":       {"at https://wa.me/settings/linked_devices#2@x,y,z here", "at [code] here"},
+		"a JID":        {"Successfully paired 5550100:7@s.whatsapp.net", "Successfully paired [jid]"},
+		"a LID":        {"Updated LID to 95550100.0:7@lid!", "Updated LID to [jid]!"},
+		"a group":      {"in 5550100-1600000000@g.us", "in [jid]"},
+		"a number":     {"for +5550100 and 15550100", "for [number] and [number]"},
+		"hexadecimal":  {"Unknown: <ref>" + strings.Repeat("0a", 20) + "</ref>", "Unknown: <ref>[bytes]</ref>"},
+		"base64":       {"key " + long + "==.", "key [bytes]."},
+		"given secret": {"dial user:hunter2@host", "dial user:[redacted]@host"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := scrub(tt.text, qrgate.NewSecret("hunter2"), qrgate.Secret{}); got != tt.want {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+		})
+	}
+}
