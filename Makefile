@@ -1,0 +1,30 @@
+# Thin names for what the scripts and the go command do. `make check` is what CI runs.
+
+TAGS  := nomsgpack
+BUILD := CGO_ENABLED=0 go build -tags $(TAGS) -trimpath -ldflags "-s -w"
+
+.PHONY: check test race lint demo build bench clean
+
+check: ## everything CI checks, installs what is missing when run as root
+	.ci/run
+
+test: ## every test that this machine can run
+	go test ./...
+
+race: ## the packages that start goroutines, with the race detector
+	.ci/run race
+
+lint: ## format, vet, staticcheck
+	.ci/run format vet lint
+
+demo: ## the incident, rehearsed in one process
+	go run ./cmd/qrgate-demo
+
+build: ## static binaries in bin/
+	$(BUILD) -o bin/ ./cmd/...
+
+bench: ## microbenchmarks of the hot paths
+	go test -run '^$$' -bench . -benchmem ./proxy ./internal/pairing ./internal/memstore
+
+clean:
+	rm -rf bin
