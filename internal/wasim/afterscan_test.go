@@ -1,6 +1,7 @@
 package wasim_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -41,7 +42,7 @@ func TestWhatsmeowReportsFaultsOfTheScan(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				srv := &wasim.Server{}
 				w := onPipe(t, srv, tt.fault)
-				w.connect(t.Context())
+				w.connect(context.Background())
 				time.Sleep(3 * time.Second)
 				if err := srv.Scan(t.Context(), <-w.code, wasim.Account{User: "5550100"}); !errors.Is(err, tt.scan) {
 					t.Errorf("scan: %v, want %v", err, tt.scan)
@@ -65,7 +66,7 @@ func TestWhatsmeowConnectsLateToASilentServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &wasim.Server{}
 		w := onPipe(t, srv, wasim.Fault{AfterScan: &wasim.Fault{SilentIQ: true}})
-		w.connect(t.Context())
+		w.connect(context.Background())
 		if err := srv.Scan(t.Context(), <-w.code, wasim.Account{User: "5550100"}); err != nil {
 			t.Fatal(err)
 		}
@@ -84,7 +85,7 @@ func TestWhatsmeowHangsAfterTheScan(t *testing.T) {
 	srv := &wasim.Server{}
 	srv.QueueFaults(wasim.Fault{AfterScan: &wasim.Fault{HangUpgrade: true}})
 	w := newWatch(t, wasimtest.Client(t, wasimtest.Start(t, srv)))
-	w.connect(t.Context())
+	w.connect(context.Background())
 	if err := srv.Scan(t.Context(), <-w.code, wasim.Account{User: "5550100"}); err != nil {
 		t.Fatal(err)
 	}

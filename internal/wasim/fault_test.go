@@ -104,7 +104,7 @@ func run(t *testing.T, rows map[string]row) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				w := onPipe(t, &wasim.Server{}, r.fault)
-				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 				defer cancel()
 				w.connect(ctx)
 				time.Sleep(5 * time.Minute)
@@ -126,7 +126,7 @@ func TestWhatsmeowLoopsSilentlyOn515(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &wasim.Server{Fault: wasim.Fault{StreamError: "515"}, FirstFrameDelay: time.Second}
 		w := onPipe(t, srv)
-		w.connect(t.Context())
+		w.connect(context.Background())
 		time.Sleep(10*time.Second + 500*time.Millisecond)
 		if got := w.report(); got != nil {
 			t.Errorf("reported %q, want silence", got)
@@ -143,7 +143,7 @@ func TestWhatsmeowOnAHalfDeadLink(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := onPipe(t, &wasim.Server{}, wasim.Fault{SilentIQ: true, NoPairDevice: true})
-		w.connect(t.Context())
+		w.connect(context.Background())
 		time.Sleep(2 * time.Minute)
 		if !w.cli.IsConnected() {
 			t.Error("not connected after two minutes")

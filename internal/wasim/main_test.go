@@ -4,6 +4,11 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"qrgate/internal/wasim/wasimtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	wasimtest.TrustRoot() // before any test signs anything
+	goleak.VerifyTestMain(m)
+}

@@ -1,6 +1,7 @@
 package wasim_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -19,7 +20,7 @@ func TestPairConnectCutReconnect(t *testing.T) {
 	t.Parallel()
 	srv := &wasim.Server{}
 	w := newWatch(t, wasimtest.Client(t, wasimtest.Start(t, srv)))
-	w.connect(t.Context())
+	w.connect(context.Background())
 	if err := srv.Scan(t.Context(), <-w.code, wasim.Account{User: "5550100"}); err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +45,7 @@ func linked(t *testing.T, srv *wasim.Server) (*wasim.Pipe, *watch) {
 	pipe := &wasim.Pipe{}
 	wasimtest.StartOn(t, srv, pipe)
 	w := newWatch(t, wasimtest.ClientOn(t, pipe.HTTPClient()))
-	w.connect(t.Context())
+	w.connect(context.Background())
 	if err := srv.Scan(t.Context(), <-w.code, wasim.Account{User: "5550100"}); err != nil {
 		t.Fatal(err)
 	}
@@ -142,11 +143,12 @@ func TestWhoIsNotLinkedIsTurnedAway(t *testing.T) {
 				if tt.told != "" && w.count(tt.told) != 1 {
 					t.Errorf("reported %q, want %q", w.report(), tt.told)
 				}
+				synctest.Wait() // whatsmeow may still be forgetting
 				w.cli.Store.ID, w.cli.Store.Deleted = &id, false
 				again := newClient(t, pipe, w.cli)
 				second := &watch{cli: again, began: time.Now()}
 				again.AddEventHandler(second.event)
-				second.connect(t.Context())
+				second.connect(context.Background())
 				time.Sleep(time.Second)
 				if second.count("LoggedOut on connect true reason 401") != 1 {
 					t.Errorf("reported %q, want logged out", second.report())
@@ -163,7 +165,7 @@ func TestAccountLinksSeveralDevices(t *testing.T) {
 		srv := &wasim.Server{PreKeys: 812}
 		pipe, first := linked(t, srv)
 		second := newWatch(t, wasimtest.ClientOn(t, pipe.HTTPClient()))
-		second.connect(t.Context())
+		second.connect(context.Background())
 		account := wasim.Account{User: "5550100", LID: "777", Name: "iphone"}
 		if err := srv.Scan(t.Context(), <-second.code, account); err != nil {
 			t.Fatal(err)
@@ -195,8 +197,8 @@ func TestScanRefuses(t *testing.T) {
 		pipe := &wasim.Pipe{}
 		wasimtest.StartOn(t, srv, pipe)
 		mine, yours := newWatch(t, wasimtest.ClientOn(t, pipe.HTTPClient())), newWatch(t, wasimtest.ClientOn(t, pipe.HTTPClient()))
-		mine.connect(t.Context())
-		yours.connect(t.Context())
+		mine.connect(context.Background())
+		yours.connect(context.Background())
 		code, foreign := <-mine.code, <-yours.code
 		me := wasim.Account{User: "5550100"}
 		tests := []struct {

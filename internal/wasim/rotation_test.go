@@ -1,6 +1,7 @@
 package wasim_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -16,7 +17,7 @@ func TestRotation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &wasim.Server{}
 		w := onPipe(t, srv)
-		w.connect(t.Context())
+		w.connect(context.Background())
 		time.Sleep(159 * time.Second)
 		want := []string{"0s QR 6 codes", "0s qr code",
 			"1m0s qr code", "1m20s qr code", "1m40s qr code", "2m0s qr code", "2m20s qr code"}
@@ -43,7 +44,7 @@ func TestServerClosesNothingWhenRefsRunOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &wasim.Server{RefLife: []time.Duration{time.Second}}
 		w := onPipe(t, srv)
-		w.connect(t.Context())
+		w.connect(context.Background())
 		time.Sleep(time.Minute - time.Second)
 		if n := srv.Stats().Open; n != 1 {
 			t.Errorf("%d connections open, want the one", n)
@@ -80,7 +81,7 @@ func TestScanKeepsTheTimesOfRefs(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				srv := &wasim.Server{RefLife: tt.life}
 				w := onPipe(t, srv)
-				w.connect(t.Context())
+				w.connect(context.Background())
 				time.Sleep(tt.at)
 				err := srv.Scan(t.Context(), w.all()[tt.code], wasim.Account{User: "5550100"})
 				if !errors.Is(err, tt.want) {

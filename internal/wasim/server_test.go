@@ -24,7 +24,7 @@ func TestOrderOfFaults(t *testing.T) {
 		wasimtest.StartOn(t, srv, pipe)
 		status := func() string {
 			w := newWatch(t, wasimtest.ClientOn(t, pipe.HTTPClient()))
-			w.connect(t.Context())
+			w.connect(context.Background())
 			synctest.Wait()
 			w.cli.Disconnect()
 			if lines := w.report(); len(lines) > 0 {
@@ -46,7 +46,7 @@ func TestOrderOfFaults(t *testing.T) {
 		expect("0s Connect: status 501")
 		srv.QueueFaults(wasim.Fault{AfterScan: &wasim.Fault{HTTPStatus: 504}}, wasim.Fault{HTTPStatus: 502})
 		w := newWatch(t, wasimtest.ClientOn(t, pipe.HTTPClient()))
-		w.connect(t.Context())
+		w.connect(context.Background())
 		if err := srv.Scan(t.Context(), <-w.code, wasim.Account{User: "5550100"}); err != nil {
 			t.Fatal(err)
 		}
@@ -65,7 +65,7 @@ func TestScanUsesTheFaultOfItsConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &wasim.Server{}
 		w := onPipe(t, srv)
-		w.connect(t.Context())
+		w.connect(context.Background())
 		srv.SetFault(wasim.Fault{BadPairHMAC: true})
 		if err := srv.Scan(t.Context(), <-w.code, wasim.Account{User: "5550100"}); err != nil {
 			t.Error(err)
@@ -87,7 +87,7 @@ func TestCloseEndsEverything(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				srv := &wasim.Server{}
 				w := onPipe(t, srv, f)
-				ctx, cancel := context.WithCancel(t.Context())
+				ctx, cancel := context.WithCancel(context.Background())
 				returned := make(chan struct{})
 				go func() { defer close(returned); w.connect(ctx) }()
 				synctest.Wait()
@@ -100,6 +100,7 @@ func TestCloseEndsEverything(t *testing.T) {
 				if n := srv.Stats().Open; n != 0 {
 					t.Errorf("%d connections open after Close", n)
 				}
+				synctest.Wait() // until the client has seen it
 				cancel()
 				<-returned // whatsmeow may take its twenty seconds; a Disconnect meanwhile would stop fake time
 			})
@@ -150,7 +151,7 @@ func TestFirstFrameDelay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := onPipe(t, &wasim.Server{FirstFrameDelay: 100 * time.Millisecond}, wasim.Fault{Failure: 405})
-		w.connect(t.Context())
+		w.connect(context.Background())
 		time.Sleep(time.Second)
 		if w.report()[0] != "100ms ClientOutdated" {
 			t.Errorf("reported %q", w.report())
@@ -165,7 +166,7 @@ func TestOddNodesAreHarmless(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &wasim.Server{}
 		w := onPipe(t, srv)
-		w.connect(t.Context())
+		w.connect(context.Background())
 		synctest.Wait()
 		for _, n := range []binary.Node{
 			{Tag: "iq"}, {Tag: "message"}, {Tag: "iq", Attrs: binary.Attrs{"id": "1"}},

@@ -1,6 +1,7 @@
 package wasim_test
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"testing"
@@ -19,9 +20,9 @@ func TestTLS(t *testing.T) {
 		t.Fatal("no certificate")
 	}
 	trusting := newWatch(t, wasimtest.ClientOn(t, srv.HTTPSClient(addr, roots)))
-	trusting.connect(t.Context())
+	trusting.connect(context.Background())
 	plain := newWatch(t, wasimtest.Client(t, addr))
-	plain.connect(t.Context())
+	plain.connect(context.Background())
 	for name, w := range map[string]*watch{"wss": trusting, "ws": plain} {
 		eventually(t, func() bool { return w.count("qr code") == 1 })
 		if t.Failed() {

@@ -1,6 +1,7 @@
 package wasim_test
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"strings"
@@ -26,7 +27,7 @@ func TestTraceHasNoSecrets(t *testing.T) {
 			fmt.Fprintf(&trace, "%s %s %#v\n", dir, n, *n)
 		}}
 		w := onPipe(t, srv)
-		w.connect(t.Context())
+		w.connect(context.Background())
 		code := <-w.code
 		account := wasim.Account{User: "5550100", LID: "4440100"}
 		if err := srv.Scan(t.Context(), code, account); err != nil {

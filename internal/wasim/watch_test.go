@@ -33,11 +33,13 @@ type watch struct {
 func newWatch(t *testing.T, cli *whatsmeow.Client) *watch {
 	t.Helper()
 	w := &watch{cli: cli, code: make(chan string, 64), began: time.Now()}
-	codes, err := cli.GetQRChannel(t.Context())
+	// Before the QR channel asks for the events too: it closes itself at some of them, and unless this
+	// handler has taken its lock by then, the race detector sees whatsmeow close what it may be sending to.
+	cli.AddEventHandler(w.event)
+	codes, err := cli.GetQRChannel(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	cli.AddEventHandler(w.event)
 	go w.follow(t.Context(), codes)
 	return w
 }
@@ -51,7 +53,8 @@ func onPipe(t *testing.T, srv *wasim.Server, faults ...wasim.Fault) *watch {
 	return newWatch(t, wasimtest.ClientOn(t, pipe.HTTPClient()))
 }
 
-// connect connects within limit, which ends the connection as well, and reports the error.
+// connect connects and reports the error. ctx is that of the connection: if it ends before the client has
+// disconnected, whatsmeow has a race with itself, so t.Context() will not do.
 func (w *watch) connect(ctx context.Context) {
 	w.mu.Lock()
 	w.began = time.Now()

@@ -13,6 +13,7 @@ import (
 // Device returns an unpaired whatsmeow device that forgets everything but its own keys and its prekeys: no
 // database. Two clients made from the same Device, one after the other, are the same linked device.
 func Device() *store.Device {
+	prepare()
 	none := &store.NoopStore{} // a nil Error means that everything succeeds
 	identity := keys.NewKeyPair()
 	adv := make([]byte, 32)

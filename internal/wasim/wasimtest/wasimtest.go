@@ -4,9 +4,13 @@
 //	srv := &wasim.Server{}
 //	addr := wasimtest.Start(t, srv)
 //	cli := wasimtest.Client(t, addr)   // after Start, so that it disconnects before the server closes
-//	codes, err := cli.GetQRChannel(t.Context())
+//	codes, err := cli.GetQRChannel(context.Background())
 //	…
 //	err = srv.Scan(t.Context(), code, wasim.Account{User: "5550100"})
+//
+// whatsmeow has races of its own, which -race may report. They stay away if a client disconnects before its
+// server closes, if t.Context(), which ends before that, is neither the context of the connection nor that of
+// the QR channel, and if the test's own event handler is added before GetQRChannel is called.
 //
 // In a testing/synctest bubble a [wasim.Pipe] takes the place of the loopback address:
 //
@@ -23,6 +27,7 @@ import (
 	"testing"
 
 	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/util/keys"
 	waLog "go.mau.fi/whatsmeow/util/log"
 
 	"qrgate/internal/wasim"
@@ -57,11 +62,13 @@ func StartOn(t testing.TB, s *wasim.Server, ln net.Listener) {
 // TrustRoot makes the whatsmeow of this process trust the fixed root of the simulator, once. whatsmeow keeps
 // its root in an exported variable that is global and unsynchronised: call this before any client of the
 // process connects, and let all simulators of the process use the fixed root. Client and ClientOn call it.
-func TrustRoot() { trustRoot() }
+func TrustRoot() { prepare() }
 
-// trustRoot is constant: the write it guards happens at most once.
-var trustRoot = sync.OnceFunc(func() {
+// prepare writes the globals of the libraries once, before anybody reads them: whatsmeow's root, and the
+// logger that libsignal would set at its first signature, without a lock.
+var prepare = sync.OnceFunc(func() {
 	_, _ = hex.Decode(whatsmeow.WACertPubKey[:], []byte(wasim.RootPublicHex)) // a test holds the constant to the key
+	keys.NewKeyPair().CreateSignedPreKey(1)
 })
 
 // Client returns an unpaired whatsmeow client without a database that talks to the simulator at addr and

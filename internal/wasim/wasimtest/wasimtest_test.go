@@ -1,6 +1,7 @@
 package wasimtest_test
 
 import (
+	"context"
 	"encoding/hex"
 	"testing"
 
@@ -27,7 +28,7 @@ func TestTrustRoot(t *testing.T) {
 func TestClientGetsACode(t *testing.T) {
 	t.Parallel()
 	cli := wasimtest.Client(t, wasimtest.Start(t, &wasim.Server{}))
-	codes, err := cli.GetQRChannel(t.Context())
+	codes, err := cli.GetQRChannel(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
