@@ -120,6 +120,20 @@ test('a phone that removes the device leaves a session that can be linked again'
   await untilState(engine, 1, 'connected');
 });
 
+test('a scanned code is gone at once, and the link holds though WhatsApp never asked for the restart', { skip }, async (t) => {
+  const simulator = await startSimulator(t, binary);
+  await simulator.fault({ NoRestart: true });
+  const engine = await startEngine(t, simulator);
+  await engine.create('scanned');
+  await engine.post('/api/sessions/scanned/connect');
+  await simulator.scan((await untilQR(engine, 1)).code);
+  const { body: { data } } = await engine.get('/api/sessions/1/status');
+  assert.deepEqual([data.status, data.hasQR], ['connecting', false]);
+  assert.equal((await engine.get('/api/sessions/1/qr')).body.code, 'QR_GENERATION_ERROR');
+  await simulator.cut();
+  await untilState(engine, 1, 'connected');
+});
+
 test('trouble between the scan and the first login heals', { skip }, async (t) => {
   const simulator = await startSimulator(t, binary);
   await simulator.fault({ AfterScan: { Failure: 503 } });
