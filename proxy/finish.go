@@ -43,7 +43,11 @@ func (f *Front) logPanic(rec *recorder, r *http.Request, panicked any) {
 
 // exchange is the report of one request.
 func (f *Front) exchange(rec *recorder, r *http.Request, took time.Duration, aborted bool) Exchange {
-	gone := rec.failed || r.Context().Err() != nil && !stalled(rec.body.failure())
+	left := rec.left
+	if rec.status == 0 || aborted {
+		left = left || r.Context().Err() != nil // later than that, a client may go as it likes
+	}
+	gone := rec.failed || left && !stalled(rec.body.failure())
 	status := rec.status
 	if status == 0 {
 		status = http.StatusOK // net/http sends it when the handler wrote nothing

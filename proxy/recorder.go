@@ -21,6 +21,7 @@ type recorder struct {
 	engine  bool   // the answer is the engine's, with the engine's headers
 	closing bool   // the connection ends with this answer
 	failed  bool   // a write to the client failed
+	left    bool   // the client had gone when its answer began
 }
 
 // record makes the writer for one request.
@@ -53,6 +54,7 @@ func (w *recorder) WriteHeader(status int) {
 
 // stamp sets the headers that every final answer has.
 func (w *recorder) stamp() {
+	w.left = w.r.Context().Err() != nil
 	h := w.Header()
 	h.Set(headerRequestID, w.r.Header.Get(headerRequestID))
 	if w.closing {
