@@ -1,0 +1,75 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"qrgate"
+	"qrgate/compat/embedded"
+	"qrgate/internal/gate"
+)
+
+// typed turns what a person wrote into a configuration. Every error is a sentence that names the variable.
+func (f settings) typed() (gate.Config, error) {
+	cfg := gate.Config{
+		Listen: f.Listen, AdminListen: f.AdminListen, HoldYoung: f.HoldYoung, Hold: f.Hold, RecoveryForce: f.RecoveryForce,
+		RedisURL: qrgate.NewSecret(f.RedisURL), Secret: qrgate.NewSecret(f.Secret), DataDir: f.DataDir,
+		DatabaseURL: qrgate.NewSecret(f.DatabaseURL), ProbeKey: qrgate.NewSecret(f.ProbeAPIKey), PProf: f.PProf, Version: version,
+	}
+	if f.AdminListen == "off" {
+		cfg.AdminListen = ""
+	}
+	var err1, err2, err3, err4 error
+	cfg.EngineURL, err1 = engineURL(f.EngineURL)
+	cfg.TrustedProxies, err2 = prefixes(f.TrustedProxies)
+	if f.APIKeys != "" {
+		if cfg.APIKeys, err3 = embedded.ParseKeys(f.APIKeys); err3 != nil {
+			err3 = fmt.Errorf("QRGATE_API_KEYS: %w", err3)
+		}
+	}
+	err4 = errors.Join(holdWithin("QRGATE_HOLD_YOUNG", f.HoldYoung), holdWithin("QRGATE_HOLD", f.Hold))
+	return cfg, errors.Join(err1, err2, err3, err4)
+}
+
+func engineURL(text string) (*url.URL, error) {
+	if text == "" {
+		return nil, nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, errors.New("QRGATE_ENGINE_URL must be like http://engine:8084 or https://engine.example")
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, errors.New("QRGATE_ENGINE_URL must have no user, query or fragment: clients bring their own keys")
+	}
+	if strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), "/api") {
+		return nil, errors.New("QRGATE_ENGINE_URL must not end in /api: the clients' paths begin with it")
+	}
+	return u, nil
+}
+
+func prefixes(text string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, part := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' }) {
+		p, err := netip.ParsePrefix(part)
+		if addr, aerr := netip.ParseAddr(part); aerr == nil {
+			p, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("QRGATE_TRUSTED_PROXIES: %q is no network; write 10.0.0.0/8 or an address", part)
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+func holdWithin(name string, d time.Duration) error {
+	if d < 0 || d > qrgate.MaxHold {
+		return fmt.Errorf("%s must be between 0s and %s, and is %s", name, qrgate.MaxHold, d)
+	}
+	return nil
+}

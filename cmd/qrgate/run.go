@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"qrgate/internal/gate"
+)
+
+// world is all that a run depends on.
+type world struct {
+	args, env []string
+	out, err  io.Writer
+}
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2 // called or configured wrongly
+)
+
+const about = `A gateway before a WhatsApp session engine that makes create, connect and QR dependable.
+
+With nothing set it is an engine itself, on whatsmeow: memory, SQLite in ./qrgate-data, the real WhatsApp.
+Every flag can be set by the variable beside it.`
+
+// run is main without its world: it returns the exit code.
+func run(ctx context.Context, w world) int {
+	var f flags
+	ended := -1
+	parser, err := kong.New(&f, kong.Name("qrgate"), kong.Description(about), kong.Writers(w.out, w.err),
+		kong.Exit(func(code int) { ended = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}),
+		kong.Resolvers(environment(w.env)))
+	if err != nil {
+		fmt.Fprintln(w.err, "qrgate:", err)
+		return exitFailed
+	}
+	command, err := parser.Parse(w.args)
+	switch {
+	case ended >= 0:
+		return ended
+	case err != nil:
+		fmt.Fprintf(w.err, "qrgate: %v\nRun qrgate --help for all settings.\n", err)
+		return exitUsage
+	}
+	if command.Command() == "version" {
+		fmt.Fprintln(w.out, "qrgate", version)
+		return exitOK
+	}
+	return serve(ctx, w, f.settings, known(parser.Model.Node))
+}
+
+func serve(ctx context.Context, w world, f settings, names []string) int {
+	if err := strangers(w.env, names); err != nil {
+		fmt.Fprintln(w.err, "qrgate:", err)
+		return exitUsage
+	}
+	cfg, err := f.typed()
+	if err != nil {
+		fmt.Fprintln(w.err, "qrgate:", err)
+		return exitUsage
+	}
+	cfg.Logger, cfg.Out = logger(f, w.err), w.out
+	g, err := gate.New(cfg)
+	if err != nil {
+		fmt.Fprintln(w.err, "qrgate:", err)
+		return exitUsage
+	}
+	engine := "the embedded engine"
+	if cfg.EngineURL != nil {
+		engine = cfg.EngineURL.String()
+	}
+	cfg.Logger.Info("qrgate serves", "clients", g.URL(), "operators", g.AdminURL(), "engine", engine, "version", version)
+	if err := g.Run(ctx); err != nil {
+		fmt.Fprintln(w.err, "qrgate:", err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+func logger(f settings, out io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(f.LogLevel)) // kong has checked it
+	options := &slog.HandlerOptions{Level: level}
+	if f.LogFormat == "text" {
+		return slog.New(slog.NewTextHandler(out, options))
+	}
+	return slog.New(slog.NewJSONHandler(out, options))
+}
+
+// environment resolves a flag from the given variables, not from the process's: tests run side by side.
+func environment(env []string) kong.ResolverFunc {
+	return func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+		for _, name := range flag.Envs {
+			for _, entry := range env {
+				if value, ok := strings.CutPrefix(entry, name+"="); ok && value != "" {
+					return value, nil
+				}
+			}
+		}
+		return nil, nil
+	}
+}
+
+// known lists every variable that a command understands.
+func known(n *kong.Node) []string {
+	var out []string
+	for _, f := range n.Flags {
+		out = append(out, f.Envs...)
+	}
+	for _, c := range n.Children {
+		out = append(out, known(c)...)
+	}
+	return out
+}
+
+// strangers refuses variables that begin with QRGATE_ and mean nothing: a misspelt setting must not be a
+// setting that is silently not there.
+func strangers(env, names []string) error {
+	var errs []error
+	for _, entry := range env {
+		name, _, _ := strings.Cut(entry, "=")
+		if !strings.HasPrefix(name, "QRGATE_") || slices.Contains(names, name) || slices.Contains(ownVariables, name) {
+			continue
+		}
+		errs = append(errs, fmt.Errorf("%s is no setting. Did you mean %s? qrgate --help lists all", name, nearest(name, names)))
+	}
+	return errors.Join(errs...)
+}
+
+// ownVariables are read by other parts: tests, and binaries built for the simulated WhatsApp.
+var ownVariables = []string{"QRGATE_REQUIRE_ALL", "QRGATE_WASIM_ROOT", "QRGATE_WASIM_ADDR"}
+
+// nearest is the name that shares the longest beginning and end with a stranger.
+func nearest(stranger string, names []string) string {
+	best, most := "", -1
+	for _, name := range names {
+		score := 0
+		for score < min(len(name), len(stranger)) && name[score] == stranger[score] {
+			score++
+		}
+		for i := 1; i <= min(len(name), len(stranger))-score && name[len(name)-i] == stranger[len(stranger)-i]; i++ {
+			score++
+		}
+		if score > most {
+			best, most = name, score
+		}
+	}
+	return best
+}

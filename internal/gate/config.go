@@ -1,0 +1,42 @@
+// Package gate puts the rooms together into a gateway that runs. It decides nothing: it makes the parts,
+// gives each what it needs, and starts and ends them in order. Commands use it; no room may.
+package gate
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"qrgate"
+	"qrgate/compat/embedded"
+)
+
+// Config is everything that can be set, typed. cmd/qrgate reads it from the environment.
+type Config struct {
+	Listen      string // address of the clients' port
+	AdminListen string // address of the operators' port; empty for none
+
+	EngineURL      *url.URL       // nil: the embedded engine
+	TrustedProxies []netip.Prefix // whose X-Forwarded-* are believed
+	HoldYoung      time.Duration
+	Hold           time.Duration
+	RecoveryForce  bool
+
+	RedisURL qrgate.Secret // empty: memory
+	Secret   qrgate.Secret // empty: random, good for one process
+
+	APIKeys     []embedded.Key // of the embedded engine; empty: one is generated and kept in DataDir
+	DataDir     string
+	DatabaseURL qrgate.Secret
+	WhatsApp    *http.Client // how the embedded engine dials; nil: the real WhatsApp
+
+	ProbeKey qrgate.Secret // whose traffic is synthetic; empty: nobody's
+
+	PProf   bool // profiles on the operators' port
+	Version string
+	Logger  *slog.Logger // required
+	Out     io.Writer    // for what a person must see once, such as a generated key; required
+}

@@ -1,0 +1,256 @@
+package gate
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"qrgate"
+	"qrgate/compat/embedded"
+	"qrgate/compat/inboxhub"
+	"qrgate/internal/memstore"
+	"qrgate/internal/pairing"
+	"qrgate/internal/redisstore"
+	"qrgate/proxy"
+)
+
+// drainTime is how long requests in flight may take when the gate stops.
+const drainTime = 12 * time.Second
+
+// task is something alive: it runs until its context ends.
+type task func(context.Context) error
+
+// Gate is a gateway, ready to run.
+type Gate struct {
+	cfg     Config
+	vault   *qrgate.Vault
+	pairing *pairing.Pairing
+	store   *pairing.Tiered // nil without Redis
+	engine  *embedded.Engine
+	front   *proxy.Front
+
+	public, admin net.Listener
+	stores        []task
+}
+
+// New puts a gateway together and binds its ports, so that a port in use is an error here. Nothing runs
+// before Run. Its errors are sentences for whoever starts the process.
+func New(cfg Config) (*Gate, error) {
+	g := &Gate{cfg: cfg}
+	for _, step := range []func() error{g.makeVault, g.makeEngine, g.makePairing, g.listen} {
+		if err := step(); err != nil {
+			g.closeListeners()
+			return nil, err
+		}
+	}
+	return g, nil
+}
+
+// URL is where clients find the gate.
+func (g *Gate) URL() string { return "http://" + reachable(g.public.Addr()) }
+
+// AdminURL is where operators find it; empty without that port.
+func (g *Gate) AdminURL() string {
+	if g.admin == nil {
+		return ""
+	}
+	return "http://" + reachable(g.admin.Addr())
+}
+
+// reachable names an address that listens on all interfaces by the loopback one.
+func reachable(a net.Addr) string {
+	host, port, err := net.SplitHostPort(a.String())
+	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
+		return net.JoinHostPort("localhost", port)
+	}
+	return a.String()
+}
+
+func (g *Gate) makeVault() error {
+	secret := g.cfg.Secret
+	if secret.Empty() && !g.cfg.RedisURL.Empty() {
+		return errors.New("QRGATE_SECRET must be set when QRGATE_REDIS_URL is: all replicas need the same one. Make one with: openssl rand -hex 32")
+	}
+	if secret.Empty() {
+		b := make([]byte, 32)
+		if _, err := rand.Read(b); err != nil {
+			return err
+		}
+		secret = qrgate.NewSecret(hex.EncodeToString(b))
+	}
+	vault, err := qrgate.NewVault(secret)
+	if err != nil {
+		return fmt.Errorf("QRGATE_SECRET: %w", err)
+	}
+	g.vault = vault
+	return nil
+}
+
+// makeEngine finds the engine that the gate stands before: another process, or the one in this.
+func (g *Gate) makeEngine() error {
+	if g.cfg.EngineURL != nil {
+		return nil
+	}
+	keys := g.cfg.APIKeys
+	if len(keys) == 0 {
+		name, key, made, err := embedded.LoadOrMakeKey(g.cfg.DataDir)
+		if err != nil {
+			return err
+		}
+		keys = []embedded.Key{{Name: name, Key: key}}
+		if made {
+			fmt.Fprintf(g.cfg.Out, "\nAn API key was generated and kept in %s. It is shown this once:\n\n    X-API-Key: %s\n\n", g.cfg.DataDir, key.Reveal())
+		}
+	}
+	engine, err := embedded.New(embedded.Config{
+		DataDir: g.cfg.DataDir, DatabaseURL: g.cfg.DatabaseURL, Keys: keys, HTTPClient: g.cfg.WhatsApp, Logger: g.cfg.Logger,
+	})
+	g.engine = engine
+	return err
+}
+
+func (g *Gate) makePairing() error {
+	observe := g.observer()
+	near := memstore.New(memstore.Config{})
+	g.stores = append(g.stores, near.Run)
+	var store pairing.Backing = near
+	if !g.cfg.RedisURL.Empty() {
+		far, err := redisstore.New(redisstore.Config{URL: g.cfg.RedisURL})
+		if err != nil {
+			return fmt.Errorf("QRGATE_REDIS_URL: %w", err)
+		}
+		g.store = pairing.NewTiered(far, near, far.Ping, observe)
+		g.stores = append(g.stores, far.Run, g.store.Run)
+		store = g.store
+	}
+	base, transport := g.way()
+	heart, err := pairing.New(pairing.Config{
+		Engine: inboxhub.New(base, transport), Vault: g.vault, Store: store, Observe: observe, Force: g.cfg.RecoveryForce,
+		Holds: pairing.Holds{Young: g.cfg.HoldYoung, Later: g.cfg.Hold},
+	})
+	if err != nil {
+		return err
+	}
+	g.pairing = heart
+	g.front = proxy.New(proxy.Config{
+		Engine: base, Transport: transport, TrustedProxies: g.cfg.TrustedProxies, Observe: g.exchanged,
+		Origin: g.origin, Pairing: heart, Vault: g.vault, Logger: g.cfg.Logger,
+	})
+	return nil
+}
+
+// way is how the engine is reached: over the network, or by a call in this process.
+func (g *Gate) way() (*url.URL, http.RoundTripper) {
+	if g.engine != nil {
+		return &url.URL{Scheme: "http", Host: "embedded.engine"}, embedded.Transport(g.engine)
+	}
+	return g.cfg.EngineURL, proxy.Transport(proxy.TransportOptions{})
+}
+
+// origin tells the gate's own probes from users by their key alone.
+func (g *Gate) origin(key qrgate.Secret) qrgate.Origin {
+	if !g.cfg.ProbeKey.Empty() && g.cfg.ProbeKey.Equal(key) {
+		return qrgate.FromSynthetic
+	}
+	return qrgate.FromUser
+}
+
+func (g *Gate) listen() (err error) {
+	if g.public, err = net.Listen("tcp", g.cfg.Listen); err != nil {
+		return fmt.Errorf("QRGATE_LISTEN: cannot listen on %s: %w", g.cfg.Listen, err)
+	}
+	if g.cfg.AdminListen == "" {
+		return nil
+	}
+	if g.admin, err = net.Listen("tcp", g.cfg.AdminListen); err != nil {
+		return fmt.Errorf("QRGATE_ADMIN_LISTEN: cannot listen on %s: %w", g.cfg.AdminListen, err)
+	}
+	return nil
+}
+
+func (g *Gate) closeListeners() {
+	for _, l := range []net.Listener{g.public, g.admin} {
+		if l != nil {
+			_ = l.Close()
+		}
+	}
+}
+
+// Run serves until ctx ends, then stops in order: no new requests, those in flight, the flights, the
+// engine, the store. It returns the first error of any part.
+func (g *Gate) Run(ctx context.Context) error {
+	all, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	group, broken := errgroup.WithContext(all)
+	stores, stopStores := context.WithCancel(all)
+	engine, stopEngine := context.WithCancel(all)
+	flights, stopFlights := context.WithCancel(all)
+	defer stopStores()
+	defer stopEngine()
+	defer stopFlights()
+	done := func(run task, ctx context.Context) <-chan struct{} {
+		ended := make(chan struct{})
+		group.Go(func() error { defer close(ended); return run(ctx) })
+		return ended
+	}
+	for _, run := range g.stores {
+		done(run, stores)
+	}
+	var engineDown <-chan struct{}
+	if g.engine != nil {
+		engineDown = done(g.engine.Run, engine)
+		done(g.sayIfUnreachable, engine)
+	}
+	flightsDown := done(g.pairing.Run, flights)
+	public := proxy.Server(g.cfg.Listen, g.front.Handler())
+	serve(group, public, proxy.Guard(g.public))
+	admin := &http.Server{Handler: g.adminHandler(), ReadHeaderTimeout: 5 * time.Second}
+	if g.admin != nil {
+		serve(group, admin, g.admin)
+	}
+	select {
+	case <-ctx.Done():
+	case <-broken.Done():
+	}
+	draining, cancel := context.WithTimeout(all, drainTime)
+	defer cancel()
+	go func() { <-time.After(drainTime / 2); stopFlights() }() // those who wait are told, instead of cut
+	_ = public.Shutdown(draining)
+	_ = public.Close()
+	stopFlights()
+	<-flightsDown
+	stopEngine()
+	if engineDown != nil {
+		<-engineDown
+	}
+	stopStores()
+	_ = admin.Close()
+	return group.Wait()
+}
+
+// serve runs a server; its normal end is no error.
+func serve(group *errgroup.Group, s *http.Server, l net.Listener) {
+	group.Go(func() error {
+		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+}
+
+// sayIfUnreachable tells within seconds of the start whether WhatsApp can be reached. The gate runs on
+// either way: networks heal.
+func (g *Gate) sayIfUnreachable(ctx context.Context) error {
+	if err := embedded.Reachable(ctx, g.cfg.WhatsApp); err != nil && ctx.Err() == nil {
+		g.cfg.Logger.Error("WhatsApp cannot be reached, so no QR can be made until it can", "why", err.Error())
+	}
+	return nil
+}

@@ -1,0 +1,137 @@
+package pairing
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"qrgate"
+)
+
+// Tiered is a store that may vanish before one that stays: what the far one cannot do, the near one does.
+// Everything is written to both, so that nothing a client was told is lost when the far one goes away, and
+// what was written meanwhile outranks what it still holds when it comes back.
+type Tiered struct {
+	far, near Backing
+	ping      func(context.Context) error
+	observe   qrgate.Observer
+
+	mu    sync.Mutex
+	until time.Time // the far store is left alone until then
+	down  bool
+}
+
+// farRest is how long a failed store is left alone: its failure costs somebody 150 ms once, not each time.
+const farRest = 5 * time.Second
+
+// farPulse is how often a store is asked whether it is there.
+const farPulse = 2 * time.Second
+
+// NewTiered puts near behind far; ping asks far whether it is there. It starts nothing.
+func NewTiered(far, near Backing, ping func(context.Context) error, observe qrgate.Observer) *Tiered {
+	if observe == nil {
+		observe = func(qrgate.Event) {}
+	}
+	return &Tiered{far: far, near: near, ping: ping, observe: observe}
+}
+
+var _ Backing = (*Tiered)(nil)
+
+// Up reports whether the far store answered last.
+func (t *Tiered) Up() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !t.down
+}
+
+// Run asks the far store from time to time, so that its loss is known before somebody needs it. It returns
+// nil when ctx ends.
+func (t *Tiered) Run(ctx context.Context) error {
+	tick := time.NewTicker(farPulse)
+	defer tick.Stop()
+	for {
+		t.judge(t.ping(ctx), ctx.Err())
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// judge learns from the outcome of an operation; stopped marks one that the caller gave up.
+func (t *Tiered) judge(err, stopped error) {
+	if stopped != nil || errors.Is(err, qrgate.ErrStale) {
+		return
+	}
+	t.mu.Lock()
+	was := t.down
+	t.down = err != nil
+	t.until = time.Time{}
+	if err != nil {
+		t.until = time.Now().Add(farRest)
+	}
+	t.mu.Unlock()
+	if was != (err != nil) {
+		t.observe(qrgate.Event{Kind: qrgate.EventStore, At: time.Now(), Up: err == nil})
+	}
+}
+
+// try runs an operation on the far store unless it is resting; ok says that its result stands.
+func (t *Tiered) try(ctx context.Context, op func() error) (ok bool, err error) {
+	t.mu.Lock()
+	resting := time.Now().Before(t.until)
+	t.mu.Unlock()
+	if resting {
+		return false, nil
+	}
+	err = op()
+	t.judge(err, ctx.Err())
+	return err == nil || errors.Is(err, qrgate.ErrStale), err
+}
+
+// Get implements [Store]: the newer of the two for each key.
+func (t *Tiered) Get(ctx context.Context, keys ...string) ([]qrgate.Record, error) {
+	near, err := t.near.Get(ctx, keys...)
+	var far []qrgate.Record
+	ok, _ := t.try(ctx, func() (e error) { far, e = t.far.Get(ctx, keys...); return e })
+	if !ok {
+		return near, err
+	}
+	for i := range far {
+		if err == nil && near[i].Version > far[i].Version {
+			far[i] = near[i]
+		}
+	}
+	return far, nil
+}
+
+// Put implements [Store]. The far store's refusal stands; its absence does not.
+func (t *Tiered) Put(ctx context.Context, key string, prev int64, r qrgate.Record) error {
+	ok, err := t.try(ctx, func() error { return t.far.Put(ctx, key, prev, r) })
+	if ok && err != nil {
+		return err
+	}
+	if ok {
+		_ = t.near.Put(ctx, key, r.Version-1, r) // a newer one there was written while far was away
+		return nil
+	}
+	return t.near.Put(ctx, key, prev, r)
+}
+
+// Watch implements [Store].
+func (t *Tiered) Watch(key string) (<-chan struct{}, func()) { return t.far.Watch(key) }
+
+// Acquire implements [Leases]: without the far store everybody leads.
+func (t *Tiered) Acquire(ctx context.Context, key, owner string, ttl time.Duration) (bool, error) {
+	held := false
+	ok, _ := t.try(ctx, func() (e error) { held, e = t.far.Acquire(ctx, key, owner, ttl); return e })
+	return held || !ok, nil
+}
+
+// Release implements [Leases].
+func (t *Tiered) Release(ctx context.Context, key, owner string) error {
+	_, err := t.try(ctx, func() error { return t.far.Release(ctx, key, owner) })
+	return err
+}
