@@ -76,6 +76,14 @@ func TestCreateSessionFailsWhole(t *testing.T) {
 	}
 }
 
+func TestCreateSessionWaitsTenSecondsForTheConnect(t *testing.T) {
+	t.Parallel()
+	r := run(t, clients.CreateSession, &enginesim.Engine{ConnectLatency: time.Minute})
+	if diff := cmp.Diff([]int{10}, times(r, "/status")); diff != "" || r.Err != nil {
+		t.Errorf("ended with %v\n%s", r.Err, diff)
+	}
+}
+
 func TestCreateSessionStripsThePrefix(t *testing.T) {
 	t.Parallel()
 	for _, bare := range []bool{false, true} {

@@ -96,6 +96,9 @@ func TestTheWizardStopsOnStates(t *testing.T) {
 		if went := r.Err == nil && r.Took > 5*time.Minute; went != want {
 			t.Errorf("%s: took %v, ended with %v", state, r.Took, r.Err)
 		}
+		if !want && (outcome(r) != "abort" || r.Linked) {
+			t.Errorf("%s: ends with %s", state, outcome(r))
+		}
 		if asks := len(times(r, "/qr")) - 3; !want && asks > 1 {
 			t.Errorf("%s: the page asked %d times", state, asks)
 		}

@@ -72,6 +72,10 @@ func TestExpiryPromisesMoreThanRotationKeeps(t *testing.T) {
 		if got := d.qr("1").body.Data["expiresAt"]; got != "2000-01-01T00:02:00.000Z" {
 			t.Errorf("the second code expires at %v", got)
 		}
+		item := d.do("GET", "/api/sessions/1", "").body.Data["session"].(map[string]any)
+		if item["qrCodeGeneratedAt"] != "2000-01-01T00:01:00.000Z" || item["qrCodeExpiresAt"] != "2000-01-01T00:02:00.000Z" {
+			t.Errorf("listed from %v to %v", item["qrCodeGeneratedAt"], item["qrCodeExpiresAt"])
+		}
 	})
 }
 

@@ -160,6 +160,9 @@ func TestBrowsersMayCall(t *testing.T) {
 				t.Errorf("%s is %q, want %q", name, got.header.Get(name), value)
 			}
 		}
+		if vary := strings.Join(got.header.Values("Vary"), ", "); vary != "Origin, Access-Control-Request-Headers" {
+			t.Errorf("Vary is %q", vary)
+		}
 		d.engine.Change(func(e *enginesim.Engine) { e.Origins = []string{"https://other.test"} })
 		got = d.do("OPTIONS", "/api/sessions", "", "Origin", "https://crm.test")
 		if got.header.Get("Access-Control-Allow-Origin") != "" {

@@ -256,7 +256,11 @@ func TestQuirksOfAsking(t *testing.T) {
 				sleep(4)
 				d.want(d.qr("1"), 200)
 				sleep(2)
-				return d.state("1") == "disconnected"
+				dead := d.state("1") == "disconnected"
+				d.connect("1") // it dies only once
+				sleep(4)
+				d.want(d.qr("1"), 200)
+				return dead
 			},
 		},
 		"DownFor": {

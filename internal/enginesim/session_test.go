@@ -21,6 +21,7 @@ func TestCreateRefusesBadBodies(t *testing.T) {
 		"id too long":       {`{"sessionId":"` + strings.Repeat("a", 101) + `","sessionName":"x"}`, "application/json", 400},
 		"id with a slash":   {`{"sessionId":"a/b","sessionName":"x"}`, "application/json", 400},
 		"no name":           {`{"sessionId":"abc"}`, "application/json", 400},
+		"name too long":     {`{"sessionId":"abc","sessionName":"` + strings.Repeat("x", 256) + `"}`, "application/json", 400},
 		"no JSON":           {`sessionId=abc`, "application/json", 400},
 		"not said to be so": {`{"sessionId":"abc","sessionName":"x"}`, "text/plain", 400},
 		"too much":          {`{"sessionId":"abc","sessionName":"x","pad":"` + strings.Repeat("x", 1<<20) + `"}`, "application/json", 413},
@@ -100,6 +101,9 @@ func TestListFiltersAndPages(t *testing.T) {
 			d.want(d.create("name-"+string(rune('a'+i))), 201)
 		}
 		d.connect("3")
+		if text := d.do("GET", "/api/sessions?limit=200", "").text; !strings.Contains(text, `"limit":100`) {
+			t.Errorf("a limit of 200 is taken as %s", text)
+		}
 		tests := map[string]int{
 			"": 10, "?limit=200": 12, "?page=2": 2, "?page=9": 0, "?limit=5&page=3": 2,
 			"?status=qr_code": 1, "?status=connected": 0, "?limit=-1": 10, "?limit=x": 10,
@@ -140,6 +144,10 @@ func TestSessionsAreConfigured(t *testing.T) {
 		d.want(d.do("POST", "/api/sessions/1/frappe/configure", `{"sendToFrappe":false}`), 200)
 		if status() != false {
 			t.Error("the setting was not kept")
+		}
+		d.want(d.do("POST", "/api/sessions", `{"sessionId":"two","sessionName":"x","fromFrappe":true}`), 201)
+		if got := d.do("GET", "/api/sessions/2/frappe/status", "").body.Data["sendToFrappe"]; got != true {
+			t.Error("the body was not heard")
 		}
 		d.want(d.do("PUT", "/api/sessions/1/webhook", `{"webhookUrl":"https://crm.test/hook"}`), 200)
 		if text := d.do("GET", "/api/sessions/1", "").text; !strings.Contains(text, "https://crm.test/hook") {
