@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"go.mau.fi/whatsmeow/types/events"
 	"go.uber.org/goleak"
 
 	"qrgate/internal/wasim"
@@ -132,6 +133,12 @@ func TestPairThroughTheControlAPI(t *testing.T) {
 	}
 	addr, _, _ := strings.Cut(strings.TrimPrefix(h.URL, "ws://"), "/")
 	cli := wasimtest.Client(t, addr)
+	connected := make(chan struct{}, 1)
+	cli.AddEventHandler(func(e any) {
+		if _, ok := e.(*events.Connected); ok {
+			connected <- struct{}{}
+		}
+	})
 	codes, err := cli.GetQRChannel(context.Background())
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +165,9 @@ func TestPairThroughTheControlAPI(t *testing.T) {
 	if (<-codes).Event != "success" {
 		t.Error("not paired")
 	}
-	if !cli.WaitForConnection(10 * time.Second) {
+	select {
+	case <-connected:
+	case <-time.After(20 * time.Second):
 		t.Error("not logged in")
 	}
 	want := `{"dials":3,"handshakes":2,"pairDevices":1,"pairings":1,"logins":1,"open":1}`

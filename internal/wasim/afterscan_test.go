@@ -40,7 +40,7 @@ func TestWhatsmeowReportsFaultsOfTheScan(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				srv := &wasim.Server{}
+				srv := &wasim.Server{PreKeys: 812}
 				w := onPipe(t, srv, tt.fault)
 				w.connect(context.Background())
 				time.Sleep(3 * time.Second)
@@ -64,7 +64,7 @@ func TestWhatsmeowReportsFaultsOfTheScan(t *testing.T) {
 func TestWhatsmeowConnectsLateToASilentServer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		srv := &wasim.Server{}
+		srv := &wasim.Server{PreKeys: 812}
 		w := onPipe(t, srv, wasim.Fault{AfterScan: &wasim.Fault{SilentIQ: true}})
 		w.connect(context.Background())
 		if err := srv.Scan(t.Context(), <-w.code, wasim.Account{User: "5550100"}); err != nil {
@@ -82,7 +82,7 @@ func TestWhatsmeowConnectsLateToASilentServer(t *testing.T) {
 // On real time, because whatsmeow waits for a mutex meanwhile, which fake time does not see.
 func TestWhatsmeowHangsAfterTheScan(t *testing.T) {
 	t.Parallel()
-	srv := &wasim.Server{}
+	srv := &wasim.Server{PreKeys: 812}
 	srv.QueueFaults(wasim.Fault{AfterScan: &wasim.Fault{HangUpgrade: true}})
 	w := newWatch(t, wasimtest.Client(t, wasimtest.Start(t, srv)))
 	w.connect(context.Background())

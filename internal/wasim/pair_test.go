@@ -18,7 +18,7 @@ import (
 // The whole life of a linked device, on loopback and real time.
 func TestPairConnectCutReconnect(t *testing.T) {
 	t.Parallel()
-	srv := &wasim.Server{}
+	srv := &wasim.Server{} // without prekeys, so that the client uploads all of them
 	w := newWatch(t, wasimtest.Client(t, wasimtest.Start(t, srv)))
 	w.connect(context.Background())
 	if err := srv.Scan(t.Context(), <-w.code, wasim.Account{User: "5550100"}); err != nil {
@@ -60,7 +60,7 @@ func linked(t *testing.T, srv *wasim.Server) (*wasim.Pipe, *watch) {
 func TestLoginAgainWithTheSameDevice(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		srv := &wasim.Server{}
+		srv := &wasim.Server{PreKeys: 812}
 		pipe, w := linked(t, srv)
 		w.cli.Disconnect()
 		time.Sleep(time.Minute)
@@ -83,7 +83,7 @@ func TestLoginAgainWithTheSameDevice(t *testing.T) {
 func TestSecondLoginReplacesTheFirst(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		srv := &wasim.Server{}
+		srv := &wasim.Server{PreKeys: 812}
 		pipe, w := linked(t, srv)
 		again := newClient(t, pipe, w.cli)
 		if err := again.Connect(); err != nil {
@@ -135,7 +135,7 @@ func TestWhoIsNotLinkedIsTurnedAway(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				srv := &wasim.Server{}
+				srv := &wasim.Server{PreKeys: 812}
 				pipe, w := linked(t, srv)
 				id := *w.cli.Store.ID
 				tt.spoil(t, srv, w.cli)
@@ -193,7 +193,7 @@ func TestAccountLinksSeveralDevices(t *testing.T) {
 func TestScanRefuses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		srv := &wasim.Server{}
+		srv := &wasim.Server{PreKeys: 812}
 		pipe := &wasim.Pipe{}
 		wasimtest.StartOn(t, srv, pipe)
 		mine, yours := newWatch(t, wasimtest.ClientOn(t, pipe.HTTPClient())), newWatch(t, wasimtest.ClientOn(t, pipe.HTTPClient()))

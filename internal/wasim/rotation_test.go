@@ -15,7 +15,7 @@ import (
 func TestRotation(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		srv := &wasim.Server{}
+		srv := &wasim.Server{PreKeys: 812}
 		w := onPipe(t, srv)
 		w.connect(context.Background())
 		time.Sleep(159 * time.Second)
@@ -79,7 +79,7 @@ func TestScanKeepsTheTimesOfRefs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				srv := &wasim.Server{RefLife: tt.life}
+				srv := &wasim.Server{RefLife: tt.life, PreKeys: 812}
 				w := onPipe(t, srv)
 				w.connect(context.Background())
 				time.Sleep(tt.at)

@@ -63,7 +63,7 @@ func TestOrderOfFaults(t *testing.T) {
 func TestScanUsesTheFaultOfItsConnection(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		srv := &wasim.Server{}
+		srv := &wasim.Server{PreKeys: 812}
 		w := onPipe(t, srv)
 		w.connect(context.Background())
 		srv.SetFault(wasim.Fault{BadPairHMAC: true})
@@ -85,7 +85,7 @@ func TestCloseEndsEverything(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				srv := &wasim.Server{}
+				srv := &wasim.Server{PreKeys: 812}
 				w := onPipe(t, srv, f)
 				ctx, cancel := context.WithCancel(context.Background())
 				returned := make(chan struct{})
@@ -164,7 +164,7 @@ func TestFirstFrameDelay(t *testing.T) {
 func TestOddNodesAreHarmless(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		srv := &wasim.Server{}
+		srv := &wasim.Server{PreKeys: 812}
 		w := onPipe(t, srv)
 		w.connect(context.Background())
 		synctest.Wait()

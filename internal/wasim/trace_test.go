@@ -21,7 +21,7 @@ func TestTraceHasNoSecrets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		var trace strings.Builder
-		srv := &wasim.Server{Trace: func(dir string, n *binary.Node) {
+		srv := &wasim.Server{PreKeys: 812, Trace: func(dir string, n *binary.Node) {
 			mu.Lock()
 			defer mu.Unlock()
 			fmt.Fprintf(&trace, "%s %s %#v\n", dir, n, *n)
