@@ -113,7 +113,7 @@ func TestFullStoreDropsTheFirstToEnd(t *testing.T) {
 		t.Errorf("held: %s", got)
 	}
 	// A write over a key that is there needs no room.
-	if err := s.Put(t.Context(), "hour", 1, qrgate.Record{Version: 2, TTL: 2 * time.Hour}); err != nil {
+	if err := s.Put(t.Context(), "week", 1, qrgate.Record{Version: 2, TTL: 8 * 24 * time.Hour}); err != nil {
 		t.Fatal(err)
 	}
 	if got := held(t, s, "hour", "day", "week"); got != "hour day week" {

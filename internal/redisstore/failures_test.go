@@ -93,6 +93,22 @@ func TestHungServer(t *testing.T) {
 	eventually(t, "after the pause", func() error { return warm.Ping(t.Context()) })
 }
 
+// A retry has no time of its own: a hung server costs one time-out, not two.
+func TestRetryWithinTimeout(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := open(t, redisstore.Config{Timeout: time.Second}, server.URL())
+	if _, err := s.Get(t.Context(), "key"); err != nil {
+		t.Fatal(err)
+	}
+	server.Pause()
+	start := time.Now()
+	_, err := s.Get(t.Context(), "key")
+	if took := time.Since(start); !errors.Is(err, qrgate.ErrStoreDown) || took > 1900*time.Millisecond {
+		t.Errorf("%v after %v, with a time-out of 1 s", err, took)
+	}
+}
+
 // The caller's own deadline holds too, and is told apart.
 func TestCallersDeadline(t *testing.T) {
 	t.Parallel()

@@ -53,7 +53,7 @@ func watchEnd(b *bench, key string, write func() error) {
 			return
 		case asked.After(after.Add(brief + tick)):
 			b.t.Fatalf("still there %v after the Put, with a life of %v", asked.Sub(after), brief)
-		case r.TTL > 0 && answered.Add(r.TTL).After(after.Add(brief+tick)):
+		case r.TTL > 0 && asked.Add(r.TTL).After(after.Add(brief+tick)):
 			b.t.Fatalf("TTL of %v at %v after the Put, with a life of %v", r.TTL, asked.Sub(after), brief)
 		}
 	}

@@ -70,8 +70,8 @@ func read(t *testing.T, s Records, key string) qrgate.Record {
 
 // Of writers that read the same version exactly one is let in, however far ahead its own version is.
 func testOneWinner(t *testing.T, b *bench) {
-	const writers = 8
-	for range 20 {
+	const writers, rounds = 8, 100
+	for range rounds {
 		key := b.key()
 		b.put(b.a, key, 1, "start")
 		var accepted atomic.Int64
