@@ -163,7 +163,7 @@ export async function startReceiver(t, statuses = []) {
     const chunks = [];
     for await (const chunk of incoming) chunks.push(chunk);
     received.push({ headers: incoming.headers, body: Buffer.concat(chunks).toString() });
-    response.writeHead(statuses.shift() ?? 200).end();
+    response.writeHead(statuses.shift() ?? 200, { Location: '/elsewhere' }).end();
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -57,6 +57,7 @@ for (const [name, { statuses, attempts }] of Object.entries(retries)) {
     webhooks.send({ ...record, webhookUrl: receiver.url }, 'session.connected', {});
     const last = () => receiver.received.at(-1)?.headers['x-webhook-event'];
     await until(async () => ({ body: last() }), ({ body }) => body === 'session.connected', 'the second event');
+    assert.equal(new Set(receiver.received.slice(0, -1).map(({ body }) => body)).size, 1, 'every try sends the same bytes');
     assert.equal(receiver.received.length, attempts + 1, 'in order: the second event waits for the first');
   });
 }
