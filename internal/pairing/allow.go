@@ -15,6 +15,9 @@ func (d *desk) allowed(l due, now time.Time) time.Time {
 	if l.e.proof {
 		return d.budget.paused // somebody's own call, which the gate makes for them
 	}
+	if l.do == check && now.Sub(l.e.asked) < askedLife {
+		return d.budget.allows(time.Time{}, now, young, 0) // likewise: without the gate it would have been theirs
+	}
 	u := steady
 	if l.do == check {
 		u = calm

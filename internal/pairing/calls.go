@@ -94,13 +94,14 @@ func (d *desk) rolledIn(ctx context.Context, roll qrgate.Roll, err error, began 
 	d.rolling, d.rolled = nil, time.Now()
 }
 
-// waiting is the entries that want a code and have none.
+// waiting is the entries that a list has news for: those without a code, and those whose code waits for
+// its scan.
 func (d *desk) waiting() []*entry {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var out []*entry
 	for _, e := range d.entries {
-		if e.s.State == qrgate.Connecting && !e.s.Window.IsZero() && !e.busy {
+		if e.s.State.Acquiring() && !e.s.Window.IsZero() && !e.busy {
 			out = append(out, e)
 		}
 	}
@@ -111,7 +112,8 @@ func (d *desk) waiting() []*entry {
 // beyond the first page, or one whose code the list keeps to itself. A list that shows no code is no
 // proof that there is none, so it must not be believed for ever either.
 func (d *desk) inRoll(e *entry, roll qrgate.Roll) (qrgate.Observation, error) {
-	ref := d.belief(e).Ref
+	belief := d.belief(e)
+	ref, state := belief.Ref, belief.State
 	for _, o := range roll.Sessions {
 		if !same(o.Ref, ref) {
 			continue
@@ -119,7 +121,7 @@ func (d *desk) inRoll(e *entry, roll qrgate.Roll) (qrgate.Observation, error) {
 		if o.State == qrgate.AwaitingScan && o.Image.Empty() {
 			d.alone(e)
 		}
-		if o.Image.Empty() && o.State != qrgate.Connected {
+		if o.Image.Empty() && o.State != qrgate.Connected && state == qrgate.Connecting {
 			return o, &qrgate.Fault{Op: qrgate.OpList, Kind: qrgate.NotReady}
 		}
 		return o, nil

@@ -163,7 +163,7 @@ func (d *desk) plan(now, wake time.Time) ([]due, time.Time) {
 		case st.do == nothing:
 		case st.at.After(now):
 			wake = earlier(wake, st.at)
-			if st.do == look && st.at.Before(now.Add(together)) {
+			if (st.do == look || st.do == check) && st.at.Before(now.Add(together)) {
 				looks = append(looks, due{e, st})
 			}
 		case st.do == rest:
@@ -187,7 +187,7 @@ func (d *desk) plan(now, wake time.Time) ([]due, time.Time) {
 
 // look spends one call on what is due: a list when several sessions wait, else one session's own route.
 func (d *desk) look(looks []due, now time.Time) {
-	waiting := slices.DeleteFunc(slices.Clone(looks), func(l due) bool { return l.do != look || l.e.single || l.e.proof })
+	waiting := slices.DeleteFunc(slices.Clone(looks), func(l due) bool { return l.do == look && l.e.single || l.e.proof })
 	if len(waiting) > 1 && !d.blind && !d.suspicious(waiting[0].e, now) {
 		if d.rolling == nil {
 			d.startRoll(now)
