@@ -72,11 +72,17 @@ func TestDiagnoseGivesUp(t *testing.T) {
 	limited := func(max int) *enginesim.Engine {
 		return &enginesim.Engine{Limits: enginesim.Limits{Sessions: enginesim.Limit{Max: max, Window: time.Minute}}}
 	}
+	refusing := func(lists int) *enginesim.Engine {
+		return &enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{
+			enginesim.RouteList: {Kind: enginesim.TooMany, First: lists},
+		}}
+	}
 	tests := map[string]struct {
 		engine *enginesim.Engine
 		want   string
 	}{
-		"429 on a quick list":   {limited(2), "abort"},
+		"429 on the first list": {refusing(1), "qr"},
+		"429 on a quick list":   {refusing(2), "abort"},
 		"enough for the lists":  {limited(8), "qr"},
 		"the state error":       {&enginesim.Engine{ErrorInsteadOfQR: true}, "abort"},
 		"a key that is refused": {&enginesim.Engine{Keys: map[string]string{"other": "a"}}, "abort"},
