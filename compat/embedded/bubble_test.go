@@ -17,7 +17,7 @@ func inBubble(t *testing.T, f wasim.Fault, c embedded.Config, test func(*testing
 	t.Helper()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		srv, pipe := &wasim.Server{Fault: f}, &wasim.Pipe{}
+		srv, pipe := &wasim.Server{Fault: f, PreKeys: fewKeys}, &wasim.Pipe{}
 		wasimtest.StartOn(t, srv, pipe)
 		c.HTTPClient = pipe.HTTPClient()
 		c.DataDir = dir

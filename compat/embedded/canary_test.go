@@ -4,7 +4,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"qrgate/compat/embedded"
 	"qrgate/internal/wasim"
@@ -38,18 +37,18 @@ func TestLogKeepsSecrets(t *testing.T) {
 	code := r.code("first")
 	r.scan(srv, "first", "5550100")
 	srv.CutAll()
-	r.until("first", 5*time.Second, func(d map[string]any) bool { return reasonOf(d) != "" && d["isConnected"] == true })
+	r.until("first", patience, func(d map[string]any) bool { return reasonOf(d) != "" && d["isConnected"] == true })
 	srv.QueueFaults(wasim.Fault{StreamError: "516"}, wasim.Fault{Failure: 405})
 	r.call("POST", "/api/sessions/first/restart")
-	r.untilStatus("first", "error", 10*time.Second)
+	r.untilStatus("first", "error", patience)
 	r.call("POST", "/api/sessions/first/connect")
-	r.untilStatus("first", "connected", 5*time.Second)
+	r.untilStatus("first", "connected", patience)
 	r.call("DELETE", "/api/sessions/first")
 	srv.SetFault(wasim.Fault{BadPairHMAC: true})
 	r.connect("second")
 	second := r.code("second")
 	_ = srv.Scan(t.Context(), second, wasim.Account{User: "5550101"})
-	r.untilStatus("second", "error", 5*time.Second)
+	r.untilStatus("second", "error", patience)
 	r.stop()
 	text := log.String()
 	if !strings.Contains(text, "client_outdated") || !strings.Contains(text, "whatsmeow") {

@@ -1,6 +1,7 @@
 package embedded_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -68,6 +69,9 @@ func TestFaultsBeforeTheQR(t *testing.T) {
 				got := outcome{d["status"].(string), reasonOf(d), srv.Stats().Dials}
 				if diff := cmp.Diff(tt.want, got); diff != "" {
 					t.Errorf("(-want +got)\n%s", diff)
+				}
+				if a := r.call("GET", "/api/sessions/first/qr"); a.status == 500 && !strings.Contains(a.raw, "QR: "+tt.want.Reason) {
+					t.Errorf("qr does not name the reason: %s", a.raw)
 				}
 				srv.SetFault(wasim.Fault{}) // what has passed is forgotten at the next connect
 				r.call("POST", "/api/sessions/first/connect")

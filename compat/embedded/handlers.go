@@ -43,10 +43,9 @@ func (e *Engine) items(account string) []item {
 	e.mu.RLock()
 	of := e.shelf.of(account)
 	e.mu.RUnlock()
-	now := time.Now()
 	out := make([]item, len(of))
 	for i, s := range of {
-		out[i] = s.view().item(now)
+		out[i] = s.current().item(time.Now())
 	}
 	return out
 }
@@ -72,18 +71,18 @@ func number(text string, otherwise int) int {
 }
 
 func (e *Engine) get(_ *http.Request, s *session) reply {
-	return ok(oneBody(s.view().item(time.Now())))
+	return ok(oneBody(s.current().item(time.Now())))
 }
 
 func (e *Engine) status(_ *http.Request, s *session) reply {
-	return ok(statusBody(s.view().item(time.Now())))
+	return ok(statusBody(s.current().item(time.Now())))
 }
 
 // qr answers at once, as the documented engine does: with the code, or with its famous error. The text of
 // the error names the cause when the session has given up.
 func (e *Engine) qr(_ *http.Request, s *session) reply {
+	v := s.current()
 	now := time.Now()
-	v := s.view()
 	if q, ready := v.qr(now); ready {
 		return ok(compat.QR(v.ref(), q, now))
 	}

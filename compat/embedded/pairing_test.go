@@ -12,7 +12,7 @@ import (
 // onLoopback runs an engine on a simulator that listens on 127.0.0.1.
 func onLoopback(t *testing.T, c embedded.Config) (*rig, *wasim.Server) {
 	t.Helper()
-	srv := &wasim.Server{}
+	srv := &wasim.Server{PreKeys: fewKeys}
 	c.HTTPClient = srv.HTTPClient(wasimtest.Start(t, srv))
 	return start(t, c), srv
 }
@@ -22,7 +22,7 @@ func TestQRComesWithinASecond(t *testing.T) {
 	r, _ := onLoopback(t, embedded.Config{})
 	r.connect("first")
 	began := time.Now()
-	r.untilStatus("first", "qr_code", 5*time.Second)
+	r.untilStatus("first", "qr_code", patience)
 	if took := time.Since(began); took > time.Second {
 		t.Errorf("the QR took %v", took)
 	}

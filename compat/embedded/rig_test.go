@@ -26,6 +26,12 @@ const (
 	keyB = "key-b-000000000000"
 )
 
+// patience is for what takes no time on a healthy machine and some on one that is busy.
+const patience = 30 * time.Second
+
+// fewKeys makes a simulator say that it has prekeys already: the library makes 50 then instead of 812.
+const fewKeys = 100
+
 // rig is an engine that runs on a simulated WhatsApp, and a client of its API.
 type rig struct {
 	t      testing.TB
@@ -129,32 +135,31 @@ func (r *rig) connect(id string) {
 	}
 }
 
-// until asks for the status until want holds. Its patience is measured by the clock of the bubble, if it
-// runs in one.
-func (r *rig) until(id string, patience time.Duration, want func(status map[string]any) bool) map[string]any {
+// until asks for the status until want holds, on the clock of the bubble if it runs in one.
+func (r *rig) until(id string, within time.Duration, want func(status map[string]any) bool) map[string]any {
 	r.t.Helper()
-	limit := time.Now().Add(patience)
+	limit := time.Now().Add(within)
 	for {
 		d := r.call("GET", "/api/sessions/"+id+"/status").data()
 		if want(d) {
 			return d
 		}
 		if time.Now().After(limit) {
-			r.t.Fatalf("after %v the status is still %v", patience, d)
+			r.t.Fatalf("after %v the status is still %v", within, d)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 }
 
-func (r *rig) untilStatus(id, status string, patience time.Duration) map[string]any {
+func (r *rig) untilStatus(id, status string, within time.Duration) map[string]any {
 	r.t.Helper()
-	return r.until(id, patience, func(d map[string]any) bool { return d["status"] == status })
+	return r.until(id, within, func(d map[string]any) bool { return d["status"] == status })
 }
 
 // code waits for a QR and reads what is in it.
 func (r *rig) code(id string) string {
 	r.t.Helper()
-	r.untilStatus(id, "qr_code", 5*time.Second)
+	r.untilStatus(id, "qr_code", patience)
 	a := r.call("GET", "/api/sessions/"+id+"/qr")
 	if a.status != 200 {
 		r.t.Fatalf("qr: %d %s", a.status, a.raw)
@@ -191,7 +196,7 @@ func (r *rig) scan(srv *wasim.Server, id, user string) {
 	if err := srv.Scan(context.Background(), r.code(id), wasim.Account{User: user}); err != nil {
 		r.t.Fatal(err)
 	}
-	r.untilStatus(id, "connected", 10*time.Second)
+	r.untilStatus(id, "connected", patience)
 }
 
 // logTo is a logger that hides nothing.

@@ -153,6 +153,13 @@ type view struct {
 	image qrgate.Secret
 }
 
+// current is the session as it is now, even if its alarm is about to ring: a code is replaced in the moment
+// in which it expires, whoever looks.
+func (s *session) current() view {
+	s.apply(nil, tick{})
+	return s.view()
+}
+
 func (s *session) view() view {
 	s.mu.Lock()
 	defer s.mu.Unlock()

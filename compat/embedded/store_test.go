@@ -29,7 +29,7 @@ func TestProcessRestart(t *testing.T) {
 	r.stop()
 
 	again := start(t, r.config)
-	d := again.untilStatus("linked", "connected", 5*time.Second)
+	d := again.untilStatus("linked", "connected", patience)
 	if d["id"] != id || d["phoneNumber"] != "5550100" {
 		t.Errorf("%v, want id %v", d, id)
 	}
@@ -39,7 +39,7 @@ func TestProcessRestart(t *testing.T) {
 		}
 	}
 	again.call("POST", "/api/sessions/paused/connect")
-	again.untilStatus("paused", "connected", 5*time.Second)
+	again.untilStatus("paused", "connected", patience)
 	if n := srv.Stats().Pairings; n != 2 {
 		t.Errorf("%d pairings, want the two of before", n)
 	}
@@ -123,7 +123,7 @@ func TestDeviceNumberIsGivenAgain(t *testing.T) {
 		if err := srv.Scan(context.Background(), r.code(id), device); err != nil {
 			t.Fatal(err)
 		}
-		r.untilStatus(id, "connected", 5*time.Second)
+		r.untilStatus(id, "connected", patience)
 	}
 	pair("old")
 	r.call("POST", "/api/sessions/old/disconnect")
@@ -133,7 +133,7 @@ func TestDeviceNumberIsGivenAgain(t *testing.T) {
 		t.Errorf("old: %v", d)
 	}
 	r.stop()
-	start(t, r.config).untilStatus("new", "connected", 5*time.Second)
+	start(t, r.config).untilStatus("new", "connected", patience)
 }
 
 // waitFor waits for something that another process does in its own time.
@@ -149,14 +149,14 @@ func waitFor(t testing.TB, what string, done func() bool) {
 // A session whose device keys are gone asks for a new scan instead of trying for ever.
 func TestLostKeysMeanLoggedOut(t *testing.T) {
 	t.Parallel()
-	srv := &wasim.Server{}
+	srv := &wasim.Server{PreKeys: fewKeys}
 	r := start(t, embedded.Config{DataDir: t.TempDir(), HTTPClient: srv.HTTPClient(wasimtest.Start(t, srv))})
 	r.connect("first")
 	r.scan(srv, "first", "5550100")
 	r.stop()
 	execute(t, r.config.DataDir, "DELETE FROM whatsmeow_device")
 	again := start(t, r.config)
-	d := again.until("first", 5*time.Second, func(d map[string]any) bool { return reasonOf(d) == "logged_out" })
+	d := again.until("first", patience, func(d map[string]any) bool { return reasonOf(d) == "logged_out" })
 	if d["status"] != "disconnected" || d["phoneNumber"] != nil {
 		t.Errorf("%v", d)
 	}
