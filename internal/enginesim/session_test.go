@@ -66,7 +66,7 @@ func TestASessionMayBeNamedWithDigits(t *testing.T) {
 		d.want(d.create("one"), 201)
 		d.want(d.create("001"), 201)
 		d.want(d.create("777"), 201)
-		for path, want := range map[string]any{"1": "one", "777": "777", "3": "777"} {
+		for path, want := range map[string]any{"1": "one", "777": "777", "3": "777", "%37%37%37": "777"} {
 			if got := d.status(path).body.Data["sessionId"]; got != want {
 				t.Errorf("%s is %v, want %v", path, got, want)
 			}
