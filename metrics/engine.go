@@ -1,0 +1,72 @@
+package metrics
+
+import (
+	"net/http"
+	"slices"
+
+	"qrgate"
+)
+
+// faultNone is the fault of a call without one: PromQL wants a stable set of labels.
+const faultNone = "none"
+
+func operations() []string {
+	return []string{qrgate.OpConnect, qrgate.OpQR, qrgate.OpStatus, qrgate.OpList}
+}
+
+// callTuples lists the legal operation and fault of a call to the engine.
+func callTuples() []two {
+	var legal []two
+	for _, op := range operations() {
+		legal = append(legal, two{op, faultNone})
+		for _, k := range qrgate.Kinds() {
+			legal = append(legal, two{op, string(k)})
+		}
+	}
+	return legal
+}
+
+func callOutcomes() []two {
+	var legal []two
+	for _, op := range operations() {
+		legal = append(legal, two{op, string(qrgate.Success)}, two{op, string(qrgate.Failure)})
+	}
+	return legal
+}
+
+// faultLabel keeps faults within the closed list, as qrgate.KindOf does.
+func faultLabel(k qrgate.Kind) string {
+	switch {
+	case k == "":
+		return faultNone
+	case slices.Contains(qrgate.Kinds(), k):
+		return string(k)
+	}
+	return string(qrgate.EngineError)
+}
+
+// callOutcome tells an engine that works from one that does not. To refuse a key or not to know a session
+// is a proper answer. A call that the gate gave up says nothing.
+func callOutcome(fault string) qrgate.Outcome {
+	switch qrgate.Kind(fault) {
+	case faultNone, qrgate.NotReady, qrgate.AlreadyLinked, qrgate.UnknownSession, qrgate.KeyRefused:
+		return qrgate.Success
+	case qrgate.Abandoned:
+		return qrgate.Gone
+	}
+	return qrgate.Failure
+}
+
+// answers reports what a call proves about the engine being there: nothing if the gate gave it up. A
+// gateway before the engine that says 502, 503 or 504 in its own words speaks for an engine that is down.
+func answers(e qrgate.Event) (up, proved bool) {
+	switch e.Fault {
+	case qrgate.Abandoned:
+		return false, false
+	case qrgate.Unreachable, qrgate.TimedOut:
+		return false, true
+	case qrgate.BadAnswer:
+		return e.Status < http.StatusBadGateway || e.Status > http.StatusGatewayTimeout, true
+	}
+	return true, true
+}

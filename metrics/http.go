@@ -1,0 +1,60 @@
+package metrics
+
+import (
+	"net/http"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"qrgate"
+)
+
+// Exchange is one request and its answer. Its fields are those of proxy.Exchange, in their order, so that
+// the one converts to the other: metrics.Exchange(e).
+type Exchange struct {
+	Method     string        // as sent
+	Route      string        // template of the route, "/api/sessions/:id/qr"; Unmatched otherwise
+	Status     int           // as sent; 499 if the client left before that
+	Code       string        // of the error that the gate itself answered; empty if none
+	Took       time.Duration // from the parsed head to the end of the answer
+	BytesIn    int64         // body bytes read from the client
+	BytesOut   int64         // body bytes written to the client
+	Origin     qrgate.Origin // a user, or one of the gate's own probes
+	RequestID  string        // never a label
+	ClientGone bool          // the client left before the end of the answer
+	Cut        bool          // the answer was begun and could not be ended
+}
+
+// HTTP counts one request. It is safe for concurrent use.
+func (m *Metrics) HTTP(e Exchange) { m.HTTPIn(e, trace.SpanContext{}) }
+
+// HTTPIn counts one request that was served within a span, which becomes the exemplar if it is sampled.
+func (m *Metrics) HTTPIn(e Exchange, in trace.SpanContext) {
+	origin := originOf(e.Origin)
+	p := pairOf(e.Method, e.Route)
+	m.httpRequests.inc(answered{origin, p, statusLabel(origin, e.Status)})
+	m.httpBytes.add("in", float64(max(e.BytesIn, 0)))
+	m.httpBytes.add("out", float64(max(e.BytesOut, 0)))
+	if e.ClientGone {
+		m.httpGone.inc(one(origin))
+	}
+	if cause := unexplained(e); cause != "" {
+		m.httpFaults.inc(two{string(origin), cause})
+	}
+	if reason := rejected(e); reason != "" {
+		m.httpRejected.inc(one(reason))
+	}
+	if origin == qrgate.FromUser {
+		m.httpDuration.observe(p, e.Took.Seconds(), exemplar(in))
+	}
+}
+
+// InFlight counts the requests that next is serving.
+func (m *Metrics) InFlight(next http.Handler) http.Handler {
+	active := m.httpActive[""]
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		active.Inc()
+		defer active.Dec()
+		next.ServeHTTP(w, r)
+	})
+}

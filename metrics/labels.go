@@ -1,0 +1,61 @@
+package metrics
+
+import (
+	"log/slog"
+
+	"qrgate"
+)
+
+// The small closed lists. The larger ones are beside what they belong to: journey.go, engine.go, route.go,
+// status.go, probe.go.
+
+func origins() []qrgate.Origin { return []qrgate.Origin{qrgate.FromUser, qrgate.FromSynthetic} }
+
+// originOf keeps to the closed list: what is not plainly a probe's is a user's.
+func originOf(o qrgate.Origin) qrgate.Origin {
+	if o == qrgate.FromSynthetic {
+		return o
+	}
+	return qrgate.FromUser
+}
+
+func codePositions() []two {
+	var legal []two
+	for _, o := range origins() {
+		legal = append(legal, two{string(o), "first"}, two{string(o), "later"})
+	}
+	return legal
+}
+
+// position tells the first code of a connect from its refreshes: the first lives 60 s, the others 20 s.
+func position(sequence int) string {
+	if sequence > 1 {
+		return "later"
+	}
+	return "first"
+}
+
+func stateLabels() []one {
+	var legal []one
+	for _, s := range qrgate.States() {
+		legal = append(legal, one(s))
+	}
+	return legal
+}
+
+func storeOps() []one { return []one{"get", "put", "acquire", "release"} }
+
+func levels() []one { return []one{"debug", "info", "warn", "error"} }
+
+// levelLabel rounds a level down to one that has a name.
+func levelLabel(l slog.Level) one {
+	switch {
+	case l >= slog.LevelError:
+		return "error"
+	case l >= slog.LevelWarn:
+		return "warn"
+	case l >= slog.LevelInfo:
+		return "info"
+	}
+	return "debug"
+}

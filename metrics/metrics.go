@@ -1,0 +1,130 @@
+package metrics
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"qrgate"
+)
+
+// Metrics holds every series of one replica, in a registry of its own.
+type Metrics struct {
+	registry *prometheus.Registry
+
+	journeys      counters[ending]
+	timeToCode    histograms[one]
+	codes         counters[two]
+	holds         counters[ending]
+	holdDuration  histograms[one]
+	stateChanges  counters[one]
+	engineUp      gauges[one]
+	engineCalls   counters[two]
+	engineTook    histograms[two]
+	storeUp       gauges[one]
+	mismatches    counters[one]
+	storeTook     histograms[one]
+	storeFailures counters[one]
+
+	httpRequests counters[answered]
+	httpDuration histograms[pair]
+	httpActive   gauges[one]
+	httpBytes    counters[one]
+	httpGone     counters[one]
+	httpFaults   counters[two]
+	httpRejected counters[one]
+
+	exportFailures counters[one]
+	logMessages    counters[one]
+	probes         *Probes
+}
+
+// MaxProbes is the most probes that can be told apart. With more, MaxSeries would not hold.
+const MaxProbes = 4
+
+// Config says what Metrics are about. The zero value is usable.
+type Config struct {
+	// Build is what qrgate_build_info tells. What is empty is taken from the binary itself.
+	Build Build
+	// Read is asked once per scrape for what is a state and no event. Nil means that all of it is zero.
+	Read func() Readings
+	// Probes are the names of the probes with the time between two runs of each. At most MaxProbes.
+	Probes map[string]time.Duration
+}
+
+// New makes all series and starts nothing. It returns an error when there are too many probes, or one has
+// a name that is not within ^[a-z][a-z0-9_]{0,31}$.
+func New(cfg Config) (*Metrics, error) {
+	if err := checkProbes(cfg.Probes); err != nil {
+		return nil, err
+	}
+	m := &Metrics{registry: prometheus.NewRegistry()}
+	b := newBuilder(m.registry)
+	m.makeHeart(b)
+	m.makeHTTP(b)
+	m.makeSelf(b, cfg)
+	m.probes = makeProbes(b, cfg.Probes)
+	b.register(collectors.NewGoCollector())
+	b.register(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if err := b.failed(); err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	return m, nil
+}
+
+// Handler serves the metrics: in the OpenMetrics format, which alone carries exemplars, to whoever accepts it.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+		EnableOpenMetrics:   true,
+		ErrorHandling:       promhttp.ContinueOnError, // one bad collector must not blind all
+		MaxRequestsInFlight: 4,
+		Timeout:             10 * time.Second,
+	})
+}
+
+// Gatherer gives the registry to tests and tools.
+func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
+
+// Probes takes what the probes find.
+func (m *Metrics) Probes() *Probes { return m.probes }
+
+func (m *Metrics) makeHeart(b *builder) {
+	both := []one{one(qrgate.FromUser), one(qrgate.FromSynthetic)}
+	m.journeys = newCounters(b, QRJourneys, append(journeyEndings(string(qrgate.FromUser)), journeyEndings(string(qrgate.FromSynthetic))...)...)
+	m.timeToCode = newHistograms(b, QRTimeToCode, both...)
+	m.codes = newCounters(b, QRCodes, codePositions()...)
+	m.holds = newCounters(b, QRHolds, holdEndings()...)
+	m.holdDuration = newHistograms(b, QRHoldDuration, one(qrgate.Success), one(qrgate.Failure), one(qrgate.Gone))
+	m.stateChanges = newCounters(b, StateChanges, stateLabels()...)
+	m.engineUp = newGauges(b, EngineUp, one(""))
+	m.engineCalls = newCounters(b, EngineRequests, callTuples()...)
+	m.engineTook = newHistograms(b, EngineDuration, callOutcomes()...)
+	m.storeUp = newGauges(b, StoreUp, one(""))
+	m.mismatches = newCounters(b, StoreMismatches, one(""))
+	m.storeTook = newHistograms(b, StoreDuration, storeOps()...)
+	m.storeFailures = newCounters(b, StoreFailures, storeOps()...)
+	m.engineUp.set("", 1)
+	m.storeUp.set("", 1)
+}
+
+func (m *Metrics) makeHTTP(b *builder) {
+	m.httpRequests = newCounters(b, HTTPRequests, append(legalAnswers(qrgate.FromUser), legalAnswers(qrgate.FromSynthetic)...)...)
+	m.httpDuration = newHistograms(b, HTTPDuration, pairs()...)
+	m.httpActive = newGauges(b, HTTPActive, one(""))
+	m.httpBytes = newCounters(b, HTTPBodyBytes, one("in"), one("out"))
+	m.httpGone = newCounters(b, HTTPClientGone, one(qrgate.FromUser), one(qrgate.FromSynthetic))
+	m.httpFaults = newCounters(b, HTTPFaults, faultTuples()...)
+	m.httpRejected = newCounters(b, HTTPRejected, rejections()...)
+}
+
+func (m *Metrics) makeSelf(b *builder, cfg Config) {
+	build := cfg.Build.filled()
+	newGauges(b, BuildInfo, build).set(build, 1)
+	m.exportFailures = newCounters(b, ExportFailures, one("traces"))
+	m.logMessages = newCounters(b, LogMessages, levels()...)
+	newScraped(b, cfg.Read)
+}

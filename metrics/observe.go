@@ -1,0 +1,96 @@
+package metrics
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+
+	"qrgate"
+)
+
+// Observe counts one event of the heart. It is a [qrgate.Observer]. An event of a kind or an operation
+// that is not on the closed lists is not counted.
+func (m *Metrics) Observe(e qrgate.Event) { m.ObserveIn(e, trace.SpanContext{}) }
+
+// ObserveIn counts one event that belongs to a span, which becomes the exemplar if it is sampled.
+func (m *Metrics) ObserveIn(e qrgate.Event, in trace.SpanContext) {
+	switch e.Kind {
+	case qrgate.EventJourney:
+		m.journey(e, in)
+	case qrgate.EventLook:
+		m.look(e, in)
+	case qrgate.EventHold:
+		m.hold(e)
+	case qrgate.EventCode:
+		m.codes.inc(two{string(originOf(e.Origin)), position(e.Sequence)})
+	case qrgate.EventState:
+		m.stateChanges.inc(one(e.To))
+	case qrgate.EventSealed:
+		m.mismatches.inc("")
+	case qrgate.EventStore:
+		m.storeUp.set("", truth(e.Up))
+	}
+}
+
+func (m *Metrics) journey(e qrgate.Event, in trace.SpanContext) {
+	origin := string(originOf(e.Origin))
+	out, why := lawful(e.Outcome, e.Diagnosis)
+	m.journeys.inc(ending{origin, out, why})
+	if out == qrgate.Success {
+		m.timeToCode.observe(one(origin), e.Took.Seconds(), exemplar(in))
+	}
+}
+
+func (m *Metrics) look(e qrgate.Event, in trace.SpanContext) {
+	fault := faultLabel(e.Fault)
+	m.engineCalls.inc(two{e.Op, fault})
+	if out := callOutcome(fault); out != qrgate.Gone {
+		m.engineTook.observe(two{e.Op, string(out)}, e.Took.Seconds(), exemplar(in))
+	}
+	if up, proved := answers(e); proved {
+		m.EngineUp(up)
+	}
+}
+
+// hold counts those of users; the probes time their own steps.
+func (m *Metrics) hold(e qrgate.Event) {
+	if originOf(e.Origin) != qrgate.FromUser {
+		return
+	}
+	end := heldFor(e.Outcome, e.Diagnosis)
+	m.holds.inc(end)
+	m.holdDuration.observe(one(end.outcome), e.Took.Seconds(), nil)
+}
+
+// EngineUp tells what a health check found, beside what the gate's own calls prove.
+func (m *Metrics) EngineUp(up bool) { m.engineUp.set("", truth(up)) }
+
+// Store counts one operation of the store (get, put, acquire or release) that took so long and ended in
+// err. Losing a race is no failure.
+func (m *Metrics) Store(op string, took time.Duration, err error) {
+	m.storeTook.observe(one(op), took.Seconds(), nil)
+	if err != nil && !errors.Is(err, qrgate.ErrStale) {
+		m.storeFailures.inc(one(op))
+	}
+}
+
+// ExportFailed counts a batch of spans that could not be exported.
+func (m *Metrics) ExportFailed() { m.exportFailures.inc("traces") }
+
+// exemplar names the span that a measurement was taken in; nil unless it was sampled, for a link to a
+// trace that nobody kept leads nowhere. It has 63 characters, of 128 that are allowed.
+func exemplar(in trace.SpanContext) prometheus.Labels {
+	if !in.IsSampled() || !in.IsValid() {
+		return nil
+	}
+	return prometheus.Labels{"trace_id": in.TraceID().String(), "span_id": in.SpanID().String()}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,66 @@
+package metrics
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"qrgate"
+)
+
+// Readings is what is true at the moment of a scrape.
+type Readings struct {
+	Sessions map[qrgate.State]int // sessions in mind, by state
+	Waiters  int                  // requests that are held
+	Limit    int                  // requests that are held at most
+	Budget   Budget               // of the key with the fewest calls left
+}
+
+// Budget is what an engine still allows. Known is false when it does not say.
+type Budget struct {
+	Known bool
+	Left  int
+}
+
+// scraped is a collector that asks once per scrape.
+type scraped struct {
+	read     func() Readings
+	sessions *prometheus.Desc
+	waiters  *prometheus.Desc
+	limit    *prometheus.Desc
+	budget   *prometheus.Desc
+}
+
+func newScraped(b *builder, read func() Readings) {
+	if read == nil {
+		read = func() Readings { return Readings{} }
+	}
+	desc := func(name string) *prometheus.Desc {
+		f := b.take(name)
+		return prometheus.NewDesc(name, f.Help, f.Labels, nil)
+	}
+	b.register(scraped{read, desc(Sessions), desc(Waiters), desc(WaitersLimit), desc(BudgetLeft)})
+}
+
+// Describe implements [prometheus.Collector].
+func (s scraped) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{s.sessions, s.waiters, s.limit, s.budget} {
+		out <- d
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (s scraped) Collect(out chan<- prometheus.Metric) {
+	now := s.read()
+	send := func(d *prometheus.Desc, v int, labels ...string) {
+		if metric, err := prometheus.NewConstMetric(d, prometheus.GaugeValue, float64(v), labels...); err == nil {
+			out <- metric
+		}
+	}
+	for _, state := range qrgate.States() {
+		send(s.sessions, now.Sessions[state], string(state))
+	}
+	send(s.waiters, now.Waiters)
+	send(s.limit, now.Limit)
+	if now.Budget.Known {
+		send(s.budget, now.Budget.Left)
+	}
+}

@@ -1,0 +1,50 @@
+package metrics
+
+import (
+	"strconv"
+
+	"qrgate"
+)
+
+// answered is the tuple of a request.
+type answered struct {
+	origin qrgate.Origin
+	pair   pair
+	status string
+}
+
+func (a answered) values() []string {
+	return []string{string(a.origin), a.pair.method, a.pair.route, a.status}
+}
+
+func statusClasses() []string { return []string{"1xx", "2xx", "3xx", "4xx", "5xx"} }
+
+// told are the statuses that somebody acts upon by their number.
+func told() []string {
+	return []string{"200", "201", "202", "400", "401", "403", "404", "409", "429", "499", "500", "503"}
+}
+
+// statusLabel is the status as counted. A class matches the same pattern as its numbers: 5.. finds both.
+func statusLabel(origin qrgate.Origin, status int) string {
+	if origin == qrgate.FromUser {
+		switch status {
+		case 200, 201, 202, 400, 401, 403, 404, 409, 429, 499, 500, 503:
+			return strconv.Itoa(status)
+		}
+	}
+	return statusClasses()[min(max(status/100, 1), 5)-1]
+}
+
+func legalAnswers(origin qrgate.Origin) []answered {
+	statuses := statusClasses()
+	if origin == qrgate.FromUser {
+		statuses = append(statuses, told()...)
+	}
+	var legal []answered
+	for _, p := range pairs() {
+		for _, s := range statuses {
+			legal = append(legal, answered{origin, p, s})
+		}
+	}
+	return legal
+}
