@@ -7,8 +7,9 @@ import (
 	"qrgate"
 )
 
-// youth is the age up to which a wish is answered first: somebody holds a request that ends soon.
-const youth = 10 * time.Second
+// youth is the age up to which a wish is answered first: somebody holds a request that ends soon. It is a
+// little shorter than the hold, so that the last look that the budget allows comes before the hold ends.
+const youth = 8600 * time.Millisecond
 
 // allowed is when the budget lets the gate make the given look; mu is held.
 func (d *desk) allowed(l due, now time.Time) time.Time {
@@ -18,19 +19,17 @@ func (d *desk) allowed(l due, now time.Time) time.Time {
 	if l.do == check && now.Sub(l.e.asked) < askedLife {
 		return d.budget.allows(time.Time{}, now, young, 0) // likewise: without the gate it would have been theirs
 	}
-	u := steady
 	if l.do == check {
-		u = calm
+		return d.budget.allows(d.lastLook, now, calm, 0)
 	}
-	horizon := time.Duration(0)
-	if l.do == look {
-		for _, e := range d.entries {
-			if end := e.rank().Add(youth - time.Second); e.s.State == qrgate.Connecting && now.Sub(e.rank()) < youth {
-				u, horizon = young, max(horizon, end.Sub(now), time.Second)
-			}
+	u, reach := steady, time.Duration(0)
+	for _, e := range d.entries {
+		left := youth - now.Sub(e.rank())
+		if e.s.State == qrgate.Connecting && left > 0 && (u != young || left < reach) {
+			u, reach = young, left // what is left of the budget must reach until the first hold ends
 		}
 	}
-	return d.budget.allows(d.lastLook, now, u, horizon)
+	return d.budget.allows(d.lastLook, now, u, reach)
 }
 
 // mayPush is when the budget lets the gate connect on its own account; mu is held.

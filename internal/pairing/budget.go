@@ -10,6 +10,7 @@ import (
 // spend from the same purse, so part of it is never touched. A value: every method returns the next one.
 type budget struct {
 	windows []window
+	clients []time.Time // the clients' own calls of the last rush
 	paused  time.Time // no call before this: the engine said 429
 }
 
@@ -25,10 +26,10 @@ type urgency int
 const (
 	calm   urgency = iota // a shown code waits to be scanned: half of the budget stays
 	steady                // a QR is wanted, but not by a connect of these seconds: a fifth stays
-	young                 // a connect of these seconds: a fifteenth stays
+	young                 // a connect of these seconds: a thirtieth stays
 )
 
-var share = map[urgency]int{calm: 2, steady: 5, young: 15}
+var share = map[urgency]int{calm: 2, steady: 5, young: 30}
 
 // learned takes what the engine said in an answer at now. An answer without limits changes nothing.
 func (b budget) learned(limits []qrgate.Limit, now time.Time) budget {
@@ -40,6 +41,32 @@ func (b budget) learned(limits []qrgate.Limit, now time.Time) budget {
 		b.windows[i] = window{most: l.Max, left: l.Remaining, ends: now.Add(l.Reset)}
 	}
 	return b
+}
+
+// rush is the time over which the clients' calls are counted: as many are expected in the next one.
+const rush = 3 * time.Second
+
+// called counts a call that a client made itself at now.
+func (b budget) called(now time.Time) budget {
+	recent := make([]time.Time, 0, len(b.clients)+1)
+	for _, at := range b.clients {
+		if now.Sub(at) < rush {
+			recent = append(recent, at)
+		}
+	}
+	b.clients = append(recent, now)
+	return b
+}
+
+// expected is how many calls of the clients' own must find room: as many as in the last rush.
+func (b budget) expected(now time.Time) int {
+	n := 0
+	for _, at := range b.clients {
+		if now.Sub(at) < rush {
+			n++
+		}
+	}
+	return n
 }
 
 // spent counts a call that has been sent and not yet answered.
@@ -75,10 +102,12 @@ const defaultPause = 10 * time.Second
 // must reach over horizon. The zero time means now.
 func (b budget) allows(last, now time.Time, u urgency, horizon time.Duration) time.Time {
 	at := b.paused
+	keep := b.expected(now)
 	for _, w := range b.windows {
 		if !now.Before(w.ends) {
 			continue // this window is over; the next one is full
 		}
+		w.left -= keep
 		if t := w.allows(last, now, u, horizon); t.After(at) {
 			at = t
 		}

@@ -137,6 +137,7 @@ func (d *desk) round(now time.Time) time.Duration {
 	if len(looks) > 0 {
 		if at := d.allowed(looks[0], now); at.After(now) {
 			wake = earlier(wake, at)
+			wake = earlier(wake, now.Add(follow/2)) // the clients' rush may be over by then
 		} else {
 			d.look(looks, now)
 			wake = earlier(wake, now.Add(10*time.Millisecond))

@@ -172,7 +172,7 @@ func (p *Pairing) Limits(c qrgate.Caller, limits []qrgate.Limit, refused bool, a
 	now := time.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.budget = d.budget.learned(limits, now)
+	d.budget = d.budget.learned(limits, now).called(now)
 	if refused {
 		d.budget = d.budget.refused(after, now)
 	}

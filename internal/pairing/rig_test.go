@@ -2,6 +2,7 @@ package pairing_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"qrgate"
+	"qrgate/compat"
 	"qrgate/compat/inboxhub"
 	"qrgate/internal/enginesim"
 	"qrgate/internal/memstore"
@@ -63,6 +65,11 @@ func bubble(t *testing.T, e *enginesim.Engine, test func(r *rig), options ...fun
 	})
 }
 
+// bubbleIn is bubble in a subtest.
+func bubbleIn(t *testing.T, name string, e *enginesim.Engine, test func(r *rig), options ...func(*pairing.Config)) {
+	t.Run(name, func(t *testing.T) { bubble(t, e, test, options...) })
+}
+
 func (r *rig) observe(e qrgate.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -108,6 +115,39 @@ func (r *rig) create(key, name string) qrgate.Ref {
 	}
 	r.t.Fatal("created session is not listed")
 	return qrgate.Ref{}
+}
+
+// createUnlisted makes a session without spending a call on the list.
+func (r *rig) createUnlisted(key, name string) qrgate.Ref {
+	r.t.Helper()
+	c := r.caller(key)
+	req, _ := http.NewRequest(http.MethodPost, "http://engine.test/api/sessions", strings.NewReader(`{"sessionId":"`+name+`","sessionName":"test"}`))
+	req.Header.Set("X-API-Key", key)
+	req.Header.Set("Content-Type", "application/json")
+	res, err := r.http.Do(req)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	raw, _ := io.ReadAll(res.Body)
+	body, err := compat.Parse(raw)
+	if err != nil || res.StatusCode != http.StatusCreated {
+		r.t.Fatalf("create: %d %v", res.StatusCode, err)
+	}
+	o, _ := compat.Observe(compat.SessionOf(body), time.Now(), time.Now())
+	r.p.Limits(c, compat.Limits(res.Header, time.Now()), false, 0)
+	r.p.Learn(r.t.Context(), c, []qrgate.Observation{o}, true)
+	return o.Ref
+}
+
+// noneRefused fails the test if the engine ever answered 429.
+func (r *rig) noneRefused() {
+	r.t.Helper()
+	for _, c := range r.engine.Calls() {
+		if c.Status == http.StatusTooManyRequests {
+			r.t.Errorf("429 on %s %s", c.Method, c.Path)
+		}
+	}
 }
 
 // connect connects a session and tells the gate's heart, as the proxy does.
