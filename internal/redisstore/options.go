@@ -22,6 +22,10 @@ var (
 		"after the host comes at most /NUMBER")
 )
 
+// leastWait is how long a dial, and the wait for a free connection, may take at least. It is more than
+// [DefaultTimeout]: a dial goes on after the operation that wanted it has given up, and serves the next.
+const leastWait = 200 * time.Millisecond
+
 // options are those of a server that must never hold a request up (reliability.md 3.4). They stand
 // above whatever the URL's query says.
 func options(secret qrgate.Secret, timeout time.Duration) (*redis.Options, error) {
@@ -40,11 +44,11 @@ func options(secret qrgate.Secret, timeout time.Duration) (*redis.Options, error
 		return nil, errParts
 	}
 	opt.ContextTimeoutEnabled = true // off, the library ignores the caller's deadline
-	opt.DialTimeout = 200 * time.Millisecond
+	opt.DialTimeout = max(leastWait, timeout)
 	opt.DialerRetries = 1 // the default, 5 pauses of 100 ms, is spent on every call while Redis is down
 	opt.ReadTimeout = timeout
 	opt.WriteTimeout = timeout
-	opt.PoolTimeout = 200 * time.Millisecond
+	opt.PoolTimeout = max(leastWait, timeout)
 	opt.MaxRetries = 1 // for the pooled connection that a restarted server no longer knows
 	opt.MinRetryBackoff = 5 * time.Millisecond
 	opt.MaxRetryBackoff = 20 * time.Millisecond
