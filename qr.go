@@ -14,7 +14,7 @@ const (
 const ConfirmAfter = 15 * time.Second
 
 // ConfirmedFor is how recent that look must be.
-const ConfirmedFor = 4 * time.Second
+const ConfirmedFor = 2 * time.Second
 
 // QR is one code as the engine hands it out. The text inside it is opaque: its format has changed before.
 type QR struct {

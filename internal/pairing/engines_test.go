@@ -68,7 +68,7 @@ func TestTheClientGetsItsQRFromAnEngineThat(t *testing.T) {
 					go c.during(r)
 				}
 				if _, took := r.persistent("key-a", "crm-1", time.Minute); took > c.within {
-					t.Errorf("the QR came after %v, want within %v", took, c.within)
+					r.t.Errorf("the QR came after %v, want within %v", took, c.within)
 				}
 			})
 		})

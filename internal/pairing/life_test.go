@@ -1,0 +1,192 @@
+package pairing_test
+
+import (
+	"testing"
+	"time"
+
+	"qrgate"
+	"qrgate/internal/enginesim"
+)
+
+// now asks for the QR without waiting.
+var atOnce = qrgate.Hold{Set: true}
+
+func (r *rig) qr(key, id string, hold qrgate.Hold) qrgate.View {
+	r.t.Helper()
+	v, err := r.p.QR(r.t.Context(), r.caller(key), id, hold)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return v
+}
+
+// WhatsApp's codes live 60, 20, 20 … seconds whatever the engine's expiresAt says: nobody is ever handed
+// one that a newer one has replaced.
+func TestRotationIsFollowed(t *testing.T) {
+	e := &enginesim.Engine{Rotation: enginesim.WhatsAppRotation()}
+	bubble(t, e, func(r *rig) {
+		r.connect("key-a", r.create("key-a", "crm-1"))
+		began := time.Now()
+		for _, second := range []int{1, 30, 59, 61, 75, 79, 81, 99, 101, 119, 141, 158} {
+			time.Sleep(time.Until(began.Add(time.Duration(second) * time.Second)))
+			v := r.qr("key-a", "crm-1", qrgate.Hold{})
+			if !v.Session.QR.Present() {
+				r.t.Errorf("%d s: no QR, %s", second, v.Session.State)
+				continue
+			}
+			// A code may be replaced between the look and now, but not by more than the look's age.
+			if late := v.At.Sub(v.Session.QR.Confirmed); late > qrgate.ConfirmedFor && v.At.Sub(v.Session.QR.Seen) > qrgate.ConfirmAfter {
+				r.t.Errorf("%d s: a code that was last confirmed %v ago", second, late)
+			}
+			if left := v.Session.QR.Left(v.At); left <= 0 {
+				r.t.Errorf("%d s: an expired code", second)
+			}
+		}
+		time.Sleep(time.Until(began.Add(164 * time.Second)))
+		if v, _ := r.persistent("key-a", "crm-1", 20*time.Second); v.Session.Connect.Equal(began) {
+			r.t.Error("the codes ran out and nobody connected again")
+		}
+	})
+}
+
+// When the codes of a connect ran out, the next demand connects again, without anybody's help.
+func TestRunOutCodesAreAskedForAnew(t *testing.T) {
+	e := &enginesim.Engine{Rotation: enginesim.WhatsAppRotation(), QRDelay: time.Second}
+	bubble(t, e, func(r *rig) {
+		r.connect("key-a", r.create("key-a", "crm-1"))
+		r.qr("key-a", "crm-1", qrgate.Hold{})
+		time.Sleep(5 * time.Minute)
+		if v, took := r.persistent("key-a", "crm-1", 30*time.Second); took > 10*time.Second {
+			r.t.Errorf("a new code after %v (%s)", took, v.Session.State)
+		}
+	})
+}
+
+// A scan is seen within five seconds by a client that polls the state, and nobody is shown a code any more.
+func TestScanIsSeen(t *testing.T) {
+	bubble(t, enginesim.Incident(), func(r *rig) {
+		r.connect("key-a", r.create("key-a", "crm-1"))
+		r.qr("key-a", "crm-1", qrgate.Hold{})
+		time.Sleep(7 * time.Second)
+		if err := r.engine.Link("crm-1"); err != nil {
+			r.t.Fatal(err)
+		}
+		scanned := time.Now()
+		for {
+			v, err := r.p.Status(r.t.Context(), r.caller("key-a"), "crm-1")
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			if v.Session.State == qrgate.Connected {
+				break
+			}
+			if time.Since(scanned) > 5*time.Second {
+				r.t.Fatalf("%v after the scan the state is %s", time.Since(scanned), v.Session.State)
+			}
+			time.Sleep(2500 * time.Millisecond)
+		}
+		if v := r.qr("key-a", "crm-1", qrgate.Hold{}); v.Session.QR.Present() || v.Diagnosis.Code != qrgate.AlreadyPaired {
+			r.t.Errorf("after the scan: %s, QR %t", v.Diagnosis.Code, v.Session.QR.Present())
+		}
+	})
+}
+
+// Recovery must never touch a session whose code was scanned: the engine has no QR then, and that is right.
+func TestAScannedSessionIsNeverPushed(t *testing.T) {
+	e := &enginesim.Engine{Rotation: enginesim.WhatsAppRotation()}
+	bubble(t, e, func(r *rig) {
+		r.connect("key-a", r.create("key-a", "crm-1"))
+		r.qr("key-a", "crm-1", qrgate.Hold{})
+		if err := r.engine.Link("crm-1"); err != nil {
+			r.t.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute)
+		before := r.pushes()
+		for range 5 {
+			r.qr("key-a", "crm-1", qrgate.Hold{})
+			time.Sleep(20 * time.Second)
+		}
+		if n := r.pushes() - before; n != 0 {
+			r.t.Errorf("%d pushes at a linked session", n)
+		}
+	})
+}
+
+// pushes counts connects and restarts at the engine.
+func (r *rig) pushes() int {
+	var zero time.Time
+	return r.engine.CountSince(enginesim.RouteConnect, zero) + r.engine.CountSince(enginesim.RouteRestart, zero)
+}
+
+// A session that no connect of the gate began is looked at, and left alone.
+func TestRecoveryNeedsAConnectThroughTheGate(t *testing.T) {
+	bubble(t, &enginesim.Engine{StuckUntilRestart: true}, func(r *rig) {
+		r.create("key-a", "crm-1")
+		before := r.pushes()
+		for range 4 {
+			r.qr("key-a", "crm-1", qrgate.Hold{})
+			time.Sleep(15 * time.Second)
+		}
+		if n := r.pushes() - before; n != 0 {
+			r.t.Errorf("%d pushes at a session that nobody connected", n)
+		}
+	})
+}
+
+// When three sessions fail alike it is the engine, and pushing them all would only add to its trouble.
+func TestNoRecoveryWhenSeveralFailAlike(t *testing.T) {
+	bubble(t, &enginesim.Engine{StuckUntilRestart: true}, func(r *rig) {
+		for _, id := range []string{"crm-1", "crm-2", "crm-3"} {
+			r.connect("key-a", r.create("key-a", id))
+		}
+		before := r.pushes()
+		time.Sleep(59 * time.Second)
+		if n := r.pushes() - before; n != 0 {
+			r.t.Errorf("%d pushes while all sessions fail alike", n)
+		}
+	})
+}
+
+// A wish that is not fulfilled rests after a minute and costs nothing more; the next one begins anew.
+func TestAnUnfulfilledWishRests(t *testing.T) {
+	bubble(t, &enginesim.Engine{QRDelay: time.Hour}, func(r *rig) {
+		ref := r.create("key-a", "crm-1")
+		r.connect("key-a", ref)
+		time.Sleep(2 * time.Minute)
+		resting := time.Now()
+		time.Sleep(10 * time.Minute)
+		if n := r.looks(resting); n != 0 {
+			r.t.Errorf("%d looks while resting", n)
+		}
+		r.qr("key-a", "crm-1", qrgate.Hold{})
+		if n := r.looks(resting); n == 0 {
+			r.t.Error("the next wish did not look")
+		}
+	})
+}
+
+// DELETE drops everything: no code, no flight, whoever waits is let go at once.
+func TestForgetEndsFlightAndHolds(t *testing.T) {
+	bubble(t, &enginesim.Engine{QRDelay: time.Hour}, func(r *rig) {
+		ref := r.create("key-a", "crm-1")
+		r.connect("key-a", ref)
+		released := make(chan time.Duration)
+		began := time.Now()
+		go func() {
+			r.qr("key-a", "crm-1", qrgate.Hold{Set: true, For: time.Minute})
+			released <- time.Since(began)
+		}()
+		time.Sleep(3 * time.Second)
+		if err := r.p.Forget(r.t.Context(), r.caller("key-a"), ref, true); err != nil {
+			r.t.Fatal(err)
+		}
+		forgotten := time.Now()
+		if took := <-released; took > 4*time.Second {
+			r.t.Errorf("the held request was let go after %v", took)
+		}
+		time.Sleep(time.Minute)
+		if n := r.looks(forgotten.Add(time.Millisecond)); n != 0 {
+			r.t.Errorf("%d looks at a deleted session", n)
+		}
+	})
+}
