@@ -12,6 +12,8 @@ func after(e event, l link, now time.Time) link {
 	switch e := e.(type) {
 	case demand:
 		return l.demanded(e, now)
+	case resume:
+		return l.resumed(e, now)
 	case halt:
 		l.Paused = l.Paused || e.stay
 		return l.end(reason{}, now)
@@ -72,6 +74,14 @@ func (l link) demanded(e demand, now time.Time) link {
 		return l.dial(now)
 	}
 	return l
+}
+
+// resumed rests until its turn: all sessions of a process come back at once, and WhatsApp should not see it.
+func (l link) resumed(e resume, now time.Time) link {
+	if l.Phase != idle || l.JID == "" || l.Paused {
+		return l
+	}
+	return l.into(resting, now, max(e.in, time.Millisecond))
 }
 
 func (l link) opened(now time.Time) link {

@@ -9,104 +9,67 @@ import (
 	"qrgate"
 )
 
-// noon is the moment at which all events of this table happen.
+// noon is the moment at which all events of these tables happen.
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
-func TestAfter(t *testing.T) {
-	t.Parallel()
-	codes := []qrgate.Secret{qrgate.NewSecret("one"), qrgate.NewSecret("two")}
-	why := because(qrgate.WhatsAppDown, "a sentence")
-	at := func(p phase, change ...func(*link)) link {
-		l := link{Phase: p, Since: noon.Add(-time.Minute), Line: 4, Wanted: noon.Add(time.Minute)}
-		for _, c := range change {
-			c(&l)
-		}
-		return l
-	}
-	linked := func(l *link) { l.JID = "5550100:1@s.whatsapp.net" }
-	tried := func(n int) func(*link) { return func(l *link) { l.Tries = n } }
-	due := func(l *link) { l.Due = noon }
-	shows := func(c []qrgate.Secret, n int) func(*link) {
-		return func(l *link) { l.Codes, l.Sequence, l.Seen = c, n, noon.Add(-20*time.Second) }
-	}
-	forgotten := func(l *link) { l.Wanted = noon.Add(-time.Second) }
+// result is what matters of the link that follows.
+type result struct {
+	Phase phase
+	Line  int
+	Tries int
+	Due   time.Duration // from noon; 0 is never
+	State qrgate.State
+	Why   qrgate.Code
+}
 
-	type result struct {
-		Phase phase
-		Line  int
-		Tries int
-		Due   time.Duration // from noon; 0 is never
-		State qrgate.State
-		Why   qrgate.Code
+type step struct {
+	link link
+	e    event
+	want result
+}
+
+// The ways in which a link differs from the plain one of at.
+type change func(*link)
+
+func linked(l *link)    { l.JID = "5550100:1@s.whatsapp.net" }
+func due(l *link)       { l.Due = noon }
+func forgotten(l *link) { l.Wanted = noon.Add(-time.Second) }
+func young(l *link)     { l.Since = noon }
+
+func tried(n int) change { return func(l *link) { l.Tries = n } }
+
+// shows has n codes left, the one that is shown included.
+func shows(n int) change {
+	return func(l *link) { l.Codes, l.Sequence, l.Seen = someCodes()[:n], 3-n, noon.Add(-20*time.Second) }
+}
+
+func someCodes() []qrgate.Secret {
+	return []qrgate.Secret{qrgate.NewSecret("one"), qrgate.NewSecret("two")}
+}
+
+// at is a link whose phase began a minute ago on its fourth line, wanted for another minute.
+func at(p phase, changes ...change) link {
+	l := link{Phase: p, Since: noon.Add(-time.Minute), Line: 4, Wanted: noon.Add(time.Minute)}
+	for _, c := range changes {
+		c(&l)
 	}
-	tests := map[string]struct {
-		link link
-		e    event
-		want result
-	}{
-		"connect begins":                 {at(idle, tried(2)), demand{}, result{queued, 5, 0, wantTime, qrgate.Connecting, ""}},
-		"connect of a linked one":        {at(idle, linked), demand{}, result{queued, 5, 0, 0, qrgate.Connecting, ""}},
-		"connect while dialing":          {at(dialing, due), demand{}, result{dialing, 4, 0, 0, qrgate.Connecting, ""}},
-		"connect while a code is shown":  {at(showing, shows(codes, 1)), demand{}, result{showing, 4, 0, 0, qrgate.AwaitingScan, ""}},
-		"connect while resting":          {at(resting, tried(1)), demand{}, result{resting, 4, 1, 0, qrgate.Connecting, ""}},
-		"connect while resting, linked":  {at(resting, tried(5), linked), demand{}, result{queued, 5, 5, 0, qrgate.Disconnected, ""}},
-		"connect while online":           {at(online, linked), demand{}, result{online, 4, 0, 0, qrgate.Connected, ""}},
-		"force while a code is shown":    {at(showing, shows(codes, 1)), demand{force: true}, result{queued, 5, 0, wantTime, qrgate.Connecting, ""}},
-		"force while resting":            {at(resting, tried(1)), demand{force: true}, result{queued, 5, 0, wantTime, qrgate.Connecting, ""}},
-		"force while online":             {at(online, linked), demand{force: true}, result{queued, 5, 0, 0, qrgate.Connecting, ""}},
-		"force does not disturb a phone": {at(pairing, linked), demand{force: true}, result{pairing, 4, 0, 0, qrgate.Connecting, ""}},
-		"disconnect":                     {at(online, linked), halt{stay: true}, result{idle, 4, 0, 0, qrgate.Disconnected, ""}},
-		"its turn comes":                 {at(queued), admitted{}, result{dialing, 4, 0, dialTime, qrgate.Connecting, ""}},
-		"its turn never comes":           {at(queued, due), tick{}, result{idle, 4, 0, 0, qrgate.Failed, qrgate.EngineOverloaded}},
-		"handshake":                      {at(dialing), opened{}, result{awaiting, 4, 0, codesTime, qrgate.Connecting, ""}},
-		"handshake of a linked one":      {at(dialing, linked), opened{}, result{entering, 4, 0, loginTime, qrgate.Connecting, ""}},
-		"handshake told after the codes": {at(showing, shows(codes, 1)), opened{}, result{showing, 4, 0, 0, qrgate.AwaitingScan, ""}},
-		"handshake told after the login": {at(online, linked), opened{}, result{online, 4, 0, 0, qrgate.Connected, ""}},
-		"handshake never ends":           {at(dialing, due), tick{}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppSilent}},
-		"codes":                          {at(awaiting), offered{codes}, result{showing, 4, 0, 60 * time.Second, qrgate.AwaitingScan, ""}},
-		"codes before the handshake":     {at(dialing), offered{codes}, result{showing, 4, 0, 60 * time.Second, qrgate.AwaitingScan, ""}},
-		"codes for a linked one":         {at(entering, linked), offered{codes}, result{entering, 4, 0, 0, qrgate.Connecting, ""}},
-		"an empty set of codes":          {at(awaiting), offered{}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppSilent}},
-		"no codes":                       {at(awaiting, due), tick{}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppSilent}},
-		"no codes, the second time":      {at(awaiting, due, tried(1)), tick{}, result{resting, 4, 2, 2 * time.Second, qrgate.Connecting, qrgate.WhatsAppSilent}},
-		"no codes, the third time":       {at(awaiting, due, tried(2)), tick{}, result{idle, 4, 0, 0, qrgate.Failed, qrgate.WhatsAppSilent}},
-		"a watchdog too early":           {at(awaiting, func(l *link) { l.Due = noon.Add(1) }), tick{}, result{awaiting, 4, 0, 1, qrgate.Connecting, ""}},
-		"the next code":                  {at(showing, due, shows(codes, 1)), tick{}, result{showing, 4, 0, 20 * time.Second, qrgate.AwaitingScan, ""}},
-		"the last code ends":             {at(showing, due, shows(codes[:1], 6)), tick{}, result{idle, 4, 0, 0, qrgate.Disconnected, qrgate.QRExpired}},
-		"a ping lost while a code shows": {at(showing, shows(codes, 1)), stalled{1}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppSilent}},
-		"a cut while a code shows":       {at(showing, shows(codes, 1), tried(2)), lost{why}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppDown}},
-		"a cut right after the codes":    {at(showing, func(l *link) { l.Since = noon }, tried(2)), lost{why}, result{idle, 4, 0, 0, qrgate.Failed, qrgate.WhatsAppDown}},
-		"a cut when nobody waits":        {at(showing, shows(codes, 1), forgotten), lost{why}, result{idle, 4, 0, 0, qrgate.Failed, qrgate.WhatsAppDown}},
-		"a scan":                         {at(showing, shows(codes, 1)), scanned{"5550100:1@s.whatsapp.net"}, result{pairing, 4, 0, restartTime, qrgate.Connecting, ""}},
-		"pairing stored":                 {at(pairing, linked, due), paired{}, result{pairing, 4, 0, restartTime, qrgate.Connecting, ""}},
-		"515 after a pairing":            {at(pairing, linked), restart{}, result{queued, 5, 0, 0, qrgate.Connecting, ""}},
-		"515 before one":                 {at(awaiting), restart{}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppDown}},
-		"no 515":                         {at(pairing, linked, due), tick{}, result{queued, 5, 0, 0, qrgate.Connecting, ""}},
-		"a cut in place of 515":          {at(pairing, linked), lost{why}, result{queued, 5, 0, 0, qrgate.Connecting, ""}},
-		"login":                          {at(entering, linked, tried(2)), joined{}, result{online, 4, 0, 0, qrgate.Connected, ""}},
-		"no login":                       {at(entering, linked, due), tick{}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppSilent}},
-		"no login, the third time":       {at(entering, linked, due, tried(2)), tick{}, result{resting, 4, 3, 4 * time.Second, qrgate.Disconnected, qrgate.WhatsAppSilent}},
-		"no login, the hundredth time":   {at(entering, linked, due, tried(99)), tick{}, result{resting, 4, 100, time.Minute, qrgate.Disconnected, qrgate.WhatsAppSilent}},
-		"a ping lost while online":       {at(online, linked), stalled{1}, result{online, 4, 0, 0, qrgate.Connected, ""}},
-		"two pings lost while online":    {at(online, linked), stalled{2}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppSilent}},
-		"a cut while online":             {at(online, linked), lost{why}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppDown}},
-		"the rest is over":               {at(resting, tried(1), due), tick{}, result{queued, 5, 1, time.Minute, qrgate.Connecting, ""}},
-		"refused":                        {at(awaiting), refused{why: why}, result{idle, 4, 0, 0, qrgate.Failed, qrgate.WhatsAppDown}},
-		"refused mildly":                 {at(awaiting), refused{why: why, mild: true}, result{idle, 4, 0, 0, qrgate.Failed, qrgate.WhatsAppDown}},
-		"refused mildly, linked":         {at(entering, linked), refused{why: why, mild: true}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppDown}},
-		"late news of a cut":             {at(idle), lost{why}, result{idle, 4, 0, 0, qrgate.Created, ""}},
-		"late codes":                     {at(idle), offered{codes}, result{idle, 4, 0, 0, qrgate.Created, ""}},
-		"a late login":                   {at(resting), joined{}, result{resting, 4, 0, 0, qrgate.Connecting, ""}},
-	}
-	for name, tt := range tests {
+	return l
+}
+
+func whyDown() reason { return because(qrgate.WhatsAppDown, "a sentence") }
+
+// walk takes each step.
+func walk(t *testing.T, steps map[string]step) {
+	t.Helper()
+	for name, s := range steps {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := after(tt.e, tt.link, noon)
+			l := after(s.e, s.link, noon)
 			got := result{l.Phase, l.Line, l.Tries, 0, l.state(), l.Last.Code}
 			if !l.Due.IsZero() {
 				got.Due = l.Due.Sub(noon)
 			}
-			if diff := cmp.Diff(tt.want, got); diff != "" {
+			if diff := cmp.Diff(s.want, got); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 			if _, shown := l.code(); shown != (l.Phase == showing) || len(l.Codes) > 0 != shown {
@@ -114,6 +77,90 @@ func TestAfter(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What people wish, and what a restart of the process brings back.
+func TestAfterDemands(t *testing.T) {
+	t.Parallel()
+	walk(t, map[string]step{
+		"connect begins":                 {at(idle, tried(2)), demand{}, result{queued, 5, 0, wantTime, qrgate.Connecting, ""}},
+		"connect of a linked one":        {at(idle, linked), demand{}, result{queued, 5, 0, 0, qrgate.Connecting, ""}},
+		"connect while dialing":          {at(dialing, due), demand{}, result{dialing, 4, 0, 0, qrgate.Connecting, ""}},
+		"connect while a code is shown":  {at(showing, shows(2)), demand{}, result{showing, 4, 0, 0, qrgate.AwaitingScan, ""}},
+		"connect while resting":          {at(resting, tried(1)), demand{}, result{resting, 4, 1, 0, qrgate.Connecting, ""}},
+		"connect while resting, linked":  {at(resting, tried(5), linked), demand{}, result{queued, 5, 5, 0, qrgate.Disconnected, ""}},
+		"connect while online":           {at(online, linked), demand{}, result{online, 4, 0, 0, qrgate.Connected, ""}},
+		"force while a code is shown":    {at(showing, shows(2)), demand{force: true}, result{queued, 5, 0, wantTime, qrgate.Connecting, ""}},
+		"force while resting":            {at(resting, tried(1)), demand{force: true}, result{queued, 5, 0, wantTime, qrgate.Connecting, ""}},
+		"force while online":             {at(online, linked), demand{force: true}, result{queued, 5, 0, 0, qrgate.Connecting, ""}},
+		"force does not disturb a phone": {at(pairing, linked), demand{force: true}, result{pairing, 4, 0, 0, qrgate.Connecting, ""}},
+		"a process comes back":           {at(idle, linked), resume{time.Second}, result{resting, 4, 0, time.Second, qrgate.Connecting, ""}},
+		"it comes back, unlinked":        {at(idle), resume{}, result{idle, 4, 0, 0, qrgate.Created, ""}},
+		"it comes back, paused":          {at(idle, linked, func(l *link) { l.Paused = true }), resume{}, result{idle, 4, 0, 0, qrgate.Disconnected, ""}},
+		"disconnect":                     {at(online, linked), halt{stay: true}, result{idle, 4, 0, 0, qrgate.Disconnected, ""}},
+	})
+}
+
+// From the wish to the handshake, and what ends a line for good.
+func TestAfterDialing(t *testing.T) {
+	t.Parallel()
+	walk(t, map[string]step{
+		"its turn comes":                 {at(queued), admitted{}, result{dialing, 4, 0, dialTime, qrgate.Connecting, ""}},
+		"its turn never comes":           {at(queued, due), tick{}, result{idle, 4, 0, 0, qrgate.Failed, qrgate.EngineOverloaded}},
+		"handshake":                      {at(dialing), opened{}, result{awaiting, 4, 0, codesTime, qrgate.Connecting, ""}},
+		"handshake of a linked one":      {at(dialing, linked), opened{}, result{entering, 4, 0, loginTime, qrgate.Connecting, ""}},
+		"handshake told after the codes": {at(showing, shows(2)), opened{}, result{showing, 4, 0, 0, qrgate.AwaitingScan, ""}},
+		"handshake never ends":           {at(dialing, due), tick{}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppSilent}},
+		"codes before the handshake":     {at(dialing), offered{someCodes()}, result{showing, 4, 0, 60 * time.Second, qrgate.AwaitingScan, ""}},
+		"a watchdog too early":           {at(awaiting, func(l *link) { l.Due = noon.Add(1) }), tick{}, result{awaiting, 4, 0, 1, qrgate.Connecting, ""}},
+		"the rest is over":               {at(resting, tried(1), due), tick{}, result{queued, 5, 1, time.Minute, qrgate.Connecting, ""}},
+		"refused":                        {at(awaiting), refused{why: whyDown()}, result{idle, 4, 0, 0, qrgate.Failed, qrgate.WhatsAppDown}},
+		"refused mildly":                 {at(awaiting), refused{why: whyDown(), mild: true}, result{idle, 4, 0, 0, qrgate.Failed, qrgate.WhatsAppDown}},
+		"refused mildly, linked":         {at(entering, linked), refused{why: whyDown(), mild: true}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppDown}},
+	})
+}
+
+// From the scan to the login, and after it.
+func TestAfterLinking(t *testing.T) {
+	t.Parallel()
+	walk(t, map[string]step{
+		"handshake told after the login": {at(online, linked), opened{}, result{online, 4, 0, 0, qrgate.Connected, ""}},
+		"a scan":                         {at(showing, shows(2)), scanned{"5550100:1@s.whatsapp.net"}, result{pairing, 4, 0, restartTime, qrgate.Connecting, ""}},
+		"pairing stored":                 {at(pairing, linked, due), paired{}, result{pairing, 4, 0, restartTime, qrgate.Connecting, ""}},
+		"515 after a pairing":            {at(pairing, linked), restart{}, result{queued, 5, 0, 0, qrgate.Connecting, ""}},
+		"515 before one":                 {at(awaiting), restart{}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppDown}},
+		"no 515":                         {at(pairing, linked, due), tick{}, result{queued, 5, 0, 0, qrgate.Connecting, ""}},
+		"a cut in place of 515":          {at(pairing, linked), lost{whyDown()}, result{queued, 5, 0, 0, qrgate.Connecting, ""}},
+		"login":                          {at(entering, linked, tried(2)), joined{}, result{online, 4, 0, 0, qrgate.Connected, ""}},
+		"no login":                       {at(entering, linked, due), tick{}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppSilent}},
+		"no login, the third time":       {at(entering, linked, due, tried(2)), tick{}, result{resting, 4, 3, 4 * time.Second, qrgate.Disconnected, qrgate.WhatsAppSilent}},
+		"no login, the hundredth time":   {at(entering, linked, due, tried(99)), tick{}, result{resting, 4, 100, time.Minute, qrgate.Disconnected, qrgate.WhatsAppSilent}},
+		"a ping lost while online":       {at(online, linked), stalled{1}, result{online, 4, 0, 0, qrgate.Connected, ""}},
+		"two pings lost while online":    {at(online, linked), stalled{2}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppSilent}},
+		"a cut while online":             {at(online, linked), lost{whyDown()}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppDown}},
+		"a late login":                   {at(resting), joined{}, result{resting, 4, 0, 0, qrgate.Connecting, ""}},
+	})
+}
+
+// From the handshake to the last code.
+func TestAfterCodes(t *testing.T) {
+	t.Parallel()
+	walk(t, map[string]step{
+		"codes":                          {at(awaiting), offered{someCodes()}, result{showing, 4, 0, 60 * time.Second, qrgate.AwaitingScan, ""}},
+		"codes for a linked one":         {at(entering, linked), offered{someCodes()}, result{entering, 4, 0, 0, qrgate.Connecting, ""}},
+		"an empty set of codes":          {at(awaiting), offered{}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppSilent}},
+		"no codes":                       {at(awaiting, due), tick{}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppSilent}},
+		"no codes, the second time":      {at(awaiting, due, tried(1)), tick{}, result{resting, 4, 2, 2 * time.Second, qrgate.Connecting, qrgate.WhatsAppSilent}},
+		"no codes, the third time":       {at(awaiting, due, tried(2)), tick{}, result{idle, 4, 0, 0, qrgate.Failed, qrgate.WhatsAppSilent}},
+		"the next code":                  {at(showing, due, shows(2)), tick{}, result{showing, 4, 0, 20 * time.Second, qrgate.AwaitingScan, ""}},
+		"the last code ends":             {at(showing, due, shows(1)), tick{}, result{idle, 4, 0, 0, qrgate.Disconnected, qrgate.QRExpired}},
+		"a ping lost while a code shows": {at(showing, shows(2)), stalled{1}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppSilent}},
+		"a cut while a code shows":       {at(showing, shows(2), tried(2)), lost{whyDown()}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppDown}},
+		"a cut right after the codes":    {at(showing, young, shows(2), tried(2)), lost{whyDown()}, result{idle, 4, 0, 0, qrgate.Failed, qrgate.WhatsAppDown}},
+		"a cut when nobody waits":        {at(showing, shows(2), forgotten), lost{whyDown()}, result{idle, 4, 0, 0, qrgate.Failed, qrgate.WhatsAppDown}},
+		"late news of a cut":             {at(idle), lost{whyDown()}, result{idle, 4, 0, 0, qrgate.Created, ""}},
+		"late codes":                     {at(idle), offered{someCodes()}, result{idle, 4, 0, 0, qrgate.Created, ""}},
+	})
 }
 
 // A device that is taken away is gone in every phase, and a session that lost it shows that.

@@ -61,8 +61,10 @@ func (e *Engine) routes() *http.ServeMux {
 	mux.HandleFunc("POST /api/sessions/{id}/connect", e.on(e.connect))
 	mux.HandleFunc("POST /api/sessions/{id}/disconnect", e.on(e.disconnect))
 	mux.HandleFunc("POST /api/sessions/{id}/restart", e.on(e.restart))
+	for _, known := range []string{"", "/{id}", "/{id}/qr", "/{id}/status", "/{id}/connect", "/{id}/disconnect", "/{id}/restart"} {
+		mux.HandleFunc("/api/sessions"+known, e.owned(wrongMethod))
+	}
 	mux.HandleFunc("/api/sessions/", e.owned(notServed))
-	mux.HandleFunc("/api/sessions", e.owned(notServed))
 	mux.HandleFunc("/api/", plain(func(*http.Request) reply { return notServed(nil, "") }))
 	mux.HandleFunc("/", plain(func(*http.Request) reply {
 		return problem(http.StatusNotFound, compat.CodeNotFound, "there is nothing at this path")
@@ -73,6 +75,10 @@ func (e *Engine) routes() *http.ServeMux {
 // notServed answers for everything that the documented API has and this engine has not.
 func notServed(*http.Request, string) reply {
 	return problem(http.StatusNotImplemented, codeNotServed, textNotServed)
+}
+
+func wrongMethod(*http.Request, string) reply {
+	return problem(http.StatusMethodNotAllowed, compat.CodeMethodNotAllowed, "this path does not take this method")
 }
 
 func plain(h func(*http.Request) reply) http.HandlerFunc {

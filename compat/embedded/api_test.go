@@ -47,6 +47,8 @@ func TestAPI(t *testing.T) {
 		"no body":            {keyA, "POST", "/api/sessions", ``, 400, "VALIDATION_ERROR"},
 		"too much":           {keyA, "POST", "/api/sessions", strings.Repeat(" ", 64<<10) + "{}", 413, "PAYLOAD_TOO_LARGE"},
 		"bad connect":        {keyA, "POST", "/api/sessions/first/connect", `force`, 400, "VALIDATION_ERROR"},
+		"wrong method":       {keyA, "GET", "/api/sessions/first/connect", "", 405, "METHOD_NOT_ALLOWED"},
+		"wrong method, all":  {keyA, "DELETE", "/api/sessions", "", 405, "METHOD_NOT_ALLOWED"},
 		"webhook":            {keyA, "PUT", "/api/sessions/first/webhook", `{}`, 501, "NOT_IMPLEMENTED"},
 		"contacts":           {keyA, "GET", "/api/sessions/first/contacts", "", 501, "NOT_IMPLEMENTED"},
 		"frappe":             {keyA, "GET", "/api/sessions/frappe/sessions", "", 501, "NOT_IMPLEMENTED"},

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 	"go.mau.fi/whatsmeow/store/sqlstore"
 	waLog "go.mau.fi/whatsmeow/util/log"
@@ -49,10 +50,15 @@ func openDatabase(ctx context.Context, c Config, log waLog.Logger) (*database, e
 	return d, nil
 }
 
-// unopened keeps the password out: drivers print the URL they cannot parse.
+// unopened keeps the password out. Drivers print the URL, or what they take for its parts, when they cannot
+// parse it; so of what they say only the address is kept, of a server that was parsed and does not answer.
 func unopened(c Config, err error) error {
+	if _, parsed := errors.AsType[*pgconn.ConnectError](err); parsed {
+		return errors.New("the database of QRGATE_DATABASE_URL does not let us in: " + scrub(err.Error(), c.DatabaseURL))
+	}
 	if !c.DatabaseURL.Empty() {
-		return errors.New("the database of QRGATE_DATABASE_URL cannot be opened: " + scrub(err.Error(), c.DatabaseURL))
+		return errors.New("the database of QRGATE_DATABASE_URL cannot be used: check that it is a Postgres URL, " +
+			"and that its user may make tables")
 	}
 	return fmt.Errorf("the database in %s cannot be opened: %w", c.DataDir, err)
 }

@@ -64,27 +64,15 @@ func New(c Config) (*Engine, error) {
 // line and closes the database. It returns nil after that, or after 5 s if some line hangs: a handshake that
 // WhatsApp leaves unanswered outlives it by up to 20 s, a constant of the library. Run is called once.
 func (e *Engine) Run(ctx context.Context) error {
-	e.resume(ctx)
-	<-ctx.Done()
-	return e.close()
-}
-
-// resume connects the linked sessions that nobody has disconnected.
-func (e *Engine) resume(ctx context.Context) {
-	next := time.NewTicker(resumeTime)
-	defer next.Stop()
+	var in time.Duration
 	for _, s := range e.all() {
-		l := s.view().link
-		if l.JID == "" || l.Paused || l.Line > 0 {
-			continue
-		}
-		s.apply(nil, demand{})
-		select {
-		case <-next.C:
-		case <-ctx.Done():
-			return
+		s.apply(nil, resume{in: in})
+		if s.view().link.Phase == resting {
+			in += resumeTime
 		}
 	}
+	<-ctx.Done()
+	return e.close()
 }
 
 // close ends everything.

@@ -1,6 +1,10 @@
 package embedded
 
-import "qrgate"
+import (
+	"time"
+
+	"qrgate"
+)
 
 // event is something that happened to a session: somebody's wish, a step of its line, or time.
 type event interface{ isEvent() }
@@ -9,6 +13,8 @@ type event interface{ isEvent() }
 type (
 	// demand is a connect. With force a line that works is replaced too.
 	demand struct{ force bool }
+	// resume brings a linked session back after a restart of the process, when its turn comes.
+	resume struct{ in time.Duration }
 	// halt ends the line. With stay the session also stays away after a restart of the process.
 	halt struct{ stay bool }
 )
@@ -44,6 +50,7 @@ type (
 )
 
 func (demand) isEvent()   {}
+func (resume) isEvent()   {}
 func (halt) isEvent()     {}
 func (admitted) isEvent() {}
 func (opened) isEvent()   {}

@@ -54,7 +54,7 @@ func (s *session) apply(from *line, e event) bool {
 	s.link = next
 	s.connect(was)
 	s.draw(was)
-	s.wake(now)
+	s.wake(was, now)
 	s.tell(was)
 	return true
 }
@@ -106,7 +106,10 @@ func (s *session) draw(was link) {
 }
 
 // wake sets the alarm for the watchdog.
-func (s *session) wake(now time.Time) {
+func (s *session) wake(was link, now time.Time) {
+	if s.link.Due.Equal(was.Due) {
+		return
+	}
 	if s.alarm != nil {
 		s.alarm.Stop()
 		s.alarm = nil

@@ -1,0 +1,27 @@
+//go:build !wasim
+
+package embedded
+
+import (
+	"net/http"
+	"testing"
+
+	"go.mau.fi/whatsmeow"
+)
+
+// Without the tag the environment changes neither the root nor where is dialed.
+func TestEnvironmentChangesNothing(t *testing.T) {
+	before := whatsmeow.WACertPubKey
+	t.Setenv("QRGATE_WASIM_ROOT", "00000000000000000000000000000000000000000000000000000000000000ff")
+	t.Setenv("QRGATE_WASIM_ADDR", "127.0.0.1:1")
+	c, err := whatsapp(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if whatsmeow.WACertPubKey != before {
+		t.Error("the root has changed")
+	}
+	if tr, ok := c.Transport.(*http.Transport); !ok || tr.DialTLSContext != nil || tr.ResponseHeaderTimeout != dialTime {
+		t.Errorf("%+v", c.Transport)
+	}
+}

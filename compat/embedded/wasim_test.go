@@ -1,0 +1,42 @@
+//go:build wasim
+
+package embedded_test
+
+import (
+	"strings"
+	"testing"
+
+	"qrgate/compat/embedded"
+	"qrgate/internal/wasim"
+	"qrgate/internal/wasim/wasimtest"
+)
+
+// A program that is built with the tag finds the simulator by its environment.
+func TestEnvironmentNamesTheSimulator(t *testing.T) {
+	t.Setenv("QRGATE_WASIM_ROOT", wasim.RootPublicHex)
+	t.Setenv("QRGATE_WASIM_ADDR", wasimtest.Start(t, &wasim.Server{}))
+	if err := embedded.Reachable(t.Context(), nil); err != nil {
+		t.Error(err)
+	}
+	r := start(t, embedded.Config{})
+	r.connect("first")
+	r.code("first")
+}
+
+func TestEnvironmentIsChecked(t *testing.T) {
+	for name, env := range map[string][2]string{
+		"no root":    {"", "127.0.0.1:1"},
+		"a bad root": {"abc", "127.0.0.1:1"},
+		"no address": {wasim.RootPublicHex, ""},
+		"a bad one":  {wasim.RootPublicHex, "127.0.0.1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("QRGATE_WASIM_ROOT", env[0])
+			t.Setenv("QRGATE_WASIM_ADDR", env[1])
+			_, err := embedded.New(embedded.Config{DataDir: t.TempDir(), Keys: keys(t, "a:"+keyA)})
+			if err == nil || !strings.Contains(err.Error(), "QRGATE_WASIM_") {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
