@@ -1,0 +1,63 @@
+package metrics
+
+import (
+	"strconv"
+
+	"go.opentelemetry.io/otel/attribute"
+
+	"qrgate"
+)
+
+// Every attribute that a span of the gate may have. There is no url.full and no url.path: both would hold
+// session ids. The first group is OpenTelemetry's semantic conventions 1.44, the second the gate's own.
+const (
+	attrMethod    = attribute.Key("http.request.method")
+	attrStatus    = attribute.Key("http.response.status_code")
+	attrRoute     = attribute.Key("http.route")
+	attrTemplate  = attribute.Key("url.template")
+	attrServer    = attribute.Key("server.address")
+	attrPort      = attribute.Key("server.port")
+	attrError     = attribute.Key("error.type")
+	attrSynthetic = attribute.Key("user_agent.synthetic.type")
+
+	attrOrigin    = attribute.Key("qrgate.origin")
+	attrRequestID = attribute.Key("qrgate.request_id")
+	attrSession   = attribute.Key("qrgate.session.ref")
+	attrOperation = attribute.Key("qrgate.operation")
+	attrFault     = attribute.Key("qrgate.fault")
+	attrOutcome   = attribute.Key("qrgate.outcome")
+	attrDiagnosis = attribute.Key("qrgate.diagnosis")
+	attrLooks     = attribute.Key("qrgate.looks")
+	attrSequence  = attribute.Key("qr.sequence")
+)
+
+// ofOrigin says who asks. The sampler keeps what is marked synthetic, so this must be there at the start.
+func ofOrigin(o qrgate.Origin) []attribute.KeyValue {
+	if originOf(o) == qrgate.FromSynthetic {
+		return []attribute.KeyValue{attrOrigin.String(string(qrgate.FromSynthetic)), attrSynthetic.String("test")}
+	}
+	return []attribute.KeyValue{attrOrigin.String(string(qrgate.FromUser))}
+}
+
+// methodOf bounds the methods that a span can tell.
+func methodOf(method string) string {
+	switch method {
+	case "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE":
+		return method
+	}
+	return otherMethod
+}
+
+// spanName is "GET /api/sessions/{id}/qr", or the bare method where no template is known.
+func spanName(method, template string) string {
+	name := methodOf(method)
+	if name == otherMethod {
+		name = "HTTP"
+	}
+	if template == "" {
+		return name
+	}
+	return name + " " + template
+}
+
+func statusType(status int) attribute.KeyValue { return attrError.String(strconv.Itoa(status)) }

@@ -1,0 +1,115 @@
+package metrics
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"qrgate"
+)
+
+// Transport makes one span of every call that next carries to the engine, and passes the trace on to it.
+// A span ends with the body of the answer, with its Close, or with the context of the call, whichever comes first.
+func (t *Tracing) Transport(next http.RoundTripper) http.RoundTripper {
+	if !t.Enabled() {
+		return next
+	}
+	return &transport{t, next}
+}
+
+type transport struct {
+	t    *Tracing
+	next http.RoundTripper
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (c *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	ctx, span := c.begin(r)
+	r = r.Clone(ctx) // a RoundTripper must not change the request that it was given
+	r.Header.Del("Tracestate")
+	c.t.wire.Inject(ctx, propagation.HeaderCarrier(r.Header))
+	res, err := c.next.RoundTrip(r)
+	if err != nil {
+		if why := unanswered(ctx, err); why != qrgate.Abandoned {
+			failed(span, attrError.String(string(why)))
+		} else {
+			span.SetAttributes(attrOutcome.String(string(qrgate.Gone)))
+		}
+		span.End()
+		return res, err
+	}
+	span.SetAttributes(attrStatus.Int(res.StatusCode))
+	if res.StatusCode >= http.StatusBadRequest {
+		failed(span, statusType(res.StatusCode))
+	}
+	if res.StatusCode == http.StatusSwitchingProtocols || res.Body == nil {
+		span.End() // what follows is a conversation, whose Body can be written to as well
+		return res, nil
+	}
+	res.Body = endsWith(ctx, res.Body, span)
+	return res, nil
+}
+
+func (c *transport) begin(r *http.Request) (context.Context, trace.Span) {
+	template, id := templateOf(r.URL.Path)
+	attrs := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindClient),
+		trace.WithAttributes(attrMethod.String(methodOf(r.Method)), attrServer.String(r.URL.Hostname()))}
+	if port, err := strconv.Atoi(r.URL.Port()); err == nil {
+		attrs = append(attrs, trace.WithAttributes(attrPort.Int(port)))
+	}
+	if template != "" {
+		attrs = append(attrs, trace.WithAttributes(attrTemplate.String(template)))
+	}
+	if id != "" {
+		attrs = append(attrs, trace.WithAttributes(c.t.ref(id)))
+	}
+	return c.t.tracer.Start(r.Context(), spanName(r.Method, template), attrs...)
+}
+
+// unanswered says in the gate's words why no answer came. The error's own text holds the URL.
+func unanswered(ctx context.Context, err error) qrgate.Kind {
+	timeout, ok := errors.AsType[net.Error](err)
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return qrgate.Abandoned
+	case errors.Is(ctx.Err(), context.DeadlineExceeded), ok && timeout.Timeout():
+		return qrgate.TimedOut
+	}
+	return qrgate.Unreachable
+}
+
+// tracedBody ends a span when it is read to its end or closed.
+type tracedBody struct {
+	io.ReadCloser
+	end func()
+}
+
+// endsWith ties a span to a body. The context is the last resort, for a body that nobody reads or closes.
+func endsWith(ctx context.Context, body io.ReadCloser, span trace.Span) io.ReadCloser {
+	var once sync.Once
+	end := func() { once.Do(func() { span.End() }) }
+	stop := context.AfterFunc(ctx, end)
+	return &tracedBody{body, func() { stop(); end() }}
+}
+
+// Read implements [io.Reader].
+func (b *tracedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		b.end()
+	}
+	return n, err
+}
+
+// Close implements [io.Closer].
+func (b *tracedBody) Close() error {
+	b.end()
+	return b.ReadCloser.Close()
+}

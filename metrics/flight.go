@@ -1,0 +1,144 @@
+package metrics
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"qrgate"
+)
+
+// Bounds of the flights that are traced at once. One lasts a minute as a rule (qrgate.WishLength).
+const (
+	maxFlights   = 2000
+	maxFlightAge = 5 * time.Minute
+)
+
+// Observer returns an observer that makes one span of every flight, from the wish for a QR to the code or
+// to the diagnosis, and hands each event on to next with the flight that it belongs to: the zero span
+// context if there is none.
+func (t *Tracing) Observer(next func(qrgate.Event, trace.SpanContext)) qrgate.Observer {
+	if !t.Enabled() {
+		return func(e qrgate.Event) { next(e, trace.SpanContext{}) }
+	}
+	return func(e qrgate.Event) { next(e, t.flights.observe(e)) }
+}
+
+// flightKey finds the flight of an event. Two tenants may use the same session name at the same time;
+// an event does not tell them apart, and then their looks are drawn in one trace.
+type flightKey struct {
+	origin  qrgate.Origin
+	session string
+}
+
+type flight struct {
+	span  trace.Span
+	began time.Time
+}
+
+// flights holds the spans that are open.
+type flights struct {
+	t    *Tracing
+	mu   sync.Mutex
+	open map[flightKey]flight
+}
+
+func newFlights(t *Tracing) *flights { return &flights{t: t, open: map[flightKey]flight{}} }
+
+// observe draws an event, and returns the span of its flight.
+func (f *flights) observe(e qrgate.Event) trace.SpanContext {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	key := flightKey{originOf(e.Origin), e.Session}
+	if e.Kind == qrgate.EventState && e.To == qrgate.Connecting {
+		f.begin(key, e)
+	}
+	now, ok := f.open[key]
+	if !ok {
+		return trace.SpanContext{}
+	}
+	switch {
+	case e.Kind == qrgate.EventCode:
+		now.span.AddEvent("qr.code_received", trace.WithTimestamp(e.At), trace.WithAttributes(attrSequence.Int(e.Sequence)))
+	case e.Kind == qrgate.EventJourney:
+		f.land(key, e.At, endOf(e))
+	case e.Kind == qrgate.EventState && gaveUp(e.To):
+		f.land(key, e.At, ending{outcome: qrgate.Gone, why: e.Diagnosis})
+	}
+	return now.span.SpanContext()
+}
+
+// gaveUp reports whether a state ends a flight without a journey: the session was deleted, or rests.
+func gaveUp(s qrgate.State) bool {
+	return s == qrgate.Unknown || s == qrgate.Disconnected || s == qrgate.Created
+}
+
+func endOf(e qrgate.Event) ending {
+	out, why := lawful(e.Outcome, e.Diagnosis)
+	return ending{outcome: out, why: why}
+}
+
+// begin opens the span of a flight; mu is held. Over the bound a flight is not traced.
+func (f *flights) begin(key flightKey, e qrgate.Event) {
+	f.land(key, e.At, ending{outcome: qrgate.Gone}) // a former one that nobody ended
+	if len(f.open) >= maxFlights {
+		f.sweep(e.At)
+	}
+	if len(f.open) >= maxFlights {
+		return
+	}
+	attrs := append(ofOrigin(key.origin), f.t.ref(e.Session))
+	_, span := f.t.tracer.Start(context.Background(), "qr.journey", trace.WithNewRoot(), trace.WithTimestamp(e.At),
+		trace.WithAttributes(attrs...))
+	f.open[key] = flight{span, e.At}
+}
+
+// land ends the span of a flight, if there is one; mu is held. error.type is the diagnosis, as in the metric.
+func (f *flights) land(key flightKey, at time.Time, end ending) {
+	now, ok := f.open[key]
+	if !ok {
+		return
+	}
+	delete(f.open, key)
+	now.span.SetAttributes(attrOutcome.String(string(end.outcome)))
+	if end.why != "" && end.why != qrgate.None {
+		now.span.SetAttributes(attrDiagnosis.String(string(qrgate.About(end.why).Code)))
+	}
+	if end.outcome == qrgate.Failure {
+		failed(now.span, attrError.String(string(end.why)))
+	}
+	now.span.End(trace.WithTimestamp(at))
+}
+
+// sweep ends what is too old; mu is held.
+func (f *flights) sweep(now time.Time) {
+	for key, flight := range f.open {
+		if now.Sub(flight.began) > maxFlightAge {
+			f.land(key, now, ending{outcome: qrgate.Gone})
+		}
+	}
+}
+
+// close ends every flight.
+func (f *flights) close(now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for key := range f.open {
+		f.land(key, now, ending{outcome: qrgate.Gone})
+	}
+}
+
+// within is ctx inside the flight of a session, if there is one and ctx is in no span yet.
+func (f *flights) within(ctx context.Context, origin qrgate.Origin, session string) context.Context {
+	if trace.SpanContextFromContext(ctx).IsValid() {
+		return ctx
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if now, ok := f.open[flightKey{originOf(origin), session}]; ok {
+		return trace.ContextWithSpan(ctx, now.span)
+	}
+	return ctx
+}

@@ -1,0 +1,85 @@
+package metrics
+
+import (
+	"context"
+	"strconv"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"qrgate"
+)
+
+// Engine makes one span of every call of the gate's own to next, inside the span of the flight that it is
+// made for. Engines that speak HTTP through Transport get their request's span inside it.
+func (t *Tracing) Engine(next qrgate.Engine) qrgate.Engine {
+	if !t.Enabled() {
+		return next
+	}
+	return tracedEngine{t, next}
+}
+
+type tracedEngine struct {
+	t    *Tracing
+	next qrgate.Engine
+}
+
+// Connect implements [qrgate.Engine].
+func (e tracedEngine) Connect(ctx context.Context, c qrgate.Caller, r qrgate.Ref, how qrgate.Push) (qrgate.Observation, error) {
+	ctx, span := e.look(ctx, c, r, qrgate.OpConnect)
+	o, err := e.next.Connect(ctx, c, r, how)
+	return o, looked(span, err)
+}
+
+// QR implements [qrgate.Engine].
+func (e tracedEngine) QR(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.Observation, error) {
+	ctx, span := e.look(ctx, c, r, qrgate.OpQR)
+	o, err := e.next.QR(ctx, c, r)
+	return o, looked(span, err)
+}
+
+// Status implements [qrgate.Engine].
+func (e tracedEngine) Status(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.Observation, error) {
+	ctx, span := e.look(ctx, c, r, qrgate.OpStatus)
+	o, err := e.next.Status(ctx, c, r)
+	return o, looked(span, err)
+}
+
+// List implements [qrgate.Engine].
+func (e tracedEngine) List(ctx context.Context, c qrgate.Caller) (qrgate.Roll, error) {
+	ctx, span := e.look(ctx, c, qrgate.Ref{}, qrgate.OpList)
+	roll, err := e.next.List(ctx, c)
+	return roll, looked(span, err)
+}
+
+func (e tracedEngine) look(ctx context.Context, c qrgate.Caller, r qrgate.Ref, op string) (context.Context, trace.Span) {
+	attrs := append(ofOrigin(c.Origin), attrOperation.String(op))
+	if !r.Zero() {
+		name := label(r)
+		ctx = e.t.flights.within(ctx, c.Origin, name)
+		attrs = append(attrs, e.t.ref(name))
+	}
+	return e.t.tracer.Start(ctx, "engine."+op, trace.WithAttributes(attrs...))
+}
+
+// label is how events name a session: by the client's own id where it is known.
+func label(r qrgate.Ref) string {
+	if r.Name != "" {
+		return r.Name
+	}
+	return strconv.FormatInt(r.ID, 10)
+}
+
+// looked ends the span of a call. That a QR is not there yet is what a working engine says most of the
+// time: it is told as a fault, and is no error.
+func looked(span trace.Span, err error) error {
+	defer span.End()
+	kind := qrgate.KindOf(err)
+	fault := faultLabel(kind)
+	if kind != "" {
+		span.SetAttributes(attrFault.String(fault))
+	}
+	if callOutcome(fault) == qrgate.Failure {
+		failed(span, attrError.String(fault))
+	}
+	return err
+}

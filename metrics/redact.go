@@ -1,0 +1,82 @@
+package metrics
+
+import (
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"unicode"
+
+	"qrgate"
+)
+
+const redacted = "[redacted]"
+
+// redact takes secrets out of an attribute, groups included.
+func redact(a slog.Attr) slog.Attr {
+	v := a.Value.Resolve()
+	switch {
+	case v.Kind() == slog.KindGroup:
+		return slog.Attr{Key: a.Key, Value: slog.GroupValue(redactAll(v.Group())...)}
+	case secretKey(a.Key), codeKey(a.Key) && !plain(v):
+		return slog.String(a.Key, redacted)
+	case v.Kind() == slog.KindString:
+		return slog.String(a.Key, scrub(v.String()))
+	case v.Kind() == slog.KindAny && v.Any() != nil:
+		return slog.String(a.Key, scrub(fmt.Sprint(v.Any())))
+	}
+	return slog.Attr{Key: a.Key, Value: v}
+}
+
+func redactAll(attrs []slog.Attr) []slog.Attr {
+	out := make([]slog.Attr, len(attrs))
+	for i, a := range attrs {
+		out[i] = redact(a)
+	}
+	return out
+}
+
+// secretKey reports whether the words of a key say that its value is nobody's business.
+func secretKey(key string) bool {
+	return slices.ContainsFunc(words(key), func(w string) bool {
+		switch w {
+		case "key", "apikey", "keys", "token", "tokens", "secret", "password", "authorization", "bearer", "cookie", "phone", "jid":
+			return true
+		}
+		return false
+	})
+}
+
+// codeKey reports whether a key may hold a pairing code, an image of one, or just an error's code.
+func codeKey(key string) bool {
+	return slices.ContainsFunc(words(key), func(w string) bool { return w == "code" || w == "qr" || w == "image" || w == "qrcode" })
+}
+
+// plain reports whether a value cannot be a pairing code: no text, or a word of the closed list.
+func plain(v slog.Value) bool {
+	switch v.Kind() {
+	case slog.KindString:
+		return slices.Contains(qrgate.Codes(), qrgate.Code(v.String())) || v.String() == string(qrgate.None)
+	case slog.KindAny:
+		c, ok := v.Any().(qrgate.Code)
+		return ok && slices.Contains(qrgate.Codes(), c)
+	}
+	return true
+}
+
+// words splits api_key, api-key, apiKey, and X-API-Key alike, in small letters.
+func words(key string) []string {
+	var b strings.Builder
+	small := false
+	for _, r := range key {
+		if small && unicode.IsUpper(r) {
+			b.WriteByte(' ')
+		}
+		small = unicode.IsLower(r)
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+			r = ' '
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return strings.Fields(b.String())
+}
