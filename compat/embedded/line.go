@@ -3,10 +3,9 @@ package embedded
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"go.mau.fi/whatsmeow"
-
-	"qrgate"
 )
 
 // line is one socket to WhatsApp with a client of its own, which is never used again: what a client reports
@@ -38,7 +37,7 @@ func (l *line) run() {
 	if !l.turn() {
 		return
 	}
-	cli, err := l.dial()
+	closing, err := l.dial()
 	<-l.session.engine.turns
 	if err != nil {
 		l.failed(err)
@@ -46,7 +45,7 @@ func (l *line) run() {
 	}
 	l.report(opened{})
 	<-l.ctx.Done()
-	cli.Disconnect()
+	closing()
 }
 
 // turn takes one of the engine's places for dialing, or reports false when it is hung up before.
@@ -79,57 +78,37 @@ type endedError refused
 // Error implements error.
 func (e endedError) Error() string { return e.why.Text }
 
-// dial connects. The context that the library gets is the life of the connection, not a limit for the dial:
-// it is cancelled when the line is hung up while dialing, and only after Disconnect otherwise, because the
-// library does not bear both at once (wasim 5, its own data race).
-func (l *line) dial() (*whatsmeow.Client, error) {
+// dial connects. The context that the library gets is the life of the connection, not a limit for the dial,
+// and ending it is how a line is closed: the library's own Disconnect does not bear a server that hangs up in
+// the same moment (noisesocket.go:83 against framesocket.go:90, a race that can end in a nil call). Nor does it
+// bear the end of the context between the upgrade and the end of the handshake, which ignores it anyway; so a
+// line that is hung up there is closed when the handshake has ended, after 20 s at most.
+func (l *line) dial() (closing func(), err error) {
 	life, end := context.WithCancel(context.WithoutCancel(l.ctx))
-	release := context.AfterFunc(l.ctx, end)
+	var step upgrade
+	release := context.AfterFunc(l.ctx, func() { step.unlessDone(end) })
+	defer release()
 	cli, err := l.newClient(life)
-	if err == nil {
-		l.client.Store(cli)
-		err = cli.ConnectContext(life)
-	}
-	if !release() || err != nil {
+	if err != nil {
 		end()
-		if err == nil {
-			cli.Disconnect()
-		}
-		return nil, errOr(err, context.Canceled)
+		return nil, err
 	}
-	return cli, nil
+	l.client.Store(cli)
+	if err := cli.ConnectContext(step.watch(life)); err != nil {
+		end()
+		return nil, err
+	}
+	return func() { end(); gone(cli) }, nil
 }
 
-func errOr(err, other error) error {
-	if err != nil {
-		return err
-	}
-	return other
-}
-
-// newClient makes a client for the device of this line.
-func (l *line) newClient(ctx context.Context) (*whatsmeow.Client, error) {
-	e := l.session.engine
-	dev, err := e.db.device(ctx, l.jid)
-	if err != nil {
-		return nil, endedError{why: because(qrgate.Internal, "The keys of the device could not be read."), mild: true}
-	}
-	if dev == nil {
-		return nil, endedError{why: because(qrgate.LoggedOut, "The keys of the linked device are gone."), unlinked: true}
-	}
-	cli := whatsmeow.NewClient(dev, e.library)
-	cli.SetPreLoginHTTPClient(e.http)
-	cli.SetWebsocketHTTPClient(e.http)
-	cli.SetMediaHTTPClient(e.http)
-	cli.EnableAutoReconnect = false      // see the package's comment
-	cli.DisableLoginAutoReconnect = true // likewise
-	cli.ManualHistorySyncDownload = true // nobody here reads the history
-	cli.GetClientPayload = payload(dev)
-	cli.AddEventHandler(func(raw any) {
-		if h := heard(raw); h != nil {
-			l.report(h)
+// gone waits until the library has closed its socket, which it does in the background.
+func gone(cli *whatsmeow.Client) {
+	look := time.NewTicker(closeLook)
+	defer look.Stop()
+	for range closeTime / closeLook {
+		if !cli.IsConnected() {
+			return
 		}
-	})
-	cli.PrePairCallback = l.scanned
-	return cli, nil
+		<-look.C
+	}
 }

@@ -107,12 +107,6 @@ func TestStorm(t *testing.T) {
 			})
 		}
 	}
-	all.Go(func() {
-		for range 20 {
-			srv.CutAll()
-			time.Sleep(5 * time.Millisecond)
-		}
-	})
 	all.Wait()
 	for n := range 6 {
 		id := fmt.Sprintf("session-%d", n)

@@ -45,6 +45,8 @@ func codeLife(n int) time.Duration {
 }
 
 const (
+	closeTime  = 2 * time.Second        // for the library to close a socket
+	closeLook  = 5 * time.Millisecond   // between two looks whether it has
 	openTime   = 30 * time.Second       // for the database to open and bring its tables up to date
 	resumeTime = 100 * time.Millisecond // between two sessions that reconnect after a restart of the process
 )

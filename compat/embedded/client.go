@@ -1,0 +1,36 @@
+package embedded
+
+import (
+	"context"
+
+	"go.mau.fi/whatsmeow"
+
+	"qrgate"
+)
+
+// newClient makes a client for the device of this line.
+func (l *line) newClient(ctx context.Context) (*whatsmeow.Client, error) {
+	e := l.session.engine
+	dev, err := e.db.device(ctx, l.jid)
+	if err != nil {
+		return nil, endedError{why: because(qrgate.Internal, "The keys of the device could not be read."), mild: true}
+	}
+	if dev == nil {
+		return nil, endedError{why: because(qrgate.LoggedOut, "The keys of the linked device are gone."), unlinked: true}
+	}
+	cli := whatsmeow.NewClient(dev, e.library)
+	cli.SetPreLoginHTTPClient(e.http)
+	cli.SetWebsocketHTTPClient(e.http)
+	cli.SetMediaHTTPClient(e.http)
+	cli.EnableAutoReconnect = false      // see the package's comment
+	cli.DisableLoginAutoReconnect = true // likewise
+	cli.ManualHistorySyncDownload = true // nobody here reads the history
+	cli.GetClientPayload = payload(dev)
+	cli.AddEventHandler(func(raw any) {
+		if h := heard(raw); h != nil {
+			l.report(h)
+		}
+	})
+	cli.PrePairCallback = l.scanned
+	return cli, nil
+}
