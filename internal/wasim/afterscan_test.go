@@ -14,17 +14,28 @@ import (
 	"qrgate/internal/wasim/wasimtest"
 )
 
+// scanRow is a fault and what whatsmeow reports of it when its code is scanned after three seconds.
+type scanRow struct {
+	fault wasim.Fault
+	scan  error // what Scan returns
+	want  []string
+	login bool // what the client believes at the end
+}
+
+// left is the number of devices that the account has in the end.
+func (r scanRow) left() int {
+	if r.scan != nil || r.fault.AfterScan != nil && r.fault.AfterScan.UnlinkAfter > 0 {
+		return 0
+	}
+	return 1
+}
+
 func TestWhatsmeowReportsFaultsOfTheScan(t *testing.T) {
 	t.Parallel()
 	shown := []string{"0s QR 6 codes", "0s qr code"}
 	paired := append(shown[:2:2], "3s PairSuccess", "3s qr closed", "3s qr success")
 	then := func(f wasim.Fault) wasim.Fault { return wasim.Fault{AfterScan: &f} }
-	tests := map[string]struct {
-		fault wasim.Fault
-		scan  error
-		want  []string
-		login bool // what the client believes at the end
-	}{
+	tests := map[string]scanRow{
 		"healthy":       {want: append([]string{"3s Connected"}, paired...), login: true},
 		"wrong HMAC":    {fault: wasim.Fault{BadPairHMAC: true}, scan: wasim.ErrRefused, want: append(shown[:2:2], "3s PairError invalid device identity HMAC in pair success message", "3s qr closed", "3s qr error")},
 		"wrong sign":    {fault: wasim.Fault{BadAccountSig: true}, scan: wasim.ErrRefused, want: append(shown[:2:2], "3s PairError invalid device signature in pair success message", "3s qr closed", "3s qr error")},
@@ -53,6 +64,9 @@ func TestWhatsmeowReportsFaultsOfTheScan(t *testing.T) {
 				}
 				if got := w.cli.IsLoggedIn(); got != tt.login {
 					t.Errorf("logged in %v, want %v", got, tt.login)
+				}
+				if n, want := srv.Unlink(wasim.Account{User: "5550100"}), tt.left(); n != want {
+					t.Errorf("the account has %d devices, want %d", n, want)
 				}
 				w.cli.Disconnect()
 			})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/zlib"
 	"errors"
+	"runtime"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -121,4 +122,18 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("%v, %v", n, err)
 		}
 	})
+}
+
+// A small message cannot make the server allocate much. Not parallel, because it counts all allocations.
+func TestInflatingIsBounded(t *testing.T) {
+	bomb := deflate(t, make([]byte, 32<<20))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := decode(bomb); !errors.Is(err, errNodeSize) {
+		t.Error(err)
+	}
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > 4<<20 {
+		t.Errorf("%d bytes allocated for %d", got, len(bomb))
+	}
 }

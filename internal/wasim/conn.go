@@ -85,7 +85,7 @@ func (s *Server) upgrade(c *conn, w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer ws.CloseNow()
-	ws.SetReadLimit(maxFrame + 1024)
+	ws.SetReadLimit(-1) // frames are bounded; a message is read as a stream and may hold many
 	c.ws, c.in = ws, &stream{ctx: c.ctx, ws: ws}
 	if s.handshake(c) != nil {
 		return

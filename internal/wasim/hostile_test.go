@@ -22,18 +22,18 @@ func TestHostileClients(t *testing.T) {
 		send []string
 		ends time.Duration // when the server has had enough
 	}{
-		"nothing":                {ends: 30 * time.Second},
-		"not WA":                 {send: []string{"GET / HTTP/1.1\r\n\r\n"}},
-		"half an intro":          {send: []string{"W"}, ends: 30 * time.Second},
-		"a huge frame":           {send: []string{hello + "\xff\xff\xff"}},
-		"huge routing":           {send: []string{"ED\x00\x01\xff\xff\xff"}},
-		"no protobuf":            {send: []string{hello + "\x00\x00\x02\xff\xff"}},
-		"an empty hello":         {send: []string{hello + "\x00\x00\x00"}},
-		"a low order point":      {send: []string{hello + "\x00\x00\x24\x12\x22\x0a\x20" + string(make([]byte, 32))}},
-		"a hello and no finish":  {send: []string{clientHello}, ends: 30 * time.Second},
-		"a hello and nonsense":   {send: []string{clientHello, "\x00\x00\x01x"}},
-		"a hello and no key":     {send: []string{clientHello, "\x00\x00\x00"}},
-		"a message over a limit": {send: []string{string(make([]byte, 1<<20))}},
+		"nothing":               {ends: 30 * time.Second},
+		"not WA":                {send: []string{"GET / HTTP/1.1\r\n\r\n"}},
+		"half an intro":         {send: []string{"W"}, ends: 30 * time.Second},
+		"a huge frame":          {send: []string{hello + "\xff\xff\xff"}},
+		"huge routing":          {send: []string{"ED\x00\x01\xff\xff\xff"}},
+		"no protobuf":           {send: []string{hello + "\x00\x00\x02\xff\xff"}},
+		"an empty hello":        {send: []string{hello + "\x00\x00\x00"}},
+		"a low order point":     {send: []string{hello + "\x00\x00\x24\x12\x22\x0a\x20" + string(make([]byte, 32))}},
+		"a hello and no finish": {send: []string{clientHello}, ends: 30 * time.Second},
+		"a hello and nonsense":  {send: []string{clientHello, "\x00\x00\x01x"}},
+		"a hello and no key":    {send: []string{clientHello, "\x00\x00\x00"}},
+		"a long message":        {send: []string{string(make([]byte, 1<<20))}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

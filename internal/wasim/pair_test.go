@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/types"
 	waLog "go.mau.fi/whatsmeow/util/log"
 
 	"qrgate/internal/wasim"
@@ -214,6 +215,8 @@ func TestScanRefuses(t *testing.T) {
 			{"a bad lid", code, wasim.Account{User: "5550100", LID: "x"}, wasim.ErrAccount},
 			{"an unknown ref", "x" + tail(code), me, wasim.ErrUnknownRef},
 			{"somebody's keys", head(code) + tail(foreign), me, wasim.ErrForeignKey},
+			{"one foreign key", mix(code, foreign, 1), me, wasim.ErrForeignKey},
+			{"another", mix(code, foreign, 2), me, wasim.ErrForeignKey},
 			{"the other way", head(foreign) + tail(code), me, wasim.ErrForeignKey},
 			{"nothing was used", code, me, nil},
 			{"used", code, me, wasim.ErrUnknownRef},
@@ -236,3 +239,54 @@ func TestScanRefuses(t *testing.T) {
 // head is the ref of a code, tail the keys.
 func head(code string) string { ref, _, _ := strings.Cut(code, ","); return ref }
 func tail(code string) string { _, keys, _ := strings.Cut(code, ","); return "," + keys }
+
+// mix is code with one field of another.
+func mix(code, other string, field int) string {
+	fields := strings.Split(code, ",")
+	fields[field] = strings.Split(other, ",")[field]
+	return strings.Join(fields, ",")
+}
+
+// Scan ends if the client says no, says nothing or goes away, and if whoever scans has lost patience.
+func TestScanEndsWithoutASignature(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		end  func(*whatsmeow.Client, context.CancelFunc) // what happens a second after the scan
+		want error
+		at   time.Duration
+	}{
+		"says nothing": {want: wasim.ErrRefused, at: 10 * time.Second,
+			end: func(*whatsmeow.Client, context.CancelFunc) {}},
+		"goes away": {want: wasim.ErrRefused, at: time.Second,
+			end: func(cli *whatsmeow.Client, _ context.CancelFunc) { cli.Disconnect() }},
+		"patience": {want: context.Canceled, at: time.Second,
+			end: func(_ *whatsmeow.Client, cancel context.CancelFunc) { cancel() }},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := &wasim.Server{}
+				w := onPipe(t, srv)
+				release := make(chan struct{})
+				defer close(release)
+				w.cli.PrePairCallback = func(types.JID, string, string) bool { <-release; return false }
+				w.connect(context.Background())
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				time.AfterFunc(time.Second, func() { tt.end(w.cli, cancel) })
+				began := time.Now()
+				if err := srv.Scan(ctx, <-w.code, wasim.Account{User: "5550100"}); !errors.Is(err, tt.want) {
+					t.Errorf("%v, want %v", err, tt.want)
+				}
+				if got := time.Since(began); got != tt.at {
+					t.Errorf("after %v, want %v", got, tt.at)
+				}
+				if n := srv.Stats().Pairings; n != 0 {
+					t.Errorf("%d pairings", n)
+				}
+				w.cli.Disconnect()
+			})
+		})
+	}
+}
