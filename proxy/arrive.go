@@ -17,17 +17,17 @@ const sniffed = 512
 
 // arrive looks at the head of the engine's answer before it is sent on.
 func (p *passage) arrive(res *http.Response) error {
-	p.idle.touch()
 	origin := res.Request.Header.Get("Origin")
 	p.front.cors.learn(origin, corsHeaders(res.Header), time.Now())
-	res.Header.Del(headerRequestID) // the gate's own stands
 	p.front.localLocation(res)
 	if x, ok := htmlFailure(res); ok {
 		p.replace(res, x)
 		return nil
 	}
 	p.rec.engine = true
-	res.Body = watched(res.Body, p.idle)
+	if both, ok := res.Body.(io.ReadWriteCloser); ok && res.StatusCode == http.StatusSwitchingProtocols {
+		res.Body = watched{both, p.idle}
+	}
 	return nil
 }
 

@@ -29,9 +29,12 @@ type clientBody struct {
 
 // Read reads from the client and remembers why it could not.
 func (b *clientBody) Read(p []byte) (int, error) {
-	b.wait()
+	if b.idle != nil {
+		b.idle.pause() // it is the client's turn; net/http lifts the deadline after the last byte
+		_ = b.conn.SetReadDeadline(time.Now().Add(b.idle.limit))
+		defer b.idle.resume()
+	}
 	n, err := b.ReadCloser.Read(p)
-	b.resume(err)
 	if total := b.read.Add(int64(n)); b.limit > 0 && total > b.limit {
 		n, err = 0, errTooLarge // the engine must not take the beginning for the whole
 	}
@@ -39,31 +42,12 @@ func (b *clientBody) Read(p []byte) (int, error) {
 		b.ended.Store(true)
 	} else if err != nil {
 		b.mu.Lock()
+		defer b.mu.Unlock()
 		if b.err == nil {
 			b.err = err
 		}
-		b.mu.Unlock()
 	}
 	return n, err
-}
-
-// wait starts the client's turn: it has the idle bound for the next byte.
-func (b *clientBody) wait() {
-	if b.idle != nil {
-		b.idle.pause()
-		_ = b.conn.SetReadDeadline(time.Now().Add(b.idle.limit))
-	}
-}
-
-// resume ends it. After the last byte net/http keeps reading, to notice when the client leaves: the
-// deadline must not end that.
-func (b *clientBody) resume(err error) {
-	if b.idle != nil {
-		b.idle.resume()
-		if err == io.EOF {
-			_ = b.conn.SetReadDeadline(time.Time{})
-		}
-	}
 }
 
 // failure is why the client's body could not be read; nil if it could, or if there is none.

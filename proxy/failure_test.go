@@ -193,6 +193,30 @@ func TestABodyThatIsTooLarge(t *testing.T) {
 	}
 }
 
+func TestATooLargeBodyIsRefusedBeforeItIsSent(t *testing.T) {
+	t.Parallel()
+	g := start(t, http.NotFoundHandler())
+	a := g.raw(t, "POST /api/media/sessions/a/upload HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 134217729\r\n\r\n")
+	wantProblem(t, a, 413, "PAYLOAD_TOO_LARGE") // and no 100 before it
+}
+
+func TestTheBoundOfASessionsBodyIsNotABoundOfItsAnswer(t *testing.T) {
+	t.Parallel()
+	const bound = 100 * time.Millisecond
+	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		late := time.NewTimer(3 * bound)
+		defer late.Stop()
+		select {
+		case <-late.C:
+		case <-r.Context().Done():
+		}
+	}), func(c *proxy.Config, _ *http.Server) { c.SessionBodyTime = bound })
+	if a := g.send(t, "POST", "/api/sessions", strings.NewReader("{}")); a.StatusCode != 200 {
+		t.Errorf("answered %d %s", a.StatusCode, a.body)
+	}
+}
+
 func TestAClientThatStopsInTheMidstOfItsBody(t *testing.T) {
 	t.Parallel()
 	engine := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })

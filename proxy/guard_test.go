@@ -66,11 +66,11 @@ func TestAmbiguousFramingIsRefused(t *testing.T) {
 func TestWithoutAGuardNothingIsSmuggledEither(t *testing.T) {
 	t.Parallel()
 	var reached atomic.Int64
-	front := proxy.New(proxy.Config{})
-	server := proxy.Server("", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	behind := start(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		reached.Add(1)
-		front.Handler().ServeHTTP(w, r)
+		_, _ = io.Copy(io.Discard, r.Body)
 	}))
+	server := proxy.Server("", behind.front.Handler())
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -108,8 +108,8 @@ func TestWellFramedRequestsShareAConnection(t *testing.T) {
 			t.Fatalf("%q was answered %d %q, want %q", x.wire, a.StatusCode, a.body, x.want)
 		}
 	}
-	if n, _ := conn.Read(make([]byte, 1)); n != 0 {
-		t.Error("the connection outlived a chunked request")
+	if _, err := conn.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the connection outlived a chunked request: %v", err)
 	}
 }
 

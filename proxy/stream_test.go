@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -85,6 +86,94 @@ func TestAnIdleWebsocketIsEndedAndABusyOneIsNot(t *testing.T) {
 		t.Errorf("an idle websocket was not ended: %v", err)
 	}
 	g.exchange(t)
+}
+
+// switching is an engine that upgrades, and then does what it likes with the connection.
+func switching(then func(net.Conn)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Connection", "Upgrade")
+		w.Header().Set("Upgrade", "websocket")
+		w.WriteHeader(http.StatusSwitchingProtocols)
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		then(conn)
+	}
+}
+
+const upgrade = "GET /socket HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+
+func TestBytesInOneDirectionKeepAWebsocket(t *testing.T) {
+	t.Parallel()
+	const bound = 300 * time.Millisecond
+	tick := func(w io.Writer) {
+		ticks := time.NewTicker(bound / 3)
+		defer ticks.Stop()
+		for range 6 {
+			<-ticks.C
+			_, _ = io.WriteString(w, ".")
+		}
+	}
+	t.Run("from the engine", func(t *testing.T) {
+		t.Parallel()
+		g := start(t, switching(func(conn net.Conn) { tick(conn) }), idling(bound))
+		conn := g.dial(t)
+		_, _ = io.WriteString(conn, upgrade)
+		if got, err := readUntil(conn, "......"); err != nil {
+			t.Errorf("got %q, %v", got, err)
+		}
+	})
+	t.Run("from the client", func(t *testing.T) {
+		t.Parallel()
+		heard := make(chan string, 1)
+		g := start(t, switching(func(conn net.Conn) {
+			got, _ := readUntil(conn, "......")
+			heard <- got
+		}), idling(bound))
+		conn := g.dial(t)
+		_, _ = io.WriteString(conn, upgrade)
+		_, _ = readUntil(conn, "\r\n\r\n")
+		tick(conn)
+		if got := <-heard; got != "......" {
+			t.Errorf("the engine heard %q", got)
+		}
+	})
+}
+
+func TestAWebsocketWhoseClientDoesNotReadIsEnded(t *testing.T) {
+	t.Parallel()
+	g := start(t, switching(func(conn net.Conn) {
+		for block := make([]byte, 1<<20); ; {
+			if _, err := conn.Write(block); err != nil {
+				return
+			}
+		}
+	}), idling(200*time.Millisecond))
+	_, _ = io.WriteString(g.dial(t), upgrade)
+	g.exchange(t)
+}
+
+func TestPartOfAnAnswerWhoseLengthIsKnownArrivesAtOnce(t *testing.T) {
+	t.Parallel()
+	read := make(chan struct{})
+	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "10")
+		_, _ = io.WriteString(w, "first")
+		_ = http.NewResponseController(w).Flush()
+		<-read
+		_, _ = io.WriteString(w, "after")
+	}))
+	conn := g.dial(t)
+	_, _ = io.WriteString(conn, "GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+	if got, err := readUntil(conn, "first"); err != nil {
+		t.Errorf("before the engine went on: %q, %v", got, err)
+	}
+	close(read)
+	if got, err := readUntil(conn, "after"); err != nil {
+		t.Errorf("after it: %q, %v", got, err)
+	}
 }
 
 func TestEventsArriveOneByOne(t *testing.T) {

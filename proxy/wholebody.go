@@ -26,8 +26,7 @@ func (f *Front) wholeBody(c *gin.Context) {
 	}
 	rec.body.limit = f.config.SessionBody
 	_ = rec.body.conn.SetReadDeadline(time.Now().Add(f.config.SessionBodyTime))
-	body, err := io.ReadAll(rec.body)
-	_ = rec.body.conn.SetReadDeadline(time.Time{})
+	body, err := io.ReadAll(rec.body) // after the last byte net/http lifts the deadline
 	if err != nil {
 		rec.closing = true
 		f.refuse(c.Writer, c.Request, bodyFailure(err))
