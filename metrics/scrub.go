@@ -13,7 +13,7 @@ var (
 	findBearer = regexp.MustCompile(`(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}`)
 	findUser   = regexp.MustCompile(`://[^/@\s]+@`)
 	findNumber = regexp.MustCompile(`\+\d[\d ]{6,}\d`)
-	findBytes  = regexp.MustCompile(`\b[A-Za-z0-9+=-]*[0-9][A-Za-z0-9+=-]*\b`)
+	findBytes  = regexp.MustCompile(`\b[A-Za-z0-9_+=-]*[0-9][A-Za-z0-9_+=-]*\b`)
 )
 
 // traceLength is that of a trace id, the longest run of hex digits that may be logged.

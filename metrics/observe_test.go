@@ -1,0 +1,127 @@
+package metrics_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"qrgate"
+	"qrgate/metrics"
+)
+
+func TestObserve(t *testing.T) {
+	t.Parallel()
+	const s = time.Second
+	look := func(fault qrgate.Kind, status int) qrgate.Event {
+		return qrgate.Event{Kind: qrgate.EventLook, Op: qrgate.OpQR, Fault: fault, Status: status, Took: s}
+	}
+	good := map[string]float64{"qrgate_engine_request_duration_seconds{qr,success}": 1}
+	bad := map[string]float64{"qrgate_engine_request_duration_seconds{qr,failure}": 1}
+	down := map[string]float64{"qrgate_engine_request_duration_seconds{qr,failure}": 1, "qrgate_engine_up{}": -1}
+	with := func(base map[string]float64, fault string) map[string]float64 {
+		out := map[string]float64{"qrgate_engine_requests_total{" + fault + ",qr}": 1}
+		for k, v := range base {
+			out[k] = v
+		}
+		return out
+	}
+	for name, x := range map[string]struct {
+		event qrgate.Event
+		want  map[string]float64
+	}{
+		"a QR came": {qrgate.Event{Kind: qrgate.EventJourney, Outcome: qrgate.Success, Diagnosis: qrgate.None, Took: s},
+			map[string]float64{"qrgate_qr_journeys_total{none,user,success}": 1, "qrgate_qr_time_to_code_seconds{user}": 1}},
+		"none came for a probe": {qrgate.Event{Kind: qrgate.EventJourney, Origin: qrgate.FromSynthetic, Outcome: qrgate.Failure, Diagnosis: qrgate.QRNotEmitted},
+			map[string]float64{"qrgate_qr_journeys_total{qr_not_emitted,synthetic,failure}": 1}},
+		"linked already": {qrgate.Event{Kind: qrgate.EventJourney, Outcome: qrgate.Gone, Diagnosis: qrgate.AlreadyPaired},
+			map[string]float64{"qrgate_qr_journeys_total{already_paired,user,abandoned}": 1}},
+		"the first code":    {qrgate.Event{Kind: qrgate.EventCode, Sequence: 1}, map[string]float64{"qrgate_qr_codes_total{user,first}": 1}},
+		"a refreshed code":  {qrgate.Event{Kind: qrgate.EventCode, Sequence: 2}, map[string]float64{"qrgate_qr_codes_total{user,later}": 1}},
+		"a state":           {qrgate.Event{Kind: qrgate.EventState, To: qrgate.Connected}, map[string]float64{"qrgate_session_state_changes_total{connected}": 1}},
+		"a mix-up":          {qrgate.Event{Kind: qrgate.EventSealed}, map[string]float64{"qrgate_store_sealed_mismatches_total{}": 1}},
+		"the store is away": {qrgate.Event{Kind: qrgate.EventStore}, map[string]float64{"qrgate_store_up{}": -1}},
+		"a look":            {look("", 0), with(good, "none")},
+		"not ready":         {look(qrgate.NotReady, 500), with(good, "not_ready")},
+		"rate limited":      {look(qrgate.RateLimited, 429), with(bad, "rate_limited")},
+		"an engine's error": {look(qrgate.EngineError, 500), with(bad, "engine_error")},
+		"nobody there":      {look(qrgate.Unreachable, 0), with(down, "unreachable")},
+		"no answer":         {look(qrgate.TimedOut, 0), with(down, "timed_out")},
+		"nginx answers":     {look(qrgate.BadAnswer, 502), with(down, "bad_answer")},
+		"nonsense":          {look(qrgate.BadAnswer, 200), with(bad, "bad_answer")},
+		"given up":          {look(qrgate.Abandoned, 0), with(nil, "abandoned")},
+		"a strange fault":   {look("strange", 0), with(bad, "engine_error")},
+		"a strange event":   {qrgate.Event{Kind: "strange"}, map[string]float64{}},
+		"a hold with a QR": {qrgate.Event{Kind: qrgate.EventHold, Outcome: qrgate.Success, Took: s},
+			map[string]float64{"qrgate_qr_holds_total{none,success}": 1, "qrgate_qr_hold_duration_seconds{success}": 1}},
+		"not yet": {qrgate.Event{Kind: qrgate.EventHold, Outcome: qrgate.Failure, Diagnosis: qrgate.None},
+			map[string]float64{"qrgate_qr_holds_total{none,failure}": 1, "qrgate_qr_hold_duration_seconds{failure}": 1}},
+		"held, and linked": {qrgate.Event{Kind: qrgate.EventHold, Outcome: qrgate.Failure, Diagnosis: qrgate.AlreadyPaired},
+			map[string]float64{"qrgate_qr_holds_total{already_paired,failure}": 1, "qrgate_qr_hold_duration_seconds{failure}": 1}},
+		"a client left": {qrgate.Event{Kind: qrgate.EventHold, Outcome: qrgate.Gone},
+			map[string]float64{"qrgate_qr_holds_total{client_gone,abandoned}": 1, "qrgate_qr_hold_duration_seconds{abandoned}": 1}},
+		"a probe's hold": {qrgate.Event{Kind: qrgate.EventHold, Origin: qrgate.FromSynthetic}, map[string]float64{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := full(t)
+			if diff := cmp.Diff(x.want, changed(t, m, func() { m.Observe(x.event) })); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestTheEngineComesBack(t *testing.T) {
+	t.Parallel()
+	m := full(t)
+	m.EngineUp(false)
+	got := changed(t, m, func() { m.Observe(qrgate.Event{Kind: qrgate.EventLook, Op: qrgate.OpList, Fault: qrgate.NotReady}) })
+	if got["qrgate_engine_up{}"] != 1 {
+		t.Errorf("an engine that answers is not up: %v", got)
+	}
+}
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	for name, x := range map[string]struct {
+		op   string
+		err  error
+		want map[string]float64
+	}{
+		"fine":     {"get", nil, map[string]float64{"qrgate_store_operation_duration_seconds{get}": 1}},
+		"a race":   {"put", fmt.Errorf("put: %w", qrgate.ErrStale), map[string]float64{"qrgate_store_operation_duration_seconds{put}": 1}},
+		"gone":     {"acquire", qrgate.ErrStoreDown, map[string]float64{"qrgate_store_operation_duration_seconds{acquire}": 1, "qrgate_store_operation_failures_total{acquire}": 1}},
+		"no such":  {"flushall", errors.New("no"), map[string]float64{}},
+		"released": {"release", nil, map[string]float64{"qrgate_store_operation_duration_seconds{release}": 1}},
+	} {
+		m := full(t)
+		if diff := cmp.Diff(x.want, changed(t, m, func() { m.Store(x.op, time.Millisecond, x.err) })); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+func TestReadingsAreTakenAtTheScrape(t *testing.T) {
+	t.Parallel()
+	now := metrics.Readings{Sessions: map[qrgate.State]int{qrgate.Connecting: 2, "strange": 9}, Waiters: 3, Limit: 10}
+	m, err := metrics.New(metrics.Config{Read: func() metrics.Readings { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := series(t, m)
+	if before["qrgate_sessions{connecting}"] != 2 || before["qrgate_waiters{}"] != 3 || before["qrgate_waiters_limit{}"] != 10 {
+		t.Errorf("wrong readings: %v", before)
+	}
+	if _, ok := before["qrgate_engine_budget_left{}"]; ok {
+		t.Error("a budget is told that no engine stated")
+	}
+	now.Budget = metrics.Budget{Known: true}
+	now.Waiters = 4
+	after := series(t, m)
+	if left, ok := after["qrgate_engine_budget_left{}"]; !ok || left != 0 || after["qrgate_waiters{}"] != 4 {
+		t.Errorf("a spent budget reads %v, %v", left, ok)
+	}
+}

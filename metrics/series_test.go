@@ -1,0 +1,154 @@
+package metrics_test
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"qrgate"
+	"qrgate/metrics"
+)
+
+// count is the number of series that a server stores which takes classic and native histograms.
+func count(t *testing.T, m *metrics.Metrics) int {
+	t.Helper()
+	n := 0
+	for _, f := range gather(t, m) {
+		for _, s := range f.Metric {
+			switch {
+			case s.Histogram != nil:
+				n += len(s.Histogram.Bucket) + 4 // +Inf, sum, count, native
+			case s.Summary != nil:
+				n += len(s.Summary.Quantile) + 2
+			default:
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func TestSeriesAreBoundedWhateverIsThrown(t *testing.T) {
+	t.Parallel()
+	m := full(t)
+	before, names := count(t, m), series(t, m)
+	storm(m, 10_000)
+	after := count(t, m)
+	t.Logf("%d series", after)
+	if before != after {
+		t.Errorf("%d series at the start, %d after the storm", before, after)
+	}
+	if after > metrics.MaxSeries {
+		t.Errorf("%d series, and at most %d are allowed", after, metrics.MaxSeries)
+	}
+	now := series(t, m)
+	if !slices.Equal(slices.Sorted(maps.Keys(names)), slices.Sorted(maps.Keys(now))) {
+		t.Error("the storm made other series")
+	}
+	for _, must := range []string{metrics.QRJourneys, metrics.HTTPRequests, metrics.EngineRequests, metrics.ProbeErrors} {
+		if total := sum(now, must); total == 0 {
+			t.Errorf("the storm left no trace in %s", must)
+		}
+	}
+}
+
+func sum(all map[string]float64, name string) (total float64) {
+	for s, v := range all {
+		if strings.HasPrefix(s, name+"{") {
+			total += v
+		}
+	}
+	return total
+}
+
+// storm throws n random values at every observer, legal and not.
+func storm(m *metrics.Metrics, n int) {
+	r := rand.New(rand.NewPCG(1, 2))
+	text := func(known ...string) string {
+		if r.IntN(2) == 0 && len(known) > 0 {
+			return known[r.IntN(len(known))]
+		}
+		return fmt.Sprintf("x%x", r.Uint64())
+	}
+	codes := []string{"none", ""}
+	for _, c := range qrgate.Codes() {
+		codes = append(codes, string(c))
+	}
+	took := func() time.Duration { return time.Duration(r.Int64N(int64(2 * time.Minute))) }
+	for range n {
+		m.Observe(qrgate.Event{
+			Kind: qrgate.EventKind(text("state", "look", "code", "journey", "hold", "sealed", "store")), Took: took(),
+			Origin: qrgate.Origin(text("user", "synthetic")), Session: text(), To: qrgate.State(text("connecting", "failed")),
+			Op: text("qr", "list"), Fault: qrgate.Kind(text("", "not_ready", "timed_out")), Status: r.IntN(1000) - 100, Code: text(),
+			Outcome: qrgate.Outcome(text("success", "failure", "abandoned", "")), Diagnosis: qrgate.Code(text(codes...)), Sequence: r.IntN(9),
+		})
+		m.HTTP(metrics.Exchange{Method: text("GET", "POST", "BREW"), Route: text("/api/sessions/:id/qr", "/api/sessions/{id}", "unmatched"),
+			Status: r.IntN(2000) - 500, Code: text(""), Took: took(), BytesIn: r.Int64() - r.Int64(), BytesOut: 1,
+			Origin: qrgate.Origin(text("user", "synthetic")), RequestID: text(), ClientGone: r.IntN(2) == 0, Cut: r.IntN(2) == 0})
+		m.Store(text("get", "put"), took(), errors.New(text()))
+		m.Probes().Ran(text("control"), qrgate.Code(text(codes...)), time.Unix(r.Int64N(1e9), 0), took())
+		m.Probes().Step(text("qr", "cleanup"), r.IntN(2) == 0, took())
+		m.Probes().Missed(text("control"), text("overlap", "shutdown"))
+	}
+}
+
+func TestJourneysHaveTheirLegalTuplesFromTheStart(t *testing.T) {
+	t.Parallel()
+	now := series(t, full(t))
+	for _, origin := range []string{"user", "synthetic"} {
+		want := []string{"none,success"}
+		for _, c := range qrgate.Codes() {
+			out := "failure"
+			if c == qrgate.ClientGone || c == qrgate.AlreadyPaired {
+				out = "abandoned"
+			}
+			want = append(want, string(c)+","+out)
+		}
+		for _, w := range want { // labels sort as diagnosis, origin, outcome
+			diagnosis, out, _ := strings.Cut(w, ",")
+			if _, ok := now[fmt.Sprintf("%s{%s,%s,%s}", metrics.QRJourneys, diagnosis, origin, out)]; !ok {
+				t.Errorf("no series for %s of %s", w, origin)
+			}
+		}
+	}
+	n := 0
+	for name := range now {
+		if strings.HasPrefix(name, metrics.QRJourneys+"{") {
+			n++
+		}
+	}
+	if want := 2 * (1 + len(qrgate.Codes())); n != want {
+		t.Errorf("%d series of journeys, want the %d legal ones", n, want)
+	}
+}
+
+// Every pair of outcome and diagnosis, legal or not, is counted exactly once and never in two readings.
+func TestSuccessIsExactlyNone(t *testing.T) {
+	t.Parallel()
+	m := full(t)
+	for _, out := range []qrgate.Outcome{qrgate.Success, qrgate.Failure, qrgate.Gone, "", "other"} {
+		for _, why := range append(qrgate.Codes(), qrgate.None, "", "made_up") {
+			got := changed(t, m, func() {
+				m.Observe(qrgate.Event{Kind: qrgate.EventJourney, Outcome: out, Diagnosis: why, Took: time.Second})
+			})
+			total := 0.0
+			for name, v := range got {
+				if !strings.HasPrefix(name, metrics.QRJourneys+"{") {
+					continue
+				}
+				total += v
+				if strings.Contains(name, "none") != strings.Contains(name, "success") {
+					t.Errorf("%s with %s became %s", out, why, name)
+				}
+			}
+			if total != 1 {
+				t.Errorf("%s with %s was counted %v times", out, why, total)
+			}
+		}
+	}
+}
