@@ -29,6 +29,9 @@ type clientBody struct {
 
 // Read reads from the client and remembers why it could not.
 func (b *clientBody) Read(p []byte) (int, error) {
+	if b.ended.Load() {
+		return 0, io.EOF // a deadline set now would end what net/http reads on, to notice that the client leaves
+	}
 	if b.idle != nil {
 		b.idle.pause() // it is the client's turn; net/http lifts the deadline after the last byte
 		_ = b.conn.SetReadDeadline(time.Now().Add(b.idle.limit))

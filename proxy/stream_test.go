@@ -231,6 +231,9 @@ func TestThereIsNoTotalBoundOnWhatPassesThrough(t *testing.T) {
 	if a := g.send(t, "POST", "/x", body); a.StatusCode != 200 || a.body != "....." {
 		t.Errorf("a slow exchange was answered %d %q", a.StatusCode, a.body)
 	}
+	if a := g.send(t, "POST", "/x", strings.NewReader("sized")); a.StatusCode != 200 || a.body != "....." {
+		t.Errorf("a slow answer to a quick body was %d %q", a.StatusCode, a.body)
+	}
 }
 
 func TestAnEngineThatStopsInTheMidstOfItsAnswerIsGivenUp(t *testing.T) {
