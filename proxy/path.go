@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"errors"
 	"strings"
 
 	"qrgate"
@@ -14,15 +13,21 @@ const maxPath = 512
 // session id may not have.
 const sessionsPrefix = "/api/sessions"
 
-// What checkPath and splitTarget can find. The texts are for clients.
-var (
-	errForm    = errors.New("The request target must be a path that begins with a slash. Send \"GET /path\", not an absolute URL.")
-	errLong    = errors.New("The path is too long. It may have 512 bytes at most.")
-	errBytes   = errors.New("The path holds a character that is not allowed there. Use letters, digits and - . _ ~ @ : + and put everything else into the query or the body.")
-	errEscape  = errors.New("The path holds a percent escape that is not allowed there. Write the character itself.")
-	errSegment = errors.New("The path holds an empty, \".\" or \"..\" segment. Send the path without it.")
-	errID      = errors.New("The session id is not valid. It has 1 to 100 letters, digits, hyphens or underscores.")
-	errQuery   = errors.New("The query holds a space, a control character or a \"#\". Escape it with a percent sign.")
+// badTarget is what is wrong with a request target, as a sentence for the client.
+type badTarget string
+
+// Error is the sentence.
+func (b badTarget) Error() string { return string(b) }
+
+// What checkPath and splitTarget can find.
+const (
+	errForm    badTarget = "The request target must be a path that begins with a slash. Send \"GET /path\", not an absolute URL."
+	errLong    badTarget = "The path is too long. It may have 512 bytes at most."
+	errBytes   badTarget = "The path holds a character that is not allowed there. Use letters, digits and - . _ ~ @ : + and put everything else into the query or the body."
+	errEscape  badTarget = "The path holds a percent escape that is not allowed there. Write the character itself."
+	errSegment badTarget = "The path holds an empty, \".\" or \"..\" segment. Send the path without it."
+	errID      badTarget = "The session id is not valid. It has 1 to 100 letters, digits, hyphens or underscores."
+	errQuery   badTarget = "The query holds a space, a control character or a \"#\". Escape it with a percent sign."
 )
 
 // splitTarget parts a raw request target into path and query, at the first "?".
