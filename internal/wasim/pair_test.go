@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/types"
+	"go.mau.fi/whatsmeow/types/events"
 	waLog "go.mau.fi/whatsmeow/util/log"
 
 	"qrgate/internal/wasim"
@@ -20,7 +22,14 @@ import (
 func TestPairConnectCutReconnect(t *testing.T) {
 	t.Parallel()
 	srv := &wasim.Server{} // without prekeys, so that the client uploads all of them
-	w := newWatch(t, wasimtest.Client(t, wasimtest.Start(t, srv)))
+	cli := wasimtest.Client(t, wasimtest.Start(t, srv))
+	var synced atomic.Int32 // how often the client was told that it has missed nothing
+	cli.AddEventHandler(func(e any) {
+		if _, ok := e.(*events.OfflineSyncCompleted); ok {
+			synced.Add(1)
+		}
+	})
+	w := newWatch(t, cli)
 	w.connect(context.Background())
 	if err := srv.Scan(t.Context(), <-w.code, wasim.Account{User: "5550100"}); err != nil {
 		t.Fatal(err)
@@ -36,6 +45,7 @@ func TestPairConnectCutReconnect(t *testing.T) {
 	}
 	want := wasim.Stats{Dials: 3, Handshakes: 3, PairDevices: 1, Pairings: 1, Logins: 2, Open: 1}
 	eventually(t, func() bool { return srv.Stats() == want })
+	eventually(t, func() bool { return synced.Load() == 2 })
 	w.cli.Disconnect()
 	eventually(t, func() bool { return srv.Stats().Open == 0 })
 }
@@ -93,6 +103,11 @@ func TestSecondLoginReplacesTheFirst(t *testing.T) {
 		time.Sleep(time.Second)
 		if w.count("StreamReplaced") != 1 || w.cli.IsConnected() || !again.IsLoggedIn() {
 			t.Errorf("first client: %q, second logged in: %v", w.report(), again.IsLoggedIn())
+		}
+		srv.Unlink(wasim.Account{User: "5550100"}) // the end of the first has not taken the second's place
+		time.Sleep(time.Second)
+		if again.IsConnected() {
+			t.Error("the second was not told that it is unlinked")
 		}
 		again.Disconnect()
 	})
