@@ -1,0 +1,58 @@
+package metrics_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"qrgate"
+	"qrgate/metrics"
+)
+
+func TestExemplars(t *testing.T) {
+	t.Parallel()
+	m := full(t)
+	kept := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{0xaa}, SpanID: trace.SpanID{0xbb}, TraceFlags: trace.FlagsSampled})
+	lost := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{0xcc}, SpanID: trace.SpanID{0xdd}})
+	m.ObserveIn(qrgate.Event{Kind: qrgate.EventJourney, Outcome: qrgate.Success, Took: 2 * time.Second}, kept)
+	m.ObserveIn(qrgate.Event{Kind: qrgate.EventJourney, Outcome: qrgate.Success, Took: 4 * time.Second}, lost)
+	m.ObserveIn(qrgate.Event{Kind: qrgate.EventLook, Op: qrgate.OpQR, Took: time.Second}, kept)
+	m.HTTPIn(metrics.Exchange{Method: "GET", Route: "/api/sessions", Status: 200, Took: time.Second}, kept)
+
+	text := exposition(m, openMetrics)
+	for _, name := range []string{metrics.QRTimeToCode, metrics.EngineDuration, metrics.HTTPDuration} {
+		at := regexp.MustCompile(name + `_bucket\{[^}]*\} 1 # \{[^}]*trace_id="aa0{30}"[^}]*\}`)
+		if !at.MatchString(text) {
+			t.Errorf("%s has no exemplar", name)
+		}
+	}
+	if strings.Contains(text, "cc000000") {
+		t.Error("a trace that nobody keeps is an exemplar")
+	}
+	if strings.Contains(exposition(m, "text/plain"), "trace_id") {
+		t.Error("the plain format cannot carry exemplars")
+	}
+	if !strings.HasSuffix(text, "# EOF\n") {
+		t.Error("OpenMetrics ends with # EOF")
+	}
+}
+
+func TestHistogramsAreNativeToo(t *testing.T) {
+	t.Parallel()
+	m := full(t)
+	m.Observe(qrgate.Event{Kind: qrgate.EventJourney, Outcome: qrgate.Success, Took: 2 * time.Second})
+	for _, f := range gather(t, m) {
+		if f.GetName() != metrics.QRTimeToCode {
+			continue
+		}
+		for _, s := range f.Metric {
+			h := s.GetHistogram()
+			if h.Schema == nil || len(h.Bucket) == 0 {
+				t.Errorf("native: %v, classic: %d buckets", h.Schema, len(h.Bucket))
+			}
+		}
+	}
+}
