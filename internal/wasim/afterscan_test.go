@@ -68,6 +68,7 @@ func TestWhatsmeowReportsFaultsOfTheScan(t *testing.T) {
 				if n, want := srv.Unlink(wasim.Account{User: "5550100"}), tt.left(); n != want {
 					t.Errorf("the account has %d devices, want %d", n, want)
 				}
+				synctest.Wait() // a frame that meets a Disconnect leaves a goroutine of whatsmeow behind
 				w.cli.Disconnect()
 			})
 		})

@@ -10,7 +10,9 @@
 //
 // whatsmeow has races of its own, which -race may report. They stay away if a client disconnects before its
 // server closes, if t.Context(), which ends before that, is neither the context of the connection nor that of
-// the QR channel, and if the test's own event handler is added before GetQRChannel is called.
+// the QR channel, and if the test's own event handler is added before GetQRChannel is called. A frame that
+// arrives while a client disconnects leaves one of its goroutines behind for ever (socket/framesocket.go,
+// frameComplete): in a bubble, synctest.Wait before Disconnect.
 //
 // In a testing/synctest bubble a [wasim.Pipe] takes the place of the loopback address:
 //
