@@ -83,9 +83,10 @@ func kindOf(op string, status int, words string) qrgate.Kind {
 
 var codeShape = regexp.MustCompile(`^[A-Za-z0-9_]{1,64}$`)
 
-// ErrorCode is the engine's own code, if it is one.
+// ErrorCode is the engine's own code, if it is one. Some engines put it into an object under error.
 func ErrorCode(body Object) string {
-	for _, v := range []any{body["code"], body["errorCode"]} {
+	inner, _ := body["error"].(Object)
+	for _, v := range []any{body["code"], body["errorCode"], inner["code"]} {
 		if code := Text(v); codeShape.MatchString(code) {
 			return code
 		}
@@ -101,14 +102,25 @@ var (
 
 // ErrorText is the engine's own words of an error, scrubbed, with the reason that some engines add.
 func ErrorText(body Object) string {
-	text := Text(body["error"])
-	if text == "" {
-		text = Text(body["message"])
+	text := said(body)
+	if class := Text(body["error"]); class != "" && class != text {
+		text = class + ": " + text // "Bad Request" beside a message that says why
 	}
 	if reason := ReasonOf(Object{"lastDisconnect": body["lastDisconnect"]}); reason != "" {
 		text += " (" + reason + ")"
 	}
 	return Scrub(text)
+}
+
+// said is the sentence of an error: its message, or its error, which some engines make an object.
+func said(body Object) string {
+	inner, _ := body["error"].(Object)
+	for _, v := range []any{body["message"], body["error"], inner["message"]} {
+		if text := Text(v); text != "" {
+			return text
+		}
+	}
+	return ""
 }
 
 // Scrub makes an engine's words fit for a log: one line, at most 200 bytes, without anything that could

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -39,13 +40,21 @@ func Data(body Object) Object {
 	return body
 }
 
-// SessionOf finds the session in an answer about one: data.session, or data itself (contract C1).
+// SessionOf finds the session in an answer about one: data.session, or data itself (contract C1). What
+// belongs to the envelope is left out; the result is never nil.
 func SessionOf(body Object) Object {
 	data := Data(body)
 	if s, ok := data["session"].(Object); ok {
 		return s
 	}
-	return data
+	s := maps.Clone(data)
+	for _, name := range []string{"session", "success", "message", "data"} {
+		delete(s, name)
+	}
+	if s == nil {
+		s = Object{}
+	}
+	return s
 }
 
 // SessionsOf finds the list in an answer: data.sessions as documented, and the shapes that clients
@@ -89,7 +98,7 @@ func StateOf(s Object) qrgate.State {
 }
 
 // imageFields are the names under which engines have put the QR (contract C6), the documented one first.
-var imageFields = []string{"qrCode", "qr_code", "qr", "base64", "qrcode"}
+var imageFields = []string{"qrCode", "qr_code", "qr", "qr_data", "qr_code_data_url", "base64", "qrcode"}
 
 // ImageOf reads a session's QR; empty if it has none, ErrNotQR if it has something else there.
 func ImageOf(s Object) (qrgate.Secret, error) {
@@ -104,11 +113,26 @@ func ImageOf(s Object) (qrgate.Secret, error) {
 // ExpiryOf reads when a session's QR ends, relative to clock, the engine's own time of the answer.
 func ExpiryOf(s Object, clock time.Time) qrgate.Expiry {
 	for _, name := range []string{"expiresAt", "qrCodeExpiresAt", "expires_at"} {
-		if at, err := time.Parse(time.RFC3339, Text(s[name])); err == nil {
+		if at, ok := dateOf(s[name]); ok {
 			return qrgate.Expiry{Known: true, In: at.Sub(clock)}
 		}
 	}
 	return qrgate.Expiry{}
+}
+
+// dateOf reads a date as documented, or as JavaScript and UNIX count: milliseconds or seconds.
+func dateOf(v any) (time.Time, bool) {
+	if at, err := time.Parse(time.RFC3339, Text(v)); err == nil {
+		return at, true
+	}
+	switch n, isNumber := v.(json.Number); {
+	case !isNumber || Int(n) < 1e9:
+		return time.Time{}, false
+	case Int(n) < 1e11:
+		return time.Unix(Int(n), 0), true
+	default:
+		return time.UnixMilli(Int(n)), true
+	}
 }
 
 // Observe reads everything the gate wants to know from one session's object. clock is the engine's time

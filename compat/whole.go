@@ -129,23 +129,18 @@ func WholeError(body Object, status int, now time.Time) Object {
 		out = Object{}
 	}
 	out["success"] = false
-	text := Text(out["error"])
-	if text == "" {
-		text = Text(out["message"])
-	}
+	text := said(out)
 	if text == "" {
 		text = "The engine refused the request."
 	}
-	out["error"] = text
-	if Text(out["message"]) == "" {
-		out["message"] = text
-	}
-	if Text(out["code"]) == "" {
+	if out["code"] = ErrorCode(body); out["code"] == "" {
 		out["code"] = codeFor(status)
 	}
-	if _, ok := out["timestamp"]; !ok {
-		out["timestamp"] = Seconds(now)
+	out["error"], out["message"] = text, text
+	if at, err := time.Parse(time.RFC3339, Text(out["timestamp"])); err == nil {
+		now = at
 	}
+	out["timestamp"] = Seconds(now) // no milliseconds: .429Z looks like a rate limit (contract 4.2)
 	return out
 }
 

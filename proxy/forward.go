@@ -17,6 +17,7 @@ const (
 	askTime    = 25 * time.Second        // most clients give up after 30 s
 	askConnect = 8500 * time.Millisecond // the production client gives a connect 10 s (contract 4.1)
 	askBody    = 4 << 20                 // bytes of the engine's answer
+	lookTime   = 4 * time.Second         // what the client did not ask for must not cost it its own answer
 )
 
 // errTaken stops httputil from copying an answer that has been read already.
@@ -25,14 +26,25 @@ var errTaken = errors.New("the answer was taken")
 // ask forwards the client's request to the engine under another path and query, and reads the answer. The
 // error is a *qrgate.Fault; op names it.
 func (s *session) ask(op string, t target, limit time.Duration) (compat.Answer, error) {
+	return s.forward(op, t, s.c.Request, limit)
+}
+
+// look is ask for something that the client did not ask for: a GET with the client's credential.
+func (s *session) look(op string, t target) (compat.Answer, error) {
+	in := s.c.Request.Clone(s.c.Request.Context())
+	in.Method, in.Body, in.ContentLength = http.MethodGet, http.NoBody, 0
+	in.Header.Del("Content-Length")
+	return s.forward(op, t, in, lookTime)
+}
+
+func (s *session) forward(op string, t target, in *http.Request, limit time.Duration) (compat.Answer, error) {
 	if s.config.Engine == nil {
 		return compat.Answer{}, &qrgate.Fault{Op: op, Kind: qrgate.Unreachable}
 	}
-	ctx, cancel := context.WithTimeout(s.c.Request.Context(), limit)
+	ctx, cancel := context.WithTimeout(in.Context(), limit)
 	defer cancel()
 	var a compat.Answer
 	var failed error
-	in := s.c.Request.WithContext(ctx)
 	reverse := httputil.ReverseProxy{
 		Transport: s.config.Transport,
 		ErrorLog:  s.silent,
@@ -53,7 +65,7 @@ func (s *session) ask(op string, t target, limit time.Duration) (compat.Answer, 
 		},
 		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) { failed = err },
 	}
-	reverse.ServeHTTP(discard{}, in)
+	reverse.ServeHTTP(discard{}, in.WithContext(ctx))
 	a.At = time.Now()
 	if failed != nil && !errors.Is(failed, errTaken) {
 		return a, &qrgate.Fault{Op: op, Kind: unanswered(ctx, failed), Status: a.Status, Err: failed}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"qrgate"
@@ -20,10 +21,11 @@ const (
 // object reads the request's body as a JSON object; an empty one counts as {}. The body stays readable.
 func (s *session) object() (compat.Object, bool) {
 	body, _ := io.ReadAll(s.c.Request.Body) // it is in memory: wholeBody has read it
-	s.c.Request.Body = io.NopCloser(bytes.NewReader(body))
 	if len(bytes.TrimSpace(body)) == 0 {
+		s.c.Request.Body, s.c.Request.ContentLength = http.NoBody, 0 // engines refuse a blank that is no JSON
 		return compat.Object{}, true
 	}
+	s.c.Request.Body = io.NopCloser(bytes.NewReader(body))
 	o, err := compat.Parse(body)
 	return o, err == nil
 }
@@ -49,6 +51,11 @@ func (s *session) create() {
 	made := compat.SessionOf(body)
 	if name, said := wanted["sessionId"].(string); said && compat.Text(made["sessionId"]) == "" {
 		made["sessionId"] = name
+	}
+	if name := compat.Text(made["sessionId"]); compat.Int(made["id"]) == 0 && name != "" {
+		if item, _, ok := s.listed(qrgate.Ref{Name: name}); ok { // an engine that names no id still has one
+			made["id"] = item["id"]
+		}
 	}
 	o, _ := compat.Observe(made, compat.EngineClock(a.Header, a.At), a.At)
 	s.config.Pairing.Learn(s.c.Request.Context(), s.caller, []qrgate.Observation{o}, true)
@@ -100,6 +107,9 @@ func clamped(raw string) (query string, page, limit int) {
 		return raw, 1, compat.MaxPageSize
 	}
 	page, limit = number(values.Get("page"), 1), number(values.Get("limit"), compat.MaxPageSize)
+	if _, err := strconv.Atoi(values.Get("limit")); errors.Is(err, strconv.ErrRange) {
+		limit = compat.MaxPageSize + 1
+	}
 	if limit > compat.MaxPageSize {
 		limit = compat.MaxPageSize
 		values.Set("limit", "100")

@@ -87,22 +87,35 @@ func (s *session) statusDenied(a compat.Answer, err error, v qrgate.View) {
 		s.fails(a, err)
 		return
 	}
-	list, lerr := s.ask("list", target{path: sessionsPrefix, query: "limit=100"}, askTime)
-	if lerr == nil {
-		body, _ := compat.Parse(list.Body)
-		for _, item := range compat.SessionsOf(body) {
-			r := compat.RefOf(item)
-			if r.ID > 0 && r.ID == s.ref.ID || r.Name != "" && (r.Name == s.ref.Name || r.Name == s.id) {
-				s.give(200, compat.WholeStatus(nil, s.learned([]compat.Object{item}, list)[0]), list.Header)
-				return
-			}
-		}
+	wanted := s.ref
+	if wanted.Name == "" {
+		wanted.Name = s.id
+	}
+	if item, list, ok := s.listed(wanted); ok {
+		s.give(200, compat.WholeStatus(nil, s.learned([]compat.Object{item}, list)[0]), list.Header)
+		return
 	}
 	if v.Known && v.Session.Born {
 		s.give(200, compat.Status(believed(v, s.id)), nil)
 		return
 	}
 	s.fails(a, err)
+}
+
+// listed finds a session in the engine's list, by either of its ids.
+func (s *session) listed(wanted qrgate.Ref) (compat.Object, compat.Answer, bool) {
+	a, err := s.look(qrgate.OpList, target{path: sessionsPrefix, query: "limit=100"})
+	if err != nil {
+		return nil, a, false
+	}
+	body, _ := compat.Parse(a.Body)
+	for _, item := range compat.SessionsOf(body) {
+		r := compat.RefOf(item)
+		if r.ID > 0 && r.ID == wanted.ID || r.Name != "" && r.Name == wanted.Name {
+			return item, a, true
+		}
+	}
+	return nil, a, false
 }
 
 // believed is a session as the gate can show it without asking the engine.
