@@ -40,14 +40,15 @@ type Tracing struct {
 	cfg      TracingConfig
 	exporter sdktrace.SpanExporter // nil when off
 	provider *sdktrace.TracerProvider
+	early    *early
 	tracer   trace.Tracer
 	wire     propagation.TextMapPropagator
 	refKey   []byte
 	flights  *flights
 }
 
-// NewTracing reads the OTEL_* environment variables. It starts nothing: spans are sent while Run runs. The
-// error names the variable that is wrong.
+// NewTracing reads the OTEL_* environment variables. It starts nothing: spans are sent while Run runs, and
+// the first 512 are kept until then. The error names the variable that is wrong.
 func NewTracing(ctx context.Context, cfg TracingConfig) (*Tracing, error) {
 	t := &Tracing{cfg: cfg.withDefaults(), tracer: noop.NewTracerProvider().Tracer(""), wire: propagation.TraceContext{}}
 	p, err := planFrom(os.Getenv)
@@ -66,7 +67,8 @@ func NewTracing(ctx context.Context, cfg TracingConfig) (*Tracing, error) {
 		return t, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
 	t.exporter = &counted{SpanExporter: exporter, failed: t.cfg.Failed, log: t.cfg.Logger}
-	t.provider = sdktrace.NewTracerProvider(sdktrace.WithSampler(sampler(p.sampler)), sdktrace.WithResource(about))
+	t.early = &early{}
+	t.provider = sdktrace.NewTracerProvider(sdktrace.WithSampler(sampler(p.sampler)), sdktrace.WithResource(about), sdktrace.WithSpanProcessor(t.early))
 	t.tracer = t.provider.Tracer("qrgate")
 	t.flights = newFlights(t)
 	return t, nil
@@ -85,7 +87,7 @@ func (t *Tracing) Run(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	t.provider.RegisterSpanProcessor(sdktrace.NewBatchSpanProcessor(t.exporter))
+	t.early.start(sdktrace.NewBatchSpanProcessor(t.exporter))
 	<-ctx.Done()
 	t.flights.close(time.Now())
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), FlushTime)

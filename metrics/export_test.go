@@ -1,0 +1,27 @@
+package metrics
+
+import sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+// For the tests of decisions that have no other door.
+var (
+	TemplateOf = templateOf
+	Scrub      = scrub
+)
+
+// SamplerFor is the whole sampler that the two variables make.
+func SamplerFor(name, arg string) (sdktrace.Sampler, error) {
+	rest, err := samplerFor(name, arg)
+	if err != nil {
+		return nil, err
+	}
+	return sampler(rest), nil
+}
+
+// Plan reports whether the given variables turn the export on.
+func Plan(env map[string]string) (bool, error) {
+	p, err := planFrom(func(name string) string { return env[name] })
+	return p.export, err
+}
+
+// MaxFlights is the bound of flights that are traced at once.
+const MaxFlights = maxFlights
