@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -29,5 +30,24 @@ func TestScrub(t *testing.T) {
 				t.Errorf("%q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// Of the library only what is meant for people comes through, and scrubbed.
+func TestLibraryLog(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	l := libraryLog{log: slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: slog.LevelDebug}))}.Sub("Client").Sub("QRChannel")
+	l.Debugf("Emitting QR code %s", "a code")
+	if b.Len() > 0 {
+		t.Errorf("debug comes through: %s", b.String())
+	}
+	l.Infof("info about %s", "5550100@s.whatsapp.net")
+	l.Warnf("warning")
+	l.Errorf("error")
+	for _, want := range []string{"level=DEBUG msg=\"info about [jid]\"", "level=WARN msg=warning", "level=ERROR msg=error", "module=Client/QRChannel"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %s in\n%s", want, b.String())
+		}
 	}
 }

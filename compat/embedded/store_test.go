@@ -5,8 +5,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	waBinary "go.mau.fi/whatsmeow/binary"
 
 	"qrgate/compat/embedded"
 	"qrgate/internal/wasim"
@@ -47,12 +50,25 @@ func TestProcessRestart(t *testing.T) {
 
 func TestDeleteForgetsEverything(t *testing.T) {
 	t.Parallel()
-	r, srv := onLoopback(t, embedded.Config{DataDir: t.TempDir()})
+	var unlinked atomic.Int32
+	srv := &wasim.Server{PreKeys: fewKeys, Trace: func(dir string, n *waBinary.Node) {
+		if _, ok := n.GetOptionalChildByTag("remove-companion-device"); ok && dir == "<-" {
+			unlinked.Add(1)
+		}
+	}}
+	r := start(t, embedded.Config{DataDir: t.TempDir(), HTTPClient: srv.HTTPClient(wasimtest.Start(t, srv))})
 	r.connect("first")
 	r.scan(srv, "first", "5550100")
 	first := r.call("GET", "/api/sessions/first").data()["id"].(float64)
+	began := time.Now()
 	if a := r.call("DELETE", "/api/sessions/first"); a.status != 200 {
 		t.Fatalf("%d %s", a.status, a.raw)
+	}
+	if took := time.Since(began); took > 4*time.Second {
+		t.Errorf("the delete took %v", took)
+	}
+	if unlinked.Load() != 1 {
+		t.Error("the device stays on the phone's list")
 	}
 	if a := r.call("DELETE", "/api/sessions/first"); a.status != 404 {
 		t.Errorf("the second delete: %d %s", a.status, a.raw)
