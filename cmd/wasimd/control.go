@@ -96,14 +96,22 @@ func reply(w http.ResponseWriter, status int, body any) {
 	_ = json.NewEncoder(w).Encode(body) // whoever asked is gone
 }
 
-// serveControl serves the control API until ctx ends.
+// parting is how long a control request that is being answered may take when the program ends.
+const parting = 2 * time.Second
+
+// serveControl serves the control API until ctx ends and the last request is answered.
 func serveControl(ctx context.Context, sim *wasim.Server, ln net.Listener) error {
 	srv := &http.Server{Handler: control(sim), ReadHeaderTimeout: 10 * time.Second,
 		BaseContext: func(net.Listener) context.Context { return ctx }}
-	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
+	ended := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() {
+		limit, cancel := context.WithTimeout(context.Background(), parting)
+		defer cancel()
+		ended <- errors.Join(srv.Shutdown(limit), srv.Close())
+	})
 	defer stop()
 	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
-	return nil
+	return <-ended
 }
