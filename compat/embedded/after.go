@@ -61,14 +61,15 @@ func (l link) reported(e event, now time.Time) link {
 }
 
 // demanded begins, or goes on. A phone that is pairing is never disturbed; an unlinked session that rests
-// goes on resting, so that impatience does not become a storm of connections.
+// goes on resting, so that impatience does not become a storm of connections. What ended an earlier wish is
+// forgotten with a new one: it would be taken for the present state of things.
 func (l link) demanded(e demand, now time.Time) link {
 	l.Wanted, l.Paused = now.Add(wantTime), false
 	switch {
 	case l.Phase == pairing:
 		return l
 	case l.Phase == idle || e.force:
-		l.Tries = 0
+		l.Tries, l.Last = 0, reason{}
 		return l.dial(now)
 	case l.Phase == resting && l.JID != "":
 		return l.dial(now)

@@ -34,6 +34,7 @@ type change func(*link)
 func linked(l *link)    { l.JID = "5550100:1@s.whatsapp.net" }
 func due(l *link)       { l.Due = noon }
 func forgotten(l *link) { l.Wanted = noon.Add(-time.Second) }
+func failed(l *link)    { l.Last = whyDown() }
 func young(l *link)     { l.Since = noon }
 
 func tried(n int) change { return func(l *link) { l.Tries = n } }
@@ -84,6 +85,8 @@ func TestAfterDemands(t *testing.T) {
 	t.Parallel()
 	walk(t, map[string]step{
 		"connect begins":                 {at(idle, tried(2)), demand{}, result{queued, 5, 0, wantTime, qrgate.Connecting, ""}},
+		"connect after a failure":        {at(idle, failed), demand{}, result{queued, 5, 0, wantTime, qrgate.Connecting, ""}},
+		"a connect in a bad time":        {at(resting, failed), demand{}, result{resting, 4, 0, 0, qrgate.Connecting, qrgate.WhatsAppDown}},
 		"connect of a linked one":        {at(idle, linked), demand{}, result{queued, 5, 0, 0, qrgate.Connecting, ""}},
 		"connect while dialing":          {at(dialing, due), demand{}, result{dialing, 4, 0, 0, qrgate.Connecting, ""}},
 		"connect while a code is shown":  {at(showing, shows(2)), demand{}, result{showing, 4, 0, 0, qrgate.AwaitingScan, ""}},

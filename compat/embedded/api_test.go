@@ -160,7 +160,7 @@ func TestSessionLimit(t *testing.T) {
 	t.Parallel()
 	r := quiet(t, embedded.Config{MaxSessions: 1})
 	r.make("first")
-	if a := r.call("POST", "/api/sessions", `{"sessionId":"second","sessionName":"x"}`); a.status != 403 || a.code() != "SESSION_LIMIT" {
+	if a := r.call("POST", "/api/sessions", `{"sessionId":"second","sessionName":"x"}`); a.status != 422 || a.code() != "SESSION_LIMIT" {
 		t.Errorf("%d %s", a.status, a.raw)
 	}
 	if a := r.callAs(keyB, "POST", "/api/sessions", `{"sessionId":"second","sessionName":"x"}`); a.status != 201 {

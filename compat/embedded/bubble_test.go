@@ -73,3 +73,16 @@ func reasonOf(status map[string]any) string {
 	code, _ := last["code"].(string)
 	return code
 }
+
+// A dial that nobody wants any more ends at once, and its place is free.
+func TestDisconnectEndsADial(t *testing.T) {
+	t.Parallel()
+	inBubble(t, wasim.Fault{HangUpgrade: true}, embedded.Config{MaxDials: 1}, func(t *testing.T, r *rig, srv *wasim.Server) {
+		r.connect("first")
+		time.Sleep(time.Second)
+		srv.SetFault(wasim.Fault{})
+		r.call("POST", "/api/sessions/first/disconnect")
+		r.connect("second")
+		r.untilStatus("second", "qr_code", time.Second)
+	})
+}

@@ -44,7 +44,9 @@ func (e *Engine) create(r *http.Request, account string) reply {
 	return e.make(r.Context(), row{account: account, sessionID: w.SessionID, name: w.SessionName, created: now, updated: now})
 }
 
-// make stores a session unless it is there already or one too many.
+const textLimit = "session limit: this account may have no more sessions; delete some that are not used"
+
+// make stores a session unless it is there already or one too many; 403 would speak of the key.
 func (e *Engine) make(ctx context.Context, r row) reply {
 	e.making.Lock()
 	defer e.making.Unlock()
@@ -58,7 +60,7 @@ func (e *Engine) make(ctx context.Context, r row) reply {
 	case taken:
 		return problem(http.StatusConflict, codeExists, "a session with this sessionId already exists")
 	case count >= e.config.MaxSessions:
-		return problem(http.StatusForbidden, codeLimit, "session limit: this account may have no more sessions; delete some that are not used")
+		return problem(http.StatusUnprocessableEntity, codeLimit, textLimit)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTime)
 	defer cancel()
