@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"qrgate"
 	"qrgate/compat/inboxhub"
@@ -64,6 +65,7 @@ func bubble(t *testing.T, engine *enginesim.Engine, test func(r *rig), changes .
 		client := wire.Client()
 		client.Transport = seen
 		test(&rig{T: t, engine: engine, base: wire.URL(), http: client, seen: seen, reboot: boot})
+		time.Sleep(time.Second) // of fake time: net/http lingers on a connection that it closes early
 	})
 }
 
@@ -179,6 +181,21 @@ func (r *rig) qr(id string, headers ...string) answer {
 	a.wants(http.StatusOK)
 	a.wantsQR()
 	return a
+}
+
+// insists asks for the QR again and again, as every poller does, and wants it within a time.
+func (r *rig) insists(id string, within time.Duration) answer {
+	r.Helper()
+	began := time.Now()
+	for {
+		a := r.get("/api/sessions/" + id + "/qr")
+		if a.StatusCode == http.StatusOK || time.Since(began) > within {
+			a.wants(http.StatusOK)
+			a.wantsQR()
+			return a
+		}
+		time.Sleep(2 * time.Second)
+	}
 }
 
 // calls counts what reached the engine since the n-th call, all routes or the given ones.
