@@ -79,13 +79,16 @@ func TestWithoutAGuardNothingIsSmuggledEither(t *testing.T) {
 	go func() { defer close(done); _ = server.Serve(listener) }()
 	t.Cleanup(func() { _ = server.Close(); <-done })
 	g := &rig{addr: listener.Addr().String()}
-	for _, name := range []string{"length and coding", "coding in HTTP/1.0"} {
+	for _, wire := range []string{
+		framings["length and coding"].wire,
+		"POST /x HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n",
+	} {
 		reached.Store(0)
 		conn := g.dial(t)
-		_, _ = io.WriteString(conn, framings[name].wire+"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
+		_, _ = io.WriteString(conn, wire+"GET /smuggled HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 		_, _ = io.ReadAll(conn)
 		if n := reached.Load(); n != 1 {
-			t.Errorf("%s: read as %d requests, want one", name, n)
+			t.Errorf("%q: read as %d requests, want one", wire, n)
 		}
 	}
 }

@@ -304,6 +304,43 @@ func TestWhenTheClientLeavesTheEnginesCallEnds(t *testing.T) {
 	}
 }
 
+// late is a transport that answers when nobody waits any more.
+type late struct {
+	asked  chan struct{}
+	answer func() *http.Response
+}
+
+func (l late) RoundTrip(r *http.Request) (*http.Response, error) {
+	close(l.asked)
+	<-r.Context().Done()
+	res := l.answer()
+	res.Request = r
+	return res, nil
+}
+
+func TestAnAnswerThatComesAfterTheClientLeft(t *testing.T) {
+	t.Parallel()
+	for name, x := range map[string]struct {
+		answer func() *http.Response
+		status int
+	}{
+		"in vain": {func() *http.Response {
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("late"))}
+		}, 200},
+		"not at all": {func() *http.Response { panic(http.ErrAbortHandler) }, proxy.StatusClientGone},
+	} {
+		asked := make(chan struct{})
+		g := start(t, http.NotFoundHandler(), func(c *proxy.Config, _ *http.Server) { c.Transport = late{asked, x.answer} })
+		conn := g.dial(t)
+		_, _ = io.WriteString(conn, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+		<-asked
+		_ = conn.Close()
+		if e := g.exchange(t); !e.ClientGone || e.Cut || e.Status != x.status {
+			t.Errorf("%s: observed as %+v", name, e)
+		}
+	}
+}
+
 func TestAnAnswerThatBreaksOffIsCutAndNotMadeToLookWhole(t *testing.T) {
 	t.Parallel()
 	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
