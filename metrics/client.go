@@ -59,18 +59,13 @@ func (c *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (c *transport) begin(r *http.Request) (context.Context, trace.Span) {
 	template, id := templateOf(r.URL.Path)
-	attrs := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindClient),
-		trace.WithAttributes(attrMethod.String(methodOf(r.Method)), attrServer.String(r.URL.Hostname()))}
+	ctx, span := c.t.tracer.Start(r.Context(), spanName(r.Method, template), trace.WithSpanKind(trace.SpanKindClient))
+	c.t.describe(span, r.Method, attrTemplate.String(template), id)
+	span.SetAttributes(attrServer.String(r.URL.Hostname()))
 	if port, err := strconv.Atoi(r.URL.Port()); err == nil {
-		attrs = append(attrs, trace.WithAttributes(attrPort.Int(port)))
+		span.SetAttributes(attrPort.Int(port))
 	}
-	if template != "" {
-		attrs = append(attrs, trace.WithAttributes(attrTemplate.String(template)))
-	}
-	if id != "" {
-		attrs = append(attrs, trace.WithAttributes(c.t.ref(id)))
-	}
-	return c.t.tracer.Start(r.Context(), spanName(r.Method, template), attrs...)
+	return ctx, span
 }
 
 // unanswered says in the gate's words why no answer came. The error's own text holds the URL.

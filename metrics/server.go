@@ -31,15 +31,7 @@ func (t *Tracing) Server(next http.Handler) http.Handler {
 
 func (t *Tracing) arrived(r *http.Request) (context.Context, trace.Span) {
 	origin := t.cfg.Origin(qrgate.NewSecret(r.Header.Get("X-API-Key")))
-	template, id := templateOf(r.URL.Path)
-	attrs := append(ofOrigin(origin), attrMethod.String(methodOf(r.Method)))
-	if template != "" {
-		attrs = append(attrs, attrRoute.String(template))
-	}
-	if id != "" {
-		attrs = append(attrs, t.ref(id))
-	}
-	options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attrs...)}
+	options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(ofOrigin(origin)...)}
 	ctx := t.wire.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
 	if origin != qrgate.FromSynthetic {
 		if theirs := trace.SpanContextFromContext(ctx); theirs.IsValid() {
@@ -47,7 +39,24 @@ func (t *Tracing) arrived(r *http.Request) (context.Context, trace.Span) {
 		}
 		ctx = r.Context()
 	}
-	return t.tracer.Start(ctx, spanName(r.Method, template), options...)
+	template, id := templateOf(r.URL.Path)
+	ctx, span := t.tracer.Start(ctx, spanName(r.Method, template), options...)
+	t.describe(span, r.Method, attrRoute.String(template), id)
+	return ctx, span
+}
+
+// describe says what a request is about, unless nobody keeps the span.
+func (t *Tracing) describe(span trace.Span, method string, template attribute.KeyValue, id string) {
+	if !span.IsRecording() {
+		return
+	}
+	span.SetAttributes(attrMethod.String(methodOf(method)))
+	if template.Value.AsString() != "" {
+		span.SetAttributes(template)
+	}
+	if id != "" {
+		span.SetAttributes(t.ref(id))
+	}
 }
 
 // leave ends the span of a request. A client that left is no error, nor is a 4xx (semantic conventions).
