@@ -1,0 +1,119 @@
+package pairing_test
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"qrgate"
+	"qrgate/compat/inboxhub"
+	"qrgate/internal/enginesim"
+	"qrgate/internal/memstore"
+	"qrgate/internal/pairing"
+	"qrgate/internal/redisstore"
+	"qrgate/internal/suite/redistest"
+)
+
+// Key A's code is never shown to key B: on memory, on a real Redis, and on one that mixes its answers up.
+func TestNobodySeesAnothersCode(t *testing.T) {
+	t.Parallel()
+	t.Run("memory", func(t *testing.T) {
+		t.Parallel()
+		// Each run has its own bubble: rapid draws the steps first, because it knows nothing of bubbles.
+		rapid.Check(t, func(rt *rapid.T) {
+			steps := rapid.SliceOfN(rapid.Custom(drawStep), 3, 20).Draw(rt, "steps")
+			synctest.Test(t, func(t *testing.T) {
+				strangers(t, steps, memstore.New(memstore.Config{}), func() {})
+			})
+		})
+	})
+	t.Run("redis", func(t *testing.T) {
+		t.Parallel()
+		strangers(t, rapid.SliceOfN(rapid.Custom(drawStep), 24, 24).Example(1), openRedis(t, redistest.Start(t).URL()), func() {})
+	})
+	t.Run("a redis that answers off by one", func(t *testing.T) {
+		t.Parallel()
+		d := redistest.StartDesync(t)
+		strangers(t, rapid.SliceOfN(rapid.Custom(drawStep), 24, 24).Example(2), openRedis(t, d.URL()), d.Shift)
+		if d.Swapped() == 0 {
+			t.Error("no answer was ever mixed up")
+		}
+	})
+}
+
+// stranger is one step: somebody asks one replica for the code of a session whose name others use too.
+type stranger struct {
+	replica int
+	key     string
+	session int
+}
+
+func drawStep(rt *rapid.T) stranger {
+	return stranger{rapid.IntRange(0, 1).Draw(rt, "replica"), rapid.SampledFrom([]string{"key-a", "key-b", "key-c"}).Draw(rt, "key"),
+		rapid.IntRange(1, 2).Draw(rt, "session")}
+}
+
+// strangers lets three keys work on sessions of the same names, on two replicas of the gate, and checks
+// that every code that comes out was made for the key that asked. spoil is called when all codes are there.
+func strangers(t *testing.T, steps []stranger, store pairing.Backing, spoil func()) {
+	engine := &enginesim.Engine{}
+	wire := enginesim.NewWire(engine)
+	go wire.Run()
+	defer wire.Close()
+	defer engine.Close()
+	base, _ := url.Parse("http://engine.test")
+	vault, _ := qrgate.NewVault(qrgate.NewSecret("a secret of the tests"))
+	r := &rig{t: t, engine: engine, http: wire.Client(), vault: vault, hub: inboxhub.New(base, wire.Client().Transport)}
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer stop()
+	var replicas []*pairing.Pairing
+	for range 2 {
+		p, err := pairing.New(pairing.Config{Engine: r.hub, Vault: vault, Store: store})
+		if err != nil {
+			t.Fatal(err)
+		}
+		replicas = append(replicas, p)
+		wg.Go(func() { _ = p.Run(ctx) })
+	}
+	for i, key := range []string{"key-a", "key-b", "key-c"} {
+		for session := 1; session <= 2; session++ {
+			r.p = replicas[i%2]
+			r.connect(key, r.create(key, fmt.Sprintf("crm-%d", session)))
+		}
+	}
+	spoil()
+	for _, s := range steps {
+		id := fmt.Sprintf("crm-%d", s.session)
+		v, err := replicas[s.replica].QR(ctx, r.caller(s.key), id, qrgate.Hold{Set: true, For: time.Second})
+		if err == nil && v.Session.QR.Present() && !r.madeFor(s.key, id, v.Session.QR.Image) {
+			t.Fatalf("%s was shown a code of %s that the engine did not make for it", s.key, id)
+		}
+	}
+}
+
+// madeFor reports whether the engine's own code of key's session is this one.
+func (r *rig) madeFor(key, id string, image qrgate.Secret) bool {
+	o, err := r.hub.QR(r.t.Context(), r.caller(key), qrgate.Ref{Name: id})
+	return err == nil && o.Image.Equal(image)
+}
+
+func openRedis(t *testing.T, redisURL string) pairing.Backing {
+	t.Helper()
+	s, err := redisstore.New(redisstore.Config{URL: qrgate.NewSecret(redisURL)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	t.Cleanup(func() { stop(); <-done })
+	return pairing.NewTiered(s, memstore.New(memstore.Config{}), s.Ping, nil)
+}
