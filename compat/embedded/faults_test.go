@@ -21,12 +21,7 @@ type outcome struct {
 // session that wants a code ends in a state and a reason, after at most three lines in a row.
 func TestFaultsBeforeTheQR(t *testing.T) {
 	t.Parallel()
-	failed := func(reason string) outcome { return outcome{"error", reason, 1} }
-	thrice := func(reason string) outcome { return outcome{"error", reason, 3} }
-	tests := map[string]struct {
-		fault wasim.Fault
-		want  outcome
-	}{
+	suffer(t, map[string]suffering{
 		"403 on upgrade":        {wasim.Fault{HTTPStatus: 403}, thrice("network_blocked")},
 		"407 on upgrade":        {wasim.Fault{HTTPStatus: 407}, thrice("proxy_refused")},
 		"rate limit on upgrade": {wasim.Fault{HTTPStatus: 429}, thrice("whatsapp_unavailable")},
@@ -38,27 +33,47 @@ func TestFaultsBeforeTheQR(t *testing.T) {
 		"foreign Noise root":    {wasim.Fault{BadCert: true}, failed("tls_intercepted")},
 		"no codes":              {wasim.Fault{NoPairDevice: true}, thrice("whatsapp_silent")},
 		"codes too late":        {wasim.Fault{PairDelay: 30 * time.Second}, thrice("whatsapp_silent")},
-		"failure 400":           {wasim.Fault{Failure: 400}, failed("internal")},
-		"failure 401":           {wasim.Fault{Failure: 401}, outcome{"disconnected", "logged_out", 1}},
-		"failure 402":           {wasim.Fault{Failure: 402}, failed("account_banned")},
-		"failure 403":           {wasim.Fault{Failure: 403}, outcome{"disconnected", "logged_out", 1}},
-		"failure 405":           {wasim.Fault{Failure: 405}, failed("client_outdated")},
-		"failure 406":           {wasim.Fault{Failure: 406}, failed("account_banned")},
-		"failure 409":           {wasim.Fault{Failure: 409}, failed("client_outdated")},
-		"failure 415":           {wasim.Fault{Failure: 415}, failed("internal")},
-		"failure 500":           {wasim.Fault{Failure: 500}, thrice("whatsapp_unavailable")},
-		"failure 501":           {wasim.Fault{Failure: 501}, failed("internal")},
-		"failure 503":           {wasim.Fault{Failure: 503}, thrice("whatsapp_unavailable")},
-		"stream error 401":      {wasim.Fault{StreamError: "401"}, outcome{"disconnected", "logged_out", 1}},
-		"stream error 500":      {wasim.Fault{StreamError: "500"}, thrice("whatsapp_unavailable")},
-		"stream error 503":      {wasim.Fault{StreamError: "503"}, thrice("whatsapp_unavailable")},
-		"stream error 515":      {wasim.Fault{StreamError: "515"}, thrice("whatsapp_unavailable")},
-		"stream replaced":       {wasim.Fault{StreamError: "conflict"}, outcome{"disconnected", "session_conflict", 1}},
 		"cut after the codes":   {wasim.Fault{CutAfterRefs: 500 * time.Millisecond}, thrice("whatsapp_unavailable")},
 		"codes late":            {wasim.Fault{PairDelay: 2 * time.Second}, outcome{"qr_code", "", 1}},
 		"one code":              {wasim.Fault{Refs: 1}, outcome{"disconnected", "qr_expired", 1}},
 		"healthy":               {wasim.Fault{}, outcome{"qr_code", "", 1}},
-	}
+	})
+}
+
+// What WhatsApp says after the handshake in place of the codes.
+func TestFailuresBeforeTheQR(t *testing.T) {
+	t.Parallel()
+	suffer(t, map[string]suffering{
+		"failure 400":      {wasim.Fault{Failure: 400}, failed("internal")},
+		"failure 401":      {wasim.Fault{Failure: 401}, outcome{"disconnected", "logged_out", 1}},
+		"failure 402":      {wasim.Fault{Failure: 402}, failed("account_banned")},
+		"failure 403":      {wasim.Fault{Failure: 403}, outcome{"disconnected", "logged_out", 1}},
+		"failure 405":      {wasim.Fault{Failure: 405}, failed("client_outdated")},
+		"failure 406":      {wasim.Fault{Failure: 406}, failed("account_banned")},
+		"failure 409":      {wasim.Fault{Failure: 409}, failed("client_outdated")},
+		"failure 415":      {wasim.Fault{Failure: 415}, failed("internal")},
+		"failure 500":      {wasim.Fault{Failure: 500}, thrice("whatsapp_unavailable")},
+		"failure 501":      {wasim.Fault{Failure: 501}, failed("internal")},
+		"failure 503":      {wasim.Fault{Failure: 503}, thrice("whatsapp_unavailable")},
+		"stream error 401": {wasim.Fault{StreamError: "401"}, outcome{"disconnected", "logged_out", 1}},
+		"stream error 500": {wasim.Fault{StreamError: "500"}, thrice("whatsapp_unavailable")},
+		"stream error 503": {wasim.Fault{StreamError: "503"}, thrice("whatsapp_unavailable")},
+		"stream error 515": {wasim.Fault{StreamError: "515"}, thrice("whatsapp_unavailable")},
+		"stream replaced":  {wasim.Fault{StreamError: "conflict"}, outcome{"disconnected", "session_conflict", 1}},
+	})
+}
+
+type suffering struct {
+	fault wasim.Fault
+	want  outcome
+}
+
+func failed(reason string) outcome { return outcome{"error", reason, 1} }
+func thrice(reason string) outcome { return outcome{"error", reason, 3} }
+
+// suffer connects a session under each fault, looks at it after two minutes, and connects it again without.
+func suffer(t *testing.T, tests map[string]suffering) {
+	t.Helper()
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

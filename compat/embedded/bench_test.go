@@ -1,0 +1,32 @@
+package embedded_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"qrgate/compat/embedded"
+	"qrgate/internal/wasim"
+	"qrgate/internal/wasim/wasimtest"
+)
+
+// BenchmarkConnectToQR is the time from a connect to the code in the answer, one session after the other.
+func BenchmarkConnectToQR(b *testing.B) {
+	srv := &wasim.Server{}
+	r := start(b, embedded.Config{MaxSessions: 1 << 20, HTTPClient: srv.HTTPClient(wasimtest.Start(b, srv))})
+	n := 0
+	for b.Loop() {
+		b.StopTimer()
+		id := fmt.Sprintf("session-%d", n)
+		r.make(id)
+		n++
+		b.StartTimer()
+		r.call("POST", "/api/sessions/"+id+"/connect")
+		for r.call("GET", "/api/sessions/"+id+"/qr").status != 200 {
+			time.Sleep(time.Millisecond)
+		}
+		b.StopTimer()
+		r.call("POST", "/api/sessions/"+id+"/disconnect")
+		b.StartTimer()
+	}
+}
