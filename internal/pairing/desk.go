@@ -49,6 +49,7 @@ type entry struct {
 	write   sync.Mutex    // one writer at a time, over the store's round trip
 	gone    bool          // the session was forgotten
 	changed chan struct{} // closed at the next change
+	guests  int           // requests that are using it right now
 	busy    bool          // a call for it is in flight
 	holders int           // requests held for its code
 	asked   time.Time     // the last time that somebody asked for its state
@@ -226,7 +227,7 @@ func (e *entry) interest(now time.Time) interest {
 // tidy lets go of entries that nobody needs.
 func (d *desk) tidy(now time.Time) {
 	for name, e := range d.entries {
-		needed := e.busy || e.holders > 0 || e.watches > 0 || !e.s.Window.IsZero() && e.s.State == qrgate.Connecting
+		needed := e.busy || e.guests > 0 || !e.s.Window.IsZero() && e.s.State == qrgate.Connecting
 		stay := lingering
 		if e.s.Accepted.IsZero() {
 			stay = 0 // nobody the engine knows

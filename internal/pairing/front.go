@@ -94,7 +94,7 @@ func (p *Pairing) Watch(ctx context.Context, c qrgate.Caller, id string, seen qr
 	defer v.leave()
 	end := time.Now().Add(min(hold, qrgate.MaxHold))
 	v.ask(func(e *entry) { e.watches++ })
-	defer v.ask(func(e *entry) { e.watches--; e.used = time.Now() })
+	defer v.ask(func(e *entry) { e.watches-- })
 	return v.await(ctx, end, func(now qrgate.View) bool { return now.Known && differs(seen, now) })
 }
 

@@ -50,7 +50,8 @@ func (p *Pairing) met(c qrgate.Caller, r qrgate.Ref) bool {
 	return d.entries[canonical(r)] != nil
 }
 
-// entry returns the entry of a session, read from the store when it is new here.
+// entry returns the entry of a session, read from the store when it is new here, for as long as the visit
+// lasts.
 func (d *desk) entry(ctx context.Context, r qrgate.Ref) *entry {
 	name := canonical(r)
 	d.mu.Lock()
@@ -61,7 +62,7 @@ func (d *desk) entry(ctx context.Context, r qrgate.Ref) *entry {
 		d.entries[name] = e
 	}
 	e.s.Ref = e.s.Ref.Merge(r)
-	e.used = time.Now()
+	e.guests++
 	d.mu.Unlock()
 	e.load.Do(func() { d.reload(ctx, e) })
 	return e
@@ -84,7 +85,13 @@ func (d *desk) watch(e *entry) {
 	})
 }
 
-func (v visit) leave() { v.d.leave() }
+func (v visit) leave() {
+	v.d.mu.Lock()
+	v.e.guests--
+	v.e.used = time.Now()
+	v.d.mu.Unlock()
+	v.d.leave()
+}
 
 func (v visit) belief() qrgate.Session { return v.d.belief(v.e) }
 
@@ -191,7 +198,6 @@ func (v visit) hold(view qrgate.View) (release func(), ok bool) {
 		strange()
 		d.mu.Lock()
 		v.e.holders--
-		v.e.used = time.Now()
 		d.mu.Unlock()
 		d.wake()
 	}, true
