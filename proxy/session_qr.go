@@ -31,7 +31,7 @@ func (s *session) qr() {
 	s.reply(answerQR(v, err))
 }
 
-const textBadWait = "wait is a whole number of seconds from 0 to 60. Correct it in the query, or leave it out."
+const textBadWait = "wait is a whole number of seconds; more than 60 counts as 60. Correct it in the query, or leave it out."
 
 // reply writes what was decided.
 func (s *session) reply(r reply) {

@@ -108,15 +108,21 @@ func TestEveryClientGetsItsQRFromAnEngineThat(t *testing.T) {
 		patchy map[string]bool // clients whose patience is too short for any gate
 		during func(*rig)
 	}{
-		"fails two connects":       {engine: func() *enginesim.Engine { return &enginesim.Engine{ConnectFailures: 2, QRDelay: 4 * time.Second} }},
-		"denies the status":        {engine: func() *enginesim.Engine { return &enginesim.Engine{Status404UntilLinked: true, QRDelay: 4 * time.Second} }},
+		"fails two connects": {engine: func() *enginesim.Engine { return &enginesim.Engine{ConnectFailures: 2, QRDelay: 4 * time.Second} }},
+		"denies the status": {engine: func() *enginesim.Engine {
+			return &enginesim.Engine{Status404UntilLinked: true, QRDelay: 4 * time.Second}
+		}},
 		"calls it pending at once": {engine: pendingEngine},
 		"says 404 while not ready": {engine: func() *enginesim.Engine { return &enginesim.Engine{NotYet: 404, QRDelay: 4 * time.Second} }},
-		"says 200 without a code":  {engine: func() *enginesim.Engine { return &enginesim.Engine{NotYet: 200, NotYetNull: true, QRDelay: 4 * time.Second} }},
+		"says 200 without a code": {engine: func() *enginesim.Engine {
+			return &enginesim.Engine{NotYet: 200, NotYetNull: true, QRDelay: 4 * time.Second}
+		}},
 		"says 502 while not ready": {engine: func() *enginesim.Engine { return &enginesim.Engine{NotYet: 502, QRDelay: 4 * time.Second} }},
 		"connects on create":       {engine: func() *enginesim.Engine { return &enginesim.Engine{CreateConnects: true, QRDelay: 4 * time.Second} }},
-		"is slow":                  {engine: func() *enginesim.Engine { return &enginesim.Engine{Latency: 700 * time.Millisecond, QRDelay: 4 * time.Second} }},
-		"is spelled otherwise":     {engine: dialectEngine},
+		"is slow": {engine: func() *enginesim.Engine {
+			return &enginesim.Engine{Latency: 700 * time.Millisecond, QRDelay: 4 * time.Second}
+		}},
+		"is spelled otherwise": {engine: dialectEngine},
 		"is stuck until restarted": {engine: func() *enginesim.Engine { return &enginesim.Engine{StuckUntilRestart: true, QRDelay: time.Second} },
 			patchy: patchy("wizard create_session test_rapido_final quick_test_baileys_fix test_correct_qr_flow test_session_flow_updated baileys_issue_analysis quick_qr_debug gs_class diagnose_qr_issue")},
 		"is restarted in the middle": {engine: func() *enginesim.Engine { return &enginesim.Engine{QRDelay: 4 * time.Second} },

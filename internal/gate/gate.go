@@ -19,6 +19,7 @@ import (
 	"qrgate/internal/memstore"
 	"qrgate/internal/pairing"
 	"qrgate/internal/redisstore"
+	"qrgate/metrics"
 	"qrgate/proxy"
 )
 
@@ -36,6 +37,8 @@ type Gate struct {
 	store   *pairing.Tiered // nil without Redis
 	engine  *embedded.Engine
 	front   *proxy.Front
+	metrics *metrics.Metrics
+	tracing *metrics.Tracing
 
 	public, admin net.Listener
 	stores        []task
@@ -45,7 +48,7 @@ type Gate struct {
 // before Run. Its errors are sentences for whoever starts the process.
 func New(cfg Config) (*Gate, error) {
 	g := &Gate{cfg: cfg}
-	for _, step := range []func() error{g.makeVault, g.makeEngine, g.makePairing, g.listen} {
+	for _, step := range []func() error{g.makeTelemetry, g.makeVault, g.makeEngine, g.makePairing, g.listen} {
 		if err := step(); err != nil {
 			g.closeListeners()
 			return nil, err
@@ -123,7 +126,7 @@ func (g *Gate) makePairing() error {
 	g.stores = append(g.stores, near.Run)
 	var store pairing.Backing = near
 	if !g.cfg.RedisURL.Empty() {
-		far, err := redisstore.New(redisstore.Config{URL: g.cfg.RedisURL})
+		far, err := redisstore.New(redisstore.Config{URL: g.cfg.RedisURL, Observe: g.metrics.Store})
 		if err != nil {
 			return fmt.Errorf("QRGATE_REDIS_URL: %w", err)
 		}
@@ -133,7 +136,7 @@ func (g *Gate) makePairing() error {
 	}
 	base, transport := g.way()
 	heart, err := pairing.New(pairing.Config{
-		Engine: inboxhub.New(base, transport), Vault: g.vault, Store: store, Observe: observe, Force: g.cfg.RecoveryForce,
+		Engine: g.tracing.Engine(inboxhub.New(base, transport)), Vault: g.vault, Store: store, Observe: observe, Force: g.cfg.RecoveryForce,
 		Holds: pairing.Holds{Young: g.cfg.HoldYoung, Later: g.cfg.Hold},
 	})
 	if err != nil {
@@ -150,9 +153,9 @@ func (g *Gate) makePairing() error {
 // way is how the engine is reached: over the network, or by a call in this process.
 func (g *Gate) way() (*url.URL, http.RoundTripper) {
 	if g.engine != nil {
-		return &url.URL{Scheme: "http", Host: "embedded.engine"}, embedded.Transport(g.engine)
+		return &url.URL{Scheme: "http", Host: "embedded.engine"}, g.tracing.Transport(embedded.Transport(g.engine))
 	}
-	return g.cfg.EngineURL, proxy.Transport(proxy.TransportOptions{})
+	return g.cfg.EngineURL, g.tracing.Transport(proxy.Transport(proxy.TransportOptions{}))
 }
 
 // origin tells the gate's own probes from users by their key alone.
@@ -201,7 +204,7 @@ func (g *Gate) Run(ctx context.Context) error {
 		group.Go(func() error { defer close(ended); return run(ctx) })
 		return ended
 	}
-	for _, run := range g.stores {
+	for _, run := range append(g.stores, g.tracing.Run) {
 		done(run, stores)
 	}
 	var engineDown <-chan struct{}
@@ -210,7 +213,7 @@ func (g *Gate) Run(ctx context.Context) error {
 		done(g.sayIfUnreachable, engine)
 	}
 	flightsDown := done(g.pairing.Run, flights)
-	public := proxy.Server(g.cfg.Listen, g.front.Handler())
+	public := proxy.Server(g.cfg.Listen, g.tracing.Server(g.metrics.InFlight(g.front.Handler())))
 	serve(group, public, proxy.Guard(g.public))
 	admin := &http.Server{Handler: g.adminHandler(), ReadHeaderTimeout: 5 * time.Second}
 	if g.admin != nil {

@@ -9,27 +9,25 @@ import (
 	"qrgate/proxy"
 )
 
-// observer turns the heart's events into log lines: one per change, none per look unless somebody debugs.
-func (g *Gate) observer() qrgate.Observer {
+// logEvent writes one line per change, none per look unless somebody debugs.
+func (g *Gate) logEvent(e qrgate.Event) {
 	log := g.cfg.Logger
-	return func(e qrgate.Event) {
-		switch e.Kind {
-		case qrgate.EventState:
-			log.Info("session", "session", e.Session, "from", e.From, "to", e.To, "took", seconds(e.Took), "attempt", e.Attempt,
-				"engine", engineWord(e), "diagnosis", e.Diagnosis, "origin", e.Origin)
-		case qrgate.EventJourney:
-			log.Info("journey", "session", e.Session, "outcome", e.Outcome, "diagnosis", e.Diagnosis, "took", seconds(e.Took), "looks", e.Attempt, "origin", e.Origin)
-		case qrgate.EventStore:
-			if e.Up {
-				log.Info("Redis answers again; the gate is whole")
-			} else {
-				log.Warn("Redis cannot be reached; the gate goes on from memory")
-			}
-		case qrgate.EventSealed:
-			log.Error("a stored value did not open for its caller: Redis mixed its answers up, QRGATE_SECRET differs between replicas, or somebody wrote there")
-		case qrgate.EventLook:
-			log.Debug("look", "session", e.Session, "op", e.Op, "engine", engineWord(e), "took", seconds(e.Took), "attempt", e.Attempt)
+	switch e.Kind {
+	case qrgate.EventState:
+		log.Info("session", "session", e.Session, "from", e.From, "to", e.To, "took", seconds(e.Took), "attempt", e.Attempt,
+			"engine", engineWord(e), "diagnosis", e.Diagnosis, "origin", e.Origin)
+	case qrgate.EventJourney:
+		log.Info("journey", "session", e.Session, "outcome", e.Outcome, "diagnosis", e.Diagnosis, "took", seconds(e.Took), "looks", e.Attempt, "origin", e.Origin)
+	case qrgate.EventStore:
+		if e.Up {
+			log.Info("Redis answers again; the gate is whole")
+		} else {
+			log.Warn("Redis cannot be reached; the gate goes on from memory")
 		}
+	case qrgate.EventSealed:
+		log.Error("a stored value did not open for its caller: Redis mixed its answers up, QRGATE_SECRET differs between replicas, or somebody wrote there")
+	case qrgate.EventLook:
+		log.Debug("look", "session", e.Session, "op", e.Op, "engine", engineWord(e), "took", seconds(e.Took), "attempt", e.Attempt)
 	}
 }
 
@@ -44,8 +42,8 @@ func engineWord(e qrgate.Event) string {
 	return string(e.Fault)
 }
 
-// exchanged logs one request: quietly when it went well, loudly when the gate or the engine failed.
-func (g *Gate) exchanged(x proxy.Exchange) {
+// logExchange writes one line per request: quietly when it went well, loudly when the gate or the engine failed.
+func (g *Gate) logExchange(x proxy.Exchange) {
 	level := slog.LevelDebug
 	switch {
 	case x.Status >= 500:

@@ -41,6 +41,12 @@ type setup struct {
 func bubble(t *testing.T, engine *enginesim.Engine, test func(r *rig), changes ...func(*setup)) {
 	t.Helper()
 	t.Parallel()
+	bubbleHere(t, engine, test, changes...)
+}
+
+// bubbleHere is bubble, with no other test beside it.
+func bubbleHere(t *testing.T, engine *enginesim.Engine, test func(r *rig), changes ...func(*setup)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		var s setup
 		for _, change := range changes {
