@@ -51,7 +51,7 @@ func (g *Gate) logExchange(x proxy.Exchange) {
 	case x.Route != proxy.Unmatched:
 		level = slog.LevelInfo
 	}
-	g.cfg.Logger.Log(context.Background(), level, "request", "method", x.Method, "route", x.Route, "status", x.Status, "code", x.Code,
+	g.cfg.Logger.Log(context.Background(), level, "request", "method", x.Method, "route", x.Route, "status", x.Status, "problem", x.Code,
 		"took", seconds(x.Took), "request_id", x.RequestID, "origin", x.Origin, "client_gone", x.ClientGone)
 }
 

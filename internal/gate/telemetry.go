@@ -1,0 +1,51 @@
+package gate
+
+import (
+	"context"
+	"log/slog"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"qrgate"
+	"qrgate/metrics"
+	"qrgate/proxy"
+)
+
+// makeTelemetry makes the counters and the tracer, and puts the logger behind the net that takes secrets
+// out and counts messages.
+func (g *Gate) makeTelemetry() error {
+	m, err := metrics.New(metrics.Config{Build: metrics.Build{Version: g.cfg.Version}, Read: g.readings})
+	if err != nil {
+		return err
+	}
+	g.metrics = m
+	g.cfg.Logger = slog.New(m.LogHandler(g.cfg.Logger.Handler()))
+	g.tracing, err = metrics.NewTracing(context.Background(), metrics.TracingConfig{
+		Build: metrics.Build{Version: g.cfg.Version}, RefKey: g.cfg.Secret, Origin: g.origin, Failed: m.ExportFailed, Logger: g.cfg.Logger,
+	})
+	return err
+}
+
+// readings is what a scrape asks for.
+func (g *Gate) readings() metrics.Readings {
+	if g.pairing == nil {
+		return metrics.Readings{}
+	}
+	s := g.pairing.Stats()
+	return metrics.Readings{Sessions: s.Sessions, Waiters: s.Waiters, Limit: s.Limit,
+		Budget: metrics.Budget{Known: s.Budget >= 0, Left: max(s.Budget, 0)}}
+}
+
+// observer hands the heart's events to the tracer, the counters and the log.
+func (g *Gate) observer() qrgate.Observer {
+	return g.tracing.Observer(func(e qrgate.Event, in trace.SpanContext) {
+		g.metrics.ObserveIn(e, in)
+		g.logEvent(e)
+	})
+}
+
+// exchanged hands a request's report to the counters and the log.
+func (g *Gate) exchanged(x proxy.Exchange) {
+	g.metrics.HTTP(metrics.Exchange(x))
+	g.logExchange(x)
+}
