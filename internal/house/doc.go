@@ -8,6 +8,7 @@
 //	calm_test.go     no init, no mutable globals, no panics, no silent skips
 //	sleep_test.go    nobody sleeps outside of a bubble
 //	words_test.go    no secrets, no machine's paths, nothing but the product
+//	docs_test.go     links, citations and settings are true
 //	docs_test.go     links and citations resolve, settings are documented
 //
 // An exception stands in allowed_test.go with its reason; one that nothing needs any more is an error too.

@@ -1,0 +1,27 @@
+# qrgate as a static binary on an empty image, without a shell and without root.
+#
+#   docker build -t qrgate .
+#   docker run -p 8080:8080 -e QRGATE_ENGINE_URL=http://engine:8084 qrgate
+
+FROM golang:1.26-bookworm AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+ARG VERSION=dev
+RUN CGO_ENABLED=0 go build -tags nomsgpack -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/qrgate ./cmd/qrgate \
+ && /out/qrgate version \
+ && install -d -m 0700 -o 65532 -g 65532 /out/data
+
+FROM gcr.io/distroless/static-debian12:nonroot
+COPY --from=build /out/qrgate /qrgate
+COPY --from=build --chown=65532:65532 /out/data /data
+COPY LICENSE NOTICE /
+USER 65532:65532
+# The operators' port listens on loopback; publish it only on purpose, with QRGATE_ADMIN_LISTEN=:8081.
+ENV QRGATE_DATA_DIR=/data
+# Device keys of the embedded engine. Before another engine nothing is written.
+VOLUME /data
+EXPOSE 8080
+# There is no shell and no curl in here; an orchestrator asks /readyz on the operators' port.
+ENTRYPOINT ["/qrgate"]
