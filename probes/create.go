@@ -1,0 +1,155 @@
+package probes
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"qrgate"
+	"qrgate/compat"
+)
+
+// createDelete makes a session and deletes it. Here the deletion is part of what is asked.
+func createDelete(ctx context.Context, j *journey) {
+	if !j.create(ctx) {
+		j.verdict(ctx)
+		j.cleanup(ctx)
+		return
+	}
+	if f := j.cleanup(ctx); f != nil {
+		j.failed = f
+	}
+	j.verdict(ctx)
+}
+
+// create records the intent and makes the session.
+func (j *journey) create(ctx context.Context) bool {
+	return j.step(ctx, StepCreate, callTime+intentTime, func(ctx context.Context) (string, *failure) {
+		if f := j.intend(ctx); f != nil {
+			return "", f
+		}
+		j.made = possible
+		a, f := j.door.ask(ctx, call{
+			op: opCreate, method: http.MethodPost, path: sessionsPath,
+			body: fmt.Sprintf(`{"sessionId":%q,"sessionName":"qrgate probe"}`, j.run.Session),
+		})
+		if f != nil {
+			if f.unsent {
+				j.made = refused
+			}
+			return "", f
+		}
+		return j.created(a)
+	})
+}
+
+// created reads the answer of a create that succeeded. A session under another name is not ours: a probe
+// that went on with it might touch somebody's.
+func (j *journey) created(a compat.Answer) (string, *failure) {
+	body, _ := compat.Parse(a.Body)
+	ref := compat.RefOf(compat.SessionOf(body))
+	if ref.Name != "" && ref.Name != j.run.Session {
+		return "", &failure{code: qrgate.EngineBadAnswer, evidence: []string{"the create's answer names another session than the one asked for"}}
+	}
+	j.made, j.ref = certain, qrgate.Ref{ID: ref.ID, Name: j.run.Session}
+	return "", nil
+}
+
+// Bounds of the cleanup.
+const (
+	cleanupTime  = 5 * time.Second
+	deletionTime = 2 * time.Second // of one try
+	intentTime   = 2 * time.Second
+	maxPages     = 5
+)
+
+// cleanup deletes the session, whatever became of the run, and crosses the intent out when it is gone. It
+// has its own time and does not hear of a cancelled run.
+func (j *journey) cleanup(ctx context.Context) (failed *failure) {
+	if j.made == nothing {
+		return nil
+	}
+	ctx = context.WithoutCancel(ctx)
+	j.step(ctx, StepCleanup, cleanupTime, func(ctx context.Context) (string, *failure) {
+		detail := ""
+		if j.made != refused {
+			ref := qrgate.Ref{ID: j.ref.ID, Name: j.run.Session}
+			absent, f := j.door.eraseInTime(ctx, ref)
+			if f != nil {
+				failed = f
+				return "", f
+			}
+			if absent && j.made == possible {
+				return "not there yet; the janitor looks again", nil // the create may still be on its way
+			}
+			if absent {
+				detail = "it was gone already"
+			}
+		}
+		if err := j.p.cfg.Intents.Done(ctx, j.run.Session); err != nil {
+			return "the janitor will cross it out", nil // it is gone, and to delete it twice does no harm
+		}
+		return detail, nil
+	})
+	return failed
+}
+
+// eraseInTime tries to delete a session until ctx ends. It reports whether it was not there.
+func (d door) eraseInTime(ctx context.Context, r qrgate.Ref) (absent bool, f *failure) {
+	for pause := 250 * time.Millisecond; ; pause *= 2 {
+		try, cancel := context.WithTimeout(ctx, deletionTime)
+		absent, f = d.erase(try, r)
+		cancel()
+		if f == nil || f.code == qrgate.KeyRejected {
+			return absent, f
+		}
+		if !wait(ctx, max(pause, f.pause)) {
+			return false, f
+		}
+	}
+}
+
+// erase deletes a session once. One that is not there under its name is looked for in the list, because
+// some engines take only the integer (contract C9).
+func (d door) erase(ctx context.Context, r qrgate.Ref) (absent bool, f *failure) {
+	_, f = d.ask(ctx, onSession(opDelete, http.MethodDelete, r, ""))
+	if f == nil || !f.absent {
+		return false, f
+	}
+	if r.ID > 0 {
+		return true, nil
+	}
+	found, f := d.seek(ctx, r.Name)
+	if f != nil || found.ID == 0 {
+		return f == nil, f
+	}
+	_, f = d.ask(ctx, onSession(opDelete, http.MethodDelete, found, ""))
+	if f != nil && f.absent {
+		return true, nil
+	}
+	return false, f
+}
+
+func listPage(n int) call {
+	return call{
+		op: qrgate.OpList, method: http.MethodGet, label: sessionsPath,
+		path: sessionsPath + "?page=" + strconv.Itoa(n) + "&limit=" + strconv.Itoa(compat.MaxPageSize),
+	}
+}
+
+// wait waits, and reports false when ctx ends before. It does not begin to wait for what ctx will not see.
+func wait(ctx context.Context, d time.Duration) bool {
+	if end, bounded := ctx.Deadline(); bounded && time.Until(end) <= d {
+		return false
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,128 @@
+package probes
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"qrgate"
+	"qrgate/compat"
+)
+
+// createConnectQR walks the whole way to a QR. It never scans it. That the session cannot be deleted
+// afterwards makes an orphan, which has an alert of its own, and no QR less.
+func createConnectQR(ctx context.Context, j *journey) {
+	if j.create(ctx) && j.connect(ctx) {
+		if a, ok := j.await(ctx); ok {
+			j.validate(ctx, a)
+		}
+	}
+	j.verdict(ctx)
+	j.cleanup(ctx)
+}
+
+func (j *journey) connect(ctx context.Context) bool {
+	return j.step(ctx, StepConnect, callTime, func(ctx context.Context) (string, *failure) {
+		c := onSession(qrgate.OpConnect, http.MethodPost, j.ref, "connect")
+		c.body = "{}"
+		_, f := j.door.ask(ctx, c)
+		return "", f
+	})
+}
+
+// Bounds of the wait for a QR.
+const (
+	codeTime   = 30 * time.Second // from the connect on
+	firstPause = 500 * time.Millisecond
+	lastPause  = 4 * time.Second
+	statusTime = 3 * time.Second
+)
+
+// await asks for the QR until there is one. A gate holds each request; an engine answers at once, and the
+// pauses keep the whole wait within a third of its budget of thirty calls a minute.
+func (j *journey) await(ctx context.Context) (compat.Answer, bool) {
+	var a compat.Answer
+	ok := j.step(ctx, StepQR, codeTime+statusTime, func(ctx context.Context) (string, *failure) {
+		waiting, cancel := context.WithTimeout(ctx, codeTime)
+		defer cancel()
+		answer, looks, f := j.poll(waiting)
+		a = answer
+		if f == nil {
+			return fmt.Sprintf("%d requests", looks), nil
+		}
+		return "", j.explained(ctx, f)
+	})
+	return a, ok
+}
+
+func (j *journey) poll(ctx context.Context) (a compat.Answer, looks int, last *failure) {
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		looks++
+		answer, f := j.door.ask(ctx, onSession(qrgate.OpQR, http.MethodGet, j.ref, "qr"))
+		switch {
+		case f == nil && hasCode(answer):
+			return answer, looks, nil
+		case f == nil:
+			f = &failure{code: qrgate.QRNotEmitted, evidence: []string{"GET …/qr succeeds without a code"}}
+		case f.code == qrgate.EngineTimeout && ctx.Err() != nil && last != nil:
+			return answer, looks, last // the wait was over; what was said before it tells more
+		}
+		last = f
+		if f.final || !wait(ctx, max(pause, f.pause)) {
+			return answer, looks, f
+		}
+	}
+}
+
+func hasCode(a compat.Answer) bool {
+	body, _ := compat.Parse(a.Body)
+	return compat.Text(compat.Data(body)["qrCode"]) != ""
+}
+
+// explained asks a gate why there is no QR. An engine does not know that route, and the failure stays.
+func (j *journey) explained(ctx context.Context, f *failure) *failure {
+	if f.final || ctx.Err() != nil {
+		return f
+	}
+	ctx, cancel := context.WithTimeout(ctx, statusTime)
+	defer cancel()
+	a, refused := j.door.ask(ctx, onSession(qrgate.OpStatus, http.MethodGet, j.ref, "qr/status"))
+	if refused != nil {
+		return f
+	}
+	body, _ := compat.Parse(a.Body)
+	said, _ := compat.Data(body)["diagnosis"].(compat.Object)
+	code := qrgate.Code(compat.Text(said["code"]))
+	if !slices.Contains(qrgate.Codes(), code) {
+		return f
+	}
+	why := &failure{code: code, evidence: f.evidence}
+	for _, e := range evidenceOf(said) {
+		why.evidence = append(why.evidence, compat.Scrub(e))
+	}
+	return why
+}
+
+// evidenceOf reads a few lines of somebody else's evidence.
+func evidenceOf(diagnosis compat.Object) (lines []string) {
+	all, _ := diagnosis["evidence"].([]any)
+	for _, e := range all[:min(len(all), 8)] {
+		if text := compat.Text(e); text != "" {
+			lines = append(lines, text)
+		}
+	}
+	return lines
+}
+
+// validate looks at the QR itself. A status of 200 is no QR.
+func (j *journey) validate(ctx context.Context, a compat.Answer) {
+	j.step(ctx, StepValidate, callTime, func(context.Context) (string, *failure) {
+		print, detail, f := inspect(a, j.ref)
+		if f == nil && !j.p.ledger.fresh(j.run.Target, print) {
+			f = &failure{code: qrgate.QRInvalid, evidence: []string{"the code is the same as the last run's"}}
+		}
+		return detail, f
+	})
+}

@@ -1,0 +1,139 @@
+package probes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"qrgate"
+	"qrgate/compat"
+)
+
+// failure is why a step failed, in the words of the catalogue.
+type failure struct {
+	code     qrgate.Code
+	evidence []string
+
+	missed string        // not empty: the prober failed, not the target
+	unsent bool          // the target certainly did nothing
+	absent bool          // the target says that there is no such session
+	final  bool          // asking again does not help
+	pause  time.Duration // the target's wish before the next try
+}
+
+// unanswered is the failure of a call that got no answer.
+func unanswered(c call, err error) *failure {
+	f := &failure{code: qrgate.EngineUnreachable}
+	if timedOut(err) {
+		f.code = qrgate.EngineTimeout
+	}
+	dial, isNet := errors.AsType[*net.OpError](err)
+	_, noName := errors.AsType[*net.DNSError](err)
+	f.unsent = noName || isNet && dial.Op == "dial"
+	f.evidence = []string{c.words() + ": " + compat.Scrub(beneath(err))}
+	return f
+}
+
+// beneath is an error of net/http without the URL that it repeats.
+func beneath(err error) string {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err
+	}
+	return err.Error()
+}
+
+// broken is the failure of an answer that did not come to its end.
+func broken(c call, err error) *failure {
+	if timedOut(err) {
+		return &failure{code: qrgate.EngineTimeout, evidence: []string{c.words() + ": the answer began and did not end in time"}}
+	}
+	return &failure{code: qrgate.EngineBadAnswer, evidence: []string{c.words() + ": the answer broke off"}}
+}
+
+func timedOut(err error) bool {
+	var t net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &t) && t.Timeout()
+}
+
+// answered is the failure that an answer tells of; nil for a success. What a gate diagnosed is believed,
+// because it has seen more of the engine than this one answer.
+func answered(c call, a compat.Answer) *failure {
+	if c.op == opDelete && a.Status/100 == 2 && len(a.Body) == 0 {
+		return nil // 204 is a documented success of a deletion
+	}
+	fault := a.Fault(c.op)
+	if fault == nil {
+		return nil
+	}
+	code, sure := told(c.op, fault)
+	return &failure{
+		code: code, pause: fault.RetryAfter,
+		evidence: []string{strings.TrimSpace(fmt.Sprintf("%s → %d %s %s", c.words(), a.Status, fault.Code, fault.Text))},
+		unsent:   a.Status >= 400 && a.Status < 500 && a.Status != http.StatusRequestTimeout && a.Status != 499,
+		absent:   fault.Kind == qrgate.UnknownSession,
+		final:    sure || a.Status/100 == 3,
+	}
+}
+
+// Operations beside those of the engine's interface.
+const (
+	opCreate = "create"
+	opDelete = "delete"
+	opHealth = "health"
+)
+
+// told is the cause that a refusal names, and whether no patience will change it.
+func told(op string, f *qrgate.Fault) (code qrgate.Code, final bool) {
+	if c := qrgate.Code(f.Code); slices.Contains(qrgate.Codes(), c) {
+		return c, qrgate.About(c).NeedsPerson()
+	}
+	switch f.Code {
+	case compat.CodeEngineUnreachable:
+		return qrgate.EngineUnreachable, false
+	case compat.CodeEngineTimeout:
+		return qrgate.EngineTimeout, false
+	case compat.CodeEngineBadAnswer:
+		return qrgate.EngineBadAnswer, false
+	case compat.CodeConnection:
+		return qrgate.ConnectFailing, false
+	}
+	switch f.Kind {
+	case qrgate.NotReady:
+		return qrgate.QRNotEmitted, false
+	case qrgate.AlreadyLinked:
+		return qrgate.AlreadyPaired, true
+	case qrgate.UnknownSession:
+		return qrgate.SessionNotFound, true
+	case qrgate.KeyRefused:
+		return qrgate.KeyRejected, true
+	case qrgate.RateLimited:
+		return qrgate.Throttled, false
+	case qrgate.Unreachable:
+		return qrgate.EngineUnreachable, false
+	case qrgate.TimedOut:
+		return qrgate.EngineTimeout, false
+	case qrgate.BadAnswer:
+		return qrgate.EngineBadAnswer, false
+	}
+	return refusal(op, f), false
+}
+
+// refusal is what an engine's own error means at one operation.
+func refusal(op string, f *qrgate.Fault) qrgate.Code {
+	words := strings.ToLower(f.Code + " " + f.Text)
+	switch {
+	case op == opCreate && (strings.Contains(words, "session_limit") || strings.Contains(words, "max_sessions") || strings.Contains(words, "limit reached")):
+		return qrgate.SessionLimit
+	case op == opCreate && f.Status == http.StatusConflict:
+		return qrgate.SessionConflict
+	case op == qrgate.OpConnect:
+		return qrgate.ConnectFailing
+	}
+	return qrgate.EngineFailing
+}

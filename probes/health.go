@@ -1,0 +1,61 @@
+package probes
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"qrgate"
+	"qrgate/compat"
+)
+
+// engineHealth asks GET /health, and where nobody serves that the list of sessions.
+func engineHealth(ctx context.Context, j *journey) {
+	defer j.verdict(ctx)
+	j.step(ctx, StepHealth, callTime, func(ctx context.Context) (string, *failure) {
+		a, f := j.door.ask(ctx, call{op: opHealth, method: http.MethodGet, path: "/health"})
+		switch {
+		case f == nil && well(a):
+			return "/health answers", nil
+		case f == nil:
+			return "", &failure{code: qrgate.EngineFailing, evidence: []string{"GET /health says that the engine is not well"}}
+		case a.Status == 0 || a.Status/100 == 5 || f.code == qrgate.EngineTimeout:
+			return "", f
+		}
+		if _, f := j.door.ask(ctx, listPage(1)); f != nil {
+			return "", f
+		}
+		return "the list of sessions answers", nil
+	})
+}
+
+// well reports whether a health answer that is a success says nothing else in its body: engines answer
+// {"success":true}, {"status":"ok"} or nothing of the kind.
+func well(a compat.Answer) bool {
+	body, _ := compat.Parse(a.Body)
+	status, said := body["status"].(string)
+	return !said || slices.Contains([]string{"ok", "up", "healthy", "pass"}, strings.ToLower(status))
+}
+
+// seek looks a session's integer id up in the list: some engines know a sessionId in no path (contract C9).
+// A zero ref says that it is not there.
+func (d door) seek(ctx context.Context, name string) (qrgate.Ref, *failure) {
+	for page := 1; page <= maxPages; page++ {
+		a, f := d.ask(ctx, listPage(page))
+		if f != nil {
+			return qrgate.Ref{}, f
+		}
+		body, _ := compat.Parse(a.Body)
+		sessions := compat.SessionsOf(body)
+		for _, s := range sessions {
+			if r := compat.RefOf(s); r.Name == name && r.ID > 0 {
+				return r, nil
+			}
+		}
+		if len(sessions) < compat.MaxPageSize {
+			break
+		}
+	}
+	return qrgate.Ref{}, nil
+}

@@ -1,0 +1,129 @@
+package probes
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"qrgate"
+)
+
+// Files keep intents in a directory: one small file each, named for its session. So several processes may
+// share the directory, and no write can spoil another's.
+type Files struct{ dir string }
+
+// NewFiles returns intents in dir, which is made when the first is written. It does no I/O.
+func NewFiles(dir string) *Files { return &Files{dir} }
+
+const (
+	intentSuffix = ".intent"
+	maxIntent    = 4 << 10 // bytes; what is larger was not written here
+)
+
+// Record implements [Intents]: the file is written beside its place, synced, moved there, and the
+// directory synced. The errors are those of the file system.
+func (f *Files) Record(_ context.Context, i Intent) error {
+	if !qrgate.ValidID(i.Session) {
+		return fmt.Errorf("%q is no name for a session", i.Session)
+	}
+	if err := os.MkdirAll(f.dir, 0o700); err != nil {
+		return err
+	}
+	text, err := json.Marshal(i)
+	if err != nil {
+		return err
+	}
+	draft, err := os.CreateTemp(f.dir, "draft-*") // 0600, by its contract
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(draft.Name()) }() // nothing is there after the move
+	_, err = draft.Write(text)
+	if err = errors.Join(err, draft.Sync(), draft.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(draft.Name(), f.path(i.Session)); err != nil {
+		return err
+	}
+	return f.sync()
+}
+
+// Done implements [Intents].
+func (f *Files) Done(_ context.Context, session string) error {
+	if !qrgate.ValidID(session) {
+		return fmt.Errorf("%q is no name for a session", session)
+	}
+	err := os.Remove(f.path(session))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err // a crash that brings the file back costs one deletion that finds nothing
+}
+
+// Open implements [Intents]. Files that are no intents, such as drafts of a process that was killed, are
+// passed over: nothing was created for them.
+func (f *Files) Open(context.Context) ([]Intent, error) {
+	entries, err := os.ReadDir(f.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var open []Intent
+	for _, e := range entries {
+		session, ours := strings.CutSuffix(e.Name(), intentSuffix)
+		if !ours || !e.Type().IsRegular() {
+			continue
+		}
+		i, err := f.read(session)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // crossed out meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		open = append(open, i)
+	}
+	return open, nil
+}
+
+func (f *Files) read(session string) (Intent, error) {
+	info, err := os.Stat(f.path(session))
+	if err != nil {
+		return Intent{}, err
+	}
+	if info.Size() > maxIntent {
+		return Intent{}, fmt.Errorf("%s%s is too large for an intent; delete it", session, intentSuffix)
+	}
+	text, err := os.ReadFile(f.path(session))
+	if err != nil {
+		return Intent{}, err
+	}
+	return parseIntent(session, text)
+}
+
+// parseIntent reads what was recorded for a session. The name is believed only if both places agree.
+func parseIntent(session string, text []byte) (Intent, error) {
+	var i Intent
+	if err := json.Unmarshal(text, &i); err != nil || i.Session != session || !qrgate.ValidID(session) {
+		return Intent{}, fmt.Errorf("the intent %q cannot be read; delete it, and the session of that name if there is one", session)
+	}
+	return i, nil
+}
+
+func (f *Files) path(session string) string { return filepath.Join(f.dir, session+intentSuffix) }
+
+// sync makes the directory's entries durable.
+func (f *Files) sync() error {
+	d, err := os.Open(f.dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

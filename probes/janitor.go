@@ -1,0 +1,94 @@
+package probes
+
+import (
+	"context"
+	"time"
+
+	"qrgate"
+)
+
+// Bounds of the janitor.
+const (
+	sweepEvery = time.Minute
+	sweepTime  = 30 * time.Second
+	sweepMost  = 20 // deletions in one sweep
+)
+
+// janitor sweeps at once and then every minute, where this replica leads.
+func (p *Prober) janitor(ctx context.Context) {
+	for {
+		next := min(sweepEvery, p.cfg.LeaseTime) // who follows may lead by then
+		if at, _ := p.lead.now(); at == leading {
+			next = sweepEvery
+			if end := p.sweep(ctx); !end.IsZero() {
+				next = min(next, max(time.Until(end), time.Second))
+			}
+		}
+		if !wait(ctx, next) {
+			return
+		}
+	}
+}
+
+// sweep deletes the sessions of runs that are over, and nothing else: neither what a run under way needs,
+// nor what only looks like a probe's. It returns when the next recorded run must be over; zero if none is.
+func (p *Prober) sweep(ctx context.Context) (next time.Time) {
+	p.sweeping.Lock()
+	defer p.sweeping.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, sweepTime)
+	defer cancel()
+	open, err := p.cfg.Intents.Open(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			p.cfg.Logger.Warn("probes: what earlier runs left behind could not be read", "why", err.Error())
+		}
+		return next
+	}
+	orphans, tries := 0, 0
+	for _, i := range open {
+		if p.ledger.underWay(i.Session) {
+			continue
+		}
+		if !i.due(p.epoch, !p.cfg.Shared, time.Now()) {
+			if next.IsZero() || i.Until.Before(next) {
+				next = i.Until
+			}
+			continue
+		}
+		tries++
+		if tries > sweepMost || !p.tidy(ctx, i) {
+			orphans++
+		}
+	}
+	p.ledger.orphaned(orphans)
+	p.keeps()
+	return next
+}
+
+// tidy deletes one session and crosses its intent out. It reports whether all is well: the session is
+// gone, or there is none yet and the janitor comes back.
+func (p *Prober) tidy(ctx context.Context, i Intent) bool {
+	t, known := p.targets[i.Target]
+	if !known {
+		return false // recorded for a target that is configured no more
+	}
+	d := open(t)
+	defer d.close()
+	ctx, cancel := context.WithTimeout(ctx, cleanupTime)
+	defer cancel()
+	absent, f := d.erase(ctx, qrgate.Ref{Name: i.Session})
+	switch {
+	case f != nil:
+		p.cfg.Logger.Warn("probes: a session could not be deleted", "session", i.Session, "target", i.Target, "why", f.words())
+		return false
+	case absent && !i.settled(time.Now()):
+		return true
+	}
+	return p.cfg.Intents.Done(ctx, i.Session) == nil
+}
+
+// keeps tells the observer what there is to watch over.
+func (p *Prober) keeps() {
+	at, _ := p.lead.now()
+	p.cfg.Observer.Keeps(at == leading, p.ledger.orphans())
+}

@@ -1,0 +1,108 @@
+package probes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"qrgate"
+)
+
+// journey is one run on its way. Probes call its steps; the first that fails is the run's verdict, and
+// only the cleanup comes after it.
+type journey struct {
+	p      *Prober
+	door   door
+	run    Run
+	failed *failure
+	made   creation
+	ref    qrgate.Ref
+	until  time.Time // by when the run is over
+}
+
+// creation is what is known of the session.
+type creation int
+
+const (
+	nothing  creation = iota // none was asked for
+	possible                 // one was, and the answer does not say
+	certain                  // it exists
+	refused                  // one was, and the target certainly made none
+)
+
+// step does one part of the run within limit and notes how it ended. It reports whether to go on.
+func (j *journey) step(ctx context.Context, name string, limit time.Duration, do func(context.Context) (string, *failure)) bool {
+	ctx, end := j.p.cfg.Span(ctx, "qr.journey."+name, slog.String("qrgate.probe.step", name))
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	began := time.Now()
+	detail, f := do(ctx)
+	s := Step{Name: name, Seconds: time.Since(began).Seconds(), Outcome: qrgate.Success, Detail: detail}
+	code := qrgate.None
+	if f != nil {
+		s.Outcome, code = qrgate.Failure, orElse(f.code, qrgate.Internal)
+		if s.Detail == "" {
+			s.Detail = f.words()
+		}
+	}
+	end(code)
+	j.run.Steps = append(j.run.Steps, s)
+	j.p.cfg.Progress(s)
+	if f != nil && j.failed == nil && name != StepCleanup {
+		j.failed = f
+	}
+	return f == nil
+}
+
+// words is a failure in a few words, for people.
+func (f *failure) words() string {
+	what := string(f.code)
+	if f.missed != "" {
+		what = f.missed
+	}
+	if len(f.evidence) > 0 {
+		return what + ": " + f.evidence[len(f.evidence)-1]
+	}
+	return what
+}
+
+// intend writes the intent. Nothing is created before it is durable.
+func (j *journey) intend(ctx context.Context) *failure {
+	now := time.Now()
+	err := j.p.cfg.Intents.Record(ctx, Intent{
+		Session: j.run.Session, Target: j.run.Target, Owner: j.p.epoch, At: now, Until: j.until,
+	})
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, qrgate.ErrStoreDown):
+		return &failure{code: qrgate.StoreUnavailable, evidence: []string{"what is about to be created could not be recorded, so nothing was created"}}
+	}
+	return &failure{missed: MissedInternal, evidence: []string{fmt.Sprintf("the intent could not be recorded, so nothing was created: %v", err)}}
+}
+
+// verdict ends the run: its outcome follows from the first failure, and from why the run was cancelled if
+// it was. It is called before the cleanup, which changes no verdict.
+func (j *journey) verdict(ctx context.Context) {
+	cause := context.Cause(ctx)
+	cancelled := cause != nil && !errors.Is(cause, context.DeadlineExceeded)
+	switch {
+	case errors.Is(cause, errLeaseLost):
+		j.miss(MissedLease, "Another replica runs the probes now, so this result was dropped.")
+	case j.failed == nil:
+		j.run.Outcome = qrgate.Success
+	case cancelled:
+		j.miss(MissedShutdown, "The run was cancelled before it knew.")
+	case j.failed.missed != "":
+		j.miss(j.failed.missed, j.failed.words())
+	default:
+		d := qrgate.About(j.failed.code, j.failed.evidence...)
+		j.run.Outcome, j.run.Diagnosis = qrgate.Failure, &d
+	}
+}
+
+func (j *journey) miss(reason, why string) {
+	j.run.Outcome, j.run.Missed, j.run.Problem, j.run.Diagnosis = qrgate.Gone, reason, why, nil
+}

@@ -1,0 +1,175 @@
+package probes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"qrgate"
+)
+
+// Prober runs probes: on schedule, once, or on request. Make it with [New]; it is safe for concurrent use.
+type Prober struct {
+	cfg     Config
+	targets map[string]Target
+	epoch   string
+	number  atomic.Int64
+	lead    *leader
+	ledger  *ledger
+	slots   chan struct{} // as many sessions at once as it has room
+
+	sweeping sync.Mutex
+	swept    sync.Once
+	desk     desk
+}
+
+// maxSessions is how many sessions of probes exist at once.
+const maxSessions = 2
+
+// New returns a prober. It does no I/O and starts nothing. The error says which setting is wrong.
+func New(cfg Config) (*Prober, error) {
+	cfg, err := cfg.filled()
+	if err != nil {
+		return nil, err
+	}
+	p := &Prober{
+		cfg: cfg, targets: map[string]Target{}, epoch: newEpoch(time.Now()), ledger: newLedger(),
+		slots: make(chan struct{}, maxSessions), desk: desk{last: map[string]time.Time{}},
+	}
+	for _, t := range append([]Target{cfg.Target}, cfg.Others...) {
+		if _, twice := p.targets[t.Name]; twice {
+			return nil, fmt.Errorf("probes: two targets are called %q", t.Name)
+		}
+		if t.Client == nil {
+			t.Client = newClient()
+		}
+		p.targets[t.Name] = t
+	}
+	p.lead = &leader{leases: cfg.Leases, owner: p.epoch, ttl: cfg.LeaseTime, tell: func(bool) { p.keeps() }}
+	return p, nil
+}
+
+// History is the last runs of every probe, newest first. Failures are kept longer than successes.
+func (p *Prober) History() []Run { return p.ledger.runs() }
+
+// Once runs one probe against the configured target, whoever leads. It is not counted by the observer. A
+// name that there is no probe for is a run that was missed.
+func (p *Prober) Once(ctx context.Context, name string) Run {
+	return p.once(ctx, order{probe: name, target: p.cfg.Target.Name})
+}
+
+// order is what to run.
+type order struct {
+	probe, target string
+	limit         time.Duration // 0: the probe's own
+	term          context.Context
+}
+
+func (p *Prober) once(ctx context.Context, o order) Run {
+	if catalogue()[o.probe].session {
+		p.swept.Do(func() { p.sweep(ctx) })
+	}
+	run := p.execute(ctx, o)
+	p.settle(run)
+	return run
+}
+
+// execute does one run, whoever asked for it.
+func (p *Prober) execute(ctx context.Context, o order) Run {
+	kind, known := catalogue()[o.probe]
+	j := p.begin(o)
+	if !known {
+		j.miss(MissedInternal, fmt.Sprintf("There is no probe %q; there are %s.", o.probe, list()))
+		return j.run
+	}
+	limit := limitOf(kind, p.cfg.Timeout, 0)
+	if o.limit > 0 {
+		limit = min(limit, o.limit)
+	}
+	if kind.session {
+		leave, reason, why := p.enter(ctx, j)
+		if reason != "" {
+			j.miss(reason, why)
+			return j.run
+		}
+		defer leave()
+	}
+	j.run.Began = time.Now()
+	j.until = j.run.Began.Add(limit + 2*cleanupTime)
+	defer j.door.close()
+	ctx, end := p.cfg.Span(ctx, "probe.run "+o.probe, slog.String("user_agent.synthetic.type", "test"),
+		slog.String("qrgate.probe.name", o.probe), slog.String("qrgate.probe.run_id", j.run.ID), slog.String("qrgate.lease.epoch", p.epoch))
+	walking, stop := within(ctx, limit, o.term)
+	defer stop()
+	kind.walk(walking, j)
+	j.run.Seconds = time.Since(j.run.Began).Seconds()
+	end(j.run.Code())
+	return j.run
+}
+
+// within is ctx for at most limit, and no longer than the term if there is one.
+func within(ctx context.Context, limit time.Duration, term context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	forget := func() bool { return true }
+	if term != nil {
+		forget = context.AfterFunc(term, func() { cancel(context.Cause(term)) })
+	}
+	bounded, stop := context.WithTimeout(ctx, limit)
+	return bounded, func() { stop(); forget(); cancel(nil) }
+}
+
+func (p *Prober) begin(o order) *journey {
+	id := runID(o.probe, p.epoch, p.number.Add(1))
+	j := &journey{p: p, door: open(p.targets[o.target]), run: Run{ID: id, Probe: o.probe, Target: o.target, Began: time.Now(), Steps: []Step{}}}
+	if catalogue()[o.probe].session {
+		j.run.Session = prefix + id
+	}
+	return j
+}
+
+// enter takes a place for a run that will make a session, or says why there is none.
+func (p *Prober) enter(ctx context.Context, j *journey) (leave func(), reason, why string) {
+	if p.ledger.orphans() >= p.cfg.MaxOrphans {
+		p.sweep(ctx) // perhaps they can be deleted by now
+	}
+	if n := p.ledger.orphans(); n >= p.cfg.MaxOrphans {
+		return nil, MissedBacklog, fmt.Sprintf("%d sessions of earlier runs could not be deleted yet, so none was made.", n)
+	}
+	select {
+	case p.slots <- struct{}{}:
+	default:
+		return nil, MissedOverlap, fmt.Sprintf("%d other runs are under way.", maxSessions)
+	}
+	p.ledger.enter(j.run.Session)
+	return func() { p.ledger.leave(j.run.Session); <-p.slots }, "", ""
+}
+
+// settle notes a run and logs it if its verdict is news.
+func (p *Prober) settle(r Run) {
+	changed := p.ledger.settle(r)
+	about := []any{"probe", r.Probe, "target", r.Target, "run", r.ID, "seconds", r.Seconds}
+	switch {
+	case r.Missed == MissedInternal || r.Missed == MissedBacklog:
+		p.cfg.Logger.Error("probes: the prober itself failed", append(about, "reason", r.Missed, "why", r.Problem)...)
+	case changed && r.Healthy():
+		p.cfg.Logger.Info("probes: it works again", about...)
+	case changed:
+		p.cfg.Logger.Warn("probes: it does not work", append(about, "diagnosis", r.Code(), "evidence", r.Diagnosis.Evidence)...)
+	}
+}
+
+// blindRun is the result of a run that did not take place because nobody can say who leads. Silence would
+// look like health.
+func (p *Prober) blindRun(name string) Run {
+	j := p.begin(order{probe: name, target: p.cfg.Target.Name})
+	d := qrgate.About(qrgate.StoreUnavailable, "nobody can say which replica runs this probe, so nothing was created")
+	j.run.Outcome, j.run.Diagnosis, j.run.Session = qrgate.Failure, &d, ""
+	return j.run
+}
+
+// errShutdown ends the runs under way when the prober stops.
+var errShutdown = errors.New("the prober stops")

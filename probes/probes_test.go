@@ -1,0 +1,53 @@
+package probes_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"qrgate"
+	"qrgate/internal/enginesim"
+	"qrgate/probes"
+)
+
+func steps(r probes.Run) (names []string) {
+	for _, s := range r.Steps {
+		names = append(names, s.Name+" "+string(s.Outcome))
+	}
+	return names
+}
+
+func TestEveryProbeSucceeds(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string][]string{
+		probes.EngineHealth:    {"health success"},
+		probes.CreateDelete:    {"create success", "cleanup success"},
+		probes.CreateConnectQR: {"create success", "connect success", "qr success", "validate success", "cleanup success"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, enginesim.Incident(), func(r *rig) {
+				run := r.prober().Once(r.Context(), name)
+				r.wants(run, qrgate.Success, qrgate.None)
+				if diff := cmp.Diff(want, steps(run)); diff != "" {
+					t.Error(diff)
+				}
+				if name == probes.CreateConnectQR && (run.Seconds < 4 || run.Seconds > 8) {
+					t.Errorf("the code comes after 4 s and the run took %.1f s", run.Seconds)
+				}
+				r.clean()
+			})
+		})
+	}
+}
+
+func TestABareEngineIsAskedSparingly(t *testing.T) {
+	bubble(t, &enginesim.Engine{QRDelay: time.Hour}, func(r *rig) {
+		run := r.prober().Once(r.Context(), probes.CreateConnectQR)
+		r.wants(run, qrgate.Failure, qrgate.QRNotEmitted)
+		if n := r.engine.CountSince(enginesim.AnyRoute, time.Time{}); n > 15 {
+			r.Errorf("%d calls were made, of 30 a minute", n)
+		}
+		r.clean()
+	})
+}

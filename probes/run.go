@@ -1,0 +1,74 @@
+package probes
+
+import (
+	"time"
+
+	"qrgate"
+)
+
+// The probes.
+const (
+	EngineHealth    = "engine_health"     // the engine answers; no session
+	CreateDelete    = "create_delete"     // a session can be made and deleted; no contact to WhatsApp
+	CreateConnectQR = "create_connect_qr" // the whole way to a QR
+)
+
+// The steps of a run, as metrics and spans name them.
+const (
+	StepHealth   = "health"
+	StepCreate   = "create"
+	StepConnect  = "connect"
+	StepQR       = "qr"
+	StepValidate = "validate"
+	StepCleanup  = "cleanup"
+)
+
+// Reasons why a run said nothing about its target. The first three are as it should be; the others are
+// failures of the prober itself and burn nobody's error budget.
+const (
+	MissedOverlap     = "overlap"     // the last run has not ended
+	MissedMaintenance = "maintenance" // a maintenance window
+	MissedNotLeader   = "not_leader"  // another replica runs this probe
+
+	MissedLease    = "lease_lost"      // another replica leads now; the result was dropped
+	MissedShutdown = "shutdown"        // the run was cancelled before it knew
+	MissedBacklog  = "cleanup_backlog" // too many sessions of earlier runs could not be deleted
+	MissedInternal = "internal"        // anything else, such as a disk that takes no intent
+)
+
+// Run is what one run found. It is a plain value; nobody changes it after it was handed out.
+type Run struct {
+	ID        string            `json:"id"` // joins the logs and the spans of one run
+	Probe     string            `json:"probe"`
+	Target    string            `json:"target"`            // the target's name, never its key
+	Session   string            `json:"session,omitempty"` // what it created, or meant to
+	Began     time.Time         `json:"began"`
+	Seconds   float64           `json:"seconds"`           // the cleanup included
+	Outcome   qrgate.Outcome    `json:"outcome"`           // abandoned when the prober itself failed
+	Missed    string            `json:"missed,omitempty"`  // then one of the Missed reasons
+	Problem   string            `json:"problem,omitempty"` // and a sentence about it
+	Diagnosis *qrgate.Diagnosis `json:"diagnosis"`         // of a failure; else nil
+	Steps     []Step            `json:"steps"`
+}
+
+// Step is one part of a run.
+type Step struct {
+	Name    string         `json:"name"`
+	Seconds float64        `json:"seconds"`
+	Outcome qrgate.Outcome `json:"outcome"`
+	Detail  string         `json:"detail,omitempty"` // for people; holds no code and no key
+}
+
+// Code is the run's diagnosis as metrics count it: None when it succeeded or said nothing.
+func (r Run) Code() qrgate.Code {
+	if r.Diagnosis == nil {
+		return qrgate.None
+	}
+	return r.Diagnosis.Code
+}
+
+// Healthy reports whether the run proved that its target works.
+func (r Run) Healthy() bool { return r.Outcome == qrgate.Success }
+
+// Took is how long the run took.
+func (r Run) Took() time.Duration { return time.Duration(r.Seconds * float64(time.Second)) }

@@ -1,0 +1,121 @@
+package probes
+
+import (
+	"context"
+	"maps"
+	"math"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Run probes on schedule until ctx ends. Then it stops in order: no new runs, those under way are cancelled
+// and clean up, and the lease is given back. It returns nil.
+func (p *Prober) Run(ctx context.Context) error {
+	alive := context.WithoutCancel(ctx)
+	runs, cancelRuns := context.WithCancelCause(alive)
+	lease, stopLease := context.WithCancel(alive)
+	defer stopLease()
+	p.lead.renew(ctx)
+	p.keeps()
+	var turns, rest sync.WaitGroup
+	rest.Go(func() { p.lead.run(lease) })
+	turns.Go(func() { p.janitor(ctx) })
+	names := slices.Sorted(maps.Keys(p.cfg.Every))
+	base := p.cfg.Random()
+	for i, name := range names {
+		if every := p.cfg.Every[name]; every > 0 {
+			t := turn{probe: catalogue()[name], every: every, phase: phase(every, base, i, len(names))}
+			turns.Go(func() { p.take(ctx, runs, t) })
+		}
+	}
+	<-ctx.Done()
+	cancelRuns(errShutdown)
+	turns.Wait()
+	stopLease()
+	rest.Wait()
+	return nil
+}
+
+// turn is one probe's place in the schedule.
+type turn struct {
+	probe        probe
+	every, phase time.Duration
+}
+
+// phase is when in its interval the i-th of n probes runs: all of them evenly apart, and all replicas and
+// restarts at another place.
+func phase(every time.Duration, base float64, i, n int) time.Duration {
+	_, part := math.Modf(base + float64(i)/float64(max(n, 1)))
+	return time.Duration(part * float64(every))
+}
+
+// take runs one probe at its turns until ctx ends, and waits for the run under way, which lives in runs.
+func (p *Prober) take(ctx, runs context.Context, t turn) {
+	if !wait(ctx, t.phase) {
+		return
+	}
+	var running sync.WaitGroup
+	defer running.Wait()
+	free := make(chan struct{}, 1)
+	free <- struct{}{}
+	ticker := time.NewTicker(t.every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-free:
+			running.Go(func() {
+				p.scheduled(runs, t)
+				free <- struct{}{}
+			})
+		default:
+			p.cfg.Observer.Missed(t.probe.name, MissedOverlap)
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// scheduled does one run of the schedule, or says why there is none.
+func (p *Prober) scheduled(ctx context.Context, t turn) {
+	name := t.probe.name
+	o := order{probe: name, target: p.cfg.Target.Name, limit: limitOf(t.probe, p.cfg.Timeout, t.every)}
+	var run Run
+	at, term := p.lead.now()
+	switch {
+	case ctx.Err() != nil:
+		return
+	case p.cfg.resting(time.Now()):
+		p.cfg.Observer.Missed(name, MissedMaintenance)
+		return
+	case t.probe.session && at == following:
+		p.cfg.Observer.Missed(name, MissedNotLeader)
+		return
+	case t.probe.session && at == blind:
+		run = p.blindRun(name)
+	default:
+		if t.probe.session {
+			o.term = term
+		}
+		run = p.execute(ctx, o)
+	}
+	p.settle(run)
+	p.count(run)
+}
+
+// count tells the observer of a scheduled run.
+func (p *Prober) count(r Run) {
+	if r.Missed != "" {
+		p.cfg.Observer.Missed(r.Probe, r.Missed)
+	} else {
+		p.cfg.Observer.Ran(r.Probe, r.Code(), time.Now(), r.Took())
+	}
+	for _, s := range r.Steps {
+		if r.Missed == "" || s.Name == StepCleanup {
+			p.cfg.Observer.Step(s.Name, s.Outcome == "success", time.Duration(s.Seconds*float64(time.Second)))
+		}
+	}
+}
