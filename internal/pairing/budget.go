@@ -11,7 +11,7 @@ import (
 type budget struct {
 	windows []window
 	clients []time.Time // the clients' own calls of the last rush
-	paused  time.Time // no call before this: the engine said 429
+	paused  time.Time   // no call before this: the engine said 429
 }
 
 // window is one limiter of the engine.

@@ -1,0 +1,151 @@
+package qrgate_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"qrgate"
+)
+
+var t0 = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func after(d time.Duration) time.Time { return t0.Add(d) }
+
+func code(text string) qrgate.Observation {
+	return qrgate.Observation{State: qrgate.AwaitingScan, Image: qrgate.NewSecret(text)}
+}
+
+func fault(k qrgate.Kind) error { return &qrgate.Fault{Op: qrgate.OpQR, Kind: k} }
+
+// began is a session whose connect was accepted at t0.
+func began() qrgate.Session {
+	return qrgate.Session{Ref: qrgate.Ref{ID: 1}, Born: true}.Began(qrgate.Again, t0)
+}
+
+func TestWhatALookMakesOfASession(t *testing.T) {
+	t.Parallel()
+	waiting := began().With(code("one"), nil, after(time.Second))
+	linked := began().With(qrgate.Observation{State: qrgate.Connected}, nil, after(time.Second))
+	for name, c := range map[string]struct {
+		from  qrgate.Session
+		o     qrgate.Observation
+		err   error
+		state qrgate.State
+		code  string
+		seq   int
+		check func(s qrgate.Session) bool
+	}{
+		"not ready goes on": {from: began(), err: fault(qrgate.NotReady), state: qrgate.Connecting},
+		"a code":            {from: began(), o: code("one"), state: qrgate.AwaitingScan, code: "one", seq: 1},
+		"the same code is confirmed": {from: waiting, o: code("one"), state: qrgate.AwaitingScan, code: "one", seq: 1, check: func(s qrgate.Session) bool {
+			return s.QR.Confirmed.Equal(after(20*time.Second)) && s.QR.Seen.Equal(after(time.Second))
+		}},
+		"a newer code replaces it":            {from: waiting, o: code("two"), state: qrgate.AwaitingScan, code: "two", seq: 2, check: func(s qrgate.Session) bool { return s.QR.Expires.Equal(after(40 * time.Second)) }},
+		"an expired code is none":             {from: began(), o: withExpiry(code("old"), -time.Second), state: qrgate.Connecting},
+		"the engine's expiry is taken":        {from: began(), o: withExpiry(code("one"), 45*time.Second), state: qrgate.AwaitingScan, code: "one", seq: 1, check: func(s qrgate.Session) bool { return s.QR.Expires.Equal(after(65 * time.Second)) }},
+		"an absurd expiry is bounded":         {from: began(), o: withExpiry(code("one"), 99*time.Hour), state: qrgate.AwaitingScan, code: "one", seq: 1, check: func(s qrgate.Session) bool { return s.QR.Expires.Before(after(time.Hour)) }},
+		"a code the engine lost is dropped":   {from: waiting, err: fault(qrgate.NotReady), state: qrgate.Connecting, seq: 1},
+		"trouble leaves the code":             {from: waiting, err: fault(qrgate.Unreachable), state: qrgate.AwaitingScan, code: "one", seq: 1},
+		"linked":                              {from: waiting, o: qrgate.Observation{State: qrgate.Connected}, state: qrgate.Connected, seq: 1, check: func(s qrgate.Session) bool { return s.Linked && s.Window.IsZero() }},
+		"linked, said by an error":            {from: waiting, err: fault(qrgate.AlreadyLinked), state: qrgate.Connected, seq: 1},
+		"no QR does not unlink":               {from: linked, err: fault(qrgate.NotReady), state: qrgate.Connected},
+		"a state does":                        {from: linked, o: qrgate.Observation{State: qrgate.Disconnected}, state: qrgate.Disconnected},
+		"disconnected is no news yet":         {from: began(), o: qrgate.Observation{State: qrgate.Disconnected}, state: qrgate.Connecting, check: func(s qrgate.Session) bool { return s.Lost }},
+		"a refused key ends everything":       {from: waiting, err: fault(qrgate.KeyRefused), state: qrgate.Unknown, seq: 1, check: func(s qrgate.Session) bool { return s.Accepted.IsZero() && s.Window.IsZero() }},
+		"404 on the status is no proof":       {from: began(), err: &qrgate.Fault{Op: qrgate.OpStatus, Kind: qrgate.UnknownSession}, state: qrgate.Connecting, check: func(s qrgate.Session) bool { return !s.Lost }},
+		"404 on the QR, later, is a restart":  {from: began(), err: fault(qrgate.UnknownSession), state: qrgate.Connecting, check: func(s qrgate.Session) bool { return s.Lost }},
+		"an error that is no fault is one":    {from: began(), err: errors.New("?"), state: qrgate.Connecting, check: func(s qrgate.Session) bool { return s.Trouble.Kind == qrgate.EngineError }},
+		"a session nobody knows is given up":  {from: qrgate.Session{State: qrgate.Unknown}.Wish(t0), err: fault(qrgate.UnknownSession), state: qrgate.Unknown, check: func(s qrgate.Session) bool { return s.Window.IsZero() }},
+		"one that was just created is waited": {from: qrgate.Session{Born: true}.Wish(t0), err: fault(qrgate.NotReady), state: qrgate.Connecting},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := c.from.With(c.o, c.err, after(20*time.Second))
+			if got.State != c.state || got.QR.Image.Reveal() != c.code || got.Sequence != c.seq {
+				t.Errorf("%s, code %q, sequence %d; want %s, %q, %d", got.State, got.QR.Image.Reveal(), got.Sequence, c.state, c.code, c.seq)
+			}
+			if c.check != nil && !c.check(got) {
+				t.Errorf("unexpected belief: %+v", got)
+			}
+		})
+	}
+}
+
+func withExpiry(o qrgate.Observation, in time.Duration) qrgate.Observation {
+	o.Expiry = qrgate.Expiry{Known: true, In: in}
+	return o
+}
+
+func TestAnEngineThatComesBackHasForgotten(t *testing.T) {
+	t.Parallel()
+	s := began().With(qrgate.Observation{}, fault(qrgate.Unreachable), after(time.Second))
+	if s.Lost {
+		t.Error("an engine that is away has not forgotten yet")
+	}
+	if s = s.With(qrgate.Observation{}, fault(qrgate.NotReady), after(2*time.Second)); !s.Lost {
+		t.Error("an engine that came back without a code must be asked to connect again")
+	}
+	if s = s.Began(qrgate.Again, after(3*time.Second)); s.Lost {
+		t.Error("a new connect heals it")
+	}
+}
+
+func TestFreshCodes(t *testing.T) {
+	t.Parallel()
+	first := qrgate.QR{Image: qrgate.NewSecret("x"), Seen: t0, Confirmed: t0, Expires: after(60 * time.Second)}
+	later := qrgate.QR{Image: qrgate.NewSecret("x"), Seen: t0, Confirmed: t0, Expires: after(20 * time.Second)}
+	confirmed := first
+	confirmed.Confirmed = after(39 * time.Second)
+	for name, c := range map[string]struct {
+		qr    qrgate.QR
+		at    time.Duration
+		fresh bool
+	}{
+		"young":                         {first, time.Second, true},
+		"old and not confirmed":         {first, 16 * time.Second, false},
+		"old and confirmed":             {confirmed, 40 * time.Second, true},
+		"confirmed too long ago":        {confirmed, 45 * time.Second, false},
+		"ten seconds before its end":    {withConfirmed(first, 49*time.Second), 50 * time.Second, true},
+		"nearer to its end":             {withConfirmed(first, 50*time.Second), 51 * time.Second, false},
+		"a short one at a quarter":      {later, 15 * time.Second, true},
+		"a short one nearer to its end": {withConfirmed(later, 15*time.Second), 16 * time.Second, false},
+		"expired":                       {withConfirmed(first, 60*time.Second), 61 * time.Second, false},
+		"none":                          {qrgate.QR{}, 0, false},
+	} {
+		if got := c.qr.Fresh(after(c.at)); got != c.fresh {
+			t.Errorf("%s: fresh is %t", name, got)
+		}
+	}
+}
+
+func withConfirmed(q qrgate.QR, at time.Duration) qrgate.QR {
+	q.Confirmed = after(at)
+	return q
+}
+
+func TestParseRef(t *testing.T) {
+	t.Parallel()
+	for id, want := range map[string]qrgate.Ref{"81": {ID: 81}, "crm-1": {Name: "crm-1"}, "081": {Name: "081"}, "0": {Name: "0"}, "99999999999999999999": {Name: "99999999999999999999"}, "-1": {Name: "-1"}} {
+		if got, ok := qrgate.ParseRef(id); !ok || got != want {
+			t.Errorf("%q: %+v, %t", id, got, ok)
+		}
+	}
+	for _, id := range []string{"", "a b", "a/b", "ä", "a.b", "*", string(make([]byte, 101))} {
+		if got, ok := qrgate.ParseRef(id); ok {
+			t.Errorf("%q is accepted as %+v", id, got)
+		}
+	}
+}
+
+func TestShiftMovesAllTimes(t *testing.T) {
+	t.Parallel()
+	s := began().With(qrgate.Observation{}, fault(qrgate.NotReady), after(time.Second))
+	moved := s.Shifted(time.Hour)
+	if !moved.Connect.Equal(s.Connect.Add(time.Hour)) || !moved.Looked.Equal(s.Looked.Add(time.Hour)) || !moved.Trouble.Since.Equal(s.Trouble.Since.Add(time.Hour)) {
+		t.Errorf("%+v", moved)
+	}
+	if !moved.Wanted.IsZero() || s.Shifted(time.Millisecond) != s {
+		t.Error("a zero time or a small difference was moved")
+	}
+}
