@@ -80,6 +80,7 @@ func sing(t *testing.T, r traced, canary string, observe qrgate.Observer) {
 	for _, path := range []string{"/api/sessions/" + canarySession + "/qr", "/api/files/" + canarySession, "/" + canarySession + "/api/sessions/x"} {
 		ask(h, "GET", path+"?code="+canarySession, canary, "")
 		ask(h, "POST", path, canary, canary)
+		ask(h, "C4NARY", path, canary, "")
 	}
 	e := qrgate.Event{At: time.Now(), Session: canary, Op: canary, Fault: qrgate.Kind(canary), Code: canary, Diagnosis: qrgate.Code(canary)}
 	for _, kind := range []qrgate.EventKind{qrgate.EventState, qrgate.EventLook, qrgate.EventCode, qrgate.EventHold, qrgate.EventJourney} {

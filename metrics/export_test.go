@@ -1,6 +1,10 @@
 package metrics
 
-import sdktrace "go.opentelemetry.io/otel/sdk/trace"
+import (
+	"log/slog"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+)
 
 // For the tests of decisions that have no other door.
 var (
@@ -25,3 +29,11 @@ func Plan(env map[string]string) (bool, error) {
 
 // MaxFlights is the bound of flights that are traced at once.
 const MaxFlights = maxFlights
+
+// Ref is how spans name a session.
+func Ref(t *Tracing, session string) string { return t.ref(session).Value.AsString() }
+
+// Counted is e with its failures counted and their begin and end logged.
+func Counted(e sdktrace.SpanExporter, failed func(), log *slog.Logger) sdktrace.SpanExporter {
+	return &counted{SpanExporter: e, failed: failed, log: log}
+}

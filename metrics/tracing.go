@@ -93,7 +93,7 @@ func (t *Tracing) Run(ctx context.Context) error {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), FlushTime)
 	defer cancel()
 	if err := t.provider.Shutdown(last); err != nil {
-		return fmt.Errorf("tracing: the last spans were not sent: %w", last.Err())
+		return fmt.Errorf("tracing: the last spans were not sent: %w", err)
 	}
 	return nil
 }

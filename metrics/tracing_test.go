@@ -1,8 +1,10 @@
 package metrics_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -115,6 +117,9 @@ func TestServerSpans(t *testing.T) {
 			t.Errorf("%s has %+v, want %+v", name, got, want)
 		}
 	}
+	if method := all["HTTP"][0].Attr("http.request.method"); method != "_OTHER" {
+		t.Errorf("a method that a client made up is told as %q", method)
+	}
 	user, probe := all["GET /api/sessions/{id}/qr"][0], all["GET /api/sessions/{id}/status"][0]
 	if user.Trace() == theirTrace || len(user.Links) != 1 || user.Parent() != "" {
 		t.Error("a tenant's traceparent must be linked and not followed")
@@ -124,6 +129,25 @@ func TestServerSpans(t *testing.T) {
 	}
 	if ref := user.Attr("qrgate.session.ref"); len(ref) != 16 || ref != probe.Attr("qrgate.session.ref") {
 		t.Errorf("the session is known as %q and %q", ref, probe.Attr("qrgate.session.ref"))
+	}
+}
+
+// A digest without a key would tell the name to whoever can guess it.
+func TestSessionsAreKnownByAKeyedDigest(t *testing.T) {
+	seen := map[string]bool{}
+	for _, key := range []string{"", "another key"} { // random if empty
+		t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+		tr, err := metrics.NewTracing(t.Context(), metrics.TracingConfig{RefKey: qrgate.NewSecret(key)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[metrics.Ref(tr, "mine")] = true
+		if again := metrics.Ref(tr, "mine"); !seen[again] || metrics.Ref(tr, "yours") == again {
+			t.Errorf("with the key %q the digest does not name the session", key)
+		}
+	}
+	if len(seen) != 2 {
+		t.Error("the digest does not depend on the key")
 	}
 }
 
@@ -241,20 +265,24 @@ func TestCallsWithoutAnAnswer(t *testing.T) {
 
 func TestShutdownFlushesAndSaysWhatItCouldNotSend(t *testing.T) {
 	failures := 0
-	r := startTracing(t, "1", metrics.TracingConfig{Failed: func() { failures++ }})
+	var logs bytes.Buffer
+	r := startTracing(t, "1", metrics.TracingConfig{Failed: func() { failures++ }, Logger: slog.New(slog.NewTextHandler(&logs, nil))})
 	_, span := r.Tracer().Start(t.Context(), "last")
 	span.End()
 	if got := r.spans(t); len(got["last"]) != 1 || failures != 0 {
 		t.Errorf("received %d spans after the end, %d failures", len(got["last"]), failures)
 	}
 
-	r = startTracing(t, "1", metrics.TracingConfig{Failed: func() { failures++ }})
+	r = startTracing(t, "1", metrics.TracingConfig{Failed: func() { failures++ }, Logger: slog.New(slog.NewTextHandler(&logs, nil))})
 	r.receiver.Refuse = http.StatusBadRequest
 	_, span = r.Tracer().Start(t.Context(), "lost")
 	span.End()
 	_ = r.stop()
 	if failures != 1 {
 		t.Errorf("%d failures counted, want 1", failures)
+	}
+	if n := strings.Count(logs.String(), "spans cannot be exported"); n != 1 || strings.Contains(logs.String(), r.receiver.URL()) {
+		t.Errorf("%d failures logged, want one and no URL: %s", n, &logs)
 	}
 }
 
