@@ -73,7 +73,7 @@ func (j *journey) cleanup(ctx context.Context) (failed *failure) {
 	}
 	ctx = context.WithoutCancel(ctx)
 	j.step(ctx, StepCleanup, cleanupTime, func(ctx context.Context) (string, *failure) {
-		detail := ""
+		detail := "there was nothing to delete"
 		if j.made != refused {
 			ref := qrgate.Ref{ID: j.ref.ID, Name: j.run.Session}
 			absent, f := j.door.eraseInTime(ctx, ref)
@@ -84,7 +84,7 @@ func (j *journey) cleanup(ctx context.Context) (failed *failure) {
 			if absent && j.made == possible {
 				return "not there yet; the janitor looks again", nil // the create may still be on its way
 			}
-			if absent {
+			if detail = ""; absent {
 				detail = "it was gone already"
 			}
 		}

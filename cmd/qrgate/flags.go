@@ -10,6 +10,8 @@ type flags struct {
 
 	Serve   struct{} `cmd:"" default:"1" help:"Run the gateway (default)."`
 	Version struct{} `cmd:"" help:"Print the version."`
+
+	Probe probeCommand `cmd:"" help:"Walk the way of a client to a QR once, and say whether it leads there."`
 }
 
 // settings is every setting as a person writes it. Each has an environment variable of the same name.

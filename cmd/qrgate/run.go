@@ -55,6 +55,9 @@ func run(ctx context.Context, w world) int {
 		fmt.Fprintln(w.out, "qrgate", version)
 		return exitOK
 	}
+	if command.Command() == "probe" {
+		return f.Probe.run(ctx, w, f.DataDir)
+	}
 	return serve(ctx, w, f.settings, known(parser.Model.Node))
 }
 
