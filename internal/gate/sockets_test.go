@@ -1,0 +1,151 @@
+package gate_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"qrgate/internal/clients"
+	"qrgate/internal/enginesim"
+	"qrgate/internal/gate"
+)
+
+// sockets is gate.New before an engine, both on loopback ports and in real time. stop ends the gate and
+// returns what Run did.
+func sockets(t *testing.T, engine *enginesim.Engine) (r *rig, stop func() error) {
+	t.Helper()
+	upstream := httptest.NewServer(engine)
+	t.Cleanup(func() { engine.Close(); upstream.Close() })
+	base, _ := url.Parse(upstream.URL)
+	g, err := gate.New(gate.Config{
+		Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", EngineURL: base, Out: io.Discard, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- g.Run(ctx) }()
+	transport := &http.Transport{MaxIdleConnsPerHost: 50}
+	seen := &witness{t: t, next: transport}
+	ended := false
+	stop = func() error {
+		if ended {
+			return nil
+		}
+		ended = true
+		transport.CloseIdleConnections()
+		cancel()
+		return <-done
+	}
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Errorf("the gate ended with %v", err)
+		}
+	})
+	return &rig{T: t, engine: engine, base: g.URL(), http: &http.Client{Transport: seen}, seen: seen}, stop
+}
+
+// The clients that ask soon, all at once and with one key, over real sockets: the incident, four times as fast.
+func TestClientsOverSockets(t *testing.T) {
+	t.Parallel()
+	engine := enginesim.Incident()
+	engine.QRDelay = time.Second
+	engine.Limits.Sessions.Max = 60 // thirty clients' worth in one minute
+	r, _ := sockets(t, engine)
+	t.Run("group", func(t *testing.T) {
+		for _, c := range clients.All() {
+			switch c.Name {
+			case "create_session", "test_rapido_final", "baileys_issue_analysis", "quick_test_baileys_fix", "gs_class":
+			default:
+				continue
+			}
+			t.Run(c.Name, func(t *testing.T) {
+				t.Parallel()
+				got := c.Run(t.Context(), r.target("key-a"))
+				if got.Err != nil || !got.GotQR {
+					t.Errorf("no QR after %v: %v %+v", got.Took, got.Err, got.Steps)
+				}
+			})
+		}
+	})
+	r.none429()
+}
+
+// What only a real server shows: methods without a body, and a preflight.
+func TestMethodsOverSockets(t *testing.T) {
+	t.Parallel()
+	r, _ := sockets(t, &enginesim.Engine{})
+	id := r.create("crm-1")
+	a := r.send("OPTIONS", "/api/sessions/"+id+"/qr", "", "X-API-Key", "-", "Origin", "https://crm.example",
+		"Access-Control-Request-Method", "GET", "Access-Control-Request-Headers", "x-api-key")
+	if a.StatusCode != http.StatusNoContent || a.Header.Get("Access-Control-Allow-Origin") != "https://crm.example" || a.Header.Get("Access-Control-Allow-Headers") != "x-api-key" {
+		t.Errorf("OPTIONS: %d %v", a.StatusCode, a.Header)
+	}
+	if a := r.send("HEAD", "/api/sessions/"+id+"/qr", ""); a.body != "" || a.StatusCode >= 500 {
+		t.Errorf("HEAD: %d %q", a.StatusCode, a.body)
+	}
+	if a := r.send("PUT", "/api/sessions/"+id+"/qr", "{}"); a.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("PUT: %d", a.StatusCode)
+	}
+}
+
+// A body without an announced length is bounded too.
+func TestALargeBodyOverSockets(t *testing.T) {
+	t.Parallel()
+	r, _ := sockets(t, &enginesim.Engine{})
+	req, _ := http.NewRequest("POST", r.base+"/api/sessions", io.MultiReader(strings.NewReader(`{"a":"`), strings.NewReader(strings.Repeat("x", 2<<20))))
+	req.Header.Set("X-API-Key", "key-a")
+	r.do(req).wantsCode(http.StatusRequestEntityTooLarge, "PAYLOAD_TOO_LARGE")
+	if n := r.calls(0); n != 0 {
+		t.Errorf("%d calls reached the engine", n)
+	}
+}
+
+// A gate that stops lets those who wait have their answer.
+func TestStoppingOverSockets(t *testing.T) {
+	t.Parallel()
+	engine := &enginesim.Engine{QRDelay: time.Second}
+	r, stop := sockets(t, engine)
+	id := r.create("crm-1")
+	r.connect(id)
+	held := make(chan answer, 1)
+	go func() { held <- r.get("/api/sessions/" + id + "/qr") }()
+	for r.calls(0, enginesim.RouteQR) == 0 { // the flight is on its way
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err := stop(); err != nil {
+		t.Errorf("the gate ended with %v", err)
+	}
+	a := <-held
+	a.wants(http.StatusOK)
+	a.wantsQR()
+}
+
+// A port that is taken is an error of New, and names the setting.
+func TestAPortThatIsTaken(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, which := range []string{"QRGATE_LISTEN", "QRGATE_ADMIN_LISTEN"} {
+		cfg := gate.Config{Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", EngineURL: &url.URL{Scheme: "http", Host: "127.0.0.1:1"},
+			Out: io.Discard, Logger: slog.New(slog.DiscardHandler)}
+		if which == "QRGATE_LISTEN" {
+			cfg.Listen = l.Addr().String()
+		} else {
+			cfg.AdminListen = l.Addr().String()
+		}
+		if _, err := gate.New(cfg); err == nil || !strings.Contains(err.Error(), which) {
+			t.Errorf("the error is %v, want one about %s", err, which)
+		}
+	}
+}
