@@ -64,7 +64,7 @@ func (b *book) load(ctx context.Context, p page, now time.Time) (qrgate.Session,
 	}
 	s := kept.Session.Shifted(now.Add(records[0].TTL - beliefLife).Sub(kept.Saved))
 	var c code
-	if b.open(p, "qr", records[1], &c) && c.Sequence == s.Sequence {
+	if s.State == qrgate.AwaitingScan && b.open(p, "qr", records[1], &c) && c.Sequence == s.Sequence {
 		saved := now.Add(records[1].TTL - c.Life)
 		s.QR = qrgate.QR{Image: qrgate.NewSecret(c.Image), Sequence: c.Sequence, Seen: saved.Add(-c.Age),
 			Confirmed: saved.Add(-c.Confirmed), Expires: now.Add(records[1].TTL)}

@@ -74,15 +74,15 @@ func strangers(t *testing.T, steps []stranger, store pairing.Backing, spoil func
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer stop()
-	var replicas []*pairing.Pairing
-	for range 2 {
+	start := func() *pairing.Pairing {
 		p, err := pairing.New(pairing.Config{Engine: r.hub, Vault: vault, Store: store})
 		if err != nil {
 			t.Fatal(err)
 		}
-		replicas = append(replicas, p)
 		wg.Go(func() { _ = p.Run(ctx) })
+		return p
 	}
+	replicas := []*pairing.Pairing{start(), start()}
 	for i, key := range []string{"key-a", "key-b", "key-c"} {
 		for session := 1; session <= 2; session++ {
 			r.p = replicas[i%2]
@@ -90,6 +90,7 @@ func strangers(t *testing.T, steps []stranger, store pairing.Backing, spoil func
 		}
 	}
 	spoil()
+	replicas = []*pairing.Pairing{start(), start()} // they know only what the store tells them
 	for _, s := range steps {
 		id := fmt.Sprintf("crm-%d", s.session)
 		v, err := replicas[s.replica].QR(ctx, r.caller(s.key), id, qrgate.Hold{Set: true, For: time.Second})
