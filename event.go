@@ -35,6 +35,7 @@ type Event struct {
 	Took      time.Duration // of the call, the hold, the journey, or the state that ended
 	Origin    Origin
 	Session   string
+	Flight    string // the same for all events of one session of one tenant, whatever it is called; opaque
 	From, To  State
 	Op        string // of a look: one of the Op constants
 	Fault     Kind   // of a look: "" when it succeeded

@@ -48,6 +48,19 @@ func (r Ref) Path() string {
 	return r.Name
 }
 
+// Key is the one name under which a session is kept: its integer, or its name behind a mark that no
+// integer has.
+func (r Ref) Key() string {
+	if r.ID > 0 {
+		return strconv.FormatInt(r.ID, 10)
+	}
+	return "n:" + r.Name
+}
+
+// FlightOf names the acquisition of a tenant's session, for correlating events and spans. It must not be
+// a metric label.
+func FlightOf(t Tenant, key string) string { return string(t) + "/" + key }
+
 // Zero reports whether the ref names nothing.
 func (r Ref) Zero() bool { return r.ID == 0 && r.Name == "" }
 

@@ -26,11 +26,10 @@ func (t *Tracing) Observer(next func(qrgate.Event, trace.SpanContext)) qrgate.Ob
 	return func(e qrgate.Event) { next(e, t.flights.observe(e)) }
 }
 
-// flightKey finds the flight of an event. Two tenants may use the same session name at the same time;
-// an event does not tell them apart, and then their looks are drawn in one trace.
+// flightKey finds the flight of an event: by its flight, which tells tenants apart that use the same name.
 type flightKey struct {
-	origin  qrgate.Origin
-	session string
+	origin qrgate.Origin
+	flight string
 }
 
 type flight struct {
@@ -51,7 +50,7 @@ func newFlights(t *Tracing) *flights { return &flights{t: t, open: map[flightKey
 func (f *flights) observe(e qrgate.Event) trace.SpanContext {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	key := flightKey{originOf(e.Origin), e.Session}
+	key := flightKey{originOf(e.Origin), e.Flight}
 	if e.Kind == qrgate.EventState && e.To == qrgate.Connecting {
 		f.begin(key, e)
 	}
@@ -131,13 +130,13 @@ func (f *flights) close(now time.Time) {
 }
 
 // within is ctx inside the flight of a session, if there is one and ctx is in no span yet.
-func (f *flights) within(ctx context.Context, origin qrgate.Origin, session string) context.Context {
+func (f *flights) within(ctx context.Context, origin qrgate.Origin, flight string) context.Context {
 	if trace.SpanContextFromContext(ctx).IsValid() {
 		return ctx
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if now, ok := f.open[flightKey{originOf(origin), session}]; ok {
+	if now, ok := f.open[flightKey{originOf(origin), flight}]; ok {
 		return trace.ContextWithSpan(ctx, now.span)
 	}
 	return ctx

@@ -58,15 +58,15 @@ func TestAFlightIsOneTrace(t *testing.T) {
 	observe := r.Observer(func(_ qrgate.Event, in trace.SpanContext) { last = in })
 	ref, at := qrgate.Ref{ID: 81, Name: "mine"}, time.Now()
 
-	observe(qrgate.Event{Kind: qrgate.EventState, At: at, Session: "mine", To: qrgate.Connecting})
+	observe(qrgate.Event{Kind: qrgate.EventState, At: at, Session: "mine", Flight: qrgate.FlightOf("", "81"), To: qrgate.Connecting})
 	_, _ = notReady.QR(t.Context(), qrgate.Caller{}, ref)
 	_, _ = broken.Status(t.Context(), qrgate.Caller{}, ref)
 	_, _ = notReady.List(t.Context(), qrgate.Caller{})
-	observe(qrgate.Event{Kind: qrgate.EventState, At: at, Session: "mine", From: qrgate.Connecting, To: qrgate.AwaitingScan})
-	observe(qrgate.Event{Kind: qrgate.EventCode, At: at, Session: "mine", Sequence: 1})
-	observe(qrgate.Event{Kind: qrgate.EventJourney, At: at.Add(3 * time.Second), Session: "mine", Outcome: qrgate.Success, Diagnosis: qrgate.None})
+	observe(qrgate.Event{Kind: qrgate.EventState, At: at, Session: "mine", Flight: qrgate.FlightOf("", "81"), From: qrgate.Connecting, To: qrgate.AwaitingScan})
+	observe(qrgate.Event{Kind: qrgate.EventCode, At: at, Session: "mine", Flight: qrgate.FlightOf("", "81"), Sequence: 1})
+	observe(qrgate.Event{Kind: qrgate.EventJourney, At: at.Add(3 * time.Second), Session: "mine", Flight: qrgate.FlightOf("", "81"), Outcome: qrgate.Success, Diagnosis: qrgate.None})
 	ended := last
-	observe(qrgate.Event{Kind: qrgate.EventCode, Session: "mine", Sequence: 2})
+	observe(qrgate.Event{Kind: qrgate.EventCode, Session: "mine", Flight: qrgate.FlightOf("", "81"), Sequence: 2})
 	if last.IsValid() {
 		t.Error("the flight goes on after its end")
 	}
@@ -112,9 +112,9 @@ func TestHowFlightsEnd(t *testing.T) {
 	}
 	order := []string{"failed", "strange", "linked", "deleted", "rested", "anew"}
 	for _, name := range order {
-		observe(qrgate.Event{Kind: qrgate.EventState, Session: name, At: time.Now(), To: qrgate.Connecting})
+		observe(qrgate.Event{Kind: qrgate.EventState, Session: name, Flight: name, At: time.Now(), To: qrgate.Connecting})
 		e := ends[name].event
-		e.Session, e.At = name, time.Now()
+		e.Session, e.Flight, e.At = name, name, time.Now()
 		observe(e)
 	}
 	got := r.spans(t)["qr.journey"]
@@ -139,7 +139,7 @@ func TestFlightsAreBounded(t *testing.T) {
 	})
 	at := time.Now()
 	begin := func(i int, at time.Time) {
-		observe(qrgate.Event{Kind: qrgate.EventState, At: at, Session: fmt.Sprint(i), To: qrgate.Connecting})
+		observe(qrgate.Event{Kind: qrgate.EventState, At: at, Session: fmt.Sprint(i), Flight: fmt.Sprint(i), To: qrgate.Connecting})
 	}
 	for i := range metrics.MaxFlights + 10 {
 		begin(i, at)

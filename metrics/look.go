@@ -55,7 +55,7 @@ func (e tracedEngine) look(ctx context.Context, c qrgate.Caller, r qrgate.Ref, o
 	attrs := append(ofOrigin(c.Origin), attrOperation.String(op))
 	if !r.Zero() {
 		name := label(r)
-		ctx = e.t.flights.within(ctx, c.Origin, name)
+		ctx = e.t.flights.within(ctx, c.Origin, qrgate.FlightOf(c.Tenant, r.Key()))
 		attrs = append(attrs, e.t.ref(name))
 	}
 	return e.t.tracer.Start(ctx, "engine."+op, trace.WithAttributes(attrs...))

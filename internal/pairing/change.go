@@ -29,7 +29,7 @@ func (d *desk) change(ctx context.Context, e *entry, f func(qrgate.Session, time
 	e.notify()
 	d.mu.Unlock()
 	d.wake()
-	d.tell(before, after, now)
+	d.tell(e.name, before, after)
 	if worthSaving(before, after) && !d.save(ctx, e, after, prev) {
 		d.amend(ctx, e, f)
 	}
@@ -148,8 +148,9 @@ func label(r qrgate.Ref) string {
 }
 
 // tell reports what a change means.
-func (d *desk) tell(before, after qrgate.Session, now time.Time) {
-	ev := qrgate.Event{At: now, Origin: d.caller.Origin, Session: label(after.Ref), From: before.State, To: after.State,
+func (d *desk) tell(name string, before, after qrgate.Session) {
+	now := time.Now()
+	ev := qrgate.Event{At: now, Origin: d.caller.Origin, Session: label(after.Ref), Flight: qrgate.FlightOf(d.caller.Tenant, name), From: before.State, To: after.State,
 		Attempt: after.Looks, Op: after.Trouble.Op, Fault: after.Trouble.Kind, Status: after.Trouble.Status, Code: after.Trouble.Code}
 	if before.State != after.State {
 		ev.Kind, ev.Took = qrgate.EventState, now.Sub(before.Since)
@@ -169,11 +170,11 @@ func (d *desk) tell(before, after qrgate.Session, now time.Time) {
 	}
 }
 
-// journey reports how a wish for a QR ended, if this change ended one: with the first code, with a rest,
-// or with a session that turned out to be linked.
+// journey reports how a wish for a QR ended, if this change ended one: with the first code of a connect,
+// with a rest, or with a session that turned out to be linked. A later code of the same connect ends none.
 func journey(before, after qrgate.Session, now time.Time) (qrgate.Outcome, qrgate.Code) {
 	switch {
-	case before.State != qrgate.Connecting || before.Window.IsZero():
+	case before.State != qrgate.Connecting || before.Window.IsZero() || before.Sequence > 0:
 	case after.QR.Present():
 		return qrgate.Success, qrgate.None
 	case after.State == qrgate.Connected:

@@ -25,7 +25,7 @@ func (p *Pairing) QR(ctx context.Context, c qrgate.Caller, id string, asked qrga
 	end := began.Add(holdFor(v.belief(), asked, p.cfg.Holds, began))
 	view, err := v.await(ctx, end, settled)
 	p.cfg.Observe(qrgate.Event{Kind: qrgate.EventHold, At: view.At, Took: view.At.Sub(began), Origin: c.Origin,
-		Session: label(view.Session.Ref), To: view.Session.State, Diagnosis: view.Diagnosis.Code, Outcome: outcome(view, err)})
+		Session: label(view.Session.Ref), Flight: qrgate.FlightOf(c.Tenant, view.Session.Ref.Key()), To: view.Session.State, Diagnosis: view.Diagnosis.Code, Outcome: outcome(view, err)})
 	return view, err
 }
 
@@ -185,9 +185,10 @@ func (p *Pairing) Forget(ctx context.Context, c qrgate.Caller, r qrgate.Ref, del
 		return err
 	}
 	defer d.leave()
-	name := canonical(r)
+	name := r.Key()
 	d.mu.Lock()
 	if e := d.entries[name]; e != nil {
+		d.abandoned(e)
 		delete(d.entries, name)
 		e.gone = true
 		e.s = qrgate.Session{Ref: e.s.Ref, State: qrgate.Disconnected, Since: time.Now()}
@@ -199,6 +200,16 @@ func (p *Pairing) Forget(ctx context.Context, c qrgate.Caller, r qrgate.Ref, del
 		p.names.forget(c.Tenant, r)
 	}
 	return p.book.bury(ctx, page{c, name}, time.Now())
+}
+
+// abandoned reports a journey that its session's end cut short; mu is held.
+func (d *desk) abandoned(e *entry) {
+	if s := e.s; s.State == qrgate.Connecting && !s.Window.IsZero() && s.Sequence == 0 {
+		now := time.Now()
+		ev := qrgate.Event{Kind: qrgate.EventJourney, At: now, Took: now.Sub(s.Window), Origin: d.caller.Origin, Session: label(s.Ref),
+			Flight: qrgate.FlightOf(d.caller.Tenant, e.name), From: s.State, Attempt: s.Looks, Outcome: qrgate.Gone, Diagnosis: qrgate.ClientGone}
+		d.p.wg.Go(func() { d.p.cfg.Observe(ev) }) // not under mu: an observer may be slow
+	}
 }
 
 // Beliefs tells what is in mind of the given sessions, in their order, and asks nobody. A session that is
@@ -214,7 +225,7 @@ func (p *Pairing) Beliefs(c qrgate.Caller, refs []qrgate.Ref) []qrgate.View {
 	now := time.Now()
 	for i, r := range refs {
 		d.mu.Lock()
-		e := d.entries[canonical(r)]
+		e := d.entries[r.Key()]
 		d.mu.Unlock()
 		if e != nil {
 			out[i] = visit{d, e}.view(now)

@@ -63,15 +63,6 @@ func digits(text string) bool {
 	return ok && r.ID > 0
 }
 
-// canonical is the one name under which a session is kept: its integer, or its name behind a mark that
-// no integer has.
-func canonical(r qrgate.Ref) string {
-	if r.ID > 0 {
-		return strconv.FormatInt(r.ID, 10)
-	}
-	return "n:" + r.Name
-}
-
 // Resolve finds out which session a caller means by id: from memory, from the store, and for a sessionId
 // never met from the engine's list. A ref without its integer is still good for asking the engine by name.
 func (p *Pairing) Resolve(ctx context.Context, c qrgate.Caller, id string) qrgate.Ref {

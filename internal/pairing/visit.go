@@ -47,13 +47,13 @@ func (p *Pairing) met(c qrgate.Caller, r qrgate.Ref) bool {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.entries[canonical(r)] != nil
+	return d.entries[r.Key()] != nil
 }
 
 // entry returns the entry of a session, read from the store when it is new here, for as long as the visit
 // lasts.
 func (d *desk) entry(ctx context.Context, r qrgate.Ref) *entry {
-	name := canonical(r)
+	name := r.Key()
 	d.mu.Lock()
 	e := d.entries[name]
 	if e == nil {
