@@ -44,9 +44,7 @@ func (l link) reported(e event, now time.Time) link {
 		l.JID = e.jid
 		return l.into(pairing, now, restartTime)
 	case paired:
-		if l.Phase == pairing {
-			return l.into(pairing, now, restartTime)
-		}
+		return l.paired(now, pairedness{Stored: true})
 	case restart:
 		return l.restarted(now)
 	case joined:
@@ -109,10 +107,26 @@ func (l link) offered(codes []qrgate.Secret, now time.Time) link {
 
 // restarted follows a 515: expected after a pairing, and a plain loss before one.
 func (l link) restarted(now time.Time) link {
+	if l.Phase == pairing {
+		return l.paired(now, pairedness{Restart: true})
+	}
 	if l.JID == "" {
 		return l.lost(because(qrgate.WhatsAppDown, "WhatsApp asked for a new connection before any code was scanned."), now)
 	}
 	return l.dial(now)
+}
+
+// paired dials anew once nothing of the pairing is left to do on this line.
+func (l link) paired(now time.Time, more pairedness) link {
+	if l.Phase != pairing {
+		return l
+	}
+	l.Pairing.Stored = l.Pairing.Stored || more.Stored
+	l.Pairing.Restart = l.Pairing.Restart || more.Restart
+	if l.Pairing.Stored && l.Pairing.Restart {
+		return l.dial(now)
+	}
+	return l
 }
 
 // lost ends a line and, as long as it makes sense, tries again after a rest.
@@ -120,8 +134,8 @@ func (l link) lost(why reason, now time.Time) link {
 	switch {
 	case l.quiet():
 		return l
-	case l.Phase == pairing:
-		return l.dial(now) // WhatsApp hangs up after a pairing; the new line will tell how it went
+	case l.Phase == pairing: // WhatsApp hangs up after a pairing; the new line will tell how it went
+		return l.paired(now, pairedness{Restart: true})
 	case l.Phase == online, l.Phase == showing && now.Sub(l.Since) >= settledTime:
 		l.Tries = 0
 	}

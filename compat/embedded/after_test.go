@@ -34,6 +34,8 @@ type change func(*link)
 func linked(l *link)    { l.JID = "5550100:1@s.whatsapp.net" }
 func due(l *link)       { l.Due = noon }
 func forgotten(l *link) { l.Wanted = noon.Add(-time.Second) }
+func stored(l *link)    { l.Pairing.Stored = true }
+func hungUp(l *link)    { l.Pairing.Restart = true }
 func failed(l *link)    { l.Last = whyDown() }
 func young(l *link)     { l.Since = noon }
 
@@ -129,11 +131,14 @@ func TestAfterLinking(t *testing.T) {
 	walk(t, map[string]step{
 		"handshake told after the login": {at(online, linked), opened{}, result{online, 4, 0, 0, qrgate.Connected, ""}},
 		"a scan":                         {at(showing, shows(2)), scanned{"5550100:1@s.whatsapp.net"}, result{pairing, 4, 0, restartTime, qrgate.Connecting, ""}},
-		"pairing stored":                 {at(pairing, linked, due), paired{}, result{pairing, 4, 0, restartTime, qrgate.Connecting, ""}},
-		"515 after a pairing":            {at(pairing, linked), restart{}, result{queued, 5, 0, 0, qrgate.Connecting, ""}},
+		"pairing stored":                 {at(pairing, linked), paired{}, result{pairing, 4, 0, 0, qrgate.Connecting, ""}},
+		"515 after a pairing":            {at(pairing, linked, stored), restart{}, result{queued, 5, 0, 0, qrgate.Connecting, ""}},
+		"515 overtakes the signature":    {at(pairing, linked), restart{}, result{pairing, 4, 0, 0, qrgate.Connecting, ""}},
+		"a cut overtakes it":             {at(pairing, linked), lost{whyDown()}, result{pairing, 4, 0, 0, qrgate.Connecting, ""}},
+		"the signature is overtaken":     {at(pairing, linked, hungUp), paired{}, result{queued, 5, 0, 0, qrgate.Connecting, ""}},
 		"515 before one":                 {at(awaiting), restart{}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppDown}},
 		"no 515":                         {at(pairing, linked, due), tick{}, result{queued, 5, 0, 0, qrgate.Connecting, ""}},
-		"a cut in place of 515":          {at(pairing, linked), lost{whyDown()}, result{queued, 5, 0, 0, qrgate.Connecting, ""}},
+		"a cut in place of 515":          {at(pairing, linked, stored), lost{whyDown()}, result{queued, 5, 0, 0, qrgate.Connecting, ""}},
 		"login":                          {at(entering, linked, tried(2)), joined{}, result{online, 4, 0, 0, qrgate.Connected, ""}},
 		"no login":                       {at(entering, linked, due), tick{}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppSilent}},
 		"no login, the third time":       {at(entering, linked, due, tried(2)), tick{}, result{resting, 4, 3, 4 * time.Second, qrgate.Disconnected, qrgate.WhatsAppSilent}},

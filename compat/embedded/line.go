@@ -78,11 +78,14 @@ type endedError refused
 // Error implements error.
 func (e endedError) Error() string { return e.why.Text }
 
-// dial connects. The context that the library gets is the life of the connection, not a limit for the dial,
-// and ending it is how a line is closed: the library's own Disconnect does not bear a server that hangs up in
-// the same moment (noisesocket.go:83 against framesocket.go:90, a race that can end in a nil call). Nor does it
-// bear the end of the context between the upgrade and the end of the handshake, which ignores it anyway; so a
-// line that is hung up there is closed when the handshake has ended, after 20 s at most.
+// dial connects; closing closes the socket. The context that the library gets is the life of the connection,
+// not a limit for the dial, so it ends with a line that is hung up before the server has answered the upgrade.
+//
+// After that a line is closed by cutting the connection under the library, which it bears in every moment. Its
+// own Disconnect does not bear a server that hangs up just then (noisesocket.go:83 against framesocket.go:90, a
+// race that can end in a nil call), and both that and the end of the context strand its reader for ever, with
+// the socket open, if a frame comes just then (framesocket.go:163). Between the upgrade and the end of the
+// handshake it bears nothing at all, so the line waits for that, 20 s at most.
 func (l *line) dial() (closing func(), err error) {
 	life, end := context.WithCancel(context.WithoutCancel(l.ctx))
 	var step upgrade
@@ -98,10 +101,14 @@ func (l *line) dial() (closing func(), err error) {
 		end()
 		return nil, err
 	}
-	return func() { end(); gone(cli) }, nil
+	return func() {
+		step.cut()
+		gone(cli)
+		end()
+	}, nil
 }
 
-// gone waits until the library has closed its socket, which it does in the background.
+// gone waits until the library has noticed that its socket is closed, and closes it if it does not.
 func gone(cli *whatsmeow.Client) {
 	look := time.NewTicker(closeLook)
 	defer look.Stop()
@@ -111,4 +118,5 @@ func gone(cli *whatsmeow.Client) {
 		}
 		<-look.C
 	}
+	cli.Disconnect()
 }

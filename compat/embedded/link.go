@@ -34,11 +34,21 @@ type link struct {
 	Line  int // lines begun so far; another number asks for a fresh one
 	Tries int // lines in a row that came to nothing
 
+	Pairing pairedness // how far a pairing has come
+
 	Codes    []qrgate.Secret // the code that is shown, then those to come
 	Sequence int             // its number on this line, from 1
 	Seen     time.Time       // since when it is shown
 
 	Last reason // why the last line ended
+}
+
+// pairedness is what must both have happened before a line on which a phone scanned a code may be given up. The
+// library deletes the new device if its line ends while it still signs, and WhatsApp's wish for a new
+// connection may overtake it.
+type pairedness struct {
+	Stored  bool // the library has stored and signed everything
+	Restart bool // WhatsApp wants the new connection, or has hung up
 }
 
 // state is the link in the gate's words.
@@ -86,6 +96,9 @@ func (l link) into(p phase, now time.Time, limit time.Duration) link {
 	l.Phase, l.Due = p, time.Time{}
 	if limit > 0 {
 		l.Due = now.Add(limit)
+	}
+	if p != pairing {
+		l.Pairing = pairedness{}
 	}
 	if p != showing {
 		l.Codes, l.Sequence, l.Seen = nil, 0, time.Time{}

@@ -45,7 +45,8 @@ func TestLibraryLog(t *testing.T) {
 	l.Infof("info about %s", "5550100@s.whatsapp.net")
 	l.Warnf("warning")
 	l.Errorf("error")
-	for _, want := range []string{"level=DEBUG msg=\"info about [jid]\"", "level=WARN msg=warning", "level=ERROR msg=error", "module=Client/QRChannel"} {
+	l.Sub("Socket").Errorf("closed")
+	for _, want := range []string{"level=DEBUG msg=closed", "level=DEBUG msg=\"info about [jid]\"", "level=WARN msg=warning", "level=ERROR msg=error", "module=Client/QRChannel"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %s in\n%s", want, b.String())
 		}

@@ -2,23 +2,32 @@ package embedded
 
 import (
 	"context"
+	"net"
 	"net/http/httptrace"
 	"sync"
 )
 
-// upgrade knows whether a dial is past its HTTP part.
+// upgrade watches the HTTP part of a dial: how far it is, and which connection it uses.
 type upgrade struct {
 	mu   sync.Mutex
 	done bool
+	conn net.Conn
 }
 
-// watch returns ctx with a hook that sees the server's answer.
+// watch returns ctx with hooks into the dial.
 func (u *upgrade) watch(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotFirstResponseByte: func() {
-		u.mu.Lock()
-		defer u.mu.Unlock()
-		u.done = true
-	}})
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(info httptrace.GotConnInfo) {
+			u.mu.Lock()
+			defer u.mu.Unlock()
+			u.conn = info.Conn
+		},
+		GotFirstResponseByte: func() {
+			u.mu.Lock()
+			defer u.mu.Unlock()
+			u.done = true
+		},
+	})
 }
 
 // unlessDone calls end if the server has not answered yet.
@@ -27,5 +36,14 @@ func (u *upgrade) unlessDone(end func()) {
 	defer u.mu.Unlock()
 	if !u.done {
 		end()
+	}
+}
+
+// cut closes the connection as a network does.
+func (u *upgrade) cut() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.conn != nil {
+		_ = u.conn.Close()
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	waLog "go.mau.fi/whatsmeow/util/log"
 )
@@ -28,7 +29,15 @@ func (l libraryLog) Infof(format string, args ...any) { l.say(slog.LevelDebug, f
 func (l libraryLog) Warnf(format string, args ...any) { l.say(slog.LevelWarn, format, args) }
 
 // Errorf implements waLog.Logger.
-func (l libraryLog) Errorf(format string, args ...any) { l.say(slog.LevelError, format, args) }
+func (l libraryLog) Errorf(format string, args ...any) { l.say(l.error(), format, args) }
+
+// error is the level of an error: one of the socket is what the end of a line looks like from within.
+func (l libraryLog) error() slog.Level {
+	if strings.HasSuffix(l.module, "Socket") {
+		return slog.LevelDebug
+	}
+	return slog.LevelError
+}
 
 // Sub implements waLog.Logger.
 func (l libraryLog) Sub(module string) waLog.Logger {
