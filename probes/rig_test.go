@@ -2,6 +2,7 @@ package probes_test
 
 import (
 	"context"
+	"net/http"
 	"net/url"
 	"strings"
 	"sync"
@@ -26,10 +27,16 @@ type rig struct {
 // bubble runs test in fake time.
 func bubble(t *testing.T, engine *enginesim.Engine, test func(*rig)) {
 	t.Helper()
+	bubbleBefore(t, engine, engine, test)
+}
+
+// bubbleBefore runs test in fake time with a handler where the engine is.
+func bubbleBefore(t *testing.T, engine *enginesim.Engine, front http.Handler, test func(*rig)) {
+	t.Helper()
 	t.Parallel()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		wire := enginesim.NewWire(engine)
+		wire := enginesim.NewWire(front)
 		go func() { _ = wire.Run() }()
 		defer wire.Close()
 		defer engine.Close()

@@ -1,0 +1,216 @@
+package probes_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"qrgate"
+	"qrgate/internal/enginesim"
+	"qrgate/internal/memstore"
+	"qrgate/probes"
+)
+
+// shared is what replicas share: leases and a table that can both be away.
+type shared struct {
+	*memstore.Store
+	mu   sync.Mutex
+	rows map[string][]byte
+	away bool
+}
+
+func newShared() *shared {
+	return &shared{Store: memstore.New(memstore.Config{}), rows: map[string][]byte{}}
+}
+
+func (s *shared) leave(away bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.away = away
+}
+
+func (s *shared) down() error {
+	if s.away {
+		return fmt.Errorf("dial: %w", qrgate.ErrStoreDown)
+	}
+	return nil
+}
+
+func (s *shared) Acquire(ctx context.Context, key, owner string, ttl time.Duration) (bool, error) {
+	s.mu.Lock()
+	err := s.down()
+	s.mu.Unlock()
+	if err != nil {
+		return false, err
+	}
+	return s.Store.Acquire(ctx, key, owner, ttl)
+}
+
+func (s *shared) Put(_ context.Context, row string, value []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.down(); err != nil {
+		return err
+	}
+	s.rows[row] = value
+	return nil
+}
+
+func (s *shared) Drop(_ context.Context, row string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.rows, row)
+	return s.down()
+}
+
+func (s *shared) All(context.Context) (map[string][]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := map[string][]byte{}
+	for row, value := range s.rows {
+		out[row] = value
+	}
+	return out, s.down()
+}
+
+// replica is one of several probers that share a store.
+func (r *rig) replica(s *shared, seen *tally) *probes.Prober {
+	return r.prober(only(probes.CreateConnectQR, time.Minute), func(c *probes.Config) {
+		c.Leases, c.Intents, c.Observer = s, probes.NewRows(s), seen
+	})
+}
+
+func TestOneReplicaProbes(t *testing.T) {
+	bubble(t, &enginesim.Engine{}, func(r *rig) {
+		s, first, second := newShared(), newTally(), newTally()
+		stopFirst := r.start(r.replica(s, first))
+		time.Sleep(time.Second)
+		stopSecond := r.start(r.replica(s, second))
+		time.Sleep(3*time.Minute - 10*time.Second)
+		first.read(func(c *tally) {
+			if c.ran[probes.CreateConnectQR+" none"] != 3 || !c.leads {
+				t.Errorf("the leader did %v", c.ran)
+			}
+		})
+		second.read(func(c *tally) {
+			if len(c.ran) > 0 || c.missed[probes.CreateConnectQR+" not_leader"] != 3 || c.leads {
+				t.Errorf("the other one did %v and skipped %v", c.ran, c.missed)
+			}
+		})
+		stopFirst() // the lease is given back, so that the other one takes over at its next try
+		time.Sleep(time.Minute)
+		second.read(func(c *tally) {
+			if c.ran[probes.CreateConnectQR+" none"] != 1 || !c.leads {
+				t.Errorf("after the leader left, the other one did %v", c.ran)
+			}
+		})
+		stopSecond()
+		r.clean()
+	})
+}
+
+// TestALostLease: another replica leads in the midst of a run. Its result counts nowhere, and its session
+// is deleted all the same.
+func TestALostLease(t *testing.T) {
+	bubble(t, &enginesim.Engine{QRDelay: 20 * time.Second}, func(r *rig) {
+		s := newShared()
+		stop := r.start(r.replica(s, r.seen))
+		time.Sleep(2 * time.Second)
+		steal(t, s)
+		time.Sleep(12 * time.Second)
+		r.seen.read(func(c *tally) {
+			if len(c.ran) > 0 || c.missed[probes.CreateConnectQR+" lease_lost"] != 1 || c.steps["cleanup"] != 1 || len(c.steps) != 1 || c.leads {
+				t.Errorf("the observer was told %v %v %v", c.ran, c.missed, c.steps)
+			}
+		})
+		r.clean()
+		stop()
+	})
+}
+
+// steal gives the lease to somebody else.
+func steal(t *testing.T, s *shared) {
+	t.Helper()
+	s.Store = memstore.New(memstore.Config{})
+	if ok, err := s.Store.Acquire(t.Context(), "probes", "thief", time.Hour); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+}
+
+// TestWithoutTheStore: every replica says so, on its own schedule, and creates nothing; and when the store
+// is back, one of them goes on.
+func TestWithoutTheStore(t *testing.T) {
+	bubble(t, &enginesim.Engine{}, func(r *rig) {
+		s, first, second := newShared(), newTally(), newTally()
+		stopFirst := r.start(r.replica(s, first))
+		stopSecond := r.start(r.replica(s, second))
+		time.Sleep(10 * time.Second)
+		s.leave(true)
+		made := r.engine.CountSince(enginesim.RouteCreate, time.Time{})
+		time.Sleep(3 * time.Minute)
+		for _, seen := range []*tally{first, second} {
+			seen.read(func(c *tally) {
+				if c.ran[probes.CreateConnectQR+" redis_unavailable"] != 3 || c.leads {
+					t.Errorf("without the store a replica ran %v, missed %v", c.ran, c.missed)
+				}
+			})
+		}
+		if n := r.engine.CountSince(enginesim.RouteCreate, time.Time{}); n != made {
+			t.Errorf("%d sessions were made without a place to note them", n-made)
+		}
+		s.leave(false)
+		time.Sleep(2 * time.Minute)
+		stopFirst()
+		stopSecond()
+		if got := first.ran[probes.CreateConnectQR+" none"] + second.ran[probes.CreateConnectQR+" none"]; got != 1+2 {
+			t.Errorf("before and after the outage there were %d runs, want 3", got)
+		}
+		r.clean()
+	})
+}
+
+// TestAStoreThatBlinks: less than a lease's life without the store changes nothing.
+func TestAStoreThatBlinks(t *testing.T) {
+	bubble(t, &enginesim.Engine{QRDelay: 12 * time.Second}, func(r *rig) {
+		s := newShared()
+		stop := r.start(r.replica(s, r.seen))
+		time.Sleep(time.Second)
+		s.leave(true)
+		time.Sleep(9 * time.Second)
+		s.leave(false)
+		time.Sleep(20 * time.Second)
+		r.seen.read(func(c *tally) {
+			if c.ran[probes.CreateConnectQR+" none"] != 1 {
+				t.Errorf("the run ended in %v %v", c.ran, c.missed)
+			}
+		})
+		stop()
+		r.clean()
+	})
+}
+
+// stubborn takes no intents, for a reason of its own.
+type stubborn struct{ probes.Intents }
+
+func (stubborn) Record(context.Context, probes.Intent) error {
+	return errors.New("no space left on device")
+}
+
+func TestNoIntentNoSession(t *testing.T) {
+	bubble(t, &enginesim.Engine{}, func(r *rig) {
+		run := r.prober(func(c *probes.Config) { c.Intents = stubborn{c.Intents} }).Once(r.Context(), probes.CreateDelete)
+		if run.Missed != probes.MissedInternal || run.Diagnosis != nil {
+			t.Errorf("a full disk is a failure of the prober: %+v", run)
+		}
+		s := newShared()
+		s.leave(true)
+		run = r.prober(func(c *probes.Config) { c.Intents = probes.NewRows(s) }).Once(r.Context(), probes.CreateDelete)
+		r.wants(run, qrgate.Failure, qrgate.StoreUnavailable)
+		if n := r.engine.CountSince(enginesim.RouteCreate, time.Time{}); n != 0 {
+			t.Errorf("%d sessions were asked for", n)
+		}
+	})
+}
