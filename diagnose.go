@@ -1,98 +1,91 @@
 package qrgate
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
-// Climate is what the gate sees beyond one session: how the caller's other sessions and its store fare.
+// Climate is what the gate sees beyond one session: how others fare, and what it found when it looked at
+// WhatsApp itself. The zero value knows nothing, and nothing is concluded from it.
 type Climate struct {
 	Alike   int           // sessions that fail in the same way right now, this one included
-	Fine    int           // sessions that got a QR within the last five minutes
+	Fine    int           // other sessions of the caller that got a QR within the last five minutes
 	Waiting time.Duration // until the engine's budget allows another look; 0 when it allows one now
+	Slow    time.Duration // the middle one of how long the engine's last answers took; 0 when not measured
+	Control ControlLook   // the gate's own last look at WhatsApp; the zero value for none
 }
 
 // PatienceTime is how long an acquisition may take before its silence is a symptom.
 const PatienceTime = 8 * time.Second
 
-// Diagnose names the cause why session s has no QR at now, with its evidence. Causes come before their
-// consequences. None means that nothing is wrong, or nothing yet.
+// Diagnose names the cause why session s has no QR at now, with its evidence. None means that nothing is
+// wrong, or nothing yet; Undetermined that something is and nobody can say what.
+//
+// The signs are looked for in a fixed order, causes before their consequences, and the first that has
+// lasted long enough to be believed is the answer.
 func Diagnose(s Session, c Climate, now time.Time) Diagnosis {
-	if s.State == Connected {
-		return About(AlreadyPaired, "the engine reports the session as connected")
-	}
-	if s.QR.Fresh(now) {
+	if s.State != Connected && s.QR.Fresh(now) {
 		return Diagnosis{Code: None}
 	}
-	if d := fromWords(s); !d.Healthy() {
-		return d
-	}
-	if d := fromTrouble(s, c, now); !d.Healthy() {
-		return d
-	}
-	return fromSilence(s, c, now)
-}
-
-// fromTrouble reads the engine's present failure. One failure is chance; two in a row or two seconds are not.
-func fromTrouble(s Session, c Climate, now time.Time) Diagnosis {
-	t := s.Trouble
-	if t.Kind == KeyRefused {
-		return About(KeyRejected, t.line(now))
-	}
-	if t.Times < 2 && t.Lasted(now) < 2*time.Second {
-		return Diagnosis{Code: None}
-	}
-	switch t.Kind {
-	case Unreachable:
-		return About(EngineUnreachable, t.line(now))
-	case TimedOut:
-		return About(EngineTimeout, t.line(now))
-	case BadAnswer:
-		return About(EngineBadAnswer, t.line(now))
-	case RateLimited:
-		return About(Throttled, t.line(now))
-	case EngineError:
-		if t.Op == OpConnect {
-			return About(ConnectFailing, t.line(now))
+	at := scene{s, c, now}
+	for _, look := range order {
+		if found := look(at); found.visible(now) {
+			return Weigh(About(found.code, found.evidence...), c.Control, now)
 		}
-		return About(EngineFailing, t.line(now))
-	case UnknownSession:
-		if s.Lost {
-			return About(EngineRestarted, t.line(now))
-		}
-		return About(SessionNotFound, t.line(now))
 	}
 	return Diagnosis{Code: None}
 }
 
-// fromSilence reads an engine that answers, and makes no QR.
-func fromSilence(s Session, c Climate, now time.Time) Diagnosis {
-	switch {
-	case c.Waiting > 5*time.Second && s.State == Connecting:
-		return About(Throttled, fmt.Sprintf("the next look at the engine is allowed in %s", c.Waiting.Round(time.Second)))
-	case s.Sequence > 0 && !s.QR.Present() && !s.Lost:
-		return About(QRExpired, fmt.Sprintf("%d codes were shown since the connect", s.Sequence))
-	case s.State != Connecting && s.State != Failed, s.Connect.IsZero():
-		return Diagnosis{Code: None}
-	}
-	if waited := now.Sub(s.Connect); waited > PatienceTime {
-		line := fmt.Sprintf("connect was accepted %s ago and no QR came in %d looks", waited.Round(time.Second), s.Looks)
-		if c.Alike <= 1 && c.Fine > 0 {
-			return About(SessionStuck, line, fmt.Sprintf("%d other sessions got their QR", c.Fine))
-		}
-		return About(QRNotEmitted, line)
-	}
-	return Diagnosis{Code: None}
+// order is what is looked for, causes before consequences: an engine that cannot be reached explains why
+// its last words are old; a reason that it gave explains why its connects fail; and whatever has a name
+// explains the silence.
+var order = []func(scene) sign{
+	linked,       // no QR is needed
+	keyRefused,   // nothing can be known behind a refused key
+	answered,     // the engine's present error names its cause
+	noEngine,     // unreachable, hanging, or something else in its place
+	reasoned,     // its last word on the session names the cause
+	remembered,   // it did so before the gate connected again
+	forgotten,    // it lost the session, or never had it
+	connectFails, // it cannot begin
+	engineFails,  // it answers with errors
+	rationed,     // its budget is spent
+	ranOut,       // the codes were there, and nobody scanned
+	overloaded,   // it answers, and slowly
+	silent,       // it answers, and makes no QR
+	neverBegun,   // nobody asked it to, as far as the gate saw
 }
 
-// line is the trouble as one sentence of evidence.
-func (t Trouble) line(now time.Time) string {
-	s := fmt.Sprintf("%s: %s", t.Op, t.Kind)
-	if t.Status != 0 {
-		s += fmt.Sprintf(", HTTP %d", t.Status)
+// scene is what the signs are looked for in.
+type scene struct {
+	Session
+	Climate
+	now time.Time
+}
+
+// sign is something seen: what it means, since when it is so, and what shows it. The zero value is nothing.
+type sign struct {
+	code     Code
+	since    time.Time
+	sure     bool // it need not last: it was seen twice, or it is no matter of time
+	evidence []string
+}
+
+// visible reports whether there is a sign that has lasted long enough.
+func (f sign) visible(now time.Time) bool {
+	return f.code != "" && (f.sure || now.Sub(f.since) >= TimeToVisible(f.code))
+}
+
+// TimeToVisible is how long the signs of a cause must last before it is named. What passes sooner is chance,
+// or a step on the way to a QR, and naming it would make the diagnosis flicker. It is 0 for causes that are
+// facts as soon as they are seen: the engine named them itself.
+func TimeToVisible(c Code) time.Duration {
+	switch c {
+	case EngineUnreachable, EngineTimeout, EngineFailing, EngineBadAnswer, ConnectFailing, SessionNotFound, Throttled:
+		return 2 * time.Second // or seen twice in a row
+	case QRExpired:
+		return 5 * time.Second // a code vanishes as well when it was scanned: the link needs a moment to show
+	case QRNotEmitted, EngineOverloaded, Undetermined:
+		return PatienceTime
+	case SessionStuck:
+		return PatienceTime + 4*time.Second // until then others may turn out to fail alike
 	}
-	if t.Code != "" {
-		s += " " + t.Code
-	}
-	return fmt.Sprintf("%s, %d× in %s", s, t.Times, t.Lasted(now).Round(time.Second))
+	return 0
 }

@@ -23,6 +23,7 @@ type Session struct {
 	Checked  time.Time `json:"checked"`  // the last look that told the state
 	Pushed   Pushed    `json:"pushed"`
 	Trouble  Trouble   `json:"trouble"`
+	Past     Past      `json:"past"`
 	Reason   string    `json:"reason"` // what the engine says of the last disconnect since Connect
 	Lost     bool      `json:"lost"`   // the engine forgot a session that it had begun: it was restarted
 }

@@ -1,0 +1,82 @@
+package qrgate
+
+import (
+	"fmt"
+	"time"
+)
+
+// ControlStep is one step of the gate's own look at WhatsApp, in the order in which they are taken.
+type ControlStep string
+
+// The steps.
+const (
+	ControlDNS       ControlStep = "dns"       // the name web.whatsapp.com
+	ControlTCP       ControlStep = "tcp"       // port 443
+	ControlTLS       ControlStep = "tls"       // and WhatsApp's own certificate
+	ControlUpgrade   ControlStep = "upgrade"   // the websocket
+	ControlHandshake ControlStep = "handshake" // the Noise handshake, up to the codes of an unlinked device
+)
+
+// ControlSteps lists the steps in their order.
+func ControlSteps() []ControlStep {
+	return []ControlStep{ControlDNS, ControlTCP, ControlTLS, ControlUpgrade, ControlHandshake}
+}
+
+// ControlLook is what the gate found when it went to WhatsApp itself, without the engine. A look whose Code
+// is None and whose Step is ControlHandshake was sent codes: the path is free, and the version is accepted.
+type ControlLook struct {
+	Step     ControlStep   `json:"step"` // where it ended
+	Code     Code          `json:"code"` // None, or why it went no further
+	Took     time.Duration `json:"took"`
+	At       time.Time     `json:"at"` // when it ended; zero for no look
+	Evidence []string      `json:"evidence"`
+}
+
+// Clean reports whether the look got as far as it meant to.
+func (l ControlLook) Clean() bool { return !l.At.IsZero() && l.Code == None }
+
+// controlLife is how long a look says something about the present.
+const controlLife = 10 * time.Minute
+
+// Weigh compares what the engine fails with and what the gate itself found, and returns the diagnosis that
+// both allow. "The engine fails, I do not" clears WhatsApp and points at the engine's own way there; "we
+// both fail at TLS" names what the engine could not. A look at one's own network never overrules what the
+// engine named, and the version of the gate's library says nothing of the engine's.
+func Weigh(d Diagnosis, l ControlLook, now time.Time) Diagnosis {
+	if l.At.IsZero() || now.Sub(l.At) > controlLife || l.Step == "" {
+		return d
+	}
+	ago := now.Sub(l.At).Round(time.Second)
+	switch {
+	case !aboutTheWay(d.Code):
+		return d
+	case l.Clean() && l.Step == ControlHandshake:
+		return d.with(fmt.Sprintf("the gate itself was sent codes by WhatsApp %s ago: look at the engine's own network and its library's version", ago))
+	case l.Clean():
+		return d.with(fmt.Sprintf("the gate itself reached WhatsApp %s ago: look at the engine's own network", ago))
+	case d.Code == l.Code:
+		return d.with(fmt.Sprintf("the gate itself failed alike %s ago, at %s", ago, l.Step))
+	case d.Code == QRNotEmitted && sharedCause(l.Code):
+		return About(l.Code, append(d.Evidence, fmt.Sprintf("the gate itself failed %s ago, at %s, and the engine is silent: it shares the way", ago, l.Step))...)
+	}
+	return d.with(fmt.Sprintf("the gate itself failed %s ago, at %s: %s", ago, l.Step, l.Code))
+}
+
+// aboutTheWay reports whether a cause lies between an engine and WhatsApp, where the gate can look too.
+func aboutTheWay(c Code) bool { return c == QRNotEmitted || c == ClientOutdated || sharedCause(c) }
+
+// sharedCause reports whether a cause that the gate meets is likely met by an engine that fails at the same
+// time and does not say why.
+func sharedCause(c Code) bool {
+	switch c {
+	case DNSFailed, NetworkBlocked, TLSIntercepted, ProxyRefused, WhatsAppSilent, WhatsAppDown:
+		return true
+	}
+	return false
+}
+
+// with is d with more evidence.
+func (d Diagnosis) with(line string) Diagnosis {
+	d.Evidence = append(d.Evidence[:len(d.Evidence):len(d.Evidence)], line)
+	return d
+}

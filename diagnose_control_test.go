@@ -1,0 +1,62 @@
+package qrgate_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"qrgate"
+)
+
+// What the engine fails with and what the gate itself found are weighed against each other.
+func TestWeigh(t *testing.T) {
+	t.Parallel()
+	at := func(step qrgate.ControlStep, code qrgate.Code) qrgate.ControlLook {
+		return qrgate.ControlLook{Step: step, Code: code, At: noon.Add(-time.Minute)}
+	}
+	clean := at(qrgate.ControlHandshake, qrgate.None)
+	old := clean
+	old.At = noon.Add(-time.Hour)
+	for name, tt := range map[string]struct {
+		engine qrgate.Code
+		look   qrgate.ControlLook
+		want   qrgate.Code
+		says   string // part of the evidence; "" for no more of it
+	}{
+		"the engine is silent, I am sent codes":      {qrgate.QRNotEmitted, clean, qrgate.QRNotEmitted, "its library's version"},
+		"the engine is silent, I get to the upgrade": {qrgate.QRNotEmitted, at(qrgate.ControlUpgrade, qrgate.None), qrgate.QRNotEmitted, "the engine's own network"},
+		"the engine has no DNS, I have":              {qrgate.DNSFailed, clean, qrgate.DNSFailed, "the engine's own network"},
+		"both fail at TLS":                           {qrgate.TLSIntercepted, at(qrgate.ControlTLS, qrgate.TLSIntercepted), qrgate.TLSIntercepted, "failed alike"},
+		"the engine is silent, I fail at TLS":        {qrgate.QRNotEmitted, at(qrgate.ControlTLS, qrgate.TLSIntercepted), qrgate.TLSIntercepted, "it shares the way"},
+		"the engine is silent, WhatsApp is down":     {qrgate.QRNotEmitted, at(qrgate.ControlUpgrade, qrgate.WhatsAppDown), qrgate.WhatsAppDown, "it shares the way"},
+		"the engine is silent, my version is old":    {qrgate.QRNotEmitted, at(qrgate.ControlHandshake, qrgate.ClientOutdated), qrgate.QRNotEmitted, "client_outdated"},
+		"the engine has no DNS, I have no TCP":       {qrgate.DNSFailed, at(qrgate.ControlTCP, qrgate.NetworkBlocked), qrgate.DNSFailed, "network_blocked"},
+		"one session is stuck, I have no TCP":        {qrgate.SessionStuck, at(qrgate.ControlTCP, qrgate.NetworkBlocked), qrgate.SessionStuck, ""},
+		"the engine is dead, I have no TCP":          {qrgate.EngineUnreachable, at(qrgate.ControlTCP, qrgate.NetworkBlocked), qrgate.EngineUnreachable, ""},
+		"nobody looked":                              {qrgate.QRNotEmitted, qrgate.ControlLook{}, qrgate.QRNotEmitted, ""},
+		"the look is old":                            {qrgate.QRNotEmitted, old, qrgate.QRNotEmitted, ""},
+		"nothing is wrong":                           {qrgate.None, clean, qrgate.None, ""},
+	} {
+		first := qrgate.Diagnosis{Code: tt.engine, Evidence: []string{"first"}}
+		got := qrgate.Weigh(first, tt.look, noon)
+		if got.Code != tt.want {
+			t.Errorf("%s: %s, want %s", name, got.Code, tt.want)
+		}
+		if more := strings.Join(got.Evidence, "\n"); (tt.says == "") != (more == "first") || !strings.Contains(more, tt.says) {
+			t.Errorf("%s: evidence %q", name, got.Evidence)
+		}
+		if first.Evidence[0] != "first" || len(first.Evidence) != 1 {
+			t.Errorf("%s: the evidence given was changed", name)
+		}
+	}
+}
+
+// Diagnose weighs by itself.
+func TestDiagnoseKnowsTheControlLook(t *testing.T) {
+	t.Parallel()
+	s := qrgate.Session{State: qrgate.Created}.Began(qrgate.Again, noon)
+	look := qrgate.ControlLook{Step: qrgate.ControlDNS, Code: qrgate.DNSFailed, At: noon.Add(8 * time.Second)}
+	if d := qrgate.Diagnose(s, qrgate.Climate{Control: look}, noon.Add(9*time.Second)); d.Code != qrgate.DNSFailed {
+		t.Errorf("%s", d.Code)
+	}
+}

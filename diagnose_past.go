@@ -1,0 +1,56 @@
+package qrgate
+
+import "time"
+
+// Past is what the gate remembers of a session for its diagnosis, beyond the present trouble, which the next
+// answer replaces.
+type Past struct {
+	Refusal   Trouble   `json:"refusal"`   // the last connect that failed, and since when they do; counts while Pushed.Failed > 0
+	Restarted time.Time `json:"restarted"` // when the engine last turned out to have lost the session
+	Named     Named     `json:"named"`     // the last cause that the engine named itself
+}
+
+// Named is a cause that the engine named.
+type Named struct {
+	Code Code      `json:"code"`
+	Last time.Time `json:"last"` // when it last said so
+}
+
+// heard remembers the cause that an engine's words name, if they name one.
+func (p Past) heard(words string, now time.Time) Past {
+	if t, ok := tellOf(words); ok {
+		p.Named = Named{t.code, now}
+	}
+	return p
+}
+
+// ownConnectTime bounds how long a connect of the gate's own takes to be accepted.
+const ownConnectTime = 10 * time.Second
+
+// ownConnect reports whether the present connect was the gate's own attempt at recovery.
+func (s Session) ownConnect() bool {
+	for _, pushed := range []time.Time{s.Pushed.Again, s.Pushed.Force, s.Pushed.Restart} {
+		if took := s.Connect.Sub(pushed); !pushed.IsZero() && took >= 0 && took < ownConnectTime {
+			return true
+		}
+	}
+	return false
+}
+
+// recentConnect is the age up to which a connect that came to nothing explains a new wish's silence.
+const recentConnect = 10 * time.Minute
+
+// silence is since when a session that is being connected has had no QR. An attempt of the gate's own does
+// not begin it anew, and neither does a new wish after a connect that came to nothing: to those who wait
+// nothing has changed. After codes that ran out, though, a connect is a fresh start, whoever made it.
+func (at scene) silence() time.Time {
+	switch {
+	case at.State != Connecting:
+		return at.Connect
+	case at.Connect.After(at.Since) && (!at.ownConnect() || at.Since.After(at.Window)):
+		return at.Connect
+	case at.Connect.Before(at.Since) && at.now.Sub(at.Connect) < recentConnect && at.Looks > 0:
+		return at.Connect
+	}
+	return at.Since
+}

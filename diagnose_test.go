@@ -1,0 +1,223 @@
+package qrgate_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"qrgate"
+)
+
+// happening is something that a session goes through, at a time after noon.
+type happening struct {
+	at time.Duration
+	do func(qrgate.Session, time.Time) qrgate.Session
+}
+
+const sec = time.Second
+
+func sees(at time.Duration, o qrgate.Observation, err error) happening {
+	return happening{at, func(s qrgate.Session, now time.Time) qrgate.Session { return s.With(o, err, now) }}
+}
+
+func faults(at time.Duration, op string, kind qrgate.Kind, code ...string) happening {
+	return sees(at, qrgate.Observation{}, &qrgate.Fault{Op: op, Kind: kind, Code: strings.Join(code, ""), Err: errors.New("beneath")})
+}
+
+func notReady(at time.Duration) happening {
+	return faults(at, qrgate.OpQR, qrgate.NotReady, "QR_GENERATION_ERROR")
+}
+
+// asks is a comb of looks that find no QR.
+func asks(from, to time.Duration) (out []happening) {
+	for at := from; at <= to; at += sec {
+		out = append(out, notReady(at))
+	}
+	return out
+}
+
+func begins(at time.Duration) happening {
+	return happening{at, func(s qrgate.Session, now time.Time) qrgate.Session { return s.Began(qrgate.Again, now) }}
+}
+
+// pushes is the gate's own connect, accepted at once.
+func pushes(at time.Duration, how qrgate.Push) happening {
+	return happening{at, func(s qrgate.Session, now time.Time) qrgate.Session { return s.Noted(how, now).Began(how, now) }}
+}
+
+func refuses(at time.Duration, kind qrgate.Kind, code string) happening {
+	return happening{at, func(s qrgate.Session, now time.Time) qrgate.Session {
+		return s.Refused(&qrgate.Fault{Op: qrgate.OpConnect, Kind: kind, Code: code}, now)
+	}}
+}
+
+func wishes(at time.Duration) happening {
+	return happening{at, func(s qrgate.Session, now time.Time) qrgate.Session { return s.Wish(now) }}
+}
+
+func rests(at time.Duration) happening {
+	return happening{at, func(s qrgate.Session, now time.Time) qrgate.Session { return s.Rested(now) }}
+}
+
+func shows(at time.Duration, code string) happening {
+	return sees(at, qrgate.Observation{State: qrgate.AwaitingScan, Image: qrgate.NewSecret(code)}, nil)
+}
+
+func says(at time.Duration, state qrgate.State, reason string) happening {
+	return sees(at, qrgate.Observation{State: state, Reason: reason}, nil)
+}
+
+func story(parts ...[]happening) []happening { return slices.Concat(parts...) }
+func one(h ...happening) []happening         { return h }
+
+// told is a diagnosis and when it begins.
+type told struct {
+	At   time.Duration
+	Code qrgate.Code
+}
+
+// tellIt plays a story and returns the changes of the diagnosis, seen every 100 ms.
+func tellIt(all []happening, c qrgate.Climate, until time.Duration) []told {
+	slices.SortStableFunc(all, func(a, b happening) int { return int(a.at - b.at) })
+	s := qrgate.Session{State: qrgate.Created, Born: true}
+	var out []told
+	last := qrgate.None
+	for at := time.Duration(0); at <= until; at += 100 * time.Millisecond {
+		for len(all) > 0 && all[0].at <= at {
+			s, all = all[0].do(s, noon.Add(all[0].at)), all[1:]
+		}
+		if code := qrgate.Diagnose(s, c, noon.Add(at)).Code; code != last {
+			out, last = append(out, told{at, code}), code
+		}
+	}
+	return out
+}
+
+// Each story is what a gate goes through with one session, and all that it says of it, from the first word
+// to the last: no name that is taken back, no gap, no flicker.
+func TestStories(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		story   []happening
+		climate qrgate.Climate
+		want    []told
+	}{
+		"a QR after four seconds": {story(one(begins(0)), asks(sec/4, 3*sec), one(shows(4*sec, "a"))), qrgate.Climate{}, nil},
+		"no QR, and the gate tries again and restarts": {
+			story(one(begins(0), pushes(12*sec, qrgate.Again), pushes(30*sec, qrgate.Restart)), asks(sec/4, 45*sec)), qrgate.Climate{},
+			[]told{{8 * sec, qrgate.QRNotEmitted}}},
+		"no QR, a rest, and a new wish": {
+			story(one(begins(0), rests(20*sec), wishes(21*sec)), asks(sec/4, 19*sec), asks(21*sec, 45*sec)), qrgate.Climate{},
+			[]told{{8 * sec, qrgate.QRNotEmitted}}},
+		"no QR while others work": {story(one(begins(0)), asks(sec/4, 40*sec)), qrgate.Climate{Alike: 1, Fine: 2},
+			[]told{{8 * sec, qrgate.QRNotEmitted}, {12 * sec, qrgate.SessionStuck}}},
+		"no QR, and others fail alike": {story(one(begins(0)), asks(sec/4, 40*sec)), qrgate.Climate{Alike: 2, Fine: 2},
+			[]told{{8 * sec, qrgate.QRNotEmitted}}},
+		"the engine names the cause in its error, and the gate tries again": {
+			story(one(begins(0), pushes(12*sec, qrgate.Again)), asks(12500*time.Millisecond, 13*sec), one(
+				sees(sec, qrgate.Observation{}, &qrgate.Fault{Op: qrgate.OpQR, Kind: qrgate.NotReady, Text: "Error: client_outdated."}),
+				sees(14*sec, qrgate.Observation{}, &qrgate.Fault{Op: qrgate.OpQR, Kind: qrgate.NotReady, Text: "Error: client_outdated."}))),
+			qrgate.Climate{}, []told{{sec, qrgate.ClientOutdated}}},
+		"the engine was updated meanwhile": {
+			story(one(begins(0), begins(20*sec), shows(21*sec, "a"),
+				sees(sec, qrgate.Observation{}, &qrgate.Fault{Op: qrgate.OpQR, Kind: qrgate.NotReady, Text: "client_outdated"}))),
+			qrgate.Climate{}, []told{{sec, qrgate.ClientOutdated}, {20 * sec, qrgate.None}}},
+		"connects fail, looks between them answer": {
+			story(one(refuses(0, qrgate.EngineError, "CONNECTION_ERROR"), notReady(sec/4), refuses(sec/2, qrgate.EngineError, "CONNECTION_ERROR"),
+				notReady(700*time.Millisecond), refuses(2*sec, qrgate.EngineError, "CONNECTION_ERROR"), notReady(3*sec), refuses(8*sec, qrgate.EngineError, "CONNECTION_ERROR"))),
+			qrgate.Climate{}, []told{{sec / 2, qrgate.ConnectFailing}}},
+		"a connect fails once": {story(one(refuses(0, qrgate.EngineError, "CONNECTION_ERROR"), begins(sec/2), shows(sec, "a"))), qrgate.Climate{}, nil},
+		"connects are over the limit": {
+			story(one(refuses(0, qrgate.RateLimited, ""), notReady(sec), refuses(2*sec, qrgate.RateLimited, ""), notReady(3*sec))),
+			qrgate.Climate{}, []told{{2 * sec, qrgate.Throttled}}},
+		"one look fails": {story(one(begins(0), faults(sec, qrgate.OpQR, qrgate.Unreachable), shows(2*sec, "a"))), qrgate.Climate{}, nil},
+		"the engine dies, comes back, and has forgotten": {
+			story(one(begins(0), faults(sec, qrgate.OpQR, qrgate.Unreachable), faults(2*sec, qrgate.OpQR, qrgate.Unreachable),
+				notReady(10*sec), pushes(10100*time.Millisecond, qrgate.Again), notReady(10500*time.Millisecond), shows(12*sec, "a"))),
+			qrgate.Climate{}, []told{{2 * sec, qrgate.EngineUnreachable}, {10 * sec, qrgate.EngineRestarted}, {12 * sec, qrgate.None}}},
+		"the engine's last word is old when it dies": {
+			story(one(begins(0), says(sec, qrgate.Disconnected, "405 Connection Failure"),
+				faults(3*sec, qrgate.OpQR, qrgate.Unreachable), faults(4*sec, qrgate.OpQR, qrgate.Unreachable))),
+			qrgate.Climate{}, []told{{sec, qrgate.ClientOutdated}, {4 * sec, qrgate.EngineUnreachable}}},
+		"codes run out": {
+			story(one(begins(0), shows(sec, "a"), notReady(70*sec))), qrgate.Climate{}, []told{{75 * sec, qrgate.QRExpired}}},
+		"a code vanishes because it was scanned": {
+			story(one(begins(0), shows(sec, "a"), notReady(30*sec), says(33*sec, qrgate.Connected, ""))),
+			qrgate.Climate{}, []told{{33 * sec, qrgate.AlreadyPaired}}},
+		"codes ran out, and the gate connects again": {
+			story(one(begins(0), shows(sec, "a"), notReady(70*sec), pushes(72*sec, qrgate.Again), notReady(72300*time.Millisecond), shows(73*sec, "b"))),
+			qrgate.Climate{}, nil},
+		"the key is refused": {story(one(begins(0), faults(sec, qrgate.OpQR, qrgate.KeyRefused))), qrgate.Climate{}, []told{{sec, qrgate.KeyRejected}}},
+		"the budget is spent": {story(one(begins(0)), asks(sec/4, 3*sec)), qrgate.Climate{Waiting: 20 * sec},
+			[]told{{0, qrgate.Throttled}}},
+		"the session was deleted behind the gate's back": {
+			story(one(begins(0), notReady(6*sec), faults(7*sec, qrgate.OpQR, qrgate.UnknownSession), refuses(7100*time.Millisecond, qrgate.UnknownSession, "SESSION_NOT_FOUND"),
+				faults(8*sec, qrgate.OpQR, qrgate.UnknownSession), refuses(9*sec, qrgate.UnknownSession, "SESSION_NOT_FOUND"))),
+			qrgate.Climate{}, []told{{7 * sec, qrgate.EngineRestarted}, {9 * sec, qrgate.SessionNotFound}}},
+		"nobody connected": {story(one(wishes(0)), asks(sec/4, 20*sec)), qrgate.Climate{}, []told{{8 * sec, qrgate.Undetermined}}},
+		"slow answers":     {story(one(begins(0), notReady(4*sec), notReady(8*sec))), qrgate.Climate{Slow: 4 * sec}, []told{{8 * sec, qrgate.EngineOverloaded}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			until := tt.story[len(tt.story)-1].at + 5*sec
+			for _, h := range tt.story {
+				until = max(until, h.at+4900*time.Millisecond)
+			}
+			if name == "codes run out" {
+				until += sec
+			}
+			if diff := cmp.Diff(tt.want, tellIt(tt.story, tt.climate, until)); diff != "" {
+				t.Errorf("what is said (-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+// Every cause in an engine's absence has its sign, seen twice or for two seconds and not before.
+func TestAbsence(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[qrgate.Kind]qrgate.Code{qrgate.Unreachable: qrgate.EngineUnreachable, qrgate.TimedOut: qrgate.EngineTimeout,
+		qrgate.BadAnswer: qrgate.EngineBadAnswer, qrgate.EngineError: qrgate.EngineFailing, qrgate.RateLimited: qrgate.Throttled} {
+		once := one(begins(0), faults(sec, qrgate.OpQR, kind))
+		if diff := cmp.Diff([]told{{3 * sec, want}}, tellIt(once, qrgate.Climate{}, 5*sec)); diff != "" {
+			t.Errorf("%s once (-want +got)\n%s", kind, diff)
+		}
+		twice := one(begins(0), faults(sec, qrgate.OpQR, kind), faults(1500*time.Millisecond, qrgate.OpQR, kind))
+		if diff := cmp.Diff([]told{{1500 * time.Millisecond, want}}, tellIt(twice, qrgate.Climate{}, 5*sec)); diff != "" {
+			t.Errorf("%s twice (-want +got)\n%s", kind, diff)
+		}
+	}
+}
+
+// A QR that is no image is a fault of the engine's QR, not of its answers.
+func TestInvalidQR(t *testing.T) {
+	t.Parallel()
+	got := tellIt(one(begins(0), faults(sec, qrgate.OpQR, qrgate.BadAnswer, "QR_INVALID")), qrgate.Climate{}, 5*sec)
+	if diff := cmp.Diff([]told{{sec, qrgate.QRInvalid}}, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// Whatever is diagnosed says what shows it, in words without anybody's secret.
+func TestEvidence(t *testing.T) {
+	t.Parallel()
+	s := qrgate.Session{State: qrgate.Created}.Began(qrgate.Again, noon)
+	s, _ = look(s, sec, qrgate.Observation{Reason: "405 Connection Failure of device ABCDEF"}, nil)
+	d := qrgate.Diagnose(s, qrgate.Climate{}, noon.Add(2*sec))
+	if len(d.Evidence) == 0 || strings.Contains(strings.Join(d.Evidence, " "), "ABCDEF") {
+		t.Errorf("evidence %q", d.Evidence)
+	}
+}
+
+func TestTimeToVisible(t *testing.T) {
+	t.Parallel()
+	for _, code := range qrgate.Codes() {
+		if d := qrgate.TimeToVisible(code); d < 0 || d > 12*sec {
+			t.Errorf("%s is visible after %s", code, d)
+		}
+	}
+}
