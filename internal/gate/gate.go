@@ -225,7 +225,7 @@ func (g *Gate) Run(ctx context.Context) error {
 	}
 	draining, cancel := context.WithTimeout(all, drainTime)
 	defer cancel()
-	go func() { <-time.After(drainTime / 2); stopFlights() }() // those who wait are told, instead of cut
+	defer time.AfterFunc(drainTime/2, stopFlights).Stop() // those who still wait are told, instead of cut
 	_ = public.Shutdown(draining)
 	_ = public.Close()
 	stopFlights()
