@@ -31,8 +31,8 @@ func Image(text string) (qrgate.Secret, error) {
 	if text == "" || len(text) > maxImage {
 		return qrgate.Secret{}, ErrNotQR
 	}
-	if b64, ok := strings.CutPrefix(text, "data:"); ok {
-		kind, b64, found := strings.Cut(b64, ",")
+	if scheme, rest, ok := strings.Cut(text, ":"); ok && strings.EqualFold(scheme, "data") {
+		kind, b64, found := strings.Cut(rest, ",")
 		if !found || !strings.EqualFold(kind, "image/png;base64") || !isPNG(b64) {
 			return qrgate.Secret{}, ErrNotQR
 		}

@@ -87,7 +87,7 @@ func RefOf(s Object) qrgate.Ref {
 // socket is the truth (contract 7, quirk 7).
 func StateOf(s Object) qrgate.State {
 	state := ParseState(Text(s["status"]))
-	linked, said := s["isConnected"].(bool)
+	linked, said := truth(s["isConnected"])
 	switch {
 	case said && linked && (state == qrgate.Connected || state == qrgate.Unknown):
 		return qrgate.Connected
@@ -95,6 +95,17 @@ func StateOf(s Object) qrgate.State {
 		return qrgate.Disconnected
 	}
 	return state
+}
+
+// truth is v as a boolean: some engines count 1 and 0. said is false for anything else.
+func truth(v any) (yes, said bool) {
+	switch v := v.(type) {
+	case bool:
+		return v, true
+	case json.Number:
+		return v == "1", v == "1" || v == "0"
+	}
+	return false, false
 }
 
 // imageFields are the names under which engines have put the QR (contract C6), the documented one first.

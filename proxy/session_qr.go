@@ -28,6 +28,9 @@ func (s *session) qr() {
 	if v.Known {
 		s.c.Writer.Header().Set("Server-Timing", fmt.Sprintf("hold;dur=%d, looks;desc=%q", time.Since(began).Milliseconds(), strconv.Itoa(v.Session.Looks)))
 	}
+	if v.At.IsZero() {
+		v.At = time.Now() // a gate that stops has no view
+	}
 	s.reply(answerQR(v, err))
 }
 

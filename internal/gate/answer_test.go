@@ -169,6 +169,7 @@ func (w *witness) complaints(req *http.Request, res *http.Response, body []byte)
 	say(text == "" || b["error"] != b["message"], "error and message differ or are empty")
 	say(b["code"] == nil || b["code"] == "", "no code")
 	say(len(stamp) != len("2006-01-02T15:04:05Z") || !strings.HasSuffix(stamp, "Z"), "the timestamp is not to the second")
+	say(strings.HasPrefix(stamp, "0001"), "the timestamp is none")
 	say(strings.Contains(string(body), "429"), "clients take it for a rate limit")
 	return found
 }

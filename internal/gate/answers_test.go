@@ -264,3 +264,17 @@ func TestAConnectThatHangs(t *testing.T) {
 		r.qr(id)
 	})
 }
+
+// A gate that stops says so to those who come late, and in the documented form.
+func TestTheGateStops(t *testing.T) {
+	bubble(t, &enginesim.Engine{}, func(r *rig) {
+		id := r.create("crm-1")
+		r.connect(id)
+		r.halt()
+		for _, route := range []string{"/qr", "/qr/status"} {
+			r.get("/api/sessions/"+id+route).wantsCode(http.StatusServiceUnavailable, "INTERNAL_ERROR")
+		}
+		r.get("/api/sessions/" + id + "/status").wants(http.StatusOK)
+		r.send("DELETE", "/api/sessions/"+id, "").wants(http.StatusOK)
+	})
+}

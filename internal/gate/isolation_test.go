@@ -141,7 +141,7 @@ func TestAKeyRevokedInTheMiddle(t *testing.T) {
 		r.connect(id)
 		r.qr(id)
 		r.engine.Change(func(e *enginesim.Engine) { e.Keys = map[string]string{"key-c": "a"} })
-		r.get("/api/sessions/" + id).wantsCode(http.StatusUnauthorized, "INVALID_API_KEY")
+		r.get("/api/sessions/"+id).wantsCode(http.StatusUnauthorized, "INVALID_API_KEY")
 		r.post("/api/sessions/"+id+"/connect", "").wantsCode(http.StatusUnauthorized, "INVALID_API_KEY")
 		time.Sleep(time.Minute)
 		n := len(r.engine.Calls())

@@ -28,6 +28,7 @@ type rig struct {
 	http   *http.Client
 	seen   *witness
 	reboot func() // the gate is killed and started anew, with an empty memory
+	halt   func() // its heart is stopped while its front still answers, as it is when a gate stops
 }
 
 // setup changes a rig before it starts.
@@ -70,7 +71,7 @@ func bubbleHere(t *testing.T, engine *enginesim.Engine, test func(r *rig), chang
 		seen := &witness{t: t, next: wire.Client().Transport}
 		client := wire.Client()
 		client.Transport = seen
-		test(&rig{T: t, engine: engine, base: wire.URL(), http: client, seen: seen, reboot: boot})
+		test(&rig{T: t, engine: engine, base: wire.URL(), http: client, seen: seen, reboot: boot, halt: front.stop})
 		time.Sleep(time.Second) // of fake time: net/http lingers on a connection that it closes early
 	})
 }
@@ -93,6 +94,7 @@ func (s *swap) ServeHTTP(w http.ResponseWriter, r *http.Request) { (*s.now.Load(
 func (s *swap) stop() {
 	if s.ends != nil {
 		s.ends()
+		s.ends = nil
 	}
 }
 

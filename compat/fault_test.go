@@ -1,0 +1,193 @@
+package compat_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"qrgate"
+	"qrgate/compat"
+)
+
+// What an answer means, by operation, status and words together (contract 5.1).
+func TestFault(t *testing.T) {
+	t.Parallel()
+	const own = `{"success":false,"error":"E","code":"C"}`
+	for _, c := range []struct {
+		op, body string
+		status   int
+		want     qrgate.Kind
+	}{
+		{"qr", `{"success":true,"data":{}}`, 200, ""},
+		{"qr", `{"data":{}}`, 200, ""},
+		{"list", `{"success":true}`, 201, ""},
+		{"qr", `{"success":false,"error":"x"}`, 200, qrgate.NotReady},
+		{"qr", `{"success":false,"error":"x"}`, 202, qrgate.NotReady},
+		{"qr", `{"success":false,"code":"QR_GENERATION_ERROR"}`, 500, qrgate.NotReady},
+		{"qr", `{"success":false,"code":"QR_NOT_READY"}`, 503, qrgate.NotReady},
+		{"qr", `{"success":false,"error":"QR not available"}`, 404, qrgate.NotReady},
+		{"qr", `{"success":false,"code":"SESSION_NOT_FOUND"}`, 404, qrgate.UnknownSession},
+		{"qr", own, 400, qrgate.NotReady},
+		{"qr", own, 409, qrgate.NotReady},
+		{"qr", own, 425, qrgate.NotReady},
+		{"qr", own, 500, qrgate.EngineError},
+		{"qr", own, 503, qrgate.EngineError},
+		{"qr", ``, 204, qrgate.NotReady},
+		{"qr", `{"success":false,"error":"Session already connected"}`, 400, qrgate.AlreadyLinked},
+		{"qr", `{"success":false,"code":"SESSION_ALREADY_CONNECTED"}`, 409, qrgate.AlreadyLinked},
+		{"status", `{"success":false,"code":"SESSION_NOT_FOUND"}`, 404, qrgate.UnknownSession},
+		{"connect", `{"success":false,"code":"CONNECTION_ERROR"}`, 500, qrgate.EngineError},
+		{"connect", own, 400, qrgate.EngineError},
+		{"list", own, 401, qrgate.KeyRefused},
+		{"list", own, 403, qrgate.KeyRefused},
+		{"list", own, 429, qrgate.RateLimited},
+		{"list", `Too many requests`, 429, qrgate.RateLimited},
+		{"list", `Unauthorized`, 401, qrgate.KeyRefused},
+		{"list", `<html>`, 502, qrgate.Unreachable},
+		{"list", `<html>`, 503, qrgate.Unreachable},
+		{"list", `<html>`, 504, qrgate.TimedOut},
+		{"list", `<html>`, 500, qrgate.BadAnswer},
+		{"list", `<html>`, 200, qrgate.BadAnswer},
+		{"list", ``, 200, qrgate.BadAnswer},
+		{"list", `[]`, 200, qrgate.BadAnswer},
+		{"list", `{}`, 302, qrgate.BadAnswer},
+	} {
+		f := compat.Answer{Status: c.status, Body: []byte(c.body), Whole: true, At: now}.Fault(c.op)
+		var got qrgate.Kind
+		if f != nil {
+			got = f.Kind
+		}
+		if got != c.want {
+			t.Errorf("%s %d %s: %q, want %q", c.op, c.status, c.body, got, c.want)
+		}
+	}
+}
+
+// A body that was cut at its bound is no answer, however well it begins.
+func TestFaultOfACutBody(t *testing.T) {
+	t.Parallel()
+	f := compat.Answer{Status: 200, Body: []byte(`{"success":true}`), At: now}.Fault("list")
+	if f == nil || f.Kind != qrgate.BadAnswer {
+		t.Errorf("%v", f)
+	}
+}
+
+// An error's words, wherever an engine puts them.
+func TestErrorWords(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string][2]string{
+		`{"error":"E","code":"C"}`:                                    {"C", "E"},
+		`{"error":"E","message":"E","code":"C"}`:                      {"C", "E"},
+		`{"message":"M","errorCode":"C"}`:                             {"C", "M"},
+		`{"error":"Bad Request","message":"M"}`:                       {"", "Bad Request: M"},
+		`{"error":{"code":"C","message":"M"}}`:                        {"C", "M"},
+		`{"error":"E","code":"no code at all"}`:                       {"", "E"},
+		`{"error":"E","code":500}`:                                    {"", "E"},
+		`{"error":"E","lastDisconnect":{"code":"X","message":"why"}}`: {"", "E (X why)"},
+		`{}`: {"", ""},
+	} {
+		o := object(t, body)
+		if got := [2]string{compat.ErrorCode(o), compat.ErrorText(o)}; got != want {
+			t.Errorf("%s: %q, want %q", body, got, want)
+		}
+	}
+}
+
+// Nothing that could be a number, a key, a code or a token stays in an engine's words, and no line break.
+func TestScrub(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"plain words": "plain words",
+		"call 5550100 now, or +15550100123 later": "call … now, or +… later",
+		"key " + strings.Repeat("k", 32) + " bad": "key … bad",
+		"key " + strings.Repeat("k", 31) + " bad": "key " + strings.Repeat("k", 31) + " bad",
+		"a\nb\r\x00c\x7fd":                        "a b  c d",
+		"2@abc,def,ghi,jkl,mno,pqr,stu,vwx,yza":   "…",
+	} {
+		if got := compat.Scrub(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+	if got := compat.Scrub(strings.Repeat("é ", 200)); len(got) > 200 || strings.ContainsRune(got, '\uFFFD') {
+		t.Errorf("%d bytes: %q", len(got), got)
+	}
+}
+
+// FuzzScrub looks for words that get through.
+func FuzzScrub(f *testing.F) {
+	f.Add("call 5550100 now")
+	f.Add("\xff\xfe 123456 é")
+	f.Fuzz(func(t *testing.T, in string) {
+		out := compat.Scrub(in)
+		digits := 0
+		for _, c := range out {
+			if digits++; c < '0' || c > '9' {
+				digits = 0
+			}
+			if digits >= 6 || c < ' ' {
+				t.Fatalf("%q → %q", in, out)
+			}
+		}
+		if len(out) > 200 {
+			t.Fatalf("%d bytes", len(out))
+		}
+	})
+}
+
+// Both forms of a limit are read, each by its own clock (contract 1.4).
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2025, 11, 6, 6, 33, 1, 0, time.UTC)
+	for name, c := range map[string]struct {
+		lines string
+		want  []qrgate.Limit
+	}{
+		"as recorded": {"X-RateLimit-Limit: 30|X-RateLimit-Remaining: 26|X-RateLimit-Reset: 1762410821|RateLimit-Limit: 1000|RateLimit-Remaining: 919|RateLimit-Reset: 640",
+			[]qrgate.Limit{{Max: 30, Remaining: 26, Reset: 40 * time.Second}, {Max: 1000, Remaining: 919, Reset: 640 * time.Second}}},
+		"the engine's clock is an hour ahead": {"Date: Thu, 06 Nov 2025 07:33:01 GMT|X-RateLimit-Limit: 30|X-RateLimit-Remaining: 26|X-RateLimit-Reset: 1762414421",
+			[]qrgate.Limit{{Max: 30, Remaining: 26, Reset: 40 * time.Second}}},
+		"seconds behind an X":   {"X-RateLimit-Limit: 30|X-RateLimit-Remaining: 26|X-RateLimit-Reset: 40", []qrgate.Limit{{Max: 30, Remaining: 26, Reset: 40 * time.Second}}},
+		"with a policy":         {"RateLimit-Limit: 30, 30;w=60|RateLimit-Remaining: 5|RateLimit-Reset: 9", []qrgate.Limit{{Max: 30, Remaining: 5, Reset: 9 * time.Second}}},
+		"a window long over":    {"X-RateLimit-Limit: 30|X-RateLimit-Remaining: 26|X-RateLimit-Reset: 1000000000", []qrgate.Limit{{Max: 30, Remaining: 26}}},
+		"a window without end":  {"RateLimit-Limit: 30|RateLimit-Remaining: 26|RateLimit-Reset: 4000000000", []qrgate.Limit{{Max: 30, Remaining: 26, Reset: time.Hour}}},
+		"more left than there":  {"RateLimit-Limit: 30|RateLimit-Remaining: 99|RateLimit-Reset: 1", []qrgate.Limit{{Max: 30, Remaining: 30, Reset: time.Second}}},
+		"a part is missing":     {"RateLimit-Limit: 30|RateLimit-Reset: 1", nil},
+		"what is no number":     {"RateLimit-Limit: many|RateLimit-Remaining: some|RateLimit-Reset: soon", nil},
+		"less than nothing":     {"RateLimit-Limit: 30|RateLimit-Remaining: -1|RateLimit-Reset: 1", nil},
+		"beyond every integer":  {"RateLimit-Limit: 99999999999999999999|RateLimit-Remaining: 1|RateLimit-Reset: 1", nil},
+		"nothing said":          {"", nil},
+		"the documents' spaces": {"RateLimit-Limit:  30 |RateLimit-Remaining: 5 |RateLimit-Reset: 9 ", []qrgate.Limit{{Max: 30, Remaining: 5, Reset: 9 * time.Second}}},
+	} {
+		if diff := cmp.Diff(c.want, compat.Limits(headers(c.lines), at)); diff != "" {
+			t.Errorf("%s\n%s", name, diff)
+		}
+	}
+}
+
+// Retry-After is seconds or a date, and never more than an hour.
+func TestRetryAfter(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2025, 11, 6, 6, 33, 1, 0, time.UTC)
+	for line, want := range map[string]time.Duration{
+		"Retry-After: 7": 7 * time.Second, "Retry-After: 0": 0, "Retry-After: -5": 0, "Retry-After: 999999": time.Hour, "Retry-After: soon": 0, "": 0,
+		"Retry-After: Thu, 06 Nov 2025 06:33:31 GMT": 30 * time.Second, "Retry-After: Thu, 06 Nov 2025 06:00:00 GMT": 0,
+		"Retry-After: Thu, 06 Nov 2025 08:33:31 GMT|Date: Thu, 06 Nov 2025 08:33:01 GMT": 30 * time.Second,
+	} {
+		if got := compat.RetryAfter(headers(line), at); got != want {
+			t.Errorf("%q: %v, want %v", line, got, want)
+		}
+	}
+}
+
+func headers(lines string) http.Header {
+	h := http.Header{}
+	for line := range strings.SplitSeq(lines, "|") {
+		if name, value, ok := strings.Cut(line, ":"); ok {
+			h.Set(name, strings.TrimPrefix(value, " "))
+		}
+	}
+	return h
+}

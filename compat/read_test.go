@@ -1,0 +1,196 @@
+package compat_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"qrgate"
+	"qrgate/compat"
+)
+
+var now = time.Date(2025, 11, 6, 6, 33, 1, 429e6, time.UTC)
+
+// object parses a fixture.
+func object(t testing.TB, text string) compat.Object {
+	t.Helper()
+	o, err := compat.Parse([]byte(text))
+	if err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	return o
+}
+
+// text is a value as JSON, with its keys in order.
+func text(t testing.TB, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// A body is one JSON object and nothing more.
+func TestParse(t *testing.T) {
+	t.Parallel()
+	for body, ok := range map[string]bool{
+		`{}`: true, ` {"a":1} `: true, `{"a":{"b":[1,2]}}`: true,
+		``: false, `null`: false, `[]`: false, `"x"`: false, `{}{}`: false, `{} x`: false, `{"a"`: false, "<html>": false, "\x00": false,
+	} {
+		if _, err := compat.Parse([]byte(body)); (err == nil) != ok {
+			t.Errorf("%q: %v", body, err)
+		}
+	}
+}
+
+// Wherever a session is in an answer, its fields are found, and the envelope's are left out (C1).
+func TestSessionOf(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		`{"success":true,"data":{"session":{"id":1}}}`:               `{"id":1}`,
+		`{"success":true,"data":{"id":1,"session":{"id":2}}}`:        `{"id":2}`,
+		`{"success":true,"data":{"id":1}}`:                           `{"id":1}`,
+		`{"success":true,"data":{"id":1,"session":null}}`:            `{"id":1}`,
+		`{"success":true,"data":null}`:                               `{}`,
+		`{"success":true,"message":"x"}`:                             `{}`,
+		`{"id":1,"sessionId":"crm-1"}`:                               `{"id":1,"sessionId":"crm-1"}`,
+		`{"success":true,"data":{"session":{}}}`:                     `{}`,
+		`{"success":true,"data":{"session":"x","status":"pending"}}`: `{"status":"pending"}`,
+	} {
+		if got := text(t, compat.SessionOf(object(t, body))); got != want {
+			t.Errorf("%s: %s, want %s", body, got, want)
+		}
+	}
+}
+
+// A list is found in five places, and what is no object in it is left out (C14).
+func TestSessionsOf(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		`{"data":{"sessions":[{"id":1},7,null,{"id":2}]}}`: `[{"id":1},{"id":2}]`,
+		`{"data":{"items":[{"id":1}]}}`:                    `[{"id":1}]`,
+		`{"data":{"data":[{"id":1}]}}`:                     `[{"id":1}]`,
+		`{"data":[{"id":1}]}`:                              `[{"id":1}]`,
+		`{"sessions":[{"id":1}]}`:                          `[{"id":1}]`,
+		`{"data":{"sessions":[]}}`:                         `[]`,
+		`{"data":{}}`:                                      `null`,
+	} {
+		if got := text(t, compat.SessionsOf(object(t, body))); got != want {
+			t.Errorf("%s: %s, want %s", body, got, want)
+		}
+	}
+}
+
+// Ids come as numbers and as text; what is neither is none.
+func TestRefOf(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]qrgate.Ref{
+		`{"id":61,"sessionId":"crm-1"}`:       {ID: 61, Name: "crm-1"},
+		`{"id":"61","sessionId":"5550100"}`:   {ID: 61, Name: "5550100"},
+		`{"id":61.5,"sessionId":"a b"}`:       {},
+		`{"id":-1,"sessionId":7}`:             {},
+		`{"id":null}`:                         {},
+		`{"id":9223372036854775807}`:          {ID: 9223372036854775807},
+		`{"id":92233720368547758070}`:         {},
+		`{"id":1e3}`:                          {},
+		`{"sessionId":"` + repeat(101) + `"}`: {},
+	} {
+		if diff := cmp.Diff(want, compat.RefOf(object(t, body))); diff != "" {
+			t.Errorf("%s\n%s", body, diff)
+		}
+	}
+}
+
+func repeat(n int) string { return strings.Repeat("x", n) }
+
+// The state follows from the word and from isConnected together; a stale row is not believed (quirk 7).
+func TestStateOf(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]qrgate.State{
+		`{"status":"connected","isConnected":true}`:     qrgate.Connected,
+		`{"status":"connected"}`:                        qrgate.Connected,
+		`{"status":"connected","isConnected":false}`:    qrgate.Disconnected,
+		`{"status":"CONNECTED","isConnected":0}`:        qrgate.Disconnected,
+		`{"status":"connected","isConnected":1}`:        qrgate.Connected,
+		`{"status":null,"isConnected":true}`:            qrgate.Connected,
+		`{"isConnected":1}`:                             qrgate.Connected,
+		`{"status":"disconnected","isConnected":false}`: qrgate.Disconnected,
+		`{"status":"connecting","isConnected":false}`:   qrgate.Connecting,
+		`{"status":"Qr_Code"}`:                          qrgate.AwaitingScan,
+		`{"status":" QR "}`:                             qrgate.AwaitingScan,
+		`{"status":"unheard of"}`:                       qrgate.Unknown,
+		`{}`:                                            qrgate.Unknown,
+	} {
+		if got := compat.StateOf(object(t, body)); got != want {
+			t.Errorf("%s: %s, want %s", body, got, want)
+		}
+	}
+}
+
+// Every word for a state that was ever seen is understood, and comes out as one of the five that no client
+// stops at (contract 3.1, 3.2).
+func TestEverySpellingHasAWireWord(t *testing.T) {
+	t.Parallel()
+	words := map[string]string{
+		"disconnected": "disconnected", "NOT_FOUND": "disconnected", "connecting": "connecting", "CONNECTING": "connecting",
+		"qr_code": "qr_code", "Qr_Code": "qr_code", "QR_CODE": "qr_code", "qr": "qr_code", "QR": "qr_code", "pending": "qr_code",
+		"qr_required": "qr_code", "qr_code_required": "qr_code", "QR Code Required": "qr_code", "QR Code": "qr_code", "QR Pending": "qr_code",
+		"connected": "connected", "CONNECTED": "connected", "error": "error", "timeout": "error", "rate_limited": "error",
+		"reconnecting": "connecting", "initializing": "connecting", "generating": "connecting", "open": "connected", "expired": "disconnected",
+		"created": "disconnected", "": "disconnected", "unheard of": "disconnected",
+	}
+	for word, want := range words {
+		if got := compat.Wire(compat.ParseState(word)); got != want {
+			t.Errorf("%q: %q, want %q", word, got, want)
+		}
+	}
+	for _, s := range qrgate.States() {
+		switch compat.Wire(s) {
+		case "connecting", "qr_code", "connected", "disconnected", "error":
+		default:
+			t.Errorf("%s is %q on the wire", s, compat.Wire(s))
+		}
+	}
+}
+
+// An expiry is a remaining life by the engine's own clock; what is no date is none.
+func TestExpiryOf(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]qrgate.Expiry{
+		`{"expiresAt":"2025-11-06T06:34:01.429Z"}`:       {Known: true, In: time.Minute},
+		`{"expiresAt":"2025-11-06T01:34:01.429-05:00"}`:  {Known: true, In: time.Minute},
+		`{"qrCodeExpiresAt":"2025-11-06T06:33:00.429Z"}`: {Known: true, In: -time.Second},
+		`{"expires_at":"2025-11-06T06:34:01.429Z"}`:      {Known: true, In: time.Minute},
+		`{"expiresAt":1762410841429}`:                    {Known: true, In: time.Minute},
+		`{"expiresAt":1762410841}`:                       {Known: true, In: time.Minute - 429*time.Millisecond},
+		`{"expiresAt":"soon"}`:                           {},
+		`{"expiresAt":60}`:                               {},
+		`{"expiresAt":null}`:                             {},
+		`{}`:                                             {},
+		`{"expiresAt":null,"qrCodeExpiresAt":"2025-11-06T06:34:01.429Z"}`:            {Known: true, In: time.Minute},
+		`{"expiresAt":"2025-11-06T06:34:01.429Z","qrCodeExpiresAt":"2000-01-01T0Z"}`: {Known: true, In: time.Minute},
+	} {
+		if diff := cmp.Diff(want, compat.ExpiryOf(object(t, body), now)); diff != "" {
+			t.Errorf("%s\n%s", body, diff)
+		}
+	}
+}
+
+// What an engine says of a disconnect is taken, scrubbed.
+func TestReasonOf(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		`{"lastDisconnect":{"code":"LOGGED_OUT","message":"by 5550100123"}}`: "LOGGED_OUT by …",
+		`{"lastDisconnect":{"message":"x"}}`:                                 "x",
+		`{"error":"client_outdated"}`:                                        "client_outdated",
+		`{}`:                                                                 "",
+	} {
+		if got := compat.ReasonOf(object(t, body)); got != want {
+			t.Errorf("%s: %q, want %q", body, got, want)
+		}
+	}
+}

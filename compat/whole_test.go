@@ -1,0 +1,158 @@
+package compat_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"qrgate"
+	"qrgate/compat"
+)
+
+// dot is a PNG, and no QR; image is what the gate makes of it.
+const dot = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
+
+func image(t testing.TB) qrgate.Secret {
+	t.Helper()
+	s, err := compat.Image(dot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// What an engine calls a QR becomes the data URL of a PNG, or is refused (C7).
+func TestImage(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		in string
+		ok bool
+	}{
+		"a data URL": {"data:image/png;base64," + dot, true}, "bare": {dot, true}, "in other case": {"DATA:Image/PNG;Base64," + dot, true}, "with spaces around": {" " + dot + "\n", true},
+		"the text inside": {"2@abc,def,ghi,1", true}, "a short text": {"x", true},
+		"nothing": {"", false}, "blanks": {"  ", false}, "another kind of image": {"data:image/svg+xml;base64," + dot, false},
+		"a page": {"<html></html>", false}, "two prefixes": {"data:image/png;base64,data:image/png;base64," + dot, false},
+		"base64 of no PNG": {"data:image/png;base64,AAAA", false}, "a URL without a comma": {"data:image/png;base64", false},
+		"beyond the bound": {strings.Repeat("A", 64<<10+1), false}, "a text too long": {strings.Repeat("a,", 600), false},
+		"what cannot be printed": {"a\x00b", false}, "another script": {"código", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := compat.Image(c.in)
+			if (err == nil) != c.ok || c.ok != strings.HasPrefix(s.Reveal(), "data:image/png;base64,iVBORw0KGgo") {
+				t.Errorf("%v, %.40q", err, s.Reveal())
+			}
+			if err == nil && strings.Contains(c.in, dot) && s.Reveal() != "data:image/png;base64,"+dot {
+				t.Errorf("the image was changed: %q", s.Reveal())
+			}
+		})
+	}
+}
+
+// FuzzImage looks for something that comes out as an image and is none.
+func FuzzImage(f *testing.F) {
+	f.Add("data:image/png;base64," + dot)
+	f.Add("2@abc")
+	f.Fuzz(func(t *testing.T, in string) {
+		s, err := compat.Image(in)
+		if err == nil && !strings.HasPrefix(s.Reveal(), "data:image/png;base64,iVBORw0KGgo") {
+			t.Fatalf("%q → %q", in, s.Reveal())
+		}
+	})
+}
+
+// The QR is found under every name that it was ever given, the documented one first (C6).
+func TestImageOf(t *testing.T) {
+	t.Parallel()
+	for body, ok := range map[string]bool{
+		`{"qrCode":"` + dot + `"}`: true, `{"qr_code":"` + dot + `"}`: true, `{"qr":"` + dot + `"}`: true, `{"qr_data":"` + dot + `"}`: true,
+		`{"qr_code_data_url":"` + dot + `"}`: true, `{"base64":"` + dot + `"}`: true, `{"qrcode":"` + dot + `"}`: true,
+		`{"qrCode":null,"qr":"` + dot + `"}`: true, `{"qrCode":""}`: false, `{"code":"` + dot + `"}`: false, `{"qrCode":7}`: false,
+	} {
+		s, err := compat.ImageOf(object(t, body))
+		if err != nil || s.Empty() == ok {
+			t.Errorf("%s: %v, found %t", body, err, !s.Empty())
+		}
+	}
+	if _, err := compat.ImageOf(object(t, `{"qrCode":"<html>"}`)); err != compat.ErrNotQR {
+		t.Errorf("a page: %v", err)
+	}
+}
+
+// view is what the gate believes of a session.
+func view(s qrgate.Session) qrgate.View { return qrgate.View{Session: s, Known: true, At: now} }
+
+// One session's object is completed for every client; what the gate knows better wins while it obtains a QR.
+func TestWhole(t *testing.T) {
+	t.Parallel()
+	code := qrgate.QR{Image: image(t), Sequence: 1, Seen: now, Confirmed: now, Expires: now.Add(time.Minute)}
+	bare := "data:image/png;base64," + dot
+	connecting := view(qrgate.Session{State: qrgate.Connecting, Ref: qrgate.Ref{ID: 61, Name: "crm-1"}})
+	showing := view(qrgate.Session{State: qrgate.AwaitingScan, QR: code})
+	stale := showing
+	stale.Known = false
+	for name, c := range map[string]struct {
+		in   string
+		view qrgate.View
+		want map[string]any
+	}{
+		"empty":                       {`{}`, qrgate.View{}, map[string]any{"status": "disconnected", "isConnected": false, "hasQR": false, "qrCode": nil, "phoneNumber": nil, "sessionName": nil, "lastActivity": "2025-11-06T06:33:01.429Z"}},
+		"both ids from the belief":    {`{}`, connecting, map[string]any{"id": int64(61), "sessionId": "crm-1", "status": "connecting"}},
+		"the engine's ids win":        {`{"id":7,"sessionId":"own"}`, connecting, map[string]any{"id": int64(7), "sessionId": "own"}},
+		"disconnected while it comes": {`{"status":"disconnected","isConnected":false}`, connecting, map[string]any{"status": "connecting", "hasQR": false}},
+		"a code in mind":              {`{"status":"disconnected"}`, showing, map[string]any{"status": "qr_code", "hasQR": true, "qrCode": bare, "qrCodeExpiresAt": "2025-11-06T06:34:01.429Z"}},
+		"a code not proven":           {`{"status":"disconnected"}`, stale, map[string]any{"status": "disconnected", "hasQR": false, "qrCode": nil}},
+		"linked meanwhile":            {`{"status":"connected","isConnected":true}`, showing, map[string]any{"status": "connected", "isConnected": true, "hasQR": false, "qrCode": nil}},
+		"numeric booleans":            {`{"status":"connected","isConnected":1,"hasQR":0}`, qrgate.View{}, map[string]any{"isConnected": true, "hasQR": false}},
+		"a stale row":                 {`{"status":"connected","isConnected":false}`, qrgate.View{}, map[string]any{"status": "disconnected", "isConnected": false}},
+		"pending with a code":         {`{"status":"pending","qr":"` + dot + `"}`, qrgate.View{}, map[string]any{"status": "qr_code", "hasQR": true, "qrCode": bare}},
+		"the last activity is null":   {`{"lastActivity":null,"updatedAt":"2025-11-06T06:00:00.000Z"}`, qrgate.View{}, map[string]any{"lastActivity": "2025-11-06T06:00:00.000Z"}},
+		"the last activity is a date": {`{"lastActivity":"2025-11-06T05:00:00.000Z","updatedAt":"x"}`, qrgate.View{}, map[string]any{"lastActivity": "2025-11-06T05:00:00.000Z"}},
+		"unknown fields stay":         {`{"userId":1,"x":{"y":[1]}}`, qrgate.View{}, map[string]any{"userId": json.Number("1")}},
+		"a name that is there":        {`{"sessionName":"Test","phoneNumber":"x"}`, qrgate.View{}, map[string]any{"sessionName": "Test", "phoneNumber": "x"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := object(t, c.in)
+			before := text(t, in)
+			got := compat.Whole(in, c.view, now)
+			for field, want := range c.want {
+				if diff := cmp.Diff(want, got[field]); diff != "" {
+					t.Errorf("%s\n%s", field, diff)
+				}
+			}
+			if text(t, in) != before {
+				t.Error("the engine's object was changed")
+			}
+		})
+	}
+}
+
+// The bodies that hold a session, whatever the engine's looked like.
+func TestWholeBodies(t *testing.T) {
+	t.Parallel()
+	session := compat.Object{"id": 61, "qrCode": "x"}
+	for name, c := range map[string]struct {
+		got  compat.Object
+		want string
+	}{
+		"one, from nothing":    {compat.WholeOne(nil, session), `{"data":{"id":61,"qrCode":"x","session":{"id":61,"qrCode":"x"}},"success":true}`},
+		"one, extra fields":    {compat.WholeOne(object(t, `{"success":1,"message":"m","data":{"id":7,"extra":2,"session":{}}}`), session), `{"data":{"extra":2,"id":61,"qrCode":"x","session":{"id":61,"qrCode":"x"}},"message":"m","success":true}`},
+		"status has no code":   {compat.WholeStatus(object(t, `{"data":{"session":{}}}`), session), `{"data":{"id":61},"success":true}`},
+		"list, from nothing":   {compat.WholeList(compat.Object{}, []compat.Object{session}, 1, 10), `{"data":{"pagination":{"limit":10,"page":1,"pages":1,"total":1},"sessions":[{"id":61,"qrCode":"x"}],"total":1},"success":true}`},
+		"list, the engine's":   {compat.WholeList(object(t, `{"data":{"pagination":{"total":41,"page":3,"limit":20,"pages":3}}}`), nil, 1, 100), `{"data":{"pagination":{"limit":20,"page":3,"pages":3,"total":41},"sessions":null,"total":41},"success":true}`},
+		"list, total apart":    {compat.WholeList(object(t, `{"data":{"total":41}}`), []compat.Object{}, 1, 20), `{"data":{"pagination":{"limit":20,"page":1,"pages":3,"total":41},"sessions":[],"total":41},"success":true}`},
+		"moved, from nothing":  {compat.WholeMoved(nil, qrgate.Ref{ID: 61}, "connecting", "m"), `{"data":{"id":61,"sessionId":"61","status":"connecting"},"message":"m","success":true}`},
+		"moved, the engine's":  {compat.WholeMoved(object(t, `{"message":"own","data":{"status":"pending","x":1}}`), qrgate.Ref{ID: 61, Name: "crm-1"}, "connecting", "m"), `{"data":{"id":61,"sessionId":"crm-1","status":"connecting","x":1},"message":"own","success":true}`},
+		"moved, data is text":  {compat.WholeMoved(object(t, `{"data":"ok"}`), qrgate.Ref{Name: "crm-1"}, "disconnected", "m"), `{"data":{"sessionId":"crm-1","status":"disconnected"},"message":"m","success":true}`},
+		"an error, recorded":   {compat.WholeError(object(t, `{"success":false,"error":"E","code":"C","timestamp":"2025-11-06T06:33:01.429Z"}`), 400, now), `{"code":"C","error":"E","message":"E","success":false,"timestamp":"2025-11-06T06:33:01Z"}`},
+		"an error, one word":   {compat.WholeError(object(t, `{"message":"M","details":{"field":"x"}}`), 404, now), `{"code":"SESSION_NOT_FOUND","details":{"field":"x"},"error":"M","message":"M","success":false,"timestamp":"2025-11-06T06:33:01Z"}`},
+		"an error, no word":    {compat.WholeError(nil, 403, now), `{"code":"AUTHORIZATION_FAILED","error":"The engine refused the request.","message":"The engine refused the request.","success":false,"timestamp":"2025-11-06T06:33:01Z"}`},
+		"an error, odd values": {compat.WholeError(object(t, `{"success":true,"error":7,"code":401,"timestamp":1}`), 401, now), `{"code":"INVALID_API_KEY","error":"The engine refused the request.","message":"The engine refused the request.","success":false,"timestamp":"2025-11-06T06:33:01Z"}`},
+	} {
+		if got := text(t, c.got); got != c.want {
+			t.Errorf("%s:\n got %s\nwant %s", name, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,128 @@
+package proxy_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"qrgate"
+	"qrgate/compat"
+	"qrgate/proxy"
+)
+
+var noon = time.Date(2025, 11, 6, 12, 0, 0, 429e6, time.UTC)
+
+// shown is a code of a given age with a minute of life, last confirmed some time ago.
+func shown(age, confirmed time.Duration) qrgate.QR {
+	image, _ := compat.Draw("a code")
+	seen := noon.Add(-age)
+	return qrgate.QR{Image: image, Sequence: 1, Seen: seen, Confirmed: noon.Add(-confirmed), Expires: seen.Add(time.Minute)}
+}
+
+// The table of DESIGN 3: what the gate believes, what it could not find out, and what it says.
+func TestAnswerQR(t *testing.T) {
+	t.Parallel()
+	ref := qrgate.Ref{ID: 61, Name: "crm-1"}
+	fault := func(kind qrgate.Kind, status int, code string) error {
+		return &qrgate.Fault{Op: qrgate.OpQR, Kind: kind, Status: status, Code: code, Text: "Own words"}
+	}
+	about := func(code qrgate.Code) qrgate.View {
+		return qrgate.View{Known: true, Session: qrgate.Session{State: qrgate.Connecting}, Diagnosis: qrgate.About(code, "evidence")}
+	}
+	view := func(known bool, state qrgate.State, q qrgate.QR) qrgate.View {
+		return qrgate.View{Known: known, Session: qrgate.Session{Ref: ref, State: state, QR: q}}
+	}
+	for name, c := range map[string]struct {
+		view   qrgate.View
+		err    error
+		status int
+		code   string
+		retry  time.Duration
+	}{
+		"a fresh code":                   {view(true, qrgate.AwaitingScan, shown(0, 0)), nil, 200, "", 0},
+		"an older one, confirmed":        {view(true, qrgate.AwaitingScan, shown(20*time.Second, time.Second)), nil, 200, "", 0},
+		"an older one, in doubt":         {view(true, qrgate.AwaitingScan, shown(20*time.Second, 5*time.Second)), nil, 202, "QR_NOT_READY", 2 * time.Second},
+		"one near its end":               {view(true, qrgate.AwaitingScan, shown(51*time.Second, 0)), nil, 202, "QR_NOT_READY", 2 * time.Second},
+		"one that is over":               {view(true, qrgate.AwaitingScan, shown(2*time.Minute, 0)), nil, 202, "QR_NOT_READY", 2 * time.Second},
+		"a fresh code of somebody else":  {view(false, qrgate.AwaitingScan, shown(0, 0)), nil, 202, "QR_NOT_READY", 2 * time.Second},
+		"linked":                         {view(true, qrgate.Connected, qrgate.QR{}), nil, 409, "SESSION_ALREADY_CONNECTED", 0},
+		"linked, and not proven":         {view(false, qrgate.Connected, qrgate.QR{}), nil, 202, "QR_NOT_READY", 2 * time.Second},
+		"nothing yet":                    {view(true, qrgate.Connecting, qrgate.QR{}), nil, 202, "QR_NOT_READY", 2 * time.Second},
+		"nothing known":                  {qrgate.View{}, nil, 202, "QR_NOT_READY", 2 * time.Second},
+		"failed, cause unknown":          {view(true, qrgate.Failed, qrgate.QR{}), nil, 202, "QR_NOT_READY", 2 * time.Second},
+		"the client is outdated":         {about(qrgate.ClientOutdated), nil, 503, "client_outdated", 5 * time.Second},
+		"the account is banned":          {about(qrgate.AccountBanned), nil, 503, "account_banned", 5 * time.Second},
+		"a passkey is wanted":            {about(qrgate.PasskeyRequired), nil, 503, "passkey_required", 5 * time.Second},
+		"logged out":                     {about(qrgate.LoggedOut), nil, 503, "logged_out", 5 * time.Second},
+		"too many sessions":              {about(qrgate.SessionLimit), nil, 503, "session_limit", 5 * time.Second},
+		"the engine is away":             {about(qrgate.EngineUnreachable), nil, 503, "engine_unreachable", 5 * time.Second},
+		"the engine is silent":           {about(qrgate.EngineTimeout), nil, 503, "engine_timeout", 5 * time.Second},
+		"the engine talks nonsense":      {about(qrgate.EngineBadAnswer), nil, 503, "engine_bad_response", 5 * time.Second},
+		"a diagnosis that time may mend": {about(qrgate.QRNotEmitted), nil, 202, "QR_NOT_READY", 2 * time.Second},
+		"a spent budget":                 {about(qrgate.Throttled), nil, 202, "QR_NOT_READY", 2 * time.Second},
+
+		"the engine's 401":           {qrgate.View{}, fault(qrgate.KeyRefused, 401, "OWN"), 401, "OWN", 0},
+		"the engine's 403":           {qrgate.View{}, fault(qrgate.KeyRefused, 403, ""), 403, "INVALID_API_KEY", 0},
+		"a key refused by no number": {qrgate.View{}, fault(qrgate.KeyRefused, 0, ""), 401, "INVALID_API_KEY", 0},
+		"the engine's 404":           {qrgate.View{}, fault(qrgate.UnknownSession, 404, "OWN"), 404, "OWN", 0},
+		"a session nobody knows":     {qrgate.View{}, fault(qrgate.UnknownSession, 0, ""), 404, "SESSION_NOT_FOUND", 0},
+		"the engine's 429":           {qrgate.View{}, fault(qrgate.RateLimited, 429, ""), 429, "RATE_LIMIT_EXCEEDED", time.Second},
+		"an engine's error":          {qrgate.View{}, fault(qrgate.EngineError, 500, "OWN"), 503, "OWN", 5 * time.Second},
+		"a bad answer":               {qrgate.View{}, fault(qrgate.BadAnswer, 200, ""), 503, "ENGINE_BAD_ANSWER", 5 * time.Second},
+		"no connection":              {qrgate.View{}, fault(qrgate.Unreachable, 0, ""), 503, "ENGINE_UNREACHABLE", 5 * time.Second},
+		"no answer":                  {qrgate.View{}, fault(qrgate.TimedOut, 0, ""), 503, "ENGINE_TIMEOUT", 5 * time.Second},
+		"the gate stops":             {qrgate.View{}, context.Canceled, 503, "INTERNAL_ERROR", 5 * time.Second},
+		"a code, and the engine's no": {view(true, qrgate.AwaitingScan, shown(0, 0)), fault(qrgate.KeyRefused, 401, "OWN"), 401, "OWN",
+			0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.view.At = noon
+			r := proxy.AnswerQR(c.view, c.err)
+			if r.Status != c.status || r.Code != c.code || r.Retry != c.retry {
+				t.Errorf("%d %q, again after %v; want %d %q, %v", r.Status, r.Code, r.Retry, c.status, c.code, c.retry)
+			}
+			wantBody(t, r)
+		})
+	}
+}
+
+// wantBody checks what every body must have, and must not.
+func wantBody(t *testing.T, r proxy.Reply) {
+	t.Helper()
+	if r.Status == 200 {
+		data, _ := r.Body["data"].(map[string]any)
+		if r.Body["success"] != true || data["id"] != 61.0 || data["sessionId"] != "crm-1" || data["status"] != "qr_code" || data["qrCode"] == "" || data["expiresAt"] == "" {
+			t.Errorf("body %v", r.Body)
+		}
+		return
+	}
+	text, _ := r.Body["message"].(string)
+	if r.Body["success"] != false || text == "" || r.Body["error"] != text || r.Body["code"] != r.Code || r.Body["timestamp"] != "2025-11-06T12:00:00Z" {
+		t.Errorf("body %v", r.Body)
+	}
+	if r.Status == 202 && strings.ContainsAny(text, "0123456789") {
+		t.Errorf("a number in %q", text)
+	}
+}
+
+// A refusal with the engine's own wish when to come again passes it on.
+func TestRetryAfterOfA429(t *testing.T) {
+	t.Parallel()
+	r := proxy.AnswerQR(qrgate.View{At: noon}, &qrgate.Fault{Kind: qrgate.RateLimited, RetryAfter: 17 * time.Second})
+	if r.Retry != 17*time.Second {
+		t.Errorf("again after %v", r.Retry)
+	}
+}
+
+// Every diagnosis of the catalogue has an answer, and those that no waiting mends are told at once.
+func TestEveryDiagnosisHasAnAnswer(t *testing.T) {
+	t.Parallel()
+	for _, code := range qrgate.Codes() {
+		d := qrgate.About(code)
+		r := proxy.AnswerQR(qrgate.View{Known: true, At: noon, Session: qrgate.Session{State: qrgate.Connecting}, Diagnosis: d}, nil)
+		if d.NeedsPerson() && (r.Status != 503 || !strings.Contains(r.Body["message"].(string), d.Help)) || r.Status != 503 && r.Status != 202 {
+			t.Errorf("%s: %d %v", code, r.Status, r.Body)
+		}
+	}
+}

@@ -1,0 +1,39 @@
+package proxy
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"qrgate"
+)
+
+// Reply is an answer as the tests compare it.
+type Reply struct {
+	Status int
+	Code   string
+	Retry  time.Duration
+	Body   map[string]any
+}
+
+// AnswerQR is what a request for the QR is answered with.
+func AnswerQR(v qrgate.View, err error) Reply {
+	r := answerQR(v, err)
+	b, _ := json.Marshal(r.body)
+	out := Reply{Status: r.status, Code: r.code, Retry: r.retry}
+	_ = json.Unmarshal(b, &out.Body)
+	return out
+}
+
+// Decisions of the session routes.
+var (
+	Wish    = wish
+	Clamped = clamped
+	Changed = changed
+)
+
+// ReadinessOf puts a view into words.
+func ReadinessOf(v qrgate.View, id string) Readiness { return readiness(v, id) }
+
+// Kept reports whether a header of the engine's answer is passed on.
+func Kept(name string) bool { return kept(http.CanonicalHeaderKey(name)) }

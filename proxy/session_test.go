@@ -1,0 +1,152 @@
+package proxy_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"qrgate"
+	"qrgate/proxy"
+)
+
+// How long a client wants to be held.
+func TestWish(t *testing.T) {
+	t.Parallel()
+	hold := func(seconds int) qrgate.Hold {
+		return qrgate.Hold{Set: true, For: time.Duration(seconds) * time.Second}
+	}
+	for _, c := range []struct {
+		query  string
+		prefer []string
+		want   qrgate.Hold
+		ok     bool
+	}{
+		{"", nil, qrgate.Hold{}, true},
+		{"wait=0", nil, hold(0), true},
+		{"wait=9&x=1", nil, hold(9), true},
+		{"wait=61", nil, hold(61), true},
+		{"wait=65536", nil, hold(0), false},
+		{"wait=", nil, hold(0), false},
+		{"wait=-1", nil, hold(0), false},
+		{"wait=1.5", nil, hold(0), false},
+		{"wait=%39", nil, hold(9), true},
+		{"wait=1&wait=2", nil, hold(1), true},
+		{"", []string{"wait=9"}, hold(9), true},
+		{"", []string{`WAIT = "9"`}, hold(9), true},
+		{"", []string{"respond-async, wait=9"}, hold(9), true},
+		{"", []string{"respond-async;wait=9"}, hold(9), true},
+		{"", []string{"return=minimal", "wait=9"}, hold(9), true},
+		{"", []string{"wait=soon"}, qrgate.Hold{}, true},
+		{"", []string{"wait"}, qrgate.Hold{}, true},
+		{"", []string{"awaiting=9"}, qrgate.Hold{}, true},
+		{"wait=1", []string{"wait=9"}, hold(1), true},
+	} {
+		r, _ := http.NewRequest("GET", "http://gate.test/x?"+c.query, nil)
+		r.Header["Prefer"] = c.prefer
+		got, ok := proxy.Wish(r)
+		if ok != c.ok || ok && got != c.want {
+			t.Errorf("%q %q: %v %t, want %v %t", c.query, c.prefer, got, ok, c.want, c.ok)
+		}
+	}
+}
+
+// The list's query as the engine gets it (C12, C13).
+func TestClamped(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string]struct {
+		query       string
+		page, limit int
+	}{
+		"":                             {"", 1, 100},
+		"limit=100":                    {"limit=100", 1, 100},
+		"limit=101":                    {"limit=100", 1, 100},
+		"page=2&limit=200":             {"limit=100&page=2", 2, 100},
+		"limit=99999999999999999999":   {"limit=100", 1, 100},
+		"limit=-1":                     {"limit=-1", 1, 100},
+		"limit=x":                      {"limit=x", 1, 100},
+		"page=0&limit=20&status=qr":    {"page=0&limit=20&status=qr", 1, 20},
+		"status=a%zz&limit=200":        {"status=a%zz&limit=200", 1, 100},
+		"a;b&limit=200":                {"a;b&limit=200", 1, 100},
+		"page=99999999999999999999999": {"page=99999999999999999999999", 1, 100},
+	} {
+		query, page, limit := proxy.Clamped(raw)
+		if query != want.query || page != want.page || limit != want.limit {
+			t.Errorf("%q: %q %d %d, want %q %d %d", raw, query, page, limit, want.query, want.page, want.limit)
+		}
+	}
+}
+
+// A view in words, at each stage.
+func TestReadinessOf(t *testing.T) {
+	t.Parallel()
+	at := func(s string) *string { return &s }
+	ref := qrgate.Ref{ID: 61, Name: "crm-1"}
+	wrong := qrgate.About(qrgate.QRNotEmitted, "evidence")
+	for name, c := range map[string]struct {
+		view qrgate.View
+		want proxy.Readiness
+	}{
+		"nothing": {qrgate.View{Session: qrgate.Session{State: qrgate.Unknown}}, proxy.Readiness{SessionID: "asked", State: "unknown", Status: "disconnected", RetryAfter: 2}},
+		"connecting": {qrgate.View{Session: qrgate.Session{Ref: ref, State: qrgate.Connecting, Since: noon, Looks: 3}},
+			proxy.Readiness{ID: 61, SessionID: "crm-1", State: "connecting", Status: "connecting", Attempts: 3, Since: at("2025-11-06T12:00:00.429Z"), RetryAfter: 2}},
+		"in the queue": {qrgate.View{Session: qrgate.Session{Ref: ref, State: qrgate.Connecting}, Place: 3, Waiting: 7500 * time.Millisecond},
+			proxy.Readiness{ID: 61, SessionID: "crm-1", State: "connecting", Status: "connecting", RetryAfter: 7, Queue: &proxy.Queue{Place: 3, Wait: 7}}},
+		"a code": {qrgate.View{Session: qrgate.Session{Ref: ref, State: qrgate.AwaitingScan, Sequence: 1, QR: shown(0, 0)}},
+			proxy.Readiness{ID: 61, SessionID: "crm-1", State: "awaiting_scan", Status: "qr_code", Ready: true, Sequence: 1,
+				GeneratedAt: at("2025-11-06T12:00:00.429Z"), ExpiresAt: at("2025-11-06T12:01:00.429Z"), ExpiresIn: 60}},
+		"a code in doubt": {qrgate.View{Session: qrgate.Session{Ref: ref, State: qrgate.AwaitingScan, Sequence: 1, QR: shown(30*time.Second, 9*time.Second)}},
+			proxy.Readiness{ID: 61, SessionID: "crm-1", State: "awaiting_scan", Status: "qr_code", Sequence: 1, RetryAfter: 2,
+				GeneratedAt: at("2025-11-06T11:59:30.429Z"), ExpiresAt: at("2025-11-06T12:00:30.429Z"), ExpiresIn: 30}},
+		"a code that is over": {qrgate.View{Session: qrgate.Session{Ref: ref, State: qrgate.AwaitingScan, Sequence: 1, QR: shown(time.Hour, time.Hour)}},
+			proxy.Readiness{ID: 61, SessionID: "crm-1", State: "awaiting_scan", Status: "qr_code", Sequence: 1, RetryAfter: 2}},
+		"linked": {qrgate.View{Session: qrgate.Session{Ref: ref, State: qrgate.Connected}},
+			proxy.Readiness{ID: 61, SessionID: "crm-1", State: "connected", Status: "connected"}},
+		"with a cause": {qrgate.View{Session: qrgate.Session{Ref: ref, State: qrgate.Failed}, Diagnosis: wrong},
+			proxy.Readiness{ID: 61, SessionID: "crm-1", State: "failed", Status: "error", RetryAfter: 2, Diagnosis: &wrong}},
+	} {
+		c.view.At = noon
+		if diff := cmp.Diff(c.want, proxy.ReadinessOf(c.view, "asked")); diff != "" {
+			t.Errorf("%s\n%s", name, diff)
+		}
+	}
+}
+
+// What a stream tells as a change, and what it keeps to itself.
+func TestChanged(t *testing.T) {
+	t.Parallel()
+	base := qrgate.View{At: noon, Session: qrgate.Session{State: qrgate.AwaitingScan, Sequence: 1, QR: shown(0, 0)}}
+	for name, c := range map[string]struct {
+		change func(*qrgate.View)
+		want   bool
+	}{
+		"time alone":   {func(v *qrgate.View) { v.At = noon.Add(time.Second) }, false},
+		"another look": {func(v *qrgate.View) { v.Session.Looks++; v.Session.QR.Confirmed = noon.Add(time.Second) }, false},
+		"a state":      {func(v *qrgate.View) { v.Session.State = qrgate.Connected }, true},
+		"another code": {func(v *qrgate.View) { v.Session.Sequence++ }, true},
+		"no code":      {func(v *qrgate.View) { v.Session.QR = qrgate.QR{} }, true},
+		"a connect":    {func(v *qrgate.View) { v.Session.Connect = noon }, true},
+		"a diagnosis":  {func(v *qrgate.View) { v.Diagnosis = qrgate.About(qrgate.QRExpired) }, true},
+	} {
+		next := base
+		c.change(&next)
+		if got := proxy.Changed(base, next); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
+
+// The engine's headers stay, but for those that spoke of another body or are the gate's to say.
+func TestKept(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bool{
+		"X-RateLimit-Remaining": true, "RateLimit-Reset": true, "Retry-After": true, "Strict-Transport-Security": true, "Access-Control-Allow-Origin": true, "Set-Cookie": true,
+		"ETag": false, "Content-Length": false, "Content-Encoding": false, "Cache-Control": false, "Last-Modified": false, "Location": false, "Transfer-Encoding": false,
+		"Date": false, "X-Request-Id": false, "Content-Type": false,
+	} {
+		if got := proxy.Kept(name); got != want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
