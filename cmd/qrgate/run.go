@@ -48,7 +48,7 @@ func run(ctx context.Context, w world) int {
 	case ended >= 0:
 		return ended
 	case err != nil:
-		fmt.Fprintf(w.err, "qrgate: %v\nRun qrgate --help for all settings.\n", err)
+		fmt.Fprintf(w.err, "qrgate: %s\nRun qrgate --help for all settings.\n", named(err, parser.Model.Node))
 		return exitUsage
 	}
 	if command.Command() == "version" {
@@ -97,6 +97,17 @@ func logger(f settings, out io.Writer) *slog.Logger {
 		return slog.New(slog.NewTextHandler(out, options))
 	}
 	return slog.New(slog.NewJSONHandler(out, options))
+}
+
+// named puts the variable's name before an error about a flag: most people set the variable.
+func named(err error, n *kong.Node) string {
+	text := err.Error()
+	for _, f := range n.Flags {
+		if strings.HasPrefix(text, "--"+f.Name) && len(f.Envs) > 0 {
+			return f.Envs[0] + ": " + text
+		}
+	}
+	return text
 }
 
 // environment resolves a flag from the given variables, not from the process's: tests run side by side.

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+)
+
+var update = flag.Bool("update", false, "rewrite testdata")
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// called runs the command with the given variables and arguments.
+func called(t *testing.T, env []string, args ...string) (code int, out, errs string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	code = run(t.Context(), world{args: args, env: env, out: &o, err: &e})
+	return code, o.String(), e.String()
+}
+
+// The help is the reference of all settings; it changes on purpose only.
+func TestHelpIsTheReference(t *testing.T) {
+	code, out, _ := called(t, nil, "--help")
+	if *update {
+		if err := os.WriteFile("testdata/help.txt", []byte(out), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile("testdata/help.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), out); code != 0 || diff != "" {
+		t.Errorf("exit %d; run go test ./cmd/qrgate -update if this is meant (-want +got):\n%s", code, diff)
+	}
+}
+
+// A mistake stops the start, with a sentence that names the variable and never the secret in it.
+func TestMistakesStopTheStart(t *testing.T) {
+	for name, c := range map[string]struct {
+		env  []string
+		want string
+	}{
+		"a misspelt name":           {[]string{"QRGATE_LISTN=:1"}, "QRGATE_LISTN is no setting. Did you mean QRGATE_LISTEN?"},
+		"no URL":                    {[]string{"QRGATE_ENGINE_URL=engine"}, "QRGATE_ENGINE_URL must be like"},
+		"a URL with a key":          {[]string{"QRGATE_ENGINE_URL=http://u:canary@engine"}, "QRGATE_ENGINE_URL must have no user"},
+		"a URL that ends in /api":   {[]string{"QRGATE_ENGINE_URL=http://engine/api/"}, "QRGATE_ENGINE_URL must not end in /api"},
+		"no duration":               {[]string{"QRGATE_HOLD=soon"}, "QRGATE_HOLD"},
+		"a hold that is too long":   {[]string{"QRGATE_HOLD_YOUNG=5m"}, "QRGATE_HOLD_YOUNG must be between"},
+		"no network":                {[]string{"QRGATE_TRUSTED_PROXIES=10.0.0.0/99"}, "QRGATE_TRUSTED_PROXIES"},
+		"Redis without a secret":    {[]string{"QRGATE_REDIS_URL=redis://:canary@127.0.0.1:1"}, "QRGATE_SECRET must be set"},
+		"no Redis URL":              {[]string{"QRGATE_ENGINE_URL=http://127.0.0.1:1", "QRGATE_SECRET=0123456789abcdef", "QRGATE_REDIS_URL=canary"}, "QRGATE_REDIS_URL"},
+		"a short secret":            {[]string{"QRGATE_ENGINE_URL=http://127.0.0.1:1", "QRGATE_SECRET=canary"}, "QRGATE_SECRET"},
+		"a key without a name":      {[]string{"QRGATE_API_KEYS=canary-canary-canary"}, "QRGATE_API_KEYS"},
+		"a level that is none":      {[]string{"QRGATE_LOG_LEVEL=loud"}, "QRGATE_LOG_LEVEL"},
+		"an address that is none":   {[]string{"QRGATE_ENGINE_URL=http://127.0.0.1:1", "QRGATE_LISTEN=nowhere"}, "QRGATE_LISTEN"},
+		"an operators' one neither": {[]string{"QRGATE_ENGINE_URL=http://127.0.0.1:1", "QRGATE_LISTEN=127.0.0.1:0", "QRGATE_ADMIN_LISTEN=nowhere"}, "QRGATE_ADMIN_LISTEN"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, out, errs := called(t, c.env, "--data-dir", t.TempDir())
+			if code != exitUsage || !strings.Contains(errs, c.want) {
+				t.Errorf("exit %d: %s", code, errs)
+			}
+			if strings.Contains(out+errs, "canary") {
+				t.Errorf("a secret is printed: %s%s", out, errs)
+			}
+		})
+	}
+}
+
+func TestVersion(t *testing.T) {
+	if code, out, _ := called(t, nil, "version"); code != 0 || !strings.HasPrefix(out, "qrgate ") {
+		t.Errorf("exit %d: %q", code, out)
+	}
+}
+
+// With nothing but addresses set it runs for real: it prints its key once, is alive, says in a sentence
+// why WhatsApp cannot be reached from here, and stops when it is told to.
+func TestItRunsWithNothingSet(t *testing.T) {
+	admin := freePort(t)
+	ctx, stop := context.WithCancel(t.Context())
+	var out bytes.Buffer
+	logs := &lines{}
+	done := make(chan int, 1)
+	go func() {
+		done <- run(ctx, world{args: []string{"--listen", "127.0.0.1:0", "--admin-listen", admin, "--data-dir", t.TempDir()}, out: &out, err: logs})
+	}()
+	var ready struct{ Status, Engine, Store string }
+	for end := time.Now().Add(20 * time.Second); ready.Status == "" && time.Now().Before(end); <-time.After(20 * time.Millisecond) {
+		if res, err := http.Get("http://" + admin + "/readyz"); err == nil {
+			_ = json.NewDecoder(res.Body).Decode(&ready)
+			_ = res.Body.Close()
+		}
+	}
+	if ready.Status != "ok" || ready.Engine != "embedded" || ready.Store != "memory" {
+		t.Errorf("/readyz says %+v", ready)
+	}
+	http.DefaultClient.CloseIdleConnections()
+	stop()
+	if code := <-done; code != exitOK {
+		t.Errorf("exit %d: %s", code, logs.String())
+	}
+	if !strings.Contains(out.String(), "X-API-Key: ") {
+		t.Errorf("no key was shown: %q", out.String())
+	}
+	key := strings.TrimSpace(out.String()[strings.Index(out.String(), "X-API-Key: ")+11:])
+	if strings.Contains(logs.String(), key) {
+		t.Error("the key is in the log")
+	}
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
