@@ -16,14 +16,14 @@ import (
 
 // shared is what replicas share: leases and a table that can both be away.
 type shared struct {
-	*memstore.Store
-	mu   sync.Mutex
-	rows map[string][]byte
-	away bool
+	mu     sync.Mutex
+	leases *memstore.Store
+	rows   map[string][]byte
+	away   bool
 }
 
 func newShared() *shared {
-	return &shared{Store: memstore.New(memstore.Config{}), rows: map[string][]byte{}}
+	return &shared{leases: memstore.New(memstore.Config{}), rows: map[string][]byte{}}
 }
 
 func (s *shared) leave(away bool) {
@@ -41,12 +41,17 @@ func (s *shared) down() error {
 
 func (s *shared) Acquire(ctx context.Context, key, owner string, ttl time.Duration) (bool, error) {
 	s.mu.Lock()
-	err := s.down()
-	s.mu.Unlock()
-	if err != nil {
+	defer s.mu.Unlock()
+	if err := s.down(); err != nil {
 		return false, err
 	}
-	return s.Store.Acquire(ctx, key, owner, ttl)
+	return s.leases.Acquire(ctx, key, owner, ttl)
+}
+
+func (s *shared) Release(ctx context.Context, key, owner string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.leases.Release(ctx, key, owner)
 }
 
 func (s *shared) Put(_ context.Context, row string, value []byte) error {
@@ -134,8 +139,10 @@ func TestALostLease(t *testing.T) {
 // steal gives the lease to somebody else.
 func steal(t *testing.T, s *shared) {
 	t.Helper()
-	s.Store = memstore.New(memstore.Config{})
-	if ok, err := s.Store.Acquire(t.Context(), "probes", "thief", time.Hour); !ok || err != nil {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leases = memstore.New(memstore.Config{})
+	if ok, err := s.leases.Acquire(t.Context(), "probes", "thief", time.Hour); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
 }

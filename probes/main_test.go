@@ -1,9 +1,15 @@
 package probes_test
 
 import (
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if moment := os.Getenv(killAt); moment != "" {
+		os.Exit(killed(moment))
+	}
+	goleak.VerifyTestMain(m)
+}

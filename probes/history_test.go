@@ -1,0 +1,37 @@
+package probes_test
+
+import (
+	"testing"
+	"time"
+
+	"qrgate"
+	"qrgate/internal/enginesim"
+	"qrgate/probes"
+)
+
+// TestFailuresAreKept: a failure is still there when a hundred successes came after it.
+func TestFailuresAreKept(t *testing.T) {
+	bubble(t, fault(enginesim.RouteHealth, enginesim.ServerError), func(r *rig) {
+		p := r.prober()
+		for range 15 {
+			p.Once(r.Context(), probes.EngineHealth)
+			time.Sleep(time.Second)
+		}
+		r.engine.Change(func(e *enginesim.Engine) { e.Faults = nil })
+		for range 100 {
+			p.Once(r.Context(), probes.EngineHealth)
+			time.Sleep(time.Second)
+		}
+		all := p.History()
+		count := map[qrgate.Outcome]int{}
+		for i, run := range all {
+			count[run.Outcome]++
+			if i > 0 && run.Began.After(all[i-1].Began) {
+				t.Errorf("run %d is newer than the one before it", i)
+			}
+		}
+		if count[qrgate.Success] != 30 || count[qrgate.Failure] != 10 {
+			t.Errorf("kept are %v, want 30 successes and the last 10 failures", count)
+		}
+	})
+}

@@ -1,0 +1,190 @@
+package probes_test
+
+import (
+	"net/http"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"qrgate"
+	"qrgate/internal/enginesim"
+	"qrgate/probes"
+)
+
+// make creates a session at the rig's engine, as somebody else would.
+func (r *rig) make(name string) {
+	r.Helper()
+	req, _ := http.NewRequestWithContext(r.Context(), http.MethodPost, r.target.URL.String()+"/api/sessions", jsonBody(`{"sessionId":"`+name+`","sessionName":"x"}`))
+	req.Header.Set("X-API-Key", r.target.Key.Reveal())
+	req.Header.Set("Content-Type", "application/json")
+	res, err := r.target.Client.Do(req)
+	if err != nil {
+		r.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusCreated {
+		r.Fatalf("create answers %d", res.StatusCode)
+	}
+}
+
+// note records an intent of an earlier life.
+func (r *rig) note(session, target string, until time.Time) {
+	r.Helper()
+	i := probes.Intent{Session: session, Target: target, Owner: "earlier", At: time.Now().Add(-time.Minute), Until: until}
+	if err := probes.NewFiles(r.dir).Record(r.Context(), i); err != nil {
+		r.Fatal(err)
+	}
+}
+
+// TestOnlyWhatIsRecordedIsDeleted: a name proves nothing.
+func TestOnlyWhatIsRecordedIsDeleted(t *testing.T) {
+	bubble(t, &enginesim.Engine{}, func(r *rig) {
+		for _, name := range []string{"syn-create_delete-0-1", "syn-somebody", "ventas", "syn-create_connect_qr-old-1"} {
+			r.make(name)
+		}
+		r.note("syn-create_connect_qr-old-1", "gate", time.Now().Add(-time.Second))
+		r.note("syn-create_connect_qr-elsewhere-1", "another", time.Now().Add(-time.Second))
+		stop := r.start(r.prober(only(probes.EngineHealth, time.Hour)))
+		time.Sleep(5 * time.Minute)
+		stop()
+		var names []string
+		for _, s := range r.engine.Snapshot() {
+			names = append(names, s.Name)
+		}
+		if !slices.Equal(names, []string{"syn-create_delete-0-1", "syn-somebody", "ventas"}) {
+			t.Errorf("the engine still has %v", names)
+		}
+		if open, _ := probes.NewFiles(r.dir).Open(r.Context()); len(open) != 1 || open[0].Target != "another" {
+			t.Errorf("the intents are %+v, want that of the unknown target alone", open)
+		}
+		r.seen.read(func(c *tally) {
+			if c.orphans != 1 {
+				t.Errorf("%d orphans, want the one at an unknown target", c.orphans)
+			}
+		})
+	})
+}
+
+// TestOthersRunsAreLeftAlone: where several processes share the intents, a run is nobody's orphan before
+// it must be over.
+func TestOthersRunsAreLeftAlone(t *testing.T) {
+	bubble(t, &enginesim.Engine{}, func(r *rig) {
+		r.make("syn-x")
+		r.note("syn-x", "gate", time.Now().Add(30*time.Second))
+		stop := r.start(r.prober(only(probes.EngineHealth, time.Hour), func(c *probes.Config) { c.Shared = true }))
+		time.Sleep(29 * time.Second)
+		if len(r.leftovers()) != 1 {
+			t.Error("the session of a run under way is gone")
+		}
+		time.Sleep(3 * time.Second)
+		r.clean()
+		stop()
+	})
+}
+
+// TestALateCreate: the probe gives up, the engine makes the session all the same, and later than the
+// cleanup looked.
+func TestALateCreate(t *testing.T) {
+	engine := &enginesim.Engine{}
+	late := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && r.URL.Path == "/api/sessions" {
+			body := readAll(r)
+			time.Sleep(20 * time.Second)
+			r = r.Clone(t.Context()) // the client is gone by now
+			r.Body = jsonBody(body)
+		}
+		engine.ServeHTTP(w, r)
+	})
+	bubbleBefore(t, engine, late, func(r *rig) {
+		p := r.prober(only(probes.EngineHealth, time.Hour))
+		stop := r.start(p)
+		defer stop()
+		r.wants(p.Once(r.Context(), probes.CreateDelete), qrgate.Failure, qrgate.EngineTimeout)
+		if open, _ := probes.NewFiles(r.dir).Open(r.Context()); len(open) != 1 {
+			t.Fatalf("the intents are %v: nobody would look for the session again", open)
+		}
+		time.Sleep(12 * time.Second)
+		if len(r.leftovers()) != 1 {
+			t.Fatalf("the engine has %v, want the session that came late", r.leftovers())
+		}
+		time.Sleep(2 * time.Minute)
+		r.clean()
+		synctest.Wait()
+	})
+}
+
+// TestEnginesThatKnowOneKindOfID: a name that is unknown in a path may be a session all the same.
+func TestEnginesThatKnowOneKindOfID(t *testing.T) {
+	t.Parallel()
+	for name, engine := range map[string]*enginesim.Engine{
+		"integers":            {NumericIDsOnly: true},
+		"many, and integers":  {NumericIDsOnly: true, StrictLimit: true},
+		"flat create answers": {CreateShape: enginesim.CreateFlat},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, engine, func(r *rig) {
+				for i := range 120 {
+					r.make("other-" + string(rune('a'+i%26)) + string(rune('a'+i/26)))
+				}
+				r.make("syn-left-1")
+				r.note("syn-left-1", "gate", time.Time{})
+				p := r.prober(only(probes.EngineHealth, time.Hour))
+				r.wants(p.Once(r.Context(), probes.CreateConnectQR), qrgate.Success, qrgate.None)
+				r.clean()
+				if n := len(r.engine.Snapshot()); n != 120 {
+					t.Errorf("%d sessions of others are left of 120", n)
+				}
+			})
+		})
+	}
+}
+
+// TestTooManyOrphans: an engine that makes sessions and deletes none is not filled up.
+func TestTooManyOrphans(t *testing.T) {
+	bubble(t, fault(enginesim.RouteDelete, enginesim.ServerError), func(r *rig) {
+		p := r.prober(only(probes.CreateDelete, time.Minute), func(c *probes.Config) { c.MaxOrphans = 3 })
+		stop := r.start(p)
+		time.Sleep(20 * time.Minute)
+		if n := len(r.leftovers()); n < 3 || n > 4 {
+			t.Errorf("%d sessions are left behind, and 3 are the limit", n)
+		}
+		r.seen.read(func(c *tally) {
+			if c.missed[probes.CreateDelete+" cleanup_backlog"] < 10 || c.orphans < 3 {
+				t.Errorf("the observer was told %v, and of %d orphans", c.missed, c.orphans)
+			}
+		})
+		r.engine.Change(func(e *enginesim.Engine) { e.Faults = nil })
+		time.Sleep(2*time.Minute - 5*time.Second)
+		stop()
+		r.clean()
+		r.seen.read(func(c *tally) {
+			if c.orphans != 0 || c.ran[probes.CreateDelete+" none"] == 0 {
+				t.Errorf("it does not recover: %v, %d orphans", c.ran, c.orphans)
+			}
+		})
+	})
+}
+
+// TestASessionOfAnotherName: an engine that answers a create with somebody's session gets no further call
+// about it.
+func TestASessionOfAnotherName(t *testing.T) {
+	engine := &enginesim.Engine{}
+	front := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && r.URL.Path == "/api/sessions" {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusCreated)
+			_, _ = w.Write([]byte(`{"success":true,"data":{"session":{"id":1,"sessionId":"ventas","status":"connected"}}}`))
+			return
+		}
+		engine.ServeHTTP(w, r)
+	})
+	bubbleBefore(t, engine, front, func(r *rig) {
+		r.wants(r.prober().Once(r.Context(), probes.CreateConnectQR), qrgate.Failure, qrgate.EngineBadAnswer)
+		for _, c := range r.engine.Calls() {
+			if c.Path == "/api/sessions/1" || c.Path == "/api/sessions/ventas" {
+				t.Errorf("%s %s touches somebody else's session", c.Method, c.Path)
+			}
+		}
+	})
+}
