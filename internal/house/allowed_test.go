@@ -8,6 +8,7 @@ var allowed = map[string]map[string]string{
 		"internal/wasim/wasimtest/wasimtest.go: variable prepare": "whatsmeow keeps WhatsApp's root in a global; tests change it once, before any client",
 	},
 	"sleeps": {
+		"internal/gate/sockets_test.go: TestStoppingOverSockets sleeps":             "it looks for the first call that a real socket brings; the test's own time-out is its limit",
 		"metrics/tracing_test.go: waitFor sleeps":                                   "spans end in goroutines of otelhttp that nobody can wait for; it fails at its limit",
 		"compat/embedded/bench_test.go: BenchmarkConnectToQR sleeps":                "it measures what a client sees that asks every millisecond",
 		"compat/embedded/rig_test.go: rig.until sleeps":                             "it asks a server over HTTP again and again, as a client does, and fails at its limit; there is nothing to wait on",
