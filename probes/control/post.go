@@ -1,0 +1,78 @@
+package control
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"qrgate"
+)
+
+// Bounds of the spacing.
+const (
+	usualSpacing = 5 * time.Minute
+	leastSpacing = time.Minute
+)
+
+// Post looks on suspicion, at most once in a spacing, and keeps what it saw last.
+type Post struct {
+	c     Config
+	alarm chan struct{}
+
+	mu   sync.Mutex
+	last qrgate.ControlLook
+}
+
+// New makes a post. It looks nowhere before Run.
+func New(c Config) *Post {
+	if c.Spacing == 0 {
+		c.Spacing = usualSpacing
+	}
+	c.Spacing = max(c.Spacing, leastSpacing)
+	return &Post{c: c, alarm: make(chan struct{}, 1)}
+}
+
+// Suspect asks for a look. It never waits; a suspicion that comes too early after the last look is kept until
+// the spacing is over, and many are one.
+func (p *Post) Suspect() {
+	select {
+	case p.alarm <- struct{}{}:
+	default:
+	}
+}
+
+// Last is what was seen last; the zero value before the first look.
+func (p *Post) Last() qrgate.ControlLook {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.last
+}
+
+// Run looks when somebody suspects, until ctx ends. It returns nil.
+func (p *Post) Run(ctx context.Context) error {
+	if p.c.Off {
+		<-ctx.Done()
+		return nil
+	}
+	for {
+		select {
+		case <-p.alarm:
+		case <-ctx.Done():
+			return nil
+		}
+		seen := Look(ctx, p.c)
+		if ctx.Err() != nil {
+			return nil // it saw its own end
+		}
+		p.mu.Lock()
+		p.last = seen
+		p.mu.Unlock()
+		pause := time.NewTimer(p.c.Spacing)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return nil
+		}
+	}
+}

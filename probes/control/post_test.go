@@ -1,0 +1,110 @@
+package control_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"qrgate"
+	"qrgate/internal/wasim"
+	"qrgate/internal/wasim/wasimtest"
+	"qrgate/probes/control"
+)
+
+// guard runs a post against a simulator for the length of a test, on fake time.
+func guard(t *testing.T, c control.Config, test func(*control.Post, *wasim.Server)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		srv, pipe := &wasim.Server{}, &wasim.Pipe{}
+		wasimtest.StartOn(t, srv, pipe)
+		c.Client = pipe.HTTPClient()
+		c.Handshake = handshakeBy(c.Client)
+		post := control.New(c)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- post.Run(ctx) }()
+		test(post, srv)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		time.Sleep(20 * time.Second)
+	})
+}
+
+// Nobody suspects, nobody looks; many suspicions are one look, and the next comes after the spacing.
+func TestLooksAreSeldom(t *testing.T) {
+	t.Parallel()
+	guard(t, control.Config{}, func(p *control.Post, srv *wasim.Server) {
+		time.Sleep(time.Hour)
+		if n := srv.Stats().Dials; n != 0 || !p.Last().At.IsZero() {
+			t.Fatalf("%d dials without a suspicion", n)
+		}
+		for range 100 {
+			p.Suspect()
+		}
+		time.Sleep(time.Second)
+		first := p.Last()
+		if !first.Clean() || first.Step != qrgate.ControlHandshake {
+			t.Fatalf("%+v", first)
+		}
+		srv.SetFault(wasim.Fault{Failure: 405})
+		p.Suspect()
+		time.Sleep(5*time.Minute - 2*time.Second)
+		if p.Last().At != first.At {
+			t.Error("a second look came too early")
+		}
+		time.Sleep(2 * time.Second)
+		if got := p.Last(); got.Code != qrgate.ClientOutdated {
+			t.Errorf("after five minutes: %+v", got)
+		}
+		if n := srv.Stats(); n.Dials != 4 || n.PairDevices != 1 {
+			t.Errorf("%+v, want two dials a look", n)
+		}
+	})
+}
+
+func TestTheSwitch(t *testing.T) {
+	t.Parallel()
+	guard(t, control.Config{Off: true}, func(p *control.Post, srv *wasim.Server) {
+		p.Suspect()
+		time.Sleep(time.Hour)
+		if n := srv.Stats().Dials; n != 0 || !p.Last().At.IsZero() {
+			t.Errorf("%d dials", n)
+		}
+	})
+}
+
+// A spacing can be shorter, but not so short that WhatsApp would take offence.
+func TestTheSpacingHasABound(t *testing.T) {
+	t.Parallel()
+	guard(t, control.Config{Spacing: time.Second}, func(p *control.Post, srv *wasim.Server) {
+		for range 120 {
+			p.Suspect()
+			time.Sleep(time.Second)
+		}
+		if n := srv.Stats().Dials / 2; n != 2 && n != 3 {
+			t.Errorf("%d looks in two minutes", n)
+		}
+	})
+}
+
+// A look that is cut short by the end of the gate says nothing of WhatsApp.
+func TestTheEndIsNoFailure(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv, pipe := &wasim.Server{Fault: wasim.Fault{HangUpgrade: true}}, &wasim.Pipe{}
+		wasimtest.StartOn(t, srv, pipe)
+		p := control.New(control.Config{Client: pipe.HTTPClient()})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- p.Run(ctx) }()
+		p.Suspect()
+		time.Sleep(time.Second)
+		cancel()
+		if err := <-done; err != nil || !p.Last().At.IsZero() {
+			t.Errorf("%v, %+v", err, p.Last())
+		}
+	})
+}
