@@ -222,6 +222,24 @@ func TestRoomsAreDrawn(t *testing.T) {
 	}
 }
 
+// Files that the documents name are there.
+func TestNamedFilesExist(t *testing.T) {
+	t.Parallel()
+	named := regexp.MustCompile("`([a-z_/.-]+\\.(?:go|yaml|yml|mjs|md))`")
+	for _, d := range documents(t) {
+		if !strings.HasSuffix(d.path, ".md") {
+			continue
+		}
+		for _, m := range named.FindAllStringSubmatch(d.text, -1) {
+			_, err1 := os.Stat(filepath.Join(root, m[1]))
+			_, err2 := os.Stat(filepath.Join(root, path.Dir(d.path), m[1]))
+			if err1 != nil && err2 != nil {
+				t.Errorf("%s names %s, which does not exist", d.path, m[1])
+			}
+		}
+	}
+}
+
 // The two READMEs have the same headings, tables and commands.
 func TestReadmesAreEqual(t *testing.T) {
 	t.Parallel()

@@ -40,7 +40,9 @@ func (s source) room() string {
 func (s source) test() bool { return strings.HasSuffix(s.path, "_test.go") }
 
 // program reports whether the file belongs to a command: commands wire, exit and print.
-func (s source) program() bool { return s.file.Name.Name == "main" || strings.HasPrefix(s.path, "cmd/") }
+func (s source) program() bool {
+	return s.file.Name.Name == "main" || strings.HasPrefix(s.path, "cmd/")
+}
 
 // line is where a node begins.
 func (s source) line(n ast.Node) int { return s.fset.Position(n.Pos()).Line }
