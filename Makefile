@@ -1,7 +1,7 @@
 # Thin names for what the scripts and the go command do. `make check` is what CI runs.
 
 TAGS  := nomsgpack
-BUILD := CGO_ENABLED=0 go build -tags $(TAGS) -trimpath -ldflags "-s -w"
+BUILD := CGO_ENABLED=0 go build -tags $(TAGS) -trimpath -ldflags "-s -w -X main.version=$(shell git describe --tags --always --dirty 2>/dev/null || echo dev)"
 
 .PHONY: check test race lint demo build bench clean
 
