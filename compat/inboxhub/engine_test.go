@@ -1,0 +1,133 @@
+package inboxhub_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"qrgate"
+	"qrgate/compat"
+	"qrgate/compat/inboxhub"
+	"qrgate/internal/enginesim"
+	"qrgate/internal/suite"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// open puts an engine behind a real socket.
+func open(t *testing.T, e *enginesim.Engine) suite.EngineRig {
+	t.Helper()
+	e.Keys = map[string]string{"key-a": "a"}
+	server := httptest.NewServer(e)
+	transport := &http.Transport{DisableCompression: true}
+	t.Cleanup(func() { transport.CloseIdleConnections(); server.Close(); e.Close() })
+	base, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	caller := qrgate.Caller{Key: qrgate.NewSecret("key-a")}
+	return suite.EngineRig{
+		Engine: inboxhub.New(base, transport), Caller: caller,
+		Create: func(t *testing.T, name string) qrgate.Ref {
+			t.Helper()
+			req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/api/sessions", strings.NewReader(fmt.Sprintf(`{"sessionId":%q,"sessionName":"x"}`, name)))
+			req.Header.Set("X-API-Key", "key-a")
+			req.Header.Set("Content-Type", "application/json")
+			res, err := transport.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			for _, s := range e.Snapshot() {
+				if s.Name == name {
+					return qrgate.Ref{ID: s.ID, Name: s.Name}
+				}
+			}
+			t.Fatalf("create: %d", res.StatusCode)
+			return qrgate.Ref{}
+		},
+	}
+}
+
+func TestEveryDialect(t *testing.T) {
+	t.Parallel()
+	for name, make := range map[string]func() *enginesim.Engine{
+		"as observed":       func() *enginesim.Engine { return &enginesim.Engine{} },
+		"a while later":     func() *enginesim.Engine { return &enginesim.Engine{QRDelay: 100 * time.Millisecond} },
+		"bare base64":       func() *enginesim.Engine { return &enginesim.Engine{BareBase64: true} },
+		"the code's text":   func() *enginesim.Engine { return &enginesim.Engine{RawCode: true} },
+		"404 while waiting": func() *enginesim.Engine { return &enginesim.Engine{NotYet: 404} },
+		"422 while waiting": func() *enginesim.Engine { return &enginesim.Engine{NotYet: 422} },
+		"202 while waiting": func() *enginesim.Engine { return &enginesim.Engine{NotYet: 202} },
+		"no expiry":         func() *enginesim.Engine { return &enginesim.Engine{NoExpiry: true} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			suite.Engine(t, func(t *testing.T) suite.EngineRig { return open(t, make()) })
+		})
+	}
+}
+
+// What is wrong with an answer is named by what it is, not by its number alone; and it is read within bounds.
+func TestAWrongAnswerIsNamed(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		fault enginesim.FaultKind
+		kind  qrgate.Kind
+	}{
+		"HTML 502":    {enginesim.HTML502, qrgate.Unreachable},
+		"HTML 504":    {enginesim.HTML504, qrgate.TimedOut},
+		"garbage":     {enginesim.Garbage, qrgate.BadAnswer},
+		"endless":     {enginesim.EndlessBody, qrgate.BadAnswer},
+		"a gzip bomb": {enginesim.GzipBomb, qrgate.BadAnswer},
+		"a huge QR":   {enginesim.HugeQR, qrgate.BadAnswer},
+		"a redirect":  {enginesim.Redirect, qrgate.BadAnswer},
+		"cut short":   {enginesim.TruncatedBody, qrgate.Unreachable},
+		"cut":         {enginesim.CutConnection, qrgate.Unreachable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := &enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteQR: {Kind: c.fault}}}
+			r := open(t, e)
+			ref := r.Create(t, "suite-1")
+			if _, err := r.Engine.Connect(t.Context(), r.Caller, ref, qrgate.Again); err != nil {
+				t.Fatal(err)
+			}
+			o, err := r.Engine.QR(t.Context(), r.Caller, ref)
+			if qrgate.KindOf(err) != c.kind || !o.Image.Empty() {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+func TestAnEngineThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.NotFoundHandler())
+	base, _ := url.Parse(server.URL)
+	server.Close()
+	_, err := inboxhub.New(base, &http.Transport{}).QR(t.Context(), qrgate.Caller{Key: qrgate.NewSecret("canary")}, qrgate.Ref{ID: 1})
+	if qrgate.KindOf(err) != qrgate.Unreachable || strings.Contains(err.Error(), "canary") {
+		t.Errorf("%v", err)
+	}
+}
+
+// The engine's own limits come with every answer, refusals included.
+func TestLimitsAreRead(t *testing.T) {
+	t.Parallel()
+	r := open(t, &enginesim.Engine{Limits: enginesim.RecordedLimits()})
+	o, err := r.Engine.QR(t.Context(), r.Caller, r.Create(t, "suite-1"))
+	if f, ok := errors.AsType[*qrgate.Fault](err); !ok || f.Code != compat.CodeQRGeneration || f.Status != 500 {
+		t.Errorf("%v", err)
+	}
+	if len(o.Limits) != 2 || o.Limits[0].Max != 30 || o.Limits[0].Remaining != 28 || o.Limits[0].Reset > time.Minute+time.Second || o.Limits[1].Max != 1000 {
+		t.Errorf("%+v", o.Limits)
+	}
+}
