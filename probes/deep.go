@@ -45,7 +45,7 @@ const (
 func (j *journey) await(ctx context.Context) (compat.Answer, bool) {
 	var a compat.Answer
 	ok := j.step(ctx, StepQR, codeTime+statusTime, func(ctx context.Context) (string, *failure) {
-		waiting, cancel := context.WithTimeout(ctx, codeTime)
+		waiting, cancel := context.WithTimeout(ctx, patience(ctx, time.Now()))
 		defer cancel()
 		answer, looks, f := j.poll(waiting)
 		a = answer
@@ -57,10 +57,32 @@ func (j *journey) await(ctx context.Context) (compat.Answer, bool) {
 	return a, ok
 }
 
+// patience is how long to wait for the code, so that there is time left to ask why it did not come.
+func patience(ctx context.Context, now time.Time) time.Duration {
+	end, bounded := ctx.Deadline()
+	if !bounded {
+		return codeTime
+	}
+	left := end.Sub(now)
+	return min(codeTime, max(left-statusTime, left*2/3))
+}
+
+// held says for how long the next request for the QR may be held: a gate's own time, as every client gets,
+// unless that would end after the wait. An engine does not know the header.
+func held(ctx context.Context, now time.Time) (prefer string) {
+	end, bounded := ctx.Deadline()
+	if left := end.Sub(now); bounded && left < callTime {
+		return fmt.Sprintf("wait=%d", int(left.Seconds()))
+	}
+	return ""
+}
+
 func (j *journey) poll(ctx context.Context) (a compat.Answer, looks int, last *failure) {
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		looks++
-		answer, f := j.door.ask(ctx, onSession(qrgate.OpQR, http.MethodGet, j.ref, "qr"))
+		c := onSession(qrgate.OpQR, http.MethodGet, j.ref, "qr")
+		c.prefer = held(ctx, time.Now())
+		answer, f := j.door.ask(ctx, c)
 		switch {
 		case f == nil && hasCode(answer):
 			return answer, looks, nil

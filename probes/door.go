@@ -56,6 +56,7 @@ type call struct {
 	path   string
 	body   string // JSON; empty for none
 	label  string // the path as evidence shows it, without ids
+	prefer string // the Prefer header (RFC 7240); empty for none
 }
 
 const sessionsPath = "/api/sessions"
@@ -109,6 +110,9 @@ func (d door) request(ctx context.Context, c call) (*http.Request, error) {
 	req.Header.Set("User-Agent", "qrgate-probe")
 	if !d.key.Empty() {
 		req.Header.Set("X-API-Key", d.key.Reveal())
+	}
+	if c.prefer != "" {
+		req.Header.Set("Prefer", c.prefer)
 	}
 	if c.body != "" {
 		req.Header.Set("Content-Type", "application/json")
