@@ -1,0 +1,176 @@
+package deploytest_test
+
+import (
+	"net/url"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// mounted is the file of the repository that a service sees under a name; "" if there is none.
+func (s stack) mounted(service, name string) string {
+	for _, v := range s.Services[service].Volumes {
+		if v.Target == name {
+			return v.Source
+		}
+		if below, ok := strings.CutPrefix(name, v.Target+"/"); ok && v.Type == "bind" {
+			return filepath.Join(v.Source, below)
+		}
+	}
+	return ""
+}
+
+// flagOf is the value of --NAME=value in a service's command.
+func (s stack) flagOf(service, name string) string {
+	for _, arg := range s.Services[service].Command {
+		if value, ok := strings.CutPrefix(arg, "--"+name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// scraping is what of Prometheus' configuration names addresses and files.
+type scraping struct {
+	Rules    []string `yaml:"rule_files"`
+	Alerting struct {
+		Alertmanagers []job
+	}
+	Jobs []job `yaml:"scrape_configs"`
+}
+
+type job struct {
+	Name   string                       `yaml:"job_name"`
+	Static []struct{ Targets []string } `yaml:"static_configs"`
+}
+
+// targetsExist follows every address that Prometheus is started with, and its rules to their files.
+func targetsExist(s stack) []string {
+	var cfg scraping
+	var out []string
+	unread(s.mounted("prometheus", s.flagOf("prometheus", "config.file")), &cfg, &out)
+	if len(cfg.Jobs) == 0 || cfg.Jobs[0].Name != "qrgate" || len(cfg.Alerting.Alertmanagers) == 0 || len(cfg.Rules) == 0 {
+		out = append(out, "the gate is not scraped, there are no rules, or nobody is told")
+	}
+	for _, j := range append(cfg.Jobs, cfg.Alerting.Alertmanagers...) {
+		for _, static := range j.Static {
+			for _, target := range static.Targets {
+				if why := s.unreachable("prometheus", target); why != "" {
+					out = append(out, strings.TrimSpace("job "+j.Name)+" "+why)
+				}
+			}
+		}
+	}
+	for _, name := range cfg.Rules {
+		if _, err := os.Stat(s.mounted("prometheus", name)); err != nil {
+			out = append(out, "the rules "+path.Base(name)+" are not mounted")
+		}
+	}
+	return out
+}
+
+// promtool is Prometheus' own checker.
+func promtool(t *testing.T, args ...string) {
+	t.Helper()
+	path, err := exec.LookPath("promtool")
+	if err != nil {
+		if os.Getenv("QRGATE_REQUIRE_ALL") == "1" {
+			t.Fatal("promtool is not installed, and QRGATE_REQUIRE_ALL=1 asks for every test")
+		}
+		t.Skip("promtool is not installed; Debian has it in the package prometheus")
+	}
+	if out, err := exec.CommandContext(t.Context(), path, args...).CombinedOutput(); err != nil {
+		t.Errorf("promtool %v: %v\n%s", args, err, out)
+	}
+}
+
+// Prometheus takes its configuration, the rules at the place where the container has them.
+func TestPromtoolTakesTheConfiguration(t *testing.T) {
+	t.Parallel()
+	dir, err := filepath.Abs(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.ReplaceAll(read(t, "deploy/compose/prometheus.yml"), "/etc/prometheus/rules/", dir+"/dashboards/prometheus/")
+	file := filepath.Join(t.TempDir(), "prometheus.yml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	promtool(t, "check", "config", file)
+}
+
+// sourcesExist follows the addresses of Grafana's data sources, and its dashboards to their files.
+func sourcesExist(s stack) []string {
+	var out []string
+	uids := map[string]bool{}
+	for _, file := range glob(s.mounted("grafana", "/etc/grafana/provisioning/datasources/x")) {
+		var sources struct {
+			Datasources []struct{ UID, URL, Access string }
+		}
+		unread(file, &sources, &out)
+		for _, d := range sources.Datasources {
+			uids[d.UID] = true
+			u, err := url.Parse(d.URL)
+			if err != nil || u.Host == "" || d.UID == "" {
+				out = append(out, "a data source has no address or no uid: "+d.URL)
+				continue
+			}
+			if why := s.unreachable("grafana", u.Host); why != "" {
+				out = append(out, "the data source "+d.UID+" "+why)
+			}
+		}
+	}
+	if len(uids) < 2 {
+		out = append(out, "Grafana lacks a data source for metrics or for traces")
+	}
+	boards := 0
+	for _, file := range glob(s.mounted("grafana", "/etc/grafana/provisioning/dashboards/x")) {
+		var providers struct {
+			Providers []struct{ Options struct{ Path string } }
+		}
+		unread(file, &providers, &out)
+		for _, p := range providers.Providers {
+			found, _ := filepath.Glob(filepath.Join(s.mounted("grafana", path.Join(p.Options.Path, "x")), "..", "*.json"))
+			boards += len(found)
+		}
+	}
+	if boards == 0 {
+		out = append(out, "Grafana is shown no dashboard")
+	}
+	slices.Sort(out)
+	return out
+}
+
+// glob lists the YAML files beside a name.
+func glob(beside string) []string {
+	found, _ := filepath.Glob(filepath.Join(filepath.Dir(beside), "*.y*ml"))
+	return found
+}
+
+func unread(file string, into any, out *[]string) {
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = yaml.Unmarshal(text, into)
+	}
+	if err != nil {
+		*out = append(*out, err.Error())
+	}
+}
+
+// The windows of the rules fit into what Prometheus keeps, and exemplars are kept at all.
+func TestPrometheusRemembers(t *testing.T) {
+	t.Parallel()
+	s := load(t, read(t, "docker-compose.yml"))
+	if got := s.flagOf("prometheus", "storage.tsdb.retention.time"); got != "35d" || !strings.Contains(read(t, "dashboards/prometheus/qrgate.rules.yml"), "[30d]") {
+		t.Errorf("Prometheus keeps %s, and the rules look back over 30d", got)
+	}
+	if got := s.flagOf("prometheus", "enable-feature"); got != "exemplar-storage" {
+		t.Errorf("without exemplar-storage no graph leads to its traces; there is %q", got)
+	}
+}
