@@ -11,6 +11,7 @@ import (
 	"qrgate"
 	"qrgate/compat/embedded"
 	"qrgate/internal/gate"
+	"qrgate/probes"
 )
 
 // typed turns what a person wrote into a configuration. Every error is a sentence that names the variable.
@@ -18,7 +19,7 @@ func (f settings) typed() (gate.Config, error) {
 	cfg := gate.Config{
 		Listen: f.Listen, AdminListen: f.AdminListen, HoldYoung: f.HoldYoung, Hold: f.Hold, RecoveryForce: f.RecoveryForce,
 		RedisURL: qrgate.NewSecret(f.RedisURL), Secret: qrgate.NewSecret(f.Secret), DataDir: f.DataDir,
-		DatabaseURL: qrgate.NewSecret(f.DatabaseURL), ProbeKey: qrgate.NewSecret(f.ProbeAPIKey), PProf: f.PProf, Version: version,
+		DatabaseURL: qrgate.NewSecret(f.DatabaseURL), ProbeKey: qrgate.NewSecret(f.ProbeAPIKey), ProbeInterval: f.ProbeInterval, PProf: f.PProf, Version: version,
 	}
 	if f.AdminListen == "off" {
 		cfg.AdminListen = ""
@@ -31,7 +32,16 @@ func (f settings) typed() (gate.Config, error) {
 			err3 = fmt.Errorf("QRGATE_API_KEYS: %w", err3)
 		}
 	}
-	err4 = errors.Join(holdWithin("QRGATE_HOLD_YOUNG", f.HoldYoung), holdWithin("QRGATE_HOLD", f.Hold))
+	var err5 error
+	if f.ProbeMaintenance != "" {
+		if cfg.ProbePauses, err5 = probes.ParseWindows(f.ProbeMaintenance); err5 != nil {
+			err5 = fmt.Errorf("QRGATE_PROBE_MAINTENANCE: %w", err5)
+		}
+	}
+	if f.ProbeInterval < 30*time.Second {
+		err5 = errors.Join(err5, errors.New("QRGATE_PROBE_INTERVAL must be at least 30s: each walk makes a handshake at WhatsApp"))
+	}
+	err4 = errors.Join(err5, holdWithin("QRGATE_HOLD_YOUNG", f.HoldYoung), holdWithin("QRGATE_HOLD", f.Hold))
 	return cfg, errors.Join(err1, err2, err3, err4)
 }
 

@@ -11,7 +11,8 @@ type flags struct {
 	Serve   struct{} `cmd:"" default:"1" help:"Run the gateway (default)."`
 	Version struct{} `cmd:"" help:"Print the version."`
 
-	Probe probeCommand `cmd:"" help:"Walk the way of a client to a QR once, and say whether it leads there."`
+	Probe  probeCommand  `cmd:"" help:"Walk the way of a client to a QR once, and say whether it leads there."`
+	Doctor doctorCommand `cmd:"" help:"Examine the engine and the way to WhatsApp, and say what is wrong and who must do what."`
 }
 
 // settings is every setting as a person writes it. Each has an environment variable of the same name.
@@ -33,6 +34,9 @@ type settings struct {
 	DatabaseURL string `env:"QRGATE_DATABASE_URL" placeholder:"URL" help:"Postgres for the device keys, instead of SQLite."`
 
 	ProbeAPIKey string `env:"QRGATE_PROBE_API_KEY" placeholder:"KEY" help:"Key of the gate's own probes; its traffic counts as synthetic."`
+
+	ProbeInterval    time.Duration `env:"QRGATE_PROBE_INTERVAL" default:"300s" help:"Time between two synthetic walks to a QR; each makes one unpaired handshake at WhatsApp."`
+	ProbeMaintenance string        `env:"QRGATE_PROBE_MAINTENANCE" placeholder:"TIMES" help:"When not to probe, in UTC, as \"sat,sun 22:00-02:30; daily 03:00-03:15\"."`
 
 	LogLevel  string `env:"QRGATE_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
 	LogFormat string `env:"QRGATE_LOG_FORMAT" default:"json" enum:"json,text" help:"json or text."`

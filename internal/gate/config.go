@@ -12,6 +12,7 @@ import (
 
 	"qrgate"
 	"qrgate/compat/embedded"
+	"qrgate/probes"
 )
 
 // Config is everything that can be set, typed. cmd/qrgate reads it from the environment.
@@ -33,7 +34,9 @@ type Config struct {
 	DatabaseURL qrgate.Secret
 	WhatsApp    *http.Client // how the embedded engine dials; nil: the real WhatsApp
 
-	ProbeKey qrgate.Secret // whose traffic is synthetic; empty: nobody's
+	ProbeKey      qrgate.Secret   // whose traffic is synthetic; empty: nobody's, and no probe makes sessions
+	ProbeInterval time.Duration   // between two walks to a QR; 0: 300 s
+	ProbePauses   []probes.Window // maintenance windows
 
 	PProf   bool // profiles on the operators' port
 	Version string

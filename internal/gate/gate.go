@@ -20,6 +20,7 @@ import (
 	"qrgate/internal/pairing"
 	"qrgate/internal/redisstore"
 	"qrgate/metrics"
+	"qrgate/probes"
 	"qrgate/proxy"
 )
 
@@ -37,6 +38,8 @@ type Gate struct {
 	store   *pairing.Tiered // nil without Redis
 	engine  *embedded.Engine
 	front   *proxy.Front
+	redis   *redisstore.Store // nil without Redis
+	prober  *probes.Prober
 	metrics *metrics.Metrics
 	tracing *metrics.Tracing
 
@@ -48,7 +51,7 @@ type Gate struct {
 // before Run. Its errors are sentences for whoever starts the process.
 func New(cfg Config) (*Gate, error) {
 	g := &Gate{cfg: cfg}
-	for _, step := range []func() error{g.makeTelemetry, g.makeVault, g.makeEngine, g.makePairing, g.listen} {
+	for _, step := range []func() error{g.makeTelemetry, g.makeVault, g.makeEngine, g.makePairing, g.listen, g.makeProber} {
 		if err := step(); err != nil {
 			g.closeListeners()
 			return nil, err
@@ -114,7 +117,7 @@ func (g *Gate) makeEngine() error {
 		}
 	}
 	engine, err := embedded.New(embedded.Config{
-		DataDir: g.cfg.DataDir, DatabaseURL: g.cfg.DatabaseURL, Keys: keys, HTTPClient: g.cfg.WhatsApp, Logger: g.cfg.Logger,
+		DataDir: g.cfg.DataDir, DatabaseURL: g.cfg.DatabaseURL, Keys: g.withProbeKey(keys), HTTPClient: g.cfg.WhatsApp, Logger: g.cfg.Logger,
 	})
 	g.engine = engine
 	return err
@@ -130,6 +133,7 @@ func (g *Gate) makePairing() error {
 		if err != nil {
 			return fmt.Errorf("QRGATE_REDIS_URL: %w", err)
 		}
+		g.redis = far
 		g.store = pairing.NewTiered(far, near, far.Ping, observe)
 		g.stores = append(g.stores, far.Run, g.store.Run)
 		store = g.store
@@ -213,6 +217,9 @@ func (g *Gate) Run(ctx context.Context) error {
 		done(g.sayIfUnreachable, engine)
 	}
 	flightsDown := done(g.pairing.Run, flights)
+	probing, stopProbing := context.WithCancel(all)
+	defer stopProbing()
+	probesDown := done(g.prober.Run, probing)
 	public := proxy.Server(g.cfg.Listen, g.tracing.Server(g.metrics.InFlight(g.front.Handler())))
 	serve(group, public, proxy.Guard(g.public))
 	admin := &http.Server{Handler: g.adminHandler(), ReadHeaderTimeout: 5 * time.Second}
@@ -223,6 +230,8 @@ func (g *Gate) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case <-broken.Done():
 	}
+	stopProbing()
+	<-probesDown // they clean up through the front door, so it is still open
 	draining, cancel := context.WithTimeout(all, drainTime)
 	defer cancel()
 	defer time.AfterFunc(drainTime/2, stopFlights).Stop() // those who still wait are told, instead of cut

@@ -14,7 +14,7 @@ import (
 // makeTelemetry makes the counters and the tracer, and puts the logger behind the net that takes secrets
 // out and counts messages.
 func (g *Gate) makeTelemetry() error {
-	m, err := metrics.New(metrics.Config{Build: metrics.Build{Version: g.cfg.Version}, Read: g.readings})
+	m, err := metrics.New(metrics.Config{Build: metrics.Build{Version: g.cfg.Version}, Read: g.readings, Probes: g.schedule()})
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@
 // The server's user needs no more than this:
 //
 //	~qg:v1:* &qg:v1:* +ping +eval +evalsha +hmget +pttl +hget +hset +pexpire +publish +subscribe
-//	+get +set +del
+//	+get +set +del +hdel +hgetall
 //
 // plus +select when the URL names a database.
 //
