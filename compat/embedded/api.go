@@ -37,6 +37,9 @@ func problem(status int, code, message string) reply {
 
 // ServeHTTP implements http.Handler.
 func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if allowOrigin(w, r) {
+		return
+	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	if r.URL.Path != path.Clean(r.URL.Path) { // the mux would redirect in HTML
 		write(w, problem(http.StatusNotFound, compat.CodeNotFound, "there is nothing at this path"))
