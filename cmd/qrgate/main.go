@@ -15,5 +15,5 @@ var version = "dev"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(ctx, world{os.Args[1:], os.Environ(), os.Stdout, os.Stderr}))
+	os.Exit(run(ctx, world{args: os.Args[1:], env: os.Environ(), out: os.Stdout, err: os.Stderr}))
 }

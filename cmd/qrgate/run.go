@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -18,6 +19,7 @@ import (
 type world struct {
 	args, env []string
 	out, err  io.Writer
+	whatsapp  *http.Client // how doctor reaches WhatsApp; nil: for real
 }
 
 // Exit codes.
@@ -57,6 +59,9 @@ func run(ctx context.Context, w world) int {
 	}
 	if command.Command() == "probe" {
 		return f.Probe.run(ctx, w, f.DataDir)
+	}
+	if command.Command() == "doctor" {
+		return f.Doctor.run(ctx, w, f.settings)
 	}
 	return serve(ctx, w, f.settings, known(parser.Model.Node))
 }

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"qrgate"
+	"qrgate/compat/embedded"
+	"qrgate/compat/inboxhub"
+	"qrgate/probes"
+	"qrgate/probes/control"
+	"qrgate/probes/doctor"
+	"qrgate/proxy"
+)
+
+// Exit codes of doctor, one for each kind of cause; 0 is healthy and nothing else is.
+const (
+	exitUnknown  = 10 // something is wrong, or not all was looked at, and nobody can say what
+	exitEngine   = 11
+	exitKey      = 12
+	exitNetwork  = 13
+	exitOutdated = 14
+	exitWhatsApp = 15
+	exitSession  = 16
+)
+
+// doctorCommand examines an engine and the way to WhatsApp.
+type doctorCommand struct {
+	APIKey   string        `group:"Flags of doctor:" name:"api-key" env:"QRGATE_PROBE_API_KEY" placeholder:"KEY" help:"The key to examine the engine with. The variable does not show in the list of processes."`
+	Deep     bool          `group:"Flags of doctor:" help:"Try a session even without a key, for engines that ask for none."`
+	JSON     bool          `group:"Flags of doctor:" name:"json" help:"Print the result as one JSON object."`
+	Lang     string        `group:"Flags of doctor:" default:"en" enum:"en,es" help:"Language of the verdict: en or es. Default: ${default}."`
+	Patience time.Duration `group:"Flags of doctor:" default:"30s" help:"How long to wait for a QR. Default: ${default}."`
+}
+
+// Help is what qrgate doctor --help says beside the flags.
+func (doctorCommand) Help() string {
+	return `Examines the engine at --engine-url, then the way from here to WhatsApp, and says what is wrong and who must do what.
+No gate has to run. Without --engine-url only the way to WhatsApp is examined, with the library of the embedded engine.
+
+With a key, a session called doctor-… is created, connected and always deleted again. Nothing is paired, and no other session is touched.
+The look at WhatsApp opens a registration there each time: do not run it in a loop.
+
+Exit status:
+   0 healthy, and nothing else is
+   1 the doctor itself failed, 2 it was called wrongly
+  10 the cause is not known, or not all was examined
+  11 the engine: unreachable, slow, failing, without a QR, or not the engine
+  12 the key
+  13 the network: DNS, port 443, TLS, proxy
+  14 WhatsApp refuses the version of a library
+  15 WhatsApp is silent or down
+  16 the session, its account or a limit
+
+  QRGATE_PROBE_API_KEY=KEY qrgate doctor --engine-url http://engine:8084 --json | jq -r .diagnosis.help`
+}
+
+// exitOf is the exit code of a diagnosis.
+func exitOf(c qrgate.Code) int {
+	switch c {
+	case qrgate.None:
+		return exitOK
+	case qrgate.EngineUnreachable, qrgate.EngineTimeout, qrgate.EngineFailing, qrgate.EngineBadAnswer, qrgate.EngineRestarted,
+		qrgate.EngineOverloaded, qrgate.ConnectFailing, qrgate.QRNotEmitted, qrgate.QRInvalid:
+		return exitEngine
+	case qrgate.KeyRejected:
+		return exitKey
+	case qrgate.DNSFailed, qrgate.NetworkBlocked, qrgate.TLSIntercepted, qrgate.ProxyRefused:
+		return exitNetwork
+	case qrgate.ClientOutdated:
+		return exitOutdated
+	case qrgate.WhatsAppSilent, qrgate.WhatsAppDown:
+		return exitWhatsApp
+	case qrgate.SessionStuck, qrgate.SessionNotFound, qrgate.SessionConflict, qrgate.SessionLimit, qrgate.AlreadyPaired, qrgate.AccountBanned,
+		qrgate.LoggedOut, qrgate.PairingFailed, qrgate.PasskeyRequired, qrgate.QRExpired, qrgate.Throttled:
+		return exitSession
+	}
+	return exitUnknown
+}
+
+// run examines once and returns the exit code.
+func (c doctorCommand) run(ctx context.Context, w world, f settings) int {
+	cfg, err := c.config(w, f)
+	if err != nil {
+		fmt.Fprintf(w.err, "qrgate doctor: %v\n", err)
+		return exitUsage
+	}
+	if !c.JSON {
+		cfg.Progress = func(check doctor.Check) { _, _ = io.WriteString(w.out, checked(check)) }
+	}
+	report := doctor.Examine(ctx, cfg)
+	report.Diagnosis = report.Diagnosis.In(c.Lang)
+	if report.Diagnosis.Code == qrgate.None && c.Lang == "es" {
+		report.Diagnosis.Title, report.Diagnosis.Help = "Todo funciona", "No hay que hacer nada."
+	}
+	if c.JSON {
+		printer := json.NewEncoder(w.out)
+		printer.SetEscapeHTML(false)
+		_ = printer.Encode(report) // whoever closed the pipe knows
+	} else {
+		_, _ = io.WriteString(w.out, prescription(report))
+	}
+	if ctx.Err() != nil {
+		return exitFailed
+	}
+	return exitOf(report.Diagnosis.Code)
+}
+
+// config wires the engine and the way to WhatsApp.
+func (c doctorCommand) config(w world, f settings) (doctor.Config, error) {
+	base, err := engineURL(f.EngineURL)
+	switch {
+	case err != nil:
+		return doctor.Config{}, err
+	case base == nil && c.Deep:
+		return doctor.Config{}, errors.New("--deep needs --engine-url (QRGATE_ENGINE_URL): there is no engine to examine")
+	case c.Patience <= 0:
+		return doctor.Config{}, errors.New("--patience must be more than 0s")
+	}
+	cfg := doctor.Config{Base: base, Key: qrgate.NewSecret(c.APIKey), Deep: c.Deep, Patience: c.Patience, Look: lookFrom(w.whatsapp)}
+	if base == nil {
+		return cfg, nil
+	}
+	cfg.Transport = atOnce{proxy.Transport(proxy.TransportOptions{})}
+	cfg.Engine = inboxhub.New(base, cfg.Transport)
+	intents := probes.NewFiles(filepath.Join(f.DataDir, "probe-intents"))
+	cfg.Intend = func(ctx context.Context, session string) error {
+		now := time.Now()
+		return intents.Record(ctx, probes.Intent{Session: session, Target: base.String(), Owner: "doctor", At: now, Until: now.Add(c.Patience + 2*time.Minute)})
+	}
+	cfg.Done = intents.Done
+	return cfg, nil
+}
+
+// lookFrom is the gate's own look at WhatsApp, by the given way; nil is the real one.
+func lookFrom(way *http.Client) func(context.Context, func(doctor.Check)) qrgate.ControlLook {
+	return func(ctx context.Context, progress func(doctor.Check)) qrgate.ControlLook {
+		return control.Look(ctx, control.Config{
+			Client:    way,
+			Handshake: func(ctx context.Context) (qrgate.Code, string) { return embedded.Handshake(ctx, way) },
+			Progress: func(s control.Step) {
+				progress(doctor.Check{Name: string(s.Name), OK: s.OK, Seconds: s.Took.Round(time.Millisecond).Seconds(), Detail: s.Detail})
+			},
+		})
+	}
+}
+
+// atOnce asks a gate not to hold: the doctor waits by itself, and an engine does not mind.
+type atOnce struct{ next http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (t atOnce) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Prefer", "wait=0")
+	return t.next.RoundTrip(r)
+}
+
+// checked is one check for a person.
+func checked(c doctor.Check) string {
+	mark := "✓"
+	if !c.OK {
+		mark = "✗"
+	}
+	return strings.TrimRight(fmt.Sprintf("%s %-9s %7.3f s  %s", mark, c.Name, c.Seconds, c.Detail), " ") + "\n"
+}
+
+// prescription is the end for a person: what is wrong, who must do what, and from what one can tell.
+func prescription(r doctor.Report) string {
+	var b strings.Builder
+	d := r.Diagnosis
+	fmt.Fprintf(&b, "\n%s (%s).\n%s: %s\n", d.Title, d.Code, actor(d.Who), d.Help)
+	for _, e := range d.Evidence {
+		fmt.Fprintf(&b, "  · %s\n", e)
+	}
+	if r.Left {
+		fmt.Fprintf(&b, "The session %s could not be deleted. The next qrgate probe at this engine tries again.\n", r.Session)
+	}
+	return b.String()
+}

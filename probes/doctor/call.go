@@ -1,0 +1,148 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"qrgate"
+	"qrgate/compat"
+)
+
+// Bounds of one call.
+const (
+	callTime  = 10 * time.Second
+	maxAnswer = 1 << 20 // bytes
+)
+
+// call makes a request that the engine's interface does not know.
+func (e *examination) call(ctx context.Context, op, method, path, body string) (compat.Answer, *qrgate.Fault) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, e.Base.JoinPath(path).String(), strings.NewReader(body))
+	if err != nil {
+		return compat.Answer{}, &qrgate.Fault{Op: op, Kind: qrgate.BadAnswer, Err: err}
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "qrgate-doctor")
+	if !e.Key.Empty() {
+		req.Header.Set("X-API-Key", e.Key.Reveal())
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	res, err := e.Transport.RoundTrip(req)
+	if err != nil {
+		return compat.Answer{}, &qrgate.Fault{Op: op, Kind: absence(err), Err: err}
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	if err != nil {
+		return compat.Answer{}, &qrgate.Fault{Op: op, Kind: absence(err), Status: res.StatusCode, Err: err}
+	}
+	return compat.Answer{Status: res.StatusCode, Header: res.Header, Body: text, Whole: len(text) <= maxAnswer, At: time.Now()}, nil
+}
+
+func absence(err error) qrgate.Kind {
+	timeout, ok := errors.AsType[net.Error](err)
+	if errors.Is(err, context.DeadlineExceeded) || ok && timeout.Timeout() {
+		return qrgate.TimedOut
+	}
+	return qrgate.Unreachable
+}
+
+// health asks whether anybody answers. What it says does not matter: engines differ, and the list will tell.
+func (e *examination) health(ctx context.Context) (string, *qrgate.Fault) {
+	a, f := e.call(ctx, "health", http.MethodGet, "health", "")
+	if f != nil {
+		return "", f
+	}
+	if f := a.Fault("health"); f != nil && (f.Kind == qrgate.Unreachable || f.Kind == qrgate.TimedOut) {
+		return "", f
+	}
+	return fmt.Sprintf("GET /health answers %d", a.Status), nil
+}
+
+func (e *examination) create(ctx context.Context, name string) (qrgate.Ref, *qrgate.Fault) {
+	a, f := e.call(ctx, "create", http.MethodPost, "api/sessions", `{"sessionId":"`+name+`","sessionName":"qrgate doctor"}`)
+	if f == nil {
+		f = a.Fault("create")
+	}
+	if f != nil {
+		return qrgate.Ref{}, f
+	}
+	body, _ := compat.Parse(a.Body) // a body without a fault parses
+	return compat.RefOf(compat.SessionOf(body)), nil
+}
+
+// erase deletes the session of this examination until it is gone. Whether a create that failed made one all
+// the same is not known, so it is tried, and then "no such session" is as good.
+func (e *examination) erase(ctx context.Context, ref qrgate.Ref, created bool) *qrgate.Fault {
+	for pause := 250 * time.Millisecond; ; pause *= 2 {
+		f := e.eraseOnce(ctx, ref)
+		if f == nil || f.Kind == qrgate.KeyRefused || f.Kind == qrgate.UnknownSession && (!created || ref.ID > 0) {
+			if f != nil && f.Kind == qrgate.UnknownSession {
+				return nil
+			}
+			return f
+		}
+		if f.Kind == qrgate.UnknownSession { // known by its integer alone
+			ref = ref.Merge(e.seek(ctx, ref))
+		}
+		if !wait(ctx, pause) {
+			return f
+		}
+	}
+}
+
+func (e *examination) eraseOnce(ctx context.Context, ref qrgate.Ref) *qrgate.Fault {
+	a, f := e.call(ctx, "delete", http.MethodDelete, "api/sessions/"+ref.Path(), "")
+	if f != nil || a.Status/100 == 2 {
+		return f
+	}
+	return a.Fault("delete")
+}
+
+// seek finds the integer of the session of this examination.
+func (e *examination) seek(ctx context.Context, ref qrgate.Ref) qrgate.Ref {
+	roll, _ := e.Engine.List(ctx, e.caller())
+	for _, o := range roll.Sessions {
+		if o.Ref.Name == ref.Name {
+			return o.Ref
+		}
+	}
+	return qrgate.Ref{}
+}
+
+// faultOf is err as a fault; nil for none.
+func faultOf(err error) *qrgate.Fault {
+	if err == nil {
+		return nil
+	}
+	if f, ok := errors.AsType[*qrgate.Fault](err); ok {
+		return f
+	}
+	return &qrgate.Fault{Kind: qrgate.KindOf(err), Err: err}
+}
+
+// words are a fault for a person, without URLs and credentials.
+func words(f *qrgate.Fault) string {
+	text := strings.ReplaceAll(string(f.Kind), "_", " ")
+	if f.Status != 0 {
+		text += fmt.Sprintf(", HTTP %d", f.Status)
+	}
+	for _, more := range []string{f.Code, f.Text} {
+		if more != "" {
+			text += ", " + more
+		}
+	}
+	if op, ok := errors.AsType[*net.OpError](f.Err); ok && op.Err != nil {
+		text += ", " + compat.Scrub(op.Err.Error())
+	}
+	return text
+}

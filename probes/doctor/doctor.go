@@ -1,0 +1,136 @@
+package doctor
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+
+	"qrgate"
+)
+
+// Config says what to examine. Without an Engine only the way to WhatsApp is.
+type Config struct {
+	// Engine asks the engine as the gate would; nil: there is none.
+	Engine qrgate.Engine
+	// Base and Transport are how the engine is reached; required with Engine.
+	Base      *url.URL
+	Transport http.RoundTripper
+	// Key is the credential to examine with; without one the engine is only asked for its health.
+	Key qrgate.Secret
+	// Deep makes a session even without a key, for engines that ask for none.
+	Deep bool
+	// Patience is how long a QR is waited for; 0: 30 s.
+	Patience time.Duration
+	// Intend is told of a session before it is made and Done when it is gone, so that it can be deleted by
+	// somebody else if this process dies in between; nil: nobody.
+	Intend, Done func(ctx context.Context, session string) error
+	// Look is the gate's own look at WhatsApp, which tells progress of each step; nil: none.
+	Look func(ctx context.Context, progress func(Check)) qrgate.ControlLook
+	// Progress is told of every check when it ends; nil: nobody.
+	Progress func(Check)
+}
+
+// Check is one thing that was looked at.
+type Check struct {
+	Name    string  `json:"name"`
+	OK      bool    `json:"ok"`
+	Seconds float64 `json:"seconds"`
+	Detail  string  `json:"detail"`
+}
+
+// The names of the checks of the engine. Those of the way to WhatsApp are qrgate.ControlSteps.
+const (
+	CheckEngine  = "engine"
+	CheckKey     = "key"
+	CheckOthers  = "others"
+	CheckCreate  = "create"
+	CheckConnect = "connect"
+	CheckQR      = "qr"
+	CheckCleanup = "cleanup"
+)
+
+// Report is what an examination found.
+type Report struct {
+	Checks    []Check          `json:"checks"`
+	Diagnosis qrgate.Diagnosis `json:"diagnosis"` // Code is none when all is well
+	Whole     bool             `json:"whole"`     // everything that decides was looked at
+	Session   string           `json:"session"`   // the session that was made; "" for none
+	Left      bool             `json:"left"`      // it could not be deleted
+}
+
+// usualPatience is how long a QR is waited for: healthy engines have one within five seconds.
+const usualPatience = 30 * time.Second
+
+// Examine takes the checks in their order. It ends within the patience and two minutes, or soon after ctx;
+// the session that it makes is deleted even then.
+func Examine(ctx context.Context, c Config) Report {
+	if c.Patience == 0 {
+		c.Patience = usualPatience
+	}
+	if c.Progress == nil {
+		c.Progress = func(Check) {}
+	}
+	e := &examination{Config: c}
+	if c.Engine != nil {
+		e.engine(ctx)
+	}
+	if c.Look != nil && ctx.Err() == nil {
+		e.found.look = c.Look(ctx, e.note)
+	}
+	e.out.Diagnosis, e.out.Whole = conclude(e.found, time.Now())
+	return e.out
+}
+
+// examination is one run.
+type examination struct {
+	Config
+	found findings
+	out   Report
+}
+
+// note writes a check down.
+func (e *examination) note(c Check) {
+	e.out.Checks = append(e.out.Checks, c)
+	e.Progress(c)
+}
+
+// check runs one check, and reports whether it was passed.
+func (e *examination) check(name string, run func() (detail string, failed *qrgate.Fault)) bool {
+	began := time.Now()
+	detail, failed := run()
+	if failed != nil {
+		detail = words(failed)
+		if e.found.fault == nil {
+			e.found.fault = failed
+		}
+	}
+	e.note(Check{Name: name, OK: failed == nil, Seconds: time.Since(began).Round(time.Millisecond).Seconds(), Detail: detail})
+	return failed == nil
+}
+
+// engine examines the engine.
+func (e *examination) engine(ctx context.Context) {
+	e.found.engine = true
+	if !e.check(CheckEngine, func() (string, *qrgate.Fault) { return e.health(ctx) }) {
+		return
+	}
+	if e.Key.Empty() && !e.Deep {
+		return
+	}
+	var others []qrgate.Observation
+	if !e.check(CheckKey, func() (string, *qrgate.Fault) {
+		roll, err := e.Engine.List(ctx, e.caller())
+		others = roll.Sessions
+		return "the list of sessions was given", faultOf(err)
+	}) {
+		return
+	}
+	e.found.climate = climateOf(others)
+	e.note(Check{Name: CheckOthers, OK: true, Detail: tally(others)})
+	e.walk(ctx)
+}
+
+func (e *examination) caller() qrgate.Caller {
+	return qrgate.Caller{Tenant: "doctor", Key: e.Key, Origin: qrgate.FromSynthetic}
+}

@@ -1,0 +1,149 @@
+package doctor
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"fmt"
+	"strings"
+	"time"
+
+	"qrgate"
+)
+
+// Prefix begins the name of every session that an examination makes. It is for people: nothing is ever
+// deleted for its name.
+const Prefix = "doctor-"
+
+func newName() string {
+	var b [10]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return Prefix + strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
+}
+
+// cleanupTime bounds the deletion, which does not hear of a cancelled examination.
+const cleanupTime = 10 * time.Second
+
+// walk goes the way of a client with a session of its own.
+func (e *examination) walk(ctx context.Context) {
+	name := newName()
+	ref := qrgate.Ref{Name: name}
+	if e.Intend != nil {
+		if err := e.Intend(ctx, name); err != nil {
+			e.note(Check{Name: CheckCreate, Detail: "not tried: what is to be deleted could not be written down: " + err.Error()})
+			return
+		}
+	}
+	e.out.Session = name
+	created := e.check(CheckCreate, func() (string, *qrgate.Fault) {
+		made, f := e.create(ctx, name)
+		ref = ref.Merge(made)
+		return "created " + name, f
+	})
+	if created {
+		e.found.walked = true
+		e.session(ctx, ref)
+	}
+	e.check(CheckCleanup, func() (string, *qrgate.Fault) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+		defer cancel()
+		f := e.erase(ctx, ref, created)
+		e.out.Left = f != nil
+		if f == nil && e.Done != nil {
+			_ = e.Done(ctx, name) // to delete it twice does no harm
+		}
+		return "deleted " + name, f
+	})
+}
+
+// session connects and waits for the QR. What it sees it believes as the gate would.
+func (e *examination) session(ctx context.Context, ref qrgate.Ref) {
+	ctx, cancel := context.WithTimeout(ctx, e.Patience)
+	defer cancel()
+	s := qrgate.Session{Ref: ref, State: qrgate.Created, Born: true}
+	e.check(CheckConnect, func() (string, *qrgate.Fault) {
+		var f *qrgate.Fault
+		s, f = e.connect(ctx, s)
+		return "accepted", f
+	})
+	began := time.Now()
+	if s.Pushed.Failed == 0 {
+		s = e.await(ctx, s)
+		detail := fmt.Sprintf("a code after %.1f s, in %d looks", time.Since(began).Seconds(), s.Looks)
+		if !s.QR.Present() {
+			detail = fmt.Sprintf("none in %d looks", s.Looks)
+		}
+		e.note(Check{CheckQR, s.QR.Present(), time.Since(began).Round(time.Millisecond).Seconds(), detail})
+	}
+	e.found.session, e.found.seen = s, time.Now()
+}
+
+// connectTries are the pauses before a connect that failed is tried again: engines are known to fail once.
+var connectTries = []time.Duration{0, time.Second, 2 * time.Second}
+
+func (e *examination) connect(ctx context.Context, s qrgate.Session) (qrgate.Session, *qrgate.Fault) {
+	var f *qrgate.Fault
+	for _, pause := range connectTries {
+		if !wait(ctx, pause) {
+			break
+		}
+		_, err := e.Engine.Connect(ctx, e.caller(), s.Ref, qrgate.Again)
+		if f = faultOf(err); f == nil {
+			return s.Began(qrgate.Again, time.Now()), nil
+		}
+		s = s.Refused(f, time.Now())
+		if f.Kind != qrgate.EngineError && f.Kind != qrgate.TimedOut {
+			break
+		}
+	}
+	return s, f
+}
+
+// Pauses between looks: within a third of the thirty calls a minute that an engine allows.
+const (
+	firstPause = 500 * time.Millisecond
+	lastPause  = 4 * time.Second
+)
+
+// await looks for the QR, and now and then at the state, where engines say why there is none. It ends with a
+// QR, with a cause that patience does not change, or with the patience.
+func (e *examination) await(ctx context.Context, s qrgate.Session) qrgate.Session {
+	pause := firstPause
+	for looks := 1; wait(ctx, pause); looks++ {
+		look := e.Engine.QR
+		if looks%3 == 0 {
+			look = e.Engine.Status
+		}
+		o, err := look(ctx, e.caller(), s.Ref)
+		if ctx.Err() != nil {
+			break
+		}
+		s = s.With(o, err, time.Now())
+		if s.QR.Present() || e.decided(s) {
+			break
+		}
+		pause = min(pause*2, lastPause)
+	}
+	return s
+}
+
+// decided reports whether waiting longer would tell nothing new.
+func (e *examination) decided(s qrgate.Session) bool {
+	switch qrgate.Diagnose(s, qrgate.Climate{}, time.Now()).Code {
+	case qrgate.None, qrgate.QRNotEmitted, qrgate.Undetermined:
+		return false
+	}
+	return true
+}
+
+// wait waits, and reports false when ctx ends before.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}
