@@ -53,7 +53,7 @@ func (s *session) create() {
 		made["sessionId"] = name
 	}
 	if name := compat.Text(made["sessionId"]); compat.Int(made["id"]) == 0 && name != "" {
-		if item, _, ok := s.listed(qrgate.Ref{Name: name}); ok { // an engine that names no id still has one
+		if item, _, err := s.listed(qrgate.Ref{Name: name}); err == nil { // an engine that names no id still has one
 			made["id"] = item["id"]
 		}
 	}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"encoding/json"
 	"strconv"
 	"time"
 
@@ -47,12 +48,22 @@ func (s *session) one() {
 		s.fails(a, err)
 		return
 	}
-	body, _ := compat.Parse(a.Body)
+	body, whole := s.about(a)
+	s.give(a.Status, compat.WholeOne(body, whole), a.Header)
+}
+
+// about reads an answer about the session that was asked for, in which engines leave out an id or both.
+func (s *session) about(a compat.Answer) (body, whole compat.Object) {
+	body, _ = compat.Parse(a.Body)
 	item := compat.SessionOf(body)
-	if _, ok := item["id"]; !ok && s.ref.ID > 0 {
-		item["id"] = s.ref.ID
+	if compat.Int(item["id"]) == 0 && s.ref.ID > 0 {
+		item["id"] = json.Number(strconv.FormatInt(s.ref.ID, 10))
 	}
-	s.give(a.Status, compat.WholeOne(body, s.learned([]compat.Object{item}, a)[0]), a.Header)
+	whole = s.learned([]compat.Object{item}, a)[0]
+	if compat.Text(whole["sessionId"]) == "" {
+		whole["sessionId"] = s.id
+	}
+	return body, whole
 }
 
 // status answers GET …/status. While the gate is obtaining a QR it knows better than the engine, and
@@ -72,50 +83,62 @@ func (s *session) status() {
 		s.statusDenied(a, err, v)
 		return
 	}
-	body, _ := compat.Parse(a.Body)
-	item := compat.SessionOf(body)
-	if _, ok := item["id"]; !ok && s.ref.ID > 0 {
-		item["id"] = s.ref.ID
-	}
-	s.give(a.Status, compat.WholeStatus(body, s.learned([]compat.Object{item}, a)[0]), a.Header)
+	body, whole := s.about(a)
+	s.give(a.Status, compat.WholeStatus(body, whole), a.Header)
 }
 
 // statusDenied answers when the engine denies the state of a session. A 404 there stops clients for good,
-// so a session that the list has, or that the gate knows, is not denied (contract C18).
+// so a session that the engine has elsewhere, or that the gate knows, is not denied (contract C18).
 func (s *session) statusDenied(a compat.Answer, err error, v qrgate.View) {
 	if qrgate.KindOf(err) != qrgate.UnknownSession {
 		s.fails(a, err)
 		return
 	}
+	item, other, oerr := s.elsewhere()
+	switch {
+	case oerr == nil:
+		s.give(200, compat.WholeStatus(nil, s.learned([]compat.Object{item}, other)[0]), other.Header)
+	case v.Known && v.Session.Born:
+		s.give(200, compat.Status(believed(v, s.id)), nil)
+	case qrgate.KindOf(oerr) != qrgate.UnknownSession:
+		s.fails(other, oerr) // nobody knows, which must not look like a no
+	default:
+		s.fails(a, err)
+	}
+}
+
+// elsewhere finds the session where an engine has it although it denies its state: under its own path,
+// which finds it among any number, or in the list of an engine without that route.
+func (s *session) elsewhere() (compat.Object, compat.Answer, error) {
+	a, err := s.look("get", s.at(""))
+	body, _ := compat.Parse(a.Body)
+	switch {
+	case err == nil && !compat.RefOf(compat.SessionOf(body)).Zero():
+		return compat.SessionOf(body), a, nil
+	case compat.ErrorCode(body) == compat.CodeSessionNotFound, qrgate.KindOf(err) == qrgate.RateLimited:
+		return nil, a, err
+	}
 	wanted := s.ref
 	if wanted.Name == "" {
 		wanted.Name = s.id
 	}
-	if item, list, ok := s.listed(wanted); ok {
-		s.give(200, compat.WholeStatus(nil, s.learned([]compat.Object{item}, list)[0]), list.Header)
-		return
-	}
-	if v.Known && v.Session.Born {
-		s.give(200, compat.Status(believed(v, s.id)), nil)
-		return
-	}
-	s.fails(a, err)
+	return s.listed(wanted)
 }
 
 // listed finds a session in the engine's list, by either of its ids.
-func (s *session) listed(wanted qrgate.Ref) (compat.Object, compat.Answer, bool) {
+func (s *session) listed(wanted qrgate.Ref) (compat.Object, compat.Answer, error) {
 	a, err := s.look(qrgate.OpList, target{path: sessionsPrefix, query: "limit=100"})
 	if err != nil {
-		return nil, a, false
+		return nil, a, err
 	}
 	body, _ := compat.Parse(a.Body)
 	for _, item := range compat.SessionsOf(body) {
 		r := compat.RefOf(item)
 		if r.ID > 0 && r.ID == wanted.ID || r.Name != "" && r.Name == wanted.Name {
-			return item, a, true
+			return item, a, nil
 		}
 	}
-	return nil, a, false
+	return nil, a, &qrgate.Fault{Op: qrgate.OpList, Kind: qrgate.UnknownSession}
 }
 
 // believed is a session as the gate can show it without asking the engine.

@@ -1,6 +1,7 @@
 package gate_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -81,6 +82,47 @@ func TestC18_StatusIsNeverDenied(t *testing.T) {
 				r.post("/api/sessions/crm-1/disconnect", "").wants(http.StatusOK)
 				says("disconnected")
 			})
+		})
+	}
+}
+
+// Sessions pile up (quirk 13): one that is on no first page of the list any more is not denied either.
+func TestC18_AmongManySessions(t *testing.T) {
+	bubble(t, &enginesim.Engine{Status404UntilLinked: true}, func(r *rig) {
+		id := r.create("crm-1")
+		for i := range 120 {
+			r.create(fmt.Sprintf("other-%d", i))
+		}
+		time.Sleep(2 * time.Minute)
+		r.reboot()
+		n := len(r.engine.Calls())
+		a := r.get("/api/sessions/" + id + "/status")
+		a.wants(http.StatusOK)
+		if a.text("data.sessionId") != "crm-1" || a.text("data.status") != "disconnected" || r.calls(n) > 2 {
+			r.Errorf("after %d calls: %s", r.calls(n), a.body)
+		}
+	})
+}
+
+// An engine without a route for one session has its list all the same.
+func TestC18_WithoutARouteForOne(t *testing.T) {
+	bubble(t, &enginesim.Engine{Status404UntilLinked: true}, func(r *rig) {
+		r.create("crm-1")
+		time.Sleep(2 * time.Minute)
+		r.get("/api/sessions/1/status").wants(http.StatusOK)
+	}, replaced("GET", "/api/sessions/1", http.StatusNotFound, `{"success":false,"error":"Ruta no encontrada","code":"NOT_FOUND"}`))
+}
+
+// When nobody can say whether there is such a session, the answer is no "no".
+func TestC18_NobodyKnows(t *testing.T) {
+	for _, kind := range []enginesim.FaultKind{enginesim.ServerError, enginesim.HTML502, enginesim.Garbage} {
+		bubbleHere(t, &enginesim.Engine{Status404UntilLinked: true}, func(r *rig) {
+			id := r.create("crm-1")
+			r.engine.Change(func(e *enginesim.Engine) {
+				e.Faults = map[enginesim.Route]enginesim.Fault{enginesim.RouteGet: {Kind: kind}, enginesim.RouteList: {Kind: kind}}
+			})
+			time.Sleep(2 * time.Minute)
+			r.get("/api/sessions/" + id + "/status").wants(http.StatusServiceUnavailable)
 		})
 	}
 }

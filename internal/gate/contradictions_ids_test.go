@@ -129,6 +129,7 @@ func TestC11_TheBodyOfStatus(t *testing.T) {
 					a.text("data.status") != "connected" || a.text("data.lastActivity") == "" {
 					r.Errorf("/status: %s", a.body)
 				}
+				r.get("/api/sessions/crm-1/qr?wait=0").wantsCode(http.StatusConflict, "SESSION_ALREADY_CONNECTED") // the gate has learned it
 			}, replaced("GET", "/api/sessions/1/status", http.StatusOK, body))
 		})
 	}

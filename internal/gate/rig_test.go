@@ -15,6 +15,7 @@ import (
 	"qrgate/internal/clients"
 	"qrgate/internal/enginesim"
 	"qrgate/internal/memstore"
+	"qrgate/internal/openapi"
 	"qrgate/internal/pairing"
 	"qrgate/proxy"
 )
@@ -36,6 +37,7 @@ type setup struct {
 	wrap  func(*enginesim.Engine) http.Handler // what stands where the engine is
 	holds pairing.Holds
 	caps  pairing.Caps
+	loose bool // answers are not held to the OpenAPI document, which takes its time
 }
 
 // bubble runs test in fake time against a gate before engine.
@@ -69,6 +71,9 @@ func bubbleHere(t *testing.T, engine *enginesim.Engine, test func(r *rig), chang
 		go wire.Run()
 		defer wire.Close()
 		seen := &witness{t: t, next: wire.Client().Transport}
+		if !s.loose {
+			seen.next = openapi.Checking(t, seen.next)
+		}
 		client := wire.Client()
 		client.Transport = seen
 		test(&rig{T: t, engine: engine, base: wire.URL(), http: client, seen: seen, reboot: boot, halt: front.stop})
