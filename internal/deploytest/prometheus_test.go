@@ -68,7 +68,7 @@ func targetsExist(s stack) []string {
 		}
 	}
 	for _, name := range cfg.Rules {
-		if _, err := os.Stat(s.mounted("prometheus", name)); err != nil {
+		if found, err := filepath.Glob(s.mounted("prometheus", name)); err != nil || len(found) == 0 {
 			out = append(out, "the rules "+path.Base(name)+" are not mounted")
 		}
 	}
@@ -167,7 +167,7 @@ func unread(file string, into any, out *[]string) {
 func TestPrometheusRemembers(t *testing.T) {
 	t.Parallel()
 	s := load(t, read(t, "docker-compose.yml"))
-	if got := s.flagOf("prometheus", "storage.tsdb.retention.time"); got != "35d" || !strings.Contains(read(t, "dashboards/prometheus/qrgate.rules.yml"), "[30d]") {
+	if got := s.flagOf("prometheus", "storage.tsdb.retention.time"); got != "35d" || !strings.Contains(ruleText(t), "[30d]") {
 		t.Errorf("Prometheus keeps %s, and the rules look back over 30d", got)
 	}
 	if got := s.flagOf("prometheus", "enable-feature"); got != "exemplar-storage" {
