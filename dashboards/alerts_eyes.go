@@ -1,0 +1,33 @@
+package dashboards
+
+// eyeAlerts are about whether the other alerts can be trusted.
+func eyeAlerts() []rule {
+	return []rule{dropping(), bucketsMissing(), watchdog()}
+}
+
+func dropping() rule {
+	return rule{Alert: "QRGateTelemetryDropping",
+		Expr: `sum by (job) (increase(qrgate_otel_export_failures_total{` + job + `}[15m])) > 0`, For: "15m"}.
+		with(map[string]string{"severity": warning}).told(
+		"Traces are lost",
+		`{{ printf "%.0f" $value }} batches in 15 minutes could not be exported. Metrics and alerts still hold.`)
+}
+
+// bucketsMissing guards against a Prometheus that takes native histograms and silently drops the classic
+// ones, whereupon every SLI with a threshold is empty and nothing else alerts.
+func bucketsMissing() rule {
+	return rule{Alert: "QRGateClassicBucketsMissing", Expr: `absent(qrgate_qr_time_to_code_seconds_bucket{` + job + `,le=~"15(\\.0)?"})
+and on ()
+count(up{` + job + `} == 1) > 0`, For: "10m"}.
+		with(map[string]string{"severity": warning, "job": "qrgate"}).told(
+		"Prometheus drops the classic histograms",
+		"The budgets user-qr and qr-latency are blind. Set always_scrape_classic_histograms: true.")
+}
+
+// watchdog always fires; whoever waits for it notices when alerts no longer arrive.
+func watchdog() rule {
+	return rule{Alert: "Watchdog", Expr: "vector(1)"}.
+		with(map[string]string{"severity": none, "job": "qrgate"}).told(
+		"Always firing: alerts still reach you",
+		"It goes to a dead man's switch, which calls when this stops.")
+}

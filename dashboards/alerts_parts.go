@@ -1,0 +1,74 @@
+package dashboards
+
+// partAlerts are about the gate's replicas and what they depend on. Causes have shorter patience than their
+// symptoms, or the symptoms' pages have left before the cause can silence them.
+func partAlerts() []rule {
+	return []rule{down(), replicaDown(), engineDown(), enginePartly(), redisDown(), throttling(), saturated(), mismatch()}
+}
+
+// down names its job: absent over an expression drops the label, and what has no job is routed wrongly.
+func down() rule {
+	return rule{Alert: "QRGateDown", Expr: `absent(up{` + job + `} == 1)`, For: "1m"}.
+		with(map[string]string{"severity": critical, "job": "qrgate"}).told(
+		"No replica of the gate answers",
+		"Prometheus reaches none of them: all are down, or it has lost the job.")
+}
+
+func replicaDown() rule {
+	return rule{Alert: "QRGateReplicaDown", Expr: `up{` + job + `} == 0`, For: "5m"}.
+		with(map[string]string{"severity": warning}).told(
+		"The replica {{ $labels.instance }} does not answer",
+		"The others carry on; one more and there may be none.")
+}
+
+// Scrapes fail when all is on fire. The last value of two minutes outlives the gaps, without the minute
+// that a maximum would add.
+const engines = `(last_over_time(qrgate_engine_up{` + job + `}[2m]))`
+
+func engineDown() rule {
+	return rule{Alert: "QRGateEngineDown", Expr: `max by (job) ` + engines + ` == 0`, For: "30s"}.
+		with(map[string]string{"severity": critical}).told(
+		"No replica reaches the engine",
+		"Nobody can get a QR, and what passes through fails too.")
+}
+
+func enginePartly() rule {
+	return rule{Alert: "QRGateEnginePartiallyDown", Expr: `min by (job) ` + engines + ` == 0
+and
+max by (job) ` + engines + ` == 1`, For: "5m"}.
+		with(map[string]string{"severity": warning}).told(
+		"Some replicas reach the engine and some do not",
+		"Whoever meets the wrong replica gets no QR; it looks like chance.")
+}
+
+// redisDown wakes nobody: the gate goes on from memory, and whoever suffers burns a budget.
+func redisDown() rule {
+	return rule{Alert: "QRGateRedisDown", Expr: `max by (job) (last_over_time(qrgate_store_up{` + job + `}[2m])) == 0`, For: "1m"}.
+		with(map[string]string{"severity": warning}).told(
+		"No replica reaches Redis",
+		"Each goes on from its own memory: replicas poll the engine side by side, and a client that changes replicas waits again.")
+}
+
+func throttling() rule {
+	return rule{Alert: "QRGateEngineThrottling",
+		Expr: `sum by (job) (increase(qrgate_engine_requests_total{` + job + `,fault="rate_limited"}[10m])) > 2.5`, For: "5m"}.
+		with(map[string]string{"severity": warning}).told(
+		"The engine throttles the gate",
+		`{{ printf "%.0f" $value }} calls in ten minutes were answered 429. The gate keeps within the budget that the engine announces, so somebody else spends it, or it is wrong.`)
+}
+
+func saturated() rule {
+	return rule{Alert: "QRGateSaturated",
+		Expr: `max by (job, instance) (qrgate_waiters{` + job + `} / (qrgate_waiters_limit{` + job + `} > 0)) > 0.8`, For: "5m"}.
+		with(map[string]string{"severity": warning}).told(
+		"The replica {{ $labels.instance }} is nearly full of held requests",
+		`{{ printf "%.2f" $value }} of its places are taken; over the limit the answer is "not yet" at once, and clients poll.`)
+}
+
+func mismatch() rule {
+	return rule{Alert: "QRGateSealedMismatch",
+		Expr: `sum by (job) (increase(qrgate_store_sealed_mismatches_total{` + job + `}[15m])) > 0`, KeepFiring: "15m"}.
+		with(map[string]string{"severity": warning}).told(
+		"Stored values do not open for their reader",
+		"Replicas have different secrets, or somebody writes to the store. No QR was shown to a stranger: what does not open is not there.")
+}

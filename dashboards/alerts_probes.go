@@ -1,0 +1,64 @@
+package dashboards
+
+// probeAlerts are about the gate's own journeys: that they end well, and that they take place at all.
+func probeAlerts() []rule {
+	return []rule{
+		stale(), notSucceeding(critical, deep), notSucceeding(warning, `probe!="create_connect_qr"`),
+		probeAbsent(), leadership(), leaking(),
+	}
+}
+
+// age is how long ago something last happened, by probe. Timestamps are 0 before the first time, and gone
+// after a deploy: what old replicas said counts for an hour, and if nobody ever said anything the time runs
+// from the start of the first replica. Planned silence is no silence.
+func age(metric, which, limit string) string {
+	const every = `max by (job, probe) (qrgate_probe_interval_seconds{` + job
+	return `time() - (
+  max by (job, probe) (max_over_time(` + metric + `{` + job + which + `}[1h]) > 0)
+  or
+  0 * ` + every + which + `}) + on (job) group_left () min by (job) (min_over_time(process_start_time_seconds{` + job + `}[1h]))
+) > ` + limit + ` * ` + every + `})
+unless
+sum by (job, probe) (increase(qrgate_probe_skipped_total{` + job + `,reason="maintenance"}[15m])) > 0`
+}
+
+// stale has to be quicker than notSucceeding, which it silences: whoever looks nowhere sees nothing.
+func stale() rule {
+	return rule{Alert: "QRGateProbeStale", Expr: age("qrgate_probe_last_run_timestamp_seconds", "", "2.5"), For: "1m"}.
+		with(map[string]string{"severity": critical}).told(
+		"The probe {{ $labels.probe }} has not run for {{ $value | humanizeDuration }}",
+		"The gate's eyes are shut: an outage would be seen only by users.")
+}
+
+func notSucceeding(severity, which string) rule {
+	return rule{Alert: "QRGateProbeNotSucceeding", KeepFiring: "5m",
+		Expr: age("qrgate_probe_last_success_timestamp_seconds", ","+which, "3"), For: "1m"}.
+		with(map[string]string{"severity": severity}).told(
+		"The probe {{ $labels.probe }} has not succeeded for {{ $value | humanizeDuration }}",
+		"What the probe cannot do, no user can be assumed to do.")
+}
+
+func probeAbsent() rule {
+	return rule{Alert: "QRGateProbeAbsent", Expr: `absent(qrgate_probe_interval_seconds{` + job + `,` + deep + `})
+and on ()
+count(up{` + job + `} == 1) > 0`, For: "5m"}.
+		with(map[string]string{"severity": warning}).told(
+		"No replica probes the way to a QR",
+		"QRGATE_PROBE_API_KEY is not set: at night, when no user comes, nobody would notice an outage.")
+}
+
+func leadership() rule {
+	return rule{Alert: "QRGateProbeLeadership", Expr: `sum by (job) (qrgate_probe_leader{` + job + `}) != 1
+and on (job)
+count by (job) (qrgate_probe_interval_seconds{` + job + `,probe=~"create_.+"}) > 0`, For: "5m"}.
+		with(map[string]string{"severity": warning}).told(
+		`{{ printf "%.0f" $value }} replicas lead the probes, and one should`,
+		"With none there are no deep probes; with several, each makes sessions at the engine.")
+}
+
+func leaking() rule {
+	return rule{Alert: "QRGateProbeSessionsLeaking", Expr: `max by (job) (qrgate_probe_orphaned_sessions{` + job + `}) > 0`, For: "15m"}.
+		with(map[string]string{"severity": warning}).told(
+		`{{ printf "%.0f" $value }} sessions of probes are still at the engine`,
+		"Deleting them fails. They take places that customers need; at ten the probes stop.")
+}

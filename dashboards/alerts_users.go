@@ -1,0 +1,58 @@
+package dashboards
+
+// shared are causes that strike everybody, not one session.
+const shared = "engine_unreachable|engine_timeout|engine_5xx|engine_bad_response|engine_overloaded|connect_failing|qr_not_emitted|qr_invalid|" +
+	"client_outdated|dns_failed|network_blocked|tls_intercepted|proxy_refused|whatsapp_silent|whatsapp_unavailable|internal"
+
+// userAlerts are about what users feel, and why.
+func userAlerts() []rule {
+	return []rule{noQR(), clientOutdated(), dominant()}
+}
+
+// noQR sees an outage in two minutes where the budgets take nine, for a held request ends within seconds
+// and its journey after a minute. One session that asks again and again must not be taken for everybody:
+// three sessions must have begun to connect.
+func noQR() rule {
+	return rule{
+		Alert: "QRGateNoQRDelivered",
+		Expr: `sum by (job) (increase(qrgate_qr_holds_total{` + job + `,outcome="failure",diagnosis=~"` + shared + `"}[5m])) > 4.5
+and on (job)
+sum by (job) (increase(qrgate_qr_holds_total{` + job + `,outcome="success"}[5m])) == 0
+and on (job)
+sum by (job) (increase(qrgate_session_state_changes_total{` + job + `,state="connecting"}[15m])) > 2.5`,
+		For: "2m", KeepFiring: "2m",
+	}.with(map[string]string{"severity": critical}).told(
+		"Nobody has got a QR for five minutes",
+		`{{ printf "%.0f" $value }} requests for a QR failed for causes that strike everybody, and not one succeeded.`)
+}
+
+func clientOutdated() rule {
+	const said = `,diagnosis="client_outdated"}[10m])) > 0`
+	return rule{
+		Alert: "QRGateClientOutdated",
+		Expr: `sum by (job) (increase(qrgate_qr_holds_total{` + job + said + `
+or
+sum by (job) (increase(qrgate_qr_journeys_total{` + job + said + `
+or
+sum by (job) (increase(qrgate_probe_runs_total{` + job + said,
+		For: "30s", KeepFiring: "10m",
+	}.with(map[string]string{"severity": critical}).told(
+		"WhatsApp refuses this version of the engine's library",
+		"No session can link until the engine is updated. Waiting and restarting do not help.")
+}
+
+// dominant never tells anybody; it stands on the dashboards beside whatever does.
+func dominant() rule {
+	const failures = `(increase(qrgate_qr_journeys_total{` + job + `,outcome="failure"}[15m]))`
+	return rule{
+		Alert: "QRGateDominantDiagnosis",
+		Expr: `sum by (job, diagnosis) ` + failures + `
+/ on (job) group_left ()
+sum by (job) ` + failures + ` > 0.5
+and
+sum by (job, diagnosis) ` + failures + ` > 4.5`,
+		For: "2m",
+	}.with(map[string]string{"severity": info}).told(
+		"Most failures have one cause: {{ $labels.diagnosis }}",
+		`{{ printf "%.2f" $value }} of the failed journeys of the last 15 minutes. Its section in diagnoses.md says what to do.`)
+}

@@ -1,0 +1,49 @@
+// Command generate writes the rules and dashboards anew. It is run in dashboards/, as go generate does, or
+// is told with -to where to write.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"qrgate/dashboards"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stderr)) }
+
+func run(args []string, complaints io.Writer) int {
+	links, to := dashboards.Defaults(), "."
+	flags := flag.NewFlagSet("generate", flag.ContinueOnError)
+	flags.SetOutput(complaints)
+	flags.StringVar(&links.Runbooks, "runbooks", links.Runbooks, "address of docs/runbooks, for the links of alerts")
+	flags.StringVar(&links.Grafana, "grafana", links.Grafana, "address of Grafana, for the links of alerts")
+	flags.StringVar(&to, "to", to, "directory to write to")
+	if flags.Parse(args) != nil {
+		return 2
+	}
+	if err := write(links, to); err != nil {
+		fmt.Fprintln(complaints, "generate:", err)
+		return 1
+	}
+	return 0
+}
+
+func write(links dashboards.Links, to string) error {
+	files, err := dashboards.Files(links)
+	if err != nil {
+		return err
+	}
+	for name, text := range files {
+		name = filepath.Join(to, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(name, text, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,30 @@
+package dashboards
+
+import "strings"
+
+// Links says where runbooks and dashboards can be opened by whoever gets an alert.
+type Links struct {
+	Runbooks string // the address of docs/runbooks, without a slash at its end
+	Grafana  string // the address of Grafana, without a slash at its end
+}
+
+// Defaults are addresses that belong to nobody. Whoever installs the rules makes them anew with their own:
+// go run ./dashboards/cmd/generate -runbooks … -grafana ….
+func Defaults() Links {
+	return Links{Runbooks: "https://qrgate.example/docs/runbooks", Grafana: "https://grafana.example"}
+}
+
+// runbook is the page of one alert.
+func (l Links) runbook(alert string) string {
+	return strings.TrimSuffix(l.Runbooks, "/") + "/" + alert + ".md"
+}
+
+// board is one dashboard.
+func (l Links) board(uid string) string { return strings.TrimSuffix(l.Grafana, "/") + "/d/" + uid }
+
+// The dashboards' identities, which are a part of their addresses.
+const (
+	boardDelivery = "qrgate-delivery"
+	boardSLO      = "qrgate-slo"
+	boardProbes   = "qrgate-probes"
+)

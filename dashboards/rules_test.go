@@ -1,0 +1,157 @@
+package dashboards_test
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/promql/parser"
+	"go.yaml.in/yaml/v3"
+)
+
+// rule is what Prometheus reads, read without the code that wrote it.
+type rule struct {
+	Record, Alert, Expr, For string
+	Labels, Annotations      map[string]string
+}
+
+func (r rule) name() string { return r.Record + r.Alert }
+
+func (r rule) patience(t *testing.T) time.Duration {
+	t.Helper()
+	if r.For == "" {
+		return 0
+	}
+	d, err := model.ParseDuration(r.For)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(d)
+}
+
+const ruleFile = "prometheus/qrgate.rules.yml"
+
+func rules(t *testing.T) []rule {
+	t.Helper()
+	var file struct{ Groups []struct{ Rules []rule } }
+	if err := yaml.Unmarshal(read(t, ruleFile), &file); err != nil {
+		t.Fatal(err)
+	}
+	var all []rule
+	for _, g := range file.Groups {
+		all = append(all, g.Rules...)
+	}
+	if len(all) < 50 {
+		t.Fatalf("only %d rules were read", len(all))
+	}
+	return all
+}
+
+func alerts(t *testing.T) []rule {
+	t.Helper()
+	return slices.DeleteFunc(rules(t), func(r rule) bool { return r.Alert == "" })
+}
+
+func read(t *testing.T, name string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// parse fails the test if a query is no PromQL.
+func parse(t *testing.T, query string) parser.Expr {
+	t.Helper()
+	expr, err := parser.NewParser(parser.Options{}).ParseExpr(query)
+	if err != nil {
+		t.Fatalf("%s\n%v", query, err)
+	}
+	return expr
+}
+
+func TestRulesParse(t *testing.T) {
+	t.Parallel()
+	recorded := regexp.MustCompile(`^qrgate:[a-z_]+:[a-z0-9_]+$`)
+	for _, r := range rules(t) {
+		parse(t, r.Expr)
+		if r.Record != "" && !recorded.MatchString(r.Record) {
+			t.Errorf("%s is not named level:metric:operation", r.Record)
+		}
+	}
+}
+
+// Whoever is woken needs to know what is wrong, what it means, what to do, and where to look.
+func TestAlertsTellEverything(t *testing.T) {
+	t.Parallel()
+	for _, r := range alerts(t) {
+		for _, must := range []string{"summary", "description", "runbook_url", "dashboard_url"} {
+			if strings.TrimSpace(r.Annotations[must]) == "" {
+				t.Errorf("%s has no %s", r.Alert, must)
+			}
+		}
+		if !slices.Contains([]string{"critical", "warning", "info", "none"}, r.Labels["severity"]) {
+			t.Errorf("%s has the severity %q", r.Alert, r.Labels["severity"])
+		}
+		if !strings.HasSuffix(r.Annotations["runbook_url"], "/docs/runbooks/"+r.Alert+".md") {
+			t.Errorf("%s points at %s", r.Alert, r.Annotations["runbook_url"])
+		}
+		if len(r.Annotations["summary"]) > 120 {
+			t.Errorf("%s: %q is no headline", r.Alert, r.Annotations["summary"])
+		}
+	}
+}
+
+// Alertmanager groups by the job, so every alert needs one: from its query, or as a label of its own where
+// the query has none to give.
+func TestAlertsHaveAJob(t *testing.T) {
+	t.Parallel()
+	for _, r := range alerts(t) {
+		if r.Labels["job"] == "" && !yields(parse(t, r.Expr), "job") {
+			t.Errorf("%s has no job: %s", r.Alert, r.Expr)
+		}
+	}
+}
+
+// yields reports whether every series of a result has a label, going by how the query is written.
+func yields(e parser.Expr, label string) bool {
+	switch e := e.(type) {
+	case *parser.AggregateExpr:
+		return slices.Contains(e.Grouping, label) != e.Without
+	case *parser.BinaryExpr:
+		switch {
+		case e.LHS.Type() == parser.ValueTypeScalar:
+			return yields(e.RHS, label)
+		case e.Op == parser.LOR:
+			return yields(e.LHS, label) && yields(e.RHS, label)
+		}
+		return yields(e.LHS, label)
+	case *parser.ParenExpr:
+		return yields(e.Expr, label)
+	case *parser.Call:
+		if _, plain := e.Args[0].(*parser.VectorSelector); e.Func.Name == "absent" && !plain {
+			return false // only the equalities of a plain selector survive
+		}
+		return e.Func.Name != "vector" && yields(e.Args[0], label)
+	case *parser.MatrixSelector:
+		return true
+	case *parser.VectorSelector:
+		return true // every scraped series has a job, and every recording keeps it
+	}
+	return false
+}
+
+// A metric read over a range is summed after the rate, never before, and recordings keep the job.
+func TestRecordingsKeepTheJob(t *testing.T) {
+	t.Parallel()
+	for _, r := range rules(t) {
+		if r.Record != "" && r.Record != "qrgate:slo_objective:ratio" && !yields(parse(t, r.Expr), "job") {
+			t.Errorf("%s loses the job", r.Record)
+		}
+	}
+}
