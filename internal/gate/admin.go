@@ -14,6 +14,7 @@ func (g *Gate) adminHandler() http.Handler {
 	})
 	mux.HandleFunc("GET /readyz", g.readyz)
 	mux.Handle("GET /metrics", g.metrics.Handler())
+	g.mountStatus(mux)
 	mux.Handle("GET /probe", g.prober.Handler())
 	if g.cfg.PProf {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)

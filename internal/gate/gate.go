@@ -19,6 +19,7 @@ import (
 	"qrgate/internal/memstore"
 	"qrgate/internal/pairing"
 	"qrgate/internal/redisstore"
+	"qrgate/internal/statuspage"
 	"qrgate/metrics"
 	"qrgate/probes"
 	"qrgate/proxy"
@@ -42,6 +43,7 @@ type Gate struct {
 	prober  *probes.Prober
 	metrics *metrics.Metrics
 	tracing *metrics.Tracing
+	seen    statuspage.Recorder
 
 	public, admin net.Listener
 	stores        []task

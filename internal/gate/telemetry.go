@@ -40,6 +40,7 @@ func (g *Gate) readings() metrics.Readings {
 func (g *Gate) observer() qrgate.Observer {
 	return g.tracing.Observer(func(e qrgate.Event, in trace.SpanContext) {
 		g.metrics.ObserveIn(e, in)
+		g.seen.Observe(e)
 		g.logEvent(e)
 	})
 }

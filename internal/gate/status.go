@@ -1,0 +1,86 @@
+package gate
+
+import (
+	"net/http"
+	"runtime"
+	"slices"
+	"time"
+
+	"qrgate"
+	"qrgate/internal/statuspage"
+	"qrgate/probes"
+)
+
+// mountStatus puts the operators' page on their port.
+func (g *Gate) mountStatus(mux *http.ServeMux) {
+	started := time.Now()
+	page := statuspage.Handler(func() statuspage.Snapshot { return g.snapshot(started, time.Now()) })
+	mux.Handle("GET /status", page)
+	mux.Handle("GET /status/", page)
+}
+
+// snapshot is what the page shows: what passed by, and what is true now.
+func (g *Gate) snapshot(started, now time.Time) statuspage.Snapshot {
+	s := g.seen.Snapshot(now)
+	stats := g.pairing.Stats()
+	s.Sessions, s.Waiters = stats.Sessions, statuspage.Waiters{Held: stats.Waiters, Limit: stats.Limit}
+	s.Engine.Kind = "embedded"
+	if g.cfg.EngineURL != nil {
+		s.Engine.Kind, s.Engine.Address = "http", g.cfg.EngineURL.Host
+	}
+	s.Engine.Budget = statuspage.Budget{Known: stats.Budget >= 0, Left: max(stats.Budget, 0)}
+	s.Store.Kind, s.Store.State = "memory", "ok"
+	if g.store != nil {
+		s.Store.Kind = "redis"
+		if !g.store.Up() {
+			s.Store.State, s.Store.Note = statuspage.StoreDegraded, "Redis cannot be reached; the gate goes on from memory."
+		}
+	}
+	s.Probes = probed(g.prober.History(), g.schedule(), !g.cfg.ProbeKey.Empty())
+	s.Build = statuspage.Build{Version: g.cfg.Version, Go: runtime.Version(), Started: started, Uptime: now.Sub(started).Seconds()}
+	s.Links = []statuspage.Link{{Name: "Metrics", Href: "metrics"}, {Name: "Readiness", Href: "readyz"}, {Name: "This page as JSON", Href: "status?format=json"},
+		{Name: "All causes and what to do", Href: "status/causes"}}
+	if g.cfg.PProf {
+		s.Links = append(s.Links, statuspage.Link{Name: "Profiles", Href: "debug/pprof/"})
+	}
+	return s
+}
+
+// probed sorts the runs by probe, each probe's newest first. Without a key most probes cannot run, which the
+// page says.
+func probed(runs []probes.Run, every map[string]time.Duration, key bool) statuspage.Probes {
+	out := statuspage.Probes{Configured: key}
+	if !key {
+		out.Note = "No probes are configured: set QRGATE_PROBE_API_KEY, and the gate walks the way to a QR by itself."
+		if len(every) > 0 {
+			out.Note = "Without a key of their own, probes make no sessions: set QRGATE_PROBE_API_KEY, and the gate walks the way to a QR by itself."
+		}
+	}
+	for _, name := range probes.Names() {
+		p := statuspage.Probe{Name: name, Every: every[name].Seconds()}
+		for _, r := range runs {
+			if r.Probe == name {
+				p.Runs = append(p.Runs, shown(r))
+			}
+		}
+		if len(p.Runs) > 0 || p.Every > 0 {
+			out.Probes = append(out.Probes, p)
+		}
+	}
+	return out
+}
+
+// shown is a run without its session.
+func shown(r probes.Run) statuspage.Run {
+	out := statuspage.Run{ID: r.ID, Began: r.Began, Seconds: r.Seconds, Outcome: r.Outcome, Missed: r.Missed}
+	if r.Diagnosis != nil {
+		out.Code = r.Diagnosis.Code
+		if len(r.Diagnosis.Evidence) > 0 {
+			out.Evidence = r.Diagnosis.Evidence[0]
+		}
+	}
+	if i := slices.IndexFunc(r.Steps, func(s probes.Step) bool { return s.Outcome == qrgate.Failure }); i >= 0 {
+		out.Step = r.Steps[i].Name
+	}
+	return out
+}

@@ -1,0 +1,85 @@
+package statuspage
+
+import (
+	"fmt"
+	"time"
+
+	"qrgate"
+)
+
+// calm is the verdict when nothing is wrong: all is well if a QR came lately, else nobody knows.
+func calm(s Snapshot) Verdict {
+	v := Verdict{Level: LevelUnknown, Sentence: "Nothing is known to be wrong.", Whom: "Nobody, as far as is known", Who: qrgate.Nobody, Also: []string{}}
+	at, took := lastCode(s)
+	switch {
+	case at.IsZero():
+		v.Sentence = "No QR was asked for yet, so nothing is known."
+		v.Why = "No journey and no probe has ended since the start"
+		v.Todo = "Ask for a QR, or let probes do it: `qrgate probe`"
+		v.Since = s.Build.Started
+	case s.At.Sub(at) > lately:
+		v.Why = fmt.Sprintf("The last QR came %s ago, and nobody has asked since", short(s.At.Sub(at)))
+		v.Since = at
+	default:
+		v.Level, v.Sentence, v.Whom = LevelOK, "QRs are delivered.", "Nobody"
+		v.Why = fmt.Sprintf("The last QR came %s, in %s", ago(at, s.At), short(took))
+		v.Since = wellSince(s)
+	}
+	return v
+}
+
+// lastCode is when the newest QR came, of a client's journey or a probe's, and how long it took.
+func lastCode(s Snapshot) (at time.Time, took time.Duration) {
+	for _, j := range s.Journeys {
+		if j.Outcome == qrgate.Success && j.At.After(at) {
+			at, took = j.At, length(j.Seconds)
+		}
+	}
+	for _, p := range s.Probes.Probes {
+		for _, r := range p.Runs {
+			if end := r.Began.Add(length(r.Seconds)); p.QR() && r.Outcome == qrgate.Success && end.After(at) {
+				at, took = end, length(r.Seconds)
+			}
+		}
+	}
+	return at, took
+}
+
+// QR reports whether the probe walks the whole way to a QR.
+func (p Probe) QR() bool { return p.Name == "create_connect_qr" }
+
+// wellSince is the first success after the last failure that is remembered, else the oldest that is.
+func wellSince(s Snapshot) time.Time {
+	var since time.Time
+	for _, j := range s.Journeys {
+		if j.Outcome == qrgate.Failure && ours(j.Code) {
+			break
+		}
+		if j.Outcome == qrgate.Success {
+			since = j.At
+		}
+	}
+	for _, p := range s.Probes.Probes {
+		for _, r := range p.Runs {
+			if r.Outcome == qrgate.Failure {
+				break
+			}
+			if r.Outcome == qrgate.Success && p.QR() && (since.IsZero() || r.Began.Before(since)) {
+				since = r.Began
+			}
+		}
+	}
+	return since
+}
+
+// line is an answer in one line.
+func (a Answer) line() string {
+	text := a.Op + ": " + a.Class
+	if a.Status != 0 {
+		text += fmt.Sprintf(", HTTP %d", a.Status)
+	}
+	if a.Code != "" {
+		text += " " + a.Code
+	}
+	return text + ", after " + short(length(a.Seconds))
+}

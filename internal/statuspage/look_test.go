@@ -1,0 +1,158 @@
+package statuspage_test
+
+import (
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"qrgate/internal/statuspage"
+)
+
+// pale lists text that is too pale for its background (WCAG 2.2, 1.4.3: 4.5 to 1, or 3 to 1 when large), and
+// marks that are too pale to be seen (1.4.11: 3 to 1).
+const pale = `(() => {
+  const rgb = (c) => c.match(/[\d.]+/g).map(Number);
+  const light = (c) => { const [r, g, b] = rgb(c).map((v) => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4); return .2126 * r + .7152 * g + .0722 * b; };
+  const ratio = (a, b) => { const [x, y] = [light(a), light(b)].sort((p, q) => q - p); return (x + .05) / (y + .05); };
+  const ground = (el) => { for (; el; el = el.parentElement) { const c = getComputedStyle(el).backgroundColor, v = rgb(c); if (v.length < 4 || v[3] > 0) return c; } return 'rgb(255, 255, 255)'; };
+  const bad = [];
+  let seen = 0;
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const el = walker.currentNode.parentElement;
+    if (!walker.currentNode.textContent.trim() || !el.checkVisibility() || el.closest('svg')) continue;
+    const style = getComputedStyle(el), size = parseFloat(style.fontSize);
+    const least = size >= 24 || size >= 18.66 && style.fontWeight >= 700 ? 3 : 4.5;
+    const got = ratio(style.color, ground(el));
+    seen++;
+    if (got < least) bad.push(got.toFixed(2) + ' ' + walker.currentNode.textContent.trim().slice(0, 40));
+  }
+  for (const el of document.querySelectorAll('.strip rect, .bar rect:not(.empty), .legend rect, .sign .fill')) {
+    const style = getComputedStyle(el), ink = style.fill === 'none' ? style.stroke : style.fill;
+    const got = ratio(ink, ground(el.closest('svg').parentElement));
+    seen++;
+    if (got < 3) bad.push(got.toFixed(2) + ' mark ' + el.getAttribute('class') + ' in ' + el.parentElement.getAttribute('class'));
+  }
+  if (seen < 40) bad.push('only ' + seen + ' things were measured');
+  return [...new Set(bad)];
+})()`
+
+// wide lists what is wider than the screen.
+const wide = `(() => {
+  const all = document.documentElement, over = [];
+  if (all.scrollWidth > all.clientWidth) over.push('the page: ' + all.scrollWidth + ' of ' + all.clientWidth);
+  for (const el of document.querySelectorAll('main *')) {
+    const r = el.getBoundingClientRect();
+    if (el.checkVisibility() && !el.closest('svg, .unseen') && r.right > all.clientWidth + 1) over.push(el.tagName + '.' + el.className + ' ends at ' + Math.round(r.right));
+  }
+  return over;
+})()`
+
+// On a desk and on a small phone, by day and by night: nothing is wider than the screen, everything can be
+// read, nobody else is asked and the browser has nothing to complain about.
+func TestHowItLooks(t *testing.T) {
+	t.Parallel()
+	b := open(t, quiet())
+	for name, s := range map[string]statuspage.Snapshot{"broken": broken(), "healthy": healthy(), "quiet": quiet(), "hostile": hostile()} {
+		for _, on := range screens() {
+			b.now.Store(&s)
+			b.on(on, "/status")
+			if over := eval[[]string](b, wide); len(over) > 0 {
+				t.Errorf("%s, %s: wider than the screen: %q", name, on.name, over)
+			}
+			if name != "hostile" && name != "quiet" {
+				if bad := eval[[]string](b, pale); len(bad) > 0 {
+					t.Errorf("%s, %s: too pale: %q", name, on.name, bad)
+				}
+			}
+			b.keep(name + "-" + on.name)
+		}
+	}
+	b.on(screens()[2], "/status/causes#qr_not_emitted")
+	if over := eval[[]string](b, wide); len(over) > 0 {
+		t.Errorf("the causes are wider than the screen: %q", over)
+	}
+	b.keep("causes-phone")
+	b.peaceful()
+}
+
+// A phone's first screen answers: is it broken, for whom, since when, why.
+func TestTheFirstScreenAnswers(t *testing.T) {
+	t.Parallel()
+	b := open(t, broken())
+	for _, on := range screens() {
+		b.on(on, "/status")
+		low := eval[float64](b, `Math.max(...[...document.querySelectorAll('.verdict h1, .verdict dd')].map((e) => e.getBoundingClientRect().bottom))`)
+		if low > float64(on.height) {
+			t.Errorf("%s: the answers end at %.0f of %d", on.name, low, on.height)
+		}
+	}
+}
+
+// The page renews itself: a failure appears, with the tab's title and icon, and what the reader had opened
+// and focused stays so. A gate that is gone is told, and its return too.
+func TestItRenewsItself(t *testing.T) {
+	t.Parallel()
+	b := open(t, healthy())
+	b.on(screens()[0], "/status")
+	b.do(chromedp.Click(chromedp.CSS("#more-journeys > summary")), chromedp.Focus(chromedp.CSS("footer a")))
+	later := broken()
+	b.now.Store(&later)
+	b.until("the failure appears", `document.getElementById('main').dataset.level === 'failing'`)
+	for script, want := range map[string]string{
+		`document.title`: "failing · qrgate",
+		`document.querySelector('link[rel=icon]').getAttribute('href')`:             "status/icon-failing.svg",
+		`String(document.getElementById('more-journeys').open)`:                     "true",
+		`document.activeElement.textContent`:                                        "Metrics",
+		`document.getElementById('announce').textContent.split(':')[0]`:             "failing",
+		`String(document.querySelectorAll('#probes ~ .probes .strip .bad').length)`: "5",
+	} {
+		if got := eval[string](b, script); got != want {
+			t.Errorf("%s is %q, want %q", script, got, want)
+		}
+	}
+	b.peaceful()
+	b.down.Store(true)
+	b.until("the loss is told", `!document.getElementById('stale').hidden`)
+	b.down.Store(false)
+	b.until("the return is told", `document.getElementById('stale').hidden`)
+}
+
+// The keyboard reaches everything, and sees where it is.
+func TestWithTheKeyboard(t *testing.T) {
+	t.Parallel()
+	b := open(t, broken())
+	b.on(screens()[0], "/status")
+	b.do(chromedp.KeyEvent(kb.Tab))
+	if got := eval[string](b, `document.activeElement.className`); got != "skip" {
+		t.Errorf("the first stop is %q", got)
+	}
+	b.do(chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(" "))
+	if got := eval[string](b, `document.activeElement.id + ' ' + document.activeElement.getAttribute('aria-pressed')`); got != "pause true" {
+		t.Errorf("the space bar on the second stop: %q", got)
+	}
+	stops := eval[int](b, `document.querySelectorAll('a[href], button, summary').length`)
+	for range stops {
+		b.do(chromedp.KeyEvent(kb.Tab))
+		if got := eval[string](b, `document.activeElement === document.body ? '3px' : getComputedStyle(document.activeElement).outlineWidth`); got != "3px" {
+			t.Errorf("no outline around %s", eval[string](b, `document.activeElement.outerHTML`))
+		}
+	}
+}
+
+// Without JavaScript all is there but the renewal.
+func TestWithoutScripts(t *testing.T) {
+	t.Parallel()
+	b := open(t, broken())
+	tell(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	b.on(screens()[2], "/status")
+	if text := get(b, chromedp.Text(chromedp.CSS("noscript a"))); text != "Reload" {
+		t.Errorf("the way to renew is %q", text)
+	}
+	if text := get(b, chromedp.Text(chromedp.CSS("#verdict"))); text != statuspage.Judge(broken()).Sentence {
+		t.Errorf("the verdict is %q", text)
+	}
+	b.peaceful()
+}

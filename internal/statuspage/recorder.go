@@ -1,0 +1,136 @@
+package statuspage
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"qrgate"
+)
+
+// What a Recorder keeps.
+const (
+	keptJourneys = 50
+	keptChanges  = 30 // of sessions
+	keptHouse    = 20 // of engine and store; a busy fleet must not push them out
+	keptAnswers  = 60
+)
+
+// Recorder remembers what passed by. The zero value is ready; it is safe for concurrent use, quick, and its
+// memory is bounded whatever it is fed.
+type Recorder struct {
+	mu       sync.Mutex
+	journeys ring[Journey]
+	sessions ring[Change]
+	house    ring[Change]
+	answers  ring[Answer]
+	troubles troubles
+	engine   string // one of the Engine constants, "" for unknown
+	since    time.Time
+	storeAt  time.Time // the store's last change
+}
+
+// Observe takes one event. It is a [qrgate.Observer].
+func (r *Recorder) Observe(e qrgate.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch e.Kind {
+	case qrgate.EventLook:
+		r.look(e)
+	case qrgate.EventJourney:
+		r.journeys.put(Journey{At: e.At, Seconds: seconds(e.Took), Outcome: e.Outcome, Code: said(e.Diagnosis), Origin: e.Origin, Looks: e.Attempt, Label: label(e)}, keptJourneys)
+	case qrgate.EventState:
+		r.sessions.put(Change{At: e.At, About: "session", Label: label(e), From: string(e.From), To: string(e.To), Code: said(e.Diagnosis)}, keptChanges)
+	case qrgate.EventStore:
+		r.storeAt = e.At
+		r.changed(e.At, "store", map[bool]string{true: "Redis answers again", false: "Redis cannot be reached"}[e.Up])
+	case qrgate.EventSealed:
+		r.changed(e.At, "seal", "a stored value did not open for its caller")
+	}
+	r.troubles.observe(e)
+}
+
+func (r *Recorder) look(e qrgate.Event) {
+	a := Answer{At: e.At, Op: e.Op, Class: class(e.Fault), Status: e.Status, Code: mask(e.Code), Seconds: seconds(e.Took)}
+	r.answers.put(a, keptAnswers)
+	state := proved(e)
+	if state == "" || state == r.engine {
+		return
+	}
+	if r.engine != "" || state == EngineDown {
+		r.changed(e.At, "engine", map[string]string{EngineUp: "it answers", EngineDown: "it does not answer"}[state])
+	}
+	r.engine, r.since = state, e.At
+}
+
+func (r *Recorder) changed(at time.Time, about, to string) {
+	r.house.put(Change{At: at, About: about, To: to}, keptHouse)
+}
+
+// Snapshot is what is remembered at now: causes, journeys, changes, what the engine answered, and since when
+// the store is as it is. The rest is for the caller to fill.
+func (r *Recorder) Snapshot(now time.Time) Snapshot {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := Snapshot{At: now, Journeys: r.journeys.newest(), Causes: r.troubles.causes(now)}
+	s.Changes = append(r.sessions.newest(), r.house.newest()...)
+	slices.SortStableFunc(s.Changes, func(a, b Change) int { return b.At.Compare(a.At) })
+	s.Store.Since = r.storeAt
+	s.Engine = Engine{State: EngineUnknown, Since: r.since, Answers: map[string]int{}}
+	if r.engine != "" {
+		s.Engine.State = r.engine
+	}
+	all := r.answers.newest()
+	for _, a := range all {
+		s.Engine.Answers[a.Class]++
+	}
+	if len(all) > 0 {
+		s.Engine.Last = &all[0]
+	}
+	return s
+}
+
+// proved is what a call says of the engine being there: nothing if the gate gave it up. A gateway before
+// the engine that says 502, 503 or 504 in its own words speaks for an engine that is down.
+func proved(e qrgate.Event) string {
+	switch e.Fault {
+	case qrgate.Abandoned:
+		return ""
+	case qrgate.Unreachable, qrgate.TimedOut:
+		return EngineDown
+	case qrgate.BadAnswer:
+		if e.Status >= 502 && e.Status <= 504 {
+			return EngineDown
+		}
+	}
+	return EngineUp
+}
+
+// class is how an answer is counted.
+func class(k qrgate.Kind) string {
+	switch {
+	case k == "":
+		return "ok"
+	case slices.Contains(qrgate.Kinds(), k):
+		return string(k)
+	}
+	return string(qrgate.EngineError)
+}
+
+// label is how a session may be shown; a probe's needs none.
+func label(e qrgate.Event) string {
+	if e.Origin == qrgate.FromSynthetic {
+		return ""
+	}
+	return mask(e.Session)
+}
+
+// said is a diagnosis, "" when there is nothing to say.
+func said(c qrgate.Code) qrgate.Code {
+	if c == qrgate.None {
+		return ""
+	}
+	return c
+}
+
+func seconds(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }

@@ -1,0 +1,135 @@
+package statuspage_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"qrgate"
+	"qrgate/internal/statuspage"
+)
+
+// noon is the moment of the pages in tests.
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// before is some seconds before noon.
+func before(seconds float64) time.Time {
+	return noon.Add(-time.Duration(seconds * float64(time.Second)))
+}
+
+// quiet is a gate that has just started.
+func quiet() statuspage.Snapshot {
+	return statuspage.Snapshot{
+		At: noon, Store: statuspage.Store{Kind: "memory", State: "ok"},
+		Engine:  statuspage.Engine{Kind: "http", Address: "engine.example:3000", State: statuspage.EngineUnknown},
+		Probes:  statuspage.Probes{Note: "No probes are configured: set QRGATE_PROBE_API_KEY."},
+		Waiters: statuspage.Waiters{Limit: 5000},
+		Build:   statuspage.Build{Version: "1.2.3", Go: "go1.26", Started: before(3700), Uptime: 3700},
+		Links:   []statuspage.Link{{Name: "Metrics", Href: "metrics"}},
+	}
+}
+
+// healthy is a gate that delivers, to clients and to probes.
+func healthy() statuspage.Snapshot {
+	s := quiet()
+	s.Engine.State, s.Engine.Since = statuspage.EngineUp, before(3600)
+	s.Engine.Last = &statuspage.Answer{At: before(4), Op: "qr", Class: "ok", Status: 200, Seconds: .042}
+	s.Engine.Answers = map[string]int{"ok": 41, "not_ready": 19}
+	s.Engine.Budget = statuspage.Budget{Known: true, Left: 21}
+	s.Sessions = map[qrgate.State]int{qrgate.Connected: 21, qrgate.AwaitingScan: 4, qrgate.Connecting: 2, qrgate.Disconnected: 3}
+	s.Waiters.Held = 2
+	s.Probes = statuspage.Probes{Configured: true, Probes: []statuspage.Probe{
+		probe("engine_health", 15, 30), probe("create_delete", 60, 30), probe("create_connect_qr", 300, 12),
+	}}
+	for i := range 24 {
+		s.Journeys = append(s.Journeys, statuspage.Journey{At: before(float64(20 + i*35)), Seconds: 2.8 + float64(i%5)*.7, Outcome: qrgate.Success,
+			Origin: qrgate.FromUser, Looks: 5, Label: fmt.Sprintf("crm-%02d", i%9)})
+	}
+	s.Changes = []statuspage.Change{{At: before(20), About: "session", Label: "crm-00", From: "connecting", To: "awaiting_scan"},
+		{At: before(3600), About: "engine", To: "it answers"}}
+	return s
+}
+
+// probe has runs that all succeeded.
+func probe(name string, every float64, runs int) statuspage.Probe {
+	p := statuspage.Probe{Name: name, Every: every}
+	for i := range runs {
+		p.Runs = append(p.Runs, statuspage.Run{ID: fmt.Sprintf("%s-7-%d", name, runs-i), Began: before(every*float64(i) + 5), Seconds: .4 + float64(i%4)*.3, Outcome: qrgate.Success})
+	}
+	return p
+}
+
+// failed is a probe's run that failed.
+func failed(id string, at time.Time, code qrgate.Code, evidence string) statuspage.Run {
+	return statuspage.Run{ID: id, Began: at, Seconds: 45, Outcome: qrgate.Failure, Step: "qr", Code: code, Evidence: evidence}
+}
+
+// broken is the incident: the engine answers, and makes no codes.
+func broken() statuspage.Snapshot {
+	s := healthy()
+	deep := &s.Probes.Probes[2]
+	for i := range 3 {
+		deep.Runs[i] = failed(deep.Runs[i].ID, deep.Runs[i].Began, qrgate.EngineFailing, "qr: engine_error, HTTP 500 QR_GENERATION_ERROR, 9× in 38 s")
+	}
+	deep.Runs[8] = failed(deep.Runs[8].ID, deep.Runs[8].Began, qrgate.EngineTimeout, "connect: timed_out, 2× in 20 s")
+	s.Probes.Probes[0].Runs = append(s.Probes.Probes[0].Runs, failed("engine_health-7-x", before(7200), qrgate.EngineUnreachable, "health: unreachable"))
+	s.Probes.Probes[1].Runs[4].Outcome, s.Probes.Probes[1].Runs[4].Missed = qrgate.Gone, "cleanup_backlog"
+	for i := range 6 {
+		s.Journeys[i].Outcome, s.Journeys[i].Code, s.Journeys[i].Seconds = qrgate.Failure, qrgate.EngineFailing, 60
+	}
+	s.Journeys[7].Outcome = qrgate.Gone
+	s.Journeys[9].Origin, s.Journeys[9].Label = qrgate.FromSynthetic, ""
+	s.Causes = []statuspage.Cause{
+		{Code: qrgate.EngineFailing, Sessions: 8, Probes: 1, Since: before(700), Last: before(3), Evidence: "qr: engine_error, HTTP 500 QR_GENERATION_ERROR, 24× in 11 min", Labels: []string{"crm-00", "crm-01", "crm-02", "shop-madrid", "shop-lima"}},
+		{Code: qrgate.QRExpired, Sessions: 1, Since: before(400), Last: before(340), Evidence: "the session went from awaiting_scan to disconnected", Labels: []string{"crm-08"}},
+	}
+	s.Sessions[qrgate.Connecting], s.Sessions[qrgate.Failed], s.Waiters.Held = 8, 5, 312
+	s.Changes = nil
+	for i := range 16 {
+		s.Changes = append(s.Changes, statuspage.Change{At: before(float64(11 + 40*i)), About: "session", Label: fmt.Sprintf("crm-%02d", i%9), From: "connecting", To: "failed", Code: qrgate.EngineFailing})
+	}
+	s.Changes[3] = statuspage.Change{At: before(131), About: "store", To: "Redis cannot be reached"}
+	s.Store = statuspage.Store{Kind: "redis", State: statuspage.StoreDegraded, Since: before(131), Note: "Redis cannot be reached; the gate goes on from memory."}
+	return s
+}
+
+// serve answers one request to the page that shows s.
+func serve(t *testing.T, s statuspage.Snapshot, target string, headers ...string) (*http.Response, string) {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodGet, target, nil)
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	statuspage.Handler(func() statuspage.Snapshot { return s }).ServeHTTP(w, r)
+	res := w.Result()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res, string(body)
+}
+
+// hostile is full of names that somebody chose to do harm.
+func hostile() statuspage.Snapshot {
+	s := broken()
+	evil := `"><script>alert(1)</script><img src=x onerror=alert(1)>`
+	for i := range s.Journeys {
+		s.Journeys[i].Label, s.Journeys[i].Code = evil+fmt.Sprint(i), qrgate.Code(evil)
+	}
+	for i := range s.Changes {
+		s.Changes[i].Label, s.Changes[i].To = "javascript:alert(1)//"+fmt.Sprint(i), evil
+	}
+	for i := range s.Causes {
+		s.Causes[i].Labels, s.Causes[i].Evidence = []string{evil, "‮gnissap"}, evil
+	}
+	r := &s.Probes.Probes[2].Runs[0]
+	r.ID, r.Evidence, r.Step, r.Code = evil, evil, evil, qrgate.Code(evil)
+	s.Engine.Address, s.Build.Version, s.Store.Note = evil, evil, evil
+	s.Engine.Last = &statuspage.Answer{At: before(1), Op: evil, Class: evil, Code: evil}
+	s.Engine.Answers = map[string]int{evil: 3}
+	return s
+}

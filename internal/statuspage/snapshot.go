@@ -1,0 +1,152 @@
+package statuspage
+
+import (
+	"time"
+
+	"qrgate"
+)
+
+// Snapshot is everything the page shows, at one moment. Whoever fills it leaves Verdict empty: [Handler]
+// judges.
+type Snapshot struct {
+	At       time.Time            `json:"at"`
+	Verdict  Verdict              `json:"verdict"`
+	Causes   []Cause              `json:"causes"` // why sessions have no QR now, the most sessions first
+	Probes   Probes               `json:"probes"`
+	Journeys []Journey            `json:"journeys"` // the last from connect to QR, newest first
+	Engine   Engine               `json:"engine"`
+	Store    Store                `json:"store"`
+	Sessions map[qrgate.State]int `json:"sessions"` // in mind, by state; every state is there
+	Waiters  Waiters              `json:"waiters"`
+	Changes  []Change             `json:"changes"` // newest first
+	Build    Build                `json:"build"`
+	Links    []Link               `json:"links"`
+}
+
+// Cause is one diagnosis with all sessions that it holds back now.
+type Cause struct {
+	Code     qrgate.Code `json:"code"`
+	Title    string      `json:"title"`
+	Help     string      `json:"help"`
+	Who      qrgate.Who  `json:"who"`
+	Sessions int         `json:"sessions"`
+	Probes   int         `json:"probes"` // how many of Sessions belong to probes
+	Since    time.Time   `json:"since"`  // when the first of them began to fail
+	Last     time.Time   `json:"last"`   // when one of them failed last
+	Evidence string      `json:"evidence"`
+	Labels   []string    `json:"labels"`  // some of the sessions, masked
+	Runbook  string      `json:"runbook"` // relative to the operators' port
+}
+
+// Probes is what the synthetic journeys found.
+type Probes struct {
+	Configured bool    `json:"configured"`
+	Note       string  `json:"note,omitempty"` // why there is nothing to see
+	Probes     []Probe `json:"probes"`
+}
+
+// Probe is one probe with its history.
+type Probe struct {
+	Name    string  `json:"name"`
+	Every   float64 `json:"every_seconds"` // 0 when it is not known
+	Runs    []Run   `json:"runs"`          // newest first; beyond the newest 30, failures only
+	Healthy bool    `json:"healthy"`       // of the newest run that said anything
+}
+
+// Run is one run of a probe.
+type Run struct {
+	ID       string         `json:"id"` // joins it with logs and spans
+	Began    time.Time      `json:"began"`
+	Seconds  float64        `json:"seconds"`
+	Outcome  qrgate.Outcome `json:"outcome"`          // abandoned when the prober itself could not do it
+	Missed   string         `json:"missed,omitempty"` // then why
+	Step     string         `json:"step,omitempty"`   // where it failed
+	Code     qrgate.Code    `json:"diagnosis,omitempty"`
+	Evidence string         `json:"evidence,omitempty"`
+}
+
+// Journey is how one wish for a QR ended.
+type Journey struct {
+	At      time.Time      `json:"at"`
+	Seconds float64        `json:"seconds"`
+	Outcome qrgate.Outcome `json:"outcome"`
+	Code    qrgate.Code    `json:"diagnosis,omitempty"`
+	Origin  qrgate.Origin  `json:"origin"`
+	Looks   int            `json:"looks"`
+	Label   string         `json:"label,omitempty"`
+}
+
+// Engine is the session engine as the gate sees it.
+type Engine struct {
+	Kind    string         `json:"kind"` // embedded or http
+	Address string         `json:"address,omitempty"`
+	State   string         `json:"state"` // one of the Engine constants
+	Since   time.Time      `json:"since,omitzero"`
+	Last    *Answer        `json:"last,omitempty"`
+	Answers map[string]int `json:"answers"` // the last 60, by class: ok, or a kind of fault
+	Budget  Budget         `json:"budget"`
+}
+
+// What is known of an engine.
+const (
+	EngineUnknown = "unknown" // nobody has asked it yet
+	EngineUp      = "up"
+	EngineDown    = "down" // it cannot be reached or does not answer in time
+)
+
+// Answer is one answer of the engine, or the lack of one.
+type Answer struct {
+	At      time.Time `json:"at"`
+	Op      string    `json:"op"`
+	Class   string    `json:"class"` // ok, or a kind of fault
+	Status  int       `json:"status,omitempty"`
+	Code    string    `json:"code,omitempty"` // the engine's own
+	Seconds float64   `json:"seconds"`
+}
+
+// Budget is what the engine allows the key that has the fewest calls left.
+type Budget struct {
+	Known bool `json:"known"`
+	Left  int  `json:"left"`
+}
+
+// Store is where sessions are kept.
+type Store struct {
+	Kind  string    `json:"kind"`  // memory or redis
+	State string    `json:"state"` // ok or degraded
+	Since time.Time `json:"since,omitzero"`
+	Note  string    `json:"note,omitempty"`
+}
+
+// StoreDegraded is the state of a store that lost its Redis; the gate goes on from memory.
+const StoreDegraded = "degraded"
+
+// Waiters are requests that are held until there is a QR.
+type Waiters struct {
+	Held  int `json:"held"`
+	Limit int `json:"limit"`
+}
+
+// Change is something that is other than before.
+type Change struct {
+	At    time.Time   `json:"at"`
+	About string      `json:"about"`           // session, engine, store or seal
+	Label string      `json:"label,omitempty"` // of a session
+	From  string      `json:"from,omitempty"`
+	To    string      `json:"to"`
+	Code  qrgate.Code `json:"diagnosis,omitempty"`
+}
+
+// Build is the program that runs.
+type Build struct {
+	Version string    `json:"version"`
+	Go      string    `json:"go"`
+	Started time.Time `json:"started"`
+	Uptime  float64   `json:"uptime_seconds"`
+}
+
+// Link leads to another page of the operators' port; Href is relative to its root.
+type Link struct {
+	Name string `json:"name"`
+	Href string `json:"href"`
+}

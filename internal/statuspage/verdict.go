@@ -1,0 +1,252 @@
+package statuspage
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"qrgate"
+)
+
+// Verdict is the answer to what somebody asks at night: is it broken, for whom, since when, why.
+type Verdict struct {
+	Level    string      `json:"level"`    // one of the Level constants
+	Sentence string      `json:"sentence"` // the overall state
+	Whom     string      `json:"whom"`     // for whom it is so
+	Since    time.Time   `json:"since,omitzero"`
+	Why      string      `json:"why"`
+	Todo     string      `json:"todo"` // what to do; empty for nothing
+	Who      qrgate.Who  `json:"who"`  // who does it
+	Code     qrgate.Code `json:"diagnosis,omitempty"`
+	Also     []string    `json:"also"` // what else is wrong
+}
+
+// The levels.
+const (
+	LevelOK       = "ok"
+	LevelUnknown  = "unknown"  // nothing is known to be wrong, and nothing proves that all is well
+	LevelDegraded = "degraded" // QRs come, and something is wrong
+	LevelFailing  = "failing"  // QRs do not come; a person acts
+)
+
+// Limits of the judgement.
+const (
+	lately      = 15 * time.Minute // what happened longer ago does not speak for now
+	sureOf      = 3                // failures in a row, or sessions alike, that are no chance
+	nearlyFull  = 90               // per cent of the waiters' limit
+	lateProbe   = 3                // intervals without a run, from which a probe is blind
+	graceOfLate = 30 * time.Second
+)
+
+// finding is one thing that is wrong.
+type finding struct {
+	failing bool
+	what    string // goes on after a colon
+	whom    string
+	since   time.Time
+	why     string
+	code    qrgate.Code
+}
+
+// Judge weighs a snapshot. It reads no clock.
+func Judge(s Snapshot) Verdict {
+	all := findings(s)
+	if len(all) == 0 {
+		return calm(s)
+	}
+	slices.SortStableFunc(all, func(a, b finding) int { return rank(a) - rank(b) })
+	worst := all[0]
+	about := qrgate.About(worst.code)
+	v := Verdict{Level: LevelDegraded, Sentence: "Not all is well: " + worst.what + ".", Whom: worst.whom, Since: worst.since, Why: worst.why, Code: worst.code, Todo: about.Help, Who: about.Who}
+	if v.Why == "" {
+		v.Why = about.Title
+	}
+	if worst.failing {
+		v.Level, v.Sentence = LevelFailing, "QR delivery is failing: "+worst.what+"."
+	}
+	for _, f := range all[1:] {
+		v.Also = append(v.Also, f.what)
+	}
+	v.Also = copied(v.Also)
+	return v
+}
+
+func rank(f finding) int {
+	if f.failing {
+		return 0
+	}
+	return 1
+}
+
+func findings(s Snapshot) []finding {
+	var all []finding
+	for _, look := range []func(Snapshot) []finding{engineDown, probesFail, journeysFail, causesStand, storeAway, waitersMany, probesLate} {
+		all = append(all, look(s)...)
+	}
+	return all
+}
+
+func engineDown(s Snapshot) []finding {
+	if s.Engine.State != EngineDown {
+		return nil
+	}
+	code, why := qrgate.EngineUnreachable, "No call to the engine is answered."
+	if a := s.Engine.Last; a != nil {
+		if a.Class == string(qrgate.TimedOut) {
+			code = qrgate.EngineTimeout
+		}
+		why = "The last call: " + a.line() + "."
+	}
+	return []finding{{true, "the engine does not answer", everybody(s), s.Engine.Since, why, code}}
+}
+
+// everybody is who suffers when nothing works: those who wait for a QR now.
+func everybody(s Snapshot) string {
+	n := s.Sessions[qrgate.Connecting]
+	if n == 0 {
+		return "Everybody; no session waits for a QR at this moment"
+	}
+	return "Everybody; " + count(n, "session waits", "sessions wait") + " for a QR now"
+}
+
+func probesFail(s Snapshot) []finding {
+	var all []finding
+	for _, p := range s.Probes.Probes {
+		failed, first := streak(p.Runs)
+		if failed == 0 {
+			continue
+		}
+		f := finding{failed > 1, fmt.Sprintf("the probe %s failed %s", p.Name, times(failed)), "Probably everybody: probes walk the way of a client", first.Began, why(first), first.Code}
+		if !f.failing {
+			f.what = fmt.Sprintf("the probe %s failed in its last run", p.Name)
+			f.whom = "Not known yet: one failure may be chance"
+		}
+		all = append(all, f)
+	}
+	return all
+}
+
+func times(n int) string {
+	if n == 2 {
+		return "twice in a row"
+	}
+	return fmt.Sprintf("%d times in a row", n)
+}
+
+// why is what a failed run says, in one line.
+func why(r Run) string {
+	d := qrgate.About(r.Code)
+	if r.Evidence != "" {
+		return d.Title + ": " + r.Evidence
+	}
+	return d.Title
+}
+
+// streak counts the failures since the last success, and returns the first of them. Runs that say nothing
+// are passed over.
+func streak(runs []Run) (n int, first Run) {
+	for _, r := range runs {
+		switch r.Outcome {
+		case qrgate.Success:
+			return n, first
+		case qrgate.Failure:
+			n, first = n+1, r
+		}
+	}
+	return n, first
+}
+
+// journeysFail looks at clients' journeys of the last quarter of an hour that failed for a reason that is
+// not theirs.
+func journeysFail(s Snapshot) []finding {
+	ended, failed, inRow, succeeded := 0, 0, 0, false
+	var first, newest Journey
+	for _, j := range s.Journeys {
+		if s.At.Sub(j.At) > lately || j.Origin == qrgate.FromSynthetic || j.Outcome == qrgate.Gone {
+			continue
+		}
+		ended++
+		if j.Outcome == qrgate.Success || !ours(j.Code) {
+			succeeded = succeeded || j.Outcome == qrgate.Success
+			continue
+		}
+		if failed++; failed == 1 {
+			newest = j
+		}
+		if !succeeded {
+			inRow++
+		}
+		first = j
+	}
+	if failed == 0 {
+		return nil
+	}
+	f := finding{inRow >= sureOf, "some QRs do not come", fmt.Sprintf("%d of the last %s in 15 min", failed, count(ended, "journey", "journeys")), first.At, "", newest.Code}
+	if f.failing {
+		f.what = fmt.Sprintf("the last %d journeys ended without a QR", inRow)
+	}
+	return []finding{f}
+}
+
+// ours reports whether a cause is the business of whoever runs the gate, the engine or the network, not
+// that of one client.
+func ours(c qrgate.Code) bool {
+	who := qrgate.About(c).Who
+	return who == qrgate.Operator || who == qrgate.Nobody
+}
+
+// causesStand looks at sessions that fail now. Probes have their own finding.
+func causesStand(s Snapshot) []finding {
+	var all []finding
+	for _, c := range s.Causes {
+		users := c.Sessions - c.Probes
+		if users <= 0 || !ours(c.Code) {
+			continue
+		}
+		f := finding{users >= sureOf && !successSince(s, c.Since), count(users, "session gets", "sessions get") + " no QR", count(users, "session", "sessions"), c.Since, c.Evidence, c.Code}
+		f.why = qrgate.About(c.Code).Title
+		if c.Evidence != "" {
+			f.why += ": " + c.Evidence
+		}
+		if f.failing {
+			f.whom += ", and no other got one since"
+		}
+		all = append(all, f)
+	}
+	return all
+}
+
+func successSince(s Snapshot, since time.Time) bool {
+	return slices.ContainsFunc(s.Journeys, func(j Journey) bool { return j.Outcome == qrgate.Success && j.At.After(since) })
+}
+
+func storeAway(s Snapshot) []finding {
+	if s.Store.State != StoreDegraded {
+		return nil
+	}
+	return []finding{{false, "Redis cannot be reached", "Nobody yet; replicas do not share what they know", s.Store.Since, s.Store.Note, qrgate.StoreUnavailable}}
+}
+
+func waitersMany(s Snapshot) []finding {
+	if s.Waiters.Limit <= 0 || s.Waiters.Held*100 < s.Waiters.Limit*nearlyFull {
+		return nil
+	}
+	return []finding{{false, "almost as many requests wait for a QR as may", "Whoever asks next is told \"not yet\" at once", time.Time{},
+		fmt.Sprintf("%d of %d places are taken", s.Waiters.Held, s.Waiters.Limit), qrgate.EngineOverloaded}}
+}
+
+// probesLate finds probes that should have run and did not: silence must not look like health.
+func probesLate(s Snapshot) []finding {
+	var all []finding
+	for _, p := range s.Probes.Probes {
+		if p.Every <= 0 || len(p.Runs) == 0 {
+			continue
+		}
+		last := p.Runs[0].Began
+		if s.At.Sub(last) > lateProbe*length(p.Every)+graceOfLate {
+			all = append(all, finding{false, fmt.Sprintf("the probe %s has not run for %s", p.Name, short(s.At.Sub(last))), "Nobody; the gate watches with one eye less", last,
+				"It should run every " + short(length(p.Every)), qrgate.Undetermined})
+		}
+	}
+	return all
+}
