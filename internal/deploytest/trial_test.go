@@ -52,8 +52,8 @@ func TestComposeRulesFindWhatTheyForbid(t *testing.T) {
 		"no common network":            {addressesExist, "networks: [store]", "networks: [operators]", "leads to redis, which is in no network with qrgate"},
 		"a target out of reach":        {targetsExist, "networks: [scrape, operators]", "networks: [operators]", "job qrgate leads to qrgate, which is in no network with prometheus"},
 		"a target on another port":     {targetsExist, "}.2:8081", "}.2:8082", "job qrgate leads to port 8081 of qrgate, where nobody listens"},
-		"rules that are not mounted":   {targetsExist, ":/etc/prometheus/rules:ro", ":/etc/prometheus/other:ro", "are not mounted"},
-		"no configuration":             {targetsExist, "./deploy/compose/prometheus.yml:", "./deploy/compose/gone.yml:", "gone.yml"},
+		"rules that are not mounted":   {targetsExist, "./dashboards/prometheus:", "./internal/deploytest/testdata:", "the rules qrgate.rules.yml are not mounted"},
+		"no configuration":             {targetsExist, "qrgate/prometheus.yml", "qrgate/gone.yml", "gone.yml"},
 		"traces out of reach":          {sourcesExist, "networks: [traces, operators]", "networks: [traces]", "leads to jaeger, which is in no network with grafana"},
 		"no dashboards":                {sourcesExist, "./dashboards/grafana/dashboards:", "./deploy/compose:", "Grafana is shown no dashboard"},
 	} {
