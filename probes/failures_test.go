@@ -1,6 +1,9 @@
 package probes_test
 
 import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -107,9 +110,87 @@ func TestHealthFailing(t *testing.T) {
 				if run.Code() != test.want || run.Seconds > 5.1 {
 					r.Errorf("%s after %.1f s, want %s: %+v", run.Code(), run.Seconds, test.want, run.Steps)
 				}
+				if n := r.engine.CountSince(enginesim.RouteList, time.Time{}); name == "refuses" && n > 0 {
+					r.Error("who cannot be reached is asked again")
+				}
 			})
 		})
 	}
+}
+
+// TestHealthIsBelieved: an engine may say itself that it is not well.
+func TestHealthIsBelieved(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]qrgate.Code{`{"status":"UP"}`: qrgate.None, `{"success":true}`: qrgate.None, `{"status":"down"}`: qrgate.EngineFailing} {
+		t.Run(body, func(t *testing.T) {
+			says := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(body)) })
+			bubbleBefore(t, &enginesim.Engine{}, says, func(r *rig) {
+				if run := r.prober().Once(r.Context(), probes.EngineHealth); run.Code() != want {
+					r.Errorf("%s, want %s", run.Code(), want)
+				}
+			})
+		})
+	}
+}
+
+// TestAShortRunStillAsksWhy: a gate that holds every request is told how long the probe can wait, and asked
+// for its diagnosis before the time is over.
+func TestAShortRunStillAsksWhy(t *testing.T) {
+	engine := &enginesim.Engine{}
+	gate := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/qr"):
+			hold := 9
+			_, _ = fmt.Sscanf(r.Header.Get("Prefer"), "wait=%d", &hold)
+			time.Sleep(time.Duration(hold) * time.Second)
+			w.WriteHeader(http.StatusAccepted)
+			_, _ = w.Write([]byte(`{"success":false,"code":"QR_NOT_READY"}`))
+		case strings.HasSuffix(r.URL.Path, "/qr/status"):
+			_, _ = w.Write([]byte(`{"success":true,"data":{"diagnosis":{"code":"dns_failed","evidence":["no such host"]}}}`))
+		default:
+			engine.ServeHTTP(w, r)
+		}
+	})
+	bubbleBefore(t, engine, gate, func(r *rig) {
+		run := r.prober(func(c *probes.Config) { c.Timeout = 8 * time.Second }).Once(r.Context(), probes.CreateConnectQR)
+		r.wants(run, qrgate.Failure, qrgate.DNSFailed)
+		if run.Seconds > 8 {
+			t.Errorf("a run of eight seconds took %.1f", run.Seconds)
+		}
+		r.clean()
+	})
+}
+
+// TestWhatWasSaidBeforeTheSilence: the last request is cut off by the end of the run, and says less than
+// those before it.
+func TestWhatWasSaidBeforeTheSilence(t *testing.T) {
+	engine := &enginesim.Engine{QRDelay: time.Hour}
+	bubble(t, engine, func(r *rig) {
+		go func() {
+			time.Sleep(5 * time.Second)
+			engine.Change(func(e *enginesim.Engine) { e.QRLatency = time.Hour })
+		}()
+		run := r.prober(func(c *probes.Config) { c.Timeout = 12 * time.Second }).Once(r.Context(), probes.CreateConnectQR)
+		r.wants(run, qrgate.Failure, qrgate.QRNotEmitted)
+		r.clean()
+	})
+}
+
+// TestADeletionWithoutABody is a success, as documented.
+func TestADeletionWithoutABody(t *testing.T) {
+	engine := &enginesim.Engine{}
+	front := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodDelete {
+			engine.ServeHTTP(httptest.NewRecorder(), r)
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		engine.ServeHTTP(w, r)
+	})
+	bubbleBefore(t, engine, front, func(r *rig) {
+		r.wants(r.prober().Once(r.Context(), probes.CreateDelete), qrgate.Success, qrgate.None)
+		r.clean()
+	})
 }
 
 // TestADeletionThatFails is the failure of create_delete, and only a blemish of create_connect_qr.

@@ -88,7 +88,7 @@ func TestIntentFilesArePrivateAndCareful(t *testing.T) {
 	if open, err := files.Open(ctx); err != nil || len(open) != 1 {
 		t.Errorf("drafts and strangers disturb: %v %v", open, err)
 	}
-	for name, text := range map[string]string{"garbage": "{", "another's name": `{"session":"ventas"}`, "too large": strings.Repeat(" ", 5000)} {
+	for name, text := range map[string]string{"garbage": "{", "another's name": `{"session":"ventas"}`, "too large": `{"session":"syn-b"}` + strings.Repeat(" ", 5000)} {
 		write("syn-b.intent", text)
 		if open, err := files.Open(ctx); err == nil || !strings.Contains(err.Error(), "syn-b") {
 			t.Errorf("%s: %v %v, want an error that names the file", name, open, err)

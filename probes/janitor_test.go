@@ -98,9 +98,9 @@ func TestALateCreate(t *testing.T) {
 	})
 	bubbleBefore(t, engine, late, func(r *rig) {
 		p := r.prober(only(probes.EngineHealth, time.Hour))
-		stop := r.start(p)
-		defer stop()
 		r.wants(p.Once(r.Context(), probes.CreateDelete), qrgate.Failure, qrgate.EngineTimeout)
+		stop := r.start(p) // the janitor looks, and there is nothing yet
+		defer stop()
 		if open, _ := probes.NewFiles(r.dir).Open(r.Context()); len(open) != 1 {
 			t.Fatalf("the intents are %v: nobody would look for the session again", open)
 		}
@@ -124,6 +124,8 @@ func TestEnginesThatKnowOneKindOfID(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, engine, func(r *rig) {
+				r.make("syn-left-0")
+				r.note("syn-left-0", "gate", time.Time{})
 				for i := range 120 {
 					r.make("other-" + string(rune('a'+i%26)) + string(rune('a'+i/26)))
 				}

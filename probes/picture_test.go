@@ -83,9 +83,12 @@ func TestPictures(t *testing.T) {
 		"the timing line is missing": {asURL(code(realistic, 4, 4, func(x, y int, dark bool) bool {
 			return dark && (y != 6 || x < 8 || x > 30)
 		})), false},
+		"a finder has no heart": {asURL(code(realistic, 4, 4, func(x, y int, dark bool) bool {
+			return dark && (x < 2 || x > 4 || y < 14)
+		})), false},
 		"cut in half":     {asURL(code(realistic, 4, 4, func(x, _ int, dark bool) bool { return dark && x < 20 })), false},
 		"huge":            {"data:image/png;base64," + strings.Repeat("A", 1<<19), false},
-		"a huge promise":  {asURL(image.NewGray(image.Rect(0, 0, 5000, 1))), false},
+		"a huge promise":  {asURL(code(realistic, 60, 4, untouched)), false},
 		"no base64":       {"data:image/png;base64,****", false},
 		"no PNG":          {"data:image/png;base64,aGVsbG8=", false},
 		"a damaged PNG":   {asURL(code(realistic, 4, 4, untouched))[:400], false},
