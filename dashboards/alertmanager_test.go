@@ -132,7 +132,7 @@ func TestInhibitionsFit(t *testing.T) {
 	}
 }
 
-// A cause that fires later than its symptoms silences nothing: their pages have left (sre.md 2.5). When the
+// A cause that fires later than its symptoms silences nothing: their pages have left. When the
 // gate itself is gone there are no symptoms, for nobody is left to report them.
 func TestCausesAreQuickerThanSymptoms(t *testing.T) {
 	t.Parallel()

@@ -1,0 +1,138 @@
+package dashboards_test
+
+import (
+	"maps"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"qrgate"
+)
+
+const (
+	runbooks   = "../docs/runbooks/"
+	doNowMark  = "**Do now:** "
+	indexPage  = "README"
+	causesPage = "diagnoses"
+)
+
+// Every alert has a page and every page an alert.
+func TestAlertsAndRunbooksArePairs(t *testing.T) {
+	t.Parallel()
+	pages, err := filepath.Glob(runbooks + "*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := map[string]bool{}
+	for _, p := range pages {
+		left[strings.TrimSuffix(filepath.Base(p), ".md")] = true
+	}
+	delete(left, indexPage)
+	delete(left, causesPage)
+	index := string(read(t, runbooks+indexPage+".md"))
+	done := map[string]bool{}
+	for _, a := range alerts(t) {
+		if !done[a.Alert] && !left[a.Alert] {
+			t.Errorf("%s has no runbook", a.Alert)
+		}
+		if !strings.Contains(index, "["+a.Alert+"]("+a.Alert+".md)") {
+			t.Errorf("the index does not list %s", a.Alert)
+		}
+		done[a.Alert] = true
+		delete(left, a.Alert)
+	}
+	for page := range left {
+		t.Errorf("%s.md is about no alert", page)
+	}
+}
+
+// Whoever reads one at 3 AM reads what to do first, and finds the rest where it always is.
+func TestRunbooksAreReadFromTheTop(t *testing.T) {
+	t.Parallel()
+	headings := regexp.MustCompile(`(?m)^## (.*)$`)
+	for _, a := range alerts(t) {
+		text := string(read(t, runbooks+a.Alert+".md"))
+		first := "# " + a.Alert + "\n\n" + doNowMark
+		if !strings.HasPrefix(text, first) || len(strings.SplitN(text, "\n", 4)[2]) < len(doNowMark)+10 {
+			t.Errorf("%s.md does not begin with what to do now", a.Alert)
+		}
+		var got []string
+		for _, m := range headings.FindAllStringSubmatch(text, -1) {
+			got = append(got, m[1])
+		}
+		if !slices.Equal(got, []string{"Meaning", "Impact", "Diagnosis", "Mitigation"}) {
+			t.Errorf("%s.md has the headings %v", a.Alert, got)
+		}
+	}
+}
+
+// section is one cause in diagnoses.md.
+var section = regexp.MustCompile(`(?ms)^## (\S+)\n\n(.*?)(?:\n## |\z)`)
+
+// sections are the causes of diagnoses.md with what is said of them.
+func sections(t *testing.T) map[string]string {
+	t.Helper()
+	text := string(read(t, runbooks+causesPage+".md"))
+	out := map[string]string{}
+	for text != "" {
+		at := section.FindStringSubmatchIndex(text)
+		if at == nil {
+			break
+		}
+		name := text[at[2]:at[3]]
+		if _, twice := out[name]; twice {
+			t.Errorf("%s has two sections", name)
+		}
+		out[name] = text[at[4]:at[5]]
+		text = text[at[5]:]
+	}
+	return out
+}
+
+// Every cause that the gate can name has a section under that name, which says what /qr/status says.
+func TestCausesAndSectionsArePairs(t *testing.T) {
+	t.Parallel()
+	left := sections(t)
+	for _, code := range qrgate.Codes() {
+		text, ok := left[string(code)]
+		if !ok {
+			t.Errorf("%s has no section", code)
+			continue
+		}
+		about := qrgate.About(code)
+		for _, must := range []string{"- **What:** " + about.Title + ".", "- **Confirm:** ", "- **Who:** " + string(about.Who) + "."} {
+			if !strings.Contains(text, must) {
+				t.Errorf("the section of %s lacks %q", code, must)
+			}
+		}
+		if !strings.HasPrefix(text, doNowMark) {
+			t.Errorf("the section of %s does not begin with what to do now", code)
+		}
+		delete(left, string(code))
+	}
+	for _, name := range slices.Sorted(maps.Keys(left)) {
+		t.Errorf("there is a section about %s, which is no cause", name)
+	}
+}
+
+// Rules and runbooks name causes of the closed list only.
+func TestRulesNameCausesThatExist(t *testing.T) {
+	t.Parallel()
+	listed := regexp.MustCompile(`diagnosis(?:=~|!~|=|!=)"([^"]+)"`)
+	n := 0
+	for _, r := range rules(t) {
+		for _, m := range listed.FindAllStringSubmatch(r.Expr, -1) {
+			for _, name := range strings.Split(m[1], "|") {
+				n++
+				if !slices.Contains(qrgate.Codes(), qrgate.Code(name)) {
+					t.Errorf("%s speaks of %s, which is no cause", r.name(), name)
+				}
+			}
+		}
+	}
+	if n == 0 {
+		t.Error("no rule names a cause")
+	}
+}
