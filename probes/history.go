@@ -3,6 +3,8 @@ package probes
 import (
 	"slices"
 	"sync"
+
+	"qrgate"
 )
 
 // What is kept of each probe.
@@ -26,7 +28,7 @@ func (h history) with(r Run) history {
 	}
 	oldest := h.recent[0]
 	h.recent = h.recent[1:]
-	if oldest.Outcome == "failure" {
+	if oldest.Outcome == qrgate.Failure {
 		h.failures = append(slices.Clone(h.failures), oldest)
 		h.failures = h.failures[max(0, len(h.failures)-keptFailures):]
 	}
@@ -41,6 +43,7 @@ type ledger struct {
 	codes  map[string]fingerprint // :: target → the last code
 	active map[string]bool        // :: session → its run is under way
 	orphan int
+	why    *failure // of the last deletion that failed
 }
 
 func newLedger() *ledger {
@@ -107,8 +110,18 @@ func (l *ledger) orphans() int {
 	return l.orphan
 }
 
-func (l *ledger) orphaned(n int) {
+// outage is the failure that keeps the orphans alive, if it is that nobody answers at all.
+func (l *ledger) outage() *failure {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.orphan = n
+	if l.why != nil && (l.why.code == qrgate.EngineUnreachable || l.why.code == qrgate.EngineTimeout) {
+		return l.why
+	}
+	return nil
+}
+
+func (l *ledger) orphaned(n int, why *failure) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.orphan, l.why = n, why
 }

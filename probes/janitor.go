@@ -45,6 +45,7 @@ func (p *Prober) sweep(ctx context.Context) (next time.Time) {
 		return next
 	}
 	orphans, tries := 0, 0
+	var why *failure
 	for _, i := range open {
 		if p.ledger.underWay(i.Session) {
 			continue
@@ -55,22 +56,24 @@ func (p *Prober) sweep(ctx context.Context) (next time.Time) {
 			}
 			continue
 		}
-		tries++
-		if tries > sweepMost || !p.tidy(ctx, i) {
+		if tries++; tries > sweepMost {
 			orphans++
+		} else if gone, f := p.tidy(ctx, i); !gone {
+			orphans++
+			why = f
 		}
 	}
-	p.ledger.orphaned(orphans)
+	p.ledger.orphaned(orphans, why)
 	p.keeps()
 	return next
 }
 
 // tidy deletes one session and crosses its intent out. It reports whether all is well: the session is
-// gone, or there is none yet and the janitor comes back.
-func (p *Prober) tidy(ctx context.Context, i Intent) bool {
+// gone, or there is none yet and the janitor comes back. Else the failure is the target's, if there is one.
+func (p *Prober) tidy(ctx context.Context, i Intent) (bool, *failure) {
 	t, known := p.targets[i.Target]
 	if !known {
-		return false // recorded for a target that is configured no more
+		return false, nil // recorded for a target that is configured no more
 	}
 	d := open(t)
 	defer d.close()
@@ -80,11 +83,11 @@ func (p *Prober) tidy(ctx context.Context, i Intent) bool {
 	switch {
 	case f != nil:
 		p.cfg.Logger.Warn("probes: a session could not be deleted", "session", i.Session, "target", i.Target, "why", f.words())
-		return false
+		return false, f
 	case absent && !i.settled(time.Now()):
-		return true
+		return true, nil
 	}
-	return p.cfg.Intents.Done(ctx, i.Session) == nil
+	return p.cfg.Intents.Done(ctx, i.Session) == nil, nil
 }
 
 // keeps tells the observer what there is to watch over.

@@ -168,6 +168,32 @@ func TestTooManyOrphans(t *testing.T) {
 	})
 }
 
+// TestALongOutage stays red to its end, although nothing can be deleted in it, and leaves nothing behind.
+func TestALongOutage(t *testing.T) {
+	bubble(t, fault(enginesim.AnyRoute, enginesim.HTML502), func(r *rig) {
+		p := r.prober(only(probes.CreateDelete, time.Minute), func(c *probes.Config) { c.MaxOrphans = 3 })
+		stop := r.start(p)
+		time.Sleep(time.Hour - time.Second)
+		r.seen.read(func(c *tally) {
+			if c.ran[probes.CreateDelete+" engine_unreachable"] != 60 || len(c.missed) > 0 {
+				t.Errorf("an hour without an engine gives %v and %v", c.ran, c.missed)
+			}
+		})
+		if n := r.engine.CountSince(enginesim.RouteCreate, time.Time{}); n > 4 {
+			t.Errorf("%d sessions were asked for of an engine that deletes none", n)
+		}
+		r.engine.Change(func(e *enginesim.Engine) { e.Faults = nil })
+		time.Sleep(3 * time.Minute)
+		stop()
+		r.clean()
+		r.seen.read(func(c *tally) {
+			if c.ran[probes.CreateDelete+" none"] == 0 {
+				t.Errorf("it does not recover: %v", c.ran)
+			}
+		})
+	})
+}
+
 // TestASessionOfAnotherName: an engine that answers a create with somebody's session gets no further call
 // about it.
 func TestASessionOfAnotherName(t *testing.T) {

@@ -91,9 +91,8 @@ func (p *Prober) execute(ctx context.Context, o order) Run {
 		limit = min(limit, o.limit)
 	}
 	if kind.session {
-		leave, reason, why := p.enter(ctx, j)
-		if reason != "" {
-			j.miss(reason, why)
+		leave := p.enter(ctx, j)
+		if leave == nil {
 			return j.run
 		}
 		defer leave()
@@ -131,21 +130,29 @@ func (p *Prober) begin(o order) *journey {
 	return j
 }
 
-// enter takes a place for a run that will make a session, or says why there is none.
-func (p *Prober) enter(ctx context.Context, j *journey) (leave func(), reason, why string) {
+// enter takes a place for a run that will make a session. Without one the run is over, and leave is nil:
+// while nobody answers, the failure that keeps old sessions alive is also this run's, so that a long outage
+// stays an outage; else it is the prober that cannot go on.
+func (p *Prober) enter(ctx context.Context, j *journey) (leave func()) {
 	if p.ledger.orphans() >= p.cfg.MaxOrphans {
 		p.sweep(ctx) // perhaps they can be deleted by now
 	}
 	if n := p.ledger.orphans(); n >= p.cfg.MaxOrphans {
-		return nil, MissedBacklog, fmt.Sprintf("%d sessions of earlier runs could not be deleted yet, so none was made.", n)
+		if j.failed = p.ledger.outage(); j.failed != nil {
+			j.verdict(ctx)
+		} else {
+			j.miss(MissedBacklog, fmt.Sprintf("%d sessions of earlier runs could not be deleted yet, so none was made.", n))
+		}
+		return nil
 	}
 	select {
 	case p.slots <- struct{}{}:
 	default:
-		return nil, MissedOverlap, fmt.Sprintf("%d other runs are under way.", maxSessions)
+		j.miss(MissedOverlap, fmt.Sprintf("%d other runs are under way.", maxSessions))
+		return nil
 	}
 	p.ledger.enter(j.run.Session)
-	return func() { p.ledger.leave(j.run.Session); <-p.slots }, "", ""
+	return func() { p.ledger.leave(j.run.Session); <-p.slots }
 }
 
 // settle notes a run and logs it if its verdict is news.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"qrgate"
 )
 
 // Run probes on schedule until ctx ends. Then it stops in order: no new runs, those under way are cancelled
@@ -115,7 +117,7 @@ func (p *Prober) count(r Run) {
 	}
 	for _, s := range r.Steps {
 		if r.Missed == "" || s.Name == StepCleanup {
-			p.cfg.Observer.Step(s.Name, s.Outcome == "success", time.Duration(s.Seconds*float64(time.Second)))
+			p.cfg.Observer.Step(s.Name, s.Outcome == qrgate.Success, time.Duration(s.Seconds*float64(time.Second)))
 		}
 	}
 }

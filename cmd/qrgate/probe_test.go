@@ -16,8 +16,12 @@ import (
 	"qrgate"
 	"qrgate/internal/enginesim"
 	"qrgate/internal/gate"
+	"qrgate/metrics"
 	"qrgate/probes"
 )
+
+// The metrics count what the probes tell without anything between them.
+var _ probes.Observer = (*metrics.Probes)(nil)
 
 // simulated serves a simulated engine on a loopback port.
 func simulated(t *testing.T, e *enginesim.Engine) string {
