@@ -48,24 +48,35 @@ func lastCode(s Snapshot) (at time.Time, took time.Duration) {
 // QR reports whether the probe walks the whole way to a QR.
 func (p Probe) QR() bool { return p.Name == "create_connect_qr" }
 
-// wellSince is the first success after the last failure that is remembered, else the oldest that is.
+// wellSince is the first QR after the last failure that is remembered; without a failure, the first that is.
 func wellSince(s Snapshot) time.Time {
-	var since time.Time
+	var since, bad time.Time
 	for _, j := range s.Journeys {
-		if j.Outcome == qrgate.Failure && ours(j.Code) {
-			break
-		}
-		if j.Outcome == qrgate.Success {
-			since = j.At
+		if j.Outcome == qrgate.Failure && ours(j.Code) && j.At.After(bad) {
+			bad = j.At
 		}
 	}
 	for _, p := range s.Probes.Probes {
 		for _, r := range p.Runs {
-			if r.Outcome == qrgate.Failure {
-				break
+			if r.Outcome == qrgate.Failure && r.Began.After(bad) {
+				bad = r.Began
 			}
-			if r.Outcome == qrgate.Success && p.QR() && (since.IsZero() || r.Began.Before(since)) {
-				since = r.Began
+		}
+	}
+	earlier := func(at time.Time) {
+		if at.After(bad) && (since.IsZero() || at.Before(since)) {
+			since = at
+		}
+	}
+	for _, j := range s.Journeys {
+		if j.Outcome == qrgate.Success {
+			earlier(j.At)
+		}
+	}
+	for _, p := range s.Probes.Probes {
+		for _, r := range p.Runs {
+			if r.Outcome == qrgate.Success && p.QR() {
+				earlier(r.Began)
 			}
 		}
 	}

@@ -51,7 +51,7 @@ func (r *Recorder) Observe(e qrgate.Event) {
 }
 
 func (r *Recorder) look(e qrgate.Event) {
-	a := Answer{At: e.At, Op: e.Op, Class: class(e.Fault), Status: e.Status, Code: mask(e.Code), Seconds: seconds(e.Took)}
+	a := Answer{At: e.At, Op: e.Op, Class: class(e.Fault), Status: e.Status, Code: clip(e.Code), Seconds: seconds(e.Took)}
 	r.answers.put(a, keptAnswers)
 	state := proved(e)
 	if state == "" || state == r.engine {
@@ -75,6 +75,12 @@ func (r *Recorder) Snapshot(now time.Time) Snapshot {
 	s := Snapshot{At: now, Journeys: r.journeys.newest(), Causes: r.troubles.causes(now)}
 	s.Changes = append(r.sessions.newest(), r.house.newest()...)
 	slices.SortStableFunc(s.Changes, func(a, b Change) int { return b.At.Compare(a.At) })
+	for i := range s.Journeys {
+		s.Journeys[i].Label = mask(s.Journeys[i].Label)
+	}
+	for i := range s.Changes {
+		s.Changes[i].Label = mask(s.Changes[i].Label)
+	}
 	s.Store.Since = r.storeAt
 	s.Engine = Engine{State: EngineUnknown, Since: r.since, Answers: map[string]int{}}
 	if r.engine != "" {
@@ -85,6 +91,7 @@ func (r *Recorder) Snapshot(now time.Time) Snapshot {
 		s.Engine.Answers[a.Class]++
 	}
 	if len(all) > 0 {
+		all[0].Code = mask(all[0].Code)
 		s.Engine.Last = &all[0]
 	}
 	return s
@@ -117,13 +124,16 @@ func class(k qrgate.Kind) string {
 	return string(qrgate.EngineError)
 }
 
-// label is how a session may be shown; a probe's needs none.
+// label is what is kept of a session's name, to be masked when somebody asks; a probe's needs none.
 func label(e qrgate.Event) string {
 	if e.Origin == qrgate.FromSynthetic {
 		return ""
 	}
-	return mask(e.Session)
+	return clip(e.Session)
 }
+
+// clip bounds what is kept of a text of others.
+func clip(text string) string { return text[:min(len(text), qrgate.MaxIDLength)] }
 
 // said is a diagnosis, "" when there is nothing to say.
 func said(c qrgate.Code) qrgate.Code {

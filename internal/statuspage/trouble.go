@@ -86,10 +86,10 @@ func (t *troubles) look(e qrgate.Event) {
 		return
 	}
 	k := t.take(e)
-	if k.fault != e.Fault || k.engineCode != e.Code {
+	if k.fault != e.Fault || k.engineCode != clip(e.Code) {
 		k.faulty, k.times = e.At, 0
 	}
-	k.op, k.fault, k.status, k.engineCode, k.faulted = e.Op, e.Fault, e.Status, mask(e.Code), e.At
+	k.op, k.fault, k.status, k.engineCode, k.faulted = e.Op, e.Fault, e.Status, clip(e.Code), e.At
 	k.times++
 }
 
@@ -166,7 +166,7 @@ func (k *trouble) line() string {
 		line += fmt.Sprintf(", HTTP %d", k.status)
 	}
 	if k.engineCode != "" {
-		line += " " + k.engineCode
+		line += " " + mask(k.engineCode)
 	}
 	return fmt.Sprintf("%s, %d× in %s", line, k.times, short(k.faulted.Sub(k.faulty)))
 }
@@ -216,7 +216,7 @@ func (c *Cause) add(k *trouble, since, last time.Time) {
 	if k.probe {
 		c.Probes++
 	} else if k.label != "" && len(c.Labels) < causesLabels {
-		c.Labels = append(c.Labels, k.label)
+		c.Labels = append(c.Labels, mask(k.label))
 	}
 	if since.Before(c.Since) {
 		c.Since = since

@@ -1,0 +1,213 @@
+package statuspage_test
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"qrgate"
+	"qrgate/internal/statuspage"
+)
+
+// look is a call for a session that ended in a fault, "" for none.
+func look(flight string, at time.Time, fault qrgate.Kind) qrgate.Event {
+	return qrgate.Event{Kind: qrgate.EventLook, At: at, Took: 40 * time.Millisecond, Session: "crm-" + flight, Flight: "tenant/" + flight, Op: qrgate.OpQR, Fault: fault, Origin: qrgate.FromUser}
+}
+
+func journey(flight string, at time.Time, out qrgate.Outcome, why qrgate.Code) qrgate.Event {
+	return qrgate.Event{Kind: qrgate.EventJourney, At: at, Took: 60 * time.Second, Session: "crm-" + flight, Flight: "tenant/" + flight, Outcome: out, Diagnosis: why, Attempt: 24, Origin: qrgate.FromUser}
+}
+
+func state(flight string, at time.Time, from, to qrgate.State) qrgate.Event {
+	return qrgate.Event{Kind: qrgate.EventState, At: at, Session: "crm-" + flight, Flight: "tenant/" + flight, From: from, To: to, Diagnosis: qrgate.None, Origin: qrgate.FromUser}
+}
+
+func after(s float64) time.Time { return before(-s) }
+
+// What keeps sessions from their QR, from the events that pass by.
+func TestCauses(t *testing.T) {
+	t.Parallel()
+	failing := look("a", noon, qrgate.EngineError)
+	failing.Status, failing.Code = 500, "QR_BROKEN"
+	again := failing
+	again.At = after(12)
+	hold := qrgate.Event{Kind: qrgate.EventHold, At: noon, Took: 9 * time.Second, Session: "crm-a", Flight: "tenant/a", Outcome: qrgate.Failure, Diagnosis: qrgate.QRNotEmitted, To: qrgate.Connecting}
+	synthetic := journey("p", noon, qrgate.Failure, qrgate.EngineTimeout)
+	synthetic.Origin = qrgate.FromSynthetic
+	for name, c := range map[string]struct {
+		events []qrgate.Event
+		want   []string
+	}{
+		"nothing":                      {nil, nil},
+		"one failed call is chance":    {[]qrgate.Event{failing}, nil},
+		"two are not":                  {[]qrgate.Event{failing, again}, []string{"engine_5xx 1/0 qr: engine_error, HTTP 500 QR_BROKEN, 2× in 12 s [crm-a]"}},
+		"not ready is an answer":       {[]qrgate.Event{look("a", noon, qrgate.NotReady), look("a", after(1), qrgate.NotReady)}, nil},
+		"an answer in between":         {[]qrgate.Event{failing, look("a", after(1), qrgate.NotReady), again}, nil},
+		"a journey that failed":        {[]qrgate.Event{journey("a", noon, qrgate.Failure, qrgate.WhatsAppSilent)}, []string{"whatsapp_silent 1/0 no QR in 1 min and 24 looks [crm-a]"}},
+		"what the heart says wins":     {[]qrgate.Event{failing, again, journey("a", after(13), qrgate.Failure, qrgate.ClientOutdated)}, []string{"client_outdated 1/0 qr: engine_error, HTTP 500 QR_BROKEN, 2× in 12 s [crm-a]"}},
+		"a hold in vain":               {[]qrgate.Event{hold}, []string{"qr_not_emitted 1/0 a client waited 9.0 s in vain, the session is connecting [crm-a]"}},
+		"a code makes it good":         {[]qrgate.Event{hold, {Kind: qrgate.EventCode, At: after(1), Flight: "tenant/a"}}, nil},
+		"a state makes it good":        {[]qrgate.Event{hold, state("a", after(1), qrgate.Connecting, qrgate.AwaitingScan)}, nil},
+		"another session does not":     {[]qrgate.Event{hold, state("b", after(1), qrgate.Connecting, qrgate.AwaitingScan)}, []string{"qr_not_emitted 1/0 a client waited 9.0 s in vain, the session is connecting [crm-a]"}},
+		"a client who left":            {[]qrgate.Event{journey("a", noon, qrgate.Failure, qrgate.ClientGone)}, nil},
+		"a probe's has no name":        {[]qrgate.Event{synthetic}, []string{"engine_timeout 1/1 no QR in 1 min and 24 looks []"}},
+		"most sessions first":          {[]qrgate.Event{hold, journey("b", noon, qrgate.Failure, qrgate.DNSFailed), journey("c", noon, qrgate.Failure, qrgate.DNSFailed)}, []string{"dns_failed 2/0 no QR in 1 min and 24 looks [crm-c crm-b]", "qr_not_emitted 1/0 a client waited 9.0 s in vain, the session is connecting [crm-a]"}},
+		"without news it is forgotten": {[]qrgate.Event{journey("a", before(881), qrgate.Failure, qrgate.DNSFailed)}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var r statuspage.Recorder
+			for _, e := range c.events {
+				r.Observe(e)
+			}
+			var got []string
+			for _, cause := range r.Snapshot(after(20)).Causes {
+				got = append(got, fmt.Sprintf("%s %d/%d %s %v", cause.Code, cause.Sessions, cause.Probes, cause.Evidence, cause.Labels))
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("want -, got +\n%s", diff)
+			}
+		})
+	}
+}
+
+// The engine is up, down, or nobody knows.
+func TestTheEngine(t *testing.T) {
+	t.Parallel()
+	var r statuspage.Recorder
+	now := noon
+	at := func(want string, since time.Time) {
+		t.Helper()
+		if e := r.Snapshot(now).Engine; e.State != want || !e.Since.Equal(since) {
+			t.Errorf("%s since %v, want %s since %v", e.State, e.Since, want, since)
+		}
+	}
+	at(statuspage.EngineUnknown, time.Time{})
+	r.Observe(look("a", noon, qrgate.NotReady))
+	r.Observe(look("a", after(1), ""))
+	at(statuspage.EngineUp, noon)
+	r.Observe(look("a", after(2), qrgate.Unreachable))
+	r.Observe(look("a", after(3), qrgate.TimedOut))
+	at(statuspage.EngineDown, after(2))
+	r.Observe(look("a", after(4), qrgate.Abandoned))
+	at(statuspage.EngineDown, after(2))
+	proxied := look("a", after(5), qrgate.BadAnswer)
+	proxied.Status = 502
+	r.Observe(proxied)
+	at(statuspage.EngineDown, after(2))
+	r.Observe(look("a", after(6), qrgate.EngineError))
+	at(statuspage.EngineUp, after(6))
+	s := r.Snapshot(after(7))
+	want := map[string]int{"ok": 1, "not_ready": 1, "unreachable": 1, "timed_out": 1, "abandoned": 1, "bad_answer": 1, "engine_error": 1}
+	if diff := cmp.Diff(want, s.Engine.Answers); diff != "" {
+		t.Errorf("want -, got +\n%s", diff)
+	}
+	if s.Engine.Last == nil || s.Engine.Last.Class != "engine_error" || len(s.Changes) != 2 || s.Changes[0].To != "it answers" {
+		t.Errorf("%+v %+v", s.Engine.Last, s.Changes)
+	}
+}
+
+// What leaves the recorder is masked already.
+func TestTheRecorderMasks(t *testing.T) {
+	t.Parallel()
+	var r statuspage.Recorder
+	for _, e := range []qrgate.Event{journey("5550100123", noon, qrgate.Failure, qrgate.DNSFailed), state("5550100123", noon, qrgate.Created, qrgate.Connecting), look("5550100123", noon, qrgate.EngineError)} {
+		e.Code = "E5550100123"
+		r.Observe(e)
+		r.Observe(e)
+	}
+	s := r.Snapshot(after(1))
+	if all := fmt.Sprintf("%+v %+v", s, *s.Engine.Last); strings.Contains(all, "5550100") || strings.Count(all, "•••23") < 6 {
+		t.Error(all)
+	}
+}
+
+// A busy fleet does not push the store's loss out of sight.
+func TestChangesOfTheHouseStay(t *testing.T) {
+	t.Parallel()
+	var r statuspage.Recorder
+	r.Observe(qrgate.Event{Kind: qrgate.EventStore, At: noon})
+	r.Observe(qrgate.Event{Kind: qrgate.EventSealed, At: noon})
+	for i := range 500 {
+		r.Observe(state(fmt.Sprint(i), after(float64(i+1)), qrgate.Created, qrgate.Connecting))
+	}
+	s := r.Snapshot(after(600))
+	if len(s.Changes) != 32 || s.Changes[0].Label != "crm-499" || s.Changes[31].About != "store" && s.Changes[30].About != "store" {
+		t.Errorf("%d changes: %+v", len(s.Changes), s.Changes)
+	}
+	if !s.Store.Since.Equal(noon) {
+		t.Errorf("the store is so since %v", s.Store.Since)
+	}
+}
+
+// The newest journeys are kept, the newest first.
+func TestJourneysAreKept(t *testing.T) {
+	t.Parallel()
+	var r statuspage.Recorder
+	for i := range 70 {
+		r.Observe(journey(fmt.Sprint(i), after(float64(i)), qrgate.Success, qrgate.None))
+	}
+	all := r.Snapshot(after(70)).Journeys
+	if len(all) != 50 || all[0].Label != "crm-69" || all[49].Label != "crm-20" || all[0].Code != "" || all[0].Seconds != 60 {
+		t.Errorf("%d journeys from %+v to %+v", len(all), all[0], all[len(all)-1])
+	}
+}
+
+// Whatever it is fed, it keeps less than two megabytes: a hundred thousand sessions fail, each with a
+// name as long as may be.
+func TestMemoryIsBounded(t *testing.T) {
+	var before, later runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	r := &statuspage.Recorder{}
+	long := strings.Repeat("x", 94)
+	for i := range 100_000 {
+		name := fmt.Sprintf("%s%06d", long, i)
+		r.Observe(look(name, noon, qrgate.EngineError))
+		r.Observe(journey(name, noon, qrgate.Failure, qrgate.EngineFailing))
+		r.Observe(state(name, noon, qrgate.Connecting, qrgate.Failed))
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&later)
+	if grown := int64(later.HeapAlloc) - int64(before.HeapAlloc); grown > 2<<20 {
+		t.Errorf("it keeps %d kB", grown>>10)
+	}
+	causes := r.Snapshot(after(1)).Causes
+	if len(causes) != 1 || causes[0].Sessions != 2000 || len(causes[0].Labels) != 5 {
+		t.Errorf("%+v", causes)
+	}
+	runtime.KeepAlive(r)
+}
+
+// It is fed and read at once; the race detector watches.
+func TestConcurrently(t *testing.T) {
+	t.Parallel()
+	var r statuspage.Recorder
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			for k := range 300 {
+				name := fmt.Sprint(i*1000 + k)
+				r.Observe(look(name, noon, qrgate.TimedOut))
+				r.Observe(journey(name, noon, qrgate.Failure, qrgate.EngineTimeout))
+				r.Observe(state(name, noon, qrgate.Connecting, qrgate.Failed))
+				r.Observe(qrgate.Event{Kind: qrgate.EventStore, At: noon, Up: k%2 == 0})
+			}
+		})
+		wg.Go(func() {
+			for range 30 {
+				s := r.Snapshot(after(1))
+				serve(t, s, "/status")
+			}
+		})
+	}
+	wg.Wait()
+	if causes := r.Snapshot(after(1)).Causes; len(causes) != 1 || causes[0].Sessions != 1200 {
+		t.Errorf("%+v", causes)
+	}
+}

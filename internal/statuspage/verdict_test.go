@@ -1,0 +1,125 @@
+package statuspage_test
+
+import (
+	"strings"
+	"testing"
+
+	"qrgate"
+	"qrgate/internal/statuspage"
+)
+
+// Each case changes a healthy gate, and says what must be seen first.
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change   func(*statuspage.Snapshot)
+		level    string
+		code     qrgate.Code
+		sentence string // a part of it
+		since    float64
+	}{
+		"healthy":      {func(*statuspage.Snapshot) {}, "ok", "", "QRs are delivered.", 3305},
+		"just started": {func(s *statuspage.Snapshot) { *s = quiet() }, "unknown", "", "nothing is known", 3700},
+		"nobody asks": {func(s *statuspage.Snapshot) {
+			s.Probes.Probes = nil
+			s.Journeys = []statuspage.Journey{{At: before(5000), Outcome: qrgate.Success}}
+		}, "unknown", "", "Nothing is known to be wrong", 5000},
+		"the engine is down": {func(s *statuspage.Snapshot) {
+			s.Engine.State, s.Engine.Since = statuspage.EngineDown, before(42)
+		}, "failing", qrgate.EngineUnreachable, "the engine does not answer", 42},
+		"the engine hangs": {func(s *statuspage.Snapshot) {
+			s.Engine.State, s.Engine.Since, s.Engine.Last = statuspage.EngineDown, before(42), &statuspage.Answer{Class: "timed_out", Op: "qr", Seconds: 5}
+		}, "failing", qrgate.EngineTimeout, "the engine does not answer", 42},
+		"one probe failed once": {func(s *statuspage.Snapshot) {
+			s.Probes.Probes[2].Runs[0] = failed("x", before(9), qrgate.DNSFailed, "no such host")
+		}, "degraded", qrgate.DNSFailed, "the probe create_connect_qr failed in its last run", 9},
+		"one probe failed twice": {func(s *statuspage.Snapshot) {
+			r := s.Probes.Probes[2].Runs
+			r[0], r[1] = failed("x", before(9), qrgate.DNSFailed, ""), failed("y", before(309), qrgate.DNSFailed, "")
+		}, "failing", qrgate.DNSFailed, "failed twice in a row", 309},
+		"a run that said nothing is no success": {func(s *statuspage.Snapshot) {
+			r := s.Probes.Probes[2].Runs
+			r[0], r[1], r[2] = failed("x", before(9), qrgate.DNSFailed, ""), statuspage.Run{Outcome: qrgate.Gone, Began: before(100)}, failed("y", before(309), qrgate.DNSFailed, "")
+		}, "failing", qrgate.DNSFailed, "failed twice in a row", 309},
+		"a probe that works again": {func(s *statuspage.Snapshot) {
+			s.Probes.Probes[2].Runs[1] = failed("y", before(309), qrgate.DNSFailed, "")
+		}, "ok", "", "QRs are delivered", 300},
+		"a probe does not run": {func(s *statuspage.Snapshot) {
+			for i := range s.Probes.Probes[0].Runs {
+				s.Probes.Probes[0].Runs[i].Began = before(100 + float64(i))
+			}
+		}, "degraded", qrgate.Undetermined, "the probe engine_health has not run for 1 min", 100},
+		"two journeys failed": {func(s *statuspage.Snapshot) {
+			lose(s.Journeys[:2], qrgate.QRNotEmitted)
+		}, "degraded", qrgate.QRNotEmitted, "some QRs do not come", 55},
+		"three journeys failed": {func(s *statuspage.Snapshot) {
+			lose(s.Journeys[:3], qrgate.QRNotEmitted)
+		}, "failing", qrgate.QRNotEmitted, "the last 3 journeys ended without a QR", 90},
+		"three failed, and one came since": {func(s *statuspage.Snapshot) {
+			lose(s.Journeys[1:4], qrgate.QRNotEmitted)
+		}, "degraded", qrgate.QRNotEmitted, "some QRs do not come", 125},
+		"long ago": {func(s *statuspage.Snapshot) {
+			s.Journeys = s.Journeys[:4]
+			s.Journeys[3].At = before(1000)
+			lose(s.Journeys[3:], qrgate.QRNotEmitted)
+		}, "ok", "", "QRs are delivered", 905},
+		"customers who do not scan": {func(s *statuspage.Snapshot) {
+			lose(s.Journeys[:6], qrgate.QRExpired)
+			s.Causes = []statuspage.Cause{{Code: qrgate.QRExpired, Sessions: 6, Since: before(60)}}
+		}, "ok", "", "QRs are delivered", 3305},
+		"one session": {func(s *statuspage.Snapshot) {
+			s.Causes = []statuspage.Cause{{Code: qrgate.EngineFailing, Sessions: 1, Since: before(60)}}
+		}, "degraded", qrgate.EngineFailing, "1 session gets no QR", 60},
+		"many sessions, while others get theirs": {func(s *statuspage.Snapshot) {
+			s.Causes = []statuspage.Cause{{Code: qrgate.EngineFailing, Sessions: 4, Since: before(60)}}
+		}, "degraded", qrgate.EngineFailing, "4 sessions get no QR", 60},
+		"many sessions, and no other": {func(s *statuspage.Snapshot) {
+			s.Causes = []statuspage.Cause{{Code: qrgate.EngineFailing, Sessions: 4, Since: before(10)}}
+		}, "failing", qrgate.EngineFailing, "4 sessions get no QR", 10},
+		"only sessions of probes": {func(s *statuspage.Snapshot) {
+			s.Causes = []statuspage.Cause{{Code: qrgate.EngineFailing, Sessions: 4, Probes: 4, Since: before(10)}}
+		}, "ok", "", "QRs are delivered", 3305},
+		"Redis is away": {func(s *statuspage.Snapshot) {
+			s.Store = statuspage.Store{Kind: "redis", State: "degraded", Since: before(33)}
+		}, "degraded", qrgate.StoreUnavailable, "Redis cannot be reached", 33},
+		"almost full": {func(s *statuspage.Snapshot) { s.Waiters.Held = 4600 }, "degraded", qrgate.EngineOverloaded, "almost as many requests wait", -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := healthy()
+			c.change(&s)
+			v := statuspage.Judge(s)
+			if v.Level != c.level || v.Code != c.code || !strings.Contains(v.Sentence, c.sentence) {
+				t.Errorf("want %s %s %q: %+v", c.level, c.code, c.sentence, v)
+			}
+			if c.since >= 0 && !v.Since.Equal(before(c.since)) || c.since < 0 && !v.Since.IsZero() {
+				t.Errorf("since %v, want %v", v.Since, before(c.since))
+			}
+			if v.Whom == "" || v.Why == "" || v.Who == "" || v.Also == nil || v.Code != "" && v.Todo == "" {
+				t.Errorf("it says too little: %+v", v)
+			}
+		})
+	}
+}
+
+func lose(all []statuspage.Journey, why qrgate.Code) {
+	for i := range all {
+		all[i].Outcome, all[i].Code = qrgate.Failure, why
+	}
+}
+
+// What is worst comes first, and nothing is left out.
+func TestTheWorstComesFirst(t *testing.T) {
+	t.Parallel()
+	s := healthy()
+	s.Store = statuspage.Store{Kind: "redis", State: "degraded", Since: before(33)}
+	s.Waiters.Held = 5000
+	lose(s.Journeys[:4], qrgate.ClientOutdated)
+	v := statuspage.Judge(s)
+	if v.Level != "failing" || v.Code != qrgate.ClientOutdated || len(v.Also) != 2 {
+		t.Errorf("%+v", v)
+	}
+	if !strings.Contains(v.Todo, "update") || v.Who != qrgate.Operator {
+		t.Errorf("what to do is %q by %q", v.Todo, v.Who)
+	}
+}
