@@ -24,7 +24,7 @@ var parts = []part{
 	{"github.com/jackc/pgx", []string{"compat/embedded"}, "device keys live in the embedded engine's database"},
 	{"modernc.org/sqlite", []string{"compat/embedded"}, "device keys live in the embedded engine's database"},
 	{"rsc.io/qr", []string{"compat", "internal/enginesim"}, "codes are drawn where bodies are made"},
-	{"github.com/makiuchi-d/gozxing", []string{"probes", "internal/wasim/wasimtest", "cmd/qrgate-demo", "cmd/qrgate-bench"}, "whoever claims to have got a QR reads it"},
+	{"github.com/makiuchi-d/gozxing", []string{"probes", "internal/wasim/wasimtest", "cmd/qrgate-demo", "cmd/qrgate-bench", "cmd/qrgate-drill"}, "whoever claims to have got a QR reads it"},
 	{"github.com/sony/gobreaker", []string{"compat/inboxhub", "internal/redisstore"}, "breakers stand at the edges"},
 	{"golang.org/x/time/rate", []string{"*"}, "a token bucket, nothing more"},
 	{"golang.org/x/sync", []string{"*"}, "errgroup, nothing more"},

@@ -65,7 +65,7 @@ func TestHelpersDoNotShip(t *testing.T) {
 // helpersShip finds test rooms in what ships: everything but tests, the helpers themselves and the
 // commands that exist to show or measure a simulated engine.
 func helpersShip(s source) []finding {
-	show := []string{"cmd/qrgate-demo", "cmd/qrgate-bench", "cmd/wasimd"}
+	show := []string{"cmd/qrgate-demo", "cmd/qrgate-bench", "cmd/qrgate-drill", "cmd/wasimd"}
 	if s.test() || isHelper(s.room()) || slices.ContainsFunc(show, func(c string) bool { return strings.HasPrefix(s.path, c+"/") }) {
 		return nil
 	}

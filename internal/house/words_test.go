@@ -61,8 +61,9 @@ func (p pattern) in(d document) []finding {
 }
 
 var (
-	// email fits addresses; nobody's domains are those of RFC 2606 and of WhatsApp's ids, which name no person here.
-	email   = regexp.MustCompile(`[A-Za-z0-9._%+-]+@([A-Za-z0-9-]+\.)+[A-Za-z]{2,}`)
+	// email fits addresses, but not the password in a URL; nobody's domains are those of RFC 2606 and of
+	// WhatsApp's ids, which name no person here.
+	email   = regexp.MustCompile(`(?:^|mailto:|[^:/A-Za-z0-9._%+-])[A-Za-z0-9._%+-]+@([A-Za-z0-9-]+\.)+[A-Za-z]{2,}`)
 	nobodys = regexp.MustCompile(`(@|\.)(example\.(com|org|net)|example|test|invalid|localhost|s\.whatsapp\.net|g\.us|c\.us)$`)
 
 	// phone fits numbers in the international form, and quoted or addressed runs of digits as long as one.
