@@ -132,7 +132,7 @@ func TestAddressesAreFound(t *testing.T) {
 	for text, want := range map[string]int{
 		"write to somebody" + "@gmail.com":  1,
 		"write to a@example.com":            0,
-		"mailto:somebody" + "@gmail.com":     1,
+		"mailto:somebody" + "@gmail.com":    1,
 		"redis://:PASSWORD@redis.redis.svc": 0,
 		"5550100@s.whatsapp.net":            0,
 		`"phone": "34` + `600123456"`:       1,
