@@ -49,11 +49,12 @@ func answerQR(v qrgate.View, err error) reply {
 	return r
 }
 
-// helpless reports whether the engine could not be reached at all while the request was held, so that
+// helpless reports whether, at the end of a hold, the engine or its way to WhatsApp is so broken that
 // "being generated" would be a lie.
 func helpless(v qrgate.View) bool {
 	switch v.Diagnosis.Code {
-	case qrgate.EngineUnreachable, qrgate.EngineBadAnswer, qrgate.EngineTimeout:
+	case qrgate.EngineUnreachable, qrgate.EngineBadAnswer, qrgate.EngineTimeout,
+		qrgate.DNSFailed, qrgate.NetworkBlocked, qrgate.TLSIntercepted, qrgate.ProxyRefused:
 		return true
 	}
 	return false

@@ -83,7 +83,7 @@ func (p *play) scan(ctx context.Context) error {
 		return fmt.Errorf("the phone could not scan it: %w", err)
 	}
 	p.say("the simulated phone reads it and links the account")
-	for range 20 {
+	for range 60 {
 		a, err := p.call(ctx, http.MethodGet, p.gate.URL()+"/api/sessions/crm-gated/status", "")
 		if err != nil {
 			return err
@@ -99,7 +99,7 @@ func (p *play) scan(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
-	return errors.New("the session did not become connected within ten seconds")
+	return errors.New("the session did not become connected within half a minute")
 }
 
 // flow is the incident's client: create, connect, wait three seconds, ask for the QR once.

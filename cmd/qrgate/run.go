@@ -156,7 +156,7 @@ func strangers(env, names []string) error {
 }
 
 // ownVariables are read by other parts: tests, and binaries built for the simulated WhatsApp.
-var ownVariables = []string{"QRGATE_REQUIRE_ALL", "QRGATE_WASIM_ROOT", "QRGATE_WASIM_ADDR"}
+var ownVariables = []string{"QRGATE_REQUIRE_ALL", "QRGATE_TEST_DATABASE_URL", "QRGATE_WASIM_ROOT", "QRGATE_WASIM_ADDR"}
 
 // nearest is the name that shares the longest beginning and end with a stranger.
 func nearest(stranger string, names []string) string {

@@ -8,9 +8,6 @@ import (
 	"qrgate/internal/enginesim"
 )
 
-// now asks for the QR without waiting.
-var atOnce = qrgate.Hold{Set: true}
-
 func (r *rig) qr(key, id string, hold qrgate.Hold) qrgate.View {
 	r.t.Helper()
 	v, err := r.p.QR(r.t.Context(), r.caller(key), id, hold)
