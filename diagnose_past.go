@@ -5,6 +5,7 @@ import "time"
 // Past is what the gate remembers of a session for its diagnosis, beyond the present trouble, which the next
 // answer replaces.
 type Past struct {
+	Look      Trouble   `json:"look"`      // the last answer to a request for the QR, if it was an error; a status that succeeds does not end it
 	Refusal   Trouble   `json:"refusal"`   // the last connect that failed, and since when they do; counts while Pushed.Failed > 0
 	Restarted time.Time `json:"restarted"` // when the engine last turned out to have lost the session
 	Named     Named     `json:"named"`     // the last cause that the engine named itself
@@ -22,6 +23,22 @@ func (p Past) heard(words string, now time.Time) Past {
 		p.Named = Named{t.code, now}
 	}
 	return p
+}
+
+// lookLife is how long the last look for the QR stands for the present: gaps between looks are shorter.
+const lookLife = 20 * time.Second
+
+// trouble is what the engine's last answer about the QR was. Between two of them the gate may have read the
+// state, or connected again, and both leave no trouble behind; a client's own connect begins anew.
+func (at scene) trouble() Trouble {
+	look := at.Past.Look
+	switch {
+	case at.State != Connecting, look.Last.Before(at.Since), at.now.Sub(look.Last) > lookLife:
+		return at.Trouble
+	case look.Last.Before(at.Connect) && !at.ownConnect():
+		return at.Trouble
+	}
+	return look
 }
 
 // ownConnectTime bounds how long a connect of the gate's own takes to be accepted.

@@ -21,14 +21,17 @@ func keyRefused(at scene) sign {
 	return sign{code: KeyRejected, sure: true, evidence: []string{at.Trouble.line(at.now)}}
 }
 
-// noEngine: whatever the engine said before, it says nothing now.
+// noEngine: whatever the engine said before, it says nothing now. Its looks may answer and its connects not.
 func noEngine(at scene) sign {
-	t := at.Trouble
-	if code, ok := absences[t.Kind]; ok {
-		return t.sign(code, at.now)
+	heard := []Trouble{at.trouble(), at.Trouble}
+	if at.refusing() {
+		heard = append(heard, at.Past.Refusal)
 	}
-	if code, ok := absences[at.Past.Refusal.Kind]; ok && at.refusing() {
-		return at.Past.Refusal.sign(code, at.now) // its looks answer, its connects do not
+	for _, t := range heard {
+		code, ok := absences[t.Kind]
+		if found := t.sign(code, at.now); ok && found.visible(at.now) {
+			return found
+		}
 	}
 	return sign{}
 }
@@ -38,7 +41,7 @@ var absences = map[Kind]Code{Unreachable: EngineUnreachable, TimedOut: EngineTim
 
 // forgotten: the engine denies a session. That it had it shows in a connect that it accepted.
 func forgotten(at scene) sign {
-	p, t := at.Past, at.Trouble
+	p, t := at.Past, at.trouble()
 	unknown := p.Refusal.sign(SessionNotFound, at.now)
 	switch {
 	case at.refusing() && p.Refusal.Kind == UnknownSession && unknown.visible(at.now):
@@ -86,7 +89,7 @@ func (at scene) refusing() bool {
 
 // engineFails: errors that say nothing of their cause.
 func engineFails(at scene) sign {
-	t := at.Trouble
+	t := at.trouble()
 	switch {
 	case t.Kind == RateLimited:
 		return t.sign(Throttled, at.now)

@@ -55,6 +55,13 @@ func refuses(at time.Duration, kind qrgate.Kind, code string) happening {
 	}}
 }
 
+// saysNo is a connect that the engine refuses in its own words.
+func saysNo(at time.Duration, text string) happening {
+	return happening{at, func(s qrgate.Session, now time.Time) qrgate.Session {
+		return s.Refused(&qrgate.Fault{Op: qrgate.OpConnect, Kind: qrgate.EngineError, Text: text}, now)
+	}}
+}
+
 func wishes(at time.Duration) happening {
 	return happening{at, func(s qrgate.Session, now time.Time) qrgate.Session { return s.Wish(now) }}
 }
@@ -130,10 +137,17 @@ func TestStories(t *testing.T) {
 			story(one(refuses(0, qrgate.EngineError, "CONNECTION_ERROR"), notReady(sec/4), refuses(sec/2, qrgate.EngineError, "CONNECTION_ERROR"),
 				notReady(700*time.Millisecond), refuses(2*sec, qrgate.EngineError, "CONNECTION_ERROR"), notReady(3*sec), refuses(8*sec, qrgate.EngineError, "CONNECTION_ERROR"))),
 			qrgate.Climate{}, []told{{sec / 2, qrgate.ConnectFailing}}},
+		"connects fail, and say why": {
+			story(one(saysNo(0, "Límite de sesiones alcanzado"), notReady(sec/4), saysNo(sec/2, "Límite de sesiones alcanzado"), notReady(sec))),
+			qrgate.Climate{}, []told{{0, qrgate.SessionLimit}}},
 		"a connect fails once": {story(one(refuses(0, qrgate.EngineError, "CONNECTION_ERROR"), begins(sec/2), shows(sec, "a"))), qrgate.Climate{}, nil},
 		"connects are over the limit": {
 			story(one(refuses(0, qrgate.RateLimited, ""), notReady(sec), refuses(2*sec, qrgate.RateLimited, ""), notReady(3*sec))),
 			qrgate.Climate{}, []told{{2 * sec, qrgate.Throttled}}},
+		"looks fail, and the state is told in between": {
+			story(one(begins(0), faults(sec, qrgate.OpQR, qrgate.EngineError), faults(2*sec, qrgate.OpQR, qrgate.EngineError), says(11*sec, qrgate.Connecting, ""),
+				pushes(12*sec, qrgate.Again), faults(13*sec, qrgate.OpQR, qrgate.EngineError), shows(15*sec, "a"))), qrgate.Climate{},
+			[]told{{2 * sec, qrgate.EngineFailing}, {15 * sec, qrgate.None}}},
 		"one look fails": {story(one(begins(0), faults(sec, qrgate.OpQR, qrgate.Unreachable), shows(2*sec, "a"))), qrgate.Climate{}, nil},
 		"the engine dies, comes back, and has forgotten": {
 			story(one(begins(0), faults(sec, qrgate.OpQR, qrgate.Unreachable), faults(2*sec, qrgate.OpQR, qrgate.Unreachable),

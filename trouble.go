@@ -15,6 +15,10 @@ func (s Session) troubled(err error, now time.Time) Session {
 		next.Op, next.Status, next.Code, next.Text, next.RetryAfter = f.Op, f.Status, f.Code, f.Text, f.RetryAfter
 	}
 	s.Past = s.Past.heard(next.Text+" "+s.Reason, now)
+	if next.Op == OpQR || next.Op == OpList {
+		look := s.Past.Look
+		s.Past.Look = next.after(look, look.Code == next.Code && !look.Last.Before(s.Since) && now.Sub(look.Last) < lookLife)
+	}
 	if next.Op == OpConnect {
 		s.Past.Refusal = next.after(s.Past.Refusal, s.Pushed.Failed > 0)
 	}

@@ -115,13 +115,19 @@ func (t tell) sign(at scene) sign {
 	return sign{code: code, sure: true, evidence: []string{"the engine names this cause itself: " + strings.Join(t.words, ", ")}}
 }
 
-// answered: the words of the engine's present error.
+// answered: the words of the engine's present error, or of the one with which it refuses to connect.
 func answered(at scene) sign {
-	if _, gone := absences[at.Trouble.Kind]; gone && at.Trouble.Code != codeQRInvalid {
-		return sign{}
+	heard := []Trouble{at.trouble()}
+	if at.refusing() {
+		heard = append(heard, at.Past.Refusal)
 	}
-	if t, ok := tellOf(at.Trouble.Text + " " + at.Trouble.Code); ok {
-		return t.sign(at)
+	for _, trouble := range heard {
+		if _, gone := absences[trouble.Kind]; gone && trouble.Code != codeQRInvalid {
+			return sign{}
+		}
+		if t, ok := tellOf(trouble.Text + " " + trouble.Code); ok {
+			return t.sign(at)
+		}
 	}
 	return sign{}
 }
