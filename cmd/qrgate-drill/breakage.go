@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"qrgate"
+	"qrgate/internal/enginesim"
+)
+
+// breakage is one way of breaking, and what must come of it.
+type breakage struct {
+	says, mended string // what happens, for the timeline
+	breaks       func(context.Context, *stage) error
+	mends        func(context.Context, *stage) error
+
+	told     string        // the receiver that must hear of it: pager or chat
+	within   time.Duration // in earnest
+	alerts   []string      // any of which must be told
+	names    qrgate.Code   // the cause
+	silences []string      // symptoms that must not reach the receiver as long as it lasts; empty: not looked at
+}
+
+func breakages() map[string]breakage {
+	const pager, chat = "pager", "chat"
+	symptoms := []string{"QRGateProbeNotSucceeding", "QRGateErrorBudgetBurn", "QRGateNoQRDelivered"}
+	failing := []string{"QRGateProbeNotSucceeding", "QRGateNoQRDelivered", "QRGateErrorBudgetBurn"}
+	return map[string]breakage{
+		"engine-down": {
+			says: "the engine is stopped", mended: "the engine is started again",
+			breaks: func(_ context.Context, st *stage) error { return st.engine.down() },
+			mends:  func(_ context.Context, st *stage) error { return st.engine.up() },
+			told:   pager, within: 4 * time.Minute, names: qrgate.EngineUnreachable,
+			alerts: []string{"QRGateEngineDown", "QRGateProbeNotSucceeding"}, silences: symptoms,
+		},
+		"qr-500": changing("every /qr is answered 500, for ever", qrgate.QRNotEmitted, failing, func(e *enginesim.Engine) {
+			e.QRDelay = 24 * time.Hour
+		}),
+		"slow": changing("every answer takes 20 s", qrgate.EngineTimeout, failing, func(e *enginesim.Engine) {
+			e.Latency = 20 * time.Second
+		}),
+		"rate-limit": changing("every answer is 429", qrgate.Throttled, append(failing, "QRGateEngineThrottling"), func(e *enginesim.Engine) {
+			e.Faults = map[enginesim.Route]enginesim.Fault{enginesim.AnyRoute: {Kind: enginesim.TooMany}}
+		}),
+		"redis-down": {
+			says: "Redis is killed", mended: "Redis is started again",
+			breaks: func(_ context.Context, st *stage) error { st.redis.stop(); return nil },
+			mends:  func(ctx context.Context, st *stage) error { return st.startRedis(ctx) },
+			told:   chat, within: 6 * time.Minute, names: qrgate.StoreUnavailable, alerts: []string{"QRGateRedisDown"},
+		},
+		"client-outdated": {
+			says: "WhatsApp refuses the engine's library", mended: "the engine is updated",
+			breaks: func(_ context.Context, st *stage) error { st.engine.outdated.Store(true); return st.forget() },
+			mends:  func(_ context.Context, st *stage) error { st.engine.outdated.Store(false); return nil },
+			told:   pager, within: 6 * time.Minute, names: qrgate.ClientOutdated, alerts: []string{"QRGateClientOutdated"},
+			silences: symptoms,
+		},
+	}
+}
+
+// changing is a breakage that a field of the simulated engine makes.
+func changing(says string, names qrgate.Code, alerts []string, change func(*enginesim.Engine)) breakage {
+	return breakage{
+		says: says, mended: "the engine behaves again", told: "pager", within: 8 * time.Minute, names: names, alerts: alerts,
+		breaks: func(_ context.Context, st *stage) error { st.engine.Change(change); return st.forget() },
+		mends: func(_ context.Context, st *stage) error {
+			st.engine.Change(func(e *enginesim.Engine) { e.QRDelay, e.Latency, e.Faults = 300*time.Millisecond, 0, nil })
+			return nil
+		},
+	}
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+)
+
+// timeline prints what happens, as it happens.
+type timeline struct {
+	mu    sync.Mutex
+	out   io.Writer
+	began time.Time
+}
+
+func newTimeline(out io.Writer) *timeline { return &timeline{out: out, began: time.Now()} }
+
+// act begins a part of the play.
+func (t *timeline) act(title string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	fmt.Fprintf(t.out, "\n %s\n", title)
+}
+
+// line is one thing that happened now; more stands below it.
+func (t *timeline) line(what, text string, more ...string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at := time.Since(t.began).Round(100 * time.Millisecond)
+	fmt.Fprintf(t.out, "   %2d:%04.1f  %-10s %s\n", int(at.Minutes()), (at % time.Minute).Seconds(), what, text)
+	for _, m := range more {
+		if m != "" {
+			fmt.Fprintf(t.out, "            %-10s %s\n", "", m)
+		}
+	}
+}
+
+// changed prints how alerts moved.
+func (t *timeline) changed(list []change) {
+	for _, c := range list {
+		t.line(c.what, strings.TrimRight(c.alert+"  "+c.detail, " "))
+	}
+}
+
+// told prints a message to a receiver: what a person reads who is woken by it.
+func (t *timeline) told(m message) {
+	for _, line := range wording(m) {
+		t.line(line.what, line.text, line.more...)
+	}
+}
+
+// wording is a message in lines: one for each alert.
+type worded struct {
+	what, text string
+	more       []string
+}
+
+// wording puts a message into words; the dead man's switch is not worth any.
+func wording(m message) []worded {
+	what := map[string]string{"pager": "PAGE", "chat": "chat"}[m.Receiver]
+	if what == "" {
+		return nil
+	}
+	var out []worded
+	for _, a := range m.Alerts {
+		w := worded{what: what, text: title(a.Labels) + ": " + a.Annotations["summary"]}
+		if a.Status == "resolved" {
+			w.text = "resolved: " + title(a.Labels)
+		} else {
+			w.more = []string{a.Annotations["description"], a.Annotations["runbook_url"]}
+		}
+		out = append(out, w)
+	}
+	return out
+}
+
+// verdict prints what was expected and what came, and reports whether all of it did.
+func (t *timeline) verdict(checks []check) bool {
+	t.act("What was expected")
+	ok := len(checks) > 0
+	for _, c := range checks {
+		mark := "✓"
+		if !c.ok {
+			mark, ok = "✗", false
+		}
+		t.mu.Lock()
+		fmt.Fprintf(t.out, "   %s %s: %s\n", mark, c.want, c.got)
+		t.mu.Unlock()
+	}
+	return ok
+}
