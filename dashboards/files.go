@@ -7,5 +7,11 @@ func Files(l Links) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string][]byte{"prometheus/qrgate.rules.yml": rules}, nil
+	out := map[string][]byte{"prometheus/qrgate.rules.yml": rules}
+	for _, b := range boards(l) {
+		if out["grafana/dashboards/"+b.uid+".json"], err = b.encode(); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }

@@ -15,9 +15,10 @@ func Defaults() Links {
 }
 
 // runbook is the page of one alert.
-func (l Links) runbook(alert string) string {
-	return strings.TrimSuffix(l.Runbooks, "/") + "/" + alert + ".md"
-}
+func (l Links) runbook(alert string) string { return l.page(alert + ".md") }
+
+// page is a file of the runbooks.
+func (l Links) page(name string) string { return strings.TrimSuffix(l.Runbooks, "/") + "/" + name }
 
 // board is one dashboard.
 func (l Links) board(uid string) string { return strings.TrimSuffix(l.Grafana, "/") + "/d/" + uid }

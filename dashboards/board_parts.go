@@ -1,0 +1,74 @@
+package dashboards
+
+import "github.com/grafana/grafana-foundation-sdk/go/units"
+
+func dependencies() panels {
+	return panels{
+		graph(text{"Engine: calls by fault", "The gate's own calls. not_ready is the usual answer of an engine that works; the others are trouble.", units.EventsPerSecond}, third,
+			line(rate("fault", of("qrgate_engine_requests_total"))+" > 0", "{{fault}}")),
+		graph(text{"Engine: time per call", "95 % of the calls are answered within this time. A diamond leads to its trace.", units.Seconds}, third,
+			line(quantile("0.95", "operation", "qrgate_engine_request_duration_seconds"), "{{operation}}").Exemplar(true)),
+		graph(text{"Engine: failed calls", "Share of the calls that got no answer in time, 429, 5xx or nonsense.", units.PercentUnit}, third,
+			line(rate("operation", of("qrgate_engine_request_duration_seconds_count", `outcome="failure"`))+"\n/\n"+
+				rate("operation", of("qrgate_engine_request_duration_seconds_count")), "{{operation}}")).Max(1),
+		strip(text{"Who reaches the engine", "By replica. Red: its last call or health check found nobody there.", units.Short}, third,
+			line(`max by (instance) (`+of("qrgate_engine_up")+`)`, "{{instance}}"), [2]string{"nobody there", "reaches it"}),
+		graph(text{"Engine: budget left", "Calls that the engine still allows in this window, of the key with the fewest. At 0 QRs come late.", units.Short}, third,
+			line(`min by (instance) (`+of("qrgate_engine_budget_left")+`)`, "{{instance}}")).NoValue("the engine does not say"),
+		strip(text{"Who reaches the store", "By replica. Red: it goes on from its own memory.", units.Short}, third,
+			line(`min by (instance) (`+of("qrgate_store_up")+`)`, "{{instance}}"), [2]string{"away", "there"}),
+		graph(text{"Store: time per operation", "95 % end within this time. The gate waits 150 ms at most.", units.Seconds}, third,
+			line(quantile("0.95", "operation", "qrgate_store_operation_duration_seconds"), "{{operation}}")),
+		graph(text{"Store: failures", "Operations that failed; a lost race is none.", units.EventsPerSecond}, third,
+			line(rate("operation", of("qrgate_store_operation_failures_total")), "{{operation}}")),
+		graph(text{"Store: values that did not open", "Replicas with different secrets, or somebody who writes to the store.", units.EventsPerSecond}, third,
+			line(rate("instance", of("qrgate_store_sealed_mismatches_total")), "{{instance}}")),
+	}
+}
+
+func us() panels {
+	return append(traffic(), process()...)
+}
+
+func traffic() panels {
+	return panels{
+		graph(text{"Requests by route", "unmatched is all that passes through.", units.RequestsPerSecond}, third,
+			line(rate("http_request_method, http_route", of("http_server_requests_total"))+" > 0", "{{http_request_method}} {{http_route}}")),
+		graph(text{"Answers by status", "Of users. 202 is \"not yet\", 503 a diagnosis, 499 a client that left.", units.RequestsPerSecond}, third,
+			line(rate("http_response_status_code", of("http_server_requests_total", `origin="user"`))+" > 0", "{{http_response_status_code}}")),
+		graph(text{"Time per route", "95 % of users' requests end within this time, holds included.", units.Seconds}, third,
+			line(quantile("0.95", "http_route", "http_server_request_duration_seconds"), "{{http_route}}").Exemplar(true)),
+		graph(text{"Unexplained failures", "Bad for availability: the engine's own 5xx passed on, the gate's bugs, answers cut off.", units.RequestsPerSecond}, third,
+			line(rate("origin, cause", of("qrgate_http_faults_total")), "{{origin}} {{cause}}")),
+		graph(text{"Refused requests", "By the gate itself, and why.", units.RequestsPerSecond}, third,
+			line(rate("reason", of("qrgate_requests_rejected_total")), "{{reason}}")),
+		graph(text{"Clients that left", "Before their answer: their time-outs may be shorter than the hold.", units.RequestsPerSecond}, third,
+			line(rate("origin", of("qrgate_http_client_gone_total")), "{{origin}}")),
+		graph(text{"Held requests", "And how many may be held. Over the limit the answer is \"not yet\" at once.", units.Short}, third,
+			line(`sum by (instance) (`+of("qrgate_waiters")+`)`, "{{instance}} held"), line(`sum by (instance) (`+of("qrgate_waiters_limit")+`)`, "{{instance}} limit")),
+		graph(text{"Requests in flight", "Held ones, and those that pass through.", units.Short}, third,
+			line(`sum by (instance) (`+of("http_server_active_requests")+`)`, "{{instance}}")),
+		graph(text{"Bodies", "Bytes read from clients and written to them.", units.BytesPerSecondIEC}, third,
+			line(rate("direction", of("qrgate_http_body_bytes_total")), "{{direction}}")),
+	}
+}
+
+func process() panels {
+	return panels{
+		graph(text{"Processor", "Cores in use.", units.Short}, quarter, line(rate("instance", of("process_cpu_seconds_total")), "{{instance}}")),
+		graph(text{"Memory", "Resident.", units.BytesIEC}, quarter, line(`sum by (instance) (`+of("process_resident_memory_bytes")+`)`, "{{instance}}")),
+		graph(text{"Goroutines", "They follow the held requests, and fall again.", units.Short}, quarter, line(`sum by (instance) (`+of("go_goroutines")+`)`, "{{instance}}")),
+		graph(text{"Open files", "Of those that the process may open.", units.PercentUnit}, quarter,
+			line(`max by (instance) (`+of("process_open_fds")+` / `+of("process_max_fds")+`)`, "{{instance}}")).Max(1),
+	}
+}
+
+func eyes() panels {
+	return panels{
+		graph(text{"Log messages", "By level.", units.EventsPerSecond}, third, line(rate("level", of("qrgate_log_messages_total")), "{{level}}")),
+		graph(text{"Traces lost", "Batches that could not be exported.", units.EventsPerSecond}, third, line(rate("signal", of("qrgate_otel_export_failures_total")), "{{signal}}")),
+		graph(text{"Scrapes", "How long Prometheus takes to ask a replica. Gaps are scrapes that failed.", units.Seconds}, third, line(of("scrape_duration_seconds"), "{{instance}}")),
+		rows(text{"What runs", "Versions by replica; several while a deploy is under way.", units.Short}, whole,
+			`count by (instance, version, revision, goversion) (`+of("qrgate_build_info")+`)`),
+	}
+}

@@ -1,0 +1,270 @@
+package dashboards_test
+
+import (
+	"encoding/json"
+	"errors"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/grafana/grafana-foundation-sdk/go/cog"
+	"github.com/grafana/grafana-foundation-sdk/go/cog/plugins"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+)
+
+// board is what Grafana reads, read without the code that wrote it.
+type board struct {
+	UID, Title, Description string
+	Editable                bool
+	Timezone, Refresh       string
+	Panels                  []panel
+	Templating              struct{ List []struct{ Name, Type string } }
+	Annotations             struct{ List []struct{ Name, Expr string } }
+}
+
+type panel struct {
+	ID                       int
+	Type, Title, Description string
+	Datasource               struct{ UID string }
+	Targets                  []target
+	GridPos                  struct{ X, Y, W, H int }
+	FieldConfig              struct {
+		Defaults struct {
+			Unit  string
+			Links []struct{ URL string }
+		}
+	}
+	where string
+}
+
+type target struct {
+	RefID, Expr string
+	Instant     bool
+	Exemplar    bool
+	Datasource  struct{ UID string }
+}
+
+func boardFiles(t *testing.T) []string {
+	t.Helper()
+	names, err := filepath.Glob("grafana/dashboards/*.json")
+	if err != nil || len(names) != 3 {
+		t.Fatalf("there are the dashboards %v: %v", names, err)
+	}
+	return names
+}
+
+func boards(t *testing.T) []board {
+	t.Helper()
+	var all []board
+	for _, name := range boardFiles(t) {
+		var b board
+		if err := json.Unmarshal(read(t, name), &b); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, b)
+	}
+	return all
+}
+
+// panels are those of all dashboards, rows apart.
+func panels(t *testing.T) []panel {
+	t.Helper()
+	var all []panel
+	for _, b := range boards(t) {
+		for _, p := range b.Panels {
+			if p.Type != "row" {
+				p.where = b.UID + ": " + p.Title
+				all = append(all, p)
+			}
+		}
+		for _, a := range b.Annotations.List {
+			all = append(all, panel{where: b.UID + ": annotation " + a.Name, Type: "annotation", Targets: []target{{Expr: a.Expr}}})
+		}
+	}
+	if len(all) < 50 {
+		t.Fatalf("only %d panels were read", len(all))
+	}
+	return all
+}
+
+// substitute puts values in the place of Grafana's variables, as Grafana would with everything chosen and
+// Prometheus scraped each second.
+func substitute(expr string) string {
+	return strings.NewReplacer("$__rate_interval", "8s", "$job", ".+", "$instance", ".+").Replace(expr)
+}
+
+// Grafana ignores what it does not know: a misspelt field is a setting that is silently not there.
+func TestBoardsHaveNoStrangeFields(t *testing.T) {
+	t.Parallel()
+	plugins.RegisterDefaultPlugins()
+	for _, name := range boardFiles(t) {
+		if err := strictly(read(t, name)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if strictly([]byte(`{"title":"x","tittle":"y"}`)) == nil {
+		t.Error("a misspelt field was not found")
+	}
+}
+
+// strictly returns what is wrong with a dashboard. The library returns an error that is not nil and holds
+// no error when all is well.
+func strictly(text []byte) error {
+	var d dashboard.Dashboard
+	err := d.UnmarshalJSONStrict(text)
+	var list cog.BuildErrors
+	if errors.As(err, &list) && len(list) == 0 {
+		return nil
+	}
+	return err
+}
+
+// The rules of Grafana's dashboard-linter that matter to a reader.
+func TestBoardsReadWell(t *testing.T) {
+	t.Parallel()
+	for _, b := range boards(t) {
+		if b.Editable || b.Timezone != "utc" || b.Refresh == "" || b.Description == "" || !strings.HasPrefix(b.UID, "qrgate-") {
+			t.Errorf("%s is editable, not in UTC, not refreshed, or says nothing of itself", b.UID)
+		}
+		var names []string
+		for _, v := range b.Templating.List {
+			names = append(names, v.Name+" "+v.Type)
+		}
+		if !slices.Equal(names, []string{"datasource datasource", "traces datasource", "job query", "instance query"}) {
+			t.Errorf("%s has the variables %v", b.UID, names)
+		}
+		titles := map[string]bool{}
+		for _, p := range b.Panels {
+			if titles[p.Title] || p.Title == "" || p.ID == 0 {
+				t.Errorf("%s: %q is there twice, or has no title or id", b.UID, p.Title)
+			}
+			titles[p.Title] = true
+		}
+	}
+}
+
+func TestPanelsReadWell(t *testing.T) {
+	t.Parallel()
+	fixed := regexp.MustCompile(`\[[0-9]+[smhd]\]`)
+	for _, p := range panels(t) {
+		if p.Type == "annotation" {
+			continue
+		}
+		if !strings.HasSuffix(p.Description, ".") || p.FieldConfig.Defaults.Unit == "" || p.Datasource.UID != "$datasource" || len(p.Targets) == 0 {
+			t.Errorf("%s lacks a sentence, a unit, a data source or a query", p.where)
+		}
+		for _, q := range p.Targets {
+			if q.RefID == "" || q.Datasource.UID != "$datasource" {
+				t.Errorf("%s: a query has no name or no data source", p.where)
+			}
+			if p.Type != "stat" && fixed.MatchString(q.Expr) {
+				t.Errorf("%s: a graph's window is $__rate_interval, which fits what is shown: %s", p.where, q.Expr)
+			}
+			for _, s := range selectors(parse(t, substitute(q.Expr))) {
+				if !follows(s.String()) {
+					t.Errorf("%s: %s does not follow the reader's choice of job and instance", p.where, s)
+				}
+			}
+		}
+	}
+}
+
+// follows reports whether a selector uses the variables, as far as its metric knows their labels.
+func follows(selector string) bool {
+	byJob, byInstance := strings.Contains(selector, `job=~".+"`), strings.Contains(selector, `instance=~".+"`)
+	switch {
+	case strings.HasPrefix(selector, "qrgate:slo_objective"):
+		return true
+	case strings.HasPrefix(selector, "qrgate:"), strings.HasPrefix(selector, "ALERTS"):
+		return byJob
+	}
+	return byJob && byInstance
+}
+
+// A counter is looked at through rate or increase, and summed afterwards.
+func TestCountersAreRates(t *testing.T) {
+	t.Parallel()
+	counter := regexp.MustCompile(`(_total|_count|_bucket)(\{[^}]*\})?([^\[{]|$)`)
+	for _, p := range panels(t) {
+		for _, q := range p.Targets {
+			if m := counter.FindString(q.Expr); m != "" {
+				t.Errorf("%s looks at a counter as it stands: %s", p.where, m)
+			}
+		}
+	}
+}
+
+// The first screen of the first dashboard, some 22 rows high, answers all of the first row's question.
+func TestTheFirstScreenIsOneScreen(t *testing.T) {
+	t.Parallel()
+	for _, b := range boards(t) {
+		if b.UID != "qrgate-delivery" {
+			continue
+		}
+		rows := slices.DeleteFunc(slices.Clone(b.Panels), func(p panel) bool { return p.Type != "row" })
+		if len(rows) != 5 || rows[1].GridPos.Y > 22 {
+			t.Errorf("%d rows, and the second begins at %d", len(rows), rows[1].GridPos.Y)
+		}
+		return
+	}
+	t.Error("there is no qrgate-delivery")
+}
+
+// From a cause to what to do, from an alert to its runbook, from a slow QR and a failed run to the trace.
+func TestLinksLeadOn(t *testing.T) {
+	t.Parallel()
+	want := map[string]string{
+		"qrgate-delivery: Failures by cause":          "/diagnoses.md#${__field.labels.diagnosis}",
+		"qrgate-delivery: What fires, and since when": "/${__data.fields.alertname}.md",
+		"qrgate-probes: How the last run ended":       `"datasource":"${traces}"`,
+	}
+	exemplars := map[string]bool{}
+	for _, p := range panels(t) {
+		for _, q := range p.Targets {
+			exemplars[p.where] = exemplars[p.where] || q.Exemplar
+		}
+		if len(p.FieldConfig.Defaults.Links) == 1 && strings.Contains(p.FieldConfig.Defaults.Links[0].URL, want[p.where]) {
+			delete(want, p.where)
+		}
+	}
+	for where := range want {
+		t.Errorf("%s leads nowhere", where)
+	}
+	if !exemplars["qrgate-delivery: Time to QR"] {
+		t.Error("the time to a QR shows no exemplars")
+	}
+}
+
+// Alerts and runbooks name dashboards and panels that exist.
+func TestRunbooksNameWhatIsThere(t *testing.T) {
+	t.Parallel()
+	known := map[string]bool{"Deploys": true, "Targets": true, "Status → Runtime": true, "Linked devices": true} // an annotation; pages of Prometheus, WhatsApp
+	for _, b := range boards(t) {
+		known[strings.TrimPrefix(b.Title, "qrgate / ")] = true
+		for _, p := range b.Panels {
+			known[p.Title] = true
+		}
+	}
+	pages, err := filepath.Glob(runbooks + "*.md")
+	if err != nil || len(pages) == 0 {
+		t.Fatal(err)
+	}
+	for _, page := range pages {
+		for _, m := range regexp.MustCompile(`(?:^|[^*])\*([A-Z][^*\n]*)\*(?:$|[^*])`).FindAllStringSubmatch(string(read(t, page)), -1) {
+			if !known[m[1]] {
+				t.Errorf("%s speaks of %q, which stands on no dashboard", filepath.Base(page), m[1])
+			}
+		}
+	}
+	uids := map[string]bool{}
+	for _, b := range boards(t) {
+		uids[b.UID] = true
+	}
+	for _, a := range alerts(t) {
+		if uid := a.Annotations["dashboard_url"][strings.LastIndex(a.Annotations["dashboard_url"], "/")+1:]; !uids[uid] {
+			t.Errorf("%s points at the dashboard %s", a.Alert, uid)
+		}
+	}
+}

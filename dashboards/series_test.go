@@ -1,0 +1,183 @@
+package dashboards_test
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"qrgate"
+	"qrgate/metrics"
+)
+
+// gateMetrics is what one replica with the usual probes exposes.
+func gateMetrics(t testing.TB, read func() metrics.Readings) *metrics.Metrics {
+	t.Helper()
+	m, err := metrics.New(metrics.Config{
+		Build:  metrics.Build{Version: "v1", Revision: "abc"},
+		Read:   read,
+		Probes: map[string]time.Duration{"engine_health": 15 * time.Second, "create_delete": time.Minute, "create_connect_qr": 5 * time.Minute},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func readings() metrics.Readings {
+	return metrics.Readings{Sessions: map[qrgate.State]int{qrgate.Connected: 3, qrgate.AwaitingScan: 1}, Waiters: 4, Limit: 1000, Budget: metrics.Budget{Known: true, Left: 17}}
+}
+
+// exposed are all series of a replica, as a Prometheus that scrapes it as the job qrgate has them.
+func exposed(t *testing.T) []labels.Labels {
+	t.Helper()
+	families, err := gateMetrics(t, readings).Gatherer().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []labels.Labels
+	for _, f := range families {
+		for _, s := range f.Metric {
+			b := labels.NewBuilder(labels.FromStrings("job", "qrgate", "instance", "a"))
+			for _, l := range s.Label {
+				b.Set(l.GetName(), l.GetValue())
+			}
+			names := []string{f.GetName()}
+			if h := s.GetHistogram(); h != nil {
+				for _, bucket := range h.Bucket {
+					all = append(all, b.Set("__name__", f.GetName()+"_bucket").Set("le", labels.FormatOpenMetricsFloat(bucket.GetUpperBound())).Labels())
+				}
+				b.Del("le")
+				names = []string{f.GetName() + "_sum", f.GetName() + "_count"}
+			}
+			for _, name := range names {
+				all = append(all, b.Set("__name__", name).Labels())
+			}
+		}
+	}
+	return all
+}
+
+// elsewhere are metrics that Prometheus itself makes.
+var elsewhere = []string{"up", "scrape_duration_seconds", "scrape_samples_scraped", "ALERTS", "ALERTS_FOR_STATE"}
+
+// Every selector of a rule or a panel finds a series of the gate's, so that no name, no label and no value of
+// one is misspelt: all legal series exist from the start, though they be 0.
+func TestEverySelectorFindsSomething(t *testing.T) {
+	t.Parallel()
+	all, recorded := exposed(t), recordings(t)
+	seen := 0
+	for where, query := range queries(t) {
+		for _, s := range selectors(parse(t, query)) {
+			seen++
+			name := s.Name
+			switch {
+			case slices.Contains(elsewhere, name):
+			case strings.HasPrefix(name, "qrgate:"):
+				if !recorded[name] {
+					t.Errorf("%s: nothing records %s", where, name)
+				}
+			case !slices.ContainsFunc(all, func(l labels.Labels) bool { return matches(s, l) }):
+				t.Errorf("%s: the gate exposes nothing like %s", where, s)
+			}
+		}
+	}
+	if seen < 200 {
+		t.Errorf("only %d selectors were tried", seen)
+	}
+}
+
+func matches(s *parser.VectorSelector, l labels.Labels) bool {
+	for _, m := range s.LabelMatchers {
+		if !m.Matches(l.Get(m.Name)) {
+			return false
+		}
+	}
+	return true
+}
+
+func recordings(t *testing.T) map[string]bool {
+	t.Helper()
+	out := map[string]bool{}
+	for _, r := range rules(t) {
+		if r.Record != "" {
+			out[r.Record] = true
+		}
+	}
+	return out
+}
+
+func selectors(e parser.Expr) []*parser.VectorSelector {
+	var out []*parser.VectorSelector
+	parser.Inspect(e, func(n parser.Node, _ []parser.Node) error {
+		if s, ok := n.(*parser.VectorSelector); ok {
+			out = append(out, s)
+		}
+		return nil
+	})
+	return out
+}
+
+// queries are all of rules and panels, by where they stand.
+func queries(t *testing.T) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for _, r := range rules(t) {
+		out[r.name()+" "+r.Labels["slo"]+r.Labels["long"]+r.Labels["severity"]] = r.Expr
+	}
+	for _, p := range panels(t) {
+		for _, target := range p.Targets {
+			out[p.where+" "+target.RefID] = substitute(target.Expr)
+		}
+	}
+	return out
+}
+
+// What the aggregations keep must be there: a misspelt label in "by" is no error in PromQL, it is empty.
+func TestGroupingsAreLabels(t *testing.T) {
+	t.Parallel()
+	known := map[string]bool{"job": true, "instance": true, "le": true, "slo": true, "window": true, "alertname": true, "severity": true}
+	for _, f := range metrics.Catalogue() {
+		for _, l := range f.Labels {
+			known[l] = true
+		}
+	}
+	for where, query := range queries(t) {
+		parser.Inspect(parse(t, query), func(n parser.Node, _ []parser.Node) error {
+			if a, ok := n.(*parser.AggregateExpr); ok {
+				for _, l := range a.Grouping {
+					if !known[l] {
+						t.Errorf("%s groups by %s, which nothing has", where, l)
+					}
+				}
+			}
+			return nil
+		})
+	}
+}
+
+// exploration are metrics that stand on no dashboard, and why.
+var exploration = map[string]string{}
+
+func TestEveryMetricIsLookedAt(t *testing.T) {
+	t.Parallel()
+	used := map[string]bool{}
+	histogram := regexp.MustCompile(`_(bucket|sum|count)$`)
+	for _, query := range queries(t) {
+		for _, s := range selectors(parse(t, query)) {
+			used[s.Name], used[histogram.ReplaceAllString(s.Name, "")] = true, true
+		}
+	}
+	for _, f := range metrics.Catalogue() {
+		switch why := exploration[f.Name]; {
+		case !used[f.Name] && why == "":
+			t.Errorf("nobody looks at %s: put it on a dashboard, or say why not", f.Name)
+		case used[f.Name] && why != "":
+			t.Errorf("%s is on a dashboard; take it out of the list", f.Name)
+		}
+	}
+}
