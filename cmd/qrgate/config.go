@@ -19,7 +19,7 @@ func (f settings) typed() (gate.Config, error) {
 	cfg := gate.Config{
 		Listen: f.Listen, AdminListen: f.AdminListen, HoldYoung: f.HoldYoung, Hold: f.Hold, RecoveryForce: f.RecoveryForce,
 		RedisURL: qrgate.NewSecret(f.RedisURL), Secret: qrgate.NewSecret(f.Secret), DataDir: f.DataDir,
-		DatabaseURL: qrgate.NewSecret(f.DatabaseURL), ProbeKey: qrgate.NewSecret(f.ProbeAPIKey), ProbeInterval: f.ProbeInterval, PProf: f.PProf, Version: version,
+		DatabaseURL: qrgate.NewSecret(f.DatabaseURL), ProbeKey: qrgate.NewSecret(f.ProbeAPIKey), ProbeInterval: f.ProbeInterval, ControlProbe: f.ControlProbe, PProf: f.PProf, Version: version,
 	}
 	if f.AdminListen == "off" {
 		cfg.AdminListen = ""

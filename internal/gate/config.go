@@ -38,6 +38,8 @@ type Config struct {
 	ProbeInterval time.Duration   // between two walks to a QR; 0: 300 s
 	ProbePauses   []probes.Window // maintenance windows
 
+	ControlProbe bool // on suspicion the gate looks at WhatsApp itself, at most once in five minutes
+
 	PProf   bool // profiles on the operators' port
 	Version string
 	Logger  *slog.Logger // required

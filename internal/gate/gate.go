@@ -22,6 +22,7 @@ import (
 	"qrgate/internal/statuspage"
 	"qrgate/metrics"
 	"qrgate/probes"
+	"qrgate/probes/control"
 	"qrgate/proxy"
 )
 
@@ -41,6 +42,7 @@ type Gate struct {
 	front   *proxy.Front
 	redis   *redisstore.Store // nil without Redis
 	prober  *probes.Prober
+	control *control.Post
 	metrics *metrics.Metrics
 	tracing *metrics.Tracing
 	seen    statuspage.Recorder
@@ -53,7 +55,7 @@ type Gate struct {
 // before Run. Its errors are sentences for whoever starts the process.
 func New(cfg Config) (*Gate, error) {
 	g := &Gate{cfg: cfg}
-	for _, step := range []func() error{g.makeTelemetry, g.makeVault, g.makeEngine, g.makePairing, g.listen, g.makeProber} {
+	for _, step := range []func() error{g.makeTelemetry, g.makeVault, g.makeControl, g.makeEngine, g.makePairing, g.listen, g.makeProber} {
 		if err := step(); err != nil {
 			g.closeListeners()
 			return nil, err
@@ -142,7 +144,7 @@ func (g *Gate) makePairing() error {
 	}
 	base, transport := g.way()
 	heart, err := pairing.New(pairing.Config{
-		Engine: g.tracing.Engine(inboxhub.New(base, transport)), Vault: g.vault, Store: store, Observe: observe, Force: g.cfg.RecoveryForce,
+		Engine: g.tracing.Engine(inboxhub.New(base, transport)), Vault: g.vault, Store: store, Observe: observe, Force: g.cfg.RecoveryForce, Control: g.control.Last,
 		Holds: pairing.Holds{Young: g.cfg.HoldYoung, Later: g.cfg.Hold},
 	})
 	if err != nil {
@@ -210,7 +212,7 @@ func (g *Gate) Run(ctx context.Context) error {
 		group.Go(func() error { defer close(ended); return run(ctx) })
 		return ended
 	}
-	for _, run := range append(g.stores, g.tracing.Run) {
+	for _, run := range append(g.stores, g.tracing.Run, g.control.Run) {
 		done(run, stores)
 	}
 	var engineDown <-chan struct{}

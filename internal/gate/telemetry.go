@@ -42,6 +42,7 @@ func (g *Gate) observer() qrgate.Observer {
 		g.metrics.ObserveIn(e, in)
 		g.seen.Observe(e)
 		g.logEvent(e)
+		g.suspect(e)
 	})
 }
 

@@ -62,7 +62,7 @@ func (v visit) view(now time.Time) qrgate.View {
 			view.Waiting, view.Place = at.Sub(now), d.place(v.e)
 		}
 	}
-	c := qrgate.Climate{Alike: d.p.failing.sum(), Waiting: view.Waiting}
+	c := qrgate.Climate{Alike: d.p.failing.sum(), Waiting: view.Waiting, Control: d.p.cfg.Control()}
 	for name := range d.fine {
 		if name != v.e.name {
 			c.Fine++

@@ -149,7 +149,7 @@ func label(r qrgate.Ref) string {
 
 // tell reports what a change means.
 func (d *desk) tell(name string, before, after qrgate.Session) {
-	now := time.Now()
+	now, climate := time.Now(), qrgate.Climate{Alike: d.p.failing.sum(), Control: d.p.cfg.Control()}
 	ev := qrgate.Event{At: now, Origin: d.caller.Origin, Session: label(after.Ref), Flight: qrgate.FlightOf(d.caller.Tenant, name), From: before.State, To: after.State,
 		Attempt: after.Looks, Op: after.Trouble.Op, Fault: after.Trouble.Kind, Status: after.Trouble.Status, Code: after.Trouble.Code}
 	if before.State != after.State {
@@ -157,14 +157,14 @@ func (d *desk) tell(name string, before, after qrgate.Session) {
 		if before.Since.IsZero() {
 			ev.Took = 0
 		}
-		ev.Diagnosis = qrgate.Diagnose(after, qrgate.Climate{}, now).Code
+		ev.Diagnosis = qrgate.Diagnose(after, climate, now).Code
 		d.p.cfg.Observe(ev)
 	}
 	if after.QR.Present() && !after.QR.Image.Equal(before.QR.Image) {
 		ev.Kind, ev.Sequence, ev.Took = qrgate.EventCode, after.QR.Sequence, now.Sub(after.Window)
 		d.p.cfg.Observe(ev)
 	}
-	if out, why := journey(before, after, now); out != "" {
+	if out, why := journey(before, after, climate, now); out != "" {
 		ev.Kind, ev.Outcome, ev.Diagnosis, ev.Took = qrgate.EventJourney, out, why, now.Sub(before.Window)
 		d.p.cfg.Observe(ev)
 	}
@@ -172,7 +172,7 @@ func (d *desk) tell(name string, before, after qrgate.Session) {
 
 // journey reports how a wish for a QR ended, if this change ended one: with the first code of a connect,
 // with a rest, or with a session that turned out to be linked. A later code of the same connect ends none.
-func journey(before, after qrgate.Session, now time.Time) (qrgate.Outcome, qrgate.Code) {
+func journey(before, after qrgate.Session, c qrgate.Climate, now time.Time) (qrgate.Outcome, qrgate.Code) {
 	switch {
 	case before.State != qrgate.Connecting || before.Window.IsZero() || before.Sequence > 0:
 	case after.QR.Present():
@@ -180,7 +180,7 @@ func journey(before, after qrgate.Session, now time.Time) (qrgate.Outcome, qrgat
 	case after.State == qrgate.Connected:
 		return qrgate.Gone, qrgate.AlreadyPaired
 	case after.State == qrgate.Failed && after.Window.IsZero():
-		d := qrgate.Diagnose(before, qrgate.Climate{}, now)
+		d := qrgate.Diagnose(before, c, now)
 		if d.Healthy() {
 			return qrgate.Failure, qrgate.Undetermined
 		}

@@ -32,8 +32,9 @@ type Config struct {
 	Store   Backing
 	Holds   Holds
 	Caps    Caps
-	Force   bool            // recovery may connect with force (QRGATE_RECOVERY_FORCE)
-	Observe qrgate.Observer // may be nil
+	Force   bool                      // recovery may connect with force (QRGATE_RECOVERY_FORCE)
+	Observe qrgate.Observer           // may be nil
+	Control func() qrgate.ControlLook // the gate's own last look at WhatsApp; may be nil
 }
 
 // Pairing takes sessions to their QR, for all callers.
@@ -90,6 +91,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Holds.Later <= 0 {
 		c.Holds.Later = 4500 * time.Millisecond
+	}
+	if c.Control == nil {
+		c.Control = func() qrgate.ControlLook { return qrgate.ControlLook{} }
 	}
 	if c.Observe == nil {
 		c.Observe = func(qrgate.Event) {}

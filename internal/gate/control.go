@@ -1,0 +1,31 @@
+package gate
+
+import (
+	"context"
+
+	"qrgate"
+	"qrgate/compat/embedded"
+	"qrgate/probes/control"
+)
+
+// makeControl sets up the gate's own look at WhatsApp, which tells an engine that fails from a network
+// that does.
+func (g *Gate) makeControl() error {
+	g.control = control.New(control.Config{
+		Client: g.cfg.WhatsApp, Off: !g.cfg.ControlProbe,
+		Handshake: func(ctx context.Context) (qrgate.Code, string) { return embedded.Handshake(ctx, g.cfg.WhatsApp) },
+	})
+	return nil
+}
+
+// suspect asks for a look when a QR does not come and the engine's way to WhatsApp may be why.
+func (g *Gate) suspect(e qrgate.Event) {
+	if e.Kind != qrgate.EventHold && e.Kind != qrgate.EventJourney || e.Outcome != qrgate.Failure {
+		return
+	}
+	switch e.Diagnosis {
+	case qrgate.QRNotEmitted, qrgate.Undetermined, qrgate.ConnectFailing, qrgate.WhatsAppSilent, qrgate.WhatsAppDown,
+		qrgate.DNSFailed, qrgate.NetworkBlocked, qrgate.TLSIntercepted, qrgate.ProxyRefused, qrgate.ClientOutdated:
+		g.control.Suspect()
+	}
+}
