@@ -130,7 +130,7 @@ func lost(s source, comment, contract, facts string) []finding {
 var setting = regexp.MustCompile(`\bQRGATE_[A-Z]+(?:_[A-Z]+)*\b`)
 
 // settingsOfTests are read by tests, and by binaries built for the simulated WhatsApp.
-var settingsOfTests = []string{"QRGATE_REQUIRE_ALL", "QRGATE_WASIM_ROOT", "QRGATE_WASIM_ADDR"}
+var settingsOfTests = []string{"QRGATE_REQUIRE_ALL", "QRGATE_TEST_DATABASE_URL", "QRGATE_WASIM_ROOT", "QRGATE_WASIM_ADDR"}
 
 func TestSettingsAreDocumented(t *testing.T) {
 	t.Parallel()
