@@ -228,7 +228,7 @@ func (p *play) mended(ctx context.Context, list []string) error {
 	if err != nil && !errors.Is(err, errTooLate) {
 		return err
 	}
-	p.expect(err == nil && len(list) > 0, "those who were told are told that it is over", "not of "+orNobody(over()))
+	p.expect(err == nil && len(list) > 0, "those who were told are told that it is over", map[bool]string{true: "of all of it", false: "not of " + orNobody(over())}[err == nil])
 	if late := told(p.heard[before:], "pager"); len(late) > 0 {
 		p.log.line("note", "people were woken after the repair, for "+strings.Join(late, ", "))
 	}
