@@ -27,7 +27,7 @@ func newPages() pages {
 	return pages{sync.OnceValues(func() (*template.Template, error) {
 		return template.New("").Funcs(template.FuncMap{
 			"ago": ago, "clock": clock, "stamp": stamp, "took": func(s float64) string { return short(length(s)) },
-			"runs": runStrip, "journeys": journeyStrip, "count": count, "word": word, "runbook": runbook, "title": titleOf,
+			"runs": runStrip, "journeys": journeyStrip, "count": count, "word": word, "runbook": runbook, "title": titleOf, "plain": plain,
 			"pair": func(at, now time.Time) when { return when{at, now} }, "pair2": func(a any, now time.Time) at { return at{a, now} },
 			"less": func(a, b int) int { return a - b },
 		}).ParseFS(assets, "assets/*.html")
@@ -179,6 +179,9 @@ func titleOf(c qrgate.Code) string { return qrgate.About(c).Title }
 
 func clock(t time.Time) string { return t.UTC().Format("15:04:05") + " UTC" }
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// plain is a text without the marks of code, which the page has no use for.
+func plain(text string) string { return strings.ReplaceAll(text, "`", "") }
 
 // word is a name of ours as a person reads it.
 func word(name string) string { return strings.ReplaceAll(name, "_", " ") }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -72,6 +73,26 @@ func TestTheTimeline(t *testing.T) {
 	if n := strings.Count(page, `class="break"`); n != 1 {
 		t.Errorf("%d breaks before older failures, want that of engine_health", n)
 	}
+	// Of engine_health's marks, the newest first, only the last lies before the break.
+	line := regexp.MustCompile(`<line x1="([0-9.]+)%"[^>]*class="break"`).FindStringSubmatch(strips[1])
+	marks := regexp.MustCompile(`<rect x="([0-9.]+)%"[^>]*width="([0-9.]+)%"`).FindAllStringSubmatch(strips[1][:strings.Index(strips[1], "axis")], -1)
+	last := 100.0
+	for i, m := range marks {
+		x, wide, at := number(t, m[1]), number(t, m[2]), number(t, line[1])
+		if x < 0 || x+wide > last || (x+wide < at) != (i == len(marks)-1) {
+			t.Errorf("mark %d lies from %.1f to %.1f, before %.1f; the break is at %.1f", i, x, x+wide, last, at)
+		}
+		last = x
+	}
+}
+
+func number(t *testing.T, text string) float64 {
+	t.Helper()
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // Names that somebody chose to do harm stay text.
@@ -247,6 +268,9 @@ func TestEveryCauseIsExplained(t *testing.T) {
 		if !strings.Contains(page, `id="`+string(code)+`"`) {
 			t.Errorf("%s is missing", code)
 		}
+	}
+	if strings.Contains(page, "`") {
+		t.Error("the page shows the marks of code")
 	}
 	_, status := serve(t, broken(), "/status")
 	for _, m := range regexp.MustCompile(`href="status/causes#([^"]+)"`).FindAllStringSubmatch(status, -1) {
