@@ -63,6 +63,10 @@ func TestNotYet(t *testing.T) {
 				if held := time.Since(asked); held != c.held {
 					r.Errorf("held for %v, want %v", held, c.held)
 				}
+				if c.held > 0 && c.path == "" && c.prefer != "" && strings.Contains(c.prefer, "wait=") && c.prefer != "wait=soon" &&
+					a.Header.Get("Preference-Applied") != "wait="+strconv.Itoa(int(c.held/time.Second)) {
+					r.Errorf("Preference-Applied %q", a.Header.Get("Preference-Applied"))
+				}
 				if a.Header.Get("Retry-After") == "" || a.at("data") != nil || strings.Contains(a.body, "crm-") {
 					r.Errorf("headers %v, body %s", a.Header, a.body)
 				}

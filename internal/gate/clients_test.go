@@ -219,6 +219,39 @@ func TestTheGateIsKilledBetweenConnectAndQR(t *testing.T) {
 	})
 }
 
+// The documented monitor stops for good at connected, error and disconnected. It sees the first of them, and
+// none of the others before.
+func TestTheMonitorSeesTheScan(t *testing.T) {
+	bubble(t, enginesim.Incident(), func(r *rig) {
+		stop := r.scanAfter(30 * time.Second)
+		defer stop()
+		if got := r.run(clients.GSMonitor); got.Err != nil || !got.Linked || got.Took > 40*time.Second {
+			r.Errorf("linked %t after %v: %v", got.Linked, got.Took, got.Err)
+		}
+		r.none429()
+	})
+}
+
+// The last calls of a minute are the clients' own. The gate has read in their answers that they are the last.
+func TestTheLastCallIsTheClients(t *testing.T) {
+	bubble(t, enginesim.Incident(), func(r *rig) {
+		for range 27 {
+			r.get("/api/sessions").wants(http.StatusOK)
+		}
+		id := r.create("crm-1")
+		r.connect(id)
+		time.Sleep(3 * time.Second)
+		r.get("/api/sessions").wants(http.StatusOK) // the thirtieth
+		a := r.get("/api/sessions/" + id + "/qr/status")
+		if a.text("data.diagnosis.code") != "rate_limited" || a.text("data.queue.place") != "1" {
+			r.Errorf("/qr/status: %s", a.body)
+		}
+		time.Sleep(time.Minute)
+		r.qr(id)
+		r.none429()
+	})
+}
+
 // The base client asks three times where something fails. What the engine did once is not done again.
 func TestThreeAttemptsDoNotMultiplyACreate(t *testing.T) {
 	for name, fault := range map[string]enginesim.Fault{

@@ -113,6 +113,26 @@ func TestC18_WithoutARouteForOne(t *testing.T) {
 	}, replaced("GET", "/api/sessions/1", http.StatusNotFound, `{"success":false,"error":"Ruta no encontrada","code":"NOT_FOUND"}`))
 }
 
+// An engine whose database lags knows a new session nowhere for a moment. The gate has seen its create.
+func TestC18_BornAMomentAgo(t *testing.T) {
+	lags := before(func(e *enginesim.Engine) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.Method == "GET" {
+				req.Header.Set("X-API-Key", "nobody's")
+			}
+			e.ServeHTTP(w, req)
+		})
+	})
+	bubble(t, &enginesim.Engine{}, func(r *rig) {
+		id := r.create("crm-1")
+		a := r.get("/api/sessions/" + id + "/status")
+		a.wants(http.StatusOK)
+		if a.text("data.status") != "disconnected" || a.text("data.id") != id {
+			r.Errorf("/status: %s", a.body)
+		}
+	}, lags)
+}
+
 // When nobody can say whether there is such a session, the answer is no "no".
 func TestC18_NobodyKnows(t *testing.T) {
 	for _, kind := range []enginesim.FaultKind{enginesim.ServerError, enginesim.HTML502, enginesim.Garbage} {
@@ -271,6 +291,26 @@ func TestC22_TheSameNameAgain(t *testing.T) {
 		if id == old || second.text("data.id") != id || second.text("data.qrCode") == first {
 			r.Errorf("ids %s and %s, the QR is of %s", old, id, second.text("data.id"))
 		}
+	})
+}
+
+// A disconnect and a restart drop the code that was there.
+func TestC22_ACodeOfBeforeIsGone(t *testing.T) {
+	bubble(t, &enginesim.Engine{RawCode: true, EveryConnectStartsOver: true}, func(r *rig) {
+		id := r.create("crm-1")
+		r.connect(id)
+		first := r.qr(id).text("data.qrCode")
+		r.post("/api/sessions/"+id+"/restart", "").wants(http.StatusOK)
+		if second := r.qr(id).text("data.qrCode"); second == first {
+			r.Error("after a restart the old code is handed out")
+		}
+		a := r.post("/api/sessions/"+id+"/disconnect", "")
+		if a.text("data.status") != "disconnected" || a.text("data.id") != id || a.text("message") == "" {
+			r.Errorf("disconnect: %s", a.body)
+		}
+		r.get("/api/sessions/"+id+"/qr?wait=0").wantsCode(http.StatusAccepted, "QR_NOT_READY")
+		r.connect(id)
+		r.qr(id)
 	})
 }
 
