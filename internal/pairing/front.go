@@ -25,7 +25,7 @@ func (p *Pairing) QR(ctx context.Context, c qrgate.Caller, id string, asked qrga
 	end := began.Add(holdFor(v.belief(), asked, p.cfg.Holds, began))
 	view, err := v.await(ctx, end, settled)
 	p.cfg.Observe(qrgate.Event{Kind: qrgate.EventHold, At: view.At, Took: view.At.Sub(began), Origin: c.Origin,
-		Session: label(view.Session.Ref), Flight: qrgate.FlightOf(c.Tenant, view.Session.Ref.Key()), To: view.Session.State, Diagnosis: view.Diagnosis.Code, Outcome: outcome(view, err)})
+		Session: label(view.Session.Ref), Flight: qrgate.FlightOf(c.Tenant, v.e.name), To: view.Session.State, Diagnosis: view.Diagnosis.Code, Outcome: outcome(view, err)})
 	return view, err
 }
 
