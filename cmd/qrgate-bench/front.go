@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"time"
+
+	"qrgate"
+	"qrgate/internal/gate"
+	"qrgate/proxy"
+)
+
+// The kinds of fronts.
+const (
+	bareProxy = "bare"  // net/http/httputil's own proxy
+	ownFront  = "front" // the gate's front alone: nobody observes it
+	wholeGate = "gate"  // all of the gate; OTEL_* decide whether it traces
+)
+
+// front is the command behind which whatever is measured runs: alone in its process, until its standard
+// input ends, so that none outlives a measurement that was killed.
+type front struct {
+	Kind   string   `arg:"" enum:"bare,front,gate"`
+	Engine *url.URL `required:""`
+	Redis  string
+}
+
+// greeting is the line that a front prints when it serves.
+type greeting struct {
+	URL, Admin string
+}
+
+// serving is something that serves.
+type serving struct {
+	greeting
+	run func(context.Context) error
+}
+
+func (f front) run(ctx context.Context, b *bench) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	s, err := f.open()
+	if err != nil {
+		return err
+	}
+	go func() {
+		defer stop()
+		_, _ = io.Copy(io.Discard, b.in)
+	}()
+	if err := json.NewEncoder(b.out).Encode(s.greeting); err != nil {
+		return err
+	}
+	return s.run(ctx)
+}
+
+func (f front) open() (serving, error) {
+	if f.Kind == wholeGate {
+		return f.gate()
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return serving{}, err
+	}
+	s := serving{greeting: greeting{URL: "http://" + l.Addr().String()}}
+	transport := proxy.Transport(proxy.TransportOptions{})
+	if f.Kind == ownFront {
+		server := proxy.Server("", proxy.New(proxy.Config{Engine: f.Engine, Transport: transport}).Handler())
+		s.run = serveOn(server, proxy.Guard(l))
+		return s, nil
+	}
+	bare := &httputil.ReverseProxy{Transport: transport, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(f.Engine); r.SetXForwarded() }}
+	s.run = serveOn(&http.Server{Handler: bare, ReadHeaderTimeout: 5 * time.Second}, l)
+	return s, nil
+}
+
+// gate is the gate as cmd/qrgate runs it: its log is written as JSON, to nowhere.
+func (f front) gate() (serving, error) {
+	dir, err := os.MkdirTemp("", "qrgate-bench-")
+	if err != nil {
+		return serving{}, err
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return serving{}, err
+	}
+	g, err := gate.New(gate.Config{
+		Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", EngineURL: f.Engine, DataDir: dir, PProf: true, Version: "bench",
+		RedisURL: qrgate.NewSecret(f.Redis), Secret: qrgate.NewSecret("a secret for measurements"),
+		Logger: slog.New(slog.NewJSONHandler(null, nil)), Out: io.Discard,
+	})
+	if err != nil {
+		return serving{}, errors.Join(err, os.RemoveAll(dir))
+	}
+	return serving{greeting{g.URL(), g.AdminURL()}, func(ctx context.Context) error {
+		err := g.Run(ctx)
+		return errors.Join(err, null.Close(), os.RemoveAll(dir))
+	}}, nil
+}
+
+// serveOn runs a server until the context ends.
+func serveOn(server *http.Server, l net.Listener) func(context.Context) error {
+	return func(ctx context.Context) error {
+		defer context.AfterFunc(ctx, func() { _ = server.Close() })()
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serving: %w", err)
+		}
+		return nil
+	}
+}

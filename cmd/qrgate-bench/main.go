@@ -1,0 +1,130 @@
+// Command qrgate-bench measures the gate beside what it is compared with: in one run, turn by turn, on one
+// machine, over loopback only. It prints ratios, because they hold on a busy machine where times do not.
+// docs/PERFORMANCE.md says what the figures mean.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// commands is the command line.
+type commands struct {
+	Within time.Duration `default:"5m" help:"No measurement takes longer."`
+
+	All         all         `cmd:"" default:"1" help:"All four, one after the other, with their defaults."`
+	PassThrough passThrough `cmd:"" help:"What a request costs that the gate only passes on, beside a bare proxy, nginx and HAProxy."`
+	TimeToQR    timeToQR    `cmd:"" name:"time-to-qr" help:"How existing clients get to a QR, with and without the gate."`
+	Waiters     waiters     `cmd:"" help:"What thousands of held requests cost, in memory and to others."`
+	Store       storing     `cmd:"" help:"What a QR that is there costs, with the store in memory and in Redis."`
+
+	Front front `cmd:"" hidden:"" help:"One of the programs that are measured; started by the others."`
+}
+
+// world is all that a run depends on.
+type world struct {
+	args, env []string
+	in        io.Reader
+	out, err  io.Writer // results, progress
+	self      string    // this program, to be started again as what is measured
+}
+
+const about = `Measures the gate beside what it is compared with, and prints ratios.
+
+What is measured runs in processes of its own; the load and the engine are in this one. Nothing leaves loopback.
+nginx, HAProxy and redis-server are measured where they are installed.`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	self, err := os.Executable()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "qrgate-bench:", err)
+		os.Exit(1)
+	}
+	os.Exit(run(ctx, world{args: os.Args[1:], env: os.Environ(), in: os.Stdin, out: os.Stdout, err: os.Stderr, self: self}))
+}
+
+// run is main without its world: it returns the exit code.
+func run(ctx context.Context, w world) int {
+	var c commands
+	ended := -1
+	parser, err := kong.New(&c, kong.Name("qrgate-bench"), kong.Description(about), kong.Writers(w.out, w.err),
+		kong.Exit(func(code int) { ended = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}))
+	if err != nil {
+		fmt.Fprintln(w.err, "qrgate-bench:", err)
+		return 1
+	}
+	parsed, err := parser.Parse(w.args)
+	switch {
+	case ended >= 0:
+		return ended
+	case err != nil:
+		fmt.Fprintln(w.err, "qrgate-bench:", err)
+		return 2
+	}
+	b := &bench{world: w, within: c.Within}
+	switch command := parsed.Selected().Target.Addr().Interface().(type) {
+	case measurement:
+		err = b.bounded(ctx, command)
+	case *all:
+		err = command.run(ctx, b)
+	case *front:
+		err = command.run(ctx, b)
+	}
+	if err != nil {
+		fmt.Fprintln(w.err, "qrgate-bench:", err)
+		return 1
+	}
+	return 0
+}
+
+// measurement is a command that measures something and prints it.
+type measurement interface {
+	measure(context.Context, *bench) error
+}
+
+// bench is one run of the program.
+type bench struct {
+	world
+	within time.Duration
+}
+
+// sayf tells whoever watches how far it is.
+func (b *bench) sayf(format string, values ...any) { fmt.Fprintf(b.err, format+"\n", values...) }
+
+// errLate is the end of a measurement that took too long.
+var errLate = errors.New("it took longer than --within allows")
+
+// bounded measures within the time that is allowed.
+func (b *bench) bounded(ctx context.Context, m measurement) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, b.within, errLate)
+	defer cancel()
+	err := m.measure(ctx, b)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return cause
+	}
+	return err
+}
+
+// all is every measurement with its defaults.
+type all struct{}
+
+func (all) run(ctx context.Context, b *bench) error {
+	for _, name := range []string{"pass-through", "time-to-qr", "waiters", "store"} {
+		w := b.world
+		w.args = []string{"--within", b.within.String(), name}
+		if code := run(ctx, w); code != 0 {
+			return fmt.Errorf("%s failed", name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// timeToQR lets sessions arrive at a rate. The engine takes a log-normal time to each QR, and its /qr
+// answers 500 until then. The clients are the existing ones: directly, and with the gate between.
+type timeToQR struct {
+	Sessions int           `default:"400" help:"How many sessions arrive."`
+	Rate     int           `default:"50" help:"How many arrive in a second."`
+	Tenants  int           `default:"40" help:"How many keys they belong to."`
+	Fan      int           `default:"10" help:"Clients that want one session's QR, in the rows for many."`
+	Median   time.Duration `default:"1520ms" help:"Time to the QR at the engine."`
+	P95      time.Duration `default:"5140ms" help:"Its 95th percentile."`
+	Pause    time.Duration `default:"5s" help:"What the existing client waits between two attempts."`
+}
+
+// crowd is one row: who comes, and by which way.
+type crowd struct {
+	name     string
+	gate     bool
+	attempts int
+	fan      int
+}
+
+// harvest is what became of a crowd.
+type harvest struct {
+	clients, first, got, fives int
+	took, added                []time.Duration // since the connect; since the engine had the code
+	looks                      float64         // calls at the engine per session, without create and connect
+}
+
+func (t timeToQR) measure(ctx context.Context, b *bench) error {
+	out := table{title: fmt.Sprintf("time-to-qr: %d sessions of %d keys, %d/s; the engine takes p50 %v, p95 %v", t.Sessions, t.Tenants, t.Rate, t.Median, t.P95),
+		head: []string{"way", "clients", "QR at the first request", "QR at all", "5xx", "time to QR p50 / p95 / p99", "after it was there, p50 / p95", "engine calls per session"}}
+	for _, c := range []crowd{
+		{"direct, one request", false, 1, 1}, {"direct, 3 requests", false, 3, 1}, {"through qrgate", true, 3, 1},
+		{"direct, 3 requests", false, 3, t.Fan}, {"through qrgate", true, 3, t.Fan},
+	} {
+		b.sayf("time-to-qr: %s, %d per session", c.name, c.fan)
+		h, err := t.row(ctx, b, c)
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
+		}
+		three := "–"
+		if h.got > 0 {
+			three = sec(quantile(h.took, 0.5)) + " / " + sec(quantile(h.took, 0.95)) + " / " + sec(quantile(h.took, 0.99))
+		}
+		out.add(c.name, fmt.Sprintf("%d × %d", t.Sessions, c.fan), percent(h.first, h.clients), percent(h.got, h.clients), fmt.Sprint(h.fives),
+			three, sec(quantile(h.added, 0.5))+" / "+sec(quantile(h.added, 0.95)), fmt.Sprintf("%.1f", h.looks))
+	}
+	out.write(b.out)
+	return nil
+}
+
+func percent(of, all int) string { return fmt.Sprintf("%.1f %%", 100*float64(of)/float64(max(all, 1))) }
+
+// row sends one crowd.
+func (t timeToQR) row(ctx context.Context, b *bench, c crowd) (harvest, error) {
+	delays := lognormal(t.Sessions, t.Median, t.P95)
+	rand.New(rand.NewPCG(1, 1)).Shuffle(len(delays), func(i, j int) { delays[i], delays[j] = delays[j], delays[i] })
+	e, err := startEngine(func(session string) time.Duration { return delays[number(session)] })
+	if err != nil {
+		return harvest{}, err
+	}
+	defer e.close()
+	base := e.url()
+	if c.gate {
+		p, err := b.start(ctx, wholeGate, before{engine: e.url()})
+		if err != nil {
+			return harvest{}, err
+		}
+		defer p.stop()
+		base = p.URL
+	}
+	user := newClient(base)
+	user.attempts, user.pause = c.attempts, t.Pause
+	defer user.close()
+	return t.send(ctx, e, user, c.fan)
+}
+
+// send lets the sessions arrive and waits for the last client.
+func (t timeToQR) send(ctx context.Context, e *engine, user client, fan int) (harvest, error) {
+	var h harvest
+	var mu sync.Mutex
+	group, ctx := errgroup.WithContext(ctx)
+	arrivals := time.NewTicker(time.Second / time.Duration(max(t.Rate, 1)))
+	defer arrivals.Stop()
+	for i := range t.Sessions {
+		group.Go(func() error {
+			key, session := fmt.Sprintf("key-%d", i%max(t.Tenants, 1)), fmt.Sprintf("bench-%d", i)
+			if err := user.begin(ctx, key, session); err != nil {
+				return err
+			}
+			began := time.Now()
+			for range fan {
+				group.Go(func() error {
+					a, err := user.qr(ctx, key, session)
+					mu.Lock()
+					defer mu.Unlock()
+					h.take(a, began, e.readyAt(session))
+					return err
+				})
+			}
+			return nil
+		})
+		select {
+		case <-arrivals.C:
+		case <-ctx.Done():
+		}
+	}
+	err := group.Wait()
+	h.looks = float64(e.looks()) / float64(t.Sessions)
+	return h, err
+}
+
+// take counts one client, which began to ask at began; the engine had the code at ready.
+func (h *harvest) take(a asked, began, ready time.Time) {
+	h.clients++
+	h.fives += a.fives
+	if a.got.IsZero() {
+		return
+	}
+	h.got++
+	if a.tries == 1 {
+		h.first++
+	}
+	h.took = append(h.took, a.got.Sub(began))
+	h.added = append(h.added, a.got.Sub(later(began, ready)))
+}
+
+// later is the later of two times: what was there before somebody asked was not late.
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
