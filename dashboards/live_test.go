@@ -46,7 +46,7 @@ func TestEveryQueryFindsNumbers(t *testing.T) {
 	for name := range recordings(t) {
 		left[name] = target{Expr: name}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	p.until(ctx, func() { live(m) }, func() bool {
 		maps.DeleteFunc(left, func(_ string, q target) bool { return p.answers(ctx, q) })

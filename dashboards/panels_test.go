@@ -105,7 +105,7 @@ func TestBoardsHaveNoStrangeFields(t *testing.T) {
 		if err := strictly(text); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		for _, field := range []string{"gridPos", "unit", "legendFormat", "fillOpacity"} {
+		for _, field := range []string{"gridPos", "unit", "legendFormat", "showLegend"} {
 			if strictly(bytes.Replace(text, []byte(`"`+field+`"`), []byte(`"x`+field+`"`), 1)) == nil {
 				t.Errorf("%s: a misspelt %s was not found", name, field)
 			}
