@@ -85,6 +85,9 @@ func (s *session) fails(a compat.Answer, err error) {
 		return
 	}
 	f, ok := errors.AsType[*qrgate.Fault](err)
+	if ok && f.Kind == qrgate.UnknownSession && !s.ref.Zero() {
+		s.forget(true) // what the gate learned of this id is no longer true; the next request asks anew
+	}
 	if ok && a.Status >= 400 && a.Status < 500 {
 		if body, err := compat.Parse(a.Body); err == nil {
 			recorderOf(s.c.Writer).code = compat.ErrorCode(body)

@@ -8,5 +8,4 @@ import (
 
 func TestMain(m *testing.M) {
 	// The one who counts half of the drain time outlives a stop that took less, by six seconds at most.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("qrgate/internal/gate.(*Gate).Run.func2"))
 }

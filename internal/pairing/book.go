@@ -106,6 +106,12 @@ func (b *book) bury(ctx context.Context, p page, now time.Time) error {
 	)
 }
 
+// unalias forgets what a name means.
+func (b *book) unalias(ctx context.Context, p page, now time.Time) error {
+	grave := qrgate.Record{Version: now.UnixMilli() + 1, TTL: time.Second}
+	return b.store.Put(ctx, b.key(p, "id"), grave.Version-1, grave)
+}
+
 // alias remembers which ref a name means; meant reads it.
 func (b *book) alias(ctx context.Context, p page, r qrgate.Ref, now time.Time) error {
 	sealed, err := b.sealed(p, "id", r, qrgate.Record{Version: now.UnixMilli(), TTL: aliasLife})

@@ -51,7 +51,8 @@ type entry struct {
 	changed chan struct{} // closed at the next change
 	guests  int           // requests that are using it right now
 	busy    bool          // a call for it is in flight
-	holders int           // requests held for its code
+	waiting int           // requests held for whatever news
+	holders int           // those that are held for its code
 	asked   time.Time     // the last time that somebody asked for its state
 	watches int           // requests held for its next change
 	proof   bool          // somebody asked whose credential needs proof
@@ -129,11 +130,10 @@ type due struct {
 func (d *desk) round(now time.Time) time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.tidy(now)
+	wake := d.tidy(now)
 	if len(d.entries) == 0 {
 		return -1
 	}
-	wake := now.Add(farAway)
 	looks, wake := d.plan(now, wake)
 	if len(looks) > 0 {
 		if at := d.allowed(looks[0], now); at.After(now) {
@@ -224,15 +224,18 @@ func (e *entry) interest(now time.Time) interest {
 	return interest{code: e.holders > 0, state: asked || e.watches > 0, proof: e.proof}
 }
 
-// tidy lets go of entries that nobody needs.
-func (d *desk) tidy(now time.Time) {
+// tidy lets go of entries that nobody needs, and returns when the next one may go.
+func (d *desk) tidy(now time.Time) time.Time {
+	wake := now.Add(farAway)
 	for name, e := range d.entries {
 		needed := e.busy || e.guests > 0 || !e.s.Window.IsZero() && e.s.State == qrgate.Connecting
 		stay := lingering
 		if e.s.Accepted.IsZero() {
-			stay = 0 // nobody the engine knows
+			stay = refusalLife // nobody the engine knows
 		}
-		if !needed && now.Sub(e.used) > stay {
+		if left := stay - now.Sub(e.used); !needed && left >= 0 {
+			wake = earlier(wake, now.Add(left+time.Millisecond))
+		} else if !needed {
 			e.unwatch()
 			delete(d.entries, name)
 		}
@@ -242,6 +245,7 @@ func (d *desk) tidy(now time.Time) {
 			delete(d.fine, name)
 		}
 	}
+	return wake
 }
 
 func earlier(a, b time.Time) time.Time {

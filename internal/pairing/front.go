@@ -20,6 +20,10 @@ func (p *Pairing) QR(ctx context.Context, c qrgate.Caller, id string, asked qrga
 		return qrgate.View{}, err
 	}
 	defer v.leave()
+	if view, err := v.lately(); err != nil {
+		return view, err
+	}
+	v.code = true
 	v.change(ctx, func(s qrgate.Session, now time.Time) qrgate.Session { return s.Wish(now) })
 	began := time.Now()
 	end := began.Add(holdFor(v.belief(), asked, p.cfg.Holds, began))
@@ -55,6 +59,9 @@ func (p *Pairing) Peek(ctx context.Context, c qrgate.Caller, id string) (qrgate.
 		return qrgate.View{}, err
 	}
 	defer v.leave()
+	if view, err := v.lately(); err != nil {
+		return view, err
+	}
 	now := time.Now()
 	return v.await(ctx, now.Add(p.cfg.Holds.Later), func(v qrgate.View) bool { return v.Known || v.Session.Looked.After(now) })
 }
@@ -197,7 +204,7 @@ func (p *Pairing) Forget(ctx context.Context, c qrgate.Caller, r qrgate.Ref, del
 	}
 	d.mu.Unlock()
 	if deleted {
-		p.names.forget(c.Tenant, r)
+		p.unlearn(ctx, c, r)
 	}
 	return p.book.bury(ctx, page{c, name}, time.Now())
 }
@@ -228,7 +235,7 @@ func (p *Pairing) Beliefs(c qrgate.Caller, refs []qrgate.Ref) []qrgate.View {
 		e := d.entries[r.Key()]
 		d.mu.Unlock()
 		if e != nil {
-			out[i] = visit{d, e}.view(now)
+			out[i] = visit{d: d, e: e}.view(now)
 		}
 	}
 	return out

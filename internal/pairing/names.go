@@ -102,6 +102,22 @@ func (p *Pairing) known(ctx context.Context, c qrgate.Caller, id string) (qrgate
 	return r, ok
 }
 
+// unlearn forgets both names of a session, here and in the store: it is gone, and its name may come back
+// for another one.
+func (p *Pairing) unlearn(ctx context.Context, c qrgate.Caller, r qrgate.Ref) {
+	if known, ok := p.names.find(c.Tenant, strconv.FormatInt(r.ID, 10)); ok {
+		r = r.Merge(known)
+	}
+	p.names.forget(c.Tenant, r)
+	now := time.Now()
+	if r.Name != "" {
+		_ = p.book.unalias(ctx, page{c, "alias:" + r.Name}, now) // at worst the engine denies it once more
+	}
+	if r.ID > 0 {
+		_ = p.book.unalias(ctx, page{c, "alias:" + strconv.FormatInt(r.ID, 10)}, now)
+	}
+}
+
 // learn remembers a ref here and in the store.
 func (p *Pairing) learn(ctx context.Context, c qrgate.Caller, r qrgate.Ref, now time.Time) {
 	if !p.names.learn(c.Tenant, r) {

@@ -30,13 +30,14 @@ const (
 	alikeLimit   = 3 // this many sessions failing alike are the engine's trouble, not the sessions'
 )
 
-// unsure is when a wish for a QR of a session whose past is not known is checked for being linked.
+// unsure is when a connect of a session whose past is not known is checked for having linked it again.
 const unsure = 5500 * time.Millisecond
 
 // Pace of the other looks.
 const (
 	confirmStep = 700 * time.Millisecond // between looks while somebody waits for a code's successor
 	scanStep    = 3 * time.Second        // between looks for the scan, while somebody is interested
+	demandStep  = 2 * time.Second        // between tries of a connect, while somebody asks
 	reconnect   = time.Minute            // between connects after codes ran out
 	ranOut      = 2 * time.Second        // without a code before the codes count as run out
 )
@@ -127,6 +128,8 @@ func doubt(s qrgate.Session, i interest) (step, bool) {
 		return step{do: check, at: s.Checked.Add(scanStep)}, true
 	case s.Linked && s.Checked.Before(s.Connect):
 		return step{do: check, at: s.Connect.Add(comb[0])}, true
+	case s.Connect.Before(s.Window) && s.Checked.Before(s.Window):
+		return step{do: check, at: s.Window.Add(comb[1])}, true
 	case s.Checked.Before(s.Window.Add(unsure)):
 		return step{do: check, at: s.Window.Add(unsure)}, true
 	}
@@ -141,6 +144,9 @@ func insist(s qrgate.Session) step {
 		return step{do: look, at: s.Pushed.Tried.Add(250 * time.Millisecond)}
 	}
 	wait := 500 * time.Millisecond << min(s.Pushed.Failed-1, 4)
+	if s.Wanted.After(s.Pushed.Tried) {
+		wait = min(wait, demandStep) // somebody asked since, and will not wait for long
+	}
 	return step{do: push, how: qrgate.Again, at: s.Pushed.Tried.Add(max(wait, s.Trouble.RetryAfter))}
 }
 
@@ -239,7 +245,11 @@ func holdFor(s qrgate.Session, asked qrgate.Hold, c Holds, now time.Time) time.D
 	if asked.Set {
 		return min(max(asked.For, 0), qrgate.MaxHold)
 	}
-	if now.Sub(s.Connect) < youngConnect {
+	connect := s.Connect
+	if s.Pushed.Failed > 0 && s.Pushed.Tried.After(connect) {
+		connect = s.Pushed.Tried // it is being tried again
+	}
+	if now.Sub(connect) < youngConnect {
 		return c.Young
 	}
 	return c.Later

@@ -9,8 +9,20 @@ import (
 
 // visit is one request's stay at an entry.
 type visit struct {
-	d *desk
-	e *entry
+	d    *desk
+	e    *entry
+	code bool // it waits for the QR, not for news alone
+}
+
+// refusalLife is how long the engine's no is repeated without asking it again.
+const refusalLife = time.Second
+
+// lately is the engine's own no of a moment ago: a client that hammers with a wrong key costs one call a
+// second, not all of its own.
+func (v visit) lately() (qrgate.View, error) {
+	now := time.Now()
+	view := v.view(now)
+	return view, refusal(view, now.Add(-refusalLife))
 }
 
 // visit brings a request to the session that its caller means by id.
@@ -23,7 +35,7 @@ func (p *Pairing) visitRef(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (
 	if err != nil {
 		return visit{}, err
 	}
-	return visit{d, d.entry(ctx, r)}, nil
+	return visit{d: d, e: d.entry(ctx, r)}, nil
 }
 
 // news brings a fact to a session's belief.
@@ -185,19 +197,25 @@ func (v visit) hold(view qrgate.View) (release func(), ok bool) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if v.e.holders >= d.p.cfg.Caps.Session {
+	if v.e.waiting >= d.p.cfg.Caps.Session {
 		free()
 		strange()
 		return nil, false
 	}
-	v.e.holders++
+	v.e.waiting++
+	if v.code {
+		v.e.holders++
+	}
 	v.e.proof = v.e.proof || !view.Known
 	d.wake()
 	return func() {
 		free()
 		strange()
 		d.mu.Lock()
-		v.e.holders--
+		v.e.waiting--
+		if v.code {
+			v.e.holders--
+		}
 		d.mu.Unlock()
 		d.wake()
 	}, true
