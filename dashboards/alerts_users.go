@@ -9,20 +9,20 @@ func userAlerts() []rule {
 	return []rule{noQR(), clientOutdated(), dominant()}
 }
 
-// noQR sees an outage in two minutes where the budgets take nine, for a held request ends within seconds
+// noQR sees an outage in four minutes where the budgets take eleven, for a held request ends within seconds
 // and its journey after a minute. One session that asks again and again must not be taken for everybody:
 // three sessions must have begun to connect.
 func noQR() rule {
 	return rule{
 		Alert: "QRGateNoQRDelivered",
-		Expr: `sum by (job) (increase(qrgate_qr_holds_total{` + job + `,outcome="failure",diagnosis=~"` + shared + `"}[5m])) > 4.5
+		Expr: `sum by (job) (increase(qrgate_qr_holds_total{` + job + `,outcome="failure",diagnosis=~"` + shared + `"}[3m])) > 4.5
 and on (job)
-sum by (job) (increase(qrgate_qr_holds_total{` + job + `,outcome="success"}[5m])) == 0
+sum by (job) (increase(qrgate_qr_holds_total{` + job + `,outcome="success"}[3m])) == 0
 and on (job)
 sum by (job) (increase(qrgate_session_state_changes_total{` + job + `,state="connecting"}[15m])) > 2.5`,
-		For: "2m", KeepFiring: "2m",
+		For: "1m", KeepFiring: "2m",
 	}.with(map[string]string{"severity": critical}).told(
-		"Nobody has got a QR for five minutes",
+		"Nobody has got a QR for three minutes",
 		`{{ printf "%.0f" $value }} requests for a QR failed for causes that strike everybody, and not one succeeded.`)
 }
 
