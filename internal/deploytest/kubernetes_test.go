@@ -84,8 +84,9 @@ func TestPrometheusRuleIsWhatTheRulesAre(t *testing.T) {
 	for _, g := range rule.get("spec", "groups").items() {
 		got = append(got, g.at)
 	}
-	if diff := cmp.Diff(groups(t), got); diff != "" {
-		t.Errorf("the rules have changed; write the manifest anew with -update (-rules +manifest):\n%s", diff)
+	if !cmp.Equal(groups(t), got) {
+		t.Error("the rules have changed since the manifest was made of them; make it anew:\n" +
+			"go test ./internal/deploytest -run TestPrometheusRule -update")
 	}
 }
 

@@ -81,14 +81,24 @@ func targetsExist(s stack) []string {
 // sourcesExist follows the addresses of Grafana's data sources, and its dashboards to their files.
 func sourcesExist(s stack) []string {
 	var out []string
-	uids := map[string]bool{}
+	uids, linked := map[string]bool{}, map[string]bool{}
 	for _, file := range glob(s.mounted("grafana", "/etc/grafana/provisioning/datasources/x")) {
 		var sources struct {
-			Datasources []struct{ UID, URL, Access string }
+			Datasources []struct {
+				UID, URL string
+				JSONData struct {
+					Traces []struct {
+						UID string `yaml:"datasourceUid"`
+					} `yaml:"exemplarTraceIdDestinations"`
+				} `yaml:"jsonData"`
+			}
 		}
 		unread(file, &sources, &out)
 		for _, d := range sources.Datasources {
 			uids[d.UID] = true
+			for _, to := range d.JSONData.Traces {
+				linked[to.UID] = true
+			}
 			u, err := url.Parse(d.URL)
 			if err != nil || u.Host == "" || d.UID == "" {
 				out = append(out, "a data source has no address or no uid: "+d.URL)
@@ -101,6 +111,14 @@ func sourcesExist(s stack) []string {
 	}
 	if len(uids) < 2 {
 		out = append(out, "Grafana lacks a data source for metrics or for traces")
+	}
+	if len(linked) == 0 {
+		out = append(out, "no graph leads to its traces")
+	}
+	for uid := range linked {
+		if !uids[uid] {
+			out = append(out, "graphs lead to traces at "+uid+", which is no data source")
+		}
 	}
 	boards := 0
 	for _, file := range glob(s.mounted("grafana", "/etc/grafana/provisioning/dashboards/x")) {
