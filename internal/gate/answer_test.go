@@ -108,16 +108,6 @@ type witness struct {
 	allowed map[int]bool // statuses that a test provokes on purpose
 }
 
-// allow expects a status that the gate must otherwise never answer.
-func (w *witness) allow(status int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.allowed == nil {
-		w.allowed = map[int]bool{}
-	}
-	w.allowed[status] = true
-}
-
 // sessionRoute is a path that the gate answers itself.
 var sessionRoute = regexp.MustCompile(`^/api/sessions(/[^/]+(/(qr|qr/status|status|connect|restart|disconnect))?)?$`)
 

@@ -124,7 +124,7 @@ func hostile() statuspage.Snapshot {
 		s.Changes[i].Label, s.Changes[i].To = "javascript:alert(1)//"+fmt.Sprint(i), evil
 	}
 	for i := range s.Causes {
-		s.Causes[i].Labels, s.Causes[i].Evidence = []string{evil, "‮gnissap"}, evil
+		s.Causes[i].Labels, s.Causes[i].Evidence = []string{evil, "\u202egnissap"}, evil
 	}
 	r := &s.Probes.Probes[2].Runs[0]
 	r.ID, r.Evidence, r.Step, r.Code = evil, evil, evil, qrgate.Code(evil)

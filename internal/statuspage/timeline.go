@@ -34,7 +34,7 @@ type mark struct {
 	outcome        qrgate.Outcome
 	seconds        float64
 	began          time.Time
-	what, evidence string
+	what           string
 }
 
 // draw places marks, the newest first in marks, older of them being beyond the break.
