@@ -35,11 +35,12 @@ type harvest struct {
 	clients, first, got, fives int
 	took, added                []time.Duration // since the connect; since the engine had the code
 	looks                      float64         // calls at the engine per session, without create and connect
+	cpu                        time.Duration   // of the gate; 0 without one
 }
 
 func (t timeToQR) measure(ctx context.Context, b *bench) error {
 	out := table{title: fmt.Sprintf("time-to-qr: %d sessions of %d keys, %d/s; the engine takes p50 %v, p95 %v", t.Sessions, t.Tenants, t.Rate, t.Median, t.P95),
-		head: []string{"way", "clients", "QR at the first request", "QR at all", "5xx", "time to QR p50 / p95 / p99", "after it was there, p50 / p95", "engine calls per session"}}
+		head: []string{"way", "clients", "QR at the first request", "QR at all", "5xx", "time to QR p50 / p95 / p99", "after it was there, p50 / p95", "engine calls per session", "gate's processor time per client"}}
 	for _, c := range []crowd{
 		{"direct, one request", false, 1, 1}, {"direct, 3 requests", false, 3, 1}, {"through qrgate", true, 3, 1},
 		{"direct, 3 requests", false, 3, t.Fan}, {"through qrgate", true, 3, t.Fan},
@@ -49,15 +50,24 @@ func (t timeToQR) measure(ctx context.Context, b *bench) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
-		three := "–"
-		if h.got > 0 {
-			three = sec(quantile(h.took, 0.5)) + " / " + sec(quantile(h.took, 0.95)) + " / " + sec(quantile(h.took, 0.99))
-		}
-		out.add(c.name, fmt.Sprintf("%d × %d", t.Sessions, c.fan), percent(h.first, h.clients), percent(h.got, h.clients), fmt.Sprint(h.fives),
-			three, sec(quantile(h.added, 0.5))+" / "+sec(quantile(h.added, 0.95)), fmt.Sprintf("%.1f", h.looks))
+		out.add(c.cells(t.Sessions, h)...)
 	}
 	out.write(b.out)
 	return nil
+}
+
+// cells are one row of the table. What nobody got has no times.
+func (c crowd) cells(sessions int, h harvest) []string {
+	times, late, cost := "–", "–", "–"
+	if h.got > 0 {
+		times = sec(quantile(h.took, 0.5)) + " / " + sec(quantile(h.took, 0.95)) + " / " + sec(quantile(h.took, 0.99))
+		late = sec(quantile(h.added, 0.5)) + " / " + sec(quantile(h.added, 0.95))
+	}
+	if c.gate {
+		cost = ms(h.cpu / time.Duration(max(h.clients, 1)))
+	}
+	return []string{c.name, fmt.Sprintf("%d × %d", sessions, c.fan), percent(h.first, h.clients), percent(h.got, h.clients), fmt.Sprint(h.fives),
+		times, late, fmt.Sprintf("%.1f", h.looks), cost}
 }
 
 func percent(of, all int) string { return fmt.Sprintf("%.1f %%", 100*float64(of)/float64(max(all, 1))) }
@@ -71,19 +81,23 @@ func (t timeToQR) row(ctx context.Context, b *bench, c crowd) (harvest, error) {
 		return harvest{}, err
 	}
 	defer e.close()
-	base := e.url()
-	if c.gate {
-		p, err := b.start(ctx, wholeGate, before{engine: e.url()})
-		if err != nil {
-			return harvest{}, err
-		}
-		defer p.stop()
-		base = p.URL
-	}
-	user := newClient(base)
+	user := newClient(e.url())
 	user.attempts, user.pause = c.attempts, t.Pause
 	defer user.close()
-	return t.send(ctx, e, user, c.fan)
+	if !c.gate {
+		return t.send(ctx, e, user, c.fan)
+	}
+	p, err := b.start(ctx, wholeGate, before{engine: e.url()})
+	if err != nil {
+		return harvest{}, err
+	}
+	defer p.stop()
+	b.sayf("time-to-qr: the gate is at %s %s", p.URL, p.Admin)
+	user.base = p.URL
+	spent := cpu(p.cmd.Process.Pid)
+	h, err := t.send(ctx, e, user, c.fan)
+	h.cpu = cpu(p.cmd.Process.Pid) - spent
+	return h, err
 }
 
 // send lets the sessions arrive and waits for the last client.
