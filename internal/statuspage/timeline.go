@@ -27,14 +27,14 @@ type strip struct {
 
 // mark is one run or journey in a strip.
 type mark struct {
-	Kind           string // ok, bad or void
-	X, Width, Mid  string
-	Y, Height      int
-	Title          string
-	outcome        qrgate.Outcome
-	seconds        float64
-	began          time.Time
-	what           string
+	Kind          string // ok, bad or void
+	X, Width, Mid string
+	Y, Height     int
+	Title         string
+	outcome       qrgate.Outcome
+	seconds       float64
+	began         time.Time
+	what          string
 }
 
 // draw places marks, the newest first in marks, older of them being beyond the break.
