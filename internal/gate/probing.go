@@ -7,7 +7,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"qrgate"
 	"qrgate/compat/embedded"
+	"qrgate/metrics"
 	"qrgate/probes"
 	"qrgate/proxy"
 )
@@ -26,7 +28,7 @@ func (g *Gate) makeProber() error {
 		Target:  probes.Target{Name: "gate", URL: door, Key: g.cfg.ProbeKey, Client: g.probeClient()},
 		Every:   g.schedule(),
 		Intents: probes.NewFiles(filepath.Join(g.cfg.DataDir, "probes")), Maintenance: g.cfg.ProbePauses,
-		Observer: g.metrics.Probes(), Span: g.tracing.Span, Logger: g.cfg.Logger,
+		Observer: counted{g.metrics.Probes(), g.metrics.EngineUp}, Span: g.tracing.Span, Logger: g.cfg.Logger,
 	}
 	if g.cfg.EngineURL != nil {
 		cfg.Others = []probes.Target{{Name: "engine", URL: g.cfg.EngineURL, Key: g.cfg.ProbeKey, Client: g.probeClient()}}
@@ -38,6 +40,21 @@ func (g *Gate) makeProber() error {
 		return fmt.Errorf("probes: %w", err)
 	}
 	return nil
+}
+
+// counted counts what the probes find, and lets the regular look at the engine's health say whether it is
+// up: between two journeys nothing else would take a single failed call back.
+type counted struct {
+	*metrics.Probes
+	engineUp func(bool)
+}
+
+// Ran implements [probes.Observer].
+func (c counted) Ran(probe string, why qrgate.Code, at time.Time, took time.Duration) {
+	c.Probes.Ran(probe, why, at, took)
+	if probe == probes.EngineHealth {
+		c.engineUp(why == qrgate.None)
+	}
 }
 
 // schedule is how often each probe runs.
