@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -55,6 +56,7 @@ func main() {
 
 // run is main without its world: it returns the exit code.
 func run(ctx context.Context, w world) int {
+	w.err = &shared{to: w.err}
 	var c commands
 	ended := -1
 	parser, err := kong.New(&c, kong.Name("qrgate-bench"), kong.Description(about), kong.Writers(w.out, w.err),
@@ -100,6 +102,19 @@ type bench struct {
 
 // sayf tells whoever watches how far it is.
 func (b *bench) sayf(format string, values ...any) { fmt.Fprintf(b.err, format+"\n", values...) }
+
+// shared is a writer for many: the fronts complain where this program reports.
+type shared struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+// Write implements [io.Writer].
+func (s *shared) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.to.Write(p)
+}
 
 // errLate is the end of a measurement that took too long.
 var errLate = errors.New("it took longer than --within allows")
