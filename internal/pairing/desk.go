@@ -53,6 +53,8 @@ type entry struct {
 	busy    bool          // a call for it is in flight
 	waiting int           // requests held for whatever news
 	holders int           // those that are held for its code
+	ends    time.Time     // when the first of those holds ends
+	nudged  time.Time     // the last time that somebody for whom no slot was free wanted its code
 	asked   time.Time     // the last time that somebody asked for its state
 	watches int           // requests held for its next change
 	proof   bool          // somebody asked whose credential needs proof
@@ -221,7 +223,8 @@ func (e *entry) rank() time.Time {
 
 func (e *entry) interest(now time.Time) interest {
 	asked := e.asked.After(e.s.Looked) && now.Sub(e.asked) < askedLife
-	return interest{code: e.holders > 0, state: asked || e.watches > 0, proof: e.proof}
+	nudged := e.nudged.After(e.s.Looked) && now.Sub(e.nudged) < askedLife
+	return interest{code: e.holders > 0 || nudged, until: e.ends, state: asked || e.watches > 0, proof: e.proof}
 }
 
 // tidy lets go of entries that nobody needs, and returns when the next one may go.

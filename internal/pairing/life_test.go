@@ -6,6 +6,7 @@ import (
 
 	"qrgate"
 	"qrgate/internal/enginesim"
+	"qrgate/internal/pairing"
 )
 
 func (r *rig) qr(key, id string, hold qrgate.Hold) qrgate.View {
@@ -186,4 +187,37 @@ func TestForgetEndsFlightAndHolds(t *testing.T) {
 			r.t.Errorf("%d looks at a deleted session", n)
 		}
 	})
+}
+
+// A full gate answers "not yet" at once, and looks all the same: the next request gets its code.
+func TestAFullGateStillLooks(t *testing.T) {
+	full := func(c *pairing.Config) { c.Caps.Replica = 1 }
+	bubble(t, &enginesim.Engine{}, func(r *rig) {
+		r.connect("key-a", r.create("key-a", "crm-1"))
+		r.qr("key-a", "crm-1", qrgate.Hold{})
+		r.create("key-a", "crm-2") // nobody connects it, so that whoever asks for it waits
+		go func() {
+			_, _ = r.p.QR(r.t.Context(), r.caller("key-a"), "crm-2", qrgate.Hold{Set: true, For: time.Minute})
+		}()
+		time.Sleep(20 * time.Second)
+		if v := r.qr("key-a", "crm-1", qrgate.Hold{}); v.Session.QR.Fresh(v.At) {
+			r.t.Fatal("a doubtful code is handed out")
+		}
+		time.Sleep(time.Second)
+		if v := r.qr("key-a", "crm-1", qrgate.Hold{}); !v.Session.QR.Fresh(v.At) {
+			r.t.Error("nobody looked")
+		}
+	}, full)
+}
+
+// An engine that is ready just before a hold ends is asked once more in time.
+func TestTheLastLookBeforeAHoldEnds(t *testing.T) {
+	for _, ready := range []time.Duration{8100 * time.Millisecond, 8400 * time.Millisecond, 8600 * time.Millisecond} {
+		bubbleIn(t, ready.String(), &enginesim.Engine{QRDelay: ready}, func(r *rig) {
+			r.connect("key-a", r.create("key-a", "crm-1"))
+			if v := r.qr("key-a", "crm-1", qrgate.Hold{}); !v.Session.QR.Present() {
+				r.t.Errorf("the code was there %v before the end of the hold, and the client was sent away", 9*time.Second-ready)
+			}
+		})
+	}
 }

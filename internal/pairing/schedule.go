@@ -37,6 +37,7 @@ const unsure = 5500 * time.Millisecond
 const (
 	confirmStep = 700 * time.Millisecond // between looks while somebody waits for a code's successor
 	scanStep    = 3 * time.Second        // between looks for the scan, while somebody is interested
+	lastLook    = 300 * time.Millisecond // before the end of a hold
 	demandStep  = 2 * time.Second        // between tries of a connect, while somebody asks
 	reconnect   = time.Minute            // between connects after codes ran out
 	ranOut      = 2 * time.Second        // without a code before the codes count as run out
@@ -62,9 +63,10 @@ type step struct {
 
 // interest is who wants to know something of a session right now.
 type interest struct {
-	code  bool // somebody holds a request for the QR
-	state bool // somebody asked for the state
-	proof bool // somebody asked whose credential has not been accepted lately
+	code  bool      // somebody holds a request for the QR
+	until time.Time // when the first such hold ends; may be past
+	state bool      // somebody asked for the state
+	proof bool      // somebody asked whose credential has not been accepted lately
 }
 
 // rules are the operator's settings that next depends on, and the climate.
@@ -103,6 +105,9 @@ func acquire(s qrgate.Session, i interest, r rules, now time.Time) step {
 		return step{do: rest, at: now}
 	}
 	best := step{do: look, at: nextLook(s)}
+	if last := i.until.Add(-lastLook); now.Before(i.until) && last.Before(best.at) && last.After(s.Looked.Add(lastLook)) {
+		best.at = last // what came since the last look is worth one more before a client is sent away
+	}
 	if s.Pushed.Failed > 0 && s.Connect.Before(s.Window) {
 		best = insist(s)
 	} else if p, ok := ladder(s, r, now); ok && p.at.Before(best.at) {

@@ -127,8 +127,9 @@ func (v visit) await(ctx context.Context, end time.Time, done func(qrgate.View) 
 	if done(view) || !end.After(began) && view.Known {
 		return view, nil
 	}
-	release, ok := v.hold(view)
+	release, ok := v.hold(view, end)
 	if !ok {
+		v.ask(func(e *entry) { e.nudged = began }) // the answer is "not yet", at once; the next one may be better
 		return view, nil
 	}
 	defer release()
@@ -182,7 +183,7 @@ func refusal(v qrgate.View, began time.Time) error {
 }
 
 // hold takes the slots that a waiting request needs, and marks the interest.
-func (v visit) hold(view qrgate.View) (release func(), ok bool) {
+func (v visit) hold(view qrgate.View, end time.Time) (release func(), ok bool) {
 	d := v.d
 	free, ok := d.p.slots.hold(d.caller.Tenant)
 	if !ok {
@@ -205,6 +206,9 @@ func (v visit) hold(view qrgate.View) (release func(), ok bool) {
 	v.e.waiting++
 	if v.code {
 		v.e.holders++
+		if v.e.ends.Before(view.At) || end.Before(v.e.ends) {
+			v.e.ends = end
+		}
 	}
 	v.e.proof = v.e.proof || !view.Known
 	d.wake()
