@@ -51,6 +51,8 @@ func TestLogsAreRedacted(t *testing.T) {
 		"in an error": {func(l *slog.Logger) {
 			l.Info("m", "err", fmt.Errorf("get: %w", errors.New("data:image/png;base64,AAAA1")))
 		}, `msg=m err="get: [image]"`},
+		"a long session":   {func(l *slog.Logger) { l.Info("m", "session", "syn-create-connect-qr-0123456789-0123456789") }, `msg=m session=syn-create-connect-qr-0123456789-0123456789`},
+		"no session":       {func(l *slog.Logger) { l.Info("m", "session", code) }, `msg=m session=[code]`},
 		"in a group":       {func(l *slog.Logger) { l.Info("m", slog.Group("g", "token", "x", "text", code)) }, `msg=m g.token=[redacted] g.text=[code]`},
 		"given beforehand": {func(l *slog.Logger) { l.With("key", "x", "text", code).WithGroup("g").Info("m", "secret", "y") }, `msg=m key=[redacted] text=[code] g.secret=[redacted]`},
 		"a struct":         {func(l *slog.Logger) { l.Info("m", "what", struct{ Link string }{code}) }, `msg=m what={[code]}`},

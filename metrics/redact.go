@@ -12,6 +12,9 @@ import (
 
 const redacted = "[redacted]"
 
+// sessionAttr is the attribute that names a session.
+const sessionAttr = "session"
+
 // redact takes secrets out of an attribute, groups included.
 func redact(a slog.Attr) slog.Attr {
 	v := a.Value.Resolve()
@@ -21,6 +24,9 @@ func redact(a slog.Attr) slog.Attr {
 	case secretKey(a.Key), codeKey(a.Key) && !plain(v):
 		return slog.String(a.Key, redacted)
 	case v.Kind() == slog.KindString:
+		if a.Key == sessionAttr && qrgate.ValidID(v.String()) {
+			return a // a client's own id, which a log is searched by; no secret has its form and this place
+		}
 		return slog.String(a.Key, scrub(v.String()))
 	case v.Kind() == slog.KindAny && v.Any() != nil:
 		return slog.String(a.Key, scrubAny(v.Any()))
