@@ -33,7 +33,7 @@ Runs a gate that probes itself, a simulated engine, redis-server, Prometheus wit
 Alertmanager with the committed routes, all on free ports of loopback. First one probe fails, which must wake nobody;
 then what --break names breaks for good, and is repaired after somebody was told.
 
-The real form takes some twenty minutes, --short under two. Exit status: 0 all went as it should, 1 it did not, 2 it
+The real form takes some ten minutes, --short under two. Exit status: 0 all went as it should, 1 it did not, 2 it
 could not be tried.
 
   go run ./cmd/qrgate-drill --once

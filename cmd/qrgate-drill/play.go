@@ -154,10 +154,25 @@ func (p *play) broken(ctx context.Context) ([]string, error) {
 	return list, nil
 }
 
-// warm lets users get their QRs before anything breaks.
+// warm lets users get their QRs before anything breaks, which it then does between two probes: one under way
+// would see more of the breakage than a night without anybody does.
 func (p *play) warm(ctx context.Context) error {
 	end := time.Now().Add(p.pace.of(30 * time.Second))
-	return p.until(ctx, time.Minute, func() bool { return time.Now().After(end) })
+	ran := p.ran(ctx, "success")
+	return p.until(ctx, 3*p.Interval, func() bool {
+		now := p.ran(ctx, "success")
+		if now > ran {
+			ran, end = now, later(end, time.Now().Add(p.pace.of(p.Interval/3)))
+		}
+		return time.Now().After(end)
+	})
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // because expects that the message names the cause, or that the metrics do, to which it leads.
