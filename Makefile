@@ -3,7 +3,7 @@
 TAGS  := nomsgpack
 BUILD := CGO_ENABLED=0 go build -tags $(TAGS) -trimpath -ldflags "-s -w -X main.version=$(shell git describe --tags --always --dirty 2>/dev/null || echo dev)"
 
-.PHONY: check test race lint demo build bench clean
+.PHONY: check test race lint demo drill build bench clean
 
 check: ## everything CI checks, installs what is missing when run as root
 	.ci/run
@@ -19,6 +19,9 @@ lint: ## format, vet, staticcheck
 
 demo: ## the incident, rehearsed in one process
 	go run ./cmd/qrgate-demo
+
+drill: ## break an engine and see who is paged; needs prometheus, alertmanager and redis-server
+	go run ./cmd/qrgate-drill --once
 
 build: ## static binaries in bin/
 	$(BUILD) -o bin/ ./cmd/...
