@@ -26,10 +26,10 @@ func replicaDown() rule {
 const engines = `(last_over_time(qrgate_engine_up{` + job + `}[2m]))`
 
 func engineDown() rule {
-	return rule{Alert: "QRGateEngineDown", Expr: `max by (job) ` + engines + ` == 0`, For: "30s"}.
+	return rule{Alert: "QRGateEngineDown", Expr: `max by (job) ` + engines + ` == 0`, For: "30s", KeepFiring: causeStays}.
 		with(map[string]string{"severity": critical}).told(
 		"No replica reaches the engine",
-		"Nobody can get a QR, and what passes through fails too.")
+		"Nobody can get a QR, and what passes through fails too."+mostFailures)
 }
 
 func enginePartly() rule {

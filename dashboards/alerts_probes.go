@@ -31,11 +31,11 @@ func stale() rule {
 }
 
 func notSucceeding(severity, which string) rule {
-	return rule{Alert: "QRGateProbeNotSucceeding", KeepFiring: "5m",
+	return rule{Alert: "QRGateProbeNotSucceeding", KeepFiring: "2m",
 		Expr: age("qrgate_probe_last_success_timestamp_seconds", ","+which, "3"), For: "1m"}.
 		with(map[string]string{"severity": severity}).told(
 		"The probe {{ $labels.probe }} has not succeeded for {{ $value | humanizeDuration }}",
-		"What the probe cannot do, no user can be assumed to do.")
+		"What the probe cannot do, no user can be assumed to do."+mostFailures)
 }
 
 func probeAbsent() rule {

@@ -31,6 +31,15 @@ const (
 	none     = "none"
 )
 
+// mostFailures ends the description of a page with the cause that most failures of the last ten minutes
+// have, if there were any: whoever is woken should not have to open a dashboard to learn it.
+const mostFailures = `{{ with query "topk(1, sum by (diagnosis) (increase({__name__=~\"qrgate_probe_runs_total|qrgate_qr_holds_total\",job=\"qrgate\",outcome=\"failure\"}[10m])) > 0)" }} Most failures: {{ . | first | label "diagnosis" }}.{{ end }}`
+
+// causeStays is how long a cause goes on firing after it ended: as long as its symptoms may still fire,
+// which are the next probe (five minutes) and what keeps its alert. Without it people are paged for the
+// symptoms of an outage that is over.
+const causeStays = "7m"
+
 // told completes an alert with what its reader needs: a sentence of what is wrong, a second one of what it
 // means, the page that says what to do, and where it can be seen.
 func (r rule) told(summary, description string) rule {
