@@ -21,7 +21,7 @@ const PatienceTime = 8 * time.Second
 // The signs are looked for in a fixed order, causes before their consequences, and the first that has
 // lasted long enough to be believed is the answer.
 func Diagnose(s Session, c Climate, now time.Time) Diagnosis {
-	if s.State != Connected && s.QR.Fresh(now) {
+	if s.State != Connected && s.QR.Fresh(now) && !s.over() {
 		return Diagnosis{Code: None}
 	}
 	at := scene{s, c, now}

@@ -9,6 +9,7 @@ type Past struct {
 	Refusal   Trouble   `json:"refusal"`   // the last connect that failed, and since when they do; counts while Pushed.Failed > 0
 	Restarted time.Time `json:"restarted"` // when the engine last turned out to have lost the session
 	Named     Named     `json:"named"`     // the last cause that the engine named itself
+	Ended     time.Time `json:"ended"`     // when the engine last said that the session had come to an end, and named the cause
 }
 
 // Named is a cause that the engine named.
@@ -23,6 +24,25 @@ func (p Past) heard(words string, now time.Time) Past {
 		p.Named = Named{t.code, now}
 	}
 	return p
+}
+
+// Told remembers what an answer about a session's state says of its end. Whoever takes an answer without a fault
+// calls it, before anything forgets the reason in it.
+func (p Past) Told(o Observation, now time.Time) Past {
+	if o.Reason == "" || !o.Image.Empty() || o.State == AwaitingScan || o.State == Connected {
+		return p // what is said beside a code is about an earlier connection
+	}
+	before := p.Named.Last
+	if p = p.heard(o.Reason, now); p.Named.Last.After(before) && (o.State == Failed || o.State == Disconnected) {
+		p.Ended = now
+	}
+	return p
+}
+
+// over reports whether the engine has ended the connection that the present code belongs to: the code looks
+// good, and nobody can scan it any more.
+func (s Session) over() bool {
+	return s.QR.Present() && s.Past.Ended.After(s.QR.Seen) && s.Past.Ended.After(s.QR.Confirmed)
 }
 
 // lookLife is how long the last look for the QR stands for the present: gaps between looks are shorter.

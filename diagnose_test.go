@@ -227,6 +227,32 @@ func TestEvidence(t *testing.T) {
 	}
 }
 
+// What an answer about the state says of a session's end is remembered: it outlives the gate's own connect, and
+// a code that was shown before it is dead.
+func TestPastTold(t *testing.T) {
+	t.Parallel()
+	ended := qrgate.Observation{State: qrgate.Failed, Reason: "405 Connection Failure"}
+	s := qrgate.Session{State: qrgate.Created}.Began(qrgate.Again, noon)
+	s.Past = s.Past.Told(ended, noon.Add(sec))
+	s = s.Noted(qrgate.Again, noon.Add(2*sec)).Began(qrgate.Again, noon.Add(2*sec))
+	if d := qrgate.Diagnose(s, qrgate.Climate{}, noon.Add(3*sec)); d.Code != qrgate.ClientOutdated {
+		t.Errorf("after the gate's own connect: %s", d.Code)
+	}
+	s, _ = look(s, 4*sec, qrgate.Observation{State: qrgate.AwaitingScan, Image: qrgate.NewSecret("a")}, nil)
+	for _, o := range []qrgate.Observation{{}, {Reason: "405 Connection Failure", State: qrgate.AwaitingScan}, {Reason: "of no name", State: qrgate.Failed}} {
+		told := s
+		told.Past = told.Past.Told(o, noon.Add(5*sec))
+		if d := qrgate.Diagnose(told, qrgate.Climate{}, noon.Add(6*sec)); !d.Healthy() {
+			t.Errorf("%+v beside a good code: %s", o, d.Code)
+		}
+	}
+	s, _ = look(s, 5*sec, ended, nil)
+	s.Past = s.Past.Told(ended, noon.Add(5*sec))
+	if d := qrgate.Diagnose(s, qrgate.Climate{}, noon.Add(6*sec)); d.Code != qrgate.ClientOutdated {
+		t.Errorf("a dead code: %s", d.Code)
+	}
+}
+
 func TestTimeToVisible(t *testing.T) {
 	t.Parallel()
 	for _, code := range qrgate.Codes() {

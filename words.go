@@ -58,6 +58,7 @@ var tells = []tell{
 	{ClientOutdated, []string{"client version as outdated"}},
 	{ClientOutdated, []string{"405", "connection failure"}}, {ClientOutdated, []string{"405", "method not allowed"}},
 	{ClientOutdated, []string{"409", "connection failure"}},
+	{AccountBanned, []string{"logged out or banned"}},
 	{LoggedOut, []string{"401", "connection failure"}}, {LoggedOut, []string{"401", "stream errored"}},
 	{LoggedOut, []string{"was logged out"}}, {LoggedOut, []string{"device_removed"}},
 	{AccountBanned, []string{"temporaryban"}}, {AccountBanned, []string{"temporarily banned"}},
@@ -137,7 +138,7 @@ const codeQRInvalid = "QR_INVALID"
 
 // reasoned: what the engine says of the session's last disconnect.
 func reasoned(at scene) sign {
-	if at.State == AwaitingScan {
+	if at.State == AwaitingScan && !at.over() {
 		return sign{} // a newer connect brought a code
 	}
 	if t, ok := tellOf(at.Reason); ok {

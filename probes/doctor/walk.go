@@ -119,6 +119,9 @@ func (e *examination) await(ctx context.Context, s qrgate.Session) qrgate.Sessio
 			break
 		}
 		s = s.With(o, err, time.Now())
+		if err == nil {
+			s.Past = s.Past.Told(o, time.Now())
+		}
 		if s.QR.Present() || e.decided(s) {
 			break
 		}

@@ -1,0 +1,134 @@
+package causes_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"qrgate/internal/wasim"
+	"qrgate/internal/wasim/wasimtest"
+)
+
+// engineDir is the example engine, on the real Baileys library.
+const engineDir = "../../examples/baileys-engine"
+
+// baileysTime is how long a fault on Baileys is watched, in real time: until the gate has read why, and before
+// it connects again by itself, which would meet the next fault of the shared simulator.
+const baileysTime = 11800 * time.Millisecond
+
+// noBaileys says why the engine cannot run here; "" when it can.
+func noBaileys() string {
+	if _, err := exec.LookPath("node"); err != nil {
+		return "node is not installed: apt-get install nodejs"
+	}
+	if _, err := os.Stat(filepath.Join(engineDir, "node_modules")); err != nil {
+		return "the example engine is not installed: npm ci --ignore-scripts in examples/baileys-engine"
+	}
+	return ""
+}
+
+// baileys are engines on Baileys, one for each way to WhatsApp, all with one simulator behind them.
+type baileys struct {
+	srv  *wasim.Server
+	addr string
+	mu   sync.Mutex // one dial at a time, so that each meets its own fault
+	base map[way]*url.URL
+}
+
+// alone is an engine with a simulator of its own, for a fault that outlives its first dial.
+func alone(t *testing.T) *baileys {
+	t.Helper()
+	b := &baileys{srv: &wasim.Server{PreKeys: fewKeys}, base: map[way]*url.URL{}}
+	b.addr = wasimtest.Start(t, b.srv)
+	b.base[free] = runEngine(t, "ws://"+b.addr+"/ws/chat")
+	return b
+}
+
+// startBaileys runs the engines that the faults need, until the test ends.
+func startBaileys(t *testing.T) *baileys {
+	t.Helper()
+	b := alone(t)
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = closed.Close()
+	for w, target := range map[way]string{refused: "ws://" + closed.Addr().String(),
+		unnamed: "ws://web.whatsapp.invalid", foreign: "wss://" + b.addr} {
+		b.base[w] = runEngine(t, target+"/ws/chat")
+	}
+	return b
+}
+
+func runEngine(t *testing.T, whatsapp string) *url.URL {
+	t.Helper()
+	node, err := exec.LookPath("node")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(node, "main.mjs")
+	cmd.Dir = engineDir
+	cmd.Env = append(os.Environ(), "PORT=0", "ENGINE_API_KEYS=tests:"+key, "ENGINE_DATA_DIR="+t.TempDir(), "ENGINE_SESSION_LIMIT=1000000",
+		"WA_WEB_SOCKET_URL="+whatsapp, "WA_NOISE_ROOT="+wasim.RootPublicHex, "WA_CONNECT_TIMEOUT_MS=3000")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	var hello struct{ Listening string }
+	line, err := bufio.NewReader(out).ReadBytes('\n')
+	if err != nil || json.Unmarshal(line, &hello) != nil {
+		t.Fatalf("the engine did not start: %v %s", err, line)
+	}
+	base, err := url.Parse(hello.Listening)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return base
+}
+
+// bear lets the engine on Baileys meet the fault, in real time, and returns what a gate of its own says.
+func (b *baileys) bear(t *testing.T, f fault, name string) []reading {
+	t.Helper()
+	transport := &http.Transport{DisableCompression: true}
+	g := newGate(t, b.base[f.whatsapp.way], transport)
+	defer transport.CloseIdleConnections()
+	defer g.stop()
+	id := g.create(name)
+	b.dial(t, g, f, id)
+	if f.whatsapp.scan {
+		g.scan(b.srv, id)
+	}
+	return g.watch(id, 200*time.Millisecond, baileysTime, nil)
+}
+
+// dial connects a session and waits until its dial has met the fault.
+func (b *baileys) dial(t *testing.T, g *gate, f fault, id string) {
+	t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.srv.SetFault(f.whatsapp.Fault)
+	before := b.srv.Stats().Dials
+	g.connect(id)
+	if f.whatsapp.way != free {
+		return // it never comes as far as the simulator
+	}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(10 * time.Second); b.srv.Stats().Dials == before; <-tick.C {
+		if time.Now().After(end) {
+			t.Fatal("the engine did not dial")
+		}
+	}
+}
