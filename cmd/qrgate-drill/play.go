@@ -193,7 +193,7 @@ func (p *play) because(ctx context.Context, before int) error {
 		where = "the message itself"
 	}
 	if p.exact() {
-		p.expect(said || cause == string(p.breakage.names), "the cause is "+string(p.breakage.names), cause+", named by "+where)
+		p.expect(said, "the cause is "+string(p.breakage.names), cause+", named by "+where)
 	}
 	return nil
 }
