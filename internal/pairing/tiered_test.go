@@ -3,6 +3,7 @@ package pairing
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,12 +15,13 @@ import (
 // moody is a store that can be away. It counts what reaches it.
 type moody struct {
 	*memstore.Store
-	away  bool
-	calls int
+	away  atomic.Bool
+	calls atomic.Int64
 }
 
 func (m *moody) down() error {
-	if m.calls++; m.away {
+	m.calls.Add(1)
+	if m.away.Load() {
 		return qrgate.ErrStoreDown
 	}
 	return nil
@@ -73,25 +75,25 @@ func TestTiered(t *testing.T) {
 			t.Errorf("a stale write: %v", err)
 		}
 
-		far.away = true
+		far.away.Store(true)
 		if version() != 1 || s.Up() {
 			t.Error("what was written is lost when the far store goes away")
 		}
 		if err := put(1, 5); err != nil || version() != 5 {
 			t.Errorf("a write without the far store: %v", err)
 		}
-		calls := far.calls
+		calls := far.calls.Load()
 		for range 100 {
 			version()
 		}
 		if ok, err := s.Acquire(ctx, "l", "me", time.Minute); !ok || err != nil {
 			t.Error("without the far store everybody leads")
 		}
-		if far.calls != calls {
-			t.Errorf("%d calls at a store that is known to be away", far.calls-calls)
+		if far.calls.Load() != calls {
+			t.Errorf("%d calls at a store that is known to be away", far.calls.Load()-calls)
 		}
 
-		far.away = false
+		far.away.Store(false)
 		if version() != 5 {
 			t.Error("the near store does not stand in")
 		}
@@ -115,7 +117,8 @@ func TestTiered(t *testing.T) {
 func TestTieredNoticesWithoutTraffic(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		far := &moody{Store: memstore.New(memstore.Config{}), away: true}
+		far := &moody{Store: memstore.New(memstore.Config{})}
+		far.away.Store(true)
 		s := NewTiered(far, memstore.New(memstore.Config{}), far.Ping, nil)
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error)
@@ -124,7 +127,7 @@ func TestTieredNoticesWithoutTraffic(t *testing.T) {
 		if s.Up() {
 			t.Error("a store that is away is up")
 		}
-		far.away = false
+		far.away.Store(false)
 		time.Sleep(2 * farPulse)
 		if !s.Up() {
 			t.Error("a store that came back is down")
