@@ -105,7 +105,7 @@ func (s Session) abandoned(now time.Time) Session {
 func (s Session) told(o Observation, now time.Time) Session {
 	s.Lost = false
 	if o.Reason != "" {
-		s.Reason = o.Reason
+		s.Reason, s.Past = o.Reason, s.Past.Told(o, now)
 	}
 	if o.State != Unknown {
 		s.Checked = now
@@ -217,6 +217,8 @@ func (s Session) Refused(err error, now time.Time) Session {
 	case AlreadyLinked:
 		s.Accepted = now
 		return s.linked(now)
+	case UnknownSession, KeyRefused:
+		return s.abandoned(now) // nothing can be begun there; pushing on would only be a storm
 	case EngineError, TimedOut, Unreachable, RateLimited, BadAnswer:
 		if s.Window.IsZero() {
 			s.Window, s.Looks = now, 0

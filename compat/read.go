@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -157,13 +158,23 @@ func Observe(s Object, clock, now time.Time) (qrgate.Observation, error) {
 	return o, err
 }
 
-// ReasonOf reads what an engine says of a session's last disconnect: lastDisconnect.{code,message}, or
-// the same words under error. It is scrubbed as ErrorText is.
+// ReasonOf reads what an engine says of a session's last disconnect: lastDisconnect.{code,message,cause} and
+// the words under error. A code may be a word or a number, and a number means nothing without its message.
+// It is scrubbed as ErrorText is.
 func ReasonOf(s Object) string {
-	if last, ok := s["lastDisconnect"].(Object); ok {
-		return Scrub(strings.TrimSpace(Text(last["code"]) + " " + Text(last["message"])))
+	last, ok := s["lastDisconnect"].(Object)
+	if !ok {
+		return Scrub(Text(s["error"]))
 	}
-	return Scrub(Text(s["error"]))
+	code := Text(last["code"])
+	if n, isNumber := last["code"].(json.Number); isNumber {
+		code = n.String()
+	}
+	parts := []string{code, Text(last["message"]), Text(last["cause"])}
+	if said := Text(s["error"]); said != parts[1] {
+		parts = append(parts, said)
+	}
+	return Scrub(strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), " "))
 }
 
 // Text is v if it is a string, else "".

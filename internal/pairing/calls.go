@@ -34,8 +34,8 @@ func (d *desk) one(e *entry, do doing, now time.Time) {
 // push asks the engine to begin again.
 func (d *desk) push(e *entry, how qrgate.Push, now time.Time) {
 	d.begin(now, e)
-	if e.s.Pushed.Failed == 0 {
-		e.s = e.s.Noted(how, now)
+	if !e.s.Connect.Before(e.s.Window) {
+		e.s = e.s.Noted(how, now) // a rung of the ladder; a first connect that is tried again is none
 	}
 	ref := e.s.Ref
 	d.fly(e, func(ctx context.Context) {

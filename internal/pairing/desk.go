@@ -11,6 +11,7 @@ import (
 // Lives at a desk.
 const (
 	leaseLife = 6 * time.Second        // a poller that died is replaced after this long
+	breath    = 100 * time.Millisecond // between two looks for one session, whatever is decided
 	askedLife = 5 * time.Second        // how long a question for the state buys looks
 	follow    = time.Second            // how often a follower reads what the leader wrote
 	lingering = 30 * time.Second       // an entry nobody needs stays in mind this long
@@ -163,6 +164,9 @@ func (d *desk) plan(now, wake time.Time) ([]due, time.Time) {
 			continue
 		}
 		st := next(e.s, e.interest(now), r, now)
+		if soonest := e.s.Looked.Add(breath); (st.do == look || st.do == check) && st.at.Before(soonest) {
+			st.at = soonest
+		}
 		switch {
 		case st.do == nothing:
 		case st.at.After(now):

@@ -221,3 +221,20 @@ func TestTheLastLookBeforeAHoldEnds(t *testing.T) {
 		})
 	}
 }
+
+// An engine whose /status always fails is not asked in a storm when a code has vanished.
+func TestAFailingStatusIsNoStorm(t *testing.T) {
+	e := &enginesim.Engine{Rotation: enginesim.WhatsAppRotation(), Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteStatus: {Kind: enginesim.ServerError}}}
+	bubble(t, e, func(r *rig) {
+		r.connect("key-a", r.create("key-a", "crm-1"))
+		r.qr("key-a", "crm-1", qrgate.Hold{})
+		time.Sleep(3 * time.Minute)
+		began := time.Now()
+		for range 6 {
+			r.qr("key-a", "crm-1", qrgate.Hold{Set: true, For: 9 * time.Second})
+		}
+		if n := r.looks(began); n > 150 {
+			r.t.Errorf("%d looks in %v", n, time.Since(began))
+		}
+	})
+}

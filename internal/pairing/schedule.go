@@ -125,6 +125,8 @@ func acquire(s qrgate.Session, i interest, r rules, now time.Time) step {
 // makes such a session reconnect, and no QR will ever come (contract 7, quirk 16).
 func doubt(s qrgate.Session, i interest) (step, bool) {
 	switch {
+	case s.Looks%2 == 1:
+		return step{}, false // an engine that does not tell its state is asked in turn with the looks for the QR
 	case s.Sequence > 0 && s.Checked.Before(s.Since):
 		return step{do: check, at: s.Since}, true // the code vanished: scanned, or run out?
 	case s.Born && !s.Linked:
