@@ -238,7 +238,7 @@ func (d *desk) tidy(now time.Time) time.Time {
 		needed := e.busy || e.guests > 0 || !e.s.Window.IsZero() && e.s.State == qrgate.Connecting
 		stay := lingering
 		if e.s.Accepted.IsZero() {
-			stay = refusalLife // nobody the engine knows
+			stay = unknownLife // nobody the engine knows
 		}
 		if left := stay - now.Sub(e.used); !needed && left >= 0 {
 			wake = earlier(wake, now.Add(left+time.Millisecond))

@@ -17,12 +17,19 @@ type visit struct {
 // refusalLife is how long the engine's no is repeated without asking it again.
 const refusalLife = time.Second
 
+// unknownLife is the same for a session that the engine does not know: a create would be heard of.
+const unknownLife = 5 * time.Second
+
 // lately is the engine's own no of a moment ago: a client that hammers with a wrong key costs one call a
 // second, not all of its own.
 func (v visit) lately() (qrgate.View, error) {
 	now := time.Now()
 	view := v.view(now)
-	return view, refusal(view, now.Add(-refusalLife))
+	life := refusalLife
+	if view.Session.Trouble.Kind == qrgate.UnknownSession {
+		life = unknownLife
+	}
+	return view, refusal(view, now.Add(-life))
 }
 
 // visit brings a request to the session that its caller means by id.
