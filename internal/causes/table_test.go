@@ -39,13 +39,13 @@ type table struct {
 	cells map[string]map[engine]verdict
 }
 
-func (t *table) put(f fault, e engine, v verdict) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.cells[f.name] == nil {
-		t.cells[f.name] = map[engine]verdict{}
+func (all *table) put(f fault, e engine, v verdict) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if all.cells[f.name] == nil {
+		all.cells[f.name] = map[engine]verdict{}
 	}
-	t.cells[f.name][e] = v
+	all.cells[f.name][e] = v
 }
 
 // leastRight is the share of faults that must be called by their names; what is left may be called nothing,
