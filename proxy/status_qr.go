@@ -148,6 +148,6 @@ func (s *session) stream(v qrgate.View) {
 // changed reports whether a client would see a difference.
 func changed(a, b qrgate.View) bool {
 	x, y := a.Session, b.Session
-	return x.State != y.State || x.Sequence != y.Sequence || x.QR.Present() != y.QR.Present() || x.Connect != y.Connect ||
+	return x.State != y.State || x.Sequence != y.Sequence || x.QR.Present() != y.QR.Present() || !x.Connect.Equal(y.Connect) ||
 		a.Diagnosis.Code != b.Diagnosis.Code
 }

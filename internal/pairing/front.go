@@ -108,7 +108,7 @@ func (p *Pairing) Watch(ctx context.Context, c qrgate.Caller, id string, seen qr
 // differs compares what a watcher is shown.
 func differs(a, b qrgate.View) bool {
 	x, y := a.Session, b.Session
-	return x.State != y.State || x.Sequence != y.Sequence || x.QR.Present() != y.QR.Present() || x.Connect != y.Connect ||
+	return x.State != y.State || x.Sequence != y.Sequence || x.QR.Present() != y.QR.Present() || !x.Connect.Equal(y.Connect) ||
 		a.Diagnosis.Code != b.Diagnosis.Code
 }
 
