@@ -136,7 +136,7 @@ func overloaded(at scene) sign {
 		return sign{}
 	}
 	return sign{code: EngineOverloaded, since: at.Since, evidence: []string{
-		fmt.Sprintf("half of the engine's answers take longer than %s", at.Slow.Round(100*time.Millisecond))}}
+		fmt.Sprintf("even the quickest of the engine's last answers took %s", at.Slow.Round(100*time.Millisecond))}}
 }
 
 // silent: the engine answers, and that is all. Whether it is this session's matter is seen in others.

@@ -21,6 +21,7 @@ type Session struct {
 	Looks    int       `json:"looks"`    // looks at the engine since the present wish began
 	Looked   time.Time `json:"looked"`   // the last look
 	Checked  time.Time `json:"checked"`  // the last look that told the state
+	Asked    time.Time `json:"asked"`    // the last time that the gate asked for the state alone, whatever came of it
 	Pushed   Pushed    `json:"pushed"`
 	Trouble  Trouble   `json:"trouble"`
 	Past     Past      `json:"past"`
@@ -62,7 +63,7 @@ func (s Session) With(o Observation, err error, now time.Time) Session {
 	if kind == "" {
 		return s.recovered(kind).calm().told(o, now)
 	}
-	s = s.recovered(kind).troubled(err, now)
+	s = s.recovered(kind).hears(o, now).troubled(err, now)
 	if op := s.Trouble.Op; (op == OpStatus || op == OpList) && (kind == NotReady || kind == UnknownSession) {
 		s.Checked = now // a session that the engine denies is not linked
 	}
@@ -104,9 +105,7 @@ func (s Session) abandoned(now time.Time) Session {
 // told takes an answer without a fault.
 func (s Session) told(o Observation, now time.Time) Session {
 	s.Lost = false
-	if o.Reason != "" {
-		s.Reason, s.Past = o.Reason, s.Past.Told(o, now)
-	}
+	s = s.hears(o, now)
 	if o.State != Unknown {
 		s.Checked = now
 	}
@@ -119,6 +118,14 @@ func (s Session) told(o Observation, now time.Time) Session {
 		return s.denied(o.State, now)
 	case o.State == Created && s.State == Unknown, o.State == Connecting && !s.State.Acquiring():
 		return s.becomes(o.State, now)
+	}
+	return s
+}
+
+// hears takes what an answer says of the session's last disconnect. A list says it beside a QR that is missing.
+func (s Session) hears(o Observation, now time.Time) Session {
+	if o.Reason != "" {
+		s.Reason, s.Past = o.Reason, s.Past.Told(o, now)
 	}
 	return s
 }
@@ -225,6 +232,12 @@ func (s Session) Refused(err error, now time.Time) Session {
 		}
 		return s.becomes(Connecting, now)
 	}
+	return s
+}
+
+// Doubted remembers that the gate asked for the state at now.
+func (s Session) Doubted(now time.Time) Session {
+	s.Asked = now
 	return s
 }
 

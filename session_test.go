@@ -41,10 +41,14 @@ func TestWhatALookMakesOfASession(t *testing.T) {
 		"the same code is confirmed": {from: waiting, o: code("one"), state: qrgate.AwaitingScan, code: "one", seq: 1, check: func(s qrgate.Session) bool {
 			return s.QR.Confirmed.Equal(after(20*time.Second)) && s.QR.Seen.Equal(after(time.Second))
 		}},
-		"a newer code replaces it":            {from: waiting, o: code("two"), state: qrgate.AwaitingScan, code: "two", seq: 2, check: func(s qrgate.Session) bool { return s.QR.Expires.Equal(after(40 * time.Second)) }},
-		"an expired code is none":             {from: began(), o: withExpiry(code("old"), -time.Second), state: qrgate.Connecting},
-		"the engine's expiry is taken":        {from: began(), o: withExpiry(code("one"), 45*time.Second), state: qrgate.AwaitingScan, code: "one", seq: 1, check: func(s qrgate.Session) bool { return s.QR.Expires.Equal(after(65 * time.Second)) }},
-		"an absurd expiry is bounded":         {from: began(), o: withExpiry(code("one"), 99*time.Hour), state: qrgate.AwaitingScan, code: "one", seq: 1, check: func(s qrgate.Session) bool { return s.QR.Expires.Before(after(time.Hour)) }},
+		"a newer code replaces it":     {from: waiting, o: code("two"), state: qrgate.AwaitingScan, code: "two", seq: 2, check: func(s qrgate.Session) bool { return s.QR.Expires.Equal(after(40 * time.Second)) }},
+		"an expired code is none":      {from: began(), o: withExpiry(code("old"), -time.Second), state: qrgate.Connecting},
+		"the engine's expiry is taken": {from: began(), o: withExpiry(code("one"), 45*time.Second), state: qrgate.AwaitingScan, code: "one", seq: 1, check: func(s qrgate.Session) bool { return s.QR.Expires.Equal(after(65 * time.Second)) }},
+		"an absurd expiry is bounded":  {from: began(), o: withExpiry(code("one"), 99*time.Hour), state: qrgate.AwaitingScan, code: "one", seq: 1, check: func(s qrgate.Session) bool { return s.QR.Expires.Before(after(time.Hour)) }},
+		"a list says why beside no QR": {from: began(), o: qrgate.Observation{State: qrgate.Failed, Reason: "405 Connection Failure"}, err: &qrgate.Fault{Op: qrgate.OpList, Kind: qrgate.NotReady}, state: qrgate.Connecting,
+			check: func(s qrgate.Session) bool {
+				return s.Reason == "405 Connection Failure" && s.Past.Named.Code == qrgate.ClientOutdated && s.Checked.Equal(after(20*time.Second))
+			}},
 		"a code the engine lost is dropped":   {from: waiting, err: fault(qrgate.NotReady), state: qrgate.Connecting, seq: 1},
 		"trouble leaves the code":             {from: waiting, err: fault(qrgate.Unreachable), state: qrgate.AwaitingScan, code: "one", seq: 1},
 		"linked":                              {from: waiting, o: qrgate.Observation{State: qrgate.Connected}, state: qrgate.Connected, seq: 1, check: func(s qrgate.Session) bool { return s.Linked && s.Window.IsZero() }},

@@ -11,7 +11,7 @@ func (s Session) Shifted(d time.Duration) Session {
 	if d.Abs() < clockSlack {
 		return s
 	}
-	for _, t := range []*time.Time{&s.Since, &s.Accepted, &s.Connect, &s.Window, &s.Wanted, &s.Looked, &s.Checked, &s.Pushed.Again,
+	for _, t := range []*time.Time{&s.Since, &s.Accepted, &s.Connect, &s.Window, &s.Wanted, &s.Looked, &s.Checked, &s.Asked, &s.Pushed.Again,
 		&s.Pushed.Force, &s.Pushed.Restart, &s.Pushed.Tried, &s.Trouble.Since, &s.Trouble.Last,
 		&s.Past.Look.Since, &s.Past.Look.Last, &s.Past.Refusal.Since, &s.Past.Refusal.Last, &s.Past.Restarted, &s.Past.Named.Last, &s.Past.Ended} {
 		if !t.IsZero() {

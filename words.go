@@ -68,8 +68,9 @@ var tells = []tell{
 	{WhatsAppDown, []string{"500", "connection failure"}}, {WhatsAppDown, []string{"501", "connection failure"}},
 	{WhatsAppDown, []string{"503", "connection failure"}}, {WhatsAppDown, []string{"500", "stream errored"}},
 	{WhatsAppDown, []string{"503", "stream errored"}}, {WhatsAppDown, []string{restartRequired}},
+	{WhatsAppDown, []string{"connection terminated"}}, // a cut, before the codes or after: the words do not tell
 	{WhatsAppSilent, []string{"timed out waiting for handshake"}}, {WhatsAppSilent, []string{"408", "timed out"}},
-	{WhatsAppSilent, []string{"connection terminated"}}, {WhatsAppSilent, []string{"connection was lost"}},
+	{WhatsAppSilent, []string{"connection was lost"}},
 }
 
 // tellOf finds the cause that an engine's words name.

@@ -41,7 +41,7 @@ func TestWordsOfEngines(t *testing.T) {
 		"WebSocket Error (connect ETIMEDOUT)":                                       qrgate.NetworkBlocked,
 		"Opening handshake has timed out":                                           qrgate.NetworkBlocked,
 		"408 Timed Out":                                                             qrgate.WhatsAppSilent,
-		"428 Connection Terminated":                                                 qrgate.WhatsAppSilent,
+		"428 Connection Terminated":                                                 qrgate.WhatsAppDown,
 		"408 Connection was lost":                                                   qrgate.WhatsAppSilent,
 		"500 WebSocket Error (self-signed certificate) DEPTH_ZERO_SELF_SIGNED_CERT": qrgate.TLSIntercepted,
 		"self signed certificate in certificate chain":                              qrgate.TLSIntercepted,

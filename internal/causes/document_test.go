@@ -27,7 +27,7 @@ gate's own answers, in English and Spanish. ` + "`qrgate doctor`" + ` walks the 
 func (all *table) document(old []string) string {
 	var b strings.Builder
 	b.WriteString(preamble)
-	b.WriteString("\n## Between the gate and its engine\n\n| Fault | Cause | " + string(atRest) + " |\n|---|---|---|\n")
+	b.WriteString("\n" + scoreLine + "\n\n## Between the gate and its engine\n\n| Fault | Cause | " + string(atRest) + " |\n|---|---|---|\n")
 	for _, f := range restFaults() {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", f.name, f.truth(), all.cell(f, atRest))
 	}
@@ -43,7 +43,31 @@ func (all *table) document(old []string) string {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", code, qrgate.TimeToVisible(code))
 	}
 	b.WriteString("\nWhat an engine names itself is named at once.\n")
-	return b.String()
+	return counted(b.String())
+}
+
+// scoreLine stands where the count will be.
+const scoreLine = "(the score)"
+
+// counted puts the score into a page, counted from its cells.
+func counted(page string) string {
+	right, unnamed := 0, 0
+	for _, line := range strings.Split(page, "\n") {
+		if !strings.HasPrefix(line, "| ") {
+			continue
+		}
+		for _, cell := range strings.Split(line, " | ") {
+			switch {
+			case strings.HasPrefix(cell, "✓"):
+				right++
+			case strings.HasPrefix(cell, "?"):
+				unnamed++
+			}
+		}
+	}
+	all := right + unnamed
+	return strings.Replace(page, scoreLine, fmt.Sprintf("**%d of %d** answers are right (%.1f %%); %d name no cause, none names a wrong one.",
+		right, all, 100*float64(right)/float64(all), unnamed), 1)
 }
 
 // truth is the cause of a fault, as the page shows it.

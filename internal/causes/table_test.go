@@ -49,9 +49,8 @@ func (all *table) put(f fault, e engine, v verdict) {
 }
 
 // leastRight is the share of faults that must be called by their names; what is left may be called nothing,
-// and nothing may be called by another's name. The aim is 0.95. Most of what is missing are reasons that an
-// engine gives at /status alone: they are asked for late, and forgotten when the gate connects again.
-const leastRight = 0.65
+// and nothing may be called by another's name.
+const leastRight = 0.95
 
 // Every fault, at every engine where it can occur: the gate's diagnosis is the cause, or it is no cause at
 // all, and never another one.

@@ -48,7 +48,8 @@ func whatsappFaults() []fault {
 		{name: "the upgrade is not answered", want: qrgate.WhatsAppSilent, whatsapp: &whatsapp{Fault: wasim.Fault{HangUpgrade: true}},
 			also: []qrgate.Code{qrgate.NetworkBlocked}}, // Baileys says the same of a packet that is dropped
 		{name: "the handshake is not answered", want: qrgate.WhatsAppSilent, whatsapp: &whatsapp{Fault: wasim.Fault{HangHello: true}}},
-		{name: "the handshake is cut", want: qrgate.WhatsAppSilent, whatsapp: &whatsapp{Fault: wasim.Fault{CutHello: true}}},
+		{name: "the handshake is cut", want: qrgate.WhatsAppSilent, whatsapp: &whatsapp{Fault: wasim.Fault{CutHello: true}},
+			also: []qrgate.Code{qrgate.WhatsAppDown}}, // Baileys says the same of a cut after the codes
 		{name: "a web page for a handshake", want: qrgate.TLSIntercepted, whatsapp: &whatsapp{Fault: wasim.Fault{GarbageHello: true}}},
 		{name: "another's key in the handshake", want: qrgate.TLSIntercepted, whatsapp: &whatsapp{Fault: wasim.Fault{BadCert: true}, baileys: "it does not look, and shows a QR"}},
 		{name: "failure 401, logged out", want: qrgate.LoggedOut, whatsapp: says(401)},

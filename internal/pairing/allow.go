@@ -19,7 +19,7 @@ func (d *desk) allowed(l due, now time.Time) time.Time {
 	if l.do == check && now.Sub(l.e.asked) < askedLife {
 		return d.budget.allows(time.Time{}, now, young, 0) // likewise: without the gate it would have been theirs
 	}
-	if l.do == check {
+	if l.do == check && l.e.s.State != qrgate.Connecting {
 		return d.budget.allows(d.lastLook, now, calm, 0)
 	}
 	u, reach := steady, time.Duration(0)
@@ -49,6 +49,11 @@ func (d *desk) alike(now time.Time) int {
 	return d.p.failing.set(d.caller.Tenant, mine)
 }
 
+// climate is what all sessions have in common at now.
+func (p *Pairing) climate(now time.Time) qrgate.Climate {
+	return qrgate.Climate{Alike: p.failing.sum(), Slow: p.pace.quickest(now), Control: p.cfg.Control()}
+}
+
 // view is what can be said of the entry at now.
 func (v visit) view(now time.Time) qrgate.View {
 	d := v.d
@@ -62,7 +67,8 @@ func (v visit) view(now time.Time) qrgate.View {
 			view.Waiting, view.Place = at.Sub(now), d.place(v.e)
 		}
 	}
-	c := qrgate.Climate{Alike: d.p.failing.sum(), Waiting: view.Waiting, Control: d.p.cfg.Control()}
+	c := d.p.climate(now)
+	c.Waiting = view.Waiting
 	for name := range d.fine {
 		if name != v.e.name {
 			c.Fine++

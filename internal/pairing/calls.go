@@ -14,6 +14,9 @@ import (
 // one looks at the engine for one session.
 func (d *desk) one(e *entry, do doing, now time.Time) {
 	d.begin(now, e)
+	if do == check {
+		e.s = e.s.Doubted(now)
+	}
 	ref := e.s.Ref
 	d.fly(e, func(ctx context.Context) {
 		if !d.lead(ctx, e) {
@@ -26,7 +29,7 @@ func (d *desk) one(e *entry, do doing, now time.Time) {
 			ask, op = d.p.cfg.Engine.Status, qrgate.OpStatus
 		}
 		o, err := ask(ctx, d.caller, ref)
-		d.took(o.Limits, err, time.Now())
+		d.took(o.Limits, err, began)
 		d.looked(ctx, e, op, sight{o: o, err: err, began: began})
 	})
 }
@@ -45,7 +48,7 @@ func (d *desk) push(e *entry, how qrgate.Push, now time.Time) {
 		}
 		began := time.Now()
 		o, err := d.p.cfg.Engine.Connect(ctx, d.caller, ref, how)
-		d.took(o.Limits, err, time.Now())
+		d.took(o.Limits, err, began)
 		d.saw(e, qrgate.OpConnect, sight{o: o, err: err, began: began}) // connect
 		d.change(ctx, e, func(s qrgate.Session, now time.Time) qrgate.Session {
 			if s.State == qrgate.Unknown {
@@ -66,7 +69,7 @@ func (d *desk) startRoll(now time.Time) {
 	d.fly(nil, func(ctx context.Context) {
 		began := time.Now()
 		roll, err := d.p.cfg.Engine.List(ctx, d.caller)
-		d.took(roll.Limits, err, time.Now())
+		d.took(roll.Limits, err, began)
 		d.rolledIn(ctx, roll, err, began)
 	})
 }
@@ -202,8 +205,10 @@ func (d *desk) fly(e *entry, call func(context.Context)) {
 	})
 }
 
-// took learns an answer's limits.
-func (d *desk) took(limits []qrgate.Limit, err error, now time.Time) {
+// took learns from an answer: the engine's limits, and its pace.
+func (d *desk) took(limits []qrgate.Limit, err error, began time.Time) {
+	now := time.Now()
+	d.p.pace.answered(qrgate.KindOf(err), now.Sub(began), now)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.budget = d.budget.learned(limits, now)

@@ -149,7 +149,8 @@ func label(r qrgate.Ref) string {
 
 // tell reports what a change means.
 func (d *desk) tell(name string, before, after qrgate.Session) {
-	now, climate := time.Now(), qrgate.Climate{Alike: d.p.failing.sum(), Control: d.p.cfg.Control()}
+	now := time.Now()
+	climate := d.p.climate(now)
 	ev := qrgate.Event{At: now, Origin: d.caller.Origin, Session: label(after.Ref), Flight: qrgate.FlightOf(d.caller.Tenant, name), From: before.State, To: after.State,
 		Attempt: after.Looks, Op: after.Trouble.Op, Fault: after.Trouble.Kind, Status: after.Trouble.Status, Code: after.Trouble.Code}
 	if before.State != after.State {

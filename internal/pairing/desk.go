@@ -59,7 +59,7 @@ type entry struct {
 	asked   time.Time     // the last time that somebody asked for its state
 	watches int           // requests held for its next change
 	proof   bool          // somebody asked whose credential needs proof
-	single  bool          // the list does not show its code; ask for it alone
+	single  bool          // the list does not show it, or not its code; ask for it alone
 	led     time.Time     // until when this replica holds its lease
 	other   time.Time     // until when another replica is known to
 	used    time.Time
@@ -195,7 +195,7 @@ func (d *desk) plan(now, wake time.Time) ([]due, time.Time) {
 
 // look spends one call on what is due: a list when several sessions wait, else one session's own route.
 func (d *desk) look(looks []due, now time.Time) {
-	waiting := slices.DeleteFunc(slices.Clone(looks), func(l due) bool { return l.do == look && l.e.single || l.e.proof })
+	waiting := slices.DeleteFunc(slices.Clone(looks), func(l due) bool { return l.e.single || l.e.proof })
 	if len(waiting) > 1 && !d.blind && !d.suspicious(waiting[0].e, now) {
 		if d.rolling == nil {
 			d.startRoll(now)

@@ -2,6 +2,7 @@ package pairing_test
 
 import (
 	"fmt"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -40,4 +41,33 @@ func TestTenSessionsOfOneKeyShareTheBudget(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Sessions that the engine's list does not reach are asked for one by one: reading the list for them again and
+// again would be a storm, because an engine without limits does not stop it.
+func TestSessionsBeyondTheListAreNoStorm(t *testing.T) {
+	engine := &enginesim.Engine{QRDelay: time.Hour, Latency: 20 * time.Millisecond}
+	bubble(t, engine, func(r *rig) {
+		olds := []qrgate.Ref{r.unseen("old-1"), r.unseen("old-2")}
+		for i := range 100 {
+			r.unseen(fmt.Sprintf("newer-%03d", i))
+		}
+		for _, ref := range olds {
+			r.connect("key-a", ref)
+		}
+		began := time.Now()
+		time.Sleep(10 * time.Second)
+		if n := r.looks(began); n > 40 {
+			t.Errorf("%d calls in ten seconds for two sessions", n)
+		}
+	})
+}
+
+// unseen makes a session past the gate, and names it as a client would.
+func (r *rig) unseen(name string) qrgate.Ref {
+	r.t.Helper()
+	if status := r.post("key-a", "/api/sessions", `{"sessionId":"`+name+`","sessionName":"test"}`); status != http.StatusCreated {
+		r.t.Fatalf("create: %d", status)
+	}
+	return qrgate.Ref{Name: name}
 }

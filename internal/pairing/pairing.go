@@ -45,6 +45,7 @@ type Pairing struct {
 	names   *names
 	slots   slots
 	failing failing
+	pace    pace
 
 	base   context.Context // of everything alive; ends with Run
 	stop   context.CancelCauseFunc

@@ -30,7 +30,8 @@ const (
 	alikeLimit   = 3 // this many sessions failing alike are the engine's trouble, not the sessions'
 )
 
-// unsure is when a connect of a session whose past is not known is checked for having linked it again.
+// unsure is how long after a wish a QR may be missing before the state is asked for: the session may have been
+// linked again, if its past is not known, and engines that fail often say there alone why.
 const unsure = 5500 * time.Millisecond
 
 // Pace of the other looks.
@@ -105,7 +106,7 @@ func acquire(s qrgate.Session, i interest, r rules, now time.Time) step {
 		return step{do: rest, at: now}
 	}
 	best := step{do: look, at: nextLook(s)}
-	if last := i.until.Add(-lastLook); now.Before(i.until) && last.Before(best.at) && last.After(s.Looked.Add(lastLook)) {
+	if last := i.until.Add(-lastLook); now.Before(i.until) && last.Before(best.at) && last.After(s.Looked.Add(breath)) {
 		best.at = last // what came since the last look is worth one more before a client is sent away
 	}
 	if s.Pushed.Failed > 0 && s.Connect.Before(s.Window) {
@@ -121,14 +122,18 @@ func acquire(s qrgate.Session, i interest, r rules, now time.Time) step {
 	return best
 }
 
-// doubt is a look at the state of a session that may be linked without the gate's knowledge: a connect
-// makes such a session reconnect, and no QR will ever come (contract 7, quirk 16).
+// doubt is a look at the state instead of one for the QR. A session may be linked without the gate's
+// knowledge: a connect makes such a session reconnect, and no QR will ever come (contract 7, quirk 16). And
+// one that surely is not is asked once per wish, why there is no QR.
 func doubt(s qrgate.Session, i interest) (step, bool) {
+	late := s.Window.Add(unsure)
 	switch {
 	case s.Looks%2 == 1:
 		return step{}, false // an engine that does not tell its state is asked in turn with the looks for the QR
 	case s.Sequence > 0 && s.Checked.Before(s.Since):
 		return step{do: check, at: s.Since}, true // the code vanished: scanned, or run out?
+	case s.Born && !s.Linked && s.Asked.Before(late) && s.Checked.Before(late):
+		return step{do: check, at: late}, true
 	case s.Born && !s.Linked:
 		return step{}, false
 	case i.state:
@@ -137,8 +142,8 @@ func doubt(s qrgate.Session, i interest) (step, bool) {
 		return step{do: check, at: s.Connect.Add(comb[0])}, true
 	case s.Connect.Before(s.Window) && s.Checked.Before(s.Window):
 		return step{do: check, at: s.Window.Add(comb[1])}, true
-	case s.Checked.Before(s.Window.Add(unsure)):
-		return step{do: check, at: s.Window.Add(unsure)}, true
+	case s.Checked.Before(late):
+		return step{do: check, at: late}, true
 	}
 	return step{}, false
 }

@@ -26,6 +26,9 @@ func looked(seconds float64) func(*qrgate.Session) {
 	return func(s *qrgate.Session) { s.Looked, s.Checked = at(seconds), at(seconds) }
 }
 
+// neverChecked is a session of which only the QR was asked for.
+func neverChecked(s *qrgate.Session) { s.Checked = time.Time{} }
+
 func TestNext(t *testing.T) {
 	t.Parallel()
 	code := qrgate.QR{Image: qrgate.NewSecret("x"), Sequence: 1, Seen: at(1), Confirmed: at(1), Expires: at(61)}
@@ -37,26 +40,30 @@ func TestNext(t *testing.T) {
 		now  float64
 		want step
 	}{
-		"the first look":                         {s: session(), now: 0, want: step{do: look, at: at(0.25)}},
-		"the second":                             {s: session(looked(0.3)), now: 0.3, want: step{do: look, at: at(0.87)}},
-		"a late look skips teeth":                {s: session(looked(3)), now: 3, want: step{do: look, at: at(3.63)}},
-		"every second after the comb":            {s: session(looked(6)), now: 6, want: step{do: look, at: at(7)}},
-		"connect again after 12 s":               {s: session(looked(11.5)), now: 12, want: step{do: push, how: qrgate.Again, at: at(12)}},
-		"but first a look at the state":          {s: session(looked(10.9)), now: 11.5, want: step{do: look, at: at(11.9)}},
-		"restart after 30 s":                     {s: session(looked(29.5), func(s *qrgate.Session) { s.Pushed.Again = at(12) }), now: 30, want: step{do: push, how: qrgate.Restart, at: at(30)}},
-		"force in between, with leave":           {s: session(looked(19.5), func(s *qrgate.Session) { s.Pushed.Again = at(12) }), r: rules{force: true}, now: 20, want: step{do: push, how: qrgate.Force, at: at(20)}},
-		"at once when the engine forgot":         {s: session(looked(3), func(s *qrgate.Session) { s.Lost = true }), now: 3, want: step{do: push, how: qrgate.Again, at: at(3)}},
-		"never one that was linked":              {s: session(looked(12.5), func(s *qrgate.Session) { s.Linked = true }), now: 12.6, want: step{do: look, at: at(14.5)}},
-		"never when several fail alike":          {s: session(looked(12.5)), r: rules{alike: 3}, now: 12.6, want: step{do: look, at: at(14.5)}},
-		"rest after a minute":                    {s: session(looked(59)), now: 60, want: step{do: rest, at: at(60)}},
-		"a fresh code needs nothing":             {s: session(shown), i: interest{code: true}, now: 5, want: step{}},
-		"a doubtful one does":                    {s: session(shown), i: interest{code: true}, now: 20, want: step{do: look, at: at(1.7)}},
-		"unless nobody asks":                     {s: session(shown), now: 20, want: step{}},
-		"a question for the state":               {s: session(shown), i: interest{state: true}, now: 5, want: step{do: check, at: at(4)}},
-		"the code vanished: scanned or run out?": {s: session(looked(30), func(s *qrgate.Session) { s.Sequence, s.Since, s.Checked = 1, at(30), at(1) }), now: 30, want: step{do: check, at: at(30)}},
-		"a proof":                                {s: qrgate.Session{State: qrgate.Unknown}, i: interest{proof: true}, now: 0, want: step{do: look, at: time.Time{}.Add(fastStep)}},
-		"a linked session's proof":               {s: qrgate.Session{State: qrgate.Connected, Looked: at(0)}, i: interest{proof: true}, now: 1, want: step{do: check, at: at(1)}},
-		"nothing for a resting session":          {s: qrgate.Session{State: qrgate.Failed}, now: 1, want: step{}},
+		"the first look":                               {s: session(), now: 0, want: step{do: look, at: at(0.25)}},
+		"the second":                                   {s: session(looked(0.3)), now: 0.3, want: step{do: look, at: at(0.87)}},
+		"a late look skips teeth":                      {s: session(looked(3)), now: 3, want: step{do: look, at: at(3.63)}},
+		"every second after the comb":                  {s: session(looked(6)), now: 6, want: step{do: look, at: at(7)}},
+		"connect again after 12 s":                     {s: session(looked(11.5)), now: 12, want: step{do: push, how: qrgate.Again, at: at(12)}},
+		"but first a look at the state":                {s: session(looked(10.9)), now: 11.5, want: step{do: look, at: at(11.9)}},
+		"restart after 30 s":                           {s: session(looked(29.5), func(s *qrgate.Session) { s.Pushed.Again = at(12) }), now: 30, want: step{do: push, how: qrgate.Restart, at: at(30)}},
+		"force in between, with leave":                 {s: session(looked(19.5), func(s *qrgate.Session) { s.Pushed.Again = at(12) }), r: rules{force: true}, now: 20, want: step{do: push, how: qrgate.Force, at: at(20)}},
+		"at once when the engine forgot":               {s: session(looked(3), func(s *qrgate.Session) { s.Lost = true }), now: 3, want: step{do: push, how: qrgate.Again, at: at(3)}},
+		"never one that was linked":                    {s: session(looked(12.5), func(s *qrgate.Session) { s.Linked = true }), now: 12.6, want: step{do: look, at: at(14.5)}},
+		"never when several fail alike":                {s: session(looked(12.5)), r: rules{alike: 3}, now: 12.6, want: step{do: look, at: at(14.5)}},
+		"rest after a minute":                          {s: session(looked(59)), now: 60, want: step{do: rest, at: at(60)}},
+		"a fresh code needs nothing":                   {s: session(shown), i: interest{code: true}, now: 5, want: step{}},
+		"a doubtful one does":                          {s: session(shown), i: interest{code: true}, now: 20, want: step{do: look, at: at(1.7)}},
+		"unless nobody asks":                           {s: session(shown), now: 20, want: step{}},
+		"a question for the state":                     {s: session(shown), i: interest{state: true}, now: 5, want: step{do: check, at: at(4)}},
+		"the code vanished: scanned or run out?":       {s: session(looked(30), func(s *qrgate.Session) { s.Sequence, s.Since, s.Checked = 1, at(30), at(1) }), now: 30, want: step{do: check, at: at(30)}},
+		"no QR after a while: does the state say why?": {s: session(looked(5.2), neverChecked), now: 5.2, want: step{do: check, at: at(5.5)}},
+		"once per wish, whatever came of it":           {s: session(looked(5.7), neverChecked, func(s *qrgate.Session) { s.Asked = at(5.5) }), now: 5.7, want: step{do: look, at: at(6.7)}},
+		"nor when a list has told it":                  {s: session(looked(5.7)), now: 5.7, want: step{do: look, at: at(6.7)}},
+		"a last look before a hold ends":               {s: session(looked(8.5)), i: interest{code: true, until: at(9)}, now: 8.5, want: step{do: look, at: at(8.7)}},
+		"a proof":                                      {s: qrgate.Session{State: qrgate.Unknown}, i: interest{proof: true}, now: 0, want: step{do: look, at: time.Time{}.Add(fastStep)}},
+		"a linked session's proof":                     {s: qrgate.Session{State: qrgate.Connected, Looked: at(0)}, i: interest{proof: true}, now: 1, want: step{do: check, at: at(1)}},
+		"nothing for a resting session":                {s: qrgate.Session{State: qrgate.Failed}, now: 1, want: step{}},
 	} {
 		if got := next(c.s, c.i, c.r, at(c.now)); got != c.want {
 			t.Errorf("%s: %d %q at %v, want %d %q at %v", name, got.do, got.how, got.at.Sub(t0), c.want.do, c.want.how, c.want.at.Sub(t0))
