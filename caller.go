@@ -20,6 +20,8 @@ type Caller struct {
 	Key    Secret // the X-API-Key header as presented; empty if none was
 	Bearer Secret // the Authorization header as presented; forwarded, never interpreted (contract C16)
 	Origin Origin
+
+	Request Request // the request that is made for the caller now; zero when the gate acts by itself
 }
 
 // Credential is what the caller is known by: its key, or where it presents none its bearer token, marked

@@ -45,7 +45,9 @@ type Event struct {
 	Sequence  int    // of a code
 	Outcome   Outcome
 	Diagnosis Code
-	Up        bool // of a store event
+	Request   string // the id of the request that this goes back to; of a hold, its own
+	Journey   string // the traceparent of the request that the session's journey began with; "" if nobody traces
+	Up        bool   // of a store event
 }
 
 // Observer takes events. It must be quick and safe for concurrent use.

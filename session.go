@@ -27,6 +27,9 @@ type Session struct {
 	Past     Past      `json:"past"`
 	Reason   string    `json:"reason"` // what the engine says of the last disconnect since Connect
 	Lost     bool      `json:"lost"`   // the engine forgot a session that it had begun: it was restarted
+
+	By      Request `json:"by"`      // the request that the present pursuit goes back to
+	Journey string  `json:"journey"` // the traceparent of the one that all of it began with: the create, or a later connect
 }
 
 // Pushed remembers what the gate did on its own account.

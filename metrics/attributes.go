@@ -29,7 +29,10 @@ const (
 	attrDiagnosis = attribute.Key("qrgate.diagnosis")
 	attrLooks     = attribute.Key("qrgate.looks")
 	attrSequence  = attribute.Key("qr.sequence")
+	attrLink      = attribute.Key("qrgate.link")
 )
+
+func linkTo(what string) []attribute.KeyValue { return []attribute.KeyValue{attrLink.String(what)} }
 
 // ofOrigin says who asks. The sampler keeps what is marked synthetic, so this must be there at the start.
 func ofOrigin(o qrgate.Origin) []attribute.KeyValue {

@@ -20,7 +20,7 @@ func TestExemplars(t *testing.T) {
 	m.ObserveIn(qrgate.Event{Kind: qrgate.EventJourney, Outcome: qrgate.Success, Took: 2 * time.Second}, kept)
 	m.ObserveIn(qrgate.Event{Kind: qrgate.EventJourney, Outcome: qrgate.Success, Took: 4 * time.Second}, lost)
 	m.ObserveIn(qrgate.Event{Kind: qrgate.EventLook, Op: qrgate.OpQR, Took: time.Second}, kept)
-	m.HTTPIn(metrics.Exchange{Method: "GET", Route: "/api/sessions", Status: 200, Took: time.Second}, kept)
+	m.HTTP(metrics.Exchange{Method: "GET", Route: "/api/sessions", Status: 200, Took: time.Second, Trace: "00-" + kept.TraceID().String() + "-" + kept.SpanID().String() + "-01"})
 
 	text := exposition(m, openMetrics)
 	for _, name := range []string{metrics.QRTimeToCode, metrics.EngineDuration, metrics.HTTPDuration} {

@@ -37,14 +37,18 @@ type flight struct {
 	began time.Time
 }
 
-// flights holds the spans that are open.
+// flights holds the spans that are open, and remembers those that ended: a request is answered just after the
+// flight that served it.
 type flights struct {
-	t    *Tracing
-	mu   sync.Mutex
-	open map[flightKey]flight
+	t     *Tracing
+	mu    sync.Mutex
+	open  map[flightKey]flight
+	ended map[flightKey]trace.SpanContext
 }
 
-func newFlights(t *Tracing) *flights { return &flights{t: t, open: map[flightKey]flight{}} }
+func newFlights(t *Tracing) *flights {
+	return &flights{t: t, open: map[flightKey]flight{}, ended: map[flightKey]trace.SpanContext{}}
+}
 
 // observe draws an event, and returns the span of its flight.
 func (f *flights) observe(e qrgate.Event) trace.SpanContext {
@@ -89,8 +93,11 @@ func (f *flights) begin(key flightKey, e qrgate.Event) {
 		return
 	}
 	attrs := append(ofOrigin(key.origin), f.t.ref(e.Session))
-	_, span := f.t.tracer.Start(context.Background(), "qr.journey", trace.WithNewRoot(), trace.WithTimestamp(e.At),
-		trace.WithAttributes(attrs...))
+	options := []trace.SpanStartOption{trace.WithNewRoot(), trace.WithTimestamp(e.At), trace.WithAttributes(attrs...)}
+	if first := spanOf(e.Journey); first.IsSampled() {
+		options = append(options, trace.WithLinks(trace.Link{SpanContext: first, Attributes: linkTo(toJourney)}))
+	}
+	_, span := f.t.tracer.Start(context.Background(), "qr.journey", options...)
 	f.open[key] = flight{span, e.At}
 }
 
@@ -101,6 +108,10 @@ func (f *flights) land(key flightKey, at time.Time, end ending) {
 		return
 	}
 	delete(f.open, key)
+	if len(f.ended) >= maxFlights {
+		clear(f.ended) // a link less is no harm
+	}
+	f.ended[key] = now.span.SpanContext()
 	now.span.SetAttributes(attrOutcome.String(string(end.outcome)))
 	if end.why != "" && end.why != qrgate.None {
 		now.span.SetAttributes(attrDiagnosis.String(string(qrgate.About(end.why).Code)))
@@ -127,6 +138,18 @@ func (f *flights) close(now time.Time) {
 	for key := range f.open {
 		f.land(key, now, ending{outcome: qrgate.Gone})
 	}
+}
+
+// last is the span of a session's present flight, or of the one that ended last; the zero span context if neither is
+// known.
+func (f *flights) last(origin qrgate.Origin, name string) trace.SpanContext {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	key := flightKey{originOf(origin), name}
+	if now, ok := f.open[key]; ok {
+		return now.span.SpanContext()
+	}
+	return f.ended[key]
 }
 
 // within is ctx inside the flight of a session, if there is one and ctx is in no span yet.

@@ -4,13 +4,13 @@ import (
 	"net/http"
 	"time"
 
-	"go.opentelemetry.io/otel/trace"
-
 	"qrgate"
 )
 
 // Exchange is one request and its answer. Its fields are those of proxy.Exchange, in their order, so that
 // the one converts to the other: metrics.Exchange(e).
+//
+// Session and RequestID are never labels; Trace becomes the exemplar.
 type Exchange struct {
 	Method     string        // as sent
 	Route      string        // template of the route, "/api/sessions/:id/qr"; Unmatched otherwise
@@ -20,16 +20,15 @@ type Exchange struct {
 	BytesIn    int64         // body bytes read from the client
 	BytesOut   int64         // body bytes written to the client
 	Origin     qrgate.Origin // a user, or one of the gate's own probes
-	RequestID  string        // never a label
+	RequestID  string        // as answered
+	Session    string        // on the routes of one session
+	Trace      string        // the request's span as a W3C traceparent; empty if nobody keeps it
 	ClientGone bool          // the client left before the end of the answer
 	Cut        bool          // the answer was begun and could not be ended
 }
 
 // HTTP counts one request. It is safe for concurrent use.
-func (m *Metrics) HTTP(e Exchange) { m.HTTPIn(e, trace.SpanContext{}) }
-
-// HTTPIn counts one request that was served within a span, which becomes the exemplar if it is sampled.
-func (m *Metrics) HTTPIn(e Exchange, in trace.SpanContext) {
+func (m *Metrics) HTTP(e Exchange) {
 	origin := originOf(e.Origin)
 	p := pairOf(e.Method, e.Route)
 	m.httpRequests.inc(answered{origin, p, statusLabel(origin, e.Status)})
@@ -45,7 +44,7 @@ func (m *Metrics) HTTPIn(e Exchange, in trace.SpanContext) {
 		m.httpRejected.inc(one(reason))
 	}
 	if origin == qrgate.FromUser {
-		m.httpDuration.observe(p, e.Took.Seconds(), exemplar(in))
+		m.httpDuration.observe(p, e.Took.Seconds(), exemplar(spanOf(e.Trace)))
 	}
 }
 

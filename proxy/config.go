@@ -35,6 +35,9 @@ type Config struct {
 	// Pairing is the gate's heart, which the session routes speak to. Without one they pass through.
 	Pairing Pairing
 
+	// Trail ties requests to the journeys that they are part of. Default: nobody traces.
+	Trail Trail
+
 	// Vault makes tenants of credentials. It must be set when Pairing is.
 	Vault *qrgate.Vault
 

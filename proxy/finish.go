@@ -57,7 +57,7 @@ func (f *Front) exchange(rec *recorder, r *http.Request, took time.Duration, abo
 	}
 	return Exchange{
 		Method: methodLabel(r.Method), Route: rec.route, Status: status, Code: rec.code, Took: took,
-		BytesIn: rec.body.count(), BytesOut: rec.bytes, RequestID: r.Header.Get(headerRequestID),
+		BytesIn: rec.body.count(), BytesOut: rec.bytes, RequestID: r.Header.Get(headerRequestID), Session: rec.session, Trace: f.traceparent(r.Context()),
 		Origin:     f.config.Origin(qrgate.NewSecret(r.Header.Get("X-API-Key"))),
 		ClientGone: gone, Cut: aborted && !gone,
 	}

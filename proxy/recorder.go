@@ -14,6 +14,7 @@ type recorder struct {
 	r     *http.Request
 
 	route   string      // set by the gate
+	session string      // on a session route: by the client's own id, or as the client wrote it
 	body    *clientBody // nil without one
 	status  int         // 0 before the final status is written
 	bytes   int64

@@ -62,6 +62,7 @@ type session struct {
 	caller qrgate.Caller
 	id     string     // as the client wrote it; "" on the list and on create
 	ref    qrgate.Ref // what it means
+	joined bool       // its journey is linked
 }
 
 // on makes a handler of a session route: the caller and the session are found out, then h answers.
@@ -69,13 +70,23 @@ func (f *Front) on(h func(*session)) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		s := &session{Front: f, c: c, caller: f.callerOf(c.Request), id: c.Param("id")}
 		c.Writer.Header().Set("Cache-Control", "no-store")
-		c.Writer.Header().Add("Vary", "X-API-Key, Authorization, Prefer, Accept")
+		c.Writer.Header().Add("Vary", "X-API-Key, Authorization, Prefer, Accept, Accept-Language")
 		if s.id != "" && !qrgate.ValidID(s.id) {
 			s.refuse(c.Writer, c.Request, failure{http.StatusBadRequest, compat.CodeValidation, textBadID})
 			return
 		}
 		h(s)
+		s.join()
+		recorderOf(c.Writer).session = s.name()
 	}
+}
+
+// name is how the log names the session: by the client's own id where it is known.
+func (s *session) name() string {
+	if s.ref.Name != "" {
+		return s.ref.Name
+	}
+	return s.id
 }
 
 const textBadID = "A session id has 1 to 100 characters out of A-Z, a-z, 0-9, _ and -. Correct the id in the path."
@@ -85,6 +96,7 @@ func (f *Front) callerOf(r *http.Request) qrgate.Caller {
 	c := qrgate.Caller{Key: qrgate.NewSecret(r.Header.Get("X-Api-Key")), Bearer: qrgate.NewSecret(r.Header.Get("Authorization"))}
 	c.Origin = f.config.Origin(c.Key)
 	c.Tenant = f.config.Vault.Tenant(c.Credential())
+	c.Request = qrgate.Request{ID: r.Header.Get(headerRequestID), Trace: f.traceparent(r.Context())}
 	return c
 }
 

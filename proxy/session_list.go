@@ -70,6 +70,7 @@ func (s *session) about(a compat.Answer) (body, whole compat.Object) {
 // answers itself; otherwise the engine is the truth.
 func (s *session) status() {
 	v, err := s.config.Pairing.Status(s.c.Request.Context(), s.caller, s.id)
+	s.ref = v.Session.Ref
 	if gone(s.c.Request.Context()) {
 		return
 	}

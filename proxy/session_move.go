@@ -89,6 +89,7 @@ func (s *session) restart() {
 // disconnect answers POST …/disconnect.
 func (s *session) disconnect() {
 	s.resolve()
+	s.join() // it is out of mind afterwards
 	a, err := s.ask("disconnect", s.at("disconnect"), askTime)
 	if err != nil {
 		s.fails(a, err)
@@ -104,6 +105,7 @@ func (s *session) disconnect() {
 // drops what the gate knew (C22).
 func (s *session) remove() {
 	s.resolve()
+	s.join() // it is out of mind afterwards
 	a, err := s.ask("delete", s.at(""), askTime)
 	kind := qrgate.KindOf(err)
 	empty := a.Status == http.StatusNoContent || a.Status/100 == 2 && len(a.Body) == 0

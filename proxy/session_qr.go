@@ -19,6 +19,7 @@ func (s *session) qr() {
 	}
 	began := time.Now()
 	v, err := s.config.Pairing.QR(s.c.Request.Context(), s.caller, s.id, asked)
+	s.ref = v.Session.Ref
 	if gone(s.c.Request.Context()) {
 		return
 	}
@@ -31,7 +32,7 @@ func (s *session) qr() {
 	if v.At.IsZero() {
 		v.At = time.Now() // a gate that stops has no view
 	}
-	s.reply(answerQR(v, err))
+	s.reply(answerQR(s.inLanguage(v), err))
 }
 
 const textBadWait = "wait is a whole number of seconds; more than 60 counts as 60. Correct it in the query, or leave it out."

@@ -78,6 +78,7 @@ func (s *session) qrStatus() {
 	if asked.Set && asked.For > 0 && err == nil && v.Known && !streams(s.c.Request) {
 		v, err = s.config.Pairing.Watch(ctx, s.caller, s.id, v, asked.For)
 	}
+	s.ref = v.Session.Ref
 	if gone(ctx) {
 		return
 	}
@@ -92,7 +93,7 @@ func (s *session) qrStatus() {
 		s.stream(v)
 		return
 	}
-	s.give(http.StatusOK, compat.Envelope{Success: true, Data: readiness(v, s.id)}, nil)
+	s.give(http.StatusOK, compat.Envelope{Success: true, Data: readiness(s.inLanguage(v), s.id)}, nil)
 }
 
 // unproven is the error when nothing may be said, because the engine has not accepted this credential for
@@ -121,6 +122,7 @@ func (s *session) stream(v qrgate.View) {
 	h := s.c.Writer.Header()
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("X-Accel-Buffering", "no")
+	h.Set("Content-Language", languageOf(s.c.Request))
 	s.c.Writer.WriteHeader(http.StatusOK)
 	ctx, conn := s.c.Request.Context(), http.NewResponseController(s.c.Writer)
 	end := time.Now().Add(streamLife)
@@ -135,7 +137,7 @@ func (s *session) stream(v qrgate.View) {
 		_ = conn.SetWriteDeadline(time.Now().Add(streamWrite))
 		frame := ": still here\n\n"
 		if first || changed(v, next) {
-			b, _ := json.Marshal(readiness(next, s.id)) // plain fields cannot fail
+			b, _ := json.Marshal(readiness(s.inLanguage(next), s.id)) // plain fields cannot fail
 			frame = fmt.Sprintf("event: status\ndata: %s\n\n", b)
 		}
 		if _, err := s.c.Writer.WriteString(frame); err != nil || conn.Flush() != nil {

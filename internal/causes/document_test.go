@@ -66,7 +66,7 @@ func counted(page string) string {
 		}
 	}
 	all := right + unnamed
-	return strings.Replace(page, scoreLine, fmt.Sprintf("**%d of %d** answers are right (%.1f %%); %d name no cause, none names a wrong one.",
+	return strings.Replace(page, scoreLine, fmt.Sprintf("**%d of %d** answers are right, which is %.1f %%. Without a cause: %d. With a wrong one: none.",
 		right, all, 100*float64(right)/float64(all), unnamed), 1)
 }
 

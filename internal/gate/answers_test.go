@@ -23,7 +23,7 @@ func TestTheQR(t *testing.T) {
 			r.Errorf("expiresIn %q", a.text("data.expiresIn"))
 		}
 		vary := strings.Join(a.Header.Values("Vary"), ", ")
-		for _, name := range []string{"X-API-Key", "Authorization", "Prefer", "Origin"} {
+		for _, name := range []string{"X-API-Key", "Authorization", "Prefer", "Accept-Language", "Origin"} {
 			if !strings.Contains(vary, name) {
 				r.Errorf("Vary %q lacks %s", vary, name)
 			}
@@ -126,6 +126,12 @@ func TestADiagnosisThatNeedsAPerson(t *testing.T) {
 		a.wantsCode(http.StatusServiceUnavailable, "client_outdated")
 		if time.Since(asked) > 2*time.Second || !strings.Contains(a.text("message"), "Update the engine") {
 			r.Errorf("after %v: %s", time.Since(asked), a.body)
+		}
+		for _, path := range []string{"/qr", "/qr/status"} {
+			a = r.get("/api/sessions/"+id+path, "Accept-Language", "es-MX,es;q=0.9,en;q=0.8")
+			if a.Header.Get("Content-Language") != "es" || !strings.Contains(a.body, "Actualice el motor") {
+				r.Errorf("%s in Spanish: %s %s", path, a.Header.Get("Content-Language"), a.body)
+			}
 		}
 	}, replaced("GET", "/api/sessions/1/qr", http.StatusInternalServerError, body))
 }

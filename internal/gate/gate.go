@@ -151,10 +151,14 @@ func (g *Gate) makePairing() error {
 		return err
 	}
 	g.pairing = heart
-	g.front = proxy.New(proxy.Config{
+	front := proxy.Config{
 		Engine: base, Transport: transport, TrustedProxies: g.cfg.TrustedProxies, Observe: g.exchanged,
 		Origin: g.origin, Pairing: heart, Vault: g.vault, Logger: g.cfg.Logger,
-	})
+	}
+	if g.tracing.Enabled() {
+		front.Trail = g.tracing
+	}
+	g.front = proxy.New(front)
 	return nil
 }
 

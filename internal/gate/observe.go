@@ -9,25 +9,25 @@ import (
 	"qrgate/proxy"
 )
 
-// logEvent writes one line per change, none per look unless somebody debugs.
-func (g *Gate) logEvent(e qrgate.Event) {
+// logEvent writes one line per change, none per look unless somebody debugs. ctx is within the flight's span.
+func (g *Gate) logEvent(ctx context.Context, e qrgate.Event) {
 	log := g.cfg.Logger
 	switch e.Kind {
 	case qrgate.EventState:
-		log.Info("session", "session", e.Session, "from", e.From, "to", e.To, "took", seconds(e.Took), "attempt", e.Attempt,
-			"engine", engineWord(e), "diagnosis", e.Diagnosis, "origin", e.Origin)
+		log.InfoContext(ctx, "session", "session", e.Session, "from", e.From, "to", e.To, "took", seconds(e.Took), "attempt", e.Attempt,
+			"engine", engineWord(e), "diagnosis", e.Diagnosis, "request_id", e.Request, "origin", e.Origin)
 	case qrgate.EventJourney:
-		log.Info("journey", "session", e.Session, "outcome", e.Outcome, "diagnosis", e.Diagnosis, "took", seconds(e.Took), "looks", e.Attempt, "origin", e.Origin)
+		log.InfoContext(ctx, "journey", "session", e.Session, "outcome", e.Outcome, "diagnosis", e.Diagnosis, "took", seconds(e.Took), "looks", e.Attempt, "request_id", e.Request, "origin", e.Origin)
 	case qrgate.EventStore:
 		if e.Up {
-			log.Info("Redis answers again; the gate is whole")
+			log.InfoContext(ctx, "Redis answers again; the gate is whole")
 		} else {
-			log.Warn("Redis cannot be reached; the gate goes on from memory")
+			log.WarnContext(ctx, "Redis cannot be reached; the gate goes on from memory")
 		}
 	case qrgate.EventSealed:
-		log.Error("a stored value did not open for its caller: Redis mixed its answers up, QRGATE_SECRET differs between replicas, or somebody wrote there")
+		log.ErrorContext(ctx, "a stored value did not open for its caller: Redis mixed its answers up, QRGATE_SECRET differs between replicas, or somebody wrote there")
 	case qrgate.EventLook:
-		log.Debug("look", "session", e.Session, "op", e.Op, "engine", engineWord(e), "took", seconds(e.Took), "attempt", e.Attempt)
+		log.DebugContext(ctx, "look", "session", e.Session, "op", e.Op, "engine", engineWord(e), "took", seconds(e.Took), "attempt", e.Attempt, "request_id", e.Request)
 	}
 }
 
@@ -51,8 +51,12 @@ func (g *Gate) logExchange(x proxy.Exchange) {
 	case x.Route != proxy.Unmatched:
 		level = slog.LevelInfo
 	}
-	g.cfg.Logger.Log(context.Background(), level, "request", "method", x.Method, "route", x.Route, "status", x.Status, "problem", x.Code,
-		"took", seconds(x.Took), "request_id", x.RequestID, "origin", x.Origin, "client_gone", x.ClientGone)
+	line := []any{"method", x.Method, "route", x.Route, "status", x.Status, "problem", x.Code,
+		"took", seconds(x.Took), "request_id", x.RequestID, "origin", x.Origin, "client_gone", x.ClientGone}
+	if x.Session != "" {
+		line = append(line, "session", x.Session)
+	}
+	g.cfg.Logger.Log(context.Background(), level, "request", line...)
 }
 
 // seconds rounds to what a person reads.

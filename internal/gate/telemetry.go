@@ -41,7 +41,7 @@ func (g *Gate) observer() qrgate.Observer {
 	return g.tracing.Observer(func(e qrgate.Event, in trace.SpanContext) {
 		g.metrics.ObserveIn(e, in)
 		g.seen.Observe(e)
-		g.logEvent(e)
+		g.logEvent(trace.ContextWithSpanContext(context.Background(), in), e)
 		g.suspect(e)
 	})
 }

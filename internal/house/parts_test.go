@@ -26,6 +26,7 @@ var parts = []part{
 	{"rsc.io/qr", []string{"compat", "internal/enginesim"}, "codes are drawn where bodies are made"},
 	{"github.com/makiuchi-d/gozxing", []string{"probes", "internal/wasim/wasimtest", "cmd/qrgate-demo", "cmd/qrgate-bench", "cmd/qrgate-drill"}, "whoever claims to have got a QR reads it"},
 	{"github.com/sony/gobreaker", []string{"compat/inboxhub", "internal/redisstore"}, "breakers stand at the edges"},
+	{"golang.org/x/text/language", []string{"proxy"}, "what language a client likes best is asked where it is answered"},
 	{"golang.org/x/time/rate", []string{"*"}, "a token bucket, nothing more"},
 	{"golang.org/x/sync", []string{"*"}, "errgroup, nothing more"},
 	{"github.com/alecthomas/kong", []string{"cmd", "internal/gate"}, "settings are read once, at the door"},

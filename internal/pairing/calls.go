@@ -174,7 +174,8 @@ func (d *desk) saw(e *entry, op string, s sight) {
 	}
 	belief := d.belief(e)
 	ev := qrgate.Event{Kind: qrgate.EventLook, At: time.Now(), Took: time.Since(s.began), Origin: d.caller.Origin,
-		Session: label(belief.Ref), Flight: qrgate.FlightOf(d.caller.Tenant, e.name), Op: op, Fault: qrgate.KindOf(s.err), Attempt: belief.Looks + 1}
+		Session: label(belief.Ref), Flight: qrgate.FlightOf(d.caller.Tenant, e.name), Op: op, Fault: qrgate.KindOf(s.err), Attempt: belief.Looks + 1,
+		Request: belief.By.ID, Journey: belief.Journey}
 	if f, ok := errors.AsType[*qrgate.Fault](s.err); ok {
 		ev.Status, ev.Code = f.Status, f.Code
 	}

@@ -24,12 +24,13 @@ func (p *Pairing) QR(ctx context.Context, c qrgate.Caller, id string, asked qrga
 		return view, err
 	}
 	v.code = true
-	v.change(ctx, func(s qrgate.Session, now time.Time) qrgate.Session { return s.Wish(now) })
+	v.change(ctx, func(s qrgate.Session, now time.Time) qrgate.Session { return s.Wish(now).WishedBy(c.Request, s) })
 	began := time.Now()
 	end := began.Add(holdFor(v.belief(), asked, p.cfg.Holds, began))
 	view, err := v.await(ctx, end, settled)
 	p.cfg.Observe(qrgate.Event{Kind: qrgate.EventHold, At: view.At, Took: view.At.Sub(began), Origin: c.Origin,
-		Session: label(view.Session.Ref), Flight: qrgate.FlightOf(c.Tenant, v.e.name), To: view.Session.State, Diagnosis: view.Diagnosis.Code, Outcome: outcome(view, err)})
+		Session: label(view.Session.Ref), Flight: qrgate.FlightOf(c.Tenant, v.e.name), To: view.Session.State, Diagnosis: view.Diagnosis.Code, Outcome: outcome(view, err),
+		Request: c.Request.ID, Journey: view.Session.Journey})
 	return view, err
 }
 
@@ -115,7 +116,7 @@ func differs(a, b qrgate.View) bool {
 // Began tells that the engine accepted a client's connect or restart.
 func (p *Pairing) Began(ctx context.Context, c qrgate.Caller, o qrgate.Observation, how qrgate.Push) error {
 	return p.news(ctx, c, o.Ref, func(s qrgate.Session, now time.Time) qrgate.Session {
-		s = s.Began(how, now)
+		s = s.ConnectedBy(c.Request).Began(how, now)
 		s.Window, s.Looks, s.Wanted = now, 0, now
 		if !o.Image.Empty() || o.State == qrgate.Connected {
 			s = s.With(o, nil, now)
@@ -134,7 +135,7 @@ func (p *Pairing) Failed(ctx context.Context, c qrgate.Caller, r qrgate.Ref, err
 	defer v.leave()
 	v.change(ctx, func(s qrgate.Session, now time.Time) qrgate.Session {
 		s.Window, s.Looks, s.Wanted = now, 0, now
-		return s.Refused(err, now)
+		return s.ConnectedBy(c.Request).Refused(err, now)
 	})
 	began := time.Now()
 	return v.await(ctx, began.Add(hold), func(v qrgate.View) bool {
@@ -152,7 +153,9 @@ func (p *Pairing) Learn(ctx context.Context, c qrgate.Caller, seen []qrgate.Obse
 			continue
 		}
 		_ = p.news(ctx, c, o.Ref, func(s qrgate.Session, now time.Time) qrgate.Session {
-			s.Born = s.Born || born
+			if born {
+				s = s.CreatedBy(c.Request)
+			}
 			if born && (o.State.Acquiring() || !o.Image.Empty()) { // a create that connects by itself
 				s = s.Began(qrgate.Again, now)
 			}
@@ -214,7 +217,8 @@ func (d *desk) abandoned(e *entry) {
 	if s := e.s; s.State == qrgate.Connecting && !s.Window.IsZero() && s.Sequence == 0 {
 		now := time.Now()
 		ev := qrgate.Event{Kind: qrgate.EventJourney, At: now, Took: now.Sub(s.Window), Origin: d.caller.Origin, Session: label(s.Ref),
-			Flight: qrgate.FlightOf(d.caller.Tenant, e.name), From: s.State, Attempt: s.Looks, Outcome: qrgate.Gone, Diagnosis: qrgate.ClientGone}
+			Flight: qrgate.FlightOf(d.caller.Tenant, e.name), From: s.State, Attempt: s.Looks, Outcome: qrgate.Gone, Diagnosis: qrgate.ClientGone,
+			Request: s.By.ID, Journey: s.Journey}
 		d.p.wg.Go(func() { d.p.cfg.Observe(ev) }) // not under mu: an observer may be slow
 	}
 }

@@ -33,6 +33,9 @@ func (s Span) ID() string { return hex.EncodeToString(s.SpanId) }
 // Parent is the id of the parent in hex; empty for a root.
 func (s Span) Parent() string { return hex.EncodeToString(s.ParentSpanId) }
 
+// SpanID is the id of a span, such as a link holds it, in hex.
+func SpanID(id []byte) string { return hex.EncodeToString(id) }
+
 // Attr is an attribute as text; empty if there is none. Numbers are written in decimal.
 func (s Span) Attr(key string) string {
 	for _, a := range s.Attributes {

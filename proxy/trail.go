@@ -1,0 +1,34 @@
+package proxy
+
+import (
+	"context"
+
+	"qrgate"
+)
+
+// Trail ties requests to what they are part of. It is what the front knows of tracing.
+type Trail interface {
+	// Traceparent is the span of the request in progress as W3C Trace Context writes it; "" if nobody keeps it.
+	Traceparent(ctx context.Context) string
+	// Join links that span to the request that a session's journey began with, and to the flight that serves it.
+	Join(ctx context.Context, c qrgate.Caller, s qrgate.Session)
+}
+
+// join links the request to its session's journey, once, while the gate has it in mind.
+func (s *session) join() {
+	if s.config.Trail == nil || s.joined || s.ref.Zero() {
+		return
+	}
+	if v := s.config.Pairing.Beliefs(s.caller, []qrgate.Ref{s.ref})[0]; !v.Session.Ref.Zero() {
+		s.joined = true
+		s.config.Trail.Join(s.c.Request.Context(), s.caller, v.Session)
+	}
+}
+
+// traceparent is the span of a request; "" where nobody traces.
+func (f *Front) traceparent(ctx context.Context) string {
+	if f.config.Trail == nil {
+		return ""
+	}
+	return f.config.Trail.Traceparent(ctx)
+}

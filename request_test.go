@@ -1,0 +1,35 @@
+package qrgate_test
+
+import (
+	"testing"
+	"time"
+
+	"qrgate"
+)
+
+// What happens to a session goes back to the request that began its pursuit, and to the journey's first.
+func TestWhoseRequestAPursuitGoesBackTo(t *testing.T) {
+	t.Parallel()
+	by := func(name string) qrgate.Request { return qrgate.Request{ID: name, Trace: "trace of " + name} }
+	created := qrgate.Session{}.CreatedBy(by("create"))
+	connected := created.ConnectedBy(by("connect")).Began(qrgate.Again, t0)
+	wish := func(s qrgate.Session, r qrgate.Request, at time.Time) qrgate.Session {
+		return s.Wish(at).WishedBy(r, s)
+	}
+	for name, c := range map[string]struct {
+		s           qrgate.Session
+		by, journey string
+	}{
+		"created":                        {created, "create", "create"},
+		"its first connect":              {connected, "connect", "create"},
+		"a wish that joins":              {wish(connected, by("qr"), after(time.Second)), "connect", "create"},
+		"a wish after a rest":            {wish(connected.Rested(after(time.Minute)), by("qr"), after(2*time.Minute)), "qr", "create"},
+		"a second connect":               {connected.ConnectedBy(by("again")).Began(qrgate.Again, after(time.Minute)), "again", "again"},
+		"a connect of a strange session": {qrgate.Session{}.ConnectedBy(by("connect")), "connect", "connect"},
+		"a wish for a strange session":   {wish(qrgate.Session{State: qrgate.Unknown}, by("qr"), t0), "qr", "qr"},
+	} {
+		if want := "trace of " + c.journey; c.s.By.ID != c.by || c.s.Journey != want {
+			t.Errorf("%s: by %q, journey %q; want %q, %q", name, c.s.By.ID, c.s.Journey, c.by, want)
+		}
+	}
+}
