@@ -77,7 +77,7 @@ func TestAnyMethodPassesThroughButNotOnSessionRoutes(t *testing.T) {
 		}
 	}
 	reached.Store("")
-	for _, x := range []string{"POST /api/sessions/81/qr", "HEAD /api/sessions/81/qr", "QR /api/sessions/81/qr", "GET /api/sessions/81/connect", "DELETE /api/sessions"} {
+	for _, x := range []string{"POST /api/sessions/81/qr", "HEAD /api/sessions/81/connect", "QR /api/sessions/81/qr", "GET /api/sessions/81/connect", "DELETE /api/sessions"} {
 		method, path, _ := strings.Cut(x, " ")
 		a := g.send(t, method, path, nil)
 		if method == "HEAD" {

@@ -68,6 +68,10 @@ type session struct {
 // on makes a handler of a session route: the caller and the session are found out, then h answers.
 func (f *Front) on(h func(*session)) gin.HandlerFunc {
 	return func(c *gin.Context) {
+		if c.Request.Method == http.MethodHead {
+			c.Request.Method = http.MethodGet // the server sends no body; whoever monitors wants the same head (RFC 9110, 9.3.2)
+			c.Request.Header.Del("Accept")    // and no stream of heads
+		}
 		s := &session{Front: f, c: c, caller: f.callerOf(c.Request), id: c.Param("id")}
 		c.Writer.Header().Set("Cache-Control", "no-store")
 		c.Writer.Header().Add("Vary", "X-API-Key, Authorization, Prefer, Accept, Accept-Language")

@@ -89,8 +89,12 @@ func TestMethodsOverSockets(t *testing.T) {
 	if a.StatusCode != http.StatusNoContent || a.Header.Get("Access-Control-Allow-Origin") != "https://crm.example" || a.Header.Get("Access-Control-Allow-Headers") != "x-api-key" {
 		t.Errorf("OPTIONS: %d %v", a.StatusCode, a.Header)
 	}
-	if a := r.send("HEAD", "/api/sessions/"+id+"/qr", ""); a.body != "" || a.StatusCode >= 500 {
-		t.Errorf("HEAD: %d %q", a.StatusCode, a.body)
+	r.connect(id)
+	for _, path := range []string{"", "/" + id, "/" + id + "/qr", "/" + id + "/status", "/" + id + "/qr/status"} {
+		got, head := r.get("/api/sessions"+path), r.send("HEAD", "/api/sessions"+path, "", "Accept", "text/event-stream")
+		if head.body != "" || head.StatusCode != http.StatusOK || head.Header.Get("Content-Type") != got.Header.Get("Content-Type") || head.ContentLength <= 0 {
+			t.Errorf("HEAD %s: %d %q %v, GET: %d", path, head.StatusCode, head.body, head.Header, got.StatusCode)
+		}
 	}
 	if a := r.send("PUT", "/api/sessions/"+id+"/qr", "{}"); a.StatusCode != http.StatusMethodNotAllowed {
 		t.Errorf("PUT: %d", a.StatusCode)
