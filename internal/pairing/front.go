@@ -24,7 +24,7 @@ func (p *Pairing) QR(ctx context.Context, c qrgate.Caller, id string, asked qrga
 		return view, err
 	}
 	v.code = true
-	v.change(ctx, func(s qrgate.Session, now time.Time) qrgate.Session { return s.Wish(now).WishedBy(c.Request, s) })
+	v.wish(ctx, c.Request)
 	began := time.Now()
 	end := began.Add(holdFor(v.belief(), asked, p.cfg.Holds, began))
 	view, err := v.await(ctx, end, settled)

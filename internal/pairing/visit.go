@@ -118,6 +118,28 @@ func (v visit) change(ctx context.Context, f func(qrgate.Session, time.Time) qrg
 	v.d.change(context.WithoutCancel(ctx), v.e, f)
 }
 
+// wish says that somebody wants the QR. Most who do join a pursuit that is on: that is noted, and is no change that
+// others should be woken for.
+func (v visit) wish(ctx context.Context, by qrgate.Request) {
+	if v.joins(time.Now()) {
+		v.d.wake()
+		return
+	}
+	v.change(ctx, func(s qrgate.Session, now time.Time) qrgate.Session { return s.Wish(now).WishedBy(by, s) })
+}
+
+// joins notes a wish that changes nothing else, and reports whether it is one.
+func (v visit) joins(now time.Time) bool {
+	v.d.mu.Lock()
+	defer v.d.mu.Unlock()
+	same := v.e.s
+	if same.Wanted = now; v.e.s.Wish(now) != same {
+		return false
+	}
+	v.e.s.Wanted = now
+	return true
+}
+
 // ask marks an interest and wakes the desk.
 func (v visit) ask(f func(*entry)) {
 	v.d.mu.Lock()

@@ -1,0 +1,42 @@
+package pairing
+
+import (
+	"testing"
+
+	"qrgate"
+)
+
+// A client that joins a pursuit wakes nobody: with two hundred that wait for one session, each of their polls would
+// wake all the others.
+func TestAWishThatJoinsIsNoChange(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		s     qrgate.Session
+		joins bool
+	}{
+		"connecting":    {session(), true},
+		"with trouble":  {session().With(qrgate.Observation{}, &qrgate.Fault{Kind: qrgate.EngineError}, at(1)), true},
+		"a code":        {session().With(qrgate.Observation{Image: qrgate.NewSecret("x")}, nil, at(1)), true},
+		"linked":        {session().With(qrgate.Observation{State: qrgate.Connected}, nil, at(1)), true},
+		"resting":       {session().Rested(at(60)), false},
+		"never met":     {qrgate.Session{State: qrgate.Unknown}, false},
+		"an older code": {session().With(qrgate.Observation{Image: qrgate.NewSecret("x"), Expiry: qrgate.Expiry{Known: true, In: 300e9}}, nil, at(1)), false},
+	} {
+		e := &entry{s: c.s, changed: make(chan struct{})}
+		v := visit{d: newDesk(nil, qrgate.Caller{}), e: e}
+		now := at(10)
+		if name == "an older code" {
+			now = at(120) // a new wish: its window begins anew
+		}
+		if got := v.joins(now); got != c.joins {
+			t.Errorf("%s: joins %v, want %v", name, got, c.joins)
+		}
+		want := c.s
+		if c.joins {
+			want.Wanted = now
+		}
+		if e.s != want {
+			t.Errorf("%s: the belief is %+v, want %+v", name, e.s, want)
+		}
+	}
+}
