@@ -24,7 +24,7 @@ func Diagnose(s Session, c Climate, now time.Time) Diagnosis {
 	if s.State != Connected && s.QR.Fresh(now) && !s.over() {
 		return Diagnosis{Code: None}
 	}
-	at := scene{s, c, now}
+	at := &scene{s, c, now}
 	for _, look := range order {
 		if found := look(at); found.visible(now) {
 			return Weigh(About(found.code, found.evidence...), c.Control, now)
@@ -36,7 +36,7 @@ func Diagnose(s Session, c Climate, now time.Time) Diagnosis {
 // order is what is looked for, causes before consequences: an engine that cannot be reached explains why
 // its last words are old; a reason that it gave explains why its connects fail; and whatever has a name
 // explains the silence.
-var order = []func(scene) sign{
+var order = []func(*scene) sign{
 	linked,       // no QR is needed
 	keyRefused,   // nothing can be known behind a refused key
 	answered,     // the engine's present error names its cause

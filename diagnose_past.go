@@ -50,7 +50,7 @@ const lookLife = 20 * time.Second
 
 // trouble is what the engine's last answer about the QR was. Between two of them the gate may have read the
 // state, or connected again, and both leave no trouble behind; a client's own connect begins anew.
-func (at scene) trouble() Trouble {
+func (at *scene) trouble() Trouble {
 	look := at.Past.Look
 	switch {
 	case at.State != Connecting, look.Last.Before(at.Since), at.now.Sub(look.Last) > lookLife:
@@ -80,7 +80,7 @@ const recentConnect = 10 * time.Minute
 // silence is since when a session that is being connected has had no QR. An attempt of the gate's own does
 // not begin it anew, and neither does a new wish after a connect that came to nothing: to those who wait
 // nothing has changed. After codes that ran out, though, a connect is a fresh start, whoever made it.
-func (at scene) silence() time.Time {
+func (at *scene) silence() time.Time {
 	switch {
 	case at.State != Connecting:
 		return at.Connect

@@ -6,7 +6,7 @@ import (
 )
 
 // linked: there is a phone, so there is no QR.
-func linked(at scene) sign {
+func linked(at *scene) sign {
 	if at.State != Connected {
 		return sign{}
 	}
@@ -14,7 +14,7 @@ func linked(at scene) sign {
 }
 
 // keyRefused: one refusal is enough, a key does not become right by waiting.
-func keyRefused(at scene) sign {
+func keyRefused(at *scene) sign {
 	if at.Trouble.Kind != KeyRefused {
 		return sign{}
 	}
@@ -22,7 +22,7 @@ func keyRefused(at scene) sign {
 }
 
 // noEngine: whatever the engine said before, it says nothing now. Its looks may answer and its connects not.
-func noEngine(at scene) sign {
+func noEngine(at *scene) sign {
 	heard := []Trouble{at.trouble(), at.Trouble}
 	if at.refusing() {
 		heard = append(heard, at.Past.Refusal)
@@ -40,7 +40,7 @@ func noEngine(at scene) sign {
 var absences = map[Kind]Code{Unreachable: EngineUnreachable, TimedOut: EngineTimeout, BadAnswer: EngineBadAnswer}
 
 // forgotten: the engine denies a session. That it had it shows in a connect that it accepted.
-func forgotten(at scene) sign {
+func forgotten(at *scene) sign {
 	p, t := at.Past, at.trouble()
 	unknown := p.Refusal.sign(SessionNotFound, at.now)
 	switch {
@@ -61,14 +61,14 @@ func forgotten(at scene) sign {
 const restartTime = 30 * time.Second
 
 // restarted reports whether the engine lost this session lately, and has made no QR since.
-func (at scene) restarted() bool {
+func (at *scene) restarted() bool {
 	r := at.Past.Restarted
 	return !r.IsZero() && at.now.Sub(r) < restartTime && at.State == Connecting && at.Sequence == 0 && !at.Since.After(r)
 }
 
 // connectFails: no connect of this wish was accepted. Looks in between are answered as ever, so the present
 // trouble does not show it.
-func connectFails(at scene) sign {
+func connectFails(at *scene) sign {
 	r := at.Past.Refusal
 	switch {
 	case !at.refusing():
@@ -82,13 +82,13 @@ func connectFails(at scene) sign {
 }
 
 // refusing reports whether the last connect was refused, and none accepted since.
-func (at scene) refusing() bool {
+func (at *scene) refusing() bool {
 	r := at.Past.Refusal
 	return at.Pushed.Failed > 0 && r.Kind != "" && r.Last.After(at.Connect)
 }
 
 // engineFails: errors that say nothing of their cause.
-func engineFails(at scene) sign {
+func engineFails(at *scene) sign {
 	t := at.trouble()
 	switch {
 	case t.Kind == RateLimited:
@@ -105,7 +105,7 @@ func engineFails(at scene) sign {
 const longGap = 5 * time.Second
 
 // rationed: the whole gap between two looks counts, so that the sign stays while the wait gets shorter.
-func rationed(at scene) sign {
+func rationed(at *scene) sign {
 	if at.State != Connecting || at.Waiting <= 0 {
 		return sign{}
 	}
@@ -121,7 +121,7 @@ func rationed(at scene) sign {
 }
 
 // ranOut: there were codes, and there are none.
-func ranOut(at scene) sign {
+func ranOut(at *scene) sign {
 	if at.Sequence == 0 || at.QR.Present() || at.Lost || at.State == AwaitingScan {
 		return sign{}
 	}
@@ -131,7 +131,7 @@ func ranOut(at scene) sign {
 // slowAnswer is the time of an answer that a healthy engine never needs: it takes 150 ms (contract 7).
 const slowAnswer = 2500 * time.Millisecond
 
-func overloaded(at scene) sign {
+func overloaded(at *scene) sign {
 	if at.Slow < slowAnswer || at.State != Connecting {
 		return sign{}
 	}
@@ -140,7 +140,7 @@ func overloaded(at scene) sign {
 }
 
 // silent: the engine answers, and that is all. Whether it is this session's matter is seen in others.
-func silent(at scene) sign {
+func silent(at *scene) sign {
 	if at.State != Connecting && at.State != Failed || at.Connect.IsZero() || at.Sequence > 0 {
 		return sign{}
 	}
@@ -164,7 +164,7 @@ func silent(at scene) sign {
 }
 
 // neverBegun: a QR is wanted of a session that nobody connected through this gate. It may be about to come.
-func neverBegun(at scene) sign {
+func neverBegun(at *scene) sign {
 	if at.State != Connecting || !at.Connect.IsZero() || at.Sequence > 0 {
 		return sign{}
 	}

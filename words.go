@@ -106,7 +106,7 @@ const restartRequired = "restart required"
 
 // sign is what the words mean for a session. A connection that WhatsApp ends after it sent codes was not
 // silent. The engine's text itself stays out of the evidence: the words that decided say enough.
-func (t tell) sign(at scene) sign {
+func (t tell) sign(at *scene) sign {
 	code := t.code
 	if t.words[0] == restartRequired && at.now.Sub(at.Since) < PatienceTime {
 		return sign{}
@@ -118,7 +118,7 @@ func (t tell) sign(at scene) sign {
 }
 
 // answered: the words of the engine's present error, or of the one with which it refuses to connect.
-func answered(at scene) sign {
+func answered(at *scene) sign {
 	heard := []Trouble{at.trouble()}
 	if at.refusing() {
 		heard = append(heard, at.Past.Refusal)
@@ -138,7 +138,7 @@ func answered(at scene) sign {
 const codeQRInvalid = "QR_INVALID"
 
 // reasoned: what the engine says of the session's last disconnect.
-func reasoned(at scene) sign {
+func reasoned(at *scene) sign {
 	if at.State == AwaitingScan && !at.over() {
 		return sign{} // a newer connect brought a code
 	}
@@ -150,7 +150,7 @@ func reasoned(at scene) sign {
 
 // remembered: the engine named a cause before the gate connected again by itself, and nothing has come of
 // that yet. Without this the diagnosis would vanish at each attempt and come back seconds later.
-func remembered(at scene) sign {
+func remembered(at *scene) sign {
 	n := at.Past.Named
 	if n.Code == "" || at.State != Connecting || at.Sequence > 0 || !at.ownConnect() ||
 		n.Last.Before(at.Since) || at.now.Sub(n.Last) > restartTime {

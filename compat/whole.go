@@ -10,7 +10,7 @@ import (
 // Whole makes one session's object complete for every client (contract 0): both ids, a status that nobody
 // stops at, isConnected and hasQR as booleans, a lastActivity that is no null. Unknown fields stay. State
 // and code are v's where the gate knows better than the engine.
-func Whole(s Object, v qrgate.View, now time.Time) Object {
+func Whole(s Object, v *qrgate.View, now time.Time) Object {
 	out := maps.Clone(s)
 	r := RefOf(s).Merge(v.Session.Ref)
 	if r.ID > 0 {

@@ -29,7 +29,7 @@ const retrySoon = 2 * time.Second
 
 // answerQR is the answer to a request for the QR (DESIGN 3): what the gate believes, and what it could not
 // find out, in one table.
-func answerQR(v qrgate.View, err error) reply {
+func answerQR(v *qrgate.View, err error) reply {
 	if r, ok := refused(err, v.At); ok {
 		return r
 	}
@@ -51,7 +51,7 @@ func answerQR(v qrgate.View, err error) reply {
 
 // helpless reports whether, at the end of a hold, the engine or its way to WhatsApp is so broken that
 // "being generated" would be a lie.
-func helpless(v qrgate.View) bool {
+func helpless(v *qrgate.View) bool {
 	switch v.Diagnosis.Code {
 	case qrgate.EngineUnreachable, qrgate.EngineBadAnswer, qrgate.EngineTimeout,
 		qrgate.DNSFailed, qrgate.NetworkBlocked, qrgate.TLSIntercepted, qrgate.ProxyRefused:

@@ -27,14 +27,14 @@ func TestAnswerQR(t *testing.T) {
 	fault := func(kind qrgate.Kind, status int, code string) error {
 		return &qrgate.Fault{Op: qrgate.OpQR, Kind: kind, Status: status, Code: code, Text: "Own words"}
 	}
-	about := func(code qrgate.Code) qrgate.View {
-		return qrgate.View{Known: true, Session: qrgate.Session{State: qrgate.Connecting}, Diagnosis: qrgate.About(code, "evidence")}
+	about := func(code qrgate.Code) *qrgate.View {
+		return &qrgate.View{Known: true, Session: qrgate.Session{State: qrgate.Connecting}, Diagnosis: qrgate.About(code, "evidence")}
 	}
-	view := func(known bool, state qrgate.State, q qrgate.QR) qrgate.View {
-		return qrgate.View{Known: known, Session: qrgate.Session{Ref: ref, State: state, QR: q}}
+	view := func(known bool, state qrgate.State, q qrgate.QR) *qrgate.View {
+		return &qrgate.View{Known: known, Session: qrgate.Session{Ref: ref, State: state, QR: q}}
 	}
 	for name, c := range map[string]struct {
-		view   qrgate.View
+		view   *qrgate.View
 		err    error
 		status int
 		code   string
@@ -49,7 +49,7 @@ func TestAnswerQR(t *testing.T) {
 		"linked":                         {view(true, qrgate.Connected, qrgate.QR{}), nil, 409, "SESSION_ALREADY_CONNECTED", 0},
 		"linked, and not proven":         {view(false, qrgate.Connected, qrgate.QR{}), nil, 202, "QR_NOT_READY", 2 * time.Second},
 		"nothing yet":                    {view(true, qrgate.Connecting, qrgate.QR{}), nil, 202, "QR_NOT_READY", 2 * time.Second},
-		"nothing known":                  {qrgate.View{}, nil, 202, "QR_NOT_READY", 2 * time.Second},
+		"nothing known":                  {&qrgate.View{}, nil, 202, "QR_NOT_READY", 2 * time.Second},
 		"failed, cause unknown":          {view(true, qrgate.Failed, qrgate.QR{}), nil, 202, "QR_NOT_READY", 2 * time.Second},
 		"the client is outdated":         {about(qrgate.ClientOutdated), nil, 503, "client_outdated", 5 * time.Second},
 		"the account is banned":          {about(qrgate.AccountBanned), nil, 503, "account_banned", 5 * time.Second},
@@ -62,17 +62,17 @@ func TestAnswerQR(t *testing.T) {
 		"a diagnosis that time may mend": {about(qrgate.QRNotEmitted), nil, 202, "QR_NOT_READY", 2 * time.Second},
 		"a spent budget":                 {about(qrgate.Throttled), nil, 202, "QR_NOT_READY", 2 * time.Second},
 
-		"the engine's 401":           {qrgate.View{}, fault(qrgate.KeyRefused, 401, "OWN"), 401, "OWN", 0},
-		"the engine's 403":           {qrgate.View{}, fault(qrgate.KeyRefused, 403, ""), 403, "INVALID_API_KEY", 0},
-		"a key refused by no number": {qrgate.View{}, fault(qrgate.KeyRefused, 0, ""), 401, "INVALID_API_KEY", 0},
-		"the engine's 404":           {qrgate.View{}, fault(qrgate.UnknownSession, 404, "OWN"), 404, "OWN", 0},
-		"a session nobody knows":     {qrgate.View{}, fault(qrgate.UnknownSession, 0, ""), 404, "SESSION_NOT_FOUND", 0},
-		"the engine's 429":           {qrgate.View{}, fault(qrgate.RateLimited, 429, ""), 429, "RATE_LIMIT_EXCEEDED", time.Second},
-		"an engine's error":          {qrgate.View{}, fault(qrgate.EngineError, 500, "OWN"), 503, "OWN", 5 * time.Second},
-		"a bad answer":               {qrgate.View{}, fault(qrgate.BadAnswer, 200, ""), 503, "ENGINE_BAD_ANSWER", 5 * time.Second},
-		"no connection":              {qrgate.View{}, fault(qrgate.Unreachable, 0, ""), 503, "ENGINE_UNREACHABLE", 5 * time.Second},
-		"no answer":                  {qrgate.View{}, fault(qrgate.TimedOut, 0, ""), 503, "ENGINE_TIMEOUT", 5 * time.Second},
-		"the gate stops":             {qrgate.View{}, context.Canceled, 503, "INTERNAL_ERROR", 5 * time.Second},
+		"the engine's 401":           {&qrgate.View{}, fault(qrgate.KeyRefused, 401, "OWN"), 401, "OWN", 0},
+		"the engine's 403":           {&qrgate.View{}, fault(qrgate.KeyRefused, 403, ""), 403, "INVALID_API_KEY", 0},
+		"a key refused by no number": {&qrgate.View{}, fault(qrgate.KeyRefused, 0, ""), 401, "INVALID_API_KEY", 0},
+		"the engine's 404":           {&qrgate.View{}, fault(qrgate.UnknownSession, 404, "OWN"), 404, "OWN", 0},
+		"a session nobody knows":     {&qrgate.View{}, fault(qrgate.UnknownSession, 0, ""), 404, "SESSION_NOT_FOUND", 0},
+		"the engine's 429":           {&qrgate.View{}, fault(qrgate.RateLimited, 429, ""), 429, "RATE_LIMIT_EXCEEDED", time.Second},
+		"an engine's error":          {&qrgate.View{}, fault(qrgate.EngineError, 500, "OWN"), 503, "OWN", 5 * time.Second},
+		"a bad answer":               {&qrgate.View{}, fault(qrgate.BadAnswer, 200, ""), 503, "ENGINE_BAD_ANSWER", 5 * time.Second},
+		"no connection":              {&qrgate.View{}, fault(qrgate.Unreachable, 0, ""), 503, "ENGINE_UNREACHABLE", 5 * time.Second},
+		"no answer":                  {&qrgate.View{}, fault(qrgate.TimedOut, 0, ""), 503, "ENGINE_TIMEOUT", 5 * time.Second},
+		"the gate stops":             {&qrgate.View{}, context.Canceled, 503, "INTERNAL_ERROR", 5 * time.Second},
 		"a code, and the engine's no": {view(true, qrgate.AwaitingScan, shown(0, 0)), fault(qrgate.KeyRefused, 401, "OWN"), 401, "OWN",
 			0},
 	} {
@@ -109,7 +109,7 @@ func wantBody(t *testing.T, r proxy.Reply) {
 // A refusal with the engine's own wish when to come again passes it on.
 func TestRetryAfterOfA429(t *testing.T) {
 	t.Parallel()
-	r := proxy.AnswerQR(qrgate.View{At: noon}, &qrgate.Fault{Kind: qrgate.RateLimited, RetryAfter: 17 * time.Second})
+	r := proxy.AnswerQR(&qrgate.View{At: noon}, &qrgate.Fault{Kind: qrgate.RateLimited, RetryAfter: 17 * time.Second})
 	if r.Retry != 17*time.Second {
 		t.Errorf("again after %v", r.Retry)
 	}
@@ -120,7 +120,7 @@ func TestEveryDiagnosisHasAnAnswer(t *testing.T) {
 	t.Parallel()
 	for _, code := range qrgate.Codes() {
 		d := qrgate.About(code)
-		r := proxy.AnswerQR(qrgate.View{Known: true, At: noon, Session: qrgate.Session{State: qrgate.Connecting}, Diagnosis: d}, nil)
+		r := proxy.AnswerQR(&qrgate.View{Known: true, At: noon, Session: qrgate.Session{State: qrgate.Connecting}, Diagnosis: d}, nil)
 		if d.NeedsPerson() && (r.Status != 503 || !strings.Contains(r.Body["message"].(string), d.Help)) || r.Status != 503 && r.Status != 202 {
 			t.Errorf("%s: %d %v", code, r.Status, r.Body)
 		}

@@ -28,12 +28,13 @@ func languageOf(r *http.Request) string {
 }
 
 // inLanguage is a view whose diagnosis speaks the client's language, and says so in the answer's header.
-func (s *session) inLanguage(v qrgate.View) qrgate.View {
+func (s *session) inLanguage(v *qrgate.View) *qrgate.View {
 	if v.Diagnosis.Healthy() {
 		return v
 	}
 	spoken := languageOf(s.c.Request)
 	s.c.Writer.Header().Set("Content-Language", spoken)
-	v.Diagnosis = v.Diagnosis.In(spoken)
-	return v
+	other := *v
+	other.Diagnosis = v.Diagnosis.In(spoken)
+	return &other
 }

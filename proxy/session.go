@@ -17,13 +17,13 @@ import (
 // refuses the credential or does not know the session, and the context's when the client left.
 type Codes interface {
 	// QR waits for a code, at most for the hold.
-	QR(ctx context.Context, c qrgate.Caller, id string, asked qrgate.Hold) (qrgate.View, error)
+	QR(ctx context.Context, c qrgate.Caller, id string, asked qrgate.Hold) (*qrgate.View, error)
 	// Peek starts nothing, and asks the engine at most once.
-	Peek(ctx context.Context, c qrgate.Caller, id string) (qrgate.View, error)
+	Peek(ctx context.Context, c qrgate.Caller, id string) (*qrgate.View, error)
 	// Status is Peek for somebody who polls for the scan.
-	Status(ctx context.Context, c qrgate.Caller, id string) (qrgate.View, error)
+	Status(ctx context.Context, c qrgate.Caller, id string) (*qrgate.View, error)
 	// Watch waits for a view that differs from seen, at most for the hold.
-	Watch(ctx context.Context, c qrgate.Caller, id string, seen qrgate.View, hold time.Duration) (qrgate.View, error)
+	Watch(ctx context.Context, c qrgate.Caller, id string, seen *qrgate.View, hold time.Duration) (*qrgate.View, error)
 }
 
 // News takes what became of a client's own calls.
@@ -31,7 +31,7 @@ type News interface {
 	// Began: the engine accepted a connect or restart.
 	Began(ctx context.Context, c qrgate.Caller, o qrgate.Observation, how qrgate.Push) error
 	// Failed: a connect failed; it is carried on, and awaited at most for hold.
-	Failed(ctx context.Context, c qrgate.Caller, r qrgate.Ref, err error, hold time.Duration) (qrgate.View, error)
+	Failed(ctx context.Context, c qrgate.Caller, r qrgate.Ref, err error, hold time.Duration) (*qrgate.View, error)
 	// Learn: the engine told ids and states; born marks a session created just now.
 	Learn(ctx context.Context, c qrgate.Caller, seen []qrgate.Observation, born bool)
 	// Forget: a session was disconnected, restarted or deleted.
@@ -43,7 +43,7 @@ type Names interface {
 	// Resolve finds the session that a caller means by id.
 	Resolve(ctx context.Context, c qrgate.Caller, id string) qrgate.Ref
 	// Beliefs tells what is in mind of sessions, and asks nobody.
-	Beliefs(c qrgate.Caller, refs []qrgate.Ref) []qrgate.View
+	Beliefs(c qrgate.Caller, refs []qrgate.Ref) []*qrgate.View
 	// Limits takes what the engine says of its budget; refused marks a 429.
 	Limits(c qrgate.Caller, limits []qrgate.Limit, refused bool, after time.Duration)
 }

@@ -60,7 +60,7 @@ func (s *session) create() {
 	o, _ := compat.Observe(made, compat.EngineClock(a.Header, a.At), a.At)
 	s.config.Pairing.Learn(s.c.Request.Context(), s.caller, []qrgate.Observation{o}, true)
 	s.ref = o.Ref
-	whole := compat.Whole(made, qrgate.View{}, a.At)
+	whole := compat.Whole(made, &qrgate.View{}, a.At)
 	if o.Image.Empty() && o.State == qrgate.AwaitingScan {
 		whole["status"], whole["hasQR"] = compat.WireConnecting, false // "pending" says that a QR comes, not that it is there
 	}

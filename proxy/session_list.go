@@ -90,7 +90,7 @@ func (s *session) status() {
 
 // statusDenied answers when the engine denies the state of a session. A 404 there stops clients for good,
 // so a session that the engine has elsewhere, or that the gate knows, is not denied (contract C18).
-func (s *session) statusDenied(a compat.Answer, err error, v qrgate.View) {
+func (s *session) statusDenied(a compat.Answer, err error, v *qrgate.View) {
 	if qrgate.KindOf(err) != qrgate.UnknownSession {
 		s.fails(a, err)
 		return
@@ -143,7 +143,7 @@ func (s *session) listed(wanted qrgate.Ref) (compat.Object, compat.Answer, error
 }
 
 // believed is a session as the gate can show it without asking the engine.
-func believed(v qrgate.View, id string) compat.Session {
+func believed(v *qrgate.View, id string) compat.Session {
 	b := v.Session
 	name := b.Ref.Name
 	if name == "" {

@@ -85,54 +85,30 @@ func TestReadinessOf(t *testing.T) {
 	ref := qrgate.Ref{ID: 61, Name: "crm-1"}
 	wrong := qrgate.About(qrgate.QRNotEmitted, "evidence")
 	for name, c := range map[string]struct {
-		view qrgate.View
+		view *qrgate.View
 		want proxy.Readiness
 	}{
-		"nothing": {qrgate.View{Session: qrgate.Session{State: qrgate.Unknown}}, proxy.Readiness{SessionID: "asked", State: "unknown", Status: "disconnected", RetryAfter: 2}},
-		"connecting": {qrgate.View{Session: qrgate.Session{Ref: ref, State: qrgate.Connecting, Since: noon, Looks: 3}},
+		"nothing": {&qrgate.View{Session: qrgate.Session{State: qrgate.Unknown}}, proxy.Readiness{SessionID: "asked", State: "unknown", Status: "disconnected", RetryAfter: 2}},
+		"connecting": {&qrgate.View{Session: qrgate.Session{Ref: ref, State: qrgate.Connecting, Since: noon, Looks: 3}},
 			proxy.Readiness{ID: 61, SessionID: "crm-1", State: "connecting", Status: "connecting", Attempts: 3, Since: at("2025-11-06T12:00:00.429Z"), RetryAfter: 2}},
-		"in the queue": {qrgate.View{Session: qrgate.Session{Ref: ref, State: qrgate.Connecting}, Place: 3, Waiting: 7500 * time.Millisecond},
+		"in the queue": {&qrgate.View{Session: qrgate.Session{Ref: ref, State: qrgate.Connecting}, Place: 3, Waiting: 7500 * time.Millisecond},
 			proxy.Readiness{ID: 61, SessionID: "crm-1", State: "connecting", Status: "connecting", RetryAfter: 7, Queue: &proxy.Queue{Place: 3, Wait: 7}}},
-		"a code": {qrgate.View{Session: qrgate.Session{Ref: ref, State: qrgate.AwaitingScan, Sequence: 1, QR: shown(0, 0)}},
+		"a code": {&qrgate.View{Session: qrgate.Session{Ref: ref, State: qrgate.AwaitingScan, Sequence: 1, QR: shown(0, 0)}},
 			proxy.Readiness{ID: 61, SessionID: "crm-1", State: "awaiting_scan", Status: "qr_code", Ready: true, Sequence: 1,
 				GeneratedAt: at("2025-11-06T12:00:00.429Z"), ExpiresAt: at("2025-11-06T12:01:00.429Z"), ExpiresIn: 60}},
-		"a code in doubt": {qrgate.View{Session: qrgate.Session{Ref: ref, State: qrgate.AwaitingScan, Sequence: 1, QR: shown(30*time.Second, 9*time.Second)}},
+		"a code in doubt": {&qrgate.View{Session: qrgate.Session{Ref: ref, State: qrgate.AwaitingScan, Sequence: 1, QR: shown(30*time.Second, 9*time.Second)}},
 			proxy.Readiness{ID: 61, SessionID: "crm-1", State: "awaiting_scan", Status: "qr_code", Sequence: 1, RetryAfter: 2,
 				GeneratedAt: at("2025-11-06T11:59:30.429Z"), ExpiresAt: at("2025-11-06T12:00:30.429Z"), ExpiresIn: 30}},
-		"a code that is over": {qrgate.View{Session: qrgate.Session{Ref: ref, State: qrgate.AwaitingScan, Sequence: 1, QR: shown(time.Hour, time.Hour)}},
+		"a code that is over": {&qrgate.View{Session: qrgate.Session{Ref: ref, State: qrgate.AwaitingScan, Sequence: 1, QR: shown(time.Hour, time.Hour)}},
 			proxy.Readiness{ID: 61, SessionID: "crm-1", State: "awaiting_scan", Status: "qr_code", Sequence: 1, RetryAfter: 2}},
-		"linked": {qrgate.View{Session: qrgate.Session{Ref: ref, State: qrgate.Connected}},
+		"linked": {&qrgate.View{Session: qrgate.Session{Ref: ref, State: qrgate.Connected}},
 			proxy.Readiness{ID: 61, SessionID: "crm-1", State: "connected", Status: "connected"}},
-		"with a cause": {qrgate.View{Session: qrgate.Session{Ref: ref, State: qrgate.Failed}, Diagnosis: wrong},
+		"with a cause": {&qrgate.View{Session: qrgate.Session{Ref: ref, State: qrgate.Failed}, Diagnosis: wrong},
 			proxy.Readiness{ID: 61, SessionID: "crm-1", State: "failed", Status: "error", RetryAfter: 2, Diagnosis: &wrong}},
 	} {
 		c.view.At = noon
 		if diff := cmp.Diff(c.want, proxy.ReadinessOf(c.view, "asked")); diff != "" {
 			t.Errorf("%s\n%s", name, diff)
-		}
-	}
-}
-
-// What a stream tells as a change, and what it keeps to itself.
-func TestChanged(t *testing.T) {
-	t.Parallel()
-	base := qrgate.View{At: noon, Session: qrgate.Session{State: qrgate.AwaitingScan, Sequence: 1, QR: shown(0, 0)}}
-	for name, c := range map[string]struct {
-		change func(*qrgate.View)
-		want   bool
-	}{
-		"time alone":   {func(v *qrgate.View) { v.At = noon.Add(time.Second) }, false},
-		"another look": {func(v *qrgate.View) { v.Session.Looks++; v.Session.QR.Confirmed = noon.Add(time.Second) }, false},
-		"a state":      {func(v *qrgate.View) { v.Session.State = qrgate.Connected }, true},
-		"another code": {func(v *qrgate.View) { v.Session.Sequence++ }, true},
-		"no code":      {func(v *qrgate.View) { v.Session.QR = qrgate.QR{} }, true},
-		"a connect":    {func(v *qrgate.View) { v.Session.Connect = noon }, true},
-		"a diagnosis":  {func(v *qrgate.View) { v.Diagnosis = qrgate.About(qrgate.QRExpired) }, true},
-	} {
-		next := base
-		c.change(&next)
-		if got := proxy.Changed(base, next); got != c.want {
-			t.Errorf("%s: %t", name, got)
 		}
 	}
 }

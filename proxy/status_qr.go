@@ -37,7 +37,7 @@ type Queue struct {
 }
 
 // readiness puts a view into words for a client.
-func readiness(v qrgate.View, id string) Readiness {
+func readiness(v *qrgate.View, id string) Readiness {
 	s := v.Session
 	r := Readiness{ID: s.Ref.ID, SessionID: s.Ref.Name, State: s.State, Status: compat.Wire(s.State), Sequence: s.Sequence, Attempts: s.Looks}
 	if r.SessionID == "" {
@@ -98,7 +98,7 @@ func (s *session) qrStatus() {
 
 // unproven is the error when nothing may be said, because the engine has not accepted this credential for
 // this session within the last minute and could not be asked.
-func unproven(v qrgate.View) error {
+func unproven(v *qrgate.View) error {
 	t := v.Session.Trouble
 	if t.Kind == "" {
 		return &qrgate.Fault{Op: qrgate.OpQR, Kind: qrgate.TimedOut}
@@ -118,7 +118,7 @@ const (
 )
 
 // stream sends every change as a server-sent event.
-func (s *session) stream(v qrgate.View) {
+func (s *session) stream(v *qrgate.View) {
 	h := s.c.Writer.Header()
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("X-Accel-Buffering", "no")
@@ -136,7 +136,7 @@ func (s *session) stream(v qrgate.View) {
 		}
 		_ = conn.SetWriteDeadline(time.Now().Add(streamWrite))
 		frame := ": still here\n\n"
-		if first || changed(v, next) {
+		if first || v.Differs(next) {
 			b, _ := json.Marshal(readiness(s.inLanguage(next), s.id)) // plain fields cannot fail
 			frame = fmt.Sprintf("event: status\ndata: %s\n\n", b)
 		}
@@ -145,11 +145,4 @@ func (s *session) stream(v qrgate.View) {
 		}
 		v = next
 	}
-}
-
-// changed reports whether a client would see a difference.
-func changed(a, b qrgate.View) bool {
-	x, y := a.Session, b.Session
-	return x.State != y.State || x.Sequence != y.Sequence || x.QR.Present() != y.QR.Present() || !x.Connect.Equal(y.Connect) ||
-		a.Diagnosis.Code != b.Diagnosis.Code
 }

@@ -55,12 +55,12 @@ func (p *Pairing) climate(now time.Time) qrgate.Climate {
 }
 
 // view is what can be said of the entry at now.
-func (v visit) view(now time.Time) qrgate.View {
+func (v visit) view(now time.Time) *qrgate.View {
 	d := v.d
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := v.e.s
-	view := qrgate.View{Session: s, At: now, Budget: d.budget.leftNow(now)}
+	view := &qrgate.View{Session: s, At: now, Budget: d.budget.leftNow(now)}
 	view.Known = !s.Accepted.IsZero() && now.Sub(s.Accepted) < proofLife && s.Trouble.Kind != qrgate.KeyRefused
 	if s.State == qrgate.Connecting && !s.Window.IsZero() {
 		if at := d.allowed(due{v.e, step{do: look}}, now); at.Sub(now) > time.Second {

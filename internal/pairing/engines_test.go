@@ -11,7 +11,7 @@ import (
 )
 
 // persistent is a client that asks for the QR again until it has one, as every poller does.
-func (r *rig) persistent(key, id string, patience time.Duration) (qrgate.View, time.Duration) {
+func (r *rig) persistent(key, id string, patience time.Duration) (*qrgate.View, time.Duration) {
 	r.t.Helper()
 	began := time.Now()
 	for {

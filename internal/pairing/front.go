@@ -14,10 +14,10 @@ const proofLife = time.Minute
 // QR waits for a code that may be handed out to c, at most for the hold. The view tells what came of it.
 // The error is a *qrgate.Fault when the engine itself refuses the credential or does not know the session,
 // the context's error when the client left, and ErrStopped when the gate stops.
-func (p *Pairing) QR(ctx context.Context, c qrgate.Caller, id string, asked qrgate.Hold) (qrgate.View, error) {
+func (p *Pairing) QR(ctx context.Context, c qrgate.Caller, id string, asked qrgate.Hold) (*qrgate.View, error) {
 	v, err := p.visit(ctx, c, id)
 	if err != nil {
-		return qrgate.View{}, err
+		return &qrgate.View{}, err
 	}
 	defer v.leave()
 	if view, err := v.lately(); err != nil {
@@ -34,7 +34,7 @@ func (p *Pairing) QR(ctx context.Context, c qrgate.Caller, id string, asked qrga
 	return view, err
 }
 
-func outcome(v qrgate.View, err error) qrgate.Outcome {
+func outcome(v *qrgate.View, err error) qrgate.Outcome {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return qrgate.Gone
@@ -45,7 +45,7 @@ func outcome(v qrgate.View, err error) qrgate.Outcome {
 }
 
 // settled reports whether a request for the QR need not wait any longer.
-func settled(v qrgate.View) bool {
+func settled(v *qrgate.View) bool {
 	if !v.Known {
 		return false
 	}
@@ -54,25 +54,25 @@ func settled(v qrgate.View) bool {
 
 // Peek tells what is believed of a session and starts nothing; only a session whose credential has no
 // fresh proof costs the engine one look.
-func (p *Pairing) Peek(ctx context.Context, c qrgate.Caller, id string) (qrgate.View, error) {
+func (p *Pairing) Peek(ctx context.Context, c qrgate.Caller, id string) (*qrgate.View, error) {
 	v, err := p.visit(ctx, c, id)
 	if err != nil {
-		return qrgate.View{}, err
+		return &qrgate.View{}, err
 	}
 	defer v.leave()
 	if view, err := v.lately(); err != nil {
 		return view, err
 	}
 	now := time.Now()
-	return v.await(ctx, now.Add(p.cfg.Holds.Later), func(v qrgate.View) bool { return v.Known || v.Session.Looked.After(now) })
+	return v.await(ctx, now.Add(p.cfg.Holds.Later), func(v *qrgate.View) bool { return v.Known || v.Session.Looked.After(now) })
 }
 
 // Status is Peek for somebody who polls for the scan: while a code is shown it buys one look every three
 // seconds and waits for it.
-func (p *Pairing) Status(ctx context.Context, c qrgate.Caller, id string) (qrgate.View, error) {
+func (p *Pairing) Status(ctx context.Context, c qrgate.Caller, id string) (*qrgate.View, error) {
 	v, err := p.visit(ctx, c, id)
 	if err != nil {
-		return qrgate.View{}, err
+		return &qrgate.View{}, err
 	}
 	defer v.leave()
 	now := time.Now()
@@ -81,7 +81,7 @@ func (p *Pairing) Status(ctx context.Context, c qrgate.Caller, id string) (qrgat
 		return view, nil
 	}
 	v.ask(func(e *entry) { e.asked = now })
-	return v.await(ctx, now.Add(statusHold), func(next qrgate.View) bool { return next.Session.Looked.After(view.Session.Looked) })
+	return v.await(ctx, now.Add(statusHold), func(next *qrgate.View) bool { return next.Session.Looked.After(view.Session.Looked) })
 }
 
 // curious reports whether only a look can tell the state: a code waits to be scanned, or the session may
@@ -94,23 +94,16 @@ func curious(s qrgate.Session) bool {
 const statusHold = 2 * time.Second
 
 // Watch waits until the session's view differs from what the caller has seen, or the hold ends.
-func (p *Pairing) Watch(ctx context.Context, c qrgate.Caller, id string, seen qrgate.View, hold time.Duration) (qrgate.View, error) {
+func (p *Pairing) Watch(ctx context.Context, c qrgate.Caller, id string, seen *qrgate.View, hold time.Duration) (*qrgate.View, error) {
 	v, err := p.visit(ctx, c, id)
 	if err != nil {
-		return qrgate.View{}, err
+		return &qrgate.View{}, err
 	}
 	defer v.leave()
 	end := time.Now().Add(min(hold, qrgate.MaxHold))
 	v.ask(func(e *entry) { e.watches++ })
 	defer v.ask(func(e *entry) { e.watches-- })
-	return v.await(ctx, end, func(now qrgate.View) bool { return now.Known && differs(seen, now) })
-}
-
-// differs compares what a watcher is shown.
-func differs(a, b qrgate.View) bool {
-	x, y := a.Session, b.Session
-	return x.State != y.State || x.Sequence != y.Sequence || x.QR.Present() != y.QR.Present() || !x.Connect.Equal(y.Connect) ||
-		a.Diagnosis.Code != b.Diagnosis.Code
+	return v.await(ctx, end, func(now *qrgate.View) bool { return now.Known && seen.Differs(now) })
 }
 
 // Began tells that the engine accepted a client's connect or restart.
@@ -127,10 +120,10 @@ func (p *Pairing) Began(ctx context.Context, c qrgate.Caller, o qrgate.Observati
 
 // Failed tells that a client's connect or restart failed with err. The flight carries it on, and Failed
 // waits, at most for hold, until a connect is accepted or a QR is there.
-func (p *Pairing) Failed(ctx context.Context, c qrgate.Caller, r qrgate.Ref, err error, hold time.Duration) (qrgate.View, error) {
+func (p *Pairing) Failed(ctx context.Context, c qrgate.Caller, r qrgate.Ref, err error, hold time.Duration) (*qrgate.View, error) {
 	v, verr := p.visitRef(ctx, c, r)
 	if verr != nil {
-		return qrgate.View{}, verr
+		return &qrgate.View{}, verr
 	}
 	defer v.leave()
 	v.change(ctx, func(s qrgate.Session, now time.Time) qrgate.Session {
@@ -138,7 +131,7 @@ func (p *Pairing) Failed(ctx context.Context, c qrgate.Caller, r qrgate.Ref, err
 		return s.ConnectedBy(c.Request).Refused(err, now)
 	})
 	began := time.Now()
-	return v.await(ctx, began.Add(hold), func(v qrgate.View) bool {
+	return v.await(ctx, began.Add(hold), func(v *qrgate.View) bool {
 		return !v.Session.Connect.Before(began) || v.Session.State != qrgate.Connecting
 	})
 }
@@ -225,8 +218,11 @@ func (d *desk) abandoned(e *entry) {
 
 // Beliefs tells what is in mind of the given sessions, in their order, and asks nobody. A session that is
 // not in mind has the zero view.
-func (p *Pairing) Beliefs(c qrgate.Caller, refs []qrgate.Ref) []qrgate.View {
-	out := make([]qrgate.View, len(refs))
+func (p *Pairing) Beliefs(c qrgate.Caller, refs []qrgate.Ref) []*qrgate.View {
+	out := make([]*qrgate.View, len(refs))
+	for i := range out {
+		out[i] = &qrgate.View{}
+	}
 	p.mu.Lock()
 	d := p.desks[c.Tenant]
 	p.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 	"qrgate/internal/pairing"
 )
 
-func (r *rig) qr(key, id string, hold qrgate.Hold) qrgate.View {
+func (r *rig) qr(key, id string, hold qrgate.Hold) *qrgate.View {
 	r.t.Helper()
 	v, err := r.p.QR(r.t.Context(), r.caller(key), id, hold)
 	if err != nil {

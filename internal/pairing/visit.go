@@ -22,7 +22,7 @@ const unknownLife = 5 * time.Second
 
 // lately is the engine's own no of a moment ago: a client that hammers with a wrong key costs one call a
 // second, not all of its own.
-func (v visit) lately() (qrgate.View, error) {
+func (v visit) lately() (*qrgate.View, error) {
 	now := time.Now()
 	view := v.view(now)
 	life := refusalLife
@@ -150,7 +150,7 @@ func (v visit) ask(f func(*entry)) {
 
 // await waits until done says so, the time is over, or there is nothing to wait for: the client left, no
 // slot is free, the engine refuses the credential.
-func (v visit) await(ctx context.Context, end time.Time, done func(qrgate.View) bool) (qrgate.View, error) {
+func (v visit) await(ctx context.Context, end time.Time, done func(*qrgate.View) bool) (*qrgate.View, error) {
 	began := time.Now()
 	view := v.view(began)
 	if done(view) || !end.After(began) && view.Known {
@@ -192,7 +192,7 @@ func (v visit) await(ctx context.Context, end time.Time, done func(qrgate.View) 
 
 // patience is when to look at the view again although nothing changed: a code fades with time alone, a
 // diagnosis ripens.
-func (v visit) patience(view qrgate.View) time.Duration {
+func (v visit) patience(view *qrgate.View) time.Duration {
 	if left := view.Session.QR.Left(view.At); view.Session.QR.Present() && left > 0 {
 		return min(left, time.Second)
 	}
@@ -200,7 +200,7 @@ func (v visit) patience(view qrgate.View) time.Duration {
 }
 
 // refusal is the engine's own no, when it came in answer to this request.
-func refusal(v qrgate.View, began time.Time) error {
+func refusal(v *qrgate.View, began time.Time) error {
 	t := v.Session.Trouble
 	if v.Known || t.Last.Before(began) {
 		return nil
@@ -212,7 +212,7 @@ func refusal(v qrgate.View, began time.Time) error {
 }
 
 // hold takes the slots that a waiting request needs, and marks the interest.
-func (v visit) hold(view qrgate.View, end time.Time) (release func(), ok bool) {
+func (v visit) hold(view *qrgate.View, end time.Time) (release func(), ok bool) {
 	d := v.d
 	free, ok := d.p.slots.hold(d.caller.Tenant)
 	if !ok {
@@ -261,7 +261,7 @@ func (v visit) gone() bool {
 }
 
 // look is the view, and the channel that closes when it changes.
-func (v visit) look() (qrgate.View, <-chan struct{}) {
+func (v visit) look() (*qrgate.View, <-chan struct{}) {
 	v.d.mu.Lock()
 	changed := v.e.changed
 	v.d.mu.Unlock()
