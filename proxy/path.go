@@ -1,13 +1,15 @@
 package proxy
 
 import (
+	"encoding/hex"
 	"strings"
+	"unicode/utf8"
 
 	"qrgate"
 )
 
-// maxPath is the longest path accepted, in bytes as sent.
-const maxPath = 512
+// maxPath is the longest path accepted, in bytes as sent: the name of a file with accents needs six for each.
+const maxPath = 2048
 
 // sessionsPrefix begins every session route. Below it no escape is allowed, and no character that a
 // session id may not have.
@@ -22,9 +24,9 @@ func (b badTarget) Error() string { return string(b) }
 // What checkPath and splitTarget can find.
 const (
 	errForm    badTarget = "The request target must be a path that begins with a slash. Send \"GET /path\", not an absolute URL."
-	errLong    badTarget = "The path is too long. It may have 512 bytes at most."
-	errBytes   badTarget = "The path holds a character that is not allowed there. Use letters, digits and - . _ ~ @ : + and put everything else into the query or the body."
-	errEscape  badTarget = "The path holds a percent escape that is not allowed there. Write the character itself."
+	errLong    badTarget = "The path is too long. It may have 2048 bytes at most."
+	errBytes   badTarget = "The path holds a character that is not allowed there as it is. Escape it with a percent sign, or put it into the query or the body."
+	errEscape  badTarget = "The path holds a percent escape that servers read in different ways, or that is none. Write letters, digits and dots as they are, and put slashes, backslashes, percent signs, semicolons, # and ? into the query or the body."
 	errSegment badTarget = "The path holds an empty, \".\" or \"..\" segment. Send the path without it."
 	errID      badTarget = "The session id is not valid. It has 1 to 100 letters, digits, hyphens or underscores."
 	errQuery   badTarget = "The query holds a space, a control character or a \"#\". Escape it with a percent sign."
@@ -87,8 +89,8 @@ func isSessions(raw string) bool {
 	return len(raw) >= n && strings.EqualFold(raw[:n], sessionsPrefix) && (len(raw) == n || raw[n] == '/')
 }
 
-// decodePath undoes the few escapes that clients need: the "@", ":" and "+" of WhatsApp ids and what
-// JavaScript encodes beside them.
+// decodePath undoes the escapes that every server reads alike: spaces, punctuation, and what is not ASCII, as the
+// names of files have it. Below the session routes there is none.
 func decodePath(raw string, sessions bool) (string, error) {
 	var b strings.Builder
 	for i := 0; i < len(raw); i++ {
@@ -100,30 +102,29 @@ func decodePath(raw string, sessions bool) (string, error) {
 		case sessions || i+2 >= len(raw):
 			return "", errEscape
 		default:
-			plain, ok := unescape(raw[i+1], raw[i+2])
-			if !ok {
+			plain, err := hex.DecodeString(raw[i+1 : i+3])
+			if err != nil || telling(plain[0]) {
 				return "", errEscape
 			}
-			b.WriteByte(plain)
+			b.WriteByte(plain[0])
 			i += 2
 		}
+	}
+	if !utf8.ValidString(b.String()) {
+		return "", errEscape // an overlong "." or "/", say
 	}
 	return b.String(), nil
 }
 
-// unescape decodes %40 %2B %3A %2D %5F, in either case, and nothing else.
-func unescape(hi, lo byte) (byte, bool) {
-	switch [2]byte{hi, lo | 0x20} { // only letters change: "0" and "4" have the bit already
-	case [2]byte{'4', '0'}:
-		return '@', true
-	case [2]byte{'2', 'b'}:
-		return '+', true
-	case [2]byte{'3', 'a'}:
-		return ':', true
-	case [2]byte{'2', 'd'}:
-		return '-', true
-	case [2]byte{'5', 'f'}:
-		return '_', true
+// telling reports whether a byte could decide which route a path is on, or where it ends, so that its escape may
+// mean something else to the next server than the byte itself. "-" and "_" decide too, but whatever they are part
+// of is no route of ours, and JavaScript of old escaped them.
+func telling(c byte) bool {
+	switch {
+	case '0' <= c && c <= '9', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
+		return true
+	case c < ' ', c == 0x7f:
+		return true
 	}
-	return 0, false
+	return strings.IndexByte(`/\.%;#?`, c) >= 0
 }
