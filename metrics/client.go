@@ -70,10 +70,13 @@ func (c *transport) begin(r *http.Request) (context.Context, trace.Span) {
 
 // unanswered says in the gate's words why no answer came. The error's own text holds the URL.
 func unanswered(ctx context.Context, err error) qrgate.Kind {
+	dial, isOp := errors.AsType[*net.OpError](err)
 	timeout, ok := errors.AsType[net.Error](err)
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return qrgate.Abandoned
+	case isOp && dial.Op == "dial":
+		return qrgate.Unreachable
 	case errors.Is(ctx.Err(), context.DeadlineExceeded), ok && timeout.Timeout():
 		return qrgate.TimedOut
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httputil"
 	"time"
@@ -86,10 +87,13 @@ func read(res *http.Response) (compat.Answer, error) {
 
 // unanswered is the kind of a call that brought no answer.
 func unanswered(ctx context.Context, err error) qrgate.Kind {
+	var dial *net.OpError
 	var timed interface{ Timeout() bool }
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return qrgate.Abandoned
+	case errors.As(err, &dial) && dial.Op == "dial":
+		return qrgate.Unreachable // also when the dial took too long: there was no connection
 	case ctx.Err() != nil, errors.As(err, &timed) && timed.Timeout():
 		return qrgate.TimedOut
 	}

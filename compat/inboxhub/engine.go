@@ -169,6 +169,9 @@ func whyNoAnswer(ctx context.Context, err error) qrgate.Kind {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return qrgate.Abandoned
 	}
+	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
+		return qrgate.Unreachable // also when the dial took too long: there was no connection
+	}
 	timeout, ok := errors.AsType[net.Error](err)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) || ok && timeout.Timeout() {
 		return qrgate.TimedOut

@@ -3,9 +3,11 @@ package inboxhub_test
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -116,6 +118,32 @@ func TestAnEngineThatIsNotThere(t *testing.T) {
 	_, err := inboxhub.New(base, &http.Transport{}).QR(t.Context(), qrgate.Caller{Key: qrgate.NewSecret("canary")}, qrgate.Ref{ID: 1})
 	if qrgate.KindOf(err) != qrgate.Unreachable || strings.Contains(err.Error(), "canary") {
 		t.Errorf("%v", err)
+	}
+}
+
+// roundTripper is a way to an engine.
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// A dial that took too long is no connection, and so is one that a breaker did not make; an answer that takes
+// too long is something else.
+func TestWithoutAnAnswer(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		err  error
+		want qrgate.Kind
+	}{
+		"refused":          {&net.OpError{Op: "dial", Err: errors.New("connection refused")}, qrgate.Unreachable},
+		"dial timed out":   {&net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, qrgate.Unreachable},
+		"not even tried":   {&net.OpError{Op: "dial", Err: errors.New("the circuit is open")}, qrgate.Unreachable},
+		"answer timed out": {&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, qrgate.TimedOut},
+	} {
+		base := &url.URL{Scheme: "http", Host: "engine.test"}
+		engine := inboxhub.New(base, roundTripper(func(*http.Request) (*http.Response, error) { return nil, c.err }))
+		if _, err := engine.QR(t.Context(), qrgate.Caller{}, qrgate.Ref{ID: 1}); qrgate.KindOf(err) != c.want {
+			t.Errorf("%s: %v, want %s", name, err, c.want)
+		}
 	}
 }
 
