@@ -16,6 +16,7 @@ import (
 	"qrgate"
 	"qrgate/compat/embedded"
 	"qrgate/compat/inboxhub"
+	"qrgate/internal/breaker"
 	"qrgate/internal/memstore"
 	"qrgate/internal/pairing"
 	"qrgate/internal/redisstore"
@@ -43,6 +44,7 @@ type Gate struct {
 	redis   *redisstore.Store // nil without Redis
 	prober  *probes.Prober
 	control *control.Post
+	circuit *breaker.Breaker // nil before the embedded engine
 	metrics *metrics.Metrics
 	tracing *metrics.Tracing
 	seen    statuspage.Recorder
@@ -162,12 +164,13 @@ func (g *Gate) makePairing() error {
 	return nil
 }
 
-// way is how the engine is reached: over the network, or by a call in this process.
+// way is how the engine is reached: over the network, with a breaker before it, or by a call in this process.
 func (g *Gate) way() (*url.URL, http.RoundTripper) {
 	if g.engine != nil {
 		return &url.URL{Scheme: "http", Host: "embedded.engine"}, g.tracing.Transport(embedded.Transport(g.engine))
 	}
-	return g.cfg.EngineURL, g.tracing.Transport(proxy.Transport(proxy.TransportOptions{}))
+	g.circuit = breaker.New(proxy.Transport(proxy.TransportOptions{}), g.logCircuit)
+	return g.cfg.EngineURL, g.tracing.Transport(g.circuit)
 }
 
 // origin tells the gate's own probes from users by their key alone.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"qrgate"
+	"qrgate/internal/breaker"
 	"qrgate/proxy"
 )
 
@@ -28,6 +29,19 @@ func (g *Gate) logEvent(ctx context.Context, e qrgate.Event) {
 		log.ErrorContext(ctx, "a stored value did not open for its caller: Redis mixed its answers up, QRGATE_SECRET differs between replicas, or somebody wrote there")
 	case qrgate.EventLook:
 		log.DebugContext(ctx, "look", "session", e.Session, "op", e.Op, "engine", engineWord(e), "took", seconds(e.Took), "attempt", e.Attempt, "request_id", e.Request)
+	}
+}
+
+// logCircuit writes one line when the circuit before the engine leaves the closed state, and one when it is
+// closed again. What it tries each second in between is for whoever debugs.
+func (g *Gate) logCircuit(from, to breaker.State) {
+	switch log := g.cfg.Logger; {
+	case to == breaker.Closed:
+		log.Info("connections to the engine can be opened again")
+	case from == breaker.Closed:
+		log.Warn("no connection to the engine can be opened; callers are told at once, and one call a second tries")
+	default:
+		log.Debug("circuit before the engine", "from", from, "to", to)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"qrgate"
 	"qrgate/compat/inboxhub"
+	"qrgate/internal/breaker"
 	"qrgate/internal/clients"
 	"qrgate/internal/enginesim"
 	"qrgate/internal/memstore"
@@ -26,6 +27,7 @@ type rig struct {
 	*testing.T
 	engine *enginesim.Engine
 	base   string // of the gate
+	admin  string // of its operators' port; empty in a bubble
 	http   *http.Client
 	seen   *witness
 	reboot func() // the gate is killed and started anew, with an empty memory
@@ -35,6 +37,7 @@ type rig struct {
 // setup changes a rig before it starts.
 type setup struct {
 	wrap  func(*enginesim.Engine) http.Handler // what stands where the engine is
+	road  *road                                // the network before it; nil for one that is always open
 	holds pairing.Holds
 	caps  pairing.Caps
 	loose bool // answers are not held to the OpenAPI document, which takes its time
@@ -109,17 +112,19 @@ func (s *swap) start(t *testing.T, upstream *enginesim.Wire, set setup) {
 	s.stop()
 	base, _ := url.Parse("http://engine.test")
 	transport := upstream.Client().Transport.(*http.Transport).Clone()
-	transport.DisableCompression = true // as proxy.Transport does
+	transport.DisableCompression, transport.IdleConnTimeout = true, 4*time.Second // as proxy.Transport does
+	transport.DialContext = set.road.dial(transport.DialContext)
+	circuit := breaker.New(transport, func(_, _ breaker.State) {})
 	vault, err := qrgate.NewVault(qrgate.NewSecret("a secret of the tests"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	store := memstore.New(memstore.Config{})
-	heart, err := pairing.New(pairing.Config{Engine: inboxhub.New(base, transport), Vault: vault, Store: store, Holds: set.holds, Caps: set.caps})
+	heart, err := pairing.New(pairing.Config{Engine: inboxhub.New(base, circuit), Vault: vault, Store: store, Holds: set.holds, Caps: set.caps})
 	if err != nil {
 		t.Fatal(err)
 	}
-	front := proxy.New(proxy.Config{Engine: base, Transport: transport, Pairing: heart, Vault: vault}).Handler()
+	front := proxy.New(proxy.Config{Engine: base, Transport: circuit, Pairing: heart, Vault: vault}).Handler()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 2)
 	go func() { done <- heart.Run(ctx) }()

@@ -24,9 +24,14 @@ func sockets(t *testing.T, engine *enginesim.Engine) (r *rig, stop func() error)
 	upstream := httptest.NewServer(engine)
 	t.Cleanup(func() { engine.Close(); upstream.Close() })
 	base, _ := url.Parse(upstream.URL)
-	g, err := gate.New(gate.Config{
-		Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", EngineURL: base, Out: io.Discard, Logger: slog.New(slog.DiscardHandler),
-	})
+	return running(t, engine, gate.Config{EngineURL: base, Logger: slog.New(slog.DiscardHandler)})
+}
+
+// running is sockets with settings of the test's own; the rig's engine is the one that they name.
+func running(t *testing.T, engine *enginesim.Engine, cfg gate.Config) (r *rig, stop func() error) {
+	t.Helper()
+	cfg.Listen, cfg.AdminListen, cfg.Out = "127.0.0.1:0", "127.0.0.1:0", io.Discard
+	g, err := gate.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +55,7 @@ func sockets(t *testing.T, engine *enginesim.Engine) (r *rig, stop func() error)
 			t.Errorf("the gate ended with %v", err)
 		}
 	})
-	return &rig{T: t, engine: engine, base: g.URL(), http: &http.Client{Transport: seen}, seen: seen}, stop
+	return &rig{T: t, engine: engine, base: g.URL(), admin: g.AdminURL(), http: &http.Client{Transport: seen}, seen: seen}, stop
 }
 
 // The clients that ask soon, all at once and with one key, over real sockets: the incident, four times as fast.

@@ -1,0 +1,96 @@
+// Package breaker stands before the engine and answers for one that is not there. Where packets are dropped,
+// finding that out takes the whole bound of a dial, and without a breaker every caller pays it anew: while the
+// circuit is open callers are told at once.
+//
+// Only connections that cannot be opened count. Slow answers, errors of the engine and clients that leave
+// say that somebody is there, or nothing at all.
+package breaker
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"sync"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+)
+
+// limit is how many connections in a row must fail before the circuit opens. A restart of the engine that
+// nobody waits for should not open it, an outage should after one round of looks.
+const limit = 5
+
+// Rest is how long an open circuit tells callers at once before one of them may try. It is the most that the
+// breaker adds to an outage.
+const Rest = time.Second
+
+// State is what a circuit does with calls.
+type State string
+
+// The states of a circuit.
+const (
+	Closed   State = "closed"    // every call goes through
+	HalfOpen State = "half_open" // one call goes through and decides; the others are told at once
+	Open     State = "open"      // callers are told at once
+)
+
+// States lists every state.
+func States() []State { return []State{Closed, HalfOpen, Open} }
+
+// Breaker is a transport with a circuit before it. It starts nothing.
+type Breaker struct {
+	next    http.RoundTripper
+	circuit *gobreaker.TwoStepCircuitBreaker[struct{}]
+}
+
+var _ http.RoundTripper = (*Breaker)(nil)
+
+// New returns a closed circuit before next. It calls changed once for every change of state, in their order
+// and with the circuit locked: changed must be quick and must not call the breaker.
+func New(next http.RoundTripper, changed func(from, to State)) *Breaker {
+	return &Breaker{next, gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
+		MaxRequests:   1,
+		Timeout:       Rest,
+		ReadyToTrip:   func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= limit },
+		IsExcluded:    func(err error) bool { return err == errUnsaid },
+		OnStateChange: func(_ string, from, to gobreaker.State) { changed(stateOf(from), stateOf(to)) },
+	})}
+}
+
+// RoundTrip implements [http.RoundTripper]. While the circuit is not closed its error is a [*net.OpError] of
+// the operation "dial", as if the connection had been refused; nothing has been sent then. No call is sent
+// twice: the one that tries a half-open circuit is a caller's own.
+func (b *Breaker) RoundTrip(r *http.Request) (res *http.Response, err error) {
+	report, refused := b.circuit.Allow()
+	if refused != nil {
+		if r.Body != nil {
+			_ = r.Body.Close() // as every RoundTripper must
+		}
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: refused}
+	}
+	var once sync.Once
+	tell := func(err error) { once.Do(func() { report(err) }) }
+	// A new connection is news as soon as it is there. The answer may take a minute, and a half-open circuit
+	// that waited for it would keep everybody else away from an engine that is back. One that lay idle may
+	// be dead, and proves nothing before its answer.
+	ctx := httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
+		if !c.Reused {
+			tell(nil)
+		}
+	}})
+	defer func() { tell(verdict(err, r.Context().Err() != nil)) }()
+	return b.next.RoundTrip(r.WithContext(ctx))
+}
+
+// State is the state of the circuit now.
+func (b *Breaker) State() State { return stateOf(b.circuit.State()) }
+
+func stateOf(s gobreaker.State) State {
+	switch s {
+	case gobreaker.StateOpen:
+		return Open
+	case gobreaker.StateHalfOpen:
+		return HalfOpen
+	}
+	return Closed
+}

@@ -1,0 +1,272 @@
+package breaker_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"qrgate/internal/breaker"
+)
+
+// engine is what a call meets behind the breaker.
+type engine func(*http.Request) (*http.Response, error)
+
+func (e engine) RoundTrip(r *http.Request) (*http.Response, error) { return e(r) }
+
+func fails(with error) engine {
+	return func(*http.Request) (*http.Response, error) { return nil, with }
+}
+
+func answers(status int) engine {
+	return func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: status, Body: http.NoBody}, nil
+	}
+}
+
+// connects opens a connection, and goes on as after does.
+func connects(after engine) engine { return got(httptrace.GotConnInfo{}, after) }
+
+// reuses takes a connection that lay idle.
+func reuses(after engine) engine {
+	return got(httptrace.GotConnInfo{Reused: true, WasIdle: true}, after)
+}
+
+func got(c httptrace.GotConnInfo, after engine) engine {
+	return func(r *http.Request) (*http.Response, error) {
+		httptrace.ContextClientTrace(r.Context()).GotConn(c)
+		return after(r)
+	}
+}
+
+func slow(d time.Duration, after engine) engine {
+	return func(r *http.Request) (*http.Response, error) {
+		select {
+		case <-time.After(d):
+			return after(r)
+		case <-r.Context().Done():
+			return nil, context.Cause(r.Context())
+		}
+	}
+}
+
+var (
+	refused   = fails(&net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")})
+	dropped   = slow(3*time.Second, fails(&net.OpError{Op: "dial", Net: "tcp", Err: os.ErrDeadlineExceeded}))
+	handshake = slow(3*time.Second, fails(os.ErrDeadlineExceeded)) // as net/http's own: a time-out, and no OpError
+	reset     = fails(&net.OpError{Op: "read", Net: "tcp", Err: errors.New("connection reset by peer")})
+	malformed = fails(errors.New(`net/http: invalid header field name ""`))
+)
+
+// line is a breaker before an engine that changes.
+type line struct {
+	*testing.T
+	*breaker.Breaker
+	engine  engine
+	reached int      // calls that came through
+	log     []string // changes of state
+}
+
+func newLine(t *testing.T) *line {
+	l := &line{T: t, engine: answers(200)}
+	l.Breaker = breaker.New(engine(func(r *http.Request) (*http.Response, error) {
+		l.reached++
+		return l.engine(r)
+	}), func(from, to breaker.State) { l.log = append(l.log, string(from)+" → "+string(to)) })
+	return l
+}
+
+// call makes one call, whose client gives it up after patience.
+func (l *line) call(e engine, patience time.Duration) error {
+	l.Helper()
+	l.engine = e
+	ctx, cancel := context.WithTimeout(l.Context(), patience)
+	defer cancel()
+	return l.send(ctx)
+}
+
+func (l *line) send(ctx context.Context) error {
+	l.Helper()
+	body := &witness{Reader: strings.NewReader("{}")}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://engine.test/", body)
+	if err != nil {
+		l.Fatal(err)
+	}
+	before := l.reached
+	res, err := l.RoundTrip(r)
+	if res != nil {
+		_ = res.Body.Close()
+	}
+	if l.reached == before && !body.closed {
+		l.Error("a call that was not made left its body open")
+	}
+	return err
+}
+
+type witness struct {
+	io.Reader
+	closed bool
+}
+
+func (w *witness) Close() error { w.closed = true; return nil }
+
+const ever = time.Hour
+
+// What opens a circuit, and what does not: only that no connection could be opened.
+func TestWhatCounts(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		engine   engine
+		patience time.Duration
+		want     breaker.State
+	}{
+		"refused":                          {refused, ever, breaker.Open},
+		"packets are dropped":              {dropped, ever, breaker.Open},
+		"nobody shakes hands":              {handshake, ever, breaker.Open},
+		"the client left during the dial":  {dropped, time.Second, breaker.Closed},
+		"200":                              {answers(200), ever, breaker.Closed},
+		"503":                              {answers(503), ever, breaker.Closed},
+		"a slow answer":                    {connects(slow(time.Minute, answers(200))), ever, breaker.Closed},
+		"a client that did not wait":       {connects(slow(time.Minute, answers(200))), time.Second, breaker.Closed},
+		"no answer in time":                {connects(handshake), ever, breaker.Closed},
+		"the connection was cut":           {connects(reset), ever, breaker.Closed},
+		"cut before anybody knew of it":    {reset, ever, breaker.Closed},
+		"a request that cannot be written": {malformed, ever, breaker.Closed},
+		"refused, and the client had left": {refused, 0, breaker.Closed},
+		"a dead connection, then nobody":   {reuses(refused), ever, breaker.Open},
+		"an old connection, and 200":       {reuses(answers(200)), ever, breaker.Closed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				l := newLine(t)
+				for range 4 {
+					_ = l.call(c.engine, c.patience)
+				}
+				if got := l.State(); got != breaker.Closed {
+					t.Errorf("%s after four calls", got)
+				}
+				for range 8 {
+					_ = l.call(c.engine, c.patience)
+				}
+				if got := l.State(); got != c.want {
+					t.Errorf("%s, want %s", got, c.want)
+				}
+			})
+		})
+	}
+}
+
+// Failures must be in a row: an engine that takes some connections is there.
+func TestOneConnectionIsEnough(t *testing.T) {
+	t.Parallel()
+	l := newLine(t)
+	for range 10 {
+		for range 4 {
+			_ = l.call(refused, ever)
+		}
+		_ = l.call(connects(reset), ever)
+	}
+	if l.reached != 50 || len(l.log) != 0 {
+		t.Errorf("%d calls of 50 came through, %v", l.reached, l.log)
+	}
+}
+
+// An outage from its beginning to its end: five callers pay for the dial, the others are told at once, one a
+// second tries, and the first connection ends it.
+func TestAnOutage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(t)
+		began := time.Now()
+		for range 5 {
+			_ = l.call(dropped, ever)
+		}
+		if took := time.Since(began); took != 15*time.Second || l.State() != breaker.Open {
+			t.Errorf("%s after %v", l.State(), took)
+		}
+		l.reached = 0
+		for range 90 {
+			asked := time.Now()
+			err := l.call(answers(200), ever)
+			dial, ok := errors.AsType[*net.OpError](err)
+			if !ok || dial.Op != "dial" || dial.Timeout() || time.Since(asked) != 0 {
+				t.Fatalf("told %v after %v", err, time.Since(asked))
+			}
+			time.Sleep(11 * time.Millisecond)
+		}
+		if l.reached != 0 {
+			t.Errorf("%d calls came through an open circuit", l.reached)
+		}
+		time.Sleep(breaker.Rest)
+		_ = l.call(refused, ever)
+		if l.State() != breaker.Open || l.reached != 1 {
+			t.Errorf("%s after a try that failed, of %d", l.State(), l.reached)
+		}
+		time.Sleep(breaker.Rest + time.Millisecond)
+		if err := l.call(answers(500), ever); err != nil || l.State() != breaker.Closed {
+			t.Errorf("%v, and %s", err, l.State())
+		}
+		want := []string{"closed → open", "open → half_open", "half_open → open", "open → half_open", "half_open → closed"}
+		if diff := cmp.Diff(want, l.log); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// open makes a line whose circuit is open and has rested.
+func open(t *testing.T) *line {
+	l := newLine(t)
+	for range 5 {
+		_ = l.call(refused, ever)
+	}
+	time.Sleep(breaker.Rest + time.Millisecond)
+	l.reached = 0
+	return l
+}
+
+// The one call that tries is answered slowly. Its connection is enough for the others; they do not wait for its
+// answer, and are not turned away meanwhile.
+func TestASlowAnswerEndsAnOutageAtItsConnection(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := open(t)
+		l.engine = slow(time.Second, connects(slow(time.Minute, answers(200))))
+		done := make(chan error)
+		go func() { done <- l.send(t.Context()) }()
+		synctest.Wait()
+		if err := l.send(t.Context()); err == nil || l.reached != 1 {
+			t.Errorf("%d calls try at once, %v", l.reached, err)
+		}
+		time.Sleep(time.Second + time.Millisecond)
+		if err := l.call(answers(200), ever); err != nil || l.State() != breaker.Closed {
+			t.Errorf("%v, and %s", err, l.State())
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// The client of the one call that tries leaves before its dial ends: the next caller tries at once.
+func TestAClientThatLeavesTakesNobodysTurn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := open(t)
+		if err := l.call(dropped, time.Second); !errors.Is(err, context.DeadlineExceeded) || l.State() != breaker.HalfOpen {
+			t.Errorf("%v, and %s", err, l.State())
+		}
+		if err := l.call(answers(200), ever); err != nil || l.State() != breaker.Closed {
+			t.Errorf("%v, and %s", err, l.State())
+		}
+	})
+}

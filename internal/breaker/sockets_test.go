@@ -1,0 +1,66 @@
+package breaker_test
+
+import (
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"qrgate/internal/breaker"
+)
+
+// What net/http really returns when no connection can be opened.
+func TestRealConnections(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // it takes connections, and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = gone.Close()
+	for name, c := range map[string]struct {
+		url  string
+		want breaker.State
+	}{
+		"nobody listens":      {"http://" + gone.Addr().String(), breaker.Open},
+		"nobody shakes hands": {"https://" + silent.Addr().String(), breaker.Open},
+		"nobody answers":      {"http://" + silent.Addr().String(), breaker.Closed},
+		"no such scheme":      {"gopher://" + silent.Addr().String(), breaker.Closed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			next := &http.Transport{TLSHandshakeTimeout: 20 * time.Millisecond, ResponseHeaderTimeout: 20 * time.Millisecond}
+			defer next.CloseIdleConnections()
+			b := breaker.New(next, func(_, _ breaker.State) {})
+			for range 5 {
+				r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.url, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				res, err := b.RoundTrip(r)
+				if err == nil {
+					_ = res.Body.Close()
+					t.Fatal("there is an answer")
+				}
+			}
+			if got := b.State(); got != c.want {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+func BenchmarkRoundTrip(b *testing.B) {
+	l := breaker.New(connects(answers(200)), func(_, _ breaker.State) {})
+	r, err := http.NewRequestWithContext(b.Context(), http.MethodGet, "http://engine.test/", nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		_, _ = l.RoundTrip(r)
+	}
+}
