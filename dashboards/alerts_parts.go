@@ -3,7 +3,7 @@ package dashboards
 // partAlerts are about the gate's replicas and what they depend on. Causes have shorter patience than their
 // symptoms, or the symptoms' pages have left before the cause can silence them.
 func partAlerts() []rule {
-	return []rule{down(), replicaDown(), engineDown(), enginePartly(), redisDown(), throttling(), saturated(), mismatch()}
+	return []rule{down(), replicaDown(), engineDown(), enginePartly(), circuitOpen(), redisDown(), throttling(), saturated(), mismatch()}
 }
 
 // down names its job: absent over an expression drops the label, and what has no job is routed wrongly.
@@ -39,6 +39,16 @@ max by (job) ` + engines + ` == 1`, For: "5m"}.
 		with(map[string]string{"severity": warning}).told(
 		"Some replicas reach the engine and some do not",
 		"Whoever meets the wrong replica gets no QR; it looks like chance.")
+}
+
+// circuitOpen asks whether the circuit is not closed: in an outage it alternates between the other two states,
+// and a scrape may meet either.
+func circuitOpen() rule {
+	return rule{Alert: "QRGateCircuitOpen",
+		Expr: `max by (job, instance) (last_over_time(qrgate_engine_circuit_state{` + job + `,state="closed"}[2m])) == 0`, For: "2m"}.
+		with(map[string]string{"severity": warning}).told(
+		"The replica {{ $labels.instance }} can open no connection to the engine",
+		"Whoever meets it is told at once that the engine cannot be reached; one call a second tries whether it is back.")
 }
 
 // redisDown wakes nobody: the gate goes on from memory, and whoever suffers burns a budget.

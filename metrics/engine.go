@@ -10,6 +10,11 @@ import (
 // faultNone is the fault of a call without one: PromQL wants a stable set of labels.
 const faultNone = "none"
 
+// circuitClosed is the state of a circuit that lets every call through.
+const circuitClosed = "closed"
+
+func circuitStates() []string { return []string{circuitClosed, "half_open", "open"} }
+
 func operations() []string {
 	return []string{qrgate.OpConnect, qrgate.OpQR, qrgate.OpStatus, qrgate.OpList}
 }

@@ -19,6 +19,8 @@ func engineFamilies() []Family {
 		gauge(EngineUp, "1 unless the last call to the engine, or its health check, found nobody there. 1 before the first call."),
 		counter(EngineRequests, "The gate's own calls to the engine, by fault; not_ready is the usual answer of an engine that works.", "operation", "fault"),
 		histogram(EngineDuration, "One call to the engine; failure is no answer in time, 429, 5xx, or nonsense. Calls given up are left out.", callBuckets(), "operation", "outcome"),
+		counter(EngineRetries, "The gate's own calls to the engine that came after a failed one, of the same operation for the same session.", "operation"),
+		gauge(EngineCircuit, "1 for the state of the breaker before the engine: closed lets calls through, open answers them at once, half_open lets one try.", "state"),
 		gauge(BudgetLeft, "Calls that the engine still allows in this window, of the key with the fewest. Absent when no engine says."),
 		gauge(StoreUp, "1 unless the store of sessions cannot be reached. The store in memory always can."),
 		counter(StoreMismatches, "Stored values that did not open for their reader: a mix-up in the store, or an attack."),

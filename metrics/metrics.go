@@ -25,6 +25,7 @@ type Metrics struct {
 	engineUp      gauges[one]
 	engineCalls   counters[two]
 	engineTook    histograms[two]
+	engineRetries counters[one]
 	storeUp       gauges[one]
 	mismatches    counters[one]
 	storeTook     histograms[one]
@@ -103,6 +104,7 @@ func (m *Metrics) makeHeart(b *builder) {
 	m.engineUp = newGauges(b, EngineUp, one(""))
 	m.engineCalls = newCounters(b, EngineRequests, callTuples()...)
 	m.engineTook = newHistograms(b, EngineDuration, callOutcomes()...)
+	m.engineRetries = newCounters(b, EngineRetries, retried()...)
 	m.storeUp = newGauges(b, StoreUp, one(""))
 	m.mismatches = newCounters(b, StoreMismatches, one(""))
 	m.storeTook = newHistograms(b, StoreDuration, storeOps()...)

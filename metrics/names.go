@@ -17,6 +17,8 @@ const (
 	EngineUp       = "qrgate_engine_up"
 	EngineRequests = "qrgate_engine_requests_total"
 	EngineDuration = "qrgate_engine_request_duration_seconds"
+	EngineRetries  = "qrgate_engine_retries_total"
+	EngineCircuit  = "qrgate_engine_circuit_state"
 
 	StoreUp         = "qrgate_store_up"
 	StoreMismatches = "qrgate_store_sealed_mismatches_total"

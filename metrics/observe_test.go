@@ -134,8 +134,21 @@ func TestReadingsAreTakenAtTheScrape(t *testing.T) {
 	}
 	now.Budget = metrics.Budget{Known: true}
 	now.Waiters = 4
+	now.Circuit = "half_open"
 	after := series(t, m)
 	if left, ok := after["qrgate_engine_budget_left{}"]; !ok || left != 0 || after["qrgate_waiters{}"] != 4 {
 		t.Errorf("a spent budget reads %v, %v", left, ok)
 	}
+	if diff := cmp.Diff([]float64{1, 0, 0}, circuit(before)); diff != "" {
+		t.Errorf("without a breaker: %s", diff)
+	}
+	if diff := cmp.Diff([]float64{0, 1, 0}, circuit(after)); diff != "" {
+		t.Errorf("while it tries: %s", diff)
+	}
+}
+
+// circuit is what is told of the breaker: closed, half open, open.
+func circuit(now map[string]float64) []float64 {
+	const name = metrics.EngineCircuit
+	return []float64{now[name+"{closed}"], now[name+"{half_open}"], now[name+"{open}"]}
 }

@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"cmp"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"qrgate"
@@ -12,6 +14,7 @@ type Readings struct {
 	Waiters  int                  // requests that are held
 	Limit    int                  // requests that are held at most
 	Budget   Budget               // of the key with the fewest calls left
+	Circuit  string               // state of the breaker before the engine; empty where there is none, which counts as closed
 }
 
 // Budget is what an engine still allows. Known is false when it does not say.
@@ -27,6 +30,7 @@ type scraped struct {
 	waiters  *prometheus.Desc
 	limit    *prometheus.Desc
 	budget   *prometheus.Desc
+	circuit  *prometheus.Desc
 }
 
 func newScraped(b *builder, read func() Readings) {
@@ -37,12 +41,12 @@ func newScraped(b *builder, read func() Readings) {
 		f := b.take(name)
 		return prometheus.NewDesc(name, f.Help, f.Labels, nil)
 	}
-	b.register(scraped{read, desc(Sessions), desc(Waiters), desc(WaitersLimit), desc(BudgetLeft)})
+	b.register(scraped{read, desc(Sessions), desc(Waiters), desc(WaitersLimit), desc(BudgetLeft), desc(EngineCircuit)})
 }
 
 // Describe implements [prometheus.Collector].
 func (s scraped) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{s.sessions, s.waiters, s.limit, s.budget} {
+	for _, d := range []*prometheus.Desc{s.sessions, s.waiters, s.limit, s.budget, s.circuit} {
 		out <- d
 	}
 }
@@ -62,5 +66,8 @@ func (s scraped) Collect(out chan<- prometheus.Metric) {
 	send(s.limit, now.Limit)
 	if now.Budget.Known {
 		send(s.budget, now.Budget.Left)
+	}
+	for _, state := range circuitStates() {
+		send(s.circuit, int(truth(state == cmp.Or(now.Circuit, circuitClosed))), state)
 	}
 }

@@ -146,7 +146,7 @@ func (g *Gate) makePairing() error {
 	}
 	base, transport := g.way()
 	heart, err := pairing.New(pairing.Config{
-		Engine: g.tracing.Engine(inboxhub.New(base, transport)), Vault: g.vault, Store: store, Observe: observe, Force: g.cfg.RecoveryForce, Control: g.control.Last,
+		Engine: g.metrics.Engine(g.tracing.Engine(inboxhub.New(base, transport))), Vault: g.vault, Store: store, Observe: observe, Force: g.cfg.RecoveryForce, Control: g.control.Last,
 		Holds: pairing.Holds{Young: g.cfg.HoldYoung, Later: g.cfg.Hold},
 	})
 	if err != nil {

@@ -32,8 +32,12 @@ func (g *Gate) readings() metrics.Readings {
 		return metrics.Readings{}
 	}
 	s := g.pairing.Stats()
-	return metrics.Readings{Sessions: s.Sessions, Waiters: s.Waiters, Limit: s.Limit,
+	now := metrics.Readings{Sessions: s.Sessions, Waiters: s.Waiters, Limit: s.Limit,
 		Budget: metrics.Budget{Known: s.Budget >= 0, Left: max(s.Budget, 0)}}
+	if g.circuit != nil {
+		now.Circuit = string(g.circuit.State())
+	}
+	return now
 }
 
 // observer hands the heart's events to the tracer, the counters and the log.

@@ -1,0 +1,131 @@
+package metrics
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"qrgate"
+)
+
+// Bounds of what is remembered of failed calls. What failed longer ago than a wish lasts is not tried again,
+// it is tried anew.
+const (
+	failedLife = qrgate.WishLength
+	maxFailed  = 5000 // of each generation
+)
+
+func retried() []one {
+	var legal []one
+	for _, op := range operations() {
+		legal = append(legal, one(op))
+	}
+	return legal
+}
+
+// Engine counts the calls to next that come after a failed one. That a QR is not there yet is no failure.
+func (m *Metrics) Engine(next qrgate.Engine) qrgate.Engine {
+	return &countedEngine{next: next, retries: m.engineRetries, failed: &failedCalls{}}
+}
+
+type countedEngine struct {
+	next    qrgate.Engine
+	retries counters[one]
+	failed  *failedCalls
+}
+
+// Connect implements [qrgate.Engine].
+func (e *countedEngine) Connect(ctx context.Context, c qrgate.Caller, r qrgate.Ref, how qrgate.Push) (qrgate.Observation, error) {
+	end := e.begin(aim{c.Tenant, r.Key(), qrgate.OpConnect})
+	o, err := e.next.Connect(ctx, c, r, how)
+	return o, end(err)
+}
+
+// QR implements [qrgate.Engine].
+func (e *countedEngine) QR(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.Observation, error) {
+	end := e.begin(aim{c.Tenant, r.Key(), qrgate.OpQR})
+	o, err := e.next.QR(ctx, c, r)
+	return o, end(err)
+}
+
+// Status implements [qrgate.Engine].
+func (e *countedEngine) Status(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.Observation, error) {
+	end := e.begin(aim{c.Tenant, r.Key(), qrgate.OpStatus})
+	o, err := e.next.Status(ctx, c, r)
+	return o, end(err)
+}
+
+// List implements [qrgate.Engine].
+func (e *countedEngine) List(ctx context.Context, c qrgate.Caller) (qrgate.Roll, error) {
+	end := e.begin(aim{c.Tenant, "", qrgate.OpList})
+	roll, err := e.next.List(ctx, c)
+	return roll, end(err)
+}
+
+// begin counts a call if the one before it with the same aim failed. end keeps how this one ended, and hands
+// its error on; a call that was given up changes nothing.
+func (e *countedEngine) begin(a aim) (end func(error) error) {
+	if e.failed.has(a, time.Now()) {
+		e.retries.inc(one(a.op))
+	}
+	return func(err error) error {
+		switch callOutcome(faultLabel(qrgate.KindOf(err))) {
+		case qrgate.Failure:
+			e.failed.add(a, time.Now())
+		case qrgate.Success:
+			e.failed.drop(a)
+		}
+		return err
+	}
+}
+
+// aim is what a call was made for. It is a key in memory and never a label.
+type aim struct {
+	tenant  qrgate.Tenant
+	session string // its key, empty for a list
+	op      string
+}
+
+// failedCalls remembers what failed lately, in two generations: the older one is forgotten as a whole when
+// the younger one is full or as old as a wish gets. So nothing is ever searched for what has expired.
+type failedCalls struct {
+	mu         sync.Mutex
+	young, old map[aim]struct{}
+	began      time.Time // of the younger generation
+}
+
+func (f *failedCalls) has(a aim, now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.turn(now)
+	_, young := f.young[a]
+	_, old := f.old[a]
+	return young || old
+}
+
+func (f *failedCalls) add(a aim, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.turn(now)
+	f.young[a] = struct{}{}
+}
+
+func (f *failedCalls) drop(a aim) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.young, a)
+	delete(f.old, a)
+}
+
+// turn makes the younger generation the older one when it is time; mu is held.
+func (f *failedCalls) turn(now time.Time) {
+	age := now.Sub(f.began)
+	if f.young != nil && age < failedLife && len(f.young) < maxFailed {
+		return
+	}
+	f.old = f.young
+	if age >= 2*failedLife {
+		f.old = nil
+	}
+	f.young, f.began = map[aim]struct{}{}, now
+}

@@ -1,0 +1,141 @@
+package metrics_test
+
+import (
+	"context"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"qrgate"
+	"qrgate/metrics"
+)
+
+// moody is an engine all of whose calls end in the same way.
+type moody struct{ kind qrgate.Kind }
+
+func (e *moody) end() error {
+	if e.kind == "" {
+		return nil
+	}
+	return &qrgate.Fault{Kind: e.kind}
+}
+
+func (e *moody) Connect(context.Context, qrgate.Caller, qrgate.Ref, qrgate.Push) (qrgate.Observation, error) {
+	return qrgate.Observation{}, e.end()
+}
+
+func (e *moody) QR(context.Context, qrgate.Caller, qrgate.Ref) (qrgate.Observation, error) {
+	return qrgate.Observation{}, e.end()
+}
+
+func (e *moody) Status(context.Context, qrgate.Caller, qrgate.Ref) (qrgate.Observation, error) {
+	return qrgate.Observation{}, e.end()
+}
+
+func (e *moody) List(context.Context, qrgate.Caller) (qrgate.Roll, error) {
+	return qrgate.Roll{}, e.end()
+}
+
+// caller makes calls to an engine through the counter of retries.
+type caller struct {
+	*testing.T
+	m      *metrics.Metrics
+	mood   *moody
+	engine qrgate.Engine
+}
+
+func newCaller(t *testing.T) *caller {
+	c := &caller{T: t, m: full(t), mood: &moody{}}
+	c.engine = c.m.Engine(c.mood)
+	return c
+}
+
+// ask makes one call for a session, which ends as kind, and reports whether it counted as a retry.
+func (c *caller) ask(op string, tenant qrgate.Tenant, session string, kind qrgate.Kind) bool {
+	c.Helper()
+	c.mood.kind = kind
+	name := metrics.EngineRetries + "{" + op + "}"
+	before := series(c, c.m)[name]
+	who, which := qrgate.Caller{Tenant: tenant}, qrgate.Ref{Name: session}
+	var err error
+	switch op {
+	case qrgate.OpConnect:
+		_, err = c.engine.Connect(c.Context(), who, which, qrgate.Again)
+	case qrgate.OpQR:
+		_, err = c.engine.QR(c.Context(), who, which)
+	case qrgate.OpStatus:
+		_, err = c.engine.Status(c.Context(), who, which)
+	case qrgate.OpList:
+		_, err = c.engine.List(c.Context(), who)
+	}
+	if qrgate.KindOf(err) != kind {
+		c.Errorf("%s ended as %v, want %s", op, err, kind)
+	}
+	return series(c, c.m)[name] != before
+}
+
+// A retry is a call after a failed one with the same aim, whatever lies between.
+func TestRetries(t *testing.T) {
+	t.Parallel()
+	type call struct {
+		op, tenant, session string
+		ends                qrgate.Kind
+		retry               bool
+	}
+	for name, calls := range map[string][]call{
+		"a failure, and again": {{"qr", "a", "s", qrgate.Unreachable, false}, {"qr", "a", "s", "", true}, {"qr", "a", "s", "", false}},
+		"again and again":      {{"connect", "a", "s", qrgate.EngineError, false}, {"connect", "a", "s", qrgate.TimedOut, true}, {"connect", "a", "s", "", true}},
+		"not yet, and again":   {{"qr", "a", "s", qrgate.NotReady, false}, {"qr", "a", "s", qrgate.NotReady, false}},
+		"another operation":    {{"connect", "a", "s", qrgate.TimedOut, false}, {"qr", "a", "s", "", false}, {"status", "a", "s", "", false}},
+		"another session":      {{"qr", "a", "s", qrgate.TimedOut, false}, {"qr", "a", "other", "", false}},
+		"another tenant":       {{"list", "a", "", qrgate.RateLimited, false}, {"list", "b", "", "", false}, {"list", "a", "", "", true}},
+		"given up between":     {{"status", "a", "s", qrgate.TimedOut, false}, {"status", "a", "s", qrgate.Abandoned, true}, {"status", "a", "s", "", true}},
+		"given up, and again":  {{"status", "a", "s", qrgate.Abandoned, false}, {"status", "a", "s", "", false}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCaller(t)
+			for i, x := range calls {
+				if got := c.ask(x.op, qrgate.Tenant(x.tenant), x.session, x.ends); got != x.retry {
+					t.Errorf("call %d: a retry is %t", i, got)
+				}
+			}
+		})
+	}
+}
+
+// What failed is remembered for as long as a wish lasts, and forgotten before two of them are over.
+func TestRetriesAreForgotten(t *testing.T) {
+	t.Parallel()
+	for after, want := range map[time.Duration]bool{
+		time.Second: true, qrgate.WishLength - time.Second: true, 2*qrgate.WishLength + time.Second: false, time.Hour: false,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCaller(t)
+			c.ask(qrgate.OpQR, "a", "s", qrgate.TimedOut)
+			time.Sleep(after)
+			if got := c.ask(qrgate.OpQR, "a", "s", ""); got != want {
+				t.Errorf("after %v: a retry is %t", after, got)
+			}
+		})
+	}
+}
+
+// However many fail, only the last of them are remembered.
+func TestRetriesAreBounded(t *testing.T) {
+	t.Parallel()
+	m, mood := full(t), &moody{qrgate.Unreachable}
+	engine := m.Engine(mood)
+	for i := range 20_000 {
+		_, _ = engine.QR(t.Context(), qrgate.Caller{}, qrgate.Ref{Name: strconv.Itoa(i)})
+	}
+	again := func(session string) bool {
+		before := series(t, m)[metrics.EngineRetries+"{qr}"]
+		_, _ = engine.QR(t.Context(), qrgate.Caller{}, qrgate.Ref{Name: session})
+		return series(t, m)[metrics.EngineRetries+"{qr}"] != before
+	}
+	if again("0") || !again("19999") {
+		t.Error("the first is remembered, or the last is not")
+	}
+}
