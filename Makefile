@@ -3,7 +3,7 @@
 TAGS  := nomsgpack
 BUILD := CGO_ENABLED=0 go build -tags $(TAGS) -trimpath -ldflags "-s -w -X main.version=$(shell git describe --tags --always --dirty 2>/dev/null || echo dev)"
 
-.PHONY: check test race lint demo drill build bench clean
+.PHONY: check test race lint rules demo drill build bench clean
 
 check: ## everything CI checks, installs what is missing when run as root
 	.ci/run
@@ -16,6 +16,9 @@ race: ## the packages that start goroutines, with the race detector
 
 lint: ## format, vet, staticcheck
 	.ci/run format vet lint
+
+rules: ## the alerting rules, by pint
+	.ci/run rules
 
 demo: ## the incident, rehearsed in one process
 	go run ./cmd/qrgate-demo
