@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"qrgate"
+	"qrgate/internal/breaker"
 	"qrgate/internal/enginesim"
 )
 
@@ -95,7 +96,8 @@ func suffer(t *testing.T, f fault) (said []reading) {
 		base, _ := url.Parse("http://engine.test")
 		transport := wire.Client().Transport.(*http.Transport).Clone()
 		transport.DisableCompression = true // as proxy.Transport does
-		w.gate = newGate(t, base, transport)
+		circuit := breaker.New(transport, func(_, _ breaker.State) {})
+		w.gate = newGate(t, base, circuit)
 		w.id = w.create("shop-1")
 		began := time.Now()
 		done := make(chan struct{})
