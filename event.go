@@ -41,6 +41,7 @@ type Event struct {
 	Fault     Kind   // of a look: "" when it succeeded
 	Status    int    // of a look: HTTP status
 	Code      string // of a look: the engine's own code
+	Why       string // of a look, or of a store that went away: why no answer came, in a few words; "" if unknown
 	Attempt   int    // looks since the wish began
 	Sequence  int    // of a code
 	Outcome   Outcome

@@ -44,6 +44,7 @@ type Fault struct {
 	Status     int           // HTTP status, 0 if there was none
 	Code       string        // the engine's own code, at most 64 bytes of [A-Z0-9_]; "" if none
 	Text       string        // the engine's own words, at most 200 bytes, already scrubbed of secrets
+	Why        string        // why no answer came, in a few words of a closed list; "" where one came, or nobody knows
 	RetryAfter time.Duration // the engine's wish; 0 if none, at most an hour
 	Err        error         // what lies beneath; may be nil
 }
@@ -56,6 +57,9 @@ func (f *Fault) Error() string {
 	}
 	if f.Code != "" {
 		s += " " + f.Code
+	}
+	if f.Why != "" {
+		s += ": " + f.Why
 	}
 	return s
 }

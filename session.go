@@ -49,6 +49,7 @@ type Trouble struct {
 	Status     int           `json:"status"`
 	Code       string        `json:"code"`
 	Text       string        `json:"text"`
+	Why        string        `json:"why"`
 	Since      time.Time     `json:"since"`
 	Last       time.Time     `json:"last"`
 	Times      int           `json:"times"`

@@ -12,7 +12,7 @@ func (s Session) troubled(err error, now time.Time) Session {
 	t := s.Trouble
 	next := Trouble{Kind: KindOf(err), Since: now, Last: now, Times: 1}
 	if f, ok := errors.AsType[*Fault](err); ok {
-		next.Op, next.Status, next.Code, next.Text, next.RetryAfter = f.Op, f.Status, f.Code, f.Text, f.RetryAfter
+		next.Op, next.Status, next.Code, next.Text, next.Why, next.RetryAfter = f.Op, f.Status, f.Code, f.Text, f.Why, f.RetryAfter
 	}
 	s.Past = s.Past.heard(next.Text+" "+s.Reason, now)
 	if next.Op == OpQR || next.Op == OpList {
@@ -62,6 +62,22 @@ func (t Trouble) sign(code Code, now time.Time) sign {
 	return sign{code: code, since: t.Since, sure: t.Times >= 2, evidence: []string{t.line(now)}}
 }
 
+// Absence is the diagnosis of an engine that fails so, when nothing may be said of the session itself; None if the
+// trouble is no failure of the engine.
+func (t Trouble) Absence(now time.Time) Diagnosis {
+	code, ok := absences[t.Kind]
+	switch {
+	case ok:
+	case t.Kind == EngineError:
+		code = EngineFailing
+	case t.Kind == RateLimited:
+		code = Throttled
+	default:
+		return Diagnosis{Code: None}
+	}
+	return About(code, t.line(now))
+}
+
 // line is the trouble as one sentence of evidence.
 func (t Trouble) line(now time.Time) string {
 	s := fmt.Sprintf("%s: %s", t.Op, t.Kind)
@@ -70,6 +86,9 @@ func (t Trouble) line(now time.Time) string {
 	}
 	if t.Code != "" {
 		s += " " + t.Code
+	}
+	if t.Why != "" {
+		s += " (" + t.Why + ")"
 	}
 	return fmt.Sprintf("%s, %d× in %s", s, t.Times, t.Lasted(now).Round(time.Second))
 }

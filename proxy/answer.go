@@ -45,7 +45,7 @@ func answerQR(v *qrgate.View, err error) reply {
 		return r
 	}
 	r := problem(http.StatusAccepted, compat.CodeQRNotReady, textNotReady, v.At)
-	r.retry = retrySoon
+	r.retry = max(retrySoon, v.Waiting) // before the engine's budget allows a look, there is nothing new to say
 	return r
 }
 
@@ -68,7 +68,7 @@ func refused(err error, at time.Time) (reply, bool) {
 	f, ok := errors.AsType[*qrgate.Fault](err)
 	switch {
 	case !ok:
-		r := problem(http.StatusServiceUnavailable, compat.CodeInternal, "The gate is stopping. Ask again in a few seconds.", at)
+		r := problem(http.StatusServiceUnavailable, compat.CodeStopping, "The gate is stopping. Ask again in a few seconds.", at)
 		r.retry = 5 * time.Second
 		return r, true
 	case f.Kind == qrgate.KeyRefused:

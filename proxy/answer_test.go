@@ -49,6 +49,7 @@ func TestAnswerQR(t *testing.T) {
 		"linked":                         {view(true, qrgate.Connected, qrgate.QR{}), nil, 409, "SESSION_ALREADY_CONNECTED", 0},
 		"linked, and not proven":         {view(false, qrgate.Connected, qrgate.QR{}), nil, 202, "QR_NOT_READY", 2 * time.Second},
 		"nothing yet":                    {view(true, qrgate.Connecting, qrgate.QR{}), nil, 202, "QR_NOT_READY", 2 * time.Second},
+		"waiting for the budget":         {&qrgate.View{Known: true, Session: qrgate.Session{State: qrgate.Connecting}, Waiting: 17 * time.Second}, nil, 202, "QR_NOT_READY", 17 * time.Second},
 		"nothing known":                  {&qrgate.View{}, nil, 202, "QR_NOT_READY", 2 * time.Second},
 		"failed, cause unknown":          {view(true, qrgate.Failed, qrgate.QR{}), nil, 202, "QR_NOT_READY", 2 * time.Second},
 		"the client is outdated":         {about(qrgate.ClientOutdated), nil, 503, "client_outdated", 5 * time.Second},
@@ -72,7 +73,7 @@ func TestAnswerQR(t *testing.T) {
 		"a bad answer":               {&qrgate.View{}, fault(qrgate.BadAnswer, 200, ""), 503, "ENGINE_BAD_ANSWER", 5 * time.Second},
 		"no connection":              {&qrgate.View{}, fault(qrgate.Unreachable, 0, ""), 503, "ENGINE_UNREACHABLE", 5 * time.Second},
 		"no answer":                  {&qrgate.View{}, fault(qrgate.TimedOut, 0, ""), 503, "ENGINE_TIMEOUT", 5 * time.Second},
-		"the gate stops":             {&qrgate.View{}, context.Canceled, 503, "INTERNAL_ERROR", 5 * time.Second},
+		"the gate stops":             {&qrgate.View{}, context.Canceled, 503, "GATE_STOPPING", 5 * time.Second},
 		"a code, and the engine's no": {view(true, qrgate.AwaitingScan, shown(0, 0)), fault(qrgate.KeyRefused, 401, "OWN"), 401, "OWN",
 			0},
 	} {

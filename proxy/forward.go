@@ -69,7 +69,7 @@ func (s *session) forward(op string, t target, in *http.Request, limit time.Dura
 	reverse.ServeHTTP(discard{}, in.WithContext(ctx))
 	a.At = time.Now()
 	if failed != nil && !errors.Is(failed, errTaken) {
-		return a, &qrgate.Fault{Op: op, Kind: unanswered(ctx, failed), Status: a.Status, Err: failed}
+		return a, &qrgate.Fault{Op: op, Kind: unanswered(ctx, failed), Status: a.Status, Why: compat.WhyNoAnswer(failed), Err: failed}
 	}
 	s.config.Pairing.Limits(s.caller, compat.Limits(a.Header, a.At), a.Status == http.StatusTooManyRequests, compat.RetryAfter(a.Header, a.At))
 	if fault := a.Fault(op); fault != nil {

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -51,7 +52,7 @@ func (s *session) reply(r reply) {
 func wish(r *http.Request) (qrgate.Hold, bool) {
 	if query := r.URL.Query(); query.Has("wait") {
 		n, err := strconv.ParseUint(query.Get("wait"), 10, 16)
-		return qrgate.Hold{Set: true, For: time.Duration(n) * time.Second}, err == nil
+		return qrgate.Hold{Set: true, For: time.Duration(n) * time.Second}, err == nil || errors.Is(err, strconv.ErrRange)
 	}
 	for _, line := range r.Header.Values("Prefer") {
 		for _, preference := range strings.FieldsFunc(line, func(c rune) bool { return c == ',' || c == ';' }) {

@@ -83,7 +83,8 @@ func (s *session) qrStatus() {
 		return
 	}
 	if err == nil && !v.Known {
-		err = unproven(v)
+		s.reply(s.unproven(v))
+		return
 	}
 	if r, no := refused(err, time.Now()); no {
 		s.reply(r)
@@ -96,14 +97,26 @@ func (s *session) qrStatus() {
 	s.give(http.StatusOK, compat.Envelope{Success: true, Data: readiness(s.inLanguage(v), s.id)}, nil)
 }
 
-// unproven is the error when nothing may be said, because the engine has not accepted this credential for
-// this session within the last minute and could not be asked.
-func unproven(v *qrgate.View) error {
+// refusal is an error with the reason why there is nothing else to say.
+type refusal struct {
+	compat.Problem
+	Diagnosis *qrgate.Diagnosis `json:"diagnosis,omitempty"`
+}
+
+// unproven is the answer when nothing may be said of the session, because the engine has not accepted this
+// credential for it within the last minute and could not be asked. What is wrong with the engine may be said.
+func (s *session) unproven(v *qrgate.View) reply {
 	t := v.Session.Trouble
 	if t.Kind == "" {
-		return &qrgate.Fault{Op: qrgate.OpQR, Kind: qrgate.TimedOut}
+		t.Op, t.Kind = qrgate.OpQR, qrgate.TimedOut
 	}
-	return &qrgate.Fault{Op: t.Op, Kind: t.Kind, Status: t.Status, Code: t.Code, Text: t.Text}
+	r := failing(&qrgate.Fault{Op: t.Op, Kind: t.Kind, Status: t.Status, Code: t.Code, Text: t.Text, RetryAfter: t.RetryAfter}, v.At)
+	if why := t.Absence(v.At); !why.Healthy() {
+		spoken := s.inLanguage(&qrgate.View{Diagnosis: why}).Diagnosis
+		problem, _ := r.body.(compat.Problem)
+		r.body = refusal{problem, &spoken}
+	}
+	return r
 }
 
 func streams(r *http.Request) bool {

@@ -23,6 +23,7 @@ const databaseFile = "qrgate.db"
 type database struct {
 	sql     *sql.DB
 	devices *sqlstore.Container
+	release func() error // gives up the claim to them
 }
 
 // openDatabase opens Postgres if c names one, else the file in its data directory, and brings its tables up
@@ -41,11 +42,18 @@ func openDatabase(ctx context.Context, c Config, log waLog.Logger) (*database, e
 		return nil, unopened(c, err)
 	}
 	d := &database{sql: db, devices: sqlstore.NewWithDB(db, dialect, log)}
+	if d.release, err = claim(ctx, d, c); err != nil {
+		_ = db.Close()
+		if by, ok := errors.AsType[taken](err); ok {
+			return nil, by
+		}
+		return nil, unopened(c, err)
+	}
 	if err := d.devices.Upgrade(ctx); err != nil {
-		return nil, unopened(c, errors.Join(err, db.Close()))
+		return nil, unopened(c, errors.Join(err, d.close()))
 	}
 	if _, err := db.ExecContext(ctx, schema); err != nil {
-		return nil, unopened(c, errors.Join(err, db.Close()))
+		return nil, unopened(c, errors.Join(err, d.close()))
 	}
 	return d, nil
 }
@@ -92,5 +100,5 @@ func openFile(dir string) (*sql.DB, error) {
 	return db, nil
 }
 
-// close ends all connections.
-func (d *database) close() error { return d.sql.Close() }
+// close ends all connections, and lets others have the sessions.
+func (d *database) close() error { return errors.Join(d.release(), d.sql.Close()) }

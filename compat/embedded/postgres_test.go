@@ -30,6 +30,9 @@ func TestPostgres(t *testing.T) {
 		t.Errorf("twice: %d %s", a.status, a.raw)
 	}
 	r.make("second")
+	if _, err := embedded.New(r.config); err == nil || !strings.Contains(err.Error(), "in use by another gate") {
+		t.Errorf("a second engine: %v", err)
+	}
 	r.stop()
 	again := start(t, r.config)
 	again.untilStatus("first", "connected", patience)

@@ -126,7 +126,7 @@ func (e *Engine) do(ctx context.Context, c qrgate.Caller, k call) (compat.Answer
 	a, err := e.send(ctx, c, k)
 	a.At = time.Now()
 	if err != nil {
-		return a, &qrgate.Fault{Op: k.op, Kind: whyNoAnswer(ctx, err), Status: a.Status, Err: err}
+		return a, &qrgate.Fault{Op: k.op, Kind: noAnswer(ctx, err), Status: a.Status, Why: compat.WhyNoAnswer(err), Err: err}
 	}
 	if f := a.Fault(k.op); f != nil {
 		return a, f
@@ -163,9 +163,9 @@ func (e *Engine) send(ctx context.Context, c qrgate.Caller, k call) (compat.Answ
 	return compat.Answer{Status: res.StatusCode, Header: res.Header, Body: body, Whole: len(body) <= maxBody}, nil
 }
 
-// whyNoAnswer tells an engine that is not there from one that does not answer, and both from a call that
+// noAnswer tells an engine that is not there from one that does not answer, and both from a call that
 // the gate gave up.
-func whyNoAnswer(ctx context.Context, err error) qrgate.Kind {
+func noAnswer(ctx context.Context, err error) qrgate.Kind {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return qrgate.Abandoned
 	}

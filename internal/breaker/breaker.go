@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
@@ -41,6 +42,7 @@ func States() []State { return []State{Closed, HalfOpen, Open} }
 type Breaker struct {
 	next    http.RoundTripper
 	circuit *gobreaker.TwoStepCircuitBreaker[struct{}]
+	last    atomic.Pointer[untried] // why the last connection could not be opened
 }
 
 var _ http.RoundTripper = (*Breaker)(nil)
@@ -48,7 +50,7 @@ var _ http.RoundTripper = (*Breaker)(nil)
 // New returns a closed circuit before next. It calls changed once for every change of state, in their order
 // and with the circuit locked: changed must be quick and must not call the breaker.
 func New(next http.RoundTripper, changed func(from, to State)) *Breaker {
-	return &Breaker{next, gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
+	return &Breaker{next: next, circuit: gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		MaxRequests:   1,
 		Timeout:       Rest,
 		ReadyToTrip:   func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= limit },
@@ -56,6 +58,15 @@ func New(next http.RoundTripper, changed func(from, to State)) *Breaker {
 		OnStateChange: func(_ string, from, to gobreaker.State) { changed(stateOf(from), stateOf(to)) },
 	})}
 }
+
+// untried is the error of a call that an open circuit did not make: what the last one that was made met.
+type untried struct{ error }
+
+// Unwrap returns what the last call met, so that callers are told the same as those who paid for it.
+func (u untried) Unwrap() error { return u.error }
+
+// Error says that nothing was tried.
+func (u untried) Error() string { return "not tried, the circuit is open: " + u.error.Error() }
 
 // RoundTrip implements [http.RoundTripper]. While the circuit is not closed its error is a [*net.OpError] of
 // the operation "dial", as if the connection had been refused; nothing has been sent then. No call is sent
@@ -66,10 +77,17 @@ func (b *Breaker) RoundTrip(r *http.Request) (res *http.Response, err error) {
 		if r.Body != nil {
 			_ = r.Body.Close() // as every RoundTripper must
 		}
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: refused}
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: b.why(refused)}
 	}
 	var once sync.Once
-	tell := func(err error) { once.Do(func() { report(err) }) }
+	tell := func(err error) {
+		once.Do(func() {
+			if err != nil && err != errUnsaid {
+				b.last.Store(&untried{err})
+			}
+			report(err)
+		})
+	}
 	// A new connection is news as soon as it is there. The answer may take a minute, and a half-open circuit
 	// that waited for it would keep everybody else away from an engine that is back. One that lay idle may
 	// be dead, and proves nothing before its answer.
@@ -80,6 +98,22 @@ func (b *Breaker) RoundTrip(r *http.Request) (res *http.Response, err error) {
 	}})
 	defer func() { tell(verdict(err, r.Context().Err() != nil)) }()
 	return b.next.RoundTrip(r.WithContext(ctx))
+}
+
+// Last is why the last connection could not be opened; nil if all could. It may be asked while the circuit changes.
+func (b *Breaker) Last() error {
+	if last := b.last.Load(); last != nil {
+		return last.error
+	}
+	return nil
+}
+
+// why is the error of a call that was not made.
+func (b *Breaker) why(refused error) error {
+	if last := b.last.Load(); last != nil {
+		return *last
+	}
+	return refused
 }
 
 // State is the state of the circuit now.

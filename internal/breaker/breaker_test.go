@@ -9,6 +9,7 @@ import (
 	"net/http/httptrace"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -269,4 +270,17 @@ func TestAClientThatLeavesTakesNobodysTurn(t *testing.T) {
 			t.Errorf("%v, and %s", err, l.State())
 		}
 	})
+}
+
+// A caller that an open circuit turns away is told why, as if it had paid for the dial itself.
+func TestTheReasonOutlivesTheCallsThatMetIt(t *testing.T) {
+	t.Parallel()
+	l := newLine(t)
+	for range 5 {
+		_ = l.call(fails(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}), ever)
+	}
+	l.reached = 0
+	if err := l.call(answers(200), ever); l.reached != 0 || !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("told %v", err)
+	}
 }

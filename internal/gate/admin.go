@@ -26,7 +26,7 @@ func (g *Gate) adminHandler() http.Handler {
 	return mux
 }
 
-// readyz says whether the gate can serve. Without Redis it can, and says that it is degraded: taking a
+// readyz says whether the gate can serve: 503 once it stops, so that nobody is sent to a port that closes. Without Redis it can, and says that it is degraded: taking a
 // replica out for that would make an outage of it.
 func (g *Gate) readyz(w http.ResponseWriter, _ *http.Request) {
 	body := map[string]any{"status": "ok", "version": g.cfg.Version, "engine": "embedded", "store": "memory"}
@@ -37,8 +37,13 @@ func (g *Gate) readyz(w http.ResponseWriter, _ *http.Request) {
 		body["store"] = "redis"
 		if !g.store.Up() {
 			body["status"], body["store"] = "degraded", "memory"
-			body["why"] = "Redis cannot be reached; the gate goes on from memory. Start Redis or correct QRGATE_REDIS_URL."
+			body["why"] = "Redis cannot be reached (" + g.store.Why() + "); the gate goes on from memory. Start Redis or correct QRGATE_REDIS_URL."
 		}
+	}
+	if g.stopping.Load() {
+		body["status"] = "stopping"
+		writeJSON(w, http.StatusServiceUnavailable, body)
+		return
 	}
 	writeJSON(w, http.StatusOK, body)
 }

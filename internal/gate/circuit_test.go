@@ -71,12 +71,17 @@ func TestTheCircuitOverSockets(t *testing.T) {
 	var log lines
 	engine := &enginesim.Engine{}
 	t.Cleanup(engine.Close)
-	r, _ := running(t, engine, gate.Config{EngineURL: &url.URL{Scheme: "http", Host: address}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	r, _ := running(t, engine, gate.Config{EngineURL: &url.URL{Scheme: "http", Host: address}, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	if got := r.circuit(); got != "closed" {
 		t.Errorf("at the start the circuit is %q", got)
 	}
 	for range 20 {
 		r.get("/api/sessions").wantsCode(http.StatusServiceUnavailable, "ENGINE_UNREACHABLE")
+	}
+	refused := r.get("/api/sessions/1/qr/status")
+	refused.wantsCode(http.StatusServiceUnavailable, "ENGINE_UNREACHABLE")
+	if why := refused.text("diagnosis.evidence.0"); refused.text("diagnosis.code") != "engine_unreachable" || !strings.Contains(why, "connection refused") {
+		t.Errorf("/qr/status does not say why: %s", refused.body)
 	}
 	if got := r.circuit(); got != "open" && got != "half_open" { // half open when the machine is so slow that a second has passed
 		t.Errorf("before nobody the circuit is %q", got)
@@ -96,6 +101,9 @@ func TestTheCircuitOverSockets(t *testing.T) {
 	t.Logf("served %v after the engine's return", time.Since(began))
 	if got := r.circuit(); got != "closed" {
 		t.Errorf("before an engine the circuit is %q", got)
+	}
+	if log.count("engine=\"unreachable (connection refused)\"") == 0 {
+		t.Error("the log does not say why the engine cannot be reached")
 	}
 	if gone, back := log.count("no connection to the engine"), log.count("can be opened again"); gone != 1 || back != 1 {
 		t.Errorf("logged %d times that it is gone, %d times that it is back", gone, back)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -51,13 +52,14 @@ type Gate struct {
 
 	public, admin net.Listener
 	stores        []task
+	stopping      atomic.Bool // no new request is taken
 }
 
 // New puts a gateway together and binds its ports, so that a port in use is an error here. Nothing runs
 // before Run. Its errors are sentences for whoever starts the process.
 func New(cfg Config) (*Gate, error) {
 	g := &Gate{cfg: cfg}
-	for _, step := range []func() error{g.makeTelemetry, g.makeVault, g.makeControl, g.makeEngine, g.makePairing, g.listen, g.makeProber} {
+	for _, step := range []func() error{g.makeTelemetry, g.makeVault, g.makeControl, g.listen, g.makeEngine, g.makePairing, g.makeProber} {
 		if err := step(); err != nil {
 			g.closeListeners()
 			return nil, err
@@ -111,7 +113,7 @@ func (g *Gate) makeEngine() error {
 	if g.cfg.EngineURL != nil {
 		return nil
 	}
-	keys := g.cfg.APIKeys
+	keys, show := g.cfg.APIKeys, func() {}
 	if len(keys) == 0 {
 		name, key, made, err := embedded.LoadOrMakeKey(g.cfg.DataDir)
 		if err != nil {
@@ -119,14 +121,20 @@ func (g *Gate) makeEngine() error {
 		}
 		keys = []embedded.Key{{Name: name, Key: key}}
 		if made {
-			fmt.Fprintf(g.cfg.Out, "\nAn API key was generated and kept in %s. It is shown this once:\n\n    X-API-Key: %s\n\n", g.cfg.DataDir, key.Reveal())
+			show = func() {
+				fmt.Fprintf(g.cfg.Out, "\nAn API key was generated and kept in %s. It is shown this once:\n\n    X-API-Key: %s\n\n", g.cfg.DataDir, key.Reveal())
+			}
 		}
 	}
 	engine, err := embedded.New(embedded.Config{
 		DataDir: g.cfg.DataDir, DatabaseURL: g.cfg.DatabaseURL, Keys: g.withProbeKey(keys), HTTPClient: g.cfg.WhatsApp, Logger: g.cfg.Logger,
 	})
+	if err != nil {
+		return err
+	}
 	g.engine = engine
-	return err
+	show()
+	return nil
 }
 
 func (g *Gate) makePairing() error {
@@ -241,6 +249,8 @@ func (g *Gate) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case <-broken.Done():
 	}
+	g.stopping.Store(true)
+	g.cfg.Logger.Info("the gate is stopping: no new requests, and those in flight have "+drainTime.String(), "held", g.pairing.Stats().Waiters)
 	stopProbing()
 	<-probesDown // they clean up through the front door, so it is still open
 	draining, cancel := context.WithTimeout(all, drainTime)
@@ -256,7 +266,9 @@ func (g *Gate) Run(ctx context.Context) error {
 	}
 	stopStores()
 	_ = admin.Close()
-	return group.Wait()
+	err := group.Wait()
+	g.cfg.Logger.Info("the gate has stopped")
+	return err
 }
 
 // serve runs a server; its normal end is no error.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"qrgate"
+	"qrgate/compat"
 	"qrgate/internal/breaker"
 	"qrgate/proxy"
 )
@@ -23,7 +24,7 @@ func (g *Gate) logEvent(ctx context.Context, e qrgate.Event) {
 		if e.Up {
 			log.InfoContext(ctx, "Redis answers again; the gate is whole")
 		} else {
-			log.WarnContext(ctx, "Redis cannot be reached; the gate goes on from memory")
+			log.WarnContext(ctx, "Redis cannot be reached; the gate goes on from memory", "why", e.Why)
 		}
 	case qrgate.EventSealed:
 		log.ErrorContext(ctx, "a stored value did not open for its caller: Redis mixed its answers up, QRGATE_SECRET differs between replicas, or somebody wrote there")
@@ -39,7 +40,8 @@ func (g *Gate) logCircuit(from, to breaker.State) {
 	case to == breaker.Closed:
 		log.Info("connections to the engine can be opened again")
 	case from == breaker.Closed:
-		log.Warn("no connection to the engine can be opened; callers are told at once, and one call a second tries")
+		log.Warn("no connection to the engine can be opened; callers are told at once, and one call a second tries",
+			"why", compat.WhyNoAnswer(g.circuit.Last()))
 	default:
 		log.Debug("circuit before the engine", "from", from, "to", to)
 	}
@@ -50,10 +52,14 @@ func engineWord(e qrgate.Event) string {
 	if e.Fault == "" {
 		return "ok"
 	}
+	word := string(e.Fault)
 	if e.Code != "" {
-		return string(e.Fault) + " " + e.Code
+		word += " " + e.Code
 	}
-	return string(e.Fault)
+	if e.Why != "" {
+		word += " (" + e.Why + ")"
+	}
+	return word
 }
 
 // logExchange writes one line per request: quietly when it went well, loudly when the gate or the engine failed.

@@ -130,12 +130,31 @@ func TestStoppingOverSockets(t *testing.T) {
 	for r.calls(0, enginesim.RouteQR) == 0 { // the flight is on its way
 		time.Sleep(10 * time.Millisecond)
 	}
-	if err := stop(); err != nil {
+	ended := make(chan error, 1)
+	go func() { ended <- stop() }()
+	for r.readyz() == http.StatusOK { // until it says that it stops, which it does while the held request is served
+		time.Sleep(time.Millisecond)
+	}
+	if got := r.readyz(); got != http.StatusServiceUnavailable {
+		t.Errorf("while it stops /readyz answers %d", got)
+	}
+	if err := <-ended; err != nil {
 		t.Errorf("the gate ended with %v", err)
 	}
 	a := <-held
 	a.wants(http.StatusOK)
 	a.wantsQR()
+}
+
+// readyz is the status of the operators' port; 0 when it is closed.
+func (r *rig) readyz() int {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := client.Get(r.admin + "/readyz")
+	if err != nil {
+		return 0
+	}
+	defer res.Body.Close()
+	return res.StatusCode
 }
 
 // A port that is taken is an error of New, and names the setting.

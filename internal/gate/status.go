@@ -33,7 +33,7 @@ func (g *Gate) snapshot(started, now time.Time) statuspage.Snapshot {
 	if g.store != nil {
 		s.Store.Kind = "redis"
 		if !g.store.Up() {
-			s.Store.State, s.Store.Note = statuspage.StoreDegraded, "Redis cannot be reached; the gate goes on from memory."
+			s.Store.State, s.Store.Note = statuspage.StoreDegraded, "Redis cannot be reached ("+g.store.Why()+"); the gate goes on from memory."
 		}
 	}
 	s.Probes = probed(g.prober.History(), g.schedule(), !g.cfg.ProbeKey.Empty())

@@ -177,7 +177,7 @@ func (d *desk) saw(e *entry, op string, s sight) {
 		Session: label(belief.Ref), Flight: qrgate.FlightOf(d.caller.Tenant, e.name), Op: op, Fault: qrgate.KindOf(s.err), Attempt: belief.Looks + 1,
 		Request: belief.By.ID, Journey: belief.Journey}
 	if f, ok := errors.AsType[*qrgate.Fault](s.err); ok {
-		ev.Status, ev.Code = f.Status, f.Code
+		ev.Status, ev.Code, ev.Why = f.Status, f.Code, f.Why
 	}
 	d.p.cfg.Observe(ev)
 }

@@ -152,7 +152,7 @@ func (d *desk) tell(name string, before, after qrgate.Session) {
 	now := time.Now()
 	climate := d.p.climate(now)
 	ev := qrgate.Event{At: now, Origin: d.caller.Origin, Session: label(after.Ref), Flight: qrgate.FlightOf(d.caller.Tenant, name), From: before.State, To: after.State,
-		Attempt: after.Looks, Op: after.Trouble.Op, Fault: after.Trouble.Kind, Status: after.Trouble.Status, Code: after.Trouble.Code,
+		Attempt: after.Looks, Op: after.Trouble.Op, Fault: after.Trouble.Kind, Status: after.Trouble.Status, Code: after.Trouble.Code, Why: after.Trouble.Why,
 		Request: after.By.ID, Journey: after.Journey}
 	if before.State != after.State {
 		ev.Kind, ev.Took = qrgate.EventState, now.Sub(before.Since)

@@ -3,6 +3,7 @@ package pairing
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +21,7 @@ type Tiered struct {
 	mu    sync.Mutex
 	until time.Time // the far store is left alone until then
 	down  bool
+	why   string // it is down, in the far store's own few words
 }
 
 // farRest is how long a failed store is left alone: its failure costs somebody 150 ms once, not each time.
@@ -45,6 +47,13 @@ func (t *Tiered) Up() bool {
 	return !t.down
 }
 
+// Why says in a few words why the far store cannot be reached; "" while it can.
+func (t *Tiered) Why() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.why
+}
+
 // Run asks the far store from time to time, so that its loss is known before somebody needs it. It returns
 // nil when ctx ends.
 func (t *Tiered) Run(ctx context.Context) error {
@@ -67,15 +76,20 @@ func (t *Tiered) judge(err, stopped error) {
 	}
 	t.mu.Lock()
 	was := t.down
-	t.down = err != nil
-	t.until = time.Time{}
+	t.down, t.until, t.why = err != nil, time.Time{}, ""
 	if err != nil {
-		t.until = time.Now().Add(farRest)
+		t.until, t.why = time.Now().Add(farRest), beneath(err)
 	}
+	why := t.why
 	t.mu.Unlock()
 	if was != (err != nil) {
-		t.observe(qrgate.Event{Kind: qrgate.EventStore, At: time.Now(), Up: err == nil})
+		t.observe(qrgate.Event{Kind: qrgate.EventStore, At: time.Now(), Up: err == nil, Why: why})
 	}
+}
+
+// beneath is what a store says beyond that it cannot be reached. Its words are its own, never the server's.
+func beneath(err error) string {
+	return strings.TrimPrefix(err.Error(), qrgate.ErrStoreDown.Error()+": ")
 }
 
 // try runs an operation on the far store unless it is resting; ok says that its result stands.

@@ -1,0 +1,94 @@
+package compat
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// WhyNoAnswer says why a call over HTTP got no answer, in words of a closed list; "" for an error that it does not
+// know. The error's own text may hold an address or what a stranger sent, and goes nowhere.
+func WhyNoAnswer(err error) string {
+	for _, known := range []func(error) string{unresolved, untrusted, otherProtocol, unconnected} {
+		if why := known(err); why != "" {
+			return why
+		}
+	}
+	timed, ok := errors.AsType[net.Error](err)
+	switch {
+	case ok && timed.Timeout():
+		return "no answer in time"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
+		return "the connection was closed before an answer"
+	}
+	return ""
+}
+
+// unresolved: there is no address to dial.
+func unresolved(err error) string {
+	dns, ok := errors.AsType[*net.DNSError](err)
+	switch {
+	case ok && dns.IsNotFound:
+		return "no such host"
+	case ok:
+		return "its name cannot be resolved"
+	}
+	return ""
+}
+
+// untrusted: TLS ended at somebody who may be somebody else.
+func untrusted(err error) string {
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return "its certificate is for another name"
+	}
+	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
+		return "its certificate has expired"
+	}
+	_, unknown := errors.AsType[x509.UnknownAuthorityError](err)
+	_, other := errors.AsType[*tls.CertificateVerificationError](err)
+	if unknown || other {
+		return "its certificate is not trusted"
+	}
+	return ""
+}
+
+// otherProtocol: one side speaks TLS and the other does not.
+func otherProtocol(err error) string {
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok || errors.Is(err, http.ErrSchemeMismatch) {
+		return "it speaks plain HTTP where HTTPS is expected"
+	}
+	// net/http quotes the first bytes, here those of a TLS alert, and has no type for it.
+	if err != nil && strings.Contains(err.Error(), `malformed HTTP response "\x15\x03`) {
+		return "it speaks HTTPS where plain HTTP is expected"
+	}
+	return ""
+}
+
+// unconnected: the network or the other host says no.
+func unconnected(err error) string {
+	op, isOp := errors.AsType[*net.OpError](err)
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "connection refused"
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return "no route to it"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return "the connection was reset"
+	case isOp && op.Op == "dial" && late(err):
+		return "no connection in time"
+	}
+	return ""
+}
+
+// late reports whether a dial took too long, be it this one or the one that a breaker spares others.
+func late(err error) bool {
+	dial, ok := errors.AsType[net.Error](err)
+	return ok && dial.Timeout() || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
+}

@@ -1,0 +1,71 @@
+package compat_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"qrgate/compat"
+)
+
+// What net/http really returns, from real connections.
+func TestWhyNoAnswer(t *testing.T) {
+	t.Parallel()
+	page := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	plain, secure := httptest.NewServer(page), httptest.NewTLSServer(page)
+	cuts := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	hangs := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	gone := httptest.NewServer(page)
+	gone.Close()
+	for _, s := range []*httptest.Server{plain, secure, cuts, hangs} {
+		defer s.Close()
+	}
+	other := strings.Replace(secure.URL, "127.0.0.1", "localhost", 1) // the certificate of tests has no such name
+	trusting := secure.Client().Transport.(*http.Transport).Clone()
+	defer trusting.CloseIdleConnections()
+	ordinary := &http.Transport{ResponseHeaderTimeout: 20 * time.Millisecond}
+	defer ordinary.CloseIdleConnections()
+	for name, c := range map[string]struct {
+		url  string
+		by   http.RoundTripper
+		want string
+	}{
+		"nobody listens":        {gone.URL, ordinary, "connection refused"},
+		"a foreign certificate": {secure.URL, ordinary, "its certificate is not trusted"},
+		"another's certificate": {other, trusting, "its certificate is for another name"},
+		"TLS to plain":          {"https" + strings.TrimPrefix(plain.URL, "http"), ordinary, "it speaks plain HTTP where HTTPS is expected"},
+		"cut":                   {cuts.URL, ordinary, "the connection was closed before an answer"},
+		"silence":               {hangs.URL, ordinary, "no answer in time"},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := c.by.RoundTrip(req)
+		if err == nil {
+			_ = res.Body.Close()
+			t.Errorf("%s: an answer", name)
+		}
+		if got := compat.WhyNoAnswer(err); got != c.want {
+			t.Errorf("%s: %q of %v, want %q", name, got, err, c.want)
+		}
+	}
+	for err, want := range map[error]string{
+		nil:                             "",
+		&net.DNSError{IsNotFound: true}: "no such host",
+		&net.DNSError{IsTimeout: true}:  "its name cannot be resolved",
+		context.Canceled:                "",
+		errors.New("secret://x:y@z"):    "",
+		errors.New(`malformed HTTP response "\x15\x03\x01\x00\x02\x02"`): "it speaks HTTPS where plain HTTP is expected",
+		&net.OpError{Op: "dial", Err: context.DeadlineExceeded}:          "no connection in time",
+	} {
+		if got := compat.WhyNoAnswer(err); got != want {
+			t.Errorf("%v: %q, want %q", err, got, want)
+		}
+	}
+}
