@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
 	"qrgate"
 )
@@ -40,6 +41,11 @@ func ofOrigin(o qrgate.Origin) []attribute.KeyValue {
 		return []attribute.KeyValue{attrOrigin.String(string(qrgate.FromSynthetic)), attrSynthetic.String("test")}
 	}
 	return []attribute.KeyValue{attrOrigin.String(string(qrgate.FromUser))}
+}
+
+// serverSpan is how the span of a request begins.
+func serverSpan(o qrgate.Origin) []trace.SpanStartOption {
+	return []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(ofOrigin(o)...)}
 }
 
 // methodOf bounds the methods that a span can tell.

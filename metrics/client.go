@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
-	"sync"
 
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
@@ -15,7 +15,8 @@ import (
 	"qrgate"
 )
 
-// Transport makes one span of every call that next carries to the engine, and passes the trace on to it.
+// Transport makes one span of every call that next carries to the engine, and passes the trace on to it. A
+// call in a trace that nobody keeps has no span, and tells the engine the request's own.
 // A span ends with the body of the answer, with its Close, or with the context of the call, whichever comes first.
 func (t *Tracing) Transport(next http.RoundTripper) http.RoundTripper {
 	if !t.Enabled() {
@@ -31,11 +32,11 @@ type transport struct {
 
 // RoundTrip implements [http.RoundTripper].
 func (c *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if dropped(r.Context()) {
+		return c.next.RoundTrip(c.told(r.Context(), r))
+	}
 	ctx, span := c.begin(r)
-	r = r.Clone(ctx) // a RoundTripper must not change the request that it was given
-	r.Header.Del("Tracestate")
-	c.t.wire.Inject(ctx, propagation.HeaderCarrier(r.Header))
-	res, err := c.next.RoundTrip(r)
+	res, err := c.next.RoundTrip(c.told(ctx, r))
 	if err != nil {
 		if why := unanswered(ctx, err); why != qrgate.Abandoned {
 			failed(span, attrError.String(string(why)))
@@ -55,6 +56,23 @@ func (c *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	res.Body = endsWith(ctx, res.Body, span)
 	return res, nil
+}
+
+// dropped reports whether ctx is in a trace that nobody keeps. No span in it would be kept either, so that
+// none is made.
+func dropped(ctx context.Context) bool {
+	in := trace.SpanContextFromContext(ctx)
+	return in.IsValid() && !in.IsSampled()
+}
+
+// told is r with the trace of ctx in its headers. A RoundTripper must not change the request that it was
+// given, so the headers are a copy. Nothing else is: a client's trailers come into r.Trailer on the way.
+func (c *transport) told(ctx context.Context, r *http.Request) *http.Request {
+	r = r.WithContext(ctx)
+	r.Header = maps.Clone(r.Header)
+	r.Header.Del("Tracestate")
+	c.t.wire.Inject(ctx, propagation.HeaderCarrier(r.Header))
+	return r
 }
 
 func (c *transport) begin(r *http.Request) (context.Context, trace.Span) {
@@ -91,10 +109,8 @@ type tracedBody struct {
 
 // endsWith ties a span to a body. The context is the last resort, for a body that nobody reads or closes.
 func endsWith(ctx context.Context, body io.ReadCloser, span trace.Span) io.ReadCloser {
-	var once sync.Once
-	end := func() { once.Do(func() { span.End() }) }
-	stop := context.AfterFunc(ctx, end)
-	return &tracedBody{body, func() { stop(); end() }}
+	stop := context.AfterFunc(ctx, func() { span.End() })
+	return &tracedBody{body, func() { stop(); span.End() }} // only the first end of a span counts
 }
 
 // Read implements [io.Reader].

@@ -23,6 +23,10 @@ func (t *Tracing) Server(next http.Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, span := t.arrived(r)
+		if !span.IsRecording() {
+			next.ServeHTTP(w, r.WithContext(ctx)) // nobody keeps the span; the engine is told of the trace all the same
+			return
+		}
 		written := &statusWriter{ResponseWriter: w}
 		defer func() { leave(r.Context(), span, written) }()
 		next.ServeHTTP(written, r.WithContext(ctx))
@@ -30,19 +34,26 @@ func (t *Tracing) Server(next http.Handler) http.Handler {
 }
 
 func (t *Tracing) arrived(r *http.Request) (context.Context, trace.Span) {
-	origin := t.cfg.Origin(qrgate.NewSecret(r.Header.Get("X-API-Key")))
-	options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(ofOrigin(origin)...)}
-	ctx := t.wire.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
-	if origin != qrgate.FromSynthetic {
-		if theirs := trace.SpanContextFromContext(ctx); theirs.IsValid() {
-			options = append(options, trace.WithLinks(trace.Link{SpanContext: theirs.WithTraceState(trace.TraceState{})}))
-		}
-		ctx = r.Context()
+	ctx, begin := r.Context(), t.userBegins
+	synthetic := t.cfg.Origin(qrgate.NewSecret(r.Header.Get("X-Api-Key"))) == qrgate.FromSynthetic
+	if synthetic {
+		ctx, begin = t.wire.Extract(ctx, propagation.HeaderCarrier(r.Header)), t.probeBegins
 	}
 	template, id := templateOf(r.URL.Path)
-	ctx, span := t.tracer.Start(ctx, spanName(r.Method, template), options...)
+	ctx, span := t.tracer.Start(ctx, spanName(r.Method, template), begin...)
+	if !synthetic && span.IsRecording() {
+		t.linkTheirs(span, r.Header)
+	}
 	t.describe(span, r.Method, attrRoute.String(template), id)
 	return ctx, span
+}
+
+// linkTheirs points to the trace that a request says it belongs to.
+func (t *Tracing) linkTheirs(span trace.Span, h http.Header) {
+	theirs := trace.SpanContextFromContext(t.wire.Extract(context.Background(), propagation.HeaderCarrier(h)))
+	if theirs.IsValid() {
+		span.AddLink(trace.Link{SpanContext: theirs.WithTraceState(trace.TraceState{})})
+	}
 }
 
 // describe says what a request is about, unless nobody keeps the span.

@@ -45,12 +45,15 @@ type Tracing struct {
 	wire     propagation.TextMapPropagator
 	refKey   []byte
 	flights  *flights
+
+	userBegins, probeBegins []trace.SpanStartOption // of the spans of requests; made once, for they are made for every request
 }
 
 // NewTracing reads the OTEL_* environment variables. It starts nothing: spans are sent while Run runs, and
 // the first 512 are kept until then. The error names the variable that is wrong.
 func NewTracing(ctx context.Context, cfg TracingConfig) (*Tracing, error) {
-	t := &Tracing{cfg: cfg.withDefaults(), tracer: noop.NewTracerProvider().Tracer(""), wire: propagation.TraceContext{}}
+	t := &Tracing{cfg: cfg.withDefaults(), tracer: noop.NewTracerProvider().Tracer(""), wire: propagation.TraceContext{},
+		userBegins: serverSpan(qrgate.FromUser), probeBegins: serverSpan(qrgate.FromSynthetic)}
 	p, err := planFrom(os.Getenv)
 	if err != nil || !p.export {
 		return t, err
