@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"sync"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -12,6 +13,9 @@ import (
 )
 
 const textNoEngine = "This path is not served here: the gate runs without a separate engine. Use the session routes."
+
+// headWait is how long the head of an answer may wait for the first of its body, so that one packet carries both.
+const headWait = 5 * time.Millisecond
 
 // passage is one request on its way through to the engine.
 type passage struct {
@@ -44,7 +48,7 @@ func (f *Front) pass(c *gin.Context) {
 	reverse := httputil.ReverseProxy{
 		Rewrite:        f.rewrite,
 		Transport:      f.config.Transport,
-		FlushInterval:  -1, // what the engine has written, the client gets
+		FlushInterval:  headWait, // of the head alone: streamWriter sends what follows at once
 		BufferPool:     f.buffers,
 		ErrorLog:       f.silent,
 		ModifyResponse: p.arrive,

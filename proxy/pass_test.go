@@ -343,21 +343,29 @@ func TestAnAnswerThatComesAfterTheClientLeft(t *testing.T) {
 
 func TestAnAnswerThatBreaksOffIsCutAndNotMadeToLookWhole(t *testing.T) {
 	t.Parallel()
-	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.WriteString(w, "half")
-		_ = http.NewResponseController(w).Flush()
-		panic(http.ErrAbortHandler)
-	}))
-	r, _ := http.NewRequestWithContext(context.Background(), "GET", g.url+"/x", nil)
-	res, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	if body, err := io.ReadAll(res.Body); err == nil {
-		t.Errorf("half an answer was read as a whole one: %q", body)
-	}
-	if e := g.exchange(t); !e.Cut || e.ClientGone || e.Status != 200 {
-		t.Errorf("observed as %+v", e)
+	for name, length := range map[string]string{"of unknown length": "", "of known length": "10"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if length != "" {
+					w.Header().Set("Content-Length", length)
+				}
+				_, _ = io.WriteString(w, "half")
+				_ = http.NewResponseController(w).Flush()
+				panic(http.ErrAbortHandler)
+			}))
+			r, _ := http.NewRequestWithContext(context.Background(), "GET", g.url+"/x", nil)
+			res, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			if body, err := io.ReadAll(res.Body); err == nil || string(body) != "half" {
+				t.Errorf("half an answer was read as %q, %v", body, err)
+			}
+			if e := g.exchange(t); !e.Cut || e.ClientGone || e.Status != 200 {
+				t.Errorf("observed as %+v", e)
+			}
+		})
 	}
 }

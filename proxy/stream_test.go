@@ -176,6 +176,26 @@ func TestPartOfAnAnswerWhoseLengthIsKnownArrivesAtOnce(t *testing.T) {
 	}
 }
 
+func TestAHeadDoesNotWaitForItsBody(t *testing.T) {
+	t.Parallel()
+	read := make(chan struct{})
+	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "4")
+		_ = http.NewResponseController(w).Flush()
+		<-read
+		_, _ = io.WriteString(w, "late")
+	}))
+	conn := g.dial(t)
+	_, _ = io.WriteString(conn, "GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+	if got, err := readUntil(conn, "\r\n\r\n"); err != nil {
+		t.Errorf("before the engine went on: %q, %v", got, err)
+	}
+	close(read)
+	if got, err := readUntil(conn, "late"); err != nil {
+		t.Errorf("after it: %q, %v", got, err)
+	}
+}
+
 func TestEventsArriveOneByOne(t *testing.T) {
 	t.Parallel()
 	next := make(chan struct{})

@@ -31,9 +31,12 @@ func (w *streamWriter) WriteHeader(status int) {
 	w.turn(w.ResponseWriter.WriteHeaderNow)
 }
 
-// Write sends a part of the body.
+// Write sends a part of the body, and the head before it: what the engine has written, the client gets.
 func (w *streamWriter) Write(p []byte) (n int, err error) {
-	w.turn(func() { n, err = w.ResponseWriter.Write(p) })
+	w.turn(func() {
+		n, err = w.ResponseWriter.Write(p)
+		w.ResponseWriter.Flush()
+	})
 	return n, err
 }
 
