@@ -3,29 +3,34 @@ package metrics
 import (
 	"context"
 	"sync"
+	"time"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// maxEarly bounds the spans that are kept until Run begins.
-const maxEarly = 512
+// Bounds of what early keeps.
+const (
+	maxEarly   = 512                    // spans, until Run begins
+	bundle     = 64                     // spans, from then on
+	bundleTime = 200 * time.Millisecond // for which a span waits for others
+)
 
 // early is a span processor that starts nothing: it keeps what ends before Run, and then hands everything
-// on to a batch processor, which lives as long as Run.
+// on to a batch processor, which lives as long as Run. It hands on a bundle at a time, because a batch
+// processor wakes its goroutine for every span, which takes as long as making one.
 type early struct {
-	mu   sync.RWMutex
+	mu   sync.Mutex
 	kept []sdktrace.ReadOnlySpan
-	next sdktrace.SpanProcessor
+	next sdktrace.SpanProcessor // nil until Run begins
+	wait *time.Timer            // runs while kept holds less than a bundle for next
 }
 
 // start hands on what was kept, and from now on everything.
 func (e *early) start(next sdktrace.SpanProcessor) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, s := range e.kept {
-		next.OnEnd(s)
-	}
-	e.kept, e.next = nil, next
+	e.next, e.wait = next, time.AfterFunc(bundleTime, func() { e.flush() })
+	e.handOn()
 }
 
 // OnStart implements [sdktrace.SpanProcessor].
@@ -33,30 +38,44 @@ func (e *early) OnStart(context.Context, sdktrace.ReadWriteSpan) {}
 
 // OnEnd implements [sdktrace.SpanProcessor].
 func (e *early) OnEnd(s sdktrace.ReadOnlySpan) {
-	e.mu.RLock()
-	next := e.next
-	e.mu.RUnlock()
-	if next != nil {
-		next.OnEnd(s)
-		return
-	}
-	e.keep(s)
-}
-
-func (e *early) keep(s sdktrace.ReadOnlySpan) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	switch {
-	case e.next != nil: // Run has begun meanwhile
-		e.next.OnEnd(s)
-	case len(e.kept) < maxEarly:
-		e.kept = append(e.kept, s)
+	if e.next == nil && len(e.kept) >= maxEarly {
+		return
 	}
+	e.kept = append(e.kept, s)
+	switch {
+	case e.next == nil:
+	case len(e.kept) >= bundle:
+		e.handOn()
+	case len(e.kept) == 1:
+		e.wait.Reset(bundleTime)
+	}
+}
+
+// handOn empties kept; mu is held.
+func (e *early) handOn() {
+	for _, s := range e.kept {
+		e.next.OnEnd(s)
+	}
+	clear(e.kept)
+	e.kept = e.kept[:0]
+}
+
+// flush hands on what is kept, and returns to whom; nil before Run.
+func (e *early) flush() sdktrace.SpanProcessor {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.next != nil {
+		e.wait.Stop()
+		e.handOn()
+	}
+	return e.next
 }
 
 // ForceFlush implements [sdktrace.SpanProcessor].
 func (e *early) ForceFlush(ctx context.Context) error {
-	if next := e.running(); next != nil {
+	if next := e.flush(); next != nil {
 		return next.ForceFlush(ctx)
 	}
 	return nil
@@ -64,14 +83,8 @@ func (e *early) ForceFlush(ctx context.Context) error {
 
 // Shutdown implements [sdktrace.SpanProcessor].
 func (e *early) Shutdown(ctx context.Context) error {
-	if next := e.running(); next != nil {
+	if next := e.flush(); next != nil {
 		return next.Shutdown(ctx)
 	}
 	return nil
-}
-
-func (e *early) running() sdktrace.SpanProcessor {
-	e.mu.RLock()
-	defer e.mu.RUnlock()
-	return e.next
 }
