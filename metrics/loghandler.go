@@ -12,7 +12,7 @@ import (
 // net; what is secret should be a [qrgate.Secret] and not get this far.
 //
 //   - An attribute whose key speaks of a key, token, password, phone or the like becomes "[redacted]"; one
-//     that speaks of a code or a QR does unless it is a number, a duration or one of qrgate.Codes.
+//     that speaks of a code or a QR does unless it is empty, a number, a duration, one of qrgate.Codes or None.
 //   - From every text, the message and errors included, codes, images of codes, JIDs, numbers with a plus
 //     and long runs of base64 or hex are taken out.
 func (m *Metrics) LogHandler(next slog.Handler) slog.Handler {

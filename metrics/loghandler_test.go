@@ -46,7 +46,12 @@ func TestLogsAreRedacted(t *testing.T) {
 			`msg=m api_key=[redacted] X-API-Key=[redacted] authToken=[redacted] phone=[redacted]`},
 		"codes by name": {func(l *slog.Logger) { l.Info("m", "code", "ABCD1234", "qr", code, "qrCode", "x", "status_code", 200) },
 			`msg=m code=[redacted] qr=[redacted] qrCode=[redacted] status_code=200`},
-		"a diagnosis":    {func(l *slog.Logger) { l.Info("m", "code", "qr_expired", "why", qrgate.QRExpired) }, `msg=m code=qr_expired why=qr_expired`},
+		"a diagnosis": {func(l *slog.Logger) { l.Info("m", "code", "qr_expired", "why", qrgate.QRExpired) }, `msg=m code=qr_expired why=qr_expired`},
+		"no cause": {func(l *slog.Logger) {
+			l.Info("m", "code", qrgate.None, "why_code", qrgate.Code(""), "last_code", "", "qr", "none")
+		},
+			`msg=m code=none why_code="" last_code="" qr=none`},
+		"a foreign word": {func(l *slog.Logger) { l.Info("m", "code", qrgate.Code("ABCD1234")) }, `msg=m code=[redacted]`},
 		"in the message": {func(l *slog.Logger) { l.Info("emitting " + code + " now") }, `msg="emitting [code] now"`},
 		"in an error": {func(l *slog.Logger) {
 			l.Info("m", "err", fmt.Errorf("get: %w", errors.New("data:image/png;base64,AAAA1")))

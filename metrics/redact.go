@@ -71,12 +71,17 @@ func codeKey(key string) bool {
 func plain(v slog.Value) bool {
 	switch v.Kind() {
 	case slog.KindString:
-		return slices.Contains(qrgate.Codes(), qrgate.Code(v.String())) || v.String() == string(qrgate.None)
+		return listed(qrgate.Code(v.String()))
 	case slog.KindAny:
 		c, ok := v.Any().(qrgate.Code)
-		return ok && slices.Contains(qrgate.Codes(), c)
+		return ok && listed(c)
 	}
 	return true
+}
+
+// listed reports whether a code is a cause of the closed list, or says that there is none.
+func listed(c qrgate.Code) bool {
+	return c == "" || c == qrgate.None || slices.Contains(qrgate.Codes(), c)
 }
 
 // words splits api_key, api-key, apiKey, and X-API-Key alike, in small letters.

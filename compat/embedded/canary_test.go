@@ -62,3 +62,24 @@ func TestLogKeepsSecrets(t *testing.T) {
 		}
 	}
 }
+
+// A line names its session as the client does, and a session that somebody deletes has no cause to name.
+func TestLogNamesTheSession(t *testing.T) {
+	t.Parallel()
+	log := &page{}
+	r, srv := onLoopback(t, embedded.Config{Logger: logTo(log)})
+	r.connect("first")
+	r.code("first")
+	r.scan(srv, "first", "5550100")
+	r.call("DELETE", "/api/sessions/first")
+	r.stop()
+	var last string
+	for line := range strings.Lines(log.String()) {
+		if strings.Contains(line, "a session lost its connection") {
+			last = line
+		}
+	}
+	if !strings.Contains(last, "session=first id=1 ") || strings.Contains(last, "code=") {
+		t.Errorf("the line about the deleted session is %q in\n%s", last, log.String())
+	}
+}

@@ -132,7 +132,7 @@ func (e *Engine) delete(r *http.Request, s *session) reply {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), writeTime)
 	defer cancel()
 	if err := e.db.remove(ctx, v.row.id, v.link.JID); err != nil {
-		e.log.Error("a session could not be deleted", "session", v.row.id, "error", scrub(err.Error()))
+		s.log().Error("a session could not be deleted", "error", scrub(err.Error()))
 		return problem(http.StatusInternalServerError, compat.CodeInternal, "the session could not be deleted")
 	}
 	s.end()

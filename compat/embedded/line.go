@@ -64,7 +64,7 @@ func (l *line) failed(err error) {
 	if l.ctx.Err() != nil {
 		return
 	}
-	l.session.engine.log.Debug("a connection failed", "session", l.session.row.id, "error", scrub(err.Error()))
+	l.session.log().Debug("a connection failed", "error", scrub(err.Error()))
 	if ended, ok := err.(endedError); ok {
 		l.report(refused(ended))
 		return

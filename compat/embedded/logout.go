@@ -17,7 +17,7 @@ func (s *session) logout(ctx context.Context) view {
 	if cli := l.client.Load(); cli != nil && v.link.Phase == online {
 		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), logoutTime)
 		if err := cli.Logout(limited); err != nil {
-			s.engine.log.Warn("a device stays on its phone's list", "session", v.row.id, "error", scrub(err.Error()))
+			s.log().Warn("a device stays on its phone's list", "error", scrub(err.Error()))
 		}
 		cancel()
 	}

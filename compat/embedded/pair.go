@@ -46,7 +46,7 @@ func (l *line) scanned(jid types.JID, _, _ string) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), writeTime)
 	defer cancel()
 	if err := e.db.forget(ctx, jid.String()); err != nil {
-		e.log.Error("a device could not make room", "session", l.session.row.id, "error", scrub(err.Error()))
+		l.session.log().Error("a device could not make room", "error", scrub(err.Error()))
 		return false
 	}
 	return l.report(scanned{jid: jid.String()})

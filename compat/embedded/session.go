@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -34,6 +35,11 @@ func newSession(e *Engine, r row) *session {
 		link: link{JID: r.jid, Paused: r.paused, Since: r.updated}}
 }
 
+// log names the session as its client does, which logs are searched by, and as the database does.
+func (s *session) log() *slog.Logger {
+	return s.engine.log.With("session", s.row.sessionID, "id", s.row.id)
+}
+
 // apply lets e happen. from is the line that reports it, nil for people and time; what a line reports that
 // was replaced since is ignored. It reports false if nothing came of it.
 func (s *session) apply(from *line, e event) bool {
@@ -46,7 +52,7 @@ func (s *session) apply(from *line, e event) bool {
 	was := s.link
 	next := after(e, was, now)
 	if err := s.store(next, now); err != nil {
-		s.engine.log.Error("a session could not be stored", "session", s.row.id, "error", scrub(err.Error()))
+		s.log().Error("a session could not be stored", "error", scrub(err.Error()))
 		if _, ok := e.(scanned); ok {
 			return false // no phone may be linked to what will be forgotten
 		}
@@ -99,7 +105,7 @@ func (s *session) draw(was link) {
 	}
 	image, err := draw(code)
 	if err != nil {
-		s.engine.log.Error("a code could not be drawn", "session", s.row.id, "error", err)
+		s.log().Error("a code could not be drawn", "error", err)
 		return
 	}
 	s.image = image
@@ -125,11 +131,15 @@ func (s *session) tell(was link) {
 	c := Change{From: from, To: to}
 	if s.link.Last.At.After(was.Last.At) {
 		c.Code = s.link.Last.Code
-		s.engine.log.Info("a session lost its connection", "session", s.row.id, "code", c.Code, "state", to)
+		why := []any{"state", to}
+		if s.link.Last.known() { // somebody's own wish is no cause
+			why = append(why, "code", c.Code)
+		}
+		s.log().Info("a session lost its connection", why...)
 	} else if from == to {
 		return
 	}
-	s.engine.log.Debug("a session changed", "session", s.row.id, "from", from, "to", to)
+	s.log().Debug("a session changed", "from", from, "to", to)
 	s.engine.config.Observe(c)
 }
 
