@@ -65,7 +65,7 @@ func where() panels {
 		heat(text{"Time to QR, spread", "Two bands are two kinds of sessions, or of engines.", units.Seconds}, half, histogram),
 		graph(text{"How long requests are held", "95 % are answered within this time. At the limit of the hold, clients got \"not yet\".", units.Seconds}, third,
 			line(quantile("0.95", "outcome", "qrgate_qr_hold_duration_seconds"), "{{outcome}}")),
-		stacked(text{"Sessions by state", "Many in connecting: the engine makes no QR. Many in awaiting_scan: nobody scans.", units.Short}, third,
+		stacked(text{"Sessions at work, by state", "Many in connecting: the engine makes no QR. Many in awaiting_scan: nobody scans. Linked ones rest after half a minute and are the engine's to count.", units.Short}, third,
 			line(`sum by (state) (`+of("qrgate_sessions")+`)`, "{{state}}")),
 		graph(text{"Changes of state", "Sessions that began a state. Connecting without awaiting_scan is the trouble itself.", units.EventsPerSecond}, third,
 			line(rate("state", of("qrgate_session_state_changes_total")), "{{state}}")),

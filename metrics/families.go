@@ -7,7 +7,7 @@ func qrFamilies() []Family {
 		counter(QRCodes, "Codes seen: the first of a connect, or one that replaced another.", "origin", "position"),
 		counter(QRHolds, "Held requests for a QR of users, by answer: failure with diagnosis none is a plain 'not yet'.", "outcome", "diagnosis"),
 		histogram(QRHoldDuration, "How long requests for a QR of users were held.", holdBuckets(), "outcome"),
-		gauge(Sessions, "Sessions in mind, by state.", "state"),
+		gauge(Sessions, "Sessions at work in this replica, by state, those of probes included; a linked one rests after half a minute and is not counted.", "state"),
 		counter(StateChanges, "Changes of a session's state, by the state that began.", "state"),
 		gauge(Waiters, "Requests that are held right now."),
 		gauge(WaitersLimit, "Requests that this replica holds at most."),

@@ -10,7 +10,7 @@ import (
 
 // Readings is what is true at the moment of a scrape.
 type Readings struct {
-	Sessions map[qrgate.State]int // sessions in mind, by state
+	Sessions map[qrgate.State]int // sessions at work, by state
 	Waiters  int                  // requests that are held
 	Limit    int                  // requests that are held at most
 	Budget   Budget               // of the key with the fewest calls left

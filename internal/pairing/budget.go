@@ -12,6 +12,7 @@ type budget struct {
 	windows []window
 	clients []time.Time // the clients' own calls of the last rush
 	paused  time.Time   // no call before this: the engine said 429
+	told    time.Time   // when the engine spoke of limits last
 }
 
 // window is one limiter of the engine.
@@ -36,6 +37,7 @@ func (b budget) learned(limits []qrgate.Limit, now time.Time) budget {
 	if len(limits) == 0 {
 		return b
 	}
+	b.told = now
 	b.windows = make([]window, len(limits))
 	for i, l := range limits {
 		b.windows[i] = window{most: l.Max, left: l.Remaining, ends: now.Add(l.Reset)}

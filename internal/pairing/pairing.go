@@ -54,6 +54,7 @@ type Pairing struct {
 
 	mu    sync.Mutex
 	desks map[qrgate.Tenant]*desk
+	told  time.Time // when an engine spoke of limits last, to a desk that is closed
 	ended bool
 }
 
@@ -139,5 +140,6 @@ func (p *Pairing) close(d *desk) bool {
 		return false
 	}
 	delete(p.desks, d.caller.Tenant)
+	p.told = later(p.told, d.told())
 	return true
 }
