@@ -3,6 +3,7 @@ package embedded_test
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -52,8 +53,9 @@ func TestNetworkCauses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := n.client(t)
-			if err := embedded.Reachable(t.Context(), c); err == nil || !strings.Contains(err.Error(), n.help) {
-				t.Errorf("Reachable says %v, want %q", err, n.help)
+			why, ok := errors.AsType[*embedded.Obstacle](embedded.Reachable(t.Context(), c))
+			if !ok || string(why.Code) != n.reason || why.Text == "" || !strings.Contains(why.Error(), n.help) {
+				t.Errorf("Reachable says %v, want %s and %q", why, n.reason, n.help)
 			}
 			r := start(t, embedded.Config{HTTPClient: c})
 			r.connect("first")

@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -15,9 +14,18 @@ import (
 // reachTime bounds Reachable.
 const reachTime = 5 * time.Second
 
+// Obstacle is the error of Reachable when something lies between here and WhatsApp.
+type Obstacle struct {
+	Code qrgate.Code // what it is
+	Text string      // one sentence of what was seen
+}
+
+// Error is a sentence that says what was seen and what to do.
+func (o *Obstacle) Error() string { return o.Text + " " + qrgate.About(o.Code).Help }
+
 // Reachable asks once whether WhatsApp can be reached from here with c (nil as in Config): DNS, TCP, TLS and
-// the websocket's upgrade, within 5 s. Its error is a sentence that names the step that failed and what to
-// do; it never says more than it saw.
+// the websocket's upgrade, within 5 s. It never says more than it saw: its error is an [*Obstacle], or says
+// that c cannot be used at all.
 func Reachable(ctx context.Context, c *http.Client) error {
 	dialer, err := whatsapp(c)
 	if err != nil {
@@ -40,5 +48,5 @@ func Reachable(ctx context.Context, c *http.Client) error {
 	default:
 		why = dialCause(err)
 	}
-	return fmt.Errorf("%s %s", why.Text, qrgate.About(why.Code).Help)
+	return &Obstacle{why.Code, why.Text}
 }

@@ -15,6 +15,7 @@ func (g *Gate) makeControl() error {
 		Client: g.cfg.WhatsApp, Off: !g.cfg.ControlProbe,
 		Handshake: func(ctx context.Context) (qrgate.Code, string) { return embedded.Handshake(ctx, g.cfg.WhatsApp) },
 	})
+	g.outlook = &outlook{way: g.cfg.WhatsApp, control: g.control.Last, log: g.cfg.Logger}
 	return nil
 }
 

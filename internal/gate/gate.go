@@ -46,6 +46,7 @@ type Gate struct {
 	prober  *probes.Prober
 	control *control.Post
 	circuit *breaker.Breaker // nil before the embedded engine
+	outlook *outlook
 	metrics *metrics.Metrics
 	tracing *metrics.Tracing
 	seen    statuspage.Recorder
@@ -233,7 +234,7 @@ func (g *Gate) Run(ctx context.Context) error {
 	var engineDown <-chan struct{}
 	if g.engine != nil {
 		engineDown = done(g.engine.Run, engine)
-		done(g.sayIfUnreachable, engine)
+		done(g.outlook.watch, engine)
 	}
 	flightsDown := done(g.pairing.Run, flights)
 	probing, stopProbing := context.WithCancel(all)
@@ -279,13 +280,4 @@ func serve(group *errgroup.Group, s *http.Server, l net.Listener) {
 		}
 		return nil
 	})
-}
-
-// sayIfUnreachable tells within seconds of the start whether WhatsApp can be reached. The gate runs on
-// either way: networks heal.
-func (g *Gate) sayIfUnreachable(ctx context.Context) error {
-	if err := embedded.Reachable(ctx, g.cfg.WhatsApp); err != nil && ctx.Err() == nil {
-		g.cfg.Logger.Error("WhatsApp cannot be reached, so no QR can be made until it can", "why", err.Error())
-	}
-	return nil
 }

@@ -28,7 +28,7 @@ func (g *Gate) makeProber() error {
 		Target:  probes.Target{Name: "gate", URL: door, Key: g.cfg.ProbeKey, Client: g.probeClient()},
 		Every:   g.schedule(),
 		Intents: probes.NewFiles(filepath.Join(g.cfg.DataDir, "probes")), Maintenance: g.cfg.ProbePauses,
-		Observer: counted{g.metrics.Probes(), g.metrics.EngineUp}, Span: g.tracing.Span, Logger: g.cfg.Logger,
+		Observer: counted{g.metrics.Probes(), g.healthy}, Span: g.tracing.Span, Logger: g.cfg.Logger,
 	}
 	if g.cfg.EngineURL != nil {
 		cfg.Others = []probes.Target{{Name: "engine", URL: g.cfg.EngineURL, Key: g.cfg.ProbeKey, Client: g.probeClient()}}
@@ -42,18 +42,24 @@ func (g *Gate) makeProber() error {
 	return nil
 }
 
-// counted counts what the probes find, and lets the regular look at the engine's health say whether it is
-// up: between two journeys nothing else would take a single failed call back.
+// healthy takes what the regular look at the engine's health found: between two journeys nothing else would
+// take a single failed call back, and before the first nothing else is known.
+func (g *Gate) healthy(at time.Time, why qrgate.Code) {
+	g.metrics.EngineUp(why == qrgate.None)
+	g.seen.Health(at, why)
+}
+
+// counted counts what the probes find, and hands what the look at the engine's health found to health.
 type counted struct {
 	*metrics.Probes
-	engineUp func(bool)
+	health func(at time.Time, why qrgate.Code)
 }
 
 // Ran implements [probes.Observer].
 func (c counted) Ran(probe string, why qrgate.Code, at time.Time, took time.Duration) {
 	c.Probes.Ran(probe, why, at, took)
 	if probe == probes.EngineHealth {
-		c.engineUp(why == qrgate.None)
+		c.health(at, why)
 	}
 }
 

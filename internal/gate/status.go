@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"qrgate"
+	"qrgate/internal/pairing"
 	"qrgate/internal/statuspage"
 	"qrgate/probes"
 )
@@ -23,12 +24,14 @@ func (g *Gate) mountStatus(mux *http.ServeMux) {
 func (g *Gate) snapshot(started, now time.Time) statuspage.Snapshot {
 	s := g.seen.Snapshot(now)
 	stats := g.pairing.Stats()
-	s.Sessions, s.Waiters = stats.Sessions, statuspage.Waiters{Held: stats.Waiters, Limit: stats.Limit}
-	s.Engine.Kind = "embedded"
+	s.Sessions, s.Probing = atWork(stats)
+	s.Waiters = statuspage.Waiters{Held: stats.Waiters, Limit: stats.Limit}
+	s.Engine.Kind = statuspage.EngineEmbedded
 	if g.cfg.EngineURL != nil {
-		s.Engine.Kind, s.Engine.Address = "http", g.cfg.EngineURL.Host
+		s.Engine.Kind, s.Engine.Address = statuspage.EngineHTTP, g.cfg.EngineURL.Host
 	}
-	s.Engine.Budget = statuspage.Budget{Known: stats.Budget >= 0, Left: max(stats.Budget, 0)}
+	s.Engine.Budget = statuspage.Budget{Known: stats.Budget >= 0, Left: max(stats.Budget, 0), Told: stats.Told}
+	s.WhatsApp = g.outlook.shown()
 	s.Store.Kind, s.Store.State = "memory", "ok"
 	if g.store != nil {
 		s.Store.Kind = "redis"
@@ -44,6 +47,16 @@ func (g *Gate) snapshot(started, now time.Time) statuspage.Snapshot {
 		s.Links = append(s.Links, statuspage.Link{Name: "Profiles", Href: "debug/pprof/"})
 	}
 	return s
+}
+
+// atWork parts clients' sessions from those of probes.
+func atWork(stats pairing.Stats) (clients map[qrgate.State]int, probing int) {
+	clients = map[qrgate.State]int{}
+	for state, n := range stats.Sessions {
+		clients[state] = n - stats.Probes[state]
+		probing += stats.Probes[state]
+	}
+	return clients, probing
 }
 
 // probed sorts the runs by probe, each probe's newest first. Without a key most probes cannot run, which the

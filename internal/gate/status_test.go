@@ -111,7 +111,7 @@ func TestStatusTellsOfHealth(t *testing.T) {
 	ran := map[string]int{}
 	for _, p := range s.Probes.Probes {
 		ran[p.Name] = len(p.Runs)
-		if p.Every <= 0 || len(p.Runs) > 0 && !p.Healthy {
+		if p.Every <= 0 || (p.Healthy == nil) != (len(p.Runs) == 0) || p.Healthy != nil && !*p.Healthy {
 			t.Errorf("%+v", p)
 		}
 	}

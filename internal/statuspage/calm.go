@@ -2,6 +2,7 @@ package statuspage
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"qrgate"
@@ -14,7 +15,10 @@ func calm(s Snapshot) Verdict {
 	switch {
 	case at.IsZero():
 		v.Sentence = "No QR was asked for yet, so nothing is known."
-		v.Why = "No journey and no probe has ended since the start"
+		v.Why = "No walk to a QR has ended since the start"
+		if known := known(s); known != "" {
+			v.Sentence, v.Why = "No QR was asked for yet, so nothing proves that they come.", v.Why+"; "+known
+		}
 		v.Todo = "Ask for a QR, or let probes do it: `qrgate probe`"
 		v.Since = s.Build.Started
 	case s.At.Sub(at) > lately:
@@ -26,6 +30,18 @@ func calm(s Snapshot) Verdict {
 		v.Since = wellSince(s)
 	}
 	return v
+}
+
+// known is what is known to work before the first QR; "" for nothing.
+func known(s Snapshot) string {
+	var all []string
+	if s.Engine.State == EngineUp {
+		all = append(all, "the engine answers")
+	}
+	if w := s.WhatsApp; w != nil && w.Reached() {
+		all = append(all, "WhatsApp was reached from here "+ago(w.At, s.At))
+	}
+	return strings.Join(all, ", and ")
 }
 
 // lastCode is when the newest QR came, of a client's journey or a probe's, and how long it took.

@@ -86,14 +86,26 @@ func completed(s Snapshot) Snapshot {
 	for i := range s.Probes.Probes {
 		p := &s.Probes.Probes[i]
 		p.Runs = copied(p.Runs)
-		failed, _ := streak(p.Runs)
-		p.Healthy = failed == 0 && len(p.Runs) > 0
+		p.Healthy = healthy(p.Runs)
 	}
 	if s.Engine.Answers == nil {
 		s.Engine.Answers = map[string]int{}
 	}
 	s.Verdict = Judge(s)
 	return s
+}
+
+// healthy is what the newest run says that said anything; nil without one.
+func healthy(runs []Run) *bool {
+	for _, r := range runs {
+		switch r.Outcome {
+		case qrgate.Success:
+			return new(true)
+		case qrgate.Failure:
+			return new(false)
+		}
+	}
+	return nil
 }
 
 // runbook is where a cause is explained, relative to the operators' port.

@@ -55,7 +55,7 @@ const wide = `(() => {
 func TestHowItLooks(t *testing.T) {
 	t.Parallel()
 	b := open(t, quiet())
-	for name, s := range map[string]statuspage.Snapshot{"broken": broken(), "healthy": healthy(), "quiet": quiet(), "hostile": hostile()} {
+	for name, s := range map[string]statuspage.Snapshot{"broken": broken(), "healthy": healthy(), "quiet": quiet(), "gone": gone(), "shut": shut(), "hostile": hostile()} {
 		for _, on := range screens() {
 			b.now.Store(&s)
 			b.on(on, "/status")

@@ -71,7 +71,32 @@ type at struct {
 // overview is what page.html shows.
 type overview struct{ Snapshot }
 
-// Total is how many sessions are in mind.
+// halves are the same things, of clients and of probes.
+type halves[T any] struct{ Clients, Probes []T }
+
+func halved[T any](all []T, origin func(T) qrgate.Origin) halves[T] {
+	var h halves[T]
+	for _, v := range all {
+		if origin(v) == qrgate.FromSynthetic {
+			h.Probes = append(h.Probes, v)
+		} else {
+			h.Clients = append(h.Clients, v)
+		}
+	}
+	return h
+}
+
+// Walks are the journeys. Probes walk often; where they are shown among clients, there is no room for those.
+func (o overview) Walks() halves[Journey] {
+	return halved(o.Journeys, func(j Journey) qrgate.Origin { return j.Origin })
+}
+
+// Moves are the changes.
+func (o overview) Moves() halves[Change] {
+	return halved(o.Changes, func(c Change) qrgate.Origin { return c.Origin })
+}
+
+// Total is how many sessions of clients are at work.
 func (o overview) Total() int {
 	n := 0
 	for _, k := range o.Sessions {
@@ -112,6 +137,9 @@ func (o overview) Answers() []part {
 	slices.SortFunc(out, func(a, b part) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Name, b.Name)) })
 	return out
 }
+
+// Shut reports whether an embedded engine has no way to WhatsApp.
+func (o overview) Shut() bool { return len(wayShut(o.Snapshot)) > 0 }
 
 // Full is the part of the waiters' limit that is taken.
 func (o overview) Full() string {
@@ -154,6 +182,12 @@ func (p Probe) Oldest() time.Time {
 	}
 	return p.Runs[min(len(p.Runs), recentRuns)-1].Began
 }
+
+// Works reports whether the newest run that said anything succeeded.
+func (p Probe) Works() bool { return p.Healthy != nil && *p.Healthy }
+
+// Quiet reports whether nobody asks for the sessions any more.
+func (c Cause) Quiet(now time.Time) bool { return now.Sub(c.Last) > atWork }
 
 // More is how many sessions of clients are not named.
 func (c Cause) More() int { return max(0, c.Sessions-c.Probes-len(c.Labels)) }

@@ -36,11 +36,11 @@ func TestTheOrderOfThePage(t *testing.T) {
 		"For whom", "Probably everybody", "Since", "11:49:55 UTC", "10 min ago", "Why", "QR_GENERATION_ERROR", "engine_5xx", "What to do", "(operator)",
 		"7 sessions get no QR", "Redis cannot be reached",
 		"Engine", "up", "engine.example:3000", "ok 41", "not ready 19", "21 calls left",
-		"Store", "degraded", "Sessions", "41", "connecting 8", "failed 5", "Waiting requests", "312 of 5000",
-		"Why sessions have no QR now", "8", "1 of probes", "crm-00", "and 2 more", "qr_expired", "Who acts: customer",
+		"WhatsApp reached from here", "15 min ago", "Store", "degraded", "Sessions at work in this gate", "41", "connecting 8", "failed 5", "and 1 of probes", "the engine’s to count", "Waiting requests", "312 of 5000",
+		"Why sessions get no QR", "8", "1 of probes", "crm-00", "and 2 more", "qr_expired", "Who acts: customer",
 		"Probes", "create_connect_qr", "fails", "took 45 s, at qr", "create_connect_qr-7-12", "engine_health", "works", "engine_unreachable", "create_delete",
-		"Journeys from connect to QR", "the last 24", "no QR", "1 min", "crm-00", "given up",
-		"What changed", "session", "crm-00", "connecting", "failed", "store", "Redis cannot be reached", "6 older changes",
+		"Journeys from connect to QR", "the last 23 of clients", "no QR", "1 min", "crm-00", "given up", "1 journey of a probe", "a probe",
+		"What changed", "session", "crm-00", "connecting", "failed", "store", "Redis cannot be reached", "6 older changes", "4 changes of probes’ sessions", "a probe’s session",
 		"Metrics", "qrgate 1.2.3", "up 1 h 1 min", "go1.26",
 	} {
 		next := strings.Index(text[at:], want)
@@ -62,7 +62,7 @@ func TestTheTimeline(t *testing.T) {
 	}
 	for i, want := range []struct{ label, bad, void string }{
 		{"create_connect_qr: 12 runs, 4 failed", "4", "0"}, {"engine_health: 31 runs, 1 failed", "1", "0"},
-		{"create_delete: 30 runs, 0 failed", "0", "1"}, {"24 journeys, 6 failed", "6", "1"},
+		{"create_delete: 30 runs, 0 failed", "0", "1"}, {"23 journeys, 6 failed", "6", "1"},
 	} {
 		strip, _, _ := strings.Cut(strips[i], "<p class=\"axis")
 		bad := regexp.MustCompile(`<g class="bad"><rect [^>]*y="0"[^>]*height="44"[^>]*/><svg [^>]*><path [^>]*/></svg><title>[^<]+</title></g>`).FindAllString(strip, -1)
@@ -169,6 +169,7 @@ func TestNamesOfTheJSON(t *testing.T) {
 	t.Parallel()
 	s := broken()
 	s.Probes.Note, s.Engine.Last.Code = "a note", "QR_BROKEN"
+	s.Engine.Budget.Told, s.WhatsApp.Since = before(3), before(9)
 	_, body := serve(t, s, "/status?format=json")
 	var all any
 	if err := json.Unmarshal([]byte(body), &all); err != nil {
@@ -204,18 +205,18 @@ func walk(path string, v any, found map[string]bool) {
 
 const jsonNames = `at build.go build.started build.uptime_seconds build.version
 causes[].code causes[].evidence causes[].help causes[].labels[] causes[].last causes[].probes causes[].runbook causes[].sessions causes[].since causes[].title causes[].who
-changes[].about changes[].at changes[].diagnosis changes[].from changes[].label changes[].to
-engine.address engine.answers.not_ready engine.answers.ok engine.budget.known engine.budget.left engine.kind
+changes[].about changes[].at changes[].diagnosis changes[].from changes[].label changes[].origin changes[].to
+engine.address engine.answers.not_ready engine.answers.ok engine.budget.known engine.budget.left engine.budget.told engine.kind
 engine.last.at engine.last.class engine.last.code engine.last.op engine.last.seconds engine.last.status engine.since engine.state
 journeys[].at journeys[].diagnosis journeys[].label journeys[].looks journeys[].origin journeys[].outcome journeys[].seconds
 links[].href links[].name
-probes.configured probes.note probes.probes[].every_seconds probes.probes[].healthy probes.probes[].name
+probe_sessions probes.configured probes.note probes.probes[].every_seconds probes.probes[].healthy probes.probes[].name
 probes.probes[].runs[].began probes.probes[].runs[].diagnosis probes.probes[].runs[].evidence probes.probes[].runs[].id
 probes.probes[].runs[].missed probes.probes[].runs[].outcome probes.probes[].runs[].seconds probes.probes[].runs[].step
 sessions.awaiting_scan sessions.connected sessions.connecting sessions.created sessions.disconnected sessions.failed sessions.unknown
 store.kind store.note store.since store.state
 verdict.also[] verdict.diagnosis verdict.level verdict.sentence verdict.since verdict.todo verdict.who verdict.whom verdict.why
-waiters.held waiters.limit`
+waiters.held waiters.limit whatsapp.at whatsapp.diagnosis whatsapp.evidence[] whatsapp.since whatsapp.step`
 
 // Lists are never null, and all states are there, even when there is nothing to say.
 func TestNothingIsNull(t *testing.T) {
@@ -286,5 +287,73 @@ func TestWithoutProbes(t *testing.T) {
 	_, page := serve(t, quiet(), "/status")
 	if !strings.Contains(outline(page), "No probes are configured: set QRGATE_PROBE_API_KEY.") {
 		t.Error(outline(page))
+	}
+}
+
+// What the page says in each case, and what it must not say beside it.
+func TestWhatThePageSays(t *testing.T) {
+	t.Parallel()
+	outdated := func() statuspage.Snapshot {
+		s := shut()
+		s.WhatsApp.Step, s.WhatsApp.Code, s.WhatsApp.Evidence = qrgate.ControlHandshake, qrgate.ClientOutdated, nil
+		return s
+	}
+	silent := func() statuspage.Snapshot {
+		s := quiet()
+		s.Probes.Probes = []statuspage.Probe{{Name: "create_delete", Every: 60, Runs: []statuspage.Run{{Began: before(9), Outcome: qrgate.Gone, Missed: "no_leader"}}}}
+		return s
+	}
+	for name, c := range map[string]struct {
+		show       func() statuspage.Snapshot
+		says, hush []string
+	}{
+		"the engine is gone": {gone, []string{"Everybody who asks; no request waits at this moment, 1 session got none in 15 min", "1 session got no QR Engine", "Sessions at work in this gate 0 none at this moment",
+			"Its rate limit is not known now; it told one", "last asked for"}, []string{"no session waits", "in mind", "gets no QR", "tells no rate limit", "has told no rate limit"}},
+		"the way is shut":           {shut, []string{"QR delivery is failing: no QR can be made.", "Why The name web.whatsapp.com cannot be resolved. dns_failed", "● up", "WhatsApp not reached from here", "It has told no rate limit so far", "no run yet"}, []string{"nothing is known", "not asked yet"}},
+		"the library is outdated":   {outdated, []string{"no QR can be made", "WhatsApp answers, and sends no codes here client_outdated", "only an update helps"}, []string{"not reached"}},
+		"all is well":               {healthy, []string{"21 calls left", "WhatsApp reached from here"}, []string{"told no rate limit", "fails"}},
+		"nothing is known":          {quiet, []string{"so nothing is known", "none at this moment", "It has told no rate limit so far"}, []string{"WhatsApp reached", "of probes", "WhatsApp not"}},
+		"a probe that fails":        {broken, []string{"fails"}, []string{"no result yet"}},
+		"a probe that says nothing": {silent, []string{"no result yet"}, []string{"✓ works", "fails"}},
+	} {
+		_, page := serve(t, c.show(), "/status")
+		text := strings.ReplaceAll(outline(page), "&#39;", "'")
+		for _, want := range c.says {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: %q is missing in\n%s", name, want, text)
+			}
+		}
+		for _, no := range c.hush {
+			if strings.Contains(text, no) {
+				t.Errorf("%s: it says %q in\n%s", name, no, text)
+			}
+		}
+	}
+}
+
+// Tools read that a probe works, that it fails, or nothing while no run has said anything.
+func TestHealthOfProbes(t *testing.T) {
+	t.Parallel()
+	s := broken()
+	s.Probes.Probes = append(s.Probes.Probes, statuspage.Probe{Name: "rotation", Every: 900},
+		statuspage.Probe{Name: "missed", Runs: []statuspage.Run{{Outcome: qrgate.Gone}}})
+	_, body := serve(t, s, "/status?format=json")
+	var got struct {
+		Probes struct {
+			Probes []map[string]any
+		}
+	}
+	if err := json.Unmarshal([]byte(body), &got); err != nil {
+		t.Fatal(err)
+	}
+	health := map[any]any{}
+	for _, p := range got.Probes.Probes {
+		if h, said := p["healthy"]; said {
+			health[p["name"]] = h
+		}
+	}
+	want := map[any]any{"engine_health": true, "create_delete": true, "create_connect_qr": false}
+	if diff := cmp.Diff(want, health); diff != "" {
+		t.Errorf("want -, got +\n%s", diff)
 	}
 }

@@ -10,8 +10,9 @@ import (
 
 // What a Recorder keeps.
 const (
-	keptJourneys = 50
-	keptChanges  = 30 // of sessions
+	keptJourneys = 50 // of clients
+	keptChanges  = 30 // of clients' sessions
+	keptProbing  = 10 // journeys and changes of probes, each; those that walk often must not push clients out
 	keptHouse    = 20 // of engine and store; a busy fleet must not push them out
 	keptAnswers  = 60
 )
@@ -20,8 +21,10 @@ const (
 // memory is bounded whatever it is fed.
 type Recorder struct {
 	mu       sync.Mutex
-	journeys ring[Journey]
-	sessions ring[Change]
+	journeys ring[Journey] // of clients
+	walks    ring[Journey] // of probes
+	sessions ring[Change]  // of clients
+	probing  ring[Change]  // of probes
 	house    ring[Change]
 	answers  ring[Answer]
 	troubles troubles
@@ -38,9 +41,9 @@ func (r *Recorder) Observe(e qrgate.Event) {
 	case qrgate.EventLook:
 		r.look(e)
 	case qrgate.EventJourney:
-		r.journeys.put(Journey{At: e.At, Seconds: seconds(e.Took), Outcome: e.Outcome, Code: said(e.Diagnosis), Origin: e.Origin, Looks: e.Attempt, Label: label(e)}, keptJourneys)
+		r.ended(Journey{At: e.At, Seconds: seconds(e.Took), Outcome: e.Outcome, Code: said(e.Diagnosis), Origin: e.Origin, Looks: e.Attempt, Label: label(e)})
 	case qrgate.EventState:
-		r.sessions.put(Change{At: e.At, About: "session", Label: label(e), From: string(e.From), To: string(e.To), Code: said(e.Diagnosis)}, keptChanges)
+		r.moved(Change{At: e.At, About: "session", Origin: e.Origin, Label: label(e), From: string(e.From), To: string(e.To), Code: said(e.Diagnosis)})
 	case qrgate.EventStore:
 		r.storeAt = e.At
 		r.changed(e.At, "store", map[bool]string{true: "Redis answers again", false: "Redis cannot be reached"}[e.Up])
@@ -50,17 +53,52 @@ func (r *Recorder) Observe(e qrgate.Event) {
 	r.troubles.observe(e)
 }
 
+// Health takes what a regular look at the engine's health found at a time: [qrgate.None], or why it failed.
+// Between two journeys nothing else tells whether the engine is there.
+func (r *Recorder) Health(at time.Time, why qrgate.Code) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch why {
+	case qrgate.EngineUnreachable, qrgate.EngineTimeout:
+		r.stands(at, EngineDown)
+	case qrgate.None, qrgate.EngineFailing, qrgate.EngineBadAnswer, qrgate.KeyRejected, qrgate.Throttled:
+		r.stands(at, EngineUp)
+	}
+}
+
+func (r *Recorder) ended(j Journey) {
+	if j.Origin == qrgate.FromSynthetic {
+		r.walks.put(j, keptProbing)
+		return
+	}
+	r.journeys.put(j, keptJourneys)
+}
+
+func (r *Recorder) moved(c Change) {
+	if c.Origin == qrgate.FromSynthetic {
+		r.probing.put(c, keptProbing)
+		return
+	}
+	r.sessions.put(c, keptChanges)
+}
+
 func (r *Recorder) look(e qrgate.Event) {
 	a := Answer{At: e.At, Op: e.Op, Class: class(e.Fault), Status: e.Status, Code: clip(e.Code), Seconds: seconds(e.Took)}
 	r.answers.put(a, keptAnswers)
-	state := proved(e)
-	if state == "" || state == r.engine {
+	if state := proved(e); state != "" {
+		r.stands(e.At, state)
+	}
+}
+
+// stands notes what is known of the engine, if it is news.
+func (r *Recorder) stands(at time.Time, state string) {
+	if state == r.engine {
 		return
 	}
 	if r.engine != "" || state == EngineDown {
-		r.changed(e.At, "engine", map[string]string{EngineUp: "it answers", EngineDown: "it does not answer"}[state])
+		r.changed(at, "engine", map[string]string{EngineUp: "it answers", EngineDown: "it does not answer"}[state])
 	}
-	r.engine, r.since = state, e.At
+	r.engine, r.since = state, at
 }
 
 func (r *Recorder) changed(at time.Time, about, to string) {
@@ -72,8 +110,9 @@ func (r *Recorder) changed(at time.Time, about, to string) {
 func (r *Recorder) Snapshot(now time.Time) Snapshot {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := Snapshot{At: now, Journeys: r.journeys.newest(), Causes: r.troubles.causes(now)}
-	s.Changes = append(r.sessions.newest(), r.house.newest()...)
+	s := Snapshot{At: now, Journeys: append(r.journeys.newest(), r.walks.newest()...), Causes: r.troubles.causes(now)}
+	s.Changes = slices.Concat(r.sessions.newest(), r.probing.newest(), r.house.newest())
+	slices.SortStableFunc(s.Journeys, func(a, b Journey) int { return b.At.Compare(a.At) })
 	slices.SortStableFunc(s.Changes, func(a, b Change) int { return b.At.Compare(a.At) })
 	for i := range s.Journeys {
 		s.Journeys[i].Label = mask(s.Journeys[i].Label)

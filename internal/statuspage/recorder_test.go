@@ -145,6 +145,53 @@ func TestChangesOfTheHouseStay(t *testing.T) {
 	}
 }
 
+// Probes that walk every few seconds do not push out what happened to clients, and are told apart.
+func TestProbesDoNotPushClientsOut(t *testing.T) {
+	t.Parallel()
+	var r statuspage.Recorder
+	r.Observe(state("a", noon, qrgate.Connecting, qrgate.AwaitingScan))
+	r.Observe(journey("a", noon, qrgate.Success, qrgate.None))
+	for i := range 500 {
+		probe, moved := journey("p", after(float64(i+1)), qrgate.Success, qrgate.None), state("p", after(float64(i+1)), qrgate.Created, qrgate.Connecting)
+		probe.Origin, moved.Origin = qrgate.FromSynthetic, qrgate.FromSynthetic
+		r.Observe(probe)
+		r.Observe(moved)
+	}
+	s := r.Snapshot(after(600))
+	if n := len(s.Journeys); n != 11 || s.Journeys[10].Label != "crm-a" || !s.Journeys[0].At.Equal(after(500)) {
+		t.Errorf("%d journeys: %+v", n, s.Journeys)
+	}
+	if n := len(s.Changes); n != 11 || s.Changes[10].Label != "crm-a" || s.Changes[10].Origin != qrgate.FromUser || s.Changes[0].Origin != qrgate.FromSynthetic {
+		t.Errorf("%d changes: %+v", n, s.Changes)
+	}
+	_, page := serve(t, s, "/status")
+	if text := outline(page); !strings.Contains(text, "session crm-a : connecting") || strings.Index(text, "crm-a : connecting") > strings.Index(text, "a probe’s session") {
+		t.Error(text)
+	}
+}
+
+// The look at the engine's health counts before the first call for a session, and between two.
+func TestHealthOfTheEngine(t *testing.T) {
+	t.Parallel()
+	var r statuspage.Recorder
+	for i, c := range []struct {
+		why  qrgate.Code
+		want string
+	}{
+		{qrgate.Internal, statuspage.EngineUnknown}, {qrgate.None, statuspage.EngineUp}, {qrgate.EngineUnreachable, statuspage.EngineDown},
+		{qrgate.Internal, statuspage.EngineDown}, {qrgate.EngineFailing, statuspage.EngineUp}, {qrgate.EngineTimeout, statuspage.EngineDown},
+	} {
+		r.Health(after(float64(i)), c.why)
+		if got := r.Snapshot(after(9)).Engine.State; got != c.want {
+			t.Errorf("after %s it is %s, want %s", c.why, got, c.want)
+		}
+	}
+	r.Observe(look("a", after(7), qrgate.NotReady))
+	if e := r.Snapshot(after(9)).Engine; e.State != statuspage.EngineUp || !e.Since.Equal(after(7)) {
+		t.Errorf("%+v", e)
+	}
+}
+
 // The newest journeys are kept, the newest first.
 func TestJourneysAreKept(t *testing.T) {
 	t.Parallel()

@@ -48,6 +48,8 @@ func healthy() statuspage.Snapshot {
 		s.Journeys = append(s.Journeys, statuspage.Journey{At: before(float64(20 + i*35)), Seconds: 2.8 + float64(i%5)*.7, Outcome: qrgate.Success,
 			Origin: qrgate.FromUser, Looks: 5, Label: fmt.Sprintf("crm-%02d", i%9)})
 	}
+	s.WhatsApp = &statuspage.WhatsApp{At: before(900), Code: qrgate.None, Step: qrgate.ControlHandshake, Evidence: []string{"handshake: WhatsApp sent codes."}}
+	s.Probing = 1
 	s.Changes = []statuspage.Change{{At: before(20), About: "session", Label: "crm-00", From: "connecting", To: "awaiting_scan"},
 		{At: before(3600), About: "engine", To: "it answers"}}
 	return s
@@ -91,8 +93,32 @@ func broken() statuspage.Snapshot {
 	for i := range 16 {
 		s.Changes = append(s.Changes, statuspage.Change{At: before(float64(11 + 40*i)), About: "session", Label: fmt.Sprintf("crm-%02d", i%9), From: "connecting", To: "failed", Code: qrgate.EngineFailing})
 	}
+	for i := range 4 {
+		s.Changes = append(s.Changes, statuspage.Change{At: before(float64(700 + 30*i)), About: "session", Origin: qrgate.FromSynthetic, From: "connecting", To: "disconnected"})
+	}
 	s.Changes[3] = statuspage.Change{At: before(131), About: "store", To: "Redis cannot be reached"}
 	s.Store = statuspage.Store{Kind: "redis", State: statuspage.StoreDegraded, Since: before(131), Note: "Redis cannot be reached; the gate goes on from memory."}
+	return s
+}
+
+// gone is an engine that nobody finds since 42 s, with one session whose client has given up.
+func gone() statuspage.Snapshot {
+	s := healthy()
+	s.Engine.State, s.Engine.Since = statuspage.EngineDown, before(42)
+	s.Engine.Last = &statuspage.Answer{At: before(35), Op: "qr", Class: "unreachable", Seconds: .003}
+	s.Engine.Answers = map[string]int{"ok": 31, "unreachable": 9}
+	s.Engine.Budget = statuspage.Budget{Told: before(200)}
+	s.Sessions, s.Waiters.Held, s.Probing = nil, 0, 0
+	s.Causes = []statuspage.Cause{{Code: qrgate.EngineUnreachable, Sessions: 1, Since: before(42), Last: before(35), Evidence: "qr: unreachable, 9× in 7.0 s", Labels: []string{"crm-01"}}}
+	return s
+}
+
+// shut is an embedded engine that cannot reach WhatsApp, and that nobody asked for a QR.
+func shut() statuspage.Snapshot {
+	s := quiet()
+	s.Engine = statuspage.Engine{Kind: statuspage.EngineEmbedded, State: statuspage.EngineUp, Since: before(590)}
+	s.WhatsApp = &statuspage.WhatsApp{At: before(12), Since: before(600), Code: qrgate.DNSFailed, Evidence: []string{"The name web.whatsapp.com cannot be resolved."}}
+	s.Probes.Probes = []statuspage.Probe{probe("engine_health", 15, 30), {Name: "create_connect_qr", Every: 300}}
 	return s
 }
 

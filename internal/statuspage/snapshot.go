@@ -11,19 +11,21 @@ import (
 type Snapshot struct {
 	At       time.Time            `json:"at"`
 	Verdict  Verdict              `json:"verdict"`
-	Causes   []Cause              `json:"causes"` // why sessions have no QR now, the most sessions first
+	Causes   []Cause              `json:"causes"` // why sessions got no QR, the most sessions first
 	Probes   Probes               `json:"probes"`
 	Journeys []Journey            `json:"journeys"` // the last from connect to QR, newest first
 	Engine   Engine               `json:"engine"`
+	WhatsApp *WhatsApp            `json:"whatsapp,omitempty"` // nil while the gate has not looked
 	Store    Store                `json:"store"`
-	Sessions map[qrgate.State]int `json:"sessions"` // in mind, by state; every state is there
+	Sessions map[qrgate.State]int `json:"sessions"`       // of clients, at work in this gate, by state; every state is there
+	Probing  int                  `json:"probe_sessions"` // sessions of probes at work
 	Waiters  Waiters              `json:"waiters"`
 	Changes  []Change             `json:"changes"` // newest first
 	Build    Build                `json:"build"`
 	Links    []Link               `json:"links"`
 }
 
-// Cause is one diagnosis with all sessions that it holds back now.
+// Cause is one diagnosis with all sessions that it held back in the last 15 minutes and that got no QR since.
 type Cause struct {
 	Code     qrgate.Code `json:"code"`
 	Title    string      `json:"title"`
@@ -48,9 +50,9 @@ type Probes struct {
 // Probe is one probe with its history.
 type Probe struct {
 	Name    string  `json:"name"`
-	Every   float64 `json:"every_seconds"` // 0 when it is not known
-	Runs    []Run   `json:"runs"`          // newest first; beyond the newest 30, failures only
-	Healthy bool    `json:"healthy"`       // of the newest run that said anything
+	Every   float64 `json:"every_seconds"`     // 0 when it is not known
+	Runs    []Run   `json:"runs"`              // newest first; beyond the newest 30, failures only
+	Healthy *bool   `json:"healthy,omitempty"` // of the newest run that said anything; nil without one
 }
 
 // Run is one run of a probe.
@@ -78,7 +80,7 @@ type Journey struct {
 
 // Engine is the session engine as the gate sees it.
 type Engine struct {
-	Kind    string         `json:"kind"` // embedded or http
+	Kind    string         `json:"kind"` // one of the Engine kinds
 	Address string         `json:"address,omitempty"`
 	State   string         `json:"state"` // one of the Engine constants
 	Since   time.Time      `json:"since,omitzero"`
@@ -86,6 +88,12 @@ type Engine struct {
 	Answers map[string]int `json:"answers"` // the last 60, by class: ok, or a kind of fault
 	Budget  Budget         `json:"budget"`
 }
+
+// The kinds of engines.
+const (
+	EngineEmbedded = "embedded"
+	EngineHTTP     = "http"
+)
 
 // What is known of an engine.
 const (
@@ -104,10 +112,35 @@ type Answer struct {
 	Seconds float64   `json:"seconds"`
 }
 
-// Budget is what the engine allows the key that has the fewest calls left.
+// Budget is what the engine allows the key that has the fewest calls left. It is not known while no window of
+// the engine's is open.
 type Budget struct {
-	Known bool `json:"known"`
-	Left  int  `json:"left"`
+	Known bool      `json:"known"`
+	Left  int       `json:"left"`
+	Told  time.Time `json:"told,omitzero"` // when the engine spoke of its limits last; zero if it never did
+}
+
+// WhatsApp is what the gate itself saw last of the way to WhatsApp. An embedded engine has no other way.
+type WhatsApp struct {
+	At       time.Time          `json:"at"`
+	Since    time.Time          `json:"since,omitzero"` // when it began to fail
+	Code     qrgate.Code        `json:"diagnosis"`      // none when nothing was in the way
+	Step     qrgate.ControlStep `json:"step,omitempty"` // where the look ended, if that is known
+	Evidence []string           `json:"evidence"`
+}
+
+// Reached reports whether nothing was in the way.
+func (w WhatsApp) Reached() bool { return w.Code == qrgate.None }
+
+// Answers reports whether the look came as far as WhatsApp itself.
+func (w WhatsApp) Answers() bool { return w.Step == qrgate.ControlHandshake }
+
+// Said is what the look ended with, in one line.
+func (w WhatsApp) Said() string {
+	if len(w.Evidence) == 0 {
+		return ""
+	}
+	return w.Evidence[len(w.Evidence)-1]
 }
 
 // Store is where sessions are kept.
@@ -129,12 +162,13 @@ type Waiters struct {
 
 // Change is something that is other than before.
 type Change struct {
-	At    time.Time   `json:"at"`
-	About string      `json:"about"`           // session, engine, store or seal
-	Label string      `json:"label,omitempty"` // of a session
-	From  string      `json:"from,omitempty"`
-	To    string      `json:"to"`
-	Code  qrgate.Code `json:"diagnosis,omitempty"`
+	At     time.Time     `json:"at"`
+	About  string        `json:"about"`            // session, engine, store or seal
+	Origin qrgate.Origin `json:"origin,omitempty"` // whose session
+	Label  string        `json:"label,omitempty"`  // of a session
+	From   string        `json:"from,omitempty"`
+	To     string        `json:"to"`
+	Code   qrgate.Code   `json:"diagnosis,omitempty"`
 }
 
 // Build is the program that runs.

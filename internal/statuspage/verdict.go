@@ -36,6 +36,7 @@ const (
 	nearlyFull  = 90               // per cent of the waiters' limit
 	lateProbe   = 3                // intervals without a run, from which a probe is blind
 	graceOfLate = 30 * time.Second
+	atWork      = 30 * time.Second // without news for longer, nobody asks for a session any more
 )
 
 // finding is one thing that is wrong.
@@ -80,33 +81,10 @@ func rank(f finding) int {
 
 func findings(s Snapshot) []finding {
 	var all []finding
-	for _, look := range []func(Snapshot) []finding{engineDown, probesFail, journeysFail, causesStand, storeAway, waitersMany, probesLate} {
+	for _, look := range []func(Snapshot) []finding{engineDown, wayShut, probesFail, journeysFail, causesStand, storeAway, waitersMany, probesLate} {
 		all = append(all, look(s)...)
 	}
 	return all
-}
-
-func engineDown(s Snapshot) []finding {
-	if s.Engine.State != EngineDown {
-		return nil
-	}
-	code, why := qrgate.EngineUnreachable, "No call to the engine is answered."
-	if a := s.Engine.Last; a != nil {
-		if a.Class == string(qrgate.TimedOut) {
-			code = qrgate.EngineTimeout
-		}
-		why = "The last call: " + a.line() + "."
-	}
-	return []finding{{true, "the engine does not answer", everybody(s), s.Engine.Since, why, code}}
-}
-
-// everybody is who suffers when nothing works: those who wait for a QR now.
-func everybody(s Snapshot) string {
-	n := s.Sessions[qrgate.Connecting]
-	if n == 0 {
-		return "Everybody; no session waits for a QR at this moment"
-	}
-	return "Everybody; " + count(n, "session waits", "sessions wait") + " for a QR now"
 }
 
 func probesFail(s Snapshot) []finding {
@@ -181,11 +159,26 @@ func journeysFail(s Snapshot) []finding {
 	if failed == 0 {
 		return nil
 	}
-	f := finding{inRow >= sureOf, "some QRs do not come", fmt.Sprintf("%d of the last %s in 15 min", failed, count(ended, "journey", "journeys")), first.At, "", newest.Code}
-	if f.failing {
+	f := finding{inRow >= sureOf, "some QRs do not come", partOf(failed, ended), first.At, "", newest.Code}
+	came, _ := lastCode(s)
+	switch {
+	case f.failing:
 		f.what = fmt.Sprintf("the last %d journeys ended without a QR", inRow)
+	case !succeeded && s.At.Sub(came) > lately:
+		f.what = "nobody got a QR in the last 15 min"
 	}
 	return []finding{f}
+}
+
+// partOf says how many journeys of a quarter of an hour failed.
+func partOf(failed, ended int) string {
+	switch {
+	case ended == 1:
+		return "The only journey in 15 min"
+	case failed == ended:
+		return fmt.Sprintf("All of the last %d journeys in 15 min", ended)
+	}
+	return fmt.Sprintf("%d of the last %d journeys in 15 min", failed, ended)
 }
 
 // ours reports whether a cause is the business of whoever runs the gate, the engine or the network, not
@@ -195,7 +188,7 @@ func ours(c qrgate.Code) bool {
 	return who == qrgate.Operator || who == qrgate.Nobody
 }
 
-// causesStand looks at sessions that fail now. Probes have their own finding.
+// causesStand looks at sessions that fail now, or failed lately and were given up. Probes have their own finding.
 func causesStand(s Snapshot) []finding {
 	var all []finding
 	for _, c := range s.Causes {
@@ -204,6 +197,10 @@ func causesStand(s Snapshot) []finding {
 			continue
 		}
 		f := finding{users >= sureOf && !successSince(s, c.Since), count(users, "session gets", "sessions get") + " no QR", count(users, "session", "sessions"), c.Since, c.Evidence, c.Code}
+		if quiet := s.At.Sub(c.Last); quiet > atWork && !c.Last.IsZero() {
+			f.what = count(users, "session", "sessions") + " got no QR"
+			f.whom += ", last asked for " + short(quiet) + " ago"
+		}
 		f.why = qrgate.About(c.Code).Title
 		if c.Evidence != "" {
 			f.why += ": " + c.Evidence

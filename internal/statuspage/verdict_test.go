@@ -27,6 +27,18 @@ func TestJudge(t *testing.T) {
 		"the engine is down": {func(s *statuspage.Snapshot) {
 			s.Engine.State, s.Engine.Since = statuspage.EngineDown, before(42)
 		}, "failing", qrgate.EngineUnreachable, "the engine does not answer", 42},
+		"the engine is up, and no more is known": {func(s *statuspage.Snapshot) {
+			*s = quiet()
+			s.Engine.State = statuspage.EngineUp
+		}, "unknown", "", "nothing proves that they come", 3700},
+		"no way to WhatsApp":         {func(s *statuspage.Snapshot) { *s = shut() }, "failing", qrgate.DNSFailed, "no QR can be made", 600},
+		"no way, as it was long ago": {func(s *statuspage.Snapshot) { *s = shut(); s.WhatsApp.At = before(1000) }, "unknown", "", "nothing proves", 3700},
+		"no way, and a QR before":    {func(s *statuspage.Snapshot) { *s = shut(); s.Journeys = healthy().Journeys[:1] }, "failing", qrgate.DNSFailed, "no QR can be made", 600},
+		"no way, and a QR since": {func(s *statuspage.Snapshot) {
+			*s = shut()
+			s.Journeys, s.WhatsApp.At = healthy().Journeys[:1], before(21)
+		}, "ok", "", "QRs are delivered", 20},
+		"no way from here, another's engine": {func(s *statuspage.Snapshot) { *s = shut(); s.Engine.Kind = statuspage.EngineHTTP }, "unknown", "", "nothing proves", 3700},
 		"the engine hangs": {func(s *statuspage.Snapshot) {
 			s.Engine.State, s.Engine.Since, s.Engine.Last = statuspage.EngineDown, before(42), &statuspage.Answer{Class: "timed_out", Op: "qr", Seconds: 5}
 		}, "failing", qrgate.EngineTimeout, "the engine does not answer", 42},
@@ -52,6 +64,18 @@ func TestJudge(t *testing.T) {
 		"two journeys failed": {func(s *statuspage.Snapshot) {
 			lose(s.Journeys[:2], qrgate.QRNotEmitted)
 		}, "degraded", qrgate.QRNotEmitted, "some QRs do not come", 55},
+		"the only journey failed": {func(s *statuspage.Snapshot) {
+			s.Probes.Probes, s.Journeys = nil, s.Journeys[:1]
+			lose(s.Journeys, qrgate.DNSFailed)
+		}, "degraded", qrgate.DNSFailed, "nobody got a QR in the last 15 min", 20},
+		"two journeys failed, of two": {func(s *statuspage.Snapshot) {
+			s.Probes.Probes, s.Journeys = nil, s.Journeys[:2]
+			lose(s.Journeys, qrgate.DNSFailed)
+		}, "degraded", qrgate.DNSFailed, "nobody got a QR in the last 15 min", 55},
+		"the only journey failed, and a probe got its QR": {func(s *statuspage.Snapshot) {
+			s.Journeys = s.Journeys[:1]
+			lose(s.Journeys, qrgate.DNSFailed)
+		}, "degraded", qrgate.DNSFailed, "some QRs do not come", 20},
 		"three journeys failed": {func(s *statuspage.Snapshot) {
 			lose(s.Journeys[:3], qrgate.QRNotEmitted)
 		}, "failing", qrgate.QRNotEmitted, "the last 3 journeys ended without a QR", 90},
@@ -70,6 +94,9 @@ func TestJudge(t *testing.T) {
 		"one session": {func(s *statuspage.Snapshot) {
 			s.Causes = []statuspage.Cause{{Code: qrgate.EngineFailing, Sessions: 1, Since: before(60)}}
 		}, "degraded", qrgate.EngineFailing, "1 session gets no QR", 60},
+		"one session that was given up": {func(s *statuspage.Snapshot) {
+			s.Causes = []statuspage.Cause{{Code: qrgate.EngineFailing, Sessions: 1, Since: before(60), Last: before(40)}}
+		}, "degraded", qrgate.EngineFailing, "1 session got no QR", 60},
 		"many sessions, while others get theirs": {func(s *statuspage.Snapshot) {
 			s.Causes = []statuspage.Cause{{Code: qrgate.EngineFailing, Sessions: 4, Since: before(60)}}
 		}, "degraded", qrgate.EngineFailing, "4 sessions get no QR", 60},
@@ -121,5 +148,38 @@ func TestTheWorstComesFirst(t *testing.T) {
 	}
 	if !strings.Contains(v.Todo, "update") || v.Who != qrgate.Operator {
 		t.Errorf("what to do is %q by %q", v.Todo, v.Who)
+	}
+}
+
+// For whom it is so: whoever waits, or else who got nothing; the lines of one verdict do not contradict each other.
+func TestForWhom(t *testing.T) {
+	t.Parallel()
+	for want, change := range map[string]func(*statuspage.Snapshot){
+		"Everybody; 2 sessions wait for a QR now":                                            func(s *statuspage.Snapshot) { s.Sessions = map[qrgate.State]int{qrgate.Connecting: 2} },
+		"Everybody; 1 request waits for a QR now":                                            func(s *statuspage.Snapshot) { s.Waiters.Held = 1 },
+		"Everybody who asks; no request waits at this moment, 1 session got none in 15 min":  func(*statuspage.Snapshot) {},
+		"Everybody who asks; no request waits at this moment, 4 sessions got none in 15 min": func(s *statuspage.Snapshot) { s.Causes[0].Sessions, s.Causes[0].Probes = 6, 2 },
+		"Everybody who asks; no request waits at this moment":                                func(s *statuspage.Snapshot) { s.Causes[0].Code = qrgate.QRExpired },
+	} {
+		s := gone()
+		change(&s)
+		if v := statuspage.Judge(s); v.Whom != want || v.Level != statuspage.LevelFailing {
+			t.Errorf("want %q: %+v", want, v)
+		}
+	}
+	for want, change := range map[string]func(*statuspage.Snapshot){
+		"The only journey in 15 min":           func(s *statuspage.Snapshot) { s.Journeys = s.Journeys[:1] },
+		"All of the last 2 journeys in 15 min": func(s *statuspage.Snapshot) { s.Journeys = s.Journeys[:2] },
+		"2 of the last 24 journeys in 15 min":  func(*statuspage.Snapshot) {},
+		"1 session, last asked for 2 min ago": func(s *statuspage.Snapshot) {
+			s.Journeys, s.Causes = s.Journeys[2:], []statuspage.Cause{{Code: qrgate.EngineFailing, Sessions: 1, Since: before(150), Last: before(120)}}
+		},
+	} {
+		s := healthy()
+		lose(s.Journeys[:2], qrgate.DNSFailed)
+		change(&s)
+		if v := statuspage.Judge(s); v.Whom != want {
+			t.Errorf("want %q: %+v", want, v)
+		}
 	}
 }

@@ -1,0 +1,127 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"qrgate"
+	"qrgate/compat/embedded"
+	"qrgate/internal/statuspage"
+)
+
+// reachEvery is the time between two looks at WhatsApp while it cannot be reached. They end with the upgrade,
+// so they open no registration there.
+const reachEvery = time.Minute
+
+// outlook is what the gate saw itself of the way to WhatsApp: at its start, for as long as that was bad, and
+// whenever the control looked.
+type outlook struct {
+	way     *http.Client // as Config.WhatsApp
+	control func() qrgate.ControlLook
+	log     *slog.Logger
+
+	mu   sync.Mutex
+	seen qrgate.ControlLook
+	bad  time.Time // since when it fails; zero while it does not
+}
+
+// note keeps a look, and reports whether it is the first of its kind: reached or not.
+func (o *outlook) note(l qrgate.ControlLook) (turned bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	was := o.bad
+	o.seen = l
+	switch {
+	case l.Clean():
+		o.bad = time.Time{}
+	case was.IsZero():
+		o.bad = l.At
+	}
+	return was.IsZero() != o.bad.IsZero()
+}
+
+// known is the look that speaks for now, and since when those of the gate's start fail.
+func (o *outlook) known() (l qrgate.ControlLook, bad time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return latest(o.seen, o.control()), o.bad
+}
+
+// latest is the look that speaks for now: the newer one, unless it found nothing because it turned back before
+// the place where the older one failed.
+func latest(a, b qrgate.ControlLook) qrgate.ControlLook {
+	if b.At.Before(a.At) {
+		a, b = b, a
+	}
+	if b.Clean() && b.Step != qrgate.ControlHandshake && a.Step == qrgate.ControlHandshake && !a.Clean() {
+		return a
+	}
+	return b
+}
+
+// shown is what the page tells of it; nil before the first look.
+func (o *outlook) shown() *statuspage.WhatsApp {
+	l, bad := o.known()
+	if l.At.IsZero() {
+		return nil
+	}
+	w := &statuspage.WhatsApp{At: l.At, Code: l.Code, Step: l.Step, Evidence: append([]string{}, l.Evidence...)}
+	if !l.Clean() {
+		w.Since = l.At
+		if !bad.IsZero() && bad.Before(l.At) {
+			w.Since = bad
+		}
+	}
+	return w
+}
+
+// watch tells within seconds of the start whether an embedded engine can reach WhatsApp, and while it cannot,
+// when it can again. The gate runs on either way: networks heal.
+func (o *outlook) watch(ctx context.Context) error {
+	tick := time.NewTicker(reachEvery)
+	defer tick.Stop()
+	for {
+		o.reach(ctx)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// reach looks once, unless what is known is good, or lies beyond what a look without a handshake can see.
+func (o *outlook) reach(ctx context.Context) {
+	if known, _ := o.known(); known.Clean() || known.Step == qrgate.ControlHandshake {
+		return
+	}
+	began := time.Now()
+	err := embedded.Reachable(ctx, o.way)
+	if ctx.Err() != nil {
+		return // it saw its own end
+	}
+	turned := o.note(lookOf(err, began, time.Now()))
+	switch {
+	case err != nil && turned:
+		o.log.Error("WhatsApp cannot be reached, so no QR can be made until it can", "why", err.Error())
+	case err == nil && turned:
+		o.log.Info("WhatsApp can be reached again")
+	}
+}
+
+// lookOf is what [embedded.Reachable] saw.
+func lookOf(err error, began, ended time.Time) qrgate.ControlLook {
+	l := qrgate.ControlLook{Step: qrgate.ControlUpgrade, Code: qrgate.None, Took: ended.Sub(began), At: ended, Evidence: []string{"upgrade: granted"}}
+	if err == nil {
+		return l
+	}
+	l.Step, l.Code, l.Evidence = "", qrgate.Undetermined, []string{err.Error()}
+	if why, ok := errors.AsType[*embedded.Obstacle](err); ok {
+		l.Code, l.Evidence = why.Code, []string{why.Text}
+	}
+	return l
+}

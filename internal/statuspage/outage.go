@@ -1,0 +1,61 @@
+package statuspage
+
+import (
+	"strings"
+
+	"qrgate"
+)
+
+func engineDown(s Snapshot) []finding {
+	if s.Engine.State != EngineDown {
+		return nil
+	}
+	code, why := qrgate.EngineUnreachable, "No call to the engine is answered."
+	if a := s.Engine.Last; a != nil {
+		if a.Class == string(qrgate.TimedOut) {
+			code = qrgate.EngineTimeout
+		}
+		why = "The last call: " + a.line() + "."
+	}
+	return []finding{{true, "the engine does not answer", everybody(s), s.Engine.Since, why, code}}
+}
+
+// wayShut tells of an embedded engine that has no way to WhatsApp, unless a QR came since the gate looked. An
+// engine of its own has a way of its own, of which the gate's look says too little.
+func wayShut(s Snapshot) []finding {
+	w := s.WhatsApp
+	if w == nil || w.Reached() || s.Engine.Kind != EngineEmbedded || s.At.Sub(w.At) > lately {
+		return nil
+	}
+	if came, _ := lastCode(s); came.After(w.At) {
+		return nil
+	}
+	why, said := qrgate.About(w.Code).Title, w.Said()
+	switch {
+	case strings.HasPrefix(said, why):
+		why = said
+	case said != "":
+		why += ": " + said
+	}
+	return []finding{{true, "no QR can be made", everybody(s), w.Since, why, w.Code}}
+}
+
+// everybody is who suffers when nothing works: those who wait now, and those who got nothing.
+func everybody(s Snapshot) string {
+	if n := s.Sessions[qrgate.Connecting]; n > 0 {
+		return "Everybody; " + count(n, "session waits", "sessions wait") + " for a QR now"
+	}
+	if n := s.Waiters.Held; n > 0 {
+		return "Everybody; " + count(n, "request waits", "requests wait") + " for a QR now"
+	}
+	left := 0
+	for _, c := range s.Causes {
+		if ours(c.Code) {
+			left += c.Sessions - c.Probes
+		}
+	}
+	if left > 0 {
+		return "Everybody who asks; no request waits at this moment, " + count(left, "session", "sessions") + " got none in 15 min"
+	}
+	return "Everybody who asks; no request waits at this moment"
+}
