@@ -89,7 +89,7 @@ func TestStatusTellsOfTrouble(t *testing.T) {
 // A QR that came is seen, and so are the runs of probes.
 func TestStatusTellsOfHealth(t *testing.T) {
 	t.Parallel()
-	r, admin := observed(t, &enginesim.Engine{}, "key-probe")
+	r, admin := observed(t, &enginesim.Engine{Limits: enginesim.RecordedLimits()}, "key-probe")
 	id := r.create("crm-1")
 	r.connect(id)
 	r.qr(id, "Prefer", "wait=5")
@@ -107,6 +107,9 @@ func TestStatusTellsOfHealth(t *testing.T) {
 	s, raw := r.status(admin)
 	if s.Verdict.Level != statuspage.LevelOK || len(s.Journeys) != 2 || s.Journeys[1].Label != "crm-1" || s.Journeys[1].Outcome != qrgate.Success || s.Journeys[0].Label != "" {
 		t.Errorf("%s", raw)
+	}
+	if s.Sessions[qrgate.AwaitingScan] != 1 || s.Sessions[qrgate.Connecting]+s.Sessions[qrgate.Disconnected]+s.Sessions[qrgate.Unknown] != 0 || !s.Engine.Budget.Known || s.Engine.Budget.Told.IsZero() {
+		t.Errorf("at work are %v, and %d of probes; the budget is %+v", s.Sessions, s.Probing, s.Engine.Budget)
 	}
 	ran := map[string]int{}
 	for _, p := range s.Probes.Probes {

@@ -197,9 +197,9 @@ func causesStand(s Snapshot) []finding {
 			continue
 		}
 		f := finding{users >= sureOf && !successSince(s, c.Since), count(users, "session gets", "sessions get") + " no QR", count(users, "session", "sessions"), c.Since, c.Evidence, c.Code}
-		if quiet := s.At.Sub(c.Last); quiet > atWork && !c.Last.IsZero() {
+		if c.Quiet(s.At) || idle(s) {
 			f.what = count(users, "session", "sessions") + " got no QR"
-			f.whom += ", last asked for " + short(quiet) + " ago"
+			f.whom += ", last asked for " + ago(c.Last, s.At)
 		}
 		f.why = qrgate.About(c.Code).Title
 		if c.Evidence != "" {
@@ -211,6 +211,15 @@ func causesStand(s Snapshot) []finding {
 		all = append(all, f)
 	}
 	return all
+}
+
+// idle reports whether no client wants anything at this moment.
+func idle(s Snapshot) bool {
+	n := s.Waiters.Held
+	for _, k := range s.Sessions {
+		n += k
+	}
+	return n == 0
 }
 
 func successSince(s Snapshot, since time.Time) bool {

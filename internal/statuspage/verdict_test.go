@@ -89,22 +89,26 @@ func TestJudge(t *testing.T) {
 		}, "ok", "", "QRs are delivered", 905},
 		"customers who do not scan": {func(s *statuspage.Snapshot) {
 			lose(s.Journeys[:6], qrgate.QRExpired)
-			s.Causes = []statuspage.Cause{{Code: qrgate.QRExpired, Sessions: 6, Since: before(60)}}
+			s.Causes = []statuspage.Cause{{Code: qrgate.QRExpired, Sessions: 6, Since: before(60), Last: before(3)}}
 		}, "ok", "", "QRs are delivered", 3305},
 		"one session": {func(s *statuspage.Snapshot) {
-			s.Causes = []statuspage.Cause{{Code: qrgate.EngineFailing, Sessions: 1, Since: before(60)}}
+			s.Causes = []statuspage.Cause{{Code: qrgate.EngineFailing, Sessions: 1, Since: before(60), Last: before(3)}}
 		}, "degraded", qrgate.EngineFailing, "1 session gets no QR", 60},
 		"one session that was given up": {func(s *statuspage.Snapshot) {
 			s.Causes = []statuspage.Cause{{Code: qrgate.EngineFailing, Sessions: 1, Since: before(60), Last: before(40)}}
 		}, "degraded", qrgate.EngineFailing, "1 session got no QR", 60},
+		"one session, and nobody at work": {func(s *statuspage.Snapshot) {
+			s.Sessions, s.Waiters.Held = nil, 0
+			s.Causes = []statuspage.Cause{{Code: qrgate.EngineFailing, Sessions: 1, Since: before(60), Last: before(9)}}
+		}, "degraded", qrgate.EngineFailing, "1 session got no QR", 60},
 		"many sessions, while others get theirs": {func(s *statuspage.Snapshot) {
-			s.Causes = []statuspage.Cause{{Code: qrgate.EngineFailing, Sessions: 4, Since: before(60)}}
+			s.Causes = []statuspage.Cause{{Code: qrgate.EngineFailing, Sessions: 4, Since: before(60), Last: before(3)}}
 		}, "degraded", qrgate.EngineFailing, "4 sessions get no QR", 60},
 		"many sessions, and no other": {func(s *statuspage.Snapshot) {
-			s.Causes = []statuspage.Cause{{Code: qrgate.EngineFailing, Sessions: 4, Since: before(10)}}
+			s.Causes = []statuspage.Cause{{Code: qrgate.EngineFailing, Sessions: 4, Since: before(10), Last: before(3)}}
 		}, "failing", qrgate.EngineFailing, "4 sessions get no QR", 10},
 		"only sessions of probes": {func(s *statuspage.Snapshot) {
-			s.Causes = []statuspage.Cause{{Code: qrgate.EngineFailing, Sessions: 4, Probes: 4, Since: before(10)}}
+			s.Causes = []statuspage.Cause{{Code: qrgate.EngineFailing, Sessions: 4, Probes: 4, Since: before(10), Last: before(3)}}
 		}, "ok", "", "QRs are delivered", 3305},
 		"Redis is away": {func(s *statuspage.Snapshot) {
 			s.Store = statuspage.Store{Kind: "redis", State: "degraded", Since: before(33)}
