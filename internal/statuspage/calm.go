@@ -108,5 +108,8 @@ func (a Answer) line() string {
 	if a.Code != "" {
 		text += " " + a.Code
 	}
+	if a.Why != "" {
+		text += " (" + a.Why + ")"
+	}
 	return text + ", after " + short(length(a.Seconds))
 }

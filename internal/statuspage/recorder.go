@@ -83,7 +83,7 @@ func (r *Recorder) moved(c Change) {
 }
 
 func (r *Recorder) look(e qrgate.Event) {
-	a := Answer{At: e.At, Op: e.Op, Class: class(e.Fault), Status: e.Status, Code: clip(e.Code), Seconds: seconds(e.Took)}
+	a := Answer{At: e.At, Op: e.Op, Class: class(e.Fault), Status: e.Status, Code: clip(e.Code), Why: e.Why, Seconds: seconds(e.Took)}
 	r.answers.put(a, keptAnswers)
 	if state := proved(e); state != "" {
 		r.stands(e.At, state)

@@ -109,6 +109,7 @@ type Answer struct {
 	Class   string    `json:"class"` // ok, or a kind of fault
 	Status  int       `json:"status,omitempty"`
 	Code    string    `json:"code,omitempty"` // the engine's own
+	Why     string    `json:"why,omitempty"`  // no answer came, in a few words
 	Seconds float64   `json:"seconds"`
 }
 

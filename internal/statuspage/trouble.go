@@ -34,7 +34,7 @@ type trouble struct {
 	op              string
 	fault           qrgate.Kind // of the last calls; "" when the engine answers as it should
 	status, times   int
-	engineCode      string
+	engineCode, why string
 	faulty, faulted time.Time // the first and the last of them
 }
 
@@ -89,7 +89,7 @@ func (t *troubles) look(e qrgate.Event) {
 	if k.fault != e.Fault || k.engineCode != clip(e.Code) {
 		k.faulty, k.times = e.At, 0
 	}
-	k.op, k.fault, k.status, k.engineCode, k.faulted = e.Op, e.Fault, e.Status, clip(e.Code), e.At
+	k.op, k.fault, k.status, k.engineCode, k.why, k.faulted = e.Op, e.Fault, e.Status, clip(e.Code), e.Why, e.At
 	k.times++
 }
 
@@ -167,6 +167,9 @@ func (k *trouble) line() string {
 	}
 	if k.engineCode != "" {
 		line += " " + mask(k.engineCode)
+	}
+	if k.why != "" {
+		line += " (" + k.why + ")"
 	}
 	return fmt.Sprintf("%s, %d× in %s", line, k.times, short(k.faulted.Sub(k.faulty)))
 }
