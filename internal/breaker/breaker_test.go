@@ -9,6 +9,7 @@ import (
 	"net/http/httptrace"
 	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -73,14 +74,15 @@ type line struct {
 	*testing.T
 	*breaker.Breaker
 	engine  engine
-	reached int      // calls that came through
-	log     []string // changes of state
+	reached atomic.Int32 // calls that came through
+	log     []string     // changes of state
 }
 
 func newLine(t *testing.T) *line {
 	l := &line{T: t, engine: answers(200)}
 	l.Breaker = breaker.New(engine(func(r *http.Request) (*http.Response, error) {
-		l.reached++
+		l.reached.Add(1)
+		r.Body.(*witness).made = true
 		return l.engine(r)
 	}), func(from, to breaker.State) { l.log = append(l.log, string(from)+" → "+string(to)) })
 	return l
@@ -102,12 +104,11 @@ func (l *line) send(ctx context.Context) error {
 	if err != nil {
 		l.Fatal(err)
 	}
-	before := l.reached
 	res, err := l.RoundTrip(r)
 	if res != nil {
 		_ = res.Body.Close()
 	}
-	if l.reached == before && !body.closed {
+	if !body.made && !body.closed {
 		l.Error("a call that was not made left its body open")
 	}
 	return err
@@ -115,7 +116,7 @@ func (l *line) send(ctx context.Context) error {
 
 type witness struct {
 	io.Reader
-	closed bool
+	made, closed bool
 }
 
 func (w *witness) Close() error { w.closed = true; return nil }
@@ -177,8 +178,8 @@ func TestOneConnectionIsEnough(t *testing.T) {
 		}
 		_ = l.call(connects(reset), ever)
 	}
-	if l.reached != 50 || len(l.log) != 0 {
-		t.Errorf("%d calls of 50 came through, %v", l.reached, l.log)
+	if l.reached.Load() != 50 || len(l.log) != 0 {
+		t.Errorf("%d calls of 50 came through, %v", l.reached.Load(), l.log)
 	}
 }
 
@@ -195,7 +196,7 @@ func TestAnOutage(t *testing.T) {
 		if took := time.Since(began); took != 15*time.Second || l.State() != breaker.Open {
 			t.Errorf("%s after %v", l.State(), took)
 		}
-		l.reached = 0
+		l.reached.Store(0)
 		for range 90 {
 			asked := time.Now()
 			err := l.call(answers(200), ever)
@@ -205,13 +206,13 @@ func TestAnOutage(t *testing.T) {
 			}
 			time.Sleep(11 * time.Millisecond)
 		}
-		if l.reached != 0 {
-			t.Errorf("%d calls came through an open circuit", l.reached)
+		if l.reached.Load() != 0 {
+			t.Errorf("%d calls came through an open circuit", l.reached.Load())
 		}
 		time.Sleep(breaker.Rest)
 		_ = l.call(refused, ever)
-		if l.State() != breaker.Open || l.reached != 1 {
-			t.Errorf("%s after a try that failed, of %d", l.State(), l.reached)
+		if l.State() != breaker.Open || l.reached.Load() != 1 {
+			t.Errorf("%s after a try that failed, of %d", l.State(), l.reached.Load())
 		}
 		time.Sleep(breaker.Rest + time.Millisecond)
 		if err := l.call(answers(500), ever); err != nil || l.State() != breaker.Closed {
@@ -231,7 +232,7 @@ func open(t *testing.T) *line {
 		_ = l.call(refused, ever)
 	}
 	time.Sleep(breaker.Rest + time.Millisecond)
-	l.reached = 0
+	l.reached.Store(0)
 	return l
 }
 
@@ -245,8 +246,8 @@ func TestASlowAnswerEndsAnOutageAtItsConnection(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- l.send(t.Context()) }()
 		synctest.Wait()
-		if err := l.send(t.Context()); err == nil || l.reached != 1 {
-			t.Errorf("%d calls try at once, %v", l.reached, err)
+		if err := l.send(t.Context()); err == nil || l.reached.Load() != 1 {
+			t.Errorf("%d calls try at once, %v", l.reached.Load(), err)
 		}
 		time.Sleep(time.Second + time.Millisecond)
 		if err := l.call(answers(200), ever); err != nil || l.State() != breaker.Closed {
@@ -279,8 +280,8 @@ func TestTheReasonOutlivesTheCallsThatMetIt(t *testing.T) {
 	for range 5 {
 		_ = l.call(fails(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}), ever)
 	}
-	l.reached = 0
-	if err := l.call(answers(200), ever); l.reached != 0 || !errors.Is(err, syscall.ECONNREFUSED) {
+	l.reached.Store(0)
+	if err := l.call(answers(200), ever); l.reached.Load() != 0 || !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("told %v", err)
 	}
 }
