@@ -16,6 +16,7 @@ import (
 func (g *Gate) mountStatus(mux *http.ServeMux) {
 	started := time.Now()
 	page := statuspage.Handler(func() statuspage.Snapshot { return g.snapshot(started, time.Now()) })
+	mux.Handle("GET /{$}", http.RedirectHandler("status", http.StatusFound))
 	mux.Handle("GET /status", page)
 	mux.Handle("GET /status/", page)
 }

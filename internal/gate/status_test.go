@@ -146,3 +146,18 @@ func TestStatusIsForOperators(t *testing.T) {
 		res.Body.Close()
 	}
 }
+
+// Whoever opens the operators' port without a path sees the page.
+func TestTheOperatorsPortLeadsToThePage(t *testing.T) {
+	t.Parallel()
+	r, admin := observed(t, &enginesim.Engine{}, "")
+	res, err := (&http.Client{Transport: r.seen.next}).Get(admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, _ := io.ReadAll(res.Body)
+	if res.StatusCode != http.StatusOK || res.Request.URL.Path != "/status" || !strings.Contains(string(body), "<html") {
+		t.Errorf("%d at %s: %.80s", res.StatusCode, res.Request.URL, body)
+	}
+}
