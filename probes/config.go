@@ -27,7 +27,7 @@ type Config struct {
 	// Spacing is the least time between two runs of one probe against one target through [Prober.Handler];
 	// 0: 30 s for probes that make sessions. A health probe needs none.
 	Spacing time.Duration
-	// MaxOrphans is how many sessions may wait for their deletion before no new one is made; 0: 10.
+	// MaxOrphans is how many sessions may wait for their deletion at a target before no new one is made there; 0: 10.
 	MaxOrphans int
 	// Maintenance are the times when nothing is probed on schedule.
 	Maintenance []Window

@@ -72,28 +72,46 @@ func (j *journey) cleanup(ctx context.Context) (failed *failure) {
 		return nil
 	}
 	ctx = context.WithoutCancel(ctx)
-	j.step(ctx, StepCleanup, cleanupTime, func(ctx context.Context) (string, *failure) {
-		detail := "there was nothing to delete"
-		if j.made != refused {
-			ref := qrgate.Ref{ID: j.ref.ID, Name: j.run.Session}
-			absent, f := j.door.eraseInTime(ctx, ref)
-			if f != nil {
-				failed = f
-				return "", f
-			}
-			if absent && j.made == possible {
-				return "not there yet; the janitor looks again", nil // the create may still be on its way
-			}
-			if detail = ""; absent {
-				detail = "it was gone already"
-			}
+	gone := false
+	j.step(ctx, StepCleanup, cleanupTime, func(ctx context.Context) (detail string, f *failure) {
+		if gone, detail, failed = j.tidy(ctx); !gone {
+			return detail, failed
 		}
 		if err := j.p.cfg.Intents.Done(ctx, j.run.Session); err != nil {
 			return "the janitor will cross it out", nil // it is gone, and to delete it twice does no harm
 		}
 		return detail, nil
 	})
+	if !gone {
+		j.handOver(ctx)
+	}
 	return failed
+}
+
+// tidy deletes the session. It reports whether that is done for good.
+func (j *journey) tidy(ctx context.Context) (gone bool, detail string, failed *failure) {
+	if j.made == refused {
+		return true, "there was nothing to delete", nil
+	}
+	absent, failed := j.door.eraseInTime(ctx, qrgate.Ref{ID: j.ref.ID, Name: j.run.Session})
+	switch {
+	case failed != nil:
+		return false, "", failed
+	case absent && j.made == possible:
+		return false, "not there yet; the janitor looks again", nil // the create may still be on its way
+	case absent:
+		return true, "it was gone already", nil
+	}
+	return true, "", nil
+}
+
+// handOver says that the run is over and the session is not gone: whoever comes next need not wait until the
+// run must have ended.
+func (j *journey) handOver(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, intentTime)
+	defer cancel()
+	j.intent.Until = time.Now()
+	_ = j.p.cfg.Intents.Record(ctx, j.intent) // else it is due a little later, as recorded
 }
 
 // eraseInTime tries to delete a session until ctx ends. It reports whether it was not there.

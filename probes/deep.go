@@ -92,10 +92,22 @@ func (j *journey) poll(ctx context.Context) (a compat.Answer, looks int, last *f
 			return answer, looks, last // the wait was over; what was said before it tells more
 		}
 		last = f
-		if f.final || !wait(ctx, max(pause, f.pause)) {
+		if f.final || !wait(ctx, untilLook(ctx, pause, f.pause)) {
 			return answer, looks, f
 		}
 	}
+}
+
+// untilLook is the pause before the next look. The last one is just before the end of the wait instead of after
+// it, unless the target wished for a longer pause.
+func untilLook(ctx context.Context, pause, wished time.Duration) time.Duration {
+	pause = max(pause, wished)
+	end, bounded := ctx.Deadline()
+	last := time.Until(end) - firstPause
+	if bounded && pause > last && last >= max(firstPause, wished) {
+		return last
+	}
+	return pause
 }
 
 func hasCode(a compat.Answer) bool {
@@ -120,7 +132,7 @@ func (j *journey) explained(ctx context.Context, f *failure) *failure {
 	if !slices.Contains(qrgate.Codes(), code) {
 		return f
 	}
-	why := &failure{code: code, evidence: f.evidence}
+	why := &failure{code: code, evidence: f.evidence, told: true}
 	for _, e := range evidenceOf(said) {
 		why.evidence = append(why.evidence, compat.Scrub(e))
 	}

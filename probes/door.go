@@ -81,13 +81,14 @@ func (c call) words() string {
 func (d door) ask(ctx context.Context, c call) (compat.Answer, *failure) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	req, err := d.request(ctx, c)
+	var left compat.Departure
+	req, err := d.request(left.Watch(ctx), c)
 	if err != nil {
 		return compat.Answer{}, &failure{missed: MissedInternal, evidence: []string{c.words() + ": " + err.Error()}}
 	}
 	res, err := d.http.Do(req)
 	if err != nil {
-		return compat.Answer{}, unanswered(c, err)
+		return compat.Answer{}, unanswered(c, err, left.Never())
 	}
 	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))

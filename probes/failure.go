@@ -22,20 +22,19 @@ type failure struct {
 
 	missed string        // not empty: the prober failed, not the target
 	unsent bool          // the target certainly did nothing
+	told   bool          // a gate diagnosed it
+	nobody bool          // there was no answer, because nobody was there to give one
 	absent bool          // the target says that there is no such session
 	final  bool          // asking again does not help
 	pause  time.Duration // the target's wish before the next try
 }
 
-// unanswered is the failure of a call that got no answer.
-func unanswered(c call, err error) *failure {
-	f := &failure{code: qrgate.EngineUnreachable}
-	if timedOut(err) {
-		f.code = qrgate.EngineTimeout
+// unanswered is the failure of a call that got no answer; stayed says that it never left.
+func unanswered(c call, err error, stayed bool) *failure {
+	f := &failure{code: qrgate.EngineUnreachable, unsent: stayed, nobody: true}
+	if timedOut(err) && !stayed {
+		f.code, f.nobody = qrgate.EngineTimeout, false
 	}
-	dial, isNet := errors.AsType[*net.OpError](err)
-	_, noName := errors.AsType[*net.DNSError](err)
-	f.unsent = noName || isNet && dial.Op == "dial"
 	f.evidence = []string{c.words() + ": " + compat.Scrub(beneath(err))}
 	return f
 }
@@ -75,7 +74,7 @@ func answered(c call, a compat.Answer) *failure {
 	return &failure{
 		code: code, pause: fault.RetryAfter,
 		evidence: []string{strings.TrimSpace(fmt.Sprintf("%s → %d %s %s", c.words(), a.Status, fault.Code, fault.Text))},
-		unsent:   a.Status >= 400 && a.Status < 500 && a.Status != http.StatusRequestTimeout && a.Status != 499,
+		unsent:   compat.Declined(a.Status),
 		absent:   fault.Kind == qrgate.UnknownSession,
 		final:    sure || a.Status/100 == 3,
 	}

@@ -64,10 +64,10 @@ func TestScrape(t *testing.T) {
 		}
 		time.Sleep(30 * time.Second)
 		began := time.Now()
-		w = r.scrape(h, "target=gate&module=create_connect_qr", "10")
+		w = r.scrape(h, "target=gate&module=create_connect_qr", "13")
 		got = r.numbers(w)
-		if took := time.Since(began); took > 9500*time.Millisecond {
-			t.Errorf("a scrape with ten seconds is answered after %v", took)
+		if took := time.Since(began); took > 12500*time.Millisecond {
+			t.Errorf("a scrape with thirteen seconds is answered after %v", took)
 		}
 		if w.Code != 200 || got["probe_success"] != 0 || got["probe_diagnosis_info qr_not_emitted"] != 1 {
 			t.Errorf("%d %v", w.Code, got)
@@ -79,6 +79,41 @@ func TestScrape(t *testing.T) {
 		})
 		r.clean()
 	})
+}
+
+// TestAScrapeThatIsTooShort says nothing about its target: the caller's own end is no failure of anybody else.
+func TestAScrapeThatIsTooShort(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		engine *enginesim.Engine
+		query  string
+		within string
+		missed string // "": the target is to blame
+	}{
+		"no QR in 4 s":       {&enginesim.Engine{QRDelay: time.Hour}, "create_connect_qr", "7", "a QR was waited for"},
+		"no QR in 9 s":       {&enginesim.Engine{QRDelay: time.Hour}, "create_connect_qr", "13", ""},
+		"no create in 1 s":   {&enginesim.Engine{Latency: time.Hour}, "create_delete", "2", "an answer was waited for"},
+		"no create in 6 s":   {&enginesim.Engine{Latency: time.Hour}, "create_delete", "8", ""},
+		"no health in 1.5 s": {&enginesim.Engine{Latency: time.Hour}, "engine_health", "2", "an answer was waited for"},
+		"no health in 5 s":   {&enginesim.Engine{Latency: time.Hour}, "engine_health", "10", ""},
+		"an error at once":   {fault(enginesim.RouteCreate, enginesim.ServerError), "create_delete", "2", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, tt.engine, func(r *rig) {
+				w := r.scrape(r.prober().Handler(), "debug=true&target=gate&module="+tt.query, tt.within)
+				want := http.StatusOK
+				if tt.missed != "" {
+					want = http.StatusServiceUnavailable
+				}
+				text := w.Body.String()
+				if w.Code != want || !strings.Contains(text, tt.missed) || strings.Contains(text, "too_short") != (tt.missed != "") {
+					t.Errorf("%d, want %d: %s", w.Code, want, text)
+				}
+				r.engine.Change(func(e *enginesim.Engine) { e.Latency = 0 })
+				time.Sleep(time.Minute)
+			})
+		})
+	}
 }
 
 func TestScrapesThatAreRefused(t *testing.T) {

@@ -42,8 +42,7 @@ type ledger struct {
 	well   map[string]bool        // :: probe and target → the last run succeeded
 	codes  map[string]fingerprint // :: target → the last code
 	active map[string]bool        // :: session → its run is under way
-	orphan int
-	why    *failure // of the last deletion that failed
+	left   map[string]backlog     // :: target → what should be gone there
 }
 
 func newLedger() *ledger {
@@ -102,26 +101,4 @@ func (l *ledger) underWay(session string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.active[session]
-}
-
-func (l *ledger) orphans() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.orphan
-}
-
-// outage is the failure that keeps the orphans alive, if it is that nobody answers at all.
-func (l *ledger) outage() *failure {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.why != nil && (l.why.code == qrgate.EngineUnreachable || l.why.code == qrgate.EngineTimeout) {
-		return l.why
-	}
-	return nil
-}
-
-func (l *ledger) orphaned(n int, why *failure) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.orphan, l.why = n, why
 }

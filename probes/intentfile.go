@@ -117,6 +117,9 @@ func parseIntent(session string, text []byte) (Intent, error) {
 	return i, nil
 }
 
+// Place implements [Intents]: the directory.
+func (f *Files) Place() string { return f.dir }
+
 func (f *Files) path(session string) string { return filepath.Join(f.dir, session+intentSuffix) }
 
 // sync makes the directory's entries durable.

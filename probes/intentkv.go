@@ -35,6 +35,9 @@ func (r *Rows) Record(ctx context.Context, i Intent) error {
 // Done implements [Intents].
 func (r *Rows) Done(ctx context.Context, session string) error { return r.table.Drop(ctx, session) }
 
+// Place implements [Intents].
+func (r *Rows) Place() string { return "the store that the replicas share" }
+
 // Open implements [Intents]. A row that is no intent is an error: somebody else writes there.
 func (r *Rows) Open(ctx context.Context) ([]Intent, error) {
 	rows, err := r.table.All(ctx)

@@ -22,6 +22,17 @@ func readAll(r *http.Request) string {
 	return string(b)
 }
 
+// TestIntentsHaveAPlace that a person can be sent to.
+func TestIntentsHaveAPlace(t *testing.T) {
+	t.Parallel()
+	if got := probes.NewFiles("a/b").Place(); got != "a/b" {
+		t.Errorf("files are kept in %q", got)
+	}
+	if got := probes.NewRows(newShared()).Place(); got == "" {
+		t.Error("rows are kept nowhere")
+	}
+}
+
 // TestIntents holds for every place where intents are kept.
 func TestIntents(t *testing.T) {
 	t.Parallel()

@@ -44,11 +44,10 @@ func (p *Prober) sweep(ctx context.Context) (next time.Time) {
 		}
 		return next
 	}
-	orphans, tries := 0, 0
-	var why *failure
+	left, tries := map[string]backlog{}, 0
 	for _, i := range open {
-		if p.ledger.underWay(i.Session) {
-			continue
+		if _, ours := p.targets[i.Target]; !ours || p.ledger.underWay(i.Session) {
+			continue // what is noted for another target waits for a prober that knows it
 		}
 		if !i.due(p.epoch, !p.cfg.Shared, time.Now()) {
 			if next.IsZero() || i.Until.Before(next) {
@@ -57,13 +56,12 @@ func (p *Prober) sweep(ctx context.Context) (next time.Time) {
 			continue
 		}
 		if tries++; tries > sweepMost {
-			orphans++
+			left[i.Target] = left[i.Target].with(nil)
 		} else if gone, f := p.tidy(ctx, i); !gone {
-			orphans++
-			why = f
+			left[i.Target] = left[i.Target].with(f)
 		}
 	}
-	p.ledger.orphaned(orphans, why)
+	p.ledger.orphaned(left)
 	p.keeps()
 	return next
 }
@@ -71,11 +69,7 @@ func (p *Prober) sweep(ctx context.Context) (next time.Time) {
 // tidy deletes one session and crosses its intent out. It reports whether all is well: the session is
 // gone, or there is none yet and the janitor comes back. Else the failure is the target's, if there is one.
 func (p *Prober) tidy(ctx context.Context, i Intent) (bool, *failure) {
-	t, known := p.targets[i.Target]
-	if !known {
-		return false, nil // recorded for a target that is configured no more
-	}
-	d := open(t)
+	d := open(p.targets[i.Target])
 	defer d.close()
 	ctx, cancel := context.WithTimeout(ctx, cleanupTime)
 	defer cancel()

@@ -1,8 +1,10 @@
 package probes_test
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -59,10 +61,59 @@ func TestOnlyWhatIsRecordedIsDeleted(t *testing.T) {
 			t.Errorf("the intents are %+v, want that of the unknown target alone", open)
 		}
 		r.seen.read(func(c *tally) {
-			if c.orphans != 1 {
-				t.Errorf("%d orphans, want the one at an unknown target", c.orphans)
+			if c.orphans != 0 {
+				t.Errorf("%d orphans, and what is noted for another target is none of them", c.orphans)
 			}
 		})
+	})
+}
+
+// TestOtherTargetsBlockNobody: what cannot be deleted elsewhere keeps no run from going here, and stays noted.
+func TestOtherTargetsBlockNobody(t *testing.T) {
+	bubble(t, &enginesim.Engine{}, func(r *rig) {
+		for i := range 20 {
+			r.note(fmt.Sprintf("syn-elsewhere-%d", i), "another", time.Now().Add(-time.Second))
+		}
+		p := r.prober(only(probes.EngineHealth, time.Hour))
+		for range 3 {
+			r.wants(p.Once(r.Context(), probes.CreateDelete), qrgate.Success, qrgate.None)
+		}
+		if open, _ := probes.NewFiles(r.dir).Open(r.Context()); len(open) != 20 {
+			t.Errorf("%d intents of the other target are left of 20", len(open))
+		}
+	})
+}
+
+// TestABacklogSaysWhatToDo: at which target, where it is noted, and what the last deletion met.
+func TestABacklogSaysWhatToDo(t *testing.T) {
+	bubble(t, fault(enginesim.RouteDelete, enginesim.ServerError), func(r *rig) {
+		for i := range 10 {
+			r.note(fmt.Sprintf("syn-left-%d", i), "gate", time.Now().Add(-time.Second))
+		}
+		run := r.prober(only(probes.EngineHealth, time.Hour)).Once(r.Context(), probes.CreateDelete)
+		if run.Missed != probes.MissedBacklog {
+			t.Fatalf("it ends in %+v", run)
+		}
+		for _, want := range []string{"10 sessions of earlier runs at gate", r.dir, "engine_5xx: DELETE /api/sessions/{id} → 500", "delete them there by hand, and then their notes"} {
+			if !strings.Contains(run.Problem, want) {
+				t.Errorf("no %q in %q", want, run.Problem)
+			}
+		}
+	})
+}
+
+// TestTheNextRunTriesAgain: a run that is over says so, and whoever comes next need not wait until it must be.
+func TestTheNextRunTriesAgain(t *testing.T) {
+	bubble(t, fault(enginesim.RouteDelete, enginesim.ServerError), func(r *rig) {
+		shared := func(c *probes.Config) { c.Shared, c.Every = true, map[string]time.Duration{} }
+		r.prober(shared).Once(r.Context(), probes.CreateDelete)
+		if len(r.leftovers()) != 1 {
+			t.Fatalf("the engine has %v", r.leftovers())
+		}
+		r.engine.Change(func(e *enginesim.Engine) { e.Faults = nil })
+		time.Sleep(time.Second)
+		r.wants(r.prober(shared).Once(r.Context(), probes.CreateDelete), qrgate.Success, qrgate.None)
+		r.clean()
 	})
 }
 

@@ -20,6 +20,8 @@ type journey struct {
 	made   creation
 	ref    qrgate.Ref
 	until  time.Time // by when the run is over
+	intent Intent    // what was recorded
+	asked  bool      // somebody asked for this run and may have given it little time
 }
 
 // creation is what is known of the session.
@@ -34,11 +36,13 @@ const (
 
 // step does one part of the run within limit and notes how it ended. It reports whether to go on.
 func (j *journey) step(ctx context.Context, name string, limit time.Duration, do func(context.Context) (string, *failure)) bool {
+	walking := ctx
 	ctx, end := j.p.cfg.Span(ctx, "qr.journey."+name, slog.String("qrgate.probe.step", name))
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	began := time.Now()
 	detail, f := do(ctx)
+	f = j.fairly(walking, f, time.Since(began))
 	s := Step{Name: name, Seconds: time.Since(began).Seconds(), Outcome: qrgate.Success, Detail: detail}
 	code := qrgate.None
 	if f != nil {
@@ -70,10 +74,8 @@ func (f *failure) words() string {
 
 // intend writes the intent. Nothing is created before it is durable.
 func (j *journey) intend(ctx context.Context) *failure {
-	now := time.Now()
-	err := j.p.cfg.Intents.Record(ctx, Intent{
-		Session: j.run.Session, Target: j.run.Target, Owner: j.p.epoch, At: now, Until: j.until,
-	})
+	j.intent = Intent{Session: j.run.Session, Target: j.run.Target, Owner: j.p.epoch, At: time.Now(), Until: j.until}
+	err := j.p.cfg.Intents.Record(ctx, j.intent)
 	switch {
 	case err == nil:
 		return nil
@@ -99,7 +101,7 @@ func (j *journey) verdict(ctx context.Context) {
 		j.miss(j.failed.missed, j.failed.words())
 	default:
 		d := qrgate.About(j.failed.code, j.failed.evidence...)
-		j.run.Outcome, j.run.Diagnosis = qrgate.Failure, &d
+		j.run.Outcome, j.run.Diagnosis, j.run.Alone = qrgate.Failure, &d, j.failed.nobody
 	}
 }
 

@@ -66,10 +66,12 @@ func (p *Prober) Once(ctx context.Context, name string) Run {
 type order struct {
 	probe, target string
 	limit         time.Duration // 0: the probe's own
+	asked         bool          // by a person or a scrape, not by the schedule
 	term          context.Context
 }
 
 func (p *Prober) once(ctx context.Context, o order) Run {
+	o.asked = true
 	if catalogue()[o.probe].session {
 		p.swept.Do(func() { p.sweep(ctx) })
 	}
@@ -123,7 +125,7 @@ func within(ctx context.Context, limit time.Duration, term context.Context) (con
 
 func (p *Prober) begin(o order) *journey {
 	id := runID(o.probe, p.epoch, p.number.Add(1))
-	j := &journey{p: p, door: open(p.targets[o.target]), run: Run{ID: id, Probe: o.probe, Target: o.target, Began: time.Now(), Steps: []Step{}}}
+	j := &journey{p: p, asked: o.asked, door: open(p.targets[o.target]), run: Run{ID: id, Probe: o.probe, Target: o.target, Began: time.Now(), Steps: []Step{}}}
 	if catalogue()[o.probe].session {
 		j.run.Session = prefix + id
 	}
@@ -134,14 +136,14 @@ func (p *Prober) begin(o order) *journey {
 // while nobody answers, the failure that keeps old sessions alive is also this run's, so that a long outage
 // stays an outage; else it is the prober that cannot go on.
 func (p *Prober) enter(ctx context.Context, j *journey) (leave func()) {
-	if p.ledger.orphans() >= p.cfg.MaxOrphans {
+	if p.ledger.orphansAt(j.run.Target).n >= p.cfg.MaxOrphans {
 		p.sweep(ctx) // perhaps they can be deleted by now
 	}
-	if n := p.ledger.orphans(); n >= p.cfg.MaxOrphans {
-		if j.failed = p.ledger.outage(); j.failed != nil {
+	if left := p.ledger.orphansAt(j.run.Target); left.n >= p.cfg.MaxOrphans {
+		if j.failed = left.outage(); j.failed != nil {
 			j.verdict(ctx)
 		} else {
-			j.miss(MissedBacklog, fmt.Sprintf("%d sessions of earlier runs could not be deleted yet, so none was made.", n))
+			j.miss(MissedBacklog, left.words(j.run.Target, p.cfg.Intents.Place()))
 		}
 		return nil
 	}

@@ -34,6 +34,7 @@ const (
 	MissedShutdown = "shutdown"        // the run was cancelled before it knew
 	MissedBacklog  = "cleanup_backlog" // too many sessions of earlier runs could not be deleted
 	MissedInternal = "internal"        // anything else, such as a disk that takes no intent
+	MissedTooShort = "too_short"       // who asked for the run gave it less time than a healthy target may take; never on schedule
 )
 
 // Run is what one run found. It is a plain value; nobody changes it after it was handed out.
@@ -48,6 +49,7 @@ type Run struct {
 	Missed    string            `json:"missed,omitempty"`  // then one of the Missed reasons
 	Problem   string            `json:"problem,omitempty"` // and a sentence about it
 	Diagnosis *qrgate.Diagnosis `json:"diagnosis"`         // of a failure; else nil
+	Alone     bool              `json:"alone,omitempty"`   // of a failure: nobody answers at the target itself
 	Steps     []Step            `json:"steps"`
 }
 

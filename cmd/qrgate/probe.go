@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -55,13 +54,16 @@ func (c probeCommand) run(ctx context.Context, w world, dataDir string) int {
 	}
 	prober, err := probes.New(probes.Config{
 		Target: target, Every: map[string]time.Duration{}, Timeout: c.Timeout, Progress: progress,
-		Intents: probes.NewFiles(filepath.Join(dataDir, "probe-intents")), Shared: true,
+		Intents: notes(dataDir), Shared: true,
 	})
 	if err != nil {
 		fmt.Fprintf(w.err, "qrgate probe: %v\n", err)
 		return exitUsage
 	}
 	run := prober.Once(ctx, c.Probe)
+	if run.Alone {
+		run.Diagnosis = nobodyAt(run)
+	}
 	if c.JSON {
 		printer := json.NewEncoder(w.out)
 		printer.SetEscapeHTML(false)
@@ -76,6 +78,15 @@ func (c probeCommand) run(ctx context.Context, w world, dataDir string) int {
 		return exitFailed
 	}
 	return exitProber
+}
+
+// nobodyAt is the diagnosis where the target itself cannot be reached: it may be a gate, and then its engine is
+// not the next thing to look at.
+func nobodyAt(r probes.Run) *qrgate.Diagnosis {
+	d := *r.Diagnosis
+	d.Title = "Nobody answers at " + r.Target
+	d.Help = "Start what should listen there, or correct --target and the network between."
+	return &d
 }
 
 // target checks what was asked for. The target's name is its URL, so that what an earlier run left at one
@@ -94,7 +105,7 @@ func (c probeCommand) target() (probes.Target, error) {
 	case c.Timeout < 0:
 		return probes.Target{}, errors.New("--timeout must not be negative")
 	}
-	u.Path = strings.TrimSuffix(strings.TrimSuffix(u.Path, "/"), "/api")
+	u = plain(u)
 	return probes.Target{Name: u.String(), URL: u, Key: qrgate.NewSecret(c.APIKey)}, nil
 }
 

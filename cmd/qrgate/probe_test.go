@@ -164,6 +164,68 @@ func TestProbeTidiesUp(t *testing.T) {
 	}
 }
 
+// TestProbeElsewhereLocksNobodyOut: a create that cannot have left is no session that somebody has to delete, at
+// this target or another.
+func TestProbeElsewhereLocksNobodyOut(t *testing.T) {
+	t.Parallel()
+	at, dir := simulated(t, &enginesim.Engine{}), t.TempDir()
+	nobody := httptest.NewServer(http.NotFoundHandler())
+	nobody.Close()
+	for _, target := range []string{strings.Replace(at, "http://", "https://", 1), nobody.URL, "http://nobody.invalid"} {
+		if code, out, _ := called(t, nil, "probe", "--target", target, "--api-key", "key-a", "--timeout", "3s", "--data-dir", dir); code != exitFailed {
+			t.Errorf("exit %d: %s", code, out)
+		}
+		if left, _ := os.ReadDir(filepath.Join(dir, "probe-intents")); len(left) > 0 {
+			t.Errorf("%s: %d notes are left of what nobody can have made", target, len(left))
+		}
+	}
+	elsewhere := probes.NewFiles(filepath.Join(dir, "probe-intents"))
+	for i := range 11 {
+		if err := elsewhere.Record(t.Context(), probes.Intent{Session: "syn-elsewhere-" + itoa(i), Target: "https://elsewhere.invalid"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code, out, _ := called(t, nil, "probe", "--target", at, "--api-key", "key-a", "--probe", "create_delete", "--data-dir", dir); code != exitOK {
+		t.Errorf("exit %d: %s", code, out)
+	}
+}
+
+// TestProbeNamesWhoDoesNotAnswer: the target may be a gate, so its engine's URL is not what is wrong.
+func TestProbeNamesWhoDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	nobody := httptest.NewServer(http.NotFoundHandler())
+	nobody.Close()
+	_, out, _ := called(t, nil, "probe", "--target", nobody.URL, "--probe", "engine_health")
+	if !strings.Contains(out, "FAILED: Nobody answers at "+nobody.URL+" (engine_unreachable).") || strings.Contains(out, "QRGATE_ENGINE_URL") {
+		t.Error(out)
+	}
+	gate := gated(t, nobody.URL)
+	if _, out, _ = called(t, nil, "probe", "--target", gate, "--probe", "engine_health"); !strings.Contains(out, "QRGATE_ENGINE_URL") {
+		t.Errorf("the gate answers, and its engine does not: %s", out)
+	}
+}
+
+// TestTargetsHaveOneName, however their URL is written: what is noted for one is found by the other.
+func TestTargetsHaveOneName(t *testing.T) {
+	t.Parallel()
+	for written, want := range map[string]string{
+		"http://gate":              "http://gate",
+		"http://gate/":             "http://gate",
+		"HTTP://Gate:80//":         "http://gate",
+		"https://gate:443/api/":    "https://gate",
+		"https://gate:80":          "https://gate:80",
+		"http://[::1]:8084/a%2Fb/": "http://[::1]:8084/a%2Fb",
+	} {
+		u, err := url.Parse(written)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := plain(u).String(); got != want {
+			t.Errorf("%s is called %s, want %s", written, got, want)
+		}
+	}
+}
+
 func TestProbeHelp(t *testing.T) {
 	t.Parallel()
 	code, out, _ := called(t, nil, "probe", "--help")

@@ -1,0 +1,35 @@
+package probes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"qrgate"
+)
+
+// fairAnswer is what a target may take for one answer before its silence is held against it: the health probe
+// allows as much.
+const fairAnswer = 5 * time.Second
+
+// fairly is a step's failure, unless the target had no fair chance: a time-out of a scrape or of the command line
+// that is too short for any QR is the caller's mistake, and no word about the target.
+func (j *journey) fairly(walking context.Context, f *failure, took time.Duration) *failure {
+	if f == nil || !j.asked {
+		return f
+	}
+	ended := errors.Is(context.Cause(walking), context.DeadlineExceeded)
+	switch {
+	case f.code == qrgate.QRNotEmitted && !f.told && took < qrgate.PatienceTime:
+		return tooShort("a QR", took, qrgate.PatienceTime)
+	case (f.code == qrgate.EngineTimeout || f.code == qrgate.EngineUnreachable) && ended && took < fairAnswer:
+		return tooShort("an answer", took, fairAnswer)
+	}
+	return f
+}
+
+func tooShort(what string, had, fair time.Duration) *failure {
+	return &failure{missed: MissedTooShort, evidence: []string{
+		fmt.Sprintf("%s was waited for %.1f s, and may take %.0f s; give the run more time", what, had.Seconds(), fair.Seconds())}}
+}
