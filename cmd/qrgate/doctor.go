@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"path/filepath"
+	"net/url"
 	"strings"
 	"time"
 
@@ -36,8 +36,8 @@ type doctorCommand struct {
 	APIKey   string        `group:"Flags of doctor:" name:"api-key" env:"QRGATE_PROBE_API_KEY" placeholder:"KEY" help:"The key to examine the engine with. The variable does not show in the list of processes."`
 	Deep     bool          `group:"Flags of doctor:" help:"Try a session even without a key, for engines that ask for none."`
 	JSON     bool          `group:"Flags of doctor:" name:"json" help:"Print the result as one JSON object."`
-	Lang     string        `group:"Flags of doctor:" default:"en" enum:"en,es" help:"Language of the verdict: en or es. Default: ${default}."`
-	Patience time.Duration `group:"Flags of doctor:" default:"30s" help:"How long to wait for a QR. Default: ${default}."`
+	Lang     string        `group:"Flags of doctor:" default:"en" enum:"en,es" help:"Language of the verdict: en or es; checks and evidence quote what was seen, and stay English. Default: ${default}."`
+	Patience time.Duration `group:"Flags of doctor:" default:"30s" help:"How long to wait for a QR once the engine has accepted the connect; engines may take 8 s. Default: ${default}."`
 }
 
 // Help is what qrgate doctor --help says beside the flags.
@@ -50,7 +50,7 @@ The look at WhatsApp opens a registration there each time: do not run it in a lo
 
 Exit status:
    0 healthy, and nothing else is
-   1 the doctor itself failed, 2 it was called wrongly
+   1 it was interrupted, 2 it was called wrongly
   10 the cause is not known, or not all was examined
   11 the engine: unreachable, slow, failing, without a QR, or not the engine
   12 the key
@@ -96,18 +96,17 @@ func (c doctorCommand) run(ctx context.Context, w world, f settings) int {
 		cfg.Progress = func(check doctor.Check) { _, _ = io.WriteString(w.out, checked(check)) }
 	}
 	report := doctor.Examine(ctx, cfg)
-	report.Diagnosis = report.Diagnosis.In(c.Lang)
-	if report.Diagnosis.Code == qrgate.None && c.Lang == "es" {
-		report.Diagnosis.Title, report.Diagnosis.Help = "Todo funciona", "No hay que hacer nada."
-	}
 	if c.JSON {
 		printer := json.NewEncoder(w.out)
 		printer.SetEscapeHTML(false)
 		_ = printer.Encode(report) // whoever closed the pipe knows
 	} else {
-		_, _ = io.WriteString(w.out, prescription(report))
+		_, _ = io.WriteString(w.out, c.prescription(report))
+		if report.Left {
+			_, _ = io.WriteString(w.out, c.leftover(report.Session, cfg.Base, f.DataDir))
+		}
 	}
-	if ctx.Err() != nil {
+	if report.Stopped {
 		return exitFailed
 	}
 	return exitOf(report.Diagnosis.Code)
@@ -124,19 +123,31 @@ func (c doctorCommand) config(w world, f settings) (doctor.Config, error) {
 	case c.Patience <= 0:
 		return doctor.Config{}, errors.New("--patience must be more than 0s")
 	}
-	cfg := doctor.Config{Base: base, Key: qrgate.NewSecret(c.APIKey), Deep: c.Deep, Patience: c.Patience, Look: lookFrom(w.whatsapp)}
+	cfg := doctor.Config{Base: base, Key: qrgate.NewSecret(c.APIKey), Deep: c.Deep, Patience: c.Patience, Language: c.Lang, Look: lookFrom(w.whatsapp)}
 	if base == nil {
 		return cfg, nil
 	}
 	cfg.Transport = atOnce{proxy.Transport(proxy.TransportOptions{})}
 	cfg.Engine = inboxhub.New(base, cfg.Transport)
-	intents := probes.NewFiles(filepath.Join(f.DataDir, "probe-intents"))
-	cfg.Intend = func(ctx context.Context, session string) error {
-		now := time.Now()
-		return intents.Record(ctx, probes.Intent{Session: session, Target: base.String(), Owner: "doctor", At: now, Until: now.Add(c.Patience + 2*time.Minute)})
-	}
-	cfg.Done = intents.Done
+	promise(&cfg, notes(f.DataDir), plain(base).String())
 	return cfg, nil
+}
+
+// promise notes the session of an examination where and as qrgate probe notes its own, so that the next one tidies
+// up after a doctor that was killed, or could not.
+func promise(cfg *doctor.Config, place *probes.Files, target string) {
+	i := probes.Intent{Target: target, Owner: "doctor"}
+	limit := cfg.Patience + 2*time.Minute
+	cfg.Intend = func(ctx context.Context, session string) error {
+		i.Session, i.At = session, time.Now()
+		i.Until = i.At.Add(limit)
+		return place.Record(ctx, i)
+	}
+	cfg.Left = func(ctx context.Context, _ string) error {
+		i.Until = time.Now()
+		return place.Record(ctx, i)
+	}
+	cfg.Done = place.Done
 }
 
 // lookFrom is the gate's own look at WhatsApp, by the given way; nil is the real one.
@@ -172,15 +183,21 @@ func checked(c doctor.Check) string {
 }
 
 // prescription is the end for a person: what is wrong, who must do what, and from what one can tell.
-func prescription(r doctor.Report) string {
+func (c doctorCommand) prescription(r doctor.Report) string {
 	var b strings.Builder
 	d := r.Diagnosis
-	fmt.Fprintf(&b, "\n%s (%s).\n%s: %s\n", d.Title, d.Code, actor(d.Who), d.Help)
+	fmt.Fprintf(&b, "\n%s (%s).\n%s: %s\n", d.Title, d.Code, actor(d.Who, c.Lang), d.Help)
 	for _, e := range d.Evidence {
 		fmt.Fprintf(&b, "  · %s\n", e)
 	}
-	if r.Left {
-		fmt.Fprintf(&b, "The session %s could not be deleted. The next qrgate probe at this engine tries again.\n", r.Session)
-	}
 	return b.String()
+}
+
+// leftover says where a session that could not be deleted is noted, and who tries again.
+func (c doctorCommand) leftover(session string, base *url.URL, dataDir string) string {
+	text := "The session %s could not be deleted. It is noted in %s, and the next\n  qrgate probe --target %s --data-dir %s\nwith the same key tries again.\n"
+	if c.Lang == "es" {
+		text = "No se pudo borrar la sesión %s. Está anotada en %s, y el siguiente\n  qrgate probe --target %s --data-dir %s\ncon la misma clave lo intenta de nuevo.\n"
+	}
+	return fmt.Sprintf(text, session, notes(dataDir).Place(), plain(base), dataDir)
 }

@@ -2,14 +2,17 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/x509"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"qrgate"
 	"qrgate/internal/enginesim"
@@ -108,12 +111,12 @@ func TestDoctorForAPerson(t *testing.T) {
 		}
 	}
 	_, out, _ = consulted(t, whatsapp(t, wasim.Fault{Failure: 405}), "--lang", "es")
-	for _, want := range []string{"✗ handshake", "WhatsApp rechaza esta versión", "Operator: Actualice el motor"} {
+	for _, want := range []string{"✗ handshake", "WhatsApp rechaza esta versión", "Operación: Actualice el motor"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
 	}
-	if _, out, _ = consulted(t, whatsapp(t, wasim.Fault{}), "--lang", "es"); !strings.Contains(out, "Todo funciona") {
+	if _, out, _ = consulted(t, whatsapp(t, wasim.Fault{}), "--lang", "es"); !strings.Contains(out, "Todo funciona (none).\nNadie tiene que actuar: No hay que hacer nada.\n") {
 		t.Errorf("healthy, in Spanish: %s", out)
 	}
 }
@@ -142,6 +145,55 @@ func TestDoctorLeavesNothing(t *testing.T) {
 	}
 	if strings.Contains(out+errs, "canary") {
 		t.Errorf("the key is printed: %s%s", out, errs)
+	}
+}
+
+// What could not be deleted is named with its place, and the next probe at that engine, however its URL is
+// written, deletes it at once.
+func TestDoctorHandsOver(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	e := &enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteDelete: {Kind: enginesim.ServerError}}}
+	at := simulated(t, e)
+	_, out, _ := consulted(t, whatsapp(t, wasim.Fault{}), "--data-dir", dir, "--engine-url", at+"/", "--api-key", "key-a")
+	for _, want := range []string{"✗ cleanup", "could not be deleted. It is noted in " + filepath.Join(dir, "probe-intents"), "qrgate probe --target " + at + " --data-dir " + dir} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	e.Change(func(e *enginesim.Engine) { e.Faults = nil })
+	if len(e.Snapshot()) != 1 {
+		t.Fatalf("the engine has %+v", e.Snapshot())
+	}
+	if exit, out, _ := called(t, nil, "probe", "--target", at, "--data-dir", dir, "--api-key", "key-a", "--probe", "create_delete"); exit != exitOK || len(e.Snapshot()) != 0 {
+		t.Errorf("exit %d, left %+v: %s", exit, e.Snapshot(), out)
+	}
+}
+
+// Somebody who presses Ctrl-C is told that it was cut short, and nothing else.
+func TestDoctorInterrupted(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"--json"}, {}} {
+		e := &enginesim.Engine{QRDelay: time.Hour}
+		ctx, stop := context.WithCancel(t.Context())
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/qr") {
+				stop()
+			}
+			e.ServeHTTP(w, r)
+		}))
+		var o bytes.Buffer
+		args = append([]string{"doctor", "--data-dir", t.TempDir(), "--engine-url", server.URL, "--api-key", "key-a"}, args...)
+		exit := run(ctx, world{args: args, out: &o, err: &o, whatsapp: whatsapp(t, wasim.Fault{})})
+		want := "The examination was interrupted (undetermined)."
+		if slices.Contains(args, "--json") {
+			want = `"whole":false,"stopped":true`
+		}
+		if exit != exitFailed || !strings.Contains(o.String(), want) || len(e.Snapshot()) != 0 {
+			t.Errorf("exit %d, left %+v: %s", exit, e.Snapshot(), o.String())
+		}
+		server.Close()
+		e.Close()
 	}
 }
 

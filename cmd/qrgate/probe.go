@@ -125,7 +125,7 @@ func verdict(r probes.Run) string {
 	case r.Missed != "":
 		fmt.Fprintf(&b, "The prober failed (%s): %s\n", r.Missed, r.Problem)
 	case r.Diagnosis != nil:
-		fmt.Fprintf(&b, "FAILED: %s (%s).\n%s: %s\n", r.Diagnosis.Title, r.Diagnosis.Code, actor(r.Diagnosis.Who), r.Diagnosis.Help)
+		fmt.Fprintf(&b, "FAILED: %s (%s).\n%s: %s\n", r.Diagnosis.Title, r.Diagnosis.Code, actor(r.Diagnosis.Who, "en"), r.Diagnosis.Help)
 		for _, e := range r.Diagnosis.Evidence {
 			fmt.Fprintf(&b, "  · %s\n", e)
 		}
@@ -136,12 +136,4 @@ func verdict(r probes.Run) string {
 		fmt.Fprintf(&b, "The session %s could not be deleted. The next run tries again.\n", r.Session)
 	}
 	return b.String()
-}
-
-// actor is who must act, as a word that begins a sentence.
-func actor(w qrgate.Who) string {
-	if w == qrgate.Nobody || w == "" {
-		return "Nobody has to act"
-	}
-	return strings.ToUpper(string(w[:1])) + string(w[1:])
 }

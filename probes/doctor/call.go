@@ -24,7 +24,10 @@ const (
 func (e *examination) call(ctx context.Context, op, method, path, body string) (compat.Answer, *qrgate.Fault) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, e.Base.JoinPath(path).String(), strings.NewReader(body))
+	path, query, _ := strings.Cut(path, "?")
+	at := e.Base.JoinPath(path)
+	at.RawQuery = query
+	req, err := http.NewRequestWithContext(ctx, method, at.String(), strings.NewReader(body))
 	if err != nil {
 		return compat.Answer{}, &qrgate.Fault{Op: op, Kind: qrgate.BadAnswer, Err: err}
 	}
@@ -56,46 +59,42 @@ func absence(err error) qrgate.Kind {
 	return qrgate.Unreachable
 }
 
-// health asks whether anybody answers. What it says does not matter: engines differ, and the list will tell.
-func (e *examination) health(ctx context.Context) (string, *qrgate.Fault) {
-	a, f := e.call(ctx, "health", http.MethodGet, "health", "")
-	if f != nil {
-		return "", f
-	}
-	if f := a.Fault("health"); f != nil && (f.Kind == qrgate.Unreachable || f.Kind == qrgate.TimedOut) {
-		return "", f
-	}
-	return fmt.Sprintf("GET /health answers %d", a.Status), nil
+// made is what is known after a create.
+type made struct {
+	ref  qrgate.Ref
+	none bool // certainly no session: the request never left, or was declined
 }
 
-func (e *examination) create(ctx context.Context, name string) (qrgate.Ref, *qrgate.Fault) {
-	a, f := e.call(ctx, "create", http.MethodPost, "api/sessions", `{"sessionId":"`+name+`","sessionName":"qrgate doctor"}`)
+func (e *examination) create(ctx context.Context, name string) (made, *qrgate.Fault) {
+	var left compat.Departure
+	a, f := e.call(left.Watch(ctx), "create", http.MethodPost, "api/sessions", `{"sessionId":"`+name+`","sessionName":"qrgate doctor"}`)
 	if f == nil {
 		f = a.Fault("create")
 	}
 	if f != nil {
-		return qrgate.Ref{}, f
+		return made{none: left.Never() || compat.Declined(f.Status)}, f
 	}
 	body, _ := compat.Parse(a.Body) // a body without a fault parses
-	return compat.RefOf(compat.SessionOf(body)), nil
+	return made{ref: compat.RefOf(compat.SessionOf(body))}, nil
 }
 
 // erase deletes the session of this examination until it is gone. Whether a create that failed made one all
-// the same is not known, so it is tried, and then "no such session" is as good.
-func (e *examination) erase(ctx context.Context, ref qrgate.Ref, created bool) *qrgate.Fault {
+// the same is not known, so it is tried, and then "no such session" is as good: absent.
+func (e *examination) erase(ctx context.Context, ref qrgate.Ref, created bool) (absent bool, f *qrgate.Fault) {
 	for pause := 250 * time.Millisecond; ; pause *= 2 {
-		f := e.eraseOnce(ctx, ref)
-		if f == nil || f.Kind == qrgate.KeyRefused || f.Kind == qrgate.UnknownSession && (!created || ref.ID > 0) {
-			if f != nil && f.Kind == qrgate.UnknownSession {
-				return nil
-			}
-			return f
-		}
-		if f.Kind == qrgate.UnknownSession { // known by its integer alone
+		f = e.eraseOnce(ctx, ref)
+		switch {
+		case f == nil:
+			return false, nil
+		case f.Kind == qrgate.UnknownSession && (!created || ref.ID > 0):
+			return true, nil
+		case f.Kind == qrgate.KeyRefused:
+			return false, f
+		case f.Kind == qrgate.UnknownSession: // known by its integer alone
 			ref = ref.Merge(e.seek(ctx, ref))
 		}
 		if !wait(ctx, pause) {
-			return f
+			return false, f
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 // findings are what the checks found, as far as they went.
 type findings struct {
 	engine  bool // there is one to examine
+	unnoted bool // a session could not be noted, so none was made
 	fault   *qrgate.Fault
 	walked  bool // a session was made
 	session qrgate.Session
@@ -21,57 +22,108 @@ type findings struct {
 	look    qrgate.ControlLook
 }
 
-// conclude is the diagnosis of all that was found, and whether all was looked at that decides. An engine
-// that made a QR is healthy, whatever the way from here to WhatsApp is like.
-func conclude(f findings, now time.Time) (d qrgate.Diagnosis, whole bool) {
+// conclude is the verdict on all that was found. An engine that made a QR is healthy, whatever the way from here
+// to WhatsApp is like.
+func conclude(f findings, now time.Time) verdict {
 	f.climate.Control = f.look
 	looked := !f.look.At.IsZero()
 	switch {
 	case f.session.QR.Present():
-		return healthy("the engine made a QR for a session of this examination"), true
-	case f.walked && f.session.Trouble.Kind == "" && f.session.Connect.IsZero():
-		return qrgate.About(qrgate.Undetermined, "the examination was cut short"), false
+		return f.working()
 	case f.walked:
-		d = qrgate.Diagnose(f.session, f.climate, f.seen)
-		if d.Healthy() && f.fault != nil {
-			d = ofFault(f.fault, now)
-		}
+		return f.silent(now)
 	case f.fault != nil:
-		d = ofFault(f.fault, now)
+		return ofFault(f.fault, now)
 	case !f.engine && looked && f.look.Clean() && f.look.Step == qrgate.ControlHandshake:
-		return healthy("WhatsApp sent codes to an unlinked device from here"), true
+		return healthy("WhatsApp sent codes to an unlinked device from here")
 	case looked && !f.look.Clean():
-		d = qrgate.About(f.look.Code, f.look.Evidence...)
+		d := qrgate.About(f.look.Code, f.look.Evidence...)
 		if f.engine {
 			d.Evidence = append(d.Evidence, "this is the way from here; the engine may have another, and no session was tried")
 		}
-		return d, !f.engine
-	default:
-		return qrgate.About(qrgate.Undetermined, unfinished), false
+		return verdict{Diagnosis: d, whole: !f.engine}
 	}
-	if d.Healthy() {
-		d = qrgate.About(qrgate.Undetermined, "no QR came in the time of this examination, and nothing else was found")
+	v := verdict{Diagnosis: qrgate.About(qrgate.Undetermined, "no session was tried"), title: nothingWrong, help: giveAKey}
+	if f.unnoted {
+		v.help = giveAPlace
 	}
-	return d, true
+	return v
 }
 
-// unfinished is what is said when nothing is wrong as far as anybody looked.
-const unfinished = "nothing wrong was found, and no session was tried, which needs --api-key"
+// working is the verdict on an engine that made a QR. That the look from here failed all the same is worth a
+// word, because it stands among the checks.
+func (f findings) working() verdict {
+	v := healthy("the engine made a QR for a session of this examination")
+	switch {
+	case f.look.At.IsZero() || f.look.Clean():
+		return v
+	case f.look.Code == qrgate.ClientOutdated:
+		v.help = otherLibrary
+	default:
+		v.help = otherWay
+	}
+	v.Evidence = append(v.Evidence, fmt.Sprintf("the look from here ended at %s: %s", f.look.Step, f.look.Code))
+	return v
+}
 
-func healthy(evidence ...string) qrgate.Diagnosis {
-	return qrgate.Diagnosis{Code: qrgate.None, Title: "Healthy", Help: "Nothing needs to be done.", Who: qrgate.Nobody, Evidence: evidence}
+// silent is the verdict on an engine that made no QR.
+func (f findings) silent(now time.Time) verdict {
+	d := qrgate.Diagnose(f.session, f.climate, f.seen)
+	switch {
+	case !d.Healthy() && d.Code != qrgate.Undetermined:
+		return verdict{Diagnosis: d, whole: true}
+	case f.session.Connect.IsZero() && f.fault != nil:
+		return ofFault(f.fault, now)
+	case f.session.Connect.IsZero():
+		return verdict{Diagnosis: qrgate.About(qrgate.Undetermined, "no connect was accepted"), help: readTheLog, whole: true}
+	}
+	return f.hasty(now)
+}
+
+// hasty is the verdict when the patience ended before the silence is a symptom of the engine alone. The same
+// silence beside a look that failed means what it means to a longer patience.
+func (f findings) hasty(now time.Time) verdict {
+	waited := f.seen.Sub(f.session.Connect).Round(100 * time.Millisecond)
+	d := qrgate.About(qrgate.QRNotEmitted, fmt.Sprintf("no QR for %s since the connect was accepted, in %d looks", waited, f.session.Looks))
+	if shared := qrgate.Weigh(d, f.look, now); shared.Code != d.Code {
+		return verdict{Diagnosis: shared, whole: true}
+	}
+	whole, help := waited >= qrgate.PatienceTime, readTheLog
+	if !whole {
+		help = bePatient
+	}
+	return verdict{Diagnosis: qrgate.About(qrgate.Undetermined, d.Evidence...), help: help, whole: whole}
+}
+
+// stopped is the verdict on an examination that somebody interrupted: what it found stands in its checks.
+func stopped(f findings, checks []Check) verdict {
+	d := qrgate.About(qrgate.Undetermined, fmt.Sprintf("it was interrupted after %d checks", len(checks)))
+	if f.fault != nil {
+		d.Evidence = append(d.Evidence, faultLine(f.fault))
+	}
+	if f.session.QR.Present() {
+		d.Evidence = append(d.Evidence, "the engine made a QR for a session of this examination")
+	}
+	return verdict{Diagnosis: d, title: interrupted, help: runItAgain}
+}
+
+func healthy(evidence ...string) verdict {
+	d := qrgate.Diagnosis{Code: qrgate.None, Who: qrgate.Nobody, Evidence: evidence}
+	return verdict{Diagnosis: d, title: allWell, help: nothingToDo, whole: true}
 }
 
 // ofFault is what a fault outside of any session means: it was met once, and that is how it is now.
-func ofFault(f *qrgate.Fault, now time.Time) qrgate.Diagnosis {
+func ofFault(f *qrgate.Fault, now time.Time) verdict {
 	t := qrgate.Trouble{Kind: f.Kind, Op: f.Op, Status: f.Status, Code: f.Code, Text: f.Text, Since: now, Last: now, Times: 2}
-	d := qrgate.Diagnose(qrgate.Session{Trouble: t}, qrgate.Climate{}, now)
-	if d.Healthy() {
-		d = qrgate.About(qrgate.Undetermined)
+	v := verdict{Diagnosis: qrgate.Diagnose(qrgate.Session{Trouble: t}, qrgate.Climate{}, now), whole: true}
+	if v.Healthy() {
+		v.Diagnosis, v.help = qrgate.About(qrgate.Undetermined), readTheLog
 	}
-	d.Evidence = []string{f.Op + ": " + words(f)}
-	return d
+	v.Evidence = []string{faultLine(f)}
+	return v
 }
+
+func faultLine(f *qrgate.Fault) string { return f.Op + ": " + words(f) }
 
 // climateOf reads from a list how other sessions fare.
 func climateOf(others []qrgate.Observation) qrgate.Climate {

@@ -20,15 +20,19 @@ type Config struct {
 	Key qrgate.Secret
 	// Deep makes a session even without a key, for engines that ask for none.
 	Deep bool
-	// Patience is how long a QR is waited for; 0: 30 s.
+	// Patience is how long a QR is waited for once the connect was accepted; 0: 30 s.
 	Patience time.Duration
 	// Intend is told of a session before it is made and Done when it is gone, so that it can be deleted by
-	// somebody else if this process dies in between; nil: nobody.
-	Intend, Done func(ctx context.Context, session string) error
+	// somebody else if this process dies in between. Left is told instead of Done when the examination is over
+	// and the session is there, or may be. nil: nobody.
+	Intend, Done, Left func(ctx context.Context, session string) error
 	// Look is the gate's own look at WhatsApp, which tells progress of each step; nil: none.
 	Look func(ctx context.Context, progress func(Check)) qrgate.ControlLook
 	// Progress is told of every check when it ends; nil: nobody.
 	Progress func(Check)
+	// Language is that of the verdict, one of qrgate.Languages; "": English. Checks and evidence quote what was
+	// seen, and are in English.
+	Language string
 }
 
 // Check is one thing that was looked at.
@@ -55,6 +59,7 @@ type Report struct {
 	Checks    []Check          `json:"checks"`
 	Diagnosis qrgate.Diagnosis `json:"diagnosis"` // Code is none when all is well
 	Whole     bool             `json:"whole"`     // everything that decides was looked at
+	Stopped   bool             `json:"stopped"`   // somebody interrupted it
 	Session   string           `json:"session"`   // the session that was made; "" for none
 	Left      bool             `json:"left"`      // it could not be deleted
 }
@@ -76,9 +81,14 @@ func Examine(ctx context.Context, c Config) Report {
 		e.engine(ctx)
 	}
 	if c.Look != nil && ctx.Err() == nil {
-		e.found.look = c.Look(ctx, e.note)
+		e.found.look = c.Look(ctx, func(k Check) { e.note(unlessStopped(ctx, k)) })
 	}
-	e.out.Diagnosis, e.out.Whole = conclude(e.found, time.Now())
+	e.out.Stopped = ctx.Err() != nil
+	v := conclude(e.found, time.Now())
+	if e.out.Stopped {
+		v = stopped(e.found, e.out.Checks)
+	}
+	e.out.Diagnosis, e.out.Whole = v.in(c.Language), v.whole
 	return e.out
 }
 
@@ -95,31 +105,40 @@ func (e *examination) note(c Check) {
 	e.Progress(c)
 }
 
-// check runs one check, and reports whether it was passed.
-func (e *examination) check(name string, run func() (detail string, failed *qrgate.Fault)) bool {
+// check runs one check within ctx, and reports whether it was passed.
+func (e *examination) check(ctx context.Context, name string, run func() (detail string, failed *qrgate.Fault)) bool {
 	began := time.Now()
 	detail, failed := run()
 	if failed != nil {
 		detail = words(failed)
-		if e.found.fault == nil {
+		if e.found.fault == nil && ctx.Err() == nil {
 			e.found.fault = failed
 		}
 	}
-	e.note(Check{Name: name, OK: failed == nil, Seconds: time.Since(began).Round(time.Millisecond).Seconds(), Detail: detail})
+	took := time.Since(began).Round(time.Millisecond).Seconds()
+	e.note(unlessStopped(ctx, Check{Name: name, OK: failed == nil, Seconds: took, Detail: detail}))
 	return failed == nil
+}
+
+// unlessStopped is a check as it ended. One that failed when the examination was stopped says nothing else.
+func unlessStopped(ctx context.Context, c Check) Check {
+	if !c.OK && ctx.Err() != nil {
+		c.Detail = "interrupted"
+	}
+	return c
 }
 
 // engine examines the engine.
 func (e *examination) engine(ctx context.Context) {
 	e.found.engine = true
-	if !e.check(CheckEngine, func() (string, *qrgate.Fault) { return e.health(ctx) }) {
+	if !e.check(ctx, CheckEngine, func() (string, *qrgate.Fault) { return e.health(ctx) }) {
 		return
 	}
 	if e.Key.Empty() && !e.Deep {
 		return
 	}
 	var others []qrgate.Observation
-	if !e.check(CheckKey, func() (string, *qrgate.Fault) {
+	if !e.check(ctx, CheckKey, func() (string, *qrgate.Fault) {
 		roll, err := e.Engine.List(ctx, e.caller())
 		others = roll.Sessions
 		return "the list of sessions was given", faultOf(err)

@@ -42,6 +42,19 @@ func examine(t *testing.T, e *enginesim.Engine, change func(*doctor.Config), tes
 	})
 }
 
+// examineAt examines, in a bubble, whoever answers, without a key.
+func examineAt(t *testing.T, there http.Handler) doctor.Report {
+	t.Helper()
+	wire := enginesim.NewWire(there)
+	go wire.Run()
+	defer wire.Close()
+	base, _ := url.Parse("http://engine.test")
+	c := doctor.Config{Base: base, Transport: wire.Client().Transport}
+	c.Engine = inboxhub.New(base, c.Transport)
+	defer time.Sleep(time.Second)
+	return doctor.Examine(t.Context(), c)
+}
+
 // lookThat is a look at WhatsApp that ends with a code.
 func lookThat(step qrgate.ControlStep, code qrgate.Code) func(*doctor.Config) {
 	return func(c *doctor.Config) {
@@ -76,7 +89,7 @@ func TestExamine(t *testing.T) {
 		"engine away":        {&enginesim.Engine{Faults: fault(enginesim.HTML502)}, clean, qrgate.EngineUnreachable, "engine", time.Second},
 		"engine cuts":        {&enginesim.Engine{Faults: fault(enginesim.CutConnection)}, clean, qrgate.EngineUnreachable, "engine", time.Second},
 		"engine hangs":       {&enginesim.Engine{Faults: fault(enginesim.Hang)}, clean, qrgate.EngineTimeout, "engine", 11 * time.Second},
-		"not the engine":     {&enginesim.Engine{Faults: fault(enginesim.Garbage)}, clean, qrgate.EngineBadAnswer, "key", time.Second},
+		"not the engine":     {&enginesim.Engine{Faults: fault(enginesim.Garbage)}, clean, qrgate.EngineBadAnswer, "engine", time.Second},
 		"key refused":        {&enginesim.Engine{Keys: map[string]string{"key-z": "z"}}, clean, qrgate.KeyRejected, "key", time.Second},
 		"budget spent":       {&enginesim.Engine{Faults: on(enginesim.RouteList, enginesim.TooMany)}, clean, qrgate.Throttled, "key", time.Second},
 		"create fails":       {&enginesim.Engine{Faults: on(enginesim.RouteCreate, enginesim.ServerError)}, clean, qrgate.EngineFailing, "create", time.Second},
@@ -175,7 +188,7 @@ func TestNoNoteNoSession(t *testing.T) {
 	examine(t, e, func(c *doctor.Config) {
 		c.Intend = func(context.Context, string) error { return errors.New("the disk is full") }
 	}, func(got doctor.Report, _ time.Duration) {
-		if e.CountSince(enginesim.RouteCreate, time.Time{}) != 0 || got.Session != "" || got.Whole {
+		if e.CountSince(enginesim.RouteCreate, time.Time{}) != 0 || got.Session != "" || got.Whole || !strings.Contains(got.Diagnosis.Help, "--data-dir") {
 			t.Errorf("%+v", got)
 		}
 	})
@@ -196,17 +209,22 @@ func TestCutShort(t *testing.T) {
 		var promised, kept []string
 		c.Intend = func(_ context.Context, s string) error { promised = append(promised, s); return nil }
 		c.Done = func(_ context.Context, s string) error { kept = append(kept, s); return nil }
+		var handed []string
+		c.Left = func(_ context.Context, s string) error { handed = append(handed, s); return nil }
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		got := doctor.Examine(ctx, c)
 		if len(e.Snapshot()) != 0 || got.Left || !slices.Equal(promised, kept) || len(kept) != 1 {
 			t.Errorf("%+v, promised %q, kept %q", got, promised, kept)
 		}
+		if !got.Stopped || got.Whole || !strings.Contains(got.Diagnosis.Title, "interrupted") || !strings.Contains(lastBut(got, doctor.CheckCleanup).Detail, "interrupted") {
+			t.Errorf("it does not say that it was interrupted: %+v", got)
+		}
 		e.Change(func(e *enginesim.Engine) {
 			e.Faults = map[enginesim.Route]enginesim.Fault{enginesim.RouteDelete: {Kind: enginesim.ServerError}}
 		})
-		if got := doctor.Examine(t.Context(), c); !got.Left || len(kept) != 1 || got.Diagnosis.Code != qrgate.QRNotEmitted {
-			t.Errorf("%+v, kept %q", got, kept)
+		if got := doctor.Examine(t.Context(), c); !got.Left || len(kept) != 1 || got.Diagnosis.Code != qrgate.QRNotEmitted || !slices.Equal(handed, []string{got.Session}) {
+			t.Errorf("%+v, kept %q, handed over %q", got, kept, handed)
 		}
 		time.Sleep(time.Second)
 	})

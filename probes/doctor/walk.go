@@ -30,53 +30,91 @@ func (e *examination) walk(ctx context.Context) {
 	ref := qrgate.Ref{Name: name}
 	if e.Intend != nil {
 		if err := e.Intend(ctx, name); err != nil {
+			e.found.unnoted = true
 			e.note(Check{Name: CheckCreate, Detail: "not tried: what is to be deleted could not be written down: " + err.Error()})
 			return
 		}
 	}
-	e.out.Session = name
-	created := e.check(CheckCreate, func() (string, *qrgate.Fault) {
+	none := false // certainly
+	created := e.check(ctx, CheckCreate, func() (string, *qrgate.Fault) {
 		made, f := e.create(ctx, name)
-		ref = ref.Merge(made)
+		ref, none = ref.Merge(made.ref), made.none
 		return "created " + name, f
 	})
+	whatever := context.WithoutCancel(ctx)
+	if none {
+		e.tell(whatever, e.Done, name)
+		return
+	}
+	e.out.Session = name
 	if created {
 		e.found.walked = true
 		e.session(ctx, ref)
 	}
-	e.check(CheckCleanup, func() (string, *qrgate.Fault) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
-		defer cancel()
-		f := e.erase(ctx, ref, created)
-		e.out.Left = f != nil
-		if f == nil && e.Done != nil {
-			_ = e.Done(ctx, name) // to delete it twice does no harm
+	e.cleanup(whatever, ref, created)
+}
+
+// cleanup deletes the session, or hands it over to whoever comes next: also one that a create may still bring,
+// whose answer never came.
+func (e *examination) cleanup(ctx context.Context, ref qrgate.Ref, created bool) {
+	ctx, cancel := context.WithTimeout(ctx, cleanupTime)
+	defer cancel()
+	absent := false
+	e.out.Left = !e.check(ctx, CheckCleanup, func() (detail string, f *qrgate.Fault) {
+		absent, f = e.erase(ctx, ref, created)
+		if absent {
+			return "there is no " + ref.Name, f
 		}
-		return "deleted " + name, f
+		return "deleted " + ref.Name, f
 	})
+	if e.out.Left || absent && !created {
+		e.tell(context.WithoutCancel(ctx), e.Left, ref.Name)
+		return
+	}
+	e.tell(ctx, e.Done, ref.Name)
+}
+
+// tell tells somebody of the session, if there is somebody. What they make of it changes no finding: a session
+// that is deleted twice does no harm, and one that is not handed over is due a little later.
+func (e *examination) tell(ctx context.Context, who func(context.Context, string) error, session string) {
+	if who != nil {
+		_ = who(ctx, session)
+	}
 }
 
 // session connects and waits for the QR. What it sees it believes as the gate would.
 func (e *examination) session(ctx context.Context, ref qrgate.Ref) {
-	ctx, cancel := context.WithTimeout(ctx, e.Patience)
-	defer cancel()
 	s := qrgate.Session{Ref: ref, State: qrgate.Created, Born: true}
-	e.check(CheckConnect, func() (string, *qrgate.Fault) {
+	e.check(ctx, CheckConnect, func() (string, *qrgate.Fault) {
+		ctx, cancel := context.WithTimeout(ctx, connectTime)
+		defer cancel()
 		var f *qrgate.Fault
 		s, f = e.connect(ctx, s)
 		return "accepted", f
 	})
-	began := time.Now()
-	if s.Pushed.Failed == 0 {
-		s = e.await(ctx, s)
-		detail := fmt.Sprintf("a code after %.1f s, in %d looks", time.Since(began).Seconds(), s.Looks)
-		if !s.QR.Present() {
-			detail = fmt.Sprintf("none in %d looks", s.Looks)
-		}
-		e.note(Check{CheckQR, s.QR.Present(), time.Since(began).Round(time.Millisecond).Seconds(), detail})
+	if s.Pushed.Failed == 0 && ctx.Err() == nil {
+		s = e.patiently(ctx, s)
 	}
 	e.found.session, e.found.seen = s, time.Now()
 }
+
+// patiently waits for the QR. The patience counts from the connect on, as every other wait for a QR does.
+func (e *examination) patiently(ctx context.Context, s qrgate.Session) qrgate.Session {
+	began := time.Now()
+	waiting, cancel := context.WithTimeout(ctx, e.Patience)
+	defer cancel()
+	s = e.await(waiting, s)
+	took := time.Since(began)
+	detail := fmt.Sprintf("a code after %.1f s, in %d looks", took.Seconds(), s.Looks)
+	if !s.QR.Present() {
+		detail = fmt.Sprintf("none in %d looks", s.Looks)
+	}
+	e.note(unlessStopped(ctx, Check{CheckQR, s.QR.Present(), took.Round(time.Millisecond).Seconds(), detail}))
+	return s
+}
+
+// connectTime bounds all tries of the connect.
+const connectTime = 30 * time.Second
 
 // connectTries are the pauses before a connect that failed is tried again: engines are known to fail once.
 var connectTries = []time.Duration{0, time.Second, 2 * time.Second}

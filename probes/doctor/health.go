@@ -1,0 +1,55 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"qrgate"
+	"qrgate/compat"
+)
+
+// health asks whether the engine answers. What it says of its health does not matter, because engines differ and
+// the list will tell; but somebody who is no engine answers too, and is told by not speaking the documented API.
+func (e *examination) health(ctx context.Context) (string, *qrgate.Fault) {
+	a, f := e.call(ctx, "health", http.MethodGet, "health", "")
+	if f != nil {
+		return "", f
+	}
+	if f := a.Fault("health"); f != nil && (f.Kind == qrgate.Unreachable || f.Kind == qrgate.TimedOut) {
+		return "", f
+	}
+	if speaks(a) {
+		return fmt.Sprintf("GET /health answers %d", a.Status), nil
+	}
+	return e.guarded(ctx)
+}
+
+// guarded looks for the API where an engine without /health has it: at the list, which wants a key.
+func (e *examination) guarded(ctx context.Context) (string, *qrgate.Fault) {
+	a, f := e.call(ctx, qrgate.OpList, http.MethodGet, "api/sessions?page=1&limit=1", "")
+	if f != nil {
+		return "", f
+	}
+	body, _ := compat.Parse(a.Body)
+	if speaks(a) || a.Status == http.StatusUnauthorized || a.Status == http.StatusOK && compat.SessionsOf(body) != nil {
+		return fmt.Sprintf("GET /api/sessions answers %d", a.Status), nil
+	}
+	f = a.Fault(qrgate.OpList)
+	if f == nil || a.Status/100 != 5 && f.Kind != qrgate.RateLimited {
+		f = &qrgate.Fault{Op: qrgate.OpList, Kind: qrgate.BadAnswer, Status: a.Status}
+	}
+	return "", f
+}
+
+// speaks reports whether an answer is JSON as the documented API frames it. A 404 is nobody's route, however it
+// is framed.
+func speaks(a compat.Answer) bool {
+	body, err := compat.Parse(a.Body)
+	if err != nil || !a.Whole || a.Status == http.StatusNotFound {
+		return false
+	}
+	_, framed := body["success"].(bool)
+	_, healthy := body["status"].(string)
+	return framed || healthy
+}

@@ -1,0 +1,55 @@
+package doctor
+
+import "qrgate"
+
+// verdict is how an examination ends: a diagnosis, and where the catalogue's words do not fit the doctor's own.
+type verdict struct {
+	qrgate.Diagnosis
+	title, help saying // zero: the catalogue's
+	whole       bool   // all was looked at that decides
+}
+
+// in is the diagnosis in a language.
+func (v verdict) in(language string) qrgate.Diagnosis {
+	d := v.Diagnosis.In(language)
+	if v.title != (saying{}) {
+		d.Title = v.title.in(language)
+	}
+	if v.help != (saying{}) {
+		d.Help = v.help.in(language)
+	}
+	return d
+}
+
+// saying is a sentence of the doctor's own in every language of [qrgate.Languages].
+type saying struct{ en, es string }
+
+func (s saying) in(language string) string {
+	if language == "es" {
+		return s.es
+	}
+	return s.en
+}
+
+// What the catalogue does not say, or would say to somebody who has not called the doctor yet.
+var (
+	allWell     = saying{"Healthy", "Todo funciona"}
+	nothingToDo = saying{"Nothing needs to be done.", "No hay que hacer nada."}
+	otherWay    = saying{"Nothing needs to be done for a QR: the engine's own way to WhatsApp works, and only this machine cannot reach it.",
+		"No hay que hacer nada para un QR: el camino del propio motor a WhatsApp funciona, y solo esta máquina no llega."}
+	otherLibrary = saying{"Nothing needs to be done for a QR: the engine's own library works, and WhatsApp refuses only the version of the one in this program.",
+		"No hay que hacer nada para un QR: la biblioteca del propio motor funciona, y WhatsApp solo rechaza la versión de la de este programa."}
+
+	nothingWrong = saying{"Nothing wrong was found, and not all was examined", "No se encontró nada malo, y no se examinó todo"}
+	giveAKey     = saying{"Run it again with --api-key, or --deep where the engine asks for no key: then a session is tried.",
+		"Ejecútelo otra vez con --api-key, o con --deep si el motor no pide clave: así se prueba una sesión."}
+	giveAPlace = saying{"Let --data-dir name a directory that can be written to: a session is noted there before it is made.",
+		"Indique con --data-dir un directorio en el que se pueda escribir: ahí se anota una sesión antes de crearla."}
+	bePatient = saying{"Run it again with --patience 30s: an engine may take some seconds for a QR.",
+		"Ejecútelo otra vez con --patience 30s: un motor puede tardar unos segundos en generar un QR."}
+	readTheLog = saying{"Read the engine's log at this time; what it answered is in the evidence.",
+		"Lea el registro del motor a esta hora; lo que respondió está en la evidencia."}
+
+	interrupted = saying{"The examination was interrupted", "El examen se interrumpió"}
+	runItAgain  = saying{"Run it again, and let it come to its end.", "Ejecútelo otra vez y deje que termine."}
+)
