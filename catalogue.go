@@ -18,7 +18,7 @@ var catalogue = map[Code]entry{
 	ConnectFailing:    {"The engine cannot begin the session", "Read the engine's log for its connect error; restart the engine if every session fails so.", Operator},
 	QRNotEmitted:      {"The engine accepted the connect and makes no QR", "If it is so for every session, look at the engine's way to WhatsApp and at its library's version; if for one, delete and create it anew.", Operator},
 	QRExpired:         {"The codes ran out before anybody scanned one", "Ask for the QR again when the phone is at hand.", Customer},
-	QRInvalid:         {"The engine's QR is not a readable image", "Read the engine's log; update the engine.", Operator},
+	QRInvalid:         {"The engine's QR is not a readable image, or not a new one", "Read the engine's log; update the engine.", Operator},
 	SessionStuck:      {"This one session is stuck while others work", "Delete the session and create it anew.", Developer},
 	SessionNotFound:   {"The engine does not know this session", "Create the session first, and check the id.", Developer},
 	SessionConflict:   {"Another connection took this session over", "Use the session in one place only.", Developer},

@@ -27,7 +27,7 @@ var spanish = map[Code][2]string{
 	ConnectFailing:    {"El motor no puede iniciar la sesión", "Lea en el registro del motor su error de conexión; reinicie el motor si todas las sesiones fallan así."},
 	QRNotEmitted:      {"El motor aceptó la conexión y no genera ningún QR", "Si ocurre con todas las sesiones, revise el camino del motor a WhatsApp y la versión de su biblioteca; si solo con una, bórrela y créela de nuevo."},
 	QRExpired:         {"Los códigos se agotaron antes de que alguien escaneara uno", "Pida el QR otra vez cuando tenga el teléfono a mano."},
-	QRInvalid:         {"El QR del motor no es una imagen legible", "Lea el registro del motor; actualice el motor."},
+	QRInvalid:         {"El QR del motor no es una imagen legible, o no es nuevo", "Lea el registro del motor; actualice el motor."},
 	SessionStuck:      {"Esta sesión está atascada mientras otras funcionan", "Borre la sesión y créela de nuevo."},
 	SessionNotFound:   {"El motor no conoce esta sesión", "Cree primero la sesión y compruebe el identificador."},
 	SessionConflict:   {"Otra conexión se quedó con esta sesión", "Use la sesión en un solo lugar."},

@@ -17,16 +17,20 @@ import (
 type rule struct {
 	Record, Alert, Expr, For string
 	Labels, Annotations      map[string]string
+	KeepFiring               string `yaml:"keep_firing_for"`
 }
 
 func (r rule) name() string { return r.Record + r.Alert }
 
-func (r rule) patience(t *testing.T) time.Duration {
+func (r rule) patience(t *testing.T) time.Duration { return span(t, r.For) }
+
+// span is a duration as Prometheus writes it; "" is none.
+func span(t *testing.T, text string) time.Duration {
 	t.Helper()
-	if r.For == "" {
+	if text == "" {
 		return 0
 	}
-	d, err := model.ParseDuration(r.For)
+	d, err := model.ParseDuration(text)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package dashboards_test
 
 import (
+	"fmt"
 	"maps"
 	"path/filepath"
 	"regexp"
@@ -65,6 +66,33 @@ func TestRunbooksAreReadFromTheTop(t *testing.T) {
 		if !slices.Equal(got, []string{"Meaning", "Impact", "Diagnosis", "Mitigation"}) {
 			t.Errorf("%s.md has the headings %v", a.Alert, got)
 		}
+	}
+}
+
+// A runbook says when its alert ends, and what it says is the rule's: an increase of any size lasts as long as its
+// window, and keep_firing_for comes after that.
+func TestRunbooksSayWhenTheAlertEnds(t *testing.T) {
+	t.Parallel()
+	said := regexp.MustCompile(`alert ends (\S+ \S+) after`)
+	increase := regexp.MustCompile(`^sum by \(job\) \(increase\([^\[]*\[(\w+)\]\)\) > 0(\n|$)`)
+	done := map[string]bool{}
+	for _, a := range alerts(t) {
+		claims := said.FindAllStringSubmatch(string(read(t, runbooks+a.Alert+".md")), -1)
+		if done[a.Alert] || a.KeepFiring == "" && len(claims) == 0 {
+			continue
+		}
+		done[a.Alert] = true
+		lasts := span(t, a.KeepFiring)
+		if m := increase.FindStringSubmatch(a.Expr); m != nil {
+			lasts += span(t, m[1])
+		}
+		if want := fmt.Sprintf("%.0f minutes", lasts.Minutes()); len(claims) != 1 || claims[0][1] != want {
+			t.Errorf("%s.md says %q of when the alert ends, and it is %s after", a.Alert, claims, want)
+		}
+	}
+	told := regexp.MustCompile(`(?m)^  group_interval: (\d+)m$`).FindStringSubmatch(string(read(t, "alertmanager/alertmanager.yml")))
+	if told == nil || !strings.Contains(string(read(t, runbooks+indexPage+".md")), "told up to "+told[1]+" minutes later") {
+		t.Errorf("the index does not say that an end is told up to %v minutes later", told)
 	}
 }
 
