@@ -33,11 +33,11 @@ const (
 
 // doctorCommand examines an engine and the way to WhatsApp.
 type doctorCommand struct {
-	APIKey   string        `group:"Flags of doctor:" name:"api-key" env:"QRGATE_PROBE_API_KEY" placeholder:"KEY" help:"The key to examine the engine with. The variable does not show in the list of processes."`
-	Deep     bool          `group:"Flags of doctor:" help:"Try a session even without a key, for engines that ask for none."`
-	JSON     bool          `group:"Flags of doctor:" name:"json" help:"Print the result as one JSON object."`
-	Lang     string        `group:"Flags of doctor:" default:"en" enum:"en,es" help:"Language of the verdict: en or es; checks and evidence quote what was seen, and stay English. Default: ${default}."`
-	Patience time.Duration `group:"Flags of doctor:" default:"30s" help:"How long to wait for a QR once the engine has accepted the connect; engines may take 8 s. Default: ${default}."`
+	APIKey   string        `name:"api-key" env:"QRGATE_PROBE_API_KEY" placeholder:"KEY" help:"The key to examine the engine with. The variable does not show in the list of processes."`
+	Deep     bool          `help:"Try a session even without a key, for engines that ask for none."`
+	JSON     bool          `name:"json" help:"Print the result as one JSON object."`
+	Lang     string        `default:"en" enum:"en,es" help:"Language of the verdict: en or es; checks and evidence quote what was seen, and stay English. Default: ${default}."`
+	Patience time.Duration `default:"30s" help:"How long to wait for a QR once the engine has accepted the connect; engines may take 8 s. Default: ${default}."`
 }
 
 // Help is what qrgate doctor --help says beside the flags.

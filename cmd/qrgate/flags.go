@@ -2,11 +2,15 @@ package main
 
 import (
 	"time"
+
+	"github.com/alecthomas/kong"
 )
 
 // flags is the command line.
 type flags struct {
 	settings
+
+	ShowVersion kong.VersionFlag `name:"version" help:"Print the version, as the command of that name."`
 
 	Serve   struct{} `cmd:"" default:"1" help:"Run the gateway (default)."`
 	Version struct{} `cmd:"" help:"Print the version."`

@@ -20,12 +20,12 @@ const exitProber = 3
 
 // probeCommand runs one probe from the command line.
 type probeCommand struct {
-	Once    bool          `group:"Flags of probe:" help:"Run once and exit, as this command always does; on a schedule the gate probes itself."`
-	Target  string        `group:"Flags of probe:" default:"http://localhost:8080" placeholder:"URL" help:"What to probe: a gate, or an engine of the documented API. Default: ${default}."`
-	APIKey  string        `group:"Flags of probe:" name:"api-key" env:"QRGATE_PROBE_API_KEY" placeholder:"KEY" help:"The key to probe with. The variable does not show in the list of processes."`
-	Probe   string        `group:"Flags of probe:" name:"probe" default:"create_connect_qr" placeholder:"NAME" help:"engine_health (no session), create_delete, or create_connect_qr (the whole way to a QR; nothing is paired). Default: ${default}."`
-	JSON    bool          `group:"Flags of probe:" name:"json" help:"Print the result as one JSON object."`
-	Timeout time.Duration `group:"Flags of probe:" help:"Give up after this long; the cleanup has five seconds more. Default: the probe's own limit, 5 to 45 s."`
+	Once    bool          `help:"Run once and exit, as this command always does; on a schedule the gate probes itself."`
+	Target  string        `default:"http://localhost:8080" placeholder:"URL" help:"What to probe: a gate, or an engine of the documented API. Default: ${default}."`
+	APIKey  string        `name:"api-key" env:"QRGATE_PROBE_API_KEY" placeholder:"KEY" help:"The key to probe with. The variable does not show in the list of processes."`
+	Probe   string        `name:"probe" default:"create_connect_qr" placeholder:"NAME" help:"engine_health (no session), create_delete, or create_connect_qr (the whole way to a QR; nothing is paired). Default: ${default}."`
+	JSON    bool          `name:"json" help:"Print the result as one JSON object."`
+	Timeout time.Duration `help:"Give up after this long; the cleanup has five seconds more. Default: the probe's own limit, 5 to 45 s."`
 }
 
 // Help is what qrgate probe --help says beside the flags.

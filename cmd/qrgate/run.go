@@ -40,7 +40,7 @@ func run(ctx context.Context, w world) int {
 	ended := -1
 	parser, err := kong.New(&f, kong.Name("qrgate"), kong.Description(about), kong.Writers(w.out, w.err),
 		kong.Exit(func(code int) { ended = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}),
-		kong.Resolvers(environment(w.env)))
+		kong.Help(ownFirst), kong.Vars{"version": "qrgate " + version}, kong.Resolvers(environment(w.env)))
 	if err != nil {
 		fmt.Fprintln(w.err, "qrgate:", err)
 		return exitFailed
@@ -64,6 +64,18 @@ func run(ctx context.Context, w world) int {
 		return f.Doctor.run(ctx, w, f.settings)
 	}
 	return serve(ctx, w, f.settings, known(parser.Model.Node))
+}
+
+// ownFirst prints help. What a command has of its own comes before the settings, which every command takes.
+func ownFirst(options kong.HelpOptions, ctx *kong.Context) error {
+	if command := ctx.Selected(); command != nil && len(command.Flags) > 0 {
+		for _, f := range ctx.Model.Flags {
+			if len(f.Envs) > 0 {
+				f.Group = &kong.Group{Key: "settings", Title: "Settings of the gate:"}
+			}
+		}
+	}
+	return kong.DefaultHelpPrinter(options, ctx)
 }
 
 func serve(ctx context.Context, w world, f settings, names []string) int {

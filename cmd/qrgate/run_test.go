@@ -79,8 +79,21 @@ func TestMistakesStopTheStart(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
-	if code, out, _ := called(t, nil, "version"); code != 0 || !strings.HasPrefix(out, "qrgate ") {
-		t.Errorf("exit %d: %q", code, out)
+	for _, how := range []string{"version", "--version"} {
+		if code, out, _ := called(t, nil, how); code != 0 || out != "qrgate "+version+"\n" {
+			t.Errorf("%s: exit %d: %q", how, code, out)
+		}
+	}
+}
+
+// Who asks for the help of a command reads its own flags first.
+func TestHelpOfACommandBeginsWithItsOwn(t *testing.T) {
+	for command, own := range map[string]string{"probe": "--target=URL", "doctor": "--patience=30s"} {
+		code, out, _ := called(t, nil, command, "--help")
+		first, last := strings.Index(out, own), strings.Index(out, "--listen=")
+		if code != exitOK || first < 0 || last < first || strings.Index(out, "--help") > last {
+			t.Errorf("%s: exit %d, its own flags at %d, the gate's at %d:\n%s", command, code, first, last, out)
+		}
 	}
 }
 
