@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"os"
 	"path/filepath"
@@ -34,15 +35,47 @@ func read(t *testing.T, file string) string {
 	return string(text)
 }
 
-// The whole drill, ten times faster: one failure wakes nobody; a stopped engine is paged in time, by its
-// cause and not by its symptoms; and the end is told.
-func TestDrill(t *testing.T) {
+// cue calls once when a text is printed.
+type cue struct {
+	bytes.Buffer
+	text string
+	call func()
+}
+
+func (c *cue) Write(b []byte) (int, error) {
+	if strings.Contains(string(b), c.text) {
+		c.call()
+	}
+	return c.Buffer.Write(b)
+}
+
+// A drill that is ended in the midst says what it had checked, and leaves nothing running.
+func TestDrillInterrupted(t *testing.T) {
+	needPrograms(t)
+	s := settingsFor(t)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	out := &cue{text: "3  the engine is stopped", call: stop}
+	code := run(ctx, []string{"--short", "--users", "0", "--rules", s.Rules, "--routes", s.Routes}, out, io.Discard)
+	if want := " What was expected so far\n   ✓ one failure at night wakes nobody: none\n"; code != exitUntried || !strings.HasSuffix(out.String(), want) {
+		t.Errorf("exit %d:\n%s", code, out.String())
+	}
+}
+
+func needPrograms(t *testing.T) {
+	t.Helper()
 	if _, err := installed(); err != nil {
 		if os.Getenv("QRGATE_REQUIRE_ALL") == "1" {
 			t.Fatalf("%v; QRGATE_REQUIRE_ALL=1 asks for every test", err)
 		}
 		t.Skip(err)
 	}
+}
+
+// The whole drill, ten times faster: one failure wakes nobody; a stopped engine is paged in time, by its
+// cause and not by its symptoms; and the end is told.
+func TestDrill(t *testing.T) {
+	needPrograms(t)
 	s := settingsFor(t)
 	var out, complaints bytes.Buffer
 	code := run(t.Context(), []string{"--short", "--rules", s.Rules, "--routes", s.Routes}, io.MultiWriter(&out, t.Output()), &complaints)

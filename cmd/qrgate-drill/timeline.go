@@ -79,15 +79,29 @@ func wording(m message) []worded {
 // verdict prints what was expected and what came, and reports whether all of it did.
 func (t *timeline) verdict(checks []check) bool {
 	t.act("What was expected")
+	return t.list(checks)
+}
+
+// interrupted prints what was expected and came before somebody ended the drill. It is no verdict.
+func (t *timeline) interrupted(checks []check) {
+	t.line("stopped", "the drill was interrupted")
+	t.act("What was expected so far")
+	if t.list(checks); len(checks) == 0 {
+		fmt.Fprintln(t.out, "   nothing yet")
+	}
+}
+
+// list prints checks, and reports whether there are some and all went well.
+func (t *timeline) list(checks []check) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	ok := len(checks) > 0
 	for _, c := range checks {
 		mark := "✓"
 		if !c.ok {
 			mark, ok = "✗", false
 		}
-		t.mu.Lock()
 		fmt.Fprintf(t.out, "   %s %s: %s\n", mark, c.want, c.got)
-		t.mu.Unlock()
 	}
 	return ok
 }

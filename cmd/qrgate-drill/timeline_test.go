@@ -87,6 +87,24 @@ func TestTimeline(t *testing.T) {
 	})
 }
 
+// Whoever ends the drill reads what it had checked.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	const head = "    0:00.0  stopped    the drill was interrupted\n\n What was expected so far\n"
+	for want, checks := range map[string][]check{
+		"   ✓ one: yes\n   ✗ two: no\n": {{true, "one", "yes"}, {false, "two", "no"}},
+		"   nothing yet\n":              nil,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var out bytes.Buffer
+			newTimeline(&out).interrupted(checks)
+			if diff := cmp.Diff(head+want, out.String()); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestVerdictWantsChecks(t *testing.T) {
 	t.Parallel()
 	if newTimeline(&bytes.Buffer{}).verdict(nil) {
