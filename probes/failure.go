@@ -23,7 +23,7 @@ type failure struct {
 	missed string        // not empty: the prober failed, not the target
 	unsent bool          // the target certainly did nothing
 	told   bool          // a gate diagnosed it
-	nobody bool          // there was no answer, because nobody was there to give one
+	nobody bool          // there was no connection to the target at all
 	absent bool          // the target says that there is no such session
 	final  bool          // asking again does not help
 	pause  time.Duration // the target's wish before the next try
@@ -31,9 +31,9 @@ type failure struct {
 
 // unanswered is the failure of a call that got no answer; stayed says that it never left.
 func unanswered(c call, err error, stayed bool) *failure {
-	f := &failure{code: qrgate.EngineUnreachable, unsent: stayed, nobody: true}
+	f := &failure{code: qrgate.EngineUnreachable, unsent: stayed, nobody: stayed}
 	if timedOut(err) && !stayed {
-		f.code, f.nobody = qrgate.EngineTimeout, false
+		f.code = qrgate.EngineTimeout
 	}
 	f.evidence = []string{c.words() + ": " + compat.Scrub(beneath(err))}
 	return f

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"qrgate"
@@ -98,7 +99,7 @@ func (j *journey) verdict(ctx context.Context) {
 	case cancelled:
 		j.miss(MissedShutdown, "The run was cancelled before it knew.")
 	case j.failed.missed != "":
-		j.miss(j.failed.missed, j.failed.words())
+		j.miss(j.failed.missed, strings.TrimPrefix(j.failed.words(), j.failed.missed+": "))
 	default:
 		d := qrgate.About(j.failed.code, j.failed.evidence...)
 		j.run.Outcome, j.run.Diagnosis, j.run.Alone = qrgate.Failure, &d, j.failed.nobody

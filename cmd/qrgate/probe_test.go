@@ -199,6 +199,10 @@ func TestProbeNamesWhoDoesNotAnswer(t *testing.T) {
 	if !strings.Contains(out, "FAILED: Nobody answers at "+nobody.URL+" (engine_unreachable).") || strings.Contains(out, "QRGATE_ENGINE_URL") {
 		t.Error(out)
 	}
+	cuts := simulated(t, &enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteConnect: {Kind: enginesim.CutConnection}}})
+	if _, out, _ = called(t, nil, "probe", "--target", cuts, "--api-key", "key-a", "--data-dir", t.TempDir()); !strings.Contains(out, "The engine cannot be reached") {
+		t.Errorf("it answered before it cut: %s", out)
+	}
 	gate := gated(t, nobody.URL)
 	if _, out, _ = called(t, nil, "probe", "--target", gate, "--probe", "engine_health"); !strings.Contains(out, "QRGATE_ENGINE_URL") {
 		t.Errorf("the gate answers, and its engine does not: %s", out)
@@ -253,7 +257,7 @@ func TestProbeCalledWrongly(t *testing.T) {
 		"no key":           {nil, exitUsage, "QRGATE_PROBE_API_KEY"},
 		"backwards":        {[]string{"--timeout", "-5s", "--api-key", "key-a"}, exitUsage, "--timeout"},
 		"no such flag":     {[]string{"--onze"}, exitUsage, "--onze"},
-		"nowhere to note":  {[]string{"--data-dir", file, "--api-key", "key-a", "--target", "http://127.0.0.1:1"}, exitProber, "The prober failed (internal)"},
+		"nowhere to note":  {[]string{"--data-dir", file, "--api-key", "key-a", "--target", "http://127.0.0.1:1"}, exitProber, "The prober failed (internal): the intent could not be recorded"},
 		"nobody there":     {[]string{"--probe", "engine_health", "--target", "http://127.0.0.1:1"}, exitFailed, "engine_unreachable"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -57,10 +57,10 @@ func (e *examination) walk(ctx context.Context) {
 // cleanup deletes the session, or hands it over to whoever comes next: also one that a create may still bring,
 // whose answer never came.
 func (e *examination) cleanup(ctx context.Context, ref qrgate.Ref, created bool) {
-	ctx, cancel := context.WithTimeout(ctx, cleanupTime)
-	defer cancel()
 	absent := false
 	e.out.Left = !e.check(ctx, CheckCleanup, func() (detail string, f *qrgate.Fault) {
+		ctx, cancel := context.WithTimeout(ctx, cleanupTime)
+		defer cancel()
 		absent, f = e.erase(ctx, ref, created)
 		if absent {
 			return "there is no " + ref.Name, f
@@ -68,7 +68,7 @@ func (e *examination) cleanup(ctx context.Context, ref qrgate.Ref, created bool)
 		return "deleted " + ref.Name, f
 	})
 	if e.out.Left || absent && !created {
-		e.tell(context.WithoutCancel(ctx), e.Left, ref.Name)
+		e.tell(ctx, e.Left, ref.Name)
 		return
 	}
 	e.tell(ctx, e.Done, ref.Name)
