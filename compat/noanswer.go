@@ -11,7 +11,25 @@ import (
 	"os"
 	"strings"
 	"syscall"
+
+	"qrgate"
 )
+
+// Unanswered is the fault of a call to op that brought no answer: the gate gave it up (ctx was cancelled), there was no
+// connection, or nothing came in time. A dial that took too long is no connection.
+func Unanswered(ctx context.Context, op string, err error) *qrgate.Fault {
+	f := &qrgate.Fault{Op: op, Kind: qrgate.Unreachable, Why: WhyNoAnswer(err), Err: err}
+	dial, isOp := errors.AsType[*net.OpError](err)
+	timed, ok := errors.AsType[net.Error](err)
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		f.Kind = qrgate.Abandoned
+	case isOp && dial.Op == "dial":
+	case errors.Is(ctx.Err(), context.DeadlineExceeded), ok && timed.Timeout():
+		f.Kind = qrgate.TimedOut
+	}
+	return f
+}
 
 // WhyNoAnswer says why a call over HTTP got no answer, in words of a closed list; "" for an error that it does not
 // know. The error's own text may hold an address or what a stranger sent, and goes nowhere.

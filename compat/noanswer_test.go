@@ -3,13 +3,16 @@ package compat_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"qrgate"
 	"qrgate/compat"
 )
 
@@ -66,6 +69,32 @@ func TestWhyNoAnswer(t *testing.T) {
 	} {
 		if got := compat.WhyNoAnswer(err); got != want {
 			t.Errorf("%v: %q, want %q", err, got, want)
+		}
+	}
+}
+
+// A dial that took too long is no connection, and so is one that a breaker did not make.
+func TestUnanswered(t *testing.T) {
+	t.Parallel()
+	late, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	left, leave := context.WithCancel(t.Context())
+	leave()
+	for name, x := range map[string]struct {
+		ctx  context.Context
+		err  error
+		want qrgate.Kind
+	}{
+		"refused":          {t.Context(), &net.OpError{Op: "dial", Err: errors.New("connection refused")}, qrgate.Unreachable},
+		"dial timed out":   {t.Context(), &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, qrgate.Unreachable},
+		"not even tried":   {t.Context(), fmt.Errorf("x: %w", &net.OpError{Op: "dial", Err: errors.New("the circuit is open")}), qrgate.Unreachable},
+		"reset":            {t.Context(), &net.OpError{Op: "read", Err: errors.New("connection reset")}, qrgate.Unreachable},
+		"answer timed out": {t.Context(), &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, qrgate.TimedOut},
+		"out of time":      {late, context.DeadlineExceeded, qrgate.TimedOut},
+		"the client left":  {left, &net.OpError{Op: "dial", Err: context.Canceled}, qrgate.Abandoned},
+	} {
+		if got := compat.Unanswered(x.ctx, qrgate.OpQR, x.err); got.Kind != x.want || got.Op != qrgate.OpQR || got.Err == nil {
+			t.Errorf("%s: %v, want %s", name, got, x.want)
 		}
 	}
 }

@@ -2,10 +2,8 @@ package metrics
 
 import (
 	"context"
-	"errors"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"strconv"
 
@@ -13,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"qrgate"
+	"qrgate/compat"
 )
 
 // Transport makes one span of every call that next carries to the engine, and passes the trace on to it. A
@@ -38,7 +37,7 @@ func (c *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, span := c.begin(r)
 	res, err := c.next.RoundTrip(c.told(ctx, r))
 	if err != nil {
-		if why := unanswered(ctx, err); why != qrgate.Abandoned {
+		if why := compat.Unanswered(ctx, "", err).Kind; why != qrgate.Abandoned {
 			failed(span, attrError.String(string(why)))
 		} else {
 			span.SetAttributes(attrOutcome.String(string(qrgate.Gone)))
@@ -84,21 +83,6 @@ func (c *transport) begin(r *http.Request) (context.Context, trace.Span) {
 		span.SetAttributes(attrPort.Int(port))
 	}
 	return ctx, span
-}
-
-// unanswered says in the gate's words why no answer came. The error's own text holds the URL.
-func unanswered(ctx context.Context, err error) qrgate.Kind {
-	dial, isOp := errors.AsType[*net.OpError](err)
-	timeout, ok := errors.AsType[net.Error](err)
-	switch {
-	case errors.Is(ctx.Err(), context.Canceled):
-		return qrgate.Abandoned
-	case isOp && dial.Op == "dial":
-		return qrgate.Unreachable
-	case errors.Is(ctx.Err(), context.DeadlineExceeded), ok && timeout.Timeout():
-		return qrgate.TimedOut
-	}
-	return qrgate.Unreachable
 }
 
 // tracedBody ends a span when it is read to its end or closed.

@@ -1,10 +1,7 @@
 package proxy
 
 import (
-	"context"
 	"fmt"
-
-	"qrgate"
 )
 
 // Decisions that the tests look at directly.
@@ -34,9 +31,6 @@ func ScanHead(wire string, piece int) (bad, coded bool) {
 
 // WhyFailed prints what a failed call is answered with.
 func WhyFailed(err, client, cause error) string { return fmt.Sprint(whyFailed(err, client, cause)) }
-
-// Unanswered is the kind of a session call that failed.
-func Unanswered(ctx context.Context, err error) qrgate.Kind { return unanswered(ctx, err) }
 
 // OriginsKnown is how many origins a front remembers.
 func OriginsKnown(f *Front) int {

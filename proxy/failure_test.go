@@ -5,13 +5,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -291,33 +289,6 @@ func TestWhyFailed(t *testing.T) {
 		"client's body first": {err: dial, client: errors.New("malformed chunk"), want: "{400 VALIDATION_ERROR"},
 	} {
 		if got := proxy.WhyFailed(x.err, x.client, x.cause); !strings.HasPrefix(got, x.want) {
-			t.Errorf("%s: %s, want %s", name, got, x.want)
-		}
-	}
-}
-
-// The same for calls on session routes, whose answers are made whole. A dial that took too long is no connection,
-// and so is one that a breaker did not make.
-func TestUnanswered(t *testing.T) {
-	t.Parallel()
-	late, cancel := context.WithTimeout(t.Context(), 0)
-	defer cancel()
-	left, leave := context.WithCancel(t.Context())
-	leave()
-	for name, x := range map[string]struct {
-		ctx  context.Context
-		err  error
-		want qrgate.Kind
-	}{
-		"refused":          {t.Context(), &net.OpError{Op: "dial", Err: errors.New("connection refused")}, qrgate.Unreachable},
-		"dial timed out":   {t.Context(), &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, qrgate.Unreachable},
-		"not even tried":   {t.Context(), fmt.Errorf("x: %w", &net.OpError{Op: "dial", Err: errors.New("the circuit is open")}), qrgate.Unreachable},
-		"reset":            {t.Context(), &net.OpError{Op: "read", Err: errors.New("connection reset")}, qrgate.Unreachable},
-		"answer timed out": {t.Context(), &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, qrgate.TimedOut},
-		"out of time":      {late, context.DeadlineExceeded, qrgate.TimedOut},
-		"the client left":  {left, &net.OpError{Op: "dial", Err: context.Canceled}, qrgate.Abandoned},
-	} {
-		if got := proxy.Unanswered(x.ctx, x.err); got != x.want {
 			t.Errorf("%s: %s, want %s", name, got, x.want)
 		}
 	}

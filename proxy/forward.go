@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httputil"
 	"time"
@@ -69,7 +68,9 @@ func (s *session) forward(op string, t target, in *http.Request, limit time.Dura
 	reverse.ServeHTTP(discard{}, in.WithContext(ctx))
 	a.At = time.Now()
 	if failed != nil && !errors.Is(failed, errTaken) {
-		return a, &qrgate.Fault{Op: op, Kind: unanswered(ctx, failed), Status: a.Status, Why: compat.WhyNoAnswer(failed), Err: failed}
+		f := compat.Unanswered(ctx, op, failed)
+		f.Status = a.Status
+		return a, f
 	}
 	s.config.Pairing.Limits(s.caller, compat.Limits(a.Header, a.At), a.Status == http.StatusTooManyRequests, compat.RetryAfter(a.Header, a.At))
 	if fault := a.Fault(op); fault != nil {
@@ -83,21 +84,6 @@ func read(res *http.Response) (compat.Answer, error) {
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, askBody+1))
 	return compat.Answer{Status: res.StatusCode, Header: res.Header, Body: body, Whole: len(body) <= askBody}, err
-}
-
-// unanswered is the kind of a call that brought no answer.
-func unanswered(ctx context.Context, err error) qrgate.Kind {
-	var dial *net.OpError
-	var timed interface{ Timeout() bool }
-	switch {
-	case errors.Is(ctx.Err(), context.Canceled):
-		return qrgate.Abandoned
-	case errors.As(err, &dial) && dial.Op == "dial":
-		return qrgate.Unreachable // also when the dial took too long: there was no connection
-	case ctx.Err() != nil, errors.As(err, &timed) && timed.Timeout():
-		return qrgate.TimedOut
-	}
-	return qrgate.Unreachable
 }
 
 // discard is a writer for an answer that goes nowhere.

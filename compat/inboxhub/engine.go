@@ -10,9 +10,7 @@ package inboxhub
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -126,7 +124,9 @@ func (e *Engine) do(ctx context.Context, c qrgate.Caller, k call) (compat.Answer
 	a, err := e.send(ctx, c, k)
 	a.At = time.Now()
 	if err != nil {
-		return a, &qrgate.Fault{Op: k.op, Kind: noAnswer(ctx, err), Status: a.Status, Why: compat.WhyNoAnswer(err), Err: err}
+		f := compat.Unanswered(ctx, k.op, err)
+		f.Status = a.Status
+		return a, f
 	}
 	if f := a.Fault(k.op); f != nil {
 		return a, f
@@ -161,20 +161,4 @@ func (e *Engine) send(ctx context.Context, c qrgate.Caller, k call) (compat.Answ
 		return compat.Answer{Status: res.StatusCode, Header: res.Header}, err
 	}
 	return compat.Answer{Status: res.StatusCode, Header: res.Header, Body: body, Whole: len(body) <= maxBody}, nil
-}
-
-// noAnswer tells an engine that is not there from one that does not answer, and both from a call that
-// the gate gave up.
-func noAnswer(ctx context.Context, err error) qrgate.Kind {
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return qrgate.Abandoned
-	}
-	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
-		return qrgate.Unreachable // also when the dial took too long: there was no connection
-	}
-	timeout, ok := errors.AsType[net.Error](err)
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) || ok && timeout.Timeout() {
-		return qrgate.TimedOut
-	}
-	return qrgate.Unreachable
 }

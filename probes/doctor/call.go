@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -41,22 +40,16 @@ func (e *examination) call(ctx context.Context, op, method, path, body string) (
 	}
 	res, err := e.Transport.RoundTrip(req)
 	if err != nil {
-		return compat.Answer{}, &qrgate.Fault{Op: op, Kind: absence(err), Err: err}
+		return compat.Answer{}, compat.Unanswered(ctx, op, err)
 	}
 	defer func() { _ = res.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	if err != nil {
-		return compat.Answer{}, &qrgate.Fault{Op: op, Kind: absence(err), Status: res.StatusCode, Err: err}
+		f := compat.Unanswered(ctx, op, err)
+		f.Status = res.StatusCode
+		return compat.Answer{}, f
 	}
 	return compat.Answer{Status: res.StatusCode, Header: res.Header, Body: text, Whole: len(text) <= maxAnswer, At: time.Now()}, nil
-}
-
-func absence(err error) qrgate.Kind {
-	timeout, ok := errors.AsType[net.Error](err)
-	if errors.Is(err, context.DeadlineExceeded) || ok && timeout.Timeout() {
-		return qrgate.TimedOut
-	}
-	return qrgate.Unreachable
 }
 
 // made is what is known after a create.
@@ -135,13 +128,10 @@ func words(f *qrgate.Fault) string {
 	if f.Status != 0 {
 		text += fmt.Sprintf(", HTTP %d", f.Status)
 	}
-	for _, more := range []string{f.Code, f.Text} {
+	for _, more := range []string{f.Code, f.Text, f.Why} {
 		if more != "" {
 			text += ", " + more
 		}
-	}
-	if op, ok := errors.AsType[*net.OpError](f.Err); ok && op.Err != nil {
-		text += ", " + compat.Scrub(op.Err.Error())
 	}
 	return text
 }
