@@ -4,9 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"net/url"
-	"os"
-	"path/filepath"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -36,19 +33,11 @@ func claim(ctx context.Context, d *database, c Config) (release func() error, er
 
 // claimDirectory takes a lock of the file system, by way of SQLite, which knows how each system does that.
 func claimDirectory(dir string) (release func() error, err error) {
-	path, err := filepath.Abs(filepath.Join(dir, lockFile))
+	at, err := privateFile(dir, lockFile)
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := f.Close(); err != nil {
-		return nil, err
-	}
-	at := url.URL{Scheme: "file", Path: filepath.ToSlash(path)}
-	db, err := sql.Open("sqlite", at.String()+"?_txlock=exclusive")
+	db, err := sql.Open("sqlite", at+"?_txlock=exclusive")
 	if err != nil {
 		return nil, err
 	}

@@ -71,26 +71,14 @@ func unopened(c Config, err error) error {
 	return fmt.Errorf("the database in %s cannot be opened: %w", c.DataDir, err)
 }
 
-// openFile opens the SQLite file and makes it first, so that it is never readable for others, not even for a
-// moment; SQLite gives its companions the mode of the main file. WAL lets readers and a writer work side by
-// side, and a write that finds the file busy waits.
+// openFile opens the SQLite file. WAL lets readers and a writer work side by side, and a write that finds the file
+// busy waits.
 func openFile(dir string) (*sql.DB, error) {
-	path, err := filepath.Abs(filepath.Join(dir, databaseFile))
+	at, err := privateFile(dir, databaseFile)
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := f.Close(); err != nil {
-		return nil, err
-	}
-	at := url.URL{Scheme: "file", Path: filepath.ToSlash(path)}
-	db, err := sql.Open("sqlite", at.String()+"?_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)"+
+	db, err := sql.Open("sqlite", at+"?_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)"+
 		"&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_txlock=immediate")
 	if err != nil {
 		return nil, err
@@ -98,6 +86,24 @@ func openFile(dir string) (*sql.DB, error) {
 	db.SetMaxOpenConns(8)
 	db.SetMaxIdleConns(8)
 	return db, nil
+}
+
+// privateFile makes a file unless it is there, and returns its URL for SQLite. It is made here so that it is never
+// readable for others, not even for a moment; SQLite gives its companions the mode of the main file.
+func privateFile(dir, name string) (at string, err error) {
+	path, err := filepath.Abs(filepath.Join(dir, name))
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return "", err
+	}
+	u := url.URL{Scheme: "file", Path: filepath.ToSlash(path)}
+	return u.String(), f.Close()
 }
 
 // close ends all connections, and lets others have the sessions.
