@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"qrgate"
+	"qrgate/internal/breaker"
 	"qrgate/internal/gate"
 	"qrgate/proxy"
 )
@@ -72,8 +73,9 @@ func (f front) open() (serving, error) {
 	}
 	s := serving{greeting: greeting{URL: "http://" + l.Addr().String()}}
 	transport := proxy.Transport(proxy.TransportOptions{})
-	if f.Kind == ownFront {
-		server := proxy.Server("", proxy.New(proxy.Config{Engine: f.Engine, Transport: transport}).Handler())
+	if f.Kind == ownFront { // as the gate has it, but for those who observe
+		way := breaker.New(transport, func(breaker.State, breaker.State) {})
+		server := proxy.Server("", proxy.New(proxy.Config{Engine: f.Engine, Transport: way}).Handler())
 		s.run = serveOn(server, proxy.Guard(l))
 		return s, nil
 	}

@@ -71,6 +71,9 @@ func (g *Gate) logExchange(x proxy.Exchange) {
 	case x.Route != proxy.Unmatched:
 		level = slog.LevelInfo
 	}
+	if !g.cfg.Logger.Enabled(context.Background(), level) {
+		return // most requests pass through, and their line is made for nobody
+	}
 	line := []any{"method", x.Method, "route", x.Route, "status", x.Status, "problem", x.Code,
 		"took", seconds(x.Took), "request_id", x.RequestID, "origin", x.Origin, "client_gone", x.ClientGone}
 	if x.Session != "" {
