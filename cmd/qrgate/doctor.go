@@ -123,7 +123,13 @@ func (c doctorCommand) config(w world, f settings) (doctor.Config, error) {
 	case c.Patience <= 0:
 		return doctor.Config{}, errors.New("--patience must be more than 0s")
 	}
-	cfg := doctor.Config{Base: base, Key: qrgate.NewSecret(c.APIKey), Deep: c.Deep, Patience: c.Patience, Language: c.Lang, Look: lookFrom(w.whatsapp)}
+	way := w.whatsapp
+	if way == nil {
+		if way, err = embedded.Simulated(); err != nil {
+			return doctor.Config{}, err
+		}
+	}
+	cfg := doctor.Config{Base: base, Key: qrgate.NewSecret(c.APIKey), Deep: c.Deep, Patience: c.Patience, Language: c.Lang, Look: lookFrom(way)}
 	if base == nil {
 		return cfg, nil
 	}

@@ -7,3 +7,6 @@ import "net/http"
 // whatsapp is how the real WhatsApp is reached, or c in its place. In a program that is built without the tag
 // wasim nothing changes the key that WhatsApp has to prove.
 func whatsapp(c *http.Client) (*http.Client, error) { return dialClient(c), nil }
+
+// Simulated is nil: only a program that is built with the tag wasim knows another WhatsApp than the real one.
+func Simulated() (*http.Client, error) { return nil, nil }

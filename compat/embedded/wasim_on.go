@@ -26,9 +26,21 @@ var trusted sync.Once
 
 // whatsapp is how the simulated WhatsApp is reached, if the environment names one and c is nil.
 func whatsapp(c *http.Client) (*http.Client, error) {
+	if c == nil {
+		var err error
+		if c, err = Simulated(); err != nil {
+			return nil, err
+		}
+	}
+	return dialClient(c), nil
+}
+
+// Simulated is the way to the simulated WhatsApp that the environment names; nil if it names none. Whatever looks at
+// WhatsApp beside the engine must go the same way. The error names the variable that is wrong.
+func Simulated() (*http.Client, error) {
 	root, addr := os.Getenv(envRoot), os.Getenv(envAddr)
-	if c != nil || root == "" && addr == "" {
-		return dialClient(c), nil
+	if root == "" && addr == "" {
+		return nil, nil
 	}
 	key, err := hex.DecodeString(root)
 	if err != nil || len(key) != len(whatsmeow.WACertPubKey) {
@@ -41,7 +53,7 @@ func whatsapp(c *http.Client) (*http.Client, error) {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{Timeout: stepTime}).DialContext(ctx, "tcp", addr)
 	}
-	return dialClient(&http.Client{Transport: &http.Transport{
+	return &http.Client{Transport: &http.Transport{
 		DialContext: dial, DialTLSContext: dial, DisableKeepAlives: true,
-	}}), nil
+	}}, nil
 }

@@ -18,6 +18,9 @@ func TestEnvironmentNamesTheSimulator(t *testing.T) {
 	if err := embedded.Reachable(t.Context(), nil); err != nil {
 		t.Error(err)
 	}
+	if way, err := embedded.Simulated(); way == nil || err != nil || embedded.Reachable(t.Context(), way) != nil {
+		t.Errorf("who looks beside the engine goes by %v, %v", way, err)
+	}
 	r := start(t, embedded.Config{})
 	r.connect("first")
 	r.code("first")

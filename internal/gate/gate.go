@@ -59,6 +59,12 @@ type Gate struct {
 // New puts a gateway together and binds its ports, so that a port in use is an error here. Nothing runs
 // before Run. Its errors are sentences for whoever starts the process.
 func New(cfg Config) (*Gate, error) {
+	if cfg.WhatsApp == nil {
+		var err error
+		if cfg.WhatsApp, err = embedded.Simulated(); err != nil {
+			return nil, err
+		}
+	}
 	g := &Gate{cfg: cfg}
 	for _, step := range []func() error{g.makeTelemetry, g.makeVault, g.makeControl, g.listen, g.makeEngine, g.makePairing, g.makeProber} {
 		if err := step(); err != nil {
