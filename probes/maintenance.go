@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Window is a time of every week, or of every day, when nothing is probed on schedule. All times are UTC.
+// Window is a time of every week, or of every day, when nothing is probed on schedule. All times are UTC. The
+// zero Window is always open.
 type Window struct {
 	Days     []time.Weekday // on which it begins; empty: every day
 	From, To time.Duration  // since midnight; a To that is not after From is on the next day

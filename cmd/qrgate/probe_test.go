@@ -31,7 +31,8 @@ func simulated(t *testing.T, e *enginesim.Engine) string {
 	return server.URL
 }
 
-// gated puts a gate before an engine.
+// gated puts a gate before an engine. Its own schedule rests: a run of it could begin at any moment and leave
+// a session under way in what a test counts.
 func gated(t *testing.T, engine string) string {
 	t.Helper()
 	base, err := url.Parse(engine)
@@ -40,7 +41,7 @@ func gated(t *testing.T, engine string) string {
 	}
 	g, err := gate.New(gate.Config{
 		Listen: "127.0.0.1:0", EngineURL: base, HoldYoung: 9 * time.Second, Hold: 4500 * time.Millisecond,
-		ProbeKey: qrgate.NewSecret("key-probe"), Logger: slog.New(slog.DiscardHandler), Out: &lines{},
+		ProbeKey: qrgate.NewSecret("key-probe"), ProbePauses: []probes.Window{{}}, Logger: slog.New(slog.DiscardHandler), Out: &lines{},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -15,9 +15,10 @@ import (
 	"qrgate/internal/enginesim"
 	"qrgate/internal/gate"
 	"qrgate/internal/statuspage"
+	"qrgate/probes"
 )
 
-// observed is a gate before an engine, with its operators' port, in real time.
+// observed is a gate before an engine, with its operators' port, in real time. Nothing is probed but on demand.
 func observed(t *testing.T, engine *enginesim.Engine, probeKey string) (r *rig, admin string) {
 	t.Helper()
 	upstream := httptest.NewServer(engine)
@@ -25,7 +26,7 @@ func observed(t *testing.T, engine *enginesim.Engine, probeKey string) (r *rig, 
 	base, _ := url.Parse(upstream.URL)
 	g, err := gate.New(gate.Config{
 		Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", EngineURL: base, Out: io.Discard, Logger: slog.New(slog.DiscardHandler),
-		DataDir: t.TempDir(), ProbeKey: qrgate.NewSecret(probeKey), Version: "1.2.3",
+		DataDir: t.TempDir(), ProbeKey: qrgate.NewSecret(probeKey), ProbePauses: []probes.Window{{}}, Version: "1.2.3",
 	})
 	if err != nil {
 		t.Fatal(err)
