@@ -62,7 +62,13 @@ func newGate(t *testing.T, base *url.URL, transport http.RoundTripper) *gate {
 // call makes a call as a client does, and reads the cause in its answer.
 func (g *gate) call(method, path, body string) (compat.Object, qrgate.Code) {
 	g.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(g.Context()), 15*time.Second)
+	return g.callIn(context.WithoutCancel(g.Context()), method, path, body)
+}
+
+// callIn is a call that its client drops when ctx ends.
+func (g *gate) callIn(ctx context.Context, method, path, body string) (compat.Object, qrgate.Code) {
+	g.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, "http://gate.test"+path, strings.NewReader(body))
 	if err != nil {
@@ -71,7 +77,7 @@ func (g *gate) call(method, path, body string) (compat.Object, qrgate.Code) {
 	req.Header.Set("X-API-Key", g.key)
 	req.Header.Set("Content-Type", "application/json")
 	res, err := g.http.Do(req)
-	if errors.Is(err, context.DeadlineExceeded) {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil, "" // as every client, it gives up some day
 	}
 	if err != nil {
@@ -131,15 +137,15 @@ type reading struct {
 }
 
 // watch asks for the cause until the horizon, and returns the changes. Beside it a client waits for the QR
-// and asks for the state, as clients do. enough, if set, ends it early.
+// and asks for the state, as clients do, and leaves when watch returns. enough, if set, ends it early.
 func (g *gate) watch(id string, step, horizon time.Duration, enough func(qrgate.Code) bool) []reading {
 	g.Helper()
 	began := time.Now()
-	leave := make(chan struct{})
+	stay, leave := context.WithCancel(context.WithoutCancel(g.Context()))
 	var client sync.WaitGroup
-	client.Go(func() { g.wait(id, leave) })
+	client.Go(func() { g.wait(stay, id) })
 	defer client.Wait()
-	defer close(leave)
+	defer leave()
 	tick := time.NewTicker(step)
 	defer tick.Stop()
 	out := []reading{{0, qrgate.None}}
@@ -155,17 +161,17 @@ func (g *gate) watch(id string, step, horizon time.Duration, enough func(qrgate.
 	return out
 }
 
-// wait is a client that wants a QR and asks whether it was scanned, until it leaves.
-func (g *gate) wait(id string, leave <-chan struct{}) {
+// wait is a client that wants a QR and asks whether it was scanned, until it no longer stays.
+func (g *gate) wait(stay context.Context, id string) {
 	tick := time.NewTicker(2 * time.Second)
 	defer tick.Stop()
 	for {
 		select {
-		case <-leave:
+		case <-stay.Done():
 			return
 		case <-tick.C:
-			g.call(http.MethodGet, "/api/sessions/"+id+"/qr", "")
-			g.call(http.MethodGet, "/api/sessions/"+id+"/status", "")
+			g.callIn(stay, http.MethodGet, "/api/sessions/"+id+"/qr", "")
+			g.callIn(stay, http.MethodGet, "/api/sessions/"+id+"/status", "")
 		}
 	}
 }
