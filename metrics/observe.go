@@ -50,7 +50,7 @@ func (m *Metrics) look(e qrgate.Event, in trace.SpanContext) {
 		m.engineTook.observe(two{e.Op, string(out)}, e.Took.Seconds(), exemplar(in))
 	}
 	if up, proved := answers(e); proved {
-		m.EngineUp(up)
+		m.engineUp.set("", truth(up))
 	}
 }
 
@@ -64,8 +64,17 @@ func (m *Metrics) hold(e qrgate.Event) {
 	m.holdDuration.observe(one(end.outcome), e.Took.Seconds(), nil)
 }
 
-// EngineUp tells what a health check found, beside what the gate's own calls prove.
-func (m *Metrics) EngineUp(up bool) { m.engineUp.set("", truth(up)) }
+// Health takes what a regular look at the engine's health found, [qrgate.None] or why it failed, beside what the gate's
+// own calls prove. An engine that answers with an error, a refusal or "too many" is there: whoever is woken because
+// nobody answers would look in the wrong place. A look that failed for another reason proves nothing.
+func (m *Metrics) Health(why qrgate.Code) {
+	switch why {
+	case qrgate.EngineUnreachable, qrgate.EngineTimeout:
+		m.engineUp.set("", 0)
+	case qrgate.None, qrgate.EngineFailing, qrgate.EngineBadAnswer, qrgate.KeyRejected, qrgate.Throttled:
+		m.engineUp.set("", 1)
+	}
+}
 
 // Store counts one operation of the store (get, put, acquire or release) that took so long and ended in
 // err. Losing a race is no failure.

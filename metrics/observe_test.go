@@ -91,10 +91,29 @@ func TestObserveHolds(t *testing.T) {
 func TestTheEngineComesBack(t *testing.T) {
 	t.Parallel()
 	m := full(t)
-	m.EngineUp(false)
+	m.Health(qrgate.EngineUnreachable)
 	got := changed(t, m, func() { m.Observe(qrgate.Event{Kind: qrgate.EventLook, Op: qrgate.OpList, Fault: qrgate.NotReady}) })
 	if got["qrgate_engine_up{}"] != 1 {
 		t.Errorf("an engine that answers is not up: %v", got)
+	}
+}
+
+// A look at the engine's health that was refused has met an engine: QRGateEngineDown must not say that nobody does.
+func TestHealthOfTheEngine(t *testing.T) {
+	t.Parallel()
+	for why, want := range map[qrgate.Code][2]float64{ // :: what it found → up, if it was down and if it was up
+		qrgate.None: {1, 1}, qrgate.EngineFailing: {1, 1}, qrgate.EngineBadAnswer: {1, 1}, qrgate.KeyRejected: {1, 1}, qrgate.Throttled: {1, 1},
+		qrgate.EngineUnreachable: {0, 0}, qrgate.EngineTimeout: {0, 0},
+		qrgate.Internal: {0, 1}, qrgate.Undetermined: {0, 1},
+	} {
+		for was, before := range []qrgate.Code{qrgate.EngineUnreachable, qrgate.None} {
+			m := full(t)
+			m.Health(before)
+			got := changed(t, m, func() { m.Health(why) })["qrgate_engine_up{}"] // how far it moved
+			if now := float64(was) + got; now != want[was] {
+				t.Errorf("up is %v after %v and a look that found %s, want %v", now, was, why, want[was])
+			}
+		}
 	}
 }
 

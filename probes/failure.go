@@ -98,6 +98,9 @@ func told(op string, f *qrgate.Fault) (code qrgate.Code, final bool) {
 	case compat.CodeEngineTimeout:
 		return qrgate.EngineTimeout, false
 	case compat.CodeEngineBadAnswer:
+		if f.Status == http.StatusBadGateway { // the engine's proxy said so, or the connection was cut: the gate carried the call for us and has no cause of its own
+			return qrgate.EngineUnreachable, false
+		}
 		return qrgate.EngineBadAnswer, false
 	case compat.CodeConnection:
 		return qrgate.ConnectFailing, false

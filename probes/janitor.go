@@ -31,7 +31,8 @@ func (p *Prober) janitor(ctx context.Context) {
 }
 
 // sweep deletes the sessions of runs that are over, and nothing else: neither what a run under way needs,
-// nor what only looks like a probe's. It returns when the next recorded run must be over; zero if none is.
+// nor what only looks like a probe's. It returns when to look again before the usual time, because a recorded
+// run must be over or what is absent stays so; zero if there is no need.
 func (p *Prober) sweep(ctx context.Context) (next time.Time) {
 	p.sweeping.Lock()
 	defer p.sweeping.Unlock()
@@ -50,20 +51,28 @@ func (p *Prober) sweep(ctx context.Context) (next time.Time) {
 			continue // what is noted for another target waits for a prober that knows it
 		}
 		if !i.due(p.epoch, !p.cfg.Shared, time.Now()) {
-			if next.IsZero() || i.Until.Before(next) {
-				next = i.Until
-			}
+			next = sooner(next, i.Until)
 			continue
 		}
 		if tries++; tries > sweepMost {
 			left[i.Target] = left[i.Target].with(nil)
 		} else if gone, f := p.tidy(ctx, i); !gone {
 			left[i.Target] = left[i.Target].with(f)
+		} else if end := i.At.Add(settleTime); time.Now().Before(end) {
+			next = sooner(next, end) // a create that was cut off may still make it until then
 		}
 	}
 	p.ledger.orphaned(left)
 	p.keeps()
 	return next
+}
+
+// sooner is the earlier of two times, of which the first may be zero for none.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // tidy deletes one session and crosses its intent out. It reports whether all is well: the session is
@@ -84,8 +93,13 @@ func (p *Prober) tidy(ctx context.Context, i Intent) (bool, *failure) {
 	return p.cfg.Intents.Done(ctx, i.Session) == nil, nil
 }
 
-// keeps tells the observer what there is to watch over.
+// keeps tells the observer what there is to watch over. Who follows keeps nothing: what it could not delete
+// when it led is the leader's by now, and nobody would ever take the number back here.
 func (p *Prober) keeps() {
 	at, _ := p.lead.now()
-	p.cfg.Observer.Keeps(at == leading, p.ledger.orphans())
+	left := p.ledger.orphans()
+	if at == following {
+		left = 0
+	}
+	p.cfg.Observer.Keeps(at == leading, left)
 }

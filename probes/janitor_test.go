@@ -165,6 +165,23 @@ func TestALateCreate(t *testing.T) {
 	})
 }
 
+// TestALateCreateOfAnEarlierLife: the process was killed while its create was on its way. The session appears after
+// the next life has looked for it, and is gone within a minute of that life's start.
+func TestALateCreateOfAnEarlierLife(t *testing.T) {
+	bubble(t, &enginesim.Engine{}, func(r *rig) {
+		i := probes.Intent{Session: "syn-late", Target: "gate", Owner: "earlier", At: time.Now().Add(-time.Second), Until: time.Now().Add(time.Minute)}
+		if err := probes.NewFiles(r.dir).Record(r.Context(), i); err != nil {
+			t.Fatal(err)
+		}
+		stop := r.start(r.prober(only(probes.EngineHealth, time.Hour)))
+		defer stop()
+		time.Sleep(20 * time.Second) // the janitor has looked, and there was nothing yet
+		r.make("syn-late")
+		time.Sleep(39 * time.Second)
+		r.clean()
+	})
+}
+
 // TestEnginesThatKnowOneKindOfID: a name that is unknown in a path may be a session all the same.
 func TestEnginesThatKnowOneKindOfID(t *testing.T) {
 	t.Parallel()

@@ -147,6 +147,29 @@ func steal(t *testing.T, s *shared) {
 	}
 }
 
+// TestOrphansAreTheLeaders: what a leader could not delete is the next one's to watch over. A number that stays where
+// it led would be told for ever.
+func TestOrphansAreTheLeaders(t *testing.T) {
+	bubble(t, fault(enginesim.RouteDelete, enginesim.ServerError), func(r *rig) {
+		s := newShared()
+		stop := r.start(r.replica(s, r.seen))
+		defer stop()
+		time.Sleep(90 * time.Second)
+		r.seen.read(func(c *tally) {
+			if !c.leads || c.orphans == 0 {
+				t.Fatalf("the leader tells of %d orphans", c.orphans)
+			}
+		})
+		steal(t, s)
+		time.Sleep(10 * time.Second)
+		r.seen.read(func(c *tally) {
+			if c.leads || c.orphans != 0 {
+				t.Errorf("who follows still tells of %d orphans", c.orphans)
+			}
+		})
+	})
+}
+
 // TestWithoutTheStore: every replica says so, on its own schedule, and creates nothing; and when the store
 // is back, one of them goes on.
 func TestWithoutTheStore(t *testing.T) {

@@ -45,7 +45,7 @@ func (g *Gate) makeProber() error {
 // healthy takes what the regular look at the engine's health found: between two journeys nothing else would
 // take a single failed call back, and before the first nothing else is known.
 func (g *Gate) healthy(at time.Time, why qrgate.Code) {
-	g.metrics.EngineUp(why == qrgate.None)
+	g.metrics.Health(why)
 	g.seen.Health(at, why)
 }
 

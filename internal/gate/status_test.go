@@ -87,6 +87,28 @@ func TestStatusTellsOfTrouble(t *testing.T) {
 	}
 }
 
+// The look at the engine's health goes through the gate, and finds the cause that the gate's own calls find: QRGateEngineDown
+// asks whether anybody is there.
+func TestHealthThroughTheGate(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[enginesim.FaultKind]qrgate.Code{
+		enginesim.HTML502: qrgate.EngineUnreachable, enginesim.HTML503: qrgate.EngineUnreachable, enginesim.HTML504: qrgate.EngineTimeout,
+		enginesim.CutConnection: qrgate.EngineUnreachable, enginesim.TooMany: qrgate.Throttled, enginesim.ServerError: qrgate.EngineFailing,
+		enginesim.Garbage: qrgate.EngineBadAnswer,
+	} {
+		r, admin := observed(t, &enginesim.Engine{Faults: faulty(enginesim.AnyRoute, kind)}, "key-probe")
+		res, err := (&http.Client{Transport: r.seen.next}).Get(admin + "/probe?target=gate&module=engine_health")
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(res.Body)
+		res.Body.Close()
+		if !strings.Contains(string(body), `probe_diagnosis_info{diagnosis="`+string(want)+`"} 1`) {
+			t.Errorf("fault %d: want %s in\n%s", kind, want, body)
+		}
+	}
+}
+
 // A QR that came is seen, and so are the runs of probes.
 func TestStatusTellsOfHealth(t *testing.T) {
 	t.Parallel()
