@@ -34,11 +34,13 @@ func (p *Pairing) QR(ctx context.Context, c qrgate.Caller, id string, asked qrga
 	return view, err
 }
 
+// outcome is how a held request ended. Only a code that could be handed out is a success: one that is there and has
+// expired is what an engine leaves behind that fails now.
 func outcome(v *qrgate.View, err error) qrgate.Outcome {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return qrgate.Gone
-	case err != nil || !v.Session.QR.Present():
+	case err != nil || !v.Known || !v.Session.QR.Fresh(v.At):
 		return qrgate.Failure
 	}
 	return qrgate.Success
