@@ -3,12 +3,13 @@ package dashboards
 // partAlerts are about the gate's replicas and what they depend on. Causes have shorter patience than their
 // symptoms, or the symptoms' pages have left before the cause can silence them.
 func partAlerts() []rule {
-	return []rule{down(), replicaDown(), engineDown(), enginePartly(), circuitOpen(), redisDown(), throttling(), saturated(), mismatch()}
+	return []rule{down(), replicaDown(), engineDown(), enginePartly(), circuitOpen(), redisDown(), redisPartly(), throttling(), saturated(), mismatch()}
 }
 
-// down names its job: absent over an expression drops the label, and what has no job is routed wrongly.
+// down names its job: absent over an expression drops the label, and what has no job is routed wrongly. It has
+// patience for a single replica that is deployed: to drain, to fetch an image and to start takes over a minute.
 func down() rule {
-	return rule{Alert: "QRGateDown", Expr: `absent(up{` + job + `} == 1)`, For: "1m"}.
+	return rule{Alert: "QRGateDown", Expr: `absent(up{` + job + `} == 1)`, For: "2m"}.
 		with(map[string]string{"severity": critical, "job": "qrgate"}).told(
 		"No replica of the gate answers",
 		"Prometheus reaches none of them: all are down, or it has lost the job.")
@@ -28,7 +29,7 @@ const engines = `(last_over_time(qrgate_engine_up{` + job + `}[2m]))`
 func engineDown() rule {
 	return rule{Alert: "QRGateEngineDown", Expr: `max by (job) ` + engines + ` == 0`, For: "30s", KeepFiring: causeStays}.
 		with(map[string]string{"severity": critical}).told(
-		"No replica reaches the engine",
+		"No replica gets an answer from the engine",
 		"Nobody can get a QR, and what passes through fails too."+mostFailures)
 }
 
@@ -51,12 +52,25 @@ func circuitOpen() rule {
 		"Whoever meets it is told at once that the engine cannot be reached; one call a second tries whether it is back.")
 }
 
-// redisDown wakes nobody: the gate goes on from memory, and whoever suffers burns a budget.
+const stores = `(last_over_time(qrgate_store_up{` + job + `}[2m]))`
+
+// redisDown wakes somebody although users are served: without a lease no probe walks to a QR, and the failures of the
+// probes would wake them anyway, later and with the wrong words. It silences those.
 func redisDown() rule {
-	return rule{Alert: "QRGateRedisDown", Expr: `max by (job) (last_over_time(qrgate_store_up{` + job + `}[2m])) == 0`, For: "1m"}.
-		with(map[string]string{"severity": warning}).told(
+	return rule{Alert: "QRGateRedisDown", Expr: `max by (job) ` + stores + ` == 0`, For: "30s", KeepFiring: causeStays}.
+		with(map[string]string{"severity": critical}).told(
 		"No replica reaches Redis",
-		"Each goes on from its own memory: replicas poll the engine side by side, and a client that changes replicas waits again.")
+		"Users are served from memory. But no probe walks to a QR (redis_unavailable), so nobody would notice if none came; replicas poll the engine side by side, and a client that changes replicas waits again.")
+}
+
+// redisPartly silences the budget that such a replica burns: each of its probes fails, while the leader's succeed.
+func redisPartly() rule {
+	return rule{Alert: "QRGateRedisPartiallyDown", Expr: `min by (job) ` + stores + ` == 0
+and
+max by (job) ` + stores + ` == 1`, For: "1m", KeepFiring: causeStays}.
+		with(map[string]string{"severity": warning}).told(
+		"Some replicas reach Redis and some do not",
+		"Whoever meets the wrong replica waits again for a QR that another one has; its probes fail as redis_unavailable.")
 }
 
 func throttling() rule {

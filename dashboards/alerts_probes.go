@@ -22,7 +22,8 @@ unless
 sum by (job, probe) (increase(qrgate_probe_skipped_total{` + job + `,reason="maintenance"}[15m])) > 0`
 }
 
-// stale has to be quicker than notSucceeding, which it silences: whoever looks nowhere sees nothing.
+// stale has to be quicker than notSucceeding, which it silences: whoever looks nowhere sees nothing. Two and a half
+// intervals are more than the two that a restart may leave between two runs, which begin at a random place.
 func stale() rule {
 	return rule{Alert: "QRGateProbeStale", Expr: age("qrgate_probe_last_run_timestamp_seconds", "", "2.5"), For: "1m"}.
 		with(map[string]string{"severity": critical}).told(
@@ -30,14 +31,18 @@ func stale() rule {
 		"The gate's eyes are shut: an outage would be seen only by users.")
 }
 
+// notSucceeding lets one failure pass, whose neighbours are two intervals apart, and needs three: of the usual five
+// minutes five more intervals would be half an hour of outage. It ends soon after a success, for that is the proof.
 func notSucceeding(severity, which string) rule {
 	return rule{Alert: "QRGateProbeNotSucceeding", KeepFiring: "2m",
 		Expr: age("qrgate_probe_last_success_timestamp_seconds", ","+which, "3"), For: "1m"}.
 		with(map[string]string{"severity": severity}).told(
 		"The probe {{ $labels.probe }} has not succeeded for {{ $value | humanizeDuration }}",
-		"What the probe cannot do, no user can be assumed to do."+mostFailures)
+		"What the probe cannot do, no user can be assumed to do."+mostFailures+ownKey)
 }
 
+// probeAbsent wakes nobody: it is a setting that was never made, or was lost in a deploy, whose author is awake. That
+// a probe which is set never ran is told by stale, which counts from the start.
 func probeAbsent() rule {
 	return rule{Alert: "QRGateProbeAbsent", Expr: `absent(qrgate_probe_interval_seconds{` + job + `,` + deep + `})
 and on ()
@@ -47,15 +52,19 @@ count(up{` + job + `} == 1) > 0`, For: "5m"}.
 		"QRGATE_PROBE_API_KEY is not set: at night, when no user comes, nobody would notice an outage.")
 }
 
+// leadership allows two minutes: a lease ends 15 s after its holder, and scrapes of two replicas are up to one
+// scrape interval apart.
 func leadership() rule {
 	return rule{Alert: "QRGateProbeLeadership", Expr: `sum by (job) (qrgate_probe_leader{` + job + `}) != 1
 and on (job)
-count by (job) (qrgate_probe_interval_seconds{` + job + `,probe=~"create_.+"}) > 0`, For: "5m"}.
+count by (job) (qrgate_probe_interval_seconds{` + job + `,probe=~"create_.+"}) > 0`, For: "2m"}.
 		with(map[string]string{"severity": warning}).told(
 		`{{ printf "%.0f" $value }} replicas lead the probes, and one should`,
 		"With none there are no deep probes; with several, each makes sessions at the engine.")
 }
 
+// leaking stays a warning at any number: at ten nothing more is made, and that no probe runs then is told by stale,
+// which wakes somebody.
 func leaking() rule {
 	return rule{Alert: "QRGateProbeSessionsLeaking", Expr: `max by (job) (qrgate_probe_orphaned_sessions{` + job + `}) > 0`, For: "15m"}.
 		with(map[string]string{"severity": warning}).told(

@@ -26,6 +26,8 @@ sum by (job) (increase(qrgate_session_state_changes_total{` + job + `,state="con
 		`{{ printf "%.0f" $value }} requests for a QR failed for causes that strike everybody, and not one succeeded.`)
 }
 
+// clientOutdated takes one refusal for enough, and half a minute: WhatsApp refuses a version to everybody at once, holds
+// and probes meet it before a journey ends, and it has to come before noQR, which it silences.
 func clientOutdated() rule {
 	const said = `,diagnosis="client_outdated"}[10m])) > 0`
 	return rule{

@@ -50,7 +50,7 @@ func burn(s SLO, p pace) rule {
 		For: p.patience, KeepFiring: "5m",
 	}.with(map[string]string{"severity": p.severity, "slo": s.Name, "long": p.long, "short": p.short}).told(
 		fmt.Sprintf("%s: the error budget burns over %s times too fast", s.Says, limit),
-		fmt.Sprintf(`%s: {{ printf "%%.2f" $value }} of the events of the last %s are bad, and %s may be.`, s.Name, p.long, number(round(1-s.Objective))))
+		fmt.Sprintf(`%s: {{ printf "%%.2f" $value }} of the events of the last %s are bad, and %s may be.`, s.Name, p.long, number(round(1-s.Objective)))+s.Why)
 }
 
 // divergence finds what a probe cannot see: it has a good key, a new session and a place of its own.

@@ -31,9 +31,17 @@ const (
 	none     = "none"
 )
 
-// mostFailures ends the description of a page with the cause that most failures of the last ten minutes
-// have, if there were any: whoever is woken should not have to open a dashboard to learn it.
-const mostFailures = `{{ with query "topk(1, sum by (diagnosis) (increase({__name__=~\"qrgate_probe_runs_total|qrgate_qr_holds_total\",job=\"qrgate\",outcome=\"failure\"}[10m])) > 0)" }} Most failures: {{ . | first | label "diagnosis" }}.{{ end }}`
+// worst is the cause that most failures of the last ten minutes have, if there were any. A hold that ended with a
+// plain "not yet" has none, and there may be many.
+const worst = `{{ with query "topk(1, sum by (diagnosis) (increase({__name__=~\"qrgate_probe_runs_total|qrgate_qr_holds_total\",job=\"qrgate\",outcome=\"failure\",diagnosis!=\"none\"}[10m])) > 0)" }}`
+
+const (
+	// mostFailures ends the description of a page with that cause: whoever is woken should not have to open a
+	// dashboard to learn it.
+	mostFailures = worst + ` Most failures: {{ . | first | label "diagnosis" }}.{{ end }}`
+	// ownKey follows it where it may be the probe's trouble alone.
+	ownKey = worst + `{{ if eq (. | first | label "diagnosis") "key_refused" }} If users get their QR, it is the key of the probe alone.{{ end }}{{ end }}`
+)
 
 // causeStays is how long a cause goes on firing after it ended: as long as its symptoms may still fire,
 // which are the next probe (five minutes) and what keeps its alert. Without it people are paged for the

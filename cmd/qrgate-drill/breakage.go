@@ -22,7 +22,7 @@ type breakage struct {
 }
 
 func breakages() map[string]breakage {
-	const pager, chat = "pager", "chat"
+	const pager = "pager"
 	symptoms := []string{"QRGateProbeNotSucceeding", "QRGateErrorBudgetBurn", "QRGateNoQRDelivered"}
 	failing := []string{"QRGateProbeNotSucceeding", "QRGateNoQRDelivered", "QRGateErrorBudgetBurn"}
 	return map[string]breakage{
@@ -46,7 +46,8 @@ func breakages() map[string]breakage {
 			says: "Redis is killed", mended: "Redis is started again",
 			breaks: func(_ context.Context, st *stage) error { st.redis.stop(); return nil },
 			mends:  func(ctx context.Context, st *stage) error { return st.startRedis(ctx) },
-			told:   chat, within: 6 * time.Minute, names: qrgate.StoreUnavailable, alerts: []string{"QRGateRedisDown"},
+			told:   pager, within: 4 * time.Minute, names: qrgate.StoreUnavailable, alerts: []string{"QRGateRedisDown"},
+			silences: []string{"QRGateProbeNotSucceeding"},
 		},
 		"client-outdated": {
 			says: "WhatsApp refuses the engine's library", mended: "the engine is updated",
