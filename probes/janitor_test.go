@@ -236,14 +236,25 @@ func TestTooManyOrphans(t *testing.T) {
 	})
 }
 
-// TestALongOutage stays red to its end, although nothing can be deleted in it, and leaves nothing behind.
+// TestALongOutage stays red to its end, although nothing can be deleted in it, and leaves nothing behind; also
+// while somebody answers and nothing works, where a run that is missed would only say that nobody looks.
 func TestALongOutage(t *testing.T) {
-	bubble(t, fault(enginesim.AnyRoute, enginesim.HTML502), func(r *rig) {
+	t.Parallel()
+	for kind, code := range map[enginesim.FaultKind]qrgate.Code{
+		enginesim.HTML502: qrgate.EngineUnreachable, enginesim.ServerError: qrgate.EngineFailing, enginesim.Garbage: qrgate.EngineBadAnswer,
+	} {
+		t.Run(string(code), func(t *testing.T) { longOutage(t, kind, code) })
+	}
+}
+
+func longOutage(t *testing.T, kind enginesim.FaultKind, code qrgate.Code) {
+	t.Helper()
+	bubble(t, fault(enginesim.AnyRoute, kind), func(r *rig) {
 		p := r.prober(only(probes.CreateDelete, time.Minute), func(c *probes.Config) { c.MaxOrphans = 3 })
 		stop := r.start(p)
 		time.Sleep(time.Hour - time.Second)
 		r.seen.read(func(c *tally) {
-			if c.ran[probes.CreateDelete+" engine_unreachable"] != 60 || len(c.missed) > 0 {
+			if c.ran[probes.CreateDelete+" "+string(code)] != 60 || len(c.missed) > 0 {
 				t.Errorf("an hour without an engine gives %v and %v", c.ran, c.missed)
 			}
 		})

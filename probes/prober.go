@@ -132,15 +132,18 @@ func (p *Prober) begin(o order) *journey {
 	return j
 }
 
-// enter takes a place for a run that will make a session. Without one the run is over, and leave is nil:
-// while nobody answers, the failure that keeps old sessions alive is also this run's, so that a long outage
-// stays an outage; else it is the prober that cannot go on.
+// enter takes a place for a run that will make a session. Without one the run is over, and leave is nil: while
+// nobody answers, or nothing works, the failure that keeps old sessions alive is also this run's, so that a long
+// outage stays an outage; else it is the prober that cannot go on.
 func (p *Prober) enter(ctx context.Context, j *journey) (leave func()) {
 	if p.ledger.orphansAt(j.run.Target).n >= p.cfg.MaxOrphans {
 		p.sweep(ctx) // perhaps they can be deleted by now
 	}
 	if left := p.ledger.orphansAt(j.run.Target); left.n >= p.cfg.MaxOrphans {
-		if j.failed = left.outage(); j.failed != nil {
+		if j.failed = left.outage(); j.failed == nil {
+			_, j.failed = j.door.ask(ctx, listPage(1)) // a target that only deletes nothing still has a list
+		}
+		if j.failed != nil {
 			j.verdict(ctx)
 		} else {
 			j.miss(MissedBacklog, left.words(j.run.Target, p.cfg.Intents.Place()))
