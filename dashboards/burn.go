@@ -38,7 +38,8 @@ func burns() []rule {
 }
 
 // burn has a third condition beside the two windows: a few events really went bad. Prometheus extrapolates
-// increases, so that three are anything from 2.9 to 3.4; half an event below is safe.
+// increases, so that three are anything from 2.9 to 3.4; half an event below is safe. Where it wakes somebody it has a
+// fourth: see untold.
 func burn(s SLO, p pace) rule {
 	const condition = `qrgate:sli_error:ratio_rate%s{slo="%s"} > (%s * %s)`
 	limit := number(p.factor)
@@ -46,11 +47,20 @@ func burn(s SLO, p pace) rule {
 		Alert: "QRGateErrorBudgetBurn",
 		Expr: fmt.Sprintf(condition, p.long, s.Name, limit, budget(s)) +
 			"\nand ignoring (window)\n" + fmt.Sprintf(condition, p.short, s.Name, limit, budget(s)) +
-			"\nand ignoring (window)\n" + fmt.Sprintf(`qrgate:sli_bad_events:increase%s{slo="%s"} > %s`, p.long, s.Name, number(float64(s.Few)-.5)),
+			"\nand ignoring (window)\n" + fmt.Sprintf(`qrgate:sli_bad_events:increase%s{slo="%s"} > %s`, p.long, s.Name, number(float64(s.Few)-.5)) + untold(s, p),
 		For: p.patience, KeepFiring: "5m",
 	}.with(map[string]string{"severity": p.severity, "slo": s.Name, "long": p.long, "short": p.short}).told(
 		fmt.Sprintf("%s: the error budget burns over %s times too fast", s.Says, limit),
 		fmt.Sprintf(`%s: {{ printf "%%.2f" $value }} of the events of the last %s are bad, and %s may be.`, s.Name, p.long, number(round(1-s.Objective)))+s.Why)
+}
+
+// untold leaves out what a page has told already. A total outage has one of its own, and its end is its end; but the
+// budget's short window holds the failures for as long again as it is wide, and would wake people after the repair.
+func untold(s SLO, p pace) string {
+	if p.severity != critical || s.Told == "" {
+		return ""
+	}
+	return "\nunless on (job)\nmax_over_time(ALERTS{" + job + `,alertname=~"` + s.Told + `",alertstate="firing",probe=~"|create_connect_qr"}[` + p.short + "])"
 }
 
 // divergence finds what a probe cannot see: it has a good key, a new session and a place of its own.

@@ -15,6 +15,8 @@ type SLO struct {
 
 	// Why ends what is told of it, with the cause where one is known.
 	Why string
+	// Told are the pages that tell of a total outage of it, as alternatives of a regular expression.
+	Told string
 	// Few is how many bad events make an alert at all: at 3 AM one failure may be all there was.
 	Few int
 	// Quick is the short window of the fastest alert. It has to hold more than one event at the usual rate,
@@ -46,15 +48,16 @@ func SLOs() []SLO {
 	)
 	return []SLO{
 		{Name: "user-qr", Objective: .99, Says: "Users do not get their QR within 15 s",
-			Bad: failed + "\n+ " + succeeded + "\n- " + within15, Valid: ended, Why: mostFailures, Few: 3, Quick: "5m"},
+			Bad: failed + "\n+ " + succeeded + "\n- " + within15, Valid: ended, Why: mostFailures, Told: "QRGateEngineDown|QRGateClientOutdated|QRGateNoQRDelivered", Few: 3, Quick: "5m"},
 		{Name: "probe-qr", Objective: .99, Says: "The probe does not get its QR",
 			Bad:   `sum by (job) (rate(qrgate_probe_runs_total{` + job + "," + deep + `,outcome="failure"}[W]))`,
-			Valid: `sum by (job) (rate(qrgate_probe_runs_total{` + job + "," + deep + `}[W]))`, Why: mostFailures, Few: 2, Quick: "15m"},
+			Valid: `sum by (job) (rate(qrgate_probe_runs_total{` + job + "," + deep + `}[W]))`, Why: mostFailures, Told: "QRGateEngineDown|QRGateRedis(Partially)?Down|QRGateClientOutdated|QRGateProbeNotSucceeding",
+			Few: 2, Quick: "15m"},
 		{Name: "qr-latency", Objective: .95, Says: "QRs take longer than 5 s",
 			Bad: succeeded + "\n- " + within5, Valid: succeeded, Few: 3, Quick: "5m", Ticket: true},
 		{Name: "gateway-availability", Objective: .999, Says: "Requests fail for no reason that the gate can name",
 			Bad:   `sum by (job) (rate(qrgate_http_faults_total{` + users + `}[W]))`,
-			Valid: `sum by (job) (rate(http_server_request_duration_seconds_count{` + job + `}[W]))`, Few: 3, Quick: "5m"},
+			Valid: `sum by (job) (rate(http_server_request_duration_seconds_count{` + job + `}[W]))`, Told: "QRGateEngineDown", Few: 3, Quick: "5m"},
 	}
 }
 
