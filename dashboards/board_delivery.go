@@ -29,8 +29,8 @@ func firstScreen(l Links) panels {
 	users, finished := `origin="user"`, `outcome=~"success|failure",diagnosis!~"`+callers+`"`
 	share := steps(step{"red", 0}, step{"orange", .95}, step{"green", .99})
 	return panels{
-		figure(text{"Users: QR success", "Journeys of users in 15 minutes that ended in a QR, of those that could. NO DATA: nobody asked.", units.PercentUnit}, sixth,
-			grown("", of("qrgate_qr_journeys_total", users, good), "15m")+"\n/\n"+grown("", of("qrgate_qr_journeys_total", users, finished), "15m"), share),
+		ofUsers(figure(text{"Users: QR success", "Journeys of users in 15 minutes that ended in a QR, of those that could.", units.PercentUnit}, sixth,
+			grown("", of("qrgate_qr_journeys_total", users, good), "15m")+"\n/\n"+grown("", of("qrgate_qr_journeys_total", users, finished), "15m"), share)),
 		figure(text{"Probe: QR success", "Runs of the deep probe in 30 minutes that ended in a QR. It walks the whole way of a client.", units.PercentUnit}, sixth,
 			grown("", of("qrgate_probe_runs_total", deep, good), "30m")+"\n/\n"+grown("", of("qrgate_probe_runs_total", deep), "30m"), share),
 		figure(text{"Error budget left", "Of the promise that has the least left of its 30 days. Below 0 it is broken.", units.PercentUnit}, sixth,

@@ -5,7 +5,7 @@ import "github.com/grafana/grafana-foundation-sdk/go/units"
 func dependencies() panels {
 	return panels{
 		graph(text{"Engine: calls by fault", "The gate's own calls. not_ready is the usual answer of an engine that works; the others are trouble.", units.EventsPerSecond}, third,
-			line(rate("fault", of("qrgate_engine_requests_total"))+" > 0", "{{fault}}")),
+			line(rate("fault", of("qrgate_engine_requests_total"))+" > 0", "{{fault}}")).NoValue("no calls"),
 		graph(text{"Engine: time per call", "95 % of the calls are answered within this time. A diamond leads to its trace.", units.Seconds}, third,
 			line(quantile("0.95", "operation", "qrgate_engine_request_duration_seconds"), "{{operation}}").Exemplar(true)),
 		graph(text{"Engine: failed calls", "Share of the calls that got no answer in time, 429, 5xx or nonsense.", units.PercentUnit}, third,
@@ -37,9 +37,9 @@ func us() panels {
 func traffic() panels {
 	return panels{
 		graph(text{"Requests by route", "unmatched is all that passes through.", units.RequestsPerSecond}, third,
-			line(rate("http_request_method, http_route", of("http_server_requests_total"))+" > 0", "{{http_request_method}} {{http_route}}")),
+			line(rate("http_request_method, http_route", of("http_server_requests_total"))+" > 0", "{{http_request_method}} {{http_route}}")).NoValue("no requests"),
 		graph(text{"Answers by status", "Of users. 202 is \"not yet\", 503 a diagnosis, 499 a client that left.", units.RequestsPerSecond}, third,
-			line(rate("http_response_status_code", of("http_server_requests_total", `origin="user"`))+" > 0", "{{http_response_status_code}}")),
+			line(rate("http_response_status_code", of("http_server_requests_total", `origin="user"`))+" > 0", "{{http_response_status_code}}")).NoValue("no requests"),
 		graph(text{"Time per route", "95 % of users' requests end within this time, holds included.", units.Seconds}, third,
 			line(quantile("0.95", "http_route", "http_server_request_duration_seconds"), "{{http_route}}").Exemplar(true)),
 		graph(text{"Unexplained failures", "Bad for availability: the engine's own 5xx passed on, the gate's bugs, answers cut off.", units.RequestsPerSecond}, third,

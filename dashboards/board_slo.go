@@ -8,8 +8,12 @@ func slo() board {
 	var left, burning panels
 	for _, s := range SLOs() {
 		one := `{` + ofJob + `,slo="` + s.Name + `"}`
-		left = append(left, figure(text{"Budget left: " + s.Name, s.Says + ": this much of what may be so in 30 days is left.", units.PercentUnit}, quarter,
-			`min(qrgate:slo_error_budget_remaining:ratio`+one+`)`, steps(step{"red", 0}, step{"orange", .1}, step{"green", .5})))
+		rest := figure(text{"Budget left: " + s.Name, s.Says + ": this much of what may be so in 30 days is left.", units.PercentUnit}, quarter,
+			`min(qrgate:slo_error_budget_remaining:ratio`+one+`)`, steps(step{"red", 0}, step{"orange", .1}, step{"green", .5}))
+		if s.Name != "probe-qr" { // probes always run
+			rest = ofUsers(rest)
+		}
+		left = append(left, rest)
 		p := graph(text{"Burn by window: " + s.Name, "How many times too fast. Over the lines (14.4 in 1 h, 6 in 6 h, 3 in a day, 1 in three days) somebody is told.", units.Short}, half).
 			Thresholds(steps(step{"transparent", 0}, step{"yellow", 1}, step{"orange", 6}, step{"red", 14.4})).ThresholdsStyle(drawn())
 		for _, w := range []string{s.Quick, "1h", "6h", "1d", "3d"} {

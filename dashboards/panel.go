@@ -54,10 +54,19 @@ func figure(t text, width uint32, expr string, colours *dashboard.ThresholdsConf
 }
 
 // nothing is red too: an empty panel must not look like a good one.
-func nothing() dashboard.ValueMapping {
+func nothing() dashboard.ValueMapping { return empty("NO DATA", "red") }
+
+// empty is how a value that is none looks.
+func empty(words, colour string) dashboard.ValueMapping {
 	return dashboard.ValueMapping{SpecialValueMap: &dashboard.SpecialValueMap{Type: dashboard.MappingTypeSpecialValue,
 		Options: dashboard.DashboardSpecialValueMapOptions{Match: dashboard.SpecialValueMatchNullAndNan,
-			Result: dashboard.ValueMappingResult{Text: cog.ToPtr("NO DATA"), Color: cog.ToPtr("red")}}}}
+			Result: dashboard.ValueMappingResult{Text: cog.ToPtr(words), Color: cog.ToPtr(colour)}}}}
+}
+
+// ofUsers is a figure that has none while nobody asks. That is no alarm: a quiet night would begin with a red panel, and
+// whether the gate is watched at all is seen on the panels beside it.
+func ofUsers(p *stat.PanelBuilder) *stat.PanelBuilder {
+	return p.NoValue("nobody asked").Mappings([]dashboard.ValueMapping{empty("nobody asked", "blue")})
 }
 
 // graph over time.

@@ -33,8 +33,11 @@ type panel struct {
 	GridPos                  struct{ X, Y, W, H int }
 	FieldConfig              struct {
 		Defaults struct {
-			Unit  string
-			Links []struct{ URL string }
+			Unit, NoValue string
+			Links         []struct{ URL string }
+			Mappings      []struct {
+				Options struct{ Result struct{ Text, Color string } }
+			}
 		}
 	}
 	where string

@@ -132,10 +132,11 @@ func (j *journey) explained(ctx context.Context, f *failure) *failure {
 	if !slices.Contains(qrgate.Codes(), code) {
 		return f
 	}
-	why := &failure{code: code, evidence: f.evidence, told: true}
+	why := &failure{code: code, told: true}
 	for _, e := range evidenceOf(said) {
 		why.evidence = append(why.evidence, compat.Scrub(e))
 	}
+	why.evidence = append(why.evidence, f.evidence...) // "not yet" explains nothing, so it comes last
 	return why
 }
 

@@ -68,7 +68,7 @@ func (f *failure) words() string {
 		what = f.missed
 	}
 	if len(f.evidence) > 0 {
-		return what + ": " + f.evidence[len(f.evidence)-1]
+		return what + ": " + f.evidence[0]
 	}
 	return what
 }

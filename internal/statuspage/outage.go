@@ -11,13 +11,27 @@ func engineDown(s Snapshot) []finding {
 		return nil
 	}
 	code, why := qrgate.EngineUnreachable, "No call to the engine is answered."
-	if a := s.Engine.Last; a != nil {
+	if r, ok := unanswered(s); ok {
+		code, why = r.Code, "The last look at its health: "+r.Evidence
+	} else if a := s.Engine.Last; a != nil {
 		if a.Class == string(qrgate.TimedOut) {
 			code = qrgate.EngineTimeout
 		}
 		why = "The last call: " + a.line() + "."
 	}
 	return []finding{{true, "the engine does not answer", everybody(s), s.Engine.Since, why, code}}
+}
+
+// unanswered is the newest look at the engine's health, if that is newer than the gate's last call and found nobody.
+// Between two journeys the last call may be one that was answered.
+func unanswered(s Snapshot) (r Run, ok bool) {
+	for _, p := range s.Probes.Probes {
+		if p.Name == "engine_health" && len(p.Runs) > 0 {
+			r = p.Runs[0]
+		}
+	}
+	known := r.Code == qrgate.EngineUnreachable || r.Code == qrgate.EngineTimeout
+	return r, known && r.Evidence != "" && (s.Engine.Last == nil || r.Began.After(s.Engine.Last.At))
 }
 
 // wayShut tells of an embedded engine that has no way to WhatsApp, unless a QR came since the gate looked. An

@@ -95,9 +95,14 @@ func probesFail(s Snapshot) []finding {
 			continue
 		}
 		f := finding{failed > 1, fmt.Sprintf("the probe %s failed %s", p.Name, times(failed)), "Probably everybody: probes walk the way of a client", first.Began, why(first), first.Code}
-		if !f.failing {
+		switch {
+		case !f.failing:
 			f.what = fmt.Sprintf("the probe %s failed in its last run", p.Name)
 			f.whom = "Not known yet: one failure may be chance"
+		case first.Code == qrgate.KeyRejected && clientServedSince(s, first.Began):
+			f.failing, f.whom = false, "The probe alone: a client got its QR since"
+		case first.Code == qrgate.KeyRejected:
+			f.whom = "Everybody, if the engine has lost its keys; else the probe alone"
 		}
 		all = append(all, f)
 	}
@@ -114,6 +119,9 @@ func times(n int) string {
 // why is what a failed run says, in one line.
 func why(r Run) string {
 	d := qrgate.About(r.Code)
+	if r.Code == qrgate.KeyRejected {
+		d.Title += " of the probe, QRGATE_PROBE_API_KEY"
+	}
 	if r.Evidence != "" {
 		return d.Title + ": " + r.Evidence
 	}
@@ -121,13 +129,13 @@ func why(r Run) string {
 }
 
 // streak counts the failures since the last success, and returns the first of them. Runs that say nothing
-// are passed over.
+// are passed over, and so are those that could not take place without Redis: they say nothing about QRs.
 func streak(runs []Run) (n int, first Run) {
 	for _, r := range runs {
-		switch r.Outcome {
-		case qrgate.Success:
+		switch {
+		case r.Outcome == qrgate.Success:
 			return n, first
-		case qrgate.Failure:
+		case r.Outcome == qrgate.Failure && r.Code != qrgate.StoreUnavailable:
 			n, first = n+1, r
 		}
 	}
@@ -222,6 +230,12 @@ func idle(s Snapshot) bool {
 	return n == 0
 }
 
+func clientServedSince(s Snapshot, since time.Time) bool {
+	return slices.ContainsFunc(s.Journeys, func(j Journey) bool {
+		return j.Outcome == qrgate.Success && j.Origin != qrgate.FromSynthetic && j.At.After(since)
+	})
+}
+
 func successSince(s Snapshot, since time.Time) bool {
 	return slices.ContainsFunc(s.Journeys, func(j Journey) bool { return j.Outcome == qrgate.Success && j.At.After(since) })
 }
@@ -230,7 +244,11 @@ func storeAway(s Snapshot) []finding {
 	if s.Store.State != StoreDegraded {
 		return nil
 	}
-	return []finding{{false, "Redis cannot be reached", "Nobody yet; replicas do not share what they know", s.Store.Since, s.Store.Note, qrgate.StoreUnavailable}}
+	whom := "Nobody yet; replicas do not share what they know"
+	if slices.ContainsFunc(s.Probes.Probes, func(p Probe) bool { return len(p.Runs) > 0 && p.Runs[0].Code == qrgate.StoreUnavailable }) {
+		whom += ", and no probe walks to a QR"
+	}
+	return []finding{{false, "Redis cannot be reached", whom, s.Store.Since, s.Store.Note, qrgate.StoreUnavailable}}
 }
 
 func waitersMany(s Snapshot) []finding {

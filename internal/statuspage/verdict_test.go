@@ -42,6 +42,24 @@ func TestJudge(t *testing.T) {
 		"the engine hangs": {func(s *statuspage.Snapshot) {
 			s.Engine.State, s.Engine.Since, s.Engine.Last = statuspage.EngineDown, before(42), &statuspage.Answer{Class: "timed_out", Op: "qr", Seconds: 5}
 		}, "failing", qrgate.EngineTimeout, "the engine does not answer", 42},
+		"the engine hangs, and the last call was answered": {func(s *statuspage.Snapshot) {
+			s.Engine.State, s.Engine.Since = statuspage.EngineDown, before(42)
+			s.Probes.Probes[0].Runs[0] = failed("x", before(3), qrgate.EngineTimeout, "GET /health: no answer in time")
+		}, "failing", qrgate.EngineTimeout, "the engine does not answer", 42},
+		"no probe without Redis": {func(s *statuspage.Snapshot) {
+			s.Store = statuspage.Store{Kind: "redis", State: "degraded", Since: before(700)}
+			r := s.Probes.Probes[2].Runs
+			r[0], r[1] = failed("x", before(9), qrgate.StoreUnavailable, ""), failed("y", before(309), qrgate.StoreUnavailable, "")
+		}, "degraded", qrgate.StoreUnavailable, "Redis cannot be reached", 700},
+		"the probe's key is wrong, and clients get their QR": {func(s *statuspage.Snapshot) {
+			r := s.Probes.Probes[2].Runs
+			r[0], r[1] = failed("x", before(9), qrgate.KeyRejected, ""), failed("y", before(309), qrgate.KeyRejected, "")
+		}, "degraded", qrgate.KeyRejected, "the probe create_connect_qr failed twice in a row", 309},
+		"the probe's key is wrong, and nobody asks": {func(s *statuspage.Snapshot) {
+			s.Journeys = nil
+			r := s.Probes.Probes[2].Runs
+			r[0], r[1] = failed("x", before(9), qrgate.KeyRejected, ""), failed("y", before(309), qrgate.KeyRejected, "")
+		}, "failing", qrgate.KeyRejected, "the probe create_connect_qr failed twice in a row", 309},
 		"one probe failed once": {func(s *statuspage.Snapshot) {
 			s.Probes.Probes[2].Runs[0] = failed("x", before(9), qrgate.DNSFailed, "no such host")
 		}, "degraded", qrgate.DNSFailed, "the probe create_connect_qr failed in its last run", 9},
