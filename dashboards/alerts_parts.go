@@ -3,7 +3,7 @@ package dashboards
 // partAlerts are about the gate's replicas and what they depend on. Causes have shorter patience than their
 // symptoms, or the symptoms' pages have left before the cause can silence them.
 func partAlerts() []rule {
-	return []rule{down(), replicaDown(), engineDown(), enginePartly(), circuitOpen(), redisDown(), redisPartly(), throttling(), saturated(), mismatch()}
+	return []rule{down(), replicaDown(), restarting(), engineDown(), enginePartly(), circuitOpen(), redisDown(), redisPartly(), throttling(), saturated(), mismatch()}
 }
 
 // down names its job: absent over an expression drops the label, and what has no job is routed wrongly. It has
@@ -20,6 +20,15 @@ func replicaDown() rule {
 		with(map[string]string{"severity": warning}).told(
 		"The replica {{ $labels.instance }} does not answer",
 		"The others carry on; one more and there may be none.")
+}
+
+// restarting finds what no scrape sees: a gate that dies and is back within seconds. A deploy starts each replica once, and
+// one that is rolled back twice.
+func restarting() rule {
+	return rule{Alert: "QRGateRestarting", Expr: `changes(process_start_time_seconds{` + job + `}[15m]) > 2.5`, KeepFiring: "5m"}.
+		with(map[string]string{"severity": warning}).told(
+		"The replica {{ $labels.instance }} starts again and again",
+		`{{ printf "%.0f" $value }} starts in 15 minutes. Each cuts the requests that are held, and what only its memory knew is gone.`)
 }
 
 // Scrapes fail when all is on fire. The last value of two minutes outlives the gaps, without the minute

@@ -28,8 +28,12 @@ func stale() rule {
 	return rule{Alert: "QRGateProbeStale", Expr: age("qrgate_probe_last_run_timestamp_seconds", "", "2.5"), For: "1m"}.
 		with(map[string]string{"severity": critical}).told(
 		"The probe {{ $labels.probe }} has not run for {{ $value | humanizeDuration }}",
-		"The gate's eyes are shut: an outage would be seen only by users.")
+		"The gate's eyes are shut: an outage would be seen only by users."+missed)
 }
+
+// missed ends the description with why most runs of the last half hour did not come about, if the prober knows. That
+// another replica leads is as it should be.
+const missed = `{{ with printf "topk(1, sum by (reason) (increase({__name__=~\"qrgate_probe_errors_total|qrgate_probe_skipped_total\",job=\"qrgate\",probe=\"%s\",reason!=\"not_leader\"}[30m])) > 0)" $labels.probe | query }} Runs did not come about: {{ . | first | label "reason" }}.{{ end }}`
 
 // notSucceeding lets one failure pass, whose neighbours are two intervals apart, and needs three: of the usual five
 // minutes five more intervals would be half an hour of outage. It ends soon after a success, for that is the proof.

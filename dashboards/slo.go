@@ -57,7 +57,7 @@ func SLOs() []SLO {
 			Bad: succeeded + "\n- " + within5, Valid: succeeded, Few: 3, Quick: "5m", Ticket: true},
 		{Name: "gateway-availability", Objective: .999, Says: "Requests fail for no reason that the gate can name",
 			Bad:   `sum by (job) (rate(qrgate_http_faults_total{` + users + `}[W]))`,
-			Valid: `sum by (job) (rate(http_server_request_duration_seconds_count{` + job + `}[W]))`, Told: "QRGateEngineDown", Few: 3, Quick: "5m"},
+			Valid: `sum by (job) (rate(http_server_request_duration_seconds_count{` + job + `}[W]))`, Told: "QRGateEngineDown|QRGateDown", Few: 3, Quick: "5m"},
 	}
 }
 
