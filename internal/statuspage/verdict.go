@@ -3,6 +3,7 @@ package statuspage
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"qrgate"
@@ -37,6 +38,8 @@ const (
 	lateProbe   = 3                // intervals without a run, from which a probe is blind
 	graceOfLate = 30 * time.Second
 	atWork      = 30 * time.Second // without news for longer, nobody asks for a session any more
+	mostAlso    = 6                // things told of beside the worst
+	longestWhy  = 180              // runes
 )
 
 // finding is one thing that is wrong.
@@ -65,11 +68,35 @@ func Judge(s Snapshot) Verdict {
 	if worst.failing {
 		v.Level, v.Sentence = LevelFailing, "QR delivery is failing: "+worst.what+"."
 	}
-	for _, f := range all[1:] {
-		v.Also = append(v.Also, f.what)
-	}
-	v.Also = copied(v.Also)
+	v.Why = brief(v.Why)
+	v.Also = also(worst.code, all[1:])
 	return v
+}
+
+// also tells of what else is wrong, with its cause if that is another one: "1000 sessions get no QR", ten times over,
+// tells nothing. What is beyond the first few stands further down the page.
+func also(told qrgate.Code, rest []finding) []string {
+	out := []string{}
+	for i, f := range rest {
+		if left := len(rest) - i; i == mostAlso && left > 1 {
+			return append(out, fmt.Sprintf("%d more", left))
+		}
+		switch f.code {
+		case told, qrgate.StoreUnavailable, qrgate.EngineOverloaded, qrgate.Undetermined:
+			out = append(out, f.what) // it says its cause, or the verdict does
+		default:
+			out = append(out, f.what+" ("+string(f.code)+")")
+		}
+	}
+	return out
+}
+
+// brief is a reason that leaves room on a phone's first screen for what to do. All of it stands beside the run or cause.
+func brief(why string) string {
+	if r := []rune(why); len(r) > longestWhy {
+		return strings.TrimSpace(string(r[:longestWhy])) + "…"
+	}
+	return why
 }
 
 func rank(f finding) int {

@@ -173,6 +173,27 @@ func TestTheWorstComesFirst(t *testing.T) {
 	}
 }
 
+// Whatever is wrong at once, the verdict stays short enough for a phone, and names each cause.
+func TestTheVerdictIsShort(t *testing.T) {
+	t.Parallel()
+	s := broken()
+	s.Probes.Probes[2].Runs[2].Evidence = strings.Repeat("a proxy's long page, é ", 40)
+	for _, c := range qrgate.Codes() {
+		s.Causes = append(s.Causes, statuspage.Cause{Code: c, Sessions: 1000, Since: before(60), Last: before(3)})
+	}
+	v := statuspage.Judge(s)
+	if n := len([]rune(v.Why)); n > 181 || !strings.HasSuffix(v.Why, "…") {
+		t.Errorf("%d runes of %q", n, v.Why)
+	}
+	if len(v.Also) != 7 || !strings.HasSuffix(v.Also[6], " more") || !strings.Contains(strings.Join(v.Also, "\n"), "sessions get no QR (") {
+		t.Errorf("%q", v.Also)
+	}
+	s.Causes = nil
+	if v = statuspage.Judge(s); len(v.Also) < 2 || strings.Contains(strings.Join(v.Also, ""), " more") || !strings.Contains(strings.Join(v.Also, "\n"), "Redis cannot be reached\n") && v.Also[len(v.Also)-1] != "Redis cannot be reached" {
+		t.Errorf("%q", v.Also)
+	}
+}
+
 // For whom it is so: whoever waits, or else who got nothing; the lines of one verdict do not contradict each other.
 func TestForWhom(t *testing.T) {
 	t.Parallel()
