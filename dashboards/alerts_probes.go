@@ -2,8 +2,9 @@ package dashboards
 
 // probeAlerts are about the gate's own journeys: that they end well, and that they take place at all.
 func probeAlerts() []rule {
+	const cheap = `probe!="create_connect_qr"`
 	return []rule{
-		stale(), notSucceeding(critical, deep), notSucceeding(warning, `probe!="create_connect_qr"`),
+		stale(critical, deep), stale(warning, cheap), notSucceeding(critical, deep), notSucceeding(warning, cheap),
 		probeAbsent(), leadership(), leaking(),
 	}
 }
@@ -23,12 +24,17 @@ sum by (job, probe) (increase(qrgate_probe_skipped_total{` + job + `,reason="mai
 }
 
 // stale has to be quicker than notSucceeding, which it silences: whoever looks nowhere sees nothing. Two and a half
-// intervals are more than the two that a restart may leave between two runs, which begin at a random place.
-func stale() rule {
-	return rule{Alert: "QRGateProbeStale", Expr: age("qrgate_probe_last_run_timestamp_seconds", "", "2.5"), For: "1m"}.
-		with(map[string]string{"severity": critical}).told(
+// intervals are more than the two that a restart may leave between two runs, which begin at a random place. Of a
+// cheap probe, whose intervals are seconds, it wakes nobody: a machine that stood still for two minutes is no blindness.
+func stale(severity, which string) rule {
+	says := "The gate's eyes are shut: an outage would be seen only by users."
+	if severity != critical {
+		says = "The gate watches with one eye less; the deep probe has an alert of its own."
+	}
+	return rule{Alert: "QRGateProbeStale", Expr: age("qrgate_probe_last_run_timestamp_seconds", ","+which, "2.5"), For: "1m"}.
+		with(map[string]string{"severity": severity}).told(
 		"The probe {{ $labels.probe }} has not run for {{ $value | humanizeDuration }}",
-		"The gate's eyes are shut: an outage would be seen only by users."+missed)
+		says+missed)
 }
 
 // missed ends the description with why most runs of the last half hour did not come about, if the prober knows. That
