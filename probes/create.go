@@ -60,7 +60,7 @@ func (j *journey) created(a compat.Answer) (string, *failure) {
 // Bounds of the cleanup.
 const (
 	cleanupTime  = 5 * time.Second
-	deletionTime = 2 * time.Second // of one try
+	deletionTime = 4 * time.Second // of one try; an engine that closes a connection first takes seconds
 	intentTime   = 2 * time.Second
 	maxPages     = 5
 )

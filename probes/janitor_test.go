@@ -165,6 +165,20 @@ func TestALateCreate(t *testing.T) {
 	})
 }
 
+// TestASlowDeletion: an engine that takes three seconds to close a session deletes it, as every client sees.
+func TestASlowDeletion(t *testing.T) {
+	bubble(t, &enginesim.Engine{Latency: 3 * time.Second}, func(r *rig) {
+		for _, name := range []string{probes.CreateDelete, probes.CreateConnectQR} {
+			run := r.prober().Once(r.Context(), name)
+			r.wants(run, qrgate.Success, qrgate.None)
+			if last := run.Steps[len(run.Steps)-1]; last.Name != probes.StepCleanup || last.Outcome != qrgate.Success {
+				r.Errorf("%s ends with %+v", name, last)
+			}
+			r.clean()
+		}
+	})
+}
+
 // TestALateCreateOfAnEarlierLife: the process was killed while its create was on its way. The session appears after
 // the next life has looked for it, and is gone within a minute of that life's start.
 func TestALateCreateOfAnEarlierLife(t *testing.T) {
