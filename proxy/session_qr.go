@@ -24,6 +24,10 @@ func (s *session) qr() {
 	if gone(s.c.Request.Context()) {
 		return
 	}
+	if s.unkeyed(err) {
+		s.qrUnkeyed()
+		return
+	}
 	if asked.Set && s.c.Request.Header.Get("Prefer") != "" {
 		s.c.Writer.Header().Set("Preference-Applied", fmt.Sprintf("wait=%d", int(min(asked.For, qrgate.MaxHold)/time.Second)))
 	}

@@ -125,3 +125,29 @@ func bareRedis(t *testing.T, redisURL string) *redisstore.Store {
 	t.Cleanup(func() { stop(); <-done })
 	return s
 }
+
+// A client without a key may be known to the engine by a cookie, which the gate does not see as a credential: what
+// it was answered is nothing that others who show no key may have.
+func TestWhoShowsNoKeySharesNothing(t *testing.T) {
+	bubble(t, &enginesim.Engine{}, func(r *rig) {
+		nobody := r.caller("")
+		now := time.Now()
+		code := qrgate.Observation{Ref: qrgate.Ref{ID: 61, Name: "crm-1"}, State: qrgate.AwaitingScan, Image: qrgate.NewSecret("data:image/png;base64,AAAA"), At: now}
+		r.p.Learn(r.t.Context(), nobody, []qrgate.Observation{code}, true)
+		linking := qrgate.Observation{Ref: qrgate.Ref{ID: 62, Name: "crm-2"}, State: qrgate.AwaitingScan, Image: code.Image, At: now}
+		if err := r.p.Began(r.t.Context(), nobody, linking, qrgate.Again); err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range r.p.Beliefs(nobody, []qrgate.Ref{code.Ref, linking.Ref}) {
+			if v.Known {
+				t.Errorf("%s is shown to whoever asks for the list without a key", v.Session.Ref.Name)
+			}
+		}
+		for _, id := range []string{"crm-1", "crm-2"} {
+			v, err := r.p.QR(r.t.Context(), nobody, id, qrgate.Hold{})
+			if v.Known || qrgate.KindOf(err) != qrgate.KeyRefused {
+				t.Errorf("%s: known %t, %v; want the engine's refusal", id, v.Known, err)
+			}
+		}
+	})
+}

@@ -115,7 +115,23 @@ func (v visit) leave() {
 func (v visit) belief() qrgate.Session { return v.d.belief(v.e) }
 
 func (v visit) change(ctx context.Context, f func(qrgate.Session, time.Time) qrgate.Session) {
+	if v.d.caller.Credential().Empty() {
+		f = unproven(f)
+	}
 	v.d.change(context.WithoutCancel(ctx), v.e, f)
+}
+
+// unproven takes from f what it believes to be proven. A client without a key may have shown the engine a cookie or
+// a key in the query, which the gate does not know it by: to the gate it is the same caller as all who show nothing,
+// and they would be handed its code. The gate's own look, which carries nothing, proves what they may see.
+func unproven(f func(qrgate.Session, time.Time) qrgate.Session) func(qrgate.Session, time.Time) qrgate.Session {
+	return func(s qrgate.Session, now time.Time) qrgate.Session {
+		after := f(s, now)
+		if after.Accepted.After(s.Accepted) {
+			after.Accepted = s.Accepted
+		}
+		return after
+	}
 }
 
 // wish says that somebody wants the QR. Most who do join a pursuit that is on: that is noted, and is no change that
