@@ -19,9 +19,12 @@ type Object = map[string]any
 // ErrNotObject says that a body is no JSON object.
 var ErrNotObject = errors.New("the body is not a JSON object")
 
+// byteOrderMark is what some Windows programs write before UTF-8. Express and most other readers skip it.
+var byteOrderMark = []byte("\xef\xbb\xbf")
+
 // Parse reads a body that must be one JSON object and nothing more.
 func Parse(body []byte) (Object, error) {
-	d := json.NewDecoder(bytes.NewReader(body))
+	d := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(body, byteOrderMark)))
 	d.UseNumber()
 	var o Object
 	if err := d.Decode(&o); err != nil || o == nil {

@@ -38,7 +38,7 @@ func text(t testing.TB, v any) string {
 func TestParse(t *testing.T) {
 	t.Parallel()
 	for body, ok := range map[string]bool{
-		`{}`: true, ` {"a":1} `: true, `{"a":{"b":[1,2]}}`: true,
+		`{}`: true, ` {"a":1} `: true, "\ufeff{}": true, "\ufeff\ufeff{}": false, `{"a":{"b":[1,2]}}`: true,
 		``: false, `null`: false, `[]`: false, `"x"`: false, `{}{}`: false, `{} x`: false, `{"a"`: false, "<html>": false, "\x00": false,
 	} {
 		if _, err := compat.Parse([]byte(body)); (err == nil) != ok {

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"qrgate"
@@ -18,7 +20,8 @@ const (
 	textBadName = "sessionId has 1 to 100 characters out of A-Z, a-z, 0-9, _ and -. Choose another one."
 )
 
-// object reads the request's body as a JSON object; an empty one counts as {}. The body stays readable.
+// object reads the request's body as a JSON object; an empty one counts as {}, and so does one that does not claim to be
+// plain JSON: engines that take forms, or unpack, judge it themselves. The body stays readable.
 func (s *session) object() (compat.Object, bool) {
 	body, _ := io.ReadAll(s.c.Request.Body) // it is in memory: wholeBody has read it
 	if len(bytes.TrimSpace(body)) == 0 {
@@ -27,7 +30,17 @@ func (s *session) object() (compat.Object, bool) {
 	}
 	s.c.Request.Body = io.NopCloser(bytes.NewReader(body))
 	o, err := compat.Parse(body)
+	if err != nil && !claimsJSON(s.c.Request.Header) {
+		return compat.Object{}, true
+	}
 	return o, err == nil
+}
+
+// claimsJSON reports whether a body must be JSON as it is: its type says so, or nothing is said.
+func claimsJSON(h http.Header) bool {
+	kind, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
+	packed := h.Get("Content-Encoding")
+	return (kind == "" || strings.HasSuffix(kind, "json")) && (packed == "" || strings.EqualFold(packed, "identity"))
 }
 
 // create answers POST /api/sessions: the engine's own create, sent once, with the session in it in both
