@@ -23,6 +23,7 @@ const (
 	CodeAlreadyConnected  = "SESSION_ALREADY_CONNECTED" // there is no QR, because a phone is linked
 	CodeEngineUnreachable = "ENGINE_UNREACHABLE"        // no answer from the engine at all
 	CodeEngineTimeout     = "ENGINE_TIMEOUT"            // the engine took the request and did not answer in time
+	CodeLoop              = "ENGINE_IS_GATE"            // the engine's address leads back to the gate
 	CodeStopping          = "GATE_STOPPING"             // this replica ends; another one, or the next, has the answer
 	CodeEngineBadAnswer   = "ENGINE_BAD_ANSWER"         // the engine, or a proxy before it, answered something else than the API
 )

@@ -35,6 +35,10 @@ type Config struct {
 	// Pairing is the gate's heart, which the session routes speak to. Without one they pass through.
 	Pairing Pairing
 
+	// Loop knows the gate's own requests again, should the engine's address lead back to it. Its Transport carries
+	// what Pairing asks. Default: one of the front's own.
+	Loop *Loop
+
 	// Trail ties requests to the journeys that they are part of. Default: nobody traces.
 	Trail Trail
 
@@ -73,6 +77,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Loop == nil {
+		c.Loop = NewLoop()
 	}
 	c.PassBody = positive(c.PassBody, 128<<20)
 	c.SessionBody = positive(c.SessionBody, 1<<20)

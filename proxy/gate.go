@@ -22,6 +22,9 @@ func (f *Front) admit(r *http.Request) (target, *failure) {
 	if ambiguous(r) {
 		return t, &failure{http.StatusBadRequest, compat.CodeValidation, textAmbiguous}
 	}
+	if f.config.Loop.closed(r.Header) {
+		return t, &failure{http.StatusLoopDetected, compat.CodeLoop, textLoop}
+	}
 	raw, query, err := splitTarget(rawTarget(r))
 	if err == nil {
 		t.query = query

@@ -30,6 +30,7 @@ func (f *Front) rewrite(p *httputil.ProxyRequest) {
 	f.forwardedHeaders(p)
 	p.Out.Header.Set(headerRequestID, p.In.Header.Get(headerRequestID))
 	once(p.Out.Header)
+	f.config.Loop.mark(p.Out.Header)
 }
 
 // engineURL is where the engine serves t.

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -26,6 +27,9 @@ func (f settings) typed() (gate.Config, error) {
 	}
 	var err1, err2, err3, err4 error
 	cfg.EngineURL, err1 = engineURL(f.EngineURL)
+	if err1 == nil && cfg.EngineURL != nil && ownAddress(f.Listen, cfg.EngineURL) {
+		err1 = errors.New("QRGATE_ENGINE_URL is the address that the gate itself listens on: set it to the engine's own, or QRGATE_LISTEN to another port")
+	}
 	cfg.TrustedProxies, err2 = prefixes(f.TrustedProxies)
 	if f.APIKeys != "" {
 		if cfg.APIKeys, err3 = embedded.ParseKeys(f.APIKeys); err3 != nil {
@@ -56,10 +60,33 @@ func engineURL(text string) (*url.URL, error) {
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return nil, errors.New("QRGATE_ENGINE_URL must have no user, query or fragment: clients bring their own keys")
 	}
-	if strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), "/api") {
-		return nil, errors.New("QRGATE_ENGINE_URL must not end in /api: the clients' paths begin with it")
+	if path := strings.TrimSuffix(u.Path, "/"); strings.HasSuffix(path, "/api") || strings.Contains(path+"/", "/api/sessions/") {
+		return nil, errors.New("QRGATE_ENGINE_URL must end before /api: the clients' paths begin with it")
 	}
 	return u, nil
+}
+
+// ownAddress reports whether the gate that listens on listen is what answers at u on this machine. An address that leads
+// back by another way is found out at the first request.
+func ownAddress(listen string, u *url.URL) bool {
+	host, port, err := net.SplitHostPort(listen)
+	if want := u.Port(); err != nil || want != port && (want != "" || u.Scheme != "http" || port != "80") {
+		return false
+	}
+	at := u.Hostname()
+	return at == host || everywhere(host) && here(at) || everywhere(at) && here(host) || host == "localhost" && here(at) || at == "localhost" && here(host)
+}
+
+// everywhere reports whether a host to listen on means all addresses.
+func everywhere(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "" || err == nil && addr.IsUnspecified()
+}
+
+// here reports whether a host is this machine whatever its network: every name that a person gives it by habit.
+func here(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || everywhere(host) || err == nil && addr.IsLoopback()
 }
 
 func prefixes(text string) ([]netip.Prefix, error) {

@@ -160,8 +160,9 @@ func (g *Gate) makePairing() error {
 		store = g.store
 	}
 	base, transport := g.way()
+	loop := proxy.NewLoop()
 	heart, err := pairing.New(pairing.Config{
-		Engine: g.metrics.Engine(g.tracing.Engine(inboxhub.New(base, transport))), Vault: g.vault, Store: store, Observe: observe, Force: g.cfg.RecoveryForce, Control: g.control.Last,
+		Engine: g.metrics.Engine(g.tracing.Engine(inboxhub.New(base, loop.Transport(transport)))), Vault: g.vault, Store: store, Observe: observe, Force: g.cfg.RecoveryForce, Control: g.control.Last,
 		Holds: pairing.Holds{Young: g.cfg.HoldYoung, Later: g.cfg.Hold},
 	})
 	if err != nil {
@@ -169,7 +170,7 @@ func (g *Gate) makePairing() error {
 	}
 	g.pairing = heart
 	front := proxy.Config{
-		Engine: base, Transport: transport, TrustedProxies: g.cfg.TrustedProxies, Observe: g.exchanged,
+		Engine: base, Transport: transport, Loop: loop, TrustedProxies: g.cfg.TrustedProxies, Observe: g.exchanged,
 		Origin: g.origin, Pairing: heart, Vault: g.vault, Logger: g.cfg.Logger,
 	}
 	if g.tracing.Enabled() {
