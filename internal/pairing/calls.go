@@ -80,7 +80,12 @@ func (d *desk) rolledIn(ctx context.Context, roll qrgate.Roll, err error, began 
 		d.p.learn(ctx, d.caller, o.Ref, roll.At)
 	}
 	waiting := d.waiting()
+	unlisted := listFailed(err)
 	for i, e := range waiting {
+		if unlisted {
+			d.saw(e, qrgate.OpList, sight{err: err, began: began, quiet: i > 0})
+			continue
+		}
 		s := sight{err: err, began: began, quiet: i > 0} // one call, one event
 		if err == nil {
 			s.o, s.err = d.inRoll(e, roll)
@@ -95,6 +100,19 @@ func (d *desk) rolledIn(ctx context.Context, roll qrgate.Roll, err error, began 
 	defer d.mu.Unlock()
 	close(d.rolling)
 	d.rolling, d.rolled = nil, time.Now()
+	if unlisted {
+		d.listless = d.rolled.Add(listRest)
+	}
+}
+
+// listFailed reports whether a list failed for a reason that may be the list's own: it is larger than what is read, too
+// slow, broken, or not there at all. That says nothing of one session, whose own route is asked instead.
+func listFailed(err error) bool {
+	switch qrgate.KindOf(err) {
+	case qrgate.BadAnswer, qrgate.EngineError, qrgate.TimedOut, qrgate.UnknownSession, qrgate.NotReady:
+		return true
+	}
+	return false
 }
 
 // waiting is the entries that a list has news for: those without a code, and those whose code waits for

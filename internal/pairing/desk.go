@@ -19,6 +19,7 @@ const (
 	together  = 700 * time.Millisecond // looks that are due this close are made by one list call
 	listTrust = 5 * time.Second        // so long after a connect the list is believed when it shows no code
 	loneStep  = 3 * time.Second        // between two looks that test the list
+	listRest  = time.Minute            // how long a list that failed is done without
 )
 
 // desk serves all sessions of one credential: it is where they share the engine's budget. One goroutine,
@@ -36,8 +37,8 @@ type desk struct {
 	calls    int           // in flight
 	rolling  chan struct{} // a list call in flight; closed when it ends
 	rolled   time.Time
-	blind    bool // the list denies codes that the QR route has
-	guests   int  // callers that are using the desk right now
+	listless time.Time // until when the list is not asked: it cannot be read, or the engine has none
+	guests   int       // callers that are using the desk right now
 	fine     map[string]time.Time
 }
 
@@ -197,7 +198,7 @@ func (d *desk) plan(now, wake time.Time) ([]due, time.Time) {
 // look spends one call on what is due: a list when several sessions wait, else one session's own route.
 func (d *desk) look(looks []due, now time.Time) {
 	waiting := slices.DeleteFunc(slices.Clone(looks), func(l due) bool { return l.e.single || l.e.proof })
-	if len(waiting) > 1 && !d.blind && !d.suspicious(waiting[0].e, now) {
+	if len(waiting) > 1 && now.After(d.listless) && !d.suspicious(waiting[0].e, now) {
 		if d.rolling == nil {
 			d.startRoll(now)
 		}

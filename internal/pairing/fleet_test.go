@@ -71,3 +71,31 @@ func (r *rig) unseen(name string) qrgate.Ref {
 	}
 	return qrgate.Ref{Name: name}
 }
+
+// A list that cannot be read, because it is larger than what is read or broken, keeps no session from its code: they are
+// asked for one by one.
+func TestNoListNoMatter(t *testing.T) {
+	for name, kind := range map[string]enginesim.FaultKind{"endless": enginesim.EndlessBody, "broken": enginesim.ServerError, "hanging": enginesim.Hang, "HTML": enginesim.Garbage} {
+		engine := &enginesim.Engine{QRDelay: time.Second, Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteList: {Kind: kind}}}
+		bubbleIn(t, name, engine, func(r *rig) {
+			var refs []qrgate.Ref
+			for i := range 8 {
+				refs = append(refs, r.createUnlisted("key-a", fmt.Sprintf("crm-%02d", i)))
+			}
+			var wg sync.WaitGroup
+			for _, ref := range refs {
+				wg.Go(func() {
+					r.connect("key-a", ref)
+					v, err := r.p.QR(r.t.Context(), r.caller("key-a"), ref.Name, qrgate.Hold{})
+					if err != nil || !v.Session.QR.Fresh(v.At) {
+						r.t.Errorf("%s: no QR: %v %s %s", ref.Name, err, v.Session.State, v.Diagnosis.Code)
+					}
+				})
+			}
+			wg.Wait()
+			if n := r.engine.CountSince(enginesim.RouteList, time.Time{}); n > 2 {
+				r.t.Errorf("the list was read %d times", n)
+			}
+		})
+	}
+}
