@@ -30,6 +30,7 @@ func (f *Front) rewrite(p *httputil.ProxyRequest) {
 	f.forwardedHeaders(p)
 	p.Out.Header.Set(headerRequestID, p.In.Header.Get(headerRequestID))
 	once(p.Out.Header)
+	saysEmpty(p)
 	f.config.Loop.mark(p.Out.Header)
 }
 
@@ -90,6 +91,14 @@ func (f *Front) trusted(remote string) bool {
 		}
 	}
 	return false
+}
+
+// saysEmpty says "Content-Length: 0" to the engine where a client says it and net/http would not: with a DELETE, as
+// Python's requests do. Some engines have an empty body then, and none at all without it.
+func saysEmpty(p *httputil.ProxyRequest) {
+	if p.In.ContentLength == 0 && p.In.Header.Get("Content-Length") != "" {
+		p.Out.Body, p.Out.TransferEncoding = http.NoBody, []string{"identity"}
+	}
 }
 
 // once hides an Idempotency-Key from the transport by its spelling, which the engine does not mind:

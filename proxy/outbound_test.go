@@ -163,3 +163,24 @@ func TestAFrontWithoutAnEngine(t *testing.T) {
 	g := startBefore(t, &url.URL{}, func(c *proxy.Config, _ *http.Server) { c.Engine = nil })
 	wantProblem(t, g.get(t, "/api/messages/unread", "Origin", "https://shop.example"), 404, "NOT_FOUND")
 }
+
+// A client that says that its body is empty says so to the engine too; one that says nothing does not.
+func TestAnEmptyBodyStaysOne(t *testing.T) {
+	t.Parallel()
+	var m mirror
+	g := start(t, &m)
+	for _, method := range []string{"DELETE", "POST", "PUT", "PATCH", "OPTIONS"} {
+		for _, length := range []string{"", "0"} {
+			head := method + " /api/messages/1 HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n"
+			if length != "" {
+				head += "Content-Length: " + length + "\r\n"
+			}
+			g.raw(t, head+"\r\n")
+			got := m.request()
+			said := length != "" || method == "POST" || method == "PUT" || method == "PATCH" // of those net/http always says it
+			if (got.Header.Get("Content-Length") == "0") != said || len(got.TransferEncoding) > 0 {
+				t.Errorf("%s with length %q came as %q, %q", method, length, got.Header.Get("Content-Length"), got.TransferEncoding)
+			}
+		}
+	}
+}
