@@ -54,6 +54,13 @@ func TestDialects(t *testing.T) {
 				return strings.Contains(d.do("GET", "/api/sessions", "").text, `"qrCode":null`)
 			},
 		},
+		"ListLags": {
+			set: func(e *enginesim.Engine) { e.ListLags = true },
+			sign: func(d *desk) bool {
+				shown(d)
+				return strings.Contains(d.do("GET", "/api/sessions", "").text, `"status":"connecting"`)
+			},
+		},
 		"NumericIDsOnly": {
 			set:  func(e *enginesim.Engine) { e.NumericIDsOnly = true },
 			sign: func(d *desk) bool { d.started(); return d.status("one").status == 404 && d.status("1").status == 200 },

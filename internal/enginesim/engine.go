@@ -92,6 +92,8 @@ type Engine struct {
 	NoExpiry bool
 	// ListHidesQR: lists never carry a code.
 	ListHidesQR bool
+	// ListLags: lists say of a session that waits for its scan that it is connecting still (quirk 7).
+	ListLags bool
 	// NumericIDsOnly: a sessionId in a path is unknown (C9).
 	NumericIDsOnly bool
 	// StringIDsOnly: an integer in a path is unknown.

@@ -23,6 +23,10 @@ func (e *Engine) status(s *session) answer {
 func (e *Engine) item(s *session) object {
 	now := e.now()
 	phase := e.phase(s, now)
+	lags := e.ListLags && phase == Showing
+	if lags {
+		phase = Connecting
+	}
 	word := e.spell(phase)
 	if s.stale {
 		word = e.spell(Linked)
@@ -32,7 +36,7 @@ func (e *Engine) item(s *session) object {
 		{"phoneNumberId", s.name}, {"status", word}, {"phoneNumber", orNull(s.phone)},
 		{"isConnected", e.boolean(phase == Linked)}, {"hasQR", e.boolean(phase == Showing)},
 	}
-	fields = append(fields, e.qrMembers(s, !e.ListHidesQR)...)
+	fields = append(fields, e.qrMembers(s, !e.ListHidesQR && !lags)...)
 	return append(fields,
 		member{"webhookUrl", orNull(s.webhook)}, member{"lastActivity", e.lastActivity(s)},
 		member{"createdAt", e.date(s.created)}, member{"updatedAt", e.date(s.active)})

@@ -81,6 +81,9 @@ func (d *desk) rolledIn(ctx context.Context, roll qrgate.Roll, err error, began 
 	}
 	waiting := d.waiting()
 	unlisted := listFailed(err)
+	if unlisted {
+		d.unlist(listRest)
+	}
 	for i, e := range waiting {
 		if unlisted {
 			d.saw(e, qrgate.OpList, sight{err: err, began: began, quiet: i > 0})
@@ -88,7 +91,7 @@ func (d *desk) rolledIn(ctx context.Context, roll qrgate.Roll, err error, began 
 		}
 		s := sight{err: err, began: began, quiet: i > 0} // one call, one event
 		if err == nil {
-			s.o, s.err = d.inRoll(e, roll)
+			s.o, s.err = d.inRoll(e, roll, began)
 		}
 		if s.o.Ref.Zero() && err == nil {
 			d.alone(e)
@@ -100,9 +103,13 @@ func (d *desk) rolledIn(ctx context.Context, roll qrgate.Roll, err error, began 
 	defer d.mu.Unlock()
 	close(d.rolling)
 	d.rolling, d.rolled = nil, time.Now()
-	if unlisted {
-		d.listless = d.rolled.Add(listRest)
-	}
+}
+
+// unlist does without the list for a while.
+func (d *desk) unlist(rest time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.listless = time.Now().Add(rest)
 }
 
 // listFailed reports whether a list failed for a reason that may be the list's own: it is larger than what is read, too
@@ -132,7 +139,7 @@ func (d *desk) waiting() []*entry {
 // inRoll finds an entry's session in a list. What the list does not show is asked for alone: a session
 // beyond the first page, or one whose code the list keeps to itself. A list that shows no code is no
 // proof that there is none, so it must not be believed for ever either.
-func (d *desk) inRoll(e *entry, roll qrgate.Roll) (qrgate.Observation, error) {
+func (d *desk) inRoll(e *entry, roll qrgate.Roll, began time.Time) (qrgate.Observation, error) {
 	belief := d.belief(e)
 	ref, state := belief.Ref, belief.State
 	for _, o := range roll.Sessions {
@@ -141,6 +148,9 @@ func (d *desk) inRoll(e *entry, roll qrgate.Roll) (qrgate.Observation, error) {
 		}
 		if o.State == qrgate.AwaitingScan && o.Image.Empty() {
 			d.alone(e)
+		}
+		if q := belief.QR; q.Present() && q.Seen.Before(began) && q.Left(roll.At) > 0 && o.Image.Empty() && o.State != qrgate.Connected {
+			d.unlist(listHides) // the session's own route has shown a code that the list denies
 		}
 		if o.Image.Empty() && o.State != qrgate.Connected && state == qrgate.Connecting {
 			return o, &qrgate.Fault{Op: qrgate.OpList, Kind: qrgate.NotReady}

@@ -20,6 +20,7 @@ const (
 	listTrust = 5 * time.Second        // so long after a connect the list is believed when it shows no code
 	loneStep  = 3 * time.Second        // between two looks that test the list
 	listRest  = time.Minute            // how long a list that failed is done without
+	listHides = 10 * time.Minute       // the same for one that keeps codes to itself, or lags behind: it will again
 )
 
 // desk serves all sessions of one credential: it is where they share the engine's budget. One goroutine,
@@ -37,7 +38,7 @@ type desk struct {
 	calls    int           // in flight
 	rolling  chan struct{} // a list call in flight; closed when it ends
 	rolled   time.Time
-	listless time.Time // until when the list is not asked: it cannot be read, or the engine has none
+	listless time.Time // until when the list is not asked: it failed, or denies codes
 	guests   int       // callers that are using the desk right now
 	fine     map[string]time.Time
 }

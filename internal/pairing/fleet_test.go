@@ -99,3 +99,21 @@ func TestNoListNoMatter(t *testing.T) {
 		})
 	}
 }
+
+// A list that lags behind the sessions' own routes is found out by the first code that it denies, and then done without:
+// testing it one session at a time would take minutes.
+func TestAListThatLagsIsFoundOut(t *testing.T) {
+	bubble(t, &enginesim.Engine{QRDelay: 4 * time.Second, ListLags: true}, func(r *rig) {
+		var wg sync.WaitGroup
+		for i := range 20 {
+			ref := r.createUnlisted("key-a", fmt.Sprintf("crm-%02d", i))
+			wg.Go(func() {
+				r.connect("key-a", ref)
+				if _, took := r.persistent("key-a", ref.Name, time.Minute); took > 10*time.Second {
+					r.t.Errorf("%s: the QR came after %v", ref.Name, took)
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
