@@ -3,6 +3,7 @@ package pairing
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"qrgate"
@@ -31,7 +32,22 @@ func (d *desk) one(e *entry, do doing, now time.Time) {
 		o, err := ask(ctx, d.caller, ref)
 		d.took(o.Limits, err, began)
 		d.looked(ctx, e, op, sight{o: o, err: err, began: began})
+		if err == nil && !o.Image.Empty() {
+			d.confront(e)
+		}
 	})
+}
+
+// confront reads the list at once when one session's own route had a code while others wait for the list: it shows
+// that code as well, or it denies all of theirs.
+func (d *desk) confront(e *entry) {
+	others := len(d.waiting()) // e is busy still, and not among them
+	now := time.Now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if others > 1 && !e.single && d.rolling == nil && now.After(d.listless) && !d.allowed(due{e, step{do: look}}, now).After(now) {
+		d.startRoll(now)
+	}
 }
 
 // push asks the engine to begin again.
@@ -80,24 +96,26 @@ func (d *desk) rolledIn(ctx context.Context, roll qrgate.Roll, err error, began 
 		d.p.learn(ctx, d.caller, o.Ref, roll.At)
 	}
 	waiting := d.waiting()
-	unlisted := listFailed(err)
-	if unlisted {
+	denies := err == nil && slices.ContainsFunc(waiting, func(e *entry) bool { return d.denied(e, roll, began) })
+	switch {
+	case listFailed(err):
 		d.unlist(listRest)
+	case denies:
+		d.unlist(listHides)
 	}
 	for i, e := range waiting {
-		if unlisted {
-			d.saw(e, qrgate.OpList, sight{err: err, began: began, quiet: i > 0})
-			continue
-		}
 		s := sight{err: err, began: began, quiet: i > 0} // one call, one event
 		if err == nil {
-			s.o, s.err = d.inRoll(e, roll, began)
+			s.o, s.err = d.inRoll(e, roll)
 		}
-		if s.o.Ref.Zero() && err == nil {
+		switch {
+		case listFailed(err), denies && s.err != nil:
+			d.saw(e, qrgate.OpList, s) // it proves nothing of this session
+		case s.o.Ref.Zero() && err == nil:
 			d.alone(e)
-			continue
+		default:
+			d.looked(ctx, e, qrgate.OpList, s)
 		}
-		d.looked(ctx, e, qrgate.OpList, s)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -139,7 +157,7 @@ func (d *desk) waiting() []*entry {
 // inRoll finds an entry's session in a list. What the list does not show is asked for alone: a session
 // beyond the first page, or one whose code the list keeps to itself. A list that shows no code is no
 // proof that there is none, so it must not be believed for ever either.
-func (d *desk) inRoll(e *entry, roll qrgate.Roll, began time.Time) (qrgate.Observation, error) {
+func (d *desk) inRoll(e *entry, roll qrgate.Roll) (qrgate.Observation, error) {
 	belief := d.belief(e)
 	ref, state := belief.Ref, belief.State
 	for _, o := range roll.Sessions {
@@ -149,15 +167,22 @@ func (d *desk) inRoll(e *entry, roll qrgate.Roll, began time.Time) (qrgate.Obser
 		if o.State == qrgate.AwaitingScan && o.Image.Empty() {
 			d.alone(e)
 		}
-		if q := belief.QR; q.Present() && q.Seen.Before(began) && q.Left(roll.At) > 0 && o.Image.Empty() && o.State != qrgate.Connected {
-			d.unlist(listHides) // the session's own route has shown a code that the list denies
-		}
 		if o.Image.Empty() && o.State != qrgate.Connected && state == qrgate.Connecting {
 			return o, &qrgate.Fault{Op: qrgate.OpList, Kind: qrgate.NotReady}
 		}
 		return o, nil
 	}
 	return qrgate.Observation{}, nil
+}
+
+// denied reports whether a list has no code of a session whose own route had shown one when the list was asked for.
+func (d *desk) denied(e *entry, roll qrgate.Roll, began time.Time) bool {
+	belief := d.belief(e)
+	i := slices.IndexFunc(roll.Sessions, func(o qrgate.Observation) bool { return same(o.Ref, belief.Ref) })
+	if q := belief.QR; i < 0 || !q.Present() || q.Seen.After(began) || q.Left(roll.At) <= 0 {
+		return false
+	}
+	return roll.Sessions[i].Image.Empty() && roll.Sessions[i].State != qrgate.Connected
 }
 
 func (d *desk) alone(e *entry) {

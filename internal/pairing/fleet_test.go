@@ -109,7 +109,7 @@ func TestAListThatLagsIsFoundOut(t *testing.T) {
 			ref := r.createUnlisted("key-a", fmt.Sprintf("crm-%02d", i))
 			wg.Go(func() {
 				r.connect("key-a", ref)
-				if _, took := r.persistent("key-a", ref.Name, time.Minute); took > 10*time.Second {
+				if _, took := r.persistent("key-a", ref.Name, time.Minute); took > 6*time.Second {
 					r.t.Errorf("%s: the QR came after %v", ref.Name, took)
 				}
 			})
