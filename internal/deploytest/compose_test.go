@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -149,5 +150,31 @@ func TestComposeWaitsForTheGateToDrain(t *testing.T) {
 	grace := s.Services[gate].StopGracePeriod
 	if grace == nil || time.Duration(*grace) < drainTime(t)+5*time.Second {
 		t.Errorf("Docker kills the gate %v after it asked it to stop; it may need %s and the rest", grace, drainTime(t))
+	}
+}
+
+// Every setting that somebody writes into .env reaches the gate. One that did not would be ignored without a word, where
+// a misspelt one stops the start.
+func TestComposePassesEverySetting(t *testing.T) {
+	t.Parallel()
+	text := read(t, "docker-compose.yml")
+	image := []string{"QRGATE_LISTEN", "QRGATE_ADMIN_LISTEN", "QRGATE_DATA_DIR", "QRGATE_REDIS_URL"} // the stack's own to say
+	for _, name := range settings(t) {
+		if slices.Contains(image, name) {
+			continue
+		}
+		env := answered()
+		env[name] = "said-in-env"
+		project, err := parse(t, text, env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := environment(project.Services[gate])[name]; got != "said-in-env" {
+			t.Errorf("%s in .env comes to the gate as %q", name, got)
+		}
+	}
+	unset := environment(load(t, text).Services[gate])
+	if hold, set := unset["QRGATE_HOLD"]; set {
+		t.Errorf("without a word of it QRGATE_HOLD is %q", hold)
 	}
 }
