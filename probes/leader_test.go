@@ -93,8 +93,12 @@ func TestOneReplicaProbes(t *testing.T) {
 		s, first, second := newShared(), newTally(), newTally()
 		stopFirst := r.start(r.replica(s, first))
 		time.Sleep(time.Second)
-		stopSecond := r.start(r.replica(s, second))
+		other := r.replica(s, second)
+		stopSecond := r.start(other)
 		time.Sleep(3*time.Minute - 10*time.Second)
+		if !other.Elsewhere(probes.CreateConnectQR) || other.Elsewhere(probes.EngineHealth) {
+			t.Error("who follows does not say which probes run elsewhere")
+		}
 		first.read(func(c *tally) {
 			if c.ran[probes.CreateConnectQR+" none"] != 3 || !c.leads {
 				t.Errorf("the leader did %v", c.ran)
@@ -108,7 +112,7 @@ func TestOneReplicaProbes(t *testing.T) {
 		stopFirst() // the lease is given back, so that the other one takes over at its next try
 		time.Sleep(time.Minute)
 		second.read(func(c *tally) {
-			if c.ran[probes.CreateConnectQR+" none"] != 1 || !c.leads {
+			if c.ran[probes.CreateConnectQR+" none"] != 1 || !c.leads || other.Elsewhere(probes.CreateConnectQR) {
 				t.Errorf("after the leader left, the other one did %v", c.ran)
 			}
 		})

@@ -56,6 +56,12 @@ func New(cfg Config) (*Prober, error) {
 // History is the last runs of every probe, newest first. Failures are kept longer than successes.
 func (p *Prober) History() []Run { return p.ledger.runs() }
 
+// Elsewhere reports whether another replica runs a probe by schedule, so that what this one saw last is of old.
+func (p *Prober) Elsewhere(name string) bool {
+	at, _ := p.lead.now()
+	return p.cfg.Leases != nil && at == following && catalogue()[name].session
+}
+
 // Once runs one probe against the configured target, whoever leads. It is not counted by the observer. A
 // name that there is no probe for is a run that was missed.
 func (p *Prober) Once(ctx context.Context, name string) Run {

@@ -41,6 +41,9 @@ func (g *Gate) snapshot(started, now time.Time) statuspage.Snapshot {
 		}
 	}
 	s.Probes = probed(g.prober.History(), g.schedule(), !g.cfg.ProbeKey.Empty())
+	for i, p := range s.Probes.Probes {
+		s.Probes.Probes[i].Elsewhere = p.Every > 0 && g.prober.Elsewhere(p.Name)
+	}
 	s.Build = statuspage.Build{Version: g.cfg.Version, Go: runtime.Version(), Started: started, Uptime: now.Sub(started).Seconds()}
 	s.Links = []statuspage.Link{{Name: "Metrics", Href: "metrics"}, {Name: "Readiness", Href: "readyz"}, {Name: "This page as JSON", Href: "status?format=json"},
 		{Name: "All causes and what to do", Href: "status/causes"}}

@@ -2,6 +2,7 @@ package statuspage
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,9 @@ func calm(s Snapshot) Verdict {
 			v.Sentence, v.Why = "No QR was asked for yet, so nothing proves that they come.", v.Why+"; "+known
 		}
 		v.Todo = "Ask for a QR, or let probes do it: `qrgate probe`"
+		if slices.ContainsFunc(s.Probes.Probes, func(p Probe) bool { return p.QR() && p.Elsewhere }) {
+			v.Todo = "Ask for a QR, or look at the page of the replica that runs the probes"
+		}
 		v.Since = s.Build.Started
 	case s.At.Sub(at) > lately:
 		v.Why = fmt.Sprintf("The last QR came %s ago, and nobody has asked since", short(s.At.Sub(at)))

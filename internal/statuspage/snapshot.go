@@ -53,6 +53,8 @@ type Probe struct {
 	Every   float64 `json:"every_seconds"`     // 0 when it is not known
 	Runs    []Run   `json:"runs"`              // newest first; beyond the newest 30, failures only
 	Healthy *bool   `json:"healthy,omitempty"` // of the newest run that said anything; nil without one
+	// Elsewhere says that another replica runs it now: what this one saw last says nothing of today.
+	Elsewhere bool `json:"elsewhere,omitempty"`
 }
 
 // Run is one run of a probe.

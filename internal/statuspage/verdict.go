@@ -118,7 +118,7 @@ func probesFail(s Snapshot) []finding {
 	var all []finding
 	for _, p := range s.Probes.Probes {
 		failed, first := streak(p.Runs)
-		if failed == 0 {
+		if failed == 0 || p.Elsewhere {
 			continue
 		}
 		f := finding{failed > 1, fmt.Sprintf("the probe %s failed %s", p.Name, times(failed)), "Probably everybody: probes walk the way of a client", first.Began, why(first), first.Code}
@@ -290,7 +290,7 @@ func waitersMany(s Snapshot) []finding {
 func probesLate(s Snapshot) []finding {
 	var all []finding
 	for _, p := range s.Probes.Probes {
-		if p.Every <= 0 || len(p.Runs) == 0 {
+		if p.Every <= 0 || len(p.Runs) == 0 || p.Elsewhere {
 			continue
 		}
 		last := p.Runs[0].Began

@@ -60,6 +60,14 @@ func TestJudge(t *testing.T) {
 			r := s.Probes.Probes[2].Runs
 			r[0], r[1] = failed("x", before(9), qrgate.KeyRejected, ""), failed("y", before(309), qrgate.KeyRejected, "")
 		}, "failing", qrgate.KeyRejected, "the probe create_connect_qr failed twice in a row", 309},
+		"a probe that failed here, and runs at another replica now": {func(s *statuspage.Snapshot) {
+			p := &s.Probes.Probes[2]
+			p.Elsewhere, p.Runs[0], p.Runs[1] = true, failed("x", before(5000), qrgate.DNSFailed, ""), failed("y", before(5300), qrgate.DNSFailed, "")
+		}, "ok", "", "QRs are delivered", -2},
+		"it runs elsewhere, and nobody asked here": {func(s *statuspage.Snapshot) {
+			*s = quiet()
+			s.Probes.Probes = []statuspage.Probe{{Name: "create_connect_qr", Every: 300, Elsewhere: true}}
+		}, "unknown", "", "nothing is known", 3700},
 		"one probe failed once": {func(s *statuspage.Snapshot) {
 			s.Probes.Probes[2].Runs[0] = failed("x", before(9), qrgate.DNSFailed, "no such host")
 		}, "degraded", qrgate.DNSFailed, "the probe create_connect_qr failed in its last run", 9},
@@ -141,7 +149,7 @@ func TestJudge(t *testing.T) {
 			if v.Level != c.level || v.Code != c.code || !strings.Contains(v.Sentence, c.sentence) {
 				t.Errorf("want %s %s %q: %+v", c.level, c.code, c.sentence, v)
 			}
-			if c.since >= 0 && !v.Since.Equal(before(c.since)) || c.since < 0 && !v.Since.IsZero() {
+			if c.since >= 0 && !v.Since.Equal(before(c.since)) || c.since == -1 && !v.Since.IsZero() {
 				t.Errorf("since %v, want %v", v.Since, before(c.since))
 			}
 			if v.Whom == "" || v.Why == "" || v.Who == "" || v.Also == nil || v.Code != "" && v.Todo == "" {

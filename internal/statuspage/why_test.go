@@ -28,3 +28,15 @@ func TestThePageSaysWhyNobodyAnswers(t *testing.T) {
 		t.Errorf("the evidence: %+v", s.Causes)
 	}
 }
+
+// What another replica runs is not shown as a failure of today.
+func TestAProbeThatRunsElsewhere(t *testing.T) {
+	t.Parallel()
+	s := healthy()
+	s.Probes.Probes[2].Runs[0] = failed("x", before(5000), qrgate.DNSFailed, "no such host")
+	s.Probes.Probes[2].Elsewhere = true
+	_, page := serve(t, s, "/status")
+	if text := outline(page); !strings.Contains(text, "create_connect_qr ○ runs at another replica") {
+		t.Error(text)
+	}
+}
