@@ -38,14 +38,18 @@ func (d *desk) one(e *entry, do doing, now time.Time) {
 	})
 }
 
-// confront reads the list at once when one session's own route had a code while others wait for the list: it shows
-// that code as well, or it denies all of theirs.
+// confront sets a code that one session's own route had just now against the next list, and reads that at once while
+// others wait for it: it shows the code as well, or it denies theirs too.
 func (d *desk) confront(e *entry) {
 	others := len(d.waiting()) // e is busy still, and not among them
 	now := time.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if others > 1 && !e.single && d.rolling == nil && now.After(d.listless) && !d.allowed(due{e, step{do: look}}, now).After(now) {
+	if others < 2 || e.single || !now.After(d.listless) {
+		return
+	}
+	d.witness = e
+	if d.rolling == nil && !d.allowed(due{e, step{do: look}}, now).After(now) {
 		d.startRoll(now)
 	}
 }
@@ -80,23 +84,24 @@ func (d *desk) push(e *entry, how qrgate.Push, now time.Time) {
 
 // startRoll refreshes every session that waits with one list call.
 func (d *desk) startRoll(now time.Time) {
-	d.rolling = make(chan struct{})
+	witness := d.witness
+	d.rolling, d.witness = make(chan struct{}), nil
 	d.begin(now, nil)
 	d.fly(nil, func(ctx context.Context) {
 		began := time.Now()
 		roll, err := d.p.cfg.Engine.List(ctx, d.caller)
 		d.took(roll.Limits, err, began)
-		d.rolledIn(ctx, roll, err, began)
+		d.rolledIn(ctx, roll, err, began, witness)
 	})
 }
 
 // rolledIn takes a list to every entry it speaks of.
-func (d *desk) rolledIn(ctx context.Context, roll qrgate.Roll, err error, began time.Time) {
+func (d *desk) rolledIn(ctx context.Context, roll qrgate.Roll, err error, began time.Time, witness *entry) {
 	for _, o := range roll.Sessions {
 		d.p.learn(ctx, d.caller, o.Ref, roll.At)
 	}
 	waiting := d.waiting()
-	denies := err == nil && slices.ContainsFunc(waiting, func(e *entry) bool { return d.denied(e, roll, began) })
+	denies := err == nil && witness != nil && d.denied(witness, roll, began)
 	switch {
 	case listFailed(err):
 		d.unlist(listRest)
@@ -175,11 +180,12 @@ func (d *desk) inRoll(e *entry, roll qrgate.Roll) (qrgate.Observation, error) {
 	return qrgate.Observation{}, nil
 }
 
-// denied reports whether a list has no code of a session whose own route had shown one when the list was asked for.
+// denied reports whether a list has no code of a session whose own route had shown one just before the list was asked
+// for. What was shown earlier proves nothing: it may have been scanned or replaced since.
 func (d *desk) denied(e *entry, roll qrgate.Roll, began time.Time) bool {
 	belief := d.belief(e)
 	i := slices.IndexFunc(roll.Sessions, func(o qrgate.Observation) bool { return same(o.Ref, belief.Ref) })
-	if q := belief.QR; i < 0 || !q.Present() || q.Seen.After(began) || q.Left(roll.At) <= 0 {
+	if q := belief.QR; i < 0 || !q.Present() || q.Seen.After(began) || began.Sub(q.Seen) > testimony || q.Left(roll.At) <= 0 {
 		return false
 	}
 	return roll.Sessions[i].Image.Empty() && roll.Sessions[i].State != qrgate.Connected

@@ -19,7 +19,8 @@ const (
 	together  = 700 * time.Millisecond // looks that are due this close are made by one list call
 	listTrust = 5 * time.Second        // so long after a connect the list is believed when it shows no code
 	loneStep  = 3 * time.Second        // between two looks that test the list
-	listRest  = time.Minute            // how long a list that failed is done without
+	listRest  = 15 * time.Second       // how long a list that failed is done without: it may have been the engine
+	testimony = 2 * time.Second        // how long what a session's own route showed speaks against a list
 	listHides = 10 * time.Minute       // the same for one that keeps codes to itself, or lags behind: it will again
 )
 
@@ -38,6 +39,7 @@ type desk struct {
 	calls    int           // in flight
 	rolling  chan struct{} // a list call in flight; closed when it ends
 	rolled   time.Time
+	witness  *entry    // whose own route had a code just now; the next list is held against it
 	listless time.Time // until when the list is not asked: it failed, or denies codes
 	guests   int       // callers that are using the desk right now
 	fine     map[string]time.Time
