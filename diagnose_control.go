@@ -38,6 +38,10 @@ func (l ControlLook) Clean() bool { return !l.At.IsZero() && l.Code == None }
 // controlLife is how long a look says something about the present.
 const controlLife = 10 * time.Minute
 
+// failureLife is how long a look that failed may give an engine's silence its name: networks are repaired, and
+// while the silence lasts there is a new look every minute.
+const failureLife = 3 * time.Minute
+
 // Weigh compares what the engine fails with and what the gate itself found, and returns the diagnosis that
 // both allow. "The engine fails, I do not" clears WhatsApp and points at the engine's own way there; "we
 // both fail at TLS" names what the engine could not. A look at one's own network never overrules what the
@@ -46,7 +50,7 @@ func Weigh(d Diagnosis, l ControlLook, now time.Time) Diagnosis {
 	if l.At.IsZero() || now.Sub(l.At) > controlLife || l.Step == "" {
 		return d
 	}
-	ago := now.Sub(l.At).Round(time.Second)
+	ago := max(0, now.Sub(l.At)).Round(time.Second) // the doctor looks after it has seen the session
 	switch {
 	case !aboutTheWay(d.Code):
 		return d
@@ -56,7 +60,7 @@ func Weigh(d Diagnosis, l ControlLook, now time.Time) Diagnosis {
 		return d.with(fmt.Sprintf("the gate itself reached WhatsApp %s ago: look at the engine's own network", ago))
 	case d.Code == l.Code:
 		return d.with(fmt.Sprintf("the gate itself failed alike %s ago, at %s", ago, l.Step))
-	case d.Code == QRNotEmitted && sharedCause(l.Code):
+	case d.Code == QRNotEmitted && sharedCause(l.Code) && ago <= failureLife:
 		return About(l.Code, append(d.Evidence, fmt.Sprintf("the gate itself failed %s ago, at %s, and the engine is silent: it shares the way", ago, l.Step))...)
 	}
 	return d.with(fmt.Sprintf("the gate itself failed %s ago, at %s: %s", ago, l.Step, l.Code))

@@ -17,6 +17,7 @@ func TestWeigh(t *testing.T) {
 	clean := at(qrgate.ControlHandshake, qrgate.None)
 	old := clean
 	old.At = noon.Add(-time.Hour)
+	before := func(l qrgate.ControlLook, age time.Duration) qrgate.ControlLook { l.At = noon.Add(-age); return l }
 	for name, tt := range map[string]struct {
 		engine qrgate.Code
 		look   qrgate.ControlLook
@@ -35,6 +36,9 @@ func TestWeigh(t *testing.T) {
 		"the engine is dead, I have no TCP":          {qrgate.EngineUnreachable, at(qrgate.ControlTCP, qrgate.NetworkBlocked), qrgate.EngineUnreachable, ""},
 		"nobody looked":                              {qrgate.QRNotEmitted, qrgate.ControlLook{}, qrgate.QRNotEmitted, ""},
 		"the look is old":                            {qrgate.QRNotEmitted, old, qrgate.QRNotEmitted, ""},
+		"the look that failed may be over":           {qrgate.QRNotEmitted, before(at(qrgate.ControlDNS, qrgate.DNSFailed), 4*time.Minute), qrgate.QRNotEmitted, "dns_failed"},
+		"the look that failed is of a moment ago":    {qrgate.QRNotEmitted, before(at(qrgate.ControlDNS, qrgate.DNSFailed), 2*time.Minute), qrgate.DNSFailed, "shares the way"},
+		"the look came after":                        {qrgate.QRNotEmitted, before(clean, -4*time.Second), qrgate.QRNotEmitted, " 0s ago"},
 		"nothing is wrong":                           {qrgate.None, clean, qrgate.None, ""},
 	} {
 		first := qrgate.Diagnosis{Code: tt.engine, Evidence: []string{"first"}}

@@ -10,6 +10,7 @@ type Past struct {
 	Restarted time.Time `json:"restarted"` // when the engine last turned out to have lost the session
 	Named     Named     `json:"named"`     // the last cause that the engine named itself
 	Ended     time.Time `json:"ended"`     // when the engine last said that the session had come to an end, and named the cause
+	Stale     time.Time `json:"stale"`     // when the engine last handed out a code whose life was over by its own account
 }
 
 // Named is a cause that the engine named.

@@ -104,9 +104,14 @@ func engineFails(at *scene) sign {
 // longGap is the time between two looks from which the budget, and not the schedule, is what delays a QR.
 const longGap = 5 * time.Second
 
-// rationed: the whole gap between two looks counts, so that the sign stays while the wait gets shorter.
+// readyTime is the age of a connect at which a healthy engine has its code.
+const readyTime = 5 * time.Second
+
+// rationed: the whole gap between two looks counts, so that the sign stays while the wait gets shorter. An engine
+// that was still silent when a healthy one has a code is not excused by the next look's being late: the gate's own
+// looks at it are what spent the budget.
 func rationed(at *scene) sign {
-	if at.State != Connecting || at.Waiting <= 0 {
+	if at.State != Connecting || at.Waiting <= 0 || at.Looked.Sub(at.silence()) >= readyTime {
 		return sign{}
 	}
 	gap := at.Waiting
@@ -147,6 +152,9 @@ func silent(at *scene) sign {
 	found := sign{code: QRNotEmitted, since: at.silence()}
 	waited := at.now.Sub(found.since).Round(time.Second)
 	found.evidence = append(found.evidence, fmt.Sprintf("no QR for %s since the connect was accepted, in %d looks", waited, at.Looks))
+	if found.visible(at.now) && at.Past.Stale.After(at.Connect) && at.now.Sub(at.Past.Stale) < lookLife {
+		return sign{code: QRInvalid, sure: true, evidence: append(found.evidence, "the engine hands out a code that had expired, by the engine's own clock")}
+	}
 	switch {
 	case at.Reason != "":
 		found.evidence = append(found.evidence, "the engine gave a reason that has no name here; its log has it")

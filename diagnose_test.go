@@ -40,6 +40,14 @@ func asks(from, to time.Duration) (out []happening) {
 	return out
 }
 
+// expired are looks at codes whose life is over by the engine's own account.
+func expired(from, to time.Duration) (out []happening) {
+	for at := from; at <= to; at += sec {
+		out = append(out, sees(at, qrgate.Observation{State: qrgate.AwaitingScan, Image: qrgate.NewSecret("old"), Expiry: qrgate.Expiry{Known: true, In: -sec}}, nil))
+	}
+	return out
+}
+
 func begins(at time.Duration) happening {
 	return happening{at, func(s qrgate.Session, now time.Time) qrgate.Session { return s.Began(qrgate.Again, now) }}
 }
@@ -168,6 +176,10 @@ func TestStories(t *testing.T) {
 		"the key is refused": {story(one(begins(0), faults(sec, qrgate.OpQR, qrgate.KeyRefused))), qrgate.Climate{}, []told{{sec, qrgate.KeyRejected}}},
 		"the budget is spent": {story(one(begins(0)), asks(sec/4, 3*sec)), qrgate.Climate{Waiting: 20 * sec},
 			[]told{{0, qrgate.Throttled}}},
+		"the budget is spent on an engine that is silent": {story(one(begins(0)), asks(sec/4, 6*sec)), qrgate.Climate{Waiting: 20 * sec},
+			[]told{{0, qrgate.Throttled}, {5300 * time.Millisecond, qrgate.None}, {8 * sec, qrgate.QRNotEmitted}}},
+		"only codes that have expired":            {story(one(begins(0)), expired(sec, 12*sec)), qrgate.Climate{}, []told{{8 * sec, qrgate.QRInvalid}}},
+		"a code that has expired, then a new one": {story(one(begins(0)), expired(sec, 3*sec), one(shows(4*sec, "a"))), qrgate.Climate{}, nil},
 		"the session was deleted behind the gate's back": {
 			story(one(begins(0), notReady(6*sec), faults(7*sec, qrgate.OpQR, qrgate.UnknownSession), refuses(7100*time.Millisecond, qrgate.UnknownSession, "SESSION_NOT_FOUND"),
 				faults(8*sec, qrgate.OpQR, qrgate.UnknownSession), refuses(9*sec, qrgate.UnknownSession, "SESSION_NOT_FOUND"))),

@@ -116,7 +116,9 @@ func (s Session) told(o Observation, now time.Time) Session {
 	switch {
 	case o.State == Connected:
 		return s.linked(now)
-	case !o.Image.Empty() && !(o.Expiry.Known && o.Expiry.In <= 0):
+	case !o.Image.Empty() && o.Expiry.Known && o.Expiry.In <= 0:
+		s.Past.Stale = now
+	case !o.Image.Empty():
 		return s.withCode(o, now)
 	case o.State == Disconnected || o.State == Failed:
 		return s.denied(o.State, now)

@@ -35,6 +35,7 @@ var tells = []tell{
 	{PairingFailed, []string{"hmac-mismatch"}}, {PairingFailed, []string{"signature-mismatch"}},
 	{SessionLimit, []string{"session limit"}}, {SessionLimit, []string{"sessions limit"}}, {SessionLimit, []string{"too many sessions"}},
 	{SessionLimit, []string{"límite de sesiones"}}, {SessionLimit, []string{"max_sessions"}},
+	{SessionLimit, []string{"maximum", "sessions"}}, {SessionLimit, []string{"máximo", "sesiones"}},
 
 	// The way to WhatsApp.
 	{ProxyRefused, []string{"proxy", "authentication"}}, {ProxyRefused, []string{"407", "upgrade answered"}},

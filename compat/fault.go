@@ -67,6 +67,8 @@ func kindOf(op string, status int, words string) qrgate.Kind {
 		return qrgate.KeyRefused
 	case status == http.StatusTooManyRequests:
 		return qrgate.RateLimited
+	case status == http.StatusMethodNotAllowed || status == http.StatusNotImplemented:
+		return qrgate.BadAnswer // somebody else's API has this path, or none of its methods
 	case strings.Contains(words, "qr_generation_error"), strings.Contains(words, "qr_not_ready"):
 		return qrgate.NotReady
 	case status == http.StatusNotFound && op == qrgate.OpQR && strings.Contains(words, "qr"):

@@ -54,6 +54,9 @@ func TestFault(t *testing.T) {
 		{"list", ``, 200, qrgate.BadAnswer},
 		{"list", `[]`, 200, qrgate.BadAnswer},
 		{"list", `{}`, 302, qrgate.BadAnswer},
+		{"list", own, 405, qrgate.BadAnswer},
+		{"qr", own, 405, qrgate.BadAnswer},
+		{"connect", own, 501, qrgate.BadAnswer},
 	} {
 		f := compat.Answer{Status: c.status, Body: []byte(c.body), Whole: true, At: now}.Fault(c.op)
 		var got qrgate.Kind

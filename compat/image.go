@@ -64,7 +64,7 @@ func isPNG(b64 string) bool {
 
 func printable(text string) bool {
 	for i := range len(text) {
-		if text[i] < 0x20 || text[i] > 0x7e {
+		if text[i] <= 0x20 || text[i] > 0x7e { // no code has a space, and every sentence has
 			return false
 		}
 	}

@@ -86,6 +86,9 @@ func otherProtocol(err error) string {
 	if err != nil && strings.Contains(err.Error(), `malformed HTTP response "\x15\x03`) {
 		return "it speaks HTTPS where plain HTTP is expected"
 	}
+	if err != nil && strings.Contains(err.Error(), "malformed HTTP ") { // of a response, a version, a status code
+		return "what answers there does not speak HTTP"
+	}
 	return ""
 }
 

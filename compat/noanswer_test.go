@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -23,6 +24,17 @@ func TestWhyNoAnswer(t *testing.T) {
 	plain, secure := httptest.NewServer(page), httptest.NewTLSServer(page)
 	cuts := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
 	hangs := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	mail, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mail.Close()
+	go func() {
+		for c, err := mail.Accept(); err == nil; c, err = mail.Accept() {
+			_, _ = io.WriteString(c, "220 mail.test ESMTP\r\n")
+			_ = c.Close()
+		}
+	}()
 	gone := httptest.NewServer(page)
 	gone.Close()
 	for _, s := range []*httptest.Server{plain, secure, cuts, hangs} {
@@ -42,6 +54,7 @@ func TestWhyNoAnswer(t *testing.T) {
 		"a foreign certificate": {secure.URL, ordinary, "its certificate is not trusted"},
 		"another's certificate": {other, trusting, "its certificate is for another name"},
 		"TLS to plain":          {"https" + strings.TrimPrefix(plain.URL, "http"), ordinary, "it speaks plain HTTP where HTTPS is expected"},
+		"no HTTP":               {"http://" + mail.Addr().String(), ordinary, "what answers there does not speak HTTP"},
 		"cut":                   {cuts.URL, ordinary, "the connection was closed before an answer"},
 		"silence":               {hangs.URL, ordinary, "no answer in time"},
 	} {

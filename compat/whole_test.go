@@ -34,7 +34,7 @@ func TestImage(t *testing.T) {
 		"a data URL": {"data:image/png;base64," + dot, true}, "bare": {dot, true}, "in other case": {"DATA:Image/PNG;Base64," + dot, true}, "with spaces around": {" " + dot + "\n", true},
 		"the text inside": {"2@abc,def,ghi,1", true}, "a short text": {"x", true},
 		"nothing": {"", false}, "blanks": {"  ", false}, "another kind of image": {"data:image/svg+xml;base64," + dot, false},
-		"a page": {"<html></html>", false}, "two prefixes": {"data:image/png;base64,data:image/png;base64," + dot, false},
+		"a page": {"<html></html>", false}, "a sentence": {"not yet, sorry", false}, "two prefixes": {"data:image/png;base64,data:image/png;base64," + dot, false},
 		"base64 of no PNG": {"data:image/png;base64,AAAA", false}, "a URL without a comma": {"data:image/png;base64", false},
 		"beyond the bound": {strings.Repeat("A", 64<<10+1), false}, "a text too long": {strings.Repeat("a,", 600), false},
 		"what cannot be printed": {"a\x00b", false}, "another script": {"código", false},

@@ -44,6 +44,15 @@ func inspect(a compat.Answer, r qrgate.Ref) (fingerprint, string, *failure) {
 	return grid.print(), detail, nil
 }
 
+// Legible says what a data URL shows, or why it is no QR that a phone could read.
+func Legible(image qrgate.Secret) (string, error) {
+	g, err := readPicture(image.Reveal())
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d×%d modules", g.size, g.size), nil
+}
+
 // Bounds on a picture; a real one has some 300 pixels a side and two kilobytes.
 const (
 	maxPicture = 256 << 10 // bytes

@@ -129,7 +129,7 @@ func (c doctorCommand) config(w world, f settings) (doctor.Config, error) {
 			return doctor.Config{}, err
 		}
 	}
-	cfg := doctor.Config{Base: base, Key: qrgate.NewSecret(c.APIKey), Deep: c.Deep, Patience: c.Patience, Language: c.Lang, Look: lookFrom(way)}
+	cfg := doctor.Config{Base: base, Key: qrgate.NewSecret(c.APIKey), Deep: c.Deep, Patience: c.Patience, Language: c.Lang, Look: lookFrom(way), Legible: probes.Legible}
 	if base == nil {
 		return cfg, nil
 	}

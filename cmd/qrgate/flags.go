@@ -42,7 +42,7 @@ type settings struct {
 	ProbeInterval    time.Duration `env:"QRGATE_PROBE_INTERVAL" default:"300s" help:"Time between two synthetic walks to a QR; each makes one unpaired handshake at WhatsApp."`
 	ProbeMaintenance string        `env:"QRGATE_PROBE_MAINTENANCE" placeholder:"TIMES" help:"When not to probe, in UTC, as \"sat,sun 22:00-02:30; daily 03:00-03:15\"."`
 
-	ControlProbe bool `env:"QRGATE_CONTROL_PROBE" default:"true" negatable:"" help:"When a QR does not come, look at WhatsApp from here too, at most every five minutes."`
+	ControlProbe bool `env:"QRGATE_CONTROL_PROBE" default:"true" negatable:"" help:"When a QR does not come, look at WhatsApp from here too, at most every five minutes, or each minute while that look fails."`
 
 	LogLevel  string `env:"QRGATE_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
 	LogFormat string `env:"QRGATE_LOG_FORMAT" default:"json" enum:"json,text" help:"json or text."`

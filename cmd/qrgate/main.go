@@ -13,7 +13,12 @@ import (
 var version = "dev"
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // nohup means it
+		ends = append(ends, syscall.SIGHUP) // the terminal is gone, and what was begun at an engine is not
+	}
+	signal.Ignore(syscall.SIGPIPE) // likewise of whoever read what is printed; the write that fails is told to those who mind
+	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	defer stop()
 	os.Exit(run(ctx, world{args: os.Args[1:], env: os.Environ(), out: os.Stdout, err: os.Stderr}))
 }

@@ -57,13 +57,21 @@ func run(ctx context.Context, w world) int {
 		fmt.Fprintln(w.out, "qrgate", version)
 		return exitOK
 	}
-	if command.Command() == "probe" {
-		return f.Probe.run(ctx, w, f.DataDir)
-	}
-	if command.Command() == "doctor" {
-		return f.Doctor.run(ctx, w, f.settings)
+	if command.Command() == "probe" || command.Command() == "doctor" {
+		return once(ctx, w, f, command.Command())
 	}
 	return serve(ctx, w, f.settings, known(parser.Model.Node))
+}
+
+// once runs a command that looks at something once, for as long as somebody reads what it says.
+func once(ctx context.Context, w world, f flags, command string) int {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	w.out = heard{w.out, stop}
+	if command == "probe" {
+		return f.Probe.run(ctx, w, f.DataDir)
+	}
+	return f.Doctor.run(ctx, w, f.settings)
 }
 
 // ownFirst prints help. What a command has of its own comes before the settings, which every command takes.

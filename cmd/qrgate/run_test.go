@@ -18,7 +18,12 @@ import (
 
 var update = flag.Bool("update", false, "rewrite testdata")
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(asItself) != "" {
+		main()
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // called runs the command with the given variables and arguments.
 func called(t *testing.T, env []string, args ...string) (code int, out, errs string) {

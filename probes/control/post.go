@@ -14,7 +14,8 @@ const (
 	leastSpacing = time.Minute
 )
 
-// Post looks on suspicion, at most once in a spacing, and keeps what it saw last.
+// Post looks on suspicion, at most once in a spacing, and keeps what it saw last. After a look that failed it looks
+// again within the minute: what it names others after must not be over.
 type Post struct {
 	c     Config
 	alarm chan struct{}
@@ -67,7 +68,11 @@ func (p *Post) Run(ctx context.Context) error {
 		p.mu.Lock()
 		p.last = seen
 		p.mu.Unlock()
-		pause := time.NewTimer(p.c.Spacing)
+		spacing := p.c.Spacing
+		if !seen.Clean() && seen.Code != qrgate.ClientOutdated { // which says nothing of the engine's
+			spacing = leastSpacing
+		}
+		pause := time.NewTimer(spacing)
 		select {
 		case <-pause.C:
 		case <-ctx.Done():

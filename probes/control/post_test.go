@@ -49,7 +49,7 @@ func TestLooksAreSeldom(t *testing.T) {
 		if !first.Clean() || first.Step != qrgate.ControlHandshake {
 			t.Fatalf("%+v", first)
 		}
-		srv.SetFault(wasim.Fault{Failure: 405})
+		srv.SetFault(wasim.Fault{Failure: 405}) // for the gate's own library alone: no reason to look again sooner
 		p.Suspect()
 		time.Sleep(5*time.Minute - 2*time.Second)
 		if p.Last().At != first.At {
@@ -61,6 +61,31 @@ func TestLooksAreSeldom(t *testing.T) {
 		}
 		if n := srv.Stats(); n.Dials != 4 || n.PairDevices != 1 {
 			t.Errorf("%+v, want two dials a look", n)
+		}
+	})
+}
+
+// A look that failed says something of others, so it is looked whether it is still so: each minute, while somebody
+// suspects.
+func TestAFailureIsLookedAtAgain(t *testing.T) {
+	t.Parallel()
+	guard(t, control.Config{}, func(p *control.Post, srv *wasim.Server) {
+		srv.SetFault(wasim.Fault{HTTPStatus: 503})
+		p.Suspect()
+		time.Sleep(time.Second)
+		first := p.Last()
+		if first.Code != qrgate.WhatsAppDown {
+			t.Fatalf("%+v", first)
+		}
+		time.Sleep(2 * time.Minute)
+		if p.Last().At != first.At {
+			t.Error("it looked, and nobody suspects any more")
+		}
+		srv.SetFault(wasim.Fault{})
+		p.Suspect()
+		time.Sleep(time.Second)
+		if got := p.Last(); !got.Clean() {
+			t.Errorf("a suspicion after more than a minute: %+v", got)
 		}
 	})
 }

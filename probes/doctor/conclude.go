@@ -12,14 +12,18 @@ import (
 
 // findings are what the checks found, as far as they went.
 type findings struct {
-	engine  bool // there is one to examine
-	unnoted bool // a session could not be noted, so none was made
-	fault   *qrgate.Fault
-	walked  bool // a session was made
-	session qrgate.Session
-	seen    time.Time // when the session was last looked at
-	climate qrgate.Climate
-	look    qrgate.ControlLook
+	engine    bool // there is one to examine
+	unnoted   bool // a session could not be noted, so none was made
+	fault     *qrgate.Fault
+	walked    bool // a session was made
+	session   qrgate.Session
+	seen      time.Time // when the session was last looked at
+	climate   qrgate.Climate
+	paces     []time.Duration // how long the engine's answers took
+	stumbles  []*qrgate.Fault // looks that failed, whatever came in the end
+	showing   int             // other sessions that have a code
+	illegible string          // why the picture of the code is no QR
+	look      qrgate.ControlLook
 }
 
 // conclude is the verdict on all that was found. An engine that made a QR is healthy, whatever the way from here
@@ -28,6 +32,8 @@ func conclude(f findings, now time.Time) verdict {
 	f.climate.Control = f.look
 	looked := !f.look.At.IsZero()
 	switch {
+	case f.illegible != "":
+		return verdict{Diagnosis: qrgate.About(qrgate.QRInvalid, f.illegible), whole: true}
 	case f.session.QR.Present():
 		return f.working()
 	case f.walked:
@@ -54,6 +60,10 @@ func conclude(f findings, now time.Time) verdict {
 // word, because it stands among the checks.
 func (f findings) working() verdict {
 	v := healthy("the engine made a QR for a session of this examination")
+	if n := len(f.stumbles); n > 0 {
+		v.help = stumbled
+		v.Evidence = append(v.Evidence, fmt.Sprintf("%d of %d looks failed before: %s", n, f.session.Looks, faultLine(f.stumbles[n-1])))
+	}
 	switch {
 	case f.look.At.IsZero() || f.look.Clean():
 		return v
@@ -68,8 +78,19 @@ func (f findings) working() verdict {
 
 // silent is the verdict on an engine that made no QR.
 func (f findings) silent(now time.Time) verdict {
+	f.climate.Slow = slices.Min(f.paces)
 	d := qrgate.Diagnose(f.session, f.climate, f.seen)
 	switch {
+	case d.Code == qrgate.SessionNotFound:
+		return f.disowned(d.Evidence...)
+	case f.session.Connect.IsZero() && f.fault != nil && f.fault.Kind == qrgate.UnknownSession:
+		return f.disowned(faultLine(f.fault))
+	case d.Code == qrgate.EngineRestarted:
+		d.Who = qrgate.Operator // no gate is at work here that would connect it again
+		return verdict{Diagnosis: d, help: itDies, whole: true}
+	case d.Code == qrgate.QRNotEmitted && f.showing > 0:
+		d.Evidence = append(d.Evidence, fmt.Sprintf("%d other sessions have their codes", f.showing))
+		return verdict{Diagnosis: d, help: noneForNew, whole: true}
 	case !d.Healthy() && d.Code != qrgate.Undetermined:
 		return verdict{Diagnosis: d, whole: true}
 	case f.session.Connect.IsZero() && f.fault != nil:
@@ -78,6 +99,11 @@ func (f findings) silent(now time.Time) verdict {
 		return verdict{Diagnosis: qrgate.About(qrgate.Undetermined, "no connect was accepted"), help: readTheLog, whole: true}
 	}
 	return f.hasty(now)
+}
+
+// disowned is the verdict on an engine that denies the session that it has just created. That is nobody's wrong id.
+func (f findings) disowned(evidence ...string) verdict {
+	return verdict{Diagnosis: qrgate.About(qrgate.EngineBadAnswer, evidence...), title: disowned, help: oneEngine, whole: true}
 }
 
 // hasty is the verdict when the patience ended before the silence is a symptom of the engine alone. The same
@@ -125,18 +151,18 @@ func ofFault(f *qrgate.Fault, now time.Time) verdict {
 
 func faultLine(f *qrgate.Fault) string { return f.Op + ": " + words(f) }
 
-// climateOf reads from a list how other sessions fare.
-func climateOf(others []qrgate.Observation) qrgate.Climate {
-	c := qrgate.Climate{Alike: 1}
-	for _, o := range others {
+// others reads from a list how other sessions fare. Those that have a code make this one no session that is stuck: it
+// is new, and to delete it and create it anew is what was just done.
+func (f *findings) others(list []qrgate.Observation) {
+	f.climate.Alike = 1
+	for _, o := range list {
 		switch o.State {
 		case qrgate.AwaitingScan:
-			c.Fine++
+			f.showing++
 		case qrgate.Failed, qrgate.Connecting:
-			c.Alike++
+			f.climate.Alike++
 		}
 	}
-	return c
 }
 
 // tally counts the other sessions by state, and by the cause that the engine names for them.

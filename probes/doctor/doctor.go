@@ -26,6 +26,8 @@ type Config struct {
 	// somebody else if this process dies in between. Left is told instead of Done when the examination is over
 	// and the session is there, or may be. nil: nobody.
 	Intend, Done, Left func(ctx context.Context, session string) error
+	// Legible says what the image of a QR shows, or why it is none; nil: every image is believed.
+	Legible func(image qrgate.Secret) (string, error)
 	// Look is the gate's own look at WhatsApp, which tells progress of each step; nil: none.
 	Look func(ctx context.Context, progress func(Check)) qrgate.ControlLook
 	// Progress is told of every check when it ends; nil: nobody.
@@ -115,9 +117,20 @@ func (e *examination) check(ctx context.Context, name string, run func() (detail
 			e.found.fault = failed
 		}
 	}
-	took := time.Since(began).Round(time.Millisecond).Seconds()
-	e.note(unlessStopped(ctx, Check{Name: name, OK: failed == nil, Seconds: took, Detail: detail}))
+	took := time.Since(began)
+	if name != CheckConnect && name != CheckCleanup { // which may be several calls, and pauses
+		e.answered(took, failed)
+	}
+	e.note(unlessStopped(ctx, Check{Name: name, OK: failed == nil, Seconds: took.Round(time.Millisecond).Seconds(), Detail: detail}))
 	return failed == nil
+}
+
+// answered takes the time of a call into the engine's pace; one without an answer says nothing of it.
+func (e *examination) answered(took time.Duration, failed *qrgate.Fault) {
+	if failed != nil && (failed.Kind == qrgate.Unreachable || failed.Kind == qrgate.TimedOut) {
+		return
+	}
+	e.found.paces = append(e.found.paces, took)
 }
 
 // unlessStopped is a check as it ended. One that failed when the examination was stopped says nothing else.
@@ -145,7 +158,7 @@ func (e *examination) engine(ctx context.Context) {
 	}) {
 		return
 	}
-	e.found.climate = climateOf(others)
+	e.found.others(others)
 	e.note(Check{Name: CheckOthers, OK: true, Detail: tally(others)})
 	e.walk(ctx)
 }

@@ -49,6 +49,15 @@ var (
 		"Ejecútelo otra vez con --patience 30s: un motor puede tardar unos segundos en generar un QR."}
 	readTheLog = saying{"Read the engine's log at this time; what it answered is in the evidence.",
 		"Lea el registro del motor a esta hora; lo que respondió está en la evidencia."}
+	disowned  = saying{"The engine does not know the session that it has just created", "El motor no conoce la sesión que acaba de crear"}
+	oneEngine = saying{"Let one engine answer: behind a balancer, each must get the calls of its own sessions. Else read the engine's log for this session.",
+		"Haga que responda un solo motor: detrás de un balanceador, cada uno debe recibir las llamadas de sus propias sesiones. Si no, lea el registro del motor sobre esta sesión."}
+	stumbled = saying{"A QR comes, and not every call on the way succeeds: the evidence has the last that failed. Read the engine's log; several engines behind one address look like this.",
+		"El QR llega, y no todas las llamadas tienen éxito: la evidencia muestra la última que falló. Lea el registro del motor; varios motores tras una misma dirección se ven así."}
+	itDies = saying{"Run it again; if it comes again, the engine dies: read its log, and give it more memory if that is why.",
+		"Ejecútelo otra vez; si se repite, el motor se cae: lea su registro y dele más memoria si esa es la causa."}
+	noneForNew = saying{"Other sessions have their codes and a new one gets none: look for a limit of the engine (sessions, memory), read its log, and restart it.",
+		"Otras sesiones tienen su código y una nueva no recibe ninguno: busque un límite del motor (sesiones, memoria), lea su registro y reinícielo."}
 
 	interrupted = saying{"The examination was interrupted", "El examen se interrumpió"}
 	runItAgain  = saying{"Run it again, and let it come to its end.", "Ejecútelo otra vez y deje que termine."}

@@ -105,12 +105,28 @@ func (e *examination) patiently(ctx context.Context, s qrgate.Session) qrgate.Se
 	defer cancel()
 	s = e.await(waiting, s)
 	took := time.Since(began)
-	detail := fmt.Sprintf("a code after %.1f s, in %d looks", took.Seconds(), s.Looks)
-	if !s.QR.Present() {
+	ok, detail := e.read(s.QR)
+	if ok {
+		detail = fmt.Sprintf("a code after %.1f s, in %d looks%s", took.Seconds(), s.Looks, detail)
+	} else if detail == "" {
 		detail = fmt.Sprintf("none in %d looks", s.Looks)
 	}
-	e.note(unlessStopped(ctx, Check{CheckQR, s.QR.Present(), took.Round(time.Millisecond).Seconds(), detail}))
+	e.note(unlessStopped(ctx, Check{CheckQR, ok, took.Round(time.Millisecond).Seconds(), detail}))
 	return s
+}
+
+// read looks at the picture of a code as a phone would, if there is one. The detail says what it shows, or why it is
+// no QR.
+func (e *examination) read(q qrgate.QR) (ok bool, detail string) {
+	if !q.Present() || e.Legible == nil {
+		return q.Present(), ""
+	}
+	shows, err := e.Legible(q.Image)
+	if err != nil {
+		e.found.illegible = err.Error()
+		return false, err.Error()
+	}
+	return true, ", " + shows
 }
 
 // connectTime bounds all tries of the connect.
@@ -152,9 +168,15 @@ func (e *examination) await(ctx context.Context, s qrgate.Session) qrgate.Sessio
 		if looks%3 == 0 {
 			look = e.Engine.Status
 		}
+		began := time.Now()
 		o, err := look(ctx, e.caller(), s.Ref)
 		if ctx.Err() != nil {
 			break
+		}
+		failed := faultOf(err)
+		e.answered(time.Since(began), failed)
+		if failed != nil && failed.Kind != qrgate.NotReady && failed.Op != qrgate.OpStatus { // engines deny there what they serve elsewhere (contract C18)
+			e.found.stumbles = append(e.found.stumbles, failed)
 		}
 		s = s.With(o, err, time.Now())
 		if err == nil {
