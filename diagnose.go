@@ -6,7 +6,7 @@ import "time"
 // WhatsApp itself. The zero value knows nothing, and nothing is concluded from it.
 type Climate struct {
 	Alike   int           // sessions that fail in the same way right now, this one included
-	Fine    int           // other sessions of the caller that got a QR within the last five minutes
+	Fine    int           // other sessions of the caller that got a QR since this one has been waited for
 	Waiting time.Duration // until the engine's budget allows another look; 0 when it allows one now
 	Slow    time.Duration // the shortest of how long the engine's last answers took; 0 when not measured
 	Control ControlLook   // the gate's own last look at WhatsApp; the zero value for none

@@ -166,7 +166,7 @@ func silent(at *scene) sign {
 	}
 	if stuck := (sign{code: SessionStuck, since: found.since}); at.Alike <= 1 && at.Fine > 0 && stuck.visible(at.now) {
 		found.code = SessionStuck
-		found.evidence = append(found.evidence, fmt.Sprintf("%d other sessions got their QR within five minutes", at.Fine))
+		found.evidence = append(found.evidence, fmt.Sprintf("%d other sessions got their QR meanwhile", at.Fine))
 	}
 	return found
 }

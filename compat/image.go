@@ -41,6 +41,9 @@ func Image(text string) (qrgate.Secret, error) {
 	if isPNG(text) {
 		return qrgate.NewSecret(dataURL + text), nil
 	}
+	if strings.ContainsRune(text, ' ') {
+		return qrgate.Secret{}, ErrNotQR // no code has a space, and every sentence has
+	}
 	return Draw(text)
 }
 
@@ -64,7 +67,7 @@ func isPNG(b64 string) bool {
 
 func printable(text string) bool {
 	for i := range len(text) {
-		if text[i] <= 0x20 || text[i] > 0x7e { // no code has a space, and every sentence has
+		if text[i] < 0x20 || text[i] > 0x7e {
 			return false
 		}
 	}

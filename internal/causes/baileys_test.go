@@ -25,6 +25,13 @@ const engineDir = "../../examples/baileys-engine"
 // busy machine it would take the fault that is laid out for another.
 const baileysTime = 11800 * time.Millisecond
 
+// lookTime is how long one is watched of which only the gate's own look can tell: a hold of 9 s ends in suspicion, and
+// the look waits for codes that do not come.
+const lookTime = 45 * time.Second
+
+// documentedLimit is what the engine of the documented API allows a key on session routes, per minute.
+const documentedLimit = "30"
+
 // noBaileys says why the engine cannot run here; "" when it can.
 func noBaileys() string {
 	if _, err := exec.LookPath("node"); err != nil {
@@ -47,9 +54,15 @@ type baileys struct {
 // alone is an engine with a simulator of its own, for a fault that outlives its first dial.
 func alone(t *testing.T) *baileys {
 	t.Helper()
+	return limited(t, "1000000")
+}
+
+// limited is one whose engine allows so many calls a minute.
+func limited(t *testing.T, calls string) *baileys {
+	t.Helper()
 	b := &baileys{srv: &wasim.Server{PreKeys: fewKeys}, base: map[way]*url.URL{}}
 	b.addr = wasimtest.Start(t, b.srv)
-	b.base[free] = runEngine(t, "ws://"+b.addr+"/ws/chat")
+	b.base[free] = runEngine(t, "ws://"+b.addr+"/ws/chat", "ENGINE_SESSION_LIMIT="+calls)
 	return b
 }
 
@@ -64,12 +77,12 @@ func startBaileys(t *testing.T) *baileys {
 	_ = closed.Close()
 	for w, target := range map[way]string{refused: "ws://" + closed.Addr().String(),
 		unnamed: "ws://web.whatsapp.invalid", foreign: "wss://" + b.addr} {
-		b.base[w] = runEngine(t, target+"/ws/chat")
+		b.base[w] = runEngine(t, target+"/ws/chat", "ENGINE_SESSION_LIMIT=1000000")
 	}
 	return b
 }
 
-func runEngine(t *testing.T, whatsapp string) *url.URL {
+func runEngine(t *testing.T, whatsapp, limit string) *url.URL {
 	t.Helper()
 	node, err := exec.LookPath("node")
 	if err != nil {
@@ -77,7 +90,7 @@ func runEngine(t *testing.T, whatsapp string) *url.URL {
 	}
 	cmd := exec.Command(node, "main.mjs")
 	cmd.Dir = engineDir
-	cmd.Env = append(os.Environ(), "PORT=0", "ENGINE_API_KEYS=tests:"+key, "ENGINE_DATA_DIR="+t.TempDir(), "ENGINE_SESSION_LIMIT=1000000",
+	cmd.Env = append(os.Environ(), "PORT=0", "ENGINE_API_KEYS=tests:"+key, "ENGINE_DATA_DIR="+t.TempDir(), limit,
 		"WA_WEB_SOCKET_URL="+whatsapp, "WA_NOISE_ROOT="+wasim.RootPublicHex, "WA_CONNECT_TIMEOUT_MS=3000")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -102,16 +115,26 @@ func runEngine(t *testing.T, whatsapp string) *url.URL {
 // bear lets the engine on Baileys meet the fault, in real time, and returns what a gate of its own says.
 func (b *baileys) bear(t *testing.T, f fault, name string) []reading {
 	t.Helper()
-	transport := &http.Transport{DisableCompression: true}
-	g := newGate(t, b.base[f.whatsapp.way], transport)
-	defer transport.CloseIdleConnections()
-	defer g.stop()
+	g, horizon, leave := b.before(t, f)
+	defer leave()
 	id := g.create(name)
 	connected := b.dial(t, g, f, id)
 	if f.whatsapp.scan {
 		g.scan(b.srv, id)
 	}
-	return g.watch(id, 200*time.Millisecond, baileysTime-time.Since(connected), nil)
+	return g.watch(id, 200*time.Millisecond, horizon-time.Since(connected), nil)
+}
+
+// before puts the gate before the engine that the fault needs, and says how long to watch what it says.
+func (b *baileys) before(t *testing.T, f fault) (g *gate, horizon time.Duration, leave func()) {
+	t.Helper()
+	if f.whatsapp.looks {
+		g = wholeGate(t, b.base[free], b.srv.HTTPClient(b.addr))
+		return g, lookTime, g.stop
+	}
+	transport := &http.Transport{DisableCompression: true}
+	g = newGate(t, b.base[f.whatsapp.way], transport)
+	return g, baileysTime, func() { g.stop(); transport.CloseIdleConnections() }
 }
 
 // dial connects a session and waits until its dial has met the fault. It returns when it was connected.

@@ -17,7 +17,8 @@ library; WhatsApp is simulated. **✓** is the right name, **?** is an answer th
 An answer with the name of another cause fails the test, even for a moment.
 
 Times count from the first symptom and are rounded up; a test holds their median under ten seconds. The first two engines run on fake time. The one on
-Baileys is told to give up a dial after three seconds instead of twenty.
+Baileys is told to give up a dial after three seconds instead of twenty. That no codes are sent Baileys never says; there the gate as it is delivered
+goes to WhatsApp itself and finds out, before an engine with the documented limit of 30 calls a minute.
 
 This page is written by ` + "`go test ./internal/causes -update`" + ` and compared by that test. What each code means, who must act and what to do is in the
 gate's own answers, in English and Spanish. ` + "`qrgate doctor`" + ` walks the same ladder by hand.

@@ -219,7 +219,14 @@ func restFaults() []fault {
 			w.change(func(e *enginesim.Engine) { e.ErrorInsteadOfQR = true })
 			w.connect(w.id)
 		}},
-		{name: "one session is stuck, others work", want: qrgate.SessionStuck, rest: func(w *restWorld) {
+		{name: "one session is stuck, others work", want: qrgate.SessionStuck, passes: true, rest: func(w *restWorld) {
+			w.change(func(e *enginesim.Engine) { e.StuckUntilForce = true })
+			w.connect(w.id)
+			other := w.create("shop-2")
+			w.call(http.MethodPost, "/api/sessions/"+other+"/connect", `{"force":true}`)
+			w.call(http.MethodGet, "/api/sessions/"+other+"/qr", "")
+		}},
+		{name: "no session gets a QR any more, one has", want: qrgate.QRNotEmitted, rest: func(w *restWorld) {
 			other := w.create("shop-2")
 			w.connect(other)
 			w.call(http.MethodGet, "/api/sessions/"+other+"/qr", "")

@@ -109,7 +109,10 @@ func (all *table) fillBaileys(t *testing.T) {
 			continue
 		}
 		its := b
-		if f.whatsapp.scan || f.whatsapp.again {
+		switch {
+		case f.whatsapp.looks:
+			its = limited(t, documentedLimit)
+		case f.whatsapp.scan || f.whatsapp.again:
 			its = alone(t)
 		}
 		met.Go(func() { all.put(f, atBaileys, f.judge(its.bear(t, f, fmt.Sprintf("fault-%d", i)))) })

@@ -13,6 +13,7 @@ type whatsapp struct {
 	way      way
 	scan     bool   // somebody's phone scans the first code, and the fault begins then
 	again    bool   // engines dial again by themselves, and meet it again
+	looks    bool   // Baileys says nothing of it, ever: the gate's own look at WhatsApp must tell
 	embedded string // why it cannot happen to the embedded engine; "" when it can
 	baileys  string // why it cannot happen to the engine on Baileys
 }
@@ -67,7 +68,7 @@ func whatsappFaults() []fault {
 		{name: "stream error 503", want: qrgate.WhatsAppDown, whatsapp: streams("503")},
 		{name: "stream error 515 again and again", want: qrgate.WhatsAppDown, whatsapp: &whatsapp{Fault: wasim.Fault{StreamError: "515"}, again: true}},
 		{name: "stream replaced", want: qrgate.SessionConflict, whatsapp: streams("conflict")},
-		{name: "no codes are sent", want: qrgate.WhatsAppSilent, whatsapp: &whatsapp{Fault: wasim.Fault{NoPairDevice: true}}},
+		{name: "no codes are sent", want: qrgate.WhatsAppSilent, whatsapp: &whatsapp{Fault: wasim.Fault{NoPairDevice: true}, looks: true}},
 		{name: "cut just after the codes", want: qrgate.WhatsAppDown, passes: true, whatsapp: &whatsapp{Fault: wasim.Fault{CutAfterRefs: 500 * time.Millisecond}, again: true}},
 		{name: "a forged pairing", want: qrgate.PairingFailed, passes: true, whatsapp: &whatsapp{Fault: wasim.Fault{BadPairHMAC: true}, scan: true}},
 		{name: "scanned and linked", want: qrgate.AlreadyPaired, whatsapp: &whatsapp{scan: true}},

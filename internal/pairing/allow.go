@@ -49,9 +49,27 @@ func (d *desk) alike(now time.Time) int {
 	return d.p.failing.set(d.caller.Tenant, mine)
 }
 
-// climate is what all sessions have in common at now.
-func (p *Pairing) climate(now time.Time) qrgate.Climate {
-	return qrgate.Climate{Alike: p.failing.sum(), Slow: p.pace.quickest(now), Control: p.cfg.Control()}
+// climate is what is known beyond session s at now, under the caller's own name for it; mu is held. Others that had
+// their QR before s was waited for prove nothing: whatever s meets may have begun since.
+func (d *desk) climate(name string, s qrgate.Session, now time.Time) qrgate.Climate {
+	c := qrgate.Climate{Alike: d.p.failing.sum(), Slow: d.p.pace.quickest(now), Control: d.p.cfg.Control()}
+	for other, at := range d.fine {
+		if other != name && at.After(s.Window) {
+			c.Fine++
+		}
+	}
+	return c
+}
+
+// waitOf is how long the budget keeps session s of entry e from being looked at; mu is held.
+func (d *desk) waitOf(e *entry, s qrgate.Session, now time.Time) time.Duration {
+	if s.State != qrgate.Connecting || s.Window.IsZero() {
+		return 0
+	}
+	if wait := d.allowed(due{e, step{do: look}}, now).Sub(now); wait > time.Second {
+		return wait
+	}
+	return 0
 }
 
 // view is what can be said of the entry at now.
@@ -62,18 +80,11 @@ func (v visit) view(now time.Time) *qrgate.View {
 	s := v.e.s
 	view := &qrgate.View{Session: s, At: now, Budget: d.budget.leftNow(now)}
 	view.Known = !s.Accepted.IsZero() && now.Sub(s.Accepted) < proofLife && s.Trouble.Kind != qrgate.KeyRefused
-	if s.State == qrgate.Connecting && !s.Window.IsZero() {
-		if at := d.allowed(due{v.e, step{do: look}}, now); at.Sub(now) > time.Second {
-			view.Waiting, view.Place = at.Sub(now), d.place(v.e)
-		}
+	if view.Waiting = d.waitOf(v.e, s, now); view.Waiting > 0 {
+		view.Place = d.place(v.e)
 	}
-	c := d.p.climate(now)
+	c := d.climate(v.e.name, s, now)
 	c.Waiting = view.Waiting
-	for name := range d.fine {
-		if name != v.e.name {
-			c.Fine++
-		}
-	}
 	view.Diagnosis = qrgate.Diagnose(s, c, now)
 	return view
 }

@@ -29,7 +29,7 @@ func (d *desk) change(ctx context.Context, e *entry, f func(qrgate.Session, time
 	e.notify()
 	d.mu.Unlock()
 	d.wake()
-	d.tell(e.name, before, after)
+	d.tell(e, before, after)
 	if worthSaving(before, after) && !d.save(ctx, e, after, prev) {
 		d.amend(ctx, e, f)
 	}
@@ -148,9 +148,13 @@ func label(r qrgate.Ref) string {
 }
 
 // tell reports what a change means.
-func (d *desk) tell(name string, before, after qrgate.Session) {
+func (d *desk) tell(e *entry, before, after qrgate.Session) {
 	now := time.Now()
-	climate := d.p.climate(now)
+	d.mu.Lock()
+	climate := d.climate(e.name, before, now) // before: what has ended must be explained, and it has the wish's beginning
+	climate.Waiting = d.waitOf(e, after, now)
+	d.mu.Unlock()
+	name := e.name
 	ev := qrgate.Event{At: now, Origin: d.caller.Origin, Session: label(after.Ref), Flight: qrgate.FlightOf(d.caller.Tenant, name), From: before.State, To: after.State,
 		Attempt: after.Looks, Op: after.Trouble.Op, Fault: after.Trouble.Kind, Status: after.Trouble.Status, Code: after.Trouble.Code, Why: after.Trouble.Why,
 		Request: after.By.ID, Journey: after.Journey}
