@@ -26,6 +26,11 @@ class Credentials {
     this.keys = { get: (type, ids) => this.#get(type, ids), set: (data) => this.#set(data) };
   }
 
+  /** id is the number of the session: the name of its directory. */
+  get id() {
+    return Number(path.basename(this.dir));
+  }
+
   /** paired is true as soon as a phone has scanned: from then on a connect is a login and shows no QR. */
   get paired() {
     return Boolean(this.creds.me?.id);
@@ -36,7 +41,7 @@ class Credentials {
     return this.creds.me?.id?.split(/[:@]/)[0] ?? null;
   }
 
-  /** save writes the identity; Baileys changes it in place and says so. */
+  /** save writes the identity; Baileys changes it in place and says so. A link that is not on disk ends with the process. */
   save() {
     return this.#inOrder(() => writeJSON(path.join(this.dir, 'creds.json'), this.creds, { replacer: BufferJSON.replacer, flush: true }));
   }

@@ -1,6 +1,6 @@
 // JSON files that are either the old version or the new one, never half of either.
 import { randomUUID } from 'node:crypto';
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 
 /** readJSON gives undefined for a file that is not there, and throws for one that cannot be read. */
 export async function readJSON(file, reviver) {
@@ -15,6 +15,11 @@ export async function readJSON(file, reviver) {
 /** writeJSON writes beside the file, then renames. Only this user may read it. flush waits for the disk. */
 export async function writeJSON(file, value, { replacer, flush = false } = {}) {
   const draft = `${file}.${randomUUID()}.tmp`;
-  await writeFile(draft, JSON.stringify(value, replacer), { mode: 0o600, flush });
-  await rename(draft, file);
+  try {
+    await writeFile(draft, JSON.stringify(value, replacer), { mode: 0o600, flush });
+    await rename(draft, file);
+  } catch (error) {
+    await rm(draft, { force: true }).catch(() => {}); // a full disk is not made fuller
+    throw error;
+  }
 }

@@ -1,6 +1,6 @@
 // The session routes: what each one does. A handler gets a call and gives {status, body}.
 import * as bodies from './bodies.mjs';
-import { alreadyConnected, connectionFailed, qrUnavailable, sessionExists, sessionNotFound } from './errors.mjs';
+import { ApiError, alreadyConnected, connectionFailed, qrUnavailable, sessionExists, sessionNotFound } from './errors.mjs';
 import { newSession, webhookFields } from './input.mjs';
 
 const PATH = /^\/api\/sessions(?:\/(?<ref>[^/]+)(?:\/(?<action>[a-z]+))?)?\/?$/;
@@ -97,7 +97,7 @@ const items = {
 async function connect(session, options) {
   try {
     await session.connect(options);
-  } catch {
-    throw connectionFailed();
+  } catch (error) {
+    throw error instanceof ApiError ? error : connectionFailed();
   }
 }

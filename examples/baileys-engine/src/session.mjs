@@ -4,6 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import QRCode from 'qrcode';
 import { openCredentials } from './credentials.mjs';
 import { retryDelay, verdict } from './disconnects.mjs';
+import { sessionNotFound } from './errors.mjs';
 import { log } from './log.mjs';
 import { openSocket } from './socket.mjs';
 
@@ -32,6 +33,7 @@ export class Session {
   #failures = 0;
   #restarts = 0;
   #retry = null;
+  #removed = false; // a call that was under way when it was deleted must not bring it back
 
   /** @param world {whatsapp, reconnectMs, save(), notify(record, event, data)} */
   constructor(record, dir, world) {
@@ -51,6 +53,7 @@ export class Session {
 
   /** connect opens a socket unless one is open or on its way; force replaces it. */
   async connect({ force = false } = {}) {
+    if (this.#removed) throw sessionNotFound();
     if (this.#running && !force) return;
     void this.#drop();
     this.#running = true;
@@ -75,6 +78,7 @@ export class Session {
 
   /** remove unlinks the phone as well as it can, then forgets everything. */
   async remove() {
+    this.#removed = true;
     if (this.isConnected) await Promise.race([this.#socket.logout().catch(() => {}), pause(LOGOUT_MS)]);
     await this.#drop();
     await this.#forget();
@@ -192,7 +196,7 @@ export class Session {
     this.lastDisconnect = disconnect && { ...disconnect, at: now };
     this.record.lastActivity = now;
     if (from !== state || disconnect) {
-      log('state', { id: this.record.id, from, to: state, code: disconnect?.code, message: disconnect?.message, meaning: disconnect?.meaning ?? undefined });
+      log('state', { id: this.record.id, from, to: state, code: disconnect?.code, message: disconnect?.message, cause: disconnect?.cause ?? undefined, meaning: disconnect?.meaning ?? undefined });
       this.#world.save();
     }
   }

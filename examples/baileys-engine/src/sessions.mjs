@@ -1,4 +1,5 @@
 // All sessions: who owns them, how they are found, and what of them survives the process.
+import { rmSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { readJSON, writeJSON } from './files.mjs';
@@ -26,7 +27,7 @@ class Sessions {
     this.world = {
       whatsapp: config.whatsapp,
       reconnectMs: config.reconnectMs,
-      save: () => void this.save(),
+      save: () => void this.save().catch(() => {}), // it is logged, and the next change saves again
       notify: (record, event, data) => webhooks.send(record, event, data),
     };
     for (const record of saved.sessions) this.#add(record);
@@ -51,12 +52,21 @@ class Sessions {
     return this.list(owner).find((session) => session.record.sessionId === ref);
   }
 
-  /** create adds a session and saves it before it answers. */
+  /**
+   * create adds a session and saves it before it answers. One that cannot be saved does not exist: after a restart its
+   * number would be somebody else's, and so would the link that is kept under that number.
+   */
   async create(owner, fields) {
     const now = new Date().toISOString();
     const record = { id: this.nextId++, owner, ...fields, createdAt: now, updatedAt: now, lastActivity: now };
+    rmSync(this.#auth(record), { recursive: true, force: true }); // nothing is there; at once, so that no second create slips in
     const session = this.#add(record);
-    await this.save();
+    try {
+      await this.save();
+    } catch (error) {
+      this.#byId.delete(record.id);
+      throw error;
+    }
     return session;
   }
 
@@ -70,14 +80,14 @@ class Sessions {
   async remove(session) {
     this.#byId.delete(session.record.id);
     await session.remove();
-    await this.save();
+    await this.save().catch(() => {}); // it is gone; at worst its record comes back, unlinked
   }
 
-  /** save writes the records; calls that arrive while one write runs share the next. */
+  /** save writes the records, or throws; calls that arrive while one write runs share the next. */
   save() {
     if (!this.#dirty) {
       this.#dirty = true;
-      this.#saving = this.#saving.then(() => this.#write()).catch(() => log('save_failed'));
+      this.#saving = this.#saving.catch(() => {}).then(() => this.#write());
     }
     return this.#saving;
   }
@@ -85,18 +95,27 @@ class Sessions {
   /** close disconnects all, unlinks none, and leaves everything on disk. */
   async close() {
     await Promise.all([...this.#byId.values()].map((session) => session.close()));
-    await this.save();
+    await this.save().catch(() => {});
   }
 
   #add(record) {
-    const session = new Session(record, path.join(this.dataDir, 'auth', String(record.id)), this.world);
+    const session = new Session(record, this.#auth(record), this.world);
     this.#byId.set(record.id, session);
     return session;
   }
 
-  #write() {
+  #auth({ id }) {
+    return path.join(this.dataDir, 'auth', String(id));
+  }
+
+  async #write() {
     this.#dirty = false;
     const sessions = [...this.#byId.values()].map((session) => session.record);
-    return writeJSON(this.file, { nextId: this.nextId, sessions }, { flush: true });
+    try {
+      await writeJSON(this.file, { nextId: this.nextId, sessions }, { flush: true });
+    } catch (error) {
+      log('save_failed', { code: error.code });
+      throw error;
+    }
   }
 }

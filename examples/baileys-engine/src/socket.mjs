@@ -1,6 +1,6 @@
 // One connection to WhatsApp: the only file that opens a Baileys socket.
 import { makeWASocket, WA_CERT_DETAILS } from '@whiskeysockets/baileys';
-import { silentLogger } from './log.mjs';
+import { log, silentLogger } from './log.mjs';
 
 const CLOSE_MS = 1000;
 
@@ -15,7 +15,7 @@ export function trustRoot(publicKey) {
  */
 export function openSocket(credentials, whatsapp, on) {
   const socket = makeWASocket({ auth: credentials, ...options(whatsapp) });
-  socket.ev.on('creds.update', () => void credentials.save().catch(() => {}));
+  socket.ev.on('creds.update', () => void credentials.save().catch((error) => log('credentials_not_saved', { id: credentials.id, code: error.code })));
   socket.ev.on('connection.update', (update) => {
     if (update.qr) on({ qr: update.qr });
     if (update.isNewLogin) on({ paired: true });
