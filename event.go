@@ -18,6 +18,7 @@ type EventKind string
 // The kinds of events.
 const (
 	EventState   EventKind = "state"   // a session's acquisition changed its state
+	EventCause   EventKind = "cause"   // the cause why a session that is waited for has no QR is known, or is another one
 	EventLook    EventKind = "look"    // one call to the engine ended
 	EventCode    EventKind = "code"    // a new code was seen
 	EventJourney EventKind = "journey" // a connect-to-QR journey ended
@@ -37,7 +38,7 @@ type Event struct {
 	Session   string
 	Flight    string // the same for all events of one session of one tenant, whatever it is called; opaque
 	From, To  State
-	Op        string // of a look: one of the Op constants
+	Op        string // of a look: one of the Op constants; of a state or a cause, that of the engine's present trouble
 	Fault     Kind   // of a look: "" when it succeeded
 	Status    int    // of a look: HTTP status
 	Code      string // of a look: the engine's own code

@@ -21,7 +21,8 @@ func (g *Gate) makeControl() error {
 
 // suspect asks for a look when a QR does not come and the engine's way to WhatsApp may be why.
 func (g *Gate) suspect(e qrgate.Event) {
-	if e.Kind != qrgate.EventHold && e.Kind != qrgate.EventJourney || e.Outcome != qrgate.Failure {
+	ended := e.Kind == qrgate.EventHold || e.Kind == qrgate.EventJourney
+	if e.Kind != qrgate.EventCause && (!ended || e.Outcome != qrgate.Failure) {
 		return
 	}
 	switch e.Diagnosis {

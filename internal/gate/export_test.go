@@ -17,3 +17,6 @@ func Outlook(way *http.Client, control func() qrgate.ControlLook, log *slog.Logg
 	o := &outlook{way: way, control: control, log: log}
 	return o.watch, o.shown
 }
+
+// StepOf is what the log calls the step that an event is about.
+var StepOf = stepOf

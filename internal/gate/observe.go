@@ -11,12 +11,15 @@ import (
 	"qrgate/proxy"
 )
 
-// logEvent writes one line per change, none per look unless somebody debugs. ctx is within the flight's span.
+// logEvent writes one line per change, and one per connect of the gate's own; none per look unless somebody debugs. ctx is within the flight's span.
 func (g *Gate) logEvent(ctx context.Context, e qrgate.Event) {
 	log := g.cfg.Logger
 	switch e.Kind {
 	case qrgate.EventState:
-		log.InfoContext(ctx, "session", "session", e.Session, "from", e.From, "to", e.To, "took", seconds(e.Took), "attempt", e.Attempt,
+		log.InfoContext(ctx, "session", "session", e.Session, "from", e.From, "to", e.To, "took", seconds(e.Took), "step", stepOf(e), "attempt", e.Attempt,
+			"engine", engineWord(e), "diagnosis", e.Diagnosis, "request_id", e.Request, "origin", e.Origin)
+	case qrgate.EventCause:
+		log.InfoContext(ctx, "cause", "session", e.Session, "after", seconds(e.Took), "step", stepOf(e), "attempt", e.Attempt,
 			"engine", engineWord(e), "diagnosis", e.Diagnosis, "request_id", e.Request, "origin", e.Origin)
 	case qrgate.EventJourney:
 		log.InfoContext(ctx, "journey", "session", e.Session, "outcome", e.Outcome, "diagnosis", e.Diagnosis, "took", seconds(e.Took), "looks", e.Attempt, "request_id", e.Request, "origin", e.Origin)
@@ -29,7 +32,11 @@ func (g *Gate) logEvent(ctx context.Context, e qrgate.Event) {
 	case qrgate.EventSealed:
 		log.ErrorContext(ctx, "a stored value did not open for its caller: Redis mixed its answers up, QRGATE_SECRET differs between replicas, or somebody wrote there")
 	case qrgate.EventLook:
-		log.DebugContext(ctx, "look", "session", e.Session, "op", e.Op, "engine", engineWord(e), "took", seconds(e.Took), "attempt", e.Attempt, "request_id", e.Request)
+		level := slog.LevelDebug
+		if e.Op == qrgate.OpConnect {
+			level = slog.LevelInfo // the gate's own attempt at recovery
+		}
+		log.Log(ctx, level, "look", "session", e.Session, "op", e.Op, "engine", engineWord(e), "took", seconds(e.Took), "attempt", e.Attempt, "request_id", e.Request)
 	}
 }
 
@@ -45,6 +52,21 @@ func (g *Gate) logCircuit(from, to breaker.State) {
 	default:
 		log.Debug("circuit before the engine", "from", from, "to", to)
 	}
+}
+
+// stepOf is the step on the way to a QR that an event is about: what the engine fails at, or what has just succeeded.
+func stepOf(e qrgate.Event) string {
+	switch {
+	case e.Op != "":
+		return e.Op
+	case e.To == qrgate.Created, e.To == qrgate.Disconnected && e.From == qrgate.Unknown:
+		return "create"
+	case e.To == qrgate.Connecting && e.Kind == qrgate.EventState:
+		return qrgate.OpConnect
+	case e.To == qrgate.Connected:
+		return "scan"
+	}
+	return qrgate.OpQR
 }
 
 // engineWord is the class of the engine's last answer.

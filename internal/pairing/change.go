@@ -164,6 +164,11 @@ func (d *desk) tell(e *entry, before, after qrgate.Session) {
 			ev.Took = 0
 		}
 		ev.Diagnosis = qrgate.Diagnose(after, climate, now).Code
+		e.told = ev.Diagnosis
+		d.p.cfg.Observe(ev)
+	} else if cause := qrgate.Diagnose(after, climate, now).Code; after.State == qrgate.Connecting && cause != e.told {
+		ev.Kind, ev.Took, ev.Diagnosis = qrgate.EventCause, now.Sub(after.Since), cause
+		e.told = cause
 		d.p.cfg.Observe(ev)
 	}
 	if after.QR.Present() && !after.QR.Image.Equal(before.QR.Image) {

@@ -54,6 +54,7 @@ type entry struct {
 	write   sync.Mutex    // one writer at a time, over the store's round trip
 	gone    bool          // the session was forgotten
 	changed chan struct{} // closed at the next change
+	told    qrgate.Code   // the cause that the observer was told of last; under write
 	guests  int           // requests that are using it right now
 	busy    bool          // a call for it is in flight
 	waiting int           // requests held for whatever news

@@ -1,0 +1,80 @@
+package pairing_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"qrgate"
+	"qrgate/internal/enginesim"
+)
+
+// causes are what the observer was told of the causes of sessions that are waited for.
+func (r *rig) causes() (out []qrgate.Code) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range r.events {
+		if e.Kind == qrgate.EventCause {
+			out = append(out, e.Diagnosis)
+		}
+	}
+	return out
+}
+
+// An engine that is silent, with the documented rate limit: the gate's own looks and its recovery spend the budget, and
+// from the first word to the last that is not the cause. Whoever reads the log hears of it as soon as the client.
+func TestSilenceIsOneCause(t *testing.T) {
+	engine := enginesim.Incident()
+	engine.QRDelay = time.Hour
+	bubble(t, engine, func(r *rig) {
+		ref := r.create("key-a", "crm-1")
+		began := time.Now()
+		r.connect("key-a", ref)
+		for time.Since(began) < 55*time.Second {
+			v, err := r.p.QR(r.t.Context(), r.caller("key-a"), "crm-1", qrgate.Hold{})
+			if err != nil || !v.Diagnosis.Healthy() && v.Diagnosis.Code != qrgate.QRNotEmitted {
+				r.t.Fatalf("after %s: %v, %+v", time.Since(began), err, v.Diagnosis)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if diff := cmp.Diff([]qrgate.Code{qrgate.QRNotEmitted}, r.causes()); diff != "" {
+			r.t.Errorf("what is told of it (-want +got)\n%s", diff)
+		}
+	})
+}
+
+// Others that had their code before this session was waited for say nothing of it; those that get it meanwhile do, to
+// clients and observers alike.
+func TestStuckWhileOthersWork(t *testing.T) {
+	for name, tt := range map[string]struct {
+		before bool // the other had its code when this one was connected
+		want   []qrgate.Code
+	}{
+		"before":    {true, []qrgate.Code{qrgate.QRNotEmitted}},
+		"meanwhile": {false, []qrgate.Code{qrgate.QRNotEmitted, qrgate.SessionStuck}},
+	} {
+		bubbleIn(t, name, &enginesim.Engine{}, func(r *rig) {
+			other, stuck := r.create("key-a", "crm-1"), r.create("key-a", "crm-2")
+			show := func() {
+				r.post("key-a", "/api/sessions/crm-1/connect", `{"force":true}`)
+				_ = r.p.Began(r.t.Context(), r.caller("key-a"), qrgate.Observation{Ref: other, State: qrgate.Connecting}, qrgate.Force)
+				if v, err := r.p.QR(r.t.Context(), r.caller("key-a"), "crm-1", qrgate.Hold{}); err != nil || !v.Session.QR.Present() {
+					r.t.Fatalf("%v, %+v", err, v)
+				}
+			}
+			if tt.before {
+				show()
+			}
+			r.engine.Change(func(e *enginesim.Engine) { e.StuckUntilForce = true })
+			r.connect("key-a", stuck)
+			if !tt.before {
+				show()
+			}
+			time.Sleep(14 * time.Second)
+			if diff := cmp.Diff(tt.want, r.causes()); diff != "" {
+				r.t.Errorf("what is told of it (-want +got)\n%s", diff)
+			}
+		})
+	}
+}
