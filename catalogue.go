@@ -35,7 +35,7 @@ var catalogue = map[Code]entry{
 	TLSIntercepted:    {"TLS to web.whatsapp.com is intercepted", "Exempt web.whatsapp.com from the TLS-inspecting proxy, or install its certificate.", Operator},
 	ProxyRefused:      {"A proxy refuses the connection to WhatsApp", "Correct the proxy's address or credentials where the engine runs.", Operator},
 	WhatsAppSilent:    {"WhatsApp accepts the connection and sends no codes", "Wait some minutes; if it lasts for every session, WhatsApp is in trouble or this address is held back.", Nobody},
-	WhatsAppDown:      {"WhatsApp answers with an outage, or cuts connections", "Wait; the gate goes on trying.", Nobody},
+	WhatsAppDown:      {"WhatsApp answers with an outage, or cuts connections", "Wait until it is over, then connect the session again; the gate itself tries twice.", Nobody},
 	Throttled:         {"The engine's rate limit is spent", "Make fewer calls with this key, or raise the engine's limit; the gate goes on when the window ends.", Developer},
 	StoreUnavailable:  {"Redis cannot be reached", "Start Redis or correct QRGATE_REDIS_URL; the gate goes on from memory.", Operator},
 	ClientGone:        {"The client left before the answer", "Raise the client's time-out above 10 s.", Developer},

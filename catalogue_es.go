@@ -44,7 +44,7 @@ var spanish = map[Code][2]string{
 	TLSIntercepted:    {"El TLS hacia web.whatsapp.com está interceptado", "Excluya web.whatsapp.com del proxy que inspecciona TLS, o instale su certificado."},
 	ProxyRefused:      {"Un proxy rechaza la conexión con WhatsApp", "Corrija la dirección o las credenciales del proxy donde se ejecuta el motor."},
 	WhatsAppSilent:    {"WhatsApp acepta la conexión y no envía códigos", "Espere unos minutos; si dura en todas las sesiones, WhatsApp tiene problemas o retiene esta dirección."},
-	WhatsAppDown:      {"WhatsApp responde con una avería, o corta las conexiones", "Espere; la pasarela sigue intentándolo."},
+	WhatsAppDown:      {"WhatsApp responde con una avería, o corta las conexiones", "Espere a que pase y vuelva a conectar la sesión; la pasarela lo intenta dos veces."},
 	Throttled:         {"El límite de llamadas del motor está agotado", "Haga menos llamadas con esta clave, o suba el límite del motor; la pasarela sigue cuando acaba la ventana."},
 	StoreUnavailable:  {"No se puede alcanzar Redis", "Arranque Redis o corrija QRGATE_REDIS_URL; la pasarela sigue desde la memoria."},
 	ClientGone:        {"El cliente se fue antes de la respuesta", "Suba el tiempo de espera del cliente por encima de 10 s."},

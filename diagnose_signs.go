@@ -2,6 +2,7 @@ package qrgate
 
 import (
 	"fmt"
+	"regexp"
 	"time"
 )
 
@@ -157,7 +158,7 @@ func silent(at *scene) sign {
 	}
 	switch {
 	case at.Reason != "":
-		found.evidence = append(found.evidence, "the engine gave a reason that has no name here; its log has it")
+		found.evidence = append(found.evidence, "the engine gave a reason that has no name here"+numberIn(at.Reason)+"; its log has it")
 	case at.Lost:
 		found.evidence = append(found.evidence, "the engine gave the session up and does not say why")
 	}
@@ -169,6 +170,18 @@ func silent(at *scene) sign {
 		found.evidence = append(found.evidence, fmt.Sprintf("%d other sessions got their QR meanwhile", at.Fine))
 	}
 	return found
+}
+
+// leadingNumber is how Baileys and WhatsApp number the end of a connection.
+var leadingNumber = regexp.MustCompile(`^[1-5][0-9]{2}\b`)
+
+// numberIn is the number that an engine's reason begins with, for the evidence. The words stay out: they may name
+// somebody.
+func numberIn(reason string) string {
+	if number := leadingNumber.FindString(reason); number != "" {
+		return " (" + number + ")"
+	}
+	return ""
 }
 
 // neverBegun: a QR is wanted of a session that nobody connected through this gate. It may be about to come.

@@ -228,6 +228,16 @@ func TestInvalidQR(t *testing.T) {
 	}
 }
 
+// That the gate found it out itself is no word of the engine.
+func TestInvalidQRIsFoundByTheGate(t *testing.T) {
+	t.Parallel()
+	s := qrgate.Session{State: qrgate.Created}.Began(qrgate.Again, noon)
+	s, _ = look(s, sec, qrgate.Observation{}, &qrgate.Fault{Op: qrgate.OpQR, Kind: qrgate.BadAnswer, Code: "QR_INVALID"})
+	if d := qrgate.Diagnose(s, qrgate.Climate{}, noon.Add(2*sec)); d.Code != qrgate.QRInvalid || strings.Contains(strings.Join(d.Evidence, " "), "itself") {
+		t.Errorf("%+v", d)
+	}
+}
+
 // Whatever is diagnosed says what shows it, in words without anybody's secret.
 func TestEvidence(t *testing.T) {
 	t.Parallel()
@@ -236,6 +246,19 @@ func TestEvidence(t *testing.T) {
 	d := qrgate.Diagnose(s, qrgate.Climate{}, noon.Add(2*sec))
 	if len(d.Evidence) == 0 || strings.Contains(strings.Join(d.Evidence, " "), "ABCDEF") {
 		t.Errorf("evidence %q", d.Evidence)
+	}
+}
+
+// A reason that has no name leaves its number, by which an engine's log is searched, and none of its words.
+func TestEvidenceOfAReasonWithoutAName(t *testing.T) {
+	t.Parallel()
+	for reason, want := range map[string]string{"418 Connection Failure of ABCDEF": " here (418); its log", "of ABCDEF, 418": " here; its log", "4180 ABCDEF": " here; its log"} {
+		s := qrgate.Session{State: qrgate.Created}.Began(qrgate.Again, noon)
+		s, _ = look(s, sec, qrgate.Observation{Reason: reason}, nil)
+		d := qrgate.Diagnose(s, qrgate.Climate{}, noon.Add(9*sec))
+		if all := strings.Join(d.Evidence, " "); d.Code != qrgate.QRNotEmitted || !strings.Contains(all, want) || strings.Contains(all, "ABCDEF") {
+			t.Errorf("%s: %+v", reason, d)
+		}
 	}
 }
 

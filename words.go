@@ -66,6 +66,7 @@ var tells = []tell{
 	{AccountBanned, []string{"402", "connection failure"}}, {AccountBanned, []string{"403", "connection failure"}},
 	{AccountBanned, []string{"406", "connection failure"}},
 	{SessionConflict, []string{"440", "stream errored"}}, {SessionConflict, []string{"stream replaced"}}, {SessionConflict, []string{"took this session over"}},
+	{WhatsAppDown, []string{"429", "connection failure"}}, {WhatsAppDown, []string{"429", "stream errored"}}, // engines F9
 	{WhatsAppDown, []string{"500", "connection failure"}}, {WhatsAppDown, []string{"501", "connection failure"}},
 	{WhatsAppDown, []string{"503", "connection failure"}}, {WhatsAppDown, []string{"500", "stream errored"}},
 	{WhatsAppDown, []string{"503", "stream errored"}}, {WhatsAppDown, []string{restartRequired}},
@@ -125,7 +126,10 @@ func answered(at *scene) sign {
 		heard = append(heard, at.Past.Refusal)
 	}
 	for _, trouble := range heard {
-		if _, gone := absences[trouble.Kind]; gone && trouble.Code != codeQRInvalid {
+		if trouble.Kind == BadAnswer && trouble.Code == codeQRInvalid {
+			return sign{code: QRInvalid, sure: true, evidence: []string{"what the engine hands out as a QR is too large, no image, or no code"}}
+		}
+		if _, gone := absences[trouble.Kind]; gone {
 			return sign{}
 		}
 		if t, ok := tellOf(trouble.Text + " " + trouble.Code); ok {

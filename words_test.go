@@ -23,6 +23,7 @@ func TestWordsOfEngines(t *testing.T) {
 		"402 Connection Failure":                                                       qrgate.AccountBanned,
 		"403 Connection Failure":                                                       qrgate.AccountBanned,
 		"406 Connection Failure":                                                       qrgate.AccountBanned,
+		"429 Connection Failure":                                                       qrgate.WhatsAppDown,
 		"503 Connection Failure":                                                       qrgate.WhatsAppDown,
 		"500 Connection Failure":                                                       qrgate.WhatsAppDown,
 		"WhatsApp refuses this client version as outdated":                             qrgate.ClientOutdated,

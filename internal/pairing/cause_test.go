@@ -1,6 +1,7 @@
 package pairing_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 
 	"qrgate"
 	"qrgate/internal/enginesim"
+	"qrgate/internal/pairing"
 )
 
 // causes are what the observer was told of the causes of sessions that are waited for.
@@ -77,4 +79,41 @@ func TestStuckWhileOthersWork(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An engine that says only in its state why there is no QR is asked after each connect: the cause of the last attempt
+// stays known while it lasts, and is not taken for that of this one.
+func TestTheCauseOfEachAttempt(t *testing.T) {
+	engine := &enginesim.Engine{QRDelay: time.Hour}
+	said := "503 Connection Failure"
+	bubble(t, engine, func(r *rig) {
+		ref := r.create("key-a", "crm-1")
+		began := time.Now()
+		r.connect("key-a", ref)
+		for time.Since(began) < 59*time.Second {
+			if time.Since(began) > 31*time.Second {
+				said = "405 Connection Failure"
+			}
+			_, err := r.p.QR(r.t.Context(), r.caller("key-a"), "crm-1", qrgate.Hold{Set: true, For: time.Second})
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			time.Sleep(time.Second) // who needs a person is answered at once
+		}
+		if diff := cmp.Diff([]qrgate.Code{qrgate.WhatsAppDown, qrgate.ClientOutdated}, r.causes()); diff != "" {
+			r.t.Errorf("what is told of it (-want +got)\n%s", diff)
+		}
+	}, func(c *pairing.Config) { c.Engine = giving{c.Engine, &said} })
+}
+
+// giving is an engine that gives a reason, in its state alone.
+type giving struct {
+	qrgate.Engine
+	reason *string
+}
+
+func (g giving) Status(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.Observation, error) {
+	o, err := g.Engine.Status(ctx, c, r)
+	o.State, o.Reason = qrgate.Disconnected, *g.reason
+	return o, err
 }

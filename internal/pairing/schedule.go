@@ -30,7 +30,7 @@ const (
 	alikeLimit   = 3 // this many sessions failing alike are the engine's trouble, not the sessions'
 )
 
-// unsure is how long after a wish a QR may be missing before the state is asked for: the session may have been
+// unsure is how long after a connect, or a wish, a QR may be missing before the state is asked for: the session may have been
 // linked again, if its past is not known, and engines that fail often say there alone why.
 const unsure = 5500 * time.Millisecond
 
@@ -124,9 +124,13 @@ func acquire(s qrgate.Session, i interest, r rules, now time.Time) step {
 
 // doubt is a look at the state instead of one for the QR. A session may be linked without the gate's
 // knowledge: a connect makes such a session reconnect, and no QR will ever come (contract 7, quirk 16). And
-// one that surely is not is asked once per wish, why there is no QR.
+// one that surely is not is asked once per connect, why there is no QR: what the engine said of the last attempt
+// may not be true of this one.
 func doubt(s qrgate.Session, i interest) (step, bool) {
 	late := s.Window.Add(unsure)
+	if s.Connect.After(s.Window) {
+		late = s.Connect.Add(unsure)
+	}
 	switch {
 	case s.Looks%2 == 1:
 		return step{}, false // an engine that does not tell its state is asked in turn with the looks for the QR
