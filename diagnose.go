@@ -10,6 +10,13 @@ type Climate struct {
 	Waiting time.Duration // until the engine's budget allows another look; 0 when it allows one now
 	Slow    time.Duration // the shortest of how long the engine's last answers took; 0 when not measured
 	Control ControlLook   // the gate's own last look at WhatsApp; the zero value for none
+	Came    time.Time     // when the engine last gave any session its QR; zero if it never did
+}
+
+// apart reports whether the engine has another way to WhatsApp than the gate: it gave somebody a QR while all that
+// the gate tried itself failed. Gateways in networks without a way out are like that for ever.
+func (c Climate) apart() bool {
+	return !c.Control.Failing.IsZero() && c.Came.After(c.Control.Failing)
 }
 
 // PatienceTime is how long an acquisition may take before its silence is a symptom.
@@ -26,7 +33,12 @@ func Diagnose(s Session, c Climate, now time.Time) Diagnosis {
 	}
 	at := &scene{s, c, now}
 	for _, look := range order {
-		if found := look(at); found.visible(now) {
+		found := look(at)
+		switch {
+		case !found.visible(now):
+		case c.apart():
+			return About(found.code, found.evidence...)
+		default:
 			return Weigh(About(found.code, found.evidence...), c.Control, now)
 		}
 	}

@@ -28,7 +28,8 @@ type ControlLook struct {
 	Step     ControlStep   `json:"step"` // where it ended
 	Code     Code          `json:"code"` // None, or why it went no further
 	Took     time.Duration `json:"took"`
-	At       time.Time     `json:"at"` // when it ended; zero for no look
+	At       time.Time     `json:"at"`      // when it ended; zero for no look
+	Failing  time.Time     `json:"failing"` // since when each look failed, up to this one; zero if it did not
 	Evidence []string      `json:"evidence"`
 }
 
@@ -61,7 +62,9 @@ func Weigh(d Diagnosis, l ControlLook, now time.Time) Diagnosis {
 	case d.Code == l.Code:
 		return d.with(fmt.Sprintf("the gate itself failed alike %s ago, at %s", ago, l.Step))
 	case d.Code == QRNotEmitted && sharedCause(l.Code) && ago <= failureLife:
-		return About(l.Code, append(d.Evidence, fmt.Sprintf("the gate itself failed %s ago, at %s, and the engine is silent: it shares the way", ago, l.Step))...)
+		shared := About(l.Code, append(d.Evidence, fmt.Sprintf("the gate itself failed %s ago, at %s, and the engine is silent: it shares the way", ago, l.Step))...)
+		shared.Inferred = true
+		return shared
 	}
 	return d.with(fmt.Sprintf("the gate itself failed %s ago, at %s: %s", ago, l.Step, l.Code))
 }

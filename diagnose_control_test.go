@@ -55,6 +55,34 @@ func TestWeigh(t *testing.T) {
 	}
 }
 
+// An engine that gave somebody a QR while the gate's own looks failed has another way: they say nothing of it. One that
+// gave the QR before may share the outage.
+func TestTheEnginesOwnWay(t *testing.T) {
+	t.Parallel()
+	s := qrgate.Session{State: qrgate.Created}.Began(qrgate.Again, noon)
+	look := qrgate.ControlLook{Step: qrgate.ControlDNS, Code: qrgate.DNSFailed, At: noon.Add(8 * time.Second), Failing: noon.Add(-time.Hour)}
+	clean := qrgate.ControlLook{Step: qrgate.ControlUpgrade, At: noon.Add(8 * time.Second)}
+	for name, tt := range map[string]struct {
+		look     qrgate.ControlLook
+		came     time.Time
+		want     qrgate.Code
+		inferred bool
+	}{
+		"no QR yet":               {look, time.Time{}, qrgate.DNSFailed, true},
+		"a QR before the failure": {look, noon.Add(-2 * time.Hour), qrgate.DNSFailed, true},
+		"a QR since":              {look, noon.Add(-time.Minute), qrgate.QRNotEmitted, false},
+		"the gate has a way too":  {clean, noon.Add(-time.Minute), qrgate.QRNotEmitted, false},
+	} {
+		d := qrgate.Diagnose(s, qrgate.Climate{Control: tt.look, Came: tt.came}, noon.Add(9*time.Second))
+		if d.Code != tt.want || d.Inferred != tt.inferred {
+			t.Errorf("%s: %s, inferred %t", name, d.Code, d.Inferred)
+		}
+		if apart := name == "a QR since"; apart == strings.Contains(strings.Join(d.Evidence, " "), "the gate itself") {
+			t.Errorf("%s: %q", name, d.Evidence)
+		}
+	}
+}
+
 // Diagnose weighs by itself.
 func TestDiagnoseKnowsTheControlLook(t *testing.T) {
 	t.Parallel()

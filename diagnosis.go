@@ -58,6 +58,8 @@ type Diagnosis struct {
 	Help     string   `json:"help"`
 	Who      Who      `json:"who"`
 	Evidence []string `json:"evidence"`
+	// Inferred: nobody said so. The engine is silent, and the gate itself failed like this: a QR may come all the same.
+	Inferred bool `json:"-"`
 }
 
 // Healthy reports whether there is nothing to say.

@@ -49,9 +49,16 @@ func answerQR(v *qrgate.View, err error) reply {
 	return r
 }
 
+// slowest is how long after the connect a code may still come from an engine that says nothing: slower ones than
+// this have run through the ladder of recovery.
+const slowest = 30 * time.Second
+
 // helpless reports whether, at the end of a hold, the engine or its way to WhatsApp is so broken that
-// "being generated" would be a lie.
+// "being generated" would be a lie. What the gate only infers from its own way is none while the engine may be slow.
 func helpless(v *qrgate.View) bool {
+	if v.Diagnosis.Inferred && v.At.Sub(v.Session.Window) < slowest {
+		return false
+	}
 	switch v.Diagnosis.Code {
 	case qrgate.EngineUnreachable, qrgate.EngineBadAnswer, qrgate.EngineTimeout,
 		qrgate.DNSFailed, qrgate.NetworkBlocked, qrgate.TLSIntercepted, qrgate.ProxyRefused:

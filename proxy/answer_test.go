@@ -30,6 +30,11 @@ func TestAnswerQR(t *testing.T) {
 	about := func(code qrgate.Code) *qrgate.View {
 		return &qrgate.View{Known: true, Session: qrgate.Session{State: qrgate.Connecting}, Diagnosis: qrgate.About(code, "evidence")}
 	}
+	inferred := func(waited time.Duration) *qrgate.View {
+		v := about(qrgate.DNSFailed)
+		v.Session.Window, v.Diagnosis.Inferred = noon.Add(-waited), true
+		return v
+	}
 	view := func(known bool, state qrgate.State, q qrgate.QR) *qrgate.View {
 		return &qrgate.View{Known: known, Session: qrgate.Session{Ref: ref, State: state, QR: q}}
 	}
@@ -60,6 +65,9 @@ func TestAnswerQR(t *testing.T) {
 		"the engine is away":             {about(qrgate.EngineUnreachable), nil, 503, "engine_unreachable", 5 * time.Second},
 		"the engine is silent":           {about(qrgate.EngineTimeout), nil, 503, "engine_timeout", 5 * time.Second},
 		"the engine talks nonsense":      {about(qrgate.EngineBadAnswer), nil, 503, "engine_bad_response", 5 * time.Second},
+		"the engine has no DNS":          {about(qrgate.DNSFailed), nil, 503, "dns_failed", 5 * time.Second},
+		"the gate has none, a slow QR":   {inferred(29 * time.Second), nil, 202, "QR_NOT_READY", 2 * time.Second},
+		"the gate has none, and no QR":   {inferred(30 * time.Second), nil, 503, "dns_failed", 5 * time.Second},
 		"a diagnosis that time may mend": {about(qrgate.QRNotEmitted), nil, 202, "QR_NOT_READY", 2 * time.Second},
 		"a spent budget":                 {about(qrgate.Throttled), nil, 202, "QR_NOT_READY", 2 * time.Second},
 

@@ -53,6 +53,9 @@ func (d *desk) alike(now time.Time) int {
 // their QR before s was waited for prove nothing: whatever s meets may have begun since.
 func (d *desk) climate(name string, s qrgate.Session, now time.Time) qrgate.Climate {
 	c := qrgate.Climate{Alike: d.p.failing.sum(), Slow: d.p.pace.quickest(now), Control: d.p.cfg.Control()}
+	if came := d.p.came.Load(); came != 0 {
+		c.Came = time.Unix(0, came)
+	}
 	for other, at := range d.fine {
 		if other != name && at.After(s.Window) {
 			c.Fine++

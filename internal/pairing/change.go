@@ -25,6 +25,7 @@ func (d *desk) change(ctx context.Context, e *entry, f func(qrgate.Session, time
 	e.s = after
 	if after.QR.Present() && !before.QR.Present() {
 		d.fine[e.name] = now
+		d.p.came.Store(now.UnixNano())
 	}
 	e.notify()
 	d.mu.Unlock()

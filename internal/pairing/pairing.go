@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"qrgate"
@@ -46,6 +47,7 @@ type Pairing struct {
 	slots   slots
 	failing failing
 	pace    pace
+	came    atomic.Int64 // when a session last got its QR, in nanoseconds of Unix; 0 if none did
 
 	base   context.Context // of everything alive; ends with Run
 	stop   context.CancelCauseFunc

@@ -42,6 +42,20 @@ func (p *Post) Suspect() {
 	}
 }
 
+// keep remembers what was seen, and since when it is no better.
+func (p *Post) keep(seen qrgate.ControlLook) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case seen.Clean():
+	case p.last.Failing.IsZero():
+		seen.Failing = seen.At.Add(-seen.Took)
+	default:
+		seen.Failing = p.last.Failing
+	}
+	p.last = seen
+}
+
 // Last is what was seen last; the zero value before the first look.
 func (p *Post) Last() qrgate.ControlLook {
 	p.mu.Lock()
@@ -65,9 +79,7 @@ func (p *Post) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil // it saw its own end
 		}
-		p.mu.Lock()
-		p.last = seen
-		p.mu.Unlock()
+		p.keep(seen)
 		spacing := p.c.Spacing
 		if !seen.Clean() && seen.Code != qrgate.ClientOutdated { // which says nothing of the engine's
 			spacing = leastSpacing

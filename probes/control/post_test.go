@@ -81,10 +81,16 @@ func TestAFailureIsLookedAtAgain(t *testing.T) {
 		if p.Last().At != first.At {
 			t.Error("it looked, and nobody suspects any more")
 		}
+		p.Suspect()
+		time.Sleep(time.Second)
+		if again := p.Last(); again.At == first.At || first.Failing.IsZero() || again.Failing != first.Failing {
+			t.Errorf("it fails since %v, and again since %v", first.Failing, again.Failing)
+		}
+		time.Sleep(time.Minute)
 		srv.SetFault(wasim.Fault{})
 		p.Suspect()
 		time.Sleep(time.Second)
-		if got := p.Last(); !got.Clean() {
+		if got := p.Last(); !got.Clean() || !got.Failing.IsZero() {
 			t.Errorf("a suspicion after more than a minute: %+v", got)
 		}
 	})
