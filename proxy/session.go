@@ -42,6 +42,8 @@ type News interface {
 type Names interface {
 	// Resolve finds the session that a caller means by id.
 	Resolve(ctx context.Context, c qrgate.Caller, id string) qrgate.Ref
+	// Renew finds it again by its name, after the engine denied its integer.
+	Renew(ctx context.Context, c qrgate.Caller, r qrgate.Ref) qrgate.Ref
 	// Beliefs tells what is in mind of sessions, and asks nobody.
 	Beliefs(c qrgate.Caller, refs []qrgate.Ref) []*qrgate.View
 	// Limits takes what the engine says of its budget; refused marks a 429.

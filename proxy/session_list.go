@@ -55,7 +55,7 @@ func (s *session) learned(items []compat.Object, a compat.Answer) []compat.Objec
 // one answers GET /api/sessions/{id}: nested, with flat copies beside it.
 func (s *session) one() {
 	s.resolve()
-	a, err := s.ask("get", s.at(""), askTime)
+	a, err := s.act("get", "", askTime)
 	if err != nil {
 		s.fails(a, err)
 		return
@@ -108,6 +108,9 @@ func (s *session) statusDenied(a compat.Answer, err error, v *qrgate.View) {
 		return
 	}
 	item, other, oerr := s.elsewhere()
+	if qrgate.KindOf(oerr) == qrgate.UnknownSession && s.renew() {
+		item, other, oerr = s.elsewhere()
+	}
 	switch {
 	case oerr == nil:
 		s.give(200, compat.WholeStatus(nil, s.learned([]compat.Object{item}, other)[0]), other.Header)

@@ -23,7 +23,7 @@ func (s *session) connect() {
 	}
 	began := time.Now()
 	s.resolve()
-	a, err := s.ask(qrgate.OpConnect, s.at("connect"), askConnect)
+	a, err := s.act(qrgate.OpConnect, "connect", askConnect)
 	if err != nil {
 		s.connectFailed(a, err, askConnect-time.Since(began))
 		return
@@ -77,7 +77,7 @@ func (s *session) restart() {
 		return
 	}
 	s.resolve()
-	a, err := s.ask("restart", s.at("restart"), askTime)
+	a, err := s.act("restart", "restart", askTime)
 	if err != nil {
 		s.fails(a, err)
 		return
@@ -90,7 +90,7 @@ func (s *session) restart() {
 func (s *session) disconnect() {
 	s.resolve()
 	s.join() // it is out of mind afterwards
-	a, err := s.ask("disconnect", s.at("disconnect"), askTime)
+	a, err := s.act("disconnect", "disconnect", askTime)
 	if err != nil {
 		s.fails(a, err)
 		return
@@ -106,7 +106,7 @@ func (s *session) disconnect() {
 func (s *session) remove() {
 	s.resolve()
 	s.join() // it is out of mind afterwards
-	a, err := s.ask("delete", s.at(""), askTime)
+	a, err := s.act("delete", "", askTime)
 	kind := qrgate.KindOf(err)
 	empty := a.Status == http.StatusNoContent || a.Status/100 == 2 && len(a.Body) == 0
 	if err == nil || empty || kind == qrgate.UnknownSession {

@@ -15,6 +15,10 @@ const proofLife = time.Minute
 // The error is a *qrgate.Fault when the engine itself refuses the credential or does not know the session,
 // the context's error when the client left, and ErrStopped when the gate stops.
 func (p *Pairing) QR(ctx context.Context, c qrgate.Caller, id string, asked qrgate.Hold) (*qrgate.View, error) {
+	return p.renewed(ctx, c, id, func() (*qrgate.View, error) { return p.held(ctx, c, id, asked) })
+}
+
+func (p *Pairing) held(ctx context.Context, c qrgate.Caller, id string, asked qrgate.Hold) (*qrgate.View, error) {
 	v, err := p.visit(ctx, c, id)
 	if err != nil {
 		return &qrgate.View{}, err
@@ -57,6 +61,10 @@ func settled(v *qrgate.View) bool {
 // Peek tells what is believed of a session and starts nothing; only a session whose credential has no
 // fresh proof costs the engine one look.
 func (p *Pairing) Peek(ctx context.Context, c qrgate.Caller, id string) (*qrgate.View, error) {
+	return p.renewed(ctx, c, id, func() (*qrgate.View, error) { return p.peek(ctx, c, id) })
+}
+
+func (p *Pairing) peek(ctx context.Context, c qrgate.Caller, id string) (*qrgate.View, error) {
 	v, err := p.visit(ctx, c, id)
 	if err != nil {
 		return &qrgate.View{}, err

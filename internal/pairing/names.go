@@ -118,6 +118,31 @@ func (p *Pairing) unlearn(ctx context.Context, c qrgate.Caller, r qrgate.Ref) {
 	}
 }
 
+// renewed asks, and once more if the engine denies an integer that the caller did not say: who deletes a session and
+// makes another of its name, past this gate, knows the name alone.
+func (p *Pairing) renewed(ctx context.Context, c qrgate.Caller, id string, ask func() (*qrgate.View, error)) (*qrgate.View, error) {
+	view, err := ask()
+	r := view.Session.Ref
+	if qrgate.KindOf(err) != qrgate.UnknownSession || r.ID == 0 || r.Name != id {
+		return view, err
+	}
+	if now := p.Renew(ctx, c, r); now.ID == 0 || now.ID == r.ID {
+		return view, err
+	}
+	return ask()
+}
+
+// Renew finds out anew which session a name means, after the engine denied the integer that it had. Once the name is
+// another one's, what is known of the old session is dropped.
+func (p *Pairing) Renew(ctx context.Context, c qrgate.Caller, r qrgate.Ref) qrgate.Ref {
+	p.unlearn(ctx, c, r)
+	now := p.Resolve(ctx, c, r.Name)
+	if now.ID > 0 && now.ID != r.ID {
+		_ = p.Forget(ctx, c, qrgate.Ref{ID: r.ID}, false)
+	}
+	return now
+}
+
 // learn remembers a ref here and in the store.
 func (p *Pairing) learn(ctx context.Context, c qrgate.Caller, r qrgate.Ref, now time.Time) {
 	if !p.names.learn(c.Tenant, r) {

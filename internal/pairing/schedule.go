@@ -247,6 +247,8 @@ func attend(s qrgate.Session, i interest, now time.Time) step {
 	switch {
 	case i.code && !s.QR.Fresh(now):
 		return step{do: look, at: s.Looked.Add(confirmStep)}
+	case i.state && s.Trouble.Op == qrgate.OpStatus && s.Trouble.Kind == qrgate.UnknownSession:
+		return step{do: look, at: s.Looked.Add(scanStep)} // engines deny there what they serve here (contract C18), or it is gone
 	case i.state:
 		return step{do: check, at: s.Looked.Add(scanStep)}
 	case i.code && !s.QR.Present():

@@ -56,6 +56,7 @@ func TestNext(t *testing.T) {
 		"a doubtful one does":                          {s: session(shown), i: interest{code: true}, now: 20, want: step{do: look, at: at(1.7)}},
 		"unless nobody asks":                           {s: session(shown), now: 20, want: step{}},
 		"a question for the state":                     {s: session(shown), i: interest{state: true}, now: 5, want: step{do: check, at: at(4)}},
+		"asked again elsewhere when it was denied":     {s: session(shown, func(s *qrgate.Session) { s.Trouble = qrgate.Trouble{Op: qrgate.OpStatus, Kind: qrgate.UnknownSession} }), i: interest{state: true}, now: 5, want: step{do: look, at: at(4)}},
 		"the code vanished: scanned or run out?":       {s: session(looked(30), func(s *qrgate.Session) { s.Sequence, s.Since, s.Checked = 1, at(30), at(1) }), now: 30, want: step{do: check, at: at(30)}},
 		"no QR after a while: does the state say why?": {s: session(looked(5.2), neverChecked), now: 5.2, want: step{do: check, at: at(5.5)}},
 		"once per wish, whatever came of it":           {s: session(looked(5.7), neverChecked, func(s *qrgate.Session) { s.Asked = at(5.5) }), now: 5.7, want: step{do: look, at: at(6.7)}},

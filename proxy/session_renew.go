@@ -1,0 +1,44 @@
+package proxy
+
+import (
+	"bytes"
+	"io"
+	"time"
+
+	"qrgate"
+	"qrgate/compat"
+)
+
+// act asks the engine about the session, and once more if it denies an integer that the client did not say: the session
+// was deleted and made again past this gate, by another replica or at the engine itself. What was denied did nothing.
+func (s *session) act(op, tail string, limit time.Duration) (compat.Answer, error) {
+	again := s.replayed()
+	a, err := s.ask(op, s.at(tail), limit)
+	if qrgate.KindOf(err) != qrgate.UnknownSession || !s.renew() {
+		return a, err
+	}
+	again()
+	return s.ask(op, s.at(tail), limit)
+}
+
+// renew finds out anew which session a name means. It reports whether that is worth another try.
+func (s *session) renew() bool {
+	denied := s.ref
+	if denied.ID == 0 || denied.Name != s.id {
+		return false
+	}
+	s.ref = s.config.Pairing.Renew(s.c.Request.Context(), s.caller, denied)
+	return s.ref.ID != denied.ID
+}
+
+// replayed prepares the body, which is in memory, to be sent a second time.
+func (s *session) replayed() (again func()) {
+	r := s.c.Request
+	body, _ := io.ReadAll(r.Body)
+	if len(body) == 0 {
+		return func() {}
+	}
+	again = func() { r.Body = io.NopCloser(bytes.NewReader(body)) }
+	again()
+	return again
+}
