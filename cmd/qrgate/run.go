@@ -45,7 +45,7 @@ func run(ctx context.Context, w world) int {
 		fmt.Fprintln(w.err, "qrgate:", err)
 		return exitFailed
 	}
-	command, err := parser.Parse(w.args)
+	command, err := parser.Parse(helped(w.args))
 	switch {
 	case ended >= 0:
 		return ended
@@ -61,6 +61,14 @@ func run(ctx context.Context, w world) int {
 		return once(ctx, w, f, command.Command())
 	}
 	return serve(ctx, w, f.settings, known(parser.Model.Node))
+}
+
+// helped reads "help probe", which many type first, as "probe --help".
+func helped(args []string) []string {
+	if len(args) > 0 && args[0] == "help" {
+		return append(slices.Clone(args[1:]), "--help")
+	}
+	return args
 }
 
 // once runs a command that looks at something once, for as long as somebody reads what it says.

@@ -50,6 +50,17 @@ func TestHelpIsTheReference(t *testing.T) {
 	}
 }
 
+// "help" is what many type first.
+func TestHelpIsACommandToo(t *testing.T) {
+	t.Parallel()
+	for typed, meant := range map[string][]string{"help": {"--help"}, "help doctor": {"doctor", "--help"}} {
+		_, want, _ := called(t, nil, meant...)
+		if code, got, errs := called(t, nil, strings.Fields(typed)...); code != exitOK || got != want || errs != "" {
+			t.Errorf("qrgate %s: exit %d %s%s", typed, code, got, errs)
+		}
+	}
+}
+
 // A mistake stops the start, with a sentence that names the variable and never the secret in it.
 func TestMistakesStopTheStart(t *testing.T) {
 	for name, c := range map[string]struct {
