@@ -2,12 +2,12 @@ package metrics
 
 import (
 	"context"
+	"encoding/hex"
 	"io"
 	"maps"
 	"net/http"
 	"strconv"
 
-	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"qrgate"
@@ -32,10 +32,13 @@ type transport struct {
 // RoundTrip implements [http.RoundTripper].
 func (c *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if dropped(r.Context()) {
-		return c.next.RoundTrip(c.told(r.Context(), r))
+		if !saysIts(r) {
+			r = carrying(r.Context(), r)
+		}
+		return c.next.RoundTrip(r)
 	}
 	ctx, span := c.begin(r)
-	res, err := c.next.RoundTrip(c.told(ctx, r))
+	res, err := c.next.RoundTrip(carrying(ctx, r))
 	if err != nil {
 		if why := compat.Unanswered(ctx, "", err).Kind; why != qrgate.Abandoned {
 			failed(span, attrError.String(string(why)))
@@ -64,13 +67,54 @@ func dropped(ctx context.Context) bool {
 	return in.IsValid() && !in.IsSampled()
 }
 
-// told is r with the trace of ctx in its headers. A RoundTripper must not change the request that it was
+// headerTrace is where a request says in which trace it is (W3C Trace Context), as net/http writes it.
+const headerTrace = "Traceparent"
+
+// Tell writes the trace that ctx is in into the headers of a request for the engine, if nobody keeps it: that spares the
+// Transport a copy of the request. A call in a trace that is kept has a span of its own, which the Transport tells.
+func (t *Tracing) Tell(ctx context.Context, h http.Header) {
+	if t.Enabled() && dropped(ctx) {
+		tell(trace.SpanContextFromContext(ctx), h)
+	}
+}
+
+// tell writes a span into headers, in place of what a client said there.
+func tell(in trace.SpanContext, h http.Header) {
+	line := traceparent(in)
+	delete(h, "Tracestate")
+	h[headerTrace] = []string{string(line[:])}
+}
+
+// saysIts reports whether a request says already in which trace it is.
+func saysIts(r *http.Request) bool {
+	said := r.Header[headerTrace]
+	if len(said) != 1 || r.Header["Tracestate"] != nil {
+		return false
+	}
+	line := traceparent(trace.SpanContextFromContext(r.Context()))
+	return said[0] == string(line[:])
+}
+
+// traceparent is a span as W3C Trace Context writes it: version, trace, span, flags.
+func traceparent(in trace.SpanContext) (line [55]byte) {
+	id, span := in.TraceID(), in.SpanID()
+	copy(line[:], "00-")
+	hex.Encode(line[3:35], id[:])
+	line[35] = '-'
+	hex.Encode(line[36:52], span[:])
+	copy(line[52:], "-00")
+	if in.IsSampled() {
+		line[54] = '1'
+	}
+	return line
+}
+
+// carrying is r with the trace of ctx in its headers. A RoundTripper must not change the request that it was
 // given, so the headers are a copy. Nothing else is: a client's trailers come into r.Trailer on the way.
-func (c *transport) told(ctx context.Context, r *http.Request) *http.Request {
+func carrying(ctx context.Context, r *http.Request) *http.Request {
 	r = r.WithContext(ctx)
 	r.Header = maps.Clone(r.Header)
-	r.Header.Del("Tracestate")
-	c.t.wire.Inject(ctx, propagation.HeaderCarrier(r.Header))
+	tell(trace.SpanContextFromContext(ctx), r.Header)
 	return r
 }
 

@@ -4,8 +4,12 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
+	"strings"
 	"testing"
+
+	"go.opentelemetry.io/otel/propagation"
 
 	"qrgate/metrics"
 )
@@ -29,5 +33,39 @@ func TestACallWithoutAConnectionIsUnreachable(t *testing.T) {
 		if got := s.Attr("error.type"); got != "unreachable" {
 			t.Errorf("error.type %q", got)
 		}
+	}
+}
+
+// The engine is told of the trace as OpenTelemetry writes it, and of no other that a client names, whether the trace is
+// kept or not. Where nobody keeps it and the front has told it already, the request goes out as it is.
+func TestTheEngineIsToldOfTheTrace(t *testing.T) {
+	for _, share := range []string{"0", "1"} {
+		r := startTracing(t, share, metrics.TracingConfig{})
+		var out *http.Request
+		engine := r.Transport(roundTripper(func(req *http.Request) (*http.Response, error) {
+			out = req
+			return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+		}))
+		r.Server(http.HandlerFunc(func(_ http.ResponseWriter, in *http.Request) {
+			for _, front := range []bool{false, true} {
+				req := in.Clone(in.Context())
+				req.Header.Set("Traceparent", "00-11111111111111111111111111111111-2222222222222222-01")
+				req.Header.Set("Tracestate", "vendor=secret")
+				if front {
+					r.Tell(req.Context(), req.Header)
+				}
+				if _, err := engine.RoundTrip(req); err != nil {
+					t.Fatal(err)
+				}
+				want := propagation.MapCarrier{}
+				propagation.TraceContext{}.Inject(out.Context(), want)
+				if got := out.Header.Get("Traceparent"); share == "0" && got != want.Get("traceparent") || len(got) != 55 || strings.Contains(got, "1111") || out.Header.Get("Tracestate") != "" {
+					t.Errorf("share %s, told by the front %t: %q and %q, want %q", share, front, got, out.Header.Get("Tracestate"), want.Get("traceparent"))
+				}
+				if spared := out == req; spared != (front && share == "0") {
+					t.Errorf("share %s, told by the front %t: the request went out as it was: %t", share, front, spared)
+				}
+			}
+		})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/api/messages", nil))
 	}
 }

@@ -17,12 +17,12 @@ const (
 
 // Traceparent is the span that ctx is within, as W3C Trace Context writes it; "" if there is none or nobody keeps it.
 func (t *Tracing) Traceparent(ctx context.Context) string {
-	if !trace.SpanContextFromContext(ctx).IsSampled() {
+	in := trace.SpanContextFromContext(ctx)
+	if !in.IsSampled() {
 		return ""
 	}
-	carrier := propagation.MapCarrier{}
-	t.wire.Inject(ctx, carrier)
-	return carrier.Get("traceparent")
+	line := traceparent(in)
+	return string(line[:])
 }
 
 // Join links the span that ctx is within to the request that the journey of a session began with, and to the flight

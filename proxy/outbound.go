@@ -32,6 +32,9 @@ func (f *Front) rewrite(p *httputil.ProxyRequest) {
 	once(p.Out.Header)
 	saysEmpty(p)
 	f.config.Loop.mark(p.Out.Header)
+	if f.config.Trail != nil {
+		f.config.Trail.Tell(p.In.Context(), p.Out.Header)
+	}
 }
 
 // engineURL is where the engine serves t.

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"net/http"
 
 	"qrgate"
 )
@@ -10,6 +11,8 @@ import (
 type Trail interface {
 	// Traceparent is the span of the request in progress as W3C Trace Context writes it; "" if nobody keeps it.
 	Traceparent(ctx context.Context) string
+	// Tell writes the trace of that request into the headers of the one for the engine, where nobody else will.
+	Tell(ctx context.Context, h http.Header)
 	// Join links that span to the request that a session's journey began with, and to the flight that serves it.
 	Join(ctx context.Context, c qrgate.Caller, s qrgate.Session)
 }
