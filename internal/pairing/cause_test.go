@@ -2,6 +2,7 @@ package pairing_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -85,14 +86,15 @@ func TestStuckWhileOthersWork(t *testing.T) {
 // stays known while it lasts, and is not taken for that of this one.
 func TestTheCauseOfEachAttempt(t *testing.T) {
 	engine := &enginesim.Engine{QRDelay: time.Hour}
-	said := "503 Connection Failure"
+	var said atomic.Value
+	said.Store("503 Connection Failure")
 	bubble(t, engine, func(r *rig) {
 		ref := r.create("key-a", "crm-1")
 		began := time.Now()
 		r.connect("key-a", ref)
 		for time.Since(began) < 59*time.Second {
 			if time.Since(began) > 31*time.Second {
-				said = "405 Connection Failure"
+				said.Store("405 Connection Failure")
 			}
 			_, err := r.p.QR(r.t.Context(), r.caller("key-a"), "crm-1", qrgate.Hold{Set: true, For: time.Second})
 			if err != nil {
@@ -109,11 +111,11 @@ func TestTheCauseOfEachAttempt(t *testing.T) {
 // giving is an engine that gives a reason, in its state alone.
 type giving struct {
 	qrgate.Engine
-	reason *string
+	reason *atomic.Value // of a string
 }
 
 func (g giving) Status(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.Observation, error) {
 	o, err := g.Engine.Status(ctx, c, r)
-	o.State, o.Reason = qrgate.Disconnected, *g.reason
+	o.State, o.Reason = qrgate.Disconnected, g.reason.Load().(string)
 	return o, err
 }
