@@ -41,8 +41,12 @@ func TestASessionMadeAgainElsewhere(t *testing.T) {
 		"connect":    func(r *rig) answer { return r.post("/api/sessions/crm-1/connect", `{"force":false}`) },
 		"restart":    func(r *rig) answer { return r.post("/api/sessions/crm-1/restart", ``) },
 		"disconnect": func(r *rig) answer { return r.post("/api/sessions/crm-1/disconnect", `{}`) },
-		"get":        func(r *rig) answer { return r.get("/api/sessions/crm-1") },
-		"delete":     func(r *rig) answer { return r.send(http.MethodDelete, "/api/sessions/crm-1", "") },
+		"status": func(r *rig) answer {
+			time.Sleep(2 * time.Minute) // until then the gate believes what it saw
+			return r.get("/api/sessions/crm-1/status")
+		},
+		"get":    func(r *rig) answer { return r.get("/api/sessions/crm-1") },
+		"delete": func(r *rig) answer { return r.send(http.MethodDelete, "/api/sessions/crm-1", "") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, &enginesim.Engine{}, func(r *rig) {
