@@ -4,24 +4,24 @@ package qrgate
 // lower-case hex. It may be stored; it may not be a metric label (it is unbounded).
 type Tenant string
 
-// Origin tells real traffic from the gate's own synthetic probes.
-type Origin string
+// TrafficClass tells real traffic from the gate's own synthetic probes.
+type TrafficClass string
 
 // The origins. They follow from the presented credential, never from a header that a client could set.
 const (
-	FromUser      Origin = "user"
-	FromSynthetic Origin = "synthetic"
+	UserTraffic      TrafficClass = "user"
+	SyntheticTraffic TrafficClass = "synthetic"
 )
 
 // Caller is who asks: a tenant and the credential it presented. Every engine call made for a caller
 // carries that caller's credential; the engine alone decides who may do what.
 type Caller struct {
-	Tenant Tenant
-	Key    Secret // the X-API-Key header as presented; empty if none was
-	Bearer Secret // the Authorization header as presented; forwarded, never interpreted (contract C16)
-	Origin Origin
+	Tenant  Tenant
+	Key     Secret // the X-API-Key header as presented; empty if none was
+	Bearer  Secret // the Authorization header as presented; forwarded, never interpreted (contract C16)
+	Traffic TrafficClass
 
-	Request Request // the request that is made for the caller now; zero when the gate acts by itself
+	RequestMeta Request // the request that is made for the caller now; zero when the gate acts by itself
 }
 
 // Credential is what the caller is known by: its key, or where it presents none its bearer token, marked

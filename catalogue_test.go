@@ -11,12 +11,12 @@ import (
 func TestCatalogueIsWhole(t *testing.T) {
 	t.Parallel()
 	for _, code := range qrgate.Codes() {
-		english := qrgate.About(code)
+		english := qrgate.New(code)
 		if english.Code != code || english.Who == "" {
 			t.Errorf("%s: %+v", code, english)
 		}
 		for _, language := range qrgate.Languages() {
-			d := english.In(language)
+			d := english.Localize(language)
 			if d.Title == "" || !strings.HasSuffix(d.Help, ".") || strings.HasSuffix(d.Title, ".") {
 				t.Errorf("%s in %s: title %q, help %q", code, language, d.Title, d.Help)
 			}
@@ -33,7 +33,7 @@ func TestCatalogueIsWhole(t *testing.T) {
 func TestLanguageNames(t *testing.T) {
 	t.Parallel()
 	for name, spanish := range map[string]bool{"es": true, "es-MX": true, "en": false, "": false, "e": false, "est": false, "fr": false} {
-		d := qrgate.About(qrgate.DNSFailed).In(name)
+		d := qrgate.New(qrgate.DNSFailed).Localize(name)
 		if got := strings.HasPrefix(d.Title, "No se puede"); got != spanish {
 			t.Errorf("%q: %s", name, d.Title)
 		}
@@ -43,7 +43,7 @@ func TestLanguageNames(t *testing.T) {
 // A code that nobody knows is honest about it, and a made-up one cannot become a label.
 func TestUnknownCode(t *testing.T) {
 	t.Parallel()
-	if d := qrgate.About("made_up", "a line"); d.Code != qrgate.Undetermined || len(d.Evidence) != 1 {
+	if d := qrgate.New("made_up", "a line"); d.Code != qrgate.Undetermined || len(d.Evidence) != 1 {
 		t.Errorf("%+v", d)
 	}
 	if d := (qrgate.Diagnosis{}); !d.Healthy() || d.NeedsPerson() {

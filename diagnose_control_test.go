@@ -11,16 +11,19 @@ import (
 // What the engine fails with and what the gate itself found are weighed against each other.
 func TestWeigh(t *testing.T) {
 	t.Parallel()
-	at := func(step qrgate.ControlStep, code qrgate.Code) qrgate.ControlLook {
-		return qrgate.ControlLook{Step: step, Code: code, At: noon.Add(-time.Minute)}
+	at := func(step qrgate.ConnectivityStep, code qrgate.Code) qrgate.ConnectivityResult {
+		return qrgate.ConnectivityResult{Step: step, Code: code, At: noon.Add(-time.Minute)}
 	}
 	clean := at(qrgate.ControlHandshake, qrgate.None)
 	old := clean
 	old.At = noon.Add(-time.Hour)
-	before := func(l qrgate.ControlLook, age time.Duration) qrgate.ControlLook { l.At = noon.Add(-age); return l }
+	before := func(l qrgate.ConnectivityResult, age time.Duration) qrgate.ConnectivityResult {
+		l.At = noon.Add(-age)
+		return l
+	}
 	for name, tt := range map[string]struct {
 		engine qrgate.Code
-		look   qrgate.ControlLook
+		look   qrgate.ConnectivityResult
 		want   qrgate.Code
 		says   string // part of the evidence; "" for no more of it
 	}{
@@ -29,12 +32,12 @@ func TestWeigh(t *testing.T) {
 		"the engine has no DNS, I have":              {qrgate.DNSFailed, clean, qrgate.DNSFailed, "the engine's own network"},
 		"both fail at TLS":                           {qrgate.TLSIntercepted, at(qrgate.ControlTLS, qrgate.TLSIntercepted), qrgate.TLSIntercepted, "failed alike"},
 		"the engine is silent, I fail at TLS":        {qrgate.QRNotEmitted, at(qrgate.ControlTLS, qrgate.TLSIntercepted), qrgate.TLSIntercepted, "it shares the way"},
-		"the engine is silent, WhatsApp is down":     {qrgate.QRNotEmitted, at(qrgate.ControlUpgrade, qrgate.WhatsAppDown), qrgate.WhatsAppDown, "it shares the way"},
+		"the engine is silent, WhatsApp is down":     {qrgate.QRNotEmitted, at(qrgate.ControlUpgrade, qrgate.WhatsAppUnavailable), qrgate.WhatsAppUnavailable, "it shares the way"},
 		"the engine is silent, my version is old":    {qrgate.QRNotEmitted, at(qrgate.ControlHandshake, qrgate.ClientOutdated), qrgate.QRNotEmitted, "client_outdated"},
 		"the engine has no DNS, I have no TCP":       {qrgate.DNSFailed, at(qrgate.ControlTCP, qrgate.NetworkBlocked), qrgate.DNSFailed, "network_blocked"},
 		"one session is stuck, I have no TCP":        {qrgate.SessionStuck, at(qrgate.ControlTCP, qrgate.NetworkBlocked), qrgate.SessionStuck, ""},
 		"the engine is dead, I have no TCP":          {qrgate.EngineUnreachable, at(qrgate.ControlTCP, qrgate.NetworkBlocked), qrgate.EngineUnreachable, ""},
-		"nobody looked":                              {qrgate.QRNotEmitted, qrgate.ControlLook{}, qrgate.QRNotEmitted, ""},
+		"nobody looked":                              {qrgate.QRNotEmitted, qrgate.ConnectivityResult{}, qrgate.QRNotEmitted, ""},
 		"the look is old":                            {qrgate.QRNotEmitted, old, qrgate.QRNotEmitted, ""},
 		"the look that failed may be over":           {qrgate.QRNotEmitted, before(at(qrgate.ControlDNS, qrgate.DNSFailed), 4*time.Minute), qrgate.QRNotEmitted, "dns_failed"},
 		"the look that failed is of a moment ago":    {qrgate.QRNotEmitted, before(at(qrgate.ControlDNS, qrgate.DNSFailed), 2*time.Minute), qrgate.DNSFailed, "shares the way"},
@@ -42,7 +45,7 @@ func TestWeigh(t *testing.T) {
 		"nothing is wrong":                           {qrgate.None, clean, qrgate.None, ""},
 	} {
 		first := qrgate.Diagnosis{Code: tt.engine, Evidence: []string{"first"}}
-		got := qrgate.Weigh(first, tt.look, noon)
+		got := qrgate.CrossCheck(first, tt.look, noon)
 		if got.Code != tt.want {
 			t.Errorf("%s: %s, want %s", name, got.Code, tt.want)
 		}
@@ -59,11 +62,11 @@ func TestWeigh(t *testing.T) {
 // gave the QR before may share the outage.
 func TestTheEnginesOwnWay(t *testing.T) {
 	t.Parallel()
-	s := qrgate.Session{State: qrgate.Created}.Began(qrgate.Again, noon)
-	look := qrgate.ControlLook{Step: qrgate.ControlDNS, Code: qrgate.DNSFailed, At: noon.Add(8 * time.Second), Failing: noon.Add(-time.Hour)}
-	clean := qrgate.ControlLook{Step: qrgate.ControlUpgrade, At: noon.Add(8 * time.Second)}
+	s := qrgate.Session{State: qrgate.Created}.AfterConnect(qrgate.Connect, noon)
+	look := qrgate.ConnectivityResult{Step: qrgate.ControlDNS, Code: qrgate.DNSFailed, At: noon.Add(8 * time.Second), Failing: noon.Add(-time.Hour)}
+	clean := qrgate.ConnectivityResult{Step: qrgate.ControlUpgrade, At: noon.Add(8 * time.Second)}
 	for name, tt := range map[string]struct {
-		look     qrgate.ControlLook
+		look     qrgate.ConnectivityResult
 		came     time.Time
 		want     qrgate.Code
 		inferred bool
@@ -73,7 +76,7 @@ func TestTheEnginesOwnWay(t *testing.T) {
 		"a QR since":              {look, noon.Add(-time.Minute), qrgate.QRNotEmitted, false},
 		"the gate has a way too":  {clean, noon.Add(-time.Minute), qrgate.QRNotEmitted, false},
 	} {
-		d := qrgate.Diagnose(s, qrgate.Climate{Control: tt.look, Came: tt.came}, noon.Add(9*time.Second))
+		d := qrgate.Diagnose(s, qrgate.Environment{Control: tt.look, LastSuccess: tt.came}, noon.Add(9*time.Second))
 		if d.Code != tt.want || d.Inferred != tt.inferred {
 			t.Errorf("%s: %s, inferred %t", name, d.Code, d.Inferred)
 		}
@@ -86,9 +89,9 @@ func TestTheEnginesOwnWay(t *testing.T) {
 // Diagnose weighs by itself.
 func TestDiagnoseKnowsTheControlLook(t *testing.T) {
 	t.Parallel()
-	s := qrgate.Session{State: qrgate.Created}.Began(qrgate.Again, noon)
-	look := qrgate.ControlLook{Step: qrgate.ControlDNS, Code: qrgate.DNSFailed, At: noon.Add(8 * time.Second)}
-	if d := qrgate.Diagnose(s, qrgate.Climate{Control: look}, noon.Add(9*time.Second)); d.Code != qrgate.DNSFailed {
+	s := qrgate.Session{State: qrgate.Created}.AfterConnect(qrgate.Connect, noon)
+	look := qrgate.ConnectivityResult{Step: qrgate.ControlDNS, Code: qrgate.DNSFailed, At: noon.Add(8 * time.Second)}
+	if d := qrgate.Diagnose(s, qrgate.Environment{Control: look}, noon.Add(9*time.Second)); d.Code != qrgate.DNSFailed {
 		t.Errorf("%s", d.Code)
 	}
 }

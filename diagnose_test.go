@@ -20,16 +20,16 @@ type happening struct {
 
 const sec = time.Second
 
-func sees(at time.Duration, o qrgate.Observation, err error) happening {
-	return happening{at, func(s qrgate.Session, now time.Time) qrgate.Session { return s.With(o, err, now) }}
+func sees(at time.Duration, o qrgate.SessionReport, err error) happening {
+	return happening{at, func(s qrgate.Session, now time.Time) qrgate.Session { return s.AfterPoll(o, err, now) }}
 }
 
-func faults(at time.Duration, op string, kind qrgate.Kind, code ...string) happening {
-	return sees(at, qrgate.Observation{}, &qrgate.Fault{Op: op, Kind: kind, Code: strings.Join(code, ""), Err: errors.New("beneath")})
+func faults(at time.Duration, op string, kind qrgate.ErrorKind, code ...string) happening {
+	return sees(at, qrgate.SessionReport{}, &qrgate.EngineError{Op: op, Kind: kind, Code: strings.Join(code, ""), Err: errors.New("beneath")})
 }
 
 func notReady(at time.Duration) happening {
-	return faults(at, qrgate.OpQR, qrgate.NotReady, "QR_GENERATION_ERROR")
+	return faults(at, qrgate.OpQR, qrgate.KindNotReady, "QR_GENERATION_ERROR")
 }
 
 // asks is a comb of looks that find no QR.
@@ -43,47 +43,49 @@ func asks(from, to time.Duration) (out []happening) {
 // expired are looks at codes whose life is over by the engine's own account.
 func expired(from, to time.Duration) (out []happening) {
 	for at := from; at <= to; at += sec {
-		out = append(out, sees(at, qrgate.Observation{State: qrgate.AwaitingScan, Image: qrgate.NewSecret("old"), Expiry: qrgate.Expiry{Known: true, In: -sec}}, nil))
+		out = append(out, sees(at, qrgate.SessionReport{State: qrgate.AwaitingScan, Image: qrgate.NewSecret("old"), Expiry: qrgate.Expiry{Known: true, In: -sec}}, nil))
 	}
 	return out
 }
 
 func begins(at time.Duration) happening {
-	return happening{at, func(s qrgate.Session, now time.Time) qrgate.Session { return s.Began(qrgate.Again, now) }}
+	return happening{at, func(s qrgate.Session, now time.Time) qrgate.Session { return s.AfterConnect(qrgate.Connect, now) }}
 }
 
 // pushes is the gate's own connect, accepted at once.
-func pushes(at time.Duration, how qrgate.Push) happening {
-	return happening{at, func(s qrgate.Session, now time.Time) qrgate.Session { return s.Noted(how, now).Began(how, now) }}
+func pushes(at time.Duration, how qrgate.ConnectMode) happening {
+	return happening{at, func(s qrgate.Session, now time.Time) qrgate.Session {
+		return s.MarkRecovery(how, now).AfterConnect(how, now)
+	}}
 }
 
-func refuses(at time.Duration, kind qrgate.Kind, code string) happening {
+func refuses(at time.Duration, kind qrgate.ErrorKind, code string) happening {
 	return happening{at, func(s qrgate.Session, now time.Time) qrgate.Session {
-		return s.Refused(&qrgate.Fault{Op: qrgate.OpConnect, Kind: kind, Code: code}, now)
+		return s.AfterConnectError(&qrgate.EngineError{Op: qrgate.OpConnect, Kind: kind, Code: code}, now)
 	}}
 }
 
 // saysNo is a connect that the engine refuses in its own words.
 func saysNo(at time.Duration, text string) happening {
 	return happening{at, func(s qrgate.Session, now time.Time) qrgate.Session {
-		return s.Refused(&qrgate.Fault{Op: qrgate.OpConnect, Kind: qrgate.EngineError, Text: text}, now)
+		return s.AfterConnectError(&qrgate.EngineError{Op: qrgate.OpConnect, Kind: qrgate.KindServerError, Text: text}, now)
 	}}
 }
 
 func wishes(at time.Duration) happening {
-	return happening{at, func(s qrgate.Session, now time.Time) qrgate.Session { return s.Wish(now) }}
+	return happening{at, func(s qrgate.Session, now time.Time) qrgate.Session { return s.RequestQR(now) }}
 }
 
 func rests(at time.Duration) happening {
-	return happening{at, func(s qrgate.Session, now time.Time) qrgate.Session { return s.Rested(now) }}
+	return happening{at, func(s qrgate.Session, now time.Time) qrgate.Session { return s.GiveUp(now) }}
 }
 
 func shows(at time.Duration, code string) happening {
-	return sees(at, qrgate.Observation{State: qrgate.AwaitingScan, Image: qrgate.NewSecret(code)}, nil)
+	return sees(at, qrgate.SessionReport{State: qrgate.AwaitingScan, Image: qrgate.NewSecret(code)}, nil)
 }
 
 func says(at time.Duration, state qrgate.State, reason string) happening {
-	return sees(at, qrgate.Observation{State: state, Reason: reason}, nil)
+	return sees(at, qrgate.SessionReport{State: state, Reason: reason}, nil)
 }
 
 func story(parts ...[]happening) []happening { return slices.Concat(parts...) }
@@ -96,9 +98,9 @@ type told struct {
 }
 
 // tellIt plays a story and returns the changes of the diagnosis, seen every 100 ms.
-func tellIt(all []happening, c qrgate.Climate, until time.Duration) []told {
+func tellIt(all []happening, c qrgate.Environment, until time.Duration) []told {
 	slices.SortStableFunc(all, func(a, b happening) int { return int(a.at - b.at) })
-	s := qrgate.Session{State: qrgate.Created, Born: true}
+	s := qrgate.Session{State: qrgate.Created, CreatedHere: true}
 	var out []told
 	last := qrgate.None
 	for at := time.Duration(0); at <= until; at += 100 * time.Millisecond {
@@ -118,74 +120,74 @@ func TestStories(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		story   []happening
-		climate qrgate.Climate
+		climate qrgate.Environment
 		want    []told
 	}{
-		"a QR after four seconds": {story(one(begins(0)), asks(sec/4, 3*sec), one(shows(4*sec, "a"))), qrgate.Climate{}, nil},
+		"a QR after four seconds": {story(one(begins(0)), asks(sec/4, 3*sec), one(shows(4*sec, "a"))), qrgate.Environment{}, nil},
 		"no QR, and the gate tries again and restarts": {
-			story(one(begins(0), pushes(12*sec, qrgate.Again), pushes(30*sec, qrgate.Restart)), asks(sec/4, 45*sec)), qrgate.Climate{},
+			story(one(begins(0), pushes(12*sec, qrgate.Connect), pushes(30*sec, qrgate.Restart)), asks(sec/4, 45*sec)), qrgate.Environment{},
 			[]told{{8 * sec, qrgate.QRNotEmitted}}},
 		"no QR, a rest, and a new wish": {
-			story(one(begins(0), rests(20*sec), wishes(21*sec)), asks(sec/4, 19*sec), asks(21*sec, 45*sec)), qrgate.Climate{},
+			story(one(begins(0), rests(20*sec), wishes(21*sec)), asks(sec/4, 19*sec), asks(21*sec, 45*sec)), qrgate.Environment{},
 			[]told{{8 * sec, qrgate.QRNotEmitted}}},
-		"no QR while others work": {story(one(begins(0)), asks(sec/4, 40*sec)), qrgate.Climate{Alike: 1, Fine: 2},
+		"no QR while others work": {story(one(begins(0)), asks(sec/4, 40*sec)), qrgate.Environment{FailingSessions: 1, PeerSuccesses: 2},
 			[]told{{8 * sec, qrgate.QRNotEmitted}, {12 * sec, qrgate.SessionStuck}}},
-		"no QR, and others fail alike": {story(one(begins(0)), asks(sec/4, 40*sec)), qrgate.Climate{Alike: 2, Fine: 2},
+		"no QR, and others fail alike": {story(one(begins(0)), asks(sec/4, 40*sec)), qrgate.Environment{FailingSessions: 2, PeerSuccesses: 2},
 			[]told{{8 * sec, qrgate.QRNotEmitted}}},
 		"the engine names the cause in its error, and the gate tries again": {
-			story(one(begins(0), pushes(12*sec, qrgate.Again)), asks(12500*time.Millisecond, 13*sec), one(
-				sees(sec, qrgate.Observation{}, &qrgate.Fault{Op: qrgate.OpQR, Kind: qrgate.NotReady, Text: "Error: client_outdated."}),
-				sees(14*sec, qrgate.Observation{}, &qrgate.Fault{Op: qrgate.OpQR, Kind: qrgate.NotReady, Text: "Error: client_outdated."}))),
-			qrgate.Climate{}, []told{{sec, qrgate.ClientOutdated}}},
+			story(one(begins(0), pushes(12*sec, qrgate.Connect)), asks(12500*time.Millisecond, 13*sec), one(
+				sees(sec, qrgate.SessionReport{}, &qrgate.EngineError{Op: qrgate.OpQR, Kind: qrgate.KindNotReady, Text: "Error: client_outdated."}),
+				sees(14*sec, qrgate.SessionReport{}, &qrgate.EngineError{Op: qrgate.OpQR, Kind: qrgate.KindNotReady, Text: "Error: client_outdated."}))),
+			qrgate.Environment{}, []told{{sec, qrgate.ClientOutdated}}},
 		"the engine was updated meanwhile": {
 			story(one(begins(0), begins(20*sec), shows(21*sec, "a"),
-				sees(sec, qrgate.Observation{}, &qrgate.Fault{Op: qrgate.OpQR, Kind: qrgate.NotReady, Text: "client_outdated"}))),
-			qrgate.Climate{}, []told{{sec, qrgate.ClientOutdated}, {20 * sec, qrgate.None}}},
+				sees(sec, qrgate.SessionReport{}, &qrgate.EngineError{Op: qrgate.OpQR, Kind: qrgate.KindNotReady, Text: "client_outdated"}))),
+			qrgate.Environment{}, []told{{sec, qrgate.ClientOutdated}, {20 * sec, qrgate.None}}},
 		"connects fail, looks between them answer": {
-			story(one(refuses(0, qrgate.EngineError, "CONNECTION_ERROR"), notReady(sec/4), refuses(sec/2, qrgate.EngineError, "CONNECTION_ERROR"),
-				notReady(700*time.Millisecond), refuses(2*sec, qrgate.EngineError, "CONNECTION_ERROR"), notReady(3*sec), refuses(8*sec, qrgate.EngineError, "CONNECTION_ERROR"))),
-			qrgate.Climate{}, []told{{sec / 2, qrgate.ConnectFailing}}},
+			story(one(refuses(0, qrgate.KindServerError, "CONNECTION_ERROR"), notReady(sec/4), refuses(sec/2, qrgate.KindServerError, "CONNECTION_ERROR"),
+				notReady(700*time.Millisecond), refuses(2*sec, qrgate.KindServerError, "CONNECTION_ERROR"), notReady(3*sec), refuses(8*sec, qrgate.KindServerError, "CONNECTION_ERROR"))),
+			qrgate.Environment{}, []told{{sec / 2, qrgate.ConnectFailing}}},
 		"connects fail, and say why": {
 			story(one(saysNo(0, "Límite de sesiones alcanzado"), notReady(sec/4), saysNo(sec/2, "Límite de sesiones alcanzado"), notReady(sec))),
-			qrgate.Climate{}, []told{{0, qrgate.SessionLimit}}},
-		"a connect fails once": {story(one(refuses(0, qrgate.EngineError, "CONNECTION_ERROR"), begins(sec/2), shows(sec, "a"))), qrgate.Climate{}, nil},
+			qrgate.Environment{}, []told{{0, qrgate.SessionLimit}}},
+		"a connect fails once": {story(one(refuses(0, qrgate.KindServerError, "CONNECTION_ERROR"), begins(sec/2), shows(sec, "a"))), qrgate.Environment{}, nil},
 		"connects are over the limit": {
-			story(one(refuses(0, qrgate.RateLimited, ""), notReady(sec), refuses(2*sec, qrgate.RateLimited, ""), notReady(3*sec))),
-			qrgate.Climate{}, []told{{2 * sec, qrgate.Throttled}}},
+			story(one(refuses(0, qrgate.KindRateLimited, ""), notReady(sec), refuses(2*sec, qrgate.KindRateLimited, ""), notReady(3*sec))),
+			qrgate.Environment{}, []told{{2 * sec, qrgate.RateLimited}}},
 		"looks fail, and the state is told in between": {
-			story(one(begins(0), faults(sec, qrgate.OpQR, qrgate.EngineError), faults(2*sec, qrgate.OpQR, qrgate.EngineError), says(11*sec, qrgate.Connecting, ""),
-				pushes(12*sec, qrgate.Again), faults(13*sec, qrgate.OpQR, qrgate.EngineError), shows(15*sec, "a"))), qrgate.Climate{},
-			[]told{{2 * sec, qrgate.EngineFailing}, {15 * sec, qrgate.None}}},
-		"one look fails": {story(one(begins(0), faults(sec, qrgate.OpQR, qrgate.Unreachable), shows(2*sec, "a"))), qrgate.Climate{}, nil},
+			story(one(begins(0), faults(sec, qrgate.OpQR, qrgate.KindServerError), faults(2*sec, qrgate.OpQR, qrgate.KindServerError), says(11*sec, qrgate.Connecting, ""),
+				pushes(12*sec, qrgate.Connect), faults(13*sec, qrgate.OpQR, qrgate.KindServerError), shows(15*sec, "a"))), qrgate.Environment{},
+			[]told{{2 * sec, qrgate.Engine5xx}, {15 * sec, qrgate.None}}},
+		"one look fails": {story(one(begins(0), faults(sec, qrgate.OpQR, qrgate.KindUnreachable), shows(2*sec, "a"))), qrgate.Environment{}, nil},
 		"the engine dies, comes back, and has forgotten": {
-			story(one(begins(0), faults(sec, qrgate.OpQR, qrgate.Unreachable), faults(2*sec, qrgate.OpQR, qrgate.Unreachable),
-				notReady(10*sec), pushes(10100*time.Millisecond, qrgate.Again), notReady(10500*time.Millisecond), shows(12*sec, "a"))),
-			qrgate.Climate{}, []told{{2 * sec, qrgate.EngineUnreachable}, {10 * sec, qrgate.EngineRestarted}, {12 * sec, qrgate.None}}},
+			story(one(begins(0), faults(sec, qrgate.OpQR, qrgate.KindUnreachable), faults(2*sec, qrgate.OpQR, qrgate.KindUnreachable),
+				notReady(10*sec), pushes(10100*time.Millisecond, qrgate.Connect), notReady(10500*time.Millisecond), shows(12*sec, "a"))),
+			qrgate.Environment{}, []told{{2 * sec, qrgate.EngineUnreachable}, {10 * sec, qrgate.EngineRestarted}, {12 * sec, qrgate.None}}},
 		"the engine's last word is old when it dies": {
 			story(one(begins(0), says(sec, qrgate.Disconnected, "405 Connection Failure"),
-				faults(3*sec, qrgate.OpQR, qrgate.Unreachable), faults(4*sec, qrgate.OpQR, qrgate.Unreachable))),
-			qrgate.Climate{}, []told{{sec, qrgate.ClientOutdated}, {4 * sec, qrgate.EngineUnreachable}}},
+				faults(3*sec, qrgate.OpQR, qrgate.KindUnreachable), faults(4*sec, qrgate.OpQR, qrgate.KindUnreachable))),
+			qrgate.Environment{}, []told{{sec, qrgate.ClientOutdated}, {4 * sec, qrgate.EngineUnreachable}}},
 		"codes run out": {
-			story(one(begins(0), shows(sec, "a"), notReady(70*sec))), qrgate.Climate{}, []told{{75 * sec, qrgate.QRExpired}}},
+			story(one(begins(0), shows(sec, "a"), notReady(70*sec))), qrgate.Environment{}, []told{{75 * sec, qrgate.QRExpired}}},
 		"a code vanishes because it was scanned": {
 			story(one(begins(0), shows(sec, "a"), notReady(30*sec), says(33*sec, qrgate.Connected, ""))),
-			qrgate.Climate{}, []told{{33 * sec, qrgate.AlreadyPaired}}},
+			qrgate.Environment{}, []told{{33 * sec, qrgate.AlreadyPaired}}},
 		"codes ran out, and the gate connects again": {
-			story(one(begins(0), shows(sec, "a"), notReady(70*sec), pushes(72*sec, qrgate.Again), notReady(72300*time.Millisecond), shows(73*sec, "b"))),
-			qrgate.Climate{}, nil},
-		"the key is refused": {story(one(begins(0), faults(sec, qrgate.OpQR, qrgate.KeyRefused))), qrgate.Climate{}, []told{{sec, qrgate.KeyRejected}}},
-		"the budget is spent": {story(one(begins(0)), asks(sec/4, 3*sec)), qrgate.Climate{Waiting: 20 * sec},
-			[]told{{0, qrgate.Throttled}}},
-		"the budget is spent on an engine that is silent": {story(one(begins(0)), asks(sec/4, 6*sec)), qrgate.Climate{Waiting: 20 * sec},
-			[]told{{0, qrgate.Throttled}, {5300 * time.Millisecond, qrgate.None}, {8 * sec, qrgate.QRNotEmitted}}},
-		"only codes that have expired":            {story(one(begins(0)), expired(sec, 12*sec)), qrgate.Climate{}, []told{{8 * sec, qrgate.QRInvalid}}},
-		"a code that has expired, then a new one": {story(one(begins(0)), expired(sec, 3*sec), one(shows(4*sec, "a"))), qrgate.Climate{}, nil},
+			story(one(begins(0), shows(sec, "a"), notReady(70*sec), pushes(72*sec, qrgate.Connect), notReady(72300*time.Millisecond), shows(73*sec, "b"))),
+			qrgate.Environment{}, nil},
+		"the key is refused": {story(one(begins(0), faults(sec, qrgate.OpQR, qrgate.KindKeyRefused))), qrgate.Environment{}, []told{{sec, qrgate.KeyRefused}}},
+		"the budget is spent": {story(one(begins(0)), asks(sec/4, 3*sec)), qrgate.Environment{Waiting: 20 * sec},
+			[]told{{0, qrgate.RateLimited}}},
+		"the budget is spent on an engine that is silent": {story(one(begins(0)), asks(sec/4, 6*sec)), qrgate.Environment{Waiting: 20 * sec},
+			[]told{{0, qrgate.RateLimited}, {5300 * time.Millisecond, qrgate.None}, {8 * sec, qrgate.QRNotEmitted}}},
+		"only codes that have expired":            {story(one(begins(0)), expired(sec, 12*sec)), qrgate.Environment{}, []told{{8 * sec, qrgate.QRInvalid}}},
+		"a code that has expired, then a new one": {story(one(begins(0)), expired(sec, 3*sec), one(shows(4*sec, "a"))), qrgate.Environment{}, nil},
 		"the session was deleted behind the gate's back": {
-			story(one(begins(0), notReady(6*sec), faults(7*sec, qrgate.OpQR, qrgate.UnknownSession), refuses(7100*time.Millisecond, qrgate.UnknownSession, "SESSION_NOT_FOUND"),
-				faults(8*sec, qrgate.OpQR, qrgate.UnknownSession), refuses(9*sec, qrgate.UnknownSession, "SESSION_NOT_FOUND"))),
-			qrgate.Climate{}, []told{{7 * sec, qrgate.EngineRestarted}, {9 * sec, qrgate.SessionNotFound}}},
-		"nobody connected": {story(one(wishes(0)), asks(sec/4, 20*sec)), qrgate.Climate{}, []told{{8 * sec, qrgate.Undetermined}}},
-		"slow answers":     {story(one(begins(0), notReady(4*sec), notReady(8*sec))), qrgate.Climate{Slow: 4 * sec}, []told{{8 * sec, qrgate.EngineOverloaded}}},
+			story(one(begins(0), notReady(6*sec), faults(7*sec, qrgate.OpQR, qrgate.KindSessionNotFound), refuses(7100*time.Millisecond, qrgate.KindSessionNotFound, "SESSION_NOT_FOUND"),
+				faults(8*sec, qrgate.OpQR, qrgate.KindSessionNotFound), refuses(9*sec, qrgate.KindSessionNotFound, "SESSION_NOT_FOUND"))),
+			qrgate.Environment{}, []told{{7 * sec, qrgate.EngineRestarted}, {9 * sec, qrgate.SessionNotFound}}},
+		"nobody connected": {story(one(wishes(0)), asks(sec/4, 20*sec)), qrgate.Environment{}, []told{{8 * sec, qrgate.Undetermined}}},
+		"slow answers":     {story(one(begins(0), notReady(4*sec), notReady(8*sec))), qrgate.Environment{MinLatency: 4 * sec}, []told{{8 * sec, qrgate.EngineOverloaded}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -206,14 +208,14 @@ func TestStories(t *testing.T) {
 // Every cause in an engine's absence has its sign, seen twice or for two seconds and not before.
 func TestAbsence(t *testing.T) {
 	t.Parallel()
-	for kind, want := range map[qrgate.Kind]qrgate.Code{qrgate.Unreachable: qrgate.EngineUnreachable, qrgate.TimedOut: qrgate.EngineTimeout,
-		qrgate.BadAnswer: qrgate.EngineBadAnswer, qrgate.EngineError: qrgate.EngineFailing, qrgate.RateLimited: qrgate.Throttled} {
+	for kind, want := range map[qrgate.ErrorKind]qrgate.Code{qrgate.KindUnreachable: qrgate.EngineUnreachable, qrgate.KindTimeout: qrgate.EngineTimeout,
+		qrgate.KindBadResponse: qrgate.EngineBadResponse, qrgate.KindServerError: qrgate.Engine5xx, qrgate.KindRateLimited: qrgate.RateLimited} {
 		once := one(begins(0), faults(sec, qrgate.OpQR, kind))
-		if diff := cmp.Diff([]told{{3 * sec, want}}, tellIt(once, qrgate.Climate{}, 5*sec)); diff != "" {
+		if diff := cmp.Diff([]told{{3 * sec, want}}, tellIt(once, qrgate.Environment{}, 5*sec)); diff != "" {
 			t.Errorf("%s once (-want +got)\n%s", kind, diff)
 		}
 		twice := one(begins(0), faults(sec, qrgate.OpQR, kind), faults(1500*time.Millisecond, qrgate.OpQR, kind))
-		if diff := cmp.Diff([]told{{1500 * time.Millisecond, want}}, tellIt(twice, qrgate.Climate{}, 5*sec)); diff != "" {
+		if diff := cmp.Diff([]told{{1500 * time.Millisecond, want}}, tellIt(twice, qrgate.Environment{}, 5*sec)); diff != "" {
 			t.Errorf("%s twice (-want +got)\n%s", kind, diff)
 		}
 	}
@@ -222,7 +224,7 @@ func TestAbsence(t *testing.T) {
 // A QR that is no image is a fault of the engine's QR, not of its answers.
 func TestInvalidQR(t *testing.T) {
 	t.Parallel()
-	got := tellIt(one(begins(0), faults(sec, qrgate.OpQR, qrgate.BadAnswer, "QR_INVALID")), qrgate.Climate{}, 5*sec)
+	got := tellIt(one(begins(0), faults(sec, qrgate.OpQR, qrgate.KindBadResponse, "QR_INVALID")), qrgate.Environment{}, 5*sec)
 	if diff := cmp.Diff([]told{{sec, qrgate.QRInvalid}}, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
@@ -231,9 +233,9 @@ func TestInvalidQR(t *testing.T) {
 // That the gate found it out itself is no word of the engine.
 func TestInvalidQRIsFoundByTheGate(t *testing.T) {
 	t.Parallel()
-	s := qrgate.Session{State: qrgate.Created}.Began(qrgate.Again, noon)
-	s, _ = look(s, sec, qrgate.Observation{}, &qrgate.Fault{Op: qrgate.OpQR, Kind: qrgate.BadAnswer, Code: "QR_INVALID"})
-	if d := qrgate.Diagnose(s, qrgate.Climate{}, noon.Add(2*sec)); d.Code != qrgate.QRInvalid || strings.Contains(strings.Join(d.Evidence, " "), "itself") {
+	s := qrgate.Session{State: qrgate.Created}.AfterConnect(qrgate.Connect, noon)
+	s, _ = look(s, sec, qrgate.SessionReport{}, &qrgate.EngineError{Op: qrgate.OpQR, Kind: qrgate.KindBadResponse, Code: "QR_INVALID"})
+	if d := qrgate.Diagnose(s, qrgate.Environment{}, noon.Add(2*sec)); d.Code != qrgate.QRInvalid || strings.Contains(strings.Join(d.Evidence, " "), "itself") {
 		t.Errorf("%+v", d)
 	}
 }
@@ -241,9 +243,9 @@ func TestInvalidQRIsFoundByTheGate(t *testing.T) {
 // Whatever is diagnosed says what shows it, in words without anybody's secret.
 func TestEvidence(t *testing.T) {
 	t.Parallel()
-	s := qrgate.Session{State: qrgate.Created}.Began(qrgate.Again, noon)
-	s, _ = look(s, sec, qrgate.Observation{Reason: "405 Connection Failure of device ABCDEF"}, nil)
-	d := qrgate.Diagnose(s, qrgate.Climate{}, noon.Add(2*sec))
+	s := qrgate.Session{State: qrgate.Created}.AfterConnect(qrgate.Connect, noon)
+	s, _ = look(s, sec, qrgate.SessionReport{Reason: "405 Connection Failure of device ABCDEF"}, nil)
+	d := qrgate.Diagnose(s, qrgate.Environment{}, noon.Add(2*sec))
 	if len(d.Evidence) == 0 || strings.Contains(strings.Join(d.Evidence, " "), "ABCDEF") {
 		t.Errorf("evidence %q", d.Evidence)
 	}
@@ -253,9 +255,9 @@ func TestEvidence(t *testing.T) {
 func TestEvidenceOfAReasonWithoutAName(t *testing.T) {
 	t.Parallel()
 	for reason, want := range map[string]string{"418 Connection Failure of ABCDEF": " here (418); its log", "of ABCDEF, 418": " here; its log", "4180 ABCDEF": " here; its log"} {
-		s := qrgate.Session{State: qrgate.Created}.Began(qrgate.Again, noon)
-		s, _ = look(s, sec, qrgate.Observation{Reason: reason}, nil)
-		d := qrgate.Diagnose(s, qrgate.Climate{}, noon.Add(9*sec))
+		s := qrgate.Session{State: qrgate.Created}.AfterConnect(qrgate.Connect, noon)
+		s, _ = look(s, sec, qrgate.SessionReport{Reason: reason}, nil)
+		d := qrgate.Diagnose(s, qrgate.Environment{}, noon.Add(9*sec))
 		if all := strings.Join(d.Evidence, " "); d.Code != qrgate.QRNotEmitted || !strings.Contains(all, want) || strings.Contains(all, "ABCDEF") {
 			t.Errorf("%s: %+v", reason, d)
 		}
@@ -266,24 +268,24 @@ func TestEvidenceOfAReasonWithoutAName(t *testing.T) {
 // a code that was shown before it is dead.
 func TestPastTold(t *testing.T) {
 	t.Parallel()
-	ended := qrgate.Observation{State: qrgate.Failed, Reason: "405 Connection Failure"}
-	s := qrgate.Session{State: qrgate.Created}.Began(qrgate.Again, noon)
-	s.Past = s.Past.Told(ended, noon.Add(sec))
-	s = s.Noted(qrgate.Again, noon.Add(2*sec)).Began(qrgate.Again, noon.Add(2*sec))
-	if d := qrgate.Diagnose(s, qrgate.Climate{}, noon.Add(3*sec)); d.Code != qrgate.ClientOutdated {
+	ended := qrgate.SessionReport{State: qrgate.Failed, Reason: "405 Connection Failure"}
+	s := qrgate.Session{State: qrgate.Created}.AfterConnect(qrgate.Connect, noon)
+	s.Past = s.Past.RecordDisconnect(ended, noon.Add(sec))
+	s = s.MarkRecovery(qrgate.Connect, noon.Add(2*sec)).AfterConnect(qrgate.Connect, noon.Add(2*sec))
+	if d := qrgate.Diagnose(s, qrgate.Environment{}, noon.Add(3*sec)); d.Code != qrgate.ClientOutdated {
 		t.Errorf("after the gate's own connect: %s", d.Code)
 	}
-	s, _ = look(s, 4*sec, qrgate.Observation{State: qrgate.AwaitingScan, Image: qrgate.NewSecret("a")}, nil)
-	for _, o := range []qrgate.Observation{{}, {Reason: "405 Connection Failure", State: qrgate.AwaitingScan}, {Reason: "of no name", State: qrgate.Failed}} {
+	s, _ = look(s, 4*sec, qrgate.SessionReport{State: qrgate.AwaitingScan, Image: qrgate.NewSecret("a")}, nil)
+	for _, o := range []qrgate.SessionReport{{}, {Reason: "405 Connection Failure", State: qrgate.AwaitingScan}, {Reason: "of no name", State: qrgate.Failed}} {
 		told := s
-		told.Past = told.Past.Told(o, noon.Add(5*sec))
-		if d := qrgate.Diagnose(told, qrgate.Climate{}, noon.Add(6*sec)); !d.Healthy() {
+		told.Past = told.Past.RecordDisconnect(o, noon.Add(5*sec))
+		if d := qrgate.Diagnose(told, qrgate.Environment{}, noon.Add(6*sec)); !d.Healthy() {
 			t.Errorf("%+v beside a good code: %s", o, d.Code)
 		}
 	}
 	s, _ = look(s, 5*sec, ended, nil)
-	s.Past = s.Past.Told(ended, noon.Add(5*sec))
-	if d := qrgate.Diagnose(s, qrgate.Climate{}, noon.Add(6*sec)); d.Code != qrgate.ClientOutdated {
+	s.Past = s.Past.RecordDisconnect(ended, noon.Add(5*sec))
+	if d := qrgate.Diagnose(s, qrgate.Environment{}, noon.Add(6*sec)); d.Code != qrgate.ClientOutdated {
 		t.Errorf("a dead code: %s", d.Code)
 	}
 }
@@ -291,7 +293,7 @@ func TestPastTold(t *testing.T) {
 func TestTimeToVisible(t *testing.T) {
 	t.Parallel()
 	for _, code := range qrgate.Codes() {
-		if d := qrgate.TimeToVisible(code); d < 0 || d > 12*sec {
+		if d := qrgate.ConfirmDelay(code); d < 0 || d > 12*sec {
 			t.Errorf("%s is visible after %s", code, d)
 		}
 	}

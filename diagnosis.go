@@ -5,50 +5,50 @@ type Code string
 
 // The causes. None is the absence of one; Undetermined is an honest "not known".
 const (
-	None              Code = "none"
-	Undetermined      Code = "undetermined"
-	EngineUnreachable Code = "engine_unreachable"
-	EngineTimeout     Code = "engine_timeout"
-	EngineFailing     Code = "engine_5xx"
-	EngineBadAnswer   Code = "engine_bad_response"
-	EngineRestarted   Code = "engine_restarted"
-	EngineOverloaded  Code = "engine_overloaded"
-	ConnectFailing    Code = "connect_failing"
-	QRNotEmitted      Code = "qr_not_emitted"
-	QRExpired         Code = "qr_expired"
-	QRInvalid         Code = "qr_invalid"
-	SessionStuck      Code = "session_stuck"
-	SessionNotFound   Code = "session_not_found"
-	SessionConflict   Code = "session_conflict"
-	SessionLimit      Code = "session_limit"
-	AlreadyPaired     Code = "already_paired"
-	KeyRejected       Code = "key_refused"
-	ClientOutdated    Code = "client_outdated"
-	AccountBanned     Code = "account_banned"
-	LoggedOut         Code = "logged_out"
-	PairingFailed     Code = "pairing_failed"
-	PasskeyRequired   Code = "passkey_required"
-	DNSFailed         Code = "dns_failed"
-	NetworkBlocked    Code = "network_blocked"
-	TLSIntercepted    Code = "tls_intercepted"
-	ProxyRefused      Code = "proxy_refused"
-	WhatsAppSilent    Code = "whatsapp_silent"
-	WhatsAppDown      Code = "whatsapp_unavailable"
-	Throttled         Code = "rate_limited"
-	StoreUnavailable  Code = "redis_unavailable"
-	ClientGone        Code = "client_gone"
-	Internal          Code = "internal"
+	None                Code = "none"
+	Undetermined        Code = "undetermined"
+	EngineUnreachable   Code = "engine_unreachable"
+	EngineTimeout       Code = "engine_timeout"
+	Engine5xx           Code = "engine_5xx"
+	EngineBadResponse   Code = "engine_bad_response"
+	EngineRestarted     Code = "engine_restarted"
+	EngineOverloaded    Code = "engine_overloaded"
+	ConnectFailing      Code = "connect_failing"
+	QRNotEmitted        Code = "qr_not_emitted"
+	QRExpired           Code = "qr_expired"
+	QRInvalid           Code = "qr_invalid"
+	SessionStuck        Code = "session_stuck"
+	SessionNotFound     Code = "session_not_found"
+	SessionConflict     Code = "session_conflict"
+	SessionLimit        Code = "session_limit"
+	AlreadyPaired       Code = "already_paired"
+	KeyRefused          Code = "key_refused"
+	ClientOutdated      Code = "client_outdated"
+	AccountBanned       Code = "account_banned"
+	LoggedOut           Code = "logged_out"
+	PairingFailed       Code = "pairing_failed"
+	PasskeyRequired     Code = "passkey_required"
+	DNSFailed           Code = "dns_failed"
+	NetworkBlocked      Code = "network_blocked"
+	TLSIntercepted      Code = "tls_intercepted"
+	ProxyRefused        Code = "proxy_refused"
+	WhatsAppSilent      Code = "whatsapp_silent"
+	WhatsAppUnavailable Code = "whatsapp_unavailable"
+	RateLimited         Code = "rate_limited"
+	RedisUnavailable    Code = "redis_unavailable"
+	ClientGone          Code = "client_gone"
+	Internal            Code = "internal"
 )
 
-// Who must act.
-type Who string
+// Actor must act.
+type Actor string
 
 // The actors.
 const (
-	Nobody    Who = "nobody"    // wait: it passes by itself
-	Customer  Who = "customer"  // the person with the phone
-	Developer Who = "developer" // whoever wrote or configured the client
-	Operator  Who = "operator"  // whoever runs the engine, the network or the gate
+	Nobody    Actor = "nobody"    // wait: it passes by itself
+	Customer  Actor = "customer"  // the person with the phone
+	Developer Actor = "developer" // whoever wrote or configured the client
+	Operator  Actor = "operator"  // whoever runs the engine, the network or the gate
 )
 
 // Diagnosis is a cause with its evidence, ready to be shown.
@@ -56,7 +56,7 @@ type Diagnosis struct {
 	Code     Code     `json:"code"`
 	Title    string   `json:"title"`
 	Help     string   `json:"help"`
-	Who      Who      `json:"who"`
+	Who      Actor    `json:"who"`
 	Evidence []string `json:"evidence"`
 	// Inferred: nobody said so. The engine is silent, and the gate itself failed like this: a QR may come all the same.
 	Inferred bool `json:"-"`
@@ -74,9 +74,9 @@ func (d Diagnosis) NeedsPerson() bool {
 	return false
 }
 
-// About returns the catalogue's entry for a code, with the given evidence. An unknown code becomes
+// New returns the catalogue's entry for a code, with the given evidence. An unknown code becomes
 // Undetermined.
-func About(code Code, evidence ...string) Diagnosis {
+func New(code Code, evidence ...string) Diagnosis {
 	e, ok := catalogue[code]
 	if !ok {
 		code, e = Undetermined, catalogue[Undetermined]

@@ -5,16 +5,16 @@ import "time"
 // Life of a code when the engine does not say (wasim 3): both libraries show the first code of a connect
 // for 60 s and each later one for 20 s.
 const (
-	FirstCodeLife = 60 * time.Second
-	LaterCodeLife = 20 * time.Second
+	FirstQRTTL   = 60 * time.Second
+	RefreshQRTTL = 20 * time.Second
 )
 
-// ConfirmAfter is the age from which a code is handed out only if a recent look saw it still current:
+// RevalidateAfter is the age from which a code is handed out only if a recent look saw it still current:
 // an engine's own expiry is often longer than the code really lives.
-const ConfirmAfter = 15 * time.Second
+const RevalidateAfter = 15 * time.Second
 
-// ConfirmedFor is how recent that look must be.
-const ConfirmedFor = 2 * time.Second
+// RevalidatedFor is how recent that look must be.
+const RevalidatedFor = 2 * time.Second
 
 // QR is one code as the engine hands it out. The text inside it is opaque: its format has changed before.
 type QR struct {
@@ -28,22 +28,22 @@ type QR struct {
 // Present reports whether there is a code at all.
 func (q QR) Present() bool { return !q.Image.Empty() }
 
-// Left is the life that remains at now; negative when the code has expired.
-func (q QR) Left(now time.Time) time.Duration { return q.Expires.Sub(now) }
+// TTL is the life that remains at now; negative when the code has expired.
+func (q QR) TTL(now time.Time) time.Duration { return q.Expires.Sub(now) }
 
 // Fresh reports whether the code may be handed out at now: it is there, enough of its life is left for
 // somebody to take up a phone and scan it, and it is young or lately confirmed. Enough is a quarter of
 // its life, at most ten seconds.
 func (q QR) Fresh(now time.Time) bool {
-	return q.Present() && q.Left(now) >= q.enough() && !q.Doubtful(now)
+	return q.Present() && q.TTL(now) >= q.minTTL() && !q.NeedsRevalidation(now)
 }
 
-// Doubtful reports whether the code is old enough that only a new look can tell if it is still current.
-func (q QR) Doubtful(now time.Time) bool {
-	return now.Sub(q.Seen) > ConfirmAfter && now.Sub(q.Confirmed) > ConfirmedFor
+// NeedsRevalidation reports whether the code is old enough that only a new look can tell if it is still current.
+func (q QR) NeedsRevalidation(now time.Time) bool {
+	return now.Sub(q.Seen) > RevalidateAfter && now.Sub(q.Confirmed) > RevalidatedFor
 }
 
 // Fading reports whether the code is too near its end to be handed out: the next one is due.
-func (q QR) Fading(now time.Time) bool { return q.Present() && q.Left(now) < q.enough() }
+func (q QR) Fading(now time.Time) bool { return q.Present() && q.TTL(now) < q.minTTL() }
 
-func (q QR) enough() time.Duration { return min(10*time.Second, q.Expires.Sub(q.Seen)/4) }
+func (q QR) minTTL() time.Duration { return min(10*time.Second, q.Expires.Sub(q.Seen)/4) }

@@ -14,8 +14,8 @@ type Record struct {
 
 // Errors that every store returns as they are, for errors.Is.
 var (
-	// ErrStale says that the store holds a newer version than the writer had read.
-	ErrStale = errors.New("a newer record is stored")
-	// ErrStoreDown says that the store could not be asked. The gate goes on without it.
-	ErrStoreDown = errors.New("the store cannot be reached")
+	// ErrVersionConflict says that the store holds a newer version than the writer had read.
+	ErrVersionConflict = errors.New("a newer record is stored")
+	// ErrStoreUnavailable says that the store could not be asked. The gate goes on without it.
+	ErrStoreUnavailable = errors.New("the store cannot be reached")
 )

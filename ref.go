@@ -39,30 +39,30 @@ func ValidID(id string) bool {
 	return true
 }
 
-// Path is how the engine is asked for this session: the integer when it is known, which every version
+// URLSegment is how the engine is asked for this session: the integer when it is known, which every version
 // of the engine accepts, else the name.
-func (r Ref) Path() string {
+func (r Ref) URLSegment() string {
 	if r.ID > 0 {
 		return strconv.FormatInt(r.ID, 10)
 	}
 	return r.Name
 }
 
-// Key is the one name under which a session is kept: its integer, or its name behind a mark that no
+// CacheKey is the one name under which a session is kept: its integer, or its name behind a mark that no
 // integer has.
-func (r Ref) Key() string {
+func (r Ref) CacheKey() string {
 	if r.ID > 0 {
 		return strconv.FormatInt(r.ID, 10)
 	}
 	return "n:" + r.Name
 }
 
-// FlightOf names the acquisition of a tenant's session, for correlating events and spans. It must not be
+// AcquisitionID names the acquisition of a tenant's session, for correlating events and spans. It must not be
 // a metric label.
-func FlightOf(t Tenant, key string) string { return string(t) + "/" + key }
+func AcquisitionID(t Tenant, key string) string { return string(t) + "/" + key }
 
-// Zero reports whether the ref names nothing.
-func (r Ref) Zero() bool { return r.ID == 0 && r.Name == "" }
+// IsZero reports whether the ref names nothing.
+func (r Ref) IsZero() bool { return r.ID == 0 && r.Name == "" }
 
 // Merge fills the parts that r lacks from other.
 func (r Ref) Merge(other Ref) Ref {

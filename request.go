@@ -6,28 +6,28 @@ type Request struct {
 	Trace string `json:"trace"` // its span, as a W3C traceparent; empty unless the span is kept
 }
 
-// CreatedBy is the belief after r created the session: its journey to a QR has begun.
-func (s Session) CreatedBy(r Request) Session {
-	s.Born, s.By, s.Journey = true, r, r.Trace
+// WithCreateRequest is the belief after r created the session: its journey to a QR has begun.
+func (s Session) WithCreateRequest(r Request) Session {
+	s.CreatedHere, s.Request, s.Journey = true, r, r.Trace
 	return s
 }
 
 // ConnectedBy is the belief that a connect of r begins, whatever the engine makes of it. The first connect of a
 // session that was created through this gate goes on with that journey; any other begins one.
 func (s Session) ConnectedBy(r Request) Session {
-	s.By = r
-	if !s.Born || !s.Connect.IsZero() || s.Journey == "" {
+	s.Request = r
+	if !s.CreatedHere || !s.ConnectedAt.IsZero() || s.Journey == "" {
 		s.Journey = r.Trace
 	}
 	return s
 }
 
-// WishedBy is s, which was before until r wished for its QR: if that began a new pursuit, it goes back to r.
-func (s Session) WishedBy(r Request, before Session) Session {
-	if s.Window.Equal(before.Window) {
+// WithQRRequest is s, which was before until r wished for its QR: if that began a new pursuit, it goes back to r.
+func (s Session) WithQRRequest(r Request, before Session) Session {
+	if s.AcquiringSince.Equal(before.AcquiringSince) {
 		return s
 	}
-	s.By = r
+	s.Request = r
 	if s.Journey == "" {
 		s.Journey = r.Trace
 	}

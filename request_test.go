@@ -11,10 +11,10 @@ import (
 func TestWhoseRequestAPursuitGoesBackTo(t *testing.T) {
 	t.Parallel()
 	by := func(name string) qrgate.Request { return qrgate.Request{ID: name, Trace: "trace of " + name} }
-	created := qrgate.Session{}.CreatedBy(by("create"))
-	connected := created.ConnectedBy(by("connect")).Began(qrgate.Again, t0)
+	created := qrgate.Session{}.WithCreateRequest(by("create"))
+	connected := created.ConnectedBy(by("connect")).AfterConnect(qrgate.Connect, t0)
 	wish := func(s qrgate.Session, r qrgate.Request, at time.Time) qrgate.Session {
-		return s.Wish(at).WishedBy(r, s)
+		return s.RequestQR(at).WithQRRequest(r, s)
 	}
 	for name, c := range map[string]struct {
 		s           qrgate.Session
@@ -23,13 +23,13 @@ func TestWhoseRequestAPursuitGoesBackTo(t *testing.T) {
 		"created":                        {created, "create", "create"},
 		"its first connect":              {connected, "connect", "create"},
 		"a wish that joins":              {wish(connected, by("qr"), after(time.Second)), "connect", "create"},
-		"a wish after a rest":            {wish(connected.Rested(after(time.Minute)), by("qr"), after(2*time.Minute)), "qr", "create"},
-		"a second connect":               {connected.ConnectedBy(by("again")).Began(qrgate.Again, after(time.Minute)), "again", "again"},
+		"a wish after a rest":            {wish(connected.GiveUp(after(time.Minute)), by("qr"), after(2*time.Minute)), "qr", "create"},
+		"a second connect":               {connected.ConnectedBy(by("again")).AfterConnect(qrgate.Connect, after(time.Minute)), "again", "again"},
 		"a connect of a strange session": {qrgate.Session{}.ConnectedBy(by("connect")), "connect", "connect"},
 		"a wish for a strange session":   {wish(qrgate.Session{State: qrgate.Unknown}, by("qr"), t0), "qr", "qr"},
 	} {
-		if want := "trace of " + c.journey; c.s.By.ID != c.by || c.s.Journey != want {
-			t.Errorf("%s: by %q, journey %q; want %q, %q", name, c.s.By.ID, c.s.Journey, c.by, want)
+		if want := "trace of " + c.journey; c.s.Request.ID != c.by || c.s.Journey != want {
+			t.Errorf("%s: by %q, journey %q; want %q, %q", name, c.s.Request.ID, c.s.Journey, c.by, want)
 		}
 	}
 }

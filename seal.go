@@ -15,35 +15,35 @@ import (
 // MinSecret is the shortest secret that a Vault takes, in bytes.
 const MinSecret = 16
 
-// ErrSealed says that a value does not open with this credential for this purpose: it belongs to
+// ErrDecrypt says that a value does not open with this credential for this purpose: it belongs to
 // somebody else, was moved, or was altered. Readers treat it as absent, and count it.
-var ErrSealed = errors.New("the stored value does not open for this caller")
+var ErrDecrypt = errors.New("the stored value does not open for this caller")
 
-// Vault makes tenants out of credentials and seals what is stored for them. A value sealed for one
+// Sealer makes tenants out of credentials and seals what is stored for them. A value sealed for one
 // presented key cannot be opened with another, whatever a store mixes up (DESIGN 4.1).
-type Vault struct{ secret []byte }
+type Sealer struct{ secret []byte }
 
 // NewVault returns a vault on a secret shared by all replicas. It refuses one shorter than MinSecret.
-func NewVault(secret Secret) (*Vault, error) {
+func NewVault(secret Secret) (*Sealer, error) {
 	if len(secret.Reveal()) < MinSecret {
 		return nil, fmt.Errorf("the secret has %d bytes and needs at least %d", len(secret.Reveal()), MinSecret)
 	}
-	return &Vault{secret: []byte(secret.Reveal())}, nil
+	return &Sealer{secret: []byte(secret.Reveal())}, nil
 }
 
 // Tenant is the first 16 bytes of HMAC-SHA256(secret, key), in hex.
-func (v *Vault) Tenant(key Secret) Tenant {
+func (v *Sealer) Tenant(key Secret) Tenant {
 	return Tenant(hex.EncodeToString(v.mac("tenant/v1", key.Reveal())[:16]))
 }
 
 // Digest hides a session's name in the keys of a store.
-func (v *Vault) Digest(t Tenant, name string) string {
+func (v *Sealer) Digest(t Tenant, name string) string {
 	return hex.EncodeToString(v.mac("session/v1", string(t)+"\x00"+name)[:16])
 }
 
 // Seal encrypts plain for whoever presents key, bound to about: AES-256-GCM under a key derived from the
 // presented key, with about as associated data. The result is 28 bytes longer than plain.
-func (v *Vault) Seal(key Secret, about string, plain []byte) ([]byte, error) {
+func (v *Sealer) Seal(key Secret, about string, plain []byte) ([]byte, error) {
 	gcm, err := v.cipher(key)
 	if err != nil {
 		return nil, err
@@ -55,23 +55,23 @@ func (v *Vault) Seal(key Secret, about string, plain []byte) ([]byte, error) {
 	return gcm.Seal(nonce, nonce, plain, []byte(about)), nil
 }
 
-// Open reverses Seal. It returns ErrSealed for anything that was not sealed for this key and about.
-func (v *Vault) Open(key Secret, about string, sealed []byte) ([]byte, error) {
+// Open reverses Seal. It returns ErrDecrypt for anything that was not sealed for this key and about.
+func (v *Sealer) Open(key Secret, about string, sealed []byte) ([]byte, error) {
 	gcm, err := v.cipher(key)
 	if err != nil {
 		return nil, err
 	}
 	if len(sealed) < gcm.NonceSize() {
-		return nil, ErrSealed
+		return nil, ErrDecrypt
 	}
 	plain, err := gcm.Open(nil, sealed[:gcm.NonceSize()], sealed[gcm.NonceSize():], []byte(about))
 	if err != nil {
-		return nil, ErrSealed
+		return nil, ErrDecrypt
 	}
 	return plain, nil
 }
 
-func (v *Vault) cipher(key Secret) (cipher.AEAD, error) {
+func (v *Sealer) cipher(key Secret) (cipher.AEAD, error) {
 	k, err := hkdf.Key(sha256.New, []byte(key.Reveal()), v.secret, "qrgate/seal/v1", 32)
 	if err != nil {
 		return nil, fmt.Errorf("seal: %w", err)
@@ -83,7 +83,7 @@ func (v *Vault) cipher(key Secret) (cipher.AEAD, error) {
 	return cipher.NewGCM(block)
 }
 
-func (v *Vault) mac(purpose, text string) []byte {
+func (v *Sealer) mac(purpose, text string) []byte {
 	h := hmac.New(sha256.New, v.secret)
 	h.Write([]byte(purpose))
 	h.Write([]byte{0})

@@ -43,7 +43,7 @@ func TestSecretEqual(t *testing.T) {
 
 func TestVaultOpensOnlyForTheSameKeyAndPurpose(t *testing.T) {
 	t.Parallel()
-	vault := func(secret string) *qrgate.Vault {
+	vault := func(secret string) *qrgate.Sealer {
 		v, err := qrgate.NewVault(qrgate.NewSecret(secret))
 		if err != nil {
 			t.Fatal(err)
@@ -68,7 +68,7 @@ func TestVaultOpensOnlyForTheSameKeyAndPurpose(t *testing.T) {
 		"a short value":   func() ([]byte, error) { return v.Open(key, "tenant session 1", sealed[:5]) },
 		"nothing":         func() ([]byte, error) { return v.Open(key, "tenant session 1", nil) },
 	} {
-		if plain, err := open(); !errors.Is(err, qrgate.ErrSealed) {
+		if plain, err := open(); !errors.Is(err, qrgate.ErrDecrypt) {
 			t.Errorf("%s opens it: %q, %v", name, plain, err)
 		}
 	}

@@ -12,31 +12,31 @@ var t0 = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func after(d time.Duration) time.Time { return t0.Add(d) }
 
-func code(text string) qrgate.Observation {
-	return qrgate.Observation{State: qrgate.AwaitingScan, Image: qrgate.NewSecret(text)}
+func code(text string) qrgate.SessionReport {
+	return qrgate.SessionReport{State: qrgate.AwaitingScan, Image: qrgate.NewSecret(text)}
 }
 
-func fault(k qrgate.Kind) error { return &qrgate.Fault{Op: qrgate.OpQR, Kind: k} }
+func fault(k qrgate.ErrorKind) error { return &qrgate.EngineError{Op: qrgate.OpQR, Kind: k} }
 
 // began is a session whose connect was accepted at t0.
 func began() qrgate.Session {
-	return qrgate.Session{Ref: qrgate.Ref{ID: 1}, Born: true}.Began(qrgate.Again, t0)
+	return qrgate.Session{Ref: qrgate.Ref{ID: 1}, CreatedHere: true}.AfterConnect(qrgate.Connect, t0)
 }
 
 func TestWhatALookMakesOfASession(t *testing.T) {
 	t.Parallel()
-	waiting := began().With(code("one"), nil, after(time.Second))
-	linked := began().With(qrgate.Observation{State: qrgate.Connected}, nil, after(time.Second))
+	waiting := began().AfterPoll(code("one"), nil, after(time.Second))
+	linked := began().AfterPoll(qrgate.SessionReport{State: qrgate.Connected}, nil, after(time.Second))
 	for name, c := range map[string]struct {
 		from  qrgate.Session
-		o     qrgate.Observation
+		o     qrgate.SessionReport
 		err   error
 		state qrgate.State
 		code  string
 		seq   int
 		check func(s qrgate.Session) bool
 	}{
-		"not ready goes on": {from: began(), err: fault(qrgate.NotReady), state: qrgate.Connecting},
+		"not ready goes on": {from: began(), err: fault(qrgate.KindNotReady), state: qrgate.Connecting},
 		"a code":            {from: began(), o: code("one"), state: qrgate.AwaitingScan, code: "one", seq: 1},
 		"the same code is confirmed": {from: waiting, o: code("one"), state: qrgate.AwaitingScan, code: "one", seq: 1, check: func(s qrgate.Session) bool {
 			return s.QR.Confirmed.Equal(after(20*time.Second)) && s.QR.Seen.Equal(after(time.Second))
@@ -45,27 +45,27 @@ func TestWhatALookMakesOfASession(t *testing.T) {
 		"an expired code is none":      {from: began(), o: withExpiry(code("old"), -time.Second), state: qrgate.Connecting},
 		"the engine's expiry is taken": {from: began(), o: withExpiry(code("one"), 45*time.Second), state: qrgate.AwaitingScan, code: "one", seq: 1, check: func(s qrgate.Session) bool { return s.QR.Expires.Equal(after(65 * time.Second)) }},
 		"an absurd expiry is bounded":  {from: began(), o: withExpiry(code("one"), 99*time.Hour), state: qrgate.AwaitingScan, code: "one", seq: 1, check: func(s qrgate.Session) bool { return s.QR.Expires.Before(after(time.Hour)) }},
-		"a list says why beside no QR": {from: began(), o: qrgate.Observation{State: qrgate.Failed, Reason: "405 Connection Failure"}, err: &qrgate.Fault{Op: qrgate.OpList, Kind: qrgate.NotReady}, state: qrgate.Connecting,
+		"a list says why beside no QR": {from: began(), o: qrgate.SessionReport{State: qrgate.Failed, Reason: "405 Connection Failure"}, err: &qrgate.EngineError{Op: qrgate.OpList, Kind: qrgate.KindNotReady}, state: qrgate.Connecting,
 			check: func(s qrgate.Session) bool {
-				return s.Reason == "405 Connection Failure" && s.Past.Named.Code == qrgate.ClientOutdated && s.Checked.Equal(after(20*time.Second))
+				return s.Reason == "405 Connection Failure" && s.Past.Named.Code == qrgate.ClientOutdated && s.StateConfirmedAt.Equal(after(20*time.Second))
 			}},
-		"a code the engine lost is dropped":   {from: waiting, err: fault(qrgate.NotReady), state: qrgate.Connecting, seq: 1},
-		"trouble leaves the code":             {from: waiting, err: fault(qrgate.Unreachable), state: qrgate.AwaitingScan, code: "one", seq: 1},
-		"linked":                              {from: waiting, o: qrgate.Observation{State: qrgate.Connected}, state: qrgate.Connected, seq: 1, check: func(s qrgate.Session) bool { return s.Linked && s.Window.IsZero() }},
-		"linked, said by an error":            {from: waiting, err: fault(qrgate.AlreadyLinked), state: qrgate.Connected, seq: 1},
-		"no QR does not unlink":               {from: linked, err: fault(qrgate.NotReady), state: qrgate.Connected},
-		"a state does":                        {from: linked, o: qrgate.Observation{State: qrgate.Disconnected}, state: qrgate.Disconnected},
-		"disconnected is no news yet":         {from: began(), o: qrgate.Observation{State: qrgate.Disconnected}, state: qrgate.Connecting, check: func(s qrgate.Session) bool { return s.Lost }},
-		"a refused key ends everything":       {from: waiting, err: fault(qrgate.KeyRefused), state: qrgate.Unknown, seq: 1, check: func(s qrgate.Session) bool { return s.Accepted.IsZero() && s.Window.IsZero() }},
-		"404 on the status is no proof":       {from: began(), err: &qrgate.Fault{Op: qrgate.OpStatus, Kind: qrgate.UnknownSession}, state: qrgate.Connecting, check: func(s qrgate.Session) bool { return !s.Lost }},
-		"404 on the QR, later, is a restart":  {from: began(), err: fault(qrgate.UnknownSession), state: qrgate.Connecting, check: func(s qrgate.Session) bool { return s.Lost }},
-		"an error that is no fault is one":    {from: began(), err: errors.New("?"), state: qrgate.Connecting, check: func(s qrgate.Session) bool { return s.Trouble.Kind == qrgate.EngineError }},
-		"a session nobody knows is given up":  {from: qrgate.Session{State: qrgate.Unknown}.Wish(t0), err: fault(qrgate.UnknownSession), state: qrgate.Unknown, check: func(s qrgate.Session) bool { return s.Window.IsZero() }},
-		"one that was just created is waited": {from: qrgate.Session{Born: true}.Wish(t0), err: fault(qrgate.NotReady), state: qrgate.Connecting},
+		"a code the engine lost is dropped":   {from: waiting, err: fault(qrgate.KindNotReady), state: qrgate.Connecting, seq: 1},
+		"trouble leaves the code":             {from: waiting, err: fault(qrgate.KindUnreachable), state: qrgate.AwaitingScan, code: "one", seq: 1},
+		"linked":                              {from: waiting, o: qrgate.SessionReport{State: qrgate.Connected}, state: qrgate.Connected, seq: 1, check: func(s qrgate.Session) bool { return s.EverPaired && s.AcquiringSince.IsZero() }},
+		"linked, said by an error":            {from: waiting, err: fault(qrgate.KindAlreadyPaired), state: qrgate.Connected, seq: 1},
+		"no QR does not unlink":               {from: linked, err: fault(qrgate.KindNotReady), state: qrgate.Connected},
+		"a state does":                        {from: linked, o: qrgate.SessionReport{State: qrgate.Disconnected}, state: qrgate.Disconnected},
+		"disconnected is no news yet":         {from: began(), o: qrgate.SessionReport{State: qrgate.Disconnected}, state: qrgate.Connecting, check: func(s qrgate.Session) bool { return s.LostByEngine }},
+		"a refused key ends everything":       {from: waiting, err: fault(qrgate.KindKeyRefused), state: qrgate.Unknown, seq: 1, check: func(s qrgate.Session) bool { return s.AuthorizedAt.IsZero() && s.AcquiringSince.IsZero() }},
+		"404 on the status is no proof":       {from: began(), err: &qrgate.EngineError{Op: qrgate.OpStatus, Kind: qrgate.KindSessionNotFound}, state: qrgate.Connecting, check: func(s qrgate.Session) bool { return !s.LostByEngine }},
+		"404 on the QR, later, is a restart":  {from: began(), err: fault(qrgate.KindSessionNotFound), state: qrgate.Connecting, check: func(s qrgate.Session) bool { return s.LostByEngine }},
+		"an error that is no fault is one":    {from: began(), err: errors.New("?"), state: qrgate.Connecting, check: func(s qrgate.Session) bool { return s.Trouble.Kind == qrgate.KindServerError }},
+		"a session nobody knows is given up":  {from: qrgate.Session{State: qrgate.Unknown}.RequestQR(t0), err: fault(qrgate.KindSessionNotFound), state: qrgate.Unknown, check: func(s qrgate.Session) bool { return s.AcquiringSince.IsZero() }},
+		"one that was just created is waited": {from: qrgate.Session{CreatedHere: true}.RequestQR(t0), err: fault(qrgate.KindNotReady), state: qrgate.Connecting},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := c.from.With(c.o, c.err, after(20*time.Second))
+			got := c.from.AfterPoll(c.o, c.err, after(20*time.Second))
 			if got.State != c.state || got.QR.Image.Reveal() != c.code || got.Sequence != c.seq {
 				t.Errorf("%s, code %q, sequence %d; want %s, %q, %d", got.State, got.QR.Image.Reveal(), got.Sequence, c.state, c.code, c.seq)
 			}
@@ -76,21 +76,21 @@ func TestWhatALookMakesOfASession(t *testing.T) {
 	}
 }
 
-func withExpiry(o qrgate.Observation, in time.Duration) qrgate.Observation {
+func withExpiry(o qrgate.SessionReport, in time.Duration) qrgate.SessionReport {
 	o.Expiry = qrgate.Expiry{Known: true, In: in}
 	return o
 }
 
 func TestAnEngineThatComesBackHasForgotten(t *testing.T) {
 	t.Parallel()
-	s := began().With(qrgate.Observation{}, fault(qrgate.Unreachable), after(time.Second))
-	if s.Lost {
+	s := began().AfterPoll(qrgate.SessionReport{}, fault(qrgate.KindUnreachable), after(time.Second))
+	if s.LostByEngine {
 		t.Error("an engine that is away has not forgotten yet")
 	}
-	if s = s.With(qrgate.Observation{}, fault(qrgate.NotReady), after(2*time.Second)); !s.Lost {
+	if s = s.AfterPoll(qrgate.SessionReport{}, fault(qrgate.KindNotReady), after(2*time.Second)); !s.LostByEngine {
 		t.Error("an engine that came back without a code must be asked to connect again")
 	}
-	if s = s.Began(qrgate.Again, after(3*time.Second)); s.Lost {
+	if s = s.AfterConnect(qrgate.Connect, after(3*time.Second)); s.LostByEngine {
 		t.Error("a new connect heals it")
 	}
 }
@@ -144,12 +144,12 @@ func TestParseRef(t *testing.T) {
 
 func TestShiftMovesAllTimes(t *testing.T) {
 	t.Parallel()
-	s := began().With(qrgate.Observation{}, fault(qrgate.NotReady), after(time.Second))
+	s := began().AfterPoll(qrgate.SessionReport{}, fault(qrgate.KindNotReady), after(time.Second))
 	moved := s.Shifted(time.Hour)
-	if !moved.Connect.Equal(s.Connect.Add(time.Hour)) || !moved.Looked.Equal(s.Looked.Add(time.Hour)) || !moved.Trouble.Since.Equal(s.Trouble.Since.Add(time.Hour)) {
+	if !moved.ConnectedAt.Equal(s.ConnectedAt.Add(time.Hour)) || !moved.LastPolledAt.Equal(s.LastPolledAt.Add(time.Hour)) || !moved.Trouble.Since.Equal(s.Trouble.Since.Add(time.Hour)) {
 		t.Errorf("%+v", moved)
 	}
-	if !moved.Wanted.IsZero() || s.Shifted(time.Millisecond) != s {
+	if !moved.LastRequestedAt.IsZero() || s.Shifted(time.Millisecond) != s {
 		t.Error("a zero time or a small difference was moved")
 	}
 }

@@ -11,9 +11,9 @@ func (s Session) Shifted(d time.Duration) Session {
 	if d.Abs() < clockSlack {
 		return s
 	}
-	for _, t := range []*time.Time{&s.Since, &s.Accepted, &s.Connect, &s.Window, &s.Wanted, &s.Looked, &s.Checked, &s.Asked, &s.Pushed.Again,
+	for _, t := range []*time.Time{&s.Since, &s.AuthorizedAt, &s.ConnectedAt, &s.AcquiringSince, &s.LastRequestedAt, &s.LastPolledAt, &s.StateConfirmedAt, &s.StateQueriedAt, &s.Pushed.Again,
 		&s.Pushed.Force, &s.Pushed.Restart, &s.Pushed.Tried, &s.Trouble.Since, &s.Trouble.Last,
-		&s.Past.Look.Since, &s.Past.Look.Last, &s.Past.Refusal.Since, &s.Past.Refusal.Last, &s.Past.Restarted, &s.Past.Named.Last, &s.Past.Ended} {
+		&s.Past.Look.Since, &s.Past.Look.Last, &s.Past.ConnectFailure.Since, &s.Past.ConnectFailure.Last, &s.Past.Restarted, &s.Past.Named.Last, &s.Past.Ended} {
 		if !t.IsZero() {
 			*t = t.Add(d)
 		}

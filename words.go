@@ -5,26 +5,26 @@ import (
 	"strings"
 )
 
-// tell is what engines say of themselves, and the cause that it names. All its words must be there: a number
+// pattern is what engines say of themselves, and the cause that it names. All its words must be there: a number
 // alone is never enough (Baileys' 408 means five things), and neither are some words without their number.
-type tell struct {
+type pattern struct {
 	code  Code
 	words []string // in lower case
 }
 
-// believed are the causes that an engine may name by the gate's own word for them. The others are the gate's
+// trustedCodes are the causes that an engine may name by the gate's own word for them. The others are the gate's
 // to find: an engine that says "rate_limited" or "internal" means something else.
-var believed = []Code{ClientOutdated, AccountBanned, LoggedOut, PairingFailed, PasskeyRequired, DNSFailed, NetworkBlocked,
-	TLSIntercepted, ProxyRefused, WhatsAppSilent, WhatsAppDown, SessionLimit, SessionConflict, QRInvalid, QRExpired, EngineOverloaded}
+var trustedCodes = []Code{ClientOutdated, AccountBanned, LoggedOut, PairingFailed, PasskeyRequired, DNSFailed, NetworkBlocked,
+	TLSIntercepted, ProxyRefused, WhatsAppSilent, WhatsAppUnavailable, SessionLimit, SessionConflict, QRInvalid, QRExpired, EngineOverloaded}
 
-// tells are the words of others, the more telling first. What the libraries say is in wasim 4, what engines
+// patterns are the words of others, the more telling first. What the libraries say is in wasim 4, what engines
 // make of it in engines B.1. A number must stand alone: "405" is not in "4051".
-var tells = []tell{
+var patterns = []pattern{
 	// The engine's own house, which may also say ECONNREFUSED (engines F14 to F17).
-	{EngineFailing, []string{":6379"}}, {EngineFailing, []string{":5432"}}, {EngineFailing, []string{":3306"}},
-	{EngineFailing, []string{"redis"}}, {EngineFailing, []string{"prisma"}}, {EngineFailing, []string{"database server"}},
-	{EngineFailing, []string{"column", "does not exist"}}, {EngineFailing, []string{"launch the browser"}},
-	{EngineFailing, []string{"profile appears to be in use"}},
+	{Engine5xx, []string{":6379"}}, {Engine5xx, []string{":5432"}}, {Engine5xx, []string{":3306"}},
+	{Engine5xx, []string{"redis"}}, {Engine5xx, []string{"prisma"}}, {Engine5xx, []string{"database server"}},
+	{Engine5xx, []string{"column", "does not exist"}}, {Engine5xx, []string{"launch the browser"}},
+	{Engine5xx, []string{"profile appears to be in use"}},
 	{EngineOverloaded, []string{"pre-key upload timeout"}}, {EngineOverloaded, []string{"out of memory"}},
 	{EngineOverloaded, []string{"target closed"}}, {EngineOverloaded, []string{"execution context was destroyed"}},
 
@@ -51,8 +51,8 @@ var tells = []tell{
 	{NetworkBlocked, []string{"ehostunreach"}}, {NetworkBlocked, []string{"enetunreach"}}, {NetworkBlocked, []string{"etimedout"}},
 	{NetworkBlocked, []string{"opening handshake has timed out"}}, {NetworkBlocked, []string{"whatsapp_unreachable"}},
 	{NetworkBlocked, []string{"403", "upgrade answered"}},
-	{WhatsAppDown, []string{"429", "upgrade answered"}}, {WhatsAppDown, []string{"500", "upgrade answered"}},
-	{WhatsAppDown, []string{"502", "upgrade answered"}}, {WhatsAppDown, []string{"503", "upgrade answered"}},
+	{WhatsAppUnavailable, []string{"429", "upgrade answered"}}, {WhatsAppUnavailable, []string{"500", "upgrade answered"}},
+	{WhatsAppUnavailable, []string{"502", "upgrade answered"}}, {WhatsAppUnavailable, []string{"503", "upgrade answered"}},
 
 	// WhatsApp's own no.
 	{ClientOutdated, []string{"client outdated"}}, {ClientOutdated, []string{"err-client-outdated"}},
@@ -66,36 +66,36 @@ var tells = []tell{
 	{AccountBanned, []string{"402", "connection failure"}}, {AccountBanned, []string{"403", "connection failure"}},
 	{AccountBanned, []string{"406", "connection failure"}},
 	{SessionConflict, []string{"440", "stream errored"}}, {SessionConflict, []string{"stream replaced"}}, {SessionConflict, []string{"took this session over"}},
-	{WhatsAppDown, []string{"429", "connection failure"}}, {WhatsAppDown, []string{"429", "stream errored"}}, // engines F9
-	{WhatsAppDown, []string{"500", "connection failure"}}, {WhatsAppDown, []string{"501", "connection failure"}},
-	{WhatsAppDown, []string{"503", "connection failure"}}, {WhatsAppDown, []string{"500", "stream errored"}},
-	{WhatsAppDown, []string{"503", "stream errored"}}, {WhatsAppDown, []string{restartRequired}},
-	{WhatsAppDown, []string{"connection terminated"}}, // a cut, before the codes or after: the words do not tell
+	{WhatsAppUnavailable, []string{"429", "connection failure"}}, {WhatsAppUnavailable, []string{"429", "stream errored"}}, // engines F9
+	{WhatsAppUnavailable, []string{"500", "connection failure"}}, {WhatsAppUnavailable, []string{"501", "connection failure"}},
+	{WhatsAppUnavailable, []string{"503", "connection failure"}}, {WhatsAppUnavailable, []string{"500", "stream errored"}},
+	{WhatsAppUnavailable, []string{"503", "stream errored"}}, {WhatsAppUnavailable, []string{restartRequired}},
+	{WhatsAppUnavailable, []string{"connection terminated"}}, // a cut, before the codes or after: the words do not tell
 	{WhatsAppSilent, []string{"timed out waiting for handshake"}}, {WhatsAppSilent, []string{"408", "timed out"}},
 	{WhatsAppSilent, []string{"connection was lost"}},
 }
 
-// tellOf finds the cause that an engine's words name.
-func tellOf(text string) (tell, bool) {
+// matchCause finds the cause that an engine's words name.
+func matchCause(text string) (pattern, bool) {
 	text = strings.ToLower(text)
 	all := strings.FieldsFunc(text, func(r rune) bool {
 		return !(r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z')
 	})
-	for _, c := range believed {
+	for _, c := range trustedCodes {
 		if slices.Contains(all, string(c)) {
-			return tell{c, []string{string(c)}}, true
+			return pattern{c, []string{string(c)}}, true
 		}
 	}
-	for _, t := range tells {
-		if !slices.ContainsFunc(t.words, func(w string) bool { return !says(text, all, w) }) {
+	for _, t := range patterns {
+		if !slices.ContainsFunc(t.words, func(w string) bool { return !contains(text, all, w) }) {
 			return t, true
 		}
 	}
-	return tell{}, false
+	return pattern{}, false
 }
 
-// says reports whether a text holds some words: a number must be one of all its words.
-func says(text string, all []string, words string) bool {
+// contains reports whether a text holds some words: a number must be one of all its words.
+func contains(text string, all []string, words string) bool {
 	if strings.Trim(words, "0123456789") == "" {
 		return slices.Contains(all, words)
 	}
@@ -108,59 +108,59 @@ const restartRequired = "restart required"
 
 // sign is what the words mean for a session. A connection that WhatsApp ends after it sent codes was not
 // silent. The engine's text itself stays out of the evidence: the words that decided say enough.
-func (t tell) sign(at *scene) sign {
+func (t pattern) sign(at *input) finding {
 	code := t.code
-	if t.words[0] == restartRequired && at.now.Sub(at.Since) < PatienceTime {
-		return sign{}
+	if t.words[0] == restartRequired && at.now.Sub(at.Since) < SymptomDelay {
+		return finding{}
 	}
 	if code == WhatsAppSilent && at.Sequence > 0 {
-		code = WhatsAppDown
+		code = WhatsAppUnavailable
 	}
-	return sign{code: code, sure: true, evidence: []string{"the engine names this cause itself: " + strings.Join(t.words, ", ")}}
+	return finding{code: code, confirmed: true, evidence: []string{"the engine names this cause itself: " + strings.Join(t.words, ", ")}}
 }
 
-// answered: the words of the engine's present error, or of the one with which it refuses to connect.
-func answered(at *scene) sign {
-	heard := []Trouble{at.trouble()}
-	if at.refusing() {
-		heard = append(heard, at.Past.Refusal)
+// ruleEngineSaysCause: the words of the engine's present error, or of the one with which it refuses to connect.
+func ruleEngineSaysCause(at *input) finding {
+	heard := []FailureStreak{at.currentFailure()}
+	if at.connectRejected() {
+		heard = append(heard, at.Past.ConnectFailure)
 	}
 	for _, trouble := range heard {
-		if trouble.Kind == BadAnswer && trouble.Code == codeQRInvalid {
-			return sign{code: QRInvalid, sure: true, evidence: []string{"what the engine hands out as a QR is too large, no image, or no code"}}
+		if trouble.Kind == KindBadResponse && trouble.Code == codeQRInvalid {
+			return finding{code: QRInvalid, confirmed: true, evidence: []string{"what the engine hands out as a QR is too large, no image, or no code"}}
 		}
-		if _, gone := absences[trouble.Kind]; gone {
-			return sign{}
+		if _, gone := unreachableKinds[trouble.Kind]; gone {
+			return finding{}
 		}
-		if t, ok := tellOf(trouble.Text + " " + trouble.Code); ok {
+		if t, ok := matchCause(trouble.Text + " " + trouble.Code); ok {
 			return t.sign(at)
 		}
 	}
-	return sign{}
+	return finding{}
 }
 
 // codeQRInvalid is what an engine adapter says of a QR that is no image.
 const codeQRInvalid = "QR_INVALID"
 
-// reasoned: what the engine says of the session's last disconnect.
-func reasoned(at *scene) sign {
-	if at.State == AwaitingScan && !at.over() {
-		return sign{} // a newer connect brought a code
+// ruleDisconnectReason: what the engine says of the session's last disconnect.
+func ruleDisconnectReason(at *input) finding {
+	if at.State == AwaitingScan && !at.codeDead() {
+		return finding{} // a newer connect brought a code
 	}
-	if t, ok := tellOf(at.Reason); ok {
+	if t, ok := matchCause(at.Reason); ok {
 		return t.sign(at)
 	}
-	return sign{}
+	return finding{}
 }
 
-// remembered: the engine named a cause before the gate connected again by itself, and nothing has come of
+// ruleLastNamedCause: the engine named a cause before the gate connected again by itself, and nothing has come of
 // that yet. Without this the diagnosis would vanish at each attempt and come back seconds later.
-func remembered(at *scene) sign {
+func ruleLastNamedCause(at *input) finding {
 	n := at.Past.Named
-	if n.Code == "" || at.State != Connecting || at.Sequence > 0 || !at.ownConnect() ||
+	if n.Code == "" || at.State != Connecting || at.Sequence > 0 || !at.isRecoveryConnect() ||
 		n.Last.Before(at.Since) || at.now.Sub(n.Last) > restartTime {
-		return sign{}
+		return finding{}
 	}
-	return sign{code: n.Code, sure: true, evidence: []string{
+	return finding{code: n.Code, confirmed: true, evidence: []string{
 		"the engine named this cause before it was asked to connect again, and no QR has come since"}}
 }

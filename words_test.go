@@ -14,7 +14,7 @@ func TestWordsOfEngines(t *testing.T) {
 	for said, want := range map[string]qrgate.Code{
 		"client_outdated WhatsApp refuses this version of the library; update qrgate.": qrgate.ClientOutdated,
 		"Error obteniendo código QR: network_blocked. No TCP connection.":              qrgate.NetworkBlocked,
-		"whatsapp_unavailable WhatsApp closed the connection.":                         qrgate.WhatsAppDown,
+		"whatsapp_unavailable WhatsApp closed the connection.":                         qrgate.WhatsAppUnavailable,
 		"VALIDATION_ERROR Maximum number of sessions reached":                          qrgate.SessionLimit,
 		"Se alcanzó el máximo de sesiones":                                             qrgate.SessionLimit,
 		"405 Connection Failure":                                                       qrgate.ClientOutdated,
@@ -23,9 +23,9 @@ func TestWordsOfEngines(t *testing.T) {
 		"402 Connection Failure":                                                       qrgate.AccountBanned,
 		"403 Connection Failure":                                                       qrgate.AccountBanned,
 		"406 Connection Failure":                                                       qrgate.AccountBanned,
-		"429 Connection Failure":                                                       qrgate.WhatsAppDown,
-		"503 Connection Failure":                                                       qrgate.WhatsAppDown,
-		"500 Connection Failure":                                                       qrgate.WhatsAppDown,
+		"429 Connection Failure":                                                       qrgate.WhatsAppUnavailable,
+		"503 Connection Failure":                                                       qrgate.WhatsAppUnavailable,
+		"500 Connection Failure":                                                       qrgate.WhatsAppUnavailable,
 		"WhatsApp refuses this client version as outdated":                             qrgate.ClientOutdated,
 		"the account is temporarily banned":                                            qrgate.AccountBanned,
 		"the device was logged out":                                                    qrgate.LoggedOut,
@@ -33,8 +33,8 @@ func TestWordsOfEngines(t *testing.T) {
 		"another connection took this session over":                                    qrgate.SessionConflict,
 		"401 Stream Errored (conflict)":                                                qrgate.LoggedOut,
 		"440 Stream Errored (conflict)":                                                qrgate.SessionConflict,
-		"503 Stream Errored (unknown)":                                                 qrgate.WhatsAppDown,
-		"515 Stream Errored (restart required)":                                        qrgate.WhatsAppDown,
+		"503 Stream Errored (unknown)":                                                 qrgate.WhatsAppUnavailable,
+		"515 Stream Errored (restart required)":                                        qrgate.WhatsAppUnavailable,
 		"408 QR refs attempts ended":                                                   qrgate.QRExpired,
 		"QR refs attempts ended":                                                       qrgate.QRExpired,
 		"408 WebSocket Error (getaddrinfo ENOTFOUND web.whatsapp.com) ENOTFOUND":       qrgate.DNSFailed,
@@ -44,7 +44,7 @@ func TestWordsOfEngines(t *testing.T) {
 		"WebSocket Error (connect ETIMEDOUT)":                                          qrgate.NetworkBlocked,
 		"Opening handshake has timed out":                                              qrgate.NetworkBlocked,
 		"408 Timed Out":                                                                qrgate.WhatsAppSilent,
-		"428 Connection Terminated":                                                    qrgate.WhatsAppDown,
+		"428 Connection Terminated":                                                    qrgate.WhatsAppUnavailable,
 		"408 Connection was lost":                                                      qrgate.WhatsAppSilent,
 		"500 WebSocket Error (self-signed certificate) DEPTH_ZERO_SELF_SIGNED_CERT":    qrgate.TLSIntercepted,
 		"self signed certificate in certificate chain":                                 qrgate.TLSIntercepted,
@@ -53,17 +53,17 @@ func TestWordsOfEngines(t *testing.T) {
 		"407 WebSocket upgrade answered with HTTP 407":                                 qrgate.ProxyRefused,
 		"Proxy Authentication Required":                                                qrgate.ProxyRefused,
 		"403 WebSocket upgrade answered with HTTP 403":                                 qrgate.NetworkBlocked,
-		"503 WebSocket upgrade answered with HTTP 503":                                 qrgate.WhatsAppDown,
+		"503 WebSocket upgrade answered with HTTP 503":                                 qrgate.WhatsAppUnavailable,
 		"408 Pre-key upload timeout":                                                   qrgate.EngineOverloaded,
 		"500 Invalid account signature":                                                qrgate.PairingFailed,
 		"Unhandled notification with type companion_reg_refresh":                       qrgate.PairingFailed,
 		"passkey-request":                                                              qrgate.PasskeyRequired,
 		"Límite de sesiones alcanzado":                                                 qrgate.SessionLimit,
-		"connect ECONNREFUSED 127.0.0.1:6379":                                          qrgate.EngineFailing, // its Redis, not WhatsApp
-		"column Message.isDeleted does not exist":                                      qrgate.EngineFailing,
-		"Failed to launch the browser process":                                         qrgate.EngineFailing,
+		"connect ECONNREFUSED 127.0.0.1:6379":                                          qrgate.Engine5xx, // its Redis, not WhatsApp
+		"column Message.isDeleted does not exist":                                      qrgate.Engine5xx,
+		"Failed to launch the browser process":                                         qrgate.Engine5xx,
 	} {
-		if got := qrgate.Diagnose(disconnectedFor(said), qrgate.Climate{}, noon.Add(9*time.Second)); got.Code != want {
+		if got := qrgate.Diagnose(disconnectedFor(said), qrgate.Environment{}, noon.Add(9*time.Second)); got.Code != want {
 			t.Errorf("%q is %s, want %s", said, got.Code, want)
 		}
 	}
@@ -76,7 +76,7 @@ func TestWordsThatNameNothing(t *testing.T) {
 	for _, said := range []string{"", "Connection Failure", "408", "Stream Errored (conflict)", "4051 Connection Failure",
 		"Connection Failure 14051", "QR_GENERATION_ERROR", "INTERNAL_ERROR internal", "rate_limited", "session_not_found",
 		"Error obteniendo código QR", "500", "Error conectando sesión"} {
-		got := qrgate.Diagnose(disconnectedFor(said), qrgate.Climate{}, noon.Add(9*time.Second))
+		got := qrgate.Diagnose(disconnectedFor(said), qrgate.Environment{}, noon.Add(9*time.Second))
 		if got.Code != qrgate.QRNotEmitted && got.Code != qrgate.Undetermined {
 			t.Errorf("%q is %s", said, got.Code)
 		}
@@ -87,7 +87,7 @@ func TestWordsThatNameNothing(t *testing.T) {
 func TestRestartAfterAScanIsNoCause(t *testing.T) {
 	t.Parallel()
 	s := disconnectedFor("515 Stream Errored (restart required)")
-	if got := qrgate.Diagnose(s, qrgate.Climate{}, noon.Add(2*time.Second)); !got.Healthy() {
+	if got := qrgate.Diagnose(s, qrgate.Environment{}, noon.Add(2*time.Second)); !got.Healthy() {
 		t.Errorf("two seconds after it: %s", got.Code)
 	}
 }
@@ -97,13 +97,13 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // disconnectedFor is a session that was connected at noon, and of which the engine says why it ended.
 func disconnectedFor(reason string) qrgate.Session {
-	s := qrgate.Session{State: qrgate.Created, Born: true}.Began(qrgate.Again, noon)
-	s, _ = look(s, 3*time.Second, qrgate.Observation{State: qrgate.Disconnected, Reason: reason}, nil)
+	s := qrgate.Session{State: qrgate.Created, CreatedHere: true}.AfterConnect(qrgate.Connect, noon)
+	s, _ = look(s, 3*time.Second, qrgate.SessionReport{State: qrgate.Disconnected, Reason: reason}, nil)
 	return s
 }
 
 // look lets a session see an answer so long after noon.
-func look(s qrgate.Session, after time.Duration, o qrgate.Observation, err error) (qrgate.Session, time.Time) {
+func look(s qrgate.Session, after time.Duration, o qrgate.SessionReport, err error) (qrgate.Session, time.Time) {
 	now := noon.Add(after)
-	return s.With(o, err, now), now
+	return s.AfterPoll(o, err, now), now
 }

@@ -20,8 +20,8 @@ type Answer struct {
 
 // Fault classifies an answer to op that is no success, or returns nil when it is one. Body and content
 // type decide before the number does: not ready has been answered in seven ways (engines 0.7).
-func (a Answer) Fault(op string) *qrgate.Fault {
-	f := &qrgate.Fault{Op: op, Status: a.Status, RetryAfter: RetryAfter(a.Header, a.At)}
+func (a Answer) Fault(op string) *qrgate.EngineError {
+	f := &qrgate.EngineError{Op: op, Status: a.Status, RetryAfter: RetryAfter(a.Header, a.At)}
 	body, err := Parse(a.Body)
 	if err != nil || !a.Whole {
 		f.Kind = a.wordless()
@@ -36,51 +36,51 @@ func (a Answer) Fault(op string) *qrgate.Fault {
 }
 
 // wordless classifies an answer that is not the API's JSON: a proxy before the engine, or garbage.
-func (a Answer) wordless() qrgate.Kind {
+func (a Answer) wordless() qrgate.ErrorKind {
 	switch a.Status {
 	case http.StatusBadGateway, http.StatusServiceUnavailable:
-		return qrgate.Unreachable
+		return qrgate.KindUnreachable
 	case http.StatusGatewayTimeout:
-		return qrgate.TimedOut
+		return qrgate.KindTimeout
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return qrgate.KeyRefused
+		return qrgate.KindKeyRefused
 	case http.StatusTooManyRequests:
-		return qrgate.RateLimited
+		return qrgate.KindRateLimited
 	case http.StatusNoContent:
-		return qrgate.NotReady
+		return qrgate.KindNotReady
 	}
-	return qrgate.BadAnswer
+	return qrgate.KindBadResponse
 }
 
 // linkedWords are how engines say, in an error, that there is nothing to scan.
 var linkedWords = []string{"already_connected", "already connected", "already_paired", "already paired", "already linked",
 	"already logged", "already_logged_in", "ya está conectada", "ya esta conectada", "ya conectada", "session_connected"}
 
-func kindOf(op string, status int, words string) qrgate.Kind {
+func kindOf(op string, status int, words string) qrgate.ErrorKind {
 	for _, w := range linkedWords {
 		if strings.Contains(words, w) {
-			return qrgate.AlreadyLinked
+			return qrgate.KindAlreadyPaired
 		}
 	}
 	switch {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return qrgate.KeyRefused
+		return qrgate.KindKeyRefused
 	case status == http.StatusTooManyRequests:
-		return qrgate.RateLimited
+		return qrgate.KindRateLimited
 	case status == http.StatusMethodNotAllowed || status == http.StatusNotImplemented:
-		return qrgate.BadAnswer // somebody else's API has this path, or none of its methods
+		return qrgate.KindBadResponse // somebody else's API has this path, or none of its methods
 	case strings.Contains(words, "qr_generation_error"), strings.Contains(words, "qr_not_ready"):
-		return qrgate.NotReady
+		return qrgate.KindNotReady
 	case status == http.StatusNotFound && op == qrgate.OpQR && strings.Contains(words, "qr"):
-		return qrgate.NotReady
+		return qrgate.KindNotReady
 	case status == http.StatusNotFound:
-		return qrgate.UnknownSession
+		return qrgate.KindSessionNotFound
 	case status/100 == 3:
-		return qrgate.BadAnswer
+		return qrgate.KindBadResponse
 	case op == qrgate.OpQR && status < 500:
-		return qrgate.NotReady
+		return qrgate.KindNotReady
 	}
-	return qrgate.EngineError
+	return qrgate.KindServerError
 }
 
 var codeShape = regexp.MustCompile(`^[A-Za-z0-9_]{1,64}$`)

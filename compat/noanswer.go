@@ -17,16 +17,16 @@ import (
 
 // Unanswered is the fault of a call to op that brought no answer: the gate gave it up (ctx was cancelled), there was no
 // connection, or nothing came in time. A dial that took too long is no connection.
-func Unanswered(ctx context.Context, op string, err error) *qrgate.Fault {
-	f := &qrgate.Fault{Op: op, Kind: qrgate.Unreachable, Why: WhyNoAnswer(err), Err: err}
+func Unanswered(ctx context.Context, op string, err error) *qrgate.EngineError {
+	f := &qrgate.EngineError{Op: op, Kind: qrgate.KindUnreachable, Reason: WhyNoAnswer(err), Err: err}
 	dial, isOp := errors.AsType[*net.OpError](err)
 	timed, ok := errors.AsType[net.Error](err)
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
-		f.Kind = qrgate.Abandoned
+		f.Kind = qrgate.KindCanceled
 	case isOp && dial.Op == "dial":
 	case errors.Is(ctx.Err(), context.DeadlineExceeded), ok && timed.Timeout():
-		f.Kind = qrgate.TimedOut
+		f.Kind = qrgate.KindTimeout
 	}
 	return f
 }

@@ -96,15 +96,15 @@ func TestUnanswered(t *testing.T) {
 	for name, x := range map[string]struct {
 		ctx  context.Context
 		err  error
-		want qrgate.Kind
+		want qrgate.ErrorKind
 	}{
-		"refused":          {t.Context(), &net.OpError{Op: "dial", Err: errors.New("connection refused")}, qrgate.Unreachable},
-		"dial timed out":   {t.Context(), &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, qrgate.Unreachable},
-		"not even tried":   {t.Context(), fmt.Errorf("x: %w", &net.OpError{Op: "dial", Err: errors.New("the circuit is open")}), qrgate.Unreachable},
-		"reset":            {t.Context(), &net.OpError{Op: "read", Err: errors.New("connection reset")}, qrgate.Unreachable},
-		"answer timed out": {t.Context(), &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, qrgate.TimedOut},
-		"out of time":      {late, context.DeadlineExceeded, qrgate.TimedOut},
-		"the client left":  {left, &net.OpError{Op: "dial", Err: context.Canceled}, qrgate.Abandoned},
+		"refused":          {t.Context(), &net.OpError{Op: "dial", Err: errors.New("connection refused")}, qrgate.KindUnreachable},
+		"dial timed out":   {t.Context(), &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, qrgate.KindUnreachable},
+		"not even tried":   {t.Context(), fmt.Errorf("x: %w", &net.OpError{Op: "dial", Err: errors.New("the circuit is open")}), qrgate.KindUnreachable},
+		"reset":            {t.Context(), &net.OpError{Op: "read", Err: errors.New("connection reset")}, qrgate.KindUnreachable},
+		"answer timed out": {t.Context(), &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, qrgate.KindTimeout},
+		"out of time":      {late, context.DeadlineExceeded, qrgate.KindTimeout},
+		"the client left":  {left, &net.OpError{Op: "dial", Err: context.Canceled}, qrgate.KindCanceled},
 	} {
 		if got := compat.Unanswered(x.ctx, qrgate.OpQR, x.err); got.Kind != x.want || got.Op != qrgate.OpQR || got.Err == nil {
 			t.Errorf("%s: %v, want %s", name, got, x.want)

@@ -152,9 +152,9 @@ func dateOf(v any) (time.Time, bool) {
 
 // Observe reads everything the gate wants to know from one session's object. clock is the engine's time
 // of the answer. The error is ErrNotQR; the observation is good without its image even then.
-func Observe(s Object, clock, now time.Time) (qrgate.Observation, error) {
+func Observe(s Object, clock, now time.Time) (qrgate.SessionReport, error) {
 	image, err := ImageOf(s)
-	o := qrgate.Observation{Ref: RefOf(s), State: StateOf(s), Image: image, Reason: ReasonOf(s), At: now}
+	o := qrgate.SessionReport{Ref: RefOf(s), State: StateOf(s), Image: image, Reason: ReasonOf(s), At: now}
 	if !image.Empty() {
 		o.Expiry = ExpiryOf(s, clock)
 	}

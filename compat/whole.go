@@ -10,7 +10,7 @@ import (
 // Whole makes one session's object complete for every client (contract 0): both ids, a status that nobody
 // stops at, isConnected and hasQR as booleans, a lastActivity that is no null. Unknown fields stay. State
 // and code are v's where the gate knows better than the engine.
-func Whole(s Object, v *qrgate.View, now time.Time) Object {
+func Whole(s Object, v *qrgate.Snapshot, now time.Time) Object {
 	out := maps.Clone(s)
 	r := RefOf(s).Merge(v.Session.Ref)
 	if r.ID > 0 {
@@ -21,7 +21,7 @@ func Whole(s Object, v *qrgate.View, now time.Time) Object {
 	}
 	state := StateOf(s)
 	image, _ := ImageOf(s)
-	if v.Known && v.Session.State.Acquiring() && state != qrgate.Connected {
+	if v.Authorized && v.Session.State.Acquiring() && state != qrgate.Connected {
 		state = v.Session.State
 		if q := v.Session.QR; q.Fresh(now) {
 			image = q.Image
@@ -112,7 +112,7 @@ func WholeMoved(body Object, r qrgate.Ref, status, message string) Object {
 	if r.Name != "" {
 		data["sessionId"] = r.Name
 	} else if _, ok := data["sessionId"]; !ok {
-		data["sessionId"] = r.Path()
+		data["sessionId"] = r.URLSegment()
 	}
 	data["status"] = status
 	out := envelope(body, data)

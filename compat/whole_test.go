@@ -82,7 +82,9 @@ func TestImageOf(t *testing.T) {
 }
 
 // view is what the gate believes of a session.
-func view(s qrgate.Session) *qrgate.View { return &qrgate.View{Session: s, Known: true, At: now} }
+func view(s qrgate.Session) *qrgate.Snapshot {
+	return &qrgate.Snapshot{Session: s, Authorized: true, At: now}
+}
 
 // One session's object is completed for every client; what the gate knows better wins while it obtains a QR.
 func TestWhole(t *testing.T) {
@@ -92,26 +94,26 @@ func TestWhole(t *testing.T) {
 	connecting := view(qrgate.Session{State: qrgate.Connecting, Ref: qrgate.Ref{ID: 61, Name: "crm-1"}})
 	showing := view(qrgate.Session{State: qrgate.AwaitingScan, QR: code})
 	stale := view(showing.Session)
-	stale.Known = false
+	stale.Authorized = false
 	for name, c := range map[string]struct {
 		in   string
-		view *qrgate.View
+		view *qrgate.Snapshot
 		want map[string]any
 	}{
-		"empty":                       {`{}`, &qrgate.View{}, map[string]any{"status": "disconnected", "isConnected": false, "hasQR": false, "qrCode": nil, "phoneNumber": nil, "sessionName": nil, "lastActivity": "2025-11-06T06:33:01.429Z"}},
+		"empty":                       {`{}`, &qrgate.Snapshot{}, map[string]any{"status": "disconnected", "isConnected": false, "hasQR": false, "qrCode": nil, "phoneNumber": nil, "sessionName": nil, "lastActivity": "2025-11-06T06:33:01.429Z"}},
 		"both ids from the belief":    {`{}`, connecting, map[string]any{"id": int64(61), "sessionId": "crm-1", "status": "connecting"}},
 		"the engine's ids win":        {`{"id":7,"sessionId":"own"}`, connecting, map[string]any{"id": int64(7), "sessionId": "own"}},
 		"disconnected while it comes": {`{"status":"disconnected","isConnected":false}`, connecting, map[string]any{"status": "connecting", "hasQR": false}},
 		"a code in mind":              {`{"status":"disconnected"}`, showing, map[string]any{"status": "qr_code", "hasQR": true, "qrCode": bare, "qrCodeExpiresAt": "2025-11-06T06:34:01.429Z"}},
 		"a code not proven":           {`{"status":"disconnected"}`, stale, map[string]any{"status": "disconnected", "hasQR": false, "qrCode": nil}},
 		"linked meanwhile":            {`{"status":"connected","isConnected":true}`, showing, map[string]any{"status": "connected", "isConnected": true, "hasQR": false, "qrCode": nil}},
-		"numeric booleans":            {`{"status":"connected","isConnected":1,"hasQR":0}`, &qrgate.View{}, map[string]any{"isConnected": true, "hasQR": false}},
-		"a stale row":                 {`{"status":"connected","isConnected":false}`, &qrgate.View{}, map[string]any{"status": "disconnected", "isConnected": false}},
-		"pending with a code":         {`{"status":"pending","qr":"` + dot + `"}`, &qrgate.View{}, map[string]any{"status": "qr_code", "hasQR": true, "qrCode": bare}},
-		"the last activity is null":   {`{"lastActivity":null,"updatedAt":"2025-11-06T06:00:00.000Z"}`, &qrgate.View{}, map[string]any{"lastActivity": "2025-11-06T06:00:00.000Z"}},
-		"the last activity is a date": {`{"lastActivity":"2025-11-06T05:00:00.000Z","updatedAt":"x"}`, &qrgate.View{}, map[string]any{"lastActivity": "2025-11-06T05:00:00.000Z"}},
-		"unknown fields stay":         {`{"userId":1,"x":{"y":[1]}}`, &qrgate.View{}, map[string]any{"userId": json.Number("1")}},
-		"a name that is there":        {`{"sessionName":"Test","phoneNumber":"x"}`, &qrgate.View{}, map[string]any{"sessionName": "Test", "phoneNumber": "x"}},
+		"numeric booleans":            {`{"status":"connected","isConnected":1,"hasQR":0}`, &qrgate.Snapshot{}, map[string]any{"isConnected": true, "hasQR": false}},
+		"a stale row":                 {`{"status":"connected","isConnected":false}`, &qrgate.Snapshot{}, map[string]any{"status": "disconnected", "isConnected": false}},
+		"pending with a code":         {`{"status":"pending","qr":"` + dot + `"}`, &qrgate.Snapshot{}, map[string]any{"status": "qr_code", "hasQR": true, "qrCode": bare}},
+		"the last activity is null":   {`{"lastActivity":null,"updatedAt":"2025-11-06T06:00:00.000Z"}`, &qrgate.Snapshot{}, map[string]any{"lastActivity": "2025-11-06T06:00:00.000Z"}},
+		"the last activity is a date": {`{"lastActivity":"2025-11-06T05:00:00.000Z","updatedAt":"x"}`, &qrgate.Snapshot{}, map[string]any{"lastActivity": "2025-11-06T05:00:00.000Z"}},
+		"unknown fields stay":         {`{"userId":1,"x":{"y":[1]}}`, &qrgate.Snapshot{}, map[string]any{"userId": json.Number("1")}},
+		"a name that is there":        {`{"sessionName":"Test","phoneNumber":"x"}`, &qrgate.Snapshot{}, map[string]any{"sessionName": "Test", "phoneNumber": "x"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := object(t, c.in)

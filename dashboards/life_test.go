@@ -23,21 +23,21 @@ func live(m *metrics.Metrics) {
 
 func hearts(m *metrics.Metrics) {
 	sampled := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled})
-	for _, origin := range []qrgate.Origin{qrgate.FromUser, qrgate.FromSynthetic} {
+	for _, origin := range []qrgate.TrafficClass{qrgate.UserTraffic, qrgate.SyntheticTraffic} {
 		for _, e := range []qrgate.Event{
-			{Kind: qrgate.EventJourney, Outcome: qrgate.Success, Diagnosis: qrgate.None, Took: 3 * time.Second},
-			{Kind: qrgate.EventJourney, Outcome: qrgate.Success, Diagnosis: qrgate.None, Took: 20 * time.Second},
-			{Kind: qrgate.EventJourney, Outcome: qrgate.Failure, Diagnosis: qrgate.QRNotEmitted, Took: time.Minute},
-			{Kind: qrgate.EventHold, Outcome: qrgate.Success, Took: 2 * time.Second},
-			{Kind: qrgate.EventHold, Outcome: qrgate.Failure, Diagnosis: qrgate.EngineUnreachable, Took: 9 * time.Second},
-			{Kind: qrgate.EventHold, Outcome: qrgate.Gone, Diagnosis: qrgate.ClientGone, Took: time.Second},
-			{Kind: qrgate.EventCode, Sequence: 1}, {Kind: qrgate.EventCode, Sequence: 2},
-			{Kind: qrgate.EventState, To: qrgate.Connecting}, {Kind: qrgate.EventSealed}, {Kind: qrgate.EventStore, Up: true},
-			{Kind: qrgate.EventLook, Op: qrgate.OpConnect, Took: 100 * time.Millisecond},
-			{Kind: qrgate.EventLook, Op: qrgate.OpQR, Fault: qrgate.NotReady, Status: 500, Took: 20 * time.Millisecond},
-			{Kind: qrgate.EventLook, Op: qrgate.OpQR, Fault: qrgate.EngineError, Status: 500, Took: 20 * time.Millisecond},
+			{Kind: qrgate.EventAcquisition, Outcome: qrgate.Success, Diagnosis: qrgate.None, Took: 3 * time.Second},
+			{Kind: qrgate.EventAcquisition, Outcome: qrgate.Success, Diagnosis: qrgate.None, Took: 20 * time.Second},
+			{Kind: qrgate.EventAcquisition, Outcome: qrgate.Failure, Diagnosis: qrgate.QRNotEmitted, Took: time.Minute},
+			{Kind: qrgate.EventWait, Outcome: qrgate.Success, Took: 2 * time.Second},
+			{Kind: qrgate.EventWait, Outcome: qrgate.Failure, Diagnosis: qrgate.EngineUnreachable, Took: 9 * time.Second},
+			{Kind: qrgate.EventWait, Outcome: qrgate.Abandoned, Diagnosis: qrgate.ClientGone, Took: time.Second},
+			{Kind: qrgate.EventQR, Sequence: 1}, {Kind: qrgate.EventQR, Sequence: 2},
+			{Kind: qrgate.EventState, To: qrgate.Connecting}, {Kind: qrgate.EventDecryptFailed}, {Kind: qrgate.EventStore, Available: true},
+			{Kind: qrgate.EventEngineCall, Op: qrgate.OpConnect, Took: 100 * time.Millisecond},
+			{Kind: qrgate.EventEngineCall, Op: qrgate.OpQR, Fault: qrgate.KindNotReady, Status: 500, Took: 20 * time.Millisecond},
+			{Kind: qrgate.EventEngineCall, Op: qrgate.OpQR, Fault: qrgate.KindServerError, Status: 500, Took: 20 * time.Millisecond},
 		} {
-			e.Origin = origin
+			e.Traffic = origin
 			m.ObserveIn(e, sampled)
 		}
 	}
@@ -46,12 +46,12 @@ func hearts(m *metrics.Metrics) {
 func requests(m *metrics.Metrics) {
 	const qr = "/api/sessions/:id/qr"
 	for _, e := range []metrics.Exchange{
-		{Method: "GET", Route: qr, Status: 200, Took: time.Second, BytesIn: 10, BytesOut: 4000, Origin: qrgate.FromUser},
-		{Method: "GET", Route: qr, Status: 202, Code: "QR_NOT_READY", Took: 9 * time.Second, Origin: qrgate.FromUser},
-		{Method: "POST", Route: metrics.Unmatched, Status: 500, Took: time.Second, Origin: qrgate.FromUser},
-		{Method: "GET", Route: qr, Status: 400, Code: "VALIDATION_ERROR", Origin: qrgate.FromUser},
-		{Method: "GET", Route: qr, Status: 499, ClientGone: true, Origin: qrgate.FromUser},
-		{Method: "GET", Route: qr, Status: 200, Took: time.Second, Origin: qrgate.FromSynthetic},
+		{Method: "GET", Route: qr, Status: 200, Took: time.Second, BytesIn: 10, BytesOut: 4000, Origin: qrgate.UserTraffic},
+		{Method: "GET", Route: qr, Status: 202, Code: "QR_NOT_READY", Took: 9 * time.Second, Origin: qrgate.UserTraffic},
+		{Method: "POST", Route: metrics.Unmatched, Status: 500, Took: time.Second, Origin: qrgate.UserTraffic},
+		{Method: "GET", Route: qr, Status: 400, Code: "VALIDATION_ERROR", Origin: qrgate.UserTraffic},
+		{Method: "GET", Route: qr, Status: 499, ClientGone: true, Origin: qrgate.UserTraffic},
+		{Method: "GET", Route: qr, Status: 200, Took: time.Second, Origin: qrgate.SyntheticTraffic},
 	} {
 		m.HTTP(e)
 	}

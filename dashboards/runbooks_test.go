@@ -129,7 +129,7 @@ func TestCausesAndSectionsArePairs(t *testing.T) {
 			t.Errorf("%s has no section", code)
 			continue
 		}
-		about := qrgate.About(code)
+		about := qrgate.New(code)
 		for _, must := range []string{"- **What:** " + about.Title + ".", "- **Confirm:** ", "- **Who:** " + string(about.Who) + "."} {
 			if !strings.Contains(text, must) {
 				t.Errorf("the section of %s lacks %q", code, must)

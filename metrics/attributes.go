@@ -36,15 +36,15 @@ const (
 func linkTo(what string) []attribute.KeyValue { return []attribute.KeyValue{attrLink.String(what)} }
 
 // ofOrigin says who asks. The sampler keeps what is marked synthetic, so this must be there at the start.
-func ofOrigin(o qrgate.Origin) []attribute.KeyValue {
-	if originOf(o) == qrgate.FromSynthetic {
-		return []attribute.KeyValue{attrOrigin.String(string(qrgate.FromSynthetic)), attrSynthetic.String("test")}
+func ofOrigin(o qrgate.TrafficClass) []attribute.KeyValue {
+	if originOf(o) == qrgate.SyntheticTraffic {
+		return []attribute.KeyValue{attrOrigin.String(string(qrgate.SyntheticTraffic)), attrSynthetic.String("test")}
 	}
-	return []attribute.KeyValue{attrOrigin.String(string(qrgate.FromUser))}
+	return []attribute.KeyValue{attrOrigin.String(string(qrgate.UserTraffic))}
 }
 
 // serverSpan is how the span of a request begins.
-func serverSpan(o qrgate.Origin) []trace.SpanStartOption {
+func serverSpan(o qrgate.TrafficClass) []trace.SpanStartOption {
 	return []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(ofOrigin(o)...)}
 }
 

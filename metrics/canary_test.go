@@ -61,7 +61,7 @@ func TestNoCanaryComesOut(t *testing.T) {
 }
 
 // sing takes a canary through the tracing.
-func sing(t *testing.T, r traced, canary string, observe qrgate.Observer) {
+func sing(t *testing.T, r traced, canary string, observe qrgate.EventHandler) {
 	base := r.Transport(roundTripper(func(q *http.Request) (*http.Response, error) {
 		if q.Method == "POST" {
 			return nil, fmt.Errorf("Post %q: %w", q.URL, errors.New(canary))
@@ -82,17 +82,17 @@ func sing(t *testing.T, r traced, canary string, observe qrgate.Observer) {
 		ask(h, "POST", path, canary, canary)
 		ask(h, "C4NARY", path, canary, "")
 	}
-	e := qrgate.Event{At: time.Now(), Session: canary, Op: canary, Fault: qrgate.Kind(canary), Code: canary, Diagnosis: qrgate.Code(canary)}
-	for _, kind := range []qrgate.EventKind{qrgate.EventState, qrgate.EventLook, qrgate.EventCode, qrgate.EventHold, qrgate.EventJourney} {
+	e := qrgate.Event{At: time.Now(), Session: canary, Op: canary, Fault: qrgate.ErrorKind(canary), Code: canary, Diagnosis: qrgate.Code(canary)}
+	for _, kind := range []qrgate.EventKind{qrgate.EventState, qrgate.EventEngineCall, qrgate.EventQR, qrgate.EventWait, qrgate.EventAcquisition} {
 		e.Kind, e.To = kind, qrgate.Connecting
 		observe(e)
 	}
-	caller := qrgate.Caller{Tenant: qrgate.Tenant(canary), Key: qrgate.NewSecret(canary), Origin: qrgate.Origin(canary)}
-	_, _ = r.Engine(engine{fault: qrgate.Kind(canary)}).Connect(t.Context(), caller, qrgate.Ref{Name: canary}, qrgate.Push(canary))
+	caller := qrgate.Caller{Tenant: qrgate.Tenant(canary), Key: qrgate.NewSecret(canary), Traffic: qrgate.TrafficClass(canary)}
+	_, _ = r.Engine(engine{fault: qrgate.ErrorKind(canary)}).Connect(t.Context(), caller, qrgate.Ref{Name: canary}, qrgate.ConnectMode(canary))
 }
 
 func singMetrics(m *metrics.Metrics, canary string) {
-	m.HTTP(metrics.Exchange{Method: canary, Route: canary, Code: canary, Origin: qrgate.Origin(canary), RequestID: canary, Status: 500})
+	m.HTTP(metrics.Exchange{Method: canary, Route: canary, Code: canary, Origin: qrgate.TrafficClass(canary), RequestID: canary, Status: 500})
 	m.Store(canary, time.Second, errors.New(canary))
 	m.Probes().Ran(canary, qrgate.Code(canary), time.Now(), time.Second)
 	m.Probes().Ran("control", qrgate.Code(canary), time.Now(), time.Second)

@@ -40,24 +40,24 @@ func callOutcomes() []two {
 }
 
 // faultLabel keeps faults within the closed list, as qrgate.KindOf does.
-func faultLabel(k qrgate.Kind) string {
+func faultLabel(k qrgate.ErrorKind) string {
 	switch {
 	case k == "":
 		return faultNone
 	case slices.Contains(qrgate.Kinds(), k):
 		return string(k)
 	}
-	return string(qrgate.EngineError)
+	return string(qrgate.KindServerError)
 }
 
 // callOutcome tells an engine that works from one that does not. To refuse a key or not to know a session
 // is a proper answer. A call that the gate gave up says nothing.
 func callOutcome(fault string) qrgate.Outcome {
-	switch qrgate.Kind(fault) {
-	case faultNone, qrgate.NotReady, qrgate.AlreadyLinked, qrgate.UnknownSession, qrgate.KeyRefused:
+	switch qrgate.ErrorKind(fault) {
+	case faultNone, qrgate.KindNotReady, qrgate.KindAlreadyPaired, qrgate.KindSessionNotFound, qrgate.KindKeyRefused:
 		return qrgate.Success
-	case qrgate.Abandoned:
-		return qrgate.Gone
+	case qrgate.KindCanceled:
+		return qrgate.Abandoned
 	}
 	return qrgate.Failure
 }
@@ -66,11 +66,11 @@ func callOutcome(fault string) qrgate.Outcome {
 // gateway before the engine that says 502, 503 or 504 in its own words speaks for an engine that is down.
 func answers(e qrgate.Event) (up, proved bool) {
 	switch e.Fault {
-	case qrgate.Abandoned:
+	case qrgate.KindCanceled:
 		return false, false
-	case qrgate.Unreachable, qrgate.TimedOut:
+	case qrgate.KindUnreachable, qrgate.KindTimeout:
 		return false, true
-	case qrgate.BadAnswer:
+	case qrgate.KindBadResponse:
 		return e.Status < http.StatusBadGateway || e.Status > http.StatusGatewayTimeout, true
 	}
 	return true, true

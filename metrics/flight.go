@@ -10,7 +10,7 @@ import (
 	"qrgate"
 )
 
-// Bounds of the flights that are traced at once. One lasts a minute as a rule (qrgate.WishLength).
+// Bounds of the flights that are traced at once. One lasts a minute as a rule (qrgate.AcquireTimeout).
 const (
 	maxFlights   = 2000
 	maxFlightAge = 5 * time.Minute
@@ -19,7 +19,7 @@ const (
 // Observer returns an observer that makes one span of every flight, from the wish for a QR to the code or
 // to the diagnosis, and hands each event on to next with the flight that it belongs to: the zero span
 // context if there is none.
-func (t *Tracing) Observer(next func(qrgate.Event, trace.SpanContext)) qrgate.Observer {
+func (t *Tracing) Observer(next func(qrgate.Event, trace.SpanContext)) qrgate.EventHandler {
 	if !t.Enabled() {
 		return func(e qrgate.Event) { next(e, trace.SpanContext{}) }
 	}
@@ -28,7 +28,7 @@ func (t *Tracing) Observer(next func(qrgate.Event, trace.SpanContext)) qrgate.Ob
 
 // flightKey finds the flight of an event: by its flight, which tells tenants apart that use the same name.
 type flightKey struct {
-	origin qrgate.Origin
+	origin qrgate.TrafficClass
 	flight string
 }
 
@@ -54,7 +54,7 @@ func newFlights(t *Tracing) *flights {
 func (f *flights) observe(e qrgate.Event) trace.SpanContext {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	key := flightKey{originOf(e.Origin), e.Flight}
+	key := flightKey{originOf(e.Traffic), e.AcquisitionID}
 	if e.Kind == qrgate.EventState && e.To == qrgate.Connecting {
 		f.begin(key, e)
 	}
@@ -63,12 +63,12 @@ func (f *flights) observe(e qrgate.Event) trace.SpanContext {
 		return trace.SpanContext{}
 	}
 	switch {
-	case e.Kind == qrgate.EventCode:
+	case e.Kind == qrgate.EventQR:
 		now.span.AddEvent("qr.code_received", trace.WithTimestamp(e.At), trace.WithAttributes(attrSequence.Int(e.Sequence)))
-	case e.Kind == qrgate.EventJourney:
+	case e.Kind == qrgate.EventAcquisition:
 		f.land(key, e.At, endOf(e))
 	case e.Kind == qrgate.EventState && gaveUp(e.To):
-		f.land(key, e.At, ending{outcome: qrgate.Gone, why: e.Diagnosis})
+		f.land(key, e.At, ending{outcome: qrgate.Abandoned, why: e.Diagnosis})
 	}
 	return now.span.SpanContext()
 }
@@ -85,7 +85,7 @@ func endOf(e qrgate.Event) ending {
 
 // begin opens the span of a flight; mu is held. Over the bound a flight is not traced.
 func (f *flights) begin(key flightKey, e qrgate.Event) {
-	f.land(key, e.At, ending{outcome: qrgate.Gone}) // a former one that nobody ended
+	f.land(key, e.At, ending{outcome: qrgate.Abandoned}) // a former one that nobody ended
 	if len(f.open) >= maxFlights {
 		f.sweep(e.At)
 	}
@@ -94,7 +94,7 @@ func (f *flights) begin(key flightKey, e qrgate.Event) {
 	}
 	attrs := append(ofOrigin(key.origin), f.t.ref(e.Session))
 	options := []trace.SpanStartOption{trace.WithNewRoot(), trace.WithTimestamp(e.At), trace.WithAttributes(attrs...)}
-	if first := spanOf(e.Journey); first.IsSampled() {
+	if first := spanOf(e.Traceparent); first.IsSampled() {
 		options = append(options, trace.WithLinks(trace.Link{SpanContext: first, Attributes: linkTo(toJourney)}))
 	}
 	_, span := f.t.tracer.Start(context.Background(), "qr.journey", options...)
@@ -114,7 +114,7 @@ func (f *flights) land(key flightKey, at time.Time, end ending) {
 	f.ended[key] = now.span.SpanContext()
 	now.span.SetAttributes(attrOutcome.String(string(end.outcome)))
 	if end.why != "" && end.why != qrgate.None {
-		now.span.SetAttributes(attrDiagnosis.String(string(qrgate.About(end.why).Code)))
+		now.span.SetAttributes(attrDiagnosis.String(string(qrgate.New(end.why).Code)))
 	}
 	if end.outcome == qrgate.Failure {
 		failed(now.span, attrError.String(string(end.why)))
@@ -126,7 +126,7 @@ func (f *flights) land(key flightKey, at time.Time, end ending) {
 func (f *flights) sweep(now time.Time) {
 	for key, flight := range f.open {
 		if now.Sub(flight.began) > maxFlightAge {
-			f.land(key, now, ending{outcome: qrgate.Gone})
+			f.land(key, now, ending{outcome: qrgate.Abandoned})
 		}
 	}
 }
@@ -136,13 +136,13 @@ func (f *flights) close(now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for key := range f.open {
-		f.land(key, now, ending{outcome: qrgate.Gone})
+		f.land(key, now, ending{outcome: qrgate.Abandoned})
 	}
 }
 
 // last is the span of a session's present flight, or of the one that ended last; the zero span context if neither is
 // known.
-func (f *flights) last(origin qrgate.Origin, name string) trace.SpanContext {
+func (f *flights) last(origin qrgate.TrafficClass, name string) trace.SpanContext {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	key := flightKey{originOf(origin), name}
@@ -153,7 +153,7 @@ func (f *flights) last(origin qrgate.Origin, name string) trace.SpanContext {
 }
 
 // within is ctx inside the flight of a session, if there is one and ctx is in no span yet.
-func (f *flights) within(ctx context.Context, origin qrgate.Origin, flight string) context.Context {
+func (f *flights) within(ctx context.Context, origin qrgate.TrafficClass, flight string) context.Context {
 	if trace.SpanContextFromContext(ctx).IsValid() {
 		return ctx
 	}

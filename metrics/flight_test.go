@@ -15,7 +15,7 @@ import (
 
 // engine answers every call with its fault, through an HTTP call of its own if it has a client.
 type engine struct {
-	fault qrgate.Kind
+	fault qrgate.ErrorKind
 	http  http.RoundTripper
 }
 
@@ -29,23 +29,23 @@ func (e engine) call(ctx context.Context) error {
 	if e.fault == "" {
 		return nil
 	}
-	return &qrgate.Fault{Kind: e.fault}
+	return &qrgate.EngineError{Kind: e.fault}
 }
 
-func (e engine) Connect(ctx context.Context, _ qrgate.Caller, r qrgate.Ref, _ qrgate.Push) (qrgate.Observation, error) {
-	return qrgate.Observation{Ref: r}, e.call(ctx)
+func (e engine) Connect(ctx context.Context, _ qrgate.Caller, r qrgate.Ref, _ qrgate.ConnectMode) (qrgate.SessionReport, error) {
+	return qrgate.SessionReport{Ref: r}, e.call(ctx)
 }
 
-func (e engine) QR(ctx context.Context, _ qrgate.Caller, r qrgate.Ref) (qrgate.Observation, error) {
-	return qrgate.Observation{Ref: r}, e.call(ctx)
+func (e engine) QR(ctx context.Context, _ qrgate.Caller, r qrgate.Ref) (qrgate.SessionReport, error) {
+	return qrgate.SessionReport{Ref: r}, e.call(ctx)
 }
 
-func (e engine) Status(ctx context.Context, _ qrgate.Caller, r qrgate.Ref) (qrgate.Observation, error) {
-	return qrgate.Observation{Ref: r}, e.call(ctx)
+func (e engine) Status(ctx context.Context, _ qrgate.Caller, r qrgate.Ref) (qrgate.SessionReport, error) {
+	return qrgate.SessionReport{Ref: r}, e.call(ctx)
 }
 
-func (e engine) List(ctx context.Context, _ qrgate.Caller) (qrgate.Roll, error) {
-	return qrgate.Roll{}, e.call(ctx)
+func (e engine) List(ctx context.Context, _ qrgate.Caller) (qrgate.SessionList, error) {
+	return qrgate.SessionList{}, e.call(ctx)
 }
 
 func TestAFlightIsOneTrace(t *testing.T) {
@@ -53,20 +53,20 @@ func TestAFlightIsOneTrace(t *testing.T) {
 	wire := r.Transport(roundTripper(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 500, Body: http.NoBody}, nil
 	}))
-	notReady, broken := r.Engine(engine{qrgate.NotReady, wire}), r.Engine(engine{qrgate.EngineError, nil})
+	notReady, broken := r.Engine(engine{qrgate.KindNotReady, wire}), r.Engine(engine{qrgate.KindServerError, nil})
 	var last trace.SpanContext
 	observe := r.Observer(func(_ qrgate.Event, in trace.SpanContext) { last = in })
 	ref, at := qrgate.Ref{ID: 81, Name: "mine"}, time.Now()
 
-	observe(qrgate.Event{Kind: qrgate.EventState, At: at, Session: "mine", Flight: qrgate.FlightOf("", "81"), To: qrgate.Connecting})
+	observe(qrgate.Event{Kind: qrgate.EventState, At: at, Session: "mine", AcquisitionID: qrgate.AcquisitionID("", "81"), To: qrgate.Connecting})
 	_, _ = notReady.QR(t.Context(), qrgate.Caller{}, ref)
 	_, _ = broken.Status(t.Context(), qrgate.Caller{}, ref)
 	_, _ = notReady.List(t.Context(), qrgate.Caller{})
-	observe(qrgate.Event{Kind: qrgate.EventState, At: at, Session: "mine", Flight: qrgate.FlightOf("", "81"), From: qrgate.Connecting, To: qrgate.AwaitingScan})
-	observe(qrgate.Event{Kind: qrgate.EventCode, At: at, Session: "mine", Flight: qrgate.FlightOf("", "81"), Sequence: 1})
-	observe(qrgate.Event{Kind: qrgate.EventJourney, At: at.Add(3 * time.Second), Session: "mine", Flight: qrgate.FlightOf("", "81"), Outcome: qrgate.Success, Diagnosis: qrgate.None})
+	observe(qrgate.Event{Kind: qrgate.EventState, At: at, Session: "mine", AcquisitionID: qrgate.AcquisitionID("", "81"), From: qrgate.Connecting, To: qrgate.AwaitingScan})
+	observe(qrgate.Event{Kind: qrgate.EventQR, At: at, Session: "mine", AcquisitionID: qrgate.AcquisitionID("", "81"), Sequence: 1})
+	observe(qrgate.Event{Kind: qrgate.EventAcquisition, At: at.Add(3 * time.Second), Session: "mine", AcquisitionID: qrgate.AcquisitionID("", "81"), Outcome: qrgate.Success, Diagnosis: qrgate.None})
 	ended := last
-	observe(qrgate.Event{Kind: qrgate.EventCode, Session: "mine", Flight: qrgate.FlightOf("", "81"), Sequence: 2})
+	observe(qrgate.Event{Kind: qrgate.EventQR, Session: "mine", AcquisitionID: qrgate.AcquisitionID("", "81"), Sequence: 2})
 	if last.IsValid() {
 		t.Error("the flight goes on after its end")
 	}
@@ -103,18 +103,18 @@ func TestHowFlightsEnd(t *testing.T) {
 		event                       qrgate.Event
 		outcome, diagnosis, failure string
 	}{
-		"failed":  {qrgate.Event{Kind: qrgate.EventJourney, Outcome: qrgate.Failure, Diagnosis: qrgate.QRNotEmitted}, "failure", "qr_not_emitted", "qr_not_emitted"},
-		"strange": {qrgate.Event{Kind: qrgate.EventJourney, Outcome: qrgate.Failure, Diagnosis: "5550100"}, "failure", "undetermined", "undetermined"},
-		"linked":  {qrgate.Event{Kind: qrgate.EventJourney, Outcome: qrgate.Gone, Diagnosis: qrgate.AlreadyPaired}, "abandoned", "already_paired", ""},
+		"failed":  {qrgate.Event{Kind: qrgate.EventAcquisition, Outcome: qrgate.Failure, Diagnosis: qrgate.QRNotEmitted}, "failure", "qr_not_emitted", "qr_not_emitted"},
+		"strange": {qrgate.Event{Kind: qrgate.EventAcquisition, Outcome: qrgate.Failure, Diagnosis: "5550100"}, "failure", "undetermined", "undetermined"},
+		"linked":  {qrgate.Event{Kind: qrgate.EventAcquisition, Outcome: qrgate.Abandoned, Diagnosis: qrgate.AlreadyPaired}, "abandoned", "already_paired", ""},
 		"deleted": {qrgate.Event{Kind: qrgate.EventState, From: qrgate.Connecting, To: qrgate.Unknown}, "abandoned", "", ""},
 		"rested":  {qrgate.Event{Kind: qrgate.EventState, From: qrgate.Connecting, To: qrgate.Disconnected, Diagnosis: qrgate.QRExpired}, "abandoned", "qr_expired", ""},
 		"anew":    {qrgate.Event{Kind: qrgate.EventState, To: qrgate.Connecting}, "abandoned", "", ""},
 	}
 	order := []string{"failed", "strange", "linked", "deleted", "rested", "anew"}
 	for _, name := range order {
-		observe(qrgate.Event{Kind: qrgate.EventState, Session: name, Flight: name, At: time.Now(), To: qrgate.Connecting})
+		observe(qrgate.Event{Kind: qrgate.EventState, Session: name, AcquisitionID: name, At: time.Now(), To: qrgate.Connecting})
 		e := ends[name].event
-		e.Session, e.Flight, e.At = name, name, time.Now()
+		e.Session, e.AcquisitionID, e.At = name, name, time.Now()
 		observe(e)
 	}
 	got := r.spans(t)["qr.journey"]
@@ -139,7 +139,7 @@ func TestFlightsAreBounded(t *testing.T) {
 	})
 	at := time.Now()
 	begin := func(i int, at time.Time) {
-		observe(qrgate.Event{Kind: qrgate.EventState, At: at, Session: fmt.Sprint(i), Flight: fmt.Sprint(i), To: qrgate.Connecting})
+		observe(qrgate.Event{Kind: qrgate.EventState, At: at, Session: fmt.Sprint(i), AcquisitionID: fmt.Sprint(i), To: qrgate.Connecting})
 	}
 	for i := range metrics.MaxFlights + 10 {
 		begin(i, at)

@@ -31,11 +31,11 @@ func lawful(out qrgate.Outcome, why qrgate.Code) (qrgate.Outcome, qrgate.Code) {
 	case out == qrgate.Success:
 		return qrgate.Success, qrgate.None
 	case excused(why):
-		return qrgate.Gone, why
-	case out == qrgate.Gone:
-		return qrgate.Gone, qrgate.ClientGone
+		return qrgate.Abandoned, why
+	case out == qrgate.Abandoned:
+		return qrgate.Abandoned, qrgate.ClientGone
 	}
-	return qrgate.Failure, qrgate.About(why).Code
+	return qrgate.Failure, qrgate.New(why).Code
 }
 
 // journeyEndings lists the legal endings of one origin's journeys.
@@ -44,7 +44,7 @@ func journeyEndings(who string) []ending {
 	for _, why := range causes() {
 		out := qrgate.Failure
 		if excused(why) {
-			out = qrgate.Gone
+			out = qrgate.Abandoned
 		}
 		legal = append(legal, ending{who, out, why})
 	}
@@ -57,16 +57,16 @@ func heldFor(out qrgate.Outcome, why qrgate.Code) ending {
 	switch {
 	case out == qrgate.Success:
 		return ending{"", qrgate.Success, qrgate.None}
-	case out == qrgate.Gone || why == qrgate.ClientGone:
-		return ending{"", qrgate.Gone, qrgate.ClientGone}
+	case out == qrgate.Abandoned || why == qrgate.ClientGone:
+		return ending{"", qrgate.Abandoned, qrgate.ClientGone}
 	case why == "" || why == qrgate.None:
 		return ending{"", qrgate.Failure, qrgate.None}
 	}
-	return ending{"", qrgate.Failure, qrgate.About(why).Code}
+	return ending{"", qrgate.Failure, qrgate.New(why).Code}
 }
 
 func holdEndings() []ending {
-	legal := []ending{{"", qrgate.Success, qrgate.None}, {"", qrgate.Failure, qrgate.None}, {"", qrgate.Gone, qrgate.ClientGone}}
+	legal := []ending{{"", qrgate.Success, qrgate.None}, {"", qrgate.Failure, qrgate.None}, {"", qrgate.Abandoned, qrgate.ClientGone}}
 	for _, why := range causes() {
 		if why != qrgate.ClientGone {
 			legal = append(legal, ending{"", qrgate.Failure, why})
@@ -84,7 +84,7 @@ func ranTo(probe string, why qrgate.Code) ending {
 	case why == qrgate.ClientGone:
 		return ending{probe, qrgate.Failure, qrgate.Undetermined}
 	}
-	return ending{probe, qrgate.Failure, qrgate.About(why).Code}
+	return ending{probe, qrgate.Failure, qrgate.New(why).Code}
 }
 
 func runEndings(probe string) []ending {

@@ -9,14 +9,16 @@ import (
 // The small closed lists. The larger ones are beside what they belong to: journey.go, engine.go, route.go,
 // status.go, probe.go.
 
-func origins() []qrgate.Origin { return []qrgate.Origin{qrgate.FromUser, qrgate.FromSynthetic} }
+func origins() []qrgate.TrafficClass {
+	return []qrgate.TrafficClass{qrgate.UserTraffic, qrgate.SyntheticTraffic}
+}
 
 // originOf keeps to the closed list: what is not plainly a probe's is a user's.
-func originOf(o qrgate.Origin) qrgate.Origin {
-	if o == qrgate.FromSynthetic {
+func originOf(o qrgate.TrafficClass) qrgate.TrafficClass {
+	if o == qrgate.SyntheticTraffic {
 		return o
 	}
-	return qrgate.FromUser
+	return qrgate.UserTraffic
 }
 
 func codePositions() []two {

@@ -34,7 +34,7 @@ func (t *Tracing) Join(ctx context.Context, c qrgate.Caller, s qrgate.Session) {
 		return
 	}
 	link(span, spanOf(s.Journey), toJourney)
-	link(span, t.flights.last(c.Origin, qrgate.FlightOf(c.Tenant, s.Ref.Key())), toFlight)
+	link(span, t.flights.last(c.Traffic, qrgate.AcquisitionID(c.Tenant, s.Ref.CacheKey())), toFlight)
 }
 
 func link(from trace.Span, to trace.SpanContext, what string) {

@@ -24,38 +24,38 @@ type tracedEngine struct {
 }
 
 // Connect implements [qrgate.Engine].
-func (e tracedEngine) Connect(ctx context.Context, c qrgate.Caller, r qrgate.Ref, how qrgate.Push) (qrgate.Observation, error) {
+func (e tracedEngine) Connect(ctx context.Context, c qrgate.Caller, r qrgate.Ref, how qrgate.ConnectMode) (qrgate.SessionReport, error) {
 	ctx, span := e.look(ctx, c, r, qrgate.OpConnect)
 	o, err := e.next.Connect(ctx, c, r, how)
 	return o, looked(span, err)
 }
 
 // QR implements [qrgate.Engine].
-func (e tracedEngine) QR(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.Observation, error) {
+func (e tracedEngine) QR(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.SessionReport, error) {
 	ctx, span := e.look(ctx, c, r, qrgate.OpQR)
 	o, err := e.next.QR(ctx, c, r)
 	return o, looked(span, err)
 }
 
 // Status implements [qrgate.Engine].
-func (e tracedEngine) Status(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.Observation, error) {
+func (e tracedEngine) Status(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.SessionReport, error) {
 	ctx, span := e.look(ctx, c, r, qrgate.OpStatus)
 	o, err := e.next.Status(ctx, c, r)
 	return o, looked(span, err)
 }
 
 // List implements [qrgate.Engine].
-func (e tracedEngine) List(ctx context.Context, c qrgate.Caller) (qrgate.Roll, error) {
+func (e tracedEngine) List(ctx context.Context, c qrgate.Caller) (qrgate.SessionList, error) {
 	ctx, span := e.look(ctx, c, qrgate.Ref{}, qrgate.OpList)
 	roll, err := e.next.List(ctx, c)
 	return roll, looked(span, err)
 }
 
 func (e tracedEngine) look(ctx context.Context, c qrgate.Caller, r qrgate.Ref, op string) (context.Context, trace.Span) {
-	attrs := append(ofOrigin(c.Origin), attrOperation.String(op))
-	if !r.Zero() {
+	attrs := append(ofOrigin(c.Traffic), attrOperation.String(op))
+	if !r.IsZero() {
 		name := label(r)
-		ctx = e.t.flights.within(ctx, c.Origin, qrgate.FlightOf(c.Tenant, r.Key()))
+		ctx = e.t.flights.within(ctx, c.Traffic, qrgate.AcquisitionID(c.Tenant, r.CacheKey()))
 		attrs = append(attrs, e.t.ref(name))
 	}
 	return e.t.tracer.Start(ctx, "engine."+op, trace.WithAttributes(attrs...))

@@ -94,12 +94,12 @@ func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
 func (m *Metrics) Probes() *Probes { return m.probes }
 
 func (m *Metrics) makeHeart(b *builder) {
-	both := []one{one(qrgate.FromUser), one(qrgate.FromSynthetic)}
-	m.journeys = newCounters(b, QRJourneys, append(journeyEndings(string(qrgate.FromUser)), journeyEndings(string(qrgate.FromSynthetic))...)...)
+	both := []one{one(qrgate.UserTraffic), one(qrgate.SyntheticTraffic)}
+	m.journeys = newCounters(b, QRJourneys, append(journeyEndings(string(qrgate.UserTraffic)), journeyEndings(string(qrgate.SyntheticTraffic))...)...)
 	m.timeToCode = newHistograms(b, QRTimeToCode, both...)
 	m.codes = newCounters(b, QRCodes, codePositions()...)
 	m.holds = newCounters(b, QRHolds, holdEndings()...)
-	m.holdDuration = newHistograms(b, QRHoldDuration, one(qrgate.Success), one(qrgate.Failure), one(qrgate.Gone))
+	m.holdDuration = newHistograms(b, QRHoldDuration, one(qrgate.Success), one(qrgate.Failure), one(qrgate.Abandoned))
 	m.stateChanges = newCounters(b, StateChanges, stateLabels()...)
 	m.engineUp = newGauges(b, EngineUp, one(""))
 	m.engineCalls = newCounters(b, EngineRequests, callTuples()...)
@@ -114,11 +114,11 @@ func (m *Metrics) makeHeart(b *builder) {
 }
 
 func (m *Metrics) makeHTTP(b *builder) {
-	m.httpRequests = newCounters(b, HTTPRequests, append(legalAnswers(qrgate.FromUser), legalAnswers(qrgate.FromSynthetic)...)...)
+	m.httpRequests = newCounters(b, HTTPRequests, append(legalAnswers(qrgate.UserTraffic), legalAnswers(qrgate.SyntheticTraffic)...)...)
 	m.httpDuration = newHistograms(b, HTTPDuration, pairs()...)
 	m.httpActive = newGauges(b, HTTPActive, one(""))
 	m.httpBytes = newCounters(b, HTTPBodyBytes, one("in"), one("out"))
-	m.httpGone = newCounters(b, HTTPClientGone, one(qrgate.FromUser), one(qrgate.FromSynthetic))
+	m.httpGone = newCounters(b, HTTPClientGone, one(qrgate.UserTraffic), one(qrgate.SyntheticTraffic))
 	m.httpFaults = newCounters(b, HTTPFaults, faultTuples()...)
 	m.httpRejected = newCounters(b, HTTPRejected, rejections()...)
 }

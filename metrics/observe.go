@@ -17,25 +17,25 @@ func (m *Metrics) Observe(e qrgate.Event) { m.ObserveIn(e, trace.SpanContext{}) 
 // ObserveIn counts one event that belongs to a span, which becomes the exemplar if it is sampled.
 func (m *Metrics) ObserveIn(e qrgate.Event, in trace.SpanContext) {
 	switch e.Kind {
-	case qrgate.EventJourney:
+	case qrgate.EventAcquisition:
 		m.journey(e, in)
-	case qrgate.EventLook:
+	case qrgate.EventEngineCall:
 		m.look(e, in)
-	case qrgate.EventHold:
+	case qrgate.EventWait:
 		m.hold(e)
-	case qrgate.EventCode:
-		m.codes.inc(two{string(originOf(e.Origin)), position(e.Sequence)})
+	case qrgate.EventQR:
+		m.codes.inc(two{string(originOf(e.Traffic)), position(e.Sequence)})
 	case qrgate.EventState:
 		m.stateChanges.inc(one(e.To))
-	case qrgate.EventSealed:
+	case qrgate.EventDecryptFailed:
 		m.mismatches.inc("")
 	case qrgate.EventStore:
-		m.storeUp.set("", truth(e.Up))
+		m.storeUp.set("", truth(e.Available))
 	}
 }
 
 func (m *Metrics) journey(e qrgate.Event, in trace.SpanContext) {
-	origin := string(originOf(e.Origin))
+	origin := string(originOf(e.Traffic))
 	out, why := lawful(e.Outcome, e.Diagnosis)
 	m.journeys.inc(ending{origin, out, why})
 	if out == qrgate.Success {
@@ -46,7 +46,7 @@ func (m *Metrics) journey(e qrgate.Event, in trace.SpanContext) {
 func (m *Metrics) look(e qrgate.Event, in trace.SpanContext) {
 	fault := faultLabel(e.Fault)
 	m.engineCalls.inc(two{e.Op, fault})
-	if out := callOutcome(fault); out != qrgate.Gone {
+	if out := callOutcome(fault); out != qrgate.Abandoned {
 		m.engineTook.observe(two{e.Op, string(out)}, e.Took.Seconds(), exemplar(in))
 	}
 	if up, proved := answers(e); proved {
@@ -56,7 +56,7 @@ func (m *Metrics) look(e qrgate.Event, in trace.SpanContext) {
 
 // hold counts those of users; the probes time their own steps.
 func (m *Metrics) hold(e qrgate.Event) {
-	if originOf(e.Origin) != qrgate.FromUser {
+	if originOf(e.Traffic) != qrgate.UserTraffic {
 		return
 	}
 	end := heldFor(e.Outcome, e.Diagnosis)
@@ -71,7 +71,7 @@ func (m *Metrics) Health(why qrgate.Code) {
 	switch why {
 	case qrgate.EngineUnreachable, qrgate.EngineTimeout:
 		m.engineUp.set("", 0)
-	case qrgate.None, qrgate.EngineFailing, qrgate.EngineBadAnswer, qrgate.KeyRejected, qrgate.Throttled:
+	case qrgate.None, qrgate.Engine5xx, qrgate.EngineBadResponse, qrgate.KeyRefused, qrgate.RateLimited:
 		m.engineUp.set("", 1)
 	}
 }
@@ -80,7 +80,7 @@ func (m *Metrics) Health(why qrgate.Code) {
 // err. Losing a race is no failure.
 func (m *Metrics) Store(op string, took time.Duration, err error) {
 	m.storeTook.observe(one(op), took.Seconds(), nil)
-	if err != nil && !errors.Is(err, qrgate.ErrStale) {
+	if err != nil && !errors.Is(err, qrgate.ErrVersionConflict) {
 		m.storeFailures.inc(one(op))
 	}
 }

@@ -15,8 +15,8 @@ import (
 func TestObserve(t *testing.T) {
 	t.Parallel()
 	const s = time.Second
-	look := func(fault qrgate.Kind, status int) qrgate.Event {
-		return qrgate.Event{Kind: qrgate.EventLook, Op: qrgate.OpQR, Fault: fault, Status: status, Took: s}
+	look := func(fault qrgate.ErrorKind, status int) qrgate.Event {
+		return qrgate.Event{Kind: qrgate.EventEngineCall, Op: qrgate.OpQR, Fault: fault, Status: status, Took: s}
 	}
 	good := map[string]float64{"qrgate_engine_request_duration_seconds{qr,success}": 1}
 	bad := map[string]float64{"qrgate_engine_request_duration_seconds{qr,failure}": 1}
@@ -32,26 +32,26 @@ func TestObserve(t *testing.T) {
 		event qrgate.Event
 		want  map[string]float64
 	}{
-		"a QR came": {qrgate.Event{Kind: qrgate.EventJourney, Outcome: qrgate.Success, Diagnosis: qrgate.None, Took: s},
+		"a QR came": {qrgate.Event{Kind: qrgate.EventAcquisition, Outcome: qrgate.Success, Diagnosis: qrgate.None, Took: s},
 			map[string]float64{"qrgate_qr_journeys_total{none,user,success}": 1, "qrgate_qr_time_to_code_seconds{user}": 1}},
-		"none came for a probe": {qrgate.Event{Kind: qrgate.EventJourney, Origin: qrgate.FromSynthetic, Outcome: qrgate.Failure, Diagnosis: qrgate.QRNotEmitted},
+		"none came for a probe": {qrgate.Event{Kind: qrgate.EventAcquisition, Traffic: qrgate.SyntheticTraffic, Outcome: qrgate.Failure, Diagnosis: qrgate.QRNotEmitted},
 			map[string]float64{"qrgate_qr_journeys_total{qr_not_emitted,synthetic,failure}": 1}},
-		"linked already": {qrgate.Event{Kind: qrgate.EventJourney, Outcome: qrgate.Gone, Diagnosis: qrgate.AlreadyPaired},
+		"linked already": {qrgate.Event{Kind: qrgate.EventAcquisition, Outcome: qrgate.Abandoned, Diagnosis: qrgate.AlreadyPaired},
 			map[string]float64{"qrgate_qr_journeys_total{already_paired,user,abandoned}": 1}},
-		"the first code":    {qrgate.Event{Kind: qrgate.EventCode, Sequence: 1}, map[string]float64{"qrgate_qr_codes_total{user,first}": 1}},
-		"a refreshed code":  {qrgate.Event{Kind: qrgate.EventCode, Sequence: 2}, map[string]float64{"qrgate_qr_codes_total{user,later}": 1}},
+		"the first code":    {qrgate.Event{Kind: qrgate.EventQR, Sequence: 1}, map[string]float64{"qrgate_qr_codes_total{user,first}": 1}},
+		"a refreshed code":  {qrgate.Event{Kind: qrgate.EventQR, Sequence: 2}, map[string]float64{"qrgate_qr_codes_total{user,later}": 1}},
 		"a state":           {qrgate.Event{Kind: qrgate.EventState, To: qrgate.Connected}, map[string]float64{"qrgate_session_state_changes_total{connected}": 1}},
-		"a mix-up":          {qrgate.Event{Kind: qrgate.EventSealed}, map[string]float64{"qrgate_store_sealed_mismatches_total{}": 1}},
+		"a mix-up":          {qrgate.Event{Kind: qrgate.EventDecryptFailed}, map[string]float64{"qrgate_store_sealed_mismatches_total{}": 1}},
 		"the store is away": {qrgate.Event{Kind: qrgate.EventStore}, map[string]float64{"qrgate_store_up{}": -1}},
 		"a look":            {look("", 0), with(good, "none")},
-		"not ready":         {look(qrgate.NotReady, 500), with(good, "not_ready")},
-		"rate limited":      {look(qrgate.RateLimited, 429), with(bad, "rate_limited")},
-		"an engine's error": {look(qrgate.EngineError, 500), with(bad, "engine_error")},
-		"nobody there":      {look(qrgate.Unreachable, 0), with(down, "unreachable")},
-		"no answer":         {look(qrgate.TimedOut, 0), with(down, "timed_out")},
-		"nginx answers":     {look(qrgate.BadAnswer, 502), with(down, "bad_answer")},
-		"nonsense":          {look(qrgate.BadAnswer, 200), with(bad, "bad_answer")},
-		"given up":          {look(qrgate.Abandoned, 0), with(nil, "abandoned")},
+		"not ready":         {look(qrgate.KindNotReady, 500), with(good, "not_ready")},
+		"rate limited":      {look(qrgate.KindRateLimited, 429), with(bad, "rate_limited")},
+		"an engine's error": {look(qrgate.KindServerError, 500), with(bad, "engine_error")},
+		"nobody there":      {look(qrgate.KindUnreachable, 0), with(down, "unreachable")},
+		"no answer":         {look(qrgate.KindTimeout, 0), with(down, "timed_out")},
+		"nginx answers":     {look(qrgate.KindBadResponse, 502), with(down, "bad_answer")},
+		"nonsense":          {look(qrgate.KindBadResponse, 200), with(bad, "bad_answer")},
+		"given up":          {look(qrgate.KindCanceled, 0), with(nil, "abandoned")},
 		"a strange fault":   {look("strange", 0), with(bad, "engine_error")},
 		"a strange event":   {qrgate.Event{Kind: "strange"}, map[string]float64{}},
 	} {
@@ -71,15 +71,15 @@ func TestObserveHolds(t *testing.T) {
 		event qrgate.Event
 		want  map[string]float64
 	}{
-		"a hold with a QR": {qrgate.Event{Kind: qrgate.EventHold, Outcome: qrgate.Success, Took: time.Second},
+		"a hold with a QR": {qrgate.Event{Kind: qrgate.EventWait, Outcome: qrgate.Success, Took: time.Second},
 			map[string]float64{"qrgate_qr_holds_total{none,success}": 1, "qrgate_qr_hold_duration_seconds{success}": 1}},
-		"not yet": {qrgate.Event{Kind: qrgate.EventHold, Outcome: qrgate.Failure, Diagnosis: qrgate.None},
+		"not yet": {qrgate.Event{Kind: qrgate.EventWait, Outcome: qrgate.Failure, Diagnosis: qrgate.None},
 			map[string]float64{"qrgate_qr_holds_total{none,failure}": 1, "qrgate_qr_hold_duration_seconds{failure}": 1}},
-		"held, and linked": {qrgate.Event{Kind: qrgate.EventHold, Outcome: qrgate.Failure, Diagnosis: qrgate.AlreadyPaired},
+		"held, and linked": {qrgate.Event{Kind: qrgate.EventWait, Outcome: qrgate.Failure, Diagnosis: qrgate.AlreadyPaired},
 			map[string]float64{"qrgate_qr_holds_total{already_paired,failure}": 1, "qrgate_qr_hold_duration_seconds{failure}": 1}},
-		"a client left": {qrgate.Event{Kind: qrgate.EventHold, Outcome: qrgate.Gone},
+		"a client left": {qrgate.Event{Kind: qrgate.EventWait, Outcome: qrgate.Abandoned},
 			map[string]float64{"qrgate_qr_holds_total{client_gone,abandoned}": 1, "qrgate_qr_hold_duration_seconds{abandoned}": 1}},
-		"a probe's hold": {qrgate.Event{Kind: qrgate.EventHold, Origin: qrgate.FromSynthetic}, map[string]float64{}},
+		"a probe's hold": {qrgate.Event{Kind: qrgate.EventWait, Traffic: qrgate.SyntheticTraffic}, map[string]float64{}},
 	} {
 		m := full(t)
 		if diff := cmp.Diff(x.want, changed(t, m, func() { m.Observe(x.event) })); diff != "" {
@@ -92,7 +92,9 @@ func TestTheEngineComesBack(t *testing.T) {
 	t.Parallel()
 	m := full(t)
 	m.Health(qrgate.EngineUnreachable)
-	got := changed(t, m, func() { m.Observe(qrgate.Event{Kind: qrgate.EventLook, Op: qrgate.OpList, Fault: qrgate.NotReady}) })
+	got := changed(t, m, func() {
+		m.Observe(qrgate.Event{Kind: qrgate.EventEngineCall, Op: qrgate.OpList, Fault: qrgate.KindNotReady})
+	})
 	if got["qrgate_engine_up{}"] != 1 {
 		t.Errorf("an engine that answers is not up: %v", got)
 	}
@@ -102,7 +104,7 @@ func TestTheEngineComesBack(t *testing.T) {
 func TestHealthOfTheEngine(t *testing.T) {
 	t.Parallel()
 	for why, want := range map[qrgate.Code][2]float64{ // :: what it found → up, if it was down and if it was up
-		qrgate.None: {1, 1}, qrgate.EngineFailing: {1, 1}, qrgate.EngineBadAnswer: {1, 1}, qrgate.KeyRejected: {1, 1}, qrgate.Throttled: {1, 1},
+		qrgate.None: {1, 1}, qrgate.Engine5xx: {1, 1}, qrgate.EngineBadResponse: {1, 1}, qrgate.KeyRefused: {1, 1}, qrgate.RateLimited: {1, 1},
 		qrgate.EngineUnreachable: {0, 0}, qrgate.EngineTimeout: {0, 0},
 		qrgate.Internal: {0, 1}, qrgate.Undetermined: {0, 1},
 	} {
@@ -125,8 +127,8 @@ func TestStore(t *testing.T) {
 		want map[string]float64
 	}{
 		"fine":     {"get", nil, map[string]float64{"qrgate_store_operation_duration_seconds{get}": 1}},
-		"a race":   {"put", fmt.Errorf("put: %w", qrgate.ErrStale), map[string]float64{"qrgate_store_operation_duration_seconds{put}": 1}},
-		"gone":     {"acquire", qrgate.ErrStoreDown, map[string]float64{"qrgate_store_operation_duration_seconds{acquire}": 1, "qrgate_store_operation_failures_total{acquire}": 1}},
+		"a race":   {"put", fmt.Errorf("put: %w", qrgate.ErrVersionConflict), map[string]float64{"qrgate_store_operation_duration_seconds{put}": 1}},
+		"gone":     {"acquire", qrgate.ErrStoreUnavailable, map[string]float64{"qrgate_store_operation_duration_seconds{acquire}": 1, "qrgate_store_operation_failures_total{acquire}": 1}},
 		"no such":  {"flushall", errors.New("no"), map[string]float64{}},
 		"released": {"release", nil, map[string]float64{"qrgate_store_operation_duration_seconds{release}": 1}},
 	} {

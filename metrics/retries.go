@@ -11,7 +11,7 @@ import (
 // Bounds of what is remembered of failed calls. What failed longer ago than a wish lasts is not tried again,
 // it is tried anew.
 const (
-	failedLife = qrgate.WishLength
+	failedLife = qrgate.AcquireTimeout
 	maxFailed  = 5000 // of each generation
 )
 
@@ -35,28 +35,28 @@ type countedEngine struct {
 }
 
 // Connect implements [qrgate.Engine].
-func (e *countedEngine) Connect(ctx context.Context, c qrgate.Caller, r qrgate.Ref, how qrgate.Push) (qrgate.Observation, error) {
-	end := e.begin(aim{c.Tenant, r.Key(), qrgate.OpConnect})
+func (e *countedEngine) Connect(ctx context.Context, c qrgate.Caller, r qrgate.Ref, how qrgate.ConnectMode) (qrgate.SessionReport, error) {
+	end := e.begin(aim{c.Tenant, r.CacheKey(), qrgate.OpConnect})
 	o, err := e.next.Connect(ctx, c, r, how)
 	return o, end(err)
 }
 
 // QR implements [qrgate.Engine].
-func (e *countedEngine) QR(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.Observation, error) {
-	end := e.begin(aim{c.Tenant, r.Key(), qrgate.OpQR})
+func (e *countedEngine) QR(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.SessionReport, error) {
+	end := e.begin(aim{c.Tenant, r.CacheKey(), qrgate.OpQR})
 	o, err := e.next.QR(ctx, c, r)
 	return o, end(err)
 }
 
 // Status implements [qrgate.Engine].
-func (e *countedEngine) Status(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.Observation, error) {
-	end := e.begin(aim{c.Tenant, r.Key(), qrgate.OpStatus})
+func (e *countedEngine) Status(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.SessionReport, error) {
+	end := e.begin(aim{c.Tenant, r.CacheKey(), qrgate.OpStatus})
 	o, err := e.next.Status(ctx, c, r)
 	return o, end(err)
 }
 
 // List implements [qrgate.Engine].
-func (e *countedEngine) List(ctx context.Context, c qrgate.Caller) (qrgate.Roll, error) {
+func (e *countedEngine) List(ctx context.Context, c qrgate.Caller) (qrgate.SessionList, error) {
 	end := e.begin(aim{c.Tenant, "", qrgate.OpList})
 	roll, err := e.next.List(ctx, c)
 	return roll, end(err)

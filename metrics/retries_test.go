@@ -12,29 +12,29 @@ import (
 )
 
 // moody is an engine all of whose calls end in the same way.
-type moody struct{ kind qrgate.Kind }
+type moody struct{ kind qrgate.ErrorKind }
 
 func (e *moody) end() error {
 	if e.kind == "" {
 		return nil
 	}
-	return &qrgate.Fault{Kind: e.kind}
+	return &qrgate.EngineError{Kind: e.kind}
 }
 
-func (e *moody) Connect(context.Context, qrgate.Caller, qrgate.Ref, qrgate.Push) (qrgate.Observation, error) {
-	return qrgate.Observation{}, e.end()
+func (e *moody) Connect(context.Context, qrgate.Caller, qrgate.Ref, qrgate.ConnectMode) (qrgate.SessionReport, error) {
+	return qrgate.SessionReport{}, e.end()
 }
 
-func (e *moody) QR(context.Context, qrgate.Caller, qrgate.Ref) (qrgate.Observation, error) {
-	return qrgate.Observation{}, e.end()
+func (e *moody) QR(context.Context, qrgate.Caller, qrgate.Ref) (qrgate.SessionReport, error) {
+	return qrgate.SessionReport{}, e.end()
 }
 
-func (e *moody) Status(context.Context, qrgate.Caller, qrgate.Ref) (qrgate.Observation, error) {
-	return qrgate.Observation{}, e.end()
+func (e *moody) Status(context.Context, qrgate.Caller, qrgate.Ref) (qrgate.SessionReport, error) {
+	return qrgate.SessionReport{}, e.end()
 }
 
-func (e *moody) List(context.Context, qrgate.Caller) (qrgate.Roll, error) {
-	return qrgate.Roll{}, e.end()
+func (e *moody) List(context.Context, qrgate.Caller) (qrgate.SessionList, error) {
+	return qrgate.SessionList{}, e.end()
 }
 
 // caller makes calls to an engine through the counter of retries.
@@ -52,7 +52,7 @@ func newCaller(t *testing.T) *caller {
 }
 
 // ask makes one call for a session, which ends as kind, and reports whether it counted as a retry.
-func (c *caller) ask(op string, tenant qrgate.Tenant, session string, kind qrgate.Kind) bool {
+func (c *caller) ask(op string, tenant qrgate.Tenant, session string, kind qrgate.ErrorKind) bool {
 	c.Helper()
 	c.mood.kind = kind
 	name := metrics.EngineRetries + "{" + op + "}"
@@ -61,7 +61,7 @@ func (c *caller) ask(op string, tenant qrgate.Tenant, session string, kind qrgat
 	var err error
 	switch op {
 	case qrgate.OpConnect:
-		_, err = c.engine.Connect(c.Context(), who, which, qrgate.Again)
+		_, err = c.engine.Connect(c.Context(), who, which, qrgate.Connect)
 	case qrgate.OpQR:
 		_, err = c.engine.QR(c.Context(), who, which)
 	case qrgate.OpStatus:
@@ -80,18 +80,18 @@ func TestRetries(t *testing.T) {
 	t.Parallel()
 	type call struct {
 		op, tenant, session string
-		ends                qrgate.Kind
+		ends                qrgate.ErrorKind
 		retry               bool
 	}
 	for name, calls := range map[string][]call{
-		"a failure, and again": {{"qr", "a", "s", qrgate.Unreachable, false}, {"qr", "a", "s", "", true}, {"qr", "a", "s", "", false}},
-		"again and again":      {{"connect", "a", "s", qrgate.EngineError, false}, {"connect", "a", "s", qrgate.TimedOut, true}, {"connect", "a", "s", "", true}},
-		"not yet, and again":   {{"qr", "a", "s", qrgate.NotReady, false}, {"qr", "a", "s", qrgate.NotReady, false}},
-		"another operation":    {{"connect", "a", "s", qrgate.TimedOut, false}, {"qr", "a", "s", "", false}, {"status", "a", "s", "", false}},
-		"another session":      {{"qr", "a", "s", qrgate.TimedOut, false}, {"qr", "a", "other", "", false}},
-		"another tenant":       {{"list", "a", "", qrgate.RateLimited, false}, {"list", "b", "", "", false}, {"list", "a", "", "", true}},
-		"given up between":     {{"status", "a", "s", qrgate.TimedOut, false}, {"status", "a", "s", qrgate.Abandoned, true}, {"status", "a", "s", "", true}},
-		"given up, and again":  {{"status", "a", "s", qrgate.Abandoned, false}, {"status", "a", "s", "", false}},
+		"a failure, and again": {{"qr", "a", "s", qrgate.KindUnreachable, false}, {"qr", "a", "s", "", true}, {"qr", "a", "s", "", false}},
+		"again and again":      {{"connect", "a", "s", qrgate.KindServerError, false}, {"connect", "a", "s", qrgate.KindTimeout, true}, {"connect", "a", "s", "", true}},
+		"not yet, and again":   {{"qr", "a", "s", qrgate.KindNotReady, false}, {"qr", "a", "s", qrgate.KindNotReady, false}},
+		"another operation":    {{"connect", "a", "s", qrgate.KindTimeout, false}, {"qr", "a", "s", "", false}, {"status", "a", "s", "", false}},
+		"another session":      {{"qr", "a", "s", qrgate.KindTimeout, false}, {"qr", "a", "other", "", false}},
+		"another tenant":       {{"list", "a", "", qrgate.KindRateLimited, false}, {"list", "b", "", "", false}, {"list", "a", "", "", true}},
+		"given up between":     {{"status", "a", "s", qrgate.KindTimeout, false}, {"status", "a", "s", qrgate.KindCanceled, true}, {"status", "a", "s", "", true}},
+		"given up, and again":  {{"status", "a", "s", qrgate.KindCanceled, false}, {"status", "a", "s", "", false}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -109,11 +109,11 @@ func TestRetries(t *testing.T) {
 func TestRetriesAreForgotten(t *testing.T) {
 	t.Parallel()
 	for after, want := range map[time.Duration]bool{
-		time.Second: true, qrgate.WishLength - time.Second: true, 2*qrgate.WishLength + time.Second: false, time.Hour: false,
+		time.Second: true, qrgate.AcquireTimeout - time.Second: true, 2*qrgate.AcquireTimeout + time.Second: false, time.Hour: false,
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			c := newCaller(t)
-			c.ask(qrgate.OpQR, "a", "s", qrgate.TimedOut)
+			c.ask(qrgate.OpQR, "a", "s", qrgate.KindTimeout)
 			time.Sleep(after)
 			if got := c.ask(qrgate.OpQR, "a", "s", ""); got != want {
 				t.Errorf("after %v: a retry is %t", after, got)
@@ -125,7 +125,7 @@ func TestRetriesAreForgotten(t *testing.T) {
 // However many fail, only the last of them are remembered.
 func TestRetriesAreBounded(t *testing.T) {
 	t.Parallel()
-	m, mood := full(t), &moody{qrgate.Unreachable}
+	m, mood := full(t), &moody{qrgate.KindUnreachable}
 	engine := m.Engine(mood)
 	for i := range 20_000 {
 		_, _ = engine.QR(t.Context(), qrgate.Caller{}, qrgate.Ref{Name: strconv.Itoa(i)})

@@ -83,13 +83,13 @@ func storm(m *metrics.Metrics, n int) {
 	for range n {
 		m.Observe(qrgate.Event{
 			Kind: qrgate.EventKind(text("state", "look", "code", "journey", "hold", "sealed", "store")), Took: took(),
-			Origin: qrgate.Origin(text("user", "synthetic")), Session: text(), To: qrgate.State(text("connecting", "failed")),
-			Op: text("qr", "list"), Fault: qrgate.Kind(text("", "not_ready", "timed_out")), Status: r.IntN(1000) - 100, Code: text(),
+			Traffic: qrgate.TrafficClass(text("user", "synthetic")), Session: text(), To: qrgate.State(text("connecting", "failed")),
+			Op: text("qr", "list"), Fault: qrgate.ErrorKind(text("", "not_ready", "timed_out")), Status: r.IntN(1000) - 100, Code: text(),
 			Outcome: qrgate.Outcome(text("success", "failure", "abandoned", "")), Diagnosis: qrgate.Code(text(codes...)), Sequence: r.IntN(9),
 		})
 		m.HTTP(metrics.Exchange{Method: text("GET", "POST", "BREW"), Route: text("/api/sessions/:id/qr", "/api/sessions/{id}", "unmatched"),
 			Status: r.IntN(2000) - 500, Code: text(""), Took: took(), BytesIn: r.Int64() - r.Int64(), BytesOut: 1,
-			Origin: qrgate.Origin(text("user", "synthetic")), RequestID: text(), ClientGone: r.IntN(2) == 0, Cut: r.IntN(2) == 0})
+			Origin: qrgate.TrafficClass(text("user", "synthetic")), RequestID: text(), ClientGone: r.IntN(2) == 0, Cut: r.IntN(2) == 0})
 		m.Store(text("get", "put"), took(), errors.New(text()))
 		m.Probes().Ran(text("control"), qrgate.Code(text(codes...)), time.Unix(r.Int64N(1e9), 0), took())
 		m.Probes().Step(text("qr", "cleanup"), r.IntN(2) == 0, took())
@@ -132,9 +132,9 @@ func TestSuccessIsExactlyNone(t *testing.T) {
 	t.Parallel()
 	m := full(t)
 	pairs, good := 0.0, 0.0
-	for _, out := range []qrgate.Outcome{qrgate.Success, qrgate.Failure, qrgate.Gone, "", "other"} {
+	for _, out := range []qrgate.Outcome{qrgate.Success, qrgate.Failure, qrgate.Abandoned, "", "other"} {
 		for _, why := range append(qrgate.Codes(), qrgate.None, "", "made_up") {
-			m.Observe(qrgate.Event{Kind: qrgate.EventJourney, Outcome: out, Diagnosis: why, Took: time.Second})
+			m.Observe(qrgate.Event{Kind: qrgate.EventAcquisition, Outcome: out, Diagnosis: why, Took: time.Second})
 			pairs++
 			if out == qrgate.Success {
 				good++

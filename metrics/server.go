@@ -35,7 +35,7 @@ func (t *Tracing) Server(next http.Handler) http.Handler {
 
 func (t *Tracing) arrived(r *http.Request) (context.Context, trace.Span) {
 	ctx, begin := r.Context(), t.userBegins
-	synthetic := t.cfg.Origin(qrgate.NewSecret(r.Header.Get("X-Api-Key"))) == qrgate.FromSynthetic
+	synthetic := t.cfg.Origin(qrgate.NewSecret(r.Header.Get("X-Api-Key"))) == qrgate.SyntheticTraffic
 	if synthetic {
 		ctx, begin = t.wire.Extract(ctx, propagation.HeaderCarrier(r.Header)), t.probeBegins
 	}
@@ -77,7 +77,7 @@ func leave(ctx context.Context, span trace.Span, w *statusWriter) {
 		span.SetAttributes(attrRequestID.String(id))
 	}
 	if errors.Is(ctx.Err(), context.Canceled) && w.status == 0 {
-		span.SetAttributes(attrOutcome.String(string(qrgate.Gone)))
+		span.SetAttributes(attrOutcome.String(string(qrgate.Abandoned)))
 		return
 	}
 	status := w.status

@@ -18,7 +18,7 @@ func (t *Tracing) Span(ctx context.Context, name string, attributes ...slog.Attr
 	if !t.Enabled() {
 		return ctx, func(qrgate.Code) {}
 	}
-	attrs := ofOrigin(qrgate.FromSynthetic)
+	attrs := ofOrigin(qrgate.SyntheticTraffic)
 	for _, a := range attributes {
 		attrs = append(attrs, t.attribute(a))
 	}
@@ -30,7 +30,7 @@ func (t *Tracing) Span(ctx context.Context, name string, attributes ...slog.Attr
 			return
 		}
 		span.SetAttributes(attrOutcome.String(string(qrgate.Failure)))
-		failed(span, attrError.String(string(qrgate.About(why).Code)))
+		failed(span, attrError.String(string(qrgate.New(why).Code)))
 	}
 }
 

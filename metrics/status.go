@@ -8,7 +8,7 @@ import (
 
 // answered is the tuple of a request.
 type answered struct {
-	origin qrgate.Origin
+	origin qrgate.TrafficClass
 	pair   pair
 	status string
 }
@@ -25,8 +25,8 @@ func told() []string {
 }
 
 // statusLabel is the status as counted. A class matches the same pattern as its numbers: 5.. finds both.
-func statusLabel(origin qrgate.Origin, status int) string {
-	if origin == qrgate.FromUser {
+func statusLabel(origin qrgate.TrafficClass, status int) string {
+	if origin == qrgate.UserTraffic {
 		switch status {
 		case 200, 201, 202, 400, 401, 403, 404, 409, 429, 499, 500, 503:
 			return strconv.Itoa(status)
@@ -35,9 +35,9 @@ func statusLabel(origin qrgate.Origin, status int) string {
 	return statusClasses()[min(max(status/100, 1), 5)-1]
 }
 
-func legalAnswers(origin qrgate.Origin) []answered {
+func legalAnswers(origin qrgate.TrafficClass) []answered {
 	statuses := statusClasses()
-	if origin == qrgate.FromUser {
+	if origin == qrgate.UserTraffic {
 		statuses = append(statuses, told()...)
 	}
 	var legal []answered

@@ -37,11 +37,11 @@ func startTracing(t *testing.T, ratio string, cfg metrics.TracingConfig) traced 
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.URL())
 	t.Setenv("OTEL_TRACES_SAMPLER_ARG", ratio)
 	cfg.RefKey = qrgate.NewSecret("0123456789abcdef")
-	cfg.Origin = func(key qrgate.Secret) qrgate.Origin {
+	cfg.Origin = func(key qrgate.Secret) qrgate.TrafficClass {
 		if key.Reveal() == probeKey {
-			return qrgate.FromSynthetic
+			return qrgate.SyntheticTraffic
 		}
-		return qrgate.FromUser
+		return qrgate.UserTraffic
 	}
 	tr, err := metrics.NewTracing(t.Context(), cfg)
 	if err != nil || !tr.Enabled() {

@@ -51,7 +51,7 @@ func (j *journey) created(a compat.Answer) (string, *failure) {
 	body, _ := compat.Parse(a.Body)
 	ref := compat.RefOf(compat.SessionOf(body))
 	if ref.Name != "" && ref.Name != j.run.Session {
-		return "", &failure{code: qrgate.EngineBadAnswer, evidence: []string{"the create's answer names another session than the one asked for"}}
+		return "", &failure{code: qrgate.EngineBadResponse, evidence: []string{"the create's answer names another session than the one asked for"}}
 	}
 	j.made, j.ref = certain, qrgate.Ref{ID: ref.ID, Name: j.run.Session}
 	return "", nil
@@ -120,7 +120,7 @@ func (d door) eraseInTime(ctx context.Context, r qrgate.Ref) (absent bool, f *fa
 		try, cancel := context.WithTimeout(ctx, deletionTime)
 		absent, f = d.erase(try, r)
 		cancel()
-		if f == nil || f.code == qrgate.KeyRejected {
+		if f == nil || f.code == qrgate.KeyRefused {
 			return absent, f
 		}
 		if !wait(ctx, max(pause, f.pause)) {

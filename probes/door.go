@@ -62,7 +62,7 @@ type call struct {
 const sessionsPath = "/api/sessions"
 
 func onSession(op, method string, r qrgate.Ref, verb string) call {
-	c := call{op: op, method: method, path: sessionsPath + "/" + url.PathEscape(r.Path()), label: sessionsPath + "/{id}"}
+	c := call{op: op, method: method, path: sessionsPath + "/" + url.PathEscape(r.URLSegment()), label: sessionsPath + "/{id}"}
 	if verb != "" {
 		c.path, c.label = c.path+"/"+verb, c.label+"/"+verb
 	}

@@ -52,7 +52,7 @@ func broken(c call, err error) *failure {
 	if timedOut(err) {
 		return &failure{code: qrgate.EngineTimeout, evidence: []string{c.words() + ": the answer began and did not end in time"}}
 	}
-	return &failure{code: qrgate.EngineBadAnswer, evidence: []string{c.words() + ": the answer broke off"}}
+	return &failure{code: qrgate.EngineBadResponse, evidence: []string{c.words() + ": the answer broke off"}}
 }
 
 func timedOut(err error) bool {
@@ -75,7 +75,7 @@ func answered(c call, a compat.Answer) *failure {
 		code: code, pause: fault.RetryAfter,
 		evidence: []string{strings.TrimSpace(fmt.Sprintf("%s → %d %s %s", c.words(), a.Status, fault.Code, fault.Text))},
 		unsent:   compat.Declined(a.Status),
-		absent:   fault.Kind == qrgate.UnknownSession,
+		absent:   fault.Kind == qrgate.KindSessionNotFound,
 		final:    sure || a.Status/100 == 3,
 	}
 }
@@ -88,9 +88,9 @@ const (
 )
 
 // told is the cause that a refusal names, and whether no patience will change it.
-func told(op string, f *qrgate.Fault) (code qrgate.Code, final bool) {
+func told(op string, f *qrgate.EngineError) (code qrgate.Code, final bool) {
 	if c := qrgate.Code(f.Code); slices.Contains(qrgate.Codes(), c) {
-		return c, qrgate.About(c).NeedsPerson()
+		return c, qrgate.New(c).NeedsPerson()
 	}
 	switch f.Code {
 	case compat.CodeEngineUnreachable:
@@ -101,33 +101,33 @@ func told(op string, f *qrgate.Fault) (code qrgate.Code, final bool) {
 		if f.Status == http.StatusBadGateway { // the engine's proxy said so, or the connection was cut: the gate carried the call for us and has no cause of its own
 			return qrgate.EngineUnreachable, false
 		}
-		return qrgate.EngineBadAnswer, false
+		return qrgate.EngineBadResponse, false
 	case compat.CodeConnection:
 		return qrgate.ConnectFailing, false
 	}
 	switch f.Kind {
-	case qrgate.NotReady:
+	case qrgate.KindNotReady:
 		return qrgate.QRNotEmitted, false
-	case qrgate.AlreadyLinked:
+	case qrgate.KindAlreadyPaired:
 		return qrgate.AlreadyPaired, true
-	case qrgate.UnknownSession:
+	case qrgate.KindSessionNotFound:
 		return qrgate.SessionNotFound, true
-	case qrgate.KeyRefused:
-		return qrgate.KeyRejected, true
-	case qrgate.RateLimited:
-		return qrgate.Throttled, false
-	case qrgate.Unreachable:
+	case qrgate.KindKeyRefused:
+		return qrgate.KeyRefused, true
+	case qrgate.KindRateLimited:
+		return qrgate.RateLimited, false
+	case qrgate.KindUnreachable:
 		return qrgate.EngineUnreachable, false
-	case qrgate.TimedOut:
+	case qrgate.KindTimeout:
 		return qrgate.EngineTimeout, false
-	case qrgate.BadAnswer:
-		return qrgate.EngineBadAnswer, false
+	case qrgate.KindBadResponse:
+		return qrgate.EngineBadResponse, false
 	}
 	return refusal(op, f), false
 }
 
 // refusal is what an engine's own error means at one operation.
-func refusal(op string, f *qrgate.Fault) qrgate.Code {
+func refusal(op string, f *qrgate.EngineError) qrgate.Code {
 	words := strings.ToLower(f.Code + " " + f.Text)
 	switch {
 	case op == opCreate && (strings.Contains(words, "session_limit") || strings.Contains(words, "max_sessions") || strings.Contains(words, "limit reached")):
@@ -137,5 +137,5 @@ func refusal(op string, f *qrgate.Fault) qrgate.Code {
 	case op == qrgate.OpConnect:
 		return qrgate.ConnectFailing
 	}
-	return qrgate.EngineFailing
+	return qrgate.Engine5xx
 }

@@ -34,19 +34,19 @@ func TestEveryWayToFail(t *testing.T) {
 	}{
 		"create: nobody behind the proxy":   {fault(create, enginesim.HTML502), "create", qrgate.EngineUnreachable},
 		"create: the proxy waits in vain":   {fault(create, enginesim.HTML504), "create", qrgate.EngineTimeout},
-		"create: an error of the engine":    {fault(create, enginesim.ServerError), "create", qrgate.EngineFailing},
-		"create: too many calls":            {fault(create, enginesim.TooMany), "create", qrgate.Throttled},
-		"create: no JSON":                   {fault(create, enginesim.Garbage), "create", qrgate.EngineBadAnswer},
-		"create: no body":                   {fault(create, enginesim.EmptyBody), "create", qrgate.EngineBadAnswer},
-		"create: half a body":               {acts(create, enginesim.TruncatedBody), "create", qrgate.EngineBadAnswer},
-		"create: a body without end":        {fault(create, enginesim.EndlessBody), "create", qrgate.EngineBadAnswer},
-		"create: a body that explodes":      {fault(create, enginesim.GzipBomb), "create", qrgate.EngineBadAnswer},
-		"create: another host":              {fault(create, enginesim.Redirect), "create", qrgate.EngineBadAnswer},
+		"create: an error of the engine":    {fault(create, enginesim.ServerError), "create", qrgate.Engine5xx},
+		"create: too many calls":            {fault(create, enginesim.TooMany), "create", qrgate.RateLimited},
+		"create: no JSON":                   {fault(create, enginesim.Garbage), "create", qrgate.EngineBadResponse},
+		"create: no body":                   {fault(create, enginesim.EmptyBody), "create", qrgate.EngineBadResponse},
+		"create: half a body":               {acts(create, enginesim.TruncatedBody), "create", qrgate.EngineBadResponse},
+		"create: a body without end":        {fault(create, enginesim.EndlessBody), "create", qrgate.EngineBadResponse},
+		"create: a body that explodes":      {fault(create, enginesim.GzipBomb), "create", qrgate.EngineBadResponse},
+		"create: another host":              {fault(create, enginesim.Redirect), "create", qrgate.EngineBadResponse},
 		"create: silence":                   {fault(create, enginesim.Hang), "create", qrgate.EngineTimeout},
 		"create: byte by byte":              {acts(create, enginesim.SlowBody), "create", qrgate.EngineTimeout},
 		"create: made, and cut off":         {acts(create, enginesim.CutConnection), "create", qrgate.EngineUnreachable},
-		"create: made, and called an error": {acts(create, enginesim.ServerError), "create", qrgate.EngineFailing},
-		"create: the key":                   {&enginesim.Engine{Keys: map[string]string{"key-a": "a"}}, "create", qrgate.KeyRejected},
+		"create: made, and called an error": {acts(create, enginesim.ServerError), "create", qrgate.Engine5xx},
+		"create: the key":                   {&enginesim.Engine{Keys: map[string]string{"key-a": "a"}}, "create", qrgate.KeyRefused},
 		"connect: refused":                  {&enginesim.Engine{ConnectFailures: -1}, "connect", qrgate.ConnectFailing},
 		"connect: silence":                  {&enginesim.Engine{ConnectLatency: time.Minute}, "connect", qrgate.EngineTimeout},
 		"connect: cut off":                  {acts(connect, enginesim.CutConnection), "connect", qrgate.EngineUnreachable},
@@ -57,8 +57,8 @@ func TestEveryWayToFail(t *testing.T) {
 		"qr: stuck":                         {&enginesim.Engine{StuckUntilReconnect: true}, "qr", qrgate.QRNotEmitted},
 		"qr: silence":                       {fault(qr, enginesim.Hang), "qr", qrgate.EngineTimeout},
 		"qr: nobody behind the proxy":       {fault(qr, enginesim.HTML502), "qr", qrgate.EngineUnreachable},
-		"qr: too many calls":                {fault(qr, enginesim.TooMany), "qr", qrgate.Throttled},
-		"qr: a megabyte":                    {fault(qr, enginesim.HugeQR), "qr", qrgate.EngineBadAnswer},
+		"qr: too many calls":                {fault(qr, enginesim.TooMany), "qr", qrgate.RateLimited},
+		"qr: a megabyte":                    {fault(qr, enginesim.HugeQR), "qr", qrgate.EngineBadResponse},
 		"qr: only base64":                   {&enginesim.Engine{BareBase64: true}, "validate", qrgate.QRInvalid},
 		"qr: only text":                     {&enginesim.Engine{RawCode: true}, "validate", qrgate.QRInvalid},
 		"everything: nobody there":          {fault(enginesim.AnyRoute, enginesim.CutConnection), "create", qrgate.EngineUnreachable},
@@ -98,11 +98,11 @@ func TestHealthFailing(t *testing.T) {
 	}{
 		"refuses":                       {fault(enginesim.AnyRoute, enginesim.CutConnection), qrgate.EngineUnreachable},
 		"hangs":                         {fault(enginesim.AnyRoute, enginesim.Hang), qrgate.EngineTimeout},
-		"fails":                         {fault(enginesim.RouteHealth, enginesim.ServerError), qrgate.EngineFailing},
-		"is html":                       {fault(enginesim.AnyRoute, enginesim.Garbage), qrgate.EngineBadAnswer},
+		"fails":                         {fault(enginesim.RouteHealth, enginesim.ServerError), qrgate.Engine5xx},
+		"is html":                       {fault(enginesim.AnyRoute, enginesim.Garbage), qrgate.EngineBadResponse},
 		"no route, and the list serves": {fault(enginesim.RouteHealth, enginesim.Garbage), qrgate.None},
 		"no route, and the list fails": {&enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{
-			enginesim.RouteHealth: {Kind: enginesim.Garbage}, enginesim.RouteList: {Kind: enginesim.TooMany}}}, qrgate.Throttled},
+			enginesim.RouteHealth: {Kind: enginesim.Garbage}, enginesim.RouteList: {Kind: enginesim.TooMany}}}, qrgate.RateLimited},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, test.engine, func(r *rig) {
@@ -121,7 +121,7 @@ func TestHealthFailing(t *testing.T) {
 // TestHealthIsBelieved: an engine may say itself that it is not well.
 func TestHealthIsBelieved(t *testing.T) {
 	t.Parallel()
-	for body, want := range map[string]qrgate.Code{`{"status":"UP"}`: qrgate.None, `{"success":true}`: qrgate.None, `{"status":"down"}`: qrgate.EngineFailing} {
+	for body, want := range map[string]qrgate.Code{`{"status":"UP"}`: qrgate.None, `{"success":true}`: qrgate.None, `{"status":"down"}`: qrgate.Engine5xx} {
 		t.Run(body, func(t *testing.T) {
 			says := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(body)) })
 			bubbleBefore(t, &enginesim.Engine{}, says, func(r *rig) {
@@ -196,7 +196,7 @@ func TestADeletionWithoutABody(t *testing.T) {
 // TestADeletionThatFails is the failure of create_delete, and only a blemish of create_connect_qr.
 func TestADeletionThatFails(t *testing.T) {
 	t.Parallel()
-	for probe, want := range map[string]qrgate.Code{probes.CreateDelete: qrgate.EngineFailing, probes.CreateConnectQR: qrgate.None} {
+	for probe, want := range map[string]qrgate.Code{probes.CreateDelete: qrgate.Engine5xx, probes.CreateConnectQR: qrgate.None} {
 		t.Run(probe, func(t *testing.T) {
 			bubble(t, fault(enginesim.RouteDelete, enginesim.ServerError), func(r *rig) {
 				run := r.prober().Once(r.Context(), probe)

@@ -21,8 +21,8 @@ func (j *journey) fairly(walking context.Context, f *failure, took time.Duration
 	}
 	ended := errors.Is(context.Cause(walking), context.DeadlineExceeded)
 	switch {
-	case f.code == qrgate.QRNotEmitted && !f.told && took < qrgate.PatienceTime:
-		return tooShort("a QR", took, qrgate.PatienceTime)
+	case f.code == qrgate.QRNotEmitted && !f.told && took < qrgate.SymptomDelay:
+		return tooShort("a QR", took, qrgate.SymptomDelay)
 	case (f.code == qrgate.EngineTimeout || f.code == qrgate.EngineUnreachable) && ended && took < fairAnswer:
 		return tooShort("an answer", took, fairAnswer)
 	}

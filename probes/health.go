@@ -19,7 +19,7 @@ func engineHealth(ctx context.Context, j *journey) {
 		case f == nil && well(a):
 			return "/health answers", nil
 		case f == nil:
-			return "", &failure{code: qrgate.EngineFailing, evidence: []string{"GET /health says that the engine is not well"}}
+			return "", &failure{code: qrgate.Engine5xx, evidence: []string{"GET /health says that the engine is not well"}}
 		case a.Status == 0 || a.Status/100 == 5 || f.code == qrgate.EngineTimeout:
 			return "", f
 		}

@@ -6,7 +6,7 @@ import (
 )
 
 // Table is a small table of rows that several replicas share, such as one hash in Redis: Put is HSET, Drop
-// is HDEL, All is HGETALL. Its errors wrap qrgate.ErrStoreDown when the store cannot be reached.
+// is HDEL, All is HGETALL. Its errors wrap qrgate.ErrStoreUnavailable when the store cannot be reached.
 type Table interface {
 	// Put writes a row; it is there for every replica when Put returns nil.
 	Put(ctx context.Context, row string, value []byte) error

@@ -255,7 +255,7 @@ func TestTooManyOrphans(t *testing.T) {
 func TestALongOutage(t *testing.T) {
 	t.Parallel()
 	for kind, code := range map[enginesim.FaultKind]qrgate.Code{
-		enginesim.HTML502: qrgate.EngineUnreachable, enginesim.ServerError: qrgate.EngineFailing, enginesim.Garbage: qrgate.EngineBadAnswer,
+		enginesim.HTML502: qrgate.EngineUnreachable, enginesim.ServerError: qrgate.Engine5xx, enginesim.Garbage: qrgate.EngineBadResponse,
 	} {
 		t.Run(string(code), func(t *testing.T) { longOutage(t, kind, code) })
 	}
@@ -301,7 +301,7 @@ func TestASessionOfAnotherName(t *testing.T) {
 		engine.ServeHTTP(w, r)
 	})
 	bubbleBefore(t, engine, front, func(r *rig) {
-		r.wants(r.prober().Once(r.Context(), probes.CreateConnectQR), qrgate.Failure, qrgate.EngineBadAnswer)
+		r.wants(r.prober().Once(r.Context(), probes.CreateConnectQR), qrgate.Failure, qrgate.EngineBadResponse)
 		for _, c := range r.engine.Calls() {
 			if c.Path == "/api/sessions/1" || c.Path == "/api/sessions/ventas" {
 				t.Errorf("%s %s touches somebody else's session", c.Method, c.Path)

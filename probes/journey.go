@@ -80,8 +80,8 @@ func (j *journey) intend(ctx context.Context) *failure {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, qrgate.ErrStoreDown):
-		return &failure{code: qrgate.StoreUnavailable, evidence: []string{"what is about to be created could not be recorded, so nothing was created"}}
+	case errors.Is(err, qrgate.ErrStoreUnavailable):
+		return &failure{code: qrgate.RedisUnavailable, evidence: []string{"what is about to be created could not be recorded, so nothing was created"}}
 	}
 	return &failure{missed: MissedInternal, evidence: []string{fmt.Sprintf("the intent could not be recorded, so nothing was created: %v", err)}}
 }
@@ -101,11 +101,11 @@ func (j *journey) verdict(ctx context.Context) {
 	case j.failed.missed != "":
 		j.miss(j.failed.missed, strings.TrimPrefix(j.failed.words(), j.failed.missed+": "))
 	default:
-		d := qrgate.About(j.failed.code, j.failed.evidence...)
+		d := qrgate.New(j.failed.code, j.failed.evidence...)
 		j.run.Outcome, j.run.Diagnosis, j.run.Alone = qrgate.Failure, &d, j.failed.nobody
 	}
 }
 
 func (j *journey) miss(reason, why string) {
-	j.run.Outcome, j.run.Missed, j.run.Problem, j.run.Diagnosis = qrgate.Gone, reason, why, nil
+	j.run.Outcome, j.run.Missed, j.run.Problem, j.run.Diagnosis = qrgate.Abandoned, reason, why, nil
 }

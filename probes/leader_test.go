@@ -34,7 +34,7 @@ func (s *shared) leave(away bool) {
 
 func (s *shared) down() error {
 	if s.away {
-		return fmt.Errorf("dial: %w", qrgate.ErrStoreDown)
+		return fmt.Errorf("dial: %w", qrgate.ErrStoreUnavailable)
 	}
 	return nil
 }
@@ -242,7 +242,7 @@ func TestNoIntentNoSession(t *testing.T) {
 		s := newShared()
 		s.leave(true)
 		run = r.prober(func(c *probes.Config) { c.Intents = probes.NewRows(s) }).Once(r.Context(), probes.CreateDelete)
-		r.wants(run, qrgate.Failure, qrgate.StoreUnavailable)
+		r.wants(run, qrgate.Failure, qrgate.RedisUnavailable)
 		if n := r.engine.CountSince(enginesim.RouteCreate, time.Time{}); n != 0 {
 			t.Errorf("%d sessions were asked for", n)
 		}

@@ -184,7 +184,7 @@ func (p *Prober) settle(r Run) {
 // look like health.
 func (p *Prober) blindRun(name string) Run {
 	j := p.begin(order{probe: name, target: p.cfg.Target.Name})
-	d := qrgate.About(qrgate.StoreUnavailable, "nobody can say which replica runs this probe, so nothing was created")
+	d := qrgate.New(qrgate.RedisUnavailable, "nobody can say which replica runs this probe, so nothing was created")
 	j.run.Outcome, j.run.Diagnosis, j.run.Session = qrgate.Failure, &d, ""
 	return j.run
 }

@@ -179,7 +179,7 @@ func TestOnceCanBeCancelled(t *testing.T) {
 			cancel()
 		}()
 		run := r.prober().Once(ctx, probes.CreateConnectQR)
-		r.wants(run, qrgate.Gone, qrgate.None)
+		r.wants(run, qrgate.Abandoned, qrgate.None)
 		if run.Missed != probes.MissedShutdown {
 			t.Errorf("it was missed for %q", run.Missed)
 		}

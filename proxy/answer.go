@@ -29,15 +29,15 @@ const retrySoon = 2 * time.Second
 
 // answerQR is the answer to a request for the QR (DESIGN 3): what the gate believes, and what it could not
 // find out, in one table.
-func answerQR(v *qrgate.View, err error) reply {
+func answerQR(v *qrgate.Snapshot, err error) reply {
 	if r, ok := refused(err, v.At); ok {
 		return r
 	}
 	s := v.Session
 	switch {
-	case v.Known && s.QR.Fresh(v.At):
+	case v.Authorized && s.QR.Fresh(v.At):
 		return reply{status: http.StatusOK, body: compat.QR(s.Ref, s.QR, v.At)}
-	case v.Known && s.State == qrgate.Connected:
+	case v.Authorized && s.State == qrgate.Connected:
 		return problem(http.StatusConflict, compat.CodeAlreadyConnected, textLinked, v.At)
 	case v.Diagnosis.NeedsPerson(), helpless(v):
 		r := problem(http.StatusServiceUnavailable, string(v.Diagnosis.Code), v.Diagnosis.Title+". "+v.Diagnosis.Help, v.At)
@@ -45,7 +45,7 @@ func answerQR(v *qrgate.View, err error) reply {
 		return r
 	}
 	r := problem(http.StatusAccepted, compat.CodeQRNotReady, textNotReady, v.At)
-	r.retry = max(retrySoon, v.Waiting) // before the engine's budget allows a look, there is nothing new to say
+	r.retry = max(retrySoon, v.RateLimitWait) // before the engine's budget allows a look, there is nothing new to say
 	return r
 }
 
@@ -55,12 +55,12 @@ const slowest = 30 * time.Second
 
 // helpless reports whether, at the end of a hold, the engine or its way to WhatsApp is so broken that
 // "being generated" would be a lie. What the gate only infers from its own way is none while the engine may be slow.
-func helpless(v *qrgate.View) bool {
-	if v.Diagnosis.Inferred && v.At.Sub(v.Session.Window) < slowest {
+func helpless(v *qrgate.Snapshot) bool {
+	if v.Diagnosis.Inferred && v.At.Sub(v.Session.AcquiringSince) < slowest {
 		return false
 	}
 	switch v.Diagnosis.Code {
-	case qrgate.EngineUnreachable, qrgate.EngineBadAnswer, qrgate.EngineTimeout,
+	case qrgate.EngineUnreachable, qrgate.EngineBadResponse, qrgate.EngineTimeout,
 		qrgate.DNSFailed, qrgate.NetworkBlocked, qrgate.TLSIntercepted, qrgate.ProxyRefused:
 		return true
 	}
@@ -72,15 +72,15 @@ func refused(err error, at time.Time) (reply, bool) {
 	if err == nil {
 		return reply{}, false
 	}
-	f, ok := errors.AsType[*qrgate.Fault](err)
+	f, ok := errors.AsType[*qrgate.EngineError](err)
 	switch {
 	case !ok:
 		r := problem(http.StatusServiceUnavailable, compat.CodeStopping, "The gate is stopping. Ask again in a few seconds.", at)
 		r.retry = 5 * time.Second
 		return r, true
-	case f.Kind == qrgate.KeyRefused:
+	case f.Kind == qrgate.KindKeyRefused:
 		return problem(orElse(f.Status, http.StatusUnauthorized), orText(f.Code, compat.CodeInvalidKey), orText(f.Text, "The engine refuses this API key."), at), true
-	case f.Kind == qrgate.UnknownSession:
+	case f.Kind == qrgate.KindSessionNotFound:
 		return problem(http.StatusNotFound, orText(f.Code, compat.CodeSessionNotFound), orText(f.Text, "The engine does not know this session. Create it first."), at), true
 	}
 	return failing(f, at), true
@@ -88,14 +88,14 @@ func refused(err error, at time.Time) (reply, bool) {
 
 // failing is the answer on a session route when the engine fails: 503 with the engine's own code, because
 // a 500 must not leave the gate there, and when to try again (DESIGN 9).
-func failing(f *qrgate.Fault, at time.Time) reply {
+func failing(f *qrgate.EngineError, at time.Time) reply {
 	code, text := f.Code, f.Text
 	switch f.Kind {
-	case qrgate.Unreachable:
+	case qrgate.KindUnreachable:
 		code, text = orText(code, compat.CodeEngineUnreachable), orText(text, textUnreachable)
-	case qrgate.TimedOut:
+	case qrgate.KindTimeout:
 		code, text = orText(code, compat.CodeEngineTimeout), orText(text, textTimeout)
-	case qrgate.RateLimited:
+	case qrgate.KindRateLimited:
 		r := problem(http.StatusTooManyRequests, orText(code, compat.CodeRateLimited), orText(text, "The engine's rate limit is reached. Wait, then try again."), at)
 		r.retry = max(f.RetryAfter, time.Second)
 		return r

@@ -24,22 +24,22 @@ func shown(age, confirmed time.Duration) qrgate.QR {
 func TestAnswerQR(t *testing.T) {
 	t.Parallel()
 	ref := qrgate.Ref{ID: 61, Name: "crm-1"}
-	fault := func(kind qrgate.Kind, status int, code string) error {
-		return &qrgate.Fault{Op: qrgate.OpQR, Kind: kind, Status: status, Code: code, Text: "Own words"}
+	fault := func(kind qrgate.ErrorKind, status int, code string) error {
+		return &qrgate.EngineError{Op: qrgate.OpQR, Kind: kind, Status: status, Code: code, Text: "Own words"}
 	}
-	about := func(code qrgate.Code) *qrgate.View {
-		return &qrgate.View{Known: true, Session: qrgate.Session{State: qrgate.Connecting}, Diagnosis: qrgate.About(code, "evidence")}
+	about := func(code qrgate.Code) *qrgate.Snapshot {
+		return &qrgate.Snapshot{Authorized: true, Session: qrgate.Session{State: qrgate.Connecting}, Diagnosis: qrgate.New(code, "evidence")}
 	}
-	inferred := func(waited time.Duration) *qrgate.View {
+	inferred := func(waited time.Duration) *qrgate.Snapshot {
 		v := about(qrgate.DNSFailed)
-		v.Session.Window, v.Diagnosis.Inferred = noon.Add(-waited), true
+		v.Session.AcquiringSince, v.Diagnosis.Inferred = noon.Add(-waited), true
 		return v
 	}
-	view := func(known bool, state qrgate.State, q qrgate.QR) *qrgate.View {
-		return &qrgate.View{Known: known, Session: qrgate.Session{Ref: ref, State: state, QR: q}}
+	view := func(known bool, state qrgate.State, q qrgate.QR) *qrgate.Snapshot {
+		return &qrgate.Snapshot{Authorized: known, Session: qrgate.Session{Ref: ref, State: state, QR: q}}
 	}
 	for name, c := range map[string]struct {
-		view   *qrgate.View
+		view   *qrgate.Snapshot
 		err    error
 		status int
 		code   string
@@ -54,8 +54,8 @@ func TestAnswerQR(t *testing.T) {
 		"linked":                         {view(true, qrgate.Connected, qrgate.QR{}), nil, 409, "SESSION_ALREADY_CONNECTED", 0},
 		"linked, and not proven":         {view(false, qrgate.Connected, qrgate.QR{}), nil, 202, "QR_NOT_READY", 2 * time.Second},
 		"nothing yet":                    {view(true, qrgate.Connecting, qrgate.QR{}), nil, 202, "QR_NOT_READY", 2 * time.Second},
-		"waiting for the budget":         {&qrgate.View{Known: true, Session: qrgate.Session{State: qrgate.Connecting}, Waiting: 17 * time.Second}, nil, 202, "QR_NOT_READY", 17 * time.Second},
-		"nothing known":                  {&qrgate.View{}, nil, 202, "QR_NOT_READY", 2 * time.Second},
+		"waiting for the budget":         {&qrgate.Snapshot{Authorized: true, Session: qrgate.Session{State: qrgate.Connecting}, RateLimitWait: 17 * time.Second}, nil, 202, "QR_NOT_READY", 17 * time.Second},
+		"nothing known":                  {&qrgate.Snapshot{}, nil, 202, "QR_NOT_READY", 2 * time.Second},
 		"failed, cause unknown":          {view(true, qrgate.Failed, qrgate.QR{}), nil, 202, "QR_NOT_READY", 2 * time.Second},
 		"the client is outdated":         {about(qrgate.ClientOutdated), nil, 503, "client_outdated", 5 * time.Second},
 		"the account is banned":          {about(qrgate.AccountBanned), nil, 503, "account_banned", 5 * time.Second},
@@ -64,25 +64,25 @@ func TestAnswerQR(t *testing.T) {
 		"too many sessions":              {about(qrgate.SessionLimit), nil, 503, "session_limit", 5 * time.Second},
 		"the engine is away":             {about(qrgate.EngineUnreachable), nil, 503, "engine_unreachable", 5 * time.Second},
 		"the engine is silent":           {about(qrgate.EngineTimeout), nil, 503, "engine_timeout", 5 * time.Second},
-		"the engine talks nonsense":      {about(qrgate.EngineBadAnswer), nil, 503, "engine_bad_response", 5 * time.Second},
+		"the engine talks nonsense":      {about(qrgate.EngineBadResponse), nil, 503, "engine_bad_response", 5 * time.Second},
 		"the engine has no DNS":          {about(qrgate.DNSFailed), nil, 503, "dns_failed", 5 * time.Second},
 		"the gate has none, a slow QR":   {inferred(29 * time.Second), nil, 202, "QR_NOT_READY", 2 * time.Second},
 		"the gate has none, and no QR":   {inferred(30 * time.Second), nil, 503, "dns_failed", 5 * time.Second},
 		"a diagnosis that time may mend": {about(qrgate.QRNotEmitted), nil, 202, "QR_NOT_READY", 2 * time.Second},
-		"a spent budget":                 {about(qrgate.Throttled), nil, 202, "QR_NOT_READY", 2 * time.Second},
+		"a spent budget":                 {about(qrgate.RateLimited), nil, 202, "QR_NOT_READY", 2 * time.Second},
 
-		"the engine's 401":           {&qrgate.View{}, fault(qrgate.KeyRefused, 401, "OWN"), 401, "OWN", 0},
-		"the engine's 403":           {&qrgate.View{}, fault(qrgate.KeyRefused, 403, ""), 403, "INVALID_API_KEY", 0},
-		"a key refused by no number": {&qrgate.View{}, fault(qrgate.KeyRefused, 0, ""), 401, "INVALID_API_KEY", 0},
-		"the engine's 404":           {&qrgate.View{}, fault(qrgate.UnknownSession, 404, "OWN"), 404, "OWN", 0},
-		"a session nobody knows":     {&qrgate.View{}, fault(qrgate.UnknownSession, 0, ""), 404, "SESSION_NOT_FOUND", 0},
-		"the engine's 429":           {&qrgate.View{}, fault(qrgate.RateLimited, 429, ""), 429, "RATE_LIMIT_EXCEEDED", time.Second},
-		"an engine's error":          {&qrgate.View{}, fault(qrgate.EngineError, 500, "OWN"), 503, "OWN", 5 * time.Second},
-		"a bad answer":               {&qrgate.View{}, fault(qrgate.BadAnswer, 200, ""), 503, "ENGINE_BAD_ANSWER", 5 * time.Second},
-		"no connection":              {&qrgate.View{}, fault(qrgate.Unreachable, 0, ""), 503, "ENGINE_UNREACHABLE", 5 * time.Second},
-		"no answer":                  {&qrgate.View{}, fault(qrgate.TimedOut, 0, ""), 503, "ENGINE_TIMEOUT", 5 * time.Second},
-		"the gate stops":             {&qrgate.View{}, context.Canceled, 503, "GATE_STOPPING", 5 * time.Second},
-		"a code, and the engine's no": {view(true, qrgate.AwaitingScan, shown(0, 0)), fault(qrgate.KeyRefused, 401, "OWN"), 401, "OWN",
+		"the engine's 401":           {&qrgate.Snapshot{}, fault(qrgate.KindKeyRefused, 401, "OWN"), 401, "OWN", 0},
+		"the engine's 403":           {&qrgate.Snapshot{}, fault(qrgate.KindKeyRefused, 403, ""), 403, "INVALID_API_KEY", 0},
+		"a key refused by no number": {&qrgate.Snapshot{}, fault(qrgate.KindKeyRefused, 0, ""), 401, "INVALID_API_KEY", 0},
+		"the engine's 404":           {&qrgate.Snapshot{}, fault(qrgate.KindSessionNotFound, 404, "OWN"), 404, "OWN", 0},
+		"a session nobody knows":     {&qrgate.Snapshot{}, fault(qrgate.KindSessionNotFound, 0, ""), 404, "SESSION_NOT_FOUND", 0},
+		"the engine's 429":           {&qrgate.Snapshot{}, fault(qrgate.KindRateLimited, 429, ""), 429, "RATE_LIMIT_EXCEEDED", time.Second},
+		"an engine's error":          {&qrgate.Snapshot{}, fault(qrgate.KindServerError, 500, "OWN"), 503, "OWN", 5 * time.Second},
+		"a bad answer":               {&qrgate.Snapshot{}, fault(qrgate.KindBadResponse, 200, ""), 503, "ENGINE_BAD_ANSWER", 5 * time.Second},
+		"no connection":              {&qrgate.Snapshot{}, fault(qrgate.KindUnreachable, 0, ""), 503, "ENGINE_UNREACHABLE", 5 * time.Second},
+		"no answer":                  {&qrgate.Snapshot{}, fault(qrgate.KindTimeout, 0, ""), 503, "ENGINE_TIMEOUT", 5 * time.Second},
+		"the gate stops":             {&qrgate.Snapshot{}, context.Canceled, 503, "GATE_STOPPING", 5 * time.Second},
+		"a code, and the engine's no": {view(true, qrgate.AwaitingScan, shown(0, 0)), fault(qrgate.KindKeyRefused, 401, "OWN"), 401, "OWN",
 			0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -118,7 +118,7 @@ func wantBody(t *testing.T, r proxy.Reply) {
 // A refusal with the engine's own wish when to come again passes it on.
 func TestRetryAfterOfA429(t *testing.T) {
 	t.Parallel()
-	r := proxy.AnswerQR(&qrgate.View{At: noon}, &qrgate.Fault{Kind: qrgate.RateLimited, RetryAfter: 17 * time.Second})
+	r := proxy.AnswerQR(&qrgate.Snapshot{At: noon}, &qrgate.EngineError{Kind: qrgate.KindRateLimited, RetryAfter: 17 * time.Second})
 	if r.Retry != 17*time.Second {
 		t.Errorf("again after %v", r.Retry)
 	}
@@ -128,8 +128,8 @@ func TestRetryAfterOfA429(t *testing.T) {
 func TestEveryDiagnosisHasAnAnswer(t *testing.T) {
 	t.Parallel()
 	for _, code := range qrgate.Codes() {
-		d := qrgate.About(code)
-		r := proxy.AnswerQR(&qrgate.View{Known: true, At: noon, Session: qrgate.Session{State: qrgate.Connecting}, Diagnosis: d}, nil)
+		d := qrgate.New(code)
+		r := proxy.AnswerQR(&qrgate.Snapshot{Authorized: true, At: noon, Session: qrgate.Session{State: qrgate.Connecting}, Diagnosis: d}, nil)
 		if d.NeedsPerson() && (r.Status != 503 || !strings.Contains(r.Body["message"].(string), d.Help)) || r.Status != 503 && r.Status != 202 {
 			t.Errorf("%s: %d %v", code, r.Status, r.Body)
 		}

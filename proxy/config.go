@@ -30,7 +30,7 @@ type Config struct {
 
 	// Origin tells the gate's own probes from users, by the key presented in X-API-Key.
 	// Default: everything comes from users.
-	Origin func(key qrgate.Secret) qrgate.Origin
+	Origin func(key qrgate.Secret) qrgate.TrafficClass
 
 	// Pairing is the gate's heart, which the session routes speak to. Without one they pass through.
 	Pairing Pairing
@@ -43,7 +43,7 @@ type Config struct {
 	Trail Trail
 
 	// Vault makes tenants of credentials. It must be set when Pairing is.
-	Vault *qrgate.Vault
+	Vault *qrgate.Sealer
 
 	// Logger takes panics, and nothing else. Default: they are not logged, only observed as 503.
 	Logger *slog.Logger
@@ -73,7 +73,7 @@ func (c Config) withDefaults() Config {
 		c.Observe = func(Exchange) {}
 	}
 	if c.Origin == nil {
-		c.Origin = func(qrgate.Secret) qrgate.Origin { return qrgate.FromUser }
+		c.Origin = func(qrgate.Secret) qrgate.TrafficClass { return qrgate.UserTraffic }
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -297,14 +297,14 @@ func TestWhyFailed(t *testing.T) {
 func TestTheObserverLearnsWhoAsked(t *testing.T) {
 	t.Parallel()
 	g := start(t, http.NotFoundHandler(), func(c *proxy.Config, _ *http.Server) {
-		c.Origin = func(key qrgate.Secret) qrgate.Origin {
+		c.Origin = func(key qrgate.Secret) qrgate.TrafficClass {
 			if key.Equal(qrgate.NewSecret("key-probe")) {
-				return qrgate.FromSynthetic
+				return qrgate.SyntheticTraffic
 			}
-			return qrgate.FromUser
+			return qrgate.UserTraffic
 		}
 	})
-	for key, want := range map[string]qrgate.Origin{"key-probe": qrgate.FromSynthetic, "key-a": qrgate.FromUser, "": qrgate.FromUser} {
+	for key, want := range map[string]qrgate.TrafficClass{"key-probe": qrgate.SyntheticTraffic, "key-a": qrgate.UserTraffic, "": qrgate.UserTraffic} {
 		g.send(t, "POST", "/x", strings.NewReader("12345"), "X-API-Key", key)
 		if e := g.exchange(t); e.Origin != want || e.BytesIn != 5 || e.Took <= 0 {
 			t.Errorf("key %q is observed as %+v", key, e)

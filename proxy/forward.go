@@ -39,7 +39,7 @@ func (s *session) look(op string, t target) (compat.Answer, error) {
 
 func (s *session) forward(op string, t target, in *http.Request, limit time.Duration) (compat.Answer, error) {
 	if s.config.Engine == nil {
-		return compat.Answer{}, &qrgate.Fault{Op: op, Kind: qrgate.Unreachable}
+		return compat.Answer{}, &qrgate.EngineError{Op: op, Kind: qrgate.KindUnreachable}
 	}
 	ctx, cancel := context.WithTimeout(in.Context(), limit)
 	defer cancel()

@@ -28,13 +28,13 @@ func languageOf(r *http.Request) string {
 }
 
 // inLanguage is a view whose diagnosis speaks the client's language, and says so in the answer's header.
-func (s *session) inLanguage(v *qrgate.View) *qrgate.View {
+func (s *session) inLanguage(v *qrgate.Snapshot) *qrgate.Snapshot {
 	if v.Diagnosis.Healthy() {
 		return v
 	}
 	spoken := languageOf(s.c.Request)
 	s.c.Writer.Header().Set("Content-Language", spoken)
 	other := *v
-	other.Diagnosis = v.Diagnosis.In(spoken)
+	other.Diagnosis = v.Diagnosis.Localize(spoken)
 	return &other
 }

@@ -17,23 +17,23 @@ import (
 // refuses the credential or does not know the session, and the context's when the client left.
 type Codes interface {
 	// QR waits for a code, at most for the hold.
-	QR(ctx context.Context, c qrgate.Caller, id string, asked qrgate.Hold) (*qrgate.View, error)
+	QR(ctx context.Context, c qrgate.Caller, id string, asked qrgate.WaitPreference) (*qrgate.Snapshot, error)
 	// Peek starts nothing, and asks the engine at most once.
-	Peek(ctx context.Context, c qrgate.Caller, id string) (*qrgate.View, error)
+	Peek(ctx context.Context, c qrgate.Caller, id string) (*qrgate.Snapshot, error)
 	// Status is Peek for somebody who polls for the scan.
-	Status(ctx context.Context, c qrgate.Caller, id string) (*qrgate.View, error)
+	Status(ctx context.Context, c qrgate.Caller, id string) (*qrgate.Snapshot, error)
 	// Watch waits for a view that differs from seen, at most for the hold.
-	Watch(ctx context.Context, c qrgate.Caller, id string, seen *qrgate.View, hold time.Duration) (*qrgate.View, error)
+	Watch(ctx context.Context, c qrgate.Caller, id string, seen *qrgate.Snapshot, hold time.Duration) (*qrgate.Snapshot, error)
 }
 
 // News takes what became of a client's own calls.
 type News interface {
 	// Began: the engine accepted a connect or restart.
-	Began(ctx context.Context, c qrgate.Caller, o qrgate.Observation, how qrgate.Push) error
+	Began(ctx context.Context, c qrgate.Caller, o qrgate.SessionReport, how qrgate.ConnectMode) error
 	// Failed: a connect failed; it is carried on, and awaited at most for hold.
-	Failed(ctx context.Context, c qrgate.Caller, r qrgate.Ref, err error, hold time.Duration) (*qrgate.View, error)
+	Failed(ctx context.Context, c qrgate.Caller, r qrgate.Ref, err error, hold time.Duration) (*qrgate.Snapshot, error)
 	// Learn: the engine told ids and states; born marks a session created just now.
-	Learn(ctx context.Context, c qrgate.Caller, seen []qrgate.Observation, born bool)
+	Learn(ctx context.Context, c qrgate.Caller, seen []qrgate.SessionReport, born bool)
 	// Forget: a session was disconnected, restarted or deleted.
 	Forget(ctx context.Context, c qrgate.Caller, r qrgate.Ref, deleted bool) error
 }
@@ -45,9 +45,9 @@ type Names interface {
 	// Renew finds it again by its name, after the engine denied its integer.
 	Renew(ctx context.Context, c qrgate.Caller, r qrgate.Ref) qrgate.Ref
 	// Beliefs tells what is in mind of sessions, and asks nobody.
-	Beliefs(c qrgate.Caller, refs []qrgate.Ref) []*qrgate.View
+	Beliefs(c qrgate.Caller, refs []qrgate.Ref) []*qrgate.Snapshot
 	// Limits takes what the engine says of its budget; refused marks a 429.
-	Limits(c qrgate.Caller, limits []qrgate.Limit, refused bool, after time.Duration)
+	Limits(c qrgate.Caller, limits []qrgate.RateLimit, refused bool, after time.Duration)
 }
 
 // Pairing is the heart of the gate, as its front needs it.
@@ -100,9 +100,9 @@ const textBadID = "A session id has 1 to 100 characters out of A-Z, a-z, 0-9, _ 
 // callerOf reads who asks. The credential alone says it, never another header.
 func (f *Front) callerOf(r *http.Request) qrgate.Caller {
 	c := qrgate.Caller{Key: qrgate.NewSecret(r.Header.Get("X-Api-Key")), Bearer: qrgate.NewSecret(r.Header.Get("Authorization"))}
-	c.Origin = f.config.Origin(c.Key)
+	c.Traffic = f.config.Origin(c.Key)
 	c.Tenant = f.config.Vault.Tenant(c.Credential())
-	c.Request = qrgate.Request{ID: r.Header.Get(headerRequestID), Trace: f.traceparent(r.Context())}
+	c.RequestMeta = qrgate.Request{ID: r.Header.Get(headerRequestID), Trace: f.traceparent(r.Context())}
 	return c
 }
 

@@ -71,9 +71,9 @@ func (s *session) create() {
 		}
 	}
 	o, _ := compat.Observe(made, compat.EngineClock(a.Header, a.At), a.At)
-	s.config.Pairing.Learn(s.c.Request.Context(), s.caller, []qrgate.Observation{o}, true)
+	s.config.Pairing.Learn(s.c.Request.Context(), s.caller, []qrgate.SessionReport{o}, true)
 	s.ref = o.Ref
-	whole := compat.Whole(made, &qrgate.View{}, a.At)
+	whole := compat.Whole(made, &qrgate.Snapshot{}, a.At)
 	if o.Image.Empty() && o.State == qrgate.AwaitingScan {
 		whole["status"], whole["hasQR"] = compat.WireConnecting, false // "pending" says that a QR comes, not that it is there
 	}
@@ -84,7 +84,7 @@ func (s *session) create() {
 func (s *session) at(verb string) target {
 	path := sessionsPrefix
 	if s.id != "" {
-		path += "/" + s.ref.Path()
+		path += "/" + s.ref.URLSegment()
 	}
 	if verb != "" {
 		path += "/" + verb
@@ -98,8 +98,8 @@ func (s *session) fails(a compat.Answer, err error) {
 	if gone(s.c.Request.Context()) {
 		return
 	}
-	f, ok := errors.AsType[*qrgate.Fault](err)
-	if ok && f.Kind == qrgate.UnknownSession && !s.ref.Zero() {
+	f, ok := errors.AsType[*qrgate.EngineError](err)
+	if ok && f.Kind == qrgate.KindSessionNotFound && !s.ref.IsZero() {
 		s.forget(true) // what the gate learned of this id is no longer true; the next request asks anew
 	}
 	if ok && a.Status >= 400 && a.Status < 500 {

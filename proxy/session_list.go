@@ -37,7 +37,7 @@ func bulky(a compat.Answer) bool {
 
 // learned tells the gate's heart what a page of sessions says, and makes its items whole.
 func (s *session) learned(items []compat.Object, a compat.Answer) []compat.Object {
-	seen := make([]qrgate.Observation, len(items))
+	seen := make([]qrgate.SessionReport, len(items))
 	refs := make([]qrgate.Ref, len(items))
 	for i, item := range items {
 		seen[i], _ = compat.Observe(item, compat.EngineClock(a.Header, a.At), a.At)
@@ -86,7 +86,7 @@ func (s *session) status() {
 	if gone(s.c.Request.Context()) {
 		return
 	}
-	if err == nil && v.Known && v.Session.State.Acquiring() && !v.Session.Window.IsZero() {
+	if err == nil && v.Authorized && v.Session.State.Acquiring() && !v.Session.AcquiringSince.IsZero() {
 		s.give(200, compat.Status(believed(v, s.id)), nil)
 		return
 	}
@@ -102,21 +102,21 @@ func (s *session) status() {
 
 // statusDenied answers when the engine denies the state of a session. A 404 there stops clients for good,
 // so a session that the engine has elsewhere, or that the gate knows, is not denied (contract C18).
-func (s *session) statusDenied(a compat.Answer, err error, v *qrgate.View) {
-	if qrgate.KindOf(err) != qrgate.UnknownSession {
+func (s *session) statusDenied(a compat.Answer, err error, v *qrgate.Snapshot) {
+	if qrgate.KindOf(err) != qrgate.KindSessionNotFound {
 		s.fails(a, err)
 		return
 	}
 	item, other, oerr := s.elsewhere()
-	if qrgate.KindOf(oerr) == qrgate.UnknownSession && s.renew() {
+	if qrgate.KindOf(oerr) == qrgate.KindSessionNotFound && s.renew() {
 		item, other, oerr = s.elsewhere()
 	}
 	switch {
 	case oerr == nil:
 		s.give(200, compat.WholeStatus(nil, s.learned([]compat.Object{item}, other)[0]), other.Header)
-	case v.Known && v.Session.Born:
+	case v.Authorized && v.Session.CreatedHere:
 		s.give(200, compat.Status(believed(v, s.id)), nil)
-	case qrgate.KindOf(oerr) != qrgate.UnknownSession:
+	case qrgate.KindOf(oerr) != qrgate.KindSessionNotFound:
 		s.fails(other, oerr) // nobody knows, which must not look like a no
 	default:
 		s.fails(a, err)
@@ -129,9 +129,9 @@ func (s *session) elsewhere() (compat.Object, compat.Answer, error) {
 	a, err := s.look("get", s.at(""))
 	body, _ := compat.Parse(a.Body)
 	switch {
-	case err == nil && !compat.RefOf(compat.SessionOf(body)).Zero():
+	case err == nil && !compat.RefOf(compat.SessionOf(body)).IsZero():
 		return compat.SessionOf(body), a, nil
-	case compat.ErrorCode(body) == compat.CodeSessionNotFound, qrgate.KindOf(err) == qrgate.RateLimited:
+	case compat.ErrorCode(body) == compat.CodeSessionNotFound, qrgate.KindOf(err) == qrgate.KindRateLimited:
 		return nil, a, err
 	}
 	wanted := s.ref
@@ -154,17 +154,17 @@ func (s *session) listed(wanted qrgate.Ref) (compat.Object, compat.Answer, error
 			return item, a, nil
 		}
 	}
-	return nil, a, &qrgate.Fault{Op: qrgate.OpList, Kind: qrgate.UnknownSession}
+	return nil, a, &qrgate.EngineError{Op: qrgate.OpList, Kind: qrgate.KindSessionNotFound}
 }
 
 // believed is a session as the gate can show it without asking the engine.
-func believed(v *qrgate.View, id string) compat.Session {
+func believed(v *qrgate.Snapshot, id string) compat.Session {
 	b := v.Session
 	name := b.Ref.Name
 	if name == "" {
 		name = id
 	}
-	at := b.Looked
+	at := b.LastPolledAt
 	if at.IsZero() {
 		at = b.Since
 	}

@@ -17,7 +17,7 @@ func (s *session) connect() {
 		s.reply(problem(http.StatusBadRequest, compat.CodeValidation, textBadJSON, time.Now()))
 		return
 	}
-	how := qrgate.Again
+	how := qrgate.Connect
 	if force, _ := wanted["force"].(bool); force {
 		how = qrgate.Force
 	}
@@ -32,7 +32,7 @@ func (s *session) connect() {
 }
 
 // begun tells the gate's heart that a session was begun, and the client that it is connecting.
-func (s *session) begun(a compat.Answer, how qrgate.Push, text string) {
+func (s *session) begun(a compat.Answer, how qrgate.ConnectMode, text string) {
 	body, _ := compat.Parse(a.Body)
 	o, _ := compat.Observe(compat.SessionOf(body), compat.EngineClock(a.Header, a.At), a.At)
 	o.Ref = s.ref.Merge(o.Ref)
@@ -47,7 +47,7 @@ func (s *session) begun(a compat.Answer, how qrgate.Push, text string) {
 // over. What the engine refuses for good is its own answer.
 func (s *session) connectFailed(a compat.Answer, err error, left time.Duration) {
 	switch qrgate.KindOf(err) {
-	case qrgate.KeyRefused, qrgate.UnknownSession, qrgate.AlreadyLinked, qrgate.NotReady, qrgate.Abandoned:
+	case qrgate.KindKeyRefused, qrgate.KindSessionNotFound, qrgate.KindAlreadyPaired, qrgate.KindNotReady, qrgate.KindCanceled:
 		s.fails(a, err)
 		return
 	}
@@ -109,7 +109,7 @@ func (s *session) remove() {
 	a, err := s.act("delete", "", askTime)
 	kind := qrgate.KindOf(err)
 	empty := a.Status == http.StatusNoContent || a.Status/100 == 2 && len(a.Body) == 0
-	if err == nil || empty || kind == qrgate.UnknownSession {
+	if err == nil || empty || kind == qrgate.KindSessionNotFound {
 		s.forget(true)
 	}
 	if err != nil && !empty {

@@ -29,10 +29,10 @@ func (s *session) qr() {
 		return
 	}
 	if asked.Set && s.c.Request.Header.Get("Prefer") != "" {
-		s.c.Writer.Header().Set("Preference-Applied", fmt.Sprintf("wait=%d", int(min(asked.For, qrgate.MaxHold)/time.Second)))
+		s.c.Writer.Header().Set("Preference-Applied", fmt.Sprintf("wait=%d", int(min(asked.For, qrgate.MaxWait)/time.Second)))
 	}
-	if v.Known {
-		s.c.Writer.Header().Set("Server-Timing", fmt.Sprintf("hold;dur=%d, looks;desc=%q", time.Since(began).Milliseconds(), strconv.Itoa(v.Session.Looks)))
+	if v.Authorized {
+		s.c.Writer.Header().Set("Server-Timing", fmt.Sprintf("hold;dur=%d, looks;desc=%q", time.Since(began).Milliseconds(), strconv.Itoa(v.Session.Polls)))
 	}
 	if v.At.IsZero() {
 		v.At = time.Now() // a gate that stops has no view
@@ -53,18 +53,18 @@ func (s *session) reply(r reply) {
 
 // wish reads how long a client wants to be held: ?wait=N, else Prefer: wait=N (RFC 7240), in seconds. Ten
 // minutes are one minute; what is no number is refused in the query and ignored in the preference.
-func wish(r *http.Request) (qrgate.Hold, bool) {
+func wish(r *http.Request) (qrgate.WaitPreference, bool) {
 	if query := r.URL.Query(); query.Has("wait") {
 		n, err := strconv.ParseUint(query.Get("wait"), 10, 16)
-		return qrgate.Hold{Set: true, For: time.Duration(n) * time.Second}, err == nil || errors.Is(err, strconv.ErrRange)
+		return qrgate.WaitPreference{Set: true, For: time.Duration(n) * time.Second}, err == nil || errors.Is(err, strconv.ErrRange)
 	}
 	for _, line := range r.Header.Values("Prefer") {
 		for _, preference := range strings.FieldsFunc(line, func(c rune) bool { return c == ',' || c == ';' }) {
 			name, value, _ := strings.Cut(strings.TrimSpace(preference), "=")
 			if n, err := strconv.ParseUint(strings.Trim(value, `" `), 10, 16); strings.EqualFold(strings.TrimSpace(name), "wait") && err == nil {
-				return qrgate.Hold{Set: true, For: time.Duration(n) * time.Second}, true
+				return qrgate.WaitPreference{Set: true, For: time.Duration(n) * time.Second}, true
 			}
 		}
 	}
-	return qrgate.Hold{}, true
+	return qrgate.WaitPreference{}, true
 }

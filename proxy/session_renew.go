@@ -14,7 +14,7 @@ import (
 func (s *session) act(op, tail string, limit time.Duration) (compat.Answer, error) {
 	again := s.replayed()
 	a, err := s.ask(op, s.at(tail), limit)
-	if qrgate.KindOf(err) != qrgate.UnknownSession || !s.renew() {
+	if qrgate.KindOf(err) != qrgate.KindSessionNotFound || !s.renew() {
 		return a, err
 	}
 	again()

@@ -37,16 +37,16 @@ type Queue struct {
 }
 
 // readiness puts a view into words for a client.
-func readiness(v *qrgate.View, id string) Readiness {
+func readiness(v *qrgate.Snapshot, id string) Readiness {
 	s := v.Session
-	r := Readiness{ID: s.Ref.ID, SessionID: s.Ref.Name, State: s.State, Status: compat.Wire(s.State), Sequence: s.Sequence, Attempts: s.Looks}
+	r := Readiness{ID: s.Ref.ID, SessionID: s.Ref.Name, State: s.State, Status: compat.Wire(s.State), Sequence: s.Sequence, Attempts: s.Polls}
 	if r.SessionID == "" {
 		r.SessionID = id
 	}
 	if !s.Since.IsZero() {
 		r.Since = text(compat.Millis(s.Since))
 	}
-	if s.QR.Present() && s.QR.Left(v.At) > 0 {
+	if s.QR.Present() && s.QR.TTL(v.At) > 0 {
 		r.Ready = s.QR.Fresh(v.At)
 		r.GeneratedAt, r.ExpiresAt = text(compat.Millis(s.QR.Seen)), text(compat.Millis(s.QR.Expires))
 		r.ExpiresIn = sinceNow(s.QR.Expires, v.At)
@@ -54,8 +54,8 @@ func readiness(v *qrgate.View, id string) Readiness {
 	if !r.Ready && s.State != qrgate.Connected {
 		r.RetryAfter = int(retrySoon / time.Second)
 	}
-	if v.Place > 0 {
-		r.Queue = &Queue{v.Place, sinceNow(v.At.Add(v.Waiting), v.At)}
+	if v.QueuePosition > 0 {
+		r.Queue = &Queue{v.QueuePosition, sinceNow(v.At.Add(v.RateLimitWait), v.At)}
 		r.RetryAfter = max(r.RetryAfter, r.Queue.Wait)
 	}
 	if !v.Diagnosis.Healthy() {
@@ -75,14 +75,14 @@ func (s *session) qrStatus() {
 	}
 	ctx := s.c.Request.Context()
 	v, err := s.config.Pairing.Peek(ctx, s.caller, s.id)
-	if asked.Set && asked.For > 0 && err == nil && v.Known && !streams(s.c.Request) {
+	if asked.Set && asked.For > 0 && err == nil && v.Authorized && !streams(s.c.Request) {
 		v, err = s.config.Pairing.Watch(ctx, s.caller, s.id, v, asked.For)
 	}
 	s.ref = v.Session.Ref
 	if gone(ctx) {
 		return
 	}
-	if err == nil && !v.Known {
+	if err == nil && !v.Authorized {
 		s.reply(s.unproven(v))
 		return
 	}
@@ -105,14 +105,14 @@ type refusal struct {
 
 // unproven is the answer when nothing may be said of the session, because the engine has not accepted this
 // credential for it within the last minute and could not be asked. What is wrong with the engine may be said.
-func (s *session) unproven(v *qrgate.View) reply {
+func (s *session) unproven(v *qrgate.Snapshot) reply {
 	t := v.Session.Trouble
 	if t.Kind == "" {
-		t.Op, t.Kind = qrgate.OpQR, qrgate.TimedOut
+		t.Op, t.Kind = qrgate.OpQR, qrgate.KindTimeout
 	}
-	r := failing(&qrgate.Fault{Op: t.Op, Kind: t.Kind, Status: t.Status, Code: t.Code, Text: t.Text, RetryAfter: t.RetryAfter}, v.At)
-	if why := t.Absence(v.At); !why.Healthy() {
-		spoken := s.inLanguage(&qrgate.View{Diagnosis: why}).Diagnosis
+	r := failing(&qrgate.EngineError{Op: t.Op, Kind: t.Kind, Status: t.Status, Code: t.Code, Text: t.Text, RetryAfter: t.RetryAfter}, v.At)
+	if why := t.EngineDiagnosis(v.At); !why.Healthy() {
+		spoken := s.inLanguage(&qrgate.Snapshot{Diagnosis: why}).Diagnosis
 		problem, _ := r.body.(compat.Problem)
 		r.body = refusal{problem, &spoken}
 	}
@@ -131,7 +131,7 @@ const (
 )
 
 // stream sends every change as a server-sent event.
-func (s *session) stream(v *qrgate.View) {
+func (s *session) stream(v *qrgate.Snapshot) {
 	h := s.c.Writer.Header()
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("X-Accel-Buffering", "no")
@@ -144,12 +144,12 @@ func (s *session) stream(v *qrgate.View) {
 		if !first {
 			next, err = s.config.Pairing.Watch(ctx, s.caller, s.id, v, streamPulse)
 		}
-		if err != nil || !next.Known {
+		if err != nil || !next.Authorized {
 			return // the client asks again, and is told then
 		}
 		_ = conn.SetWriteDeadline(time.Now().Add(streamWrite))
 		frame := ": still here\n\n"
-		if first || v.Differs(next) {
+		if first || v.Changed(next) {
 			b, _ := json.Marshal(readiness(s.inLanguage(next), s.id)) // plain fields cannot fail
 			frame = fmt.Sprintf("event: status\ndata: %s\n\n", b)
 		}

@@ -19,10 +19,10 @@ type Trail interface {
 
 // join links the request to its session's journey, once, while the gate has it in mind.
 func (s *session) join() {
-	if s.config.Trail == nil || s.joined || s.ref.Zero() {
+	if s.config.Trail == nil || s.joined || s.ref.IsZero() {
 		return
 	}
-	if v := s.config.Pairing.Beliefs(s.caller, []qrgate.Ref{s.ref})[0]; !v.Session.Ref.Zero() {
+	if v := s.config.Pairing.Beliefs(s.caller, []qrgate.Ref{s.ref})[0]; !v.Session.Ref.IsZero() {
 		s.joined = true
 		s.config.Trail.Join(s.c.Request.Context(), s.caller, v.Session)
 	}

@@ -39,14 +39,14 @@ func breakages() map[string]breakage {
 		"slow": changing("every answer takes 20 s", qrgate.EngineTimeout, failing, func(e *enginesim.Engine) {
 			e.Latency = 20 * time.Second
 		}),
-		"rate-limit": changing("every answer is 429", qrgate.Throttled, append(failing, "QRGateEngineThrottling"), func(e *enginesim.Engine) {
+		"rate-limit": changing("every answer is 429", qrgate.RateLimited, append(failing, "QRGateEngineThrottling"), func(e *enginesim.Engine) {
 			e.Faults = map[enginesim.Route]enginesim.Fault{enginesim.AnyRoute: {Kind: enginesim.TooMany}}
 		}),
 		"redis-down": {
 			says: "Redis is killed", mended: "Redis is started again",
 			breaks: func(_ context.Context, st *stage) error { st.redis.stop(); return nil },
 			mends:  func(ctx context.Context, st *stage) error { return st.startRedis(ctx) },
-			told:   pager, within: 4 * time.Minute, names: qrgate.StoreUnavailable, alerts: []string{"QRGateRedisDown"},
+			told:   pager, within: 4 * time.Minute, names: qrgate.RedisUnavailable, alerts: []string{"QRGateRedisDown"},
 			silences: []string{"QRGateProbeNotSucceeding"},
 		},
 		"client-outdated": {

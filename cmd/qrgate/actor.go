@@ -3,8 +3,8 @@ package main
 import "qrgate"
 
 // actor is who must act, as words that begin a sentence in a language.
-func actor(w qrgate.Who, language string) string {
-	names := map[qrgate.Who][2]string{
+func actor(w qrgate.Actor, language string) string {
+	names := map[qrgate.Actor][2]string{
 		qrgate.Customer:  {"Customer", "Cliente"},
 		qrgate.Developer: {"Developer", "Desarrollo"},
 		qrgate.Operator:  {"Operator", "Operación"},

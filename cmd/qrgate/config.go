@@ -105,8 +105,8 @@ func prefixes(text string) ([]netip.Prefix, error) {
 }
 
 func holdWithin(name string, d time.Duration) error {
-	if d < 0 || d > qrgate.MaxHold {
-		return fmt.Errorf("%s must be between 0s and %s, and is %s", name, qrgate.MaxHold, d)
+	if d < 0 || d > qrgate.MaxWait {
+		return fmt.Errorf("%s must be between 0s and %s, and is %s", name, qrgate.MaxWait, d)
 	}
 	return nil
 }

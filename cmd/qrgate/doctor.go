@@ -67,19 +67,19 @@ func exitOf(c qrgate.Code) int {
 	switch c {
 	case qrgate.None:
 		return exitOK
-	case qrgate.EngineUnreachable, qrgate.EngineTimeout, qrgate.EngineFailing, qrgate.EngineBadAnswer, qrgate.EngineRestarted,
+	case qrgate.EngineUnreachable, qrgate.EngineTimeout, qrgate.Engine5xx, qrgate.EngineBadResponse, qrgate.EngineRestarted,
 		qrgate.EngineOverloaded, qrgate.ConnectFailing, qrgate.QRNotEmitted, qrgate.QRInvalid:
 		return exitEngine
-	case qrgate.KeyRejected:
+	case qrgate.KeyRefused:
 		return exitKey
 	case qrgate.DNSFailed, qrgate.NetworkBlocked, qrgate.TLSIntercepted, qrgate.ProxyRefused:
 		return exitNetwork
 	case qrgate.ClientOutdated:
 		return exitOutdated
-	case qrgate.WhatsAppSilent, qrgate.WhatsAppDown:
+	case qrgate.WhatsAppSilent, qrgate.WhatsAppUnavailable:
 		return exitWhatsApp
 	case qrgate.SessionStuck, qrgate.SessionNotFound, qrgate.SessionConflict, qrgate.SessionLimit, qrgate.AlreadyPaired, qrgate.AccountBanned,
-		qrgate.LoggedOut, qrgate.PairingFailed, qrgate.PasskeyRequired, qrgate.QRExpired, qrgate.Throttled:
+		qrgate.LoggedOut, qrgate.PairingFailed, qrgate.PasskeyRequired, qrgate.QRExpired, qrgate.RateLimited:
 		return exitSession
 	}
 	return exitUnknown
@@ -157,8 +157,8 @@ func promise(cfg *doctor.Config, place *probes.Files, target string) {
 }
 
 // lookFrom is the gate's own look at WhatsApp, by the given way; nil is the real one.
-func lookFrom(way *http.Client) func(context.Context, func(doctor.Check)) qrgate.ControlLook {
-	return func(ctx context.Context, progress func(doctor.Check)) qrgate.ControlLook {
+func lookFrom(way *http.Client) func(context.Context, func(doctor.Check)) qrgate.ConnectivityResult {
+	return func(ctx context.Context, progress func(doctor.Check)) qrgate.ConnectivityResult {
 		return control.Look(ctx, control.Config{
 			Client:    way,
 			Handshake: func(ctx context.Context) (qrgate.Code, string) { return embedded.Handshake(ctx, way) },

@@ -68,9 +68,9 @@ func TestDoctorTellsThemApart(t *testing.T) {
 		}, nil, "", exitNetwork, qrgate.TLSIntercepted, []string{"tls"}},
 		"an outdated version": {func(t *testing.T) *http.Client { return whatsapp(t, wasim.Fault{Failure: 405}) }, nil, "",
 			exitOutdated, qrgate.ClientOutdated, []string{"handshake"}},
-		"an outage":                    {func(t *testing.T) *http.Client { return whatsapp(t, wasim.Fault{Failure: 503}) }, nil, "", exitWhatsApp, qrgate.WhatsAppDown, []string{"handshake"}},
+		"an outage":                    {func(t *testing.T) *http.Client { return whatsapp(t, wasim.Fault{Failure: 503}) }, nil, "", exitWhatsApp, qrgate.WhatsAppUnavailable, []string{"handshake"}},
 		"a dead engine":                {healthy, nowhere, "key-a", exitEngine, qrgate.EngineUnreachable, []string{"engine"}},
-		"a wrong key":                  {healthy, engine, "key-b", exitKey, qrgate.KeyRejected, []string{"key"}},
+		"a wrong key":                  {healthy, engine, "key-b", exitKey, qrgate.KeyRefused, []string{"key"}},
 		"no key, and nothing is wrong": {healthy, engine, "", exitUnknown, qrgate.Undetermined, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -111,7 +111,7 @@ func (l link) restarted(now time.Time) link {
 		return l.paired(now, pairedness{Restart: true})
 	}
 	if l.JID == "" {
-		return l.lost(because(qrgate.WhatsAppDown, "WhatsApp asked for a new connection before any code was scanned."), now)
+		return l.lost(because(qrgate.WhatsAppUnavailable, "WhatsApp asked for a new connection before any code was scanned."), now)
 	}
 	return l.dial(now)
 }

@@ -59,7 +59,7 @@ func at(p phase, changes ...change) link {
 	return l
 }
 
-func whyDown() reason { return because(qrgate.WhatsAppDown, "a sentence") }
+func whyDown() reason { return because(qrgate.WhatsAppUnavailable, "a sentence") }
 
 // walk takes each step.
 func walk(t *testing.T, steps map[string]step) {
@@ -88,7 +88,7 @@ func TestAfterDemands(t *testing.T) {
 	walk(t, map[string]step{
 		"connect begins":                 {at(idle, tried(2)), demand{}, result{queued, 5, 0, wantTime, qrgate.Connecting, ""}},
 		"connect after a failure":        {at(idle, failed), demand{}, result{queued, 5, 0, wantTime, qrgate.Connecting, ""}},
-		"a connect in a bad time":        {at(resting, failed), demand{}, result{resting, 4, 0, 0, qrgate.Connecting, qrgate.WhatsAppDown}},
+		"a connect in a bad time":        {at(resting, failed), demand{}, result{resting, 4, 0, 0, qrgate.Connecting, qrgate.WhatsAppUnavailable}},
 		"connect of a linked one":        {at(idle, linked), demand{}, result{queued, 5, 0, 0, qrgate.Connecting, ""}},
 		"connect while dialing":          {at(dialing, due), demand{}, result{dialing, 4, 0, 0, qrgate.Connecting, ""}},
 		"connect while a code is shown":  {at(showing, shows(2)), demand{}, result{showing, 4, 0, 0, qrgate.AwaitingScan, ""}},
@@ -119,9 +119,9 @@ func TestAfterDialing(t *testing.T) {
 		"codes before the handshake":     {at(dialing), offered{someCodes()}, result{showing, 4, 0, 60 * time.Second, qrgate.AwaitingScan, ""}},
 		"a watchdog too early":           {at(awaiting, func(l *link) { l.Due = noon.Add(1) }), tick{}, result{awaiting, 4, 0, 1, qrgate.Connecting, ""}},
 		"the rest is over":               {at(resting, tried(1), due), tick{}, result{queued, 5, 1, time.Minute, qrgate.Connecting, ""}},
-		"refused":                        {at(awaiting), refused{why: whyDown()}, result{idle, 4, 0, 0, qrgate.Failed, qrgate.WhatsAppDown}},
-		"refused mildly":                 {at(awaiting), refused{why: whyDown(), mild: true}, result{idle, 4, 0, 0, qrgate.Failed, qrgate.WhatsAppDown}},
-		"refused mildly, linked":         {at(entering, linked), refused{why: whyDown(), mild: true}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppDown}},
+		"refused":                        {at(awaiting), refused{why: whyDown()}, result{idle, 4, 0, 0, qrgate.Failed, qrgate.WhatsAppUnavailable}},
+		"refused mildly":                 {at(awaiting), refused{why: whyDown(), mild: true}, result{idle, 4, 0, 0, qrgate.Failed, qrgate.WhatsAppUnavailable}},
+		"refused mildly, linked":         {at(entering, linked), refused{why: whyDown(), mild: true}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppUnavailable}},
 	})
 }
 
@@ -136,7 +136,7 @@ func TestAfterLinking(t *testing.T) {
 		"515 overtakes the signature":    {at(pairing, linked), restart{}, result{pairing, 4, 0, 0, qrgate.Connecting, ""}},
 		"a cut overtakes it":             {at(pairing, linked), lost{whyDown()}, result{pairing, 4, 0, 0, qrgate.Connecting, ""}},
 		"the signature is overtaken":     {at(pairing, linked, hungUp), paired{}, result{queued, 5, 0, 0, qrgate.Connecting, ""}},
-		"515 before one":                 {at(awaiting), restart{}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppDown}},
+		"515 before one":                 {at(awaiting), restart{}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppUnavailable}},
 		"no 515":                         {at(pairing, linked, due), tick{}, result{queued, 5, 0, 0, qrgate.Connecting, ""}},
 		"a cut in place of 515":          {at(pairing, linked, stored), lost{whyDown()}, result{queued, 5, 0, 0, qrgate.Connecting, ""}},
 		"login":                          {at(entering, linked, tried(2)), joined{}, result{online, 4, 0, 0, qrgate.Connected, ""}},
@@ -145,7 +145,7 @@ func TestAfterLinking(t *testing.T) {
 		"no login, the hundredth time":   {at(entering, linked, due, tried(99)), tick{}, result{resting, 4, 100, time.Minute, qrgate.Disconnected, qrgate.WhatsAppSilent}},
 		"a ping lost while online":       {at(online, linked), stalled{1}, result{online, 4, 0, 0, qrgate.Connected, ""}},
 		"two pings lost while online":    {at(online, linked), stalled{2}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppSilent}},
-		"a cut while online":             {at(online, linked), lost{whyDown()}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppDown}},
+		"a cut while online":             {at(online, linked), lost{whyDown()}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppUnavailable}},
 		"a late login":                   {at(resting), joined{}, result{resting, 4, 0, 0, qrgate.Connecting, ""}},
 	})
 }
@@ -163,9 +163,9 @@ func TestAfterCodes(t *testing.T) {
 		"the next code":                  {at(showing, due, shows(2)), tick{}, result{showing, 4, 0, 20 * time.Second, qrgate.AwaitingScan, ""}},
 		"the last code ends":             {at(showing, due, shows(1)), tick{}, result{idle, 4, 0, 0, qrgate.Disconnected, qrgate.QRExpired}},
 		"a ping lost while a code shows": {at(showing, shows(2)), stalled{1}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppSilent}},
-		"a cut while a code shows":       {at(showing, shows(2), tried(2)), lost{whyDown()}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppDown}},
-		"a cut right after the codes":    {at(showing, young, shows(2), tried(2)), lost{whyDown()}, result{idle, 4, 0, 0, qrgate.Failed, qrgate.WhatsAppDown}},
-		"a cut when nobody waits":        {at(showing, shows(2), forgotten), lost{whyDown()}, result{idle, 4, 0, 0, qrgate.Failed, qrgate.WhatsAppDown}},
+		"a cut while a code shows":       {at(showing, shows(2), tried(2)), lost{whyDown()}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppUnavailable}},
+		"a cut right after the codes":    {at(showing, young, shows(2), tried(2)), lost{whyDown()}, result{idle, 4, 0, 0, qrgate.Failed, qrgate.WhatsAppUnavailable}},
+		"a cut when nobody waits":        {at(showing, shows(2), forgotten), lost{whyDown()}, result{idle, 4, 0, 0, qrgate.Failed, qrgate.WhatsAppUnavailable}},
 		"late news of a cut":             {at(idle), lost{whyDown()}, result{idle, 4, 0, 0, qrgate.Created, ""}},
 		"late codes":                     {at(idle), offered{someCodes()}, result{idle, 4, 0, 0, qrgate.Created, ""}},
 	})

@@ -44,7 +44,7 @@ func dialCause(err error) reason {
 	case strings.Contains(text, "certificate not valid yet"), strings.Contains(text, "certificate expired"):
 		return because(qrgate.TLSIntercepted, "The server's certificate is not valid at this machine's time; check its clock.")
 	case strings.Contains(text, "noise handshake failed: failed to send"):
-		return because(qrgate.WhatsAppDown, "WhatsApp closed the connection during the handshake.")
+		return because(qrgate.WhatsAppUnavailable, "WhatsApp closed the connection during the handshake.")
 	case strings.Contains(text, "noise handshake failed"):
 		return because(qrgate.TLSIntercepted, "What answers for web.whatsapp.com does not have WhatsApp's key.")
 	}
@@ -58,7 +58,7 @@ func statusCause(status int) reason {
 	case status == http.StatusProxyAuthRequired:
 		return because(qrgate.ProxyRefused, "The proxy asks for credentials.")
 	case status == http.StatusTooManyRequests, status >= http.StatusInternalServerError:
-		return because(qrgate.WhatsAppDown, "WhatsApp's web server turns connections away for now.")
+		return because(qrgate.WhatsAppUnavailable, "WhatsApp's web server turns connections away for now.")
 	}
 	return because(qrgate.NetworkBlocked, "The websocket to WhatsApp was refused, by WhatsApp or by something before it.")
 }

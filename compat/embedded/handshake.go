@@ -73,7 +73,7 @@ func outcomeOf(e event) (reason, bool) {
 	case refused:
 		return e.why, true
 	case restart:
-		return because(qrgate.WhatsAppDown, "WhatsApp asked for a new connection before any code was scanned."), true
+		return because(qrgate.WhatsAppUnavailable, "WhatsApp asked for a new connection before any code was scanned."), true
 	}
 	return reason{}, false
 }

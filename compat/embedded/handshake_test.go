@@ -24,13 +24,13 @@ func TestHandshake(t *testing.T) {
 		"codes late":           {wasim.Fault{PairDelay: 2 * time.Second}, qrgate.None, 2 * time.Second},
 		"outdated":             {wasim.Fault{Failure: 405}, qrgate.ClientOutdated, 0},
 		"banned":               {wasim.Fault{Failure: 402}, qrgate.AccountBanned, 0},
-		"outage":               {wasim.Fault{Failure: 503}, qrgate.WhatsAppDown, 0},
-		"restart":              {wasim.Fault{StreamError: "515"}, qrgate.WhatsAppDown, 0},
+		"outage":               {wasim.Fault{Failure: 503}, qrgate.WhatsAppUnavailable, 0},
+		"restart":              {wasim.Fault{StreamError: "515"}, qrgate.WhatsAppUnavailable, 0},
 		"no codes":             {wasim.Fault{NoPairDevice: true}, qrgate.WhatsAppSilent, 20 * time.Second},
 		"hello hangs":          {wasim.Fault{HangHello: true}, qrgate.WhatsAppSilent, 20 * time.Second},
 		"upgrade hangs":        {wasim.Fault{HangUpgrade: true}, qrgate.WhatsAppSilent, 15 * time.Second},
 		"a page for the hello": {wasim.Fault{GarbageHello: true}, qrgate.TLSIntercepted, 0},
-		"turned away":          {wasim.Fault{HTTPStatus: 503}, qrgate.WhatsAppDown, 0},
+		"turned away":          {wasim.Fault{HTTPStatus: 503}, qrgate.WhatsAppUnavailable, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

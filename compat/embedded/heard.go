@@ -21,7 +21,7 @@ func heard(raw any) event {
 	case *events.KeepAliveTimeout:
 		return stalled{count: e.ErrorCount}
 	case *events.Disconnected:
-		return lost{why: because(qrgate.WhatsAppDown, "WhatsApp closed the connection.")}
+		return lost{why: because(qrgate.WhatsAppUnavailable, "WhatsApp closed the connection.")}
 	}
 	return heardEnd(raw)
 }
@@ -40,7 +40,7 @@ func heardEnd(raw any) event {
 	case *events.ConnectFailure:
 		return refused{why: failureCause(e.Reason), mild: true}
 	case *events.StreamError:
-		return lost{why: because(qrgate.WhatsAppDown, "WhatsApp ended the connection with an error of its own.")}
+		return lost{why: because(qrgate.WhatsAppUnavailable, "WhatsApp ended the connection with an error of its own.")}
 	case *events.PairError:
 		return refused{why: because(qrgate.PairingFailed, "The code was scanned and the pairing did not verify."), unlinked: true}
 	case *events.PairPasskeyRequest:

@@ -46,8 +46,8 @@ func TestReasonsAreInTheCatalogue(t *testing.T) {
 	t.Parallel()
 	for _, code := range []qrgate.Code{qrgate.EngineOverloaded, qrgate.QRExpired, qrgate.LoggedOut, qrgate.SessionConflict,
 		qrgate.ClientOutdated, qrgate.AccountBanned, qrgate.PairingFailed, qrgate.PasskeyRequired, qrgate.Internal,
-		qrgate.WhatsAppDown, qrgate.WhatsAppSilent, qrgate.NetworkBlocked, qrgate.DNSFailed, qrgate.TLSIntercepted, qrgate.ProxyRefused} {
-		if qrgate.About(code).Code != code {
+		qrgate.WhatsAppUnavailable, qrgate.WhatsAppSilent, qrgate.NetworkBlocked, qrgate.DNSFailed, qrgate.TLSIntercepted, qrgate.ProxyRefused} {
+		if qrgate.New(code).Code != code {
 			t.Errorf("%s is not", code)
 		}
 	}

@@ -21,7 +21,7 @@ type Obstacle struct {
 }
 
 // Error is a sentence that says what was seen and what to do.
-func (o *Obstacle) Error() string { return o.Text + " " + qrgate.About(o.Code).Help }
+func (o *Obstacle) Error() string { return o.Text + " " + qrgate.New(o.Code).Help }
 
 // Reachable asks once whether WhatsApp can be reached from here with c (nil as in Config): DNS, TCP, TLS and
 // the websocket's upgrade, within 5 s. It never says more than it saw: its error is an [*Obstacle], or says

@@ -193,5 +193,5 @@ func (v view) phone() string {
 // qr is the code that can be scanned at now, if there is one.
 func (v view) qr(now time.Time) (qrgate.QR, bool) {
 	q := qrgate.QR{Image: v.image, Sequence: v.link.Sequence, Seen: v.link.Seen, Confirmed: now, Expires: v.link.Due}
-	return q, q.Present() && q.Left(now) > 0
+	return q, q.Present() && q.TTL(now) > 0
 }

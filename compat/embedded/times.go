@@ -18,7 +18,7 @@ const (
 )
 
 // wantTime is how long a connect keeps the wish for a code alive: one whole set of six codes.
-const wantTime = qrgate.FirstCodeLife + 5*qrgate.LaterCodeLife
+const wantTime = qrgate.FirstQRTTL + 5*qrgate.RefreshQRTTL
 
 // settledTime is how long codes must have been shown for the line to count as one that worked.
 const settledTime = 10 * time.Second
@@ -39,9 +39,9 @@ const patience = 2
 // (whatsmeow, events.QR). How long the server honours a code is not known; it is not shorter than this.
 func codeLife(n int) time.Duration {
 	if n == 1 {
-		return qrgate.FirstCodeLife
+		return qrgate.FirstQRTTL
 	}
-	return qrgate.LaterCodeLife
+	return qrgate.RefreshQRTTL
 }
 
 const (

@@ -43,7 +43,7 @@ func New(base *url.URL, transport http.RoundTripper) *Engine {
 }
 
 // Connect asks the engine to begin with a session. Some versions refuse an empty body, none refuses {}.
-func (e *Engine) Connect(ctx context.Context, c qrgate.Caller, r qrgate.Ref, how qrgate.Push) (qrgate.Observation, error) {
+func (e *Engine) Connect(ctx context.Context, c qrgate.Caller, r qrgate.Ref, how qrgate.ConnectMode) (qrgate.SessionReport, error) {
 	verb, body := "connect", "{}"
 	switch how {
 	case qrgate.Force:
@@ -57,31 +57,31 @@ func (e *Engine) Connect(ctx context.Context, c qrgate.Caller, r qrgate.Ref, how
 }
 
 // QR asks for the current code.
-func (e *Engine) QR(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.Observation, error) {
+func (e *Engine) QR(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.SessionReport, error) {
 	ctx, cancel := context.WithTimeout(ctx, LookTimeout)
 	defer cancel()
 	o, err := e.about(ctx, c, r, call{qrgate.OpQR, http.MethodGet, e.session(r, "qr"), ""})
 	if err == nil && o.Image.Empty() && o.State != qrgate.Connected {
-		return o, &qrgate.Fault{Op: qrgate.OpQR, Kind: qrgate.NotReady, Status: http.StatusOK}
+		return o, &qrgate.EngineError{Op: qrgate.OpQR, Kind: qrgate.KindNotReady, Status: http.StatusOK}
 	}
 	return o, err
 }
 
 // Status asks for the state.
-func (e *Engine) Status(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.Observation, error) {
+func (e *Engine) Status(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.SessionReport, error) {
 	ctx, cancel := context.WithTimeout(ctx, LookTimeout)
 	defer cancel()
 	return e.about(ctx, c, r, call{qrgate.OpStatus, http.MethodGet, e.session(r, "status"), ""})
 }
 
 // List asks for the first hundred sessions of the caller: one call refreshes them all.
-func (e *Engine) List(ctx context.Context, c qrgate.Caller) (qrgate.Roll, error) {
+func (e *Engine) List(ctx context.Context, c qrgate.Caller) (qrgate.SessionList, error) {
 	ctx, cancel := context.WithTimeout(ctx, LookTimeout)
 	defer cancel()
 	target := e.base.JoinPath("api", "sessions")
 	target.RawQuery = "limit=100"
 	a, err := e.do(ctx, c, call{qrgate.OpList, http.MethodGet, target, ""})
-	roll := qrgate.Roll{At: a.At, Limits: compat.Limits(a.Header, a.At)}
+	roll := qrgate.SessionList{At: a.At, Limits: compat.Limits(a.Header, a.At)}
 	if err != nil {
 		return roll, err
 	}
@@ -94,7 +94,7 @@ func (e *Engine) List(ctx context.Context, c qrgate.Caller) (qrgate.Roll, error)
 }
 
 func (e *Engine) session(r qrgate.Ref, verb string) *url.URL {
-	return e.base.JoinPath("api", "sessions", r.Path(), verb)
+	return e.base.JoinPath("api", "sessions", r.URLSegment(), verb)
 }
 
 // call is one request in the making.
@@ -105,9 +105,9 @@ type call struct {
 }
 
 // about makes a call whose answer is about one session.
-func (e *Engine) about(ctx context.Context, c qrgate.Caller, r qrgate.Ref, k call) (qrgate.Observation, error) {
+func (e *Engine) about(ctx context.Context, c qrgate.Caller, r qrgate.Ref, k call) (qrgate.SessionReport, error) {
 	a, err := e.do(ctx, c, k)
-	o := qrgate.Observation{Ref: r, At: a.At, Limits: compat.Limits(a.Header, a.At)}
+	o := qrgate.SessionReport{Ref: r, At: a.At, Limits: compat.Limits(a.Header, a.At)}
 	if err != nil {
 		return o, err
 	}
@@ -115,7 +115,7 @@ func (e *Engine) about(ctx context.Context, c qrgate.Caller, r qrgate.Ref, k cal
 	seen, err := compat.Observe(compat.SessionOf(body), compat.EngineClock(a.Header, a.At), a.At)
 	seen.Ref, seen.Limits = r.Merge(seen.Ref), o.Limits
 	if err != nil {
-		return seen, &qrgate.Fault{Op: k.op, Kind: qrgate.BadAnswer, Status: a.Status, Code: "QR_INVALID", Err: err}
+		return seen, &qrgate.EngineError{Op: k.op, Kind: qrgate.KindBadResponse, Status: a.Status, Code: "QR_INVALID", Err: err}
 	}
 	return seen, nil
 }

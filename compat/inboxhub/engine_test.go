@@ -82,24 +82,24 @@ func TestAWrongAnswerIsNamed(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		fault enginesim.FaultKind
-		kind  qrgate.Kind
+		kind  qrgate.ErrorKind
 	}{
-		"HTML 502":    {enginesim.HTML502, qrgate.Unreachable},
-		"HTML 504":    {enginesim.HTML504, qrgate.TimedOut},
-		"garbage":     {enginesim.Garbage, qrgate.BadAnswer},
-		"endless":     {enginesim.EndlessBody, qrgate.BadAnswer},
-		"a gzip bomb": {enginesim.GzipBomb, qrgate.BadAnswer},
-		"a huge QR":   {enginesim.HugeQR, qrgate.BadAnswer},
-		"a redirect":  {enginesim.Redirect, qrgate.BadAnswer},
-		"cut short":   {enginesim.TruncatedBody, qrgate.Unreachable},
-		"cut":         {enginesim.CutConnection, qrgate.Unreachable},
+		"HTML 502":    {enginesim.HTML502, qrgate.KindUnreachable},
+		"HTML 504":    {enginesim.HTML504, qrgate.KindTimeout},
+		"garbage":     {enginesim.Garbage, qrgate.KindBadResponse},
+		"endless":     {enginesim.EndlessBody, qrgate.KindBadResponse},
+		"a gzip bomb": {enginesim.GzipBomb, qrgate.KindBadResponse},
+		"a huge QR":   {enginesim.HugeQR, qrgate.KindBadResponse},
+		"a redirect":  {enginesim.Redirect, qrgate.KindBadResponse},
+		"cut short":   {enginesim.TruncatedBody, qrgate.KindUnreachable},
+		"cut":         {enginesim.CutConnection, qrgate.KindUnreachable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := &enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteQR: {Kind: c.fault}}}
 			r := open(t, e)
 			ref := r.Create(t, "suite-1")
-			if _, err := r.Engine.Connect(t.Context(), r.Caller, ref, qrgate.Again); err != nil {
+			if _, err := r.Engine.Connect(t.Context(), r.Caller, ref, qrgate.Connect); err != nil {
 				t.Fatal(err)
 			}
 			o, err := r.Engine.QR(t.Context(), r.Caller, ref)
@@ -116,7 +116,7 @@ func TestAnEngineThatIsNotThere(t *testing.T) {
 	base, _ := url.Parse(server.URL)
 	server.Close()
 	_, err := inboxhub.New(base, &http.Transport{}).QR(t.Context(), qrgate.Caller{Key: qrgate.NewSecret("canary")}, qrgate.Ref{ID: 1})
-	if qrgate.KindOf(err) != qrgate.Unreachable || strings.Contains(err.Error(), "canary") {
+	if qrgate.KindOf(err) != qrgate.KindUnreachable || strings.Contains(err.Error(), "canary") {
 		t.Errorf("%v", err)
 	}
 }
@@ -132,12 +132,12 @@ func TestWithoutAnAnswer(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		err  error
-		want qrgate.Kind
+		want qrgate.ErrorKind
 	}{
-		"refused":          {&net.OpError{Op: "dial", Err: errors.New("connection refused")}, qrgate.Unreachable},
-		"dial timed out":   {&net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, qrgate.Unreachable},
-		"not even tried":   {&net.OpError{Op: "dial", Err: errors.New("the circuit is open")}, qrgate.Unreachable},
-		"answer timed out": {&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, qrgate.TimedOut},
+		"refused":          {&net.OpError{Op: "dial", Err: errors.New("connection refused")}, qrgate.KindUnreachable},
+		"dial timed out":   {&net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, qrgate.KindUnreachable},
+		"not even tried":   {&net.OpError{Op: "dial", Err: errors.New("the circuit is open")}, qrgate.KindUnreachable},
+		"answer timed out": {&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, qrgate.KindTimeout},
 	} {
 		base := &url.URL{Scheme: "http", Host: "engine.test"}
 		engine := inboxhub.New(base, roundTripper(func(*http.Request) (*http.Response, error) { return nil, c.err }))
@@ -152,7 +152,7 @@ func TestLimitsAreRead(t *testing.T) {
 	t.Parallel()
 	r := open(t, &enginesim.Engine{Limits: enginesim.RecordedLimits()})
 	o, err := r.Engine.QR(t.Context(), r.Caller, r.Create(t, "suite-1"))
-	if f, ok := errors.AsType[*qrgate.Fault](err); !ok || f.Code != compat.CodeQRGeneration || f.Status != 500 {
+	if f, ok := errors.AsType[*qrgate.EngineError](err); !ok || f.Code != compat.CodeQRGeneration || f.Status != 500 {
 		t.Errorf("%v", err)
 	}
 	if len(o.Limits) != 2 || o.Limits[0].Max != 30 || o.Limits[0].Remaining != 28 || o.Limits[0].Reset > time.Minute+time.Second || o.Limits[1].Max != 1000 {

@@ -40,8 +40,8 @@ func (all *table) document(old []string) string {
 	b.WriteString("\n## The order in which causes are looked for\n\n")
 	b.WriteString("Causes come before their consequences, and the first that has lasted long enough to be believed is the answer.\n\n")
 	b.WriteString("| Code | Named after |\n|---|---|\n")
-	for _, code := range []qrgate.Code{qrgate.EngineUnreachable, qrgate.ConnectFailing, qrgate.Throttled, qrgate.QRExpired, qrgate.QRNotEmitted, qrgate.SessionStuck} {
-		fmt.Fprintf(&b, "| `%s` | %s |\n", code, qrgate.TimeToVisible(code))
+	for _, code := range []qrgate.Code{qrgate.EngineUnreachable, qrgate.ConnectFailing, qrgate.RateLimited, qrgate.QRExpired, qrgate.QRNotEmitted, qrgate.SessionStuck} {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", code, qrgate.ConfirmDelay(code))
 	}
 	b.WriteString("\nWhat an engine names itself is named at once.\n")
 	return counted(b.String())

@@ -96,9 +96,9 @@ func (g *gate) callIn(ctx context.Context, method, path, body string) (compat.Ob
 // refusals are the causes that an error of the gate, or one of the engine's that it hands on, names by its
 // own code.
 var refusals = map[string]qrgate.Code{
-	compat.CodeInvalidKey: qrgate.KeyRejected, compat.CodeMissingKey: qrgate.KeyRejected, compat.CodeSessionNotFound: qrgate.SessionNotFound,
+	compat.CodeInvalidKey: qrgate.KeyRefused, compat.CodeMissingKey: qrgate.KeyRefused, compat.CodeSessionNotFound: qrgate.SessionNotFound,
 	compat.CodeEngineUnreachable: qrgate.EngineUnreachable, compat.CodeEngineTimeout: qrgate.EngineTimeout,
-	compat.CodeEngineBadAnswer: qrgate.EngineBadAnswer, compat.CodeRateLimited: qrgate.Throttled,
+	compat.CodeEngineBadAnswer: qrgate.EngineBadResponse, compat.CodeRateLimited: qrgate.RateLimited,
 }
 
 // causeIn reads the diagnosis of a readiness, or the code of an error.

@@ -164,18 +164,18 @@ func restFaults() []fault {
 		{name: "the engine hangs at /qr alone", want: qrgate.EngineTimeout, rest: simply(enginesim.Hang, enginesim.RouteQR)},
 		{name: "answers come byte by byte", want: qrgate.EngineTimeout, rest: simply(enginesim.SlowBody, enginesim.RouteQR)},
 		{name: "answers end in the middle", want: qrgate.EngineUnreachable, rest: simply(enginesim.TruncatedBody, enginesim.RouteQR)},
-		{name: "/qr fails for a reason of its own", want: qrgate.EngineFailing, rest: simply(enginesim.ServerError, enginesim.RouteQR)},
+		{name: "/qr fails for a reason of its own", want: qrgate.Engine5xx, rest: simply(enginesim.ServerError, enginesim.RouteQR)},
 		{name: "every connect fails", want: qrgate.ConnectFailing, rest: func(w *restWorld) {
 			w.change(func(e *enginesim.Engine) { e.ConnectFailures = -1 })
 			w.connect(w.id)
 		}},
-		{name: "something else answers JSON", want: qrgate.EngineBadAnswer, rest: simply(enginesim.Garbage, all...)},
-		{name: "empty answers", want: qrgate.EngineBadAnswer, rest: simply(enginesim.EmptyBody, enginesim.RouteQR)},
-		{name: "redirects to another host", want: qrgate.EngineBadAnswer, rest: simply(enginesim.Redirect, all...)},
-		{name: "endless answers", want: qrgate.EngineBadAnswer, rest: simply(enginesim.EndlessBody, enginesim.RouteQR)},
-		{name: "a bomb of gzip", want: qrgate.EngineBadAnswer, rest: simply(enginesim.GzipBomb, enginesim.RouteQR)},
-		{name: "the engine refuses every call for a while", want: qrgate.Throttled, rest: simply(enginesim.TooMany, all...)},
-		{name: "others spend the engine's budget", want: qrgate.Throttled, passes: true, rest: func(w *restWorld) {
+		{name: "something else answers JSON", want: qrgate.EngineBadResponse, rest: simply(enginesim.Garbage, all...)},
+		{name: "empty answers", want: qrgate.EngineBadResponse, rest: simply(enginesim.EmptyBody, enginesim.RouteQR)},
+		{name: "redirects to another host", want: qrgate.EngineBadResponse, rest: simply(enginesim.Redirect, all...)},
+		{name: "endless answers", want: qrgate.EngineBadResponse, rest: simply(enginesim.EndlessBody, enginesim.RouteQR)},
+		{name: "a bomb of gzip", want: qrgate.EngineBadResponse, rest: simply(enginesim.GzipBomb, enginesim.RouteQR)},
+		{name: "the engine refuses every call for a while", want: qrgate.RateLimited, rest: simply(enginesim.TooMany, all...)},
+		{name: "others spend the engine's budget", want: qrgate.RateLimited, passes: true, rest: func(w *restWorld) {
 			w.change(func(e *enginesim.Engine) {
 				e.Limits = enginesim.RecordedLimits()
 				e.QRDelay = 2 * time.Second
@@ -188,7 +188,7 @@ func restFaults() []fault {
 			}
 			w.begins()
 		}, until: 90 * time.Second},
-		{name: "the key is revoked", want: qrgate.KeyRejected, rest: func(w *restWorld) {
+		{name: "the key is revoked", want: qrgate.KeyRefused, rest: func(w *restWorld) {
 			w.change(func(e *enginesim.Engine) { e.QRDelay = time.Hour })
 			w.connect(w.id)
 			w.soon(3 * time.Second)
@@ -256,7 +256,7 @@ func restFaults() []fault {
 			w.change(func(e *enginesim.Engine) { e.ConnectFailures = -1 })
 			w.connect(w.id)
 		}},
-		{name: "the engine's Redis is away, and it says so", want: qrgate.EngineFailing, rest: func(w *restWorld) {
+		{name: "the engine's Redis is away, and it says so", want: qrgate.Engine5xx, rest: func(w *restWorld) {
 			w.rewrites("Error conectando sesión", "connect ECONNREFUSED 127.0.0.1:6379")
 			w.change(func(e *enginesim.Engine) { e.ConnectFailures = -1 })
 			w.connect(w.id)

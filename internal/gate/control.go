@@ -21,12 +21,12 @@ func (g *Gate) makeControl() error {
 
 // suspect asks for a look when a QR does not come and the engine's way to WhatsApp may be why.
 func (g *Gate) suspect(e qrgate.Event) {
-	ended := e.Kind == qrgate.EventHold || e.Kind == qrgate.EventJourney
+	ended := e.Kind == qrgate.EventWait || e.Kind == qrgate.EventAcquisition
 	if e.Kind != qrgate.EventCause && (!ended || e.Outcome != qrgate.Failure) {
 		return
 	}
 	switch e.Diagnosis {
-	case qrgate.QRNotEmitted, qrgate.Undetermined, qrgate.ConnectFailing, qrgate.WhatsAppSilent, qrgate.WhatsAppDown,
+	case qrgate.QRNotEmitted, qrgate.Undetermined, qrgate.ConnectFailing, qrgate.WhatsAppSilent, qrgate.WhatsAppUnavailable,
 		qrgate.DNSFailed, qrgate.NetworkBlocked, qrgate.TLSIntercepted, qrgate.ProxyRefused, qrgate.ClientOutdated:
 		g.control.Suspect()
 	}

@@ -10,10 +10,10 @@ import (
 )
 
 // Latest is for the tests of a decision that has no other door.
-func Latest(a, b qrgate.ControlLook) qrgate.ControlLook { return latest(a, b) }
+func Latest(a, b qrgate.ConnectivityResult) qrgate.ConnectivityResult { return latest(a, b) }
 
 // Outlook watches a way to WhatsApp while run runs; shown is what the page tells of it.
-func Outlook(way *http.Client, control func() qrgate.ControlLook, log *slog.Logger) (run func(context.Context) error, shown func() *statuspage.WhatsApp) {
+func Outlook(way *http.Client, control func() qrgate.ConnectivityResult, log *slog.Logger) (run func(context.Context) error, shown func() *statuspage.WhatsApp) {
 	o := &outlook{way: way, control: control, log: log}
 	return o.watch, o.shown
 }

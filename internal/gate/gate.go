@@ -37,7 +37,7 @@ type task func(context.Context) error
 // Gate is a gateway, ready to run.
 type Gate struct {
 	cfg     Config
-	vault   *qrgate.Vault
+	vault   *qrgate.Sealer
 	pairing *pairing.Pairing
 	store   *pairing.Tiered // nil without Redis
 	engine  *embedded.Engine
@@ -190,11 +190,11 @@ func (g *Gate) way() (*url.URL, http.RoundTripper) {
 }
 
 // origin tells the gate's own probes from users by their key alone.
-func (g *Gate) origin(key qrgate.Secret) qrgate.Origin {
+func (g *Gate) origin(key qrgate.Secret) qrgate.TrafficClass {
 	if !g.cfg.ProbeKey.Empty() && g.cfg.ProbeKey.Equal(key) {
-		return qrgate.FromSynthetic
+		return qrgate.SyntheticTraffic
 	}
-	return qrgate.FromUser
+	return qrgate.UserTraffic
 }
 
 func (g *Gate) listen() (err error) {

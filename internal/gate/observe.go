@@ -17,21 +17,21 @@ func (g *Gate) logEvent(ctx context.Context, e qrgate.Event) {
 	switch e.Kind {
 	case qrgate.EventState:
 		log.InfoContext(ctx, "session", "session", e.Session, "from", e.From, "to", e.To, "took", seconds(e.Took), "step", stepOf(e), "attempt", e.Attempt,
-			"engine", engineWord(e), "diagnosis", e.Diagnosis, "request_id", e.Request, "origin", e.Origin)
+			"engine", engineWord(e), "diagnosis", e.Diagnosis, "request_id", e.Request, "origin", e.Traffic)
 	case qrgate.EventCause:
 		log.InfoContext(ctx, "cause", "session", e.Session, "after", seconds(e.Took), "step", stepOf(e), "attempt", e.Attempt,
-			"engine", engineWord(e), "diagnosis", e.Diagnosis, "request_id", e.Request, "origin", e.Origin)
-	case qrgate.EventJourney:
-		log.InfoContext(ctx, "journey", "session", e.Session, "outcome", e.Outcome, "diagnosis", e.Diagnosis, "took", seconds(e.Took), "looks", e.Attempt, "request_id", e.Request, "origin", e.Origin)
+			"engine", engineWord(e), "diagnosis", e.Diagnosis, "request_id", e.Request, "origin", e.Traffic)
+	case qrgate.EventAcquisition:
+		log.InfoContext(ctx, "journey", "session", e.Session, "outcome", e.Outcome, "diagnosis", e.Diagnosis, "took", seconds(e.Took), "looks", e.Attempt, "request_id", e.Request, "origin", e.Traffic)
 	case qrgate.EventStore:
-		if e.Up {
+		if e.Available {
 			log.InfoContext(ctx, "Redis answers again; the gate is whole")
 		} else {
 			log.WarnContext(ctx, "Redis cannot be reached; the gate goes on from memory", "why", e.Why)
 		}
-	case qrgate.EventSealed:
+	case qrgate.EventDecryptFailed:
 		log.ErrorContext(ctx, "a stored value did not open for its caller: Redis mixed its answers up, QRGATE_SECRET differs between replicas, or somebody wrote there")
-	case qrgate.EventLook:
+	case qrgate.EventEngineCall:
 		level := slog.LevelDebug
 		if e.Op == qrgate.OpConnect {
 			level = slog.LevelInfo // the gate's own attempt at recovery

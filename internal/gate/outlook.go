@@ -21,22 +21,22 @@ const reachEvery = time.Minute
 // whenever the control looked.
 type outlook struct {
 	way     *http.Client // as Config.WhatsApp
-	control func() qrgate.ControlLook
+	control func() qrgate.ConnectivityResult
 	log     *slog.Logger
 
 	mu   sync.Mutex
-	seen qrgate.ControlLook
+	seen qrgate.ConnectivityResult
 	bad  time.Time // since when it fails; zero while it does not
 }
 
 // note keeps a look, and reports whether it is the first of its kind: reached or not.
-func (o *outlook) note(l qrgate.ControlLook) (turned bool) {
+func (o *outlook) note(l qrgate.ConnectivityResult) (turned bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	was := o.bad
 	o.seen = l
 	switch {
-	case l.Clean():
+	case l.OK():
 		o.bad = time.Time{}
 	case was.IsZero():
 		o.bad = l.At
@@ -45,7 +45,7 @@ func (o *outlook) note(l qrgate.ControlLook) (turned bool) {
 }
 
 // known is the look that speaks for now, and since when those of the gate's start fail.
-func (o *outlook) known() (l qrgate.ControlLook, bad time.Time) {
+func (o *outlook) known() (l qrgate.ConnectivityResult, bad time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return latest(o.seen, o.control()), o.bad
@@ -53,11 +53,11 @@ func (o *outlook) known() (l qrgate.ControlLook, bad time.Time) {
 
 // latest is the look that speaks for now: the newer one, unless it found nothing because it turned back before
 // the place where the older one failed.
-func latest(a, b qrgate.ControlLook) qrgate.ControlLook {
+func latest(a, b qrgate.ConnectivityResult) qrgate.ConnectivityResult {
 	if b.At.Before(a.At) {
 		a, b = b, a
 	}
-	if b.Clean() && b.Step != qrgate.ControlHandshake && a.Step == qrgate.ControlHandshake && !a.Clean() {
+	if b.OK() && b.Step != qrgate.ControlHandshake && a.Step == qrgate.ControlHandshake && !a.OK() {
 		return a
 	}
 	return b
@@ -70,7 +70,7 @@ func (o *outlook) shown() *statuspage.WhatsApp {
 		return nil
 	}
 	w := &statuspage.WhatsApp{At: l.At, Code: l.Code, Step: l.Step, Evidence: append([]string{}, l.Evidence...)}
-	if !l.Clean() {
+	if !l.OK() {
 		w.Since = l.At
 		if !bad.IsZero() && bad.Before(l.At) {
 			w.Since = bad
@@ -96,7 +96,7 @@ func (o *outlook) watch(ctx context.Context) error {
 
 // reach looks once, unless what is known is good, or lies beyond what a look without a handshake can see.
 func (o *outlook) reach(ctx context.Context) {
-	if known, _ := o.known(); known.Clean() || known.Step == qrgate.ControlHandshake {
+	if known, _ := o.known(); known.OK() || known.Step == qrgate.ControlHandshake {
 		return
 	}
 	began := time.Now()
@@ -114,8 +114,8 @@ func (o *outlook) reach(ctx context.Context) {
 }
 
 // lookOf is what [embedded.Reachable] saw.
-func lookOf(err error, began, ended time.Time) qrgate.ControlLook {
-	l := qrgate.ControlLook{Step: qrgate.ControlUpgrade, Code: qrgate.None, Took: ended.Sub(began), At: ended, Evidence: []string{"upgrade: granted"}}
+func lookOf(err error, began, ended time.Time) qrgate.ConnectivityResult {
+	l := qrgate.ConnectivityResult{Step: qrgate.ControlUpgrade, Code: qrgate.None, Took: ended.Sub(began), At: ended, Evidence: []string{"upgrade: granted"}}
 	if err == nil {
 		return l
 	}

@@ -24,21 +24,21 @@ import (
 // Of two looks at WhatsApp the newer one counts, unless it did not go as far as where the older one failed.
 func TestLatestLook(t *testing.T) {
 	t.Parallel()
-	at := func(minute int, step qrgate.ControlStep, code qrgate.Code) qrgate.ControlLook {
-		return qrgate.ControlLook{Step: step, Code: code, At: time.Date(2026, 3, 1, 12, minute, 0, 0, time.UTC)}
+	at := func(minute int, step qrgate.ConnectivityStep, code qrgate.Code) qrgate.ConnectivityResult {
+		return qrgate.ConnectivityResult{Step: step, Code: code, At: time.Date(2026, 3, 1, 12, minute, 0, 0, time.UTC)}
 	}
 	for name, c := range map[string]struct {
-		older, newer qrgate.ControlLook
+		older, newer qrgate.ConnectivityResult
 		want         int // the minute of the one that counts
 	}{
-		"only one":                      {qrgate.ControlLook{}, at(1, "", qrgate.DNSFailed), 1},
+		"only one":                      {qrgate.ConnectivityResult{}, at(1, "", qrgate.DNSFailed), 1},
 		"it heals":                      {at(1, "", qrgate.DNSFailed), at(2, qrgate.ControlUpgrade, qrgate.None), 2},
 		"it breaks":                     {at(1, qrgate.ControlUpgrade, qrgate.None), at(2, qrgate.ControlTLS, qrgate.TLSIntercepted), 2},
 		"an upgrade proves no version":  {at(1, qrgate.ControlHandshake, qrgate.ClientOutdated), at(2, qrgate.ControlUpgrade, qrgate.None), 1},
 		"a handshake does":              {at(1, qrgate.ControlHandshake, qrgate.ClientOutdated), at(2, qrgate.ControlHandshake, qrgate.None), 2},
 		"worse than an outdated client": {at(1, qrgate.ControlHandshake, qrgate.ClientOutdated), at(2, "", qrgate.DNSFailed), 2},
 	} {
-		for _, got := range []qrgate.ControlLook{gate.Latest(c.older, c.newer), gate.Latest(c.newer, c.older)} {
+		for _, got := range []qrgate.ConnectivityResult{gate.Latest(c.older, c.newer), gate.Latest(c.newer, c.older)} {
 			if got.At.Minute() != c.want {
 				t.Errorf("%s: %+v", name, got)
 			}
@@ -53,7 +53,7 @@ func TestTheOutlookHeals(t *testing.T) {
 		srv, pipe := &wasim.Server{Fault: wasim.Fault{HTTPStatus: http.StatusServiceUnavailable}}, &wasim.Pipe{}
 		wasimtest.StartOn(t, srv, pipe)
 		var log bytes.Buffer
-		none := func() qrgate.ControlLook { return qrgate.ControlLook{} }
+		none := func() qrgate.ConnectivityResult { return qrgate.ConnectivityResult{} }
 		run, shown := gate.Outlook(pipe.HTTPClient(), none, slog.New(slog.NewTextHandler(&log, nil)))
 		if shown() != nil {
 			t.Error("it knows before it looks")
@@ -63,7 +63,7 @@ func TestTheOutlookHeals(t *testing.T) {
 		begin := time.Now()
 		go func() { done <- run(ctx) }()
 		time.Sleep(150 * time.Second)
-		if w := shown(); w == nil || w.Code != qrgate.WhatsAppDown || !strings.Contains(w.Said(), "turns connections away") || w.Since.Sub(begin) > time.Second || w.At.Sub(begin) < 2*time.Minute {
+		if w := shown(); w == nil || w.Code != qrgate.WhatsAppUnavailable || !strings.Contains(w.Said(), "turns connections away") || w.Since.Sub(begin) > time.Second || w.At.Sub(begin) < 2*time.Minute {
 			t.Errorf("while it is shut: %+v", w)
 		}
 		srv.SetFault(wasim.Fault{})

@@ -73,7 +73,7 @@ func TestStatusTellsOfTrouble(t *testing.T) {
 	r.post("/api/sessions/"+id+"/connect", "{}")
 	r.get("/api/sessions/"+id+"/qr", "Prefer", "wait=2")
 	s, raw := r.status(admin)
-	if s.Verdict.Level != statuspage.LevelDegraded || s.Verdict.Code != qrgate.EngineFailing || s.Verdict.Since.IsZero() || len(s.Causes) != 1 {
+	if s.Verdict.Level != statuspage.LevelDegraded || s.Verdict.Code != qrgate.Engine5xx || s.Verdict.Since.IsZero() || len(s.Causes) != 1 {
 		t.Fatalf("%s", raw)
 	}
 	if c := s.Causes[0]; c.Sessions != 1 || len(c.Labels) != 1 || c.Labels[0] != "crm-1" || !strings.Contains(c.Evidence, "HTTP 500") || c.Runbook != "status/causes#engine_5xx" {
@@ -93,8 +93,8 @@ func TestHealthThroughTheGate(t *testing.T) {
 	t.Parallel()
 	for kind, want := range map[enginesim.FaultKind]qrgate.Code{
 		enginesim.HTML502: qrgate.EngineUnreachable, enginesim.HTML503: qrgate.EngineUnreachable, enginesim.HTML504: qrgate.EngineTimeout,
-		enginesim.CutConnection: qrgate.EngineUnreachable, enginesim.TooMany: qrgate.Throttled, enginesim.ServerError: qrgate.EngineFailing,
-		enginesim.Garbage: qrgate.EngineBadAnswer,
+		enginesim.CutConnection: qrgate.EngineUnreachable, enginesim.TooMany: qrgate.RateLimited, enginesim.ServerError: qrgate.Engine5xx,
+		enginesim.Garbage: qrgate.EngineBadResponse,
 	} {
 		r, admin := observed(t, &enginesim.Engine{Faults: faulty(enginesim.AnyRoute, kind)}, "key-probe")
 		res, err := (&http.Client{Transport: r.seen.next}).Get(admin + "/probe?target=gate&module=engine_health")

@@ -41,7 +41,7 @@ func (g *Gate) readings() metrics.Readings {
 }
 
 // observer hands the heart's events to the tracer, the counters and the log.
-func (g *Gate) observer() qrgate.Observer {
+func (g *Gate) observer() qrgate.EventHandler {
 	return g.tracing.Observer(func(e qrgate.Event, in trace.SpanContext) {
 		g.metrics.ObserveIn(e, in)
 		g.seen.Observe(e)

@@ -187,7 +187,7 @@ func TestLivesFollowTheModel(t *testing.T) {
 					}
 					prev := rapid.Int64Range(0, 5).Draw(r, "prev")
 					err := s.Put(context.Background(), key, prev, qrgate.Record{Version: prev + 1, TTL: ttl})
-					if (stored > prev) != errors.Is(err, qrgate.ErrStale) {
+					if (stored > prev) != errors.Is(err, qrgate.ErrVersionConflict) {
 						r.Fatalf("Put over version %d by a writer that read %d: %v", stored, prev, err)
 					}
 					if err == nil {

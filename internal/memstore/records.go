@@ -40,7 +40,7 @@ func (sh *shard) read(key string) qrgate.Record {
 }
 
 // Put stores a copy of r under key and wakes the watchers if the stored version is at most prev, absent
-// being 0. It returns qrgate.ErrStale if a newer one is stored, the error of ctx if that has ended, and
+// being 0. It returns qrgate.ErrVersionConflict if a newer one is stored, the error of ctx if that has ended, and
 // another error if r.Version is not above prev, prev is below 0 or r.TTL is not above 0.
 func (s *Store) Put(ctx context.Context, key string, prev int64, r qrgate.Record) error {
 	if err := ctx.Err(); err != nil {
@@ -55,7 +55,7 @@ func (s *Store) Put(ctx context.Context, key string, prev int64, r qrgate.Record
 	defer sh.mu.Unlock()
 	now := time.Now()
 	if stored, _ := sh.records.get(key, now); stored.value.version > prev {
-		return qrgate.ErrStale
+		return qrgate.ErrVersionConflict
 	}
 	sh.records.put(key, row[record]{value: kept, ends: now.Add(r.TTL)})
 	sh.wake(key)

@@ -42,7 +42,7 @@ func (d *desk) mayPush(now time.Time) time.Time {
 func (d *desk) alike(now time.Time) int {
 	mine := 0
 	for _, e := range d.entries {
-		if e.s.State == qrgate.Connecting && !e.s.Window.IsZero() && now.Sub(e.s.Window) > qrgate.PatienceTime {
+		if e.s.State == qrgate.Connecting && !e.s.AcquiringSince.IsZero() && now.Sub(e.s.AcquiringSince) > qrgate.SymptomDelay {
 			mine++
 		}
 	}
@@ -51,14 +51,14 @@ func (d *desk) alike(now time.Time) int {
 
 // climate is what is known beyond session s at now, under the caller's own name for it; mu is held. Others that had
 // their QR before s was waited for prove nothing: whatever s meets may have begun since.
-func (d *desk) climate(name string, s qrgate.Session, now time.Time) qrgate.Climate {
-	c := qrgate.Climate{Alike: d.p.failing.sum(), Slow: d.p.pace.quickest(now), Control: d.p.cfg.Control()}
+func (d *desk) climate(name string, s qrgate.Session, now time.Time) qrgate.Environment {
+	c := qrgate.Environment{FailingSessions: d.p.failing.sum(), MinLatency: d.p.pace.quickest(now), Control: d.p.cfg.Control()}
 	if came := d.p.came.Load(); came != 0 {
-		c.Came = time.Unix(0, came)
+		c.LastSuccess = time.Unix(0, came)
 	}
 	for other, at := range d.fine {
-		if other != name && at.After(s.Window) {
-			c.Fine++
+		if other != name && at.After(s.AcquiringSince) {
+			c.PeerSuccesses++
 		}
 	}
 	return c
@@ -66,7 +66,7 @@ func (d *desk) climate(name string, s qrgate.Session, now time.Time) qrgate.Clim
 
 // waitOf is how long the budget keeps session s of entry e from being looked at; mu is held.
 func (d *desk) waitOf(e *entry, s qrgate.Session, now time.Time) time.Duration {
-	if s.State != qrgate.Connecting || s.Window.IsZero() {
+	if s.State != qrgate.Connecting || s.AcquiringSince.IsZero() {
 		return 0
 	}
 	if wait := d.allowed(due{e, step{do: look}}, now).Sub(now); wait > time.Second {
@@ -76,18 +76,18 @@ func (d *desk) waitOf(e *entry, s qrgate.Session, now time.Time) time.Duration {
 }
 
 // view is what can be said of the entry at now.
-func (v visit) view(now time.Time) *qrgate.View {
+func (v visit) view(now time.Time) *qrgate.Snapshot {
 	d := v.d
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := v.e.s
-	view := &qrgate.View{Session: s, At: now, Budget: d.budget.leftNow(now)}
-	view.Known = !s.Accepted.IsZero() && now.Sub(s.Accepted) < proofLife && s.Trouble.Kind != qrgate.KeyRefused
-	if view.Waiting = d.waitOf(v.e, s, now); view.Waiting > 0 {
-		view.Place = d.place(v.e)
+	view := &qrgate.Snapshot{Session: s, At: now, RemainingCalls: d.budget.leftNow(now)}
+	view.Authorized = !s.AuthorizedAt.IsZero() && now.Sub(s.AuthorizedAt) < proofLife && s.Trouble.Kind != qrgate.KindKeyRefused
+	if view.RateLimitWait = d.waitOf(v.e, s, now); view.RateLimitWait > 0 {
+		view.QueuePosition = d.place(v.e)
 	}
 	c := d.climate(v.e.name, s, now)
-	c.Waiting = view.Waiting
+	c.Waiting = view.RateLimitWait
 	view.Diagnosis = qrgate.Diagnose(s, c, now)
 	return view
 }
@@ -96,7 +96,7 @@ func (v visit) view(now time.Time) *qrgate.View {
 func (d *desk) place(mine *entry) int {
 	place := 1
 	for _, e := range d.entries {
-		if e != mine && e.s.State == qrgate.Connecting && !e.s.Window.IsZero() && e.rank().Before(mine.rank()) {
+		if e != mine && e.s.State == qrgate.Connecting && !e.s.AcquiringSince.IsZero() && e.rank().Before(mine.rank()) {
 			place++
 		}
 	}

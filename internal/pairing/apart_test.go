@@ -14,8 +14,8 @@ import (
 func TestTheGatesOwnNetworkIsNotTheEngines(t *testing.T) {
 	var began time.Time
 	shut := func(c *pairing.Config) {
-		c.Control = func() qrgate.ControlLook {
-			return qrgate.ControlLook{Step: qrgate.ControlDNS, Code: qrgate.DNSFailed, At: time.Now().Add(-time.Second), Failing: began}
+		c.Control = func() qrgate.ConnectivityResult {
+			return qrgate.ConnectivityResult{Step: qrgate.ControlDNS, Code: qrgate.DNSFailed, At: time.Now().Add(-time.Second), Failing: began}
 		}
 	}
 	bubble(t, &enginesim.Engine{QRDelay: 15 * time.Second}, func(r *rig) {
@@ -23,12 +23,12 @@ func TestTheGatesOwnNetworkIsNotTheEngines(t *testing.T) {
 		silence := func(name string) qrgate.Diagnosis {
 			r.connect("key-a", r.create("key-a", name))
 			time.Sleep(14 * time.Second)
-			v, err := r.p.QR(r.t.Context(), r.caller("key-a"), name, qrgate.Hold{Set: true})
+			v, err := r.p.QR(r.t.Context(), r.caller("key-a"), name, qrgate.WaitPreference{Set: true})
 			if err != nil {
 				r.t.Fatal(err)
 			}
 			time.Sleep(3 * time.Second)
-			if v := r.qr("key-a", name, qrgate.Hold{}); !v.Session.QR.Fresh(v.At) {
+			if v := r.qr("key-a", name, qrgate.WaitPreference{}); !v.Session.QR.Fresh(v.At) {
 				r.t.Fatalf("%s has no QR", name)
 			}
 			return v.Diagnosis

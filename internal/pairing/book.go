@@ -21,9 +21,9 @@ const (
 // book keeps beliefs in a store: sealed for the credential that they were obtained with, and in two
 // records, because a code must not outlive itself.
 type book struct {
-	vault   *qrgate.Vault
+	vault   *qrgate.Sealer
 	store   Store
-	observe qrgate.Observer
+	observe qrgate.EventHandler
 }
 
 // page is where a session's records are.
@@ -72,18 +72,18 @@ func (b *book) load(ctx context.Context, p page, now time.Time) (qrgate.Session,
 	return s, version, nil
 }
 
-// save writes what is believed, and returns its version. It returns qrgate.ErrStale when somebody else
+// save writes what is believed, and returns its version. It returns qrgate.ErrVersionConflict when somebody else
 // has written since prev was read.
 func (b *book) save(ctx context.Context, p page, s qrgate.Session, prev int64, now time.Time) (int64, error) {
 	version := max(prev+1, now.UnixMilli())
-	if s.QR.Present() && s.QR.Left(now) > 0 {
+	if s.QR.Present() && s.QR.TTL(now) > 0 {
 		c := code{Image: s.QR.Image.Reveal(), Sequence: s.QR.Sequence, Age: now.Sub(s.QR.Seen),
-			Confirmed: now.Sub(s.QR.Confirmed), Life: s.QR.Left(now)}
+			Confirmed: now.Sub(s.QR.Confirmed), Life: s.QR.TTL(now)}
 		r, err := b.sealed(p, "qr", c, qrgate.Record{Version: version, TTL: c.Life})
 		if err != nil {
 			return prev, err
 		}
-		if err := b.store.Put(ctx, b.key(p, "qr"), version-1, r); err != nil && !errors.Is(err, qrgate.ErrStale) {
+		if err := b.store.Put(ctx, b.key(p, "qr"), version-1, r); err != nil && !errors.Is(err, qrgate.ErrVersionConflict) {
 			return prev, err
 		}
 	}
@@ -118,7 +118,7 @@ func (b *book) alias(ctx context.Context, p page, r qrgate.Ref, now time.Time) e
 	if err != nil {
 		return err
 	}
-	if err := b.store.Put(ctx, b.key(p, "id"), sealed.Version-1, sealed); !errors.Is(err, qrgate.ErrStale) {
+	if err := b.store.Put(ctx, b.key(p, "id"), sealed.Version-1, sealed); !errors.Is(err, qrgate.ErrVersionConflict) {
 		return err
 	}
 	return nil
@@ -156,7 +156,7 @@ func (b *book) open(p page, kind string, r qrgate.Record, v any) bool {
 			return true
 		}
 	}
-	b.observe(qrgate.Event{Kind: qrgate.EventSealed, At: time.Now(), Origin: p.caller.Origin})
+	b.observe(qrgate.Event{Kind: qrgate.EventDecryptFailed, At: time.Now(), Traffic: p.caller.Traffic})
 	return false
 }
 

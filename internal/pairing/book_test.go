@@ -27,8 +27,8 @@ func TestBook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, p := openBook(t)
 		now := time.Now()
-		s := qrgate.Session{Ref: qrgate.Ref{ID: 1, Name: "crm-1"}, Born: true}.Began(qrgate.Again, now)
-		s = s.With(qrgate.Observation{Image: qrgate.NewSecret("a code")}, nil, now.Add(time.Second))
+		s := qrgate.Session{Ref: qrgate.Ref{ID: 1, Name: "crm-1"}, CreatedHere: true}.AfterConnect(qrgate.Connect, now)
+		s = s.AfterPoll(qrgate.SessionReport{Image: qrgate.NewSecret("a code")}, nil, now.Add(time.Second))
 		time.Sleep(time.Second)
 		version, err := b.save(t.Context(), p, s, 0, time.Now())
 		if err != nil {
@@ -37,10 +37,10 @@ func TestBook(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		got, read, err := b.load(t.Context(), p, time.Now())
 		if err != nil || read != version || got.State != qrgate.AwaitingScan || got.QR.Image.Reveal() != "a code" ||
-			!got.QR.Expires.Equal(s.QR.Expires) || !got.QR.Seen.Equal(s.QR.Seen) || !got.Connect.Equal(s.Connect) {
+			!got.QR.Expires.Equal(s.QR.Expires) || !got.QR.Seen.Equal(s.QR.Seen) || !got.ConnectedAt.Equal(s.ConnectedAt) {
 			t.Errorf("%v %d %+v", err, read, got)
 		}
-		linked := s.With(qrgate.Observation{State: qrgate.Connected}, nil, time.Now())
+		linked := s.AfterPoll(qrgate.SessionReport{State: qrgate.Connected}, nil, time.Now())
 		if version, err = b.save(t.Context(), p, linked, version, time.Now()); err != nil {
 			t.Fatal(err)
 		}
@@ -64,7 +64,7 @@ func TestBookKeepsApart(t *testing.T) {
 	mismatches := 0
 	b.observe = func(e qrgate.Event) { mismatches++ }
 	now := time.Now()
-	s := qrgate.Session{Ref: qrgate.Ref{ID: 1}}.Began(qrgate.Again, now)
+	s := qrgate.Session{Ref: qrgate.Ref{ID: 1}}.AfterConnect(qrgate.Connect, now)
 	if _, err := b.save(t.Context(), p, s, 0, now); err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ const (
 var share = map[urgency]int{calm: 2, steady: 5, young: 30}
 
 // learned takes what the engine said in an answer at now. An answer without limits changes nothing.
-func (b budget) learned(limits []qrgate.Limit, now time.Time) budget {
+func (b budget) learned(limits []qrgate.RateLimit, now time.Time) budget {
 	if len(limits) == 0 {
 		return b
 	}

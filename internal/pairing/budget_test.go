@@ -9,8 +9,8 @@ import (
 	"qrgate"
 )
 
-func limits(left int) []qrgate.Limit {
-	return []qrgate.Limit{{Max: 1000, Remaining: 900, Reset: 15 * time.Minute}, {Max: 30, Remaining: left, Reset: time.Minute}}
+func limits(left int) []qrgate.RateLimit {
+	return []qrgate.RateLimit{{Max: 1000, Remaining: 900, Reset: 15 * time.Minute}, {Max: 30, Remaining: left, Reset: time.Minute}}
 }
 
 func TestBudgetAllows(t *testing.T) {
@@ -51,7 +51,7 @@ func TestTheGateNeverSpendsTheLastCall(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		most := rapid.IntRange(2, 100).Draw(rt, "limit")
 		left, now, last := most, t0, time.Time{}
-		b := budget{}.learned([]qrgate.Limit{{Max: most, Remaining: left, Reset: time.Minute}}, now)
+		b := budget{}.learned([]qrgate.RateLimit{{Max: most, Remaining: left, Reset: time.Minute}}, now)
 		for range rapid.IntRange(1, 200).Draw(rt, "steps") {
 			now = now.Add(time.Duration(rapid.IntRange(1, 500).Draw(rt, "ms")) * time.Millisecond)
 			if now.After(t0.Add(time.Minute)) {
@@ -65,7 +65,7 @@ func TestTheGateNeverSpendsTheLastCall(t *testing.T) {
 				rt.Fatalf("a look with %d calls left of %d", left, most)
 			}
 			left, last = left-1, now
-			b = b.spent().learned([]qrgate.Limit{{Max: most, Remaining: left, Reset: t0.Add(time.Minute).Sub(now)}}, now)
+			b = b.spent().learned([]qrgate.RateLimit{{Max: most, Remaining: left, Reset: t0.Add(time.Minute).Sub(now)}}, now)
 		}
 	})
 }

@@ -16,7 +16,7 @@ import (
 func (d *desk) one(e *entry, do doing, now time.Time) {
 	d.begin(now, e)
 	if do == check {
-		e.s = e.s.Doubted(now)
+		e.s = e.s.MarkStateQueried(now)
 	}
 	ref := e.s.Ref
 	d.fly(e, func(ctx context.Context) {
@@ -55,10 +55,10 @@ func (d *desk) confront(e *entry) {
 }
 
 // push asks the engine to begin again.
-func (d *desk) push(e *entry, how qrgate.Push, now time.Time) {
+func (d *desk) push(e *entry, how qrgate.ConnectMode, now time.Time) {
 	d.begin(now, e)
-	if !e.s.Connect.Before(e.s.Window) {
-		e.s = e.s.Noted(how, now) // a rung of the ladder; a first connect that is tried again is none
+	if !e.s.ConnectedAt.Before(e.s.AcquiringSince) {
+		e.s = e.s.MarkRecovery(how, now) // a rung of the ladder; a first connect that is tried again is none
 	}
 	ref := e.s.Ref
 	d.fly(e, func(ctx context.Context) {
@@ -75,9 +75,9 @@ func (d *desk) push(e *entry, how qrgate.Push, now time.Time) {
 				return s // deleted meanwhile
 			}
 			if err != nil {
-				return s.Refused(err, now)
+				return s.AfterConnectError(err, now)
 			}
-			return s.Began(how, now)
+			return s.AfterConnect(how, now)
 		})
 	})
 }
@@ -96,7 +96,7 @@ func (d *desk) startRoll(now time.Time) {
 }
 
 // rolledIn takes a list to every entry it speaks of.
-func (d *desk) rolledIn(ctx context.Context, roll qrgate.Roll, err error, began time.Time, witness *entry) {
+func (d *desk) rolledIn(ctx context.Context, roll qrgate.SessionList, err error, began time.Time, witness *entry) {
 	for _, o := range roll.Sessions {
 		d.p.learn(ctx, d.caller, o.Ref, roll.At)
 	}
@@ -116,7 +116,7 @@ func (d *desk) rolledIn(ctx context.Context, roll qrgate.Roll, err error, began 
 		switch {
 		case listFailed(err), denies && s.err != nil:
 			d.saw(e, qrgate.OpList, s) // it proves nothing of this session
-		case s.o.Ref.Zero() && err == nil:
+		case s.o.Ref.IsZero() && err == nil:
 			d.alone(e)
 		default:
 			d.looked(ctx, e, qrgate.OpList, s)
@@ -139,7 +139,7 @@ func (d *desk) unlist(rest time.Duration) {
 // slow, broken, or not there at all. That says nothing of one session, whose own route is asked instead.
 func listFailed(err error) bool {
 	switch qrgate.KindOf(err) {
-	case qrgate.BadAnswer, qrgate.EngineError, qrgate.TimedOut, qrgate.UnknownSession, qrgate.NotReady:
+	case qrgate.KindBadResponse, qrgate.KindServerError, qrgate.KindTimeout, qrgate.KindSessionNotFound, qrgate.KindNotReady:
 		return true
 	}
 	return false
@@ -152,7 +152,7 @@ func (d *desk) waiting() []*entry {
 	defer d.mu.Unlock()
 	var out []*entry
 	for _, e := range d.entries {
-		if e.s.State.Acquiring() && !e.s.Window.IsZero() && !e.busy {
+		if e.s.State.Acquiring() && !e.s.AcquiringSince.IsZero() && !e.busy {
 			out = append(out, e)
 		}
 	}
@@ -162,7 +162,7 @@ func (d *desk) waiting() []*entry {
 // inRoll finds an entry's session in a list. What the list does not show is asked for alone: a session
 // beyond the first page, or one whose code the list keeps to itself. A list that shows no code is no
 // proof that there is none, so it must not be believed for ever either.
-func (d *desk) inRoll(e *entry, roll qrgate.Roll) (qrgate.Observation, error) {
+func (d *desk) inRoll(e *entry, roll qrgate.SessionList) (qrgate.SessionReport, error) {
 	belief := d.belief(e)
 	ref, state := belief.Ref, belief.State
 	for _, o := range roll.Sessions {
@@ -173,19 +173,19 @@ func (d *desk) inRoll(e *entry, roll qrgate.Roll) (qrgate.Observation, error) {
 			d.alone(e)
 		}
 		if o.Image.Empty() && o.State != qrgate.Connected && state == qrgate.Connecting {
-			return o, &qrgate.Fault{Op: qrgate.OpList, Kind: qrgate.NotReady}
+			return o, &qrgate.EngineError{Op: qrgate.OpList, Kind: qrgate.KindNotReady}
 		}
 		return o, nil
 	}
-	return qrgate.Observation{}, nil
+	return qrgate.SessionReport{}, nil
 }
 
 // denied reports whether a list has no code of a session whose own route had shown one just before the list was asked
 // for. What was shown earlier proves nothing: it may have been scanned or replaced since.
-func (d *desk) denied(e *entry, roll qrgate.Roll, began time.Time) bool {
+func (d *desk) denied(e *entry, roll qrgate.SessionList, began time.Time) bool {
 	belief := d.belief(e)
-	i := slices.IndexFunc(roll.Sessions, func(o qrgate.Observation) bool { return same(o.Ref, belief.Ref) })
-	if q := belief.QR; i < 0 || !q.Present() || q.Seen.After(began) || began.Sub(q.Seen) > testimony || q.Left(roll.At) <= 0 {
+	i := slices.IndexFunc(roll.Sessions, func(o qrgate.SessionReport) bool { return same(o.Ref, belief.Ref) })
+	if q := belief.QR; i < 0 || !q.Present() || q.Seen.After(began) || began.Sub(q.Seen) > testimony || q.TTL(roll.At) <= 0 {
 		return false
 	}
 	return roll.Sessions[i].Image.Empty() && roll.Sessions[i].State != qrgate.Connected
@@ -203,7 +203,7 @@ func same(a, b qrgate.Ref) bool {
 
 // sight is an answer, and when it was asked for.
 type sight struct {
-	o     qrgate.Observation
+	o     qrgate.SessionReport
 	err   error
 	began time.Time
 	quiet bool
@@ -211,18 +211,18 @@ type sight struct {
 
 // looked takes a look's answer to the entry's belief.
 func (d *desk) looked(ctx context.Context, e *entry, op string, s sight) {
-	if qrgate.KindOf(s.err) == qrgate.Abandoned {
+	if qrgate.KindOf(s.err) == qrgate.KindCanceled {
 		return
 	}
 	d.saw(e, op, s)
 	d.p.learn(ctx, d.caller, s.o.Ref, time.Now())
 	asked := d.belief(e).State
 	d.change(ctx, e, func(belief qrgate.Session, now time.Time) qrgate.Session {
-		if belief.Connect.After(s.began) || asked != qrgate.Unknown && belief.State == qrgate.Unknown {
+		if belief.ConnectedAt.After(s.began) || asked != qrgate.Unknown && belief.State == qrgate.Unknown {
 			return belief // begun anew or deleted meanwhile: this answer is about its former life
 		}
 		e.proof = false
-		return belief.With(s.o, s.err, now)
+		return belief.AfterPoll(s.o, s.err, now)
 	})
 }
 
@@ -232,11 +232,11 @@ func (d *desk) saw(e *entry, op string, s sight) {
 		return
 	}
 	belief := d.belief(e)
-	ev := qrgate.Event{Kind: qrgate.EventLook, At: time.Now(), Took: time.Since(s.began), Origin: d.caller.Origin,
-		Session: label(belief.Ref), Flight: qrgate.FlightOf(d.caller.Tenant, e.name), Op: op, Fault: qrgate.KindOf(s.err), Attempt: belief.Looks + 1,
-		Request: belief.By.ID, Journey: belief.Journey}
-	if f, ok := errors.AsType[*qrgate.Fault](s.err); ok {
-		ev.Status, ev.Code, ev.Why = f.Status, f.Code, f.Why
+	ev := qrgate.Event{Kind: qrgate.EventEngineCall, At: time.Now(), Took: time.Since(s.began), Traffic: d.caller.Traffic,
+		Session: label(belief.Ref), AcquisitionID: qrgate.AcquisitionID(d.caller.Tenant, e.name), Op: op, Fault: qrgate.KindOf(s.err), Attempt: belief.Polls + 1,
+		Request: belief.Request.ID, Traceparent: belief.Journey}
+	if f, ok := errors.AsType[*qrgate.EngineError](s.err); ok {
+		ev.Status, ev.Code, ev.Why = f.Status, f.Code, f.Reason
 	}
 	d.p.cfg.Observe(ev)
 }
@@ -266,13 +266,13 @@ func (d *desk) fly(e *entry, call func(context.Context)) {
 }
 
 // took learns from an answer: the engine's limits, and its pace.
-func (d *desk) took(limits []qrgate.Limit, err error, began time.Time) {
+func (d *desk) took(limits []qrgate.RateLimit, err error, began time.Time) {
 	now := time.Now()
 	d.p.pace.answered(qrgate.KindOf(err), now.Sub(began), now)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.budget = d.budget.learned(limits, now)
-	if f, ok := errors.AsType[*qrgate.Fault](err); ok && f.Kind == qrgate.RateLimited {
+	if f, ok := errors.AsType[*qrgate.EngineError](err); ok && f.Kind == qrgate.KindRateLimited {
 		d.budget = d.budget.refused(f.RetryAfter, now)
 	}
 }

@@ -35,7 +35,7 @@ func TestSilenceIsOneCause(t *testing.T) {
 		began := time.Now()
 		r.connect("key-a", ref)
 		for time.Since(began) < 55*time.Second {
-			v, err := r.p.QR(r.t.Context(), r.caller("key-a"), "crm-1", qrgate.Hold{})
+			v, err := r.p.QR(r.t.Context(), r.caller("key-a"), "crm-1", qrgate.WaitPreference{})
 			if err != nil || !v.Diagnosis.Healthy() && v.Diagnosis.Code != qrgate.QRNotEmitted {
 				r.t.Fatalf("after %s: %v, %+v", time.Since(began), err, v.Diagnosis)
 			}
@@ -61,8 +61,8 @@ func TestStuckWhileOthersWork(t *testing.T) {
 			other, stuck := r.create("key-a", "crm-1"), r.create("key-a", "crm-2")
 			show := func() {
 				r.post("key-a", "/api/sessions/crm-1/connect", `{"force":true}`)
-				_ = r.p.Began(r.t.Context(), r.caller("key-a"), qrgate.Observation{Ref: other, State: qrgate.Connecting}, qrgate.Force)
-				if v, err := r.p.QR(r.t.Context(), r.caller("key-a"), "crm-1", qrgate.Hold{}); err != nil || !v.Session.QR.Present() {
+				_ = r.p.Began(r.t.Context(), r.caller("key-a"), qrgate.SessionReport{Ref: other, State: qrgate.Connecting}, qrgate.Force)
+				if v, err := r.p.QR(r.t.Context(), r.caller("key-a"), "crm-1", qrgate.WaitPreference{}); err != nil || !v.Session.QR.Present() {
 					r.t.Fatalf("%v, %+v", err, v)
 				}
 			}
@@ -96,13 +96,13 @@ func TestTheCauseOfEachAttempt(t *testing.T) {
 			if time.Since(began) > 31*time.Second {
 				said.Store("405 Connection Failure")
 			}
-			_, err := r.p.QR(r.t.Context(), r.caller("key-a"), "crm-1", qrgate.Hold{Set: true, For: time.Second})
+			_, err := r.p.QR(r.t.Context(), r.caller("key-a"), "crm-1", qrgate.WaitPreference{Set: true, For: time.Second})
 			if err != nil {
 				r.t.Fatal(err)
 			}
 			time.Sleep(time.Second) // who needs a person is answered at once
 		}
-		if diff := cmp.Diff([]qrgate.Code{qrgate.WhatsAppDown, qrgate.ClientOutdated}, r.causes()); diff != "" {
+		if diff := cmp.Diff([]qrgate.Code{qrgate.WhatsAppUnavailable, qrgate.ClientOutdated}, r.causes()); diff != "" {
 			r.t.Errorf("what is told of it (-want +got)\n%s", diff)
 		}
 	}, func(c *pairing.Config) { c.Engine = giving{c.Engine, &said} })
@@ -114,7 +114,7 @@ type giving struct {
 	reason *atomic.Value // of a string
 }
 
-func (g giving) Status(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.Observation, error) {
+func (g giving) Status(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.SessionReport, error) {
 	o, err := g.Engine.Status(ctx, c, r)
 	o.State, o.Reason = qrgate.Disconnected, g.reason.Load().(string)
 	return o, err

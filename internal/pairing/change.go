@@ -60,18 +60,18 @@ func (e *entry) notify() {
 
 // worthSaving reports whether another replica would act differently on the new belief.
 func worthSaving(a, b qrgate.Session) bool {
-	if b.Accepted.IsZero() {
+	if b.AuthorizedAt.IsZero() {
 		return false // nothing is kept for a credential that no engine has accepted
 	}
-	return a.State != b.State || a.Ref != b.Ref || a.Sequence != b.Sequence || a.Connect != b.Connect || a.Window != b.Window ||
+	return a.State != b.State || a.Ref != b.Ref || a.Sequence != b.Sequence || a.ConnectedAt != b.ConnectedAt || a.AcquiringSince != b.AcquiringSince ||
 		a.QR.Confirmed != b.QR.Confirmed || a.QR.Present() != b.QR.Present() || a.Trouble.Kind != b.Trouble.Kind || a.Pushed != b.Pushed ||
-		a.Born != b.Born || b.Accepted.Sub(a.Accepted) > proofLife/4
+		a.CreatedHere != b.CreatedHere || b.AuthorizedAt.Sub(a.AuthorizedAt) > proofLife/4
 }
 
 // save writes a belief. When somebody else has written since, theirs is taken over and save is false.
 func (d *desk) save(ctx context.Context, e *entry, s qrgate.Session, prev int64) bool {
 	version, err := d.p.book.save(ctx, d.page(e), s, prev, time.Now())
-	if errors.Is(err, qrgate.ErrStale) {
+	if errors.Is(err, qrgate.ErrVersionConflict) {
 		d.reload(ctx, e)
 		return false
 	}
@@ -156,9 +156,9 @@ func (d *desk) tell(e *entry, before, after qrgate.Session) {
 	climate.Waiting = d.waitOf(e, after, now)
 	d.mu.Unlock()
 	name := e.name
-	ev := qrgate.Event{At: now, Origin: d.caller.Origin, Session: label(after.Ref), Flight: qrgate.FlightOf(d.caller.Tenant, name), From: before.State, To: after.State,
-		Attempt: after.Looks, Op: after.Trouble.Op, Fault: after.Trouble.Kind, Status: after.Trouble.Status, Code: after.Trouble.Code, Why: after.Trouble.Why,
-		Request: after.By.ID, Journey: after.Journey}
+	ev := qrgate.Event{At: now, Traffic: d.caller.Traffic, Session: label(after.Ref), AcquisitionID: qrgate.AcquisitionID(d.caller.Tenant, name), From: before.State, To: after.State,
+		Attempt: after.Polls, Op: after.Trouble.Op, Fault: after.Trouble.Kind, Status: after.Trouble.Status, Code: after.Trouble.Code, Why: after.Trouble.Why,
+		Request: after.Request.ID, Traceparent: after.Journey}
 	if before.State != after.State {
 		ev.Kind, ev.Took = qrgate.EventState, now.Sub(before.Since)
 		if before.Since.IsZero() {
@@ -173,25 +173,25 @@ func (d *desk) tell(e *entry, before, after qrgate.Session) {
 		d.p.cfg.Observe(ev)
 	}
 	if after.QR.Present() && !after.QR.Image.Equal(before.QR.Image) {
-		ev.Kind, ev.Sequence, ev.Took = qrgate.EventCode, after.QR.Sequence, now.Sub(after.Window)
+		ev.Kind, ev.Sequence, ev.Took = qrgate.EventQR, after.QR.Sequence, now.Sub(after.AcquiringSince)
 		d.p.cfg.Observe(ev)
 	}
 	if out, why := journey(before, after, climate, now); out != "" {
-		ev.Kind, ev.Outcome, ev.Diagnosis, ev.Took = qrgate.EventJourney, out, why, now.Sub(before.Window)
+		ev.Kind, ev.Outcome, ev.Diagnosis, ev.Took = qrgate.EventAcquisition, out, why, now.Sub(before.AcquiringSince)
 		d.p.cfg.Observe(ev)
 	}
 }
 
 // journey reports how a wish for a QR ended, if this change ended one: with the first code of a connect,
 // with a rest, or with a session that turned out to be linked. A later code of the same connect ends none.
-func journey(before, after qrgate.Session, c qrgate.Climate, now time.Time) (qrgate.Outcome, qrgate.Code) {
+func journey(before, after qrgate.Session, c qrgate.Environment, now time.Time) (qrgate.Outcome, qrgate.Code) {
 	switch {
-	case before.State != qrgate.Connecting || before.Window.IsZero() || before.Sequence > 0:
+	case before.State != qrgate.Connecting || before.AcquiringSince.IsZero() || before.Sequence > 0:
 	case after.QR.Present():
 		return qrgate.Success, qrgate.None
 	case after.State == qrgate.Connected:
-		return qrgate.Gone, qrgate.AlreadyPaired
-	case after.State == qrgate.Failed && after.Window.IsZero():
+		return qrgate.Abandoned, qrgate.AlreadyPaired
+	case after.State == qrgate.Failed && after.AcquiringSince.IsZero():
 		d := qrgate.Diagnose(before, c, now)
 		if d.Healthy() {
 			return qrgate.Failure, qrgate.Undetermined
@@ -206,7 +206,7 @@ func (d *desk) end(e *entry, now time.Time) {
 	e.busy = true
 	d.calls++
 	d.fly(e, func(ctx context.Context) {
-		d.change(ctx, e, func(s qrgate.Session, now time.Time) qrgate.Session { return s.Rested(now) })
+		d.change(ctx, e, func(s qrgate.Session, now time.Time) qrgate.Session { return s.GiveUp(now) })
 		_ = d.p.cfg.Store.Release(ctx, d.lease(e), d.p.owner)
 		d.mu.Lock()
 		e.led = time.Time{}

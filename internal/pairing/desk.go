@@ -72,7 +72,7 @@ type entry struct {
 }
 
 func newDesk(p *Pairing, c qrgate.Caller) *desk {
-	c.Request = qrgate.Request{} // what the desk does, it does for all of them
+	c.RequestMeta = qrgate.Request{} // what the desk does, it does for all of them
 	return &desk{p: p, caller: c, kick: make(chan struct{}, 1), entries: map[string]*entry{}, fine: map[string]time.Time{}}
 }
 
@@ -170,7 +170,7 @@ func (d *desk) plan(now, wake time.Time) ([]due, time.Time) {
 			continue
 		}
 		st := next(e.s, e.interest(now), r, now)
-		if soonest := e.s.Looked.Add(breath); (st.do == look || st.do == check) && st.at.Before(soonest) {
+		if soonest := e.s.LastPolledAt.Add(breath); (st.do == look || st.do == check) && st.at.Before(soonest) {
 			st.at = soonest
 		}
 		switch {
@@ -225,15 +225,15 @@ func (d *desk) suspicious(oldest *entry, now time.Time) bool {
 
 // rank orders those who wait: the oldest connect first.
 func (e *entry) rank() time.Time {
-	if e.s.Connect.IsZero() {
-		return e.s.Window
+	if e.s.ConnectedAt.IsZero() {
+		return e.s.AcquiringSince
 	}
-	return e.s.Connect
+	return e.s.ConnectedAt
 }
 
 func (e *entry) interest(now time.Time) interest {
-	asked := e.asked.After(e.s.Looked) && now.Sub(e.asked) < askedLife
-	nudged := e.nudged.After(e.s.Looked) && now.Sub(e.nudged) < askedLife
+	asked := e.asked.After(e.s.LastPolledAt) && now.Sub(e.asked) < askedLife
+	nudged := e.nudged.After(e.s.LastPolledAt) && now.Sub(e.nudged) < askedLife
 	return interest{code: e.holders > 0 || nudged, until: e.ends, state: asked || e.watches > 0, proof: e.proof}
 }
 
@@ -241,9 +241,9 @@ func (e *entry) interest(now time.Time) interest {
 func (d *desk) tidy(now time.Time) time.Time {
 	wake := now.Add(farAway)
 	for name, e := range d.entries {
-		needed := e.busy || e.guests > 0 || !e.s.Window.IsZero() && e.s.State == qrgate.Connecting
+		needed := e.busy || e.guests > 0 || !e.s.AcquiringSince.IsZero() && e.s.State == qrgate.Connecting
 		stay := lingering
-		if e.s.Accepted.IsZero() {
+		if e.s.AuthorizedAt.IsZero() {
 			stay = unknownLife // nobody the engine knows
 		}
 		if left := stay - now.Sub(e.used); !needed && left >= 0 {

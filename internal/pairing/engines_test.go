@@ -11,11 +11,11 @@ import (
 )
 
 // persistent is a client that asks for the QR again until it has one, as every poller does.
-func (r *rig) persistent(key, id string, patience time.Duration) (*qrgate.View, time.Duration) {
+func (r *rig) persistent(key, id string, patience time.Duration) (*qrgate.Snapshot, time.Duration) {
 	r.t.Helper()
 	began := time.Now()
 	for {
-		v, err := r.p.QR(r.t.Context(), r.caller(key), id, qrgate.Hold{})
+		v, err := r.p.QR(r.t.Context(), r.caller(key), id, qrgate.WaitPreference{})
 		if err != nil {
 			r.t.Fatalf("after %v: %v", time.Since(began), err)
 		}

@@ -26,9 +26,9 @@ func TestTenSessionsOfOneKeyShareTheBudget(t *testing.T) {
 						ref := r.createUnlisted("key-a", id)
 						asked := time.Now()
 						r.connect("key-a", ref)
-						v, err := r.p.QR(r.t.Context(), r.caller("key-a"), id, qrgate.Hold{})
+						v, err := r.p.QR(r.t.Context(), r.caller("key-a"), id, qrgate.WaitPreference{})
 						if err != nil || !v.Session.QR.Fresh(v.At) {
-							r.t.Errorf("%s: no QR after %v: %v %s place %d waiting %v", id, v.At.Sub(asked), err, v.Session.State, v.Place, v.Waiting)
+							r.t.Errorf("%s: no QR after %v: %v %s place %d waiting %v", id, v.At.Sub(asked), err, v.Session.State, v.QueuePosition, v.RateLimitWait)
 						}
 						if v.At.Sub(asked) > 10*time.Second {
 							r.t.Errorf("%s: %v after its connect", id, v.At.Sub(asked))
@@ -86,7 +86,7 @@ func TestNoListNoMatter(t *testing.T) {
 			for _, ref := range refs {
 				wg.Go(func() {
 					r.connect("key-a", ref)
-					v, err := r.p.QR(r.t.Context(), r.caller("key-a"), ref.Name, qrgate.Hold{})
+					v, err := r.p.QR(r.t.Context(), r.caller("key-a"), ref.Name, qrgate.WaitPreference{})
 					if err != nil || !v.Session.QR.Fresh(v.At) {
 						r.t.Errorf("%s: no QR: %v %s %s", ref.Name, err, v.Session.State, v.Diagnosis.Code)
 					}
@@ -124,9 +124,9 @@ func TestAListMayTakeACodeBack(t *testing.T) {
 	bubble(t, enginesim.Incident(), func(r *rig) {
 		shown := r.create("key-a", "crm-00")
 		r.connect("key-a", shown)
-		r.qr("key-a", "crm-00", qrgate.Hold{})
+		r.qr("key-a", "crm-00", qrgate.WaitPreference{})
 		time.Sleep(time.Minute) // the budget fills
-		r.qr("key-a", "crm-00", qrgate.Hold{})
+		r.qr("key-a", "crm-00", qrgate.WaitPreference{})
 		for i := 1; i <= 8; i++ {
 			r.connect("key-a", r.createUnlisted("key-a", fmt.Sprintf("crm-%02d", i)))
 		}
@@ -136,7 +136,7 @@ func TestAListMayTakeACodeBack(t *testing.T) {
 		began := time.Now()
 		var wg sync.WaitGroup
 		for i := 1; i <= 8; i++ {
-			wg.Go(func() { r.qr("key-a", fmt.Sprintf("crm-%02d", i), qrgate.Hold{}) })
+			wg.Go(func() { r.qr("key-a", fmt.Sprintf("crm-%02d", i), qrgate.WaitPreference{}) })
 		}
 		_, _ = r.p.Status(r.t.Context(), r.caller("key-a"), "crm-00") // somebody asks whether it was scanned
 		wg.Wait()

@@ -14,45 +14,45 @@ const proofLife = time.Minute
 // QR waits for a code that may be handed out to c, at most for the hold. The view tells what came of it.
 // The error is a *qrgate.Fault when the engine itself refuses the credential or does not know the session,
 // the context's error when the client left, and ErrStopped when the gate stops.
-func (p *Pairing) QR(ctx context.Context, c qrgate.Caller, id string, asked qrgate.Hold) (*qrgate.View, error) {
-	return p.renewed(ctx, c, id, func() (*qrgate.View, error) { return p.held(ctx, c, id, asked) })
+func (p *Pairing) QR(ctx context.Context, c qrgate.Caller, id string, asked qrgate.WaitPreference) (*qrgate.Snapshot, error) {
+	return p.renewed(ctx, c, id, func() (*qrgate.Snapshot, error) { return p.held(ctx, c, id, asked) })
 }
 
-func (p *Pairing) held(ctx context.Context, c qrgate.Caller, id string, asked qrgate.Hold) (*qrgate.View, error) {
+func (p *Pairing) held(ctx context.Context, c qrgate.Caller, id string, asked qrgate.WaitPreference) (*qrgate.Snapshot, error) {
 	v, err := p.visit(ctx, c, id)
 	if err != nil {
-		return &qrgate.View{}, err
+		return &qrgate.Snapshot{}, err
 	}
 	defer v.leave()
 	if view, err := v.lately(); err != nil {
 		return view, err
 	}
 	v.code = true
-	v.wish(ctx, c.Request)
+	v.wish(ctx, c.RequestMeta)
 	began := time.Now()
 	end := began.Add(holdFor(v.belief(), asked, p.cfg.Holds, began))
 	view, err := v.await(ctx, end, settled)
-	p.cfg.Observe(qrgate.Event{Kind: qrgate.EventHold, At: view.At, Took: view.At.Sub(began), Origin: c.Origin,
-		Session: label(view.Session.Ref), Flight: qrgate.FlightOf(c.Tenant, v.e.name), To: view.Session.State, Diagnosis: view.Diagnosis.Code, Outcome: outcome(view, err),
-		Request: c.Request.ID, Journey: view.Session.Journey})
+	p.cfg.Observe(qrgate.Event{Kind: qrgate.EventWait, At: view.At, Took: view.At.Sub(began), Traffic: c.Traffic,
+		Session: label(view.Session.Ref), AcquisitionID: qrgate.AcquisitionID(c.Tenant, v.e.name), To: view.Session.State, Diagnosis: view.Diagnosis.Code, Outcome: outcome(view, err),
+		Request: c.RequestMeta.ID, Traceparent: view.Session.Journey})
 	return view, err
 }
 
 // outcome is how a held request ended. Only a code that could be handed out is a success: one that is there and has
 // expired is what an engine leaves behind that fails now.
-func outcome(v *qrgate.View, err error) qrgate.Outcome {
+func outcome(v *qrgate.Snapshot, err error) qrgate.Outcome {
 	switch {
 	case errors.Is(err, context.Canceled):
-		return qrgate.Gone
-	case err != nil || !v.Known || !v.Session.QR.Fresh(v.At):
+		return qrgate.Abandoned
+	case err != nil || !v.Authorized || !v.Session.QR.Fresh(v.At):
 		return qrgate.Failure
 	}
 	return qrgate.Success
 }
 
 // settled reports whether a request for the QR need not wait any longer.
-func settled(v *qrgate.View) bool {
-	if !v.Known {
+func settled(v *qrgate.Snapshot) bool {
+	if !v.Authorized {
 		return false
 	}
 	return v.Session.QR.Fresh(v.At) || v.Session.State == qrgate.Connected || v.Diagnosis.NeedsPerson()
@@ -60,69 +60,69 @@ func settled(v *qrgate.View) bool {
 
 // Peek tells what is believed of a session and starts nothing; only a session whose credential has no
 // fresh proof costs the engine one look.
-func (p *Pairing) Peek(ctx context.Context, c qrgate.Caller, id string) (*qrgate.View, error) {
-	return p.renewed(ctx, c, id, func() (*qrgate.View, error) { return p.peek(ctx, c, id) })
+func (p *Pairing) Peek(ctx context.Context, c qrgate.Caller, id string) (*qrgate.Snapshot, error) {
+	return p.renewed(ctx, c, id, func() (*qrgate.Snapshot, error) { return p.peek(ctx, c, id) })
 }
 
-func (p *Pairing) peek(ctx context.Context, c qrgate.Caller, id string) (*qrgate.View, error) {
+func (p *Pairing) peek(ctx context.Context, c qrgate.Caller, id string) (*qrgate.Snapshot, error) {
 	v, err := p.visit(ctx, c, id)
 	if err != nil {
-		return &qrgate.View{}, err
+		return &qrgate.Snapshot{}, err
 	}
 	defer v.leave()
 	if view, err := v.lately(); err != nil {
 		return view, err
 	}
 	now := time.Now()
-	return v.await(ctx, now.Add(p.cfg.Holds.Later), func(v *qrgate.View) bool { return v.Known || v.Session.Looked.After(now) })
+	return v.await(ctx, now.Add(p.cfg.Holds.Later), func(v *qrgate.Snapshot) bool { return v.Authorized || v.Session.LastPolledAt.After(now) })
 }
 
 // Status is Peek for somebody who polls for the scan: while a code is shown it buys one look every three
 // seconds and waits for it.
-func (p *Pairing) Status(ctx context.Context, c qrgate.Caller, id string) (*qrgate.View, error) {
+func (p *Pairing) Status(ctx context.Context, c qrgate.Caller, id string) (*qrgate.Snapshot, error) {
 	v, err := p.visit(ctx, c, id)
 	if err != nil {
-		return &qrgate.View{}, err
+		return &qrgate.Snapshot{}, err
 	}
 	defer v.leave()
 	now := time.Now()
 	view := v.view(now)
-	if !view.Known || !curious(view.Session) || now.Sub(view.Session.Looked) < scanStep || view.Waiting > 0 {
+	if !view.Authorized || !curious(view.Session) || now.Sub(view.Session.LastPolledAt) < scanStep || view.RateLimitWait > 0 {
 		return view, nil
 	}
 	v.ask(func(e *entry) { e.asked = now })
-	return v.await(ctx, now.Add(statusHold), func(next *qrgate.View) bool { return next.Session.Looked.After(view.Session.Looked) })
+	return v.await(ctx, now.Add(statusHold), func(next *qrgate.Snapshot) bool { return next.Session.LastPolledAt.After(view.Session.LastPolledAt) })
 }
 
 // curious reports whether only a look can tell the state: a code waits to be scanned, or the session may
 // be linked already.
 func curious(s qrgate.Session) bool {
-	return s.State == qrgate.AwaitingScan || s.State == qrgate.Connecting && (!s.Born || s.Linked)
+	return s.State == qrgate.AwaitingScan || s.State == qrgate.Connecting && (!s.CreatedHere || s.EverPaired)
 }
 
 // statusHold is how long a poll of the state waits for its look.
 const statusHold = 2 * time.Second
 
 // Watch waits until the session's view differs from what the caller has seen, or the hold ends.
-func (p *Pairing) Watch(ctx context.Context, c qrgate.Caller, id string, seen *qrgate.View, hold time.Duration) (*qrgate.View, error) {
+func (p *Pairing) Watch(ctx context.Context, c qrgate.Caller, id string, seen *qrgate.Snapshot, hold time.Duration) (*qrgate.Snapshot, error) {
 	v, err := p.visit(ctx, c, id)
 	if err != nil {
-		return &qrgate.View{}, err
+		return &qrgate.Snapshot{}, err
 	}
 	defer v.leave()
-	end := time.Now().Add(min(hold, qrgate.MaxHold))
+	end := time.Now().Add(min(hold, qrgate.MaxWait))
 	v.ask(func(e *entry) { e.watches++ })
 	defer v.ask(func(e *entry) { e.watches-- })
-	return v.await(ctx, end, func(now *qrgate.View) bool { return now.Known && seen.Differs(now) })
+	return v.await(ctx, end, func(now *qrgate.Snapshot) bool { return now.Authorized && seen.Changed(now) })
 }
 
 // Began tells that the engine accepted a client's connect or restart.
-func (p *Pairing) Began(ctx context.Context, c qrgate.Caller, o qrgate.Observation, how qrgate.Push) error {
+func (p *Pairing) Began(ctx context.Context, c qrgate.Caller, o qrgate.SessionReport, how qrgate.ConnectMode) error {
 	return p.news(ctx, c, o.Ref, func(s qrgate.Session, now time.Time) qrgate.Session {
-		s = s.ConnectedBy(c.Request).Began(how, now)
-		s.Window, s.Looks, s.Wanted = now, 0, now
+		s = s.ConnectedBy(c.RequestMeta).AfterConnect(how, now)
+		s.AcquiringSince, s.Polls, s.LastRequestedAt = now, 0, now
 		if !o.Image.Empty() || o.State == qrgate.Connected {
-			s = s.With(o, nil, now)
+			s = s.AfterPoll(o, nil, now)
 		}
 		return s
 	})
@@ -130,42 +130,42 @@ func (p *Pairing) Began(ctx context.Context, c qrgate.Caller, o qrgate.Observati
 
 // Failed tells that a client's connect or restart failed with err. The flight carries it on, and Failed
 // waits, at most for hold, until a connect is accepted or a QR is there.
-func (p *Pairing) Failed(ctx context.Context, c qrgate.Caller, r qrgate.Ref, err error, hold time.Duration) (*qrgate.View, error) {
+func (p *Pairing) Failed(ctx context.Context, c qrgate.Caller, r qrgate.Ref, err error, hold time.Duration) (*qrgate.Snapshot, error) {
 	v, verr := p.visitRef(ctx, c, r)
 	if verr != nil {
-		return &qrgate.View{}, verr
+		return &qrgate.Snapshot{}, verr
 	}
 	defer v.leave()
 	v.change(ctx, func(s qrgate.Session, now time.Time) qrgate.Session {
-		s.Window, s.Looks, s.Wanted = now, 0, now
-		return s.ConnectedBy(c.Request).Refused(err, now)
+		s.AcquiringSince, s.Polls, s.LastRequestedAt = now, 0, now
+		return s.ConnectedBy(c.RequestMeta).AfterConnectError(err, now)
 	})
 	began := time.Now()
-	return v.await(ctx, began.Add(hold), func(v *qrgate.View) bool {
-		return !v.Session.Connect.Before(began) || v.Session.State != qrgate.Connecting
+	return v.await(ctx, began.Add(hold), func(v *qrgate.Snapshot) bool {
+		return !v.Session.ConnectedAt.Before(began) || v.Session.State != qrgate.Connecting
 	})
 }
 
 // Learn takes what the engine told a client: ids, and states of sessions that the gate has in mind.
 // born marks a session that was just created through this gate.
-func (p *Pairing) Learn(ctx context.Context, c qrgate.Caller, seen []qrgate.Observation, born bool) {
+func (p *Pairing) Learn(ctx context.Context, c qrgate.Caller, seen []qrgate.SessionReport, born bool) {
 	now := time.Now()
 	for _, o := range seen {
 		p.learn(ctx, c, o.Ref, now)
-		if o.Ref.Zero() || !born && !p.met(c, o.Ref) {
+		if o.Ref.IsZero() || !born && !p.met(c, o.Ref) {
 			continue
 		}
 		_ = p.news(ctx, c, o.Ref, func(s qrgate.Session, now time.Time) qrgate.Session {
 			if born {
-				s = s.CreatedBy(c.Request)
+				s = s.WithCreateRequest(c.RequestMeta)
 			}
 			if born && (o.State.Acquiring() || !o.Image.Empty()) { // a create that connects by itself
-				s = s.Began(qrgate.Again, now)
+				s = s.AfterConnect(qrgate.Connect, now)
 			}
-			looks, looked := s.Looks, s.Looked
-			s = s.With(o, nil, now)
+			looks, looked := s.Polls, s.LastPolledAt
+			s = s.AfterPoll(o, nil, now)
 			if o.Image.Empty() {
-				s.Looks, s.Looked = looks, looked // the client's own look, not the gate's
+				s.Polls, s.LastPolledAt = looks, looked // the client's own look, not the gate's
 			}
 			return s
 		})
@@ -173,7 +173,7 @@ func (p *Pairing) Learn(ctx context.Context, c qrgate.Caller, seen []qrgate.Obse
 }
 
 // Limits takes what the engine said of its budget in an answer to a client.
-func (p *Pairing) Limits(c qrgate.Caller, limits []qrgate.Limit, refused bool, after time.Duration) {
+func (p *Pairing) Limits(c qrgate.Caller, limits []qrgate.RateLimit, refused bool, after time.Duration) {
 	if len(limits) == 0 && !refused {
 		return
 	}
@@ -198,7 +198,7 @@ func (p *Pairing) Forget(ctx context.Context, c qrgate.Caller, r qrgate.Ref, del
 		return err
 	}
 	defer d.leave()
-	name := r.Key()
+	name := r.CacheKey()
 	d.mu.Lock()
 	if e := d.entries[name]; e != nil {
 		d.abandoned(e)
@@ -217,21 +217,21 @@ func (p *Pairing) Forget(ctx context.Context, c qrgate.Caller, r qrgate.Ref, del
 
 // abandoned reports a journey that its session's end cut short; mu is held.
 func (d *desk) abandoned(e *entry) {
-	if s := e.s; s.State == qrgate.Connecting && !s.Window.IsZero() && s.Sequence == 0 {
+	if s := e.s; s.State == qrgate.Connecting && !s.AcquiringSince.IsZero() && s.Sequence == 0 {
 		now := time.Now()
-		ev := qrgate.Event{Kind: qrgate.EventJourney, At: now, Took: now.Sub(s.Window), Origin: d.caller.Origin, Session: label(s.Ref),
-			Flight: qrgate.FlightOf(d.caller.Tenant, e.name), From: s.State, Attempt: s.Looks, Outcome: qrgate.Gone, Diagnosis: qrgate.ClientGone,
-			Request: s.By.ID, Journey: s.Journey}
+		ev := qrgate.Event{Kind: qrgate.EventAcquisition, At: now, Took: now.Sub(s.AcquiringSince), Traffic: d.caller.Traffic, Session: label(s.Ref),
+			AcquisitionID: qrgate.AcquisitionID(d.caller.Tenant, e.name), From: s.State, Attempt: s.Polls, Outcome: qrgate.Abandoned, Diagnosis: qrgate.ClientGone,
+			Request: s.Request.ID, Traceparent: s.Journey}
 		d.p.wg.Go(func() { d.p.cfg.Observe(ev) }) // not under mu: an observer may be slow
 	}
 }
 
 // Beliefs tells what is in mind of the given sessions, in their order, and asks nobody. A session that is
 // not in mind has the zero view.
-func (p *Pairing) Beliefs(c qrgate.Caller, refs []qrgate.Ref) []*qrgate.View {
-	out := make([]*qrgate.View, len(refs))
+func (p *Pairing) Beliefs(c qrgate.Caller, refs []qrgate.Ref) []*qrgate.Snapshot {
+	out := make([]*qrgate.Snapshot, len(refs))
 	for i := range out {
-		out[i] = &qrgate.View{}
+		out[i] = &qrgate.Snapshot{}
 	}
 	p.mu.Lock()
 	d := p.desks[c.Tenant]
@@ -242,7 +242,7 @@ func (p *Pairing) Beliefs(c qrgate.Caller, refs []qrgate.Ref) []*qrgate.View {
 	now := time.Now()
 	for i, r := range refs {
 		d.mu.Lock()
-		e := d.entries[r.Key()]
+		e := d.entries[r.CacheKey()]
 		d.mu.Unlock()
 		if e != nil {
 			out[i] = visit{d: d, e: e}.view(now)

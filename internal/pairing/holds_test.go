@@ -13,7 +13,7 @@ func (r *rig) holds(n int) (ends []qrgate.Outcome) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, e := range r.events[n:] {
-		if e.Kind == qrgate.EventHold {
+		if e.Kind == qrgate.EventWait {
 			ends = append(ends, e.Outcome)
 		}
 	}
@@ -34,7 +34,7 @@ func TestAnExpiredCodeIsNoSuccess(t *testing.T) {
 		bubbleIn(t, name, &enginesim.Engine{Rotation: enginesim.WhatsAppRotation()}, func(r *rig) {
 			ref := r.create("key-a", "crm-1")
 			r.connect("key-a", ref)
-			r.qr("key-a", "crm-1", qrgate.Hold{})
+			r.qr("key-a", "crm-1", qrgate.WaitPreference{})
 			if got := r.holds(0); len(got) != 1 || got[0] != qrgate.Success {
 				r.t.Fatalf("with a code: %v", got)
 			}
@@ -43,7 +43,7 @@ func TestAnExpiredCodeIsNoSuccess(t *testing.T) {
 			})
 			time.Sleep(50 * time.Second) // what the code has left is too little to be scanned; to know the key takes a minute
 			n := r.told()
-			v, _ := r.p.QR(r.t.Context(), r.caller("key-a"), "crm-1", qrgate.Hold{})
+			v, _ := r.p.QR(r.t.Context(), r.caller("key-a"), "crm-1", qrgate.WaitPreference{})
 			if v.Session.QR.Fresh(v.At) {
 				r.t.Fatal("the code is still fresh")
 			}

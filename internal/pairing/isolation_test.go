@@ -93,7 +93,7 @@ func strangers(t *testing.T, steps []stranger, store pairing.Backing, spoil func
 	replicas = []*pairing.Pairing{start(), start()} // they know only what the store tells them
 	for _, s := range steps {
 		id := fmt.Sprintf("crm-%d", s.session)
-		v, err := replicas[s.replica].QR(ctx, r.caller(s.key), id, qrgate.Hold{Set: true, For: time.Second})
+		v, err := replicas[s.replica].QR(ctx, r.caller(s.key), id, qrgate.WaitPreference{Set: true, For: time.Second})
 		if err == nil && v.Session.QR.Present() && !r.madeFor(s.key, id, v.Session.QR.Image) {
 			t.Fatalf("%s was shown a code of %s that the engine did not make for it", s.key, id)
 		}
@@ -132,21 +132,21 @@ func TestWhoShowsNoKeySharesNothing(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		nobody := r.caller("")
 		now := time.Now()
-		code := qrgate.Observation{Ref: qrgate.Ref{ID: 61, Name: "crm-1"}, State: qrgate.AwaitingScan, Image: qrgate.NewSecret("data:image/png;base64,AAAA"), At: now}
-		r.p.Learn(r.t.Context(), nobody, []qrgate.Observation{code}, true)
-		linking := qrgate.Observation{Ref: qrgate.Ref{ID: 62, Name: "crm-2"}, State: qrgate.AwaitingScan, Image: code.Image, At: now}
-		if err := r.p.Began(r.t.Context(), nobody, linking, qrgate.Again); err != nil {
+		code := qrgate.SessionReport{Ref: qrgate.Ref{ID: 61, Name: "crm-1"}, State: qrgate.AwaitingScan, Image: qrgate.NewSecret("data:image/png;base64,AAAA"), At: now}
+		r.p.Learn(r.t.Context(), nobody, []qrgate.SessionReport{code}, true)
+		linking := qrgate.SessionReport{Ref: qrgate.Ref{ID: 62, Name: "crm-2"}, State: qrgate.AwaitingScan, Image: code.Image, At: now}
+		if err := r.p.Began(r.t.Context(), nobody, linking, qrgate.Connect); err != nil {
 			t.Fatal(err)
 		}
 		for _, v := range r.p.Beliefs(nobody, []qrgate.Ref{code.Ref, linking.Ref}) {
-			if v.Known {
+			if v.Authorized {
 				t.Errorf("%s is shown to whoever asks for the list without a key", v.Session.Ref.Name)
 			}
 		}
 		for _, id := range []string{"crm-1", "crm-2"} {
-			v, err := r.p.QR(r.t.Context(), nobody, id, qrgate.Hold{})
-			if v.Known || qrgate.KindOf(err) != qrgate.KeyRefused {
-				t.Errorf("%s: known %t, %v; want the engine's refusal", id, v.Known, err)
+			v, err := r.p.QR(r.t.Context(), nobody, id, qrgate.WaitPreference{})
+			if v.Authorized || qrgate.KindOf(err) != qrgate.KindKeyRefused {
+				t.Errorf("%s: known %t, %v; want the engine's refusal", id, v.Authorized, err)
 			}
 		}
 	})

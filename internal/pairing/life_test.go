@@ -9,7 +9,7 @@ import (
 	"qrgate/internal/pairing"
 )
 
-func (r *rig) qr(key, id string, hold qrgate.Hold) *qrgate.View {
+func (r *rig) qr(key, id string, hold qrgate.WaitPreference) *qrgate.Snapshot {
 	r.t.Helper()
 	v, err := r.p.QR(r.t.Context(), r.caller(key), id, hold)
 	if err != nil {
@@ -27,21 +27,21 @@ func TestRotationIsFollowed(t *testing.T) {
 		began := time.Now()
 		for _, second := range []int{1, 30, 59, 61, 75, 79, 81, 99, 101, 119, 141, 158} {
 			time.Sleep(time.Until(began.Add(time.Duration(second) * time.Second)))
-			v := r.qr("key-a", "crm-1", qrgate.Hold{})
+			v := r.qr("key-a", "crm-1", qrgate.WaitPreference{})
 			if !v.Session.QR.Present() {
 				r.t.Errorf("%d s: no QR, %s", second, v.Session.State)
 				continue
 			}
 			// A code may be replaced between the look and now, but not by more than the look's age.
-			if late := v.At.Sub(v.Session.QR.Confirmed); late > qrgate.ConfirmedFor && v.At.Sub(v.Session.QR.Seen) > qrgate.ConfirmAfter {
+			if late := v.At.Sub(v.Session.QR.Confirmed); late > qrgate.RevalidatedFor && v.At.Sub(v.Session.QR.Seen) > qrgate.RevalidateAfter {
 				r.t.Errorf("%d s: a code that was last confirmed %v ago", second, late)
 			}
-			if left := v.Session.QR.Left(v.At); left <= 0 {
+			if left := v.Session.QR.TTL(v.At); left <= 0 {
 				r.t.Errorf("%d s: an expired code", second)
 			}
 		}
 		time.Sleep(time.Until(began.Add(164 * time.Second)))
-		if v, _ := r.persistent("key-a", "crm-1", 20*time.Second); v.Session.Connect.Equal(began) {
+		if v, _ := r.persistent("key-a", "crm-1", 20*time.Second); v.Session.ConnectedAt.Equal(began) {
 			r.t.Error("the codes ran out and nobody connected again")
 		}
 	})
@@ -52,7 +52,7 @@ func TestRunOutCodesAreAskedForAnew(t *testing.T) {
 	e := &enginesim.Engine{Rotation: enginesim.WhatsAppRotation(), QRDelay: time.Second}
 	bubble(t, e, func(r *rig) {
 		r.connect("key-a", r.create("key-a", "crm-1"))
-		r.qr("key-a", "crm-1", qrgate.Hold{})
+		r.qr("key-a", "crm-1", qrgate.WaitPreference{})
 		time.Sleep(5 * time.Minute)
 		if v, took := r.persistent("key-a", "crm-1", 30*time.Second); took > 10*time.Second {
 			r.t.Errorf("a new code after %v (%s)", took, v.Session.State)
@@ -64,7 +64,7 @@ func TestRunOutCodesAreAskedForAnew(t *testing.T) {
 func TestScanIsSeen(t *testing.T) {
 	bubble(t, enginesim.Incident(), func(r *rig) {
 		r.connect("key-a", r.create("key-a", "crm-1"))
-		r.qr("key-a", "crm-1", qrgate.Hold{})
+		r.qr("key-a", "crm-1", qrgate.WaitPreference{})
 		time.Sleep(7 * time.Second)
 		if err := r.engine.Link("crm-1"); err != nil {
 			r.t.Fatal(err)
@@ -83,7 +83,7 @@ func TestScanIsSeen(t *testing.T) {
 			}
 			time.Sleep(2500 * time.Millisecond)
 		}
-		if v := r.qr("key-a", "crm-1", qrgate.Hold{}); v.Session.QR.Present() || v.Diagnosis.Code != qrgate.AlreadyPaired {
+		if v := r.qr("key-a", "crm-1", qrgate.WaitPreference{}); v.Session.QR.Present() || v.Diagnosis.Code != qrgate.AlreadyPaired {
 			r.t.Errorf("after the scan: %s, QR %t", v.Diagnosis.Code, v.Session.QR.Present())
 		}
 	})
@@ -94,14 +94,14 @@ func TestAScannedSessionIsNeverPushed(t *testing.T) {
 	e := &enginesim.Engine{Rotation: enginesim.WhatsAppRotation()}
 	bubble(t, e, func(r *rig) {
 		r.connect("key-a", r.create("key-a", "crm-1"))
-		r.qr("key-a", "crm-1", qrgate.Hold{})
+		r.qr("key-a", "crm-1", qrgate.WaitPreference{})
 		if err := r.engine.Link("crm-1"); err != nil {
 			r.t.Fatal(err)
 		}
 		time.Sleep(2 * time.Minute)
 		before := r.pushes()
 		for range 5 {
-			r.qr("key-a", "crm-1", qrgate.Hold{})
+			r.qr("key-a", "crm-1", qrgate.WaitPreference{})
 			time.Sleep(20 * time.Second)
 		}
 		if n := r.pushes() - before; n != 0 {
@@ -122,7 +122,7 @@ func TestRecoveryNeedsAConnectThroughTheGate(t *testing.T) {
 		r.create("key-a", "crm-1")
 		before := r.pushes()
 		for range 4 {
-			r.qr("key-a", "crm-1", qrgate.Hold{})
+			r.qr("key-a", "crm-1", qrgate.WaitPreference{})
 			time.Sleep(15 * time.Second)
 		}
 		if n := r.pushes() - before; n != 0 {
@@ -156,7 +156,7 @@ func TestAnUnfulfilledWishRests(t *testing.T) {
 		if n := r.looks(resting); n != 0 {
 			r.t.Errorf("%d looks while resting", n)
 		}
-		r.qr("key-a", "crm-1", qrgate.Hold{})
+		r.qr("key-a", "crm-1", qrgate.WaitPreference{})
 		if n := r.looks(resting); n == 0 {
 			r.t.Error("the next wish did not look")
 		}
@@ -171,7 +171,7 @@ func TestForgetEndsFlightAndHolds(t *testing.T) {
 		released := make(chan time.Duration)
 		began := time.Now()
 		go func() {
-			r.qr("key-a", "crm-1", qrgate.Hold{Set: true, For: time.Minute})
+			r.qr("key-a", "crm-1", qrgate.WaitPreference{Set: true, For: time.Minute})
 			released <- time.Since(began)
 		}()
 		time.Sleep(3 * time.Second)
@@ -194,17 +194,17 @@ func TestAFullGateStillLooks(t *testing.T) {
 	full := func(c *pairing.Config) { c.Caps.Replica = 1 }
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		r.connect("key-a", r.create("key-a", "crm-1"))
-		r.qr("key-a", "crm-1", qrgate.Hold{})
+		r.qr("key-a", "crm-1", qrgate.WaitPreference{})
 		r.create("key-a", "crm-2") // nobody connects it, so that whoever asks for it waits
 		go func() {
-			_, _ = r.p.QR(r.t.Context(), r.caller("key-a"), "crm-2", qrgate.Hold{Set: true, For: time.Minute})
+			_, _ = r.p.QR(r.t.Context(), r.caller("key-a"), "crm-2", qrgate.WaitPreference{Set: true, For: time.Minute})
 		}()
 		time.Sleep(20 * time.Second)
-		if v := r.qr("key-a", "crm-1", qrgate.Hold{}); v.Session.QR.Fresh(v.At) {
+		if v := r.qr("key-a", "crm-1", qrgate.WaitPreference{}); v.Session.QR.Fresh(v.At) {
 			r.t.Fatal("a doubtful code is handed out")
 		}
 		time.Sleep(time.Second)
-		if v := r.qr("key-a", "crm-1", qrgate.Hold{}); !v.Session.QR.Fresh(v.At) {
+		if v := r.qr("key-a", "crm-1", qrgate.WaitPreference{}); !v.Session.QR.Fresh(v.At) {
 			r.t.Error("nobody looked")
 		}
 	}, full)
@@ -215,7 +215,7 @@ func TestTheLastLookBeforeAHoldEnds(t *testing.T) {
 	for _, ready := range []time.Duration{8100 * time.Millisecond, 8400 * time.Millisecond, 8600 * time.Millisecond} {
 		bubbleIn(t, ready.String(), &enginesim.Engine{QRDelay: ready}, func(r *rig) {
 			r.connect("key-a", r.create("key-a", "crm-1"))
-			if v := r.qr("key-a", "crm-1", qrgate.Hold{}); !v.Session.QR.Present() {
+			if v := r.qr("key-a", "crm-1", qrgate.WaitPreference{}); !v.Session.QR.Present() {
 				r.t.Errorf("the code was there %v before the end of the hold, and the client was sent away", 9*time.Second-ready)
 			}
 		})
@@ -227,11 +227,11 @@ func TestAFailingStatusIsNoStorm(t *testing.T) {
 	e := &enginesim.Engine{Rotation: enginesim.WhatsAppRotation(), Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteStatus: {Kind: enginesim.ServerError}}}
 	bubble(t, e, func(r *rig) {
 		r.connect("key-a", r.create("key-a", "crm-1"))
-		r.qr("key-a", "crm-1", qrgate.Hold{})
+		r.qr("key-a", "crm-1", qrgate.WaitPreference{})
 		time.Sleep(3 * time.Minute)
 		began := time.Now()
 		for range 6 {
-			r.qr("key-a", "crm-1", qrgate.Hold{Set: true, For: 9 * time.Second})
+			r.qr("key-a", "crm-1", qrgate.WaitPreference{Set: true, For: 9 * time.Second})
 		}
 		if n := r.looks(began); n > 150 {
 			r.t.Errorf("%d looks in %v", n, time.Since(began))

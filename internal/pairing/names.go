@@ -120,10 +120,10 @@ func (p *Pairing) unlearn(ctx context.Context, c qrgate.Caller, r qrgate.Ref) {
 
 // renewed asks, and once more if the engine denies an integer that the caller did not say: who deletes a session and
 // makes another of its name, past this gate, knows the name alone.
-func (p *Pairing) renewed(ctx context.Context, c qrgate.Caller, id string, ask func() (*qrgate.View, error)) (*qrgate.View, error) {
+func (p *Pairing) renewed(ctx context.Context, c qrgate.Caller, id string, ask func() (*qrgate.Snapshot, error)) (*qrgate.Snapshot, error) {
 	view, err := ask()
 	r := view.Session.Ref
-	if qrgate.KindOf(err) != qrgate.UnknownSession || r.ID == 0 || r.Name != id {
+	if qrgate.KindOf(err) != qrgate.KindSessionNotFound || r.ID == 0 || r.Name != id {
 		return view, err
 	}
 	if now := p.Renew(ctx, c, r); now.ID == 0 || now.ID == r.ID {

@@ -28,9 +28,9 @@ type answerTime struct {
 
 // answered takes a call that ended at now. One that brought no answer says nothing of the pace; it is a fault of
 // its own.
-func (p *pace) answered(kind qrgate.Kind, took time.Duration, now time.Time) {
+func (p *pace) answered(kind qrgate.ErrorKind, took time.Duration, now time.Time) {
 	switch kind {
-	case qrgate.Unreachable, qrgate.TimedOut, qrgate.Abandoned:
+	case qrgate.KindUnreachable, qrgate.KindTimeout, qrgate.KindCanceled:
 		return
 	}
 	p.mu.Lock()

@@ -10,11 +10,11 @@ import (
 func TestPace(t *testing.T) {
 	t.Parallel()
 	type answer struct {
-		kind qrgate.Kind
+		kind qrgate.ErrorKind
 		took float64 // seconds
 		at   float64
 	}
-	slow := func(at float64) answer { return answer{qrgate.NotReady, 4, at} }
+	slow := func(at float64) answer { return answer{qrgate.KindNotReady, 4, at} }
 	for name, c := range map[string]struct {
 		answers []answer
 		now     float64
@@ -25,9 +25,9 @@ func TestPace(t *testing.T) {
 		"three slow ones":               {[]answer{slow(4), slow(8), slow(12)}, 12, 4 * time.Second},
 		"one of them was quick":         {[]answer{slow(4), {"", 0.25, 5}, slow(9)}, 9, 250 * time.Millisecond},
 		"it was quick before":           {[]answer{{"", 0.25, 1}, slow(5), slow(9), slow(13)}, 13, 4 * time.Second},
-		"no answer is no slow one":      {[]answer{slow(4), slow(8), {qrgate.TimedOut, 5, 13}, {qrgate.Unreachable, 3, 16}}, 16, 0},
+		"no answer is no slow one":      {[]answer{slow(4), slow(8), {qrgate.KindTimeout, 5, 13}, {qrgate.KindUnreachable, 3, 16}}, 16, 0},
 		"an hour ago is not now":        {[]answer{slow(4), slow(8), slow(12)}, 3600, 0},
-		"an error is an answer as well": {[]answer{{qrgate.EngineError, 3, 3}, {qrgate.RateLimited, 3, 6}, {qrgate.BadAnswer, 3, 9}}, 9, 3 * time.Second},
+		"an error is an answer as well": {[]answer{{qrgate.KindServerError, 3, 3}, {qrgate.KindRateLimited, 3, 6}, {qrgate.KindBadResponse, 3, 9}}, 9, 3 * time.Second},
 	} {
 		var p pace
 		for _, a := range c.answers {

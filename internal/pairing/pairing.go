@@ -29,13 +29,13 @@ type Caps struct {
 // Config is what New needs. Engine, Vault and Store must be set; the rest has defaults.
 type Config struct {
 	Engine  qrgate.Engine
-	Vault   *qrgate.Vault
+	Vault   *qrgate.Sealer
 	Store   Backing
 	Holds   Holds
 	Caps    Caps
-	Force   bool                      // recovery may connect with force (QRGATE_RECOVERY_FORCE)
-	Observe qrgate.Observer           // may be nil
-	Control func() qrgate.ControlLook // the gate's own last look at WhatsApp; may be nil
+	Force   bool                             // recovery may connect with force (QRGATE_RECOVERY_FORCE)
+	Observe qrgate.EventHandler              // may be nil
+	Control func() qrgate.ConnectivityResult // the gate's own last look at WhatsApp; may be nil
 }
 
 // Pairing takes sessions to their QR, for all callers.
@@ -97,7 +97,7 @@ func (c Config) withDefaults() Config {
 		c.Holds.Later = 4500 * time.Millisecond
 	}
 	if c.Control == nil {
-		c.Control = func() qrgate.ControlLook { return qrgate.ControlLook{} }
+		c.Control = func() qrgate.ConnectivityResult { return qrgate.ConnectivityResult{} }
 	}
 	if c.Observe == nil {
 		c.Observe = func(qrgate.Event) {}

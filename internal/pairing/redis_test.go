@@ -65,7 +65,7 @@ func TestReplicasShareOneFlight(t *testing.T) {
 	for _, p := range rs.gates {
 		for range 5 {
 			wg.Go(func() {
-				v, err := p.QR(t.Context(), rs.caller("key-a"), "crm-1", qrgate.Hold{Set: true, For: 8 * time.Second})
+				v, err := p.QR(t.Context(), rs.caller("key-a"), "crm-1", qrgate.WaitPreference{Set: true, For: 8 * time.Second})
 				if err != nil || !v.Session.QR.Present() {
 					t.Errorf("no QR: %v, %s", err, v.Session.State)
 				}
@@ -85,7 +85,7 @@ func TestADeleteIsHeardEverywhere(t *testing.T) {
 	ref := rs.create("key-a", "crm-1")
 	rs.connect("key-a", ref)
 	for _, p := range rs.gates {
-		if v, err := p.QR(t.Context(), rs.caller("key-a"), "crm-1", qrgate.Hold{}); err != nil || !v.Session.QR.Present() {
+		if v, err := p.QR(t.Context(), rs.caller("key-a"), "crm-1", qrgate.WaitPreference{}); err != nil || !v.Session.QR.Present() {
 			t.Fatalf("no QR: %v", err)
 		}
 	}
@@ -113,7 +113,7 @@ func TestRedisMayVanish(t *testing.T) {
 	rs.connect("key-a", ref)
 	rs.redis.Pause()
 	began := time.Now()
-	v, err := rs.p.QR(t.Context(), rs.caller("key-a"), "crm-1", qrgate.Hold{Set: true, For: 8 * time.Second})
+	v, err := rs.p.QR(t.Context(), rs.caller("key-a"), "crm-1", qrgate.WaitPreference{Set: true, For: 8 * time.Second})
 	if err != nil || !v.Session.QR.Present() {
 		t.Fatalf("without Redis: %v, %s", err, v.Session.State)
 	}
@@ -123,7 +123,7 @@ func TestRedisMayVanish(t *testing.T) {
 	if rs.stores[0].Up() {
 		t.Error("the store should know that Redis is away")
 	}
-	again, err := rs.p.QR(t.Context(), rs.caller("key-a"), "crm-1", qrgate.Hold{})
+	again, err := rs.p.QR(t.Context(), rs.caller("key-a"), "crm-1", qrgate.WaitPreference{})
 	if err != nil || !again.Session.QR.Image.Equal(v.Session.QR.Image) {
 		t.Errorf("the second answer differs from the first: %v", err)
 	}
@@ -135,7 +135,7 @@ func TestRedisMayVanish(t *testing.T) {
 		}
 		<-time.After(50 * time.Millisecond)
 	}
-	if again, err = rs.p.QR(t.Context(), rs.caller("key-a"), "crm-1", qrgate.Hold{}); err != nil || !again.Session.QR.Present() {
+	if again, err = rs.p.QR(t.Context(), rs.caller("key-a"), "crm-1", qrgate.WaitPreference{}); err != nil || !again.Session.QR.Present() {
 		t.Errorf("after Redis came back empty: %v, %s", err, again.Session.State)
 	}
 }

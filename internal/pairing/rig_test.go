@@ -26,7 +26,7 @@ type rig struct {
 	http   *http.Client
 	hub    qrgate.Engine
 	p      *pairing.Pairing
-	vault  *qrgate.Vault
+	vault  *qrgate.Sealer
 
 	mu     sync.Mutex
 	events []qrgate.Event
@@ -77,7 +77,7 @@ func (r *rig) observe(e qrgate.Event) {
 }
 
 func (r *rig) caller(key string) qrgate.Caller {
-	c := qrgate.Caller{Key: qrgate.NewSecret(key), Origin: qrgate.FromUser}
+	c := qrgate.Caller{Key: qrgate.NewSecret(key), Traffic: qrgate.UserTraffic}
 	c.Tenant = r.vault.Tenant(c.Credential())
 	return c
 }
@@ -109,7 +109,7 @@ func (r *rig) create(key, name string) qrgate.Ref {
 	}
 	for _, o := range roll.Sessions {
 		if o.Ref.Name == name {
-			r.p.Learn(r.t.Context(), c, []qrgate.Observation{o}, true)
+			r.p.Learn(r.t.Context(), c, []qrgate.SessionReport{o}, true)
 			return o.Ref
 		}
 	}
@@ -136,7 +136,7 @@ func (r *rig) createUnlisted(key, name string) qrgate.Ref {
 	}
 	o, _ := compat.Observe(compat.SessionOf(body), time.Now(), time.Now())
 	r.p.Limits(c, compat.Limits(res.Header, time.Now()), false, 0)
-	r.p.Learn(r.t.Context(), c, []qrgate.Observation{o}, true)
+	r.p.Learn(r.t.Context(), c, []qrgate.SessionReport{o}, true)
 	return o.Ref
 }
 
@@ -154,7 +154,7 @@ func (r *rig) noneRefused() {
 func (r *rig) connect(key string, ref qrgate.Ref) {
 	r.t.Helper()
 	c := r.caller(key)
-	o, err := r.hub.Connect(r.t.Context(), c, ref, qrgate.Again)
+	o, err := r.hub.Connect(r.t.Context(), c, ref, qrgate.Connect)
 	if err != nil {
 		if _, err := r.p.Failed(r.t.Context(), c, ref, err, 8*time.Second); err != nil {
 			r.t.Fatal(err)
@@ -162,7 +162,7 @@ func (r *rig) connect(key string, ref qrgate.Ref) {
 		return
 	}
 	r.p.Limits(c, o.Limits, false, 0)
-	if err := r.p.Began(r.t.Context(), c, qrgate.Observation{Ref: ref, State: qrgate.Connecting}, qrgate.Again); err != nil {
+	if err := r.p.Began(r.t.Context(), c, qrgate.SessionReport{Ref: ref, State: qrgate.Connecting}, qrgate.Connect); err != nil {
 		r.t.Fatal(err)
 	}
 }

@@ -58,7 +58,7 @@ const (
 // step is a decision: what, how hard, and not before when.
 type step struct {
 	do  doing
-	how qrgate.Push
+	how qrgate.ConnectMode
 	at  time.Time
 }
 
@@ -80,13 +80,13 @@ type rules struct {
 func next(s qrgate.Session, i interest, r rules, now time.Time) step {
 	switch {
 	case i.proof:
-		return step{do: proofOf(s), at: s.Looked.Add(fastStep)}
-	case s.State == qrgate.Connecting && !s.Window.IsZero():
+		return step{do: proofOf(s), at: s.LastPolledAt.Add(fastStep)}
+	case s.State == qrgate.Connecting && !s.AcquiringSince.IsZero():
 		return acquire(s, i, r, now)
 	case s.State == qrgate.AwaitingScan:
 		return attend(s, i, now)
 	case s.State == qrgate.Connected && i.state:
-		return step{do: check, at: s.Looked.Add(scanStep)}
+		return step{do: check, at: s.LastPolledAt.Add(scanStep)}
 	}
 	return step{}
 }
@@ -101,15 +101,15 @@ func proofOf(s qrgate.Session) doing {
 
 // acquire is next while a QR is wanted and none is there.
 func acquire(s qrgate.Session, i interest, r rules, now time.Time) step {
-	end := s.Window.Add(qrgate.WishLength)
+	end := s.AcquiringSince.Add(qrgate.AcquireTimeout)
 	if !now.Before(end) {
 		return step{do: rest, at: now}
 	}
 	best := step{do: look, at: nextLook(s)}
-	if last := i.until.Add(-lastLook); now.Before(i.until) && last.Before(best.at) && last.After(s.Looked.Add(breath)) {
+	if last := i.until.Add(-lastLook); now.Before(i.until) && last.Before(best.at) && last.After(s.LastPolledAt.Add(breath)) {
 		best.at = last // what came since the last look is worth one more before a client is sent away
 	}
-	if s.Pushed.Failed > 0 && s.Connect.Before(s.Window) {
+	if s.Pushed.Failed > 0 && s.ConnectedAt.Before(s.AcquiringSince) {
 		best = insist(s)
 	} else if p, ok := ladder(s, r, now); ok && p.at.Before(best.at) {
 		best = p
@@ -127,26 +127,26 @@ func acquire(s qrgate.Session, i interest, r rules, now time.Time) step {
 // one that surely is not is asked once per connect, why there is no QR: what the engine said of the last attempt
 // may not be true of this one.
 func doubt(s qrgate.Session, i interest) (step, bool) {
-	late := s.Window.Add(unsure)
-	if s.Connect.After(s.Window) {
-		late = s.Connect.Add(unsure)
+	late := s.AcquiringSince.Add(unsure)
+	if s.ConnectedAt.After(s.AcquiringSince) {
+		late = s.ConnectedAt.Add(unsure)
 	}
 	switch {
-	case s.Looks%2 == 1:
+	case s.Polls%2 == 1:
 		return step{}, false // an engine that does not tell its state is asked in turn with the looks for the QR
-	case s.Sequence > 0 && s.Checked.Before(s.Since):
+	case s.Sequence > 0 && s.StateConfirmedAt.Before(s.Since):
 		return step{do: check, at: s.Since}, true // the code vanished: scanned, or run out?
-	case s.Born && !s.Linked && s.Asked.Before(late) && s.Checked.Before(late):
+	case s.CreatedHere && !s.EverPaired && s.StateQueriedAt.Before(late) && s.StateConfirmedAt.Before(late):
 		return step{do: check, at: late}, true
-	case s.Born && !s.Linked:
+	case s.CreatedHere && !s.EverPaired:
 		return step{}, false
 	case i.state:
-		return step{do: check, at: s.Checked.Add(scanStep)}, true
-	case s.Linked && s.Checked.Before(s.Connect):
-		return step{do: check, at: s.Connect.Add(comb[0])}, true
-	case s.Connect.Before(s.Window) && s.Checked.Before(s.Window):
-		return step{do: check, at: s.Window.Add(comb[1])}, true
-	case s.Checked.Before(late):
+		return step{do: check, at: s.StateConfirmedAt.Add(scanStep)}, true
+	case s.EverPaired && s.StateConfirmedAt.Before(s.ConnectedAt):
+		return step{do: check, at: s.ConnectedAt.Add(comb[0])}, true
+	case s.ConnectedAt.Before(s.AcquiringSince) && s.StateConfirmedAt.Before(s.AcquiringSince):
+		return step{do: check, at: s.AcquiringSince.Add(comb[1])}, true
+	case s.StateConfirmedAt.Before(late):
 		return step{do: check, at: late}, true
 	}
 	return step{}, false
@@ -156,30 +156,30 @@ func doubt(s qrgate.Session, i interest) (step, bool) {
 // seconds after it failed, or when the engine wishes. One look comes between, because an engine that
 // answers an error may have begun all the same.
 func insist(s qrgate.Session) step {
-	if s.Looked.Before(s.Pushed.Tried) {
+	if s.LastPolledAt.Before(s.Pushed.Tried) {
 		return step{do: look, at: s.Pushed.Tried.Add(250 * time.Millisecond)}
 	}
 	wait := 500 * time.Millisecond << min(s.Pushed.Failed-1, 4)
-	if s.Wanted.After(s.Pushed.Tried) {
+	if s.LastRequestedAt.After(s.Pushed.Tried) {
 		wait = min(wait, demandStep) // somebody asked since, and will not wait for long
 	}
-	return step{do: push, how: qrgate.Again, at: s.Pushed.Tried.Add(max(wait, s.Trouble.RetryAfter))}
+	return step{do: push, how: qrgate.Connect, at: s.Pushed.Tried.Add(max(wait, s.Trouble.RetryAfter))}
 }
 
 // nextLook is the first tooth of the comb after the last look. Teeth are counted from the connect, or
 // from the wish when no connect of this wish came through the gate, or from when the last code vanished.
 func nextLook(s qrgate.Session) time.Time {
-	base, first := s.Connect, false
-	if base.Before(s.Window) {
-		base, first = s.Window, true
+	base, first := s.ConnectedAt, false
+	if base.Before(s.AcquiringSince) {
+		base, first = s.AcquiringSince, true
 	}
 	if s.Sequence > 0 && s.Since.After(base) {
 		base, first = s.Since, false
 	}
-	if first && s.Looked.Before(base) {
+	if first && s.LastPolledAt.Before(base) {
 		return base
 	}
-	return base.Add(tooth(s.Looked.Sub(base)))
+	return base.Add(tooth(s.LastPolledAt.Sub(base)))
 }
 
 // tooth is the first look time later than after, relative to the comb's base.
@@ -198,31 +198,31 @@ func tooth(after time.Duration) time.Duration {
 // ladder is the next rung, if the session may be pushed at all: never one that was seen linked, never one
 // whose connect did not come through this gate, never while several sessions fail alike.
 func ladder(s qrgate.Session, r rules, now time.Time) (step, bool) {
-	if s.Linked || s.Connect.IsZero() || r.alike >= alikeLimit {
+	if s.EverPaired || s.ConnectedAt.IsZero() || r.alike >= alikeLimit {
 		return step{}, false
 	}
-	if s.Sequence > 0 && !s.Lost { // the codes ran out; a wish is enough to connect again
+	if s.Sequence > 0 && !s.LostByEngine { // the codes ran out; a wish is enough to connect again
 		at := s.Since.Add(ranOut)
-		if soonest := s.Connect.Add(reconnect); soonest.After(at) {
+		if soonest := s.ConnectedAt.Add(reconnect); soonest.After(at) {
 			at = soonest
 		}
-		return sure(s, step{do: push, how: qrgate.Again, at: at}), true
+		return sure(s, step{do: push, how: qrgate.Connect, at: at}), true
 	}
 	rungs := []struct {
-		how  qrgate.Push
+		how  qrgate.ConnectMode
 		used time.Time
 		at   time.Time
 		may  bool
 	}{
-		{qrgate.Again, s.Pushed.Again, s.Window.Add(againAfter), true},
-		{qrgate.Force, s.Pushed.Force, s.Window.Add(forceAfter), r.force},
-		{qrgate.Restart, s.Pushed.Restart, s.Window.Add(restartAfter), true},
+		{qrgate.Connect, s.Pushed.Again, s.AcquiringSince.Add(againAfter), true},
+		{qrgate.Force, s.Pushed.Force, s.AcquiringSince.Add(forceAfter), r.force},
+		{qrgate.Restart, s.Pushed.Restart, s.AcquiringSince.Add(restartAfter), true},
 	}
 	for _, rung := range rungs {
 		if !rung.may || !rung.used.IsZero() && now.Sub(rung.used) < rungRest {
 			continue
 		}
-		if s.Lost {
+		if s.LostByEngine {
 			rung.at = now
 		}
 		return sure(s, step{do: push, how: rung.how, at: rung.at}), true
@@ -233,10 +233,10 @@ func ladder(s qrgate.Session, r rules, now time.Time) (step, bool) {
 // sure puts a look at the state before a push: a session that was linked in the meantime is left alone.
 func sure(s qrgate.Session, p step) step {
 	first := p.at.Add(-fastStep)
-	if s.Lost || !s.Checked.Before(first) {
+	if s.LostByEngine || !s.StateConfirmedAt.Before(first) {
 		return p
 	}
-	if again := s.Looked.Add(fastStep); again.After(first) {
+	if again := s.LastPolledAt.Add(fastStep); again.After(first) {
 		first = again
 	}
 	return step{do: check, at: first}
@@ -246,11 +246,11 @@ func sure(s qrgate.Session, p step) step {
 func attend(s qrgate.Session, i interest, now time.Time) step {
 	switch {
 	case i.code && !s.QR.Fresh(now):
-		return step{do: look, at: s.Looked.Add(confirmStep)}
-	case i.state && s.Trouble.Op == qrgate.OpStatus && s.Trouble.Kind == qrgate.UnknownSession:
-		return step{do: look, at: s.Looked.Add(scanStep)} // engines deny there what they serve here (contract C18), or it is gone
+		return step{do: look, at: s.LastPolledAt.Add(confirmStep)}
+	case i.state && s.Trouble.Op == qrgate.OpStatus && s.Trouble.Kind == qrgate.KindSessionNotFound:
+		return step{do: look, at: s.LastPolledAt.Add(scanStep)} // engines deny there what they serve here (contract C18), or it is gone
 	case i.state:
-		return step{do: check, at: s.Looked.Add(scanStep)}
+		return step{do: check, at: s.LastPolledAt.Add(scanStep)}
 	case i.code && !s.QR.Present():
 		return step{do: look, at: now}
 	}
@@ -259,11 +259,11 @@ func attend(s qrgate.Session, i interest, now time.Time) step {
 
 // holdFor is how long a request for the QR may be held (contract 4.4): as asked, at most a minute, else by
 // the age of the connect, because the clients that ask early are those that ask once.
-func holdFor(s qrgate.Session, asked qrgate.Hold, c Holds, now time.Time) time.Duration {
+func holdFor(s qrgate.Session, asked qrgate.WaitPreference, c Holds, now time.Time) time.Duration {
 	if asked.Set {
-		return min(max(asked.For, 0), qrgate.MaxHold)
+		return min(max(asked.For, 0), qrgate.MaxWait)
 	}
-	connect := s.Connect
+	connect := s.ConnectedAt
 	if s.Pushed.Failed > 0 && s.Pushed.Tried.After(connect) {
 		connect = s.Pushed.Tried // it is being tried again
 	}

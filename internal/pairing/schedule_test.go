@@ -15,7 +15,7 @@ func at(seconds float64) time.Time { return t0.Add(time.Duration(seconds * float
 
 // session is one whose connect the gate passed on at t0.
 func session(changes ...func(*qrgate.Session)) qrgate.Session {
-	s := qrgate.Session{Ref: qrgate.Ref{ID: 1}, Born: true}.Began(qrgate.Again, t0)
+	s := qrgate.Session{Ref: qrgate.Ref{ID: 1}, CreatedHere: true}.AfterConnect(qrgate.Connect, t0)
 	for _, c := range changes {
 		c(&s)
 	}
@@ -23,16 +23,18 @@ func session(changes ...func(*qrgate.Session)) qrgate.Session {
 }
 
 func looked(seconds float64) func(*qrgate.Session) {
-	return func(s *qrgate.Session) { s.Looked, s.Checked = at(seconds), at(seconds) }
+	return func(s *qrgate.Session) { s.LastPolledAt, s.StateConfirmedAt = at(seconds), at(seconds) }
 }
 
 // neverChecked is a session of which only the QR was asked for.
-func neverChecked(s *qrgate.Session) { s.Checked = time.Time{} }
+func neverChecked(s *qrgate.Session) { s.StateConfirmedAt = time.Time{} }
 
 func TestNext(t *testing.T) {
 	t.Parallel()
 	code := qrgate.QR{Image: qrgate.NewSecret("x"), Sequence: 1, Seen: at(1), Confirmed: at(1), Expires: at(61)}
-	shown := func(s *qrgate.Session) { s.State, s.QR, s.Sequence, s.Looked = qrgate.AwaitingScan, code, 1, at(1) }
+	shown := func(s *qrgate.Session) {
+		s.State, s.QR, s.Sequence, s.LastPolledAt = qrgate.AwaitingScan, code, 1, at(1)
+	}
 	for name, c := range map[string]struct {
 		s    qrgate.Session
 		i    interest
@@ -40,30 +42,32 @@ func TestNext(t *testing.T) {
 		now  float64
 		want step
 	}{
-		"the first look":                               {s: session(), now: 0, want: step{do: look, at: at(0.25)}},
-		"the second":                                   {s: session(looked(0.3)), now: 0.3, want: step{do: look, at: at(0.87)}},
-		"a late look skips teeth":                      {s: session(looked(3)), now: 3, want: step{do: look, at: at(3.63)}},
-		"every second after the comb":                  {s: session(looked(6)), now: 6, want: step{do: look, at: at(7)}},
-		"connect again after 12 s":                     {s: session(looked(11.5)), now: 12, want: step{do: push, how: qrgate.Again, at: at(12)}},
-		"but first a look at the state":                {s: session(looked(10.9)), now: 11.5, want: step{do: look, at: at(11.9)}},
-		"restart after 30 s":                           {s: session(looked(29.5), func(s *qrgate.Session) { s.Pushed.Again = at(12) }), now: 30, want: step{do: push, how: qrgate.Restart, at: at(30)}},
-		"force in between, with leave":                 {s: session(looked(19.5), func(s *qrgate.Session) { s.Pushed.Again = at(12) }), r: rules{force: true}, now: 20, want: step{do: push, how: qrgate.Force, at: at(20)}},
-		"at once when the engine forgot":               {s: session(looked(3), func(s *qrgate.Session) { s.Lost = true }), now: 3, want: step{do: push, how: qrgate.Again, at: at(3)}},
-		"never one that was linked":                    {s: session(looked(12.5), func(s *qrgate.Session) { s.Linked = true }), now: 12.6, want: step{do: look, at: at(14.5)}},
-		"never when several fail alike":                {s: session(looked(12.5)), r: rules{alike: 3}, now: 12.6, want: step{do: look, at: at(14.5)}},
-		"rest after a minute":                          {s: session(looked(59)), now: 60, want: step{do: rest, at: at(60)}},
-		"a fresh code needs nothing":                   {s: session(shown), i: interest{code: true}, now: 5, want: step{}},
-		"a doubtful one does":                          {s: session(shown), i: interest{code: true}, now: 20, want: step{do: look, at: at(1.7)}},
-		"unless nobody asks":                           {s: session(shown), now: 20, want: step{}},
-		"a question for the state":                     {s: session(shown), i: interest{state: true}, now: 5, want: step{do: check, at: at(4)}},
-		"asked again elsewhere when it was denied":     {s: session(shown, func(s *qrgate.Session) { s.Trouble = qrgate.Trouble{Op: qrgate.OpStatus, Kind: qrgate.UnknownSession} }), i: interest{state: true}, now: 5, want: step{do: look, at: at(4)}},
-		"the code vanished: scanned or run out?":       {s: session(looked(30), func(s *qrgate.Session) { s.Sequence, s.Since, s.Checked = 1, at(30), at(1) }), now: 30, want: step{do: check, at: at(30)}},
+		"the first look":                 {s: session(), now: 0, want: step{do: look, at: at(0.25)}},
+		"the second":                     {s: session(looked(0.3)), now: 0.3, want: step{do: look, at: at(0.87)}},
+		"a late look skips teeth":        {s: session(looked(3)), now: 3, want: step{do: look, at: at(3.63)}},
+		"every second after the comb":    {s: session(looked(6)), now: 6, want: step{do: look, at: at(7)}},
+		"connect again after 12 s":       {s: session(looked(11.5)), now: 12, want: step{do: push, how: qrgate.Connect, at: at(12)}},
+		"but first a look at the state":  {s: session(looked(10.9)), now: 11.5, want: step{do: look, at: at(11.9)}},
+		"restart after 30 s":             {s: session(looked(29.5), func(s *qrgate.Session) { s.Pushed.Again = at(12) }), now: 30, want: step{do: push, how: qrgate.Restart, at: at(30)}},
+		"force in between, with leave":   {s: session(looked(19.5), func(s *qrgate.Session) { s.Pushed.Again = at(12) }), r: rules{force: true}, now: 20, want: step{do: push, how: qrgate.Force, at: at(20)}},
+		"at once when the engine forgot": {s: session(looked(3), func(s *qrgate.Session) { s.LostByEngine = true }), now: 3, want: step{do: push, how: qrgate.Connect, at: at(3)}},
+		"never one that was linked":      {s: session(looked(12.5), func(s *qrgate.Session) { s.EverPaired = true }), now: 12.6, want: step{do: look, at: at(14.5)}},
+		"never when several fail alike":  {s: session(looked(12.5)), r: rules{alike: 3}, now: 12.6, want: step{do: look, at: at(14.5)}},
+		"rest after a minute":            {s: session(looked(59)), now: 60, want: step{do: rest, at: at(60)}},
+		"a fresh code needs nothing":     {s: session(shown), i: interest{code: true}, now: 5, want: step{}},
+		"a doubtful one does":            {s: session(shown), i: interest{code: true}, now: 20, want: step{do: look, at: at(1.7)}},
+		"unless nobody asks":             {s: session(shown), now: 20, want: step{}},
+		"a question for the state":       {s: session(shown), i: interest{state: true}, now: 5, want: step{do: check, at: at(4)}},
+		"asked again elsewhere when it was denied": {s: session(shown, func(s *qrgate.Session) {
+			s.Trouble = qrgate.FailureStreak{Op: qrgate.OpStatus, Kind: qrgate.KindSessionNotFound}
+		}), i: interest{state: true}, now: 5, want: step{do: look, at: at(4)}},
+		"the code vanished: scanned or run out?":       {s: session(looked(30), func(s *qrgate.Session) { s.Sequence, s.Since, s.StateConfirmedAt = 1, at(30), at(1) }), now: 30, want: step{do: check, at: at(30)}},
 		"no QR after a while: does the state say why?": {s: session(looked(5.2), neverChecked), now: 5.2, want: step{do: check, at: at(5.5)}},
-		"once per wish, whatever came of it":           {s: session(looked(5.7), neverChecked, func(s *qrgate.Session) { s.Asked = at(5.5) }), now: 5.7, want: step{do: look, at: at(6.7)}},
+		"once per wish, whatever came of it":           {s: session(looked(5.7), neverChecked, func(s *qrgate.Session) { s.StateQueriedAt = at(5.5) }), now: 5.7, want: step{do: look, at: at(6.7)}},
 		"nor when a list has told it":                  {s: session(looked(5.7)), now: 5.7, want: step{do: look, at: at(6.7)}},
 		"a last look before a hold ends":               {s: session(looked(8.5)), i: interest{code: true, until: at(9)}, now: 8.5, want: step{do: look, at: at(8.7)}},
 		"a proof":                                      {s: qrgate.Session{State: qrgate.Unknown}, i: interest{proof: true}, now: 0, want: step{do: look, at: time.Time{}.Add(fastStep)}},
-		"a linked session's proof":                     {s: qrgate.Session{State: qrgate.Connected, Looked: at(0)}, i: interest{proof: true}, now: 1, want: step{do: check, at: at(1)}},
+		"a linked session's proof":                     {s: qrgate.Session{State: qrgate.Connected, LastPolledAt: at(0)}, i: interest{proof: true}, now: 1, want: step{do: check, at: at(1)}},
 		"nothing for a resting session":                {s: qrgate.Session{State: qrgate.Failed}, now: 1, want: step{}},
 	} {
 		if got := next(c.s, c.i, c.r, at(c.now)); got != c.want {
@@ -80,17 +84,17 @@ func TestInsist(t *testing.T) {
 	var pushes []time.Duration
 	for range 9 {
 		if len(pushes) == 0 {
-			s = s.Refused(&qrgate.Fault{Op: qrgate.OpConnect, Kind: qrgate.EngineError}, now)
+			s = s.AfterConnectError(&qrgate.EngineError{Op: qrgate.OpConnect, Kind: qrgate.KindServerError}, now)
 			pushes = append(pushes, 0)
 			continue
 		}
 		st := next(s, interest{}, rules{}, now)
 		now = st.at
 		if st.do == push {
-			s = s.Refused(&qrgate.Fault{Op: qrgate.OpConnect, Kind: qrgate.EngineError}, now)
+			s = s.AfterConnectError(&qrgate.EngineError{Op: qrgate.OpConnect, Kind: qrgate.KindServerError}, now)
 			pushes = append(pushes, now.Sub(t0))
 		} else {
-			s = s.With(qrgate.Observation{}, &qrgate.Fault{Op: qrgate.OpQR, Kind: qrgate.NotReady}, now)
+			s = s.AfterPoll(qrgate.SessionReport{}, &qrgate.EngineError{Op: qrgate.OpQR, Kind: qrgate.KindNotReady}, now)
 		}
 	}
 	want := []time.Duration{0, 500 * time.Millisecond, 1500 * time.Millisecond, 3500 * time.Millisecond, 7500 * time.Millisecond}
@@ -126,14 +130,14 @@ func TestHoldFor(t *testing.T) {
 	c := Holds{Young: 9 * time.Second, Later: 4500 * time.Millisecond}
 	for name, x := range map[string]struct {
 		age   float64
-		asked qrgate.Hold
+		asked qrgate.WaitPreference
 		want  time.Duration
 	}{
-		"young":        {0, qrgate.Hold{}, 9 * time.Second},
-		"older":        {5, qrgate.Hold{}, 4500 * time.Millisecond},
-		"as asked":     {0, qrgate.Hold{Set: true, For: 20 * time.Second}, 20 * time.Second},
-		"at once":      {0, qrgate.Hold{Set: true}, 0},
-		"not for ever": {0, qrgate.Hold{Set: true, For: time.Hour}, qrgate.MaxHold},
+		"young":        {0, qrgate.WaitPreference{}, 9 * time.Second},
+		"older":        {5, qrgate.WaitPreference{}, 4500 * time.Millisecond},
+		"as asked":     {0, qrgate.WaitPreference{Set: true, For: 20 * time.Second}, 20 * time.Second},
+		"at once":      {0, qrgate.WaitPreference{Set: true}, 0},
+		"not for ever": {0, qrgate.WaitPreference{Set: true, For: time.Hour}, qrgate.MaxWait},
 	} {
 		if got := holdFor(session(), x.asked, c, at(x.age)); got != x.want {
 			t.Errorf("%s: %v, want %v", name, got, x.want)

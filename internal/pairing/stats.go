@@ -42,7 +42,7 @@ func (d *desk) count(st *Stats, now time.Time) {
 	defer d.mu.Unlock()
 	for _, e := range d.entries {
 		st.Sessions[e.s.State]++
-		if d.caller.Origin == qrgate.FromSynthetic {
+		if d.caller.Traffic == qrgate.SyntheticTraffic {
 			st.Probes[e.s.State]++
 		}
 	}

@@ -19,11 +19,11 @@ func TestStats(t *testing.T) {
 			r.t.Errorf("before the first call: %+v", st)
 		}
 		probe := r.caller("key-b")
-		probe.Origin = qrgate.FromSynthetic
+		probe.Traffic = qrgate.SyntheticTraffic
 		ref := r.createUnlisted("key-a", "crm-1")
 		r.connect("key-a", ref)
-		r.qr("key-a", "crm-1", qrgate.Hold{})
-		if _, err := r.p.QR(r.t.Context(), probe, "syn-1", qrgate.Hold{Set: true}); err != nil {
+		r.qr("key-a", "crm-1", qrgate.WaitPreference{})
+		if _, err := r.p.QR(r.t.Context(), probe, "syn-1", qrgate.WaitPreference{Set: true}); err != nil {
 			r.t.Fatal(err)
 		}
 		st := r.p.Stats()

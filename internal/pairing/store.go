@@ -11,7 +11,7 @@ import (
 type Store interface {
 	// Get reads keys in one round trip; what is absent or expired is a zero Record.
 	Get(ctx context.Context, keys ...string) ([]qrgate.Record, error)
-	// Put writes when the stored version is at most prev, else it returns qrgate.ErrStale.
+	// Put writes when the stored version is at most prev, else it returns qrgate.ErrVersionConflict.
 	Put(ctx context.Context, key string, prev int64, r qrgate.Record) error
 	// Watch signals after any replica's Put of key; stop releases it.
 	Watch(key string) (changed <-chan struct{}, stop func())

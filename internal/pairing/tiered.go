@@ -16,7 +16,7 @@ import (
 type Tiered struct {
 	far, near Backing
 	ping      func(context.Context) error
-	observe   qrgate.Observer
+	observe   qrgate.EventHandler
 
 	mu    sync.Mutex
 	until time.Time // the far store is left alone until then
@@ -31,7 +31,7 @@ const farRest = 5 * time.Second
 const farPulse = 2 * time.Second
 
 // NewTiered puts near behind far; ping asks far whether it is there. It starts nothing.
-func NewTiered(far, near Backing, ping func(context.Context) error, observe qrgate.Observer) *Tiered {
+func NewTiered(far, near Backing, ping func(context.Context) error, observe qrgate.EventHandler) *Tiered {
 	if observe == nil {
 		observe = func(qrgate.Event) {}
 	}
@@ -71,7 +71,7 @@ func (t *Tiered) Run(ctx context.Context) error {
 
 // judge learns from the outcome of an operation; stopped marks one that the caller gave up.
 func (t *Tiered) judge(err, stopped error) {
-	if stopped != nil || errors.Is(err, qrgate.ErrStale) {
+	if stopped != nil || errors.Is(err, qrgate.ErrVersionConflict) {
 		return
 	}
 	t.mu.Lock()
@@ -83,13 +83,13 @@ func (t *Tiered) judge(err, stopped error) {
 	why := t.why
 	t.mu.Unlock()
 	if was != (err != nil) {
-		t.observe(qrgate.Event{Kind: qrgate.EventStore, At: time.Now(), Up: err == nil, Why: why})
+		t.observe(qrgate.Event{Kind: qrgate.EventStore, At: time.Now(), Available: err == nil, Why: why})
 	}
 }
 
 // beneath is what a store says beyond that it cannot be reached. Its words are its own, never the server's.
 func beneath(err error) string {
-	return strings.TrimPrefix(err.Error(), qrgate.ErrStoreDown.Error()+": ")
+	return strings.TrimPrefix(err.Error(), qrgate.ErrStoreUnavailable.Error()+": ")
 }
 
 // try runs an operation on the far store unless it is resting; ok says that its result stands.
@@ -102,7 +102,7 @@ func (t *Tiered) try(ctx context.Context, op func() error) (ok bool, err error) 
 	}
 	err = op()
 	t.judge(err, ctx.Err())
-	return err == nil || errors.Is(err, qrgate.ErrStale), err
+	return err == nil || errors.Is(err, qrgate.ErrVersionConflict), err
 }
 
 // Get implements [Store]: the newer of the two for each key.

@@ -22,7 +22,7 @@ type moody struct {
 func (m *moody) down() error {
 	m.calls.Add(1)
 	if m.away.Load() {
-		return qrgate.ErrStoreDown
+		return qrgate.ErrStoreUnavailable
 	}
 	return nil
 }
@@ -56,7 +56,7 @@ func TestTiered(t *testing.T) {
 		ctx := t.Context()
 		far := &moody{Store: memstore.New(memstore.Config{})}
 		var told []bool
-		s := NewTiered(far, memstore.New(memstore.Config{}), far.Ping, func(e qrgate.Event) { told = append(told, e.Up) })
+		s := NewTiered(far, memstore.New(memstore.Config{}), far.Ping, func(e qrgate.Event) { told = append(told, e.Available) })
 		put := func(prev, version int64) error {
 			return s.Put(ctx, "k", prev, qrgate.Record{Version: version, Value: []byte{byte(version)}, TTL: time.Hour})
 		}
@@ -71,7 +71,7 @@ func TestTiered(t *testing.T) {
 		if err := put(0, 1); err != nil || version() != 1 {
 			t.Fatal(err)
 		}
-		if err := put(0, 2); !errors.Is(err, qrgate.ErrStale) || version() != 1 {
+		if err := put(0, 2); !errors.Is(err, qrgate.ErrVersionConflict) || version() != 1 {
 			t.Errorf("a stale write: %v", err)
 		}
 

@@ -22,11 +22,11 @@ const unknownLife = 5 * time.Second
 
 // lately is the engine's own no of a moment ago: a client that hammers with a wrong key costs one call a
 // second, not all of its own.
-func (v visit) lately() (*qrgate.View, error) {
+func (v visit) lately() (*qrgate.Snapshot, error) {
 	now := time.Now()
 	view := v.view(now)
 	life := refusalLife
-	if view.Session.Trouble.Kind == qrgate.UnknownSession {
+	if view.Session.Trouble.Kind == qrgate.KindSessionNotFound {
 		life = unknownLife
 	}
 	return view, refusal(view, now.Add(-life))
@@ -66,13 +66,13 @@ func (p *Pairing) met(c qrgate.Caller, r qrgate.Ref) bool {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.entries[r.Key()] != nil
+	return d.entries[r.CacheKey()] != nil
 }
 
 // entry returns the entry of a session, read from the store when it is new here, for as long as the visit
 // lasts.
 func (d *desk) entry(ctx context.Context, r qrgate.Ref) *entry {
-	name := r.Key()
+	name := r.CacheKey()
 	d.mu.Lock()
 	e := d.entries[name]
 	if e == nil {
@@ -127,8 +127,8 @@ func (v visit) change(ctx context.Context, f func(qrgate.Session, time.Time) qrg
 func unproven(f func(qrgate.Session, time.Time) qrgate.Session) func(qrgate.Session, time.Time) qrgate.Session {
 	return func(s qrgate.Session, now time.Time) qrgate.Session {
 		after := f(s, now)
-		if after.Accepted.After(s.Accepted) {
-			after.Accepted = s.Accepted
+		if after.AuthorizedAt.After(s.AuthorizedAt) {
+			after.AuthorizedAt = s.AuthorizedAt
 		}
 		return after
 	}
@@ -141,7 +141,7 @@ func (v visit) wish(ctx context.Context, by qrgate.Request) {
 		v.d.wake()
 		return
 	}
-	v.change(ctx, func(s qrgate.Session, now time.Time) qrgate.Session { return s.Wish(now).WishedBy(by, s) })
+	v.change(ctx, func(s qrgate.Session, now time.Time) qrgate.Session { return s.RequestQR(now).WithQRRequest(by, s) })
 }
 
 // joins notes a wish that changes nothing else, and reports whether it is one.
@@ -149,10 +149,10 @@ func (v visit) joins(now time.Time) bool {
 	v.d.mu.Lock()
 	defer v.d.mu.Unlock()
 	same := v.e.s
-	if same.Wanted = now; v.e.s.Wish(now) != same {
+	if same.LastRequestedAt = now; v.e.s.RequestQR(now) != same {
 		return false
 	}
-	v.e.s.Wanted = now
+	v.e.s.LastRequestedAt = now
 	return true
 }
 
@@ -166,10 +166,10 @@ func (v visit) ask(f func(*entry)) {
 
 // await waits until done says so, the time is over, or there is nothing to wait for: the client left, no
 // slot is free, the engine refuses the credential.
-func (v visit) await(ctx context.Context, end time.Time, done func(*qrgate.View) bool) (*qrgate.View, error) {
+func (v visit) await(ctx context.Context, end time.Time, done func(*qrgate.Snapshot) bool) (*qrgate.Snapshot, error) {
 	began := time.Now()
 	view := v.view(began)
-	if done(view) || !end.After(began) && view.Known {
+	if done(view) || !end.After(began) && view.Authorized {
 		return view, nil
 	}
 	release, ok := v.hold(view, end)
@@ -208,34 +208,34 @@ func (v visit) await(ctx context.Context, end time.Time, done func(*qrgate.View)
 
 // patience is when to look at the view again although nothing changed: a code fades with time alone, a
 // diagnosis ripens.
-func (v visit) patience(view *qrgate.View) time.Duration {
-	if left := view.Session.QR.Left(view.At); view.Session.QR.Present() && left > 0 {
+func (v visit) patience(view *qrgate.Snapshot) time.Duration {
+	if left := view.Session.QR.TTL(view.At); view.Session.QR.Present() && left > 0 {
 		return min(left, time.Second)
 	}
 	return time.Second
 }
 
 // refusal is the engine's own no, when it came in answer to this request.
-func refusal(v *qrgate.View, began time.Time) error {
+func refusal(v *qrgate.Snapshot, began time.Time) error {
 	t := v.Session.Trouble
-	if v.Known || t.Last.Before(began) {
+	if v.Authorized || t.Last.Before(began) {
 		return nil
 	}
-	if t.Kind == qrgate.KeyRefused || t.Kind == qrgate.UnknownSession {
-		return &qrgate.Fault{Op: t.Op, Kind: t.Kind, Status: t.Status, Code: t.Code, Text: t.Text, RetryAfter: t.RetryAfter}
+	if t.Kind == qrgate.KindKeyRefused || t.Kind == qrgate.KindSessionNotFound {
+		return &qrgate.EngineError{Op: t.Op, Kind: t.Kind, Status: t.Status, Code: t.Code, Text: t.Text, RetryAfter: t.RetryAfter}
 	}
 	return nil
 }
 
 // hold takes the slots that a waiting request needs, and marks the interest.
-func (v visit) hold(view *qrgate.View, end time.Time) (release func(), ok bool) {
+func (v visit) hold(view *qrgate.Snapshot, end time.Time) (release func(), ok bool) {
 	d := v.d
 	free, ok := d.p.slots.hold(d.caller.Tenant)
 	if !ok {
 		return nil, false
 	}
 	strange := func() {}
-	if !view.Known {
+	if !view.Authorized {
 		if strange, ok = d.p.slots.unproven(d.caller.Tenant); !ok {
 			free()
 			return nil, false
@@ -255,7 +255,7 @@ func (v visit) hold(view *qrgate.View, end time.Time) (release func(), ok bool) 
 			v.e.ends = end
 		}
 	}
-	v.e.proof = v.e.proof || !view.Known
+	v.e.proof = v.e.proof || !view.Authorized
 	d.wake()
 	return func() {
 		free()
@@ -277,7 +277,7 @@ func (v visit) gone() bool {
 }
 
 // look is the view, and the channel that closes when it changes.
-func (v visit) look() (*qrgate.View, <-chan struct{}) {
+func (v visit) look() (*qrgate.Snapshot, <-chan struct{}) {
 	v.d.mu.Lock()
 	changed := v.e.changed
 	v.d.mu.Unlock()

@@ -15,12 +15,12 @@ func TestAWishThatJoinsIsNoChange(t *testing.T) {
 		joins bool
 	}{
 		"connecting":    {session(), true},
-		"with trouble":  {session().With(qrgate.Observation{}, &qrgate.Fault{Kind: qrgate.EngineError}, at(1)), true},
-		"a code":        {session().With(qrgate.Observation{Image: qrgate.NewSecret("x")}, nil, at(1)), true},
-		"linked":        {session().With(qrgate.Observation{State: qrgate.Connected}, nil, at(1)), true},
-		"resting":       {session().Rested(at(60)), false},
+		"with trouble":  {session().AfterPoll(qrgate.SessionReport{}, &qrgate.EngineError{Kind: qrgate.KindServerError}, at(1)), true},
+		"a code":        {session().AfterPoll(qrgate.SessionReport{Image: qrgate.NewSecret("x")}, nil, at(1)), true},
+		"linked":        {session().AfterPoll(qrgate.SessionReport{State: qrgate.Connected}, nil, at(1)), true},
+		"resting":       {session().GiveUp(at(60)), false},
 		"never met":     {qrgate.Session{State: qrgate.Unknown}, false},
-		"an older code": {session().With(qrgate.Observation{Image: qrgate.NewSecret("x"), Expiry: qrgate.Expiry{Known: true, In: 300e9}}, nil, at(1)), false},
+		"an older code": {session().AfterPoll(qrgate.SessionReport{Image: qrgate.NewSecret("x"), Expiry: qrgate.Expiry{Known: true, In: 300e9}}, nil, at(1)), false},
 	} {
 		e := &entry{s: c.s, changed: make(chan struct{})}
 		v := visit{d: newDesk(nil, qrgate.Caller{}), e: e}
@@ -33,7 +33,7 @@ func TestAWishThatJoinsIsNoChange(t *testing.T) {
 		}
 		want := c.s
 		if c.joins {
-			want.Wanted = now
+			want.LastRequestedAt = now
 		}
 		if e.s != want {
 			t.Errorf("%s: the belief is %+v, want %+v", name, e.s, want)

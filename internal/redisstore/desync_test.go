@@ -70,7 +70,7 @@ func TestServerOutOfStep(t *testing.T) {
 
 func wantKnown(t *testing.T, err error) {
 	t.Helper()
-	if err != nil && !errors.Is(err, qrgate.ErrStoreDown) && !errors.Is(err, qrgate.ErrStale) {
+	if err != nil && !errors.Is(err, qrgate.ErrStoreUnavailable) && !errors.Is(err, qrgate.ErrVersionConflict) {
 		t.Errorf("an error of another kind: %v", err)
 	}
 }
@@ -100,7 +100,7 @@ func TestEventsOutOfStep(t *testing.T) {
 			for range 2 {
 				select {
 				case err := <-tries:
-					if !errors.Is(err, qrgate.ErrStoreDown) {
+					if !errors.Is(err, qrgate.ErrStoreUnavailable) {
 						t.Errorf("told as %v, want ErrStoreDown", err)
 					}
 				case <-time.After(patient):

@@ -24,14 +24,14 @@ var errGarbled = errors.New("the answer does not fit the question")
 // A caller who went away is not a store that is down, and gets context.Canceled alone.
 func translate(ctx context.Context, op string, err error) error {
 	switch {
-	case err == nil, errors.Is(err, qrgate.ErrStale):
+	case err == nil, errors.Is(err, qrgate.ErrVersionConflict):
 		return err
 	case errors.Is(ctx.Err(), context.Canceled):
 		return context.Canceled
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return fmt.Errorf("%w: %s: %w", qrgate.ErrStoreDown, op, context.DeadlineExceeded)
+		return fmt.Errorf("%w: %s: %w", qrgate.ErrStoreUnavailable, op, context.DeadlineExceeded)
 	default:
-		return fmt.Errorf("%w: %s: %s", qrgate.ErrStoreDown, op, reason(err))
+		return fmt.Errorf("%w: %s: %s", qrgate.ErrStoreUnavailable, op, reason(err))
 	}
 }
 

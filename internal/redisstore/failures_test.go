@@ -41,7 +41,7 @@ func wantDown(t *testing.T, s *redisstore.Store, because string) {
 		err := do(t.Context())
 		took := time.Since(start)
 		t.Logf("%s failed after %v: %v", op, took.Round(time.Microsecond), err)
-		if !errors.Is(err, qrgate.ErrStoreDown) {
+		if !errors.Is(err, qrgate.ErrStoreUnavailable) {
 			t.Errorf("%s: %v, want ErrStoreDown", op, err)
 			continue
 		}
@@ -82,7 +82,7 @@ func TestHungServer(t *testing.T) {
 			work.Go(func() {
 				start := time.Now()
 				_, err := warm.Get(context.Background(), "key")
-				if took := time.Since(start); !errors.Is(err, qrgate.ErrStoreDown) || took > late {
+				if took := time.Since(start); !errors.Is(err, qrgate.ErrStoreUnavailable) || took > late {
 					t.Errorf("%v after %v", err, took)
 				}
 			})
@@ -104,7 +104,7 @@ func TestRetryWithinTimeout(t *testing.T) {
 	server.Pause()
 	start := time.Now()
 	_, err := s.Get(t.Context(), "key")
-	if took := time.Since(start); !errors.Is(err, qrgate.ErrStoreDown) || took > 1900*time.Millisecond {
+	if took := time.Since(start); !errors.Is(err, qrgate.ErrStoreUnavailable) || took > 1900*time.Millisecond {
 		t.Errorf("%v after %v, with a time-out of 1 s", err, took)
 	}
 }
@@ -120,7 +120,7 @@ func TestCallersDeadline(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		start := time.Now()
 		err := do(ctx)
-		if took := time.Since(start); !errors.Is(err, qrgate.ErrStoreDown) ||
+		if took := time.Since(start); !errors.Is(err, qrgate.ErrStoreUnavailable) ||
 			!errors.Is(err, context.DeadlineExceeded) || took > late {
 			t.Errorf("%s: %v after %v, want ErrStoreDown and DeadlineExceeded after 50 ms", op, err, took)
 		}
@@ -140,7 +140,7 @@ func TestCallerGoesAway(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- do(ctx) }()
 		cancel()
-		if err := <-ended; !errors.Is(err, context.Canceled) || errors.Is(err, qrgate.ErrStoreDown) {
+		if err := <-ended; !errors.Is(err, context.Canceled) || errors.Is(err, qrgate.ErrStoreUnavailable) {
 			t.Errorf("%s: %v, want context.Canceled alone", op, err)
 		}
 	}
@@ -156,7 +156,7 @@ func TestPortClosed(t *testing.T) {
 func TestNameUnknown(t *testing.T) {
 	t.Parallel()
 	s := open(t, redisstore.Config{Timeout: patient}, "redis://canary-password@redis.invalid:6379")
-	if err := s.Ping(t.Context()); !errors.Is(err, qrgate.ErrStoreDown) || strings.Contains(err.Error(), "invalid") {
+	if err := s.Ping(t.Context()); !errors.Is(err, qrgate.ErrStoreUnavailable) || strings.Contains(err.Error(), "invalid") {
 		t.Errorf("Ping: %v", err)
 	}
 }
@@ -263,7 +263,7 @@ func TestHungEventConnection(t *testing.T) {
 	server.Pause()
 	select {
 	case err := <-lost:
-		if !errors.Is(err, qrgate.ErrStoreDown) {
+		if !errors.Is(err, qrgate.ErrStoreUnavailable) {
 			t.Errorf("the lost subscription was told as %v", err)
 		}
 	case <-time.After(patient):
@@ -275,7 +275,7 @@ func TestHungEventConnection(t *testing.T) {
 
 func write(t *testing.T, s *redisstore.Store, key string, version int64) error {
 	err := s.Put(t.Context(), key, version-1, qrgate.Record{Version: version, Value: []byte("v"), TTL: time.Minute})
-	if errors.Is(err, qrgate.ErrStale) {
+	if errors.Is(err, qrgate.ErrVersionConflict) {
 		return nil // an earlier try landed though its answer was lost
 	}
 	return err

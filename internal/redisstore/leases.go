@@ -13,7 +13,7 @@ var errBadLease = errors.New("a lease needs an owner and a life above zero")
 // Acquire takes or renews owner's lease of key for ttl, in whole milliseconds of the server's clock. It
 // reports false while another owner holds it. A lease saves work; it guards nothing, for Redis may lose it
 // in a fail-over.
-// The error wraps qrgate.ErrStoreDown (the lease may have been taken), or is context.Canceled if ctx was,
+// The error wraps qrgate.ErrStoreUnavailable (the lease may have been taken), or is context.Canceled if ctx was,
 // or says that owner is empty or ttl is not above 0.
 func (s *Store) Acquire(ctx context.Context, key, owner string, ttl time.Duration) (bool, error) {
 	if err := ctx.Err(); err != nil {
@@ -31,7 +31,7 @@ func (s *Store) Acquire(ctx context.Context, key, owner string, ttl time.Duratio
 }
 
 // Release gives owner's lease of key back. A lease of another owner stays as it is.
-// The error wraps qrgate.ErrStoreDown, or is context.Canceled if ctx was.
+// The error wraps qrgate.ErrStoreUnavailable, or is context.Canceled if ctx was.
 func (s *Store) Release(ctx context.Context, key, owner string) error {
 	if err := ctx.Err(); err != nil {
 		return err

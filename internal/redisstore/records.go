@@ -15,7 +15,7 @@ var errBadRecord = errors.New("a record needs a version above the one that was r
 // Get reads keys in one round trip. The result has one record per key, in their order, with the life it
 // has left; an absent or ended one is the zero Record, a tombstone has a Version and no Value. One that ends
 // while the answer travels has neither Value nor TTL, only the Version that still keeps older writers out.
-// The error wraps qrgate.ErrStoreDown, or is context.Canceled if ctx was.
+// The error wraps qrgate.ErrStoreUnavailable, or is context.Canceled if ctx was.
 func (s *Store) Get(ctx context.Context, keys ...string) ([]qrgate.Record, error) {
 	if err := ctx.Err(); err != nil || len(keys) == 0 {
 		return nil, err
@@ -70,9 +70,9 @@ func decode(answer []any, n int, took time.Duration) ([]qrgate.Record, error) {
 }
 
 // Put stores r under key for r.TTL, in whole milliseconds, and wakes the watchers on every replica, if the
-// stored version is at most prev, absent being 0. It returns qrgate.ErrStale if a newer one is stored; that
+// stored version is at most prev, absent being 0. It returns qrgate.ErrVersionConflict if a newer one is stored; that
 // includes the rare write that landed although its answer was lost and that was then tried again, so read
-// before concluding anything from it. Other errors wrap qrgate.ErrStoreDown (the write may have landed), or
+// before concluding anything from it. Other errors wrap qrgate.ErrStoreUnavailable (the write may have landed), or
 // are context.Canceled if ctx was, or say that r.Version is not above prev, prev is below 0 or r.TTL not above 0.
 func (s *Store) Put(ctx context.Context, key string, prev int64, r qrgate.Record) error {
 	if err := ctx.Err(); err != nil {
@@ -85,7 +85,7 @@ func (s *Store) Put(ctx context.Context, key string, prev int64, r qrgate.Record
 		stored, err := yes(s.scripts.put.Run(ctx, s.client, []string{recordPrefix + key},
 			prev, r.Version, r.Value, millis(r.TTL), channel, key))
 		if err == nil && !stored {
-			return qrgate.ErrStale
+			return qrgate.ErrVersionConflict
 		}
 		return err
 	})

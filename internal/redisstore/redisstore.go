@@ -13,7 +13,7 @@
 //
 // plus +select when the URL names a database.
 //
-// Redis may vanish at any time; every operation then fails within [DefaultTimeout] with qrgate.ErrStoreDown,
+// Redis may vanish at any time; every operation then fails within [DefaultTimeout] with qrgate.ErrStoreUnavailable,
 // and works again within about a second of Redis doing so. A context's deadline is kept to; its cancellation
 // is noticed when the operation ends, which is at most [DefaultTimeout] later.
 package redisstore
@@ -85,7 +85,7 @@ func New(c Config) (*Store, error) {
 	}, nil
 }
 
-// Ping reports whether Redis answers, as nil or an error that wraps qrgate.ErrStoreDown.
+// Ping reports whether Redis answers, as nil or an error that wraps qrgate.ErrStoreUnavailable.
 func (s *Store) Ping(ctx context.Context) error {
 	return s.ask(ctx, "ping", func(ctx context.Context) error { return s.client.Ping(ctx).Err() })
 }

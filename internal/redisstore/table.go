@@ -22,7 +22,7 @@ type Table struct {
 // Table returns the table of this name. It does no I/O.
 func (s *Store) Table(name string) *Table { return &Table{s, tablePrefix + name} }
 
-// Put writes a row. The error wraps qrgate.ErrStoreDown, or is context.Canceled if ctx was.
+// Put writes a row. The error wraps qrgate.ErrStoreUnavailable, or is context.Canceled if ctx was.
 func (t *Table) Put(ctx context.Context, row string, value []byte) error {
 	return t.do(ctx, "put", func(ctx context.Context) error { return t.store.client.HSet(ctx, t.key, row, value).Err() })
 }

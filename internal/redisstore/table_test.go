@@ -39,7 +39,7 @@ func TestTable(t *testing.T) {
 		t.Errorf("%v %s", err, diff)
 	}
 	server.Stop()
-	if _, err := a.All(t.Context()); !errors.Is(err, qrgate.ErrStoreDown) {
+	if _, err := a.All(t.Context()); !errors.Is(err, qrgate.ErrStoreUnavailable) {
 		t.Errorf("without a server: %v", err)
 	}
 }

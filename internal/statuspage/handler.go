@@ -73,7 +73,7 @@ func format(r *http.Request) string {
 func completed(s Snapshot) Snapshot {
 	s = s.capped()
 	for i, c := range s.Causes {
-		about := qrgate.About(c.Code)
+		about := qrgate.New(c.Code)
 		s.Causes[i].Code, s.Causes[i].Title, s.Causes[i].Help, s.Causes[i].Who = about.Code, about.Title, about.Help, about.Who
 		s.Causes[i].Runbook = runbook(about.Code)
 	}

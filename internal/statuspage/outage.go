@@ -14,7 +14,7 @@ func engineDown(s Snapshot) []finding {
 	if r, ok := unanswered(s); ok {
 		code, why = r.Code, "The last look at its health: "+r.Evidence
 	} else if a := s.Engine.Last; a != nil {
-		if a.Class == string(qrgate.TimedOut) {
+		if a.Class == string(qrgate.KindTimeout) {
 			code = qrgate.EngineTimeout
 		}
 		why = "The last call: " + a.line() + "."
@@ -44,7 +44,7 @@ func wayShut(s Snapshot) []finding {
 	if came, _ := lastCode(s); came.After(w.At) {
 		return nil
 	}
-	why, said := qrgate.About(w.Code).Title, w.Said()
+	why, said := qrgate.New(w.Code).Title, w.Said()
 	switch {
 	case strings.HasPrefix(said, why):
 		why = said

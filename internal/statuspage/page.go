@@ -74,10 +74,10 @@ type overview struct{ Snapshot }
 // halves are the same things, of clients and of probes.
 type halves[T any] struct{ Clients, Probes []T }
 
-func halved[T any](all []T, origin func(T) qrgate.Origin) halves[T] {
+func halved[T any](all []T, origin func(T) qrgate.TrafficClass) halves[T] {
 	var h halves[T]
 	for _, v := range all {
-		if origin(v) == qrgate.FromSynthetic {
+		if origin(v) == qrgate.SyntheticTraffic {
 			h.Probes = append(h.Probes, v)
 		} else {
 			h.Clients = append(h.Clients, v)
@@ -88,12 +88,12 @@ func halved[T any](all []T, origin func(T) qrgate.Origin) halves[T] {
 
 // Walks are the journeys. Probes walk often; where they are shown among clients, there is no room for those.
 func (o overview) Walks() halves[Journey] {
-	return halved(o.Journeys, func(j Journey) qrgate.Origin { return j.Origin })
+	return halved(o.Journeys, func(j Journey) qrgate.TrafficClass { return j.Origin })
 }
 
 // Moves are the changes.
 func (o overview) Moves() halves[Change] {
-	return halved(o.Changes, func(c Change) qrgate.Origin { return c.Origin })
+	return halved(o.Changes, func(c Change) qrgate.TrafficClass { return c.Origin })
 }
 
 // Total is how many sessions of clients are at work.
@@ -204,12 +204,12 @@ func causes() catalogue {
 	slices.Sort(codes)
 	var c catalogue
 	for _, code := range codes {
-		c.Causes = append(c.Causes, qrgate.About(code))
+		c.Causes = append(c.Causes, qrgate.New(code))
 	}
 	return c
 }
 
-func titleOf(c qrgate.Code) string { return qrgate.About(c).Title }
+func titleOf(c qrgate.Code) string { return qrgate.New(c).Title }
 
 func clock(t time.Time) string { return t.UTC().Format("15:04:05") + " UTC" }
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -300,7 +300,7 @@ func TestWhatThePageSays(t *testing.T) {
 	}
 	silent := func() statuspage.Snapshot {
 		s := quiet()
-		s.Probes.Probes = []statuspage.Probe{{Name: "create_delete", Every: 60, Runs: []statuspage.Run{{Began: before(9), Outcome: qrgate.Gone, Missed: "no_leader"}}}}
+		s.Probes.Probes = []statuspage.Probe{{Name: "create_delete", Every: 60, Runs: []statuspage.Run{{Began: before(9), Outcome: qrgate.Abandoned, Missed: "no_leader"}}}}
 		return s
 	}
 	for name, c := range map[string]struct {
@@ -336,7 +336,7 @@ func TestHealthOfProbes(t *testing.T) {
 	t.Parallel()
 	s := broken()
 	s.Probes.Probes = append(s.Probes.Probes, statuspage.Probe{Name: "rotation", Every: 900},
-		statuspage.Probe{Name: "missed", Runs: []statuspage.Run{{Outcome: qrgate.Gone}}})
+		statuspage.Probe{Name: "missed", Runs: []statuspage.Run{{Outcome: qrgate.Abandoned}}})
 	_, body := serve(t, s, "/status?format=json")
 	var got struct {
 		Probes struct {

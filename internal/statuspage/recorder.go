@@ -38,16 +38,16 @@ func (r *Recorder) Observe(e qrgate.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch e.Kind {
-	case qrgate.EventLook:
+	case qrgate.EventEngineCall:
 		r.look(e)
-	case qrgate.EventJourney:
-		r.ended(Journey{At: e.At, Seconds: seconds(e.Took), Outcome: e.Outcome, Code: said(e.Diagnosis), Origin: e.Origin, Looks: e.Attempt, Label: label(e)})
+	case qrgate.EventAcquisition:
+		r.ended(Journey{At: e.At, Seconds: seconds(e.Took), Outcome: e.Outcome, Code: said(e.Diagnosis), Origin: e.Traffic, Looks: e.Attempt, Label: label(e)})
 	case qrgate.EventState:
-		r.moved(Change{At: e.At, About: "session", Origin: e.Origin, Label: label(e), From: string(e.From), To: string(e.To), Code: said(e.Diagnosis)})
+		r.moved(Change{At: e.At, About: "session", Origin: e.Traffic, Label: label(e), From: string(e.From), To: string(e.To), Code: said(e.Diagnosis)})
 	case qrgate.EventStore:
 		r.storeAt = e.At
-		r.changed(e.At, "store", map[bool]string{true: "Redis answers again", false: "Redis cannot be reached"}[e.Up])
-	case qrgate.EventSealed:
+		r.changed(e.At, "store", map[bool]string{true: "Redis answers again", false: "Redis cannot be reached"}[e.Available])
+	case qrgate.EventDecryptFailed:
 		r.changed(e.At, "seal", "a stored value did not open for its caller")
 	}
 	r.troubles.observe(e)
@@ -61,13 +61,13 @@ func (r *Recorder) Health(at time.Time, why qrgate.Code) {
 	switch why {
 	case qrgate.EngineUnreachable, qrgate.EngineTimeout:
 		r.stands(at, EngineDown)
-	case qrgate.None, qrgate.EngineFailing, qrgate.EngineBadAnswer, qrgate.KeyRejected, qrgate.Throttled:
+	case qrgate.None, qrgate.Engine5xx, qrgate.EngineBadResponse, qrgate.KeyRefused, qrgate.RateLimited:
 		r.stands(at, EngineUp)
 	}
 }
 
 func (r *Recorder) ended(j Journey) {
-	if j.Origin == qrgate.FromSynthetic {
+	if j.Origin == qrgate.SyntheticTraffic {
 		r.walks.put(j, keptProbing)
 		return
 	}
@@ -75,7 +75,7 @@ func (r *Recorder) ended(j Journey) {
 }
 
 func (r *Recorder) moved(c Change) {
-	if c.Origin == qrgate.FromSynthetic {
+	if c.Origin == qrgate.SyntheticTraffic {
 		r.probing.put(c, keptProbing)
 		return
 	}
@@ -140,11 +140,11 @@ func (r *Recorder) Snapshot(now time.Time) Snapshot {
 // the engine that says 502, 503 or 504 in its own words speaks for an engine that is down.
 func proved(e qrgate.Event) string {
 	switch e.Fault {
-	case qrgate.Abandoned:
+	case qrgate.KindCanceled:
 		return ""
-	case qrgate.Unreachable, qrgate.TimedOut:
+	case qrgate.KindUnreachable, qrgate.KindTimeout:
 		return EngineDown
-	case qrgate.BadAnswer:
+	case qrgate.KindBadResponse:
 		if e.Status >= 502 && e.Status <= 504 {
 			return EngineDown
 		}
@@ -153,19 +153,19 @@ func proved(e qrgate.Event) string {
 }
 
 // class is how an answer is counted.
-func class(k qrgate.Kind) string {
+func class(k qrgate.ErrorKind) string {
 	switch {
 	case k == "":
 		return "ok"
 	case slices.Contains(qrgate.Kinds(), k):
 		return string(k)
 	}
-	return string(qrgate.EngineError)
+	return string(qrgate.KindServerError)
 }
 
 // label is what is kept of a session's name, to be masked when somebody asks; a probe's needs none.
 func label(e qrgate.Event) string {
-	if e.Origin == qrgate.FromSynthetic {
+	if e.Traffic == qrgate.SyntheticTraffic {
 		return ""
 	}
 	return clip(e.Session)

@@ -15,16 +15,16 @@ import (
 )
 
 // look is a call for a session that ended in a fault, "" for none.
-func look(flight string, at time.Time, fault qrgate.Kind) qrgate.Event {
-	return qrgate.Event{Kind: qrgate.EventLook, At: at, Took: 40 * time.Millisecond, Session: "crm-" + flight, Flight: "tenant/" + flight, Op: qrgate.OpQR, Fault: fault, Origin: qrgate.FromUser}
+func look(flight string, at time.Time, fault qrgate.ErrorKind) qrgate.Event {
+	return qrgate.Event{Kind: qrgate.EventEngineCall, At: at, Took: 40 * time.Millisecond, Session: "crm-" + flight, AcquisitionID: "tenant/" + flight, Op: qrgate.OpQR, Fault: fault, Traffic: qrgate.UserTraffic}
 }
 
 func journey(flight string, at time.Time, out qrgate.Outcome, why qrgate.Code) qrgate.Event {
-	return qrgate.Event{Kind: qrgate.EventJourney, At: at, Took: 60 * time.Second, Session: "crm-" + flight, Flight: "tenant/" + flight, Outcome: out, Diagnosis: why, Attempt: 24, Origin: qrgate.FromUser}
+	return qrgate.Event{Kind: qrgate.EventAcquisition, At: at, Took: 60 * time.Second, Session: "crm-" + flight, AcquisitionID: "tenant/" + flight, Outcome: out, Diagnosis: why, Attempt: 24, Traffic: qrgate.UserTraffic}
 }
 
 func state(flight string, at time.Time, from, to qrgate.State) qrgate.Event {
-	return qrgate.Event{Kind: qrgate.EventState, At: at, Session: "crm-" + flight, Flight: "tenant/" + flight, From: from, To: to, Diagnosis: qrgate.None, Origin: qrgate.FromUser}
+	return qrgate.Event{Kind: qrgate.EventState, At: at, Session: "crm-" + flight, AcquisitionID: "tenant/" + flight, From: from, To: to, Diagnosis: qrgate.None, Traffic: qrgate.UserTraffic}
 }
 
 func after(s float64) time.Time { return before(-s) }
@@ -32,13 +32,13 @@ func after(s float64) time.Time { return before(-s) }
 // What keeps sessions from their QR, from the events that pass by.
 func TestCauses(t *testing.T) {
 	t.Parallel()
-	failing := look("a", noon, qrgate.EngineError)
+	failing := look("a", noon, qrgate.KindServerError)
 	failing.Status, failing.Code = 500, "QR_BROKEN"
 	again := failing
 	again.At = after(12)
-	hold := qrgate.Event{Kind: qrgate.EventHold, At: noon, Took: 9 * time.Second, Session: "crm-a", Flight: "tenant/a", Outcome: qrgate.Failure, Diagnosis: qrgate.QRNotEmitted, To: qrgate.Connecting}
+	hold := qrgate.Event{Kind: qrgate.EventWait, At: noon, Took: 9 * time.Second, Session: "crm-a", AcquisitionID: "tenant/a", Outcome: qrgate.Failure, Diagnosis: qrgate.QRNotEmitted, To: qrgate.Connecting}
 	synthetic := journey("p", noon, qrgate.Failure, qrgate.EngineTimeout)
-	synthetic.Origin = qrgate.FromSynthetic
+	synthetic.Traffic = qrgate.SyntheticTraffic
 	for name, c := range map[string]struct {
 		events []qrgate.Event
 		want   []string
@@ -46,12 +46,12 @@ func TestCauses(t *testing.T) {
 		"nothing":                      {nil, nil},
 		"one failed call is chance":    {[]qrgate.Event{failing}, nil},
 		"two are not":                  {[]qrgate.Event{failing, again}, []string{"engine_5xx 1/0 qr: engine_error, HTTP 500 QR_BROKEN, 2× in 12 s [crm-a]"}},
-		"not ready is an answer":       {[]qrgate.Event{look("a", noon, qrgate.NotReady), look("a", after(1), qrgate.NotReady)}, nil},
-		"an answer in between":         {[]qrgate.Event{failing, look("a", after(1), qrgate.NotReady), again}, nil},
+		"not ready is an answer":       {[]qrgate.Event{look("a", noon, qrgate.KindNotReady), look("a", after(1), qrgate.KindNotReady)}, nil},
+		"an answer in between":         {[]qrgate.Event{failing, look("a", after(1), qrgate.KindNotReady), again}, nil},
 		"a journey that failed":        {[]qrgate.Event{journey("a", noon, qrgate.Failure, qrgate.WhatsAppSilent)}, []string{"whatsapp_silent 1/0 no QR in 1 min and 24 looks [crm-a]"}},
 		"what the heart says wins":     {[]qrgate.Event{failing, again, journey("a", after(13), qrgate.Failure, qrgate.ClientOutdated)}, []string{"client_outdated 1/0 qr: engine_error, HTTP 500 QR_BROKEN, 2× in 12 s [crm-a]"}},
 		"a hold in vain":               {[]qrgate.Event{hold}, []string{"qr_not_emitted 1/0 a client waited 9.0 s in vain, the session is connecting [crm-a]"}},
-		"a code makes it good":         {[]qrgate.Event{hold, {Kind: qrgate.EventCode, At: after(1), Flight: "tenant/a"}}, nil},
+		"a code makes it good":         {[]qrgate.Event{hold, {Kind: qrgate.EventQR, At: after(1), AcquisitionID: "tenant/a"}}, nil},
 		"a state makes it good":        {[]qrgate.Event{hold, state("a", after(1), qrgate.Connecting, qrgate.AwaitingScan)}, nil},
 		"another session does not":     {[]qrgate.Event{hold, state("b", after(1), qrgate.Connecting, qrgate.AwaitingScan)}, []string{"qr_not_emitted 1/0 a client waited 9.0 s in vain, the session is connecting [crm-a]"}},
 		"a client who left":            {[]qrgate.Event{journey("a", noon, qrgate.Failure, qrgate.ClientGone)}, nil},
@@ -88,19 +88,19 @@ func TestTheEngine(t *testing.T) {
 		}
 	}
 	at(statuspage.EngineUnknown, time.Time{})
-	r.Observe(look("a", noon, qrgate.NotReady))
+	r.Observe(look("a", noon, qrgate.KindNotReady))
 	r.Observe(look("a", after(1), ""))
 	at(statuspage.EngineUp, noon)
-	r.Observe(look("a", after(2), qrgate.Unreachable))
-	r.Observe(look("a", after(3), qrgate.TimedOut))
+	r.Observe(look("a", after(2), qrgate.KindUnreachable))
+	r.Observe(look("a", after(3), qrgate.KindTimeout))
 	at(statuspage.EngineDown, after(2))
-	r.Observe(look("a", after(4), qrgate.Abandoned))
+	r.Observe(look("a", after(4), qrgate.KindCanceled))
 	at(statuspage.EngineDown, after(2))
-	proxied := look("a", after(5), qrgate.BadAnswer)
+	proxied := look("a", after(5), qrgate.KindBadResponse)
 	proxied.Status = 502
 	r.Observe(proxied)
 	at(statuspage.EngineDown, after(2))
-	r.Observe(look("a", after(6), qrgate.EngineError))
+	r.Observe(look("a", after(6), qrgate.KindServerError))
 	at(statuspage.EngineUp, after(6))
 	s := r.Snapshot(after(7))
 	want := map[string]int{"ok": 1, "not_ready": 1, "unreachable": 1, "timed_out": 1, "abandoned": 1, "bad_answer": 1, "engine_error": 1}
@@ -116,7 +116,7 @@ func TestTheEngine(t *testing.T) {
 func TestTheRecorderMasks(t *testing.T) {
 	t.Parallel()
 	var r statuspage.Recorder
-	for _, e := range []qrgate.Event{journey("5550100123", noon, qrgate.Failure, qrgate.DNSFailed), state("5550100123", noon, qrgate.Created, qrgate.Connecting), look("5550100123", noon, qrgate.EngineError)} {
+	for _, e := range []qrgate.Event{journey("5550100123", noon, qrgate.Failure, qrgate.DNSFailed), state("5550100123", noon, qrgate.Created, qrgate.Connecting), look("5550100123", noon, qrgate.KindServerError)} {
 		e.Code = "E5550100123"
 		r.Observe(e)
 		r.Observe(e)
@@ -132,7 +132,7 @@ func TestChangesOfTheHouseStay(t *testing.T) {
 	t.Parallel()
 	var r statuspage.Recorder
 	r.Observe(qrgate.Event{Kind: qrgate.EventStore, At: noon})
-	r.Observe(qrgate.Event{Kind: qrgate.EventSealed, At: noon})
+	r.Observe(qrgate.Event{Kind: qrgate.EventDecryptFailed, At: noon})
 	for i := range 500 {
 		r.Observe(state(fmt.Sprint(i), after(float64(i+1)), qrgate.Created, qrgate.Connecting))
 	}
@@ -153,7 +153,7 @@ func TestProbesDoNotPushClientsOut(t *testing.T) {
 	r.Observe(journey("a", noon, qrgate.Success, qrgate.None))
 	for i := range 500 {
 		probe, moved := journey("p", after(float64(i+1)), qrgate.Success, qrgate.None), state("p", after(float64(i+1)), qrgate.Created, qrgate.Connecting)
-		probe.Origin, moved.Origin = qrgate.FromSynthetic, qrgate.FromSynthetic
+		probe.Traffic, moved.Traffic = qrgate.SyntheticTraffic, qrgate.SyntheticTraffic
 		r.Observe(probe)
 		r.Observe(moved)
 	}
@@ -161,7 +161,7 @@ func TestProbesDoNotPushClientsOut(t *testing.T) {
 	if n := len(s.Journeys); n != 11 || s.Journeys[10].Label != "crm-a" || !s.Journeys[0].At.Equal(after(500)) {
 		t.Errorf("%d journeys: %+v", n, s.Journeys)
 	}
-	if n := len(s.Changes); n != 11 || s.Changes[10].Label != "crm-a" || s.Changes[10].Origin != qrgate.FromUser || s.Changes[0].Origin != qrgate.FromSynthetic {
+	if n := len(s.Changes); n != 11 || s.Changes[10].Label != "crm-a" || s.Changes[10].Origin != qrgate.UserTraffic || s.Changes[0].Origin != qrgate.SyntheticTraffic {
 		t.Errorf("%d changes: %+v", n, s.Changes)
 	}
 	_, page := serve(t, s, "/status")
@@ -179,14 +179,14 @@ func TestHealthOfTheEngine(t *testing.T) {
 		want string
 	}{
 		{qrgate.Internal, statuspage.EngineUnknown}, {qrgate.None, statuspage.EngineUp}, {qrgate.EngineUnreachable, statuspage.EngineDown},
-		{qrgate.Internal, statuspage.EngineDown}, {qrgate.EngineFailing, statuspage.EngineUp}, {qrgate.EngineTimeout, statuspage.EngineDown},
+		{qrgate.Internal, statuspage.EngineDown}, {qrgate.Engine5xx, statuspage.EngineUp}, {qrgate.EngineTimeout, statuspage.EngineDown},
 	} {
 		r.Health(after(float64(i)), c.why)
 		if got := r.Snapshot(after(9)).Engine.State; got != c.want {
 			t.Errorf("after %s it is %s, want %s", c.why, got, c.want)
 		}
 	}
-	r.Observe(look("a", after(7), qrgate.NotReady))
+	r.Observe(look("a", after(7), qrgate.KindNotReady))
 	if e := r.Snapshot(after(9)).Engine; e.State != statuspage.EngineUp || !e.Since.Equal(after(7)) {
 		t.Errorf("%+v", e)
 	}
@@ -215,8 +215,8 @@ func TestMemoryIsBounded(t *testing.T) {
 	long := strings.Repeat("x", 94)
 	for i := range 100_000 {
 		name := fmt.Sprintf("%s%06d", long, i)
-		r.Observe(look(name, noon, qrgate.EngineError))
-		r.Observe(journey(name, noon, qrgate.Failure, qrgate.EngineFailing))
+		r.Observe(look(name, noon, qrgate.KindServerError))
+		r.Observe(journey(name, noon, qrgate.Failure, qrgate.Engine5xx))
 		r.Observe(state(name, noon, qrgate.Connecting, qrgate.Failed))
 	}
 	runtime.GC()
@@ -240,10 +240,10 @@ func TestConcurrently(t *testing.T) {
 		wg.Go(func() {
 			for k := range 300 {
 				name := fmt.Sprint(i*1000 + k)
-				r.Observe(look(name, noon, qrgate.TimedOut))
+				r.Observe(look(name, noon, qrgate.KindTimeout))
 				r.Observe(journey(name, noon, qrgate.Failure, qrgate.EngineTimeout))
 				r.Observe(state(name, noon, qrgate.Connecting, qrgate.Failed))
-				r.Observe(qrgate.Event{Kind: qrgate.EventStore, At: noon, Up: k%2 == 0})
+				r.Observe(qrgate.Event{Kind: qrgate.EventStore, At: noon, Available: k%2 == 0})
 			}
 		})
 		wg.Go(func() {

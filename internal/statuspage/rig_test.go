@@ -46,7 +46,7 @@ func healthy() statuspage.Snapshot {
 	}}
 	for i := range 24 {
 		s.Journeys = append(s.Journeys, statuspage.Journey{At: before(float64(20 + i*35)), Seconds: 2.8 + float64(i%5)*.7, Outcome: qrgate.Success,
-			Origin: qrgate.FromUser, Looks: 5, Label: fmt.Sprintf("crm-%02d", i%9)})
+			Origin: qrgate.UserTraffic, Looks: 5, Label: fmt.Sprintf("crm-%02d", i%9)})
 	}
 	s.WhatsApp = &statuspage.WhatsApp{At: before(900), Code: qrgate.None, Step: qrgate.ControlHandshake, Evidence: []string{"handshake: WhatsApp sent codes."}}
 	s.Probing = 1
@@ -74,27 +74,27 @@ func broken() statuspage.Snapshot {
 	s := healthy()
 	deep := &s.Probes.Probes[2]
 	for i := range 3 {
-		deep.Runs[i] = failed(deep.Runs[i].ID, deep.Runs[i].Began, qrgate.EngineFailing, "qr: engine_error, HTTP 500 QR_GENERATION_ERROR, 9× in 38 s")
+		deep.Runs[i] = failed(deep.Runs[i].ID, deep.Runs[i].Began, qrgate.Engine5xx, "qr: engine_error, HTTP 500 QR_GENERATION_ERROR, 9× in 38 s")
 	}
 	deep.Runs[8] = failed(deep.Runs[8].ID, deep.Runs[8].Began, qrgate.EngineTimeout, "connect: timed_out, 2× in 20 s")
 	s.Probes.Probes[0].Runs = append(s.Probes.Probes[0].Runs, failed("engine_health-7-x", before(7200), qrgate.EngineUnreachable, "health: unreachable"))
-	s.Probes.Probes[1].Runs[4].Outcome, s.Probes.Probes[1].Runs[4].Missed = qrgate.Gone, "cleanup_backlog"
+	s.Probes.Probes[1].Runs[4].Outcome, s.Probes.Probes[1].Runs[4].Missed = qrgate.Abandoned, "cleanup_backlog"
 	for i := range 6 {
-		s.Journeys[i].Outcome, s.Journeys[i].Code, s.Journeys[i].Seconds = qrgate.Failure, qrgate.EngineFailing, 60
+		s.Journeys[i].Outcome, s.Journeys[i].Code, s.Journeys[i].Seconds = qrgate.Failure, qrgate.Engine5xx, 60
 	}
-	s.Journeys[7].Outcome = qrgate.Gone
-	s.Journeys[9].Origin, s.Journeys[9].Label = qrgate.FromSynthetic, ""
+	s.Journeys[7].Outcome = qrgate.Abandoned
+	s.Journeys[9].Origin, s.Journeys[9].Label = qrgate.SyntheticTraffic, ""
 	s.Causes = []statuspage.Cause{
-		{Code: qrgate.EngineFailing, Sessions: 8, Probes: 1, Since: before(700), Last: before(3), Evidence: "qr: engine_error, HTTP 500 QR_GENERATION_ERROR, 24× in 11 min", Labels: []string{"crm-00", "crm-01", "crm-02", "shop-madrid", "shop-lima"}},
+		{Code: qrgate.Engine5xx, Sessions: 8, Probes: 1, Since: before(700), Last: before(3), Evidence: "qr: engine_error, HTTP 500 QR_GENERATION_ERROR, 24× in 11 min", Labels: []string{"crm-00", "crm-01", "crm-02", "shop-madrid", "shop-lima"}},
 		{Code: qrgate.QRExpired, Sessions: 1, Since: before(400), Last: before(340), Evidence: "the session went from awaiting_scan to disconnected", Labels: []string{"crm-08"}},
 	}
 	s.Sessions[qrgate.Connecting], s.Sessions[qrgate.Failed], s.Waiters.Held = 8, 5, 312
 	s.Changes = nil
 	for i := range 16 {
-		s.Changes = append(s.Changes, statuspage.Change{At: before(float64(11 + 40*i)), About: "session", Label: fmt.Sprintf("crm-%02d", i%9), From: "connecting", To: "failed", Code: qrgate.EngineFailing})
+		s.Changes = append(s.Changes, statuspage.Change{At: before(float64(11 + 40*i)), About: "session", Label: fmt.Sprintf("crm-%02d", i%9), From: "connecting", To: "failed", Code: qrgate.Engine5xx})
 	}
 	for i := range 4 {
-		s.Changes = append(s.Changes, statuspage.Change{At: before(float64(700 + 30*i)), About: "session", Origin: qrgate.FromSynthetic, From: "connecting", To: "disconnected"})
+		s.Changes = append(s.Changes, statuspage.Change{At: before(float64(700 + 30*i)), About: "session", Origin: qrgate.SyntheticTraffic, From: "connecting", To: "disconnected"})
 	}
 	s.Changes[3] = statuspage.Change{At: before(131), About: "store", To: "Redis cannot be reached"}
 	s.Store = statuspage.Store{Kind: "redis", State: statuspage.StoreDegraded, Since: before(131), Note: "Redis cannot be reached; the gate goes on from memory."}

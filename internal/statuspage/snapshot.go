@@ -27,17 +27,17 @@ type Snapshot struct {
 
 // Cause is one diagnosis with all sessions that it held back in the last 15 minutes and that got no QR since.
 type Cause struct {
-	Code     qrgate.Code `json:"code"`
-	Title    string      `json:"title"`
-	Help     string      `json:"help"`
-	Who      qrgate.Who  `json:"who"`
-	Sessions int         `json:"sessions"`
-	Probes   int         `json:"probes"` // how many of Sessions belong to probes
-	Since    time.Time   `json:"since"`  // when the first of them began to fail
-	Last     time.Time   `json:"last"`   // when one of them failed last
-	Evidence string      `json:"evidence"`
-	Labels   []string    `json:"labels"`  // some of the sessions, masked
-	Runbook  string      `json:"runbook"` // relative to the operators' port
+	Code     qrgate.Code  `json:"code"`
+	Title    string       `json:"title"`
+	Help     string       `json:"help"`
+	Who      qrgate.Actor `json:"who"`
+	Sessions int          `json:"sessions"`
+	Probes   int          `json:"probes"` // how many of Sessions belong to probes
+	Since    time.Time    `json:"since"`  // when the first of them began to fail
+	Last     time.Time    `json:"last"`   // when one of them failed last
+	Evidence string       `json:"evidence"`
+	Labels   []string     `json:"labels"`  // some of the sessions, masked
+	Runbook  string       `json:"runbook"` // relative to the operators' port
 }
 
 // Probes is what the synthetic journeys found.
@@ -71,13 +71,13 @@ type Run struct {
 
 // Journey is how one wish for a QR ended.
 type Journey struct {
-	At      time.Time      `json:"at"`
-	Seconds float64        `json:"seconds"`
-	Outcome qrgate.Outcome `json:"outcome"`
-	Code    qrgate.Code    `json:"diagnosis,omitempty"`
-	Origin  qrgate.Origin  `json:"origin"`
-	Looks   int            `json:"looks"`
-	Label   string         `json:"label,omitempty"`
+	At      time.Time           `json:"at"`
+	Seconds float64             `json:"seconds"`
+	Outcome qrgate.Outcome      `json:"outcome"`
+	Code    qrgate.Code         `json:"diagnosis,omitempty"`
+	Origin  qrgate.TrafficClass `json:"origin"`
+	Looks   int                 `json:"looks"`
+	Label   string              `json:"label,omitempty"`
 }
 
 // Engine is the session engine as the gate sees it.
@@ -125,11 +125,11 @@ type Budget struct {
 
 // WhatsApp is what the gate itself saw last of the way to WhatsApp. An embedded engine has no other way.
 type WhatsApp struct {
-	At       time.Time          `json:"at"`
-	Since    time.Time          `json:"since,omitzero"` // when it began to fail
-	Code     qrgate.Code        `json:"diagnosis"`      // none when nothing was in the way
-	Step     qrgate.ControlStep `json:"step,omitempty"` // where the look ended, if that is known
-	Evidence []string           `json:"evidence"`
+	At       time.Time               `json:"at"`
+	Since    time.Time               `json:"since,omitzero"` // when it began to fail
+	Code     qrgate.Code             `json:"diagnosis"`      // none when nothing was in the way
+	Step     qrgate.ConnectivityStep `json:"step,omitempty"` // where the look ended, if that is known
+	Evidence []string                `json:"evidence"`
 }
 
 // Reached reports whether nothing was in the way.
@@ -165,13 +165,13 @@ type Waiters struct {
 
 // Change is something that is other than before.
 type Change struct {
-	At     time.Time     `json:"at"`
-	About  string        `json:"about"`            // session, engine, store or seal
-	Origin qrgate.Origin `json:"origin,omitempty"` // whose session
-	Label  string        `json:"label,omitempty"`  // of a session
-	From   string        `json:"from,omitempty"`
-	To     string        `json:"to"`
-	Code   qrgate.Code   `json:"diagnosis,omitempty"`
+	At     time.Time           `json:"at"`
+	About  string              `json:"about"`            // session, engine, store or seal
+	Origin qrgate.TrafficClass `json:"origin,omitempty"` // whose session
+	Label  string              `json:"label,omitempty"`  // of a session
+	From   string              `json:"from,omitempty"`
+	To     string              `json:"to"`
+	Code   qrgate.Code         `json:"diagnosis,omitempty"`
 }
 
 // Build is the program that runs.

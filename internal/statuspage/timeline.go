@@ -116,7 +116,7 @@ func journeyStrip(all []Journey) strip {
 		case qrgate.Failure:
 			what = "no QR: " + string(j.Code)
 			failed++
-		case qrgate.Gone:
+		case qrgate.Abandoned:
 			what = "given up"
 		}
 		marks = append(marks, mark{outcome: j.Outcome, seconds: j.Seconds, began: j.At, what: what})

@@ -32,7 +32,7 @@ type trouble struct {
 	evidence        string
 	since, last     time.Time
 	op              string
-	fault           qrgate.Kind // of the last calls; "" when the engine answers as it should
+	fault           qrgate.ErrorKind // of the last calls; "" when the engine answers as it should
 	status, times   int
 	engineCode, why string
 	faulty, faulted time.Time // the first and the last of them
@@ -41,12 +41,12 @@ type trouble struct {
 // observe learns from one event.
 func (t *troubles) observe(e qrgate.Event) {
 	switch {
-	case e.Flight == "" && e.Session == "":
+	case e.AcquisitionID == "" && e.Session == "":
 	case solved(e):
 		t.drop(flightOf(e))
-	case e.Kind == qrgate.EventLook:
+	case e.Kind == qrgate.EventEngineCall:
 		t.look(e)
-	case !harmless(e.Diagnosis) && (e.Kind != qrgate.EventHold || e.Outcome == qrgate.Failure):
+	case !harmless(e.Diagnosis) && (e.Kind != qrgate.EventWait || e.Outcome == qrgate.Failure):
 		t.take(e).name(e)
 	}
 }
@@ -54,13 +54,13 @@ func (t *troubles) observe(e qrgate.Event) {
 // solved reports whether an event shows that its session is well.
 func solved(e qrgate.Event) bool {
 	switch e.Kind {
-	case qrgate.EventCode:
+	case qrgate.EventQR:
 		return true
-	case qrgate.EventJourney, qrgate.EventHold:
-		return e.Outcome == qrgate.Success || e.Kind == qrgate.EventJourney && e.Outcome == qrgate.Gone
+	case qrgate.EventAcquisition, qrgate.EventWait:
+		return e.Outcome == qrgate.Success || e.Kind == qrgate.EventAcquisition && e.Outcome == qrgate.Abandoned
 	case qrgate.EventState:
 		return e.To == qrgate.AwaitingScan || e.To == qrgate.Connected || e.To == qrgate.Created
-	case qrgate.EventLook:
+	case qrgate.EventEngineCall:
 		return e.Op == qrgate.OpQR && e.Fault == ""
 	}
 	return false
@@ -78,7 +78,7 @@ func harmless(c qrgate.Code) bool {
 // look counts calls that failed in a row. That a QR is not there yet is how a working engine answers.
 func (t *troubles) look(e qrgate.Event) {
 	switch e.Fault {
-	case "", qrgate.NotReady, qrgate.AlreadyLinked, qrgate.Abandoned:
+	case "", qrgate.KindNotReady, qrgate.KindAlreadyPaired, qrgate.KindCanceled:
 		if el := t.byFlight[flightOf(e)]; el != nil {
 			known := el.Value.(*trouble)
 			known.fault, known.times = "", 0
@@ -107,7 +107,7 @@ func (t *troubles) take(e qrgate.Event) *trouble {
 	if len(t.byFlight) >= maxTroubles {
 		t.drop(t.order.Front().Value.(*trouble).flight)
 	}
-	k := &trouble{flight: flight, label: label(e), probe: e.Origin == qrgate.FromSynthetic}
+	k := &trouble{flight: flight, label: label(e), probe: e.Traffic == qrgate.SyntheticTraffic}
 	t.byFlight[flight] = t.order.PushBack(k)
 	return k
 }
@@ -129,9 +129,9 @@ func (k *trouble) name(e qrgate.Event) {
 	}
 	k.last = e.At
 	switch e.Kind {
-	case qrgate.EventJourney:
+	case qrgate.EventAcquisition:
 		k.evidence = fmt.Sprintf("no QR in %s and %d looks", short(e.Took), e.Attempt)
-	case qrgate.EventHold:
+	case qrgate.EventWait:
 		k.evidence = fmt.Sprintf("a client waited %s in vain, the session is %s", short(e.Took), e.To)
 	default:
 		k.evidence = fmt.Sprintf("the session went from %s to %s", e.From, e.To)
@@ -150,10 +150,10 @@ func (k *trouble) cause() qrgate.Code {
 }
 
 // faultCauses is the cause that calls alone suggest, until the heart names one.
-var faultCauses = map[qrgate.Kind]qrgate.Code{
-	qrgate.Unreachable: qrgate.EngineUnreachable, qrgate.TimedOut: qrgate.EngineTimeout, qrgate.EngineError: qrgate.EngineFailing,
-	qrgate.BadAnswer: qrgate.EngineBadAnswer, qrgate.RateLimited: qrgate.Throttled, qrgate.KeyRefused: qrgate.KeyRejected,
-	qrgate.UnknownSession: qrgate.SessionNotFound,
+var faultCauses = map[qrgate.ErrorKind]qrgate.Code{
+	qrgate.KindUnreachable: qrgate.EngineUnreachable, qrgate.KindTimeout: qrgate.EngineTimeout, qrgate.KindServerError: qrgate.Engine5xx,
+	qrgate.KindBadResponse: qrgate.EngineBadResponse, qrgate.KindRateLimited: qrgate.RateLimited, qrgate.KindKeyRefused: qrgate.KeyRefused,
+	qrgate.KindSessionNotFound: qrgate.SessionNotFound,
 }
 
 // line is the best evidence there is: the engine's own words before ours.
@@ -230,4 +230,4 @@ func (c *Cause) add(k *trouble, since, last time.Time) {
 }
 
 // flightOf tells sessions apart; it holds the tenant and is never shown.
-func flightOf(e qrgate.Event) string { return cmp.Or(e.Flight, e.Session) }
+func flightOf(e qrgate.Event) string { return cmp.Or(e.AcquisitionID, e.Session) }

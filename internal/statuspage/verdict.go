@@ -11,15 +11,15 @@ import (
 
 // Verdict is the answer to what somebody asks at night: is it broken, for whom, since when, why.
 type Verdict struct {
-	Level    string      `json:"level"`    // one of the Level constants
-	Sentence string      `json:"sentence"` // the overall state
-	Whom     string      `json:"whom"`     // for whom it is so
-	Since    time.Time   `json:"since,omitzero"`
-	Why      string      `json:"why"`
-	Todo     string      `json:"todo"` // what to do; empty for nothing
-	Who      qrgate.Who  `json:"who"`  // who does it
-	Code     qrgate.Code `json:"diagnosis,omitempty"`
-	Also     []string    `json:"also"` // what else is wrong
+	Level    string       `json:"level"`    // one of the Level constants
+	Sentence string       `json:"sentence"` // the overall state
+	Whom     string       `json:"whom"`     // for whom it is so
+	Since    time.Time    `json:"since,omitzero"`
+	Why      string       `json:"why"`
+	Todo     string       `json:"todo"` // what to do; empty for nothing
+	Who      qrgate.Actor `json:"who"`  // who does it
+	Code     qrgate.Code  `json:"diagnosis,omitempty"`
+	Also     []string     `json:"also"` // what else is wrong
 }
 
 // The levels.
@@ -60,7 +60,7 @@ func Judge(s Snapshot) Verdict {
 	}
 	slices.SortStableFunc(all, func(a, b finding) int { return rank(a) - rank(b) })
 	worst := all[0]
-	about := qrgate.About(worst.code)
+	about := qrgate.New(worst.code)
 	v := Verdict{Level: LevelDegraded, Sentence: "Not all is well: " + worst.what + ".", Whom: worst.whom, Since: worst.since, Why: worst.why, Code: worst.code, Todo: about.Help, Who: about.Who}
 	if v.Why == "" {
 		v.Why = about.Title
@@ -82,7 +82,7 @@ func also(told qrgate.Code, rest []finding) []string {
 			return append(out, fmt.Sprintf("%d more", left))
 		}
 		switch f.code {
-		case told, qrgate.StoreUnavailable, qrgate.EngineOverloaded, qrgate.Undetermined:
+		case told, qrgate.RedisUnavailable, qrgate.EngineOverloaded, qrgate.Undetermined:
 			out = append(out, f.what) // it says its cause, or the verdict does
 		default:
 			out = append(out, f.what+" ("+string(f.code)+")")
@@ -126,9 +126,9 @@ func probesFail(s Snapshot) []finding {
 		case !f.failing:
 			f.what = fmt.Sprintf("the probe %s failed in its last run", p.Name)
 			f.whom = "Not known yet: one failure may be chance"
-		case first.Code == qrgate.KeyRejected && clientServedSince(s, first.Began):
+		case first.Code == qrgate.KeyRefused && clientServedSince(s, first.Began):
 			f.failing, f.whom = false, "The probe alone: a client got its QR since"
-		case first.Code == qrgate.KeyRejected:
+		case first.Code == qrgate.KeyRefused:
 			f.whom = "Everybody, if the engine has lost its keys; else the probe alone"
 		}
 		all = append(all, f)
@@ -145,8 +145,8 @@ func times(n int) string {
 
 // why is what a failed run says, in one line.
 func why(r Run) string {
-	d := qrgate.About(r.Code)
-	if r.Code == qrgate.KeyRejected {
+	d := qrgate.New(r.Code)
+	if r.Code == qrgate.KeyRefused {
 		d.Title += " of the probe, QRGATE_PROBE_API_KEY"
 	}
 	if r.Evidence != "" {
@@ -162,7 +162,7 @@ func streak(runs []Run) (n int, first Run) {
 		switch {
 		case r.Outcome == qrgate.Success:
 			return n, first
-		case r.Outcome == qrgate.Failure && r.Code != qrgate.StoreUnavailable:
+		case r.Outcome == qrgate.Failure && r.Code != qrgate.RedisUnavailable:
 			n, first = n+1, r
 		}
 	}
@@ -175,7 +175,7 @@ func journeysFail(s Snapshot) []finding {
 	ended, failed, inRow, succeeded := 0, 0, 0, false
 	var first, newest Journey
 	for _, j := range s.Journeys {
-		if s.At.Sub(j.At) > lately || j.Origin == qrgate.FromSynthetic || j.Outcome == qrgate.Gone {
+		if s.At.Sub(j.At) > lately || j.Origin == qrgate.SyntheticTraffic || j.Outcome == qrgate.Abandoned {
 			continue
 		}
 		ended++
@@ -219,7 +219,7 @@ func partOf(failed, ended int) string {
 // ours reports whether a cause is the business of whoever runs the gate, the engine or the network, not
 // that of one client.
 func ours(c qrgate.Code) bool {
-	who := qrgate.About(c).Who
+	who := qrgate.New(c).Who
 	return who == qrgate.Operator || who == qrgate.Nobody
 }
 
@@ -236,7 +236,7 @@ func causesStand(s Snapshot) []finding {
 			f.what = count(users, "session", "sessions") + " got no QR"
 			f.whom += ", last asked for " + ago(c.Last, s.At)
 		}
-		f.why = qrgate.About(c.Code).Title
+		f.why = qrgate.New(c.Code).Title
 		if c.Evidence != "" {
 			f.why += ": " + c.Evidence
 		}
@@ -259,7 +259,7 @@ func idle(s Snapshot) bool {
 
 func clientServedSince(s Snapshot, since time.Time) bool {
 	return slices.ContainsFunc(s.Journeys, func(j Journey) bool {
-		return j.Outcome == qrgate.Success && j.Origin != qrgate.FromSynthetic && j.At.After(since)
+		return j.Outcome == qrgate.Success && j.Origin != qrgate.SyntheticTraffic && j.At.After(since)
 	})
 }
 
@@ -272,10 +272,10 @@ func storeAway(s Snapshot) []finding {
 		return nil
 	}
 	whom := "Nobody yet; replicas do not share what they know"
-	if slices.ContainsFunc(s.Probes.Probes, func(p Probe) bool { return len(p.Runs) > 0 && p.Runs[0].Code == qrgate.StoreUnavailable }) {
+	if slices.ContainsFunc(s.Probes.Probes, func(p Probe) bool { return len(p.Runs) > 0 && p.Runs[0].Code == qrgate.RedisUnavailable }) {
 		whom += ", and no probe walks to a QR"
 	}
-	return []finding{{false, "Redis cannot be reached", whom, s.Store.Since, s.Store.Note, qrgate.StoreUnavailable}}
+	return []finding{{false, "Redis cannot be reached", whom, s.Store.Since, s.Store.Note, qrgate.RedisUnavailable}}
 }
 
 func waitersMany(s Snapshot) []finding {

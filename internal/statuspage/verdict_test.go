@@ -49,17 +49,17 @@ func TestJudge(t *testing.T) {
 		"no probe without Redis": {func(s *statuspage.Snapshot) {
 			s.Store = statuspage.Store{Kind: "redis", State: "degraded", Since: before(700)}
 			r := s.Probes.Probes[2].Runs
-			r[0], r[1] = failed("x", before(9), qrgate.StoreUnavailable, ""), failed("y", before(309), qrgate.StoreUnavailable, "")
-		}, "degraded", qrgate.StoreUnavailable, "Redis cannot be reached", 700},
+			r[0], r[1] = failed("x", before(9), qrgate.RedisUnavailable, ""), failed("y", before(309), qrgate.RedisUnavailable, "")
+		}, "degraded", qrgate.RedisUnavailable, "Redis cannot be reached", 700},
 		"the probe's key is wrong, and clients get their QR": {func(s *statuspage.Snapshot) {
 			r := s.Probes.Probes[2].Runs
-			r[0], r[1] = failed("x", before(9), qrgate.KeyRejected, ""), failed("y", before(309), qrgate.KeyRejected, "")
-		}, "degraded", qrgate.KeyRejected, "the probe create_connect_qr failed twice in a row", 309},
+			r[0], r[1] = failed("x", before(9), qrgate.KeyRefused, ""), failed("y", before(309), qrgate.KeyRefused, "")
+		}, "degraded", qrgate.KeyRefused, "the probe create_connect_qr failed twice in a row", 309},
 		"the probe's key is wrong, and nobody asks": {func(s *statuspage.Snapshot) {
 			s.Journeys = nil
 			r := s.Probes.Probes[2].Runs
-			r[0], r[1] = failed("x", before(9), qrgate.KeyRejected, ""), failed("y", before(309), qrgate.KeyRejected, "")
-		}, "failing", qrgate.KeyRejected, "the probe create_connect_qr failed twice in a row", 309},
+			r[0], r[1] = failed("x", before(9), qrgate.KeyRefused, ""), failed("y", before(309), qrgate.KeyRefused, "")
+		}, "failing", qrgate.KeyRefused, "the probe create_connect_qr failed twice in a row", 309},
 		"a probe that failed here, and runs at another replica now": {func(s *statuspage.Snapshot) {
 			p := &s.Probes.Probes[2]
 			p.Elsewhere, p.Runs[0], p.Runs[1] = true, failed("x", before(5000), qrgate.DNSFailed, ""), failed("y", before(5300), qrgate.DNSFailed, "")
@@ -77,7 +77,7 @@ func TestJudge(t *testing.T) {
 		}, "failing", qrgate.DNSFailed, "failed twice in a row", 309},
 		"a run that said nothing is no success": {func(s *statuspage.Snapshot) {
 			r := s.Probes.Probes[2].Runs
-			r[0], r[1], r[2] = failed("x", before(9), qrgate.DNSFailed, ""), statuspage.Run{Outcome: qrgate.Gone, Began: before(100)}, failed("y", before(309), qrgate.DNSFailed, "")
+			r[0], r[1], r[2] = failed("x", before(9), qrgate.DNSFailed, ""), statuspage.Run{Outcome: qrgate.Abandoned, Began: before(100)}, failed("y", before(309), qrgate.DNSFailed, "")
 		}, "failing", qrgate.DNSFailed, "failed twice in a row", 309},
 		"a probe that works again": {func(s *statuspage.Snapshot) {
 			s.Probes.Probes[2].Runs[1] = failed("y", before(309), qrgate.DNSFailed, "")
@@ -118,27 +118,27 @@ func TestJudge(t *testing.T) {
 			s.Causes = []statuspage.Cause{{Code: qrgate.QRExpired, Sessions: 6, Since: before(60), Last: before(3)}}
 		}, "ok", "", "QRs are delivered", 3305},
 		"one session": {func(s *statuspage.Snapshot) {
-			s.Causes = []statuspage.Cause{{Code: qrgate.EngineFailing, Sessions: 1, Since: before(60), Last: before(3)}}
-		}, "degraded", qrgate.EngineFailing, "1 session gets no QR", 60},
+			s.Causes = []statuspage.Cause{{Code: qrgate.Engine5xx, Sessions: 1, Since: before(60), Last: before(3)}}
+		}, "degraded", qrgate.Engine5xx, "1 session gets no QR", 60},
 		"one session that was given up": {func(s *statuspage.Snapshot) {
-			s.Causes = []statuspage.Cause{{Code: qrgate.EngineFailing, Sessions: 1, Since: before(60), Last: before(40)}}
-		}, "degraded", qrgate.EngineFailing, "1 session got no QR", 60},
+			s.Causes = []statuspage.Cause{{Code: qrgate.Engine5xx, Sessions: 1, Since: before(60), Last: before(40)}}
+		}, "degraded", qrgate.Engine5xx, "1 session got no QR", 60},
 		"one session, and nobody at work": {func(s *statuspage.Snapshot) {
 			s.Sessions, s.Waiters.Held = nil, 0
-			s.Causes = []statuspage.Cause{{Code: qrgate.EngineFailing, Sessions: 1, Since: before(60), Last: before(9)}}
-		}, "degraded", qrgate.EngineFailing, "1 session got no QR", 60},
+			s.Causes = []statuspage.Cause{{Code: qrgate.Engine5xx, Sessions: 1, Since: before(60), Last: before(9)}}
+		}, "degraded", qrgate.Engine5xx, "1 session got no QR", 60},
 		"many sessions, while others get theirs": {func(s *statuspage.Snapshot) {
-			s.Causes = []statuspage.Cause{{Code: qrgate.EngineFailing, Sessions: 4, Since: before(60), Last: before(3)}}
-		}, "degraded", qrgate.EngineFailing, "4 sessions get no QR", 60},
+			s.Causes = []statuspage.Cause{{Code: qrgate.Engine5xx, Sessions: 4, Since: before(60), Last: before(3)}}
+		}, "degraded", qrgate.Engine5xx, "4 sessions get no QR", 60},
 		"many sessions, and no other": {func(s *statuspage.Snapshot) {
-			s.Causes = []statuspage.Cause{{Code: qrgate.EngineFailing, Sessions: 4, Since: before(10), Last: before(3)}}
-		}, "failing", qrgate.EngineFailing, "4 sessions get no QR", 10},
+			s.Causes = []statuspage.Cause{{Code: qrgate.Engine5xx, Sessions: 4, Since: before(10), Last: before(3)}}
+		}, "failing", qrgate.Engine5xx, "4 sessions get no QR", 10},
 		"only sessions of probes": {func(s *statuspage.Snapshot) {
-			s.Causes = []statuspage.Cause{{Code: qrgate.EngineFailing, Sessions: 4, Probes: 4, Since: before(10), Last: before(3)}}
+			s.Causes = []statuspage.Cause{{Code: qrgate.Engine5xx, Sessions: 4, Probes: 4, Since: before(10), Last: before(3)}}
 		}, "ok", "", "QRs are delivered", 3305},
 		"Redis is away": {func(s *statuspage.Snapshot) {
 			s.Store = statuspage.Store{Kind: "redis", State: "degraded", Since: before(33)}
-		}, "degraded", qrgate.StoreUnavailable, "Redis cannot be reached", 33},
+		}, "degraded", qrgate.RedisUnavailable, "Redis cannot be reached", 33},
 		"almost full": {func(s *statuspage.Snapshot) { s.Waiters.Held = 4600 }, "degraded", qrgate.EngineOverloaded, "almost as many requests wait", -1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -223,7 +223,7 @@ func TestForWhom(t *testing.T) {
 		"All of the last 2 journeys in 15 min": func(s *statuspage.Snapshot) { s.Journeys = s.Journeys[:2] },
 		"2 of the last 24 journeys in 15 min":  func(*statuspage.Snapshot) {},
 		"1 session, last asked for 2 min ago": func(s *statuspage.Snapshot) {
-			s.Journeys, s.Causes = s.Journeys[2:], []statuspage.Cause{{Code: qrgate.EngineFailing, Sessions: 1, Since: before(150), Last: before(120)}}
+			s.Journeys, s.Causes = s.Journeys[2:], []statuspage.Cause{{Code: qrgate.Engine5xx, Sessions: 1, Since: before(150), Last: before(120)}}
 		},
 	} {
 		s := healthy()

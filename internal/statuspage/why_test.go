@@ -14,7 +14,7 @@ func TestThePageSaysWhyNobodyAnswers(t *testing.T) {
 	t.Parallel()
 	var r statuspage.Recorder
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	r.Observe(qrgate.Event{Kind: qrgate.EventLook, At: at, Session: "shop-1", Flight: "a/1", Op: qrgate.OpQR, Fault: qrgate.Unreachable, Why: "connection refused"})
+	r.Observe(qrgate.Event{Kind: qrgate.EventEngineCall, At: at, Session: "shop-1", AcquisitionID: "a/1", Op: qrgate.OpQR, Fault: qrgate.KindUnreachable, Why: "connection refused"})
 	s := r.Snapshot(at.Add(time.Second))
 	if s.Engine.Last == nil || s.Engine.Last.Why != "connection refused" {
 		t.Errorf("the last call: %+v", s.Engine.Last)
@@ -22,7 +22,7 @@ func TestThePageSaysWhyNobodyAnswers(t *testing.T) {
 	if len(s.Causes) != 0 && !strings.Contains(s.Causes[0].Evidence, "(connection refused)") {
 		t.Errorf("the evidence: %+v", s.Causes)
 	}
-	r.Observe(qrgate.Event{Kind: qrgate.EventJourney, At: at.Add(time.Second), Session: "shop-1", Flight: "a/1", Outcome: qrgate.Failure, Diagnosis: qrgate.EngineUnreachable})
+	r.Observe(qrgate.Event{Kind: qrgate.EventAcquisition, At: at.Add(time.Second), Session: "shop-1", AcquisitionID: "a/1", Outcome: qrgate.Failure, Diagnosis: qrgate.EngineUnreachable})
 	s = r.Snapshot(at.Add(2 * time.Second))
 	if len(s.Causes) != 1 || !strings.Contains(s.Causes[0].Evidence, "qr: unreachable (connection refused)") {
 		t.Errorf("the evidence: %+v", s.Causes)

@@ -44,13 +44,13 @@ func Engine(t *testing.T, open func(*testing.T) EngineRig) {
 
 func noCodeBefore(t *testing.T, r EngineRig) {
 	ref := r.Create(t, "suite-1")
-	if _, err := r.Engine.QR(t.Context(), r.Caller, ref); qrgate.KindOf(err) != qrgate.NotReady {
+	if _, err := r.Engine.QR(t.Context(), r.Caller, ref); qrgate.KindOf(err) != qrgate.KindNotReady {
 		t.Errorf("QR before a connect: %v", err)
 	}
 }
 
 // code connects and waits for the first code.
-func (r EngineRig) code(t *testing.T, ref qrgate.Ref, how qrgate.Push) qrgate.Observation {
+func (r EngineRig) code(t *testing.T, ref qrgate.Ref, how qrgate.ConnectMode) qrgate.SessionReport {
 	t.Helper()
 	if _, err := r.Engine.Connect(t.Context(), r.Caller, ref, how); err != nil {
 		t.Fatalf("%s: %v", how, err)
@@ -58,30 +58,30 @@ func (r EngineRig) code(t *testing.T, ref qrgate.Ref, how qrgate.Push) qrgate.Ob
 	return r.await(t, ref)
 }
 
-func (r EngineRig) await(t *testing.T, ref qrgate.Ref) qrgate.Observation {
+func (r EngineRig) await(t *testing.T, ref qrgate.Ref) qrgate.SessionReport {
 	t.Helper()
 	for end := time.Now().Add(enginePatience); ; <-time.After(50 * time.Millisecond) {
 		o, err := r.Engine.QR(t.Context(), r.Caller, ref)
 		if err == nil && !o.Image.Empty() {
 			return o
 		}
-		if kind := qrgate.KindOf(err); kind != qrgate.NotReady || time.Now().After(end) {
+		if kind := qrgate.KindOf(err); kind != qrgate.KindNotReady || time.Now().After(end) {
 			t.Fatalf("no code: %v", err)
 		}
 	}
 }
 
-func codeAfter(t *testing.T, r EngineRig) { r.code(t, r.Create(t, "suite-1"), qrgate.Again) }
+func codeAfter(t *testing.T, r EngineRig) { r.code(t, r.Create(t, "suite-1"), qrgate.Connect) }
 
 func connectTwice(t *testing.T, r EngineRig) {
 	ref := r.Create(t, "suite-1")
-	r.code(t, ref, qrgate.Again)
-	r.code(t, ref, qrgate.Again)
+	r.code(t, ref, qrgate.Connect)
+	r.code(t, ref, qrgate.Connect)
 }
 
 func restarts(t *testing.T, r EngineRig) {
 	ref := r.Create(t, "suite-1")
-	first := r.code(t, ref, qrgate.Again)
+	first := r.code(t, ref, qrgate.Connect)
 	for end := time.Now().Add(enginePatience); r.code(t, ref, qrgate.Restart).Image.Equal(first.Image); {
 		if time.Now().After(end) {
 			t.Fatal("the code after a restart is the old one")
@@ -91,7 +91,7 @@ func restarts(t *testing.T, r EngineRig) {
 
 func listed(t *testing.T, r EngineRig) {
 	ref := r.Create(t, "suite-1")
-	r.code(t, ref, qrgate.Again)
+	r.code(t, ref, qrgate.Connect)
 	roll, err := r.Engine.List(t.Context(), r.Caller)
 	if err != nil {
 		t.Fatal(err)
@@ -112,9 +112,9 @@ func unknown(t *testing.T, r EngineRig) {
 	ref := qrgate.Ref{ID: 987654}
 	_, qr := r.Engine.QR(t.Context(), r.Caller, ref)
 	_, status := r.Engine.Status(t.Context(), r.Caller, ref)
-	_, connect := r.Engine.Connect(t.Context(), r.Caller, ref, qrgate.Again)
+	_, connect := r.Engine.Connect(t.Context(), r.Caller, ref, qrgate.Connect)
 	for op, err := range map[string]error{"qr": qr, "status": status, "connect": connect} {
-		if qrgate.KindOf(err) != qrgate.UnknownSession {
+		if qrgate.KindOf(err) != qrgate.KindSessionNotFound {
 			t.Errorf("%s of a session that is not there: %v", op, err)
 		}
 	}
@@ -122,12 +122,12 @@ func unknown(t *testing.T, r EngineRig) {
 
 func wrongKey(t *testing.T, r EngineRig) {
 	ref := r.Create(t, "suite-1")
-	r.code(t, ref, qrgate.Again)
+	r.code(t, ref, qrgate.Connect)
 	thief := qrgate.Caller{Key: qrgate.NewSecret("not-a-key-of-anybody")}
 	o, qr := r.Engine.QR(t.Context(), thief, ref)
 	_, list := r.Engine.List(t.Context(), thief)
 	for op, err := range map[string]error{"qr": qr, "list": list} {
-		if qrgate.KindOf(err) != qrgate.KeyRefused {
+		if qrgate.KindOf(err) != qrgate.KindKeyRefused {
 			t.Errorf("%s with a wrong key: %v", op, err)
 		}
 	}
@@ -140,14 +140,14 @@ func givenUp(t *testing.T, r EngineRig) {
 	ref := r.Create(t, "suite-1")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := r.Engine.QR(ctx, r.Caller, ref); qrgate.KindOf(err) != qrgate.Abandoned {
+	if _, err := r.Engine.QR(ctx, r.Caller, ref); qrgate.KindOf(err) != qrgate.KindCanceled {
 		t.Errorf("a call that was given up: %v", err)
 	}
 }
 
 func bothIDs(t *testing.T, r EngineRig) {
 	ref := r.Create(t, "suite-1")
-	r.code(t, ref, qrgate.Again)
+	r.code(t, ref, qrgate.Connect)
 	byID := r.await(t, qrgate.Ref{ID: ref.ID})
 	byName := r.await(t, qrgate.Ref{Name: ref.Name})
 	if !byID.Image.Equal(byName.Image) {
@@ -165,7 +165,7 @@ func named(t *testing.T, r EngineRig) {
 
 func waitingState(t *testing.T, r EngineRig) {
 	ref := r.Create(t, "suite-1")
-	r.code(t, ref, qrgate.Again)
+	r.code(t, ref, qrgate.Connect)
 	o, err := r.Engine.Status(t.Context(), r.Caller, ref)
 	if err != nil || o.State != qrgate.AwaitingScan {
 		t.Errorf("the state is %s: %v", o.State, err)
@@ -173,7 +173,7 @@ func waitingState(t *testing.T, r EngineRig) {
 }
 
 func imageForm(t *testing.T, r EngineRig) {
-	image := r.code(t, r.Create(t, "suite-1"), qrgate.Again).Image.Reveal()
+	image := r.code(t, r.Create(t, "suite-1"), qrgate.Connect).Image.Reveal()
 	const form = "data:image/png;base64,iVBOR"
 	if len(image) < len(form) || image[:len(form)] != form {
 		t.Error("the image is no data URL of a PNG")
@@ -181,7 +181,7 @@ func imageForm(t *testing.T, r EngineRig) {
 }
 
 func expiry(t *testing.T, r EngineRig) {
-	e := r.code(t, r.Create(t, "suite-1"), qrgate.Again).Expiry
+	e := r.code(t, r.Create(t, "suite-1"), qrgate.Connect).Expiry
 	if e.Known && (e.In <= 0 || e.In > 10*time.Minute) {
 		t.Errorf("the code ends in %v", e.In)
 	}

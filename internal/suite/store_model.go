@@ -12,7 +12,7 @@ import (
 )
 
 func isCancelled(err error) bool {
-	return errors.Is(err, context.Canceled) && !errors.Is(err, qrgate.ErrStoreDown)
+	return errors.Is(err, context.Canceled) && !errors.Is(err, qrgate.ErrStoreUnavailable)
 }
 
 // model is what a store should be, said as simply as possible: two maps, and nobody ever waits.
@@ -52,7 +52,7 @@ func (m *model) put(r *rapid.T) {
 	err := s.Put(context.Background(), key, prev, next)
 	switch {
 	case m.records[key].Version > prev:
-		if !errors.Is(err, qrgate.ErrStale) {
+		if !errors.Is(err, qrgate.ErrVersionConflict) {
 			r.Fatalf("Put by a writer that read %d where %d is stored: %v", prev, m.records[key].Version, err)
 		}
 	case err != nil:

@@ -32,7 +32,7 @@ func testRacingWriters(t *testing.T, b *bench) {
 				seen = r.Version
 				next := qrgate.Record{Version: r.Version + 1, Value: []byte(strconv.Itoa(w)), TTL: ample}
 				switch err := s.Put(context.Background(), key, r.Version, next); {
-				case errors.Is(err, qrgate.ErrStale):
+				case errors.Is(err, qrgate.ErrVersionConflict):
 					stale.Add(1)
 				case err != nil:
 					t.Errorf("Put: %v", err)
@@ -84,7 +84,7 @@ func testOneWinner(t *testing.T, b *bench) {
 				err := s.Put(context.Background(), key, 1, qrgate.Record{Version: int64(2 + w), Value: []byte("won"), TTL: ample})
 				if err == nil {
 					accepted.Add(1)
-				} else if !errors.Is(err, qrgate.ErrStale) {
+				} else if !errors.Is(err, qrgate.ErrVersionConflict) {
 					t.Errorf("Put: %v", err)
 				}
 			})

@@ -105,7 +105,7 @@ func testLargeVersions(t *testing.T, b *bench) {
 		b.put(b.a, key, version, fmt.Sprint(version))
 		b.want(b.b, key, version, fmt.Sprint(version))
 		r := qrgate.Record{Version: math.MaxInt64, Value: []byte("stale"), TTL: ample}
-		if err := b.b.Put(t.Context(), key, version-1, r); !errors.Is(err, qrgate.ErrStale) {
+		if err := b.b.Put(t.Context(), key, version-1, r); !errors.Is(err, qrgate.ErrVersionConflict) {
 			t.Errorf("Put by a writer that read %d where %d is stored: %v, want ErrStale", version-1, version, err)
 		}
 	}
@@ -117,7 +117,7 @@ func testStale(t *testing.T, b *bench) {
 	for _, prev := range []int64{0, 1, 2, 9} {
 		for _, version := range []int64{prev + 1, 10, 11, 100} {
 			err := b.b.Put(t.Context(), key, prev, qrgate.Record{Version: version, Value: []byte("stale"), TTL: ample})
-			if version > prev && !errors.Is(err, qrgate.ErrStale) {
+			if version > prev && !errors.Is(err, qrgate.ErrVersionConflict) {
 				t.Errorf("Put of %d by a writer that read %d where 10 is stored: %v, want ErrStale", version, prev, err)
 			}
 		}
@@ -133,7 +133,7 @@ func testTombstone(t *testing.T, b *bench) {
 		t.Errorf("a tombstone of version 2 reads as %+v", r)
 	}
 	err := b.b.Put(t.Context(), key, 1, qrgate.Record{Version: 3, Value: []byte("late"), TTL: ample})
-	if !errors.Is(err, qrgate.ErrStale) {
+	if !errors.Is(err, qrgate.ErrVersionConflict) {
 		t.Errorf("Put by a writer that read version 1, over a tombstone of version 2: %v, want ErrStale", err)
 	}
 	b.put(b.b, key, 3, "new life")
@@ -156,7 +156,7 @@ func testBadRecords(t *testing.T, b *bench) {
 	} {
 		key := b.key()
 		err := b.a.Put(t.Context(), key, c.prev, c.r)
-		if err == nil || errors.Is(err, qrgate.ErrStale) || errors.Is(err, qrgate.ErrStoreDown) {
+		if err == nil || errors.Is(err, qrgate.ErrVersionConflict) || errors.Is(err, qrgate.ErrStoreUnavailable) {
 			t.Errorf("%s: Put returned %v, want an error of its own", name, err)
 		}
 		b.want(b.a, key, 0, "")

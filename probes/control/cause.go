@@ -13,14 +13,14 @@ import (
 
 // cause is why a dial failed, and at which step.
 type cause struct {
-	step qrgate.ControlStep
+	step qrgate.ConnectivityStep
 	code qrgate.Code
 	text string
 }
 
 // causeOf reads an error of net/http. at is how far the dial had come by its own account; what the error
 // itself says goes before that, because a dialer of somebody's own tells nothing.
-func causeOf(err error, at qrgate.ControlStep) cause {
+func causeOf(err error, at qrgate.ConnectivityStep) cause {
 	op, isOp := errors.AsType[*net.OpError](err)
 	timeout, isNet := errors.AsType[net.Error](err)
 	_, noName := errors.AsType[*net.DNSError](err)
@@ -42,7 +42,7 @@ func causeOf(err error, at qrgate.ControlStep) cause {
 }
 
 // silenceAt is what it means that nothing comes at a step.
-func silenceAt(at qrgate.ControlStep) qrgate.Code {
+func silenceAt(at qrgate.ConnectivityStep) qrgate.Code {
 	switch at {
 	case qrgate.ControlDNS:
 		return qrgate.DNSFailed
@@ -58,7 +58,7 @@ func statusCause(status int) qrgate.Code {
 	case status == http.StatusProxyAuthRequired:
 		return qrgate.ProxyRefused
 	case status == http.StatusTooManyRequests, status >= http.StatusInternalServerError:
-		return qrgate.WhatsAppDown
+		return qrgate.WhatsAppUnavailable
 	}
 	return qrgate.NetworkBlocked
 }

@@ -30,7 +30,7 @@ type Config struct {
 
 // Step is one step of a look.
 type Step struct {
-	Name   qrgate.ControlStep
+	Name   qrgate.ConnectivityStep
 	OK     bool
 	Took   time.Duration
 	Detail string
@@ -50,9 +50,9 @@ const (
 
 // Look takes the steps in their order and ends at the first that fails. It takes 15 s at most, and the time
 // of the handshake.
-func Look(ctx context.Context, c Config) qrgate.ControlLook {
+func Look(ctx context.Context, c Config) qrgate.ConnectivityResult {
 	began := time.Now()
-	l := look{c: c, out: qrgate.ControlLook{Code: qrgate.None}}
+	l := look{c: c, out: qrgate.ConnectivityResult{Code: qrgate.None}}
 	if l.way(ctx) && c.Handshake != nil {
 		l.handshake(ctx)
 	}
@@ -64,7 +64,7 @@ func Look(ctx context.Context, c Config) qrgate.ControlLook {
 // look is a look in the making.
 type look struct {
 	c   Config
-	out qrgate.ControlLook
+	out qrgate.ConnectivityResult
 }
 
 // step writes down how a step ended.

@@ -23,7 +23,7 @@ import (
 
 // end is where a look ended, and why.
 type end struct {
-	Step qrgate.ControlStep
+	Step qrgate.ConnectivityStep
 	Code qrgate.Code
 }
 
@@ -41,7 +41,7 @@ func TestLook(t *testing.T) {
 		"no TLS at all":       {plain, end{qrgate.ControlTLS, qrgate.TLSIntercepted}},
 		"proxy forbids":       {proxied(http.StatusForbidden), end{qrgate.ControlTLS, qrgate.ProxyRefused}},
 		"no proxy":            {viaProxy("127.0.0.1:1"), end{qrgate.ControlTCP, qrgate.ProxyRefused}},
-		"turned away":         {faulty(wasim.Fault{HTTPStatus: 503}), end{qrgate.ControlUpgrade, qrgate.WhatsAppDown}},
+		"turned away":         {faulty(wasim.Fault{HTTPStatus: 503}), end{qrgate.ControlUpgrade, qrgate.WhatsAppUnavailable}},
 		"forbidden":           {faulty(wasim.Fault{HTTPStatus: 403}), end{qrgate.ControlUpgrade, qrgate.NetworkBlocked}},
 		"outdated":            {faulty(wasim.Fault{Failure: 405}), end{qrgate.ControlHandshake, qrgate.ClientOutdated}},
 	} {
@@ -54,7 +54,7 @@ func TestLook(t *testing.T) {
 			if diff := cmp.Diff(tt.want, end{got.Step, got.Code}); diff != "" {
 				t.Errorf("(-want +got)\n%s\n%q", diff, got.Evidence)
 			}
-			if got.At.IsZero() || got.Took <= 0 || len(got.Evidence) != len(steps) || got.Clean() != (tt.want.Code == qrgate.None) {
+			if got.At.IsZero() || got.Took <= 0 || len(got.Evidence) != len(steps) || got.OK() != (tt.want.Code == qrgate.None) {
 				t.Errorf("%+v after %d steps", got, len(steps))
 			}
 			for i, s := range steps {
@@ -70,7 +70,7 @@ func TestLook(t *testing.T) {
 func TestEveryStepIsTold(t *testing.T) {
 	t.Parallel()
 	c := healthyTLS(t)
-	var got []qrgate.ControlStep
+	var got []qrgate.ConnectivityStep
 	control.Look(t.Context(), control.Config{Client: c, Handshake: handshakeBy(c), Progress: func(s control.Step) { got = append(got, s.Name) }})
 	want := qrgate.ControlSteps()[1:] // the simulator is dialed by its address
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -34,7 +34,7 @@ func (m *marks) watch(ctx context.Context) context.Context {
 }
 
 // pass notes a step that succeeded, once: a dial tries several addresses at a time.
-func (m *marks) pass(name qrgate.ControlStep, err error, detail string) {
+func (m *marks) pass(name qrgate.ConnectivityStep, err error, detail string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err != nil {
@@ -64,7 +64,7 @@ func (m *marks) passed() []Step {
 }
 
 // next is the step that the dial was at when it ended.
-func (m *marks) next() qrgate.ControlStep {
+func (m *marks) next() qrgate.ConnectivityStep {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.onWire {

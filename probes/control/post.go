@@ -21,7 +21,7 @@ type Post struct {
 	alarm chan struct{}
 
 	mu   sync.Mutex
-	last qrgate.ControlLook
+	last qrgate.ConnectivityResult
 }
 
 // New makes a post. It looks nowhere before Run.
@@ -43,11 +43,11 @@ func (p *Post) Suspect() {
 }
 
 // keep remembers what was seen, and since when it is no better.
-func (p *Post) keep(seen qrgate.ControlLook) {
+func (p *Post) keep(seen qrgate.ConnectivityResult) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case seen.Clean():
+	case seen.OK():
 	case p.last.Failing.IsZero():
 		seen.Failing = seen.At.Add(-seen.Took)
 	default:
@@ -57,7 +57,7 @@ func (p *Post) keep(seen qrgate.ControlLook) {
 }
 
 // Last is what was seen last; the zero value before the first look.
-func (p *Post) Last() qrgate.ControlLook {
+func (p *Post) Last() qrgate.ConnectivityResult {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.last
@@ -81,7 +81,7 @@ func (p *Post) Run(ctx context.Context) error {
 		}
 		p.keep(seen)
 		spacing := p.c.Spacing
-		if !seen.Clean() && seen.Code != qrgate.ClientOutdated { // which says nothing of the engine's
+		if !seen.OK() && seen.Code != qrgate.ClientOutdated { // which says nothing of the engine's
 			spacing = leastSpacing
 		}
 		pause := time.NewTimer(spacing)

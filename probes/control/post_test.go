@@ -46,7 +46,7 @@ func TestLooksAreSeldom(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		first := p.Last()
-		if !first.Clean() || first.Step != qrgate.ControlHandshake {
+		if !first.OK() || first.Step != qrgate.ControlHandshake {
 			t.Fatalf("%+v", first)
 		}
 		srv.SetFault(wasim.Fault{Failure: 405}) // for the gate's own library alone: no reason to look again sooner
@@ -74,7 +74,7 @@ func TestAFailureIsLookedAtAgain(t *testing.T) {
 		p.Suspect()
 		time.Sleep(time.Second)
 		first := p.Last()
-		if first.Code != qrgate.WhatsAppDown {
+		if first.Code != qrgate.WhatsAppUnavailable {
 			t.Fatalf("%+v", first)
 		}
 		time.Sleep(2 * time.Minute)
@@ -90,7 +90,7 @@ func TestAFailureIsLookedAtAgain(t *testing.T) {
 		srv.SetFault(wasim.Fault{})
 		p.Suspect()
 		time.Sleep(time.Second)
-		if got := p.Last(); !got.Clean() || !got.Failing.IsZero() {
+		if got := p.Last(); !got.OK() || !got.Failing.IsZero() {
 			t.Errorf("a suspicion after more than a minute: %+v", got)
 		}
 	})

@@ -20,7 +20,7 @@ const (
 )
 
 // call makes a request that the engine's interface does not know.
-func (e *examination) call(ctx context.Context, op, method, path, body string) (compat.Answer, *qrgate.Fault) {
+func (e *examination) call(ctx context.Context, op, method, path, body string) (compat.Answer, *qrgate.EngineError) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	path, query, _ := strings.Cut(path, "?")
@@ -28,7 +28,7 @@ func (e *examination) call(ctx context.Context, op, method, path, body string) (
 	at.RawQuery = query
 	req, err := http.NewRequestWithContext(ctx, method, at.String(), strings.NewReader(body))
 	if err != nil {
-		return compat.Answer{}, &qrgate.Fault{Op: op, Kind: qrgate.BadAnswer, Err: err}
+		return compat.Answer{}, &qrgate.EngineError{Op: op, Kind: qrgate.KindBadResponse, Err: err}
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "qrgate-doctor")
@@ -58,7 +58,7 @@ type made struct {
 	none bool // certainly no session: the request never left, or was declined
 }
 
-func (e *examination) create(ctx context.Context, name string) (made, *qrgate.Fault) {
+func (e *examination) create(ctx context.Context, name string) (made, *qrgate.EngineError) {
 	var left compat.Departure
 	a, f := e.call(left.Watch(ctx), "create", http.MethodPost, "api/sessions", `{"sessionId":"`+name+`","sessionName":"qrgate doctor"}`)
 	if f == nil {
@@ -73,17 +73,17 @@ func (e *examination) create(ctx context.Context, name string) (made, *qrgate.Fa
 
 // erase deletes the session of this examination until it is gone. Whether a create that failed made one all
 // the same is not known, so it is tried, and then "no such session" is as good: absent.
-func (e *examination) erase(ctx context.Context, ref qrgate.Ref, created bool) (absent bool, f *qrgate.Fault) {
+func (e *examination) erase(ctx context.Context, ref qrgate.Ref, created bool) (absent bool, f *qrgate.EngineError) {
 	for pause := 250 * time.Millisecond; ; pause *= 2 {
 		f = e.eraseOnce(ctx, ref)
 		switch {
 		case f == nil:
 			return false, nil
-		case f.Kind == qrgate.UnknownSession && (!created || ref.ID > 0):
+		case f.Kind == qrgate.KindSessionNotFound && (!created || ref.ID > 0):
 			return true, nil
-		case f.Kind == qrgate.KeyRefused:
+		case f.Kind == qrgate.KindKeyRefused:
 			return false, f
-		case f.Kind == qrgate.UnknownSession: // known by its integer alone
+		case f.Kind == qrgate.KindSessionNotFound: // known by its integer alone
 			ref = ref.Merge(e.seek(ctx, ref))
 		}
 		if !wait(ctx, pause) {
@@ -92,8 +92,8 @@ func (e *examination) erase(ctx context.Context, ref qrgate.Ref, created bool) (
 	}
 }
 
-func (e *examination) eraseOnce(ctx context.Context, ref qrgate.Ref) *qrgate.Fault {
-	a, f := e.call(ctx, "delete", http.MethodDelete, "api/sessions/"+ref.Path(), "")
+func (e *examination) eraseOnce(ctx context.Context, ref qrgate.Ref) *qrgate.EngineError {
+	a, f := e.call(ctx, "delete", http.MethodDelete, "api/sessions/"+ref.URLSegment(), "")
 	if f != nil || a.Status/100 == 2 {
 		return f
 	}
@@ -112,23 +112,23 @@ func (e *examination) seek(ctx context.Context, ref qrgate.Ref) qrgate.Ref {
 }
 
 // faultOf is err as a fault; nil for none.
-func faultOf(err error) *qrgate.Fault {
+func faultOf(err error) *qrgate.EngineError {
 	if err == nil {
 		return nil
 	}
-	if f, ok := errors.AsType[*qrgate.Fault](err); ok {
+	if f, ok := errors.AsType[*qrgate.EngineError](err); ok {
 		return f
 	}
-	return &qrgate.Fault{Kind: qrgate.KindOf(err), Err: err}
+	return &qrgate.EngineError{Kind: qrgate.KindOf(err), Err: err}
 }
 
 // words are a fault for a person, without URLs and credentials.
-func words(f *qrgate.Fault) string {
+func words(f *qrgate.EngineError) string {
 	text := strings.ReplaceAll(string(f.Kind), "_", " ")
 	if f.Status != 0 {
 		text += fmt.Sprintf(", HTTP %d", f.Status)
 	}
-	for _, more := range []string{f.Code, f.Text, f.Why} {
+	for _, more := range []string{f.Code, f.Text, f.Reason} {
 		if more != "" {
 			text += ", " + more
 		}

@@ -14,16 +14,16 @@ import (
 type findings struct {
 	engine    bool // there is one to examine
 	unnoted   bool // a session could not be noted, so none was made
-	fault     *qrgate.Fault
+	fault     *qrgate.EngineError
 	walked    bool // a session was made
 	session   qrgate.Session
 	seen      time.Time // when the session was last looked at
-	climate   qrgate.Climate
-	paces     []time.Duration // how long the engine's answers took
-	stumbles  []*qrgate.Fault // looks that failed, whatever came in the end
-	showing   int             // other sessions that have a code
-	illegible string          // why the picture of the code is no QR
-	look      qrgate.ControlLook
+	climate   qrgate.Environment
+	paces     []time.Duration       // how long the engine's answers took
+	stumbles  []*qrgate.EngineError // looks that failed, whatever came in the end
+	showing   int                   // other sessions that have a code
+	illegible string                // why the picture of the code is no QR
+	look      qrgate.ConnectivityResult
 }
 
 // conclude is the verdict on all that was found. An engine that made a QR is healthy, whatever the way from here
@@ -33,23 +33,23 @@ func conclude(f findings, now time.Time) verdict {
 	looked := !f.look.At.IsZero()
 	switch {
 	case f.illegible != "":
-		return verdict{Diagnosis: qrgate.About(qrgate.QRInvalid, f.illegible), whole: true}
+		return verdict{Diagnosis: qrgate.New(qrgate.QRInvalid, f.illegible), whole: true}
 	case f.session.QR.Present():
 		return f.working()
 	case f.walked:
 		return f.silent(now)
 	case f.fault != nil:
 		return ofFault(f.fault, now)
-	case !f.engine && looked && f.look.Clean() && f.look.Step == qrgate.ControlHandshake:
+	case !f.engine && looked && f.look.OK() && f.look.Step == qrgate.ControlHandshake:
 		return healthy("WhatsApp sent codes to an unlinked device from here")
-	case looked && !f.look.Clean():
-		d := qrgate.About(f.look.Code, f.look.Evidence...)
+	case looked && !f.look.OK():
+		d := qrgate.New(f.look.Code, f.look.Evidence...)
 		if f.engine {
 			d.Evidence = append(d.Evidence, "this is the way from here; the engine may have another, and no session was tried")
 		}
 		return verdict{Diagnosis: d, whole: !f.engine}
 	}
-	v := verdict{Diagnosis: qrgate.About(qrgate.Undetermined, "no session was tried"), title: nothingWrong, help: giveAKey}
+	v := verdict{Diagnosis: qrgate.New(qrgate.Undetermined, "no session was tried"), title: nothingWrong, help: giveAKey}
 	if f.unnoted {
 		v.help = giveAPlace
 	}
@@ -62,10 +62,10 @@ func (f findings) working() verdict {
 	v := healthy("the engine made a QR for a session of this examination")
 	if n := len(f.stumbles); n > 0 {
 		v.help = stumbled
-		v.Evidence = append(v.Evidence, fmt.Sprintf("%d of %d looks failed before: %s", n, f.session.Looks, faultLine(f.stumbles[n-1])))
+		v.Evidence = append(v.Evidence, fmt.Sprintf("%d of %d looks failed before: %s", n, f.session.Polls, faultLine(f.stumbles[n-1])))
 	}
 	switch {
-	case f.look.At.IsZero() || f.look.Clean():
+	case f.look.At.IsZero() || f.look.OK():
 		return v
 	case f.look.Code == qrgate.ClientOutdated:
 		v.help = otherLibrary
@@ -78,12 +78,12 @@ func (f findings) working() verdict {
 
 // silent is the verdict on an engine that made no QR.
 func (f findings) silent(now time.Time) verdict {
-	f.climate.Slow = slices.Min(f.paces)
+	f.climate.MinLatency = slices.Min(f.paces)
 	d := qrgate.Diagnose(f.session, f.climate, f.seen)
 	switch {
 	case d.Code == qrgate.SessionNotFound:
 		return f.disowned(d.Evidence...)
-	case f.session.Connect.IsZero() && f.fault != nil && f.fault.Kind == qrgate.UnknownSession:
+	case f.session.ConnectedAt.IsZero() && f.fault != nil && f.fault.Kind == qrgate.KindSessionNotFound:
 		return f.disowned(faultLine(f.fault))
 	case d.Code == qrgate.EngineRestarted:
 		d.Who = qrgate.Operator // no gate is at work here that would connect it again
@@ -93,37 +93,37 @@ func (f findings) silent(now time.Time) verdict {
 		return verdict{Diagnosis: d, help: noneForNew, whole: true}
 	case !d.Healthy() && d.Code != qrgate.Undetermined:
 		return verdict{Diagnosis: d, whole: true}
-	case f.session.Connect.IsZero() && f.fault != nil:
+	case f.session.ConnectedAt.IsZero() && f.fault != nil:
 		return ofFault(f.fault, now)
-	case f.session.Connect.IsZero():
-		return verdict{Diagnosis: qrgate.About(qrgate.Undetermined, "no connect was accepted"), help: readTheLog, whole: true}
+	case f.session.ConnectedAt.IsZero():
+		return verdict{Diagnosis: qrgate.New(qrgate.Undetermined, "no connect was accepted"), help: readTheLog, whole: true}
 	}
 	return f.hasty(now)
 }
 
 // disowned is the verdict on an engine that denies the session that it has just created. That is nobody's wrong id.
 func (f findings) disowned(evidence ...string) verdict {
-	return verdict{Diagnosis: qrgate.About(qrgate.EngineBadAnswer, evidence...), title: disowned, help: oneEngine, whole: true}
+	return verdict{Diagnosis: qrgate.New(qrgate.EngineBadResponse, evidence...), title: disowned, help: oneEngine, whole: true}
 }
 
 // hasty is the verdict when the patience ended before the silence is a symptom of the engine alone. The same
 // silence beside a look that failed means what it means to a longer patience.
 func (f findings) hasty(now time.Time) verdict {
-	waited := f.seen.Sub(f.session.Connect).Round(100 * time.Millisecond)
-	d := qrgate.About(qrgate.QRNotEmitted, fmt.Sprintf("no QR for %s since the connect was accepted, in %d looks", waited, f.session.Looks))
-	if shared := qrgate.Weigh(d, f.look, now); shared.Code != d.Code {
+	waited := f.seen.Sub(f.session.ConnectedAt).Round(100 * time.Millisecond)
+	d := qrgate.New(qrgate.QRNotEmitted, fmt.Sprintf("no QR for %s since the connect was accepted, in %d looks", waited, f.session.Polls))
+	if shared := qrgate.CrossCheck(d, f.look, now); shared.Code != d.Code {
 		return verdict{Diagnosis: shared, whole: true}
 	}
-	whole, help := waited >= qrgate.PatienceTime, readTheLog
+	whole, help := waited >= qrgate.SymptomDelay, readTheLog
 	if !whole {
 		help = bePatient
 	}
-	return verdict{Diagnosis: qrgate.About(qrgate.Undetermined, d.Evidence...), help: help, whole: whole}
+	return verdict{Diagnosis: qrgate.New(qrgate.Undetermined, d.Evidence...), help: help, whole: whole}
 }
 
 // stopped is the verdict on an examination that somebody interrupted: what it found stands in its checks.
 func stopped(f findings, checks []Check) verdict {
-	d := qrgate.About(qrgate.Undetermined, fmt.Sprintf("it was interrupted after %d checks", len(checks)))
+	d := qrgate.New(qrgate.Undetermined, fmt.Sprintf("it was interrupted after %d checks", len(checks)))
 	if f.fault != nil {
 		d.Evidence = append(d.Evidence, faultLine(f.fault))
 	}
@@ -139,41 +139,41 @@ func healthy(evidence ...string) verdict {
 }
 
 // ofFault is what a fault outside of any session means: it was met once, and that is how it is now.
-func ofFault(f *qrgate.Fault, now time.Time) verdict {
-	t := qrgate.Trouble{Kind: f.Kind, Op: f.Op, Status: f.Status, Code: f.Code, Text: f.Text, Since: now, Last: now, Times: 2}
-	v := verdict{Diagnosis: qrgate.Diagnose(qrgate.Session{Trouble: t}, qrgate.Climate{}, now), whole: true}
+func ofFault(f *qrgate.EngineError, now time.Time) verdict {
+	t := qrgate.FailureStreak{Kind: f.Kind, Op: f.Op, Status: f.Status, Code: f.Code, Text: f.Text, Since: now, Last: now, Times: 2}
+	v := verdict{Diagnosis: qrgate.Diagnose(qrgate.Session{Trouble: t}, qrgate.Environment{}, now), whole: true}
 	if v.Healthy() {
-		v.Diagnosis, v.help = qrgate.About(qrgate.Undetermined), readTheLog
+		v.Diagnosis, v.help = qrgate.New(qrgate.Undetermined), readTheLog
 	}
 	v.Evidence = []string{faultLine(f)}
 	return v
 }
 
-func faultLine(f *qrgate.Fault) string { return f.Op + ": " + words(f) }
+func faultLine(f *qrgate.EngineError) string { return f.Op + ": " + words(f) }
 
 // others reads from a list how other sessions fare. Those that have a code make this one no session that is stuck: it
 // is new, and to delete it and create it anew is what was just done.
-func (f *findings) others(list []qrgate.Observation) {
-	f.climate.Alike = 1
+func (f *findings) others(list []qrgate.SessionReport) {
+	f.climate.FailingSessions = 1
 	for _, o := range list {
 		switch o.State {
 		case qrgate.AwaitingScan:
 			f.showing++
 		case qrgate.Failed, qrgate.Connecting:
-			f.climate.Alike++
+			f.climate.FailingSessions++
 		}
 	}
 }
 
 // tally counts the other sessions by state, and by the cause that the engine names for them.
-func tally(others []qrgate.Observation) string {
+func tally(others []qrgate.SessionReport) string {
 	if len(others) == 0 {
 		return "there are none"
 	}
 	counts := map[string]int{}
 	for _, o := range others {
 		name := string(o.State)
-		if d := qrgate.Diagnose(qrgate.Session{State: o.State, Reason: o.Reason}, qrgate.Climate{}, o.At); !d.Healthy() && d.Code != qrgate.AlreadyPaired {
+		if d := qrgate.Diagnose(qrgate.Session{State: o.State, Reason: o.Reason}, qrgate.Environment{}, o.At); !d.Healthy() && d.Code != qrgate.AlreadyPaired {
 			name += " (" + string(d.Code) + ")"
 		}
 		counts[name]++

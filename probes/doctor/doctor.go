@@ -29,7 +29,7 @@ type Config struct {
 	// Legible says what the image of a QR shows, or why it is none; nil: every image is believed.
 	Legible func(image qrgate.Secret) (string, error)
 	// Look is the gate's own look at WhatsApp, which tells progress of each step; nil: none.
-	Look func(ctx context.Context, progress func(Check)) qrgate.ControlLook
+	Look func(ctx context.Context, progress func(Check)) qrgate.ConnectivityResult
 	// Progress is told of every check when it ends; nil: nobody.
 	Progress func(Check)
 	// Language is that of the verdict, one of qrgate.Languages; "": English. Checks and evidence quote what was
@@ -108,7 +108,7 @@ func (e *examination) note(c Check) {
 }
 
 // check runs one check within ctx, and reports whether it was passed.
-func (e *examination) check(ctx context.Context, name string, run func() (detail string, failed *qrgate.Fault)) bool {
+func (e *examination) check(ctx context.Context, name string, run func() (detail string, failed *qrgate.EngineError)) bool {
 	began := time.Now()
 	detail, failed := run()
 	if failed != nil {
@@ -126,8 +126,8 @@ func (e *examination) check(ctx context.Context, name string, run func() (detail
 }
 
 // answered takes the time of a call into the engine's pace; one without an answer says nothing of it.
-func (e *examination) answered(took time.Duration, failed *qrgate.Fault) {
-	if failed != nil && (failed.Kind == qrgate.Unreachable || failed.Kind == qrgate.TimedOut) {
+func (e *examination) answered(took time.Duration, failed *qrgate.EngineError) {
+	if failed != nil && (failed.Kind == qrgate.KindUnreachable || failed.Kind == qrgate.KindTimeout) {
 		return
 	}
 	e.found.paces = append(e.found.paces, took)
@@ -144,14 +144,14 @@ func unlessStopped(ctx context.Context, c Check) Check {
 // engine examines the engine.
 func (e *examination) engine(ctx context.Context) {
 	e.found.engine = true
-	if !e.check(ctx, CheckEngine, func() (string, *qrgate.Fault) { return e.health(ctx) }) {
+	if !e.check(ctx, CheckEngine, func() (string, *qrgate.EngineError) { return e.health(ctx) }) {
 		return
 	}
 	if e.Key.Empty() && !e.Deep {
 		return
 	}
-	var others []qrgate.Observation
-	if !e.check(ctx, CheckKey, func() (string, *qrgate.Fault) {
+	var others []qrgate.SessionReport
+	if !e.check(ctx, CheckKey, func() (string, *qrgate.EngineError) {
 		roll, err := e.Engine.List(ctx, e.caller())
 		others = roll.Sessions
 		return "the list of sessions was given", faultOf(err)
@@ -164,5 +164,5 @@ func (e *examination) engine(ctx context.Context) {
 }
 
 func (e *examination) caller() qrgate.Caller {
-	return qrgate.Caller{Tenant: "doctor", Key: e.Key, Origin: qrgate.FromSynthetic}
+	return qrgate.Caller{Tenant: "doctor", Key: e.Key, Traffic: qrgate.SyntheticTraffic}
 }

@@ -56,11 +56,11 @@ func examineAt(t *testing.T, there http.Handler) doctor.Report {
 }
 
 // lookThat is a look at WhatsApp that ends with a code.
-func lookThat(step qrgate.ControlStep, code qrgate.Code) func(*doctor.Config) {
+func lookThat(step qrgate.ConnectivityStep, code qrgate.Code) func(*doctor.Config) {
 	return func(c *doctor.Config) {
-		c.Look = func(_ context.Context, progress func(doctor.Check)) qrgate.ControlLook {
+		c.Look = func(_ context.Context, progress func(doctor.Check)) qrgate.ConnectivityResult {
 			progress(doctor.Check{Name: string(step), OK: code == qrgate.None})
-			return qrgate.ControlLook{Step: step, Code: code, At: time.Now(), Evidence: []string{"a look"}}
+			return qrgate.ConnectivityResult{Step: step, Code: code, At: time.Now(), Evidence: []string{"a look"}}
 		}
 	}
 }
@@ -89,11 +89,11 @@ func TestExamine(t *testing.T) {
 		"engine away":        {&enginesim.Engine{Faults: fault(enginesim.HTML502)}, clean, qrgate.EngineUnreachable, "engine", time.Second},
 		"engine cuts":        {&enginesim.Engine{Faults: fault(enginesim.CutConnection)}, clean, qrgate.EngineUnreachable, "engine", time.Second},
 		"engine hangs":       {&enginesim.Engine{Faults: fault(enginesim.Hang)}, clean, qrgate.EngineTimeout, "engine", 11 * time.Second},
-		"not the engine":     {&enginesim.Engine{Faults: fault(enginesim.Garbage)}, clean, qrgate.EngineBadAnswer, "engine", time.Second},
-		"key refused":        {&enginesim.Engine{Keys: map[string]string{"key-z": "z"}}, clean, qrgate.KeyRejected, "key", time.Second},
-		"budget spent":       {&enginesim.Engine{Faults: on(enginesim.RouteList, enginesim.TooMany)}, clean, qrgate.Throttled, "key", time.Second},
-		"create fails":       {&enginesim.Engine{Faults: on(enginesim.RouteCreate, enginesim.ServerError)}, clean, qrgate.EngineFailing, "create", time.Second},
-		"qr route fails":     {&enginesim.Engine{Faults: on(enginesim.RouteQR, enginesim.ServerError)}, clean, qrgate.EngineFailing, "qr", 5 * time.Second},
+		"not the engine":     {&enginesim.Engine{Faults: fault(enginesim.Garbage)}, clean, qrgate.EngineBadResponse, "engine", time.Second},
+		"key refused":        {&enginesim.Engine{Keys: map[string]string{"key-z": "z"}}, clean, qrgate.KeyRefused, "key", time.Second},
+		"budget spent":       {&enginesim.Engine{Faults: on(enginesim.RouteList, enginesim.TooMany)}, clean, qrgate.RateLimited, "key", time.Second},
+		"create fails":       {&enginesim.Engine{Faults: on(enginesim.RouteCreate, enginesim.ServerError)}, clean, qrgate.Engine5xx, "create", time.Second},
+		"qr route fails":     {&enginesim.Engine{Faults: on(enginesim.RouteQR, enginesim.ServerError)}, clean, qrgate.Engine5xx, "qr", 5 * time.Second},
 		"qr route hangs":     {&enginesim.Engine{Faults: on(enginesim.RouteQR, enginesim.Hang)}, clean, qrgate.EngineTimeout, "qr", 20 * time.Second},
 		"no QR, way free":    {&enginesim.Engine{StuckUntilForce: true}, clean, qrgate.QRNotEmitted, "qr", 31 * time.Second},
 		"no QR, TLS broken":  {&enginesim.Engine{StuckUntilForce: true}, lookThat(qrgate.ControlTLS, qrgate.TLSIntercepted), qrgate.TLSIntercepted, "qr tls", 31 * time.Second},

@@ -11,12 +11,12 @@ import (
 
 // health asks whether the engine answers. What it says of its health does not matter, because engines differ and
 // the list will tell; but somebody who is no engine answers too, and is told by not speaking the documented API.
-func (e *examination) health(ctx context.Context) (string, *qrgate.Fault) {
+func (e *examination) health(ctx context.Context) (string, *qrgate.EngineError) {
 	a, f := e.call(ctx, "health", http.MethodGet, "health", "")
 	if f != nil {
 		return "", f
 	}
-	if f := a.Fault("health"); f != nil && (f.Kind == qrgate.Unreachable || f.Kind == qrgate.TimedOut) {
+	if f := a.Fault("health"); f != nil && (f.Kind == qrgate.KindUnreachable || f.Kind == qrgate.KindTimeout) {
 		return "", f
 	}
 	if speaks(a) {
@@ -26,7 +26,7 @@ func (e *examination) health(ctx context.Context) (string, *qrgate.Fault) {
 }
 
 // guarded looks for the API where an engine without /health has it: at the list, which wants a key.
-func (e *examination) guarded(ctx context.Context) (string, *qrgate.Fault) {
+func (e *examination) guarded(ctx context.Context) (string, *qrgate.EngineError) {
 	a, f := e.call(ctx, qrgate.OpList, http.MethodGet, "api/sessions?page=1&limit=1", "")
 	if f != nil {
 		return "", f
@@ -36,8 +36,8 @@ func (e *examination) guarded(ctx context.Context) (string, *qrgate.Fault) {
 		return fmt.Sprintf("GET /api/sessions answers %d", a.Status), nil
 	}
 	f = a.Fault(qrgate.OpList)
-	if f == nil || a.Status/100 != 5 && f.Kind != qrgate.RateLimited {
-		f = &qrgate.Fault{Op: qrgate.OpList, Kind: qrgate.BadAnswer, Status: a.Status}
+	if f == nil || a.Status/100 != 5 && f.Kind != qrgate.KindRateLimited {
+		f = &qrgate.EngineError{Op: qrgate.OpList, Kind: qrgate.KindBadResponse, Status: a.Status}
 	}
 	return "", f
 }

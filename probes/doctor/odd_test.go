@@ -47,7 +47,7 @@ func TestOddEngines(t *testing.T) {
 		way    passing
 		change func(*doctor.Config)
 		want   qrgate.Code
-		who    qrgate.Who
+		who    qrgate.Actor
 		says   string // in the help or the evidence
 	}{
 		"it denies at connect what it has created": {way: func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
@@ -55,13 +55,13 @@ func TestOddEngines(t *testing.T) {
 				return saying(404, unknown)
 			}
 			return next.RoundTrip(r)
-		}, want: qrgate.EngineBadAnswer, who: qrgate.Operator, says: "behind a balancer"},
+		}, want: qrgate.EngineBadResponse, who: qrgate.Operator, says: "behind a balancer"},
 		"it denies at qr what it has connected": {way: func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
 			if strings.HasSuffix(r.URL.Path, "/qr") || strings.HasSuffix(r.URL.Path, "/status") {
 				return saying(404, unknown)
 			}
 			return next.RoundTrip(r)
-		}, want: qrgate.EngineBadAnswer, who: qrgate.Operator, says: "behind a balancer"},
+		}, want: qrgate.EngineBadResponse, who: qrgate.Operator, says: "behind a balancer"},
 		"every second call goes to another engine": {way: func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
 			if strings.HasSuffix(r.URL.Path, "/qr") {
 				if turn++; turn%2 == 1 {

@@ -11,7 +11,7 @@ type verdict struct {
 
 // in is the diagnosis in a language.
 func (v verdict) in(language string) qrgate.Diagnosis {
-	d := v.Diagnosis.In(language)
+	d := v.Diagnosis.Localize(language)
 	if v.title != (saying{}) {
 		d.Title = v.title.in(language)
 	}

@@ -110,10 +110,10 @@ func TestWhoIsAnEngine(t *testing.T) {
 		there answering
 		want  qrgate.Code // Undetermined: an engine, and nothing else is known without a key
 	}{
-		"a web server":                {answering{}, qrgate.EngineBadAnswer},
-		"one that says 200 to all":    {answering{"/health": "200 <html>", "/api/sessions": "200 <html>"}, qrgate.EngineBadAnswer},
-		"somebody's API":              {answering{"/health": `404 {"success":false}`, "/api/sessions": `404 {"success":false}`}, qrgate.EngineBadAnswer},
-		"a server that fails":         {answering{"/api/sessions": "500 x"}, qrgate.EngineBadAnswer},
+		"a web server":                {answering{}, qrgate.EngineBadResponse},
+		"one that says 200 to all":    {answering{"/health": "200 <html>", "/api/sessions": "200 <html>"}, qrgate.EngineBadResponse},
+		"somebody's API":              {answering{"/health": `404 {"success":false}`, "/api/sessions": `404 {"success":false}`}, qrgate.EngineBadResponse},
+		"a server that fails":         {answering{"/api/sessions": "500 x"}, qrgate.EngineBadResponse},
 		"health as documented":        {answering{"/health": `200 {"status":"ok"}`}, qrgate.Undetermined},
 		"health in the usual frame":   {answering{"/health": `200 {"success":true,"data":{}}`}, qrgate.Undetermined},
 		"not well, in the same frame": {answering{"/health": `500 {"success":false}`}, qrgate.Undetermined},

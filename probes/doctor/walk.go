@@ -36,7 +36,7 @@ func (e *examination) walk(ctx context.Context) {
 		}
 	}
 	none := false // certainly
-	created := e.check(ctx, CheckCreate, func() (string, *qrgate.Fault) {
+	created := e.check(ctx, CheckCreate, func() (string, *qrgate.EngineError) {
 		made, f := e.create(ctx, name)
 		ref, none = ref.Merge(made.ref), made.none
 		return "created " + name, f
@@ -58,7 +58,7 @@ func (e *examination) walk(ctx context.Context) {
 // whose answer never came.
 func (e *examination) cleanup(ctx context.Context, ref qrgate.Ref, created bool) {
 	absent := false
-	e.out.Left = !e.check(ctx, CheckCleanup, func() (detail string, f *qrgate.Fault) {
+	e.out.Left = !e.check(ctx, CheckCleanup, func() (detail string, f *qrgate.EngineError) {
 		ctx, cancel := context.WithTimeout(ctx, cleanupTime)
 		defer cancel()
 		absent, f = e.erase(ctx, ref, created)
@@ -84,11 +84,11 @@ func (e *examination) tell(ctx context.Context, who func(context.Context, string
 
 // session connects and waits for the QR. What it sees it believes as the gate would.
 func (e *examination) session(ctx context.Context, ref qrgate.Ref) {
-	s := qrgate.Session{Ref: ref, State: qrgate.Created, Born: true}
-	e.check(ctx, CheckConnect, func() (string, *qrgate.Fault) {
+	s := qrgate.Session{Ref: ref, State: qrgate.Created, CreatedHere: true}
+	e.check(ctx, CheckConnect, func() (string, *qrgate.EngineError) {
 		ctx, cancel := context.WithTimeout(ctx, connectTime)
 		defer cancel()
-		var f *qrgate.Fault
+		var f *qrgate.EngineError
 		s, f = e.connect(ctx, s)
 		return "accepted", f
 	})
@@ -107,9 +107,9 @@ func (e *examination) patiently(ctx context.Context, s qrgate.Session) qrgate.Se
 	took := time.Since(began)
 	ok, detail := e.read(s.QR)
 	if ok {
-		detail = fmt.Sprintf("a code after %.1f s, in %d looks%s", took.Seconds(), s.Looks, detail)
+		detail = fmt.Sprintf("a code after %.1f s, in %d looks%s", took.Seconds(), s.Polls, detail)
 	} else if detail == "" {
-		detail = fmt.Sprintf("none in %d looks", s.Looks)
+		detail = fmt.Sprintf("none in %d looks", s.Polls)
 	}
 	e.note(unlessStopped(ctx, Check{CheckQR, ok, took.Round(time.Millisecond).Seconds(), detail}))
 	return s
@@ -135,18 +135,18 @@ const connectTime = 30 * time.Second
 // connectTries are the pauses before a connect that failed is tried again: engines are known to fail once.
 var connectTries = []time.Duration{0, time.Second, 2 * time.Second}
 
-func (e *examination) connect(ctx context.Context, s qrgate.Session) (qrgate.Session, *qrgate.Fault) {
-	var f *qrgate.Fault
+func (e *examination) connect(ctx context.Context, s qrgate.Session) (qrgate.Session, *qrgate.EngineError) {
+	var f *qrgate.EngineError
 	for _, pause := range connectTries {
 		if !wait(ctx, pause) {
 			break
 		}
-		_, err := e.Engine.Connect(ctx, e.caller(), s.Ref, qrgate.Again)
+		_, err := e.Engine.Connect(ctx, e.caller(), s.Ref, qrgate.Connect)
 		if f = faultOf(err); f == nil {
-			return s.Began(qrgate.Again, time.Now()), nil
+			return s.AfterConnect(qrgate.Connect, time.Now()), nil
 		}
-		s = s.Refused(f, time.Now())
-		if f.Kind != qrgate.EngineError && f.Kind != qrgate.TimedOut {
+		s = s.AfterConnectError(f, time.Now())
+		if f.Kind != qrgate.KindServerError && f.Kind != qrgate.KindTimeout {
 			break
 		}
 	}
@@ -175,12 +175,12 @@ func (e *examination) await(ctx context.Context, s qrgate.Session) qrgate.Sessio
 		}
 		failed := faultOf(err)
 		e.answered(time.Since(began), failed)
-		if failed != nil && failed.Kind != qrgate.NotReady && failed.Op != qrgate.OpStatus { // engines deny there what they serve elsewhere (contract C18)
+		if failed != nil && failed.Kind != qrgate.KindNotReady && failed.Op != qrgate.OpStatus { // engines deny there what they serve elsewhere (contract C18)
 			e.found.stumbles = append(e.found.stumbles, failed)
 		}
-		s = s.With(o, err, time.Now())
+		s = s.AfterPoll(o, err, time.Now())
 		if err == nil {
-			s.Past = s.Past.Told(o, time.Now())
+			s.Past = s.Past.RecordDisconnect(o, time.Now())
 		}
 		if s.QR.Present() || e.decided(s) {
 			break
@@ -192,7 +192,7 @@ func (e *examination) await(ctx context.Context, s qrgate.Session) qrgate.Sessio
 
 // decided reports whether waiting longer would tell nothing new.
 func (e *examination) decided(s qrgate.Session) bool {
-	switch qrgate.Diagnose(s, qrgate.Climate{}, time.Now()).Code {
+	switch qrgate.Diagnose(s, qrgate.Environment{}, time.Now()).Code {
 	case qrgate.None, qrgate.QRNotEmitted, qrgate.Undetermined:
 		return false
 	}
