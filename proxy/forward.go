@@ -72,7 +72,7 @@ func (s *session) forward(op string, t target, in *http.Request, limit time.Dura
 		f.Status = a.Status
 		return a, f
 	}
-	s.config.Pairing.Limits(s.caller, compat.Limits(a.Header, a.At), a.Status == http.StatusTooManyRequests, compat.RetryAfter(a.Header, a.At))
+	s.config.Pairing.OnRateLimits(s.caller, compat.Limits(a.Header, a.At), a.Status == http.StatusTooManyRequests, compat.RetryAfter(a.Header, a.At))
 	if fault := a.Fault(op); fault != nil {
 		return a, fault
 	}

@@ -18,8 +18,8 @@ import (
 type Codes interface {
 	// QR waits for a code, at most for the hold.
 	QR(ctx context.Context, c qrgate.Caller, id string, asked qrgate.WaitPreference) (*qrgate.Snapshot, error)
-	// Peek starts nothing, and asks the engine at most once.
-	Peek(ctx context.Context, c qrgate.Caller, id string) (*qrgate.Snapshot, error)
+	// Get starts nothing, and asks the engine at most once.
+	Get(ctx context.Context, c qrgate.Caller, id string) (*qrgate.Snapshot, error)
 	// Status is Peek for somebody who polls for the scan.
 	Status(ctx context.Context, c qrgate.Caller, id string) (*qrgate.Snapshot, error)
 	// Watch waits for a view that differs from seen, at most for the hold.
@@ -28,26 +28,26 @@ type Codes interface {
 
 // News takes what became of a client's own calls.
 type News interface {
-	// Began: the engine accepted a connect or restart.
-	Began(ctx context.Context, c qrgate.Caller, o qrgate.SessionReport, how qrgate.ConnectMode) error
-	// Failed: a connect failed; it is carried on, and awaited at most for hold.
-	Failed(ctx context.Context, c qrgate.Caller, r qrgate.Ref, err error, hold time.Duration) (*qrgate.Snapshot, error)
-	// Learn: the engine told ids and states; born marks a session created just now.
-	Learn(ctx context.Context, c qrgate.Caller, seen []qrgate.SessionReport, born bool)
-	// Forget: a session was disconnected, restarted or deleted.
-	Forget(ctx context.Context, c qrgate.Caller, r qrgate.Ref, deleted bool) error
+	// OnConnect: the engine accepted a connect or restart.
+	OnConnect(ctx context.Context, c qrgate.Caller, o qrgate.SessionReport, how qrgate.ConnectMode) error
+	// OnConnectError: a connect failed; it is carried on, and awaited at most for hold.
+	OnConnectError(ctx context.Context, c qrgate.Caller, r qrgate.Ref, err error, hold time.Duration) (*qrgate.Snapshot, error)
+	// OnSessions: the engine told ids and states; born marks a session created just now.
+	OnSessions(ctx context.Context, c qrgate.Caller, seen []qrgate.SessionReport, born bool)
+	// Invalidate: a session was disconnected, restarted or deleted.
+	Invalidate(ctx context.Context, c qrgate.Caller, r qrgate.Ref, deleted bool) error
 }
 
 // Names knows sessions by both their ids, and the engine's budget by its answers.
 type Names interface {
 	// Resolve finds the session that a caller means by id.
 	Resolve(ctx context.Context, c qrgate.Caller, id string) qrgate.Ref
-	// Renew finds it again by its name, after the engine denied its integer.
-	Renew(ctx context.Context, c qrgate.Caller, r qrgate.Ref) qrgate.Ref
-	// Beliefs tells what is in mind of sessions, and asks nobody.
-	Beliefs(c qrgate.Caller, refs []qrgate.Ref) []*qrgate.Snapshot
-	// Limits takes what the engine says of its budget; refused marks a 429.
-	Limits(c qrgate.Caller, limits []qrgate.RateLimit, refused bool, after time.Duration)
+	// RefreshID finds it again by its name, after the engine denied its integer.
+	RefreshID(ctx context.Context, c qrgate.Caller, r qrgate.Ref) qrgate.Ref
+	// Cached tells what is in mind of sessions, and asks nobody.
+	Cached(c qrgate.Caller, refs []qrgate.Ref) []*qrgate.Snapshot
+	// OnRateLimits takes what the engine says of its budget; refused marks a 429.
+	OnRateLimits(c qrgate.Caller, limits []qrgate.RateLimit, refused bool, after time.Duration)
 }
 
 // Pairing is the heart of the gate, as its front needs it.

@@ -71,7 +71,7 @@ func (s *session) create() {
 		}
 	}
 	o, _ := compat.Observe(made, compat.EngineClock(a.Header, a.At), a.At)
-	s.config.Pairing.Learn(s.c.Request.Context(), s.caller, []qrgate.SessionReport{o}, true)
+	s.config.Pairing.OnSessions(s.c.Request.Context(), s.caller, []qrgate.SessionReport{o}, true)
 	s.ref = o.Ref
 	whole := compat.Whole(made, &qrgate.Snapshot{}, a.At)
 	if o.Image.Empty() && o.State == qrgate.AwaitingScan {

@@ -43,8 +43,8 @@ func (s *session) learned(items []compat.Object, a compat.Answer) []compat.Objec
 		seen[i], _ = compat.Observe(item, compat.EngineClock(a.Header, a.At), a.At)
 		refs[i] = seen[i].Ref
 	}
-	s.config.Pairing.Learn(s.c.Request.Context(), s.caller, seen, false)
-	views := s.config.Pairing.Beliefs(s.caller, refs)
+	s.config.Pairing.OnSessions(s.c.Request.Context(), s.caller, seen, false)
+	views := s.config.Pairing.Cached(s.caller, refs)
 	out := make([]compat.Object, len(items))
 	for i, item := range items {
 		out[i] = compat.Whole(item, views[i], a.At)

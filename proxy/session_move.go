@@ -39,7 +39,7 @@ func (s *session) begun(a compat.Answer, how qrgate.ConnectMode, text string) {
 	if o.State != qrgate.Connected {
 		o.State = qrgate.Connecting
 	}
-	_ = s.config.Pairing.Began(context.WithoutCancel(s.c.Request.Context()), s.caller, o, how)
+	_ = s.config.Pairing.OnConnect(context.WithoutCancel(s.c.Request.Context()), s.caller, o, how)
 	s.give(http.StatusOK, compat.WholeMoved(body, o.Ref, compat.Wire(o.State), text), a.Header)
 }
 
@@ -55,7 +55,7 @@ func (s *session) connectFailed(a compat.Answer, err error, left time.Duration) 
 		s.fails(a, err)
 		return
 	}
-	v, ferr := s.config.Pairing.Failed(s.c.Request.Context(), s.caller, s.ref, err, left)
+	v, ferr := s.config.Pairing.OnConnectError(s.c.Request.Context(), s.caller, s.ref, err, left)
 	if gone(s.c.Request.Context()) {
 		return
 	}
@@ -122,5 +122,5 @@ func (s *session) remove() {
 
 // forget drops what the gate knew. The client's leaving must not stop it.
 func (s *session) forget(deleted bool) {
-	_ = s.config.Pairing.Forget(context.WithoutCancel(s.c.Request.Context()), s.caller, s.ref, deleted)
+	_ = s.config.Pairing.Invalidate(context.WithoutCancel(s.c.Request.Context()), s.caller, s.ref, deleted)
 }

@@ -74,7 +74,7 @@ func (s *session) qrStatus() {
 		return
 	}
 	ctx := s.c.Request.Context()
-	v, err := s.config.Pairing.Peek(ctx, s.caller, s.id)
+	v, err := s.config.Pairing.Get(ctx, s.caller, s.id)
 	if asked.Set && asked.For > 0 && err == nil && v.Authorized && !streams(s.c.Request) {
 		v, err = s.config.Pairing.Watch(ctx, s.caller, s.id, v, asked.For)
 	}

@@ -22,7 +22,7 @@ func (s *session) join() {
 	if s.config.Trail == nil || s.joined || s.ref.IsZero() {
 		return
 	}
-	if v := s.config.Pairing.Beliefs(s.caller, []qrgate.Ref{s.ref})[0]; !v.Session.Ref.IsZero() {
+	if v := s.config.Pairing.Cached(s.caller, []qrgate.Ref{s.ref})[0]; !v.Session.Ref.IsZero() {
 		s.joined = true
 		s.config.Trail.Join(s.c.Request.Context(), s.caller, v.Session)
 	}

@@ -148,7 +148,7 @@ func (g *Gate) makePairing() error {
 	observe := g.observer()
 	near := memstore.New(memstore.Config{})
 	g.stores = append(g.stores, near.Run)
-	var store pairing.Backing = near
+	var store pairing.LeasedStore = near
 	if !g.cfg.RedisURL.Empty() {
 		far, err := redisstore.New(redisstore.Config{URL: g.cfg.RedisURL, Observe: g.metrics.Store})
 		if err != nil {
@@ -163,7 +163,7 @@ func (g *Gate) makePairing() error {
 	loop := proxy.NewLoop()
 	heart, err := pairing.New(pairing.Config{
 		Engine: g.metrics.Engine(g.tracing.Engine(inboxhub.New(base, loop.Transport(transport)))), Vault: g.vault, Store: store, Observe: observe, Force: g.cfg.RecoveryForce, Control: g.control.Last,
-		Holds: pairing.Holds{Young: g.cfg.HoldYoung, Later: g.cfg.Hold},
+		Holds: pairing.WaitTimes{Initial: g.cfg.HoldYoung, Default: g.cfg.Hold},
 	})
 	if err != nil {
 		return err

@@ -38,8 +38,8 @@ type rig struct {
 type setup struct {
 	wrap  func(*enginesim.Engine) http.Handler // what stands where the engine is
 	road  *road                                // the network before it; nil for one that is always open
-	holds pairing.Holds
-	caps  pairing.Caps
+	holds pairing.WaitTimes
+	caps  pairing.WaiterLimits
 	loose bool // answers are not held to the OpenAPI document, which takes its time
 }
 

@@ -13,37 +13,37 @@ import (
 
 // Lives of what is stored. A code's record lives exactly as long as the code.
 const (
-	beliefLife = 15 * time.Minute
-	aliasLife  = 24 * time.Hour
-	graveLife  = time.Minute
+	beliefLife   = 15 * time.Minute
+	aliasLife    = 24 * time.Hour
+	tombstoneTTL = time.Minute
 )
 
-// book keeps beliefs in a store: sealed for the credential that they were obtained with, and in two
+// sessionStore keeps beliefs in a store: sealed for the credential that they were obtained with, and in two
 // records, because a code must not outlive itself.
-type book struct {
+type sessionStore struct {
 	vault   *qrgate.Sealer
 	store   Store
 	observe qrgate.EventHandler
 }
 
-// page is where a session's records are.
-type page struct {
+// recordKey is where a session's records are.
+type recordKey struct {
 	caller qrgate.Caller
 	name   string // canonical name of the session
 }
 
-func (b *book) key(p page, kind string) string {
+func (b *sessionStore) key(p recordKey, kind string) string {
 	return fmt.Sprintf("{%s.%s}:%s", p.caller.Tenant, b.vault.Digest(p.caller.Tenant, p.name), kind)
 }
 
-// belief is a session as stored, with what a reader on another host needs to set its clock right.
-type belief struct {
+// storedSession is a session as stored, with what a reader on another host needs to set its clock right.
+type storedSession struct {
 	Session qrgate.Session `json:"session"`
 	Saved   time.Time      `json:"saved"`
 }
 
-// code is a QR as stored.
-type code struct {
+// storedQR is a QR as stored.
+type storedQR struct {
 	Image     string        `json:"image"`
 	Sequence  int           `json:"sequence"`
 	Age       time.Duration `json:"age"`       // when it was saved
@@ -52,18 +52,18 @@ type code struct {
 }
 
 // load reads what is believed of a session; version 0 means that nothing is.
-func (b *book) load(ctx context.Context, p page, now time.Time) (qrgate.Session, int64, error) {
+func (b *sessionStore) load(ctx context.Context, p recordKey, now time.Time) (qrgate.Session, int64, error) {
 	records, err := b.store.Get(ctx, b.key(p, "st"), b.key(p, "qr"))
 	if err != nil {
 		return qrgate.Session{}, 0, err
 	}
 	version := records[0].Version
-	var kept belief
+	var kept storedSession
 	if !b.open(p, "st", records[0], &kept) {
 		return qrgate.Session{}, version, nil
 	}
 	s := kept.Session.Shifted(now.Add(records[0].TTL - beliefLife).Sub(kept.Saved))
-	var c code
+	var c storedQR
 	if s.State == qrgate.AwaitingScan && b.open(p, "qr", records[1], &c) && c.Sequence == s.Sequence {
 		saved := now.Add(records[1].TTL - c.Life)
 		s.QR = qrgate.QR{Image: qrgate.NewSecret(c.Image), Sequence: c.Sequence, Seen: saved.Add(-c.Age),
@@ -74,10 +74,10 @@ func (b *book) load(ctx context.Context, p page, now time.Time) (qrgate.Session,
 
 // save writes what is believed, and returns its version. It returns qrgate.ErrVersionConflict when somebody else
 // has written since prev was read.
-func (b *book) save(ctx context.Context, p page, s qrgate.Session, prev int64, now time.Time) (int64, error) {
+func (b *sessionStore) save(ctx context.Context, p recordKey, s qrgate.Session, prev int64, now time.Time) (int64, error) {
 	version := max(prev+1, now.UnixMilli())
 	if s.QR.Present() && s.QR.TTL(now) > 0 {
-		c := code{Image: s.QR.Image.Reveal(), Sequence: s.QR.Sequence, Age: now.Sub(s.QR.Seen),
+		c := storedQR{Image: s.QR.Image.Reveal(), Sequence: s.QR.Sequence, Age: now.Sub(s.QR.Seen),
 			Confirmed: now.Sub(s.QR.Confirmed), Life: s.QR.TTL(now)}
 		r, err := b.sealed(p, "qr", c, qrgate.Record{Version: version, TTL: c.Life})
 		if err != nil {
@@ -87,7 +87,7 @@ func (b *book) save(ctx context.Context, p page, s qrgate.Session, prev int64, n
 			return prev, err
 		}
 	}
-	r, err := b.sealed(p, "st", belief{s, now}, qrgate.Record{Version: version, TTL: beliefLife})
+	r, err := b.sealed(p, "st", storedSession{s, now}, qrgate.Record{Version: version, TTL: beliefLife})
 	if err != nil {
 		return prev, err
 	}
@@ -97,23 +97,23 @@ func (b *book) save(ctx context.Context, p page, s qrgate.Session, prev int64, n
 	return version, nil
 }
 
-// bury forgets a session so that no late writer brings it back.
-func (b *book) bury(ctx context.Context, p page, now time.Time) error {
-	grave := qrgate.Record{Version: now.UnixMilli() + 1, TTL: graveLife}
+// tombstone forgets a session so that no late writer brings it back.
+func (b *sessionStore) tombstone(ctx context.Context, p recordKey, now time.Time) error {
+	grave := qrgate.Record{Version: now.UnixMilli() + 1, TTL: tombstoneTTL}
 	return errors.Join(
 		b.store.Put(ctx, b.key(p, "qr"), grave.Version-1, grave),
 		b.store.Put(ctx, b.key(p, "st"), grave.Version-1, grave),
 	)
 }
 
-// unalias forgets what a name means.
-func (b *book) unalias(ctx context.Context, p page, now time.Time) error {
+// deleteAlias forgets what a name means.
+func (b *sessionStore) deleteAlias(ctx context.Context, p recordKey, now time.Time) error {
 	grave := qrgate.Record{Version: now.UnixMilli() + 1, TTL: time.Second}
 	return b.store.Put(ctx, b.key(p, "id"), grave.Version-1, grave)
 }
 
 // alias remembers which ref a name means; meant reads it.
-func (b *book) alias(ctx context.Context, p page, r qrgate.Ref, now time.Time) error {
+func (b *sessionStore) alias(ctx context.Context, p recordKey, r qrgate.Ref, now time.Time) error {
 	sealed, err := b.sealed(p, "id", r, qrgate.Record{Version: now.UnixMilli(), TTL: aliasLife})
 	if err != nil {
 		return err
@@ -124,7 +124,7 @@ func (b *book) alias(ctx context.Context, p page, r qrgate.Ref, now time.Time) e
 	return nil
 }
 
-func (b *book) meant(ctx context.Context, p page) (qrgate.Ref, bool) {
+func (b *sessionStore) lookupAlias(ctx context.Context, p recordKey) (qrgate.Ref, bool) {
 	records, err := b.store.Get(ctx, b.key(p, "id"))
 	var r qrgate.Ref
 	return r, err == nil && b.open(p, "id", records[0], &r)
@@ -132,7 +132,7 @@ func (b *book) meant(ctx context.Context, p page) (qrgate.Ref, bool) {
 
 // sealed fills r.Value: sixteen plain bytes, the version and the life, then v under a key of the caller,
 // bound to tenant, session, kind, version and life.
-func (b *book) sealed(p page, kind string, v any, r qrgate.Record) (qrgate.Record, error) {
+func (b *sessionStore) sealed(p recordKey, kind string, v any, r qrgate.Record) (qrgate.Record, error) {
 	plain, err := json.Marshal(v)
 	if err != nil {
 		return r, err
@@ -140,18 +140,18 @@ func (b *book) sealed(p page, kind string, v any, r qrgate.Record) (qrgate.Recor
 	head := make([]byte, 16, 16+len(plain)+28)
 	binary.BigEndian.PutUint64(head[:8], uint64(r.Version))
 	binary.BigEndian.PutUint64(head[8:], uint64(r.TTL))
-	sealed, err := b.vault.Seal(p.caller.Credential(), about(p, kind, head), plain)
+	sealed, err := b.vault.Seal(p.caller.Credential(), aad(p, kind, head), plain)
 	r.Value = append(head, sealed...)
 	return r, err
 }
 
 // open reads r into v. What does not open is absent, and counted: somebody mixed the store's answers up.
-func (b *book) open(p page, kind string, r qrgate.Record, v any) bool {
+func (b *sessionStore) open(p recordKey, kind string, r qrgate.Record, v any) bool {
 	if len(r.Value) == 0 {
 		return false
 	}
 	if len(r.Value) > 16 {
-		plain, err := b.vault.Open(p.caller.Credential(), about(p, kind, r.Value[:16]), r.Value[16:])
+		plain, err := b.vault.Open(p.caller.Credential(), aad(p, kind, r.Value[:16]), r.Value[16:])
 		if err == nil && json.Unmarshal(plain, v) == nil {
 			return true
 		}
@@ -160,6 +160,6 @@ func (b *book) open(p page, kind string, r qrgate.Record, v any) bool {
 	return false
 }
 
-func about(p page, kind string, head []byte) string {
+func aad(p recordKey, kind string, head []byte) string {
 	return fmt.Sprintf("%s\x00%s\x00%s\x00%x", p.caller.Tenant, p.name, kind, head)
 }

@@ -9,7 +9,7 @@ import (
 	"qrgate/internal/memstore"
 )
 
-func openBook(t *testing.T) (*book, page) {
+func openBook(t *testing.T) (*sessionStore, recordKey) {
 	t.Helper()
 	vault, err := qrgate.NewVault(qrgate.NewSecret("a secret of the tests"))
 	if err != nil {
@@ -17,7 +17,7 @@ func openBook(t *testing.T) (*book, page) {
 	}
 	c := qrgate.Caller{Key: qrgate.NewSecret("key-a")}
 	c.Tenant = vault.Tenant(c.Credential())
-	return &book{vault, memstore.New(memstore.Config{}), func(qrgate.Event) {}}, page{c, "1"}
+	return &sessionStore{vault, memstore.New(memstore.Config{}), func(qrgate.Event) {}}, recordKey{c, "1"}
 }
 
 // What is read is what was written, with the times as they are; a code outlives neither itself nor the
@@ -76,7 +76,7 @@ func TestBookKeepsApart(t *testing.T) {
 	other.caller.Key = qrgate.NewSecret("key-b")
 	elsewhere := p
 	elsewhere.name = "2"
-	var kept belief
+	var kept storedSession
 	for name, open := range map[string]func() bool{
 		"another key":     func() bool { return b.open(other, "st", records[0], &kept) },
 		"another session": func() bool { return b.open(elsewhere, "st", records[0], &kept) },
@@ -89,7 +89,7 @@ func TestBookKeepsApart(t *testing.T) {
 	if mismatches != 3 {
 		t.Errorf("%d mismatches were counted", mismatches)
 	}
-	if err := b.bury(t.Context(), p, now); err != nil {
+	if err := b.tombstone(t.Context(), p, now); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.save(t.Context(), p, s, 0, now); err == nil {

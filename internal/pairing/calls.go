@@ -12,65 +12,65 @@ import (
 // Calls to the engine run beside the desk's own goroutine. Each begins with mu held, marks its entries
 // busy, and comes back to take its answer under mu.
 
-// one looks at the engine for one session.
-func (d *desk) one(e *entry, do doing, now time.Time) {
-	d.begin(now, e)
-	if do == check {
+// pollOne looks at the engine for one session.
+func (d *tenant) pollOne(e *tracker, do actionKind, now time.Time) {
+	d.markBusy(now, e)
+	if do == pollStatus {
 		e.s = e.s.MarkStateQueried(now)
 	}
 	ref := e.s.Ref
-	d.fly(e, func(ctx context.Context) {
-		if !d.lead(ctx, e) {
+	d.goCall(e, func(ctx context.Context) {
+		if !d.acquireLease(ctx, e) {
 			d.follow(ctx, e)
 			return
 		}
 		began := time.Now()
 		ask, op := d.p.cfg.Engine.QR, qrgate.OpQR
-		if do == check {
+		if do == pollStatus {
 			ask, op = d.p.cfg.Engine.Status, qrgate.OpStatus
 		}
 		o, err := ask(ctx, d.caller, ref)
-		d.took(o.Limits, err, began)
-		d.looked(ctx, e, op, sight{o: o, err: err, began: began})
+		d.recordResponse(o.Limits, err, began)
+		d.applyPoll(ctx, e, op, pollResult{o: o, err: err, began: began})
 		if err == nil && !o.Image.Empty() {
-			d.confront(e)
+			d.verifyList(e)
 		}
 	})
 }
 
-// confront sets a code that one session's own route had just now against the next list, and reads that at once while
+// verifyList sets a code that one session's own route had just now against the next list, and reads that at once while
 // others wait for it: it shows the code as well, or it denies theirs too.
-func (d *desk) confront(e *entry) {
+func (d *tenant) verifyList(e *tracker) {
 	others := len(d.waiting()) // e is busy still, and not among them
 	now := time.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if others < 2 || e.single || !now.After(d.listless) {
+	if others < 2 || e.noBatch || !now.After(d.listDisabledUntil) {
 		return
 	}
-	d.witness = e
-	if d.rolling == nil && !d.allowed(due{e, step{do: look}}, now).After(now) {
-		d.startRoll(now)
+	d.listCheckSession = e
+	if d.listInFlight == nil && !d.pollAllowedAt(pendingAction{e, action{do: pollQR}}, now).After(now) {
+		d.startList(now)
 	}
 }
 
-// push asks the engine to begin again.
-func (d *desk) push(e *entry, how qrgate.ConnectMode, now time.Time) {
-	d.begin(now, e)
+// recover asks the engine to begin again.
+func (d *tenant) recover(e *tracker, how qrgate.ConnectMode, now time.Time) {
+	d.markBusy(now, e)
 	if !e.s.ConnectedAt.Before(e.s.AcquiringSince) {
 		e.s = e.s.MarkRecovery(how, now) // a rung of the ladder; a first connect that is tried again is none
 	}
 	ref := e.s.Ref
-	d.fly(e, func(ctx context.Context) {
-		if !d.lead(ctx, e) {
+	d.goCall(e, func(ctx context.Context) {
+		if !d.acquireLease(ctx, e) {
 			d.follow(ctx, e)
 			return
 		}
 		began := time.Now()
 		o, err := d.p.cfg.Engine.Connect(ctx, d.caller, ref, how)
-		d.took(o.Limits, err, began)
-		d.saw(e, qrgate.OpConnect, sight{o: o, err: err, began: began}) // connect
-		d.change(ctx, e, func(s qrgate.Session, now time.Time) qrgate.Session {
+		d.recordResponse(o.Limits, err, began)
+		d.emitCall(e, qrgate.OpConnect, pollResult{o: o, err: err, began: began}) // connect
+		d.update(ctx, e, func(s qrgate.Session, now time.Time) qrgate.Session {
 			if s.State == qrgate.Unknown {
 				return s // deleted meanwhile
 			}
@@ -82,57 +82,57 @@ func (d *desk) push(e *entry, how qrgate.ConnectMode, now time.Time) {
 	})
 }
 
-// startRoll refreshes every session that waits with one list call.
-func (d *desk) startRoll(now time.Time) {
-	witness := d.witness
-	d.rolling, d.witness = make(chan struct{}), nil
-	d.begin(now, nil)
-	d.fly(nil, func(ctx context.Context) {
+// startList refreshes every session that waits with one list call.
+func (d *tenant) startList(now time.Time) {
+	witness := d.listCheckSession
+	d.listInFlight, d.listCheckSession = make(chan struct{}), nil
+	d.markBusy(now, nil)
+	d.goCall(nil, func(ctx context.Context) {
 		began := time.Now()
 		roll, err := d.p.cfg.Engine.List(ctx, d.caller)
-		d.took(roll.Limits, err, began)
-		d.rolledIn(ctx, roll, err, began, witness)
+		d.recordResponse(roll.Limits, err, began)
+		d.applyList(ctx, roll, err, began, witness)
 	})
 }
 
-// rolledIn takes a list to every entry it speaks of.
-func (d *desk) rolledIn(ctx context.Context, roll qrgate.SessionList, err error, began time.Time, witness *entry) {
+// applyList takes a list to every entry it speaks of.
+func (d *tenant) applyList(ctx context.Context, roll qrgate.SessionList, err error, began time.Time, witness *tracker) {
 	for _, o := range roll.Sessions {
 		d.p.learn(ctx, d.caller, o.Ref, roll.At)
 	}
 	waiting := d.waiting()
-	denies := err == nil && witness != nil && d.denied(witness, roll, began)
+	denies := err == nil && witness != nil && d.listContradicts(witness, roll, began)
 	switch {
 	case listFailed(err):
-		d.unlist(listRest)
+		d.disableList(listCooldown)
 	case denies:
-		d.unlist(listHides)
+		d.disableList(hidingListCooldown)
 	}
 	for i, e := range waiting {
-		s := sight{err: err, began: began, quiet: i > 0} // one call, one event
+		s := pollResult{err: err, began: began, quiet: i > 0} // one call, one event
 		if err == nil {
-			s.o, s.err = d.inRoll(e, roll)
+			s.o, s.err = d.findInList(e, roll)
 		}
 		switch {
 		case listFailed(err), denies && s.err != nil:
-			d.saw(e, qrgate.OpList, s) // it proves nothing of this session
+			d.emitCall(e, qrgate.OpList, s) // it proves nothing of this session
 		case s.o.Ref.IsZero() && err == nil:
-			d.alone(e)
+			d.setNoBatch(e)
 		default:
-			d.looked(ctx, e, qrgate.OpList, s)
+			d.applyPoll(ctx, e, qrgate.OpList, s)
 		}
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	close(d.rolling)
-	d.rolling, d.rolled = nil, time.Now()
+	close(d.listInFlight)
+	d.listInFlight, d.lastListAt = nil, time.Now()
 }
 
-// unlist does without the list for a while.
-func (d *desk) unlist(rest time.Duration) {
+// disableList does without the list for a while.
+func (d *tenant) disableList(rest time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.listless = time.Now().Add(rest)
+	d.listDisabledUntil = time.Now().Add(rest)
 }
 
 // listFailed reports whether a list failed for a reason that may be the list's own: it is larger than what is read, too
@@ -147,10 +147,10 @@ func listFailed(err error) bool {
 
 // waiting is the entries that a list has news for: those without a code, and those whose code waits for
 // its scan.
-func (d *desk) waiting() []*entry {
+func (d *tenant) waiting() []*tracker {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var out []*entry
+	var out []*tracker
 	for _, e := range d.entries {
 		if e.s.State.Acquiring() && !e.s.AcquiringSince.IsZero() && !e.busy {
 			out = append(out, e)
@@ -159,10 +159,10 @@ func (d *desk) waiting() []*entry {
 	return out
 }
 
-// inRoll finds an entry's session in a list. What the list does not show is asked for alone: a session
+// findInList finds an entry's session in a list. What the list does not show is asked for alone: a session
 // beyond the first page, or one whose code the list keeps to itself. A list that shows no code is no
 // proof that there is none, so it must not be believed for ever either.
-func (d *desk) inRoll(e *entry, roll qrgate.SessionList) (qrgate.SessionReport, error) {
+func (d *tenant) findInList(e *tracker, roll qrgate.SessionList) (qrgate.SessionReport, error) {
 	belief := d.belief(e)
 	ref, state := belief.Ref, belief.State
 	for _, o := range roll.Sessions {
@@ -170,7 +170,7 @@ func (d *desk) inRoll(e *entry, roll qrgate.SessionList) (qrgate.SessionReport, 
 			continue
 		}
 		if o.State == qrgate.AwaitingScan && o.Image.Empty() {
-			d.alone(e)
+			d.setNoBatch(e)
 		}
 		if o.Image.Empty() && o.State != qrgate.Connected && state == qrgate.Connecting {
 			return o, &qrgate.EngineError{Op: qrgate.OpList, Kind: qrgate.KindNotReady}
@@ -180,20 +180,20 @@ func (d *desk) inRoll(e *entry, roll qrgate.SessionList) (qrgate.SessionReport, 
 	return qrgate.SessionReport{}, nil
 }
 
-// denied reports whether a list has no code of a session whose own route had shown one just before the list was asked
+// listContradicts reports whether a list has no code of a session whose own route had shown one just before the list was asked
 // for. What was shown earlier proves nothing: it may have been scanned or replaced since.
-func (d *desk) denied(e *entry, roll qrgate.SessionList, began time.Time) bool {
+func (d *tenant) listContradicts(e *tracker, roll qrgate.SessionList, began time.Time) bool {
 	belief := d.belief(e)
 	i := slices.IndexFunc(roll.Sessions, func(o qrgate.SessionReport) bool { return same(o.Ref, belief.Ref) })
-	if q := belief.QR; i < 0 || !q.Present() || q.Seen.After(began) || began.Sub(q.Seen) > testimony || q.TTL(roll.At) <= 0 {
+	if q := belief.QR; i < 0 || !q.Present() || q.Seen.After(began) || began.Sub(q.Seen) > listEvidenceTTL || q.TTL(roll.At) <= 0 {
 		return false
 	}
 	return roll.Sessions[i].Image.Empty() && roll.Sessions[i].State != qrgate.Connected
 }
 
-func (d *desk) alone(e *entry) {
+func (d *tenant) setNoBatch(e *tracker) {
 	d.mu.Lock()
-	e.single = true
+	e.noBatch = true
 	d.mu.Unlock()
 }
 
@@ -201,33 +201,33 @@ func same(a, b qrgate.Ref) bool {
 	return a.ID > 0 && a.ID == b.ID || a.Name != "" && a.Name == b.Name
 }
 
-// sight is an answer, and when it was asked for.
-type sight struct {
+// pollResult is an answer, and when it was asked for.
+type pollResult struct {
 	o     qrgate.SessionReport
 	err   error
 	began time.Time
 	quiet bool
 }
 
-// looked takes a look's answer to the entry's belief.
-func (d *desk) looked(ctx context.Context, e *entry, op string, s sight) {
+// applyPoll takes a look's answer to the entry's belief.
+func (d *tenant) applyPoll(ctx context.Context, e *tracker, op string, s pollResult) {
 	if qrgate.KindOf(s.err) == qrgate.KindCanceled {
 		return
 	}
-	d.saw(e, op, s)
+	d.emitCall(e, op, s)
 	d.p.learn(ctx, d.caller, s.o.Ref, time.Now())
 	asked := d.belief(e).State
-	d.change(ctx, e, func(belief qrgate.Session, now time.Time) qrgate.Session {
+	d.update(ctx, e, func(belief qrgate.Session, now time.Time) qrgate.Session {
 		if belief.ConnectedAt.After(s.began) || asked != qrgate.Unknown && belief.State == qrgate.Unknown {
 			return belief // begun anew or deleted meanwhile: this answer is about its former life
 		}
-		e.proof = false
+		e.needsAuthCheck = false
 		return belief.AfterPoll(s.o, s.err, now)
 	})
 }
 
-// saw tells the observer about one call.
-func (d *desk) saw(e *entry, op string, s sight) {
+// emitCall tells the observer about one call.
+func (d *tenant) emitCall(e *tracker, op string, s pollResult) {
 	if s.quiet {
 		return
 	}
@@ -241,22 +241,22 @@ func (d *desk) saw(e *entry, op string, s sight) {
 	d.p.cfg.Observe(ev)
 }
 
-// begin counts a call, and marks the entry that it is for; mu is held.
-func (d *desk) begin(now time.Time, e *entry) {
+// markBusy counts a call, and marks the entry that it is for; mu is held.
+func (d *tenant) markBusy(now time.Time, e *tracker) {
 	if e != nil {
 		e.busy = true
 	}
-	d.calls++
+	d.inFlight++
 	d.lastLook = now
-	d.budget = d.budget.spent()
+	d.budget = d.budget.consume()
 }
 
-// fly runs a call and frees what begin marked.
-func (d *desk) fly(e *entry, call func(context.Context)) {
+// goCall runs a call and frees what begin marked.
+func (d *tenant) goCall(e *tracker, call func(context.Context)) {
 	d.p.wg.Go(func() {
 		call(d.p.base)
 		d.mu.Lock()
-		d.calls--
+		d.inFlight--
 		if e != nil {
 			e.busy = false
 		}
@@ -265,14 +265,14 @@ func (d *desk) fly(e *entry, call func(context.Context)) {
 	})
 }
 
-// took learns from an answer: the engine's limits, and its pace.
-func (d *desk) took(limits []qrgate.RateLimit, err error, began time.Time) {
+// recordResponse learns from an answer: the engine's limits, and its pace.
+func (d *tenant) recordResponse(limits []qrgate.RateLimit, err error, began time.Time) {
 	now := time.Now()
 	d.p.pace.answered(qrgate.KindOf(err), now.Sub(began), now)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.budget = d.budget.learned(limits, now)
+	d.budget = d.budget.update(limits, now)
 	if f, ok := errors.AsType[*qrgate.EngineError](err); ok && f.Kind == qrgate.KindRateLimited {
-		d.budget = d.budget.refused(f.RetryAfter, now)
+		d.budget = d.budget.pause(f.RetryAfter, now)
 	}
 }

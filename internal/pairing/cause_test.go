@@ -61,7 +61,7 @@ func TestStuckWhileOthersWork(t *testing.T) {
 			other, stuck := r.create("key-a", "crm-1"), r.create("key-a", "crm-2")
 			show := func() {
 				r.post("key-a", "/api/sessions/crm-1/connect", `{"force":true}`)
-				_ = r.p.Began(r.t.Context(), r.caller("key-a"), qrgate.SessionReport{Ref: other, State: qrgate.Connecting}, qrgate.Force)
+				_ = r.p.OnConnect(r.t.Context(), r.caller("key-a"), qrgate.SessionReport{Ref: other, State: qrgate.Connecting}, qrgate.Force)
 				if v, err := r.p.QR(r.t.Context(), r.caller("key-a"), "crm-1", qrgate.WaitPreference{}); err != nil || !v.Session.QR.Present() {
 					r.t.Fatalf("%v, %+v", err, v)
 				}

@@ -9,9 +9,9 @@ import (
 	"qrgate"
 )
 
-// change takes an entry from one belief to the next: everybody who waits is woken, the observer is told,
+// update takes an entry from one belief to the next: everybody who waits is woken, the observer is told,
 // the store is written. One change of an entry at a time.
-func (d *desk) change(ctx context.Context, e *entry, f func(qrgate.Session, time.Time) qrgate.Session) qrgate.Session {
+func (d *tenant) update(ctx context.Context, e *tracker, f func(qrgate.Session, time.Time) qrgate.Session) qrgate.Session {
 	e.write.Lock()
 	defer e.write.Unlock()
 	now := time.Now()
@@ -24,21 +24,21 @@ func (d *desk) change(ctx context.Context, e *entry, f func(qrgate.Session, time
 	after := f(before, now)
 	e.s = after
 	if after.QR.Present() && !before.QR.Present() {
-		d.fine[e.name] = now
-		d.p.came.Store(now.UnixNano())
+		d.lastSuccess[e.name] = now
+		d.p.lastSuccess.Store(now.UnixNano())
 	}
 	e.notify()
 	d.mu.Unlock()
 	d.wake()
-	d.tell(e, before, after)
-	if worthSaving(before, after) && !d.save(ctx, e, after, prev) {
-		d.amend(ctx, e, f)
+	d.emitChanges(e, before, after)
+	if needsSave(before, after) && !d.save(ctx, e, after, prev) {
+		d.retryUpdate(ctx, e, f)
 	}
 	return after
 }
 
-// amend applies a change once more, to what another replica wrote meanwhile.
-func (d *desk) amend(ctx context.Context, e *entry, f func(qrgate.Session, time.Time) qrgate.Session) {
+// retryUpdate applies a change once more, to what another replica wrote meanwhile.
+func (d *tenant) retryUpdate(ctx context.Context, e *tracker, f func(qrgate.Session, time.Time) qrgate.Session) {
 	now := time.Now()
 	d.mu.Lock()
 	if e.gone {
@@ -53,23 +53,23 @@ func (d *desk) amend(ctx context.Context, e *entry, f func(qrgate.Session, time.
 }
 
 // notify wakes all who wait for a change; the desk's mu is held.
-func (e *entry) notify() {
+func (e *tracker) notify() {
 	close(e.changed)
 	e.changed = make(chan struct{})
 }
 
-// worthSaving reports whether another replica would act differently on the new belief.
-func worthSaving(a, b qrgate.Session) bool {
+// needsSave reports whether another replica would act differently on the new belief.
+func needsSave(a, b qrgate.Session) bool {
 	if b.AuthorizedAt.IsZero() {
 		return false // nothing is kept for a credential that no engine has accepted
 	}
 	return a.State != b.State || a.Ref != b.Ref || a.Sequence != b.Sequence || a.ConnectedAt != b.ConnectedAt || a.AcquiringSince != b.AcquiringSince ||
 		a.QR.Confirmed != b.QR.Confirmed || a.QR.Present() != b.QR.Present() || a.Trouble.Kind != b.Trouble.Kind || a.Pushed != b.Pushed ||
-		a.CreatedHere != b.CreatedHere || b.AuthorizedAt.Sub(a.AuthorizedAt) > proofLife/4
+		a.CreatedHere != b.CreatedHere || b.AuthorizedAt.Sub(a.AuthorizedAt) > authTTL/4
 }
 
 // save writes a belief. When somebody else has written since, theirs is taken over and save is false.
-func (d *desk) save(ctx context.Context, e *entry, s qrgate.Session, prev int64) bool {
+func (d *tenant) save(ctx context.Context, e *tracker, s qrgate.Session, prev int64) bool {
 	version, err := d.p.book.save(ctx, d.page(e), s, prev, time.Now())
 	if errors.Is(err, qrgate.ErrVersionConflict) {
 		d.reload(ctx, e)
@@ -85,7 +85,7 @@ func (d *desk) save(ctx context.Context, e *entry, s qrgate.Session, prev int64)
 }
 
 // reload takes what another replica wrote, if it is newer than what is known here.
-func (d *desk) reload(ctx context.Context, e *entry) {
+func (d *tenant) reload(ctx context.Context, e *tracker) {
 	s, version, err := d.p.book.load(ctx, d.page(e), time.Now())
 	if err != nil {
 		return
@@ -104,37 +104,37 @@ func (d *desk) reload(ctx context.Context, e *entry) {
 	d.wake()
 }
 
-// lead takes the lease of an entry, or renews it.
-func (d *desk) lead(ctx context.Context, e *entry) bool {
+// acquireLease takes the lease of an entry, or renews it.
+func (d *tenant) acquireLease(ctx context.Context, e *tracker) bool {
 	now := time.Now()
 	d.mu.Lock()
-	led := e.led
+	led := e.leaseUntil
 	d.mu.Unlock()
 	if led.Sub(now) > leaseLife/2 {
 		return true
 	}
-	ok, err := d.p.cfg.Store.Acquire(ctx, d.lease(e), d.p.owner, leaseLife)
+	ok, err := d.p.cfg.Store.Acquire(ctx, d.lease(e), d.p.replicaID, leaseLife)
 	if err != nil {
 		ok = true // without a store every replica polls for itself; polls are reads
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if ok {
-		e.led, e.other = now.Add(leaseLife), time.Time{}
+		e.leaseUntil, e.otherLeaseUntil = now.Add(leaseLife), time.Time{}
 	} else {
-		e.led, e.other = time.Time{}, now.Add(follow)
+		e.leaseUntil, e.otherLeaseUntil = time.Time{}, now.Add(followInterval)
 	}
 	return ok
 }
 
 // follow reads what the replica that leads has written.
-func (d *desk) follow(ctx context.Context, e *entry) { d.reload(ctx, e) }
+func (d *tenant) follow(ctx context.Context, e *tracker) { d.reload(ctx, e) }
 
-func (d *desk) lease(e *entry) string { return d.p.book.key(d.page(e), "lk") }
+func (d *tenant) lease(e *tracker) string { return d.p.book.key(d.page(e), "lk") }
 
-func (d *desk) page(e *entry) page { return page{d.caller, e.name} }
+func (d *tenant) page(e *tracker) recordKey { return recordKey{d.caller, e.name} }
 
-func (d *desk) belief(e *entry) qrgate.Session {
+func (d *tenant) belief(e *tracker) qrgate.Session {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return e.s
@@ -148,12 +148,12 @@ func label(r qrgate.Ref) string {
 	return strconv.FormatInt(r.ID, 10)
 }
 
-// tell reports what a change means.
-func (d *desk) tell(e *entry, before, after qrgate.Session) {
+// emitChanges reports what a change means.
+func (d *tenant) emitChanges(e *tracker, before, after qrgate.Session) {
 	now := time.Now()
 	d.mu.Lock()
-	climate := d.climate(e.name, before, now) // before: what has ended must be explained, and it has the wish's beginning
-	climate.Waiting = d.waitOf(e, after, now)
+	climate := d.environment(e.name, before, now) // before: what has ended must be explained, and it has the wish's beginning
+	climate.Waiting = d.rateLimitWait(e, after, now)
 	d.mu.Unlock()
 	name := e.name
 	ev := qrgate.Event{At: now, Traffic: d.caller.Traffic, Session: label(after.Ref), AcquisitionID: qrgate.AcquisitionID(d.caller.Tenant, name), From: before.State, To: after.State,
@@ -165,26 +165,26 @@ func (d *desk) tell(e *entry, before, after qrgate.Session) {
 			ev.Took = 0
 		}
 		ev.Diagnosis = qrgate.Diagnose(after, climate, now).Code
-		e.told = ev.Diagnosis
+		e.lastReportedCause = ev.Diagnosis
 		d.p.cfg.Observe(ev)
-	} else if cause := qrgate.Diagnose(after, climate, now).Code; after.State == qrgate.Connecting && cause != e.told {
+	} else if cause := qrgate.Diagnose(after, climate, now).Code; after.State == qrgate.Connecting && cause != e.lastReportedCause {
 		ev.Kind, ev.Took, ev.Diagnosis = qrgate.EventCause, now.Sub(after.Since), cause
-		e.told = cause
+		e.lastReportedCause = cause
 		d.p.cfg.Observe(ev)
 	}
 	if after.QR.Present() && !after.QR.Image.Equal(before.QR.Image) {
 		ev.Kind, ev.Sequence, ev.Took = qrgate.EventQR, after.QR.Sequence, now.Sub(after.AcquiringSince)
 		d.p.cfg.Observe(ev)
 	}
-	if out, why := journey(before, after, climate, now); out != "" {
+	if out, why := acquisitionOutcome(before, after, climate, now); out != "" {
 		ev.Kind, ev.Outcome, ev.Diagnosis, ev.Took = qrgate.EventAcquisition, out, why, now.Sub(before.AcquiringSince)
 		d.p.cfg.Observe(ev)
 	}
 }
 
-// journey reports how a wish for a QR ended, if this change ended one: with the first code of a connect,
+// acquisitionOutcome reports how a wish for a QR ended, if this change ended one: with the first code of a connect,
 // with a rest, or with a session that turned out to be linked. A later code of the same connect ends none.
-func journey(before, after qrgate.Session, c qrgate.Environment, now time.Time) (qrgate.Outcome, qrgate.Code) {
+func acquisitionOutcome(before, after qrgate.Session, c qrgate.Environment, now time.Time) (qrgate.Outcome, qrgate.Code) {
 	switch {
 	case before.State != qrgate.Connecting || before.AcquiringSince.IsZero() || before.Sequence > 0:
 	case after.QR.Present():
@@ -201,21 +201,21 @@ func journey(before, after qrgate.Session, c qrgate.Environment, now time.Time) 
 	return "", ""
 }
 
-// end gives a wish up; mu is held.
-func (d *desk) end(e *entry, now time.Time) {
+// giveUp gives a wish up; mu is held.
+func (d *tenant) giveUp(e *tracker, now time.Time) {
 	e.busy = true
-	d.calls++
-	d.fly(e, func(ctx context.Context) {
-		d.change(ctx, e, func(s qrgate.Session, now time.Time) qrgate.Session { return s.GiveUp(now) })
-		_ = d.p.cfg.Store.Release(ctx, d.lease(e), d.p.owner)
+	d.inFlight++
+	d.goCall(e, func(ctx context.Context) {
+		d.update(ctx, e, func(s qrgate.Session, now time.Time) qrgate.Session { return s.GiveUp(now) })
+		_ = d.p.cfg.Store.Release(ctx, d.lease(e), d.p.replicaID)
 		d.mu.Lock()
-		e.led = time.Time{}
+		e.leaseUntil = time.Time{}
 		d.mu.Unlock()
 	})
 }
 
-// retire lets go of everything when the gate stops.
-func (d *desk) retire() {
+// shutdown lets go of everything when the gate stops.
+func (d *tenant) shutdown() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, e := range d.entries {

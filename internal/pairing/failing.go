@@ -6,15 +6,15 @@ import (
 	"qrgate"
 )
 
-// failing counts, over all credentials, the sessions that wait too long for their QR: several at once are
+// failureCounter counts, over all credentials, the sessions that wait too long for their QR: several at once are
 // the engine's trouble and not theirs.
-type failing struct {
+type failureCounter struct {
 	mu    sync.Mutex
 	by    map[qrgate.Tenant]int
 	total int
 }
 
-func (f *failing) set(t qrgate.Tenant, n int) int {
+func (f *failureCounter) set(t qrgate.Tenant, n int) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.by == nil {
@@ -27,7 +27,7 @@ func (f *failing) set(t qrgate.Tenant, n int) int {
 	return f.total
 }
 
-func (f *failing) sum() int {
+func (f *failureCounter) sum() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.total

@@ -8,30 +8,30 @@ import (
 	"qrgate"
 )
 
-// proofLife is how long the engine's acceptance of a credential for a session is believed (DESIGN 9).
-const proofLife = time.Minute
+// authTTL is how long the engine's acceptance of a credential for a session is believed (DESIGN 9).
+const authTTL = time.Minute
 
 // QR waits for a code that may be handed out to c, at most for the hold. The view tells what came of it.
 // The error is a *qrgate.Fault when the engine itself refuses the credential or does not know the session,
 // the context's error when the client left, and ErrStopped when the gate stops.
 func (p *Pairing) QR(ctx context.Context, c qrgate.Caller, id string, asked qrgate.WaitPreference) (*qrgate.Snapshot, error) {
-	return p.renewed(ctx, c, id, func() (*qrgate.Snapshot, error) { return p.held(ctx, c, id, asked) })
+	return p.retryOnStaleID(ctx, c, id, func() (*qrgate.Snapshot, error) { return p.waitForQR(ctx, c, id, asked) })
 }
 
-func (p *Pairing) held(ctx context.Context, c qrgate.Caller, id string, asked qrgate.WaitPreference) (*qrgate.Snapshot, error) {
-	v, err := p.visit(ctx, c, id)
+func (p *Pairing) waitForQR(ctx context.Context, c qrgate.Caller, id string, asked qrgate.WaitPreference) (*qrgate.Snapshot, error) {
+	v, err := p.waiter(ctx, c, id)
 	if err != nil {
 		return &qrgate.Snapshot{}, err
 	}
 	defer v.leave()
-	if view, err := v.lately(); err != nil {
+	if view, err := v.cachedRefusal(); err != nil {
 		return view, err
 	}
 	v.code = true
-	v.wish(ctx, c.RequestMeta)
+	v.requestQR(ctx, c.RequestMeta)
 	began := time.Now()
-	end := began.Add(holdFor(v.belief(), asked, p.cfg.Holds, began))
-	view, err := v.await(ctx, end, settled)
+	end := began.Add(waitFor(v.belief(), asked, p.cfg.Holds, began))
+	view, err := v.wait(ctx, end, done)
 	p.cfg.Observe(qrgate.Event{Kind: qrgate.EventWait, At: view.At, Took: view.At.Sub(began), Traffic: c.Traffic,
 		Session: label(view.Session.Ref), AcquisitionID: qrgate.AcquisitionID(c.Tenant, v.e.name), To: view.Session.State, Diagnosis: view.Diagnosis.Code, Outcome: outcome(view, err),
 		Request: c.RequestMeta.ID, Traceparent: view.Session.Journey})
@@ -50,53 +50,53 @@ func outcome(v *qrgate.Snapshot, err error) qrgate.Outcome {
 	return qrgate.Success
 }
 
-// settled reports whether a request for the QR need not wait any longer.
-func settled(v *qrgate.Snapshot) bool {
+// done reports whether a request for the QR need not wait any longer.
+func done(v *qrgate.Snapshot) bool {
 	if !v.Authorized {
 		return false
 	}
 	return v.Session.QR.Fresh(v.At) || v.Session.State == qrgate.Connected || v.Diagnosis.NeedsPerson()
 }
 
-// Peek tells what is believed of a session and starts nothing; only a session whose credential has no
+// Get tells what is believed of a session and starts nothing; only a session whose credential has no
 // fresh proof costs the engine one look.
-func (p *Pairing) Peek(ctx context.Context, c qrgate.Caller, id string) (*qrgate.Snapshot, error) {
-	return p.renewed(ctx, c, id, func() (*qrgate.Snapshot, error) { return p.peek(ctx, c, id) })
+func (p *Pairing) Get(ctx context.Context, c qrgate.Caller, id string) (*qrgate.Snapshot, error) {
+	return p.retryOnStaleID(ctx, c, id, func() (*qrgate.Snapshot, error) { return p.peek(ctx, c, id) })
 }
 
 func (p *Pairing) peek(ctx context.Context, c qrgate.Caller, id string) (*qrgate.Snapshot, error) {
-	v, err := p.visit(ctx, c, id)
+	v, err := p.waiter(ctx, c, id)
 	if err != nil {
 		return &qrgate.Snapshot{}, err
 	}
 	defer v.leave()
-	if view, err := v.lately(); err != nil {
+	if view, err := v.cachedRefusal(); err != nil {
 		return view, err
 	}
 	now := time.Now()
-	return v.await(ctx, now.Add(p.cfg.Holds.Later), func(v *qrgate.Snapshot) bool { return v.Authorized || v.Session.LastPolledAt.After(now) })
+	return v.wait(ctx, now.Add(p.cfg.Holds.Default), func(v *qrgate.Snapshot) bool { return v.Authorized || v.Session.LastPolledAt.After(now) })
 }
 
 // Status is Peek for somebody who polls for the scan: while a code is shown it buys one look every three
 // seconds and waits for it.
 func (p *Pairing) Status(ctx context.Context, c qrgate.Caller, id string) (*qrgate.Snapshot, error) {
-	v, err := p.visit(ctx, c, id)
+	v, err := p.waiter(ctx, c, id)
 	if err != nil {
 		return &qrgate.Snapshot{}, err
 	}
 	defer v.leave()
 	now := time.Now()
 	view := v.view(now)
-	if !view.Authorized || !curious(view.Session) || now.Sub(view.Session.LastPolledAt) < scanStep || view.RateLimitWait > 0 {
+	if !view.Authorized || !needsPoll(view.Session) || now.Sub(view.Session.LastPolledAt) < scanPollInterval || view.RateLimitWait > 0 {
 		return view, nil
 	}
-	v.ask(func(e *entry) { e.asked = now })
-	return v.await(ctx, now.Add(statusHold), func(next *qrgate.Snapshot) bool { return next.Session.LastPolledAt.After(view.Session.LastPolledAt) })
+	v.signal(func(e *tracker) { e.asked = now })
+	return v.wait(ctx, now.Add(statusHold), func(next *qrgate.Snapshot) bool { return next.Session.LastPolledAt.After(view.Session.LastPolledAt) })
 }
 
-// curious reports whether only a look can tell the state: a code waits to be scanned, or the session may
+// needsPoll reports whether only a look can tell the state: a code waits to be scanned, or the session may
 // be linked already.
-func curious(s qrgate.Session) bool {
+func needsPoll(s qrgate.Session) bool {
 	return s.State == qrgate.AwaitingScan || s.State == qrgate.Connecting && (!s.CreatedHere || s.EverPaired)
 }
 
@@ -105,20 +105,20 @@ const statusHold = 2 * time.Second
 
 // Watch waits until the session's view differs from what the caller has seen, or the hold ends.
 func (p *Pairing) Watch(ctx context.Context, c qrgate.Caller, id string, seen *qrgate.Snapshot, hold time.Duration) (*qrgate.Snapshot, error) {
-	v, err := p.visit(ctx, c, id)
+	v, err := p.waiter(ctx, c, id)
 	if err != nil {
 		return &qrgate.Snapshot{}, err
 	}
 	defer v.leave()
 	end := time.Now().Add(min(hold, qrgate.MaxWait))
-	v.ask(func(e *entry) { e.watches++ })
-	defer v.ask(func(e *entry) { e.watches-- })
-	return v.await(ctx, end, func(now *qrgate.Snapshot) bool { return now.Authorized && seen.Changed(now) })
+	v.signal(func(e *tracker) { e.watches++ })
+	defer v.signal(func(e *tracker) { e.watches-- })
+	return v.wait(ctx, end, func(now *qrgate.Snapshot) bool { return now.Authorized && seen.Changed(now) })
 }
 
-// Began tells that the engine accepted a client's connect or restart.
-func (p *Pairing) Began(ctx context.Context, c qrgate.Caller, o qrgate.SessionReport, how qrgate.ConnectMode) error {
-	return p.news(ctx, c, o.Ref, func(s qrgate.Session, now time.Time) qrgate.Session {
+// OnConnect tells that the engine accepted a client's connect or restart.
+func (p *Pairing) OnConnect(ctx context.Context, c qrgate.Caller, o qrgate.SessionReport, how qrgate.ConnectMode) error {
+	return p.apply(ctx, c, o.Ref, func(s qrgate.Session, now time.Time) qrgate.Session {
 		s = s.ConnectedBy(c.RequestMeta).AfterConnect(how, now)
 		s.AcquiringSince, s.Polls, s.LastRequestedAt = now, 0, now
 		if !o.Image.Empty() || o.State == qrgate.Connected {
@@ -128,9 +128,9 @@ func (p *Pairing) Began(ctx context.Context, c qrgate.Caller, o qrgate.SessionRe
 	})
 }
 
-// Failed tells that a client's connect or restart failed with err. The flight carries it on, and Failed
+// OnConnectError tells that a client's connect or restart failed with err. The flight carries it on, and Failed
 // waits, at most for hold, until a connect is accepted or a QR is there.
-func (p *Pairing) Failed(ctx context.Context, c qrgate.Caller, r qrgate.Ref, err error, hold time.Duration) (*qrgate.Snapshot, error) {
+func (p *Pairing) OnConnectError(ctx context.Context, c qrgate.Caller, r qrgate.Ref, err error, hold time.Duration) (*qrgate.Snapshot, error) {
 	v, verr := p.visitRef(ctx, c, r)
 	if verr != nil {
 		return &qrgate.Snapshot{}, verr
@@ -141,21 +141,21 @@ func (p *Pairing) Failed(ctx context.Context, c qrgate.Caller, r qrgate.Ref, err
 		return s.ConnectedBy(c.RequestMeta).AfterConnectError(err, now)
 	})
 	began := time.Now()
-	return v.await(ctx, began.Add(hold), func(v *qrgate.Snapshot) bool {
+	return v.wait(ctx, began.Add(hold), func(v *qrgate.Snapshot) bool {
 		return !v.Session.ConnectedAt.Before(began) || v.Session.State != qrgate.Connecting
 	})
 }
 
-// Learn takes what the engine told a client: ids, and states of sessions that the gate has in mind.
+// OnSessions takes what the engine told a client: ids, and states of sessions that the gate has in mind.
 // born marks a session that was just created through this gate.
-func (p *Pairing) Learn(ctx context.Context, c qrgate.Caller, seen []qrgate.SessionReport, born bool) {
+func (p *Pairing) OnSessions(ctx context.Context, c qrgate.Caller, seen []qrgate.SessionReport, born bool) {
 	now := time.Now()
 	for _, o := range seen {
 		p.learn(ctx, c, o.Ref, now)
-		if o.Ref.IsZero() || !born && !p.met(c, o.Ref) {
+		if o.Ref.IsZero() || !born && !p.tracked(c, o.Ref) {
 			continue
 		}
-		_ = p.news(ctx, c, o.Ref, func(s qrgate.Session, now time.Time) qrgate.Session {
+		_ = p.apply(ctx, c, o.Ref, func(s qrgate.Session, now time.Time) qrgate.Session {
 			if born {
 				s = s.WithCreateRequest(c.RequestMeta)
 			}
@@ -172,8 +172,8 @@ func (p *Pairing) Learn(ctx context.Context, c qrgate.Caller, seen []qrgate.Sess
 	}
 }
 
-// Limits takes what the engine said of its budget in an answer to a client.
-func (p *Pairing) Limits(c qrgate.Caller, limits []qrgate.RateLimit, refused bool, after time.Duration) {
+// OnRateLimits takes what the engine said of its budget in an answer to a client.
+func (p *Pairing) OnRateLimits(c qrgate.Caller, limits []qrgate.RateLimit, refused bool, after time.Duration) {
 	if len(limits) == 0 && !refused {
 		return
 	}
@@ -181,27 +181,27 @@ func (p *Pairing) Limits(c qrgate.Caller, limits []qrgate.RateLimit, refused boo
 	if err != nil {
 		return
 	}
-	defer d.leave()
+	defer d.release()
 	now := time.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.budget = d.budget.learned(limits, now).called(now)
+	d.budget = d.budget.update(limits, now).addClientCall(now)
 	if refused {
-		d.budget = d.budget.refused(after, now)
+		d.budget = d.budget.pause(after, now)
 	}
 }
 
-// Forget drops all that is known of a session: it was deleted, disconnected, or is begun anew.
-func (p *Pairing) Forget(ctx context.Context, c qrgate.Caller, r qrgate.Ref, deleted bool) error {
+// Invalidate drops all that is known of a session: it was deleted, disconnected, or is begun anew.
+func (p *Pairing) Invalidate(ctx context.Context, c qrgate.Caller, r qrgate.Ref, deleted bool) error {
 	d, err := p.desk(c)
 	if err != nil {
 		return err
 	}
-	defer d.leave()
+	defer d.release()
 	name := r.CacheKey()
 	d.mu.Lock()
 	if e := d.entries[name]; e != nil {
-		d.abandoned(e)
+		d.emitAbandoned(e)
 		delete(d.entries, name)
 		e.gone = true
 		e.s = qrgate.Session{Ref: e.s.Ref, State: qrgate.Disconnected, Since: time.Now()}
@@ -210,13 +210,13 @@ func (p *Pairing) Forget(ctx context.Context, c qrgate.Caller, r qrgate.Ref, del
 	}
 	d.mu.Unlock()
 	if deleted {
-		p.unlearn(ctx, c, r)
+		p.evict(ctx, c, r)
 	}
-	return p.book.bury(ctx, page{c, name}, time.Now())
+	return p.book.tombstone(ctx, recordKey{c, name}, time.Now())
 }
 
-// abandoned reports a journey that its session's end cut short; mu is held.
-func (d *desk) abandoned(e *entry) {
+// emitAbandoned reports a journey that its session's end cut short; mu is held.
+func (d *tenant) emitAbandoned(e *tracker) {
 	if s := e.s; s.State == qrgate.Connecting && !s.AcquiringSince.IsZero() && s.Sequence == 0 {
 		now := time.Now()
 		ev := qrgate.Event{Kind: qrgate.EventAcquisition, At: now, Took: now.Sub(s.AcquiringSince), Traffic: d.caller.Traffic, Session: label(s.Ref),
@@ -226,9 +226,9 @@ func (d *desk) abandoned(e *entry) {
 	}
 }
 
-// Beliefs tells what is in mind of the given sessions, in their order, and asks nobody. A session that is
+// Cached tells what is in mind of the given sessions, in their order, and asks nobody. A session that is
 // not in mind has the zero view.
-func (p *Pairing) Beliefs(c qrgate.Caller, refs []qrgate.Ref) []*qrgate.Snapshot {
+func (p *Pairing) Cached(c qrgate.Caller, refs []qrgate.Ref) []*qrgate.Snapshot {
 	out := make([]*qrgate.Snapshot, len(refs))
 	for i := range out {
 		out[i] = &qrgate.Snapshot{}

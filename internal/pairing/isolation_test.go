@@ -61,7 +61,7 @@ func drawStep(rt *rapid.T) stranger {
 
 // strangers lets three keys work on sessions of the same names, on two replicas of the gate, and checks
 // that every code that comes out was made for the key that asked. spoil is called when all codes are there.
-func strangers(t *testing.T, steps []stranger, store pairing.Backing, spoil func()) {
+func strangers(t *testing.T, steps []stranger, store pairing.LeasedStore, spoil func()) {
 	engine := &enginesim.Engine{}
 	wire := enginesim.NewWire(engine)
 	go wire.Run()
@@ -106,7 +106,7 @@ func (r *rig) madeFor(key, id string, image qrgate.Secret) bool {
 	return err == nil && o.Image.Equal(image)
 }
 
-func openRedis(t *testing.T, redisURL string) pairing.Backing {
+func openRedis(t *testing.T, redisURL string) pairing.LeasedStore {
 	t.Helper()
 	s := bareRedis(t, redisURL)
 	return pairing.NewTiered(s, memstore.New(memstore.Config{}), s.Ping, nil)
@@ -133,12 +133,12 @@ func TestWhoShowsNoKeySharesNothing(t *testing.T) {
 		nobody := r.caller("")
 		now := time.Now()
 		code := qrgate.SessionReport{Ref: qrgate.Ref{ID: 61, Name: "crm-1"}, State: qrgate.AwaitingScan, Image: qrgate.NewSecret("data:image/png;base64,AAAA"), At: now}
-		r.p.Learn(r.t.Context(), nobody, []qrgate.SessionReport{code}, true)
+		r.p.OnSessions(r.t.Context(), nobody, []qrgate.SessionReport{code}, true)
 		linking := qrgate.SessionReport{Ref: qrgate.Ref{ID: 62, Name: "crm-2"}, State: qrgate.AwaitingScan, Image: code.Image, At: now}
-		if err := r.p.Began(r.t.Context(), nobody, linking, qrgate.Connect); err != nil {
+		if err := r.p.OnConnect(r.t.Context(), nobody, linking, qrgate.Connect); err != nil {
 			t.Fatal(err)
 		}
-		for _, v := range r.p.Beliefs(nobody, []qrgate.Ref{code.Ref, linking.Ref}) {
+		for _, v := range r.p.Cached(nobody, []qrgate.Ref{code.Ref, linking.Ref}) {
 			if v.Authorized {
 				t.Errorf("%s is shown to whoever asks for the list without a key", v.Session.Ref.Name)
 			}

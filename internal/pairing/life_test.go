@@ -175,7 +175,7 @@ func TestForgetEndsFlightAndHolds(t *testing.T) {
 			released <- time.Since(began)
 		}()
 		time.Sleep(3 * time.Second)
-		if err := r.p.Forget(r.t.Context(), r.caller("key-a"), ref, true); err != nil {
+		if err := r.p.Invalidate(r.t.Context(), r.caller("key-a"), ref, true); err != nil {
 			r.t.Fatal(err)
 		}
 		forgotten := time.Now()

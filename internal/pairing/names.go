@@ -9,9 +9,9 @@ import (
 	"qrgate"
 )
 
-// names remembers, per tenant, which session a client means by an id: clients use the engine's integer
+// idCache remembers, per tenant, which session a client means by an id: clients use the engine's integer
 // and their own sessionId alike, and a sessionId may be all digits (contract C9).
-type names struct {
+type idCache struct {
 	mu    sync.Mutex
 	most  int
 	byAny map[nameKey]qrgate.Ref
@@ -22,10 +22,10 @@ type nameKey struct {
 	id     string
 }
 
-func newNames(most int) *names { return &names{most: most, byAny: map[nameKey]qrgate.Ref{}} }
+func newNames(most int) *idCache { return &idCache{most: most, byAny: map[nameKey]qrgate.Ref{}} }
 
-// learn remembers both names of a session; false when they were known.
-func (n *names) learn(t qrgate.Tenant, r qrgate.Ref) bool {
+// put remembers both names of a session; false when they were known.
+func (n *idCache) put(t qrgate.Tenant, r qrgate.Ref) bool {
 	if r.ID == 0 || r.Name == "" {
 		return false
 	}
@@ -44,14 +44,14 @@ func (n *names) learn(t qrgate.Tenant, r qrgate.Ref) bool {
 	return true
 }
 
-func (n *names) forget(t qrgate.Tenant, r qrgate.Ref) {
+func (n *idCache) forget(t qrgate.Tenant, r qrgate.Ref) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	delete(n.byAny, nameKey{t, strconv.FormatInt(r.ID, 10)})
 	delete(n.byAny, nameKey{t, r.Name})
 }
 
-func (n *names) find(t qrgate.Tenant, id string) (qrgate.Ref, bool) {
+func (n *idCache) find(t qrgate.Tenant, id string) (qrgate.Ref, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	r, ok := n.byAny[nameKey{t, id}]
@@ -82,8 +82,8 @@ func (p *Pairing) Resolve(ctx context.Context, c qrgate.Caller, id string) qrgat
 	if err != nil {
 		return r
 	}
-	defer d.leave()
-	d.roll(ctx, id)
+	defer d.release()
+	d.ensureList(ctx, id)
 	if found, ok := p.names.find(c.Tenant, id); ok {
 		return found
 	}
@@ -95,59 +95,59 @@ func (p *Pairing) known(ctx context.Context, c qrgate.Caller, id string) (qrgate
 	if r, ok := p.names.find(c.Tenant, id); ok {
 		return r, true
 	}
-	r, ok := p.book.meant(ctx, page{c, "alias:" + id})
+	r, ok := p.book.lookupAlias(ctx, recordKey{c, "alias:" + id})
 	if ok {
-		p.names.learn(c.Tenant, r)
+		p.names.put(c.Tenant, r)
 	}
 	return r, ok
 }
 
-// unlearn forgets both names of a session, here and in the store: it is gone, and its name may come back
+// evict forgets both names of a session, here and in the store: it is gone, and its name may come back
 // for another one.
-func (p *Pairing) unlearn(ctx context.Context, c qrgate.Caller, r qrgate.Ref) {
+func (p *Pairing) evict(ctx context.Context, c qrgate.Caller, r qrgate.Ref) {
 	if known, ok := p.names.find(c.Tenant, strconv.FormatInt(r.ID, 10)); ok {
 		r = r.Merge(known)
 	}
 	p.names.forget(c.Tenant, r)
 	now := time.Now()
 	if r.Name != "" {
-		_ = p.book.unalias(ctx, page{c, "alias:" + r.Name}, now) // at worst the engine denies it once more
+		_ = p.book.deleteAlias(ctx, recordKey{c, "alias:" + r.Name}, now) // at worst the engine denies it once more
 	}
 	if r.ID > 0 {
-		_ = p.book.unalias(ctx, page{c, "alias:" + strconv.FormatInt(r.ID, 10)}, now)
+		_ = p.book.deleteAlias(ctx, recordKey{c, "alias:" + strconv.FormatInt(r.ID, 10)}, now)
 	}
 }
 
-// renewed asks, and once more if the engine denies an integer that the caller did not say: who deletes a session and
+// retryOnStaleID asks, and once more if the engine denies an integer that the caller did not say: who deletes a session and
 // makes another of its name, past this gate, knows the name alone.
-func (p *Pairing) renewed(ctx context.Context, c qrgate.Caller, id string, ask func() (*qrgate.Snapshot, error)) (*qrgate.Snapshot, error) {
+func (p *Pairing) retryOnStaleID(ctx context.Context, c qrgate.Caller, id string, ask func() (*qrgate.Snapshot, error)) (*qrgate.Snapshot, error) {
 	view, err := ask()
 	r := view.Session.Ref
 	if qrgate.KindOf(err) != qrgate.KindSessionNotFound || r.ID == 0 || r.Name != id {
 		return view, err
 	}
-	if now := p.Renew(ctx, c, r); now.ID == 0 || now.ID == r.ID {
+	if now := p.RefreshID(ctx, c, r); now.ID == 0 || now.ID == r.ID {
 		return view, err
 	}
 	return ask()
 }
 
-// Renew finds out anew which session a name means, after the engine denied the integer that it had. Once the name is
+// RefreshID finds out anew which session a name means, after the engine denied the integer that it had. Once the name is
 // another one's, what is known of the old session is dropped.
-func (p *Pairing) Renew(ctx context.Context, c qrgate.Caller, r qrgate.Ref) qrgate.Ref {
-	p.unlearn(ctx, c, r)
+func (p *Pairing) RefreshID(ctx context.Context, c qrgate.Caller, r qrgate.Ref) qrgate.Ref {
+	p.evict(ctx, c, r)
 	now := p.Resolve(ctx, c, r.Name)
 	if now.ID > 0 && now.ID != r.ID {
-		_ = p.Forget(ctx, c, qrgate.Ref{ID: r.ID}, false)
+		_ = p.Invalidate(ctx, c, qrgate.Ref{ID: r.ID}, false)
 	}
 	return now
 }
 
 // learn remembers a ref here and in the store.
 func (p *Pairing) learn(ctx context.Context, c qrgate.Caller, r qrgate.Ref, now time.Time) {
-	if !p.names.learn(c.Tenant, r) {
+	if !p.names.put(c.Tenant, r) {
 		return
 	}
-	_ = p.book.alias(ctx, page{c, "alias:" + r.Name}, r, now) // another replica asks the engine instead
-	_ = p.book.alias(ctx, page{c, "alias:" + strconv.FormatInt(r.ID, 10)}, r, now)
+	_ = p.book.alias(ctx, recordKey{c, "alias:" + r.Name}, r, now) // another replica asks the engine instead
+	_ = p.book.alias(ctx, recordKey{c, "alias:" + strconv.FormatInt(r.ID, 10)}, r, now)
 }

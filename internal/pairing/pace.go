@@ -13,8 +13,8 @@ const (
 	paceLife    = time.Minute // how long an answer says something about the present
 )
 
-// pace remembers how long the engine's last answers took, over all credentials: they share its processor.
-type pace struct {
+// latencyWindow remembers how long the engine's last answers took, over all credentials: they share its processor.
+type latencyWindow struct {
 	mu   sync.Mutex
 	last [paceAnswers]answerTime
 	next int
@@ -28,7 +28,7 @@ type answerTime struct {
 
 // answered takes a call that ended at now. One that brought no answer says nothing of the pace; it is a fault of
 // its own.
-func (p *pace) answered(kind qrgate.ErrorKind, took time.Duration, now time.Time) {
+func (p *latencyWindow) answered(kind qrgate.ErrorKind, took time.Duration, now time.Time) {
 	switch kind {
 	case qrgate.KindUnreachable, qrgate.KindTimeout, qrgate.KindCanceled:
 		return
@@ -39,9 +39,9 @@ func (p *pace) answered(kind qrgate.ErrorKind, took time.Duration, now time.Time
 	p.next = (p.next + 1) % len(p.last)
 }
 
-// quickest is the shortest time of the last answers; 0 when they are too few, or too old. The shortest, because
+// min is the shortest time of the last answers; 0 when they are too few, or too old. The shortest, because
 // an engine that merely keeps a request for the QR waiting still tells a state at once.
-func (p *pace) quickest(now time.Time) time.Duration {
+func (p *latencyWindow) min(now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	least := time.Duration(0)

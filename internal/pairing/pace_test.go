@@ -29,11 +29,11 @@ func TestPace(t *testing.T) {
 		"an hour ago is not now":        {[]answer{slow(4), slow(8), slow(12)}, 3600, 0},
 		"an error is an answer as well": {[]answer{{qrgate.KindServerError, 3, 3}, {qrgate.KindRateLimited, 3, 6}, {qrgate.KindBadResponse, 3, 9}}, 9, 3 * time.Second},
 	} {
-		var p pace
+		var p latencyWindow
 		for _, a := range c.answers {
 			p.answered(a.kind, time.Duration(a.took*float64(time.Second)), at(a.at))
 		}
-		if got := p.quickest(at(c.now)); got != c.want {
+		if got := p.min(at(c.now)); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}

@@ -13,16 +13,16 @@ import (
 	"qrgate"
 )
 
-// Holds are the times that a request for the QR is held open when the client does not say (contract 4.4).
-type Holds struct {
-	Young time.Duration // while the connect is younger than five seconds; 9 s
-	Later time.Duration // afterwards; 4.5 s
+// WaitTimes are the times that a request for the QR is held open when the client does not say (contract 4.4).
+type WaitTimes struct {
+	Initial time.Duration // while the connect is younger than five seconds; 9 s
+	Default time.Duration // afterwards; 4.5 s
 }
 
-// Caps bound how many requests may be held at once. Over a cap the answer is "not yet", at once.
-type Caps struct {
+// WaiterLimits bound how many requests may be held at once. Over a cap the answer is "not yet", at once.
+type WaiterLimits struct {
 	Session, Tenant, Replica int // held requests; 200, 1000, 5000
-	Unproven                 int // requests whose credential the engine has not accepted yet; 50
+	Unauthenticated          int // requests whose credential the engine has not accepted yet; 50
 	Sessions                 int // sessions in mind; 10000
 }
 
@@ -30,9 +30,9 @@ type Caps struct {
 type Config struct {
 	Engine  qrgate.Engine
 	Vault   *qrgate.Sealer
-	Store   Backing
-	Holds   Holds
-	Caps    Caps
+	Store   LeasedStore
+	Holds   WaitTimes
+	Caps    WaiterLimits
 	Force   bool                             // recovery may connect with force (QRGATE_RECOVERY_FORCE)
 	Observe qrgate.EventHandler              // may be nil
 	Control func() qrgate.ConnectivityResult // the gate's own last look at WhatsApp; may be nil
@@ -40,14 +40,14 @@ type Config struct {
 
 // Pairing takes sessions to their QR, for all callers.
 type Pairing struct {
-	cfg     Config
-	book    *book
-	owner   string // this replica, in leases
-	names   *names
-	slots   slots
-	failing failing
-	pace    pace
-	came    atomic.Int64 // when a session last got its QR, in nanoseconds of Unix; 0 if none did
+	cfg         Config
+	book        *sessionStore
+	replicaID   string // this replica, in leases
+	names       *idCache
+	slots       waiterLimiter
+	failing     failureCounter
+	pace        latencyWindow
+	lastSuccess atomic.Int64 // when a session last got its QR, in nanoseconds of Unix; 0 if none did
 
 	base   context.Context // of everything alive; ends with Run
 	stop   context.CancelCauseFunc
@@ -55,7 +55,7 @@ type Pairing struct {
 	guests sync.WaitGroup // requests inside
 
 	mu    sync.Mutex
-	desks map[qrgate.Tenant]*desk
+	desks map[qrgate.Tenant]*tenant
 	told  time.Time // when an engine spoke of limits last, to a desk that is closed
 	ended bool
 }
@@ -75,9 +75,9 @@ func New(cfg Config) (*Pairing, error) {
 	}
 	base, stop := context.WithCancelCause(context.Background())
 	return &Pairing{
-		cfg: cfg, book: &book{cfg.Vault, cfg.Store, cfg.Observe}, owner: hex.EncodeToString(owner),
-		names: newNames(cfg.Caps.Sessions), slots: slots{most: cfg.Caps},
-		base: base, stop: stop, desks: map[qrgate.Tenant]*desk{},
+		cfg: cfg, book: &sessionStore{cfg.Vault, cfg.Store, cfg.Observe}, replicaID: hex.EncodeToString(owner),
+		names: newNames(cfg.Caps.Sessions), slots: waiterLimiter{most: cfg.Caps},
+		base: base, stop: stop, desks: map[qrgate.Tenant]*tenant{},
 	}, nil
 }
 
@@ -85,16 +85,16 @@ func (c Config) withDefaults() Config {
 	for _, d := range []struct {
 		value    *int
 		standard int
-	}{{&c.Caps.Session, 200}, {&c.Caps.Tenant, 1000}, {&c.Caps.Replica, 5000}, {&c.Caps.Unproven, 50}, {&c.Caps.Sessions, 10000}} {
+	}{{&c.Caps.Session, 200}, {&c.Caps.Tenant, 1000}, {&c.Caps.Replica, 5000}, {&c.Caps.Unauthenticated, 50}, {&c.Caps.Sessions, 10000}} {
 		if *d.value <= 0 {
 			*d.value = d.standard
 		}
 	}
-	if c.Holds.Young <= 0 {
-		c.Holds.Young = 9 * time.Second
+	if c.Holds.Initial <= 0 {
+		c.Holds.Initial = 9 * time.Second
 	}
-	if c.Holds.Later <= 0 {
-		c.Holds.Later = 4500 * time.Millisecond
+	if c.Holds.Default <= 0 {
+		c.Holds.Default = 4500 * time.Millisecond
 	}
 	if c.Control == nil {
 		c.Control = func() qrgate.ConnectivityResult { return qrgate.ConnectivityResult{} }
@@ -118,7 +118,7 @@ func (p *Pairing) Run(ctx context.Context) error {
 }
 
 // desk returns the desk of a credential, and begins one if there is none.
-func (p *Pairing) desk(c qrgate.Caller) (*desk, error) {
+func (p *Pairing) desk(c qrgate.Caller) (*tenant, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ended {
@@ -130,12 +130,12 @@ func (p *Pairing) desk(c qrgate.Caller) (*desk, error) {
 		p.desks[c.Tenant] = d
 		p.wg.Go(d.run)
 	}
-	d.stay() // not while it is being closed
+	d.acquire() // not while it is being closed
 	return d, nil
 }
 
 // close takes an idle desk away; false when somebody came in meanwhile.
-func (p *Pairing) close(d *desk) bool {
+func (p *Pairing) close(d *tenant) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !d.idle(time.Now()) {

@@ -89,11 +89,11 @@ func TestADeleteIsHeardEverywhere(t *testing.T) {
 			t.Fatalf("no QR: %v", err)
 		}
 	}
-	if err := rs.gates[1].Forget(t.Context(), rs.caller("key-a"), ref, true); err != nil {
+	if err := rs.gates[1].Invalidate(t.Context(), rs.caller("key-a"), ref, true); err != nil {
 		t.Fatal(err)
 	}
 	for end := time.Now().Add(5 * time.Second); ; {
-		v := rs.gates[0].Beliefs(rs.caller("key-a"), []qrgate.Ref{ref})[0]
+		v := rs.gates[0].Cached(rs.caller("key-a"), []qrgate.Ref{ref})[0]
 		if !v.Session.QR.Present() {
 			return
 		}

@@ -109,7 +109,7 @@ func (r *rig) create(key, name string) qrgate.Ref {
 	}
 	for _, o := range roll.Sessions {
 		if o.Ref.Name == name {
-			r.p.Learn(r.t.Context(), c, []qrgate.SessionReport{o}, true)
+			r.p.OnSessions(r.t.Context(), c, []qrgate.SessionReport{o}, true)
 			return o.Ref
 		}
 	}
@@ -135,8 +135,8 @@ func (r *rig) createUnlisted(key, name string) qrgate.Ref {
 		r.t.Fatalf("create: %d %v", res.StatusCode, err)
 	}
 	o, _ := compat.Observe(compat.SessionOf(body), time.Now(), time.Now())
-	r.p.Limits(c, compat.Limits(res.Header, time.Now()), false, 0)
-	r.p.Learn(r.t.Context(), c, []qrgate.SessionReport{o}, true)
+	r.p.OnRateLimits(c, compat.Limits(res.Header, time.Now()), false, 0)
+	r.p.OnSessions(r.t.Context(), c, []qrgate.SessionReport{o}, true)
 	return o.Ref
 }
 
@@ -156,13 +156,13 @@ func (r *rig) connect(key string, ref qrgate.Ref) {
 	c := r.caller(key)
 	o, err := r.hub.Connect(r.t.Context(), c, ref, qrgate.Connect)
 	if err != nil {
-		if _, err := r.p.Failed(r.t.Context(), c, ref, err, 8*time.Second); err != nil {
+		if _, err := r.p.OnConnectError(r.t.Context(), c, ref, err, 8*time.Second); err != nil {
 			r.t.Fatal(err)
 		}
 		return
 	}
-	r.p.Limits(c, o.Limits, false, 0)
-	if err := r.p.Began(r.t.Context(), c, qrgate.SessionReport{Ref: ref, State: qrgate.Connecting}, qrgate.Connect); err != nil {
+	r.p.OnRateLimits(c, o.Limits, false, 0)
+	if err := r.p.OnConnect(r.t.Context(), c, qrgate.SessionReport{Ref: ref, State: qrgate.Connecting}, qrgate.Connect); err != nil {
 		r.t.Fatal(err)
 	}
 }

@@ -38,39 +38,39 @@ func TestNext(t *testing.T) {
 	for name, c := range map[string]struct {
 		s    qrgate.Session
 		i    interest
-		r    rules
+		r    policy
 		now  float64
-		want step
+		want action
 	}{
-		"the first look":                 {s: session(), now: 0, want: step{do: look, at: at(0.25)}},
-		"the second":                     {s: session(looked(0.3)), now: 0.3, want: step{do: look, at: at(0.87)}},
-		"a late look skips teeth":        {s: session(looked(3)), now: 3, want: step{do: look, at: at(3.63)}},
-		"every second after the comb":    {s: session(looked(6)), now: 6, want: step{do: look, at: at(7)}},
-		"connect again after 12 s":       {s: session(looked(11.5)), now: 12, want: step{do: push, how: qrgate.Connect, at: at(12)}},
-		"but first a look at the state":  {s: session(looked(10.9)), now: 11.5, want: step{do: look, at: at(11.9)}},
-		"restart after 30 s":             {s: session(looked(29.5), func(s *qrgate.Session) { s.Pushed.Again = at(12) }), now: 30, want: step{do: push, how: qrgate.Restart, at: at(30)}},
-		"force in between, with leave":   {s: session(looked(19.5), func(s *qrgate.Session) { s.Pushed.Again = at(12) }), r: rules{force: true}, now: 20, want: step{do: push, how: qrgate.Force, at: at(20)}},
-		"at once when the engine forgot": {s: session(looked(3), func(s *qrgate.Session) { s.LostByEngine = true }), now: 3, want: step{do: push, how: qrgate.Connect, at: at(3)}},
-		"never one that was linked":      {s: session(looked(12.5), func(s *qrgate.Session) { s.EverPaired = true }), now: 12.6, want: step{do: look, at: at(14.5)}},
-		"never when several fail alike":  {s: session(looked(12.5)), r: rules{alike: 3}, now: 12.6, want: step{do: look, at: at(14.5)}},
-		"rest after a minute":            {s: session(looked(59)), now: 60, want: step{do: rest, at: at(60)}},
-		"a fresh code needs nothing":     {s: session(shown), i: interest{code: true}, now: 5, want: step{}},
-		"a doubtful one does":            {s: session(shown), i: interest{code: true}, now: 20, want: step{do: look, at: at(1.7)}},
-		"unless nobody asks":             {s: session(shown), now: 20, want: step{}},
-		"a question for the state":       {s: session(shown), i: interest{state: true}, now: 5, want: step{do: check, at: at(4)}},
+		"the first look":                 {s: session(), now: 0, want: action{do: pollQR, at: at(0.25)}},
+		"the second":                     {s: session(looked(0.3)), now: 0.3, want: action{do: pollQR, at: at(0.87)}},
+		"a late look skips teeth":        {s: session(looked(3)), now: 3, want: action{do: pollQR, at: at(3.63)}},
+		"every second after the comb":    {s: session(looked(6)), now: 6, want: action{do: pollQR, at: at(7)}},
+		"connect again after 12 s":       {s: session(looked(11.5)), now: 12, want: action{do: recoverSession, how: qrgate.Connect, at: at(12)}},
+		"but first a look at the state":  {s: session(looked(10.9)), now: 11.5, want: action{do: pollQR, at: at(11.9)}},
+		"restart after 30 s":             {s: session(looked(29.5), func(s *qrgate.Session) { s.Pushed.Again = at(12) }), now: 30, want: action{do: recoverSession, how: qrgate.Restart, at: at(30)}},
+		"force in between, with leave":   {s: session(looked(19.5), func(s *qrgate.Session) { s.Pushed.Again = at(12) }), r: policy{force: true}, now: 20, want: action{do: recoverSession, how: qrgate.Force, at: at(20)}},
+		"at once when the engine forgot": {s: session(looked(3), func(s *qrgate.Session) { s.LostByEngine = true }), now: 3, want: action{do: recoverSession, how: qrgate.Connect, at: at(3)}},
+		"never one that was linked":      {s: session(looked(12.5), func(s *qrgate.Session) { s.EverPaired = true }), now: 12.6, want: action{do: pollQR, at: at(14.5)}},
+		"never when several fail alike":  {s: session(looked(12.5)), r: policy{alike: 3}, now: 12.6, want: action{do: pollQR, at: at(14.5)}},
+		"rest after a minute":            {s: session(looked(59)), now: 60, want: action{do: giveUpSession, at: at(60)}},
+		"a fresh code needs nothing":     {s: session(shown), i: interest{code: true}, now: 5, want: action{}},
+		"a doubtful one does":            {s: session(shown), i: interest{code: true}, now: 20, want: action{do: pollQR, at: at(1.7)}},
+		"unless nobody asks":             {s: session(shown), now: 20, want: action{}},
+		"a question for the state":       {s: session(shown), i: interest{state: true}, now: 5, want: action{do: pollStatus, at: at(4)}},
 		"asked again elsewhere when it was denied": {s: session(shown, func(s *qrgate.Session) {
 			s.Trouble = qrgate.FailureStreak{Op: qrgate.OpStatus, Kind: qrgate.KindSessionNotFound}
-		}), i: interest{state: true}, now: 5, want: step{do: look, at: at(4)}},
-		"the code vanished: scanned or run out?":       {s: session(looked(30), func(s *qrgate.Session) { s.Sequence, s.Since, s.StateConfirmedAt = 1, at(30), at(1) }), now: 30, want: step{do: check, at: at(30)}},
-		"no QR after a while: does the state say why?": {s: session(looked(5.2), neverChecked), now: 5.2, want: step{do: check, at: at(5.5)}},
-		"once per wish, whatever came of it":           {s: session(looked(5.7), neverChecked, func(s *qrgate.Session) { s.StateQueriedAt = at(5.5) }), now: 5.7, want: step{do: look, at: at(6.7)}},
-		"nor when a list has told it":                  {s: session(looked(5.7)), now: 5.7, want: step{do: look, at: at(6.7)}},
-		"a last look before a hold ends":               {s: session(looked(8.5)), i: interest{code: true, until: at(9)}, now: 8.5, want: step{do: look, at: at(8.7)}},
-		"a proof":                                      {s: qrgate.Session{State: qrgate.Unknown}, i: interest{proof: true}, now: 0, want: step{do: look, at: time.Time{}.Add(fastStep)}},
-		"a linked session's proof":                     {s: qrgate.Session{State: qrgate.Connected, LastPolledAt: at(0)}, i: interest{proof: true}, now: 1, want: step{do: check, at: at(1)}},
-		"nothing for a resting session":                {s: qrgate.Session{State: qrgate.Failed}, now: 1, want: step{}},
+		}), i: interest{state: true}, now: 5, want: action{do: pollQR, at: at(4)}},
+		"the code vanished: scanned or run out?":       {s: session(looked(30), func(s *qrgate.Session) { s.Sequence, s.Since, s.StateConfirmedAt = 1, at(30), at(1) }), now: 30, want: action{do: pollStatus, at: at(30)}},
+		"no QR after a while: does the state say why?": {s: session(looked(5.2), neverChecked), now: 5.2, want: action{do: pollStatus, at: at(5.5)}},
+		"once per wish, whatever came of it":           {s: session(looked(5.7), neverChecked, func(s *qrgate.Session) { s.StateQueriedAt = at(5.5) }), now: 5.7, want: action{do: pollQR, at: at(6.7)}},
+		"nor when a list has told it":                  {s: session(looked(5.7)), now: 5.7, want: action{do: pollQR, at: at(6.7)}},
+		"a last look before a hold ends":               {s: session(looked(8.5)), i: interest{code: true, until: at(9)}, now: 8.5, want: action{do: pollQR, at: at(8.7)}},
+		"a proof":                                      {s: qrgate.Session{State: qrgate.Unknown}, i: interest{proof: true}, now: 0, want: action{do: pollQR, at: time.Time{}.Add(fastStep)}},
+		"a linked session's proof":                     {s: qrgate.Session{State: qrgate.Connected, LastPolledAt: at(0)}, i: interest{proof: true}, now: 1, want: action{do: pollStatus, at: at(1)}},
+		"nothing for a resting session":                {s: qrgate.Session{State: qrgate.Failed}, now: 1, want: action{}},
 	} {
-		if got := next(c.s, c.i, c.r, at(c.now)); got != c.want {
+		if got := nextAction(c.s, c.i, c.r, at(c.now)); got != c.want {
 			t.Errorf("%s: %d %q at %v, want %d %q at %v", name, got.do, got.how, got.at.Sub(t0), c.want.do, c.want.how, c.want.at.Sub(t0))
 		}
 	}
@@ -88,9 +88,9 @@ func TestInsist(t *testing.T) {
 			pushes = append(pushes, 0)
 			continue
 		}
-		st := next(s, interest{}, rules{}, now)
+		st := nextAction(s, interest{}, policy{}, now)
 		now = st.at
-		if st.do == push {
+		if st.do == recoverSession {
 			s = s.AfterConnectError(&qrgate.EngineError{Op: qrgate.OpConnect, Kind: qrgate.KindServerError}, now)
 			pushes = append(pushes, now.Sub(t0))
 		} else {
@@ -109,17 +109,17 @@ func TestInsist(t *testing.T) {
 // eight within five seconds leaves a gap of more than 0.7 s.
 func TestTheCombKeepsItsPromises(t *testing.T) {
 	t.Parallel()
-	if comb[len(comb)-1] < 5*time.Second || len(comb) != 8 {
-		t.Errorf("eight looks reach until %v", comb[len(comb)-1])
+	if pollSchedule[len(pollSchedule)-1] < 5*time.Second || len(pollSchedule) != 8 {
+		t.Errorf("eight looks reach until %v", pollSchedule[len(pollSchedule)-1])
 	}
-	for i, tooth := range comb {
-		if i > 0 && tooth-comb[i-1] > 700*time.Millisecond {
-			t.Errorf("a gap of %v", tooth-comb[i-1])
+	for i, tooth := range pollSchedule {
+		if i > 0 && tooth-pollSchedule[i-1] > 700*time.Millisecond {
+			t.Errorf("a gap of %v", tooth-pollSchedule[i-1])
 		}
 	}
 	rapid.Check(t, func(rt *rapid.T) {
 		after := time.Duration(rapid.Int64Range(0, int64(time.Minute)).Draw(rt, "after"))
-		if next := tooth(after); next <= after || next-after > slowStep {
+		if next := nextPollAfter(after); next <= after || next-after > slowStep {
 			rt.Fatalf("after %v comes %v", after, next)
 		}
 	})
@@ -127,7 +127,7 @@ func TestTheCombKeepsItsPromises(t *testing.T) {
 
 func TestHoldFor(t *testing.T) {
 	t.Parallel()
-	c := Holds{Young: 9 * time.Second, Later: 4500 * time.Millisecond}
+	c := WaitTimes{Initial: 9 * time.Second, Default: 4500 * time.Millisecond}
 	for name, x := range map[string]struct {
 		age   float64
 		asked qrgate.WaitPreference
@@ -139,7 +139,7 @@ func TestHoldFor(t *testing.T) {
 		"at once":      {0, qrgate.WaitPreference{Set: true}, 0},
 		"not for ever": {0, qrgate.WaitPreference{Set: true, For: time.Hour}, qrgate.MaxWait},
 	} {
-		if got := holdFor(session(), x.asked, c, at(x.age)); got != x.want {
+		if got := waitFor(session(), x.asked, c, at(x.age)); got != x.want {
 			t.Errorf("%s: %v, want %v", name, got, x.want)
 		}
 	}

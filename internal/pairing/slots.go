@@ -6,17 +6,17 @@ import (
 	"qrgate"
 )
 
-// slots counts held requests against the caps.
-type slots struct {
-	most Caps
+// waiterLimiter counts held requests against the caps.
+type waiterLimiter struct {
+	most WaiterLimits
 
-	mu           sync.Mutex
-	all, strange int
-	tenants      map[qrgate.Tenant]int
+	mu                   sync.Mutex
+	all, unauthenticated int
+	tenants              map[qrgate.Tenant]int
 }
 
 // hold takes a slot of a tenant; false when the tenant or the replica has none left.
-func (s *slots) hold(t qrgate.Tenant) (release func(), ok bool) {
+func (s *waiterLimiter) hold(t qrgate.Tenant) (release func(), ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.all >= s.most.Replica || s.tenants[t] >= s.most.Tenant {
@@ -38,16 +38,16 @@ func (s *slots) hold(t qrgate.Tenant) (release func(), ok bool) {
 }
 
 // unproven takes one of the few slots that all credentials share which no engine has accepted lately.
-func (s *slots) unproven(qrgate.Tenant) (release func(), ok bool) {
+func (s *waiterLimiter) unproven(qrgate.Tenant) (release func(), ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.strange >= s.most.Unproven {
+	if s.unauthenticated >= s.most.Unauthenticated {
 		return nil, false
 	}
-	s.strange++
+	s.unauthenticated++
 	return sync.OnceFunc(func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.strange--
+		s.unauthenticated--
 	}), true
 }

@@ -24,7 +24,7 @@ func (p *Pairing) Stats() Stats {
 	p.slots.mu.Unlock()
 	p.mu.Lock()
 	st.Told = p.told
-	desks := make([]*desk, 0, len(p.desks))
+	desks := make([]*tenant, 0, len(p.desks))
 	for _, d := range p.desks {
 		desks = append(desks, d)
 	}
@@ -37,7 +37,7 @@ func (p *Pairing) Stats() Stats {
 }
 
 // count adds the desk's part.
-func (d *desk) count(st *Stats, now time.Time) {
+func (d *tenant) count(st *Stats, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, e := range d.entries {
@@ -46,17 +46,17 @@ func (d *desk) count(st *Stats, now time.Time) {
 			st.Probes[e.s.State]++
 		}
 	}
-	if left := d.budget.leftNow(now); left >= 0 && (st.Budget < 0 || left < st.Budget) {
+	if left := d.budget.remaining(now); left >= 0 && (st.Budget < 0 || left < st.Budget) {
 		st.Budget = left
 	}
-	st.Told = later(st.Told, d.budget.told)
+	st.Told = later(st.Told, d.budget.updatedAt)
 }
 
 // told is when the engine spoke of limits last to this credential.
-func (d *desk) told() time.Time {
+func (d *tenant) told() time.Time {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.budget.told
+	return d.budget.updatedAt
 }
 
 func later(a, b time.Time) time.Time {

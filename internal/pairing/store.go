@@ -26,8 +26,8 @@ type Leases interface {
 	Release(ctx context.Context, key, owner string) error
 }
 
-// Backing is a store with leases.
-type Backing interface {
+// LeasedStore is a store with leases.
+type LeasedStore interface {
 	Store
 	Leases
 }

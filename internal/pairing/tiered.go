@@ -14,9 +14,9 @@ import (
 // Everything is written to both, so that nothing a client was told is lost when the far one goes away, and
 // what was written meanwhile outranks what it still holds when it comes back.
 type Tiered struct {
-	far, near Backing
-	ping      func(context.Context) error
-	observe   qrgate.EventHandler
+	primary, fallback LeasedStore
+	ping              func(context.Context) error
+	observe           qrgate.EventHandler
 
 	mu    sync.Mutex
 	until time.Time // the far store is left alone until then
@@ -24,21 +24,21 @@ type Tiered struct {
 	why   string // it is down, in the far store's own few words
 }
 
-// farRest is how long a failed store is left alone: its failure costs somebody 150 ms once, not each time.
-const farRest = 5 * time.Second
+// retryAfter is how long a failed store is left alone: its failure costs somebody 150 ms once, not each time.
+const retryAfter = 5 * time.Second
 
-// farPulse is how often a store is asked whether it is there.
-const farPulse = 2 * time.Second
+// pingInterval is how often a store is asked whether it is there.
+const pingInterval = 2 * time.Second
 
 // NewTiered puts near behind far; ping asks far whether it is there. It starts nothing.
-func NewTiered(far, near Backing, ping func(context.Context) error, observe qrgate.EventHandler) *Tiered {
+func NewTiered(far, near LeasedStore, ping func(context.Context) error, observe qrgate.EventHandler) *Tiered {
 	if observe == nil {
 		observe = func(qrgate.Event) {}
 	}
-	return &Tiered{far: far, near: near, ping: ping, observe: observe}
+	return &Tiered{primary: far, fallback: near, ping: ping, observe: observe}
 }
 
-var _ Backing = (*Tiered)(nil)
+var _ LeasedStore = (*Tiered)(nil)
 
 // Up reports whether the far store answered last.
 func (t *Tiered) Up() bool {
@@ -57,10 +57,10 @@ func (t *Tiered) Why() string {
 // Run asks the far store from time to time, so that its loss is known before somebody needs it. It returns
 // nil when ctx ends.
 func (t *Tiered) Run(ctx context.Context) error {
-	tick := time.NewTicker(farPulse)
+	tick := time.NewTicker(pingInterval)
 	defer tick.Stop()
 	for {
-		t.judge(t.ping(ctx), ctx.Err())
+		t.recordResult(t.ping(ctx), ctx.Err())
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -69,8 +69,8 @@ func (t *Tiered) Run(ctx context.Context) error {
 	}
 }
 
-// judge learns from the outcome of an operation; stopped marks one that the caller gave up.
-func (t *Tiered) judge(err, stopped error) {
+// recordResult learns from the outcome of an operation; stopped marks one that the caller gave up.
+func (t *Tiered) recordResult(err, stopped error) {
 	if stopped != nil || errors.Is(err, qrgate.ErrVersionConflict) {
 		return
 	}
@@ -78,7 +78,7 @@ func (t *Tiered) judge(err, stopped error) {
 	was := t.down
 	t.down, t.until, t.why = err != nil, time.Time{}, ""
 	if err != nil {
-		t.until, t.why = time.Now().Add(farRest), beneath(err)
+		t.until, t.why = time.Now().Add(retryAfter), reason(err)
 	}
 	why := t.why
 	t.mu.Unlock()
@@ -87,8 +87,8 @@ func (t *Tiered) judge(err, stopped error) {
 	}
 }
 
-// beneath is what a store says beyond that it cannot be reached. Its words are its own, never the server's.
-func beneath(err error) string {
+// reason is what a store says beyond that it cannot be reached. Its words are its own, never the server's.
+func reason(err error) string {
 	return strings.TrimPrefix(err.Error(), qrgate.ErrStoreUnavailable.Error()+": ")
 }
 
@@ -101,15 +101,15 @@ func (t *Tiered) try(ctx context.Context, op func() error) (ok bool, err error) 
 		return false, nil
 	}
 	err = op()
-	t.judge(err, ctx.Err())
+	t.recordResult(err, ctx.Err())
 	return err == nil || errors.Is(err, qrgate.ErrVersionConflict), err
 }
 
 // Get implements [Store]: the newer of the two for each key.
 func (t *Tiered) Get(ctx context.Context, keys ...string) ([]qrgate.Record, error) {
-	near, err := t.near.Get(ctx, keys...)
+	near, err := t.fallback.Get(ctx, keys...)
 	var far []qrgate.Record
-	ok, _ := t.try(ctx, func() (e error) { far, e = t.far.Get(ctx, keys...); return e })
+	ok, _ := t.try(ctx, func() (e error) { far, e = t.primary.Get(ctx, keys...); return e })
 	if !ok {
 		return near, err
 	}
@@ -123,29 +123,29 @@ func (t *Tiered) Get(ctx context.Context, keys ...string) ([]qrgate.Record, erro
 
 // Put implements [Store]. The far store's refusal stands; its absence does not.
 func (t *Tiered) Put(ctx context.Context, key string, prev int64, r qrgate.Record) error {
-	ok, err := t.try(ctx, func() error { return t.far.Put(ctx, key, prev, r) })
+	ok, err := t.try(ctx, func() error { return t.primary.Put(ctx, key, prev, r) })
 	if ok && err != nil {
 		return err
 	}
 	if ok {
-		_ = t.near.Put(ctx, key, r.Version-1, r) // a newer one there was written while far was away
+		_ = t.fallback.Put(ctx, key, r.Version-1, r) // a newer one there was written while far was away
 		return nil
 	}
-	return t.near.Put(ctx, key, prev, r)
+	return t.fallback.Put(ctx, key, prev, r)
 }
 
 // Watch implements [Store].
-func (t *Tiered) Watch(key string) (<-chan struct{}, func()) { return t.far.Watch(key) }
+func (t *Tiered) Watch(key string) (<-chan struct{}, func()) { return t.primary.Watch(key) }
 
 // Acquire implements [Leases]: without the far store everybody leads.
 func (t *Tiered) Acquire(ctx context.Context, key, owner string, ttl time.Duration) (bool, error) {
 	held := false
-	ok, _ := t.try(ctx, func() (e error) { held, e = t.far.Acquire(ctx, key, owner, ttl); return e })
+	ok, _ := t.try(ctx, func() (e error) { held, e = t.primary.Acquire(ctx, key, owner, ttl); return e })
 	return held || !ok, nil
 }
 
 // Release implements [Leases].
 func (t *Tiered) Release(ctx context.Context, key, owner string) error {
-	_, err := t.try(ctx, func() error { return t.far.Release(ctx, key, owner) })
+	_, err := t.try(ctx, func() error { return t.primary.Release(ctx, key, owner) })
 	return err
 }

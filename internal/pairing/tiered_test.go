@@ -97,7 +97,7 @@ func TestTiered(t *testing.T) {
 		if version() != 5 {
 			t.Error("the near store does not stand in")
 		}
-		time.Sleep(farRest)
+		time.Sleep(retryAfter)
 		if version() != 5 || !s.Up() {
 			t.Error("what was written meanwhile must outrank what the far store still holds")
 		}
@@ -128,7 +128,7 @@ func TestTieredNoticesWithoutTraffic(t *testing.T) {
 			t.Error("a store that is away is up")
 		}
 		far.away.Store(false)
-		time.Sleep(2 * farPulse)
+		time.Sleep(2 * pingInterval)
 		if !s.Up() {
 			t.Error("a store that came back is down")
 		}

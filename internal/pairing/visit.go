@@ -9,31 +9,31 @@ import (
 
 // visit is one request's stay at an entry.
 type visit struct {
-	d    *desk
-	e    *entry
+	d    *tenant
+	e    *tracker
 	code bool // it waits for the QR, not for news alone
 }
 
-// refusalLife is how long the engine's no is repeated without asking it again.
-const refusalLife = time.Second
+// refusalTTL is how long the engine's no is repeated without asking it again.
+const refusalTTL = time.Second
 
 // unknownLife is the same for a session that the engine does not know: a create would be heard of.
 const unknownLife = 5 * time.Second
 
-// lately is the engine's own no of a moment ago: a client that hammers with a wrong key costs one call a
+// cachedRefusal is the engine's own no of a moment ago: a client that hammers with a wrong key costs one call a
 // second, not all of its own.
-func (v visit) lately() (*qrgate.Snapshot, error) {
+func (v visit) cachedRefusal() (*qrgate.Snapshot, error) {
 	now := time.Now()
 	view := v.view(now)
-	life := refusalLife
+	life := refusalTTL
 	if view.Session.Trouble.Kind == qrgate.KindSessionNotFound {
 		life = unknownLife
 	}
-	return view, refusal(view, now.Add(-life))
+	return view, authError(view, now.Add(-life))
 }
 
-// visit brings a request to the session that its caller means by id.
-func (p *Pairing) visit(ctx context.Context, c qrgate.Caller, id string) (visit, error) {
+// waiter brings a request to the session that its caller means by id.
+func (p *Pairing) waiter(ctx context.Context, c qrgate.Caller, id string) (visit, error) {
 	return p.visitRef(ctx, c, p.Resolve(ctx, c, id))
 }
 
@@ -45,8 +45,8 @@ func (p *Pairing) visitRef(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (
 	return visit{d: d, e: d.entry(ctx, r)}, nil
 }
 
-// news brings a fact to a session's belief.
-func (p *Pairing) news(ctx context.Context, c qrgate.Caller, r qrgate.Ref, f func(qrgate.Session, time.Time) qrgate.Session) error {
+// apply brings a fact to a session's belief.
+func (p *Pairing) apply(ctx context.Context, c qrgate.Caller, r qrgate.Ref, f func(qrgate.Session, time.Time) qrgate.Session) error {
 	v, err := p.visitRef(ctx, c, r)
 	if err != nil {
 		return err
@@ -56,8 +56,8 @@ func (p *Pairing) news(ctx context.Context, c qrgate.Caller, r qrgate.Ref, f fun
 	return nil
 }
 
-// met reports whether a session is in mind here.
-func (p *Pairing) met(c qrgate.Caller, r qrgate.Ref) bool {
+// tracked reports whether a session is in mind here.
+func (p *Pairing) tracked(c qrgate.Caller, r qrgate.Ref) bool {
 	p.mu.Lock()
 	d := p.desks[c.Tenant]
 	p.mu.Unlock()
@@ -71,12 +71,12 @@ func (p *Pairing) met(c qrgate.Caller, r qrgate.Ref) bool {
 
 // entry returns the entry of a session, read from the store when it is new here, for as long as the visit
 // lasts.
-func (d *desk) entry(ctx context.Context, r qrgate.Ref) *entry {
+func (d *tenant) entry(ctx context.Context, r qrgate.Ref) *tracker {
 	name := r.CacheKey()
 	d.mu.Lock()
 	e := d.entries[name]
 	if e == nil {
-		e = &entry{name: name, s: qrgate.Session{Ref: r, State: qrgate.Unknown}, changed: make(chan struct{})}
+		e = &tracker{name: name, s: qrgate.Session{Ref: r, State: qrgate.Unknown}, changed: make(chan struct{})}
 		d.watch(e)
 		d.entries[name] = e
 	}
@@ -88,7 +88,7 @@ func (d *desk) entry(ctx context.Context, r qrgate.Ref) *entry {
 }
 
 // watch wakes the desk when another replica writes the entry's record; mu is held.
-func (d *desk) watch(e *entry) {
+func (d *tenant) watch(e *tracker) {
 	changed, stop := d.p.cfg.Store.Watch(d.p.book.key(d.page(e), "st"))
 	ctx, cancel := context.WithCancel(d.p.base)
 	e.unwatch = func() { cancel(); stop() }
@@ -109,22 +109,22 @@ func (v visit) leave() {
 	v.e.guests--
 	v.e.used = time.Now()
 	v.d.mu.Unlock()
-	v.d.leave()
+	v.d.release()
 }
 
 func (v visit) belief() qrgate.Session { return v.d.belief(v.e) }
 
 func (v visit) change(ctx context.Context, f func(qrgate.Session, time.Time) qrgate.Session) {
 	if v.d.caller.Credential().Empty() {
-		f = unproven(f)
+		f = withoutAuthorization(f)
 	}
-	v.d.change(context.WithoutCancel(ctx), v.e, f)
+	v.d.update(context.WithoutCancel(ctx), v.e, f)
 }
 
-// unproven takes from f what it believes to be proven. A client without a key may have shown the engine a cookie or
+// withoutAuthorization takes from f what it believes to be proven. A client without a key may have shown the engine a cookie or
 // a key in the query, which the gate does not know it by: to the gate it is the same caller as all who show nothing,
 // and they would be handed its code. The gate's own look, which carries nothing, proves what they may see.
-func unproven(f func(qrgate.Session, time.Time) qrgate.Session) func(qrgate.Session, time.Time) qrgate.Session {
+func withoutAuthorization(f func(qrgate.Session, time.Time) qrgate.Session) func(qrgate.Session, time.Time) qrgate.Session {
 	return func(s qrgate.Session, now time.Time) qrgate.Session {
 		after := f(s, now)
 		if after.AuthorizedAt.After(s.AuthorizedAt) {
@@ -134,18 +134,18 @@ func unproven(f func(qrgate.Session, time.Time) qrgate.Session) func(qrgate.Sess
 	}
 }
 
-// wish says that somebody wants the QR. Most who do join a pursuit that is on: that is noted, and is no change that
+// requestQR says that somebody wants the QR. Most who do join a pursuit that is on: that is noted, and is no change that
 // others should be woken for.
-func (v visit) wish(ctx context.Context, by qrgate.Request) {
-	if v.joins(time.Now()) {
+func (v visit) requestQR(ctx context.Context, by qrgate.Request) {
+	if v.joinAcquisition(time.Now()) {
 		v.d.wake()
 		return
 	}
 	v.change(ctx, func(s qrgate.Session, now time.Time) qrgate.Session { return s.RequestQR(now).WithQRRequest(by, s) })
 }
 
-// joins notes a wish that changes nothing else, and reports whether it is one.
-func (v visit) joins(now time.Time) bool {
+// joinAcquisition notes a wish that changes nothing else, and reports whether it is one.
+func (v visit) joinAcquisition(now time.Time) bool {
 	v.d.mu.Lock()
 	defer v.d.mu.Unlock()
 	same := v.e.s
@@ -156,25 +156,25 @@ func (v visit) joins(now time.Time) bool {
 	return true
 }
 
-// ask marks an interest and wakes the desk.
-func (v visit) ask(f func(*entry)) {
+// signal marks an interest and wakes the desk.
+func (v visit) signal(f func(*tracker)) {
 	v.d.mu.Lock()
 	f(v.e)
 	v.d.mu.Unlock()
 	v.d.wake()
 }
 
-// await waits until done says so, the time is over, or there is nothing to wait for: the client left, no
+// wait waits until done says so, the time is over, or there is nothing to wait for: the client left, no
 // slot is free, the engine refuses the credential.
-func (v visit) await(ctx context.Context, end time.Time, done func(*qrgate.Snapshot) bool) (*qrgate.Snapshot, error) {
+func (v visit) wait(ctx context.Context, end time.Time, done func(*qrgate.Snapshot) bool) (*qrgate.Snapshot, error) {
 	began := time.Now()
 	view := v.view(began)
 	if done(view) || !end.After(began) && view.Authorized {
 		return view, nil
 	}
-	release, ok := v.hold(view, end)
+	release, ok := v.acquireSlots(view, end)
 	if !ok {
-		v.ask(func(e *entry) { e.nudged = began }) // the answer is "not yet", at once; the next one may be better
+		v.signal(func(e *tracker) { e.lastRejectedWaiter = began }) // the answer is "not yet", at once; the next one may be better
 		return view, nil
 	}
 	defer release()
@@ -182,13 +182,13 @@ func (v visit) await(ctx context.Context, end time.Time, done func(*qrgate.Snaps
 	defer timer.Stop()
 	for {
 		view, changed := v.look()
-		if err := refusal(view, began); err != nil {
+		if err := authError(view, began); err != nil {
 			return view, err
 		}
 		if done(view) || v.gone() {
 			return view, nil
 		}
-		again := time.NewTimer(v.patience(view))
+		again := time.NewTimer(v.recheckAfter(view))
 		select {
 		case <-changed:
 		case <-again.C:
@@ -206,17 +206,17 @@ func (v visit) await(ctx context.Context, end time.Time, done func(*qrgate.Snaps
 	}
 }
 
-// patience is when to look at the view again although nothing changed: a code fades with time alone, a
+// recheckAfter is when to look at the view again although nothing changed: a code fades with time alone, a
 // diagnosis ripens.
-func (v visit) patience(view *qrgate.Snapshot) time.Duration {
+func (v visit) recheckAfter(view *qrgate.Snapshot) time.Duration {
 	if left := view.Session.QR.TTL(view.At); view.Session.QR.Present() && left > 0 {
 		return min(left, time.Second)
 	}
 	return time.Second
 }
 
-// refusal is the engine's own no, when it came in answer to this request.
-func refusal(v *qrgate.Snapshot, began time.Time) error {
+// authError is the engine's own no, when it came in answer to this request.
+func authError(v *qrgate.Snapshot, began time.Time) error {
 	t := v.Session.Trouble
 	if v.Authorized || t.Last.Before(began) {
 		return nil
@@ -227,8 +227,8 @@ func refusal(v *qrgate.Snapshot, began time.Time) error {
 	return nil
 }
 
-// hold takes the slots that a waiting request needs, and marks the interest.
-func (v visit) hold(view *qrgate.Snapshot, end time.Time) (release func(), ok bool) {
+// acquireSlots takes the slots that a waiting request needs, and marks the interest.
+func (v visit) acquireSlots(view *qrgate.Snapshot, end time.Time) (release func(), ok bool) {
 	d := v.d
 	free, ok := d.p.slots.hold(d.caller.Tenant)
 	if !ok {
@@ -250,12 +250,12 @@ func (v visit) hold(view *qrgate.Snapshot, end time.Time) (release func(), ok bo
 	}
 	v.e.waiting++
 	if v.code {
-		v.e.holders++
+		v.e.qrWaiters++
 		if v.e.ends.Before(view.At) || end.Before(v.e.ends) {
 			v.e.ends = end
 		}
 	}
-	v.e.proof = v.e.proof || !view.Authorized
+	v.e.needsAuthCheck = v.e.needsAuthCheck || !view.Authorized
 	d.wake()
 	return func() {
 		free()
@@ -263,7 +263,7 @@ func (v visit) hold(view *qrgate.Snapshot, end time.Time) (release func(), ok bo
 		d.mu.Lock()
 		v.e.waiting--
 		if v.code {
-			v.e.holders--
+			v.e.qrWaiters--
 		}
 		d.mu.Unlock()
 		d.wake()

@@ -22,13 +22,13 @@ func TestAWishThatJoinsIsNoChange(t *testing.T) {
 		"never met":     {qrgate.Session{State: qrgate.Unknown}, false},
 		"an older code": {session().AfterPoll(qrgate.SessionReport{Image: qrgate.NewSecret("x"), Expiry: qrgate.Expiry{Known: true, In: 300e9}}, nil, at(1)), false},
 	} {
-		e := &entry{s: c.s, changed: make(chan struct{})}
+		e := &tracker{s: c.s, changed: make(chan struct{})}
 		v := visit{d: newDesk(nil, qrgate.Caller{}), e: e}
 		now := at(10)
 		if name == "an older code" {
 			now = at(120) // a new wish: its window begins anew
 		}
-		if got := v.joins(now); got != c.joins {
+		if got := v.joinAcquisition(now); got != c.joins {
 			t.Errorf("%s: joins %v, want %v", name, got, c.joins)
 		}
 		want := c.s
