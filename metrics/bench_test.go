@@ -90,7 +90,7 @@ func passesOn(tr *metrics.Tracing) http.Handler {
 		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
 	}))
 	return tr.Server(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		tr.Tell(r.Context(), r.Header) // as the front does, whose headers for the engine are its own
+		tr.Inject(r.Context(), r.Header) // as the front does, whose headers for the engine are its own
 		res, err := engine.RoundTrip(r)
 		if err != nil {
 			w.WriteHeader(http.StatusBadGateway)

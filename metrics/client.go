@@ -70,9 +70,9 @@ func dropped(ctx context.Context) bool {
 // headerTrace is where a request says in which trace it is (W3C Trace Context), as net/http writes it.
 const headerTrace = "Traceparent"
 
-// Tell writes the trace that ctx is in into the headers of a request for the engine, if nobody keeps it: that spares the
+// Inject writes the trace that ctx is in into the headers of a request for the engine, if nobody keeps it: that spares the
 // Transport a copy of the request. A call in a trace that is kept has a span of its own, which the Transport tells.
-func (t *Tracing) Tell(ctx context.Context, h http.Header) {
+func (t *Tracing) Inject(ctx context.Context, h http.Header) {
 	if t.Enabled() && dropped(ctx) {
 		tell(trace.SpanContextFromContext(ctx), h)
 	}

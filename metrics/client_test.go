@@ -52,7 +52,7 @@ func TestTheEngineIsToldOfTheTrace(t *testing.T) {
 				req.Header.Set("Traceparent", "00-11111111111111111111111111111111-2222222222222222-01")
 				req.Header.Set("Tracestate", "vendor=secret")
 				if front {
-					r.Tell(req.Context(), req.Header)
+					r.Inject(req.Context(), req.Header)
 				}
 				if _, err := engine.RoundTrip(req); err != nil {
 					t.Fatal(err)

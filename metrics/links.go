@@ -25,10 +25,10 @@ func (t *Tracing) Traceparent(ctx context.Context) string {
 	return string(line[:])
 }
 
-// Join links the span that ctx is within to the request that the journey of a session began with, and to the flight
+// Link links the span that ctx is within to the request that the journey of a session began with, and to the flight
 // that serves it, so that every trace of a journey leads to the others. A span that is not recorded, and
 // one that is itself that request, gets no link.
-func (t *Tracing) Join(ctx context.Context, c qrgate.Caller, s qrgate.Session) {
+func (t *Tracing) Link(ctx context.Context, c qrgate.Caller, s qrgate.Session) {
 	span := trace.SpanFromContext(ctx)
 	if !t.Enabled() || !span.IsRecording() {
 		return

@@ -10,8 +10,8 @@ import (
 	"qrgate/compat"
 )
 
-// reply is an answer, decided and not yet written.
-type reply struct {
+// response is an answer, decided and not yet written.
+type response struct {
 	status int
 	body   any
 	code   string        // of an error, for the observer
@@ -29,17 +29,17 @@ const retrySoon = 2 * time.Second
 
 // answerQR is the answer to a request for the QR (DESIGN 3): what the gate believes, and what it could not
 // find out, in one table.
-func answerQR(v *qrgate.Snapshot, err error) reply {
-	if r, ok := refused(err, v.At); ok {
+func answerQR(v *qrgate.Snapshot, err error) response {
+	if r, ok := engineErrorResponse(err, v.At); ok {
 		return r
 	}
 	s := v.Session
 	switch {
 	case v.Authorized && s.QR.Fresh(v.At):
-		return reply{status: http.StatusOK, body: compat.QR(s.Ref, s.QR, v.At)}
+		return response{status: http.StatusOK, body: compat.QR(s.Ref, s.QR, v.At)}
 	case v.Authorized && s.State == qrgate.Connected:
 		return problem(http.StatusConflict, compat.CodeAlreadyConnected, textLinked, v.At)
-	case v.Diagnosis.NeedsPerson(), helpless(v):
+	case v.Diagnosis.NeedsPerson(), isFatal(v):
 		r := problem(http.StatusServiceUnavailable, string(v.Diagnosis.Code), v.Diagnosis.Title+". "+v.Diagnosis.Help, v.At)
 		r.retry = 5 * time.Second
 		return r
@@ -49,14 +49,14 @@ func answerQR(v *qrgate.Snapshot, err error) reply {
 	return r
 }
 
-// slowest is how long after the connect a code may still come from an engine that says nothing: slower ones than
+// maxEngineDelay is how long after the connect a code may still come from an engine that says nothing: slower ones than
 // this have run through the ladder of recovery.
-const slowest = 30 * time.Second
+const maxEngineDelay = 30 * time.Second
 
-// helpless reports whether, at the end of a hold, the engine or its way to WhatsApp is so broken that
+// isFatal reports whether, at the end of a hold, the engine or its way to WhatsApp is so broken that
 // "being generated" would be a lie. What the gate only infers from its own way is none while the engine may be slow.
-func helpless(v *qrgate.Snapshot) bool {
-	if v.Diagnosis.Inferred && v.At.Sub(v.Session.AcquiringSince) < slowest {
+func isFatal(v *qrgate.Snapshot) bool {
+	if v.Diagnosis.Inferred && v.At.Sub(v.Session.AcquiringSince) < maxEngineDelay {
 		return false
 	}
 	switch v.Diagnosis.Code {
@@ -67,10 +67,10 @@ func helpless(v *qrgate.Snapshot) bool {
 	return false
 }
 
-// refused is the answer when the engine itself said no, or the gate is stopping.
-func refused(err error, at time.Time) (reply, bool) {
+// engineErrorResponse is the answer when the engine itself said no, or the gate is stopping.
+func engineErrorResponse(err error, at time.Time) (response, bool) {
 	if err == nil {
-		return reply{}, false
+		return response{}, false
 	}
 	f, ok := errors.AsType[*qrgate.EngineError](err)
 	switch {
@@ -83,12 +83,12 @@ func refused(err error, at time.Time) (reply, bool) {
 	case f.Kind == qrgate.KindSessionNotFound:
 		return problem(http.StatusNotFound, orText(f.Code, compat.CodeSessionNotFound), orText(f.Text, "The engine does not know this session. Create it first."), at), true
 	}
-	return failing(f, at), true
+	return unavailableResponse(f, at), true
 }
 
-// failing is the answer on a session route when the engine fails: 503 with the engine's own code, because
+// unavailableResponse is the answer on a session route when the engine fails: 503 with the engine's own code, because
 // a 500 must not leave the gate there, and when to try again (DESIGN 9).
-func failing(f *qrgate.EngineError, at time.Time) reply {
+func unavailableResponse(f *qrgate.EngineError, at time.Time) response {
 	code, text := f.Code, f.Text
 	switch f.Kind {
 	case qrgate.KindUnreachable:
@@ -107,12 +107,12 @@ func failing(f *qrgate.EngineError, at time.Time) reply {
 	return r
 }
 
-func problem(status int, code, text string, at time.Time) reply {
-	return reply{status: status, body: compat.NewProblem(code, text, at), code: code}
+func problem(status int, code, text string, at time.Time) response {
+	return response{status: status, body: compat.NewProblem(code, text, at), code: code}
 }
 
-// gone reports whether nobody waits for an answer any more.
-func gone(ctx context.Context) bool { return ctx.Err() != nil }
+// clientGone reports whether nobody waits for an answer any more.
+func clientGone(ctx context.Context) bool { return ctx.Err() != nil }
 
 func orElse(v, other int) int {
 	if v == 0 {

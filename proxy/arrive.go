@@ -12,36 +12,36 @@ import (
 	"qrgate/compat"
 )
 
-// sniffed is how much of a body is looked at to find HTML that does not say so, in bytes.
-const sniffed = 512
+// sniffLen is how much of a body is looked at to find HTML that does not say so, in bytes.
+const sniffLen = 512
 
-// arrive looks at the head of the engine's answer before it is sent on.
-func (p *passage) arrive(res *http.Response) error {
+// modifyResponse looks at the head of the engine's answer before it is sent on.
+func (p *passThrough) modifyResponse(res *http.Response) error {
 	origin := res.Request.Header.Get("Origin")
 	p.front.cors.learn(origin, corsHeaders(res.Header), time.Now())
 	p.front.localLocation(res)
-	if x, ok := htmlFailure(res); ok {
+	if x, ok := proxyErrorPage(res); ok {
 		p.replace(res, x)
 		return nil
 	}
 	p.rec.engine = true
 	if both, ok := res.Body.(io.ReadWriteCloser); ok && res.StatusCode == http.StatusSwitchingProtocols {
-		res.Body = watched{both, p.idle}
+		res.Body = idleConn{both, p.idle}
 	}
 	return nil
 }
 
-// htmlFailure finds the error page that a proxy before the engine answers while the engine is away; every
+// proxyErrorPage finds the error page that a proxy before the engine answers while the engine is away; every
 // other status and every other body is the engine's word, and passes unchanged, 500 included (design 9).
-func htmlFailure(res *http.Response) (failure, bool) {
-	var x failure
+func proxyErrorPage(res *http.Response) (apiError, bool) {
+	var x apiError
 	switch res.StatusCode {
 	case http.StatusBadGateway:
-		x = failure{res.StatusCode, compat.CodeEngineBadAnswer, textBadAnswer}
+		x = apiError{res.StatusCode, compat.CodeEngineBadAnswer, textBadAnswer}
 	case http.StatusServiceUnavailable:
-		x = failure{res.StatusCode, compat.CodeEngineUnreachable, textUnreachable}
+		x = apiError{res.StatusCode, compat.CodeEngineUnreachable, textUnreachable}
 	case http.StatusGatewayTimeout:
-		x = failure{res.StatusCode, compat.CodeEngineTimeout, textTimeout}
+		x = apiError{res.StatusCode, compat.CodeEngineTimeout, textTimeout}
 	default:
 		return x, false
 	}
@@ -57,7 +57,7 @@ func isHTML(res *http.Response) bool {
 	if res.Body == nil || res.Header.Get("Content-Encoding") != "" {
 		return false
 	}
-	head := make([]byte, sniffed)
+	head := make([]byte, sniffLen)
 	n, err := res.Body.Read(head)
 	if err != nil && err != io.EOF {
 		return false
@@ -68,7 +68,7 @@ func isHTML(res *http.Response) bool {
 }
 
 // replace puts the documented error in the place of a body. Retry-After and the like stay.
-func (p *passage) replace(res *http.Response, x failure) {
+func (p *passThrough) replace(res *http.Response, x apiError) {
 	_ = res.Body.Close()
 	p.rec.code = x.code
 	body := compat.NewProblem(x.code, x.message, time.Now()).JSON()

@@ -59,7 +59,7 @@ func asker(b *testing.B, h http.Handler) func() {
 		b.Fatal(err)
 	}
 	server := proxy.Server("", h)
-	go func() { _ = server.Serve(proxy.Guard(listener)) }()
+	go func() { _ = server.Serve(proxy.DetectSmuggling(listener)) }()
 	client := &http.Transport{}
 	b.Cleanup(func() { client.CloseIdleConnections(); _ = server.Close() })
 	url := "http://" + listener.Addr().String() + "/api/messages/shop-1/chats?page=1"

@@ -13,8 +13,8 @@ import (
 // errTooLarge says that a body without an announced length went beyond its bound.
 var errTooLarge = errors.New("the body is larger than allowed")
 
-// clientBody is the body of a request: counted, and, once bounded, limited in size and in silence.
-type clientBody struct {
+// requestBody is the body of a request: counted, and, once bounded, limited in size and in silence.
+type requestBody struct {
 	io.ReadCloser
 	conn  *http.ResponseController
 	read  atomic.Int64
@@ -28,7 +28,7 @@ type clientBody struct {
 }
 
 // Read reads from the client and remembers why it could not.
-func (b *clientBody) Read(p []byte) (int, error) {
+func (b *requestBody) Read(p []byte) (int, error) {
 	if b.ended.Load() {
 		return 0, io.EOF // a deadline set now would end what net/http reads on, to notice that the client leaves
 	}
@@ -54,7 +54,7 @@ func (b *clientBody) Read(p []byte) (int, error) {
 }
 
 // failure is why the client's body could not be read; nil if it could, or if there is none.
-func (b *clientBody) failure() error {
+func (b *requestBody) failure() error {
 	if b == nil {
 		return nil
 	}
@@ -63,11 +63,11 @@ func (b *clientBody) failure() error {
 	return b.err
 }
 
-// stalled reports whether the client stopped sending.
-func stalled(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+// isReadTimeout reports whether the client stopped sending.
+func isReadTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 
 // count is how many bytes were read.
-func (b *clientBody) count() int64 {
+func (b *requestBody) count() int64 {
 	if b == nil {
 		return 0
 	}

@@ -26,11 +26,11 @@ type Config struct {
 
 	// Observe is told of every request, once, after its answer was written. It must not block and may be
 	// called by many goroutines at once. Default: nobody is told.
-	Observe func(Exchange)
+	Observe func(RequestLog)
 
-	// Origin tells the gate's own probes from users, by the key presented in X-API-Key.
+	// TrafficClass tells the gate's own probes from users, by the key presented in X-API-Key.
 	// Default: everything comes from users.
-	Origin func(key qrgate.Secret) qrgate.TrafficClass
+	TrafficClass func(key qrgate.Secret) qrgate.TrafficClass
 
 	// Pairing is the gate's heart, which the session routes speak to. Without one they pass through.
 	Pairing Pairing
@@ -40,7 +40,7 @@ type Config struct {
 	Loop *Loop
 
 	// Trail ties requests to the journeys that they are part of. Default: nobody traces.
-	Trail Trail
+	Trail Tracer
 
 	// Vault makes tenants of credentials. It must be set when Pairing is.
 	Vault *qrgate.Sealer
@@ -70,10 +70,10 @@ func (c Config) withDefaults() Config {
 		c.Transport = Transport(TransportOptions{})
 	}
 	if c.Observe == nil {
-		c.Observe = func(Exchange) {}
+		c.Observe = func(RequestLog) {}
 	}
-	if c.Origin == nil {
-		c.Origin = func(qrgate.Secret) qrgate.TrafficClass { return qrgate.UserTraffic }
+	if c.TrafficClass == nil {
+		c.TrafficClass = func(qrgate.Secret) qrgate.TrafficClass { return qrgate.UserTraffic }
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

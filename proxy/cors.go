@@ -9,12 +9,12 @@ import (
 // maxOrigin is the longest Origin that is looked up, in bytes.
 const maxOrigin = 256
 
-// corsAsk bounds the question to the engine about an unknown Origin.
-const corsAsk = 2 * time.Second
+// preflightTimeout bounds the question to the engine about an unknown Origin.
+const preflightTimeout = 2 * time.Second
 
 // applyCORS puts on an answer of the gate's own what the engine would have put there: without it a
 // browser hides from the page even why a call failed. What the answer has already stands.
-func (f *Front) applyCORS(r *http.Request, h http.Header) {
+func (f *Handler) applyCORS(r *http.Request, h http.Header) {
 	origin := r.Header.Get("Origin")
 	if origin == "" || len(origin) > maxOrigin || h.Get("Access-Control-Allow-Origin") != "" {
 		return
@@ -28,22 +28,22 @@ func (f *Front) applyCORS(r *http.Request, h http.Header) {
 // ten minutes on an answer that passed through. For an origin not seen yet the engine is asked, by one
 // preflight without a credential. The result is empty if the engine allows nothing, or cannot be asked;
 // it must not be changed.
-func (f *Front) corsFor(ctx context.Context, origin string) http.Header {
+func (f *Handler) corsFor(ctx context.Context, origin string) http.Header {
 	if h, ok := f.cors.get(origin, time.Now()); ok {
 		return h
 	}
-	if f.config.Engine == nil || !f.cors.claim(origin) {
+	if f.config.Engine == nil || !f.cors.begin(origin) {
 		return nil // somebody is asking already; this answer goes without
 	}
-	ctx, cancel := context.WithTimeout(ctx, corsAsk)
+	ctx, cancel := context.WithTimeout(ctx, preflightTimeout)
 	defer cancel()
 	h, asked := f.askCORS(ctx, origin)
-	f.cors.settle(origin, h, asked, time.Now())
+	f.cors.finish(origin, h, asked, time.Now())
 	return h
 }
 
 // askCORS sends the preflight that a browser would send before reading the sessions.
-func (f *Front) askCORS(ctx context.Context, origin string) (h http.Header, ok bool) {
+func (f *Handler) askCORS(ctx context.Context, origin string) (h http.Header, ok bool) {
 	u := f.engineURL(target{path: sessionsPrefix})
 	r, err := http.NewRequestWithContext(ctx, http.MethodOptions, u.String(), nil)
 	if err != nil {

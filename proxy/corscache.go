@@ -37,8 +37,8 @@ func (c *corsCache) get(origin string, now time.Time) (http.Header, bool) {
 	return e.header, ok && now.Before(e.until)
 }
 
-// claim reports whether the caller may ask the engine about origin, and must then settle.
-func (c *corsCache) claim(origin string) bool {
+// begin reports whether the caller may ask the engine about origin, and must then settle.
+func (c *corsCache) begin(origin string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.asking[origin] || len(c.asking) >= corsAsking {
@@ -48,8 +48,8 @@ func (c *corsCache) claim(origin string) bool {
 	return true
 }
 
-// settle stores the answer to a claim; one that was not to be had is asked for again soon.
-func (c *corsCache) settle(origin string, h http.Header, asked bool, now time.Time) {
+// finish stores the answer to a claim; one that was not to be had is asked for again soon.
+func (c *corsCache) finish(origin string, h http.Header, asked bool, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.asking, origin)

@@ -16,7 +16,7 @@ func FindRoute(templates []string, path string) (route string, near bool) {
 }
 
 // Templates are the routes that the front serves itself.
-func (f *Front) Templates() []string { return f.known }
+func (f *Handler) Templates() []string { return f.routeSet }
 
 // ScanHead feeds a connection's bytes to a headScan in pieces of the given size, and returns what it found.
 func ScanHead(wire string, piece int) (bad, coded bool) {
@@ -26,14 +26,14 @@ func ScanHead(wire string, piece int) (bad, coded bool) {
 		s.feed([]byte(wire[:n]))
 		wire = wire[n:]
 	}
-	return s.bad, s.coded
+	return s.bad, s.chunked
 }
 
 // WhyFailed prints what a failed call is answered with.
-func WhyFailed(err, client, cause error) string { return fmt.Sprint(whyFailed(err, client, cause)) }
+func WhyFailed(err, client, cause error) string { return fmt.Sprint(classifyError(err, client, cause)) }
 
 // OriginsKnown is how many origins a front remembers.
-func OriginsKnown(f *Front) int {
+func OriginsKnown(f *Handler) int {
 	f.cors.mu.Lock()
 	defer f.cors.mu.Unlock()
 	return len(f.cors.known)

@@ -9,8 +9,8 @@ import (
 	"qrgate/compat"
 )
 
-// failure is an answer that the gate gives in its own name.
-type failure struct {
+// apiError is an answer that the gate gives in its own name.
+type apiError struct {
 	status  int
 	code    string // one of compat's, or codeBodyTime
 	message string // a sentence that says what to do
@@ -25,11 +25,11 @@ const drainTime = time.Second
 // drainBytes bounds how much of it is read.
 const drainBytes = 32 << 20
 
-// refuse writes the documented error body. A status that invites another attempt says when.
-func (f *Front) refuse(w http.ResponseWriter, r *http.Request, x failure) {
+// writeError writes the documented error body. A status that invites another attempt says when.
+func (f *Handler) writeError(w http.ResponseWriter, r *http.Request, x apiError) {
 	rec := recorderOf(w)
 	rec.code = x.code
-	rec.closing = boundDrain(rec, r) || rec.closing
+	rec.closeConn = boundDrain(rec, r) || rec.closeConn
 	body := compat.NewProblem(x.code, x.message, time.Now()).JSON()
 	h := w.Header()
 	h.Set("Content-Type", compat.ContentType)
@@ -46,7 +46,7 @@ func (f *Front) refuse(w http.ResponseWriter, r *http.Request, x failure) {
 // boundDrain keeps a client that announced a body and does not send it from holding the connection: before
 // it reads the next request, net/http waits for the rest without a bound of its own. It reports whether
 // there is a rest. Without one no deadline may be set: net/http reads on to notice that the client leaves.
-func boundDrain(rec *recorder, r *http.Request) bool {
+func boundDrain(rec *responseWriter, r *http.Request) bool {
 	unread := r.ContentLength != 0 && (rec.body == nil || !rec.body.ended.Load())
 	if !unread || rec.status == http.StatusSwitchingProtocols {
 		return false
@@ -55,9 +55,9 @@ func boundDrain(rec *recorder, r *http.Request) bool {
 	return true
 }
 
-// linger reads on for a moment where an answer came before the end of a body. A connection closed with
+// drainBody reads on for a moment where an answer came before the end of a body. A connection closed with
 // bytes unread is reset, and many clients then lose the answer that says why.
-func linger(rec *recorder, r *http.Request) {
+func drainBody(rec *responseWriter, r *http.Request) {
 	if !boundDrain(rec, r) || r.Header.Get("Expect") != "" {
 		return
 	}

@@ -261,7 +261,7 @@ func TestAPanicIsA503AndTellsNoSecret(t *testing.T) {
 		if a.Header.Get("Retry-After") == "" {
 			t.Error("no Retry-After")
 		}
-		if e := g.exchange(t); e.Status != 503 || e.Code != "INTERNAL_ERROR" || e.Cut {
+		if e := g.exchange(t); e.Status != 503 || e.Code != "INTERNAL_ERROR" || e.Truncated {
 			t.Errorf("observed as %+v", e)
 		}
 		if s := log.String(); strings.Contains(s, "key-canary") || !strings.Contains(s, "RoundTrip") || strings.Count(s, "\n") != 1 {
@@ -297,7 +297,7 @@ func TestWhyFailed(t *testing.T) {
 func TestTheObserverLearnsWhoAsked(t *testing.T) {
 	t.Parallel()
 	g := start(t, http.NotFoundHandler(), func(c *proxy.Config, _ *http.Server) {
-		c.Origin = func(key qrgate.Secret) qrgate.TrafficClass {
+		c.TrafficClass = func(key qrgate.Secret) qrgate.TrafficClass {
 			if key.Equal(qrgate.NewSecret("key-probe")) {
 				return qrgate.SyntheticTraffic
 			}
@@ -306,7 +306,7 @@ func TestTheObserverLearnsWhoAsked(t *testing.T) {
 	})
 	for key, want := range map[string]qrgate.TrafficClass{"key-probe": qrgate.SyntheticTraffic, "key-a": qrgate.UserTraffic, "": qrgate.UserTraffic} {
 		g.send(t, "POST", "/x", strings.NewReader("12345"), "X-API-Key", key)
-		if e := g.exchange(t); e.Origin != want || e.BytesIn != 5 || e.Took <= 0 {
+		if e := g.exchange(t); e.Traffic != want || e.BytesIn != 5 || e.Took <= 0 {
 			t.Errorf("key %q is observed as %+v", key, e)
 		}
 	}

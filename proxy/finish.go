@@ -14,12 +14,12 @@ import (
 const textInternal = "Something failed inside the gate. Try again, and give the X-Request-Id of this answer to whoever runs it."
 
 // finish ends one request: it answers after a panic, tells the observer, and lets the connection go.
-func (f *Front) finish(rec *recorder, r *http.Request, began time.Time, panicked any) {
+func (f *Handler) finish(rec *responseWriter, r *http.Request, began time.Time, panicked any) {
 	abort := panicked != nil
 	if panicked != nil && panicked != http.ErrAbortHandler {
 		f.logPanic(rec, r, panicked)
 		if rec.status == 0 {
-			f.refuse(rec, r, failure{http.StatusServiceUnavailable, compat.CodeInternal, textInternal})
+			f.writeError(rec, r, apiError{http.StatusServiceUnavailable, compat.CodeInternal, textInternal})
 			abort = false
 		}
 	}
@@ -27,12 +27,12 @@ func (f *Front) finish(rec *recorder, r *http.Request, began time.Time, panicked
 	if abort {
 		panic(http.ErrAbortHandler) // the only way to tell net/http, and with it the client, that the answer is cut
 	}
-	linger(rec, r)
+	drainBody(rec, r)
 }
 
 // logPanic says where and what, never what the client sent: Gin's own recovery prints every header but
 // Authorization, X-API-Key included. The value of a panic may hold anything, so only the runtime's own are printed.
-func (f *Front) logPanic(rec *recorder, r *http.Request, panicked any) {
+func (f *Handler) logPanic(rec *responseWriter, r *http.Request, panicked any) {
 	what := fmt.Sprintf("a value of type %T", panicked)
 	if err, ok := panicked.(runtime.Error); ok {
 		what = err.Error()
@@ -42,12 +42,12 @@ func (f *Front) logPanic(rec *recorder, r *http.Request, panicked any) {
 }
 
 // exchange is the report of one request.
-func (f *Front) exchange(rec *recorder, r *http.Request, took time.Duration, aborted bool) Exchange {
-	left := rec.left
+func (f *Handler) exchange(rec *responseWriter, r *http.Request, took time.Duration, aborted bool) RequestLog {
+	left := rec.clientGone
 	if rec.status == 0 || aborted {
 		left = left || r.Context().Err() != nil // later than that, a client may go as it likes
 	}
-	gone := rec.failed || left && !stalled(rec.body.failure())
+	gone := rec.failed || left && !isReadTimeout(rec.body.failure())
 	status := rec.status
 	if status == 0 {
 		status = http.StatusOK // net/http sends it when the handler wrote nothing
@@ -55,10 +55,10 @@ func (f *Front) exchange(rec *recorder, r *http.Request, took time.Duration, abo
 			status = StatusClientGone
 		}
 	}
-	return Exchange{
+	return RequestLog{
 		Method: methodLabel(r.Method), Route: rec.route, Status: status, Code: rec.code, Took: took,
 		BytesIn: rec.body.count(), BytesOut: rec.bytes, RequestID: r.Header.Get(headerRequestID), Session: rec.session, Trace: f.traceparent(r.Context()),
-		Origin:     f.config.Origin(qrgate.NewSecret(r.Header.Get("X-API-Key"))),
-		ClientGone: gone, Cut: aborted && !gone,
+		Traffic:    f.config.TrafficClass(qrgate.NewSecret(r.Header.Get("X-API-Key"))),
+		ClientGone: gone, Truncated: aborted && !gone,
 	}
 }

@@ -20,24 +20,24 @@ const (
 	lookTime   = 4 * time.Second         // what the client did not ask for must not cost it its own answer
 )
 
-// errTaken stops httputil from copying an answer that has been read already.
-var errTaken = errors.New("the answer was taken")
+// errResponseRead stops httputil from copying an answer that has been read already.
+var errResponseRead = errors.New("the answer was taken")
 
-// ask forwards the client's request to the engine under another path and query, and reads the answer. The
+// forwardRequest forwards the client's request to the engine under another path and query, and reads the answer. The
 // error is a *qrgate.Fault; op names it.
-func (s *session) ask(op string, t target, limit time.Duration) (compat.Answer, error) {
+func (s *sessionRequest) forwardRequest(op string, t target, limit time.Duration) (compat.Answer, error) {
 	return s.forward(op, t, s.c.Request, limit)
 }
 
-// look is ask for something that the client did not ask for: a GET with the client's credential.
-func (s *session) look(op string, t target) (compat.Answer, error) {
+// fetch is ask for something that the client did not ask for: a GET with the client's credential.
+func (s *sessionRequest) fetch(op string, t target) (compat.Answer, error) {
 	in := s.c.Request.Clone(s.c.Request.Context())
 	in.Method, in.Body, in.ContentLength = http.MethodGet, http.NoBody, 0
 	in.Header.Del("Content-Length")
 	return s.forward(op, t, in, lookTime)
 }
 
-func (s *session) forward(op string, t target, in *http.Request, limit time.Duration) (compat.Answer, error) {
+func (s *sessionRequest) forward(op string, t target, in *http.Request, limit time.Duration) (compat.Answer, error) {
 	if s.config.Engine == nil {
 		return compat.Answer{}, &qrgate.EngineError{Op: op, Kind: qrgate.KindUnreachable}
 	}
@@ -47,7 +47,7 @@ func (s *session) forward(op string, t target, in *http.Request, limit time.Dura
 	var failed error
 	reverse := httputil.ReverseProxy{
 		Transport: s.config.Transport,
-		ErrorLog:  s.silent,
+		ErrorLog:  s.discardLog,
 		Rewrite: func(p *httputil.ProxyRequest) {
 			s.rewrite(p)
 			p.Out.URL = s.engineURL(t)
@@ -61,13 +61,13 @@ func (s *session) forward(op string, t target, in *http.Request, limit time.Dura
 			if a, err = read(res); err != nil {
 				return err
 			}
-			return errTaken
+			return errResponseRead
 		},
 		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) { failed = err },
 	}
 	reverse.ServeHTTP(discard{}, in.WithContext(ctx))
 	a.At = time.Now()
-	if failed != nil && !errors.Is(failed, errTaken) {
+	if failed != nil && !errors.Is(failed, errResponseRead) {
 		f := compat.Unanswered(ctx, op, failed)
 		f.Status = a.Status
 		return a, f

@@ -9,46 +9,46 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// Front is the handler that every client talks to. Make one with New.
-type Front struct {
-	config  Config
-	router  *gin.Engine
-	known   routeSet
-	cors    *corsCache
-	buffers *bufferPool
-	silent  *log.Logger // httputil's: the Exchange tells what it would say
+// Handler is the handler that every client talks to. Make one with New.
+type Handler struct {
+	config     Config
+	router     *gin.Engine
+	routeSet   routeSet
+	cors       *corsCache
+	buffers    *bufferPool
+	discardLog *log.Logger // httputil's: the Exchange tells what it would say
 }
 
 // New builds a front and starts nothing.
 //
 // It puts Gin into release mode, for the process and once: in any other mode Gin prints its routes and,
 // on a panic, the headers of the request.
-func New(config Config) *Front {
-	f := &Front{
-		config:  config.withDefaults(),
-		cors:    newCORSCache(),
-		buffers: newBufferPool(),
-		silent:  log.New(io.Discard, "", 0),
+func New(config Config) *Handler {
+	f := &Handler{
+		config:     config.withDefaults(),
+		cors:       newCORSCache(),
+		buffers:    newBufferPool(),
+		discardLog: log.New(io.Discard, "", 0),
 	}
 	f.router = f.newRouter()
-	f.known = newRouteSet(f.router.Routes())
+	f.routeSet = newRouteSet(f.router.Routes())
 	return f
 }
 
 // Handler is the front as an [http.Handler].
-func (f *Front) Handler() http.Handler { return http.HandlerFunc(f.serve) }
+func (f *Handler) Handler() http.Handler { return http.HandlerFunc(f.serve) }
 
 // serve takes one request from the gate to the observer.
-func (f *Front) serve(w http.ResponseWriter, r *http.Request) {
+func (f *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
-	target, refusal := f.admit(r)
-	r = arrived(r)
+	target, refusal := f.validate(r)
+	r = withRequestID(r)
 	rec := f.record(w, r)
 	rec.route = target.route
 	defer func() { f.finish(rec, r, began, recover()) }()
 	if refusal != nil {
-		rec.closing = true
-		f.refuse(rec, r, *refusal)
+		rec.closeConn = true
+		f.writeError(rec, r, *refusal)
 		return
 	}
 	f.router.ServeHTTP(rec, target.apply(r, rec, f.config))

@@ -15,15 +15,15 @@ type target struct {
 	route string // the template of the session route, or Unmatched
 }
 
-// admit is the gate: it looks at the raw request line, the method and the announced size, before anything
+// validate is the gate: it looks at the raw request line, the method and the announced size, before anything
 // has a chance to read them in another way than the engine will.
-func (f *Front) admit(r *http.Request) (target, *failure) {
+func (f *Handler) validate(r *http.Request) (target, *apiError) {
 	t := target{route: Unmatched}
 	if ambiguous(r) {
-		return t, &failure{http.StatusBadRequest, compat.CodeValidation, textAmbiguous}
+		return t, &apiError{http.StatusBadRequest, compat.CodeValidation, textAmbiguous}
 	}
-	if f.config.Loop.closed(r.Header) {
-		return t, &failure{http.StatusLoopDetected, compat.CodeLoop, textLoop}
+	if f.config.Loop.Seen(r.Header) {
+		return t, &apiError{http.StatusLoopDetected, compat.CodeLoop, textLoop}
 	}
 	raw, query, err := splitTarget(rawTarget(r))
 	if err == nil {
@@ -31,27 +31,27 @@ func (f *Front) admit(r *http.Request) (target, *failure) {
 		t.path, err = checkPath(raw)
 	}
 	if err != nil {
-		return t, &failure{http.StatusBadRequest, compat.CodeValidation, err.Error()}
+		return t, &apiError{http.StatusBadRequest, compat.CodeValidation, err.Error()}
 	}
 	if r.Method == http.MethodConnect || r.Method == http.MethodTrace {
-		return t, &failure{http.StatusMethodNotAllowed, compat.CodeMethodNotAllowed, textMethod}
+		return t, &apiError{http.StatusMethodNotAllowed, compat.CodeMethodNotAllowed, textMethod}
 	}
-	route, near := f.known.find(t.path)
+	route, near := f.routeSet.find(t.path)
 	if near {
-		return t, &failure{http.StatusNotFound, compat.CodeNotFound, textNear}
+		return t, &apiError{http.StatusNotFound, compat.CodeNotFound, textPathNotCanonical}
 	}
 	t.route = route
 	if r.ContentLength > f.bodyLimit(route) {
-		return t, &failure{http.StatusRequestEntityTooLarge, compat.CodeTooLarge, textTooLarge}
+		return t, &apiError{http.StatusRequestEntityTooLarge, compat.CodeTooLarge, textTooLarge}
 	}
 	return t, nil
 }
 
 const (
-	textAmbiguous = "The request can be read in two ways (Content-Length with Transfer-Encoding, a folded header or a bare line feed). Send one length and end lines with CR LF."
-	textMethod    = "This method is not served here. Use the method that the documentation names for this path."
-	textNear      = "There is no such path. Write it exactly as documented: in lower case and without a slash at its end."
-	textTooLarge  = "The body of the request is too large. Send a smaller one."
+	textAmbiguous        = "The request can be read in two ways (Content-Length with Transfer-Encoding, a folded header or a bare line feed). Send one length and end lines with CR LF."
+	textMethod           = "This method is not served here. Use the method that the documentation names for this path."
+	textPathNotCanonical = "There is no such path. Write it exactly as documented: in lower case and without a slash at its end."
+	textTooLarge         = "The body of the request is too large. Send a smaller one."
 )
 
 // rawTarget is the request target byte for byte. Requests made in process may lack one.
@@ -63,7 +63,7 @@ func rawTarget(r *http.Request) string {
 }
 
 // bodyLimit is the largest body taken on a route, in bytes.
-func (f *Front) bodyLimit(route string) int64 {
+func (f *Handler) bodyLimit(route string) int64 {
 	if route == Unmatched {
 		return f.config.PassBody
 	}
@@ -71,15 +71,15 @@ func (f *Front) bodyLimit(route string) int64 {
 }
 
 // apply puts the canonical target and a measured body into r, which must be a copy of the server's request.
-func (t target) apply(r *http.Request, rec *recorder, c Config) *http.Request {
+func (t target) apply(r *http.Request, rec *responseWriter, c Config) *http.Request {
 	r.URL = &url.URL{Path: t.path, RawQuery: t.query, ForceQuery: r.URL.ForceQuery}
 	if r.ContentLength != 0 && r.Body != nil && r.Body != http.NoBody {
-		rec.body = &clientBody{ReadCloser: r.Body, conn: http.NewResponseController(rec.ResponseWriter)}
+		rec.body = &requestBody{ReadCloser: r.Body, conn: http.NewResponseController(rec.ResponseWriter)}
 		r.Body = rec.body
 	}
 	// What comes after a chunked request, or an HTTP/1.0 one, is never read as another request: a proxy
 	// in front may see the border between the two elsewhere.
-	rec.closing = len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1)
+	rec.closeConn = len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1)
 	dropUpgrade(r.Header)
 	return r
 }

@@ -6,13 +6,13 @@ import (
 	"sync/atomic"
 )
 
-// Guard wraps a listener so that the Front can refuse requests whose framing is ambiguous: Content-Length
+// DetectSmuggling wraps a listener so that the Front can refuse requests whose framing is ambiguous: Content-Length
 // beside Transfer-Encoding, Transfer-Encoding in HTTP/1.0, folded headers, bare line feeds. net/http
 // accepts all of them and hides that it did (reliability 2.3, row 6), so the bytes are watched as they come in.
 //
 // Without Guard those requests are still read in one way only, and a connection still ends after every
 // chunked request; they are merely not refused.
-func Guard(l net.Listener) net.Listener { return guardedListener{l} }
+func DetectSmuggling(l net.Listener) net.Listener { return guardedListener{l} }
 
 type guardedListener struct{ net.Listener }
 
@@ -40,7 +40,7 @@ func (c *guardedConn) Read(p []byte) (int, error) {
 	if c.scan.bad {
 		c.bad.Store(true)
 	}
-	if c.scan.coded {
+	if c.scan.chunked {
 		c.coded.Store(true)
 	}
 	return n, err

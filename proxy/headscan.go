@@ -10,8 +10,8 @@ import (
 // ways. It decides nothing about borders: a head with a Transfer-Encoding ends the scan, because the
 // Front ends the connection after it.
 type headScan struct {
-	bad   bool // ambiguous framing was seen
-	coded bool // a Transfer-Encoding was seen
+	bad     bool // ambiguous framing was seen
+	chunked bool // a Transfer-Encoding was seen
 
 	line   [48]byte // the beginning of the current line: longer ones are of no interest
 	kept   int      // bytes in line
@@ -83,14 +83,14 @@ func (s *headScan) header(line string) {
 		// What is no number is refused by net/http, and the connection ends.
 		s.length, _ = strconv.ParseInt(strings.Trim(value, " \t"), 10, 64)
 	case strings.EqualFold(name, "Transfer-Encoding"):
-		s.coded = true
+		s.chunked = true
 	}
 }
 
 // endHead judges a whole head.
 func (s *headScan) endHead() {
-	s.bad = s.bad || s.sized && s.coded
-	s.done = s.coded || s.bad
+	s.bad = s.bad || s.sized && s.chunked
+	s.done = s.chunked || s.bad
 	s.skip, s.length = s.length, 0
 	s.inHead, s.sized = false, false
 }

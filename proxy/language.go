@@ -28,7 +28,7 @@ func languageOf(r *http.Request) string {
 }
 
 // inLanguage is a view whose diagnosis speaks the client's language, and says so in the answer's header.
-func (s *session) inLanguage(v *qrgate.Snapshot) *qrgate.Snapshot {
+func (s *sessionRequest) inLanguage(v *qrgate.Snapshot) *qrgate.Snapshot {
 	if v.Diagnosis.Healthy() {
 		return v
 	}

@@ -10,7 +10,7 @@ import (
 // through the gate again. One that leads to another host passes on a redirect, because that is the engine's
 // decision (a download from a file store, say), and is dropped elsewhere; other schemes than http and https
 // never pass. The gate itself follows none.
-func (f *Front) localLocation(res *http.Response) {
+func (f *Handler) localLocation(res *http.Response) {
 	said := res.Header.Get("Location")
 	if said == "" {
 		return
@@ -33,7 +33,7 @@ func (f *Front) localLocation(res *http.Response) {
 }
 
 // withoutBase is u without the path that stands before every path of the engine.
-func (f *Front) withoutBase(u *url.URL) string {
+func (f *Handler) withoutBase(u *url.URL) string {
 	base := strings.TrimSuffix(f.config.Engine.Path, "/")
 	if rest, ok := strings.CutPrefix(u.Path, base); ok && base != "" && strings.HasPrefix(rest, "/") {
 		u.Path, u.RawPath = rest, ""

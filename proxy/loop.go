@@ -23,21 +23,21 @@ func NewLoop() *Loop { return &Loop{"qrgate-" + rand.Text()} }
 // mark adds the gate's name to a request.
 func (l *Loop) mark(h http.Header) { h.Add(headerLoop, l.name) }
 
-// closed reports whether a request was here before.
-func (l *Loop) closed(h http.Header) bool {
+// Seen reports whether a request was here before.
+func (l *Loop) Seen(h http.Header) bool {
 	return slices.ContainsFunc(h[headerLoop], func(line string) bool { return strings.Contains(line, l.name) })
 }
 
 // Transport marks the calls that the gate makes on its own account.
-func (l *Loop) Transport(next http.RoundTripper) http.RoundTripper { return marking{l, next} }
+func (l *Loop) Transport(next http.RoundTripper) http.RoundTripper { return loopTransport{l, next} }
 
-type marking struct {
+type loopTransport struct {
 	loop *Loop
 	next http.RoundTripper
 }
 
 // RoundTrip sends a copy of r that is marked.
-func (m marking) RoundTrip(r *http.Request) (*http.Response, error) {
+func (m loopTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	m.loop.mark(r.Header)
 	return m.next.RoundTrip(r)

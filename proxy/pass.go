@@ -14,23 +14,23 @@ import (
 
 const textNoEngine = "This path is not served here: the gate runs without a separate engine. Use the session routes."
 
-// headWait is how long the head of an answer may wait for the first of its body, so that one packet carries both.
-const headWait = 5 * time.Millisecond
+// headerFlushDelay is how long the head of an answer may wait for the first of its body, so that one packet carries both.
+const headerFlushDelay = 5 * time.Millisecond
 
-// passage is one request on its way through to the engine.
-type passage struct {
-	front *Front
-	rec   *recorder
+// passThrough is one request on its way through to the engine.
+type passThrough struct {
+	front *Handler
+	rec   *responseWriter
 	idle  *idle
 	ctx   context.Context // of the call to the engine; ends with errIdle as its cause
 }
 
 // pass streams a request to the engine and the answer back. Nothing is held in memory, nothing is sent
 // twice, and the call ends when the client leaves or when nothing moves for Config.Idle.
-func (f *Front) pass(c *gin.Context) {
+func (f *Handler) pass(c *gin.Context) {
 	c.Writer.Header().Del("Allow") // Gin's, where the method is not a session route's
 	if f.config.Engine == nil {
-		f.refuse(c.Writer, c.Request, failure{http.StatusNotFound, compat.CodeNotFound, textNoEngine})
+		f.writeError(c.Writer, c.Request, apiError{http.StatusNotFound, compat.CodeNotFound, textNoEngine})
 		return
 	}
 	ctx, cancel := context.WithCancelCause(c.Request.Context())
@@ -41,18 +41,18 @@ func (f *Front) pass(c *gin.Context) {
 		writer.closeHijacked()
 	})
 	defer writer.idle.stop()
-	p := &passage{front: f, rec: recorderOf(c.Writer), idle: writer.idle, ctx: ctx}
+	p := &passThrough{front: f, rec: recorderOf(c.Writer), idle: writer.idle, ctx: ctx}
 	if p.rec.body != nil {
 		p.rec.body.limit, p.rec.body.idle = f.config.PassBody, writer.idle
 	}
 	reverse := httputil.ReverseProxy{
 		Rewrite:        f.rewrite,
 		Transport:      f.config.Transport,
-		FlushInterval:  headWait, // of the head alone: streamWriter sends what follows at once
+		FlushInterval:  headerFlushDelay, // of the head alone: streamWriter sends what follows at once
 		BufferPool:     f.buffers,
-		ErrorLog:       f.silent,
-		ModifyResponse: p.arrive,
-		ErrorHandler:   p.fail,
+		ErrorLog:       f.discardLog,
+		ModifyResponse: p.modifyResponse,
+		ErrorHandler:   p.handleError,
 	}
 	reverse.ServeHTTP(writer, c.Request.WithContext(ctx))
 }

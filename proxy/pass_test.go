@@ -58,7 +58,7 @@ func TestTheEnginesAnswerPassesUnchanged(t *testing.T) {
 		if a.Header.Get("ETag") != `W/"75"` || a.Header.Get("RateLimit-Remaining") != "919" || len(a.Header.Values("Set-Cookie")) != 2 {
 			t.Errorf("%d: headers came out as %v", x.status, a.Header)
 		}
-		if e := g.exchange(t); e.Status != x.status || e.Code != "" || e.Cut || e.ClientGone || e.Route != proxy.Unmatched || e.BytesOut != int64(len(x.body)) {
+		if e := g.exchange(t); e.Status != x.status || e.Code != "" || e.Truncated || e.ClientGone || e.Route != proxy.Unmatched || e.BytesOut != int64(len(x.body)) {
 			t.Errorf("%d was observed as %+v", x.status, e)
 		}
 	}
@@ -335,7 +335,7 @@ func TestAnAnswerThatComesAfterTheClientLeft(t *testing.T) {
 		_, _ = io.WriteString(conn, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
 		<-asked
 		_ = conn.Close()
-		if e := g.exchange(t); !e.ClientGone || e.Cut || e.Status != x.status {
+		if e := g.exchange(t); !e.ClientGone || e.Truncated || e.Status != x.status {
 			t.Errorf("%s: observed as %+v", name, e)
 		}
 	}
@@ -363,7 +363,7 @@ func TestAnAnswerThatBreaksOffIsCutAndNotMadeToLookWhole(t *testing.T) {
 			if body, err := io.ReadAll(res.Body); err == nil || string(body) != "half" {
 				t.Errorf("half an answer was read as %q, %v", body, err)
 			}
-			if e := g.exchange(t); !e.Cut || e.ClientGone || e.Status != 200 {
+			if e := g.exchange(t); !e.Truncated || e.ClientGone || e.Status != 200 {
 				t.Errorf("observed as %+v", e)
 			}
 		})

@@ -15,21 +15,21 @@ const maxPath = 2048
 // session id may not have.
 const sessionsPrefix = "/api/sessions"
 
-// badTarget is what is wrong with a request target, as a sentence for the client.
-type badTarget string
+// targetError is what is wrong with a request target, as a sentence for the client.
+type targetError string
 
 // Error is the sentence.
-func (b badTarget) Error() string { return string(b) }
+func (b targetError) Error() string { return string(b) }
 
 // What checkPath and splitTarget can find.
 const (
-	errForm    badTarget = "The request target must be a path that begins with a slash. Send \"GET /path\", not an absolute URL."
-	errLong    badTarget = "The path is too long. It may have 2048 bytes at most."
-	errBytes   badTarget = "The path holds a character that is not allowed there as it is. Escape it with a percent sign, or put it into the query or the body."
-	errEscape  badTarget = "The path holds a percent escape that servers read in different ways, or that is none. Write letters, digits and dots as they are, and put slashes, backslashes, percent signs, semicolons, # and ? into the query or the body."
-	errSegment badTarget = "The path holds an empty, \".\" or \"..\" segment. Send the path without it."
-	errID      badTarget = "The session id is not valid. It has 1 to 100 letters, digits, hyphens or underscores."
-	errQuery   badTarget = "The query holds a space, a control character or a \"#\". Escape it with a percent sign."
+	errForm    targetError = "The request target must be a path that begins with a slash. Send \"GET /path\", not an absolute URL."
+	errLong    targetError = "The path is too long. It may have 2048 bytes at most."
+	errBytes   targetError = "The path holds a character that is not allowed there as it is. Escape it with a percent sign, or put it into the query or the body."
+	errEscape  targetError = "The path holds a percent escape that servers read in different ways, or that is none. Write letters, digits and dots as they are, and put slashes, backslashes, percent signs, semicolons, # and ? into the query or the body."
+	errSegment targetError = "The path holds an empty, \".\" or \"..\" segment. Send the path without it."
+	errID      targetError = "The session id is not valid. It has 1 to 100 letters, digits, hyphens or underscores."
+	errQuery   targetError = "The query holds a space, a control character or a \"#\". Escape it with a percent sign."
 )
 
 // splitTarget parts a raw request target into path and query, at the first "?".
@@ -103,7 +103,7 @@ func decodePath(raw string, sessions bool) (string, error) {
 			return "", errEscape
 		default:
 			plain, err := hex.DecodeString(raw[i+1 : i+3])
-			if err != nil || telling(plain[0]) {
+			if err != nil || isRouteSignificant(plain[0]) {
 				return "", errEscape
 			}
 			b.WriteByte(plain[0])
@@ -116,10 +116,10 @@ func decodePath(raw string, sessions bool) (string, error) {
 	return b.String(), nil
 }
 
-// telling reports whether a byte could decide which route a path is on, or where it ends, so that its escape may
+// isRouteSignificant reports whether a byte could decide which route a path is on, or where it ends, so that its escape may
 // mean something else to the next server than the byte itself. "-" and "_" decide too, but whatever they are part
 // of is no route of ours, and JavaScript of old escaped them.
-func telling(c byte) bool {
+func isRouteSignificant(c byte) bool {
 	switch {
 	case '0' <= c && c <= '9', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
 		return true

@@ -6,35 +6,35 @@ import (
 	"net/http"
 )
 
-// recorder is the writer of one answer. It remembers what was written, and puts on every answer what the
+// responseWriter is the writer of one answer. It remembers what was written, and puts on every answer what the
 // gate owes: the request id, and Access-Control-* where the gate speaks in the engine's place.
-type recorder struct {
+type responseWriter struct {
 	http.ResponseWriter
-	front *Front
+	front *Handler
 	r     *http.Request
 
-	route   string      // set by the gate
-	session string      // on a session route: by the client's own id, or as the client wrote it
-	body    *clientBody // nil without one
-	status  int         // 0 before the final status is written
-	bytes   int64
-	code    string // of the gate's own error
-	engine  bool   // the answer is the engine's, with the engine's headers
-	closing bool   // the connection ends with this answer
-	failed  bool   // a write to the client failed
-	left    bool   // the client had gone when its answer began
+	route      string       // set by the gate
+	session    string       // on a session route: by the client's own id, or as the client wrote it
+	body       *requestBody // nil without one
+	status     int          // 0 before the final status is written
+	bytes      int64
+	code       string // of the gate's own error
+	engine     bool   // the answer is the engine's, with the engine's headers
+	closeConn  bool   // the connection ends with this answer
+	failed     bool   // a write to the client failed
+	clientGone bool   // the client had gone when its answer began
 }
 
 // record makes the writer for one request.
-func (f *Front) record(w http.ResponseWriter, r *http.Request) *recorder {
-	return &recorder{ResponseWriter: w, front: f, r: r, route: Unmatched}
+func (f *Handler) record(w http.ResponseWriter, r *http.Request) *responseWriter {
+	return &responseWriter{ResponseWriter: w, front: f, r: r, route: Unmatched}
 }
 
 // recorderOf finds the recorder below the writers that Gin and others put around it; nil if there is none.
-func recorderOf(w http.ResponseWriter) *recorder {
+func recorderOf(w http.ResponseWriter) *responseWriter {
 	for {
 		switch v := w.(type) {
-		case *recorder:
+		case *responseWriter:
 			return v
 		case interface{ Unwrap() http.ResponseWriter }:
 			w = v.Unwrap()
@@ -45,20 +45,20 @@ func recorderOf(w http.ResponseWriter) *recorder {
 }
 
 // WriteHeader sends the status; informational ones pass as they are.
-func (w *recorder) WriteHeader(status int) {
+func (w *responseWriter) WriteHeader(status int) {
 	if status >= 200 && w.status == 0 {
 		w.status = status
-		w.stamp()
+		w.setFinalHeaders()
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// stamp sets the headers that every final answer has.
-func (w *recorder) stamp() {
-	w.left = w.r.Context().Err() != nil
+// setFinalHeaders sets the headers that every final answer has.
+func (w *responseWriter) setFinalHeaders() {
+	w.clientGone = w.r.Context().Err() != nil
 	h := w.Header()
 	h.Set(headerRequestID, w.r.Header.Get(headerRequestID))
-	if w.closing {
+	if w.closeConn {
 		h.Set("Connection", "close")
 	}
 	if !w.engine {
@@ -67,7 +67,7 @@ func (w *recorder) stamp() {
 }
 
 // Write sends a part of the body.
-func (w *recorder) Write(p []byte) (int, error) {
+func (w *responseWriter) Write(p []byte) (int, error) {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
 	}
@@ -78,7 +78,7 @@ func (w *recorder) Write(p []byte) (int, error) {
 }
 
 // Flush sends what is buffered.
-func (w *recorder) Flush() {
+func (w *responseWriter) Flush() {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
 	}
@@ -88,7 +88,7 @@ func (w *recorder) Flush() {
 }
 
 // Hijack hands the connection over; the answer counts as 101.
-func (w *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err == nil {
 		w.status = http.StatusSwitchingProtocols
@@ -97,4 +97,4 @@ func (w *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 }
 
 // Unwrap is for [http.ResponseController].
-func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -10,9 +10,9 @@ const (
 	maxRequestID    = 64
 )
 
-// arrived is a copy of the server's request, headers included, which handlers must not change. It has an
+// withRequestID is a copy of the server's request, headers included, which handlers must not change. It has an
 // X-Request-Id: the client's if there is exactly one and it can be printed safely, else a new one.
-func arrived(r *http.Request) *http.Request {
+func withRequestID(r *http.Request) *http.Request {
 	r = r.WithContext(r.Context())
 	r.Header = r.Header.Clone()
 	if ids := r.Header[headerRequestID]; len(ids) != 1 || !validRequestID(ids[0]) {

@@ -22,10 +22,10 @@ type rig struct {
 	addr   string // host:port of the front
 	url    string // http://host:port of the front
 	engine string // host:port of the engine
-	front  *proxy.Front
+	front  *proxy.Handler
 
 	mu   sync.Mutex
-	seen []proxy.Exchange
+	seen []proxy.RequestLog
 	told chan struct{} // one value for each exchange
 }
 
@@ -66,7 +66,7 @@ func startBefore(t testing.TB, engine *url.URL, settings ...setting) *rig {
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		_ = server.Serve(proxy.Guard(listener))
+		_ = server.Serve(proxy.DetectSmuggling(listener))
 	}()
 	t.Cleanup(func() {
 		_ = server.Close()
@@ -78,7 +78,7 @@ func startBefore(t testing.TB, engine *url.URL, settings ...setting) *rig {
 	return g
 }
 
-func (g *rig) observe(e proxy.Exchange) {
+func (g *rig) observe(e proxy.RequestLog) {
 	g.mu.Lock()
 	g.seen = append(g.seen, e)
 	g.mu.Unlock()
@@ -86,7 +86,7 @@ func (g *rig) observe(e proxy.Exchange) {
 }
 
 // exchange waits for the next exchange to end, and returns the latest.
-func (g *rig) exchange(t testing.TB) proxy.Exchange {
+func (g *rig) exchange(t testing.TB) proxy.RequestLog {
 	t.Helper()
 	select {
 	case <-g.told:

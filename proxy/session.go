@@ -57,28 +57,28 @@ type Pairing interface {
 	Names
 }
 
-// session is one request on a session route.
-type session struct {
-	*Front
-	c      *gin.Context
-	caller qrgate.Caller
-	id     string     // as the client wrote it; "" on the list and on create
-	ref    qrgate.Ref // what it means
-	joined bool       // its journey is linked
+// sessionRequest is one request on a session route.
+type sessionRequest struct {
+	*Handler
+	c           *gin.Context
+	caller      qrgate.Caller
+	id          string     // as the client wrote it; "" on the list and on create
+	ref         qrgate.Ref // what it means
+	traceLinked bool       // its journey is linked
 }
 
-// on makes a handler of a session route: the caller and the session are found out, then h answers.
-func (f *Front) on(h func(*session)) gin.HandlerFunc {
+// handle makes a handler of a session route: the caller and the session are found out, then h answers.
+func (f *Handler) handle(h func(*sessionRequest)) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		if c.Request.Method == http.MethodHead {
 			c.Request.Method = http.MethodGet // the server sends no body; whoever monitors wants the same head (RFC 9110, 9.3.2)
 			c.Request.Header.Del("Accept")    // and no stream of heads
 		}
-		s := &session{Front: f, c: c, caller: f.callerOf(c.Request), id: c.Param("id")}
+		s := &sessionRequest{Handler: f, c: c, caller: f.callerOf(c.Request), id: c.Param("id")}
 		c.Writer.Header().Set("Cache-Control", "no-store")
 		c.Writer.Header().Add("Vary", "X-API-Key, Authorization, Prefer, Accept, Accept-Language")
 		if s.id != "" && !qrgate.ValidID(s.id) {
-			s.refuse(c.Writer, c.Request, failure{http.StatusBadRequest, compat.CodeValidation, textBadID})
+			s.writeError(c.Writer, c.Request, apiError{http.StatusBadRequest, compat.CodeValidation, textBadID})
 			return
 		}
 		h(s)
@@ -88,7 +88,7 @@ func (f *Front) on(h func(*session)) gin.HandlerFunc {
 }
 
 // name is how the log names the session: by the client's own id where it is known.
-func (s *session) name() string {
+func (s *sessionRequest) name() string {
 	if s.ref.Name != "" {
 		return s.ref.Name
 	}
@@ -98,27 +98,29 @@ func (s *session) name() string {
 const textBadID = "A session id has 1 to 100 characters out of A-Z, a-z, 0-9, _ and -. Correct the id in the path."
 
 // callerOf reads who asks. The credential alone says it, never another header.
-func (f *Front) callerOf(r *http.Request) qrgate.Caller {
+func (f *Handler) callerOf(r *http.Request) qrgate.Caller {
 	c := qrgate.Caller{Key: qrgate.NewSecret(r.Header.Get("X-Api-Key")), Bearer: qrgate.NewSecret(r.Header.Get("Authorization"))}
-	c.Traffic = f.config.Origin(c.Key)
+	c.Traffic = f.config.TrafficClass(c.Key)
 	c.Tenant = f.config.Vault.Tenant(c.Credential())
 	c.RequestMeta = qrgate.Request{ID: r.Header.Get(headerRequestID), Trace: f.traceparent(r.Context())}
 	return c
 }
 
 // resolve finds out which session is meant.
-func (s *session) resolve() { s.ref = s.config.Pairing.Resolve(s.c.Request.Context(), s.caller, s.id) }
+func (s *sessionRequest) resolve() {
+	s.ref = s.config.Pairing.Resolve(s.c.Request.Context(), s.caller, s.id)
+}
 
-// give writes a JSON answer. Headers of the engine's own answer may come with it.
-func (s *session) give(status int, body any, from http.Header) {
+// writeJSON writes a JSON answer. Headers of the engine's own answer may come with it.
+func (s *sessionRequest) writeJSON(status int, body any, from http.Header) {
 	b, err := json.Marshal(body)
 	if err != nil {
-		s.refuse(s.c.Writer, s.c.Request, failure{http.StatusServiceUnavailable, compat.CodeInternal, textInternal})
+		s.writeError(s.c.Writer, s.c.Request, apiError{http.StatusServiceUnavailable, compat.CodeInternal, textInternal})
 		return
 	}
 	h := s.c.Writer.Header()
 	for name, values := range from {
-		if kept(name) {
+		if keepHeader(name) {
 			h[name] = append(h[name], values...)
 		}
 	}
@@ -130,9 +132,9 @@ func (s *session) give(status int, body any, from http.Header) {
 	_, _ = s.c.Writer.Write(b)
 }
 
-// kept reports whether a header of the engine's answer still holds for a body that the gate has made
+// keepHeader reports whether a header of the engine's answer still holds for a body that the gate has made
 // whole. Cache-Control and the like are the gate's own.
-func kept(name string) bool {
+func keepHeader(name string) bool {
 	switch name {
 	case "Content-Type", "Content-Length", "Content-Encoding", "Etag", "Last-Modified", "Cache-Control", "Expires", "Pragma",
 		"Connection", "Keep-Alive", "Transfer-Encoding", "Trailer", "Upgrade", "Proxy-Authenticate", "Te", "Date", "Location",

@@ -20,10 +20,10 @@ const (
 	textBadName = "sessionId has 1 to 100 characters out of A-Z, a-z, 0-9, _ and -. Choose another one."
 )
 
-// object reads the request's body as a JSON object; an empty one counts as {}, and so does one that does not claim to be
+// jsonBody reads the request's body as a JSON object; an empty one counts as {}, and so does one that does not claim to be
 // plain JSON: engines that take forms, or unpack, judge it themselves. The body stays readable.
-func (s *session) object() (compat.Object, bool) {
-	body, _ := io.ReadAll(s.c.Request.Body) // it is in memory: wholeBody has read it
+func (s *sessionRequest) jsonBody() (compat.Object, bool) {
+	body, _ := io.ReadAll(s.c.Request.Body) // it is in memory: bufferBody has read it
 	if len(bytes.TrimSpace(body)) == 0 {
 		s.c.Request.Body, s.c.Request.ContentLength = http.NoBody, 0 // engines refuse a blank that is no JSON
 		return compat.Object{}, true
@@ -45,8 +45,8 @@ func claimsJSON(h http.Header) bool {
 
 // create answers POST /api/sessions: the engine's own create, sent once, with the session in it in both
 // documented places (contract C1-C4).
-func (s *session) create() {
-	wanted, ok := s.object()
+func (s *sessionRequest) create() {
+	wanted, ok := s.jsonBody()
 	if !ok {
 		s.reply(problem(http.StatusBadRequest, compat.CodeValidation, textBadJSON, time.Now()))
 		return
@@ -55,9 +55,9 @@ func (s *session) create() {
 		s.reply(problem(http.StatusBadRequest, compat.CodeValidation, textBadName, time.Now()))
 		return
 	}
-	a, err := s.ask("create", s.at(""), askTime)
+	a, err := s.forwardRequest("create", s.enginePath(""), askTime)
 	if err != nil {
-		s.fails(a, err)
+		s.writeEngineError(a, err)
 		return
 	}
 	body, _ := compat.Parse(a.Body)
@@ -66,7 +66,7 @@ func (s *session) create() {
 		made["sessionId"] = name
 	}
 	if name := compat.Text(made["sessionId"]); compat.Int(made["id"]) == 0 && name != "" {
-		if item, _, err := s.listed(qrgate.Ref{Name: name}); err == nil { // an engine that names no id still has one
+		if item, _, err := s.findInList(qrgate.Ref{Name: name}); err == nil { // an engine that names no id still has one
 			made["id"] = item["id"]
 		}
 	}
@@ -77,11 +77,11 @@ func (s *session) create() {
 	if o.Image.Empty() && o.State == qrgate.AwaitingScan {
 		whole["status"], whole["hasQR"] = compat.WireConnecting, false // "pending" says that a QR comes, not that it is there
 	}
-	s.give(http.StatusCreated, compat.WholeOne(body, whole), a.Header)
+	s.writeJSON(http.StatusCreated, compat.WholeOne(body, whole), a.Header)
 }
 
-// at is the engine's path for what the client asked, with the query untouched.
-func (s *session) at(verb string) target {
+// enginePath is the engine's path for what the client asked, with the query untouched.
+func (s *sessionRequest) enginePath(verb string) target {
 	path := sessionsPrefix
 	if s.id != "" {
 		path += "/" + s.ref.URLSegment()
@@ -92,10 +92,10 @@ func (s *session) at(verb string) target {
 	return target{path: path, query: s.c.Request.URL.RawQuery}
 }
 
-// fails answers when a forwarded call failed: the engine's own refusal as it is, made whole; its failures
+// writeEngineError answers when a forwarded call failed: the engine's own refusal as it is, made whole; its failures
 // as 503 with its code.
-func (s *session) fails(a compat.Answer, err error) {
-	if gone(s.c.Request.Context()) {
+func (s *sessionRequest) writeEngineError(a compat.Answer, err error) {
+	if clientGone(s.c.Request.Context()) {
 		return
 	}
 	f, ok := errors.AsType[*qrgate.EngineError](err)
@@ -105,20 +105,20 @@ func (s *session) fails(a compat.Answer, err error) {
 	if ok && a.Status >= 400 && a.Status < 500 {
 		if body, err := compat.Parse(a.Body); err == nil {
 			recorderOf(s.c.Writer).code = compat.ErrorCode(body)
-			s.give(a.Status, compat.WholeError(body, a.Status, a.At), a.Header)
+			s.writeJSON(a.Status, compat.WholeError(body, a.Status, a.At), a.Header)
 			return
 		}
 	}
-	if r, ok := refused(err, time.Now()); ok {
+	if r, ok := engineErrorResponse(err, time.Now()); ok {
 		s.reply(r)
 		return
 	}
-	s.reply(failing(f, time.Now()))
+	s.reply(unavailableResponse(f, time.Now()))
 }
 
-// clamped is the list's query with a limit above 100 cut down to it: engines refuse more, clients ask for
+// clampLimit is the list's query with a limit above 100 cut down to it: engines refuse more, clients ask for
 // 200 (contract C13).
-func clamped(raw string) (query string, page, limit int) {
+func clampLimit(raw string) (query string, page, limit int) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
 		return raw, 1, compat.MaxPageSize

@@ -27,12 +27,12 @@ func AnswerQR(v *qrgate.Snapshot, err error) Reply {
 
 // Decisions of the session routes.
 var (
-	Wish    = wish
-	Clamped = clamped
+	Wish    = parseWait
+	Clamped = clampLimit
 )
 
 // ReadinessOf puts a view into words.
-func ReadinessOf(v *qrgate.Snapshot, id string) Readiness { return readiness(v, id) }
+func ReadinessOf(v *qrgate.Snapshot, id string) QRStatus { return readiness(v, id) }
 
 // Kept reports whether a header of the engine's answer is passed on.
-func Kept(name string) bool { return kept(http.CanonicalHeaderKey(name)) }
+func Kept(name string) bool { return keepHeader(http.CanonicalHeaderKey(name)) }

@@ -12,31 +12,31 @@ import (
 
 // list answers GET /api/sessions: the engine's page, every item made whole, and those that are on their way
 // to a QR shown as what they are.
-func (s *session) list() {
-	query, page, limit := clamped(s.c.Request.URL.RawQuery)
-	a, err := s.ask("list", target{path: sessionsPrefix, query: query}, askTime)
-	if err != nil && bulky(a) {
+func (s *sessionRequest) list() {
+	query, page, limit := clampLimit(s.c.Request.URL.RawQuery)
+	a, err := s.forwardRequest("list", target{path: sessionsPrefix, query: query}, askTime)
+	if err != nil && tooLargeToRewrite(a) {
 		s.c.Request.URL.RawQuery = query
 		s.pass(s.c)
 		return
 	}
 	if err != nil {
-		s.fails(a, err)
+		s.writeEngineError(a, err)
 		return
 	}
 	body, _ := compat.Parse(a.Body)
 	items := compat.SessionsOf(body)
-	s.give(a.Status, compat.WholeList(body, s.learned(items, a), page, limit), a.Header)
+	s.writeJSON(a.Status, compat.WholeList(body, s.normalizeAll(items, a), page, limit), a.Header)
 }
 
-// bulky reports whether a list is too large to be made whole, and yet has an end: then it goes out as the engine has it.
-func bulky(a compat.Answer) bool {
+// tooLargeToRewrite reports whether a list is too large to be made whole, and yet has an end: then it goes out as the engine has it.
+func tooLargeToRewrite(a compat.Answer) bool {
 	_, err := strconv.ParseInt(a.Header.Get("Content-Length"), 10, 64)
 	return a.Status == http.StatusOK && !a.Whole && err == nil
 }
 
-// learned tells the gate's heart what a page of sessions says, and makes its items whole.
-func (s *session) learned(items []compat.Object, a compat.Answer) []compat.Object {
+// normalizeAll tells the gate's heart what a page of sessions says, and makes its items whole.
+func (s *sessionRequest) normalizeAll(items []compat.Object, a compat.Answer) []compat.Object {
 	seen := make([]qrgate.SessionReport, len(items))
 	refs := make([]qrgate.Ref, len(items))
 	for i, item := range items {
@@ -52,26 +52,26 @@ func (s *session) learned(items []compat.Object, a compat.Answer) []compat.Objec
 	return out
 }
 
-// one answers GET /api/sessions/{id}: nested, with flat copies beside it.
-func (s *session) one() {
+// get answers GET /api/sessions/{id}: nested, with flat copies beside it.
+func (s *sessionRequest) get() {
 	s.resolve()
-	a, err := s.act("get", "", askTime)
+	a, err := s.callWithRetry("get", "", askTime)
 	if err != nil {
-		s.fails(a, err)
+		s.writeEngineError(a, err)
 		return
 	}
-	body, whole := s.about(a)
-	s.give(a.Status, compat.WholeOne(body, whole), a.Header)
+	body, whole := s.parseSession(a)
+	s.writeJSON(a.Status, compat.WholeOne(body, whole), a.Header)
 }
 
-// about reads an answer about the session that was asked for, in which engines leave out an id or both.
-func (s *session) about(a compat.Answer) (body, whole compat.Object) {
+// parseSession reads an answer about the session that was asked for, in which engines leave out an id or both.
+func (s *sessionRequest) parseSession(a compat.Answer) (body, whole compat.Object) {
 	body, _ = compat.Parse(a.Body)
 	item := compat.SessionOf(body)
 	if compat.Int(item["id"]) == 0 && s.ref.ID > 0 {
 		item["id"] = json.Number(strconv.FormatInt(s.ref.ID, 10))
 	}
-	whole = s.learned([]compat.Object{item}, a)[0]
+	whole = s.normalizeAll([]compat.Object{item}, a)[0]
 	if compat.Text(whole["sessionId"]) == "" {
 		whole["sessionId"] = s.id
 	}
@@ -80,53 +80,53 @@ func (s *session) about(a compat.Answer) (body, whole compat.Object) {
 
 // status answers GET …/status. While the gate is obtaining a QR it knows better than the engine, and
 // answers itself; otherwise the engine is the truth.
-func (s *session) status() {
+func (s *sessionRequest) status() {
 	v, err := s.config.Pairing.Status(s.c.Request.Context(), s.caller, s.id)
 	s.ref = v.Session.Ref
-	if gone(s.c.Request.Context()) {
+	if clientGone(s.c.Request.Context()) {
 		return
 	}
 	if err == nil && v.Authorized && v.Session.State.Acquiring() && !v.Session.AcquiringSince.IsZero() {
-		s.give(200, compat.Status(believed(v, s.id)), nil)
+		s.writeJSON(200, compat.Status(cachedSession(v, s.id)), nil)
 		return
 	}
 	s.resolve()
-	a, err := s.ask("status", s.at("status"), askTime)
+	a, err := s.forwardRequest("status", s.enginePath("status"), askTime)
 	if err != nil {
-		s.statusDenied(a, err, v)
+		s.statusNotFound(a, err, v)
 		return
 	}
-	body, whole := s.about(a)
-	s.give(a.Status, compat.WholeStatus(body, whole), a.Header)
+	body, whole := s.parseSession(a)
+	s.writeJSON(a.Status, compat.WholeStatus(body, whole), a.Header)
 }
 
-// statusDenied answers when the engine denies the state of a session. A 404 there stops clients for good,
+// statusNotFound answers when the engine denies the state of a session. A 404 there stops clients for good,
 // so a session that the engine has elsewhere, or that the gate knows, is not denied (contract C18).
-func (s *session) statusDenied(a compat.Answer, err error, v *qrgate.Snapshot) {
+func (s *sessionRequest) statusNotFound(a compat.Answer, err error, v *qrgate.Snapshot) {
 	if qrgate.KindOf(err) != qrgate.KindSessionNotFound {
-		s.fails(a, err)
+		s.writeEngineError(a, err)
 		return
 	}
-	item, other, oerr := s.elsewhere()
-	if qrgate.KindOf(oerr) == qrgate.KindSessionNotFound && s.renew() {
-		item, other, oerr = s.elsewhere()
+	item, other, oerr := s.findElsewhere()
+	if qrgate.KindOf(oerr) == qrgate.KindSessionNotFound && s.refreshID() {
+		item, other, oerr = s.findElsewhere()
 	}
 	switch {
 	case oerr == nil:
-		s.give(200, compat.WholeStatus(nil, s.learned([]compat.Object{item}, other)[0]), other.Header)
+		s.writeJSON(200, compat.WholeStatus(nil, s.normalizeAll([]compat.Object{item}, other)[0]), other.Header)
 	case v.Authorized && v.Session.CreatedHere:
-		s.give(200, compat.Status(believed(v, s.id)), nil)
+		s.writeJSON(200, compat.Status(cachedSession(v, s.id)), nil)
 	case qrgate.KindOf(oerr) != qrgate.KindSessionNotFound:
-		s.fails(other, oerr) // nobody knows, which must not look like a no
+		s.writeEngineError(other, oerr) // nobody knows, which must not look like a no
 	default:
-		s.fails(a, err)
+		s.writeEngineError(a, err)
 	}
 }
 
-// elsewhere finds the session where an engine has it although it denies its state: under its own path,
+// findElsewhere finds the session where an engine has it although it denies its state: under its own path,
 // which finds it among any number, or in the list of an engine without that route.
-func (s *session) elsewhere() (compat.Object, compat.Answer, error) {
-	a, err := s.look("get", s.at(""))
+func (s *sessionRequest) findElsewhere() (compat.Object, compat.Answer, error) {
+	a, err := s.fetch("get", s.enginePath(""))
 	body, _ := compat.Parse(a.Body)
 	switch {
 	case err == nil && !compat.RefOf(compat.SessionOf(body)).IsZero():
@@ -138,12 +138,12 @@ func (s *session) elsewhere() (compat.Object, compat.Answer, error) {
 	if wanted.Name == "" {
 		wanted.Name = s.id
 	}
-	return s.listed(wanted)
+	return s.findInList(wanted)
 }
 
-// listed finds a session in the engine's list, by either of its ids.
-func (s *session) listed(wanted qrgate.Ref) (compat.Object, compat.Answer, error) {
-	a, err := s.look(qrgate.OpList, target{path: sessionsPrefix, query: "limit=100"})
+// findInList finds a session in the engine's list, by either of its ids.
+func (s *sessionRequest) findInList(wanted qrgate.Ref) (compat.Object, compat.Answer, error) {
+	a, err := s.fetch(qrgate.OpList, target{path: sessionsPrefix, query: "limit=100"})
 	if err != nil {
 		return nil, a, err
 	}
@@ -157,8 +157,8 @@ func (s *session) listed(wanted qrgate.Ref) (compat.Object, compat.Answer, error
 	return nil, a, &qrgate.EngineError{Op: qrgate.OpList, Kind: qrgate.KindSessionNotFound}
 }
 
-// believed is a session as the gate can show it without asking the engine.
-func believed(v *qrgate.Snapshot, id string) compat.Session {
+// cachedSession is a session as the gate can show it without asking the engine.
+func cachedSession(v *qrgate.Snapshot, id string) compat.Session {
 	b := v.Session
 	name := b.Ref.Name
 	if name == "" {

@@ -11,8 +11,8 @@ import (
 
 // connect answers POST …/connect, in well under ten seconds. A failing engine is tried again within that
 // time and by the flight afterwards; the client is told "connecting", because that is what happens.
-func (s *session) connect() {
-	wanted, ok := s.object()
+func (s *sessionRequest) connect() {
+	wanted, ok := s.jsonBody()
 	if !ok {
 		s.reply(problem(http.StatusBadRequest, compat.CodeValidation, textBadJSON, time.Now()))
 		return
@@ -23,16 +23,16 @@ func (s *session) connect() {
 	}
 	began := time.Now()
 	s.resolve()
-	a, err := s.act(qrgate.OpConnect, "connect", askConnect)
+	a, err := s.callWithRetry(qrgate.OpConnect, "connect", askConnect)
 	if err != nil {
 		s.connectFailed(a, err, askConnect-time.Since(began))
 		return
 	}
-	s.begun(a, how, compat.TextConnecting)
+	s.connectAccepted(a, how, compat.TextConnecting)
 }
 
-// begun tells the gate's heart that a session was begun, and the client that it is connecting.
-func (s *session) begun(a compat.Answer, how qrgate.ConnectMode, text string) {
+// connectAccepted tells the gate's heart that a session was begun, and the client that it is connecting.
+func (s *sessionRequest) connectAccepted(a compat.Answer, how qrgate.ConnectMode, text string) {
 	body, _ := compat.Parse(a.Body)
 	o, _ := compat.Observe(compat.SessionOf(body), compat.EngineClock(a.Header, a.At), a.At)
 	o.Ref = s.ref.Merge(o.Ref)
@@ -40,26 +40,26 @@ func (s *session) begun(a compat.Answer, how qrgate.ConnectMode, text string) {
 		o.State = qrgate.Connecting
 	}
 	_ = s.config.Pairing.OnConnect(context.WithoutCancel(s.c.Request.Context()), s.caller, o, how)
-	s.give(http.StatusOK, compat.WholeMoved(body, o.Ref, compat.Wire(o.State), text), a.Header)
+	s.writeJSON(http.StatusOK, compat.WholeMoved(body, o.Ref, compat.Wire(o.State), text), a.Header)
 }
 
 // connectFailed hands a failed connect to the flight and answers when it succeeds, or when the time is
 // over. What the engine refuses for good is its own answer.
-func (s *session) connectFailed(a compat.Answer, err error, left time.Duration) {
+func (s *sessionRequest) connectFailed(a compat.Answer, err error, left time.Duration) {
 	switch qrgate.KindOf(err) {
 	case qrgate.KindKeyRefused, qrgate.KindSessionNotFound, qrgate.KindAlreadyPaired, qrgate.KindNotReady, qrgate.KindCanceled:
-		s.fails(a, err)
+		s.writeEngineError(a, err)
 		return
 	}
 	if a.Status >= 400 && a.Status < 500 && a.Status != http.StatusTooManyRequests {
-		s.fails(a, err)
+		s.writeEngineError(a, err)
 		return
 	}
 	v, ferr := s.config.Pairing.OnConnectError(s.c.Request.Context(), s.caller, s.ref, err, left)
-	if gone(s.c.Request.Context()) {
+	if clientGone(s.c.Request.Context()) {
 		return
 	}
-	if r, no := refused(ferr, time.Now()); no {
+	if r, no := engineErrorResponse(ferr, time.Now()); no {
 		s.reply(r)
 		return
 	}
@@ -67,60 +67,60 @@ func (s *session) connectFailed(a compat.Answer, err error, left time.Duration) 
 	if state != qrgate.Connected {
 		state = qrgate.Connecting
 	}
-	s.give(http.StatusOK, compat.WholeMoved(nil, v.Session.Ref.Merge(s.ref), compat.Wire(state), compat.TextConnecting), nil)
+	s.writeJSON(http.StatusOK, compat.WholeMoved(nil, v.Session.Ref.Merge(s.ref), compat.Wire(state), compat.TextConnecting), nil)
 }
 
 // restart answers POST …/restart: what the gate knew is dropped, and a QR is sought anew.
-func (s *session) restart() {
-	if _, ok := s.object(); !ok {
+func (s *sessionRequest) restart() {
+	if _, ok := s.jsonBody(); !ok {
 		s.reply(problem(http.StatusBadRequest, compat.CodeValidation, textBadJSON, time.Now()))
 		return
 	}
 	s.resolve()
-	a, err := s.act("restart", "restart", askTime)
+	a, err := s.callWithRetry("restart", "restart", askTime)
 	if err != nil {
-		s.fails(a, err)
+		s.writeEngineError(a, err)
 		return
 	}
 	s.forget(false)
-	s.begun(a, qrgate.Restart, compat.TextRestarting)
+	s.connectAccepted(a, qrgate.Restart, compat.TextRestarting)
 }
 
 // disconnect answers POST …/disconnect.
-func (s *session) disconnect() {
+func (s *sessionRequest) disconnect() {
 	s.resolve()
 	s.join() // it is out of mind afterwards
-	a, err := s.act("disconnect", "disconnect", askTime)
+	a, err := s.callWithRetry("disconnect", "disconnect", askTime)
 	if err != nil {
-		s.fails(a, err)
+		s.writeEngineError(a, err)
 		return
 	}
 	s.forget(false)
 	body, _ := compat.Parse(a.Body)
-	s.give(http.StatusOK, compat.WholeMoved(body, s.ref, compat.WireDisconnected, compat.TextDisconnected), a.Header)
+	s.writeJSON(http.StatusOK, compat.WholeMoved(body, s.ref, compat.WireDisconnected, compat.TextDisconnected), a.Header)
 }
 
-// remove answers DELETE /api/sessions/{id}. It is answered 200 with a body whatever the engine's 2xx is,
+// deleteSession answers DELETE /api/sessions/{id}. It is answered 200 with a body whatever the engine's 2xx is,
 // because the production client takes nothing else (contract 4.1, S10). Even a DELETE that finds nothing
 // drops what the gate knew (C22).
-func (s *session) remove() {
+func (s *sessionRequest) deleteSession() {
 	s.resolve()
 	s.join() // it is out of mind afterwards
-	a, err := s.act("delete", "", askTime)
+	a, err := s.callWithRetry("delete", "", askTime)
 	kind := qrgate.KindOf(err)
 	empty := a.Status == http.StatusNoContent || a.Status/100 == 2 && len(a.Body) == 0
 	if err == nil || empty || kind == qrgate.KindSessionNotFound {
 		s.forget(true)
 	}
 	if err != nil && !empty {
-		s.fails(a, err)
+		s.writeEngineError(a, err)
 		return
 	}
 	body, _ := compat.Parse(a.Body)
-	s.give(http.StatusOK, compat.WholeMoved(body, s.ref, compat.WireDisconnected, compat.TextDeleted), a.Header)
+	s.writeJSON(http.StatusOK, compat.WholeMoved(body, s.ref, compat.WireDisconnected, compat.TextDeleted), a.Header)
 }
 
 // forget drops what the gate knew. The client's leaving must not stop it.
-func (s *session) forget(deleted bool) {
+func (s *sessionRequest) forget(deleted bool) {
 	_ = s.config.Pairing.Invalidate(context.WithoutCancel(s.c.Request.Context()), s.caller, s.ref, deleted)
 }

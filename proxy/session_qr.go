@@ -12,19 +12,19 @@ import (
 )
 
 // qr answers GET /api/sessions/{id}/qr: it holds the request until there is a code.
-func (s *session) qr() {
-	asked, ok := wish(s.c.Request)
+func (s *sessionRequest) qr() {
+	asked, ok := parseWait(s.c.Request)
 	if !ok {
-		s.refuse(s.c.Writer, s.c.Request, failure{http.StatusBadRequest, "VALIDATION_ERROR", textBadWait})
+		s.writeError(s.c.Writer, s.c.Request, apiError{http.StatusBadRequest, "VALIDATION_ERROR", textBadWait})
 		return
 	}
 	began := time.Now()
 	v, err := s.config.Pairing.QR(s.c.Request.Context(), s.caller, s.id, asked)
 	s.ref = v.Session.Ref
-	if gone(s.c.Request.Context()) {
+	if clientGone(s.c.Request.Context()) {
 		return
 	}
-	if s.unkeyed(err) {
+	if s.anonymous(err) {
 		s.qrUnkeyed()
 		return
 	}
@@ -43,17 +43,17 @@ func (s *session) qr() {
 const textBadWait = "wait is a whole number of seconds; more than 60 counts as 60. Correct it in the query, or leave it out."
 
 // reply writes what was decided.
-func (s *session) reply(r reply) {
+func (s *sessionRequest) reply(r response) {
 	if r.retry > 0 {
 		s.c.Writer.Header().Set("Retry-After", strconv.Itoa(int((r.retry+time.Second-1)/time.Second)))
 	}
 	recorderOf(s.c.Writer).code = r.code
-	s.give(r.status, r.body, nil)
+	s.writeJSON(r.status, r.body, nil)
 }
 
-// wish reads how long a client wants to be held: ?wait=N, else Prefer: wait=N (RFC 7240), in seconds. Ten
+// parseWait reads how long a client wants to be held: ?wait=N, else Prefer: wait=N (RFC 7240), in seconds. Ten
 // minutes are one minute; what is no number is refused in the query and ignored in the preference.
-func wish(r *http.Request) (qrgate.WaitPreference, bool) {
+func parseWait(r *http.Request) (qrgate.WaitPreference, bool) {
 	if query := r.URL.Query(); query.Has("wait") {
 		n, err := strconv.ParseUint(query.Get("wait"), 10, 16)
 		return qrgate.WaitPreference{Set: true, For: time.Duration(n) * time.Second}, err == nil || errors.Is(err, strconv.ErrRange)

@@ -9,20 +9,20 @@ import (
 	"qrgate/compat"
 )
 
-// act asks the engine about the session, and once more if it denies an integer that the client did not say: the session
+// callWithRetry asks the engine about the session, and once more if it denies an integer that the client did not say: the session
 // was deleted and made again past this gate, by another replica or at the engine itself. What was denied did nothing.
-func (s *session) act(op, tail string, limit time.Duration) (compat.Answer, error) {
-	again := s.replayed()
-	a, err := s.ask(op, s.at(tail), limit)
-	if qrgate.KindOf(err) != qrgate.KindSessionNotFound || !s.renew() {
+func (s *sessionRequest) callWithRetry(op, tail string, limit time.Duration) (compat.Answer, error) {
+	again := s.rewindBody()
+	a, err := s.forwardRequest(op, s.enginePath(tail), limit)
+	if qrgate.KindOf(err) != qrgate.KindSessionNotFound || !s.refreshID() {
 		return a, err
 	}
 	again()
-	return s.ask(op, s.at(tail), limit)
+	return s.forwardRequest(op, s.enginePath(tail), limit)
 }
 
-// renew finds out anew which session a name means. It reports whether that is worth another try.
-func (s *session) renew() bool {
+// refreshID finds out anew which session a name means. It reports whether that is worth another try.
+func (s *sessionRequest) refreshID() bool {
 	denied := s.ref
 	if denied.ID == 0 || denied.Name != s.id {
 		return false
@@ -31,8 +31,8 @@ func (s *session) renew() bool {
 	return s.ref.ID != denied.ID
 }
 
-// replayed prepares the body, which is in memory, to be sent a second time.
-func (s *session) replayed() (again func()) {
+// rewindBody prepares the body, which is in memory, to be sent a second time.
+func (s *sessionRequest) rewindBody() (again func()) {
 	r := s.c.Request
 	body, _ := io.ReadAll(r.Body)
 	if len(body) == 0 {

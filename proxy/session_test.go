@@ -86,25 +86,25 @@ func TestReadinessOf(t *testing.T) {
 	wrong := qrgate.New(qrgate.QRNotEmitted, "evidence")
 	for name, c := range map[string]struct {
 		view *qrgate.Snapshot
-		want proxy.Readiness
+		want proxy.QRStatus
 	}{
-		"nothing": {&qrgate.Snapshot{Session: qrgate.Session{State: qrgate.Unknown}}, proxy.Readiness{SessionID: "asked", State: "unknown", Status: "disconnected", RetryAfter: 2}},
+		"nothing": {&qrgate.Snapshot{Session: qrgate.Session{State: qrgate.Unknown}}, proxy.QRStatus{SessionID: "asked", State: "unknown", Status: "disconnected", RetryAfter: 2}},
 		"connecting": {&qrgate.Snapshot{Session: qrgate.Session{Ref: ref, State: qrgate.Connecting, Since: noon, Polls: 3}},
-			proxy.Readiness{ID: 61, SessionID: "crm-1", State: "connecting", Status: "connecting", Attempts: 3, Since: at("2025-11-06T12:00:00.429Z"), RetryAfter: 2}},
+			proxy.QRStatus{ID: 61, SessionID: "crm-1", State: "connecting", Status: "connecting", Attempts: 3, Since: at("2025-11-06T12:00:00.429Z"), RetryAfter: 2}},
 		"in the queue": {&qrgate.Snapshot{Session: qrgate.Session{Ref: ref, State: qrgate.Connecting}, QueuePosition: 3, RateLimitWait: 7500 * time.Millisecond},
-			proxy.Readiness{ID: 61, SessionID: "crm-1", State: "connecting", Status: "connecting", RetryAfter: 7, Queue: &proxy.Queue{Place: 3, Wait: 7}}},
+			proxy.QRStatus{ID: 61, SessionID: "crm-1", State: "connecting", Status: "connecting", RetryAfter: 7, Queue: &proxy.Queue{Place: 3, Wait: 7}}},
 		"a code": {&qrgate.Snapshot{Session: qrgate.Session{Ref: ref, State: qrgate.AwaitingScan, Sequence: 1, QR: shown(0, 0)}},
-			proxy.Readiness{ID: 61, SessionID: "crm-1", State: "awaiting_scan", Status: "qr_code", Ready: true, Sequence: 1,
+			proxy.QRStatus{ID: 61, SessionID: "crm-1", State: "awaiting_scan", Status: "qr_code", Ready: true, Sequence: 1,
 				GeneratedAt: at("2025-11-06T12:00:00.429Z"), ExpiresAt: at("2025-11-06T12:01:00.429Z"), ExpiresIn: 60}},
 		"a code in doubt": {&qrgate.Snapshot{Session: qrgate.Session{Ref: ref, State: qrgate.AwaitingScan, Sequence: 1, QR: shown(30*time.Second, 9*time.Second)}},
-			proxy.Readiness{ID: 61, SessionID: "crm-1", State: "awaiting_scan", Status: "qr_code", Sequence: 1, RetryAfter: 2,
+			proxy.QRStatus{ID: 61, SessionID: "crm-1", State: "awaiting_scan", Status: "qr_code", Sequence: 1, RetryAfter: 2,
 				GeneratedAt: at("2025-11-06T11:59:30.429Z"), ExpiresAt: at("2025-11-06T12:00:30.429Z"), ExpiresIn: 30}},
 		"a code that is over": {&qrgate.Snapshot{Session: qrgate.Session{Ref: ref, State: qrgate.AwaitingScan, Sequence: 1, QR: shown(time.Hour, time.Hour)}},
-			proxy.Readiness{ID: 61, SessionID: "crm-1", State: "awaiting_scan", Status: "qr_code", Sequence: 1, RetryAfter: 2}},
+			proxy.QRStatus{ID: 61, SessionID: "crm-1", State: "awaiting_scan", Status: "qr_code", Sequence: 1, RetryAfter: 2}},
 		"linked": {&qrgate.Snapshot{Session: qrgate.Session{Ref: ref, State: qrgate.Connected}},
-			proxy.Readiness{ID: 61, SessionID: "crm-1", State: "connected", Status: "connected"}},
+			proxy.QRStatus{ID: 61, SessionID: "crm-1", State: "connected", Status: "connected"}},
 		"with a cause": {&qrgate.Snapshot{Session: qrgate.Session{Ref: ref, State: qrgate.Failed}, Diagnosis: wrong},
-			proxy.Readiness{ID: 61, SessionID: "crm-1", State: "failed", Status: "error", RetryAfter: 2, Diagnosis: &wrong}},
+			proxy.QRStatus{ID: 61, SessionID: "crm-1", State: "failed", Status: "error", RetryAfter: 2, Diagnosis: &wrong}},
 	} {
 		c.view.At = noon
 		if diff := cmp.Diff(c.want, proxy.ReadinessOf(c.view, "asked")); diff != "" {

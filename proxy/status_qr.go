@@ -11,9 +11,9 @@ import (
 	"qrgate/compat"
 )
 
-// Readiness is the body of GET …/qr/status, under data: what a client needs to show a spinner that tells
+// QRStatus is the body of GET …/qr/status, under data: what a client needs to show a spinner that tells
 // the truth. It never holds the code itself.
-type Readiness struct {
+type QRStatus struct {
 	ID          int64             `json:"id,omitempty"`
 	SessionID   string            `json:"sessionId"`
 	Ready       bool              `json:"ready"`       // a QR would be handed out right now
@@ -37,9 +37,9 @@ type Queue struct {
 }
 
 // readiness puts a view into words for a client.
-func readiness(v *qrgate.Snapshot, id string) Readiness {
+func readiness(v *qrgate.Snapshot, id string) QRStatus {
 	s := v.Session
-	r := Readiness{ID: s.Ref.ID, SessionID: s.Ref.Name, State: s.State, Status: compat.Wire(s.State), Sequence: s.Sequence, Attempts: s.Polls}
+	r := QRStatus{ID: s.Ref.ID, SessionID: s.Ref.Name, State: s.State, Status: compat.Wire(s.State), Sequence: s.Sequence, Attempts: s.Polls}
 	if r.SessionID == "" {
 		r.SessionID = id
 	}
@@ -67,71 +67,71 @@ func readiness(v *qrgate.Snapshot, id string) Readiness {
 func text(s string) *string { return &s }
 
 // qrStatus answers GET …/qr/status: at once, after a change with ?wait=N, or as a stream of changes.
-func (s *session) qrStatus() {
-	asked, ok := wish(s.c.Request)
+func (s *sessionRequest) qrStatus() {
+	asked, ok := parseWait(s.c.Request)
 	if !ok {
-		s.refuse(s.c.Writer, s.c.Request, failure{http.StatusBadRequest, compat.CodeValidation, textBadWait})
+		s.writeError(s.c.Writer, s.c.Request, apiError{http.StatusBadRequest, compat.CodeValidation, textBadWait})
 		return
 	}
 	ctx := s.c.Request.Context()
 	v, err := s.config.Pairing.Get(ctx, s.caller, s.id)
-	if asked.Set && asked.For > 0 && err == nil && v.Authorized && !streams(s.c.Request) {
+	if asked.Set && asked.For > 0 && err == nil && v.Authorized && !wantsEventStream(s.c.Request) {
 		v, err = s.config.Pairing.Watch(ctx, s.caller, s.id, v, asked.For)
 	}
 	s.ref = v.Session.Ref
-	if gone(ctx) {
+	if clientGone(ctx) {
 		return
 	}
 	if err == nil && !v.Authorized {
-		s.reply(s.unproven(v))
+		s.reply(s.unauthorizedResponse(v))
 		return
 	}
-	if r, no := refused(err, time.Now()); no {
+	if r, no := engineErrorResponse(err, time.Now()); no {
 		s.reply(r)
 		return
 	}
-	if streams(s.c.Request) {
+	if wantsEventStream(s.c.Request) {
 		s.stream(v)
 		return
 	}
-	s.give(http.StatusOK, compat.Envelope{Success: true, Data: readiness(s.inLanguage(v), s.id)}, nil)
+	s.writeJSON(http.StatusOK, compat.Envelope{Success: true, Data: readiness(s.inLanguage(v), s.id)}, nil)
 }
 
-// refusal is an error with the reason why there is nothing else to say.
-type refusal struct {
+// problemWithDiagnosis is an error with the reason why there is nothing else to say.
+type problemWithDiagnosis struct {
 	compat.Problem
 	Diagnosis *qrgate.Diagnosis `json:"diagnosis,omitempty"`
 }
 
-// unproven is the answer when nothing may be said of the session, because the engine has not accepted this
+// unauthorizedResponse is the answer when nothing may be said of the session, because the engine has not accepted this
 // credential for it within the last minute and could not be asked. What is wrong with the engine may be said.
-func (s *session) unproven(v *qrgate.Snapshot) reply {
+func (s *sessionRequest) unauthorizedResponse(v *qrgate.Snapshot) response {
 	t := v.Session.Trouble
 	if t.Kind == "" {
 		t.Op, t.Kind = qrgate.OpQR, qrgate.KindTimeout
 	}
-	r := failing(&qrgate.EngineError{Op: t.Op, Kind: t.Kind, Status: t.Status, Code: t.Code, Text: t.Text, RetryAfter: t.RetryAfter}, v.At)
+	r := unavailableResponse(&qrgate.EngineError{Op: t.Op, Kind: t.Kind, Status: t.Status, Code: t.Code, Text: t.Text, RetryAfter: t.RetryAfter}, v.At)
 	if why := t.EngineDiagnosis(v.At); !why.Healthy() {
 		spoken := s.inLanguage(&qrgate.Snapshot{Diagnosis: why}).Diagnosis
 		problem, _ := r.body.(compat.Problem)
-		r.body = refusal{problem, &spoken}
+		r.body = problemWithDiagnosis{problem, &spoken}
 	}
 	return r
 }
 
-func streams(r *http.Request) bool {
+func wantsEventStream(r *http.Request) bool {
 	return strings.Contains(r.Header.Get("Accept"), "text/event-stream")
 }
 
 // Bounds of a stream of changes.
 const (
-	streamLife  = 10 * time.Minute // then the client connects again, with a proof that is new
-	streamPulse = 15 * time.Second // a comment keeps proxies from cutting a quiet stream
-	streamWrite = 10 * time.Second // a client that does not read for so long is let go
+	streamLife        = 10 * time.Minute // then the client connects again, with a proof that is new
+	heartbeatInterval = 15 * time.Second // a comment keeps proxies from cutting a quiet stream
+	streamWrite       = 10 * time.Second // a client that does not read for so long is let go
 )
 
 // stream sends every change as a server-sent event.
-func (s *session) stream(v *qrgate.Snapshot) {
+func (s *sessionRequest) stream(v *qrgate.Snapshot) {
 	h := s.c.Writer.Header()
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("X-Accel-Buffering", "no")
@@ -142,7 +142,7 @@ func (s *session) stream(v *qrgate.Snapshot) {
 	for first := true; time.Now().Before(end) && ctx.Err() == nil; first = false {
 		next, err := v, error(nil)
 		if !first {
-			next, err = s.config.Pairing.Watch(ctx, s.caller, s.id, v, streamPulse)
+			next, err = s.config.Pairing.Watch(ctx, s.caller, s.id, v, heartbeatInterval)
 		}
 		if err != nil || !next.Authorized {
 			return // the client asks again, and is told then

@@ -59,7 +59,7 @@ func TestWebsocketsPass(t *testing.T) {
 	if err := ws.Close(websocket.StatusNormalClosure, ""); err != nil {
 		t.Error(err)
 	}
-	if e := g.exchange(t); e.Status != 101 || e.Code != "" || e.Cut {
+	if e := g.exchange(t); e.Status != 101 || e.Code != "" || e.Truncated {
 		t.Errorf("observed as %+v", e)
 	}
 }
@@ -269,7 +269,7 @@ func TestAnEngineThatStopsInTheMidstOfItsAnswerIsGivenUp(t *testing.T) {
 	if strings.HasSuffix(string(all), "0\r\n\r\n") {
 		t.Errorf("half an answer was made to look whole: %q", all)
 	}
-	if e := g.exchange(t); !e.Cut || e.Status != 200 {
+	if e := g.exchange(t); !e.Truncated || e.Status != 200 {
 		t.Errorf("observed as %+v", e)
 	}
 }
@@ -291,7 +291,7 @@ func TestAClientThatDoesNotReadIsGivenUp(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("the engine still writes to a client that does not read")
 	}
-	if e := g.exchange(t); !e.ClientGone || e.Cut || e.Status != 200 {
+	if e := g.exchange(t); !e.ClientGone || e.Truncated || e.Status != 200 {
 		t.Errorf("observed as %+v", e)
 	}
 }

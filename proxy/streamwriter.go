@@ -28,12 +28,12 @@ func (w *streamWriter) WriteHeader(status int) {
 		return
 	}
 	w.ResponseWriter.WriteHeader(status)
-	w.turn(w.ResponseWriter.WriteHeaderNow)
+	w.withWriteDeadline(w.ResponseWriter.WriteHeaderNow)
 }
 
 // Write sends a part of the body, and the head before it: what the engine has written, the client gets.
 func (w *streamWriter) Write(p []byte) (n int, err error) {
-	w.turn(func() {
+	w.withWriteDeadline(func() {
 		n, err = w.ResponseWriter.Write(p)
 		w.ResponseWriter.Flush()
 	})
@@ -41,10 +41,10 @@ func (w *streamWriter) Write(p []byte) (n int, err error) {
 }
 
 // Flush sends what is buffered.
-func (w *streamWriter) Flush() { w.turn(w.ResponseWriter.Flush) }
+func (w *streamWriter) Flush() { w.withWriteDeadline(w.ResponseWriter.Flush) }
 
-// turn waits for the client, within the idle bound.
-func (w *streamWriter) turn(write func()) {
+// withWriteDeadline waits for the client, within the idle bound.
+func (w *streamWriter) withWriteDeadline(write func()) {
 	w.idle.pause()
 	defer w.idle.resume()
 	_ = w.conn.SetWriteDeadline(time.Now().Add(w.idle.limit))

@@ -7,29 +7,29 @@ import (
 	"qrgate"
 )
 
-// Trail ties requests to what they are part of. It is what the front knows of tracing.
-type Trail interface {
+// Tracer ties requests to what they are part of. It is what the front knows of tracing.
+type Tracer interface {
 	// Traceparent is the span of the request in progress as W3C Trace Context writes it; "" if nobody keeps it.
 	Traceparent(ctx context.Context) string
-	// Tell writes the trace of that request into the headers of the one for the engine, where nobody else will.
-	Tell(ctx context.Context, h http.Header)
-	// Join links that span to the request that a session's journey began with, and to the flight that serves it.
-	Join(ctx context.Context, c qrgate.Caller, s qrgate.Session)
+	// Inject writes the trace of that request into the headers of the one for the engine, where nobody else will.
+	Inject(ctx context.Context, h http.Header)
+	// Link links that span to the request that a session's journey began with, and to the flight that serves it.
+	Link(ctx context.Context, c qrgate.Caller, s qrgate.Session)
 }
 
 // join links the request to its session's journey, once, while the gate has it in mind.
-func (s *session) join() {
-	if s.config.Trail == nil || s.joined || s.ref.IsZero() {
+func (s *sessionRequest) join() {
+	if s.config.Trail == nil || s.traceLinked || s.ref.IsZero() {
 		return
 	}
 	if v := s.config.Pairing.Cached(s.caller, []qrgate.Ref{s.ref})[0]; !v.Session.Ref.IsZero() {
-		s.joined = true
-		s.config.Trail.Join(s.c.Request.Context(), s.caller, v.Session)
+		s.traceLinked = true
+		s.config.Trail.Link(s.c.Request.Context(), s.caller, v.Session)
 	}
 }
 
 // traceparent is the span of a request; "" where nobody traces.
-func (f *Front) traceparent(ctx context.Context) string {
+func (f *Handler) traceparent(ctx context.Context) string {
 	if f.config.Trail == nil {
 		return ""
 	}

@@ -17,9 +17,9 @@ const (
 	textBodyBroken = "The body of the request could not be read to its end. Send it again, and check its length."
 )
 
-// wholeBody reads the body of a session request before anything waits: net/http notices that a client has
+// bufferBody reads the body of a session request before anything waits: net/http notices that a client has
 // left only when nothing of its body is unread. The handlers find it in memory.
-func (f *Front) wholeBody(c *gin.Context) {
+func (f *Handler) bufferBody(c *gin.Context) {
 	rec := recorderOf(c.Writer)
 	if rec.body == nil {
 		return
@@ -28,8 +28,8 @@ func (f *Front) wholeBody(c *gin.Context) {
 	_ = rec.body.conn.SetReadDeadline(time.Now().Add(f.config.SessionBodyTime))
 	body, err := io.ReadAll(rec.body) // after the last byte net/http lifts the deadline
 	if err != nil {
-		rec.closing = true
-		f.refuse(c.Writer, c.Request, bodyFailure(err))
+		rec.closeConn = true
+		f.writeError(c.Writer, c.Request, bodyFailure(err))
 		c.Abort()
 		return
 	}
@@ -39,12 +39,12 @@ func (f *Front) wholeBody(c *gin.Context) {
 }
 
 // bodyFailure says what is wrong with a body that could not be read.
-func bodyFailure(err error) failure {
+func bodyFailure(err error) apiError {
 	switch {
 	case errors.Is(err, errTooLarge):
-		return failure{http.StatusRequestEntityTooLarge, compat.CodeTooLarge, textTooLarge}
-	case stalled(err):
-		return failure{http.StatusRequestTimeout, codeBodyTime, textBodyTime}
+		return apiError{http.StatusRequestEntityTooLarge, compat.CodeTooLarge, textTooLarge}
+	case isReadTimeout(err):
+		return apiError{http.StatusRequestTimeout, codeBodyTime, textBodyTime}
 	}
-	return failure{http.StatusBadRequest, compat.CodeValidation, textBodyBroken}
+	return apiError{http.StatusBadRequest, compat.CodeValidation, textBodyBroken}
 }

@@ -76,7 +76,7 @@ func (f front) open() (serving, error) {
 	if f.Kind == ownFront { // as the gate has it, but for those who observe
 		way := breaker.New(transport, func(breaker.State, breaker.State) {})
 		server := proxy.Server("", proxy.New(proxy.Config{Engine: f.Engine, Transport: way}).Handler())
-		s.run = serveOn(server, proxy.Guard(l))
+		s.run = serveOn(server, proxy.DetectSmuggling(l))
 		return s, nil
 	}
 	bare := &httputil.ReverseProxy{Transport: transport, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(f.Engine); r.SetXForwarded() }}

@@ -41,7 +41,7 @@ type Gate struct {
 	pairing *pairing.Pairing
 	store   *pairing.Tiered // nil without Redis
 	engine  *embedded.Engine
-	front   *proxy.Front
+	front   *proxy.Handler
 	redis   *redisstore.Store // nil without Redis
 	prober  *probes.Prober
 	control *control.Post
@@ -171,7 +171,7 @@ func (g *Gate) makePairing() error {
 	g.pairing = heart
 	front := proxy.Config{
 		Engine: base, Transport: transport, Loop: loop, TrustedProxies: g.cfg.TrustedProxies, Observe: g.exchanged,
-		Origin: g.origin, Pairing: heart, Vault: g.vault, Logger: g.cfg.Logger,
+		TrafficClass: g.origin, Pairing: heart, Vault: g.vault, Logger: g.cfg.Logger,
 	}
 	if g.tracing.Enabled() {
 		front.Trail = g.tracing
@@ -248,7 +248,7 @@ func (g *Gate) Run(ctx context.Context) error {
 	defer stopProbing()
 	probesDown := done(g.prober.Run, probing)
 	public := proxy.Server(g.cfg.Listen, g.tracing.Server(g.metrics.InFlight(g.front.Handler())))
-	serve(group, public, proxy.Guard(g.public))
+	serve(group, public, proxy.DetectSmuggling(g.public))
 	admin := &http.Server{Handler: g.adminHandler(), ReadHeaderTimeout: 5 * time.Second}
 	if g.admin != nil {
 		serve(group, admin, g.admin)

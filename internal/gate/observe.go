@@ -85,7 +85,7 @@ func engineWord(e qrgate.Event) string {
 }
 
 // logExchange writes one line per request: quietly when it went well, loudly when the gate or the engine failed.
-func (g *Gate) logExchange(x proxy.Exchange) {
+func (g *Gate) logExchange(x proxy.RequestLog) {
 	level := slog.LevelDebug
 	switch {
 	case x.Status >= 500:
@@ -97,7 +97,7 @@ func (g *Gate) logExchange(x proxy.Exchange) {
 		return // most requests pass through, and their line is made for nobody
 	}
 	line := []any{"method", x.Method, "route", x.Route, "status", x.Status, "problem", x.Code,
-		"took", seconds(x.Took), "request_id", x.RequestID, "origin", x.Origin, "client_gone", x.ClientGone}
+		"took", seconds(x.Took), "request_id", x.RequestID, "origin", x.Traffic, "client_gone", x.ClientGone}
 	if x.Session != "" {
 		line = append(line, "session", x.Session)
 	}

@@ -51,7 +51,7 @@ func (g *Gate) observer() qrgate.EventHandler {
 }
 
 // exchanged hands a request's report to the counters and the log.
-func (g *Gate) exchanged(x proxy.Exchange) {
+func (g *Gate) exchanged(x proxy.RequestLog) {
 	g.metrics.HTTP(metrics.Exchange(x))
 	g.logExchange(x)
 }
