@@ -19,17 +19,17 @@ type Exchange struct {
 	Took       time.Duration       // from the parsed head to the end of the answer
 	BytesIn    int64               // body bytes read from the client
 	BytesOut   int64               // body bytes written to the client
-	Origin     qrgate.TrafficClass // a user, or one of the gate's own probes
+	Traffic    qrgate.TrafficClass // a user, or one of the gate's own probes
 	RequestID  string              // as answered
 	Session    string              // on the routes of one session
 	Trace      string              // the request's span as a W3C traceparent; empty if nobody keeps it
 	ClientGone bool                // the client left before the end of the answer
-	Cut        bool                // the answer was begun and could not be ended
+	Truncated  bool                // the answer was begun and could not be ended
 }
 
 // HTTP counts one request. It is safe for concurrent use.
 func (m *Metrics) HTTP(e Exchange) {
-	origin := originOf(e.Origin)
+	origin := originOf(e.Traffic)
 	p := pairOf(e.Method, e.Route)
 	m.httpRequests.inc(answered{origin, p, statusLabel(origin, e.Status)})
 	m.httpBytes.add("in", float64(max(e.BytesIn, 0)))

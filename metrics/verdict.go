@@ -28,7 +28,7 @@ func faultTuples() []two {
 // the gateway's, else one outage pages twice (sre.md 2.3).
 func unexplained(e Exchange) string {
 	switch {
-	case e.Cut:
+	case e.Truncated:
 		return causeCut
 	case e.Status < http.StatusInternalServerError:
 		return ""
