@@ -46,12 +46,12 @@ func hearts(m *metrics.Metrics) {
 func requests(m *metrics.Metrics) {
 	const qr = "/api/sessions/:id/qr"
 	for _, e := range []metrics.Exchange{
-		{Method: "GET", Route: qr, Status: 200, Took: time.Second, BytesIn: 10, BytesOut: 4000, Origin: qrgate.UserTraffic},
-		{Method: "GET", Route: qr, Status: 202, Code: "QR_NOT_READY", Took: 9 * time.Second, Origin: qrgate.UserTraffic},
-		{Method: "POST", Route: metrics.Unmatched, Status: 500, Took: time.Second, Origin: qrgate.UserTraffic},
-		{Method: "GET", Route: qr, Status: 400, Code: "VALIDATION_ERROR", Origin: qrgate.UserTraffic},
-		{Method: "GET", Route: qr, Status: 499, ClientGone: true, Origin: qrgate.UserTraffic},
-		{Method: "GET", Route: qr, Status: 200, Took: time.Second, Origin: qrgate.SyntheticTraffic},
+		{Method: "GET", Route: qr, Status: 200, Took: time.Second, BytesIn: 10, BytesOut: 4000, Traffic: qrgate.UserTraffic},
+		{Method: "GET", Route: qr, Status: 202, Code: "QR_NOT_READY", Took: 9 * time.Second, Traffic: qrgate.UserTraffic},
+		{Method: "POST", Route: metrics.Unmatched, Status: 500, Took: time.Second, Traffic: qrgate.UserTraffic},
+		{Method: "GET", Route: qr, Status: 400, Code: "VALIDATION_ERROR", Traffic: qrgate.UserTraffic},
+		{Method: "GET", Route: qr, Status: 499, ClientGone: true, Traffic: qrgate.UserTraffic},
+		{Method: "GET", Route: qr, Status: 200, Took: time.Second, Traffic: qrgate.SyntheticTraffic},
 	} {
 		m.HTTP(e)
 	}
