@@ -6,14 +6,14 @@ import (
 	"qrgate"
 )
 
-// backlog is how many sessions at one target should be gone and are not.
-type backlog struct {
+// orphans is how many sessions at one target should be gone and are not.
+type orphans struct {
 	n   int
 	why *failure // of the last deletion that failed; nil: none was tried, or its note could not be crossed out
 }
 
 // with is b and one more session.
-func (b backlog) with(why *failure) backlog {
+func (b orphans) with(why *failure) orphans {
 	b.n++
 	if why != nil {
 		b.why = why
@@ -22,7 +22,7 @@ func (b backlog) with(why *failure) backlog {
 }
 
 // outage is the failure that keeps the sessions alive, if it is that nobody answers at all.
-func (b backlog) outage() *failure {
+func (b orphans) outage() *failure {
 	if b.why != nil && (b.why.code == qrgate.EngineUnreachable || b.why.code == qrgate.EngineTimeout) {
 		return b.why
 	}
@@ -30,7 +30,7 @@ func (b backlog) outage() *failure {
 }
 
 // words say what is left, where it is noted and what helps.
-func (b backlog) words(target, place string) string {
+func (b orphans) words(target, place string) string {
 	text := fmt.Sprintf("%d sessions of earlier runs at %s could not be deleted yet, so none was made. They are noted in %s. ", b.n, target, place)
 	if b.why != nil {
 		text += fmt.Sprintf("The last try: %s. ", b.why.words())
@@ -38,22 +38,22 @@ func (b backlog) words(target, place string) string {
 	return text + "Once that target deletes sessions again, the next run tidies up; or delete them there by hand, and then their notes."
 }
 
-// orphaned notes what a sweep could not delete, by target.
-func (l *ledger) orphaned(left map[string]backlog) {
+// setOrphans notes what a sweep could not delete, by target.
+func (l *results) setOrphans(left map[string]orphans) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.left = left
 }
 
 // orphansAt is what should be gone at one target. What others leave undone is none of its business.
-func (l *ledger) orphansAt(target string) backlog {
+func (l *results) orphansAt(target string) orphans {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.left[target]
 }
 
 // orphans are all of them.
-func (l *ledger) orphans() (n int) {
+func (l *results) orphans() (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, b := range l.left {

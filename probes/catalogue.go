@@ -13,7 +13,7 @@ type probe struct {
 	name    string
 	limit   time.Duration // of one run, cleanup excluded
 	session bool          // it makes a session: one replica at a time, and never without an intent
-	walk    func(context.Context, *journey)
+	walk    func(context.Context, *run)
 }
 
 func catalogue() map[string]probe {

@@ -103,8 +103,8 @@ const (
 	shortestTurn = time.Second // between two scheduled runs of one probe
 )
 
-// filled is c with its defaults, or what is wrong with it.
-func (c Config) filled() (Config, error) {
+// withDefaults is c with its defaults, or what is wrong with it.
+func (c Config) withDefaults() (Config, error) {
 	if c.Every == nil {
 		c.Every = Defaults(!c.Target.Key.Empty())
 	}
@@ -114,7 +114,7 @@ func (c Config) filled() (Config, error) {
 	c.Target.Name = orElse(c.Target.Name, gateName)
 	c.Shared = c.Shared || c.Leases != nil
 	if c.Observer == nil {
-		c.Observer = nobody{}
+		c.Observer = nopObserver{}
 	}
 	if c.Span == nil {
 		c.Span = func(ctx context.Context, _ string, _ ...slog.Attr) (context.Context, func(qrgate.Code)) {
@@ -156,13 +156,13 @@ func (c Config) check() error {
 	return nil
 }
 
-// nobody is the observer that is not there.
-type nobody struct{}
+// nopObserver is the observer that is not there.
+type nopObserver struct{}
 
-func (nobody) Ran(string, qrgate.Code, time.Time, time.Duration) {}
-func (nobody) Step(string, bool, time.Duration)                  {}
-func (nobody) Missed(string, string)                             {}
-func (nobody) Keeps(bool, int)                                   {}
+func (nopObserver) Ran(string, qrgate.Code, time.Time, time.Duration) {}
+func (nopObserver) Step(string, bool, time.Duration)                  {}
+func (nopObserver) Missed(string, string)                             {}
+func (nopObserver) Keeps(bool, int)                                   {}
 
 func orElse[T comparable](v, other T) T {
 	var zero T

@@ -12,7 +12,7 @@ import (
 )
 
 // createDelete makes a session and deletes it. Here the deletion is part of what is asked.
-func createDelete(ctx context.Context, j *journey) {
+func createDelete(ctx context.Context, j *run) {
 	if !j.create(ctx) {
 		j.verdict(ctx)
 		j.cleanup(ctx)
@@ -25,9 +25,9 @@ func createDelete(ctx context.Context, j *journey) {
 }
 
 // create records the intent and makes the session.
-func (j *journey) create(ctx context.Context) bool {
+func (j *run) create(ctx context.Context) bool {
 	return j.step(ctx, StepCreate, callTime+intentTime, func(ctx context.Context) (string, *failure) {
-		if f := j.intend(ctx); f != nil {
+		if f := j.recordIntent(ctx); f != nil {
 			return "", f
 		}
 		j.made = possible
@@ -47,7 +47,7 @@ func (j *journey) create(ctx context.Context) bool {
 
 // created reads the answer of a create that succeeded. A session under another name is not ours: a probe
 // that went on with it might touch somebody's.
-func (j *journey) created(a compat.Answer) (string, *failure) {
+func (j *run) created(a compat.Answer) (string, *failure) {
 	body, _ := compat.Parse(a.Body)
 	ref := compat.RefOf(compat.SessionOf(body))
 	if ref.Name != "" && ref.Name != j.run.Session {
@@ -67,14 +67,14 @@ const (
 
 // cleanup deletes the session, whatever became of the run, and crosses the intent out when it is gone. It
 // has its own time and does not hear of a cancelled run.
-func (j *journey) cleanup(ctx context.Context) (failed *failure) {
+func (j *run) cleanup(ctx context.Context) (failed *failure) {
 	if j.made == nothing {
 		return nil
 	}
 	ctx = context.WithoutCancel(ctx)
 	gone := false
 	j.step(ctx, StepCleanup, cleanupTime, func(ctx context.Context) (detail string, f *failure) {
-		if gone, detail, failed = j.tidy(ctx); !gone {
+		if gone, detail, failed = j.deleteSession(ctx); !gone {
 			return detail, failed
 		}
 		if err := j.p.cfg.Intents.Done(ctx, j.run.Session); err != nil {
@@ -83,17 +83,17 @@ func (j *journey) cleanup(ctx context.Context) (failed *failure) {
 		return detail, nil
 	})
 	if !gone {
-		j.handOver(ctx)
+		j.deferCleanup(ctx)
 	}
 	return failed
 }
 
-// tidy deletes the session. It reports whether that is done for good.
-func (j *journey) tidy(ctx context.Context) (gone bool, detail string, failed *failure) {
+// deleteSession deletes the session. It reports whether that is done for good.
+func (j *run) deleteSession(ctx context.Context) (gone bool, detail string, failed *failure) {
 	if j.made == refused {
 		return true, "there was nothing to delete", nil
 	}
-	absent, failed := j.door.eraseInTime(ctx, qrgate.Ref{ID: j.ref.ID, Name: j.run.Session})
+	absent, failed := j.door.deleteWithRetry(ctx, qrgate.Ref{ID: j.ref.ID, Name: j.run.Session})
 	switch {
 	case failed != nil:
 		return false, "", failed
@@ -105,20 +105,20 @@ func (j *journey) tidy(ctx context.Context) (gone bool, detail string, failed *f
 	return true, "", nil
 }
 
-// handOver says that the run is over and the session is not gone: whoever comes next need not wait until the
+// deferCleanup says that the run is over and the session is not gone: whoever comes next need not wait until the
 // run must have ended.
-func (j *journey) handOver(ctx context.Context) {
+func (j *run) deferCleanup(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, intentTime)
 	defer cancel()
 	j.intent.Until = time.Now()
 	_ = j.p.cfg.Intents.Record(ctx, j.intent) // else it is due a little later, as recorded
 }
 
-// eraseInTime tries to delete a session until ctx ends. It reports whether it was not there.
-func (d door) eraseInTime(ctx context.Context, r qrgate.Ref) (absent bool, f *failure) {
+// deleteWithRetry tries to delete a session until ctx ends. It reports whether it was not there.
+func (d client) deleteWithRetry(ctx context.Context, r qrgate.Ref) (absent bool, f *failure) {
 	for pause := 250 * time.Millisecond; ; pause *= 2 {
 		try, cancel := context.WithTimeout(ctx, deletionTime)
-		absent, f = d.erase(try, r)
+		absent, f = d.deleteOnce(try, r)
 		cancel()
 		if f == nil || f.code == qrgate.KeyRefused {
 			return absent, f
@@ -129,22 +129,22 @@ func (d door) eraseInTime(ctx context.Context, r qrgate.Ref) (absent bool, f *fa
 	}
 }
 
-// erase deletes a session once. One that is not there under its name is looked for in the list, because
+// deleteOnce deletes a session once. One that is not there under its name is looked for in the list, because
 // some engines take only the integer (contract C9).
-func (d door) erase(ctx context.Context, r qrgate.Ref) (absent bool, f *failure) {
+func (d client) deleteOnce(ctx context.Context, r qrgate.Ref) (absent bool, f *failure) {
 	_, f = d.ask(ctx, onSession(opDelete, http.MethodDelete, r, ""))
-	if f == nil || !f.absent {
+	if f == nil || !f.notFound {
 		return false, f
 	}
 	if r.ID > 0 {
 		return true, nil
 	}
-	found, f := d.seek(ctx, r.Name)
+	found, f := d.findID(ctx, r.Name)
 	if f != nil || found.ID == 0 {
 		return f == nil, f
 	}
 	_, f = d.ask(ctx, onSession(opDelete, http.MethodDelete, found, ""))
-	if f != nil && f.absent {
+	if f != nil && f.notFound {
 		return true, nil
 	}
 	return false, f

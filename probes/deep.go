@@ -13,7 +13,7 @@ import (
 
 // createConnectQR walks the whole way to a QR. It never scans it. That the session cannot be deleted
 // afterwards makes an orphan, which has an alert of its own, and no QR less.
-func createConnectQR(ctx context.Context, j *journey) {
+func createConnectQR(ctx context.Context, j *run) {
 	if j.create(ctx) && j.connect(ctx) {
 		if a, ok := j.await(ctx); ok {
 			j.validate(ctx, a)
@@ -23,7 +23,7 @@ func createConnectQR(ctx context.Context, j *journey) {
 	j.cleanup(ctx)
 }
 
-func (j *journey) connect(ctx context.Context) bool {
+func (j *run) connect(ctx context.Context) bool {
 	return j.step(ctx, StepConnect, callTime, func(ctx context.Context) (string, *failure) {
 		c := onSession(qrgate.OpConnect, http.MethodPost, j.ref, "connect")
 		c.body = "{}"
@@ -42,23 +42,23 @@ const (
 
 // await asks for the QR until there is one. A gate holds each request; an engine answers at once, and the
 // pauses keep the whole wait within a third of its budget of thirty calls a minute.
-func (j *journey) await(ctx context.Context) (compat.Answer, bool) {
+func (j *run) await(ctx context.Context) (compat.Answer, bool) {
 	var a compat.Answer
 	ok := j.step(ctx, StepQR, codeTime+statusTime, func(ctx context.Context) (string, *failure) {
-		waiting, cancel := context.WithTimeout(ctx, patience(ctx, time.Now()))
+		waiting, cancel := context.WithTimeout(ctx, qrTimeout(ctx, time.Now()))
 		defer cancel()
 		answer, looks, f := j.poll(waiting)
 		a = answer
 		if f == nil {
 			return fmt.Sprintf("%d requests", looks), nil
 		}
-		return "", j.explained(ctx, f)
+		return "", j.fetchDiagnosis(ctx, f)
 	})
 	return a, ok
 }
 
-// patience is how long to wait for the code, so that there is time left to ask why it did not come.
-func patience(ctx context.Context, now time.Time) time.Duration {
+// qrTimeout is how long to wait for the code, so that there is time left to ask why it did not come.
+func qrTimeout(ctx context.Context, now time.Time) time.Duration {
 	end, bounded := ctx.Deadline()
 	if !bounded {
 		return codeTime
@@ -67,9 +67,9 @@ func patience(ctx context.Context, now time.Time) time.Duration {
 	return min(codeTime, max(left-statusTime, left*2/3))
 }
 
-// held says for how long the next request for the QR may be held: a gate's own time, as every client gets,
+// preferHeader says for how long the next request for the QR may be held: a gate's own time, as every client gets,
 // unless that would end after the wait. An engine does not know the header.
-func held(ctx context.Context, now time.Time) (prefer string) {
+func preferHeader(ctx context.Context, now time.Time) (prefer string) {
 	end, bounded := ctx.Deadline()
 	if left := end.Sub(now); bounded && left < callTime {
 		return fmt.Sprintf("wait=%d", int(left.Seconds()))
@@ -77,11 +77,11 @@ func held(ctx context.Context, now time.Time) (prefer string) {
 	return ""
 }
 
-func (j *journey) poll(ctx context.Context) (a compat.Answer, looks int, last *failure) {
+func (j *run) poll(ctx context.Context) (a compat.Answer, looks int, last *failure) {
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		looks++
 		c := onSession(qrgate.OpQR, http.MethodGet, j.ref, "qr")
-		c.prefer = held(ctx, time.Now())
+		c.prefer = preferHeader(ctx, time.Now())
 		answer, f := j.door.ask(ctx, c)
 		switch {
 		case f == nil && hasCode(answer):
@@ -92,15 +92,15 @@ func (j *journey) poll(ctx context.Context) (a compat.Answer, looks int, last *f
 			return answer, looks, last // the wait was over; what was said before it tells more
 		}
 		last = f
-		if f.final || !wait(ctx, untilLook(ctx, pause, f.pause)) {
+		if f.final || !wait(ctx, nextDelay(ctx, pause, f.pause)) {
 			return answer, looks, f
 		}
 	}
 }
 
-// untilLook is the pause before the next look. The last one is just before the end of the wait instead of after
+// nextDelay is the pause before the next look. The last one is just before the end of the wait instead of after
 // it, unless the target wished for a longer pause.
-func untilLook(ctx context.Context, pause, wished time.Duration) time.Duration {
+func nextDelay(ctx context.Context, pause, wished time.Duration) time.Duration {
 	pause = max(pause, wished)
 	end, bounded := ctx.Deadline()
 	last := time.Until(end) - firstPause
@@ -115,8 +115,8 @@ func hasCode(a compat.Answer) bool {
 	return compat.Text(compat.Data(body)["qrCode"]) != ""
 }
 
-// explained asks a gate why there is no QR. An engine does not know that route, and the failure stays.
-func (j *journey) explained(ctx context.Context, f *failure) *failure {
+// fetchDiagnosis asks a gate why there is no QR. An engine does not know that route, and the failure stays.
+func (j *run) fetchDiagnosis(ctx context.Context, f *failure) *failure {
 	if f.final || ctx.Err() != nil {
 		return f
 	}
@@ -152,7 +152,7 @@ func evidenceOf(diagnosis compat.Object) (lines []string) {
 }
 
 // validate looks at the QR itself. A status of 200 is no QR.
-func (j *journey) validate(ctx context.Context, a compat.Answer) {
+func (j *run) validate(ctx context.Context, a compat.Answer) {
 	j.step(ctx, StepValidate, callTime, func(context.Context) (string, *failure) {
 		print, detail, f := inspect(a, j.ref)
 		if f == nil && !j.p.ledger.fresh(j.run.Target, print) {

@@ -19,16 +19,16 @@ const (
 	maxAnswer = 1 << 20 // bytes of a body
 )
 
-// door is a target as a client sees it: a URL, a key, and answers.
-type door struct {
+// client is a target as a client sees it: a URL, a key, and answers.
+type client struct {
 	base *url.URL
 	key  qrgate.Secret
 	http http.Client
 }
 
 // open makes the way to a target. It follows no redirect, because the key would go with it.
-func open(t Target) door {
-	d := door{base: t.URL, key: t.Key}
+func open(t Target) client {
+	d := client{base: t.URL, key: t.Key}
 	d.http.Transport = t.Client.Transport
 	d.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return d
@@ -47,7 +47,7 @@ func newClient() *http.Client {
 }
 
 // close gives the connections back: the next run must open its own, as a client does.
-func (d door) close() { d.http.CloseIdleConnections() }
+func (d client) close() { d.http.CloseIdleConnections() }
 
 // call is one request.
 type call struct {
@@ -69,8 +69,8 @@ func onSession(op, method string, r qrgate.Ref, verb string) call {
 	return c
 }
 
-// words is how evidence names the call.
-func (c call) words() string {
+// String is how evidence names the call.
+func (c call) String() string {
 	if c.label != "" {
 		return c.method + " " + c.label
 	}
@@ -78,13 +78,13 @@ func (c call) words() string {
 }
 
 // ask makes one call. An answer that is no success is a failure, and so is none.
-func (d door) ask(ctx context.Context, c call) (compat.Answer, *failure) {
+func (d client) ask(ctx context.Context, c call) (compat.Answer, *failure) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	var left compat.Departure
 	req, err := d.request(left.Watch(ctx), c)
 	if err != nil {
-		return compat.Answer{}, &failure{missed: MissedInternal, evidence: []string{c.words() + ": " + err.Error()}}
+		return compat.Answer{}, &failure{missed: MissedInternal, evidence: []string{c.String() + ": " + err.Error()}}
 	}
 	res, err := d.http.Do(req)
 	if err != nil {
@@ -99,7 +99,7 @@ func (d door) ask(ctx context.Context, c call) (compat.Answer, *failure) {
 	return a, answered(c, a)
 }
 
-func (d door) request(ctx context.Context, c call) (*http.Request, error) {
+func (d client) request(ctx context.Context, c call) (*http.Request, error) {
 	path, query, _ := strings.Cut(c.path, "?")
 	u := d.base.JoinPath(path)
 	u.RawQuery = query

@@ -46,7 +46,7 @@ func one(yes bool) int {
 
 // debug is everything about one run for a person: what happened, the numbers, and the configuration
 // without its secrets.
-func (p *Prober) debug(o order, r Run) []byte {
+func (p *Prober) debug(o runRequest, r Run) []byte {
 	var b bytes.Buffer
 	b.WriteString("Log of the run:\n")
 	at := r.Began

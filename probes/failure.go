@@ -20,22 +20,22 @@ type failure struct {
 	code     qrgate.Code
 	evidence []string
 
-	missed string        // not empty: the prober failed, not the target
-	unsent bool          // the target certainly did nothing
-	told   bool          // a gate diagnosed it
-	nobody bool          // there was no connection to the target at all
-	absent bool          // the target says that there is no such session
-	final  bool          // asking again does not help
-	pause  time.Duration // the target's wish before the next try
+	missed       string        // not empty: the prober failed, not the target
+	unsent       bool          // the target certainly did nothing
+	told         bool          // a gate diagnosed it
+	noConnection bool          // there was no connection to the target at all
+	notFound     bool          // the target says that there is no such session
+	final        bool          // asking again does not help
+	pause        time.Duration // the target's wish before the next try
 }
 
 // unanswered is the failure of a call that got no answer; stayed says that it never left.
 func unanswered(c call, err error, stayed bool) *failure {
-	f := &failure{code: qrgate.EngineUnreachable, unsent: stayed, nobody: stayed}
+	f := &failure{code: qrgate.EngineUnreachable, unsent: stayed, noConnection: stayed}
 	if timedOut(err) && !stayed {
 		f.code = qrgate.EngineTimeout
 	}
-	f.evidence = []string{c.words() + ": " + compat.Scrub(beneath(err))}
+	f.evidence = []string{c.String() + ": " + compat.Scrub(beneath(err))}
 	return f
 }
 
@@ -50,9 +50,9 @@ func beneath(err error) string {
 // broken is the failure of an answer that did not come to its end.
 func broken(c call, err error) *failure {
 	if timedOut(err) {
-		return &failure{code: qrgate.EngineTimeout, evidence: []string{c.words() + ": the answer began and did not end in time"}}
+		return &failure{code: qrgate.EngineTimeout, evidence: []string{c.String() + ": the answer began and did not end in time"}}
 	}
-	return &failure{code: qrgate.EngineBadResponse, evidence: []string{c.words() + ": the answer broke off"}}
+	return &failure{code: qrgate.EngineBadResponse, evidence: []string{c.String() + ": the answer broke off"}}
 }
 
 func timedOut(err error) bool {
@@ -70,12 +70,12 @@ func answered(c call, a compat.Answer) *failure {
 	if fault == nil {
 		return nil
 	}
-	code, sure := told(c.op, fault)
+	code, sure := reportedCode(c.op, fault)
 	return &failure{
 		code: code, pause: fault.RetryAfter,
-		evidence: []string{strings.TrimSpace(fmt.Sprintf("%s → %d %s %s", c.words(), a.Status, fault.Code, fault.Text))},
+		evidence: []string{strings.TrimSpace(fmt.Sprintf("%s → %d %s %s", c.String(), a.Status, fault.Code, fault.Text))},
 		unsent:   compat.Declined(a.Status),
-		absent:   fault.Kind == qrgate.KindSessionNotFound,
+		notFound: fault.Kind == qrgate.KindSessionNotFound,
 		final:    sure || a.Status/100 == 3,
 	}
 }
@@ -87,8 +87,8 @@ const (
 	opHealth = "health"
 )
 
-// told is the cause that a refusal names, and whether no patience will change it.
-func told(op string, f *qrgate.EngineError) (code qrgate.Code, final bool) {
+// reportedCode is the cause that a refusal names, and whether no patience will change it.
+func reportedCode(op string, f *qrgate.EngineError) (code qrgate.Code, final bool) {
 	if c := qrgate.Code(f.Code); slices.Contains(qrgate.Codes(), c) {
 		return c, qrgate.New(c).NeedsPerson()
 	}

@@ -13,10 +13,10 @@ import (
 // allows as much.
 const fairAnswer = 5 * time.Second
 
-// fairly is a step's failure, unless the target had no fair chance: a time-out of a scrape or of the command line
+// ignoreShortTimeout is a step's failure, unless the target had no fair chance: a time-out of a scrape or of the command line
 // that is too short for any QR is the caller's mistake, and no word about the target.
-func (j *journey) fairly(walking context.Context, f *failure, took time.Duration) *failure {
-	if f == nil || !j.asked {
+func (j *run) ignoreShortTimeout(walking context.Context, f *failure, took time.Duration) *failure {
+	if f == nil || !j.manual {
 		return f
 	}
 	ended := errors.Is(context.Cause(walking), context.DeadlineExceeded)

@@ -26,7 +26,7 @@ func (p *Prober) Handler() http.Handler {
 			http.Error(w, "Only GET is answered here.", http.StatusMethodNotAllowed)
 			return
 		}
-		o, err := p.wanted(r)
+		o, err := p.parseRequest(r)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
@@ -41,7 +41,7 @@ func (p *Prober) Handler() http.Handler {
 		run := p.once(r.Context(), o)
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 		w.Header().Set("Cache-Control", "no-store")
-		if run.Missed != "" {
+		if run.SkipReason != "" {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 		if r.URL.Query().Get("debug") == "true" {
@@ -52,10 +52,10 @@ func (p *Prober) Handler() http.Handler {
 	})
 }
 
-// wanted reads a request. The error is a sentence for whoever sent it.
-func (p *Prober) wanted(r *http.Request) (order, error) {
+// parseRequest reads a request. The error is a sentence for whoever sent it.
+func (p *Prober) parseRequest(r *http.Request) (runRequest, error) {
 	query := r.URL.Query()
-	o := order{probe: query.Get("module"), target: query.Get("target")}
+	o := runRequest{probe: query.Get("module"), target: query.Get("target")}
 	kind, known := catalogue()[o.probe]
 	if !known {
 		return o, fmt.Errorf("there is no module %q; there are %s", o.probe, list())
@@ -84,22 +84,22 @@ func scrapeLimit(timeout time.Duration, session bool) time.Duration {
 	return max(timeout-reserve, timeout/2)
 }
 
-func (p *Prober) spacing(o order) time.Duration {
+func (p *Prober) spacing(o runRequest) time.Duration {
 	if catalogue()[o.probe].session {
 		return p.cfg.Spacing
 	}
 	return 0
 }
 
-// desk lets one request at a time through, and none too soon after the last of its kind.
-type desk struct {
+// throttle lets one request at a time through, and none too soon after the last of its kind.
+type throttle struct {
 	mu   sync.Mutex
 	busy bool
 	last map[string]time.Time // :: probe and target → when the last run began
 }
 
 // enter takes the desk, or says after how long to come back.
-func (d *desk) enter(o order, spacing time.Duration, now time.Time) (leave func(), after time.Duration) {
+func (d *throttle) enter(o runRequest, spacing time.Duration, now time.Time) (leave func(), after time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	about := o.probe + " " + o.target

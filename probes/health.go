@@ -11,12 +11,12 @@ import (
 )
 
 // engineHealth asks GET /health, and where nobody serves that the list of sessions.
-func engineHealth(ctx context.Context, j *journey) {
+func engineHealth(ctx context.Context, j *run) {
 	defer j.verdict(ctx)
 	j.step(ctx, StepHealth, callTime, func(ctx context.Context) (string, *failure) {
 		a, f := j.door.ask(ctx, call{op: opHealth, method: http.MethodGet, path: "/health"})
 		switch {
-		case f == nil && well(a):
+		case f == nil && isHealthy(a):
 			return "/health answers", nil
 		case f == nil:
 			return "", &failure{code: qrgate.Engine5xx, evidence: []string{"GET /health says that the engine is not well"}}
@@ -30,17 +30,17 @@ func engineHealth(ctx context.Context, j *journey) {
 	})
 }
 
-// well reports whether a health answer that is a success says nothing else in its body: engines answer
+// isHealthy reports whether a health answer that is a success says nothing else in its body: engines answer
 // {"success":true}, {"status":"ok"} or nothing of the kind.
-func well(a compat.Answer) bool {
+func isHealthy(a compat.Answer) bool {
 	body, _ := compat.Parse(a.Body)
 	status, said := body["status"].(string)
 	return !said || slices.Contains([]string{"ok", "up", "healthy", "pass"}, strings.ToLower(status))
 }
 
-// seek looks a session's integer id up in the list: some engines know a sessionId in no path (contract C9).
+// findID looks a session's integer id up in the list: some engines know a sessionId in no path (contract C9).
 // A zero ref says that it is not there.
-func (d door) seek(ctx context.Context, name string) (qrgate.Ref, *failure) {
+func (d client) findID(ctx context.Context, name string) (qrgate.Ref, *failure) {
 	for page := 1; page <= maxPages; page++ {
 		a, f := d.ask(ctx, listPage(page))
 		if f != nil {

@@ -35,27 +35,27 @@ func (h history) with(r Run) history {
 	return h
 }
 
-// ledger is what a prober remembers of its runs. Nothing in it can be scanned.
-type ledger struct {
+// results is what a prober remembers of its runs. Nothing in it can be scanned.
+type results struct {
 	mu     sync.Mutex
 	past   map[string]history     // :: probe → runs
 	well   map[string]bool        // :: probe and target → the last run succeeded
 	codes  map[string]fingerprint // :: target → the last code
 	active map[string]bool        // :: session → its run is under way
-	left   map[string]backlog     // :: target → what should be gone there
+	left   map[string]orphans     // :: target → what should be gone there
 }
 
-func newLedger() *ledger {
-	return &ledger{past: map[string]history{}, well: map[string]bool{}, codes: map[string]fingerprint{}, active: map[string]bool{}}
+func newLedger() *results {
+	return &results{past: map[string]history{}, well: map[string]bool{}, codes: map[string]fingerprint{}, active: map[string]bool{}}
 }
 
-// settle takes a run into the history. It reports whether its verdict differs from that of the run before
+// record takes a run into the history. It reports whether its verdict differs from that of the run before
 // it; the first success is no change.
-func (l *ledger) settle(r Run) (changed bool) {
+func (l *results) record(r Run) (changed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.past[r.Probe] = l.past[r.Probe].with(r)
-	if r.Missed != "" {
+	if r.SkipReason != "" {
 		return false
 	}
 	about := r.Probe + " " + r.Target
@@ -65,7 +65,7 @@ func (l *ledger) settle(r Run) (changed bool) {
 }
 
 // runs are all that are kept, newest first.
-func (l *ledger) runs() []Run {
+func (l *results) runs() []Run {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var all []Run
@@ -77,7 +77,7 @@ func (l *ledger) runs() []Run {
 }
 
 // fresh reports whether a target's code differs from the one before it, and remembers it.
-func (l *ledger) fresh(target string, print fingerprint) bool {
+func (l *results) fresh(target string, print fingerprint) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	last, seen := l.codes[target]
@@ -85,19 +85,19 @@ func (l *ledger) fresh(target string, print fingerprint) bool {
 	return !seen || last != print
 }
 
-func (l *ledger) enter(session string) {
+func (l *results) enter(session string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.active[session] = true
 }
 
-func (l *ledger) leave(session string) {
+func (l *results) leave(session string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.active, session)
 }
 
-func (l *ledger) underWay(session string) bool {
+func (l *results) isActive(session string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.active[session]

@@ -13,12 +13,12 @@ import (
 	"qrgate"
 )
 
-// Files keep intents in a directory: one small file each, named for its session. So several processes may
+// FileIntents keep intents in a directory: one small file each, named for its session. So several processes may
 // share the directory, and no write can spoil another's.
-type Files struct{ dir string }
+type FileIntents struct{ dir string }
 
 // NewFiles returns intents in dir, which is made when the first is written. It does no I/O.
-func NewFiles(dir string) *Files { return &Files{dir} }
+func NewFiles(dir string) *FileIntents { return &FileIntents{dir} }
 
 const (
 	intentSuffix = ".intent"
@@ -27,7 +27,7 @@ const (
 
 // Record implements [Intents]: the file is written beside its place, synced, moved there, and the
 // directory synced. The errors are those of the file system.
-func (f *Files) Record(_ context.Context, i Intent) error {
+func (f *FileIntents) Record(_ context.Context, i Intent) error {
 	if !qrgate.ValidID(i.Session) {
 		return fmt.Errorf("%q is no name for a session", i.Session)
 	}
@@ -54,7 +54,7 @@ func (f *Files) Record(_ context.Context, i Intent) error {
 }
 
 // Done implements [Intents].
-func (f *Files) Done(_ context.Context, session string) error {
+func (f *FileIntents) Done(_ context.Context, session string) error {
 	if !qrgate.ValidID(session) {
 		return fmt.Errorf("%q is no name for a session", session)
 	}
@@ -67,7 +67,7 @@ func (f *Files) Done(_ context.Context, session string) error {
 
 // Open implements [Intents]. Files that are no intents, such as drafts of a process that was killed, are
 // passed over: nothing was created for them.
-func (f *Files) Open(context.Context) ([]Intent, error) {
+func (f *FileIntents) Open(context.Context) ([]Intent, error) {
 	entries, err := os.ReadDir(f.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -93,7 +93,7 @@ func (f *Files) Open(context.Context) ([]Intent, error) {
 	return open, nil
 }
 
-func (f *Files) read(session string) (Intent, error) {
+func (f *FileIntents) read(session string) (Intent, error) {
 	info, err := os.Stat(f.path(session))
 	if err != nil {
 		return Intent{}, err
@@ -117,13 +117,13 @@ func parseIntent(session string, text []byte) (Intent, error) {
 	return i, nil
 }
 
-// Place implements [Intents]: the directory.
-func (f *Files) Place() string { return f.dir }
+// Location implements [Intents]: the directory.
+func (f *FileIntents) Location() string { return f.dir }
 
-func (f *Files) path(session string) string { return filepath.Join(f.dir, session+intentSuffix) }
+func (f *FileIntents) path(session string) string { return filepath.Join(f.dir, session+intentSuffix) }
 
 // sync makes the directory's entries durable.
-func (f *Files) sync() error {
+func (f *FileIntents) sync() error {
 	d, err := os.Open(f.dir)
 	if err != nil {
 		return err

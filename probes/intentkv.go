@@ -16,15 +16,15 @@ type Table interface {
 	All(ctx context.Context) (map[string][]byte, error)
 }
 
-// Rows keep intents in a table. They are as durable as the table is; a Redis that loses its memory in a
+// TableIntents keep intents in a table. They are as durable as the table is; a Redis that loses its memory in a
 // crash loses the intents of at most the runs under way.
-type Rows struct{ table Table }
+type TableIntents struct{ table Table }
 
 // NewRows returns intents in a table.
-func NewRows(t Table) *Rows { return &Rows{t} }
+func NewRows(t Table) *TableIntents { return &TableIntents{t} }
 
 // Record implements [Intents].
-func (r *Rows) Record(ctx context.Context, i Intent) error {
+func (r *TableIntents) Record(ctx context.Context, i Intent) error {
 	text, err := json.Marshal(i)
 	if err != nil {
 		return err
@@ -33,13 +33,15 @@ func (r *Rows) Record(ctx context.Context, i Intent) error {
 }
 
 // Done implements [Intents].
-func (r *Rows) Done(ctx context.Context, session string) error { return r.table.Drop(ctx, session) }
+func (r *TableIntents) Done(ctx context.Context, session string) error {
+	return r.table.Drop(ctx, session)
+}
 
-// Place implements [Intents].
-func (r *Rows) Place() string { return "the store that the replicas share" }
+// Location implements [Intents].
+func (r *TableIntents) Location() string { return "the store that the replicas share" }
 
 // Open implements [Intents]. A row that is no intent is an error: somebody else writes there.
-func (r *Rows) Open(ctx context.Context) ([]Intent, error) {
+func (r *TableIntents) Open(ctx context.Context) ([]Intent, error) {
 	rows, err := r.table.All(ctx)
 	if err != nil {
 		return nil, err

@@ -24,8 +24,8 @@ type Intents interface {
 	Done(ctx context.Context, session string) error
 	// Open returns every intent that was not crossed out, in no order.
 	Open(ctx context.Context) ([]Intent, error)
-	// Place names where they are kept, for a person who has to look.
-	Place() string
+	// Location names where they are kept, for a person who has to look.
+	Location() string
 }
 
 // settleTime is how long "there is no such session" proves nothing: a create that was cut off may still be

@@ -25,10 +25,10 @@ func readAll(r *http.Request) string {
 // TestIntentsHaveAPlace that a person can be sent to.
 func TestIntentsHaveAPlace(t *testing.T) {
 	t.Parallel()
-	if got := probes.NewFiles("a/b").Place(); got != "a/b" {
+	if got := probes.NewFiles("a/b").Location(); got != "a/b" {
 		t.Errorf("files are kept in %q", got)
 	}
-	if got := probes.NewRows(newShared()).Place(); got == "" {
+	if got := probes.NewRows(newShared()).Location(); got == "" {
 		t.Error("rows are kept nowhere")
 	}
 }

@@ -45,13 +45,13 @@ func (p *Prober) sweep(ctx context.Context) (next time.Time) {
 		}
 		return next
 	}
-	left, tries := map[string]backlog{}, 0
+	left, tries := map[string]orphans{}, 0
 	for _, i := range open {
-		if _, ours := p.targets[i.Target]; !ours || p.ledger.underWay(i.Session) {
+		if _, ours := p.targets[i.Target]; !ours || p.ledger.isActive(i.Session) {
 			continue // what is noted for another target waits for a prober that knows it
 		}
-		if !i.due(p.epoch, !p.cfg.Shared, time.Now()) {
-			next = sooner(next, i.Until)
+		if !i.due(p.instanceID, !p.cfg.Shared, time.Now()) {
+			next = earliest(next, i.Until)
 			continue
 		}
 		if tries++; tries > sweepMost {
@@ -59,16 +59,16 @@ func (p *Prober) sweep(ctx context.Context) (next time.Time) {
 		} else if gone, f := p.tidy(ctx, i); !gone {
 			left[i.Target] = left[i.Target].with(f)
 		} else if end := i.At.Add(settleTime); time.Now().Before(end) {
-			next = sooner(next, end) // a create that was cut off may still make it until then
+			next = earliest(next, end) // a create that was cut off may still make it until then
 		}
 	}
-	p.ledger.orphaned(left)
-	p.keeps()
+	p.ledger.setOrphans(left)
+	p.reportLeadership()
 	return next
 }
 
-// sooner is the earlier of two times, of which the first may be zero for none.
-func sooner(a, b time.Time) time.Time {
+// earliest is the earlier of two times, of which the first may be zero for none.
+func earliest(a, b time.Time) time.Time {
 	if a.IsZero() || b.Before(a) {
 		return b
 	}
@@ -82,7 +82,7 @@ func (p *Prober) tidy(ctx context.Context, i Intent) (bool, *failure) {
 	defer d.close()
 	ctx, cancel := context.WithTimeout(ctx, cleanupTime)
 	defer cancel()
-	absent, f := d.erase(ctx, qrgate.Ref{Name: i.Session})
+	absent, f := d.deleteOnce(ctx, qrgate.Ref{Name: i.Session})
 	switch {
 	case f != nil:
 		p.cfg.Logger.Warn("probes: a session could not be deleted", "session", i.Session, "target", i.Target, "why", f.words())
@@ -93,9 +93,9 @@ func (p *Prober) tidy(ctx context.Context, i Intent) (bool, *failure) {
 	return p.cfg.Intents.Done(ctx, i.Session) == nil, nil
 }
 
-// keeps tells the observer what there is to watch over. Who follows keeps nothing: what it could not delete
+// reportLeadership tells the observer what there is to watch over. Who follows keeps nothing: what it could not delete
 // when it led is the leader's by now, and nobody would ever take the number back here.
-func (p *Prober) keeps() {
+func (p *Prober) reportLeadership() {
 	at, _ := p.lead.now()
 	left := p.ledger.orphans()
 	if at == following {

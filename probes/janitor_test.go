@@ -91,7 +91,7 @@ func TestABacklogSaysWhatToDo(t *testing.T) {
 			r.note(fmt.Sprintf("syn-left-%d", i), "gate", time.Now().Add(-time.Second))
 		}
 		run := r.prober(only(probes.EngineHealth, time.Hour)).Once(r.Context(), probes.CreateDelete)
-		if run.Missed != probes.MissedBacklog {
+		if run.SkipReason != probes.MissedBacklog {
 			t.Fatalf("it ends in %+v", run)
 		}
 		for _, want := range []string{"10 sessions of earlier runs at gate", r.dir, "engine_5xx: DELETE /api/sessions/{id} → 500", "delete them there by hand, and then their notes"} {

@@ -11,39 +11,39 @@ import (
 	"qrgate"
 )
 
-// journey is one run on its way. Probes call its steps; the first that fails is the run's verdict, and
+// run is one run on its way. Probes call its steps; the first that fails is the run's verdict, and
 // only the cleanup comes after it.
-type journey struct {
+type run struct {
 	p      *Prober
-	door   door
+	door   client
 	run    Run
 	failed *failure
-	made   creation
+	made   existence
 	ref    qrgate.Ref
 	until  time.Time // by when the run is over
 	intent Intent    // what was recorded
-	asked  bool      // somebody asked for this run and may have given it little time
+	manual bool      // somebody asked for this run and may have given it little time
 }
 
-// creation is what is known of the session.
-type creation int
+// existence is what is known of the session.
+type existence int
 
 const (
-	nothing  creation = iota // none was asked for
-	possible                 // one was, and the answer does not say
-	certain                  // it exists
-	refused                  // one was, and the target certainly made none
+	nothing  existence = iota // none was asked for
+	possible                  // one was, and the answer does not say
+	certain                   // it exists
+	refused                   // one was, and the target certainly made none
 )
 
 // step does one part of the run within limit and notes how it ended. It reports whether to go on.
-func (j *journey) step(ctx context.Context, name string, limit time.Duration, do func(context.Context) (string, *failure)) bool {
+func (j *run) step(ctx context.Context, name string, limit time.Duration, do func(context.Context) (string, *failure)) bool {
 	walking := ctx
 	ctx, end := j.p.cfg.Span(ctx, "qr.journey."+name, slog.String("qrgate.probe.step", name))
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	began := time.Now()
 	detail, f := do(ctx)
-	f = j.fairly(walking, f, time.Since(began))
+	f = j.ignoreShortTimeout(walking, f, time.Since(began))
 	s := Step{Name: name, Seconds: time.Since(began).Seconds(), Outcome: qrgate.Success, Detail: detail}
 	code := qrgate.None
 	if f != nil {
@@ -73,9 +73,9 @@ func (f *failure) words() string {
 	return what
 }
 
-// intend writes the intent. Nothing is created before it is durable.
-func (j *journey) intend(ctx context.Context) *failure {
-	j.intent = Intent{Session: j.run.Session, Target: j.run.Target, Owner: j.p.epoch, At: time.Now(), Until: j.until}
+// recordIntent writes the intent. Nothing is created before it is durable.
+func (j *run) recordIntent(ctx context.Context) *failure {
+	j.intent = Intent{Session: j.run.Session, Target: j.run.Target, Owner: j.p.instanceID, At: time.Now(), Until: j.until}
 	err := j.p.cfg.Intents.Record(ctx, j.intent)
 	switch {
 	case err == nil:
@@ -88,7 +88,7 @@ func (j *journey) intend(ctx context.Context) *failure {
 
 // verdict ends the run: its outcome follows from the first failure, and from why the run was cancelled if
 // it was. It is called before the cleanup, which changes no verdict.
-func (j *journey) verdict(ctx context.Context) {
+func (j *run) verdict(ctx context.Context) {
 	cause := context.Cause(ctx)
 	cancelled := cause != nil && !errors.Is(cause, context.DeadlineExceeded)
 	switch {
@@ -102,10 +102,10 @@ func (j *journey) verdict(ctx context.Context) {
 		j.miss(j.failed.missed, strings.TrimPrefix(j.failed.words(), j.failed.missed+": "))
 	default:
 		d := qrgate.New(j.failed.code, j.failed.evidence...)
-		j.run.Outcome, j.run.Diagnosis, j.run.Alone = qrgate.Failure, &d, j.failed.nobody
+		j.run.Outcome, j.run.Diagnosis, j.run.TargetUnreachable = qrgate.Failure, &d, j.failed.noConnection
 	}
 }
 
-func (j *journey) miss(reason, why string) {
-	j.run.Outcome, j.run.Missed, j.run.Problem, j.run.Diagnosis = qrgate.Abandoned, reason, why, nil
+func (j *run) miss(reason, why string) {
+	j.run.Outcome, j.run.SkipReason, j.run.Problem, j.run.Diagnosis = qrgate.Abandoned, reason, why, nil
 }

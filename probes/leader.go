@@ -12,13 +12,13 @@ var errLeaseLost = errors.New("another replica runs the probes now")
 
 const leaseKey = "probes"
 
-// standing is a replica's part in the cluster.
-type standing int
+// role is a replica's part in the cluster.
+type role int
 
 const (
-	following standing = iota // another one leads
+	following role = iota // another one leads
 	leading
-	blind // the store cannot be asked, and the lease has run out
+	unknown // the store cannot be asked, and the lease has run out
 )
 
 // leader holds the lease, while it can.
@@ -29,14 +29,14 @@ type leader struct {
 	tell   func(leads bool)
 
 	mu    sync.Mutex
-	at    standing
+	at    role
 	term  context.Context // ends with errLeaseLost
 	end   context.CancelCauseFunc
 	until time.Time // by when the lease must be renewed
 }
 
 // now is the standing, and while leading the term: a context that ends when the lease is lost.
-func (l *leader) now() (standing, context.Context) {
+func (l *leader) now() (role, context.Context) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.at, l.term
@@ -71,7 +71,7 @@ func (l *leader) pause(now time.Time) time.Duration {
 // it last confirmed has run out: until then nobody else can have it.
 func (l *leader) renew(ctx context.Context) {
 	if l.leases == nil {
-		l.become(leading, time.Now().Add(l.ttl))
+		l.setRole(leading, time.Now().Add(l.ttl))
 		return
 	}
 	asked := time.Now()
@@ -81,11 +81,11 @@ func (l *leader) renew(ctx context.Context) {
 	at, _ := l.now()
 	switch {
 	case err == nil && ours:
-		l.become(leading, asked.Add(l.ttl))
+		l.setRole(leading, asked.Add(l.ttl))
 	case err == nil:
-		l.become(following, time.Time{})
+		l.setRole(following, time.Time{})
 	case at != leading || !time.Now().Before(l.lapse()):
-		l.become(blind, time.Time{})
+		l.setRole(unknown, time.Time{})
 	}
 }
 
@@ -95,7 +95,7 @@ func (l *leader) lapse() time.Time {
 	return l.until
 }
 
-func (l *leader) become(at standing, until time.Time) {
+func (l *leader) setRole(at role, until time.Time) {
 	l.mu.Lock()
 	led := l.at == leading
 	l.at, l.until = at, until
@@ -114,7 +114,7 @@ func (l *leader) become(at standing, until time.Time) {
 // resign gives the lease back, so that another replica need not wait for its end.
 func (l *leader) resign(ctx context.Context) {
 	at, _ := l.now()
-	l.become(following, time.Time{})
+	l.setRole(following, time.Time{})
 	if l.leases == nil || at != leading {
 		return
 	}

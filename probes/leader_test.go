@@ -236,7 +236,7 @@ func (stubborn) Record(context.Context, probes.Intent) error {
 func TestNoIntentNoSession(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		run := r.prober(func(c *probes.Config) { c.Intents = stubborn{c.Intents} }).Once(r.Context(), probes.CreateDelete)
-		if run.Missed != probes.MissedInternal || run.Diagnosis != nil {
+		if run.SkipReason != probes.MissedInternal || run.Diagnosis != nil {
 			t.Errorf("a full disk is a failure of the prober: %+v", run)
 		}
 		s := newShared()

@@ -44,8 +44,8 @@ func inspect(a compat.Answer, r qrgate.Ref) (fingerprint, string, *failure) {
 	return grid.print(), detail, nil
 }
 
-// Legible says what a data URL shows, or why it is no QR that a phone could read.
-func Legible(image qrgate.Secret) (string, error) {
+// CheckQRImage says what a data URL shows, or why it is no QR that a phone could read.
+func CheckQRImage(image qrgate.Secret) (string, error) {
 	g, err := readPicture(image.Reveal())
 	if err != nil {
 		return "", err

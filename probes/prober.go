@@ -14,17 +14,17 @@ import (
 
 // Prober runs probes: on schedule, once, or on request. Make it with [New]; it is safe for concurrent use.
 type Prober struct {
-	cfg     Config
-	targets map[string]Target
-	epoch   string
-	number  atomic.Int64
-	lead    *leader
-	ledger  *ledger
-	slots   chan struct{} // as many sessions at once as it has room
+	cfg        Config
+	targets    map[string]Target
+	instanceID string
+	number     atomic.Int64
+	lead       *leader
+	ledger     *results
+	slots      chan struct{} // as many sessions at once as it has room
 
 	sweeping sync.Mutex
 	swept    sync.Once
-	desk     desk
+	desk     throttle
 }
 
 // maxSessions is how many sessions of probes exist at once.
@@ -32,13 +32,13 @@ const maxSessions = 2
 
 // New returns a prober. It does no I/O and starts nothing. The error says which setting is wrong.
 func New(cfg Config) (*Prober, error) {
-	cfg, err := cfg.filled()
+	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
 	p := &Prober{
-		cfg: cfg, targets: map[string]Target{}, epoch: newEpoch(time.Now()), ledger: newLedger(),
-		slots: make(chan struct{}, maxSessions), desk: desk{last: map[string]time.Time{}},
+		cfg: cfg, targets: map[string]Target{}, instanceID: newEpoch(time.Now()), ledger: newLedger(),
+		slots: make(chan struct{}, maxSessions), desk: throttle{last: map[string]time.Time{}},
 	}
 	for _, t := range append([]Target{cfg.Target}, cfg.Others...) {
 		if _, twice := p.targets[t.Name]; twice {
@@ -49,7 +49,7 @@ func New(cfg Config) (*Prober, error) {
 		}
 		p.targets[t.Name] = t
 	}
-	p.lead = &leader{leases: cfg.Leases, owner: p.epoch, ttl: cfg.LeaseTime, tell: func(bool) { p.keeps() }}
+	p.lead = &leader{leases: cfg.Leases, owner: p.instanceID, ttl: cfg.LeaseTime, tell: func(bool) { p.reportLeadership() }}
 	return p, nil
 }
 
@@ -65,18 +65,18 @@ func (p *Prober) Elsewhere(name string) bool {
 // Once runs one probe against the configured target, whoever leads. It is not counted by the observer. A
 // name that there is no probe for is a run that was missed.
 func (p *Prober) Once(ctx context.Context, name string) Run {
-	return p.once(ctx, order{probe: name, target: p.cfg.Target.Name})
+	return p.once(ctx, runRequest{probe: name, target: p.cfg.Target.Name})
 }
 
-// order is what to run.
-type order struct {
+// runRequest is what to run.
+type runRequest struct {
 	probe, target string
 	limit         time.Duration // 0: the probe's own
 	asked         bool          // by a person or a scrape, not by the schedule
 	term          context.Context
 }
 
-func (p *Prober) once(ctx context.Context, o order) Run {
+func (p *Prober) once(ctx context.Context, o runRequest) Run {
 	o.asked = true
 	if catalogue()[o.probe].session {
 		p.swept.Do(func() { p.sweep(ctx) })
@@ -87,7 +87,7 @@ func (p *Prober) once(ctx context.Context, o order) Run {
 }
 
 // execute does one run, whoever asked for it.
-func (p *Prober) execute(ctx context.Context, o order) Run {
+func (p *Prober) execute(ctx context.Context, o runRequest) Run {
 	kind, known := catalogue()[o.probe]
 	j := p.begin(o)
 	if !known {
@@ -109,7 +109,7 @@ func (p *Prober) execute(ctx context.Context, o order) Run {
 	j.until = j.run.Began.Add(limit + 2*cleanupTime)
 	defer j.door.close()
 	ctx, end := p.cfg.Span(ctx, "probe.run "+o.probe, slog.String("user_agent.synthetic.type", "test"),
-		slog.String("qrgate.probe.name", o.probe), slog.String("qrgate.probe.run_id", j.run.ID), slog.String("qrgate.lease.epoch", p.epoch))
+		slog.String("qrgate.probe.name", o.probe), slog.String("qrgate.probe.run_id", j.run.ID), slog.String("qrgate.lease.epoch", p.instanceID))
 	walking, stop := within(ctx, limit, o.term)
 	defer stop()
 	kind.walk(walking, j)
@@ -129,9 +129,9 @@ func within(ctx context.Context, limit time.Duration, term context.Context) (con
 	return bounded, func() { stop(); forget(); cancel(nil) }
 }
 
-func (p *Prober) begin(o order) *journey {
-	id := runID(o.probe, p.epoch, p.number.Add(1))
-	j := &journey{p: p, asked: o.asked, door: open(p.targets[o.target]), run: Run{ID: id, Probe: o.probe, Target: o.target, Began: time.Now(), Steps: []Step{}}}
+func (p *Prober) begin(o runRequest) *run {
+	id := runID(o.probe, p.instanceID, p.number.Add(1))
+	j := &run{p: p, manual: o.asked, door: open(p.targets[o.target]), run: Run{ID: id, Probe: o.probe, Target: o.target, Began: time.Now(), Steps: []Step{}}}
 	if catalogue()[o.probe].session {
 		j.run.Session = prefix + id
 	}
@@ -141,7 +141,7 @@ func (p *Prober) begin(o order) *journey {
 // enter takes a place for a run that will make a session. Without one the run is over, and leave is nil: while
 // nobody answers, or nothing works, the failure that keeps old sessions alive is also this run's, so that a long
 // outage stays an outage; else it is the prober that cannot go on.
-func (p *Prober) enter(ctx context.Context, j *journey) (leave func()) {
+func (p *Prober) enter(ctx context.Context, j *run) (leave func()) {
 	if p.ledger.orphansAt(j.run.Target).n >= p.cfg.MaxOrphans {
 		p.sweep(ctx) // perhaps they can be deleted by now
 	}
@@ -152,7 +152,7 @@ func (p *Prober) enter(ctx context.Context, j *journey) (leave func()) {
 		if j.failed != nil {
 			j.verdict(ctx)
 		} else {
-			j.miss(MissedBacklog, left.words(j.run.Target, p.cfg.Intents.Place()))
+			j.miss(MissedBacklog, left.words(j.run.Target, p.cfg.Intents.Location()))
 		}
 		return nil
 	}
@@ -168,11 +168,11 @@ func (p *Prober) enter(ctx context.Context, j *journey) (leave func()) {
 
 // settle notes a run and logs it if its verdict is news.
 func (p *Prober) settle(r Run) {
-	changed := p.ledger.settle(r)
+	changed := p.ledger.record(r)
 	about := []any{"probe", r.Probe, "target", r.Target, "run", r.ID, "seconds", r.Seconds}
 	switch {
-	case r.Missed == MissedInternal || r.Missed == MissedBacklog:
-		p.cfg.Logger.Error("probes: the prober itself failed", append(about, "reason", r.Missed, "why", r.Problem)...)
+	case r.SkipReason == MissedInternal || r.SkipReason == MissedBacklog:
+		p.cfg.Logger.Error("probes: the prober itself failed", append(about, "reason", r.SkipReason, "why", r.Problem)...)
 	case changed && r.Healthy():
 		p.cfg.Logger.Info("probes: it works again", about...)
 	case changed:
@@ -180,10 +180,10 @@ func (p *Prober) settle(r Run) {
 	}
 }
 
-// blindRun is the result of a run that did not take place because nobody can say who leads. Silence would
+// noLeaderRun is the result of a run that did not take place because nobody can say who leads. Silence would
 // look like health.
-func (p *Prober) blindRun(name string) Run {
-	j := p.begin(order{probe: name, target: p.cfg.Target.Name})
+func (p *Prober) noLeaderRun(name string) Run {
+	j := p.begin(runRequest{probe: name, target: p.cfg.Target.Name})
 	d := qrgate.New(qrgate.RedisUnavailable, "nobody can say which replica runs this probe, so nothing was created")
 	j.run.Outcome, j.run.Diagnosis, j.run.Session = qrgate.Failure, &d, ""
 	return j.run

@@ -39,18 +39,18 @@ const (
 
 // Run is what one run found. It is a plain value; nobody changes it after it was handed out.
 type Run struct {
-	ID        string            `json:"id"` // joins the logs and the spans of one run
-	Probe     string            `json:"probe"`
-	Target    string            `json:"target"`            // the target's name, never its key
-	Session   string            `json:"session,omitempty"` // what it created, or meant to
-	Began     time.Time         `json:"began"`
-	Seconds   float64           `json:"seconds"`           // the cleanup included
-	Outcome   qrgate.Outcome    `json:"outcome"`           // abandoned when the prober itself failed
-	Missed    string            `json:"missed,omitempty"`  // then one of the Missed reasons
-	Problem   string            `json:"problem,omitempty"` // and a sentence about it
-	Diagnosis *qrgate.Diagnosis `json:"diagnosis"`         // of a failure; else nil
-	Alone     bool              `json:"alone,omitempty"`   // of a failure: nobody answers at the target itself
-	Steps     []Step            `json:"steps"`
+	ID                string            `json:"id"` // joins the logs and the spans of one run
+	Probe             string            `json:"probe"`
+	Target            string            `json:"target"`            // the target's name, never its key
+	Session           string            `json:"session,omitempty"` // what it created, or meant to
+	Began             time.Time         `json:"began"`
+	Seconds           float64           `json:"seconds"`           // the cleanup included
+	Outcome           qrgate.Outcome    `json:"outcome"`           // abandoned when the prober itself failed
+	SkipReason        string            `json:"missed,omitempty"`  // then one of the Missed reasons
+	Problem           string            `json:"problem,omitempty"` // and a sentence about it
+	Diagnosis         *qrgate.Diagnosis `json:"diagnosis"`         // of a failure; else nil
+	TargetUnreachable bool              `json:"alone,omitempty"`   // of a failure: nobody answers at the target itself
+	Steps             []Step            `json:"steps"`
 }
 
 // Step is one part of a run.

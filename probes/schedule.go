@@ -19,7 +19,7 @@ func (p *Prober) Run(ctx context.Context) error {
 	lease, stopLease := context.WithCancel(alive)
 	defer stopLease()
 	p.lead.renew(ctx)
-	p.keeps()
+	p.reportLeadership()
 	var turns, rest sync.WaitGroup
 	rest.Go(func() { p.lead.run(lease) })
 	turns.Go(func() { p.janitor(ctx) })
@@ -27,8 +27,8 @@ func (p *Prober) Run(ctx context.Context) error {
 	base := p.cfg.Random()
 	for i, name := range names {
 		if every := p.cfg.Every[name]; every > 0 {
-			t := turn{probe: catalogue()[name], every: every, phase: phase(every, base, i, len(names))}
-			turns.Go(func() { p.take(ctx, runs, t) })
+			t := slot{probe: catalogue()[name], every: every, phase: phase(every, base, i, len(names))}
+			turns.Go(func() { p.loop(ctx, runs, t) })
 		}
 	}
 	<-ctx.Done()
@@ -39,8 +39,8 @@ func (p *Prober) Run(ctx context.Context) error {
 	return nil
 }
 
-// turn is one probe's place in the schedule.
-type turn struct {
+// slot is one probe's place in the schedule.
+type slot struct {
 	probe        probe
 	every, phase time.Duration
 }
@@ -52,8 +52,8 @@ func phase(every time.Duration, base float64, i, n int) time.Duration {
 	return time.Duration(part * float64(every))
 }
 
-// take runs one probe at its turns until ctx ends, and waits for the run under way, which lives in runs.
-func (p *Prober) take(ctx, runs context.Context, t turn) {
+// loop runs one probe at its turns until ctx ends, and waits for the run under way, which lives in runs.
+func (p *Prober) loop(ctx, runs context.Context, t slot) {
 	if !wait(ctx, t.phase) {
 		return
 	}
@@ -82,9 +82,9 @@ func (p *Prober) take(ctx, runs context.Context, t turn) {
 }
 
 // scheduled does one run of the schedule, or says why there is none.
-func (p *Prober) scheduled(ctx context.Context, t turn) {
+func (p *Prober) scheduled(ctx context.Context, t slot) {
 	name := t.probe.name
-	o := order{probe: name, target: p.cfg.Target.Name, limit: limitOf(t.probe, p.cfg.Timeout, t.every)}
+	o := runRequest{probe: name, target: p.cfg.Target.Name, limit: limitOf(t.probe, p.cfg.Timeout, t.every)}
 	var run Run
 	at, term := p.lead.now()
 	switch {
@@ -96,8 +96,8 @@ func (p *Prober) scheduled(ctx context.Context, t turn) {
 	case t.probe.session && at == following:
 		p.cfg.Observer.Missed(name, MissedNotLeader)
 		return
-	case t.probe.session && at == blind:
-		run = p.blindRun(name)
+	case t.probe.session && at == unknown:
+		run = p.noLeaderRun(name)
 	default:
 		if t.probe.session {
 			o.term = term
@@ -110,13 +110,13 @@ func (p *Prober) scheduled(ctx context.Context, t turn) {
 
 // count tells the observer of a scheduled run.
 func (p *Prober) count(r Run) {
-	if r.Missed != "" {
-		p.cfg.Observer.Missed(r.Probe, r.Missed)
+	if r.SkipReason != "" {
+		p.cfg.Observer.Missed(r.Probe, r.SkipReason)
 	} else {
 		p.cfg.Observer.Ran(r.Probe, r.Code(), time.Now(), r.Took())
 	}
 	for _, s := range r.Steps {
-		if r.Missed == "" || s.Name == StepCleanup {
+		if r.SkipReason == "" || s.Name == StepCleanup {
 			p.cfg.Observer.Step(s.Name, s.Outcome == qrgate.Success, time.Duration(s.Seconds*float64(time.Second)))
 		}
 	}

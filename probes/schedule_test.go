@@ -180,8 +180,8 @@ func TestOnceCanBeCancelled(t *testing.T) {
 		}()
 		run := r.prober().Once(ctx, probes.CreateConnectQR)
 		r.wants(run, qrgate.Abandoned, qrgate.None)
-		if run.Missed != probes.MissedShutdown {
-			t.Errorf("it was missed for %q", run.Missed)
+		if run.SkipReason != probes.MissedShutdown {
+			t.Errorf("it was missed for %q", run.SkipReason)
 		}
 		synctest.Wait()
 		r.clean()
@@ -209,7 +209,7 @@ func TestWrongSettings(t *testing.T) {
 			t.Errorf("without a key the health probe alone must do: %v", err)
 		}
 		run := r.prober().Once(r.Context(), "gremlins")
-		if run.Missed != probes.MissedInternal {
+		if run.SkipReason != probes.MissedInternal {
 			t.Errorf("an unknown probe: %+v", run)
 		}
 	})

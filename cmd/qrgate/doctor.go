@@ -95,14 +95,14 @@ func (c doctorCommand) run(ctx context.Context, w world, f settings) int {
 	if !c.JSON {
 		cfg.Progress = func(check doctor.Check) { _, _ = io.WriteString(w.out, checked(check)) }
 	}
-	report := doctor.Examine(ctx, cfg)
+	report := doctor.Run(ctx, cfg)
 	if c.JSON {
 		printer := json.NewEncoder(w.out)
 		printer.SetEscapeHTML(false)
 		_ = printer.Encode(report) // whoever closed the pipe knows
 	} else {
 		_, _ = io.WriteString(w.out, c.prescription(report))
-		if report.Left {
+		if report.LeftBehind {
 			_, _ = io.WriteString(w.out, c.leftover(report.Session, cfg.Base, f.DataDir))
 		}
 	}
@@ -129,7 +129,7 @@ func (c doctorCommand) config(w world, f settings) (doctor.Config, error) {
 			return doctor.Config{}, err
 		}
 	}
-	cfg := doctor.Config{Base: base, Key: qrgate.NewSecret(c.APIKey), Deep: c.Deep, Patience: c.Patience, Language: c.Lang, Look: lookFrom(way), Legible: probes.Legible}
+	cfg := doctor.Config{Base: base, Key: qrgate.NewSecret(c.APIKey), Deep: c.Deep, Patience: c.Patience, Language: c.Lang, Look: lookFrom(way), Legible: probes.CheckQRImage}
 	if base == nil {
 		return cfg, nil
 	}
@@ -141,10 +141,10 @@ func (c doctorCommand) config(w world, f settings) (doctor.Config, error) {
 
 // promise notes the session of an examination where and as qrgate probe notes its own, so that the next one tidies
 // up after a doctor that was killed, or could not.
-func promise(cfg *doctor.Config, place *probes.Files, target string) {
+func promise(cfg *doctor.Config, place *probes.FileIntents, target string) {
 	i := probes.Intent{Target: target, Owner: "doctor"}
 	limit := cfg.Patience + 2*time.Minute
-	cfg.Intend = func(ctx context.Context, session string) error {
+	cfg.RecordIntent = func(ctx context.Context, session string) error {
 		i.Session, i.At = session, time.Now()
 		i.Until = i.At.Add(limit)
 		return place.Record(ctx, i)
@@ -205,5 +205,5 @@ func (c doctorCommand) leftover(session string, base *url.URL, dataDir string) s
 	if c.Lang == "es" {
 		text = "No se pudo borrar la sesión %s. Está anotada en %s, y el siguiente\n  qrgate probe --target %s --data-dir %s\ncon la misma clave lo intenta de nuevo.\n"
 	}
-	return fmt.Sprintf(text, session, notes(dataDir).Place(), plain(base), dataDir)
+	return fmt.Sprintf(text, session, notes(dataDir).Location(), plain(base), dataDir)
 }

@@ -10,7 +10,7 @@ import (
 
 // notes are where the sessions that a command makes are written down, so that a later one deletes what is left.
 // Their place is absolute: it is shown to people.
-func notes(dataDir string) *probes.Files {
+func notes(dataDir string) *probes.FileIntents {
 	dir := filepath.Join(dataDir, "probe-intents")
 	if whole, err := filepath.Abs(dir); err == nil {
 		dir = whole

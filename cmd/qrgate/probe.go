@@ -61,7 +61,7 @@ func (c probeCommand) run(ctx context.Context, w world, dataDir string) int {
 		return exitUsage
 	}
 	run := prober.Once(ctx, c.Probe)
-	if run.Alone {
+	if run.TargetUnreachable {
 		run.Diagnosis = nobodyAt(run)
 	}
 	if c.JSON {
@@ -122,8 +122,8 @@ func line(s probes.Step) string {
 func verdict(r probes.Run) string {
 	var b strings.Builder
 	switch {
-	case r.Missed != "":
-		fmt.Fprintf(&b, "The prober failed (%s): %s\n", r.Missed, r.Problem)
+	case r.SkipReason != "":
+		fmt.Fprintf(&b, "The prober failed (%s): %s\n", r.SkipReason, r.Problem)
 	case r.Diagnosis != nil:
 		fmt.Fprintf(&b, "FAILED: %s (%s).\n%s: %s\n", r.Diagnosis.Title, r.Diagnosis.Code, actor(r.Diagnosis.Who, "en"), r.Diagnosis.Help)
 		for _, e := range r.Diagnosis.Evidence {

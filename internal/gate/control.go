@@ -12,7 +12,7 @@ import (
 // that does.
 func (g *Gate) makeControl() error {
 	g.control = control.New(control.Config{
-		Client: g.cfg.WhatsApp, Off: !g.cfg.ControlProbe,
+		Client: g.cfg.WhatsApp, Disabled: !g.cfg.ControlProbe,
 		Handshake: func(ctx context.Context) (qrgate.Code, string) { return embedded.Handshake(ctx, g.cfg.WhatsApp) },
 	})
 	g.outlook = &outlook{way: g.cfg.WhatsApp, control: g.control.Last, log: g.cfg.Logger}
@@ -28,6 +28,6 @@ func (g *Gate) suspect(e qrgate.Event) {
 	switch e.Diagnosis {
 	case qrgate.QRNotEmitted, qrgate.Undetermined, qrgate.ConnectFailing, qrgate.WhatsAppSilent, qrgate.WhatsAppUnavailable,
 		qrgate.DNSFailed, qrgate.NetworkBlocked, qrgate.TLSIntercepted, qrgate.ProxyRefused, qrgate.ClientOutdated:
-		g.control.Suspect()
+		g.control.Trigger()
 	}
 }

@@ -44,7 +44,7 @@ type Gate struct {
 	front   *proxy.Handler
 	redis   *redisstore.Store // nil without Redis
 	prober  *probes.Prober
-	control *control.Post
+	control *control.Watcher
 	circuit *breaker.Breaker // nil before the embedded engine
 	outlook *outlook
 	metrics *metrics.Metrics

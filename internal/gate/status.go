@@ -89,7 +89,7 @@ func probed(runs []probes.Run, every map[string]time.Duration, key bool) statusp
 
 // shown is a run without its session.
 func shown(r probes.Run) statuspage.Run {
-	out := statuspage.Run{ID: r.ID, Began: r.Began, Seconds: r.Seconds, Outcome: r.Outcome, Missed: r.Missed}
+	out := statuspage.Run{ID: r.ID, Began: r.Began, Seconds: r.Seconds, Outcome: r.Outcome, Missed: r.SkipReason}
 	if r.Diagnosis != nil {
 		out.Code = r.Diagnosis.Code
 		if len(r.Diagnosis.Evidence) > 0 {

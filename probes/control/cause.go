@@ -36,13 +36,13 @@ func causeOf(err error, at qrgate.ConnectivityStep) cause {
 	case isOp && op.Op == "dial":
 		return cause{qrgate.ControlTCP, qrgate.NetworkBlocked, "no connection to port 443"}
 	case isNet && timeout.Timeout():
-		return cause{at, silenceAt(at), "no answer"}
+		return cause{at, timeoutCause(at), "no answer"}
 	}
 	return cause{at, qrgate.NetworkBlocked, "the connection was cut"}
 }
 
-// silenceAt is what it means that nothing comes at a step.
-func silenceAt(at qrgate.ConnectivityStep) qrgate.Code {
+// timeoutCause is what it means that nothing comes at a step.
+func timeoutCause(at qrgate.ConnectivityStep) qrgate.Code {
 	switch at {
 	case qrgate.ControlDNS:
 		return qrgate.DNSFailed

@@ -22,8 +22,8 @@ type Config struct {
 	// Progress is told of every step when it ends; nil: nobody.
 	Progress func(Step)
 
-	// Off is the switch: a [Post] then never looks.
-	Off bool
+	// Disabled is the switch: a [Post] then never looks.
+	Disabled bool
 	// Spacing is the least time between two looks of a [Post]; 0: five minutes, and never less than one.
 	Spacing time.Duration
 }
@@ -52,8 +52,8 @@ const (
 // of the handshake.
 func Look(ctx context.Context, c Config) qrgate.ConnectivityResult {
 	began := time.Now()
-	l := look{c: c, out: qrgate.ConnectivityResult{Code: qrgate.None}}
-	if l.way(ctx) && c.Handshake != nil {
+	l := check{c: c, out: qrgate.ConnectivityResult{Code: qrgate.None}}
+	if l.dial(ctx) && c.Handshake != nil {
 		l.handshake(ctx)
 	}
 	l.out.At = time.Now()
@@ -61,14 +61,14 @@ func Look(ctx context.Context, c Config) qrgate.ConnectivityResult {
 	return l.out
 }
 
-// look is a look in the making.
-type look struct {
+// check is a look in the making.
+type check struct {
 	c   Config
 	out qrgate.ConnectivityResult
 }
 
 // step writes down how a step ended.
-func (l *look) step(s Step, code qrgate.Code) {
+func (l *check) step(s Step, code qrgate.Code) {
 	l.out.Step, l.out.Code = s.Name, code
 	l.out.Evidence = append(l.out.Evidence, fmt.Sprintf("%s: %s", s.Name, s.Detail))
 	if l.c.Progress != nil {
@@ -76,26 +76,26 @@ func (l *look) step(s Step, code qrgate.Code) {
 	}
 }
 
-// way dials once, as the engine would, and reads from the dial how far it came: what is looked at is the very
+// dial dials once, as the engine would, and reads from the dial how far it came: what is looked at is the very
 // way that a client takes, its proxies included.
-func (l *look) way(ctx context.Context) bool {
+func (l *check) dial(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, wayTime)
 	defer cancel()
 	client, done := l.client()
 	defer done()
-	marks := &marks{began: time.Now()}
+	marks := &dialTrace{began: time.Now()}
 	res, err := client.Do(request(marks.watch(ctx)))
 	if err == nil {
 		_ = res.Body.Close()
 	}
-	for _, s := range marks.passed() {
+	for _, s := range marks.completed() {
 		l.step(s, qrgate.None)
 	}
 	at := marks.next()
 	took := marks.since()
 	switch {
 	case err != nil && ctx.Err() != nil:
-		l.step(Step{at, false, took, "no answer"}, silenceAt(at))
+		l.step(Step{at, false, took, "no answer"}, timeoutCause(at))
 	case err != nil:
 		why := causeOf(err, at)
 		l.step(Step{why.step, false, took, why.text}, why.code)
@@ -108,14 +108,14 @@ func (l *look) way(ctx context.Context) bool {
 	return false
 }
 
-func (l *look) handshake(ctx context.Context) {
+func (l *check) handshake(ctx context.Context) {
 	began := time.Now()
 	code, why := l.c.Handshake(ctx)
 	l.step(Step{qrgate.ControlHandshake, code == qrgate.None, time.Since(began), why}, code)
 }
 
 // client is the way, and what gives its connections back.
-func (l *look) client() (*http.Client, func()) {
+func (l *check) client() (*http.Client, func()) {
 	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	if l.c.Client != nil {
 		return &http.Client{Transport: l.c.Client.Transport, CheckRedirect: stay}, func() {}

@@ -11,8 +11,8 @@ import (
 	"qrgate"
 )
 
-// marks are how far one dial came, as net/http tells it.
-type marks struct {
+// dialTrace are how far one dial came, as net/http tells it.
+type dialTrace struct {
 	mu     sync.Mutex
 	began  time.Time
 	last   time.Time // the end of the last step that was passed
@@ -21,7 +21,7 @@ type marks struct {
 }
 
 // watch returns ctx with hooks into the dial.
-func (m *marks) watch(ctx context.Context) context.Context {
+func (m *dialTrace) watch(ctx context.Context) context.Context {
 	m.last = m.began
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		DNSDone: func(i httptrace.DNSDoneInfo) {
@@ -34,7 +34,7 @@ func (m *marks) watch(ctx context.Context) context.Context {
 }
 
 // pass notes a step that succeeded, once: a dial tries several addresses at a time.
-func (m *marks) pass(name qrgate.ConnectivityStep, err error, detail string) {
+func (m *dialTrace) pass(name qrgate.ConnectivityStep, err error, detail string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err != nil {
@@ -50,9 +50,9 @@ func (m *marks) pass(name qrgate.ConnectivityStep, err error, detail string) {
 	m.last = now
 }
 
-// passed are the steps that succeeded, in their order. A dialer of somebody's own tells nothing of them; what
+// completed are the steps that succeeded, in their order. A dialer of somebody's own tells nothing of them; what
 // lies before a connection that is there was passed all the same.
-func (m *marks) passed() []Step {
+func (m *dialTrace) completed() []Step {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.onWire && len(m.steps) == 0 {
@@ -64,7 +64,7 @@ func (m *marks) passed() []Step {
 }
 
 // next is the step that the dial was at when it ended.
-func (m *marks) next() qrgate.ConnectivityStep {
+func (m *dialTrace) next() qrgate.ConnectivityStep {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.onWire {
@@ -83,7 +83,7 @@ func (m *marks) next() qrgate.ConnectivityStep {
 }
 
 // since is the time since the last step that was passed.
-func (m *marks) since() time.Duration {
+func (m *dialTrace) since() time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return time.Since(m.last)

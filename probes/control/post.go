@@ -14,9 +14,9 @@ const (
 	leastSpacing = time.Minute
 )
 
-// Post looks on suspicion, at most once in a spacing, and keeps what it saw last. After a look that failed it looks
+// Watcher looks on suspicion, at most once in a spacing, and keeps what it saw last. After a look that failed it looks
 // again within the minute: what it names others after must not be over.
-type Post struct {
+type Watcher struct {
 	c     Config
 	alarm chan struct{}
 
@@ -25,25 +25,25 @@ type Post struct {
 }
 
 // New makes a post. It looks nowhere before Run.
-func New(c Config) *Post {
+func New(c Config) *Watcher {
 	if c.Spacing == 0 {
 		c.Spacing = usualSpacing
 	}
 	c.Spacing = max(c.Spacing, leastSpacing)
-	return &Post{c: c, alarm: make(chan struct{}, 1)}
+	return &Watcher{c: c, alarm: make(chan struct{}, 1)}
 }
 
-// Suspect asks for a look. It never waits; a suspicion that comes too early after the last look is kept until
+// Trigger asks for a look. It never waits; a suspicion that comes too early after the last look is kept until
 // the spacing is over, and many are one.
-func (p *Post) Suspect() {
+func (p *Watcher) Trigger() {
 	select {
 	case p.alarm <- struct{}{}:
 	default:
 	}
 }
 
-// keep remembers what was seen, and since when it is no better.
-func (p *Post) keep(seen qrgate.ConnectivityResult) {
+// record remembers what was seen, and since when it is no better.
+func (p *Watcher) record(seen qrgate.ConnectivityResult) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
@@ -57,15 +57,15 @@ func (p *Post) keep(seen qrgate.ConnectivityResult) {
 }
 
 // Last is what was seen last; the zero value before the first look.
-func (p *Post) Last() qrgate.ConnectivityResult {
+func (p *Watcher) Last() qrgate.ConnectivityResult {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.last
 }
 
 // Run looks when somebody suspects, until ctx ends. It returns nil.
-func (p *Post) Run(ctx context.Context) error {
-	if p.c.Off {
+func (p *Watcher) Run(ctx context.Context) error {
+	if p.c.Disabled {
 		<-ctx.Done()
 		return nil
 	}
@@ -79,7 +79,7 @@ func (p *Post) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil // it saw its own end
 		}
-		p.keep(seen)
+		p.record(seen)
 		spacing := p.c.Spacing
 		if !seen.OK() && seen.Code != qrgate.ClientOutdated { // which says nothing of the engine's
 			spacing = leastSpacing

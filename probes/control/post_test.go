@@ -13,7 +13,7 @@ import (
 )
 
 // guard runs a post against a simulator for the length of a test, on fake time.
-func guard(t *testing.T, c control.Config, test func(*control.Post, *wasim.Server)) {
+func guard(t *testing.T, c control.Config, test func(*control.Watcher, *wasim.Server)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		srv, pipe := &wasim.Server{}, &wasim.Pipe{}
@@ -36,13 +36,13 @@ func guard(t *testing.T, c control.Config, test func(*control.Post, *wasim.Serve
 // Nobody suspects, nobody looks; many suspicions are one look, and the next comes after the spacing.
 func TestLooksAreSeldom(t *testing.T) {
 	t.Parallel()
-	guard(t, control.Config{}, func(p *control.Post, srv *wasim.Server) {
+	guard(t, control.Config{}, func(p *control.Watcher, srv *wasim.Server) {
 		time.Sleep(time.Hour)
 		if n := srv.Stats().Dials; n != 0 || !p.Last().At.IsZero() {
 			t.Fatalf("%d dials without a suspicion", n)
 		}
 		for range 100 {
-			p.Suspect()
+			p.Trigger()
 		}
 		time.Sleep(time.Second)
 		first := p.Last()
@@ -50,7 +50,7 @@ func TestLooksAreSeldom(t *testing.T) {
 			t.Fatalf("%+v", first)
 		}
 		srv.SetFault(wasim.Fault{Failure: 405}) // for the gate's own library alone: no reason to look again sooner
-		p.Suspect()
+		p.Trigger()
 		time.Sleep(5*time.Minute - 2*time.Second)
 		if p.Last().At != first.At {
 			t.Error("a second look came too early")
@@ -69,9 +69,9 @@ func TestLooksAreSeldom(t *testing.T) {
 // suspects.
 func TestAFailureIsLookedAtAgain(t *testing.T) {
 	t.Parallel()
-	guard(t, control.Config{}, func(p *control.Post, srv *wasim.Server) {
+	guard(t, control.Config{}, func(p *control.Watcher, srv *wasim.Server) {
 		srv.SetFault(wasim.Fault{HTTPStatus: 503})
-		p.Suspect()
+		p.Trigger()
 		time.Sleep(time.Second)
 		first := p.Last()
 		if first.Code != qrgate.WhatsAppUnavailable {
@@ -81,14 +81,14 @@ func TestAFailureIsLookedAtAgain(t *testing.T) {
 		if p.Last().At != first.At {
 			t.Error("it looked, and nobody suspects any more")
 		}
-		p.Suspect()
+		p.Trigger()
 		time.Sleep(time.Second)
 		if again := p.Last(); again.At == first.At || first.Failing.IsZero() || again.Failing != first.Failing {
 			t.Errorf("it fails since %v, and again since %v", first.Failing, again.Failing)
 		}
 		time.Sleep(time.Minute)
 		srv.SetFault(wasim.Fault{})
-		p.Suspect()
+		p.Trigger()
 		time.Sleep(time.Second)
 		if got := p.Last(); !got.OK() || !got.Failing.IsZero() {
 			t.Errorf("a suspicion after more than a minute: %+v", got)
@@ -98,8 +98,8 @@ func TestAFailureIsLookedAtAgain(t *testing.T) {
 
 func TestTheSwitch(t *testing.T) {
 	t.Parallel()
-	guard(t, control.Config{Off: true}, func(p *control.Post, srv *wasim.Server) {
-		p.Suspect()
+	guard(t, control.Config{Disabled: true}, func(p *control.Watcher, srv *wasim.Server) {
+		p.Trigger()
 		time.Sleep(time.Hour)
 		if n := srv.Stats().Dials; n != 0 || !p.Last().At.IsZero() {
 			t.Errorf("%d dials", n)
@@ -110,9 +110,9 @@ func TestTheSwitch(t *testing.T) {
 // A spacing can be shorter, but not so short that WhatsApp would take offence.
 func TestTheSpacingHasABound(t *testing.T) {
 	t.Parallel()
-	guard(t, control.Config{Spacing: time.Second}, func(p *control.Post, srv *wasim.Server) {
+	guard(t, control.Config{Spacing: time.Second}, func(p *control.Watcher, srv *wasim.Server) {
 		for range 120 {
-			p.Suspect()
+			p.Trigger()
 			time.Sleep(time.Second)
 		}
 		if n := srv.Stats().Dials / 2; n != 2 && n != 3 {
@@ -131,7 +131,7 @@ func TestTheEndIsNoFailure(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- p.Run(ctx) }()
-		p.Suspect()
+		p.Trigger()
 		time.Sleep(time.Second)
 		cancel()
 		if err := <-done; err != nil || !p.Last().At.IsZero() {

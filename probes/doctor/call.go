@@ -20,7 +20,7 @@ const (
 )
 
 // call makes a request that the engine's interface does not know.
-func (e *examination) call(ctx context.Context, op, method, path, body string) (compat.Answer, *qrgate.EngineError) {
+func (e *run) call(ctx context.Context, op, method, path, body string) (compat.Answer, *qrgate.EngineError) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	path, query, _ := strings.Cut(path, "?")
@@ -58,7 +58,7 @@ type made struct {
 	none bool // certainly no session: the request never left, or was declined
 }
 
-func (e *examination) create(ctx context.Context, name string) (made, *qrgate.EngineError) {
+func (e *run) create(ctx context.Context, name string) (made, *qrgate.EngineError) {
 	var left compat.Departure
 	a, f := e.call(left.Watch(ctx), "create", http.MethodPost, "api/sessions", `{"sessionId":"`+name+`","sessionName":"qrgate doctor"}`)
 	if f == nil {
@@ -73,7 +73,7 @@ func (e *examination) create(ctx context.Context, name string) (made, *qrgate.En
 
 // erase deletes the session of this examination until it is gone. Whether a create that failed made one all
 // the same is not known, so it is tried, and then "no such session" is as good: absent.
-func (e *examination) erase(ctx context.Context, ref qrgate.Ref, created bool) (absent bool, f *qrgate.EngineError) {
+func (e *run) erase(ctx context.Context, ref qrgate.Ref, created bool) (absent bool, f *qrgate.EngineError) {
 	for pause := 250 * time.Millisecond; ; pause *= 2 {
 		f = e.eraseOnce(ctx, ref)
 		switch {
@@ -92,7 +92,7 @@ func (e *examination) erase(ctx context.Context, ref qrgate.Ref, created bool) (
 	}
 }
 
-func (e *examination) eraseOnce(ctx context.Context, ref qrgate.Ref) *qrgate.EngineError {
+func (e *run) eraseOnce(ctx context.Context, ref qrgate.Ref) *qrgate.EngineError {
 	a, f := e.call(ctx, "delete", http.MethodDelete, "api/sessions/"+ref.URLSegment(), "")
 	if f != nil || a.Status/100 == 2 {
 		return f
@@ -101,7 +101,7 @@ func (e *examination) eraseOnce(ctx context.Context, ref qrgate.Ref) *qrgate.Eng
 }
 
 // seek finds the integer of the session of this examination.
-func (e *examination) seek(ctx context.Context, ref qrgate.Ref) qrgate.Ref {
+func (e *run) seek(ctx context.Context, ref qrgate.Ref) qrgate.Ref {
 	roll, _ := e.Engine.List(ctx, e.caller())
 	for _, o := range roll.Sessions {
 		if o.Ref.Name == ref.Name {

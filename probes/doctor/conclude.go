@@ -12,18 +12,18 @@ import (
 
 // findings are what the checks found, as far as they went.
 type findings struct {
-	engine    bool // there is one to examine
-	unnoted   bool // a session could not be noted, so none was made
-	fault     *qrgate.EngineError
-	walked    bool // a session was made
-	session   qrgate.Session
-	seen      time.Time // when the session was last looked at
-	climate   qrgate.Environment
-	paces     []time.Duration       // how long the engine's answers took
-	stumbles  []*qrgate.EngineError // looks that failed, whatever came in the end
-	showing   int                   // other sessions that have a code
-	illegible string                // why the picture of the code is no QR
-	look      qrgate.ConnectivityResult
+	engine     bool // there is one to examine
+	unnoted    bool // a session could not be noted, so none was made
+	fault      *qrgate.EngineError
+	walked     bool // a session was made
+	session    qrgate.Session
+	seen       time.Time // when the session was last looked at
+	climate    qrgate.Environment
+	latencies  []time.Duration       // how long the engine's answers took
+	pollErrors []*qrgate.EngineError // looks that failed, whatever came in the end
+	withCode   int                   // other sessions that have a code
+	invalidQR  string                // why the picture of the code is no QR
+	look       qrgate.ConnectivityResult
 }
 
 // conclude is the verdict on all that was found. An engine that made a QR is healthy, whatever the way from here
@@ -32,8 +32,8 @@ func conclude(f findings, now time.Time) verdict {
 	f.climate.Control = f.look
 	looked := !f.look.At.IsZero()
 	switch {
-	case f.illegible != "":
-		return verdict{Diagnosis: qrgate.New(qrgate.QRInvalid, f.illegible), whole: true}
+	case f.invalidQR != "":
+		return verdict{Diagnosis: qrgate.New(qrgate.QRInvalid, f.invalidQR), whole: true}
 	case f.session.QR.Present():
 		return f.working()
 	case f.walked:
@@ -60,9 +60,9 @@ func conclude(f findings, now time.Time) verdict {
 // word, because it stands among the checks.
 func (f findings) working() verdict {
 	v := healthy("the engine made a QR for a session of this examination")
-	if n := len(f.stumbles); n > 0 {
+	if n := len(f.pollErrors); n > 0 {
 		v.help = stumbled
-		v.Evidence = append(v.Evidence, fmt.Sprintf("%d of %d looks failed before: %s", n, f.session.Polls, faultLine(f.stumbles[n-1])))
+		v.Evidence = append(v.Evidence, fmt.Sprintf("%d of %d looks failed before: %s", n, f.session.Polls, faultLine(f.pollErrors[n-1])))
 	}
 	switch {
 	case f.look.At.IsZero() || f.look.OK():
@@ -78,18 +78,18 @@ func (f findings) working() verdict {
 
 // silent is the verdict on an engine that made no QR.
 func (f findings) silent(now time.Time) verdict {
-	f.climate.MinLatency = slices.Min(f.paces)
+	f.climate.MinLatency = slices.Min(f.latencies)
 	d := qrgate.Diagnose(f.session, f.climate, f.seen)
 	switch {
 	case d.Code == qrgate.SessionNotFound:
-		return f.disowned(d.Evidence...)
+		return f.deniedAfterCreate(d.Evidence...)
 	case f.session.ConnectedAt.IsZero() && f.fault != nil && f.fault.Kind == qrgate.KindSessionNotFound:
-		return f.disowned(faultLine(f.fault))
+		return f.deniedAfterCreate(faultLine(f.fault))
 	case d.Code == qrgate.EngineRestarted:
 		d.Who = qrgate.Operator // no gate is at work here that would connect it again
 		return verdict{Diagnosis: d, help: itDies, whole: true}
-	case d.Code == qrgate.QRNotEmitted && f.showing > 0:
-		d.Evidence = append(d.Evidence, fmt.Sprintf("%d other sessions have their codes", f.showing))
+	case d.Code == qrgate.QRNotEmitted && f.withCode > 0:
+		d.Evidence = append(d.Evidence, fmt.Sprintf("%d other sessions have their codes", f.withCode))
 		return verdict{Diagnosis: d, help: noneForNew, whole: true}
 	case !d.Healthy() && d.Code != qrgate.Undetermined:
 		return verdict{Diagnosis: d, whole: true}
@@ -98,17 +98,17 @@ func (f findings) silent(now time.Time) verdict {
 	case f.session.ConnectedAt.IsZero():
 		return verdict{Diagnosis: qrgate.New(qrgate.Undetermined, "no connect was accepted"), help: readTheLog, whole: true}
 	}
-	return f.hasty(now)
+	return f.tooShort(now)
 }
 
-// disowned is the verdict on an engine that denies the session that it has just created. That is nobody's wrong id.
-func (f findings) disowned(evidence ...string) verdict {
+// deniedAfterCreate is the verdict on an engine that denies the session that it has just created. That is nobody's wrong id.
+func (f findings) deniedAfterCreate(evidence ...string) verdict {
 	return verdict{Diagnosis: qrgate.New(qrgate.EngineBadResponse, evidence...), title: disowned, help: oneEngine, whole: true}
 }
 
-// hasty is the verdict when the patience ended before the silence is a symptom of the engine alone. The same
+// tooShort is the verdict when the patience ended before the silence is a symptom of the engine alone. The same
 // silence beside a look that failed means what it means to a longer patience.
-func (f findings) hasty(now time.Time) verdict {
+func (f findings) tooShort(now time.Time) verdict {
 	waited := f.seen.Sub(f.session.ConnectedAt).Round(100 * time.Millisecond)
 	d := qrgate.New(qrgate.QRNotEmitted, fmt.Sprintf("no QR for %s since the connect was accepted, in %d looks", waited, f.session.Polls))
 	if shared := qrgate.CrossCheck(d, f.look, now); shared.Code != d.Code {
@@ -158,7 +158,7 @@ func (f *findings) others(list []qrgate.SessionReport) {
 	for _, o := range list {
 		switch o.State {
 		case qrgate.AwaitingScan:
-			f.showing++
+			f.withCode++
 		case qrgate.Failed, qrgate.Connecting:
 			f.climate.FailingSessions++
 		}

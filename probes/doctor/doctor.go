@@ -22,10 +22,10 @@ type Config struct {
 	Deep bool
 	// Patience is how long a QR is waited for once the connect was accepted; 0: 30 s.
 	Patience time.Duration
-	// Intend is told of a session before it is made and Done when it is gone, so that it can be deleted by
+	// RecordIntent is told of a session before it is made and Done when it is gone, so that it can be deleted by
 	// somebody else if this process dies in between. Left is told instead of Done when the examination is over
 	// and the session is there, or may be. nil: nobody.
-	Intend, Done, Left func(ctx context.Context, session string) error
+	RecordIntent, Done, Left func(ctx context.Context, session string) error
 	// Legible says what the image of a QR shows, or why it is none; nil: every image is believed.
 	Legible func(image qrgate.Secret) (string, error)
 	// Look is the gate's own look at WhatsApp, which tells progress of each step; nil: none.
@@ -58,27 +58,27 @@ const (
 
 // Report is what an examination found.
 type Report struct {
-	Checks    []Check          `json:"checks"`
-	Diagnosis qrgate.Diagnosis `json:"diagnosis"` // Code is none when all is well
-	Whole     bool             `json:"whole"`     // everything that decides was looked at
-	Stopped   bool             `json:"stopped"`   // somebody interrupted it
-	Session   string           `json:"session"`   // the session that was made; "" for none
-	Left      bool             `json:"left"`      // it could not be deleted
+	Checks     []Check          `json:"checks"`
+	Diagnosis  qrgate.Diagnosis `json:"diagnosis"` // Code is none when all is well
+	Complete   bool             `json:"whole"`     // everything that decides was looked at
+	Stopped    bool             `json:"stopped"`   // somebody interrupted it
+	Session    string           `json:"session"`   // the session that was made; "" for none
+	LeftBehind bool             `json:"left"`      // it could not be deleted
 }
 
 // usualPatience is how long a QR is waited for: healthy engines have one within five seconds.
 const usualPatience = 30 * time.Second
 
-// Examine takes the checks in their order. It ends within the patience and two minutes, or soon after ctx;
+// Run takes the checks in their order. It ends within the patience and two minutes, or soon after ctx;
 // the session that it makes is deleted even then.
-func Examine(ctx context.Context, c Config) Report {
+func Run(ctx context.Context, c Config) Report {
 	if c.Patience == 0 {
 		c.Patience = usualPatience
 	}
 	if c.Progress == nil {
 		c.Progress = func(Check) {}
 	}
-	e := &examination{Config: c}
+	e := &run{Config: c}
 	if c.Engine != nil {
 		e.engine(ctx)
 	}
@@ -90,25 +90,25 @@ func Examine(ctx context.Context, c Config) Report {
 	if e.out.Stopped {
 		v = stopped(e.found, e.out.Checks)
 	}
-	e.out.Diagnosis, e.out.Whole = v.in(c.Language), v.whole
+	e.out.Diagnosis, e.out.Complete = v.in(c.Language), v.whole
 	return e.out
 }
 
-// examination is one run.
-type examination struct {
+// run is one run.
+type run struct {
 	Config
 	found findings
 	out   Report
 }
 
 // note writes a check down.
-func (e *examination) note(c Check) {
+func (e *run) note(c Check) {
 	e.out.Checks = append(e.out.Checks, c)
 	e.Progress(c)
 }
 
 // check runs one check within ctx, and reports whether it was passed.
-func (e *examination) check(ctx context.Context, name string, run func() (detail string, failed *qrgate.EngineError)) bool {
+func (e *run) check(ctx context.Context, name string, run func() (detail string, failed *qrgate.EngineError)) bool {
 	began := time.Now()
 	detail, failed := run()
 	if failed != nil {
@@ -126,11 +126,11 @@ func (e *examination) check(ctx context.Context, name string, run func() (detail
 }
 
 // answered takes the time of a call into the engine's pace; one without an answer says nothing of it.
-func (e *examination) answered(took time.Duration, failed *qrgate.EngineError) {
+func (e *run) answered(took time.Duration, failed *qrgate.EngineError) {
 	if failed != nil && (failed.Kind == qrgate.KindUnreachable || failed.Kind == qrgate.KindTimeout) {
 		return
 	}
-	e.found.paces = append(e.found.paces, took)
+	e.found.latencies = append(e.found.latencies, took)
 }
 
 // unlessStopped is a check as it ended. One that failed when the examination was stopped says nothing else.
@@ -142,7 +142,7 @@ func unlessStopped(ctx context.Context, c Check) Check {
 }
 
 // engine examines the engine.
-func (e *examination) engine(ctx context.Context) {
+func (e *run) engine(ctx context.Context) {
 	e.found.engine = true
 	if !e.check(ctx, CheckEngine, func() (string, *qrgate.EngineError) { return e.health(ctx) }) {
 		return
@@ -163,6 +163,6 @@ func (e *examination) engine(ctx context.Context) {
 	e.walk(ctx)
 }
 
-func (e *examination) caller() qrgate.Caller {
+func (e *run) caller() qrgate.Caller {
 	return qrgate.Caller{Tenant: "doctor", Key: e.Key, Traffic: qrgate.SyntheticTraffic}
 }

@@ -37,7 +37,7 @@ func examine(t *testing.T, e *enginesim.Engine, change func(*doctor.Config), tes
 			change(&c)
 		}
 		began := time.Now()
-		test(doctor.Examine(t.Context(), c), time.Since(began))
+		test(doctor.Run(t.Context(), c), time.Since(began))
 		time.Sleep(time.Second) // net/http lingers on a connection that it closes early
 	})
 }
@@ -52,7 +52,7 @@ func examineAt(t *testing.T, there http.Handler) doctor.Report {
 	c := doctor.Config{Base: base, Transport: wire.Client().Transport}
 	c.Engine = inboxhub.New(base, c.Transport)
 	defer time.Sleep(time.Second)
-	return doctor.Examine(t.Context(), c)
+	return doctor.Run(t.Context(), c)
 }
 
 // lookThat is a look at WhatsApp that ends with a code.
@@ -116,8 +116,8 @@ func TestExamine(t *testing.T) {
 				if len(got.Diagnosis.Evidence) == 0 || took > tt.within {
 					t.Errorf("after %s: %+v", took, got.Diagnosis)
 				}
-				if left := tt.engine.Snapshot(); len(left) != 0 || got.Left {
-					t.Errorf("%d sessions are left, and the report says %t", len(left), got.Left)
+				if left := tt.engine.Snapshot(); len(left) != 0 || got.LeftBehind {
+					t.Errorf("%d sessions are left, and the report says %t", len(left), got.LeftBehind)
 				}
 			})
 		})
@@ -175,7 +175,7 @@ func TestWithoutAKey(t *testing.T) {
 	t.Parallel()
 	e := &enginesim.Engine{}
 	examine(t, e, func(c *doctor.Config) { c.Key = qrgate.Secret{} }, func(got doctor.Report, _ time.Duration) {
-		if got.Whole || got.Diagnosis.Code != qrgate.Undetermined || e.CountSince(enginesim.AnyRoute, time.Time{}) != 1 {
+		if got.Complete || got.Diagnosis.Code != qrgate.Undetermined || e.CountSince(enginesim.AnyRoute, time.Time{}) != 1 {
 			t.Errorf("%+v, after %d calls", got, len(e.Calls()))
 		}
 	})
@@ -186,9 +186,9 @@ func TestNoNoteNoSession(t *testing.T) {
 	t.Parallel()
 	e := &enginesim.Engine{}
 	examine(t, e, func(c *doctor.Config) {
-		c.Intend = func(context.Context, string) error { return errors.New("the disk is full") }
+		c.RecordIntent = func(context.Context, string) error { return errors.New("the disk is full") }
 	}, func(got doctor.Report, _ time.Duration) {
-		if e.CountSince(enginesim.RouteCreate, time.Time{}) != 0 || got.Session != "" || got.Whole || !strings.Contains(got.Diagnosis.Help, "--data-dir") {
+		if e.CountSince(enginesim.RouteCreate, time.Time{}) != 0 || got.Session != "" || got.Complete || !strings.Contains(got.Diagnosis.Help, "--data-dir") {
 			t.Errorf("%+v", got)
 		}
 	})
@@ -207,23 +207,23 @@ func TestCutShort(t *testing.T) {
 		c := doctor.Config{Base: base, Transport: wire.Client().Transport, Key: qrgate.NewSecret("key-a")}
 		c.Engine = inboxhub.New(base, c.Transport)
 		var promised, kept []string
-		c.Intend = func(_ context.Context, s string) error { promised = append(promised, s); return nil }
+		c.RecordIntent = func(_ context.Context, s string) error { promised = append(promised, s); return nil }
 		c.Done = func(_ context.Context, s string) error { kept = append(kept, s); return nil }
 		var handed []string
 		c.Left = func(_ context.Context, s string) error { handed = append(handed, s); return nil }
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
-		got := doctor.Examine(ctx, c)
-		if len(e.Snapshot()) != 0 || got.Left || !slices.Equal(promised, kept) || len(kept) != 1 {
+		got := doctor.Run(ctx, c)
+		if len(e.Snapshot()) != 0 || got.LeftBehind || !slices.Equal(promised, kept) || len(kept) != 1 {
 			t.Errorf("%+v, promised %q, kept %q", got, promised, kept)
 		}
-		if !got.Stopped || got.Whole || !strings.Contains(got.Diagnosis.Title, "interrupted") || !strings.Contains(lastBut(got, doctor.CheckCleanup).Detail, "interrupted") {
+		if !got.Stopped || got.Complete || !strings.Contains(got.Diagnosis.Title, "interrupted") || !strings.Contains(lastBut(got, doctor.CheckCleanup).Detail, "interrupted") {
 			t.Errorf("it does not say that it was interrupted: %+v", got)
 		}
 		e.Change(func(e *enginesim.Engine) {
 			e.Faults = map[enginesim.Route]enginesim.Fault{enginesim.RouteDelete: {Kind: enginesim.ServerError}}
 		})
-		if got := doctor.Examine(t.Context(), c); !got.Left || len(kept) != 1 || got.Diagnosis.Code != qrgate.QRNotEmitted || !strings.Contains(got.Checks[len(got.Checks)-1].Detail, "HTTP 500") || !slices.Equal(handed, []string{got.Session}) {
+		if got := doctor.Run(t.Context(), c); !got.LeftBehind || len(kept) != 1 || got.Diagnosis.Code != qrgate.QRNotEmitted || !strings.Contains(got.Checks[len(got.Checks)-1].Detail, "HTTP 500") || !slices.Equal(handed, []string{got.Session}) {
 			t.Errorf("%+v, kept %q, handed over %q", got, kept, handed)
 		}
 		time.Sleep(time.Second)

@@ -11,7 +11,7 @@ import (
 
 // health asks whether the engine answers. What it says of its health does not matter, because engines differ and
 // the list will tell; but somebody who is no engine answers too, and is told by not speaking the documented API.
-func (e *examination) health(ctx context.Context) (string, *qrgate.EngineError) {
+func (e *run) health(ctx context.Context) (string, *qrgate.EngineError) {
 	a, f := e.call(ctx, "health", http.MethodGet, "health", "")
 	if f != nil {
 		return "", f
@@ -19,20 +19,20 @@ func (e *examination) health(ctx context.Context) (string, *qrgate.EngineError) 
 	if f := a.Fault("health"); f != nil && (f.Kind == qrgate.KindUnreachable || f.Kind == qrgate.KindTimeout) {
 		return "", f
 	}
-	if speaks(a) {
+	if isEngineAPI(a) {
 		return fmt.Sprintf("GET /health answers %d", a.Status), nil
 	}
 	return e.guarded(ctx)
 }
 
 // guarded looks for the API where an engine without /health has it: at the list, which wants a key.
-func (e *examination) guarded(ctx context.Context) (string, *qrgate.EngineError) {
+func (e *run) guarded(ctx context.Context) (string, *qrgate.EngineError) {
 	a, f := e.call(ctx, qrgate.OpList, http.MethodGet, "api/sessions?page=1&limit=1", "")
 	if f != nil {
 		return "", f
 	}
 	body, _ := compat.Parse(a.Body)
-	if speaks(a) || a.Status == http.StatusUnauthorized || a.Status == http.StatusOK && compat.SessionsOf(body) != nil {
+	if isEngineAPI(a) || a.Status == http.StatusUnauthorized || a.Status == http.StatusOK && compat.SessionsOf(body) != nil {
 		return fmt.Sprintf("GET /api/sessions answers %d", a.Status), nil
 	}
 	f = a.Fault(qrgate.OpList)
@@ -42,9 +42,9 @@ func (e *examination) guarded(ctx context.Context) (string, *qrgate.EngineError)
 	return "", f
 }
 
-// speaks reports whether an answer is JSON as the documented API frames it. A 404 is nobody's route, however it
+// isEngineAPI reports whether an answer is JSON as the documented API frames it. A 404 is nobody's route, however it
 // is framed.
-func speaks(a compat.Answer) bool {
+func isEngineAPI(a compat.Answer) bool {
 	body, err := compat.Parse(a.Body)
 	if err != nil || !a.Whole || a.Status == http.StatusNotFound {
 		return false

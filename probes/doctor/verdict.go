@@ -5,26 +5,26 @@ import "qrgate"
 // verdict is how an examination ends: a diagnosis, and where the catalogue's words do not fit the doctor's own.
 type verdict struct {
 	qrgate.Diagnosis
-	title, help saying // zero: the catalogue's
-	whole       bool   // all was looked at that decides
+	title, help message // zero: the catalogue's
+	whole       bool    // all was looked at that decides
 }
 
 // in is the diagnosis in a language.
 func (v verdict) in(language string) qrgate.Diagnosis {
 	d := v.Diagnosis.Localize(language)
-	if v.title != (saying{}) {
+	if v.title != (message{}) {
 		d.Title = v.title.in(language)
 	}
-	if v.help != (saying{}) {
+	if v.help != (message{}) {
 		d.Help = v.help.in(language)
 	}
 	return d
 }
 
-// saying is a sentence of the doctor's own in every language of [qrgate.Languages].
-type saying struct{ en, es string }
+// message is a sentence of the doctor's own in every language of [qrgate.Languages].
+type message struct{ en, es string }
 
-func (s saying) in(language string) string {
+func (s message) in(language string) string {
 	if language == "es" {
 		return s.es
 	}
@@ -33,32 +33,32 @@ func (s saying) in(language string) string {
 
 // What the catalogue does not say, or would say to somebody who has not called the doctor yet.
 var (
-	allWell     = saying{"Healthy", "Todo funciona"}
-	nothingToDo = saying{"Nothing needs to be done.", "No hay que hacer nada."}
-	otherWay    = saying{"Nothing needs to be done for a QR: the engine's own way to WhatsApp works, and only this machine cannot reach it.",
+	allWell     = message{"Healthy", "Todo funciona"}
+	nothingToDo = message{"Nothing needs to be done.", "No hay que hacer nada."}
+	otherWay    = message{"Nothing needs to be done for a QR: the engine's own way to WhatsApp works, and only this machine cannot reach it.",
 		"No hay que hacer nada para un QR: el camino del propio motor a WhatsApp funciona, y solo esta máquina no llega."}
-	otherLibrary = saying{"Nothing needs to be done for a QR: the engine's own library works, and WhatsApp refuses only the version of the one in this program.",
+	otherLibrary = message{"Nothing needs to be done for a QR: the engine's own library works, and WhatsApp refuses only the version of the one in this program.",
 		"No hay que hacer nada para un QR: la biblioteca del propio motor funciona, y WhatsApp solo rechaza la versión de la de este programa."}
 
-	nothingWrong = saying{"Nothing wrong was found, and not all was examined", "No se encontró nada malo, y no se examinó todo"}
-	giveAKey     = saying{"Run it again with --api-key, or --deep where the engine asks for no key: then a session is tried.",
+	nothingWrong = message{"Nothing wrong was found, and not all was examined", "No se encontró nada malo, y no se examinó todo"}
+	giveAKey     = message{"Run it again with --api-key, or --deep where the engine asks for no key: then a session is tried.",
 		"Ejecútelo otra vez con --api-key, o con --deep si el motor no pide clave: así se prueba una sesión."}
-	giveAPlace = saying{"Let --data-dir name a directory that can be written to: a session is noted there before it is made.",
+	giveAPlace = message{"Let --data-dir name a directory that can be written to: a session is noted there before it is made.",
 		"Indique con --data-dir un directorio en el que se pueda escribir: ahí se anota una sesión antes de crearla."}
-	bePatient = saying{"Run it again with --patience 30s: an engine may take some seconds for a QR.",
+	bePatient = message{"Run it again with --patience 30s: an engine may take some seconds for a QR.",
 		"Ejecútelo otra vez con --patience 30s: un motor puede tardar unos segundos en generar un QR."}
-	readTheLog = saying{"Read the engine's log at this time; what it answered is in the evidence.",
+	readTheLog = message{"Read the engine's log at this time; what it answered is in the evidence.",
 		"Lea el registro del motor a esta hora; lo que respondió está en la evidencia."}
-	disowned  = saying{"The engine does not know the session that it has just created", "El motor no conoce la sesión que acaba de crear"}
-	oneEngine = saying{"Let one engine answer: behind a balancer, each must get the calls of its own sessions. Else read the engine's log for this session.",
+	disowned  = message{"The engine does not know the session that it has just created", "El motor no conoce la sesión que acaba de crear"}
+	oneEngine = message{"Let one engine answer: behind a balancer, each must get the calls of its own sessions. Else read the engine's log for this session.",
 		"Haga que responda un solo motor: detrás de un balanceador, cada uno debe recibir las llamadas de sus propias sesiones. Si no, lea el registro del motor sobre esta sesión."}
-	stumbled = saying{"A QR comes, and not every call on the way succeeds: the evidence has the last that failed. Read the engine's log; several engines behind one address look like this.",
+	stumbled = message{"A QR comes, and not every call on the way succeeds: the evidence has the last that failed. Read the engine's log; several engines behind one address look like this.",
 		"El QR llega, y no todas las llamadas tienen éxito: la evidencia muestra la última que falló. Lea el registro del motor; varios motores tras una misma dirección se ven así."}
-	itDies = saying{"Run it again; if it comes again, the engine dies: read its log, and give it more memory if that is why.",
+	itDies = message{"Run it again; if it comes again, the engine dies: read its log, and give it more memory if that is why.",
 		"Ejecútelo otra vez; si se repite, el motor se cae: lea su registro y dele más memoria si esa es la causa."}
-	noneForNew = saying{"Other sessions have their codes and a new one gets none: look for a limit of the engine (sessions, memory), read its log, and restart it.",
+	noneForNew = message{"Other sessions have their codes and a new one gets none: look for a limit of the engine (sessions, memory), read its log, and restart it.",
 		"Otras sesiones tienen su código y una nueva no recibe ninguno: busque un límite del motor (sesiones, memoria), lea su registro y reinícielo."}
 
-	interrupted = saying{"The examination was interrupted", "El examen se interrumpió"}
-	runItAgain  = saying{"Run it again, and let it come to its end.", "Ejecútelo otra vez y deje que termine."}
+	interrupted = message{"The examination was interrupted", "El examen se interrumpió"}
+	runItAgain  = message{"Run it again, and let it come to its end.", "Ejecútelo otra vez y deje que termine."}
 )

@@ -45,7 +45,7 @@ func TestPatienceChangesNoCause(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			examine(t, &enginesim.Engine{StuckUntilForce: true}, func(c *doctor.Config) { tt.look(c); c.Patience = tt.patience }, func(got doctor.Report, _ time.Duration) {
-				if got.Diagnosis.Code != tt.want || got.Whole != tt.whole {
+				if got.Diagnosis.Code != tt.want || got.Complete != tt.whole {
 					t.Errorf("%+v, want %s", got, tt.want)
 				}
 				if strings.Contains(got.Diagnosis.Help, "doctor") {
@@ -78,7 +78,7 @@ func TestNothingMadeNothingDeleted(t *testing.T) {
 				c.Done = func(_ context.Context, s string) error { done = append(done, s); return nil }
 				c.Left = func(_ context.Context, s string) error { handed = append(handed, s); return nil }
 			}, func(got doctor.Report, took time.Duration) {
-				if deletes := e.CountSince(enginesim.RouteDelete, time.Time{}); (deletes == 0) != tt.none || got.Left || took > 2*time.Second {
+				if deletes := e.CountSince(enginesim.RouteDelete, time.Time{}); (deletes == 0) != tt.none || got.LeftBehind || took > 2*time.Second {
 					t.Errorf("%d deletions in %s: %+v", deletes, took, got)
 				}
 				if (got.Session == "") != tt.none || (len(done) == 1) != tt.none || (len(handed) == 1) == tt.none {
@@ -150,11 +150,13 @@ func TestHealthyAndNoWayFromHere(t *testing.T) {
 func TestTheDoctorSpeaksSpanish(t *testing.T) {
 	t.Parallel()
 	changes := map[string]func(*doctor.Config){
-		"healthy":   lookThat(qrgate.ControlHandshake, qrgate.None),
-		"no way":    lookThat(qrgate.ControlDNS, qrgate.DNSFailed),
-		"outdated":  lookThat(qrgate.ControlHandshake, qrgate.ClientOutdated),
-		"no key":    func(c *doctor.Config) { c.Key = qrgate.Secret{} },
-		"no note":   func(c *doctor.Config) { c.Intend = func(context.Context, string) error { return errors.New("full") } },
+		"healthy":  lookThat(qrgate.ControlHandshake, qrgate.None),
+		"no way":   lookThat(qrgate.ControlDNS, qrgate.DNSFailed),
+		"outdated": lookThat(qrgate.ControlHandshake, qrgate.ClientOutdated),
+		"no key":   func(c *doctor.Config) { c.Key = qrgate.Secret{} },
+		"no note": func(c *doctor.Config) {
+			c.RecordIntent = func(context.Context, string) error { return errors.New("full") }
+		},
 		"no time":   func(c *doctor.Config) { c.Patience = time.Millisecond },
 		"no answer": func(c *doctor.Config) { c.Transport = cutting{} },
 	}

@@ -25,11 +25,11 @@ func newName() string {
 const cleanupTime = 10 * time.Second
 
 // walk goes the way of a client with a session of its own.
-func (e *examination) walk(ctx context.Context) {
+func (e *run) walk(ctx context.Context) {
 	name := newName()
 	ref := qrgate.Ref{Name: name}
-	if e.Intend != nil {
-		if err := e.Intend(ctx, name); err != nil {
+	if e.RecordIntent != nil {
+		if err := e.RecordIntent(ctx, name); err != nil {
 			e.found.unnoted = true
 			e.note(Check{Name: CheckCreate, Detail: "not tried: what is to be deleted could not be written down: " + err.Error()})
 			return
@@ -43,7 +43,7 @@ func (e *examination) walk(ctx context.Context) {
 	})
 	whatever := context.WithoutCancel(ctx)
 	if none {
-		e.tell(whatever, e.Done, name)
+		e.notify(whatever, e.Done, name)
 		return
 	}
 	e.out.Session = name
@@ -56,9 +56,9 @@ func (e *examination) walk(ctx context.Context) {
 
 // cleanup deletes the session, or hands it over to whoever comes next: also one that a create may still bring,
 // whose answer never came.
-func (e *examination) cleanup(ctx context.Context, ref qrgate.Ref, created bool) {
+func (e *run) cleanup(ctx context.Context, ref qrgate.Ref, created bool) {
 	absent := false
-	e.out.Left = !e.check(ctx, CheckCleanup, func() (detail string, f *qrgate.EngineError) {
+	e.out.LeftBehind = !e.check(ctx, CheckCleanup, func() (detail string, f *qrgate.EngineError) {
 		ctx, cancel := context.WithTimeout(ctx, cleanupTime)
 		defer cancel()
 		absent, f = e.erase(ctx, ref, created)
@@ -67,23 +67,23 @@ func (e *examination) cleanup(ctx context.Context, ref qrgate.Ref, created bool)
 		}
 		return "deleted " + ref.Name, f
 	})
-	if e.out.Left || absent && !created {
-		e.tell(ctx, e.Left, ref.Name)
+	if e.out.LeftBehind || absent && !created {
+		e.notify(ctx, e.Left, ref.Name)
 		return
 	}
-	e.tell(ctx, e.Done, ref.Name)
+	e.notify(ctx, e.Done, ref.Name)
 }
 
-// tell tells somebody of the session, if there is somebody. What they make of it changes no finding: a session
+// notify tells somebody of the session, if there is somebody. What they make of it changes no finding: a session
 // that is deleted twice does no harm, and one that is not handed over is due a little later.
-func (e *examination) tell(ctx context.Context, who func(context.Context, string) error, session string) {
+func (e *run) notify(ctx context.Context, who func(context.Context, string) error, session string) {
 	if who != nil {
 		_ = who(ctx, session)
 	}
 }
 
 // session connects and waits for the QR. What it sees it believes as the gate would.
-func (e *examination) session(ctx context.Context, ref qrgate.Ref) {
+func (e *run) session(ctx context.Context, ref qrgate.Ref) {
 	s := qrgate.Session{Ref: ref, State: qrgate.Created, CreatedHere: true}
 	e.check(ctx, CheckConnect, func() (string, *qrgate.EngineError) {
 		ctx, cancel := context.WithTimeout(ctx, connectTime)
@@ -93,13 +93,13 @@ func (e *examination) session(ctx context.Context, ref qrgate.Ref) {
 		return "accepted", f
 	})
 	if s.Pushed.Failed == 0 && ctx.Err() == nil {
-		s = e.patiently(ctx, s)
+		s = e.waitForQR(ctx, s)
 	}
 	e.found.session, e.found.seen = s, time.Now()
 }
 
-// patiently waits for the QR. The patience counts from the connect on, as every other wait for a QR does.
-func (e *examination) patiently(ctx context.Context, s qrgate.Session) qrgate.Session {
+// waitForQR waits for the QR. The patience counts from the connect on, as every other wait for a QR does.
+func (e *run) waitForQR(ctx context.Context, s qrgate.Session) qrgate.Session {
 	began := time.Now()
 	waiting, cancel := context.WithTimeout(ctx, e.Patience)
 	defer cancel()
@@ -117,13 +117,13 @@ func (e *examination) patiently(ctx context.Context, s qrgate.Session) qrgate.Se
 
 // read looks at the picture of a code as a phone would, if there is one. The detail says what it shows, or why it is
 // no QR.
-func (e *examination) read(q qrgate.QR) (ok bool, detail string) {
+func (e *run) read(q qrgate.QR) (ok bool, detail string) {
 	if !q.Present() || e.Legible == nil {
 		return q.Present(), ""
 	}
 	shows, err := e.Legible(q.Image)
 	if err != nil {
-		e.found.illegible = err.Error()
+		e.found.invalidQR = err.Error()
 		return false, err.Error()
 	}
 	return true, ", " + shows
@@ -135,7 +135,7 @@ const connectTime = 30 * time.Second
 // connectTries are the pauses before a connect that failed is tried again: engines are known to fail once.
 var connectTries = []time.Duration{0, time.Second, 2 * time.Second}
 
-func (e *examination) connect(ctx context.Context, s qrgate.Session) (qrgate.Session, *qrgate.EngineError) {
+func (e *run) connect(ctx context.Context, s qrgate.Session) (qrgate.Session, *qrgate.EngineError) {
 	var f *qrgate.EngineError
 	for _, pause := range connectTries {
 		if !wait(ctx, pause) {
@@ -161,7 +161,7 @@ const (
 
 // await looks for the QR, and now and then at the state, where engines say why there is none. It ends with a
 // QR, with a cause that patience does not change, or with the patience.
-func (e *examination) await(ctx context.Context, s qrgate.Session) qrgate.Session {
+func (e *run) await(ctx context.Context, s qrgate.Session) qrgate.Session {
 	pause := firstPause
 	for looks := 1; wait(ctx, pause); looks++ {
 		look := e.Engine.QR
@@ -176,7 +176,7 @@ func (e *examination) await(ctx context.Context, s qrgate.Session) qrgate.Sessio
 		failed := faultOf(err)
 		e.answered(time.Since(began), failed)
 		if failed != nil && failed.Kind != qrgate.KindNotReady && failed.Op != qrgate.OpStatus { // engines deny there what they serve elsewhere (contract C18)
-			e.found.stumbles = append(e.found.stumbles, failed)
+			e.found.pollErrors = append(e.found.pollErrors, failed)
 		}
 		s = s.AfterPoll(o, err, time.Now())
 		if err == nil {
@@ -191,7 +191,7 @@ func (e *examination) await(ctx context.Context, s qrgate.Session) qrgate.Sessio
 }
 
 // decided reports whether waiting longer would tell nothing new.
-func (e *examination) decided(s qrgate.Session) bool {
+func (e *run) decided(s qrgate.Session) bool {
 	switch qrgate.Diagnose(s, qrgate.Environment{}, time.Now()).Code {
 	case qrgate.None, qrgate.QRNotEmitted, qrgate.Undetermined:
 		return false
