@@ -7,23 +7,23 @@ import (
 	"sync/atomic"
 )
 
-// Departure watches whether a request left. Use one for each request.
-type Departure struct{ asked, connected atomic.Bool }
+// SendTracker watches whether a request left. Use one for each request.
+type SendTracker struct{ asked, connected atomic.Bool }
 
 // Watch returns ctx with hooks into the dial.
-func (d *Departure) Watch(ctx context.Context) context.Context {
+func (d *SendTracker) Watch(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn: func(string) { d.asked.Store(true) },
 		GotConn: func(httptrace.GotConnInfo) { d.connected.Store(true) },
 	})
 }
 
-// Never reports whether the request certainly did not leave: a connection was wanted and there was none, be it
+// NotSent reports whether the request certainly did not leave: a connection was wanted and there was none, be it
 // for its name, its port or its TLS. A transport that tells nothing proves nothing.
-func (d *Departure) Never() bool { return d.asked.Load() && !d.connected.Load() }
+func (d *SendTracker) NotSent() bool { return d.asked.Load() && !d.connected.Load() }
 
-// Declined reports whether a status proves that nothing was done. A time-out (408) and a client that left (499)
+// Rejected reports whether a status proves that nothing was done. A time-out (408) and a client that left (499)
 // do not: the work may have begun.
-func Declined(status int) bool {
+func Rejected(status int) bool {
 	return status >= 400 && status < 500 && status != http.StatusRequestTimeout && status != 499
 }

@@ -55,7 +55,7 @@ func TestDeparture(t *testing.T) {
 			t.Parallel()
 			way := &http.Transport{}
 			defer way.CloseIdleConnections()
-			var d compat.Departure
+			var d compat.SendTracker
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			req, err := http.NewRequestWithContext(d.Watch(ctx), http.MethodPost, tt.url, strings.NewReader("{}"))
@@ -65,8 +65,8 @@ func TestDeparture(t *testing.T) {
 			if res, err := way.RoundTrip(req); err == nil {
 				_ = res.Body.Close()
 			}
-			if d.Never() != tt.never {
-				t.Errorf("it never left: %t, want %t", d.Never(), tt.never)
+			if d.NotSent() != tt.never {
+				t.Errorf("it never left: %t, want %t", d.NotSent(), tt.never)
 			}
 		})
 	}
@@ -75,8 +75,8 @@ func TestDeparture(t *testing.T) {
 // TestDepartureWithoutWord: who is told nothing of the dial claims nothing.
 func TestDepartureWithoutWord(t *testing.T) {
 	t.Parallel()
-	var d compat.Departure
-	if d.Watch(t.Context()); d.Never() {
+	var d compat.SendTracker
+	if d.Watch(t.Context()); d.NotSent() {
 		t.Error("a request that nobody saw is said to have stayed")
 	}
 }
@@ -84,7 +84,7 @@ func TestDepartureWithoutWord(t *testing.T) {
 func TestDeclined(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[int]bool{200: false, 302: false, 400: true, 401: true, 404: true, 408: false, 409: true, 429: true, 499: false, 500: false, 503: false} {
-		if compat.Declined(status) != want {
+		if compat.Rejected(status) != want {
 			t.Errorf("%d: want %t", status, want)
 		}
 	}

@@ -9,8 +9,8 @@ import (
 	"qrgate"
 )
 
-// Answer is what an engine sent back, read within bounds.
-type Answer struct {
+// Response is what an engine sent back, read within bounds.
+type Response struct {
 	Status int
 	Header http.Header
 	Body   []byte
@@ -20,11 +20,11 @@ type Answer struct {
 
 // Fault classifies an answer to op that is no success, or returns nil when it is one. Body and content
 // type decide before the number does: not ready has been answered in seven ways (engines 0.7).
-func (a Answer) Fault(op string) *qrgate.EngineError {
+func (a Response) Fault(op string) *qrgate.EngineError {
 	f := &qrgate.EngineError{Op: op, Status: a.Status, RetryAfter: RetryAfter(a.Header, a.At)}
 	body, err := Parse(a.Body)
 	if err != nil || !a.Whole {
-		f.Kind = a.wordless()
+		f.Kind = a.classifyNonJSON()
 		return f
 	}
 	f.Code, f.Text = ErrorCode(body), ErrorText(body)
@@ -35,8 +35,8 @@ func (a Answer) Fault(op string) *qrgate.EngineError {
 	return f
 }
 
-// wordless classifies an answer that is not the API's JSON: a proxy before the engine, or garbage.
-func (a Answer) wordless() qrgate.ErrorKind {
+// classifyNonJSON classifies an answer that is not the API's JSON: a proxy before the engine, or garbage.
+func (a Response) classifyNonJSON() qrgate.ErrorKind {
 	switch a.Status {
 	case http.StatusBadGateway, http.StatusServiceUnavailable:
 		return qrgate.KindUnreachable
@@ -52,12 +52,12 @@ func (a Answer) wordless() qrgate.ErrorKind {
 	return qrgate.KindBadResponse
 }
 
-// linkedWords are how engines say, in an error, that there is nothing to scan.
-var linkedWords = []string{"already_connected", "already connected", "already_paired", "already paired", "already linked",
+// pairedPhrases are how engines say, in an error, that there is nothing to scan.
+var pairedPhrases = []string{"already_connected", "already connected", "already_paired", "already paired", "already linked",
 	"already logged", "already_logged_in", "ya está conectada", "ya esta conectada", "ya conectada", "session_connected"}
 
 func kindOf(op string, status int, words string) qrgate.ErrorKind {
-	for _, w := range linkedWords {
+	for _, w := range pairedPhrases {
 		if strings.Contains(words, w) {
 			return qrgate.KindAlreadyPaired
 		}
@@ -89,7 +89,7 @@ var codeShape = regexp.MustCompile(`^[A-Za-z0-9_]{1,64}$`)
 func ErrorCode(body Object) string {
 	inner, _ := body["error"].(Object)
 	for _, v := range []any{body["code"], body["errorCode"], inner["code"]} {
-		if code := Text(v); codeShape.MatchString(code) {
+		if code := StringOf(v); codeShape.MatchString(code) {
 			return code
 		}
 	}
@@ -104,8 +104,8 @@ var (
 
 // ErrorText is the engine's own words of an error, scrubbed, with the reason that some engines add.
 func ErrorText(body Object) string {
-	text := said(body)
-	if class := Text(body["error"]); class != "" && class != text {
+	text := errorMessage(body)
+	if class := StringOf(body["error"]); class != "" && class != text {
 		text = class + ": " + text // "Bad Request" beside a message that says why
 	}
 	if reason := ReasonOf(Object{"lastDisconnect": body["lastDisconnect"]}); reason != "" {
@@ -114,11 +114,11 @@ func ErrorText(body Object) string {
 	return Scrub(text)
 }
 
-// said is the sentence of an error: its message, or its error, which some engines make an object.
-func said(body Object) string {
+// errorMessage is the sentence of an error: its message, or its error, which some engines make an object.
+func errorMessage(body Object) string {
 	inner, _ := body["error"].(Object)
 	for _, v := range []any{body["message"], body["error"], inner["message"]} {
-		if text := Text(v); text != "" {
+		if text := StringOf(v); text != "" {
 			return text
 		}
 	}

@@ -58,7 +58,7 @@ func TestFault(t *testing.T) {
 		{"qr", own, 405, qrgate.KindBadResponse},
 		{"connect", own, 501, qrgate.KindBadResponse},
 	} {
-		f := compat.Answer{Status: c.status, Body: []byte(c.body), Whole: true, At: now}.Fault(c.op)
+		f := compat.Response{Status: c.status, Body: []byte(c.body), Whole: true, At: now}.Fault(c.op)
 		var got qrgate.ErrorKind
 		if f != nil {
 			got = f.Kind
@@ -72,7 +72,7 @@ func TestFault(t *testing.T) {
 // A body that was cut at its bound is no answer, however well it begins.
 func TestFaultOfACutBody(t *testing.T) {
 	t.Parallel()
-	f := compat.Answer{Status: 200, Body: []byte(`{"success":true}`), At: now}.Fault("list")
+	f := compat.Response{Status: 200, Body: []byte(`{"success":true}`), At: now}.Fault("list")
 	if f == nil || f.Kind != qrgate.KindBadResponse {
 		t.Errorf("%v", f)
 	}

@@ -44,11 +44,11 @@ func Image(text string) (qrgate.Secret, error) {
 	if strings.ContainsRune(text, ' ') {
 		return qrgate.Secret{}, ErrNotQR // no code has a space, and every sentence has
 	}
-	return Draw(text)
+	return RenderQR(text)
 }
 
-// Draw makes the image of a code's text: error correction L, four pixels a module.
-func Draw(text string) (qrgate.Secret, error) {
+// RenderQR makes the image of a code's text: error correction L, four pixels a module.
+func RenderQR(text string) (qrgate.Secret, error) {
 	if text == "" || len(text) > maxCode || strings.HasPrefix(text, "<") || !printable(text) {
 		return qrgate.Secret{}, ErrNotQR
 	}

@@ -22,10 +22,10 @@ func Limits(h http.Header, now time.Time) []qrgate.RateLimit {
 		if l.Reset > maxReset { // a UNIX second
 			l.Reset = time.Unix(int64(l.Reset/time.Second), 0).Sub(clock)
 		}
-		out = append(out, bounded(l))
+		out = append(out, clamp(l))
 	}
 	if l, ok := limit(h, "RateLimit-"); ok {
-		out = append(out, bounded(l))
+		out = append(out, clamp(l))
 	}
 	return out
 }
@@ -47,7 +47,7 @@ func leadingInt(text string) (int64, error) {
 	return strconv.ParseInt(strings.TrimSpace(text), 10, 33)
 }
 
-func bounded(l qrgate.RateLimit) qrgate.RateLimit {
+func clamp(l qrgate.RateLimit) qrgate.RateLimit {
 	l.Reset = min(max(l.Reset, 0), maxReset)
 	l.Remaining = min(l.Remaining, l.Max)
 	return l

@@ -15,10 +15,10 @@ import (
 	"qrgate"
 )
 
-// Unanswered is the fault of a call to op that brought no answer: the gate gave it up (ctx was cancelled), there was no
+// TransportError is the fault of a call to op that brought no answer: the gate gave it up (ctx was cancelled), there was no
 // connection, or nothing came in time. A dial that took too long is no connection.
-func Unanswered(ctx context.Context, op string, err error) *qrgate.EngineError {
-	f := &qrgate.EngineError{Op: op, Kind: qrgate.KindUnreachable, Reason: WhyNoAnswer(err), Err: err}
+func TransportError(ctx context.Context, op string, err error) *qrgate.EngineError {
+	f := &qrgate.EngineError{Op: op, Kind: qrgate.KindUnreachable, Reason: TransportReason(err), Err: err}
 	dial, isOp := errors.AsType[*net.OpError](err)
 	timed, ok := errors.AsType[net.Error](err)
 	switch {
@@ -31,10 +31,10 @@ func Unanswered(ctx context.Context, op string, err error) *qrgate.EngineError {
 	return f
 }
 
-// WhyNoAnswer says why a call over HTTP got no answer, in words of a closed list; "" for an error that it does not
+// TransportReason says why a call over HTTP got no answer, in words of a closed list; "" for an error that it does not
 // know. The error's own text may hold an address or what a stranger sent, and goes nowhere.
-func WhyNoAnswer(err error) string {
-	for _, known := range []func(error) string{unresolved, untrusted, otherProtocol, unconnected} {
+func TransportReason(err error) string {
+	for _, known := range []func(error) string{dnsReason, tlsReason, protocolReason, connectReason} {
 		if why := known(err); why != "" {
 			return why
 		}
@@ -49,8 +49,8 @@ func WhyNoAnswer(err error) string {
 	return ""
 }
 
-// unresolved: there is no address to dial.
-func unresolved(err error) string {
+// dnsReason: there is no address to dial.
+func dnsReason(err error) string {
 	dns, ok := errors.AsType[*net.DNSError](err)
 	switch {
 	case ok && dns.IsNotFound:
@@ -61,8 +61,8 @@ func unresolved(err error) string {
 	return ""
 }
 
-// untrusted: TLS ended at somebody who may be somebody else.
-func untrusted(err error) string {
+// tlsReason: TLS ended at somebody who may be somebody else.
+func tlsReason(err error) string {
 	if _, ok := errors.AsType[x509.HostnameError](err); ok {
 		return "its certificate is for another name"
 	}
@@ -77,8 +77,8 @@ func untrusted(err error) string {
 	return ""
 }
 
-// otherProtocol: one side speaks TLS and the other does not.
-func otherProtocol(err error) string {
+// protocolReason: one side speaks TLS and the other does not.
+func protocolReason(err error) string {
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok || errors.Is(err, http.ErrSchemeMismatch) {
 		return "it speaks plain HTTP where HTTPS is expected"
 	}
@@ -92,8 +92,8 @@ func otherProtocol(err error) string {
 	return ""
 }
 
-// unconnected: the network or the other host says no.
-func unconnected(err error) string {
+// connectReason: the network or the other host says no.
+func connectReason(err error) string {
 	op, isOp := errors.AsType[*net.OpError](err)
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
@@ -102,14 +102,14 @@ func unconnected(err error) string {
 		return "no route to it"
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return "the connection was reset"
-	case isOp && op.Op == "dial" && late(err):
+	case isOp && op.Op == "dial" && isTimeout(err):
 		return "no connection in time"
 	}
 	return ""
 }
 
-// late reports whether a dial took too long, be it this one or the one that a breaker spares others.
-func late(err error) bool {
+// isTimeout reports whether a dial took too long, be it this one or the one that a breaker spares others.
+func isTimeout(err error) bool {
 	dial, ok := errors.AsType[net.Error](err)
 	return ok && dial.Timeout() || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
 }

@@ -67,7 +67,7 @@ func TestWhyNoAnswer(t *testing.T) {
 			_ = res.Body.Close()
 			t.Errorf("%s: an answer", name)
 		}
-		if got := compat.WhyNoAnswer(err); got != c.want {
+		if got := compat.TransportReason(err); got != c.want {
 			t.Errorf("%s: %q of %v, want %q", name, got, err, c.want)
 		}
 	}
@@ -80,7 +80,7 @@ func TestWhyNoAnswer(t *testing.T) {
 		errors.New(`malformed HTTP response "\x15\x03\x01\x00\x02\x02"`): "it speaks HTTPS where plain HTTP is expected",
 		&net.OpError{Op: "dial", Err: context.DeadlineExceeded}:          "no connection in time",
 	} {
-		if got := compat.WhyNoAnswer(err); got != want {
+		if got := compat.TransportReason(err); got != want {
 			t.Errorf("%v: %q, want %q", err, got, want)
 		}
 	}
@@ -106,7 +106,7 @@ func TestUnanswered(t *testing.T) {
 		"out of time":      {late, context.DeadlineExceeded, qrgate.KindTimeout},
 		"the client left":  {left, &net.OpError{Op: "dial", Err: context.Canceled}, qrgate.KindCanceled},
 	} {
-		if got := compat.Unanswered(x.ctx, qrgate.OpQR, x.err); got.Kind != x.want || got.Op != qrgate.OpQR || got.Err == nil {
+		if got := compat.TransportError(x.ctx, qrgate.OpQR, x.err); got.Kind != x.want || got.Op != qrgate.OpQR || got.Err == nil {
 			t.Errorf("%s: %v, want %s", name, got, x.want)
 		}
 	}

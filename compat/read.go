@@ -81,7 +81,7 @@ func SessionsOf(body Object) []Object {
 // RefOf reads both ids of a session; a part that is missing or not valid stays empty.
 func RefOf(s Object) qrgate.Ref {
 	r := qrgate.Ref{ID: Int(s["id"])}
-	if name := Text(s["sessionId"]); qrgate.ValidID(name) {
+	if name := StringOf(s["sessionId"]); qrgate.ValidID(name) {
 		r.Name = name
 	}
 	return r
@@ -90,8 +90,8 @@ func RefOf(s Object) qrgate.Ref {
 // StateOf reads a session's state. "connected" beside isConnected:false is a stale database row: the
 // socket is the truth (contract 7, quirk 7).
 func StateOf(s Object) qrgate.State {
-	state := ParseState(Text(s["status"]))
-	linked, said := truth(s["isConnected"])
+	state := ParseState(StringOf(s["status"]))
+	linked, said := parseBool(s["isConnected"])
 	switch {
 	case said && linked && (state == qrgate.Connected || state == qrgate.Unknown):
 		return qrgate.Connected
@@ -101,8 +101,8 @@ func StateOf(s Object) qrgate.State {
 	return state
 }
 
-// truth is v as a boolean: some engines count 1 and 0. said is false for anything else.
-func truth(v any) (yes, said bool) {
+// parseBool is v as a boolean: some engines count 1 and 0. said is false for anything else.
+func parseBool(v any) (yes, said bool) {
 	switch v := v.(type) {
 	case bool:
 		return v, true
@@ -118,7 +118,7 @@ var imageFields = []string{"qrCode", "qr_code", "qr", "qr_data", "qr_code_data_u
 // ImageOf reads a session's QR; empty if it has none, ErrNotQR if it has something else there.
 func ImageOf(s Object) (qrgate.Secret, error) {
 	for _, name := range imageFields {
-		if text := Text(s[name]); text != "" {
+		if text := StringOf(s[name]); text != "" {
 			return Image(text)
 		}
 	}
@@ -137,7 +137,7 @@ func ExpiryOf(s Object, clock time.Time) qrgate.Expiry {
 
 // dateOf reads a date as documented, or as JavaScript and UNIX count: milliseconds or seconds.
 func dateOf(v any) (time.Time, bool) {
-	if at, err := time.Parse(time.RFC3339, Text(v)); err == nil {
+	if at, err := time.Parse(time.RFC3339, StringOf(v)); err == nil {
 		return at, true
 	}
 	switch n, isNumber := v.(json.Number); {
@@ -150,9 +150,9 @@ func dateOf(v any) (time.Time, bool) {
 	}
 }
 
-// Observe reads everything the gate wants to know from one session's object. clock is the engine's time
+// ParseSession reads everything the gate wants to know from one session's object. clock is the engine's time
 // of the answer. The error is ErrNotQR; the observation is good without its image even then.
-func Observe(s Object, clock, now time.Time) (qrgate.SessionReport, error) {
+func ParseSession(s Object, clock, now time.Time) (qrgate.SessionReport, error) {
 	image, err := ImageOf(s)
 	o := qrgate.SessionReport{Ref: RefOf(s), State: StateOf(s), Image: image, Reason: ReasonOf(s), At: now}
 	if !image.Empty() {
@@ -167,21 +167,21 @@ func Observe(s Object, clock, now time.Time) (qrgate.SessionReport, error) {
 func ReasonOf(s Object) string {
 	last, ok := s["lastDisconnect"].(Object)
 	if !ok {
-		return Scrub(Text(s["error"]))
+		return Scrub(StringOf(s["error"]))
 	}
-	code := Text(last["code"])
+	code := StringOf(last["code"])
 	if n, isNumber := last["code"].(json.Number); isNumber {
 		code = n.String()
 	}
-	parts := []string{code, Text(last["message"]), Text(last["cause"])}
-	if said := Text(s["error"]); said != parts[1] {
+	parts := []string{code, StringOf(last["message"]), StringOf(last["cause"])}
+	if said := StringOf(s["error"]); said != parts[1] {
 		parts = append(parts, said)
 	}
 	return Scrub(strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), " "))
 }
 
-// Text is v if it is a string, else "".
-func Text(v any) string {
+// StringOf is v if it is a string, else "".
+func StringOf(v any) string {
 	s, _ := v.(string)
 	return s
 }

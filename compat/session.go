@@ -60,8 +60,8 @@ func Created(s Session) Envelope {
 	}{s, s}}
 }
 
-// One is the body of GET /api/sessions/{id}: nested, with flat copies beside it.
-func One(s Session) Envelope {
+// SessionBody is the body of GET /api/sessions/{id}: nested, with flat copies beside it.
+func SessionBody(s Session) Envelope {
 	e := Created(s)
 	e.Message = ""
 	return e
@@ -104,8 +104,8 @@ func QR(r qrgate.Ref, q qrgate.QR, now time.Time) Envelope {
 	}}
 }
 
-// Moved is the body of connect, restart, disconnect and delete.
-func Moved(message string, r qrgate.Ref, status string) Envelope {
+// ActionResult is the body of connect, restart, disconnect and delete.
+func ActionResult(message string, r qrgate.Ref, status string) Envelope {
 	return Envelope{Success: true, Message: message, Data: struct {
 		ID        int64  `json:"id,omitempty"`
 		SessionID string `json:"sessionId"`

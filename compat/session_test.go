@@ -21,9 +21,9 @@ func TestBodies(t *testing.T) {
 		want string
 	}{
 		"created": {compat.Created(s), `{"success":true,"message":"Sesión creada correctamente","data":` + one + `,"session":` + one + `}}}`},
-		"one":     {compat.One(s), `{"success":true,"data":` + one + `,"session":` + one + `}}}`},
+		"one":     {compat.SessionBody(s), `{"success":true,"data":` + one + `,"session":` + one + `}}}`},
 		"status":  {compat.Status(s), `{"success":true,"data":{"id":61,"sessionId":"crm-1","status":"connecting","phoneNumber":null,"lastActivity":"a","isConnected":false,"hasQR":false}}`},
-		"moved":   {compat.Moved("m", qrgate.Ref{ID: 61, Name: "crm-1"}, "connecting"), `{"success":true,"message":"m","data":{"id":61,"sessionId":"crm-1","status":"connecting"}}`},
+		"moved":   {compat.ActionResult("m", qrgate.Ref{ID: 61, Name: "crm-1"}, "connecting"), `{"success":true,"message":"m","data":{"id":61,"sessionId":"crm-1","status":"connecting"}}`},
 		"qr": {compat.QR(qrgate.Ref{ID: 61, Name: "crm-1"}, code, now), `{"success":true,"data":{"id":61,"sessionId":"crm-1","qrCode":"data:image/png;base64,` + dot +
 			`","expiresAt":"2025-11-06T06:34:00.429Z","status":"qr_code","generatedAt":"2025-11-06T06:33:01.429Z","expiresIn":59}}`},
 		"problem": {compat.NewProblem("C", "T", now), `{"success":false,"error":"T","message":"T","code":"C","timestamp":"2025-11-06T06:33:01Z"}`},

@@ -31,8 +31,8 @@ func Wire(s qrgate.State) string {
 	return WireDisconnected
 }
 
-// spellings is every word for a state that engines or documents have used (contract 3.1).
-var spellings = map[string]qrgate.State{
+// stateAliases is every word for a state that engines or documents have used (contract 3.1).
+var stateAliases = map[string]qrgate.State{
 	"connected":        qrgate.Connected,
 	"open":             qrgate.Connected,
 	"connecting":       qrgate.Connecting,
@@ -65,7 +65,7 @@ var spellings = map[string]qrgate.State{
 
 // ParseState reads any spelling, in any case; Unknown for a word nobody has used yet.
 func ParseState(word string) qrgate.State {
-	if s, ok := spellings[strings.ToLower(strings.TrimSpace(word))]; ok {
+	if s, ok := stateAliases[strings.ToLower(strings.TrimSpace(word))]; ok {
 		return s
 	}
 	return qrgate.Unknown

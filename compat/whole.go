@@ -7,10 +7,10 @@ import (
 	"qrgate"
 )
 
-// Whole makes one session's object complete for every client (contract 0): both ids, a status that nobody
+// Normalize makes one session's object complete for every client (contract 0): both ids, a status that nobody
 // stops at, isConnected and hasQR as booleans, a lastActivity that is no null. Unknown fields stay. State
 // and code are v's where the gate knows better than the engine.
-func Whole(s Object, v *qrgate.Snapshot, now time.Time) Object {
+func Normalize(s Object, v *qrgate.Snapshot, now time.Time) Object {
 	out := maps.Clone(s)
 	r := RefOf(s).Merge(v.Session.Ref)
 	if r.ID > 0 {
@@ -36,7 +36,7 @@ func Whole(s Object, v *qrgate.Snapshot, now time.Time) Object {
 	} else {
 		out["qrCode"] = image.Reveal()
 	}
-	if Text(out["lastActivity"]) == "" {
+	if StringOf(out["lastActivity"]) == "" {
 		out["lastActivity"] = lastActivity(s, now)
 	}
 	for _, name := range []string{"phoneNumber", "sessionName"} {
@@ -50,7 +50,7 @@ func Whole(s Object, v *qrgate.Snapshot, now time.Time) Object {
 // lastActivity is some time that the engine does tell, else now: a null crashes the portal (contract 4.3).
 func lastActivity(s Object, now time.Time) string {
 	for _, name := range []string{"lastSeen", "updatedAt", "createdAt"} {
-		if at := Text(s[name]); at != "" {
+		if at := StringOf(s[name]); at != "" {
 			return at
 		}
 	}
@@ -99,9 +99,9 @@ func WholeList(body Object, sessions []Object, page, limit int) Object {
 	return envelope(body, data)
 }
 
-// WholeMoved is the body of connect, restart, disconnect and delete: the engine's, with the session named
+// NormalizeAction is the body of connect, restart, disconnect and delete: the engine's, with the session named
 // in both ways and the status given.
-func WholeMoved(body Object, r qrgate.Ref, status, message string) Object {
+func NormalizeAction(body Object, r qrgate.Ref, status, message string) Object {
 	data := Object{}
 	if d, ok := body["data"].(Object); ok {
 		data = maps.Clone(d)
@@ -116,7 +116,7 @@ func WholeMoved(body Object, r qrgate.Ref, status, message string) Object {
 	}
 	data["status"] = status
 	out := envelope(body, data)
-	if Text(out["message"]) == "" {
+	if StringOf(out["message"]) == "" {
 		out["message"] = message
 	}
 	return out
@@ -129,7 +129,7 @@ func WholeError(body Object, status int, now time.Time) Object {
 		out = Object{}
 	}
 	out["success"] = false
-	text := said(out)
+	text := errorMessage(out)
 	if text == "" {
 		text = "The engine refused the request."
 	}
@@ -137,7 +137,7 @@ func WholeError(body Object, status int, now time.Time) Object {
 		out["code"] = codeFor(status)
 	}
 	out["error"], out["message"] = text, text
-	if at, err := time.Parse(time.RFC3339, Text(out["timestamp"])); err == nil {
+	if at, err := time.Parse(time.RFC3339, StringOf(out["timestamp"])); err == nil {
 		now = at
 	}
 	out["timestamp"] = Seconds(now) // no milliseconds: .429Z looks like a rate limit (contract 4.2)

@@ -118,7 +118,7 @@ func TestWhole(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			in := object(t, c.in)
 			before := text(t, in)
-			got := compat.Whole(in, c.view, now)
+			got := compat.Normalize(in, c.view, now)
 			for field, want := range c.want {
 				if diff := cmp.Diff(want, got[field]); diff != "" {
 					t.Errorf("%s\n%s", field, diff)
@@ -145,9 +145,9 @@ func TestWholeBodies(t *testing.T) {
 		"list, from nothing":   {compat.WholeList(compat.Object{}, []compat.Object{session}, 1, 10), `{"data":{"pagination":{"limit":10,"page":1,"pages":1,"total":1},"sessions":[{"id":61,"qrCode":"x"}],"total":1},"success":true}`},
 		"list, the engine's":   {compat.WholeList(object(t, `{"data":{"pagination":{"total":41,"page":3,"limit":20,"pages":3}}}`), nil, 1, 100), `{"data":{"pagination":{"limit":20,"page":3,"pages":3,"total":41},"sessions":null,"total":41},"success":true}`},
 		"list, total apart":    {compat.WholeList(object(t, `{"data":{"total":41}}`), []compat.Object{}, 1, 20), `{"data":{"pagination":{"limit":20,"page":1,"pages":3,"total":41},"sessions":[],"total":41},"success":true}`},
-		"moved, from nothing":  {compat.WholeMoved(nil, qrgate.Ref{ID: 61}, "connecting", "m"), `{"data":{"id":61,"sessionId":"61","status":"connecting"},"message":"m","success":true}`},
-		"moved, the engine's":  {compat.WholeMoved(object(t, `{"message":"own","data":{"status":"pending","x":1}}`), qrgate.Ref{ID: 61, Name: "crm-1"}, "connecting", "m"), `{"data":{"id":61,"sessionId":"crm-1","status":"connecting","x":1},"message":"own","success":true}`},
-		"moved, data is text":  {compat.WholeMoved(object(t, `{"data":"ok"}`), qrgate.Ref{Name: "crm-1"}, "disconnected", "m"), `{"data":{"sessionId":"crm-1","status":"disconnected"},"message":"m","success":true}`},
+		"moved, from nothing":  {compat.NormalizeAction(nil, qrgate.Ref{ID: 61}, "connecting", "m"), `{"data":{"id":61,"sessionId":"61","status":"connecting"},"message":"m","success":true}`},
+		"moved, the engine's":  {compat.NormalizeAction(object(t, `{"message":"own","data":{"status":"pending","x":1}}`), qrgate.Ref{ID: 61, Name: "crm-1"}, "connecting", "m"), `{"data":{"id":61,"sessionId":"crm-1","status":"connecting","x":1},"message":"own","success":true}`},
+		"moved, data is text":  {compat.NormalizeAction(object(t, `{"data":"ok"}`), qrgate.Ref{Name: "crm-1"}, "disconnected", "m"), `{"data":{"sessionId":"crm-1","status":"disconnected"},"message":"m","success":true}`},
 		"an error, recorded":   {compat.WholeError(object(t, `{"success":false,"error":"E","code":"C","timestamp":"2025-11-06T06:33:01.429Z"}`), 400, now), `{"code":"C","error":"E","message":"E","success":false,"timestamp":"2025-11-06T06:33:01Z"}`},
 		"an error, one word":   {compat.WholeError(object(t, `{"message":"M","details":{"field":"x"}}`), 404, now), `{"code":"SESSION_NOT_FOUND","details":{"field":"x"},"error":"M","message":"M","success":false,"timestamp":"2025-11-06T06:33:01Z"}`},
 		"an error, no word":    {compat.WholeError(nil, 403, now), `{"code":"AUTHORIZATION_FAILED","error":"The engine refused the request.","message":"The engine refused the request.","success":false,"timestamp":"2025-11-06T06:33:01Z"}`},

@@ -40,7 +40,7 @@ func (c *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, span := c.begin(r)
 	res, err := c.next.RoundTrip(carrying(ctx, r))
 	if err != nil {
-		if why := compat.Unanswered(ctx, "", err).Kind; why != qrgate.KindCanceled {
+		if why := compat.TransportError(ctx, "", err).Kind; why != qrgate.KindCanceled {
 			failed(span, attrError.String(string(why)))
 		} else {
 			span.SetAttributes(attrOutcome.String(string(qrgate.Abandoned)))

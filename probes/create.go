@@ -47,7 +47,7 @@ func (j *run) create(ctx context.Context) bool {
 
 // created reads the answer of a create that succeeded. A session under another name is not ours: a probe
 // that went on with it might touch somebody's.
-func (j *run) created(a compat.Answer) (string, *failure) {
+func (j *run) created(a compat.Response) (string, *failure) {
 	body, _ := compat.Parse(a.Body)
 	ref := compat.RefOf(compat.SessionOf(body))
 	if ref.Name != "" && ref.Name != j.run.Session {

@@ -42,8 +42,8 @@ const (
 
 // await asks for the QR until there is one. A gate holds each request; an engine answers at once, and the
 // pauses keep the whole wait within a third of its budget of thirty calls a minute.
-func (j *run) await(ctx context.Context) (compat.Answer, bool) {
-	var a compat.Answer
+func (j *run) await(ctx context.Context) (compat.Response, bool) {
+	var a compat.Response
 	ok := j.step(ctx, StepQR, codeTime+statusTime, func(ctx context.Context) (string, *failure) {
 		waiting, cancel := context.WithTimeout(ctx, qrTimeout(ctx, time.Now()))
 		defer cancel()
@@ -77,7 +77,7 @@ func preferHeader(ctx context.Context, now time.Time) (prefer string) {
 	return ""
 }
 
-func (j *run) poll(ctx context.Context) (a compat.Answer, looks int, last *failure) {
+func (j *run) poll(ctx context.Context) (a compat.Response, looks int, last *failure) {
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		looks++
 		c := onSession(qrgate.OpQR, http.MethodGet, j.ref, "qr")
@@ -110,9 +110,9 @@ func nextDelay(ctx context.Context, pause, wished time.Duration) time.Duration {
 	return pause
 }
 
-func hasCode(a compat.Answer) bool {
+func hasCode(a compat.Response) bool {
 	body, _ := compat.Parse(a.Body)
-	return compat.Text(compat.Data(body)["qrCode"]) != ""
+	return compat.StringOf(compat.Data(body)["qrCode"]) != ""
 }
 
 // fetchDiagnosis asks a gate why there is no QR. An engine does not know that route, and the failure stays.
@@ -128,7 +128,7 @@ func (j *run) fetchDiagnosis(ctx context.Context, f *failure) *failure {
 	}
 	body, _ := compat.Parse(a.Body)
 	said, _ := compat.Data(body)["diagnosis"].(compat.Object)
-	code := qrgate.Code(compat.Text(said["code"]))
+	code := qrgate.Code(compat.StringOf(said["code"]))
 	if !slices.Contains(qrgate.Codes(), code) {
 		return f
 	}
@@ -144,7 +144,7 @@ func (j *run) fetchDiagnosis(ctx context.Context, f *failure) *failure {
 func evidenceOf(diagnosis compat.Object) (lines []string) {
 	all, _ := diagnosis["evidence"].([]any)
 	for _, e := range all[:min(len(all), 8)] {
-		if text := compat.Text(e); text != "" {
+		if text := compat.StringOf(e); text != "" {
 			lines = append(lines, text)
 		}
 	}
@@ -152,7 +152,7 @@ func evidenceOf(diagnosis compat.Object) (lines []string) {
 }
 
 // validate looks at the QR itself. A status of 200 is no QR.
-func (j *run) validate(ctx context.Context, a compat.Answer) {
+func (j *run) validate(ctx context.Context, a compat.Response) {
 	j.step(ctx, StepValidate, callTime, func(context.Context) (string, *failure) {
 		print, detail, f := inspect(a, j.ref)
 		if f == nil && !j.p.ledger.fresh(j.run.Target, print) {

@@ -78,21 +78,21 @@ func (c call) String() string {
 }
 
 // ask makes one call. An answer that is no success is a failure, and so is none.
-func (d client) ask(ctx context.Context, c call) (compat.Answer, *failure) {
+func (d client) ask(ctx context.Context, c call) (compat.Response, *failure) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	var left compat.Departure
+	var left compat.SendTracker
 	req, err := d.request(left.Watch(ctx), c)
 	if err != nil {
-		return compat.Answer{}, &failure{missed: MissedInternal, evidence: []string{c.String() + ": " + err.Error()}}
+		return compat.Response{}, &failure{missed: MissedInternal, evidence: []string{c.String() + ": " + err.Error()}}
 	}
 	res, err := d.http.Do(req)
 	if err != nil {
-		return compat.Answer{}, unanswered(c, err, left.Never())
+		return compat.Response{}, unanswered(c, err, left.NotSent())
 	}
 	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
-	a := compat.Answer{Status: res.StatusCode, Header: res.Header, Body: body, Whole: len(body) <= maxAnswer, At: time.Now()}
+	a := compat.Response{Status: res.StatusCode, Header: res.Header, Body: body, Whole: len(body) <= maxAnswer, At: time.Now()}
 	if err != nil {
 		return a, broken(c, err)
 	}

@@ -62,7 +62,7 @@ func timedOut(err error) bool {
 
 // answered is the failure that an answer tells of; nil for a success. What a gate diagnosed is believed,
 // because it has seen more of the engine than this one answer.
-func answered(c call, a compat.Answer) *failure {
+func answered(c call, a compat.Response) *failure {
 	if c.op == opDelete && a.Status/100 == 2 && len(a.Body) == 0 {
 		return nil // 204 is a documented success of a deletion
 	}
@@ -74,7 +74,7 @@ func answered(c call, a compat.Answer) *failure {
 	return &failure{
 		code: code, pause: fault.RetryAfter,
 		evidence: []string{strings.TrimSpace(fmt.Sprintf("%s → %d %s %s", c.String(), a.Status, fault.Code, fault.Text))},
-		unsent:   compat.Declined(a.Status),
+		unsent:   compat.Rejected(a.Status),
 		notFound: fault.Kind == qrgate.KindSessionNotFound,
 		final:    sure || a.Status/100 == 3,
 	}

@@ -32,7 +32,7 @@ func engineHealth(ctx context.Context, j *run) {
 
 // isHealthy reports whether a health answer that is a success says nothing else in its body: engines answer
 // {"success":true}, {"status":"ok"} or nothing of the kind.
-func isHealthy(a compat.Answer) bool {
+func isHealthy(a compat.Response) bool {
 	body, _ := compat.Parse(a.Body)
 	status, said := body["status"].(string)
 	return !said || slices.Contains([]string{"ok", "up", "healthy", "pass"}, strings.ToLower(status))

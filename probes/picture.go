@@ -20,7 +20,7 @@ type fingerprint [sha256.Size]byte
 
 // inspect looks at the answer to a request for the QR of session r: is this our session's, does it live,
 // and is the picture a QR?
-func inspect(a compat.Answer, r qrgate.Ref) (fingerprint, string, *failure) {
+func inspect(a compat.Response, r qrgate.Ref) (fingerprint, string, *failure) {
 	invalid := func(code qrgate.Code, why string) (fingerprint, string, *failure) {
 		return fingerprint{}, "", &failure{code: code, evidence: []string{why}}
 	}
@@ -33,7 +33,7 @@ func inspect(a compat.Answer, r qrgate.Ref) (fingerprint, string, *failure) {
 	if life.Known && life.In <= 0 {
 		return invalid(qrgate.QRExpired, fmt.Sprintf("the code had expired %.0f s before it was handed out", -life.In.Seconds()))
 	}
-	grid, err := readPicture(compat.Text(data["qrCode"]))
+	grid, err := readPicture(compat.StringOf(data["qrCode"]))
 	if err != nil {
 		return invalid(qrgate.QRInvalid, err.Error())
 	}

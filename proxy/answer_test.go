@@ -15,7 +15,7 @@ var noon = time.Date(2025, 11, 6, 12, 0, 0, 429e6, time.UTC)
 
 // shown is a code of a given age with a minute of life, last confirmed some time ago.
 func shown(age, confirmed time.Duration) qrgate.QR {
-	image, _ := compat.Draw("a code")
+	image, _ := compat.RenderQR("a code")
 	seen := noon.Add(-age)
 	return qrgate.QR{Image: image, Sequence: 1, Seen: seen, Confirmed: noon.Add(-confirmed), Expires: seen.Add(time.Minute)}
 }

@@ -25,25 +25,25 @@ var errResponseRead = errors.New("the answer was taken")
 
 // forwardRequest forwards the client's request to the engine under another path and query, and reads the answer. The
 // error is a *qrgate.Fault; op names it.
-func (s *sessionRequest) forwardRequest(op string, t target, limit time.Duration) (compat.Answer, error) {
+func (s *sessionRequest) forwardRequest(op string, t target, limit time.Duration) (compat.Response, error) {
 	return s.forward(op, t, s.c.Request, limit)
 }
 
 // fetch is ask for something that the client did not ask for: a GET with the client's credential.
-func (s *sessionRequest) fetch(op string, t target) (compat.Answer, error) {
+func (s *sessionRequest) fetch(op string, t target) (compat.Response, error) {
 	in := s.c.Request.Clone(s.c.Request.Context())
 	in.Method, in.Body, in.ContentLength = http.MethodGet, http.NoBody, 0
 	in.Header.Del("Content-Length")
 	return s.forward(op, t, in, lookTime)
 }
 
-func (s *sessionRequest) forward(op string, t target, in *http.Request, limit time.Duration) (compat.Answer, error) {
+func (s *sessionRequest) forward(op string, t target, in *http.Request, limit time.Duration) (compat.Response, error) {
 	if s.config.Engine == nil {
-		return compat.Answer{}, &qrgate.EngineError{Op: op, Kind: qrgate.KindUnreachable}
+		return compat.Response{}, &qrgate.EngineError{Op: op, Kind: qrgate.KindUnreachable}
 	}
 	ctx, cancel := context.WithTimeout(in.Context(), limit)
 	defer cancel()
-	var a compat.Answer
+	var a compat.Response
 	var failed error
 	reverse := httputil.ReverseProxy{
 		Transport: s.config.Transport,
@@ -68,7 +68,7 @@ func (s *sessionRequest) forward(op string, t target, in *http.Request, limit ti
 	reverse.ServeHTTP(discard{}, in.WithContext(ctx))
 	a.At = time.Now()
 	if failed != nil && !errors.Is(failed, errResponseRead) {
-		f := compat.Unanswered(ctx, op, failed)
+		f := compat.TransportError(ctx, op, failed)
 		f.Status = a.Status
 		return a, f
 	}
@@ -80,10 +80,10 @@ func (s *sessionRequest) forward(op string, t target, in *http.Request, limit ti
 }
 
 // read takes an answer within its bound.
-func read(res *http.Response) (compat.Answer, error) {
+func read(res *http.Response) (compat.Response, error) {
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, askBody+1))
-	return compat.Answer{Status: res.StatusCode, Header: res.Header, Body: body, Whole: len(body) <= askBody}, err
+	return compat.Response{Status: res.StatusCode, Header: res.Header, Body: body, Whole: len(body) <= askBody}, err
 }
 
 // discard is a writer for an answer that goes nowhere.

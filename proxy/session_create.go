@@ -62,18 +62,18 @@ func (s *sessionRequest) create() {
 	}
 	body, _ := compat.Parse(a.Body)
 	made := compat.SessionOf(body)
-	if name, said := wanted["sessionId"].(string); said && compat.Text(made["sessionId"]) == "" {
+	if name, said := wanted["sessionId"].(string); said && compat.StringOf(made["sessionId"]) == "" {
 		made["sessionId"] = name
 	}
-	if name := compat.Text(made["sessionId"]); compat.Int(made["id"]) == 0 && name != "" {
+	if name := compat.StringOf(made["sessionId"]); compat.Int(made["id"]) == 0 && name != "" {
 		if item, _, err := s.findInList(qrgate.Ref{Name: name}); err == nil { // an engine that names no id still has one
 			made["id"] = item["id"]
 		}
 	}
-	o, _ := compat.Observe(made, compat.EngineClock(a.Header, a.At), a.At)
+	o, _ := compat.ParseSession(made, compat.EngineClock(a.Header, a.At), a.At)
 	s.config.Pairing.OnSessions(s.c.Request.Context(), s.caller, []qrgate.SessionReport{o}, true)
 	s.ref = o.Ref
-	whole := compat.Whole(made, &qrgate.Snapshot{}, a.At)
+	whole := compat.Normalize(made, &qrgate.Snapshot{}, a.At)
 	if o.Image.Empty() && o.State == qrgate.AwaitingScan {
 		whole["status"], whole["hasQR"] = compat.WireConnecting, false // "pending" says that a QR comes, not that it is there
 	}
@@ -94,7 +94,7 @@ func (s *sessionRequest) enginePath(verb string) target {
 
 // writeEngineError answers when a forwarded call failed: the engine's own refusal as it is, made whole; its failures
 // as 503 with its code.
-func (s *sessionRequest) writeEngineError(a compat.Answer, err error) {
+func (s *sessionRequest) writeEngineError(a compat.Response, err error) {
 	if clientGone(s.c.Request.Context()) {
 		return
 	}

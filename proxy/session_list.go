@@ -30,24 +30,24 @@ func (s *sessionRequest) list() {
 }
 
 // tooLargeToRewrite reports whether a list is too large to be made whole, and yet has an end: then it goes out as the engine has it.
-func tooLargeToRewrite(a compat.Answer) bool {
+func tooLargeToRewrite(a compat.Response) bool {
 	_, err := strconv.ParseInt(a.Header.Get("Content-Length"), 10, 64)
 	return a.Status == http.StatusOK && !a.Whole && err == nil
 }
 
 // normalizeAll tells the gate's heart what a page of sessions says, and makes its items whole.
-func (s *sessionRequest) normalizeAll(items []compat.Object, a compat.Answer) []compat.Object {
+func (s *sessionRequest) normalizeAll(items []compat.Object, a compat.Response) []compat.Object {
 	seen := make([]qrgate.SessionReport, len(items))
 	refs := make([]qrgate.Ref, len(items))
 	for i, item := range items {
-		seen[i], _ = compat.Observe(item, compat.EngineClock(a.Header, a.At), a.At)
+		seen[i], _ = compat.ParseSession(item, compat.EngineClock(a.Header, a.At), a.At)
 		refs[i] = seen[i].Ref
 	}
 	s.config.Pairing.OnSessions(s.c.Request.Context(), s.caller, seen, false)
 	views := s.config.Pairing.Cached(s.caller, refs)
 	out := make([]compat.Object, len(items))
 	for i, item := range items {
-		out[i] = compat.Whole(item, views[i], a.At)
+		out[i] = compat.Normalize(item, views[i], a.At)
 	}
 	return out
 }
@@ -65,14 +65,14 @@ func (s *sessionRequest) get() {
 }
 
 // parseSession reads an answer about the session that was asked for, in which engines leave out an id or both.
-func (s *sessionRequest) parseSession(a compat.Answer) (body, whole compat.Object) {
+func (s *sessionRequest) parseSession(a compat.Response) (body, whole compat.Object) {
 	body, _ = compat.Parse(a.Body)
 	item := compat.SessionOf(body)
 	if compat.Int(item["id"]) == 0 && s.ref.ID > 0 {
 		item["id"] = json.Number(strconv.FormatInt(s.ref.ID, 10))
 	}
 	whole = s.normalizeAll([]compat.Object{item}, a)[0]
-	if compat.Text(whole["sessionId"]) == "" {
+	if compat.StringOf(whole["sessionId"]) == "" {
 		whole["sessionId"] = s.id
 	}
 	return body, whole
@@ -102,7 +102,7 @@ func (s *sessionRequest) status() {
 
 // statusNotFound answers when the engine denies the state of a session. A 404 there stops clients for good,
 // so a session that the engine has elsewhere, or that the gate knows, is not denied (contract C18).
-func (s *sessionRequest) statusNotFound(a compat.Answer, err error, v *qrgate.Snapshot) {
+func (s *sessionRequest) statusNotFound(a compat.Response, err error, v *qrgate.Snapshot) {
 	if qrgate.KindOf(err) != qrgate.KindSessionNotFound {
 		s.writeEngineError(a, err)
 		return
@@ -125,7 +125,7 @@ func (s *sessionRequest) statusNotFound(a compat.Answer, err error, v *qrgate.Sn
 
 // findElsewhere finds the session where an engine has it although it denies its state: under its own path,
 // which finds it among any number, or in the list of an engine without that route.
-func (s *sessionRequest) findElsewhere() (compat.Object, compat.Answer, error) {
+func (s *sessionRequest) findElsewhere() (compat.Object, compat.Response, error) {
 	a, err := s.fetch("get", s.enginePath(""))
 	body, _ := compat.Parse(a.Body)
 	switch {
@@ -142,7 +142,7 @@ func (s *sessionRequest) findElsewhere() (compat.Object, compat.Answer, error) {
 }
 
 // findInList finds a session in the engine's list, by either of its ids.
-func (s *sessionRequest) findInList(wanted qrgate.Ref) (compat.Object, compat.Answer, error) {
+func (s *sessionRequest) findInList(wanted qrgate.Ref) (compat.Object, compat.Response, error) {
 	a, err := s.fetch(qrgate.OpList, target{path: sessionsPrefix, query: "limit=100"})
 	if err != nil {
 		return nil, a, err

@@ -32,20 +32,20 @@ func (s *sessionRequest) connect() {
 }
 
 // connectAccepted tells the gate's heart that a session was begun, and the client that it is connecting.
-func (s *sessionRequest) connectAccepted(a compat.Answer, how qrgate.ConnectMode, text string) {
+func (s *sessionRequest) connectAccepted(a compat.Response, how qrgate.ConnectMode, text string) {
 	body, _ := compat.Parse(a.Body)
-	o, _ := compat.Observe(compat.SessionOf(body), compat.EngineClock(a.Header, a.At), a.At)
+	o, _ := compat.ParseSession(compat.SessionOf(body), compat.EngineClock(a.Header, a.At), a.At)
 	o.Ref = s.ref.Merge(o.Ref)
 	if o.State != qrgate.Connected {
 		o.State = qrgate.Connecting
 	}
 	_ = s.config.Pairing.OnConnect(context.WithoutCancel(s.c.Request.Context()), s.caller, o, how)
-	s.writeJSON(http.StatusOK, compat.WholeMoved(body, o.Ref, compat.Wire(o.State), text), a.Header)
+	s.writeJSON(http.StatusOK, compat.NormalizeAction(body, o.Ref, compat.Wire(o.State), text), a.Header)
 }
 
 // connectFailed hands a failed connect to the flight and answers when it succeeds, or when the time is
 // over. What the engine refuses for good is its own answer.
-func (s *sessionRequest) connectFailed(a compat.Answer, err error, left time.Duration) {
+func (s *sessionRequest) connectFailed(a compat.Response, err error, left time.Duration) {
 	switch qrgate.KindOf(err) {
 	case qrgate.KindKeyRefused, qrgate.KindSessionNotFound, qrgate.KindAlreadyPaired, qrgate.KindNotReady, qrgate.KindCanceled:
 		s.writeEngineError(a, err)
@@ -67,7 +67,7 @@ func (s *sessionRequest) connectFailed(a compat.Answer, err error, left time.Dur
 	if state != qrgate.Connected {
 		state = qrgate.Connecting
 	}
-	s.writeJSON(http.StatusOK, compat.WholeMoved(nil, v.Session.Ref.Merge(s.ref), compat.Wire(state), compat.TextConnecting), nil)
+	s.writeJSON(http.StatusOK, compat.NormalizeAction(nil, v.Session.Ref.Merge(s.ref), compat.Wire(state), compat.TextConnecting), nil)
 }
 
 // restart answers POST …/restart: what the gate knew is dropped, and a QR is sought anew.
@@ -97,7 +97,7 @@ func (s *sessionRequest) disconnect() {
 	}
 	s.forget(false)
 	body, _ := compat.Parse(a.Body)
-	s.writeJSON(http.StatusOK, compat.WholeMoved(body, s.ref, compat.WireDisconnected, compat.TextDisconnected), a.Header)
+	s.writeJSON(http.StatusOK, compat.NormalizeAction(body, s.ref, compat.WireDisconnected, compat.TextDisconnected), a.Header)
 }
 
 // deleteSession answers DELETE /api/sessions/{id}. It is answered 200 with a body whatever the engine's 2xx is,
@@ -117,7 +117,7 @@ func (s *sessionRequest) deleteSession() {
 		return
 	}
 	body, _ := compat.Parse(a.Body)
-	s.writeJSON(http.StatusOK, compat.WholeMoved(body, s.ref, compat.WireDisconnected, compat.TextDeleted), a.Header)
+	s.writeJSON(http.StatusOK, compat.NormalizeAction(body, s.ref, compat.WireDisconnected, compat.TextDeleted), a.Header)
 }
 
 // forget drops what the gate knew. The client's leaving must not stop it.

@@ -11,7 +11,7 @@ import (
 
 // callWithRetry asks the engine about the session, and once more if it denies an integer that the client did not say: the session
 // was deleted and made again past this gate, by another replica or at the engine itself. What was denied did nothing.
-func (s *sessionRequest) callWithRetry(op, tail string, limit time.Duration) (compat.Answer, error) {
+func (s *sessionRequest) callWithRetry(op, tail string, limit time.Duration) (compat.Response, error) {
 	again := s.rewindBody()
 	a, err := s.forwardRequest(op, s.enginePath(tail), limit)
 	if qrgate.KindOf(err) != qrgate.KindSessionNotFound || !s.refreshID() {

@@ -21,7 +21,7 @@ func (s *sessionRequest) qrUnkeyed() {
 		return
 	}
 	body, _ := compat.Parse(a.Body)
-	seen, _ := compat.Observe(compat.SessionOf(body), compat.EngineClock(a.Header, a.At), a.At)
+	seen, _ := compat.ParseSession(compat.SessionOf(body), compat.EngineClock(a.Header, a.At), a.At)
 	seen.Ref = s.ref.Merge(seen.Ref)
 	s.reply(answerQR(&qrgate.Snapshot{Session: qrgate.Session{}.AfterPoll(seen, err, a.At), Authorized: true, At: a.At}, nil))
 }

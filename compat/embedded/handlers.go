@@ -118,12 +118,12 @@ func (e *Engine) begun(s *session, d demand, text string) reply {
 	if v.link.Phase == online {
 		status = compat.WireConnected
 	}
-	return ok(compat.Moved(text, v.ref(), status))
+	return ok(compat.ActionResult(text, v.ref(), status))
 }
 
 func (e *Engine) disconnect(_ *http.Request, s *session) reply {
 	s.apply(nil, halt{stay: true})
-	return ok(compat.Moved(compat.TextDisconnected, s.view().ref(), compat.WireDisconnected))
+	return ok(compat.ActionResult(compat.TextDisconnected, s.view().ref(), compat.WireDisconnected))
 }
 
 // delete takes the device off the phone's list if it can be reached, and forgets everything.
@@ -139,5 +139,5 @@ func (e *Engine) delete(r *http.Request, s *session) reply {
 	e.mu.Lock()
 	e.shelf.take(s)
 	e.mu.Unlock()
-	return ok(compat.Moved(compat.TextDeleted, v.ref(), compat.WireDisconnected))
+	return ok(compat.ActionResult(compat.TextDeleted, v.ref(), compat.WireDisconnected))
 }

@@ -53,14 +53,14 @@ func (e *Engine) Connect(ctx context.Context, c qrgate.Caller, r qrgate.Ref, how
 	}
 	ctx, cancel := context.WithTimeout(ctx, ConnectTimeout)
 	defer cancel()
-	return e.about(ctx, c, r, call{qrgate.OpConnect, http.MethodPost, e.session(r, verb), body})
+	return e.sessionCall(ctx, c, r, call{qrgate.OpConnect, http.MethodPost, e.session(r, verb), body})
 }
 
 // QR asks for the current code.
 func (e *Engine) QR(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.SessionReport, error) {
 	ctx, cancel := context.WithTimeout(ctx, LookTimeout)
 	defer cancel()
-	o, err := e.about(ctx, c, r, call{qrgate.OpQR, http.MethodGet, e.session(r, "qr"), ""})
+	o, err := e.sessionCall(ctx, c, r, call{qrgate.OpQR, http.MethodGet, e.session(r, "qr"), ""})
 	if err == nil && o.Image.Empty() && o.State != qrgate.Connected {
 		return o, &qrgate.EngineError{Op: qrgate.OpQR, Kind: qrgate.KindNotReady, Status: http.StatusOK}
 	}
@@ -71,7 +71,7 @@ func (e *Engine) QR(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.
 func (e *Engine) Status(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.SessionReport, error) {
 	ctx, cancel := context.WithTimeout(ctx, LookTimeout)
 	defer cancel()
-	return e.about(ctx, c, r, call{qrgate.OpStatus, http.MethodGet, e.session(r, "status"), ""})
+	return e.sessionCall(ctx, c, r, call{qrgate.OpStatus, http.MethodGet, e.session(r, "status"), ""})
 }
 
 // List asks for the first hundred sessions of the caller: one call refreshes them all.
@@ -87,7 +87,7 @@ func (e *Engine) List(ctx context.Context, c qrgate.Caller) (qrgate.SessionList,
 	}
 	body, _ := compat.Parse(a.Body) // a body without a fault parses
 	for _, item := range compat.SessionsOf(body) {
-		o, _ := compat.Observe(item, compat.EngineClock(a.Header, a.At), a.At) // one bad image spoils no other session
+		o, _ := compat.ParseSession(item, compat.EngineClock(a.Header, a.At), a.At) // one bad image spoils no other session
 		roll.Sessions = append(roll.Sessions, o)
 	}
 	return roll, nil
@@ -104,15 +104,15 @@ type call struct {
 	body       string
 }
 
-// about makes a call whose answer is about one session.
-func (e *Engine) about(ctx context.Context, c qrgate.Caller, r qrgate.Ref, k call) (qrgate.SessionReport, error) {
+// sessionCall makes a call whose answer is about one session.
+func (e *Engine) sessionCall(ctx context.Context, c qrgate.Caller, r qrgate.Ref, k call) (qrgate.SessionReport, error) {
 	a, err := e.do(ctx, c, k)
 	o := qrgate.SessionReport{Ref: r, At: a.At, Limits: compat.Limits(a.Header, a.At)}
 	if err != nil {
 		return o, err
 	}
 	body, _ := compat.Parse(a.Body)
-	seen, err := compat.Observe(compat.SessionOf(body), compat.EngineClock(a.Header, a.At), a.At)
+	seen, err := compat.ParseSession(compat.SessionOf(body), compat.EngineClock(a.Header, a.At), a.At)
 	seen.Ref, seen.Limits = r.Merge(seen.Ref), o.Limits
 	if err != nil {
 		return seen, &qrgate.EngineError{Op: k.op, Kind: qrgate.KindBadResponse, Status: a.Status, Code: "QR_INVALID", Err: err}
@@ -120,11 +120,11 @@ func (e *Engine) about(ctx context.Context, c qrgate.Caller, r qrgate.Ref, k cal
 	return seen, nil
 }
 
-func (e *Engine) do(ctx context.Context, c qrgate.Caller, k call) (compat.Answer, error) {
+func (e *Engine) do(ctx context.Context, c qrgate.Caller, k call) (compat.Response, error) {
 	a, err := e.send(ctx, c, k)
 	a.At = time.Now()
 	if err != nil {
-		f := compat.Unanswered(ctx, k.op, err)
+		f := compat.TransportError(ctx, k.op, err)
 		f.Status = a.Status
 		return a, f
 	}
@@ -134,10 +134,10 @@ func (e *Engine) do(ctx context.Context, c qrgate.Caller, k call) (compat.Answer
 	return a, nil
 }
 
-func (e *Engine) send(ctx context.Context, c qrgate.Caller, k call) (compat.Answer, error) {
+func (e *Engine) send(ctx context.Context, c qrgate.Caller, k call) (compat.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, k.method, k.target.String(), bytes.NewReader([]byte(k.body)))
 	if err != nil {
-		return compat.Answer{}, err
+		return compat.Response{}, err
 	}
 	if k.method == http.MethodGet {
 		req.Body, req.GetBody, req.ContentLength = nil, nil, 0
@@ -153,12 +153,12 @@ func (e *Engine) send(ctx context.Context, c qrgate.Caller, k call) (compat.Answ
 	}
 	res, err := e.transport.RoundTrip(req)
 	if err != nil {
-		return compat.Answer{}, err
+		return compat.Response{}, err
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxBody+1))
 	if err != nil {
-		return compat.Answer{Status: res.StatusCode, Header: res.Header}, err
+		return compat.Response{Status: res.StatusCode, Header: res.Header}, err
 	}
-	return compat.Answer{Status: res.StatusCode, Header: res.Header, Body: body, Whole: len(body) <= maxBody}, nil
+	return compat.Response{Status: res.StatusCode, Header: res.Header, Body: body, Whole: len(body) <= maxBody}, nil
 }

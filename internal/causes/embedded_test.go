@@ -98,7 +98,7 @@ func (g *gate) scan(srv *wasim.Server, id string) {
 	image := ""
 	for end := time.Now().Add(time.Minute); image == "" && time.Now().Before(end); {
 		body, _ := g.call(http.MethodGet, "/api/sessions/"+id+"/qr?wait=9", "")
-		image = compat.Text(compat.Data(body)["qrCode"])
+		image = compat.StringOf(compat.Data(body)["qrCode"])
 	}
 	code := decode(g.T, image)
 	_ = srv.Scan(g.Context(), code, wasim.Account{User: "5550100"}) // a forged pairing is refused

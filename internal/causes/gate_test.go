@@ -104,7 +104,7 @@ var refusals = map[string]qrgate.Code{
 // causeIn reads the diagnosis of a readiness, or the code of an error.
 func causeIn(status int, body compat.Object) qrgate.Code {
 	if status >= 400 {
-		code := compat.Text(body["code"])
+		code := compat.StringOf(body["code"])
 		if known, ok := refusals[code]; ok {
 			return known
 		}
@@ -114,7 +114,7 @@ func causeIn(status int, body compat.Object) qrgate.Code {
 	if said == nil {
 		return qrgate.None
 	}
-	return qrgate.Code(compat.Text(said["code"]))
+	return qrgate.Code(compat.StringOf(said["code"]))
 }
 
 // create makes a session and returns its integer id.

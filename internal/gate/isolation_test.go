@@ -69,7 +69,7 @@ func TestTenantsAreApart(t *testing.T) {
 		}
 		time.Sleep(3 * time.Second)
 		for _, own := range r.engine.Snapshot() {
-			image, err := compat.Draw(own.Code)
+			image, err := compat.RenderQR(own.Code)
 			if err != nil {
 				r.Fatal(err)
 			}

@@ -78,7 +78,7 @@ func TestASessionMadeAgainElsewhereIsPolled(t *testing.T) {
 			a, status := r.get("/api/sessions/crm-1/qr"), r.get("/api/sessions/crm-1/status")
 			a.wants(http.StatusOK)
 			status.wants(http.StatusOK)
-			now, _ := compat.Draw(r.engine.Snapshot()[0].Code)
+			now, _ := compat.RenderQR(r.engine.Snapshot()[0].Code)
 			if gone := a.text("data.qrCode") != now.Reveal(); gone && time.Since(began) > 12*time.Second {
 				r.Errorf("after %v: the code of a session that is gone", time.Since(began))
 			}

@@ -134,7 +134,7 @@ func (r *rig) createUnlisted(key, name string) qrgate.Ref {
 	if err != nil || res.StatusCode != http.StatusCreated {
 		r.t.Fatalf("create: %d %v", res.StatusCode, err)
 	}
-	o, _ := compat.Observe(compat.SessionOf(body), time.Now(), time.Now())
+	o, _ := compat.ParseSession(compat.SessionOf(body), time.Now(), time.Now())
 	r.p.OnRateLimits(c, compat.Limits(res.Header, time.Now()), false, 0)
 	r.p.OnSessions(r.t.Context(), c, []qrgate.SessionReport{o}, true)
 	return o.Ref

@@ -20,7 +20,7 @@ const (
 )
 
 // call makes a request that the engine's interface does not know.
-func (e *run) call(ctx context.Context, op, method, path, body string) (compat.Answer, *qrgate.EngineError) {
+func (e *run) call(ctx context.Context, op, method, path, body string) (compat.Response, *qrgate.EngineError) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	path, query, _ := strings.Cut(path, "?")
@@ -28,7 +28,7 @@ func (e *run) call(ctx context.Context, op, method, path, body string) (compat.A
 	at.RawQuery = query
 	req, err := http.NewRequestWithContext(ctx, method, at.String(), strings.NewReader(body))
 	if err != nil {
-		return compat.Answer{}, &qrgate.EngineError{Op: op, Kind: qrgate.KindBadResponse, Err: err}
+		return compat.Response{}, &qrgate.EngineError{Op: op, Kind: qrgate.KindBadResponse, Err: err}
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "qrgate-doctor")
@@ -40,16 +40,16 @@ func (e *run) call(ctx context.Context, op, method, path, body string) (compat.A
 	}
 	res, err := e.Transport.RoundTrip(req)
 	if err != nil {
-		return compat.Answer{}, compat.Unanswered(ctx, op, err)
+		return compat.Response{}, compat.TransportError(ctx, op, err)
 	}
 	defer func() { _ = res.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	if err != nil {
-		f := compat.Unanswered(ctx, op, err)
+		f := compat.TransportError(ctx, op, err)
 		f.Status = res.StatusCode
-		return compat.Answer{}, f
+		return compat.Response{}, f
 	}
-	return compat.Answer{Status: res.StatusCode, Header: res.Header, Body: text, Whole: len(text) <= maxAnswer, At: time.Now()}, nil
+	return compat.Response{Status: res.StatusCode, Header: res.Header, Body: text, Whole: len(text) <= maxAnswer, At: time.Now()}, nil
 }
 
 // made is what is known after a create.
@@ -59,13 +59,13 @@ type made struct {
 }
 
 func (e *run) create(ctx context.Context, name string) (made, *qrgate.EngineError) {
-	var left compat.Departure
+	var left compat.SendTracker
 	a, f := e.call(left.Watch(ctx), "create", http.MethodPost, "api/sessions", `{"sessionId":"`+name+`","sessionName":"qrgate doctor"}`)
 	if f == nil {
 		f = a.Fault("create")
 	}
 	if f != nil {
-		return made{none: left.Never() || compat.Declined(f.Status)}, f
+		return made{none: left.NotSent() || compat.Rejected(f.Status)}, f
 	}
 	body, _ := compat.Parse(a.Body) // a body without a fault parses
 	return made{ref: compat.RefOf(compat.SessionOf(body))}, nil

@@ -44,7 +44,7 @@ func (e *run) guarded(ctx context.Context) (string, *qrgate.EngineError) {
 
 // isEngineAPI reports whether an answer is JSON as the documented API frames it. A 404 is nobody's route, however it
 // is framed.
-func isEngineAPI(a compat.Answer) bool {
+func isEngineAPI(a compat.Response) bool {
 	body, err := compat.Parse(a.Body)
 	if err != nil || !a.Whole || a.Status == http.StatusNotFound {
 		return false
