@@ -125,7 +125,7 @@ func (c doctorCommand) config(w world, f settings) (doctor.Config, error) {
 	}
 	way := w.whatsapp
 	if way == nil {
-		if way, err = embedded.Simulated(); err != nil {
+		if way, err = embedded.SimulatorClient(); err != nil {
 			return doctor.Config{}, err
 		}
 	}

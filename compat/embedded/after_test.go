@@ -23,27 +23,27 @@ type result struct {
 }
 
 type step struct {
-	link link
+	link linkState
 	e    event
 	want result
 }
 
 // The ways in which a link differs from the plain one of at.
-type change func(*link)
+type change func(*linkState)
 
-func linked(l *link)    { l.JID = "5550100:1@s.whatsapp.net" }
-func due(l *link)       { l.Due = noon }
-func forgotten(l *link) { l.Wanted = noon.Add(-time.Second) }
-func stored(l *link)    { l.Pairing.Stored = true }
-func hungUp(l *link)    { l.Pairing.Restart = true }
-func failed(l *link)    { l.Last = whyDown() }
-func young(l *link)     { l.Since = noon }
+func linked(l *linkState)    { l.JID = "5550100:1@s.whatsapp.net" }
+func due(l *linkState)       { l.Deadline = noon }
+func forgotten(l *linkState) { l.Wanted = noon.Add(-time.Second) }
+func stored(l *linkState)    { l.Pairing.Stored = true }
+func hungUp(l *linkState)    { l.Pairing.Restart = true }
+func failed(l *linkState)    { l.Last = whyDown() }
+func young(l *linkState)     { l.Since = noon }
 
-func tried(n int) change { return func(l *link) { l.Tries = n } }
+func tried(n int) change { return func(l *linkState) { l.Attempts = n } }
 
 // shows has n codes left, the one that is shown included.
 func shows(n int) change {
-	return func(l *link) { l.Codes, l.Sequence, l.Seen = someCodes()[:n], 3-n, noon.Add(-20*time.Second) }
+	return func(l *linkState) { l.Codes, l.Sequence, l.Seen = someCodes()[:n], 3-n, noon.Add(-20*time.Second) }
 }
 
 func someCodes() []qrgate.Secret {
@@ -51,15 +51,15 @@ func someCodes() []qrgate.Secret {
 }
 
 // at is a link whose phase began a minute ago on its fourth line, wanted for another minute.
-func at(p phase, changes ...change) link {
-	l := link{Phase: p, Since: noon.Add(-time.Minute), Line: 4, Wanted: noon.Add(time.Minute)}
+func at(p phase, changes ...change) linkState {
+	l := linkState{Phase: p, Since: noon.Add(-time.Minute), Generation: 4, Wanted: noon.Add(time.Minute)}
 	for _, c := range changes {
 		c(&l)
 	}
 	return l
 }
 
-func whyDown() reason { return because(qrgate.WhatsAppUnavailable, "a sentence") }
+func whyDown() reason { return newReason(qrgate.WhatsAppUnavailable, "a sentence") }
 
 // walk takes each step.
 func walk(t *testing.T, steps map[string]step) {
@@ -67,10 +67,10 @@ func walk(t *testing.T, steps map[string]step) {
 	for name, s := range steps {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := after(s.e, s.link, noon)
-			got := result{l.Phase, l.Line, l.Tries, 0, l.state(), l.Last.Code}
-			if !l.Due.IsZero() {
-				got.Due = l.Due.Sub(noon)
+			l := transition(s.e, s.link, noon)
+			got := result{l.Phase, l.Generation, l.Attempts, 0, l.state(), l.Last.Code}
+			if !l.Deadline.IsZero() {
+				got.Due = l.Deadline.Sub(noon)
 			}
 			if diff := cmp.Diff(s.want, got); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
@@ -86,23 +86,23 @@ func walk(t *testing.T, steps map[string]step) {
 func TestAfterDemands(t *testing.T) {
 	t.Parallel()
 	walk(t, map[string]step{
-		"connect begins":                 {at(idle, tried(2)), demand{}, result{queued, 5, 0, wantTime, qrgate.Connecting, ""}},
-		"connect after a failure":        {at(idle, failed), demand{}, result{queued, 5, 0, wantTime, qrgate.Connecting, ""}},
-		"a connect in a bad time":        {at(resting, failed), demand{}, result{resting, 4, 0, 0, qrgate.Connecting, qrgate.WhatsAppUnavailable}},
-		"connect of a linked one":        {at(idle, linked), demand{}, result{queued, 5, 0, 0, qrgate.Connecting, ""}},
-		"connect while dialing":          {at(dialing, due), demand{}, result{dialing, 4, 0, 0, qrgate.Connecting, ""}},
-		"connect while a code is shown":  {at(showing, shows(2)), demand{}, result{showing, 4, 0, 0, qrgate.AwaitingScan, ""}},
-		"connect while resting":          {at(resting, tried(1)), demand{}, result{resting, 4, 1, 0, qrgate.Connecting, ""}},
-		"connect while resting, linked":  {at(resting, tried(5), linked), demand{}, result{queued, 5, 5, 0, qrgate.Disconnected, ""}},
-		"connect while online":           {at(online, linked), demand{}, result{online, 4, 0, 0, qrgate.Connected, ""}},
-		"force while a code is shown":    {at(showing, shows(2)), demand{force: true}, result{queued, 5, 0, wantTime, qrgate.Connecting, ""}},
-		"force while resting":            {at(resting, tried(1)), demand{force: true}, result{queued, 5, 0, wantTime, qrgate.Connecting, ""}},
-		"force while online":             {at(online, linked), demand{force: true}, result{queued, 5, 0, 0, qrgate.Connecting, ""}},
-		"force does not disturb a phone": {at(pairing, linked), demand{force: true}, result{pairing, 4, 0, 0, qrgate.Connecting, ""}},
-		"a process comes back":           {at(idle, linked), resume{time.Second}, result{resting, 4, 0, time.Second, qrgate.Connecting, ""}},
+		"connect begins":                 {at(idle, tried(2)), connectRequested{}, result{queued, 5, 0, interestTTL, qrgate.Connecting, ""}},
+		"connect after a failure":        {at(idle, failed), connectRequested{}, result{queued, 5, 0, interestTTL, qrgate.Connecting, ""}},
+		"a connect in a bad time":        {at(backingOff, failed), connectRequested{}, result{backingOff, 4, 0, 0, qrgate.Connecting, qrgate.WhatsAppUnavailable}},
+		"connect of a linked one":        {at(idle, linked), connectRequested{}, result{queued, 5, 0, 0, qrgate.Connecting, ""}},
+		"connect while dialing":          {at(dialing, due), connectRequested{}, result{dialing, 4, 0, 0, qrgate.Connecting, ""}},
+		"connect while a code is shown":  {at(showing, shows(2)), connectRequested{}, result{showing, 4, 0, 0, qrgate.AwaitingScan, ""}},
+		"connect while resting":          {at(backingOff, tried(1)), connectRequested{}, result{backingOff, 4, 1, 0, qrgate.Connecting, ""}},
+		"connect while resting, linked":  {at(backingOff, tried(5), linked), connectRequested{}, result{queued, 5, 5, 0, qrgate.Disconnected, ""}},
+		"connect while online":           {at(online, linked), connectRequested{}, result{online, 4, 0, 0, qrgate.Connected, ""}},
+		"force while a code is shown":    {at(showing, shows(2)), connectRequested{force: true}, result{queued, 5, 0, interestTTL, qrgate.Connecting, ""}},
+		"force while resting":            {at(backingOff, tried(1)), connectRequested{force: true}, result{queued, 5, 0, interestTTL, qrgate.Connecting, ""}},
+		"force while online":             {at(online, linked), connectRequested{force: true}, result{queued, 5, 0, 0, qrgate.Connecting, ""}},
+		"force does not disturb a phone": {at(pairing, linked), connectRequested{force: true}, result{pairing, 4, 0, 0, qrgate.Connecting, ""}},
+		"a process comes back":           {at(idle, linked), resume{time.Second}, result{backingOff, 4, 0, time.Second, qrgate.Connecting, ""}},
 		"it comes back, unlinked":        {at(idle), resume{}, result{idle, 4, 0, 0, qrgate.Created, ""}},
-		"it comes back, paused":          {at(idle, linked, func(l *link) { l.Paused = true }), resume{}, result{idle, 4, 0, 0, qrgate.Disconnected, ""}},
-		"disconnect":                     {at(online, linked), halt{stay: true}, result{idle, 4, 0, 0, qrgate.Disconnected, ""}},
+		"it comes back, paused":          {at(idle, linked, func(l *linkState) { l.Paused = true }), resume{}, result{idle, 4, 0, 0, qrgate.Disconnected, ""}},
+		"disconnect":                     {at(online, linked), stopRequested{stay: true}, result{idle, 4, 0, 0, qrgate.Disconnected, ""}},
 	})
 }
 
@@ -110,18 +110,18 @@ func TestAfterDemands(t *testing.T) {
 func TestAfterDialing(t *testing.T) {
 	t.Parallel()
 	walk(t, map[string]step{
-		"its turn comes":                 {at(queued), admitted{}, result{dialing, 4, 0, dialTime, qrgate.Connecting, ""}},
+		"its turn comes":                 {at(queued), dialStarted{}, result{dialing, 4, 0, dialTime, qrgate.Connecting, ""}},
 		"its turn never comes":           {at(queued, due), tick{}, result{idle, 4, 0, 0, qrgate.Failed, qrgate.EngineOverloaded}},
-		"handshake":                      {at(dialing), opened{}, result{awaiting, 4, 0, codesTime, qrgate.Connecting, ""}},
-		"handshake of a linked one":      {at(dialing, linked), opened{}, result{entering, 4, 0, loginTime, qrgate.Connecting, ""}},
-		"handshake told after the codes": {at(showing, shows(2)), opened{}, result{showing, 4, 0, 0, qrgate.AwaitingScan, ""}},
-		"handshake never ends":           {at(dialing, due), tick{}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppSilent}},
-		"codes before the handshake":     {at(dialing), offered{someCodes()}, result{showing, 4, 0, 60 * time.Second, qrgate.AwaitingScan, ""}},
-		"a watchdog too early":           {at(awaiting, func(l *link) { l.Due = noon.Add(1) }), tick{}, result{awaiting, 4, 0, 1, qrgate.Connecting, ""}},
-		"the rest is over":               {at(resting, tried(1), due), tick{}, result{queued, 5, 1, time.Minute, qrgate.Connecting, ""}},
-		"refused":                        {at(awaiting), refused{why: whyDown()}, result{idle, 4, 0, 0, qrgate.Failed, qrgate.WhatsAppUnavailable}},
-		"refused mildly":                 {at(awaiting), refused{why: whyDown(), mild: true}, result{idle, 4, 0, 0, qrgate.Failed, qrgate.WhatsAppUnavailable}},
-		"refused mildly, linked":         {at(entering, linked), refused{why: whyDown(), mild: true}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppUnavailable}},
+		"handshake":                      {at(dialing), handshakeDone{}, result{awaiting, 4, 0, codesTime, qrgate.Connecting, ""}},
+		"handshake of a linked one":      {at(dialing, linked), handshakeDone{}, result{loggingIn, 4, 0, loginTime, qrgate.Connecting, ""}},
+		"handshake told after the codes": {at(showing, shows(2)), handshakeDone{}, result{showing, 4, 0, 0, qrgate.AwaitingScan, ""}},
+		"handshake never ends":           {at(dialing, due), tick{}, result{backingOff, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppSilent}},
+		"codes before the handshake":     {at(dialing), codesReceived{someCodes()}, result{showing, 4, 0, 60 * time.Second, qrgate.AwaitingScan, ""}},
+		"a watchdog too early":           {at(awaiting, func(l *linkState) { l.Deadline = noon.Add(1) }), tick{}, result{awaiting, 4, 0, 1, qrgate.Connecting, ""}},
+		"the rest is over":               {at(backingOff, tried(1), due), tick{}, result{queued, 5, 1, time.Minute, qrgate.Connecting, ""}},
+		"refused":                        {at(awaiting), rejected{why: whyDown()}, result{idle, 4, 0, 0, qrgate.Failed, qrgate.WhatsAppUnavailable}},
+		"refused mildly":                 {at(awaiting), rejected{why: whyDown(), retryable: true}, result{idle, 4, 0, 0, qrgate.Failed, qrgate.WhatsAppUnavailable}},
+		"refused mildly, linked":         {at(loggingIn, linked), rejected{why: whyDown(), retryable: true}, result{backingOff, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppUnavailable}},
 	})
 }
 
@@ -129,24 +129,24 @@ func TestAfterDialing(t *testing.T) {
 func TestAfterLinking(t *testing.T) {
 	t.Parallel()
 	walk(t, map[string]step{
-		"handshake told after the login": {at(online, linked), opened{}, result{online, 4, 0, 0, qrgate.Connected, ""}},
+		"handshake told after the login": {at(online, linked), handshakeDone{}, result{online, 4, 0, 0, qrgate.Connected, ""}},
 		"a scan":                         {at(showing, shows(2)), scanned{"5550100:1@s.whatsapp.net"}, result{pairing, 4, 0, restartTime, qrgate.Connecting, ""}},
 		"pairing stored":                 {at(pairing, linked), paired{}, result{pairing, 4, 0, 0, qrgate.Connecting, ""}},
 		"515 after a pairing":            {at(pairing, linked, stored), restart{}, result{queued, 5, 0, 0, qrgate.Connecting, ""}},
 		"515 overtakes the signature":    {at(pairing, linked), restart{}, result{pairing, 4, 0, 0, qrgate.Connecting, ""}},
 		"a cut overtakes it":             {at(pairing, linked), lost{whyDown()}, result{pairing, 4, 0, 0, qrgate.Connecting, ""}},
 		"the signature is overtaken":     {at(pairing, linked, hungUp), paired{}, result{queued, 5, 0, 0, qrgate.Connecting, ""}},
-		"515 before one":                 {at(awaiting), restart{}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppUnavailable}},
+		"515 before one":                 {at(awaiting), restart{}, result{backingOff, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppUnavailable}},
 		"no 515":                         {at(pairing, linked, due), tick{}, result{queued, 5, 0, 0, qrgate.Connecting, ""}},
 		"a cut in place of 515":          {at(pairing, linked, stored), lost{whyDown()}, result{queued, 5, 0, 0, qrgate.Connecting, ""}},
-		"login":                          {at(entering, linked, tried(2)), joined{}, result{online, 4, 0, 0, qrgate.Connected, ""}},
-		"no login":                       {at(entering, linked, due), tick{}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppSilent}},
-		"no login, the third time":       {at(entering, linked, due, tried(2)), tick{}, result{resting, 4, 3, 4 * time.Second, qrgate.Disconnected, qrgate.WhatsAppSilent}},
-		"no login, the hundredth time":   {at(entering, linked, due, tried(99)), tick{}, result{resting, 4, 100, time.Minute, qrgate.Disconnected, qrgate.WhatsAppSilent}},
-		"a ping lost while online":       {at(online, linked), stalled{1}, result{online, 4, 0, 0, qrgate.Connected, ""}},
-		"two pings lost while online":    {at(online, linked), stalled{2}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppSilent}},
-		"a cut while online":             {at(online, linked), lost{whyDown()}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppUnavailable}},
-		"a late login":                   {at(resting), joined{}, result{resting, 4, 0, 0, qrgate.Connecting, ""}},
+		"login":                          {at(loggingIn, linked, tried(2)), loggedIn{}, result{online, 4, 0, 0, qrgate.Connected, ""}},
+		"no login":                       {at(loggingIn, linked, due), tick{}, result{backingOff, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppSilent}},
+		"no login, the third time":       {at(loggingIn, linked, due, tried(2)), tick{}, result{backingOff, 4, 3, 4 * time.Second, qrgate.Disconnected, qrgate.WhatsAppSilent}},
+		"no login, the hundredth time":   {at(loggingIn, linked, due, tried(99)), tick{}, result{backingOff, 4, 100, time.Minute, qrgate.Disconnected, qrgate.WhatsAppSilent}},
+		"a ping lost while online":       {at(online, linked), keepAliveMissed{1}, result{online, 4, 0, 0, qrgate.Connected, ""}},
+		"two pings lost while online":    {at(online, linked), keepAliveMissed{2}, result{backingOff, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppSilent}},
+		"a cut while online":             {at(online, linked), lost{whyDown()}, result{backingOff, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppUnavailable}},
+		"a late login":                   {at(backingOff), loggedIn{}, result{backingOff, 4, 0, 0, qrgate.Connecting, ""}},
 	})
 }
 
@@ -154,29 +154,29 @@ func TestAfterLinking(t *testing.T) {
 func TestAfterCodes(t *testing.T) {
 	t.Parallel()
 	walk(t, map[string]step{
-		"codes":                          {at(awaiting), offered{someCodes()}, result{showing, 4, 0, 60 * time.Second, qrgate.AwaitingScan, ""}},
-		"codes for a linked one":         {at(entering, linked), offered{someCodes()}, result{entering, 4, 0, 0, qrgate.Connecting, ""}},
-		"an empty set of codes":          {at(awaiting), offered{}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppSilent}},
-		"no codes":                       {at(awaiting, due), tick{}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppSilent}},
-		"no codes, the second time":      {at(awaiting, due, tried(1)), tick{}, result{resting, 4, 2, 2 * time.Second, qrgate.Connecting, qrgate.WhatsAppSilent}},
+		"codes":                          {at(awaiting), codesReceived{someCodes()}, result{showing, 4, 0, 60 * time.Second, qrgate.AwaitingScan, ""}},
+		"codes for a linked one":         {at(loggingIn, linked), codesReceived{someCodes()}, result{loggingIn, 4, 0, 0, qrgate.Connecting, ""}},
+		"an empty set of codes":          {at(awaiting), codesReceived{}, result{backingOff, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppSilent}},
+		"no codes":                       {at(awaiting, due), tick{}, result{backingOff, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppSilent}},
+		"no codes, the second time":      {at(awaiting, due, tried(1)), tick{}, result{backingOff, 4, 2, 2 * time.Second, qrgate.Connecting, qrgate.WhatsAppSilent}},
 		"no codes, the third time":       {at(awaiting, due, tried(2)), tick{}, result{idle, 4, 0, 0, qrgate.Failed, qrgate.WhatsAppSilent}},
 		"the next code":                  {at(showing, due, shows(2)), tick{}, result{showing, 4, 0, 20 * time.Second, qrgate.AwaitingScan, ""}},
 		"the last code ends":             {at(showing, due, shows(1)), tick{}, result{idle, 4, 0, 0, qrgate.Disconnected, qrgate.QRExpired}},
-		"a ping lost while a code shows": {at(showing, shows(2)), stalled{1}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppSilent}},
-		"a cut while a code shows":       {at(showing, shows(2), tried(2)), lost{whyDown()}, result{resting, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppUnavailable}},
+		"a ping lost while a code shows": {at(showing, shows(2)), keepAliveMissed{1}, result{backingOff, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppSilent}},
+		"a cut while a code shows":       {at(showing, shows(2), tried(2)), lost{whyDown()}, result{backingOff, 4, 1, time.Second, qrgate.Connecting, qrgate.WhatsAppUnavailable}},
 		"a cut right after the codes":    {at(showing, young, shows(2), tried(2)), lost{whyDown()}, result{idle, 4, 0, 0, qrgate.Failed, qrgate.WhatsAppUnavailable}},
 		"a cut when nobody waits":        {at(showing, shows(2), forgotten), lost{whyDown()}, result{idle, 4, 0, 0, qrgate.Failed, qrgate.WhatsAppUnavailable}},
 		"late news of a cut":             {at(idle), lost{whyDown()}, result{idle, 4, 0, 0, qrgate.Created, ""}},
-		"late codes":                     {at(idle), offered{someCodes()}, result{idle, 4, 0, 0, qrgate.Created, ""}},
+		"late codes":                     {at(idle), codesReceived{someCodes()}, result{idle, 4, 0, 0, qrgate.Created, ""}},
 	})
 }
 
 // A device that is taken away is gone in every phase, and a session that lost it shows that.
 func TestUnlinkedInEveryPhase(t *testing.T) {
 	t.Parallel()
-	for _, p := range []phase{idle, queued, dialing, entering, online, resting, pairing} {
-		l := link{Phase: p, JID: "5550100:1@s.whatsapp.net"}
-		l = after(refused{why: because(qrgate.LoggedOut, ""), unlinked: true}, l, noon)
+	for _, p := range []phase{idle, queued, dialing, loggingIn, online, backingOff, pairing} {
+		l := linkState{Phase: p, JID: "5550100:1@s.whatsapp.net"}
+		l = transition(rejected{why: newReason(qrgate.LoggedOut, ""), unlinked: true}, l, noon)
 		if l.JID != "" || l.Phase != idle || l.state() != qrgate.Disconnected {
 			t.Errorf("in phase %q: %+v", p, l)
 		}

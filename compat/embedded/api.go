@@ -52,24 +52,24 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // the mux's own rules.
 func (e *Engine) routes() *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", plain(e.root))
-	mux.HandleFunc("GET /health", plain(e.health))
-	mux.HandleFunc("POST /api/sessions", e.owned(e.create))
-	mux.HandleFunc("GET /api/sessions", e.owned(e.list))
-	mux.HandleFunc("GET /api/sessions/stats", e.owned(e.stats))
-	mux.HandleFunc("GET /api/sessions/{id}", e.on(e.get))
-	mux.HandleFunc("DELETE /api/sessions/{id}", e.on(e.delete))
-	mux.HandleFunc("GET /api/sessions/{id}/qr", e.on(e.qr))
-	mux.HandleFunc("GET /api/sessions/{id}/status", e.on(e.status))
-	mux.HandleFunc("POST /api/sessions/{id}/connect", e.on(e.connect))
-	mux.HandleFunc("POST /api/sessions/{id}/disconnect", e.on(e.disconnect))
-	mux.HandleFunc("POST /api/sessions/{id}/restart", e.on(e.restart))
+	mux.HandleFunc("GET /{$}", handle(e.root))
+	mux.HandleFunc("GET /health", handle(e.health))
+	mux.HandleFunc("POST /api/sessions", e.requireKey(e.create))
+	mux.HandleFunc("GET /api/sessions", e.requireKey(e.list))
+	mux.HandleFunc("GET /api/sessions/stats", e.requireKey(e.stats))
+	mux.HandleFunc("GET /api/sessions/{id}", e.withSession(e.get))
+	mux.HandleFunc("DELETE /api/sessions/{id}", e.withSession(e.delete))
+	mux.HandleFunc("GET /api/sessions/{id}/qr", e.withSession(e.qr))
+	mux.HandleFunc("GET /api/sessions/{id}/status", e.withSession(e.status))
+	mux.HandleFunc("POST /api/sessions/{id}/connect", e.withSession(e.connect))
+	mux.HandleFunc("POST /api/sessions/{id}/disconnect", e.withSession(e.disconnect))
+	mux.HandleFunc("POST /api/sessions/{id}/restart", e.withSession(e.restart))
 	for _, known := range []string{"", "/{id}", "/{id}/qr", "/{id}/status", "/{id}/connect", "/{id}/disconnect", "/{id}/restart"} {
-		mux.HandleFunc("/api/sessions"+known, e.owned(wrongMethod))
+		mux.HandleFunc("/api/sessions"+known, e.requireKey(wrongMethod))
 	}
-	mux.HandleFunc("/api/sessions/", e.owned(notServed))
-	mux.HandleFunc("/api/", plain(func(*http.Request) reply { return notServed(nil, "") }))
-	mux.HandleFunc("/", plain(func(*http.Request) reply {
+	mux.HandleFunc("/api/sessions/", e.requireKey(notServed))
+	mux.HandleFunc("/api/", handle(func(*http.Request) reply { return notServed(nil, "") }))
+	mux.HandleFunc("/", handle(func(*http.Request) reply {
 		return problem(http.StatusNotFound, compat.CodeNotFound, "there is nothing at this path")
 	}))
 	return mux
@@ -84,13 +84,13 @@ func wrongMethod(*http.Request, string) reply {
 	return problem(http.StatusMethodNotAllowed, compat.CodeMethodNotAllowed, "this path does not take this method")
 }
 
-func plain(h func(*http.Request) reply) http.HandlerFunc {
+func handle(h func(*http.Request) reply) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) { write(w, h(r)) }
 }
 
-// owned lets in whoever presents a key, and hands the account on.
-func (e *Engine) owned(h func(r *http.Request, account string) reply) http.HandlerFunc {
-	return plain(func(r *http.Request) reply {
+// requireKey lets in whoever presents a key, and hands the account on.
+func (e *Engine) requireKey(h func(r *http.Request, account string) reply) http.HandlerFunc {
+	return handle(func(r *http.Request) reply {
 		key := r.Header.Get("X-API-Key")
 		if key == "" {
 			return problem(http.StatusUnauthorized, compat.CodeMissingKey, "the header X-API-Key is missing")
@@ -103,9 +103,9 @@ func (e *Engine) owned(h func(r *http.Request, account string) reply) http.Handl
 	})
 }
 
-// on finds the session of a path. Those of other accounts are not there.
-func (e *Engine) on(h func(*http.Request, *session) reply) http.HandlerFunc {
-	return e.owned(func(r *http.Request, account string) reply {
+// withSession finds the session of a path. Those of other accounts are not there.
+func (e *Engine) withSession(h func(*http.Request, *session) reply) http.HandlerFunc {
+	return e.requireKey(func(r *http.Request, account string) reply {
 		e.mu.RLock()
 		s := e.shelf.find(account, r.PathValue("id"))
 		e.mu.RUnlock()

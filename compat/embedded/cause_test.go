@@ -53,7 +53,7 @@ func TestNetworkCauses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := n.client(t)
-			why, ok := errors.AsType[*embedded.Obstacle](embedded.Reachable(t.Context(), c))
+			why, ok := errors.AsType[*embedded.ReachabilityError](embedded.Reachable(t.Context(), c))
 			if !ok || string(why.Code) != n.reason || why.Text == "" || !strings.Contains(why.Error(), n.help) {
 				t.Errorf("Reachable says %v, want %s and %q", why, n.reason, n.help)
 			}

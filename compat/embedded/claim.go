@@ -16,15 +16,15 @@ const lockFile = "qrgate.lock"
 // advisoryKey names the same in Postgres, within one database. Any number would do that nobody else has.
 const advisoryKey = 0x7172_6761_7465 // "qrgate"
 
-// taken is that somebody else has the sessions, as a sentence for whoever starts the process.
-type taken string
+// lockedError is that somebody else has the sessions, as a sentence for whoever starts the process.
+type lockedError string
 
 // Error is the sentence.
-func (t taken) Error() string { return string(t) }
+func (t lockedError) Error() string { return string(t) }
 
-// claim makes these sessions this engine's alone until the returned function is called, or the process ends, however
+// lock makes these sessions this engine's alone until the returned function is called, or the process ends, however
 // it ends. The error is taken, or what a driver says.
-func claim(ctx context.Context, d *database, c Config) (release func() error, err error) {
+func lock(ctx context.Context, d *database, c Config) (release func() error, err error) {
 	if !c.DatabaseURL.Empty() {
 		return claimDatabase(ctx, d.sql)
 	}
@@ -44,7 +44,7 @@ func claimDirectory(dir string) (release func() error, err error) {
 	tx, err := db.BeginTx(context.Background(), nil) // it lasts as long as the engine, longer than any context here
 	if busy, ok := errors.AsType[*sqlite.Error](err); ok && busy.Code() == sqlite3.SQLITE_BUSY {
 		_ = db.Close()
-		return nil, taken("the data directory " + dir + " is in use by another gate, whose linked phones this one would take away. " +
+		return nil, lockedError("the data directory " + dir + " is in use by another gate, whose linked phones this one would take away. " +
 			"Stop that one first, or set another QRGATE_DATA_DIR")
 	}
 	if err != nil {
@@ -65,7 +65,7 @@ func claimDatabase(ctx context.Context, db *sql.DB) (release func() error, err e
 	}
 	if !mine {
 		_ = conn.Close()
-		return nil, taken("the database of QRGATE_DATABASE_URL is in use by another gate, whose linked phones this one would take away. " +
+		return nil, lockedError("the database of QRGATE_DATABASE_URL is in use by another gate, whose linked phones this one would take away. " +
 			"Stop that one first. If there is none, a connection pooler keeps its lock: connect to Postgres itself")
 	}
 	return conn.Close, nil // to the pool, whose end is the session's and the lock's

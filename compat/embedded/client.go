@@ -9,14 +9,14 @@ import (
 )
 
 // newClient makes a client for the device of this line.
-func (l *line) newClient(ctx context.Context) (*whatsmeow.Client, error) {
+func (l *connection) newClient(ctx context.Context) (*whatsmeow.Client, error) {
 	e := l.session.engine
 	dev, err := e.db.device(ctx, l.jid)
 	if err != nil {
-		return nil, endedError{why: because(qrgate.Internal, "The keys of the device could not be read."), mild: true}
+		return nil, rejectedError{why: newReason(qrgate.Internal, "The keys of the device could not be read."), retryable: true}
 	}
 	if dev == nil {
-		return nil, endedError{why: because(qrgate.LoggedOut, "The keys of the linked device are gone."), unlinked: true}
+		return nil, rejectedError{why: newReason(qrgate.LoggedOut, "The keys of the linked device are gone."), unlinked: true}
 	}
 	cli := whatsmeow.NewClient(dev, e.library)
 	cli.SetPreLoginHTTPClient(e.http)
@@ -27,7 +27,7 @@ func (l *line) newClient(ctx context.Context) (*whatsmeow.Client, error) {
 	cli.ManualHistorySyncDownload = true // nobody here reads the history
 	cli.GetClientPayload = payload(dev)
 	cli.AddEventHandler(func(raw any) {
-		if h := heard(raw); h != nil {
+		if h := translateEvent(raw); h != nil {
 			l.report(h)
 		}
 	})

@@ -22,15 +22,15 @@ const (
 // sessionID is what a client may call a session (contract 1.1).
 var sessionID = regexp.MustCompile(`^[A-Za-z0-9_-]{3,100}$`)
 
-// wish is the body of a create, as far as this engine reads it.
-type wish struct {
+// createRequest is the body of a create, as far as this engine reads it.
+type createRequest struct {
 	SessionID   string `json:"sessionId"`
 	SessionName string `json:"sessionName"`
 }
 
 // create makes a session and connects nothing (contract C4).
 func (e *Engine) create(r *http.Request, account string) reply {
-	var w wish
+	var w createRequest
 	if refusal := read(r, &w); refusal != nil {
 		return *refusal
 	}
@@ -48,8 +48,8 @@ const textLimit = "session limit: this account may have no more sessions; delete
 
 // make stores a session unless it is there already or one too many; 403 would speak of the key.
 func (e *Engine) make(ctx context.Context, r row) reply {
-	e.making.Lock()
-	defer e.making.Unlock()
+	e.createMu.Lock()
+	defer e.createMu.Unlock()
 	e.mu.RLock()
 	_, taken := e.shelf.byName[r.account][r.sessionID]
 	count, closed := len(e.shelf.byName[r.account]), e.closed

@@ -39,28 +39,28 @@ func openDatabase(ctx context.Context, c Config, log waLog.Logger) (*database, e
 		db, err = openFile(c.DataDir)
 	}
 	if err != nil {
-		return nil, unopened(c, err)
+		return nil, openError(c, err)
 	}
 	d := &database{sql: db, devices: sqlstore.NewWithDB(db, dialect, log)}
-	if d.release, err = claim(ctx, d, c); err != nil {
+	if d.release, err = lock(ctx, d, c); err != nil {
 		_ = db.Close()
-		if by, ok := errors.AsType[taken](err); ok {
+		if by, ok := errors.AsType[lockedError](err); ok {
 			return nil, by
 		}
-		return nil, unopened(c, err)
+		return nil, openError(c, err)
 	}
 	if err := d.devices.Upgrade(ctx); err != nil {
-		return nil, unopened(c, errors.Join(err, d.close()))
+		return nil, openError(c, errors.Join(err, d.close()))
 	}
 	if _, err := db.ExecContext(ctx, schema); err != nil {
-		return nil, unopened(c, errors.Join(err, d.close()))
+		return nil, openError(c, errors.Join(err, d.close()))
 	}
 	return d, nil
 }
 
-// unopened keeps the password out. Drivers print the URL, or what they take for its parts, when they cannot
+// openError keeps the password out. Drivers print the URL, or what they take for its parts, when they cannot
 // parse it; so of what they say only the address is kept, of a server that was parsed and does not answer.
-func unopened(c Config, err error) error {
+func openError(c Config, err error) error {
 	if _, parsed := errors.AsType[*pgconn.ConnectError](err); parsed {
 		return errors.New("the database of QRGATE_DATABASE_URL does not let us in: " + scrub(err.Error(), c.DatabaseURL))
 	}

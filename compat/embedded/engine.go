@@ -11,20 +11,20 @@ import (
 
 // Engine is the session engine. It is an http.Handler; make it with New and give it to Run.
 type Engine struct {
-	config  Config
-	log     *slog.Logger
-	library libraryLog
-	ring    ring
-	http    *http.Client
-	db      *database
-	mux     *http.ServeMux
-	turns   chan struct{}  // as many as may dial at once
-	lines   sync.WaitGroup // all lines
+	config    Config
+	log       *slog.Logger
+	library   libraryLog
+	ring      keyring
+	http      *http.Client
+	db        *database
+	mux       *http.ServeMux
+	dialSlots chan struct{}  // as many as may dial at once
+	lines     sync.WaitGroup // all lines
 
-	making sync.Mutex // one create at a time, so that no id is given twice
+	createMu sync.Mutex // one create at a time, so that no id is given twice
 
 	mu     sync.RWMutex
-	shelf  shelf
+	shelf  registry
 	closed bool
 }
 
@@ -35,7 +35,7 @@ func New(c Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{config: c, log: c.Logger, library: libraryLog{log: c.Logger}, turns: make(chan struct{}, c.MaxDials)}
+	e := &Engine{config: c, log: c.Logger, library: libraryLog{log: c.Logger}, dialSlots: make(chan struct{}, c.MaxDials)}
 	if e.ring, err = newRing(c.Keys); err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	var in time.Duration
 	for _, s := range e.all() {
 		s.apply(nil, resume{in: in})
-		if s.view().link.Phase == resting {
+		if s.view().link.Phase == backingOff {
 			in += resumeTime
 		}
 	}

@@ -31,7 +31,7 @@ func (e *Engine) list(r *http.Request, account string) reply {
 	q := r.URL.Query()
 	all := e.items(account)
 	if word := q.Get("status"); word != "" {
-		all = only(all, word)
+		all = filterByState(all, word)
 	}
 	return ok(listBody(all, number(q.Get("page"), 1), number(q.Get("limit"), defaultPage)))
 }
@@ -45,13 +45,13 @@ func (e *Engine) items(account string) []item {
 	e.mu.RUnlock()
 	out := make([]item, len(of))
 	for i, s := range of {
-		out[i] = s.current().item(time.Now())
+		out[i] = s.refreshed().item(time.Now())
 	}
 	return out
 }
 
-// only keeps the sessions in a state, in any spelling that was ever used for it.
-func only(all []item, word string) []item {
+// filterByState keeps the sessions in a state, in any spelling that was ever used for it.
+func filterByState(all []item, word string) []item {
 	state := compat.ParseState(word)
 	var out []item
 	for _, i := range all {
@@ -71,17 +71,17 @@ func number(text string, otherwise int) int {
 }
 
 func (e *Engine) get(_ *http.Request, s *session) reply {
-	return ok(oneBody(s.current().item(time.Now())))
+	return ok(oneBody(s.refreshed().item(time.Now())))
 }
 
 func (e *Engine) status(_ *http.Request, s *session) reply {
-	return ok(statusBody(s.current().item(time.Now())))
+	return ok(statusBody(s.refreshed().item(time.Now())))
 }
 
 // qr answers at once, as the documented engine does: with the code, or with its famous error. The text of
 // the error names the cause when the session has given up.
 func (e *Engine) qr(_ *http.Request, s *session) reply {
-	v := s.current()
+	v := s.refreshed()
 	now := time.Now()
 	if q, ready := v.qr(now); ready {
 		return ok(compat.QR(v.ref(), q, now))
@@ -101,15 +101,15 @@ func (e *Engine) connect(r *http.Request, s *session) reply {
 	if refusal != nil {
 		return *refusal
 	}
-	return e.begun(s, demand{force: force}, compat.TextConnecting)
+	return e.connectResponse(s, connectRequested{force: force}, compat.TextConnecting)
 }
 
 func (e *Engine) restart(_ *http.Request, s *session) reply {
-	return e.begun(s, demand{force: true}, compat.TextRestarting)
+	return e.connectResponse(s, connectRequested{force: true}, compat.TextRestarting)
 }
 
-// begun answers a connect at once: the code is the next request's business.
-func (e *Engine) begun(s *session, d demand, text string) reply {
+// connectResponse answers a connect at once: the code is the next request's business.
+func (e *Engine) connectResponse(s *session, d connectRequested, text string) reply {
 	if !s.apply(nil, d) {
 		return problem(http.StatusServiceUnavailable, codeShuttingDown, textClosing)
 	}
@@ -122,7 +122,7 @@ func (e *Engine) begun(s *session, d demand, text string) reply {
 }
 
 func (e *Engine) disconnect(_ *http.Request, s *session) reply {
-	s.apply(nil, halt{stay: true})
+	s.apply(nil, stopRequested{stay: true})
 	return ok(compat.ActionResult(compat.TextDisconnected, s.view().ref(), compat.WireDisconnected))
 }
 
@@ -137,7 +137,7 @@ func (e *Engine) delete(r *http.Request, s *session) reply {
 	}
 	s.end()
 	e.mu.Lock()
-	e.shelf.take(s)
+	e.shelf.remove(s)
 	e.mu.Unlock()
 	return ok(compat.ActionResult(compat.TextDeleted, v.ref(), compat.WireDisconnected))
 }

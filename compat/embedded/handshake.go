@@ -26,10 +26,10 @@ func Handshake(ctx context.Context, c *http.Client) (qrgate.Code, string) {
 	if err != nil {
 		return qrgate.Internal, err.Error()
 	}
-	cli := newStranger(dialer)
+	cli := newEphemeralClient(dialer)
 	news := make(chan reason, 1)
 	cli.AddEventHandler(func(raw any) {
-		if why, ok := outcomeOf(heard(raw)); ok {
+		if why, ok := outcomeOf(translateEvent(raw)); ok {
 			select {
 			case news <- why:
 			default: // the first word decides
@@ -38,17 +38,17 @@ func Handshake(ctx context.Context, c *http.Client) (qrgate.Code, string) {
 	})
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	var step upgrade
-	release := context.AfterFunc(ctx, func() { step.unlessDone(end) })
+	var step dialTrace
+	release := context.AfterFunc(ctx, func() { step.cancelIfPending(end) })
 	defer release()
 	if err := cli.ConnectContext(step.watch(life)); err != nil {
 		why := dialCause(err)
 		if ctx.Err() != nil {
-			why = because(qrgate.NetworkBlocked, "WhatsApp did not answer before the look was over.")
+			why = newReason(qrgate.NetworkBlocked, "WhatsApp did not answer before the look was over.")
 		}
 		return why.Code, why.Text
 	}
-	defer func() { step.cut(); gone(cli) }()
+	defer func() { step.cut(); waitClosed(cli) }()
 	patience := time.NewTimer(codesTime)
 	defer patience.Stop()
 	select {
@@ -63,23 +63,23 @@ func Handshake(ctx context.Context, c *http.Client) (qrgate.Code, string) {
 // outcomeOf is what an event means for somebody who wants to see codes and nothing more.
 func outcomeOf(e event) (reason, bool) {
 	switch e := e.(type) {
-	case offered:
+	case codesReceived:
 		if len(e.codes) == 0 {
-			return because(qrgate.WhatsAppSilent, "WhatsApp sent an empty set of codes."), true
+			return newReason(qrgate.WhatsAppSilent, "WhatsApp sent an empty set of codes."), true
 		}
-		return because(qrgate.None, "WhatsApp sent codes."), true
+		return newReason(qrgate.None, "WhatsApp sent codes."), true
 	case lost:
 		return e.why, true
-	case refused:
+	case rejected:
 		return e.why, true
 	case restart:
-		return because(qrgate.WhatsAppUnavailable, "WhatsApp asked for a new connection before any code was scanned."), true
+		return newReason(qrgate.WhatsAppUnavailable, "WhatsApp asked for a new connection before any code was scanned."), true
 	}
 	return reason{}, false
 }
 
-// newStranger makes a client whose keys are made up now and forgotten afterwards.
-func newStranger(dialer *http.Client) *whatsmeow.Client {
+// newEphemeralClient makes a client whose keys are made up now and forgotten afterwards.
+func newEphemeralClient(dialer *http.Client) *whatsmeow.Client {
 	identity, nothing := keys.NewKeyPair(), &store.NoopStore{}
 	adv := make([]byte, 32)
 	_, _ = rand.Read(adv) // never fails

@@ -6,22 +6,22 @@ import (
 	"qrgate"
 )
 
-// heard translates what the library reports; nil for everything that does not concern the link. Messages,
+// translateEvent translates what the library reports; nil for everything that does not concern the link. Messages,
 // receipts and the like end here.
-func heard(raw any) event {
+func translateEvent(raw any) event {
 	switch e := raw.(type) {
 	case *events.QR:
-		return offered{codes: hidden(e.Codes)}
+		return codesReceived{codes: toSecrets(e.Codes)}
 	case *events.PairSuccess:
 		return paired{}
 	case *events.ManualLoginReconnect:
 		return restart{}
 	case *events.Connected:
-		return joined{}
+		return loggedIn{}
 	case *events.KeepAliveTimeout:
-		return stalled{count: e.ErrorCount}
+		return keepAliveMissed{count: e.ErrorCount}
 	case *events.Disconnected:
-		return lost{why: because(qrgate.WhatsAppUnavailable, "WhatsApp closed the connection.")}
+		return lost{why: newReason(qrgate.WhatsAppUnavailable, "WhatsApp closed the connection.")}
 	}
 	return heardEnd(raw)
 }
@@ -32,21 +32,21 @@ func heardEnd(raw any) event {
 	case *events.LoggedOut:
 		return loggedOut(e)
 	case *events.StreamReplaced:
-		return refused{why: because(qrgate.SessionConflict, "Another process took this session's connection over.")}
+		return rejected{why: newReason(qrgate.SessionConflict, "Another process took this session's connection over.")}
 	case *events.ClientOutdated:
-		return refused{why: because(qrgate.ClientOutdated, "WhatsApp refuses this version of the library; update qrgate.")}
+		return rejected{why: newReason(qrgate.ClientOutdated, "WhatsApp refuses this version of the library; update qrgate.")}
 	case *events.TemporaryBan:
-		return refused{why: because(qrgate.AccountBanned, "WhatsApp has banned this account for a time.")}
+		return rejected{why: newReason(qrgate.AccountBanned, "WhatsApp has banned this account for a time.")}
 	case *events.ConnectFailure:
-		return refused{why: failureCause(e.Reason), mild: true}
+		return rejected{why: failureCause(e.Reason), retryable: true}
 	case *events.StreamError:
-		return lost{why: because(qrgate.WhatsAppUnavailable, "WhatsApp ended the connection with an error of its own.")}
+		return lost{why: newReason(qrgate.WhatsAppUnavailable, "WhatsApp ended the connection with an error of its own.")}
 	case *events.PairError:
-		return refused{why: because(qrgate.PairingFailed, "The code was scanned and the pairing did not verify."), unlinked: true}
+		return rejected{why: newReason(qrgate.PairingFailed, "The code was scanned and the pairing did not verify."), unlinked: true}
 	case *events.PairPasskeyRequest:
-		return refused{why: because(qrgate.PasskeyRequired, "WhatsApp asks for a passkey to link this account."), unlinked: true}
+		return rejected{why: newReason(qrgate.PasskeyRequired, "WhatsApp asks for a passkey to link this account."), unlinked: true}
 	case *events.PairPasskeyError:
-		return refused{why: because(qrgate.PasskeyRequired, "WhatsApp asks for a passkey and did not say how."), unlinked: true}
+		return rejected{why: newReason(qrgate.PasskeyRequired, "WhatsApp asks for a passkey and did not say how."), unlinked: true}
 	}
 	return nil
 }
@@ -54,21 +54,21 @@ func heardEnd(raw any) event {
 // loggedOut: whatsmeow has deleted the device by then. 406 is what WhatsApp's own page calls banned
 // (whatsmeow, events.ConnectFailureUnknownLogout).
 func loggedOut(e *events.LoggedOut) event {
-	why := because(qrgate.LoggedOut, "The phone, or WhatsApp, has unlinked this device.")
+	why := newReason(qrgate.LoggedOut, "The phone, or WhatsApp, has unlinked this device.")
 	if e.OnConnect && e.Reason == events.ConnectFailureUnknownLogout {
-		why = because(qrgate.AccountBanned, "WhatsApp refuses this account.")
+		why = newReason(qrgate.AccountBanned, "WhatsApp refuses this account.")
 	}
-	return refused{why: why, unlinked: true}
+	return rejected{why: why, unlinked: true}
 }
 
 func failureCause(code events.ConnectFailureReason) reason {
 	if code == events.ConnectFailureBadUserAgent || code == events.ConnectFailureClientUnknown {
-		return because(qrgate.ClientOutdated, "WhatsApp does not know this kind of client; update qrgate.")
+		return newReason(qrgate.ClientOutdated, "WhatsApp does not know this kind of client; update qrgate.")
 	}
-	return because(qrgate.Internal, "WhatsApp refuses the connection for a reason that has no name.")
+	return newReason(qrgate.Internal, "WhatsApp refuses the connection for a reason that has no name.")
 }
 
-func hidden(codes []string) []qrgate.Secret {
+func toSecrets(codes []string) []qrgate.Secret {
 	out := make([]qrgate.Secret, len(codes))
 	for i, c := range codes {
 		out[i] = qrgate.NewSecret(c)

@@ -32,8 +32,8 @@ func TestHeard(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := heard(tt.raw)
-			r, ended := e.(refused)
+			e := translateEvent(tt.raw)
+			r, ended := e.(rejected)
 			if (e == nil) != (tt.want == "") || ended != (tt.want != "") || r.why.Code != tt.want {
 				t.Errorf("%+v, want %q", e, tt.want)
 			}

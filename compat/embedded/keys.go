@@ -45,14 +45,14 @@ func ParseKeys(text string) ([]Key, error) {
 	return keys, nil
 }
 
-// ring knows the digests of all keys.
-type ring []struct {
+// keyring knows the digests of all keys.
+type keyring []struct {
 	digest [sha256.Size]byte
 	name   string
 }
 
-func newRing(keys []Key) (ring, error) {
-	var r ring
+func newRing(keys []Key) (keyring, error) {
+	var r keyring
 	for _, k := range keys {
 		if len(k.Key.Reveal()) < MinKey || !qrgate.ValidID(k.Name) {
 			return nil, errors.New("an API key of the embedded engine is too short or has no valid name")
@@ -67,7 +67,7 @@ func newRing(keys []Key) (ring, error) {
 
 // account is the owner of a presented key. It compares with every digest, whichever fits, so that the time
 // tells nothing.
-func (r ring) account(presented string) (string, bool) {
+func (r keyring) account(presented string) (string, bool) {
 	digest := sha256.Sum256([]byte(presented))
 	name, found := "", 0
 	for i := range r {
@@ -79,7 +79,7 @@ func (r ring) account(presented string) (string, bool) {
 }
 
 // has reports whether an account has a key at all.
-func (r ring) has(name string) bool {
+func (r keyring) has(name string) bool {
 	for i := range r {
 		if r[i].name == name {
 			return true

@@ -8,9 +8,9 @@ import (
 	"go.mau.fi/whatsmeow"
 )
 
-// line is one socket to WhatsApp with a client of its own, which is never used again: what a client reports
+// connection is one socket to WhatsApp with a client of its own, which is never used again: what a client reports
 // late cannot be mistaken for news of the next one.
-type line struct {
+type connection struct {
 	session *session
 	jid     string // of the device that logs in; empty for one that wants codes
 	ctx     context.Context
@@ -20,63 +20,63 @@ type line struct {
 }
 
 // begin opens a line in the background.
-func (e *Engine) begin(s *session, jid string) *line {
-	l := &line{session: s, jid: jid, done: make(chan struct{})}
+func (e *Engine) begin(s *session, jid string) *connection {
+	l := &connection{session: s, jid: jid, done: make(chan struct{})}
 	l.ctx, l.hangUp = context.WithCancel(context.Background())
 	e.lines.Go(l.run)
 	return l
 }
 
 // report tells the session.
-func (l *line) report(e event) bool { return l.session.apply(l, e) }
+func (l *connection) report(e event) bool { return l.session.apply(l, e) }
 
 // run waits for its turn, dials, and closes the socket when it is hung up.
-func (l *line) run() {
+func (l *connection) run() {
 	defer close(l.done)
 	defer l.hangUp()
-	if !l.turn() {
+	if !l.acquireDialSlot() {
 		return
 	}
 	closing, err := l.dial()
-	<-l.session.engine.turns
+	<-l.session.engine.dialSlots
 	if err != nil {
 		l.failed(err)
 		return
 	}
-	l.report(opened{})
+	l.report(handshakeDone{})
 	<-l.ctx.Done()
 	closing()
 }
 
-// turn takes one of the engine's places for dialing, or reports false when it is hung up before.
-func (l *line) turn() bool {
+// acquireDialSlot takes one of the engine's places for dialing, or reports false when it is hung up before.
+func (l *connection) acquireDialSlot() bool {
 	select {
-	case l.session.engine.turns <- struct{}{}:
+	case l.session.engine.dialSlots <- struct{}{}:
 	case <-l.ctx.Done():
 		return false
 	}
-	l.report(admitted{})
+	l.report(dialStarted{})
 	return true
 }
 
 // failed says why there is no socket, unless nobody wants it any more.
-func (l *line) failed(err error) {
+func (l *connection) failed(err error) {
 	if l.ctx.Err() != nil {
 		return
 	}
 	l.session.log().Debug("a connection failed", "error", scrub(err.Error()))
-	if ended, ok := err.(endedError); ok {
-		l.report(refused(ended))
+	if ended, ok := err.(rejectedError); ok {
+		l.report(rejected(ended))
 		return
 	}
-	l.report(undialed(err))
+	l.report(dialFailed(err))
 }
 
-// endedError is a dial that never began.
-type endedError refused
+// rejectedError is a dial that never began.
+type rejectedError rejected
 
 // Error implements error.
-func (e endedError) Error() string { return e.why.Text }
+func (e rejectedError) Error() string { return e.why.Text }
 
 // dial connects; closing closes the socket. The context that the library gets is the life of the connection,
 // not a limit for the dial, so it ends with a line that is hung up before the server has answered the upgrade.
@@ -86,10 +86,10 @@ func (e endedError) Error() string { return e.why.Text }
 // race that can end in a nil call), and both that and the end of the context strand its reader for ever, with
 // the socket open, if a frame comes just then (framesocket.go:163). Between the upgrade and the end of the
 // handshake it bears nothing at all, so the line waits for that, 20 s at most.
-func (l *line) dial() (closing func(), err error) {
+func (l *connection) dial() (closing func(), err error) {
 	life, end := context.WithCancel(context.WithoutCancel(l.ctx))
-	var step upgrade
-	release := context.AfterFunc(l.ctx, func() { step.unlessDone(end) })
+	var step dialTrace
+	release := context.AfterFunc(l.ctx, func() { step.cancelIfPending(end) })
 	defer release()
 	cli, err := l.newClient(life)
 	if err != nil {
@@ -103,13 +103,13 @@ func (l *line) dial() (closing func(), err error) {
 	}
 	return func() {
 		step.cut()
-		gone(cli)
+		waitClosed(cli)
 		end()
 	}, nil
 }
 
-// gone waits until the library has noticed that its socket is closed, and closes it if it does not.
-func gone(cli *whatsmeow.Client) {
+// waitClosed waits until the library has noticed that its socket is closed, and closes it if it does not.
+func waitClosed(cli *whatsmeow.Client) {
 	look := time.NewTicker(closeLook)
 	defer look.Stop()
 	for range closeTime / closeLook {

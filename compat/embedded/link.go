@@ -10,31 +10,31 @@ import (
 type phase string
 
 const (
-	idle     phase = ""         // no line, and nobody wants one
-	queued   phase = "queued"   // waits for its turn to dial
-	dialing  phase = "dialing"  // TCP, TLS, upgrade, Noise
-	awaiting phase = "awaiting" // unlinked: waits for the codes
-	showing  phase = "showing"  // a code can be scanned
-	pairing  phase = "pairing"  // a phone has scanned one
-	entering phase = "entering" // linked: waits for the login
-	online   phase = "online"   // linked and logged in
-	resting  phase = "resting"  // will try again when due
+	idle       phase = ""         // no line, and nobody wants one
+	queued     phase = "queued"   // waits for its turn to dial
+	dialing    phase = "dialing"  // TCP, TLS, upgrade, Noise
+	awaiting   phase = "awaiting" // unlinked: waits for the codes
+	showing    phase = "showing"  // a code can be scanned
+	pairing    phase = "pairing"  // a phone has scanned one
+	loggingIn  phase = "entering" // linked: waits for the login
+	online     phase = "online"   // linked and logged in
+	backingOff phase = "resting"  // will try again when due
 )
 
-// link is what the engine believes of a session's way to a phone.
-type link struct {
-	Phase phase
-	Since time.Time // when the phase began
-	Due   time.Time // when its watchdog barks; zero: never
+// linkState is what the engine believes of a session's way to a phone.
+type linkState struct {
+	Phase    phase
+	Since    time.Time // when the phase began
+	Deadline time.Time // when its watchdog barks; zero: never
 
 	JID    string    // the linked device; empty while there is none
 	Paused bool      // somebody disconnected it: it stays away until the next connect
 	Wanted time.Time // until when somebody waits for a code
 
-	Line  int // lines begun so far; another number asks for a fresh one
-	Tries int // lines in a row that came to nothing
+	Generation int // lines begun so far; another number asks for a fresh one
+	Attempts   int // lines in a row that came to nothing
 
-	Pairing pairedness // how far a pairing has come
+	Pairing pairingProgress // how far a pairing has come
 
 	Codes    []qrgate.Secret // the code that is shown, then those to come
 	Sequence int             // its number on this line, from 1
@@ -43,16 +43,16 @@ type link struct {
 	Last reason // why the last line ended
 }
 
-// pairedness is what must both have happened before a line on which a phone scanned a code may be given up. The
+// pairingProgress is what must both have happened before a line on which a phone scanned a code may be given up. The
 // library deletes the new device if its line ends while it still signs, and WhatsApp's wish for a new
 // connection may overtake it.
-type pairedness struct {
+type pairingProgress struct {
 	Stored  bool // the library has stored and signed everything
 	Restart bool // WhatsApp wants the new connection, or has hung up
 }
 
 // state is the link in the gate's words.
-func (l link) state() qrgate.State {
+func (l linkState) state() qrgate.State {
 	switch l.Phase {
 	case showing:
 		return qrgate.AwaitingScan
@@ -61,13 +61,13 @@ func (l link) state() qrgate.State {
 	case idle:
 		return l.idleState()
 	}
-	if l.JID != "" && l.Tries >= maxTries {
+	if l.JID != "" && l.Attempts >= maxTries {
 		return qrgate.Disconnected // it goes on trying, and says so no longer
 	}
 	return qrgate.Connecting
 }
 
-func (l link) idleState() qrgate.State {
+func (l linkState) idleState() qrgate.State {
 	switch {
 	case l.Last.fatal():
 		return qrgate.Failed
@@ -77,28 +77,28 @@ func (l link) idleState() qrgate.State {
 	return qrgate.Created
 }
 
-// quiet reports whether the link needs no line at present.
-func (l link) quiet() bool { return l.Phase == idle || l.Phase == resting }
+// inactive reports whether the link needs no line at present.
+func (l linkState) inactive() bool { return l.Phase == idle || l.Phase == backingOff }
 
 // code is the code that is shown, and whether there is one.
-func (l link) code() (qrgate.Secret, bool) {
+func (l linkState) code() (qrgate.Secret, bool) {
 	if l.Phase != showing || len(l.Codes) == 0 {
 		return qrgate.Secret{}, false
 	}
 	return l.Codes[0], true
 }
 
-// into enters a phase that may last for limit; zero is without limit. Codes do not outlive showing.
-func (l link) into(p phase, now time.Time, limit time.Duration) link {
+// enter enters a phase that may last for limit; zero is without limit. Codes do not outlive showing.
+func (l linkState) enter(p phase, now time.Time, limit time.Duration) linkState {
 	if p != l.Phase {
 		l.Since = now
 	}
-	l.Phase, l.Due = p, time.Time{}
+	l.Phase, l.Deadline = p, time.Time{}
 	if limit > 0 {
-		l.Due = now.Add(limit)
+		l.Deadline = now.Add(limit)
 	}
 	if p != pairing {
-		l.Pairing = pairedness{}
+		l.Pairing = pairingProgress{}
 	}
 	if p != showing {
 		l.Codes, l.Sequence, l.Seen = nil, 0, time.Time{}
@@ -107,18 +107,18 @@ func (l link) into(p phase, now time.Time, limit time.Duration) link {
 }
 
 // dial asks for a fresh line.
-func (l link) dial(now time.Time) link {
-	l.Line++
+func (l linkState) dial(now time.Time) linkState {
+	l.Generation++
 	if l.JID != "" {
-		return l.into(queued, now, 0)
+		return l.enter(queued, now, 0)
 	}
-	return l.into(queued, now, max(l.Wanted.Sub(now), time.Second))
+	return l.enter(queued, now, max(l.Wanted.Sub(now), time.Second))
 }
 
 // end is idle for a reason.
-func (l link) end(why reason, now time.Time) link {
+func (l linkState) end(why reason, now time.Time) linkState {
 	l.Last = why
 	l.Last.At = now
-	l.Tries = 0
-	return l.into(idle, now, 0)
+	l.Attempts = 0
+	return l.enter(idle, now, 0)
 }

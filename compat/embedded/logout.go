@@ -21,7 +21,7 @@ func (s *session) logout(ctx context.Context) view {
 		}
 		cancel()
 	}
-	s.apply(nil, halt{})
+	s.apply(nil, stopRequested{})
 	limit := time.NewTimer(logoutTime)
 	defer limit.Stop()
 	select {

@@ -40,7 +40,7 @@ func payload(dev *store.Device) func() *waWa6.ClientPayload {
 // process that dies in between leaves no keys behind that nobody owns; and whoever had that name before, in
 // another session or left over from an unlinked device, loses it: WhatsApp gives the numbers of unlinked
 // devices to new ones. Two sessions may be linked to one phone as long as they are two devices.
-func (l *line) scanned(jid types.JID, _, _ string) bool {
+func (l *connection) scanned(jid types.JID, _, _ string) bool {
 	e := l.session.engine
 	e.evict(jid.String(), l.session)
 	ctx, cancel := context.WithTimeout(context.Background(), writeTime)
@@ -56,8 +56,8 @@ func (l *line) scanned(jid types.JID, _, _ string) bool {
 func (e *Engine) evict(jid string, but *session) {
 	for _, s := range e.all() {
 		if s != but && s.view().link.JID == jid {
-			why := because(qrgate.LoggedOut, "WhatsApp has given this session's device to another one.")
-			s.apply(nil, refused{why: why, unlinked: true})
+			why := newReason(qrgate.LoggedOut, "WhatsApp has given this session's device to another one.")
+			s.apply(nil, rejected{why: why, unlinked: true})
 		}
 	}
 }

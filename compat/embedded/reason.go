@@ -14,8 +14,8 @@ type reason struct {
 	At   time.Time // when it was noticed
 }
 
-// because makes a reason; at is filled in when it is applied.
-func because(code qrgate.Code, text string) reason { return reason{Code: code, Text: text} }
+// newReason makes a reason; at is filled in when it is applied.
+func newReason(code qrgate.Code, text string) reason { return reason{Code: code, Text: text} }
 
 // known reports whether there is a reason at all.
 func (r reason) known() bool { return r.Code != "" }

@@ -62,8 +62,8 @@ func (d *database) insert(ctx context.Context, r row) (row, error) {
 	return r, nil
 }
 
-// keep stores what may change of a session.
-func (d *database) keep(ctx context.Context, id int64, s saved, now time.Time) error {
+// update stores what may change of a session.
+func (d *database) update(ctx context.Context, id int64, s saved, now time.Time) error {
 	jid := sql.NullString{String: s.jid, Valid: s.jid != ""}
 	_, err := d.sql.ExecContext(ctx, "UPDATE qrgate_session SET jid = $1, paused = $2, updated = $3 WHERE id = $4",
 		jid, s.paused, now.UnixMilli(), id)

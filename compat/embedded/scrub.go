@@ -9,7 +9,7 @@ import (
 
 // What must not appear in a log, and what stands in its place. Order matters: a code holds digits and
 // base64, and a JID holds a number.
-var unwanted = []struct {
+var redactions = []struct {
 	find *regexp.Regexp
 	put  string
 }{
@@ -28,7 +28,7 @@ func scrub(text string, secrets ...qrgate.Secret) string {
 			text = strings.ReplaceAll(text, s.Reveal(), "[redacted]")
 		}
 	}
-	for _, u := range unwanted {
+	for _, u := range redactions {
 		text = u.find.ReplaceAllString(text, u.put)
 	}
 	return text

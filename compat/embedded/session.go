@@ -17,10 +17,10 @@ type session struct {
 
 	mu    sync.Mutex
 	saved saved
-	link  link
-	line  *line         // what the link asks for; nil if it asks for nothing
+	link  linkState
+	line  *connection   // what the link asks for; nil if it asks for nothing
 	image qrgate.Secret // the code that is shown, drawn
-	alarm *time.Timer   // comes with a tick when the link is due
+	timer *time.Timer   // comes with a tick when the link is due
 	gone  bool          // deleted, or the engine ends: nothing happens any more
 }
 
@@ -32,7 +32,7 @@ type saved struct {
 
 func newSession(e *Engine, r row) *session {
 	return &session{engine: e, row: r, saved: saved{r.jid, r.paused},
-		link: link{JID: r.jid, Paused: r.paused, Since: r.updated}}
+		link: linkState{JID: r.jid, Paused: r.paused, Since: r.updated}}
 }
 
 // log names the session as its client does, which logs are searched by, and as the database does.
@@ -42,7 +42,7 @@ func (s *session) log() *slog.Logger {
 
 // apply lets e happen. from is the line that reports it, nil for people and time; what a line reports that
 // was replaced since is ignored. It reports false if nothing came of it.
-func (s *session) apply(from *line, e event) bool {
+func (s *session) apply(from *connection, e event) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.gone || from != nil && from != s.line {
@@ -50,7 +50,7 @@ func (s *session) apply(from *line, e event) bool {
 	}
 	now := time.Now()
 	was := s.link
-	next := after(e, was, now)
+	next := transition(e, was, now)
 	if err := s.store(next, now); err != nil {
 		s.log().Error("a session could not be stored", "error", scrub(err.Error()))
 		if _, ok := e.(scanned); ok {
@@ -60,20 +60,20 @@ func (s *session) apply(from *line, e event) bool {
 	s.link = next
 	s.connect(was)
 	s.draw(was)
-	s.wake(was, now)
-	s.tell(was)
+	s.resetTimer(was, now)
+	s.notify(was)
 	return true
 }
 
 // store keeps what must outlive the process.
-func (s *session) store(next link, now time.Time) error {
+func (s *session) store(next linkState, now time.Time) error {
 	want := saved{next.JID, next.Paused}
 	if want == s.saved {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), writeTime)
 	defer cancel()
-	if err := s.engine.db.keep(ctx, s.row.id, want, now); err != nil {
+	if err := s.engine.db.update(ctx, s.row.id, want, now); err != nil {
 		return err
 	}
 	s.saved = want
@@ -81,19 +81,19 @@ func (s *session) store(next link, now time.Time) error {
 }
 
 // connect gives the link the line it asks for.
-func (s *session) connect(was link) {
-	fresh := s.link.Line != was.Line
-	if s.line != nil && (fresh || s.link.quiet()) {
+func (s *session) connect(was linkState) {
+	fresh := s.link.Generation != was.Generation
+	if s.line != nil && (fresh || s.link.inactive()) {
 		s.line.hangUp()
 		s.line = nil
 	}
-	if fresh && !s.link.quiet() {
+	if fresh && !s.link.inactive() {
 		s.line = s.engine.begin(s, s.link.JID)
 	}
 }
 
 // draw renders the code that is shown, once.
-func (s *session) draw(was link) {
+func (s *session) draw(was linkState) {
 	code, shown := s.link.code()
 	before, ok := was.code()
 	if shown && ok && code.Equal(before) {
@@ -111,22 +111,22 @@ func (s *session) draw(was link) {
 	s.image = image
 }
 
-// wake sets the alarm for the watchdog.
-func (s *session) wake(was link, now time.Time) {
-	if s.link.Due.Equal(was.Due) {
+// resetTimer sets the alarm for the watchdog.
+func (s *session) resetTimer(was linkState, now time.Time) {
+	if s.link.Deadline.Equal(was.Deadline) {
 		return
 	}
-	if s.alarm != nil {
-		s.alarm.Stop()
-		s.alarm = nil
+	if s.timer != nil {
+		s.timer.Stop()
+		s.timer = nil
 	}
-	if due := s.link.Due; !due.IsZero() {
-		s.alarm = time.AfterFunc(due.Sub(now), func() { s.apply(nil, tick{}) })
+	if due := s.link.Deadline; !due.IsZero() {
+		s.timer = time.AfterFunc(due.Sub(now), func() { s.apply(nil, tick{}) })
 	}
 }
 
-// tell reports a change.
-func (s *session) tell(was link) {
+// notify reports a change.
+func (s *session) notify(was linkState) {
 	from, to := was.state(), s.link.state()
 	c := Change{From: from, To: to}
 	if s.link.Last.At.After(was.Last.At) {
@@ -144,12 +144,12 @@ func (s *session) tell(was link) {
 }
 
 // end makes the session deaf and hangs its line up, which it returns.
-func (s *session) end() *line {
+func (s *session) end() *connection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.gone = true
-	if s.alarm != nil {
-		s.alarm.Stop()
+	if s.timer != nil {
+		s.timer.Stop()
 	}
 	l := s.line
 	if l != nil {
@@ -162,13 +162,13 @@ func (s *session) end() *line {
 // view is a session at one moment.
 type view struct {
 	row   row
-	link  link
+	link  linkState
 	image qrgate.Secret
 }
 
-// current is the session as it is now, even if its alarm is about to ring: a code is replaced in the moment
+// refreshed is the session as it is now, even if its alarm is about to ring: a code is replaced in the moment
 // in which it expires, whoever looks.
-func (s *session) current() view {
+func (s *session) refreshed() view {
 	s.apply(nil, tick{})
 	return s.view()
 }
@@ -192,6 +192,6 @@ func (v view) phone() string {
 
 // qr is the code that can be scanned at now, if there is one.
 func (v view) qr(now time.Time) (qrgate.QR, bool) {
-	q := qrgate.QR{Image: v.image, Sequence: v.link.Sequence, Seen: v.link.Seen, Confirmed: now, Expires: v.link.Due}
+	q := qrgate.QR{Image: v.image, Sequence: v.link.Sequence, Seen: v.link.Seen, Confirmed: now, Expires: v.link.Deadline}
 	return q, q.Present() && q.TTL(now) > 0
 }

@@ -5,13 +5,13 @@ import (
 	"strconv"
 )
 
-// shelf finds sessions. The zero value is empty.
-type shelf struct {
+// registry finds sessions. The zero value is empty.
+type registry struct {
 	order  []*session                     // by id, ascending
 	byName map[string]map[string]*session // :: account → sessionId → session
 }
 
-func (f *shelf) put(s *session) {
+func (f *registry) put(s *session) {
 	account := s.row.account
 	if f.byName == nil {
 		f.byName = map[string]map[string]*session{}
@@ -24,7 +24,7 @@ func (f *shelf) put(s *session) {
 	f.order = slices.Insert(f.order, at, s)
 }
 
-func (f *shelf) take(s *session) {
+func (f *registry) remove(s *session) {
 	delete(f.byName[s.row.account], s.row.sessionID)
 	if at, found := slices.BinarySearchFunc(f.order, s.row.id, byID); found {
 		f.order = slices.Delete(f.order, at, at+1)
@@ -32,7 +32,7 @@ func (f *shelf) take(s *session) {
 }
 
 // find takes either kind of id: the integer first, then the name, which may be digits alone (contract C9).
-func (f *shelf) find(account, id string) *session {
+func (f *registry) find(account, id string) *session {
 	if n, err := strconv.ParseInt(id, 10, 64); err == nil {
 		if at, found := slices.BinarySearchFunc(f.order, n, byID); found && f.order[at].row.account == account {
 			return f.order[at]
@@ -41,10 +41,10 @@ func (f *shelf) find(account, id string) *session {
 	return f.byName[account][id]
 }
 
-func (f *shelf) all() []*session { return slices.Clone(f.order) }
+func (f *registry) all() []*session { return slices.Clone(f.order) }
 
 // of is the sessions of an account, the newest first.
-func (f *shelf) of(account string) []*session {
+func (f *registry) of(account string) []*session {
 	var out []*session
 	for _, s := range slices.Backward(f.order) {
 		if s.row.account == account {

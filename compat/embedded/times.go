@@ -17,8 +17,8 @@ const (
 	writeTime   = 5 * time.Second  // for one write to the database
 )
 
-// wantTime is how long a connect keeps the wish for a code alive: one whole set of six codes.
-const wantTime = qrgate.FirstQRTTL + 5*qrgate.RefreshQRTTL
+// interestTTL is how long a connect keeps the wish for a code alive: one whole set of six codes.
+const interestTTL = qrgate.FirstQRTTL + 5*qrgate.RefreshQRTTL
 
 // settledTime is how long codes must have been shown for the line to count as one that worked.
 const settledTime = 10 * time.Second
@@ -27,13 +27,13 @@ const settledTime = 10 * time.Second
 // linked one admits that it is offline.
 const maxTries = 3
 
-// pause is the rest after so many failures in a row: 1 s, doubled each time, at most a minute.
-func pause(tries int) time.Duration {
+// backoff is the rest after so many failures in a row: 1 s, doubled each time, at most a minute.
+func backoff(tries int) time.Duration {
 	return min(time.Second<<min(max(tries-1, 0), 6), time.Minute)
 }
 
-// patience is how many pings in a row a linked session may leave unanswered: one is lost by every network.
-const patience = 2
+// maxMissedPings is how many pings in a row a linked session may leave unanswered: one is lost by every network.
+const maxMissedPings = 2
 
 // codeLife is how long the n-th code of a line is shown, counted from 1: as WhatsApp's own page does it
 // (whatsmeow, events.QR). How long the server honours a code is not known; it is not shorter than this.

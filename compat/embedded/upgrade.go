@@ -7,15 +7,15 @@ import (
 	"sync"
 )
 
-// upgrade watches the HTTP part of a dial: how far it is, and which connection it uses.
-type upgrade struct {
+// dialTrace watches the HTTP part of a dial: how far it is, and which connection it uses.
+type dialTrace struct {
 	mu   sync.Mutex
 	done bool
 	conn net.Conn
 }
 
 // watch returns ctx with hooks into the dial.
-func (u *upgrade) watch(ctx context.Context) context.Context {
+func (u *dialTrace) watch(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) {
 			u.mu.Lock()
@@ -30,8 +30,8 @@ func (u *upgrade) watch(ctx context.Context) context.Context {
 	})
 }
 
-// unlessDone calls end if the server has not answered yet.
-func (u *upgrade) unlessDone(end func()) {
+// cancelIfPending calls end if the server has not answered yet.
+func (u *dialTrace) cancelIfPending(end func()) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if !u.done {
@@ -40,7 +40,7 @@ func (u *upgrade) unlessDone(end func()) {
 }
 
 // cut closes the connection as a network does.
-func (u *upgrade) cut() {
+func (u *dialTrace) cut() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.conn != nil {

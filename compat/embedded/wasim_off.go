@@ -8,5 +8,5 @@ import "net/http"
 // wasim nothing changes the key that WhatsApp has to prove.
 func whatsapp(c *http.Client) (*http.Client, error) { return dialClient(c), nil }
 
-// Simulated is nil: only a program that is built with the tag wasim knows another WhatsApp than the real one.
-func Simulated() (*http.Client, error) { return nil, nil }
+// SimulatorClient is nil: only a program that is built with the tag wasim knows another WhatsApp than the real one.
+func SimulatorClient() (*http.Client, error) { return nil, nil }

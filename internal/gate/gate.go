@@ -61,7 +61,7 @@ type Gate struct {
 func New(cfg Config) (*Gate, error) {
 	if cfg.WhatsApp == nil {
 		var err error
-		if cfg.WhatsApp, err = embedded.Simulated(); err != nil {
+		if cfg.WhatsApp, err = embedded.SimulatorClient(); err != nil {
 			return nil, err
 		}
 	}

@@ -120,7 +120,7 @@ func lookOf(err error, began, ended time.Time) qrgate.ConnectivityResult {
 		return l
 	}
 	l.Step, l.Code, l.Evidence = "", qrgate.Undetermined, []string{err.Error()}
-	if why, ok := errors.AsType[*embedded.Obstacle](err); ok {
+	if why, ok := errors.AsType[*embedded.ReachabilityError](err); ok {
 		l.Code, l.Evidence = why.Code, []string{why.Text}
 	}
 	return l
