@@ -28,16 +28,16 @@ var trusted sync.Once
 func whatsapp(c *http.Client) (*http.Client, error) {
 	if c == nil {
 		var err error
-		if c, err = Simulated(); err != nil {
+		if c, err = SimulatorClient(); err != nil {
 			return nil, err
 		}
 	}
 	return dialClient(c), nil
 }
 
-// Simulated is the way to the simulated WhatsApp that the environment names; nil if it names none. Whatever looks at
+// SimulatorClient is the way to the simulated WhatsApp that the environment names; nil if it names none. Whatever looks at
 // WhatsApp beside the engine must go the same way. The error names the variable that is wrong.
-func Simulated() (*http.Client, error) {
+func SimulatorClient() (*http.Client, error) {
 	root, addr := os.Getenv(envRoot), os.Getenv(envAddr)
 	if root == "" && addr == "" {
 		return nil, nil

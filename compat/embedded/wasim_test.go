@@ -18,7 +18,7 @@ func TestEnvironmentNamesTheSimulator(t *testing.T) {
 	if err := embedded.Reachable(t.Context(), nil); err != nil {
 		t.Error(err)
 	}
-	if way, err := embedded.Simulated(); way == nil || err != nil || embedded.Reachable(t.Context(), way) != nil {
+	if way, err := embedded.SimulatorClient(); way == nil || err != nil || embedded.Reachable(t.Context(), way) != nil {
 		t.Errorf("who looks beside the engine goes by %v, %v", way, err)
 	}
 	r := start(t, embedded.Config{})
