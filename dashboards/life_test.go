@@ -59,8 +59,8 @@ func requests(m *metrics.Metrics) {
 
 func probeRuns(p *metrics.Probes) {
 	for _, probe := range []string{"engine_health", "create_delete", "create_connect_qr"} {
-		p.Ran(probe, qrgate.None, time.Now(), 2*time.Second)
-		p.Ran(probe, qrgate.QRNotEmitted, time.Now(), 40*time.Second)
+		p.ObserveRun(probe, qrgate.None, time.Now(), 2*time.Second)
+		p.ObserveRun(probe, qrgate.QRNotEmitted, time.Now(), 40*time.Second)
 		p.Missed(probe, "overlap")
 		p.Missed(probe, "shutdown")
 	}
@@ -68,5 +68,5 @@ func probeRuns(p *metrics.Probes) {
 		p.Step(step, true, time.Second)
 		p.Step(step, false, time.Second)
 	}
-	p.Keeps(true, 2)
+	p.SetLeader(true, 2)
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // gateMetrics is what one replica with the usual probes exposes.
-func gateMetrics(t testing.TB, read func() metrics.Readings) *metrics.Metrics {
+func gateMetrics(t testing.TB, read func() metrics.GaugeValues) *metrics.Metrics {
 	t.Helper()
 	m, err := metrics.New(metrics.Config{
 		Build:  metrics.Build{Version: "v1", Revision: "abc"},
@@ -28,8 +28,8 @@ func gateMetrics(t testing.TB, read func() metrics.Readings) *metrics.Metrics {
 	return m
 }
 
-func readings() metrics.Readings {
-	return metrics.Readings{Sessions: map[qrgate.State]int{qrgate.Connected: 3, qrgate.AwaitingScan: 1}, Waiters: 4, Limit: 1000, Budget: metrics.Budget{Known: true, Left: 17}}
+func readings() metrics.GaugeValues {
+	return metrics.GaugeValues{Sessions: map[qrgate.State]int{qrgate.Connected: 3, qrgate.AwaitingScan: 1}, Waiters: 4, Limit: 1000, Budget: metrics.Budget{Known: true, Left: 17}}
 }
 
 // exposed are all series of a replica, as a Prometheus that scrapes it as the job qrgate has them.

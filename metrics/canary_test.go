@@ -94,8 +94,8 @@ func sing(t *testing.T, r traced, canary string, observe qrgate.EventHandler) {
 func singMetrics(m *metrics.Metrics, canary string) {
 	m.HTTP(metrics.Exchange{Method: canary, Route: canary, Code: canary, Traffic: qrgate.TrafficClass(canary), RequestID: canary, Status: 500})
 	m.Store(canary, time.Second, errors.New(canary))
-	m.Probes().Ran(canary, qrgate.Code(canary), time.Now(), time.Second)
-	m.Probes().Ran("control", qrgate.Code(canary), time.Now(), time.Second)
+	m.Probes().ObserveRun(canary, qrgate.Code(canary), time.Now(), time.Second)
+	m.Probes().ObserveRun("control", qrgate.Code(canary), time.Now(), time.Second)
 	m.Probes().Step(canary, false, time.Second)
 	m.Probes().Missed("control", canary)
 }

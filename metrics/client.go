@@ -31,14 +31,14 @@ type transport struct {
 
 // RoundTrip implements [http.RoundTripper].
 func (c *transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if dropped(r.Context()) {
-		if !saysIts(r) {
-			r = carrying(r.Context(), r)
+	if isUnsampled(r.Context()) {
+		if !hasTraceparent(r) {
+			r = withTraceparent(r.Context(), r)
 		}
 		return c.next.RoundTrip(r)
 	}
 	ctx, span := c.begin(r)
-	res, err := c.next.RoundTrip(carrying(ctx, r))
+	res, err := c.next.RoundTrip(withTraceparent(ctx, r))
 	if err != nil {
 		if why := compat.TransportError(ctx, "", err).Kind; why != qrgate.KindCanceled {
 			failed(span, attrError.String(string(why)))
@@ -60,9 +60,9 @@ func (c *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// dropped reports whether ctx is in a trace that nobody keeps. No span in it would be kept either, so that
+// isUnsampled reports whether ctx is in a trace that nobody keeps. No span in it would be kept either, so that
 // none is made.
-func dropped(ctx context.Context) bool {
+func isUnsampled(ctx context.Context) bool {
 	in := trace.SpanContextFromContext(ctx)
 	return in.IsValid() && !in.IsSampled()
 }
@@ -73,7 +73,7 @@ const headerTrace = "Traceparent"
 // Inject writes the trace that ctx is in into the headers of a request for the engine, if nobody keeps it: that spares the
 // Transport a copy of the request. A call in a trace that is kept has a span of its own, which the Transport tells.
 func (t *Tracing) Inject(ctx context.Context, h http.Header) {
-	if t.Enabled() && dropped(ctx) {
+	if t.Enabled() && isUnsampled(ctx) {
 		tell(trace.SpanContextFromContext(ctx), h)
 	}
 }
@@ -85,8 +85,8 @@ func tell(in trace.SpanContext, h http.Header) {
 	h[headerTrace] = []string{string(line[:])}
 }
 
-// saysIts reports whether a request says already in which trace it is.
-func saysIts(r *http.Request) bool {
+// hasTraceparent reports whether a request says already in which trace it is.
+func hasTraceparent(r *http.Request) bool {
 	said := r.Header[headerTrace]
 	if len(said) != 1 || r.Header["Tracestate"] != nil {
 		return false
@@ -109,9 +109,9 @@ func traceparent(in trace.SpanContext) (line [55]byte) {
 	return line
 }
 
-// carrying is r with the trace of ctx in its headers. A RoundTripper must not change the request that it was
+// withTraceparent is r with the trace of ctx in its headers. A RoundTripper must not change the request that it was
 // given, so the headers are a copy. Nothing else is: a client's trailers come into r.Trailer on the way.
-func carrying(ctx context.Context, r *http.Request) *http.Request {
+func withTraceparent(ctx context.Context, r *http.Request) *http.Request {
 	r = r.WithContext(ctx)
 	r.Header = maps.Clone(r.Header)
 	tell(trace.SpanContextFromContext(ctx), r.Header)

@@ -15,10 +15,10 @@ const (
 	bundleTime = 200 * time.Millisecond // for which a span waits for others
 )
 
-// early is a span processor that starts nothing: it keeps what ends before Run, and then hands everything
+// bufferedProcessor is a span processor that starts nothing: it keeps what ends before Run, and then hands everything
 // on to a batch processor, which lives as long as Run. It hands on a bundle at a time, because a batch
 // processor wakes its goroutine for every span, which takes as long as making one.
-type early struct {
+type bufferedProcessor struct {
 	mu   sync.Mutex
 	kept []sdktrace.ReadOnlySpan
 	next sdktrace.SpanProcessor // nil until Run begins
@@ -26,18 +26,18 @@ type early struct {
 }
 
 // start hands on what was kept, and from now on everything.
-func (e *early) start(next sdktrace.SpanProcessor) {
+func (e *bufferedProcessor) start(next sdktrace.SpanProcessor) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.next, e.wait = next, time.AfterFunc(bundleTime, func() { e.flush() })
-	e.handOn()
+	e.flushLocked()
 }
 
 // OnStart implements [sdktrace.SpanProcessor].
-func (e *early) OnStart(context.Context, sdktrace.ReadWriteSpan) {}
+func (e *bufferedProcessor) OnStart(context.Context, sdktrace.ReadWriteSpan) {}
 
 // OnEnd implements [sdktrace.SpanProcessor].
-func (e *early) OnEnd(s sdktrace.ReadOnlySpan) {
+func (e *bufferedProcessor) OnEnd(s sdktrace.ReadOnlySpan) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.next == nil && len(e.kept) >= maxEarly {
@@ -47,14 +47,14 @@ func (e *early) OnEnd(s sdktrace.ReadOnlySpan) {
 	switch {
 	case e.next == nil:
 	case len(e.kept) >= bundle:
-		e.handOn()
+		e.flushLocked()
 	case len(e.kept) == 1:
 		e.wait.Reset(bundleTime)
 	}
 }
 
-// handOn empties kept; mu is held.
-func (e *early) handOn() {
+// flushLocked empties kept; mu is held.
+func (e *bufferedProcessor) flushLocked() {
 	for _, s := range e.kept {
 		e.next.OnEnd(s)
 	}
@@ -63,18 +63,18 @@ func (e *early) handOn() {
 }
 
 // flush hands on what is kept, and returns to whom; nil before Run.
-func (e *early) flush() sdktrace.SpanProcessor {
+func (e *bufferedProcessor) flush() sdktrace.SpanProcessor {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.next != nil {
 		e.wait.Stop()
-		e.handOn()
+		e.flushLocked()
 	}
 	return e.next
 }
 
 // ForceFlush implements [sdktrace.SpanProcessor].
-func (e *early) ForceFlush(ctx context.Context) error {
+func (e *bufferedProcessor) ForceFlush(ctx context.Context) error {
 	if next := e.flush(); next != nil {
 		return next.ForceFlush(ctx)
 	}
@@ -82,7 +82,7 @@ func (e *early) ForceFlush(ctx context.Context) error {
 }
 
 // Shutdown implements [sdktrace.SpanProcessor].
-func (e *early) Shutdown(ctx context.Context) error {
+func (e *bufferedProcessor) Shutdown(ctx context.Context) error {
 	if next := e.flush(); next != nil {
 		return next.Shutdown(ctx)
 	}

@@ -20,21 +20,21 @@ func operations() []string {
 }
 
 // callTuples lists the legal operation and fault of a call to the engine.
-func callTuples() []two {
-	var legal []two
+func callTuples() []label2 {
+	var legal []label2
 	for _, op := range operations() {
-		legal = append(legal, two{op, faultNone})
+		legal = append(legal, label2{op, faultNone})
 		for _, k := range qrgate.Kinds() {
-			legal = append(legal, two{op, string(k)})
+			legal = append(legal, label2{op, string(k)})
 		}
 	}
 	return legal
 }
 
-func callOutcomes() []two {
-	var legal []two
+func callOutcomes() []label2 {
+	var legal []label2
 	for _, op := range operations() {
-		legal = append(legal, two{op, string(qrgate.Success)}, two{op, string(qrgate.Failure)})
+		legal = append(legal, label2{op, string(qrgate.Success)}, label2{op, string(qrgate.Failure)})
 	}
 	return legal
 }

@@ -10,8 +10,8 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// plan is what the OTEL_* variables ask for.
-type plan struct {
+// traceConfig is what the OTEL_* variables ask for.
+type traceConfig struct {
 	export  bool
 	sampler sdktrace.Sampler // of what is not synthetic and has no parent
 }
@@ -19,24 +19,24 @@ type plan struct {
 // planFrom reads the variables of the OpenTelemetry specification that decide whether and how much is
 // traced. The exporter and the batch processor read theirs (headers, time-outs, certificates, queue sizes)
 // by themselves. Errors name the variable and never its value.
-func planFrom(env func(string) string) (plan, error) {
+func planFrom(env func(string) string) (traceConfig, error) {
 	endpoint, name := endpointOf(env)
 	if endpoint == "" || strings.EqualFold(env("OTEL_SDK_DISABLED"), "true") || env("OTEL_TRACES_EXPORTER") == "none" {
-		return plan{}, nil
+		return traceConfig{}, nil
 	}
 	if x := env("OTEL_TRACES_EXPORTER"); x != "" && x != "otlp" {
-		return plan{}, errors.New("OTEL_TRACES_EXPORTER must be otlp or none: the gate has no other exporter")
+		return traceConfig{}, errors.New("OTEL_TRACES_EXPORTER must be otlp or none: the gate has no other exporter")
 	}
 	if u, err := url.Parse(endpoint); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return plan{}, fmt.Errorf("%s must be a URL that begins with http:// or https://", name)
+		return traceConfig{}, fmt.Errorf("%s must be a URL that begins with http:// or https://", name)
 	}
 	for _, name := range []string{"OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"} {
 		if p := env(name); p != "" && p != "http/protobuf" {
-			return plan{}, fmt.Errorf("%s must be http/protobuf: the gate speaks no other OTLP", name)
+			return traceConfig{}, fmt.Errorf("%s must be http/protobuf: the gate speaks no other OTLP", name)
 		}
 	}
 	s, err := samplerFor(env("OTEL_TRACES_SAMPLER"), env("OTEL_TRACES_SAMPLER_ARG"))
-	return plan{true, s}, err
+	return traceConfig{true, s}, err
 }
 
 func endpointOf(env func(string) string) (endpoint, name string) {

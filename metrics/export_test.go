@@ -35,5 +35,5 @@ func Ref(t *Tracing, session string) string { return t.ref(session).Value.AsStri
 
 // Counted is e with its failures counted and their begin and end logged.
 func Counted(e sdktrace.SpanExporter, failed func(), log *slog.Logger) sdktrace.SpanExporter {
-	return &counted{SpanExporter: e, failed: failed, log: log}
+	return &countingExporter{SpanExporter: e, failed: failed, log: log}
 }

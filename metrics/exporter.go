@@ -10,9 +10,9 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// counted is an exporter whose failures are counted, and logged when they begin and when they are over.
+// countingExporter is an exporter whose failures are counted, and logged when they begin and when they are over.
 // Without it they would go to OpenTelemetry's global error handler, with the endpoint's URL in their text.
-type counted struct {
+type countingExporter struct {
 	sdktrace.SpanExporter
 	failed  func()
 	log     *slog.Logger
@@ -20,7 +20,7 @@ type counted struct {
 }
 
 // ExportSpans implements [sdktrace.SpanExporter]. It always returns nil.
-func (c *counted) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+func (c *countingExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 	err := c.SpanExporter.ExportSpans(ctx, spans)
 	if err != nil {
 		c.failed()

@@ -32,7 +32,7 @@ type flightKey struct {
 	flight string
 }
 
-type flight struct {
+type acquisitionSpan struct {
 	span  trace.Span
 	began time.Time
 }
@@ -42,12 +42,12 @@ type flight struct {
 type flights struct {
 	t     *Tracing
 	mu    sync.Mutex
-	open  map[flightKey]flight
+	open  map[flightKey]acquisitionSpan
 	ended map[flightKey]trace.SpanContext
 }
 
 func newFlights(t *Tracing) *flights {
-	return &flights{t: t, open: map[flightKey]flight{}, ended: map[flightKey]trace.SpanContext{}}
+	return &flights{t: t, open: map[flightKey]acquisitionSpan{}, ended: map[flightKey]trace.SpanContext{}}
 }
 
 // observe draws an event, and returns the span of its flight.
@@ -66,26 +66,26 @@ func (f *flights) observe(e qrgate.Event) trace.SpanContext {
 	case e.Kind == qrgate.EventQR:
 		now.span.AddEvent("qr.code_received", trace.WithTimestamp(e.At), trace.WithAttributes(attrSequence.Int(e.Sequence)))
 	case e.Kind == qrgate.EventAcquisition:
-		f.land(key, e.At, endOf(e))
-	case e.Kind == qrgate.EventState && gaveUp(e.To):
-		f.land(key, e.At, ending{outcome: qrgate.Abandoned, why: e.Diagnosis})
+		f.end(key, e.At, endOf(e))
+	case e.Kind == qrgate.EventState && endsAcquisition(e.To):
+		f.end(key, e.At, outcomeLabels{outcome: qrgate.Abandoned, why: e.Diagnosis})
 	}
 	return now.span.SpanContext()
 }
 
-// gaveUp reports whether a state ends a flight without a journey: the session was deleted, or rests.
-func gaveUp(s qrgate.State) bool {
+// endsAcquisition reports whether a state ends a flight without a journey: the session was deleted, or rests.
+func endsAcquisition(s qrgate.State) bool {
 	return s == qrgate.Unknown || s == qrgate.Disconnected || s == qrgate.Created
 }
 
-func endOf(e qrgate.Event) ending {
-	out, why := lawful(e.Outcome, e.Diagnosis)
-	return ending{outcome: out, why: why}
+func endOf(e qrgate.Event) outcomeLabels {
+	out, why := normalizeOutcome(e.Outcome, e.Diagnosis)
+	return outcomeLabels{outcome: out, why: why}
 }
 
 // begin opens the span of a flight; mu is held. Over the bound a flight is not traced.
 func (f *flights) begin(key flightKey, e qrgate.Event) {
-	f.land(key, e.At, ending{outcome: qrgate.Abandoned}) // a former one that nobody ended
+	f.end(key, e.At, outcomeLabels{outcome: qrgate.Abandoned}) // a former one that nobody ended
 	if len(f.open) >= maxFlights {
 		f.sweep(e.At)
 	}
@@ -98,11 +98,11 @@ func (f *flights) begin(key flightKey, e qrgate.Event) {
 		options = append(options, trace.WithLinks(trace.Link{SpanContext: first, Attributes: linkTo(toJourney)}))
 	}
 	_, span := f.t.tracer.Start(context.Background(), "qr.journey", options...)
-	f.open[key] = flight{span, e.At}
+	f.open[key] = acquisitionSpan{span, e.At}
 }
 
-// land ends the span of a flight, if there is one; mu is held. error.type is the diagnosis, as in the metric.
-func (f *flights) land(key flightKey, at time.Time, end ending) {
+// end ends the span of a flight, if there is one; mu is held. error.type is the diagnosis, as in the metric.
+func (f *flights) end(key flightKey, at time.Time, end outcomeLabels) {
 	now, ok := f.open[key]
 	if !ok {
 		return
@@ -126,7 +126,7 @@ func (f *flights) land(key flightKey, at time.Time, end ending) {
 func (f *flights) sweep(now time.Time) {
 	for key, flight := range f.open {
 		if now.Sub(flight.began) > maxFlightAge {
-			f.land(key, now, ending{outcome: qrgate.Abandoned})
+			f.end(key, now, outcomeLabels{outcome: qrgate.Abandoned})
 		}
 	}
 }
@@ -136,7 +136,7 @@ func (f *flights) close(now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for key := range f.open {
-		f.land(key, now, ending{outcome: qrgate.Abandoned})
+		f.end(key, now, outcomeLabels{outcome: qrgate.Abandoned})
 	}
 }
 

@@ -31,17 +31,17 @@ type Exchange struct {
 func (m *Metrics) HTTP(e Exchange) {
 	origin := originOf(e.Traffic)
 	p := pairOf(e.Method, e.Route)
-	m.httpRequests.inc(answered{origin, p, statusLabel(origin, e.Status)})
+	m.httpRequests.inc(requestLabels{origin, p, statusLabel(origin, e.Status)})
 	m.httpBytes.add("in", float64(max(e.BytesIn, 0)))
 	m.httpBytes.add("out", float64(max(e.BytesOut, 0)))
 	if e.ClientGone {
-		m.httpGone.inc(one(origin))
+		m.httpGone.inc(label1(origin))
 	}
-	if cause := unexplained(e); cause != "" {
-		m.httpFaults.inc(two{string(origin), cause})
+	if cause := unexplainedCause(e); cause != "" {
+		m.httpFaults.inc(label2{string(origin), cause})
 	}
 	if reason := rejected(e); reason != "" {
-		m.httpRejected.inc(one(reason))
+		m.httpRejected.inc(label1(reason))
 	}
 	if origin == qrgate.UserTraffic {
 		m.httpDuration.observe(p, e.Took.Seconds(), exemplar(spanOf(e.Trace)))

@@ -6,31 +6,31 @@ import (
 	"qrgate"
 )
 
-// ending is the tuple of how something ended: a journey, a hold, a probe's run.
-type ending struct {
+// outcomeLabels is the tuple of how something ended: a journey, a hold, a probe's run.
+type outcomeLabels struct {
 	who     string // origin of a journey, name of a probe, "" for a hold
 	outcome qrgate.Outcome
 	why     qrgate.Code
 }
 
-func (e ending) values() []string {
+func (e outcomeLabels) values() []string {
 	if e.who == "" {
 		return []string{string(e.outcome), string(e.why)}
 	}
 	return []string{e.who, string(e.outcome), string(e.why)}
 }
 
-// excused are the causes that make an ending neither good nor bad.
-func excused(why qrgate.Code) bool { return why == qrgate.ClientGone || why == qrgate.AlreadyPaired }
+// isNeutral are the causes that make an ending neither good nor bad.
+func isNeutral(why qrgate.Code) bool { return why == qrgate.ClientGone || why == qrgate.AlreadyPaired }
 
-// lawful makes any outcome and cause a legal pair: success exactly with none, abandoned only with a cause
+// normalizeOutcome makes any outcome and cause a legal pair: success exactly with none, abandoned only with a cause
 // that excuses, failure with every other cause of the closed list. What is not on the list, and a failure
 // that names no cause, becomes undetermined.
-func lawful(out qrgate.Outcome, why qrgate.Code) (qrgate.Outcome, qrgate.Code) {
+func normalizeOutcome(out qrgate.Outcome, why qrgate.Code) (qrgate.Outcome, qrgate.Code) {
 	switch {
 	case out == qrgate.Success:
 		return qrgate.Success, qrgate.None
-	case excused(why):
+	case isNeutral(why):
 		return qrgate.Abandoned, why
 	case out == qrgate.Abandoned:
 		return qrgate.Abandoned, qrgate.ClientGone
@@ -39,59 +39,59 @@ func lawful(out qrgate.Outcome, why qrgate.Code) (qrgate.Outcome, qrgate.Code) {
 }
 
 // journeyEndings lists the legal endings of one origin's journeys.
-func journeyEndings(who string) []ending {
-	legal := []ending{{who, qrgate.Success, qrgate.None}}
+func journeyEndings(who string) []outcomeLabels {
+	legal := []outcomeLabels{{who, qrgate.Success, qrgate.None}}
 	for _, why := range causes() {
 		out := qrgate.Failure
-		if excused(why) {
+		if isNeutral(why) {
 			out = qrgate.Abandoned
 		}
-		legal = append(legal, ending{who, out, why})
+		legal = append(legal, outcomeLabels{who, out, why})
 	}
 	return legal
 }
 
-// heldFor makes the ending of a hold legal. Unlike a journey, a hold may fail without a cause: nothing is
+// waitLabels makes the ending of a hold legal. Unlike a journey, a hold may fail without a cause: nothing is
 // wrong, and the QR is not there yet. A session that is linked already is an answer too, no excuse.
-func heldFor(out qrgate.Outcome, why qrgate.Code) ending {
+func waitLabels(out qrgate.Outcome, why qrgate.Code) outcomeLabels {
 	switch {
 	case out == qrgate.Success:
-		return ending{"", qrgate.Success, qrgate.None}
+		return outcomeLabels{"", qrgate.Success, qrgate.None}
 	case out == qrgate.Abandoned || why == qrgate.ClientGone:
-		return ending{"", qrgate.Abandoned, qrgate.ClientGone}
+		return outcomeLabels{"", qrgate.Abandoned, qrgate.ClientGone}
 	case why == "" || why == qrgate.None:
-		return ending{"", qrgate.Failure, qrgate.None}
+		return outcomeLabels{"", qrgate.Failure, qrgate.None}
 	}
-	return ending{"", qrgate.Failure, qrgate.New(why).Code}
+	return outcomeLabels{"", qrgate.Failure, qrgate.New(why).Code}
 }
 
-func holdEndings() []ending {
-	legal := []ending{{"", qrgate.Success, qrgate.None}, {"", qrgate.Failure, qrgate.None}, {"", qrgate.Abandoned, qrgate.ClientGone}}
+func holdEndings() []outcomeLabels {
+	legal := []outcomeLabels{{"", qrgate.Success, qrgate.None}, {"", qrgate.Failure, qrgate.None}, {"", qrgate.Abandoned, qrgate.ClientGone}}
 	for _, why := range causes() {
 		if why != qrgate.ClientGone {
-			legal = append(legal, ending{"", qrgate.Failure, why})
+			legal = append(legal, outcomeLabels{"", qrgate.Failure, why})
 		}
 	}
 	return legal
 }
 
-// ranTo makes the ending of a probe's run legal. A run is never abandoned: when the prober gives one up,
+// probeLabels makes the ending of a probe's run legal. A run is never abandoned: when the prober gives one up,
 // that is an error of the prober and no run.
-func ranTo(probe string, why qrgate.Code) ending {
+func probeLabels(probe string, why qrgate.Code) outcomeLabels {
 	switch {
 	case why == "" || why == qrgate.None:
-		return ending{probe, qrgate.Success, qrgate.None}
+		return outcomeLabels{probe, qrgate.Success, qrgate.None}
 	case why == qrgate.ClientGone:
-		return ending{probe, qrgate.Failure, qrgate.Undetermined}
+		return outcomeLabels{probe, qrgate.Failure, qrgate.Undetermined}
 	}
-	return ending{probe, qrgate.Failure, qrgate.New(why).Code}
+	return outcomeLabels{probe, qrgate.Failure, qrgate.New(why).Code}
 }
 
-func runEndings(probe string) []ending {
-	legal := []ending{{probe, qrgate.Success, qrgate.None}}
+func runEndings(probe string) []outcomeLabels {
+	legal := []outcomeLabels{{probe, qrgate.Success, qrgate.None}}
 	for _, why := range causes() {
 		if why != qrgate.ClientGone {
-			legal = append(legal, ending{probe, qrgate.Failure, why})
+			legal = append(legal, outcomeLabels{probe, qrgate.Failure, why})
 		}
 	}
 	return legal

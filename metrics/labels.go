@@ -21,10 +21,10 @@ func originOf(o qrgate.TrafficClass) qrgate.TrafficClass {
 	return qrgate.UserTraffic
 }
 
-func codePositions() []two {
-	var legal []two
+func codePositions() []label2 {
+	var legal []label2
 	for _, o := range origins() {
-		legal = append(legal, two{string(o), "first"}, two{string(o), "later"})
+		legal = append(legal, label2{string(o), "first"}, label2{string(o), "later"})
 	}
 	return legal
 }
@@ -37,20 +37,20 @@ func position(sequence int) string {
 	return "first"
 }
 
-func stateLabels() []one {
-	var legal []one
+func stateLabels() []label1 {
+	var legal []label1
 	for _, s := range qrgate.States() {
-		legal = append(legal, one(s))
+		legal = append(legal, label1(s))
 	}
 	return legal
 }
 
-func storeOps() []one { return []one{"get", "put", "acquire", "release"} }
+func storeOps() []label1 { return []label1{"get", "put", "acquire", "release"} }
 
-func levels() []one { return []one{"debug", "info", "warn", "error"} }
+func levels() []label1 { return []label1{"debug", "info", "warn", "error"} }
 
 // levelLabel rounds a level down to one that has a name.
-func levelLabel(l slog.Level) one {
+func levelLabel(l slog.Level) label1 {
 	switch {
 	case l >= slog.LevelError:
 		return "error"

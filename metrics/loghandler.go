@@ -21,7 +21,7 @@ func (m *Metrics) LogHandler(next slog.Handler) slog.Handler {
 
 type logHandler struct {
 	next   slog.Handler
-	counts counters[one]
+	counts counters[label1]
 }
 
 // Enabled implements [slog.Handler].

@@ -25,33 +25,33 @@ type tracedEngine struct {
 
 // Connect implements [qrgate.Engine].
 func (e tracedEngine) Connect(ctx context.Context, c qrgate.Caller, r qrgate.Ref, how qrgate.ConnectMode) (qrgate.SessionReport, error) {
-	ctx, span := e.look(ctx, c, r, qrgate.OpConnect)
+	ctx, span := e.startEngineSpan(ctx, c, r, qrgate.OpConnect)
 	o, err := e.next.Connect(ctx, c, r, how)
-	return o, looked(span, err)
+	return o, endEngineSpan(span, err)
 }
 
 // QR implements [qrgate.Engine].
 func (e tracedEngine) QR(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.SessionReport, error) {
-	ctx, span := e.look(ctx, c, r, qrgate.OpQR)
+	ctx, span := e.startEngineSpan(ctx, c, r, qrgate.OpQR)
 	o, err := e.next.QR(ctx, c, r)
-	return o, looked(span, err)
+	return o, endEngineSpan(span, err)
 }
 
 // Status implements [qrgate.Engine].
 func (e tracedEngine) Status(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.SessionReport, error) {
-	ctx, span := e.look(ctx, c, r, qrgate.OpStatus)
+	ctx, span := e.startEngineSpan(ctx, c, r, qrgate.OpStatus)
 	o, err := e.next.Status(ctx, c, r)
-	return o, looked(span, err)
+	return o, endEngineSpan(span, err)
 }
 
 // List implements [qrgate.Engine].
 func (e tracedEngine) List(ctx context.Context, c qrgate.Caller) (qrgate.SessionList, error) {
-	ctx, span := e.look(ctx, c, qrgate.Ref{}, qrgate.OpList)
+	ctx, span := e.startEngineSpan(ctx, c, qrgate.Ref{}, qrgate.OpList)
 	roll, err := e.next.List(ctx, c)
-	return roll, looked(span, err)
+	return roll, endEngineSpan(span, err)
 }
 
-func (e tracedEngine) look(ctx context.Context, c qrgate.Caller, r qrgate.Ref, op string) (context.Context, trace.Span) {
+func (e tracedEngine) startEngineSpan(ctx context.Context, c qrgate.Caller, r qrgate.Ref, op string) (context.Context, trace.Span) {
 	attrs := append(ofOrigin(c.Traffic), attrOperation.String(op))
 	if !r.IsZero() {
 		name := label(r)
@@ -69,9 +69,9 @@ func label(r qrgate.Ref) string {
 	return strconv.FormatInt(r.ID, 10)
 }
 
-// looked ends the span of a call. That a QR is not there yet is what a working engine says most of the
+// endEngineSpan ends the span of a call. That a QR is not there yet is what a working engine says most of the
 // time: it is told as a fault, and is no error.
-func looked(span trace.Span, err error) error {
+func endEngineSpan(span trace.Span, err error) error {
 	defer span.End()
 	kind := qrgate.KindOf(err)
 	fault := faultLabel(kind)

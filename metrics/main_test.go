@@ -21,8 +21,8 @@ func full(t testing.TB) *metrics.Metrics {
 		Build: metrics.Build{Version: "v1", Revision: "abc"},
 		Probes: map[string]time.Duration{"engine_health": 15 * time.Second, "create_delete": time.Minute,
 			"create_connect_qr": 5 * time.Minute, "control": time.Minute},
-		Read: func() metrics.Readings {
-			return metrics.Readings{Limit: 5000, Budget: metrics.Budget{Known: true, Left: 7}}
+		Read: func() metrics.GaugeValues {
+			return metrics.GaugeValues{Limit: 5000, Budget: metrics.Budget{Known: true, Left: 7}}
 		},
 	})
 	if err != nil {

@@ -16,31 +16,31 @@ import (
 type Metrics struct {
 	registry *prometheus.Registry
 
-	journeys      counters[ending]
-	timeToCode    histograms[one]
-	codes         counters[two]
-	holds         counters[ending]
-	holdDuration  histograms[one]
-	stateChanges  counters[one]
-	engineUp      gauges[one]
-	engineCalls   counters[two]
-	engineTook    histograms[two]
-	engineRetries counters[one]
-	storeUp       gauges[one]
-	mismatches    counters[one]
-	storeTook     histograms[one]
-	storeFailures counters[one]
+	journeys      counters[outcomeLabels]
+	timeToCode    histograms[label1]
+	codes         counters[label2]
+	holds         counters[outcomeLabels]
+	holdDuration  histograms[label1]
+	stateChanges  counters[label1]
+	engineUp      gauges[label1]
+	engineCalls   counters[label2]
+	engineTook    histograms[label2]
+	engineRetries counters[label1]
+	storeUp       gauges[label1]
+	mismatches    counters[label1]
+	storeTook     histograms[label1]
+	storeFailures counters[label1]
 
-	httpRequests counters[answered]
-	httpDuration histograms[pair]
-	httpActive   gauges[one]
-	httpBytes    counters[one]
-	httpGone     counters[one]
-	httpFaults   counters[two]
-	httpRejected counters[one]
+	httpRequests counters[requestLabels]
+	httpDuration histograms[methodRoute]
+	httpActive   gauges[label1]
+	httpBytes    counters[label1]
+	httpGone     counters[label1]
+	httpFaults   counters[label2]
+	httpRejected counters[label1]
 
-	exportFailures counters[one]
-	logMessages    counters[one]
+	exportFailures counters[label1]
+	logMessages    counters[label1]
 	probes         *Probes
 }
 
@@ -52,7 +52,7 @@ type Config struct {
 	// Build is what qrgate_build_info tells. What is empty is taken from the binary itself.
 	Build Build
 	// Read is asked once per scrape for what is a state and no event. Nil means that all of it is zero.
-	Read func() Readings
+	Read func() GaugeValues
 	// Probes are the names of the probes with the time between two runs of each. At most MaxProbes.
 	Probes map[string]time.Duration
 }
@@ -65,7 +65,7 @@ func New(cfg Config) (*Metrics, error) {
 	}
 	m := &Metrics{registry: prometheus.NewRegistry()}
 	b := newBuilder(m.registry)
-	m.makeHeart(b)
+	m.registerPairing(b)
 	m.makeHTTP(b)
 	m.makeSelf(b, cfg)
 	m.probes = makeProbes(b, cfg.Probes)
@@ -93,20 +93,20 @@ func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
 // Probes takes what the probes find.
 func (m *Metrics) Probes() *Probes { return m.probes }
 
-func (m *Metrics) makeHeart(b *builder) {
-	both := []one{one(qrgate.UserTraffic), one(qrgate.SyntheticTraffic)}
+func (m *Metrics) registerPairing(b *builder) {
+	both := []label1{label1(qrgate.UserTraffic), label1(qrgate.SyntheticTraffic)}
 	m.journeys = newCounters(b, QRJourneys, append(journeyEndings(string(qrgate.UserTraffic)), journeyEndings(string(qrgate.SyntheticTraffic))...)...)
 	m.timeToCode = newHistograms(b, QRTimeToCode, both...)
 	m.codes = newCounters(b, QRCodes, codePositions()...)
 	m.holds = newCounters(b, QRHolds, holdEndings()...)
-	m.holdDuration = newHistograms(b, QRHoldDuration, one(qrgate.Success), one(qrgate.Failure), one(qrgate.Abandoned))
+	m.holdDuration = newHistograms(b, QRHoldDuration, label1(qrgate.Success), label1(qrgate.Failure), label1(qrgate.Abandoned))
 	m.stateChanges = newCounters(b, StateChanges, stateLabels()...)
-	m.engineUp = newGauges(b, EngineUp, one(""))
+	m.engineUp = newGauges(b, EngineUp, label1(""))
 	m.engineCalls = newCounters(b, EngineRequests, callTuples()...)
 	m.engineTook = newHistograms(b, EngineDuration, callOutcomes()...)
 	m.engineRetries = newCounters(b, EngineRetries, retried()...)
-	m.storeUp = newGauges(b, StoreUp, one(""))
-	m.mismatches = newCounters(b, StoreMismatches, one(""))
+	m.storeUp = newGauges(b, StoreUp, label1(""))
+	m.mismatches = newCounters(b, StoreMismatches, label1(""))
 	m.storeTook = newHistograms(b, StoreDuration, storeOps()...)
 	m.storeFailures = newCounters(b, StoreFailures, storeOps()...)
 	m.engineUp.set("", 1)
@@ -116,9 +116,9 @@ func (m *Metrics) makeHeart(b *builder) {
 func (m *Metrics) makeHTTP(b *builder) {
 	m.httpRequests = newCounters(b, HTTPRequests, append(legalAnswers(qrgate.UserTraffic), legalAnswers(qrgate.SyntheticTraffic)...)...)
 	m.httpDuration = newHistograms(b, HTTPDuration, pairs()...)
-	m.httpActive = newGauges(b, HTTPActive, one(""))
-	m.httpBytes = newCounters(b, HTTPBodyBytes, one("in"), one("out"))
-	m.httpGone = newCounters(b, HTTPClientGone, one(qrgate.UserTraffic), one(qrgate.SyntheticTraffic))
+	m.httpActive = newGauges(b, HTTPActive, label1(""))
+	m.httpBytes = newCounters(b, HTTPBodyBytes, label1("in"), label1("out"))
+	m.httpGone = newCounters(b, HTTPClientGone, label1(qrgate.UserTraffic), label1(qrgate.SyntheticTraffic))
 	m.httpFaults = newCounters(b, HTTPFaults, faultTuples()...)
 	m.httpRejected = newCounters(b, HTTPRejected, rejections()...)
 }
@@ -126,7 +126,7 @@ func (m *Metrics) makeHTTP(b *builder) {
 func (m *Metrics) makeSelf(b *builder, cfg Config) {
 	build := cfg.Build.filled()
 	newGauges(b, BuildInfo, build).set(build, 1)
-	m.exportFailures = newCounters(b, ExportFailures, one("traces"))
+	m.exportFailures = newCounters(b, ExportFailures, label1("traces"))
 	m.logMessages = newCounters(b, LogMessages, levels()...)
 	newScraped(b, cfg.Read)
 }

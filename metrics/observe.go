@@ -24,9 +24,9 @@ func (m *Metrics) ObserveIn(e qrgate.Event, in trace.SpanContext) {
 	case qrgate.EventWait:
 		m.hold(e)
 	case qrgate.EventQR:
-		m.codes.inc(two{string(originOf(e.Traffic)), position(e.Sequence)})
+		m.codes.inc(label2{string(originOf(e.Traffic)), position(e.Sequence)})
 	case qrgate.EventState:
-		m.stateChanges.inc(one(e.To))
+		m.stateChanges.inc(label1(e.To))
 	case qrgate.EventDecryptFailed:
 		m.mismatches.inc("")
 	case qrgate.EventStore:
@@ -36,18 +36,18 @@ func (m *Metrics) ObserveIn(e qrgate.Event, in trace.SpanContext) {
 
 func (m *Metrics) journey(e qrgate.Event, in trace.SpanContext) {
 	origin := string(originOf(e.Traffic))
-	out, why := lawful(e.Outcome, e.Diagnosis)
-	m.journeys.inc(ending{origin, out, why})
+	out, why := normalizeOutcome(e.Outcome, e.Diagnosis)
+	m.journeys.inc(outcomeLabels{origin, out, why})
 	if out == qrgate.Success {
-		m.timeToCode.observe(one(origin), e.Took.Seconds(), exemplar(in))
+		m.timeToCode.observe(label1(origin), e.Took.Seconds(), exemplar(in))
 	}
 }
 
 func (m *Metrics) look(e qrgate.Event, in trace.SpanContext) {
 	fault := faultLabel(e.Fault)
-	m.engineCalls.inc(two{e.Op, fault})
+	m.engineCalls.inc(label2{e.Op, fault})
 	if out := callOutcome(fault); out != qrgate.Abandoned {
-		m.engineTook.observe(two{e.Op, string(out)}, e.Took.Seconds(), exemplar(in))
+		m.engineTook.observe(label2{e.Op, string(out)}, e.Took.Seconds(), exemplar(in))
 	}
 	if up, proved := answers(e); proved {
 		m.engineUp.set("", truth(up))
@@ -59,9 +59,9 @@ func (m *Metrics) hold(e qrgate.Event) {
 	if originOf(e.Traffic) != qrgate.UserTraffic {
 		return
 	}
-	end := heldFor(e.Outcome, e.Diagnosis)
+	end := waitLabels(e.Outcome, e.Diagnosis)
 	m.holds.inc(end)
-	m.holdDuration.observe(one(end.outcome), e.Took.Seconds(), nil)
+	m.holdDuration.observe(label1(end.outcome), e.Took.Seconds(), nil)
 }
 
 // Health takes what a regular look at the engine's health found, [qrgate.None] or why it failed, beside what the gate's
@@ -79,9 +79,9 @@ func (m *Metrics) Health(why qrgate.Code) {
 // Store counts one operation of the store (get, put, acquire or release) that took so long and ended in
 // err. Losing a race is no failure.
 func (m *Metrics) Store(op string, took time.Duration, err error) {
-	m.storeTook.observe(one(op), took.Seconds(), nil)
+	m.storeTook.observe(label1(op), took.Seconds(), nil)
 	if err != nil && !errors.Is(err, qrgate.ErrVersionConflict) {
-		m.storeFailures.inc(one(op))
+		m.storeFailures.inc(label1(op))
 	}
 }
 

@@ -141,8 +141,8 @@ func TestStore(t *testing.T) {
 
 func TestReadingsAreTakenAtTheScrape(t *testing.T) {
 	t.Parallel()
-	now := metrics.Readings{Sessions: map[qrgate.State]int{qrgate.Connecting: 2, "strange": 9}, Waiters: 3, Limit: 10}
-	m, err := metrics.New(metrics.Config{Read: func() metrics.Readings { return now }})
+	now := metrics.GaugeValues{Sessions: map[qrgate.State]int{qrgate.Connecting: 2, "strange": 9}, Waiters: 3, Limit: 10}
+	m, err := metrics.New(metrics.Config{Read: func() metrics.GaugeValues { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,17 +13,17 @@ import (
 // Probes takes what the synthetic probes find. Its methods are few and have plain parameters, so that the
 // room of the probes can name them in an interface of its own.
 type Probes struct {
-	runs        counters[ending]
-	errors      counters[two]
-	skipped     counters[two]
-	took        histograms[two]
-	stepTook    histograms[one]
-	stepFailed  counters[one]
-	lastRun     gauges[one]
-	lastSuccess gauges[one]
-	leader      gauges[one]
-	orphans     gauges[one]
-	cleanup     counters[one]
+	runs        counters[outcomeLabels]
+	errors      counters[label2]
+	skipped     counters[label2]
+	took        histograms[label2]
+	stepTook    histograms[label1]
+	stepFailed  counters[label1]
+	lastRun     gauges[label1]
+	lastSuccess gauges[label1]
+	leader      gauges[label1]
+	orphans     gauges[label1]
+	cleanup     counters[label1]
 }
 
 // probeReasons lists why there was no run. The first kind is a failure of the prober itself, the second
@@ -32,25 +32,25 @@ func probeReasons() (failed, skipped []string) {
 	return []string{"lease_lost", "shutdown", "internal", "cleanup_backlog"}, []string{"overlap", "maintenance", "not_leader"}
 }
 
-func probeSteps() []one { return []one{"create", "connect", "qr", "validate", "cleanup"} }
+func probeSteps() []label1 { return []label1{"create", "connect", "qr", "validate", "cleanup"} }
 
-// Ran counts one finished run, which ended at at and found why: qrgate.None is success.
-func (p *Probes) Ran(probe string, why qrgate.Code, at time.Time, took time.Duration) {
-	end := ranTo(probe, why)
+// ObserveRun counts one finished run, which ended at at and found why: qrgate.None is success.
+func (p *Probes) ObserveRun(probe string, why qrgate.Code, at time.Time, took time.Duration) {
+	end := probeLabels(probe, why)
 	p.runs.inc(end)
-	p.took.observe(two{probe, string(end.outcome)}, took.Seconds(), nil)
+	p.took.observe(label2{probe, string(end.outcome)}, took.Seconds(), nil)
 	seconds := float64(at.UnixMilli()) / 1000
-	p.lastRun.set(one(probe), seconds)
+	p.lastRun.set(label1(probe), seconds)
 	if end.outcome == qrgate.Success {
-		p.lastSuccess.set(one(probe), seconds)
+		p.lastSuccess.set(label1(probe), seconds)
 	}
 }
 
 // Step counts one step of a run: create, connect, qr, validate or cleanup.
 func (p *Probes) Step(step string, ok bool, took time.Duration) {
-	p.stepTook.observe(one(step), took.Seconds(), nil)
+	p.stepTook.observe(label1(step), took.Seconds(), nil)
 	if !ok {
-		p.stepFailed.inc(one(step))
+		p.stepFailed.inc(label1(step))
 		if step == "cleanup" {
 			p.cleanup.inc("")
 		}
@@ -62,32 +62,32 @@ func (p *Probes) Step(step string, ok bool, took time.Duration) {
 func (p *Probes) Missed(probe, reason string) {
 	failed, skipped := probeReasons()
 	if slices.Contains(skipped, reason) {
-		p.skipped.inc(two{probe, reason})
+		p.skipped.inc(label2{probe, reason})
 		return
 	}
 	if !slices.Contains(failed, reason) {
 		reason = "internal"
 	}
-	p.errors.inc(two{probe, reason})
+	p.errors.inc(label2{probe, reason})
 }
 
-// Keeps tells whether this replica leads, and how many sessions of probes should be gone and are not.
-func (p *Probes) Keeps(leader bool, orphans int) {
+// SetLeader tells whether this replica leads, and how many sessions of probes should be gone and are not.
+func (p *Probes) SetLeader(leader bool, orphans int) {
 	p.leader.set("", truth(leader))
 	p.orphans.set("", float64(orphans))
 }
 
 func makeProbes(b *builder, every map[string]time.Duration) *Probes {
-	var runs []ending
-	var errs, skips, took []two
-	names := make([]one, 0, len(every))
+	var runs []outcomeLabels
+	var errs, skips, took []label2
+	names := make([]label1, 0, len(every))
 	failed, skipped := probeReasons()
 	for _, name := range slices.Sorted(maps.Keys(every)) {
-		names = append(names, one(name))
+		names = append(names, label1(name))
 		runs = append(runs, runEndings(name)...)
 		errs = append(errs, with(name, failed)...)
 		skips = append(skips, with(name, skipped)...)
-		took = append(took, two{name, string(qrgate.Success)}, two{name, string(qrgate.Failure)})
+		took = append(took, label2{name, string(qrgate.Success)}, label2{name, string(qrgate.Failure)})
 	}
 	interval := newGauges(b, ProbeInterval, names...)
 	for _, name := range names {
@@ -102,16 +102,16 @@ func makeProbes(b *builder, every map[string]time.Duration) *Probes {
 		stepFailed:  newCounters(b, ProbeStepFailures, probeSteps()...),
 		lastRun:     newGauges(b, ProbeLastRun, names...),
 		lastSuccess: newGauges(b, ProbeLastSuccess, names...),
-		leader:      newGauges(b, ProbeLeader, one("")),
-		orphans:     newGauges(b, ProbeOrphans, one("")),
-		cleanup:     newCounters(b, ProbeCleanupFailures, one("")),
+		leader:      newGauges(b, ProbeLeader, label1("")),
+		orphans:     newGauges(b, ProbeOrphans, label1("")),
+		cleanup:     newCounters(b, ProbeCleanupFailures, label1("")),
 	}
 }
 
-func with(name string, reasons []string) []two {
-	var out []two
+func with(name string, reasons []string) []label2 {
+	var out []label2
 	for _, r := range reasons {
-		out = append(out, two{name, r})
+		out = append(out, label2{name, r})
 	}
 	return out
 }

@@ -7,32 +7,32 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// tuple is one legal combination of a family's label values. Being comparable, it is the key of its
+// labels is one legal combination of a family's label values. Being comparable, it is the key of its
 // series: what is no key cannot be counted.
-type tuple interface {
+type labels interface {
 	comparable
 	values() []string
 }
 
-// one is the tuple of a family with a single label, or with none if it is empty.
-type one string
+// label1 is the tuple of a family with a single label, or with none if it is empty.
+type label1 string
 
-func (o one) values() []string {
+func (o label1) values() []string {
 	if o == "" {
 		return nil
 	}
 	return []string{string(o)}
 }
 
-// two is the tuple of a family with two labels.
-type two [2]string
+// label2 is the tuple of a family with two labels.
+type label2 [2]string
 
-func (t two) values() []string { return t[:] }
+func (t label2) values() []string { return t[:] }
 
 type (
-	counters[K tuple]   map[K]prometheus.Counter
-	gauges[K tuple]     map[K]prometheus.Gauge
-	histograms[K tuple] map[K]prometheus.Observer
+	counters[K labels]   map[K]prometheus.Counter
+	gauges[K labels]     map[K]prometheus.Gauge
+	histograms[K labels] map[K]prometheus.Observer
 )
 
 func (c counters[K]) add(k K, n float64) {
@@ -99,14 +99,14 @@ func (b *builder) failed() error {
 	return errors.Join(b.errs...)
 }
 
-func newCounters[K tuple](b *builder, name string, legal ...K) counters[K] {
+func newCounters[K labels](b *builder, name string, legal ...K) counters[K] {
 	f := b.take(name)
 	vec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: f.Help}, f.Labels)
 	b.register(vec)
 	return series(b, legal, vec.GetMetricWithLabelValues)
 }
 
-func newGauges[K tuple](b *builder, name string, legal ...K) gauges[K] {
+func newGauges[K labels](b *builder, name string, legal ...K) gauges[K] {
 	f := b.take(name)
 	vec := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: f.Help}, f.Labels)
 	b.register(vec)
@@ -114,7 +114,7 @@ func newGauges[K tuple](b *builder, name string, legal ...K) gauges[K] {
 }
 
 // newHistograms makes classic buckets, which rules are written on, and native ones for finer graphs.
-func newHistograms[K tuple](b *builder, name string, legal ...K) histograms[K] {
+func newHistograms[K labels](b *builder, name string, legal ...K) histograms[K] {
 	f := b.take(name)
 	vec := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: name, Help: f.Help, Buckets: f.Buckets,
@@ -125,7 +125,7 @@ func newHistograms[K tuple](b *builder, name string, legal ...K) histograms[K] {
 }
 
 // series makes every legal series, so that the first increment of each can be seen.
-func series[K tuple, S any](b *builder, legal []K, with func(...string) (S, error)) map[K]S {
+func series[K labels, S any](b *builder, legal []K, with func(...string) (S, error)) map[K]S {
 	all := make(map[K]S, len(legal))
 	for _, k := range legal {
 		s, err := with(k.values()...)

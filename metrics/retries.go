@@ -15,10 +15,10 @@ const (
 	maxFailed  = 5000 // of each generation
 )
 
-func retried() []one {
-	var legal []one
+func retried() []label1 {
+	var legal []label1
 	for _, op := range operations() {
-		legal = append(legal, one(op))
+		legal = append(legal, label1(op))
 	}
 	return legal
 }
@@ -30,43 +30,43 @@ func (m *Metrics) Engine(next qrgate.Engine) qrgate.Engine {
 
 type countedEngine struct {
 	next    qrgate.Engine
-	retries counters[one]
+	retries counters[label1]
 	failed  *failedCalls
 }
 
 // Connect implements [qrgate.Engine].
 func (e *countedEngine) Connect(ctx context.Context, c qrgate.Caller, r qrgate.Ref, how qrgate.ConnectMode) (qrgate.SessionReport, error) {
-	end := e.begin(aim{c.Tenant, r.CacheKey(), qrgate.OpConnect})
+	end := e.begin(callKey{c.Tenant, r.CacheKey(), qrgate.OpConnect})
 	o, err := e.next.Connect(ctx, c, r, how)
 	return o, end(err)
 }
 
 // QR implements [qrgate.Engine].
 func (e *countedEngine) QR(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.SessionReport, error) {
-	end := e.begin(aim{c.Tenant, r.CacheKey(), qrgate.OpQR})
+	end := e.begin(callKey{c.Tenant, r.CacheKey(), qrgate.OpQR})
 	o, err := e.next.QR(ctx, c, r)
 	return o, end(err)
 }
 
 // Status implements [qrgate.Engine].
 func (e *countedEngine) Status(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.SessionReport, error) {
-	end := e.begin(aim{c.Tenant, r.CacheKey(), qrgate.OpStatus})
+	end := e.begin(callKey{c.Tenant, r.CacheKey(), qrgate.OpStatus})
 	o, err := e.next.Status(ctx, c, r)
 	return o, end(err)
 }
 
 // List implements [qrgate.Engine].
 func (e *countedEngine) List(ctx context.Context, c qrgate.Caller) (qrgate.SessionList, error) {
-	end := e.begin(aim{c.Tenant, "", qrgate.OpList})
+	end := e.begin(callKey{c.Tenant, "", qrgate.OpList})
 	roll, err := e.next.List(ctx, c)
 	return roll, end(err)
 }
 
 // begin counts a call if the one before it with the same aim failed. end keeps how this one ended, and hands
 // its error on; a call that was given up changes nothing.
-func (e *countedEngine) begin(a aim) (end func(error) error) {
+func (e *countedEngine) begin(a callKey) (end func(error) error) {
 	if e.failed.has(a, time.Now()) {
-		e.retries.inc(one(a.op))
+		e.retries.inc(label1(a.op))
 	}
 	return func(err error) error {
 		switch callOutcome(faultLabel(qrgate.KindOf(err))) {
@@ -79,8 +79,8 @@ func (e *countedEngine) begin(a aim) (end func(error) error) {
 	}
 }
 
-// aim is what a call was made for. It is a key in memory and never a label.
-type aim struct {
+// callKey is what a call was made for. It is a key in memory and never a label.
+type callKey struct {
 	tenant  qrgate.Tenant
 	session string // its key, empty for a list
 	op      string
@@ -90,35 +90,35 @@ type aim struct {
 // the younger one is full or as old as a wish gets. So nothing is ever searched for what has expired.
 type failedCalls struct {
 	mu         sync.Mutex
-	young, old map[aim]struct{}
+	young, old map[callKey]struct{}
 	began      time.Time // of the younger generation
 }
 
-func (f *failedCalls) has(a aim, now time.Time) bool {
+func (f *failedCalls) has(a callKey, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.turn(now)
+	f.rotate(now)
 	_, young := f.young[a]
 	_, old := f.old[a]
 	return young || old
 }
 
-func (f *failedCalls) add(a aim, now time.Time) {
+func (f *failedCalls) add(a callKey, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.turn(now)
+	f.rotate(now)
 	f.young[a] = struct{}{}
 }
 
-func (f *failedCalls) drop(a aim) {
+func (f *failedCalls) drop(a callKey) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.young, a)
 	delete(f.old, a)
 }
 
-// turn makes the younger generation the older one when it is time; mu is held.
-func (f *failedCalls) turn(now time.Time) {
+// rotate makes the younger generation the older one when it is time; mu is held.
+func (f *failedCalls) rotate(now time.Time) {
 	age := now.Sub(f.began)
 	if f.young != nil && age < failedLife && len(f.young) < maxFailed {
 		return
@@ -127,5 +127,5 @@ func (f *failedCalls) turn(now time.Time) {
 	if age >= 2*failedLife {
 		f.old = nil
 	}
-	f.young, f.began = map[aim]struct{}{}, now
+	f.young, f.began = map[callKey]struct{}{}, now
 }

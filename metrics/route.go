@@ -11,15 +11,15 @@ const Unmatched = "unmatched"
 // otherMethod is OpenTelemetry's word for a method that is not told apart.
 const otherMethod = "_OTHER"
 
-// pair is a method with the template of its route.
-type pair struct{ method, route string }
+// methodRoute is a method with the template of its route.
+type methodRoute struct{ method, route string }
 
-func (p pair) values() []string { return []string{p.method, p.route} }
+func (p methodRoute) values() []string { return []string{p.method, p.route} }
 
 // documented are the session routes of the documented API (contract 1.1), as proxy serves them.
-func documented() []pair {
+func documented() []methodRoute {
 	const one = "/api/sessions/{id}"
-	return []pair{
+	return []methodRoute{
 		{http.MethodPost, "/api/sessions"},
 		{http.MethodGet, "/api/sessions"},
 		{http.MethodGet, "/api/sessions/stats"}, // before {id}: the literal wins
@@ -35,13 +35,13 @@ func documented() []pair {
 }
 
 // pairs lists the legal pairs. What passes through is told apart by the methods that matter.
-func pairs() []pair {
-	return append(documented(), pair{http.MethodGet, Unmatched}, pair{http.MethodPost, Unmatched}, pair{otherMethod, Unmatched})
+func pairs() []methodRoute {
+	return append(documented(), methodRoute{http.MethodGet, Unmatched}, methodRoute{http.MethodPost, Unmatched}, methodRoute{otherMethod, Unmatched})
 }
 
 // pairOf makes any method and route a legal pair. Routes come in Gin's notation too ("/:id"). A
 // documented route asked with a method that it does not have matches nothing.
-func pairOf(method, route string) pair {
+func pairOf(method, route string) methodRoute {
 	route = strings.Replace(route, ":id", "{id}", 1)
 	for _, p := range documented() {
 		if p.route == route && p.method == method {
@@ -51,5 +51,5 @@ func pairOf(method, route string) pair {
 	if method != http.MethodGet && method != http.MethodPost {
 		method = otherMethod
 	}
-	return pair{method, Unmatched}
+	return methodRoute{method, Unmatched}
 }

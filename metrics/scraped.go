@@ -8,8 +8,8 @@ import (
 	"qrgate"
 )
 
-// Readings is what is true at the moment of a scrape.
-type Readings struct {
+// GaugeValues is what is true at the moment of a scrape.
+type GaugeValues struct {
 	Sessions map[qrgate.State]int // sessions at work, by state
 	Waiters  int                  // requests that are held
 	Limit    int                  // requests that are held at most
@@ -23,9 +23,9 @@ type Budget struct {
 	Left  int
 }
 
-// scraped is a collector that asks once per scrape.
-type scraped struct {
-	read     func() Readings
+// gaugeCollector is a collector that asks once per scrape.
+type gaugeCollector struct {
+	read     func() GaugeValues
 	sessions *prometheus.Desc
 	waiters  *prometheus.Desc
 	limit    *prometheus.Desc
@@ -33,26 +33,26 @@ type scraped struct {
 	circuit  *prometheus.Desc
 }
 
-func newScraped(b *builder, read func() Readings) {
+func newScraped(b *builder, read func() GaugeValues) {
 	if read == nil {
-		read = func() Readings { return Readings{} }
+		read = func() GaugeValues { return GaugeValues{} }
 	}
 	desc := func(name string) *prometheus.Desc {
 		f := b.take(name)
 		return prometheus.NewDesc(name, f.Help, f.Labels, nil)
 	}
-	b.register(scraped{read, desc(Sessions), desc(Waiters), desc(WaitersLimit), desc(BudgetLeft), desc(EngineCircuit)})
+	b.register(gaugeCollector{read, desc(Sessions), desc(Waiters), desc(WaitersLimit), desc(BudgetLeft), desc(EngineCircuit)})
 }
 
 // Describe implements [prometheus.Collector].
-func (s scraped) Describe(out chan<- *prometheus.Desc) {
+func (s gaugeCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{s.sessions, s.waiters, s.limit, s.budget, s.circuit} {
 		out <- d
 	}
 }
 
 // Collect implements [prometheus.Collector].
-func (s scraped) Collect(out chan<- prometheus.Metric) {
+func (s gaugeCollector) Collect(out chan<- prometheus.Metric) {
 	now := s.read()
 	send := func(d *prometheus.Desc, v int, labels ...string) {
 		if metric, err := prometheus.NewConstMetric(d, prometheus.GaugeValue, float64(v), labels...); err == nil {

@@ -91,7 +91,7 @@ func storm(m *metrics.Metrics, n int) {
 			Status: r.IntN(2000) - 500, Code: text(""), Took: took(), BytesIn: r.Int64() - r.Int64(), BytesOut: 1,
 			Traffic: qrgate.TrafficClass(text("user", "synthetic")), RequestID: text(), ClientGone: r.IntN(2) == 0, Truncated: r.IntN(2) == 0})
 		m.Store(text("get", "put"), took(), errors.New(text()))
-		m.Probes().Ran(text("control"), qrgate.Code(text(codes...)), time.Unix(r.Int64N(1e9), 0), took())
+		m.Probes().ObserveRun(text("control"), qrgate.Code(text(codes...)), time.Unix(r.Int64N(1e9), 0), took())
 		m.Probes().Step(text("qr", "cleanup"), r.IntN(2) == 0, took())
 		m.Probes().Missed(text("control"), text("overlap", "shutdown"))
 	}

@@ -22,18 +22,18 @@ func (t *Tracing) Server(next http.Handler) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, span := t.arrived(r)
+		ctx, span := t.startServerSpan(r)
 		if !span.IsRecording() {
 			next.ServeHTTP(w, r.WithContext(ctx)) // nobody keeps the span; the engine is told of the trace all the same
 			return
 		}
 		written := &statusWriter{ResponseWriter: w}
-		defer func() { leave(r.Context(), span, written) }()
+		defer func() { endServerSpan(r.Context(), span, written) }()
 		next.ServeHTTP(written, r.WithContext(ctx))
 	})
 }
 
-func (t *Tracing) arrived(r *http.Request) (context.Context, trace.Span) {
+func (t *Tracing) startServerSpan(r *http.Request) (context.Context, trace.Span) {
 	ctx, begin := r.Context(), t.userBegins
 	synthetic := t.cfg.Origin(qrgate.NewSecret(r.Header.Get("X-Api-Key"))) == qrgate.SyntheticTraffic
 	if synthetic {
@@ -70,8 +70,8 @@ func (t *Tracing) describe(span trace.Span, method string, template attribute.Ke
 	}
 }
 
-// leave ends the span of a request. A client that left is no error, nor is a 4xx (semantic conventions).
-func leave(ctx context.Context, span trace.Span, w *statusWriter) {
+// endServerSpan ends the span of a request. A client that left is no error, nor is a 4xx (semantic conventions).
+func endServerSpan(ctx context.Context, span trace.Span, w *statusWriter) {
 	defer span.End()
 	if id := w.Header().Get("X-Request-Id"); plainID(id) {
 		span.SetAttributes(attrRequestID.String(id))

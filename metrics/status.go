@@ -6,21 +6,21 @@ import (
 	"qrgate"
 )
 
-// answered is the tuple of a request.
-type answered struct {
+// requestLabels is the tuple of a request.
+type requestLabels struct {
 	origin qrgate.TrafficClass
-	pair   pair
+	pair   methodRoute
 	status string
 }
 
-func (a answered) values() []string {
+func (a requestLabels) values() []string {
 	return []string{string(a.origin), a.pair.method, a.pair.route, a.status}
 }
 
 func statusClasses() []string { return []string{"1xx", "2xx", "3xx", "4xx", "5xx"} }
 
-// told are the statuses that somebody acts upon by their number.
-func told() []string {
+// trackedStatuses are the statuses that somebody acts upon by their number.
+func trackedStatuses() []string {
 	return []string{"200", "201", "202", "400", "401", "403", "404", "409", "429", "499", "500", "503"}
 }
 
@@ -35,15 +35,15 @@ func statusLabel(origin qrgate.TrafficClass, status int) string {
 	return statusClasses()[min(max(status/100, 1), 5)-1]
 }
 
-func legalAnswers(origin qrgate.TrafficClass) []answered {
+func legalAnswers(origin qrgate.TrafficClass) []requestLabels {
 	statuses := statusClasses()
 	if origin == qrgate.UserTraffic {
-		statuses = append(statuses, told()...)
+		statuses = append(statuses, trackedStatuses()...)
 	}
-	var legal []answered
+	var legal []requestLabels
 	for _, p := range pairs() {
 		for _, s := range statuses {
-			legal = append(legal, answered{origin, p, s})
+			legal = append(legal, requestLabels{origin, p, s})
 		}
 	}
 	return legal

@@ -40,7 +40,7 @@ type Tracing struct {
 	cfg      TracingConfig
 	exporter sdktrace.SpanExporter // nil when off
 	provider *sdktrace.TracerProvider
-	early    *early
+	early    *bufferedProcessor
 	tracer   trace.Tracer
 	wire     propagation.TextMapPropagator
 	refKey   []byte
@@ -69,8 +69,8 @@ func NewTracing(ctx context.Context, cfg TracingConfig) (*Tracing, error) {
 	if err != nil {
 		return t, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
-	t.exporter = &counted{SpanExporter: exporter, failed: t.cfg.Failed, log: t.cfg.Logger}
-	t.early = &early{}
+	t.exporter = &countingExporter{SpanExporter: exporter, failed: t.cfg.Failed, log: t.cfg.Logger}
+	t.early = &bufferedProcessor{}
 	t.provider = sdktrace.NewTracerProvider(sdktrace.WithSampler(sampler(p.sampler)), sdktrace.WithResource(about), sdktrace.WithSpanProcessor(t.early))
 	t.tracer = t.provider.Tracer("qrgate")
 	t.flights = newFlights(t)

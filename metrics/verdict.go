@@ -13,20 +13,20 @@ const (
 	causeCut    = "cut"    // the engine stopped in the midst of its answer
 )
 
-func faultTuples() []two {
-	var legal []two
+func faultTuples() []label2 {
+	var legal []label2
 	for _, o := range origins() {
 		for _, cause := range []string{causeEngine, causeGate, causeCut} {
-			legal = append(legal, two{string(o), cause})
+			legal = append(legal, label2{string(o), cause})
 		}
 	}
 	return legal
 }
 
-// unexplained names the cause of an answer that is a failure of the gateway: a 5xx that carries no code
+// unexplainedCause names the cause of an answer that is a failure of the gateway: a 5xx that carries no code
 // of the gate's, or its code for "I failed". A 503 with a diagnosis is bad for the QR's SLI and not for
 // the gateway's, else one outage pages twice (sre.md 2.3).
-func unexplained(e Exchange) string {
+func unexplainedCause(e Exchange) string {
 	switch {
 	case e.Truncated:
 		return causeCut
@@ -48,7 +48,9 @@ const (
 	reasonRateLimit  = "rate_limit"
 )
 
-func rejections() []one { return []one{reasonAuth, reasonBadRequest, reasonTooLarge, reasonRateLimit} }
+func rejections() []label1 {
+	return []label1{reasonAuth, reasonBadRequest, reasonTooLarge, reasonRateLimit}
+}
 
 // rejected names why the gate refused; empty when the engine did, or nobody.
 func rejected(e Exchange) string {

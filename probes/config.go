@@ -66,14 +66,14 @@ type Target struct {
 
 // Observer counts what scheduled runs find. Package metrics has one that fits.
 type Observer interface {
-	// Ran tells of a run that ended at at and found why; qrgate.None is success.
-	Ran(probe string, why qrgate.Code, at time.Time, took time.Duration)
+	// ObserveRun tells of a run that ended at at and found why; qrgate.None is success.
+	ObserveRun(probe string, why qrgate.Code, at time.Time, took time.Duration)
 	// Step tells of one step of a run.
 	Step(step string, ok bool, took time.Duration)
 	// Missed tells of a run that did not come about, or whose result was dropped.
 	Missed(probe, reason string)
-	// Keeps tells whether this process leads, and how many sessions should be gone and are not.
-	Keeps(leader bool, orphans int)
+	// SetLeader tells whether this process leads, and how many sessions should be gone and are not.
+	SetLeader(leader bool, orphans int)
 }
 
 // Span begins a span and returns its end, which takes what went wrong: qrgate.None for nothing. A run is
@@ -159,10 +159,10 @@ func (c Config) check() error {
 // nopObserver is the observer that is not there.
 type nopObserver struct{}
 
-func (nopObserver) Ran(string, qrgate.Code, time.Time, time.Duration) {}
-func (nopObserver) Step(string, bool, time.Duration)                  {}
-func (nopObserver) Missed(string, string)                             {}
-func (nopObserver) Keeps(bool, int)                                   {}
+func (nopObserver) ObserveRun(string, qrgate.Code, time.Time, time.Duration) {}
+func (nopObserver) Step(string, bool, time.Duration)                         {}
+func (nopObserver) Missed(string, string)                                    {}
+func (nopObserver) SetLeader(bool, int)                                      {}
 
 func orElse[T comparable](v, other T) T {
 	var zero T

@@ -101,5 +101,5 @@ func (p *Prober) reportLeadership() {
 	if at == following {
 		left = 0
 	}
-	p.cfg.Observer.Keeps(at == leading, left)
+	p.cfg.Observer.SetLeader(at == leading, left)
 }

@@ -117,7 +117,7 @@ type sweeps struct {
 	told chan struct{}
 }
 
-func (s sweeps) Keeps(leader bool, orphans int) {
-	s.Observer.Keeps(leader, orphans)
+func (s sweeps) SetLeader(leader bool, orphans int) {
+	s.Observer.SetLeader(leader, orphans)
 	s.told <- struct{}{}
 }

@@ -125,7 +125,7 @@ func newTally() *tally {
 	return &tally{ran: map[string]int{}, missed: map[string]int{}, steps: map[string]int{}}
 }
 
-func (c *tally) Ran(probe string, why qrgate.Code, at time.Time, _ time.Duration) {
+func (c *tally) ObserveRun(probe string, why qrgate.Code, at time.Time, _ time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ran[probe+" "+string(why)]++
@@ -147,7 +147,7 @@ func (c *tally) Missed(probe, reason string) {
 	c.missed[probe+" "+reason]++
 }
 
-func (c *tally) Keeps(leader bool, orphans int) {
+func (c *tally) SetLeader(leader bool, orphans int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.leads, c.orphans = leader, orphans

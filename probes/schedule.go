@@ -113,7 +113,7 @@ func (p *Prober) count(r Run) {
 	if r.SkipReason != "" {
 		p.cfg.Observer.Missed(r.Probe, r.SkipReason)
 	} else {
-		p.cfg.Observer.Ran(r.Probe, r.Code(), time.Now(), r.Took())
+		p.cfg.Observer.ObserveRun(r.Probe, r.Code(), time.Now(), r.Took())
 	}
 	for _, s := range r.Steps {
 		if r.SkipReason == "" || s.Name == StepCleanup {

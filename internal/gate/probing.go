@@ -55,9 +55,9 @@ type counted struct {
 	health func(at time.Time, why qrgate.Code)
 }
 
-// Ran implements [probes.Observer].
-func (c counted) Ran(probe string, why qrgate.Code, at time.Time, took time.Duration) {
-	c.Probes.Ran(probe, why, at, took)
+// ObserveRun implements [probes.Observer].
+func (c counted) ObserveRun(probe string, why qrgate.Code, at time.Time, took time.Duration) {
+	c.Probes.ObserveRun(probe, why, at, took)
 	if probe == probes.EngineHealth {
 		c.health(at, why)
 	}

@@ -27,12 +27,12 @@ func (g *Gate) makeTelemetry() error {
 }
 
 // readings is what a scrape asks for.
-func (g *Gate) readings() metrics.Readings {
+func (g *Gate) readings() metrics.GaugeValues {
 	if g.pairing == nil {
-		return metrics.Readings{}
+		return metrics.GaugeValues{}
 	}
 	s := g.pairing.Stats()
-	now := metrics.Readings{Sessions: s.Sessions, Waiters: s.Waiters, Limit: s.Limit,
+	now := metrics.GaugeValues{Sessions: s.Sessions, Waiters: s.Waiters, Limit: s.Limit,
 		Budget: metrics.Budget{Known: s.Budget >= 0, Left: max(s.Budget, 0)}}
 	if g.circuit != nil {
 		now.Circuit = string(g.circuit.State())
