@@ -9,9 +9,9 @@ import (
 	"qrgate"
 )
 
-// calm is the verdict when nothing is wrong: all is well if a QR came lately, else nobody knows.
-func calm(s Snapshot) Verdict {
-	v := Verdict{Level: LevelUnknown, Sentence: "Nothing is known to be wrong.", Whom: "Nobody, as far as is known", Who: qrgate.Nobody, Also: []string{}}
+// healthyVerdict is the verdict when nothing is wrong: all is well if a QR came lately, else nobody knows.
+func healthyVerdict(s Snapshot) Verdict {
+	v := Verdict{Level: LevelUnknown, Sentence: "Nothing is known to be wrong.", Affected: "Nobody, as far as is known", Who: qrgate.Nobody, Also: []string{}}
 	at, took := lastCode(s)
 	switch {
 	case at.IsZero():
@@ -25,13 +25,13 @@ func calm(s Snapshot) Verdict {
 			v.Todo = "Ask for a QR, or look at the page of the replica that runs the probes"
 		}
 		v.Since = s.Build.Started
-	case s.At.Sub(at) > lately:
+	case s.At.Sub(at) > recentWindow:
 		v.Why = fmt.Sprintf("The last QR came %s ago, and nobody has asked since", short(s.At.Sub(at)))
 		v.Since = at
 	default:
-		v.Level, v.Sentence, v.Whom = LevelOK, "QRs are delivered.", "Nobody"
+		v.Level, v.Sentence, v.Affected = LevelOK, "QRs are delivered.", "Nobody"
 		v.Why = fmt.Sprintf("The last QR came %s, in %s", ago(at, s.At), short(took))
-		v.Since = wellSince(s)
+		v.Since = healthySince(s)
 	}
 	return v
 }
@@ -68,11 +68,11 @@ func lastCode(s Snapshot) (at time.Time, took time.Duration) {
 // QR reports whether the probe walks the whole way to a QR.
 func (p Probe) QR() bool { return p.Name == "create_connect_qr" }
 
-// wellSince is the first QR after the last failure that is remembered; without a failure, the first that is.
-func wellSince(s Snapshot) time.Time {
+// healthySince is the first QR after the last failure that is remembered; without a failure, the first that is.
+func healthySince(s Snapshot) time.Time {
 	var since, bad time.Time
 	for _, j := range s.Journeys {
-		if j.Outcome == qrgate.Failure && ours(j.Code) && j.At.After(bad) {
+		if j.Outcome == qrgate.Failure && isOperatorCause(j.Code) && j.At.After(bad) {
 			bad = j.At
 		}
 	}

@@ -20,9 +20,9 @@ func Handler(read func() Snapshot) http.Handler {
 		w.Header().Add("Vary", "Accept")
 		switch form {
 		case "json":
-			writeJSON(w, http.StatusOK, completed(read()))
+			writeJSON(w, http.StatusOK, finalize(read()))
 		case "html":
-			p.write(w, "page.html", overview{completed(read())})
+			p.write(w, "page.html", overview{finalize(read())})
 		default:
 			refuse(w, http.StatusBadRequest, "INVALID_REQUEST", "format is html or json")
 		}
@@ -68,10 +68,10 @@ func format(r *http.Request) string {
 	return "html"
 }
 
-// completed is a snapshot as it is shown: judged, with its texts filled in, its labels capped, its lists
+// finalize is a snapshot as it is shown: judged, with its texts filled in, its labels capped, its lists
 // and states all there.
-func completed(s Snapshot) Snapshot {
-	s = s.capped()
+func finalize(s Snapshot) Snapshot {
+	s = s.limitLabels()
 	for i, c := range s.Causes {
 		about := qrgate.New(c.Code)
 		s.Causes[i].Code, s.Causes[i].Title, s.Causes[i].Help, s.Causes[i].Who = about.Code, about.Title, about.Help, about.Who

@@ -33,9 +33,9 @@ func mask(name string) string {
 	return string(runes)
 }
 
-// capped leaves MaxLabels different labels in a snapshot: those of current causes before those of the past,
+// limitLabels leaves MaxLabels different labels in a snapshot: those of current causes before those of the past,
 // the newest first.
-func (s Snapshot) capped() Snapshot {
+func (s Snapshot) limitLabels() Snapshot {
 	shown := map[string]bool{}
 	allow := func(l string) string {
 		l = mask(l)

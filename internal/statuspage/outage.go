@@ -19,7 +19,7 @@ func engineDown(s Snapshot) []finding {
 		}
 		why = "The last call: " + a.line() + "."
 	}
-	return []finding{{true, "the engine does not answer", everybody(s), s.Engine.Since, why, code}}
+	return []finding{{true, "the engine does not answer", affectedUsers(s), s.Engine.Since, why, code}}
 }
 
 // unanswered is the newest look at the engine's health, if that is newer than the gate's last call and found nobody.
@@ -34,11 +34,11 @@ func unanswered(s Snapshot) (r Run, ok bool) {
 	return r, known && r.Evidence != "" && (s.Engine.Last == nil || r.Began.After(s.Engine.Last.At))
 }
 
-// wayShut tells of an embedded engine that has no way to WhatsApp, unless a QR came since the gate looked. An
+// whatsAppUnreachable tells of an embedded engine that has no way to WhatsApp, unless a QR came since the gate looked. An
 // engine of its own has a way of its own, of which the gate's look says too little.
-func wayShut(s Snapshot) []finding {
+func whatsAppUnreachable(s Snapshot) []finding {
 	w := s.WhatsApp
-	if w == nil || w.Reached() || s.Engine.Kind != EngineEmbedded || s.At.Sub(w.At) > lately {
+	if w == nil || w.Reached() || s.Engine.Kind != EngineEmbedded || s.At.Sub(w.At) > recentWindow {
 		return nil
 	}
 	if came, _ := lastCode(s); came.After(w.At) {
@@ -51,11 +51,11 @@ func wayShut(s Snapshot) []finding {
 	case said != "":
 		why += ": " + said
 	}
-	return []finding{{true, "no QR can be made", everybody(s), w.Since, why, w.Code}}
+	return []finding{{true, "no QR can be made", affectedUsers(s), w.Since, why, w.Code}}
 }
 
-// everybody is who suffers when nothing works: those who wait now, and those who got nothing.
-func everybody(s Snapshot) string {
+// affectedUsers is who suffers when nothing works: those who wait now, and those who got nothing.
+func affectedUsers(s Snapshot) string {
 	if n := s.Sessions[qrgate.Connecting]; n > 0 {
 		return "Everybody; " + count(n, "session waits", "sessions wait") + " for a QR now"
 	}
@@ -64,7 +64,7 @@ func everybody(s Snapshot) string {
 	}
 	left := 0
 	for _, c := range s.Causes {
-		if ours(c.Code) {
+		if isOperatorCause(c.Code) {
 			left += c.Sessions - c.Probes
 		}
 	}

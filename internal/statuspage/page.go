@@ -71,11 +71,11 @@ type at struct {
 // overview is what page.html shows.
 type overview struct{ Snapshot }
 
-// halves are the same things, of clients and of probes.
-type halves[T any] struct{ Clients, Probes []T }
+// byOrigin are the same things, of clients and of probes.
+type byOrigin[T any] struct{ Clients, Probes []T }
 
-func halved[T any](all []T, origin func(T) qrgate.TrafficClass) halves[T] {
-	var h halves[T]
+func halved[T any](all []T, origin func(T) qrgate.TrafficClass) byOrigin[T] {
+	var h byOrigin[T]
 	for _, v := range all {
 		if origin(v) == qrgate.SyntheticTraffic {
 			h.Probes = append(h.Probes, v)
@@ -86,13 +86,13 @@ func halved[T any](all []T, origin func(T) qrgate.TrafficClass) halves[T] {
 	return h
 }
 
-// Walks are the journeys. Probes walk often; where they are shown among clients, there is no room for those.
-func (o overview) Walks() halves[Journey] {
+// Acquisitions are the journeys. Probes walk often; where they are shown among clients, there is no room for those.
+func (o overview) Acquisitions() byOrigin[Journey] {
 	return halved(o.Journeys, func(j Journey) qrgate.TrafficClass { return j.Origin })
 }
 
 // Moves are the changes.
-func (o overview) Moves() halves[Change] {
+func (o overview) Moves() byOrigin[Change] {
 	return halved(o.Changes, func(c Change) qrgate.TrafficClass { return c.Origin })
 }
 
@@ -138,8 +138,8 @@ func (o overview) Answers() []part {
 	return out
 }
 
-// Shut reports whether an embedded engine has no way to WhatsApp.
-func (o overview) Shut() bool { return len(wayShut(o.Snapshot)) > 0 }
+// Unreachable reports whether an embedded engine has no way to WhatsApp.
+func (o overview) Unreachable() bool { return len(whatsAppUnreachable(o.Snapshot)) > 0 }
 
 // Full is the part of the waiters' limit that is taken.
 func (o overview) Full() string {

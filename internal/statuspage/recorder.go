@@ -20,17 +20,17 @@ const (
 // Recorder remembers what passed by. The zero value is ready; it is safe for concurrent use, quick, and its
 // memory is bounded whatever it is fed.
 type Recorder struct {
-	mu       sync.Mutex
-	journeys ring[Journey] // of clients
-	walks    ring[Journey] // of probes
-	sessions ring[Change]  // of clients
-	probing  ring[Change]  // of probes
-	house    ring[Change]
-	answers  ring[Answer]
-	troubles troubles
-	engine   string // one of the Engine constants, "" for unknown
-	since    time.Time
-	storeAt  time.Time // the store's last change
+	mu                sync.Mutex
+	journeys          ring[Journey] // of clients
+	probeAcquisitions ring[Journey] // of probes
+	sessions          ring[Change]  // of clients
+	probing           ring[Change]  // of probes
+	systemChanges     ring[Change]
+	answers           ring[Answer]
+	troubles          failures
+	engine            string // one of the Engine constants, "" for unknown
+	since             time.Time
+	storeAt           time.Time // the store's last change
 }
 
 // Observe takes one event. It is a [qrgate.Observer].
@@ -43,7 +43,7 @@ func (r *Recorder) Observe(e qrgate.Event) {
 	case qrgate.EventAcquisition:
 		r.ended(Journey{At: e.At, Seconds: seconds(e.Took), Outcome: e.Outcome, Code: said(e.Diagnosis), Origin: e.Traffic, Looks: e.Attempt, Label: label(e)})
 	case qrgate.EventState:
-		r.moved(Change{At: e.At, About: "session", Origin: e.Traffic, Label: label(e), From: string(e.From), To: string(e.To), Code: said(e.Diagnosis)})
+		r.recordChange(Change{At: e.At, About: "session", Origin: e.Traffic, Label: label(e), From: string(e.From), To: string(e.To), Code: said(e.Diagnosis)})
 	case qrgate.EventStore:
 		r.storeAt = e.At
 		r.changed(e.At, "store", map[bool]string{true: "Redis answers again", false: "Redis cannot be reached"}[e.Available])
@@ -60,21 +60,21 @@ func (r *Recorder) Health(at time.Time, why qrgate.Code) {
 	defer r.mu.Unlock()
 	switch why {
 	case qrgate.EngineUnreachable, qrgate.EngineTimeout:
-		r.stands(at, EngineDown)
+		r.setEngineState(at, EngineDown)
 	case qrgate.None, qrgate.Engine5xx, qrgate.EngineBadResponse, qrgate.KeyRefused, qrgate.RateLimited:
-		r.stands(at, EngineUp)
+		r.setEngineState(at, EngineUp)
 	}
 }
 
 func (r *Recorder) ended(j Journey) {
 	if j.Origin == qrgate.SyntheticTraffic {
-		r.walks.put(j, keptProbing)
+		r.probeAcquisitions.put(j, keptProbing)
 		return
 	}
 	r.journeys.put(j, keptJourneys)
 }
 
-func (r *Recorder) moved(c Change) {
+func (r *Recorder) recordChange(c Change) {
 	if c.Origin == qrgate.SyntheticTraffic {
 		r.probing.put(c, keptProbing)
 		return
@@ -85,13 +85,13 @@ func (r *Recorder) moved(c Change) {
 func (r *Recorder) look(e qrgate.Event) {
 	a := Answer{At: e.At, Op: e.Op, Class: class(e.Fault), Status: e.Status, Code: clip(e.Code), Why: e.Why, Seconds: seconds(e.Took)}
 	r.answers.put(a, keptAnswers)
-	if state := proved(e); state != "" {
-		r.stands(e.At, state)
+	if state := share(e); state != "" {
+		r.setEngineState(e.At, state)
 	}
 }
 
-// stands notes what is known of the engine, if it is news.
-func (r *Recorder) stands(at time.Time, state string) {
+// setEngineState notes what is known of the engine, if it is news.
+func (r *Recorder) setEngineState(at time.Time, state string) {
 	if state == r.engine {
 		return
 	}
@@ -102,7 +102,7 @@ func (r *Recorder) stands(at time.Time, state string) {
 }
 
 func (r *Recorder) changed(at time.Time, about, to string) {
-	r.house.put(Change{At: at, About: about, To: to}, keptHouse)
+	r.systemChanges.put(Change{At: at, About: about, To: to}, keptHouse)
 }
 
 // Snapshot is what is remembered at now: causes, journeys, changes, what the engine answered, and since when
@@ -110,8 +110,8 @@ func (r *Recorder) changed(at time.Time, about, to string) {
 func (r *Recorder) Snapshot(now time.Time) Snapshot {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := Snapshot{At: now, Journeys: append(r.journeys.newest(), r.walks.newest()...), Causes: r.troubles.causes(now)}
-	s.Changes = slices.Concat(r.sessions.newest(), r.probing.newest(), r.house.newest())
+	s := Snapshot{At: now, Journeys: append(r.journeys.newest(), r.probeAcquisitions.newest()...), Causes: r.troubles.causes(now)}
+	s.Changes = slices.Concat(r.sessions.newest(), r.probing.newest(), r.systemChanges.newest())
 	slices.SortStableFunc(s.Journeys, func(a, b Journey) int { return b.At.Compare(a.At) })
 	slices.SortStableFunc(s.Changes, func(a, b Change) int { return b.At.Compare(a.At) })
 	for i := range s.Journeys {
@@ -136,9 +136,9 @@ func (r *Recorder) Snapshot(now time.Time) Snapshot {
 	return s
 }
 
-// proved is what a call says of the engine being there: nothing if the gate gave it up. A gateway before
+// share is what a call says of the engine being there: nothing if the gate gave it up. A gateway before
 // the engine that says 502, 503 or 504 in its own words speaks for an engine that is down.
-func proved(e qrgate.Event) string {
+func share(e qrgate.Event) string {
 	switch e.Fault {
 	case qrgate.KindCanceled:
 		return ""

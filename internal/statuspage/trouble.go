@@ -17,8 +17,8 @@ const (
 	causesLabels = 5                // sessions shown with each cause
 )
 
-// troubles are the sessions that have no QR though somebody wants one. The zero value is ready.
-type troubles struct {
+// failures are the sessions that have no QR though somebody wants one. The zero value is ready.
+type failures struct {
 	byFlight map[string]*list.Element
 	order    list.List // of *trouble, the one with the latest news at the back
 }
@@ -39,10 +39,10 @@ type trouble struct {
 }
 
 // observe learns from one event.
-func (t *troubles) observe(e qrgate.Event) {
+func (t *failures) observe(e qrgate.Event) {
 	switch {
 	case e.AcquisitionID == "" && e.Session == "":
-	case solved(e):
+	case isResolved(e):
 		t.drop(flightOf(e))
 	case e.Kind == qrgate.EventEngineCall:
 		t.look(e)
@@ -51,8 +51,8 @@ func (t *troubles) observe(e qrgate.Event) {
 	}
 }
 
-// solved reports whether an event shows that its session is well.
-func solved(e qrgate.Event) bool {
+// isResolved reports whether an event shows that its session is well.
+func isResolved(e qrgate.Event) bool {
 	switch e.Kind {
 	case qrgate.EventQR:
 		return true
@@ -76,7 +76,7 @@ func harmless(c qrgate.Code) bool {
 }
 
 // look counts calls that failed in a row. That a QR is not there yet is how a working engine answers.
-func (t *troubles) look(e qrgate.Event) {
+func (t *failures) look(e qrgate.Event) {
 	switch e.Fault {
 	case "", qrgate.KindNotReady, qrgate.KindAlreadyPaired, qrgate.KindCanceled:
 		if el := t.byFlight[flightOf(e)]; el != nil {
@@ -95,7 +95,7 @@ func (t *troubles) look(e qrgate.Event) {
 
 // take finds the session of an event, or begins with it; the one without news for longest goes when there
 // are too many.
-func (t *troubles) take(e qrgate.Event) *trouble {
+func (t *failures) take(e qrgate.Event) *trouble {
 	if t.byFlight == nil {
 		t.byFlight = map[string]*list.Element{}
 	}
@@ -112,7 +112,7 @@ func (t *troubles) take(e qrgate.Event) *trouble {
 	return k
 }
 
-func (t *troubles) drop(flight string) {
+func (t *failures) drop(flight string) {
 	if el := t.byFlight[flight]; el != nil {
 		t.order.Remove(el)
 		delete(t.byFlight, flight)
@@ -188,7 +188,7 @@ func (k *trouble) span() (since, last time.Time) {
 
 // causes gathers the current troubles by cause, those with the most sessions first. What is no longer
 // current is forgotten.
-func (t *troubles) causes(now time.Time) []Cause {
+func (t *failures) causes(now time.Time) []Cause {
 	found := map[qrgate.Code]*Cause{}
 	for el := t.order.Back(); el != nil; {
 		k, older := el.Value.(*trouble), el.Prev()

@@ -13,7 +13,7 @@ import (
 type Verdict struct {
 	Level    string       `json:"level"`    // one of the Level constants
 	Sentence string       `json:"sentence"` // the overall state
-	Whom     string       `json:"whom"`     // for whom it is so
+	Affected string       `json:"whom"`     // for whom it is so
 	Since    time.Time    `json:"since,omitzero"`
 	Why      string       `json:"why"`
 	Todo     string       `json:"todo"` // what to do; empty for nothing
@@ -32,14 +32,14 @@ const (
 
 // Limits of the judgement.
 const (
-	lately      = 15 * time.Minute // what happened longer ago does not speak for now
-	sureOf      = 3                // failures in a row, or sessions alike, that are no chance
-	nearlyFull  = 90               // per cent of the waiters' limit
-	lateProbe   = 3                // intervals without a run, from which a probe is blind
-	graceOfLate = 30 * time.Second
-	atWork      = 30 * time.Second // without news for longer, nobody asks for a session any more
-	mostAlso    = 6                // things told of beside the worst
-	longestWhy  = 180              // runes
+	recentWindow = 15 * time.Minute // what happened longer ago does not speak for now
+	minFailures  = 3                // failures in a row, or sessions alike, that are no chance
+	nearlyFull   = 90               // per cent of the waiters' limit
+	lateProbe    = 3                // intervals without a run, from which a probe is blind
+	graceOfLate  = 30 * time.Second
+	atWork       = 30 * time.Second // without news for longer, nobody asks for a session any more
+	mostAlso     = 6                // things told of beside the worst
+	longestWhy   = 180              // runes
 )
 
 // finding is one thing that is wrong.
@@ -56,12 +56,12 @@ type finding struct {
 func Judge(s Snapshot) Verdict {
 	all := findings(s)
 	if len(all) == 0 {
-		return calm(s)
+		return healthyVerdict(s)
 	}
 	slices.SortStableFunc(all, func(a, b finding) int { return rank(a) - rank(b) })
 	worst := all[0]
 	about := qrgate.New(worst.code)
-	v := Verdict{Level: LevelDegraded, Sentence: "Not all is well: " + worst.what + ".", Whom: worst.whom, Since: worst.since, Why: worst.why, Code: worst.code, Todo: about.Help, Who: about.Who}
+	v := Verdict{Level: LevelDegraded, Sentence: "Not all is well: " + worst.what + ".", Affected: worst.whom, Since: worst.since, Why: worst.why, Code: worst.code, Todo: about.Help, Who: about.Who}
 	if v.Why == "" {
 		v.Why = about.Title
 	}
@@ -108,7 +108,7 @@ func rank(f finding) int {
 
 func findings(s Snapshot) []finding {
 	var all []finding
-	for _, look := range []func(Snapshot) []finding{engineDown, wayShut, probesFail, journeysFail, causesStand, storeAway, waitersMany, probesLate} {
+	for _, look := range []func(Snapshot) []finding{engineDown, whatsAppUnreachable, probesFail, journeysFail, activeCauses, storeDown, nearCapacity, probesLate} {
 		all = append(all, look(s)...)
 	}
 	return all
@@ -175,11 +175,11 @@ func journeysFail(s Snapshot) []finding {
 	ended, failed, inRow, succeeded := 0, 0, 0, false
 	var first, newest Journey
 	for _, j := range s.Journeys {
-		if s.At.Sub(j.At) > lately || j.Origin == qrgate.SyntheticTraffic || j.Outcome == qrgate.Abandoned {
+		if s.At.Sub(j.At) > recentWindow || j.Origin == qrgate.SyntheticTraffic || j.Outcome == qrgate.Abandoned {
 			continue
 		}
 		ended++
-		if j.Outcome == qrgate.Success || !ours(j.Code) {
+		if j.Outcome == qrgate.Success || !isOperatorCause(j.Code) {
 			succeeded = succeeded || j.Outcome == qrgate.Success
 			continue
 		}
@@ -194,12 +194,12 @@ func journeysFail(s Snapshot) []finding {
 	if failed == 0 {
 		return nil
 	}
-	f := finding{inRow >= sureOf, "some QRs do not come", partOf(failed, ended), first.At, "", newest.Code}
+	f := finding{inRow >= minFailures, "some QRs do not come", partOf(failed, ended), first.At, "", newest.Code}
 	came, _ := lastCode(s)
 	switch {
 	case f.failing:
 		f.what = fmt.Sprintf("the last %d journeys ended without a QR", inRow)
-	case !succeeded && s.At.Sub(came) > lately:
+	case !succeeded && s.At.Sub(came) > recentWindow:
 		f.what = "nobody got a QR in the last 15 min"
 	}
 	return []finding{f}
@@ -216,22 +216,22 @@ func partOf(failed, ended int) string {
 	return fmt.Sprintf("%d of the last %d journeys in 15 min", failed, ended)
 }
 
-// ours reports whether a cause is the business of whoever runs the gate, the engine or the network, not
+// isOperatorCause reports whether a cause is the business of whoever runs the gate, the engine or the network, not
 // that of one client.
-func ours(c qrgate.Code) bool {
+func isOperatorCause(c qrgate.Code) bool {
 	who := qrgate.New(c).Who
 	return who == qrgate.Operator || who == qrgate.Nobody
 }
 
-// causesStand looks at sessions that fail now, or failed lately and were given up. Probes have their own finding.
-func causesStand(s Snapshot) []finding {
+// activeCauses looks at sessions that fail now, or failed lately and were given up. Probes have their own finding.
+func activeCauses(s Snapshot) []finding {
 	var all []finding
 	for _, c := range s.Causes {
 		users := c.Sessions - c.Probes
-		if users <= 0 || !ours(c.Code) {
+		if users <= 0 || !isOperatorCause(c.Code) {
 			continue
 		}
-		f := finding{users >= sureOf && !successSince(s, c.Since), count(users, "session gets", "sessions get") + " no QR", count(users, "session", "sessions"), c.Since, c.Evidence, c.Code}
+		f := finding{users >= minFailures && !successSince(s, c.Since), count(users, "session gets", "sessions get") + " no QR", count(users, "session", "sessions"), c.Since, c.Evidence, c.Code}
 		if c.Quiet(s.At) || idle(s) {
 			f.what = count(users, "session", "sessions") + " got no QR"
 			f.whom += ", last asked for " + ago(c.Last, s.At)
@@ -267,7 +267,7 @@ func successSince(s Snapshot, since time.Time) bool {
 	return slices.ContainsFunc(s.Journeys, func(j Journey) bool { return j.Outcome == qrgate.Success && j.At.After(since) })
 }
 
-func storeAway(s Snapshot) []finding {
+func storeDown(s Snapshot) []finding {
 	if s.Store.State != StoreDegraded {
 		return nil
 	}
@@ -278,7 +278,7 @@ func storeAway(s Snapshot) []finding {
 	return []finding{{false, "Redis cannot be reached", whom, s.Store.Since, s.Store.Note, qrgate.RedisUnavailable}}
 }
 
-func waitersMany(s Snapshot) []finding {
+func nearCapacity(s Snapshot) []finding {
 	if s.Waiters.Limit <= 0 || s.Waiters.Held*100 < s.Waiters.Limit*nearlyFull {
 		return nil
 	}

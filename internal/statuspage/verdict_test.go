@@ -152,7 +152,7 @@ func TestJudge(t *testing.T) {
 			if c.since >= 0 && !v.Since.Equal(before(c.since)) || c.since == -1 && !v.Since.IsZero() {
 				t.Errorf("since %v, want %v", v.Since, before(c.since))
 			}
-			if v.Whom == "" || v.Why == "" || v.Who == "" || v.Also == nil || v.Code != "" && v.Todo == "" {
+			if v.Affected == "" || v.Why == "" || v.Who == "" || v.Also == nil || v.Code != "" && v.Todo == "" {
 				t.Errorf("it says too little: %+v", v)
 			}
 		})
@@ -214,7 +214,7 @@ func TestForWhom(t *testing.T) {
 	} {
 		s := gone()
 		change(&s)
-		if v := statuspage.Judge(s); v.Whom != want || v.Level != statuspage.LevelFailing {
+		if v := statuspage.Judge(s); v.Affected != want || v.Level != statuspage.LevelFailing {
 			t.Errorf("want %q: %+v", want, v)
 		}
 	}
@@ -229,7 +229,7 @@ func TestForWhom(t *testing.T) {
 		s := healthy()
 		lose(s.Journeys[:2], qrgate.DNSFailed)
 		change(&s)
-		if v := statuspage.Judge(s); v.Whom != want {
+		if v := statuspage.Judge(s); v.Affected != want {
 			t.Errorf("want %q: %+v", want, v)
 		}
 	}
