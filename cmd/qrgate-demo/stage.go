@@ -32,7 +32,7 @@ type stage struct {
 	library      *embedded.Engine // whatsmeow, which makes the engine's codes
 	engine       *enginesim.Engine
 	enginePort   net.Listener
-	gate         *gate.Gate
+	gate         *gate.App
 	dir          string
 }
 
@@ -69,7 +69,7 @@ func build(s settings) (*stage, error) {
 }
 
 // openGate puts the gate before the engine, on another port if the wanted one is in use.
-func openGate(listen, engine string, quiet *slog.Logger) (*gate.Gate, error) {
+func openGate(listen, engine string, quiet *slog.Logger) (*gate.App, error) {
 	base, err := url.Parse(engine)
 	if err != nil {
 		return nil, err

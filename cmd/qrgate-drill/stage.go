@@ -32,7 +32,7 @@ type stage struct {
 	dir      string
 	at       addresses
 	engine   *engine
-	gate     *gate.Gate
+	gate     *gate.App
 	redis    *process
 	pager    *pager
 

@@ -15,8 +15,8 @@ import (
 	"qrgate/probes"
 )
 
-// typed turns what a person wrote into a configuration. Every error is a sentence that names the variable.
-func (f settings) typed() (gate.Config, error) {
+// config turns what a person wrote into a configuration. Every error is a sentence that names the variable.
+func (f settings) config() (gate.Config, error) {
 	cfg := gate.Config{
 		Listen: f.Listen, AdminListen: f.AdminListen, HoldYoung: f.HoldYoung, Hold: f.Hold, RecoveryForce: f.RecoveryForce,
 		RedisURL: qrgate.NewSecret(f.RedisURL), Secret: qrgate.NewSecret(f.Secret), DataDir: f.DataDir,
@@ -74,19 +74,19 @@ func ownAddress(listen string, u *url.URL) bool {
 		return false
 	}
 	at := u.Hostname()
-	return at == host || everywhere(host) && here(at) || everywhere(at) && here(host) || host == "localhost" && here(at) || at == "localhost" && here(host)
+	return at == host || isWildcard(host) && isLocal(at) || isWildcard(at) && isLocal(host) || host == "localhost" && isLocal(at) || at == "localhost" && isLocal(host)
 }
 
-// everywhere reports whether a host to listen on means all addresses.
-func everywhere(host string) bool {
+// isWildcard reports whether a host to listen on means all addresses.
+func isWildcard(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return host == "" || err == nil && addr.IsUnspecified()
 }
 
-// here reports whether a host is this machine whatever its network: every name that a person gives it by habit.
-func here(host string) bool {
+// isLocal reports whether a host is this machine whatever its network: every name that a person gives it by habit.
+func isLocal(host string) bool {
 	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || everywhere(host) || err == nil && addr.IsLoopback()
+	return host == "localhost" || isWildcard(host) || err == nil && addr.IsLoopback()
 }
 
 func prefixes(text string) ([]netip.Prefix, error) {

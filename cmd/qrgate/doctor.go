@@ -86,7 +86,7 @@ func exitOf(c qrgate.Code) int {
 }
 
 // run examines once and returns the exit code.
-func (c doctorCommand) run(ctx context.Context, w world, f settings) int {
+func (c doctorCommand) run(ctx context.Context, w cli, f settings) int {
 	cfg, err := c.config(w, f)
 	if err != nil {
 		fmt.Fprintf(w.err, "qrgate doctor: %v\n", err)
@@ -101,9 +101,9 @@ func (c doctorCommand) run(ctx context.Context, w world, f settings) int {
 		printer.SetEscapeHTML(false)
 		_ = printer.Encode(report) // whoever closed the pipe knows
 	} else {
-		_, _ = io.WriteString(w.out, c.prescription(report))
+		_, _ = io.WriteString(w.out, c.formatReport(report))
 		if report.LeftBehind {
-			_, _ = io.WriteString(w.out, c.leftover(report.Session, cfg.Base, f.DataDir))
+			_, _ = io.WriteString(w.out, c.formatLeftover(report.Session, cfg.Base, f.DataDir))
 		}
 	}
 	if report.Stopped {
@@ -113,7 +113,7 @@ func (c doctorCommand) run(ctx context.Context, w world, f settings) int {
 }
 
 // config wires the engine and the way to WhatsApp.
-func (c doctorCommand) config(w world, f settings) (doctor.Config, error) {
+func (c doctorCommand) config(w cli, f settings) (doctor.Config, error) {
 	base, err := engineURL(f.EngineURL)
 	switch {
 	case err != nil:
@@ -133,15 +133,15 @@ func (c doctorCommand) config(w world, f settings) (doctor.Config, error) {
 	if base == nil {
 		return cfg, nil
 	}
-	cfg.Transport = atOnce{proxy.Transport(proxy.TransportOptions{})}
+	cfg.Transport = noWait{proxy.Transport(proxy.TransportOptions{})}
 	cfg.Engine = inboxhub.New(base, cfg.Transport)
-	promise(&cfg, notes(f.DataDir), plain(base).String())
+	wireIntents(&cfg, intentStore(f.DataDir), canonicalURL(base).String())
 	return cfg, nil
 }
 
-// promise notes the session of an examination where and as qrgate probe notes its own, so that the next one tidies
+// wireIntents notes the session of an examination where and as qrgate probe notes its own, so that the next one tidies
 // up after a doctor that was killed, or could not.
-func promise(cfg *doctor.Config, place *probes.FileIntents, target string) {
+func wireIntents(cfg *doctor.Config, place *probes.FileIntents, target string) {
 	i := probes.Intent{Target: target, Owner: "doctor"}
 	limit := cfg.Patience + 2*time.Minute
 	cfg.RecordIntent = func(ctx context.Context, session string) error {
@@ -169,11 +169,11 @@ func lookFrom(way *http.Client) func(context.Context, func(doctor.Check)) qrgate
 	}
 }
 
-// atOnce asks a gate not to hold: the doctor waits by itself, and an engine does not mind.
-type atOnce struct{ next http.RoundTripper }
+// noWait asks a gate not to hold: the doctor waits by itself, and an engine does not mind.
+type noWait struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
-func (t atOnce) RoundTrip(r *http.Request) (*http.Response, error) {
+func (t noWait) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	r.Header.Set("Prefer", "wait=0")
 	return t.next.RoundTrip(r)
@@ -188,8 +188,8 @@ func checked(c doctor.Check) string {
 	return strings.TrimRight(fmt.Sprintf("%s %-9s %7.3f s  %s", mark, c.Name, c.Seconds, c.Detail), " ") + "\n"
 }
 
-// prescription is the end for a person: what is wrong, who must do what, and from what one can tell.
-func (c doctorCommand) prescription(r doctor.Report) string {
+// formatReport is the end for a person: what is wrong, who must do what, and from what one can tell.
+func (c doctorCommand) formatReport(r doctor.Report) string {
 	var b strings.Builder
 	d := r.Diagnosis
 	fmt.Fprintf(&b, "\n%s (%s).\n%s: %s\n", d.Title, d.Code, actor(d.Who, c.Lang), d.Help)
@@ -199,11 +199,11 @@ func (c doctorCommand) prescription(r doctor.Report) string {
 	return b.String()
 }
 
-// leftover says where a session that could not be deleted is noted, and who tries again.
-func (c doctorCommand) leftover(session string, base *url.URL, dataDir string) string {
+// formatLeftover says where a session that could not be deleted is noted, and who tries again.
+func (c doctorCommand) formatLeftover(session string, base *url.URL, dataDir string) string {
 	text := "The session %s could not be deleted. It is noted in %s, and the next\n  qrgate probe --target %s --data-dir %s\nwith the same key tries again.\n"
 	if c.Lang == "es" {
 		text = "No se pudo borrar la sesión %s. Está anotada en %s, y el siguiente\n  qrgate probe --target %s --data-dir %s\ncon la misma clave lo intenta de nuevo.\n"
 	}
-	return fmt.Sprintf(text, session, notes(dataDir).Location(), plain(base), dataDir)
+	return fmt.Sprintf(text, session, intentStore(dataDir).Location(), canonicalURL(base), dataDir)
 }

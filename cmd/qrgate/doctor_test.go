@@ -26,7 +26,7 @@ func consulted(t *testing.T, way *http.Client, args ...string) (code int, out, e
 	t.Helper()
 	var o, e bytes.Buffer
 	args = append([]string{"doctor", "--data-dir", t.TempDir()}, args...)
-	code = run(t.Context(), world{args: args, out: &o, err: &e, whatsapp: way})
+	code = run(t.Context(), cli{args: args, out: &o, err: &e, whatsapp: way})
 	return code, o.String(), e.String()
 }
 
@@ -184,7 +184,7 @@ func TestDoctorInterrupted(t *testing.T) {
 		}))
 		var o bytes.Buffer
 		args = append([]string{"doctor", "--data-dir", t.TempDir(), "--engine-url", server.URL, "--api-key", "key-a"}, args...)
-		exit := run(ctx, world{args: args, out: &o, err: &o, whatsapp: whatsapp(t, wasim.Fault{})})
+		exit := run(ctx, cli{args: args, out: &o, err: &o, whatsapp: whatsapp(t, wasim.Fault{})})
 		want := "The examination was interrupted (undetermined)."
 		if slices.Contains(args, "--json") {
 			want = `"whole":false,"stopped":true`

@@ -20,5 +20,5 @@ func main() {
 	signal.Ignore(syscall.SIGPIPE) // likewise of whoever read what is printed; the write that fails is told to those who mind
 	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	defer stop()
-	os.Exit(run(ctx, world{args: os.Args[1:], env: os.Environ(), out: os.Stdout, err: os.Stderr}))
+	os.Exit(run(ctx, cli{args: os.Args[1:], env: os.Environ(), out: os.Stdout, err: os.Stderr}))
 }

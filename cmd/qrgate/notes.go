@@ -8,9 +8,9 @@ import (
 	"qrgate/probes"
 )
 
-// notes are where the sessions that a command makes are written down, so that a later one deletes what is left.
+// intentStore are where the sessions that a command makes are written down, so that a later one deletes what is left.
 // Their place is absolute: it is shown to people.
-func notes(dataDir string) *probes.FileIntents {
+func intentStore(dataDir string) *probes.FileIntents {
 	dir := filepath.Join(dataDir, "probe-intents")
 	if whole, err := filepath.Abs(dir); err == nil {
 		dir = whole
@@ -18,9 +18,9 @@ func notes(dataDir string) *probes.FileIntents {
 	return probes.NewFiles(dir)
 }
 
-// plain is a target's URL in the one form by which it is noted, however it was written: what doctor or probe
+// canonicalURL is a target's URL in the one form by which it is noted, however it was written: what doctor or probe
 // left there is found by the next probe.
-func plain(u *url.URL) *url.URL {
+func canonicalURL(u *url.URL) *url.URL {
 	p := *u
 	p.Host = strings.ToLower(p.Host)
 	for scheme, port := range map[string]string{"http": ":80", "https": ":443"} {

@@ -41,7 +41,7 @@ Exit status: 0 it works, 1 it does not, 2 called wrongly, 3 the prober itself fa
 }
 
 // run probes once and returns the exit code.
-func (c probeCommand) run(ctx context.Context, w world, dataDir string) int {
+func (c probeCommand) run(ctx context.Context, w cli, dataDir string) int {
 	target, err := c.target()
 	if err != nil {
 		fmt.Fprintf(w.err, "qrgate probe: %v\n", err)
@@ -54,7 +54,7 @@ func (c probeCommand) run(ctx context.Context, w world, dataDir string) int {
 	}
 	prober, err := probes.New(probes.Config{
 		Target: target, Every: map[string]time.Duration{}, Timeout: c.Timeout, Progress: progress,
-		Intents: notes(dataDir), Shared: true,
+		Intents: intentStore(dataDir), Shared: true,
 	})
 	if err != nil {
 		fmt.Fprintf(w.err, "qrgate probe: %v\n", err)
@@ -62,7 +62,7 @@ func (c probeCommand) run(ctx context.Context, w world, dataDir string) int {
 	}
 	run := prober.Once(ctx, c.Probe)
 	if run.TargetUnreachable {
-		run.Diagnosis = nobodyAt(run)
+		run.Diagnosis = targetUnreachable(run)
 	}
 	if c.JSON {
 		printer := json.NewEncoder(w.out)
@@ -80,9 +80,9 @@ func (c probeCommand) run(ctx context.Context, w world, dataDir string) int {
 	return exitProber
 }
 
-// nobodyAt is the diagnosis where the target itself cannot be reached: it may be a gate, and then its engine is
+// targetUnreachable is the diagnosis where the target itself cannot be reached: it may be a gate, and then its engine is
 // not the next thing to look at.
-func nobodyAt(r probes.Run) *qrgate.Diagnosis {
+func targetUnreachable(r probes.Run) *qrgate.Diagnosis {
 	d := *r.Diagnosis
 	d.Title = "Nobody answers at " + r.Target
 	d.Help = "Start what should listen there, or correct --target and the network between."
@@ -105,7 +105,7 @@ func (c probeCommand) target() (probes.Target, error) {
 	case c.Timeout < 0:
 		return probes.Target{}, errors.New("--timeout must not be negative")
 	}
-	u = plain(u)
+	u = canonicalURL(u)
 	return probes.Target{Name: u.String(), URL: u, Key: qrgate.NewSecret(c.APIKey)}, nil
 }
 

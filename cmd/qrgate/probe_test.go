@@ -225,7 +225,7 @@ func TestTargetsHaveOneName(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := plain(u).String(); got != want {
+		if got := canonicalURL(u).String(); got != want {
 			t.Errorf("%s is called %s, want %s", written, got, want)
 		}
 	}

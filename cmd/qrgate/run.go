@@ -15,8 +15,8 @@ import (
 	"qrgate/internal/gate"
 )
 
-// world is all that a run depends on.
-type world struct {
+// cli is all that a run depends on.
+type cli struct {
 	args, env []string
 	out, err  io.Writer
 	whatsapp  *http.Client // how doctor reaches WhatsApp; nil: for real
@@ -35,17 +35,17 @@ With nothing set it is an engine itself, on whatsmeow: memory, SQLite in ./qrgat
 Every flag can be set by the variable beside it.`
 
 // run is main without its world: it returns the exit code.
-func run(ctx context.Context, w world) int {
+func run(ctx context.Context, w cli) int {
 	var f flags
 	ended := -1
 	parser, err := kong.New(&f, kong.Name("qrgate"), kong.Description(about), kong.Writers(w.out, w.err),
 		kong.Exit(func(code int) { ended = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}),
-		kong.Help(ownFirst), kong.Vars{"version": "qrgate " + version}, kong.Resolvers(environment(w.env)))
+		kong.Help(printHelp), kong.Vars{"version": "qrgate " + version}, kong.Resolvers(environment(w.env)))
 	if err != nil {
 		fmt.Fprintln(w.err, "qrgate:", err)
 		return exitFailed
 	}
-	command, err := parser.Parse(helped(w.args))
+	command, err := parser.Parse(rewriteHelp(w.args))
 	switch {
 	case ended >= 0:
 		return ended
@@ -63,8 +63,8 @@ func run(ctx context.Context, w world) int {
 	return serve(ctx, w, f.settings, known(parser.Model.Node))
 }
 
-// helped reads "help probe", which many type first, as "probe --help".
-func helped(args []string) []string {
+// rewriteHelp reads "help probe", which many type first, as "probe --help".
+func rewriteHelp(args []string) []string {
 	if len(args) > 0 && args[0] == "help" {
 		return append(slices.Clone(args[1:]), "--help")
 	}
@@ -72,18 +72,18 @@ func helped(args []string) []string {
 }
 
 // once runs a command that looks at something once, for as long as somebody reads what it says.
-func once(ctx context.Context, w world, f flags, command string) int {
+func once(ctx context.Context, w cli, f flags, command string) int {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	w.out = heard{w.out, stop}
+	w.out = cancelOnError{w.out, stop}
 	if command == "probe" {
 		return f.Probe.run(ctx, w, f.DataDir)
 	}
 	return f.Doctor.run(ctx, w, f.settings)
 }
 
-// ownFirst prints help. What a command has of its own comes before the settings, which every command takes.
-func ownFirst(options kong.HelpOptions, ctx *kong.Context) error {
+// printHelp prints help. What a command has of its own comes before the settings, which every command takes.
+func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 	if command := ctx.Selected(); command != nil && len(command.Flags) > 0 {
 		for _, f := range ctx.Model.Flags {
 			if len(f.Envs) > 0 {
@@ -94,12 +94,12 @@ func ownFirst(options kong.HelpOptions, ctx *kong.Context) error {
 	return kong.DefaultHelpPrinter(options, ctx)
 }
 
-func serve(ctx context.Context, w world, f settings, names []string) int {
-	if err := strangers(w.env, names); err != nil {
+func serve(ctx context.Context, w cli, f settings, names []string) int {
+	if err := checkUnknownVars(w.env, names); err != nil {
 		fmt.Fprintln(w.err, "qrgate:", err)
 		return exitUsage
 	}
-	cfg, err := f.typed()
+	cfg, err := f.config()
 	if err != nil {
 		fmt.Fprintln(w.err, "qrgate:", err)
 		return exitUsage
@@ -169,16 +169,16 @@ func known(n *kong.Node) []string {
 	return out
 }
 
-// strangers refuses variables that begin with QRGATE_ and mean nothing: a misspelt setting must not be a
+// checkUnknownVars refuses variables that begin with QRGATE_ and mean nothing: a misspelt setting must not be a
 // setting that is silently not there.
-func strangers(env, names []string) error {
+func checkUnknownVars(env, names []string) error {
 	var errs []error
 	for _, entry := range env {
 		name, _, _ := strings.Cut(entry, "=")
 		if !strings.HasPrefix(name, "QRGATE_") || slices.Contains(names, name) || slices.Contains(ownVariables, name) {
 			continue
 		}
-		errs = append(errs, fmt.Errorf("%s is no setting. Did you mean %s? qrgate --help lists all", name, nearest(name, names)))
+		errs = append(errs, fmt.Errorf("%s is no setting. Did you mean %s? qrgate --help lists all", name, closest(name, names)))
 	}
 	return errors.Join(errs...)
 }
@@ -186,8 +186,8 @@ func strangers(env, names []string) error {
 // ownVariables are read by other parts: tests, and binaries built for the simulated WhatsApp.
 var ownVariables = []string{"QRGATE_REQUIRE_ALL", "QRGATE_TEST_DATABASE_URL", "QRGATE_WASIM_ROOT", "QRGATE_WASIM_ADDR"}
 
-// nearest is the name that shares the longest beginning and end with a stranger.
-func nearest(stranger string, names []string) string {
+// closest is the name that shares the longest beginning and end with a stranger.
+func closest(stranger string, names []string) string {
 	best, most := "", -1
 	for _, name := range names {
 		score := 0

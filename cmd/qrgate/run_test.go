@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 func called(t *testing.T, env []string, args ...string) (code int, out, errs string) {
 	t.Helper()
 	var o, e bytes.Buffer
-	code = run(t.Context(), world{args: args, env: env, out: &o, err: &e})
+	code = run(t.Context(), cli{args: args, env: env, out: &o, err: &e})
 	return code, o.String(), e.String()
 }
 
@@ -124,7 +124,7 @@ func TestItRunsWithNothingSet(t *testing.T) {
 	logs := &lines{}
 	done := make(chan int, 1)
 	go func() {
-		done <- run(ctx, world{args: []string{"--listen", "127.0.0.1:0", "--admin-listen", admin, "--data-dir", t.TempDir()}, out: &out, err: logs})
+		done <- run(ctx, cli{args: []string{"--listen", "127.0.0.1:0", "--admin-listen", admin, "--data-dir", t.TempDir()}, out: &out, err: logs})
 	}()
 	var ready struct{ Status, Engine, Store string }
 	for end := time.Now().Add(20 * time.Second); ready.Status == "" && time.Now().Before(end); <-time.After(20 * time.Millisecond) {

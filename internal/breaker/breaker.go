@@ -21,9 +21,9 @@ import (
 // nobody waits for should not open it, an outage should after one round of looks.
 const limit = 5
 
-// Rest is how long an open circuit tells callers at once before one of them may try. It is the most that the
+// OpenTimeout is how long an open circuit tells callers at once before one of them may try. It is the most that the
 // breaker adds to an outage.
-const Rest = time.Second
+const OpenTimeout = time.Second
 
 // State is what a circuit does with calls.
 type State string
@@ -42,7 +42,7 @@ func States() []State { return []State{Closed, HalfOpen, Open} }
 type Breaker struct {
 	next    http.RoundTripper
 	circuit *gobreaker.TwoStepCircuitBreaker[struct{}]
-	last    atomic.Pointer[untried] // why the last connection could not be opened
+	last    atomic.Pointer[openError] // why the last connection could not be opened
 }
 
 var _ http.RoundTripper = (*Breaker)(nil)
@@ -52,21 +52,21 @@ var _ http.RoundTripper = (*Breaker)(nil)
 func New(next http.RoundTripper, changed func(from, to State)) *Breaker {
 	return &Breaker{next: next, circuit: gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		MaxRequests:   1,
-		Timeout:       Rest,
+		Timeout:       OpenTimeout,
 		ReadyToTrip:   func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= limit },
-		IsExcluded:    func(err error) bool { return err == errUnsaid },
+		IsExcluded:    func(err error) bool { return err == errInconclusive },
 		OnStateChange: func(_ string, from, to gobreaker.State) { changed(stateOf(from), stateOf(to)) },
 	})}
 }
 
-// untried is the error of a call that an open circuit did not make: what the last one that was made met.
-type untried struct{ error }
+// openError is the error of a call that an open circuit did not make: what the last one that was made met.
+type openError struct{ error }
 
 // Unwrap returns what the last call met, so that callers are told the same as those who paid for it.
-func (u untried) Unwrap() error { return u.error }
+func (u openError) Unwrap() error { return u.error }
 
 // Error says that nothing was tried.
-func (u untried) Error() string { return "not tried, the circuit is open: " + u.error.Error() }
+func (u openError) Error() string { return "not tried, the circuit is open: " + u.error.Error() }
 
 // RoundTrip implements [http.RoundTripper]. While the circuit is not closed its error is a [*net.OpError] of
 // the operation "dial", as if the connection had been refused; nothing has been sent then. No call is sent
@@ -80,10 +80,10 @@ func (b *Breaker) RoundTrip(r *http.Request) (res *http.Response, err error) {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: b.why(refused)}
 	}
 	var once sync.Once
-	tell := func(err error) {
+	reportOnce := func(err error) {
 		once.Do(func() {
-			if err != nil && err != errUnsaid {
-				b.last.Store(&untried{err})
+			if err != nil && err != errInconclusive {
+				b.last.Store(&openError{err})
 			}
 			report(err)
 		})
@@ -93,10 +93,10 @@ func (b *Breaker) RoundTrip(r *http.Request) (res *http.Response, err error) {
 	// be dead, and proves nothing before its answer.
 	ctx := httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
 		if !c.Reused {
-			tell(nil)
+			reportOnce(nil)
 		}
 	}})
-	defer func() { tell(verdict(err, r.Context().Err() != nil)) }()
+	defer func() { reportOnce(verdict(err, r.Context().Err() != nil)) }()
 	return b.next.RoundTrip(r.WithContext(ctx))
 }
 

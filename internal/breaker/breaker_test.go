@@ -209,12 +209,12 @@ func TestAnOutage(t *testing.T) {
 		if l.reached.Load() != 0 {
 			t.Errorf("%d calls came through an open circuit", l.reached.Load())
 		}
-		time.Sleep(breaker.Rest)
+		time.Sleep(breaker.OpenTimeout)
 		_ = l.call(refused, ever)
 		if l.State() != breaker.Open || l.reached.Load() != 1 {
 			t.Errorf("%s after a try that failed, of %d", l.State(), l.reached.Load())
 		}
-		time.Sleep(breaker.Rest + time.Millisecond)
+		time.Sleep(breaker.OpenTimeout + time.Millisecond)
 		if err := l.call(answers(500), ever); err != nil || l.State() != breaker.Closed {
 			t.Errorf("%v, and %s", err, l.State())
 		}
@@ -231,7 +231,7 @@ func open(t *testing.T) *line {
 	for range 5 {
 		_ = l.call(refused, ever)
 	}
-	time.Sleep(breaker.Rest + time.Millisecond)
+	time.Sleep(breaker.OpenTimeout + time.Millisecond)
 	l.reached.Store(0)
 	return l
 }

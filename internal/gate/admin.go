@@ -7,7 +7,7 @@ import (
 )
 
 // adminHandler is the operators' port: it listens on loopback unless told otherwise, and shows no secret.
-func (g *Gate) adminHandler() http.Handler {
+func (g *App) adminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]any{"status": "ok"})
@@ -28,7 +28,7 @@ func (g *Gate) adminHandler() http.Handler {
 
 // readyz says whether the gate can serve: 503 once it stops, so that nobody is sent to a port that closes. Without Redis it can, and says that it is degraded: taking a
 // replica out for that would make an outage of it.
-func (g *Gate) readyz(w http.ResponseWriter, _ *http.Request) {
+func (g *App) readyz(w http.ResponseWriter, _ *http.Request) {
 	body := map[string]any{"status": "ok", "version": g.cfg.Version, "engine": "embedded", "store": "memory"}
 	if g.cfg.EngineURL != nil {
 		body["engine"] = "http"

@@ -14,8 +14,8 @@ func Latest(a, b qrgate.ConnectivityResult) qrgate.ConnectivityResult { return l
 
 // Outlook watches a way to WhatsApp while run runs; shown is what the page tells of it.
 func Outlook(way *http.Client, control func() qrgate.ConnectivityResult, log *slog.Logger) (run func(context.Context) error, shown func() *statuspage.WhatsApp) {
-	o := &outlook{way: way, control: control, log: log}
-	return o.watch, o.shown
+	o := &reachability{way: way, control: control, log: log}
+	return o.watch, o.statusView
 }
 
 // StepOf is what the log calls the step that an event is about.

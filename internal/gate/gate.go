@@ -34,22 +34,22 @@ const drainTime = 12 * time.Second
 // task is something alive: it runs until its context ends.
 type task func(context.Context) error
 
-// Gate is a gateway, ready to run.
-type Gate struct {
-	cfg     Config
-	vault   *qrgate.Sealer
-	pairing *pairing.Pairing
-	store   *pairing.Tiered // nil without Redis
-	engine  *embedded.Engine
-	front   *proxy.Handler
-	redis   *redisstore.Store // nil without Redis
-	prober  *probes.Prober
-	control *control.Watcher
-	circuit *breaker.Breaker // nil before the embedded engine
-	outlook *outlook
-	metrics *metrics.Metrics
-	tracing *metrics.Tracing
-	seen    statuspage.Recorder
+// App is a gateway, ready to run.
+type App struct {
+	cfg      Config
+	vault    *qrgate.Sealer
+	pairing  *pairing.Pairing
+	store    *pairing.Tiered // nil without Redis
+	engine   *embedded.Engine
+	front    *proxy.Handler
+	redis    *redisstore.Store // nil without Redis
+	prober   *probes.Prober
+	control  *control.Watcher
+	circuit  *breaker.Breaker // nil before the embedded engine
+	outlook  *reachability
+	metrics  *metrics.Metrics
+	tracing  *metrics.Tracing
+	recorder statuspage.Recorder
 
 	public, admin net.Listener
 	stores        []task
@@ -58,14 +58,14 @@ type Gate struct {
 
 // New puts a gateway together and binds its ports, so that a port in use is an error here. Nothing runs
 // before Run. Its errors are sentences for whoever starts the process.
-func New(cfg Config) (*Gate, error) {
+func New(cfg Config) (*App, error) {
 	if cfg.WhatsApp == nil {
 		var err error
 		if cfg.WhatsApp, err = embedded.SimulatorClient(); err != nil {
 			return nil, err
 		}
 	}
-	g := &Gate{cfg: cfg}
+	g := &App{cfg: cfg}
 	for _, step := range []func() error{g.makeTelemetry, g.makeVault, g.makeControl, g.listen, g.makeEngine, g.makePairing, g.makeProber} {
 		if err := step(); err != nil {
 			g.closeListeners()
@@ -76,10 +76,10 @@ func New(cfg Config) (*Gate, error) {
 }
 
 // URL is where clients find the gate.
-func (g *Gate) URL() string { return "http://" + reachable(g.public.Addr()) }
+func (g *App) URL() string { return "http://" + reachable(g.public.Addr()) }
 
 // AdminURL is where operators find it; empty without that port.
-func (g *Gate) AdminURL() string {
+func (g *App) AdminURL() string {
 	if g.admin == nil {
 		return ""
 	}
@@ -95,7 +95,7 @@ func reachable(a net.Addr) string {
 	return a.String()
 }
 
-func (g *Gate) makeVault() error {
+func (g *App) makeVault() error {
 	secret := g.cfg.Secret
 	if secret.Empty() && !g.cfg.RedisURL.Empty() {
 		return errors.New("QRGATE_SECRET must be set when QRGATE_REDIS_URL is: all replicas need the same one. Make one with: openssl rand -hex 32")
@@ -116,7 +116,7 @@ func (g *Gate) makeVault() error {
 }
 
 // makeEngine finds the engine that the gate stands before: another process, or the one in this.
-func (g *Gate) makeEngine() error {
+func (g *App) makeEngine() error {
 	if g.cfg.EngineURL != nil {
 		return nil
 	}
@@ -144,7 +144,7 @@ func (g *Gate) makeEngine() error {
 	return nil
 }
 
-func (g *Gate) makePairing() error {
+func (g *App) makePairing() error {
 	observe := g.observer()
 	near := memstore.New(memstore.Config{})
 	g.stores = append(g.stores, near.Run)
@@ -159,19 +159,19 @@ func (g *Gate) makePairing() error {
 		g.stores = append(g.stores, far.Run, g.store.Run)
 		store = g.store
 	}
-	base, transport := g.way()
+	base, transport := g.engineTransport()
 	loop := proxy.NewLoop()
-	heart, err := pairing.New(pairing.Config{
+	acquirer, err := pairing.New(pairing.Config{
 		Engine: g.metrics.Engine(g.tracing.Engine(inboxhub.New(base, loop.Transport(transport)))), Vault: g.vault, Store: store, Observe: observe, Force: g.cfg.RecoveryForce, Control: g.control.Last,
 		Holds: pairing.WaitTimes{Initial: g.cfg.HoldYoung, Default: g.cfg.Hold},
 	})
 	if err != nil {
 		return err
 	}
-	g.pairing = heart
+	g.pairing = acquirer
 	front := proxy.Config{
-		Engine: base, Transport: transport, Loop: loop, TrustedProxies: g.cfg.TrustedProxies, Observe: g.exchanged,
-		TrafficClass: g.origin, Pairing: heart, Vault: g.vault, Logger: g.cfg.Logger,
+		Engine: base, Transport: transport, Loop: loop, TrustedProxies: g.cfg.TrustedProxies, Observe: g.onRequest,
+		TrafficClass: g.origin, Pairing: acquirer, Vault: g.vault, Logger: g.cfg.Logger,
 	}
 	if g.tracing.Enabled() {
 		front.Trail = g.tracing
@@ -180,8 +180,8 @@ func (g *Gate) makePairing() error {
 	return nil
 }
 
-// way is how the engine is reached: over the network, with a breaker before it, or by a call in this process.
-func (g *Gate) way() (*url.URL, http.RoundTripper) {
+// engineTransport is how the engine is reached: over the network, with a breaker before it, or by a call in this process.
+func (g *App) engineTransport() (*url.URL, http.RoundTripper) {
 	if g.engine != nil {
 		return &url.URL{Scheme: "http", Host: "embedded.engine"}, g.tracing.Transport(embedded.Transport(g.engine))
 	}
@@ -190,14 +190,14 @@ func (g *Gate) way() (*url.URL, http.RoundTripper) {
 }
 
 // origin tells the gate's own probes from users by their key alone.
-func (g *Gate) origin(key qrgate.Secret) qrgate.TrafficClass {
+func (g *App) origin(key qrgate.Secret) qrgate.TrafficClass {
 	if !g.cfg.ProbeKey.Empty() && g.cfg.ProbeKey.Equal(key) {
 		return qrgate.SyntheticTraffic
 	}
 	return qrgate.UserTraffic
 }
 
-func (g *Gate) listen() (err error) {
+func (g *App) listen() (err error) {
 	if g.public, err = net.Listen("tcp", g.cfg.Listen); err != nil {
 		return fmt.Errorf("QRGATE_LISTEN: cannot listen on %s: %w", g.cfg.Listen, err)
 	}
@@ -210,7 +210,7 @@ func (g *Gate) listen() (err error) {
 	return nil
 }
 
-func (g *Gate) closeListeners() {
+func (g *App) closeListeners() {
 	for _, l := range []net.Listener{g.public, g.admin} {
 		if l != nil {
 			_ = l.Close()
@@ -220,7 +220,7 @@ func (g *Gate) closeListeners() {
 
 // Run serves until ctx ends, then stops in order: no new requests, those in flight, the flights, the
 // engine, the store. It returns the first error of any part.
-func (g *Gate) Run(ctx context.Context) error {
+func (g *App) Run(ctx context.Context) error {
 	all, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	group, broken := errgroup.WithContext(all)

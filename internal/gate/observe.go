@@ -12,15 +12,15 @@ import (
 )
 
 // logEvent writes one line per change, and one per connect of the gate's own; none per look unless somebody debugs. ctx is within the flight's span.
-func (g *Gate) logEvent(ctx context.Context, e qrgate.Event) {
+func (g *App) logEvent(ctx context.Context, e qrgate.Event) {
 	log := g.cfg.Logger
 	switch e.Kind {
 	case qrgate.EventState:
 		log.InfoContext(ctx, "session", "session", e.Session, "from", e.From, "to", e.To, "took", seconds(e.Took), "step", stepOf(e), "attempt", e.Attempt,
-			"engine", engineWord(e), "diagnosis", e.Diagnosis, "request_id", e.Request, "origin", e.Traffic)
+			"engine", describeResponse(e), "diagnosis", e.Diagnosis, "request_id", e.Request, "origin", e.Traffic)
 	case qrgate.EventCause:
 		log.InfoContext(ctx, "cause", "session", e.Session, "after", seconds(e.Took), "step", stepOf(e), "attempt", e.Attempt,
-			"engine", engineWord(e), "diagnosis", e.Diagnosis, "request_id", e.Request, "origin", e.Traffic)
+			"engine", describeResponse(e), "diagnosis", e.Diagnosis, "request_id", e.Request, "origin", e.Traffic)
 	case qrgate.EventAcquisition:
 		log.InfoContext(ctx, "journey", "session", e.Session, "outcome", e.Outcome, "diagnosis", e.Diagnosis, "took", seconds(e.Took), "looks", e.Attempt, "request_id", e.Request, "origin", e.Traffic)
 	case qrgate.EventStore:
@@ -36,13 +36,13 @@ func (g *Gate) logEvent(ctx context.Context, e qrgate.Event) {
 		if e.Op == qrgate.OpConnect {
 			level = slog.LevelInfo // the gate's own attempt at recovery
 		}
-		log.Log(ctx, level, "look", "session", e.Session, "op", e.Op, "engine", engineWord(e), "took", seconds(e.Took), "attempt", e.Attempt, "request_id", e.Request)
+		log.Log(ctx, level, "look", "session", e.Session, "op", e.Op, "engine", describeResponse(e), "took", seconds(e.Took), "attempt", e.Attempt, "request_id", e.Request)
 	}
 }
 
 // logCircuit writes one line when the circuit before the engine leaves the closed state, and one when it is
 // closed again. What it tries each second in between is for whoever debugs.
-func (g *Gate) logCircuit(from, to breaker.State) {
+func (g *App) logCircuit(from, to breaker.State) {
 	switch log := g.cfg.Logger; {
 	case to == breaker.Closed:
 		log.Info("connections to the engine can be opened again")
@@ -69,8 +69,8 @@ func stepOf(e qrgate.Event) string {
 	return qrgate.OpQR
 }
 
-// engineWord is the class of the engine's last answer.
-func engineWord(e qrgate.Event) string {
+// describeResponse is the class of the engine's last answer.
+func describeResponse(e qrgate.Event) string {
 	if e.Fault == "" {
 		return "ok"
 	}
@@ -85,7 +85,7 @@ func engineWord(e qrgate.Event) string {
 }
 
 // logExchange writes one line per request: quietly when it went well, loudly when the gate or the engine failed.
-func (g *Gate) logExchange(x proxy.RequestLog) {
+func (g *App) logExchange(x proxy.RequestLog) {
 	level := slog.LevelDebug
 	switch {
 	case x.Status >= 500:

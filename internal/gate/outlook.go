@@ -17,9 +17,9 @@ import (
 // so they open no registration there.
 const reachEvery = time.Minute
 
-// outlook is what the gate saw itself of the way to WhatsApp: at its start, for as long as that was bad, and
+// reachability is what the gate saw itself of the way to WhatsApp: at its start, for as long as that was bad, and
 // whenever the control looked.
-type outlook struct {
+type reachability struct {
 	way     *http.Client // as Config.WhatsApp
 	control func() qrgate.ConnectivityResult
 	log     *slog.Logger
@@ -30,7 +30,7 @@ type outlook struct {
 }
 
 // note keeps a look, and reports whether it is the first of its kind: reached or not.
-func (o *outlook) note(l qrgate.ConnectivityResult) (turned bool) {
+func (o *reachability) note(l qrgate.ConnectivityResult) (turned bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	was := o.bad
@@ -45,7 +45,7 @@ func (o *outlook) note(l qrgate.ConnectivityResult) (turned bool) {
 }
 
 // known is the look that speaks for now, and since when those of the gate's start fail.
-func (o *outlook) known() (l qrgate.ConnectivityResult, bad time.Time) {
+func (o *reachability) known() (l qrgate.ConnectivityResult, bad time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return latest(o.seen, o.control()), o.bad
@@ -63,8 +63,8 @@ func latest(a, b qrgate.ConnectivityResult) qrgate.ConnectivityResult {
 	return b
 }
 
-// shown is what the page tells of it; nil before the first look.
-func (o *outlook) shown() *statuspage.WhatsApp {
+// statusView is what the page tells of it; nil before the first look.
+func (o *reachability) statusView() *statuspage.WhatsApp {
 	l, bad := o.known()
 	if l.At.IsZero() {
 		return nil
@@ -81,7 +81,7 @@ func (o *outlook) shown() *statuspage.WhatsApp {
 
 // watch tells within seconds of the start whether an embedded engine can reach WhatsApp, and while it cannot,
 // when it can again. The gate runs on either way: networks heal.
-func (o *outlook) watch(ctx context.Context) error {
+func (o *reachability) watch(ctx context.Context) error {
 	tick := time.NewTicker(reachEvery)
 	defer tick.Stop()
 	for {
@@ -95,7 +95,7 @@ func (o *outlook) watch(ctx context.Context) error {
 }
 
 // reach looks once, unless what is known is good, or lies beyond what a look without a handshake can see.
-func (o *outlook) reach(ctx context.Context) {
+func (o *reachability) reach(ctx context.Context) {
 	if known, _ := o.known(); known.OK() || known.Step == qrgate.ControlHandshake {
 		return
 	}

@@ -19,7 +19,7 @@ const probeAccount = "synthetic"
 
 // makeProber sets the synthetic clients up. They come through the gate's own front door, as anybody does.
 // Without a key of their own only the probe that needs none runs.
-func (g *Gate) makeProber() error {
+func (g *App) makeProber() error {
 	door, err := url.Parse(g.URL())
 	if err != nil {
 		return err
@@ -28,7 +28,7 @@ func (g *Gate) makeProber() error {
 		Target:  probes.Target{Name: "gate", URL: door, Key: g.cfg.ProbeKey, Client: g.probeClient()},
 		Every:   g.schedule(),
 		Intents: probes.NewFiles(filepath.Join(g.cfg.DataDir, "probes")), Maintenance: g.cfg.ProbePauses,
-		Observer: counted{g.metrics.Probes(), g.healthy}, Span: g.tracing.Span, Logger: g.cfg.Logger,
+		Observer: probeObserver{g.metrics.Probes(), g.healthy}, Span: g.tracing.Span, Logger: g.cfg.Logger,
 	}
 	if g.cfg.EngineURL != nil {
 		cfg.Others = []probes.Target{{Name: "engine", URL: g.cfg.EngineURL, Key: g.cfg.ProbeKey, Client: g.probeClient()}}
@@ -44,19 +44,19 @@ func (g *Gate) makeProber() error {
 
 // healthy takes what the regular look at the engine's health found: between two journeys nothing else would
 // take a single failed call back, and before the first nothing else is known.
-func (g *Gate) healthy(at time.Time, why qrgate.Code) {
+func (g *App) healthy(at time.Time, why qrgate.Code) {
 	g.metrics.Health(why)
-	g.seen.Health(at, why)
+	g.recorder.Health(at, why)
 }
 
-// counted counts what the probes find, and hands what the look at the engine's health found to health.
-type counted struct {
+// probeObserver counts what the probes find, and hands what the look at the engine's health found to health.
+type probeObserver struct {
 	*metrics.Probes
 	health func(at time.Time, why qrgate.Code)
 }
 
 // ObserveRun implements [probes.Observer].
-func (c counted) ObserveRun(probe string, why qrgate.Code, at time.Time, took time.Duration) {
+func (c probeObserver) ObserveRun(probe string, why qrgate.Code, at time.Time, took time.Duration) {
 	c.Probes.ObserveRun(probe, why, at, took)
 	if probe == probes.EngineHealth {
 		c.health(at, why)
@@ -64,7 +64,7 @@ func (c counted) ObserveRun(probe string, why qrgate.Code, at time.Time, took ti
 }
 
 // schedule is how often each probe runs.
-func (g *Gate) schedule() map[string]time.Duration {
+func (g *App) schedule() map[string]time.Duration {
 	every := probes.Defaults(!g.cfg.ProbeKey.Empty())
 	if _, deep := every[probes.CreateConnectQR]; deep && g.cfg.ProbeInterval > 0 {
 		every[probes.CreateConnectQR] = g.cfg.ProbeInterval
@@ -73,12 +73,12 @@ func (g *Gate) schedule() map[string]time.Duration {
 }
 
 // probeClient carries the trace of a run to whom it probes.
-func (g *Gate) probeClient() *http.Client {
+func (g *App) probeClient() *http.Client {
 	return &http.Client{Transport: g.tracing.Transport(proxy.Transport(proxy.TransportOptions{}))}
 }
 
 // withProbeKey gives the probes an account of their own at the embedded engine, unless one has their key.
-func (g *Gate) withProbeKey(keys []embedded.Key) []embedded.Key {
+func (g *App) withProbeKey(keys []embedded.Key) []embedded.Key {
 	if g.cfg.ProbeKey.Empty() {
 		return keys
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // mountStatus puts the operators' page on their port.
-func (g *Gate) mountStatus(mux *http.ServeMux) {
+func (g *App) mountStatus(mux *http.ServeMux) {
 	started := time.Now()
 	page := statuspage.Handler(func() statuspage.Snapshot { return g.snapshot(started, time.Now()) })
 	mux.Handle("GET /{$}", http.RedirectHandler("status", http.StatusFound))
@@ -22,17 +22,17 @@ func (g *Gate) mountStatus(mux *http.ServeMux) {
 }
 
 // snapshot is what the page shows: what passed by, and what is true now.
-func (g *Gate) snapshot(started, now time.Time) statuspage.Snapshot {
-	s := g.seen.Snapshot(now)
+func (g *App) snapshot(started, now time.Time) statuspage.Snapshot {
+	s := g.recorder.Snapshot(now)
 	stats := g.pairing.Stats()
-	s.Sessions, s.Probing = atWork(stats)
+	s.Sessions, s.Probing = splitByOrigin(stats)
 	s.Waiters = statuspage.Waiters{Held: stats.Waiters, Limit: stats.Limit}
 	s.Engine.Kind = statuspage.EngineEmbedded
 	if g.cfg.EngineURL != nil {
 		s.Engine.Kind, s.Engine.Address = statuspage.EngineHTTP, g.cfg.EngineURL.Host
 	}
 	s.Engine.Budget = statuspage.Budget{Known: stats.Budget >= 0, Left: max(stats.Budget, 0), Told: stats.Told}
-	s.WhatsApp = g.outlook.shown()
+	s.WhatsApp = g.outlook.statusView()
 	s.Store.Kind, s.Store.State = "memory", "ok"
 	if g.store != nil {
 		s.Store.Kind = "redis"
@@ -40,7 +40,7 @@ func (g *Gate) snapshot(started, now time.Time) statuspage.Snapshot {
 			s.Store.State, s.Store.Note = statuspage.StoreDegraded, "Redis cannot be reached ("+g.store.Why()+"); the gate goes on from memory."
 		}
 	}
-	s.Probes = probed(g.prober.History(), g.schedule(), !g.cfg.ProbeKey.Empty())
+	s.Probes = probesView(g.prober.History(), g.schedule(), !g.cfg.ProbeKey.Empty())
 	for i, p := range s.Probes.Probes {
 		s.Probes.Probes[i].Elsewhere = p.Every > 0 && g.prober.Elsewhere(p.Name)
 	}
@@ -53,8 +53,8 @@ func (g *Gate) snapshot(started, now time.Time) statuspage.Snapshot {
 	return s
 }
 
-// atWork parts clients' sessions from those of probes.
-func atWork(stats pairing.Stats) (clients map[qrgate.State]int, probing int) {
+// splitByOrigin parts clients' sessions from those of probes.
+func splitByOrigin(stats pairing.Stats) (clients map[qrgate.State]int, probing int) {
 	clients = map[qrgate.State]int{}
 	for state, n := range stats.Sessions {
 		clients[state] = n - stats.Probes[state]
@@ -63,9 +63,9 @@ func atWork(stats pairing.Stats) (clients map[qrgate.State]int, probing int) {
 	return clients, probing
 }
 
-// probed sorts the runs by probe, each probe's newest first. Without a key most probes cannot run, which the
+// probesView sorts the runs by probe, each probe's newest first. Without a key most probes cannot run, which the
 // page says.
-func probed(runs []probes.Run, every map[string]time.Duration, key bool) statuspage.Probes {
+func probesView(runs []probes.Run, every map[string]time.Duration, key bool) statuspage.Probes {
 	out := statuspage.Probes{Configured: key}
 	if !key {
 		out.Note = "No probes are configured: set QRGATE_PROBE_API_KEY, and the gate walks the way to a QR by itself."

@@ -13,7 +13,7 @@ import (
 
 // makeTelemetry makes the counters and the tracer, and puts the logger behind the net that takes secrets
 // out and counts messages.
-func (g *Gate) makeTelemetry() error {
+func (g *App) makeTelemetry() error {
 	m, err := metrics.New(metrics.Config{Build: metrics.Build{Version: g.cfg.Version}, Read: g.readings, Probes: g.schedule()})
 	if err != nil {
 		return err
@@ -27,7 +27,7 @@ func (g *Gate) makeTelemetry() error {
 }
 
 // readings is what a scrape asks for.
-func (g *Gate) readings() metrics.GaugeValues {
+func (g *App) readings() metrics.GaugeValues {
 	if g.pairing == nil {
 		return metrics.GaugeValues{}
 	}
@@ -41,17 +41,17 @@ func (g *Gate) readings() metrics.GaugeValues {
 }
 
 // observer hands the heart's events to the tracer, the counters and the log.
-func (g *Gate) observer() qrgate.EventHandler {
+func (g *App) observer() qrgate.EventHandler {
 	return g.tracing.Observer(func(e qrgate.Event, in trace.SpanContext) {
 		g.metrics.ObserveIn(e, in)
-		g.seen.Observe(e)
+		g.recorder.Observe(e)
 		g.logEvent(trace.ContextWithSpanContext(context.Background(), in), e)
-		g.suspect(e)
+		g.maybeCheck(e)
 	})
 }
 
-// exchanged hands a request's report to the counters and the log.
-func (g *Gate) exchanged(x proxy.RequestLog) {
+// onRequest hands a request's report to the counters and the log.
+func (g *App) onRequest(x proxy.RequestLog) {
 	g.metrics.HTTP(metrics.Exchange(x))
 	g.logExchange(x)
 }

@@ -25,7 +25,7 @@ func (s *Store) Acquire(ctx context.Context, key, owner string, ttl time.Duratio
 	if held, ok := sh.leases.get(key, now); ok && held.value != owner {
 		return false, nil
 	}
-	sh.leases.put(key, row[string]{value: owner, ends: now.Add(ttl)})
+	sh.leases.put(key, row[string]{value: owner, expiresAt: now.Add(ttl)})
 	return true, nil
 }
 

@@ -21,8 +21,8 @@ const (
 
 	// shards is how many locks the keys are spread over. Small stores have one, so that their bound is
 	// exact to the record.
-	shards       = 16
-	worthSharing = 64 * shards
+	shards     = 16
+	minSharded = 64 * shards
 )
 
 // Config says how large a store may grow. The zero value holds [DefaultRecords].
@@ -46,7 +46,7 @@ func New(c Config) *Store {
 	if records <= 0 {
 		records = DefaultRecords
 	}
-	if records < worthSharing {
+	if records < minSharded {
 		n = 1
 	}
 	s := &Store{seed: maphash.MakeSeed(), shards: make([]*shard, n)}

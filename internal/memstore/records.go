@@ -57,7 +57,7 @@ func (s *Store) Put(ctx context.Context, key string, prev int64, r qrgate.Record
 	if stored, _ := sh.records.get(key, now); stored.value.version > prev {
 		return qrgate.ErrVersionConflict
 	}
-	sh.records.put(key, row[record]{value: kept, ends: now.Add(r.TTL)})
+	sh.records.put(key, row[record]{value: kept, expiresAt: now.Add(r.TTL)})
 	sh.wake(key)
 	return nil
 }

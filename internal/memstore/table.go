@@ -9,12 +9,12 @@ type table[V any] struct {
 }
 
 type row[V any] struct {
-	value V
-	ends  time.Time
+	value     V
+	expiresAt time.Time
 }
 
 // life is what is left of the row at now; zero or less once it has ended.
-func (r row[V]) life(now time.Time) time.Duration { return r.ends.Sub(now) }
+func (r row[V]) life(now time.Time) time.Duration { return r.expiresAt.Sub(now) }
 
 func newTable[V any](size int) table[V] {
 	return table[V]{max: size, rows: make(map[string]row[V])}
@@ -32,19 +32,19 @@ func (t *table[V]) get(key string, now time.Time) (row[V], bool) {
 // put stores the row, making room first if the key is new and the table is full.
 func (t *table[V]) put(key string, r row[V]) {
 	if _, held := t.rows[key]; !held && len(t.rows) >= t.max {
-		t.dropFirstToEnd()
+		t.evictSoonestExpiring()
 	}
 	t.rows[key] = r
 }
 
-// dropFirstToEnd looks at every row: a shard of the default store holds 625, which takes microseconds
+// evictSoonestExpiring looks at every row: a shard of the default store holds 625, which takes microseconds
 // and happens only when it is full. A heap would cost every write instead.
-func (t *table[V]) dropFirstToEnd() {
+func (t *table[V]) evictSoonestExpiring() {
 	var first string
 	var ends time.Time
 	for key, r := range t.rows {
-		if ends.IsZero() || r.ends.Before(ends) {
-			first, ends = key, r.ends
+		if ends.IsZero() || r.expiresAt.Before(ends) {
+			first, ends = key, r.expiresAt
 		}
 	}
 	delete(t.rows, first)

@@ -15,8 +15,8 @@ import (
 	"qrgate"
 )
 
-// errGarbled says that an answer has not the shape of an answer to what was asked.
-var errGarbled = errors.New("the answer does not fit the question")
+// errProtocol says that an answer has not the shape of an answer to what was asked.
+var errProtocol = errors.New("the answer does not fit the question")
 
 // translate puts the error of an operation into the house's words. The library's text never gets out: it
 // may quote addresses, commands with their arguments, or whatever the server sent.
@@ -42,8 +42,8 @@ func reason(err error) string {
 	var certificate *tls.CertificateVerificationError
 	var server redis.Error
 	switch {
-	case errors.Is(err, errGarbled), errors.Is(err, redis.Nil):
-		return errGarbled.Error()
+	case errors.Is(err, errProtocol), errors.Is(err, redis.Nil):
+		return errProtocol.Error()
 	case errors.As(err, &certificate):
 		return "its certificate is not trusted"
 	case errors.As(err, &dns):

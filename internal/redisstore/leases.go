@@ -23,8 +23,8 @@ func (s *Store) Acquire(ctx context.Context, key, owner string, ttl time.Duratio
 		return false, errBadLease
 	}
 	var ours bool
-	err := s.ask(ctx, "acquire", func(ctx context.Context) (err error) {
-		ours, err = yes(s.scripts.acquire.Run(ctx, s.client, []string{leasePrefix + key}, owner, millis(ttl)))
+	err := s.do(ctx, "acquire", func(ctx context.Context) (err error) {
+		ours, err = parseBool(s.scripts.acquire.Run(ctx, s.client, []string{leasePrefix + key}, owner, millis(ttl)))
 		return err
 	})
 	return ours && err == nil, err
@@ -36,14 +36,14 @@ func (s *Store) Release(ctx context.Context, key, owner string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return s.ask(ctx, "release", func(ctx context.Context) error {
-		_, err := yes(s.scripts.release.Run(ctx, s.client, []string{leasePrefix + key}, owner))
+	return s.do(ctx, "release", func(ctx context.Context) error {
+		_, err := parseBool(s.scripts.release.Run(ctx, s.client, []string{leasePrefix + key}, owner))
 		return err
 	})
 }
 
-// yes reads the answer of a script that says 1 or 0. Anything else was meant for another question.
-func yes(answer *redis.Cmd) (bool, error) {
+// parseBool reads the answer of a script that says 1 or 0. Anything else was meant for another question.
+func parseBool(answer *redis.Cmd) (bool, error) {
 	value, err := answer.Result()
 	if err != nil {
 		return false, err
@@ -54,6 +54,6 @@ func yes(answer *redis.Cmd) (bool, error) {
 	case int64(0):
 		return false, nil
 	default:
-		return false, errGarbled
+		return false, errProtocol
 	}
 }

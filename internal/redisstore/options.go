@@ -57,6 +57,6 @@ func options(secret qrgate.Secret, timeout time.Duration) (*redis.Options, error
 	return opt, nil
 }
 
-// silence turns off the library's own log. It is one for the whole process, writes to standard error past
+// disableLogger turns off the library's own log. It is one for the whole process, writes to standard error past
 // the gate's redaction, and its lines may quote what a server sent. What it has to say, Observe says.
-func silence() { redis.SetLogger(&logging.VoidLogger{}) }
+func disableLogger() { redis.SetLogger(&logging.VoidLogger{}) }

@@ -25,7 +25,7 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([]qrgate.Record, error
 		names[i] = recordPrefix + key
 	}
 	var records []qrgate.Record
-	err := s.ask(ctx, "get", func(ctx context.Context) error {
+	err := s.do(ctx, "get", func(ctx context.Context) error {
 		asked := time.Now()
 		answer, err := s.scripts.get.Run(ctx, s.client, names).Slice()
 		if err != nil {
@@ -44,7 +44,7 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([]qrgate.Record, error
 // within the last took, so took is taken off them: a record never seems to live longer than it does.
 func decode(answer []any, n int, took time.Duration) ([]qrgate.Record, error) {
 	if len(answer) != 3*n {
-		return nil, errGarbled
+		return nil, errProtocol
 	}
 	records := make([]qrgate.Record, n)
 	for i := range records {
@@ -52,14 +52,14 @@ func decode(answer []any, n int, took time.Duration) ([]qrgate.Record, error) {
 		value, ok2 := answer[3*i+1].(string)
 		millis, ok3 := answer[3*i+2].(int64)
 		if !ok1 || !ok2 || !ok3 {
-			return nil, errGarbled
+			return nil, errProtocol
 		}
 		if version == "" {
 			continue
 		}
 		v, err := strconv.ParseInt(version, 10, 64)
 		if err != nil || v <= 0 {
-			return nil, errGarbled
+			return nil, errProtocol
 		}
 		records[i].Version = v
 		if left := time.Duration(millis)*time.Millisecond - took; left > 0 {
@@ -81,8 +81,8 @@ func (s *Store) Put(ctx context.Context, key string, prev int64, r qrgate.Record
 	if prev < 0 || r.Version <= prev || r.TTL <= 0 {
 		return errBadRecord
 	}
-	err := s.ask(ctx, "put", func(ctx context.Context) error {
-		stored, err := yes(s.scripts.put.Run(ctx, s.client, []string{recordPrefix + key},
+	err := s.do(ctx, "put", func(ctx context.Context) error {
+		stored, err := parseBool(s.scripts.put.Run(ctx, s.client, []string{recordPrefix + key},
 			prev, r.Version, r.Value, millis(r.TTL), channel, key))
 		if err == nil && !stored {
 			return qrgate.ErrVersionConflict

@@ -74,7 +74,7 @@ func New(c Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	silence()
+	disableLogger()
 	return &Store{
 		timeout: c.Timeout,
 		observe: c.Observe,
@@ -87,7 +87,7 @@ func New(c Config) (*Store, error) {
 
 // Ping reports whether Redis answers, as nil or an error that wraps qrgate.ErrStoreUnavailable.
 func (s *Store) Ping(ctx context.Context) error {
-	return s.ask(ctx, "ping", func(ctx context.Context) error { return s.client.Ping(ctx).Err() })
+	return s.do(ctx, "ping", func(ctx context.Context) error { return s.client.Ping(ctx).Err() })
 }
 
 // Close ends all connections; operations fail from then on. A store whose [Store.Run] has returned is
@@ -100,17 +100,17 @@ func (s *Store) Close() {
 	})
 }
 
-// ask does one operation within its time, puts its error into the house's words and tells the observer.
-func (s *Store) ask(ctx context.Context, op string, do func(context.Context) error) error {
+// do does one operation within its time, puts its error into the house's words and tells the observer.
+func (s *Store) do(ctx context.Context, op string, do func(context.Context) error) error {
 	start := time.Now()
 	bounded, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	err := translate(ctx, op, do(bounded))
-	s.tell(op, time.Since(start), err)
+	s.notify(op, time.Since(start), err)
 	return err
 }
 
-func (s *Store) tell(op string, took time.Duration, err error) {
+func (s *Store) notify(op string, took time.Duration, err error) {
 	if s.observe != nil {
 		s.observe(op, took, err)
 	}

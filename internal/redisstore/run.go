@@ -35,14 +35,14 @@ func (s *Store) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
-		s.tell("subscribe", 0, translate(ctx, "subscribe", err))
-		rest(ctx, pause+rand.N(pause/2))
+		s.notify("subscribe", 0, translate(ctx, "subscribe", err))
+		sleep(ctx, pause+rand.N(pause/2))
 		pause = min(2*pause, lastPause)
 	}
 	return nil
 }
 
-func rest(ctx context.Context, pause time.Duration) {
+func sleep(ctx context.Context, pause time.Duration) {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
@@ -62,7 +62,7 @@ func (s *Store) listen(ctx context.Context) (worked bool, err error) {
 	if err := confirmed(receive(ctx, sub, answerWithin)); err != nil {
 		return false, err
 	}
-	s.tell("subscribe", time.Since(start), nil)
+	s.notify("subscribe", time.Since(start), nil)
 	s.watch.wakeAll()
 	for {
 		message, err := s.next(ctx, sub)
@@ -78,7 +78,7 @@ func (s *Store) listen(ctx context.Context) (worked bool, err error) {
 // confirmed says whether the first answer of an event connection is that it will bring our events.
 func confirmed(message any, err error) error {
 	if sub, ok := message.(*redis.Subscription); err == nil && (!ok || sub.Channel != channel) {
-		return errGarbled
+		return errProtocol
 	}
 	return err
 }
@@ -102,7 +102,7 @@ func (s *Store) next(ctx context.Context, sub *redis.PubSub) (any, error) {
 func receive(ctx context.Context, sub *redis.PubSub, within time.Duration) (message any, err error) {
 	defer func() {
 		if recover() != nil {
-			message, err = nil, errGarbled
+			message, err = nil, errProtocol
 		}
 	}()
 	return sub.ReceiveTimeout(ctx, within)

@@ -41,7 +41,7 @@ func (t *Table) All(ctx context.Context) (map[string][]byte, error) {
 			return err
 		}
 		if len(all) > maxRows {
-			return errGarbled
+			return errProtocol
 		}
 		for row, value := range all {
 			rows[row] = []byte(value)
@@ -55,5 +55,5 @@ func (t *Table) do(ctx context.Context, op string, command func(context.Context)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return t.store.ask(ctx, op, command)
+	return t.store.do(ctx, op, command)
 }

@@ -43,7 +43,7 @@ func (w *watchers) wake(key string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for ch := range w.byKey[key] {
-		poke(ch)
+		signal(ch)
 	}
 }
 
@@ -53,12 +53,12 @@ func (w *watchers) wakeAll() {
 	defer w.mu.Unlock()
 	for _, channels := range w.byKey {
 		for ch := range channels {
-			poke(ch)
+			signal(ch)
 		}
 	}
 }
 
-func poke(ch chan struct{}) {
+func signal(ch chan struct{}) {
 	select {
 	case ch <- struct{}{}:
 	default:
