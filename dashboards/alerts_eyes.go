@@ -1,14 +1,14 @@
 package dashboards
 
-// eyeAlerts are about whether the other alerts can be trusted.
-func eyeAlerts() []rule {
+// metaAlerts are about whether the other alerts can be trusted.
+func metaAlerts() []rule {
 	return []rule{dropping(), bucketsMissing(), watchdog()}
 }
 
 func dropping() rule {
 	return rule{Alert: "QRGateTelemetryDropping",
 		Expr: `sum by (job) (increase(qrgate_otel_export_failures_total{` + job + `}[15m])) > 0`, For: "15m"}.
-		with(map[string]string{"severity": warning}).told(
+		with(map[string]string{"severity": warning}).annotate(
 		"Traces are lost",
 		`{{ printf "%.0f" $value }} batches in 15 minutes could not be exported. Metrics and alerts still hold.`)
 }
@@ -19,7 +19,7 @@ func bucketsMissing() rule {
 	return rule{Alert: "QRGateClassicBucketsMissing", Expr: `absent(qrgate_qr_time_to_code_seconds_bucket{` + job + `,le=~"15(\\.0)?"})
 and on ()
 count(up{` + job + `} == 1) > 0`, For: "10m"}.
-		with(map[string]string{"severity": warning, "job": "qrgate"}).told(
+		with(map[string]string{"severity": warning, "job": "qrgate"}).annotate(
 		"Prometheus drops the classic histograms",
 		"The budgets user-qr and qr-latency are blind. Set always_scrape_classic_histograms: true.")
 }
@@ -27,7 +27,7 @@ count(up{` + job + `} == 1) > 0`, For: "10m"}.
 // watchdog always fires; whoever waits for it notices when alerts no longer arrive.
 func watchdog() rule {
 	return rule{Alert: "Watchdog", Expr: "vector(1)"}.
-		with(map[string]string{"severity": none, "job": "qrgate"}).told(
+		with(map[string]string{"severity": none, "job": "qrgate"}).annotate(
 		"Always firing: alerts still reach you",
 		"It goes to a dead man's switch, which calls when this stops.")
 }

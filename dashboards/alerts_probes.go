@@ -32,7 +32,7 @@ func stale(severity, which string) rule {
 		says = "The gate watches with one eye less; the deep probe has an alert of its own."
 	}
 	return rule{Alert: "QRGateProbeStale", Expr: age("qrgate_probe_last_run_timestamp_seconds", ","+which, "2.5"), For: "1m"}.
-		with(map[string]string{"severity": severity}).told(
+		with(map[string]string{"severity": severity}).annotate(
 		"The probe {{ $labels.probe }} has not run for {{ $value | humanizeDuration }}",
 		says+missed)
 }
@@ -46,7 +46,7 @@ const missed = `{{ with printf "topk(1, sum by (reason) (increase({__name__=~\"q
 func notSucceeding(severity, which string) rule {
 	return rule{Alert: "QRGateProbeNotSucceeding", KeepFiring: "2m",
 		Expr: age("qrgate_probe_last_success_timestamp_seconds", ","+which, "3"), For: "1m"}.
-		with(map[string]string{"severity": severity}).told(
+		with(map[string]string{"severity": severity}).annotate(
 		"The probe {{ $labels.probe }} has not succeeded for {{ $value | humanizeDuration }}",
 		"What the probe cannot do, no user can be assumed to do."+mostFailures+ownKey)
 }
@@ -57,7 +57,7 @@ func probeAbsent() rule {
 	return rule{Alert: "QRGateProbeAbsent", Expr: `absent(qrgate_probe_interval_seconds{` + job + `,` + deep + `})
 and on ()
 count(up{` + job + `} == 1) > 0`, For: "5m"}.
-		with(map[string]string{"severity": warning}).told(
+		with(map[string]string{"severity": warning}).annotate(
 		"No replica probes the way to a QR",
 		"QRGATE_PROBE_API_KEY is not set: at night, when no user comes, nobody would notice an outage.")
 }
@@ -68,7 +68,7 @@ func leadership() rule {
 	return rule{Alert: "QRGateProbeLeadership", Expr: `sum by (job) (qrgate_probe_leader{` + job + `}) != 1
 and on (job)
 count by (job) (qrgate_probe_interval_seconds{` + job + `,probe=~"create_.+"}) > 0`, For: "2m"}.
-		with(map[string]string{"severity": warning}).told(
+		with(map[string]string{"severity": warning}).annotate(
 		`{{ printf "%.0f" $value }} replicas lead the probes, and one should`,
 		"With none there are no deep probes; with several, each makes sessions at the engine.")
 }
@@ -77,7 +77,7 @@ count by (job) (qrgate_probe_interval_seconds{` + job + `,probe=~"create_.+"}) >
 // which wakes somebody.
 func leaking() rule {
 	return rule{Alert: "QRGateProbeSessionsLeaking", Expr: `max by (job) (qrgate_probe_orphaned_sessions{` + job + `}) > 0`, For: "15m"}.
-		with(map[string]string{"severity": warning}).told(
+		with(map[string]string{"severity": warning}).annotate(
 		`{{ printf "%.0f" $value }} sessions of probes are still at the engine`,
 		"Deleting them fails. They take places that customers need; at ten the probes stop.")
 }

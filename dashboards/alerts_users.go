@@ -1,7 +1,7 @@
 package dashboards
 
-// shared are causes that strike everybody, not one session.
-const shared = "engine_unreachable|engine_timeout|engine_5xx|engine_bad_response|engine_overloaded|connect_failing|qr_not_emitted|qr_invalid|" +
+// globalCauses are causes that strike everybody, not one session.
+const globalCauses = "engine_unreachable|engine_timeout|engine_5xx|engine_bad_response|engine_overloaded|connect_failing|qr_not_emitted|qr_invalid|" +
 	"client_outdated|dns_failed|network_blocked|tls_intercepted|proxy_refused|whatsapp_silent|whatsapp_unavailable|internal"
 
 // userAlerts are about what users feel, and why.
@@ -15,13 +15,13 @@ func userAlerts() []rule {
 func noQR() rule {
 	return rule{
 		Alert: "QRGateNoQRDelivered",
-		Expr: `sum by (job) (increase(qrgate_qr_holds_total{` + job + `,outcome="failure",diagnosis=~"` + shared + `"}[3m])) > 4.5
+		Expr: `sum by (job) (increase(qrgate_qr_holds_total{` + job + `,outcome="failure",diagnosis=~"` + globalCauses + `"}[3m])) > 4.5
 and on (job)
 sum by (job) (increase(qrgate_qr_holds_total{` + job + `,outcome="success"}[3m])) == 0
 and on (job)
 sum by (job) (increase(qrgate_session_state_changes_total{` + job + `,state="connecting"}[15m])) > 2.5`,
 		For: "1m", KeepFiring: "2m",
-	}.with(map[string]string{"severity": critical}).told(
+	}.with(map[string]string{"severity": critical}).annotate(
 		"Nobody has got a QR for three minutes",
 		`{{ printf "%.0f" $value }} requests for a QR failed for causes that strike everybody, and not one succeeded.`)
 }
@@ -38,7 +38,7 @@ sum by (job) (increase(qrgate_qr_journeys_total{` + job + said + `
 or
 sum by (job) (increase(qrgate_probe_runs_total{` + job + said,
 		For: "30s", KeepFiring: "10m",
-	}.with(map[string]string{"severity": critical}).told(
+	}.with(map[string]string{"severity": critical}).annotate(
 		"WhatsApp refuses this version of the engine's library",
 		"No session can link until the engine is updated. Waiting and restarting do not help.")
 }
@@ -54,7 +54,7 @@ sum by (job) ` + failures + ` > 0.5
 and
 sum by (job, diagnosis) ` + failures + ` > 4.5`,
 		For: "2m",
-	}.with(map[string]string{"severity": info}).told(
+	}.with(map[string]string{"severity": info}).annotate(
 		"Most failures have one cause: {{ $labels.diagnosis }}",
 		`{{ printf "%.2f" $value }} of the failed journeys of the last 15 minutes. Its section in diagnoses.md says what to do.`)
 }

@@ -36,7 +36,7 @@ func (b board) encode() ([]byte, error) {
 		d.WithVariable(v)
 	}
 	d.Annotation(dashboard.NewAnnotationQueryBuilder().Name("Deploys").Datasource(metrics()).Enable(true).IconColor("blue").
-		Expr(`changes(process_start_time_seconds{` + chosen + `}[1m]) > 0`))
+		Expr(`changes(process_start_time_seconds{` + selectors + `}[1m]) > 0`))
 	for _, r := range b.rows {
 		d.WithRow(dashboard.NewRowBuilder(r.question))
 		for _, p := range r.panels {

@@ -16,8 +16,8 @@ func delivery(l Links) board {
 			{"Is it broken, for whom, since when, and why?", firstScreen(l)},
 			{"Where does it fail?", where()},
 			{"Which dependency?", dependencies()},
-			{"Is it us?", us()},
-			{"Are the eyes open?", eyes()},
+			{"Is it us?", gatewayPanels()},
+			{"Are the eyes open?", metaPanels()},
 		},
 	}
 }
@@ -30,9 +30,9 @@ func firstScreen(l Links) panels {
 	share := steps(step{"red", 0}, step{"orange", .95}, step{"green", .99})
 	return panels{
 		ofUsers(figure(text{"Users: QR success", "Journeys of users in 15 minutes that ended in a QR, of those that could.", units.PercentUnit}, sixth,
-			grown("", of("qrgate_qr_journeys_total", users, good), "15m")+"\n/\n"+grown("", of("qrgate_qr_journeys_total", users, finished), "15m"), share)),
+			increase("", of("qrgate_qr_journeys_total", users, good), "15m")+"\n/\n"+increase("", of("qrgate_qr_journeys_total", users, finished), "15m"), share)),
 		figure(text{"Probe: QR success", "Runs of the deep probe in 30 minutes that ended in a QR. It walks the whole way of a client.", units.PercentUnit}, sixth,
-			grown("", of("qrgate_probe_runs_total", deep, good), "30m")+"\n/\n"+grown("", of("qrgate_probe_runs_total", deep), "30m"), share),
+			increase("", of("qrgate_probe_runs_total", deep, good), "30m")+"\n/\n"+increase("", of("qrgate_probe_runs_total", deep), "30m"), share),
 		figure(text{"Error budget left", "Of the promise that has the least left of its 30 days. Below 0 it is broken.", units.PercentUnit}, sixth,
 			`min(qrgate:slo_error_budget_remaining:ratio{`+ofJob+`})`, steps(step{"red", 0}, step{"orange", .1}, step{"green", .5})),
 		figure(text{"Burn rate, 1 h", "How many times too fast the budget of the worst promise burns. 14.4 wakes somebody.", units.Short}, sixth,

@@ -30,7 +30,7 @@ func dependencies() panels {
 	}
 }
 
-func us() panels {
+func gatewayPanels() panels {
 	return append(traffic(), process()...)
 }
 
@@ -67,7 +67,7 @@ func process() panels {
 	}
 }
 
-func eyes() panels {
+func metaPanels() panels {
 	return panels{
 		graph(text{"Log messages", "By level.", units.EventsPerSecond}, third, line(rate("level", of("qrgate_log_messages_total")), "{{level}}")),
 		graph(text{"Traces lost", "Batches that could not be exported.", units.EventsPerSecond}, third, line(rate("signal", of("qrgate_otel_export_failures_total")), "{{signal}}")),

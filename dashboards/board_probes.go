@@ -22,7 +22,7 @@ func succeeding() panels {
 	const last = "qrgate_probe_last_success_timestamp_seconds"
 	return panels{
 		figure(text{"Success in an hour", "By probe. create_connect_qr walks the whole way of a client.", units.PercentUnit}, third,
-			grown("probe", of("qrgate_probe_runs_total", `outcome="success"`), "1h")+"\n/\n"+grown("probe", of("qrgate_probe_runs_total"), "1h"),
+			increase("probe", of("qrgate_probe_runs_total", `outcome="success"`), "1h")+"\n/\n"+increase("probe", of("qrgate_probe_runs_total"), "1h"),
 			steps(step{"red", 0}, step{"orange", .95}, step{"green", .99})),
 		figure(text{"Since the last success", "By probe. Three intervals without one wake somebody.", units.Seconds}, third,
 			`time() - max by (probe) (`+of(last)+` > 0)`, plain()),
@@ -38,9 +38,9 @@ func succeeding() panels {
 func failing() panels {
 	return panels{
 		stacked(text{"Failed runs by cause", "Each cause has a section in the runbooks.", units.Short}, half,
-			line(grown("probe, diagnosis", of("qrgate_probe_runs_total", `outcome="failure"`), "$__rate_interval")+" > 0", "{{probe}} {{diagnosis}}")).NoValue("no failures"),
+			line(increase("probe, diagnosis", of("qrgate_probe_runs_total", `outcome="failure"`), "$__rate_interval")+" > 0", "{{probe}} {{diagnosis}}")).NoValue("no failures"),
 		graph(text{"Failures of steps", "create, connect, qr, validate or cleanup: where the way ends.", units.Short}, half,
-			line(grown("step", of("qrgate_probe_step_failures_total"), "$__rate_interval"), "{{step}}")),
+			line(increase("step", of("qrgate_probe_step_failures_total"), "$__rate_interval"), "{{step}}")),
 		graph(text{"Time per step", "95 % of the steps end within this time.", units.Seconds}, half,
 			line(quantile("0.95", "step", "qrgate_probe_step_duration_seconds"), "{{step}}")),
 		graph(text{"Time of a run", "95 % of the runs end within this time.", units.Seconds}, half,
@@ -53,10 +53,10 @@ func running() panels {
 		strip(text{"Who leads", "By replica. One should, or there are no deep probes; the others are not at fault.", units.Short}, third,
 			line(`max by (instance) (`+of("qrgate_probe_leader")+`)`, "{{instance}}"), [2]string{"follows", "leads"}),
 		graph(text{"Runs that did not come about", "skipped is as it should be, failed is the prober's own trouble. Neither burns a budget.", units.Short}, third,
-			line(grown("reason", of("qrgate_probe_skipped_total"), "$__rate_interval"), "skipped: {{reason}}"),
-			line(grown("reason", of("qrgate_probe_errors_total"), "$__rate_interval"), "failed: {{reason}}")),
+			line(increase("reason", of("qrgate_probe_skipped_total"), "$__rate_interval"), "skipped: {{reason}}"),
+			line(increase("reason", of("qrgate_probe_errors_total"), "$__rate_interval"), "failed: {{reason}}")),
 		graph(text{"Sessions left behind", "That should be gone and are not, and deletions that failed.", units.Short}, third,
 			line(`max(`+of("qrgate_probe_orphaned_sessions")+`)`, "left behind"),
-			line(grown("", of("qrgate_probe_cleanup_failures_total"), "$__rate_interval"), "deletions that failed")),
+			line(increase("", of("qrgate_probe_cleanup_failures_total"), "$__rate_interval"), "deletions that failed")),
 	}
 }

@@ -21,11 +21,11 @@ func slo() board {
 		}
 		burning = append(burning, p)
 	}
-	b.rows = []row{{"What is left?", left}, {"How fast does it burn?", burning}, {"What was it?", was()}}
+	b.rows = []row{{"What is left?", left}, {"How fast does it burn?", burning}, {"What was it?", historyPanels()}}
 	return b
 }
 
-func was() panels {
+func historyPanels() panels {
 	return panels{
 		graph(text{"Budget over time", "Of 30 days. A cliff is an incident; a slope is a habit.", units.PercentUnit}, half,
 			line(`min by (slo) (qrgate:slo_error_budget_remaining:ratio{`+ofJob+`})`, "{{slo}}")),

@@ -2,17 +2,17 @@ package dashboards
 
 import "fmt"
 
-// pace is one speed at which a budget may burn: factor times too fast over the long window, and still over
+// burnWindow is one speed at which a budget may burn: factor times too fast over the long window, and still over
 // the short one, so that the alert ends soon after the trouble. The four are those of the Google SRE
 // workbook, as sloth and kubernetes-mixin have them; at 99 % they find a total outage within 9 minutes.
-type pace struct {
+type burnWindow struct {
 	severity, long, short string
 	factor                float64
 	patience              string
 }
 
-func paces() []pace {
-	return []pace{
+func paces() []burnWindow {
+	return []burnWindow{
 		{critical, "1h", "5m", 14.4, "2m"},
 		{critical, "6h", "30m", 6, "15m"},
 		{warning, "1d", "2h", 3, "1h"},
@@ -40,23 +40,23 @@ func burns() []rule {
 // burn has a third condition beside the two windows: a few events really went bad. Prometheus extrapolates
 // increases, so that three are anything from 2.9 to 3.4; half an event below is safe. Where it wakes somebody it has a
 // fourth: see untold.
-func burn(s SLO, p pace) rule {
+func burn(s SLO, p burnWindow) rule {
 	const condition = `qrgate:sli_error:ratio_rate%s{slo="%s"} > (%s * %s)`
 	limit := number(p.factor)
 	return rule{
 		Alert: "QRGateErrorBudgetBurn",
 		Expr: fmt.Sprintf(condition, p.long, s.Name, limit, budget(s)) +
 			"\nand ignoring (window)\n" + fmt.Sprintf(condition, p.short, s.Name, limit, budget(s)) +
-			"\nand ignoring (window)\n" + fmt.Sprintf(`qrgate:sli_bad_events:increase%s{slo="%s"} > %s`, p.long, s.Name, number(float64(s.Few)-.5)) + untold(s, p),
+			"\nand ignoring (window)\n" + fmt.Sprintf(`qrgate:sli_bad_events:increase%s{slo="%s"} > %s`, p.long, s.Name, number(float64(s.Few)-.5)) + excludePaged(s, p),
 		For: p.patience, KeepFiring: "5m",
-	}.with(map[string]string{"severity": p.severity, "slo": s.Name, "long": p.long, "short": p.short}).told(
+	}.with(map[string]string{"severity": p.severity, "slo": s.Name, "long": p.long, "short": p.short}).annotate(
 		fmt.Sprintf("%s: the error budget burns over %s times too fast", s.Says, limit),
 		fmt.Sprintf(`%s: {{ printf "%%.2f" $value }} of the events of the last %s are bad, and %s may be.`, s.Name, p.long, number(round(1-s.Objective)))+s.Why)
 }
 
-// untold leaves out what a page has told already. A total outage has one of its own, and its end is its end; but the
+// excludePaged leaves out what a page has told already. A total outage has one of its own, and its end is its end; but the
 // budget's short window holds the failures for as long again as it is wide, and would wake people after the repair.
-func untold(s SLO, p pace) string {
+func excludePaged(s SLO, p burnWindow) string {
 	if p.severity != critical || s.Told == "" {
 		return ""
 	}
@@ -73,7 +73,7 @@ qrgate:sli_error:ratio_rate1h{slo="probe-qr"} < (1 * (1 - 0.99))
 and on (job)
 qrgate:sli_bad_events:increase1h{slo="user-qr"} > 4.5`,
 		For: "10m",
-	}.with(map[string]string{"severity": warning}).told(
+	}.with(map[string]string{"severity": warning}).annotate(
 		"Users fail while the probe succeeds",
 		`{{ printf "%.2f" $value }} of the users' journeys of the last hour failed: some customers, keys or sessions have a trouble that the probe has not.`)
 }

@@ -91,7 +91,7 @@ func stacked(t text, width uint32, lines ...*prometheus.DataqueryBuilder) *times
 // heat is how a histogram's times are spread.
 func heat(t text, width uint32, histogram string) *heatmap.PanelBuilder {
 	return heatmap.NewPanelBuilder().Title(t.title).Description(t.means).Unit(t.unit).Datasource(metrics()).Span(width).Height(8).
-		WithTarget(line(grown("le", of(histogram+"_bucket"), "$__rate_interval"), "{{le}}").Format(prometheus.PromQueryFormatHeatmap))
+		WithTarget(line(increase("le", of(histogram+"_bucket"), "$__rate_interval"), "{{le}}").Format(prometheus.PromQueryFormatHeatmap))
 }
 
 // strip shows which of two states somebody was in, over time: 0 is the bad one.

@@ -6,8 +6,8 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
 )
 
-// chosen are the replicas that the reader of a dashboard chose.
-const chosen = `job=~"$job",instance=~"$instance"`
+// selectors are the replicas that the reader of a dashboard chose.
+const selectors = `job=~"$job",instance=~"$instance"`
 
 // ofJob chooses among recordings, which know no instance.
 const ofJob = `job=~"$job"`
@@ -18,7 +18,7 @@ func metrics() common.DataSourceRef {
 
 // of is a metric of the chosen replicas, with more matchers as they are written in PromQL.
 func of(metric string, more ...string) string {
-	text := metric + "{" + chosen
+	text := metric + "{" + selectors
 	for _, m := range more {
 		text += "," + m
 	}
@@ -28,8 +28,8 @@ func of(metric string, more ...string) string {
 // rate is events per second, summed by labels; none sums all.
 func rate(by, series string) string { return summed("rate", by, series, "$__rate_interval") }
 
-// grown is events within a window of its own, summed by labels.
-func grown(by, series, window string) string { return summed("increase", by, series, window) }
+// increase is events within a window of its own, summed by labels.
+func increase(by, series, window string) string { return summed("increase", by, series, window) }
 
 func summed(function, by, series, window string) string {
 	if by != "" {

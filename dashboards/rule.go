@@ -43,14 +43,14 @@ const (
 	ownKey = worst + `{{ if eq (. | first | label "diagnosis") "key_refused" }} If users get their QR, it is the key of the probe alone.{{ end }}{{ end }}`
 )
 
-// causeStays is how long a cause goes on firing after it ended: as long as its symptoms may still fire,
+// causeKeepFiring is how long a cause goes on firing after it ended: as long as its symptoms may still fire,
 // which are the next probe (five minutes) and what keeps its alert. Without it people are paged for the
 // symptoms of an outage that is over.
-const causeStays = "7m"
+const causeKeepFiring = "7m"
 
-// told completes an alert with what its reader needs: a sentence of what is wrong, a second one of what it
+// annotate completes an alert with what its reader needs: a sentence of what is wrong, a second one of what it
 // means, the page that says what to do, and where it can be seen.
-func (r rule) told(summary, description string) rule {
+func (r rule) annotate(summary, description string) rule {
 	r.Annotations = map[string]string{"summary": summary, "description": description}
 	return r
 }
@@ -79,9 +79,9 @@ func groups(l Links) []group {
 		{Name: "qrgate-recordings", Interval: "30s", Rules: recordings()},
 		{Name: "qrgate-budgets", Rules: linked(l, boardSLO, append(burns(), divergence()))},
 		{Name: "qrgate-users", Rules: linked(l, boardDelivery, userAlerts())},
-		{Name: "qrgate-parts", Rules: linked(l, boardDelivery, partAlerts())},
+		{Name: "qrgate-parts", Rules: linked(l, boardDelivery, componentAlerts())},
 		{Name: "qrgate-probes", Rules: linked(l, boardProbes, probeAlerts())},
-		{Name: "qrgate-eyes", Rules: linked(l, boardDelivery, eyeAlerts())},
+		{Name: "qrgate-eyes", Rules: linked(l, boardDelivery, metaAlerts())},
 	}
 }
 
