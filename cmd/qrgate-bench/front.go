@@ -27,9 +27,9 @@ const (
 	wholeGate = "gate"  // all of the gate; OTEL_* decide whether it traces
 )
 
-// front is the command behind which whatever is measured runs: alone in its process, until its standard
+// server is the command behind which whatever is measured runs: alone in its process, until its standard
 // input ends, so that none outlives a measurement that was killed.
-type front struct {
+type server struct {
 	Kind   string   `arg:"" enum:"bare,front,gate"`
 	Engine *url.URL `required:""`
 	Redis  string
@@ -46,7 +46,7 @@ type serving struct {
 	run func(context.Context) error
 }
 
-func (f front) run(ctx context.Context, b *bench) error {
+func (f server) run(ctx context.Context, b *bench) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	s, err := f.open()
@@ -63,7 +63,7 @@ func (f front) run(ctx context.Context, b *bench) error {
 	return s.run(ctx)
 }
 
-func (f front) open() (serving, error) {
+func (f server) open() (serving, error) {
 	if f.Kind == wholeGate {
 		return f.gate()
 	}
@@ -85,7 +85,7 @@ func (f front) open() (serving, error) {
 }
 
 // gate is the gate as cmd/qrgate runs it: its log is written as JSON, to nowhere.
-func (f front) gate() (serving, error) {
+func (f server) gate() (serving, error) {
 	dir, err := os.MkdirTemp("", "qrgate-bench-")
 	if err != nil {
 		return serving{}, err

@@ -27,7 +27,7 @@ type commands struct {
 	Waiters     waiters     `cmd:"" help:"What thousands of held requests cost, in memory and to others."`
 	Store       storing     `cmd:"" help:"What a QR that is there costs, with the store in memory and in Redis."`
 
-	Front front `cmd:"" hidden:"" help:"One of the programs that are measured; started by the others."`
+	Front server `cmd:"" hidden:"" help:"One of the programs that are measured; started by the others."`
 }
 
 // world is all that a run depends on.
@@ -79,7 +79,7 @@ func run(ctx context.Context, w world) int {
 		err = b.bounded(ctx, command)
 	case *all:
 		err = command.run(ctx, b)
-	case *front:
+	case *server:
 		err = command.run(ctx, b)
 	}
 	if err != nil {

@@ -74,13 +74,13 @@ func TestHarvest(t *testing.T) {
 	t.Parallel()
 	began := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	at := func(s float64) time.Time { return began.Add(time.Duration(s * float64(time.Second))) }
-	var h harvest
+	var h results
 	h.take(asked{got: at(2), tries: 1}, began, at(1.5))
 	h.take(asked{got: at(5), tries: 2, fives: 1}, began, at(-1)) // the code was there before anybody asked
 	h.take(asked{tries: 3, fives: 3}, began, time.Time{})
-	want := harvest{clients: 3, first: 1, got: 2, fives: 4,
+	want := results{clients: 3, first: 1, got: 2, fives: 4,
 		took: []time.Duration{2 * time.Second, 5 * time.Second}, added: []time.Duration{500 * time.Millisecond, 5 * time.Second}}
-	if diff := cmp.Diff(want, h, cmp.AllowUnexported(harvest{})); diff != "" {
+	if diff := cmp.Diff(want, h, cmp.AllowUnexported(results{})); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -19,8 +19,8 @@ type passThrough struct {
 // The target of design: what observing may cost.
 const keepsRate = 0.85
 
-// rival is one front with all its turns.
-type rival struct {
+// contender is one front with all its turns.
+type contender struct {
 	name string
 	*process
 	rate []float64       // requests/s of each turn
@@ -29,7 +29,9 @@ type rival struct {
 }
 
 // cost is the processor time of one request in µs, over all turns: the kernel counts it in steps of 10 ms.
-func (r *rival) cost() float64 { return float64(r.cpu.Microseconds()) / float64(max(len(r.took), 1)) }
+func (r *contender) cost() float64 {
+	return float64(r.cpu.Microseconds()) / float64(max(len(r.took), 1))
+}
 
 func (p passThrough) measure(ctx context.Context, b *bench) error {
 	up, err := startUpstream(ctx)
@@ -67,7 +69,7 @@ const (
 )
 
 // field starts everybody. stop ends those that were started, whatever the error.
-func (p passThrough) field(ctx context.Context, b *bench, x before) (rivals []*rival, stop func(), err error) {
+func (p passThrough) field(ctx context.Context, b *bench, x before) (rivals []*contender, stop func(), err error) {
 	dir, err := os.MkdirTemp("", "qrgate-bench-")
 	stop = func() {
 		for _, r := range rivals {
@@ -98,7 +100,7 @@ func (p passThrough) field(ctx context.Context, b *bench, x before) (rivals []*r
 		var started *process
 		if started, err = s.start(); started != nil {
 			b.sayf("pass-through: %s is at %s %s", s.name, started.URL, started.Admin)
-			rivals = append(rivals, &rival{name: s.name, process: started})
+			rivals = append(rivals, &contender{name: s.name, process: started})
 		}
 	}
 	return rivals, stop, err
@@ -115,7 +117,7 @@ func (b *bench) optional(name string, start func(path string) (*process, error))
 }
 
 // play gives everybody a turn to warm up, and then the rounds.
-func (p passThrough) play(ctx context.Context, b *bench, rivals []*rival) error {
+func (p passThrough) play(ctx context.Context, b *bench, rivals []*contender) error {
 	for round := range p.Rounds + 1 {
 		for i := range rivals {
 			r := rivals[(i+round)%len(rivals)]
@@ -137,8 +139,8 @@ func (p passThrough) play(ctx context.Context, b *bench, rivals []*rival) error 
 	return nil
 }
 
-func (p passThrough) report(b *bench, rivals []*rival) {
-	by := map[string]*rival{}
+func (p passThrough) report(b *bench, rivals []*contender) {
+	by := map[string]*contender{}
 	t := table{title: fmt.Sprintf("pass-through: %d connections, %d turns of %v each; medians", p.Conns, p.Rounds, p.Turn),
 		head: []string{"front", "requests/s", "p50", "p99", "processor time per request"}}
 	for _, r := range rivals {

@@ -17,8 +17,8 @@ type storing struct {
 	Conns    int           `default:"8" help:"Connections of the load."`
 }
 
-// shop is a gate with one kind of store, and another replica of it.
-type shop struct {
+// subject is a gate with one kind of store, and another replica of it.
+type subject struct {
 	name           string
 	engine         *engine
 	gate, other    *process
@@ -40,14 +40,14 @@ func (s storing) measure(ctx context.Context, b *bench) error {
 		defer server.stop()
 		urls = append(urls, [2]string{"Redis", server.URL})
 	}
-	var shops []*shop
+	var shops []*subject
 	defer func() {
 		for _, x := range shops {
 			x.close()
 		}
 	}()
 	for _, u := range urls {
-		x := &shop{name: u[0]}
+		x := &subject{name: u[0]}
 		shops = append(shops, x)
 		if err := s.open(ctx, b, x, u[1]); err != nil {
 			return fmt.Errorf("%s: %w", x.name, err)
@@ -67,9 +67,9 @@ func (s storing) measure(ctx context.Context, b *bench) error {
 }
 
 // cost is the processor time of one request in µs, over all turns.
-func (x *shop) cost() float64 { return float64(x.cpu.Microseconds()) / float64(max(len(x.took), 1)) }
+func (x *subject) cost() float64 { return float64(x.cpu.Microseconds()) / float64(max(len(x.took), 1)) }
 
-func (x *shop) close() {
+func (x *subject) close() {
 	for _, p := range []*process{x.gate, x.other} {
 		if p != nil {
 			p.stop()
@@ -82,7 +82,7 @@ func (x *shop) close() {
 
 // open starts an engine with two replicas before it, and gets every QR through the first. Then the other
 // is asked, which never met them.
-func (s storing) open(ctx context.Context, b *bench, x *shop, redis string) (err error) {
+func (s storing) open(ctx context.Context, b *bench, x *subject, redis string) (err error) {
 	if x.engine, err = startEngine(func(string) time.Duration { return 0 }); err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (s storing) open(ctx context.Context, b *bench, x *shop, redis string) (err
 }
 
 // elsewhere asks the other replica for every QR, one after the other.
-func (s storing) elsewhere(ctx context.Context, x *shop) error {
+func (s storing) elsewhere(ctx context.Context, x *subject) error {
 	user := newClient(x.other.URL)
 	defer user.close()
 	before := x.engine.looks()
@@ -139,7 +139,7 @@ const (
 )
 
 // turn asks one gate for all QRs, again and again.
-func (s storing) turn(ctx context.Context, x *shop, counts bool) error {
+func (s storing) turn(ctx context.Context, x *subject, counts bool) error {
 	asks := load{to: x.gate.URL, conns: s.Conns, lasts: s.Turn}
 	for i := range s.Sessions {
 		asks.requests = append(asks.requests, get("/api/sessions/"+session(i)+"/qr", key(i)))
@@ -165,7 +165,7 @@ func (s storing) turn(ctx context.Context, x *shop, counts bool) error {
 }
 
 // counters reads what the gate has allocated so far.
-func (x *shop) counters(ctx context.Context, into *[2]float64) (err error) {
+func (x *subject) counters(ctx context.Context, into *[2]float64) (err error) {
 	for i, name := range []string{mallocs, alloced} {
 		if into[i], err = x.gate.gauge(ctx, name); err != nil {
 			return err
@@ -174,7 +174,7 @@ func (x *shop) counters(ctx context.Context, into *[2]float64) (err error) {
 	return nil
 }
 
-func (s storing) report(b *bench, shops []*shop) {
+func (s storing) report(b *bench, shops []*subject) {
 	t := table{title: fmt.Sprintf("store: a fresh QR, %d connections, %d turns of %v each; medians", s.Conns, s.Rounds, s.Turn),
 		head: []string{"store", "requests/s", "p50", "p99", "processor time", "allocations", "allocated"}}
 	u := table{title: "store: the first answer of a replica that never met the session", head: []string{"store", "p50", "p99", "engine calls per session"}}

@@ -22,16 +22,16 @@ type timeToQR struct {
 	Pause    time.Duration `default:"5s" help:"What the existing client waits between two attempts."`
 }
 
-// crowd is one row: who comes, and by which way.
-type crowd struct {
+// scenario is one row: who comes, and by which way.
+type scenario struct {
 	name     string
 	gate     bool
 	attempts int
 	fan      int
 }
 
-// harvest is what became of a crowd.
-type harvest struct {
+// results is what became of a crowd.
+type results struct {
 	clients, first, got, fives int
 	took, added                []time.Duration // since the connect; since the engine had the code
 	looks                      float64         // calls at the engine per session, without create and connect
@@ -41,7 +41,7 @@ type harvest struct {
 func (t timeToQR) measure(ctx context.Context, b *bench) error {
 	out := table{title: fmt.Sprintf("time-to-qr: %d sessions of %d keys, %d/s; the engine takes p50 %v, p95 %v", t.Sessions, t.Tenants, t.Rate, t.Median, t.P95),
 		head: []string{"way", "clients", "QR at the first request", "QR at all", "5xx", "time to QR p50 / p95 / p99", "after it was there, p50 / p95", "engine calls per session", "gate's processor time per client"}}
-	for _, c := range []crowd{
+	for _, c := range []scenario{
 		{"direct, one request", false, 1, 1}, {"direct, 3 requests", false, 3, 1}, {"through qrgate", true, 3, 1},
 		{"direct, 3 requests", false, 3, t.Fan}, {"through qrgate", true, 3, t.Fan},
 	} {
@@ -57,7 +57,7 @@ func (t timeToQR) measure(ctx context.Context, b *bench) error {
 }
 
 // cells are one row of the table. What nobody got has no times.
-func (c crowd) cells(sessions int, h harvest) []string {
+func (c scenario) cells(sessions int, h results) []string {
 	times, late, cost := "–", "–", "–"
 	if h.got > 0 {
 		times = sec(quantile(h.took, 0.5)) + " / " + sec(quantile(h.took, 0.95)) + " / " + sec(quantile(h.took, 0.99))
@@ -73,12 +73,12 @@ func (c crowd) cells(sessions int, h harvest) []string {
 func percent(of, all int) string { return fmt.Sprintf("%.1f %%", 100*float64(of)/float64(max(all, 1))) }
 
 // row sends one crowd.
-func (t timeToQR) row(ctx context.Context, b *bench, c crowd) (harvest, error) {
+func (t timeToQR) row(ctx context.Context, b *bench, c scenario) (results, error) {
 	delays := lognormal(t.Sessions, t.Median, t.P95)
 	rand.New(rand.NewPCG(1, 1)).Shuffle(len(delays), func(i, j int) { delays[i], delays[j] = delays[j], delays[i] })
 	e, err := startEngine(func(session string) time.Duration { return delays[number(session)] })
 	if err != nil {
-		return harvest{}, err
+		return results{}, err
 	}
 	defer e.close()
 	user := newClient(e.url())
@@ -89,7 +89,7 @@ func (t timeToQR) row(ctx context.Context, b *bench, c crowd) (harvest, error) {
 	}
 	p, err := b.start(ctx, wholeGate, before{engine: e.url()})
 	if err != nil {
-		return harvest{}, err
+		return results{}, err
 	}
 	defer p.stop()
 	b.sayf("time-to-qr: the gate is at %s %s", p.URL, p.Admin)
@@ -101,8 +101,8 @@ func (t timeToQR) row(ctx context.Context, b *bench, c crowd) (harvest, error) {
 }
 
 // send lets the sessions arrive and waits for the last client.
-func (t timeToQR) send(ctx context.Context, e *engine, user client, fan int) (harvest, error) {
-	var h harvest
+func (t timeToQR) send(ctx context.Context, e *engine, user client, fan int) (results, error) {
+	var h results
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
 	arrivals := time.NewTicker(time.Second / time.Duration(max(t.Rate, 1)))
@@ -136,7 +136,7 @@ func (t timeToQR) send(ctx context.Context, e *engine, user client, fan int) (ha
 }
 
 // take counts one client, which began to ask at began; the engine had the code at ready.
-func (h *harvest) take(a asked, began, ready time.Time) {
+func (h *results) take(a asked, began, ready time.Time) {
 	h.clients++
 	h.fives += a.fives
 	if a.got.IsZero() {

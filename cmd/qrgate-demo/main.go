@@ -48,15 +48,15 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		fmt.Fprintln(errOut, "qrgate-demo:", err)
 		return 2
 	}
-	if err := rehearse(ctx, s, out); err != nil && !errors.Is(err, context.Canceled) {
+	if err := runDemo(ctx, s, out); err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(errOut, "\nqrgate-demo:", err)
 		return 1
 	}
 	return 0
 }
 
-// rehearse sets the stage, plays, and goes on serving unless told otherwise.
-func rehearse(ctx context.Context, s settings, out io.Writer) error {
+// runDemo sets the stage, plays, and goes on serving unless told otherwise.
+func runDemo(ctx context.Context, s settings, out io.Writer) error {
 	stage, err := build(s)
 	if err != nil {
 		return err
@@ -64,7 +64,7 @@ func rehearse(ctx context.Context, s settings, out io.Writer) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan error, 1)
 	go func() { done <- stage.run(serving) }()
-	err = (&play{stage: stage, out: out}).run(ctx)
+	err = (&scenario{environment: stage, out: out}).run(ctx)
 	if err == nil && !s.Once {
 		stage.invite(out)
 		select {

@@ -13,10 +13,10 @@ import (
 	"qrgate/internal/wasim"
 )
 
-// play is the rehearsal: the incident's client against the engine, the same client through the gate, and
+// scenario is the rehearsal: the incident's client against the engine, the same client through the gate, and
 // the phone.
-type play struct {
-	*stage
+type scenario struct {
+	*environment
 	out   io.Writer
 	began time.Time
 	image string // the QR that the gate handed out
@@ -25,7 +25,7 @@ type play struct {
 // incidentPause is when the incident's client asks for the QR after its connect: once.
 const incidentPause = 3 * time.Second
 
-func (p *play) run(ctx context.Context) error {
+func (p *scenario) run(ctx context.Context) error {
 	fmt.Fprintf(p.out, `
  qrgate demo: the incident, rehearsed. No network, no phone, no account.
 
@@ -37,7 +37,7 @@ func (p *play) run(ctx context.Context) error {
 }
 
 // incident is the client that everybody ran, against the engine itself.
-func (p *play) incident(ctx context.Context) error {
+func (p *scenario) incident(ctx context.Context) error {
 	p.act("1  The incident: a client asks the engine itself")
 	a, err := p.flow(ctx, p.engineURL(), "crm-direct")
 	if err != nil {
@@ -51,7 +51,7 @@ func (p *play) incident(ctx context.Context) error {
 }
 
 // gated is the same client with the same calls, through the gate.
-func (p *play) gated(ctx context.Context) error {
+func (p *scenario) gated(ctx context.Context) error {
 	p.act("2  The same client, the same calls, through qrgate")
 	a, err := p.flow(ctx, p.gate.URL(), "crm-gated")
 	if err != nil {
@@ -70,7 +70,7 @@ func (p *play) gated(ctx context.Context) error {
 }
 
 // scan lets the simulated phone read the picture, and waits for the gate to say so.
-func (p *play) scan(ctx context.Context) error {
+func (p *scenario) scan(ctx context.Context) error {
 	p.act("3  A phone scans the picture")
 	if p.image == "" {
 		return errors.New("there is no QR to scan")
@@ -103,7 +103,7 @@ func (p *play) scan(ctx context.Context) error {
 }
 
 // flow is the incident's client: create, connect, wait three seconds, ask for the QR once.
-func (p *play) flow(ctx context.Context, base, name string) (answer, error) {
+func (p *scenario) flow(ctx context.Context, base, name string) (answer, error) {
 	steps := []struct{ method, path, body string }{
 		{http.MethodPost, "/api/sessions", fmt.Sprintf(`{"sessionId":%q,"sessionName":"Demo"}`, name)},
 		{http.MethodPost, "/api/sessions/" + name + "/connect", "{}"},
@@ -144,7 +144,7 @@ type answer struct {
 }
 
 // call makes one call as the client does, with its time-out of ten seconds.
-func (p *play) call(ctx context.Context, method, url, body string) (answer, error) {
+func (p *scenario) call(ctx context.Context, method, url, body string) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader([]byte(body)))
@@ -166,13 +166,13 @@ func (p *play) call(ctx context.Context, method, url, body string) (answer, erro
 	return a, nil
 }
 
-func (p *play) act(title string) {
+func (p *scenario) act(title string) {
 	p.began = time.Now()
 	fmt.Fprintf(p.out, "\n %s\n", title)
 }
 
 // line prints one call of the timeline.
-func (p *play) line(method, path string, a answer) {
+func (p *scenario) line(method, path string, a answer) {
 	what := a.Data.Status
 	if !a.Success {
 		what = a.Code + "  " + a.Error
@@ -186,6 +186,6 @@ func (p *play) line(method, path string, a answer) {
 	fmt.Fprintf(p.out, "   %5.2f s  %-4s %-38s %d  %s\n", time.Since(p.began).Seconds(), method, path, a.status, what)
 }
 
-func (p *play) say(text string) {
+func (p *scenario) say(text string) {
 	fmt.Fprintf(p.out, "   %5.2f s  … %s\n", time.Since(p.began).Seconds(), text)
 }

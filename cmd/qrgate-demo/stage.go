@@ -25,8 +25,8 @@ import (
 // demoKey is the API key of the rehearsal. It opens nothing anywhere else.
 const demoKey = "demo-key"
 
-// stage is everything that takes part, ready to run.
-type stage struct {
+// environment is everything that takes part, ready to run.
+type environment struct {
 	whatsapp     *wasim.Server
 	whatsappPort net.Listener
 	library      *embedded.Engine // whatsmeow, which makes the engine's codes
@@ -37,12 +37,12 @@ type stage struct {
 }
 
 // build makes all parts and binds their ports. Nothing runs yet.
-func build(s settings) (*stage, error) {
+func build(s settings) (*environment, error) {
 	delay, err := time.ParseDuration(s.Delay)
 	if err != nil || delay < 0 || delay > 30*time.Second {
 		return nil, errors.New("--delay must be between 0s and 30s")
 	}
-	st := &stage{whatsapp: &wasim.Server{}}
+	st := &environment{whatsapp: &wasim.Server{}}
 	if st.whatsappPort, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		return nil, err
 	}
@@ -83,10 +83,10 @@ func openGate(listen, engine string, quiet *slog.Logger) (*gate.App, error) {
 	return g, nil
 }
 
-func (st *stage) engineURL() string { return "http://" + st.enginePort.Addr().String() }
+func (st *environment) engineURL() string { return "http://" + st.enginePort.Addr().String() }
 
 // run serves all parts until ctx ends.
-func (st *stage) run(ctx context.Context) error {
+func (st *environment) run(ctx context.Context) error {
 	defer os.RemoveAll(st.dir)
 	server := &http.Server{Handler: st.engine, ReadHeaderTimeout: 5 * time.Second}
 	libraryCtx, stopLibrary := context.WithCancel(context.WithoutCancel(ctx))
@@ -115,7 +115,7 @@ func normal(err error) error {
 }
 
 // invite says what can be tried by hand.
-func (st *stage) invite(out io.Writer) {
+func (st *environment) invite(out io.Writer) {
 	base := st.gate.URL()
 	fmt.Fprintf(out, `
  Try it by hand (every /qr is answered by the engine with 500 for the first seconds)

@@ -8,11 +8,11 @@ import (
 	"qrgate/internal/enginesim"
 )
 
-// breakage is one way of breaking, and what must come of it.
-type breakage struct {
+// fault is one way of breaking, and what must come of it.
+type fault struct {
 	says, mended string // what happens, for the timeline
 	breaks       func(context.Context, *stage) error
-	mends        func(context.Context, *stage) error
+	repair       func(context.Context, *stage) error
 
 	told     string        // the receiver that must hear of it: pager or chat
 	within   time.Duration // in earnest
@@ -21,15 +21,15 @@ type breakage struct {
 	silences []string      // symptoms that must not reach the receiver as long as it lasts; empty: not looked at
 }
 
-func breakages() map[string]breakage {
+func breakages() map[string]fault {
 	const pager = "pager"
 	symptoms := []string{"QRGateProbeNotSucceeding", "QRGateErrorBudgetBurn", "QRGateNoQRDelivered"}
 	failing := []string{"QRGateProbeNotSucceeding", "QRGateNoQRDelivered", "QRGateErrorBudgetBurn"}
-	return map[string]breakage{
+	return map[string]fault{
 		"engine-down": {
 			says: "the engine is stopped", mended: "the engine is started again",
 			breaks: func(_ context.Context, st *stage) error { return st.engine.down() },
-			mends:  func(_ context.Context, st *stage) error { return st.engine.up() },
+			repair: func(_ context.Context, st *stage) error { return st.engine.up() },
 			told:   pager, within: 4 * time.Minute, names: qrgate.EngineUnreachable,
 			alerts: []string{"QRGateEngineDown", "QRGateProbeNotSucceeding"}, silences: symptoms,
 		},
@@ -45,14 +45,14 @@ func breakages() map[string]breakage {
 		"redis-down": {
 			says: "Redis is killed", mended: "Redis is started again",
 			breaks: func(_ context.Context, st *stage) error { st.redis.stop(); return nil },
-			mends:  func(ctx context.Context, st *stage) error { return st.startRedis(ctx) },
+			repair: func(ctx context.Context, st *stage) error { return st.startRedis(ctx) },
 			told:   pager, within: 4 * time.Minute, names: qrgate.RedisUnavailable, alerts: []string{"QRGateRedisDown"},
 			silences: []string{"QRGateProbeNotSucceeding"},
 		},
 		"client-outdated": {
 			says: "WhatsApp refuses the engine's library", mended: "the engine is updated",
 			breaks: func(_ context.Context, st *stage) error { st.engine.outdated.Store(true); return st.forget() },
-			mends:  func(_ context.Context, st *stage) error { st.engine.outdated.Store(false); return nil },
+			repair: func(_ context.Context, st *stage) error { st.engine.outdated.Store(false); return nil },
 			told:   pager, within: 6 * time.Minute, names: qrgate.ClientOutdated, alerts: []string{"QRGateClientOutdated"},
 			silences: symptoms,
 		},
@@ -60,11 +60,11 @@ func breakages() map[string]breakage {
 }
 
 // changing is a breakage that a field of the simulated engine makes.
-func changing(says string, names qrgate.Code, alerts []string, change func(*enginesim.Engine)) breakage {
-	return breakage{
+func changing(says string, names qrgate.Code, alerts []string, change func(*enginesim.Engine)) fault {
+	return fault{
 		says: says, mended: "the engine behaves again", told: "pager", within: 8 * time.Minute, names: names, alerts: alerts,
 		breaks: func(_ context.Context, st *stage) error { st.engine.Change(change); return st.forget() },
-		mends: func(_ context.Context, st *stage) error {
+		repair: func(_ context.Context, st *stage) error {
 			st.engine.Change(func(e *enginesim.Engine) { e.QRDelay, e.Latency, e.Faults = 300*time.Millisecond, 0, nil })
 			return nil
 		},

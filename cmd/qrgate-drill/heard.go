@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// told are the alerts that a receiver was told of as firing, each once, in order.
-func told(list []message, receiver string) []string {
+// firedAlerts are the alerts that a receiver was told of as firing, each once, in order.
+func firedAlerts(list []message, receiver string) []string {
 	var out []string
 	for _, m := range list {
 		for _, a := range m.Alerts {
@@ -67,13 +67,13 @@ func said(list []message, receiver, word string) bool {
 }
 
 // about reports whether an alert, by its title, is one that must be told.
-func (b breakage) about(title string) bool { return begins(title, b.alerts) }
+func (b fault) about(title string) bool { return begins(title, b.alerts) }
 
 // symptom reports whether an alert must be silent beside its cause.
-func (b breakage) symptom(title string) bool { return begins(title, b.silences) }
+func (b fault) symptom(title string) bool { return begins(title, b.silences) }
 
 // cause reports whether an alert is told and is no mere symptom.
-func (b breakage) cause(title string) bool { return b.about(title) && !b.symptom(title) }
+func (b fault) cause(title string) bool { return b.about(title) && !b.symptom(title) }
 
 func begins(title string, names []string) bool {
 	name, _, _ := strings.Cut(title, " ")

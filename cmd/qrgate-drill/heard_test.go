@@ -22,7 +22,7 @@ func TestHeard(t *testing.T) {
 		says("pager", "firing", "A", "because of engine_unreachable"), says("chat", "firing", "B", "qr_expired"),
 		says("pager", "firing", "A"), says("pager", "resolved", "A"), says("pager", "firing", "C"), says("deadmansswitch", "firing", "Watchdog"),
 	}
-	if got := told(list, "pager"); !slices.Equal(got, []string{"A", "C"}) {
+	if got := firedAlerts(list, "pager"); !slices.Equal(got, []string{"A", "C"}) {
 		t.Errorf("the pager was told of %v", got)
 	}
 	if got := open(list); !slices.Equal(got, []string{"chat: B", "pager: C"}) {
@@ -48,7 +48,7 @@ func TestBreakages(t *testing.T) {
 				t.Errorf("%s waits for %s, which is no alert", name, a)
 			}
 		}
-		if b.breaks == nil || b.mends == nil || b.within <= 0 || b.names == "" || b.says == "" || b.mended == "" {
+		if b.breaks == nil || b.repair == nil || b.within <= 0 || b.names == "" || b.says == "" || b.mended == "" {
 			t.Errorf("%s is not whole", name)
 		}
 	}

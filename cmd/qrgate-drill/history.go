@@ -47,8 +47,8 @@ func history(instance string, every, long time.Duration, end time.Time) string {
 	return b.String()
 }
 
-// remember gives Prometheus the history, before it starts.
-func (st *stage) remember(ctx context.Context) error {
+// backfill gives Prometheus the history, before it starts.
+func (st *stage) backfill(ctx context.Context) error {
 	file, pace := filepath.Join(st.dir, "history.txt"), st.pace()
 	text := history(st.at.admin, pace.of(st.Interval), pace.of(past), time.Now().Add(-time.Second))
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

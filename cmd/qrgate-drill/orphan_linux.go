@@ -2,5 +2,5 @@ package main
 
 import "syscall"
 
-// withUs has the kernel end a program when the drill ends, however it ends.
+// dieWithParent has the kernel end a program when the drill ends, however it ends.
 func withUs() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

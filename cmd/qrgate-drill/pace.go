@@ -21,8 +21,8 @@ func (s settings) pace() pace {
 // of is a span of earnest as long as it lasts in the drill.
 func (p pace) of(d time.Duration) time.Duration { return d / time.Duration(p) }
 
-// earnest is how long something in the drill would have lasted.
-func (p pace) earnest(d time.Duration) time.Duration { return d * time.Duration(p) }
+// realTime is how long something in the drill would have lasted.
+func (p pace) realTime(d time.Duration) time.Duration { return d * time.Duration(p) }
 
 var (
 	// patience fits the durations of rules and routes that stand alone.

@@ -30,7 +30,7 @@ func TestPaceShortens(t *testing.T) {
 			t.Errorf("in earnest, %q became %q", in, got)
 		}
 	}
-	if p := pace(10); p.of(time.Minute) != 6*time.Second || p.earnest(6*time.Second) != time.Minute {
+	if p := pace(10); p.of(time.Minute) != 6*time.Second || p.realTime(6*time.Second) != time.Minute {
 		t.Error("a minute is not six seconds at ten times the pace")
 	}
 }

@@ -20,12 +20,12 @@ type play struct {
 	*stage
 	log      *timeline
 	pace     pace
-	breakage breakage
+	breakage fault
 	checks   []check
 
-	now   view            // how the alerts stand
-	heard []message       // all messages so far
-	mute  map[string]bool // symptoms that were seen silenced
+	now          view            // how the alerts stand
+	heard        []message       // all messages so far
+	silencedSeen map[string]bool // symptoms that were seen silenced
 }
 
 // check is one expectation, and what came of it.
@@ -38,7 +38,7 @@ type check struct {
 const slack = 15 * time.Second
 
 func (p *play) run(ctx context.Context) error {
-	p.mute = map[string]bool{}
+	p.silencedSeen = map[string]bool{}
 	p.log.act(fmt.Sprintf("Set up: gate %s   engine http://%s   Prometheus %s   Alertmanager %s%s",
 		p.gate.URL(), p.engine.addr, p.prometheus, p.alertmanager, map[bool]string{true: "   ten times faster than in earnest"}[p.Short]))
 	users, stop := context.WithCancel(ctx)
@@ -65,7 +65,7 @@ func (p *play) step(ctx context.Context) error {
 	}
 	p.log.changed(changes(p.now, now))
 	for name, s := range now {
-		p.mute[name] = p.mute[name] || len(s.silenced) > 0
+		p.silencedSeen[name] = p.silencedSeen[name] || len(s.silenced) > 0
 	}
 	p.now = now
 	for _, m := range p.pager.since(len(p.heard)) {
@@ -117,7 +117,7 @@ func (p *play) oneFailure(ctx context.Context) error {
 	if err := p.until(ctx, 4*time.Minute, func() bool { return time.Now().After(quiet) }); err != nil {
 		return err
 	}
-	woken := told(p.heard, "pager")
+	woken := firedAlerts(p.heard, "pager")
 	p.expect(len(woken) == 0, "one failure at night wakes nobody", orNobody(woken))
 	return nil
 }
@@ -134,13 +134,13 @@ func (p *play) broken(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	p.log.line("broken", b.says)
-	right := func() bool { return slices.ContainsFunc(told(p.heard[before:], b.told), b.about) }
+	right := func() bool { return slices.ContainsFunc(firedAlerts(p.heard[before:], b.told), b.about) }
 	err := p.until(ctx, b.within, right)
 	took := time.Since(began)
 	if err != nil && !errors.Is(err, errTooLate) {
 		return nil, err
 	}
-	list := told(p.heard[before:], b.told)
+	list := firedAlerts(p.heard[before:], b.told)
 	p.expect(err == nil, fmt.Sprintf("the %s is told within %s", b.told, b.within),
 		fmt.Sprintf("%s after %.0f s%s", orNobody(list), took.Seconds(), p.inEarnest(took)))
 	if err := p.because(ctx, before); err != nil {
@@ -208,7 +208,7 @@ func (p *play) silenced(ctx context.Context, before int) error {
 	var mute []string
 	err := p.until(ctx, 5*time.Minute, func() bool {
 		mute = mute[:0]
-		for name, silent := range p.mute {
+		for name, silent := range p.silencedSeen {
 			if silent && p.breakage.symptom(name) {
 				mute = append(mute, name)
 			}
@@ -220,7 +220,7 @@ func (p *play) silenced(ctx context.Context, before int) error {
 		return err
 	}
 	var loud []string
-	for _, a := range told(p.heard[before:], p.breakage.told) {
+	for _, a := range firedAlerts(p.heard[before:], p.breakage.told) {
 		if p.breakage.symptom(a) {
 			loud = append(loud, a)
 		}
@@ -233,7 +233,7 @@ func (p *play) silenced(ctx context.Context, before int) error {
 func (p *play) mended(ctx context.Context, list []string) error {
 	b := p.breakage
 	p.log.act("4  " + b.mended)
-	if err := b.mends(ctx, p.stage); err != nil {
+	if err := b.repair(ctx, p.stage); err != nil {
 		return err
 	}
 	p.log.line("mended", b.mended)
@@ -244,7 +244,7 @@ func (p *play) mended(ctx context.Context, list []string) error {
 		return err
 	}
 	p.expect(err == nil && len(list) > 0, "those who were told are told that it is over", map[bool]string{true: "of all of it", false: "not of " + orNobody(over())}[err == nil])
-	if late := told(p.heard[before:], "pager"); len(late) > 0 {
+	if late := firedAlerts(p.heard[before:], "pager"); len(late) > 0 {
 		p.log.line("note", "people were woken after the repair, for "+strings.Join(late, ", "))
 	}
 	return nil
@@ -258,7 +258,7 @@ func (p *play) inEarnest(d time.Duration) string {
 	if p.pace == 1 {
 		return ""
 	}
-	return fmt.Sprintf(", which is %s in earnest", p.pace.earnest(d).Round(time.Second))
+	return fmt.Sprintf(", which is %s in earnest", p.pace.realTime(d).Round(time.Second))
 }
 
 // ran is how many runs of the deep probe ended so, as the gate itself counts.

@@ -47,7 +47,7 @@ func build(ctx context.Context, s settings) (*stage, error) {
 		return nil, err
 	}
 	st := &stage{settings: s, programs: found}
-	for _, step := range []func(context.Context) error{st.ground, st.startRedis, st.startGate, st.startPager, st.remember, st.startWatch, st.scraped} {
+	for _, step := range []func(context.Context) error{st.ground, st.startRedis, st.startGate, st.startPager, st.backfill, st.startWatch, st.scraped} {
 		if err := step(ctx); err != nil {
 			st.close()
 			return nil, err

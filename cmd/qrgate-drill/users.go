@@ -27,7 +27,7 @@ func (st *stage) use(ctx context.Context, n int) <-chan struct{} {
 		if st.Short {
 			u.hold = "?wait=1"
 		}
-		go func() { defer func() { done <- struct{}{} }(); u.want(ctx, st.pace().of(6*time.Second)) }()
+		go func() { defer func() { done <- struct{}{} }(); u.loop(ctx, st.pace().of(6*time.Second)) }()
 	}
 	all := make(chan struct{})
 	go func() {
@@ -39,8 +39,8 @@ func (st *stage) use(ctx context.Context, n int) <-chan struct{} {
 	return all
 }
 
-// want takes turns until ctx ends.
-func (u *user) want(ctx context.Context, every time.Duration) {
+// loop takes turns until ctx ends.
+func (u *user) loop(ctx context.Context, every time.Duration) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {

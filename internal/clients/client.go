@@ -68,7 +68,7 @@ func All() []Named {
 		{"create_session", CreateSession},
 		{"wizard", Wizard},
 		{"session_status", SessionStatus},
-		{"test_rapido_final", TestRapidoFinal},
+		{"test_rapido_final", SimRapidoFinal},
 		{"quick_test_baileys_fix", QuickTestBaileysFix},
 		{"test_correct_qr_flow", TestCorrectQRFlow},
 		{"test_session_flow_updated", TestSessionFlowUpdated},

@@ -42,11 +42,11 @@ func (u *user) createSession(ctx context.Context) error {
 			return fmt.Errorf("%w: the status is no text", ErrCrashed)
 		}
 	}
-	return u.threeAsks(ctx)
+	return u.threeAttempts(ctx)
 }
 
-// threeAsks is the table of 4.1: what each answer of /qr leads to. Nothing is waited for after the third.
-func (u *user) threeAsks(ctx context.Context) error {
+// threeAttempts is the table of 4.1: what each answer of /qr leads to. Nothing is waited for after the third.
+func (u *user) threeAttempts(ctx context.Context) error {
 	for attempt := range 3 {
 		r := u.do(ctx, call{method: "GET", path: u.path("qr"), timeout: 15 * time.Second})
 		if code := r.qr(); code != "" {

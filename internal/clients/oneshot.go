@@ -19,8 +19,8 @@ type oneShot struct {
 	readsBody bool          // reads error and code of a refusal, so anything but JSON crashes it
 }
 
-// TestRapidoFinal asks at once, with 10 s of patience.
-func TestRapidoFinal(ctx context.Context, at Target) Result {
+// SimRapidoFinal asks at once, with 10 s of patience.
+func SimRapidoFinal(ctx context.Context, at Target) Result {
 	return oneShot{prefix: "rapido", creates: []int{201}, timeout: 10 * time.Second}.run(ctx, at)
 }
 

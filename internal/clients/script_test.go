@@ -19,7 +19,7 @@ func TestHoldsThatClientsSurvive(t *testing.T) {
 		limit  time.Duration
 	}{
 		"create_session":            {clients.CreateSession, 15 * time.Second},
-		"test_rapido_final":         {clients.TestRapidoFinal, 10 * time.Second},
+		"test_rapido_final":         {clients.SimRapidoFinal, 10 * time.Second},
 		"quick_test_baileys_fix":    {clients.QuickTestBaileysFix, 10 * time.Second},
 		"test_correct_qr_flow":      {clients.TestCorrectQRFlow, 30 * time.Second},
 		"test_session_flow_updated": {clients.TestSessionFlowUpdated, 30 * time.Second},

@@ -46,12 +46,12 @@ func (w *wizard) askQR(ctx context.Context) verdict {
 		w.mu.Unlock()
 		return stopPolling
 	}
-	return r.mood()
+	return r.classifyText()
 }
 
-// mood is the page's reading of an error: its text holds the status and the whole body, and three digits anywhere in
+// classifyText is the page's reading of an error: its text holds the status and the whole body, and three digits anywhere in
 // it pass for a rate limit.
-func (r reply) mood() verdict {
+func (r reply) classifyText() verdict {
 	if d, err := r.json(); err == nil && r.status == 200 && d.yes("success") {
 		return goOn
 	}
@@ -71,7 +71,7 @@ func (w *wizard) askStatus(ctx context.Context) verdict {
 	case r.status == 404 && r.err == nil:
 		session = w.fromList(ctx)
 	case err != nil || r.status != 200 || !d.yes("success"):
-		return r.mood()
+		return r.classifyText()
 	default:
 		session = d.sub("data")
 	}

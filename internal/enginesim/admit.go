@@ -15,7 +15,7 @@ func (e *Engine) account(key string) string {
 
 // admit lets a request pass the limiters and the check of its credential, or returns the refusal.
 // A refused key costs a general unit only.
-func (e *Engine) admit(h http.Header, r *http.Request, v visit) (answer, bool) {
+func (e *Engine) admit(h http.Header, r *http.Request, v request) (answer, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.limitGeneral(h, r) {
@@ -24,14 +24,14 @@ func (e *Engine) admit(h http.Header, r *http.Request, v visit) (answer, bool) {
 	switch v.access {
 	case needKey:
 		if r.Header.Get("X-API-Key") == "" {
-			return e.bad(http.StatusUnauthorized, "MISSING_API_KEY", "API key requerida"), false
+			return e.failure(http.StatusUnauthorized, "MISSING_API_KEY", "API key requerida"), false
 		}
 		if v.account == "" {
-			return e.bad(http.StatusUnauthorized, "INVALID_API_KEY", "API key inválida"), false
+			return e.failure(http.StatusUnauthorized, "INVALID_API_KEY", "API key inválida"), false
 		}
 	case needBearer:
 		if !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ") {
-			return e.bad(http.StatusUnauthorized, "MISSING_TOKEN", "Token de acceso requerido"), false
+			return e.failure(http.StatusUnauthorized, "MISSING_TOKEN", "Token de acceso requerido"), false
 		}
 	}
 	if v.route.limited() && !e.limitSessions(h, r.Header.Get("X-API-Key")) {
@@ -41,5 +41,5 @@ func (e *Engine) admit(h http.Header, r *http.Request, v visit) (answer, bool) {
 }
 
 func (e *Engine) tooMany() answer {
-	return e.bad(http.StatusTooManyRequests, "RATE_LIMIT_EXCEEDED", "Demasiadas solicitudes")
+	return e.failure(http.StatusTooManyRequests, "RATE_LIMIT_EXCEEDED", "Demasiadas solicitudes")
 }

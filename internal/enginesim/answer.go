@@ -21,7 +21,7 @@ const jsonType = "application/json; charset=utf-8"
 // iso writes t as the engine does: ISO 8601 in UTC with three decimals.
 func iso(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-func good(status int, message string, data any) answer {
+func success(status int, message string, data any) answer {
 	body := object{{"success", true}}
 	if message != "" {
 		body = append(body, member{"message", message})
@@ -29,8 +29,8 @@ func good(status int, message string, data any) answer {
 	return answer{status, jsonType, encode(append(body, member{"data", data}))}
 }
 
-// bad is the recorded error body: four members in this order and nothing else (5.1).
-func (e *Engine) bad(status int, code, message string) answer {
+// failure is the recorded error body: four members in this order and nothing else (5.1).
+func (e *Engine) failure(status int, code, message string) answer {
 	return answer{status, jsonType, encode(object{
 		{"success", false}, {"error", message}, {"code", code}, {"timestamp", iso(e.now())},
 	})}

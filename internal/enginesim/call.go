@@ -44,7 +44,7 @@ func (e *Engine) CountSince(route Route, since time.Time) int {
 	return n
 }
 
-func (e *Engine) record(r *http.Request, v visit) *Call {
+func (e *Engine) record(r *http.Request, v request) *Call {
 	if len(e.calls) >= maxCalls {
 		e.calls = append([]*Call(nil), e.calls[maxCalls/2:]...)
 	}

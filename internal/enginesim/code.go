@@ -24,7 +24,7 @@ func (e *Engine) current(s *session, now time.Time) (code, bool) {
 	if e.Begin != nil {
 		return e.pushedCode(s)
 	}
-	index, generated, ok := e.turn(k, now)
+	index, generated, ok := e.codeIndex(k, now)
 	if !ok {
 		return code{}, false
 	}
@@ -46,8 +46,8 @@ func (e *Engine) pushedCode(s *session) (code, bool) {
 	return code{s.codes + n, generated, last.text}, true
 }
 
-// turn tells which code of the connect it is the turn of, counted from 1, and since when.
-func (e *Engine) turn(k *Socket, now time.Time) (int, time.Time, bool) {
+// codeIndex tells which code of the connect it is the turn of, counted from 1, and since when.
+func (e *Engine) codeIndex(k *Socket, now time.Time) (int, time.Time, bool) {
 	begin := k.opened.Add(e.QRDelay)
 	if e.Rotation == nil {
 		done := now.Sub(begin) / e.qrLife()

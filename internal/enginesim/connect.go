@@ -20,14 +20,14 @@ func (e *Engine) connect(s *session, body []byte) answer {
 	}
 	if e.ConnectFailures < 0 || s.failures < e.ConnectFailures {
 		s.failures++
-		return e.bad(http.StatusInternalServerError, "CONNECTION_ERROR", "Error conectando sesión")
+		return e.failure(http.StatusInternalServerError, "CONNECTION_ERROR", "Error conectando sesión")
 	}
 	s.connects++
 	stick := e.willStick(s, wish.Force)
 	if e.startsOver(s, wish.Force, stick) {
 		e.open(s, stick)
 	}
-	return good(http.StatusOK, "Sesión iniciada, generando QR o reconectando...", e.brief(s, Connecting))
+	return success(http.StatusOK, "Sesión iniciada, generando QR o reconectando...", e.brief(s, Connecting))
 }
 
 // startsOver reports whether a connect opens a new socket. A linked session reconnects instead (quirk 16).
@@ -56,7 +56,7 @@ func (e *Engine) restart(s *session) answer {
 	if s.socket == nil || !s.socket.linked {
 		e.open(s, e.willStick(s, true))
 	}
-	return good(http.StatusOK, "Sesión reiniciada correctamente", e.brief(s, Connecting))
+	return success(http.StatusOK, "Sesión reiniciada correctamente", e.brief(s, Connecting))
 }
 
 // configure stores what PUT /webhook and POST /frappe/configure send.
@@ -74,6 +74,6 @@ func (e *Engine) configure(s *session, body []byte) answer {
 	if c.SendToFrappe != nil {
 		s.sendToFrappe = *c.SendToFrappe
 	}
-	return good(http.StatusOK, "Configuración actualizada",
+	return success(http.StatusOK, "Configuración actualizada",
 		object{{"sessionId", s.name}, {"sendToFrappe", e.boolean(s.sendToFrappe)}})
 }

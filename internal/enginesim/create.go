@@ -40,7 +40,7 @@ func (e *Engine) create(r *http.Request, account string, body []byte) answer {
 		return e.invalid()
 	}
 	if e.named(account, c.SessionID) != nil { // two accounts may use one name: the harder case for a gateway
-		return e.bad(http.StatusConflict, "CONFLICT", "La sesión ya existe")
+		return e.failure(http.StatusConflict, "CONFLICT", "La sesión ya existe")
 	}
 	s := e.insert(account, c)
 	s.sendToFrappe = c.FromFrappe || r.Header.Get("X-Frappe-Origin") == "true"
@@ -48,7 +48,7 @@ func (e *Engine) create(r *http.Request, account string, body []byte) answer {
 		s.connects++
 		e.open(s, e.willStick(s, false))
 	}
-	return good(http.StatusCreated, "Sesión creada correctamente", e.createdData(s))
+	return success(http.StatusCreated, "Sesión creada correctamente", e.createdData(s))
 }
 
 // legalName is ^[A-Za-z0-9_-]{3,100}$ (1.1).
@@ -58,7 +58,7 @@ func legalName(name string) bool {
 }
 
 func (e *Engine) invalid() answer {
-	return e.bad(http.StatusBadRequest, "VALIDATION_ERROR", "Datos de entrada inválidos")
+	return e.failure(http.StatusBadRequest, "VALIDATION_ERROR", "Datos de entrada inválidos")
 }
 
 func (e *Engine) insert(account string, c creation) *session {

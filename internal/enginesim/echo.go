@@ -27,7 +27,7 @@ type Echo struct {
 }
 
 // echo reads a body of any length in constant memory. An upload answers 201.
-func (e *Engine) echo(r *http.Request, v visit) answer {
+func (e *Engine) echo(r *http.Request, v request) answer {
 	sum := sha256.New()
 	length, err := drain(sum, r.Body)
 	status := http.StatusOK

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// dress sets the headers that were recorded on every answer (5.2): the proxy's name, helmet's set and CORS.
-func (e *Engine) dress(h http.Header, origin string) {
+// setHeaders sets the headers that were recorded on every answer (5.2): the proxy's name, helmet's set and CORS.
+func (e *Engine) setHeaders(h http.Header, origin string) {
 	h.Set("Server", "nginx/1.24.0 (Ubuntu)")
 	h.Set("Date", e.now().UTC().Format(http.TimeFormat))
 	for _, line := range [][2]string{

@@ -27,7 +27,7 @@ func (e *Engine) list(query url.Values, account string) answer {
 	total := len(items)
 	from := min((page-1)*limit, total)
 	shown := append([]object{}, items[from:min(from+limit, total)]...)
-	return good(http.StatusOK, "", object{
+	return success(http.StatusOK, "", object{
 		{"sessions", shown},
 		{"pagination", object{{"total", total}, {"page", page}, {"limit", limit}, {"pages", (total + limit - 1) / limit}}},
 	})
@@ -65,5 +65,5 @@ func (e *Engine) stats(account string) answer {
 			linked++
 		}
 	}
-	return good(http.StatusOK, "", object{{"total", total}, {"connected", linked}})
+	return success(http.StatusOK, "", object{{"total", total}, {"connected", linked}})
 }

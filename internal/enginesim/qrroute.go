@@ -15,21 +15,21 @@ func (e *Engine) qr(s *session) answer {
 	if !e.NoExpiry {
 		data = append(data, member{"expiresAt", e.date(c.generated.Add(e.qrLife()))})
 	}
-	return good(http.StatusOK, "", append(data, member{"status", e.spell(Showing)}))
+	return success(http.StatusOK, "", append(data, member{"status", e.spell(Showing)}))
 }
 
 func (e *Engine) notYet(s *session) answer {
 	switch e.NotYet {
 	case 0:
-		return e.bad(http.StatusInternalServerError, "QR_GENERATION_ERROR", "Error obteniendo código QR")
+		return e.failure(http.StatusInternalServerError, "QR_GENERATION_ERROR", "Error obteniendo código QR")
 	case http.StatusOK:
 		if e.NotYetNull {
-			return good(http.StatusOK, "", object{{e.qrField(), nil}, {"sessionId", s.name}})
+			return success(http.StatusOK, "", object{{e.qrField(), nil}, {"sessionId", s.name}})
 		}
 	case http.StatusNoContent:
 		return answer{status: http.StatusNoContent}
 	case http.StatusBadGateway, http.StatusGatewayTimeout:
 		return html(e.NotYet)
 	}
-	return e.bad(e.NotYet, "QR_NOT_READY", "El código QR aún no está disponible")
+	return e.failure(e.NotYet, "QR_NOT_READY", "El código QR aún no está disponible")
 }

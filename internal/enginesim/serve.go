@@ -9,8 +9,8 @@ import (
 
 const maxBody = 1 << 20 // of a session route; uploads have no limit here
 
-// visit is one request on its way through the engine.
-type visit struct {
+// request is one request on its way through the engine.
+type request struct {
 	rule
 	id      string // the path's parameter, unescaped
 	account string
@@ -25,7 +25,7 @@ type visit struct {
 // The way of a request: latency, a fault that stands before the engine, limits and key, the work itself,
 // a fault that spoils its answer.
 func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	v := e.arrive(r)
+	v := e.readRequest(r)
 	seen := &statusWriter{ResponseWriter: w}
 	defer func() { e.leave(v.call, seen.status) }()
 	if v.down {
@@ -42,13 +42,13 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if v.fault.Kind != NoFault && !v.fault.acts() {
-		e.spoil(seen, r, v.fault, answer{})
+		e.applyFault(seen, r, v.fault, answer{})
 		return
 	}
 	e.admitAndWork(seen, r, v)
 }
 
-func (e *Engine) admitAndWork(w http.ResponseWriter, r *http.Request, v visit) {
+func (e *Engine) admitAndWork(w http.ResponseWriter, r *http.Request, v request) {
 	if refusal, ok := e.admit(w.Header(), r, v); !ok {
 		refusal.write(w, r)
 		return
@@ -63,18 +63,18 @@ func (e *Engine) admitAndWork(w http.ResponseWriter, r *http.Request, v visit) {
 	}
 	a := e.work(r, v)
 	if v.fault.Kind != NoFault {
-		e.spoil(w, r, v.fault, a)
+		e.applyFault(w, r, v.fault, a)
 		return
 	}
 	a.write(w, r)
 }
 
-// arrive reads all that must be read from the engine at once, and takes down the call.
-func (e *Engine) arrive(r *http.Request) visit {
+// readRequest reads all that must be read from the engine at once, and takes down the call.
+func (e *Engine) readRequest(r *http.Request) request {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.dieOnTime()
-	v := visit{account: e.account(r.Header.Get("X-API-Key"))}
+	v := request{account: e.account(r.Header.Get("X-API-Key"))}
 	v.rule, v.id = match(e.table(), r.Method, rawPath(r))
 	if r.Method == http.MethodOptions {
 		v.rule = rule{route: RoutePreflight}
@@ -92,10 +92,10 @@ func (e *Engine) arrive(r *http.Request) visit {
 	return v
 }
 
-func (e *Engine) announce(h http.Header, r *http.Request, v visit) {
+func (e *Engine) announce(h http.Header, r *http.Request, v request) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.dress(h, r.Header.Get("Origin"))
+	e.setHeaders(h, r.Header.Get("Origin"))
 	h.Set("X-Route", string(v.route))
 }
 
@@ -117,7 +117,7 @@ func (e *Engine) pause(ctx context.Context, d time.Duration) bool {
 }
 
 // work does what the route is for and returns the answer.
-func (e *Engine) work(r *http.Request, v visit) answer {
+func (e *Engine) work(r *http.Request, v request) answer {
 	switch v.route {
 	case RouteEcho, RouteUpload:
 		return e.echo(r, v)
@@ -128,9 +128,9 @@ func (e *Engine) work(r *http.Request, v visit) answer {
 	v.call.Body = body
 	switch {
 	case err != nil:
-		return e.bad(http.StatusBadRequest, "BAD_REQUEST", "request aborted")
+		return e.failure(http.StatusBadRequest, "BAD_REQUEST", "request aborted")
 	case len(body) > maxBody:
-		return e.bad(http.StatusRequestEntityTooLarge, "PAYLOAD_TOO_LARGE", "request entity too large")
+		return e.failure(http.StatusRequestEntityTooLarge, "PAYLOAD_TOO_LARGE", "request entity too large")
 	}
 	return e.route(r, v, body)
 }

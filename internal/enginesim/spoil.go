@@ -13,8 +13,8 @@ const (
 	bombBlocks = 200 // of 1 MiB each, once unpacked
 )
 
-// spoil answers wrongly. right is the answer that the engine would have given, empty if it was never asked.
-func (e *Engine) spoil(w http.ResponseWriter, r *http.Request, f Fault, right answer) {
+// applyFault answers wrongly. right is the answer that the engine would have given, empty if it was never asked.
+func (e *Engine) applyFault(w http.ResponseWriter, r *http.Request, f Fault, right answer) {
 	switch f.Kind {
 	case EndlessBody:
 		e.endless(w, r)
@@ -28,7 +28,7 @@ func (e *Engine) spoil(w http.ResponseWriter, r *http.Request, f Fault, right an
 		w.WriteHeader(right.status)
 		_, _ = w.Write(right.body[:len(right.body)/2]) // the server closes: fewer bytes than it promised
 	case SlowBody:
-		e.dribble(w, r, f, right)
+		e.slowBody(w, r, f, right)
 	case Hang:
 		e.hang(w, r)
 	case CutConnection:
@@ -48,7 +48,7 @@ func (e *Engine) wrongAnswer(kind FaultKind) answer {
 	case HTML504:
 		return html(http.StatusGatewayTimeout)
 	case ServerError:
-		return e.bad(http.StatusInternalServerError, "INTERNAL_ERROR", "Error interno del servidor")
+		return e.failure(http.StatusInternalServerError, "INTERNAL_ERROR", "Error interno del servidor")
 	case TooMany:
 		return e.tooMany()
 	case Garbage:
@@ -57,7 +57,7 @@ func (e *Engine) wrongAnswer(kind FaultKind) answer {
 		return answer{http.StatusOK, jsonType, nil}
 	case HugeQR:
 		image := "data:image/png;base64," + strings.Repeat("A", hugeQR)
-		return good(http.StatusOK, "", object{{"qrCode", image}, {"status", observed(Showing)}})
+		return success(http.StatusOK, "", object{{"qrCode", image}, {"status", observed(Showing)}})
 	}
 	return html(http.StatusBadGateway)
 }
@@ -94,7 +94,7 @@ func pack(b []byte) []byte {
 	return packed.Bytes()
 }
 
-func (e *Engine) dribble(w http.ResponseWriter, r *http.Request, f Fault, right answer) {
+func (e *Engine) slowBody(w http.ResponseWriter, r *http.Request, f Fault, right answer) {
 	right.head(w.Header())
 	w.WriteHeader(right.status)
 	pace := f.Pace

@@ -12,7 +12,7 @@ func (e *Engine) status(s *session) answer {
 	if e.Status404UntilLinked && phase != Linked || e.Status404WithoutSocket && s.socket == nil {
 		return e.notFound()
 	}
-	return good(http.StatusOK, "", object{
+	return success(http.StatusOK, "", object{
 		{"id", s.id}, {"sessionId", s.name}, {"status", e.spell(phase)},
 		{"phoneNumber", orNull(s.phone)}, {"lastActivity", e.lastActivity(s)},
 		{"isConnected", e.boolean(phase == Linked)}, {"hasQR", e.boolean(phase == Showing)},

@@ -21,12 +21,12 @@ import (
 type Wire struct {
 	server    *http.Server
 	transport *http.Transport
-	line      *line
+	line      *memListener
 }
 
 // NewWire prepares a wire to h. It starts nothing.
 func NewWire(h http.Handler) *Wire {
-	l := &line{conns: make(chan net.Conn), closed: make(chan struct{})}
+	l := &memListener{conns: make(chan net.Conn), closed: make(chan struct{})}
 	return &Wire{
 		server:    &http.Server{Handler: h, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0)},
 		transport: &http.Transport{DialContext: l.dial, MaxIdleConnsPerHost: 100},
@@ -60,14 +60,14 @@ func (w *Wire) Close() {
 	w.transport.CloseIdleConnections()
 }
 
-// line is a [net.Listener] whose other end dials.
-type line struct {
+// memListener is a [net.Listener] whose other end dials.
+type memListener struct {
 	conns  chan net.Conn
 	closed chan struct{}
 	once   sync.Once
 }
 
-func (l *line) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+func (l *memListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	near, far := net.Pipe()
 	select {
 	case l.conns <- far:
@@ -80,7 +80,7 @@ func (l *line) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 }
 
 // Accept implements [net.Listener].
-func (l *line) Accept() (net.Conn, error) {
+func (l *memListener) Accept() (net.Conn, error) {
 	select {
 	case conn := <-l.conns:
 		return conn, nil
@@ -90,13 +90,13 @@ func (l *line) Accept() (net.Conn, error) {
 }
 
 // Close implements [net.Listener].
-func (l *line) Close() error {
+func (l *memListener) Close() error {
 	l.once.Do(func() { close(l.closed) })
 	return nil
 }
 
 // Addr implements [net.Listener].
-func (l *line) Addr() net.Addr { return memory{} }
+func (l *memListener) Addr() net.Addr { return memory{} }
 
 type memory struct{}
 

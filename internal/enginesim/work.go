@@ -5,7 +5,7 @@ import (
 )
 
 // route does the work of every route whose body has been read. The engine is locked.
-func (e *Engine) route(r *http.Request, v visit, body []byte) answer {
+func (e *Engine) route(r *http.Request, v request, body []byte) answer {
 	switch v.route {
 	case RouteRoot:
 		return e.root()
@@ -18,7 +18,7 @@ func (e *Engine) route(r *http.Request, v visit, body []byte) answer {
 	case RouteStats:
 		return e.stats(v.account)
 	case RouteUnknown:
-		return e.bad(http.StatusNotFound, "NOT_FOUND", "Ruta no encontrada")
+		return e.failure(http.StatusNotFound, "NOT_FOUND", "Ruta no encontrada")
 	}
 	s := e.find(v.account, v.id)
 	if s == nil {
@@ -31,7 +31,7 @@ func (e *Engine) route(r *http.Request, v visit, body []byte) answer {
 func (e *Engine) sessionRoute(route Route, s *session, body []byte) answer {
 	switch route {
 	case RouteGet:
-		return good(http.StatusOK, "", object{{"session", append(e.item(s), member{"profile", e.profile(s)})}})
+		return success(http.StatusOK, "", object{{"session", append(e.item(s), member{"profile", e.profile(s)})}})
 	case RouteQR:
 		return e.qr(s)
 	case RouteStatus:
@@ -42,14 +42,14 @@ func (e *Engine) sessionRoute(route Route, s *session, body []byte) answer {
 		return e.restart(s)
 	case RouteDisconnect:
 		e.drop(s)
-		return good(http.StatusOK, "Sesión desconectada correctamente", e.brief(s, Lost))
+		return success(http.StatusOK, "Sesión desconectada correctamente", e.brief(s, Lost))
 	case RouteDelete:
 		e.remove(s)
-		return good(http.StatusOK, "Sesión eliminada correctamente", object{{"sessionId", s.name}})
+		return success(http.StatusOK, "Sesión eliminada correctamente", object{{"sessionId", s.name}})
 	case RouteWebhook, RouteFrappeConfigure:
 		return e.configure(s, body)
 	case RouteFrappeStatus:
-		return good(http.StatusOK, "", append(e.brief(s, e.phase(s, e.now())),
+		return success(http.StatusOK, "", append(e.brief(s, e.phase(s, e.now())),
 			member{"sendToFrappe", e.boolean(s.sendToFrappe)}, member{"sessionName", s.title}))
 	}
 	return e.linkedRoute(route, s)
@@ -58,22 +58,22 @@ func (e *Engine) sessionRoute(route Route, s *session, body []byte) answer {
 // linkedRoute does the work of the routes that need a phone.
 func (e *Engine) linkedRoute(route Route, s *session) answer {
 	if e.phase(s, e.now()) != Linked {
-		return e.bad(http.StatusBadRequest, "SESSION_NOT_CONNECTED", "La sesión debe estar conectada")
+		return e.failure(http.StatusBadRequest, "SESSION_NOT_CONNECTED", "La sesión debe estar conectada")
 	}
 	switch route {
 	case RouteSync:
-		return good(http.StatusOK, "Sincronización completada", object{{"sessionId", s.name},
+		return success(http.StatusOK, "Sincronización completada", object{{"sessionId", s.name},
 			{"contactsSynced", 0}, {"chatsSynced", 0}, {"timestamp", iso(e.now())}})
 	case RouteRepair:
-		return good(http.StatusOK, "Conversaciones reparadas", object{{"sessionId", s.name},
+		return success(http.StatusOK, "Conversaciones reparadas", object{{"sessionId", s.name},
 			{"repairedConversations", []any{}}, {"totalRepaired", 0}, {"timestamp", iso(e.now())}})
 	}
 	if e.ContactsDropSession && e.now().Before(s.linkedAt.Add(dangerAfterLinking)) {
 		e.drop(s)
 	}
-	return good(http.StatusOK, "", object{{"contacts", []any{}}, {"total", 0}, {"source", "whatsapp"}})
+	return success(http.StatusOK, "", object{{"contacts", []any{}}, {"total", 0}, {"source", "whatsapp"}})
 }
 
 func (e *Engine) notFound() answer {
-	return e.bad(http.StatusNotFound, "SESSION_NOT_FOUND", "Sesión no encontrada")
+	return e.failure(http.StatusNotFound, "SESSION_NOT_FOUND", "Sesión no encontrada")
 }

@@ -48,7 +48,7 @@ const (
 // have it: a new connection to the same server, or the same value each time. The suite runs each handle.
 func Store(t *testing.T, open func(t *testing.T) Storage) {
 	t.Helper()
-	for name, check := range map[string]func(*testing.T, *bench){
+	for name, check := range map[string]func(*testing.T, *fixture){
 		"absent":                testAbsent,
 		"written is read":       testWritten,
 		"copies":                testCopies,
@@ -83,16 +83,16 @@ func Store(t *testing.T, open func(t *testing.T) Storage) {
 	}
 }
 
-// bench is what one test works with: two running handles on one storage, and keys of its own.
-type bench struct {
+// fixture is what one test works with: two running handles on one storage, and keys of its own.
+type fixture struct {
 	t    *testing.T
 	a, b Storage
 	keys atomic.Int64
 }
 
-func newBench(t *testing.T, open func(t *testing.T) Storage) *bench {
+func newBench(t *testing.T, open func(t *testing.T) Storage) *fixture {
 	t.Helper()
-	return &bench{t: t, a: run(t, open), b: run(t, open)}
+	return &fixture{t: t, a: run(t, open), b: run(t, open)}
 }
 
 // run opens a handle and keeps it running until the test ends.
@@ -117,12 +117,12 @@ func run(t *testing.T, open func(t *testing.T) Storage) Storage {
 }
 
 // key is one that no other test of this storage uses.
-func (b *bench) key() string {
+func (b *fixture) key() string {
 	return fmt.Sprintf("{%s.%d}:qr", b.t.Name(), b.keys.Add(1))
 }
 
 // get reads one key and fails the test if that fails.
-func (b *bench) get(s Records, key string) qrgate.Record {
+func (b *fixture) get(s Records, key string) qrgate.Record {
 	b.t.Helper()
 	records, err := s.Get(b.t.Context(), key)
 	if err != nil {
@@ -135,7 +135,7 @@ func (b *bench) get(s Records, key string) qrgate.Record {
 }
 
 // put writes a value that lives long and fails the test if that fails.
-func (b *bench) put(s Records, key string, version int64, value string) {
+func (b *fixture) put(s Records, key string, version int64, value string) {
 	b.t.Helper()
 	r := qrgate.Record{Version: version, Value: []byte(value), TTL: ample}
 	if err := s.Put(b.t.Context(), key, version-1, r); err != nil {
@@ -144,7 +144,7 @@ func (b *bench) put(s Records, key string, version int64, value string) {
 }
 
 // want checks version and value of what is stored under key.
-func (b *bench) want(s Records, key string, version int64, value string) {
+func (b *fixture) want(s Records, key string, version int64, value string) {
 	b.t.Helper()
 	if r := b.get(s, key); r.Version != version || string(r.Value) != value {
 		b.t.Errorf("stored: version %d, %d bytes %.40q; want version %d, %d bytes %.40q",

@@ -12,7 +12,7 @@ import (
 )
 
 // acquire asks for a lease and fails the test if the answer is not want.
-func (b *bench) acquire(s Leases, key, owner string, want bool) {
+func (b *fixture) acquire(s Leases, key, owner string, want bool) {
 	b.t.Helper()
 	ok, err := s.Acquire(b.t.Context(), key, owner, ample)
 	if err != nil || ok != want {
@@ -20,14 +20,14 @@ func (b *bench) acquire(s Leases, key, owner string, want bool) {
 	}
 }
 
-func (b *bench) release(s Leases, key, owner string) {
+func (b *fixture) release(s Leases, key, owner string) {
 	b.t.Helper()
 	if err := s.Release(b.t.Context(), key, owner); err != nil {
 		b.t.Fatalf("Release by %s: %v", owner, err)
 	}
 }
 
-func testLease(t *testing.T, b *bench) {
+func testLease(t *testing.T, b *fixture) {
 	key := b.key()
 	b.release(b.a, key, "one") // of nothing
 	b.acquire(b.a, key, "one", true)
@@ -55,9 +55,9 @@ func testLease(t *testing.T, b *bench) {
 }
 
 // A lease that is not renewed goes to whoever asks after its life, and not before.
-func testLeaseTakeover(t *testing.T, b *bench) {
+func testLeaseTakeover(t *testing.T, b *fixture) {
 	key, before := b.key(), time.Now()
-	if ok, err := b.a.Acquire(t.Context(), key, "one", brief); !ok || err != nil {
+	if ok, err := b.a.Acquire(t.Context(), key, "one", shortTTL); !ok || err != nil {
 		t.Fatalf("Acquire: %t, %v", ok, err)
 	}
 	after := time.Now()
@@ -67,14 +67,14 @@ func testLeaseTakeover(t *testing.T, b *bench) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if ok && time.Now().Before(before.Add(brief-tick)) {
-			t.Fatalf("taken over after %v of a life of %v", time.Since(before), brief)
+		if ok && time.Now().Before(before.Add(shortTTL-tick)) {
+			t.Fatalf("taken over after %v of a life of %v", time.Since(before), shortTTL)
 		}
 		if ok {
 			break
 		}
-		if asked.After(after.Add(brief + tick)) {
-			t.Fatalf("refused %v after a lease of %v was taken", asked.Sub(after), brief)
+		if asked.After(after.Add(shortTTL + tick)) {
+			t.Fatalf("refused %v after a lease of %v was taken", asked.Sub(after), shortTTL)
 		}
 	}
 	b.release(b.a, key, "one") // who lost it cannot give it away
@@ -82,19 +82,19 @@ func testLeaseTakeover(t *testing.T, b *bench) {
 }
 
 // A renewed lease lives from its renewal: it is still the owner's long after its first life.
-func testLeaseRenewal(t *testing.T, b *bench) {
+func testLeaseRenewal(t *testing.T, b *fixture) {
 	key := b.key()
-	for start := time.Now(); time.Since(start) < 2*brief; {
+	for start := time.Now(); time.Since(start) < 2*shortTTL; {
 		renewed := time.Now()
-		if ok, err := b.a.Acquire(t.Context(), key, "one", brief); !ok || err != nil {
+		if ok, err := b.a.Acquire(t.Context(), key, "one", shortTTL); !ok || err != nil {
 			t.Fatalf("renewal: %t, %v", ok, err)
 		}
-		ok, err := b.b.Acquire(t.Context(), key, "two", brief)
+		ok, err := b.b.Acquire(t.Context(), key, "two", shortTTL)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if ok && time.Since(renewed) < brief-tick {
-			t.Fatalf("another got the lease %v after a renewal for %v", time.Since(renewed), brief)
+		if ok && time.Since(renewed) < shortTTL-tick {
+			t.Fatalf("another got the lease %v after a renewal for %v", time.Since(renewed), shortTTL)
 		}
 		if ok { // the machine was busy for longer than the lease
 			b.release(b.b, key, "two")
@@ -103,7 +103,7 @@ func testLeaseRenewal(t *testing.T, b *bench) {
 }
 
 // Of eight owners at most one at a time is inside.
-func testLeaseRace(t *testing.T, b *bench) {
+func testLeaseRace(t *testing.T, b *fixture) {
 	key := b.key()
 	var inside, entered atomic.Int64
 	var work sync.WaitGroup
@@ -136,7 +136,7 @@ func testLeaseRace(t *testing.T, b *bench) {
 
 // A caller that has gone away gets its own context's error, changes nothing, and says nothing about the
 // store's health.
-func testCancelled(t *testing.T, b *bench) {
+func testCancelled(t *testing.T, b *fixture) {
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	key := b.key()

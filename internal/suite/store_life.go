@@ -7,22 +7,22 @@ import (
 	"qrgate"
 )
 
-// brief is a life that a test outlasts.
-const brief = 250 * time.Millisecond
+// shortTTL is a life that a test outlasts.
+const shortTTL = 250 * time.Millisecond
 
-func testLife(t *testing.T, b *bench) {
+func testLife(t *testing.T, b *fixture) {
 	key := b.key()
 	watchEnd(b, key, func() error {
-		return b.a.Put(t.Context(), key, 0, qrgate.Record{Version: 7, Value: []byte("mortal"), TTL: brief})
+		return b.a.Put(t.Context(), key, 0, qrgate.Record{Version: 7, Value: []byte("mortal"), TTL: shortTTL})
 	})
 	b.put(b.b, key, 1, "reborn") // what has ended keeps nobody out
 	b.want(b.a, key, 1, "reborn")
 }
 
-func testTombstoneLife(t *testing.T, b *bench) {
+func testTombstoneLife(t *testing.T, b *fixture) {
 	key := b.key()
 	watchEnd(b, key, func() error {
-		return b.a.Put(t.Context(), key, 0, qrgate.Record{Version: 7, TTL: brief})
+		return b.a.Put(t.Context(), key, 0, qrgate.Record{Version: 7, TTL: shortTTL})
 	})
 	b.put(b.b, key, 1, "reborn")
 	b.want(b.a, key, 1, "reborn")
@@ -32,7 +32,7 @@ func testTombstoneLife(t *testing.T, b *bench) {
 // It must be there, with the life it has left, for that long and not a moment longer. Near its end it may
 // be without life and value, and still keep older writers out: for a store that is far away, it ends while
 // the answer travels.
-func watchEnd(b *bench, key string, write func() error) {
+func watchEnd(b *fixture, key string, write func() error) {
 	b.t.Helper()
 	before := time.Now()
 	if err := write(); err != nil {
@@ -47,21 +47,21 @@ func watchEnd(b *bench, key string, write func() error) {
 		switch {
 		case r.TTL <= 0 && len(r.Value) > 0:
 			b.t.Fatal("a value without life")
-		case r.TTL <= 0 && answered.Add(travel).Before(before.Add(brief-tick)):
-			b.t.Fatalf("gone after %v of a life of %v", answered.Sub(before), brief)
+		case r.TTL <= 0 && answered.Add(travel).Before(before.Add(shortTTL-tick)):
+			b.t.Fatalf("gone after %v of a life of %v", answered.Sub(before), shortTTL)
 		case r.Version == 0:
 			return
-		case asked.After(after.Add(brief + tick)):
-			b.t.Fatalf("still there %v after the Put, with a life of %v", asked.Sub(after), brief)
-		case r.TTL > 0 && asked.Add(r.TTL).After(after.Add(brief+tick)):
-			b.t.Fatalf("TTL of %v at %v after the Put, with a life of %v", r.TTL, asked.Sub(after), brief)
+		case asked.After(after.Add(shortTTL + tick)):
+			b.t.Fatalf("still there %v after the Put, with a life of %v", asked.Sub(after), shortTTL)
+		case r.TTL > 0 && asked.Add(r.TTL).After(after.Add(shortTTL+tick)):
+			b.t.Fatalf("TTL of %v at %v after the Put, with a life of %v", r.TTL, asked.Sub(after), shortTTL)
 		}
 	}
 }
 
 // While one handle replaces a value that lives long by one that lives briefly and back, no read may pair
 // the one's value with the other's life.
-func testLifeBelongsToValue(t *testing.T, b *bench) {
+func testLifeBelongsToValue(t *testing.T, b *fixture) {
 	const rounds, short = 300, time.Minute
 	key, done := b.key(), make(chan struct{})
 	go func() {

@@ -17,16 +17,16 @@ func isCancelled(err error) bool {
 
 // model is what a store should be, said as simply as possible: two maps, and nobody ever waits.
 type model struct {
-	*bench
+	*fixture
 	prefix  string
 	records map[string]qrgate.Record
 	owners  map[string]string
 }
 
 // testModel compares random sequences of operations, on two handles, with the model.
-func testModel(t *testing.T, b *bench) {
+func testModel(t *testing.T, b *fixture) {
 	rapid.Check(t, func(r *rapid.T) {
-		m := &model{bench: b, prefix: b.key(), records: map[string]qrgate.Record{}, owners: map[string]string{}}
+		m := &model{fixture: b, prefix: b.key(), records: map[string]qrgate.Record{}, owners: map[string]string{}}
 		r.Repeat(map[string]func(*rapid.T){
 			"put":     m.put,
 			"get":     m.get,

@@ -14,7 +14,7 @@ import (
 
 // Eight writers on two handles each read, then write what is one newer. Readers must never see a version
 // go back, and each version must have been written by one writer alone.
-func testRacingWriters(t *testing.T, b *bench) {
+func testRacingWriters(t *testing.T, b *fixture) {
 	const writers, rounds = 8, 40
 	key := b.key()
 	var stale, written atomic.Int64
@@ -69,7 +69,7 @@ func read(t *testing.T, s Records, key string) qrgate.Record {
 }
 
 // Of writers that read the same version exactly one is let in, however far ahead its own version is.
-func testOneWinner(t *testing.T, b *bench) {
+func testOneWinner(t *testing.T, b *fixture) {
 	const writers, rounds = 8, 100
 	for range rounds {
 		key := b.key()

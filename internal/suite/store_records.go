@@ -12,7 +12,7 @@ import (
 	"qrgate"
 )
 
-func testAbsent(t *testing.T, b *bench) {
+func testAbsent(t *testing.T, b *fixture) {
 	if diff := cmp.Diff(qrgate.Record{}, b.get(b.a, b.key())); diff != "" {
 		t.Errorf("a key never written is not the zero record:\n%s", diff)
 	}
@@ -22,7 +22,7 @@ func testAbsent(t *testing.T, b *bench) {
 	}
 }
 
-func testWritten(t *testing.T, b *bench) {
+func testWritten(t *testing.T, b *fixture) {
 	key := b.key()
 	b.put(b.a, key, 1, "one")
 	b.want(b.b, key, 1, "one")
@@ -34,7 +34,7 @@ func testWritten(t *testing.T, b *bench) {
 	b.want(b.b, key, 9, "nine")
 }
 
-func testCopies(t *testing.T, b *bench) {
+func testCopies(t *testing.T, b *fixture) {
 	key, value := b.key(), []byte("sealed")
 	if err := b.a.Put(t.Context(), key, 0, qrgate.Record{Version: 1, Value: value, TTL: ample}); err != nil {
 		t.Fatal(err)
@@ -46,7 +46,7 @@ func testCopies(t *testing.T, b *bench) {
 	b.want(b.a, key, 1, "sealed")
 }
 
-func testManyKeys(t *testing.T, b *bench) {
+func testManyKeys(t *testing.T, b *fixture) {
 	const n = 100
 	keys, want := make([]string, n), make([]string, n)
 	for i := range keys {
@@ -67,7 +67,7 @@ func testManyKeys(t *testing.T, b *bench) {
 	}
 }
 
-func testStrangeKeys(t *testing.T, b *bench) {
+func testStrangeKeys(t *testing.T, b *fixture) {
 	base := b.key()
 	strange := []string{
 		"", " ", "\x00", "\r\nFLUSHALL\r\n", "$3\r\nabc", "*", "?", "[a-z]", "{}", "}{", "{a}{b}", "%s%n", "ü",
@@ -88,7 +88,7 @@ func testStrangeKeys(t *testing.T, b *bench) {
 	}
 }
 
-func testLargeValues(t *testing.T, b *bench) {
+func testLargeValues(t *testing.T, b *fixture) {
 	var value strings.Builder
 	for i := range 64 << 10 {
 		value.WriteByte(byte(i * 31))
@@ -99,7 +99,7 @@ func testLargeValues(t *testing.T, b *bench) {
 }
 
 // Versions above 2^53 are those that a floating-point number cannot tell apart.
-func testLargeVersions(t *testing.T, b *bench) {
+func testLargeVersions(t *testing.T, b *fixture) {
 	key := b.key()
 	for _, version := range []int64{9, 10, 1 << 53, 1<<53 + 1, 1<<53 + 2, math.MaxInt64 - 1, math.MaxInt64} {
 		b.put(b.a, key, version, fmt.Sprint(version))
@@ -111,7 +111,7 @@ func testLargeVersions(t *testing.T, b *bench) {
 	}
 }
 
-func testStale(t *testing.T, b *bench) {
+func testStale(t *testing.T, b *fixture) {
 	key := b.key()
 	b.put(b.a, key, 10, "ten")
 	for _, prev := range []int64{0, 1, 2, 9} {
@@ -125,7 +125,7 @@ func testStale(t *testing.T, b *bench) {
 	b.want(b.a, key, 10, "ten")
 }
 
-func testTombstone(t *testing.T, b *bench) {
+func testTombstone(t *testing.T, b *fixture) {
 	key := b.key()
 	b.put(b.a, key, 1, "value")
 	b.put(b.a, key, 2, "")
@@ -140,7 +140,7 @@ func testTombstone(t *testing.T, b *bench) {
 	b.want(b.a, key, 3, "new life")
 }
 
-func testBadRecords(t *testing.T, b *bench) {
+func testBadRecords(t *testing.T, b *fixture) {
 	for name, c := range map[string]struct {
 		prev int64
 		r    qrgate.Record
@@ -163,7 +163,7 @@ func testBadRecords(t *testing.T, b *bench) {
 	}
 }
 
-func testPing(t *testing.T, b *bench) {
+func testPing(t *testing.T, b *fixture) {
 	if err := b.a.Ping(t.Context()); err != nil {
 		t.Errorf("Ping of a healthy store: %v", err)
 	}

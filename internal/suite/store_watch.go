@@ -22,7 +22,7 @@ func wantToken(t *testing.T, changed <-chan struct{}) {
 
 // Each Put brings a token to a watcher of either handle. A handle that connects late may bring one token
 // more, so several Puts are looked at.
-func testWakes(t *testing.T, b *bench) {
+func testWakes(t *testing.T, b *fixture) {
 	key := b.key()
 	here, stopHere := b.a.Watch(key)
 	defer stopHere()
@@ -38,7 +38,7 @@ func testWakes(t *testing.T, b *bench) {
 	wantToken(t, there)
 }
 
-func testWakesEveryone(t *testing.T, b *bench) {
+func testWakesEveryone(t *testing.T, b *fixture) {
 	key := b.key()
 	var channels []<-chan struct{}
 	for range 20 {
@@ -56,7 +56,7 @@ func testWakesEveryone(t *testing.T, b *bench) {
 
 // A watcher hears nothing of other keys, and nothing of a writer that was refused. That nothing comes can
 // only be seen once something later has: a Put that both handles were told of.
-func testWakesNobodyElse(t *testing.T, b *bench) {
+func testWakesNobodyElse(t *testing.T, b *fixture) {
 	quiet, busy := b.key(), b.key()
 	b.put(b.a, quiet, 5, "still")
 	silent, stopSilent := b.b.Watch(quiet)
@@ -80,7 +80,7 @@ func testWakesNobodyElse(t *testing.T, b *bench) {
 	}
 }
 
-func testStoppedWatch(t *testing.T, b *bench) {
+func testStoppedWatch(t *testing.T, b *fixture) {
 	key := b.key()
 	stopped, stop := b.a.Watch(key)
 	stop()

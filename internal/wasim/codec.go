@@ -29,7 +29,7 @@ func decode(plain []byte) (n *waBinary.Node, err error) {
 	if err != nil {
 		return nil, err
 	}
-	m := meter{rest: body}
+	m := validator{rest: body}
 	if err := m.node(0); err != nil {
 		return nil, err
 	}
@@ -66,13 +66,13 @@ func unpack(plain []byte) ([]byte, error) {
 	return body, nil
 }
 
-// meter walks an encoded node without building it.
-type meter struct {
+// validator walks an encoded node without building it.
+type validator struct {
 	rest  []byte
 	nodes int
 }
 
-func (m *meter) node(depth int) error {
+func (m *validator) node(depth int) error {
 	tag, err := m.number(1)
 	if err != nil {
 		return err
@@ -89,7 +89,7 @@ func (m *meter) node(depth int) error {
 	return nil
 }
 
-func (m *meter) listSize(tag int) (int, error) {
+func (m *validator) listSize(tag int) (int, error) {
 	switch tag {
 	case token.List8:
 		return m.number(1)
@@ -101,7 +101,7 @@ func (m *meter) listSize(tag int) (int, error) {
 	return 0, errNode
 }
 
-func (m *meter) value(depth int) error {
+func (m *validator) value(depth int) error {
 	if depth > maxDepth {
 		return errNodeSize
 	}
@@ -138,7 +138,7 @@ func (m *meter) value(depth int) error {
 }
 
 // pair walks two values with gap bytes between them.
-func (m *meter) pair(gap, depth int) error {
+func (m *validator) pair(gap, depth int) error {
 	if err := m.value(depth); err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func (m *meter) pair(gap, depth int) error {
 	return m.value(depth)
 }
 
-func (m *meter) list(tag, depth int) error {
+func (m *validator) list(tag, depth int) error {
 	size, err := m.listSize(tag)
 	if err != nil {
 		return err
@@ -164,7 +164,7 @@ func (m *meter) list(tag, depth int) error {
 	return nil
 }
 
-func (m *meter) blob(width int) error {
+func (m *validator) blob(width int) error {
 	n, err := m.number(width)
 	if err != nil {
 		return err
@@ -176,7 +176,7 @@ func (m *meter) blob(width int) error {
 }
 
 // packed walks digits, two to a byte; the top bit of the length says that the last half is empty.
-func (m *meter) packed() error {
+func (m *validator) packed() error {
 	n, err := m.number(1)
 	if err != nil {
 		return err
@@ -184,7 +184,7 @@ func (m *meter) packed() error {
 	return m.skip(n & 0x7f)
 }
 
-func (m *meter) number(width int) (int, error) {
+func (m *validator) number(width int) (int, error) {
 	if len(m.rest) < width {
 		return 0, errNode
 	}
@@ -196,7 +196,7 @@ func (m *meter) number(width int) (int, error) {
 	return n, nil
 }
 
-func (m *meter) skip(n int) error {
+func (m *validator) skip(n int) error {
 	if n > len(m.rest) {
 		return errNode
 	}

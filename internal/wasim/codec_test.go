@@ -99,7 +99,7 @@ func TestMeterWalksAllOfANode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := meter{rest: plain[1:]}
+	m := validator{rest: plain[1:]}
 	if err := m.node(0); err != nil || len(m.rest) != 0 || m.nodes != 4 {
 		t.Errorf("%v, %d bytes left, %d nodes", err, len(m.rest), m.nodes)
 	}

@@ -93,7 +93,7 @@ func (s *Server) upgrade(c *conn, w http.ResponseWriter, r *http.Request) {
 	var script sync.WaitGroup
 	defer script.Wait()
 	defer c.cut()
-	script.Go(func() { s.play(c) })
+	script.Go(func() { s.serveConn(c) })
 	for {
 		n, err := c.receive()
 		if err != nil {
@@ -153,8 +153,8 @@ func (c *conn) pause(d time.Duration) bool {
 	}
 }
 
-// order tells the script to end the connection with a <stream:error>. Of two orders one is enough.
-func (c *conn) order(code string) {
+// requestClose tells the script to end the connection with a <stream:error>. Of two orders one is enough.
+func (c *conn) requestClose(code string) {
 	select {
 	case c.orders <- code:
 	default:

@@ -23,9 +23,9 @@ type device struct {
 	conn     *conn // where it is logged in, or nil
 }
 
-// enter checks the login on c. It returns the device's other identity and the connection that the device was
+// authenticate checks the login on c. It returns the device's other identity and the connection that the device was
 // logged in on before, if that is still open.
-func (s *Server) enter(c *conn) (lid types.JID, older *conn, ok bool) {
+func (s *Server) authenticate(c *conn) (lid types.JID, older *conn, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id := deviceID{c.payload.GetUsername(), c.payload.GetDevice()}
@@ -73,7 +73,7 @@ func (s *Server) Unlink(a Account) int {
 	s.mu.Unlock()
 	for _, id := range ids {
 		if c := s.remove(id); c != nil {
-			c.order("401")
+			c.requestClose("401")
 		}
 	}
 	return len(ids)

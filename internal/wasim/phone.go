@@ -212,7 +212,7 @@ func (s *Server) link(c *conn, a Account, user uint64) error {
 		st.queue = append([]Fault{*next}, st.queue...)
 	}
 	if !c.fault.NoRestart {
-		c.order("515")
+		c.requestClose("515")
 	}
 	return nil
 }

@@ -9,12 +9,12 @@ import (
 	"go.mau.fi/whatsmeow/types"
 )
 
-// farewell is how long TCP stays open after a <failure> or <stream:error>. It keeps a client that hangs up
+// closeDelay is how long TCP stays open after a <failure> or <stream:error>. It keeps a client that hangs up
 // at once from seeing both ends close in the same moment.
-const farewell = 200 * time.Millisecond
+const closeDelay = 200 * time.Millisecond
 
-// play is the server's part of a connection after the handshake.
-func (s *Server) play(c *conn) {
+// serveConn is the server's part of a connection after the handshake.
+func (s *Server) serveConn(c *conn) {
 	if !c.pause(s.FirstFrameDelay) {
 		return
 	}
@@ -60,13 +60,13 @@ func (s *Server) register(c *conn) {
 
 // login lets a paired device in and waits for what becomes of it.
 func (s *Server) login(c *conn) {
-	lid, older, ok := s.enter(c)
+	lid, older, ok := s.authenticate(c)
 	if !ok {
 		s.end(c, failure(401))
 		return
 	}
 	if older != nil {
-		older.order(conflict)
+		older.requestClose(conflict)
 	}
 	if s.send(c, success(lid)) != nil {
 		return
@@ -87,7 +87,7 @@ func (s *Server) login(c *conn) {
 // end says the last word and drops the connection a little later.
 func (s *Server) end(c *conn, last waBinary.Node) {
 	if s.send(c, last) == nil {
-		c.pause(farewell)
+		c.pause(closeDelay)
 	}
 	c.cut()
 }

@@ -81,7 +81,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          log.New(io.Discard, "", 0),
 	}
-	if !s.adopt(srv) {
+	if !s.trackServer(srv) {
 		return nil
 	}
 	cfg := &tls.Config{GetCertificate: s.cert.get, NextProtos: []string{"http/1.1"}}
@@ -91,7 +91,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	return nil
 }
 
-func (s *Server) adopt(srv *http.Server) bool {
+func (s *Server) trackServer(srv *http.Server) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state.closed {

@@ -2,6 +2,6 @@ package redistest
 
 import "syscall"
 
-// withUs has the kernel kill the server when this process ends, however it ends: a test that panics or runs
+// dieWithParent has the kernel kill the server when this process ends, however it ends: a test that panics or runs
 // out of time cleans nothing up.
-func withUs() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
+func dieWithParent() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

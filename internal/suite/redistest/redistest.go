@@ -106,7 +106,7 @@ func (s *Server) launch() error {
 	defer s.mu.Unlock()
 	cmd := exec.Command(s.path, append([]string{"--port", fmt.Sprint(s.port), "--bind", "127.0.0.1",
 		"--save", "", "--appendonly", "no", "--dir", os.TempDir()}, s.args...)...)
-	cmd.SysProcAttr = withUs()
+	cmd.SysProcAttr = dieWithParent()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err

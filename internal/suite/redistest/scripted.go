@@ -22,7 +22,7 @@ func StartScripted(t testing.TB, answer string) string {
 			if err != nil {
 				return
 			}
-			work.Go(func() { recite(conn, answer) })
+			work.Go(func() { serveScript(conn, answer) })
 		}
 	})
 	t.Cleanup(func() {
@@ -32,8 +32,8 @@ func StartScripted(t testing.TB, answer string) string {
 	return "redis://" + listener.Addr().String()
 }
 
-// recite ends when the client hangs up.
-func recite(conn net.Conn, answer string) {
+// serveScript ends when the client hangs up.
+func serveScript(conn net.Conn, answer string) {
 	defer func() { _ = conn.Close() }()
 	for questions := bufio.NewReader(conn); ; {
 		command, err := readValue(questions)
