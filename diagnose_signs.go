@@ -30,7 +30,7 @@ func ruleEngineUnreachable(at *input) finding {
 	}
 	for _, t := range heard {
 		code, ok := unreachableKinds[t.Kind]
-		if found := t.sign(code, at.now); ok && found.established(at.now) {
+		if found := t.findingFor(code, at.now); ok && found.established(at.now) {
 			return found
 		}
 	}
@@ -43,7 +43,7 @@ var unreachableKinds = map[ErrorKind]Code{KindUnreachable: EngineUnreachable, Ki
 // ruleSessionLost: the engine denies a session. That it had it shows in a connect that it accepted.
 func ruleSessionLost(at *input) finding {
 	p, t := at.Past, at.currentFailure()
-	unknown := p.ConnectFailure.sign(SessionNotFound, at.now)
+	unknown := p.ConnectFailure.findingFor(SessionNotFound, at.now)
 	switch {
 	case at.connectRejected() && p.ConnectFailure.Kind == KindSessionNotFound && unknown.established(at.now):
 		return unknown
@@ -55,7 +55,7 @@ func ruleSessionLost(at *input) finding {
 	case at.LostByEngine:
 		return finding{code: EngineRestarted, confirmed: true, evidence: []string{t.String(at.now)}}
 	}
-	return t.sign(SessionNotFound, at.now)
+	return t.findingFor(SessionNotFound, at.now)
 }
 
 // restartTime is how long a restart of the engine explains that there is no QR.
@@ -75,9 +75,9 @@ func ruleConnectFailing(at *input) finding {
 	case !at.connectRejected():
 		return finding{}
 	case r.Kind == KindRateLimited:
-		return r.sign(RateLimited, at.now)
+		return r.findingFor(RateLimited, at.now)
 	case r.Kind == KindServerError:
-		return r.sign(ConnectFailing, at.now)
+		return r.findingFor(ConnectFailing, at.now)
 	}
 	return finding{}
 }
@@ -93,11 +93,11 @@ func ruleEngineErrors(at *input) finding {
 	t := at.currentFailure()
 	switch {
 	case t.Kind == KindRateLimited:
-		return t.sign(RateLimited, at.now)
+		return t.findingFor(RateLimited, at.now)
 	case t.Kind == KindServerError && t.Op == OpConnect:
-		return t.sign(ConnectFailing, at.now)
+		return t.findingFor(ConnectFailing, at.now)
 	case t.Kind == KindServerError:
-		return t.sign(Engine5xx, at.now)
+		return t.findingFor(Engine5xx, at.now)
 	}
 	return finding{}
 }

@@ -57,8 +57,8 @@ func (t FailureStreak) Duration(now time.Time) time.Duration {
 	return now.Sub(t.Since)
 }
 
-// sign is the trouble as a sign of a cause. One failure is chance, two in a row are not.
-func (t FailureStreak) sign(code Code, now time.Time) finding {
+// findingFor is the trouble as a sign of a cause. One failure is chance, two in a row are not.
+func (t FailureStreak) findingFor(code Code, now time.Time) finding {
 	return finding{code: code, since: t.Since, confirmed: t.Times >= 2, evidence: []string{t.String(now)}}
 }
 

@@ -96,10 +96,10 @@ func (s storing) open(ctx context.Context, b *bench, x *subject, redis string) (
 	group, all := errgroup.WithContext(ctx)
 	for i := range s.Sessions {
 		group.Go(func() error {
-			if err := user.begin(all, key(i), session(i)); err != nil {
+			if err := user.begin(all, key(i), sessionName(i)); err != nil {
 				return err
 			}
-			_, err := user.qr(all, key(i), session(i))
+			_, err := user.qr(all, key(i), sessionName(i))
 			return err
 		})
 	}
@@ -116,7 +116,7 @@ func (s storing) elsewhere(ctx context.Context, x *subject) error {
 	before := x.engine.looks()
 	for i := range s.Sessions {
 		began := time.Now()
-		a, err := user.qr(ctx, key(i), session(i))
+		a, err := user.qr(ctx, key(i), sessionName(i))
 		switch {
 		case err != nil:
 			return err
@@ -129,8 +129,8 @@ func (s storing) elsewhere(ctx context.Context, x *subject) error {
 	return nil
 }
 
-func key(i int) string     { return fmt.Sprintf("key-%d", i%5) }
-func session(i int) string { return fmt.Sprintf("bench-%d", i) }
+func key(i int) string         { return fmt.Sprintf("key-%d", i%5) }
+func sessionName(i int) string { return fmt.Sprintf("bench-%d", i) }
 
 // Counters of the Go runtime.
 const (
@@ -142,7 +142,7 @@ const (
 func (s storing) turn(ctx context.Context, x *subject, counts bool) error {
 	asks := load{to: x.gate.URL, conns: s.Conns, lasts: s.Turn}
 	for i := range s.Sessions {
-		asks.requests = append(asks.requests, get("/api/sessions/"+session(i)+"/qr", key(i)))
+		asks.requests = append(asks.requests, get("/api/sessions/"+sessionName(i)+"/qr", key(i)))
 	}
 	var before, after [2]float64
 	if err := x.counters(ctx, &before); err != nil {

@@ -104,7 +104,7 @@ func (e *Engine) requireKey(h func(r *http.Request, account string) reply) http.
 }
 
 // withSession finds the session of a path. Those of other accounts are not there.
-func (e *Engine) withSession(h func(*http.Request, *session) reply) http.HandlerFunc {
+func (e *Engine) withSession(h func(*http.Request, *engineSession) reply) http.HandlerFunc {
 	return e.requireKey(func(r *http.Request, account string) reply {
 		e.mu.RLock()
 		s := e.shelf.find(account, r.PathValue("id"))

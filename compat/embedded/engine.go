@@ -100,7 +100,7 @@ func (e *Engine) close() error {
 }
 
 // all is every session, the oldest first.
-func (e *Engine) all() []*session {
+func (e *Engine) all() []*engineSession {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	return e.shelf.all()

@@ -70,17 +70,17 @@ func number(text string, otherwise int) int {
 	return otherwise
 }
 
-func (e *Engine) get(_ *http.Request, s *session) reply {
+func (e *Engine) get(_ *http.Request, s *engineSession) reply {
 	return ok(oneBody(s.refreshed().item(time.Now())))
 }
 
-func (e *Engine) status(_ *http.Request, s *session) reply {
+func (e *Engine) status(_ *http.Request, s *engineSession) reply {
 	return ok(statusBody(s.refreshed().item(time.Now())))
 }
 
 // qr answers at once, as the documented engine does: with the code, or with its famous error. The text of
 // the error names the cause when the session has given up.
-func (e *Engine) qr(_ *http.Request, s *session) reply {
+func (e *Engine) qr(_ *http.Request, s *engineSession) reply {
 	v := s.refreshed()
 	now := time.Now()
 	if q, ready := v.qr(now); ready {
@@ -96,7 +96,7 @@ func (e *Engine) qr(_ *http.Request, s *session) reply {
 	return problem(http.StatusInternalServerError, compat.CodeQRGeneration, text)
 }
 
-func (e *Engine) connect(r *http.Request, s *session) reply {
+func (e *Engine) connect(r *http.Request, s *engineSession) reply {
 	force, refusal := readConnect(r)
 	if refusal != nil {
 		return *refusal
@@ -104,12 +104,12 @@ func (e *Engine) connect(r *http.Request, s *session) reply {
 	return e.connectResponse(s, connectRequested{force: force}, compat.TextConnecting)
 }
 
-func (e *Engine) restart(_ *http.Request, s *session) reply {
+func (e *Engine) restart(_ *http.Request, s *engineSession) reply {
 	return e.connectResponse(s, connectRequested{force: true}, compat.TextRestarting)
 }
 
 // connectResponse answers a connect at once: the code is the next request's business.
-func (e *Engine) connectResponse(s *session, d connectRequested, text string) reply {
+func (e *Engine) connectResponse(s *engineSession, d connectRequested, text string) reply {
 	if !s.apply(nil, d) {
 		return problem(http.StatusServiceUnavailable, codeShuttingDown, textClosing)
 	}
@@ -121,13 +121,13 @@ func (e *Engine) connectResponse(s *session, d connectRequested, text string) re
 	return ok(compat.ActionResult(text, v.ref(), status))
 }
 
-func (e *Engine) disconnect(_ *http.Request, s *session) reply {
+func (e *Engine) disconnect(_ *http.Request, s *engineSession) reply {
 	s.apply(nil, stopRequested{stay: true})
 	return ok(compat.ActionResult(compat.TextDisconnected, s.view().ref(), compat.WireDisconnected))
 }
 
 // delete takes the device off the phone's list if it can be reached, and forgets everything.
-func (e *Engine) delete(r *http.Request, s *session) reply {
+func (e *Engine) delete(r *http.Request, s *engineSession) reply {
 	v := s.logout(r.Context())
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), writeTime)
 	defer cancel()

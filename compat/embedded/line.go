@@ -11,7 +11,7 @@ import (
 // connection is one socket to WhatsApp with a client of its own, which is never used again: what a client reports
 // late cannot be mistaken for news of the next one.
 type connection struct {
-	session *session
+	session *engineSession
 	jid     string // of the device that logs in; empty for one that wants codes
 	ctx     context.Context
 	hangUp  context.CancelFunc
@@ -20,7 +20,7 @@ type connection struct {
 }
 
 // begin opens a line in the background.
-func (e *Engine) begin(s *session, jid string) *connection {
+func (e *Engine) begin(s *engineSession, jid string) *connection {
 	l := &connection{session: s, jid: jid, done: make(chan struct{})}
 	l.ctx, l.hangUp = context.WithCancel(context.Background())
 	e.lines.Go(l.run)

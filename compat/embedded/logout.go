@@ -7,7 +7,7 @@ import (
 
 // logout takes the device off the phone's list, if the session is online, and ends its line; it returns what
 // the session was before. A device that is not online stays on the list until the phone's owner removes it.
-func (s *session) logout(ctx context.Context) view {
+func (s *engineSession) logout(ctx context.Context) view {
 	s.mu.Lock()
 	l, v := s.line, view{row: s.row, link: s.link}
 	s.mu.Unlock()

@@ -53,7 +53,7 @@ func (l *connection) scanned(jid types.JID, _, _ string) bool {
 }
 
 // evict unlinks every other session that claims a device which was just made anew.
-func (e *Engine) evict(jid string, but *session) {
+func (e *Engine) evict(jid string, but *engineSession) {
 	for _, s := range e.all() {
 		if s != but && s.view().link.JID == jid {
 			why := newReason(qrgate.LoggedOut, "WhatsApp has given this session's device to another one.")

@@ -10,8 +10,8 @@ import (
 	"qrgate"
 )
 
-// session is one session: what is stored of it, its link, and the line that the link asks for.
-type session struct {
+// engineSession is one session: what is stored of it, its link, and the line that the link asks for.
+type engineSession struct {
 	engine *Engine
 	row    row // as it was read or made; what changes of it is below
 
@@ -30,19 +30,19 @@ type saved struct {
 	paused bool
 }
 
-func newSession(e *Engine, r row) *session {
-	return &session{engine: e, row: r, saved: saved{r.jid, r.paused},
+func newSession(e *Engine, r row) *engineSession {
+	return &engineSession{engine: e, row: r, saved: saved{r.jid, r.paused},
 		link: linkState{JID: r.jid, Paused: r.paused, Since: r.updated}}
 }
 
 // log names the session as its client does, which logs are searched by, and as the database does.
-func (s *session) log() *slog.Logger {
+func (s *engineSession) log() *slog.Logger {
 	return s.engine.log.With("session", s.row.sessionID, "id", s.row.id)
 }
 
 // apply lets e happen. from is the line that reports it, nil for people and time; what a line reports that
 // was replaced since is ignored. It reports false if nothing came of it.
-func (s *session) apply(from *connection, e event) bool {
+func (s *engineSession) apply(from *connection, e event) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.gone || from != nil && from != s.line {
@@ -66,7 +66,7 @@ func (s *session) apply(from *connection, e event) bool {
 }
 
 // store keeps what must outlive the process.
-func (s *session) store(next linkState, now time.Time) error {
+func (s *engineSession) store(next linkState, now time.Time) error {
 	want := saved{next.JID, next.Paused}
 	if want == s.saved {
 		return nil
@@ -81,7 +81,7 @@ func (s *session) store(next linkState, now time.Time) error {
 }
 
 // connect gives the link the line it asks for.
-func (s *session) connect(was linkState) {
+func (s *engineSession) connect(was linkState) {
 	fresh := s.link.Generation != was.Generation
 	if s.line != nil && (fresh || s.link.inactive()) {
 		s.line.hangUp()
@@ -93,7 +93,7 @@ func (s *session) connect(was linkState) {
 }
 
 // draw renders the code that is shown, once.
-func (s *session) draw(was linkState) {
+func (s *engineSession) draw(was linkState) {
 	code, shown := s.link.code()
 	before, ok := was.code()
 	if shown && ok && code.Equal(before) {
@@ -112,7 +112,7 @@ func (s *session) draw(was linkState) {
 }
 
 // resetTimer sets the alarm for the watchdog.
-func (s *session) resetTimer(was linkState, now time.Time) {
+func (s *engineSession) resetTimer(was linkState, now time.Time) {
 	if s.link.Deadline.Equal(was.Deadline) {
 		return
 	}
@@ -126,7 +126,7 @@ func (s *session) resetTimer(was linkState, now time.Time) {
 }
 
 // notify reports a change.
-func (s *session) notify(was linkState) {
+func (s *engineSession) notify(was linkState) {
 	from, to := was.state(), s.link.state()
 	c := Change{From: from, To: to}
 	if s.link.Last.At.After(was.Last.At) {
@@ -144,7 +144,7 @@ func (s *session) notify(was linkState) {
 }
 
 // end makes the session deaf and hangs its line up, which it returns.
-func (s *session) end() *connection {
+func (s *engineSession) end() *connection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.gone = true
@@ -168,12 +168,12 @@ type view struct {
 
 // refreshed is the session as it is now, even if its alarm is about to ring: a code is replaced in the moment
 // in which it expires, whoever looks.
-func (s *session) refreshed() view {
+func (s *engineSession) refreshed() view {
 	s.apply(nil, tick{})
 	return s.view()
 }
 
-func (s *session) view() view {
+func (s *engineSession) view() view {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return view{row: s.row, link: s.link, image: s.image}

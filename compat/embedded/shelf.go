@@ -7,24 +7,24 @@ import (
 
 // registry finds sessions. The zero value is empty.
 type registry struct {
-	order  []*session                     // by id, ascending
-	byName map[string]map[string]*session // :: account → sessionId → session
+	order  []*engineSession                     // by id, ascending
+	byName map[string]map[string]*engineSession // :: account → sessionId → session
 }
 
-func (f *registry) put(s *session) {
+func (f *registry) put(s *engineSession) {
 	account := s.row.account
 	if f.byName == nil {
-		f.byName = map[string]map[string]*session{}
+		f.byName = map[string]map[string]*engineSession{}
 	}
 	if f.byName[account] == nil {
-		f.byName[account] = map[string]*session{}
+		f.byName[account] = map[string]*engineSession{}
 	}
 	f.byName[account][s.row.sessionID] = s
 	at, _ := slices.BinarySearchFunc(f.order, s.row.id, byID)
 	f.order = slices.Insert(f.order, at, s)
 }
 
-func (f *registry) remove(s *session) {
+func (f *registry) remove(s *engineSession) {
 	delete(f.byName[s.row.account], s.row.sessionID)
 	if at, found := slices.BinarySearchFunc(f.order, s.row.id, byID); found {
 		f.order = slices.Delete(f.order, at, at+1)
@@ -32,7 +32,7 @@ func (f *registry) remove(s *session) {
 }
 
 // find takes either kind of id: the integer first, then the name, which may be digits alone (contract C9).
-func (f *registry) find(account, id string) *session {
+func (f *registry) find(account, id string) *engineSession {
 	if n, err := strconv.ParseInt(id, 10, 64); err == nil {
 		if at, found := slices.BinarySearchFunc(f.order, n, byID); found && f.order[at].row.account == account {
 			return f.order[at]
@@ -41,11 +41,11 @@ func (f *registry) find(account, id string) *session {
 	return f.byName[account][id]
 }
 
-func (f *registry) all() []*session { return slices.Clone(f.order) }
+func (f *registry) all() []*engineSession { return slices.Clone(f.order) }
 
 // of is the sessions of an account, the newest first.
-func (f *registry) of(account string) []*session {
-	var out []*session
+func (f *registry) of(account string) []*engineSession {
+	var out []*engineSession
 	for _, s := range slices.Backward(f.order) {
 		if s.row.account == account {
 			out = append(out, s)
@@ -55,7 +55,7 @@ func (f *registry) of(account string) []*session {
 }
 
 // byID compares; the id of a session never changes, so that it needs no lock.
-func byID(s *session, id int64) int {
+func byID(s *engineSession, id int64) int {
 	switch {
 	case s.row.id < id:
 		return -1

@@ -16,7 +16,7 @@ type code struct {
 }
 
 // current returns the code that the session shows now. It reports false when there is none.
-func (e *Engine) current(s *session, now time.Time) (code, bool) {
+func (e *Engine) current(s *simSession, now time.Time) (code, bool) {
 	k := s.socket
 	if k == nil || k.stuck || k.linked || k.broken || now.Before(k.opened.Add(e.QRDelay)) {
 		return code{}, false
@@ -32,7 +32,7 @@ func (e *Engine) current(s *session, now time.Time) (code, bool) {
 	return code{s.codes + index, generated, e.textOf(s, s.codes+index)}, true
 }
 
-func (e *Engine) pushedCode(s *session) (code, bool) {
+func (e *Engine) pushedCode(s *simSession) (code, bool) {
 	n := len(s.socket.pushed)
 	if n == 0 {
 		return code{}, false
@@ -74,7 +74,7 @@ func (e *Engine) runOut(k *Socket) (time.Time, bool) {
 	return end, true
 }
 
-func (e *Engine) textOf(s *session, sequence int) string {
+func (e *Engine) textOf(s *simSession, sequence int) string {
 	k := s.socket
 	if k.textOf == sequence {
 		return k.text

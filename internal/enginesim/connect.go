@@ -11,7 +11,7 @@ import (
 const dangerAfterLinking = time.Minute
 
 // connect takes no body, {} and {"force":true} (C10).
-func (e *Engine) connect(s *session, body []byte) answer {
+func (e *Engine) connect(s *simSession, body []byte) answer {
 	var wish struct {
 		Force bool `json:"force"`
 	}
@@ -31,7 +31,7 @@ func (e *Engine) connect(s *session, body []byte) answer {
 }
 
 // startsOver reports whether a connect opens a new socket. A linked session reconnects instead (quirk 16).
-func (e *Engine) startsOver(s *session, force, stick bool) bool {
+func (e *Engine) startsOver(s *simSession, force, stick bool) bool {
 	k := s.socket
 	switch {
 	case k == nil:
@@ -43,14 +43,14 @@ func (e *Engine) startsOver(s *session, force, stick bool) bool {
 }
 
 // willStick reports whether a connect of the session never brings a code.
-func (e *Engine) willStick(s *session, force bool) bool {
+func (e *Engine) willStick(s *simSession, force bool) bool {
 	return e.StuckUntilRestart && s.restarts == 0 ||
 		e.StuckUntilForce && !force ||
 		e.StuckUntilReconnect && s.connects < 2
 }
 
 // restart is a forced connect that also cures what only a restart cures.
-func (e *Engine) restart(s *session) answer {
+func (e *Engine) restart(s *simSession) answer {
 	s.restarts++
 	s.connects++
 	if s.socket == nil || !s.socket.linked {
@@ -60,7 +60,7 @@ func (e *Engine) restart(s *session) answer {
 }
 
 // configure stores what PUT /webhook and POST /frappe/configure send.
-func (e *Engine) configure(s *session, body []byte) answer {
+func (e *Engine) configure(s *simSession, body []byte) answer {
 	var c struct {
 		WebhookURL   *string `json:"webhookUrl"`
 		SendToFrappe *bool   `json:"sendToFrappe"`

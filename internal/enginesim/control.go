@@ -16,7 +16,7 @@ func (e *Engine) Change(f func(*Engine)) {
 // Link scans the current code of a session, named by its id or sessionId; if accounts share a name, the oldest is meant.
 // It fails when there is no such session or it shows no code.
 func (e *Engine) Link(id string) error {
-	return e.with(id, func(s *session) error {
+	return e.with(id, func(s *simSession) error {
 		if _, ok := e.current(s, e.now()); !ok {
 			return fmt.Errorf("session %s shows no code", id)
 		}
@@ -28,7 +28,7 @@ func (e *Engine) Link(id string) error {
 // Unlink drops the phone of a session, as a logout or a conflict does. It fails when there is no such session or no
 // phone is linked to it.
 func (e *Engine) Unlink(id string) error {
-	return e.with(id, func(s *session) error {
+	return e.with(id, func(s *simSession) error {
 		if s.socket == nil || !s.socket.linked {
 			return fmt.Errorf("session %s is not linked", id)
 		}
@@ -37,7 +37,7 @@ func (e *Engine) Unlink(id string) error {
 	})
 }
 
-func (e *Engine) with(name string, f func(*session) error) error {
+func (e *Engine) with(name string, f func(*simSession) error) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, s := range e.sessions {
@@ -73,7 +73,7 @@ func (e *Engine) Reset() {
 	e.windows, e.faulted, e.died = nil, nil, false
 }
 
-func (e *Engine) remove(s *session) {
+func (e *Engine) remove(s *simSession) {
 	e.drop(s)
-	e.sessions = slices.DeleteFunc(e.sessions, func(other *session) bool { return other == s })
+	e.sessions = slices.DeleteFunc(e.sessions, func(other *simSession) bool { return other == s })
 }

@@ -61,12 +61,12 @@ func (e *Engine) invalid() answer {
 	return e.failure(http.StatusBadRequest, "VALIDATION_ERROR", "Datos de entrada inválidos")
 }
 
-func (e *Engine) insert(account string, c creation) *session {
+func (e *Engine) insert(account string, c creation) *simSession {
 	if e.lastID == 0 && e.FirstID > 0 {
 		e.lastID = e.FirstID - 1
 	}
 	e.lastID++
-	s := &session{
+	s := &simSession{
 		id: e.lastID, account: account, name: c.SessionID, title: c.SessionName,
 		webhook: c.WebhookURL, created: e.now(), active: e.now(),
 	}
@@ -77,7 +77,7 @@ func (e *Engine) insert(account string, c creation) *session {
 	return s
 }
 
-func (e *Engine) createdData(s *session) object {
+func (e *Engine) createdData(s *simSession) object {
 	fields := object{
 		{"id", s.id}, {"sessionId", s.name}, {"sessionName", s.title},
 		{"status", e.spell(e.phase(s, e.now()))}, {"phoneNumber", orNull(s.phone)},

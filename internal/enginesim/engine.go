@@ -123,7 +123,7 @@ type Engine struct {
 	routes    []entry       // made on first use
 	died      bool
 	lastID    int64
-	sessions  []*session // by growing id
+	sessions  []*simSession // by growing id
 	calls     []*Call
 	faulted   map[Route]int     // :: route -> how many faults it has answered
 	windows   map[string]window // :: limiter and key -> the current window

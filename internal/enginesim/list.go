@@ -33,7 +33,7 @@ func (e *Engine) list(query url.Values, account string) answer {
 	})
 }
 
-func (e *Engine) wanted(s *session, status string) bool {
+func (e *Engine) wanted(s *simSession, status string) bool {
 	return status == "" || strings.EqualFold(status, e.spell(e.phase(s, e.now())))
 }
 

@@ -3,7 +3,7 @@ package enginesim
 import "net/http"
 
 // qr answers at once, with the code or without: the engine never waits for it (quirk 1).
-func (e *Engine) qr(s *session) answer {
+func (e *Engine) qr(s *simSession) answer {
 	if s.socket != nil {
 		s.socket.asks++
 	}
@@ -18,7 +18,7 @@ func (e *Engine) qr(s *session) answer {
 	return success(http.StatusOK, "", append(data, member{"status", e.spell(Showing)}))
 }
 
-func (e *Engine) notYet(s *session) answer {
+func (e *Engine) notYet(s *simSession) answer {
 	switch e.NotYet {
 	case 0:
 		return e.failure(http.StatusInternalServerError, "QR_GENERATION_ERROR", "Error obteniendo código QR")

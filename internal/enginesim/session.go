@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// session is one row of the engine's database and, through its socket, what the engine has in memory.
-type session struct {
+// simSession is one row of the engine's database and, through its socket, what the engine has in memory.
+type simSession struct {
 	id            int64
 	account       string
 	name          string // the sessionId
@@ -27,7 +27,7 @@ type session struct {
 }
 
 // phase is what the session is doing. Call it after settle.
-func (e *Engine) phase(s *session, now time.Time) Phase {
+func (e *Engine) phase(s *simSession, now time.Time) Phase {
 	switch {
 	case s.socket == nil && s.connects == 0:
 		return Fresh
@@ -45,7 +45,7 @@ func (e *Engine) phase(s *session, now time.Time) Phase {
 }
 
 // settle carries a session to now: a connect whose codes have run out is over.
-func (e *Engine) settle(s *session, now time.Time) {
+func (e *Engine) settle(s *simSession, now time.Time) {
 	if s.socket == nil || s.socket.linked {
 		return
 	}
@@ -64,7 +64,7 @@ func (e *Engine) settle(s *session, now time.Time) {
 }
 
 // drop ends the session's connect, if there is one.
-func (e *Engine) drop(s *session) {
+func (e *Engine) drop(s *simSession) {
 	if s.socket == nil {
 		return
 	}
@@ -76,7 +76,7 @@ func (e *Engine) drop(s *session) {
 }
 
 // find returns the account's session that id names: the integer is tried first (C9).
-func (e *Engine) find(account, id string) *session {
+func (e *Engine) find(account, id string) *simSession {
 	now := e.now()
 	if n, err := strconv.ParseInt(id, 10, 64); err == nil && !e.StringIDsOnly {
 		for _, s := range e.sessions {
@@ -92,7 +92,7 @@ func (e *Engine) find(account, id string) *session {
 	return e.named(account, id)
 }
 
-func (e *Engine) named(account, name string) *session {
+func (e *Engine) named(account, name string) *simSession {
 	for _, s := range e.sessions {
 		if s.name == name && s.account == account {
 			e.settle(s, e.now())

@@ -9,7 +9,7 @@ import (
 // any goroutine and do nothing once the connect is over.
 type Socket struct {
 	engine  *Engine
-	session *session
+	session *simSession
 	stop    context.CancelFunc
 	opened  time.Time // when the connect was accepted
 	stuck   bool      // never brings a code
@@ -60,7 +60,7 @@ func (s *Socket) brokenBy(e *Engine, now time.Time) bool {
 }
 
 // open starts a connect of the session in place of any other.
-func (e *Engine) open(s *session, stuck bool) {
+func (e *Engine) open(s *simSession, stuck bool) {
 	e.drop(s)
 	ctx, cancel := context.WithCancel(context.Background())
 	socket := &Socket{engine: e, session: s, stop: cancel, opened: e.now(), stuck: stuck}
@@ -73,7 +73,7 @@ func (e *Engine) open(s *session, stuck bool) {
 }
 
 // link marks the session as linked to a phone.
-func (e *Engine) link(s *session, phone string) {
+func (e *Engine) link(s *simSession, phone string) {
 	s.socket.linked, s.socket.broken = true, false
 	s.phone, s.linkedAt, s.active = phone, e.now(), e.now()
 }

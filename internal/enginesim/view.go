@@ -6,7 +6,7 @@ import (
 )
 
 // status answers from memory, the truth (1.2 S6).
-func (e *Engine) status(s *session) answer {
+func (e *Engine) status(s *simSession) answer {
 	now := e.now()
 	phase := e.phase(s, now)
 	if e.Status404UntilLinked && phase != Linked || e.Status404WithoutSocket && s.socket == nil {
@@ -20,7 +20,7 @@ func (e *Engine) status(s *session) answer {
 }
 
 // item is a session as lists and GET /{id} show it: from the database, whose state may be stale (quirk 7).
-func (e *Engine) item(s *session) object {
+func (e *Engine) item(s *simSession) object {
 	now := e.now()
 	phase := e.phase(s, now)
 	lags := e.ListLags && phase == Showing
@@ -43,7 +43,7 @@ func (e *Engine) item(s *session) object {
 }
 
 // qrMembers are the code and its times. Without a code, the times of the last one remain (quirk 8).
-func (e *Engine) qrMembers(s *session, show bool) object {
+func (e *Engine) qrMembers(s *simSession, show bool) object {
 	c, ok := e.current(s, e.now())
 	var value, generated, expires any
 	if ok && show {
@@ -71,15 +71,15 @@ func (e *Engine) qrField() string {
 	return "qrCode"
 }
 
-func (e *Engine) profile(s *session) object {
+func (e *Engine) profile(s *simSession) object {
 	return object{{"name", orNull(s.phone)}, {"about", nil}, {"profilePictureUrl", nil}, {"isBusiness", e.boolean(false)}}
 }
 
-func (e *Engine) brief(s *session, p Phase) object {
+func (e *Engine) brief(s *simSession, p Phase) object {
 	return object{{"id", s.id}, {"sessionId", s.name}, {"status", e.spell(p)}}
 }
 
-func (e *Engine) lastActivity(s *session) any {
+func (e *Engine) lastActivity(s *simSession) any {
 	if e.NullLastActivity {
 		return nil
 	}

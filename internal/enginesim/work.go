@@ -28,7 +28,7 @@ func (e *Engine) route(r *http.Request, v request, body []byte) answer {
 }
 
 // sessionRoute does the work of a route on one session.
-func (e *Engine) sessionRoute(route Route, s *session, body []byte) answer {
+func (e *Engine) sessionRoute(route Route, s *simSession, body []byte) answer {
 	switch route {
 	case RouteGet:
 		return success(http.StatusOK, "", object{{"session", append(e.item(s), member{"profile", e.profile(s)})}})
@@ -56,7 +56,7 @@ func (e *Engine) sessionRoute(route Route, s *session, body []byte) answer {
 }
 
 // linkedRoute does the work of the routes that need a phone.
-func (e *Engine) linkedRoute(route Route, s *session) answer {
+func (e *Engine) linkedRoute(route Route, s *simSession) answer {
 	if e.phase(s, e.now()) != Linked {
 		return e.failure(http.StatusBadRequest, "SESSION_NOT_CONNECTED", "La sesión debe estar conectada")
 	}

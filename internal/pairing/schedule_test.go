@@ -13,8 +13,8 @@ var t0 = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func at(seconds float64) time.Time { return t0.Add(time.Duration(seconds * float64(time.Second))) }
 
-// session is one whose connect the gate passed on at t0.
-func session(changes ...func(*qrgate.Session)) qrgate.Session {
+// newSession is one whose connect the gate passed on at t0.
+func newSession(changes ...func(*qrgate.Session)) qrgate.Session {
 	s := qrgate.Session{Ref: qrgate.Ref{ID: 1}, CreatedHere: true}.AfterConnect(qrgate.Connect, t0)
 	for _, c := range changes {
 		c(&s)
@@ -42,30 +42,30 @@ func TestNext(t *testing.T) {
 		now  float64
 		want action
 	}{
-		"the first look":                 {s: session(), now: 0, want: action{do: pollQR, at: at(0.25)}},
-		"the second":                     {s: session(looked(0.3)), now: 0.3, want: action{do: pollQR, at: at(0.87)}},
-		"a late look skips teeth":        {s: session(looked(3)), now: 3, want: action{do: pollQR, at: at(3.63)}},
-		"every second after the comb":    {s: session(looked(6)), now: 6, want: action{do: pollQR, at: at(7)}},
-		"connect again after 12 s":       {s: session(looked(11.5)), now: 12, want: action{do: recoverSession, how: qrgate.Connect, at: at(12)}},
-		"but first a look at the state":  {s: session(looked(10.9)), now: 11.5, want: action{do: pollQR, at: at(11.9)}},
-		"restart after 30 s":             {s: session(looked(29.5), func(s *qrgate.Session) { s.Pushed.Again = at(12) }), now: 30, want: action{do: recoverSession, how: qrgate.Restart, at: at(30)}},
-		"force in between, with leave":   {s: session(looked(19.5), func(s *qrgate.Session) { s.Pushed.Again = at(12) }), r: policy{force: true}, now: 20, want: action{do: recoverSession, how: qrgate.Force, at: at(20)}},
-		"at once when the engine forgot": {s: session(looked(3), func(s *qrgate.Session) { s.LostByEngine = true }), now: 3, want: action{do: recoverSession, how: qrgate.Connect, at: at(3)}},
-		"never one that was linked":      {s: session(looked(12.5), func(s *qrgate.Session) { s.EverPaired = true }), now: 12.6, want: action{do: pollQR, at: at(14.5)}},
-		"never when several fail alike":  {s: session(looked(12.5)), r: policy{alike: 3}, now: 12.6, want: action{do: pollQR, at: at(14.5)}},
-		"rest after a minute":            {s: session(looked(59)), now: 60, want: action{do: giveUpSession, at: at(60)}},
-		"a fresh code needs nothing":     {s: session(shown), i: interest{code: true}, now: 5, want: action{}},
-		"a doubtful one does":            {s: session(shown), i: interest{code: true}, now: 20, want: action{do: pollQR, at: at(1.7)}},
-		"unless nobody asks":             {s: session(shown), now: 20, want: action{}},
-		"a question for the state":       {s: session(shown), i: interest{state: true}, now: 5, want: action{do: pollStatus, at: at(4)}},
-		"asked again elsewhere when it was denied": {s: session(shown, func(s *qrgate.Session) {
+		"the first look":                 {s: newSession(), now: 0, want: action{do: pollQR, at: at(0.25)}},
+		"the second":                     {s: newSession(looked(0.3)), now: 0.3, want: action{do: pollQR, at: at(0.87)}},
+		"a late look skips teeth":        {s: newSession(looked(3)), now: 3, want: action{do: pollQR, at: at(3.63)}},
+		"every second after the comb":    {s: newSession(looked(6)), now: 6, want: action{do: pollQR, at: at(7)}},
+		"connect again after 12 s":       {s: newSession(looked(11.5)), now: 12, want: action{do: recoverSession, how: qrgate.Connect, at: at(12)}},
+		"but first a look at the state":  {s: newSession(looked(10.9)), now: 11.5, want: action{do: pollQR, at: at(11.9)}},
+		"restart after 30 s":             {s: newSession(looked(29.5), func(s *qrgate.Session) { s.Pushed.Again = at(12) }), now: 30, want: action{do: recoverSession, how: qrgate.Restart, at: at(30)}},
+		"force in between, with leave":   {s: newSession(looked(19.5), func(s *qrgate.Session) { s.Pushed.Again = at(12) }), r: policy{force: true}, now: 20, want: action{do: recoverSession, how: qrgate.Force, at: at(20)}},
+		"at once when the engine forgot": {s: newSession(looked(3), func(s *qrgate.Session) { s.LostByEngine = true }), now: 3, want: action{do: recoverSession, how: qrgate.Connect, at: at(3)}},
+		"never one that was linked":      {s: newSession(looked(12.5), func(s *qrgate.Session) { s.EverPaired = true }), now: 12.6, want: action{do: pollQR, at: at(14.5)}},
+		"never when several fail alike":  {s: newSession(looked(12.5)), r: policy{alike: 3}, now: 12.6, want: action{do: pollQR, at: at(14.5)}},
+		"rest after a minute":            {s: newSession(looked(59)), now: 60, want: action{do: giveUpSession, at: at(60)}},
+		"a fresh code needs nothing":     {s: newSession(shown), i: interest{code: true}, now: 5, want: action{}},
+		"a doubtful one does":            {s: newSession(shown), i: interest{code: true}, now: 20, want: action{do: pollQR, at: at(1.7)}},
+		"unless nobody asks":             {s: newSession(shown), now: 20, want: action{}},
+		"a question for the state":       {s: newSession(shown), i: interest{state: true}, now: 5, want: action{do: pollStatus, at: at(4)}},
+		"asked again elsewhere when it was denied": {s: newSession(shown, func(s *qrgate.Session) {
 			s.Trouble = qrgate.FailureStreak{Op: qrgate.OpStatus, Kind: qrgate.KindSessionNotFound}
 		}), i: interest{state: true}, now: 5, want: action{do: pollQR, at: at(4)}},
-		"the code vanished: scanned or run out?":       {s: session(looked(30), func(s *qrgate.Session) { s.Sequence, s.Since, s.StateConfirmedAt = 1, at(30), at(1) }), now: 30, want: action{do: pollStatus, at: at(30)}},
-		"no QR after a while: does the state say why?": {s: session(looked(5.2), neverChecked), now: 5.2, want: action{do: pollStatus, at: at(5.5)}},
-		"once per wish, whatever came of it":           {s: session(looked(5.7), neverChecked, func(s *qrgate.Session) { s.StateQueriedAt = at(5.5) }), now: 5.7, want: action{do: pollQR, at: at(6.7)}},
-		"nor when a list has told it":                  {s: session(looked(5.7)), now: 5.7, want: action{do: pollQR, at: at(6.7)}},
-		"a last look before a hold ends":               {s: session(looked(8.5)), i: interest{code: true, until: at(9)}, now: 8.5, want: action{do: pollQR, at: at(8.7)}},
+		"the code vanished: scanned or run out?":       {s: newSession(looked(30), func(s *qrgate.Session) { s.Sequence, s.Since, s.StateConfirmedAt = 1, at(30), at(1) }), now: 30, want: action{do: pollStatus, at: at(30)}},
+		"no QR after a while: does the state say why?": {s: newSession(looked(5.2), neverChecked), now: 5.2, want: action{do: pollStatus, at: at(5.5)}},
+		"once per wish, whatever came of it":           {s: newSession(looked(5.7), neverChecked, func(s *qrgate.Session) { s.StateQueriedAt = at(5.5) }), now: 5.7, want: action{do: pollQR, at: at(6.7)}},
+		"nor when a list has told it":                  {s: newSession(looked(5.7)), now: 5.7, want: action{do: pollQR, at: at(6.7)}},
+		"a last look before a hold ends":               {s: newSession(looked(8.5)), i: interest{code: true, until: at(9)}, now: 8.5, want: action{do: pollQR, at: at(8.7)}},
 		"a proof":                                      {s: qrgate.Session{State: qrgate.Unknown}, i: interest{proof: true}, now: 0, want: action{do: pollQR, at: time.Time{}.Add(fastStep)}},
 		"a linked session's proof":                     {s: qrgate.Session{State: qrgate.Connected, LastPolledAt: at(0)}, i: interest{proof: true}, now: 1, want: action{do: pollStatus, at: at(1)}},
 		"nothing for a resting session":                {s: qrgate.Session{State: qrgate.Failed}, now: 1, want: action{}},
@@ -139,7 +139,7 @@ func TestHoldFor(t *testing.T) {
 		"at once":      {0, qrgate.WaitPreference{Set: true}, 0},
 		"not for ever": {0, qrgate.WaitPreference{Set: true, For: time.Hour}, qrgate.MaxWait},
 	} {
-		if got := waitFor(session(), x.asked, c, at(x.age)); got != x.want {
+		if got := waitFor(newSession(), x.asked, c, at(x.age)); got != x.want {
 			t.Errorf("%s: %v, want %v", name, got, x.want)
 		}
 	}

@@ -14,13 +14,13 @@ func TestAWishThatJoinsIsNoChange(t *testing.T) {
 		s     qrgate.Session
 		joins bool
 	}{
-		"connecting":    {session(), true},
-		"with trouble":  {session().AfterPoll(qrgate.SessionReport{}, &qrgate.EngineError{Kind: qrgate.KindServerError}, at(1)), true},
-		"a code":        {session().AfterPoll(qrgate.SessionReport{Image: qrgate.NewSecret("x")}, nil, at(1)), true},
-		"linked":        {session().AfterPoll(qrgate.SessionReport{State: qrgate.Connected}, nil, at(1)), true},
-		"resting":       {session().GiveUp(at(60)), false},
+		"connecting":    {newSession(), true},
+		"with trouble":  {newSession().AfterPoll(qrgate.SessionReport{}, &qrgate.EngineError{Kind: qrgate.KindServerError}, at(1)), true},
+		"a code":        {newSession().AfterPoll(qrgate.SessionReport{Image: qrgate.NewSecret("x")}, nil, at(1)), true},
+		"linked":        {newSession().AfterPoll(qrgate.SessionReport{State: qrgate.Connected}, nil, at(1)), true},
+		"resting":       {newSession().GiveUp(at(60)), false},
 		"never met":     {qrgate.Session{State: qrgate.Unknown}, false},
-		"an older code": {session().AfterPoll(qrgate.SessionReport{Image: qrgate.NewSecret("x"), Expiry: qrgate.Expiry{Known: true, In: 300e9}}, nil, at(1)), false},
+		"an older code": {newSession().AfterPoll(qrgate.SessionReport{Image: qrgate.NewSecret("x"), Expiry: qrgate.Expiry{Known: true, In: 300e9}}, nil, at(1)), false},
 	} {
 		e := &tracker{s: c.s, changed: make(chan struct{})}
 		v := visit{d: newDesk(nil, qrgate.Caller{}), e: e}
