@@ -21,8 +21,8 @@ type NamedCause struct {
 
 // recordCause remembers the cause that an engine's words name, if they name one.
 func (p History) recordCause(words string, now time.Time) History {
-	if t, ok := matchCause(words); ok {
-		p.Named = NamedCause{t.code, now}
+	if t, ok := MatchCause(words); ok {
+		p.Named = NamedCause{t.Code, now}
 	}
 	return p
 }
