@@ -56,17 +56,17 @@ func CrossCheck(d Diagnosis, l ConnectivityResult, now time.Time) Diagnosis {
 	case !isUpstreamPathCause(d.Code):
 		return d
 	case l.OK() && l.Step == ControlHandshake:
-		return d.with(fmt.Sprintf("the gate itself was sent codes by WhatsApp %s ago: look at the engine's own network and its library's version", ago))
+		return d.WithEvidence(fmt.Sprintf("the gate itself was sent codes by WhatsApp %s ago: look at the engine's own network and its library's version", ago))
 	case l.OK():
-		return d.with(fmt.Sprintf("the gate itself reached WhatsApp %s ago: look at the engine's own network", ago))
+		return d.WithEvidence(fmt.Sprintf("the gate itself reached WhatsApp %s ago: look at the engine's own network", ago))
 	case d.Code == l.Code:
-		return d.with(fmt.Sprintf("the gate itself failed alike %s ago, at %s", ago, l.Step))
+		return d.WithEvidence(fmt.Sprintf("the gate itself failed alike %s ago, at %s", ago, l.Step))
 	case d.Code == QRNotEmitted && isNetworkCause(l.Code) && ago <= failureLife:
 		shared := New(l.Code, append(d.Evidence, fmt.Sprintf("the gate itself failed %s ago, at %s, and the engine is silent: it shares the way", ago, l.Step))...)
 		shared.Inferred = true
 		return shared
 	}
-	return d.with(fmt.Sprintf("the gate itself failed %s ago, at %s: %s", ago, l.Step, l.Code))
+	return d.WithEvidence(fmt.Sprintf("the gate itself failed %s ago, at %s: %s", ago, l.Step, l.Code))
 }
 
 // isUpstreamPathCause reports whether a cause lies between an engine and WhatsApp, where the gate can look too.
@@ -82,10 +82,4 @@ func isNetworkCause(c Code) bool {
 		return true
 	}
 	return false
-}
-
-// with is d with more evidence.
-func (d Diagnosis) with(line string) Diagnosis {
-	d.Evidence = append(d.Evidence[:len(d.Evidence):len(d.Evidence)], line)
-	return d
 }

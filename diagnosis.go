@@ -92,3 +92,9 @@ func Codes() []Code {
 	}
 	return out
 }
+
+// WithEvidence returns d with one more line of evidence; d itself keeps what it has.
+func (d Diagnosis) WithEvidence(line string) Diagnosis {
+	d.Evidence = append(d.Evidence[:len(d.Evidence):len(d.Evidence)], line)
+	return d
+}

@@ -115,7 +115,7 @@ func TestEnvExample(t *testing.T) {
 		if !used[name] {
 			t.Errorf("docker-compose.yml does not read %s", name)
 		}
-		if secret.MatchString(name) && value != "" {
+		if secretName.MatchString(name) && value != "" {
 			t.Errorf("%s has a value", name)
 		}
 	}

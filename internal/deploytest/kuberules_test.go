@@ -128,14 +128,14 @@ func configured(c cluster) []string {
 	var out []string
 	names := slices.Collect(maps.Keys(plain))
 	for name := range plain {
-		if secret.MatchString(name) || strings.Contains(name, "REDIS") {
+		if secretName.MatchString(name) || strings.Contains(name, "REDIS") {
 			out = append(out, name+" is in a ConfigMap, which is no place for a secret")
 		}
 	}
 	for _, v := range c.container().get("env").items() {
 		name := v.get("name").text()
 		names = append(names, name)
-		if (secret.MatchString(name) || strings.Contains(name, "REDIS")) && v.get("valueFrom", "secretKeyRef", "name").text() != gate {
+		if (secretName.MatchString(name) || strings.Contains(name, "REDIS")) && v.get("valueFrom", "secretKeyRef", "name").text() != gate {
 			out = append(out, name+" does not come from the Secret")
 		}
 	}

@@ -23,8 +23,8 @@ func settingsExist(s stack) []string {
 	})
 }
 
-// secret fits names of what must not be known.
-var secret = regexp.MustCompile(`(?i)(passw|secret|_keys?$|token|auth$)`)
+// secretName fits names of what must not be known.
+var secretName = regexp.MustCompile(`(?i)(passw|secret|_keys?$|token|auth$)`)
 
 // nothingSecret: what is secret comes from outside and has no default.
 func nothingSecret(s stack) []string {
@@ -37,7 +37,7 @@ func nothingSecret(s stack) []string {
 		env, _ := c["environment"].(map[string]any)
 		for name, v := range env {
 			value := fmt.Sprint(v)
-			if secret.MatchString(name) && !empty.MatchString(value) {
+			if secretName.MatchString(name) && !empty.MatchString(value) {
 				out = append(out, service+" has a secret in "+name)
 			}
 			if m := userinfo.FindStringSubmatch(value); m != nil && !empty.MatchString(m[1]) {
