@@ -30,7 +30,7 @@ build: ## static binaries in bin/
 	$(BUILD) -o bin/ ./cmd/...
 
 bench: ## microbenchmarks of the hot paths
-	go test -run '^$$' -bench . -benchmem ./proxy ./internal/pairing ./internal/memstore
+	go test -run '^$$' -bench . -benchmem ./proxy ./internal/acquire ./internal/store/memory
 
 clean:
 	rm -rf bin

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"qrgate"
+	"qrgate/internal/session"
 )
 
 // Response is what an engine sent back, read within bounds.
@@ -20,8 +20,8 @@ type Response struct {
 
 // Fault classifies an answer to op that is no success, or returns nil when it is one. Body and content
 // type decide before the number does: not ready has been answered in seven ways (engines 0.7).
-func (a Response) Fault(op string) *qrgate.EngineError {
-	f := &qrgate.EngineError{Op: op, Status: a.Status, RetryAfter: RetryAfter(a.Header, a.At)}
+func (a Response) Fault(op string) *session.EngineError {
+	f := &session.EngineError{Op: op, Status: a.Status, RetryAfter: RetryAfter(a.Header, a.At)}
 	body, err := Parse(a.Body)
 	if err != nil || !a.Whole {
 		f.Kind = a.classifyNonJSON()
@@ -36,51 +36,51 @@ func (a Response) Fault(op string) *qrgate.EngineError {
 }
 
 // classifyNonJSON classifies an answer that is not the API's JSON: a proxy before the engine, or garbage.
-func (a Response) classifyNonJSON() qrgate.ErrorKind {
+func (a Response) classifyNonJSON() session.ErrorKind {
 	switch a.Status {
 	case http.StatusBadGateway, http.StatusServiceUnavailable:
-		return qrgate.KindUnreachable
+		return session.KindUnreachable
 	case http.StatusGatewayTimeout:
-		return qrgate.KindTimeout
+		return session.KindTimeout
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return qrgate.KindKeyRefused
+		return session.KindKeyRefused
 	case http.StatusTooManyRequests:
-		return qrgate.KindRateLimited
+		return session.KindRateLimited
 	case http.StatusNoContent:
-		return qrgate.KindNotReady
+		return session.KindNotReady
 	}
-	return qrgate.KindBadResponse
+	return session.KindBadResponse
 }
 
 // pairedPhrases are how engines say, in an error, that there is nothing to scan.
 var pairedPhrases = []string{"already_connected", "already connected", "already_paired", "already paired", "already linked",
 	"already logged", "already_logged_in", "ya está conectada", "ya esta conectada", "ya conectada", "session_connected"}
 
-func kindOf(op string, status int, words string) qrgate.ErrorKind {
+func kindOf(op string, status int, words string) session.ErrorKind {
 	for _, w := range pairedPhrases {
 		if strings.Contains(words, w) {
-			return qrgate.KindAlreadyPaired
+			return session.KindAlreadyPaired
 		}
 	}
 	switch {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return qrgate.KindKeyRefused
+		return session.KindKeyRefused
 	case status == http.StatusTooManyRequests:
-		return qrgate.KindRateLimited
+		return session.KindRateLimited
 	case status == http.StatusMethodNotAllowed || status == http.StatusNotImplemented:
-		return qrgate.KindBadResponse // somebody else's API has this path, or none of its methods
+		return session.KindBadResponse // somebody else's API has this path, or none of its methods
 	case strings.Contains(words, "qr_generation_error"), strings.Contains(words, "qr_not_ready"):
-		return qrgate.KindNotReady
-	case status == http.StatusNotFound && op == qrgate.OpQR && strings.Contains(words, "qr"):
-		return qrgate.KindNotReady
+		return session.KindNotReady
+	case status == http.StatusNotFound && op == session.OpQR && strings.Contains(words, "qr"):
+		return session.KindNotReady
 	case status == http.StatusNotFound:
-		return qrgate.KindSessionNotFound
+		return session.KindSessionNotFound
 	case status/100 == 3:
-		return qrgate.KindBadResponse
-	case op == qrgate.OpQR && status < 500:
-		return qrgate.KindNotReady
+		return session.KindBadResponse
+	case op == session.OpQR && status < 500:
+		return session.KindNotReady
 	}
-	return qrgate.KindServerError
+	return session.KindServerError
 }
 
 var codeShape = regexp.MustCompile(`^[A-Za-z0-9_]{1,64}$`)

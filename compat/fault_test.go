@@ -8,8 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"qrgate"
 	"qrgate/compat"
+	"qrgate/internal/session"
 )
 
 // What an answer means, by operation, status and words together (contract 5.1).
@@ -19,47 +19,47 @@ func TestFault(t *testing.T) {
 	for _, c := range []struct {
 		op, body string
 		status   int
-		want     qrgate.ErrorKind
+		want     session.ErrorKind
 	}{
 		{"qr", `{"success":true,"data":{}}`, 200, ""},
 		{"qr", `{"data":{}}`, 200, ""},
 		{"list", `{"success":true}`, 201, ""},
-		{"qr", `{"success":false,"error":"x"}`, 200, qrgate.KindNotReady},
-		{"qr", `{"success":false,"error":"x"}`, 202, qrgate.KindNotReady},
-		{"qr", `{"success":false,"code":"QR_GENERATION_ERROR"}`, 500, qrgate.KindNotReady},
-		{"qr", `{"success":false,"code":"QR_NOT_READY"}`, 503, qrgate.KindNotReady},
-		{"qr", `{"success":false,"error":"QR not available"}`, 404, qrgate.KindNotReady},
-		{"qr", `{"success":false,"code":"SESSION_NOT_FOUND"}`, 404, qrgate.KindSessionNotFound},
-		{"qr", own, 400, qrgate.KindNotReady},
-		{"qr", own, 409, qrgate.KindNotReady},
-		{"qr", own, 425, qrgate.KindNotReady},
-		{"qr", own, 500, qrgate.KindServerError},
-		{"qr", own, 503, qrgate.KindServerError},
-		{"qr", ``, 204, qrgate.KindNotReady},
-		{"qr", `{"success":false,"error":"Session already connected"}`, 400, qrgate.KindAlreadyPaired},
-		{"qr", `{"success":false,"code":"SESSION_ALREADY_CONNECTED"}`, 409, qrgate.KindAlreadyPaired},
-		{"status", `{"success":false,"code":"SESSION_NOT_FOUND"}`, 404, qrgate.KindSessionNotFound},
-		{"connect", `{"success":false,"code":"CONNECTION_ERROR"}`, 500, qrgate.KindServerError},
-		{"connect", own, 400, qrgate.KindServerError},
-		{"list", own, 401, qrgate.KindKeyRefused},
-		{"list", own, 403, qrgate.KindKeyRefused},
-		{"list", own, 429, qrgate.KindRateLimited},
-		{"list", `Too many requests`, 429, qrgate.KindRateLimited},
-		{"list", `Unauthorized`, 401, qrgate.KindKeyRefused},
-		{"list", `<html>`, 502, qrgate.KindUnreachable},
-		{"list", `<html>`, 503, qrgate.KindUnreachable},
-		{"list", `<html>`, 504, qrgate.KindTimeout},
-		{"list", `<html>`, 500, qrgate.KindBadResponse},
-		{"list", `<html>`, 200, qrgate.KindBadResponse},
-		{"list", ``, 200, qrgate.KindBadResponse},
-		{"list", `[]`, 200, qrgate.KindBadResponse},
-		{"list", `{}`, 302, qrgate.KindBadResponse},
-		{"list", own, 405, qrgate.KindBadResponse},
-		{"qr", own, 405, qrgate.KindBadResponse},
-		{"connect", own, 501, qrgate.KindBadResponse},
+		{"qr", `{"success":false,"error":"x"}`, 200, session.KindNotReady},
+		{"qr", `{"success":false,"error":"x"}`, 202, session.KindNotReady},
+		{"qr", `{"success":false,"code":"QR_GENERATION_ERROR"}`, 500, session.KindNotReady},
+		{"qr", `{"success":false,"code":"QR_NOT_READY"}`, 503, session.KindNotReady},
+		{"qr", `{"success":false,"error":"QR not available"}`, 404, session.KindNotReady},
+		{"qr", `{"success":false,"code":"SESSION_NOT_FOUND"}`, 404, session.KindSessionNotFound},
+		{"qr", own, 400, session.KindNotReady},
+		{"qr", own, 409, session.KindNotReady},
+		{"qr", own, 425, session.KindNotReady},
+		{"qr", own, 500, session.KindServerError},
+		{"qr", own, 503, session.KindServerError},
+		{"qr", ``, 204, session.KindNotReady},
+		{"qr", `{"success":false,"error":"Session already connected"}`, 400, session.KindAlreadyPaired},
+		{"qr", `{"success":false,"code":"SESSION_ALREADY_CONNECTED"}`, 409, session.KindAlreadyPaired},
+		{"status", `{"success":false,"code":"SESSION_NOT_FOUND"}`, 404, session.KindSessionNotFound},
+		{"connect", `{"success":false,"code":"CONNECTION_ERROR"}`, 500, session.KindServerError},
+		{"connect", own, 400, session.KindServerError},
+		{"list", own, 401, session.KindKeyRefused},
+		{"list", own, 403, session.KindKeyRefused},
+		{"list", own, 429, session.KindRateLimited},
+		{"list", `Too many requests`, 429, session.KindRateLimited},
+		{"list", `Unauthorized`, 401, session.KindKeyRefused},
+		{"list", `<html>`, 502, session.KindUnreachable},
+		{"list", `<html>`, 503, session.KindUnreachable},
+		{"list", `<html>`, 504, session.KindTimeout},
+		{"list", `<html>`, 500, session.KindBadResponse},
+		{"list", `<html>`, 200, session.KindBadResponse},
+		{"list", ``, 200, session.KindBadResponse},
+		{"list", `[]`, 200, session.KindBadResponse},
+		{"list", `{}`, 302, session.KindBadResponse},
+		{"list", own, 405, session.KindBadResponse},
+		{"qr", own, 405, session.KindBadResponse},
+		{"connect", own, 501, session.KindBadResponse},
 	} {
 		f := compat.Response{Status: c.status, Body: []byte(c.body), Whole: true, At: now}.Fault(c.op)
-		var got qrgate.ErrorKind
+		var got session.ErrorKind
 		if f != nil {
 			got = f.Kind
 		}
@@ -73,7 +73,7 @@ func TestFault(t *testing.T) {
 func TestFaultOfACutBody(t *testing.T) {
 	t.Parallel()
 	f := compat.Response{Status: 200, Body: []byte(`{"success":true}`), At: now}.Fault("list")
-	if f == nil || f.Kind != qrgate.KindBadResponse {
+	if f == nil || f.Kind != session.KindBadResponse {
 		t.Errorf("%v", f)
 	}
 }
@@ -146,23 +146,23 @@ func TestLimits(t *testing.T) {
 	at := time.Date(2025, 11, 6, 6, 33, 1, 0, time.UTC)
 	for name, c := range map[string]struct {
 		lines string
-		want  []qrgate.RateLimit
+		want  []session.RateLimit
 	}{
 		"as recorded": {"X-RateLimit-Limit: 30|X-RateLimit-Remaining: 26|X-RateLimit-Reset: 1762410821|RateLimit-Limit: 1000|RateLimit-Remaining: 919|RateLimit-Reset: 640",
-			[]qrgate.RateLimit{{Max: 30, Remaining: 26, Reset: 40 * time.Second}, {Max: 1000, Remaining: 919, Reset: 640 * time.Second}}},
+			[]session.RateLimit{{Max: 30, Remaining: 26, Reset: 40 * time.Second}, {Max: 1000, Remaining: 919, Reset: 640 * time.Second}}},
 		"the engine's clock is an hour ahead": {"Date: Thu, 06 Nov 2025 07:33:01 GMT|X-RateLimit-Limit: 30|X-RateLimit-Remaining: 26|X-RateLimit-Reset: 1762414421",
-			[]qrgate.RateLimit{{Max: 30, Remaining: 26, Reset: 40 * time.Second}}},
-		"seconds behind an X":   {"X-RateLimit-Limit: 30|X-RateLimit-Remaining: 26|X-RateLimit-Reset: 40", []qrgate.RateLimit{{Max: 30, Remaining: 26, Reset: 40 * time.Second}}},
-		"with a policy":         {"RateLimit-Limit: 30, 30;w=60|RateLimit-Remaining: 5|RateLimit-Reset: 9", []qrgate.RateLimit{{Max: 30, Remaining: 5, Reset: 9 * time.Second}}},
-		"a window long over":    {"X-RateLimit-Limit: 30|X-RateLimit-Remaining: 26|X-RateLimit-Reset: 1000000000", []qrgate.RateLimit{{Max: 30, Remaining: 26}}},
-		"a window without end":  {"RateLimit-Limit: 30|RateLimit-Remaining: 26|RateLimit-Reset: 4000000000", []qrgate.RateLimit{{Max: 30, Remaining: 26, Reset: time.Hour}}},
-		"more left than there":  {"RateLimit-Limit: 30|RateLimit-Remaining: 99|RateLimit-Reset: 1", []qrgate.RateLimit{{Max: 30, Remaining: 30, Reset: time.Second}}},
+			[]session.RateLimit{{Max: 30, Remaining: 26, Reset: 40 * time.Second}}},
+		"seconds behind an X":   {"X-RateLimit-Limit: 30|X-RateLimit-Remaining: 26|X-RateLimit-Reset: 40", []session.RateLimit{{Max: 30, Remaining: 26, Reset: 40 * time.Second}}},
+		"with a policy":         {"RateLimit-Limit: 30, 30;w=60|RateLimit-Remaining: 5|RateLimit-Reset: 9", []session.RateLimit{{Max: 30, Remaining: 5, Reset: 9 * time.Second}}},
+		"a window long over":    {"X-RateLimit-Limit: 30|X-RateLimit-Remaining: 26|X-RateLimit-Reset: 1000000000", []session.RateLimit{{Max: 30, Remaining: 26}}},
+		"a window without end":  {"RateLimit-Limit: 30|RateLimit-Remaining: 26|RateLimit-Reset: 4000000000", []session.RateLimit{{Max: 30, Remaining: 26, Reset: time.Hour}}},
+		"more left than there":  {"RateLimit-Limit: 30|RateLimit-Remaining: 99|RateLimit-Reset: 1", []session.RateLimit{{Max: 30, Remaining: 30, Reset: time.Second}}},
 		"a part is missing":     {"RateLimit-Limit: 30|RateLimit-Reset: 1", nil},
 		"what is no number":     {"RateLimit-Limit: many|RateLimit-Remaining: some|RateLimit-Reset: soon", nil},
 		"less than nothing":     {"RateLimit-Limit: 30|RateLimit-Remaining: -1|RateLimit-Reset: 1", nil},
 		"beyond every integer":  {"RateLimit-Limit: 99999999999999999999|RateLimit-Remaining: 1|RateLimit-Reset: 1", nil},
 		"nothing said":          {"", nil},
-		"the documents' spaces": {"RateLimit-Limit:  30 |RateLimit-Remaining: 5 |RateLimit-Reset: 9 ", []qrgate.RateLimit{{Max: 30, Remaining: 5, Reset: 9 * time.Second}}},
+		"the documents' spaces": {"RateLimit-Limit:  30 |RateLimit-Remaining: 5 |RateLimit-Reset: 9 ", []session.RateLimit{{Max: 30, Remaining: 5, Reset: 9 * time.Second}}},
 	} {
 		if diff := cmp.Diff(c.want, compat.Limits(headers(c.lines), at)); diff != "" {
 			t.Errorf("%s\n%s", name, diff)

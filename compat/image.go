@@ -7,7 +7,7 @@ import (
 
 	"rsc.io/qr"
 
-	"qrgate"
+	"qrgate/internal/secret"
 )
 
 // Bounds on what an engine may call a QR. A real code's image has some two kilobytes.
@@ -26,38 +26,38 @@ var ErrNotQR = errors.New("the engine's QR is not a readable image")
 
 // Image turns what an engine calls a QR into the documented form, a data URL of a PNG (contract C7).
 // Engines send a data URL, bare base64, or the text inside, which is drawn here.
-func Image(text string) (qrgate.Secret, error) {
+func Image(text string) (secret.Secret, error) {
 	text = strings.TrimSpace(text)
 	if text == "" || len(text) > maxImage {
-		return qrgate.Secret{}, ErrNotQR
+		return secret.Secret{}, ErrNotQR
 	}
 	if scheme, rest, ok := strings.Cut(text, ":"); ok && strings.EqualFold(scheme, "data") {
 		kind, b64, found := strings.Cut(rest, ",")
 		if !found || !strings.EqualFold(kind, "image/png;base64") || !isPNG(b64) {
-			return qrgate.Secret{}, ErrNotQR
+			return secret.Secret{}, ErrNotQR
 		}
-		return qrgate.NewSecret(dataURL + b64), nil
+		return secret.NewSecret(dataURL + b64), nil
 	}
 	if isPNG(text) {
-		return qrgate.NewSecret(dataURL + text), nil
+		return secret.NewSecret(dataURL + text), nil
 	}
 	if strings.ContainsRune(text, ' ') {
-		return qrgate.Secret{}, ErrNotQR // no code has a space, and every sentence has
+		return secret.Secret{}, ErrNotQR // no code has a space, and every sentence has
 	}
 	return RenderQR(text)
 }
 
 // RenderQR makes the image of a code's text: error correction L, four pixels a module.
-func RenderQR(text string) (qrgate.Secret, error) {
+func RenderQR(text string) (secret.Secret, error) {
 	if text == "" || len(text) > maxCode || strings.HasPrefix(text, "<") || !printable(text) {
-		return qrgate.Secret{}, ErrNotQR
+		return secret.Secret{}, ErrNotQR
 	}
 	code, err := qr.Encode(text, qr.L)
 	if err != nil {
-		return qrgate.Secret{}, ErrNotQR
+		return secret.Secret{}, ErrNotQR
 	}
 	code.Scale = 4
-	return qrgate.NewSecret(dataURL + base64.StdEncoding.EncodeToString(code.PNG())), nil
+	return secret.NewSecret(dataURL + base64.StdEncoding.EncodeToString(code.PNG())), nil
 }
 
 func isPNG(b64 string) bool {

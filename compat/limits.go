@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"qrgate"
+	"qrgate/internal/session"
 )
 
 // maxReset bounds how far ahead an engine may move the end of its window.
@@ -15,9 +15,9 @@ const maxReset = time.Hour
 // Limits reads what an engine says of its budget, in the two forms that were recorded side by side
 // (contract 1.4): X-RateLimit-Reset is a UNIX second, RateLimit-Reset counts seconds. The engine's own
 // Date stands for its clock; now stands in where there is none.
-func Limits(h http.Header, now time.Time) []qrgate.RateLimit {
+func Limits(h http.Header, now time.Time) []session.RateLimit {
 	clock := EngineClock(h, now)
-	var out []qrgate.RateLimit
+	var out []session.RateLimit
 	if l, ok := limit(h, "X-RateLimit-"); ok {
 		if l.Reset > maxReset { // a UNIX second
 			l.Reset = time.Unix(int64(l.Reset/time.Second), 0).Sub(clock)
@@ -30,14 +30,14 @@ func Limits(h http.Header, now time.Time) []qrgate.RateLimit {
 	return out
 }
 
-func limit(h http.Header, prefix string) (qrgate.RateLimit, bool) {
+func limit(h http.Header, prefix string) (session.RateLimit, bool) {
 	most, err1 := leadingInt(h.Get(prefix + "Limit"))
 	left, err2 := leadingInt(h.Get(prefix + "Remaining"))
 	reset, err3 := leadingInt(h.Get(prefix + "Reset"))
 	if err1 != nil || err2 != nil || err3 != nil || most <= 0 || left < 0 || reset < 0 {
-		return qrgate.RateLimit{}, false
+		return session.RateLimit{}, false
 	}
-	return qrgate.RateLimit{Max: int(most), Remaining: int(left), Reset: time.Duration(reset) * time.Second}, true
+	return session.RateLimit{Max: int(most), Remaining: int(left), Reset: time.Duration(reset) * time.Second}, true
 }
 
 // leadingInt takes "30" and "30, 30;w=60" alike.
@@ -47,7 +47,7 @@ func leadingInt(text string) (int64, error) {
 	return strconv.ParseInt(strings.TrimSpace(text), 10, 33)
 }
 
-func clamp(l qrgate.RateLimit) qrgate.RateLimit {
+func clamp(l session.RateLimit) session.RateLimit {
 	l.Reset = min(max(l.Reset, 0), maxReset)
 	l.Remaining = min(l.Remaining, l.Max)
 	return l

@@ -12,21 +12,21 @@ import (
 	"strings"
 	"syscall"
 
-	"qrgate"
+	"qrgate/internal/session"
 )
 
 // TransportError is the fault of a call to op that brought no answer: the gate gave it up (ctx was cancelled), there was no
 // connection, or nothing came in time. A dial that took too long is no connection.
-func TransportError(ctx context.Context, op string, err error) *qrgate.EngineError {
-	f := &qrgate.EngineError{Op: op, Kind: qrgate.KindUnreachable, Reason: TransportReason(err), Err: err}
+func TransportError(ctx context.Context, op string, err error) *session.EngineError {
+	f := &session.EngineError{Op: op, Kind: session.KindUnreachable, Reason: TransportReason(err), Err: err}
 	dial, isOp := errors.AsType[*net.OpError](err)
 	timed, ok := errors.AsType[net.Error](err)
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
-		f.Kind = qrgate.KindCanceled
+		f.Kind = session.KindCanceled
 	case isOp && dial.Op == "dial":
 	case errors.Is(ctx.Err(), context.DeadlineExceeded), ok && timed.Timeout():
-		f.Kind = qrgate.KindTimeout
+		f.Kind = session.KindTimeout
 	}
 	return f
 }

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"qrgate"
 	"qrgate/compat"
+	"qrgate/internal/session"
 )
 
 // What net/http really returns, from real connections.
@@ -96,17 +96,17 @@ func TestUnanswered(t *testing.T) {
 	for name, x := range map[string]struct {
 		ctx  context.Context
 		err  error
-		want qrgate.ErrorKind
+		want session.ErrorKind
 	}{
-		"refused":          {t.Context(), &net.OpError{Op: "dial", Err: errors.New("connection refused")}, qrgate.KindUnreachable},
-		"dial timed out":   {t.Context(), &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, qrgate.KindUnreachable},
-		"not even tried":   {t.Context(), fmt.Errorf("x: %w", &net.OpError{Op: "dial", Err: errors.New("the circuit is open")}), qrgate.KindUnreachable},
-		"reset":            {t.Context(), &net.OpError{Op: "read", Err: errors.New("connection reset")}, qrgate.KindUnreachable},
-		"answer timed out": {t.Context(), &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, qrgate.KindTimeout},
-		"out of time":      {late, context.DeadlineExceeded, qrgate.KindTimeout},
-		"the client left":  {left, &net.OpError{Op: "dial", Err: context.Canceled}, qrgate.KindCanceled},
+		"refused":          {t.Context(), &net.OpError{Op: "dial", Err: errors.New("connection refused")}, session.KindUnreachable},
+		"dial timed out":   {t.Context(), &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, session.KindUnreachable},
+		"not even tried":   {t.Context(), fmt.Errorf("x: %w", &net.OpError{Op: "dial", Err: errors.New("the circuit is open")}), session.KindUnreachable},
+		"reset":            {t.Context(), &net.OpError{Op: "read", Err: errors.New("connection reset")}, session.KindUnreachable},
+		"answer timed out": {t.Context(), &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, session.KindTimeout},
+		"out of time":      {late, context.DeadlineExceeded, session.KindTimeout},
+		"the client left":  {left, &net.OpError{Op: "dial", Err: context.Canceled}, session.KindCanceled},
 	} {
-		if got := compat.TransportError(x.ctx, qrgate.OpQR, x.err); got.Kind != x.want || got.Op != qrgate.OpQR || got.Err == nil {
+		if got := compat.TransportError(x.ctx, session.OpQR, x.err); got.Kind != x.want || got.Op != session.OpQR || got.Err == nil {
 			t.Errorf("%s: %v, want %s", name, got, x.want)
 		}
 	}

@@ -10,7 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"qrgate"
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
 )
 
 // Object is a JSON object as it came, with unknown fields kept and numbers untouched.
@@ -79,9 +80,9 @@ func SessionsOf(body Object) []Object {
 }
 
 // RefOf reads both ids of a session; a part that is missing or not valid stays empty.
-func RefOf(s Object) qrgate.Ref {
-	r := qrgate.Ref{ID: Int(s["id"])}
-	if name := StringOf(s["sessionId"]); qrgate.ValidID(name) {
+func RefOf(s Object) session.Ref {
+	r := session.Ref{ID: Int(s["id"])}
+	if name := StringOf(s["sessionId"]); session.ValidID(name) {
 		r.Name = name
 	}
 	return r
@@ -89,14 +90,14 @@ func RefOf(s Object) qrgate.Ref {
 
 // StateOf reads a session's state. "connected" beside isConnected:false is a stale database row: the
 // socket is the truth (contract 7, quirk 7).
-func StateOf(s Object) qrgate.State {
+func StateOf(s Object) session.State {
 	state := ParseState(StringOf(s["status"]))
 	linked, said := parseBool(s["isConnected"])
 	switch {
-	case said && linked && (state == qrgate.Connected || state == qrgate.Unknown):
-		return qrgate.Connected
-	case said && !linked && state == qrgate.Connected:
-		return qrgate.Disconnected
+	case said && linked && (state == session.Connected || state == session.Unknown):
+		return session.Connected
+	case said && !linked && state == session.Connected:
+		return session.Disconnected
 	}
 	return state
 }
@@ -116,23 +117,23 @@ func parseBool(v any) (yes, said bool) {
 var imageFields = []string{"qrCode", "qr_code", "qr", "qr_data", "qr_code_data_url", "base64", "qrcode"}
 
 // ImageOf reads a session's QR; empty if it has none, ErrNotQR if it has something else there.
-func ImageOf(s Object) (qrgate.Secret, error) {
+func ImageOf(s Object) (secret.Secret, error) {
 	for _, name := range imageFields {
 		if text := StringOf(s[name]); text != "" {
 			return Image(text)
 		}
 	}
-	return qrgate.Secret{}, nil
+	return secret.Secret{}, nil
 }
 
 // ExpiryOf reads when a session's QR ends, relative to clock, the engine's own time of the answer.
-func ExpiryOf(s Object, clock time.Time) qrgate.Expiry {
+func ExpiryOf(s Object, clock time.Time) session.Expiry {
 	for _, name := range []string{"expiresAt", "qrCodeExpiresAt", "expires_at"} {
 		if at, ok := dateOf(s[name]); ok {
-			return qrgate.Expiry{Known: true, In: at.Sub(clock)}
+			return session.Expiry{Known: true, In: at.Sub(clock)}
 		}
 	}
-	return qrgate.Expiry{}
+	return session.Expiry{}
 }
 
 // dateOf reads a date as documented, or as JavaScript and UNIX count: milliseconds or seconds.
@@ -152,9 +153,9 @@ func dateOf(v any) (time.Time, bool) {
 
 // ParseSession reads everything the gate wants to know from one session's object. clock is the engine's time
 // of the answer. The error is ErrNotQR; the observation is good without its image even then.
-func ParseSession(s Object, clock, now time.Time) (qrgate.SessionReport, error) {
+func ParseSession(s Object, clock, now time.Time) (session.SessionReport, error) {
 	image, err := ImageOf(s)
-	o := qrgate.SessionReport{Ref: RefOf(s), State: StateOf(s), Image: image, Reason: ReasonOf(s), At: now}
+	o := session.SessionReport{Ref: RefOf(s), State: StateOf(s), Image: image, Reason: ReasonOf(s), At: now}
 	if !image.Empty() {
 		o.Expiry = ExpiryOf(s, clock)
 	}

@@ -8,8 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"qrgate"
 	"qrgate/compat"
+	"qrgate/internal/session"
 )
 
 var now = time.Date(2025, 11, 6, 6, 33, 1, 429e6, time.UTC)
@@ -88,7 +88,7 @@ func TestSessionsOf(t *testing.T) {
 // Ids come as numbers and as text; what is neither is none.
 func TestRefOf(t *testing.T) {
 	t.Parallel()
-	for body, want := range map[string]qrgate.Ref{
+	for body, want := range map[string]session.Ref{
 		`{"id":61,"sessionId":"crm-1"}`:       {ID: 61, Name: "crm-1"},
 		`{"id":"61","sessionId":"5550100"}`:   {ID: 61, Name: "5550100"},
 		`{"id":61.5,"sessionId":"a b"}`:       {},
@@ -110,20 +110,20 @@ func repeat(n int) string { return strings.Repeat("x", n) }
 // The state follows from the word and from isConnected together; a stale row is not believed (quirk 7).
 func TestStateOf(t *testing.T) {
 	t.Parallel()
-	for body, want := range map[string]qrgate.State{
-		`{"status":"connected","isConnected":true}`:     qrgate.Connected,
-		`{"status":"connected"}`:                        qrgate.Connected,
-		`{"status":"connected","isConnected":false}`:    qrgate.Disconnected,
-		`{"status":"CONNECTED","isConnected":0}`:        qrgate.Disconnected,
-		`{"status":"connected","isConnected":1}`:        qrgate.Connected,
-		`{"status":null,"isConnected":true}`:            qrgate.Connected,
-		`{"isConnected":1}`:                             qrgate.Connected,
-		`{"status":"disconnected","isConnected":false}`: qrgate.Disconnected,
-		`{"status":"connecting","isConnected":false}`:   qrgate.Connecting,
-		`{"status":"Qr_Code"}`:                          qrgate.AwaitingScan,
-		`{"status":" QR "}`:                             qrgate.AwaitingScan,
-		`{"status":"unheard of"}`:                       qrgate.Unknown,
-		`{}`:                                            qrgate.Unknown,
+	for body, want := range map[string]session.State{
+		`{"status":"connected","isConnected":true}`:     session.Connected,
+		`{"status":"connected"}`:                        session.Connected,
+		`{"status":"connected","isConnected":false}`:    session.Disconnected,
+		`{"status":"CONNECTED","isConnected":0}`:        session.Disconnected,
+		`{"status":"connected","isConnected":1}`:        session.Connected,
+		`{"status":null,"isConnected":true}`:            session.Connected,
+		`{"isConnected":1}`:                             session.Connected,
+		`{"status":"disconnected","isConnected":false}`: session.Disconnected,
+		`{"status":"connecting","isConnected":false}`:   session.Connecting,
+		`{"status":"Qr_Code"}`:                          session.AwaitingScan,
+		`{"status":" QR "}`:                             session.AwaitingScan,
+		`{"status":"unheard of"}`:                       session.Unknown,
+		`{}`:                                            session.Unknown,
 	} {
 		if got := compat.StateOf(object(t, body)); got != want {
 			t.Errorf("%s: %s, want %s", body, got, want)
@@ -148,7 +148,7 @@ func TestEverySpellingHasAWireWord(t *testing.T) {
 			t.Errorf("%q: %q, want %q", word, got, want)
 		}
 	}
-	for _, s := range qrgate.States() {
+	for _, s := range session.States() {
 		switch compat.Wire(s) {
 		case "connecting", "qr_code", "connected", "disconnected", "error":
 		default:
@@ -160,7 +160,7 @@ func TestEverySpellingHasAWireWord(t *testing.T) {
 // An expiry is a remaining life by the engine's own clock; what is no date is none.
 func TestExpiryOf(t *testing.T) {
 	t.Parallel()
-	for body, want := range map[string]qrgate.Expiry{
+	for body, want := range map[string]session.Expiry{
 		`{"expiresAt":"2025-11-06T06:34:01.429Z"}`:       {Known: true, In: time.Minute},
 		`{"expiresAt":"2025-11-06T01:34:01.429-05:00"}`:  {Known: true, In: time.Minute},
 		`{"qrCodeExpiresAt":"2025-11-06T06:33:00.429Z"}`: {Known: true, In: -time.Second},

@@ -3,7 +3,7 @@ package compat
 import (
 	"time"
 
-	"qrgate"
+	"qrgate/internal/session"
 )
 
 // Session is one session with every field that any existing client reads (contract 1.2). Engines that
@@ -97,7 +97,7 @@ type QRData struct {
 }
 
 // QR is the body of GET …/qr when there is one, at now.
-func QR(r qrgate.Ref, q qrgate.QR, now time.Time) Envelope {
+func QR(r session.Ref, q session.QR, now time.Time) Envelope {
 	return Envelope{Success: true, Data: QRData{
 		ID: r.ID, SessionID: r.Name, QRCode: q.Image.Reveal(), Status: WireQR,
 		ExpiresAt: Millis(q.Expires), GeneratedAt: Millis(q.Seen), ExpiresIn: int(q.TTL(now) / time.Second),
@@ -105,7 +105,7 @@ func QR(r qrgate.Ref, q qrgate.QR, now time.Time) Envelope {
 }
 
 // ActionResult is the body of connect, restart, disconnect and delete.
-func ActionResult(message string, r qrgate.Ref, status string) Envelope {
+func ActionResult(message string, r session.Ref, status string) Envelope {
 	return Envelope{Success: true, Message: message, Data: struct {
 		ID        int64  `json:"id,omitempty"`
 		SessionID string `json:"sessionId"`

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"qrgate"
 	"qrgate/compat"
+	"qrgate/internal/session"
 )
 
 // Every body that an engine of our own answers has each field of contract 0, with the type that clients need.
@@ -15,7 +15,7 @@ func TestBodies(t *testing.T) {
 	s := compat.Session{ID: 61, SessionID: "crm-1", SessionName: "Test", Status: "connecting", LastActivity: "a", CreatedAt: "c", UpdatedAt: "u"}
 	one := `{"id":61,"sessionId":"crm-1","sessionName":"Test","status":"connecting","phoneNumber":null,"isConnected":false,"hasQR":false,"qrCode":null,` +
 		`"qrCodeGeneratedAt":null,"qrCodeExpiresAt":null,"lastActivity":"a","sendToFrappe":false,"webhookUrl":null,"createdAt":"c","updatedAt":"u"`
-	code := qrgate.QR{Image: image(t), Seen: now, Expires: now.Add(59 * time.Second)}
+	code := session.QR{Image: image(t), Seen: now, Expires: now.Add(59 * time.Second)}
 	for name, c := range map[string]struct {
 		body any
 		want string
@@ -23,8 +23,8 @@ func TestBodies(t *testing.T) {
 		"created": {compat.Created(s), `{"success":true,"message":"Sesión creada correctamente","data":` + one + `,"session":` + one + `}}}`},
 		"one":     {compat.SessionBody(s), `{"success":true,"data":` + one + `,"session":` + one + `}}}`},
 		"status":  {compat.Status(s), `{"success":true,"data":{"id":61,"sessionId":"crm-1","status":"connecting","phoneNumber":null,"lastActivity":"a","isConnected":false,"hasQR":false}}`},
-		"moved":   {compat.ActionResult("m", qrgate.Ref{ID: 61, Name: "crm-1"}, "connecting"), `{"success":true,"message":"m","data":{"id":61,"sessionId":"crm-1","status":"connecting"}}`},
-		"qr": {compat.QR(qrgate.Ref{ID: 61, Name: "crm-1"}, code, now), `{"success":true,"data":{"id":61,"sessionId":"crm-1","qrCode":"data:image/png;base64,` + dot +
+		"moved":   {compat.ActionResult("m", session.Ref{ID: 61, Name: "crm-1"}, "connecting"), `{"success":true,"message":"m","data":{"id":61,"sessionId":"crm-1","status":"connecting"}}`},
+		"qr": {compat.QR(session.Ref{ID: 61, Name: "crm-1"}, code, now), `{"success":true,"data":{"id":61,"sessionId":"crm-1","qrCode":"data:image/png;base64,` + dot +
 			`","expiresAt":"2025-11-06T06:34:00.429Z","status":"qr_code","generatedAt":"2025-11-06T06:33:01.429Z","expiresIn":59}}`},
 		"problem": {compat.NewProblem("C", "T", now), `{"success":false,"error":"T","message":"T","code":"C","timestamp":"2025-11-06T06:33:01Z"}`},
 	} {

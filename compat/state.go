@@ -3,7 +3,7 @@ package compat
 import (
 	"strings"
 
-	"qrgate"
+	"qrgate/internal/session"
 )
 
 // The only states that may appear on the documented wire: each further word stops some client's poller
@@ -17,56 +17,56 @@ const (
 )
 
 // Wire is s as existing clients may see it.
-func Wire(s qrgate.State) string {
+func Wire(s session.State) string {
 	switch s {
-	case qrgate.Connecting:
+	case session.Connecting:
 		return WireConnecting
-	case qrgate.AwaitingScan:
+	case session.AwaitingScan:
 		return WireQR
-	case qrgate.Connected:
+	case session.Connected:
 		return WireConnected
-	case qrgate.Failed:
+	case session.Failed:
 		return WireError
 	}
 	return WireDisconnected
 }
 
 // stateAliases is every word for a state that engines or documents have used (contract 3.1).
-var stateAliases = map[string]qrgate.State{
-	"connected":        qrgate.Connected,
-	"open":             qrgate.Connected,
-	"connecting":       qrgate.Connecting,
-	"starting":         qrgate.Connecting,
-	"initializing":     qrgate.Connecting,
-	"generating":       qrgate.Connecting,
-	"reconnecting":     qrgate.Connecting,
-	"qr_code":          qrgate.AwaitingScan,
-	"qr":               qrgate.AwaitingScan,
-	"pending":          qrgate.AwaitingScan,
-	"qr_required":      qrgate.AwaitingScan,
-	"qr_code_required": qrgate.AwaitingScan,
-	"qr code required": qrgate.AwaitingScan,
-	"qr code":          qrgate.AwaitingScan,
-	"qr pending":       qrgate.AwaitingScan,
-	"qr_ready":         qrgate.AwaitingScan,
-	"waiting_qr":       qrgate.AwaitingScan,
-	"created":          qrgate.Created,
-	"disconnected":     qrgate.Disconnected,
-	"disconnecting":    qrgate.Disconnected,
-	"not_found":        qrgate.Disconnected,
-	"closed":           qrgate.Disconnected,
-	"close":            qrgate.Disconnected,
-	"expired":          qrgate.Disconnected,
-	"error":            qrgate.Failed,
-	"failed":           qrgate.Failed,
-	"timeout":          qrgate.Failed,
-	"rate_limited":     qrgate.Failed,
+var stateAliases = map[string]session.State{
+	"connected":        session.Connected,
+	"open":             session.Connected,
+	"connecting":       session.Connecting,
+	"starting":         session.Connecting,
+	"initializing":     session.Connecting,
+	"generating":       session.Connecting,
+	"reconnecting":     session.Connecting,
+	"qr_code":          session.AwaitingScan,
+	"qr":               session.AwaitingScan,
+	"pending":          session.AwaitingScan,
+	"qr_required":      session.AwaitingScan,
+	"qr_code_required": session.AwaitingScan,
+	"qr code required": session.AwaitingScan,
+	"qr code":          session.AwaitingScan,
+	"qr pending":       session.AwaitingScan,
+	"qr_ready":         session.AwaitingScan,
+	"waiting_qr":       session.AwaitingScan,
+	"created":          session.Created,
+	"disconnected":     session.Disconnected,
+	"disconnecting":    session.Disconnected,
+	"not_found":        session.Disconnected,
+	"closed":           session.Disconnected,
+	"close":            session.Disconnected,
+	"expired":          session.Disconnected,
+	"error":            session.Failed,
+	"failed":           session.Failed,
+	"timeout":          session.Failed,
+	"rate_limited":     session.Failed,
 }
 
 // ParseState reads any spelling, in any case; Unknown for a word nobody has used yet.
-func ParseState(word string) qrgate.State {
+func ParseState(word string) session.State {
 	if s, ok := stateAliases[strings.ToLower(strings.TrimSpace(word))]; ok {
 		return s
 	}
-	return qrgate.Unknown
+	return session.Unknown
 }

@@ -4,13 +4,13 @@ import (
 	"maps"
 	"time"
 
-	"qrgate"
+	"qrgate/internal/session"
 )
 
 // Normalize makes one session's object complete for every client (contract 0): both ids, a status that nobody
 // stops at, isConnected and hasQR as booleans, a lastActivity that is no null. Unknown fields stay. State
 // and code are v's where the gate knows better than the engine.
-func Normalize(s Object, v *qrgate.Snapshot, now time.Time) Object {
+func Normalize(s Object, v *session.Snapshot, now time.Time) Object {
 	out := maps.Clone(s)
 	r := RefOf(s).Merge(v.Session.Ref)
 	if r.ID > 0 {
@@ -21,7 +21,7 @@ func Normalize(s Object, v *qrgate.Snapshot, now time.Time) Object {
 	}
 	state := StateOf(s)
 	image, _ := ImageOf(s)
-	if v.Authorized && v.Session.State.Acquiring() && state != qrgate.Connected {
+	if v.Authorized && v.Session.State.Acquiring() && state != session.Connected {
 		state = v.Session.State
 		if q := v.Session.QR; q.Fresh(now) {
 			image = q.Image
@@ -29,8 +29,8 @@ func Normalize(s Object, v *qrgate.Snapshot, now time.Time) Object {
 		}
 	}
 	out["status"] = Wire(state)
-	out["isConnected"] = state == qrgate.Connected
-	out["hasQR"] = state == qrgate.AwaitingScan
+	out["isConnected"] = state == session.Connected
+	out["hasQR"] = state == session.AwaitingScan
 	if image.Empty() {
 		out["qrCode"] = nil
 	} else {
@@ -101,7 +101,7 @@ func WholeList(body Object, sessions []Object, page, limit int) Object {
 
 // NormalizeAction is the body of connect, restart, disconnect and delete: the engine's, with the session named
 // in both ways and the status given.
-func NormalizeAction(body Object, r qrgate.Ref, status, message string) Object {
+func NormalizeAction(body Object, r session.Ref, status, message string) Object {
 	data := Object{}
 	if d, ok := body["data"].(Object); ok {
 		data = maps.Clone(d)

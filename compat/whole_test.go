@@ -8,14 +8,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"qrgate"
 	"qrgate/compat"
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
 )
 
 // dot is a PNG, and no QR; image is what the gate makes of it.
 const dot = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
 
-func image(t testing.TB) qrgate.Secret {
+func image(t testing.TB) secret.Secret {
 	t.Helper()
 	s, err := compat.Image(dot)
 	if err != nil {
@@ -82,38 +83,38 @@ func TestImageOf(t *testing.T) {
 }
 
 // view is what the gate believes of a session.
-func view(s qrgate.Session) *qrgate.Snapshot {
-	return &qrgate.Snapshot{Session: s, Authorized: true, At: now}
+func view(s session.Session) *session.Snapshot {
+	return &session.Snapshot{Session: s, Authorized: true, At: now}
 }
 
 // One session's object is completed for every client; what the gate knows better wins while it obtains a QR.
 func TestWhole(t *testing.T) {
 	t.Parallel()
-	code := qrgate.QR{Image: image(t), Sequence: 1, Seen: now, Confirmed: now, Expires: now.Add(time.Minute)}
+	code := session.QR{Image: image(t), Sequence: 1, Seen: now, Confirmed: now, Expires: now.Add(time.Minute)}
 	bare := "data:image/png;base64," + dot
-	connecting := view(qrgate.Session{State: qrgate.Connecting, Ref: qrgate.Ref{ID: 61, Name: "crm-1"}})
-	showing := view(qrgate.Session{State: qrgate.AwaitingScan, QR: code})
+	connecting := view(session.Session{State: session.Connecting, Ref: session.Ref{ID: 61, Name: "crm-1"}})
+	showing := view(session.Session{State: session.AwaitingScan, QR: code})
 	stale := view(showing.Session)
 	stale.Authorized = false
 	for name, c := range map[string]struct {
 		in   string
-		view *qrgate.Snapshot
+		view *session.Snapshot
 		want map[string]any
 	}{
-		"empty":                       {`{}`, &qrgate.Snapshot{}, map[string]any{"status": "disconnected", "isConnected": false, "hasQR": false, "qrCode": nil, "phoneNumber": nil, "sessionName": nil, "lastActivity": "2025-11-06T06:33:01.429Z"}},
+		"empty":                       {`{}`, &session.Snapshot{}, map[string]any{"status": "disconnected", "isConnected": false, "hasQR": false, "qrCode": nil, "phoneNumber": nil, "sessionName": nil, "lastActivity": "2025-11-06T06:33:01.429Z"}},
 		"both ids from the belief":    {`{}`, connecting, map[string]any{"id": int64(61), "sessionId": "crm-1", "status": "connecting"}},
 		"the engine's ids win":        {`{"id":7,"sessionId":"own"}`, connecting, map[string]any{"id": int64(7), "sessionId": "own"}},
 		"disconnected while it comes": {`{"status":"disconnected","isConnected":false}`, connecting, map[string]any{"status": "connecting", "hasQR": false}},
 		"a code in mind":              {`{"status":"disconnected"}`, showing, map[string]any{"status": "qr_code", "hasQR": true, "qrCode": bare, "qrCodeExpiresAt": "2025-11-06T06:34:01.429Z"}},
 		"a code not proven":           {`{"status":"disconnected"}`, stale, map[string]any{"status": "disconnected", "hasQR": false, "qrCode": nil}},
 		"linked meanwhile":            {`{"status":"connected","isConnected":true}`, showing, map[string]any{"status": "connected", "isConnected": true, "hasQR": false, "qrCode": nil}},
-		"numeric booleans":            {`{"status":"connected","isConnected":1,"hasQR":0}`, &qrgate.Snapshot{}, map[string]any{"isConnected": true, "hasQR": false}},
-		"a stale row":                 {`{"status":"connected","isConnected":false}`, &qrgate.Snapshot{}, map[string]any{"status": "disconnected", "isConnected": false}},
-		"pending with a code":         {`{"status":"pending","qr":"` + dot + `"}`, &qrgate.Snapshot{}, map[string]any{"status": "qr_code", "hasQR": true, "qrCode": bare}},
-		"the last activity is null":   {`{"lastActivity":null,"updatedAt":"2025-11-06T06:00:00.000Z"}`, &qrgate.Snapshot{}, map[string]any{"lastActivity": "2025-11-06T06:00:00.000Z"}},
-		"the last activity is a date": {`{"lastActivity":"2025-11-06T05:00:00.000Z","updatedAt":"x"}`, &qrgate.Snapshot{}, map[string]any{"lastActivity": "2025-11-06T05:00:00.000Z"}},
-		"unknown fields stay":         {`{"userId":1,"x":{"y":[1]}}`, &qrgate.Snapshot{}, map[string]any{"userId": json.Number("1")}},
-		"a name that is there":        {`{"sessionName":"Test","phoneNumber":"x"}`, &qrgate.Snapshot{}, map[string]any{"sessionName": "Test", "phoneNumber": "x"}},
+		"numeric booleans":            {`{"status":"connected","isConnected":1,"hasQR":0}`, &session.Snapshot{}, map[string]any{"isConnected": true, "hasQR": false}},
+		"a stale row":                 {`{"status":"connected","isConnected":false}`, &session.Snapshot{}, map[string]any{"status": "disconnected", "isConnected": false}},
+		"pending with a code":         {`{"status":"pending","qr":"` + dot + `"}`, &session.Snapshot{}, map[string]any{"status": "qr_code", "hasQR": true, "qrCode": bare}},
+		"the last activity is null":   {`{"lastActivity":null,"updatedAt":"2025-11-06T06:00:00.000Z"}`, &session.Snapshot{}, map[string]any{"lastActivity": "2025-11-06T06:00:00.000Z"}},
+		"the last activity is a date": {`{"lastActivity":"2025-11-06T05:00:00.000Z","updatedAt":"x"}`, &session.Snapshot{}, map[string]any{"lastActivity": "2025-11-06T05:00:00.000Z"}},
+		"unknown fields stay":         {`{"userId":1,"x":{"y":[1]}}`, &session.Snapshot{}, map[string]any{"userId": json.Number("1")}},
+		"a name that is there":        {`{"sessionName":"Test","phoneNumber":"x"}`, &session.Snapshot{}, map[string]any{"sessionName": "Test", "phoneNumber": "x"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := object(t, c.in)
@@ -134,20 +135,20 @@ func TestWhole(t *testing.T) {
 // The bodies that hold a session, whatever the engine's looked like.
 func TestWholeBodies(t *testing.T) {
 	t.Parallel()
-	session := compat.Object{"id": 61, "qrCode": "x"}
+	sess := compat.Object{"id": 61, "qrCode": "x"}
 	for name, c := range map[string]struct {
 		got  compat.Object
 		want string
 	}{
-		"one, from nothing":    {compat.WholeOne(nil, session), `{"data":{"id":61,"qrCode":"x","session":{"id":61,"qrCode":"x"}},"success":true}`},
-		"one, extra fields":    {compat.WholeOne(object(t, `{"success":1,"message":"m","data":{"id":7,"extra":2,"session":{}}}`), session), `{"data":{"extra":2,"id":61,"qrCode":"x","session":{"id":61,"qrCode":"x"}},"message":"m","success":true}`},
-		"status has no code":   {compat.WholeStatus(object(t, `{"data":{"session":{}}}`), session), `{"data":{"id":61},"success":true}`},
-		"list, from nothing":   {compat.WholeList(compat.Object{}, []compat.Object{session}, 1, 10), `{"data":{"pagination":{"limit":10,"page":1,"pages":1,"total":1},"sessions":[{"id":61,"qrCode":"x"}],"total":1},"success":true}`},
+		"one, from nothing":    {compat.WholeOne(nil, sess), `{"data":{"id":61,"qrCode":"x","session":{"id":61,"qrCode":"x"}},"success":true}`},
+		"one, extra fields":    {compat.WholeOne(object(t, `{"success":1,"message":"m","data":{"id":7,"extra":2,"session":{}}}`), sess), `{"data":{"extra":2,"id":61,"qrCode":"x","session":{"id":61,"qrCode":"x"}},"message":"m","success":true}`},
+		"status has no code":   {compat.WholeStatus(object(t, `{"data":{"session":{}}}`), sess), `{"data":{"id":61},"success":true}`},
+		"list, from nothing":   {compat.WholeList(compat.Object{}, []compat.Object{sess}, 1, 10), `{"data":{"pagination":{"limit":10,"page":1,"pages":1,"total":1},"sessions":[{"id":61,"qrCode":"x"}],"total":1},"success":true}`},
 		"list, the engine's":   {compat.WholeList(object(t, `{"data":{"pagination":{"total":41,"page":3,"limit":20,"pages":3}}}`), nil, 1, 100), `{"data":{"pagination":{"limit":20,"page":3,"pages":3,"total":41},"sessions":null,"total":41},"success":true}`},
 		"list, total apart":    {compat.WholeList(object(t, `{"data":{"total":41}}`), []compat.Object{}, 1, 20), `{"data":{"pagination":{"limit":20,"page":1,"pages":3,"total":41},"sessions":[],"total":41},"success":true}`},
-		"moved, from nothing":  {compat.NormalizeAction(nil, qrgate.Ref{ID: 61}, "connecting", "m"), `{"data":{"id":61,"sessionId":"61","status":"connecting"},"message":"m","success":true}`},
-		"moved, the engine's":  {compat.NormalizeAction(object(t, `{"message":"own","data":{"status":"pending","x":1}}`), qrgate.Ref{ID: 61, Name: "crm-1"}, "connecting", "m"), `{"data":{"id":61,"sessionId":"crm-1","status":"connecting","x":1},"message":"own","success":true}`},
-		"moved, data is text":  {compat.NormalizeAction(object(t, `{"data":"ok"}`), qrgate.Ref{Name: "crm-1"}, "disconnected", "m"), `{"data":{"sessionId":"crm-1","status":"disconnected"},"message":"m","success":true}`},
+		"moved, from nothing":  {compat.NormalizeAction(nil, session.Ref{ID: 61}, "connecting", "m"), `{"data":{"id":61,"sessionId":"61","status":"connecting"},"message":"m","success":true}`},
+		"moved, the engine's":  {compat.NormalizeAction(object(t, `{"message":"own","data":{"status":"pending","x":1}}`), session.Ref{ID: 61, Name: "crm-1"}, "connecting", "m"), `{"data":{"id":61,"sessionId":"crm-1","status":"connecting","x":1},"message":"own","success":true}`},
+		"moved, data is text":  {compat.NormalizeAction(object(t, `{"data":"ok"}`), session.Ref{Name: "crm-1"}, "disconnected", "m"), `{"data":{"sessionId":"crm-1","status":"disconnected"},"message":"m","success":true}`},
 		"an error, recorded":   {compat.WholeError(object(t, `{"success":false,"error":"E","code":"C","timestamp":"2025-11-06T06:33:01.429Z"}`), 400, now), `{"code":"C","error":"E","message":"E","success":false,"timestamp":"2025-11-06T06:33:01Z"}`},
 		"an error, one word":   {compat.WholeError(object(t, `{"message":"M","details":{"field":"x"}}`), 404, now), `{"code":"SESSION_NOT_FOUND","details":{"field":"x"},"error":"M","message":"M","success":false,"timestamp":"2025-11-06T06:33:01Z"}`},
 		"an error, no word":    {compat.WholeError(nil, 403, now), `{"code":"AUTHORIZATION_FAILED","error":"The engine refused the request.","message":"The engine refused the request.","success":false,"timestamp":"2025-11-06T06:33:01Z"}`},

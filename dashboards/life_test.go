@@ -6,7 +6,8 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 	"qrgate/metrics"
 )
 
@@ -23,19 +24,19 @@ func live(m *metrics.Metrics) {
 
 func hearts(m *metrics.Metrics) {
 	sampled := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled})
-	for _, origin := range []qrgate.TrafficClass{qrgate.UserTraffic, qrgate.SyntheticTraffic} {
-		for _, e := range []qrgate.Event{
-			{Kind: qrgate.EventAcquisition, Outcome: qrgate.Success, Diagnosis: qrgate.None, Took: 3 * time.Second},
-			{Kind: qrgate.EventAcquisition, Outcome: qrgate.Success, Diagnosis: qrgate.None, Took: 20 * time.Second},
-			{Kind: qrgate.EventAcquisition, Outcome: qrgate.Failure, Diagnosis: qrgate.QRNotEmitted, Took: time.Minute},
-			{Kind: qrgate.EventWait, Outcome: qrgate.Success, Took: 2 * time.Second},
-			{Kind: qrgate.EventWait, Outcome: qrgate.Failure, Diagnosis: qrgate.EngineUnreachable, Took: 9 * time.Second},
-			{Kind: qrgate.EventWait, Outcome: qrgate.Abandoned, Diagnosis: qrgate.ClientGone, Took: time.Second},
-			{Kind: qrgate.EventQR, Sequence: 1}, {Kind: qrgate.EventQR, Sequence: 2},
-			{Kind: qrgate.EventState, To: qrgate.Connecting}, {Kind: qrgate.EventDecryptFailed}, {Kind: qrgate.EventStore, Available: true},
-			{Kind: qrgate.EventEngineCall, Op: qrgate.OpConnect, Took: 100 * time.Millisecond},
-			{Kind: qrgate.EventEngineCall, Op: qrgate.OpQR, Fault: qrgate.KindNotReady, Status: 500, Took: 20 * time.Millisecond},
-			{Kind: qrgate.EventEngineCall, Op: qrgate.OpQR, Fault: qrgate.KindServerError, Status: 500, Took: 20 * time.Millisecond},
+	for _, origin := range []session.TrafficClass{session.UserTraffic, session.SyntheticTraffic} {
+		for _, e := range []session.Event{
+			{Kind: session.EventAcquisition, Outcome: session.Success, Diagnosis: diagnosis.None, Took: 3 * time.Second},
+			{Kind: session.EventAcquisition, Outcome: session.Success, Diagnosis: diagnosis.None, Took: 20 * time.Second},
+			{Kind: session.EventAcquisition, Outcome: session.Failure, Diagnosis: diagnosis.QRNotEmitted, Took: time.Minute},
+			{Kind: session.EventWait, Outcome: session.Success, Took: 2 * time.Second},
+			{Kind: session.EventWait, Outcome: session.Failure, Diagnosis: diagnosis.EngineUnreachable, Took: 9 * time.Second},
+			{Kind: session.EventWait, Outcome: session.Abandoned, Diagnosis: diagnosis.ClientGone, Took: time.Second},
+			{Kind: session.EventQR, Sequence: 1}, {Kind: session.EventQR, Sequence: 2},
+			{Kind: session.EventState, To: session.Connecting}, {Kind: session.EventDecryptFailed}, {Kind: session.EventStore, Available: true},
+			{Kind: session.EventEngineCall, Op: session.OpConnect, Took: 100 * time.Millisecond},
+			{Kind: session.EventEngineCall, Op: session.OpQR, Fault: session.KindNotReady, Status: 500, Took: 20 * time.Millisecond},
+			{Kind: session.EventEngineCall, Op: session.OpQR, Fault: session.KindServerError, Status: 500, Took: 20 * time.Millisecond},
 		} {
 			e.Traffic = origin
 			m.ObserveIn(e, sampled)
@@ -46,12 +47,12 @@ func hearts(m *metrics.Metrics) {
 func requests(m *metrics.Metrics) {
 	const qr = "/api/sessions/:id/qr"
 	for _, e := range []metrics.Exchange{
-		{Method: "GET", Route: qr, Status: 200, Took: time.Second, BytesIn: 10, BytesOut: 4000, Traffic: qrgate.UserTraffic},
-		{Method: "GET", Route: qr, Status: 202, Code: "QR_NOT_READY", Took: 9 * time.Second, Traffic: qrgate.UserTraffic},
-		{Method: "POST", Route: metrics.Unmatched, Status: 500, Took: time.Second, Traffic: qrgate.UserTraffic},
-		{Method: "GET", Route: qr, Status: 400, Code: "VALIDATION_ERROR", Traffic: qrgate.UserTraffic},
-		{Method: "GET", Route: qr, Status: 499, ClientGone: true, Traffic: qrgate.UserTraffic},
-		{Method: "GET", Route: qr, Status: 200, Took: time.Second, Traffic: qrgate.SyntheticTraffic},
+		{Method: "GET", Route: qr, Status: 200, Took: time.Second, BytesIn: 10, BytesOut: 4000, Traffic: session.UserTraffic},
+		{Method: "GET", Route: qr, Status: 202, Code: "QR_NOT_READY", Took: 9 * time.Second, Traffic: session.UserTraffic},
+		{Method: "POST", Route: metrics.Unmatched, Status: 500, Took: time.Second, Traffic: session.UserTraffic},
+		{Method: "GET", Route: qr, Status: 400, Code: "VALIDATION_ERROR", Traffic: session.UserTraffic},
+		{Method: "GET", Route: qr, Status: 499, ClientGone: true, Traffic: session.UserTraffic},
+		{Method: "GET", Route: qr, Status: 200, Took: time.Second, Traffic: session.SyntheticTraffic},
 	} {
 		m.HTTP(e)
 	}
@@ -59,8 +60,8 @@ func requests(m *metrics.Metrics) {
 
 func probeRuns(p *metrics.Probes) {
 	for _, probe := range []string{"engine_health", "create_delete", "create_connect_qr"} {
-		p.ObserveRun(probe, qrgate.None, time.Now(), 2*time.Second)
-		p.ObserveRun(probe, qrgate.QRNotEmitted, time.Now(), 40*time.Second)
+		p.ObserveRun(probe, diagnosis.None, time.Now(), 2*time.Second)
+		p.ObserveRun(probe, diagnosis.QRNotEmitted, time.Now(), 40*time.Second)
 		p.Missed(probe, "overlap")
 		p.Missed(probe, "shutdown")
 	}

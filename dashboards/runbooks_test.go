@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
 )
 
 const (
@@ -123,13 +123,13 @@ func sections(t *testing.T) map[string]string {
 func TestCausesAndSectionsArePairs(t *testing.T) {
 	t.Parallel()
 	left := sections(t)
-	for _, code := range qrgate.Codes() {
+	for _, code := range diagnosis.Codes() {
 		text, ok := left[string(code)]
 		if !ok {
 			t.Errorf("%s has no section", code)
 			continue
 		}
-		about := qrgate.New(code)
+		about := diagnosis.New(code)
 		for _, must := range []string{"- **What:** " + about.Title + ".", "- **Confirm:** ", "- **Who:** " + string(about.Who) + "."} {
 			if !strings.Contains(text, must) {
 				t.Errorf("the section of %s lacks %q", code, must)
@@ -154,7 +154,7 @@ func TestRulesNameCausesThatExist(t *testing.T) {
 		for _, m := range listed.FindAllStringSubmatch(r.Expr, -1) {
 			for _, name := range strings.Split(m[1], "|") {
 				n++
-				if !slices.Contains(qrgate.Codes(), qrgate.Code(name)) {
+				if !slices.Contains(diagnosis.Codes(), diagnosis.Code(name)) {
 					t.Errorf("%s speaks of %s, which is no cause", r.name(), name)
 				}
 			}

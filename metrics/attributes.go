@@ -6,7 +6,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
-	"qrgate"
+	"qrgate/internal/session"
 )
 
 // Every attribute that a span of the gate may have. There is no url.full and no url.path: both would hold
@@ -36,15 +36,15 @@ const (
 func linkTo(what string) []attribute.KeyValue { return []attribute.KeyValue{attrLink.String(what)} }
 
 // ofOrigin says who asks. The sampler keeps what is marked synthetic, so this must be there at the start.
-func ofOrigin(o qrgate.TrafficClass) []attribute.KeyValue {
-	if originOf(o) == qrgate.SyntheticTraffic {
-		return []attribute.KeyValue{attrOrigin.String(string(qrgate.SyntheticTraffic)), attrSynthetic.String("test")}
+func ofOrigin(o session.TrafficClass) []attribute.KeyValue {
+	if originOf(o) == session.SyntheticTraffic {
+		return []attribute.KeyValue{attrOrigin.String(string(session.SyntheticTraffic)), attrSynthetic.String("test")}
 	}
-	return []attribute.KeyValue{attrOrigin.String(string(qrgate.UserTraffic))}
+	return []attribute.KeyValue{attrOrigin.String(string(session.UserTraffic))}
 }
 
 // serverSpan is how the span of a request begins.
-func serverSpan(o qrgate.TrafficClass) []trace.SpanStartOption {
+func serverSpan(o session.TrafficClass) []trace.SpanStartOption {
 	return []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(ofOrigin(o)...)}
 }
 

@@ -13,7 +13,9 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
 	"qrgate/metrics"
 )
 
@@ -32,7 +34,7 @@ func TestNoCanaryComesOut(t *testing.T) {
 	m := full(t)
 	var logs bytes.Buffer
 	log := slog.New(m.LogHandler(slog.NewJSONHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true})))
-	observe := r.Observer(func(e qrgate.Event, in trace.SpanContext) {
+	observe := r.Observer(func(e session.Event, in trace.SpanContext) {
 		m.ObserveIn(e, in)
 		if e.Session == canarySession {
 			return // a log may name a session
@@ -61,7 +63,7 @@ func TestNoCanaryComesOut(t *testing.T) {
 }
 
 // sing takes a canary through the tracing.
-func sing(t *testing.T, r traced, canary string, observe qrgate.EventHandler) {
+func sing(t *testing.T, r traced, canary string, observe session.EventHandler) {
 	base := r.Transport(roundTripper(func(q *http.Request) (*http.Response, error) {
 		if q.Method == "POST" {
 			return nil, fmt.Errorf("Post %q: %w", q.URL, errors.New(canary))
@@ -82,20 +84,20 @@ func sing(t *testing.T, r traced, canary string, observe qrgate.EventHandler) {
 		ask(h, "POST", path, canary, canary)
 		ask(h, "C4NARY", path, canary, "")
 	}
-	e := qrgate.Event{At: time.Now(), Session: canary, Op: canary, Fault: qrgate.ErrorKind(canary), Code: canary, Diagnosis: qrgate.Code(canary)}
-	for _, kind := range []qrgate.EventKind{qrgate.EventState, qrgate.EventEngineCall, qrgate.EventQR, qrgate.EventWait, qrgate.EventAcquisition} {
-		e.Kind, e.To = kind, qrgate.Connecting
+	e := session.Event{At: time.Now(), Session: canary, Op: canary, Fault: session.ErrorKind(canary), Code: canary, Diagnosis: diagnosis.Code(canary)}
+	for _, kind := range []session.EventKind{session.EventState, session.EventEngineCall, session.EventQR, session.EventWait, session.EventAcquisition} {
+		e.Kind, e.To = kind, session.Connecting
 		observe(e)
 	}
-	caller := qrgate.Caller{Tenant: qrgate.Tenant(canary), Key: qrgate.NewSecret(canary), Traffic: qrgate.TrafficClass(canary)}
-	_, _ = r.Engine(engine{fault: qrgate.ErrorKind(canary)}).Connect(t.Context(), caller, qrgate.Ref{Name: canary}, qrgate.ConnectMode(canary))
+	caller := session.Caller{Tenant: session.Tenant(canary), Key: secret.NewSecret(canary), Traffic: session.TrafficClass(canary)}
+	_, _ = r.Engine(engine{fault: session.ErrorKind(canary)}).Connect(t.Context(), caller, session.Ref{Name: canary}, session.ConnectMode(canary))
 }
 
 func singMetrics(m *metrics.Metrics, canary string) {
-	m.HTTP(metrics.Exchange{Method: canary, Route: canary, Code: canary, Traffic: qrgate.TrafficClass(canary), RequestID: canary, Status: 500})
+	m.HTTP(metrics.Exchange{Method: canary, Route: canary, Code: canary, Traffic: session.TrafficClass(canary), RequestID: canary, Status: 500})
 	m.Store(canary, time.Second, errors.New(canary))
-	m.Probes().ObserveRun(canary, qrgate.Code(canary), time.Now(), time.Second)
-	m.Probes().ObserveRun("control", qrgate.Code(canary), time.Now(), time.Second)
+	m.Probes().ObserveRun(canary, diagnosis.Code(canary), time.Now(), time.Second)
+	m.Probes().ObserveRun("control", diagnosis.Code(canary), time.Now(), time.Second)
 	m.Probes().Step(canary, false, time.Second)
 	m.Probes().Missed("control", canary)
 }

@@ -10,8 +10,8 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
-	"qrgate"
 	"qrgate/compat"
+	"qrgate/internal/session"
 )
 
 // Transport makes one span of every call that next carries to the engine, and passes the trace on to it. A
@@ -40,10 +40,10 @@ func (c *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, span := c.begin(r)
 	res, err := c.next.RoundTrip(withTraceparent(ctx, r))
 	if err != nil {
-		if why := compat.TransportError(ctx, "", err).Kind; why != qrgate.KindCanceled {
+		if why := compat.TransportError(ctx, "", err).Kind; why != session.KindCanceled {
 			failed(span, attrError.String(string(why)))
 		} else {
-			span.SetAttributes(attrOutcome.String(string(qrgate.Abandoned)))
+			span.SetAttributes(attrOutcome.String(string(session.Abandoned)))
 		}
 		span.End()
 		return res, err

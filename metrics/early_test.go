@@ -4,8 +4,8 @@ import (
 	"context"
 	"testing"
 
+	"qrgate/internal/test/otlptest"
 	"qrgate/metrics"
-	"qrgate/metrics/otlptest"
 )
 
 // What happens between the start of the program and that of Run is not lost.

@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"slices"
 
-	"qrgate"
+	"qrgate/internal/session"
 )
 
 // faultNone is the fault of a call without one: PromQL wants a stable set of labels.
@@ -16,7 +16,7 @@ const circuitClosed = "closed"
 func circuitStates() []string { return []string{circuitClosed, "half_open", "open"} }
 
 func operations() []string {
-	return []string{qrgate.OpConnect, qrgate.OpQR, qrgate.OpStatus, qrgate.OpList}
+	return []string{session.OpConnect, session.OpQR, session.OpStatus, session.OpList}
 }
 
 // callTuples lists the legal operation and fault of a call to the engine.
@@ -24,7 +24,7 @@ func callTuples() []label2 {
 	var legal []label2
 	for _, op := range operations() {
 		legal = append(legal, label2{op, faultNone})
-		for _, k := range qrgate.Kinds() {
+		for _, k := range session.Kinds() {
 			legal = append(legal, label2{op, string(k)})
 		}
 	}
@@ -34,43 +34,43 @@ func callTuples() []label2 {
 func callOutcomes() []label2 {
 	var legal []label2
 	for _, op := range operations() {
-		legal = append(legal, label2{op, string(qrgate.Success)}, label2{op, string(qrgate.Failure)})
+		legal = append(legal, label2{op, string(session.Success)}, label2{op, string(session.Failure)})
 	}
 	return legal
 }
 
 // faultLabel keeps faults within the closed list, as qrgate.KindOf does.
-func faultLabel(k qrgate.ErrorKind) string {
+func faultLabel(k session.ErrorKind) string {
 	switch {
 	case k == "":
 		return faultNone
-	case slices.Contains(qrgate.Kinds(), k):
+	case slices.Contains(session.Kinds(), k):
 		return string(k)
 	}
-	return string(qrgate.KindServerError)
+	return string(session.KindServerError)
 }
 
 // callOutcome tells an engine that works from one that does not. To refuse a key or not to know a session
 // is a proper answer. A call that the gate gave up says nothing.
-func callOutcome(fault string) qrgate.Outcome {
-	switch qrgate.ErrorKind(fault) {
-	case faultNone, qrgate.KindNotReady, qrgate.KindAlreadyPaired, qrgate.KindSessionNotFound, qrgate.KindKeyRefused:
-		return qrgate.Success
-	case qrgate.KindCanceled:
-		return qrgate.Abandoned
+func callOutcome(fault string) session.Outcome {
+	switch session.ErrorKind(fault) {
+	case faultNone, session.KindNotReady, session.KindAlreadyPaired, session.KindSessionNotFound, session.KindKeyRefused:
+		return session.Success
+	case session.KindCanceled:
+		return session.Abandoned
 	}
-	return qrgate.Failure
+	return session.Failure
 }
 
 // answers reports what a call proves about the engine being there: nothing if the gate gave it up. A
 // gateway before the engine that says 502, 503 or 504 in its own words speaks for an engine that is down.
-func answers(e qrgate.Event) (up, proved bool) {
+func answers(e session.Event) (up, proved bool) {
 	switch e.Fault {
-	case qrgate.KindCanceled:
+	case session.KindCanceled:
 		return false, false
-	case qrgate.KindUnreachable, qrgate.KindTimeout:
+	case session.KindUnreachable, session.KindTimeout:
 		return false, true
-	case qrgate.KindBadResponse:
+	case session.KindBadResponse:
 		return e.Status < http.StatusBadGateway || e.Status > http.StatusGatewayTimeout, true
 	}
 	return true, true

@@ -7,7 +7,8 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 )
 
 // Bounds of the flights that are traced at once. One lasts a minute as a rule (qrgate.AcquireTimeout).
@@ -19,16 +20,16 @@ const (
 // Observer returns an observer that makes one span of every flight, from the wish for a QR to the code or
 // to the diagnosis, and hands each event on to next with the flight that it belongs to: the zero span
 // context if there is none.
-func (t *Tracing) Observer(next func(qrgate.Event, trace.SpanContext)) qrgate.EventHandler {
+func (t *Tracing) Observer(next func(session.Event, trace.SpanContext)) session.EventHandler {
 	if !t.Enabled() {
-		return func(e qrgate.Event) { next(e, trace.SpanContext{}) }
+		return func(e session.Event) { next(e, trace.SpanContext{}) }
 	}
-	return func(e qrgate.Event) { next(e, t.flights.observe(e)) }
+	return func(e session.Event) { next(e, t.flights.observe(e)) }
 }
 
 // flightKey finds the flight of an event: by its flight, which tells tenants apart that use the same name.
 type flightKey struct {
-	origin qrgate.TrafficClass
+	origin session.TrafficClass
 	flight string
 }
 
@@ -51,11 +52,11 @@ func newFlights(t *Tracing) *flights {
 }
 
 // observe draws an event, and returns the span of its flight.
-func (f *flights) observe(e qrgate.Event) trace.SpanContext {
+func (f *flights) observe(e session.Event) trace.SpanContext {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	key := flightKey{originOf(e.Traffic), e.AcquisitionID}
-	if e.Kind == qrgate.EventState && e.To == qrgate.Connecting {
+	if e.Kind == session.EventState && e.To == session.Connecting {
 		f.begin(key, e)
 	}
 	now, ok := f.open[key]
@@ -63,29 +64,29 @@ func (f *flights) observe(e qrgate.Event) trace.SpanContext {
 		return trace.SpanContext{}
 	}
 	switch {
-	case e.Kind == qrgate.EventQR:
+	case e.Kind == session.EventQR:
 		now.span.AddEvent("qr.code_received", trace.WithTimestamp(e.At), trace.WithAttributes(attrSequence.Int(e.Sequence)))
-	case e.Kind == qrgate.EventAcquisition:
+	case e.Kind == session.EventAcquisition:
 		f.end(key, e.At, endOf(e))
-	case e.Kind == qrgate.EventState && endsAcquisition(e.To):
-		f.end(key, e.At, outcomeLabels{outcome: qrgate.Abandoned, why: e.Diagnosis})
+	case e.Kind == session.EventState && endsAcquisition(e.To):
+		f.end(key, e.At, outcomeLabels{outcome: session.Abandoned, why: e.Diagnosis})
 	}
 	return now.span.SpanContext()
 }
 
 // endsAcquisition reports whether a state ends a flight without a journey: the session was deleted, or rests.
-func endsAcquisition(s qrgate.State) bool {
-	return s == qrgate.Unknown || s == qrgate.Disconnected || s == qrgate.Created
+func endsAcquisition(s session.State) bool {
+	return s == session.Unknown || s == session.Disconnected || s == session.Created
 }
 
-func endOf(e qrgate.Event) outcomeLabels {
+func endOf(e session.Event) outcomeLabels {
 	out, why := normalizeOutcome(e.Outcome, e.Diagnosis)
 	return outcomeLabels{outcome: out, why: why}
 }
 
 // begin opens the span of a flight; mu is held. Over the bound a flight is not traced.
-func (f *flights) begin(key flightKey, e qrgate.Event) {
-	f.end(key, e.At, outcomeLabels{outcome: qrgate.Abandoned}) // a former one that nobody ended
+func (f *flights) begin(key flightKey, e session.Event) {
+	f.end(key, e.At, outcomeLabels{outcome: session.Abandoned}) // a former one that nobody ended
 	if len(f.open) >= maxFlights {
 		f.sweep(e.At)
 	}
@@ -113,10 +114,10 @@ func (f *flights) end(key flightKey, at time.Time, end outcomeLabels) {
 	}
 	f.ended[key] = now.span.SpanContext()
 	now.span.SetAttributes(attrOutcome.String(string(end.outcome)))
-	if end.why != "" && end.why != qrgate.None {
-		now.span.SetAttributes(attrDiagnosis.String(string(qrgate.New(end.why).Code)))
+	if end.why != "" && end.why != diagnosis.None {
+		now.span.SetAttributes(attrDiagnosis.String(string(diagnosis.New(end.why).Code)))
 	}
-	if end.outcome == qrgate.Failure {
+	if end.outcome == session.Failure {
 		failed(now.span, attrError.String(string(end.why)))
 	}
 	now.span.End(trace.WithTimestamp(at))
@@ -126,7 +127,7 @@ func (f *flights) end(key flightKey, at time.Time, end outcomeLabels) {
 func (f *flights) sweep(now time.Time) {
 	for key, flight := range f.open {
 		if now.Sub(flight.began) > maxFlightAge {
-			f.end(key, now, outcomeLabels{outcome: qrgate.Abandoned})
+			f.end(key, now, outcomeLabels{outcome: session.Abandoned})
 		}
 	}
 }
@@ -136,13 +137,13 @@ func (f *flights) close(now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for key := range f.open {
-		f.end(key, now, outcomeLabels{outcome: qrgate.Abandoned})
+		f.end(key, now, outcomeLabels{outcome: session.Abandoned})
 	}
 }
 
 // last is the span of a session's present flight, or of the one that ended last; the zero span context if neither is
 // known.
-func (f *flights) last(origin qrgate.TrafficClass, name string) trace.SpanContext {
+func (f *flights) last(origin session.TrafficClass, name string) trace.SpanContext {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	key := flightKey{originOf(origin), name}
@@ -153,7 +154,7 @@ func (f *flights) last(origin qrgate.TrafficClass, name string) trace.SpanContex
 }
 
 // within is ctx inside the flight of a session, if there is one and ctx is in no span yet.
-func (f *flights) within(ctx context.Context, origin qrgate.TrafficClass, flight string) context.Context {
+func (f *flights) within(ctx context.Context, origin session.TrafficClass, flight string) context.Context {
 	if trace.SpanContextFromContext(ctx).IsValid() {
 		return ctx
 	}

@@ -9,13 +9,14 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 	"qrgate/metrics"
 )
 
 // engine answers every call with its fault, through an HTTP call of its own if it has a client.
 type engine struct {
-	fault qrgate.ErrorKind
+	fault session.ErrorKind
 	http  http.RoundTripper
 }
 
@@ -29,23 +30,23 @@ func (e engine) call(ctx context.Context) error {
 	if e.fault == "" {
 		return nil
 	}
-	return &qrgate.EngineError{Kind: e.fault}
+	return &session.EngineError{Kind: e.fault}
 }
 
-func (e engine) Connect(ctx context.Context, _ qrgate.Caller, r qrgate.Ref, _ qrgate.ConnectMode) (qrgate.SessionReport, error) {
-	return qrgate.SessionReport{Ref: r}, e.call(ctx)
+func (e engine) Connect(ctx context.Context, _ session.Caller, r session.Ref, _ session.ConnectMode) (session.SessionReport, error) {
+	return session.SessionReport{Ref: r}, e.call(ctx)
 }
 
-func (e engine) QR(ctx context.Context, _ qrgate.Caller, r qrgate.Ref) (qrgate.SessionReport, error) {
-	return qrgate.SessionReport{Ref: r}, e.call(ctx)
+func (e engine) QR(ctx context.Context, _ session.Caller, r session.Ref) (session.SessionReport, error) {
+	return session.SessionReport{Ref: r}, e.call(ctx)
 }
 
-func (e engine) Status(ctx context.Context, _ qrgate.Caller, r qrgate.Ref) (qrgate.SessionReport, error) {
-	return qrgate.SessionReport{Ref: r}, e.call(ctx)
+func (e engine) Status(ctx context.Context, _ session.Caller, r session.Ref) (session.SessionReport, error) {
+	return session.SessionReport{Ref: r}, e.call(ctx)
 }
 
-func (e engine) List(ctx context.Context, _ qrgate.Caller) (qrgate.SessionList, error) {
-	return qrgate.SessionList{}, e.call(ctx)
+func (e engine) List(ctx context.Context, _ session.Caller) (session.SessionList, error) {
+	return session.SessionList{}, e.call(ctx)
 }
 
 func TestAFlightIsOneTrace(t *testing.T) {
@@ -53,20 +54,20 @@ func TestAFlightIsOneTrace(t *testing.T) {
 	wire := r.Transport(roundTripper(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 500, Body: http.NoBody}, nil
 	}))
-	notReady, broken := r.Engine(engine{qrgate.KindNotReady, wire}), r.Engine(engine{qrgate.KindServerError, nil})
+	notReady, broken := r.Engine(engine{session.KindNotReady, wire}), r.Engine(engine{session.KindServerError, nil})
 	var last trace.SpanContext
-	observe := r.Observer(func(_ qrgate.Event, in trace.SpanContext) { last = in })
-	ref, at := qrgate.Ref{ID: 81, Name: "mine"}, time.Now()
+	observe := r.Observer(func(_ session.Event, in trace.SpanContext) { last = in })
+	ref, at := session.Ref{ID: 81, Name: "mine"}, time.Now()
 
-	observe(qrgate.Event{Kind: qrgate.EventState, At: at, Session: "mine", AcquisitionID: qrgate.AcquisitionID("", "81"), To: qrgate.Connecting})
-	_, _ = notReady.QR(t.Context(), qrgate.Caller{}, ref)
-	_, _ = broken.Status(t.Context(), qrgate.Caller{}, ref)
-	_, _ = notReady.List(t.Context(), qrgate.Caller{})
-	observe(qrgate.Event{Kind: qrgate.EventState, At: at, Session: "mine", AcquisitionID: qrgate.AcquisitionID("", "81"), From: qrgate.Connecting, To: qrgate.AwaitingScan})
-	observe(qrgate.Event{Kind: qrgate.EventQR, At: at, Session: "mine", AcquisitionID: qrgate.AcquisitionID("", "81"), Sequence: 1})
-	observe(qrgate.Event{Kind: qrgate.EventAcquisition, At: at.Add(3 * time.Second), Session: "mine", AcquisitionID: qrgate.AcquisitionID("", "81"), Outcome: qrgate.Success, Diagnosis: qrgate.None})
+	observe(session.Event{Kind: session.EventState, At: at, Session: "mine", AcquisitionID: session.AcquisitionID("", "81"), To: session.Connecting})
+	_, _ = notReady.QR(t.Context(), session.Caller{}, ref)
+	_, _ = broken.Status(t.Context(), session.Caller{}, ref)
+	_, _ = notReady.List(t.Context(), session.Caller{})
+	observe(session.Event{Kind: session.EventState, At: at, Session: "mine", AcquisitionID: session.AcquisitionID("", "81"), From: session.Connecting, To: session.AwaitingScan})
+	observe(session.Event{Kind: session.EventQR, At: at, Session: "mine", AcquisitionID: session.AcquisitionID("", "81"), Sequence: 1})
+	observe(session.Event{Kind: session.EventAcquisition, At: at.Add(3 * time.Second), Session: "mine", AcquisitionID: session.AcquisitionID("", "81"), Outcome: session.Success, Diagnosis: diagnosis.None})
 	ended := last
-	observe(qrgate.Event{Kind: qrgate.EventQR, Session: "mine", AcquisitionID: qrgate.AcquisitionID("", "81"), Sequence: 2})
+	observe(session.Event{Kind: session.EventQR, Session: "mine", AcquisitionID: session.AcquisitionID("", "81"), Sequence: 2})
 	if last.IsValid() {
 		t.Error("the flight goes on after its end")
 	}
@@ -98,21 +99,21 @@ func TestAFlightIsOneTrace(t *testing.T) {
 
 func TestHowFlightsEnd(t *testing.T) {
 	r := startTracing(t, "1", metrics.TracingConfig{})
-	observe := r.Observer(func(qrgate.Event, trace.SpanContext) {})
+	observe := r.Observer(func(session.Event, trace.SpanContext) {})
 	ends := map[string]struct {
-		event                       qrgate.Event
+		event                       session.Event
 		outcome, diagnosis, failure string
 	}{
-		"failed":  {qrgate.Event{Kind: qrgate.EventAcquisition, Outcome: qrgate.Failure, Diagnosis: qrgate.QRNotEmitted}, "failure", "qr_not_emitted", "qr_not_emitted"},
-		"strange": {qrgate.Event{Kind: qrgate.EventAcquisition, Outcome: qrgate.Failure, Diagnosis: "5550100"}, "failure", "undetermined", "undetermined"},
-		"linked":  {qrgate.Event{Kind: qrgate.EventAcquisition, Outcome: qrgate.Abandoned, Diagnosis: qrgate.AlreadyPaired}, "abandoned", "already_paired", ""},
-		"deleted": {qrgate.Event{Kind: qrgate.EventState, From: qrgate.Connecting, To: qrgate.Unknown}, "abandoned", "", ""},
-		"rested":  {qrgate.Event{Kind: qrgate.EventState, From: qrgate.Connecting, To: qrgate.Disconnected, Diagnosis: qrgate.QRExpired}, "abandoned", "qr_expired", ""},
-		"anew":    {qrgate.Event{Kind: qrgate.EventState, To: qrgate.Connecting}, "abandoned", "", ""},
+		"failed":  {session.Event{Kind: session.EventAcquisition, Outcome: session.Failure, Diagnosis: diagnosis.QRNotEmitted}, "failure", "qr_not_emitted", "qr_not_emitted"},
+		"strange": {session.Event{Kind: session.EventAcquisition, Outcome: session.Failure, Diagnosis: "5550100"}, "failure", "undetermined", "undetermined"},
+		"linked":  {session.Event{Kind: session.EventAcquisition, Outcome: session.Abandoned, Diagnosis: diagnosis.AlreadyPaired}, "abandoned", "already_paired", ""},
+		"deleted": {session.Event{Kind: session.EventState, From: session.Connecting, To: session.Unknown}, "abandoned", "", ""},
+		"rested":  {session.Event{Kind: session.EventState, From: session.Connecting, To: session.Disconnected, Diagnosis: diagnosis.QRExpired}, "abandoned", "qr_expired", ""},
+		"anew":    {session.Event{Kind: session.EventState, To: session.Connecting}, "abandoned", "", ""},
 	}
 	order := []string{"failed", "strange", "linked", "deleted", "rested", "anew"}
 	for _, name := range order {
-		observe(qrgate.Event{Kind: qrgate.EventState, Session: name, AcquisitionID: name, At: time.Now(), To: qrgate.Connecting})
+		observe(session.Event{Kind: session.EventState, Session: name, AcquisitionID: name, At: time.Now(), To: session.Connecting})
 		e := ends[name].event
 		e.Session, e.AcquisitionID, e.At = name, name, time.Now()
 		observe(e)
@@ -132,14 +133,14 @@ func TestHowFlightsEnd(t *testing.T) {
 func TestFlightsAreBounded(t *testing.T) {
 	r := startTracing(t, "1", metrics.TracingConfig{})
 	in := 0
-	observe := r.Observer(func(_ qrgate.Event, s trace.SpanContext) {
+	observe := r.Observer(func(_ session.Event, s trace.SpanContext) {
 		if s.IsValid() {
 			in++
 		}
 	})
 	at := time.Now()
 	begin := func(i int, at time.Time) {
-		observe(qrgate.Event{Kind: qrgate.EventState, At: at, Session: fmt.Sprint(i), AcquisitionID: fmt.Sprint(i), To: qrgate.Connecting})
+		observe(session.Event{Kind: session.EventState, At: at, Session: fmt.Sprint(i), AcquisitionID: fmt.Sprint(i), To: session.Connecting})
 	}
 	for i := range metrics.MaxFlights + 10 {
 		begin(i, at)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"qrgate"
+	"qrgate/internal/session"
 	"qrgate/metrics"
 )
 
@@ -22,7 +22,7 @@ func TestHTTP(t *testing.T) {
 		"a QR": {metrics.Exchange{Method: "GET", Route: qr, Status: 200, BytesOut: 4},
 			map[string]float64{"http_server_requests_total{GET,200,/api/sessions/{id}/qr,user}": 1,
 				"http_server_request_duration_seconds{GET,/api/sessions/{id}/qr}": 1, "qrgate_http_body_bytes_total{out}": 4}},
-		"a probe's QR": {metrics.Exchange{Method: "GET", Route: qr, Status: 202, Traffic: qrgate.SyntheticTraffic, BytesIn: 2},
+		"a probe's QR": {metrics.Exchange{Method: "GET", Route: qr, Status: 202, Traffic: session.SyntheticTraffic, BytesIn: 2},
 			map[string]float64{"http_server_requests_total{GET,2xx,/api/sessions/{id}/qr,synthetic}": 1, "qrgate_http_body_bytes_total{in}": 2}},
 		"a rare status": {metrics.Exchange{Method: "POST", Route: "/api/sessions", Status: 418},
 			map[string]float64{"http_server_requests_total{POST,4xx,/api/sessions,user}": 1, "http_server_request_duration_seconds{POST,/api/sessions}": 1}},
@@ -87,7 +87,7 @@ func TestDurationsAreSeconds(t *testing.T) {
 	t.Parallel()
 	m := full(t)
 	m.HTTP(metrics.Exchange{Method: "GET", Route: "/api/sessions", Status: 200, Took: 1500 * time.Millisecond})
-	m.Observe(qrgate.Event{Kind: qrgate.EventAcquisition, Outcome: qrgate.Success, Took: 15 * time.Second})
+	m.Observe(session.Event{Kind: session.EventAcquisition, Outcome: session.Success, Took: 15 * time.Second})
 	for _, f := range gather(t, m) {
 		want := map[string]float64{metrics.HTTPDuration: 1.5, metrics.QRTimeToCode: 15}[f.GetName()]
 		got := 0.0

@@ -3,22 +3,22 @@ package metrics
 import (
 	"log/slog"
 
-	"qrgate"
+	"qrgate/internal/session"
 )
 
 // The small closed lists. The larger ones are beside what they belong to: journey.go, engine.go, route.go,
 // status.go, probe.go.
 
-func origins() []qrgate.TrafficClass {
-	return []qrgate.TrafficClass{qrgate.UserTraffic, qrgate.SyntheticTraffic}
+func origins() []session.TrafficClass {
+	return []session.TrafficClass{session.UserTraffic, session.SyntheticTraffic}
 }
 
 // originOf keeps to the closed list: what is not plainly a probe's is a user's.
-func originOf(o qrgate.TrafficClass) qrgate.TrafficClass {
-	if o == qrgate.SyntheticTraffic {
+func originOf(o session.TrafficClass) session.TrafficClass {
+	if o == session.SyntheticTraffic {
 		return o
 	}
-	return qrgate.UserTraffic
+	return session.UserTraffic
 }
 
 func codePositions() []label2 {
@@ -39,7 +39,7 @@ func position(sequence int) string {
 
 func stateLabels() []label1 {
 	var legal []label1
-	for _, s := range qrgate.States() {
+	for _, s := range session.States() {
 		legal = append(legal, label1(s))
 	}
 	return legal

@@ -6,7 +6,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
-	"qrgate"
+	"qrgate/internal/session"
 )
 
 // What a link leads to, as the value of qrgate.link.
@@ -28,13 +28,13 @@ func (t *Tracing) Traceparent(ctx context.Context) string {
 // Link links the span that ctx is within to the request that the journey of a session began with, and to the flight
 // that serves it, so that every trace of a journey leads to the others. A span that is not recorded, and
 // one that is itself that request, gets no link.
-func (t *Tracing) Link(ctx context.Context, c qrgate.Caller, s qrgate.Session) {
+func (t *Tracing) Link(ctx context.Context, c session.Caller, s session.Session) {
 	span := trace.SpanFromContext(ctx)
 	if !t.Enabled() || !span.IsRecording() {
 		return
 	}
 	link(span, spanOf(s.Journey), toJourney)
-	link(span, t.flights.last(c.Traffic, qrgate.AcquisitionID(c.Tenant, s.Ref.CacheKey())), toFlight)
+	link(span, t.flights.last(c.Traffic, session.AcquisitionID(c.Tenant, s.Ref.CacheKey())), toFlight)
 }
 
 func link(from trace.Span, to trace.SpanContext, what string) {

@@ -12,7 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/trace"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/secret"
 	"qrgate/metrics"
 )
 
@@ -46,12 +47,12 @@ func TestLogsAreRedacted(t *testing.T) {
 			`msg=m api_key=[redacted] X-API-Key=[redacted] authToken=[redacted] phone=[redacted]`},
 		"codes by name": {func(l *slog.Logger) { l.Info("m", "code", "ABCD1234", "qr", code, "qrCode", "x", "status_code", 200) },
 			`msg=m code=[redacted] qr=[redacted] qrCode=[redacted] status_code=200`},
-		"a diagnosis": {func(l *slog.Logger) { l.Info("m", "code", "qr_expired", "why", qrgate.QRExpired) }, `msg=m code=qr_expired why=qr_expired`},
+		"a diagnosis": {func(l *slog.Logger) { l.Info("m", "code", "qr_expired", "why", diagnosis.QRExpired) }, `msg=m code=qr_expired why=qr_expired`},
 		"no cause": {func(l *slog.Logger) {
-			l.Info("m", "code", qrgate.None, "why_code", qrgate.Code(""), "last_code", "", "qr", "none")
+			l.Info("m", "code", diagnosis.None, "why_code", diagnosis.Code(""), "last_code", "", "qr", "none")
 		},
 			`msg=m code=none why_code="" last_code="" qr=none`},
-		"a foreign word": {func(l *slog.Logger) { l.Info("m", "code", qrgate.Code("ABCD1234")) }, `msg=m code=[redacted]`},
+		"a foreign word": {func(l *slog.Logger) { l.Info("m", "code", diagnosis.Code("ABCD1234")) }, `msg=m code=[redacted]`},
 		"in the message": {func(l *slog.Logger) { l.Info("emitting " + code + " now") }, `msg="emitting [code] now"`},
 		"in an error": {func(l *slog.Logger) {
 			l.Info("m", "err", fmt.Errorf("get: %w", errors.New("data:image/png;base64,AAAA1")))
@@ -63,7 +64,7 @@ func TestLogsAreRedacted(t *testing.T) {
 		"a struct":         {func(l *slog.Logger) { l.Info("m", "what", struct{ Link string }{code}) }, `msg=m what={[code]}`},
 		"raw bytes":        {func(l *slog.Logger) { l.Info("m", "body", []byte("xyz")) }, `msg=m body="[3 bytes]"`},
 		"nothing at all":   {func(l *slog.Logger) { l.Info("m", "what", nil) }, `msg=m what=<nil>`},
-		"a secret":         {func(l *slog.Logger) { l.Info("m", "what", qrgate.NewSecret("x")) }, `msg=m what=[redacted]`},
+		"a secret":         {func(l *slog.Logger) { l.Info("m", "what", secret.NewSecret("x")) }, `msg=m what=[redacted]`},
 	} {
 		if diff := cmp.Diff(x.want, logged(t, x.write)); diff != "" {
 			t.Errorf("%s: %s", name, diff)
@@ -84,7 +85,7 @@ func TestScrub(t *testing.T) {
 		"trace 4bf92f3577b34da6a3ce929d0e0e4736":      "trace 4bf92f3577b34da6a3ce929d0e0e4736",
 		"key " + strings.Repeat("a1", 20):             "key [bytes]",
 		"https://wa.me/settings/linked_devices#2@x,y": "[code]",
-		"/srv/qrgate/internal/pairing/change_of_a_very_long_name_indeed.go:12": "/srv/qrgate/internal/pairing/change_of_a_very_long_name_indeed.go:12",
+		"/srv/qrgate/internal/acquire/change_of_a_very_long_name_indeed.go:12": "/srv/qrgate/internal/acquire/change_of_a_very_long_name_indeed.go:12",
 	} {
 		if got := metrics.Scrub(in); got != want {
 			t.Errorf("%q became %q, want %q", in, got, want)

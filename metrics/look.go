@@ -6,12 +6,12 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
-	"qrgate"
+	"qrgate/internal/session"
 )
 
 // Engine makes one span of every call of the gate's own to next, inside the span of the flight that it is
 // made for. Engines that speak HTTP through Transport get their request's span inside it.
-func (t *Tracing) Engine(next qrgate.Engine) qrgate.Engine {
+func (t *Tracing) Engine(next session.Engine) session.Engine {
 	if !t.Enabled() {
 		return next
 	}
@@ -20,49 +20,49 @@ func (t *Tracing) Engine(next qrgate.Engine) qrgate.Engine {
 
 type tracedEngine struct {
 	t    *Tracing
-	next qrgate.Engine
+	next session.Engine
 }
 
 // Connect implements [qrgate.Engine].
-func (e tracedEngine) Connect(ctx context.Context, c qrgate.Caller, r qrgate.Ref, how qrgate.ConnectMode) (qrgate.SessionReport, error) {
-	ctx, span := e.startEngineSpan(ctx, c, r, qrgate.OpConnect)
+func (e tracedEngine) Connect(ctx context.Context, c session.Caller, r session.Ref, how session.ConnectMode) (session.SessionReport, error) {
+	ctx, span := e.startEngineSpan(ctx, c, r, session.OpConnect)
 	o, err := e.next.Connect(ctx, c, r, how)
 	return o, endEngineSpan(span, err)
 }
 
 // QR implements [qrgate.Engine].
-func (e tracedEngine) QR(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.SessionReport, error) {
-	ctx, span := e.startEngineSpan(ctx, c, r, qrgate.OpQR)
+func (e tracedEngine) QR(ctx context.Context, c session.Caller, r session.Ref) (session.SessionReport, error) {
+	ctx, span := e.startEngineSpan(ctx, c, r, session.OpQR)
 	o, err := e.next.QR(ctx, c, r)
 	return o, endEngineSpan(span, err)
 }
 
 // Status implements [qrgate.Engine].
-func (e tracedEngine) Status(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.SessionReport, error) {
-	ctx, span := e.startEngineSpan(ctx, c, r, qrgate.OpStatus)
+func (e tracedEngine) Status(ctx context.Context, c session.Caller, r session.Ref) (session.SessionReport, error) {
+	ctx, span := e.startEngineSpan(ctx, c, r, session.OpStatus)
 	o, err := e.next.Status(ctx, c, r)
 	return o, endEngineSpan(span, err)
 }
 
 // List implements [qrgate.Engine].
-func (e tracedEngine) List(ctx context.Context, c qrgate.Caller) (qrgate.SessionList, error) {
-	ctx, span := e.startEngineSpan(ctx, c, qrgate.Ref{}, qrgate.OpList)
+func (e tracedEngine) List(ctx context.Context, c session.Caller) (session.SessionList, error) {
+	ctx, span := e.startEngineSpan(ctx, c, session.Ref{}, session.OpList)
 	roll, err := e.next.List(ctx, c)
 	return roll, endEngineSpan(span, err)
 }
 
-func (e tracedEngine) startEngineSpan(ctx context.Context, c qrgate.Caller, r qrgate.Ref, op string) (context.Context, trace.Span) {
+func (e tracedEngine) startEngineSpan(ctx context.Context, c session.Caller, r session.Ref, op string) (context.Context, trace.Span) {
 	attrs := append(ofOrigin(c.Traffic), attrOperation.String(op))
 	if !r.IsZero() {
 		name := label(r)
-		ctx = e.t.flights.within(ctx, c.Traffic, qrgate.AcquisitionID(c.Tenant, r.CacheKey()))
+		ctx = e.t.flights.within(ctx, c.Traffic, session.AcquisitionID(c.Tenant, r.CacheKey()))
 		attrs = append(attrs, e.t.ref(name))
 	}
 	return e.t.tracer.Start(ctx, "engine."+op, trace.WithAttributes(attrs...))
 }
 
 // label is how events name a session: by the client's own id where it is known.
-func label(r qrgate.Ref) string {
+func label(r session.Ref) string {
 	if r.Name != "" {
 		return r.Name
 	}
@@ -73,12 +73,12 @@ func label(r qrgate.Ref) string {
 // time: it is told as a fault, and is no error.
 func endEngineSpan(span trace.Span, err error) error {
 	defer span.End()
-	kind := qrgate.KindOf(err)
+	kind := session.KindOf(err)
 	fault := faultLabel(kind)
 	if kind != "" {
 		span.SetAttributes(attrFault.String(fault))
 	}
-	if callOutcome(fault) == qrgate.Failure {
+	if callOutcome(fault) == session.Failure {
 		failed(span, attrError.String(fault))
 	}
 	return err

@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"qrgate"
+	"qrgate/internal/session"
 )
 
 // Metrics holds every series of one replica, in a registry of its own.
@@ -94,12 +94,12 @@ func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
 func (m *Metrics) Probes() *Probes { return m.probes }
 
 func (m *Metrics) registerPairing(b *builder) {
-	both := []label1{label1(qrgate.UserTraffic), label1(qrgate.SyntheticTraffic)}
-	m.journeys = newCounters(b, QRJourneys, append(journeyEndings(string(qrgate.UserTraffic)), journeyEndings(string(qrgate.SyntheticTraffic))...)...)
+	both := []label1{label1(session.UserTraffic), label1(session.SyntheticTraffic)}
+	m.journeys = newCounters(b, QRJourneys, append(journeyEndings(string(session.UserTraffic)), journeyEndings(string(session.SyntheticTraffic))...)...)
 	m.timeToCode = newHistograms(b, QRTimeToCode, both...)
 	m.codes = newCounters(b, QRCodes, codePositions()...)
 	m.holds = newCounters(b, QRHolds, holdEndings()...)
-	m.holdDuration = newHistograms(b, QRHoldDuration, label1(qrgate.Success), label1(qrgate.Failure), label1(qrgate.Abandoned))
+	m.holdDuration = newHistograms(b, QRHoldDuration, label1(session.Success), label1(session.Failure), label1(session.Abandoned))
 	m.stateChanges = newCounters(b, StateChanges, stateLabels()...)
 	m.engineUp = newGauges(b, EngineUp, label1(""))
 	m.engineCalls = newCounters(b, EngineRequests, callTuples()...)
@@ -114,11 +114,11 @@ func (m *Metrics) registerPairing(b *builder) {
 }
 
 func (m *Metrics) makeHTTP(b *builder) {
-	m.httpRequests = newCounters(b, HTTPRequests, append(legalAnswers(qrgate.UserTraffic), legalAnswers(qrgate.SyntheticTraffic)...)...)
+	m.httpRequests = newCounters(b, HTTPRequests, append(legalAnswers(session.UserTraffic), legalAnswers(session.SyntheticTraffic)...)...)
 	m.httpDuration = newHistograms(b, HTTPDuration, pairs()...)
 	m.httpActive = newGauges(b, HTTPActive, label1(""))
 	m.httpBytes = newCounters(b, HTTPBodyBytes, label1("in"), label1("out"))
-	m.httpGone = newCounters(b, HTTPClientGone, label1(qrgate.UserTraffic), label1(qrgate.SyntheticTraffic))
+	m.httpGone = newCounters(b, HTTPClientGone, label1(session.UserTraffic), label1(session.SyntheticTraffic))
 	m.httpFaults = newCounters(b, HTTPFaults, faultTuples()...)
 	m.httpRejected = newCounters(b, HTTPRejected, rejections()...)
 }

@@ -7,46 +7,48 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
+	"qrgate/internal/store"
 )
 
 // Observe counts one event of the heart. It is a [qrgate.Observer]. An event of a kind or an operation
 // that is not on the closed lists is not counted.
-func (m *Metrics) Observe(e qrgate.Event) { m.ObserveIn(e, trace.SpanContext{}) }
+func (m *Metrics) Observe(e session.Event) { m.ObserveIn(e, trace.SpanContext{}) }
 
 // ObserveIn counts one event that belongs to a span, which becomes the exemplar if it is sampled.
-func (m *Metrics) ObserveIn(e qrgate.Event, in trace.SpanContext) {
+func (m *Metrics) ObserveIn(e session.Event, in trace.SpanContext) {
 	switch e.Kind {
-	case qrgate.EventAcquisition:
+	case session.EventAcquisition:
 		m.journey(e, in)
-	case qrgate.EventEngineCall:
+	case session.EventEngineCall:
 		m.look(e, in)
-	case qrgate.EventWait:
+	case session.EventWait:
 		m.hold(e)
-	case qrgate.EventQR:
+	case session.EventQR:
 		m.codes.inc(label2{string(originOf(e.Traffic)), position(e.Sequence)})
-	case qrgate.EventState:
+	case session.EventState:
 		m.stateChanges.inc(label1(e.To))
-	case qrgate.EventDecryptFailed:
+	case session.EventDecryptFailed:
 		m.mismatches.inc("")
-	case qrgate.EventStore:
+	case session.EventStore:
 		m.storeUp.set("", truth(e.Available))
 	}
 }
 
-func (m *Metrics) journey(e qrgate.Event, in trace.SpanContext) {
+func (m *Metrics) journey(e session.Event, in trace.SpanContext) {
 	origin := string(originOf(e.Traffic))
 	out, why := normalizeOutcome(e.Outcome, e.Diagnosis)
 	m.journeys.inc(outcomeLabels{origin, out, why})
-	if out == qrgate.Success {
+	if out == session.Success {
 		m.timeToCode.observe(label1(origin), e.Took.Seconds(), exemplar(in))
 	}
 }
 
-func (m *Metrics) look(e qrgate.Event, in trace.SpanContext) {
+func (m *Metrics) look(e session.Event, in trace.SpanContext) {
 	fault := faultLabel(e.Fault)
 	m.engineCalls.inc(label2{e.Op, fault})
-	if out := callOutcome(fault); out != qrgate.Abandoned {
+	if out := callOutcome(fault); out != session.Abandoned {
 		m.engineTook.observe(label2{e.Op, string(out)}, e.Took.Seconds(), exemplar(in))
 	}
 	if up, proved := answers(e); proved {
@@ -55,8 +57,8 @@ func (m *Metrics) look(e qrgate.Event, in trace.SpanContext) {
 }
 
 // hold counts those of users; the probes time their own steps.
-func (m *Metrics) hold(e qrgate.Event) {
-	if originOf(e.Traffic) != qrgate.UserTraffic {
+func (m *Metrics) hold(e session.Event) {
+	if originOf(e.Traffic) != session.UserTraffic {
 		return
 	}
 	end := waitLabels(e.Outcome, e.Diagnosis)
@@ -67,11 +69,11 @@ func (m *Metrics) hold(e qrgate.Event) {
 // Health takes what a regular look at the engine's health found, [qrgate.None] or why it failed, beside what the gate's
 // own calls prove. An engine that answers with an error, a refusal or "too many" is there: whoever is woken because
 // nobody answers would look in the wrong place. A look that failed for another reason proves nothing.
-func (m *Metrics) Health(why qrgate.Code) {
+func (m *Metrics) Health(why diagnosis.Code) {
 	switch why {
-	case qrgate.EngineUnreachable, qrgate.EngineTimeout:
+	case diagnosis.EngineUnreachable, diagnosis.EngineTimeout:
 		m.engineUp.set("", 0)
-	case qrgate.None, qrgate.Engine5xx, qrgate.EngineBadResponse, qrgate.KeyRefused, qrgate.RateLimited:
+	case diagnosis.None, diagnosis.Engine5xx, diagnosis.EngineBadResponse, diagnosis.KeyRefused, diagnosis.RateLimited:
 		m.engineUp.set("", 1)
 	}
 }
@@ -80,7 +82,7 @@ func (m *Metrics) Health(why qrgate.Code) {
 // err. Losing a race is no failure.
 func (m *Metrics) Store(op string, took time.Duration, err error) {
 	m.storeTook.observe(label1(op), took.Seconds(), nil)
-	if err != nil && !errors.Is(err, qrgate.ErrVersionConflict) {
+	if err != nil && !errors.Is(err, store.ErrVersionConflict) {
 		m.storeFailures.inc(label1(op))
 	}
 }

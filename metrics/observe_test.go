@@ -8,15 +8,17 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
+	"qrgate/internal/store"
 	"qrgate/metrics"
 )
 
 func TestObserve(t *testing.T) {
 	t.Parallel()
 	const s = time.Second
-	look := func(fault qrgate.ErrorKind, status int) qrgate.Event {
-		return qrgate.Event{Kind: qrgate.EventEngineCall, Op: qrgate.OpQR, Fault: fault, Status: status, Took: s}
+	look := func(fault session.ErrorKind, status int) session.Event {
+		return session.Event{Kind: session.EventEngineCall, Op: session.OpQR, Fault: fault, Status: status, Took: s}
 	}
 	good := map[string]float64{"qrgate_engine_request_duration_seconds{qr,success}": 1}
 	bad := map[string]float64{"qrgate_engine_request_duration_seconds{qr,failure}": 1}
@@ -29,31 +31,31 @@ func TestObserve(t *testing.T) {
 		return out
 	}
 	for name, x := range map[string]struct {
-		event qrgate.Event
+		event session.Event
 		want  map[string]float64
 	}{
-		"a QR came": {qrgate.Event{Kind: qrgate.EventAcquisition, Outcome: qrgate.Success, Diagnosis: qrgate.None, Took: s},
+		"a QR came": {session.Event{Kind: session.EventAcquisition, Outcome: session.Success, Diagnosis: diagnosis.None, Took: s},
 			map[string]float64{"qrgate_qr_journeys_total{none,user,success}": 1, "qrgate_qr_time_to_code_seconds{user}": 1}},
-		"none came for a probe": {qrgate.Event{Kind: qrgate.EventAcquisition, Traffic: qrgate.SyntheticTraffic, Outcome: qrgate.Failure, Diagnosis: qrgate.QRNotEmitted},
+		"none came for a probe": {session.Event{Kind: session.EventAcquisition, Traffic: session.SyntheticTraffic, Outcome: session.Failure, Diagnosis: diagnosis.QRNotEmitted},
 			map[string]float64{"qrgate_qr_journeys_total{qr_not_emitted,synthetic,failure}": 1}},
-		"linked already": {qrgate.Event{Kind: qrgate.EventAcquisition, Outcome: qrgate.Abandoned, Diagnosis: qrgate.AlreadyPaired},
+		"linked already": {session.Event{Kind: session.EventAcquisition, Outcome: session.Abandoned, Diagnosis: diagnosis.AlreadyPaired},
 			map[string]float64{"qrgate_qr_journeys_total{already_paired,user,abandoned}": 1}},
-		"the first code":    {qrgate.Event{Kind: qrgate.EventQR, Sequence: 1}, map[string]float64{"qrgate_qr_codes_total{user,first}": 1}},
-		"a refreshed code":  {qrgate.Event{Kind: qrgate.EventQR, Sequence: 2}, map[string]float64{"qrgate_qr_codes_total{user,later}": 1}},
-		"a state":           {qrgate.Event{Kind: qrgate.EventState, To: qrgate.Connected}, map[string]float64{"qrgate_session_state_changes_total{connected}": 1}},
-		"a mix-up":          {qrgate.Event{Kind: qrgate.EventDecryptFailed}, map[string]float64{"qrgate_store_sealed_mismatches_total{}": 1}},
-		"the store is away": {qrgate.Event{Kind: qrgate.EventStore}, map[string]float64{"qrgate_store_up{}": -1}},
+		"the first code":    {session.Event{Kind: session.EventQR, Sequence: 1}, map[string]float64{"qrgate_qr_codes_total{user,first}": 1}},
+		"a refreshed code":  {session.Event{Kind: session.EventQR, Sequence: 2}, map[string]float64{"qrgate_qr_codes_total{user,later}": 1}},
+		"a state":           {session.Event{Kind: session.EventState, To: session.Connected}, map[string]float64{"qrgate_session_state_changes_total{connected}": 1}},
+		"a mix-up":          {session.Event{Kind: session.EventDecryptFailed}, map[string]float64{"qrgate_store_sealed_mismatches_total{}": 1}},
+		"the store is away": {session.Event{Kind: session.EventStore}, map[string]float64{"qrgate_store_up{}": -1}},
 		"a look":            {look("", 0), with(good, "none")},
-		"not ready":         {look(qrgate.KindNotReady, 500), with(good, "not_ready")},
-		"rate limited":      {look(qrgate.KindRateLimited, 429), with(bad, "rate_limited")},
-		"an engine's error": {look(qrgate.KindServerError, 500), with(bad, "engine_error")},
-		"nobody there":      {look(qrgate.KindUnreachable, 0), with(down, "unreachable")},
-		"no answer":         {look(qrgate.KindTimeout, 0), with(down, "timed_out")},
-		"nginx answers":     {look(qrgate.KindBadResponse, 502), with(down, "bad_answer")},
-		"nonsense":          {look(qrgate.KindBadResponse, 200), with(bad, "bad_answer")},
-		"given up":          {look(qrgate.KindCanceled, 0), with(nil, "abandoned")},
+		"not ready":         {look(session.KindNotReady, 500), with(good, "not_ready")},
+		"rate limited":      {look(session.KindRateLimited, 429), with(bad, "rate_limited")},
+		"an engine's error": {look(session.KindServerError, 500), with(bad, "engine_error")},
+		"nobody there":      {look(session.KindUnreachable, 0), with(down, "unreachable")},
+		"no answer":         {look(session.KindTimeout, 0), with(down, "timed_out")},
+		"nginx answers":     {look(session.KindBadResponse, 502), with(down, "bad_answer")},
+		"nonsense":          {look(session.KindBadResponse, 200), with(bad, "bad_answer")},
+		"given up":          {look(session.KindCanceled, 0), with(nil, "abandoned")},
 		"a strange fault":   {look("strange", 0), with(bad, "engine_error")},
-		"a strange event":   {qrgate.Event{Kind: "strange"}, map[string]float64{}},
+		"a strange event":   {session.Event{Kind: "strange"}, map[string]float64{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -68,18 +70,18 @@ func TestObserve(t *testing.T) {
 func TestObserveHolds(t *testing.T) {
 	t.Parallel()
 	for name, x := range map[string]struct {
-		event qrgate.Event
+		event session.Event
 		want  map[string]float64
 	}{
-		"a hold with a QR": {qrgate.Event{Kind: qrgate.EventWait, Outcome: qrgate.Success, Took: time.Second},
+		"a hold with a QR": {session.Event{Kind: session.EventWait, Outcome: session.Success, Took: time.Second},
 			map[string]float64{"qrgate_qr_holds_total{none,success}": 1, "qrgate_qr_hold_duration_seconds{success}": 1}},
-		"not yet": {qrgate.Event{Kind: qrgate.EventWait, Outcome: qrgate.Failure, Diagnosis: qrgate.None},
+		"not yet": {session.Event{Kind: session.EventWait, Outcome: session.Failure, Diagnosis: diagnosis.None},
 			map[string]float64{"qrgate_qr_holds_total{none,failure}": 1, "qrgate_qr_hold_duration_seconds{failure}": 1}},
-		"held, and linked": {qrgate.Event{Kind: qrgate.EventWait, Outcome: qrgate.Failure, Diagnosis: qrgate.AlreadyPaired},
+		"held, and linked": {session.Event{Kind: session.EventWait, Outcome: session.Failure, Diagnosis: diagnosis.AlreadyPaired},
 			map[string]float64{"qrgate_qr_holds_total{already_paired,failure}": 1, "qrgate_qr_hold_duration_seconds{failure}": 1}},
-		"a client left": {qrgate.Event{Kind: qrgate.EventWait, Outcome: qrgate.Abandoned},
+		"a client left": {session.Event{Kind: session.EventWait, Outcome: session.Abandoned},
 			map[string]float64{"qrgate_qr_holds_total{client_gone,abandoned}": 1, "qrgate_qr_hold_duration_seconds{abandoned}": 1}},
-		"a probe's hold": {qrgate.Event{Kind: qrgate.EventWait, Traffic: qrgate.SyntheticTraffic}, map[string]float64{}},
+		"a probe's hold": {session.Event{Kind: session.EventWait, Traffic: session.SyntheticTraffic}, map[string]float64{}},
 	} {
 		m := full(t)
 		if diff := cmp.Diff(x.want, changed(t, m, func() { m.Observe(x.event) })); diff != "" {
@@ -91,9 +93,9 @@ func TestObserveHolds(t *testing.T) {
 func TestTheEngineComesBack(t *testing.T) {
 	t.Parallel()
 	m := full(t)
-	m.Health(qrgate.EngineUnreachable)
+	m.Health(diagnosis.EngineUnreachable)
 	got := changed(t, m, func() {
-		m.Observe(qrgate.Event{Kind: qrgate.EventEngineCall, Op: qrgate.OpList, Fault: qrgate.KindNotReady})
+		m.Observe(session.Event{Kind: session.EventEngineCall, Op: session.OpList, Fault: session.KindNotReady})
 	})
 	if got["qrgate_engine_up{}"] != 1 {
 		t.Errorf("an engine that answers is not up: %v", got)
@@ -103,12 +105,12 @@ func TestTheEngineComesBack(t *testing.T) {
 // A look at the engine's health that was refused has met an engine: QRGateEngineDown must not say that nobody does.
 func TestHealthOfTheEngine(t *testing.T) {
 	t.Parallel()
-	for why, want := range map[qrgate.Code][2]float64{ // :: what it found → up, if it was down and if it was up
-		qrgate.None: {1, 1}, qrgate.Engine5xx: {1, 1}, qrgate.EngineBadResponse: {1, 1}, qrgate.KeyRefused: {1, 1}, qrgate.RateLimited: {1, 1},
-		qrgate.EngineUnreachable: {0, 0}, qrgate.EngineTimeout: {0, 0},
-		qrgate.Internal: {0, 1}, qrgate.Undetermined: {0, 1},
+	for why, want := range map[diagnosis.Code][2]float64{ // :: what it found → up, if it was down and if it was up
+		diagnosis.None: {1, 1}, diagnosis.Engine5xx: {1, 1}, diagnosis.EngineBadResponse: {1, 1}, diagnosis.KeyRefused: {1, 1}, diagnosis.RateLimited: {1, 1},
+		diagnosis.EngineUnreachable: {0, 0}, diagnosis.EngineTimeout: {0, 0},
+		diagnosis.Internal: {0, 1}, diagnosis.Undetermined: {0, 1},
 	} {
-		for was, before := range []qrgate.Code{qrgate.EngineUnreachable, qrgate.None} {
+		for was, before := range []diagnosis.Code{diagnosis.EngineUnreachable, diagnosis.None} {
 			m := full(t)
 			m.Health(before)
 			got := changed(t, m, func() { m.Health(why) })["qrgate_engine_up{}"] // how far it moved
@@ -127,8 +129,8 @@ func TestStore(t *testing.T) {
 		want map[string]float64
 	}{
 		"fine":     {"get", nil, map[string]float64{"qrgate_store_operation_duration_seconds{get}": 1}},
-		"a race":   {"put", fmt.Errorf("put: %w", qrgate.ErrVersionConflict), map[string]float64{"qrgate_store_operation_duration_seconds{put}": 1}},
-		"gone":     {"acquire", qrgate.ErrStoreUnavailable, map[string]float64{"qrgate_store_operation_duration_seconds{acquire}": 1, "qrgate_store_operation_failures_total{acquire}": 1}},
+		"a race":   {"put", fmt.Errorf("put: %w", store.ErrVersionConflict), map[string]float64{"qrgate_store_operation_duration_seconds{put}": 1}},
+		"gone":     {"acquire", store.ErrStoreUnavailable, map[string]float64{"qrgate_store_operation_duration_seconds{acquire}": 1, "qrgate_store_operation_failures_total{acquire}": 1}},
 		"no such":  {"flushall", errors.New("no"), map[string]float64{}},
 		"released": {"release", nil, map[string]float64{"qrgate_store_operation_duration_seconds{release}": 1}},
 	} {
@@ -141,7 +143,7 @@ func TestStore(t *testing.T) {
 
 func TestReadingsAreTakenAtTheScrape(t *testing.T) {
 	t.Parallel()
-	now := metrics.GaugeValues{Sessions: map[qrgate.State]int{qrgate.Connecting: 2, "strange": 9}, Waiters: 3, Limit: 10}
+	now := metrics.GaugeValues{Sessions: map[session.State]int{session.Connecting: 2, "strange": 9}, Waiters: 3, Limit: 10}
 	m, err := metrics.New(metrics.Config{Read: func() metrics.GaugeValues { return now }})
 	if err != nil {
 		t.Fatal(err)

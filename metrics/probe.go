@@ -7,7 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 )
 
 // Probes takes what the synthetic probes find. Its methods are few and have plain parameters, so that the
@@ -35,13 +36,13 @@ func probeReasons() (failed, skipped []string) {
 func probeSteps() []label1 { return []label1{"create", "connect", "qr", "validate", "cleanup"} }
 
 // ObserveRun counts one finished run, which ended at at and found why: qrgate.None is success.
-func (p *Probes) ObserveRun(probe string, why qrgate.Code, at time.Time, took time.Duration) {
+func (p *Probes) ObserveRun(probe string, why diagnosis.Code, at time.Time, took time.Duration) {
 	end := probeLabels(probe, why)
 	p.runs.inc(end)
 	p.took.observe(label2{probe, string(end.outcome)}, took.Seconds(), nil)
 	seconds := float64(at.UnixMilli()) / 1000
 	p.lastRun.set(label1(probe), seconds)
-	if end.outcome == qrgate.Success {
+	if end.outcome == session.Success {
 		p.lastSuccess.set(label1(probe), seconds)
 	}
 }
@@ -87,7 +88,7 @@ func makeProbes(b *builder, every map[string]time.Duration) *Probes {
 		runs = append(runs, runEndings(name)...)
 		errs = append(errs, with(name, failed)...)
 		skips = append(skips, with(name, skipped)...)
-		took = append(took, label2{name, string(qrgate.Success)}, label2{name, string(qrgate.Failure)})
+		took = append(took, label2{name, string(session.Success)}, label2{name, string(session.Failure)})
 	}
 	interval := newGauges(b, ProbeInterval, names...)
 	for _, name := range names {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
 	"qrgate/metrics"
 )
 
@@ -18,15 +18,15 @@ func TestProbes(t *testing.T) {
 		do   func(*metrics.Probes)
 		want map[string]float64
 	}{
-		"a good run": {func(p *metrics.Probes) { p.ObserveRun("control", qrgate.None, at, time.Second) },
+		"a good run": {func(p *metrics.Probes) { p.ObserveRun("control", diagnosis.None, at, time.Second) },
 			map[string]float64{"qrgate_probe_runs_total{none,success,control}": 1, "qrgate_probe_duration_seconds{success,control}": 1,
 				"qrgate_probe_last_run_timestamp_seconds{control}": 1_700_000_000.5, "qrgate_probe_last_success_timestamp_seconds{control}": 1_700_000_000.5}},
-		"a bad run": {func(p *metrics.Probes) { p.ObserveRun("control", qrgate.QRNotEmitted, at, time.Second) },
+		"a bad run": {func(p *metrics.Probes) { p.ObserveRun("control", diagnosis.QRNotEmitted, at, time.Second) },
 			map[string]float64{"qrgate_probe_runs_total{qr_not_emitted,failure,control}": 1, "qrgate_probe_duration_seconds{failure,control}": 1,
 				"qrgate_probe_last_run_timestamp_seconds{control}": 1_700_000_000.5}},
 		"an unknown cause": {func(p *metrics.Probes) { p.ObserveRun("control", "made_up", time.Unix(0, 0), time.Second) },
 			map[string]float64{"qrgate_probe_runs_total{undetermined,failure,control}": 1, "qrgate_probe_duration_seconds{failure,control}": 1}},
-		"an unknown probe": {func(p *metrics.Probes) { p.ObserveRun("other", qrgate.None, at, time.Second) }, map[string]float64{}},
+		"an unknown probe": {func(p *metrics.Probes) { p.ObserveRun("other", diagnosis.None, at, time.Second) }, map[string]float64{}},
 		"a step": {func(p *metrics.Probes) { p.Step("qr", true, time.Second) },
 			map[string]float64{"qrgate_probe_step_duration_seconds{qr}": 1}},
 		"a clean-up that failed": {func(p *metrics.Probes) { p.Step("cleanup", false, time.Second) },

@@ -7,7 +7,8 @@ import (
 	"strings"
 	"unicode"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 )
 
 const redacted = "[redacted]"
@@ -24,7 +25,7 @@ func redact(a slog.Attr) slog.Attr {
 	case secretKey(a.Key), codeKey(a.Key) && !plain(v):
 		return slog.String(a.Key, redacted)
 	case v.Kind() == slog.KindString:
-		if a.Key == sessionAttr && qrgate.ValidID(v.String()) {
+		if a.Key == sessionAttr && session.ValidID(v.String()) {
 			return a // a client's own id, which a log is searched by; no secret has its form and this place
 		}
 		return slog.String(a.Key, scrub(v.String()))
@@ -71,17 +72,17 @@ func codeKey(key string) bool {
 func plain(v slog.Value) bool {
 	switch v.Kind() {
 	case slog.KindString:
-		return listed(qrgate.Code(v.String()))
+		return listed(diagnosis.Code(v.String()))
 	case slog.KindAny:
-		c, ok := v.Any().(qrgate.Code)
+		c, ok := v.Any().(diagnosis.Code)
 		return ok && listed(c)
 	}
 	return true
 }
 
 // listed reports whether a code is a cause of the closed list, or says that there is none.
-func listed(c qrgate.Code) bool {
-	return c == "" || c == qrgate.None || slices.Contains(qrgate.Codes(), c)
+func listed(c diagnosis.Code) bool {
+	return c == "" || c == diagnosis.None || slices.Contains(diagnosis.Codes(), c)
 }
 
 // words splits api_key, api-key, apiKey, and X-API-Key alike, in small letters.

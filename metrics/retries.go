@@ -5,13 +5,13 @@ import (
 	"sync"
 	"time"
 
-	"qrgate"
+	"qrgate/internal/session"
 )
 
 // Bounds of what is remembered of failed calls. What failed longer ago than a wish lasts is not tried again,
 // it is tried anew.
 const (
-	failedLife = qrgate.AcquireTimeout
+	failedLife = session.AcquireTimeout
 	maxFailed  = 5000 // of each generation
 )
 
@@ -24,40 +24,40 @@ func retried() []label1 {
 }
 
 // Engine counts the calls to next that come after a failed one. That a QR is not there yet is no failure.
-func (m *Metrics) Engine(next qrgate.Engine) qrgate.Engine {
+func (m *Metrics) Engine(next session.Engine) session.Engine {
 	return &countedEngine{next: next, retries: m.engineRetries, failed: &failedCalls{}}
 }
 
 type countedEngine struct {
-	next    qrgate.Engine
+	next    session.Engine
 	retries counters[label1]
 	failed  *failedCalls
 }
 
 // Connect implements [qrgate.Engine].
-func (e *countedEngine) Connect(ctx context.Context, c qrgate.Caller, r qrgate.Ref, how qrgate.ConnectMode) (qrgate.SessionReport, error) {
-	end := e.begin(callKey{c.Tenant, r.CacheKey(), qrgate.OpConnect})
+func (e *countedEngine) Connect(ctx context.Context, c session.Caller, r session.Ref, how session.ConnectMode) (session.SessionReport, error) {
+	end := e.begin(callKey{c.Tenant, r.CacheKey(), session.OpConnect})
 	o, err := e.next.Connect(ctx, c, r, how)
 	return o, end(err)
 }
 
 // QR implements [qrgate.Engine].
-func (e *countedEngine) QR(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.SessionReport, error) {
-	end := e.begin(callKey{c.Tenant, r.CacheKey(), qrgate.OpQR})
+func (e *countedEngine) QR(ctx context.Context, c session.Caller, r session.Ref) (session.SessionReport, error) {
+	end := e.begin(callKey{c.Tenant, r.CacheKey(), session.OpQR})
 	o, err := e.next.QR(ctx, c, r)
 	return o, end(err)
 }
 
 // Status implements [qrgate.Engine].
-func (e *countedEngine) Status(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.SessionReport, error) {
-	end := e.begin(callKey{c.Tenant, r.CacheKey(), qrgate.OpStatus})
+func (e *countedEngine) Status(ctx context.Context, c session.Caller, r session.Ref) (session.SessionReport, error) {
+	end := e.begin(callKey{c.Tenant, r.CacheKey(), session.OpStatus})
 	o, err := e.next.Status(ctx, c, r)
 	return o, end(err)
 }
 
 // List implements [qrgate.Engine].
-func (e *countedEngine) List(ctx context.Context, c qrgate.Caller) (qrgate.SessionList, error) {
-	end := e.begin(callKey{c.Tenant, "", qrgate.OpList})
+func (e *countedEngine) List(ctx context.Context, c session.Caller) (session.SessionList, error) {
+	end := e.begin(callKey{c.Tenant, "", session.OpList})
 	roll, err := e.next.List(ctx, c)
 	return roll, end(err)
 }
@@ -69,10 +69,10 @@ func (e *countedEngine) begin(a callKey) (end func(error) error) {
 		e.retries.inc(label1(a.op))
 	}
 	return func(err error) error {
-		switch callOutcome(faultLabel(qrgate.KindOf(err))) {
-		case qrgate.Failure:
+		switch callOutcome(faultLabel(session.KindOf(err))) {
+		case session.Failure:
 			e.failed.add(a, time.Now())
-		case qrgate.Success:
+		case session.Success:
 			e.failed.drop(a)
 		}
 		return err
@@ -81,7 +81,7 @@ func (e *countedEngine) begin(a callKey) (end func(error) error) {
 
 // callKey is what a call was made for. It is a key in memory and never a label.
 type callKey struct {
-	tenant  qrgate.Tenant
+	tenant  session.Tenant
 	session string // its key, empty for a list
 	op      string
 }

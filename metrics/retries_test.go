@@ -7,34 +7,34 @@ import (
 	"testing/synctest"
 	"time"
 
-	"qrgate"
+	"qrgate/internal/session"
 	"qrgate/metrics"
 )
 
 // moody is an engine all of whose calls end in the same way.
-type moody struct{ kind qrgate.ErrorKind }
+type moody struct{ kind session.ErrorKind }
 
 func (e *moody) end() error {
 	if e.kind == "" {
 		return nil
 	}
-	return &qrgate.EngineError{Kind: e.kind}
+	return &session.EngineError{Kind: e.kind}
 }
 
-func (e *moody) Connect(context.Context, qrgate.Caller, qrgate.Ref, qrgate.ConnectMode) (qrgate.SessionReport, error) {
-	return qrgate.SessionReport{}, e.end()
+func (e *moody) Connect(context.Context, session.Caller, session.Ref, session.ConnectMode) (session.SessionReport, error) {
+	return session.SessionReport{}, e.end()
 }
 
-func (e *moody) QR(context.Context, qrgate.Caller, qrgate.Ref) (qrgate.SessionReport, error) {
-	return qrgate.SessionReport{}, e.end()
+func (e *moody) QR(context.Context, session.Caller, session.Ref) (session.SessionReport, error) {
+	return session.SessionReport{}, e.end()
 }
 
-func (e *moody) Status(context.Context, qrgate.Caller, qrgate.Ref) (qrgate.SessionReport, error) {
-	return qrgate.SessionReport{}, e.end()
+func (e *moody) Status(context.Context, session.Caller, session.Ref) (session.SessionReport, error) {
+	return session.SessionReport{}, e.end()
 }
 
-func (e *moody) List(context.Context, qrgate.Caller) (qrgate.SessionList, error) {
-	return qrgate.SessionList{}, e.end()
+func (e *moody) List(context.Context, session.Caller) (session.SessionList, error) {
+	return session.SessionList{}, e.end()
 }
 
 // caller makes calls to an engine through the counter of retries.
@@ -42,7 +42,7 @@ type caller struct {
 	*testing.T
 	m      *metrics.Metrics
 	mood   *moody
-	engine qrgate.Engine
+	engine session.Engine
 }
 
 func newCaller(t *testing.T) *caller {
@@ -52,24 +52,24 @@ func newCaller(t *testing.T) *caller {
 }
 
 // ask makes one call for a session, which ends as kind, and reports whether it counted as a retry.
-func (c *caller) ask(op string, tenant qrgate.Tenant, session string, kind qrgate.ErrorKind) bool {
+func (c *caller) ask(op string, tenant session.Tenant, sess string, kind session.ErrorKind) bool {
 	c.Helper()
 	c.mood.kind = kind
 	name := metrics.EngineRetries + "{" + op + "}"
 	before := series(c, c.m)[name]
-	who, which := qrgate.Caller{Tenant: tenant}, qrgate.Ref{Name: session}
+	who, which := session.Caller{Tenant: tenant}, session.Ref{Name: sess}
 	var err error
 	switch op {
-	case qrgate.OpConnect:
-		_, err = c.engine.Connect(c.Context(), who, which, qrgate.Connect)
-	case qrgate.OpQR:
+	case session.OpConnect:
+		_, err = c.engine.Connect(c.Context(), who, which, session.Connect)
+	case session.OpQR:
 		_, err = c.engine.QR(c.Context(), who, which)
-	case qrgate.OpStatus:
+	case session.OpStatus:
 		_, err = c.engine.Status(c.Context(), who, which)
-	case qrgate.OpList:
+	case session.OpList:
 		_, err = c.engine.List(c.Context(), who)
 	}
-	if qrgate.KindOf(err) != kind {
+	if session.KindOf(err) != kind {
 		c.Errorf("%s ended as %v, want %s", op, err, kind)
 	}
 	return series(c, c.m)[name] != before
@@ -80,24 +80,24 @@ func TestRetries(t *testing.T) {
 	t.Parallel()
 	type call struct {
 		op, tenant, session string
-		ends                qrgate.ErrorKind
+		ends                session.ErrorKind
 		retry               bool
 	}
 	for name, calls := range map[string][]call{
-		"a failure, and again": {{"qr", "a", "s", qrgate.KindUnreachable, false}, {"qr", "a", "s", "", true}, {"qr", "a", "s", "", false}},
-		"again and again":      {{"connect", "a", "s", qrgate.KindServerError, false}, {"connect", "a", "s", qrgate.KindTimeout, true}, {"connect", "a", "s", "", true}},
-		"not yet, and again":   {{"qr", "a", "s", qrgate.KindNotReady, false}, {"qr", "a", "s", qrgate.KindNotReady, false}},
-		"another operation":    {{"connect", "a", "s", qrgate.KindTimeout, false}, {"qr", "a", "s", "", false}, {"status", "a", "s", "", false}},
-		"another session":      {{"qr", "a", "s", qrgate.KindTimeout, false}, {"qr", "a", "other", "", false}},
-		"another tenant":       {{"list", "a", "", qrgate.KindRateLimited, false}, {"list", "b", "", "", false}, {"list", "a", "", "", true}},
-		"given up between":     {{"status", "a", "s", qrgate.KindTimeout, false}, {"status", "a", "s", qrgate.KindCanceled, true}, {"status", "a", "s", "", true}},
-		"given up, and again":  {{"status", "a", "s", qrgate.KindCanceled, false}, {"status", "a", "s", "", false}},
+		"a failure, and again": {{"qr", "a", "s", session.KindUnreachable, false}, {"qr", "a", "s", "", true}, {"qr", "a", "s", "", false}},
+		"again and again":      {{"connect", "a", "s", session.KindServerError, false}, {"connect", "a", "s", session.KindTimeout, true}, {"connect", "a", "s", "", true}},
+		"not yet, and again":   {{"qr", "a", "s", session.KindNotReady, false}, {"qr", "a", "s", session.KindNotReady, false}},
+		"another operation":    {{"connect", "a", "s", session.KindTimeout, false}, {"qr", "a", "s", "", false}, {"status", "a", "s", "", false}},
+		"another session":      {{"qr", "a", "s", session.KindTimeout, false}, {"qr", "a", "other", "", false}},
+		"another tenant":       {{"list", "a", "", session.KindRateLimited, false}, {"list", "b", "", "", false}, {"list", "a", "", "", true}},
+		"given up between":     {{"status", "a", "s", session.KindTimeout, false}, {"status", "a", "s", session.KindCanceled, true}, {"status", "a", "s", "", true}},
+		"given up, and again":  {{"status", "a", "s", session.KindCanceled, false}, {"status", "a", "s", "", false}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := newCaller(t)
 			for i, x := range calls {
-				if got := c.ask(x.op, qrgate.Tenant(x.tenant), x.session, x.ends); got != x.retry {
+				if got := c.ask(x.op, session.Tenant(x.tenant), x.session, x.ends); got != x.retry {
 					t.Errorf("call %d: a retry is %t", i, got)
 				}
 			}
@@ -109,13 +109,13 @@ func TestRetries(t *testing.T) {
 func TestRetriesAreForgotten(t *testing.T) {
 	t.Parallel()
 	for after, want := range map[time.Duration]bool{
-		time.Second: true, qrgate.AcquireTimeout - time.Second: true, 2*qrgate.AcquireTimeout + time.Second: false, time.Hour: false,
+		time.Second: true, session.AcquireTimeout - time.Second: true, 2*session.AcquireTimeout + time.Second: false, time.Hour: false,
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			c := newCaller(t)
-			c.ask(qrgate.OpQR, "a", "s", qrgate.KindTimeout)
+			c.ask(session.OpQR, "a", "s", session.KindTimeout)
 			time.Sleep(after)
-			if got := c.ask(qrgate.OpQR, "a", "s", ""); got != want {
+			if got := c.ask(session.OpQR, "a", "s", ""); got != want {
 				t.Errorf("after %v: a retry is %t", after, got)
 			}
 		})
@@ -125,14 +125,14 @@ func TestRetriesAreForgotten(t *testing.T) {
 // However many fail, only the last of them are remembered.
 func TestRetriesAreBounded(t *testing.T) {
 	t.Parallel()
-	m, mood := full(t), &moody{qrgate.KindUnreachable}
+	m, mood := full(t), &moody{session.KindUnreachable}
 	engine := m.Engine(mood)
 	for i := range 20_000 {
-		_, _ = engine.QR(t.Context(), qrgate.Caller{}, qrgate.Ref{Name: strconv.Itoa(i)})
+		_, _ = engine.QR(t.Context(), session.Caller{}, session.Ref{Name: strconv.Itoa(i)})
 	}
-	again := func(session string) bool {
+	again := func(sess string) bool {
 		before := series(t, m)[metrics.EngineRetries+"{qr}"]
-		_, _ = engine.QR(t.Context(), qrgate.Caller{}, qrgate.Ref{Name: session})
+		_, _ = engine.QR(t.Context(), session.Caller{}, session.Ref{Name: sess})
 		return series(t, m)[metrics.EngineRetries+"{qr}"] != before
 	}
 	if again("0") || !again("19999") {

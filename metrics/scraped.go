@@ -5,16 +5,16 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"qrgate"
+	"qrgate/internal/session"
 )
 
 // GaugeValues is what is true at the moment of a scrape.
 type GaugeValues struct {
-	Sessions map[qrgate.State]int // sessions at work, by state
-	Waiters  int                  // requests that are held
-	Limit    int                  // requests that are held at most
-	Budget   Budget               // of the key with the fewest calls left
-	Circuit  string               // state of the breaker before the engine; empty where there is none, which counts as closed
+	Sessions map[session.State]int // sessions at work, by state
+	Waiters  int                   // requests that are held
+	Limit    int                   // requests that are held at most
+	Budget   Budget                // of the key with the fewest calls left
+	Circuit  string                // state of the breaker before the engine; empty where there is none, which counts as closed
 }
 
 // Budget is what an engine still allows. Known is false when it does not say.
@@ -59,7 +59,7 @@ func (s gaugeCollector) Collect(out chan<- prometheus.Metric) {
 			out <- metric
 		}
 	}
-	for _, state := range qrgate.States() {
+	for _, state := range session.States() {
 		send(s.sessions, now.Sessions[state], string(state))
 	}
 	send(s.waiters, now.Waiters)

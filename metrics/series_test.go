@@ -10,7 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 	"qrgate/metrics"
 )
 
@@ -76,22 +77,22 @@ func storm(m *metrics.Metrics, n int) {
 		return fmt.Sprintf("x%x", r.Uint64())
 	}
 	codes := []string{"none", ""}
-	for _, c := range qrgate.Codes() {
+	for _, c := range diagnosis.Codes() {
 		codes = append(codes, string(c))
 	}
 	took := func() time.Duration { return time.Duration(r.Int64N(int64(2 * time.Minute))) }
 	for range n {
-		m.Observe(qrgate.Event{
-			Kind: qrgate.EventKind(text("state", "look", "code", "journey", "hold", "sealed", "store")), Took: took(),
-			Traffic: qrgate.TrafficClass(text("user", "synthetic")), Session: text(), To: qrgate.State(text("connecting", "failed")),
-			Op: text("qr", "list"), Fault: qrgate.ErrorKind(text("", "not_ready", "timed_out")), Status: r.IntN(1000) - 100, Code: text(),
-			Outcome: qrgate.Outcome(text("success", "failure", "abandoned", "")), Diagnosis: qrgate.Code(text(codes...)), Sequence: r.IntN(9),
+		m.Observe(session.Event{
+			Kind: session.EventKind(text("state", "look", "code", "journey", "hold", "sealed", "store")), Took: took(),
+			Traffic: session.TrafficClass(text("user", "synthetic")), Session: text(), To: session.State(text("connecting", "failed")),
+			Op: text("qr", "list"), Fault: session.ErrorKind(text("", "not_ready", "timed_out")), Status: r.IntN(1000) - 100, Code: text(),
+			Outcome: session.Outcome(text("success", "failure", "abandoned", "")), Diagnosis: diagnosis.Code(text(codes...)), Sequence: r.IntN(9),
 		})
 		m.HTTP(metrics.Exchange{Method: text("GET", "POST", "BREW"), Route: text("/api/sessions/:id/qr", "/api/sessions/{id}", "unmatched"),
 			Status: r.IntN(2000) - 500, Code: text(""), Took: took(), BytesIn: r.Int64() - r.Int64(), BytesOut: 1,
-			Traffic: qrgate.TrafficClass(text("user", "synthetic")), RequestID: text(), ClientGone: r.IntN(2) == 0, Truncated: r.IntN(2) == 0})
+			Traffic: session.TrafficClass(text("user", "synthetic")), RequestID: text(), ClientGone: r.IntN(2) == 0, Truncated: r.IntN(2) == 0})
 		m.Store(text("get", "put"), took(), errors.New(text()))
-		m.Probes().ObserveRun(text("control"), qrgate.Code(text(codes...)), time.Unix(r.Int64N(1e9), 0), took())
+		m.Probes().ObserveRun(text("control"), diagnosis.Code(text(codes...)), time.Unix(r.Int64N(1e9), 0), took())
 		m.Probes().Step(text("qr", "cleanup"), r.IntN(2) == 0, took())
 		m.Probes().Missed(text("control"), text("overlap", "shutdown"))
 	}
@@ -102,9 +103,9 @@ func TestJourneysHaveTheirLegalTuplesFromTheStart(t *testing.T) {
 	now := series(t, full(t))
 	for _, origin := range []string{"user", "synthetic"} {
 		want := []string{"none,success"}
-		for _, c := range qrgate.Codes() {
+		for _, c := range diagnosis.Codes() {
 			out := "failure"
-			if c == qrgate.ClientGone || c == qrgate.AlreadyPaired {
+			if c == diagnosis.ClientGone || c == diagnosis.AlreadyPaired {
 				out = "abandoned"
 			}
 			want = append(want, string(c)+","+out)
@@ -122,7 +123,7 @@ func TestJourneysHaveTheirLegalTuplesFromTheStart(t *testing.T) {
 			n++
 		}
 	}
-	if want := 2 * (1 + len(qrgate.Codes())); n != want {
+	if want := 2 * (1 + len(diagnosis.Codes())); n != want {
 		t.Errorf("%d series of journeys, want the %d legal ones", n, want)
 	}
 }
@@ -132,11 +133,11 @@ func TestSuccessIsExactlyNone(t *testing.T) {
 	t.Parallel()
 	m := full(t)
 	pairs, good := 0.0, 0.0
-	for _, out := range []qrgate.Outcome{qrgate.Success, qrgate.Failure, qrgate.Abandoned, "", "other"} {
-		for _, why := range append(qrgate.Codes(), qrgate.None, "", "made_up") {
-			m.Observe(qrgate.Event{Kind: qrgate.EventAcquisition, Outcome: out, Diagnosis: why, Took: time.Second})
+	for _, out := range []session.Outcome{session.Success, session.Failure, session.Abandoned, "", "other"} {
+		for _, why := range append(diagnosis.Codes(), diagnosis.None, "", "made_up") {
+			m.Observe(session.Event{Kind: session.EventAcquisition, Outcome: out, Diagnosis: why, Took: time.Second})
 			pairs++
-			if out == qrgate.Success {
+			if out == session.Success {
 				good++
 			}
 		}

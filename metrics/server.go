@@ -12,7 +12,8 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
-	"qrgate"
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
 )
 
 // Server makes one span of every request that next serves. A traceparent is followed only if it comes
@@ -35,7 +36,7 @@ func (t *Tracing) Server(next http.Handler) http.Handler {
 
 func (t *Tracing) startServerSpan(r *http.Request) (context.Context, trace.Span) {
 	ctx, begin := r.Context(), t.userBegins
-	synthetic := t.cfg.Origin(qrgate.NewSecret(r.Header.Get("X-Api-Key"))) == qrgate.SyntheticTraffic
+	synthetic := t.cfg.Origin(secret.NewSecret(r.Header.Get("X-Api-Key"))) == session.SyntheticTraffic
 	if synthetic {
 		ctx, begin = t.wire.Extract(ctx, propagation.HeaderCarrier(r.Header)), t.probeBegins
 	}
@@ -77,7 +78,7 @@ func endServerSpan(ctx context.Context, span trace.Span, w *statusWriter) {
 		span.SetAttributes(attrRequestID.String(id))
 	}
 	if errors.Is(ctx.Err(), context.Canceled) && w.status == 0 {
-		span.SetAttributes(attrOutcome.String(string(qrgate.Abandoned)))
+		span.SetAttributes(attrOutcome.String(string(session.Abandoned)))
 		return
 	}
 	status := w.status

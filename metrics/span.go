@@ -8,29 +8,30 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 )
 
 // Span begins a span of a probe, which is always kept, and returns its end. The end takes the cause of a
 // failure, qrgate.None for success. Attributes are redacted as those of a log are; one named "session"
 // becomes the session's keyed digest.
-func (t *Tracing) Span(ctx context.Context, name string, attributes ...slog.Attr) (context.Context, func(qrgate.Code)) {
+func (t *Tracing) Span(ctx context.Context, name string, attributes ...slog.Attr) (context.Context, func(diagnosis.Code)) {
 	if !t.Enabled() {
-		return ctx, func(qrgate.Code) {}
+		return ctx, func(diagnosis.Code) {}
 	}
-	attrs := ofOrigin(qrgate.SyntheticTraffic)
+	attrs := ofOrigin(session.SyntheticTraffic)
 	for _, a := range attributes {
 		attrs = append(attrs, t.attribute(a))
 	}
 	ctx, span := t.tracer.Start(ctx, name, trace.WithAttributes(attrs...))
-	return ctx, func(why qrgate.Code) {
+	return ctx, func(why diagnosis.Code) {
 		defer span.End()
-		if why == "" || why == qrgate.None {
-			span.SetAttributes(attrOutcome.String(string(qrgate.Success)))
+		if why == "" || why == diagnosis.None {
+			span.SetAttributes(attrOutcome.String(string(session.Success)))
 			return
 		}
-		span.SetAttributes(attrOutcome.String(string(qrgate.Failure)))
-		failed(span, attrError.String(string(qrgate.New(why).Code)))
+		span.SetAttributes(attrOutcome.String(string(session.Failure)))
+		failed(span, attrError.String(string(diagnosis.New(why).Code)))
 	}
 }
 

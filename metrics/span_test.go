@@ -4,7 +4,7 @@ import (
 	"log/slog"
 	"testing"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
 	"qrgate/metrics"
 )
 
@@ -13,8 +13,8 @@ func TestSpansOfProbes(t *testing.T) {
 	ctx, end := r.Span(t.Context(), "probe.run", slog.String("name", "control"), slog.Int("attempt", 2),
 		slog.String("session", "mine"), slog.String("api_key", "hush"), slog.String("user_agent.kind", "x"))
 	_, step := r.Span(ctx, "probe.step")
-	step(qrgate.QRNotEmitted)
-	end(qrgate.None)
+	step(diagnosis.QRNotEmitted)
+	end(diagnosis.None)
 	_, strange := r.Span(t.Context(), "probe.strange")
 	strange("made_up")
 

@@ -3,12 +3,12 @@ package metrics
 import (
 	"strconv"
 
-	"qrgate"
+	"qrgate/internal/session"
 )
 
 // requestLabels is the tuple of a request.
 type requestLabels struct {
-	origin qrgate.TrafficClass
+	origin session.TrafficClass
 	pair   methodRoute
 	status string
 }
@@ -25,8 +25,8 @@ func trackedStatuses() []string {
 }
 
 // statusLabel is the status as counted. A class matches the same pattern as its numbers: 5.. finds both.
-func statusLabel(origin qrgate.TrafficClass, status int) string {
-	if origin == qrgate.UserTraffic {
+func statusLabel(origin session.TrafficClass, status int) string {
+	if origin == session.UserTraffic {
 		switch status {
 		case 200, 201, 202, 400, 401, 403, 404, 409, 429, 499, 500, 503:
 			return strconv.Itoa(status)
@@ -35,9 +35,9 @@ func statusLabel(origin qrgate.TrafficClass, status int) string {
 	return statusClasses()[min(max(status/100, 1), 5)-1]
 }
 
-func legalAnswers(origin qrgate.TrafficClass) []requestLabels {
+func legalAnswers(origin session.TrafficClass) []requestLabels {
 	statuses := statusClasses()
-	if origin == qrgate.UserTraffic {
+	if origin == session.UserTraffic {
 		statuses = append(statuses, trackedStatuses()...)
 	}
 	var legal []requestLabels

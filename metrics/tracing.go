@@ -19,7 +19,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
-	"qrgate"
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
 )
 
 // FlushTime is how long Tracing.Run takes at its end, at most, to send the spans that are left.
@@ -28,10 +29,10 @@ const FlushTime = 5 * time.Second
 // TracingConfig says what Tracing needs. The zero value is usable.
 type TracingConfig struct {
 	Build  Build
-	RefKey qrgate.Secret                               // keys the hashes of session names; random if empty, so that replicas differ
-	Origin func(key qrgate.Secret) qrgate.TrafficClass // as proxy's; nil: everybody is a user
-	Failed func()                                      // told of every batch that could not be exported; may be nil
-	Logger *slog.Logger                                // may be nil
+	RefKey secret.Secret                                // keys the hashes of session names; random if empty, so that replicas differ
+	Origin func(key secret.Secret) session.TrafficClass // as proxy's; nil: everybody is a user
+	Failed func()                                       // told of every batch that could not be exported; may be nil
+	Logger *slog.Logger                                 // may be nil
 }
 
 // Tracing makes spans and sends them to an OTLP receiver. Where no receiver is configured, every method
@@ -53,7 +54,7 @@ type Tracing struct {
 // the first 512 are kept until then. The error names the variable that is wrong.
 func NewTracing(ctx context.Context, cfg TracingConfig) (*Tracing, error) {
 	t := &Tracing{cfg: cfg.withDefaults(), tracer: noop.NewTracerProvider().Tracer(""), wire: propagation.TraceContext{},
-		userBegins: serverSpan(qrgate.UserTraffic), probeBegins: serverSpan(qrgate.SyntheticTraffic)}
+		userBegins: serverSpan(session.UserTraffic), probeBegins: serverSpan(session.SyntheticTraffic)}
 	p, err := planFrom(os.Getenv)
 	if err != nil || !p.export {
 		return t, err
@@ -111,7 +112,7 @@ func (t *Tracing) ref(session string) attribute.KeyValue {
 
 func (c TracingConfig) withDefaults() TracingConfig {
 	if c.Origin == nil {
-		c.Origin = func(qrgate.Secret) qrgate.TrafficClass { return qrgate.UserTraffic }
+		c.Origin = func(secret.Secret) session.TrafficClass { return session.UserTraffic }
 	}
 	if c.Failed == nil {
 		c.Failed = func() {}

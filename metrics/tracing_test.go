@@ -14,9 +14,10 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
-	"qrgate"
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
+	"qrgate/internal/test/otlptest"
 	"qrgate/metrics"
-	"qrgate/metrics/otlptest"
 )
 
 // probeKey is the key that marks a request as a probe's.
@@ -36,12 +37,12 @@ func startTracing(t *testing.T, ratio string, cfg metrics.TracingConfig) traced 
 	t.Cleanup(receiver.Close)
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.URL())
 	t.Setenv("OTEL_TRACES_SAMPLER_ARG", ratio)
-	cfg.RefKey = qrgate.NewSecret("0123456789abcdef")
-	cfg.Origin = func(key qrgate.Secret) qrgate.TrafficClass {
+	cfg.RefKey = secret.NewSecret("0123456789abcdef")
+	cfg.Origin = func(key secret.Secret) session.TrafficClass {
 		if key.Reveal() == probeKey {
-			return qrgate.SyntheticTraffic
+			return session.SyntheticTraffic
 		}
-		return qrgate.UserTraffic
+		return session.UserTraffic
 	}
 	tr, err := metrics.NewTracing(t.Context(), cfg)
 	if err != nil || !tr.Enabled() {
@@ -137,7 +138,7 @@ func TestSessionsAreKnownByAKeyedDigest(t *testing.T) {
 	seen := map[string]bool{}
 	for _, key := range []string{"", "another key"} { // random if empty
 		t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
-		tr, err := metrics.NewTracing(t.Context(), metrics.TracingConfig{RefKey: qrgate.NewSecret(key)})
+		tr, err := metrics.NewTracing(t.Context(), metrics.TracingConfig{RefKey: secret.NewSecret(key)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -294,11 +295,11 @@ func TestWithNothingSetTracingIsNotThere(t *testing.T) {
 		t.Fatal("tracing is on", err)
 	}
 	mux, rt := http.NewServeMux(), &http.Transport{}
-	if tr.Server(mux) != http.Handler(mux) || tr.Transport(rt) != http.RoundTripper(rt) || tr.Engine(engine{}) != qrgate.Engine(engine{}) {
+	if tr.Server(mux) != http.Handler(mux) || tr.Transport(rt) != http.RoundTripper(rt) || tr.Engine(engine{}) != session.Engine(engine{}) {
 		t.Error("something was wrapped")
 	}
 	told := 0
-	tr.Observer(func(_ qrgate.Event, in trace.SpanContext) { told++; _ = in })(qrgate.Event{})
+	tr.Observer(func(_ session.Event, in trace.SpanContext) { told++; _ = in })(session.Event{})
 	if told != 1 {
 		t.Error("the event was not handed on")
 	}

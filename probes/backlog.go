@@ -3,7 +3,7 @@ package probes
 import (
 	"fmt"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
 )
 
 // orphans is how many sessions at one target should be gone and are not.
@@ -23,7 +23,7 @@ func (b orphans) with(why *failure) orphans {
 
 // outage is the failure that keeps the sessions alive, if it is that nobody answers at all.
 func (b orphans) outage() *failure {
-	if b.why != nil && (b.why.code == qrgate.EngineUnreachable || b.why.code == qrgate.EngineTimeout) {
+	if b.why != nil && (b.why.code == diagnosis.EngineUnreachable || b.why.code == diagnosis.EngineTimeout) {
 		return b.why
 	}
 	return nil

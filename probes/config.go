@@ -10,7 +10,8 @@ import (
 	"net/url"
 	"time"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/secret"
 )
 
 // Config is what a Prober needs. Target and Intents are required.
@@ -60,14 +61,14 @@ type Config struct {
 type Target struct {
 	Name   string        // for results and for [Prober.Handler]; empty: "gate"
 	URL    *url.URL      // without /api
-	Key    qrgate.Secret // the probe's own credential
+	Key    secret.Secret // the probe's own credential
 	Client *http.Client  // its transport is used, and its idle connections are closed after each run; nil: one is made
 }
 
 // Observer counts what scheduled runs find. Package metrics has one that fits.
 type Observer interface {
 	// ObserveRun tells of a run that ended at at and found why; qrgate.None is success.
-	ObserveRun(probe string, why qrgate.Code, at time.Time, took time.Duration)
+	ObserveRun(probe string, why diagnosis.Code, at time.Time, took time.Duration)
 	// Step tells of one step of a run.
 	Step(step string, ok bool, took time.Duration)
 	// Missed tells of a run that did not come about, or whose result was dropped.
@@ -78,7 +79,7 @@ type Observer interface {
 
 // Span begins a span and returns its end, which takes what went wrong: qrgate.None for nothing. A run is
 // the root of a trace of its own.
-type Span func(ctx context.Context, name string, attributes ...slog.Attr) (context.Context, func(qrgate.Code))
+type Span func(ctx context.Context, name string, attributes ...slog.Attr) (context.Context, func(diagnosis.Code))
 
 // Leases let one replica at a time run the probes that make sessions.
 type Leases interface {
@@ -117,8 +118,8 @@ func (c Config) withDefaults() (Config, error) {
 		c.Observer = nopObserver{}
 	}
 	if c.Span == nil {
-		c.Span = func(ctx context.Context, _ string, _ ...slog.Attr) (context.Context, func(qrgate.Code)) {
-			return ctx, func(qrgate.Code) {}
+		c.Span = func(ctx context.Context, _ string, _ ...slog.Attr) (context.Context, func(diagnosis.Code)) {
+			return ctx, func(diagnosis.Code) {}
 		}
 	}
 	if c.Progress == nil {
@@ -159,10 +160,10 @@ func (c Config) check() error {
 // nopObserver is the observer that is not there.
 type nopObserver struct{}
 
-func (nopObserver) ObserveRun(string, qrgate.Code, time.Time, time.Duration) {}
-func (nopObserver) Step(string, bool, time.Duration)                         {}
-func (nopObserver) Missed(string, string)                                    {}
-func (nopObserver) SetLeader(bool, int)                                      {}
+func (nopObserver) ObserveRun(string, diagnosis.Code, time.Time, time.Duration) {}
+func (nopObserver) Step(string, bool, time.Duration)                            {}
+func (nopObserver) Missed(string, string)                                       {}
+func (nopObserver) SetLeader(bool, int)                                         {}
 
 func orElse[T comparable](v, other T) T {
 	var zero T

@@ -7,8 +7,9 @@ import (
 	"strconv"
 	"time"
 
-	"qrgate"
 	"qrgate/compat"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 )
 
 // createDelete makes a session and deletes it. Here the deletion is part of what is asked.
@@ -51,9 +52,9 @@ func (j *run) created(a compat.Response) (string, *failure) {
 	body, _ := compat.Parse(a.Body)
 	ref := compat.RefOf(compat.SessionOf(body))
 	if ref.Name != "" && ref.Name != j.run.Session {
-		return "", &failure{code: qrgate.EngineBadResponse, evidence: []string{"the create's answer names another session than the one asked for"}}
+		return "", &failure{code: diagnosis.EngineBadResponse, evidence: []string{"the create's answer names another session than the one asked for"}}
 	}
-	j.made, j.ref = certain, qrgate.Ref{ID: ref.ID, Name: j.run.Session}
+	j.made, j.ref = certain, session.Ref{ID: ref.ID, Name: j.run.Session}
 	return "", nil
 }
 
@@ -93,7 +94,7 @@ func (j *run) deleteSession(ctx context.Context) (gone bool, detail string, fail
 	if j.made == refused {
 		return true, "there was nothing to delete", nil
 	}
-	absent, failed := j.door.deleteWithRetry(ctx, qrgate.Ref{ID: j.ref.ID, Name: j.run.Session})
+	absent, failed := j.door.deleteWithRetry(ctx, session.Ref{ID: j.ref.ID, Name: j.run.Session})
 	switch {
 	case failed != nil:
 		return false, "", failed
@@ -115,12 +116,12 @@ func (j *run) deferCleanup(ctx context.Context) {
 }
 
 // deleteWithRetry tries to delete a session until ctx ends. It reports whether it was not there.
-func (d client) deleteWithRetry(ctx context.Context, r qrgate.Ref) (absent bool, f *failure) {
+func (d client) deleteWithRetry(ctx context.Context, r session.Ref) (absent bool, f *failure) {
 	for pause := 250 * time.Millisecond; ; pause *= 2 {
 		try, cancel := context.WithTimeout(ctx, deletionTime)
 		absent, f = d.deleteOnce(try, r)
 		cancel()
-		if f == nil || f.code == qrgate.KeyRefused {
+		if f == nil || f.code == diagnosis.KeyRefused {
 			return absent, f
 		}
 		if !wait(ctx, max(pause, f.pause)) {
@@ -131,7 +132,7 @@ func (d client) deleteWithRetry(ctx context.Context, r qrgate.Ref) (absent bool,
 
 // deleteOnce deletes a session once. One that is not there under its name is looked for in the list, because
 // some engines take only the integer (contract C9).
-func (d client) deleteOnce(ctx context.Context, r qrgate.Ref) (absent bool, f *failure) {
+func (d client) deleteOnce(ctx context.Context, r session.Ref) (absent bool, f *failure) {
 	_, f = d.ask(ctx, onSession(opDelete, http.MethodDelete, r, ""))
 	if f == nil || !f.notFound {
 		return false, f
@@ -152,7 +153,7 @@ func (d client) deleteOnce(ctx context.Context, r qrgate.Ref) (absent bool, f *f
 
 func listPage(n int) call {
 	return call{
-		op: qrgate.OpList, method: http.MethodGet, label: sessionsPath,
+		op: session.OpList, method: http.MethodGet, label: sessionsPath,
 		path: sessionsPath + "?page=" + strconv.Itoa(n) + "&limit=" + strconv.Itoa(compat.MaxPageSize),
 	}
 }

@@ -7,8 +7,9 @@ import (
 	"slices"
 	"time"
 
-	"qrgate"
 	"qrgate/compat"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 )
 
 // createConnectQR walks the whole way to a QR. It never scans it. That the session cannot be deleted
@@ -25,7 +26,7 @@ func createConnectQR(ctx context.Context, j *run) {
 
 func (j *run) connect(ctx context.Context) bool {
 	return j.step(ctx, StepConnect, callTime, func(ctx context.Context) (string, *failure) {
-		c := onSession(qrgate.OpConnect, http.MethodPost, j.ref, "connect")
+		c := onSession(session.OpConnect, http.MethodPost, j.ref, "connect")
 		c.body = "{}"
 		_, f := j.door.ask(ctx, c)
 		return "", f
@@ -80,15 +81,15 @@ func preferHeader(ctx context.Context, now time.Time) (prefer string) {
 func (j *run) poll(ctx context.Context) (a compat.Response, looks int, last *failure) {
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		looks++
-		c := onSession(qrgate.OpQR, http.MethodGet, j.ref, "qr")
+		c := onSession(session.OpQR, http.MethodGet, j.ref, "qr")
 		c.prefer = preferHeader(ctx, time.Now())
 		answer, f := j.door.ask(ctx, c)
 		switch {
 		case f == nil && hasCode(answer):
 			return answer, looks, nil
 		case f == nil:
-			f = &failure{code: qrgate.QRNotEmitted, evidence: []string{"GET …/qr succeeds without a code"}}
-		case f.code == qrgate.EngineTimeout && ctx.Err() != nil && last != nil:
+			f = &failure{code: diagnosis.QRNotEmitted, evidence: []string{"GET …/qr succeeds without a code"}}
+		case f.code == diagnosis.EngineTimeout && ctx.Err() != nil && last != nil:
 			return answer, looks, last // the wait was over; what was said before it tells more
 		}
 		last = f
@@ -122,14 +123,14 @@ func (j *run) fetchDiagnosis(ctx context.Context, f *failure) *failure {
 	}
 	ctx, cancel := context.WithTimeout(ctx, statusTime)
 	defer cancel()
-	a, refused := j.door.ask(ctx, onSession(qrgate.OpStatus, http.MethodGet, j.ref, "qr/status"))
+	a, refused := j.door.ask(ctx, onSession(session.OpStatus, http.MethodGet, j.ref, "qr/status"))
 	if refused != nil {
 		return f
 	}
 	body, _ := compat.Parse(a.Body)
 	said, _ := compat.Data(body)["diagnosis"].(compat.Object)
-	code := qrgate.Code(compat.StringOf(said["code"]))
-	if !slices.Contains(qrgate.Codes(), code) {
+	code := diagnosis.Code(compat.StringOf(said["code"]))
+	if !slices.Contains(diagnosis.Codes(), code) {
 		return f
 	}
 	why := &failure{code: code, told: true}
@@ -156,7 +157,7 @@ func (j *run) validate(ctx context.Context, a compat.Response) {
 	j.step(ctx, StepValidate, callTime, func(context.Context) (string, *failure) {
 		print, detail, f := inspect(a, j.ref)
 		if f == nil && !j.p.ledger.fresh(j.run.Target, print) {
-			f = &failure{code: qrgate.QRInvalid, evidence: []string{"the code is the same as the last run's"}}
+			f = &failure{code: diagnosis.QRInvalid, evidence: []string{"the code is the same as the last run's"}}
 		}
 		return detail, f
 	})

@@ -9,8 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"qrgate"
 	"qrgate/compat"
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
 )
 
 // Bounds of one call. Real clients give up after about ten seconds, so the probe does.
@@ -22,7 +23,7 @@ const (
 // client is a target as a client sees it: a URL, a key, and answers.
 type client struct {
 	base *url.URL
-	key  qrgate.Secret
+	key  secret.Secret
 	http http.Client
 }
 
@@ -61,7 +62,7 @@ type call struct {
 
 const sessionsPath = "/api/sessions"
 
-func onSession(op, method string, r qrgate.Ref, verb string) call {
+func onSession(op, method string, r session.Ref, verb string) call {
 	c := call{op: op, method: method, path: sessionsPath + "/" + url.PathEscape(r.URLSegment()), label: sessionsPath + "/{id}"}
 	if verb != "" {
 		c.path, c.label = c.path+"/"+verb, c.label+"/"+verb

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"qrgate"
+	"qrgate/internal/session"
 )
 
 // exposition is one run in Prometheus' text format. The names are blackbox_exporter's where it has one, so
@@ -31,7 +31,7 @@ func exposition(r Run, limit time.Duration) []byte {
 		}
 		gauge("probe_step_success", "1 if the step succeeded.")
 		for _, s := range r.Steps {
-			fmt.Fprintf(&b, "probe_step_success{step=%q} %d\n", s.Name, one(s.Outcome == qrgate.Success))
+			fmt.Fprintf(&b, "probe_step_success{step=%q} %d\n", s.Name, one(s.Outcome == session.Success))
 		}
 	}
 	return b.Bytes()

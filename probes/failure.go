@@ -11,13 +11,14 @@ import (
 	"strings"
 	"time"
 
-	"qrgate"
 	"qrgate/compat"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 )
 
 // failure is why a step failed, in the words of the catalogue.
 type failure struct {
-	code     qrgate.Code
+	code     diagnosis.Code
 	evidence []string
 
 	missed       string        // not empty: the prober failed, not the target
@@ -31,9 +32,9 @@ type failure struct {
 
 // unanswered is the failure of a call that got no answer; stayed says that it never left.
 func unanswered(c call, err error, stayed bool) *failure {
-	f := &failure{code: qrgate.EngineUnreachable, unsent: stayed, noConnection: stayed}
+	f := &failure{code: diagnosis.EngineUnreachable, unsent: stayed, noConnection: stayed}
 	if timedOut(err) && !stayed {
-		f.code = qrgate.EngineTimeout
+		f.code = diagnosis.EngineTimeout
 	}
 	f.evidence = []string{c.String() + ": " + compat.Scrub(beneath(err))}
 	return f
@@ -50,9 +51,9 @@ func beneath(err error) string {
 // broken is the failure of an answer that did not come to its end.
 func broken(c call, err error) *failure {
 	if timedOut(err) {
-		return &failure{code: qrgate.EngineTimeout, evidence: []string{c.String() + ": the answer began and did not end in time"}}
+		return &failure{code: diagnosis.EngineTimeout, evidence: []string{c.String() + ": the answer began and did not end in time"}}
 	}
-	return &failure{code: qrgate.EngineBadResponse, evidence: []string{c.String() + ": the answer broke off"}}
+	return &failure{code: diagnosis.EngineBadResponse, evidence: []string{c.String() + ": the answer broke off"}}
 }
 
 func timedOut(err error) bool {
@@ -75,7 +76,7 @@ func answered(c call, a compat.Response) *failure {
 		code: code, pause: fault.RetryAfter,
 		evidence: []string{strings.TrimSpace(fmt.Sprintf("%s → %d %s %s", c.String(), a.Status, fault.Code, fault.Text))},
 		unsent:   compat.Rejected(a.Status),
-		notFound: fault.Kind == qrgate.KindSessionNotFound,
+		notFound: fault.Kind == session.KindSessionNotFound,
 		final:    sure || a.Status/100 == 3,
 	}
 }
@@ -88,54 +89,54 @@ const (
 )
 
 // reportedCode is the cause that a refusal names, and whether no patience will change it.
-func reportedCode(op string, f *qrgate.EngineError) (code qrgate.Code, final bool) {
-	if c := qrgate.Code(f.Code); slices.Contains(qrgate.Codes(), c) {
-		return c, qrgate.New(c).NeedsPerson()
+func reportedCode(op string, f *session.EngineError) (code diagnosis.Code, final bool) {
+	if c := diagnosis.Code(f.Code); slices.Contains(diagnosis.Codes(), c) {
+		return c, diagnosis.New(c).NeedsPerson()
 	}
 	switch f.Code {
 	case compat.CodeEngineUnreachable:
-		return qrgate.EngineUnreachable, false
+		return diagnosis.EngineUnreachable, false
 	case compat.CodeEngineTimeout:
-		return qrgate.EngineTimeout, false
+		return diagnosis.EngineTimeout, false
 	case compat.CodeEngineBadAnswer:
 		if f.Status == http.StatusBadGateway { // the engine's proxy said so, or the connection was cut: the gate carried the call for us and has no cause of its own
-			return qrgate.EngineUnreachable, false
+			return diagnosis.EngineUnreachable, false
 		}
-		return qrgate.EngineBadResponse, false
+		return diagnosis.EngineBadResponse, false
 	case compat.CodeConnection:
-		return qrgate.ConnectFailing, false
+		return diagnosis.ConnectFailing, false
 	}
 	switch f.Kind {
-	case qrgate.KindNotReady:
-		return qrgate.QRNotEmitted, false
-	case qrgate.KindAlreadyPaired:
-		return qrgate.AlreadyPaired, true
-	case qrgate.KindSessionNotFound:
-		return qrgate.SessionNotFound, true
-	case qrgate.KindKeyRefused:
-		return qrgate.KeyRefused, true
-	case qrgate.KindRateLimited:
-		return qrgate.RateLimited, false
-	case qrgate.KindUnreachable:
-		return qrgate.EngineUnreachable, false
-	case qrgate.KindTimeout:
-		return qrgate.EngineTimeout, false
-	case qrgate.KindBadResponse:
-		return qrgate.EngineBadResponse, false
+	case session.KindNotReady:
+		return diagnosis.QRNotEmitted, false
+	case session.KindAlreadyPaired:
+		return diagnosis.AlreadyPaired, true
+	case session.KindSessionNotFound:
+		return diagnosis.SessionNotFound, true
+	case session.KindKeyRefused:
+		return diagnosis.KeyRefused, true
+	case session.KindRateLimited:
+		return diagnosis.RateLimited, false
+	case session.KindUnreachable:
+		return diagnosis.EngineUnreachable, false
+	case session.KindTimeout:
+		return diagnosis.EngineTimeout, false
+	case session.KindBadResponse:
+		return diagnosis.EngineBadResponse, false
 	}
 	return refusal(op, f), false
 }
 
 // refusal is what an engine's own error means at one operation.
-func refusal(op string, f *qrgate.EngineError) qrgate.Code {
+func refusal(op string, f *session.EngineError) diagnosis.Code {
 	words := strings.ToLower(f.Code + " " + f.Text)
 	switch {
 	case op == opCreate && (strings.Contains(words, "session_limit") || strings.Contains(words, "max_sessions") || strings.Contains(words, "limit reached")):
-		return qrgate.SessionLimit
+		return diagnosis.SessionLimit
 	case op == opCreate && f.Status == http.StatusConflict:
-		return qrgate.SessionConflict
-	case op == qrgate.OpConnect:
-		return qrgate.ConnectFailing
+		return diagnosis.SessionConflict
+	case op == session.OpConnect:
+		return diagnosis.ConnectFailing
 	}
-	return qrgate.Engine5xx
+	return diagnosis.Engine5xx
 }

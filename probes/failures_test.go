@@ -9,8 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"qrgate"
-	"qrgate/internal/enginesim"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
+	"qrgate/internal/test/enginesim"
 	"qrgate/probes"
 )
 
@@ -30,47 +31,47 @@ func TestEveryWayToFail(t *testing.T) {
 	for name, test := range map[string]struct {
 		engine *enginesim.Engine
 		step   string
-		want   qrgate.Code
+		want   diagnosis.Code
 	}{
-		"create: nobody behind the proxy":   {fault(create, enginesim.HTML502), "create", qrgate.EngineUnreachable},
-		"create: the proxy waits in vain":   {fault(create, enginesim.HTML504), "create", qrgate.EngineTimeout},
-		"create: an error of the engine":    {fault(create, enginesim.ServerError), "create", qrgate.Engine5xx},
-		"create: too many calls":            {fault(create, enginesim.TooMany), "create", qrgate.RateLimited},
-		"create: no JSON":                   {fault(create, enginesim.Garbage), "create", qrgate.EngineBadResponse},
-		"create: no body":                   {fault(create, enginesim.EmptyBody), "create", qrgate.EngineBadResponse},
-		"create: half a body":               {acts(create, enginesim.TruncatedBody), "create", qrgate.EngineBadResponse},
-		"create: a body without end":        {fault(create, enginesim.EndlessBody), "create", qrgate.EngineBadResponse},
-		"create: a body that explodes":      {fault(create, enginesim.GzipBomb), "create", qrgate.EngineBadResponse},
-		"create: another host":              {fault(create, enginesim.Redirect), "create", qrgate.EngineBadResponse},
-		"create: silence":                   {fault(create, enginesim.Hang), "create", qrgate.EngineTimeout},
-		"create: byte by byte":              {acts(create, enginesim.SlowBody), "create", qrgate.EngineTimeout},
-		"create: made, and cut off":         {acts(create, enginesim.CutConnection), "create", qrgate.EngineUnreachable},
-		"create: made, and called an error": {acts(create, enginesim.ServerError), "create", qrgate.Engine5xx},
-		"create: the key":                   {&enginesim.Engine{Keys: map[string]string{"key-a": "a"}}, "create", qrgate.KeyRefused},
-		"connect: refused":                  {&enginesim.Engine{ConnectFailures: -1}, "connect", qrgate.ConnectFailing},
-		"connect: silence":                  {&enginesim.Engine{ConnectLatency: time.Minute}, "connect", qrgate.EngineTimeout},
-		"connect: cut off":                  {acts(connect, enginesim.CutConnection), "connect", qrgate.EngineUnreachable},
-		"qr: never":                         {&enginesim.Engine{QRDelay: time.Hour}, "qr", qrgate.QRNotEmitted},
-		"qr: never, said with 202":          {&enginesim.Engine{QRDelay: time.Hour, NotYet: 202}, "qr", qrgate.QRNotEmitted},
-		"qr: never, said with 204":          {&enginesim.Engine{QRDelay: time.Hour, NotYet: 204}, "qr", qrgate.QRNotEmitted},
-		"qr: never, said with null":         {&enginesim.Engine{QRDelay: time.Hour, NotYet: 200, NotYetNull: true}, "qr", qrgate.QRNotEmitted},
-		"qr: stuck":                         {&enginesim.Engine{StuckUntilReconnect: true}, "qr", qrgate.QRNotEmitted},
-		"qr: silence":                       {fault(qr, enginesim.Hang), "qr", qrgate.EngineTimeout},
-		"qr: nobody behind the proxy":       {fault(qr, enginesim.HTML502), "qr", qrgate.EngineUnreachable},
-		"qr: too many calls":                {fault(qr, enginesim.TooMany), "qr", qrgate.RateLimited},
-		"qr: a megabyte":                    {fault(qr, enginesim.HugeQR), "qr", qrgate.EngineBadResponse},
-		"qr: only base64":                   {&enginesim.Engine{BareBase64: true}, "validate", qrgate.QRInvalid},
-		"qr: only text":                     {&enginesim.Engine{RawCode: true}, "validate", qrgate.QRInvalid},
-		"everything: nobody there":          {fault(enginesim.AnyRoute, enginesim.CutConnection), "create", qrgate.EngineUnreachable},
+		"create: nobody behind the proxy":   {fault(create, enginesim.HTML502), "create", diagnosis.EngineUnreachable},
+		"create: the proxy waits in vain":   {fault(create, enginesim.HTML504), "create", diagnosis.EngineTimeout},
+		"create: an error of the engine":    {fault(create, enginesim.ServerError), "create", diagnosis.Engine5xx},
+		"create: too many calls":            {fault(create, enginesim.TooMany), "create", diagnosis.RateLimited},
+		"create: no JSON":                   {fault(create, enginesim.Garbage), "create", diagnosis.EngineBadResponse},
+		"create: no body":                   {fault(create, enginesim.EmptyBody), "create", diagnosis.EngineBadResponse},
+		"create: half a body":               {acts(create, enginesim.TruncatedBody), "create", diagnosis.EngineBadResponse},
+		"create: a body without end":        {fault(create, enginesim.EndlessBody), "create", diagnosis.EngineBadResponse},
+		"create: a body that explodes":      {fault(create, enginesim.GzipBomb), "create", diagnosis.EngineBadResponse},
+		"create: another host":              {fault(create, enginesim.Redirect), "create", diagnosis.EngineBadResponse},
+		"create: silence":                   {fault(create, enginesim.Hang), "create", diagnosis.EngineTimeout},
+		"create: byte by byte":              {acts(create, enginesim.SlowBody), "create", diagnosis.EngineTimeout},
+		"create: made, and cut off":         {acts(create, enginesim.CutConnection), "create", diagnosis.EngineUnreachable},
+		"create: made, and called an error": {acts(create, enginesim.ServerError), "create", diagnosis.Engine5xx},
+		"create: the key":                   {&enginesim.Engine{Keys: map[string]string{"key-a": "a"}}, "create", diagnosis.KeyRefused},
+		"connect: refused":                  {&enginesim.Engine{ConnectFailures: -1}, "connect", diagnosis.ConnectFailing},
+		"connect: silence":                  {&enginesim.Engine{ConnectLatency: time.Minute}, "connect", diagnosis.EngineTimeout},
+		"connect: cut off":                  {acts(connect, enginesim.CutConnection), "connect", diagnosis.EngineUnreachable},
+		"qr: never":                         {&enginesim.Engine{QRDelay: time.Hour}, "qr", diagnosis.QRNotEmitted},
+		"qr: never, said with 202":          {&enginesim.Engine{QRDelay: time.Hour, NotYet: 202}, "qr", diagnosis.QRNotEmitted},
+		"qr: never, said with 204":          {&enginesim.Engine{QRDelay: time.Hour, NotYet: 204}, "qr", diagnosis.QRNotEmitted},
+		"qr: never, said with null":         {&enginesim.Engine{QRDelay: time.Hour, NotYet: 200, NotYetNull: true}, "qr", diagnosis.QRNotEmitted},
+		"qr: stuck":                         {&enginesim.Engine{StuckUntilReconnect: true}, "qr", diagnosis.QRNotEmitted},
+		"qr: silence":                       {fault(qr, enginesim.Hang), "qr", diagnosis.EngineTimeout},
+		"qr: nobody behind the proxy":       {fault(qr, enginesim.HTML502), "qr", diagnosis.EngineUnreachable},
+		"qr: too many calls":                {fault(qr, enginesim.TooMany), "qr", diagnosis.RateLimited},
+		"qr: a megabyte":                    {fault(qr, enginesim.HugeQR), "qr", diagnosis.EngineBadResponse},
+		"qr: only base64":                   {&enginesim.Engine{BareBase64: true}, "validate", diagnosis.QRInvalid},
+		"qr: only text":                     {&enginesim.Engine{RawCode: true}, "validate", diagnosis.QRInvalid},
+		"everything: nobody there":          {fault(enginesim.AnyRoute, enginesim.CutConnection), "create", diagnosis.EngineUnreachable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, test.engine, func(r *rig) {
 				p := r.prober(only(probes.EngineHealth, time.Hour))
 				run := p.Once(r.Context(), probes.CreateConnectQR)
-				r.wants(run, qrgate.Failure, test.want)
+				r.wants(run, session.Failure, test.want)
 				failed := ""
 				for _, s := range run.Steps {
-					if s.Outcome != qrgate.Success && s.Name != "cleanup" {
+					if s.Outcome != session.Success && s.Name != "cleanup" {
 						failed += s.Name
 					}
 				}
@@ -94,15 +95,15 @@ func TestHealthFailing(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		engine *enginesim.Engine
-		want   qrgate.Code
+		want   diagnosis.Code
 	}{
-		"refuses":                       {fault(enginesim.AnyRoute, enginesim.CutConnection), qrgate.EngineUnreachable},
-		"hangs":                         {fault(enginesim.AnyRoute, enginesim.Hang), qrgate.EngineTimeout},
-		"fails":                         {fault(enginesim.RouteHealth, enginesim.ServerError), qrgate.Engine5xx},
-		"is html":                       {fault(enginesim.AnyRoute, enginesim.Garbage), qrgate.EngineBadResponse},
-		"no route, and the list serves": {fault(enginesim.RouteHealth, enginesim.Garbage), qrgate.None},
+		"refuses":                       {fault(enginesim.AnyRoute, enginesim.CutConnection), diagnosis.EngineUnreachable},
+		"hangs":                         {fault(enginesim.AnyRoute, enginesim.Hang), diagnosis.EngineTimeout},
+		"fails":                         {fault(enginesim.RouteHealth, enginesim.ServerError), diagnosis.Engine5xx},
+		"is html":                       {fault(enginesim.AnyRoute, enginesim.Garbage), diagnosis.EngineBadResponse},
+		"no route, and the list serves": {fault(enginesim.RouteHealth, enginesim.Garbage), diagnosis.None},
 		"no route, and the list fails": {&enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{
-			enginesim.RouteHealth: {Kind: enginesim.Garbage}, enginesim.RouteList: {Kind: enginesim.TooMany}}}, qrgate.RateLimited},
+			enginesim.RouteHealth: {Kind: enginesim.Garbage}, enginesim.RouteList: {Kind: enginesim.TooMany}}}, diagnosis.RateLimited},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, test.engine, func(r *rig) {
@@ -121,7 +122,7 @@ func TestHealthFailing(t *testing.T) {
 // TestHealthIsBelieved: an engine may say itself that it is not well.
 func TestHealthIsBelieved(t *testing.T) {
 	t.Parallel()
-	for body, want := range map[string]qrgate.Code{`{"status":"UP"}`: qrgate.None, `{"success":true}`: qrgate.None, `{"status":"down"}`: qrgate.Engine5xx} {
+	for body, want := range map[string]diagnosis.Code{`{"status":"UP"}`: diagnosis.None, `{"success":true}`: diagnosis.None, `{"status":"down"}`: diagnosis.Engine5xx} {
 		t.Run(body, func(t *testing.T) {
 			says := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(body)) })
 			bubbleBefore(t, &enginesim.Engine{}, says, func(r *rig) {
@@ -153,7 +154,7 @@ func TestAShortRunStillAsksWhy(t *testing.T) {
 	})
 	bubbleBefore(t, engine, gate, func(r *rig) {
 		run := r.prober(func(c *probes.Config) { c.Timeout = 8 * time.Second }).Once(r.Context(), probes.CreateConnectQR)
-		r.wants(run, qrgate.Failure, qrgate.DNSFailed)
+		r.wants(run, session.Failure, diagnosis.DNSFailed)
 		if run.Seconds > 8 {
 			t.Errorf("a run of eight seconds took %.1f", run.Seconds)
 		}
@@ -171,7 +172,7 @@ func TestWhatWasSaidBeforeTheSilence(t *testing.T) {
 			engine.Change(func(e *enginesim.Engine) { e.QRLatency = time.Hour })
 		}()
 		run := r.prober(func(c *probes.Config) { c.Timeout = 12 * time.Second }).Once(r.Context(), probes.CreateConnectQR)
-		r.wants(run, qrgate.Failure, qrgate.QRNotEmitted)
+		r.wants(run, session.Failure, diagnosis.QRNotEmitted)
 		r.clean()
 	})
 }
@@ -188,7 +189,7 @@ func TestADeletionWithoutABody(t *testing.T) {
 		engine.ServeHTTP(w, r)
 	})
 	bubbleBefore(t, engine, front, func(r *rig) {
-		r.wants(r.prober().Once(r.Context(), probes.CreateDelete), qrgate.Success, qrgate.None)
+		r.wants(r.prober().Once(r.Context(), probes.CreateDelete), session.Success, diagnosis.None)
 		r.clean()
 	})
 }
@@ -196,7 +197,7 @@ func TestADeletionWithoutABody(t *testing.T) {
 // TestADeletionThatFails is the failure of create_delete, and only a blemish of create_connect_qr.
 func TestADeletionThatFails(t *testing.T) {
 	t.Parallel()
-	for probe, want := range map[string]qrgate.Code{probes.CreateDelete: qrgate.Engine5xx, probes.CreateConnectQR: qrgate.None} {
+	for probe, want := range map[string]diagnosis.Code{probes.CreateDelete: diagnosis.Engine5xx, probes.CreateConnectQR: diagnosis.None} {
 		t.Run(probe, func(t *testing.T) {
 			bubble(t, fault(enginesim.RouteDelete, enginesim.ServerError), func(r *rig) {
 				run := r.prober().Once(r.Context(), probe)

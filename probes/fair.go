@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 )
 
 // fairAnswer is what a target may take for one answer before its silence is held against it: the health probe
@@ -21,9 +22,9 @@ func (j *run) ignoreShortTimeout(walking context.Context, f *failure, took time.
 	}
 	ended := errors.Is(context.Cause(walking), context.DeadlineExceeded)
 	switch {
-	case f.code == qrgate.QRNotEmitted && !f.told && took < qrgate.SymptomDelay:
-		return tooShort("a QR", took, qrgate.SymptomDelay)
-	case (f.code == qrgate.EngineTimeout || f.code == qrgate.EngineUnreachable) && ended && took < fairAnswer:
+	case f.code == diagnosis.QRNotEmitted && !f.told && took < session.SymptomDelay:
+		return tooShort("a QR", took, session.SymptomDelay)
+	case (f.code == diagnosis.EngineTimeout || f.code == diagnosis.EngineUnreachable) && ended && took < fairAnswer:
 		return tooShort("an answer", took, fairAnswer)
 	}
 	return f

@@ -12,8 +12,8 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
-	"qrgate"
-	"qrgate/internal/enginesim"
+	"qrgate/internal/secret"
+	"qrgate/internal/test/enginesim"
 	"qrgate/probes"
 )
 
@@ -148,7 +148,7 @@ func TestScrapesThatAreRefused(t *testing.T) {
 func TestDebugHidesTheKey(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		other := r.target
-		other.Name, other.Key = "other", qrgate.NewSecret("key-other")
+		other.Name, other.Key = "other", secret.NewSecret("key-other")
 		h := r.prober(func(c *probes.Config) { c.Others = []probes.Target{other} }).Handler()
 		text := r.scrape(h, "target=other&module=create_connect_qr&debug=true", "").Body.String()
 		for _, want := range []string{"validate success", `"outcome": "success"`, "probe_success 1", `"key_set": true`, `"target": "other"`} {

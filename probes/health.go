@@ -6,8 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"qrgate"
 	"qrgate/compat"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 )
 
 // engineHealth asks GET /health, and where nobody serves that the list of sessions.
@@ -19,8 +20,8 @@ func engineHealth(ctx context.Context, j *run) {
 		case f == nil && isHealthy(a):
 			return "/health answers", nil
 		case f == nil:
-			return "", &failure{code: qrgate.Engine5xx, evidence: []string{"GET /health says that the engine is not well"}}
-		case a.Status == 0 || a.Status/100 == 5 || f.code == qrgate.EngineTimeout:
+			return "", &failure{code: diagnosis.Engine5xx, evidence: []string{"GET /health says that the engine is not well"}}
+		case a.Status == 0 || a.Status/100 == 5 || f.code == diagnosis.EngineTimeout:
 			return "", f
 		}
 		if _, f := j.door.ask(ctx, listPage(1)); f != nil {
@@ -40,11 +41,11 @@ func isHealthy(a compat.Response) bool {
 
 // findID looks a session's integer id up in the list: some engines know a sessionId in no path (contract C9).
 // A zero ref says that it is not there.
-func (d client) findID(ctx context.Context, name string) (qrgate.Ref, *failure) {
+func (d client) findID(ctx context.Context, name string) (session.Ref, *failure) {
 	for page := 1; page <= maxPages; page++ {
 		a, f := d.ask(ctx, listPage(page))
 		if f != nil {
-			return qrgate.Ref{}, f
+			return session.Ref{}, f
 		}
 		body, _ := compat.Parse(a.Body)
 		sessions := compat.SessionsOf(body)
@@ -57,5 +58,5 @@ func (d client) findID(ctx context.Context, name string) (qrgate.Ref, *failure) 
 			break
 		}
 	}
-	return qrgate.Ref{}, nil
+	return session.Ref{}, nil
 }

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"sync"
 
-	"qrgate"
+	"qrgate/internal/session"
 )
 
 // What is kept of each probe.
@@ -28,7 +28,7 @@ func (h history) with(r Run) history {
 	}
 	oldest := h.recent[0]
 	h.recent = h.recent[1:]
-	if oldest.Outcome == qrgate.Failure {
+	if oldest.Outcome == session.Failure {
 		h.failures = append(slices.Clone(h.failures), oldest)
 		h.failures = h.failures[max(0, len(h.failures)-keptFailures):]
 	}

@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"qrgate"
-	"qrgate/internal/enginesim"
+	"qrgate/internal/session"
+	"qrgate/internal/test/enginesim"
 	"qrgate/probes"
 )
 
@@ -23,14 +23,14 @@ func TestFailuresAreKept(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		all := p.History()
-		count := map[qrgate.Outcome]int{}
+		count := map[session.Outcome]int{}
 		for i, run := range all {
 			count[run.Outcome]++
 			if i > 0 && run.Began.After(all[i-1].Began) {
 				t.Errorf("run %d is newer than the one before it", i)
 			}
 		}
-		if count[qrgate.Success] != 30 || count[qrgate.Failure] != 10 {
+		if count[session.Success] != 30 || count[session.Failure] != 10 {
 			t.Errorf("kept are %v, want 30 successes and the last 10 failures", count)
 		}
 	})

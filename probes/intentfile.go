@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"qrgate"
+	"qrgate/internal/session"
 )
 
 // FileIntents keep intents in a directory: one small file each, named for its session. So several processes may
@@ -28,7 +28,7 @@ const (
 // Record implements [Intents]: the file is written beside its place, synced, moved there, and the
 // directory synced. The errors are those of the file system.
 func (f *FileIntents) Record(_ context.Context, i Intent) error {
-	if !qrgate.ValidID(i.Session) {
+	if !session.ValidID(i.Session) {
 		return fmt.Errorf("%q is no name for a session", i.Session)
 	}
 	if err := os.MkdirAll(f.dir, 0o700); err != nil {
@@ -54,11 +54,11 @@ func (f *FileIntents) Record(_ context.Context, i Intent) error {
 }
 
 // Done implements [Intents].
-func (f *FileIntents) Done(_ context.Context, session string) error {
-	if !qrgate.ValidID(session) {
-		return fmt.Errorf("%q is no name for a session", session)
+func (f *FileIntents) Done(_ context.Context, sess string) error {
+	if !session.ValidID(sess) {
+		return fmt.Errorf("%q is no name for a session", sess)
 	}
-	err := os.Remove(f.path(session))
+	err := os.Remove(f.path(sess))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -109,10 +109,10 @@ func (f *FileIntents) read(session string) (Intent, error) {
 }
 
 // parseIntent reads what was recorded for a session. The name is believed only if both places agree.
-func parseIntent(session string, text []byte) (Intent, error) {
+func parseIntent(sess string, text []byte) (Intent, error) {
 	var i Intent
-	if err := json.Unmarshal(text, &i); err != nil || i.Session != session || !qrgate.ValidID(session) {
-		return Intent{}, fmt.Errorf("the intent %q cannot be read; delete it, and the session of that name if there is one", session)
+	if err := json.Unmarshal(text, &i); err != nil || i.Session != sess || !session.ValidID(sess) {
+		return Intent{}, fmt.Errorf("the intent %q cannot be read; delete it, and the session of that name if there is one", sess)
 	}
 	return i, nil
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"qrgate"
+	"qrgate/internal/session"
 )
 
 // Bounds of the janitor.
@@ -82,7 +82,7 @@ func (p *Prober) tidy(ctx context.Context, i Intent) (bool, *failure) {
 	defer d.close()
 	ctx, cancel := context.WithTimeout(ctx, cleanupTime)
 	defer cancel()
-	absent, f := d.deleteOnce(ctx, qrgate.Ref{Name: i.Session})
+	absent, f := d.deleteOnce(ctx, session.Ref{Name: i.Session})
 	switch {
 	case f != nil:
 		p.cfg.Logger.Warn("probes: a session could not be deleted", "session", i.Session, "target", i.Target, "why", f.words())

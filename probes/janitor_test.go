@@ -9,8 +9,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"qrgate"
-	"qrgate/internal/enginesim"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
+	"qrgate/internal/test/enginesim"
 	"qrgate/probes"
 )
 
@@ -76,7 +77,7 @@ func TestOtherTargetsBlockNobody(t *testing.T) {
 		}
 		p := r.prober(only(probes.EngineHealth, time.Hour))
 		for range 3 {
-			r.wants(p.Once(r.Context(), probes.CreateDelete), qrgate.Success, qrgate.None)
+			r.wants(p.Once(r.Context(), probes.CreateDelete), session.Success, diagnosis.None)
 		}
 		if open, _ := probes.NewFiles(r.dir).Open(r.Context()); len(open) != 20 {
 			t.Errorf("%d intents of the other target are left of 20", len(open))
@@ -112,7 +113,7 @@ func TestTheNextRunTriesAgain(t *testing.T) {
 		}
 		r.engine.Change(func(e *enginesim.Engine) { e.Faults = nil })
 		time.Sleep(time.Second)
-		r.wants(r.prober(shared).Once(r.Context(), probes.CreateDelete), qrgate.Success, qrgate.None)
+		r.wants(r.prober(shared).Once(r.Context(), probes.CreateDelete), session.Success, diagnosis.None)
 		r.clean()
 	})
 }
@@ -149,7 +150,7 @@ func TestALateCreate(t *testing.T) {
 	})
 	bubbleBefore(t, engine, late, func(r *rig) {
 		p := r.prober(only(probes.EngineHealth, time.Hour))
-		r.wants(p.Once(r.Context(), probes.CreateDelete), qrgate.Failure, qrgate.EngineTimeout)
+		r.wants(p.Once(r.Context(), probes.CreateDelete), session.Failure, diagnosis.EngineTimeout)
 		stop := r.start(p) // the janitor looks, and there is nothing yet
 		defer stop()
 		if open, _ := probes.NewFiles(r.dir).Open(r.Context()); len(open) != 1 {
@@ -170,8 +171,8 @@ func TestASlowDeletion(t *testing.T) {
 	bubble(t, &enginesim.Engine{Latency: 3 * time.Second}, func(r *rig) {
 		for _, name := range []string{probes.CreateDelete, probes.CreateConnectQR} {
 			run := r.prober().Once(r.Context(), name)
-			r.wants(run, qrgate.Success, qrgate.None)
-			if last := run.Steps[len(run.Steps)-1]; last.Name != probes.StepCleanup || last.Outcome != qrgate.Success {
+			r.wants(run, session.Success, diagnosis.None)
+			if last := run.Steps[len(run.Steps)-1]; last.Name != probes.StepCleanup || last.Outcome != session.Success {
 				r.Errorf("%s ends with %+v", name, last)
 			}
 			r.clean()
@@ -214,7 +215,7 @@ func TestEnginesThatKnowOneKindOfID(t *testing.T) {
 				r.make("syn-left-1")
 				r.note("syn-left-1", "gate", time.Time{})
 				p := r.prober(only(probes.EngineHealth, time.Hour))
-				r.wants(p.Once(r.Context(), probes.CreateConnectQR), qrgate.Success, qrgate.None)
+				r.wants(p.Once(r.Context(), probes.CreateConnectQR), session.Success, diagnosis.None)
 				r.clean()
 				if n := len(r.engine.Snapshot()); n != 120 {
 					t.Errorf("%d sessions of others are left of 120", n)
@@ -254,14 +255,14 @@ func TestTooManyOrphans(t *testing.T) {
 // while somebody answers and nothing works, where a run that is missed would only say that nobody looks.
 func TestALongOutage(t *testing.T) {
 	t.Parallel()
-	for kind, code := range map[enginesim.FaultKind]qrgate.Code{
-		enginesim.HTML502: qrgate.EngineUnreachable, enginesim.ServerError: qrgate.Engine5xx, enginesim.Garbage: qrgate.EngineBadResponse,
+	for kind, code := range map[enginesim.FaultKind]diagnosis.Code{
+		enginesim.HTML502: diagnosis.EngineUnreachable, enginesim.ServerError: diagnosis.Engine5xx, enginesim.Garbage: diagnosis.EngineBadResponse,
 	} {
 		t.Run(string(code), func(t *testing.T) { longOutage(t, kind, code) })
 	}
 }
 
-func longOutage(t *testing.T, kind enginesim.FaultKind, code qrgate.Code) {
+func longOutage(t *testing.T, kind enginesim.FaultKind, code diagnosis.Code) {
 	t.Helper()
 	bubble(t, fault(enginesim.AnyRoute, kind), func(r *rig) {
 		p := r.prober(only(probes.CreateDelete, time.Minute), func(c *probes.Config) { c.MaxOrphans = 3 })
@@ -301,7 +302,7 @@ func TestASessionOfAnotherName(t *testing.T) {
 		engine.ServeHTTP(w, r)
 	})
 	bubbleBefore(t, engine, front, func(r *rig) {
-		r.wants(r.prober().Once(r.Context(), probes.CreateConnectQR), qrgate.Failure, qrgate.EngineBadResponse)
+		r.wants(r.prober().Once(r.Context(), probes.CreateConnectQR), session.Failure, diagnosis.EngineBadResponse)
 		for _, c := range r.engine.Calls() {
 			if c.Path == "/api/sessions/1" || c.Path == "/api/sessions/ventas" {
 				t.Errorf("%s %s touches somebody else's session", c.Method, c.Path)

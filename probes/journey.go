@@ -8,7 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
+	"qrgate/internal/store"
 )
 
 // run is one run on its way. Probes call its steps; the first that fails is the run's verdict, and
@@ -19,7 +21,7 @@ type run struct {
 	run    Run
 	failed *failure
 	made   existence
-	ref    qrgate.Ref
+	ref    session.Ref
 	until  time.Time // by when the run is over
 	intent Intent    // what was recorded
 	manual bool      // somebody asked for this run and may have given it little time
@@ -44,10 +46,10 @@ func (j *run) step(ctx context.Context, name string, limit time.Duration, do fun
 	began := time.Now()
 	detail, f := do(ctx)
 	f = j.ignoreShortTimeout(walking, f, time.Since(began))
-	s := Step{Name: name, Seconds: time.Since(began).Seconds(), Outcome: qrgate.Success, Detail: detail}
-	code := qrgate.None
+	s := Step{Name: name, Seconds: time.Since(began).Seconds(), Outcome: session.Success, Detail: detail}
+	code := diagnosis.None
 	if f != nil {
-		s.Outcome, code = qrgate.Failure, orElse(f.code, qrgate.Internal)
+		s.Outcome, code = session.Failure, orElse(f.code, diagnosis.Internal)
 		if s.Detail == "" {
 			s.Detail = f.words()
 		}
@@ -80,8 +82,8 @@ func (j *run) recordIntent(ctx context.Context) *failure {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, qrgate.ErrStoreUnavailable):
-		return &failure{code: qrgate.RedisUnavailable, evidence: []string{"what is about to be created could not be recorded, so nothing was created"}}
+	case errors.Is(err, store.ErrStoreUnavailable):
+		return &failure{code: diagnosis.RedisUnavailable, evidence: []string{"what is about to be created could not be recorded, so nothing was created"}}
 	}
 	return &failure{missed: MissedInternal, evidence: []string{fmt.Sprintf("the intent could not be recorded, so nothing was created: %v", err)}}
 }
@@ -95,17 +97,17 @@ func (j *run) verdict(ctx context.Context) {
 	case errors.Is(cause, errLeaseLost):
 		j.miss(MissedLease, "Another replica runs the probes now, so this result was dropped.")
 	case j.failed == nil:
-		j.run.Outcome = qrgate.Success
+		j.run.Outcome = session.Success
 	case cancelled:
 		j.miss(MissedShutdown, "The run was cancelled before it knew.")
 	case j.failed.missed != "":
 		j.miss(j.failed.missed, strings.TrimPrefix(j.failed.words(), j.failed.missed+": "))
 	default:
-		d := qrgate.New(j.failed.code, j.failed.evidence...)
-		j.run.Outcome, j.run.Diagnosis, j.run.TargetUnreachable = qrgate.Failure, &d, j.failed.noConnection
+		d := diagnosis.New(j.failed.code, j.failed.evidence...)
+		j.run.Outcome, j.run.Diagnosis, j.run.TargetUnreachable = session.Failure, &d, j.failed.noConnection
 	}
 }
 
 func (j *run) miss(reason, why string) {
-	j.run.Outcome, j.run.SkipReason, j.run.Problem, j.run.Diagnosis = qrgate.Abandoned, reason, why, nil
+	j.run.Outcome, j.run.SkipReason, j.run.Problem, j.run.Diagnosis = session.Abandoned, reason, why, nil
 }

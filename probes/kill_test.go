@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"qrgate"
-	"qrgate/internal/enginesim"
+	"qrgate/internal/secret"
+	"qrgate/internal/test/enginesim"
 	"qrgate/probes"
 )
 
@@ -37,7 +37,7 @@ func killed(moment string) int {
 		}
 	}
 	p, err := probes.New(probes.Config{
-		Target:   probes.Target{URL: base, Key: qrgate.NewSecret("key-probe")},
+		Target:   probes.Target{URL: base, Key: secret.NewSecret("key-probe")},
 		Intents:  deadly{probes.NewFiles(os.Getenv(killDir)), die},
 		Progress: func(s probes.Step) { die(s.Name) },
 	})
@@ -85,7 +85,7 @@ func TestKilled(t *testing.T) {
 			defer server.Close()
 			dir := t.TempDir()
 			base, _ := url.Parse(server.URL)
-			r := &rig{T: t, engine: engine, dir: dir, seen: newTally(), target: probes.Target{URL: base, Key: qrgate.NewSecret("key-probe"), Client: server.Client()}}
+			r := &rig{T: t, engine: engine, dir: dir, seen: newTally(), target: probes.Target{URL: base, Key: secret.NewSecret("key-probe"), Client: server.Client()}}
 			r.make("syn-of-somebody-else")
 			victim := exec.CommandContext(t.Context(), self)
 			victim.Env = append(os.Environ(), killAt+"="+moment, killURL+"="+server.URL, killDir+"="+dir)

@@ -8,22 +8,24 @@ import (
 	"testing"
 	"time"
 
-	"qrgate"
-	"qrgate/internal/enginesim"
-	"qrgate/internal/memstore"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
+	"qrgate/internal/store"
+	"qrgate/internal/store/memory"
+	"qrgate/internal/test/enginesim"
 	"qrgate/probes"
 )
 
 // shared is what replicas share: leases and a table that can both be away.
 type shared struct {
 	mu     sync.Mutex
-	leases *memstore.Store
+	leases *memory.Store
 	rows   map[string][]byte
 	away   bool
 }
 
 func newShared() *shared {
-	return &shared{leases: memstore.New(memstore.Config{}), rows: map[string][]byte{}}
+	return &shared{leases: memory.New(memory.Config{}), rows: map[string][]byte{}}
 }
 
 func (s *shared) leave(away bool) {
@@ -34,7 +36,7 @@ func (s *shared) leave(away bool) {
 
 func (s *shared) down() error {
 	if s.away {
-		return fmt.Errorf("dial: %w", qrgate.ErrStoreUnavailable)
+		return fmt.Errorf("dial: %w", store.ErrStoreUnavailable)
 	}
 	return nil
 }
@@ -145,7 +147,7 @@ func steal(t *testing.T, s *shared) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.leases = memstore.New(memstore.Config{})
+	s.leases = memory.New(memory.Config{})
 	if ok, err := s.leases.Acquire(t.Context(), "probes", "thief", time.Hour); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
@@ -242,7 +244,7 @@ func TestNoIntentNoSession(t *testing.T) {
 		s := newShared()
 		s.leave(true)
 		run = r.prober(func(c *probes.Config) { c.Intents = probes.NewRows(s) }).Once(r.Context(), probes.CreateDelete)
-		r.wants(run, qrgate.Failure, qrgate.RedisUnavailable)
+		r.wants(run, session.Failure, diagnosis.RedisUnavailable)
 		if n := r.engine.CountSince(enginesim.RouteCreate, time.Time{}); n != 0 {
 			t.Errorf("%d sessions were asked for", n)
 		}

@@ -11,8 +11,10 @@ import (
 	"math"
 	"strings"
 
-	"qrgate"
 	"qrgate/compat"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
 )
 
 // fingerprint tells two codes apart without keeping either.
@@ -20,22 +22,22 @@ type fingerprint [sha256.Size]byte
 
 // inspect looks at the answer to a request for the QR of session r: is this our session's, does it live,
 // and is the picture a QR?
-func inspect(a compat.Response, r qrgate.Ref) (fingerprint, string, *failure) {
-	invalid := func(code qrgate.Code, why string) (fingerprint, string, *failure) {
+func inspect(a compat.Response, r session.Ref) (fingerprint, string, *failure) {
+	invalid := func(code diagnosis.Code, why string) (fingerprint, string, *failure) {
 		return fingerprint{}, "", &failure{code: code, evidence: []string{why}}
 	}
 	body, _ := compat.Parse(a.Body)
 	data := compat.Data(body)
 	if got := compat.RefOf(data); got.Name != "" && got.Name != r.Name && got.Name != fmt.Sprint(r.ID) {
-		return invalid(qrgate.QRInvalid, "the answer is about another session than the one asked for")
+		return invalid(diagnosis.QRInvalid, "the answer is about another session than the one asked for")
 	}
 	life := compat.ExpiryOf(data, compat.EngineClock(a.Header, a.At))
 	if life.Known && life.In <= 0 {
-		return invalid(qrgate.QRExpired, fmt.Sprintf("the code had expired %.0f s before it was handed out", -life.In.Seconds()))
+		return invalid(diagnosis.QRExpired, fmt.Sprintf("the code had expired %.0f s before it was handed out", -life.In.Seconds()))
 	}
 	grid, err := readPicture(compat.StringOf(data["qrCode"]))
 	if err != nil {
-		return invalid(qrgate.QRInvalid, err.Error())
+		return invalid(diagnosis.QRInvalid, err.Error())
 	}
 	detail := fmt.Sprintf("%d×%d modules", grid.size, grid.size)
 	if life.Known {
@@ -45,7 +47,7 @@ func inspect(a compat.Response, r qrgate.Ref) (fingerprint, string, *failure) {
 }
 
 // CheckQRImage says what a data URL shows, or why it is no QR that a phone could read.
-func CheckQRImage(image qrgate.Secret) (string, error) {
+func CheckQRImage(image secret.Secret) (string, error) {
 	g, err := readPicture(image.Reveal())
 	if err != nil {
 		return "", err

@@ -17,8 +17,9 @@ import (
 
 	"rsc.io/qr"
 
-	"qrgate"
-	"qrgate/internal/enginesim"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
+	"qrgate/internal/test/enginesim"
 	"qrgate/probes"
 )
 
@@ -138,15 +139,15 @@ func TestASuccessThatIsNone(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		change func(map[string]any)
-		want   qrgate.Code
+		want   diagnosis.Code
 		says   string
 	}{
-		"blank":            {func(d map[string]any) { d["qrCode"] = asURL(painted(200, func(int, int) bool { return false })) }, qrgate.QRInvalid, "blank"},
-		"another's":        {func(d map[string]any) { d["sessionId"] = "ventas" }, qrgate.QRInvalid, "another session"},
-		"expired":          {func(d map[string]any) { d["expiresAt"] = time.Now().Add(-time.Second).Format(time.RFC3339) }, qrgate.QRExpired, "expired"},
-		"untouched":        {func(map[string]any) {}, qrgate.None, ""},
-		"without an end":   {func(d map[string]any) { delete(d, "expiresAt") }, qrgate.None, ""},
-		"the id as a text": {func(d map[string]any) { d["sessionId"] = "1" }, qrgate.None, ""},
+		"blank":            {func(d map[string]any) { d["qrCode"] = asURL(painted(200, func(int, int) bool { return false })) }, diagnosis.QRInvalid, "blank"},
+		"another's":        {func(d map[string]any) { d["sessionId"] = "ventas" }, diagnosis.QRInvalid, "another session"},
+		"expired":          {func(d map[string]any) { d["expiresAt"] = time.Now().Add(-time.Second).Format(time.RFC3339) }, diagnosis.QRExpired, "expired"},
+		"untouched":        {func(map[string]any) {}, diagnosis.None, ""},
+		"without an end":   {func(d map[string]any) { delete(d, "expiresAt") }, diagnosis.None, ""},
+		"the id as a text": {func(d map[string]any) { d["sessionId"] = "1" }, diagnosis.None, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			engine := &enginesim.Engine{}
@@ -168,10 +169,10 @@ func TestTheSameCodeTwice(t *testing.T) {
 	engine := &enginesim.Engine{Codes: func(string, int) string { return realistic }}
 	bubble(t, engine, func(r *rig) {
 		p := r.prober()
-		r.wants(p.Once(r.Context(), probes.CreateConnectQR), qrgate.Success, qrgate.None)
-		r.wants(p.Once(r.Context(), probes.CreateConnectQR), qrgate.Failure, qrgate.QRInvalid)
+		r.wants(p.Once(r.Context(), probes.CreateConnectQR), session.Success, diagnosis.None)
+		r.wants(p.Once(r.Context(), probes.CreateConnectQR), session.Failure, diagnosis.QRInvalid)
 		r.engine.Change(func(e *enginesim.Engine) { e.Codes = nil })
-		r.wants(p.Once(r.Context(), probes.CreateConnectQR), qrgate.Success, qrgate.None)
+		r.wants(p.Once(r.Context(), probes.CreateConnectQR), session.Success, diagnosis.None)
 		r.clean()
 	})
 }
@@ -183,16 +184,16 @@ func TestADiagnosisIsBelieved(t *testing.T) {
 		qr     int
 		body   string
 		status string
-		want   qrgate.Code
+		want   diagnosis.Code
 		within float64
 	}{
-		"503 with a code":        {503, `{"success":false,"code":"client_outdated","error":"x","message":"x"}`, "", qrgate.ClientOutdated, 1},
-		"202, and a diagnosis":   {202, `{"success":false,"code":"QR_NOT_READY"}`, `{"success":true,"data":{"diagnosis":{"code":"dns_failed","evidence":["no such host"]}}}`, qrgate.DNSFailed, 35},
-		"202, and a null":        {202, `{"success":false,"code":"QR_NOT_READY"}`, `{"success":true,"data":{"diagnosis":null}}`, qrgate.QRNotEmitted, 35},
-		"202, and a strange one": {202, `{"success":false,"code":"QR_NOT_READY"}`, `{"success":true,"data":{"diagnosis":{"code":"gremlins"}}}`, qrgate.QRNotEmitted, 35},
-		"503, the gate's own":    {503, `{"success":false,"code":"ENGINE_TIMEOUT"}`, "", qrgate.EngineTimeout, 35},
-		"409":                    {409, `{"success":false,"code":"SESSION_ALREADY_CONNECTED"}`, "", qrgate.AlreadyPaired, 1},
-		"404":                    {404, `{"success":false,"code":"SESSION_NOT_FOUND"}`, "", qrgate.SessionNotFound, 1},
+		"503 with a code":        {503, `{"success":false,"code":"client_outdated","error":"x","message":"x"}`, "", diagnosis.ClientOutdated, 1},
+		"202, and a diagnosis":   {202, `{"success":false,"code":"QR_NOT_READY"}`, `{"success":true,"data":{"diagnosis":{"code":"dns_failed","evidence":["no such host"]}}}`, diagnosis.DNSFailed, 35},
+		"202, and a null":        {202, `{"success":false,"code":"QR_NOT_READY"}`, `{"success":true,"data":{"diagnosis":null}}`, diagnosis.QRNotEmitted, 35},
+		"202, and a strange one": {202, `{"success":false,"code":"QR_NOT_READY"}`, `{"success":true,"data":{"diagnosis":{"code":"gremlins"}}}`, diagnosis.QRNotEmitted, 35},
+		"503, the gate's own":    {503, `{"success":false,"code":"ENGINE_TIMEOUT"}`, "", diagnosis.EngineTimeout, 35},
+		"409":                    {409, `{"success":false,"code":"SESSION_ALREADY_CONNECTED"}`, "", diagnosis.AlreadyPaired, 1},
+		"404":                    {404, `{"success":false,"code":"SESSION_NOT_FOUND"}`, "", diagnosis.SessionNotFound, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			engine := &enginesim.Engine{}
@@ -210,7 +211,7 @@ func TestADiagnosisIsBelieved(t *testing.T) {
 			})
 			bubbleBefore(t, engine, gate, func(r *rig) {
 				run := r.prober().Once(r.Context(), probes.CreateConnectQR)
-				r.wants(run, qrgate.Failure, test.want)
+				r.wants(run, session.Failure, test.want)
 				if run.Seconds > test.within {
 					r.Errorf("it took %.1f s to know", run.Seconds)
 				}

@@ -9,7 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 )
 
 // Prober runs probes: on schedule, once, or on request. Make it with [New]; it is safe for concurrent use.
@@ -184,8 +185,8 @@ func (p *Prober) settle(r Run) {
 // look like health.
 func (p *Prober) noLeaderRun(name string) Run {
 	j := p.begin(runRequest{probe: name, target: p.cfg.Target.Name})
-	d := qrgate.New(qrgate.RedisUnavailable, "nobody can say which replica runs this probe, so nothing was created")
-	j.run.Outcome, j.run.Diagnosis, j.run.Session = qrgate.Failure, &d, ""
+	d := diagnosis.New(diagnosis.RedisUnavailable, "nobody can say which replica runs this probe, so nothing was created")
+	j.run.Outcome, j.run.Diagnosis, j.run.Session = session.Failure, &d, ""
 	return j.run
 }
 

@@ -6,8 +6,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"qrgate"
-	"qrgate/internal/enginesim"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
+	"qrgate/internal/test/enginesim"
 	"qrgate/probes"
 )
 
@@ -28,7 +29,7 @@ func TestEveryProbeSucceeds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, enginesim.Incident(), func(r *rig) {
 				run := r.prober().Once(r.Context(), name)
-				r.wants(run, qrgate.Success, qrgate.None)
+				r.wants(run, session.Success, diagnosis.None)
 				if diff := cmp.Diff(want, steps(run)); diff != "" {
 					t.Error(diff)
 				}
@@ -44,7 +45,7 @@ func TestEveryProbeSucceeds(t *testing.T) {
 func TestABareEngineIsAskedSparingly(t *testing.T) {
 	bubble(t, &enginesim.Engine{QRDelay: time.Hour}, func(r *rig) {
 		run := r.prober().Once(r.Context(), probes.CreateConnectQR)
-		r.wants(run, qrgate.Failure, qrgate.QRNotEmitted)
+		r.wants(run, session.Failure, diagnosis.QRNotEmitted)
 		if n := r.engine.CountSince(enginesim.AnyRoute, time.Time{}); n > 15 {
 			r.Errorf("%d calls were made, of 30 a minute", n)
 		}

@@ -10,8 +10,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"qrgate"
-	"qrgate/internal/enginesim"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
+	"qrgate/internal/test/enginesim"
 	"qrgate/probes"
 )
 
@@ -43,7 +45,7 @@ func bubbleBefore(t *testing.T, engine *enginesim.Engine, front http.Handler, te
 		base, _ := url.Parse(wire.URL())
 		client := wire.Client()
 		defer client.CloseIdleConnections()
-		test(&rig{T: t, engine: engine, dir: dir, seen: newTally(), target: probes.Target{URL: base, Key: qrgate.NewSecret("key-probe"), Client: client}})
+		test(&rig{T: t, engine: engine, dir: dir, seen: newTally(), target: probes.Target{URL: base, Key: secret.NewSecret("key-probe"), Client: client}})
 	})
 }
 
@@ -103,7 +105,7 @@ func (r *rig) clean() {
 }
 
 // wants fails the test when a run ended otherwise.
-func (r *rig) wants(run probes.Run, outcome qrgate.Outcome, code qrgate.Code) {
+func (r *rig) wants(run probes.Run, outcome session.Outcome, code diagnosis.Code) {
 	r.Helper()
 	if run.Outcome != outcome || run.Code() != code {
 		r.Fatalf("%s ends in %s %s, want %s %s: %+v %+v", run.Probe, run.Outcome, run.Code(), outcome, code, run, run.Diagnosis)
@@ -125,7 +127,7 @@ func newTally() *tally {
 	return &tally{ran: map[string]int{}, missed: map[string]int{}, steps: map[string]int{}}
 }
 
-func (c *tally) ObserveRun(probe string, why qrgate.Code, at time.Time, _ time.Duration) {
+func (c *tally) ObserveRun(probe string, why diagnosis.Code, at time.Time, _ time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ran[probe+" "+string(why)]++

@@ -3,7 +3,8 @@ package probes
 import (
 	"time"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 )
 
 // The probes.
@@ -39,38 +40,38 @@ const (
 
 // Run is what one run found. It is a plain value; nobody changes it after it was handed out.
 type Run struct {
-	ID                string            `json:"id"` // joins the logs and the spans of one run
-	Probe             string            `json:"probe"`
-	Target            string            `json:"target"`            // the target's name, never its key
-	Session           string            `json:"session,omitempty"` // what it created, or meant to
-	Began             time.Time         `json:"began"`
-	Seconds           float64           `json:"seconds"`           // the cleanup included
-	Outcome           qrgate.Outcome    `json:"outcome"`           // abandoned when the prober itself failed
-	SkipReason        string            `json:"missed,omitempty"`  // then one of the Missed reasons
-	Problem           string            `json:"problem,omitempty"` // and a sentence about it
-	Diagnosis         *qrgate.Diagnosis `json:"diagnosis"`         // of a failure; else nil
-	TargetUnreachable bool              `json:"alone,omitempty"`   // of a failure: nobody answers at the target itself
-	Steps             []Step            `json:"steps"`
+	ID                string               `json:"id"` // joins the logs and the spans of one run
+	Probe             string               `json:"probe"`
+	Target            string               `json:"target"`            // the target's name, never its key
+	Session           string               `json:"session,omitempty"` // what it created, or meant to
+	Began             time.Time            `json:"began"`
+	Seconds           float64              `json:"seconds"`           // the cleanup included
+	Outcome           session.Outcome      `json:"outcome"`           // abandoned when the prober itself failed
+	SkipReason        string               `json:"missed,omitempty"`  // then one of the Missed reasons
+	Problem           string               `json:"problem,omitempty"` // and a sentence about it
+	Diagnosis         *diagnosis.Diagnosis `json:"diagnosis"`         // of a failure; else nil
+	TargetUnreachable bool                 `json:"alone,omitempty"`   // of a failure: nobody answers at the target itself
+	Steps             []Step               `json:"steps"`
 }
 
 // Step is one part of a run.
 type Step struct {
-	Name    string         `json:"name"`
-	Seconds float64        `json:"seconds"`
-	Outcome qrgate.Outcome `json:"outcome"`
-	Detail  string         `json:"detail,omitempty"` // for people; holds no code and no key
+	Name    string          `json:"name"`
+	Seconds float64         `json:"seconds"`
+	Outcome session.Outcome `json:"outcome"`
+	Detail  string          `json:"detail,omitempty"` // for people; holds no code and no key
 }
 
 // Code is the run's diagnosis as metrics count it: None when it succeeded or said nothing.
-func (r Run) Code() qrgate.Code {
+func (r Run) Code() diagnosis.Code {
 	if r.Diagnosis == nil {
-		return qrgate.None
+		return diagnosis.None
 	}
 	return r.Diagnosis.Code
 }
 
 // Healthy reports whether the run proved that its target works.
-func (r Run) Healthy() bool { return r.Outcome == qrgate.Success }
+func (r Run) Healthy() bool { return r.Outcome == session.Success }
 
 // Took is how long the run took.
 func (r Run) Took() time.Duration { return time.Duration(r.Seconds * float64(time.Second)) }

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"qrgate"
+	"qrgate/internal/session"
 )
 
 // Run probes on schedule until ctx ends. Then it stops in order: no new runs, those under way are cancelled
@@ -117,7 +117,7 @@ func (p *Prober) count(r Run) {
 	}
 	for _, s := range r.Steps {
 		if r.SkipReason == "" || s.Name == StepCleanup {
-			p.cfg.Observer.Step(s.Name, s.Outcome == qrgate.Success, time.Duration(s.Seconds*float64(time.Second)))
+			p.cfg.Observer.Step(s.Name, s.Outcome == session.Success, time.Duration(s.Seconds*float64(time.Second)))
 		}
 	}
 }

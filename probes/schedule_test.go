@@ -8,8 +8,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"qrgate"
-	"qrgate/internal/enginesim"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
+	"qrgate/internal/test/enginesim"
 	"qrgate/probes"
 )
 
@@ -179,7 +181,7 @@ func TestOnceCanBeCancelled(t *testing.T) {
 			cancel()
 		}()
 		run := r.prober().Once(ctx, probes.CreateConnectQR)
-		r.wants(run, qrgate.Abandoned, qrgate.None)
+		r.wants(run, session.Abandoned, diagnosis.None)
 		if run.SkipReason != probes.MissedShutdown {
 			t.Errorf("it was missed for %q", run.SkipReason)
 		}
@@ -191,7 +193,7 @@ func TestOnceCanBeCancelled(t *testing.T) {
 func TestWrongSettings(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		keyless := r.target
-		keyless.Key = qrgate.Secret{}
+		keyless.Key = secret.Secret{}
 		for name, c := range map[string]probes.Config{
 			"no intents":     {Target: r.target},
 			"no target":      {Intents: probes.NewFiles(r.dir)},

@@ -13,8 +13,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"qrgate"
-	"qrgate/internal/enginesim"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/secret"
+	"qrgate/internal/test/enginesim"
 	"qrgate/probes"
 )
 
@@ -27,12 +28,12 @@ type spans struct {
 
 type spanKey struct{}
 
-func (s *spans) begin(ctx context.Context, name string, attributes ...slog.Attr) (context.Context, func(qrgate.Code)) {
+func (s *spans) begin(ctx context.Context, name string, attributes ...slog.Attr) (context.Context, func(diagnosis.Code)) {
 	parent, _ := ctx.Value(spanKey{}).(string)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fmt.Fprintln(&s.said, name, attributes)
-	return context.WithValue(ctx, spanKey{}, name), func(code qrgate.Code) {
+	return context.WithValue(ctx, spanKey{}, name), func(code diagnosis.Code) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.ended = append(s.ended, fmt.Sprintf("%s (%s): %s", name, parent, code))
@@ -66,7 +67,7 @@ func TestOnlyChangesAreLogged(t *testing.T) {
 	const canary = "2@CANARY-CANARY-CANARY,CANARY=,CANARY="
 	engine := &enginesim.Engine{Codes: func(_ string, n int) string { return fmt.Sprint(canary, n, time.Now().UnixNano()) }}
 	bubble(t, engine, func(r *rig) {
-		r.target.Key = qrgate.NewSecret("key-canary")
+		r.target.Key = secret.NewSecret("key-canary")
 		var log bytes.Buffer
 		s := &spans{}
 		p := r.prober(only(probes.CreateConnectQR, time.Minute), func(c *probes.Config) {

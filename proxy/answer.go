@@ -6,8 +6,9 @@ import (
 	"net/http"
 	"time"
 
-	"qrgate"
 	"qrgate/compat"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 )
 
 // response is an answer, decided and not yet written.
@@ -29,7 +30,7 @@ const retrySoon = 2 * time.Second
 
 // answerQR is the answer to a request for the QR (DESIGN 3): what the gate believes, and what it could not
 // find out, in one table.
-func answerQR(v *qrgate.Snapshot, err error) response {
+func answerQR(v *session.Snapshot, err error) response {
 	if r, ok := engineErrorResponse(err, v.At); ok {
 		return r
 	}
@@ -37,7 +38,7 @@ func answerQR(v *qrgate.Snapshot, err error) response {
 	switch {
 	case v.Authorized && s.QR.Fresh(v.At):
 		return response{status: http.StatusOK, body: compat.QR(s.Ref, s.QR, v.At)}
-	case v.Authorized && s.State == qrgate.Connected:
+	case v.Authorized && s.State == session.Connected:
 		return problem(http.StatusConflict, compat.CodeAlreadyConnected, textLinked, v.At)
 	case v.Diagnosis.NeedsPerson(), isFatal(v):
 		r := problem(http.StatusServiceUnavailable, string(v.Diagnosis.Code), v.Diagnosis.Title+". "+v.Diagnosis.Help, v.At)
@@ -55,13 +56,13 @@ const maxEngineDelay = 30 * time.Second
 
 // isFatal reports whether, at the end of a hold, the engine or its way to WhatsApp is so broken that
 // "being generated" would be a lie. What the gate only infers from its own way is none while the engine may be slow.
-func isFatal(v *qrgate.Snapshot) bool {
+func isFatal(v *session.Snapshot) bool {
 	if v.Diagnosis.Inferred && v.At.Sub(v.Session.AcquiringSince) < maxEngineDelay {
 		return false
 	}
 	switch v.Diagnosis.Code {
-	case qrgate.EngineUnreachable, qrgate.EngineBadResponse, qrgate.EngineTimeout,
-		qrgate.DNSFailed, qrgate.NetworkBlocked, qrgate.TLSIntercepted, qrgate.ProxyRefused:
+	case diagnosis.EngineUnreachable, diagnosis.EngineBadResponse, diagnosis.EngineTimeout,
+		diagnosis.DNSFailed, diagnosis.NetworkBlocked, diagnosis.TLSIntercepted, diagnosis.ProxyRefused:
 		return true
 	}
 	return false
@@ -72,15 +73,15 @@ func engineErrorResponse(err error, at time.Time) (response, bool) {
 	if err == nil {
 		return response{}, false
 	}
-	f, ok := errors.AsType[*qrgate.EngineError](err)
+	f, ok := errors.AsType[*session.EngineError](err)
 	switch {
 	case !ok:
 		r := problem(http.StatusServiceUnavailable, compat.CodeStopping, "The gate is stopping. Ask again in a few seconds.", at)
 		r.retry = 5 * time.Second
 		return r, true
-	case f.Kind == qrgate.KindKeyRefused:
+	case f.Kind == session.KindKeyRefused:
 		return problem(orElse(f.Status, http.StatusUnauthorized), orText(f.Code, compat.CodeInvalidKey), orText(f.Text, "The engine refuses this API key."), at), true
-	case f.Kind == qrgate.KindSessionNotFound:
+	case f.Kind == session.KindSessionNotFound:
 		return problem(http.StatusNotFound, orText(f.Code, compat.CodeSessionNotFound), orText(f.Text, "The engine does not know this session. Create it first."), at), true
 	}
 	return unavailableResponse(f, at), true
@@ -88,14 +89,14 @@ func engineErrorResponse(err error, at time.Time) (response, bool) {
 
 // unavailableResponse is the answer on a session route when the engine fails: 503 with the engine's own code, because
 // a 500 must not leave the gate there, and when to try again (DESIGN 9).
-func unavailableResponse(f *qrgate.EngineError, at time.Time) response {
+func unavailableResponse(f *session.EngineError, at time.Time) response {
 	code, text := f.Code, f.Text
 	switch f.Kind {
-	case qrgate.KindUnreachable:
+	case session.KindUnreachable:
 		code, text = orText(code, compat.CodeEngineUnreachable), orText(text, textUnreachable)
-	case qrgate.KindTimeout:
+	case session.KindTimeout:
 		code, text = orText(code, compat.CodeEngineTimeout), orText(text, textTimeout)
-	case qrgate.KindRateLimited:
+	case session.KindRateLimited:
 		r := problem(http.StatusTooManyRequests, orText(code, compat.CodeRateLimited), orText(text, "The engine's rate limit is reached. Wait, then try again."), at)
 		r.retry = max(f.RetryAfter, time.Second)
 		return r

@@ -6,83 +6,84 @@ import (
 	"testing"
 	"time"
 
-	"qrgate"
 	"qrgate/compat"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 	"qrgate/proxy"
 )
 
 var noon = time.Date(2025, 11, 6, 12, 0, 0, 429e6, time.UTC)
 
 // shown is a code of a given age with a minute of life, last confirmed some time ago.
-func shown(age, confirmed time.Duration) qrgate.QR {
+func shown(age, confirmed time.Duration) session.QR {
 	image, _ := compat.RenderQR("a code")
 	seen := noon.Add(-age)
-	return qrgate.QR{Image: image, Sequence: 1, Seen: seen, Confirmed: noon.Add(-confirmed), Expires: seen.Add(time.Minute)}
+	return session.QR{Image: image, Sequence: 1, Seen: seen, Confirmed: noon.Add(-confirmed), Expires: seen.Add(time.Minute)}
 }
 
 // The table of DESIGN 3: what the gate believes, what it could not find out, and what it says.
 func TestAnswerQR(t *testing.T) {
 	t.Parallel()
-	ref := qrgate.Ref{ID: 61, Name: "crm-1"}
-	fault := func(kind qrgate.ErrorKind, status int, code string) error {
-		return &qrgate.EngineError{Op: qrgate.OpQR, Kind: kind, Status: status, Code: code, Text: "Own words"}
+	ref := session.Ref{ID: 61, Name: "crm-1"}
+	fault := func(kind session.ErrorKind, status int, code string) error {
+		return &session.EngineError{Op: session.OpQR, Kind: kind, Status: status, Code: code, Text: "Own words"}
 	}
-	about := func(code qrgate.Code) *qrgate.Snapshot {
-		return &qrgate.Snapshot{Authorized: true, Session: qrgate.Session{State: qrgate.Connecting}, Diagnosis: qrgate.New(code, "evidence")}
+	about := func(code diagnosis.Code) *session.Snapshot {
+		return &session.Snapshot{Authorized: true, Session: session.Session{State: session.Connecting}, Diagnosis: diagnosis.New(code, "evidence")}
 	}
-	inferred := func(waited time.Duration) *qrgate.Snapshot {
-		v := about(qrgate.DNSFailed)
+	inferred := func(waited time.Duration) *session.Snapshot {
+		v := about(diagnosis.DNSFailed)
 		v.Session.AcquiringSince, v.Diagnosis.Inferred = noon.Add(-waited), true
 		return v
 	}
-	view := func(known bool, state qrgate.State, q qrgate.QR) *qrgate.Snapshot {
-		return &qrgate.Snapshot{Authorized: known, Session: qrgate.Session{Ref: ref, State: state, QR: q}}
+	view := func(known bool, state session.State, q session.QR) *session.Snapshot {
+		return &session.Snapshot{Authorized: known, Session: session.Session{Ref: ref, State: state, QR: q}}
 	}
 	for name, c := range map[string]struct {
-		view   *qrgate.Snapshot
+		view   *session.Snapshot
 		err    error
 		status int
 		code   string
 		retry  time.Duration
 	}{
-		"a fresh code":                   {view(true, qrgate.AwaitingScan, shown(0, 0)), nil, 200, "", 0},
-		"an older one, confirmed":        {view(true, qrgate.AwaitingScan, shown(20*time.Second, time.Second)), nil, 200, "", 0},
-		"an older one, in doubt":         {view(true, qrgate.AwaitingScan, shown(20*time.Second, 5*time.Second)), nil, 202, "QR_NOT_READY", 2 * time.Second},
-		"one near its end":               {view(true, qrgate.AwaitingScan, shown(51*time.Second, 0)), nil, 202, "QR_NOT_READY", 2 * time.Second},
-		"one that is over":               {view(true, qrgate.AwaitingScan, shown(2*time.Minute, 0)), nil, 202, "QR_NOT_READY", 2 * time.Second},
-		"a fresh code of somebody else":  {view(false, qrgate.AwaitingScan, shown(0, 0)), nil, 202, "QR_NOT_READY", 2 * time.Second},
-		"linked":                         {view(true, qrgate.Connected, qrgate.QR{}), nil, 409, "SESSION_ALREADY_CONNECTED", 0},
-		"linked, and not proven":         {view(false, qrgate.Connected, qrgate.QR{}), nil, 202, "QR_NOT_READY", 2 * time.Second},
-		"nothing yet":                    {view(true, qrgate.Connecting, qrgate.QR{}), nil, 202, "QR_NOT_READY", 2 * time.Second},
-		"waiting for the budget":         {&qrgate.Snapshot{Authorized: true, Session: qrgate.Session{State: qrgate.Connecting}, RateLimitWait: 17 * time.Second}, nil, 202, "QR_NOT_READY", 17 * time.Second},
-		"nothing known":                  {&qrgate.Snapshot{}, nil, 202, "QR_NOT_READY", 2 * time.Second},
-		"failed, cause unknown":          {view(true, qrgate.Failed, qrgate.QR{}), nil, 202, "QR_NOT_READY", 2 * time.Second},
-		"the client is outdated":         {about(qrgate.ClientOutdated), nil, 503, "client_outdated", 5 * time.Second},
-		"the account is banned":          {about(qrgate.AccountBanned), nil, 503, "account_banned", 5 * time.Second},
-		"a passkey is wanted":            {about(qrgate.PasskeyRequired), nil, 503, "passkey_required", 5 * time.Second},
-		"logged out":                     {about(qrgate.LoggedOut), nil, 503, "logged_out", 5 * time.Second},
-		"too many sessions":              {about(qrgate.SessionLimit), nil, 503, "session_limit", 5 * time.Second},
-		"the engine is away":             {about(qrgate.EngineUnreachable), nil, 503, "engine_unreachable", 5 * time.Second},
-		"the engine is silent":           {about(qrgate.EngineTimeout), nil, 503, "engine_timeout", 5 * time.Second},
-		"the engine talks nonsense":      {about(qrgate.EngineBadResponse), nil, 503, "engine_bad_response", 5 * time.Second},
-		"the engine has no DNS":          {about(qrgate.DNSFailed), nil, 503, "dns_failed", 5 * time.Second},
+		"a fresh code":                   {view(true, session.AwaitingScan, shown(0, 0)), nil, 200, "", 0},
+		"an older one, confirmed":        {view(true, session.AwaitingScan, shown(20*time.Second, time.Second)), nil, 200, "", 0},
+		"an older one, in doubt":         {view(true, session.AwaitingScan, shown(20*time.Second, 5*time.Second)), nil, 202, "QR_NOT_READY", 2 * time.Second},
+		"one near its end":               {view(true, session.AwaitingScan, shown(51*time.Second, 0)), nil, 202, "QR_NOT_READY", 2 * time.Second},
+		"one that is over":               {view(true, session.AwaitingScan, shown(2*time.Minute, 0)), nil, 202, "QR_NOT_READY", 2 * time.Second},
+		"a fresh code of somebody else":  {view(false, session.AwaitingScan, shown(0, 0)), nil, 202, "QR_NOT_READY", 2 * time.Second},
+		"linked":                         {view(true, session.Connected, session.QR{}), nil, 409, "SESSION_ALREADY_CONNECTED", 0},
+		"linked, and not proven":         {view(false, session.Connected, session.QR{}), nil, 202, "QR_NOT_READY", 2 * time.Second},
+		"nothing yet":                    {view(true, session.Connecting, session.QR{}), nil, 202, "QR_NOT_READY", 2 * time.Second},
+		"waiting for the budget":         {&session.Snapshot{Authorized: true, Session: session.Session{State: session.Connecting}, RateLimitWait: 17 * time.Second}, nil, 202, "QR_NOT_READY", 17 * time.Second},
+		"nothing known":                  {&session.Snapshot{}, nil, 202, "QR_NOT_READY", 2 * time.Second},
+		"failed, cause unknown":          {view(true, session.Failed, session.QR{}), nil, 202, "QR_NOT_READY", 2 * time.Second},
+		"the client is outdated":         {about(diagnosis.ClientOutdated), nil, 503, "client_outdated", 5 * time.Second},
+		"the account is banned":          {about(diagnosis.AccountBanned), nil, 503, "account_banned", 5 * time.Second},
+		"a passkey is wanted":            {about(diagnosis.PasskeyRequired), nil, 503, "passkey_required", 5 * time.Second},
+		"logged out":                     {about(diagnosis.LoggedOut), nil, 503, "logged_out", 5 * time.Second},
+		"too many sessions":              {about(diagnosis.SessionLimit), nil, 503, "session_limit", 5 * time.Second},
+		"the engine is away":             {about(diagnosis.EngineUnreachable), nil, 503, "engine_unreachable", 5 * time.Second},
+		"the engine is silent":           {about(diagnosis.EngineTimeout), nil, 503, "engine_timeout", 5 * time.Second},
+		"the engine talks nonsense":      {about(diagnosis.EngineBadResponse), nil, 503, "engine_bad_response", 5 * time.Second},
+		"the engine has no DNS":          {about(diagnosis.DNSFailed), nil, 503, "dns_failed", 5 * time.Second},
 		"the gate has none, a slow QR":   {inferred(29 * time.Second), nil, 202, "QR_NOT_READY", 2 * time.Second},
 		"the gate has none, and no QR":   {inferred(30 * time.Second), nil, 503, "dns_failed", 5 * time.Second},
-		"a diagnosis that time may mend": {about(qrgate.QRNotEmitted), nil, 202, "QR_NOT_READY", 2 * time.Second},
-		"a spent budget":                 {about(qrgate.RateLimited), nil, 202, "QR_NOT_READY", 2 * time.Second},
+		"a diagnosis that time may mend": {about(diagnosis.QRNotEmitted), nil, 202, "QR_NOT_READY", 2 * time.Second},
+		"a spent budget":                 {about(diagnosis.RateLimited), nil, 202, "QR_NOT_READY", 2 * time.Second},
 
-		"the engine's 401":           {&qrgate.Snapshot{}, fault(qrgate.KindKeyRefused, 401, "OWN"), 401, "OWN", 0},
-		"the engine's 403":           {&qrgate.Snapshot{}, fault(qrgate.KindKeyRefused, 403, ""), 403, "INVALID_API_KEY", 0},
-		"a key refused by no number": {&qrgate.Snapshot{}, fault(qrgate.KindKeyRefused, 0, ""), 401, "INVALID_API_KEY", 0},
-		"the engine's 404":           {&qrgate.Snapshot{}, fault(qrgate.KindSessionNotFound, 404, "OWN"), 404, "OWN", 0},
-		"a session nobody knows":     {&qrgate.Snapshot{}, fault(qrgate.KindSessionNotFound, 0, ""), 404, "SESSION_NOT_FOUND", 0},
-		"the engine's 429":           {&qrgate.Snapshot{}, fault(qrgate.KindRateLimited, 429, ""), 429, "RATE_LIMIT_EXCEEDED", time.Second},
-		"an engine's error":          {&qrgate.Snapshot{}, fault(qrgate.KindServerError, 500, "OWN"), 503, "OWN", 5 * time.Second},
-		"a bad answer":               {&qrgate.Snapshot{}, fault(qrgate.KindBadResponse, 200, ""), 503, "ENGINE_BAD_ANSWER", 5 * time.Second},
-		"no connection":              {&qrgate.Snapshot{}, fault(qrgate.KindUnreachable, 0, ""), 503, "ENGINE_UNREACHABLE", 5 * time.Second},
-		"no answer":                  {&qrgate.Snapshot{}, fault(qrgate.KindTimeout, 0, ""), 503, "ENGINE_TIMEOUT", 5 * time.Second},
-		"the gate stops":             {&qrgate.Snapshot{}, context.Canceled, 503, "GATE_STOPPING", 5 * time.Second},
-		"a code, and the engine's no": {view(true, qrgate.AwaitingScan, shown(0, 0)), fault(qrgate.KindKeyRefused, 401, "OWN"), 401, "OWN",
+		"the engine's 401":           {&session.Snapshot{}, fault(session.KindKeyRefused, 401, "OWN"), 401, "OWN", 0},
+		"the engine's 403":           {&session.Snapshot{}, fault(session.KindKeyRefused, 403, ""), 403, "INVALID_API_KEY", 0},
+		"a key refused by no number": {&session.Snapshot{}, fault(session.KindKeyRefused, 0, ""), 401, "INVALID_API_KEY", 0},
+		"the engine's 404":           {&session.Snapshot{}, fault(session.KindSessionNotFound, 404, "OWN"), 404, "OWN", 0},
+		"a session nobody knows":     {&session.Snapshot{}, fault(session.KindSessionNotFound, 0, ""), 404, "SESSION_NOT_FOUND", 0},
+		"the engine's 429":           {&session.Snapshot{}, fault(session.KindRateLimited, 429, ""), 429, "RATE_LIMIT_EXCEEDED", time.Second},
+		"an engine's error":          {&session.Snapshot{}, fault(session.KindServerError, 500, "OWN"), 503, "OWN", 5 * time.Second},
+		"a bad answer":               {&session.Snapshot{}, fault(session.KindBadResponse, 200, ""), 503, "ENGINE_BAD_ANSWER", 5 * time.Second},
+		"no connection":              {&session.Snapshot{}, fault(session.KindUnreachable, 0, ""), 503, "ENGINE_UNREACHABLE", 5 * time.Second},
+		"no answer":                  {&session.Snapshot{}, fault(session.KindTimeout, 0, ""), 503, "ENGINE_TIMEOUT", 5 * time.Second},
+		"the gate stops":             {&session.Snapshot{}, context.Canceled, 503, "GATE_STOPPING", 5 * time.Second},
+		"a code, and the engine's no": {view(true, session.AwaitingScan, shown(0, 0)), fault(session.KindKeyRefused, 401, "OWN"), 401, "OWN",
 			0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -118,7 +119,7 @@ func wantBody(t *testing.T, r proxy.Reply) {
 // A refusal with the engine's own wish when to come again passes it on.
 func TestRetryAfterOfA429(t *testing.T) {
 	t.Parallel()
-	r := proxy.AnswerQR(&qrgate.Snapshot{At: noon}, &qrgate.EngineError{Kind: qrgate.KindRateLimited, RetryAfter: 17 * time.Second})
+	r := proxy.AnswerQR(&session.Snapshot{At: noon}, &session.EngineError{Kind: session.KindRateLimited, RetryAfter: 17 * time.Second})
 	if r.Retry != 17*time.Second {
 		t.Errorf("again after %v", r.Retry)
 	}
@@ -127,9 +128,9 @@ func TestRetryAfterOfA429(t *testing.T) {
 // Every diagnosis of the catalogue has an answer, and those that no waiting mends are told at once.
 func TestEveryDiagnosisHasAnAnswer(t *testing.T) {
 	t.Parallel()
-	for _, code := range qrgate.Codes() {
-		d := qrgate.New(code)
-		r := proxy.AnswerQR(&qrgate.Snapshot{Authorized: true, At: noon, Session: qrgate.Session{State: qrgate.Connecting}, Diagnosis: d}, nil)
+	for _, code := range diagnosis.Codes() {
+		d := diagnosis.New(code)
+		r := proxy.AnswerQR(&session.Snapshot{Authorized: true, At: noon, Session: session.Session{State: session.Connecting}, Diagnosis: d}, nil)
 		if d.NeedsPerson() && (r.Status != 503 || !strings.Contains(r.Body["message"].(string), d.Help)) || r.Status != 503 && r.Status != 202 {
 			t.Errorf("%s: %d %v", code, r.Status, r.Body)
 		}

@@ -7,7 +7,9 @@ import (
 	"net/url"
 	"time"
 
-	"qrgate"
+	"qrgate/internal/seal"
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
 )
 
 // Config says how a Front behaves. Only Engine is needed for a useful one; the zero value of every other
@@ -30,7 +32,7 @@ type Config struct {
 
 	// TrafficClass tells the gate's own probes from users, by the key presented in X-API-Key.
 	// Default: everything comes from users.
-	TrafficClass func(key qrgate.Secret) qrgate.TrafficClass
+	TrafficClass func(key secret.Secret) session.TrafficClass
 
 	// Pairing is the gate's heart, which the session routes speak to. Without one they pass through.
 	Pairing Pairing
@@ -43,7 +45,7 @@ type Config struct {
 	Trail Tracer
 
 	// Vault makes tenants of credentials. It must be set when Pairing is.
-	Vault *qrgate.Sealer
+	Vault *seal.Sealer
 
 	// Logger takes panics, and nothing else. Default: they are not logged, only observed as 503.
 	Logger *slog.Logger
@@ -73,7 +75,7 @@ func (c Config) withDefaults() Config {
 		c.Observe = func(RequestLog) {}
 	}
 	if c.TrafficClass == nil {
-		c.TrafficClass = func(qrgate.Secret) qrgate.TrafficClass { return qrgate.UserTraffic }
+		c.TrafficClass = func(secret.Secret) session.TrafficClass { return session.UserTraffic }
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -3,7 +3,7 @@ package proxy
 import (
 	"time"
 
-	"qrgate"
+	"qrgate/internal/session"
 )
 
 // Unmatched is the route of every request that is on no session route.
@@ -16,19 +16,19 @@ const StatusClientGone = 499
 // RequestLog is one request and its answer, as logs and metrics need them. It holds nothing that a client
 // chose freely, but for RequestID and Session, which must not become a label.
 type RequestLog struct {
-	Method     string              // one of the nine of RFC 9110 and RFC 5789, or "OTHER"
-	Route      string              // the template of the session route, as "/api/sessions/:id/qr", or Unmatched
-	Status     int                 // as sent; StatusClientGone if the client left before that
-	Code       string              // the code of the error that the gate itself answered; empty if none
-	Took       time.Duration       // from the parsed head of the request to the end of the answer
-	BytesIn    int64               // body bytes read from the client
-	BytesOut   int64               // body bytes written to the client; an upgraded connection counts none
-	Traffic    qrgate.TrafficClass // a user, or one of the gate's own probes
-	RequestID  string              // ^[A-Za-z0-9._-]{1,64}$
-	Session    string              // ^[A-Za-z0-9_-]{1,100}$ on the routes of one session; empty on others
-	Trace      string              // the request's span as a W3C traceparent; empty if nobody keeps it
-	ClientGone bool                // the client left before the end of the answer
-	Truncated  bool                // the answer was begun and could not be ended: the engine stopped in its midst
+	Method     string               // one of the nine of RFC 9110 and RFC 5789, or "OTHER"
+	Route      string               // the template of the session route, as "/api/sessions/:id/qr", or Unmatched
+	Status     int                  // as sent; StatusClientGone if the client left before that
+	Code       string               // the code of the error that the gate itself answered; empty if none
+	Took       time.Duration        // from the parsed head of the request to the end of the answer
+	BytesIn    int64                // body bytes read from the client
+	BytesOut   int64                // body bytes written to the client; an upgraded connection counts none
+	Traffic    session.TrafficClass // a user, or one of the gate's own probes
+	RequestID  string               // ^[A-Za-z0-9._-]{1,64}$
+	Session    string               // ^[A-Za-z0-9_-]{1,100}$ on the routes of one session; empty on others
+	Trace      string               // the request's span as a W3C traceparent; empty if nobody keeps it
+	ClientGone bool                 // the client left before the end of the answer
+	Truncated  bool                 // the answer was begun and could not be ended: the engine stopped in its midst
 }
 
 // methodLabel bounds the methods that can be counted.

@@ -14,7 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"qrgate"
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
 	"qrgate/proxy"
 )
 
@@ -297,14 +298,14 @@ func TestWhyFailed(t *testing.T) {
 func TestTheObserverLearnsWhoAsked(t *testing.T) {
 	t.Parallel()
 	g := start(t, http.NotFoundHandler(), func(c *proxy.Config, _ *http.Server) {
-		c.TrafficClass = func(key qrgate.Secret) qrgate.TrafficClass {
-			if key.Equal(qrgate.NewSecret("key-probe")) {
-				return qrgate.SyntheticTraffic
+		c.TrafficClass = func(key secret.Secret) session.TrafficClass {
+			if key.Equal(secret.NewSecret("key-probe")) {
+				return session.SyntheticTraffic
 			}
-			return qrgate.UserTraffic
+			return session.UserTraffic
 		}
 	})
-	for key, want := range map[string]qrgate.TrafficClass{"key-probe": qrgate.SyntheticTraffic, "key-a": qrgate.UserTraffic, "": qrgate.UserTraffic} {
+	for key, want := range map[string]session.TrafficClass{"key-probe": session.SyntheticTraffic, "key-a": session.UserTraffic, "": session.UserTraffic} {
 		g.send(t, "POST", "/x", strings.NewReader("12345"), "X-API-Key", key)
 		if e := g.exchange(t); e.Traffic != want || e.BytesIn != 5 || e.Took <= 0 {
 			t.Errorf("key %q is observed as %+v", key, e)

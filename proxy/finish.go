@@ -7,8 +7,8 @@ import (
 	"runtime/debug"
 	"time"
 
-	"qrgate"
 	"qrgate/compat"
+	"qrgate/internal/secret"
 )
 
 const textInternal = "Something failed inside the gate. Try again, and give the X-Request-Id of this answer to whoever runs it."
@@ -58,7 +58,7 @@ func (f *Handler) exchange(rec *responseWriter, r *http.Request, took time.Durat
 	return RequestLog{
 		Method: methodLabel(r.Method), Route: rec.route, Status: status, Code: rec.code, Took: took,
 		BytesIn: rec.body.count(), BytesOut: rec.bytes, RequestID: r.Header.Get(headerRequestID), Session: rec.session, Trace: f.traceparent(r.Context()),
-		Traffic:    f.config.TrafficClass(qrgate.NewSecret(r.Header.Get("X-API-Key"))),
+		Traffic:    f.config.TrafficClass(secret.NewSecret(r.Header.Get("X-API-Key"))),
 		ClientGone: gone, Truncated: aborted && !gone,
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"net/http/httputil"
 	"time"
 
-	"qrgate"
 	"qrgate/compat"
+	"qrgate/internal/session"
 )
 
 // Bounds of a client's call that the gate makes whole before it answers.
@@ -39,7 +39,7 @@ func (s *sessionRequest) fetch(op string, t target) (compat.Response, error) {
 
 func (s *sessionRequest) forward(op string, t target, in *http.Request, limit time.Duration) (compat.Response, error) {
 	if s.config.Engine == nil {
-		return compat.Response{}, &qrgate.EngineError{Op: op, Kind: qrgate.KindUnreachable}
+		return compat.Response{}, &session.EngineError{Op: op, Kind: session.KindUnreachable}
 	}
 	ctx, cancel := context.WithTimeout(in.Context(), limit)
 	defer cancel()

@@ -5,7 +5,8 @@ import (
 
 	"golang.org/x/text/language"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 )
 
 // longestPreference bounds how much of an Accept-Language is read, in bytes: a browser's has some forty.
@@ -15,7 +16,7 @@ const longestPreference = 200
 // does not say.
 func languageOf(r *http.Request) string {
 	said := r.Header.Get("Accept-Language")
-	offered := qrgate.Languages()
+	offered := diagnosis.Languages()
 	if said == "" || len(said) > longestPreference {
 		return offered[0]
 	}
@@ -28,7 +29,7 @@ func languageOf(r *http.Request) string {
 }
 
 // inLanguage is a view whose diagnosis speaks the client's language, and says so in the answer's header.
-func (s *sessionRequest) inLanguage(v *qrgate.Snapshot) *qrgate.Snapshot {
+func (s *sessionRequest) inLanguage(v *session.Snapshot) *session.Snapshot {
 	if v.Diagnosis.Healthy() {
 		return v
 	}

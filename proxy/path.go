@@ -5,7 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"qrgate"
+	"qrgate/internal/session"
 )
 
 // maxPath is the longest path accepted, in bytes as sent: the name of a file with accents needs six for each.
@@ -76,7 +76,7 @@ func checkSegment(segment string, last, sessions bool) error {
 		}
 	case segment == "." || segment == "..":
 		return errSegment
-	case sessions && !qrgate.ValidID(segment):
+	case sessions && !session.ValidID(segment):
 		return errID
 	}
 	return nil

@@ -9,45 +9,46 @@ import (
 
 	"github.com/gin-gonic/gin"
 
-	"qrgate"
 	"qrgate/compat"
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
 )
 
 // Codes tells what the gate knows of a session. Its errors are a *qrgate.Fault when the engine itself
 // refuses the credential or does not know the session, and the context's when the client left.
 type Codes interface {
 	// QR waits for a code, at most for the hold.
-	QR(ctx context.Context, c qrgate.Caller, id string, asked qrgate.WaitPreference) (*qrgate.Snapshot, error)
+	QR(ctx context.Context, c session.Caller, id string, asked session.WaitPreference) (*session.Snapshot, error)
 	// Get starts nothing, and asks the engine at most once.
-	Get(ctx context.Context, c qrgate.Caller, id string) (*qrgate.Snapshot, error)
+	Get(ctx context.Context, c session.Caller, id string) (*session.Snapshot, error)
 	// Status is Peek for somebody who polls for the scan.
-	Status(ctx context.Context, c qrgate.Caller, id string) (*qrgate.Snapshot, error)
+	Status(ctx context.Context, c session.Caller, id string) (*session.Snapshot, error)
 	// Watch waits for a view that differs from seen, at most for the hold.
-	Watch(ctx context.Context, c qrgate.Caller, id string, seen *qrgate.Snapshot, hold time.Duration) (*qrgate.Snapshot, error)
+	Watch(ctx context.Context, c session.Caller, id string, seen *session.Snapshot, hold time.Duration) (*session.Snapshot, error)
 }
 
 // News takes what became of a client's own calls.
 type News interface {
 	// OnConnect: the engine accepted a connect or restart.
-	OnConnect(ctx context.Context, c qrgate.Caller, o qrgate.SessionReport, how qrgate.ConnectMode) error
+	OnConnect(ctx context.Context, c session.Caller, o session.SessionReport, how session.ConnectMode) error
 	// OnConnectError: a connect failed; it is carried on, and awaited at most for hold.
-	OnConnectError(ctx context.Context, c qrgate.Caller, r qrgate.Ref, err error, hold time.Duration) (*qrgate.Snapshot, error)
+	OnConnectError(ctx context.Context, c session.Caller, r session.Ref, err error, hold time.Duration) (*session.Snapshot, error)
 	// OnSessions: the engine told ids and states; born marks a session created just now.
-	OnSessions(ctx context.Context, c qrgate.Caller, seen []qrgate.SessionReport, born bool)
+	OnSessions(ctx context.Context, c session.Caller, seen []session.SessionReport, born bool)
 	// Invalidate: a session was disconnected, restarted or deleted.
-	Invalidate(ctx context.Context, c qrgate.Caller, r qrgate.Ref, deleted bool) error
+	Invalidate(ctx context.Context, c session.Caller, r session.Ref, deleted bool) error
 }
 
 // Names knows sessions by both their ids, and the engine's budget by its answers.
 type Names interface {
 	// Resolve finds the session that a caller means by id.
-	Resolve(ctx context.Context, c qrgate.Caller, id string) qrgate.Ref
+	Resolve(ctx context.Context, c session.Caller, id string) session.Ref
 	// RefreshID finds it again by its name, after the engine denied its integer.
-	RefreshID(ctx context.Context, c qrgate.Caller, r qrgate.Ref) qrgate.Ref
+	RefreshID(ctx context.Context, c session.Caller, r session.Ref) session.Ref
 	// Cached tells what is in mind of sessions, and asks nobody.
-	Cached(c qrgate.Caller, refs []qrgate.Ref) []*qrgate.Snapshot
+	Cached(c session.Caller, refs []session.Ref) []*session.Snapshot
 	// OnRateLimits takes what the engine says of its budget; refused marks a 429.
-	OnRateLimits(c qrgate.Caller, limits []qrgate.RateLimit, refused bool, after time.Duration)
+	OnRateLimits(c session.Caller, limits []session.RateLimit, refused bool, after time.Duration)
 }
 
 // Pairing is the heart of the gate, as its front needs it.
@@ -61,10 +62,10 @@ type Pairing interface {
 type sessionRequest struct {
 	*Handler
 	c           *gin.Context
-	caller      qrgate.Caller
-	id          string     // as the client wrote it; "" on the list and on create
-	ref         qrgate.Ref // what it means
-	traceLinked bool       // its journey is linked
+	caller      session.Caller
+	id          string      // as the client wrote it; "" on the list and on create
+	ref         session.Ref // what it means
+	traceLinked bool        // its journey is linked
 }
 
 // handle makes a handler of a session route: the caller and the session are found out, then h answers.
@@ -77,7 +78,7 @@ func (f *Handler) handle(h func(*sessionRequest)) gin.HandlerFunc {
 		s := &sessionRequest{Handler: f, c: c, caller: f.callerOf(c.Request), id: c.Param("id")}
 		c.Writer.Header().Set("Cache-Control", "no-store")
 		c.Writer.Header().Add("Vary", "X-API-Key, Authorization, Prefer, Accept, Accept-Language")
-		if s.id != "" && !qrgate.ValidID(s.id) {
+		if s.id != "" && !session.ValidID(s.id) {
 			s.writeError(c.Writer, c.Request, apiError{http.StatusBadRequest, compat.CodeValidation, textBadID})
 			return
 		}
@@ -98,11 +99,11 @@ func (s *sessionRequest) name() string {
 const textBadID = "A session id has 1 to 100 characters out of A-Z, a-z, 0-9, _ and -. Correct the id in the path."
 
 // callerOf reads who asks. The credential alone says it, never another header.
-func (f *Handler) callerOf(r *http.Request) qrgate.Caller {
-	c := qrgate.Caller{Key: qrgate.NewSecret(r.Header.Get("X-Api-Key")), Bearer: qrgate.NewSecret(r.Header.Get("Authorization"))}
+func (f *Handler) callerOf(r *http.Request) session.Caller {
+	c := session.Caller{Key: secret.NewSecret(r.Header.Get("X-Api-Key")), Bearer: secret.NewSecret(r.Header.Get("Authorization"))}
 	c.Traffic = f.config.TrafficClass(c.Key)
 	c.Tenant = f.config.Vault.Tenant(c.Credential())
-	c.RequestMeta = qrgate.Request{ID: r.Header.Get(headerRequestID), Trace: f.traceparent(r.Context())}
+	c.RequestMeta = session.Request{ID: r.Header.Get(headerRequestID), Trace: f.traceparent(r.Context())}
 	return c
 }
 

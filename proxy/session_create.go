@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"qrgate"
 	"qrgate/compat"
+	"qrgate/internal/session"
 )
 
 const (
@@ -51,7 +51,7 @@ func (s *sessionRequest) create() {
 		s.reply(problem(http.StatusBadRequest, compat.CodeValidation, textBadJSON, time.Now()))
 		return
 	}
-	if name, said := wanted["sessionId"].(string); said && !qrgate.ValidID(name) {
+	if name, said := wanted["sessionId"].(string); said && !session.ValidID(name) {
 		s.reply(problem(http.StatusBadRequest, compat.CodeValidation, textBadName, time.Now()))
 		return
 	}
@@ -66,15 +66,15 @@ func (s *sessionRequest) create() {
 		made["sessionId"] = name
 	}
 	if name := compat.StringOf(made["sessionId"]); compat.Int(made["id"]) == 0 && name != "" {
-		if item, _, err := s.findInList(qrgate.Ref{Name: name}); err == nil { // an engine that names no id still has one
+		if item, _, err := s.findInList(session.Ref{Name: name}); err == nil { // an engine that names no id still has one
 			made["id"] = item["id"]
 		}
 	}
 	o, _ := compat.ParseSession(made, compat.EngineClock(a.Header, a.At), a.At)
-	s.config.Pairing.OnSessions(s.c.Request.Context(), s.caller, []qrgate.SessionReport{o}, true)
+	s.config.Pairing.OnSessions(s.c.Request.Context(), s.caller, []session.SessionReport{o}, true)
 	s.ref = o.Ref
-	whole := compat.Normalize(made, &qrgate.Snapshot{}, a.At)
-	if o.Image.Empty() && o.State == qrgate.AwaitingScan {
+	whole := compat.Normalize(made, &session.Snapshot{}, a.At)
+	if o.Image.Empty() && o.State == session.AwaitingScan {
 		whole["status"], whole["hasQR"] = compat.WireConnecting, false // "pending" says that a QR comes, not that it is there
 	}
 	s.writeJSON(http.StatusCreated, compat.WholeOne(body, whole), a.Header)
@@ -98,8 +98,8 @@ func (s *sessionRequest) writeEngineError(a compat.Response, err error) {
 	if clientGone(s.c.Request.Context()) {
 		return
 	}
-	f, ok := errors.AsType[*qrgate.EngineError](err)
-	if ok && f.Kind == qrgate.KindSessionNotFound && !s.ref.IsZero() {
+	f, ok := errors.AsType[*session.EngineError](err)
+	if ok && f.Kind == session.KindSessionNotFound && !s.ref.IsZero() {
 		s.forget(true) // what the gate learned of this id is no longer true; the next request asks anew
 	}
 	if ok && a.Status >= 400 && a.Status < 500 {

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"qrgate"
+	"qrgate/internal/session"
 )
 
 // Reply is an answer as the tests compare it.
@@ -17,7 +17,7 @@ type Reply struct {
 }
 
 // AnswerQR is what a request for the QR is answered with.
-func AnswerQR(v *qrgate.Snapshot, err error) Reply {
+func AnswerQR(v *session.Snapshot, err error) Reply {
 	r := answerQR(v, err)
 	b, _ := json.Marshal(r.body)
 	out := Reply{Status: r.status, Code: r.code, Retry: r.retry}
@@ -32,7 +32,7 @@ var (
 )
 
 // ReadinessOf puts a view into words.
-func ReadinessOf(v *qrgate.Snapshot, id string) QRStatus { return readiness(v, id) }
+func ReadinessOf(v *session.Snapshot, id string) QRStatus { return readiness(v, id) }
 
 // Kept reports whether a header of the engine's answer is passed on.
 func Kept(name string) bool { return keepHeader(http.CanonicalHeaderKey(name)) }

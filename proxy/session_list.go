@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"time"
 
-	"qrgate"
 	"qrgate/compat"
+	"qrgate/internal/session"
 )
 
 // list answers GET /api/sessions: the engine's page, every item made whole, and those that are on their way
@@ -37,8 +37,8 @@ func tooLargeToRewrite(a compat.Response) bool {
 
 // normalizeAll tells the gate's heart what a page of sessions says, and makes its items whole.
 func (s *sessionRequest) normalizeAll(items []compat.Object, a compat.Response) []compat.Object {
-	seen := make([]qrgate.SessionReport, len(items))
-	refs := make([]qrgate.Ref, len(items))
+	seen := make([]session.SessionReport, len(items))
+	refs := make([]session.Ref, len(items))
 	for i, item := range items {
 		seen[i], _ = compat.ParseSession(item, compat.EngineClock(a.Header, a.At), a.At)
 		refs[i] = seen[i].Ref
@@ -102,13 +102,13 @@ func (s *sessionRequest) status() {
 
 // statusNotFound answers when the engine denies the state of a session. A 404 there stops clients for good,
 // so a session that the engine has elsewhere, or that the gate knows, is not denied (contract C18).
-func (s *sessionRequest) statusNotFound(a compat.Response, err error, v *qrgate.Snapshot) {
-	if qrgate.KindOf(err) != qrgate.KindSessionNotFound {
+func (s *sessionRequest) statusNotFound(a compat.Response, err error, v *session.Snapshot) {
+	if session.KindOf(err) != session.KindSessionNotFound {
 		s.writeEngineError(a, err)
 		return
 	}
 	item, other, oerr := s.findElsewhere()
-	if qrgate.KindOf(oerr) == qrgate.KindSessionNotFound && s.refreshID() {
+	if session.KindOf(oerr) == session.KindSessionNotFound && s.refreshID() {
 		item, other, oerr = s.findElsewhere()
 	}
 	switch {
@@ -116,7 +116,7 @@ func (s *sessionRequest) statusNotFound(a compat.Response, err error, v *qrgate.
 		s.writeJSON(200, compat.WholeStatus(nil, s.normalizeAll([]compat.Object{item}, other)[0]), other.Header)
 	case v.Authorized && v.Session.CreatedHere:
 		s.writeJSON(200, compat.Status(cachedSession(v, s.id)), nil)
-	case qrgate.KindOf(oerr) != qrgate.KindSessionNotFound:
+	case session.KindOf(oerr) != session.KindSessionNotFound:
 		s.writeEngineError(other, oerr) // nobody knows, which must not look like a no
 	default:
 		s.writeEngineError(a, err)
@@ -131,7 +131,7 @@ func (s *sessionRequest) findElsewhere() (compat.Object, compat.Response, error)
 	switch {
 	case err == nil && !compat.RefOf(compat.SessionOf(body)).IsZero():
 		return compat.SessionOf(body), a, nil
-	case compat.ErrorCode(body) == compat.CodeSessionNotFound, qrgate.KindOf(err) == qrgate.KindRateLimited:
+	case compat.ErrorCode(body) == compat.CodeSessionNotFound, session.KindOf(err) == session.KindRateLimited:
 		return nil, a, err
 	}
 	wanted := s.ref
@@ -142,8 +142,8 @@ func (s *sessionRequest) findElsewhere() (compat.Object, compat.Response, error)
 }
 
 // findInList finds a session in the engine's list, by either of its ids.
-func (s *sessionRequest) findInList(wanted qrgate.Ref) (compat.Object, compat.Response, error) {
-	a, err := s.fetch(qrgate.OpList, target{path: sessionsPrefix, query: "limit=100"})
+func (s *sessionRequest) findInList(wanted session.Ref) (compat.Object, compat.Response, error) {
+	a, err := s.fetch(session.OpList, target{path: sessionsPrefix, query: "limit=100"})
 	if err != nil {
 		return nil, a, err
 	}
@@ -154,11 +154,11 @@ func (s *sessionRequest) findInList(wanted qrgate.Ref) (compat.Object, compat.Re
 			return item, a, nil
 		}
 	}
-	return nil, a, &qrgate.EngineError{Op: qrgate.OpList, Kind: qrgate.KindSessionNotFound}
+	return nil, a, &session.EngineError{Op: session.OpList, Kind: session.KindSessionNotFound}
 }
 
 // cachedSession is a session as the gate can show it without asking the engine.
-func cachedSession(v *qrgate.Snapshot, id string) compat.Session {
+func cachedSession(v *session.Snapshot, id string) compat.Session {
 	b := v.Session
 	name := b.Ref.Name
 	if name == "" {
@@ -173,7 +173,7 @@ func cachedSession(v *qrgate.Snapshot, id string) compat.Session {
 	}
 	return compat.Session{
 		ID: b.Ref.ID, SessionID: name, Status: compat.Wire(b.State), LastActivity: compat.Millis(at),
-		IsConnected: b.State == qrgate.Connected, HasQR: b.State == qrgate.AwaitingScan,
+		IsConnected: b.State == session.Connected, HasQR: b.State == session.AwaitingScan,
 	}
 }
 

@@ -5,8 +5,8 @@ import (
 	"net/http"
 	"time"
 
-	"qrgate"
 	"qrgate/compat"
+	"qrgate/internal/session"
 )
 
 // connect answers POST …/connect, in well under ten seconds. A failing engine is tried again within that
@@ -17,13 +17,13 @@ func (s *sessionRequest) connect() {
 		s.reply(problem(http.StatusBadRequest, compat.CodeValidation, textBadJSON, time.Now()))
 		return
 	}
-	how := qrgate.Connect
+	how := session.Connect
 	if force, _ := wanted["force"].(bool); force {
-		how = qrgate.Force
+		how = session.Force
 	}
 	began := time.Now()
 	s.resolve()
-	a, err := s.callWithRetry(qrgate.OpConnect, "connect", askConnect)
+	a, err := s.callWithRetry(session.OpConnect, "connect", askConnect)
 	if err != nil {
 		s.connectFailed(a, err, askConnect-time.Since(began))
 		return
@@ -32,12 +32,12 @@ func (s *sessionRequest) connect() {
 }
 
 // connectAccepted tells the gate's heart that a session was begun, and the client that it is connecting.
-func (s *sessionRequest) connectAccepted(a compat.Response, how qrgate.ConnectMode, text string) {
+func (s *sessionRequest) connectAccepted(a compat.Response, how session.ConnectMode, text string) {
 	body, _ := compat.Parse(a.Body)
 	o, _ := compat.ParseSession(compat.SessionOf(body), compat.EngineClock(a.Header, a.At), a.At)
 	o.Ref = s.ref.Merge(o.Ref)
-	if o.State != qrgate.Connected {
-		o.State = qrgate.Connecting
+	if o.State != session.Connected {
+		o.State = session.Connecting
 	}
 	_ = s.config.Pairing.OnConnect(context.WithoutCancel(s.c.Request.Context()), s.caller, o, how)
 	s.writeJSON(http.StatusOK, compat.NormalizeAction(body, o.Ref, compat.Wire(o.State), text), a.Header)
@@ -46,8 +46,8 @@ func (s *sessionRequest) connectAccepted(a compat.Response, how qrgate.ConnectMo
 // connectFailed hands a failed connect to the flight and answers when it succeeds, or when the time is
 // over. What the engine refuses for good is its own answer.
 func (s *sessionRequest) connectFailed(a compat.Response, err error, left time.Duration) {
-	switch qrgate.KindOf(err) {
-	case qrgate.KindKeyRefused, qrgate.KindSessionNotFound, qrgate.KindAlreadyPaired, qrgate.KindNotReady, qrgate.KindCanceled:
+	switch session.KindOf(err) {
+	case session.KindKeyRefused, session.KindSessionNotFound, session.KindAlreadyPaired, session.KindNotReady, session.KindCanceled:
 		s.writeEngineError(a, err)
 		return
 	}
@@ -64,8 +64,8 @@ func (s *sessionRequest) connectFailed(a compat.Response, err error, left time.D
 		return
 	}
 	state := v.Session.State
-	if state != qrgate.Connected {
-		state = qrgate.Connecting
+	if state != session.Connected {
+		state = session.Connecting
 	}
 	s.writeJSON(http.StatusOK, compat.NormalizeAction(nil, v.Session.Ref.Merge(s.ref), compat.Wire(state), compat.TextConnecting), nil)
 }
@@ -83,7 +83,7 @@ func (s *sessionRequest) restart() {
 		return
 	}
 	s.forget(false)
-	s.connectAccepted(a, qrgate.Restart, compat.TextRestarting)
+	s.connectAccepted(a, session.Restart, compat.TextRestarting)
 }
 
 // disconnect answers POST …/disconnect.
@@ -107,9 +107,9 @@ func (s *sessionRequest) deleteSession() {
 	s.resolve()
 	s.join() // it is out of mind afterwards
 	a, err := s.callWithRetry("delete", "", askTime)
-	kind := qrgate.KindOf(err)
+	kind := session.KindOf(err)
 	empty := a.Status == http.StatusNoContent || a.Status/100 == 2 && len(a.Body) == 0
-	if err == nil || empty || kind == qrgate.KindSessionNotFound {
+	if err == nil || empty || kind == session.KindSessionNotFound {
 		s.forget(true)
 	}
 	if err != nil && !empty {

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"qrgate"
+	"qrgate/internal/session"
 )
 
 // qr answers GET /api/sessions/{id}/qr: it holds the request until there is a code.
@@ -29,7 +29,7 @@ func (s *sessionRequest) qr() {
 		return
 	}
 	if asked.Set && s.c.Request.Header.Get("Prefer") != "" {
-		s.c.Writer.Header().Set("Preference-Applied", fmt.Sprintf("wait=%d", int(min(asked.For, qrgate.MaxWait)/time.Second)))
+		s.c.Writer.Header().Set("Preference-Applied", fmt.Sprintf("wait=%d", int(min(asked.For, session.MaxWait)/time.Second)))
 	}
 	if v.Authorized {
 		s.c.Writer.Header().Set("Server-Timing", fmt.Sprintf("hold;dur=%d, looks;desc=%q", time.Since(began).Milliseconds(), strconv.Itoa(v.Session.Polls)))
@@ -53,18 +53,18 @@ func (s *sessionRequest) reply(r response) {
 
 // parseWait reads how long a client wants to be held: ?wait=N, else Prefer: wait=N (RFC 7240), in seconds. Ten
 // minutes are one minute; what is no number is refused in the query and ignored in the preference.
-func parseWait(r *http.Request) (qrgate.WaitPreference, bool) {
+func parseWait(r *http.Request) (session.WaitPreference, bool) {
 	if query := r.URL.Query(); query.Has("wait") {
 		n, err := strconv.ParseUint(query.Get("wait"), 10, 16)
-		return qrgate.WaitPreference{Set: true, For: time.Duration(n) * time.Second}, err == nil || errors.Is(err, strconv.ErrRange)
+		return session.WaitPreference{Set: true, For: time.Duration(n) * time.Second}, err == nil || errors.Is(err, strconv.ErrRange)
 	}
 	for _, line := range r.Header.Values("Prefer") {
 		for _, preference := range strings.FieldsFunc(line, func(c rune) bool { return c == ',' || c == ';' }) {
 			name, value, _ := strings.Cut(strings.TrimSpace(preference), "=")
 			if n, err := strconv.ParseUint(strings.Trim(value, `" `), 10, 16); strings.EqualFold(strings.TrimSpace(name), "wait") && err == nil {
-				return qrgate.WaitPreference{Set: true, For: time.Duration(n) * time.Second}, true
+				return session.WaitPreference{Set: true, For: time.Duration(n) * time.Second}, true
 			}
 		}
 	}
-	return qrgate.WaitPreference{}, true
+	return session.WaitPreference{}, true
 }

@@ -5,8 +5,8 @@ import (
 	"io"
 	"time"
 
-	"qrgate"
 	"qrgate/compat"
+	"qrgate/internal/session"
 )
 
 // callWithRetry asks the engine about the session, and once more if it denies an integer that the client did not say: the session
@@ -14,7 +14,7 @@ import (
 func (s *sessionRequest) callWithRetry(op, tail string, limit time.Duration) (compat.Response, error) {
 	again := s.rewindBody()
 	a, err := s.forwardRequest(op, s.enginePath(tail), limit)
-	if qrgate.KindOf(err) != qrgate.KindSessionNotFound || !s.refreshID() {
+	if session.KindOf(err) != session.KindSessionNotFound || !s.refreshID() {
 		return a, err
 	}
 	again()

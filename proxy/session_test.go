@@ -7,23 +7,24 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 	"qrgate/proxy"
 )
 
 // How long a client wants to be held.
 func TestWish(t *testing.T) {
 	t.Parallel()
-	hold := func(seconds int) qrgate.WaitPreference {
-		return qrgate.WaitPreference{Set: true, For: time.Duration(seconds) * time.Second}
+	hold := func(seconds int) session.WaitPreference {
+		return session.WaitPreference{Set: true, For: time.Duration(seconds) * time.Second}
 	}
 	for _, c := range []struct {
 		query  string
 		prefer []string
-		want   qrgate.WaitPreference
+		want   session.WaitPreference
 		ok     bool
 	}{
-		{"", nil, qrgate.WaitPreference{}, true},
+		{"", nil, session.WaitPreference{}, true},
 		{"wait=0", nil, hold(0), true},
 		{"wait=9&x=1", nil, hold(9), true},
 		{"wait=61", nil, hold(61), true},
@@ -38,9 +39,9 @@ func TestWish(t *testing.T) {
 		{"", []string{"respond-async, wait=9"}, hold(9), true},
 		{"", []string{"respond-async;wait=9"}, hold(9), true},
 		{"", []string{"return=minimal", "wait=9"}, hold(9), true},
-		{"", []string{"wait=soon"}, qrgate.WaitPreference{}, true},
-		{"", []string{"wait"}, qrgate.WaitPreference{}, true},
-		{"", []string{"awaiting=9"}, qrgate.WaitPreference{}, true},
+		{"", []string{"wait=soon"}, session.WaitPreference{}, true},
+		{"", []string{"wait"}, session.WaitPreference{}, true},
+		{"", []string{"awaiting=9"}, session.WaitPreference{}, true},
 		{"wait=1", []string{"wait=9"}, hold(1), true},
 	} {
 		r, _ := http.NewRequest("GET", "http://gate.test/x?"+c.query, nil)
@@ -82,28 +83,28 @@ func TestClamped(t *testing.T) {
 func TestReadinessOf(t *testing.T) {
 	t.Parallel()
 	at := func(s string) *string { return &s }
-	ref := qrgate.Ref{ID: 61, Name: "crm-1"}
-	wrong := qrgate.New(qrgate.QRNotEmitted, "evidence")
+	ref := session.Ref{ID: 61, Name: "crm-1"}
+	wrong := diagnosis.New(diagnosis.QRNotEmitted, "evidence")
 	for name, c := range map[string]struct {
-		view *qrgate.Snapshot
+		view *session.Snapshot
 		want proxy.QRStatus
 	}{
-		"nothing": {&qrgate.Snapshot{Session: qrgate.Session{State: qrgate.Unknown}}, proxy.QRStatus{SessionID: "asked", State: "unknown", Status: "disconnected", RetryAfter: 2}},
-		"connecting": {&qrgate.Snapshot{Session: qrgate.Session{Ref: ref, State: qrgate.Connecting, Since: noon, Polls: 3}},
+		"nothing": {&session.Snapshot{Session: session.Session{State: session.Unknown}}, proxy.QRStatus{SessionID: "asked", State: "unknown", Status: "disconnected", RetryAfter: 2}},
+		"connecting": {&session.Snapshot{Session: session.Session{Ref: ref, State: session.Connecting, Since: noon, Polls: 3}},
 			proxy.QRStatus{ID: 61, SessionID: "crm-1", State: "connecting", Status: "connecting", Attempts: 3, Since: at("2025-11-06T12:00:00.429Z"), RetryAfter: 2}},
-		"in the queue": {&qrgate.Snapshot{Session: qrgate.Session{Ref: ref, State: qrgate.Connecting}, QueuePosition: 3, RateLimitWait: 7500 * time.Millisecond},
+		"in the queue": {&session.Snapshot{Session: session.Session{Ref: ref, State: session.Connecting}, QueuePosition: 3, RateLimitWait: 7500 * time.Millisecond},
 			proxy.QRStatus{ID: 61, SessionID: "crm-1", State: "connecting", Status: "connecting", RetryAfter: 7, Queue: &proxy.Queue{Place: 3, Wait: 7}}},
-		"a code": {&qrgate.Snapshot{Session: qrgate.Session{Ref: ref, State: qrgate.AwaitingScan, Sequence: 1, QR: shown(0, 0)}},
+		"a code": {&session.Snapshot{Session: session.Session{Ref: ref, State: session.AwaitingScan, Sequence: 1, QR: shown(0, 0)}},
 			proxy.QRStatus{ID: 61, SessionID: "crm-1", State: "awaiting_scan", Status: "qr_code", Ready: true, Sequence: 1,
 				GeneratedAt: at("2025-11-06T12:00:00.429Z"), ExpiresAt: at("2025-11-06T12:01:00.429Z"), ExpiresIn: 60}},
-		"a code in doubt": {&qrgate.Snapshot{Session: qrgate.Session{Ref: ref, State: qrgate.AwaitingScan, Sequence: 1, QR: shown(30*time.Second, 9*time.Second)}},
+		"a code in doubt": {&session.Snapshot{Session: session.Session{Ref: ref, State: session.AwaitingScan, Sequence: 1, QR: shown(30*time.Second, 9*time.Second)}},
 			proxy.QRStatus{ID: 61, SessionID: "crm-1", State: "awaiting_scan", Status: "qr_code", Sequence: 1, RetryAfter: 2,
 				GeneratedAt: at("2025-11-06T11:59:30.429Z"), ExpiresAt: at("2025-11-06T12:00:30.429Z"), ExpiresIn: 30}},
-		"a code that is over": {&qrgate.Snapshot{Session: qrgate.Session{Ref: ref, State: qrgate.AwaitingScan, Sequence: 1, QR: shown(time.Hour, time.Hour)}},
+		"a code that is over": {&session.Snapshot{Session: session.Session{Ref: ref, State: session.AwaitingScan, Sequence: 1, QR: shown(time.Hour, time.Hour)}},
 			proxy.QRStatus{ID: 61, SessionID: "crm-1", State: "awaiting_scan", Status: "qr_code", Sequence: 1, RetryAfter: 2}},
-		"linked": {&qrgate.Snapshot{Session: qrgate.Session{Ref: ref, State: qrgate.Connected}},
+		"linked": {&session.Snapshot{Session: session.Session{Ref: ref, State: session.Connected}},
 			proxy.QRStatus{ID: 61, SessionID: "crm-1", State: "connected", Status: "connected"}},
-		"with a cause": {&qrgate.Snapshot{Session: qrgate.Session{Ref: ref, State: qrgate.Failed}, Diagnosis: wrong},
+		"with a cause": {&session.Snapshot{Session: session.Session{Ref: ref, State: session.Failed}, Diagnosis: wrong},
 			proxy.QRStatus{ID: 61, SessionID: "crm-1", State: "failed", Status: "error", RetryAfter: 2, Diagnosis: &wrong}},
 	} {
 		c.view.At = noon

@@ -7,27 +7,28 @@ import (
 	"strings"
 	"time"
 
-	"qrgate"
 	"qrgate/compat"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 )
 
 // QRStatus is the body of GET …/qr/status, under data: what a client needs to show a spinner that tells
 // the truth. It never holds the code itself.
 type QRStatus struct {
-	ID          int64             `json:"id,omitempty"`
-	SessionID   string            `json:"sessionId"`
-	Ready       bool              `json:"ready"`       // a QR would be handed out right now
-	State       qrgate.State      `json:"state"`       // the gate's word: unknown, connecting, awaiting_scan …
-	Status      string            `json:"status"`      // the documented word for it
-	GeneratedAt *string           `json:"generatedAt"` // when the gate first saw the code
-	ExpiresAt   *string           `json:"expiresAt"`
-	ExpiresIn   int               `json:"expiresIn"`  // whole seconds; 0 without a code
-	Sequence    int               `json:"sequence"`   // 1 is the first code of a connect
-	Attempts    int               `json:"attempts"`   // looks at the engine since the QR was wished for
-	Since       *string           `json:"since"`      // when the state began
-	RetryAfter  int               `json:"retryAfter"` // seconds after which asking again may help; 0: at once
-	Queue       *Queue            `json:"queue"`      // only while the engine's budget makes sessions wait
-	Diagnosis   *qrgate.Diagnosis `json:"diagnosis"`  // why there is no QR; null when nothing is wrong
+	ID          int64                `json:"id,omitempty"`
+	SessionID   string               `json:"sessionId"`
+	Ready       bool                 `json:"ready"`       // a QR would be handed out right now
+	State       session.State        `json:"state"`       // the gate's word: unknown, connecting, awaiting_scan …
+	Status      string               `json:"status"`      // the documented word for it
+	GeneratedAt *string              `json:"generatedAt"` // when the gate first saw the code
+	ExpiresAt   *string              `json:"expiresAt"`
+	ExpiresIn   int                  `json:"expiresIn"`  // whole seconds; 0 without a code
+	Sequence    int                  `json:"sequence"`   // 1 is the first code of a connect
+	Attempts    int                  `json:"attempts"`   // looks at the engine since the QR was wished for
+	Since       *string              `json:"since"`      // when the state began
+	RetryAfter  int                  `json:"retryAfter"` // seconds after which asking again may help; 0: at once
+	Queue       *Queue               `json:"queue"`      // only while the engine's budget makes sessions wait
+	Diagnosis   *diagnosis.Diagnosis `json:"diagnosis"`  // why there is no QR; null when nothing is wrong
 }
 
 // Queue is a session's place among those of its key that wait for the engine's budget.
@@ -37,7 +38,7 @@ type Queue struct {
 }
 
 // readiness puts a view into words for a client.
-func readiness(v *qrgate.Snapshot, id string) QRStatus {
+func readiness(v *session.Snapshot, id string) QRStatus {
 	s := v.Session
 	r := QRStatus{ID: s.Ref.ID, SessionID: s.Ref.Name, State: s.State, Status: compat.Wire(s.State), Sequence: s.Sequence, Attempts: s.Polls}
 	if r.SessionID == "" {
@@ -51,7 +52,7 @@ func readiness(v *qrgate.Snapshot, id string) QRStatus {
 		r.GeneratedAt, r.ExpiresAt = text(compat.Millis(s.QR.Seen)), text(compat.Millis(s.QR.Expires))
 		r.ExpiresIn = sinceNow(s.QR.Expires, v.At)
 	}
-	if !r.Ready && s.State != qrgate.Connected {
+	if !r.Ready && s.State != session.Connected {
 		r.RetryAfter = int(retrySoon / time.Second)
 	}
 	if v.QueuePosition > 0 {
@@ -100,19 +101,19 @@ func (s *sessionRequest) qrStatus() {
 // problemWithDiagnosis is an error with the reason why there is nothing else to say.
 type problemWithDiagnosis struct {
 	compat.Problem
-	Diagnosis *qrgate.Diagnosis `json:"diagnosis,omitempty"`
+	Diagnosis *diagnosis.Diagnosis `json:"diagnosis,omitempty"`
 }
 
 // unauthorizedResponse is the answer when nothing may be said of the session, because the engine has not accepted this
 // credential for it within the last minute and could not be asked. What is wrong with the engine may be said.
-func (s *sessionRequest) unauthorizedResponse(v *qrgate.Snapshot) response {
+func (s *sessionRequest) unauthorizedResponse(v *session.Snapshot) response {
 	t := v.Session.Trouble
 	if t.Kind == "" {
-		t.Op, t.Kind = qrgate.OpQR, qrgate.KindTimeout
+		t.Op, t.Kind = session.OpQR, session.KindTimeout
 	}
-	r := unavailableResponse(&qrgate.EngineError{Op: t.Op, Kind: t.Kind, Status: t.Status, Code: t.Code, Text: t.Text, RetryAfter: t.RetryAfter}, v.At)
+	r := unavailableResponse(&session.EngineError{Op: t.Op, Kind: t.Kind, Status: t.Status, Code: t.Code, Text: t.Text, RetryAfter: t.RetryAfter}, v.At)
 	if why := t.EngineDiagnosis(v.At); !why.Healthy() {
-		spoken := s.inLanguage(&qrgate.Snapshot{Diagnosis: why}).Diagnosis
+		spoken := s.inLanguage(&session.Snapshot{Diagnosis: why}).Diagnosis
 		problem, _ := r.body.(compat.Problem)
 		r.body = problemWithDiagnosis{problem, &spoken}
 	}
@@ -131,7 +132,7 @@ const (
 )
 
 // stream sends every change as a server-sent event.
-func (s *sessionRequest) stream(v *qrgate.Snapshot) {
+func (s *sessionRequest) stream(v *session.Snapshot) {
 	h := s.c.Writer.Header()
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("X-Accel-Buffering", "no")

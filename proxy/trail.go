@@ -4,7 +4,7 @@ import (
 	"context"
 	"net/http"
 
-	"qrgate"
+	"qrgate/internal/session"
 )
 
 // Tracer ties requests to what they are part of. It is what the front knows of tracing.
@@ -14,7 +14,7 @@ type Tracer interface {
 	// Inject writes the trace of that request into the headers of the one for the engine, where nobody else will.
 	Inject(ctx context.Context, h http.Header)
 	// Link links that span to the request that a session's journey began with, and to the flight that serves it.
-	Link(ctx context.Context, c qrgate.Caller, s qrgate.Session)
+	Link(ctx context.Context, c session.Caller, s session.Session)
 }
 
 // join links the request to its session's journey, once, while the gate has it in mind.
@@ -22,7 +22,7 @@ func (s *sessionRequest) join() {
 	if s.config.Trail == nil || s.traceLinked || s.ref.IsZero() {
 		return
 	}
-	if v := s.config.Pairing.Cached(s.caller, []qrgate.Ref{s.ref})[0]; !v.Session.Ref.IsZero() {
+	if v := s.config.Pairing.Cached(s.caller, []session.Ref{s.ref})[0]; !v.Session.Ref.IsZero() {
 		s.traceLinked = true
 		s.config.Trail.Link(s.c.Request.Context(), s.caller, v.Session)
 	}

@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"qrgate/internal/enginesim"
+	"qrgate/internal/test/enginesim"
 )
 
 // never is how long a session takes that never gets to its code.

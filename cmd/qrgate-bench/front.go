@@ -14,9 +14,9 @@ import (
 	"os"
 	"time"
 
-	"qrgate"
+	"qrgate/internal/app"
 	"qrgate/internal/breaker"
-	"qrgate/internal/gate"
+	"qrgate/internal/secret"
 	"qrgate/proxy"
 )
 
@@ -94,9 +94,9 @@ func (f server) gate() (serving, error) {
 	if err != nil {
 		return serving{}, err
 	}
-	g, err := gate.New(gate.Config{
+	g, err := app.New(app.Config{
 		Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", EngineURL: f.Engine, DataDir: dir, PProf: true, Version: "bench",
-		RedisURL: qrgate.NewSecret(f.Redis), Secret: qrgate.NewSecret("a secret for measurements"),
+		RedisURL: secret.NewSecret(f.Redis), Secret: secret.NewSecret("a secret for measurements"),
 		Logger: slog.New(slog.NewJSONHandler(null, nil)), Out: io.Discard,
 	})
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"qrgate/internal/enginesim"
+	"qrgate/internal/test/enginesim"
 )
 
 // libraryKey opens the in-process engine that runs whatsmeow. It never leaves this process.

@@ -10,7 +10,7 @@ import (
 	"net/http"
 	"time"
 
-	"qrgate/internal/wasim"
+	"qrgate/internal/test/whatsappsim"
 )
 
 // scenario is the rehearsal: the incident's client against the engine, the same client through the gate, and
@@ -79,7 +79,7 @@ func (p *scenario) scan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := p.whatsapp.Scan(ctx, text, wasim.Account{User: "5550100"}); err != nil {
+	if err := p.whatsapp.Scan(ctx, text, whatsappsim.Account{User: "5550100"}); err != nil {
 		return fmt.Errorf("the phone could not scan it: %w", err)
 	}
 	p.say("the simulated phone reads it and links the account")

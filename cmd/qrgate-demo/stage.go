@@ -15,11 +15,11 @@ import (
 	"go.mau.fi/whatsmeow"
 	"golang.org/x/sync/errgroup"
 
-	"qrgate"
 	"qrgate/compat/embedded"
-	"qrgate/internal/enginesim"
-	"qrgate/internal/gate"
-	"qrgate/internal/wasim"
+	"qrgate/internal/app"
+	"qrgate/internal/secret"
+	"qrgate/internal/test/enginesim"
+	"qrgate/internal/test/whatsappsim"
 )
 
 // demoKey is the API key of the rehearsal. It opens nothing anywhere else.
@@ -27,12 +27,12 @@ const demoKey = "demo-key"
 
 // environment is everything that takes part, ready to run.
 type environment struct {
-	whatsapp     *wasim.Server
+	whatsapp     *whatsappsim.Server
 	whatsappPort net.Listener
 	library      *embedded.Engine // whatsmeow, which makes the engine's codes
 	engine       *enginesim.Engine
 	enginePort   net.Listener
-	gate         *gate.App
+	gate         *app.App
 	dir          string
 }
 
@@ -42,7 +42,7 @@ func build(s settings) (*environment, error) {
 	if err != nil || delay < 0 || delay > 30*time.Second {
 		return nil, errors.New("--delay must be between 0s and 30s")
 	}
-	st := &environment{whatsapp: &wasim.Server{}}
+	st := &environment{whatsapp: &whatsappsim.Server{}}
 	if st.whatsappPort, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func build(s settings) (*environment, error) {
 	}
 	quiet := slog.New(slog.DiscardHandler)
 	st.library, err = embedded.New(embedded.Config{
-		DataDir: st.dir, Keys: []embedded.Key{{Name: "demo", Key: qrgate.NewSecret(libraryKey)}}, Logger: quiet,
+		DataDir: st.dir, Keys: []embedded.Key{{Name: "demo", Key: secret.NewSecret(libraryKey)}}, Logger: quiet,
 		HTTPClient: st.whatsapp.HTTPClient(st.whatsappPort.Addr().String()),
 	})
 	if err != nil {
@@ -69,16 +69,16 @@ func build(s settings) (*environment, error) {
 }
 
 // openGate puts the gate before the engine, on another port if the wanted one is in use.
-func openGate(listen, engine string, quiet *slog.Logger) (*gate.App, error) {
+func openGate(listen, engine string, quiet *slog.Logger) (*app.App, error) {
 	base, err := url.Parse(engine)
 	if err != nil {
 		return nil, err
 	}
-	cfg := gate.Config{Listen: listen, EngineURL: base, Logger: quiet, Out: io.Discard, Version: "demo"}
-	g, err := gate.New(cfg)
+	cfg := app.Config{Listen: listen, EngineURL: base, Logger: quiet, Out: io.Discard, Version: "demo"}
+	g, err := app.New(cfg)
 	if err != nil {
 		cfg.Listen = "127.0.0.1:0"
-		return gate.New(cfg)
+		return app.New(cfg)
 	}
 	return g, nil
 }

@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
-	"qrgate"
-	"qrgate/internal/enginesim"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/test/enginesim"
 )
 
 // fault is one way of breaking, and what must come of it.
@@ -14,11 +14,11 @@ type fault struct {
 	breaks       func(context.Context, *stage) error
 	repair       func(context.Context, *stage) error
 
-	told     string        // the receiver that must hear of it: pager or chat
-	within   time.Duration // in earnest
-	alerts   []string      // any of which must be told
-	names    qrgate.Code   // the cause
-	silences []string      // symptoms that must not reach the receiver as long as it lasts; empty: not looked at
+	told     string         // the receiver that must hear of it: pager or chat
+	within   time.Duration  // in earnest
+	alerts   []string       // any of which must be told
+	names    diagnosis.Code // the cause
+	silences []string       // symptoms that must not reach the receiver as long as it lasts; empty: not looked at
 }
 
 func breakages() map[string]fault {
@@ -30,37 +30,37 @@ func breakages() map[string]fault {
 			says: "the engine is stopped", mended: "the engine is started again",
 			breaks: func(_ context.Context, st *stage) error { return st.engine.down() },
 			repair: func(_ context.Context, st *stage) error { return st.engine.up() },
-			told:   pager, within: 4 * time.Minute, names: qrgate.EngineUnreachable,
+			told:   pager, within: 4 * time.Minute, names: diagnosis.EngineUnreachable,
 			alerts: []string{"QRGateEngineDown", "QRGateProbeNotSucceeding"}, silences: symptoms,
 		},
-		"qr-500": changing("every /qr is answered 500, for ever", qrgate.QRNotEmitted, failing, func(e *enginesim.Engine) {
+		"qr-500": changing("every /qr is answered 500, for ever", diagnosis.QRNotEmitted, failing, func(e *enginesim.Engine) {
 			e.QRDelay = 24 * time.Hour
 		}),
-		"slow": changing("every answer takes 20 s", qrgate.EngineTimeout, failing, func(e *enginesim.Engine) {
+		"slow": changing("every answer takes 20 s", diagnosis.EngineTimeout, failing, func(e *enginesim.Engine) {
 			e.Latency = 20 * time.Second
 		}),
-		"rate-limit": changing("every answer is 429", qrgate.RateLimited, append(failing, "QRGateEngineThrottling"), func(e *enginesim.Engine) {
+		"rate-limit": changing("every answer is 429", diagnosis.RateLimited, append(failing, "QRGateEngineThrottling"), func(e *enginesim.Engine) {
 			e.Faults = map[enginesim.Route]enginesim.Fault{enginesim.AnyRoute: {Kind: enginesim.TooMany}}
 		}),
 		"redis-down": {
 			says: "Redis is killed", mended: "Redis is started again",
 			breaks: func(_ context.Context, st *stage) error { st.redis.stop(); return nil },
 			repair: func(ctx context.Context, st *stage) error { return st.startRedis(ctx) },
-			told:   pager, within: 4 * time.Minute, names: qrgate.RedisUnavailable, alerts: []string{"QRGateRedisDown"},
+			told:   pager, within: 4 * time.Minute, names: diagnosis.RedisUnavailable, alerts: []string{"QRGateRedisDown"},
 			silences: []string{"QRGateProbeNotSucceeding"},
 		},
 		"client-outdated": {
 			says: "WhatsApp refuses the engine's library", mended: "the engine is updated",
 			breaks: func(_ context.Context, st *stage) error { st.engine.outdated.Store(true); return st.forget() },
 			repair: func(_ context.Context, st *stage) error { st.engine.outdated.Store(false); return nil },
-			told:   pager, within: 6 * time.Minute, names: qrgate.ClientOutdated, alerts: []string{"QRGateClientOutdated"},
+			told:   pager, within: 6 * time.Minute, names: diagnosis.ClientOutdated, alerts: []string{"QRGateClientOutdated"},
 			silences: symptoms,
 		},
 	}
 }
 
 // changing is a breakage that a field of the simulated engine makes.
-func changing(says string, names qrgate.Code, alerts []string, change func(*enginesim.Engine)) fault {
+func changing(says string, names diagnosis.Code, alerts []string, change func(*enginesim.Engine)) fault {
 	return fault{
 		says: says, mended: "the engine behaves again", told: "pager", within: 8 * time.Minute, names: names, alerts: alerts,
 		breaks: func(_ context.Context, st *stage) error { st.engine.Change(change); return st.forget() },

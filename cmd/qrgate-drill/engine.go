@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"qrgate/internal/enginesim"
+	"qrgate/internal/test/enginesim"
 )
 
 // engine is the simulated engine behind a port that can be closed and opened again.

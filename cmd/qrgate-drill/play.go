@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"qrgate/internal/enginesim"
+	"qrgate/internal/test/enginesim"
 	"qrgate/probes"
 )
 

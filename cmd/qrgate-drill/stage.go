@@ -12,8 +12,8 @@ import (
 	"os"
 	"time"
 
-	"qrgate"
-	"qrgate/internal/gate"
+	"qrgate/internal/app"
+	"qrgate/internal/secret"
 )
 
 // Keys of the drill. They open nothing anywhere else.
@@ -32,7 +32,7 @@ type stage struct {
 	dir      string
 	at       addresses
 	engine   *engine
-	gate     *gate.App
+	gate     *app.App
 	redis    *process
 	pager    *pager
 
@@ -95,11 +95,11 @@ func (st *stage) startRedis(ctx context.Context) error {
 }
 
 func (st *stage) startGate(context.Context) (err error) {
-	st.gate, err = gate.New(gate.Config{
+	st.gate, err = app.New(app.Config{
 		Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", EngineURL: &url.URL{Scheme: "http", Host: st.engine.addr},
 		HoldYoung: 9 * time.Second, Hold: 4500 * time.Millisecond, DataDir: st.dir,
-		RedisURL: qrgate.NewSecret("redis://" + st.at.redis), Secret: qrgate.NewSecret("the drill's own secret"),
-		ProbeKey: qrgate.NewSecret(probeKey), ProbeInterval: st.pace().of(st.Interval),
+		RedisURL: secret.NewSecret("redis://" + st.at.redis), Secret: secret.NewSecret("the drill's own secret"),
+		ProbeKey: secret.NewSecret(probeKey), ProbeInterval: st.pace().of(st.Interval),
 		Version: "drill", Logger: slog.New(slog.DiscardHandler), Out: io.Discard,
 	})
 	if err != nil {

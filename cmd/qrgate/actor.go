@@ -1,13 +1,13 @@
 package main
 
-import "qrgate"
+import "qrgate/internal/diagnosis"
 
 // actor is who must act, as words that begin a sentence in a language.
-func actor(w qrgate.Actor, language string) string {
-	names := map[qrgate.Actor][2]string{
-		qrgate.Customer:  {"Customer", "Cliente"},
-		qrgate.Developer: {"Developer", "Desarrollo"},
-		qrgate.Operator:  {"Operator", "Operación"},
+func actor(w diagnosis.Actor, language string) string {
+	names := map[diagnosis.Actor][2]string{
+		diagnosis.Customer:  {"Customer", "Cliente"},
+		diagnosis.Developer: {"Developer", "Desarrollo"},
+		diagnosis.Operator:  {"Operator", "Operación"},
 	}
 	name, known := names[w]
 	if !known {

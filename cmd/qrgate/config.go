@@ -9,18 +9,19 @@ import (
 	"strings"
 	"time"
 
-	"qrgate"
 	"qrgate/compat/embedded"
-	"qrgate/internal/gate"
+	"qrgate/internal/app"
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
 	"qrgate/probes"
 )
 
 // config turns what a person wrote into a configuration. Every error is a sentence that names the variable.
-func (f settings) config() (gate.Config, error) {
-	cfg := gate.Config{
+func (f settings) config() (app.Config, error) {
+	cfg := app.Config{
 		Listen: f.Listen, AdminListen: f.AdminListen, HoldYoung: f.HoldYoung, Hold: f.Hold, RecoveryForce: f.RecoveryForce,
-		RedisURL: qrgate.NewSecret(f.RedisURL), Secret: qrgate.NewSecret(f.Secret), DataDir: f.DataDir,
-		DatabaseURL: qrgate.NewSecret(f.DatabaseURL), ProbeKey: qrgate.NewSecret(f.ProbeAPIKey), ProbeInterval: f.ProbeInterval, ControlProbe: f.ControlProbe, PProf: f.PProf, Version: version,
+		RedisURL: secret.NewSecret(f.RedisURL), Secret: secret.NewSecret(f.Secret), DataDir: f.DataDir,
+		DatabaseURL: secret.NewSecret(f.DatabaseURL), ProbeKey: secret.NewSecret(f.ProbeAPIKey), ProbeInterval: f.ProbeInterval, ControlProbe: f.ControlProbe, PProf: f.PProf, Version: version,
 	}
 	if f.AdminListen == "off" {
 		cfg.AdminListen = ""
@@ -105,8 +106,8 @@ func prefixes(text string) ([]netip.Prefix, error) {
 }
 
 func holdWithin(name string, d time.Duration) error {
-	if d < 0 || d > qrgate.MaxWait {
-		return fmt.Errorf("%s must be between 0s and %s, and is %s", name, qrgate.MaxWait, d)
+	if d < 0 || d > session.MaxWait {
+		return fmt.Errorf("%s must be between 0s and %s, and is %s", name, session.MaxWait, d)
 	}
 	return nil
 }

@@ -11,12 +11,14 @@ import (
 	"strings"
 	"time"
 
-	"qrgate"
 	"qrgate/compat/embedded"
 	"qrgate/compat/inboxhub"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
 	"qrgate/probes"
-	"qrgate/probes/control"
 	"qrgate/probes/doctor"
+	"qrgate/probes/whatsapp"
 	"qrgate/proxy"
 )
 
@@ -63,23 +65,23 @@ Exit status:
 }
 
 // exitOf is the exit code of a diagnosis.
-func exitOf(c qrgate.Code) int {
+func exitOf(c diagnosis.Code) int {
 	switch c {
-	case qrgate.None:
+	case diagnosis.None:
 		return exitOK
-	case qrgate.EngineUnreachable, qrgate.EngineTimeout, qrgate.Engine5xx, qrgate.EngineBadResponse, qrgate.EngineRestarted,
-		qrgate.EngineOverloaded, qrgate.ConnectFailing, qrgate.QRNotEmitted, qrgate.QRInvalid:
+	case diagnosis.EngineUnreachable, diagnosis.EngineTimeout, diagnosis.Engine5xx, diagnosis.EngineBadResponse, diagnosis.EngineRestarted,
+		diagnosis.EngineOverloaded, diagnosis.ConnectFailing, diagnosis.QRNotEmitted, diagnosis.QRInvalid:
 		return exitEngine
-	case qrgate.KeyRefused:
+	case diagnosis.KeyRefused:
 		return exitKey
-	case qrgate.DNSFailed, qrgate.NetworkBlocked, qrgate.TLSIntercepted, qrgate.ProxyRefused:
+	case diagnosis.DNSFailed, diagnosis.NetworkBlocked, diagnosis.TLSIntercepted, diagnosis.ProxyRefused:
 		return exitNetwork
-	case qrgate.ClientOutdated:
+	case diagnosis.ClientOutdated:
 		return exitOutdated
-	case qrgate.WhatsAppSilent, qrgate.WhatsAppUnavailable:
+	case diagnosis.WhatsAppSilent, diagnosis.WhatsAppUnavailable:
 		return exitWhatsApp
-	case qrgate.SessionStuck, qrgate.SessionNotFound, qrgate.SessionConflict, qrgate.SessionLimit, qrgate.AlreadyPaired, qrgate.AccountBanned,
-		qrgate.LoggedOut, qrgate.PairingFailed, qrgate.PasskeyRequired, qrgate.QRExpired, qrgate.RateLimited:
+	case diagnosis.SessionStuck, diagnosis.SessionNotFound, diagnosis.SessionConflict, diagnosis.SessionLimit, diagnosis.AlreadyPaired, diagnosis.AccountBanned,
+		diagnosis.LoggedOut, diagnosis.PairingFailed, diagnosis.PasskeyRequired, diagnosis.QRExpired, diagnosis.RateLimited:
 		return exitSession
 	}
 	return exitUnknown
@@ -129,7 +131,7 @@ func (c doctorCommand) config(w cli, f settings) (doctor.Config, error) {
 			return doctor.Config{}, err
 		}
 	}
-	cfg := doctor.Config{Base: base, Key: qrgate.NewSecret(c.APIKey), Deep: c.Deep, Patience: c.Patience, Language: c.Lang, Look: lookFrom(way), Legible: probes.CheckQRImage}
+	cfg := doctor.Config{Base: base, Key: secret.NewSecret(c.APIKey), Deep: c.Deep, Patience: c.Patience, Language: c.Lang, Look: lookFrom(way), Legible: probes.CheckQRImage}
 	if base == nil {
 		return cfg, nil
 	}
@@ -157,12 +159,12 @@ func wireIntents(cfg *doctor.Config, place *probes.FileIntents, target string) {
 }
 
 // lookFrom is the gate's own look at WhatsApp, by the given way; nil is the real one.
-func lookFrom(way *http.Client) func(context.Context, func(doctor.Check)) qrgate.ConnectivityResult {
-	return func(ctx context.Context, progress func(doctor.Check)) qrgate.ConnectivityResult {
-		return control.Look(ctx, control.Config{
+func lookFrom(way *http.Client) func(context.Context, func(doctor.Check)) session.ConnectivityResult {
+	return func(ctx context.Context, progress func(doctor.Check)) session.ConnectivityResult {
+		return whatsapp.Look(ctx, whatsapp.Config{
 			Client:    way,
-			Handshake: func(ctx context.Context) (qrgate.Code, string) { return embedded.Handshake(ctx, way) },
-			Progress: func(s control.Step) {
+			Handshake: func(ctx context.Context) (diagnosis.Code, string) { return embedded.Handshake(ctx, way) },
+			Progress: func(s whatsapp.Step) {
 				progress(doctor.Check{Name: string(s.Name), OK: s.OK, Seconds: s.Took.Round(time.Millisecond).Seconds(), Detail: s.Detail})
 			},
 		})

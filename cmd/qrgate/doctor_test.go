@@ -14,10 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"qrgate"
-	"qrgate/internal/enginesim"
-	"qrgate/internal/wasim"
-	"qrgate/internal/wasim/wasimtest"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/test/enginesim"
+	"qrgate/internal/test/whatsappsim"
+	"qrgate/internal/test/whatsappsim/whatsappsimtest"
 	"qrgate/probes/doctor"
 )
 
@@ -31,11 +31,11 @@ func consulted(t *testing.T, way *http.Client, args ...string) (code int, out, e
 }
 
 // simulatedWhatsApp is the way to a simulated WhatsApp with a fault.
-func simulatedWhatsApp(t *testing.T, f wasim.Fault) *http.Client {
+func simulatedWhatsApp(t *testing.T, f whatsappsim.Fault) *http.Client {
 	t.Helper()
-	wasimtest.TrustRoot()
-	srv := &wasim.Server{Fault: f}
-	return srv.HTTPClient(wasimtest.Start(t, srv))
+	whatsappsimtest.TrustRoot()
+	srv := &whatsappsim.Server{Fault: f}
+	return srv.HTTPClient(whatsappsimtest.Start(t, srv))
 }
 
 // Five troubles, five verdicts, five exit statuses.
@@ -48,30 +48,30 @@ func TestDoctorTellsThemApart(t *testing.T) {
 		server.Close()
 		return server.URL
 	}
-	healthy := func(t *testing.T) *http.Client { return simulatedWhatsApp(t, wasim.Fault{}) }
+	healthy := func(t *testing.T) *http.Client { return simulatedWhatsApp(t, whatsappsim.Fault{}) }
 	for name, tt := range map[string]struct {
 		way    func(*testing.T) *http.Client
 		engine func(*testing.T) string // nil: without
 		key    string
 		exit   int
-		code   qrgate.Code
+		code   diagnosis.Code
 		checks []string // those that failed
 	}{
-		"healthy, with an engine":    {healthy, engine, "key-a", exitOK, qrgate.None, nil},
-		"healthy, without an engine": {healthy, nil, "", exitOK, qrgate.None, nil},
+		"healthy, with an engine":    {healthy, engine, "key-a", exitOK, diagnosis.None, nil},
+		"healthy, without an engine": {healthy, nil, "", exitOK, diagnosis.None, nil},
 		"blocked network": {func(t *testing.T) *http.Client {
-			return (&wasim.Server{}).HTTPClient(strings.TrimPrefix(nowhere(t), "http://"))
-		}, nil, "", exitNetwork, qrgate.NetworkBlocked, []string{"tcp"}},
+			return (&whatsappsim.Server{}).HTTPClient(strings.TrimPrefix(nowhere(t), "http://"))
+		}, nil, "", exitNetwork, diagnosis.NetworkBlocked, []string{"tcp"}},
 		"intercepted TLS": {func(t *testing.T) *http.Client {
-			srv := &wasim.Server{}
-			return srv.HTTPSClient(wasimtest.Start(t, srv), x509.NewCertPool())
-		}, nil, "", exitNetwork, qrgate.TLSIntercepted, []string{"tls"}},
-		"an outdated version": {func(t *testing.T) *http.Client { return simulatedWhatsApp(t, wasim.Fault{Failure: 405}) }, nil, "",
-			exitOutdated, qrgate.ClientOutdated, []string{"handshake"}},
-		"an outage":                    {func(t *testing.T) *http.Client { return simulatedWhatsApp(t, wasim.Fault{Failure: 503}) }, nil, "", exitWhatsApp, qrgate.WhatsAppUnavailable, []string{"handshake"}},
-		"a dead engine":                {healthy, nowhere, "key-a", exitEngine, qrgate.EngineUnreachable, []string{"engine"}},
-		"a wrong key":                  {healthy, engine, "key-b", exitKey, qrgate.KeyRefused, []string{"key"}},
-		"no key, and nothing is wrong": {healthy, engine, "", exitUnknown, qrgate.Undetermined, nil},
+			srv := &whatsappsim.Server{}
+			return srv.HTTPSClient(whatsappsimtest.Start(t, srv), x509.NewCertPool())
+		}, nil, "", exitNetwork, diagnosis.TLSIntercepted, []string{"tls"}},
+		"an outdated version": {func(t *testing.T) *http.Client { return simulatedWhatsApp(t, whatsappsim.Fault{Failure: 405}) }, nil, "",
+			exitOutdated, diagnosis.ClientOutdated, []string{"handshake"}},
+		"an outage":                    {func(t *testing.T) *http.Client { return simulatedWhatsApp(t, whatsappsim.Fault{Failure: 503}) }, nil, "", exitWhatsApp, diagnosis.WhatsAppUnavailable, []string{"handshake"}},
+		"a dead engine":                {healthy, nowhere, "key-a", exitEngine, diagnosis.EngineUnreachable, []string{"engine"}},
+		"a wrong key":                  {healthy, engine, "key-b", exitKey, diagnosis.KeyRefused, []string{"key"}},
+		"no key, and nothing is wrong": {healthy, engine, "", exitUnknown, diagnosis.Undetermined, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -104,19 +104,19 @@ func TestDoctorTellsThemApart(t *testing.T) {
 func TestDoctorForAPerson(t *testing.T) {
 	t.Parallel()
 	engine := simulated(t, &enginesim.Engine{Keys: map[string]string{"key-a": "a"}})
-	_, out, _ := consulted(t, simulatedWhatsApp(t, wasim.Fault{}), "--engine-url", engine, "--api-key", "key-a")
+	_, out, _ := consulted(t, simulatedWhatsApp(t, whatsappsim.Fault{}), "--engine-url", engine, "--api-key", "key-a")
 	for _, want := range []string{"✓ engine", "✓ key", "✓ others", "✓ create", "✓ connect", "✓ qr", "✓ cleanup", "✓ handshake", "Healthy (none).\n"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
 	}
-	_, out, _ = consulted(t, simulatedWhatsApp(t, wasim.Fault{Failure: 405}), "--lang", "es")
+	_, out, _ = consulted(t, simulatedWhatsApp(t, whatsappsim.Fault{Failure: 405}), "--lang", "es")
 	for _, want := range []string{"✗ handshake", "WhatsApp rechaza esta versión", "Operación: Actualice el motor"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
 	}
-	if _, out, _ = consulted(t, simulatedWhatsApp(t, wasim.Fault{}), "--lang", "es"); !strings.Contains(out, "Todo funciona (none).\nNadie tiene que actuar: No hay que hacer nada.\n") {
+	if _, out, _ = consulted(t, simulatedWhatsApp(t, whatsappsim.Fault{}), "--lang", "es"); !strings.Contains(out, "Todo funciona (none).\nNadie tiene que actuar: No hay que hacer nada.\n") {
 		t.Errorf("healthy, in Spanish: %s", out)
 	}
 }
@@ -136,7 +136,7 @@ func TestDoctorLeavesNothing(t *testing.T) {
 		e.ServeHTTP(w, r)
 	}))
 	t.Cleanup(func() { server.Close(); e.Close() })
-	exit, out, errs := consulted(t, simulatedWhatsApp(t, wasim.Fault{}), "--data-dir", dir, "--engine-url", server.URL, "--api-key", "key-canary")
+	exit, out, errs := consulted(t, simulatedWhatsApp(t, whatsappsim.Fault{}), "--data-dir", dir, "--engine-url", server.URL, "--api-key", "key-canary")
 	if exit != exitOK || !promised || len(e.Snapshot()) != 0 {
 		t.Errorf("exit %d, promised %t, left %+v: %s", exit, promised, e.Snapshot(), out)
 	}
@@ -155,7 +155,7 @@ func TestDoctorHandsOver(t *testing.T) {
 	dir := t.TempDir()
 	e := &enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteDelete: {Kind: enginesim.ServerError}}}
 	at := simulated(t, e)
-	_, out, _ := consulted(t, simulatedWhatsApp(t, wasim.Fault{}), "--data-dir", dir, "--engine-url", at+"/", "--api-key", "key-a")
+	_, out, _ := consulted(t, simulatedWhatsApp(t, whatsappsim.Fault{}), "--data-dir", dir, "--engine-url", at+"/", "--api-key", "key-a")
 	for _, want := range []string{"✗ cleanup", "could not be deleted. It is noted in " + filepath.Join(dir, "probe-intents"), "qrgate probe --target " + at + " --data-dir " + dir} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
@@ -184,7 +184,7 @@ func TestDoctorInterrupted(t *testing.T) {
 		}))
 		var o bytes.Buffer
 		args = append([]string{"doctor", "--data-dir", t.TempDir(), "--engine-url", server.URL, "--api-key", "key-a"}, args...)
-		exit := run(ctx, cli{args: args, out: &o, err: &o, whatsapp: simulatedWhatsApp(t, wasim.Fault{})})
+		exit := run(ctx, cli{args: args, out: &o, err: &o, whatsapp: simulatedWhatsApp(t, whatsappsim.Fault{})})
 		want := "The examination was interrupted (undetermined)."
 		if slices.Contains(args, "--json") {
 			want = `"whole":false,"stopped":true`
@@ -201,7 +201,7 @@ func TestDoctorInterrupted(t *testing.T) {
 func TestDoctorAtAGate(t *testing.T) {
 	t.Parallel()
 	gate := gated(t, simulated(t, &enginesim.Engine{}))
-	if exit, out, _ := consulted(t, simulatedWhatsApp(t, wasim.Fault{}), "--engine-url", gate, "--api-key", "key-a"); exit != exitOK {
+	if exit, out, _ := consulted(t, simulatedWhatsApp(t, whatsappsim.Fault{}), "--engine-url", gate, "--api-key", "key-a"); exit != exitOK {
 		t.Errorf("exit %d: %s", exit, out)
 	}
 }
@@ -224,9 +224,9 @@ func TestDoctorCalledWrongly(t *testing.T) {
 func TestDoctorExitStatuses(t *testing.T) {
 	t.Parallel()
 	help := doctorCommand{}.Help()
-	for _, code := range append(qrgate.Codes(), qrgate.None) {
+	for _, code := range append(diagnosis.Codes(), diagnosis.None) {
 		exit := exitOf(code)
-		if (exit == exitOK) != (code == qrgate.None) {
+		if (exit == exitOK) != (code == diagnosis.None) {
 			t.Errorf("%s exits with %d", code, exit)
 		}
 		if !strings.Contains(help, "\n  "+strings.Repeat(" ", 2-len(itoa(exit)))+itoa(exit)+" ") {

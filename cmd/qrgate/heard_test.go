@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"qrgate/internal/enginesim"
-	"qrgate/internal/wasim"
+	"qrgate/internal/test/enginesim"
+	"qrgate/internal/test/whatsappsim"
 )
 
 // asItself makes this test binary the command itself.
@@ -40,7 +40,7 @@ func TestNobodyReads(t *testing.T) {
 	}{"doctor": {"--engine-url", 3}, "probe": {"--target", 1}} {
 		e := &enginesim.Engine{}
 		args := []string{command, tt.target, simulated(t, e), "--api-key", "key-a", "--data-dir", t.TempDir()}
-		exit := run(t.Context(), cli{args: args, out: &leaving{tt.lines}, err: &leaving{}, whatsapp: simulatedWhatsApp(t, wasim.Fault{})})
+		exit := run(t.Context(), cli{args: args, out: &leaving{tt.lines}, err: &leaving{}, whatsapp: simulatedWhatsApp(t, whatsappsim.Fault{})})
 		created, connected := e.CountSince(enginesim.RouteCreate, time.Time{}), e.CountSince(enginesim.RouteConnect, time.Time{})
 		if exit == exitOK || created != 1 || connected != 0 || len(e.Snapshot()) != 0 {
 			t.Errorf("%s: exit %d, %d creates, %d connects, left %+v", command, exit, created, connected, e.Snapshot())

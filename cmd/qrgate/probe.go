@@ -11,7 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
 	"qrgate/probes"
 )
 
@@ -72,9 +74,9 @@ func (c probeCommand) run(ctx context.Context, w cli, dataDir string) int {
 		_, _ = io.WriteString(w.out, verdict(run))
 	}
 	switch run.Outcome {
-	case qrgate.Success:
+	case session.Success:
 		return exitOK
-	case qrgate.Failure:
+	case session.Failure:
 		return exitFailed
 	}
 	return exitProber
@@ -82,7 +84,7 @@ func (c probeCommand) run(ctx context.Context, w cli, dataDir string) int {
 
 // targetUnreachable is the diagnosis where the target itself cannot be reached: it may be a gate, and then its engine is
 // not the next thing to look at.
-func targetUnreachable(r probes.Run) *qrgate.Diagnosis {
+func targetUnreachable(r probes.Run) *diagnosis.Diagnosis {
 	d := *r.Diagnosis
 	d.Title = "Nobody answers at " + r.Target
 	d.Help = "Start what should listen there, or correct --target and the network between."
@@ -106,13 +108,13 @@ func (c probeCommand) target() (probes.Target, error) {
 		return probes.Target{}, errors.New("--timeout must not be negative")
 	}
 	u = canonicalURL(u)
-	return probes.Target{Name: u.String(), URL: u, Key: qrgate.NewSecret(c.APIKey)}, nil
+	return probes.Target{Name: u.String(), URL: u, Key: secret.NewSecret(c.APIKey)}, nil
 }
 
 // line is one step for a person.
 func line(s probes.Step) string {
 	mark := "✓"
-	if s.Outcome != qrgate.Success {
+	if s.Outcome != session.Success {
 		mark = "✗"
 	}
 	return strings.TrimRight(fmt.Sprintf("%s %-8s %7.3f s  %s", mark, s.Name, s.Seconds, s.Detail), " ") + "\n"
@@ -132,7 +134,7 @@ func verdict(r probes.Run) string {
 	default:
 		fmt.Fprintf(&b, "OK after %.1f s.\n", r.Seconds)
 	}
-	if last := len(r.Steps) - 1; last >= 0 && r.Steps[last].Name == probes.StepCleanup && r.Steps[last].Outcome != qrgate.Success {
+	if last := len(r.Steps) - 1; last >= 0 && r.Steps[last].Name == probes.StepCleanup && r.Steps[last].Outcome != session.Success {
 		fmt.Fprintf(&b, "The session %s could not be deleted. The next run tries again.\n", r.Session)
 	}
 	return b.String()

@@ -13,9 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"qrgate"
-	"qrgate/internal/enginesim"
-	"qrgate/internal/gate"
+	"qrgate/internal/app"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
+	"qrgate/internal/test/enginesim"
 	"qrgate/metrics"
 	"qrgate/probes"
 )
@@ -39,9 +41,9 @@ func gated(t *testing.T, engine string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := gate.New(gate.Config{
+	g, err := app.New(app.Config{
 		Listen: "127.0.0.1:0", EngineURL: base, HoldYoung: 9 * time.Second, Hold: 4500 * time.Millisecond,
-		ProbeKey: qrgate.NewSecret("key-probe"), ProbePauses: []probes.Window{{}}, Logger: slog.New(slog.DiscardHandler), Out: &lines{},
+		ProbeKey: secret.NewSecret("key-probe"), ProbePauses: []probes.Window{{}}, Logger: slog.New(slog.DiscardHandler), Out: &lines{},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +79,7 @@ func TestProbeThroughTheGate(t *testing.T) {
 	at := gated(t, simulated(t, engine))
 	for _, name := range probes.Names() {
 		code, run := probed(t, "--target", at, "--probe", name)
-		if code != exitOK || run.Outcome != qrgate.Success || run.Diagnosis != nil || run.Target != at || run.Probe != name {
+		if code != exitOK || run.Outcome != session.Success || run.Diagnosis != nil || run.Target != at || run.Probe != name {
 			t.Errorf("exit %d: %+v", code, run)
 		}
 		if name == probes.CreateConnectQR && (len(run.Steps) != 5 || run.Steps[2].Detail != "1 requests") {
@@ -94,7 +96,7 @@ func TestProbeBelievesTheGate(t *testing.T) {
 	t.Parallel()
 	at := gated(t, simulated(t, &enginesim.Engine{ConnectFailures: -1}))
 	code, run := probed(t, "--target", at, "--timeout", "12s")
-	if code != exitFailed || run.Code() != qrgate.ConnectFailing || run.Diagnosis.Help == "" || run.Diagnosis.Who != qrgate.Operator || len(run.Diagnosis.Evidence) == 0 {
+	if code != exitFailed || run.Code() != diagnosis.ConnectFailing || run.Diagnosis.Help == "" || run.Diagnosis.Who != diagnosis.Operator || len(run.Diagnosis.Evidence) == 0 {
 		t.Errorf("exit %d: %+v %+v", code, run, run.Diagnosis)
 	}
 }

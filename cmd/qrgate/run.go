@@ -12,7 +12,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"qrgate/internal/gate"
+	"qrgate/internal/app"
 )
 
 // cli is all that a run depends on.
@@ -105,7 +105,7 @@ func serve(ctx context.Context, w cli, f settings, names []string) int {
 		return exitUsage
 	}
 	cfg.Logger, cfg.Out = logger(f, w.err), w.out
-	g, err := gate.New(cfg)
+	g, err := app.New(cfg)
 	if err != nil {
 		fmt.Fprintln(w.err, "qrgate:", err)
 		return exitUsage

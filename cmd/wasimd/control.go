@@ -10,7 +10,7 @@ import (
 	"net/http"
 	"time"
 
-	"qrgate/internal/wasim"
+	"qrgate/internal/test/whatsappsim"
 )
 
 // hello is the line that says where everything is.
@@ -22,7 +22,7 @@ type hello struct {
 	CA      string `json:"ca"`      // certificate of wss in PEM
 }
 
-func announce(out io.Writer, sim *wasim.Server, addr, ctl string) error {
+func announce(out io.Writer, sim *whatsappsim.Server, addr, ctl string) error {
 	root := sim.RootPub()
 	return json.NewEncoder(out).Encode(hello{
 		URL: "ws://" + addr + "/ws/chat", WSS: "wss://" + addr + "/ws/chat", Control: "http://" + ctl,
@@ -37,12 +37,12 @@ const maxBody = 64 << 10
 var errRequest = errors.New("bad request")
 
 // control returns the control API of sim.
-func control(sim *wasim.Server) http.Handler {
+func control(sim *whatsappsim.Server) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("POST /fault", action(func(_ context.Context, f wasim.Fault) error { sim.SetFault(f); return nil }))
-	mux.Handle("POST /queue", action(func(_ context.Context, f []wasim.Fault) error { sim.QueueFaults(f...); return nil }))
+	mux.Handle("POST /fault", action(func(_ context.Context, f whatsappsim.Fault) error { sim.SetFault(f); return nil }))
+	mux.Handle("POST /queue", action(func(_ context.Context, f []whatsappsim.Fault) error { sim.QueueFaults(f...); return nil }))
 	mux.Handle("POST /scan", action(func(ctx context.Context, in scan) error { return sim.Scan(ctx, in.QR, in.Account) }))
-	mux.Handle("POST /unlink", action(func(_ context.Context, a wasim.Account) error { sim.Unlink(a); return nil }))
+	mux.Handle("POST /unlink", action(func(_ context.Context, a whatsappsim.Account) error { sim.Unlink(a); return nil }))
 	mux.HandleFunc("POST /cut", func(w http.ResponseWriter, _ *http.Request) {
 		sim.CutAll()
 		w.WriteHeader(http.StatusNoContent)
@@ -54,7 +54,7 @@ func control(sim *wasim.Server) http.Handler {
 // scan is the body of POST /scan.
 type scan struct {
 	QR string `json:"qr"`
-	wasim.Account
+	whatsappsim.Account
 }
 
 // action reads a JSON body and does something with it: 204, or a problem with its reason in error.
@@ -80,11 +80,11 @@ func action[T any](do func(context.Context, T) error) http.Handler {
 func fail(w http.ResponseWriter, err error) {
 	status := http.StatusConflict
 	switch {
-	case errors.Is(err, errRequest), errors.Is(err, wasim.ErrQR), errors.Is(err, wasim.ErrAccount):
+	case errors.Is(err, errRequest), errors.Is(err, whatsappsim.ErrQR), errors.Is(err, whatsappsim.ErrAccount):
 		status = http.StatusBadRequest
-	case errors.Is(err, wasim.ErrUnknownRef):
+	case errors.Is(err, whatsappsim.ErrUnknownRef):
 		status = http.StatusNotFound
-	case errors.Is(err, wasim.ErrExpiredRef):
+	case errors.Is(err, whatsappsim.ErrExpiredRef):
 		status = http.StatusGone
 	}
 	reply(w, status, map[string]string{"error": err.Error()})
@@ -100,7 +100,7 @@ func reply(w http.ResponseWriter, status int, body any) {
 const parting = 2 * time.Second
 
 // serveControl serves the control API until ctx ends and the last request is answered.
-func serveControl(ctx context.Context, sim *wasim.Server, ln net.Listener) error {
+func serveControl(ctx context.Context, sim *whatsappsim.Server, ln net.Listener) error {
 	srv := &http.Server{Handler: control(sim), ReadHeaderTimeout: 10 * time.Second,
 		BaseContext: func(net.Listener) context.Context { return ctx }}
 	ended := make(chan error, 1)

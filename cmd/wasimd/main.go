@@ -1,4 +1,4 @@
-// Command wasimd runs the simulated WhatsApp server of internal/wasim with a control API beside it, for
+// Command wasimd runs the simulated WhatsApp server of internal/test/whatsappsim with a control API beside it, for
 // clients in other processes and other languages. See usage.txt, which is also its --help.
 package main
 
@@ -17,7 +17,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"qrgate/internal/wasim"
+	"qrgate/internal/test/whatsappsim"
 )
 
 //go:embed usage.txt
@@ -95,7 +95,7 @@ func serve(ctx context.Context, o options, out io.Writer) error {
 		return err
 	}
 	defer ctl.Close()
-	sim := &wasim.Server{RefLife: o.life, FirstFrameDelay: o.delay}
+	sim := &whatsappsim.Server{RefLife: o.life, FirstFrameDelay: o.delay}
 	if err := announce(out, sim, ln.Addr().String(), ctl.Addr().String()); err != nil {
 		return err
 	}

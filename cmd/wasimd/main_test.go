@@ -14,8 +14,8 @@ import (
 	"go.mau.fi/whatsmeow/types/events"
 	"go.uber.org/goleak"
 
-	"qrgate/internal/wasim"
-	"qrgate/internal/wasim/wasimtest"
+	"qrgate/internal/test/whatsappsim"
+	"qrgate/internal/test/whatsappsim/whatsappsimtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -55,7 +55,7 @@ func TestHelpAndMisuse(t *testing.T) {
 // The usage names every flag, every fault and every route.
 func TestUsageIsComplete(t *testing.T) {
 	t.Parallel()
-	fault, err := json.Marshal(wasim.Fault{})
+	fault, err := json.Marshal(whatsappsim.Fault{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,14 +125,14 @@ func call(t *testing.T, method, url, body string) (int, string) {
 func TestPairThroughTheControlAPI(t *testing.T) {
 	t.Parallel()
 	h := start(t)
-	if h.Root != wasim.RootPublicHex || !strings.HasPrefix(h.CA, "-----BEGIN CERTIFICATE-----") {
+	if h.Root != whatsappsim.RootPublicHex || !strings.HasPrefix(h.CA, "-----BEGIN CERTIFICATE-----") {
 		t.Errorf("announced root %q and certificate %q", h.Root, h.CA)
 	}
 	if !strings.HasPrefix(h.WSS, "wss://127.0.0.1:") {
 		t.Errorf("announced %q", h.WSS)
 	}
 	addr, _, _ := strings.Cut(strings.TrimPrefix(h.URL, "ws://"), "/")
-	cli := wasimtest.Client(t, addr)
+	cli := whatsappsimtest.Client(t, addr)
 	connected := make(chan struct{}, 2) // and told that it has missed nothing, the last the server says
 	cli.AddEventHandler(func(e any) {
 		switch e.(type) {
@@ -184,7 +184,7 @@ func TestControlAnswers(t *testing.T) {
 	t.Parallel()
 	h := start(t, "-ref-life", "1ns", "-first-frame-delay", "1ms")
 	addr, _, _ := strings.Cut(strings.TrimPrefix(h.URL, "ws://"), "/")
-	cli := wasimtest.Client(t, addr)
+	cli := whatsappsimtest.Client(t, addr)
 	codes, err := cli.GetQRChannel(context.Background())
 	if err != nil {
 		t.Fatal(err)

@@ -3,7 +3,8 @@ package embedded
 import (
 	"time"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/secret"
 )
 
 // transition is the link that follows l when e happens at now. It is the whole behaviour of a session: pure, and
@@ -52,7 +53,7 @@ func (l linkState) onConnectionEvent(e event, now time.Time) linkState {
 		return l.enter(online, now, 0)
 	case keepAliveMissed:
 		if l.Phase == showing || e.count >= maxMissedPings {
-			return l.onLost(newReason(qrgate.WhatsAppSilent, "WhatsApp no longer answers on this connection."), now)
+			return l.onLost(newReason(diagnosis.WhatsAppSilent, "WhatsApp no longer answers on this connection."), now)
 		}
 	}
 	return l
@@ -94,12 +95,12 @@ func (l linkState) opened(now time.Time) linkState {
 }
 
 // offered shows the first code. A second set on the same line replaces the first, whose codes are dead then.
-func (l linkState) offered(codes []qrgate.Secret, now time.Time) linkState {
+func (l linkState) offered(codes []secret.Secret, now time.Time) linkState {
 	switch {
 	case l.JID != "":
 		return l
 	case len(codes) == 0:
-		return l.onLost(newReason(qrgate.WhatsAppSilent, "WhatsApp sent an empty set of codes."), now)
+		return l.onLost(newReason(diagnosis.WhatsAppSilent, "WhatsApp sent an empty set of codes."), now)
 	}
 	l.Codes, l.Sequence, l.Seen = codes, 1, now
 	return l.enter(showing, now, codeLife(1))
@@ -111,7 +112,7 @@ func (l linkState) restarted(now time.Time) linkState {
 		return l.paired(now, pairingProgress{Restart: true})
 	}
 	if l.JID == "" {
-		return l.onLost(newReason(qrgate.WhatsAppUnavailable, "WhatsApp asked for a new connection before any code was scanned."), now)
+		return l.onLost(newReason(diagnosis.WhatsAppUnavailable, "WhatsApp asked for a new connection before any code was scanned."), now)
 	}
 	return l.dial(now)
 }

@@ -6,14 +6,14 @@ import (
 	"time"
 
 	"qrgate/compat/embedded"
-	"qrgate/internal/wasim"
-	"qrgate/internal/wasim/wasimtest"
+	"qrgate/internal/test/whatsappsim"
+	"qrgate/internal/test/whatsappsim/whatsappsimtest"
 )
 
 // BenchmarkConnectToQR is the time from a connect to the code in the answer, one session after the other.
 func BenchmarkConnectToQR(b *testing.B) {
-	srv := &wasim.Server{}
-	r := start(b, embedded.Config{MaxSessions: 1 << 20, HTTPClient: srv.HTTPClient(wasimtest.Start(b, srv))})
+	srv := &whatsappsim.Server{}
+	r := start(b, embedded.Config{MaxSessions: 1 << 20, HTTPClient: srv.HTTPClient(whatsappsimtest.Start(b, srv))})
 	n := 0
 	for b.Loop() {
 		b.StopTimer()

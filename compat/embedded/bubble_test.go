@@ -8,17 +8,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"qrgate/compat/embedded"
-	"qrgate/internal/wasim"
-	"qrgate/internal/wasim/wasimtest"
+	"qrgate/internal/test/whatsappsim"
+	"qrgate/internal/test/whatsappsim/whatsappsimtest"
 )
 
 // inBubble runs a test on fake time, with a simulator on in-memory pipes.
-func inBubble(t *testing.T, f wasim.Fault, c embedded.Config, test func(*testing.T, *rig, *wasim.Server)) {
+func inBubble(t *testing.T, f whatsappsim.Fault, c embedded.Config, test func(*testing.T, *rig, *whatsappsim.Server)) {
 	t.Helper()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		srv, pipe := &wasim.Server{Fault: f, PreKeys: fewKeys}, &wasim.Pipe{}
-		wasimtest.StartOn(t, srv, pipe)
+		srv, pipe := &whatsappsim.Server{Fault: f, PreKeys: fewKeys}, &whatsappsim.Pipe{}
+		whatsappsimtest.StartOn(t, srv, pipe)
 		c.HTTPClient = pipe.HTTPClient()
 		c.DataDir = dir
 		r := start(t, c)
@@ -31,7 +31,7 @@ func inBubble(t *testing.T, f wasim.Fault, c embedded.Config, test func(*testing
 // The codes are shown 60 s and then 20 s each, each with an end that is true, and then the session rests.
 func TestRotation(t *testing.T) {
 	t.Parallel()
-	inBubble(t, wasim.Fault{}, embedded.Config{}, func(t *testing.T, r *rig, srv *wasim.Server) {
+	inBubble(t, whatsappsim.Fault{}, embedded.Config{}, func(t *testing.T, r *rig, srv *whatsappsim.Server) {
 		r.connect("first")
 		begin := time.Now()
 		type shown struct{ At, Life time.Duration }
@@ -77,10 +77,10 @@ func reasonOf(status map[string]any) string {
 // A dial that nobody wants any more ends at once, and its place is free.
 func TestDisconnectEndsADial(t *testing.T) {
 	t.Parallel()
-	inBubble(t, wasim.Fault{HangUpgrade: true}, embedded.Config{MaxDials: 1}, func(t *testing.T, r *rig, srv *wasim.Server) {
+	inBubble(t, whatsappsim.Fault{HangUpgrade: true}, embedded.Config{MaxDials: 1}, func(t *testing.T, r *rig, srv *whatsappsim.Server) {
 		r.connect("first")
 		time.Sleep(time.Second)
-		srv.SetFault(wasim.Fault{})
+		srv.SetFault(whatsappsim.Fault{})
 		r.call("POST", "/api/sessions/first/disconnect")
 		r.connect("second")
 		r.untilStatus("second", "qr_code", time.Second)

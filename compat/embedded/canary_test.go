@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"qrgate/compat/embedded"
-	"qrgate/internal/wasim"
+	"qrgate/internal/test/whatsappsim"
 )
 
 // page is a log that can be read while it is written.
@@ -38,16 +38,16 @@ func TestLogKeepsSecrets(t *testing.T) {
 	r.scan(srv, "first", "5550100")
 	srv.CutAll()
 	r.until("first", patience, func(d map[string]any) bool { return reasonOf(d) != "" && d["isConnected"] == true })
-	srv.QueueFaults(wasim.Fault{StreamError: "516"}, wasim.Fault{Failure: 405})
+	srv.QueueFaults(whatsappsim.Fault{StreamError: "516"}, whatsappsim.Fault{Failure: 405})
 	r.call("POST", "/api/sessions/first/restart")
 	r.untilStatus("first", "error", patience)
 	r.call("POST", "/api/sessions/first/connect")
 	r.untilStatus("first", "connected", patience)
 	r.call("DELETE", "/api/sessions/first")
-	srv.SetFault(wasim.Fault{BadPairHMAC: true})
+	srv.SetFault(whatsappsim.Fault{BadPairHMAC: true})
 	r.connect("second")
 	second := r.code("second")
-	_ = srv.Scan(t.Context(), second, wasim.Account{User: "5550101"})
+	_ = srv.Scan(t.Context(), second, whatsappsim.Account{User: "5550101"})
 	r.untilStatus("second", "error", patience)
 	r.stop()
 	text := log.String()

@@ -10,14 +10,14 @@ import (
 
 	"go.mau.fi/whatsmeow/socket"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
 )
 
 // dialFailed is what a failed ConnectContext means. What answers as somebody else than WhatsApp will do so
 // again; everything else may pass.
 func dialFailed(err error) event {
 	why := dialCause(err)
-	if why.Code == qrgate.TLSIntercepted {
+	if why.Code == diagnosis.TLSIntercepted {
 		return rejected{why: why, retryable: true}
 	}
 	return lost{why: why}
@@ -31,24 +31,24 @@ func dialCause(err error) reason {
 		return statusCause(status.StatusCode)
 	}
 	if untrusted(err) || errors.Is(err, http.ErrSchemeMismatch) {
-		return newReason(qrgate.TLSIntercepted, "The certificate of web.whatsapp.com is not WhatsApp's own.")
+		return newReason(diagnosis.TLSIntercepted, "The certificate of web.whatsapp.com is not WhatsApp's own.")
 	}
 	if why, ok := networkCause(err); ok {
 		return why
 	}
 	switch {
 	case refusedByProxy(text):
-		return newReason(qrgate.ProxyRefused, "The proxy does not let this machine connect to web.whatsapp.com.")
+		return newReason(diagnosis.ProxyRefused, "The proxy does not let this machine connect to web.whatsapp.com.")
 	case strings.Contains(text, "timed out waiting for handshake response"):
-		return newReason(qrgate.WhatsAppSilent, "WhatsApp took the connection and did not finish the handshake.")
+		return newReason(diagnosis.WhatsAppSilent, "WhatsApp took the connection and did not finish the handshake.")
 	case strings.Contains(text, "certificate not valid yet"), strings.Contains(text, "certificate expired"):
-		return newReason(qrgate.TLSIntercepted, "The server's certificate is not valid at this machine's time; check its clock.")
+		return newReason(diagnosis.TLSIntercepted, "The server's certificate is not valid at this machine's time; check its clock.")
 	case strings.Contains(text, "noise handshake failed: failed to send"):
-		return newReason(qrgate.WhatsAppUnavailable, "WhatsApp closed the connection during the handshake.")
+		return newReason(diagnosis.WhatsAppUnavailable, "WhatsApp closed the connection during the handshake.")
 	case strings.Contains(text, "noise handshake failed"):
-		return newReason(qrgate.TLSIntercepted, "What answers for web.whatsapp.com does not have WhatsApp's key.")
+		return newReason(diagnosis.TLSIntercepted, "What answers for web.whatsapp.com does not have WhatsApp's key.")
 	}
-	return newReason(qrgate.NetworkBlocked, "No connection to web.whatsapp.com came about.")
+	return newReason(diagnosis.NetworkBlocked, "No connection to web.whatsapp.com came about.")
 }
 
 // statusCause reads the HTTP status of an upgrade that was not granted. Statuses are not repeated in the
@@ -56,31 +56,31 @@ func dialCause(err error) reason {
 func statusCause(status int) reason {
 	switch {
 	case status == http.StatusProxyAuthRequired:
-		return newReason(qrgate.ProxyRefused, "The proxy asks for credentials.")
+		return newReason(diagnosis.ProxyRefused, "The proxy asks for credentials.")
 	case status == http.StatusTooManyRequests, status >= http.StatusInternalServerError:
-		return newReason(qrgate.WhatsAppUnavailable, "WhatsApp's web server turns connections away for now.")
+		return newReason(diagnosis.WhatsAppUnavailable, "WhatsApp's web server turns connections away for now.")
 	}
-	return newReason(qrgate.NetworkBlocked, "The websocket to WhatsApp was refused, by WhatsApp or by something before it.")
+	return newReason(diagnosis.NetworkBlocked, "The websocket to WhatsApp was refused, by WhatsApp or by something before it.")
 }
 
 // networkCause reads the errors of DNS and TCP. What fails on the way to a proxy is the proxy's matter.
 func networkCause(err error) (reason, bool) {
 	op, isOp := errors.AsType[*net.OpError](err)
 	if isOp && op.Op == "proxyconnect" {
-		return newReason(qrgate.ProxyRefused, "The proxy cannot be reached or does not connect."), true
+		return newReason(diagnosis.ProxyRefused, "The proxy cannot be reached or does not connect."), true
 	}
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
-		return newReason(qrgate.DNSFailed, "The name web.whatsapp.com cannot be resolved."), true
+		return newReason(diagnosis.DNSFailed, "The name web.whatsapp.com cannot be resolved."), true
 	}
 	if isOp && op.Op == "dial" {
-		return newReason(qrgate.NetworkBlocked, "No TCP connection to web.whatsapp.com on port 443."), true
+		return newReason(diagnosis.NetworkBlocked, "No TCP connection to web.whatsapp.com on port 443."), true
 	}
 	timeout, ok := errors.AsType[net.Error](err)
 	switch {
 	case ok && timeout.Timeout() && strings.Contains(err.Error(), "TLS handshake"):
-		return newReason(qrgate.NetworkBlocked, "TCP to web.whatsapp.com works and TLS gets no answer."), true
+		return newReason(diagnosis.NetworkBlocked, "TCP to web.whatsapp.com works and TLS gets no answer."), true
 	case ok && timeout.Timeout():
-		return newReason(qrgate.WhatsAppSilent, "WhatsApp took the connection and did not answer the upgrade."), true
+		return newReason(diagnosis.WhatsAppSilent, "WhatsApp took the connection and did not answer the upgrade."), true
 	}
 	return reason{}, false
 }

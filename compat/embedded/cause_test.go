@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"qrgate/compat/embedded"
-	"qrgate/internal/wasim"
-	"qrgate/internal/wasim/wasimtest"
+	"qrgate/internal/test/whatsappsim"
+	"qrgate/internal/test/whatsappsim/whatsappsimtest"
 )
 
 // network is a way to a place that is not WhatsApp, and what the engine makes of it.
@@ -29,20 +29,20 @@ func networks() map[string]network {
 		"refused": {refusing, "network_blocked", "Allow outgoing TCP 443"},
 		"no name": {nameless, "dns_failed", "Repair DNS"},
 		"foreign certificate": {func(t *testing.T) *http.Client {
-			srv := &wasim.Server{}
-			return srv.HTTPSClient(wasimtest.Start(t, srv), x509.NewCertPool())
+			srv := &whatsappsim.Server{}
+			return srv.HTTPSClient(whatsappsimtest.Start(t, srv), x509.NewCertPool())
 		}, "tls_intercepted", "TLS-inspecting proxy"},
 		"no TLS at all": {func(t *testing.T) *http.Client {
 			web := httptest.NewServer(http.NotFoundHandler())
 			t.Cleanup(web.Close)
-			return (&wasim.Server{}).HTTPSClient(web.Listener.Addr().String(), x509.NewCertPool())
+			return (&whatsappsim.Server{}).HTTPSClient(web.Listener.Addr().String(), x509.NewCertPool())
 		}, "tls_intercepted", "TLS-inspecting proxy"},
 		"proxy wants credentials": {proxied(http.StatusProxyAuthRequired), "proxy_refused", "the proxy's address or credentials"},
 		"proxy forbids":           {proxied(http.StatusForbidden), "proxy_refused", "the proxy's address or credentials"},
 		"proxy finds nobody":      {proxied(http.StatusBadGateway), "proxy_refused", "the proxy's address or credentials"},
 		"no proxy":                {viaProxy("127.0.0.1:1"), "proxy_refused", "the proxy's address or credentials"},
-		"turned away":             {faulty(wasim.Fault{HTTPStatus: 503}), "whatsapp_unavailable", "Wait"},
-		"forbidden":               {faulty(wasim.Fault{HTTPStatus: 403}), "network_blocked", "Allow outgoing TCP 443"},
+		"turned away":             {faulty(whatsappsim.Fault{HTTPStatus: 503}), "whatsapp_unavailable", "Wait"},
+		"forbidden":               {faulty(whatsappsim.Fault{HTTPStatus: 403}), "network_blocked", "Allow outgoing TCP 443"},
 	}
 }
 
@@ -69,8 +69,8 @@ func TestNetworkCauses(t *testing.T) {
 
 func TestReachable(t *testing.T) {
 	t.Parallel()
-	srv := &wasim.Server{}
-	addr := wasimtest.Start(t, srv)
+	srv := &whatsappsim.Server{}
+	addr := whatsappsimtest.Start(t, srv)
 	if err := embedded.Reachable(t.Context(), srv.HTTPClient(addr)); err != nil {
 		t.Error(err)
 	}
@@ -79,7 +79,7 @@ func TestReachable(t *testing.T) {
 	if err := embedded.Reachable(t.Context(), srv.HTTPSClient(addr, roots)); err != nil {
 		t.Errorf("with TLS: %v", err)
 	}
-	srv.SetFault(wasim.Fault{HangUpgrade: true})
+	srv.SetFault(whatsappsim.Fault{HangUpgrade: true})
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if err := embedded.Reachable(ctx, srv.HTTPClient(addr)); err == nil {
@@ -94,7 +94,7 @@ func refusing(t *testing.T) *http.Client {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	return (&wasim.Server{}).HTTPClient(ln.Addr().String())
+	return (&whatsappsim.Server{}).HTTPClient(ln.Addr().String())
 }
 
 // nameless has a resolver that knows no names.
@@ -104,10 +104,10 @@ func nameless(*testing.T) *http.Client {
 	}}}
 }
 
-func faulty(f wasim.Fault) func(*testing.T) *http.Client {
+func faulty(f whatsappsim.Fault) func(*testing.T) *http.Client {
 	return func(t *testing.T) *http.Client {
-		srv := &wasim.Server{Fault: f}
-		return srv.HTTPClient(wasimtest.Start(t, srv))
+		srv := &whatsappsim.Server{Fault: f}
+		return srv.HTTPClient(whatsappsimtest.Start(t, srv))
 	}
 }
 

@@ -5,7 +5,7 @@ import (
 
 	"go.mau.fi/whatsmeow"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
 )
 
 // newClient makes a client for the device of this line.
@@ -13,10 +13,10 @@ func (l *connection) newClient(ctx context.Context) (*whatsmeow.Client, error) {
 	e := l.session.engine
 	dev, err := e.db.device(ctx, l.jid)
 	if err != nil {
-		return nil, rejectedError{why: newReason(qrgate.Internal, "The keys of the device could not be read."), retryable: true}
+		return nil, rejectedError{why: newReason(diagnosis.Internal, "The keys of the device could not be read."), retryable: true}
 	}
 	if dev == nil {
-		return nil, rejectedError{why: newReason(qrgate.LoggedOut, "The keys of the linked device are gone."), unlinked: true}
+		return nil, rejectedError{why: newReason(diagnosis.LoggedOut, "The keys of the linked device are gone."), unlinked: true}
 	}
 	cli := whatsmeow.NewClient(dev, e.library)
 	cli.SetPreLoginHTTPClient(e.http)

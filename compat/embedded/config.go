@@ -5,7 +5,9 @@ import (
 	"log/slog"
 	"net/http"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
 )
 
 // Config says how the engine runs. DataDir or DatabaseURL, and at least one key, must be set.
@@ -13,7 +15,7 @@ type Config struct {
 	// DataDir holds the SQLite file with sessions and device keys, made with 0700 and 0600 if it is not there.
 	DataDir string
 	// DatabaseURL is a Postgres URL that is used in place of the file.
-	DatabaseURL qrgate.Secret
+	DatabaseURL secret.Secret
 	// Keys are the credentials. Their names own the sessions.
 	Keys []Key
 	// HTTPClient dials WhatsApp; nil means the real one, through the proxy of the environment if there is
@@ -31,8 +33,8 @@ type Config struct {
 
 // Change is a step of a session, for whoever counts. It names no session.
 type Change struct {
-	From, To qrgate.State
-	Code     qrgate.Code // why a line ended, if one did; else empty
+	From, To session.State
+	Code     diagnosis.Code // why a line ended, if one did; else empty
 }
 
 const (

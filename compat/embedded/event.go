@@ -3,7 +3,7 @@ package embedded
 import (
 	"time"
 
-	"qrgate"
+	"qrgate/internal/secret"
 )
 
 // event is something that happened to a session: somebody's wish, a step of its line, or time.
@@ -24,7 +24,7 @@ type (
 	dialStarted   struct{} // its turn to dial has come
 	handshakeDone struct{} // the Noise handshake is done
 	// codesReceived brings the codes of an unlinked device.
-	codesReceived struct{ codes []qrgate.Secret }
+	codesReceived struct{ codes []secret.Secret }
 	// scanned comes before anything of the pairing is stored; jid names the device to be.
 	scanned  struct{ jid string }
 	paired   struct{} // the pairing is stored and signed

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"qrgate/compat/embedded"
-	"qrgate/internal/wasim"
+	"qrgate/internal/test/whatsappsim"
 )
 
 // outcome is what the API says of a session two minutes after its connect.
@@ -22,21 +22,21 @@ type outcome struct {
 func TestFaultsBeforeTheQR(t *testing.T) {
 	t.Parallel()
 	suffer(t, map[string]suffering{
-		"403 on upgrade":        {wasim.Fault{HTTPStatus: 403}, thrice("network_blocked")},
-		"407 on upgrade":        {wasim.Fault{HTTPStatus: 407}, thrice("proxy_refused")},
-		"rate limit on upgrade": {wasim.Fault{HTTPStatus: 429}, thrice("whatsapp_unavailable")},
-		"503 on upgrade":        {wasim.Fault{HTTPStatus: 503}, thrice("whatsapp_unavailable")},
-		"upgrade hangs":         {wasim.Fault{HangUpgrade: true}, thrice("whatsapp_silent")},
-		"hello hangs":           {wasim.Fault{HangHello: true}, thrice("whatsapp_silent")},
-		"hello cut":             {wasim.Fault{CutHello: true}, thrice("whatsapp_silent")},
-		"hello is a web page":   {wasim.Fault{GarbageHello: true}, failed("tls_intercepted")},
-		"foreign Noise root":    {wasim.Fault{BadCert: true}, failed("tls_intercepted")},
-		"no codes":              {wasim.Fault{NoPairDevice: true}, thrice("whatsapp_silent")},
-		"codes too late":        {wasim.Fault{PairDelay: 30 * time.Second}, thrice("whatsapp_silent")},
-		"cut after the codes":   {wasim.Fault{CutAfterRefs: 500 * time.Millisecond}, thrice("whatsapp_unavailable")},
-		"codes late":            {wasim.Fault{PairDelay: 2 * time.Second}, outcome{"qr_code", "", 1}},
-		"one code":              {wasim.Fault{Refs: 1}, outcome{"disconnected", "qr_expired", 1}},
-		"healthy":               {wasim.Fault{}, outcome{"qr_code", "", 1}},
+		"403 on upgrade":        {whatsappsim.Fault{HTTPStatus: 403}, thrice("network_blocked")},
+		"407 on upgrade":        {whatsappsim.Fault{HTTPStatus: 407}, thrice("proxy_refused")},
+		"rate limit on upgrade": {whatsappsim.Fault{HTTPStatus: 429}, thrice("whatsapp_unavailable")},
+		"503 on upgrade":        {whatsappsim.Fault{HTTPStatus: 503}, thrice("whatsapp_unavailable")},
+		"upgrade hangs":         {whatsappsim.Fault{HangUpgrade: true}, thrice("whatsapp_silent")},
+		"hello hangs":           {whatsappsim.Fault{HangHello: true}, thrice("whatsapp_silent")},
+		"hello cut":             {whatsappsim.Fault{CutHello: true}, thrice("whatsapp_silent")},
+		"hello is a web page":   {whatsappsim.Fault{GarbageHello: true}, failed("tls_intercepted")},
+		"foreign Noise root":    {whatsappsim.Fault{BadCert: true}, failed("tls_intercepted")},
+		"no codes":              {whatsappsim.Fault{NoPairDevice: true}, thrice("whatsapp_silent")},
+		"codes too late":        {whatsappsim.Fault{PairDelay: 30 * time.Second}, thrice("whatsapp_silent")},
+		"cut after the codes":   {whatsappsim.Fault{CutAfterRefs: 500 * time.Millisecond}, thrice("whatsapp_unavailable")},
+		"codes late":            {whatsappsim.Fault{PairDelay: 2 * time.Second}, outcome{"qr_code", "", 1}},
+		"one code":              {whatsappsim.Fault{Refs: 1}, outcome{"disconnected", "qr_expired", 1}},
+		"healthy":               {whatsappsim.Fault{}, outcome{"qr_code", "", 1}},
 	})
 }
 
@@ -44,27 +44,27 @@ func TestFaultsBeforeTheQR(t *testing.T) {
 func TestFailuresBeforeTheQR(t *testing.T) {
 	t.Parallel()
 	suffer(t, map[string]suffering{
-		"failure 400":      {wasim.Fault{Failure: 400}, failed("internal")},
-		"failure 401":      {wasim.Fault{Failure: 401}, outcome{"disconnected", "logged_out", 1}},
-		"failure 402":      {wasim.Fault{Failure: 402}, failed("account_banned")},
-		"failure 403":      {wasim.Fault{Failure: 403}, outcome{"disconnected", "logged_out", 1}},
-		"failure 405":      {wasim.Fault{Failure: 405}, failed("client_outdated")},
-		"failure 406":      {wasim.Fault{Failure: 406}, failed("account_banned")},
-		"failure 409":      {wasim.Fault{Failure: 409}, failed("client_outdated")},
-		"failure 415":      {wasim.Fault{Failure: 415}, failed("internal")},
-		"failure 500":      {wasim.Fault{Failure: 500}, thrice("whatsapp_unavailable")},
-		"failure 501":      {wasim.Fault{Failure: 501}, failed("internal")},
-		"failure 503":      {wasim.Fault{Failure: 503}, thrice("whatsapp_unavailable")},
-		"stream error 401": {wasim.Fault{StreamError: "401"}, outcome{"disconnected", "logged_out", 1}},
-		"stream error 500": {wasim.Fault{StreamError: "500"}, thrice("whatsapp_unavailable")},
-		"stream error 503": {wasim.Fault{StreamError: "503"}, thrice("whatsapp_unavailable")},
-		"stream error 515": {wasim.Fault{StreamError: "515"}, thrice("whatsapp_unavailable")},
-		"stream replaced":  {wasim.Fault{StreamError: "conflict"}, outcome{"disconnected", "session_conflict", 1}},
+		"failure 400":      {whatsappsim.Fault{Failure: 400}, failed("internal")},
+		"failure 401":      {whatsappsim.Fault{Failure: 401}, outcome{"disconnected", "logged_out", 1}},
+		"failure 402":      {whatsappsim.Fault{Failure: 402}, failed("account_banned")},
+		"failure 403":      {whatsappsim.Fault{Failure: 403}, outcome{"disconnected", "logged_out", 1}},
+		"failure 405":      {whatsappsim.Fault{Failure: 405}, failed("client_outdated")},
+		"failure 406":      {whatsappsim.Fault{Failure: 406}, failed("account_banned")},
+		"failure 409":      {whatsappsim.Fault{Failure: 409}, failed("client_outdated")},
+		"failure 415":      {whatsappsim.Fault{Failure: 415}, failed("internal")},
+		"failure 500":      {whatsappsim.Fault{Failure: 500}, thrice("whatsapp_unavailable")},
+		"failure 501":      {whatsappsim.Fault{Failure: 501}, failed("internal")},
+		"failure 503":      {whatsappsim.Fault{Failure: 503}, thrice("whatsapp_unavailable")},
+		"stream error 401": {whatsappsim.Fault{StreamError: "401"}, outcome{"disconnected", "logged_out", 1}},
+		"stream error 500": {whatsappsim.Fault{StreamError: "500"}, thrice("whatsapp_unavailable")},
+		"stream error 503": {whatsappsim.Fault{StreamError: "503"}, thrice("whatsapp_unavailable")},
+		"stream error 515": {whatsappsim.Fault{StreamError: "515"}, thrice("whatsapp_unavailable")},
+		"stream replaced":  {whatsappsim.Fault{StreamError: "conflict"}, outcome{"disconnected", "session_conflict", 1}},
 	})
 }
 
 type suffering struct {
-	fault wasim.Fault
+	fault whatsappsim.Fault
 	want  outcome
 }
 
@@ -77,7 +77,7 @@ func suffer(t *testing.T, tests map[string]suffering) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, tt.fault, embedded.Config{}, func(t *testing.T, r *rig, srv *wasim.Server) {
+			inBubble(t, tt.fault, embedded.Config{}, func(t *testing.T, r *rig, srv *whatsappsim.Server) {
 				r.connect("first")
 				time.Sleep(2 * time.Minute)
 				d := r.call("GET", "/api/sessions/first/status").data()
@@ -88,7 +88,7 @@ func suffer(t *testing.T, tests map[string]suffering) {
 				if a := r.call("GET", "/api/sessions/first/qr"); a.status == 500 && !strings.Contains(a.raw, "QR: "+tt.want.Reason) {
 					t.Errorf("qr does not name the reason: %s", a.raw)
 				}
-				srv.SetFault(wasim.Fault{}) // what has passed is forgotten at the next connect
+				srv.SetFault(whatsappsim.Fault{}) // what has passed is forgotten at the next connect
 				r.call("POST", "/api/sessions/first/connect")
 				r.untilStatus("first", "qr_code", 5*time.Second)
 			})
@@ -100,7 +100,7 @@ func suffer(t *testing.T, tests map[string]suffering) {
 // long as somebody wants them.
 func TestCodesComeBackAfterACut(t *testing.T) {
 	t.Parallel()
-	inBubble(t, wasim.Fault{CutAfterRefs: 15 * time.Second}, embedded.Config{}, func(t *testing.T, r *rig, srv *wasim.Server) {
+	inBubble(t, whatsappsim.Fault{CutAfterRefs: 15 * time.Second}, embedded.Config{}, func(t *testing.T, r *rig, srv *whatsappsim.Server) {
 		r.connect("first")
 		time.Sleep(2 * time.Minute)
 		r.untilStatus("first", "qr_code", 5*time.Second)
@@ -117,7 +117,7 @@ func TestCodesComeBackAfterACut(t *testing.T) {
 // On a half-dead link a scan would lead nowhere: the first ping that stays unanswered brings new codes.
 func TestHalfDeadLinkBringsNewCodes(t *testing.T) {
 	t.Parallel()
-	inBubble(t, wasim.Fault{SilentIQ: true}, embedded.Config{}, func(t *testing.T, r *rig, srv *wasim.Server) {
+	inBubble(t, whatsappsim.Fault{SilentIQ: true}, embedded.Config{}, func(t *testing.T, r *rig, srv *whatsappsim.Server) {
 		r.connect("first")
 		r.untilStatus("first", "qr_code", time.Second)
 		time.Sleep(45 * time.Second)

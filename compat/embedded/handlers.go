@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"time"
 
-	"qrgate"
 	"qrgate/compat"
+	"qrgate/internal/session"
 )
 
 func (e *Engine) root(*http.Request) reply {
@@ -55,7 +55,7 @@ func filterByState(all []item, word string) []item {
 	state := compat.ParseState(word)
 	var out []item
 	for _, i := range all {
-		if state != qrgate.Unknown && i.Status == compat.Wire(state) {
+		if state != session.Unknown && i.Status == compat.Wire(state) {
 			out = append(out, i)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"go.mau.fi/whatsmeow/util/keys"
 	waLog "go.mau.fi/whatsmeow/util/log"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
 )
 
 // Handshake goes to WhatsApp as a device that nobody ever linked, waits until it is sent codes, and hangs up.
@@ -21,10 +21,10 @@ import (
 //
 // It returns qrgate.None when codes came, else the cause and a sentence, after 40 s at most; after the end of
 // ctx it may take the rest of the library's own 20 s for a handshake.
-func Handshake(ctx context.Context, c *http.Client) (qrgate.Code, string) {
+func Handshake(ctx context.Context, c *http.Client) (diagnosis.Code, string) {
 	dialer, err := whatsapp(c)
 	if err != nil {
-		return qrgate.Internal, err.Error()
+		return diagnosis.Internal, err.Error()
 	}
 	cli := newEphemeralClient(dialer)
 	news := make(chan reason, 1)
@@ -44,7 +44,7 @@ func Handshake(ctx context.Context, c *http.Client) (qrgate.Code, string) {
 	if err := cli.ConnectContext(step.watch(life)); err != nil {
 		why := dialCause(err)
 		if ctx.Err() != nil {
-			why = newReason(qrgate.NetworkBlocked, "WhatsApp did not answer before the look was over.")
+			why = newReason(diagnosis.NetworkBlocked, "WhatsApp did not answer before the look was over.")
 		}
 		return why.Code, why.Text
 	}
@@ -57,7 +57,7 @@ func Handshake(ctx context.Context, c *http.Client) (qrgate.Code, string) {
 	case <-patience.C:
 	case <-ctx.Done():
 	}
-	return qrgate.WhatsAppSilent, "WhatsApp took the registration and sent no codes."
+	return diagnosis.WhatsAppSilent, "WhatsApp took the registration and sent no codes."
 }
 
 // outcomeOf is what an event means for somebody who wants to see codes and nothing more.
@@ -65,15 +65,15 @@ func outcomeOf(e event) (reason, bool) {
 	switch e := e.(type) {
 	case codesReceived:
 		if len(e.codes) == 0 {
-			return newReason(qrgate.WhatsAppSilent, "WhatsApp sent an empty set of codes."), true
+			return newReason(diagnosis.WhatsAppSilent, "WhatsApp sent an empty set of codes."), true
 		}
-		return newReason(qrgate.None, "WhatsApp sent codes."), true
+		return newReason(diagnosis.None, "WhatsApp sent codes."), true
 	case lost:
 		return e.why, true
 	case rejected:
 		return e.why, true
 	case restart:
-		return newReason(qrgate.WhatsAppUnavailable, "WhatsApp asked for a new connection before any code was scanned."), true
+		return newReason(diagnosis.WhatsAppUnavailable, "WhatsApp asked for a new connection before any code was scanned."), true
 	}
 	return reason{}, false
 }

@@ -6,7 +6,7 @@ import (
 
 	"go.mau.fi/whatsmeow/types/events"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
 )
 
 // What the simulator cannot play: passkeys, and what does not concern the link.
@@ -14,16 +14,16 @@ func TestHeard(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		raw  any
-		want qrgate.Code // "" is no event at all
+		want diagnosis.Code // "" is no event at all
 	}{
-		"passkey wanted":          {&events.PairPasskeyRequest{}, qrgate.PasskeyRequired},
-		"passkey failed":          {&events.PairPasskeyError{Error: errors.New("no")}, qrgate.PasskeyRequired},
-		"pairing failed":          {&events.PairError{Error: errors.New("no")}, qrgate.PairingFailed},
-		"banned for a time":       {&events.TemporaryBan{}, qrgate.AccountBanned},
-		"banned":                  {&events.LoggedOut{OnConnect: true, Reason: 406}, qrgate.AccountBanned},
-		"logged out":              {&events.LoggedOut{OnConnect: true, Reason: 401}, qrgate.LoggedOut},
-		"logged out by the phone": {&events.LoggedOut{Reason: 406}, qrgate.LoggedOut},
-		"unknown client":          {&events.ConnectFailure{Reason: 418}, qrgate.ClientOutdated},
+		"passkey wanted":          {&events.PairPasskeyRequest{}, diagnosis.PasskeyRequired},
+		"passkey failed":          {&events.PairPasskeyError{Error: errors.New("no")}, diagnosis.PasskeyRequired},
+		"pairing failed":          {&events.PairError{Error: errors.New("no")}, diagnosis.PairingFailed},
+		"banned for a time":       {&events.TemporaryBan{}, diagnosis.AccountBanned},
+		"banned":                  {&events.LoggedOut{OnConnect: true, Reason: 406}, diagnosis.AccountBanned},
+		"logged out":              {&events.LoggedOut{OnConnect: true, Reason: 401}, diagnosis.LoggedOut},
+		"logged out by the phone": {&events.LoggedOut{Reason: 406}, diagnosis.LoggedOut},
+		"unknown client":          {&events.ConnectFailure{Reason: 418}, diagnosis.ClientOutdated},
 		"no multidevice":          {&events.QRScannedWithoutMultidevice{}, ""},
 		"a ping restored":         {&events.KeepAliveRestored{}, ""},
 		"a message":               {&events.Message{}, ""},
@@ -44,10 +44,10 @@ func TestHeard(t *testing.T) {
 // Every reason the engine gives is an entry of the gate's catalogue.
 func TestReasonsAreInTheCatalogue(t *testing.T) {
 	t.Parallel()
-	for _, code := range []qrgate.Code{qrgate.EngineOverloaded, qrgate.QRExpired, qrgate.LoggedOut, qrgate.SessionConflict,
-		qrgate.ClientOutdated, qrgate.AccountBanned, qrgate.PairingFailed, qrgate.PasskeyRequired, qrgate.Internal,
-		qrgate.WhatsAppUnavailable, qrgate.WhatsAppSilent, qrgate.NetworkBlocked, qrgate.DNSFailed, qrgate.TLSIntercepted, qrgate.ProxyRefused} {
-		if qrgate.New(code).Code != code {
+	for _, code := range []diagnosis.Code{diagnosis.EngineOverloaded, diagnosis.QRExpired, diagnosis.LoggedOut, diagnosis.SessionConflict,
+		diagnosis.ClientOutdated, diagnosis.AccountBanned, diagnosis.PairingFailed, diagnosis.PasskeyRequired, diagnosis.Internal,
+		diagnosis.WhatsAppUnavailable, diagnosis.WhatsAppSilent, diagnosis.NetworkBlocked, diagnosis.DNSFailed, diagnosis.TLSIntercepted, diagnosis.ProxyRefused} {
+		if diagnosis.New(code).Code != code {
 			t.Errorf("%s is not", code)
 		}
 	}

@@ -6,7 +6,7 @@ import (
 
 	"rsc.io/qr"
 
-	"qrgate"
+	"qrgate/internal/secret"
 )
 
 // pixels is the width of one module of the image: a code of WhatsApp has about 60, so the image is some
@@ -15,11 +15,11 @@ const pixels = 8
 
 // draw renders a code as a data URL of a PNG. The lowest level of error correction is what WhatsApp's own
 // page uses: on a screen nothing gets lost, and larger modules are easier to scan.
-func draw(code qrgate.Secret) (qrgate.Secret, error) {
+func draw(code secret.Secret) (secret.Secret, error) {
 	c, err := qr.Encode(code.Reveal(), qr.L)
 	if err != nil {
-		return qrgate.Secret{}, fmt.Errorf("the code does not fit into a QR")
+		return secret.Secret{}, fmt.Errorf("the code does not fit into a QR")
 	}
 	c.Scale = pixels
-	return qrgate.NewSecret("data:image/png;base64," + base64.StdEncoding.EncodeToString(c.PNG())), nil
+	return secret.NewSecret("data:image/png;base64," + base64.StdEncoding.EncodeToString(c.PNG())), nil
 }

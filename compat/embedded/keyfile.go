@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"qrgate"
+	"qrgate/internal/secret"
 )
 
 // keyFile is where a generated key is kept, in the data directory.
@@ -21,9 +21,9 @@ const generatedName = "default"
 
 // LoadOrMakeKey returns the key that was generated for dir, or generates one and keeps it there with mode
 // 0600; made tells which. The caller prints a key that was made, once.
-func LoadOrMakeKey(dir string) (name string, key qrgate.Secret, made bool, err error) {
+func LoadOrMakeKey(dir string) (name string, key secret.Secret, made bool, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", qrgate.Secret{}, false, fmt.Errorf("the data directory cannot be made: %w", err)
+		return "", secret.Secret{}, false, fmt.Errorf("the data directory cannot be made: %w", err)
 	}
 	path := filepath.Join(dir, keyFile)
 	text, err := os.ReadFile(path)
@@ -31,19 +31,19 @@ func LoadOrMakeKey(dir string) (name string, key qrgate.Secret, made bool, err e
 		return readKey(path, string(text))
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
-		return "", qrgate.Secret{}, false, fmt.Errorf("the generated API key cannot be read: %w", err)
+		return "", secret.Secret{}, false, fmt.Errorf("the generated API key cannot be read: %w", err)
 	}
 	fresh := newKey()
 	if err := writeNew(path, generatedName+":"+fresh+"\n"); err != nil {
-		return "", qrgate.Secret{}, false, fmt.Errorf("the generated API key cannot be kept: %w", err)
+		return "", secret.Secret{}, false, fmt.Errorf("the generated API key cannot be kept: %w", err)
 	}
-	return generatedName, qrgate.NewSecret(fresh), true, nil
+	return generatedName, secret.NewSecret(fresh), true, nil
 }
 
-func readKey(path, text string) (string, qrgate.Secret, bool, error) {
+func readKey(path, text string) (string, secret.Secret, bool, error) {
 	keys, err := ParseKeys(strings.TrimSpace(text))
 	if err != nil || len(keys) != 1 {
-		return "", qrgate.Secret{}, false, fmt.Errorf("%s does not hold one name:key; delete it to have a new one made", path)
+		return "", secret.Secret{}, false, fmt.Errorf("%s does not hold one name:key; delete it to have a new one made", path)
 	}
 	return keys[0].Name, keys[0].Key, false, nil
 }

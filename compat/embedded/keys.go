@@ -7,7 +7,8 @@ import (
 	"fmt"
 	"strings"
 
-	"qrgate"
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
 )
 
 // MinKey is the shortest API key that is accepted, in bytes.
@@ -17,7 +18,7 @@ const MinKey = 16
 // have several keys while clients move from one to the next.
 type Key struct {
 	Name string // ^[A-Za-z0-9_-]{1,100}$
-	Key  qrgate.Secret
+	Key  secret.Secret
 }
 
 // ParseKeys reads "name:key,name:key". A key may hold colons and no commas; spaces around either are
@@ -25,22 +26,22 @@ type Key struct {
 func ParseKeys(text string) ([]Key, error) {
 	var keys []Key
 	for i, entry := range strings.Split(text, ",") {
-		name, secret, found := strings.Cut(strings.TrimSpace(entry), ":")
-		name, secret = strings.TrimSpace(name), strings.TrimSpace(secret)
+		name, sec, found := strings.Cut(strings.TrimSpace(entry), ":")
+		name, sec = strings.TrimSpace(name), strings.TrimSpace(sec)
 		switch {
 		case !found:
 			return nil, fmt.Errorf("API key %d has no name: write name:key", i+1)
-		case !qrgate.ValidID(name):
-			return nil, fmt.Errorf("the name of API key %d is not 1 to %d letters, digits, _ or -", i+1, qrgate.MaxIDLength)
-		case len(secret) < MinKey:
-			return nil, fmt.Errorf("API key %d (%s) has %d bytes and needs at least %d", i+1, name, len(secret), MinKey)
+		case !session.ValidID(name):
+			return nil, fmt.Errorf("the name of API key %d is not 1 to %d letters, digits, _ or -", i+1, session.MaxIDLength)
+		case len(sec) < MinKey:
+			return nil, fmt.Errorf("API key %d (%s) has %d bytes and needs at least %d", i+1, name, len(sec), MinKey)
 		}
 		for j, other := range keys {
-			if other.Name != name && other.Key.Equal(qrgate.NewSecret(secret)) {
+			if other.Name != name && other.Key.Equal(secret.NewSecret(sec)) {
 				return nil, fmt.Errorf("API keys %d (%s) and %d (%s) are the same key under two names", j+1, other.Name, i+1, name)
 			}
 		}
-		keys = append(keys, Key{Name: name, Key: qrgate.NewSecret(secret)})
+		keys = append(keys, Key{Name: name, Key: secret.NewSecret(sec)})
 	}
 	return keys, nil
 }
@@ -54,7 +55,7 @@ type keyring []struct {
 func newRing(keys []Key) (keyring, error) {
 	var r keyring
 	for _, k := range keys {
-		if len(k.Key.Reveal()) < MinKey || !qrgate.ValidID(k.Name) {
+		if len(k.Key.Reveal()) < MinKey || !session.ValidID(k.Name) {
 			return nil, errors.New("an API key of the embedded engine is too short or has no valid name")
 		}
 		r = append(r, struct {

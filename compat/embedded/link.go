@@ -3,7 +3,8 @@ package embedded
 import (
 	"time"
 
-	"qrgate"
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
 )
 
 // phase is where a session's line stands.
@@ -36,7 +37,7 @@ type linkState struct {
 
 	Pairing pairingProgress // how far a pairing has come
 
-	Codes    []qrgate.Secret // the code that is shown, then those to come
+	Codes    []secret.Secret // the code that is shown, then those to come
 	Sequence int             // its number on this line, from 1
 	Seen     time.Time       // since when it is shown
 
@@ -52,38 +53,38 @@ type pairingProgress struct {
 }
 
 // state is the link in the gate's words.
-func (l linkState) state() qrgate.State {
+func (l linkState) state() session.State {
 	switch l.Phase {
 	case showing:
-		return qrgate.AwaitingScan
+		return session.AwaitingScan
 	case online:
-		return qrgate.Connected
+		return session.Connected
 	case idle:
 		return l.idleState()
 	}
 	if l.JID != "" && l.Attempts >= maxTries {
-		return qrgate.Disconnected // it goes on trying, and says so no longer
+		return session.Disconnected // it goes on trying, and says so no longer
 	}
-	return qrgate.Connecting
+	return session.Connecting
 }
 
-func (l linkState) idleState() qrgate.State {
+func (l linkState) idleState() session.State {
 	switch {
 	case l.Last.fatal():
-		return qrgate.Failed
+		return session.Failed
 	case l.Last.known() || l.Paused || l.JID != "":
-		return qrgate.Disconnected
+		return session.Disconnected
 	}
-	return qrgate.Created
+	return session.Created
 }
 
 // inactive reports whether the link needs no line at present.
 func (l linkState) inactive() bool { return l.Phase == idle || l.Phase == backingOff }
 
 // code is the code that is shown, and whether there is one.
-func (l linkState) code() (qrgate.Secret, bool) {
+func (l linkState) code() (secret.Secret, bool) {
 	if l.Phase != showing || len(l.Codes) == 0 {
-		return qrgate.Secret{}, false
+		return secret.Secret{}, false
 	}
 	return l.Codes[0], true
 }

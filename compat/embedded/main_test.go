@@ -8,7 +8,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"qrgate/internal/wasim/wasimtest"
+	"qrgate/internal/test/whatsappsim/whatsappsimtest"
 )
 
 // handshakeTime is longer than a handshake that nobody answers outlives its engine, which is 20 s, a constant of the
@@ -17,7 +17,7 @@ const handshakeTime = 25 * time.Second
 
 // TestMain trusts the simulator before any client of the process connects: the root is global.
 func TestMain(m *testing.M) {
-	wasimtest.TrustRoot()
+	whatsappsimtest.TrustRoot()
 	code := m.Run()
 	if code == 0 {
 		code = leaks()

@@ -9,16 +9,17 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"qrgate"
 	"qrgate/compat/embedded"
-	"qrgate/internal/wasim"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
+	"qrgate/internal/test/whatsappsim"
 )
 
 // Only so many lines dial at once; the others wait their turn in "connecting", and get it.
 func TestDialsTakeTurns(t *testing.T) {
 	t.Parallel()
-	inBubble(t, wasim.Fault{}, embedded.Config{MaxDials: 2}, func(t *testing.T, r *rig, srv *wasim.Server) {
-		srv.QueueFaults(wasim.Fault{HangUpgrade: true}, wasim.Fault{HangUpgrade: true})
+	inBubble(t, whatsappsim.Fault{}, embedded.Config{MaxDials: 2}, func(t *testing.T, r *rig, srv *whatsappsim.Server) {
+		srv.QueueFaults(whatsappsim.Fault{HangUpgrade: true}, whatsappsim.Fault{HangUpgrade: true})
 		for n := range 5 {
 			r.connect(fmt.Sprintf("session-%d", n))
 		}
@@ -41,7 +42,7 @@ func TestDialsTakeTurns(t *testing.T) {
 // A turn that never comes within the time in which somebody waits is an answer, too.
 func TestDialsThatNeverGetATurn(t *testing.T) {
 	t.Parallel()
-	inBubble(t, wasim.Fault{HangHello: true}, embedded.Config{MaxDials: 1}, func(t *testing.T, r *rig, _ *wasim.Server) {
+	inBubble(t, whatsappsim.Fault{HangHello: true}, embedded.Config{MaxDials: 1}, func(t *testing.T, r *rig, _ *whatsappsim.Server) {
 		for n := range 12 {
 			r.connect(fmt.Sprintf("session-%02d", n))
 		}
@@ -71,18 +72,18 @@ func TestObserve(t *testing.T) {
 	}})
 	r.connect("first")
 	r.scan(srv, "first", "5550100")
-	srv.SetFault(wasim.Fault{Failure: 405})
+	srv.SetFault(whatsappsim.Fault{Failure: 405})
 	r.call("POST", "/api/sessions/first/restart")
 	r.untilStatus("first", "error", patience)
 	mu.Lock()
 	defer mu.Unlock()
 	want := []embedded.Change{
-		{From: qrgate.Created, To: qrgate.Connecting},
-		{From: qrgate.Connecting, To: qrgate.AwaitingScan},
-		{From: qrgate.AwaitingScan, To: qrgate.Connecting},
-		{From: qrgate.Connecting, To: qrgate.Connected},
-		{From: qrgate.Connected, To: qrgate.Connecting},
-		{From: qrgate.Connecting, To: qrgate.Failed, Code: qrgate.ClientOutdated},
+		{From: session.Created, To: session.Connecting},
+		{From: session.Connecting, To: session.AwaitingScan},
+		{From: session.AwaitingScan, To: session.Connecting},
+		{From: session.Connecting, To: session.Connected},
+		{From: session.Connected, To: session.Connecting},
+		{From: session.Connecting, To: session.Failed, Code: diagnosis.ClientOutdated},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -111,7 +112,7 @@ func TestStorm(t *testing.T) {
 	for n := range 6 {
 		id := fmt.Sprintf("session-%d", n)
 		r.call("POST", "/api/sessions/"+id+"/restart")
-		if err := srv.Scan(context.Background(), r.code(id), wasim.Account{User: fmt.Sprintf("555010%d", n)}); err != nil {
+		if err := srv.Scan(context.Background(), r.code(id), whatsappsim.Account{User: fmt.Sprintf("555010%d", n)}); err != nil {
 			t.Error(err)
 		}
 		r.untilStatus(id, "connected", patience)

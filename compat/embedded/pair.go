@@ -9,7 +9,7 @@ import (
 	"go.mau.fi/whatsmeow/types"
 	"google.golang.org/protobuf/proto"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
 )
 
 // deviceName is what the phone shows in its list of linked devices.
@@ -56,7 +56,7 @@ func (l *connection) scanned(jid types.JID, _, _ string) bool {
 func (e *Engine) evict(jid string, but *engineSession) {
 	for _, s := range e.all() {
 		if s != but && s.view().link.JID == jid {
-			why := newReason(qrgate.LoggedOut, "WhatsApp has given this session's device to another one.")
+			why := newReason(diagnosis.LoggedOut, "WhatsApp has given this session's device to another one.")
 			s.apply(nil, rejected{why: why, unlinked: true})
 		}
 	}

@@ -8,13 +8,13 @@ import (
 	"go.mau.fi/whatsmeow/types"
 	"google.golang.org/protobuf/proto"
 
-	"qrgate/internal/wasim/wasimtest"
+	"qrgate/internal/test/whatsappsim/whatsappsimtest"
 )
 
 // The phone shows our name, and the library's own variable stays as it was.
 func TestPhoneShowsOurName(t *testing.T) {
 	t.Parallel()
-	dev := wasimtest.Device()
+	dev := whatsappsimtest.Device()
 	var props waCompanionReg.DeviceProps
 	if err := proto.Unmarshal(payload(dev)().GetDevicePairingData().GetDeviceProps(), &props); err != nil {
 		t.Fatal(err)

@@ -5,15 +5,15 @@ import (
 	"time"
 
 	"qrgate/compat/embedded"
-	"qrgate/internal/wasim"
-	"qrgate/internal/wasim/wasimtest"
+	"qrgate/internal/test/whatsappsim"
+	"qrgate/internal/test/whatsappsim/whatsappsimtest"
 )
 
 // onLoopback runs an engine on a simulator that listens on 127.0.0.1.
-func onLoopback(t *testing.T, c embedded.Config) (*rig, *wasim.Server) {
+func onLoopback(t *testing.T, c embedded.Config) (*rig, *whatsappsim.Server) {
 	t.Helper()
-	srv := &wasim.Server{PreKeys: fewKeys}
-	c.HTTPClient = srv.HTTPClient(wasimtest.Start(t, srv))
+	srv := &whatsappsim.Server{PreKeys: fewKeys}
+	c.HTTPClient = srv.HTTPClient(whatsappsimtest.Start(t, srv))
 	return start(t, c), srv
 }
 
@@ -31,7 +31,7 @@ func TestQRComesWithinASecond(t *testing.T) {
 	if a.status != 200 || a.data()["status"] != "qr_code" || a.data()["sessionId"] != "first" {
 		t.Fatalf("%d %s", a.status, a.raw)
 	}
-	if _, _, _, _, err := wasim.ParseQR(decode(t, a.data()["qrCode"].(string))); err != nil {
+	if _, _, _, _, err := whatsappsim.ParseQR(decode(t, a.data()["qrCode"].(string))); err != nil {
 		t.Errorf("no phone would take this code: %v", err)
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"qrgate"
 	"qrgate/compat/embedded"
+	"qrgate/internal/secret"
 )
 
 // testDatabase names an empty Postgres database that the tests may fill.
@@ -21,7 +21,7 @@ func TestPostgres(t *testing.T) {
 		}
 		t.Skipf("set %s to the URL of an empty Postgres database to run this test", testDatabase)
 	}
-	r, srv := onLoopback(t, embedded.Config{DatabaseURL: qrgate.NewSecret(at)})
+	r, srv := onLoopback(t, embedded.Config{DatabaseURL: secret.NewSecret(at)})
 	r.call("DELETE", "/api/sessions/first") // what an earlier run left behind
 	r.call("DELETE", "/api/sessions/second")
 	r.connect("first")
@@ -50,7 +50,7 @@ func TestPostgres(t *testing.T) {
 func TestDatabaseErrorsKeepThePassword(t *testing.T) {
 	t.Parallel()
 	for _, at := range []string{"postgres://someone:hunter2@127.0.0.1:1/db?connect_timeout=1", "postgres://someone:hunter2@[nonsense/db", "hunter2 no url"} {
-		_, err := embedded.New(embedded.Config{DatabaseURL: qrgate.NewSecret(at), Keys: keys(t, "a:"+keyA)})
+		_, err := embedded.New(embedded.Config{DatabaseURL: secret.NewSecret(at), Keys: keys(t, "a:"+keyA)})
 		if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "QRGATE_DATABASE_URL") {
 			t.Errorf("%v", err)
 		}

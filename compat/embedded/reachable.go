@@ -8,7 +8,7 @@ import (
 	"github.com/coder/websocket"
 	"go.mau.fi/whatsmeow/socket"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
 )
 
 // reachTime bounds Reachable.
@@ -16,12 +16,12 @@ const reachTime = 5 * time.Second
 
 // ReachabilityError is the error of Reachable when something lies between here and WhatsApp.
 type ReachabilityError struct {
-	Code qrgate.Code // what it is
-	Text string      // one sentence of what was seen
+	Code diagnosis.Code // what it is
+	Text string         // one sentence of what was seen
 }
 
 // Error is a sentence that says what was seen and what to do.
-func (o *ReachabilityError) Error() string { return o.Text + " " + qrgate.New(o.Code).Help }
+func (o *ReachabilityError) Error() string { return o.Text + " " + diagnosis.New(o.Code).Help }
 
 // Reachable asks once whether WhatsApp can be reached from here with c (nil as in Config): DNS, TCP, TLS and
 // the websocket's upgrade, within 5 s. It never says more than it saw: its error is an [*Obstacle], or says
@@ -44,7 +44,7 @@ func Reachable(ctx context.Context, c *http.Client) error {
 	case res != nil:
 		why = statusCause(res.StatusCode)
 	case ctx.Err() != nil:
-		why = newReason(qrgate.NetworkBlocked, "No answer from web.whatsapp.com within 5 seconds.")
+		why = newReason(diagnosis.NetworkBlocked, "No answer from web.whatsapp.com within 5 seconds.")
 	default:
 		why = dialCause(err)
 	}

@@ -3,19 +3,19 @@ package embedded
 import (
 	"time"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
 )
 
 // reason is why a session lost its line: a cause from the gate's closed list, and one sentence without any
 // secret, error text or the digits that clients take for a rate limit (contract 4.4).
 type reason struct {
-	Code qrgate.Code
+	Code diagnosis.Code
 	Text string
 	At   time.Time // when it was noticed
 }
 
 // newReason makes a reason; at is filled in when it is applied.
-func newReason(code qrgate.Code, text string) reason { return reason{Code: code, Text: text} }
+func newReason(code diagnosis.Code, text string) reason { return reason{Code: code, Text: text} }
 
 // known reports whether there is a reason at all.
 func (r reason) known() bool { return r.Code != "" }
@@ -24,7 +24,7 @@ func (r reason) known() bool { return r.Code != "" }
 // was not ended by the phone's owner or by nobody's interest.
 func (r reason) fatal() bool {
 	switch r.Code {
-	case "", qrgate.QRExpired, qrgate.LoggedOut, qrgate.SessionConflict:
+	case "", diagnosis.QRExpired, diagnosis.LoggedOut, diagnosis.SessionConflict:
 		return false
 	}
 	return true

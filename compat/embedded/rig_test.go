@@ -18,7 +18,7 @@ import (
 	"github.com/makiuchi-d/gozxing/qrcode"
 
 	"qrgate/compat/embedded"
-	"qrgate/internal/wasim"
+	"qrgate/internal/test/whatsappsim"
 )
 
 const (
@@ -191,9 +191,9 @@ func decode(t testing.TB, dataURL string) string {
 }
 
 // scan plays a phone and waits until the session is connected.
-func (r *rig) scan(srv *wasim.Server, id, user string) {
+func (r *rig) scan(srv *whatsappsim.Server, id, user string) {
 	r.t.Helper()
-	if err := srv.Scan(context.Background(), r.code(id), wasim.Account{User: user}); err != nil {
+	if err := srv.Scan(context.Background(), r.code(id), whatsappsim.Account{User: user}); err != nil {
 		r.t.Fatal(err)
 	}
 	r.untilStatus(id, "connected", patience)

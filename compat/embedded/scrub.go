@@ -4,7 +4,7 @@ import (
 	"regexp"
 	"strings"
 
-	"qrgate"
+	"qrgate/internal/secret"
 )
 
 // What must not appear in a log, and what stands in its place. Order matters: a code holds digits and
@@ -22,7 +22,7 @@ var redactions = []struct {
 }
 
 // scrub takes codes, keys, numbers and the given secrets out of a text.
-func scrub(text string, secrets ...qrgate.Secret) string {
+func scrub(text string, secrets ...secret.Secret) string {
 	for _, s := range secrets {
 		if !s.Empty() {
 			text = strings.ReplaceAll(text, s.Reveal(), "[redacted]")

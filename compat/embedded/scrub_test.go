@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"qrgate"
+	"qrgate/internal/secret"
 )
 
 func TestScrub(t *testing.T) {
@@ -26,7 +26,7 @@ func TestScrub(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := scrub(tt.text, qrgate.NewSecret("hunter2"), qrgate.Secret{}); got != tt.want {
+			if got := scrub(tt.text, secret.NewSecret("hunter2"), secret.Secret{}); got != tt.want {
 				t.Errorf("%q, want %q", got, tt.want)
 			}
 		})

@@ -7,7 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"qrgate"
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
 )
 
 // engineSession is one session: what is stored of it, its link, and the line that the link asks for.
@@ -19,7 +20,7 @@ type engineSession struct {
 	saved saved
 	link  linkState
 	line  *connection   // what the link asks for; nil if it asks for nothing
-	image qrgate.Secret // the code that is shown, drawn
+	image secret.Secret // the code that is shown, drawn
 	timer *time.Timer   // comes with a tick when the link is due
 	gone  bool          // deleted, or the engine ends: nothing happens any more
 }
@@ -99,7 +100,7 @@ func (s *engineSession) draw(was linkState) {
 	if shown && ok && code.Equal(before) {
 		return
 	}
-	s.image = qrgate.Secret{}
+	s.image = secret.Secret{}
 	if !shown {
 		return
 	}
@@ -163,7 +164,7 @@ func (s *engineSession) end() *connection {
 type view struct {
 	row   row
 	link  linkState
-	image qrgate.Secret
+	image secret.Secret
 }
 
 // refreshed is the session as it is now, even if its alarm is about to ring: a code is replaced in the moment
@@ -180,7 +181,7 @@ func (s *engineSession) view() view {
 }
 
 // ref names the session in both documented ways.
-func (v view) ref() qrgate.Ref { return qrgate.Ref{ID: v.row.id, Name: v.row.sessionID} }
+func (v view) ref() session.Ref { return session.Ref{ID: v.row.id, Name: v.row.sessionID} }
 
 // phone is the number of the linked account, empty without one: the part of the JID before the device.
 func (v view) phone() string {
@@ -191,7 +192,7 @@ func (v view) phone() string {
 }
 
 // qr is the code that can be scanned at now, if there is one.
-func (v view) qr(now time.Time) (qrgate.QR, bool) {
-	q := qrgate.QR{Image: v.image, Sequence: v.link.Sequence, Seen: v.link.Seen, Confirmed: now, Expires: v.link.Deadline}
+func (v view) qr(now time.Time) (session.QR, bool) {
+	q := session.QR{Image: v.image, Sequence: v.link.Sequence, Seen: v.link.Seen, Confirmed: now, Expires: v.link.Deadline}
 	return q, q.Present() && q.TTL(now) > 0
 }

@@ -12,8 +12,8 @@ import (
 	waBinary "go.mau.fi/whatsmeow/binary"
 
 	"qrgate/compat/embedded"
-	"qrgate/internal/wasim"
-	"qrgate/internal/wasim/wasimtest"
+	"qrgate/internal/test/whatsappsim"
+	"qrgate/internal/test/whatsappsim/whatsappsimtest"
 )
 
 // After a restart of the process linked sessions come back by themselves, those that somebody disconnected
@@ -51,12 +51,12 @@ func TestProcessRestart(t *testing.T) {
 func TestDeleteForgetsEverything(t *testing.T) {
 	t.Parallel()
 	var unlinked atomic.Int32
-	srv := &wasim.Server{PreKeys: fewKeys, Trace: func(dir string, n *waBinary.Node) {
+	srv := &whatsappsim.Server{PreKeys: fewKeys, Trace: func(dir string, n *waBinary.Node) {
 		if _, ok := n.GetOptionalChildByTag("remove-companion-device"); ok && dir == "<-" {
 			unlinked.Add(1)
 		}
 	}}
-	r := start(t, embedded.Config{DataDir: t.TempDir(), HTTPClient: srv.HTTPClient(wasimtest.Start(t, srv))})
+	r := start(t, embedded.Config{DataDir: t.TempDir(), HTTPClient: srv.HTTPClient(whatsappsimtest.Start(t, srv))})
 	r.connect("first")
 	r.scan(srv, "first", "5550100")
 	first := r.call("GET", "/api/sessions/first").data()["id"].(float64)
@@ -132,7 +132,7 @@ func TestOnePhoneTwoSessions(t *testing.T) {
 func TestDeviceNumberIsGivenAgain(t *testing.T) {
 	t.Parallel()
 	r, srv := onLoopback(t, embedded.Config{DataDir: t.TempDir()})
-	device := wasim.Account{User: "5550100", Device: 7}
+	device := whatsappsim.Account{User: "5550100", Device: 7}
 	pair := func(id string) {
 		t.Helper()
 		r.connect(id)
@@ -165,8 +165,8 @@ func waitFor(t testing.TB, what string, done func() bool) {
 // A session whose device keys are gone asks for a new scan instead of trying for ever.
 func TestLostKeysMeanLoggedOut(t *testing.T) {
 	t.Parallel()
-	srv := &wasim.Server{PreKeys: fewKeys}
-	r := start(t, embedded.Config{DataDir: t.TempDir(), HTTPClient: srv.HTTPClient(wasimtest.Start(t, srv))})
+	srv := &whatsappsim.Server{PreKeys: fewKeys}
+	r := start(t, embedded.Config{DataDir: t.TempDir(), HTTPClient: srv.HTTPClient(whatsappsimtest.Start(t, srv))})
 	r.connect("first")
 	r.scan(srv, "first", "5550100")
 	r.stop()

@@ -3,7 +3,7 @@ package embedded
 import (
 	"time"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
 )
 
 // onDeadline is what the watchdog of each phase does when it is due, and nothing before.
@@ -13,17 +13,17 @@ func (l linkState) onDeadline(now time.Time) linkState {
 	}
 	switch l.Phase {
 	case queued:
-		return l.end(newReason(qrgate.EngineOverloaded, "Too many sessions connect at once; this one never had its turn."), now)
+		return l.end(newReason(diagnosis.EngineOverloaded, "Too many sessions connect at once; this one never had its turn."), now)
 	case dialing:
-		return l.onLost(newReason(qrgate.WhatsAppSilent, "WhatsApp took the connection and did not finish the handshake."), now)
+		return l.onLost(newReason(diagnosis.WhatsAppSilent, "WhatsApp took the connection and did not finish the handshake."), now)
 	case awaiting:
-		return l.onLost(newReason(qrgate.WhatsAppSilent, "WhatsApp finished the handshake and sent no codes."), now)
+		return l.onLost(newReason(diagnosis.WhatsAppSilent, "WhatsApp finished the handshake and sent no codes."), now)
 	case showing:
 		return l.nextCode(now)
 	case pairing:
 		return l.dial(now) // the wish for a new connection got lost; a new line is what it asks for
 	case loggingIn:
-		return l.onLost(newReason(qrgate.WhatsAppSilent, "WhatsApp did not finish the login."), now)
+		return l.onLost(newReason(diagnosis.WhatsAppSilent, "WhatsApp did not finish the login."), now)
 	case backingOff:
 		return l.dial(now)
 	}
@@ -34,7 +34,7 @@ func (l linkState) onDeadline(now time.Time) linkState {
 // anew.
 func (l linkState) nextCode(now time.Time) linkState {
 	if len(l.Codes) <= 1 {
-		return l.end(newReason(qrgate.QRExpired, "All codes of this connect were shown and none was scanned."), now)
+		return l.end(newReason(diagnosis.QRExpired, "All codes of this connect were shown and none was scanned."), now)
 	}
 	l.Codes = l.Codes[1:]
 	l.Sequence++

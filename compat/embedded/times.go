@@ -3,7 +3,7 @@ package embedded
 import (
 	"time"
 
-	"qrgate"
+	"qrgate/internal/session"
 )
 
 // The watchdogs. The library has none of them (wasim 4, "More traps for a diagnoser").
@@ -18,7 +18,7 @@ const (
 )
 
 // interestTTL is how long a connect keeps the wish for a code alive: one whole set of six codes.
-const interestTTL = qrgate.FirstQRTTL + 5*qrgate.RefreshQRTTL
+const interestTTL = session.FirstQRTTL + 5*session.RefreshQRTTL
 
 // settledTime is how long codes must have been shown for the line to count as one that worked.
 const settledTime = 10 * time.Second
@@ -39,9 +39,9 @@ const maxMissedPings = 2
 // (whatsmeow, events.QR). How long the server honours a code is not known; it is not shorter than this.
 func codeLife(n int) time.Duration {
 	if n == 1 {
-		return qrgate.FirstQRTTL
+		return session.FirstQRTTL
 	}
-	return qrgate.RefreshQRTTL
+	return session.RefreshQRTTL
 }
 
 const (

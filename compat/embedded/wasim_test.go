@@ -7,14 +7,14 @@ import (
 	"testing"
 
 	"qrgate/compat/embedded"
-	"qrgate/internal/wasim"
-	"qrgate/internal/wasim/wasimtest"
+	"qrgate/internal/test/whatsappsim"
+	"qrgate/internal/test/whatsappsim/whatsappsimtest"
 )
 
 // A program that is built with the tag finds the simulator by its environment.
 func TestEnvironmentNamesTheSimulator(t *testing.T) {
-	t.Setenv("QRGATE_WASIM_ROOT", wasim.RootPublicHex)
-	t.Setenv("QRGATE_WASIM_ADDR", wasimtest.Start(t, &wasim.Server{}))
+	t.Setenv("QRGATE_WASIM_ROOT", whatsappsim.RootPublicHex)
+	t.Setenv("QRGATE_WASIM_ADDR", whatsappsimtest.Start(t, &whatsappsim.Server{}))
 	if err := embedded.Reachable(t.Context(), nil); err != nil {
 		t.Error(err)
 	}
@@ -30,8 +30,8 @@ func TestEnvironmentIsChecked(t *testing.T) {
 	for name, env := range map[string][2]string{
 		"no root":    {"", "127.0.0.1:1"},
 		"a bad root": {"abc", "127.0.0.1:1"},
-		"no address": {wasim.RootPublicHex, ""},
-		"a bad one":  {wasim.RootPublicHex, "127.0.0.1"},
+		"no address": {whatsappsim.RootPublicHex, ""},
+		"a bad one":  {whatsappsim.RootPublicHex, "127.0.0.1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("QRGATE_WASIM_ROOT", env[0])

@@ -15,8 +15,8 @@ import (
 	"net/url"
 	"time"
 
-	"qrgate"
 	"qrgate/compat"
+	"qrgate/internal/session"
 )
 
 // Time-outs of one call. A real engine answers within 150 ms (contract 7); its connect may wait for a socket.
@@ -34,7 +34,7 @@ type Engine struct {
 	transport http.RoundTripper
 }
 
-var _ qrgate.Engine = (*Engine)(nil)
+var _ session.Engine = (*Engine)(nil)
 
 // New returns the engine at base. The transport must not decompress: a body is bounded by its size on
 // the wire.
@@ -43,45 +43,45 @@ func New(base *url.URL, transport http.RoundTripper) *Engine {
 }
 
 // Connect asks the engine to begin with a session. Some versions refuse an empty body, none refuses {}.
-func (e *Engine) Connect(ctx context.Context, c qrgate.Caller, r qrgate.Ref, how qrgate.ConnectMode) (qrgate.SessionReport, error) {
+func (e *Engine) Connect(ctx context.Context, c session.Caller, r session.Ref, how session.ConnectMode) (session.SessionReport, error) {
 	verb, body := "connect", "{}"
 	switch how {
-	case qrgate.Force:
+	case session.Force:
 		body = `{"force":true}`
-	case qrgate.Restart:
+	case session.Restart:
 		verb = "restart"
 	}
 	ctx, cancel := context.WithTimeout(ctx, ConnectTimeout)
 	defer cancel()
-	return e.sessionCall(ctx, c, r, call{qrgate.OpConnect, http.MethodPost, e.session(r, verb), body})
+	return e.sessionCall(ctx, c, r, call{session.OpConnect, http.MethodPost, e.session(r, verb), body})
 }
 
 // QR asks for the current code.
-func (e *Engine) QR(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.SessionReport, error) {
+func (e *Engine) QR(ctx context.Context, c session.Caller, r session.Ref) (session.SessionReport, error) {
 	ctx, cancel := context.WithTimeout(ctx, LookTimeout)
 	defer cancel()
-	o, err := e.sessionCall(ctx, c, r, call{qrgate.OpQR, http.MethodGet, e.session(r, "qr"), ""})
-	if err == nil && o.Image.Empty() && o.State != qrgate.Connected {
-		return o, &qrgate.EngineError{Op: qrgate.OpQR, Kind: qrgate.KindNotReady, Status: http.StatusOK}
+	o, err := e.sessionCall(ctx, c, r, call{session.OpQR, http.MethodGet, e.session(r, "qr"), ""})
+	if err == nil && o.Image.Empty() && o.State != session.Connected {
+		return o, &session.EngineError{Op: session.OpQR, Kind: session.KindNotReady, Status: http.StatusOK}
 	}
 	return o, err
 }
 
 // Status asks for the state.
-func (e *Engine) Status(ctx context.Context, c qrgate.Caller, r qrgate.Ref) (qrgate.SessionReport, error) {
+func (e *Engine) Status(ctx context.Context, c session.Caller, r session.Ref) (session.SessionReport, error) {
 	ctx, cancel := context.WithTimeout(ctx, LookTimeout)
 	defer cancel()
-	return e.sessionCall(ctx, c, r, call{qrgate.OpStatus, http.MethodGet, e.session(r, "status"), ""})
+	return e.sessionCall(ctx, c, r, call{session.OpStatus, http.MethodGet, e.session(r, "status"), ""})
 }
 
 // List asks for the first hundred sessions of the caller: one call refreshes them all.
-func (e *Engine) List(ctx context.Context, c qrgate.Caller) (qrgate.SessionList, error) {
+func (e *Engine) List(ctx context.Context, c session.Caller) (session.SessionList, error) {
 	ctx, cancel := context.WithTimeout(ctx, LookTimeout)
 	defer cancel()
 	target := e.base.JoinPath("api", "sessions")
 	target.RawQuery = "limit=100"
-	a, err := e.do(ctx, c, call{qrgate.OpList, http.MethodGet, target, ""})
-	roll := qrgate.SessionList{At: a.At, Limits: compat.Limits(a.Header, a.At)}
+	a, err := e.do(ctx, c, call{session.OpList, http.MethodGet, target, ""})
+	roll := session.SessionList{At: a.At, Limits: compat.Limits(a.Header, a.At)}
 	if err != nil {
 		return roll, err
 	}
@@ -93,7 +93,7 @@ func (e *Engine) List(ctx context.Context, c qrgate.Caller) (qrgate.SessionList,
 	return roll, nil
 }
 
-func (e *Engine) session(r qrgate.Ref, verb string) *url.URL {
+func (e *Engine) session(r session.Ref, verb string) *url.URL {
 	return e.base.JoinPath("api", "sessions", r.URLSegment(), verb)
 }
 
@@ -105,9 +105,9 @@ type call struct {
 }
 
 // sessionCall makes a call whose answer is about one session.
-func (e *Engine) sessionCall(ctx context.Context, c qrgate.Caller, r qrgate.Ref, k call) (qrgate.SessionReport, error) {
+func (e *Engine) sessionCall(ctx context.Context, c session.Caller, r session.Ref, k call) (session.SessionReport, error) {
 	a, err := e.do(ctx, c, k)
-	o := qrgate.SessionReport{Ref: r, At: a.At, Limits: compat.Limits(a.Header, a.At)}
+	o := session.SessionReport{Ref: r, At: a.At, Limits: compat.Limits(a.Header, a.At)}
 	if err != nil {
 		return o, err
 	}
@@ -115,12 +115,12 @@ func (e *Engine) sessionCall(ctx context.Context, c qrgate.Caller, r qrgate.Ref,
 	seen, err := compat.ParseSession(compat.SessionOf(body), compat.EngineClock(a.Header, a.At), a.At)
 	seen.Ref, seen.Limits = r.Merge(seen.Ref), o.Limits
 	if err != nil {
-		return seen, &qrgate.EngineError{Op: k.op, Kind: qrgate.KindBadResponse, Status: a.Status, Code: "QR_INVALID", Err: err}
+		return seen, &session.EngineError{Op: k.op, Kind: session.KindBadResponse, Status: a.Status, Code: "QR_INVALID", Err: err}
 	}
 	return seen, nil
 }
 
-func (e *Engine) do(ctx context.Context, c qrgate.Caller, k call) (compat.Response, error) {
+func (e *Engine) do(ctx context.Context, c session.Caller, k call) (compat.Response, error) {
 	a, err := e.send(ctx, c, k)
 	a.At = time.Now()
 	if err != nil {
@@ -134,7 +134,7 @@ func (e *Engine) do(ctx context.Context, c qrgate.Caller, k call) (compat.Respon
 	return a, nil
 }
 
-func (e *Engine) send(ctx context.Context, c qrgate.Caller, k call) (compat.Response, error) {
+func (e *Engine) send(ctx context.Context, c session.Caller, k call) (compat.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, k.method, k.target.String(), bytes.NewReader([]byte(k.body)))
 	if err != nil {
 		return compat.Response{}, err

@@ -14,17 +14,18 @@ import (
 
 	"go.uber.org/goleak"
 
-	"qrgate"
 	"qrgate/compat"
 	"qrgate/compat/inboxhub"
-	"qrgate/internal/enginesim"
-	"qrgate/internal/suite"
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
+	"qrgate/internal/test/enginesim"
+	"qrgate/internal/test/enginetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // open puts an engine behind a real socket.
-func open(t *testing.T, e *enginesim.Engine) suite.EngineRig {
+func open(t *testing.T, e *enginesim.Engine) enginetest.EngineRig {
 	t.Helper()
 	e.Keys = map[string]string{"key-a": "a"}
 	server := httptest.NewServer(e)
@@ -34,10 +35,10 @@ func open(t *testing.T, e *enginesim.Engine) suite.EngineRig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	caller := qrgate.Caller{Key: qrgate.NewSecret("key-a")}
-	return suite.EngineRig{
+	caller := session.Caller{Key: secret.NewSecret("key-a")}
+	return enginetest.EngineRig{
 		Engine: inboxhub.New(base, transport), Caller: caller,
-		Create: func(t *testing.T, name string) qrgate.Ref {
+		Create: func(t *testing.T, name string) session.Ref {
 			t.Helper()
 			req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/api/sessions", strings.NewReader(fmt.Sprintf(`{"sessionId":%q,"sessionName":"x"}`, name)))
 			req.Header.Set("X-API-Key", "key-a")
@@ -49,11 +50,11 @@ func open(t *testing.T, e *enginesim.Engine) suite.EngineRig {
 			defer res.Body.Close()
 			for _, s := range e.Snapshot() {
 				if s.Name == name {
-					return qrgate.Ref{ID: s.ID, Name: s.Name}
+					return session.Ref{ID: s.ID, Name: s.Name}
 				}
 			}
 			t.Fatalf("create: %d", res.StatusCode)
-			return qrgate.Ref{}
+			return session.Ref{}
 		},
 	}
 }
@@ -72,7 +73,7 @@ func TestEveryDialect(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			suite.Engine(t, func(t *testing.T) suite.EngineRig { return open(t, make()) })
+			enginetest.Engine(t, func(t *testing.T) enginetest.EngineRig { return open(t, make()) })
 		})
 	}
 }
@@ -82,28 +83,28 @@ func TestAWrongAnswerIsNamed(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		fault enginesim.FaultKind
-		kind  qrgate.ErrorKind
+		kind  session.ErrorKind
 	}{
-		"HTML 502":    {enginesim.HTML502, qrgate.KindUnreachable},
-		"HTML 504":    {enginesim.HTML504, qrgate.KindTimeout},
-		"garbage":     {enginesim.Garbage, qrgate.KindBadResponse},
-		"endless":     {enginesim.EndlessBody, qrgate.KindBadResponse},
-		"a gzip bomb": {enginesim.GzipBomb, qrgate.KindBadResponse},
-		"a huge QR":   {enginesim.HugeQR, qrgate.KindBadResponse},
-		"a redirect":  {enginesim.Redirect, qrgate.KindBadResponse},
-		"cut short":   {enginesim.TruncatedBody, qrgate.KindUnreachable},
-		"cut":         {enginesim.CutConnection, qrgate.KindUnreachable},
+		"HTML 502":    {enginesim.HTML502, session.KindUnreachable},
+		"HTML 504":    {enginesim.HTML504, session.KindTimeout},
+		"garbage":     {enginesim.Garbage, session.KindBadResponse},
+		"endless":     {enginesim.EndlessBody, session.KindBadResponse},
+		"a gzip bomb": {enginesim.GzipBomb, session.KindBadResponse},
+		"a huge QR":   {enginesim.HugeQR, session.KindBadResponse},
+		"a redirect":  {enginesim.Redirect, session.KindBadResponse},
+		"cut short":   {enginesim.TruncatedBody, session.KindUnreachable},
+		"cut":         {enginesim.CutConnection, session.KindUnreachable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := &enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteQR: {Kind: c.fault}}}
 			r := open(t, e)
 			ref := r.Create(t, "suite-1")
-			if _, err := r.Engine.Connect(t.Context(), r.Caller, ref, qrgate.Connect); err != nil {
+			if _, err := r.Engine.Connect(t.Context(), r.Caller, ref, session.Connect); err != nil {
 				t.Fatal(err)
 			}
 			o, err := r.Engine.QR(t.Context(), r.Caller, ref)
-			if qrgate.KindOf(err) != c.kind || !o.Image.Empty() {
+			if session.KindOf(err) != c.kind || !o.Image.Empty() {
 				t.Errorf("%v", err)
 			}
 		})
@@ -115,8 +116,8 @@ func TestAnEngineThatIsNotThere(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	base, _ := url.Parse(server.URL)
 	server.Close()
-	_, err := inboxhub.New(base, &http.Transport{}).QR(t.Context(), qrgate.Caller{Key: qrgate.NewSecret("canary")}, qrgate.Ref{ID: 1})
-	if qrgate.KindOf(err) != qrgate.KindUnreachable || strings.Contains(err.Error(), "canary") {
+	_, err := inboxhub.New(base, &http.Transport{}).QR(t.Context(), session.Caller{Key: secret.NewSecret("canary")}, session.Ref{ID: 1})
+	if session.KindOf(err) != session.KindUnreachable || strings.Contains(err.Error(), "canary") {
 		t.Errorf("%v", err)
 	}
 }
@@ -132,16 +133,16 @@ func TestWithoutAnAnswer(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		err  error
-		want qrgate.ErrorKind
+		want session.ErrorKind
 	}{
-		"refused":          {&net.OpError{Op: "dial", Err: errors.New("connection refused")}, qrgate.KindUnreachable},
-		"dial timed out":   {&net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, qrgate.KindUnreachable},
-		"not even tried":   {&net.OpError{Op: "dial", Err: errors.New("the circuit is open")}, qrgate.KindUnreachable},
-		"answer timed out": {&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, qrgate.KindTimeout},
+		"refused":          {&net.OpError{Op: "dial", Err: errors.New("connection refused")}, session.KindUnreachable},
+		"dial timed out":   {&net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, session.KindUnreachable},
+		"not even tried":   {&net.OpError{Op: "dial", Err: errors.New("the circuit is open")}, session.KindUnreachable},
+		"answer timed out": {&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, session.KindTimeout},
 	} {
 		base := &url.URL{Scheme: "http", Host: "engine.test"}
 		engine := inboxhub.New(base, roundTripper(func(*http.Request) (*http.Response, error) { return nil, c.err }))
-		if _, err := engine.QR(t.Context(), qrgate.Caller{}, qrgate.Ref{ID: 1}); qrgate.KindOf(err) != c.want {
+		if _, err := engine.QR(t.Context(), session.Caller{}, session.Ref{ID: 1}); session.KindOf(err) != c.want {
 			t.Errorf("%s: %v, want %s", name, err, c.want)
 		}
 	}
@@ -152,7 +153,7 @@ func TestLimitsAreRead(t *testing.T) {
 	t.Parallel()
 	r := open(t, &enginesim.Engine{Limits: enginesim.RecordedLimits()})
 	o, err := r.Engine.QR(t.Context(), r.Caller, r.Create(t, "suite-1"))
-	if f, ok := errors.AsType[*qrgate.EngineError](err); !ok || f.Code != compat.CodeQRGeneration || f.Status != 500 {
+	if f, ok := errors.AsType[*session.EngineError](err); !ok || f.Code != compat.CodeQRGeneration || f.Status != 500 {
 		t.Errorf("%v", err)
 	}
 	if len(o.Limits) != 2 || o.Limits[0].Max != 30 || o.Limits[0].Remaining != 28 || o.Limits[0].Reset > time.Minute+time.Second || o.Limits[1].Max != 1000 {

@@ -6,12 +6,13 @@ import (
 	"strings"
 	"time"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 )
 
 // healthyVerdict is the verdict when nothing is wrong: all is well if a QR came lately, else nobody knows.
 func healthyVerdict(s Snapshot) Verdict {
-	v := Verdict{Level: LevelUnknown, Sentence: "Nothing is known to be wrong.", Affected: "Nobody, as far as is known", Who: qrgate.Nobody, Also: []string{}}
+	v := Verdict{Level: LevelUnknown, Sentence: "Nothing is known to be wrong.", Affected: "Nobody, as far as is known", Who: diagnosis.Nobody, Also: []string{}}
 	at, took := lastCode(s)
 	switch {
 	case at.IsZero():
@@ -51,13 +52,13 @@ func known(s Snapshot) string {
 // lastCode is when the newest QR came, of a client's journey or a probe's, and how long it took.
 func lastCode(s Snapshot) (at time.Time, took time.Duration) {
 	for _, j := range s.Journeys {
-		if j.Outcome == qrgate.Success && j.At.After(at) {
+		if j.Outcome == session.Success && j.At.After(at) {
 			at, took = j.At, length(j.Seconds)
 		}
 	}
 	for _, p := range s.Probes.Probes {
 		for _, r := range p.Runs {
-			if end := r.Began.Add(length(r.Seconds)); p.QR() && r.Outcome == qrgate.Success && end.After(at) {
+			if end := r.Began.Add(length(r.Seconds)); p.QR() && r.Outcome == session.Success && end.After(at) {
 				at, took = end, length(r.Seconds)
 			}
 		}
@@ -72,13 +73,13 @@ func (p Probe) QR() bool { return p.Name == "create_connect_qr" }
 func healthySince(s Snapshot) time.Time {
 	var since, bad time.Time
 	for _, j := range s.Journeys {
-		if j.Outcome == qrgate.Failure && isOperatorCause(j.Code) && j.At.After(bad) {
+		if j.Outcome == session.Failure && isOperatorCause(j.Code) && j.At.After(bad) {
 			bad = j.At
 		}
 	}
 	for _, p := range s.Probes.Probes {
 		for _, r := range p.Runs {
-			if r.Outcome == qrgate.Failure && r.Began.After(bad) {
+			if r.Outcome == session.Failure && r.Began.After(bad) {
 				bad = r.Began
 			}
 		}
@@ -89,13 +90,13 @@ func healthySince(s Snapshot) time.Time {
 		}
 	}
 	for _, j := range s.Journeys {
-		if j.Outcome == qrgate.Success {
+		if j.Outcome == session.Success {
 			earlier(j.At)
 		}
 	}
 	for _, p := range s.Probes.Probes {
 		for _, r := range p.Runs {
-			if r.Outcome == qrgate.Success && p.QR() {
+			if r.Outcome == session.Success && p.QR() {
 				earlier(r.Began)
 			}
 		}

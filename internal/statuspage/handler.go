@@ -6,8 +6,9 @@ import (
 	"net/http"
 	"strings"
 
-	"qrgate"
 	"qrgate/compat"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 )
 
 // Handler serves the page at /status, as HTML or as JSON, and what belongs to it below /status/. It asks read
@@ -73,12 +74,12 @@ func format(r *http.Request) string {
 func finalize(s Snapshot) Snapshot {
 	s = s.limitLabels()
 	for i, c := range s.Causes {
-		about := qrgate.New(c.Code)
+		about := diagnosis.New(c.Code)
 		s.Causes[i].Code, s.Causes[i].Title, s.Causes[i].Help, s.Causes[i].Who = about.Code, about.Title, about.Help, about.Who
 		s.Causes[i].Runbook = runbook(about.Code)
 	}
-	sessions := map[qrgate.State]int{}
-	for _, state := range qrgate.States() {
+	sessions := map[session.State]int{}
+	for _, state := range session.States() {
 		sessions[state] = s.Sessions[state]
 	}
 	s.Sessions = sessions
@@ -99,9 +100,9 @@ func finalize(s Snapshot) Snapshot {
 func healthy(runs []Run) *bool {
 	for _, r := range runs {
 		switch r.Outcome {
-		case qrgate.Success:
+		case session.Success:
 			return new(true)
-		case qrgate.Failure:
+		case session.Failure:
 			return new(false)
 		}
 	}
@@ -109,7 +110,7 @@ func healthy(runs []Run) *bool {
 }
 
 // runbook is where a cause is explained, relative to the operators' port.
-func runbook(c qrgate.Code) string { return "status/causes#" + string(c) }
+func runbook(c diagnosis.Code) string { return "status/causes#" + string(c) }
 
 func refuse(w http.ResponseWriter, status int, code, message string) {
 	writeJSON(w, status, map[string]any{"success": false, "error": message, "message": message, "code": code})

@@ -3,19 +3,20 @@ package statuspage
 import (
 	"strings"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 )
 
 func engineDown(s Snapshot) []finding {
 	if s.Engine.State != EngineDown {
 		return nil
 	}
-	code, why := qrgate.EngineUnreachable, "No call to the engine is answered."
+	code, why := diagnosis.EngineUnreachable, "No call to the engine is answered."
 	if r, ok := unanswered(s); ok {
 		code, why = r.Code, "The last look at its health: "+r.Evidence
 	} else if a := s.Engine.Last; a != nil {
-		if a.Class == string(qrgate.KindTimeout) {
-			code = qrgate.EngineTimeout
+		if a.Class == string(session.KindTimeout) {
+			code = diagnosis.EngineTimeout
 		}
 		why = "The last call: " + a.line() + "."
 	}
@@ -30,7 +31,7 @@ func unanswered(s Snapshot) (r Run, ok bool) {
 			r = p.Runs[0]
 		}
 	}
-	known := r.Code == qrgate.EngineUnreachable || r.Code == qrgate.EngineTimeout
+	known := r.Code == diagnosis.EngineUnreachable || r.Code == diagnosis.EngineTimeout
 	return r, known && r.Evidence != "" && (s.Engine.Last == nil || r.Began.After(s.Engine.Last.At))
 }
 
@@ -44,7 +45,7 @@ func whatsAppUnreachable(s Snapshot) []finding {
 	if came, _ := lastCode(s); came.After(w.At) {
 		return nil
 	}
-	why, said := qrgate.New(w.Code).Title, w.Said()
+	why, said := diagnosis.New(w.Code).Title, w.Said()
 	switch {
 	case strings.HasPrefix(said, why):
 		why = said
@@ -56,7 +57,7 @@ func whatsAppUnreachable(s Snapshot) []finding {
 
 // affectedUsers is who suffers when nothing works: those who wait now, and those who got nothing.
 func affectedUsers(s Snapshot) string {
-	if n := s.Sessions[qrgate.Connecting]; n > 0 {
+	if n := s.Sessions[session.Connecting]; n > 0 {
 		return "Everybody; " + count(n, "session waits", "sessions wait") + " for a QR now"
 	}
 	if n := s.Waiters.Held; n > 0 {

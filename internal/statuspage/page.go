@@ -12,7 +12,8 @@ import (
 	"sync"
 	"time"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 )
 
 //go:embed assets
@@ -74,10 +75,10 @@ type overview struct{ Snapshot }
 // byOrigin are the same things, of clients and of probes.
 type byOrigin[T any] struct{ Clients, Probes []T }
 
-func halved[T any](all []T, origin func(T) qrgate.TrafficClass) byOrigin[T] {
+func halved[T any](all []T, origin func(T) session.TrafficClass) byOrigin[T] {
 	var h byOrigin[T]
 	for _, v := range all {
-		if origin(v) == qrgate.SyntheticTraffic {
+		if origin(v) == session.SyntheticTraffic {
 			h.Probes = append(h.Probes, v)
 		} else {
 			h.Clients = append(h.Clients, v)
@@ -88,12 +89,12 @@ func halved[T any](all []T, origin func(T) qrgate.TrafficClass) byOrigin[T] {
 
 // Acquisitions are the journeys. Probes walk often; where they are shown among clients, there is no room for those.
 func (o overview) Acquisitions() byOrigin[Journey] {
-	return halved(o.Journeys, func(j Journey) qrgate.TrafficClass { return j.Origin })
+	return halved(o.Journeys, func(j Journey) session.TrafficClass { return j.Origin })
 }
 
 // Moves are the changes.
 func (o overview) Moves() byOrigin[Change] {
-	return halved(o.Changes, func(c Change) qrgate.TrafficClass { return c.Origin })
+	return halved(o.Changes, func(c Change) session.TrafficClass { return c.Origin })
 }
 
 // Total is how many sessions of clients are at work.
@@ -116,7 +117,7 @@ type part struct {
 func (o overview) Parts() []part {
 	var out []part
 	at, total := 0.0, float64(max(o.Total(), 1))
-	for _, state := range qrgate.States() {
+	for _, state := range session.States() {
 		n := o.Sessions[state]
 		if n == 0 {
 			continue
@@ -168,7 +169,7 @@ func failing(p Probe) int {
 func (p Probe) Failures() []Run {
 	var out []Run
 	for _, r := range p.Runs {
-		if r.Outcome == qrgate.Failure {
+		if r.Outcome == session.Failure {
 			out = append(out, r)
 		}
 	}
@@ -196,20 +197,20 @@ func (c Cause) More() int { return max(0, c.Sessions-c.Probes-len(c.Labels)) }
 func (a Answer) Line() string { return a.line() }
 
 // catalogue is what causes.html shows.
-type catalogue struct{ Causes []qrgate.Diagnosis }
+type catalogue struct{ Causes []diagnosis.Diagnosis }
 
 // causes lists all causes by name.
 func causes() catalogue {
-	codes := qrgate.Codes()
+	codes := diagnosis.Codes()
 	slices.Sort(codes)
 	var c catalogue
 	for _, code := range codes {
-		c.Causes = append(c.Causes, qrgate.New(code))
+		c.Causes = append(c.Causes, diagnosis.New(code))
 	}
 	return c
 }
 
-func titleOf(c qrgate.Code) string { return qrgate.New(c).Title }
+func titleOf(c diagnosis.Code) string { return diagnosis.New(c).Title }
 
 func clock(t time.Time) string { return t.UTC().Format("15:04:05") + " UTC" }
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

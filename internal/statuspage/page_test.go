@@ -12,7 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 	"qrgate/internal/statuspage"
 )
 
@@ -265,7 +266,7 @@ func TestLabels(t *testing.T) {
 func TestEveryCauseIsExplained(t *testing.T) {
 	t.Parallel()
 	_, page := serve(t, quiet(), "/status/causes")
-	for _, code := range qrgate.Codes() {
+	for _, code := range diagnosis.Codes() {
 		if !strings.Contains(page, `id="`+string(code)+`"`) {
 			t.Errorf("%s is missing", code)
 		}
@@ -295,12 +296,12 @@ func TestWhatThePageSays(t *testing.T) {
 	t.Parallel()
 	outdated := func() statuspage.Snapshot {
 		s := shut()
-		s.WhatsApp.Step, s.WhatsApp.Code, s.WhatsApp.Evidence = qrgate.ControlHandshake, qrgate.ClientOutdated, nil
+		s.WhatsApp.Step, s.WhatsApp.Code, s.WhatsApp.Evidence = session.ControlHandshake, diagnosis.ClientOutdated, nil
 		return s
 	}
 	silent := func() statuspage.Snapshot {
 		s := quiet()
-		s.Probes.Probes = []statuspage.Probe{{Name: "create_delete", Every: 60, Runs: []statuspage.Run{{Began: before(9), Outcome: qrgate.Abandoned, Missed: "no_leader"}}}}
+		s.Probes.Probes = []statuspage.Probe{{Name: "create_delete", Every: 60, Runs: []statuspage.Run{{Began: before(9), Outcome: session.Abandoned, Missed: "no_leader"}}}}
 		return s
 	}
 	for name, c := range map[string]struct {
@@ -336,7 +337,7 @@ func TestHealthOfProbes(t *testing.T) {
 	t.Parallel()
 	s := broken()
 	s.Probes.Probes = append(s.Probes.Probes, statuspage.Probe{Name: "rotation", Every: 900},
-		statuspage.Probe{Name: "missed", Runs: []statuspage.Run{{Outcome: qrgate.Abandoned}}})
+		statuspage.Probe{Name: "missed", Runs: []statuspage.Run{{Outcome: session.Abandoned}}})
 	_, body := serve(t, s, "/status?format=json")
 	var got struct {
 		Probes struct {

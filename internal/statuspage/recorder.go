@@ -5,7 +5,8 @@ import (
 	"sync"
 	"time"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 )
 
 // What a Recorder keeps.
@@ -34,20 +35,20 @@ type Recorder struct {
 }
 
 // Observe takes one event. It is a [qrgate.Observer].
-func (r *Recorder) Observe(e qrgate.Event) {
+func (r *Recorder) Observe(e session.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch e.Kind {
-	case qrgate.EventEngineCall:
+	case session.EventEngineCall:
 		r.look(e)
-	case qrgate.EventAcquisition:
+	case session.EventAcquisition:
 		r.ended(Journey{At: e.At, Seconds: seconds(e.Took), Outcome: e.Outcome, Code: said(e.Diagnosis), Origin: e.Traffic, Looks: e.Attempt, Label: label(e)})
-	case qrgate.EventState:
+	case session.EventState:
 		r.recordChange(Change{At: e.At, About: "session", Origin: e.Traffic, Label: label(e), From: string(e.From), To: string(e.To), Code: said(e.Diagnosis)})
-	case qrgate.EventStore:
+	case session.EventStore:
 		r.storeAt = e.At
 		r.changed(e.At, "store", map[bool]string{true: "Redis answers again", false: "Redis cannot be reached"}[e.Available])
-	case qrgate.EventDecryptFailed:
+	case session.EventDecryptFailed:
 		r.changed(e.At, "seal", "a stored value did not open for its caller")
 	}
 	r.troubles.observe(e)
@@ -55,19 +56,19 @@ func (r *Recorder) Observe(e qrgate.Event) {
 
 // Health takes what a regular look at the engine's health found at a time: [qrgate.None], or why it failed.
 // Between two journeys nothing else tells whether the engine is there.
-func (r *Recorder) Health(at time.Time, why qrgate.Code) {
+func (r *Recorder) Health(at time.Time, why diagnosis.Code) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch why {
-	case qrgate.EngineUnreachable, qrgate.EngineTimeout:
+	case diagnosis.EngineUnreachable, diagnosis.EngineTimeout:
 		r.setEngineState(at, EngineDown)
-	case qrgate.None, qrgate.Engine5xx, qrgate.EngineBadResponse, qrgate.KeyRefused, qrgate.RateLimited:
+	case diagnosis.None, diagnosis.Engine5xx, diagnosis.EngineBadResponse, diagnosis.KeyRefused, diagnosis.RateLimited:
 		r.setEngineState(at, EngineUp)
 	}
 }
 
 func (r *Recorder) ended(j Journey) {
-	if j.Origin == qrgate.SyntheticTraffic {
+	if j.Origin == session.SyntheticTraffic {
 		r.probeAcquisitions.put(j, keptProbing)
 		return
 	}
@@ -75,14 +76,14 @@ func (r *Recorder) ended(j Journey) {
 }
 
 func (r *Recorder) recordChange(c Change) {
-	if c.Origin == qrgate.SyntheticTraffic {
+	if c.Origin == session.SyntheticTraffic {
 		r.probing.put(c, keptProbing)
 		return
 	}
 	r.sessions.put(c, keptChanges)
 }
 
-func (r *Recorder) look(e qrgate.Event) {
+func (r *Recorder) look(e session.Event) {
 	a := Answer{At: e.At, Op: e.Op, Class: class(e.Fault), Status: e.Status, Code: clip(e.Code), Why: e.Why, Seconds: seconds(e.Took)}
 	r.answers.put(a, keptAnswers)
 	if state := share(e); state != "" {
@@ -138,13 +139,13 @@ func (r *Recorder) Snapshot(now time.Time) Snapshot {
 
 // share is what a call says of the engine being there: nothing if the gate gave it up. A gateway before
 // the engine that says 502, 503 or 504 in its own words speaks for an engine that is down.
-func share(e qrgate.Event) string {
+func share(e session.Event) string {
 	switch e.Fault {
-	case qrgate.KindCanceled:
+	case session.KindCanceled:
 		return ""
-	case qrgate.KindUnreachable, qrgate.KindTimeout:
+	case session.KindUnreachable, session.KindTimeout:
 		return EngineDown
-	case qrgate.KindBadResponse:
+	case session.KindBadResponse:
 		if e.Status >= 502 && e.Status <= 504 {
 			return EngineDown
 		}
@@ -153,30 +154,30 @@ func share(e qrgate.Event) string {
 }
 
 // class is how an answer is counted.
-func class(k qrgate.ErrorKind) string {
+func class(k session.ErrorKind) string {
 	switch {
 	case k == "":
 		return "ok"
-	case slices.Contains(qrgate.Kinds(), k):
+	case slices.Contains(session.Kinds(), k):
 		return string(k)
 	}
-	return string(qrgate.KindServerError)
+	return string(session.KindServerError)
 }
 
 // label is what is kept of a session's name, to be masked when somebody asks; a probe's needs none.
-func label(e qrgate.Event) string {
-	if e.Traffic == qrgate.SyntheticTraffic {
+func label(e session.Event) string {
+	if e.Traffic == session.SyntheticTraffic {
 		return ""
 	}
 	return clip(e.Session)
 }
 
 // clip bounds what is kept of a text of others.
-func clip(text string) string { return text[:min(len(text), qrgate.MaxIDLength)] }
+func clip(text string) string { return text[:min(len(text), session.MaxIDLength)] }
 
 // said is a diagnosis, "" when there is nothing to say.
-func said(c qrgate.Code) qrgate.Code {
-	if c == qrgate.None {
+func said(c diagnosis.Code) diagnosis.Code {
+	if c == diagnosis.None {
 		return ""
 	}
 	return c

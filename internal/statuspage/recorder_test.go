@@ -10,21 +10,22 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 	"qrgate/internal/statuspage"
 )
 
 // look is a call for a session that ended in a fault, "" for none.
-func look(flight string, at time.Time, fault qrgate.ErrorKind) qrgate.Event {
-	return qrgate.Event{Kind: qrgate.EventEngineCall, At: at, Took: 40 * time.Millisecond, Session: "crm-" + flight, AcquisitionID: "tenant/" + flight, Op: qrgate.OpQR, Fault: fault, Traffic: qrgate.UserTraffic}
+func look(flight string, at time.Time, fault session.ErrorKind) session.Event {
+	return session.Event{Kind: session.EventEngineCall, At: at, Took: 40 * time.Millisecond, Session: "crm-" + flight, AcquisitionID: "tenant/" + flight, Op: session.OpQR, Fault: fault, Traffic: session.UserTraffic}
 }
 
-func journey(flight string, at time.Time, out qrgate.Outcome, why qrgate.Code) qrgate.Event {
-	return qrgate.Event{Kind: qrgate.EventAcquisition, At: at, Took: 60 * time.Second, Session: "crm-" + flight, AcquisitionID: "tenant/" + flight, Outcome: out, Diagnosis: why, Attempt: 24, Traffic: qrgate.UserTraffic}
+func journey(flight string, at time.Time, out session.Outcome, why diagnosis.Code) session.Event {
+	return session.Event{Kind: session.EventAcquisition, At: at, Took: 60 * time.Second, Session: "crm-" + flight, AcquisitionID: "tenant/" + flight, Outcome: out, Diagnosis: why, Attempt: 24, Traffic: session.UserTraffic}
 }
 
-func state(flight string, at time.Time, from, to qrgate.State) qrgate.Event {
-	return qrgate.Event{Kind: qrgate.EventState, At: at, Session: "crm-" + flight, AcquisitionID: "tenant/" + flight, From: from, To: to, Diagnosis: qrgate.None, Traffic: qrgate.UserTraffic}
+func state(flight string, at time.Time, from, to session.State) session.Event {
+	return session.Event{Kind: session.EventState, At: at, Session: "crm-" + flight, AcquisitionID: "tenant/" + flight, From: from, To: to, Diagnosis: diagnosis.None, Traffic: session.UserTraffic}
 }
 
 func after(s float64) time.Time { return before(-s) }
@@ -32,32 +33,32 @@ func after(s float64) time.Time { return before(-s) }
 // What keeps sessions from their QR, from the events that pass by.
 func TestCauses(t *testing.T) {
 	t.Parallel()
-	failing := look("a", noon, qrgate.KindServerError)
+	failing := look("a", noon, session.KindServerError)
 	failing.Status, failing.Code = 500, "QR_BROKEN"
 	again := failing
 	again.At = after(12)
-	hold := qrgate.Event{Kind: qrgate.EventWait, At: noon, Took: 9 * time.Second, Session: "crm-a", AcquisitionID: "tenant/a", Outcome: qrgate.Failure, Diagnosis: qrgate.QRNotEmitted, To: qrgate.Connecting}
-	synthetic := journey("p", noon, qrgate.Failure, qrgate.EngineTimeout)
-	synthetic.Traffic = qrgate.SyntheticTraffic
+	hold := session.Event{Kind: session.EventWait, At: noon, Took: 9 * time.Second, Session: "crm-a", AcquisitionID: "tenant/a", Outcome: session.Failure, Diagnosis: diagnosis.QRNotEmitted, To: session.Connecting}
+	synthetic := journey("p", noon, session.Failure, diagnosis.EngineTimeout)
+	synthetic.Traffic = session.SyntheticTraffic
 	for name, c := range map[string]struct {
-		events []qrgate.Event
+		events []session.Event
 		want   []string
 	}{
 		"nothing":                      {nil, nil},
-		"one failed call is chance":    {[]qrgate.Event{failing}, nil},
-		"two are not":                  {[]qrgate.Event{failing, again}, []string{"engine_5xx 1/0 qr: engine_error, HTTP 500 QR_BROKEN, 2× in 12 s [crm-a]"}},
-		"not ready is an answer":       {[]qrgate.Event{look("a", noon, qrgate.KindNotReady), look("a", after(1), qrgate.KindNotReady)}, nil},
-		"an answer in between":         {[]qrgate.Event{failing, look("a", after(1), qrgate.KindNotReady), again}, nil},
-		"a journey that failed":        {[]qrgate.Event{journey("a", noon, qrgate.Failure, qrgate.WhatsAppSilent)}, []string{"whatsapp_silent 1/0 no QR in 1 min and 24 looks [crm-a]"}},
-		"what the heart says wins":     {[]qrgate.Event{failing, again, journey("a", after(13), qrgate.Failure, qrgate.ClientOutdated)}, []string{"client_outdated 1/0 qr: engine_error, HTTP 500 QR_BROKEN, 2× in 12 s [crm-a]"}},
-		"a hold in vain":               {[]qrgate.Event{hold}, []string{"qr_not_emitted 1/0 a client waited 9.0 s in vain, the session is connecting [crm-a]"}},
-		"a code makes it good":         {[]qrgate.Event{hold, {Kind: qrgate.EventQR, At: after(1), AcquisitionID: "tenant/a"}}, nil},
-		"a state makes it good":        {[]qrgate.Event{hold, state("a", after(1), qrgate.Connecting, qrgate.AwaitingScan)}, nil},
-		"another session does not":     {[]qrgate.Event{hold, state("b", after(1), qrgate.Connecting, qrgate.AwaitingScan)}, []string{"qr_not_emitted 1/0 a client waited 9.0 s in vain, the session is connecting [crm-a]"}},
-		"a client who left":            {[]qrgate.Event{journey("a", noon, qrgate.Failure, qrgate.ClientGone)}, nil},
-		"a probe's has no name":        {[]qrgate.Event{synthetic}, []string{"engine_timeout 1/1 no QR in 1 min and 24 looks []"}},
-		"most sessions first":          {[]qrgate.Event{hold, journey("b", noon, qrgate.Failure, qrgate.DNSFailed), journey("c", noon, qrgate.Failure, qrgate.DNSFailed)}, []string{"dns_failed 2/0 no QR in 1 min and 24 looks [crm-c crm-b]", "qr_not_emitted 1/0 a client waited 9.0 s in vain, the session is connecting [crm-a]"}},
-		"without news it is forgotten": {[]qrgate.Event{journey("a", before(881), qrgate.Failure, qrgate.DNSFailed)}, nil},
+		"one failed call is chance":    {[]session.Event{failing}, nil},
+		"two are not":                  {[]session.Event{failing, again}, []string{"engine_5xx 1/0 qr: engine_error, HTTP 500 QR_BROKEN, 2× in 12 s [crm-a]"}},
+		"not ready is an answer":       {[]session.Event{look("a", noon, session.KindNotReady), look("a", after(1), session.KindNotReady)}, nil},
+		"an answer in between":         {[]session.Event{failing, look("a", after(1), session.KindNotReady), again}, nil},
+		"a journey that failed":        {[]session.Event{journey("a", noon, session.Failure, diagnosis.WhatsAppSilent)}, []string{"whatsapp_silent 1/0 no QR in 1 min and 24 looks [crm-a]"}},
+		"what the heart says wins":     {[]session.Event{failing, again, journey("a", after(13), session.Failure, diagnosis.ClientOutdated)}, []string{"client_outdated 1/0 qr: engine_error, HTTP 500 QR_BROKEN, 2× in 12 s [crm-a]"}},
+		"a hold in vain":               {[]session.Event{hold}, []string{"qr_not_emitted 1/0 a client waited 9.0 s in vain, the session is connecting [crm-a]"}},
+		"a code makes it good":         {[]session.Event{hold, {Kind: session.EventQR, At: after(1), AcquisitionID: "tenant/a"}}, nil},
+		"a state makes it good":        {[]session.Event{hold, state("a", after(1), session.Connecting, session.AwaitingScan)}, nil},
+		"another session does not":     {[]session.Event{hold, state("b", after(1), session.Connecting, session.AwaitingScan)}, []string{"qr_not_emitted 1/0 a client waited 9.0 s in vain, the session is connecting [crm-a]"}},
+		"a client who left":            {[]session.Event{journey("a", noon, session.Failure, diagnosis.ClientGone)}, nil},
+		"a probe's has no name":        {[]session.Event{synthetic}, []string{"engine_timeout 1/1 no QR in 1 min and 24 looks []"}},
+		"most sessions first":          {[]session.Event{hold, journey("b", noon, session.Failure, diagnosis.DNSFailed), journey("c", noon, session.Failure, diagnosis.DNSFailed)}, []string{"dns_failed 2/0 no QR in 1 min and 24 looks [crm-c crm-b]", "qr_not_emitted 1/0 a client waited 9.0 s in vain, the session is connecting [crm-a]"}},
+		"without news it is forgotten": {[]session.Event{journey("a", before(881), session.Failure, diagnosis.DNSFailed)}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -88,19 +89,19 @@ func TestTheEngine(t *testing.T) {
 		}
 	}
 	at(statuspage.EngineUnknown, time.Time{})
-	r.Observe(look("a", noon, qrgate.KindNotReady))
+	r.Observe(look("a", noon, session.KindNotReady))
 	r.Observe(look("a", after(1), ""))
 	at(statuspage.EngineUp, noon)
-	r.Observe(look("a", after(2), qrgate.KindUnreachable))
-	r.Observe(look("a", after(3), qrgate.KindTimeout))
+	r.Observe(look("a", after(2), session.KindUnreachable))
+	r.Observe(look("a", after(3), session.KindTimeout))
 	at(statuspage.EngineDown, after(2))
-	r.Observe(look("a", after(4), qrgate.KindCanceled))
+	r.Observe(look("a", after(4), session.KindCanceled))
 	at(statuspage.EngineDown, after(2))
-	proxied := look("a", after(5), qrgate.KindBadResponse)
+	proxied := look("a", after(5), session.KindBadResponse)
 	proxied.Status = 502
 	r.Observe(proxied)
 	at(statuspage.EngineDown, after(2))
-	r.Observe(look("a", after(6), qrgate.KindServerError))
+	r.Observe(look("a", after(6), session.KindServerError))
 	at(statuspage.EngineUp, after(6))
 	s := r.Snapshot(after(7))
 	want := map[string]int{"ok": 1, "not_ready": 1, "unreachable": 1, "timed_out": 1, "abandoned": 1, "bad_answer": 1, "engine_error": 1}
@@ -116,7 +117,7 @@ func TestTheEngine(t *testing.T) {
 func TestTheRecorderMasks(t *testing.T) {
 	t.Parallel()
 	var r statuspage.Recorder
-	for _, e := range []qrgate.Event{journey("5550100123", noon, qrgate.Failure, qrgate.DNSFailed), state("5550100123", noon, qrgate.Created, qrgate.Connecting), look("5550100123", noon, qrgate.KindServerError)} {
+	for _, e := range []session.Event{journey("5550100123", noon, session.Failure, diagnosis.DNSFailed), state("5550100123", noon, session.Created, session.Connecting), look("5550100123", noon, session.KindServerError)} {
 		e.Code = "E5550100123"
 		r.Observe(e)
 		r.Observe(e)
@@ -131,10 +132,10 @@ func TestTheRecorderMasks(t *testing.T) {
 func TestChangesOfTheHouseStay(t *testing.T) {
 	t.Parallel()
 	var r statuspage.Recorder
-	r.Observe(qrgate.Event{Kind: qrgate.EventStore, At: noon})
-	r.Observe(qrgate.Event{Kind: qrgate.EventDecryptFailed, At: noon})
+	r.Observe(session.Event{Kind: session.EventStore, At: noon})
+	r.Observe(session.Event{Kind: session.EventDecryptFailed, At: noon})
 	for i := range 500 {
-		r.Observe(state(fmt.Sprint(i), after(float64(i+1)), qrgate.Created, qrgate.Connecting))
+		r.Observe(state(fmt.Sprint(i), after(float64(i+1)), session.Created, session.Connecting))
 	}
 	s := r.Snapshot(after(600))
 	if len(s.Changes) != 32 || s.Changes[0].Label != "crm-499" || s.Changes[31].About != "store" && s.Changes[30].About != "store" {
@@ -149,11 +150,11 @@ func TestChangesOfTheHouseStay(t *testing.T) {
 func TestProbesDoNotPushClientsOut(t *testing.T) {
 	t.Parallel()
 	var r statuspage.Recorder
-	r.Observe(state("a", noon, qrgate.Connecting, qrgate.AwaitingScan))
-	r.Observe(journey("a", noon, qrgate.Success, qrgate.None))
+	r.Observe(state("a", noon, session.Connecting, session.AwaitingScan))
+	r.Observe(journey("a", noon, session.Success, diagnosis.None))
 	for i := range 500 {
-		probe, moved := journey("p", after(float64(i+1)), qrgate.Success, qrgate.None), state("p", after(float64(i+1)), qrgate.Created, qrgate.Connecting)
-		probe.Traffic, moved.Traffic = qrgate.SyntheticTraffic, qrgate.SyntheticTraffic
+		probe, moved := journey("p", after(float64(i+1)), session.Success, diagnosis.None), state("p", after(float64(i+1)), session.Created, session.Connecting)
+		probe.Traffic, moved.Traffic = session.SyntheticTraffic, session.SyntheticTraffic
 		r.Observe(probe)
 		r.Observe(moved)
 	}
@@ -161,7 +162,7 @@ func TestProbesDoNotPushClientsOut(t *testing.T) {
 	if n := len(s.Journeys); n != 11 || s.Journeys[10].Label != "crm-a" || !s.Journeys[0].At.Equal(after(500)) {
 		t.Errorf("%d journeys: %+v", n, s.Journeys)
 	}
-	if n := len(s.Changes); n != 11 || s.Changes[10].Label != "crm-a" || s.Changes[10].Origin != qrgate.UserTraffic || s.Changes[0].Origin != qrgate.SyntheticTraffic {
+	if n := len(s.Changes); n != 11 || s.Changes[10].Label != "crm-a" || s.Changes[10].Origin != session.UserTraffic || s.Changes[0].Origin != session.SyntheticTraffic {
 		t.Errorf("%d changes: %+v", n, s.Changes)
 	}
 	_, page := serve(t, s, "/status")
@@ -175,18 +176,18 @@ func TestHealthOfTheEngine(t *testing.T) {
 	t.Parallel()
 	var r statuspage.Recorder
 	for i, c := range []struct {
-		why  qrgate.Code
+		why  diagnosis.Code
 		want string
 	}{
-		{qrgate.Internal, statuspage.EngineUnknown}, {qrgate.None, statuspage.EngineUp}, {qrgate.EngineUnreachable, statuspage.EngineDown},
-		{qrgate.Internal, statuspage.EngineDown}, {qrgate.Engine5xx, statuspage.EngineUp}, {qrgate.EngineTimeout, statuspage.EngineDown},
+		{diagnosis.Internal, statuspage.EngineUnknown}, {diagnosis.None, statuspage.EngineUp}, {diagnosis.EngineUnreachable, statuspage.EngineDown},
+		{diagnosis.Internal, statuspage.EngineDown}, {diagnosis.Engine5xx, statuspage.EngineUp}, {diagnosis.EngineTimeout, statuspage.EngineDown},
 	} {
 		r.Health(after(float64(i)), c.why)
 		if got := r.Snapshot(after(9)).Engine.State; got != c.want {
 			t.Errorf("after %s it is %s, want %s", c.why, got, c.want)
 		}
 	}
-	r.Observe(look("a", after(7), qrgate.KindNotReady))
+	r.Observe(look("a", after(7), session.KindNotReady))
 	if e := r.Snapshot(after(9)).Engine; e.State != statuspage.EngineUp || !e.Since.Equal(after(7)) {
 		t.Errorf("%+v", e)
 	}
@@ -197,7 +198,7 @@ func TestJourneysAreKept(t *testing.T) {
 	t.Parallel()
 	var r statuspage.Recorder
 	for i := range 70 {
-		r.Observe(journey(fmt.Sprint(i), after(float64(i)), qrgate.Success, qrgate.None))
+		r.Observe(journey(fmt.Sprint(i), after(float64(i)), session.Success, diagnosis.None))
 	}
 	all := r.Snapshot(after(70)).Journeys
 	if len(all) != 50 || all[0].Label != "crm-69" || all[49].Label != "crm-20" || all[0].Code != "" || all[0].Seconds != 60 {
@@ -215,9 +216,9 @@ func TestMemoryIsBounded(t *testing.T) {
 	long := strings.Repeat("x", 94)
 	for i := range 100_000 {
 		name := fmt.Sprintf("%s%06d", long, i)
-		r.Observe(look(name, noon, qrgate.KindServerError))
-		r.Observe(journey(name, noon, qrgate.Failure, qrgate.Engine5xx))
-		r.Observe(state(name, noon, qrgate.Connecting, qrgate.Failed))
+		r.Observe(look(name, noon, session.KindServerError))
+		r.Observe(journey(name, noon, session.Failure, diagnosis.Engine5xx))
+		r.Observe(state(name, noon, session.Connecting, session.Failed))
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&later)
@@ -240,10 +241,10 @@ func TestConcurrently(t *testing.T) {
 		wg.Go(func() {
 			for k := range 300 {
 				name := fmt.Sprint(i*1000 + k)
-				r.Observe(look(name, noon, qrgate.KindTimeout))
-				r.Observe(journey(name, noon, qrgate.Failure, qrgate.EngineTimeout))
-				r.Observe(state(name, noon, qrgate.Connecting, qrgate.Failed))
-				r.Observe(qrgate.Event{Kind: qrgate.EventStore, At: noon, Available: k%2 == 0})
+				r.Observe(look(name, noon, session.KindTimeout))
+				r.Observe(journey(name, noon, session.Failure, diagnosis.EngineTimeout))
+				r.Observe(state(name, noon, session.Connecting, session.Failed))
+				r.Observe(session.Event{Kind: session.EventStore, At: noon, Available: k%2 == 0})
 			}
 		})
 		wg.Go(func() {

@@ -8,7 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 	"qrgate/internal/statuspage"
 )
 
@@ -39,16 +40,16 @@ func healthy() statuspage.Snapshot {
 	s.Engine.Last = &statuspage.Answer{At: before(4), Op: "qr", Class: "ok", Status: 200, Seconds: .042}
 	s.Engine.Answers = map[string]int{"ok": 41, "not_ready": 19}
 	s.Engine.Budget = statuspage.Budget{Known: true, Left: 21}
-	s.Sessions = map[qrgate.State]int{qrgate.Connected: 21, qrgate.AwaitingScan: 4, qrgate.Connecting: 2, qrgate.Disconnected: 3}
+	s.Sessions = map[session.State]int{session.Connected: 21, session.AwaitingScan: 4, session.Connecting: 2, session.Disconnected: 3}
 	s.Waiters.Held = 2
 	s.Probes = statuspage.Probes{Configured: true, Probes: []statuspage.Probe{
 		probe("engine_health", 15, 30), probe("create_delete", 60, 30), probe("create_connect_qr", 300, 12),
 	}}
 	for i := range 24 {
-		s.Journeys = append(s.Journeys, statuspage.Journey{At: before(float64(20 + i*35)), Seconds: 2.8 + float64(i%5)*.7, Outcome: qrgate.Success,
-			Origin: qrgate.UserTraffic, Looks: 5, Label: fmt.Sprintf("crm-%02d", i%9)})
+		s.Journeys = append(s.Journeys, statuspage.Journey{At: before(float64(20 + i*35)), Seconds: 2.8 + float64(i%5)*.7, Outcome: session.Success,
+			Origin: session.UserTraffic, Looks: 5, Label: fmt.Sprintf("crm-%02d", i%9)})
 	}
-	s.WhatsApp = &statuspage.WhatsApp{At: before(900), Code: qrgate.None, Step: qrgate.ControlHandshake, Evidence: []string{"handshake: WhatsApp sent codes."}}
+	s.WhatsApp = &statuspage.WhatsApp{At: before(900), Code: diagnosis.None, Step: session.ControlHandshake, Evidence: []string{"handshake: WhatsApp sent codes."}}
 	s.Probing = 1
 	s.Changes = []statuspage.Change{{At: before(20), About: "session", Label: "crm-00", From: "connecting", To: "awaiting_scan"},
 		{At: before(3600), About: "engine", To: "it answers"}}
@@ -59,14 +60,14 @@ func healthy() statuspage.Snapshot {
 func probe(name string, every float64, runs int) statuspage.Probe {
 	p := statuspage.Probe{Name: name, Every: every}
 	for i := range runs {
-		p.Runs = append(p.Runs, statuspage.Run{ID: fmt.Sprintf("%s-7-%d", name, runs-i), Began: before(every*float64(i) + 5), Seconds: .4 + float64(i%4)*.3, Outcome: qrgate.Success})
+		p.Runs = append(p.Runs, statuspage.Run{ID: fmt.Sprintf("%s-7-%d", name, runs-i), Began: before(every*float64(i) + 5), Seconds: .4 + float64(i%4)*.3, Outcome: session.Success})
 	}
 	return p
 }
 
 // failed is a probe's run that failed.
-func failed(id string, at time.Time, code qrgate.Code, evidence string) statuspage.Run {
-	return statuspage.Run{ID: id, Began: at, Seconds: 45, Outcome: qrgate.Failure, Step: "qr", Code: code, Evidence: evidence}
+func failed(id string, at time.Time, code diagnosis.Code, evidence string) statuspage.Run {
+	return statuspage.Run{ID: id, Began: at, Seconds: 45, Outcome: session.Failure, Step: "qr", Code: code, Evidence: evidence}
 }
 
 // broken is the incident: the engine answers, and makes no codes.
@@ -74,27 +75,27 @@ func broken() statuspage.Snapshot {
 	s := healthy()
 	deep := &s.Probes.Probes[2]
 	for i := range 3 {
-		deep.Runs[i] = failed(deep.Runs[i].ID, deep.Runs[i].Began, qrgate.Engine5xx, "qr: engine_error, HTTP 500 QR_GENERATION_ERROR, 9× in 38 s")
+		deep.Runs[i] = failed(deep.Runs[i].ID, deep.Runs[i].Began, diagnosis.Engine5xx, "qr: engine_error, HTTP 500 QR_GENERATION_ERROR, 9× in 38 s")
 	}
-	deep.Runs[8] = failed(deep.Runs[8].ID, deep.Runs[8].Began, qrgate.EngineTimeout, "connect: timed_out, 2× in 20 s")
-	s.Probes.Probes[0].Runs = append(s.Probes.Probes[0].Runs, failed("engine_health-7-x", before(7200), qrgate.EngineUnreachable, "health: unreachable"))
-	s.Probes.Probes[1].Runs[4].Outcome, s.Probes.Probes[1].Runs[4].Missed = qrgate.Abandoned, "cleanup_backlog"
+	deep.Runs[8] = failed(deep.Runs[8].ID, deep.Runs[8].Began, diagnosis.EngineTimeout, "connect: timed_out, 2× in 20 s")
+	s.Probes.Probes[0].Runs = append(s.Probes.Probes[0].Runs, failed("engine_health-7-x", before(7200), diagnosis.EngineUnreachable, "health: unreachable"))
+	s.Probes.Probes[1].Runs[4].Outcome, s.Probes.Probes[1].Runs[4].Missed = session.Abandoned, "cleanup_backlog"
 	for i := range 6 {
-		s.Journeys[i].Outcome, s.Journeys[i].Code, s.Journeys[i].Seconds = qrgate.Failure, qrgate.Engine5xx, 60
+		s.Journeys[i].Outcome, s.Journeys[i].Code, s.Journeys[i].Seconds = session.Failure, diagnosis.Engine5xx, 60
 	}
-	s.Journeys[7].Outcome = qrgate.Abandoned
-	s.Journeys[9].Origin, s.Journeys[9].Label = qrgate.SyntheticTraffic, ""
+	s.Journeys[7].Outcome = session.Abandoned
+	s.Journeys[9].Origin, s.Journeys[9].Label = session.SyntheticTraffic, ""
 	s.Causes = []statuspage.Cause{
-		{Code: qrgate.Engine5xx, Sessions: 8, Probes: 1, Since: before(700), Last: before(3), Evidence: "qr: engine_error, HTTP 500 QR_GENERATION_ERROR, 24× in 11 min", Labels: []string{"crm-00", "crm-01", "crm-02", "shop-madrid", "shop-lima"}},
-		{Code: qrgate.QRExpired, Sessions: 1, Since: before(400), Last: before(340), Evidence: "the session went from awaiting_scan to disconnected", Labels: []string{"crm-08"}},
+		{Code: diagnosis.Engine5xx, Sessions: 8, Probes: 1, Since: before(700), Last: before(3), Evidence: "qr: engine_error, HTTP 500 QR_GENERATION_ERROR, 24× in 11 min", Labels: []string{"crm-00", "crm-01", "crm-02", "shop-madrid", "shop-lima"}},
+		{Code: diagnosis.QRExpired, Sessions: 1, Since: before(400), Last: before(340), Evidence: "the session went from awaiting_scan to disconnected", Labels: []string{"crm-08"}},
 	}
-	s.Sessions[qrgate.Connecting], s.Sessions[qrgate.Failed], s.Waiters.Held = 8, 5, 312
+	s.Sessions[session.Connecting], s.Sessions[session.Failed], s.Waiters.Held = 8, 5, 312
 	s.Changes = nil
 	for i := range 16 {
-		s.Changes = append(s.Changes, statuspage.Change{At: before(float64(11 + 40*i)), About: "session", Label: fmt.Sprintf("crm-%02d", i%9), From: "connecting", To: "failed", Code: qrgate.Engine5xx})
+		s.Changes = append(s.Changes, statuspage.Change{At: before(float64(11 + 40*i)), About: "session", Label: fmt.Sprintf("crm-%02d", i%9), From: "connecting", To: "failed", Code: diagnosis.Engine5xx})
 	}
 	for i := range 4 {
-		s.Changes = append(s.Changes, statuspage.Change{At: before(float64(700 + 30*i)), About: "session", Origin: qrgate.SyntheticTraffic, From: "connecting", To: "disconnected"})
+		s.Changes = append(s.Changes, statuspage.Change{At: before(float64(700 + 30*i)), About: "session", Origin: session.SyntheticTraffic, From: "connecting", To: "disconnected"})
 	}
 	s.Changes[3] = statuspage.Change{At: before(131), About: "store", To: "Redis cannot be reached"}
 	s.Store = statuspage.Store{Kind: "redis", State: statuspage.StoreDegraded, Since: before(131), Note: "Redis cannot be reached; the gate goes on from memory."}
@@ -109,7 +110,7 @@ func gone() statuspage.Snapshot {
 	s.Engine.Answers = map[string]int{"ok": 31, "unreachable": 9}
 	s.Engine.Budget = statuspage.Budget{Told: before(200)}
 	s.Sessions, s.Waiters.Held, s.Probing = nil, 0, 0
-	s.Causes = []statuspage.Cause{{Code: qrgate.EngineUnreachable, Sessions: 1, Since: before(42), Last: before(35), Evidence: "qr: unreachable, 9× in 7.0 s", Labels: []string{"crm-01"}}}
+	s.Causes = []statuspage.Cause{{Code: diagnosis.EngineUnreachable, Sessions: 1, Since: before(42), Last: before(35), Evidence: "qr: unreachable, 9× in 7.0 s", Labels: []string{"crm-01"}}}
 	return s
 }
 
@@ -117,7 +118,7 @@ func gone() statuspage.Snapshot {
 func shut() statuspage.Snapshot {
 	s := quiet()
 	s.Engine = statuspage.Engine{Kind: statuspage.EngineEmbedded, State: statuspage.EngineUp, Since: before(590)}
-	s.WhatsApp = &statuspage.WhatsApp{At: before(12), Since: before(600), Code: qrgate.DNSFailed, Evidence: []string{"The name web.whatsapp.com cannot be resolved."}}
+	s.WhatsApp = &statuspage.WhatsApp{At: before(12), Since: before(600), Code: diagnosis.DNSFailed, Evidence: []string{"The name web.whatsapp.com cannot be resolved."}}
 	s.Probes.Probes = []statuspage.Probe{probe("engine_health", 15, 30), {Name: "create_connect_qr", Every: 300}}
 	return s
 }
@@ -144,7 +145,7 @@ func hostile() statuspage.Snapshot {
 	s := broken()
 	evil := `"><script>alert(1)</script><img src=x onerror=alert(1)>`
 	for i := range s.Journeys {
-		s.Journeys[i].Label, s.Journeys[i].Code = evil+fmt.Sprint(i), qrgate.Code(evil)
+		s.Journeys[i].Label, s.Journeys[i].Code = evil+fmt.Sprint(i), diagnosis.Code(evil)
 	}
 	for i := range s.Changes {
 		s.Changes[i].Label, s.Changes[i].To = "javascript:alert(1)//"+fmt.Sprint(i), evil
@@ -153,7 +154,7 @@ func hostile() statuspage.Snapshot {
 		s.Causes[i].Labels, s.Causes[i].Evidence = []string{evil, "\u202egnissap"}, evil
 	}
 	r := &s.Probes.Probes[2].Runs[0]
-	r.ID, r.Evidence, r.Step, r.Code = evil, evil, evil, qrgate.Code(evil)
+	r.ID, r.Evidence, r.Step, r.Code = evil, evil, evil, diagnosis.Code(evil)
 	s.Engine.Address, s.Build.Version, s.Store.Note = evil, evil, evil
 	s.Engine.Last = &statuspage.Answer{At: before(1), Op: evil, Class: evil, Code: evil}
 	s.Engine.Answers = map[string]int{evil: 3}

@@ -3,41 +3,42 @@ package statuspage
 import (
 	"time"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 )
 
 // Snapshot is everything the page shows, at one moment. Whoever fills it leaves Verdict empty: [Handler]
 // judges.
 type Snapshot struct {
-	At       time.Time            `json:"at"`
-	Verdict  Verdict              `json:"verdict"`
-	Causes   []Cause              `json:"causes"` // why sessions got no QR, the most sessions first
-	Probes   Probes               `json:"probes"`
-	Journeys []Journey            `json:"journeys"` // the last from connect to QR, newest first
-	Engine   Engine               `json:"engine"`
-	WhatsApp *WhatsApp            `json:"whatsapp,omitempty"` // nil while the gate has not looked
-	Store    Store                `json:"store"`
-	Sessions map[qrgate.State]int `json:"sessions"`       // of clients, at work in this gate, by state; every state is there
-	Probing  int                  `json:"probe_sessions"` // sessions of probes at work
-	Waiters  Waiters              `json:"waiters"`
-	Changes  []Change             `json:"changes"` // newest first
-	Build    Build                `json:"build"`
-	Links    []Link               `json:"links"`
+	At       time.Time             `json:"at"`
+	Verdict  Verdict               `json:"verdict"`
+	Causes   []Cause               `json:"causes"` // why sessions got no QR, the most sessions first
+	Probes   Probes                `json:"probes"`
+	Journeys []Journey             `json:"journeys"` // the last from connect to QR, newest first
+	Engine   Engine                `json:"engine"`
+	WhatsApp *WhatsApp             `json:"whatsapp,omitempty"` // nil while the gate has not looked
+	Store    Store                 `json:"store"`
+	Sessions map[session.State]int `json:"sessions"`       // of clients, at work in this gate, by state; every state is there
+	Probing  int                   `json:"probe_sessions"` // sessions of probes at work
+	Waiters  Waiters               `json:"waiters"`
+	Changes  []Change              `json:"changes"` // newest first
+	Build    Build                 `json:"build"`
+	Links    []Link                `json:"links"`
 }
 
 // Cause is one diagnosis with all sessions that it held back in the last 15 minutes and that got no QR since.
 type Cause struct {
-	Code     qrgate.Code  `json:"code"`
-	Title    string       `json:"title"`
-	Help     string       `json:"help"`
-	Who      qrgate.Actor `json:"who"`
-	Sessions int          `json:"sessions"`
-	Probes   int          `json:"probes"` // how many of Sessions belong to probes
-	Since    time.Time    `json:"since"`  // when the first of them began to fail
-	Last     time.Time    `json:"last"`   // when one of them failed last
-	Evidence string       `json:"evidence"`
-	Labels   []string     `json:"labels"`  // some of the sessions, masked
-	Runbook  string       `json:"runbook"` // relative to the operators' port
+	Code     diagnosis.Code  `json:"code"`
+	Title    string          `json:"title"`
+	Help     string          `json:"help"`
+	Who      diagnosis.Actor `json:"who"`
+	Sessions int             `json:"sessions"`
+	Probes   int             `json:"probes"` // how many of Sessions belong to probes
+	Since    time.Time       `json:"since"`  // when the first of them began to fail
+	Last     time.Time       `json:"last"`   // when one of them failed last
+	Evidence string          `json:"evidence"`
+	Labels   []string        `json:"labels"`  // some of the sessions, masked
+	Runbook  string          `json:"runbook"` // relative to the operators' port
 }
 
 // Probes is what the synthetic journeys found.
@@ -59,25 +60,25 @@ type Probe struct {
 
 // Run is one run of a probe.
 type Run struct {
-	ID       string         `json:"id"` // joins it with logs and spans
-	Began    time.Time      `json:"began"`
-	Seconds  float64        `json:"seconds"`
-	Outcome  qrgate.Outcome `json:"outcome"`          // abandoned when the prober itself could not do it
-	Missed   string         `json:"missed,omitempty"` // then why
-	Step     string         `json:"step,omitempty"`   // where it failed
-	Code     qrgate.Code    `json:"diagnosis,omitempty"`
-	Evidence string         `json:"evidence,omitempty"`
+	ID       string          `json:"id"` // joins it with logs and spans
+	Began    time.Time       `json:"began"`
+	Seconds  float64         `json:"seconds"`
+	Outcome  session.Outcome `json:"outcome"`          // abandoned when the prober itself could not do it
+	Missed   string          `json:"missed,omitempty"` // then why
+	Step     string          `json:"step,omitempty"`   // where it failed
+	Code     diagnosis.Code  `json:"diagnosis,omitempty"`
+	Evidence string          `json:"evidence,omitempty"`
 }
 
 // Journey is how one wish for a QR ended.
 type Journey struct {
-	At      time.Time           `json:"at"`
-	Seconds float64             `json:"seconds"`
-	Outcome qrgate.Outcome      `json:"outcome"`
-	Code    qrgate.Code         `json:"diagnosis,omitempty"`
-	Origin  qrgate.TrafficClass `json:"origin"`
-	Looks   int                 `json:"looks"`
-	Label   string              `json:"label,omitempty"`
+	At      time.Time            `json:"at"`
+	Seconds float64              `json:"seconds"`
+	Outcome session.Outcome      `json:"outcome"`
+	Code    diagnosis.Code       `json:"diagnosis,omitempty"`
+	Origin  session.TrafficClass `json:"origin"`
+	Looks   int                  `json:"looks"`
+	Label   string               `json:"label,omitempty"`
 }
 
 // Engine is the session engine as the gate sees it.
@@ -125,18 +126,18 @@ type Budget struct {
 
 // WhatsApp is what the gate itself saw last of the way to WhatsApp. An embedded engine has no other way.
 type WhatsApp struct {
-	At       time.Time               `json:"at"`
-	Since    time.Time               `json:"since,omitzero"` // when it began to fail
-	Code     qrgate.Code             `json:"diagnosis"`      // none when nothing was in the way
-	Step     qrgate.ConnectivityStep `json:"step,omitempty"` // where the look ended, if that is known
-	Evidence []string                `json:"evidence"`
+	At       time.Time                `json:"at"`
+	Since    time.Time                `json:"since,omitzero"` // when it began to fail
+	Code     diagnosis.Code           `json:"diagnosis"`      // none when nothing was in the way
+	Step     session.ConnectivityStep `json:"step,omitempty"` // where the look ended, if that is known
+	Evidence []string                 `json:"evidence"`
 }
 
 // Reached reports whether nothing was in the way.
-func (w WhatsApp) Reached() bool { return w.Code == qrgate.None }
+func (w WhatsApp) Reached() bool { return w.Code == diagnosis.None }
 
 // Answers reports whether the look came as far as WhatsApp itself.
-func (w WhatsApp) Answers() bool { return w.Step == qrgate.ControlHandshake }
+func (w WhatsApp) Answers() bool { return w.Step == session.ControlHandshake }
 
 // Said is what the look ended with, in one line.
 func (w WhatsApp) Said() string {
@@ -165,13 +166,13 @@ type Waiters struct {
 
 // Change is something that is other than before.
 type Change struct {
-	At     time.Time           `json:"at"`
-	About  string              `json:"about"`            // session, engine, store or seal
-	Origin qrgate.TrafficClass `json:"origin,omitempty"` // whose session
-	Label  string              `json:"label,omitempty"`  // of a session
-	From   string              `json:"from,omitempty"`
-	To     string              `json:"to"`
-	Code   qrgate.Code         `json:"diagnosis,omitempty"`
+	At     time.Time            `json:"at"`
+	About  string               `json:"about"`            // session, engine, store or seal
+	Origin session.TrafficClass `json:"origin,omitempty"` // whose session
+	Label  string               `json:"label,omitempty"`  // of a session
+	From   string               `json:"from,omitempty"`
+	To     string               `json:"to"`
+	Code   diagnosis.Code       `json:"diagnosis,omitempty"`
 }
 
 // Build is the program that runs.

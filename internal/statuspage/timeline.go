@@ -5,7 +5,7 @@ import (
 	"math"
 	"time"
 
-	"qrgate"
+	"qrgate/internal/session"
 )
 
 // The timeline's measures: a strip of slots, the newest at the right.
@@ -31,7 +31,7 @@ type mark struct {
 	X, Width, Mid string
 	Y, Height     int
 	Title         string
-	outcome       qrgate.Outcome
+	outcome       session.Outcome
 	seconds       float64
 	began         time.Time
 	what          string
@@ -46,7 +46,7 @@ func draw(marks []mark, slots, older int, label string) strip {
 	}
 	most := 0.0
 	for _, m := range marks {
-		if m.outcome == qrgate.Success {
+		if m.outcome == session.Success {
 			most = max(most, m.seconds)
 		}
 	}
@@ -70,9 +70,9 @@ func draw(marks []mark, slots, older int, label string) strip {
 func (m *mark) shape(most float64) {
 	m.Height = leastBar
 	switch {
-	case m.outcome == qrgate.Failure:
+	case m.outcome == session.Failure:
 		m.Kind, m.Height = "bad", stripHeight
-	case m.outcome != qrgate.Success:
+	case m.outcome != session.Success:
 		m.Kind = "void"
 	default:
 		m.Kind = "ok"
@@ -94,10 +94,10 @@ func runStrip(p Probe) strip {
 	for _, r := range runs {
 		what := "it worked"
 		switch {
-		case r.Outcome == qrgate.Failure:
+		case r.Outcome == session.Failure:
 			what = "failed: " + string(r.Code)
 			failed++
-		case r.Outcome != qrgate.Success:
+		case r.Outcome != session.Success:
 			what = "no result: " + r.Missed
 		}
 		marks = append(marks, mark{outcome: r.Outcome, seconds: r.Seconds, began: r.Began, what: what})
@@ -113,10 +113,10 @@ func journeyStrip(all []Journey) strip {
 	for _, j := range all {
 		what := "a QR"
 		switch j.Outcome {
-		case qrgate.Failure:
+		case session.Failure:
 			what = "no QR: " + string(j.Code)
 			failed++
-		case qrgate.Abandoned:
+		case session.Abandoned:
 			what = "given up"
 		}
 		marks = append(marks, mark{outcome: j.Outcome, seconds: j.Seconds, began: j.At, what: what})

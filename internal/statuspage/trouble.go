@@ -7,7 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 )
 
 // Bounds of what is remembered of sessions in trouble.
@@ -28,57 +29,57 @@ type trouble struct {
 	flight, label string
 	probe         bool
 
-	named           qrgate.Code // "" for nothing yet
+	named           diagnosis.Code // "" for nothing yet
 	evidence        string
 	since, last     time.Time
 	op              string
-	fault           qrgate.ErrorKind // of the last calls; "" when the engine answers as it should
+	fault           session.ErrorKind // of the last calls; "" when the engine answers as it should
 	status, times   int
 	engineCode, why string
 	faulty, faulted time.Time // the first and the last of them
 }
 
 // observe learns from one event.
-func (t *failures) observe(e qrgate.Event) {
+func (t *failures) observe(e session.Event) {
 	switch {
 	case e.AcquisitionID == "" && e.Session == "":
 	case isResolved(e):
 		t.drop(flightOf(e))
-	case e.Kind == qrgate.EventEngineCall:
+	case e.Kind == session.EventEngineCall:
 		t.look(e)
-	case !harmless(e.Diagnosis) && (e.Kind != qrgate.EventWait || e.Outcome == qrgate.Failure):
+	case !harmless(e.Diagnosis) && (e.Kind != session.EventWait || e.Outcome == session.Failure):
 		t.take(e).name(e)
 	}
 }
 
 // isResolved reports whether an event shows that its session is well.
-func isResolved(e qrgate.Event) bool {
+func isResolved(e session.Event) bool {
 	switch e.Kind {
-	case qrgate.EventQR:
+	case session.EventQR:
 		return true
-	case qrgate.EventAcquisition, qrgate.EventWait:
-		return e.Outcome == qrgate.Success || e.Kind == qrgate.EventAcquisition && e.Outcome == qrgate.Abandoned
-	case qrgate.EventState:
-		return e.To == qrgate.AwaitingScan || e.To == qrgate.Connected || e.To == qrgate.Created
-	case qrgate.EventEngineCall:
-		return e.Op == qrgate.OpQR && e.Fault == ""
+	case session.EventAcquisition, session.EventWait:
+		return e.Outcome == session.Success || e.Kind == session.EventAcquisition && e.Outcome == session.Abandoned
+	case session.EventState:
+		return e.To == session.AwaitingScan || e.To == session.Connected || e.To == session.Created
+	case session.EventEngineCall:
+		return e.Op == session.OpQR && e.Fault == ""
 	}
 	return false
 }
 
 // harmless reports whether a diagnosis is nothing that keeps a QR from somebody who wants it.
-func harmless(c qrgate.Code) bool {
+func harmless(c diagnosis.Code) bool {
 	switch c {
-	case "", qrgate.None, qrgate.AlreadyPaired, qrgate.ClientGone:
+	case "", diagnosis.None, diagnosis.AlreadyPaired, diagnosis.ClientGone:
 		return true
 	}
 	return false
 }
 
 // look counts calls that failed in a row. That a QR is not there yet is how a working engine answers.
-func (t *failures) look(e qrgate.Event) {
+func (t *failures) look(e session.Event) {
 	switch e.Fault {
-	case "", qrgate.KindNotReady, qrgate.KindAlreadyPaired, qrgate.KindCanceled:
+	case "", session.KindNotReady, session.KindAlreadyPaired, session.KindCanceled:
 		if el := t.byFlight[flightOf(e)]; el != nil {
 			known := el.Value.(*trouble)
 			known.fault, known.times = "", 0
@@ -95,7 +96,7 @@ func (t *failures) look(e qrgate.Event) {
 
 // take finds the session of an event, or begins with it; the one without news for longest goes when there
 // are too many.
-func (t *failures) take(e qrgate.Event) *trouble {
+func (t *failures) take(e session.Event) *trouble {
 	if t.byFlight == nil {
 		t.byFlight = map[string]*list.Element{}
 	}
@@ -107,7 +108,7 @@ func (t *failures) take(e qrgate.Event) *trouble {
 	if len(t.byFlight) >= maxTroubles {
 		t.drop(t.order.Front().Value.(*trouble).flight)
 	}
-	k := &trouble{flight: flight, label: label(e), probe: e.Traffic == qrgate.SyntheticTraffic}
+	k := &trouble{flight: flight, label: label(e), probe: e.Traffic == session.SyntheticTraffic}
 	t.byFlight[flight] = t.order.PushBack(k)
 	return k
 }
@@ -120,18 +121,18 @@ func (t *failures) drop(flight string) {
 }
 
 // name takes what the heart says.
-func (k *trouble) name(e qrgate.Event) {
+func (k *trouble) name(e session.Event) {
 	if k.named != e.Diagnosis {
 		k.named, k.since = e.Diagnosis, e.At
-		if e.Took > 0 && e.Kind != qrgate.EventState {
+		if e.Took > 0 && e.Kind != session.EventState {
 			k.since = e.At.Add(-e.Took)
 		}
 	}
 	k.last = e.At
 	switch e.Kind {
-	case qrgate.EventAcquisition:
+	case session.EventAcquisition:
 		k.evidence = fmt.Sprintf("no QR in %s and %d looks", short(e.Took), e.Attempt)
-	case qrgate.EventWait:
+	case session.EventWait:
 		k.evidence = fmt.Sprintf("a client waited %s in vain, the session is %s", short(e.Took), e.To)
 	default:
 		k.evidence = fmt.Sprintf("the session went from %s to %s", e.From, e.To)
@@ -139,7 +140,7 @@ func (k *trouble) name(e qrgate.Event) {
 }
 
 // cause is what a session's trouble is counted as; one failed call is chance, two in a row are not.
-func (k *trouble) cause() qrgate.Code {
+func (k *trouble) cause() diagnosis.Code {
 	if k.named != "" {
 		return k.named
 	}
@@ -150,10 +151,10 @@ func (k *trouble) cause() qrgate.Code {
 }
 
 // faultCauses is the cause that calls alone suggest, until the heart names one.
-var faultCauses = map[qrgate.ErrorKind]qrgate.Code{
-	qrgate.KindUnreachable: qrgate.EngineUnreachable, qrgate.KindTimeout: qrgate.EngineTimeout, qrgate.KindServerError: qrgate.Engine5xx,
-	qrgate.KindBadResponse: qrgate.EngineBadResponse, qrgate.KindRateLimited: qrgate.RateLimited, qrgate.KindKeyRefused: qrgate.KeyRefused,
-	qrgate.KindSessionNotFound: qrgate.SessionNotFound,
+var faultCauses = map[session.ErrorKind]diagnosis.Code{
+	session.KindUnreachable: diagnosis.EngineUnreachable, session.KindTimeout: diagnosis.EngineTimeout, session.KindServerError: diagnosis.Engine5xx,
+	session.KindBadResponse: diagnosis.EngineBadResponse, session.KindRateLimited: diagnosis.RateLimited, session.KindKeyRefused: diagnosis.KeyRefused,
+	session.KindSessionNotFound: diagnosis.SessionNotFound,
 }
 
 // line is the best evidence there is: the engine's own words before ours.
@@ -189,7 +190,7 @@ func (k *trouble) span() (since, last time.Time) {
 // causes gathers the current troubles by cause, those with the most sessions first. What is no longer
 // current is forgotten.
 func (t *failures) causes(now time.Time) []Cause {
-	found := map[qrgate.Code]*Cause{}
+	found := map[diagnosis.Code]*Cause{}
 	for el := t.order.Back(); el != nil; {
 		k, older := el.Value.(*trouble), el.Prev()
 		since, last := k.span()
@@ -230,4 +231,4 @@ func (c *Cause) add(k *trouble, since, last time.Time) {
 }
 
 // flightOf tells sessions apart; it holds the tenant and is never shown.
-func flightOf(e qrgate.Event) string { return cmp.Or(e.AcquisitionID, e.Session) }
+func flightOf(e session.Event) string { return cmp.Or(e.AcquisitionID, e.Session) }

@@ -6,20 +6,21 @@ import (
 	"strings"
 	"time"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 )
 
 // Verdict is the answer to what somebody asks at night: is it broken, for whom, since when, why.
 type Verdict struct {
-	Level    string       `json:"level"`    // one of the Level constants
-	Sentence string       `json:"sentence"` // the overall state
-	Affected string       `json:"whom"`     // for whom it is so
-	Since    time.Time    `json:"since,omitzero"`
-	Why      string       `json:"why"`
-	Todo     string       `json:"todo"` // what to do; empty for nothing
-	Who      qrgate.Actor `json:"who"`  // who does it
-	Code     qrgate.Code  `json:"diagnosis,omitempty"`
-	Also     []string     `json:"also"` // what else is wrong
+	Level    string          `json:"level"`    // one of the Level constants
+	Sentence string          `json:"sentence"` // the overall state
+	Affected string          `json:"whom"`     // for whom it is so
+	Since    time.Time       `json:"since,omitzero"`
+	Why      string          `json:"why"`
+	Todo     string          `json:"todo"` // what to do; empty for nothing
+	Who      diagnosis.Actor `json:"who"`  // who does it
+	Code     diagnosis.Code  `json:"diagnosis,omitempty"`
+	Also     []string        `json:"also"` // what else is wrong
 }
 
 // The levels.
@@ -49,7 +50,7 @@ type finding struct {
 	whom    string
 	since   time.Time
 	why     string
-	code    qrgate.Code
+	code    diagnosis.Code
 }
 
 // Judge weighs a snapshot. It reads no clock.
@@ -60,7 +61,7 @@ func Judge(s Snapshot) Verdict {
 	}
 	slices.SortStableFunc(all, func(a, b finding) int { return rank(a) - rank(b) })
 	worst := all[0]
-	about := qrgate.New(worst.code)
+	about := diagnosis.New(worst.code)
 	v := Verdict{Level: LevelDegraded, Sentence: "Not all is well: " + worst.what + ".", Affected: worst.whom, Since: worst.since, Why: worst.why, Code: worst.code, Todo: about.Help, Who: about.Who}
 	if v.Why == "" {
 		v.Why = about.Title
@@ -75,14 +76,14 @@ func Judge(s Snapshot) Verdict {
 
 // also tells of what else is wrong, with its cause if that is another one: "1000 sessions get no QR", ten times over,
 // tells nothing. What is beyond the first few stands further down the page.
-func also(told qrgate.Code, rest []finding) []string {
+func also(told diagnosis.Code, rest []finding) []string {
 	out := []string{}
 	for i, f := range rest {
 		if left := len(rest) - i; i == mostAlso && left > 1 {
 			return append(out, fmt.Sprintf("%d more", left))
 		}
 		switch f.code {
-		case told, qrgate.RedisUnavailable, qrgate.EngineOverloaded, qrgate.Undetermined:
+		case told, diagnosis.RedisUnavailable, diagnosis.EngineOverloaded, diagnosis.Undetermined:
 			out = append(out, f.what) // it says its cause, or the verdict does
 		default:
 			out = append(out, f.what+" ("+string(f.code)+")")
@@ -126,9 +127,9 @@ func probesFail(s Snapshot) []finding {
 		case !f.failing:
 			f.what = fmt.Sprintf("the probe %s failed in its last run", p.Name)
 			f.whom = "Not known yet: one failure may be chance"
-		case first.Code == qrgate.KeyRefused && clientServedSince(s, first.Began):
+		case first.Code == diagnosis.KeyRefused && clientServedSince(s, first.Began):
 			f.failing, f.whom = false, "The probe alone: a client got its QR since"
-		case first.Code == qrgate.KeyRefused:
+		case first.Code == diagnosis.KeyRefused:
 			f.whom = "Everybody, if the engine has lost its keys; else the probe alone"
 		}
 		all = append(all, f)
@@ -145,8 +146,8 @@ func times(n int) string {
 
 // why is what a failed run says, in one line.
 func why(r Run) string {
-	d := qrgate.New(r.Code)
-	if r.Code == qrgate.KeyRefused {
+	d := diagnosis.New(r.Code)
+	if r.Code == diagnosis.KeyRefused {
 		d.Title += " of the probe, QRGATE_PROBE_API_KEY"
 	}
 	if r.Evidence != "" {
@@ -160,9 +161,9 @@ func why(r Run) string {
 func streak(runs []Run) (n int, first Run) {
 	for _, r := range runs {
 		switch {
-		case r.Outcome == qrgate.Success:
+		case r.Outcome == session.Success:
 			return n, first
-		case r.Outcome == qrgate.Failure && r.Code != qrgate.RedisUnavailable:
+		case r.Outcome == session.Failure && r.Code != diagnosis.RedisUnavailable:
 			n, first = n+1, r
 		}
 	}
@@ -175,12 +176,12 @@ func journeysFail(s Snapshot) []finding {
 	ended, failed, inRow, succeeded := 0, 0, 0, false
 	var first, newest Journey
 	for _, j := range s.Journeys {
-		if s.At.Sub(j.At) > recentWindow || j.Origin == qrgate.SyntheticTraffic || j.Outcome == qrgate.Abandoned {
+		if s.At.Sub(j.At) > recentWindow || j.Origin == session.SyntheticTraffic || j.Outcome == session.Abandoned {
 			continue
 		}
 		ended++
-		if j.Outcome == qrgate.Success || !isOperatorCause(j.Code) {
-			succeeded = succeeded || j.Outcome == qrgate.Success
+		if j.Outcome == session.Success || !isOperatorCause(j.Code) {
+			succeeded = succeeded || j.Outcome == session.Success
 			continue
 		}
 		if failed++; failed == 1 {
@@ -218,9 +219,9 @@ func partOf(failed, ended int) string {
 
 // isOperatorCause reports whether a cause is the business of whoever runs the gate, the engine or the network, not
 // that of one client.
-func isOperatorCause(c qrgate.Code) bool {
-	who := qrgate.New(c).Who
-	return who == qrgate.Operator || who == qrgate.Nobody
+func isOperatorCause(c diagnosis.Code) bool {
+	who := diagnosis.New(c).Who
+	return who == diagnosis.Operator || who == diagnosis.Nobody
 }
 
 // activeCauses looks at sessions that fail now, or failed lately and were given up. Probes have their own finding.
@@ -236,7 +237,7 @@ func activeCauses(s Snapshot) []finding {
 			f.what = count(users, "session", "sessions") + " got no QR"
 			f.whom += ", last asked for " + ago(c.Last, s.At)
 		}
-		f.why = qrgate.New(c.Code).Title
+		f.why = diagnosis.New(c.Code).Title
 		if c.Evidence != "" {
 			f.why += ": " + c.Evidence
 		}
@@ -259,12 +260,12 @@ func idle(s Snapshot) bool {
 
 func clientServedSince(s Snapshot, since time.Time) bool {
 	return slices.ContainsFunc(s.Journeys, func(j Journey) bool {
-		return j.Outcome == qrgate.Success && j.Origin != qrgate.SyntheticTraffic && j.At.After(since)
+		return j.Outcome == session.Success && j.Origin != session.SyntheticTraffic && j.At.After(since)
 	})
 }
 
 func successSince(s Snapshot, since time.Time) bool {
-	return slices.ContainsFunc(s.Journeys, func(j Journey) bool { return j.Outcome == qrgate.Success && j.At.After(since) })
+	return slices.ContainsFunc(s.Journeys, func(j Journey) bool { return j.Outcome == session.Success && j.At.After(since) })
 }
 
 func storeDown(s Snapshot) []finding {
@@ -272,10 +273,10 @@ func storeDown(s Snapshot) []finding {
 		return nil
 	}
 	whom := "Nobody yet; replicas do not share what they know"
-	if slices.ContainsFunc(s.Probes.Probes, func(p Probe) bool { return len(p.Runs) > 0 && p.Runs[0].Code == qrgate.RedisUnavailable }) {
+	if slices.ContainsFunc(s.Probes.Probes, func(p Probe) bool { return len(p.Runs) > 0 && p.Runs[0].Code == diagnosis.RedisUnavailable }) {
 		whom += ", and no probe walks to a QR"
 	}
-	return []finding{{false, "Redis cannot be reached", whom, s.Store.Since, s.Store.Note, qrgate.RedisUnavailable}}
+	return []finding{{false, "Redis cannot be reached", whom, s.Store.Since, s.Store.Note, diagnosis.RedisUnavailable}}
 }
 
 func nearCapacity(s Snapshot) []finding {
@@ -283,7 +284,7 @@ func nearCapacity(s Snapshot) []finding {
 		return nil
 	}
 	return []finding{{false, "almost as many requests wait for a QR as may", "Whoever asks next is told \"not yet\" at once", time.Time{},
-		fmt.Sprintf("%d of %d places are taken", s.Waiters.Held, s.Waiters.Limit), qrgate.EngineOverloaded}}
+		fmt.Sprintf("%d of %d places are taken", s.Waiters.Held, s.Waiters.Limit), diagnosis.EngineOverloaded}}
 }
 
 // probesLate finds probes that should have run and did not: silence must not look like health.
@@ -296,7 +297,7 @@ func probesLate(s Snapshot) []finding {
 		last := p.Runs[0].Began
 		if s.At.Sub(last) > lateProbe*length(p.Every)+graceOfLate {
 			all = append(all, finding{false, fmt.Sprintf("the probe %s has not run for %s", p.Name, short(s.At.Sub(last))), "Nobody; the gate watches with one eye less", last,
-				"It should run every " + short(length(p.Every)), qrgate.Undetermined})
+				"It should run every " + short(length(p.Every)), diagnosis.Undetermined})
 		}
 	}
 	return all

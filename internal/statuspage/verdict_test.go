@@ -4,7 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 	"qrgate/internal/statuspage"
 )
 
@@ -14,7 +15,7 @@ func TestJudge(t *testing.T) {
 	for name, c := range map[string]struct {
 		change   func(*statuspage.Snapshot)
 		level    string
-		code     qrgate.Code
+		code     diagnosis.Code
 		sentence string // a part of it
 		since    float64
 	}{
@@ -22,18 +23,18 @@ func TestJudge(t *testing.T) {
 		"just started": {func(s *statuspage.Snapshot) { *s = quiet() }, "unknown", "", "nothing is known", 3700},
 		"nobody asks": {func(s *statuspage.Snapshot) {
 			s.Probes.Probes = nil
-			s.Journeys = []statuspage.Journey{{At: before(5000), Outcome: qrgate.Success}}
+			s.Journeys = []statuspage.Journey{{At: before(5000), Outcome: session.Success}}
 		}, "unknown", "", "Nothing is known to be wrong", 5000},
 		"the engine is down": {func(s *statuspage.Snapshot) {
 			s.Engine.State, s.Engine.Since = statuspage.EngineDown, before(42)
-		}, "failing", qrgate.EngineUnreachable, "the engine does not answer", 42},
+		}, "failing", diagnosis.EngineUnreachable, "the engine does not answer", 42},
 		"the engine is up, and no more is known": {func(s *statuspage.Snapshot) {
 			*s = quiet()
 			s.Engine.State = statuspage.EngineUp
 		}, "unknown", "", "nothing proves that they come", 3700},
-		"no way to WhatsApp":         {func(s *statuspage.Snapshot) { *s = shut() }, "failing", qrgate.DNSFailed, "no QR can be made", 600},
+		"no way to WhatsApp":         {func(s *statuspage.Snapshot) { *s = shut() }, "failing", diagnosis.DNSFailed, "no QR can be made", 600},
 		"no way, as it was long ago": {func(s *statuspage.Snapshot) { *s = shut(); s.WhatsApp.At = before(1000) }, "unknown", "", "nothing proves", 3700},
-		"no way, and a QR before":    {func(s *statuspage.Snapshot) { *s = shut(); s.Journeys = healthy().Journeys[:1] }, "failing", qrgate.DNSFailed, "no QR can be made", 600},
+		"no way, and a QR before":    {func(s *statuspage.Snapshot) { *s = shut(); s.Journeys = healthy().Journeys[:1] }, "failing", diagnosis.DNSFailed, "no QR can be made", 600},
 		"no way, and a QR since": {func(s *statuspage.Snapshot) {
 			*s = shut()
 			s.Journeys, s.WhatsApp.At = healthy().Journeys[:1], before(21)
@@ -41,105 +42,105 @@ func TestJudge(t *testing.T) {
 		"no way from here, another's engine": {func(s *statuspage.Snapshot) { *s = shut(); s.Engine.Kind = statuspage.EngineHTTP }, "unknown", "", "nothing proves", 3700},
 		"the engine hangs": {func(s *statuspage.Snapshot) {
 			s.Engine.State, s.Engine.Since, s.Engine.Last = statuspage.EngineDown, before(42), &statuspage.Answer{Class: "timed_out", Op: "qr", Seconds: 5}
-		}, "failing", qrgate.EngineTimeout, "the engine does not answer", 42},
+		}, "failing", diagnosis.EngineTimeout, "the engine does not answer", 42},
 		"the engine hangs, and the last call was answered": {func(s *statuspage.Snapshot) {
 			s.Engine.State, s.Engine.Since = statuspage.EngineDown, before(42)
-			s.Probes.Probes[0].Runs[0] = failed("x", before(3), qrgate.EngineTimeout, "GET /health: no answer in time")
-		}, "failing", qrgate.EngineTimeout, "the engine does not answer", 42},
+			s.Probes.Probes[0].Runs[0] = failed("x", before(3), diagnosis.EngineTimeout, "GET /health: no answer in time")
+		}, "failing", diagnosis.EngineTimeout, "the engine does not answer", 42},
 		"no probe without Redis": {func(s *statuspage.Snapshot) {
 			s.Store = statuspage.Store{Kind: "redis", State: "degraded", Since: before(700)}
 			r := s.Probes.Probes[2].Runs
-			r[0], r[1] = failed("x", before(9), qrgate.RedisUnavailable, ""), failed("y", before(309), qrgate.RedisUnavailable, "")
-		}, "degraded", qrgate.RedisUnavailable, "Redis cannot be reached", 700},
+			r[0], r[1] = failed("x", before(9), diagnosis.RedisUnavailable, ""), failed("y", before(309), diagnosis.RedisUnavailable, "")
+		}, "degraded", diagnosis.RedisUnavailable, "Redis cannot be reached", 700},
 		"the probe's key is wrong, and clients get their QR": {func(s *statuspage.Snapshot) {
 			r := s.Probes.Probes[2].Runs
-			r[0], r[1] = failed("x", before(9), qrgate.KeyRefused, ""), failed("y", before(309), qrgate.KeyRefused, "")
-		}, "degraded", qrgate.KeyRefused, "the probe create_connect_qr failed twice in a row", 309},
+			r[0], r[1] = failed("x", before(9), diagnosis.KeyRefused, ""), failed("y", before(309), diagnosis.KeyRefused, "")
+		}, "degraded", diagnosis.KeyRefused, "the probe create_connect_qr failed twice in a row", 309},
 		"the probe's key is wrong, and nobody asks": {func(s *statuspage.Snapshot) {
 			s.Journeys = nil
 			r := s.Probes.Probes[2].Runs
-			r[0], r[1] = failed("x", before(9), qrgate.KeyRefused, ""), failed("y", before(309), qrgate.KeyRefused, "")
-		}, "failing", qrgate.KeyRefused, "the probe create_connect_qr failed twice in a row", 309},
+			r[0], r[1] = failed("x", before(9), diagnosis.KeyRefused, ""), failed("y", before(309), diagnosis.KeyRefused, "")
+		}, "failing", diagnosis.KeyRefused, "the probe create_connect_qr failed twice in a row", 309},
 		"a probe that failed here, and runs at another replica now": {func(s *statuspage.Snapshot) {
 			p := &s.Probes.Probes[2]
-			p.Elsewhere, p.Runs[0], p.Runs[1] = true, failed("x", before(5000), qrgate.DNSFailed, ""), failed("y", before(5300), qrgate.DNSFailed, "")
+			p.Elsewhere, p.Runs[0], p.Runs[1] = true, failed("x", before(5000), diagnosis.DNSFailed, ""), failed("y", before(5300), diagnosis.DNSFailed, "")
 		}, "ok", "", "QRs are delivered", -2},
 		"it runs elsewhere, and nobody asked here": {func(s *statuspage.Snapshot) {
 			*s = quiet()
 			s.Probes.Probes = []statuspage.Probe{{Name: "create_connect_qr", Every: 300, Elsewhere: true}}
 		}, "unknown", "", "nothing is known", 3700},
 		"one probe failed once": {func(s *statuspage.Snapshot) {
-			s.Probes.Probes[2].Runs[0] = failed("x", before(9), qrgate.DNSFailed, "no such host")
-		}, "degraded", qrgate.DNSFailed, "the probe create_connect_qr failed in its last run", 9},
+			s.Probes.Probes[2].Runs[0] = failed("x", before(9), diagnosis.DNSFailed, "no such host")
+		}, "degraded", diagnosis.DNSFailed, "the probe create_connect_qr failed in its last run", 9},
 		"one probe failed twice": {func(s *statuspage.Snapshot) {
 			r := s.Probes.Probes[2].Runs
-			r[0], r[1] = failed("x", before(9), qrgate.DNSFailed, ""), failed("y", before(309), qrgate.DNSFailed, "")
-		}, "failing", qrgate.DNSFailed, "failed twice in a row", 309},
+			r[0], r[1] = failed("x", before(9), diagnosis.DNSFailed, ""), failed("y", before(309), diagnosis.DNSFailed, "")
+		}, "failing", diagnosis.DNSFailed, "failed twice in a row", 309},
 		"a run that said nothing is no success": {func(s *statuspage.Snapshot) {
 			r := s.Probes.Probes[2].Runs
-			r[0], r[1], r[2] = failed("x", before(9), qrgate.DNSFailed, ""), statuspage.Run{Outcome: qrgate.Abandoned, Began: before(100)}, failed("y", before(309), qrgate.DNSFailed, "")
-		}, "failing", qrgate.DNSFailed, "failed twice in a row", 309},
+			r[0], r[1], r[2] = failed("x", before(9), diagnosis.DNSFailed, ""), statuspage.Run{Outcome: session.Abandoned, Began: before(100)}, failed("y", before(309), diagnosis.DNSFailed, "")
+		}, "failing", diagnosis.DNSFailed, "failed twice in a row", 309},
 		"a probe that works again": {func(s *statuspage.Snapshot) {
-			s.Probes.Probes[2].Runs[1] = failed("y", before(309), qrgate.DNSFailed, "")
+			s.Probes.Probes[2].Runs[1] = failed("y", before(309), diagnosis.DNSFailed, "")
 		}, "ok", "", "QRs are delivered", 300},
 		"a probe does not run": {func(s *statuspage.Snapshot) {
 			for i := range s.Probes.Probes[0].Runs {
 				s.Probes.Probes[0].Runs[i].Began = before(100 + float64(i))
 			}
-		}, "degraded", qrgate.Undetermined, "the probe engine_health has not run for 1 min", 100},
+		}, "degraded", diagnosis.Undetermined, "the probe engine_health has not run for 1 min", 100},
 		"two journeys failed": {func(s *statuspage.Snapshot) {
-			lose(s.Journeys[:2], qrgate.QRNotEmitted)
-		}, "degraded", qrgate.QRNotEmitted, "some QRs do not come", 55},
+			lose(s.Journeys[:2], diagnosis.QRNotEmitted)
+		}, "degraded", diagnosis.QRNotEmitted, "some QRs do not come", 55},
 		"the only journey failed": {func(s *statuspage.Snapshot) {
 			s.Probes.Probes, s.Journeys = nil, s.Journeys[:1]
-			lose(s.Journeys, qrgate.DNSFailed)
-		}, "degraded", qrgate.DNSFailed, "nobody got a QR in the last 15 min", 20},
+			lose(s.Journeys, diagnosis.DNSFailed)
+		}, "degraded", diagnosis.DNSFailed, "nobody got a QR in the last 15 min", 20},
 		"two journeys failed, of two": {func(s *statuspage.Snapshot) {
 			s.Probes.Probes, s.Journeys = nil, s.Journeys[:2]
-			lose(s.Journeys, qrgate.DNSFailed)
-		}, "degraded", qrgate.DNSFailed, "nobody got a QR in the last 15 min", 55},
+			lose(s.Journeys, diagnosis.DNSFailed)
+		}, "degraded", diagnosis.DNSFailed, "nobody got a QR in the last 15 min", 55},
 		"the only journey failed, and a probe got its QR": {func(s *statuspage.Snapshot) {
 			s.Journeys = s.Journeys[:1]
-			lose(s.Journeys, qrgate.DNSFailed)
-		}, "degraded", qrgate.DNSFailed, "some QRs do not come", 20},
+			lose(s.Journeys, diagnosis.DNSFailed)
+		}, "degraded", diagnosis.DNSFailed, "some QRs do not come", 20},
 		"three journeys failed": {func(s *statuspage.Snapshot) {
-			lose(s.Journeys[:3], qrgate.QRNotEmitted)
-		}, "failing", qrgate.QRNotEmitted, "the last 3 journeys ended without a QR", 90},
+			lose(s.Journeys[:3], diagnosis.QRNotEmitted)
+		}, "failing", diagnosis.QRNotEmitted, "the last 3 journeys ended without a QR", 90},
 		"three failed, and one came since": {func(s *statuspage.Snapshot) {
-			lose(s.Journeys[1:4], qrgate.QRNotEmitted)
-		}, "degraded", qrgate.QRNotEmitted, "some QRs do not come", 125},
+			lose(s.Journeys[1:4], diagnosis.QRNotEmitted)
+		}, "degraded", diagnosis.QRNotEmitted, "some QRs do not come", 125},
 		"long ago": {func(s *statuspage.Snapshot) {
 			s.Journeys = s.Journeys[:4]
 			s.Journeys[3].At = before(1000)
-			lose(s.Journeys[3:], qrgate.QRNotEmitted)
+			lose(s.Journeys[3:], diagnosis.QRNotEmitted)
 		}, "ok", "", "QRs are delivered", 905},
 		"customers who do not scan": {func(s *statuspage.Snapshot) {
-			lose(s.Journeys[:6], qrgate.QRExpired)
-			s.Causes = []statuspage.Cause{{Code: qrgate.QRExpired, Sessions: 6, Since: before(60), Last: before(3)}}
+			lose(s.Journeys[:6], diagnosis.QRExpired)
+			s.Causes = []statuspage.Cause{{Code: diagnosis.QRExpired, Sessions: 6, Since: before(60), Last: before(3)}}
 		}, "ok", "", "QRs are delivered", 3305},
 		"one session": {func(s *statuspage.Snapshot) {
-			s.Causes = []statuspage.Cause{{Code: qrgate.Engine5xx, Sessions: 1, Since: before(60), Last: before(3)}}
-		}, "degraded", qrgate.Engine5xx, "1 session gets no QR", 60},
+			s.Causes = []statuspage.Cause{{Code: diagnosis.Engine5xx, Sessions: 1, Since: before(60), Last: before(3)}}
+		}, "degraded", diagnosis.Engine5xx, "1 session gets no QR", 60},
 		"one session that was given up": {func(s *statuspage.Snapshot) {
-			s.Causes = []statuspage.Cause{{Code: qrgate.Engine5xx, Sessions: 1, Since: before(60), Last: before(40)}}
-		}, "degraded", qrgate.Engine5xx, "1 session got no QR", 60},
+			s.Causes = []statuspage.Cause{{Code: diagnosis.Engine5xx, Sessions: 1, Since: before(60), Last: before(40)}}
+		}, "degraded", diagnosis.Engine5xx, "1 session got no QR", 60},
 		"one session, and nobody at work": {func(s *statuspage.Snapshot) {
 			s.Sessions, s.Waiters.Held = nil, 0
-			s.Causes = []statuspage.Cause{{Code: qrgate.Engine5xx, Sessions: 1, Since: before(60), Last: before(9)}}
-		}, "degraded", qrgate.Engine5xx, "1 session got no QR", 60},
+			s.Causes = []statuspage.Cause{{Code: diagnosis.Engine5xx, Sessions: 1, Since: before(60), Last: before(9)}}
+		}, "degraded", diagnosis.Engine5xx, "1 session got no QR", 60},
 		"many sessions, while others get theirs": {func(s *statuspage.Snapshot) {
-			s.Causes = []statuspage.Cause{{Code: qrgate.Engine5xx, Sessions: 4, Since: before(60), Last: before(3)}}
-		}, "degraded", qrgate.Engine5xx, "4 sessions get no QR", 60},
+			s.Causes = []statuspage.Cause{{Code: diagnosis.Engine5xx, Sessions: 4, Since: before(60), Last: before(3)}}
+		}, "degraded", diagnosis.Engine5xx, "4 sessions get no QR", 60},
 		"many sessions, and no other": {func(s *statuspage.Snapshot) {
-			s.Causes = []statuspage.Cause{{Code: qrgate.Engine5xx, Sessions: 4, Since: before(10), Last: before(3)}}
-		}, "failing", qrgate.Engine5xx, "4 sessions get no QR", 10},
+			s.Causes = []statuspage.Cause{{Code: diagnosis.Engine5xx, Sessions: 4, Since: before(10), Last: before(3)}}
+		}, "failing", diagnosis.Engine5xx, "4 sessions get no QR", 10},
 		"only sessions of probes": {func(s *statuspage.Snapshot) {
-			s.Causes = []statuspage.Cause{{Code: qrgate.Engine5xx, Sessions: 4, Probes: 4, Since: before(10), Last: before(3)}}
+			s.Causes = []statuspage.Cause{{Code: diagnosis.Engine5xx, Sessions: 4, Probes: 4, Since: before(10), Last: before(3)}}
 		}, "ok", "", "QRs are delivered", 3305},
 		"Redis is away": {func(s *statuspage.Snapshot) {
 			s.Store = statuspage.Store{Kind: "redis", State: "degraded", Since: before(33)}
-		}, "degraded", qrgate.RedisUnavailable, "Redis cannot be reached", 33},
-		"almost full": {func(s *statuspage.Snapshot) { s.Waiters.Held = 4600 }, "degraded", qrgate.EngineOverloaded, "almost as many requests wait", -1},
+		}, "degraded", diagnosis.RedisUnavailable, "Redis cannot be reached", 33},
+		"almost full": {func(s *statuspage.Snapshot) { s.Waiters.Held = 4600 }, "degraded", diagnosis.EngineOverloaded, "almost as many requests wait", -1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -159,9 +160,9 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-func lose(all []statuspage.Journey, why qrgate.Code) {
+func lose(all []statuspage.Journey, why diagnosis.Code) {
 	for i := range all {
-		all[i].Outcome, all[i].Code = qrgate.Failure, why
+		all[i].Outcome, all[i].Code = session.Failure, why
 	}
 }
 
@@ -171,12 +172,12 @@ func TestTheWorstComesFirst(t *testing.T) {
 	s := healthy()
 	s.Store = statuspage.Store{Kind: "redis", State: "degraded", Since: before(33)}
 	s.Waiters.Held = 5000
-	lose(s.Journeys[:4], qrgate.ClientOutdated)
+	lose(s.Journeys[:4], diagnosis.ClientOutdated)
 	v := statuspage.Judge(s)
-	if v.Level != "failing" || v.Code != qrgate.ClientOutdated || len(v.Also) != 2 {
+	if v.Level != "failing" || v.Code != diagnosis.ClientOutdated || len(v.Also) != 2 {
 		t.Errorf("%+v", v)
 	}
-	if !strings.Contains(v.Todo, "update") || v.Who != qrgate.Operator {
+	if !strings.Contains(v.Todo, "update") || v.Who != diagnosis.Operator {
 		t.Errorf("what to do is %q by %q", v.Todo, v.Who)
 	}
 }
@@ -186,7 +187,7 @@ func TestTheVerdictIsShort(t *testing.T) {
 	t.Parallel()
 	s := broken()
 	s.Probes.Probes[2].Runs[2].Evidence = strings.Repeat("a proxy's long page, é ", 40)
-	for _, c := range qrgate.Codes() {
+	for _, c := range diagnosis.Codes() {
 		s.Causes = append(s.Causes, statuspage.Cause{Code: c, Sessions: 1000, Since: before(60), Last: before(3)})
 	}
 	v := statuspage.Judge(s)
@@ -206,11 +207,11 @@ func TestTheVerdictIsShort(t *testing.T) {
 func TestForWhom(t *testing.T) {
 	t.Parallel()
 	for want, change := range map[string]func(*statuspage.Snapshot){
-		"Everybody; 2 sessions wait for a QR now":                                            func(s *statuspage.Snapshot) { s.Sessions = map[qrgate.State]int{qrgate.Connecting: 2} },
+		"Everybody; 2 sessions wait for a QR now":                                            func(s *statuspage.Snapshot) { s.Sessions = map[session.State]int{session.Connecting: 2} },
 		"Everybody; 1 request waits for a QR now":                                            func(s *statuspage.Snapshot) { s.Waiters.Held = 1 },
 		"Everybody who asks; no request waits at this moment, 1 session got none in 15 min":  func(*statuspage.Snapshot) {},
 		"Everybody who asks; no request waits at this moment, 4 sessions got none in 15 min": func(s *statuspage.Snapshot) { s.Causes[0].Sessions, s.Causes[0].Probes = 6, 2 },
-		"Everybody who asks; no request waits at this moment":                                func(s *statuspage.Snapshot) { s.Causes[0].Code = qrgate.QRExpired },
+		"Everybody who asks; no request waits at this moment":                                func(s *statuspage.Snapshot) { s.Causes[0].Code = diagnosis.QRExpired },
 	} {
 		s := gone()
 		change(&s)
@@ -223,11 +224,11 @@ func TestForWhom(t *testing.T) {
 		"All of the last 2 journeys in 15 min": func(s *statuspage.Snapshot) { s.Journeys = s.Journeys[:2] },
 		"2 of the last 24 journeys in 15 min":  func(*statuspage.Snapshot) {},
 		"1 session, last asked for 2 min ago": func(s *statuspage.Snapshot) {
-			s.Journeys, s.Causes = s.Journeys[2:], []statuspage.Cause{{Code: qrgate.Engine5xx, Sessions: 1, Since: before(150), Last: before(120)}}
+			s.Journeys, s.Causes = s.Journeys[2:], []statuspage.Cause{{Code: diagnosis.Engine5xx, Sessions: 1, Since: before(150), Last: before(120)}}
 		},
 	} {
 		s := healthy()
-		lose(s.Journeys[:2], qrgate.DNSFailed)
+		lose(s.Journeys[:2], diagnosis.DNSFailed)
 		change(&s)
 		if v := statuspage.Judge(s); v.Affected != want {
 			t.Errorf("want %q: %+v", want, v)

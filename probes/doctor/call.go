@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"qrgate"
 	"qrgate/compat"
+	"qrgate/internal/session"
 )
 
 // Bounds of one call.
@@ -20,7 +20,7 @@ const (
 )
 
 // call makes a request that the engine's interface does not know.
-func (e *run) call(ctx context.Context, op, method, path, body string) (compat.Response, *qrgate.EngineError) {
+func (e *run) call(ctx context.Context, op, method, path, body string) (compat.Response, *session.EngineError) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	path, query, _ := strings.Cut(path, "?")
@@ -28,7 +28,7 @@ func (e *run) call(ctx context.Context, op, method, path, body string) (compat.R
 	at.RawQuery = query
 	req, err := http.NewRequestWithContext(ctx, method, at.String(), strings.NewReader(body))
 	if err != nil {
-		return compat.Response{}, &qrgate.EngineError{Op: op, Kind: qrgate.KindBadResponse, Err: err}
+		return compat.Response{}, &session.EngineError{Op: op, Kind: session.KindBadResponse, Err: err}
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "qrgate-doctor")
@@ -54,11 +54,11 @@ func (e *run) call(ctx context.Context, op, method, path, body string) (compat.R
 
 // made is what is known after a create.
 type made struct {
-	ref  qrgate.Ref
+	ref  session.Ref
 	none bool // certainly no session: the request never left, or was declined
 }
 
-func (e *run) create(ctx context.Context, name string) (made, *qrgate.EngineError) {
+func (e *run) create(ctx context.Context, name string) (made, *session.EngineError) {
 	var left compat.SendTracker
 	a, f := e.call(left.Watch(ctx), "create", http.MethodPost, "api/sessions", `{"sessionId":"`+name+`","sessionName":"qrgate doctor"}`)
 	if f == nil {
@@ -73,17 +73,17 @@ func (e *run) create(ctx context.Context, name string) (made, *qrgate.EngineErro
 
 // erase deletes the session of this examination until it is gone. Whether a create that failed made one all
 // the same is not known, so it is tried, and then "no such session" is as good: absent.
-func (e *run) erase(ctx context.Context, ref qrgate.Ref, created bool) (absent bool, f *qrgate.EngineError) {
+func (e *run) erase(ctx context.Context, ref session.Ref, created bool) (absent bool, f *session.EngineError) {
 	for pause := 250 * time.Millisecond; ; pause *= 2 {
 		f = e.eraseOnce(ctx, ref)
 		switch {
 		case f == nil:
 			return false, nil
-		case f.Kind == qrgate.KindSessionNotFound && (!created || ref.ID > 0):
+		case f.Kind == session.KindSessionNotFound && (!created || ref.ID > 0):
 			return true, nil
-		case f.Kind == qrgate.KindKeyRefused:
+		case f.Kind == session.KindKeyRefused:
 			return false, f
-		case f.Kind == qrgate.KindSessionNotFound: // known by its integer alone
+		case f.Kind == session.KindSessionNotFound: // known by its integer alone
 			ref = ref.Merge(e.seek(ctx, ref))
 		}
 		if !wait(ctx, pause) {
@@ -92,7 +92,7 @@ func (e *run) erase(ctx context.Context, ref qrgate.Ref, created bool) (absent b
 	}
 }
 
-func (e *run) eraseOnce(ctx context.Context, ref qrgate.Ref) *qrgate.EngineError {
+func (e *run) eraseOnce(ctx context.Context, ref session.Ref) *session.EngineError {
 	a, f := e.call(ctx, "delete", http.MethodDelete, "api/sessions/"+ref.URLSegment(), "")
 	if f != nil || a.Status/100 == 2 {
 		return f
@@ -101,29 +101,29 @@ func (e *run) eraseOnce(ctx context.Context, ref qrgate.Ref) *qrgate.EngineError
 }
 
 // seek finds the integer of the session of this examination.
-func (e *run) seek(ctx context.Context, ref qrgate.Ref) qrgate.Ref {
+func (e *run) seek(ctx context.Context, ref session.Ref) session.Ref {
 	roll, _ := e.Engine.List(ctx, e.caller())
 	for _, o := range roll.Sessions {
 		if o.Ref.Name == ref.Name {
 			return o.Ref
 		}
 	}
-	return qrgate.Ref{}
+	return session.Ref{}
 }
 
 // faultOf is err as a fault; nil for none.
-func faultOf(err error) *qrgate.EngineError {
+func faultOf(err error) *session.EngineError {
 	if err == nil {
 		return nil
 	}
-	if f, ok := errors.AsType[*qrgate.EngineError](err); ok {
+	if f, ok := errors.AsType[*session.EngineError](err); ok {
 		return f
 	}
-	return &qrgate.EngineError{Kind: qrgate.KindOf(err), Err: err}
+	return &session.EngineError{Kind: session.KindOf(err), Err: err}
 }
 
 // words are a fault for a person, without URLs and credentials.
-func words(f *qrgate.EngineError) string {
+func words(f *session.EngineError) string {
 	text := strings.ReplaceAll(string(f.Kind), "_", " ")
 	if f.Status != 0 {
 		text += fmt.Sprintf(", HTTP %d", f.Status)

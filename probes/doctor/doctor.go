@@ -6,18 +6,20 @@ import (
 	"net/url"
 	"time"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
 )
 
 // Config says what to examine. Without an Engine only the way to WhatsApp is.
 type Config struct {
 	// Engine asks the engine as the gate would; nil: there is none.
-	Engine qrgate.Engine
+	Engine session.Engine
 	// Base and Transport are how the engine is reached; required with Engine.
 	Base      *url.URL
 	Transport http.RoundTripper
 	// Key is the credential to examine with; without one the engine is only asked for its health.
-	Key qrgate.Secret
+	Key secret.Secret
 	// Deep makes a session even without a key, for engines that ask for none.
 	Deep bool
 	// Patience is how long a QR is waited for once the connect was accepted; 0: 30 s.
@@ -27,9 +29,9 @@ type Config struct {
 	// and the session is there, or may be. nil: nobody.
 	RecordIntent, Done, Left func(ctx context.Context, session string) error
 	// Legible says what the image of a QR shows, or why it is none; nil: every image is believed.
-	Legible func(image qrgate.Secret) (string, error)
+	Legible func(image secret.Secret) (string, error)
 	// Look is the gate's own look at WhatsApp, which tells progress of each step; nil: none.
-	Look func(ctx context.Context, progress func(Check)) qrgate.ConnectivityResult
+	Look func(ctx context.Context, progress func(Check)) session.ConnectivityResult
 	// Progress is told of every check when it ends; nil: nobody.
 	Progress func(Check)
 	// Language is that of the verdict, one of qrgate.Languages; "": English. Checks and evidence quote what was
@@ -58,12 +60,12 @@ const (
 
 // Report is what an examination found.
 type Report struct {
-	Checks     []Check          `json:"checks"`
-	Diagnosis  qrgate.Diagnosis `json:"diagnosis"` // Code is none when all is well
-	Complete   bool             `json:"whole"`     // everything that decides was looked at
-	Stopped    bool             `json:"stopped"`   // somebody interrupted it
-	Session    string           `json:"session"`   // the session that was made; "" for none
-	LeftBehind bool             `json:"left"`      // it could not be deleted
+	Checks     []Check             `json:"checks"`
+	Diagnosis  diagnosis.Diagnosis `json:"diagnosis"` // Code is none when all is well
+	Complete   bool                `json:"whole"`     // everything that decides was looked at
+	Stopped    bool                `json:"stopped"`   // somebody interrupted it
+	Session    string              `json:"session"`   // the session that was made; "" for none
+	LeftBehind bool                `json:"left"`      // it could not be deleted
 }
 
 // usualPatience is how long a QR is waited for: healthy engines have one within five seconds.
@@ -108,7 +110,7 @@ func (e *run) note(c Check) {
 }
 
 // check runs one check within ctx, and reports whether it was passed.
-func (e *run) check(ctx context.Context, name string, run func() (detail string, failed *qrgate.EngineError)) bool {
+func (e *run) check(ctx context.Context, name string, run func() (detail string, failed *session.EngineError)) bool {
 	began := time.Now()
 	detail, failed := run()
 	if failed != nil {
@@ -126,8 +128,8 @@ func (e *run) check(ctx context.Context, name string, run func() (detail string,
 }
 
 // answered takes the time of a call into the engine's pace; one without an answer says nothing of it.
-func (e *run) answered(took time.Duration, failed *qrgate.EngineError) {
-	if failed != nil && (failed.Kind == qrgate.KindUnreachable || failed.Kind == qrgate.KindTimeout) {
+func (e *run) answered(took time.Duration, failed *session.EngineError) {
+	if failed != nil && (failed.Kind == session.KindUnreachable || failed.Kind == session.KindTimeout) {
 		return
 	}
 	e.found.latencies = append(e.found.latencies, took)
@@ -144,14 +146,14 @@ func unlessStopped(ctx context.Context, c Check) Check {
 // engine examines the engine.
 func (e *run) engine(ctx context.Context) {
 	e.found.engine = true
-	if !e.check(ctx, CheckEngine, func() (string, *qrgate.EngineError) { return e.health(ctx) }) {
+	if !e.check(ctx, CheckEngine, func() (string, *session.EngineError) { return e.health(ctx) }) {
 		return
 	}
 	if e.Key.Empty() && !e.Deep {
 		return
 	}
-	var others []qrgate.SessionReport
-	if !e.check(ctx, CheckKey, func() (string, *qrgate.EngineError) {
+	var others []session.SessionReport
+	if !e.check(ctx, CheckKey, func() (string, *session.EngineError) {
 		roll, err := e.Engine.List(ctx, e.caller())
 		others = roll.Sessions
 		return "the list of sessions was given", faultOf(err)
@@ -163,6 +165,6 @@ func (e *run) engine(ctx context.Context) {
 	e.walk(ctx)
 }
 
-func (e *run) caller() qrgate.Caller {
-	return qrgate.Caller{Tenant: "doctor", Key: e.Key, Traffic: qrgate.SyntheticTraffic}
+func (e *run) caller() session.Caller {
+	return session.Caller{Tenant: "doctor", Key: e.Key, Traffic: session.SyntheticTraffic}
 }

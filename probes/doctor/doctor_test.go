@@ -14,9 +14,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
-	"qrgate"
 	"qrgate/compat/inboxhub"
-	"qrgate/internal/enginesim"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
+	"qrgate/internal/test/enginesim"
 	"qrgate/probes/doctor"
 )
 
@@ -31,7 +33,7 @@ func examine(t *testing.T, e *enginesim.Engine, change func(*doctor.Config), tes
 		defer wire.Close()
 		defer e.Close()
 		base, _ := url.Parse("http://engine.test")
-		c := doctor.Config{Base: base, Transport: wire.Client().Transport, Key: qrgate.NewSecret("key-a")}
+		c := doctor.Config{Base: base, Transport: wire.Client().Transport, Key: secret.NewSecret("key-a")}
 		c.Engine = inboxhub.New(base, c.Transport)
 		if change != nil {
 			change(&c)
@@ -56,11 +58,11 @@ func examineAt(t *testing.T, there http.Handler) doctor.Report {
 }
 
 // lookThat is a look at WhatsApp that ends with a code.
-func lookThat(step qrgate.ConnectivityStep, code qrgate.Code) func(*doctor.Config) {
+func lookThat(step session.ConnectivityStep, code diagnosis.Code) func(*doctor.Config) {
 	return func(c *doctor.Config) {
-		c.Look = func(_ context.Context, progress func(doctor.Check)) qrgate.ConnectivityResult {
-			progress(doctor.Check{Name: string(step), OK: code == qrgate.None})
-			return qrgate.ConnectivityResult{Step: step, Code: code, At: time.Now(), Evidence: []string{"a look"}}
+		c.Look = func(_ context.Context, progress func(doctor.Check)) session.ConnectivityResult {
+			progress(doctor.Check{Name: string(step), OK: code == diagnosis.None})
+			return session.ConnectivityResult{Step: step, Code: code, At: time.Now(), Evidence: []string{"a look"}}
 		}
 	}
 }
@@ -74,32 +76,32 @@ func TestExamine(t *testing.T) {
 	on := func(r enginesim.Route, k enginesim.FaultKind) map[enginesim.Route]enginesim.Fault {
 		return map[enginesim.Route]enginesim.Fault{r: {Kind: k}}
 	}
-	clean := lookThat(qrgate.ControlHandshake, qrgate.None)
+	clean := lookThat(session.ControlHandshake, diagnosis.None)
 	for name, tt := range map[string]struct {
 		engine *enginesim.Engine
 		change func(*doctor.Config)
-		want   qrgate.Code
+		want   diagnosis.Code
 		failed string // the checks that failed
 		within time.Duration
 	}{
-		"healthy":            {&enginesim.Engine{}, clean, qrgate.None, "", time.Second},
-		"slow":               {&enginesim.Engine{QRDelay: 10 * time.Second}, clean, qrgate.None, "", 20 * time.Second},
-		"first connect 500":  {&enginesim.Engine{ConnectFailures: 1}, clean, qrgate.None, "", 5 * time.Second},
-		"every connect 500":  {&enginesim.Engine{ConnectFailures: -1}, clean, qrgate.ConnectFailing, "connect", 5 * time.Second},
-		"engine away":        {&enginesim.Engine{Faults: fault(enginesim.HTML502)}, clean, qrgate.EngineUnreachable, "engine", time.Second},
-		"engine cuts":        {&enginesim.Engine{Faults: fault(enginesim.CutConnection)}, clean, qrgate.EngineUnreachable, "engine", time.Second},
-		"engine hangs":       {&enginesim.Engine{Faults: fault(enginesim.Hang)}, clean, qrgate.EngineTimeout, "engine", 11 * time.Second},
-		"not the engine":     {&enginesim.Engine{Faults: fault(enginesim.Garbage)}, clean, qrgate.EngineBadResponse, "engine", time.Second},
-		"key refused":        {&enginesim.Engine{Keys: map[string]string{"key-z": "z"}}, clean, qrgate.KeyRefused, "key", time.Second},
-		"budget spent":       {&enginesim.Engine{Faults: on(enginesim.RouteList, enginesim.TooMany)}, clean, qrgate.RateLimited, "key", time.Second},
-		"create fails":       {&enginesim.Engine{Faults: on(enginesim.RouteCreate, enginesim.ServerError)}, clean, qrgate.Engine5xx, "create", time.Second},
-		"qr route fails":     {&enginesim.Engine{Faults: on(enginesim.RouteQR, enginesim.ServerError)}, clean, qrgate.Engine5xx, "qr", 5 * time.Second},
-		"qr route hangs":     {&enginesim.Engine{Faults: on(enginesim.RouteQR, enginesim.Hang)}, clean, qrgate.EngineTimeout, "qr", 20 * time.Second},
-		"no QR, way free":    {&enginesim.Engine{StuckUntilForce: true}, clean, qrgate.QRNotEmitted, "qr", 31 * time.Second},
-		"no QR, TLS broken":  {&enginesim.Engine{StuckUntilForce: true}, lookThat(qrgate.ControlTLS, qrgate.TLSIntercepted), qrgate.TLSIntercepted, "qr tls", 31 * time.Second},
-		"QR, though no way":  {&enginesim.Engine{}, lookThat(qrgate.ControlTCP, qrgate.NetworkBlocked), qrgate.None, "tcp", time.Second},
-		"numbers only":       {&enginesim.Engine{NumericIDsOnly: true}, clean, qrgate.None, "", time.Second},
-		"delete fails twice": {&enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteDelete: {Kind: enginesim.ServerError, First: 2}}}, clean, qrgate.None, "", 3 * time.Second},
+		"healthy":            {&enginesim.Engine{}, clean, diagnosis.None, "", time.Second},
+		"slow":               {&enginesim.Engine{QRDelay: 10 * time.Second}, clean, diagnosis.None, "", 20 * time.Second},
+		"first connect 500":  {&enginesim.Engine{ConnectFailures: 1}, clean, diagnosis.None, "", 5 * time.Second},
+		"every connect 500":  {&enginesim.Engine{ConnectFailures: -1}, clean, diagnosis.ConnectFailing, "connect", 5 * time.Second},
+		"engine away":        {&enginesim.Engine{Faults: fault(enginesim.HTML502)}, clean, diagnosis.EngineUnreachable, "engine", time.Second},
+		"engine cuts":        {&enginesim.Engine{Faults: fault(enginesim.CutConnection)}, clean, diagnosis.EngineUnreachable, "engine", time.Second},
+		"engine hangs":       {&enginesim.Engine{Faults: fault(enginesim.Hang)}, clean, diagnosis.EngineTimeout, "engine", 11 * time.Second},
+		"not the engine":     {&enginesim.Engine{Faults: fault(enginesim.Garbage)}, clean, diagnosis.EngineBadResponse, "engine", time.Second},
+		"key refused":        {&enginesim.Engine{Keys: map[string]string{"key-z": "z"}}, clean, diagnosis.KeyRefused, "key", time.Second},
+		"budget spent":       {&enginesim.Engine{Faults: on(enginesim.RouteList, enginesim.TooMany)}, clean, diagnosis.RateLimited, "key", time.Second},
+		"create fails":       {&enginesim.Engine{Faults: on(enginesim.RouteCreate, enginesim.ServerError)}, clean, diagnosis.Engine5xx, "create", time.Second},
+		"qr route fails":     {&enginesim.Engine{Faults: on(enginesim.RouteQR, enginesim.ServerError)}, clean, diagnosis.Engine5xx, "qr", 5 * time.Second},
+		"qr route hangs":     {&enginesim.Engine{Faults: on(enginesim.RouteQR, enginesim.Hang)}, clean, diagnosis.EngineTimeout, "qr", 20 * time.Second},
+		"no QR, way free":    {&enginesim.Engine{StuckUntilForce: true}, clean, diagnosis.QRNotEmitted, "qr", 31 * time.Second},
+		"no QR, TLS broken":  {&enginesim.Engine{StuckUntilForce: true}, lookThat(session.ControlTLS, diagnosis.TLSIntercepted), diagnosis.TLSIntercepted, "qr tls", 31 * time.Second},
+		"QR, though no way":  {&enginesim.Engine{}, lookThat(session.ControlTCP, diagnosis.NetworkBlocked), diagnosis.None, "tcp", time.Second},
+		"numbers only":       {&enginesim.Engine{NumericIDsOnly: true}, clean, diagnosis.None, "", time.Second},
+		"delete fails twice": {&enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteDelete: {Kind: enginesim.ServerError, First: 2}}}, clean, diagnosis.None, "", 3 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -129,7 +131,7 @@ func TestOrder(t *testing.T) {
 	t.Parallel()
 	var told []string
 	examine(t, &enginesim.Engine{}, func(c *doctor.Config) {
-		lookThat(qrgate.ControlHandshake, qrgate.None)(c)
+		lookThat(session.ControlHandshake, diagnosis.None)(c)
 		c.Progress = func(check doctor.Check) { told = append(told, check.Name) }
 	}, func(got doctor.Report, _ time.Duration) {
 		want := []string{doctor.CheckEngine, doctor.CheckKey, doctor.CheckOthers, doctor.CheckCreate, doctor.CheckConnect, doctor.CheckQR, doctor.CheckCleanup, "handshake"}
@@ -174,8 +176,8 @@ func TestOthersAreLeftAlone(t *testing.T) {
 func TestWithoutAKey(t *testing.T) {
 	t.Parallel()
 	e := &enginesim.Engine{}
-	examine(t, e, func(c *doctor.Config) { c.Key = qrgate.Secret{} }, func(got doctor.Report, _ time.Duration) {
-		if got.Complete || got.Diagnosis.Code != qrgate.Undetermined || e.CountSince(enginesim.AnyRoute, time.Time{}) != 1 {
+	examine(t, e, func(c *doctor.Config) { c.Key = secret.Secret{} }, func(got doctor.Report, _ time.Duration) {
+		if got.Complete || got.Diagnosis.Code != diagnosis.Undetermined || e.CountSince(enginesim.AnyRoute, time.Time{}) != 1 {
 			t.Errorf("%+v, after %d calls", got, len(e.Calls()))
 		}
 	})
@@ -204,7 +206,7 @@ func TestCutShort(t *testing.T) {
 		defer wire.Close()
 		defer e.Close()
 		base, _ := url.Parse("http://engine.test")
-		c := doctor.Config{Base: base, Transport: wire.Client().Transport, Key: qrgate.NewSecret("key-a")}
+		c := doctor.Config{Base: base, Transport: wire.Client().Transport, Key: secret.NewSecret("key-a")}
 		c.Engine = inboxhub.New(base, c.Transport)
 		var promised, kept []string
 		c.RecordIntent = func(_ context.Context, s string) error { promised = append(promised, s); return nil }
@@ -223,7 +225,7 @@ func TestCutShort(t *testing.T) {
 		e.Change(func(e *enginesim.Engine) {
 			e.Faults = map[enginesim.Route]enginesim.Fault{enginesim.RouteDelete: {Kind: enginesim.ServerError}}
 		})
-		if got := doctor.Run(t.Context(), c); !got.LeftBehind || len(kept) != 1 || got.Diagnosis.Code != qrgate.QRNotEmitted || !strings.Contains(got.Checks[len(got.Checks)-1].Detail, "HTTP 500") || !slices.Equal(handed, []string{got.Session}) {
+		if got := doctor.Run(t.Context(), c); !got.LeftBehind || len(kept) != 1 || got.Diagnosis.Code != diagnosis.QRNotEmitted || !strings.Contains(got.Checks[len(got.Checks)-1].Detail, "HTTP 500") || !slices.Equal(handed, []string{got.Session}) {
 			t.Errorf("%+v, kept %q, handed over %q", got, kept, handed)
 		}
 		time.Sleep(time.Second)

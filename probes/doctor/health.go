@@ -5,18 +5,18 @@ import (
 	"fmt"
 	"net/http"
 
-	"qrgate"
 	"qrgate/compat"
+	"qrgate/internal/session"
 )
 
 // health asks whether the engine answers. What it says of its health does not matter, because engines differ and
 // the list will tell; but somebody who is no engine answers too, and is told by not speaking the documented API.
-func (e *run) health(ctx context.Context) (string, *qrgate.EngineError) {
+func (e *run) health(ctx context.Context) (string, *session.EngineError) {
 	a, f := e.call(ctx, "health", http.MethodGet, "health", "")
 	if f != nil {
 		return "", f
 	}
-	if f := a.Fault("health"); f != nil && (f.Kind == qrgate.KindUnreachable || f.Kind == qrgate.KindTimeout) {
+	if f := a.Fault("health"); f != nil && (f.Kind == session.KindUnreachable || f.Kind == session.KindTimeout) {
 		return "", f
 	}
 	if isEngineAPI(a) {
@@ -26,8 +26,8 @@ func (e *run) health(ctx context.Context) (string, *qrgate.EngineError) {
 }
 
 // guarded looks for the API where an engine without /health has it: at the list, which wants a key.
-func (e *run) guarded(ctx context.Context) (string, *qrgate.EngineError) {
-	a, f := e.call(ctx, qrgate.OpList, http.MethodGet, "api/sessions?page=1&limit=1", "")
+func (e *run) guarded(ctx context.Context) (string, *session.EngineError) {
+	a, f := e.call(ctx, session.OpList, http.MethodGet, "api/sessions?page=1&limit=1", "")
 	if f != nil {
 		return "", f
 	}
@@ -35,9 +35,9 @@ func (e *run) guarded(ctx context.Context) (string, *qrgate.EngineError) {
 	if isEngineAPI(a) || a.Status == http.StatusUnauthorized || a.Status == http.StatusOK && compat.SessionsOf(body) != nil {
 		return fmt.Sprintf("GET /api/sessions answers %d", a.Status), nil
 	}
-	f = a.Fault(qrgate.OpList)
-	if f == nil || a.Status/100 != 5 && f.Kind != qrgate.KindRateLimited {
-		f = &qrgate.EngineError{Op: qrgate.OpList, Kind: qrgate.KindBadResponse, Status: a.Status}
+	f = a.Fault(session.OpList)
+	if f == nil || a.Status/100 != 5 && f.Kind != session.KindRateLimited {
+		f = &session.EngineError{Op: session.OpList, Kind: session.KindBadResponse, Status: a.Status}
 	}
 	return "", f
 }

@@ -8,9 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"qrgate"
 	"qrgate/compat/inboxhub"
-	"qrgate/internal/enginesim"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
+	"qrgate/internal/test/enginesim"
 	"qrgate/probes/doctor"
 )
 
@@ -46,8 +48,8 @@ func TestOddEngines(t *testing.T) {
 		engine *enginesim.Engine
 		way    passing
 		change func(*doctor.Config)
-		want   qrgate.Code
-		who    qrgate.Actor
+		want   diagnosis.Code
+		who    diagnosis.Actor
 		says   string // in the help or the evidence
 	}{
 		"it denies at connect what it has created": {way: func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
@@ -55,13 +57,13 @@ func TestOddEngines(t *testing.T) {
 				return saying(404, unknown)
 			}
 			return next.RoundTrip(r)
-		}, want: qrgate.EngineBadResponse, who: qrgate.Operator, says: "behind a balancer"},
+		}, want: diagnosis.EngineBadResponse, who: diagnosis.Operator, says: "behind a balancer"},
 		"it denies at qr what it has connected": {way: func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
 			if strings.HasSuffix(r.URL.Path, "/qr") || strings.HasSuffix(r.URL.Path, "/status") {
 				return saying(404, unknown)
 			}
 			return next.RoundTrip(r)
-		}, want: qrgate.EngineBadResponse, who: qrgate.Operator, says: "behind a balancer"},
+		}, want: diagnosis.EngineBadResponse, who: diagnosis.Operator, says: "behind a balancer"},
 		"every second call goes to another engine": {way: func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
 			if strings.HasSuffix(r.URL.Path, "/qr") {
 				if turn++; turn%2 == 1 {
@@ -69,7 +71,7 @@ func TestOddEngines(t *testing.T) {
 				}
 			}
 			return next.RoundTrip(r)
-		}, engine: &enginesim.Engine{QRDelay: time.Second}, want: qrgate.None, who: qrgate.Nobody, says: "looks failed before: qr: unknown session"},
+		}, engine: &enginesim.Engine{QRDelay: time.Second}, want: diagnosis.None, who: diagnosis.Nobody, says: "looks failed before: qr: unknown session"},
 		"it dies in the middle, and comes back": {way: func() passing {
 			asked := 0
 			return func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
@@ -81,32 +83,32 @@ func TestOddEngines(t *testing.T) {
 				}
 				return next.RoundTrip(r)
 			}
-		}(), want: qrgate.EngineRestarted, who: qrgate.Operator, says: "the engine dies"},
+		}(), want: diagnosis.EngineRestarted, who: diagnosis.Operator, says: "the engine dies"},
 		"each answer takes four seconds": {engine: &enginesim.Engine{StuckUntilForce: true}, way: func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
 			time.Sleep(4 * time.Second)
 			return next.RoundTrip(r)
-		}, want: qrgate.EngineOverloaded, who: qrgate.Operator, says: "took 4s"},
+		}, want: diagnosis.EngineOverloaded, who: diagnosis.Operator, says: "took 4s"},
 		"others have codes, and a new session gets none": {engine: &enginesim.Engine{StuckUntilForce: true}, way: func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
 			if r.Method == http.MethodGet && r.URL.Path == "/api/sessions" {
 				return saying(200, `{"success":true,"data":{"sessions":[{"id":901,"sessionId":"a","status":"qr_code","hasQR":true},{"id":902,"sessionId":"b","status":"qr_code","hasQR":true}]}}`)
 			}
 			return next.RoundTrip(r)
-		}, want: qrgate.QRNotEmitted, who: qrgate.Operator, says: "a limit of the engine"},
+		}, want: diagnosis.QRNotEmitted, who: diagnosis.Operator, says: "a limit of the engine"},
 		"no phone could read its picture": {change: func(c *doctor.Config) {
-			c.Legible = func(qrgate.Secret) (string, error) { return "", errors.New("the picture is blank") }
-		}, want: qrgate.QRInvalid, who: qrgate.Operator, says: "the picture is blank"},
+			c.Legible = func(secret.Secret) (string, error) { return "", errors.New("the picture is blank") }
+		}, want: diagnosis.QRInvalid, who: diagnosis.Operator, says: "the picture is blank"},
 		"its codes have expired when it hands them out": {way: func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
 			if strings.HasSuffix(r.URL.Path, "/qr") {
 				return saying(200, `{"success":true,"data":{"qrCode":"2@a,b,c,d","expiresAt":"2000-01-01T00:00:00Z","status":"qr_code"}}`)
 			}
 			return next.RoundTrip(r)
-		}, want: qrgate.QRInvalid, who: qrgate.Operator, says: "had expired"},
+		}, want: diagnosis.QRInvalid, who: diagnosis.Operator, says: "had expired"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if tt.engine == nil {
 				tt.engine = &enginesim.Engine{}
 			}
-			late := lookThat(qrgate.ControlHandshake, qrgate.None)
+			late := lookThat(session.ControlHandshake, diagnosis.None)
 			examine(t, tt.engine, func(c *doctor.Config) {
 				late(c)
 				if tt.way != nil {

@@ -1,16 +1,16 @@
 package doctor
 
-import "qrgate"
+import "qrgate/internal/diagnosis"
 
 // verdict is how an examination ends: a diagnosis, and where the catalogue's words do not fit the doctor's own.
 type verdict struct {
-	qrgate.Diagnosis
+	diagnosis.Diagnosis
 	title, help message // zero: the catalogue's
 	whole       bool    // all was looked at that decides
 }
 
 // in is the diagnosis in a language.
-func (v verdict) in(language string) qrgate.Diagnosis {
+func (v verdict) in(language string) diagnosis.Diagnosis {
 	d := v.Diagnosis.Localize(language)
 	if v.title != (message{}) {
 		d.Title = v.title.in(language)

@@ -10,8 +10,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"qrgate"
-	"qrgate/internal/enginesim"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
+	"qrgate/internal/test/enginesim"
 	"qrgate/probes/doctor"
 )
 
@@ -28,19 +30,19 @@ func lastBut(r doctor.Report, name string) doctor.Check {
 // What was found does not change its meaning with the patience; what too little patience cannot know is not claimed.
 func TestPatienceChangesNoCause(t *testing.T) {
 	t.Parallel()
-	noName, free := lookThat(qrgate.ControlDNS, qrgate.DNSFailed), lookThat(qrgate.ControlHandshake, qrgate.None)
+	noName, free := lookThat(session.ControlDNS, diagnosis.DNSFailed), lookThat(session.ControlHandshake, diagnosis.None)
 	for name, tt := range map[string]struct {
 		patience time.Duration
 		look     func(*doctor.Config)
-		want     qrgate.Code
+		want     diagnosis.Code
 		whole    bool
 	}{
-		"3 s, no name":   {3 * time.Second, noName, qrgate.DNSFailed, true},
-		"8 s, no name":   {8 * time.Second, noName, qrgate.DNSFailed, true},
-		"30 s, no name":  {30 * time.Second, noName, qrgate.DNSFailed, true},
-		"8 s, way free":  {8 * time.Second, free, qrgate.QRNotEmitted, true},
-		"30 s, way free": {30 * time.Second, free, qrgate.QRNotEmitted, true},
-		"3 s, way free":  {3 * time.Second, free, qrgate.Undetermined, false},
+		"3 s, no name":   {3 * time.Second, noName, diagnosis.DNSFailed, true},
+		"8 s, no name":   {8 * time.Second, noName, diagnosis.DNSFailed, true},
+		"30 s, no name":  {30 * time.Second, noName, diagnosis.DNSFailed, true},
+		"8 s, way free":  {8 * time.Second, free, diagnosis.QRNotEmitted, true},
+		"30 s, way free": {30 * time.Second, free, diagnosis.QRNotEmitted, true},
+		"3 s, way free":  {3 * time.Second, free, diagnosis.Undetermined, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -108,23 +110,23 @@ func TestWhoIsAnEngine(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		there answering
-		want  qrgate.Code // Undetermined: an engine, and nothing else is known without a key
+		want  diagnosis.Code // Undetermined: an engine, and nothing else is known without a key
 	}{
-		"a web server":                {answering{}, qrgate.EngineBadResponse},
-		"one that says 200 to all":    {answering{"/health": "200 <html>", "/api/sessions": "200 <html>"}, qrgate.EngineBadResponse},
-		"somebody's API":              {answering{"/health": `404 {"success":false}`, "/api/sessions": `404 {"success":false}`}, qrgate.EngineBadResponse},
-		"a server that fails":         {answering{"/api/sessions": "500 x"}, qrgate.EngineBadResponse},
-		"health as documented":        {answering{"/health": `200 {"status":"ok"}`}, qrgate.Undetermined},
-		"health in the usual frame":   {answering{"/health": `200 {"success":true,"data":{}}`}, qrgate.Undetermined},
-		"not well, in the same frame": {answering{"/health": `500 {"success":false}`}, qrgate.Undetermined},
-		"no health, a guarded list":   {answering{"/api/sessions": `401 {"success":false}`}, qrgate.Undetermined},
-		"a list without a frame":      {answering{"/api/sessions": `200 {"sessions":[]}`}, qrgate.Undetermined},
+		"a web server":                {answering{}, diagnosis.EngineBadResponse},
+		"one that says 200 to all":    {answering{"/health": "200 <html>", "/api/sessions": "200 <html>"}, diagnosis.EngineBadResponse},
+		"somebody's API":              {answering{"/health": `404 {"success":false}`, "/api/sessions": `404 {"success":false}`}, diagnosis.EngineBadResponse},
+		"a server that fails":         {answering{"/api/sessions": "500 x"}, diagnosis.EngineBadResponse},
+		"health as documented":        {answering{"/health": `200 {"status":"ok"}`}, diagnosis.Undetermined},
+		"health in the usual frame":   {answering{"/health": `200 {"success":true,"data":{}}`}, diagnosis.Undetermined},
+		"not well, in the same frame": {answering{"/health": `500 {"success":false}`}, diagnosis.Undetermined},
+		"no health, a guarded list":   {answering{"/api/sessions": `401 {"success":false}`}, diagnosis.Undetermined},
+		"a list without a frame":      {answering{"/api/sessions": `200 {"sessions":[]}`}, diagnosis.Undetermined},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				got := examineAt(t, tt.there)
-				if got.Diagnosis.Code != tt.want || got.Checks[0].OK != (tt.want == qrgate.Undetermined) {
+				if got.Diagnosis.Code != tt.want || got.Checks[0].OK != (tt.want == diagnosis.Undetermined) {
 					t.Errorf("%+v, want %s", got, tt.want)
 				}
 			})
@@ -135,11 +137,11 @@ func TestWhoIsAnEngine(t *testing.T) {
 // The verdict on a healthy engine speaks of a look that failed, and only then.
 func TestHealthyAndNoWayFromHere(t *testing.T) {
 	t.Parallel()
-	for look, want := range map[qrgate.Code]string{
-		qrgate.None: "Nothing needs to be done.", qrgate.DNSFailed: "only this machine cannot reach it", qrgate.ClientOutdated: "only the version of the one in this program",
+	for look, want := range map[diagnosis.Code]string{
+		diagnosis.None: "Nothing needs to be done.", diagnosis.DNSFailed: "only this machine cannot reach it", diagnosis.ClientOutdated: "only the version of the one in this program",
 	} {
-		examine(t, &enginesim.Engine{}, lookThat(qrgate.ControlHandshake, look), func(got doctor.Report, _ time.Duration) {
-			if got.Diagnosis.Code != qrgate.None || !strings.Contains(got.Diagnosis.Help, want) {
+		examine(t, &enginesim.Engine{}, lookThat(session.ControlHandshake, look), func(got doctor.Report, _ time.Duration) {
+			if got.Diagnosis.Code != diagnosis.None || !strings.Contains(got.Diagnosis.Help, want) {
 				t.Errorf("%s: %+v", look, got.Diagnosis)
 			}
 		})
@@ -150,18 +152,18 @@ func TestHealthyAndNoWayFromHere(t *testing.T) {
 func TestTheDoctorSpeaksSpanish(t *testing.T) {
 	t.Parallel()
 	changes := map[string]func(*doctor.Config){
-		"healthy":  lookThat(qrgate.ControlHandshake, qrgate.None),
-		"no way":   lookThat(qrgate.ControlDNS, qrgate.DNSFailed),
-		"outdated": lookThat(qrgate.ControlHandshake, qrgate.ClientOutdated),
-		"no key":   func(c *doctor.Config) { c.Key = qrgate.Secret{} },
+		"healthy":  lookThat(session.ControlHandshake, diagnosis.None),
+		"no way":   lookThat(session.ControlDNS, diagnosis.DNSFailed),
+		"outdated": lookThat(session.ControlHandshake, diagnosis.ClientOutdated),
+		"no key":   func(c *doctor.Config) { c.Key = secret.Secret{} },
 		"no note": func(c *doctor.Config) {
 			c.RecordIntent = func(context.Context, string) error { return errors.New("full") }
 		},
 		"no time":   func(c *doctor.Config) { c.Patience = time.Millisecond },
 		"no answer": func(c *doctor.Config) { c.Transport = cutting{} },
 	}
-	said := map[string]qrgate.Diagnosis{}
-	for _, language := range qrgate.Languages() {
+	said := map[string]diagnosis.Diagnosis{}
+	for _, language := range diagnosis.Languages() {
 		for name, change := range changes {
 			examine(t, &enginesim.Engine{}, func(c *doctor.Config) { change(c); c.Language = language }, func(got doctor.Report, _ time.Duration) {
 				if english, twice := said[name]; twice && (english.Title == got.Diagnosis.Title || english.Help == got.Diagnosis.Help || english.Code != got.Diagnosis.Code) {

@@ -8,7 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"qrgate"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
 )
 
 // Prefix begins the name of every session that an examination makes. It is for people: nothing is ever
@@ -27,7 +28,7 @@ const cleanupTime = 10 * time.Second
 // walk goes the way of a client with a session of its own.
 func (e *run) walk(ctx context.Context) {
 	name := newName()
-	ref := qrgate.Ref{Name: name}
+	ref := session.Ref{Name: name}
 	if e.RecordIntent != nil {
 		if err := e.RecordIntent(ctx, name); err != nil {
 			e.found.unnoted = true
@@ -36,7 +37,7 @@ func (e *run) walk(ctx context.Context) {
 		}
 	}
 	none := false // certainly
-	created := e.check(ctx, CheckCreate, func() (string, *qrgate.EngineError) {
+	created := e.check(ctx, CheckCreate, func() (string, *session.EngineError) {
 		made, f := e.create(ctx, name)
 		ref, none = ref.Merge(made.ref), made.none
 		return "created " + name, f
@@ -56,9 +57,9 @@ func (e *run) walk(ctx context.Context) {
 
 // cleanup deletes the session, or hands it over to whoever comes next: also one that a create may still bring,
 // whose answer never came.
-func (e *run) cleanup(ctx context.Context, ref qrgate.Ref, created bool) {
+func (e *run) cleanup(ctx context.Context, ref session.Ref, created bool) {
 	absent := false
-	e.out.LeftBehind = !e.check(ctx, CheckCleanup, func() (detail string, f *qrgate.EngineError) {
+	e.out.LeftBehind = !e.check(ctx, CheckCleanup, func() (detail string, f *session.EngineError) {
 		ctx, cancel := context.WithTimeout(ctx, cleanupTime)
 		defer cancel()
 		absent, f = e.erase(ctx, ref, created)
@@ -83,12 +84,12 @@ func (e *run) notify(ctx context.Context, who func(context.Context, string) erro
 }
 
 // session connects and waits for the QR. What it sees it believes as the gate would.
-func (e *run) session(ctx context.Context, ref qrgate.Ref) {
-	s := qrgate.Session{Ref: ref, State: qrgate.Created, CreatedHere: true}
-	e.check(ctx, CheckConnect, func() (string, *qrgate.EngineError) {
+func (e *run) session(ctx context.Context, ref session.Ref) {
+	s := session.Session{Ref: ref, State: session.Created, CreatedHere: true}
+	e.check(ctx, CheckConnect, func() (string, *session.EngineError) {
 		ctx, cancel := context.WithTimeout(ctx, connectTime)
 		defer cancel()
-		var f *qrgate.EngineError
+		var f *session.EngineError
 		s, f = e.connect(ctx, s)
 		return "accepted", f
 	})
@@ -99,7 +100,7 @@ func (e *run) session(ctx context.Context, ref qrgate.Ref) {
 }
 
 // waitForQR waits for the QR. The patience counts from the connect on, as every other wait for a QR does.
-func (e *run) waitForQR(ctx context.Context, s qrgate.Session) qrgate.Session {
+func (e *run) waitForQR(ctx context.Context, s session.Session) session.Session {
 	began := time.Now()
 	waiting, cancel := context.WithTimeout(ctx, e.Patience)
 	defer cancel()
@@ -117,7 +118,7 @@ func (e *run) waitForQR(ctx context.Context, s qrgate.Session) qrgate.Session {
 
 // read looks at the picture of a code as a phone would, if there is one. The detail says what it shows, or why it is
 // no QR.
-func (e *run) read(q qrgate.QR) (ok bool, detail string) {
+func (e *run) read(q session.QR) (ok bool, detail string) {
 	if !q.Present() || e.Legible == nil {
 		return q.Present(), ""
 	}
@@ -135,18 +136,18 @@ const connectTime = 30 * time.Second
 // connectTries are the pauses before a connect that failed is tried again: engines are known to fail once.
 var connectTries = []time.Duration{0, time.Second, 2 * time.Second}
 
-func (e *run) connect(ctx context.Context, s qrgate.Session) (qrgate.Session, *qrgate.EngineError) {
-	var f *qrgate.EngineError
+func (e *run) connect(ctx context.Context, s session.Session) (session.Session, *session.EngineError) {
+	var f *session.EngineError
 	for _, pause := range connectTries {
 		if !wait(ctx, pause) {
 			break
 		}
-		_, err := e.Engine.Connect(ctx, e.caller(), s.Ref, qrgate.Connect)
+		_, err := e.Engine.Connect(ctx, e.caller(), s.Ref, session.Connect)
 		if f = faultOf(err); f == nil {
-			return s.AfterConnect(qrgate.Connect, time.Now()), nil
+			return s.AfterConnect(session.Connect, time.Now()), nil
 		}
 		s = s.AfterConnectError(f, time.Now())
-		if f.Kind != qrgate.KindServerError && f.Kind != qrgate.KindTimeout {
+		if f.Kind != session.KindServerError && f.Kind != session.KindTimeout {
 			break
 		}
 	}
@@ -161,7 +162,7 @@ const (
 
 // await looks for the QR, and now and then at the state, where engines say why there is none. It ends with a
 // QR, with a cause that patience does not change, or with the patience.
-func (e *run) await(ctx context.Context, s qrgate.Session) qrgate.Session {
+func (e *run) await(ctx context.Context, s session.Session) session.Session {
 	pause := firstPause
 	for looks := 1; wait(ctx, pause); looks++ {
 		look := e.Engine.QR
@@ -175,7 +176,7 @@ func (e *run) await(ctx context.Context, s qrgate.Session) qrgate.Session {
 		}
 		failed := faultOf(err)
 		e.answered(time.Since(began), failed)
-		if failed != nil && failed.Kind != qrgate.KindNotReady && failed.Op != qrgate.OpStatus { // engines deny there what they serve elsewhere (contract C18)
+		if failed != nil && failed.Kind != session.KindNotReady && failed.Op != session.OpStatus { // engines deny there what they serve elsewhere (contract C18)
 			e.found.pollErrors = append(e.found.pollErrors, failed)
 		}
 		s = s.AfterPoll(o, err, time.Now())
@@ -191,9 +192,9 @@ func (e *run) await(ctx context.Context, s qrgate.Session) qrgate.Session {
 }
 
 // decided reports whether waiting longer would tell nothing new.
-func (e *run) decided(s qrgate.Session) bool {
-	switch qrgate.Diagnose(s, qrgate.Environment{}, time.Now()).Code {
-	case qrgate.None, qrgate.QRNotEmitted, qrgate.Undetermined:
+func (e *run) decided(s session.Session) bool {
+	switch session.Diagnose(s, session.Environment{}, time.Now()).Code {
+	case diagnosis.None, diagnosis.QRNotEmitted, diagnosis.Undetermined:
 		return false
 	}
 	return true

@@ -1,0 +1,241 @@
+package acquire_test
+
+import (
+	"testing"
+	"time"
+
+	"qrgate/internal/acquire"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
+	"qrgate/internal/test/enginesim"
+)
+
+func (r *rig) qr(key, id string, hold session.WaitPreference) *session.Snapshot {
+	r.t.Helper()
+	v, err := r.p.QR(r.t.Context(), r.caller(key), id, hold)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return v
+}
+
+// WhatsApp's codes live 60, 20, 20 … seconds whatever the engine's expiresAt says: nobody is ever handed
+// one that a newer one has replaced.
+func TestRotationIsFollowed(t *testing.T) {
+	e := &enginesim.Engine{Rotation: enginesim.WhatsAppRotation()}
+	bubble(t, e, func(r *rig) {
+		r.connect("key-a", r.create("key-a", "crm-1"))
+		began := time.Now()
+		for _, second := range []int{1, 30, 59, 61, 75, 79, 81, 99, 101, 119, 141, 158} {
+			time.Sleep(time.Until(began.Add(time.Duration(second) * time.Second)))
+			v := r.qr("key-a", "crm-1", session.WaitPreference{})
+			if !v.Session.QR.Present() {
+				r.t.Errorf("%d s: no QR, %s", second, v.Session.State)
+				continue
+			}
+			// A code may be replaced between the look and now, but not by more than the look's age.
+			if late := v.At.Sub(v.Session.QR.Confirmed); late > session.RevalidatedFor && v.At.Sub(v.Session.QR.Seen) > session.RevalidateAfter {
+				r.t.Errorf("%d s: a code that was last confirmed %v ago", second, late)
+			}
+			if left := v.Session.QR.TTL(v.At); left <= 0 {
+				r.t.Errorf("%d s: an expired code", second)
+			}
+		}
+		time.Sleep(time.Until(began.Add(164 * time.Second)))
+		if v, _ := r.persistent("key-a", "crm-1", 20*time.Second); v.Session.ConnectedAt.Equal(began) {
+			r.t.Error("the codes ran out and nobody connected again")
+		}
+	})
+}
+
+// When the codes of a connect ran out, the next demand connects again, without anybody's help.
+func TestRunOutCodesAreAskedForAnew(t *testing.T) {
+	e := &enginesim.Engine{Rotation: enginesim.WhatsAppRotation(), QRDelay: time.Second}
+	bubble(t, e, func(r *rig) {
+		r.connect("key-a", r.create("key-a", "crm-1"))
+		r.qr("key-a", "crm-1", session.WaitPreference{})
+		time.Sleep(5 * time.Minute)
+		if v, took := r.persistent("key-a", "crm-1", 30*time.Second); took > 10*time.Second {
+			r.t.Errorf("a new code after %v (%s)", took, v.Session.State)
+		}
+	})
+}
+
+// A scan is seen within five seconds by a client that polls the state, and nobody is shown a code any more.
+func TestScanIsSeen(t *testing.T) {
+	bubble(t, enginesim.Incident(), func(r *rig) {
+		r.connect("key-a", r.create("key-a", "crm-1"))
+		r.qr("key-a", "crm-1", session.WaitPreference{})
+		time.Sleep(7 * time.Second)
+		if err := r.engine.Link("crm-1"); err != nil {
+			r.t.Fatal(err)
+		}
+		scanned := time.Now()
+		for {
+			v, err := r.p.Status(r.t.Context(), r.caller("key-a"), "crm-1")
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			if v.Session.State == session.Connected {
+				break
+			}
+			if time.Since(scanned) > 5*time.Second {
+				r.t.Fatalf("%v after the scan the state is %s", time.Since(scanned), v.Session.State)
+			}
+			time.Sleep(2500 * time.Millisecond)
+		}
+		if v := r.qr("key-a", "crm-1", session.WaitPreference{}); v.Session.QR.Present() || v.Diagnosis.Code != diagnosis.AlreadyPaired {
+			r.t.Errorf("after the scan: %s, QR %t", v.Diagnosis.Code, v.Session.QR.Present())
+		}
+	})
+}
+
+// Recovery must never touch a session whose code was scanned: the engine has no QR then, and that is right.
+func TestAScannedSessionIsNeverPushed(t *testing.T) {
+	e := &enginesim.Engine{Rotation: enginesim.WhatsAppRotation()}
+	bubble(t, e, func(r *rig) {
+		r.connect("key-a", r.create("key-a", "crm-1"))
+		r.qr("key-a", "crm-1", session.WaitPreference{})
+		if err := r.engine.Link("crm-1"); err != nil {
+			r.t.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute)
+		before := r.pushes()
+		for range 5 {
+			r.qr("key-a", "crm-1", session.WaitPreference{})
+			time.Sleep(20 * time.Second)
+		}
+		if n := r.pushes() - before; n != 0 {
+			r.t.Errorf("%d pushes at a linked session", n)
+		}
+	})
+}
+
+// pushes counts connects and restarts at the engine.
+func (r *rig) pushes() int {
+	var zero time.Time
+	return r.engine.CountSince(enginesim.RouteConnect, zero) + r.engine.CountSince(enginesim.RouteRestart, zero)
+}
+
+// A session that no connect of the gate began is looked at, and left alone.
+func TestRecoveryNeedsAConnectThroughTheGate(t *testing.T) {
+	bubble(t, &enginesim.Engine{StuckUntilRestart: true}, func(r *rig) {
+		r.create("key-a", "crm-1")
+		before := r.pushes()
+		for range 4 {
+			r.qr("key-a", "crm-1", session.WaitPreference{})
+			time.Sleep(15 * time.Second)
+		}
+		if n := r.pushes() - before; n != 0 {
+			r.t.Errorf("%d pushes at a session that nobody connected", n)
+		}
+	})
+}
+
+// When three sessions fail alike it is the engine, and pushing them all would only add to its trouble.
+func TestNoRecoveryWhenSeveralFailAlike(t *testing.T) {
+	bubble(t, &enginesim.Engine{StuckUntilRestart: true}, func(r *rig) {
+		for _, id := range []string{"crm-1", "crm-2", "crm-3"} {
+			r.connect("key-a", r.create("key-a", id))
+		}
+		before := r.pushes()
+		time.Sleep(59 * time.Second)
+		if n := r.pushes() - before; n != 0 {
+			r.t.Errorf("%d pushes while all sessions fail alike", n)
+		}
+	})
+}
+
+// A wish that is not fulfilled rests after a minute and costs nothing more; the next one begins anew.
+func TestAnUnfulfilledWishRests(t *testing.T) {
+	bubble(t, &enginesim.Engine{QRDelay: time.Hour}, func(r *rig) {
+		ref := r.create("key-a", "crm-1")
+		r.connect("key-a", ref)
+		time.Sleep(2 * time.Minute)
+		resting := time.Now()
+		time.Sleep(10 * time.Minute)
+		if n := r.looks(resting); n != 0 {
+			r.t.Errorf("%d looks while resting", n)
+		}
+		r.qr("key-a", "crm-1", session.WaitPreference{})
+		if n := r.looks(resting); n == 0 {
+			r.t.Error("the next wish did not look")
+		}
+	})
+}
+
+// DELETE drops everything: no code, no flight, whoever waits is let go at once.
+func TestForgetEndsFlightAndHolds(t *testing.T) {
+	bubble(t, &enginesim.Engine{QRDelay: time.Hour}, func(r *rig) {
+		ref := r.create("key-a", "crm-1")
+		r.connect("key-a", ref)
+		released := make(chan time.Duration)
+		began := time.Now()
+		go func() {
+			r.qr("key-a", "crm-1", session.WaitPreference{Set: true, For: time.Minute})
+			released <- time.Since(began)
+		}()
+		time.Sleep(3 * time.Second)
+		if err := r.p.Invalidate(r.t.Context(), r.caller("key-a"), ref, true); err != nil {
+			r.t.Fatal(err)
+		}
+		forgotten := time.Now()
+		if took := <-released; took > 4*time.Second {
+			r.t.Errorf("the held request was let go after %v", took)
+		}
+		time.Sleep(time.Minute)
+		if n := r.looks(forgotten.Add(time.Millisecond)); n != 0 {
+			r.t.Errorf("%d looks at a deleted session", n)
+		}
+	})
+}
+
+// A full gate answers "not yet" at once, and looks all the same: the next request gets its code.
+func TestAFullGateStillLooks(t *testing.T) {
+	full := func(c *acquire.Config) { c.Caps.Replica = 1 }
+	bubble(t, &enginesim.Engine{}, func(r *rig) {
+		r.connect("key-a", r.create("key-a", "crm-1"))
+		r.qr("key-a", "crm-1", session.WaitPreference{})
+		r.create("key-a", "crm-2") // nobody connects it, so that whoever asks for it waits
+		go func() {
+			_, _ = r.p.QR(r.t.Context(), r.caller("key-a"), "crm-2", session.WaitPreference{Set: true, For: time.Minute})
+		}()
+		time.Sleep(20 * time.Second)
+		if v := r.qr("key-a", "crm-1", session.WaitPreference{}); v.Session.QR.Fresh(v.At) {
+			r.t.Fatal("a doubtful code is handed out")
+		}
+		time.Sleep(time.Second)
+		if v := r.qr("key-a", "crm-1", session.WaitPreference{}); !v.Session.QR.Fresh(v.At) {
+			r.t.Error("nobody looked")
+		}
+	}, full)
+}
+
+// An engine that is ready just before a hold ends is asked once more in time.
+func TestTheLastLookBeforeAHoldEnds(t *testing.T) {
+	for _, ready := range []time.Duration{8100 * time.Millisecond, 8400 * time.Millisecond, 8600 * time.Millisecond} {
+		bubbleIn(t, ready.String(), &enginesim.Engine{QRDelay: ready}, func(r *rig) {
+			r.connect("key-a", r.create("key-a", "crm-1"))
+			if v := r.qr("key-a", "crm-1", session.WaitPreference{}); !v.Session.QR.Present() {
+				r.t.Errorf("the code was there %v before the end of the hold, and the client was sent away", 9*time.Second-ready)
+			}
+		})
+	}
+}
+
+// An engine whose /status always fails is not asked in a storm when a code has vanished.
+func TestAFailingStatusIsNoStorm(t *testing.T) {
+	e := &enginesim.Engine{Rotation: enginesim.WhatsAppRotation(), Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteStatus: {Kind: enginesim.ServerError}}}
+	bubble(t, e, func(r *rig) {
+		r.connect("key-a", r.create("key-a", "crm-1"))
+		r.qr("key-a", "crm-1", session.WaitPreference{})
+		time.Sleep(3 * time.Minute)
+		began := time.Now()
+		for range 6 {
+			r.qr("key-a", "crm-1", session.WaitPreference{Set: true, For: 9 * time.Second})
+		}
+		if n := r.looks(began); n > 150 {
+			r.t.Errorf("%d looks in %v", n, time.Since(began))
+		}
+	})
+}

@@ -1,0 +1,291 @@
+package app_test
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"qrgate/internal/test/enginesim"
+)
+
+// The answer that everybody came for (contract 1.2 S5), with its headers.
+func TestTheQR(t *testing.T) {
+	bubble(t, &enginesim.Engine{FirstID: 61}, func(r *rig) {
+		r.create("crm-1")
+		r.connect("61")
+		a := r.qr("crm-1", "Origin", "https://crm.example")
+		if a.text("data.id") != "61" || a.text("data.sessionId") != "crm-1" || a.text("data.generatedAt") == "" {
+			r.Errorf("the body: %.300s", a.body)
+		}
+		if n, _ := strconv.Atoi(a.text("data.expiresIn")); n < 58 || n > 60 {
+			r.Errorf("expiresIn %q", a.text("data.expiresIn"))
+		}
+		vary := strings.Join(a.Header.Values("Vary"), ", ")
+		for _, name := range []string{"X-API-Key", "Authorization", "Prefer", "Accept-Language", "Origin"} {
+			if !strings.Contains(vary, name) {
+				r.Errorf("Vary %q lacks %s", vary, name)
+			}
+		}
+		if a.Header.Get("Access-Control-Allow-Origin") != "https://crm.example" || a.Header.Get("Server-Timing") == "" || a.Header.Get("Etag") != "" {
+			r.Errorf("headers %v", a.Header)
+		}
+	})
+}
+
+// A wish not fulfilled at the end of the hold: 202, and nothing in it that any client could misread.
+func TestNotYet(t *testing.T) {
+	for name, c := range map[string]struct {
+		path, prefer string
+		age, held    time.Duration
+	}{
+		"young":               {held: 9 * time.Second},
+		"older":               {age: 6 * time.Second, held: 4500 * time.Millisecond},
+		"at once":             {path: "?wait=0"},
+		"as wished":           {path: "?wait=3", held: 3 * time.Second},
+		"as preferred":        {prefer: "wait=3", held: 3 * time.Second},
+		"among others":        {prefer: `respond-async, wait="3"; x`, held: 3 * time.Second},
+		"the query wins":      {path: "?wait=2", prefer: "wait=7", held: 2 * time.Second},
+		"a minute and more":   {path: "?wait=61", held: time.Minute},
+		"much more":           {path: "?wait=99999999999999999999", held: time.Minute},
+		"a minute at most":    {prefer: "wait=600", held: time.Minute},
+		"a preference apart":  {prefer: "return=minimal", held: 9 * time.Second},
+		"a number that isn't": {prefer: "wait=soon", held: 9 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, &enginesim.Engine{QRDelay: time.Hour, FirstID: 429}, func(r *rig) {
+				id := r.create("crm-4290")
+				r.connect(id)
+				time.Sleep(c.age)
+				asked := time.Now()
+				a := r.get("/api/sessions/"+id+"/qr"+c.path, "Prefer", c.prefer)
+				a.wantsCode(http.StatusAccepted, "QR_NOT_READY")
+				if held := time.Since(asked); held != c.held {
+					r.Errorf("held for %v, want %v", held, c.held)
+				}
+				if c.held > 0 && c.path == "" && c.prefer != "" && strings.Contains(c.prefer, "wait=") && c.prefer != "wait=soon" &&
+					a.Header.Get("Preference-Applied") != "wait="+strconv.Itoa(int(c.held/time.Second)) {
+					r.Errorf("Preference-Applied %q", a.Header.Get("Preference-Applied"))
+				}
+				if a.Header.Get("Retry-After") == "" || a.at("data") != nil || strings.Contains(a.body, "crm-") {
+					r.Errorf("headers %v, body %s", a.Header, a.body)
+				}
+			})
+		})
+	}
+}
+
+// A wait that is no number of seconds from 0 to 60 is refused, before anything is asked of the engine.
+func TestAWaitThatIsNone(t *testing.T) {
+	bubble(t, &enginesim.Engine{}, func(r *rig) {
+		id := r.create("crm-1")
+		n := len(r.engine.Calls())
+		for _, wait := range []string{"-1", "1.5", "soon", "", "1s"} {
+			for _, route := range []string{"/qr", "/qr/status"} {
+				r.get("/api/sessions/"+id+route+"?wait="+wait).wantsCode(http.StatusBadRequest, "VALIDATION_ERROR")
+			}
+		}
+		if more := r.calls(n); more != 0 {
+			r.Errorf("%d calls reached the engine", more)
+		}
+	})
+}
+
+// A linked session has no QR: 409 on /qr, and the state everywhere else.
+func TestLinkedAlready(t *testing.T) {
+	bubble(t, &enginesim.Engine{}, func(r *rig) {
+		id := r.create("crm-1")
+		r.connect(id)
+		r.qr(id)
+		if err := r.engine.Link(id); err != nil {
+			r.Fatal(err)
+		}
+		time.Sleep(20 * time.Second)
+		asked := time.Now()
+		r.get("/api/sessions/"+id+"/qr").wantsCode(http.StatusConflict, "SESSION_ALREADY_CONNECTED")
+		if held := time.Since(asked); held > 2*time.Second {
+			r.Errorf("held for %v", held)
+		}
+		r.reboot() // a gate that knows nothing finds it out while somebody asks
+		r.get("/api/sessions/"+id+"/qr?wait=10").wantsCode(http.StatusConflict, "SESSION_ALREADY_CONNECTED")
+		a := r.get("/api/sessions/" + id + "/qr/status")
+		if a.text("data.status") != "connected" || a.at("data.ready") != false || a.text("data.diagnosis.code") != "already_paired" {
+			r.Errorf("/qr/status: %s", a.body)
+		}
+	})
+}
+
+// What only a person can mend is said at once, with who must do what.
+func TestADiagnosisThatNeedsAPerson(t *testing.T) {
+	const body = `{"success":false,"error":"WhatsApp refuses this version","code":"CLIENT_OUTDATED"}`
+	bubble(t, &enginesim.Engine{QRDelay: time.Hour}, func(r *rig) {
+		id := r.create("crm-1")
+		r.connect(id)
+		asked := time.Now()
+		a := r.get("/api/sessions/" + id + "/qr")
+		a.wantsCode(http.StatusServiceUnavailable, "client_outdated")
+		if time.Since(asked) > 2*time.Second || !strings.Contains(a.text("message"), "Update the engine") {
+			r.Errorf("after %v: %s", time.Since(asked), a.body)
+		}
+		for _, path := range []string{"/qr", "/qr/status"} {
+			a = r.get("/api/sessions/"+id+path, "Accept-Language", "es-MX,es;q=0.9,en;q=0.8")
+			if a.Header.Get("Content-Language") != "es" || !strings.Contains(a.body, "Actualice el motor") {
+				r.Errorf("%s in Spanish: %s %s", path, a.Header.Get("Content-Language"), a.body)
+			}
+		}
+	}, replaced("GET", "/api/sessions/1/qr", http.StatusInternalServerError, body))
+}
+
+// An engine that cannot be reached for the whole hold: 503, and who must look.
+func TestTheEngineIsAway(t *testing.T) {
+	for name, kind := range map[string]struct {
+		fault enginesim.FaultKind
+		code  string
+	}{
+		"cut": {enginesim.CutConnection, "engine_unreachable"}, "502": {enginesim.HTML502, "engine_unreachable"},
+		"504": {enginesim.HTML504, "engine_timeout"}, "garbage": {enginesim.Garbage, "engine_bad_response"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, &enginesim.Engine{QRDelay: 10 * time.Second}, func(r *rig) {
+				id := r.create("crm-1")
+				r.connect(id)
+				r.engine.Change(func(e *enginesim.Engine) {
+					e.Faults = map[enginesim.Route]enginesim.Fault{enginesim.AnyRoute: {Kind: kind.fault}}
+				})
+				r.get("/api/sessions/"+id+"/qr").wantsCode(http.StatusServiceUnavailable, kind.code)
+			})
+		})
+	}
+}
+
+// Paths and bodies that are refused by the gate itself; the engine is asked nothing.
+func TestWhatTheGateRefuses(t *testing.T) {
+	long := strings.Repeat("x", 101)
+	for name, c := range map[string]struct {
+		method, path, body string
+		status             int
+		code               string
+	}{
+		"a long id":            {"GET", "/api/sessions/" + long + "/qr", "", 400, "VALIDATION_ERROR"},
+		"a dot":                {"GET", "/api/sessions/crm.1/qr", "", 400, "VALIDATION_ERROR"},
+		"an escape":            {"GET", "/api/sessions/crm%2e1/status", "", 400, "VALIDATION_ERROR"},
+		"an id on create":      {"POST", "/api/sessions", `{"sessionId":"crm 1","sessionName":"x"}`, 400, "VALIDATION_ERROR"},
+		"no JSON on create":    {"POST", "/api/sessions", `sessionId=crm-1`, 400, "VALIDATION_ERROR"},
+		"a list on create":     {"POST", "/api/sessions", `[]`, 400, "VALIDATION_ERROR"},
+		"null on create":       {"POST", "/api/sessions", `null`, 400, "VALIDATION_ERROR"},
+		"two on create":        {"POST", "/api/sessions", `{}{}`, 400, "VALIDATION_ERROR"},
+		"no JSON on connect":   {"POST", "/api/sessions/1/connect", `force`, 400, "VALIDATION_ERROR"},
+		"no JSON on restart":   {"POST", "/api/sessions/1/restart", `"x"`, 400, "VALIDATION_ERROR"},
+		"too large":            {"POST", "/api/sessions", `{"a":"` + strings.Repeat("x", 1<<20) + `"}`, 413, "PAYLOAD_TOO_LARGE"},
+		"too large to connect": {"POST", "/api/sessions/1/connect", `{"a":"` + strings.Repeat("x", 1<<20) + `"}`, 413, "PAYLOAD_TOO_LARGE"},
+		"a method":             {"POST", "/api/sessions/1/qr", "{}", 405, "METHOD_NOT_ALLOWED"},
+		"another method":       {"DELETE", "/api/sessions/1/connect", "", 405, "METHOD_NOT_ALLOWED"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, &enginesim.Engine{}, func(r *rig) {
+				a := r.send(c.method, c.path, c.body)
+				a.wantsCode(c.status, c.code)
+				if n := r.calls(0); n != 0 {
+					r.Errorf("%d calls reached the engine", n)
+				}
+			})
+		})
+	}
+}
+
+// The engine's own refusals are its own: status, code and text.
+func TestTheEnginesOwnRefusals(t *testing.T) {
+	bubble(t, &enginesim.Engine{Keys: map[string]string{"key-a": "a"}}, func(r *rig) {
+		r.create("crm-1")
+		r.post("/api/sessions", `{"sessionId":"crm-1","sessionName":"x"}`).wantsCode(http.StatusConflict, "CONFLICT")
+		r.post("/api/sessions", `{"sessionId":"x","sessionName":"x"}`).wantsCode(http.StatusBadRequest, "VALIDATION_ERROR")
+		r.post("/api/sessions", ``).wantsCode(http.StatusBadRequest, "VALIDATION_ERROR")
+		for _, verb := range []string{"connect", "restart", "disconnect"} {
+			r.post("/api/sessions/none/"+verb, "").wantsCode(http.StatusNotFound, "SESSION_NOT_FOUND")
+			r.post("/api/sessions/crm-1/"+verb, "", "X-API-Key", "key-b").wantsCode(http.StatusUnauthorized, "INVALID_API_KEY")
+		}
+		r.send("DELETE", "/api/sessions/none", "").wantsCode(http.StatusNotFound, "SESSION_NOT_FOUND")
+	})
+}
+
+// A key that may not: the engine's 403 is told, on every route.
+func TestForbidden(t *testing.T) {
+	const body = `{"success":false,"error":"No autorizado","code":"AUTHORIZATION_FAILED"}`
+	for _, route := range []string{"qr", "status", "qr/status"} {
+		upstream := strings.TrimSuffix(route, "/status")
+		if route == "status" {
+			upstream = route
+		}
+		t.Run(route, func(t *testing.T) {
+			bubble(t, &enginesim.Engine{}, func(r *rig) {
+				r.create("crm-1")
+				r.reboot() // what the engine accepted a moment ago is not asked for again
+				a := r.get("/api/sessions/1/" + route)
+				a.wantsCode(http.StatusForbidden, "AUTHORIZATION_FAILED")
+				if a.text("message") != "No autorizado" {
+					r.Errorf("message %q", a.text("message"))
+				}
+			}, replaced("GET", "/api/sessions/1/"+upstream, http.StatusForbidden, body))
+		})
+	}
+}
+
+// On session routes an engine's 500 is a 503 with its code; a failed connect goes on being tried.
+func TestTheEngineFails(t *testing.T) {
+	for _, kind := range []enginesim.FaultKind{enginesim.ServerError, enginesim.HTML502, enginesim.HTML503, enginesim.HTML504,
+		enginesim.Garbage, enginesim.EmptyBody, enginesim.Redirect, enginesim.TruncatedBody, enginesim.CutConnection} {
+		t.Run(strconv.Itoa(int(kind)), func(t *testing.T) {
+			bubble(t, &enginesim.Engine{}, func(r *rig) {
+				id := r.create("crm-1")
+				r.engine.Change(func(e *enginesim.Engine) {
+					e.Faults = map[enginesim.Route]enginesim.Fault{enginesim.AnyRoute: {Kind: kind}}
+				})
+				for _, request := range []string{"POST ", "GET ", "GET /1", "GET /1/status", "POST /1/restart", "POST /1/disconnect"} {
+					method, path, _ := strings.Cut(request, " ")
+					body := ""
+					if request == "POST " {
+						body = `{"sessionId":"crm-2","sessionName":"x"}`
+					}
+					if a := r.send(method, "/api/sessions"+path, body); a.StatusCode != http.StatusServiceUnavailable {
+						r.Errorf("%s: %d %s", request, a.StatusCode, a.body)
+					}
+				}
+				began := time.Now()
+				r.connect(id)
+				if took := time.Since(began); took > 9*time.Second {
+					r.Errorf("connect took %v", took)
+				}
+				r.engine.Change(func(e *enginesim.Engine) { e.Faults = nil })
+				r.insists(id, 15*time.Second)
+			})
+		})
+	}
+}
+
+// A connect of an engine that hangs is answered before its caller's ten seconds are over (contract 4.1).
+func TestAConnectThatHangs(t *testing.T) {
+	bubble(t, &enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteConnect: {Kind: enginesim.Hang, First: 1}}}, func(r *rig) {
+		id := r.create("crm-1")
+		began := time.Now()
+		r.connect(id)
+		if took := time.Since(began); took > 9*time.Second {
+			r.Errorf("connect took %v", took)
+		}
+		r.qr(id)
+	})
+}
+
+// A gate that stops says so to those who come late, and in the documented form.
+func TestTheGateStops(t *testing.T) {
+	bubble(t, &enginesim.Engine{}, func(r *rig) {
+		id := r.create("crm-1")
+		r.connect(id)
+		r.halt()
+		for _, route := range []string{"/qr", "/qr/status"} {
+			r.get("/api/sessions/"+id+route).wantsCode(http.StatusServiceUnavailable, "GATE_STOPPING")
+		}
+		r.get("/api/sessions/" + id + "/status").wants(http.StatusOK)
+		r.send("DELETE", "/api/sessions/"+id, "").wants(http.StatusOK)
+	})
+}

@@ -1,0 +1,111 @@
+package app_test
+
+import (
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"qrgate/internal/app"
+	"qrgate/internal/breaker"
+	"qrgate/internal/test/enginesim"
+)
+
+// lines is a log that can be read while it is written.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+// Write implements [io.Writer].
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// count is how many lines hold a text.
+func (l *lines) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.text.String(), text)
+}
+
+// circuit is the state that the metrics tell; empty unless it is exactly one.
+func (r *rig) circuit() string {
+	r.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := client.Get(r.admin + "/metrics")
+	if err != nil {
+		r.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		r.Fatal(err)
+	}
+	found := ""
+	for _, state := range breaker.States() {
+		if strings.Contains(string(text), `qrgate_engine_circuit_state{state="`+string(state)+`"} 1`) {
+			found += string(state)
+		}
+	}
+	return found
+}
+
+// A gate as it ships, before a port that nobody listens on, and then somebody does: the metrics and the log
+// say so, each once, and clients are served within about a second.
+func TestTheCircuitOverSockets(t *testing.T) {
+	t.Parallel()
+	port, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := port.Addr().String()
+	_ = port.Close()
+	var log lines
+	engine := &enginesim.Engine{}
+	t.Cleanup(engine.Close)
+	r, _ := running(t, engine, app.Config{EngineURL: &url.URL{Scheme: "http", Host: address}, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	if got := r.circuit(); got != "closed" {
+		t.Errorf("at the start the circuit is %q", got)
+	}
+	for range 20 {
+		r.get("/api/sessions").wantsCode(http.StatusServiceUnavailable, "ENGINE_UNREACHABLE")
+	}
+	refused := r.get("/api/sessions/1/qr/status")
+	refused.wantsCode(http.StatusServiceUnavailable, "ENGINE_UNREACHABLE")
+	if why := refused.text("diagnosis.evidence.0"); refused.text("diagnosis.code") != "engine_unreachable" || !strings.Contains(why, "connection refused") {
+		t.Errorf("/qr/status does not say why: %s", refused.body)
+	}
+	if got := r.circuit(); got != "open" && got != "half_open" { // half open when the machine is so slow that a second has passed
+		t.Errorf("before nobody the circuit is %q", got)
+	}
+	if port, err = net.Listen("tcp", address); err != nil {
+		t.Fatal(err)
+	}
+	upstream := &http.Server{Handler: engine, ReadHeaderTimeout: time.Minute}
+	go func() { _ = upstream.Serve(port) }()
+	t.Cleanup(func() { _ = upstream.Close() })
+	began := time.Now()
+	for a := r.get("/api/sessions"); a.StatusCode != http.StatusOK; a = r.get("/api/sessions") {
+		if time.Since(began) > 3*time.Second {
+			t.Fatalf("nobody is served after %v: %s", time.Since(began), a.body)
+		}
+	}
+	t.Logf("served %v after the engine's return", time.Since(began))
+	if got := r.circuit(); got != "closed" {
+		t.Errorf("before an engine the circuit is %q", got)
+	}
+	if log.count("engine=\"unreachable (connection refused)\"") == 0 {
+		t.Error("the log does not say why the engine cannot be reached")
+	}
+	if gone, back := log.count("no connection to the engine"), log.count("can be opened again"); gone != 1 || back != 1 {
+		t.Errorf("logged %d times that it is gone, %d times that it is back", gone, back)
+	}
+}

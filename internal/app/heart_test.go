@@ -1,0 +1,74 @@
+package app_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"qrgate/internal/test/enginesim"
+)
+
+// Somebody else creates the session anew, not through the gate: its old integer is not meant any more.
+func TestC22_TheSameNameAgainElsewhere(t *testing.T) {
+	bubble(t, &enginesim.Engine{}, func(r *rig) {
+		r.create("crm-1")
+		r.connect("crm-1")
+		r.send("DELETE", "/api/sessions/crm-1", "").wants(http.StatusOK)
+		req := httptest.NewRequest("POST", "/api/sessions", strings.NewReader(`{"sessionId":"crm-1","sessionName":"x"}`))
+		req.Header.Set("X-API-Key", "key-a")
+		req.Header.Set("Content-Type", "application/json")
+		r.engine.ServeHTTP(httptest.NewRecorder(), req)
+		time.Sleep(2 * time.Second)
+		r.connect("crm-1")
+		if got := r.qr("crm-1").text("data.id"); got != "2" {
+			r.Errorf("the QR is of session %s", got)
+		}
+	})
+}
+
+// A connect that is being tried again is young, and a client that asks meanwhile makes it be tried sooner.
+func TestAFailedConnectThatHealsGivesTheNextRequestItsQR(t *testing.T) {
+	bubble(t, &enginesim.Engine{}, func(r *rig) {
+		id := r.create("crm-1")
+		r.spoil(enginesim.RouteConnect, enginesim.ServerError)
+		r.connect(id) // answered after 8.5 s
+		r.heal()
+		r.qr(id)
+	})
+}
+
+// A session that was linked in another life of the gate is told so within the first hold.
+func TestALinkedSessionOfAnotherTimeIs409AtOnce(t *testing.T) {
+	bubble(t, &enginesim.Engine{}, func(r *rig) {
+		id := r.create("crm-1")
+		r.connect(id)
+		r.qr(id)
+		_ = r.engine.Link(id)
+		r.reboot()
+		r.get("/api/sessions/"+id+"/qr").wantsCode(http.StatusConflict, "SESSION_ALREADY_CONNECTED")
+	})
+}
+
+// The engine's no is remembered for a second, whoever hammers.
+func TestAWrongKeyCostsOneCallASecond(t *testing.T) {
+	bubble(t, &enginesim.Engine{Keys: map[string]string{"key-a": "a"}}, func(r *rig) {
+		id := r.create("crm-1")
+		n := len(r.engine.Calls())
+		var wg sync.WaitGroup
+		for range 40 {
+			wg.Go(func() {
+				for range 10 {
+					r.get("/api/sessions/"+id+"/qr", "X-API-Key", "key-b").wants(http.StatusUnauthorized)
+					time.Sleep(time.Second)
+				}
+			})
+		}
+		wg.Wait()
+		if calls := r.calls(n); calls > 12 {
+			r.Errorf("%d calls in 10 s", calls)
+		}
+	})
+}

@@ -1,0 +1,36 @@
+package app_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+
+	"qrgate/internal/test/enginesim"
+)
+
+// A list that is too large to be made whole comes as the engine has it, with the limit that the engine takes.
+func TestAListTooLarge(t *testing.T) {
+	filler := strings.Repeat("x", 5<<20)
+	large := before(func(e *enginesim.Engine) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodGet || r.URL.Path != "/api/sessions" {
+				e.ServeHTTP(w, r)
+				return
+			}
+			body := fmt.Sprintf(`{"success":true,"data":{"sessions":[],"asked":%q,"filler":%q}}`, r.URL.RawQuery, filler)
+			w.Header().Set("Content-Type", "application/json; charset=utf-8")
+			w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+			_, _ = io.WriteString(w, body)
+		})
+	})
+	bubble(t, &enginesim.Engine{}, func(r *rig) {
+		a := r.get("/api/sessions?limit=200")
+		a.wants(http.StatusOK)
+		if len(a.body) < len(filler) || a.text("data.asked") != "limit=100" {
+			r.Errorf("%d bytes, asked %q", len(a.body), a.text("data.asked"))
+		}
+	}, large, func(s *setup) { s.loose = true })
+}

@@ -1,0 +1,201 @@
+package app_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"qrgate/internal/test/enginesim"
+)
+
+// What /qr/status says at each stage. It starts nothing, and costs the engine nothing.
+func TestReadiness(t *testing.T) {
+	bubble(t, &enginesim.Engine{FirstID: 61, QRDelay: 4 * time.Second}, func(r *rig) {
+		stage := func(state, status string, ready bool) answer {
+			r.Helper()
+			n := len(r.engine.Calls())
+			a := r.get("/api/sessions/crm-1/qr/status")
+			a.wants(http.StatusOK)
+			if a.text("data.state") != state || a.text("data.status") != status || a.at("data.ready") != ready || strings.Contains(a.body, "base64") {
+				r.Errorf("want %s, %s, %t: %s", state, status, ready, a.body)
+			}
+			if a.text("data.id") != "61" || a.text("data.sessionId") != "crm-1" || a.text("data.since") == "" {
+				r.Errorf("incomplete: %s", a.body)
+			}
+			if more := r.calls(n); more != 0 {
+				r.Errorf("it cost the engine %d calls", more)
+			}
+			return a
+		}
+		r.create("crm-1")
+		stage("disconnected", "disconnected", false)
+		r.connect("61")
+		if a := stage("connecting", "connecting", false); a.at("data.generatedAt") != nil || a.at("data.diagnosis") != nil || a.text("data.retryAfter") != "2" {
+			r.Errorf("while connecting: %s", a.body)
+		}
+		time.Sleep(5 * time.Second)
+		a := stage("awaiting_scan", "qr_code", true)
+		if a.text("data.sequence") != "1" || a.text("data.attempts") == "0" || a.at("data.generatedAt") == nil || a.at("data.expiresAt") == nil || a.text("data.retryAfter") != "0" {
+			r.Errorf("with a code: %s", a.body)
+		}
+	})
+}
+
+// A session that the gate has never met costs the engine one look.
+func TestReadinessOfAStranger(t *testing.T) {
+	bubble(t, &enginesim.Engine{}, func(r *rig) {
+		id := r.create("crm-1")
+		r.reboot()
+		n := len(r.engine.Calls())
+		for range 5 {
+			r.get("/api/sessions/" + id + "/qr/status").wants(http.StatusOK)
+		}
+		if looks := r.calls(n); looks != 1 {
+			r.Errorf("%d looks, want one", looks)
+		}
+	})
+}
+
+// The reasons why there is no QR, as a developer reads them.
+func TestReadinessSaysWhy(t *testing.T) {
+	for code, c := range map[string]struct {
+		engine *enginesim.Engine
+		after  time.Duration
+	}{
+		"qr_not_emitted":      {&enginesim.Engine{QRDelay: time.Hour}, 10 * time.Second},
+		"connect_failing":     {&enginesim.Engine{ConnectFailures: -1}, 5 * time.Second},
+		"engine_5xx":          {&enginesim.Engine{Faults: faulty(enginesim.RouteQR, enginesim.ServerError)}, 5 * time.Second},
+		"engine_bad_response": {&enginesim.Engine{Faults: faulty(enginesim.RouteQR, enginesim.Garbage)}, 5 * time.Second},
+		"engine_unreachable":  {&enginesim.Engine{Faults: faulty(enginesim.RouteQR, enginesim.HTML502)}, 5 * time.Second},
+		"engine_timeout":      {&enginesim.Engine{Faults: faulty(enginesim.RouteQR, enginesim.Hang)}, 12 * time.Second},
+		"rate_limited":        {&enginesim.Engine{Faults: faulty(enginesim.RouteQR, enginesim.TooMany)}, 14 * time.Second},
+	} {
+		t.Run(code, func(t *testing.T) {
+			bubble(t, c.engine, func(r *rig) {
+				id := r.create("crm-1")
+				r.post("/api/sessions/"+id+"/connect", "")
+				time.Sleep(c.after)
+				a := r.get("/api/sessions/" + id + "/qr/status")
+				a.wants(http.StatusOK)
+				if a.text("data.diagnosis.code") != code || a.text("data.diagnosis.title") == "" || a.text("data.diagnosis.help") == "" ||
+					a.text("data.diagnosis.who") == "" || a.at("data.diagnosis.evidence.0") == nil {
+					r.Errorf("want %s: %s", code, a.body)
+				}
+			})
+		})
+	}
+}
+
+func faulty(route enginesim.Route, kind enginesim.FaultKind) map[enginesim.Route]enginesim.Fault {
+	return map[enginesim.Route]enginesim.Fault{route: {Kind: kind}}
+}
+
+// ?wait=N answers at the next change, and after N seconds at the latest.
+func TestReadinessThatWaits(t *testing.T) {
+	bubble(t, &enginesim.Engine{QRDelay: 4 * time.Second}, func(r *rig) {
+		id := r.create("crm-1")
+		r.connect(id)
+		asked := time.Now()
+		a := r.get("/api/sessions/" + id + "/qr/status?wait=20")
+		if took := time.Since(asked); a.at("data.ready") != true || took < 4*time.Second || took > 5*time.Second {
+			r.Errorf("after %v: %s", took, a.body)
+		}
+		asked = time.Now()
+		r.get("/api/sessions/" + id + "/qr/status?wait=3").wants(http.StatusOK)
+		if took := time.Since(asked); took != 3*time.Second {
+			r.Errorf("nothing changed for %v", took)
+		}
+	})
+}
+
+// A stream tells connecting, awaiting_scan, connected, as they come.
+func TestReadinessAsAStream(t *testing.T) {
+	bubble(t, &enginesim.Engine{QRDelay: 4 * time.Second}, func(r *rig) {
+		id := r.create("crm-1")
+		r.connect(id)
+		r.http.Transport = r.seen.next // the witness would read it to its end
+		stop := r.scanAfter(20 * time.Second)
+		defer stop()
+		ctx, cancel := context.WithTimeout(r.Context(), 40*time.Second)
+		defer cancel()
+		var states []string
+		pulses := 0
+		r.stream(ctx, id, func(line string) {
+			switch name, data, _ := strings.Cut(line, ": "); name {
+			case "data":
+				var seen struct{ State string }
+				if err := json.Unmarshal([]byte(data), &seen); err != nil || strings.Contains(data, "base64") {
+					r.Errorf("%v: %s", err, data)
+				}
+				states = append(states, seen.State)
+			case "":
+				pulses++
+			}
+		})
+		if len(states) == 4 && states[2] == "connecting" {
+			states = append(states[:2], states[3]) // the code goes before the link is seen
+		}
+		if diff := cmp.Diff([]string{"connecting", "awaiting_scan", "connected"}, states); diff != "" {
+			r.Errorf("want -, got +\n%s", diff)
+		}
+		if pulses == 0 {
+			r.Error("a quiet stream has no pulse")
+		}
+	})
+}
+
+// stream reads lines until ctx ends.
+func (r *rig) stream(ctx context.Context, id string, each func(string)) {
+	r.Helper()
+	req, _ := http.NewRequestWithContext(ctx, "GET", r.base+"/api/sessions/"+id+"/qr/status", nil)
+	req.Header.Set("X-API-Key", "key-a")
+	req.Header.Set("Accept", "text/event-stream")
+	res, err := r.http.Do(req)
+	if err != nil {
+		r.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.Header.Get("Content-Type") != "text/event-stream; charset=utf-8" || res.Header.Get("Cache-Control") != "no-store" {
+		r.Errorf("headers %v", res.Header)
+	}
+	for lines := bufio.NewScanner(res.Body); lines.Scan(); {
+		each(lines.Text())
+	}
+}
+
+// Ten sessions of one key: their place in the queue is told when the budget is short, and all get their QR
+// within ten seconds without a 429 (design 9).
+func TestTenSessionsOfOneKey(t *testing.T) {
+	bubble(t, enginesim.Incident(), func(r *rig) {
+		var queued sync.Map
+		var wg sync.WaitGroup
+		for i := range 10 {
+			wg.Go(func() {
+				name := fmt.Sprintf("crm-%02d", i)
+				id := r.create(name)
+				r.connect(id)
+				began := time.Now()
+				if a := r.get("/api/sessions/" + id + "/qr/status"); a.at("data.queue") != nil {
+					queued.Store(name, a.text("data.queue.place"))
+				}
+				a := r.get("/api/sessions/"+id+"/qr", "Prefer", "wait=10")
+				if a.StatusCode != http.StatusOK || time.Since(began) > 10*time.Second {
+					r.Errorf("%s: %d after %v", name, a.StatusCode, time.Since(began))
+				}
+			})
+		}
+		wg.Wait()
+		r.none429()
+		places := 0
+		queued.Range(func(_, place any) bool { places++; return place != "" })
+		t.Logf("%d of ten were told their place", places)
+	})
+}

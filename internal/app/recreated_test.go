@@ -1,0 +1,90 @@
+package app_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"qrgate/compat"
+	"qrgate/internal/test/enginesim"
+)
+
+// past makes a call of somebody who does not come through this gate: another replica, or the engine's own dashboard.
+func (r *rig) past(method, path, body string) {
+	r.Helper()
+	req := httptest.NewRequest(method, path, strings.NewReader(body))
+	req.Header.Set("X-API-Key", "key-a")
+	req.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	r.engine.ServeHTTP(w, req)
+	if w.Code >= http.StatusBadRequest {
+		r.Fatalf("%s %s past the gate: %d %s", method, path, w.Code, w.Body)
+	}
+}
+
+// replaced makes a session through the gate, up to its QR, and then another one of its name past it.
+func (r *rig) replaced() {
+	r.Helper()
+	r.create("crm-1")
+	r.connect("crm-1")
+	r.qr("crm-1")
+	r.past(http.MethodDelete, "/api/sessions/crm-1", "")
+	r.past(http.MethodPost, "/api/sessions", `{"sessionId":"crm-1","sessionName":"again"}`)
+}
+
+// A session that was deleted and made again past the gate has another integer. Who knows it by its name is served,
+// whatever is asked first; the integer that is gone is denied.
+func TestASessionMadeAgainElsewhere(t *testing.T) {
+	for name, first := range map[string]func(r *rig) answer{
+		"connect":    func(r *rig) answer { return r.post("/api/sessions/crm-1/connect", `{"force":false}`) },
+		"restart":    func(r *rig) answer { return r.post("/api/sessions/crm-1/restart", ``) },
+		"disconnect": func(r *rig) answer { return r.post("/api/sessions/crm-1/disconnect", `{}`) },
+		"status": func(r *rig) answer {
+			time.Sleep(2 * time.Minute) // until then the gate believes what it saw
+			return r.get("/api/sessions/crm-1/status")
+		},
+		"get":    func(r *rig) answer { return r.get("/api/sessions/crm-1") },
+		"delete": func(r *rig) answer { return r.send(http.MethodDelete, "/api/sessions/crm-1", "") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, &enginesim.Engine{}, func(r *rig) {
+				r.replaced()
+				a := first(r)
+				a.wants(http.StatusOK)
+				if !strings.Contains(a.body, `"id":2`) {
+					r.Errorf("it is not the session of now: %s", a.body)
+				}
+				if left := len(r.engine.Snapshot()); (left == 0) != (name == "delete") {
+					r.Errorf("the engine has %d sessions", left)
+				}
+				if got := r.get("/api/sessions/1/qr"); got.StatusCode != http.StatusNotFound {
+					r.Errorf("the integer that is gone: %d %s", got.StatusCode, got.body)
+				}
+			})
+		})
+	}
+}
+
+// Who polls is shown the code of the session that is gone no longer than a look takes to notice, and never a 404.
+func TestASessionMadeAgainElsewhereIsPolled(t *testing.T) {
+	bubble(t, &enginesim.Engine{RawCode: true}, func(r *rig) {
+		r.replaced()
+		r.past(http.MethodPost, "/api/sessions/crm-1/connect", `{}`)
+		began := time.Now()
+		for range 20 {
+			time.Sleep(2 * time.Second)
+			a, status := r.get("/api/sessions/crm-1/qr"), r.get("/api/sessions/crm-1/status")
+			a.wants(http.StatusOK)
+			status.wants(http.StatusOK)
+			now, _ := compat.RenderQR(r.engine.Snapshot()[0].Code)
+			if gone := a.text("data.qrCode") != now.Reveal(); gone && time.Since(began) > 12*time.Second {
+				r.Errorf("after %v: the code of a session that is gone", time.Since(began))
+			}
+		}
+		if a := r.get("/api/sessions/crm-1/qr"); a.text("data.id") != "2" {
+			r.Errorf("%s", a.body)
+		}
+	})
+}

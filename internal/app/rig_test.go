@@ -1,0 +1,234 @@
+package app_test
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"qrgate/compat/inboxhub"
+	"qrgate/internal/acquire"
+	"qrgate/internal/breaker"
+	"qrgate/internal/seal"
+	"qrgate/internal/secret"
+	"qrgate/internal/store/memory"
+	"qrgate/internal/test/clienttest"
+	"qrgate/internal/test/enginesim"
+	"qrgate/internal/test/openapitest"
+	"qrgate/proxy"
+)
+
+// rig is a whole gate between clients and a simulated engine. In a bubble both sides are wires of memory
+// and time is fake; before real sockets it is gate.New itself.
+type rig struct {
+	*testing.T
+	engine *enginesim.Engine
+	base   string // of the gate
+	admin  string // of its operators' port; empty in a bubble
+	http   *http.Client
+	seen   *witness
+	reboot func() // the gate is killed and started anew, with an empty memory
+	halt   func() // its heart is stopped while its front still answers, as it is when a gate stops
+}
+
+// setup changes a rig before it starts.
+type setup struct {
+	wrap  func(*enginesim.Engine) http.Handler // what stands where the engine is
+	road  *road                                // the network before it; nil for one that is always open
+	holds acquire.WaitTimes
+	caps  acquire.WaiterLimits
+	loose bool // answers are not held to the OpenAPI document, which takes its time
+}
+
+// bubble runs test in fake time against a gate before engine.
+func bubble(t *testing.T, engine *enginesim.Engine, test func(r *rig), changes ...func(*setup)) {
+	t.Helper()
+	t.Parallel()
+	bubbleHere(t, engine, test, changes...)
+}
+
+// bubbleHere is bubble, with no other test beside it.
+func bubbleHere(t *testing.T, engine *enginesim.Engine, test func(r *rig), changes ...func(*setup)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		var s setup
+		for _, change := range changes {
+			change(&s)
+		}
+		var behind http.Handler = engine
+		if s.wrap != nil {
+			behind = s.wrap(engine)
+		}
+		upstream := enginesim.NewWire(behind)
+		go upstream.Run()
+		defer upstream.Close()
+		defer engine.Close()
+		front := &swap{}
+		defer front.stop()
+		boot := func() { front.start(t, upstream, s) }
+		boot()
+		wire := enginesim.NewWire(front)
+		go wire.Run()
+		defer wire.Close()
+		seen := &witness{t: t, next: wire.Client().Transport}
+		if !s.loose {
+			seen.next = openapitest.Checking(t, seen.next)
+		}
+		client := wire.Client()
+		client.Transport = seen
+		test(&rig{T: t, engine: engine, base: wire.URL(), http: client, seen: seen, reboot: boot, halt: front.stop})
+		time.Sleep(time.Second) // of fake time: net/http lingers on a connection that it closes early
+	})
+}
+
+// before puts a handler where the engine is; it may call the engine.
+func before(wrap func(*enginesim.Engine) http.Handler) func(*setup) {
+	return func(s *setup) { s.wrap = wrap }
+}
+
+// swap is the gate that runs now.
+type swap struct {
+	now  atomic.Pointer[http.Handler]
+	ends func()
+}
+
+// ServeHTTP hands the request to it.
+func (s *swap) ServeHTTP(w http.ResponseWriter, r *http.Request) { (*s.now.Load()).ServeHTTP(w, r) }
+
+// stop ends the gate that runs.
+func (s *swap) stop() {
+	if s.ends != nil {
+		s.ends()
+		s.ends = nil
+	}
+}
+
+// start puts a new gate together as gate.New does, ends the one before, and takes its place.
+func (s *swap) start(t *testing.T, upstream *enginesim.Wire, set setup) {
+	t.Helper()
+	s.stop()
+	base, _ := url.Parse("http://engine.test")
+	transport := upstream.Client().Transport.(*http.Transport).Clone()
+	transport.DisableCompression, transport.IdleConnTimeout = true, 4*time.Second // as proxy.Transport does
+	transport.DialContext = set.road.dial(transport.DialContext)
+	circuit := breaker.New(transport, func(_, _ breaker.State) {})
+	vault, err := seal.NewVault(secret.NewSecret("a secret of the tests"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := memory.New(memory.Config{})
+	heart, err := acquire.New(acquire.Config{Engine: inboxhub.New(base, circuit), Vault: vault, Store: store, Holds: set.holds, Caps: set.caps})
+	if err != nil {
+		t.Fatal(err)
+	}
+	front := proxy.New(proxy.Config{Engine: base, Transport: circuit, Pairing: heart, Vault: vault}).Handler()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 2)
+	go func() { done <- heart.Run(ctx) }()
+	go func() { done <- store.Run(ctx) }()
+	s.now.Store(&front)
+	s.ends = func() {
+		cancel()
+		<-done
+		<-done
+		transport.CloseIdleConnections()
+	}
+}
+
+// target is what a client is configured with to use the gate.
+func (r *rig) target(key string) clienttest.Target {
+	return clienttest.Target{HTTP: r.http, Base: r.base, Key: key}
+}
+
+// get sends GET path as key-a; more headers follow as name, value, name, value …
+func (r *rig) get(path string, headers ...string) answer {
+	r.Helper()
+	return r.send("GET", path, "", headers...)
+}
+
+// post sends POST path with a body as key-a.
+func (r *rig) post(path, body string, headers ...string) answer {
+	r.Helper()
+	return r.send("POST", path, body, headers...)
+}
+
+// send makes any request as key-a, unless the headers name another key; "-" names none.
+func (r *rig) send(method, path, body string, headers ...string) answer {
+	r.Helper()
+	req, err := http.NewRequestWithContext(r.Context(), method, r.base+path, strings.NewReader(body))
+	if err != nil {
+		r.Fatal(err)
+	}
+	req.Header.Set("X-API-Key", "key-a")
+	req.Header.Set("Content-Type", "application/json")
+	for i := 0; i+1 < len(headers); i += 2 {
+		if headers[i+1] == "-" {
+			req.Header.Del(headers[i])
+			continue
+		}
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	return r.do(req)
+}
+
+// create makes a session through the gate and returns its integer id.
+func (r *rig) create(name string, headers ...string) string {
+	r.Helper()
+	a := r.post("/api/sessions", `{"sessionId":"`+name+`","sessionName":"Test"}`, headers...)
+	a.wants(http.StatusCreated)
+	return a.text("data.session.id")
+}
+
+// connect connects a session through the gate.
+func (r *rig) connect(id string, headers ...string) {
+	r.Helper()
+	a := r.post("/api/sessions/"+id+"/connect", "{}", headers...)
+	a.wants(http.StatusOK)
+	if got := a.text("data.status"); got != "connecting" {
+		r.Errorf("connect answers the state %q", got)
+	}
+}
+
+// qr asks for the QR and wants it.
+func (r *rig) qr(id string, headers ...string) answer {
+	r.Helper()
+	a := r.get("/api/sessions/"+id+"/qr", headers...)
+	a.wants(http.StatusOK)
+	a.wantsQR()
+	return a
+}
+
+// insists asks for the QR again and again, as every poller does, and wants it within a time.
+func (r *rig) insists(id string, within time.Duration) answer {
+	r.Helper()
+	began := time.Now()
+	for {
+		a := r.get("/api/sessions/" + id + "/qr")
+		if a.StatusCode == http.StatusOK || time.Since(began) > within {
+			a.wants(http.StatusOK)
+			a.wantsQR()
+			return a
+		}
+		time.Sleep(2 * time.Second)
+	}
+}
+
+// calls counts what reached the engine since the n-th call, all routes or the given ones.
+func (r *rig) calls(since int, routes ...enginesim.Route) int {
+	n := 0
+	for _, c := range r.engine.Calls()[since:] {
+		if len(routes) == 0 {
+			n++
+		}
+		for _, route := range routes {
+			if c.Route == route {
+				n++
+			}
+		}
+	}
+	return n
+}

@@ -1,0 +1,155 @@
+package app_test
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"qrgate/internal/test/enginesim"
+)
+
+// dialTime is the bound of a dial, as proxy.Transport has it.
+const dialTime = 3 * time.Second
+
+// road is the network between the gate and its engine. Where it is closed connections are lost, and packets are
+// dropped: who dials waits for nothing.
+type road struct {
+	mu     sync.Mutex
+	closed bool
+	conns  []net.Conn
+}
+
+func (r *road) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	for _, c := range r.conns {
+		_ = c.Close()
+	}
+	r.conns = nil
+}
+
+func (r *road) open() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = false
+}
+
+// passes keeps a connection that was opened, for close; false where the road is closed.
+func (r *road) passes(c net.Conn) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.closed {
+		r.conns = append(r.conns, c)
+	}
+	return !r.closed
+}
+
+type dialer func(ctx context.Context, network, address string) (net.Conn, error)
+
+// dial is next by this road.
+func (r *road) dial(next dialer) dialer {
+	if r == nil {
+		return next
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := next(ctx, network, address)
+		if err != nil || r.passes(c) {
+			return c, err
+		}
+		_ = c.Close()
+		select {
+		case <-time.After(dialTime):
+			return nil, &net.OpError{Op: "dial", Net: network, Err: os.ErrDeadlineExceeded}
+		case <-ctx.Done():
+			return nil, &net.OpError{Op: "dial", Net: network, Err: context.Cause(ctx)}
+		}
+	}
+}
+
+// by puts a road before the engine.
+func by(way *road) func(*setup) { return func(s *setup) { s.road = way } }
+
+// asked makes a call that passes through, and tells how long it took.
+func (r *rig) asked(path string) (answer, time.Duration) {
+	r.Helper()
+	began := time.Now()
+	return r.get(path), time.Since(began)
+}
+
+// With packets dropped the first five callers wait for a dial each. The others are told at once, in the same
+// words, whatever they ask; and when the road is open again somebody finds out within a second.
+func TestADeadEngineCostsFiveDials(t *testing.T) {
+	var way road
+	bubble(t, &enginesim.Engine{}, func(r *rig) {
+		id := r.create("crm-1")
+		way.close()
+		for range 5 {
+			a, took := r.asked("/api/messages/unread")
+			a.wantsCode(http.StatusServiceUnavailable, "ENGINE_UNREACHABLE")
+			if took != dialTime {
+				r.Errorf("a dial took %v", took)
+			}
+		}
+		for _, path := range []string{"/api/messages/unread", "/api/sessions", "/api/sessions/" + id} {
+			a, took := r.asked(path)
+			a.wantsCode(http.StatusServiceUnavailable, "ENGINE_UNREACHABLE")
+			if took != 0 || a.Header.Get("Retry-After") == "" {
+				r.Errorf("%s: told after %v, headers %v", path, took, a.Header)
+			}
+		}
+		if a := r.post("/api/sessions", `{"sessionId":"crm-2","sessionName":"Test"}`); a.StatusCode != http.StatusServiceUnavailable {
+			r.Errorf("create: %d %s", a.StatusCode, a.body)
+		}
+		way.open()
+		began := time.Now()
+		for r.get("/api/sessions").StatusCode != http.StatusOK {
+			if time.Since(began) > 1100*time.Millisecond {
+				r.Fatalf("nobody found out within %v", time.Since(began))
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		if n := r.calls(0, enginesim.RouteCreate); n != 1 {
+			r.Errorf("%d creates reached the engine, of one that could", n)
+		}
+	}, by(&way))
+}
+
+// A request that is held lives through an outage of the engine, however it shows.
+func TestAHeldRequestOutlivesAnOutage(t *testing.T) {
+	var way road
+	bubble(t, &enginesim.Engine{QRDelay: 8 * time.Second}, func(r *rig) {
+		id := r.create("crm-1")
+		r.connect(id)
+		time.Sleep(time.Second)
+		way.close()
+		time.AfterFunc(5*time.Second, way.open)
+		a, took := r.asked("/api/sessions/" + id + "/qr?wait=30")
+		a.wants(http.StatusOK)
+		a.wantsQR()
+		if took > 10*time.Second {
+			r.Errorf("it took %v", took)
+		}
+	}, by(&way))
+}
+
+// Nobody there is never called nobody answers, neither before the circuit opens nor after.
+func TestADroppedPacketIsNoSlowAnswer(t *testing.T) {
+	var way road
+	bubble(t, &enginesim.Engine{QRDelay: time.Hour}, func(r *rig) {
+		id := r.create("crm-1")
+		r.connect(id)
+		time.Sleep(time.Second)
+		way.close()
+		for began := time.Now(); time.Since(began) < 40*time.Second; time.Sleep(time.Second) {
+			code := r.get("/api/sessions/" + id + "/qr/status").text("data.diagnosis.code")
+			if code == "engine_timeout" || time.Since(began) > 10*time.Second && code != "engine_unreachable" {
+				r.Errorf("after %v: %q", time.Since(began), code)
+			}
+		}
+	}, by(&way))
+}

@@ -1,0 +1,103 @@
+package app
+
+import (
+	"net/http"
+	"runtime"
+	"slices"
+	"time"
+
+	"qrgate/internal/acquire"
+	"qrgate/internal/session"
+	"qrgate/internal/statuspage"
+	"qrgate/probes"
+)
+
+// mountStatus puts the operators' page on their port.
+func (g *App) mountStatus(mux *http.ServeMux) {
+	started := time.Now()
+	page := statuspage.Handler(func() statuspage.Snapshot { return g.snapshot(started, time.Now()) })
+	mux.Handle("GET /{$}", http.RedirectHandler("status", http.StatusFound))
+	mux.Handle("GET /status", page)
+	mux.Handle("GET /status/", page)
+}
+
+// snapshot is what the page shows: what passed by, and what is true now.
+func (g *App) snapshot(started, now time.Time) statuspage.Snapshot {
+	s := g.recorder.Snapshot(now)
+	stats := g.pairing.Stats()
+	s.Sessions, s.Probing = splitByOrigin(stats)
+	s.Waiters = statuspage.Waiters{Held: stats.Waiters, Limit: stats.Limit}
+	s.Engine.Kind = statuspage.EngineEmbedded
+	if g.cfg.EngineURL != nil {
+		s.Engine.Kind, s.Engine.Address = statuspage.EngineHTTP, g.cfg.EngineURL.Host
+	}
+	s.Engine.Budget = statuspage.Budget{Known: stats.Budget >= 0, Left: max(stats.Budget, 0), Told: stats.Told}
+	s.WhatsApp = g.outlook.statusView()
+	s.Store.Kind, s.Store.State = "memory", "ok"
+	if g.store != nil {
+		s.Store.Kind = "redis"
+		if !g.store.Up() {
+			s.Store.State, s.Store.Note = statuspage.StoreDegraded, "Redis cannot be reached ("+g.store.Why()+"); the gate goes on from memory."
+		}
+	}
+	s.Probes = probesView(g.prober.History(), g.schedule(), !g.cfg.ProbeKey.Empty())
+	for i, p := range s.Probes.Probes {
+		s.Probes.Probes[i].Elsewhere = p.Every > 0 && g.prober.Elsewhere(p.Name)
+	}
+	s.Build = statuspage.Build{Version: g.cfg.Version, Go: runtime.Version(), Started: started, Uptime: now.Sub(started).Seconds()}
+	s.Links = []statuspage.Link{{Name: "Metrics", Href: "metrics"}, {Name: "Readiness", Href: "readyz"}, {Name: "This page as JSON", Href: "status?format=json"},
+		{Name: "All causes and what to do", Href: "status/causes"}}
+	if g.cfg.PProf {
+		s.Links = append(s.Links, statuspage.Link{Name: "Profiles", Href: "debug/pprof/"})
+	}
+	return s
+}
+
+// splitByOrigin parts clients' sessions from those of probes.
+func splitByOrigin(stats acquire.Stats) (clients map[session.State]int, probing int) {
+	clients = map[session.State]int{}
+	for state, n := range stats.Sessions {
+		clients[state] = n - stats.Probes[state]
+		probing += stats.Probes[state]
+	}
+	return clients, probing
+}
+
+// probesView sorts the runs by probe, each probe's newest first. Without a key most probes cannot run, which the
+// page says.
+func probesView(runs []probes.Run, every map[string]time.Duration, key bool) statuspage.Probes {
+	out := statuspage.Probes{Configured: key}
+	if !key {
+		out.Note = "No probes are configured: set QRGATE_PROBE_API_KEY, and the gate walks the way to a QR by itself."
+		if len(every) > 0 {
+			out.Note = "Without a key of their own, probes make no sessions: set QRGATE_PROBE_API_KEY, and the gate walks the way to a QR by itself."
+		}
+	}
+	for _, name := range probes.Names() {
+		p := statuspage.Probe{Name: name, Every: every[name].Seconds()}
+		for _, r := range runs {
+			if r.Probe == name {
+				p.Runs = append(p.Runs, shown(r))
+			}
+		}
+		if len(p.Runs) > 0 || p.Every > 0 {
+			out.Probes = append(out.Probes, p)
+		}
+	}
+	return out
+}
+
+// shown is a run without its session.
+func shown(r probes.Run) statuspage.Run {
+	out := statuspage.Run{ID: r.ID, Began: r.Began, Seconds: r.Seconds, Outcome: r.Outcome, Missed: r.SkipReason}
+	if r.Diagnosis != nil {
+		out.Code = r.Diagnosis.Code
+		if len(r.Diagnosis.Evidence) > 0 {
+			out.Evidence = r.Diagnosis.Evidence[0]
+		}
+	}
+	if i := slices.IndexFunc(r.Steps, func(s probes.Step) bool { return s.Outcome == session.Failure }); i >= 0 {
+		out.Step = r.Steps[i].Name
+	}
+	return out
+}

@@ -1,0 +1,52 @@
+package diagnosis
+
+// Languages lists the languages of the catalogue, the usual one first.
+func Languages() []string { return []string{"en", "es"} }
+
+// Localize returns d with title and help in a language of [Languages], named as "es" or "es-MX". Any other leaves d
+// in English. The evidence stays as it is: it quotes what was seen.
+func (d Diagnosis) Localize(language string) Diagnosis {
+	if len(language) < 2 || language[:2] != "es" || len(language) > 2 && language[2] != '-' {
+		return d
+	}
+	if text, ok := spanish[d.Code]; ok {
+		d.Title, d.Help = text[0], text[1]
+	}
+	return d
+}
+
+// spanish is title and help of every code of the catalogue.
+var spanish = map[Code][2]string{
+	Undetermined:        {"Aún no hay QR y no se conoce la causa", "Observe /qr/status; si dura, ejecute `qrgate doctor` y lea el registro del motor."},
+	EngineUnreachable:   {"No se puede alcanzar el motor", "Arranque el motor, o corrija QRGATE_ENGINE_URL y la red entre la pasarela y él."},
+	EngineTimeout:       {"El motor no responde a tiempo", "Revise la carga del motor y su base de datos; reinícielo si está colgado."},
+	Engine5xx:           {"El motor responde con errores", "Lea el registro del motor a esta hora; su propio código de error está en la evidencia."},
+	EngineBadResponse:   {"Lo que responde no es la API del motor", "Compruebe que QRGATE_ENGINE_URL nombra al propio motor y que ningún proxy responde por él."},
+	EngineRestarted:     {"El motor se reinició y olvidó la sesión", "Nada: la pasarela vuelve a conectar la sesión."},
+	EngineOverloaded:    {"El motor es demasiado lento para generar un QR a tiempo", "Dé al motor más CPU o memoria, o menos sesiones por proceso."},
+	ConnectFailing:      {"El motor no puede iniciar la sesión", "Lea en el registro del motor su error de conexión; reinicie el motor si todas las sesiones fallan así."},
+	QRNotEmitted:        {"El motor aceptó la conexión y no genera ningún QR", "Si ocurre con todas las sesiones, revise el camino del motor a WhatsApp y la versión de su biblioteca; si solo con una, bórrela y créela de nuevo."},
+	QRExpired:           {"Los códigos se agotaron antes de que alguien escaneara uno", "Pida el QR otra vez cuando tenga el teléfono a mano."},
+	QRInvalid:           {"El QR del motor no es una imagen legible, o no es nuevo", "Lea el registro del motor; actualice el motor."},
+	SessionStuck:        {"Esta sesión está atascada mientras otras funcionan", "Borre la sesión y créela de nuevo."},
+	SessionNotFound:     {"El motor no conoce esta sesión", "Cree primero la sesión y compruebe el identificador."},
+	SessionConflict:     {"Otra conexión se quedó con esta sesión", "Use la sesión en un solo lugar."},
+	SessionLimit:        {"El motor no acepta más sesiones", "Borre las sesiones que no se usan, o suba el límite del motor."},
+	AlreadyPaired:       {"La sesión ya está vinculada", "Nada: no hay QR porque no hace falta. Desconéctela antes para vincular otro teléfono."},
+	KeyRefused:          {"El motor rechaza la clave de API", "Corrija la clave en el cliente."},
+	ClientOutdated:      {"WhatsApp rechaza esta versión de la biblioteca del motor", "Actualice el motor (su Baileys o whatsmeow); solo una actualización ayuda, y a todas las sesiones."},
+	AccountBanned:       {"WhatsApp ha bloqueado esta cuenta", "Deje de intentarlo y reclame desde la aplicación de WhatsApp en el teléfono."},
+	LoggedOut:           {"El teléfono desvinculó esta sesión", "Conecte la sesión y escanee un QR nuevo."},
+	PairingFailed:       {"El QR se escaneó y la vinculación falló", "Escanee un QR nuevo; si vuelve a fallar, actualice el motor."},
+	PasskeyRequired:     {"WhatsApp pide una llave de acceso para vincular esta cuenta", "Vincule desde un motor que admita llaves de acceso, o con otra cuenta."},
+	DNSFailed:           {"No se puede resolver el nombre web.whatsapp.com", "Repare el DNS donde se ejecuta el motor."},
+	NetworkBlocked:      {"No hay conexión con el puerto 443 de web.whatsapp.com", "Permita TCP 443 de salida hacia web.whatsapp.com donde se ejecuta el motor."},
+	TLSIntercepted:      {"El TLS hacia web.whatsapp.com está interceptado", "Excluya web.whatsapp.com del proxy que inspecciona TLS, o instale su certificado."},
+	ProxyRefused:        {"Un proxy rechaza la conexión con WhatsApp", "Corrija la dirección o las credenciales del proxy donde se ejecuta el motor."},
+	WhatsAppSilent:      {"WhatsApp acepta la conexión y no envía códigos", "Espere unos minutos; si dura en todas las sesiones, WhatsApp tiene problemas o retiene esta dirección."},
+	WhatsAppUnavailable: {"WhatsApp responde con una avería, o corta las conexiones", "Espere a que pase y vuelva a conectar la sesión; la pasarela lo intenta dos veces."},
+	RateLimited:         {"El límite de llamadas del motor está agotado", "Haga menos llamadas con esta clave, o suba el límite del motor; la pasarela sigue cuando acaba la ventana."},
+	RedisUnavailable:    {"No se puede alcanzar Redis", "Arranque Redis o corrija QRGATE_REDIS_URL; la pasarela sigue desde la memoria."},
+	ClientGone:          {"El cliente se fue antes de la respuesta", "Suba el tiempo de espera del cliente por encima de 10 s."},
+	Internal:            {"La propia pasarela falló", "Comuníquelo con el identificador de la petición."},
+}

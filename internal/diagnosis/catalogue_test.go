@@ -1,0 +1,52 @@
+package diagnosis_test
+
+import (
+	"strings"
+	"testing"
+
+	"qrgate/internal/diagnosis"
+)
+
+// Every cause says what it is, what to do and who does it, in every language.
+func TestCatalogueIsWhole(t *testing.T) {
+	t.Parallel()
+	for _, code := range diagnosis.Codes() {
+		english := diagnosis.New(code)
+		if english.Code != code || english.Who == "" {
+			t.Errorf("%s: %+v", code, english)
+		}
+		for _, language := range diagnosis.Languages() {
+			d := english.Localize(language)
+			if d.Title == "" || !strings.HasSuffix(d.Help, ".") || strings.HasSuffix(d.Title, ".") {
+				t.Errorf("%s in %s: title %q, help %q", code, language, d.Title, d.Help)
+			}
+			if language != "en" && (d.Title == english.Title || d.Help == english.Help) {
+				t.Errorf("%s is not translated to %s", code, language)
+			}
+			if d.Code != code || d.Who != english.Who {
+				t.Errorf("%s in %s is another cause", code, language)
+			}
+		}
+	}
+}
+
+func TestLanguageNames(t *testing.T) {
+	t.Parallel()
+	for name, spanish := range map[string]bool{"es": true, "es-MX": true, "en": false, "": false, "e": false, "est": false, "fr": false} {
+		d := diagnosis.New(diagnosis.DNSFailed).Localize(name)
+		if got := strings.HasPrefix(d.Title, "No se puede"); got != spanish {
+			t.Errorf("%q: %s", name, d.Title)
+		}
+	}
+}
+
+// A code that nobody knows is honest about it, and a made-up one cannot become a label.
+func TestUnknownCode(t *testing.T) {
+	t.Parallel()
+	if d := diagnosis.New("made_up", "a line"); d.Code != diagnosis.Undetermined || len(d.Evidence) != 1 {
+		t.Errorf("%+v", d)
+	}
+	if d := (diagnosis.Diagnosis{}); !d.Healthy() || d.NeedsPerson() {
+		t.Error("no diagnosis is a healthy one")
+	}
+}

@@ -1,0 +1,100 @@
+package diagnosis
+
+// Code is the name of a cause. The list is closed: metrics, runbooks and clients rely on it.
+type Code string
+
+// The causes. None is the absence of one; Undetermined is an honest "not known".
+const (
+	None                Code = "none"
+	Undetermined        Code = "undetermined"
+	EngineUnreachable   Code = "engine_unreachable"
+	EngineTimeout       Code = "engine_timeout"
+	Engine5xx           Code = "engine_5xx"
+	EngineBadResponse   Code = "engine_bad_response"
+	EngineRestarted     Code = "engine_restarted"
+	EngineOverloaded    Code = "engine_overloaded"
+	ConnectFailing      Code = "connect_failing"
+	QRNotEmitted        Code = "qr_not_emitted"
+	QRExpired           Code = "qr_expired"
+	QRInvalid           Code = "qr_invalid"
+	SessionStuck        Code = "session_stuck"
+	SessionNotFound     Code = "session_not_found"
+	SessionConflict     Code = "session_conflict"
+	SessionLimit        Code = "session_limit"
+	AlreadyPaired       Code = "already_paired"
+	KeyRefused          Code = "key_refused"
+	ClientOutdated      Code = "client_outdated"
+	AccountBanned       Code = "account_banned"
+	LoggedOut           Code = "logged_out"
+	PairingFailed       Code = "pairing_failed"
+	PasskeyRequired     Code = "passkey_required"
+	DNSFailed           Code = "dns_failed"
+	NetworkBlocked      Code = "network_blocked"
+	TLSIntercepted      Code = "tls_intercepted"
+	ProxyRefused        Code = "proxy_refused"
+	WhatsAppSilent      Code = "whatsapp_silent"
+	WhatsAppUnavailable Code = "whatsapp_unavailable"
+	RateLimited         Code = "rate_limited"
+	RedisUnavailable    Code = "redis_unavailable"
+	ClientGone          Code = "client_gone"
+	Internal            Code = "internal"
+)
+
+// Actor must act.
+type Actor string
+
+// The actors.
+const (
+	Nobody    Actor = "nobody"    // wait: it passes by itself
+	Customer  Actor = "customer"  // the person with the phone
+	Developer Actor = "developer" // whoever wrote or configured the client
+	Operator  Actor = "operator"  // whoever runs the engine, the network or the gate
+)
+
+// Diagnosis is a cause with its evidence, ready to be shown.
+type Diagnosis struct {
+	Code     Code     `json:"code"`
+	Title    string   `json:"title"`
+	Help     string   `json:"help"`
+	Who      Actor    `json:"who"`
+	Evidence []string `json:"evidence"`
+	// Inferred: nobody said so. The engine is silent, and the gate itself failed like this: a QR may come all the same.
+	Inferred bool `json:"-"`
+}
+
+// Healthy reports whether there is nothing to say.
+func (d Diagnosis) Healthy() bool { return d.Code == "" || d.Code == None }
+
+// NeedsPerson reports whether no waiting helps: the answer is 503 and says who must act.
+func (d Diagnosis) NeedsPerson() bool {
+	switch d.Code {
+	case ClientOutdated, AccountBanned, PasskeyRequired, LoggedOut, SessionLimit:
+		return true
+	}
+	return false
+}
+
+// New returns the catalogue's entry for a code, with the given evidence. An unknown code becomes
+// Undetermined.
+func New(code Code, evidence ...string) Diagnosis {
+	e, ok := catalogue[code]
+	if !ok {
+		code, e = Undetermined, catalogue[Undetermined]
+	}
+	return Diagnosis{Code: code, Title: e.title, Help: e.help, Who: e.who, Evidence: evidence}
+}
+
+// Codes lists every code of the catalogue except None, in no order.
+func Codes() []Code {
+	out := make([]Code, 0, len(catalogue))
+	for c := range catalogue {
+		out = append(out, c)
+	}
+	return out
+}
+
+// WithEvidence returns d with one more line of evidence; d itself keeps what it has.
+func (d Diagnosis) WithEvidence(line string) Diagnosis {
+	d.Evidence = append(d.Evidence[:len(d.Evidence):len(d.Evidence)], line)
+	return d
+}

@@ -1,0 +1,53 @@
+package session
+
+import (
+	"time"
+
+	"qrgate/internal/secret"
+)
+
+// Life of a code when the engine does not say (wasim 3): both libraries show the first code of a connect
+// for 60 s and each later one for 20 s.
+const (
+	FirstQRTTL   = 60 * time.Second
+	RefreshQRTTL = 20 * time.Second
+)
+
+// RevalidateAfter is the age from which a code is handed out only if a recent look saw it still current:
+// an engine's own expiry is often longer than the code really lives.
+const RevalidateAfter = 15 * time.Second
+
+// RevalidatedFor is how recent that look must be.
+const RevalidatedFor = 2 * time.Second
+
+// QR is one code as the engine hands it out. The text inside it is opaque: its format has changed before.
+type QR struct {
+	Image     secret.Secret // a data URL of a PNG; a pairing credential
+	Sequence  int           // 1 for the first code of a connect
+	Seen      time.Time     // when the gate first saw it
+	Confirmed time.Time     // the last time that a look found it still current
+	Expires   time.Time     // on the gate's clock
+}
+
+// Present reports whether there is a code at all.
+func (q QR) Present() bool { return !q.Image.Empty() }
+
+// TTL is the life that remains at now; negative when the code has expired.
+func (q QR) TTL(now time.Time) time.Duration { return q.Expires.Sub(now) }
+
+// Fresh reports whether the code may be handed out at now: it is there, enough of its life is left for
+// somebody to take up a phone and scan it, and it is young or lately confirmed. Enough is a quarter of
+// its life, at most ten seconds.
+func (q QR) Fresh(now time.Time) bool {
+	return q.Present() && q.TTL(now) >= q.minTTL() && !q.NeedsRevalidation(now)
+}
+
+// NeedsRevalidation reports whether the code is old enough that only a new look can tell if it is still current.
+func (q QR) NeedsRevalidation(now time.Time) bool {
+	return now.Sub(q.Seen) > RevalidateAfter && now.Sub(q.Confirmed) > RevalidatedFor
+}
+
+// Fading reports whether the code is too near its end to be handed out: the next one is due.
+func (q QR) Fading(now time.Time) bool { return q.Present() && q.TTL(now) < q.minTTL() }
+
+func (q QR) minTTL() time.Duration { return min(10*time.Second, q.Expires.Sub(q.Seen)/4) }

@@ -1,0 +1,157 @@
+package session_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
+)
+
+var t0 = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func after(d time.Duration) time.Time { return t0.Add(d) }
+
+func code(text string) session.SessionReport {
+	return session.SessionReport{State: session.AwaitingScan, Image: secret.NewSecret(text)}
+}
+
+func fault(k session.ErrorKind) error { return &session.EngineError{Op: session.OpQR, Kind: k} }
+
+// began is a session whose connect was accepted at t0.
+func began() session.Session {
+	return session.Session{Ref: session.Ref{ID: 1}, CreatedHere: true}.AfterConnect(session.Connect, t0)
+}
+
+func TestWhatALookMakesOfASession(t *testing.T) {
+	t.Parallel()
+	waiting := began().AfterPoll(code("one"), nil, after(time.Second))
+	linked := began().AfterPoll(session.SessionReport{State: session.Connected}, nil, after(time.Second))
+	for name, c := range map[string]struct {
+		from  session.Session
+		o     session.SessionReport
+		err   error
+		state session.State
+		code  string
+		seq   int
+		check func(s session.Session) bool
+	}{
+		"not ready goes on": {from: began(), err: fault(session.KindNotReady), state: session.Connecting},
+		"a code":            {from: began(), o: code("one"), state: session.AwaitingScan, code: "one", seq: 1},
+		"the same code is confirmed": {from: waiting, o: code("one"), state: session.AwaitingScan, code: "one", seq: 1, check: func(s session.Session) bool {
+			return s.QR.Confirmed.Equal(after(20*time.Second)) && s.QR.Seen.Equal(after(time.Second))
+		}},
+		"a newer code replaces it":     {from: waiting, o: code("two"), state: session.AwaitingScan, code: "two", seq: 2, check: func(s session.Session) bool { return s.QR.Expires.Equal(after(40 * time.Second)) }},
+		"an expired code is none":      {from: began(), o: withExpiry(code("old"), -time.Second), state: session.Connecting},
+		"the engine's expiry is taken": {from: began(), o: withExpiry(code("one"), 45*time.Second), state: session.AwaitingScan, code: "one", seq: 1, check: func(s session.Session) bool { return s.QR.Expires.Equal(after(65 * time.Second)) }},
+		"an absurd expiry is bounded":  {from: began(), o: withExpiry(code("one"), 99*time.Hour), state: session.AwaitingScan, code: "one", seq: 1, check: func(s session.Session) bool { return s.QR.Expires.Before(after(time.Hour)) }},
+		"a list says why beside no QR": {from: began(), o: session.SessionReport{State: session.Failed, Reason: "405 Connection Failure"}, err: &session.EngineError{Op: session.OpList, Kind: session.KindNotReady}, state: session.Connecting,
+			check: func(s session.Session) bool {
+				return s.Reason == "405 Connection Failure" && s.Past.Named.Code == diagnosis.ClientOutdated && s.StateConfirmedAt.Equal(after(20*time.Second))
+			}},
+		"a code the engine lost is dropped":   {from: waiting, err: fault(session.KindNotReady), state: session.Connecting, seq: 1},
+		"trouble leaves the code":             {from: waiting, err: fault(session.KindUnreachable), state: session.AwaitingScan, code: "one", seq: 1},
+		"linked":                              {from: waiting, o: session.SessionReport{State: session.Connected}, state: session.Connected, seq: 1, check: func(s session.Session) bool { return s.EverPaired && s.AcquiringSince.IsZero() }},
+		"linked, said by an error":            {from: waiting, err: fault(session.KindAlreadyPaired), state: session.Connected, seq: 1},
+		"no QR does not unlink":               {from: linked, err: fault(session.KindNotReady), state: session.Connected},
+		"a state does":                        {from: linked, o: session.SessionReport{State: session.Disconnected}, state: session.Disconnected},
+		"disconnected is no news yet":         {from: began(), o: session.SessionReport{State: session.Disconnected}, state: session.Connecting, check: func(s session.Session) bool { return s.LostByEngine }},
+		"a refused key ends everything":       {from: waiting, err: fault(session.KindKeyRefused), state: session.Unknown, seq: 1, check: func(s session.Session) bool { return s.AuthorizedAt.IsZero() && s.AcquiringSince.IsZero() }},
+		"404 on the status is no proof":       {from: began(), err: &session.EngineError{Op: session.OpStatus, Kind: session.KindSessionNotFound}, state: session.Connecting, check: func(s session.Session) bool { return !s.LostByEngine }},
+		"404 on the QR, later, is a restart":  {from: began(), err: fault(session.KindSessionNotFound), state: session.Connecting, check: func(s session.Session) bool { return s.LostByEngine }},
+		"an error that is no fault is one":    {from: began(), err: errors.New("?"), state: session.Connecting, check: func(s session.Session) bool { return s.Trouble.Kind == session.KindServerError }},
+		"a session nobody knows is given up":  {from: session.Session{State: session.Unknown}.RequestQR(t0), err: fault(session.KindSessionNotFound), state: session.Unknown, check: func(s session.Session) bool { return s.AcquiringSince.IsZero() }},
+		"one that was just created is waited": {from: session.Session{CreatedHere: true}.RequestQR(t0), err: fault(session.KindNotReady), state: session.Connecting},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := c.from.AfterPoll(c.o, c.err, after(20*time.Second))
+			if got.State != c.state || got.QR.Image.Reveal() != c.code || got.Sequence != c.seq {
+				t.Errorf("%s, code %q, sequence %d; want %s, %q, %d", got.State, got.QR.Image.Reveal(), got.Sequence, c.state, c.code, c.seq)
+			}
+			if c.check != nil && !c.check(got) {
+				t.Errorf("unexpected belief: %+v", got)
+			}
+		})
+	}
+}
+
+func withExpiry(o session.SessionReport, in time.Duration) session.SessionReport {
+	o.Expiry = session.Expiry{Known: true, In: in}
+	return o
+}
+
+func TestAnEngineThatComesBackHasForgotten(t *testing.T) {
+	t.Parallel()
+	s := began().AfterPoll(session.SessionReport{}, fault(session.KindUnreachable), after(time.Second))
+	if s.LostByEngine {
+		t.Error("an engine that is away has not forgotten yet")
+	}
+	if s = s.AfterPoll(session.SessionReport{}, fault(session.KindNotReady), after(2*time.Second)); !s.LostByEngine {
+		t.Error("an engine that came back without a code must be asked to connect again")
+	}
+	if s = s.AfterConnect(session.Connect, after(3*time.Second)); s.LostByEngine {
+		t.Error("a new connect heals it")
+	}
+}
+
+func TestFreshCodes(t *testing.T) {
+	t.Parallel()
+	first := session.QR{Image: secret.NewSecret("x"), Seen: t0, Confirmed: t0, Expires: after(60 * time.Second)}
+	later := session.QR{Image: secret.NewSecret("x"), Seen: t0, Confirmed: t0, Expires: after(20 * time.Second)}
+	confirmed := first
+	confirmed.Confirmed = after(39 * time.Second)
+	for name, c := range map[string]struct {
+		qr    session.QR
+		at    time.Duration
+		fresh bool
+	}{
+		"young":                         {first, time.Second, true},
+		"old and not confirmed":         {first, 16 * time.Second, false},
+		"old and confirmed":             {confirmed, 40 * time.Second, true},
+		"confirmed too long ago":        {confirmed, 45 * time.Second, false},
+		"ten seconds before its end":    {withConfirmed(first, 49*time.Second), 50 * time.Second, true},
+		"nearer to its end":             {withConfirmed(first, 50*time.Second), 51 * time.Second, false},
+		"a short one at a quarter":      {later, 15 * time.Second, true},
+		"a short one nearer to its end": {withConfirmed(later, 15*time.Second), 16 * time.Second, false},
+		"expired":                       {withConfirmed(first, 60*time.Second), 61 * time.Second, false},
+		"none":                          {session.QR{}, 0, false},
+	} {
+		if got := c.qr.Fresh(after(c.at)); got != c.fresh {
+			t.Errorf("%s: fresh is %t", name, got)
+		}
+	}
+}
+
+func withConfirmed(q session.QR, at time.Duration) session.QR {
+	q.Confirmed = after(at)
+	return q
+}
+
+func TestParseRef(t *testing.T) {
+	t.Parallel()
+	for id, want := range map[string]session.Ref{"81": {ID: 81}, "crm-1": {Name: "crm-1"}, "081": {Name: "081"}, "0": {Name: "0"}, "99999999999999999999": {Name: "99999999999999999999"}, "-1": {Name: "-1"}} {
+		if got, ok := session.ParseRef(id); !ok || got != want {
+			t.Errorf("%q: %+v, %t", id, got, ok)
+		}
+	}
+	for _, id := range []string{"", "a b", "a/b", "ä", "a.b", "*", string(make([]byte, 101))} {
+		if got, ok := session.ParseRef(id); ok {
+			t.Errorf("%q is accepted as %+v", id, got)
+		}
+	}
+}
+
+func TestShiftMovesAllTimes(t *testing.T) {
+	t.Parallel()
+	s := began().AfterPoll(session.SessionReport{}, fault(session.KindNotReady), after(time.Second))
+	moved := s.Shifted(time.Hour)
+	if !moved.ConnectedAt.Equal(s.ConnectedAt.Add(time.Hour)) || !moved.LastPolledAt.Equal(s.LastPolledAt.Add(time.Hour)) || !moved.Trouble.Since.Equal(s.Trouble.Since.Add(time.Hour)) {
+		t.Errorf("%+v", moved)
+	}
+	if !moved.LastRequestedAt.IsZero() || s.Shifted(time.Millisecond) != s {
+		t.Error("a zero time or a small difference was moved")
+	}
+}

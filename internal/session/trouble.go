@@ -1,0 +1,96 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"qrgate/internal/diagnosis"
+)
+
+// recordFailure remembers a failure: the same kind goes on, another one begins. What the diagnosis needs beyond
+// that goes into the session's past.
+func (s Session) recordFailure(err error, now time.Time) Session {
+	t := s.Trouble
+	next := FailureStreak{Kind: KindOf(err), Since: now, Last: now, Times: 1}
+	if f, ok := errors.AsType[*EngineError](err); ok {
+		next.Op, next.Status, next.Code, next.Text, next.Why, next.RetryAfter = f.Op, f.Status, f.Code, f.Text, f.Reason, f.RetryAfter
+	}
+	s.Past = s.Past.recordCause(next.Text+" "+s.Reason, now)
+	if next.Op == OpQR || next.Op == OpList {
+		look := s.Past.Look
+		s.Past.Look = next.continueStreak(look, look.Code == next.Code && !look.Last.Before(s.Since) && now.Sub(look.Last) < pollErrorTTL)
+	}
+	if next.Op == OpConnect {
+		s.Past.ConnectFailure = next.continueStreak(s.Past.ConnectFailure, s.Pushed.Failed > 0)
+	}
+	if s.lostSession(next, now) {
+		s.Past.Restarted = now
+	}
+	s.Trouble = next.continueStreak(t, t.Code == next.Code)
+	return s
+}
+
+// continueStreak is t as the continuation of an earlier trouble, if it is one.
+func (t FailureStreak) continueStreak(earlier FailureStreak, same bool) FailureStreak {
+	if same && earlier.Kind == t.Kind {
+		t.Since, t.Times = earlier.Since, earlier.Times+1
+	}
+	return t
+}
+
+// lostSession reports whether a failure shows that the engine has lost a session that it had begun: it comes
+// back after an absence, or denies a session whose connect it accepted a while ago.
+func (s Session) lostSession(t FailureStreak, now time.Time) bool {
+	switch {
+	case s.ConnectedAt.IsZero() || t.Op == OpStatus || t.Op == OpConnect:
+		return false
+	case s.Trouble.Kind == KindUnreachable && (t.Kind == KindNotReady || t.Kind == KindSessionNotFound):
+		return true
+	}
+	return t.Kind == KindSessionNotFound && (s.Sequence > 0 || now.Sub(s.ConnectedAt) > lostGrace)
+}
+
+// Duration is how long the present trouble has been going on at now; 0 without trouble.
+func (t FailureStreak) Duration(now time.Time) time.Duration {
+	if t.Kind == "" {
+		return 0
+	}
+	return now.Sub(t.Since)
+}
+
+// findingFor is the trouble as a sign of a cause. One failure is chance, two in a row are not.
+func (t FailureStreak) findingFor(code diagnosis.Code, now time.Time) finding {
+	return finding{code: code, since: t.Since, confirmed: t.Times >= 2, evidence: []string{t.String(now)}}
+}
+
+// EngineDiagnosis is the diagnosis of an engine that fails so, when nothing may be said of the session itself; None if the
+// trouble is no failure of the engine.
+func (t FailureStreak) EngineDiagnosis(now time.Time) diagnosis.Diagnosis {
+	code, ok := unreachableKinds[t.Kind]
+	switch {
+	case ok:
+	case t.Kind == KindServerError:
+		code = diagnosis.Engine5xx
+	case t.Kind == KindRateLimited:
+		code = diagnosis.RateLimited
+	default:
+		return diagnosis.Diagnosis{Code: diagnosis.None}
+	}
+	return diagnosis.New(code, t.String(now))
+}
+
+// String is the trouble as one sentence of evidence.
+func (t FailureStreak) String(now time.Time) string {
+	s := fmt.Sprintf("%s: %s", t.Op, t.Kind)
+	if t.Status != 0 {
+		s += fmt.Sprintf(", HTTP %d", t.Status)
+	}
+	if t.Code != "" {
+		s += " " + t.Code
+	}
+	if t.Why != "" {
+		s += " (" + t.Why + ")"
+	}
+	return fmt.Sprintf("%s, %d× in %s", s, t.Times, t.Duration(now).Round(time.Second))
+}

@@ -1,0 +1,35 @@
+package session_test
+
+import (
+	"testing"
+	"time"
+
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
+)
+
+// What somebody who watches is told as a change, and what it keeps to itself.
+func TestDiffers(t *testing.T) {
+	t.Parallel()
+	code := session.QR{Image: secret.NewSecret("one"), Sequence: 1, Seen: t0, Confirmed: t0, Expires: after(time.Minute)}
+	base := &session.Snapshot{At: t0, Session: session.Session{State: session.AwaitingScan, Sequence: 1, QR: code}}
+	for name, c := range map[string]struct {
+		change func(*session.Snapshot)
+		want   bool
+	}{
+		"time alone":   {func(v *session.Snapshot) { v.At = after(time.Second) }, false},
+		"another look": {func(v *session.Snapshot) { v.Session.Polls++; v.Session.QR.Confirmed = after(time.Second) }, false},
+		"a state":      {func(v *session.Snapshot) { v.Session.State = session.Connected }, true},
+		"another code": {func(v *session.Snapshot) { v.Session.Sequence++ }, true},
+		"no code":      {func(v *session.Snapshot) { v.Session.QR = session.QR{} }, true},
+		"a connect":    {func(v *session.Snapshot) { v.Session.ConnectedAt = t0 }, true},
+		"a diagnosis":  {func(v *session.Snapshot) { v.Diagnosis = diagnosis.New(diagnosis.QRExpired) }, true},
+	} {
+		next := *base
+		c.change(&next)
+		if got := base.Changed(&next); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}

@@ -1,0 +1,110 @@
+package session_test
+
+import (
+	"testing"
+	"time"
+
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
+)
+
+// What engines say of themselves, as the gate reads it: Baileys' code and message, the system's code, and
+// the gate's own words from the embedded engine. The left side is quoted from wasim 4 and engines B.
+func TestWordsOfEngines(t *testing.T) {
+	t.Parallel()
+	for said, want := range map[string]diagnosis.Code{
+		"client_outdated WhatsApp refuses this version of the library; update qrgate.": diagnosis.ClientOutdated,
+		"Error obteniendo código QR: network_blocked. No TCP connection.":              diagnosis.NetworkBlocked,
+		"whatsapp_unavailable WhatsApp closed the connection.":                         diagnosis.WhatsAppUnavailable,
+		"VALIDATION_ERROR Maximum number of sessions reached":                          diagnosis.SessionLimit,
+		"Se alcanzó el máximo de sesiones":                                             diagnosis.SessionLimit,
+		"405 Connection Failure":                                                       diagnosis.ClientOutdated,
+		"409 Connection Failure":                                                       diagnosis.ClientOutdated,
+		"401 Connection Failure":                                                       diagnosis.LoggedOut,
+		"402 Connection Failure":                                                       diagnosis.AccountBanned,
+		"403 Connection Failure":                                                       diagnosis.AccountBanned,
+		"406 Connection Failure":                                                       diagnosis.AccountBanned,
+		"429 Connection Failure":                                                       diagnosis.WhatsAppUnavailable,
+		"503 Connection Failure":                                                       diagnosis.WhatsAppUnavailable,
+		"500 Connection Failure":                                                       diagnosis.WhatsAppUnavailable,
+		"WhatsApp refuses this client version as outdated":                             diagnosis.ClientOutdated,
+		"the account is temporarily banned":                                            diagnosis.AccountBanned,
+		"the device was logged out":                                                    diagnosis.LoggedOut,
+		"406 Connection Failure the account was logged out or banned":                  diagnosis.AccountBanned,
+		"another connection took this session over":                                    diagnosis.SessionConflict,
+		"401 Stream Errored (conflict)":                                                diagnosis.LoggedOut,
+		"440 Stream Errored (conflict)":                                                diagnosis.SessionConflict,
+		"503 Stream Errored (unknown)":                                                 diagnosis.WhatsAppUnavailable,
+		"515 Stream Errored (restart required)":                                        diagnosis.WhatsAppUnavailable,
+		"408 QR refs attempts ended":                                                   diagnosis.QRExpired,
+		"QR refs attempts ended":                                                       diagnosis.QRExpired,
+		"408 WebSocket Error (getaddrinfo ENOTFOUND web.whatsapp.com) ENOTFOUND":       diagnosis.DNSFailed,
+		"WebSocket Error (getaddrinfo EAI_AGAIN web.whatsapp.com)":                     diagnosis.DNSFailed,
+		"couldn't dial whatsapp web websocket: lookup: no such host":                   diagnosis.DNSFailed,
+		"WebSocket Error (connect ECONNREFUSED 127.0.0.1:443)":                         diagnosis.NetworkBlocked,
+		"WebSocket Error (connect ETIMEDOUT)":                                          diagnosis.NetworkBlocked,
+		"Opening handshake has timed out":                                              diagnosis.NetworkBlocked,
+		"408 Timed Out":                                                                diagnosis.WhatsAppSilent,
+		"428 Connection Terminated":                                                    diagnosis.WhatsAppUnavailable,
+		"408 Connection was lost":                                                      diagnosis.WhatsAppSilent,
+		"500 WebSocket Error (self-signed certificate) DEPTH_ZERO_SELF_SIGNED_CERT":    diagnosis.TLSIntercepted,
+		"self signed certificate in certificate chain":                                 diagnosis.TLSIntercepted,
+		"tls: failed to verify certificate: x509: unknown authority":                   diagnosis.TLSIntercepted,
+		"invalid wire type 4 at offset 1":                                              diagnosis.TLSIntercepted,
+		"407 WebSocket upgrade answered with HTTP 407":                                 diagnosis.ProxyRefused,
+		"Proxy Authentication Required":                                                diagnosis.ProxyRefused,
+		"403 WebSocket upgrade answered with HTTP 403":                                 diagnosis.NetworkBlocked,
+		"503 WebSocket upgrade answered with HTTP 503":                                 diagnosis.WhatsAppUnavailable,
+		"408 Pre-key upload timeout":                                                   diagnosis.EngineOverloaded,
+		"500 Invalid account signature":                                                diagnosis.PairingFailed,
+		"Unhandled notification with type companion_reg_refresh":                       diagnosis.PairingFailed,
+		"passkey-request":                                                              diagnosis.PasskeyRequired,
+		"Límite de sesiones alcanzado":                                                 diagnosis.SessionLimit,
+		"connect ECONNREFUSED 127.0.0.1:6379":                                          diagnosis.Engine5xx, // its Redis, not WhatsApp
+		"column Message.isDeleted does not exist":                                      diagnosis.Engine5xx,
+		"Failed to launch the browser process":                                         diagnosis.Engine5xx,
+	} {
+		if got := session.Diagnose(disconnectedFor(said), session.Environment{}, noon.Add(9*time.Second)); got.Code != want {
+			t.Errorf("%q is %s, want %s", said, got.Code, want)
+		}
+	}
+}
+
+// What could mean several things, or nothing, gets no name: a number alone, words without their number, and
+// the codes by which engines mean something of their own.
+func TestWordsThatNameNothing(t *testing.T) {
+	t.Parallel()
+	for _, said := range []string{"", "Connection Failure", "408", "Stream Errored (conflict)", "4051 Connection Failure",
+		"Connection Failure 14051", "QR_GENERATION_ERROR", "INTERNAL_ERROR internal", "rate_limited", "session_not_found",
+		"Error obteniendo código QR", "500", "Error conectando sesión"} {
+		got := session.Diagnose(disconnectedFor(said), session.Environment{}, noon.Add(9*time.Second))
+		if got.Code != diagnosis.QRNotEmitted && got.Code != diagnosis.Undetermined {
+			t.Errorf("%q is %s", said, got.Code)
+		}
+	}
+}
+
+// A 515 is what follows every scan; only if it lasts, it is the cause.
+func TestRestartAfterAScanIsNoCause(t *testing.T) {
+	t.Parallel()
+	s := disconnectedFor("515 Stream Errored (restart required)")
+	if got := session.Diagnose(s, session.Environment{}, noon.Add(2*time.Second)); !got.Healthy() {
+		t.Errorf("two seconds after it: %s", got.Code)
+	}
+}
+
+// noon is when tests begin.
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// disconnectedFor is a session that was connected at noon, and of which the engine says why it ended.
+func disconnectedFor(reason string) session.Session {
+	s := session.Session{State: session.Created, CreatedHere: true}.AfterConnect(session.Connect, noon)
+	s, _ = look(s, 3*time.Second, session.SessionReport{State: session.Disconnected, Reason: reason}, nil)
+	return s
+}
+
+// look lets a session see an answer so long after noon.
+func look(s session.Session, after time.Duration, o session.SessionReport, err error) (session.Session, time.Time) {
+	now := noon.Add(after)
+	return s.AfterPoll(o, err, now), now
+}

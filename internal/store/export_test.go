@@ -1,0 +1,7 @@
+package store
+
+// What tests wait for in fake time.
+const (
+	RetryAfter   = retryAfter
+	PingInterval = pingInterval
+)

@@ -1,0 +1,242 @@
+package memory_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"qrgate/internal/store"
+	"qrgate/internal/store/memory"
+	"qrgate/internal/store/storetest"
+)
+
+func TestSuite(t *testing.T) {
+	t.Parallel()
+	s := memory.New(memory.Config{})
+	storetest.Store(t, func(*testing.T) storetest.Storage { return s })
+}
+
+// The same store in one shard, whose bound the suite's keys stay below.
+func TestSuiteOneShard(t *testing.T) {
+	t.Parallel()
+	s := memory.New(memory.Config{Records: 1000})
+	storetest.Store(t, func(*testing.T) storetest.Storage { return s })
+}
+
+func put(t *testing.T, s *memory.Store, key string, ttl time.Duration) {
+	t.Helper()
+	if err := s.Put(t.Context(), key, 0, store.Record{Version: 1, Value: []byte(key), TTL: ttl}); err != nil {
+		t.Fatalf("Put of %q: %v", key, err)
+	}
+}
+
+func held(t *testing.T, s *memory.Store, keys ...string) string {
+	t.Helper()
+	records, err := s.Get(t.Context(), keys...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var there []string
+	for i, r := range records {
+		if r.Version > 0 {
+			there = append(there, keys[i])
+		}
+	}
+	return strings.Join(there, " ")
+}
+
+// Life is counted to the nanosecond, by the clock of the reader.
+func TestLifeEndsOnTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := memory.New(memory.Config{})
+		put(t, s, "key-a", time.Minute)
+		time.Sleep(time.Minute - time.Nanosecond)
+		records, err := s.Get(t.Context(), "key-a")
+		if err != nil || records[0].TTL != time.Nanosecond {
+			t.Errorf("a nanosecond before its end: %+v, %v", records, err)
+		}
+		time.Sleep(time.Nanosecond)
+		if got := held(t, s, "key-a"); got != "" {
+			t.Error("it is still read at its end")
+		}
+		if n := s.Len(); n != 1 {
+			t.Errorf("%d records occupy memory before a sweep, want 1", n)
+		}
+	})
+}
+
+func TestJanitorGivesMemoryBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := memory.New(memory.Config{})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- s.Run(ctx) }()
+		for i := range 100 {
+			put(t, s, fmt.Sprint("short-", i), time.Second)
+		}
+		put(t, s, "long", time.Hour)
+		if ok, err := s.Acquire(t.Context(), "long", "one", time.Second); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		time.Sleep(memory.SweepEvery + time.Nanosecond)
+		synctest.Wait()
+		if n := s.Len(); n != 1 {
+			t.Errorf("%d rows occupy memory after a sweep, want 1", n)
+		}
+		if got := held(t, s, "long", "short-1"); got != "long" {
+			t.Errorf("after a sweep %q is held, want the one that lives", got)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+// A full store makes room by dropping what would end first, whatever the order of writing.
+func TestFullStoreDropsTheFirstToEnd(t *testing.T) {
+	t.Parallel()
+	s := memory.New(memory.Config{Records: 3})
+	put(t, s, "day", 24*time.Hour)
+	put(t, s, "minute", time.Minute)
+	put(t, s, "hour", time.Hour)
+	put(t, s, "week", 7*24*time.Hour)
+	if got := held(t, s, "minute", "hour", "day", "week"); got != "hour day week" {
+		t.Errorf("held: %s", got)
+	}
+	// A write over a key that is there needs no room.
+	if err := s.Put(t.Context(), "week", 1, store.Record{Version: 2, TTL: 8 * 24 * time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	if got := held(t, s, "hour", "day", "week"); got != "hour day week" {
+		t.Errorf("after a write in place, held: %s", got)
+	}
+	// Even one that will end first itself is let in: it is the newest.
+	put(t, s, "second", time.Second)
+	if got := held(t, s, "second", "hour", "day", "week"); got != "second day week" {
+		t.Errorf("held: %s", got)
+	}
+}
+
+func TestFullStoreDropsLeasesToo(t *testing.T) {
+	t.Parallel()
+	s := memory.New(memory.Config{Records: 2})
+	for i := range 50 {
+		if ok, err := s.Acquire(t.Context(), fmt.Sprint("key-", i), "one", time.Minute); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+	}
+	if n := s.Len(); n != 2 {
+		t.Errorf("%d leases are held, want 2", n)
+	}
+}
+
+// However many keys come, memory stays within the bound, and a store below it loses nothing.
+func TestBound(t *testing.T) {
+	t.Parallel()
+	for name, records := range map[string]int{"default": 0, "one": 1, "one shard": 1000, "sharded": 5000} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bound := records
+			if bound == 0 {
+				bound = memory.DefaultRecords
+			}
+			s := memory.New(memory.Config{Records: records})
+			for i := range bound / 2 {
+				put(t, s, fmt.Sprint("key-", i), time.Minute)
+			}
+			if n := s.Len(); n != bound/2 {
+				t.Errorf("a half full store holds %d of %d records", n, bound/2)
+			}
+			for i := range 2 * bound {
+				put(t, s, fmt.Sprint("more-", i), time.Minute)
+			}
+			if n := s.Len(); n > bound || n < bound*9/10 {
+				t.Errorf("%d records are held, want at most %d and hardly fewer", n, bound)
+			}
+		})
+	}
+}
+
+// Time passes between random operations; the model knows when each record ends.
+func TestLivesFollowTheModel(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		// The wrapper hides t.Deadline, which may not be asked where time is simulated.
+		rapid.Check(struct{ rapid.TB }{t}, func(r *rapid.T) {
+			s, ends := memory.New(memory.Config{}), map[string]time.Time{}
+			versions := map[string]int64{}
+			keys := rapid.SampledFrom([]string{"key-a", "key-b", "key-c"})
+			r.Repeat(map[string]func(*rapid.T){
+				"time": func(r *rapid.T) {
+					time.Sleep(time.Duration(rapid.Int64Range(0, int64(20*time.Second)).Draw(r, "passes")))
+				},
+				"put": func(r *rapid.T) {
+					key, ttl := keys.Draw(r, "key"), time.Duration(rapid.Int64Range(1, int64(time.Minute)).Draw(r, "ttl"))
+					stored := versions[key]
+					if !time.Now().Before(ends[key]) {
+						stored = 0
+					}
+					prev := rapid.Int64Range(0, 5).Draw(r, "prev")
+					err := s.Put(context.Background(), key, prev, store.Record{Version: prev + 1, TTL: ttl})
+					if (stored > prev) != errors.Is(err, store.ErrVersionConflict) {
+						r.Fatalf("Put over version %d by a writer that read %d: %v", stored, prev, err)
+					}
+					if err == nil {
+						versions[key], ends[key] = prev+1, time.Now().Add(ttl)
+					}
+				},
+				"": func(r *rapid.T) {
+					for key, end := range ends {
+						got, err := s.Get(context.Background(), key)
+						left := max(0, time.Until(end))
+						if err != nil || got[0].TTL != left || (got[0].Version > 0) != (left > 0) {
+							r.Fatalf("%v before its end a record reads %+v, %v", left, got, err)
+						}
+					}
+				},
+			})
+		})
+	})
+}
+
+func BenchmarkGet(b *testing.B) {
+	s := memory.New(memory.Config{})
+	keys := make([]string, 1024)
+	for i := range keys {
+		keys[i] = fmt.Sprintf("{tenant.%d}:qr", i)
+		r := store.Record{Version: 1, Value: make([]byte, 240), TTL: time.Hour}
+		if err := s.Put(b.Context(), keys[i], 0, r); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		ctx := context.Background()
+		for i := 0; pb.Next(); i++ {
+			if records, err := s.Get(ctx, keys[i%len(keys)]); err != nil || records[0].Version == 0 {
+				b.Error(records, err)
+			}
+		}
+	})
+}
+
+// BenchmarkPutFull is the worst write: the store is full and its shard is searched for who ends first.
+func BenchmarkPutFull(b *testing.B) {
+	s := memory.New(memory.Config{})
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		r := store.Record{Version: 1, Value: make([]byte, 240), TTL: time.Hour}
+		if err := s.Put(b.Context(), fmt.Sprint("key-", i), 0, r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

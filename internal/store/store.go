@@ -1,0 +1,31 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// Store keeps sealed records. It never sees what is inside, and it may vanish at any time.
+type Store interface {
+	// Get reads keys in one round trip; what is absent or expired is a zero Record.
+	Get(ctx context.Context, keys ...string) ([]Record, error)
+	// Put writes when the stored version is at most prev, else it returns qrgate.ErrVersionConflict.
+	Put(ctx context.Context, key string, prev int64, r Record) error
+	// Watch signals after any replica's Put of key; stop releases it.
+	Watch(key string) (changed <-chan struct{}, stop func())
+}
+
+// Leases let one replica at a time look at the engine for a session. They save calls; nothing that
+// must be right depends on them.
+type Leases interface {
+	// Acquire takes or renews owner's lease of key for ttl; false while another owner holds it.
+	Acquire(ctx context.Context, key, owner string, ttl time.Duration) (bool, error)
+	// Release gives it back early; releasing what one does not hold is no error.
+	Release(ctx context.Context, key, owner string) error
+}
+
+// LeasedStore is a store with leases.
+type LeasedStore interface {
+	Store
+	Leases
+}

@@ -1,0 +1,91 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"qrgate/internal/store"
+)
+
+// shortTTL is a life that a test outlasts.
+const shortTTL = 250 * time.Millisecond
+
+func testLife(t *testing.T, b *fixture) {
+	key := b.key()
+	watchEnd(b, key, func() error {
+		return b.a.Put(t.Context(), key, 0, store.Record{Version: 7, Value: []byte("mortal"), TTL: shortTTL})
+	})
+	b.put(b.b, key, 1, "reborn") // what has ended keeps nobody out
+	b.want(b.a, key, 1, "reborn")
+}
+
+func testTombstoneLife(t *testing.T, b *fixture) {
+	key := b.key()
+	watchEnd(b, key, func() error {
+		return b.a.Put(t.Context(), key, 0, store.Record{Version: 7, TTL: shortTTL})
+	})
+	b.put(b.b, key, 1, "reborn")
+	b.want(b.a, key, 1, "reborn")
+}
+
+// watchEnd writes a record that lives for brief and reads it, on both handles in turn, until it is gone.
+// It must be there, with the life it has left, for that long and not a moment longer. Near its end it may
+// be without life and value, and still keep older writers out: for a store that is far away, it ends while
+// the answer travels.
+func watchEnd(b *fixture, key string, write func() error) {
+	b.t.Helper()
+	before := time.Now()
+	if err := write(); err != nil {
+		b.t.Fatalf("Put: %v", err)
+	}
+	after := time.Now()
+	for handles := []Storage{b.a, b.b}; ; handles[0], handles[1] = handles[1], handles[0] {
+		asked := time.Now()
+		r := b.get(handles[0], key)
+		answered := time.Now()
+		travel := answered.Sub(asked)
+		switch {
+		case r.TTL <= 0 && len(r.Value) > 0:
+			b.t.Fatal("a value without life")
+		case r.TTL <= 0 && answered.Add(travel).Before(before.Add(shortTTL-tick)):
+			b.t.Fatalf("gone after %v of a life of %v", answered.Sub(before), shortTTL)
+		case r.Version == 0:
+			return
+		case asked.After(after.Add(shortTTL + tick)):
+			b.t.Fatalf("still there %v after the Put, with a life of %v", asked.Sub(after), shortTTL)
+		case r.TTL > 0 && asked.Add(r.TTL).After(after.Add(shortTTL+tick)):
+			b.t.Fatalf("TTL of %v at %v after the Put, with a life of %v", r.TTL, asked.Sub(after), shortTTL)
+		}
+	}
+}
+
+// While one handle replaces a value that lives long by one that lives briefly and back, no read may pair
+// the one's value with the other's life.
+func testLifeBelongsToValue(t *testing.T, b *fixture) {
+	const rounds, short = 300, time.Minute
+	key, done := b.key(), make(chan struct{})
+	go func() {
+		defer close(done)
+		for version := int64(1); version <= rounds; version++ {
+			r := store.Record{Version: version, Value: []byte("long"), TTL: ample}
+			if version%2 == 0 {
+				r.Value, r.TTL = []byte("short"), short
+			}
+			if err := b.a.Put(t.Context(), key, version-1, r); err != nil {
+				t.Errorf("Put of version %d: %v", version, err)
+				return
+			}
+		}
+	}()
+	for {
+		r := b.get(b.b, key)
+		if isLong := string(r.Value) == "long"; r.Version > 0 && isLong != (r.TTL > short) {
+			t.Errorf("the value %q was read with a life of %v", r.Value, r.TTL)
+		}
+		select {
+		case <-done:
+			return
+		default:
+		}
+	}
+}

@@ -1,0 +1,179 @@
+package confusion_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"qrgate/compat"
+	"qrgate/compat/embedded"
+	"qrgate/compat/inboxhub"
+	"qrgate/internal/acquire"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/seal"
+	"qrgate/internal/secret"
+	"qrgate/internal/store/memory"
+	"qrgate/proxy"
+)
+
+// key is the key of the client, long enough for every engine.
+const key = "key-of-the-tests-0001"
+
+// gate is a whole gate before an engine, and a client of it.
+type gate struct {
+	*testing.T
+	http *http.Client
+	key  string
+	stop func()
+}
+
+// newGate puts a gate before the engine at base, reached by a transport.
+func newGate(t *testing.T, base *url.URL, transport http.RoundTripper) *gate {
+	t.Helper()
+	vault, err := seal.NewVault(secret.NewSecret("a secret of the tests"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := memory.New(memory.Config{})
+	heart, err := acquire.New(acquire.Config{Engine: inboxhub.New(base, transport), Vault: vault, Store: store})
+	if err != nil {
+		t.Fatal(err)
+	}
+	front := proxy.New(proxy.Config{Engine: base, Transport: transport, Pairing: heart, Vault: vault}).Handler()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 2)
+	go func() { done <- heart.Run(ctx) }()
+	go func() { done <- store.Run(ctx) }()
+	return &gate{T: t, key: key, http: &http.Client{Transport: embedded.Transport(front)}, stop: sync.OnceFunc(func() {
+		cancel()
+		for range 2 {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+	})}
+}
+
+// call makes a call as a client does, and reads the cause in its answer.
+func (g *gate) call(method, path, body string) (compat.Object, diagnosis.Code) {
+	g.Helper()
+	return g.callIn(context.WithoutCancel(g.Context()), method, path, body)
+}
+
+// callIn is a call that its client drops when ctx ends.
+func (g *gate) callIn(ctx context.Context, method, path, body string) (compat.Object, diagnosis.Code) {
+	g.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, "http://gate.test"+path, strings.NewReader(body))
+	if err != nil {
+		g.Fatal(err)
+	}
+	req.Header.Set("X-API-Key", g.key)
+	req.Header.Set("Content-Type", "application/json")
+	res, err := g.http.Do(req)
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil, "" // as every client, it gives up some day
+	}
+	if err != nil {
+		g.Fatalf("%s %s: %v", method, path, err)
+	}
+	defer res.Body.Close()
+	d := json.NewDecoder(res.Body)
+	d.UseNumber()
+	var o compat.Object
+	if err := d.Decode(&o); err != nil {
+		g.Fatalf("%s %s: %d, no JSON: %v", method, path, res.StatusCode, err)
+	}
+	return o, causeIn(res.StatusCode, o)
+}
+
+// refusals are the causes that an error of the gate, or one of the engine's that it hands on, names by its
+// own code.
+var refusals = map[string]diagnosis.Code{
+	compat.CodeInvalidKey: diagnosis.KeyRefused, compat.CodeMissingKey: diagnosis.KeyRefused, compat.CodeSessionNotFound: diagnosis.SessionNotFound,
+	compat.CodeEngineUnreachable: diagnosis.EngineUnreachable, compat.CodeEngineTimeout: diagnosis.EngineTimeout,
+	compat.CodeEngineBadAnswer: diagnosis.EngineBadResponse, compat.CodeRateLimited: diagnosis.RateLimited,
+}
+
+// causeIn reads the diagnosis of a readiness, or the code of an error.
+func causeIn(status int, body compat.Object) diagnosis.Code {
+	if status >= 400 {
+		code := compat.StringOf(body["code"])
+		if known, ok := refusals[code]; ok {
+			return known
+		}
+		return diagnosis.Code(code)
+	}
+	said, _ := compat.Data(body)["diagnosis"].(compat.Object)
+	if said == nil {
+		return diagnosis.None
+	}
+	return diagnosis.Code(compat.StringOf(said["code"]))
+}
+
+// create makes a session and returns its integer id.
+func (g *gate) create(name string) string {
+	g.Helper()
+	body, _ := g.call(http.MethodPost, "/api/sessions", `{"sessionId":"`+name+`","sessionName":"Test"}`)
+	id := compat.Int(compat.SessionOf(body)["id"])
+	if id == 0 {
+		g.Fatalf("create: %v", body)
+	}
+	return strconv.FormatInt(id, 10)
+}
+
+func (g *gate) connect(id string) { g.call(http.MethodPost, "/api/sessions/"+id+"/connect", "{}") }
+
+// reading is what the gate says, from a time on.
+type reading struct {
+	at   time.Duration
+	code diagnosis.Code
+}
+
+// watch asks for the cause until the horizon, and returns the changes. Beside it a client waits for the QR
+// and asks for the state, as clients do, and leaves when watch returns. enough, if set, ends it early.
+func (g *gate) watch(id string, step, horizon time.Duration, enough func(diagnosis.Code) bool) []reading {
+	g.Helper()
+	began := time.Now()
+	stay, leave := context.WithCancel(context.WithoutCancel(g.Context()))
+	var client sync.WaitGroup
+	client.Go(func() { g.wait(stay, id) })
+	defer client.Wait()
+	defer leave()
+	tick := time.NewTicker(step)
+	defer tick.Stop()
+	out := []reading{{0, diagnosis.None}}
+	for time.Since(began) < horizon {
+		<-tick.C
+		if _, code := g.call(http.MethodGet, "/api/sessions/"+id+"/qr/status", ""); code != "" && code != out[len(out)-1].code {
+			out = append(out, reading{time.Since(began), code})
+			if enough != nil && enough(code) {
+				break
+			}
+		}
+	}
+	return out
+}
+
+// wait is a client that wants a QR and asks whether it was scanned, until it no longer stays.
+func (g *gate) wait(stay context.Context, id string) {
+	tick := time.NewTicker(2 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-stay.Done():
+			return
+		case <-tick.C:
+			g.callIn(stay, http.MethodGet, "/api/sessions/"+id+"/qr", "")
+			g.callIn(stay, http.MethodGet, "/api/sessions/"+id+"/status", "")
+		}
+	}
+}

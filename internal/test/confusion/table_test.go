@@ -1,0 +1,169 @@
+package confusion_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/test/whatsappsim/whatsappsimtest"
+)
+
+var update = flag.Bool("update", false, "rewrite docs/DIAGNOSIS.md")
+
+func TestMain(m *testing.M) {
+	whatsappsimtest.TrustRoot()
+	goleak.VerifyTestMain(m)
+}
+
+// engine names a column of the table.
+type engine string
+
+// The engines.
+const (
+	atRest     engine = "documented API, simulated"
+	atEmbedded engine = "embedded, whatsmeow"
+	atBaileys  engine = "Baileys"
+)
+
+// table collects verdicts by fault and engine.
+type table struct {
+	mu    sync.Mutex
+	cells map[string]map[engine]verdict
+}
+
+func (all *table) put(f fault, e engine, v verdict) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if all.cells[f.name] == nil {
+		all.cells[f.name] = map[engine]verdict{}
+	}
+	all.cells[f.name][e] = v
+}
+
+// leastRight is the share of faults that must be called by their names; what is left may be called nothing,
+// and nothing may be called by another's name.
+const leastRight = 0.95
+
+// Every fault, at every engine where it can occur: the gate's diagnosis is the cause, or it is no cause at
+// all, and never another one.
+func TestDiagnosisAgainstTheTruth(t *testing.T) {
+	all := &table{cells: map[string]map[engine]verdict{}}
+	t.Run("faults", func(t *testing.T) { all.fill(t) })
+	if t.Failed() {
+		return
+	}
+	share, median := all.score(t)
+	t.Logf("%.1f %% are right, half of them within %s", 100*share, median)
+	if share < leastRight {
+		t.Errorf("%.1f %% of the diagnoses are right, want %.0f %%", 100*share, 100*leastRight)
+	}
+	if median > 10*time.Second {
+		t.Errorf("half of the causes are named within %s, want ten seconds", median)
+	}
+	all.compare(t)
+}
+
+// fill lets every engine meet every fault.
+func (all *table) fill(t *testing.T) {
+	t.Run("baileys", func(t *testing.T) {
+		t.Parallel()
+		if why := noBaileys(); why != "" {
+			if os.Getenv("QRGATE_REQUIRE_ALL") == "1" {
+				t.Fatal(why)
+			}
+			t.Skip(why)
+		}
+		all.fillBaileys(t)
+	})
+	for _, f := range restFaults() {
+		t.Run("rest/"+f.name, func(t *testing.T) {
+			t.Parallel()
+			all.put(f, atRest, f.judge(suffer(t, f)))
+		})
+	}
+	for _, f := range whatsappFaults() {
+		if f.whatsapp.embedded != "" {
+			continue
+		}
+		t.Run("embedded/"+f.name, func(t *testing.T) {
+			t.Parallel()
+			all.put(f, atEmbedded, f.judge(endure(t, f)))
+		})
+	}
+}
+
+// fillBaileys lets Baileys meet its faults, all at once: they wait in real time, and do little.
+func (all *table) fillBaileys(t *testing.T) {
+	b := startBaileys(t)
+	var met sync.WaitGroup
+	for i, f := range whatsappFaults() {
+		if f.whatsapp.baileys != "" {
+			continue
+		}
+		its := b
+		switch {
+		case f.whatsapp.looks:
+			its = limited(t, documentedLimit)
+		case f.whatsapp.scan || f.whatsapp.again:
+			its = alone(t)
+		}
+		met.Go(func() { all.put(f, atBaileys, f.judge(its.bear(t, f, fmt.Sprintf("fault-%d", i)))) })
+	}
+	met.Wait()
+}
+
+// score is the share of right verdicts, and the median time to them; wrong ones fail the test.
+func (all *table) score(t *testing.T) (share float64, median time.Duration) {
+	t.Helper()
+	n, good := 0, 0
+	var times []time.Duration
+	for name, row := range all.cells {
+		for e, v := range row {
+			n++
+			switch v.kind {
+			case right:
+				good++
+				if v.said != diagnosis.None {
+					times = append(times, v.after)
+				}
+			case wrong:
+				t.Errorf("%s at %s is called %s", name, e, v.note)
+			case undetermined:
+				t.Logf("%s at %s: %s %s", name, e, v.said, v.note)
+			}
+		}
+	}
+	slices.Sort(times)
+	return float64(good) / float64(n), times[len(times)/2]
+}
+
+const document = "../../../docs/DIAGNOSIS.md"
+
+// compare holds the document against what came out.
+func (all *table) compare(t *testing.T) {
+	t.Helper()
+	old, err := os.ReadFile(document)
+	if err != nil && !*update {
+		t.Fatal(err)
+	}
+	got := all.document(strings.Split(string(old), "\n"))
+	if *update {
+		if err := os.WriteFile(document, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	for i, line := range strings.Split(got, "\n") {
+		if olds := strings.Split(string(old), "\n"); i >= len(olds) || withoutTimes(olds[i]) != withoutTimes(line) {
+			t.Errorf("line %d of docs/DIAGNOSIS.md should be\n%s\nRun go test ./internal/test/confusion -update if that is meant.", i+1, line)
+		}
+	}
+}

@@ -1,0 +1,105 @@
+package confusion_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"qrgate/internal/diagnosis"
+)
+
+// fault is one thing that goes wrong, and what it should be called.
+type fault struct {
+	name string
+	want diagnosis.Code
+	also []diagnosis.Code // names that are right as well, where a library cannot tell two faults apart
+	// before are causes that may be named first, because they are true then.
+	before []diagnosis.Code
+	passes bool          // the gate tries to heal it: named, and then nothing is wrong, perhaps not for long
+	until  time.Duration // how long to watch; 0: 45 s
+
+	rest     func(*restWorld) // between the gate and an engine of the documented API
+	whatsapp *whatsapp        // between an engine and WhatsApp, or at WhatsApp
+}
+
+// kind is how good an answer is.
+type kind string
+
+const (
+	right        kind = "right"
+	undetermined kind = "undetermined" // it says that it does not know, or only what is missing
+	wrong        kind = "wrong"        // a wrong name, for a moment or for good
+)
+
+// verdict is what came of a fault at one engine.
+type verdict struct {
+	kind  kind
+	said  diagnosis.Code // in the end
+	after time.Duration  // from the first symptom to the right name
+	note  string         // what was wrong
+}
+
+// vague are the answers that name no cause.
+var vague = []diagnosis.Code{diagnosis.None, diagnosis.Undetermined, diagnosis.QRNotEmitted}
+
+// judge compares what was said with the truth. A right name that is taken back while the fault lasts is
+// counted as not known; a wrong one is wrong, however short.
+func (f fault) judge(said []reading) verdict {
+	names := append([]diagnosis.Code{f.want}, f.also...)
+	last := said[len(said)-1]
+	v := verdict{kind: right, said: last.code, after: -1}
+	backs := 0
+	for i, r := range said {
+		switch {
+		case slices.Contains(names, r.code):
+			if v.after < 0 {
+				v.after = r.at
+			}
+			v.said = r.code
+		case !slices.Contains(vague, r.code) && !slices.Contains(f.before, r.code):
+			return verdict{wrong, r.code, -1, fmt.Sprintf("%s after %s", r.code, r.at.Round(100*time.Millisecond))}
+		case v.after >= 0 && i > 0 && slices.Contains(names, said[i-1].code):
+			backs++
+		}
+	}
+	switch {
+	case v.after < 0:
+		return verdict{undetermined, last.code, -1, ""}
+	case f.passes && (last.code == diagnosis.None && backs > 0 || slices.Contains(names, last.code)), !f.passes && backs == 0 && slices.Contains(names, last.code):
+		return v
+	}
+	return verdict{undetermined, last.code, -1, fmt.Sprintf("%s was taken back: %v", f.want, said)}
+}
+
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	s := time.Second
+	f := fault{want: diagnosis.DNSFailed, before: []diagnosis.Code{diagnosis.EngineTimeout}}
+	passing := f
+	passing.passes = true
+	for name, tt := range map[string]struct {
+		f    fault
+		said []reading
+		want kind
+	}{
+		"named":                 {f, []reading{{0, diagnosis.None}, {s, diagnosis.DNSFailed}}, right},
+		"named late":            {f, []reading{{0, diagnosis.None}, {s, diagnosis.QRNotEmitted}, {2 * s, diagnosis.DNSFailed}}, right},
+		"after its forerunner":  {f, []reading{{0, diagnosis.None}, {s, diagnosis.EngineTimeout}, {2 * s, diagnosis.DNSFailed}}, right},
+		"never named":           {f, []reading{{0, diagnosis.None}, {s, diagnosis.QRNotEmitted}}, undetermined},
+		"taken back":            {f, []reading{{0, diagnosis.None}, {s, diagnosis.DNSFailed}, {2 * s, diagnosis.None}, {3 * s, diagnosis.DNSFailed}}, undetermined},
+		"wrong for a moment":    {f, []reading{{0, diagnosis.None}, {s, diagnosis.LoggedOut}, {2 * s, diagnosis.DNSFailed}}, wrong},
+		"wrong in the end":      {f, []reading{{0, diagnosis.None}, {s, diagnosis.DNSFailed}, {2 * s, diagnosis.LoggedOut}}, wrong},
+		"healed":                {passing, []reading{{0, diagnosis.None}, {s, diagnosis.DNSFailed}, {2 * s, diagnosis.None}}, right},
+		"not healed":            {passing, []reading{{0, diagnosis.None}, {s, diagnosis.DNSFailed}}, right},
+		"never named, healed":   {passing, []reading{{0, diagnosis.None}, {s, diagnosis.QRNotEmitted}, {2 * s, diagnosis.None}}, undetermined},
+		"nothing was wrong":     {fault{want: diagnosis.None}, []reading{{0, diagnosis.None}}, right},
+		"a false alarm":         {fault{want: diagnosis.None}, []reading{{0, diagnosis.None}, {s, diagnosis.DNSFailed}}, wrong},
+		"a false alarm, vague":  {fault{want: diagnosis.None}, []reading{{0, diagnosis.None}, {s, diagnosis.QRNotEmitted}, {2 * s, diagnosis.None}}, undetermined},
+		"only its consequences": {fault{want: diagnosis.QRNotEmitted}, []reading{{0, diagnosis.None}, {s, diagnosis.QRNotEmitted}}, right},
+	} {
+		if got := tt.f.judge(tt.said); got.kind != tt.want {
+			t.Errorf("%s: %+v, want %s", name, got, tt.want)
+		}
+	}
+}

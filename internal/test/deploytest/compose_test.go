@@ -1,0 +1,180 @@
+package deploytest_test
+
+import (
+	"maps"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/compose-spec/compose-go/v2/dotenv"
+)
+
+// rules are what a stack must hold to, by a sentence that says it.
+func rules() map[string]rule {
+	return map[string]rule{
+		"every mounted file exists and is read-only":          mountsExist,
+		"images are pinned":                                   imagesPinned,
+		"only the gate is reached from outside":               portsClosed,
+		"health is checked everywhere":                        healthChecked,
+		"nobody has more rights or resources than needed":     hardened,
+		"networks keep apart what does not talk":              storeApart,
+		"the operators' port is for Prometheus":               adminApart,
+		"every QRGATE_ variable is a setting":                 settingsExist,
+		"no secret has a default":                             nothingSecret,
+		"every address leads to a service on a port of its":   addressesExist,
+		"every scrape target is a service on a port of its":   targetsExist,
+		"Grafana's data sources are services that it can ask": sourcesExist,
+	}
+}
+
+func TestCompose(t *testing.T) {
+	t.Parallel()
+	s := load(t, read(t, "docker-compose.yml"))
+	s.settings = settings(t)
+	for name, check := range rules() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, what := range check(s) {
+				t.Error(what)
+			}
+		})
+	}
+}
+
+// binary is the gate as it is built, once for all tests.
+var binary = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(scratch, "qrgate")
+	cmd := exec.Command("go", "build", "-o", path, "./cmd/qrgate")
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return string(out), err
+	}
+	return path, nil
+})
+
+// built is the path of the gate's binary.
+func built(t *testing.T) string {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatalf("the gate cannot be built: %v\n%s", err, path)
+	}
+	return path
+}
+
+// settings asks the gate itself which variables it understands.
+func settings(t *testing.T) []string {
+	t.Helper()
+	var all []string
+	for _, args := range [][]string{{"--help"}, {"probe", "--help"}} {
+		help, err := exec.Command(built(t), args...).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`\$(QRGATE_[A-Z_]+)`).FindAllStringSubmatch(string(help), -1) {
+			all = append(all, m[1])
+		}
+	}
+	if len(all) < 10 {
+		t.Fatalf("qrgate --help names only the settings %v", all)
+	}
+	return all
+}
+
+// Whoever forgets a secret is told which one, in a sentence, before anything starts.
+func TestComposeAsksForItsSecrets(t *testing.T) {
+	t.Parallel()
+	text := read(t, "docker-compose.yml")
+	for missing := range answered() {
+		env := answered()
+		delete(env, missing)
+		_, err := parse(t, text, env)
+		if err == nil || !strings.Contains(err.Error(), missing) || !strings.Contains(err.Error(), "must be set in .env") {
+			t.Errorf("without %s docker compose says: %v", missing, err)
+		}
+	}
+}
+
+// .env.example names every variable that the file reads, and nothing else; it holds no secret.
+func TestEnvExample(t *testing.T) {
+	t.Parallel()
+	example, err := dotenv.Parse(strings.NewReader(read(t, ".env.example")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := map[string]bool{}
+	for _, m := range regexp.MustCompile(`\$\{([A-Z_]+)`).FindAllStringSubmatch(read(t, "docker-compose.yml"), -1) {
+		used[m[1]] = true
+	}
+	for name, value := range example {
+		if !used[name] {
+			t.Errorf("docker-compose.yml does not read %s", name)
+		}
+		if secretName.MatchString(name) && value != "" {
+			t.Errorf("%s has a value", name)
+		}
+	}
+	for name := range used {
+		if _, told := example[name]; !told {
+			t.Errorf(".env.example does not tell of %s", name)
+		}
+	}
+	maps.Copy(example, answered())
+	if _, err := parse(t, read(t, "docker-compose.yml"), example); err != nil {
+		t.Errorf("with .env.example filled in: %v", err)
+	}
+}
+
+// drainTime is how long the gate takes to stop at most, as its own source says.
+func drainTime(t *testing.T) time.Duration {
+	t.Helper()
+	m := regexp.MustCompile(`drainTime = (\d+) \* time\.Second`).FindStringSubmatch(read(t, "internal/app/gate.go"))
+	if m == nil {
+		t.Fatal("internal/app no longer says its drainTime in seconds")
+	}
+	d, err := time.ParseDuration(m[1] + "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestComposeWaitsForTheGateToDrain(t *testing.T) {
+	t.Parallel()
+	s := load(t, read(t, "docker-compose.yml"))
+	grace := s.Services[gate].StopGracePeriod
+	if grace == nil || time.Duration(*grace) < drainTime(t)+5*time.Second {
+		t.Errorf("Docker kills the gate %v after it asked it to stop; it may need %s and the rest", grace, drainTime(t))
+	}
+}
+
+// Every setting that somebody writes into .env reaches the gate. One that did not would be ignored without a word, where
+// a misspelt one stops the start.
+func TestComposePassesEverySetting(t *testing.T) {
+	t.Parallel()
+	text := read(t, "docker-compose.yml")
+	image := []string{"QRGATE_LISTEN", "QRGATE_ADMIN_LISTEN", "QRGATE_DATA_DIR", "QRGATE_REDIS_URL"} // the stack's own to say
+	for _, name := range settings(t) {
+		if slices.Contains(image, name) {
+			continue
+		}
+		env := answered()
+		env[name] = "said-in-env"
+		project, err := parse(t, text, env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := environment(project.Services[gate])[name]; got != "said-in-env" {
+			t.Errorf("%s in .env comes to the gate as %q", name, got)
+		}
+	}
+	unset := environment(load(t, text).Services[gate])
+	if hold, set := unset["QRGATE_HOLD"]; set {
+		t.Errorf("without a word of it QRGATE_HOLD is %q", hold)
+	}
+}

@@ -1,0 +1,117 @@
+package deploytest_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"qrgate/internal/secret"
+	"qrgate/internal/store/redis"
+	"qrgate/internal/store/storetest"
+)
+
+// startRedis runs deploy/compose/redis.sh as the container does, on a free port, and returns its address.
+func startRedis(t *testing.T) string {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		if os.Getenv("QRGATE_REQUIRE_ALL") == "1" {
+			t.Fatal("redis-server is not installed, and QRGATE_REQUIRE_ALL=1 asks for every test")
+		}
+		t.Skip("redis-server is not installed; this test needs the real one")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	_, port, _ := net.SplitHostPort(addr)
+	_ = l.Close()
+	cmd := exec.CommandContext(t.Context(), "sh", root+"/deploy/compose/redis.sh")
+	cmd.Env = append(os.Environ(), "REDISCLI_AUTH=password-b", "REDIS_DIR="+t.TempDir(), "REDIS_PORT="+port, "REDIS_MEMORY=64mb")
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if strings.Contains(lines.Text(), "Ready to accept connections") {
+			return addr
+		}
+	}
+	t.Fatal("redis-server ended before it was ready")
+	return ""
+}
+
+// The gate's store passes its whole suite as the user that the script makes, and that user can do no more.
+func TestRedisIsEnoughForTheGateAndNoMore(t *testing.T) {
+	t.Parallel()
+	addr := startRedis(t)
+	ours := goredis.NewClient(&goredis.Options{Addr: addr, Username: "qrgate", Password: "password-b"})
+	nobody := goredis.NewClient(&goredis.Options{Addr: addr})
+	t.Cleanup(func() { _ = errors.Join(ours.Close(), nobody.Close()) })
+	if err := nobody.Ping(t.Context()).Err(); err == nil || !strings.Contains(err.Error(), "NOAUTH") {
+		t.Errorf("somebody without a password is answered: %v", err)
+	}
+	for _, command := range [][]any{{"CONFIG", "GET", "*"}, {"ACL", "LIST"}, {"FLUSHALL"}, {"KEYS", "*"}, {"SET", "other", "1"}, {"SUBSCRIBE", "other"}} {
+		if err := ours.Do(t.Context(), command...).Err(); err == nil || !strings.Contains(err.Error(), "NOPERM") {
+			t.Errorf("the gate's user may %v: %v", command, err)
+		}
+	}
+	if err := fill(t.Context(), ours); err == nil || !strings.Contains(err.Error(), "OOM") {
+		t.Errorf("a full Redis throws keys away instead of refusing: %v", err)
+	}
+	if err := ours.Unlink(t.Context(), "qg:big").Err(); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("suite", func(t *testing.T) {
+		storetest.Store(t, func(t *testing.T) storetest.Storage {
+			s, err := redis.New(redis.Config{URL: secret.NewSecret("redis://qrgate:password-b@" + addr + "/0"), Timeout: 10 * time.Second})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(s.Close)
+			return s
+		})
+	})
+}
+
+// fill writes to one list until the server has no more memory, and returns what it says then.
+func fill(ctx context.Context, c *goredis.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	chunk := strings.Repeat("x", 8<<20)
+	for range 64 {
+		if err := c.RPush(ctx, "qg:big", chunk).Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestRedisRefusesPasswordsThatBreakTheURL(t *testing.T) {
+	t.Parallel()
+	for _, password := range []string{"", "a b", "a@b", "a\nuser evil on nopass", "a'b", "a%b", "a>b"} {
+		cmd := exec.CommandContext(t.Context(), "sh", root+"/deploy/compose/redis.sh")
+		cmd.Env = append(os.Environ(), "REDISCLI_AUTH="+password)
+		out, err := cmd.CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "REDIS_PASSWORD must be") {
+			t.Errorf("with the password %q: %v, %s", password, err, out)
+		}
+		if password != "" && strings.Contains(string(out), fmt.Sprintf("%q", password)) {
+			t.Error("the password is shown")
+		}
+	}
+}

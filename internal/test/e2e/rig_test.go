@@ -1,0 +1,198 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"image/png"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/makiuchi-d/gozxing"
+	"github.com/makiuchi-d/gozxing/qrcode"
+	"go.uber.org/goleak"
+
+	"qrgate/compat/embedded"
+	"qrgate/internal/app"
+	"qrgate/internal/secret"
+	"qrgate/internal/test/whatsappsim"
+	"qrgate/internal/test/whatsappsim/whatsappsimtest"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// whatsmeow: a frame that arrives while a client disconnects leaves its reader behind (see wasimtest).
+		goleak.IgnoreAnyFunction("go.mau.fi/whatsmeow/socket.(*FrameSocket).frameComplete"))
+}
+
+const key = "key-of-the-tests-0001"
+
+// rig is a gate on loopback, and the simulated WhatsApp behind its engine.
+type rig struct {
+	*testing.T
+	whatsapp *whatsappsim.Server
+	addr     string // of the simulated WhatsApp
+	base     string // of the gate
+	stop     func()
+}
+
+// start runs a gate, and stops it with the test unless the test did.
+func start(t *testing.T, whatsapp *whatsappsim.Server, addr string, cfg app.Config) *rig {
+	t.Helper()
+	cfg.Listen, cfg.Logger, cfg.Out, cfg.Version = "127.0.0.1:0", slog.New(slog.DiscardHandler), io.Discard, "test"
+	g, err := app.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- g.Run(ctx) }()
+	r := &rig{T: t, whatsapp: whatsapp, addr: addr, base: g.URL()}
+	stopped := false
+	r.stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		http.DefaultClient.CloseIdleConnections()
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("the gate ended with %v", err)
+		}
+	}
+	t.Cleanup(r.stop)
+	return r
+}
+
+// startWhatsApp runs the simulated server.
+func startWhatsApp(t *testing.T) (*whatsappsim.Server, string) {
+	t.Helper()
+	whatsappsimtest.TrustRoot()
+	s := &whatsappsim.Server{}
+	return s, whatsappsimtest.Start(t, s)
+}
+
+// own is the configuration of a gate that is its own engine.
+func own(s *whatsappsim.Server, addr, dir string) app.Config {
+	return app.Config{DataDir: dir, APIKeys: []embedded.Key{{Name: "tests", Key: secret.NewSecret(key)}}, WhatsApp: s.HTTPClient(addr)}
+}
+
+// before is the configuration of a gate before an engine.
+func before(t *testing.T, engine string) app.Config {
+	t.Helper()
+	base, err := url.Parse(engine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return app.Config{EngineURL: base}
+}
+
+// answer is what the tests read of an answer.
+type answer struct {
+	status int
+	took   time.Duration
+	Code   string
+	Data   struct {
+		ID          int64
+		SessionID   string
+		Status      string
+		QRCode      string
+		IsConnected bool
+		ExpiresIn   int
+		Session     struct{ ID int64 }
+	}
+}
+
+// call makes one call with ten seconds' patience, as the clients do.
+func (r *rig) call(method, path, body string) answer {
+	r.Helper()
+	ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, r.base+path, strings.NewReader(body))
+	if err != nil {
+		r.Fatal(err)
+	}
+	req.Header.Set("X-API-Key", key)
+	req.Header.Set("Content-Type", "application/json")
+	began := time.Now()
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		r.Fatalf("%s %s: %v", method, path, err)
+	}
+	defer res.Body.Close()
+	a := answer{status: res.StatusCode, took: time.Since(began)}
+	if err := json.NewDecoder(res.Body).Decode(&a); err != nil {
+		r.Fatalf("%s %s: %d, no JSON: %v", method, path, res.StatusCode, err)
+	}
+	return a
+}
+
+// want fails the test unless an answer has the status.
+func (r *rig) want(a answer, status int) answer {
+	r.Helper()
+	if a.status != status {
+		r.Fatalf("got %d %s, want %d", a.status, a.Code, status)
+	}
+	return a
+}
+
+// scan reads the picture as a phone does, and links it.
+func (r *rig) scan(dataURL, phone string) {
+	r.Helper()
+	if err := r.whatsapp.Scan(r.Context(), decode(r.T, dataURL), whatsappsim.Account{User: phone}); err != nil {
+		r.Fatal(err)
+	}
+}
+
+// becomes polls the state until it is as wanted.
+func (r *rig) becomes(id, status string, patience time.Duration) {
+	r.Helper()
+	last := ""
+	for end := time.Now().Add(patience); time.Now().Before(end); <-time.After(100 * time.Millisecond) {
+		a := r.call(http.MethodGet, "/api/sessions/"+id+"/status", "")
+		if last = a.Data.Status; last == status && a.Data.IsConnected == (status == "connected") {
+			return
+		}
+	}
+	r.Fatalf("%s is %q, want %q", id, last, status)
+}
+
+func decode(t *testing.T, dataURL string) string {
+	t.Helper()
+	raw, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(dataURL, "data:image/png;base64,"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := png.Decode(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bitmap, err := gozxing.NewBinaryBitmapFromImage(img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := qrcode.NewQRCodeReader().Decode(bitmap, map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_PURE_BARCODE: true})
+	if err != nil {
+		t.Fatalf("the picture is no readable QR: %v", err)
+	}
+	return text.GetText()
+}
+
+// needs skips a test for want of something, or fails it where everything must be there.
+func needs(t *testing.T, what string, ok bool) {
+	t.Helper()
+	if ok {
+		return
+	}
+	if os.Getenv("QRGATE_REQUIRE_ALL") == "1" {
+		t.Fatal(what)
+	}
+	t.Skip(what)
+}

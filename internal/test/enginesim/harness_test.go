@@ -1,0 +1,104 @@
+package enginesim_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"qrgate/internal/test/enginesim"
+)
+
+// desk is a client of an engine, in a bubble of its own time.
+type desk struct {
+	t      *testing.T
+	engine *enginesim.Engine
+	client *http.Client
+	url    string
+	key    string
+}
+
+// bubble runs a test body against an engine on a wire, in fake time.
+func bubble(t *testing.T, engine *enginesim.Engine, body func(*desk)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		wire := enginesim.NewWire(engine)
+		served := make(chan error)
+		go func() { served <- wire.Run() }()
+		body(&desk{t, engine, wire.Client(), wire.URL(), "key-a"})
+		engine.Close()
+		wire.Close()
+		if err := <-served; err != nil {
+			t.Errorf("the wire ended with %v", err)
+		}
+	})
+}
+
+// reply is an answer read to its end.
+type reply struct {
+	status int
+	header http.Header
+	text   string
+	body   struct {
+		Success bool
+		Error   string
+		Code    string
+		Data    map[string]any
+	}
+	err error // of the call or of reading the body
+}
+
+func (d *desk) do(method, path, body string, headers ...string) reply {
+	d.t.Helper()
+	request, err := http.NewRequestWithContext(d.t.Context(), method, d.url+path, strings.NewReader(body))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if d.key != "" {
+		request.Header.Set("X-API-Key", d.key)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
+	response, err := d.client.Do(request)
+	if err != nil {
+		return reply{err: err}
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(response.Body, 4<<20))
+	got := reply{status: response.StatusCode, header: response.Header, text: string(text), err: err}
+	_ = json.Unmarshal(text, &got.body) // a test that wants JSON looks at what came of it
+	return got
+}
+
+func (d *desk) create(name string) reply {
+	d.t.Helper()
+	return d.do("POST", "/api/sessions", `{"sessionId":"`+name+`","sessionName":"A name"}`)
+}
+
+func (d *desk) connect(id string) reply { return d.do("POST", "/api/sessions/"+id+"/connect", "{}") }
+func (d *desk) qr(id string) reply      { return d.do("GET", "/api/sessions/"+id+"/qr", "") }
+func (d *desk) status(id string) reply  { return d.do("GET", "/api/sessions/"+id+"/status", "") }
+
+// started creates session one, id 1, and connects it.
+func (d *desk) started() {
+	d.t.Helper()
+	d.want(d.create("one"), 201)
+	d.want(d.connect("1"), 200)
+}
+
+func (d *desk) want(got reply, status int) reply {
+	d.t.Helper()
+	if got.err != nil || got.status != status {
+		d.t.Fatalf("got %d %s (%v), want %d", got.status, got.text, got.err, status)
+	}
+	return got
+}
+
+func (d *desk) state(id string) any { return d.want(d.status(id), 200).body.Data["status"] }
+
+func sleep(seconds float64) { time.Sleep(time.Duration(seconds * float64(time.Second))) }

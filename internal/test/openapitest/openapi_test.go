@@ -1,0 +1,163 @@
+package openapitest_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
+	"qrgate/internal/test/openapitest"
+)
+
+// witness is a testing.TB that remembers what failed.
+type witness struct {
+	testing.TB
+	said []string
+}
+
+func (w *witness) Helper() {}
+
+func (w *witness) Errorf(format string, args ...any) {
+	w.said = append(w.said, fmt.Sprintf(format, args...))
+}
+
+// canned answers every request alike.
+type canned struct {
+	status int
+	body   string
+	drop   string // a header that is missing
+	kind   string // Content-Type; JSON when empty
+}
+
+func (c canned) RoundTrip(*http.Request) (*http.Response, error) {
+	h := http.Header{"Content-Type": {"application/json; charset=utf-8"}, "X-Request-Id": {"r-1"}, "Cache-Control": {"no-store"}, "Vary": {"X-API-Key"}, "Retry-After": {"2"}}
+	h.Del(c.drop)
+	if c.kind != "" {
+		h.Set("Content-Type", c.kind)
+	}
+	return &http.Response{StatusCode: c.status, Header: h, Body: io.NopCloser(strings.NewReader(c.body))}, nil
+}
+
+const (
+	problem = `{"success":false,"error":"x","message":"x","code":"QR_NOT_READY","timestamp":"2026-01-02T03:04:05Z"}`
+	code    = `{"success":true,"data":{"id":1,"sessionId":"a","qrCode":"data:image/png;base64,AAAA","status":"qr_code",` +
+		`"expiresAt":"2026-01-02T03:04:05.678Z","generatedAt":"2026-01-02T03:04:05.678Z","expiresIn":9}}`
+	moved = `{"success":true,"message":"x","data":{"sessionId":"a","status":"connecting"}}`
+	ready = `{"success":true,"data":{"sessionId":"a","ready":false,"state":"connecting","status":"connecting","generatedAt":null,` +
+		`"expiresAt":null,"expiresIn":0,"sequence":0,"attempts":1,"since":null,"retryAfter":2,"queue":null,"diagnosis":%s}}`
+	cause = `{"code":"qr_not_emitted","title":"x","help":"x","who":"operator","evidence":["x"]}`
+)
+
+// What the document lets through, and what it stops.
+func TestChecking(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		call   string
+		answer canned
+		good   bool
+	}{
+		"a code":                     {"GET /api/sessions/1/qr", canned{status: 200, body: code}, true},
+		"a code without its image":   {"GET /api/sessions/1/qr", canned{status: 200, body: strings.Replace(code, "qrCode", "code", 1)}, false},
+		"a code as bare base64":      {"GET /api/sessions/1/qr", canned{status: 200, body: strings.Replace(code, "data:image/png;base64,", "", 1)}, false},
+		"a code that may be cached":  {"GET /api/sessions/1/qr", canned{status: 200, body: code, drop: "Cache-Control"}, false},
+		"not yet":                    {"GET /api/sessions/1/qr", canned{status: 202, body: problem}, true},
+		"not yet, and not when":      {"GET /api/sessions/1/qr", canned{status: 202, body: problem, drop: "Retry-After"}, false},
+		"not yet as a success":       {"GET /api/sessions/1/qr", canned{status: 200, body: `{"success":true,"data":{"qrCode":null}}`}, false},
+		"the incident":               {"GET /api/sessions/1/qr", canned{status: 500, body: problem}, false},
+		"a bad gateway":              {"GET /api/sessions/1/qr", canned{status: 502, body: problem}, false},
+		"HTML":                       {"GET /api/sessions/1/qr", canned{status: 503, body: "<html>", kind: "text/html"}, false},
+		"no request id":              {"GET /api/sessions/1/qr", canned{status: 404, body: problem, drop: "X-Request-Id"}, false},
+		"a connect":                  {"POST /api/sessions/a/connect", canned{status: 200, body: moved}, true},
+		"a connect that is pending":  {"POST /api/sessions/a/connect", canned{status: 200, body: strings.Replace(moved, "connecting", "pending", 1)}, false},
+		"readiness":                  {"GET /api/sessions/1/qr/status", canned{status: 200, body: fmt.Sprintf(ready, "null")}, true},
+		"readiness with a cause":     {"GET /api/sessions/1/qr/status", canned{status: 200, body: fmt.Sprintf(ready, cause)}, true},
+		"a cause nobody knows":       {"GET /api/sessions/1/qr/status", canned{status: 200, body: fmt.Sprintf(ready, strings.Replace(cause, "qr_not_emitted", "gremlins", 1))}, false},
+		"a stream":                   {"GET /api/sessions/1/qr/status", canned{status: 200, kind: "text/event-stream"}, true},
+		"stats pass through":         {"GET /api/sessions/stats", canned{status: 200, body: `{"any":1}`, drop: "Vary"}, true},
+		"what is not documented":     {"GET /api/messages/1", canned{status: 500, body: `{}`}, true},
+		"a method that is not there": {"PATCH /api/sessions/1", canned{status: 405, body: problem}, true},
+		"a method that should not":   {"PATCH /api/sessions/1", canned{status: 200, body: problem}, false},
+	} {
+		w := &witness{TB: t}
+		method, path, _ := strings.Cut(tt.call, " ")
+		r, err := http.NewRequestWithContext(t.Context(), method, "http://127.0.0.1:1"+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := openapitest.Checking(w, tt.answer).RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (len(w.said) == 0) != tt.good {
+			t.Errorf("%s: %q", name, w.said)
+		}
+		if body, err := io.ReadAll(res.Body); err != nil || string(body) != tt.answer.body {
+			t.Errorf("%s: the body does not come through: %q, %v", name, body, err)
+		}
+	}
+}
+
+// cut is an answer that breaks off.
+type cut struct{}
+
+func (cut) RoundTrip(*http.Request) (*http.Response, error) {
+	r, w := io.Pipe()
+	go func() {
+		_, _ = w.Write([]byte("{"))
+		_ = w.CloseWithError(io.ErrUnexpectedEOF)
+	}()
+	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: r}, nil
+}
+
+func TestACutAnswerStaysCut(t *testing.T) {
+	t.Parallel()
+	r, err := http.NewRequestWithContext(t.Context(), "GET", "http://127.0.0.1:1/api/sessions/1/qr", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := openapitest.Checking(t, cut{}).RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, err := io.ReadAll(res.Body); string(body) != "{" || err != io.ErrUnexpectedEOF {
+		t.Errorf("%q, %v", body, err)
+	}
+}
+
+// The document's closed lists are the root's.
+func TestWordsAgree(t *testing.T) {
+	t.Parallel()
+	doc, err := openapitest.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var codes, states []string
+	for _, c := range diagnosis.Codes() {
+		codes = append(codes, string(c))
+	}
+	for _, s := range session.States() {
+		states = append(states, string(s))
+	}
+	schemas := doc.Components.Schemas
+	for name, tt := range map[string]struct {
+		documented []any
+		real       []string
+	}{
+		"diagnosis codes": {schemas["Diagnosis"].Value.Properties["code"].Value.Enum, codes},
+		"states":          {schemas["GateState"].Value.Enum, states},
+	} {
+		var documented []string
+		for _, v := range tt.documented {
+			documented = append(documented, fmt.Sprint(v))
+		}
+		slices.Sort(documented)
+		slices.Sort(tt.real)
+		if !slices.Equal(documented, tt.real) {
+			t.Errorf("%s: the document has %q, the code %q", name, documented, tt.real)
+		}
+	}
+}

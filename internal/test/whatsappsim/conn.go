@@ -1,0 +1,162 @@
+package whatsappsim
+
+import (
+	"context"
+	"crypto/cipher"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+	waBinary "go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/proto/waWa6"
+)
+
+// conn is one connection of a client. Three goroutines know it: the reader, which serves the upgrade request
+// and lives as long as the connection; the script, which plays the server's part; and whoever scans.
+type conn struct {
+	fault Fault
+	ctx   context.Context // ends with the connection
+	cut   context.CancelFunc
+
+	ws  *websocket.Conn
+	in  io.Reader
+	dec cipher.AEAD // the reader's
+	got uint32      // the reader's
+
+	wmu  sync.Mutex
+	enc  cipher.AEAD
+	sent uint32
+
+	noiseKey []byte               // what the client proved in the handshake
+	payload  *waWa6.ClientPayload // what it said there
+
+	orders chan string         // code of the <stream:error> the script shall end the connection with
+	answer chan *waBinary.Node // the client's answer to pair-success
+	pairID string              // id of that <iq>; under Server.mu
+	device deviceID            // who logged in; under Server.mu
+}
+
+func newConn(ctx context.Context, f Fault) *conn {
+	ctx, cut := context.WithCancel(ctx)
+	return &conn{fault: f, ctx: ctx, cut: cut,
+		orders: make(chan string, 1), answer: make(chan *waBinary.Node, 1)}
+}
+
+// serveHTTP is one connection from its upgrade request to its end.
+func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	c := s.admit(r.Context())
+	if c == nil {
+		http.Error(w, "the simulator is full or closed", http.StatusServiceUnavailable)
+		return
+	}
+	defer s.dismiss(c)
+	defer c.cut()
+	switch status := c.fault.HTTPStatus; {
+	case status >= 400 && status <= 599:
+		http.Error(w, "injected", status)
+	case c.fault.HangUpgrade:
+		c.hang(w)
+	default:
+		s.upgrade(c, w, r)
+	}
+}
+
+// hang keeps the connection open without a word until either side drops it.
+func (c *conn) hang(w http.ResponseWriter) {
+	raw, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	defer raw.Close()
+	stop := context.AfterFunc(c.ctx, func() { raw.Close() })
+	defer stop()
+	discard(raw)
+}
+
+// discard reads until the other side is gone.
+func discard(r io.Reader) { _, _ = io.Copy(io.Discard, r) }
+
+func (s *Server) upgrade(c *conn, w http.ResponseWriter, r *http.Request) {
+	// The clients name web.whatsapp.com as their origin, whatever host they dial.
+	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
+	if err != nil {
+		return
+	}
+	defer ws.CloseNow()
+	ws.SetReadLimit(-1) // frames are bounded; a message is read as a stream and may hold many
+	c.ws, c.in = ws, &stream{ctx: c.ctx, ws: ws}
+	if s.handshake(c) != nil {
+		return
+	}
+	var script sync.WaitGroup
+	defer script.Wait()
+	defer c.cut()
+	script.Go(func() { s.serveConn(c) })
+	for {
+		n, err := c.receive()
+		if err != nil {
+			return
+		}
+		s.trace("<-", n)
+		s.handle(c, n)
+	}
+}
+
+// write sends one frame as one message.
+func (c *conn) write(body []byte) error {
+	ctx, cancel := context.WithTimeout(c.ctx, writeTime)
+	defer cancel()
+	return c.ws.Write(ctx, websocket.MessageBinary, frame(body))
+}
+
+// send encrypts a node and sends it.
+func (s *Server) send(c *conn, n waBinary.Node) error {
+	s.trace("->", &n)
+	plain, err := waBinary.Marshal(n)
+	if err != nil {
+		return err
+	}
+	c.wmu.Lock()
+	defer c.wmu.Unlock()
+	body := c.enc.Seal(nil, nonce(c.sent), plain, nil)
+	c.sent++
+	return c.write(body)
+}
+
+func (c *conn) receive() (*waBinary.Node, error) {
+	body, err := readFrame(c.in)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := c.dec.Open(nil, nonce(c.got), body, nil)
+	if err != nil {
+		return nil, err
+	}
+	c.got++
+	return decode(plain)
+}
+
+// pause waits and reports whether the connection still lives.
+func (c *conn) pause(d time.Duration) bool {
+	if d <= 0 {
+		return c.ctx.Err() == nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-c.ctx.Done():
+		return false
+	}
+}
+
+// requestClose tells the script to end the connection with a <stream:error>. Of two orders one is enough.
+func (c *conn) requestClose(code string) {
+	select {
+	case c.orders <- code:
+	default:
+	}
+}

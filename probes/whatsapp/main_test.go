@@ -1,0 +1,14 @@
+package whatsapp_test
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"qrgate/internal/test/whatsappsim/whatsappsimtest"
+)
+
+func TestMain(m *testing.M) {
+	whatsappsimtest.TrustRoot()
+	goleak.VerifyTestMain(m)
+}
