@@ -20,7 +20,7 @@ func Normalize(s Object, v *session.Snapshot, now time.Time) Object {
 		out["sessionId"] = r.Name
 	}
 	state := StateOf(s)
-	image, _ := ImageOf(s)
+	image, _ := QRImageOf(s)
 	if v.Authorized && v.Session.State.Acquiring() && state != session.Connected {
 		state = v.Session.State
 		if q := v.Session.QR; q.Fresh(now) {
@@ -57,8 +57,8 @@ func lastActivity(s Object, now time.Time) string {
 	return Millis(now)
 }
 
-// WholeOne is a body about one session with the session twice, flat and nested (contract C1).
-func WholeOne(body, session Object) Object {
+// NormalizeSessionBody is a body about one session with the session twice, flat and nested (contract C1).
+func NormalizeSessionBody(body, session Object) Object {
 	data := maps.Clone(session)
 	for k, v := range Data(body) {
 		if _, ok := data[k]; !ok {
@@ -69,16 +69,16 @@ func WholeOne(body, session Object) Object {
 	return envelope(body, data)
 }
 
-// WholeStatus is the body of GET …/status: flat.
-func WholeStatus(body, session Object) Object {
+// NormalizeStatusBody is the body of GET …/status: flat.
+func NormalizeStatusBody(body, session Object) Object {
 	data := maps.Clone(session)
 	delete(data, "qrCode")
 	return envelope(body, data)
 }
 
-// WholeList is the body of GET /api/sessions with its sessions replaced, and every count that a client
+// NormalizeListBody is the body of GET /api/sessions with its sessions replaced, and every count that a client
 // reads filled in (contract C14).
-func WholeList(body Object, sessions []Object, page, limit int) Object {
+func NormalizeListBody(body Object, sessions []Object, page, limit int) Object {
 	data := Object{}
 	if d, ok := body["data"].(Object); ok {
 		data = maps.Clone(d)
@@ -99,9 +99,9 @@ func WholeList(body Object, sessions []Object, page, limit int) Object {
 	return envelope(body, data)
 }
 
-// NormalizeAction is the body of connect, restart, disconnect and delete: the engine's, with the session named
+// NormalizeActionBody is the body of connect, restart, disconnect and delete: the engine's, with the session named
 // in both ways and the status given.
-func NormalizeAction(body Object, r session.Ref, status, message string) Object {
+func NormalizeActionBody(body Object, r session.Ref, status, message string) Object {
 	data := Object{}
 	if d, ok := body["data"].(Object); ok {
 		data = maps.Clone(d)
@@ -122,8 +122,8 @@ func NormalizeAction(body Object, r session.Ref, status, message string) Object 
 	return out
 }
 
-// WholeError is an engine's own error with what clients read of it filled in (contract C17).
-func WholeError(body Object, status int, now time.Time) Object {
+// NormalizeErrorBody is an engine's own error with what clients read of it filled in (contract C17).
+func NormalizeErrorBody(body Object, status int, now time.Time) Object {
 	out := maps.Clone(body)
 	if out == nil {
 		out = Object{}
@@ -147,15 +147,15 @@ func WholeError(body Object, status int, now time.Time) Object {
 func codeFor(status int) string {
 	switch status {
 	case 401:
-		return CodeInvalidKey
+		return CodeInvalidAPIKey
 	case 403:
 		return "AUTHORIZATION_FAILED"
 	case 404:
 		return CodeSessionNotFound
 	case 429:
-		return CodeRateLimited
+		return CodeRateLimitExceeded
 	}
-	return CodeValidation
+	return CodeValidationError
 }
 
 func envelope(body, data Object) Object {

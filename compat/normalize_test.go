@@ -18,7 +18,7 @@ const dot = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQU
 
 func image(t testing.TB) secret.Secret {
 	t.Helper()
-	s, err := compat.Image(dot)
+	s, err := compat.NormalizeQRImage(dot)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestImage(t *testing.T) {
 		"what cannot be printed": {"a\x00b", false}, "another script": {"código", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, err := compat.Image(c.in)
+			s, err := compat.NormalizeQRImage(c.in)
 			if (err == nil) != c.ok || c.ok != strings.HasPrefix(s.Reveal(), "data:image/png;base64,iVBORw0KGgo") {
 				t.Errorf("%v, %.40q", err, s.Reveal())
 			}
@@ -57,7 +57,7 @@ func FuzzImage(f *testing.F) {
 	f.Add("data:image/png;base64," + dot)
 	f.Add("2@abc")
 	f.Fuzz(func(t *testing.T, in string) {
-		s, err := compat.Image(in)
+		s, err := compat.NormalizeQRImage(in)
 		if err == nil && !strings.HasPrefix(s.Reveal(), "data:image/png;base64,iVBORw0KGgo") {
 			t.Fatalf("%q → %q", in, s.Reveal())
 		}
@@ -72,12 +72,12 @@ func TestImageOf(t *testing.T) {
 		`{"qr_code_data_url":"` + dot + `"}`: true, `{"base64":"` + dot + `"}`: true, `{"qrcode":"` + dot + `"}`: true,
 		`{"qrCode":null,"qr":"` + dot + `"}`: true, `{"qrCode":""}`: false, `{"code":"` + dot + `"}`: false, `{"qrCode":7}`: false,
 	} {
-		s, err := compat.ImageOf(object(t, body))
+		s, err := compat.QRImageOf(object(t, body))
 		if err != nil || s.Empty() == ok {
 			t.Errorf("%s: %v, found %t", body, err, !s.Empty())
 		}
 	}
-	if _, err := compat.ImageOf(object(t, `{"qrCode":"<html>"}`)); err != compat.ErrNotQR {
+	if _, err := compat.QRImageOf(object(t, `{"qrCode":"<html>"}`)); err != compat.ErrNotQR {
 		t.Errorf("a page: %v", err)
 	}
 }
@@ -140,19 +140,19 @@ func TestWholeBodies(t *testing.T) {
 		got  compat.Object
 		want string
 	}{
-		"one, from nothing":    {compat.WholeOne(nil, sess), `{"data":{"id":61,"qrCode":"x","session":{"id":61,"qrCode":"x"}},"success":true}`},
-		"one, extra fields":    {compat.WholeOne(object(t, `{"success":1,"message":"m","data":{"id":7,"extra":2,"session":{}}}`), sess), `{"data":{"extra":2,"id":61,"qrCode":"x","session":{"id":61,"qrCode":"x"}},"message":"m","success":true}`},
-		"status has no code":   {compat.WholeStatus(object(t, `{"data":{"session":{}}}`), sess), `{"data":{"id":61},"success":true}`},
-		"list, from nothing":   {compat.WholeList(compat.Object{}, []compat.Object{sess}, 1, 10), `{"data":{"pagination":{"limit":10,"page":1,"pages":1,"total":1},"sessions":[{"id":61,"qrCode":"x"}],"total":1},"success":true}`},
-		"list, the engine's":   {compat.WholeList(object(t, `{"data":{"pagination":{"total":41,"page":3,"limit":20,"pages":3}}}`), nil, 1, 100), `{"data":{"pagination":{"limit":20,"page":3,"pages":3,"total":41},"sessions":null,"total":41},"success":true}`},
-		"list, total apart":    {compat.WholeList(object(t, `{"data":{"total":41}}`), []compat.Object{}, 1, 20), `{"data":{"pagination":{"limit":20,"page":1,"pages":3,"total":41},"sessions":[],"total":41},"success":true}`},
-		"moved, from nothing":  {compat.NormalizeAction(nil, session.Ref{ID: 61}, "connecting", "m"), `{"data":{"id":61,"sessionId":"61","status":"connecting"},"message":"m","success":true}`},
-		"moved, the engine's":  {compat.NormalizeAction(object(t, `{"message":"own","data":{"status":"pending","x":1}}`), session.Ref{ID: 61, Name: "crm-1"}, "connecting", "m"), `{"data":{"id":61,"sessionId":"crm-1","status":"connecting","x":1},"message":"own","success":true}`},
-		"moved, data is text":  {compat.NormalizeAction(object(t, `{"data":"ok"}`), session.Ref{Name: "crm-1"}, "disconnected", "m"), `{"data":{"sessionId":"crm-1","status":"disconnected"},"message":"m","success":true}`},
-		"an error, recorded":   {compat.WholeError(object(t, `{"success":false,"error":"E","code":"C","timestamp":"2025-11-06T06:33:01.429Z"}`), 400, now), `{"code":"C","error":"E","message":"E","success":false,"timestamp":"2025-11-06T06:33:01Z"}`},
-		"an error, one word":   {compat.WholeError(object(t, `{"message":"M","details":{"field":"x"}}`), 404, now), `{"code":"SESSION_NOT_FOUND","details":{"field":"x"},"error":"M","message":"M","success":false,"timestamp":"2025-11-06T06:33:01Z"}`},
-		"an error, no word":    {compat.WholeError(nil, 403, now), `{"code":"AUTHORIZATION_FAILED","error":"The engine refused the request.","message":"The engine refused the request.","success":false,"timestamp":"2025-11-06T06:33:01Z"}`},
-		"an error, odd values": {compat.WholeError(object(t, `{"success":true,"error":7,"code":401,"timestamp":1}`), 401, now), `{"code":"INVALID_API_KEY","error":"The engine refused the request.","message":"The engine refused the request.","success":false,"timestamp":"2025-11-06T06:33:01Z"}`},
+		"one, from nothing":    {compat.NormalizeSessionBody(nil, sess), `{"data":{"id":61,"qrCode":"x","session":{"id":61,"qrCode":"x"}},"success":true}`},
+		"one, extra fields":    {compat.NormalizeSessionBody(object(t, `{"success":1,"message":"m","data":{"id":7,"extra":2,"session":{}}}`), sess), `{"data":{"extra":2,"id":61,"qrCode":"x","session":{"id":61,"qrCode":"x"}},"message":"m","success":true}`},
+		"status has no code":   {compat.NormalizeStatusBody(object(t, `{"data":{"session":{}}}`), sess), `{"data":{"id":61},"success":true}`},
+		"list, from nothing":   {compat.NormalizeListBody(compat.Object{}, []compat.Object{sess}, 1, 10), `{"data":{"pagination":{"limit":10,"page":1,"pages":1,"total":1},"sessions":[{"id":61,"qrCode":"x"}],"total":1},"success":true}`},
+		"list, the engine's":   {compat.NormalizeListBody(object(t, `{"data":{"pagination":{"total":41,"page":3,"limit":20,"pages":3}}}`), nil, 1, 100), `{"data":{"pagination":{"limit":20,"page":3,"pages":3,"total":41},"sessions":null,"total":41},"success":true}`},
+		"list, total apart":    {compat.NormalizeListBody(object(t, `{"data":{"total":41}}`), []compat.Object{}, 1, 20), `{"data":{"pagination":{"limit":20,"page":1,"pages":3,"total":41},"sessions":[],"total":41},"success":true}`},
+		"moved, from nothing":  {compat.NormalizeActionBody(nil, session.Ref{ID: 61}, "connecting", "m"), `{"data":{"id":61,"sessionId":"61","status":"connecting"},"message":"m","success":true}`},
+		"moved, the engine's":  {compat.NormalizeActionBody(object(t, `{"message":"own","data":{"status":"pending","x":1}}`), session.Ref{ID: 61, Name: "crm-1"}, "connecting", "m"), `{"data":{"id":61,"sessionId":"crm-1","status":"connecting","x":1},"message":"own","success":true}`},
+		"moved, data is text":  {compat.NormalizeActionBody(object(t, `{"data":"ok"}`), session.Ref{Name: "crm-1"}, "disconnected", "m"), `{"data":{"sessionId":"crm-1","status":"disconnected"},"message":"m","success":true}`},
+		"an error, recorded":   {compat.NormalizeErrorBody(object(t, `{"success":false,"error":"E","code":"C","timestamp":"2025-11-06T06:33:01.429Z"}`), 400, now), `{"code":"C","error":"E","message":"E","success":false,"timestamp":"2025-11-06T06:33:01Z"}`},
+		"an error, one word":   {compat.NormalizeErrorBody(object(t, `{"message":"M","details":{"field":"x"}}`), 404, now), `{"code":"SESSION_NOT_FOUND","details":{"field":"x"},"error":"M","message":"M","success":false,"timestamp":"2025-11-06T06:33:01Z"}`},
+		"an error, no word":    {compat.NormalizeErrorBody(nil, 403, now), `{"code":"AUTHORIZATION_FAILED","error":"The engine refused the request.","message":"The engine refused the request.","success":false,"timestamp":"2025-11-06T06:33:01Z"}`},
+		"an error, odd values": {compat.NormalizeErrorBody(object(t, `{"success":true,"error":7,"code":401,"timestamp":1}`), 401, now), `{"code":"INVALID_API_KEY","error":"The engine refused the request.","message":"The engine refused the request.","success":false,"timestamp":"2025-11-06T06:33:01Z"}`},
 	} {
 		if got := text(t, c.got); got != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", name, got, c.want)

@@ -116,11 +116,11 @@ func parseBool(v any) (yes, said bool) {
 // imageFields are the names under which engines have put the QR (contract C6), the documented one first.
 var imageFields = []string{"qrCode", "qr_code", "qr", "qr_data", "qr_code_data_url", "base64", "qrcode"}
 
-// ImageOf reads a session's QR; empty if it has none, ErrNotQR if it has something else there.
-func ImageOf(s Object) (secret.Secret, error) {
+// QRImageOf reads a session's QR; empty if it has none, ErrNotQR if it has something else there.
+func QRImageOf(s Object) (secret.Secret, error) {
 	for _, name := range imageFields {
 		if text := StringOf(s[name]); text != "" {
-			return Image(text)
+			return NormalizeQRImage(text)
 		}
 	}
 	return secret.Secret{}, nil
@@ -154,7 +154,7 @@ func dateOf(v any) (time.Time, bool) {
 // ParseSession reads everything the gate wants to know from one session's object. clock is the engine's time
 // of the answer. The error is ErrNotQR; the observation is good without its image even then.
 func ParseSession(s Object, clock, now time.Time) (session.SessionReport, error) {
-	image, err := ImageOf(s)
+	image, err := QRImageOf(s)
 	o := session.SessionReport{Ref: RefOf(s), State: StateOf(s), Image: image, Reason: ReasonOf(s), At: now}
 	if !image.Empty() {
 		o.Expiry = ExpiryOf(s, clock)

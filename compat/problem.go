@@ -7,25 +7,25 @@ import (
 
 // Codes of the documented API (contract 5.1) and the few that the gate adds.
 const (
-	CodeQRGeneration     = "QR_GENERATION_ERROR"
-	CodeConnection       = "CONNECTION_ERROR"
-	CodeValidation       = "VALIDATION_ERROR"
-	CodeNotFound         = "NOT_FOUND"
-	CodeSessionNotFound  = "SESSION_NOT_FOUND"
-	CodeMissingKey       = "MISSING_API_KEY"
-	CodeInvalidKey       = "INVALID_API_KEY"
-	CodeRateLimited      = "RATE_LIMIT_EXCEEDED"
-	CodeInternal         = "INTERNAL_ERROR"
-	CodeMethodNotAllowed = "METHOD_NOT_ALLOWED"
-	CodeTooLarge         = "PAYLOAD_TOO_LARGE"
+	CodeQRGenerationError = "QR_GENERATION_ERROR"
+	CodeConnectionError   = "CONNECTION_ERROR"
+	CodeValidationError   = "VALIDATION_ERROR"
+	CodeNotFound          = "NOT_FOUND"
+	CodeSessionNotFound   = "SESSION_NOT_FOUND"
+	CodeMissingAPIKey     = "MISSING_API_KEY"
+	CodeInvalidAPIKey     = "INVALID_API_KEY"
+	CodeRateLimitExceeded = "RATE_LIMIT_EXCEEDED"
+	CodeInternalError     = "INTERNAL_ERROR"
+	CodeMethodNotAllowed  = "METHOD_NOT_ALLOWED"
+	CodePayloadTooLarge   = "PAYLOAD_TOO_LARGE"
 
-	CodeQRNotReady        = "QR_NOT_READY"              // the hold ended before a QR came
-	CodeAlreadyConnected  = "SESSION_ALREADY_CONNECTED" // there is no QR, because a phone is linked
-	CodeEngineUnreachable = "ENGINE_UNREACHABLE"        // no answer from the engine at all
-	CodeEngineTimeout     = "ENGINE_TIMEOUT"            // the engine took the request and did not answer in time
-	CodeLoop              = "ENGINE_IS_GATE"            // the engine's address leads back to the gate
-	CodeStopping          = "GATE_STOPPING"             // this replica ends; another one, or the next, has the answer
-	CodeEngineBadAnswer   = "ENGINE_BAD_ANSWER"         // the engine, or a proxy before it, answered something else than the API
+	CodeQRNotReady              = "QR_NOT_READY"              // the hold ended before a QR came
+	CodeSessionAlreadyConnected = "SESSION_ALREADY_CONNECTED" // there is no QR, because a phone is linked
+	CodeEngineUnreachable       = "ENGINE_UNREACHABLE"        // no answer from the engine at all
+	CodeEngineTimeout           = "ENGINE_TIMEOUT"            // the engine took the request and did not answer in time
+	CodeEngineIsGate            = "ENGINE_IS_GATE"            // the engine's address leads back to the gate
+	CodeGateStopping            = "GATE_STOPPING"             // this replica ends; another one, or the next, has the answer
+	CodeEngineBadAnswer         = "ENGINE_BAD_ANSWER"         // the engine, or a proxy before it, answered something else than the API
 )
 
 // Problem is the body of every error: error and message carry the same text, because some clients

@@ -24,9 +24,9 @@ const (
 // ErrNotQR says that what an engine sent as a QR is none: too large, not an image, not a code.
 var ErrNotQR = errors.New("the engine's QR is not a readable image")
 
-// Image turns what an engine calls a QR into the documented form, a data URL of a PNG (contract C7).
+// NormalizeQRImage turns what an engine calls a QR into the documented form, a data URL of a PNG (contract C7).
 // Engines send a data URL, bare base64, or the text inside, which is drawn here.
-func Image(text string) (secret.Secret, error) {
+func NormalizeQRImage(text string) (secret.Secret, error) {
 	text = strings.TrimSpace(text)
 	if text == "" || len(text) > maxImage {
 		return secret.Secret{}, ErrNotQR

@@ -12,10 +12,10 @@ import (
 // maxReset bounds how far ahead an engine may move the end of its window.
 const maxReset = time.Hour
 
-// Limits reads what an engine says of its budget, in the two forms that were recorded side by side
+// RateLimits reads what an engine says of its budget, in the two forms that were recorded side by side
 // (contract 1.4): X-RateLimit-Reset is a UNIX second, RateLimit-Reset counts seconds. The engine's own
 // Date stands for its clock; now stands in where there is none.
-func Limits(h http.Header, now time.Time) []session.RateLimit {
+func RateLimits(h http.Header, now time.Time) []session.RateLimit {
 	clock := EngineClock(h, now)
 	var out []session.RateLimit
 	if l, ok := limit(h, "X-RateLimit-"); ok {

@@ -11,19 +11,19 @@ import (
 
 // Response is what an engine sent back, read within bounds.
 type Response struct {
-	Status int
-	Header http.Header
-	Body   []byte
-	Whole  bool // false when the body was cut at the bound
-	At     time.Time
+	Status   int
+	Header   http.Header
+	Body     []byte
+	Complete bool // false when the body was cut at the bound
+	At       time.Time
 }
 
-// Fault classifies an answer to op that is no success, or returns nil when it is one. Body and content
+// EngineError classifies an answer to op that is no success, or returns nil when it is one. Body and content
 // type decide before the number does: not ready has been answered in seven ways (engines 0.7).
-func (a Response) Fault(op string) *session.EngineError {
+func (a Response) EngineError(op string) *session.EngineError {
 	f := &session.EngineError{Op: op, Status: a.Status, RetryAfter: RetryAfter(a.Header, a.At)}
 	body, err := Parse(a.Body)
-	if err != nil || !a.Whole {
+	if err != nil || !a.Complete {
 		f.Kind = a.classifyNonJSON()
 		return f
 	}

@@ -58,7 +58,7 @@ func TestFault(t *testing.T) {
 		{"qr", own, 405, session.KindBadResponse},
 		{"connect", own, 501, session.KindBadResponse},
 	} {
-		f := compat.Response{Status: c.status, Body: []byte(c.body), Whole: true, At: now}.Fault(c.op)
+		f := compat.Response{Status: c.status, Body: []byte(c.body), Complete: true, At: now}.EngineError(c.op)
 		var got session.ErrorKind
 		if f != nil {
 			got = f.Kind
@@ -72,7 +72,7 @@ func TestFault(t *testing.T) {
 // A body that was cut at its bound is no answer, however well it begins.
 func TestFaultOfACutBody(t *testing.T) {
 	t.Parallel()
-	f := compat.Response{Status: 200, Body: []byte(`{"success":true}`), At: now}.Fault("list")
+	f := compat.Response{Status: 200, Body: []byte(`{"success":true}`), At: now}.EngineError("list")
 	if f == nil || f.Kind != session.KindBadResponse {
 		t.Errorf("%v", f)
 	}
@@ -164,7 +164,7 @@ func TestLimits(t *testing.T) {
 		"nothing said":          {"", nil},
 		"the documents' spaces": {"RateLimit-Limit:  30 |RateLimit-Remaining: 5 |RateLimit-Reset: 9 ", []session.RateLimit{{Max: 30, Remaining: 5, Reset: 9 * time.Second}}},
 	} {
-		if diff := cmp.Diff(c.want, compat.Limits(headers(c.lines), at)); diff != "" {
+		if diff := cmp.Diff(c.want, compat.RateLimits(headers(c.lines), at)); diff != "" {
 			t.Errorf("%s\n%s", name, diff)
 		}
 	}

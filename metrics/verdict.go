@@ -32,7 +32,7 @@ func unexplainedCause(e Exchange) string {
 		return causeCut
 	case e.Status < http.StatusInternalServerError:
 		return ""
-	case e.Code == compat.CodeInternal:
+	case e.Code == compat.CodeInternalError:
 		return causeGate
 	case e.Code == "":
 		return causeEngine

@@ -93,7 +93,7 @@ func (d client) ask(ctx context.Context, c call) (compat.Response, *failure) {
 	}
 	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
-	a := compat.Response{Status: res.StatusCode, Header: res.Header, Body: body, Whole: len(body) <= maxAnswer, At: time.Now()}
+	a := compat.Response{Status: res.StatusCode, Header: res.Header, Body: body, Complete: len(body) <= maxAnswer, At: time.Now()}
 	if err != nil {
 		return a, broken(c, err)
 	}

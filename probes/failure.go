@@ -67,7 +67,7 @@ func answered(c call, a compat.Response) *failure {
 	if c.op == opDelete && a.Status/100 == 2 && len(a.Body) == 0 {
 		return nil // 204 is a documented success of a deletion
 	}
-	fault := a.Fault(c.op)
+	fault := a.EngineError(c.op)
 	if fault == nil {
 		return nil
 	}
@@ -103,7 +103,7 @@ func reportedCode(op string, f *session.EngineError) (code diagnosis.Code, final
 			return diagnosis.EngineUnreachable, false
 		}
 		return diagnosis.EngineBadResponse, false
-	case compat.CodeConnection:
+	case compat.CodeConnectionError:
 		return diagnosis.ConnectFailing, false
 	}
 	switch f.Kind {

@@ -39,7 +39,7 @@ func answerQR(v *session.Snapshot, err error) response {
 	case v.Authorized && s.QR.Fresh(v.At):
 		return response{status: http.StatusOK, body: compat.QR(s.Ref, s.QR, v.At)}
 	case v.Authorized && s.State == session.Connected:
-		return problem(http.StatusConflict, compat.CodeAlreadyConnected, textLinked, v.At)
+		return problem(http.StatusConflict, compat.CodeSessionAlreadyConnected, textLinked, v.At)
 	case v.Diagnosis.NeedsPerson(), isFatal(v):
 		r := problem(http.StatusServiceUnavailable, string(v.Diagnosis.Code), v.Diagnosis.Title+". "+v.Diagnosis.Help, v.At)
 		r.retry = 5 * time.Second
@@ -76,11 +76,11 @@ func engineErrorResponse(err error, at time.Time) (response, bool) {
 	f, ok := errors.AsType[*session.EngineError](err)
 	switch {
 	case !ok:
-		r := problem(http.StatusServiceUnavailable, compat.CodeStopping, "The gate is stopping. Ask again in a few seconds.", at)
+		r := problem(http.StatusServiceUnavailable, compat.CodeGateStopping, "The gate is stopping. Ask again in a few seconds.", at)
 		r.retry = 5 * time.Second
 		return r, true
 	case f.Kind == session.KindKeyRefused:
-		return problem(orElse(f.Status, http.StatusUnauthorized), orText(f.Code, compat.CodeInvalidKey), orText(f.Text, "The engine refuses this API key."), at), true
+		return problem(orElse(f.Status, http.StatusUnauthorized), orText(f.Code, compat.CodeInvalidAPIKey), orText(f.Text, "The engine refuses this API key."), at), true
 	case f.Kind == session.KindSessionNotFound:
 		return problem(http.StatusNotFound, orText(f.Code, compat.CodeSessionNotFound), orText(f.Text, "The engine does not know this session. Create it first."), at), true
 	}
@@ -97,7 +97,7 @@ func unavailableResponse(f *session.EngineError, at time.Time) response {
 	case session.KindTimeout:
 		code, text = orText(code, compat.CodeEngineTimeout), orText(text, textTimeout)
 	case session.KindRateLimited:
-		r := problem(http.StatusTooManyRequests, orText(code, compat.CodeRateLimited), orText(text, "The engine's rate limit is reached. Wait, then try again."), at)
+		r := problem(http.StatusTooManyRequests, orText(code, compat.CodeRateLimitExceeded), orText(text, "The engine's rate limit is reached. Wait, then try again."), at)
 		r.retry = max(f.RetryAfter, time.Second)
 		return r
 	default:

@@ -19,7 +19,7 @@ func (f *Handler) finish(rec *responseWriter, r *http.Request, began time.Time, 
 	if panicked != nil && panicked != http.ErrAbortHandler {
 		f.logPanic(rec, r, panicked)
 		if rec.status == 0 {
-			f.writeError(rec, r, apiError{http.StatusServiceUnavailable, compat.CodeInternal, textInternal})
+			f.writeError(rec, r, apiError{http.StatusServiceUnavailable, compat.CodeInternalError, textInternal})
 			abort = false
 		}
 	}

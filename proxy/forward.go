@@ -72,8 +72,8 @@ func (s *sessionRequest) forward(op string, t target, in *http.Request, limit ti
 		f.Status = a.Status
 		return a, f
 	}
-	s.config.Pairing.OnRateLimits(s.caller, compat.Limits(a.Header, a.At), a.Status == http.StatusTooManyRequests, compat.RetryAfter(a.Header, a.At))
-	if fault := a.Fault(op); fault != nil {
+	s.config.Pairing.OnRateLimits(s.caller, compat.RateLimits(a.Header, a.At), a.Status == http.StatusTooManyRequests, compat.RetryAfter(a.Header, a.At))
+	if fault := a.EngineError(op); fault != nil {
 		return a, fault
 	}
 	return a, nil
@@ -83,7 +83,7 @@ func (s *sessionRequest) forward(op string, t target, in *http.Request, limit ti
 func read(res *http.Response) (compat.Response, error) {
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, askBody+1))
-	return compat.Response{Status: res.StatusCode, Header: res.Header, Body: body, Whole: len(body) <= askBody}, err
+	return compat.Response{Status: res.StatusCode, Header: res.Header, Body: body, Complete: len(body) <= askBody}, err
 }
 
 // discard is a writer for an answer that goes nowhere.

@@ -20,10 +20,10 @@ type target struct {
 func (f *Handler) validate(r *http.Request) (target, *apiError) {
 	t := target{route: Unmatched}
 	if ambiguous(r) {
-		return t, &apiError{http.StatusBadRequest, compat.CodeValidation, textAmbiguous}
+		return t, &apiError{http.StatusBadRequest, compat.CodeValidationError, textAmbiguous}
 	}
 	if f.config.Loop.Seen(r.Header) {
-		return t, &apiError{http.StatusLoopDetected, compat.CodeLoop, textLoop}
+		return t, &apiError{http.StatusLoopDetected, compat.CodeEngineIsGate, textLoop}
 	}
 	raw, query, err := splitTarget(rawTarget(r))
 	if err == nil {
@@ -31,7 +31,7 @@ func (f *Handler) validate(r *http.Request) (target, *apiError) {
 		t.path, err = checkPath(raw)
 	}
 	if err != nil {
-		return t, &apiError{http.StatusBadRequest, compat.CodeValidation, err.Error()}
+		return t, &apiError{http.StatusBadRequest, compat.CodeValidationError, err.Error()}
 	}
 	if r.Method == http.MethodConnect || r.Method == http.MethodTrace {
 		return t, &apiError{http.StatusMethodNotAllowed, compat.CodeMethodNotAllowed, textMethod}
@@ -42,7 +42,7 @@ func (f *Handler) validate(r *http.Request) (target, *apiError) {
 	}
 	t.route = route
 	if r.ContentLength > f.bodyLimit(route) {
-		return t, &apiError{http.StatusRequestEntityTooLarge, compat.CodeTooLarge, textTooLarge}
+		return t, &apiError{http.StatusRequestEntityTooLarge, compat.CodePayloadTooLarge, textTooLarge}
 	}
 	return t, nil
 }

@@ -79,7 +79,7 @@ func (f *Handler) handle(h func(*sessionRequest)) gin.HandlerFunc {
 		c.Writer.Header().Set("Cache-Control", "no-store")
 		c.Writer.Header().Add("Vary", "X-API-Key, Authorization, Prefer, Accept, Accept-Language")
 		if s.id != "" && !session.ValidID(s.id) {
-			s.writeError(c.Writer, c.Request, apiError{http.StatusBadRequest, compat.CodeValidation, textBadID})
+			s.writeError(c.Writer, c.Request, apiError{http.StatusBadRequest, compat.CodeValidationError, textBadID})
 			return
 		}
 		h(s)
@@ -116,7 +116,7 @@ func (s *sessionRequest) resolve() {
 func (s *sessionRequest) writeJSON(status int, body any, from http.Header) {
 	b, err := json.Marshal(body)
 	if err != nil {
-		s.writeError(s.c.Writer, s.c.Request, apiError{http.StatusServiceUnavailable, compat.CodeInternal, textInternal})
+		s.writeError(s.c.Writer, s.c.Request, apiError{http.StatusServiceUnavailable, compat.CodeInternalError, textInternal})
 		return
 	}
 	h := s.c.Writer.Header()

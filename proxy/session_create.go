@@ -48,11 +48,11 @@ func claimsJSON(h http.Header) bool {
 func (s *sessionRequest) create() {
 	wanted, ok := s.jsonBody()
 	if !ok {
-		s.reply(problem(http.StatusBadRequest, compat.CodeValidation, textBadJSON, time.Now()))
+		s.reply(problem(http.StatusBadRequest, compat.CodeValidationError, textBadJSON, time.Now()))
 		return
 	}
 	if name, said := wanted["sessionId"].(string); said && !session.ValidID(name) {
-		s.reply(problem(http.StatusBadRequest, compat.CodeValidation, textBadName, time.Now()))
+		s.reply(problem(http.StatusBadRequest, compat.CodeValidationError, textBadName, time.Now()))
 		return
 	}
 	a, err := s.forwardRequest("create", s.enginePath(""), askTime)
@@ -77,7 +77,7 @@ func (s *sessionRequest) create() {
 	if o.Image.Empty() && o.State == session.AwaitingScan {
 		whole["status"], whole["hasQR"] = compat.WireConnecting, false // "pending" says that a QR comes, not that it is there
 	}
-	s.writeJSON(http.StatusCreated, compat.WholeOne(body, whole), a.Header)
+	s.writeJSON(http.StatusCreated, compat.NormalizeSessionBody(body, whole), a.Header)
 }
 
 // enginePath is the engine's path for what the client asked, with the query untouched.
@@ -105,7 +105,7 @@ func (s *sessionRequest) writeEngineError(a compat.Response, err error) {
 	if ok && a.Status >= 400 && a.Status < 500 {
 		if body, err := compat.Parse(a.Body); err == nil {
 			recorderOf(s.c.Writer).code = compat.ErrorCode(body)
-			s.writeJSON(a.Status, compat.WholeError(body, a.Status, a.At), a.Header)
+			s.writeJSON(a.Status, compat.NormalizeErrorBody(body, a.Status, a.At), a.Header)
 			return
 		}
 	}

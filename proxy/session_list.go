@@ -26,13 +26,13 @@ func (s *sessionRequest) list() {
 	}
 	body, _ := compat.Parse(a.Body)
 	items := compat.SessionsOf(body)
-	s.writeJSON(a.Status, compat.WholeList(body, s.normalizeAll(items, a), page, limit), a.Header)
+	s.writeJSON(a.Status, compat.NormalizeListBody(body, s.normalizeAll(items, a), page, limit), a.Header)
 }
 
 // tooLargeToRewrite reports whether a list is too large to be made whole, and yet has an end: then it goes out as the engine has it.
 func tooLargeToRewrite(a compat.Response) bool {
 	_, err := strconv.ParseInt(a.Header.Get("Content-Length"), 10, 64)
-	return a.Status == http.StatusOK && !a.Whole && err == nil
+	return a.Status == http.StatusOK && !a.Complete && err == nil
 }
 
 // normalizeAll tells the gate's heart what a page of sessions says, and makes its items whole.
@@ -61,7 +61,7 @@ func (s *sessionRequest) get() {
 		return
 	}
 	body, whole := s.parseSession(a)
-	s.writeJSON(a.Status, compat.WholeOne(body, whole), a.Header)
+	s.writeJSON(a.Status, compat.NormalizeSessionBody(body, whole), a.Header)
 }
 
 // parseSession reads an answer about the session that was asked for, in which engines leave out an id or both.
@@ -97,7 +97,7 @@ func (s *sessionRequest) status() {
 		return
 	}
 	body, whole := s.parseSession(a)
-	s.writeJSON(a.Status, compat.WholeStatus(body, whole), a.Header)
+	s.writeJSON(a.Status, compat.NormalizeStatusBody(body, whole), a.Header)
 }
 
 // statusNotFound answers when the engine denies the state of a session. A 404 there stops clients for good,
@@ -113,7 +113,7 @@ func (s *sessionRequest) statusNotFound(a compat.Response, err error, v *session
 	}
 	switch {
 	case oerr == nil:
-		s.writeJSON(200, compat.WholeStatus(nil, s.normalizeAll([]compat.Object{item}, other)[0]), other.Header)
+		s.writeJSON(200, compat.NormalizeStatusBody(nil, s.normalizeAll([]compat.Object{item}, other)[0]), other.Header)
 	case v.Authorized && v.Session.CreatedHere:
 		s.writeJSON(200, compat.Status(cachedSession(v, s.id)), nil)
 	case session.KindOf(oerr) != session.KindSessionNotFound:

@@ -14,7 +14,7 @@ import (
 func (s *sessionRequest) connect() {
 	wanted, ok := s.jsonBody()
 	if !ok {
-		s.reply(problem(http.StatusBadRequest, compat.CodeValidation, textBadJSON, time.Now()))
+		s.reply(problem(http.StatusBadRequest, compat.CodeValidationError, textBadJSON, time.Now()))
 		return
 	}
 	how := session.Connect
@@ -40,7 +40,7 @@ func (s *sessionRequest) connectAccepted(a compat.Response, how session.ConnectM
 		o.State = session.Connecting
 	}
 	_ = s.config.Pairing.OnConnect(context.WithoutCancel(s.c.Request.Context()), s.caller, o, how)
-	s.writeJSON(http.StatusOK, compat.NormalizeAction(body, o.Ref, compat.Wire(o.State), text), a.Header)
+	s.writeJSON(http.StatusOK, compat.NormalizeActionBody(body, o.Ref, compat.Wire(o.State), text), a.Header)
 }
 
 // connectFailed hands a failed connect to the flight and answers when it succeeds, or when the time is
@@ -67,13 +67,13 @@ func (s *sessionRequest) connectFailed(a compat.Response, err error, left time.D
 	if state != session.Connected {
 		state = session.Connecting
 	}
-	s.writeJSON(http.StatusOK, compat.NormalizeAction(nil, v.Session.Ref.Merge(s.ref), compat.Wire(state), compat.TextConnecting), nil)
+	s.writeJSON(http.StatusOK, compat.NormalizeActionBody(nil, v.Session.Ref.Merge(s.ref), compat.Wire(state), compat.TextConnecting), nil)
 }
 
 // restart answers POST …/restart: what the gate knew is dropped, and a QR is sought anew.
 func (s *sessionRequest) restart() {
 	if _, ok := s.jsonBody(); !ok {
-		s.reply(problem(http.StatusBadRequest, compat.CodeValidation, textBadJSON, time.Now()))
+		s.reply(problem(http.StatusBadRequest, compat.CodeValidationError, textBadJSON, time.Now()))
 		return
 	}
 	s.resolve()
@@ -97,7 +97,7 @@ func (s *sessionRequest) disconnect() {
 	}
 	s.forget(false)
 	body, _ := compat.Parse(a.Body)
-	s.writeJSON(http.StatusOK, compat.NormalizeAction(body, s.ref, compat.WireDisconnected, compat.TextDisconnected), a.Header)
+	s.writeJSON(http.StatusOK, compat.NormalizeActionBody(body, s.ref, compat.WireDisconnected, compat.TextDisconnected), a.Header)
 }
 
 // deleteSession answers DELETE /api/sessions/{id}. It is answered 200 with a body whatever the engine's 2xx is,
@@ -117,7 +117,7 @@ func (s *sessionRequest) deleteSession() {
 		return
 	}
 	body, _ := compat.Parse(a.Body)
-	s.writeJSON(http.StatusOK, compat.NormalizeAction(body, s.ref, compat.WireDisconnected, compat.TextDeleted), a.Header)
+	s.writeJSON(http.StatusOK, compat.NormalizeActionBody(body, s.ref, compat.WireDisconnected, compat.TextDeleted), a.Header)
 }
 
 // forget drops what the gate knew. The client's leaving must not stop it.

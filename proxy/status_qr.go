@@ -71,7 +71,7 @@ func text(s string) *string { return &s }
 func (s *sessionRequest) qrStatus() {
 	asked, ok := parseWait(s.c.Request)
 	if !ok {
-		s.writeError(s.c.Writer, s.c.Request, apiError{http.StatusBadRequest, compat.CodeValidation, textBadWait})
+		s.writeError(s.c.Writer, s.c.Request, apiError{http.StatusBadRequest, compat.CodeValidationError, textBadWait})
 		return
 	}
 	ctx := s.c.Request.Context()

@@ -42,9 +42,9 @@ func (f *Handler) bufferBody(c *gin.Context) {
 func bodyFailure(err error) apiError {
 	switch {
 	case errors.Is(err, errTooLarge):
-		return apiError{http.StatusRequestEntityTooLarge, compat.CodeTooLarge, textTooLarge}
+		return apiError{http.StatusRequestEntityTooLarge, compat.CodePayloadTooLarge, textTooLarge}
 	case isReadTimeout(err):
 		return apiError{http.StatusRequestTimeout, codeBodyTime, textBodyTime}
 	}
-	return apiError{http.StatusBadRequest, compat.CodeValidation, textBodyBroken}
+	return apiError{http.StatusBadRequest, compat.CodeValidationError, textBodyBroken}
 }

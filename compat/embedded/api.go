@@ -93,11 +93,11 @@ func (e *Engine) requireKey(h func(r *http.Request, account string) reply) http.
 	return handle(func(r *http.Request) reply {
 		key := r.Header.Get("X-API-Key")
 		if key == "" {
-			return problem(http.StatusUnauthorized, compat.CodeMissingKey, "the header X-API-Key is missing")
+			return problem(http.StatusUnauthorized, compat.CodeMissingAPIKey, "the header X-API-Key is missing")
 		}
 		account, ok := e.ring.account(key)
 		if !ok {
-			return problem(http.StatusUnauthorized, compat.CodeInvalidKey, "the API key is not valid")
+			return problem(http.StatusUnauthorized, compat.CodeInvalidAPIKey, "the API key is not valid")
 		}
 		return h(r, account)
 	})
@@ -121,7 +121,7 @@ func write(w http.ResponseWriter, a reply) {
 	b, err := json.Marshal(a.body)
 	if err != nil {
 		a.status = http.StatusInternalServerError
-		b = compat.NewProblem(compat.CodeInternal, "the answer could not be written", time.Now()).JSON()
+		b = compat.NewProblem(compat.CodeInternalError, "the answer could not be written", time.Now()).JSON()
 	}
 	h := w.Header()
 	h.Set("Content-Type", compat.ContentType)

@@ -67,7 +67,7 @@ func (e *Engine) make(ctx context.Context, r row) reply {
 	r, err := e.db.insert(ctx, r)
 	if err != nil {
 		e.log.Error("a session could not be stored", "error", scrub(err.Error()))
-		return problem(http.StatusInternalServerError, compat.CodeInternal, "the session could not be stored")
+		return problem(http.StatusInternalServerError, compat.CodeInternalError, "the session could not be stored")
 	}
 	s := newSession(e, r)
 	e.mu.Lock()
@@ -89,7 +89,7 @@ func readConnect(r *http.Request) (force bool, refusal *reply) {
 func read(r *http.Request, v any) *reply {
 	b, err := io.ReadAll(r.Body)
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		a := problem(http.StatusRequestEntityTooLarge, compat.CodeTooLarge, "the body is larger than 64 KiB")
+		a := problem(http.StatusRequestEntityTooLarge, compat.CodePayloadTooLarge, "the body is larger than 64 KiB")
 		return &a
 	}
 	if err == nil && len(b) > 0 {
@@ -103,5 +103,5 @@ func read(r *http.Request, v any) *reply {
 }
 
 func invalid(detail string) reply {
-	return problem(http.StatusBadRequest, compat.CodeValidation, "Datos de entrada inválidos: "+detail)
+	return problem(http.StatusBadRequest, compat.CodeValidationError, "Datos de entrada inválidos: "+detail)
 }

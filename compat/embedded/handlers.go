@@ -87,13 +87,13 @@ func (e *Engine) qr(_ *http.Request, s *engineSession) reply {
 		return ok(compat.QR(v.ref(), q, now))
 	}
 	if v.link.Phase == online {
-		return problem(http.StatusBadRequest, compat.CodeAlreadyConnected, "La sesión ya está conectada")
+		return problem(http.StatusBadRequest, compat.CodeSessionAlreadyConnected, "La sesión ya está conectada")
 	}
 	text := "Error obteniendo código QR"
 	if why := v.link.Last; v.link.Phase == idle && why.known() {
 		text += ": " + string(why.Code) + ". " + why.Text
 	}
-	return problem(http.StatusInternalServerError, compat.CodeQRGeneration, text)
+	return problem(http.StatusInternalServerError, compat.CodeQRGenerationError, text)
 }
 
 func (e *Engine) connect(r *http.Request, s *engineSession) reply {
@@ -133,7 +133,7 @@ func (e *Engine) delete(r *http.Request, s *engineSession) reply {
 	defer cancel()
 	if err := e.db.remove(ctx, v.row.id, v.link.JID); err != nil {
 		s.log().Error("a session could not be deleted", "error", scrub(err.Error()))
-		return problem(http.StatusInternalServerError, compat.CodeInternal, "the session could not be deleted")
+		return problem(http.StatusInternalServerError, compat.CodeInternalError, "the session could not be deleted")
 	}
 	s.end()
 	e.mu.Lock()

@@ -21,7 +21,7 @@ import (
 
 // Time-outs of one call. A real engine answers within 150 ms (contract 7); its connect may wait for a socket.
 const (
-	LookTimeout    = 5 * time.Second
+	PollTimeout    = 5 * time.Second
 	ConnectTimeout = 9 * time.Second
 )
 
@@ -58,7 +58,7 @@ func (e *Engine) Connect(ctx context.Context, c session.Caller, r session.Ref, h
 
 // QR asks for the current code.
 func (e *Engine) QR(ctx context.Context, c session.Caller, r session.Ref) (session.SessionReport, error) {
-	ctx, cancel := context.WithTimeout(ctx, LookTimeout)
+	ctx, cancel := context.WithTimeout(ctx, PollTimeout)
 	defer cancel()
 	o, err := e.sessionCall(ctx, c, r, call{session.OpQR, http.MethodGet, e.session(r, "qr"), ""})
 	if err == nil && o.Image.Empty() && o.State != session.Connected {
@@ -69,19 +69,19 @@ func (e *Engine) QR(ctx context.Context, c session.Caller, r session.Ref) (sessi
 
 // Status asks for the state.
 func (e *Engine) Status(ctx context.Context, c session.Caller, r session.Ref) (session.SessionReport, error) {
-	ctx, cancel := context.WithTimeout(ctx, LookTimeout)
+	ctx, cancel := context.WithTimeout(ctx, PollTimeout)
 	defer cancel()
 	return e.sessionCall(ctx, c, r, call{session.OpStatus, http.MethodGet, e.session(r, "status"), ""})
 }
 
 // List asks for the first hundred sessions of the caller: one call refreshes them all.
 func (e *Engine) List(ctx context.Context, c session.Caller) (session.SessionList, error) {
-	ctx, cancel := context.WithTimeout(ctx, LookTimeout)
+	ctx, cancel := context.WithTimeout(ctx, PollTimeout)
 	defer cancel()
 	target := e.base.JoinPath("api", "sessions")
 	target.RawQuery = "limit=100"
 	a, err := e.do(ctx, c, call{session.OpList, http.MethodGet, target, ""})
-	roll := session.SessionList{At: a.At, Limits: compat.Limits(a.Header, a.At)}
+	roll := session.SessionList{At: a.At, Limits: compat.RateLimits(a.Header, a.At)}
 	if err != nil {
 		return roll, err
 	}
@@ -107,7 +107,7 @@ type call struct {
 // sessionCall makes a call whose answer is about one session.
 func (e *Engine) sessionCall(ctx context.Context, c session.Caller, r session.Ref, k call) (session.SessionReport, error) {
 	a, err := e.do(ctx, c, k)
-	o := session.SessionReport{Ref: r, At: a.At, Limits: compat.Limits(a.Header, a.At)}
+	o := session.SessionReport{Ref: r, At: a.At, Limits: compat.RateLimits(a.Header, a.At)}
 	if err != nil {
 		return o, err
 	}
@@ -128,7 +128,7 @@ func (e *Engine) do(ctx context.Context, c session.Caller, k call) (compat.Respo
 		f.Status = a.Status
 		return a, f
 	}
-	if f := a.Fault(k.op); f != nil {
+	if f := a.EngineError(k.op); f != nil {
 		return a, f
 	}
 	return a, nil
@@ -160,5 +160,5 @@ func (e *Engine) send(ctx context.Context, c session.Caller, k call) (compat.Res
 	if err != nil {
 		return compat.Response{Status: res.StatusCode, Header: res.Header}, err
 	}
-	return compat.Response{Status: res.StatusCode, Header: res.Header, Body: body, Whole: len(body) <= maxBody}, nil
+	return compat.Response{Status: res.StatusCode, Header: res.Header, Body: body, Complete: len(body) <= maxBody}, nil
 }

@@ -153,7 +153,7 @@ func TestLimitsAreRead(t *testing.T) {
 	t.Parallel()
 	r := open(t, &enginesim.Engine{Limits: enginesim.RecordedLimits()})
 	o, err := r.Engine.QR(t.Context(), r.Caller, r.Create(t, "suite-1"))
-	if f, ok := errors.AsType[*session.EngineError](err); !ok || f.Code != compat.CodeQRGeneration || f.Status != 500 {
+	if f, ok := errors.AsType[*session.EngineError](err); !ok || f.Code != compat.CodeQRGenerationError || f.Status != 500 {
 		t.Errorf("%v", err)
 	}
 	if len(o.Limits) != 2 || o.Limits[0].Max != 30 || o.Limits[0].Remaining != 28 || o.Limits[0].Reset > time.Minute+time.Second || o.Limits[1].Max != 1000 {

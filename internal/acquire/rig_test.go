@@ -137,7 +137,7 @@ func (r *rig) createUnlisted(key, name string) session.Ref {
 		r.t.Fatalf("create: %d %v", res.StatusCode, err)
 	}
 	o, _ := compat.ParseSession(compat.SessionOf(body), time.Now(), time.Now())
-	r.p.OnRateLimits(c, compat.Limits(res.Header, time.Now()), false, 0)
+	r.p.OnRateLimits(c, compat.RateLimits(res.Header, time.Now()), false, 0)
 	r.p.OnSessions(r.t.Context(), c, []session.SessionReport{o}, true)
 	return o.Ref
 }

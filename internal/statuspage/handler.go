@@ -121,7 +121,7 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	encode := json.NewEncoder(&b)
 	encode.SetIndent("", "  ")
 	if err := encode.Encode(body); err != nil {
-		http.Error(w, compat.CodeInternal, http.StatusInternalServerError)
+		http.Error(w, compat.CodeInternalError, http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")

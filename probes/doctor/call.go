@@ -49,7 +49,7 @@ func (e *run) call(ctx context.Context, op, method, path, body string) (compat.R
 		f.Status = res.StatusCode
 		return compat.Response{}, f
 	}
-	return compat.Response{Status: res.StatusCode, Header: res.Header, Body: text, Whole: len(text) <= maxAnswer, At: time.Now()}, nil
+	return compat.Response{Status: res.StatusCode, Header: res.Header, Body: text, Complete: len(text) <= maxAnswer, At: time.Now()}, nil
 }
 
 // made is what is known after a create.
@@ -62,7 +62,7 @@ func (e *run) create(ctx context.Context, name string) (made, *session.EngineErr
 	var left compat.SendTracker
 	a, f := e.call(left.Watch(ctx), "create", http.MethodPost, "api/sessions", `{"sessionId":"`+name+`","sessionName":"qrgate doctor"}`)
 	if f == nil {
-		f = a.Fault("create")
+		f = a.EngineError("create")
 	}
 	if f != nil {
 		return made{none: left.NotSent() || compat.Rejected(f.Status)}, f
@@ -97,7 +97,7 @@ func (e *run) eraseOnce(ctx context.Context, ref session.Ref) *session.EngineErr
 	if f != nil || a.Status/100 == 2 {
 		return f
 	}
-	return a.Fault("delete")
+	return a.EngineError("delete")
 }
 
 // seek finds the integer of the session of this examination.

@@ -16,7 +16,7 @@ func (e *run) health(ctx context.Context) (string, *session.EngineError) {
 	if f != nil {
 		return "", f
 	}
-	if f := a.Fault("health"); f != nil && (f.Kind == session.KindUnreachable || f.Kind == session.KindTimeout) {
+	if f := a.EngineError("health"); f != nil && (f.Kind == session.KindUnreachable || f.Kind == session.KindTimeout) {
 		return "", f
 	}
 	if isEngineAPI(a) {
@@ -35,7 +35,7 @@ func (e *run) guarded(ctx context.Context) (string, *session.EngineError) {
 	if isEngineAPI(a) || a.Status == http.StatusUnauthorized || a.Status == http.StatusOK && compat.SessionsOf(body) != nil {
 		return fmt.Sprintf("GET /api/sessions answers %d", a.Status), nil
 	}
-	f = a.Fault(session.OpList)
+	f = a.EngineError(session.OpList)
 	if f == nil || a.Status/100 != 5 && f.Kind != session.KindRateLimited {
 		f = &session.EngineError{Op: session.OpList, Kind: session.KindBadResponse, Status: a.Status}
 	}
@@ -46,7 +46,7 @@ func (e *run) guarded(ctx context.Context) (string, *session.EngineError) {
 // is framed.
 func isEngineAPI(a compat.Response) bool {
 	body, err := compat.Parse(a.Body)
-	if err != nil || !a.Whole || a.Status == http.StatusNotFound {
+	if err != nil || !a.Complete || a.Status == http.StatusNotFound {
 		return false
 	}
 	_, framed := body["success"].(bool)

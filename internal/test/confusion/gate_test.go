@@ -98,9 +98,9 @@ func (g *gate) callIn(ctx context.Context, method, path, body string) (compat.Ob
 // refusals are the causes that an error of the gate, or one of the engine's that it hands on, names by its
 // own code.
 var refusals = map[string]diagnosis.Code{
-	compat.CodeInvalidKey: diagnosis.KeyRefused, compat.CodeMissingKey: diagnosis.KeyRefused, compat.CodeSessionNotFound: diagnosis.SessionNotFound,
+	compat.CodeInvalidAPIKey: diagnosis.KeyRefused, compat.CodeMissingAPIKey: diagnosis.KeyRefused, compat.CodeSessionNotFound: diagnosis.SessionNotFound,
 	compat.CodeEngineUnreachable: diagnosis.EngineUnreachable, compat.CodeEngineTimeout: diagnosis.EngineTimeout,
-	compat.CodeEngineBadAnswer: diagnosis.EngineBadResponse, compat.CodeRateLimited: diagnosis.RateLimited,
+	compat.CodeEngineBadAnswer: diagnosis.EngineBadResponse, compat.CodeRateLimitExceeded: diagnosis.RateLimited,
 }
 
 // causeIn reads the diagnosis of a readiness, or the code of an error.
