@@ -85,7 +85,7 @@ func (d client) ask(ctx context.Context, c call) (compat.Response, *failure) {
 	var left compat.SendTracker
 	req, err := d.request(left.Watch(ctx), c)
 	if err != nil {
-		return compat.Response{}, &failure{missed: MissedInternal, evidence: []string{c.String() + ": " + err.Error()}}
+		return compat.Response{}, &failure{missed: SkipInternal, evidence: []string{c.String() + ": " + err.Error()}}
 	}
 	res, err := d.http.Do(req)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 
 // exposition is one run in Prometheus' text format. The names are blackbox_exporter's where it has one, so
 // that its dashboards and rules fit.
-func exposition(r Run, limit time.Duration) []byte {
+func exposition(r Result, limit time.Duration) []byte {
 	var b bytes.Buffer
 	gauge := func(name, help string) {
 		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name)
@@ -46,10 +46,10 @@ func one(yes bool) int {
 
 // debug is everything about one run for a person: what happened, the numbers, and the configuration
 // without its secrets.
-func (p *Prober) debug(o runRequest, r Run) []byte {
+func (p *Prober) debug(o runRequest, r Result) []byte {
 	var b bytes.Buffer
 	b.WriteString("Log of the run:\n")
-	at := r.Began
+	at := r.StartedAt
 	for _, s := range r.Steps {
 		at = at.Add(time.Duration(s.Seconds * float64(time.Second)))
 		fmt.Fprintf(&b, "%s %s %s %.3fs %s\n", at.UTC().Format("15:04:05.000"), s.Name, s.Outcome, s.Seconds, s.Detail)

@@ -207,7 +207,7 @@ func TestADeletionThatFails(t *testing.T) {
 				if !slices.Contains(steps(run), "cleanup failure") || len(r.leftovers()) != 1 {
 					r.Errorf("the steps are %v and %v is left", steps(run), r.leftovers())
 				}
-				if open, _ := probes.NewFiles(r.dir).Open(r.Context()); len(open) != 1 {
+				if open, _ := probes.NewFileIntents(r.dir).Open(r.Context()); len(open) != 1 {
 					r.Errorf("the intents are %v, want that session's", open)
 				}
 			})

@@ -31,6 +31,6 @@ func (j *run) ignoreShortTimeout(walking context.Context, f *failure, took time.
 }
 
 func tooShort(what string, had, fair time.Duration) *failure {
-	return &failure{missed: MissedTooShort, evidence: []string{
+	return &failure{missed: SkipTooShort, evidence: []string{
 		fmt.Sprintf("%s was waited for %.1f s, and may take %.0f s; give the run more time", what, had.Seconds(), fair.Seconds())}}
 }

@@ -16,12 +16,12 @@ const (
 // history is the last runs of one probe. Failures stay after successes have rotated them out: they are
 // what somebody will look for.
 type history struct {
-	recent   []Run // newest last
-	failures []Run // rotated out of recent
+	recent   []Result // newest last
+	failures []Result // rotated out of recent
 }
 
 // with is h and one more run.
-func (h history) with(r Run) history {
+func (h history) with(r Result) history {
 	h.recent = append(slices.Clone(h.recent), r)
 	if len(h.recent) <= keptRuns {
 		return h
@@ -51,7 +51,7 @@ func newLedger() *results {
 
 // record takes a run into the history. It reports whether its verdict differs from that of the run before
 // it; the first success is no change.
-func (l *results) record(r Run) (changed bool) {
+func (l *results) record(r Result) (changed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.past[r.Probe] = l.past[r.Probe].with(r)
@@ -65,14 +65,14 @@ func (l *results) record(r Run) (changed bool) {
 }
 
 // runs are all that are kept, newest first.
-func (l *results) runs() []Run {
+func (l *results) runs() []Result {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var all []Run
+	var all []Result
 	for _, h := range l.past {
 		all = append(append(all, h.failures...), h.recent...)
 	}
-	slices.SortStableFunc(all, func(a, b Run) int { return b.Began.Compare(a.Began) })
+	slices.SortStableFunc(all, func(a, b Result) int { return b.StartedAt.Compare(a.StartedAt) })
 	return all
 }
 

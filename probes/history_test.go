@@ -26,7 +26,7 @@ func TestFailuresAreKept(t *testing.T) {
 		count := map[session.Outcome]int{}
 		for i, run := range all {
 			count[run.Outcome]++
-			if i > 0 && run.Began.After(all[i-1].Began) {
+			if i > 0 && run.StartedAt.After(all[i-1].StartedAt) {
 				t.Errorf("run %d is newer than the one before it", i)
 			}
 		}

@@ -17,8 +17,8 @@ import (
 // share the directory, and no write can spoil another's.
 type FileIntents struct{ dir string }
 
-// NewFiles returns intents in dir, which is made when the first is written. It does no I/O.
-func NewFiles(dir string) *FileIntents { return &FileIntents{dir} }
+// NewFileIntents returns intents in dir, which is made when the first is written. It does no I/O.
+func NewFileIntents(dir string) *FileIntents { return &FileIntents{dir} }
 
 const (
 	intentSuffix = ".intent"

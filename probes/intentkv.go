@@ -20,8 +20,8 @@ type Table interface {
 // crash loses the intents of at most the runs under way.
 type TableIntents struct{ table Table }
 
-// NewRows returns intents in a table.
-func NewRows(t Table) *TableIntents { return &TableIntents{t} }
+// NewTableIntents returns intents in a table.
+func NewTableIntents(t Table) *TableIntents { return &TableIntents{t} }
 
 // Record implements [Intents].
 func (r *TableIntents) Record(ctx context.Context, i Intent) error {

@@ -25,10 +25,10 @@ func readAll(r *http.Request) string {
 // TestIntentsHaveAPlace that a person can be sent to.
 func TestIntentsHaveAPlace(t *testing.T) {
 	t.Parallel()
-	if got := probes.NewFiles("a/b").Location(); got != "a/b" {
+	if got := probes.NewFileIntents("a/b").Location(); got != "a/b" {
 		t.Errorf("files are kept in %q", got)
 	}
-	if got := probes.NewRows(newShared()).Location(); got == "" {
+	if got := probes.NewTableIntents(newShared()).Location(); got == "" {
 		t.Error("rows are kept nowhere")
 	}
 }
@@ -38,8 +38,8 @@ func TestIntents(t *testing.T) {
 	t.Parallel()
 	dir, table := filepath.Join(t.TempDir(), "made", "when needed"), newShared()
 	for name, open := range map[string]func() probes.Intents{
-		"files": func() probes.Intents { return probes.NewFiles(dir) },
-		"rows":  func() probes.Intents { return probes.NewRows(table) },
+		"files": func() probes.Intents { return probes.NewFileIntents(dir) },
+		"rows":  func() probes.Intents { return probes.NewTableIntents(table) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -75,7 +75,7 @@ func TestIntents(t *testing.T) {
 func TestIntentFilesArePrivateAndCareful(t *testing.T) {
 	t.Parallel()
 	ctx, dir := t.Context(), filepath.Join(t.TempDir(), "d")
-	files := probes.NewFiles(dir)
+	files := probes.NewFileIntents(dir)
 	if err := files.Record(ctx, probes.Intent{Session: "syn-a"}); err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestStrangersInTheTable(t *testing.T) {
 	if err := table.Put(t.Context(), "ventas", []byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	if open, err := probes.NewRows(table).Open(t.Context()); err == nil {
+	if open, err := probes.NewTableIntents(table).Open(t.Context()); err == nil {
 		t.Errorf("a row that is no intent is read as %v", open)
 	}
 }

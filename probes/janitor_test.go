@@ -35,7 +35,7 @@ func (r *rig) make(name string) {
 func (r *rig) note(session, target string, until time.Time) {
 	r.Helper()
 	i := probes.Intent{Session: session, Target: target, Owner: "earlier", At: time.Now().Add(-time.Minute), Until: until}
-	if err := probes.NewFiles(r.dir).Record(r.Context(), i); err != nil {
+	if err := probes.NewFileIntents(r.dir).Record(r.Context(), i); err != nil {
 		r.Fatal(err)
 	}
 }
@@ -58,7 +58,7 @@ func TestOnlyWhatIsRecordedIsDeleted(t *testing.T) {
 		if !slices.Equal(names, []string{"syn-create_delete-0-1", "syn-somebody", "ventas"}) {
 			t.Errorf("the engine still has %v", names)
 		}
-		if open, _ := probes.NewFiles(r.dir).Open(r.Context()); len(open) != 1 || open[0].Target != "another" {
+		if open, _ := probes.NewFileIntents(r.dir).Open(r.Context()); len(open) != 1 || open[0].Target != "another" {
 			t.Errorf("the intents are %+v, want that of the unknown target alone", open)
 		}
 		r.seen.read(func(c *tally) {
@@ -79,7 +79,7 @@ func TestOtherTargetsBlockNobody(t *testing.T) {
 		for range 3 {
 			r.wants(p.Once(r.Context(), probes.CreateDelete), session.Success, diagnosis.None)
 		}
-		if open, _ := probes.NewFiles(r.dir).Open(r.Context()); len(open) != 20 {
+		if open, _ := probes.NewFileIntents(r.dir).Open(r.Context()); len(open) != 20 {
 			t.Errorf("%d intents of the other target are left of 20", len(open))
 		}
 	})
@@ -92,7 +92,7 @@ func TestABacklogSaysWhatToDo(t *testing.T) {
 			r.note(fmt.Sprintf("syn-left-%d", i), "gate", time.Now().Add(-time.Second))
 		}
 		run := r.prober(only(probes.EngineHealth, time.Hour)).Once(r.Context(), probes.CreateDelete)
-		if run.SkipReason != probes.MissedBacklog {
+		if run.SkipReason != probes.SkipBacklog {
 			t.Fatalf("it ends in %+v", run)
 		}
 		for _, want := range []string{"10 sessions of earlier runs at gate", r.dir, "engine_5xx: DELETE /api/sessions/{id} → 500", "delete them there by hand, and then their notes"} {
@@ -153,7 +153,7 @@ func TestALateCreate(t *testing.T) {
 		r.wants(p.Once(r.Context(), probes.CreateDelete), session.Failure, diagnosis.EngineTimeout)
 		stop := r.start(p) // the janitor looks, and there is nothing yet
 		defer stop()
-		if open, _ := probes.NewFiles(r.dir).Open(r.Context()); len(open) != 1 {
+		if open, _ := probes.NewFileIntents(r.dir).Open(r.Context()); len(open) != 1 {
 			t.Fatalf("the intents are %v: nobody would look for the session again", open)
 		}
 		time.Sleep(12 * time.Second)
@@ -185,7 +185,7 @@ func TestASlowDeletion(t *testing.T) {
 func TestALateCreateOfAnEarlierLife(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		i := probes.Intent{Session: "syn-late", Target: "gate", Owner: "earlier", At: time.Now().Add(-time.Second), Until: time.Now().Add(time.Minute)}
-		if err := probes.NewFiles(r.dir).Record(r.Context(), i); err != nil {
+		if err := probes.NewFileIntents(r.dir).Record(r.Context(), i); err != nil {
 			t.Fatal(err)
 		}
 		stop := r.start(r.prober(only(probes.EngineHealth, time.Hour)))

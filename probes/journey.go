@@ -18,7 +18,7 @@ import (
 type run struct {
 	p      *Prober
 	door   client
-	run    Run
+	run    Result
 	failed *failure
 	made   existence
 	ref    session.Ref
@@ -85,7 +85,7 @@ func (j *run) recordIntent(ctx context.Context) *failure {
 	case errors.Is(err, store.ErrStoreUnavailable):
 		return &failure{code: diagnosis.RedisUnavailable, evidence: []string{"what is about to be created could not be recorded, so nothing was created"}}
 	}
-	return &failure{missed: MissedInternal, evidence: []string{fmt.Sprintf("the intent could not be recorded, so nothing was created: %v", err)}}
+	return &failure{missed: SkipInternal, evidence: []string{fmt.Sprintf("the intent could not be recorded, so nothing was created: %v", err)}}
 }
 
 // verdict ends the run: its outcome follows from the first failure, and from why the run was cancelled if
@@ -95,11 +95,11 @@ func (j *run) verdict(ctx context.Context) {
 	cancelled := cause != nil && !errors.Is(cause, context.DeadlineExceeded)
 	switch {
 	case errors.Is(cause, errLeaseLost):
-		j.miss(MissedLease, "Another replica runs the probes now, so this result was dropped.")
+		j.miss(SkipLease, "Another replica runs the probes now, so this result was dropped.")
 	case j.failed == nil:
 		j.run.Outcome = session.Success
 	case cancelled:
-		j.miss(MissedShutdown, "The run was cancelled before it knew.")
+		j.miss(SkipShutdown, "The run was cancelled before it knew.")
 	case j.failed.missed != "":
 		j.miss(j.failed.missed, strings.TrimPrefix(j.failed.words(), j.failed.missed+": "))
 	default:

@@ -38,7 +38,7 @@ func killed(moment string) int {
 	}
 	p, err := probes.New(probes.Config{
 		Target:   probes.Target{URL: base, Key: secret.NewSecret("key-probe")},
-		Intents:  deadly{probes.NewFiles(os.Getenv(killDir)), die},
+		Intents:  deadly{probes.NewFileIntents(os.Getenv(killDir)), die},
 		Progress: func(s probes.Step) { die(s.Name) },
 	})
 	if err != nil {

@@ -86,7 +86,7 @@ func (s *shared) All(context.Context) (map[string][]byte, error) {
 // replica is one of several probers that share a store.
 func (r *rig) replica(s *shared, seen *tally) *probes.Prober {
 	return r.prober(only(probes.CreateConnectQR, time.Minute), func(c *probes.Config) {
-		c.Leases, c.Intents, c.Observer = s, probes.NewRows(s), seen
+		c.Leases, c.Intents, c.Observer = s, probes.NewTableIntents(s), seen
 	})
 }
 
@@ -98,7 +98,7 @@ func TestOneReplicaProbes(t *testing.T) {
 		other := r.replica(s, second)
 		stopSecond := r.start(other)
 		time.Sleep(3*time.Minute - 10*time.Second)
-		if !other.Elsewhere(probes.CreateConnectQR) || other.Elsewhere(probes.EngineHealth) {
+		if !other.RunsOnOtherReplica(probes.CreateConnectQR) || other.RunsOnOtherReplica(probes.EngineHealth) {
 			t.Error("who follows does not say which probes run elsewhere")
 		}
 		first.read(func(c *tally) {
@@ -114,7 +114,7 @@ func TestOneReplicaProbes(t *testing.T) {
 		stopFirst() // the lease is given back, so that the other one takes over at its next try
 		time.Sleep(time.Minute)
 		second.read(func(c *tally) {
-			if c.ran[probes.CreateConnectQR+" none"] != 1 || !c.leads || other.Elsewhere(probes.CreateConnectQR) {
+			if c.ran[probes.CreateConnectQR+" none"] != 1 || !c.leads || other.RunsOnOtherReplica(probes.CreateConnectQR) {
 				t.Errorf("after the leader left, the other one did %v", c.ran)
 			}
 		})
@@ -238,12 +238,12 @@ func (stubborn) Record(context.Context, probes.Intent) error {
 func TestNoIntentNoSession(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		run := r.prober(func(c *probes.Config) { c.Intents = stubborn{c.Intents} }).Once(r.Context(), probes.CreateDelete)
-		if run.SkipReason != probes.MissedInternal || run.Diagnosis != nil {
+		if run.SkipReason != probes.SkipInternal || run.Diagnosis != nil {
 			t.Errorf("a full disk is a failure of the prober: %+v", run)
 		}
 		s := newShared()
 		s.leave(true)
-		run = r.prober(func(c *probes.Config) { c.Intents = probes.NewRows(s) }).Once(r.Context(), probes.CreateDelete)
+		run = r.prober(func(c *probes.Config) { c.Intents = probes.NewTableIntents(s) }).Once(r.Context(), probes.CreateDelete)
 		r.wants(run, session.Failure, diagnosis.RedisUnavailable)
 		if n := r.engine.CountSince(enginesim.RouteCreate, time.Time{}); n != 0 {
 			t.Errorf("%d sessions were asked for", n)

@@ -55,17 +55,17 @@ func New(cfg Config) (*Prober, error) {
 }
 
 // History is the last runs of every probe, newest first. Failures are kept longer than successes.
-func (p *Prober) History() []Run { return p.ledger.runs() }
+func (p *Prober) History() []Result { return p.ledger.runs() }
 
-// Elsewhere reports whether another replica runs a probe by schedule, so that what this one saw last is of old.
-func (p *Prober) Elsewhere(name string) bool {
+// RunsOnOtherReplica reports whether another replica runs a probe by schedule, so that what this one saw last is of old.
+func (p *Prober) RunsOnOtherReplica(name string) bool {
 	at, _ := p.lead.now()
 	return p.cfg.Leases != nil && at == following && catalogue()[name].session
 }
 
 // Once runs one probe against the configured target, whoever leads. It is not counted by the observer. A
 // name that there is no probe for is a run that was missed.
-func (p *Prober) Once(ctx context.Context, name string) Run {
+func (p *Prober) Once(ctx context.Context, name string) Result {
 	return p.once(ctx, runRequest{probe: name, target: p.cfg.Target.Name})
 }
 
@@ -77,7 +77,7 @@ type runRequest struct {
 	term          context.Context
 }
 
-func (p *Prober) once(ctx context.Context, o runRequest) Run {
+func (p *Prober) once(ctx context.Context, o runRequest) Result {
 	o.asked = true
 	if catalogue()[o.probe].session {
 		p.swept.Do(func() { p.sweep(ctx) })
@@ -88,11 +88,11 @@ func (p *Prober) once(ctx context.Context, o runRequest) Run {
 }
 
 // execute does one run, whoever asked for it.
-func (p *Prober) execute(ctx context.Context, o runRequest) Run {
+func (p *Prober) execute(ctx context.Context, o runRequest) Result {
 	kind, known := catalogue()[o.probe]
 	j := p.begin(o)
 	if !known {
-		j.miss(MissedInternal, fmt.Sprintf("There is no probe %q; there are %s.", o.probe, list()))
+		j.miss(SkipInternal, fmt.Sprintf("There is no probe %q; there are %s.", o.probe, list()))
 		return j.run
 	}
 	limit := limitOf(kind, p.cfg.Timeout, 0)
@@ -106,15 +106,15 @@ func (p *Prober) execute(ctx context.Context, o runRequest) Run {
 		}
 		defer leave()
 	}
-	j.run.Began = time.Now()
-	j.until = j.run.Began.Add(limit + 2*cleanupTime)
+	j.run.StartedAt = time.Now()
+	j.until = j.run.StartedAt.Add(limit + 2*cleanupTime)
 	defer j.door.close()
 	ctx, end := p.cfg.Span(ctx, "probe.run "+o.probe, slog.String("user_agent.synthetic.type", "test"),
 		slog.String("qrgate.probe.name", o.probe), slog.String("qrgate.probe.run_id", j.run.ID), slog.String("qrgate.lease.epoch", p.instanceID))
 	walking, stop := within(ctx, limit, o.term)
 	defer stop()
 	kind.walk(walking, j)
-	j.run.Seconds = time.Since(j.run.Began).Seconds()
+	j.run.Seconds = time.Since(j.run.StartedAt).Seconds()
 	end(j.run.Code())
 	return j.run
 }
@@ -132,7 +132,7 @@ func within(ctx context.Context, limit time.Duration, term context.Context) (con
 
 func (p *Prober) begin(o runRequest) *run {
 	id := runID(o.probe, p.instanceID, p.number.Add(1))
-	j := &run{p: p, manual: o.asked, door: open(p.targets[o.target]), run: Run{ID: id, Probe: o.probe, Target: o.target, Began: time.Now(), Steps: []Step{}}}
+	j := &run{p: p, manual: o.asked, door: open(p.targets[o.target]), run: Result{ID: id, Probe: o.probe, Target: o.target, StartedAt: time.Now(), Steps: []Step{}}}
 	if catalogue()[o.probe].session {
 		j.run.Session = prefix + id
 	}
@@ -153,14 +153,14 @@ func (p *Prober) enter(ctx context.Context, j *run) (leave func()) {
 		if j.failed != nil {
 			j.verdict(ctx)
 		} else {
-			j.miss(MissedBacklog, left.words(j.run.Target, p.cfg.Intents.Location()))
+			j.miss(SkipBacklog, left.words(j.run.Target, p.cfg.Intents.Location()))
 		}
 		return nil
 	}
 	select {
 	case p.slots <- struct{}{}:
 	default:
-		j.miss(MissedOverlap, fmt.Sprintf("%d other runs are under way.", maxSessions))
+		j.miss(SkipOverlap, fmt.Sprintf("%d other runs are under way.", maxSessions))
 		return nil
 	}
 	p.ledger.enter(j.run.Session)
@@ -168,11 +168,11 @@ func (p *Prober) enter(ctx context.Context, j *run) (leave func()) {
 }
 
 // settle notes a run and logs it if its verdict is news.
-func (p *Prober) settle(r Run) {
+func (p *Prober) settle(r Result) {
 	changed := p.ledger.record(r)
 	about := []any{"probe", r.Probe, "target", r.Target, "run", r.ID, "seconds", r.Seconds}
 	switch {
-	case r.SkipReason == MissedInternal || r.SkipReason == MissedBacklog:
+	case r.SkipReason == SkipInternal || r.SkipReason == SkipBacklog:
 		p.cfg.Logger.Error("probes: the prober itself failed", append(about, "reason", r.SkipReason, "why", r.Problem)...)
 	case changed && r.Healthy():
 		p.cfg.Logger.Info("probes: it works again", about...)
@@ -183,7 +183,7 @@ func (p *Prober) settle(r Run) {
 
 // noLeaderRun is the result of a run that did not take place because nobody can say who leads. Silence would
 // look like health.
-func (p *Prober) noLeaderRun(name string) Run {
+func (p *Prober) noLeaderRun(name string) Result {
 	j := p.begin(runRequest{probe: name, target: p.cfg.Target.Name})
 	d := diagnosis.New(diagnosis.RedisUnavailable, "nobody can say which replica runs this probe, so nothing was created")
 	j.run.Outcome, j.run.Diagnosis, j.run.Session = session.Failure, &d, ""

@@ -12,7 +12,7 @@ import (
 	"qrgate/probes"
 )
 
-func steps(r probes.Run) (names []string) {
+func steps(r probes.Result) (names []string) {
 	for _, s := range r.Steps {
 		names = append(names, s.Name+" "+string(s.Outcome))
 	}

@@ -52,7 +52,7 @@ func bubbleBefore(t *testing.T, engine *enginesim.Engine, front http.Handler, te
 // prober makes a prober before the rig's engine.
 func (r *rig) prober(changes ...func(*probes.Config)) *probes.Prober {
 	r.Helper()
-	cfg := probes.Config{Target: r.target, Intents: probes.NewFiles(r.dir), Observer: r.seen, Random: func() float64 { return 0 }}
+	cfg := probes.Config{Target: r.target, Intents: probes.NewFileIntents(r.dir), Observer: r.seen, Random: func() float64 { return 0 }}
 	for _, change := range changes {
 		change(&cfg)
 	}
@@ -99,13 +99,13 @@ func (r *rig) clean() {
 	if left := r.leftovers(); len(left) > 0 {
 		r.Errorf("the engine still has %v", left)
 	}
-	if open, err := probes.NewFiles(r.dir).Open(r.Context()); err != nil || len(open) > 0 {
+	if open, err := probes.NewFileIntents(r.dir).Open(r.Context()); err != nil || len(open) > 0 {
 		r.Errorf("intents are still open: %v %v", open, err)
 	}
 }
 
 // wants fails the test when a run ended otherwise.
-func (r *rig) wants(run probes.Run, outcome session.Outcome, code diagnosis.Code) {
+func (r *rig) wants(run probes.Result, outcome session.Outcome, code diagnosis.Code) {
 	r.Helper()
 	if run.Outcome != outcome || run.Code() != code {
 		r.Fatalf("%s ends in %s %s, want %s %s: %+v %+v", run.Probe, run.Outcome, run.Code(), outcome, code, run, run.Diagnosis)

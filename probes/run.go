@@ -27,24 +27,24 @@ const (
 // Reasons why a run said nothing about its target. The first three are as it should be; the others are
 // failures of the prober itself and burn nobody's error budget.
 const (
-	MissedOverlap     = "overlap"     // the last run has not ended
-	MissedMaintenance = "maintenance" // a maintenance window
-	MissedNotLeader   = "not_leader"  // another replica runs this probe
+	SkipOverlap     = "overlap"     // the last run has not ended
+	SkipMaintenance = "maintenance" // a maintenance window
+	SkipNotLeader   = "not_leader"  // another replica runs this probe
 
-	MissedLease    = "lease_lost"      // another replica leads now; the result was dropped
-	MissedShutdown = "shutdown"        // the run was cancelled before it knew
-	MissedBacklog  = "cleanup_backlog" // too many sessions of earlier runs could not be deleted
-	MissedInternal = "internal"        // anything else, such as a disk that takes no intent
-	MissedTooShort = "too_short"       // who asked for the run gave it less time than a healthy target may take; never on schedule
+	SkipLease    = "lease_lost"      // another replica leads now; the result was dropped
+	SkipShutdown = "shutdown"        // the run was cancelled before it knew
+	SkipBacklog  = "cleanup_backlog" // too many sessions of earlier runs could not be deleted
+	SkipInternal = "internal"        // anything else, such as a disk that takes no intent
+	SkipTooShort = "too_short"       // who asked for the run gave it less time than a healthy target may take; never on schedule
 )
 
-// Run is what one run found. It is a plain value; nobody changes it after it was handed out.
-type Run struct {
+// Result is what one run found. It is a plain value; nobody changes it after it was handed out.
+type Result struct {
 	ID                string               `json:"id"` // joins the logs and the spans of one run
 	Probe             string               `json:"probe"`
 	Target            string               `json:"target"`            // the target's name, never its key
 	Session           string               `json:"session,omitempty"` // what it created, or meant to
-	Began             time.Time            `json:"began"`
+	StartedAt         time.Time            `json:"began"`
 	Seconds           float64              `json:"seconds"`           // the cleanup included
 	Outcome           session.Outcome      `json:"outcome"`           // abandoned when the prober itself failed
 	SkipReason        string               `json:"missed,omitempty"`  // then one of the Missed reasons
@@ -63,7 +63,7 @@ type Step struct {
 }
 
 // Code is the run's diagnosis as metrics count it: None when it succeeded or said nothing.
-func (r Run) Code() diagnosis.Code {
+func (r Result) Code() diagnosis.Code {
 	if r.Diagnosis == nil {
 		return diagnosis.None
 	}
@@ -71,7 +71,7 @@ func (r Run) Code() diagnosis.Code {
 }
 
 // Healthy reports whether the run proved that its target works.
-func (r Run) Healthy() bool { return r.Outcome == session.Success }
+func (r Result) Healthy() bool { return r.Outcome == session.Success }
 
 // Took is how long the run took.
-func (r Run) Took() time.Duration { return time.Duration(r.Seconds * float64(time.Second)) }
+func (r Result) Took() time.Duration { return time.Duration(r.Seconds * float64(time.Second)) }

@@ -71,7 +71,7 @@ func (p *Prober) loop(ctx, runs context.Context, t slot) {
 				free <- struct{}{}
 			})
 		default:
-			p.cfg.Observer.Missed(t.probe.name, MissedOverlap)
+			p.cfg.Observer.Missed(t.probe.name, SkipOverlap)
 		}
 		select {
 		case <-ticker.C:
@@ -85,16 +85,16 @@ func (p *Prober) loop(ctx, runs context.Context, t slot) {
 func (p *Prober) scheduled(ctx context.Context, t slot) {
 	name := t.probe.name
 	o := runRequest{probe: name, target: p.cfg.Target.Name, limit: limitOf(t.probe, p.cfg.Timeout, t.every)}
-	var run Run
+	var run Result
 	at, term := p.lead.now()
 	switch {
 	case ctx.Err() != nil:
 		return
 	case p.cfg.resting(time.Now()):
-		p.cfg.Observer.Missed(name, MissedMaintenance)
+		p.cfg.Observer.Missed(name, SkipMaintenance)
 		return
 	case t.probe.session && at == following:
-		p.cfg.Observer.Missed(name, MissedNotLeader)
+		p.cfg.Observer.Missed(name, SkipNotLeader)
 		return
 	case t.probe.session && at == unknown:
 		run = p.noLeaderRun(name)
@@ -109,7 +109,7 @@ func (p *Prober) scheduled(ctx context.Context, t slot) {
 }
 
 // count tells the observer of a scheduled run.
-func (p *Prober) count(r Run) {
+func (p *Prober) count(r Result) {
 	if r.SkipReason != "" {
 		p.cfg.Observer.Missed(r.Probe, r.SkipReason)
 	} else {

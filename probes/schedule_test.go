@@ -182,7 +182,7 @@ func TestOnceCanBeCancelled(t *testing.T) {
 		}()
 		run := r.prober().Once(ctx, probes.CreateConnectQR)
 		r.wants(run, session.Abandoned, diagnosis.None)
-		if run.SkipReason != probes.MissedShutdown {
+		if run.SkipReason != probes.SkipShutdown {
 			t.Errorf("it was missed for %q", run.SkipReason)
 		}
 		synctest.Wait()
@@ -196,22 +196,22 @@ func TestWrongSettings(t *testing.T) {
 		keyless.Key = secret.Secret{}
 		for name, c := range map[string]probes.Config{
 			"no intents":     {Target: r.target},
-			"no target":      {Intents: probes.NewFiles(r.dir)},
-			"unknown probe":  {Target: r.target, Intents: probes.NewFiles(r.dir), Every: map[string]time.Duration{"gremlins": time.Minute}},
-			"too often":      {Target: r.target, Intents: probes.NewFiles(r.dir), Every: map[string]time.Duration{probes.EngineHealth: time.Millisecond}},
-			"no key":         {Target: keyless, Intents: probes.NewFiles(r.dir), Every: map[string]time.Duration{probes.CreateDelete: time.Minute}},
-			"two of a name":  {Target: r.target, Intents: probes.NewFiles(r.dir), Others: []probes.Target{{Name: "gate", URL: r.target.URL}}},
-			"a name of none": {Target: r.target, Intents: probes.NewFiles(r.dir), Others: []probes.Target{{URL: r.target.URL}}},
+			"no target":      {Intents: probes.NewFileIntents(r.dir)},
+			"unknown probe":  {Target: r.target, Intents: probes.NewFileIntents(r.dir), Every: map[string]time.Duration{"gremlins": time.Minute}},
+			"too often":      {Target: r.target, Intents: probes.NewFileIntents(r.dir), Every: map[string]time.Duration{probes.EngineHealth: time.Millisecond}},
+			"no key":         {Target: keyless, Intents: probes.NewFileIntents(r.dir), Every: map[string]time.Duration{probes.CreateDelete: time.Minute}},
+			"two of a name":  {Target: r.target, Intents: probes.NewFileIntents(r.dir), Others: []probes.Target{{Name: "gate", URL: r.target.URL}}},
+			"a name of none": {Target: r.target, Intents: probes.NewFileIntents(r.dir), Others: []probes.Target{{URL: r.target.URL}}},
 		} {
 			if _, err := probes.New(c); err == nil {
 				t.Errorf("%s: no error", name)
 			}
 		}
-		if _, err := probes.New(probes.Config{Target: keyless, Intents: probes.NewFiles(r.dir)}); err != nil {
+		if _, err := probes.New(probes.Config{Target: keyless, Intents: probes.NewFileIntents(r.dir)}); err != nil {
 			t.Errorf("without a key the health probe alone must do: %v", err)
 		}
 		run := r.prober().Once(r.Context(), "gremlins")
-		if run.SkipReason != probes.MissedInternal {
+		if run.SkipReason != probes.SkipInternal {
 			t.Errorf("an unknown probe: %+v", run)
 		}
 	})

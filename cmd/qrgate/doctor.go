@@ -131,7 +131,7 @@ func (c doctorCommand) config(w cli, f settings) (doctor.Config, error) {
 			return doctor.Config{}, err
 		}
 	}
-	cfg := doctor.Config{Base: base, Key: secret.NewSecret(c.APIKey), Deep: c.Deep, Patience: c.Patience, Language: c.Lang, Look: lookFrom(way), Legible: probes.CheckQRImage}
+	cfg := doctor.Config{Base: base, Key: secret.NewSecret(c.APIKey), Deep: c.Deep, Patience: c.Patience, Language: c.Lang, CheckWhatsApp: lookFrom(way), Legible: probes.CheckQRImage}
 	if base == nil {
 		return cfg, nil
 	}
@@ -161,7 +161,7 @@ func wireIntents(cfg *doctor.Config, place *probes.FileIntents, target string) {
 // lookFrom is the gate's own look at WhatsApp, by the given way; nil is the real one.
 func lookFrom(way *http.Client) func(context.Context, func(doctor.Check)) session.ConnectivityResult {
 	return func(ctx context.Context, progress func(doctor.Check)) session.ConnectivityResult {
-		return whatsapp.Look(ctx, whatsapp.Config{
+		return whatsapp.Check(ctx, whatsapp.Config{
 			Client:    way,
 			Handshake: func(ctx context.Context) (diagnosis.Code, string) { return embedded.Handshake(ctx, way) },
 			Progress: func(s whatsapp.Step) {

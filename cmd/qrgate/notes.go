@@ -15,7 +15,7 @@ func intentStore(dataDir string) *probes.FileIntents {
 	if whole, err := filepath.Abs(dir); err == nil {
 		dir = whole
 	}
-	return probes.NewFiles(dir)
+	return probes.NewFileIntents(dir)
 }
 
 // canonicalURL is a target's URL in the one form by which it is noted, however it was written: what doctor or probe

@@ -84,7 +84,7 @@ func (c probeCommand) run(ctx context.Context, w cli, dataDir string) int {
 
 // targetUnreachable is the diagnosis where the target itself cannot be reached: it may be a gate, and then its engine is
 // not the next thing to look at.
-func targetUnreachable(r probes.Run) *diagnosis.Diagnosis {
+func targetUnreachable(r probes.Result) *diagnosis.Diagnosis {
 	d := *r.Diagnosis
 	d.Title = "Nobody answers at " + r.Target
 	d.Help = "Start what should listen there, or correct --target and the network between."
@@ -121,7 +121,7 @@ func line(s probes.Step) string {
 }
 
 // verdict is the end of a run for a person: what is wrong, who must do what, and from what one can tell.
-func verdict(r probes.Run) string {
+func verdict(r probes.Result) string {
 	var b strings.Builder
 	switch {
 	case r.SkipReason != "":

@@ -61,7 +61,7 @@ func gated(t *testing.T, engine string) string {
 }
 
 // probed runs qrgate probe --json and reads its answer.
-func probed(t *testing.T, args ...string) (code int, run probes.Run) {
+func probed(t *testing.T, args ...string) (code int, run probes.Result) {
 	t.Helper()
 	code, out, errs := called(t, []string{"QRGATE_PROBE_API_KEY=key-probe", "QRGATE_DATA_DIR=" + t.TempDir()}, append([]string{"probe", "--once", "--json"}, args...)...)
 	if err := json.Unmarshal([]byte(out), &run); err != nil {
@@ -149,7 +149,7 @@ func TestProbeTidiesUp(t *testing.T) {
 			t.Fatalf("create answers %d", res.StatusCode)
 		}
 	}
-	noted := probes.NewFiles(filepath.Join(dir, "probe-intents"))
+	noted := probes.NewFileIntents(filepath.Join(dir, "probe-intents"))
 	for session, until := range map[string]time.Time{"syn-killed-1": time.Now().Add(-time.Second), "syn-running-1": time.Now().Add(time.Hour)} {
 		if err := noted.Record(t.Context(), probes.Intent{Session: session, Target: at, At: time.Now().Add(-time.Hour), Until: until}); err != nil {
 			t.Fatal(err)
@@ -182,7 +182,7 @@ func TestProbeElsewhereLocksNobodyOut(t *testing.T) {
 			t.Errorf("%s: %d notes are left of what nobody can have made", target, len(left))
 		}
 	}
-	elsewhere := probes.NewFiles(filepath.Join(dir, "probe-intents"))
+	elsewhere := probes.NewFileIntents(filepath.Join(dir, "probe-intents"))
 	for i := range 11 {
 		if err := elsewhere.Record(t.Context(), probes.Intent{Session: "syn-elsewhere-" + itoa(i), Target: "https://elsewhere.invalid"}); err != nil {
 			t.Fatal(err)

@@ -27,14 +27,14 @@ func (g *App) makeProber() error {
 	cfg := probes.Config{
 		Target:  probes.Target{Name: "gate", URL: door, Key: g.cfg.ProbeKey, Client: g.probeClient()},
 		Every:   g.schedule(),
-		Intents: probes.NewFiles(filepath.Join(g.cfg.DataDir, "probes")), Maintenance: g.cfg.ProbePauses,
+		Intents: probes.NewFileIntents(filepath.Join(g.cfg.DataDir, "probes")), Maintenance: g.cfg.ProbePauses,
 		Observer: probeObserver{g.metrics.Probes(), g.healthy}, Span: g.tracing.Span, Logger: g.cfg.Logger,
 	}
 	if g.cfg.EngineURL != nil {
 		cfg.Others = []probes.Target{{Name: "engine", URL: g.cfg.EngineURL, Key: g.cfg.ProbeKey, Client: g.probeClient()}}
 	}
 	if g.redis != nil {
-		cfg.Leases, cfg.Intents = g.redis, probes.NewRows(g.redis.Table("intents")) // not the tiered store: without Redis nobody leads
+		cfg.Leases, cfg.Intents = g.redis, probes.NewTableIntents(g.redis.Table("intents")) // not the tiered store: without Redis nobody leads
 	}
 	if g.prober, err = probes.New(cfg); err != nil {
 		return fmt.Errorf("probes: %w", err)

@@ -42,7 +42,7 @@ func (g *App) snapshot(started, now time.Time) statuspage.Snapshot {
 	}
 	s.Probes = probesView(g.prober.History(), g.schedule(), !g.cfg.ProbeKey.Empty())
 	for i, p := range s.Probes.Probes {
-		s.Probes.Probes[i].Elsewhere = p.Every > 0 && g.prober.Elsewhere(p.Name)
+		s.Probes.Probes[i].Elsewhere = p.Every > 0 && g.prober.RunsOnOtherReplica(p.Name)
 	}
 	s.Build = statuspage.Build{Version: g.cfg.Version, Go: runtime.Version(), Started: started, Uptime: now.Sub(started).Seconds()}
 	s.Links = []statuspage.Link{{Name: "Metrics", Href: "metrics"}, {Name: "Readiness", Href: "readyz"}, {Name: "This page as JSON", Href: "status?format=json"},
@@ -65,7 +65,7 @@ func splitByOrigin(stats acquire.Stats) (clients map[session.State]int, probing 
 
 // probesView sorts the runs by probe, each probe's newest first. Without a key most probes cannot run, which the
 // page says.
-func probesView(runs []probes.Run, every map[string]time.Duration, key bool) statuspage.Probes {
+func probesView(runs []probes.Result, every map[string]time.Duration, key bool) statuspage.Probes {
 	out := statuspage.Probes{Configured: key}
 	if !key {
 		out.Note = "No probes are configured: set QRGATE_PROBE_API_KEY, and the gate walks the way to a QR by itself."
@@ -88,8 +88,8 @@ func probesView(runs []probes.Run, every map[string]time.Duration, key bool) sta
 }
 
 // shown is a run without its session.
-func shown(r probes.Run) statuspage.Run {
-	out := statuspage.Run{ID: r.ID, Began: r.Began, Seconds: r.Seconds, Outcome: r.Outcome, Missed: r.SkipReason}
+func shown(r probes.Result) statuspage.Run {
+	out := statuspage.Run{ID: r.ID, Began: r.StartedAt, Seconds: r.Seconds, Outcome: r.Outcome, Missed: r.SkipReason}
 	if r.Diagnosis != nil {
 		out.Code = r.Diagnosis.Code
 		if len(r.Diagnosis.Evidence) > 0 {

@@ -30,8 +30,8 @@ type Config struct {
 	RecordIntent, Done, Left func(ctx context.Context, session string) error
 	// Legible says what the image of a QR shows, or why it is none; nil: every image is believed.
 	Legible func(image secret.Secret) (string, error)
-	// Look is the gate's own look at WhatsApp, which tells progress of each step; nil: none.
-	Look func(ctx context.Context, progress func(Check)) session.ConnectivityResult
+	// CheckWhatsApp is the gate's own look at WhatsApp, which tells progress of each step; nil: none.
+	CheckWhatsApp func(ctx context.Context, progress func(Check)) session.ConnectivityResult
 	// Progress is told of every check when it ends; nil: nobody.
 	Progress func(Check)
 	// Language is that of the verdict, one of qrgate.Languages; "": English. Checks and evidence quote what was
@@ -84,8 +84,8 @@ func Run(ctx context.Context, c Config) Report {
 	if c.Engine != nil {
 		e.engine(ctx)
 	}
-	if c.Look != nil && ctx.Err() == nil {
-		e.found.look = c.Look(ctx, func(k Check) { e.note(unlessStopped(ctx, k)) })
+	if c.CheckWhatsApp != nil && ctx.Err() == nil {
+		e.found.look = c.CheckWhatsApp(ctx, func(k Check) { e.note(unlessStopped(ctx, k)) })
 	}
 	e.out.Stopped = ctx.Err() != nil
 	v := conclude(e.found, time.Now())

@@ -60,7 +60,7 @@ func examineAt(t *testing.T, there http.Handler) doctor.Report {
 // lookThat is a look at WhatsApp that ends with a code.
 func lookThat(step session.ConnectivityStep, code diagnosis.Code) func(*doctor.Config) {
 	return func(c *doctor.Config) {
-		c.Look = func(_ context.Context, progress func(doctor.Check)) session.ConnectivityResult {
+		c.CheckWhatsApp = func(_ context.Context, progress func(doctor.Check)) session.ConnectivityResult {
 			progress(doctor.Check{Name: string(step), OK: code == diagnosis.None})
 			return session.ConnectivityResult{Step: step, Code: code, At: time.Now(), Evidence: []string{"a look"}}
 		}

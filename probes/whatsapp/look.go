@@ -49,11 +49,11 @@ const (
 	origin  = "https://web.whatsapp.com"
 )
 
-// Look takes the steps in their order and ends at the first that fails. It takes 15 s at most, and the time
+// Check takes the steps in their order and ends at the first that fails. It takes 15 s at most, and the time
 // of the handshake.
-func Look(ctx context.Context, c Config) session.ConnectivityResult {
+func Check(ctx context.Context, c Config) session.ConnectivityResult {
 	began := time.Now()
-	l := check{c: c, out: session.ConnectivityResult{Code: diagnosis.None}}
+	l := checkRun{c: c, out: session.ConnectivityResult{Code: diagnosis.None}}
 	if l.dial(ctx) && c.Handshake != nil {
 		l.handshake(ctx)
 	}
@@ -62,14 +62,14 @@ func Look(ctx context.Context, c Config) session.ConnectivityResult {
 	return l.out
 }
 
-// check is a look in the making.
-type check struct {
+// checkRun is a look in the making.
+type checkRun struct {
 	c   Config
 	out session.ConnectivityResult
 }
 
 // step writes down how a step ended.
-func (l *check) step(s Step, code diagnosis.Code) {
+func (l *checkRun) step(s Step, code diagnosis.Code) {
 	l.out.Step, l.out.Code = s.Name, code
 	l.out.Evidence = append(l.out.Evidence, fmt.Sprintf("%s: %s", s.Name, s.Detail))
 	if l.c.Progress != nil {
@@ -79,7 +79,7 @@ func (l *check) step(s Step, code diagnosis.Code) {
 
 // dial dials once, as the engine would, and reads from the dial how far it came: what is looked at is the very
 // way that a client takes, its proxies included.
-func (l *check) dial(ctx context.Context) bool {
+func (l *checkRun) dial(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, wayTime)
 	defer cancel()
 	client, done := l.client()
@@ -109,14 +109,14 @@ func (l *check) dial(ctx context.Context) bool {
 	return false
 }
 
-func (l *check) handshake(ctx context.Context) {
+func (l *checkRun) handshake(ctx context.Context) {
 	began := time.Now()
 	code, why := l.c.Handshake(ctx)
 	l.step(Step{session.ControlHandshake, code == diagnosis.None, time.Since(began), why}, code)
 }
 
 // client is the way, and what gives its connections back.
-func (l *check) client() (*http.Client, func()) {
+func (l *checkRun) client() (*http.Client, func()) {
 	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	if l.c.Client != nil {
 		return &http.Client{Transport: l.c.Client.Transport, CheckRedirect: stay}, func() {}

@@ -50,7 +50,7 @@ func TestLook(t *testing.T) {
 			t.Parallel()
 			c := tt.way(t)
 			var steps []whatsapp.Step
-			got := whatsapp.Look(t.Context(), whatsapp.Config{Client: c, Handshake: handshakeBy(c),
+			got := whatsapp.Check(t.Context(), whatsapp.Config{Client: c, Handshake: handshakeBy(c),
 				Progress: func(s whatsapp.Step) { steps = append(steps, s) }})
 			if diff := cmp.Diff(tt.want, end{got.Step, got.Code}); diff != "" {
 				t.Errorf("(-want +got)\n%s\n%q", diff, got.Evidence)
@@ -72,7 +72,7 @@ func TestEveryStepIsTold(t *testing.T) {
 	t.Parallel()
 	c := healthyTLS(t)
 	var got []session.ConnectivityStep
-	whatsapp.Look(t.Context(), whatsapp.Config{Client: c, Handshake: handshakeBy(c), Progress: func(s whatsapp.Step) { got = append(got, s.Name) }})
+	whatsapp.Check(t.Context(), whatsapp.Config{Client: c, Handshake: handshakeBy(c), Progress: func(s whatsapp.Step) { got = append(got, s.Name) }})
 	want := session.ControlSteps()[1:] // the simulator is dialed by its address
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -85,7 +85,7 @@ func TestASilentServerEndsTheLook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv, pipe := &whatsappsim.Server{Fault: whatsappsim.Fault{HangUpgrade: true}}, &whatsappsim.Pipe{}
 		whatsappsimtest.StartOn(t, srv, pipe)
-		got := whatsapp.Look(t.Context(), whatsapp.Config{Client: pipe.HTTPClient()})
+		got := whatsapp.Check(t.Context(), whatsapp.Config{Client: pipe.HTTPClient()})
 		if got.Step != session.ControlUpgrade || got.Code != diagnosis.WhatsAppSilent || got.Took != 15*time.Second {
 			t.Errorf("%+v", got)
 		}
@@ -161,7 +161,7 @@ func closing(t *testing.T, c *http.Client) *http.Client {
 func TestEvidenceIsShort(t *testing.T) {
 	t.Parallel()
 	c := healthyTLS(t)
-	for _, line := range whatsapp.Look(t.Context(), whatsapp.Config{Client: c, Handshake: handshakeBy(c)}).Evidence {
+	for _, line := range whatsapp.Check(t.Context(), whatsapp.Config{Client: c, Handshake: handshakeBy(c)}).Evidence {
 		if len(line) > 120 || strings.Contains(line, "linked_devices") {
 			t.Errorf("%q", line)
 		}

@@ -76,7 +76,7 @@ func (p *Watcher) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		seen := Look(ctx, p.c)
+		seen := Check(ctx, p.c)
 		if ctx.Err() != nil {
 			return nil // it saw its own end
 		}
