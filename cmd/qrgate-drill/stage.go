@@ -97,7 +97,7 @@ func (st *stage) startRedis(ctx context.Context) error {
 func (st *stage) startGate(context.Context) (err error) {
 	st.gate, err = app.New(app.Config{
 		Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", EngineURL: &url.URL{Scheme: "http", Host: st.engine.addr},
-		HoldYoung: 9 * time.Second, Hold: 4500 * time.Millisecond, DataDir: st.dir,
+		QRWaitInitial: 9 * time.Second, QRWait: 4500 * time.Millisecond, DataDir: st.dir,
 		RedisURL: secret.NewSecret("redis://" + st.at.redis), Secret: secret.NewSecret("the drill's own secret"),
 		ProbeKey: secret.NewSecret(probeKey), ProbeInterval: st.pace().of(st.Interval),
 		Version: "drill", Logger: slog.New(slog.DiscardHandler), Out: io.Discard,

@@ -19,9 +19,9 @@ import (
 // config turns what a person wrote into a configuration. Every error is a sentence that names the variable.
 func (f settings) config() (app.Config, error) {
 	cfg := app.Config{
-		Listen: f.Listen, AdminListen: f.AdminListen, HoldYoung: f.HoldYoung, Hold: f.Hold, RecoveryForce: f.RecoveryForce,
+		Listen: f.Listen, AdminListen: f.AdminListen, QRWaitInitial: f.QRWaitInitial, QRWait: f.QRWait, RecoveryForce: f.RecoveryForce,
 		RedisURL: secret.NewSecret(f.RedisURL), Secret: secret.NewSecret(f.Secret), DataDir: f.DataDir,
-		DatabaseURL: secret.NewSecret(f.DatabaseURL), ProbeKey: secret.NewSecret(f.ProbeAPIKey), ProbeInterval: f.ProbeInterval, ControlProbe: f.ControlProbe, PProf: f.PProf, Version: version,
+		DatabaseURL: secret.NewSecret(f.DatabaseURL), ProbeKey: secret.NewSecret(f.ProbeAPIKey), ProbeInterval: f.ProbeInterval, WhatsAppCheck: f.WhatsAppCheck, PProf: f.PProf, Version: version,
 	}
 	if f.AdminListen == "off" {
 		cfg.AdminListen = ""
@@ -46,7 +46,7 @@ func (f settings) config() (app.Config, error) {
 	if f.ProbeInterval < 30*time.Second {
 		err5 = errors.Join(err5, errors.New("QRGATE_PROBE_INTERVAL must be at least 30s: each walk makes a handshake at WhatsApp"))
 	}
-	err4 = errors.Join(err5, holdWithin("QRGATE_HOLD_YOUNG", f.HoldYoung), holdWithin("QRGATE_HOLD", f.Hold))
+	err4 = errors.Join(err5, holdWithin("QRGATE_QR_WAIT_INITIAL", f.QRWaitInitial), holdWithin("QRGATE_QR_WAIT", f.QRWait))
 	return cfg, errors.Join(err1, err2, err3, err4)
 }
 

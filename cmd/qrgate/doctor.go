@@ -35,11 +35,11 @@ const (
 
 // doctorCommand examines an engine and the way to WhatsApp.
 type doctorCommand struct {
-	APIKey   string        `name:"api-key" env:"QRGATE_PROBE_API_KEY" placeholder:"KEY" help:"The key to examine the engine with. The variable does not show in the list of processes."`
-	Deep     bool          `help:"Try a session even without a key, for engines that ask for none."`
-	JSON     bool          `name:"json" help:"Print the result as one JSON object."`
-	Lang     string        `default:"en" enum:"en,es" help:"Language of the verdict: en or es; checks and evidence quote what was seen, and stay English. Default: ${default}."`
-	Patience time.Duration `default:"30s" help:"How long to wait for a QR once the engine has accepted the connect; engines may take 8 s. Default: ${default}."`
+	APIKey    string        `name:"api-key" env:"QRGATE_PROBE_API_KEY" placeholder:"KEY" help:"The key to examine the engine with. The variable does not show in the list of processes."`
+	Deep      bool          `help:"Try a session even without a key, for engines that ask for none."`
+	JSON      bool          `name:"json" help:"Print the result as one JSON object."`
+	Lang      string        `default:"en" enum:"en,es" help:"Language of the verdict: en or es; checks and evidence quote what was seen, and stay English. Default: ${default}."`
+	QRTimeout time.Duration `default:"30s" help:"How long to wait for a QR once the engine has accepted the connect; engines may take 8 s. Default: ${default}."`
 }
 
 // Help is what qrgate doctor --help says beside the flags.
@@ -122,8 +122,8 @@ func (c doctorCommand) config(w cli, f settings) (doctor.Config, error) {
 		return doctor.Config{}, err
 	case base == nil && c.Deep:
 		return doctor.Config{}, errors.New("--deep needs --engine-url (QRGATE_ENGINE_URL): there is no engine to examine")
-	case c.Patience <= 0:
-		return doctor.Config{}, errors.New("--patience must be more than 0s")
+	case c.QRTimeout <= 0:
+		return doctor.Config{}, errors.New("--qr-timeout must be more than 0s")
 	}
 	way := w.whatsapp
 	if way == nil {
@@ -131,7 +131,7 @@ func (c doctorCommand) config(w cli, f settings) (doctor.Config, error) {
 			return doctor.Config{}, err
 		}
 	}
-	cfg := doctor.Config{Base: base, Key: secret.NewSecret(c.APIKey), Deep: c.Deep, Patience: c.Patience, Language: c.Lang, CheckWhatsApp: lookFrom(way), Legible: probes.CheckQRImage}
+	cfg := doctor.Config{Base: base, Key: secret.NewSecret(c.APIKey), Deep: c.Deep, Patience: c.QRTimeout, Language: c.Lang, CheckWhatsApp: lookFrom(way), Legible: probes.CheckQRImage}
 	if base == nil {
 		return cfg, nil
 	}

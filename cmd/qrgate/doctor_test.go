@@ -211,7 +211,7 @@ func TestDoctorCalledWrongly(t *testing.T) {
 	for name, args := range map[string][]string{
 		"no URL":           {"--engine-url", "engine"},
 		"deep into what":   {"--deep"},
-		"no patience":      {"--patience", "0s"},
+		"no patience":      {"--qr-timeout", "0s"},
 		"a language of us": {"--lang", "tlh"},
 	} {
 		if exit, out, errs := consulted(t, nil, args...); exit != exitUsage || errs == "" {

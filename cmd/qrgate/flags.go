@@ -26,8 +26,8 @@ type settings struct {
 
 	EngineURL      string        `env:"QRGATE_ENGINE_URL" placeholder:"URL" help:"The engine to stand before, as http://engine:8084. Without one the gate is an engine itself, on whatsmeow."`
 	TrustedProxies string        `env:"QRGATE_TRUSTED_PROXIES" placeholder:"CIDR,…" help:"Networks of the proxies before the gate, whose X-Forwarded-* are believed."`
-	HoldYoung      time.Duration `env:"QRGATE_HOLD_YOUNG" default:"9s" help:"How long a request for the QR is held while its connect is younger than 5 s."`
-	Hold           time.Duration `env:"QRGATE_HOLD" default:"4.5s" help:"How long a request for the QR is held afterwards."`
+	QRWaitInitial  time.Duration `env:"QRGATE_QR_WAIT_INITIAL" default:"9s" help:"How long a request for the QR is held while its connect is younger than 5 s."`
+	QRWait         time.Duration `env:"QRGATE_QR_WAIT" default:"4.5s" help:"How long a request for the QR is held afterwards."`
 	RecoveryForce  bool          `env:"QRGATE_RECOVERY_FORCE" help:"Recovery may connect with force when a QR does not come."`
 
 	RedisURL string `env:"QRGATE_REDIS_URL" placeholder:"URL" help:"Redis for several replicas, as redis://:password@host:6379/0 or rediss://…; without one, memory."`
@@ -42,7 +42,7 @@ type settings struct {
 	ProbeInterval    time.Duration `env:"QRGATE_PROBE_INTERVAL" default:"300s" help:"Time between two synthetic walks to a QR; each makes one unpaired handshake at WhatsApp."`
 	ProbeMaintenance string        `env:"QRGATE_PROBE_MAINTENANCE" placeholder:"TIMES" help:"When not to probe, in UTC, as \"sat,sun 22:00-02:30; daily 03:00-03:15\"."`
 
-	ControlProbe bool `env:"QRGATE_CONTROL_PROBE" default:"true" negatable:"" help:"When a QR does not come, look at WhatsApp from here too, at most every five minutes, or each minute while that look fails."`
+	WhatsAppCheck bool `name:"whatsapp-check" env:"QRGATE_WHATSAPP_CHECK" default:"true" negatable:"" help:"When a QR does not come, look at WhatsApp from here too, at most every five minutes, or each minute while that look fails."`
 
 	LogLevel  string `env:"QRGATE_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
 	LogFormat string `env:"QRGATE_LOG_FORMAT" default:"json" enum:"json,text" help:"json or text."`

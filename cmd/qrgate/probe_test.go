@@ -42,7 +42,7 @@ func gated(t *testing.T, engine string) string {
 		t.Fatal(err)
 	}
 	g, err := app.New(app.Config{
-		Listen: "127.0.0.1:0", EngineURL: base, HoldYoung: 9 * time.Second, Hold: 4500 * time.Millisecond,
+		Listen: "127.0.0.1:0", EngineURL: base, QRWaitInitial: 9 * time.Second, QRWait: 4500 * time.Millisecond,
 		ProbeKey: secret.NewSecret("key-probe"), ProbePauses: []probes.Window{{}}, Logger: slog.New(slog.DiscardHandler), Out: &lines{},
 	})
 	if err != nil {

@@ -184,7 +184,7 @@ func checkUnknownVars(env, names []string) error {
 }
 
 // ownVariables are read by other parts: tests, and binaries built for the simulated WhatsApp.
-var ownVariables = []string{"QRGATE_REQUIRE_ALL", "QRGATE_TEST_DATABASE_URL", "QRGATE_WASIM_ROOT", "QRGATE_WASIM_ADDR"}
+var ownVariables = []string{"QRGATE_REQUIRE_ALL", "QRGATE_TEST_DATABASE_URL", "QRGATE_WHATSAPPSIM_ROOT", "QRGATE_WHATSAPPSIM_ADDR"}
 
 // closest is the name that shares the longest beginning and end with a stranger.
 func closest(stranger string, names []string) string {

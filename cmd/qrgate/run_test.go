@@ -73,8 +73,8 @@ func TestMistakesStopTheStart(t *testing.T) {
 		"a URL that ends in /api":   {[]string{"QRGATE_ENGINE_URL=http://engine/api/"}, "QRGATE_ENGINE_URL must end before /api"},
 		"a URL of a route":          {[]string{"QRGATE_ENGINE_URL=http://engine/api/sessions"}, "QRGATE_ENGINE_URL must end before /api"},
 		"the gate as its engine":    {[]string{"QRGATE_ENGINE_URL=http://localhost:8080"}, "QRGATE_ENGINE_URL is the address that the gate itself listens on"},
-		"no duration":               {[]string{"QRGATE_HOLD=soon"}, "QRGATE_HOLD"},
-		"a hold that is too long":   {[]string{"QRGATE_HOLD_YOUNG=5m"}, "QRGATE_HOLD_YOUNG must be between"},
+		"no duration":               {[]string{"QRGATE_QR_WAIT=soon"}, "QRGATE_QR_WAIT"},
+		"a hold that is too long":   {[]string{"QRGATE_QR_WAIT_INITIAL=5m"}, "QRGATE_QR_WAIT_INITIAL must be between"},
 		"no network":                {[]string{"QRGATE_TRUSTED_PROXIES=10.0.0.0/99"}, "QRGATE_TRUSTED_PROXIES"},
 		"Redis without a secret":    {[]string{"QRGATE_REDIS_URL=redis://:canary@127.0.0.1:1"}, "QRGATE_SECRET must be set"},
 		"no Redis URL":              {[]string{"QRGATE_LISTEN=127.0.0.1:0", "QRGATE_ADMIN_LISTEN=127.0.0.1:0", "QRGATE_ENGINE_URL=http://127.0.0.1:1", "QRGATE_SECRET=0123456789abcdef", "QRGATE_REDIS_URL=canary"}, "QRGATE_REDIS_URL"},
@@ -106,7 +106,7 @@ func TestVersion(t *testing.T) {
 
 // Who asks for the help of a command reads its own flags first.
 func TestHelpOfACommandBeginsWithItsOwn(t *testing.T) {
-	for command, own := range map[string]string{"probe": "--target=URL", "doctor": "--patience=30s"} {
+	for command, own := range map[string]string{"probe": "--target=URL", "doctor": "--qr-timeout=30s"} {
 		code, out, _ := called(t, nil, command, "--help")
 		first, last := strings.Index(out, own), strings.Index(out, "--listen=")
 		if code != exitOK || first < 0 || last < first || strings.Index(out, "--help") > last {

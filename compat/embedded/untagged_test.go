@@ -12,8 +12,8 @@ import (
 // Without the tag the environment changes neither the root nor where is dialed.
 func TestEnvironmentChangesNothing(t *testing.T) {
 	before := whatsmeow.WACertPubKey
-	t.Setenv("QRGATE_WASIM_ROOT", "00000000000000000000000000000000000000000000000000000000000000ff")
-	t.Setenv("QRGATE_WASIM_ADDR", "127.0.0.1:1")
+	t.Setenv("QRGATE_WHATSAPPSIM_ROOT", "00000000000000000000000000000000000000000000000000000000000000ff")
+	t.Setenv("QRGATE_WHATSAPPSIM_ADDR", "127.0.0.1:1")
 	c, err := whatsapp(nil)
 	if err != nil {
 		t.Fatal(err)

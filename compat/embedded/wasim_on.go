@@ -17,8 +17,8 @@ import (
 // The environment of a program that is built with the tag wasim, for tests of the whole binary against a
 // simulated WhatsApp. With neither set it behaves as without the tag.
 const (
-	envRoot = "QRGATE_WASIM_ROOT" // the simulator's Noise root, 64 hexadecimal digits
-	envAddr = "QRGATE_WASIM_ADDR" // where it listens, host:port; dialed without TLS
+	envRoot = "QRGATE_WHATSAPPSIM_ROOT" // the simulator's Noise root, 64 hexadecimal digits
+	envAddr = "QRGATE_WHATSAPPSIM_ADDR" // where it listens, host:port; dialed without TLS
 )
 
 // trusted makes the library's process-wide root change at most once.

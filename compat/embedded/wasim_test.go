@@ -13,8 +13,8 @@ import (
 
 // A program that is built with the tag finds the simulator by its environment.
 func TestEnvironmentNamesTheSimulator(t *testing.T) {
-	t.Setenv("QRGATE_WASIM_ROOT", whatsappsim.RootPublicHex)
-	t.Setenv("QRGATE_WASIM_ADDR", whatsappsimtest.Start(t, &whatsappsim.Server{}))
+	t.Setenv("QRGATE_WHATSAPPSIM_ROOT", whatsappsim.RootPublicHex)
+	t.Setenv("QRGATE_WHATSAPPSIM_ADDR", whatsappsimtest.Start(t, &whatsappsim.Server{}))
 	if err := embedded.Reachable(t.Context(), nil); err != nil {
 		t.Error(err)
 	}
@@ -34,10 +34,10 @@ func TestEnvironmentIsChecked(t *testing.T) {
 		"a bad one":  {whatsappsim.RootPublicHex, "127.0.0.1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Setenv("QRGATE_WASIM_ROOT", env[0])
-			t.Setenv("QRGATE_WASIM_ADDR", env[1])
+			t.Setenv("QRGATE_WHATSAPPSIM_ROOT", env[0])
+			t.Setenv("QRGATE_WHATSAPPSIM_ADDR", env[1])
 			_, err := embedded.New(embedded.Config{DataDir: t.TempDir(), Keys: keys(t, "a:"+keyA)})
-			if err == nil || !strings.Contains(err.Error(), "QRGATE_WASIM_") {
+			if err == nil || !strings.Contains(err.Error(), "QRGATE_WHATSAPPSIM_") {
 				t.Errorf("%v", err)
 			}
 		})

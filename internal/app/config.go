@@ -22,8 +22,8 @@ type Config struct {
 
 	EngineURL      *url.URL       // nil: the embedded engine
 	TrustedProxies []netip.Prefix // whose X-Forwarded-* are believed
-	HoldYoung      time.Duration
-	Hold           time.Duration
+	QRWaitInitial  time.Duration
+	QRWait         time.Duration
 	RecoveryForce  bool
 
 	RedisURL secret.Secret // empty: memory
@@ -38,7 +38,7 @@ type Config struct {
 	ProbeInterval time.Duration   // between two walks to a QR; 0: 300 s
 	ProbePauses   []probes.Window // maintenance windows
 
-	ControlProbe bool // on suspicion the gate looks at WhatsApp itself, at most once in five minutes
+	WhatsAppCheck bool // on suspicion the gate looks at WhatsApp itself, at most once in five minutes
 
 	PProf   bool // profiles on the operators' port
 	Version string

@@ -13,7 +13,7 @@ import (
 // that does.
 func (g *App) makeControl() error {
 	g.control = whatsapp.New(whatsapp.Config{
-		Client: g.cfg.WhatsApp, Disabled: !g.cfg.ControlProbe,
+		Client: g.cfg.WhatsApp, Disabled: !g.cfg.WhatsAppCheck,
 		Handshake: func(ctx context.Context) (diagnosis.Code, string) { return embedded.Handshake(ctx, g.cfg.WhatsApp) },
 	})
 	g.outlook = &reachability{way: g.cfg.WhatsApp, control: g.control.Last, log: g.cfg.Logger}

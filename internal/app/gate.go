@@ -166,7 +166,7 @@ func (g *App) makePairing() error {
 	loop := proxy.NewLoop()
 	acquirer, err := acquire.New(acquire.Config{
 		Engine: g.metrics.Engine(g.tracing.Engine(inboxhub.New(base, loop.Transport(transport)))), Vault: g.vault, Store: st, Observe: observe, Force: g.cfg.RecoveryForce, Control: g.control.Last,
-		Holds: acquire.WaitTimes{Initial: g.cfg.HoldYoung, Default: g.cfg.Hold},
+		Holds: acquire.WaitTimes{Initial: g.cfg.QRWaitInitial, Default: g.cfg.QRWait},
 	})
 	if err != nil {
 		return err

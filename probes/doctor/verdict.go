@@ -45,8 +45,8 @@ var (
 		"Ejecútelo otra vez con --api-key, o con --deep si el motor no pide clave: así se prueba una sesión."}
 	giveAPlace = message{"Let --data-dir name a directory that can be written to: a session is noted there before it is made.",
 		"Indique con --data-dir un directorio en el que se pueda escribir: ahí se anota una sesión antes de crearla."}
-	bePatient = message{"Run it again with --patience 30s: an engine may take some seconds for a QR.",
-		"Ejecútelo otra vez con --patience 30s: un motor puede tardar unos segundos en generar un QR."}
+	bePatient = message{"Run it again with --qr-timeout 30s: an engine may take some seconds for a QR.",
+		"Ejecútelo otra vez con --qr-timeout 30s: un motor puede tardar unos segundos en generar un QR."}
 	readTheLog = message{"Read the engine's log at this time; what it answered is in the evidence.",
 		"Lea el registro del motor a esta hora; lo que respondió está en la evidencia."}
 	disowned  = message{"The engine does not know the session that it has just created", "El motor no conoce la sesión que acaba de crear"}

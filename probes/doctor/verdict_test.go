@@ -53,7 +53,7 @@ func TestPatienceChangesNoCause(t *testing.T) {
 				if strings.Contains(got.Diagnosis.Help, "doctor") {
 					t.Errorf("the doctor sends people to the doctor: %s", got.Diagnosis.Help)
 				}
-				if !tt.whole && !strings.Contains(got.Diagnosis.Help, "--patience") {
+				if !tt.whole && !strings.Contains(got.Diagnosis.Help, "--qr-timeout") {
 					t.Errorf("what helps is more patience, and not %s", got.Diagnosis.Help)
 				}
 			})

@@ -18,8 +18,8 @@ import (
 // wholeGate is a gate as it is delivered, with its own look at WhatsApp by the given way, before the engine at base.
 func wholeGate(t *testing.T, base *url.URL, whatsapp *http.Client) *gate {
 	t.Helper()
-	g, err := whole.New(whole.Config{Listen: "127.0.0.1:0", EngineURL: base, WhatsApp: whatsapp, ControlProbe: true, HoldYoung: 9 * time.Second,
-		Hold: 4500 * time.Millisecond, DataDir: t.TempDir(), Logger: slog.New(slog.DiscardHandler), Out: io.Discard})
+	g, err := whole.New(whole.Config{Listen: "127.0.0.1:0", EngineURL: base, WhatsApp: whatsapp, WhatsAppCheck: true, QRWaitInitial: 9 * time.Second,
+		QRWait: 4500 * time.Millisecond, DataDir: t.TempDir(), Logger: slog.New(slog.DiscardHandler), Out: io.Discard})
 	if err != nil {
 		t.Fatal(err)
 	}

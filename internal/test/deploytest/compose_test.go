@@ -174,7 +174,7 @@ func TestComposePassesEverySetting(t *testing.T) {
 		}
 	}
 	unset := environment(load(t, text).Services[gate])
-	if hold, set := unset["QRGATE_HOLD"]; set {
-		t.Errorf("without a word of it QRGATE_HOLD is %q", hold)
+	if hold, set := unset["QRGATE_QR_WAIT"]; set {
+		t.Errorf("without a word of it QRGATE_QR_WAIT is %q", hold)
 	}
 }
