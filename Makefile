@@ -24,7 +24,7 @@ demo: ## the incident, rehearsed in one process
 	go run ./cmd/qrgate-demo
 
 drill: ## break an engine and see who is paged; needs prometheus, alertmanager and redis-server
-	go run ./cmd/qrgate-drill --once
+	go -C tools run ./drill --once
 
 build: ## static binaries in bin/
 	$(BUILD) -o bin/ ./cmd/...

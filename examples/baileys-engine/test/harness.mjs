@@ -41,16 +41,16 @@ export function temporary(t) {
   return dir;
 }
 
-/** simulatorBinary builds cmd/wasimd, or takes $WASIMD; it gives {skip: why} when neither is possible. */
+/** simulatorBinary builds tools/whatsappsim, or takes $WHATSAPPSIM; it gives {skip: why} when neither is possible. */
 export function simulatorBinary() {
-  if (process.env.WASIMD) return { binary: process.env.WASIMD };
-  const missing = !existsSync(path.join(REPOSITORY, 'cmd/wasimd')) ? 'cmd/wasimd is not in this tree' : !hasGo() && 'the go command is not installed';
+  if (process.env.WHATSAPPSIM) return { binary: process.env.WHATSAPPSIM };
+  const missing = !existsSync(path.join(REPOSITORY, 'tools/whatsappsim')) ? 'tools/whatsappsim is not in this tree' : !hasGo() && 'the go command is not installed';
   if (missing && process.env.QRGATE_REQUIRE_ALL === '1') throw new Error(`the simulated WhatsApp server cannot be built: ${missing}`);
   if (missing) return { skip: `the simulated WhatsApp server cannot be built: ${missing}` };
-  const dir = mkdtempSync(path.join(tmpdir(), 'wasimd-'));
+  const dir = mkdtempSync(path.join(tmpdir(), 'whatsappsim-'));
   process.once('exit', () => rmSync(dir, { recursive: true, force: true }));
-  const binary = path.join(dir, 'wasimd');
-  execFileSync('go', ['build', '-o', binary, './cmd/wasimd'], { cwd: REPOSITORY, stdio: ['ignore', 'inherit', 'inherit'] });
+  const binary = path.join(dir, 'whatsappsim');
+  execFileSync('go', ['build', '-C', path.join(REPOSITORY, 'tools'), '-o', binary, './whatsappsim'], { stdio: ['ignore', 'inherit', 'inherit'] });
   return { binary };
 }
 
@@ -63,7 +63,7 @@ function hasGo() {
   }
 }
 
-/** startSimulator runs wasimd for one test. */
+/** startSimulator runs the simulator for one test. */
 export async function startSimulator(t, binary) {
   const child = start(binary, [], { stdio: ['ignore', 'pipe', 'inherit'] });
   defer(t, () => stop(child, 'SIGKILL'));

@@ -70,7 +70,7 @@ const (
 
 // field starts everybody. stop ends those that were started, whatever the error.
 func (p passThrough) field(ctx context.Context, b *bench, x before) (rivals []*contender, stop func(), err error) {
-	dir, err := os.MkdirTemp("", "qrgate-bench-")
+	dir, err := os.MkdirTemp("", "bench-")
 	stop = func() {
 		for _, r := range rivals {
 			r.stop()

@@ -64,7 +64,7 @@ func (st *stage) close() {
 }
 
 func (st *stage) ground(context.Context) (err error) {
-	if st.dir, err = os.MkdirTemp("", "qrgate-drill-"); err != nil {
+	if st.dir, err = os.MkdirTemp("", "drill-"); err != nil {
 		return err
 	}
 	st.ends = append(st.ends, func() { _ = os.RemoveAll(st.dir) })

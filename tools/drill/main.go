@@ -1,4 +1,4 @@
-// Command qrgate-drill breaks an engine on purpose and shows who is told, when, and of what: a gate with probes on, a
+// Command drill breaks an engine on purpose and shows who is told, when, and of what: a gate with probes on, a
 // simulated engine, a real Redis, a real Prometheus with the committed rules, a real Alertmanager with the
 // committed routes, and a pager that writes down every page.
 package main
@@ -23,8 +23,8 @@ type settings struct {
 	Once     bool          `help:"End after the drill. Otherwise everything stays up, for you to look at Prometheus and Alertmanager."`
 	Users    int           `default:"3" help:"How many users wait for a QR all the time; 0 is a night without any. Default: ${default}."`
 	Interval time.Duration `default:"30s" help:"How often the gate walks the way to a QR by itself; a tenth of it with --short. Default: ${default}."`
-	Rules    string        `default:"dashboards/prometheus/qrgate.rules.yml" placeholder:"FILE" help:"The rules. Default: ${default}."`
-	Routes   string        `default:"dashboards/alertmanager/alertmanager.yml" placeholder:"FILE" help:"Who is told. Default: ${default}."`
+	Rules    string        `default:"../dashboards/prometheus/qrgate.rules.yml" placeholder:"FILE" help:"The rules. Default: ${default}."`
+	Routes   string        `default:"../dashboards/alertmanager/alertmanager.yml" placeholder:"FILE" help:"Who is told. Default: ${default}."`
 }
 
 const about = `Breaks an engine on purpose, and shows who is paged, when and for what.
@@ -37,9 +37,9 @@ The real form takes 15 to 20 minutes, because an alert for a cause ends 7 minute
 an end every 5; --short takes two. Ctrl-C ends it and says what was checked so far. Exit status: 0 all went as it should,
 1 it did not, 2 it could not be tried, or not to its end.
 
-  go run ./cmd/qrgate-drill --once
-  go run ./cmd/qrgate-drill --break qr-500 --users 0
-  go run ./cmd/qrgate-drill --short`
+  go -C tools run ./drill --once
+  go -C tools run ./drill --break qr-500 --users 0
+  go -C tools run ./drill --short`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -58,7 +58,7 @@ const (
 func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	var s settings
 	ended := -1
-	parser, err := kong.New(&s, kong.Name("qrgate-drill"), kong.Description(about), kong.Writers(out, errOut),
+	parser, err := kong.New(&s, kong.Name("drill"), kong.Description(about), kong.Writers(out, errOut),
 		kong.Exit(func(code int) { ended = code }), kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 120}))
 	if err == nil {
 		_, err = parser.Parse(args)
@@ -70,7 +70,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		err = s.check()
 	}
 	if err != nil {
-		fmt.Fprintf(errOut, "qrgate-drill: %v\n", err)
+		fmt.Fprintf(errOut, "drill: %v\n", err)
 		return exitUntried
 	}
 	ok, err := drill(ctx, s, out)
@@ -78,7 +78,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	case errors.Is(err, context.Canceled):
 		return exitUntried
 	case err != nil:
-		fmt.Fprintf(errOut, "qrgate-drill: %v\n", err)
+		fmt.Fprintf(errOut, "drill: %v\n", err)
 		return exitUntried
 	case !ok:
 		return exitFailed

@@ -1,4 +1,4 @@
-// Command wasimd runs the simulated WhatsApp server of internal/test/whatsappsim with a control API beside it, for
+// Command whatsappsim runs the simulated WhatsApp server of internal/test/whatsappsim with a control API beside it, for
 // clients in other processes and other languages. See usage.txt, which is also its --help.
 package main
 
@@ -37,11 +37,11 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		fmt.Fprint(out, usage)
 		return 0
 	case err != nil:
-		fmt.Fprintf(errOut, "wasimd: %v\n\n%s", err, usage)
+		fmt.Fprintf(errOut, "whatsappsim: %v\n\n%s", err, usage)
 		return 2
 	}
 	if err := serve(ctx, opt, out); err != nil {
-		fmt.Fprintf(errOut, "wasimd: %v\n", err)
+		fmt.Fprintf(errOut, "whatsappsim: %v\n", err)
 		return 1
 	}
 	return 0
@@ -56,7 +56,7 @@ type options struct {
 
 func parse(args []string) (options, error) {
 	var o options
-	fs := flag.NewFlagSet("wasimd", flag.ContinueOnError)
+	fs := flag.NewFlagSet("whatsappsim", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.StringVar(&o.listen, "listen", "127.0.0.1:0", "")
 	fs.StringVar(&o.control, "control", "127.0.0.1:0", "")

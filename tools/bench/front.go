@@ -86,7 +86,7 @@ func (f server) open() (serving, error) {
 
 // gate is the gate as cmd/qrgate runs it: its log is written as JSON, to nowhere.
 func (f server) gate() (serving, error) {
-	dir, err := os.MkdirTemp("", "qrgate-bench-")
+	dir, err := os.MkdirTemp("", "bench-")
 	if err != nil {
 		return serving{}, err
 	}

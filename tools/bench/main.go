@@ -1,4 +1,4 @@
-// Command qrgate-bench measures the gate beside what it is compared with: in one run, turn by turn, on one
+// Command bench measures the gate beside what it is compared with: in one run, turn by turn, on one
 // machine, over loopback only. It prints ratios, because they hold on a busy machine where times do not.
 // docs/PERFORMANCE.md says what the figures mean.
 package main
@@ -48,7 +48,7 @@ func main() {
 	defer stop()
 	self, err := os.Executable()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "qrgate-bench:", err)
+		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 	os.Exit(run(ctx, world{args: os.Args[1:], env: os.Environ(), in: os.Stdin, out: os.Stdout, err: os.Stderr, self: self}))
@@ -59,10 +59,10 @@ func run(ctx context.Context, w world) int {
 	w.err = &shared{to: w.err}
 	var c commands
 	ended := -1
-	parser, err := kong.New(&c, kong.Name("qrgate-bench"), kong.Description(about), kong.Writers(w.out, w.err),
+	parser, err := kong.New(&c, kong.Name("bench"), kong.Description(about), kong.Writers(w.out, w.err),
 		kong.Exit(func(code int) { ended = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}))
 	if err != nil {
-		fmt.Fprintln(w.err, "qrgate-bench:", err)
+		fmt.Fprintln(w.err, "bench:", err)
 		return 1
 	}
 	parsed, err := parser.Parse(w.args)
@@ -70,7 +70,7 @@ func run(ctx context.Context, w world) int {
 	case ended >= 0:
 		return ended
 	case err != nil:
-		fmt.Fprintln(w.err, "qrgate-bench:", err)
+		fmt.Fprintln(w.err, "bench:", err)
 		return 2
 	}
 	b := &bench{world: w, within: c.Within}
@@ -83,7 +83,7 @@ func run(ctx context.Context, w world) int {
 		err = command.run(ctx, b)
 	}
 	if err != nil {
-		fmt.Fprintln(w.err, "qrgate-bench:", err)
+		fmt.Fprintln(w.err, "bench:", err)
 		return 1
 	}
 	return 0

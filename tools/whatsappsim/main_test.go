@@ -27,7 +27,7 @@ func TestHelpAndMisuse(t *testing.T) {
 		code     int
 		out, err string
 	}{
-		"help":                {args: []string{"--help"}, out: "Usage: wasimd"},
+		"help":                {args: []string{"--help"}, out: "Usage: whatsappsim"},
 		"unknown flag":        {args: []string{"-port", "1"}, code: 2, err: "-port"},
 		"an argument":         {args: []string{"serve"}, code: 2, err: `unexpected argument "serve"`},
 		"not loopback":        {args: []string{"-listen", "0.0.0.0:0"}, code: 2, err: `"0.0.0.0" is not a loopback address`},

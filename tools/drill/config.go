@@ -21,7 +21,7 @@ func configure(dir string, s settings, at addresses) (files, error) {
 	rules, err1 := os.ReadFile(s.Rules)
 	routes, err2 := os.ReadFile(s.Routes)
 	if err := errors.Join(err1, err2); err != nil {
-		return files{}, fmt.Errorf("%w\nRun the drill in the repository, or name the files with --rules and --routes", err)
+		return files{}, fmt.Errorf("%w\nRun the drill in the directory tools, or name the files with --rules and --routes", err)
 	}
 	turn := s.pace().of(10 * time.Second).String()
 	// JSON is YAML.
