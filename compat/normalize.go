@@ -25,7 +25,7 @@ func Normalize(s Object, v *session.Snapshot, now time.Time) Object {
 		state = v.Session.State
 		if q := v.Session.QR; q.Fresh(now) {
 			image = q.Image
-			out["qrCodeGeneratedAt"], out["qrCodeExpiresAt"] = Millis(q.Seen), Millis(q.Expires)
+			out["qrCodeGeneratedAt"], out["qrCodeExpiresAt"] = Millis(q.SeenAt), Millis(q.ExpiresAt)
 		}
 	}
 	out["status"] = Wire(state)

@@ -90,7 +90,7 @@ func view(s session.Session) *session.Snapshot {
 // One session's object is completed for every client; what the gate knows better wins while it obtains a QR.
 func TestWhole(t *testing.T) {
 	t.Parallel()
-	code := session.QR{Image: image(t), Sequence: 1, Seen: now, Confirmed: now, Expires: now.Add(time.Minute)}
+	code := session.QR{Image: image(t), Sequence: 1, SeenAt: now, ConfirmedAt: now, ExpiresAt: now.Add(time.Minute)}
 	bare := "data:image/png;base64," + dot
 	connecting := view(session.Session{State: session.Connecting, Ref: session.Ref{ID: 61, Name: "crm-1"}})
 	showing := view(session.Session{State: session.AwaitingScan, QR: code})

@@ -100,7 +100,7 @@ type QRData struct {
 func QR(r session.Ref, q session.QR, now time.Time) Envelope {
 	return Envelope{Success: true, Data: QRData{
 		ID: r.ID, SessionID: r.Name, QRCode: q.Image.Reveal(), Status: WireQR,
-		ExpiresAt: Millis(q.Expires), GeneratedAt: Millis(q.Seen), ExpiresIn: int(q.TTL(now) / time.Second),
+		ExpiresAt: Millis(q.ExpiresAt), GeneratedAt: Millis(q.SeenAt), ExpiresIn: int(q.TTL(now) / time.Second),
 	}}
 }
 

@@ -15,7 +15,7 @@ func TestBodies(t *testing.T) {
 	s := compat.Session{ID: 61, SessionID: "crm-1", SessionName: "Test", Status: "connecting", LastActivity: "a", CreatedAt: "c", UpdatedAt: "u"}
 	one := `{"id":61,"sessionId":"crm-1","sessionName":"Test","status":"connecting","phoneNumber":null,"isConnected":false,"hasQR":false,"qrCode":null,` +
 		`"qrCodeGeneratedAt":null,"qrCodeExpiresAt":null,"lastActivity":"a","sendToFrappe":false,"webhookUrl":null,"createdAt":"c","updatedAt":"u"`
-	code := session.QR{Image: image(t), Seen: now, Expires: now.Add(59 * time.Second)}
+	code := session.QR{Image: image(t), SeenAt: now, ExpiresAt: now.Add(59 * time.Second)}
 	for name, c := range map[string]struct {
 		body any
 		want string

@@ -33,7 +33,7 @@ func (t *Tracing) Link(ctx context.Context, c session.Caller, s session.Session)
 	if !t.Enabled() || !span.IsRecording() {
 		return
 	}
-	link(span, spanOf(s.Journey), toJourney)
+	link(span, spanOf(s.Traceparent), toJourney)
 	link(span, t.flights.last(c.Traffic, session.AcquisitionID(c.Tenant, s.Ref.CacheKey())), toFlight)
 }
 

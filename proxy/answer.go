@@ -1,9 +1,13 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"qrgate/compat"
@@ -17,6 +21,9 @@ type response struct {
 	body   any
 	code   string        // of an error, for the observer
 	retry  time.Duration // Retry-After; 0 for none
+
+	prepared *session.PreparedBody // instead of body
+	number   int                   // between its head and its tail
 }
 
 // Texts of the gate's own answers. None holds a number: clients search bodies for one (contract 4.2).
@@ -28,36 +35,73 @@ const (
 // retrySoon is the pause that a client is asked for after "not yet". It costs the engine nothing.
 const retrySoon = 2 * time.Second
 
-// answerQR is the answer to a request for the QR (DESIGN 3): what the gate believes, and what it could not
-// find out, in one table.
-func answerQR(v *session.Snapshot, err error) response {
-	if r, ok := engineErrorResponse(err, v.At); ok {
+// answerQR is the answer to a request for the QR at now (DESIGN 3): what is known, and what could not be found out, in
+// one table.
+func answerQR(v *session.Snapshot, err error, now time.Time) response {
+	if r, ok := engineErrorResponse(err, now); ok {
 		return r
 	}
-	s := v.Session
+	s := &v.Session
 	switch {
-	case v.Authorized && s.QR.Fresh(v.At):
-		return response{status: http.StatusOK, body: compat.QR(s.Ref, s.QR, v.At)}
+	case v.Authorized && v.Ready && s.QR.Fresh(now):
+		return response{status: http.StatusOK, prepared: preparedQR(v), number: max(int(s.QR.TTL(now)/time.Second), 0)}
 	case v.Authorized && s.State == session.Connected:
-		return problem(http.StatusConflict, compat.CodeSessionAlreadyConnected, textLinked, v.At)
-	case v.Diagnosis.NeedsPerson(), isFatal(v):
-		r := problem(http.StatusServiceUnavailable, string(v.Diagnosis.Code), v.Diagnosis.Title+". "+v.Diagnosis.Help, v.At)
+		return problem(http.StatusConflict, compat.CodeSessionAlreadyConnected, textLinked, now)
+	case v.Diagnosis.NeedsPerson(), isEngineBroken(v, now):
+		r := problem(http.StatusServiceUnavailable, string(v.Diagnosis.Code), v.Diagnosis.Title+". "+v.Diagnosis.Help, now)
 		r.retry = 5 * time.Second
 		return r
 	}
-	r := problem(http.StatusAccepted, compat.CodeQRNotReady, textNotReady, v.At)
-	r.retry = max(retrySoon, v.RateLimitWait) // before the engine's budget allows a look, there is nothing new to say
+	return notReady(v, now)
+}
+
+// notReady is the answer at the end of a wait without a QR, with the diagnosis once there is one.
+func notReady(v *session.Snapshot, now time.Time) response {
+	r := problem(http.StatusAccepted, compat.CodeQRNotReady, textNotReady, now)
+	r.retry = max(retrySoon, v.RateLimitWait) // before the rate limit allows a poll, there is nothing new to say
+	if v.Authorized && !v.Diagnosis.Healthy() {
+		d := v.Diagnosis
+		d.Evidence = slices.DeleteFunc(slices.Clone(d.Evidence), looksLikeRateLimit)
+		body, _ := r.body.(compat.Problem)
+		r.body = explainedProblem{body, &d}
+	}
 	return r
 }
 
-// maxEngineDelay is how long after the connect a code may still come from an engine that says nothing: slower ones than
-// this have run through the ladder of recovery.
-const maxEngineDelay = 30 * time.Second
+// explainedProblem is a problem with the cause why there is nothing else to say.
+type explainedProblem struct {
+	compat.Problem
+	Diagnosis *diagnosis.Diagnosis `json:"diagnosis,omitempty"`
+}
 
-// isFatal reports whether, at the end of a hold, the engine or its way to WhatsApp is so broken that
-// "being generated" would be a lie. What the gate only infers from its own way is none while the engine may be slow.
-func isFatal(v *session.Snapshot) bool {
-	if v.Diagnosis.Inferred && v.At.Sub(v.Session.AcquiringSince) < maxEngineDelay {
+// looksLikeRateLimit reports whether a client that searches bodies for the status of a rate limit would find one
+// (contract 4.2).
+func looksLikeRateLimit(evidence string) bool { return strings.Contains(evidence, "429") }
+
+// preparedQR is the body of a code, made once for all requests that are answered with it.
+func preparedQR(v *session.Snapshot) *session.PreparedBody {
+	prepare := func() *session.PreparedBody {
+		const field = `"expiresIn":`
+		s := &v.Session
+		body, _ := json.Marshal(compat.QR(s.Ref, s.QR, s.QR.ExpiresAt.Add(-time.Second))) // plain fields cannot fail; one second is left
+		i := bytes.LastIndex(body, []byte(field)) + len(field)
+		return &session.PreparedBody{Head: body[:i:i], Tail: body[i+1:]}
+	}
+	if v.Body == nil {
+		return prepare()
+	}
+	return v.Body.Load(prepare)
+}
+
+// slowEngineDelay is how long after the connect a code may still come from an engine that says nothing: slower ones
+// have run through all recovery steps.
+const slowEngineDelay = 30 * time.Second
+
+// isEngineBroken reports whether, at the end of a wait, the engine or its way to WhatsApp is so broken that "being
+// generated" would be a lie. What is only inferred from qrgate's own connectivity counts once the engine had its time,
+// and from then on for as long as the cause stands, however often clients ask anew.
+func isEngineBroken(v *session.Snapshot, now time.Time) bool {
+	if v.Diagnosis.Inferred && now.Sub(v.Diagnosis.Since) < slowEngineDelay {
 		return false
 	}
 	switch v.Diagnosis.Code {

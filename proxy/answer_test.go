@@ -18,7 +18,7 @@ var noon = time.Date(2025, 11, 6, 12, 0, 0, 429e6, time.UTC)
 func shown(age, confirmed time.Duration) session.QR {
 	image, _ := compat.RenderQR("a code")
 	seen := noon.Add(-age)
-	return session.QR{Image: image, Sequence: 1, Seen: seen, Confirmed: noon.Add(-confirmed), Expires: seen.Add(time.Minute)}
+	return session.QR{Image: image, Sequence: 1, SeenAt: seen, ConfirmedAt: noon.Add(-confirmed), ExpiresAt: seen.Add(time.Minute)}
 }
 
 // The table of DESIGN 3: what the gate believes, what it could not find out, and what it says.
@@ -33,11 +33,12 @@ func TestAnswerQR(t *testing.T) {
 	}
 	inferred := func(waited time.Duration) *session.Snapshot {
 		v := about(diagnosis.DNSFailed)
-		v.Session.AcquiringSince, v.Diagnosis.Inferred = noon.Add(-waited), true
+		v.Diagnosis.Since, v.Diagnosis.Inferred = noon.Add(-waited), true
 		return v
 	}
 	view := func(known bool, state session.State, q session.QR) *session.Snapshot {
-		return &session.Snapshot{Authorized: known, Session: session.Session{Ref: ref, State: state, QR: q}}
+		s := session.Session{Ref: ref, State: state, QR: q}
+		return &session.Snapshot{Authorized: known, Ready: s.QRUsable(noon), Session: s}
 	}
 	for name, c := range map[string]struct {
 		view   *session.Snapshot
@@ -88,7 +89,7 @@ func TestAnswerQR(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.view.At = noon
-			r := proxy.AnswerQR(c.view, c.err)
+			r := proxy.AnswerQR(c.view, c.err, noon)
 			if r.Status != c.status || r.Code != c.code || r.Retry != c.retry {
 				t.Errorf("%d %q, again after %v; want %d %q, %v", r.Status, r.Code, r.Retry, c.status, c.code, c.retry)
 			}
@@ -119,7 +120,7 @@ func wantBody(t *testing.T, r proxy.Reply) {
 // A refusal with the engine's own wish when to come again passes it on.
 func TestRetryAfterOfA429(t *testing.T) {
 	t.Parallel()
-	r := proxy.AnswerQR(&session.Snapshot{At: noon}, &session.EngineError{Kind: session.KindRateLimited, RetryAfter: 17 * time.Second})
+	r := proxy.AnswerQR(&session.Snapshot{At: noon}, &session.EngineError{Kind: session.KindRateLimited, RetryAfter: 17 * time.Second}, noon)
 	if r.Retry != 17*time.Second {
 		t.Errorf("again after %v", r.Retry)
 	}
@@ -130,7 +131,7 @@ func TestEveryDiagnosisHasAnAnswer(t *testing.T) {
 	t.Parallel()
 	for _, code := range diagnosis.Codes() {
 		d := diagnosis.New(code)
-		r := proxy.AnswerQR(&session.Snapshot{Authorized: true, At: noon, Session: session.Session{State: session.Connecting}, Diagnosis: d}, nil)
+		r := proxy.AnswerQR(&session.Snapshot{Authorized: true, At: noon, Session: session.Session{State: session.Connecting}, Diagnosis: d}, nil, noon)
 		if d.NeedsPerson() && (r.Status != 503 || !strings.Contains(r.Body["message"].(string), d.Help)) || r.Status != 503 && r.Status != 202 {
 			t.Errorf("%s: %d %v", code, r.Status, r.Body)
 		}

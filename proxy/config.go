@@ -34,17 +34,17 @@ type Config struct {
 	// Default: everything comes from users.
 	TrafficClass func(key secret.Secret) session.TrafficClass
 
-	// Pairing is the gate's heart, which the session routes speak to. Without one they pass through.
-	Pairing Pairing
+	// QRService answers the session routes. Without one they pass through.
+	QRService QRService
 
 	// Loop knows the gate's own requests again, should the engine's address lead back to it. Its Transport carries
-	// what Pairing asks. Default: one of the front's own.
+	// what QRService asks. Default: one of the front's own.
 	Loop *Loop
 
 	// Trail ties requests to the journeys that they are part of. Default: nobody traces.
 	Trail Tracer
 
-	// Vault makes tenants of credentials. It must be set when Pairing is.
+	// Vault makes tenants of credentials. It must be set when QRService is.
 	Vault *seal.Sealer
 
 	// Logger takes panics, and nothing else. Default: they are not logged, only observed as 503.

@@ -72,7 +72,7 @@ func (s *sessionRequest) forward(op string, t target, in *http.Request, limit ti
 		f.Status = a.Status
 		return a, f
 	}
-	s.config.Pairing.OnRateLimits(s.caller, compat.RateLimits(a.Header, a.At), a.Status == http.StatusTooManyRequests, compat.RetryAfter(a.Header, a.At))
+	s.config.QRService.OnRateLimits(s.caller, compat.RateLimits(a.Header, a.At), a.Status == http.StatusTooManyRequests, compat.RetryAfter(a.Header, a.At))
 	if fault := a.EngineError(op); fault != nil {
 		return a, fault
 	}

@@ -10,7 +10,7 @@ import (
 // nothing to make them whole with, and they pass through. What can be read can be asked for its head too.
 func (f *Handler) routes(r gin.IRouter) {
 	on := f.handle
-	if f.config.Pairing == nil {
+	if f.config.QRService == nil {
 		on = func(func(*sessionRequest)) gin.HandlerFunc { return f.pass }
 	}
 	read := func(path string, h gin.HandlerFunc) { r.Match([]string{http.MethodGet, http.MethodHead}, path, h) }

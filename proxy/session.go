@@ -14,48 +14,44 @@ import (
 	"qrgate/internal/session"
 )
 
-// Codes tells what the gate knows of a session. Its errors are a *qrgate.Fault when the engine itself
-// refuses the credential or does not know the session, and the context's when the client left.
-type Codes interface {
-	// QR waits for a code, at most for the hold.
-	QR(ctx context.Context, c session.Caller, id string, asked session.WaitPreference) (*session.Snapshot, error)
-	// Get starts nothing, and asks the engine at most once.
+// QRService obtains the QRs of sessions and keeps what is known of them. Its errors are a *session.EngineError when the
+// engine itself refuses the credential or does not know the session, the context's error when the client left, and
+// session.ErrStopped when qrgate stops.
+type QRService interface {
+	// WaitQR waits for a code, as long as preferred.
+	WaitQR(ctx context.Context, c session.Caller, id string, preferred session.WaitPreference) (*session.Snapshot, error)
+	// Get returns what is known. It starts nothing, and polls the engine at most once.
 	Get(ctx context.Context, c session.Caller, id string) (*session.Snapshot, error)
-	// Status is Peek for somebody who polls for the scan.
+	// Status is Get for a client that polls for the scan.
 	Status(ctx context.Context, c session.Caller, id string) (*session.Snapshot, error)
-	// Watch waits for a view that differs from seen, at most for the hold.
-	Watch(ctx context.Context, c session.Caller, id string, seen *session.Snapshot, hold time.Duration) (*session.Snapshot, error)
-}
+	// Follow follows all changes of a session. It returns session.ErrTooManyWaiters when no more may wait.
+	Follow(ctx context.Context, c session.Caller, id string) (session.Follower, error)
 
-// News takes what became of a client's own calls.
-type News interface {
-	// OnConnect: the engine accepted a connect or restart.
-	OnConnect(ctx context.Context, c session.Caller, o session.SessionReport, how session.ConnectMode) error
-	// OnConnectError: a connect failed; it is carried on, and awaited at most for hold.
-	OnConnectError(ctx context.Context, c session.Caller, r session.Ref, err error, hold time.Duration) (*session.Snapshot, error)
-	// OnSessions: the engine told ids and states; born marks a session created just now.
-	OnSessions(ctx context.Context, c session.Caller, seen []session.SessionReport, born bool)
-	// Invalidate: a session was disconnected, restarted or deleted.
+	// AdmitCreate waits until a create may be sent; release is called when the engine has answered.
+	AdmitCreate(ctx context.Context, c session.Caller) (release func())
+	// OnCreateRefused takes that the engine refused to create a session of this name.
+	OnCreateRefused(c session.Caller, name string)
+	// WasCreateRefused reports whether the create of a session of this name was just refused.
+	WasCreateRefused(c session.Caller, name string) bool
+	// AdmitConnect returns how long a connect must wait for the engine's rate limit; 0 if it may be sent.
+	AdmitConnect(c session.Caller) (wait time.Duration)
+	// OnConnect takes that the engine accepted a connect or restart.
+	OnConnect(ctx context.Context, c session.Caller, o session.SessionReport, mode session.ConnectMode) error
+	// OnConnectError takes that a connect failed; it is carried on, and awaited no longer than max.
+	OnConnectError(ctx context.Context, c session.Caller, r session.Ref, err error, max time.Duration) (*session.Snapshot, error)
+	// OnSessions takes ids and states that the engine told; created marks a session created just now.
+	OnSessions(ctx context.Context, c session.Caller, reports []session.SessionReport, created bool)
+	// OnRateLimits takes what the engine says of its limits; limited marks a 429.
+	OnRateLimits(c session.Caller, limits []session.RateLimit, limited bool, retryAfter time.Duration)
+	// Invalidate drops what is known of a session that was disconnected, restarted or deleted.
 	Invalidate(ctx context.Context, c session.Caller, r session.Ref, deleted bool) error
-}
 
-// Names knows sessions by both their ids, and the engine's budget by its answers.
-type Names interface {
 	// Resolve finds the session that a caller means by id.
 	Resolve(ctx context.Context, c session.Caller, id string) session.Ref
 	// RefreshID finds it again by its name, after the engine denied its integer.
 	RefreshID(ctx context.Context, c session.Caller, r session.Ref) session.Ref
-	// Cached tells what is in mind of sessions, and asks nobody.
+	// Cached returns what is known of sessions and asks nobody.
 	Cached(c session.Caller, refs []session.Ref) []*session.Snapshot
-	// OnRateLimits takes what the engine says of its budget; refused marks a 429.
-	OnRateLimits(c session.Caller, limits []session.RateLimit, refused bool, after time.Duration)
-}
-
-// Pairing is the heart of the gate, as its front needs it.
-type Pairing interface {
-	Codes
-	News
-	Names
 }
 
 // sessionRequest is one request on a session route.
@@ -109,7 +105,7 @@ func (f *Handler) callerOf(r *http.Request) session.Caller {
 
 // resolve finds out which session is meant.
 func (s *sessionRequest) resolve() {
-	s.ref = s.config.Pairing.Resolve(s.c.Request.Context(), s.caller, s.id)
+	s.ref = s.config.QRService.Resolve(s.c.Request.Context(), s.caller, s.id)
 }
 
 // writeJSON writes a JSON answer. Headers of the engine's own answer may come with it.
@@ -125,12 +121,18 @@ func (s *sessionRequest) writeJSON(status int, body any, from http.Header) {
 			h[name] = append(h[name], values...)
 		}
 	}
+	s.writeHead(status, len(b))
+	_, _ = s.c.Writer.Write(b)
+}
+
+// writeHead writes the head of a JSON answer of the given length.
+func (s *sessionRequest) writeHead(status, length int) {
+	h := s.c.Writer.Header()
 	h.Set("Content-Type", compat.ContentType)
-	h.Set("Content-Length", strconv.Itoa(len(b)))
+	h.Set("Content-Length", strconv.Itoa(length))
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	s.c.Writer.WriteHeader(status)
-	_, _ = s.c.Writer.Write(b)
 }
 
 // keepHeader reports whether a header of the engine's answer still holds for a body that the gate has made

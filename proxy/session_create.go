@@ -55,8 +55,13 @@ func (s *sessionRequest) create() {
 		s.reply(problem(http.StatusBadRequest, compat.CodeValidationError, textBadName, time.Now()))
 		return
 	}
+	release := s.config.QRService.AdmitCreate(s.c.Request.Context(), s.caller)
 	a, err := s.forwardRequest("create", s.enginePath(""), askTime)
+	release()
 	if err != nil {
+		if name, _ := wanted["sessionId"].(string); session.KindOf(err) == session.KindRateLimited {
+			s.config.QRService.OnCreateRefused(s.caller, name)
+		}
 		s.writeEngineError(a, err)
 		return
 	}
@@ -71,7 +76,7 @@ func (s *sessionRequest) create() {
 		}
 	}
 	o, _ := compat.ParseSession(made, compat.EngineClock(a.Header, a.At), a.At)
-	s.config.Pairing.OnSessions(s.c.Request.Context(), s.caller, []session.SessionReport{o}, true)
+	s.config.QRService.OnSessions(s.c.Request.Context(), s.caller, []session.SessionReport{o}, true)
 	s.ref = o.Ref
 	whole := compat.Normalize(made, &session.Snapshot{}, a.At)
 	if o.Image.Empty() && o.State == session.AwaitingScan {

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -17,9 +18,12 @@ type Reply struct {
 }
 
 // AnswerQR is what a request for the QR is answered with.
-func AnswerQR(v *session.Snapshot, err error) Reply {
-	r := answerQR(v, err)
+func AnswerQR(v *session.Snapshot, err error, now time.Time) Reply {
+	r := answerQR(v, err, now)
 	b, _ := json.Marshal(r.body)
+	if r.prepared != nil {
+		b = fmt.Appendf(nil, "%s%d%s", r.prepared.Head, r.number, r.prepared.Tail)
+	}
 	out := Reply{Status: r.status, Code: r.code, Retry: r.retry}
 	_ = json.Unmarshal(b, &out.Body)
 	return out
@@ -32,7 +36,7 @@ var (
 )
 
 // ReadinessOf puts a view into words.
-func ReadinessOf(v *session.Snapshot, id string) QRStatus { return readiness(v, id) }
+func ReadinessOf(v *session.Snapshot, id string) QRStatus { return readiness(v, id, v.At) }
 
 // Kept reports whether a header of the engine's answer is passed on.
 func Kept(name string) bool { return keepHeader(http.CanonicalHeaderKey(name)) }

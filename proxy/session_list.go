@@ -43,8 +43,8 @@ func (s *sessionRequest) normalizeAll(items []compat.Object, a compat.Response) 
 		seen[i], _ = compat.ParseSession(item, compat.EngineClock(a.Header, a.At), a.At)
 		refs[i] = seen[i].Ref
 	}
-	s.config.Pairing.OnSessions(s.c.Request.Context(), s.caller, seen, false)
-	views := s.config.Pairing.Cached(s.caller, refs)
+	s.config.QRService.OnSessions(s.c.Request.Context(), s.caller, seen, false)
+	views := s.config.QRService.Cached(s.caller, refs)
 	out := make([]compat.Object, len(items))
 	for i, item := range items {
 		out[i] = compat.Normalize(item, views[i], a.At)
@@ -81,7 +81,7 @@ func (s *sessionRequest) parseSession(a compat.Response) (body, whole compat.Obj
 // status answers GET …/status. While the gate is obtaining a QR it knows better than the engine, and
 // answers itself; otherwise the engine is the truth.
 func (s *sessionRequest) status() {
-	v, err := s.config.Pairing.Status(s.c.Request.Context(), s.caller, s.id)
+	v, err := s.config.QRService.Status(s.c.Request.Context(), s.caller, s.id)
 	s.ref = v.Session.Ref
 	if clientGone(s.c.Request.Context()) {
 		return

@@ -11,7 +11,7 @@ import (
 	"qrgate/internal/session"
 )
 
-// qr answers GET /api/sessions/{id}/qr: it holds the request until there is a code.
+// qr answers GET /api/sessions/{id}/qr: the request waits until there is a code.
 func (s *sessionRequest) qr() {
 	asked, ok := parseWait(s.c.Request)
 	if !ok {
@@ -19,7 +19,7 @@ func (s *sessionRequest) qr() {
 		return
 	}
 	began := time.Now()
-	v, err := s.config.Pairing.QR(s.c.Request.Context(), s.caller, s.id, asked)
+	v, err := s.config.QRService.WaitQR(s.c.Request.Context(), s.caller, s.id, asked)
 	s.ref = v.Session.Ref
 	if clientGone(s.c.Request.Context()) {
 		return
@@ -34,10 +34,7 @@ func (s *sessionRequest) qr() {
 	if v.Authorized {
 		s.c.Writer.Header().Set("Server-Timing", fmt.Sprintf("hold;dur=%d, looks;desc=%q", time.Since(began).Milliseconds(), strconv.Itoa(v.Session.Polls)))
 	}
-	if v.At.IsZero() {
-		v.At = time.Now() // a gate that stops has no view
-	}
-	s.reply(answerQR(s.inLanguage(v), err))
+	s.reply(answerQR(s.inLanguage(v), err, time.Now()))
 }
 
 const textBadWait = "wait is a whole number of seconds; more than 60 counts as 60. Correct it in the query, or leave it out."
@@ -48,13 +45,28 @@ func (s *sessionRequest) reply(r response) {
 		s.c.Writer.Header().Set("Retry-After", strconv.Itoa(int((r.retry+time.Second-1)/time.Second)))
 	}
 	recorderOf(s.c.Writer).code = r.code
+	if r.prepared != nil {
+		s.writePrepared(r)
+		return
+	}
 	s.writeJSON(r.status, r.body, nil)
+}
+
+// writePrepared writes a body that was prepared for all requests, with the one number that differs.
+func (s *sessionRequest) writePrepared(r response) {
+	var digits [20]byte
+	number := strconv.AppendInt(digits[:0], int64(r.number), 10)
+	s.writeHead(r.status, len(r.prepared.Head)+len(number)+len(r.prepared.Tail))
+	w := s.c.Writer
+	_, _ = w.Write(r.prepared.Head)
+	_, _ = w.Write(number)
+	_, _ = w.Write(r.prepared.Tail)
 }
 
 // parseWait reads how long a client wants to be held: ?wait=N, else Prefer: wait=N (RFC 7240), in seconds. Ten
 // minutes are one minute; what is no number is refused in the query and ignored in the preference.
 func parseWait(r *http.Request) (session.WaitPreference, bool) {
-	if query := r.URL.Query(); query.Has("wait") {
+	if query := r.URL.Query(); r.URL.RawQuery != "" && query.Has("wait") {
 		n, err := strconv.ParseUint(query.Get("wait"), 10, 16)
 		return session.WaitPreference{Set: true, For: time.Duration(n) * time.Second}, err == nil || errors.Is(err, strconv.ErrRange)
 	}

@@ -27,7 +27,7 @@ func (s *sessionRequest) refreshID() bool {
 	if denied.ID == 0 || denied.Name != s.id {
 		return false
 	}
-	s.ref = s.config.Pairing.RefreshID(s.c.Request.Context(), s.caller, denied)
+	s.ref = s.config.QRService.RefreshID(s.c.Request.Context(), s.caller, denied)
 	return s.ref.ID != denied.ID
 }
 

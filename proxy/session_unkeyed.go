@@ -23,5 +23,6 @@ func (s *sessionRequest) qrUnkeyed() {
 	body, _ := compat.Parse(a.Body)
 	seen, _ := compat.ParseSession(compat.SessionOf(body), compat.EngineClock(a.Header, a.At), a.At)
 	seen.Ref = s.ref.Merge(seen.Ref)
-	s.reply(answerQR(&session.Snapshot{Session: session.Session{}.AfterPoll(seen, err, a.At), Authorized: true, At: a.At}, nil))
+	after := session.Session{}.AfterPoll(seen, err, a.At)
+	s.reply(answerQR(&session.Snapshot{Session: after, Authorized: true, Ready: after.QRUsable(a.At), At: a.At}, nil, a.At))
 }

@@ -1,7 +1,9 @@
 package proxy
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -37,9 +39,9 @@ type Queue struct {
 	Wait  int `json:"wait"`  // whole seconds until the engine may be asked again
 }
 
-// readiness puts a view into words for a client.
-func readiness(v *session.Snapshot, id string) QRStatus {
-	s := v.Session
+// readiness is the status of a QR at now, as a client reads it.
+func readiness(v *session.Snapshot, id string, now time.Time) QRStatus {
+	s := &v.Session
 	r := QRStatus{ID: s.Ref.ID, SessionID: s.Ref.Name, State: s.State, Status: compat.Wire(s.State), Sequence: s.Sequence, Attempts: s.Polls}
 	if r.SessionID == "" {
 		r.SessionID = id
@@ -47,16 +49,19 @@ func readiness(v *session.Snapshot, id string) QRStatus {
 	if !s.Since.IsZero() {
 		r.Since = text(compat.Millis(s.Since))
 	}
-	if s.QR.Present() && s.QR.TTL(v.At) > 0 {
-		r.Ready = s.QR.Fresh(v.At)
-		r.GeneratedAt, r.ExpiresAt = text(compat.Millis(s.QR.Seen)), text(compat.Millis(s.QR.Expires))
-		r.ExpiresIn = sinceNow(s.QR.Expires, v.At)
+	if s.QR.Present() && s.QR.TTL(now) > 0 {
+		r.Ready = v.Ready && s.QR.Usable(now)
+		r.GeneratedAt, r.ExpiresAt = text(compat.Millis(s.QR.SeenAt)), text(compat.Millis(s.QR.ExpiresAt))
+		r.ExpiresIn = sinceNow(s.QR.ExpiresAt, now)
 	}
-	if !r.Ready && s.State != session.Connected {
+	if s.State == session.Connected {
+		return r // success has no diagnosis
+	}
+	if !r.Ready {
 		r.RetryAfter = int(retrySoon / time.Second)
 	}
 	if v.QueuePosition > 0 {
-		r.Queue = &Queue{v.QueuePosition, sinceNow(v.At.Add(v.RateLimitWait), v.At)}
+		r.Queue = &Queue{v.QueuePosition, sinceNow(v.At.Add(v.RateLimitWait), now)}
 		r.RetryAfter = max(r.RetryAfter, r.Queue.Wait)
 	}
 	if !v.Diagnosis.Healthy() {
@@ -69,25 +74,22 @@ func text(s string) *string { return &s }
 
 // qrStatus answers GET …/qr/status: at once, after a change with ?wait=N, or as a stream of changes.
 func (s *sessionRequest) qrStatus() {
-	asked, ok := parseWait(s.c.Request)
+	preferred, ok := parseWait(s.c.Request)
 	if !ok {
 		s.writeError(s.c.Writer, s.c.Request, apiError{http.StatusBadRequest, compat.CodeValidationError, textBadWait})
 		return
 	}
 	ctx := s.c.Request.Context()
-	v, err := s.config.Pairing.Get(ctx, s.caller, s.id)
-	if asked.Set && asked.For > 0 && err == nil && v.Authorized && !wantsEventStream(s.c.Request) {
-		v, err = s.config.Pairing.Watch(ctx, s.caller, s.id, v, asked.For)
-	}
+	v, err := s.config.QRService.Get(ctx, s.caller, s.id)
 	s.ref = v.Session.Ref
 	if clientGone(ctx) {
 		return
 	}
 	if err == nil && !v.Authorized {
-		s.reply(s.unauthorizedResponse(v))
+		s.reply(s.notAuthorized(v))
 		return
 	}
-	if r, no := engineErrorResponse(err, time.Now()); no {
+	if r, isError := engineErrorResponse(err, time.Now()); isError {
 		s.reply(r)
 		return
 	}
@@ -95,27 +97,42 @@ func (s *sessionRequest) qrStatus() {
 		s.stream(v)
 		return
 	}
-	s.writeJSON(http.StatusOK, compat.Envelope{Success: true, Data: readiness(s.inLanguage(v), s.id)}, nil)
+	if preferred.Set && preferred.For > 0 {
+		v = s.waitChange(ctx, v, preferred.For)
+	}
+	if clientGone(ctx) {
+		return
+	}
+	s.writeJSON(http.StatusOK, compat.Envelope{Success: true, Data: readiness(s.inLanguage(v), s.id, time.Now())}, nil)
 }
 
-// problemWithDiagnosis is an error with the reason why there is nothing else to say.
-type problemWithDiagnosis struct {
-	compat.Problem
-	Diagnosis *diagnosis.Diagnosis `json:"diagnosis,omitempty"`
+// waitChange waits until the status differs from v, no longer than max. Where no more requests may wait, the answer is
+// what is known now.
+func (s *sessionRequest) waitChange(ctx context.Context, v *session.Snapshot, max time.Duration) *session.Snapshot {
+	f, err := s.config.QRService.Follow(ctx, s.caller, s.id)
+	if err != nil {
+		return v
+	}
+	defer f.Close()
+	next, err := f.Next(ctx, v, min(max, session.MaxWait))
+	if err != nil || !next.Authorized && !next.Ended {
+		return v
+	}
+	return next
 }
 
-// unauthorizedResponse is the answer when nothing may be said of the session, because the engine has not accepted this
+// notAuthorized is the answer when nothing may be said of the session, because the engine has not accepted this
 // credential for it within the last minute and could not be asked. What is wrong with the engine may be said.
-func (s *sessionRequest) unauthorizedResponse(v *session.Snapshot) response {
-	t := v.Session.Trouble
+func (s *sessionRequest) notAuthorized(v *session.Snapshot) response {
+	t, now := v.Session.Failure, time.Now()
 	if t.Kind == "" {
 		t.Op, t.Kind = session.OpQR, session.KindTimeout
 	}
-	r := unavailableResponse(&session.EngineError{Op: t.Op, Kind: t.Kind, Status: t.Status, Code: t.Code, Text: t.Text, RetryAfter: t.RetryAfter}, v.At)
-	if why := t.EngineDiagnosis(v.At); !why.Healthy() {
-		spoken := s.inLanguage(&session.Snapshot{Diagnosis: why}).Diagnosis
+	r := unavailableResponse(&session.EngineError{Op: t.Op, Kind: t.Kind, Status: t.Status, Code: t.Code, Text: t.Text, RetryAfter: t.RetryAfter}, now)
+	if cause := t.EngineDiagnosis(now); !cause.Healthy() {
+		localized := s.inLanguage(&session.Snapshot{Diagnosis: cause}).Diagnosis
 		problem, _ := r.body.(compat.Problem)
-		r.body = problemWithDiagnosis{problem, &spoken}
+		r.body = explainedProblem{problem, &localized}
 	}
 	return r
 }
@@ -126,37 +143,68 @@ func wantsEventStream(r *http.Request) bool {
 
 // Bounds of a stream of changes.
 const (
-	streamLife        = 10 * time.Minute // then the client connects again, with a proof that is new
+	streamTTL         = 10 * time.Minute // then the client connects again
 	heartbeatInterval = 15 * time.Second // a comment keeps proxies from cutting a quiet stream
-	streamWrite       = 10 * time.Second // a client that does not read for so long is let go
+	streamWriteLimit  = 10 * time.Second // a client that does not read for so long is disconnected
+	streamRetry       = 2 * time.Second  // after which a client connects again
 )
 
-// stream sends every change as a server-sent event.
+const textTooManyWaiters = "Too many requests wait for this session, this API key or this server. Close some, or ask again in a few seconds."
+
+// stream sends every change as a server-sent event: ready, expired, the next code, paired, deleted. With the last two
+// it ends. It counts as a waiting request; above the limits it is refused.
 func (s *sessionRequest) stream(v *session.Snapshot) {
+	ctx := s.c.Request.Context()
+	f, err := s.config.QRService.Follow(ctx, s.caller, s.id)
+	if errors.Is(err, session.ErrTooManyWaiters) {
+		r := problem(http.StatusTooManyRequests, compat.CodeRateLimitExceeded, textTooManyWaiters, time.Now())
+		r.retry = 5 * time.Second
+		s.reply(r)
+		return
+	}
+	if r, isError := engineErrorResponse(err, time.Now()); isError {
+		s.reply(r)
+		return
+	}
+	defer f.Close()
 	h := s.c.Writer.Header()
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("X-Accel-Buffering", "no")
 	h.Set("Content-Language", languageOf(s.c.Request))
 	s.c.Writer.WriteHeader(http.StatusOK)
-	ctx, conn := s.c.Request.Context(), http.NewResponseController(s.c.Writer)
-	end := time.Now().Add(streamLife)
-	for first := true; time.Now().Before(end) && ctx.Err() == nil; first = false {
-		next, err := v, error(nil)
-		if !first {
-			next, err = s.config.Pairing.Watch(ctx, s.caller, s.id, v, heartbeatInterval)
-		}
-		if err != nil || !next.Authorized {
-			return // the client asks again, and is told then
-		}
-		_ = conn.SetWriteDeadline(time.Now().Add(streamWrite))
-		frame := ": still here\n\n"
-		if first || v.Changed(next) {
-			b, _ := json.Marshal(readiness(s.inLanguage(next), s.id)) // plain fields cannot fail
-			frame = fmt.Sprintf("event: status\ndata: %s\n\n", b)
-		}
-		if _, err := s.c.Writer.WriteString(frame); err != nil || conn.Flush() != nil {
+	if !s.send(fmt.Sprintf("retry: %d\n", streamRetry.Milliseconds()) + s.frame(v)) {
+		return
+	}
+	for end := time.Now().Add(streamTTL); !hasEnded(v) && time.Now().Before(end); {
+		next, err := f.Next(ctx, v, heartbeatInterval)
+		switch {
+		case err != nil:
+			return // the client connects again, and is told then
+		case !v.Changed(next):
+			if !s.send(": heartbeat\n\n") {
+				return
+			}
+			continue
+		case !s.send(s.frame(next)):
 			return
 		}
 		v = next
 	}
+}
+
+// hasEnded reports whether nothing follows in a stream.
+func hasEnded(v *session.Snapshot) bool { return v.Ended || v.Session.State == session.Connected }
+
+// frame is a status as a server-sent event.
+func (s *sessionRequest) frame(v *session.Snapshot) string {
+	b, _ := json.Marshal(readiness(s.inLanguage(v), s.id, time.Now())) // plain fields cannot fail
+	return fmt.Sprintf("id: %d\nevent: status\ndata: %s\n\n", v.At.UnixMilli(), b)
+}
+
+// send writes a part of a stream; false when the client has left.
+func (s *sessionRequest) send(text string) bool {
+	conn := http.NewResponseController(s.c.Writer)
+	_ = conn.SetWriteDeadline(time.Now().Add(streamWriteLimit))
+	_, err := s.c.Writer.WriteString(text)
+	return err == nil && conn.Flush() == nil
 }

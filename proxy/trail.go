@@ -22,7 +22,7 @@ func (s *sessionRequest) join() {
 	if s.config.Trail == nil || s.traceLinked || s.ref.IsZero() {
 		return
 	}
-	if v := s.config.Pairing.Cached(s.caller, []session.Ref{s.ref})[0]; !v.Session.Ref.IsZero() {
+	if v := s.config.QRService.Cached(s.caller, []session.Ref{s.ref})[0]; !v.Session.Ref.IsZero() {
 		s.traceLinked = true
 		s.config.Trail.Link(s.c.Request.Context(), s.caller, v.Session)
 	}

@@ -33,7 +33,7 @@ func (v view) item(now time.Time) item {
 		s.PhoneNumber = &phone
 	}
 	if q, ok := v.qr(now); ok {
-		image, seen, expires := q.Image.Reveal(), compat.Millis(q.Seen), compat.Millis(q.Expires)
+		image, seen, expires := q.Image.Reveal(), compat.Millis(q.SeenAt), compat.Millis(q.ExpiresAt)
 		s.HasQR, s.QRCode, s.QRGeneratedAt, s.QRExpiresAt = true, &image, &seen, &expires
 	}
 	return item{Session: s, LastDisconnect: v.lastDisconnect()}

@@ -193,6 +193,6 @@ func (v view) phone() string {
 
 // qr is the code that can be scanned at now, if there is one.
 func (v view) qr(now time.Time) (session.QR, bool) {
-	q := session.QR{Image: v.image, Sequence: v.link.Sequence, Seen: v.link.Seen, Confirmed: now, Expires: v.link.Deadline}
+	q := session.QR{Image: v.image, Sequence: v.link.Sequence, SeenAt: v.link.Seen, ConfirmedAt: now, ExpiresAt: v.link.Deadline}
 	return q, q.Present() && q.TTL(now) > 0
 }

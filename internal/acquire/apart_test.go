@@ -15,7 +15,7 @@ import (
 func TestTheGatesOwnNetworkIsNotTheEngines(t *testing.T) {
 	var began time.Time
 	shut := func(c *acquire.Config) {
-		c.Control = func() session.ConnectivityResult {
+		c.Connectivity = func() session.ConnectivityResult {
 			return session.ConnectivityResult{Step: session.ControlDNS, Code: diagnosis.DNSFailed, At: time.Now().Add(-time.Second), Failing: began}
 		}
 	}
@@ -24,7 +24,7 @@ func TestTheGatesOwnNetworkIsNotTheEngines(t *testing.T) {
 		silence := func(name string) diagnosis.Diagnosis {
 			r.connect("key-a", r.create("key-a", name))
 			time.Sleep(14 * time.Second)
-			v, err := r.p.QR(r.t.Context(), r.caller("key-a"), name, session.WaitPreference{Set: true})
+			v, err := r.p.WaitQR(r.t.Context(), r.caller("key-a"), name, session.WaitPreference{Set: true})
 			if err != nil {
 				r.t.Fatal(err)
 			}

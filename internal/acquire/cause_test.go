@@ -36,7 +36,7 @@ func TestSilenceIsOneCause(t *testing.T) {
 		began := time.Now()
 		r.connect("key-a", ref)
 		for time.Since(began) < 55*time.Second {
-			v, err := r.p.QR(r.t.Context(), r.caller("key-a"), "crm-1", session.WaitPreference{})
+			v, err := r.p.WaitQR(r.t.Context(), r.caller("key-a"), "crm-1", session.WaitPreference{})
 			if err != nil || !v.Diagnosis.Healthy() && v.Diagnosis.Code != diagnosis.QRNotEmitted {
 				r.t.Fatalf("after %s: %v, %+v", time.Since(began), err, v.Diagnosis)
 			}
@@ -63,7 +63,7 @@ func TestStuckWhileOthersWork(t *testing.T) {
 			show := func() {
 				r.post("key-a", "/api/sessions/crm-1/connect", `{"force":true}`)
 				_ = r.p.OnConnect(r.t.Context(), r.caller("key-a"), session.SessionReport{Ref: other, State: session.Connecting}, session.Force)
-				if v, err := r.p.QR(r.t.Context(), r.caller("key-a"), "crm-1", session.WaitPreference{}); err != nil || !v.Session.QR.Present() {
+				if v, err := r.p.WaitQR(r.t.Context(), r.caller("key-a"), "crm-1", session.WaitPreference{}); err != nil || !v.Session.QR.Present() {
 					r.t.Fatalf("%v, %+v", err, v)
 				}
 			}
@@ -97,7 +97,7 @@ func TestTheCauseOfEachAttempt(t *testing.T) {
 			if time.Since(began) > 31*time.Second {
 				said.Store("405 Connection Failure")
 			}
-			_, err := r.p.QR(r.t.Context(), r.caller("key-a"), "crm-1", session.WaitPreference{Set: true, For: time.Second})
+			_, err := r.p.WaitQR(r.t.Context(), r.caller("key-a"), "crm-1", session.WaitPreference{Set: true, For: time.Second})
 			if err != nil {
 				r.t.Fatal(err)
 			}

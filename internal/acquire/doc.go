@@ -1,15 +1,18 @@
-// Package pairing is the heart of the gate: it takes a session from nothing to a QR.
+// Package acquire obtains the QRs of sessions.
 //
-//	client ── connect ──▶ Began ─┐
-//	client ── qr ───────▶ QR ────┤ joins            one desk per credential
-//	                             ▼
-//	            ┌──────── next(session, now) ◀──────────┐
-//	            │  look · push · rest, and when         │
-//	            ▼                                       │
-//	      budget: may we?  ──▶ one engine call ──▶ Session.With(answer)
-//	                                                    │
-//	                                   seal, store, wake all who wait
+//	client ── connect ──▶ OnConnect ─┐
+//	client ── qr ───────▶ WaitQR ────┤ messages          one tracker per session: its run loop is the only writer
+//	                                 ▼
+//	            ┌──── nextAction(session, demand, now) ◀───────┐
+//	            │  poll · recover · give up, and when          │
+//	            ▼                                              │
+//	      tenant: limiter and batcher ──▶ one engine call ──▶ Session.AfterPoll(answer)
+//	                                                           │
+//	                                         publish, emit events, store
 //
-// All decisions are pure functions of values: next (what to do and when), budget (whether the engine
-// still allows it), Session.With (what we now believe), Diagnose (why). The desk does the I/O around them.
+// A Manager finds the tenant of a credential and the tracker of a session. Readers load the tracker's immutable
+// snapshot; a request that waits sleeps until the snapshot changes. What the sessions of one credential share stands in
+// the tenant: the engine's rate limit (rateLimiter), the list call that polls several sessions at once (batcher), and
+// the queue. Decisions are pure functions of values: nextAction, rateLimiter, batcher, Session.AfterPoll,
+// session.Diagnose. Nothing is locked over a call to the engine or to the store.
 package acquire

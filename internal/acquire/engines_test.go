@@ -15,7 +15,7 @@ func (r *rig) persistent(key, id string, patience time.Duration) (*session.Snaps
 	r.t.Helper()
 	began := time.Now()
 	for {
-		v, err := r.p.QR(r.t.Context(), r.caller(key), id, session.WaitPreference{})
+		v, err := r.p.WaitQR(r.t.Context(), r.caller(key), id, session.WaitPreference{})
 		if err != nil {
 			r.t.Fatalf("after %v: %v", time.Since(began), err)
 		}
@@ -88,6 +88,6 @@ func TestForceNeedsLeave(t *testing.T) {
 			if forced != leave {
 				r.t.Errorf("force was asked for: %t, want %t", forced, leave)
 			}
-		}, func(c *acquire.Config) { c.Force = leave })
+		}, func(c *acquire.Config) { c.AllowForce = leave })
 	}
 }

@@ -26,7 +26,7 @@ func TestTenSessionsOfOneKeyShareTheBudget(t *testing.T) {
 						ref := r.createUnlisted("key-a", id)
 						asked := time.Now()
 						r.connect("key-a", ref)
-						v, err := r.p.QR(r.t.Context(), r.caller("key-a"), id, session.WaitPreference{})
+						v, err := r.p.WaitQR(r.t.Context(), r.caller("key-a"), id, session.WaitPreference{})
 						if err != nil || !v.Session.QR.Fresh(v.At) {
 							r.t.Errorf("%s: no QR after %v: %v %s place %d waiting %v", id, v.At.Sub(asked), err, v.Session.State, v.QueuePosition, v.RateLimitWait)
 						}
@@ -86,7 +86,7 @@ func TestNoListNoMatter(t *testing.T) {
 			for _, ref := range refs {
 				wg.Go(func() {
 					r.connect("key-a", ref)
-					v, err := r.p.QR(r.t.Context(), r.caller("key-a"), ref.Name, session.WaitPreference{})
+					v, err := r.p.WaitQR(r.t.Context(), r.caller("key-a"), ref.Name, session.WaitPreference{})
 					if err != nil || !v.Session.QR.Fresh(v.At) {
 						r.t.Errorf("%s: no QR: %v %s %s", ref.Name, err, v.Session.State, v.Diagnosis.Code)
 					}

@@ -43,7 +43,7 @@ func TestAnExpiredCodeIsNoSuccess(t *testing.T) {
 			})
 			time.Sleep(50 * time.Second) // what the code has left is too little to be scanned; to know the key takes a minute
 			n := r.told()
-			v, _ := r.p.QR(r.t.Context(), r.caller("key-a"), "crm-1", session.WaitPreference{})
+			v, _ := r.p.WaitQR(r.t.Context(), r.caller("key-a"), "crm-1", session.WaitPreference{})
 			if v.Session.QR.Fresh(v.At) {
 				r.t.Fatal("the code is still fresh")
 			}

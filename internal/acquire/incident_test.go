@@ -22,7 +22,7 @@ func TestEveryClientThatAsksOnceGetsTheQR(t *testing.T) {
 				var wg sync.WaitGroup
 				for range clients {
 					wg.Go(func() {
-						v, err := r.p.QR(r.t.Context(), r.caller("key-a"), "crm-1", session.WaitPreference{})
+						v, err := r.p.WaitQR(r.t.Context(), r.caller("key-a"), "crm-1", session.WaitPreference{})
 						if err != nil || !v.Session.QR.Fresh(v.At) {
 							r.t.Errorf("no QR after %v: %v, %s", v.At.Sub(began), err, v.Session.State)
 						}

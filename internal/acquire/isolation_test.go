@@ -77,15 +77,15 @@ func strangers(t *testing.T, steps []stranger, store store.LeasedStore, spoil fu
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer stop()
-	start := func() *acquire.Pairing {
-		p, err := acquire.New(acquire.Config{Engine: r.hub, Vault: vault, Store: store})
+	start := func() *acquire.Manager {
+		p, err := acquire.New(acquire.Config{Engine: r.hub, Sealer: vault, Store: store})
 		if err != nil {
 			t.Fatal(err)
 		}
 		wg.Go(func() { _ = p.Run(ctx) })
 		return p
 	}
-	replicas := []*acquire.Pairing{start(), start()}
+	replicas := []*acquire.Manager{start(), start()}
 	for i, key := range []string{"key-a", "key-b", "key-c"} {
 		for session := 1; session <= 2; session++ {
 			r.p = replicas[i%2]
@@ -93,10 +93,10 @@ func strangers(t *testing.T, steps []stranger, store store.LeasedStore, spoil fu
 		}
 	}
 	spoil()
-	replicas = []*acquire.Pairing{start(), start()} // they know only what the store tells them
+	replicas = []*acquire.Manager{start(), start()} // they know only what the store tells them
 	for _, s := range steps {
 		id := fmt.Sprintf("crm-%d", s.session)
-		v, err := replicas[s.replica].QR(ctx, r.caller(s.key), id, session.WaitPreference{Set: true, For: time.Second})
+		v, err := replicas[s.replica].WaitQR(ctx, r.caller(s.key), id, session.WaitPreference{Set: true, For: time.Second})
 		if err == nil && v.Session.QR.Present() && !r.madeFor(s.key, id, v.Session.QR.Image) {
 			t.Fatalf("%s was shown a code of %s that the engine did not make for it", s.key, id)
 		}
@@ -147,7 +147,7 @@ func TestWhoShowsNoKeySharesNothing(t *testing.T) {
 			}
 		}
 		for _, id := range []string{"crm-1", "crm-2"} {
-			v, err := r.p.QR(r.t.Context(), nobody, id, session.WaitPreference{})
+			v, err := r.p.WaitQR(r.t.Context(), nobody, id, session.WaitPreference{})
 			if v.Authorized || session.KindOf(err) != session.KindKeyRefused {
 				t.Errorf("%s: known %t, %v; want the engine's refusal", id, v.Authorized, err)
 			}

@@ -23,7 +23,7 @@ import (
 type replicas struct {
 	*rig
 	redis  *redistest.Server
-	gates  []*acquire.Pairing
+	gates  []*acquire.Manager
 	stores []*store.Tiered
 }
 
@@ -43,7 +43,7 @@ func startReplicas(t *testing.T, e *enginesim.Engine, n int) *replicas {
 			t.Fatal(err)
 		}
 		store := store.NewTiered(far, memory.New(memory.Config{}), far.Ping, nil)
-		p, err := acquire.New(acquire.Config{Engine: rs.hub, Vault: vault, Store: store})
+		p, err := acquire.New(acquire.Config{Engine: rs.hub, Sealer: vault, Store: store})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -68,7 +68,7 @@ func TestReplicasShareOneFlight(t *testing.T) {
 	for _, p := range rs.gates {
 		for range 5 {
 			wg.Go(func() {
-				v, err := p.QR(t.Context(), rs.caller("key-a"), "crm-1", session.WaitPreference{Set: true, For: 8 * time.Second})
+				v, err := p.WaitQR(t.Context(), rs.caller("key-a"), "crm-1", session.WaitPreference{Set: true, For: 8 * time.Second})
 				if err != nil || !v.Session.QR.Present() {
 					t.Errorf("no QR: %v, %s", err, v.Session.State)
 				}
@@ -88,7 +88,7 @@ func TestADeleteIsHeardEverywhere(t *testing.T) {
 	ref := rs.create("key-a", "crm-1")
 	rs.connect("key-a", ref)
 	for _, p := range rs.gates {
-		if v, err := p.QR(t.Context(), rs.caller("key-a"), "crm-1", session.WaitPreference{}); err != nil || !v.Session.QR.Present() {
+		if v, err := p.WaitQR(t.Context(), rs.caller("key-a"), "crm-1", session.WaitPreference{}); err != nil || !v.Session.QR.Present() {
 			t.Fatalf("no QR: %v", err)
 		}
 	}
@@ -116,7 +116,7 @@ func TestRedisMayVanish(t *testing.T) {
 	rs.connect("key-a", ref)
 	rs.redis.Pause()
 	began := time.Now()
-	v, err := rs.p.QR(t.Context(), rs.caller("key-a"), "crm-1", session.WaitPreference{Set: true, For: 8 * time.Second})
+	v, err := rs.p.WaitQR(t.Context(), rs.caller("key-a"), "crm-1", session.WaitPreference{Set: true, For: 8 * time.Second})
 	if err != nil || !v.Session.QR.Present() {
 		t.Fatalf("without Redis: %v, %s", err, v.Session.State)
 	}
@@ -126,7 +126,7 @@ func TestRedisMayVanish(t *testing.T) {
 	if rs.stores[0].Up() {
 		t.Error("the store should know that Redis is away")
 	}
-	again, err := rs.p.QR(t.Context(), rs.caller("key-a"), "crm-1", session.WaitPreference{})
+	again, err := rs.p.WaitQR(t.Context(), rs.caller("key-a"), "crm-1", session.WaitPreference{})
 	if err != nil || !again.Session.QR.Image.Equal(v.Session.QR.Image) {
 		t.Errorf("the second answer differs from the first: %v", err)
 	}
@@ -138,7 +138,7 @@ func TestRedisMayVanish(t *testing.T) {
 		}
 		<-time.After(50 * time.Millisecond)
 	}
-	if again, err = rs.p.QR(t.Context(), rs.caller("key-a"), "crm-1", session.WaitPreference{}); err != nil || !again.Session.QR.Present() {
+	if again, err = rs.p.WaitQR(t.Context(), rs.caller("key-a"), "crm-1", session.WaitPreference{}); err != nil || !again.Session.QR.Present() {
 		t.Errorf("after Redis came back empty: %v, %s", err, again.Session.State)
 	}
 }

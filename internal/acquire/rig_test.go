@@ -27,7 +27,7 @@ type rig struct {
 	engine *enginesim.Engine
 	http   *http.Client
 	hub    session.Engine
-	p      *acquire.Pairing
+	p      *acquire.Manager
 	vault  *seal.Sealer
 
 	mu     sync.Mutex
@@ -49,7 +49,7 @@ func bubble(t *testing.T, e *enginesim.Engine, test func(r *rig), options ...fun
 			t.Fatal(err)
 		}
 		r := &rig{t: t, engine: e, http: wire.Client(), vault: vault, hub: inboxhub.New(base, wire.Client().Transport)}
-		cfg := acquire.Config{Engine: r.hub, Vault: vault, Store: memory.New(memory.Config{}), Observe: r.observe}
+		cfg := acquire.Config{Engine: r.hub, Sealer: vault, Store: memory.New(memory.Config{}), OnEvent: r.observe}
 		for _, o := range options {
 			o(&cfg)
 		}

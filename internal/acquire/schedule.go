@@ -6,272 +6,300 @@ import (
 	"qrgate/internal/session"
 )
 
-// pollSchedule is when to look at the engine after a connect: eight looks reach over five seconds, and no gap is
-// longer than 0.69 s, so that a QR is handed out within 0.7 s of being there.
+// pollSchedule says when to poll after a connect: eight polls reach over five seconds and no gap is longer than
+// 0.69 s, so that a QR is handed out within 0.7 s of being there. After that, polls become rare: an engine that was
+// silent for six seconds is slow or broken, and its rate limit is needed for the recovery.
 var pollSchedule = []time.Duration{
 	250 * time.Millisecond, 870 * time.Millisecond, 1560 * time.Millisecond, 2250 * time.Millisecond,
 	2940 * time.Millisecond, 3630 * time.Millisecond, 4320 * time.Millisecond, 5010 * time.Millisecond,
+	8700 * time.Millisecond, 11800 * time.Millisecond, 14900 * time.Millisecond, 18 * time.Second,
+	21 * time.Second, 24 * time.Second, 27 * time.Second, 30 * time.Second,
 }
 
-// After the comb: every second while a held request can still profit, then every two.
+// pollLimits bounds the polls of a session that stays silent, whatever asks for them: the ninth poll is made no
+// earlier than pollLimits[0] after the schedule started, and so on. Sixteen fit into the first 30 s.
+var pollLimits = []time.Duration{
+	5400 * time.Millisecond, 8200 * time.Millisecond, 10 * time.Second, 11 * time.Second,
+	13 * time.Second, 14500 * time.Millisecond, 19 * time.Second, 30 * time.Second,
+}
+
+// Intervals and delays of polls.
 const (
-	fastPollEnd = 12 * time.Second
-	slowStep    = 2 * time.Second
-	fastStep    = time.Second
+	densePolls          = 8                      // polls before pollLimits count
+	slowPollInterval    = 3 * time.Second        // after the schedule's end
+	downPollInterval    = time.Second            // while the engine cannot be reached: such polls cost nothing
+	minPollInterval     = 100 * time.Millisecond // between two polls of one session, whatever is decided
+	authCheckInterval   = time.Second            // between polls that prove a credential
+	confirmPollInterval = 700 * time.Millisecond // while somebody waits for a code's successor
+	followPollInterval  = 1500 * time.Millisecond
+	scanPollInterval    = 3 * time.Second // for the scan, while somebody asks for the state
+	finalPollMargin     = 300 * time.Millisecond
+	finalPollInterval   = 1500 * time.Millisecond // a final poll needs this distance to the last one after the dense polls
+	statusCheckDelay    = 5500 * time.Millisecond // without a QR, after which the state is asked for: engines that fail often say there alone why
+	graceCheckDelay     = 20 * time.Millisecond   // after the connect's grace has ended
 )
 
-// The recovery ladder, counted from the beginning of the wish (DESIGN 3). Each rung is used at most once
-// per session in recoveryCooldown.
-const (
-	againAfter       = 12 * time.Second
-	forceAfter       = 20 * time.Second
-	restartAfter     = 30 * time.Second
-	recoveryCooldown = 10 * time.Minute
-	outageThreshold  = 3 // this many sessions failing alike are the engine's trouble, not the sessions'
-)
-
-// statusCheckDelay is how long after a connect, or a wish, a QR may be missing before the state is asked for: the session may have been
-// linked again, if its past is not known, and engines that fail often say there alone why.
-const statusCheckDelay = 5500 * time.Millisecond
-
-// Pace of the other looks.
-const (
-	confirmStep         = 700 * time.Millisecond // between looks while somebody waits for a code's successor
-	scanPollInterval    = 3 * time.Second        // between looks for the scan, while somebody is interested
-	finalPollMargin     = 300 * time.Millisecond // before the end of a hold
-	demandRetryInterval = 2 * time.Second        // between tries of a connect, while somebody asks
-	reconnect           = time.Minute            // between connects after codes ran out
-	expiredGrace        = 2 * time.Second        // without a code before the codes count as run out
-)
-
-// actionKind is what the desk may do for a session.
+// actionKind is what a tracker may do for its session.
 type actionKind int
 
 const (
-	none           actionKind = iota
-	pollQR                    // ask for the QR
-	pollStatus                // ask for the state
-	recoverSession            // connect again, with force, or restart
-	giveUpSession             // give the wish up
+	none       actionKind = iota
+	pollQR                // ask for the QR
+	pollStatus            // ask for the state
+	recoverQR             // connect, connect with force, or restart
+	giveUp                // end the acquisition
 )
 
-// action is a decision: what, how hard, and not before when.
+// action is a decision: what, how hard, and when.
 type action struct {
-	do  actionKind
-	how session.ConnectMode
-	at  time.Time
+	kind   actionKind
+	mode   session.ConnectMode
+	at     time.Time
+	verify bool // it confirms the state before a recovery step
 }
 
-// interest is who wants to know something of a session right now.
-type interest struct {
-	code  bool      // somebody holds a request for the QR
-	until time.Time // when the first such hold ends; may be past
-	state bool      // somebody asked for the state
-	proof bool      // somebody asked whose credential has not been accepted lately
+// demand is who wants to know something of a session now.
+type demand struct {
+	wantsQR        bool      // somebody waits for the QR
+	waitEndsAt     time.Time // when the first such wait ends; may be past
+	wantsState     bool      // somebody asked for the state
+	follows        bool      // somebody follows all changes
+	needsAuthCheck bool      // somebody waits whose credential was not accepted lately
+	requestedAt    time.Time // when somebody last requested the QR
 }
 
-// policy are the operator's settings that next depends on, and the climate.
+// policy is the operator's settings that a decision depends on, and what is known of other sessions.
 type policy struct {
-	force bool // QRGATE_RECOVERY_FORCE
-	alike int  // sessions that fail alike
+	allowForce bool // QRGATE_RECOVERY_FORCE
 }
 
 // nextAction decides what to do for session s, and when.
-func nextAction(s session.Session, i interest, r policy, now time.Time) action {
+func nextAction(s session.Session, d demand, p policy, now time.Time) action {
+	a := chooseAction(s, d, p, now)
+	if a.kind == pollQR || a.kind == pollStatus {
+		a.at = latest(a.at, s.LastPolledAt.Add(minPollInterval))
+	}
+	return a
+}
+
+func chooseAction(s session.Session, d demand, p policy, now time.Time) action {
 	switch {
-	case i.proof:
-		return action{do: authCheck(s), at: s.LastPolledAt.Add(fastStep)}
+	case d.needsAuthCheck:
+		return authCheck(s)
 	case s.State == session.Connecting && !s.AcquiringSince.IsZero():
-		return acquire(s, i, r, now)
+		return acquireQR(s, d, p, now)
 	case s.State == session.AwaitingScan:
-		return awaitScan(s, i, now)
-	case s.State == session.Connected && i.state:
-		return action{do: pollStatus, at: s.LastPolledAt.Add(scanPollInterval)}
+		return awaitScan(s, d, now)
+	case s.State == session.Connected && d.wantsState:
+		return action{kind: pollStatus, at: s.LastPolledAt.Add(scanPollInterval)}
 	}
 	return action{}
 }
 
-// authCheck is the look that proves a credential: the state of a linked session, else the QR.
-func authCheck(s session.Session) actionKind {
+// authCheck is the poll that proves a credential: the state of a paired session, else the QR.
+func authCheck(s session.Session) action {
+	kind := pollQR
 	if s.State == session.Connected {
-		return pollStatus
+		kind = pollStatus
 	}
-	return pollQR
+	return action{kind: kind, at: s.LastPolledAt.Add(authCheckInterval)}
 }
 
-// acquire is next while a QR is wanted and none is there.
-func acquire(s session.Session, i interest, r policy, now time.Time) action {
-	end := s.AcquiringSince.Add(session.AcquireTimeout)
+// acquireQR decides while a QR is wanted and none is there.
+func acquireQR(s session.Session, d demand, p policy, now time.Time) action {
+	end := acquireUntil(s)
 	if !now.Before(end) {
-		return action{do: giveUpSession, at: now}
+		if d.follows && s.Sequence > 0 && now.Sub(s.Since) < session.ConnectGrace {
+			return action{kind: pollQR, at: s.LastPolledAt.Add(followPollInterval)} // the next code may be due
+		}
+		return action{kind: giveUp, at: now}
 	}
-	best := action{do: pollQR, at: nextLook(s)}
-	if last := i.until.Add(-finalPollMargin); now.Before(i.until) && last.Before(best.at) && last.After(s.LastPolledAt.Add(minPollInterval)) {
-		best.at = last // what came since the last look is worth one more before a client is sent away
-	}
-	if s.Pushed.Failed > 0 && s.ConnectedAt.Before(s.AcquiringSince) {
-		best = retryConnect(s)
-	} else if p, ok := nextRecovery(s, r, now); ok && p.at.Before(best.at) {
-		best = p
-	} else if c, ok := statusCheck(s, i); ok && c.at.Before(best.at) {
-		best = c
+	var best action
+	if s.Recovery.FailedConnects > 0 && s.ConnectedAt.Before(s.AcquiringSince) {
+		best = retryConnect(s, d)
+	} else {
+		best = nextPoll(s, d, now)
+		if r, ok := nextRecovery(s, p, now); ok && (r.at.Before(best.at) || !r.at.After(now)) {
+			best = r
+		}
 	}
 	if end.Before(best.at) {
-		return action{do: giveUpSession, at: end}
+		return action{kind: giveUp, at: end}
 	}
 	return best
 }
 
-// statusCheck is a look at the state instead of one for the QR. A session may be linked without the gate's
-// knowledge: a connect makes such a session reconnect, and no QR will ever come (contract 7, quirk 16). And
-// one that surely is not is asked once per connect, why there is no QR: what the engine said of the last attempt
-// may not be true of this one.
-func statusCheck(s session.Session, i interest) (action, bool) {
-	late := s.AcquiringSince.Add(statusCheckDelay)
+// acquireUntil is when the acquisition is given up. A connect that the rate limit held back is given its time.
+func acquireUntil(s session.Session) time.Time {
+	from := s.AcquiringSince
+	if f := s.History.ConnectFailure; s.Recovery.FailedConnects > 0 && f.Kind == session.KindRateLimited {
+		from = latest(from, s.Recovery.LastTriedAt.Add(f.RetryAfter))
+	}
+	return from.Add(session.AcquireTimeout)
+}
+
+// nextPoll is the next poll for a QR or for the state that explains its absence.
+func nextPoll(s session.Session, d demand, now time.Time) action {
+	best := action{kind: pollQR, at: scheduledPoll(s)}
+	if !s.CodeReportedAt.IsZero() && s.CodeReportedAt.Equal(s.LastPolledAt) {
+		best.at = now // the state tells of a code: fetch it
+		return best
+	}
+	if f := s.History.PollFailure; f.Kind == session.KindTimeout && f.Times == 1 && f.LastAt.Equal(s.LastPolledAt) {
+		best.at = now // some engines answer when the code is there: ask again, with more time
+		return best
+	}
+	if s.Failure.Kind == session.KindUnreachable {
+		best.at = earliest(best.at, s.LastPolledAt.Add(downPollInterval))
+		return best
+	}
+	if at, ok := finalPoll(s, d, now); ok {
+		best.at = earliest(best.at, at)
+	}
+	best.at = latest(best.at, earliestPoll(s))
+	if at, ok := graceCheck(s); ok && at.Before(best.at) {
+		best = action{kind: pollStatus, at: at}
+	}
+	if c, ok := statusCheck(s, d); ok && c.at.Before(best.at) {
+		if d.wantsState {
+			c.at = latest(c.at, earliestPoll(s))
+		}
+		return c
+	}
+	return best
+}
+
+// finalPoll is one more poll before a client is sent away: the QR may have come since the last one.
+func finalPoll(s session.Session, d demand, now time.Time) (time.Time, bool) {
+	at := d.waitEndsAt.Add(-finalPollMargin)
+	since := minPollInterval
+	if s.ScheduledPolls >= densePolls {
+		since = finalPollInterval
+	}
+	return at, now.Before(d.waitEndsAt) && at.After(s.LastPolledAt.Add(since))
+}
+
+// graceCheck is the poll right after the connect's grace when the engine called the session disconnected meanwhile:
+// if it still does, it has lost the session.
+func graceCheck(s session.Session) (time.Time, bool) {
+	at := s.ConnectedAt.Add(session.ConnectGrace + graceCheckDelay)
+	told := s.History.DisconnectedAt.After(s.ConnectedAt)
+	return at, told && s.Sequence == 0 && !s.LostByEngine && s.LastPolledAt.Before(at)
+}
+
+// earliestPoll is the time before which pollLimits allows no further poll.
+func earliestPoll(s session.Session) time.Time {
+	n := s.ScheduledPolls - densePolls
+	if n < 0 {
+		return time.Time{}
+	}
+	return s.ScheduleStartedAt.Add(pollLimits[min(n, len(pollLimits)-1)])
+}
+
+// statusCheck is a poll of the state instead of one for the QR. A session may have been paired without qrgate's
+// knowledge: a connect makes such a session reconnect, and no QR will ever come. And an unpaired one is asked once
+// per connect why there is no QR.
+func statusCheck(s session.Session, d demand) (action, bool) {
+	lateAt := s.AcquiringSince.Add(statusCheckDelay)
 	if s.ConnectedAt.After(s.AcquiringSince) {
-		late = s.ConnectedAt.Add(statusCheckDelay)
+		lateAt = s.ConnectedAt.Add(statusCheckDelay)
 	}
 	switch {
+	case s.Sequence > 0 && s.StateConfirmedAt.Before(s.Since) && s.StateQueriedAt.Before(s.Since):
+		return action{kind: pollStatus, at: s.Since}, true // the code vanished: scanned, or expired?
+	case s.CreatedHere && !s.EverPaired && s.StateQueriedAt.Before(lateAt) && s.StateConfirmedAt.Before(lateAt):
+		return action{kind: pollStatus, at: lateAt}, true
 	case s.Polls%2 == 1:
-		return action{}, false // an engine that does not tell its state is asked in turn with the looks for the QR
+		return action{}, false // an engine that does not tell its state is asked in turn with the polls for the QR
 	case s.Sequence > 0 && s.StateConfirmedAt.Before(s.Since):
-		return action{do: pollStatus, at: s.Since}, true // the code vanished: scanned, or run out?
-	case s.CreatedHere && !s.EverPaired && s.StateQueriedAt.Before(late) && s.StateConfirmedAt.Before(late):
-		return action{do: pollStatus, at: late}, true
+		return action{kind: pollStatus, at: s.Since}, true
 	case s.CreatedHere && !s.EverPaired:
 		return action{}, false
-	case i.state:
-		return action{do: pollStatus, at: s.StateConfirmedAt.Add(scanPollInterval)}, true
+	case d.wantsState:
+		return action{kind: pollStatus, at: s.StateConfirmedAt.Add(scanPollInterval)}, true
 	case s.EverPaired && s.StateConfirmedAt.Before(s.ConnectedAt):
-		return action{do: pollStatus, at: s.ConnectedAt.Add(pollSchedule[0])}, true
+		return action{kind: pollStatus, at: s.ConnectedAt.Add(pollSchedule[0])}, true
 	case s.ConnectedAt.Before(s.AcquiringSince) && s.StateConfirmedAt.Before(s.AcquiringSince):
-		return action{do: pollStatus, at: s.AcquiringSince.Add(pollSchedule[1])}, true
-	case s.StateConfirmedAt.Before(late):
-		return action{do: pollStatus, at: late}, true
+		return action{kind: pollStatus, at: s.AcquiringSince.Add(pollSchedule[1])}, true
+	case s.StateConfirmedAt.Before(lateAt):
+		return action{kind: pollStatus, at: lateAt}, true
 	}
 	return action{}, false
 }
 
-// retryConnect is next while no connect of this wish has been accepted: try it again 0.5, 1, 2, 4, 8, 8 …
-// seconds after it failed, or when the engine wishes. One look comes between, because an engine that
-// answers an error may have begun all the same.
-func retryConnect(s session.Session) action {
-	if s.LastPolledAt.Before(s.Pushed.Tried) {
-		return action{do: pollQR, at: s.Pushed.Tried.Add(250 * time.Millisecond)}
-	}
-	wait := 500 * time.Millisecond << min(s.Pushed.Failed-1, 4)
-	if s.LastRequestedAt.After(s.Pushed.Tried) {
-		wait = min(wait, demandRetryInterval) // somebody asked since, and will not wait for long
-	}
-	return action{do: recoverSession, how: session.Connect, at: s.Pushed.Tried.Add(max(wait, s.Trouble.RetryAfter))}
-}
-
-// nextLook is the first tooth of the comb after the last look. Teeth are counted from the connect, or
-// from the wish when no connect of this wish came through the gate, or from when the last code vanished.
-func nextLook(s session.Session) time.Time {
-	base, first := s.ConnectedAt, false
+// scheduledPoll is the first time of the schedule after the last poll. The schedule counts from the connect, or from
+// the request when no connect of this acquisition passed here, or from when the last code vanished.
+func scheduledPoll(s session.Session) time.Time {
+	base, fromRequest := s.ConnectedAt, false
 	if base.Before(s.AcquiringSince) {
-		base, first = s.AcquiringSince, true
+		base, fromRequest = s.AcquiringSince, true
 	}
 	if s.Sequence > 0 && s.Since.After(base) {
-		base, first = s.Since, false
+		base, fromRequest = s.Since, false
 	}
-	if first && s.LastPolledAt.Before(base) {
+	if fromRequest && s.LastPolledAt.Before(base) {
 		return base
 	}
 	return base.Add(nextPollAfter(s.LastPolledAt.Sub(base)))
 }
 
-// nextPollAfter is the first look time later than after, relative to the comb's base.
+// nextPollAfter is the first time of the schedule later than after.
 func nextPollAfter(after time.Duration) time.Duration {
 	for _, t := range pollSchedule {
 		if t > after {
 			return t
 		}
 	}
-	if after < fastPollEnd {
-		return after + fastStep
-	}
-	return after + slowStep
+	return after + slowPollInterval
 }
 
-// nextRecovery is the next rung, if the session may be pushed at all: never one that was seen linked, never one
-// whose connect did not come through this gate, never while several sessions fail alike.
-func nextRecovery(s session.Session, r policy, now time.Time) (action, bool) {
-	if s.EverPaired || s.ConnectedAt.IsZero() || r.alike >= outageThreshold {
-		return action{}, false
-	}
-	if s.Sequence > 0 && !s.LostByEngine { // the codes ran out; a wish is enough to connect again
-		at := s.Since.Add(expiredGrace)
-		if soonest := s.ConnectedAt.Add(reconnect); soonest.After(at) {
-			at = soonest
-		}
-		return verifyFirst(s, action{do: recoverSession, how: session.Connect, at: at}), true
-	}
-	rungs := []struct {
-		how  session.ConnectMode
-		used time.Time
-		at   time.Time
-		may  bool
-	}{
-		{session.Connect, s.Pushed.Again, s.AcquiringSince.Add(againAfter), true},
-		{session.Force, s.Pushed.Force, s.AcquiringSince.Add(forceAfter), r.force},
-		{session.Restart, s.Pushed.Restart, s.AcquiringSince.Add(restartAfter), true},
-	}
-	for _, rung := range rungs {
-		if !rung.may || !rung.used.IsZero() && now.Sub(rung.used) < recoveryCooldown {
-			continue
-		}
-		if s.LostByEngine {
-			rung.at = now
-		}
-		return verifyFirst(s, action{do: recoverSession, how: rung.how, at: rung.at}), true
-	}
-	return action{}, false
-}
-
-// verifyFirst puts a look at the state before a push: a session that was linked in the meantime is left alone.
-func verifyFirst(s session.Session, p action) action {
-	first := p.at.Add(-fastStep)
-	if s.LostByEngine || !s.StateConfirmedAt.Before(first) {
-		return p
-	}
-	if again := s.LastPolledAt.Add(fastStep); again.After(first) {
-		first = again
-	}
-	return action{do: pollStatus, at: first}
-}
-
-// awaitScan is next while a code is there.
-func awaitScan(s session.Session, i interest, now time.Time) action {
+// awaitScan decides while a code is there.
+func awaitScan(s session.Session, d demand, now time.Time) action {
+	next := s.LastPolledAt.Add(scanPollInterval)
 	switch {
-	case i.code && !s.QR.Fresh(now):
-		return action{do: pollQR, at: s.LastPolledAt.Add(confirmStep)}
-	case i.state && s.Trouble.Op == session.OpStatus && s.Trouble.Kind == session.KindSessionNotFound:
-		return action{do: pollQR, at: s.LastPolledAt.Add(scanPollInterval)} // engines deny there what they serve here (contract C18), or it is gone
-	case i.state:
-		return action{do: pollStatus, at: s.LastPolledAt.Add(scanPollInterval)}
-	case i.code && !s.QR.Present():
-		return action{do: pollQR, at: now}
+	case d.wantsQR && !s.QR.Fresh(now):
+		return action{kind: pollQR, at: s.LastPolledAt.Add(confirmPollInterval)}
+	case d.follows && s.QR.TTL(now) <= 0:
+		return action{kind: pollQR, at: s.LastPolledAt.Add(followPollInterval)}
+	case d.follows && s.QR.ExpiresAt.Before(next):
+		return action{kind: pollQR, at: s.QR.ExpiresAt}
+	case (d.wantsState || d.follows) && s.Failure.Op == session.OpStatus && s.Failure.Kind == session.KindSessionNotFound:
+		return action{kind: pollQR, at: next} // engines deny there what they serve here (contract C18), or it is deleted
+	case d.wantsState || d.follows:
+		return action{kind: pollStatus, at: next}
 	}
 	return action{}
 }
 
-// waitFor is how long a request for the QR may be held (contract 4.4): as asked, at most a minute, else by
+// waitFor is how long a request for the QR may wait (contract 4.4): as the client prefers, at most a minute, else by
 // the age of the connect, because the clients that ask early are those that ask once.
-func waitFor(s session.Session, asked session.WaitPreference, c WaitTimes, now time.Time) time.Duration {
-	if asked.Set {
-		return min(max(asked.For, 0), session.MaxWait)
+func waitFor(s session.Session, preferred session.WaitPreference, w WaitTimes, now time.Time) time.Duration {
+	if preferred.Set {
+		return min(max(preferred.For, 0), session.MaxWait)
 	}
-	connect := s.ConnectedAt
-	if s.Pushed.Failed > 0 && s.Pushed.Tried.After(connect) {
-		connect = s.Pushed.Tried // it is being tried again
+	connectedAt := s.ConnectedAt
+	if s.Recovery.FailedConnects > 0 {
+		connectedAt = latest(connectedAt, s.Recovery.LastTriedAt) // it is being retried
 	}
-	if now.Sub(connect) < youngConnect {
-		return c.Initial
+	if now.Sub(connectedAt) < freshConnect {
+		return w.Initial
 	}
-	return c.Default
+	return w.Default
 }
 
-// youngConnect is the age up to which a connect's requests are held longest.
-const youngConnect = 5 * time.Second
+// freshConnect is the age up to which requests after a connect wait longest.
+const freshConnect = 5 * time.Second
+
+func earliest(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}

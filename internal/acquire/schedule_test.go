@@ -14,8 +14,10 @@ var t0 = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func at(seconds float64) time.Time { return t0.Add(time.Duration(seconds * float64(time.Second))) }
 
-// newSession is one whose connect the gate passed on at t0.
-func newSession(changes ...func(*session.Session)) session.Session {
+type change = func(*session.Session)
+
+// newSession is one that was created and connected through qrgate at t0.
+func newSession(changes ...change) session.Session {
 	s := session.Session{Ref: session.Ref{ID: 1}, CreatedHere: true}.AfterConnect(session.Connect, t0)
 	for _, c := range changes {
 		c(&s)
@@ -23,125 +25,166 @@ func newSession(changes ...func(*session.Session)) session.Session {
 	return s
 }
 
-func looked(seconds float64) func(*session.Session) {
-	return func(s *session.Session) { s.LastPolledAt, s.StateConfirmedAt = at(seconds), at(seconds) }
+// polledAt is a session whose last poll told the state, the n-th of its schedule.
+func polledAt(seconds float64, n int) change {
+	return func(s *session.Session) {
+		s.LastPolledAt, s.StateConfirmedAt, s.Polls, s.ScheduledPolls = at(seconds), at(seconds), n, n
+	}
 }
 
-// neverChecked is a session of which only the QR was asked for.
-func neverChecked(s *session.Session) { s.StateConfirmedAt = time.Time{} }
+// stateUnknown is a session of which only the QR was asked for.
+func stateUnknown(s *session.Session) { s.StateConfirmedAt = time.Time{} }
 
-func TestNext(t *testing.T) {
+// codeShown is a session whose first code was seen at 1 s and lives for a minute.
+func codeShown(s *session.Session) {
+	s.QR = session.QR{Image: secret.NewSecret("x"), Sequence: 1, SeenAt: at(1), ConfirmedAt: at(1), ExpiresAt: at(61)}
+	s.State, s.Sequence, s.LastPolledAt = session.AwaitingScan, 1, at(1)
+}
+
+func reconnected(s *session.Session) { s.Recovery.ReconnectedAt = at(12) }
+
+func TestNextAction(t *testing.T) {
 	t.Parallel()
-	code := session.QR{Image: secret.NewSecret("x"), Sequence: 1, Seen: at(1), Confirmed: at(1), Expires: at(61)}
-	shown := func(s *session.Session) {
-		s.State, s.QR, s.Sequence, s.LastPolledAt = session.AwaitingScan, code, 1, at(1)
+	pollAt := func(seconds float64) action { return action{kind: pollQR, at: at(seconds)} }
+	statusAt := func(seconds float64) action { return action{kind: pollStatus, at: at(seconds)} }
+	recoverAt := func(mode session.ConnectMode, seconds float64) action {
+		return action{kind: recoverQR, mode: mode, at: at(seconds)}
 	}
 	for name, c := range map[string]struct {
 		s    session.Session
-		i    interest
-		r    policy
+		d    demand
+		p    policy
 		now  float64
 		want action
 	}{
-		"the first look":                 {s: newSession(), now: 0, want: action{do: pollQR, at: at(0.25)}},
-		"the second":                     {s: newSession(looked(0.3)), now: 0.3, want: action{do: pollQR, at: at(0.87)}},
-		"a late look skips teeth":        {s: newSession(looked(3)), now: 3, want: action{do: pollQR, at: at(3.63)}},
-		"every second after the comb":    {s: newSession(looked(6)), now: 6, want: action{do: pollQR, at: at(7)}},
-		"connect again after 12 s":       {s: newSession(looked(11.5)), now: 12, want: action{do: recoverSession, how: session.Connect, at: at(12)}},
-		"but first a look at the state":  {s: newSession(looked(10.9)), now: 11.5, want: action{do: pollQR, at: at(11.9)}},
-		"restart after 30 s":             {s: newSession(looked(29.5), func(s *session.Session) { s.Pushed.Again = at(12) }), now: 30, want: action{do: recoverSession, how: session.Restart, at: at(30)}},
-		"force in between, with leave":   {s: newSession(looked(19.5), func(s *session.Session) { s.Pushed.Again = at(12) }), r: policy{force: true}, now: 20, want: action{do: recoverSession, how: session.Force, at: at(20)}},
-		"at once when the engine forgot": {s: newSession(looked(3), func(s *session.Session) { s.LostByEngine = true }), now: 3, want: action{do: recoverSession, how: session.Connect, at: at(3)}},
-		"never one that was linked":      {s: newSession(looked(12.5), func(s *session.Session) { s.EverPaired = true }), now: 12.6, want: action{do: pollQR, at: at(14.5)}},
-		"never when several fail alike":  {s: newSession(looked(12.5)), r: policy{alike: 3}, now: 12.6, want: action{do: pollQR, at: at(14.5)}},
-		"rest after a minute":            {s: newSession(looked(59)), now: 60, want: action{do: giveUpSession, at: at(60)}},
-		"a fresh code needs nothing":     {s: newSession(shown), i: interest{code: true}, now: 5, want: action{}},
-		"a doubtful one does":            {s: newSession(shown), i: interest{code: true}, now: 20, want: action{do: pollQR, at: at(1.7)}},
-		"unless nobody asks":             {s: newSession(shown), now: 20, want: action{}},
-		"a question for the state":       {s: newSession(shown), i: interest{state: true}, now: 5, want: action{do: pollStatus, at: at(4)}},
-		"asked again elsewhere when it was denied": {s: newSession(shown, func(s *session.Session) {
-			s.Trouble = session.FailureStreak{Op: session.OpStatus, Kind: session.KindSessionNotFound}
-		}), i: interest{state: true}, now: 5, want: action{do: pollQR, at: at(4)}},
-		"the code vanished: scanned or run out?":       {s: newSession(looked(30), func(s *session.Session) { s.Sequence, s.Since, s.StateConfirmedAt = 1, at(30), at(1) }), now: 30, want: action{do: pollStatus, at: at(30)}},
-		"no QR after a while: does the state say why?": {s: newSession(looked(5.2), neverChecked), now: 5.2, want: action{do: pollStatus, at: at(5.5)}},
-		"once per wish, whatever came of it":           {s: newSession(looked(5.7), neverChecked, func(s *session.Session) { s.StateQueriedAt = at(5.5) }), now: 5.7, want: action{do: pollQR, at: at(6.7)}},
-		"nor when a list has told it":                  {s: newSession(looked(5.7)), now: 5.7, want: action{do: pollQR, at: at(6.7)}},
-		"a last look before a hold ends":               {s: newSession(looked(8.5)), i: interest{code: true, until: at(9)}, now: 8.5, want: action{do: pollQR, at: at(8.7)}},
-		"a proof":                                      {s: session.Session{State: session.Unknown}, i: interest{proof: true}, now: 0, want: action{do: pollQR, at: time.Time{}.Add(fastStep)}},
-		"a linked session's proof":                     {s: session.Session{State: session.Connected, LastPolledAt: at(0)}, i: interest{proof: true}, now: 1, want: action{do: pollStatus, at: at(1)}},
-		"nothing for a resting session":                {s: session.Session{State: session.Failed}, now: 1, want: action{}},
+		"the first poll":                         {s: newSession(), want: pollAt(0.25)},
+		"the second":                             {s: newSession(polledAt(0.3, 1)), now: 0.3, want: pollAt(0.87)},
+		"a late poll skips times":                {s: newSession(polledAt(3, 2)), now: 3, want: pollAt(3.63)},
+		"rare polls after six seconds":           {s: newSession(polledAt(6, 9)), now: 6, want: pollAt(8.7)},
+		"the limit of a silent session":          {s: newSession(polledAt(8.7, 15)), d: demand{wantsQR: true, waitEndsAt: at(11)}, now: 9, want: action{kind: pollStatus, at: at(11), verify: true}},
+		"connect again after 12 s":               {s: newSession(polledAt(11.5, 12)), now: 12, want: recoverAt(session.Connect, 12)},
+		"but first a poll of the state":          {s: newSession(polledAt(10.2, 11)), now: 10.5, want: action{kind: pollStatus, at: at(11.2), verify: true}},
+		"a state that cannot be told":            {s: newSession(polledAt(11.1, 12), stateUnknown, func(s *session.Session) { s.StateQueriedAt = at(11.1) }), now: 12, want: recoverAt(session.Connect, 12)},
+		"restart after 30 s":                     {s: newSession(polledAt(29.5, 16), reconnected), now: 30, want: recoverAt(session.Restart, 30)},
+		"force in between, if allowed":           {s: newSession(polledAt(19.5, 14), reconnected), p: policy{allowForce: true}, now: 20, want: recoverAt(session.Force, 20)},
+		"recovery before a poll that is overdue": {s: newSession(polledAt(29.5, 9), reconnected), now: 40, want: recoverAt(session.Restart, 30)},
+		"at once when the engine lost it":        {s: newSession(polledAt(3, 5), func(s *session.Session) { s.LostByEngine = true }), now: 3, want: recoverAt(session.Connect, 3)},
+		"but a restart takes its time": {s: newSession(polledAt(13, 9), reconnected, func(s *session.Session) { s.LostByEngine = true }), now: 14,
+			want: pollAt(14.9)},
+		"never one that was paired":   {s: newSession(polledAt(12.5, 12), func(s *session.Session) { s.EverPaired = true }), now: 12.6, want: pollAt(14.9)},
+		"give up after a minute":      {s: newSession(polledAt(59, 24)), now: 60, want: action{kind: giveUp, at: at(60)}},
+		"a fresh code needs nothing":  {s: newSession(codeShown), d: demand{wantsQR: true}, now: 5, want: action{}},
+		"an old one a poll":           {s: newSession(codeShown), d: demand{wantsQR: true}, now: 20, want: pollAt(1.7)},
+		"unless nobody asks":          {s: newSession(codeShown), now: 20, want: action{}},
+		"a suspect one as well":       {s: newSession(codeShown, func(s *session.Session) { s.QR.SuspectSince = at(2) }), d: demand{wantsQR: true}, now: 3, want: pollAt(1.7)},
+		"a request for the state":     {s: newSession(codeShown), d: demand{wantsState: true}, now: 5, want: statusAt(4)},
+		"a follower asks for it too":  {s: newSession(codeShown), d: demand{follows: true}, now: 5, want: statusAt(4)},
+		"and for the code at its end": {s: newSession(codeShown, polledAt(59, 20)), d: demand{follows: true}, now: 60, want: pollAt(61)},
+		"and after it":                {s: newSession(codeShown, polledAt(61, 20)), d: demand{follows: true}, now: 62, want: pollAt(62.5)},
+		"elsewhere when it was denied": {s: newSession(codeShown, func(s *session.Session) {
+			s.Failure = session.FailureStreak{Op: session.OpStatus, Kind: session.KindSessionNotFound}
+		}), d: demand{wantsState: true}, now: 5, want: pollAt(4)},
+		"the code vanished":             {s: newSession(polledAt(30, 9), func(s *session.Session) { s.Sequence, s.Since, s.StateConfirmedAt = 1, at(30), at(1) }), now: 30, want: statusAt(30.1)},
+		"expired, by the engine's word": {s: newSession(polledAt(30.2, 9), func(s *session.Session) { s.Sequence, s.Since, s.History.DisconnectedAt = 1, at(30), at(30.2) }), now: 30.3, want: recoverAt(session.Connect, 30.2)},
+		"expired, without it":           {s: newSession(polledAt(31.5, 9), func(s *session.Session) { s.Sequence, s.Since = 1, at(30) }), now: 32, want: recoverAt(session.Connect, 32)},
+		"no QR for long: why?":          {s: newSession(polledAt(5.2, 8), stateUnknown), now: 5.2, want: statusAt(5.5)},
+		"once per connect":              {s: newSession(polledAt(5.7, 9), stateUnknown, func(s *session.Session) { s.StateQueriedAt = at(5.5) }), now: 5.7, want: pollAt(8.7)},
+		"not when a list told it":       {s: newSession(polledAt(5.7, 9)), now: 5.7, want: pollAt(8.7)},
+		"disconnected in the grace":     {s: newSession(polledAt(9.1, 10), func(s *session.Session) { s.History.DisconnectedAt = at(9.1) }), now: 9.1, want: statusAt(10.02)},
+		"the state tells of a code":     {s: newSession(polledAt(5.7, 9), func(s *session.Session) { s.CodeReportedAt = at(5.7) }), now: 5.7, want: pollAt(5.8)},
+		"the engine cannot be reached":  {s: newSession(polledAt(7, 9), func(s *session.Session) { s.Failure.Kind = session.KindUnreachable }), now: 7, want: pollAt(8)},
+		"a poll that timed out": {s: newSession(polledAt(5.2, 1), func(s *session.Session) {
+			s.History.PollFailure = session.FailureStreak{Kind: session.KindTimeout, Times: 1, LastAt: at(5.2)}
+		}), now: 5.2, want: pollAt(5.3)},
+		"a final poll before a wait ends": {s: newSession(polledAt(7, 9)), d: demand{wantsQR: true, waitEndsAt: at(9)}, now: 8.5, want: pollAt(8.7)},
+		"an authorization check":          {s: session.Session{State: session.Unknown}, d: demand{needsAuthCheck: true}, want: action{kind: pollQR, at: time.Time{}.Add(authCheckInterval)}},
+		"that of a paired session":        {s: session.Session{State: session.Connected, LastPolledAt: at(0)}, d: demand{needsAuthCheck: true}, now: 1, want: statusAt(1)},
+		"nothing for a resting session":   {s: session.Session{State: session.Failed}, now: 1, want: action{}},
 	} {
-		if got := nextAction(c.s, c.i, c.r, at(c.now)); got != c.want {
-			t.Errorf("%s: %d %q at %v, want %d %q at %v", name, got.do, got.how, got.at.Sub(t0), c.want.do, c.want.how, c.want.at.Sub(t0))
+		if got := nextAction(c.s, c.d, c.p, at(c.now)); got != c.want {
+			t.Errorf("%s: %d %q at %v, want %d %q at %v", name, got.kind, got.mode, got.at.Sub(t0), c.want.kind, c.want.mode, c.want.at.Sub(t0))
 		}
 	}
 }
 
-// A connect that fails is tried again faster at first, with one look between two tries.
-func TestInsist(t *testing.T) {
+// A connect that fails is retried faster at first, with one poll between two tries.
+func TestRetryConnect_BacksOff(t *testing.T) {
 	t.Parallel()
 	s := session.Session{Ref: session.Ref{ID: 1}}
 	now := t0
-	var pushes []time.Duration
+	var tries []time.Duration
 	for range 9 {
-		if len(pushes) == 0 {
+		if len(tries) == 0 {
 			s = s.AfterConnectError(&session.EngineError{Op: session.OpConnect, Kind: session.KindServerError}, now)
-			pushes = append(pushes, 0)
+			tries = append(tries, 0)
 			continue
 		}
-		st := nextAction(s, interest{}, policy{}, now)
-		now = st.at
-		if st.do == recoverSession {
+		a := nextAction(s, demand{}, policy{}, now)
+		now = a.at
+		if a.kind == recoverQR {
 			s = s.AfterConnectError(&session.EngineError{Op: session.OpConnect, Kind: session.KindServerError}, now)
-			pushes = append(pushes, now.Sub(t0))
+			tries = append(tries, now.Sub(t0))
 		} else {
 			s = s.AfterPoll(session.SessionReport{}, &session.EngineError{Op: session.OpQR, Kind: session.KindNotReady}, now)
 		}
 	}
 	want := []time.Duration{0, 500 * time.Millisecond, 1500 * time.Millisecond, 3500 * time.Millisecond, 7500 * time.Millisecond}
 	for i := range want {
-		if i >= len(pushes) || pushes[i] != want[i] {
-			t.Fatalf("tried at %v, want %v", pushes, want)
+		if i >= len(tries) || tries[i] != want[i] {
+			t.Fatalf("tried at %v, want %v", tries, want)
 		}
 	}
 }
 
-// Whatever the engine's answers are, two looks are never closer than the comb's first tooth, and none of
-// eight within five seconds leaves a gap of more than 0.7 s.
-func TestTheCombKeepsItsPromises(t *testing.T) {
+// A connect that the rate limit holds back is not given up before it may be sent.
+func TestRetryConnect_HeldByRateLimitIsNotGivenUp(t *testing.T) {
 	t.Parallel()
-	if pollSchedule[len(pollSchedule)-1] < 5*time.Second || len(pollSchedule) != 8 {
-		t.Errorf("eight looks reach until %v", pollSchedule[len(pollSchedule)-1])
+	held := &session.EngineError{Op: session.OpConnect, Kind: session.KindRateLimited, RetryAfter: 59 * time.Second}
+	s := session.Session{Ref: session.Ref{ID: 1}}.StartAcquiring(t0).AfterConnectError(held, t0)
+	if a := nextAction(s, demand{}, policy{}, at(58)); a != (action{kind: recoverQR, mode: session.Connect, at: at(59)}) {
+		t.Errorf("%d at %v", a.kind, a.at.Sub(t0))
 	}
-	for i, tooth := range pollSchedule {
-		if i > 0 && tooth-pollSchedule[i-1] > 700*time.Millisecond {
-			t.Errorf("a gap of %v", tooth-pollSchedule[i-1])
+	s = s.AfterConnect(session.Connect, at(59))
+	if a := nextAction(s, demand{}, policy{}, at(59)); a.kind != pollQR {
+		t.Errorf("after the connect: %d at %v", a.kind, a.at.Sub(t0))
+	}
+}
+
+// Eight polls reach over five seconds and leave no gap of more than 0.7 s; later gaps are at most 3.8 s.
+func TestPollSchedule(t *testing.T) {
+	t.Parallel()
+	if pollSchedule[densePolls-1] < 5*time.Second {
+		t.Errorf("eight polls reach until %v", pollSchedule[densePolls-1])
+	}
+	for i := 1; i < densePolls; i++ {
+		if gap := pollSchedule[i] - pollSchedule[i-1]; gap > 700*time.Millisecond {
+			t.Errorf("a gap of %v", gap)
 		}
 	}
 	rapid.Check(t, func(rt *rapid.T) {
 		after := time.Duration(rapid.Int64Range(0, int64(time.Minute)).Draw(rt, "after"))
-		if next := nextPollAfter(after); next <= after || next-after > slowStep {
+		if next := nextPollAfter(after); next <= after || next-after > 3800*time.Millisecond {
 			rt.Fatalf("after %v comes %v", after, next)
 		}
 	})
 }
 
-func TestHoldFor(t *testing.T) {
+func TestWaitFor(t *testing.T) {
 	t.Parallel()
-	c := WaitTimes{Initial: 9 * time.Second, Default: 4500 * time.Millisecond}
-	for name, x := range map[string]struct {
-		age   float64
-		asked session.WaitPreference
-		want  time.Duration
+	w := WaitTimes{Initial: 9 * time.Second, Default: 4500 * time.Millisecond}
+	for name, c := range map[string]struct {
+		age       float64
+		preferred session.WaitPreference
+		want      time.Duration
 	}{
-		"young":        {0, session.WaitPreference{}, 9 * time.Second},
-		"older":        {5, session.WaitPreference{}, 4500 * time.Millisecond},
-		"as asked":     {0, session.WaitPreference{Set: true, For: 20 * time.Second}, 20 * time.Second},
-		"at once":      {0, session.WaitPreference{Set: true}, 0},
-		"not for ever": {0, session.WaitPreference{Set: true, For: time.Hour}, session.MaxWait},
+		"a fresh connect": {0, session.WaitPreference{}, 9 * time.Second},
+		"an older one":    {5, session.WaitPreference{}, 4500 * time.Millisecond},
+		"as preferred":    {0, session.WaitPreference{Set: true, For: 20 * time.Second}, 20 * time.Second},
+		"not at all":      {0, session.WaitPreference{Set: true}, 0},
+		"at most":         {0, session.WaitPreference{Set: true, For: time.Hour}, session.MaxWait},
 	} {
-		if got := waitFor(newSession(), x.asked, c, at(x.age)); got != x.want {
-			t.Errorf("%s: %v, want %v", name, got, x.want)
+		if got := waitFor(newSession(), c.preferred, w, at(c.age)); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}
 }

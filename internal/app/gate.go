@@ -41,7 +41,7 @@ type task func(context.Context) error
 type App struct {
 	cfg      Config
 	vault    *seal.Sealer
-	pairing  *acquire.Pairing
+	pairing  *acquire.Manager
 	store    *store.Tiered // nil without Redis
 	engine   *embedded.Engine
 	front    *proxy.Handler
@@ -165,8 +165,8 @@ func (g *App) makePairing() error {
 	base, transport := g.engineTransport()
 	loop := proxy.NewLoop()
 	acquirer, err := acquire.New(acquire.Config{
-		Engine: g.metrics.Engine(g.tracing.Engine(inboxhub.New(base, loop.Transport(transport)))), Vault: g.vault, Store: st, Observe: observe, Force: g.cfg.RecoveryForce, Control: g.control.Last,
-		Holds: acquire.WaitTimes{Initial: g.cfg.QRWaitInitial, Default: g.cfg.QRWait},
+		Engine: g.metrics.Engine(g.tracing.Engine(inboxhub.New(base, loop.Transport(transport)))), Sealer: g.vault, Store: st, OnEvent: observe, AllowForce: g.cfg.RecoveryForce, Connectivity: g.control.Last,
+		WaitTimes: acquire.WaitTimes{Initial: g.cfg.QRWaitInitial, Default: g.cfg.QRWait},
 	})
 	if err != nil {
 		return err
@@ -174,7 +174,7 @@ func (g *App) makePairing() error {
 	g.pairing = acquirer
 	front := proxy.Config{
 		Engine: base, Transport: transport, Loop: loop, TrustedProxies: g.cfg.TrustedProxies, Observe: g.onRequest,
-		TrafficClass: g.origin, Pairing: acquirer, Vault: g.vault, Logger: g.cfg.Logger,
+		TrafficClass: g.origin, QRService: acquirer, Vault: g.vault, Logger: g.cfg.Logger,
 	}
 	if g.tracing.Enabled() {
 		front.Trail = g.tracing

@@ -121,11 +121,11 @@ func (s *swap) start(t *testing.T, upstream *enginesim.Wire, set setup) {
 		t.Fatal(err)
 	}
 	store := memory.New(memory.Config{})
-	heart, err := acquire.New(acquire.Config{Engine: inboxhub.New(base, circuit), Vault: vault, Store: store, Holds: set.holds, Caps: set.caps})
+	heart, err := acquire.New(acquire.Config{Engine: inboxhub.New(base, circuit), Sealer: vault, Store: store, WaitTimes: set.holds, WaiterLimits: set.caps})
 	if err != nil {
 		t.Fatal(err)
 	}
-	front := proxy.New(proxy.Config{Engine: base, Transport: circuit, Pairing: heart, Vault: vault}).Handler()
+	front := proxy.New(proxy.Config{Engine: base, Transport: circuit, QRService: heart, Vault: vault}).Handler()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 2)
 	go func() { done <- heart.Run(ctx) }()

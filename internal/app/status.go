@@ -31,7 +31,7 @@ func (g *App) snapshot(started, now time.Time) statuspage.Snapshot {
 	if g.cfg.EngineURL != nil {
 		s.Engine.Kind, s.Engine.Address = statuspage.EngineHTTP, g.cfg.EngineURL.Host
 	}
-	s.Engine.Budget = statuspage.Budget{Known: stats.Budget >= 0, Left: max(stats.Budget, 0), Told: stats.Told}
+	s.Engine.Budget = statuspage.Budget{Known: stats.Remaining >= 0, Left: max(stats.Remaining, 0), Told: stats.LimitsAt}
 	s.WhatsApp = g.outlook.statusView()
 	s.Store.Kind, s.Store.State = "memory", "ok"
 	if g.store != nil {
@@ -57,8 +57,8 @@ func (g *App) snapshot(started, now time.Time) statuspage.Snapshot {
 func splitByOrigin(stats acquire.Stats) (clients map[session.State]int, probing int) {
 	clients = map[session.State]int{}
 	for state, n := range stats.Sessions {
-		clients[state] = n - stats.Probes[state]
-		probing += stats.Probes[state]
+		clients[state] = n - stats.Synthetic[state]
+		probing += stats.Synthetic[state]
 	}
 	return clients, probing
 }

@@ -33,7 +33,7 @@ func (g *App) readings() metrics.GaugeValues {
 	}
 	s := g.pairing.Stats()
 	now := metrics.GaugeValues{Sessions: s.Sessions, Waiters: s.Waiters, Limit: s.Limit,
-		Budget: metrics.Budget{Known: s.Budget >= 0, Left: max(s.Budget, 0)}}
+		Budget: metrics.Budget{Known: s.Remaining >= 0, Left: max(s.Remaining, 0)}}
 	if g.circuit != nil {
 		now.Circuit = string(g.circuit.State())
 	}

@@ -1,5 +1,7 @@
 package diagnosis
 
+import "time"
+
 // Code is the name of a cause. The list is closed: metrics, runbooks and clients rely on it.
 type Code string
 
@@ -60,6 +62,8 @@ type Diagnosis struct {
 	Evidence []string `json:"evidence"`
 	// Inferred: nobody said so. The engine is silent, and the gate itself failed like this: a QR may come all the same.
 	Inferred bool `json:"-"`
+	// Since is when its signs began.
+	Since time.Time `json:"-"`
 }
 
 // Healthy reports whether there is nothing to say.

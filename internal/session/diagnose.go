@@ -11,16 +11,16 @@ import (
 type Environment struct {
 	FailingSessions int                // sessions that fail in the same way right now, this one included
 	PeerSuccesses   int                // other sessions of the caller that got a QR since this one has been waited for
-	Waiting         time.Duration      // until the engine's budget allows another look; 0 when it allows one now
+	RateLimitWait   time.Duration      // until the engine's budget allows another look; 0 when it allows one now
 	MinLatency      time.Duration      // the shortest of how long the engine's last answers took; 0 when not measured
-	Control         ConnectivityResult // the gate's own last look at WhatsApp; the zero value for none
+	Connectivity    ConnectivityResult // the gate's own last look at WhatsApp; the zero value for none
 	LastSuccess     time.Time          // when the engine last gave any session its QR; zero if it never did
 }
 
 // engineHasOwnRoute reports whether the engine has another way to WhatsApp than the gate: it gave somebody a QR while all that
 // the gate tried itself failed. Gateways in networks without a way out are like that for ever.
 func (c Environment) engineHasOwnRoute() bool {
-	return !c.Control.Failing.IsZero() && c.LastSuccess.After(c.Control.Failing)
+	return !c.Connectivity.Failing.IsZero() && c.LastSuccess.After(c.Connectivity.Failing)
 }
 
 // SymptomDelay is how long an acquisition may take before its silence is a symptom.
@@ -32,21 +32,32 @@ const SymptomDelay = 8 * time.Second
 // The signs are looked for in a fixed order, causes before their consequences, and the first that has
 // lasted long enough to be believed is the answer.
 func Diagnose(s Session, c Environment, now time.Time) diagnosis.Diagnosis {
-	if s.State != Connected && s.QR.Fresh(now) && !s.codeDead() {
-		return diagnosis.Diagnosis{Code: diagnosis.None}
+	d, _ := DiagnoseUntil(s, c, now)
+	return d
+}
+
+// DiagnoseUntil is Diagnose, and says when time alone may change the cause that it names; the zero time means never.
+func DiagnoseUntil(s Session, c Environment, now time.Time) (diagnosis.Diagnosis, time.Time) {
+	at := &input{Session: s, Environment: c, now: now}
+	if s.State != Connected && s.QRUsable(now) {
+		at.passed(s.QR.UsableUntil())
+		return diagnosis.Diagnosis{Code: diagnosis.None}, at.until
 	}
-	at := &input{s, c, now}
-	for _, look := range rules {
-		found := look(at)
-		switch {
-		case !found.established(now):
-		case c.engineHasOwnRoute():
-			return diagnosis.New(found.code, found.evidence...)
-		default:
-			return CrossCheck(diagnosis.New(found.code, found.evidence...), c.Control, now)
+	for _, rule := range rules {
+		found := rule(at)
+		if !at.established(found) {
+			continue
 		}
+		d := diagnosis.New(found.code, found.evidence...)
+		if !c.engineHasOwnRoute() {
+			at.passed(c.Connectivity.At.Add(connectivityTTL))
+			at.passed(c.Connectivity.At.Add(failureTTL))
+			d = CrossCheck(d, c.Connectivity, now)
+		}
+		d.Since = found.since
+		return d, at.until
 	}
-	return diagnosis.Diagnosis{Code: diagnosis.None}
+	return diagnosis.Diagnosis{Code: diagnosis.None}, at.until
 }
 
 // rules is what is looked for, causes before consequences: an engine that cannot be reached explains why
@@ -73,7 +84,20 @@ var rules = []func(*input) finding{
 type input struct {
 	Session
 	Environment
-	now time.Time
+	now   time.Time
+	until time.Time // the earliest time in the future that a rule asked about
+}
+
+// passed reports whether t has come. Every comparison of a rule with the present goes through it, so that it is known
+// when the rules may find something else.
+func (at *input) passed(t time.Time) bool {
+	if !at.now.Before(t) {
+		return true
+	}
+	if at.until.IsZero() || t.Before(at.until) {
+		at.until = t
+	}
+	return false
 }
 
 // finding is something seen: what it means, since when it is so, and what shows it. The zero value is nothing.
@@ -85,8 +109,8 @@ type finding struct {
 }
 
 // established reports whether there is a sign that has lasted long enough.
-func (f finding) established(now time.Time) bool {
-	return f.code != "" && (f.confirmed || now.Sub(f.since) >= ConfirmDelay(f.code))
+func (at *input) established(f finding) bool {
+	return f.code != "" && (f.confirmed || at.passed(f.since.Add(ConfirmDelay(f.code))))
 }
 
 // ConfirmDelay is how long the signs of a cause must last before it is named. What passes sooner is chance,

@@ -41,9 +41,9 @@ func (l ConnectivityResult) OK() bool { return !l.At.IsZero() && l.Code == diagn
 // connectivityTTL is how long a look says something about the present.
 const connectivityTTL = 10 * time.Minute
 
-// failureLife is how long a look that failed may give an engine's silence its name: networks are repaired, and
+// failureTTL is how long a look that failed may give an engine's silence its name: networks are repaired, and
 // while the silence lasts there is a new look every minute.
-const failureLife = 3 * time.Minute
+const failureTTL = 3 * time.Minute
 
 // CrossCheck compares what the engine fails with and what the gate itself found, and returns the diagnosis that
 // both allow. "The engine fails, I do not" clears WhatsApp and points at the engine's own way there; "we
@@ -63,7 +63,7 @@ func CrossCheck(d diagnosis.Diagnosis, l ConnectivityResult, now time.Time) diag
 		return d.WithEvidence(fmt.Sprintf("the gate itself reached WhatsApp %s ago: look at the engine's own network", ago))
 	case d.Code == l.Code:
 		return d.WithEvidence(fmt.Sprintf("the gate itself failed alike %s ago, at %s", ago, l.Step))
-	case d.Code == diagnosis.QRNotEmitted && isNetworkCause(l.Code) && ago <= failureLife:
+	case d.Code == diagnosis.QRNotEmitted && isNetworkCause(l.Code) && ago <= failureTTL:
 		shared := diagnosis.New(l.Code, append(d.Evidence, fmt.Sprintf("the gate itself failed %s ago, at %s, and the engine is silent: it shares the way", ago, l.Step))...)
 		shared.Inferred = true
 		return shared

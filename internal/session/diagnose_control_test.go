@@ -77,7 +77,7 @@ func TestTheEnginesOwnWay(t *testing.T) {
 		"a QR since":              {look, noon.Add(-time.Minute), diagnosis.QRNotEmitted, false},
 		"the gate has a way too":  {clean, noon.Add(-time.Minute), diagnosis.QRNotEmitted, false},
 	} {
-		d := session.Diagnose(s, session.Environment{Control: tt.look, LastSuccess: tt.came}, noon.Add(9*time.Second))
+		d := session.Diagnose(s, session.Environment{Connectivity: tt.look, LastSuccess: tt.came}, noon.Add(9*time.Second))
 		if d.Code != tt.want || d.Inferred != tt.inferred {
 			t.Errorf("%s: %s, inferred %t", name, d.Code, d.Inferred)
 		}
@@ -92,7 +92,7 @@ func TestDiagnoseKnowsTheControlLook(t *testing.T) {
 	t.Parallel()
 	s := session.Session{State: session.Created}.AfterConnect(session.Connect, noon)
 	look := session.ConnectivityResult{Step: session.ControlDNS, Code: diagnosis.DNSFailed, At: noon.Add(8 * time.Second)}
-	if d := session.Diagnose(s, session.Environment{Control: look}, noon.Add(9*time.Second)); d.Code != diagnosis.DNSFailed {
+	if d := session.Diagnose(s, session.Environment{Connectivity: look}, noon.Add(9*time.Second)); d.Code != diagnosis.DNSFailed {
 		t.Errorf("%s", d.Code)
 	}
 }

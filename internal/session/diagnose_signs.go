@@ -18,21 +18,21 @@ func ruleAlreadyPaired(at *input) finding {
 
 // ruleUnauthorized: one refusal is enough, a key does not become right by waiting.
 func ruleUnauthorized(at *input) finding {
-	if at.Trouble.Kind != KindKeyRefused {
+	if at.Failure.Kind != KindKeyRefused {
 		return finding{}
 	}
-	return finding{code: diagnosis.KeyRefused, confirmed: true, evidence: []string{at.Trouble.String(at.now)}}
+	return finding{code: diagnosis.KeyRefused, confirmed: true, evidence: []string{at.Failure.String(at.now)}}
 }
 
 // ruleEngineUnreachable: whatever the engine said before, it says nothing now. Its looks may answer and its connects not.
 func ruleEngineUnreachable(at *input) finding {
-	heard := []FailureStreak{at.currentFailure(), at.Trouble}
+	heard := []FailureStreak{at.currentFailure(), at.Failure}
 	if at.connectRejected() {
-		heard = append(heard, at.Past.ConnectFailure)
+		heard = append(heard, at.History.ConnectFailure)
 	}
 	for _, t := range heard {
 		code, ok := unreachableKinds[t.Kind]
-		if found := t.findingFor(code, at.now); ok && found.established(at.now) {
+		if found := t.findingFor(code, at.now); ok && at.established(found) {
 			return found
 		}
 	}
@@ -44,14 +44,14 @@ var unreachableKinds = map[ErrorKind]diagnosis.Code{KindUnreachable: diagnosis.E
 
 // ruleSessionLost: the engine denies a session. That it had it shows in a connect that it accepted.
 func ruleSessionLost(at *input) finding {
-	p, t := at.Past, at.currentFailure()
+	p, t := at.History, at.currentFailure()
 	unknown := p.ConnectFailure.findingFor(diagnosis.SessionNotFound, at.now)
 	switch {
-	case at.connectRejected() && p.ConnectFailure.Kind == KindSessionNotFound && unknown.established(at.now):
+	case at.connectRejected() && p.ConnectFailure.Kind == KindSessionNotFound && at.established(unknown):
 		return unknown
 	case at.restarted():
 		return finding{code: diagnosis.EngineRestarted, confirmed: true, evidence: []string{
-			fmt.Sprintf("it accepted a connect and %s ago it knew nothing of it", at.now.Sub(p.Restarted).Round(time.Second))}}
+			fmt.Sprintf("it accepted a connect and %s ago it knew nothing of it", at.now.Sub(p.RestartedAt).Round(time.Second))}}
 	case t.Kind != KindSessionNotFound || t.Op == OpStatus:
 		return finding{} // engines deny at /status what they serve elsewhere (contract C18)
 	case at.LostByEngine:
@@ -65,14 +65,14 @@ const restartTime = 30 * time.Second
 
 // restarted reports whether the engine lost this session lately, and has made no QR since.
 func (at *input) restarted() bool {
-	r := at.Past.Restarted
-	return !r.IsZero() && at.now.Sub(r) < restartTime && at.State == Connecting && at.Sequence == 0 && !at.Since.After(r)
+	r := at.History.RestartedAt
+	return !r.IsZero() && !at.passed(r.Add(restartTime)) && at.State == Connecting && at.Sequence == 0 && !at.Since.After(r)
 }
 
 // ruleConnectFailing: no connect of this wish was accepted. Looks in between are answered as ever, so the present
 // trouble does not show it.
 func ruleConnectFailing(at *input) finding {
-	r := at.Past.ConnectFailure
+	r := at.History.ConnectFailure
 	switch {
 	case !at.connectRejected():
 		return finding{}
@@ -86,8 +86,8 @@ func ruleConnectFailing(at *input) finding {
 
 // connectRejected reports whether the last connect was refused, and none accepted since.
 func (at *input) connectRejected() bool {
-	r := at.Past.ConnectFailure
-	return at.Pushed.Failed > 0 && r.Kind != "" && r.Last.After(at.ConnectedAt)
+	r := at.History.ConnectFailure
+	return at.Recovery.FailedConnects > 0 && r.Kind != "" && r.LastAt.After(at.ConnectedAt)
 }
 
 // ruleEngineErrors: errors that say nothing of their cause.
@@ -114,18 +114,18 @@ const readyTime = 5 * time.Second
 // that was still silent when a healthy one has a code is not excused by the next look's being late: the gate's own
 // looks at it are what spent the budget.
 func ruleRateLimited(at *input) finding {
-	if at.State != Connecting || at.Waiting <= 0 || at.LastPolledAt.Sub(at.noQRSince()) >= readyTime {
+	if at.State != Connecting || at.RateLimitWait <= 0 || at.LastPolledAt.Sub(at.noQRSince()) >= readyTime {
 		return finding{}
 	}
-	gap := at.Waiting
+	since := at.now
 	if !at.LastPolledAt.IsZero() {
-		gap += at.now.Sub(at.LastPolledAt)
+		since = at.LastPolledAt
 	}
-	if gap <= rateLimitGap {
+	if !at.passed(since.Add(rateLimitGap - at.RateLimitWait)) {
 		return finding{}
 	}
 	return finding{code: diagnosis.RateLimited, confirmed: true, evidence: []string{
-		fmt.Sprintf("the next look at the engine is allowed in %s", at.Waiting.Round(time.Second))}}
+		fmt.Sprintf("the next look at the engine is allowed in %s", at.RateLimitWait.Round(time.Second))}}
 }
 
 // codesExpired: there were codes, and there are none.
@@ -155,7 +155,7 @@ func ruleNoQR(at *input) finding {
 	found := finding{code: diagnosis.QRNotEmitted, since: at.noQRSince()}
 	waited := at.now.Sub(found.since).Round(time.Second)
 	found.evidence = append(found.evidence, fmt.Sprintf("no QR for %s since the connect was accepted, in %d looks", waited, at.Polls))
-	if found.established(at.now) && at.Past.Stale.After(at.ConnectedAt) && at.now.Sub(at.Past.Stale) < pollErrorTTL {
+	if at.established(found) && at.History.StaleQRAt.After(at.ConnectedAt) && !at.passed(at.History.StaleQRAt.Add(pollErrorTTL)) {
 		return finding{code: diagnosis.QRInvalid, confirmed: true, evidence: append(found.evidence, "the engine hands out a code that had expired, by the engine's own clock")}
 	}
 	switch {
@@ -167,7 +167,7 @@ func ruleNoQR(at *input) finding {
 	if at.FailingSessions > 1 {
 		found.evidence = append(found.evidence, fmt.Sprintf("%d sessions wait alike", at.FailingSessions))
 	}
-	if stuck := (finding{code: diagnosis.SessionStuck, since: found.since}); at.FailingSessions <= 1 && at.PeerSuccesses > 0 && stuck.established(at.now) {
+	if stuck := (finding{code: diagnosis.SessionStuck, since: found.since}); at.FailingSessions <= 1 && at.PeerSuccesses > 0 && at.established(stuck) {
 		found.code = diagnosis.SessionStuck
 		found.evidence = append(found.evidence, fmt.Sprintf("%d other sessions got their QR meanwhile", at.PeerSuccesses))
 	}

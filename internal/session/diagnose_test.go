@@ -178,9 +178,9 @@ func TestStories(t *testing.T) {
 			story(one(begins(0), shows(sec, "a"), notReady(70*sec), pushes(72*sec, session.Connect), notReady(72300*time.Millisecond), shows(73*sec, "b"))),
 			session.Environment{}, nil},
 		"the key is refused": {story(one(begins(0), faults(sec, session.OpQR, session.KindKeyRefused))), session.Environment{}, []told{{sec, diagnosis.KeyRefused}}},
-		"the budget is spent": {story(one(begins(0)), asks(sec/4, 3*sec)), session.Environment{Waiting: 20 * sec},
+		"the budget is spent": {story(one(begins(0)), asks(sec/4, 3*sec)), session.Environment{RateLimitWait: 20 * sec},
 			[]told{{0, diagnosis.RateLimited}}},
-		"the budget is spent on an engine that is silent": {story(one(begins(0)), asks(sec/4, 6*sec)), session.Environment{Waiting: 20 * sec},
+		"the budget is spent on an engine that is silent": {story(one(begins(0)), asks(sec/4, 6*sec)), session.Environment{RateLimitWait: 20 * sec},
 			[]told{{0, diagnosis.RateLimited}, {5300 * time.Millisecond, diagnosis.None}, {8 * sec, diagnosis.QRNotEmitted}}},
 		"only codes that have expired":            {story(one(begins(0)), expired(sec, 12*sec)), session.Environment{}, []told{{8 * sec, diagnosis.QRInvalid}}},
 		"a code that has expired, then a new one": {story(one(begins(0)), expired(sec, 3*sec), one(shows(4*sec, "a"))), session.Environment{}, nil},
@@ -272,7 +272,7 @@ func TestPastTold(t *testing.T) {
 	t.Parallel()
 	ended := session.SessionReport{State: session.Failed, Reason: "405 Connection Failure"}
 	s := session.Session{State: session.Created}.AfterConnect(session.Connect, noon)
-	s.Past = s.Past.RecordDisconnect(ended, noon.Add(sec))
+	s.History = s.History.RecordDisconnect(ended, noon.Add(sec))
 	s = s.MarkRecovery(session.Connect, noon.Add(2*sec)).AfterConnect(session.Connect, noon.Add(2*sec))
 	if d := session.Diagnose(s, session.Environment{}, noon.Add(3*sec)); d.Code != diagnosis.ClientOutdated {
 		t.Errorf("after the gate's own connect: %s", d.Code)
@@ -280,13 +280,13 @@ func TestPastTold(t *testing.T) {
 	s, _ = look(s, 4*sec, session.SessionReport{State: session.AwaitingScan, Image: secret.NewSecret("a")}, nil)
 	for _, o := range []session.SessionReport{{}, {Reason: "405 Connection Failure", State: session.AwaitingScan}, {Reason: "of no name", State: session.Failed}} {
 		told := s
-		told.Past = told.Past.RecordDisconnect(o, noon.Add(5*sec))
+		told.History = told.History.RecordDisconnect(o, noon.Add(5*sec))
 		if d := session.Diagnose(told, session.Environment{}, noon.Add(6*sec)); !d.Healthy() {
 			t.Errorf("%+v beside a good code: %s", o, d.Code)
 		}
 	}
 	s, _ = look(s, 5*sec, ended, nil)
-	s.Past = s.Past.RecordDisconnect(ended, noon.Add(5*sec))
+	s.History = s.History.RecordDisconnect(ended, noon.Add(5*sec))
 	if d := session.Diagnose(s, session.Environment{}, noon.Add(6*sec)); d.Code != diagnosis.ClientOutdated {
 		t.Errorf("a dead code: %s", d.Code)
 	}

@@ -64,6 +64,22 @@ func AcquisitionID(t Tenant, key string) string { return string(t) + "/" + key }
 // IsZero reports whether the ref names nothing.
 func (r Ref) IsZero() bool { return r.ID == 0 && r.Name == "" }
 
+// Matches reports whether two refs name the same session. Integers that differ are two sessions, whatever their names.
+func (r Ref) Matches(other Ref) bool {
+	if r.ID > 0 && other.ID > 0 {
+		return r.ID == other.ID
+	}
+	return r.Name != "" && r.Name == other.Name
+}
+
+// String is how logs and events name a session: by the client's own id where it is known.
+func (r Ref) String() string {
+	if r.Name != "" {
+		return r.Name
+	}
+	return strconv.FormatInt(r.ID, 10)
+}
+
 // Merge fills the parts that r lacks from other.
 func (r Ref) Merge(other Ref) Ref {
 	if r.ID == 0 {

@@ -8,7 +8,7 @@ type Request struct {
 
 // WithCreateRequest is the belief after r created the session: its journey to a QR has begun.
 func (s Session) WithCreateRequest(r Request) Session {
-	s.CreatedHere, s.Request, s.Journey = true, r, r.Trace
+	s.CreatedHere, s.Request, s.Traceparent = true, r, r.Trace
 	return s
 }
 
@@ -16,8 +16,8 @@ func (s Session) WithCreateRequest(r Request) Session {
 // session that was created through this gate goes on with that journey; any other begins one.
 func (s Session) ConnectedBy(r Request) Session {
 	s.Request = r
-	if !s.CreatedHere || !s.ConnectedAt.IsZero() || s.Journey == "" {
-		s.Journey = r.Trace
+	if !s.CreatedHere || !s.ConnectedAt.IsZero() || s.Traceparent == "" {
+		s.Traceparent = r.Trace
 	}
 	return s
 }
@@ -28,8 +28,8 @@ func (s Session) WithQRRequest(r Request, before Session) Session {
 		return s
 	}
 	s.Request = r
-	if s.Journey == "" {
-		s.Journey = r.Trace
+	if s.Traceparent == "" {
+		s.Traceparent = r.Trace
 	}
 	return s
 }

@@ -28,8 +28,8 @@ func TestWhoseRequestAPursuitGoesBackTo(t *testing.T) {
 		"a connect of a strange session": {session.Session{}.ConnectedBy(by("connect")), "connect", "connect"},
 		"a wish for a strange session":   {wish(session.Session{State: session.Unknown}, by("qr"), t0), "qr", "qr"},
 	} {
-		if want := "trace of " + c.journey; c.s.Request.ID != c.by || c.s.Journey != want {
-			t.Errorf("%s: by %q, journey %q; want %q, %q", name, c.s.Request.ID, c.s.Journey, c.by, want)
+		if want := "trace of " + c.journey; c.s.Request.ID != c.by || c.s.Traceparent != want {
+			t.Errorf("%s: by %q, journey %q; want %q, %q", name, c.s.Request.ID, c.s.Traceparent, c.by, want)
 		}
 	}
 }

@@ -2,44 +2,49 @@ package session
 
 import "time"
 
-// Session is what the gate believes about one session of one tenant. It is a value: With, Began, Wish
-// and their like return the next belief, and nothing here reads a clock.
+// Session is what is known about one session of one tenant. It is a value: AfterPoll, AfterConnect and the other
+// methods return the next one, and nothing here reads a clock.
 type Session struct {
 	Ref   Ref       `json:"ref"`
 	State State     `json:"state"`
 	Since time.Time `json:"since"` // when State began
-	QR    QR        `json:"-"`     // stored apart, with the life of the code as its TTL
+	QR    QR        `json:"-"`     // stored apart, with its remaining life as TTL
 
-	AuthorizedAt    time.Time `json:"accepted"` // the last proof that the engine takes this credential for this session
-	CreatedHere     bool      `json:"born"`     // it was created through this gate
-	EverPaired      bool      `json:"linked"`   // it was seen linked at some time
-	ConnectedAt     time.Time `json:"connect"`  // when the engine last accepted a connect that came through this gate
-	AcquiringSince  time.Time `json:"window"`   // when the present wish for a QR began; zero while resting
-	LastRequestedAt time.Time `json:"wanted"`   // the last time that somebody asked for the QR
+	AuthorizedAt   time.Time `json:"authorized_at"`   // when the engine last accepted this credential for this session
+	CreatedHere    bool      `json:"created_here"`    // it was created through qrgate
+	EverPaired     bool      `json:"ever_paired"`     // it was seen paired at some time
+	ConnectedAt    time.Time `json:"connected_at"`    // when the engine last accepted a connect that passed here
+	AcquiringSince time.Time `json:"acquiring_since"` // when the present acquisition began; zero without one
 
-	Sequence         int           `json:"sequence"` // codes seen since Connect
-	Polls            int           `json:"looks"`    // looks at the engine since the present wish began
-	LastPolledAt     time.Time     `json:"looked"`   // the last look
-	StateConfirmedAt time.Time     `json:"checked"`  // the last look that told the state
-	StateQueriedAt   time.Time     `json:"asked"`    // the last time that the gate asked for the state alone, whatever came of it
-	Pushed           Recovery      `json:"pushed"`
-	Trouble          FailureStreak `json:"trouble"`
-	Past             History       `json:"past"`
-	Reason           string        `json:"reason"` // what the engine says of the last disconnect since Connect
-	LostByEngine     bool          `json:"lost"`   // the engine forgot a session that it had begun: it was restarted
+	Sequence         int           `json:"sequence"` // codes seen since ConnectedAt
+	Polls            int           `json:"polls"`    // since AcquiringSince
+	LastPolledAt     time.Time     `json:"last_polled_at"`
+	StateConfirmedAt time.Time     `json:"state_confirmed_at"` // the last answer that told the state
+	StateQueriedAt   time.Time     `json:"state_queried_at"`   // the last poll for the state alone, whatever came of it
+	CodeReportedAt   time.Time     `json:"code_reported_at"`   // the last answer that told of a code and did not show it
+	Recovery         Recovery      `json:"recovery"`
+	Failure          FailureStreak `json:"failure"`
+	History          History       `json:"history"`
+	Reason           string        `json:"reason"`         // what the engine says of the last disconnect since ConnectedAt
+	LostByEngine     bool          `json:"lost_by_engine"` // the engine lost a session that it had begun
 
-	Request Request `json:"by"`      // the request that the present pursuit goes back to
-	Journey string  `json:"journey"` // the traceparent of the one that all of it began with: the create, or a later connect
+	// Polls are scheduled from the start of the acquisition, or anew when nothing before counts any more: the engine
+	// lost the session, its codes expired, or its connects failed.
+	ScheduleStartedAt time.Time `json:"schedule_started_at"`
+	ScheduledPolls    int       `json:"scheduled_polls"`
+
+	Request     Request `json:"request"`     // the request that the acquisition goes back to
+	Traceparent string  `json:"traceparent"` // of the request that everything began with: the create, or a later connect
 }
 
-// Recovery remembers what the gate did on its own account.
+// Recovery remembers what qrgate did on its own account.
 type Recovery struct {
-	Again   time.Time `json:"again"`
-	Force   time.Time `json:"force"`
-	Restart time.Time `json:"restart"`
+	ReconnectedAt time.Time `json:"reconnected_at"`
+	ForcedAt      time.Time `json:"forced_at"`
+	RestartedAt   time.Time `json:"restarted_at"`
 
-	Failed int       `json:"failed"` // connects in a row that failed; 0 once one was accepted
-	Tried  time.Time `json:"tried"`  // the last of them
+	FailedConnects int       `json:"failed_connects"` // in a row; 0 once one was accepted
+	LastTriedAt    time.Time `json:"last_tried_at"`   // the last of them
 }
 
 // FailureStreak is the engine's present kind of failure: one kind, since when, how often in a row.
@@ -49,9 +54,9 @@ type FailureStreak struct {
 	Status     int           `json:"status"`
 	Code       string        `json:"code"`
 	Text       string        `json:"text"`
-	Why        string        `json:"why"`
+	Reason     string        `json:"reason"` // why no answer came
 	Since      time.Time     `json:"since"`
-	Last       time.Time     `json:"last"`
+	LastAt     time.Time     `json:"last_at"`
 	Times      int           `json:"times"`
 	RetryAfter time.Duration `json:"retry_after"`
 }
@@ -59,8 +64,11 @@ type FailureStreak struct {
 // AfterPoll is the belief after a look at the engine that ended at now in o, or in err.
 func (s Session) AfterPoll(o SessionReport, err error, now time.Time) Session {
 	s.Ref = s.Ref.Merge(o.Ref)
-	s.LastPolledAt, s.Polls = now, s.Polls+1
+	s.LastPolledAt, s.Polls, s.ScheduledPolls = now, s.Polls+1, s.ScheduledPolls+1
 	kind := KindOf(err)
+	if kind == KindUnreachable && s.QR.Present() {
+		s.QR.SuspectSince = now
+	}
 	if kind.Authorized() {
 		s.AuthorizedAt = now
 	}
@@ -68,18 +76,18 @@ func (s Session) AfterPoll(o SessionReport, err error, now time.Time) Session {
 		return s.detectRestart(kind).clearFailure().applySuccess(o, now)
 	}
 	s = s.detectRestart(kind).recordReason(o, now).recordFailure(err, now)
-	if op := s.Trouble.Op; (op == OpStatus || op == OpList) && (kind == KindNotReady || kind == KindSessionNotFound) {
+	if op := s.Failure.Op; (op == OpStatus || op == OpList) && (kind == KindNotReady || kind == KindSessionNotFound) {
 		s.StateConfirmedAt = now // a session that the engine denies is not linked
 	}
 	switch kind {
 	case KindKeyRefused:
 		return s.stop(now)
 	case KindNotReady:
-		return s.clearQR(now)
+		return s.clearQR(now).noteConnecting(o.State, now).noteDisconnected(o.State, now)
 	case KindAlreadyPaired:
 		return s.markPaired(now)
 	case KindSessionNotFound:
-		if s.Trouble.Op == OpStatus {
+		if s.Failure.Op == OpStatus {
 			return s // engines deny there what they serve elsewhere (contract C18)
 		}
 		if s.ConnectedAt.IsZero() && !s.CreatedHere {
@@ -94,7 +102,7 @@ func (s Session) AfterPoll(o SessionReport, err error, now time.Time) Session {
 // detectRestart notices an engine that comes back after it could not be reached: it was restarted, and what
 // it had begun is gone.
 func (s Session) detectRestart(kind ErrorKind) Session {
-	if s.Trouble.Kind == KindUnreachable && !s.ConnectedAt.IsZero() && (kind == KindNotReady || kind == KindSessionNotFound) {
+	if s.Failure.Kind == KindUnreachable && !s.ConnectedAt.IsZero() && (kind == KindNotReady || kind == KindSessionNotFound) {
 		s.LostByEngine = true
 	}
 	return s
@@ -109,7 +117,7 @@ func (s Session) stop(now time.Time) Session {
 // applySuccess takes an answer without a fault.
 func (s Session) applySuccess(o SessionReport, now time.Time) Session {
 	s.LostByEngine = false
-	s = s.recordReason(o, now)
+	s = s.recordReason(o, now).noteConnecting(o.State, now)
 	if o.State != Unknown {
 		s.StateConfirmedAt = now
 	}
@@ -117,11 +125,14 @@ func (s Session) applySuccess(o SessionReport, now time.Time) Session {
 	case o.State == Connected:
 		return s.markPaired(now)
 	case !o.Image.Empty() && o.Expiry.Known && o.Expiry.In <= 0:
-		s.Past.Stale = now
+		s.History.StaleQRAt = now
 	case !o.Image.Empty():
 		return s.applyQR(o, now)
 	case o.State == Disconnected || o.State == Failed:
 		return s.applyDisconnected(o.State, now)
+	case o.State == AwaitingScan:
+		s.CodeReportedAt = now
+		return s
 	case o.State == Created && s.State == Unknown, o.State == Connecting && !s.State.Acquiring():
 		return s.setState(o.State, now)
 	}
@@ -131,7 +142,7 @@ func (s Session) applySuccess(o SessionReport, now time.Time) Session {
 // recordReason takes what an answer says of the session's last disconnect. A list says it beside a QR that is missing.
 func (s Session) recordReason(o SessionReport, now time.Time) Session {
 	if o.Reason != "" {
-		s.Reason, s.Past = o.Reason, s.Past.RecordDisconnect(o, now)
+		s.Reason, s.History = o.Reason, s.History.RecordDisconnect(o, now)
 	}
 	return s
 }
@@ -139,7 +150,7 @@ func (s Session) recordReason(o SessionReport, now time.Time) Session {
 // applyQR takes a code: the one we have, confirmed, or a new one.
 func (s Session) applyQR(o SessionReport, now time.Time) Session {
 	if s.QR.Image.Equal(o.Image) {
-		s.QR.Confirmed = now
+		s.QR.ConfirmedAt = now
 		return s
 	}
 	s.Sequence++
@@ -150,7 +161,7 @@ func (s Session) applyQR(o SessionReport, now time.Time) Session {
 	if o.Expiry.Known {
 		life = min(o.Expiry.In, maxCodeLife)
 	}
-	s.QR = QR{Image: o.Image, Sequence: s.Sequence, Seen: now, Confirmed: now, Expires: now.Add(life)}
+	s.QR = QR{Image: o.Image, Sequence: s.Sequence, SeenAt: now, ConfirmedAt: now, ExpiresAt: now.Add(life)}
 	return s.setState(AwaitingScan, now)
 }
 
@@ -179,12 +190,40 @@ func (s Session) applyDisconnected(state State, now time.Time) Session {
 		if s.State == AwaitingScan {
 			return s.codesExpired(state, now)
 		}
-		s.LostByEngine = s.LostByEngine || now.Sub(s.ConnectedAt) > ConnectGrace
-		return s
+		return s.noteDisconnected(state, now)
 	}
 	s.QR = QR{}
 	return s.setState(state, now)
 }
+
+// noteDisconnected takes the engine's word that a session without a code is disconnected. Later than ConnectGrace after
+// the connect, and not between two codes, it means that the engine has lost the session.
+func (s Session) noteDisconnected(state State, now time.Time) Session {
+	if state != Disconnected && state != Failed || s.State != Connecting {
+		return s
+	}
+	if s.History.DisconnectedSince.IsZero() {
+		s.History.DisconnectedSince = now
+	}
+	s.History.DisconnectedAt = now
+	late := now.Sub(s.ConnectedAt) > ConnectGrace
+	dropped := s.History.ConnectingAt.After(s.ConnectedAt) && now.Sub(s.History.DisconnectedSince) >= dropDelay
+	if !s.ConnectedAt.IsZero() && s.Sequence == 0 && (late || dropped) {
+		s.LostByEngine = true
+	}
+	return s
+}
+
+// noteConnecting takes the engine's word that it is connecting a session.
+func (s Session) noteConnecting(state State, now time.Time) Session {
+	if state == Connecting {
+		s.History.ConnectingAt, s.History.DisconnectedSince = now, time.Time{}
+	}
+	return s
+}
+
+// dropDelay is how long an engine must call a session disconnected that it was connecting before.
+const dropDelay = 2 * time.Second
 
 // codesExpired is the end of a connect's codes: the wish goes on if it is young, else it is over.
 func (s Session) codesExpired(state State, now time.Time) Session {
@@ -205,7 +244,7 @@ const lostGrace = 5 * time.Second
 const ConnectGrace = 10 * time.Second
 
 func (s Session) markPaired(now time.Time) Session {
-	s.QR, s.EverPaired, s.AcquiringSince, s.Pushed.Failed = QR{}, true, time.Time{}, 0
+	s.QR, s.EverPaired, s.AcquiringSince, s.Recovery.FailedConnects = QR{}, true, time.Time{}, 0
 	s.LostByEngine, s.Reason = false, ""
 	return s.setState(Connected, now)
 }
@@ -213,19 +252,33 @@ func (s Session) markPaired(now time.Time) Session {
 // AfterConnect is the belief after the engine accepted a connect or restart at now.
 func (s Session) AfterConnect(how ConnectMode, now time.Time) Session {
 	s = s.clearFailure()
+	if s.LostByEngine || s.Sequence > 0 || s.Recovery.FailedConnects > 0 {
+		s.ScheduleStartedAt, s.ScheduledPolls = now, 0
+	}
+	if s.Recovery.FailedConnects > 0 && now.Sub(s.AcquiringSince) > ConnectGrace {
+		s = s.StartAcquiring(now) // the time until now was spent on getting a connect accepted
+	}
 	s.ConnectedAt, s.AuthorizedAt = now, now
 	s.QR, s.Sequence, s.LastPolledAt, s.LostByEngine, s.Reason = QR{}, 0, time.Time{}, false, ""
-	s.Pushed.Failed, s.Pushed.Tried = 0, now
+	s.Recovery.FailedConnects, s.Recovery.LastTriedAt = 0, now
+	s.History.DisconnectedSince = time.Time{}
 	if s.AcquiringSince.IsZero() {
-		s.AcquiringSince, s.Polls = now, 0
+		s = s.StartAcquiring(now)
 	}
 	return s.setState(Connecting, now)
+}
+
+// StartAcquiring is the session when a new acquisition begins at now.
+func (s Session) StartAcquiring(now time.Time) Session {
+	s.AcquiringSince, s.Polls = now, 0
+	s.ScheduleStartedAt, s.ScheduledPolls = now, 0
+	return s
 }
 
 // AfterConnectError is the belief after a connect or restart failed at now.
 func (s Session) AfterConnectError(err error, now time.Time) Session {
 	s = s.recordFailure(err, now)
-	s.Pushed.Failed, s.Pushed.Tried = s.Pushed.Failed+1, now
+	s.Recovery.FailedConnects, s.Recovery.LastTriedAt = s.Recovery.FailedConnects+1, now
 	switch KindOf(err) {
 	case KindAlreadyPaired:
 		s.AuthorizedAt = now
@@ -234,11 +287,16 @@ func (s Session) AfterConnectError(err error, now time.Time) Session {
 		return s.stop(now) // nothing can be begun there; pushing on would only be a storm
 	case KindServerError, KindTimeout, KindUnreachable, KindRateLimited, KindBadResponse:
 		if s.AcquiringSince.IsZero() {
-			s.AcquiringSince, s.Polls = now, 0
+			s = s.StartAcquiring(now)
 		}
 		return s.setState(Connecting, now)
 	}
 	return s
+}
+
+// RateLimited reports whether the last connect failed because of the engine's rate limit.
+func (s *Session) RateLimited() bool {
+	return s.Recovery.FailedConnects > 0 && s.History.ConnectFailure.Kind == KindRateLimited
 }
 
 // MarkStateQueried remembers that the gate asked for the state at now.
@@ -251,32 +309,55 @@ func (s Session) MarkStateQueried(now time.Time) Session {
 func (s Session) MarkRecovery(how ConnectMode, now time.Time) Session {
 	switch how {
 	case Connect:
-		s.Pushed.Again = now
+		s.Recovery.ReconnectedAt = now
 	case Force:
-		s.Pushed.Force = now
+		s.Recovery.ForcedAt = now
 	case Restart:
-		s.Pushed.Restart = now
+		s.Recovery.RestartedAt = now
 	}
 	return s
 }
 
 // RequestQR is the belief after somebody asked for the QR at now. A wish after a rest begins a new window.
 func (s Session) RequestQR(now time.Time) Session {
-	s.LastRequestedAt = now
 	switch {
 	case s.State == Connected:
 		return s
 	case s.State == AwaitingScan:
 		if now.Sub(s.AcquiringSince) >= AcquireTimeout {
-			s.AcquiringSince, s.Polls = now, 0
+			return s.StartAcquiring(now)
 		}
 		return s
 	case s.AcquiringSince.IsZero():
-		s.AcquiringSince, s.Polls, s.LastPolledAt = now, 0, time.Time{}
+		s = s.StartAcquiring(now)
+		s.LastPolledAt = time.Time{}
 		return s.setState(Connecting, now)
 	}
 	return s
 }
+
+// RequestRenews reports whether a request for the QR at now begins a new acquisition. Any other joins one, or finds
+// the session paired, and changes nothing.
+func (s *Session) RequestRenews(now time.Time) bool {
+	switch s.State {
+	case Connected:
+		return false
+	case AwaitingScan:
+		return now.Sub(s.AcquiringSince) >= AcquireTimeout
+	}
+	return s.AcquiringSince.IsZero()
+}
+
+// SuspectQR is the session after the engine was unreachable at the given time: its code needs one more poll.
+func (s Session) SuspectQR(at time.Time) Session {
+	if s.QR.Present() && at.After(s.QR.SuspectSince) {
+		s.QR.SuspectSince = at
+	}
+	return s
+}
+
+// QRUsable reports whether a code is there that a phone can still scan, as far as is known.
+func (s *Session) QRUsable(now time.Time) bool { return s.QR.Usable(now) && !s.codeDead() }
 
 // GiveUp ends the wish: the window is over without a QR, or nobody wants one.
 func (s Session) GiveUp(now time.Time) Session {
@@ -298,6 +379,6 @@ func (s Session) setState(state State, now time.Time) Session {
 }
 
 func (s Session) clearFailure() Session {
-	s.Trouble = FailureStreak{}
+	s.Failure = FailureStreak{}
 	return s
 }

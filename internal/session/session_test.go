@@ -41,15 +41,15 @@ func TestWhatALookMakesOfASession(t *testing.T) {
 		"not ready goes on": {from: began(), err: fault(session.KindNotReady), state: session.Connecting},
 		"a code":            {from: began(), o: code("one"), state: session.AwaitingScan, code: "one", seq: 1},
 		"the same code is confirmed": {from: waiting, o: code("one"), state: session.AwaitingScan, code: "one", seq: 1, check: func(s session.Session) bool {
-			return s.QR.Confirmed.Equal(after(20*time.Second)) && s.QR.Seen.Equal(after(time.Second))
+			return s.QR.ConfirmedAt.Equal(after(20*time.Second)) && s.QR.SeenAt.Equal(after(time.Second))
 		}},
-		"a newer code replaces it":     {from: waiting, o: code("two"), state: session.AwaitingScan, code: "two", seq: 2, check: func(s session.Session) bool { return s.QR.Expires.Equal(after(40 * time.Second)) }},
+		"a newer code replaces it":     {from: waiting, o: code("two"), state: session.AwaitingScan, code: "two", seq: 2, check: func(s session.Session) bool { return s.QR.ExpiresAt.Equal(after(40 * time.Second)) }},
 		"an expired code is none":      {from: began(), o: withExpiry(code("old"), -time.Second), state: session.Connecting},
-		"the engine's expiry is taken": {from: began(), o: withExpiry(code("one"), 45*time.Second), state: session.AwaitingScan, code: "one", seq: 1, check: func(s session.Session) bool { return s.QR.Expires.Equal(after(65 * time.Second)) }},
-		"an absurd expiry is bounded":  {from: began(), o: withExpiry(code("one"), 99*time.Hour), state: session.AwaitingScan, code: "one", seq: 1, check: func(s session.Session) bool { return s.QR.Expires.Before(after(time.Hour)) }},
+		"the engine's expiry is taken": {from: began(), o: withExpiry(code("one"), 45*time.Second), state: session.AwaitingScan, code: "one", seq: 1, check: func(s session.Session) bool { return s.QR.ExpiresAt.Equal(after(65 * time.Second)) }},
+		"an absurd expiry is bounded":  {from: began(), o: withExpiry(code("one"), 99*time.Hour), state: session.AwaitingScan, code: "one", seq: 1, check: func(s session.Session) bool { return s.QR.ExpiresAt.Before(after(time.Hour)) }},
 		"a list says why beside no QR": {from: began(), o: session.SessionReport{State: session.Failed, Reason: "405 Connection Failure"}, err: &session.EngineError{Op: session.OpList, Kind: session.KindNotReady}, state: session.Connecting,
 			check: func(s session.Session) bool {
-				return s.Reason == "405 Connection Failure" && s.Past.Named.Code == diagnosis.ClientOutdated && s.StateConfirmedAt.Equal(after(20*time.Second))
+				return s.Reason == "405 Connection Failure" && s.History.Named.Code == diagnosis.ClientOutdated && s.StateConfirmedAt.Equal(after(20*time.Second))
 			}},
 		"a code the engine lost is dropped":   {from: waiting, err: fault(session.KindNotReady), state: session.Connecting, seq: 1},
 		"trouble leaves the code":             {from: waiting, err: fault(session.KindUnreachable), state: session.AwaitingScan, code: "one", seq: 1},
@@ -61,7 +61,7 @@ func TestWhatALookMakesOfASession(t *testing.T) {
 		"a refused key ends everything":       {from: waiting, err: fault(session.KindKeyRefused), state: session.Unknown, seq: 1, check: func(s session.Session) bool { return s.AuthorizedAt.IsZero() && s.AcquiringSince.IsZero() }},
 		"404 on the status is no proof":       {from: began(), err: &session.EngineError{Op: session.OpStatus, Kind: session.KindSessionNotFound}, state: session.Connecting, check: func(s session.Session) bool { return !s.LostByEngine }},
 		"404 on the QR, later, is a restart":  {from: began(), err: fault(session.KindSessionNotFound), state: session.Connecting, check: func(s session.Session) bool { return s.LostByEngine }},
-		"an error that is no fault is one":    {from: began(), err: errors.New("?"), state: session.Connecting, check: func(s session.Session) bool { return s.Trouble.Kind == session.KindServerError }},
+		"an error that is no fault is one":    {from: began(), err: errors.New("?"), state: session.Connecting, check: func(s session.Session) bool { return s.Failure.Kind == session.KindServerError }},
 		"a session nobody knows is given up":  {from: session.Session{State: session.Unknown}.RequestQR(t0), err: fault(session.KindSessionNotFound), state: session.Unknown, check: func(s session.Session) bool { return s.AcquiringSince.IsZero() }},
 		"one that was just created is waited": {from: session.Session{CreatedHere: true}.RequestQR(t0), err: fault(session.KindNotReady), state: session.Connecting},
 	} {
@@ -99,10 +99,10 @@ func TestAnEngineThatComesBackHasForgotten(t *testing.T) {
 
 func TestFreshCodes(t *testing.T) {
 	t.Parallel()
-	first := session.QR{Image: secret.NewSecret("x"), Seen: t0, Confirmed: t0, Expires: after(60 * time.Second)}
-	later := session.QR{Image: secret.NewSecret("x"), Seen: t0, Confirmed: t0, Expires: after(20 * time.Second)}
+	first := session.QR{Image: secret.NewSecret("x"), SeenAt: t0, ConfirmedAt: t0, ExpiresAt: after(60 * time.Second)}
+	later := session.QR{Image: secret.NewSecret("x"), SeenAt: t0, ConfirmedAt: t0, ExpiresAt: after(20 * time.Second)}
 	confirmed := first
-	confirmed.Confirmed = after(39 * time.Second)
+	confirmed.ConfirmedAt = after(39 * time.Second)
 	for name, c := range map[string]struct {
 		qr    session.QR
 		at    time.Duration
@@ -126,7 +126,7 @@ func TestFreshCodes(t *testing.T) {
 }
 
 func withConfirmed(q session.QR, at time.Duration) session.QR {
-	q.Confirmed = after(at)
+	q.ConfirmedAt = after(at)
 	return q
 }
 
@@ -141,17 +141,5 @@ func TestParseRef(t *testing.T) {
 		if got, ok := session.ParseRef(id); ok {
 			t.Errorf("%q is accepted as %+v", id, got)
 		}
-	}
-}
-
-func TestShiftMovesAllTimes(t *testing.T) {
-	t.Parallel()
-	s := began().AfterPoll(session.SessionReport{}, fault(session.KindNotReady), after(time.Second))
-	moved := s.Shifted(time.Hour)
-	if !moved.ConnectedAt.Equal(s.ConnectedAt.Add(time.Hour)) || !moved.LastPolledAt.Equal(s.LastPolledAt.Add(time.Hour)) || !moved.Trouble.Since.Equal(s.Trouble.Since.Add(time.Hour)) {
-		t.Errorf("%+v", moved)
-	}
-	if !moved.LastRequestedAt.IsZero() || s.Shifted(time.Millisecond) != s {
-		t.Error("a zero time or a small difference was moved")
 	}
 }

@@ -11,23 +11,23 @@ import (
 // recordFailure remembers a failure: the same kind goes on, another one begins. What the diagnosis needs beyond
 // that goes into the session's past.
 func (s Session) recordFailure(err error, now time.Time) Session {
-	t := s.Trouble
-	next := FailureStreak{Kind: KindOf(err), Since: now, Last: now, Times: 1}
+	t := s.Failure
+	next := FailureStreak{Kind: KindOf(err), Since: now, LastAt: now, Times: 1}
 	if f, ok := errors.AsType[*EngineError](err); ok {
-		next.Op, next.Status, next.Code, next.Text, next.Why, next.RetryAfter = f.Op, f.Status, f.Code, f.Text, f.Reason, f.RetryAfter
+		next.Op, next.Status, next.Code, next.Text, next.Reason, next.RetryAfter = f.Op, f.Status, f.Code, f.Text, f.Reason, f.RetryAfter
 	}
-	s.Past = s.Past.recordCause(next.Text+" "+s.Reason, now)
+	s.History = s.History.recordCause(next.Text+" "+s.Reason, now)
 	if next.Op == OpQR || next.Op == OpList {
-		look := s.Past.Look
-		s.Past.Look = next.continueStreak(look, look.Code == next.Code && !look.Last.Before(s.Since) && now.Sub(look.Last) < pollErrorTTL)
+		look := s.History.PollFailure
+		s.History.PollFailure = next.continueStreak(look, look.Code == next.Code && !look.LastAt.Before(s.Since) && now.Sub(look.LastAt) < pollErrorTTL)
 	}
 	if next.Op == OpConnect {
-		s.Past.ConnectFailure = next.continueStreak(s.Past.ConnectFailure, s.Pushed.Failed > 0)
+		s.History.ConnectFailure = next.continueStreak(s.History.ConnectFailure, s.Recovery.FailedConnects > 0)
 	}
 	if s.lostSession(next, now) {
-		s.Past.Restarted = now
+		s.History.RestartedAt = now
 	}
-	s.Trouble = next.continueStreak(t, t.Code == next.Code)
+	s.Failure = next.continueStreak(t, t.Code == next.Code)
 	return s
 }
 
@@ -45,7 +45,7 @@ func (s Session) lostSession(t FailureStreak, now time.Time) bool {
 	switch {
 	case s.ConnectedAt.IsZero() || t.Op == OpStatus || t.Op == OpConnect:
 		return false
-	case s.Trouble.Kind == KindUnreachable && (t.Kind == KindNotReady || t.Kind == KindSessionNotFound):
+	case s.Failure.Kind == KindUnreachable && (t.Kind == KindNotReady || t.Kind == KindSessionNotFound):
 		return true
 	}
 	return t.Kind == KindSessionNotFound && (s.Sequence > 0 || now.Sub(s.ConnectedAt) > lostGrace)
@@ -89,8 +89,8 @@ func (t FailureStreak) String(now time.Time) string {
 	if t.Code != "" {
 		s += " " + t.Code
 	}
-	if t.Why != "" {
-		s += " (" + t.Why + ")"
+	if t.Reason != "" {
+		s += " (" + t.Reason + ")"
 	}
 	return fmt.Sprintf("%s, %d× in %s", s, t.Times, t.Duration(now).Round(time.Second))
 }

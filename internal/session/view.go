@@ -1,6 +1,9 @@
 package session
 
 import (
+	"context"
+	"errors"
+	"sync/atomic"
 	"time"
 
 	"qrgate/internal/diagnosis"
@@ -25,11 +28,48 @@ type Snapshot struct {
 	RateLimitWait  time.Duration // until the budget allows the next look; 0 when it allows one now
 	RemainingCalls int           // calls that the engine still allows in this window; -1 when it does not say
 	At             time.Time
+
+	Ready      bool       // a code is there that a phone can still scan
+	Ended      bool       // the session was deleted, disconnected or restarted: nothing follows
+	ValidUntil time.Time  // when time alone may change the answer
+	Body       *BodyCache // of the present code; nil without one
+}
+
+// BodyCache keeps the response that a reader prepared from a code. All snapshots of one code share it.
+type BodyCache struct{ value atomic.Pointer[PreparedBody] }
+
+// PreparedBody is a response body around the one number in it that changes by the second.
+type PreparedBody struct{ Head, Tail []byte }
+
+// Load returns the prepared body, made by prepare when there is none.
+func (c *BodyCache) Load(prepare func() *PreparedBody) *PreparedBody {
+	if b := c.value.Load(); b != nil {
+		return b
+	}
+	b := prepare()
+	c.value.Store(b)
+	return b
 }
 
 // Changed reports whether somebody who watches a session sees a difference between two views of it.
 func (v *Snapshot) Changed(later *Snapshot) bool {
 	a, b := &v.Session, &later.Session
 	return a.State != b.State || a.Sequence != b.Sequence || a.QR.Present() != b.QR.Present() || !a.ConnectedAt.Equal(b.ConnectedAt) ||
-		v.Diagnosis.Code != later.Diagnosis.Code
+		v.Diagnosis.Code != later.Diagnosis.Code || v.Ready != later.Ready || v.Ended != later.Ended
 }
+
+// Follower follows the changes of one session.
+type Follower interface {
+	// Next waits until the session's snapshot differs from what the caller has seen, or max has passed.
+	Next(ctx context.Context, seen *Snapshot, max time.Duration) (*Snapshot, error)
+	// Close ends it.
+	Close()
+}
+
+// Errors of waiting.
+var (
+	// ErrTooManyWaiters says that a request cannot wait, because a limit of waiting requests is reached.
+	ErrTooManyWaiters = errors.New("too many requests wait")
+	// ErrStopped is the cause with which every wait ends when qrgate stops.
+	ErrStopped = errors.New("qrgate is stopping")
+)

@@ -12,14 +12,14 @@ import (
 // What somebody who watches is told as a change, and what it keeps to itself.
 func TestDiffers(t *testing.T) {
 	t.Parallel()
-	code := session.QR{Image: secret.NewSecret("one"), Sequence: 1, Seen: t0, Confirmed: t0, Expires: after(time.Minute)}
+	code := session.QR{Image: secret.NewSecret("one"), Sequence: 1, SeenAt: t0, ConfirmedAt: t0, ExpiresAt: after(time.Minute)}
 	base := &session.Snapshot{At: t0, Session: session.Session{State: session.AwaitingScan, Sequence: 1, QR: code}}
 	for name, c := range map[string]struct {
 		change func(*session.Snapshot)
 		want   bool
 	}{
 		"time alone":   {func(v *session.Snapshot) { v.At = after(time.Second) }, false},
-		"another look": {func(v *session.Snapshot) { v.Session.Polls++; v.Session.QR.Confirmed = after(time.Second) }, false},
+		"another look": {func(v *session.Snapshot) { v.Session.Polls++; v.Session.QR.ConfirmedAt = after(time.Second) }, false},
 		"a state":      {func(v *session.Snapshot) { v.Session.State = session.Connected }, true},
 		"another code": {func(v *session.Snapshot) { v.Session.Sequence++ }, true},
 		"no code":      {func(v *session.Snapshot) { v.Session.QR = session.QR{} }, true},

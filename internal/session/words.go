@@ -10,7 +10,7 @@ import (
 // silent. The engine's text itself stays out of the evidence: the words that decided say enough.
 func findingOf(t diagnosis.Pattern, at *input) finding {
 	code := t.Code
-	if t.Words[0] == diagnosis.RestartRequired && at.now.Sub(at.Since) < SymptomDelay {
+	if t.Words[0] == diagnosis.RestartRequired && !at.passed(at.Since.Add(SymptomDelay)) {
 		return finding{}
 	}
 	if code == diagnosis.WhatsAppSilent && at.Sequence > 0 {
@@ -23,7 +23,7 @@ func findingOf(t diagnosis.Pattern, at *input) finding {
 func ruleEngineSaysCause(at *input) finding {
 	heard := []FailureStreak{at.currentFailure()}
 	if at.connectRejected() {
-		heard = append(heard, at.Past.ConnectFailure)
+		heard = append(heard, at.History.ConnectFailure)
 	}
 	for _, trouble := range heard {
 		if trouble.Kind == KindBadResponse && trouble.Code == codeQRInvalid {
@@ -56,9 +56,9 @@ func ruleDisconnectReason(at *input) finding {
 // ruleLastNamedCause: the engine named a cause before the gate connected again by itself, and nothing has come of
 // that yet. Without this the diagnosis would vanish at each attempt and come back seconds later.
 func ruleLastNamedCause(at *input) finding {
-	n := at.Past.Named
+	n := at.History.Named
 	if n.Code == "" || at.State != Connecting || at.Sequence > 0 || !at.isRecoveryConnect() ||
-		n.Last.Before(at.Since) || at.now.Sub(n.Last) > restartTime {
+		n.LastAt.Before(at.Since) || at.passed(n.LastAt.Add(restartTime)) {
 		return finding{}
 	}
 	return finding{code: n.Code, confirmed: true, evidence: []string{

@@ -30,7 +30,7 @@ type findings struct {
 // conclude is the verdict on all that was found. An engine that made a QR is healthy, whatever the way from here
 // to WhatsApp is like.
 func conclude(f findings, now time.Time) verdict {
-	f.climate.Control = f.look
+	f.climate.Connectivity = f.look
 	looked := !f.look.At.IsZero()
 	switch {
 	case f.invalidQR != "":
@@ -141,8 +141,8 @@ func healthy(evidence ...string) verdict {
 
 // ofFault is what a fault outside of any session means: it was met once, and that is how it is now.
 func ofFault(f *session.EngineError, now time.Time) verdict {
-	t := session.FailureStreak{Kind: f.Kind, Op: f.Op, Status: f.Status, Code: f.Code, Text: f.Text, Since: now, Last: now, Times: 2}
-	v := verdict{Diagnosis: session.Diagnose(session.Session{Trouble: t}, session.Environment{}, now), whole: true}
+	t := session.FailureStreak{Kind: f.Kind, Op: f.Op, Status: f.Status, Code: f.Code, Text: f.Text, Since: now, LastAt: now, Times: 2}
+	v := verdict{Diagnosis: session.Diagnose(session.Session{Failure: t}, session.Environment{}, now), whole: true}
 	if v.Healthy() {
 		v.Diagnosis, v.help = diagnosis.New(diagnosis.Undetermined), readTheLog
 	}

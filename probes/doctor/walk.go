@@ -93,7 +93,7 @@ func (e *run) session(ctx context.Context, ref session.Ref) {
 		s, f = e.connect(ctx, s)
 		return "accepted", f
 	})
-	if s.Pushed.Failed == 0 && ctx.Err() == nil {
+	if s.Recovery.FailedConnects == 0 && ctx.Err() == nil {
 		s = e.waitForQR(ctx, s)
 	}
 	e.found.session, e.found.seen = s, time.Now()
@@ -181,7 +181,7 @@ func (e *run) await(ctx context.Context, s session.Session) session.Session {
 		}
 		s = s.AfterPoll(o, err, time.Now())
 		if err == nil {
-			s.Past = s.Past.RecordDisconnect(o, time.Now())
+			s.History = s.History.RecordDisconnect(o, time.Now())
 		}
 		if s.QR.Present() || e.decided(s) {
 			break

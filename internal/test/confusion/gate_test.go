@@ -19,6 +19,7 @@ import (
 	"qrgate/internal/diagnosis"
 	"qrgate/internal/seal"
 	"qrgate/internal/secret"
+	"qrgate/internal/session"
 	"qrgate/internal/store/memory"
 	"qrgate/proxy"
 )
@@ -42,11 +43,11 @@ func newGate(t *testing.T, base *url.URL, transport http.RoundTripper) *gate {
 		t.Fatal(err)
 	}
 	store := memory.New(memory.Config{})
-	heart, err := acquire.New(acquire.Config{Engine: inboxhub.New(base, transport), Vault: vault, Store: store})
+	heart, err := acquire.New(acquire.Config{Engine: inboxhub.New(base, transport), Sealer: vault, Store: store})
 	if err != nil {
 		t.Fatal(err)
 	}
-	front := proxy.New(proxy.Config{Engine: base, Transport: transport, Pairing: heart, Vault: vault}).Handler()
+	front := proxy.New(proxy.Config{Engine: base, Transport: transport, QRService: heart, Vault: vault}).Handler()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 2)
 	go func() { done <- heart.Run(ctx) }()
@@ -111,6 +112,9 @@ func causeIn(status int, body compat.Object) diagnosis.Code {
 			return known
 		}
 		return diagnosis.Code(code)
+	}
+	if compat.Data(body)["state"] == string(session.Connected) {
+		return diagnosis.AlreadyPaired // the state says it; success has no diagnosis
 	}
 	said, _ := compat.Data(body)["diagnosis"].(compat.Object)
 	if said == nil {

@@ -7,7 +7,7 @@ import (
 	"qrgate/internal/session"
 )
 
-func TestPace(t *testing.T) {
+func TestEngineHealth_MinLatency(t *testing.T) {
 	t.Parallel()
 	type answer struct {
 		kind session.ErrorKind
@@ -29,11 +29,11 @@ func TestPace(t *testing.T) {
 		"an hour ago is not now":        {[]answer{slow(4), slow(8), slow(12)}, 3600, 0},
 		"an error is an answer as well": {[]answer{{session.KindServerError, 3, 3}, {session.KindRateLimited, 3, 6}, {session.KindBadResponse, 3, 9}}, 9, 3 * time.Second},
 	} {
-		var p latencyWindow
+		var h engineHealth
 		for _, a := range c.answers {
-			p.answered(a.kind, time.Duration(a.took*float64(time.Second)), at(a.at))
+			h.recordCall(a.kind, time.Duration(a.took*float64(time.Second)), at(a.at))
 		}
-		if got := p.min(at(c.now)); got != c.want {
+		if got := h.minLatency(at(c.now)); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}

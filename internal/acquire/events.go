@@ -1,0 +1,107 @@
+package acquire
+
+import (
+	"errors"
+	"time"
+
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
+)
+
+// event is an event about the session, with what all kinds share.
+func (t *tracker) event(kind session.EventKind, s session.Session, now time.Time) session.Event {
+	return session.Event{Kind: kind, At: now, Traffic: t.tenant.caller.Traffic, Session: s.Ref.String(),
+		AcquisitionID: session.AcquisitionID(t.tenant.caller.Tenant, s.Ref.CacheKey()),
+		Attempt:       s.Polls, Request: s.Request.ID, Traceparent: s.Traceparent}
+}
+
+// emitChanges reports what a change from before to the present session means.
+func (t *tracker) emitChanges(before session.Session, now time.Time) {
+	after := t.session
+	ev := t.event(session.EventState, after, now)
+	ev.From, ev.To = before.State, after.State
+	f := after.Failure
+	ev.Op, ev.Fault, ev.Status, ev.Code, ev.Why = f.Op, f.Kind, f.Status, f.Code, f.Reason
+	cause := t.state.Load().snapshot.Diagnosis.Code
+	switch {
+	case before.State != after.State:
+		ev.Took, ev.Diagnosis = now.Sub(before.Since), cause
+		if before.Since.IsZero() {
+			ev.Took = 0
+		}
+		t.lastReportedCause = cause
+		t.m.cfg.OnEvent(ev)
+	default:
+		t.emitCause(now)
+	}
+	if after.QR.Present() && !after.QR.Image.Equal(before.QR.Image) {
+		ev.Kind, ev.Sequence, ev.Took = session.EventQR, after.QR.Sequence, now.Sub(after.AcquiringSince)
+		t.m.cfg.OnEvent(ev)
+	}
+	if outcome, why := t.acquisitionOutcome(before, now); outcome != "" {
+		ev.Kind, ev.Outcome, ev.Diagnosis, ev.Took = session.EventAcquisition, outcome, why, now.Sub(before.AcquiringSince)
+		t.m.cfg.OnEvent(ev)
+	}
+}
+
+// emitCause reports the cause why a session that is waited for has no QR, when it is another one than reported.
+func (t *tracker) emitCause(now time.Time) {
+	s, cause := t.session, t.state.Load().snapshot.Diagnosis.Code
+	if s.State != session.Connecting || cause == t.lastReportedCause {
+		return
+	}
+	ev := t.event(session.EventCause, s, now)
+	ev.From, ev.To, ev.Took, ev.Diagnosis = s.State, s.State, now.Sub(s.Since), cause
+	ev.Op, ev.Fault, ev.Status, ev.Code, ev.Why = s.Failure.Op, s.Failure.Kind, s.Failure.Status, s.Failure.Code, s.Failure.Reason
+	t.lastReportedCause = cause
+	t.m.cfg.OnEvent(ev)
+}
+
+// acquisitionOutcome is how an acquisition ended, if the change from before ended one: with the first code of a
+// connect, without one, or with a session that turned out to be paired. A later code of the same connect ends none.
+func (t *tracker) acquisitionOutcome(before session.Session, now time.Time) (session.Outcome, diagnosis.Code) {
+	after := t.session
+	switch {
+	case before.State != session.Connecting || before.AcquiringSince.IsZero() || before.Sequence > 0:
+	case after.QR.Present():
+		return session.Success, diagnosis.None
+	case after.State == session.Connected:
+		return session.Abandoned, diagnosis.AlreadyPaired
+	case after.State == session.Failed && after.AcquiringSince.IsZero():
+		env := t.m.health.environment(t, before, now)
+		env.Connectivity = t.m.cfg.Connectivity()
+		q := t.tenant.queueState(t, before, now)
+		env.PeerSuccesses = q.peerSuccesses
+		if d := session.Diagnose(before, env, now); !d.Healthy() {
+			return session.Failure, d.Code
+		}
+		return session.Failure, diagnosis.Undetermined
+	}
+	return "", ""
+}
+
+// emitAbandoned reports an acquisition that its session's end cut short.
+func (t *tracker) emitAbandoned(now time.Time) {
+	s := t.session
+	if s.State != session.Connecting || s.AcquiringSince.IsZero() || s.Sequence > 0 {
+		return
+	}
+	ev := t.event(session.EventAcquisition, s, now)
+	ev.Took, ev.From, ev.Outcome, ev.Diagnosis = now.Sub(s.AcquiringSince), s.State, session.Abandoned, diagnosis.ClientGone
+	t.m.cfg.OnEvent(ev)
+}
+
+// emitCall reports one call to the engine.
+func (t *tracker) emitCall(op string, err error, startedAt time.Time) {
+	p := t.state.Load()
+	if p == nil {
+		return
+	}
+	now := time.Now()
+	ev := t.event(session.EventEngineCall, p.snapshot.Session, now)
+	ev.Took, ev.Op, ev.Fault, ev.Attempt = now.Sub(startedAt), op, session.KindOf(err), p.snapshot.Session.Polls+1
+	if e, ok := errors.AsType[*session.EngineError](err); ok {
+		ev.Status, ev.Code, ev.Why = e.Status, e.Code, e.Reason
+	}
+	t.m.cfg.OnEvent(ev)
+}

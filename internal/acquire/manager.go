@@ -1,0 +1,240 @@
+package acquire
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"qrgate/internal/seal"
+	"qrgate/internal/session"
+	"qrgate/internal/store"
+)
+
+// WaitTimes are how long a request for the QR waits when the client does not say (contract 4.4).
+type WaitTimes struct {
+	Initial time.Duration // while the connect is younger than five seconds; 9 s
+	Default time.Duration // afterwards; 4.5 s
+}
+
+// WaiterLimits bound how many requests may wait at once. Over a limit the answer is "not yet", at once.
+type WaiterLimits struct {
+	Session, Tenant, Replica int // 200, 1000, 5000
+	Unauthenticated          int // requests whose credential the engine has not accepted yet; 50
+	Sessions                 int // sessions whose ids are remembered; 10000
+}
+
+// Config is what New needs. Engine, Sealer and Store must be set; the rest has defaults.
+type Config struct {
+	Engine       session.Engine
+	Sealer       *seal.Sealer
+	Store        store.LeasedStore
+	WaitTimes    WaitTimes
+	WaiterLimits WaiterLimits
+	AllowForce   bool                              // recovery may connect with force (QRGATE_RECOVERY_FORCE)
+	OnEvent      session.EventHandler              // may be nil
+	Connectivity func() session.ConnectivityResult // qrgate's own last connectivity check; may be nil
+}
+
+// Manager obtains the QRs of sessions, for all callers.
+type Manager struct {
+	cfg       Config
+	store     sessionStore
+	replicaID string // in leases
+	limits    waiterLimiter
+	health    engineHealth
+
+	base   context.Context // of everything alive; ends with Run
+	stop   context.CancelCauseFunc
+	wg     sync.WaitGroup // trackers, tenants and calls
+	guests sync.WaitGroup // requests inside
+
+	mu         sync.Mutex
+	tenants    map[session.Tenant]*tenant
+	ids        idCache
+	limitsAt   time.Time // when an engine last stated its limits, to a tenant that is closed
+	hasStopped bool
+}
+
+// New returns a Manager. It starts nothing; acquisitions begin when a client connects or asks.
+func New(cfg Config) (*Manager, error) {
+	if cfg.Engine == nil || cfg.Sealer == nil || cfg.Store == nil {
+		return nil, errors.New("acquire: Engine, Sealer and Store must be set")
+	}
+	cfg = cfg.withDefaults()
+	id := make([]byte, 8)
+	if _, err := rand.Read(id); err != nil {
+		return nil, fmt.Errorf("acquire: %w", err)
+	}
+	base, stop := context.WithCancelCause(context.Background())
+	return &Manager{
+		cfg: cfg, store: sessionStore{cfg.Sealer, cfg.Store, cfg.OnEvent}, replicaID: hex.EncodeToString(id),
+		limits: waiterLimiter{limits: cfg.WaiterLimits}, ids: idCache{limit: cfg.WaiterLimits.Sessions},
+		base: base, stop: stop, tenants: map[session.Tenant]*tenant{},
+	}, nil
+}
+
+func (c Config) withDefaults() Config {
+	l := &c.WaiterLimits
+	for _, d := range []struct {
+		value   *int
+		initial int
+	}{{&l.Session, 200}, {&l.Tenant, 1000}, {&l.Replica, 5000}, {&l.Unauthenticated, 50}, {&l.Sessions, 10000}} {
+		if *d.value <= 0 {
+			*d.value = d.initial
+		}
+	}
+	if c.WaitTimes.Initial <= 0 {
+		c.WaitTimes.Initial = 9 * time.Second
+	}
+	if c.WaitTimes.Default <= 0 {
+		c.WaitTimes.Default = 4500 * time.Millisecond
+	}
+	if c.Connectivity == nil {
+		c.Connectivity = func() session.ConnectivityResult { return session.ConnectivityResult{} }
+	}
+	if c.OnEvent == nil {
+		c.OnEvent = func(session.Event) {}
+	}
+	return c
+}
+
+// Run waits until ctx ends, then ends every tracker and returns nil when the last one has ended.
+func (m *Manager) Run(ctx context.Context) error {
+	<-ctx.Done()
+	m.mu.Lock()
+	m.hasStopped = true
+	m.mu.Unlock()
+	m.stop(session.ErrStopped)
+	m.guests.Wait()
+	m.wg.Wait()
+	return nil
+}
+
+// tenant returns the tenant of a credential, and starts it if there is none. The caller releases it.
+func (m *Manager) tenant(c session.Caller) (*tenant, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.hasStopped {
+		return nil, session.ErrStopped
+	}
+	tn := m.tenants[c.Tenant]
+	if tn == nil {
+		tn = newTenant(m, c)
+		m.tenants[c.Tenant] = tn
+		m.wg.Go(tn.run)
+	}
+	tn.mu.Lock()
+	tn.refs++ // not while it is being closed
+	tn.mu.Unlock()
+	m.guests.Add(1)
+	return tn, nil
+}
+
+// existing returns the tenant of a credential; nil if there is none.
+func (m *Manager) existing(t session.Tenant) *tenant {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.tenants[t]
+}
+
+// closeIfIdle forgets a tenant that nobody uses.
+func (m *Manager) closeIfIdle(tn *tenant, now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !tn.idle(now) {
+		return false
+	}
+	delete(m.tenants, tn.caller.Tenant)
+	m.limitsAt = latest(m.limitsAt, tn.limiter.updatedAt)
+	return true
+}
+
+// cached returns the tracker of a session that is tracked already, by an id as a client writes it; nil if there is
+// none.
+func (m *Manager) cached(c session.Caller, id string) *tracker {
+	tn := m.existing(c.Tenant)
+	if tn == nil {
+		return nil
+	}
+	r, ok := session.ParseRef(id)
+	if !ok {
+		return nil
+	}
+	tn.mu.Lock()
+	defer tn.mu.Unlock()
+	t := tn.byID[r.ID]
+	if r.ID == 0 || t == nil {
+		t = tn.byName[id]
+	}
+	if t != nil {
+		t.lastUsedAt = time.Now()
+	}
+	return t
+}
+
+// track returns the tracker of the session that a caller means by id, once its first snapshot is there.
+func (m *Manager) track(ctx context.Context, c session.Caller, id string) (*tracker, error) {
+	if m.base.Err() != nil {
+		return nil, session.ErrStopped
+	}
+	if t := m.cached(c, id); t != nil && t.state.Load() != nil {
+		return t, nil
+	}
+	return m.trackRef(ctx, c, m.Resolve(ctx, c, id))
+}
+
+func (m *Manager) trackRef(ctx context.Context, c session.Caller, r session.Ref) (*tracker, error) {
+	tn, err := m.tenant(c)
+	if err != nil {
+		return nil, err
+	}
+	t := tn.tracker(r)
+	tn.release()
+	select {
+	case <-t.loaded:
+		return t, nil
+	case <-t.ended:
+		if t.state.Load() != nil {
+			return t, nil
+		}
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	return nil, session.ErrStopped
+}
+
+// apply brings a fact to a session and waits until it is published and stored.
+func (m *Manager) apply(ctx context.Context, c session.Caller, r session.Ref, msg message) (*tracker, error) {
+	if c.Credential().Empty() {
+		msg.apply = withoutAuthorization(msg.apply)
+	}
+	for {
+		t, err := m.trackRef(ctx, c, r)
+		if err != nil {
+			return nil, err
+		}
+		if t.send(msg) {
+			return t, nil
+		}
+		if m.base.Err() != nil {
+			return nil, session.ErrStopped
+		}
+	}
+}
+
+// withoutAuthorization takes from apply what it proves. A client without a key may have shown the engine a cookie or a
+// key in the query, which qrgate does not know it by: to qrgate it is the same caller as all who show nothing, and
+// they would be handed its code. qrgate's own poll, which carries nothing, proves what they may see.
+func withoutAuthorization(apply func(session.Session, time.Time) session.Session) func(session.Session, time.Time) session.Session {
+	return func(s session.Session, now time.Time) session.Session {
+		after := apply(s, now)
+		if after.AuthorizedAt.After(s.AuthorizedAt) {
+			after.AuthorizedAt = s.AuthorizedAt
+		}
+		return after
+	}
+}

@@ -1,0 +1,84 @@
+package acquire
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"qrgate/internal/session"
+)
+
+func limits(left int) []session.RateLimit {
+	return []session.RateLimit{{Max: 1000, Remaining: 900, Reset: 15 * time.Minute}, {Max: 30, Remaining: left, Reset: time.Minute}}
+}
+
+func TestRateLimiter_NextAllowed(t *testing.T) {
+	t.Parallel()
+	empty, tight := rateLimiter{}, rateLimiter{}.update(limits(5), t0)
+	for name, c := range map[string]struct {
+		limiter rateLimiter
+		p       priority
+		horizon time.Duration
+		want    time.Duration // after t0; 0 is now
+	}{
+		"an engine that says nothing":     {empty, lowPriority, 0, 0},
+		"plenty":                          {rateLimiter{}.update(limits(29), t0), highPriority, 9 * time.Second, 9 * time.Second / 27},
+		"little is spread over the wait":  {tight, highPriority, 9 * time.Second, 3 * time.Second},
+		"a fifth is kept":                 {tight, normalPriority, 0, time.Minute},
+		"half is kept":                    {rateLimiter{}.update(limits(14), t0), lowPriority, 0, time.Minute},
+		"nothing is left":                 {rateLimiter{}.update(limits(0), t0), highPriority, time.Second, time.Minute},
+		"a 429 with Retry-After":          {rateLimiter{}.update(limits(9), t0).pause(7*time.Second, t0), highPriority, 0, 7 * time.Second},
+		"a 429 at the window's end":       {rateLimiter{}.update(limits(0), t0).pause(0, t0), highPriority, 0, time.Minute},
+		"a 429 without its end":           {rateLimiter{}.pause(0, t0), highPriority, 0, defaultPause},
+		"calls in flight count":           {tight.consume(t0).consume(t0).consume(t0).consume(t0), highPriority, 8 * time.Second, time.Minute},
+		"client calls are expected":       {tight.addClientCall(t0).addClientCall(t0).addClientCall(t0).addClientCall(t0), highPriority, 8 * time.Second, time.Minute},
+		"an answer without limits":        {tight.update(nil, t0), highPriority, 9 * time.Second, 3 * time.Second},
+		"a recovery step has a reserve":   {rateLimiter{}.update(limits(2), t0), recoveryPriority, 0, 0},
+		"which polls leave to it":         {rateLimiter{}.update(limits(2), t0), highPriority, time.Second, time.Minute},
+		"client calls leave the list two": {rateLimiter{}.update(limits(3), t0).addClientCall(t0).addClientCall(t0).addClientCall(t0), listPriority, 8 * time.Second, 4 * time.Second},
+	} {
+		got := c.limiter.nextAllowed(t0, t0, c.p, c.horizon)
+		if want := t0.Add(c.want); c.want == 0 && !got.IsZero() || c.want != 0 && !got.Equal(want) {
+			t.Errorf("%s: at %v, want %v", name, got.Sub(t0), c.want)
+		}
+	}
+	if got := tight.nextAllowed(t0, t0.Add(61*time.Second), normalPriority, 0); !got.IsZero() {
+		t.Errorf("a window that is over still counts: %v", got.Sub(t0))
+	}
+}
+
+// Whatever clients do, qrgate's own calls leave the clients at least one call of every window.
+func TestRateLimiter_LeavesTheLastCallToClients(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		most := rapid.IntRange(2, 100).Draw(rt, "limit")
+		left, now, last := most, t0, time.Time{}
+		b := rateLimiter{}.update([]session.RateLimit{{Max: most, Remaining: left, Reset: time.Minute}}, now)
+		for range rapid.IntRange(1, 200).Draw(rt, "steps") {
+			now = now.Add(time.Duration(rapid.IntRange(1, 500).Draw(rt, "ms")) * time.Millisecond)
+			if now.After(t0.Add(time.Minute)) {
+				return
+			}
+			u := priority(rapid.IntRange(int(lowPriority), int(recoveryPriority)).Draw(rt, "urgency"))
+			if at := b.nextAllowed(last, now, u, time.Second); !at.IsZero() {
+				continue
+			}
+			if left <= 1 {
+				rt.Fatalf("a look with %d calls left of %d", left, most)
+			}
+			left, last = left-1, now
+			b = b.consume(now).update([]session.RateLimit{{Max: most, Remaining: left, Reset: t0.Add(time.Minute).Sub(now)}}, now)
+		}
+	})
+}
+
+func TestRateLimiter_Remaining(t *testing.T) {
+	t.Parallel()
+	if got := (rateLimiter{}).remaining(t0); got != -1 {
+		t.Errorf("an engine that says nothing has %d left", got)
+	}
+	if got := (rateLimiter{}).update(limits(5), t0).remaining(t0); got != 5 {
+		t.Errorf("%d left, want the tighter limiter's 5", got)
+	}
+}

@@ -1,0 +1,105 @@
+package acquire
+
+import (
+	"time"
+
+	"qrgate/internal/session"
+)
+
+// The recovery steps, counted from the start of the acquisition (DESIGN 3). Each step is used at most once per
+// session in recoveryCooldown.
+const (
+	reconnectDelay    = 12 * time.Second
+	forceDelay        = 20 * time.Second
+	restartDelay      = 30 * time.Second
+	recoveryCooldown  = 10 * time.Minute
+	reconnectInterval = 10 * time.Second // between connects of a session whose codes expired, or that the engine lost
+	expiredGrace      = 2 * time.Second  // without a code before the codes count as expired: a scan takes them away too
+	verifyInterval    = time.Second      // the state is confirmed so shortly before a recovery step
+)
+
+// Recovery while many sessions fail.
+const (
+	outageThreshold  = 3               // sessions that fail for the same cause; then recovery is slowed
+	recoveryInterval = 2 * time.Second // between two recovery steps, of all sessions together, while it is slowed
+)
+
+// Retries of a connect that failed.
+const (
+	firstRetryDelay     = 500 * time.Millisecond
+	maxRetryDoublings   = 4
+	demandRetryInterval = 2 * time.Second // while somebody asks
+	retryPollDelay      = 250 * time.Millisecond
+)
+
+// retryConnect decides while no connect of this acquisition was accepted: retry it 0.5, 1, 2, 4, 8, 8 … seconds
+// after it failed, or when the engine wishes. One poll comes between two tries, because an engine that answers an
+// error may have begun all the same.
+func retryConnect(s session.Session, d demand) action {
+	r := s.Recovery
+	delay := firstRetryDelay << min(r.FailedConnects-1, maxRetryDoublings)
+	if d.requestedAt.After(r.LastTriedAt) {
+		delay = min(delay, demandRetryInterval) // somebody asked since, and will not wait for long
+	}
+	delay = max(delay, s.History.ConnectFailure.RetryAfter)
+	if s.LastPolledAt.Before(r.LastTriedAt) && delay < session.ConnectGrace {
+		return action{kind: pollQR, at: r.LastTriedAt.Add(retryPollDelay)}
+	}
+	return action{kind: recoverQR, mode: session.Connect, at: r.LastTriedAt.Add(delay)}
+}
+
+// nextRecovery is the next recovery step, if the session may be recovered at all: never one that was ever paired,
+// never one whose connect did not pass here.
+func nextRecovery(s session.Session, p policy, now time.Time) (action, bool) {
+	switch {
+	case s.EverPaired || s.ConnectedAt.IsZero():
+		return action{}, false
+	case s.Sequence > 0 && !s.LostByEngine:
+		return verifyFirst(s, action{kind: recoverQR, mode: session.Connect, at: expiredReconnectAt(s)}), true
+	case s.LostByEngine && !s.History.RestartedAt.Before(s.ConnectedAt) && !s.History.RestartedAt.IsZero():
+		at := latest(now, s.Recovery.ReconnectedAt.Add(reconnectInterval)) // the engine was restarted: nothing is left to wait for
+		return action{kind: recoverQR, mode: session.Connect, at: at}, true
+	}
+	steps := []struct {
+		mode    session.ConnectMode
+		usedAt  time.Time
+		at      time.Time
+		allowed bool
+	}{
+		{session.Connect, s.Recovery.ReconnectedAt, s.AcquiringSince.Add(reconnectDelay), true},
+		{session.Force, s.Recovery.ForcedAt, s.AcquiringSince.Add(forceDelay), p.allowForce},
+		{session.Restart, s.Recovery.RestartedAt, s.AcquiringSince.Add(restartDelay), true},
+	}
+	for _, step := range steps {
+		if !step.allowed || !step.usedAt.IsZero() && now.Sub(step.usedAt) < recoveryCooldown {
+			continue
+		}
+		if s.LostByEngine && step.mode == session.Connect {
+			step.at = now
+		}
+		return verifyFirst(s, action{kind: recoverQR, mode: step.mode, at: step.at}), true
+	}
+	return action{}, false
+}
+
+// expiredReconnectAt is when a session whose codes expired is connected again: at once if the engine says that it is
+// disconnected, else when the codes have been gone for expiredGrace.
+func expiredReconnectAt(s session.Session) time.Time {
+	at := s.Since.Add(expiredGrace)
+	if told := s.History.DisconnectedAt; !told.Before(s.Since) && !told.IsZero() {
+		at = told
+	}
+	return latest(at, s.ConnectedAt.Add(reconnectInterval))
+}
+
+// verifyFirst puts a poll of the state before a recovery step: a session that was paired meanwhile is left alone.
+func verifyFirst(s session.Session, a action) action {
+	checkAt := a.at.Add(-verifyInterval)
+	if s.LostByEngine || !s.StateConfirmedAt.Before(checkAt) {
+		return a
+	}
+	if a.mode == session.Connect && !s.StateQueriedAt.Before(checkAt) {
+		return a // the engine does not tell; a connect harms no paired session
+	}
+	return action{kind: pollStatus, at: latest(checkAt, s.LastPolledAt.Add(verifyInterval)), verify: true}
+}

@@ -1,0 +1,204 @@
+package acquire
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+
+	"qrgate/internal/seal"
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
+	"qrgate/internal/store"
+)
+
+// How long records live. A code's record lives exactly as long as the code.
+const (
+	sessionTTL   = 15 * time.Minute
+	aliasTTL     = 24 * time.Hour
+	tombstoneTTL = time.Minute
+	clockSlack   = 250 * time.Millisecond // a difference between two hosts' clocks that is not worth correcting
+)
+
+// The kinds of records.
+const (
+	kindSession = "st"
+	kindQR      = "qr"
+	kindAlias   = "id"
+	kindLease   = "lk"
+)
+
+// sessionStore keeps sessions in a store: sealed for the credential that they were obtained with, and in two
+// records, because a code must not outlive itself.
+type sessionStore struct {
+	sealer  *seal.Sealer
+	store   store.LeasedStore
+	onEvent session.EventHandler
+}
+
+// recordKey is where a session's records are.
+type recordKey struct {
+	caller session.Caller
+	name   string // canonical name of the session
+}
+
+func aliasKey(c session.Caller, id string) recordKey { return recordKey{c, "alias:" + id} }
+
+func (st *sessionStore) key(k recordKey, kind string) string {
+	return fmt.Sprintf("{%s.%s}:%s", k.caller.Tenant, st.sealer.Digest(k.caller.Tenant, k.name), kind)
+}
+
+// storedSession is a session as stored, with what a reader on another host needs to correct its times.
+type storedSession struct {
+	Session session.Session `json:"session"`
+	SavedAt time.Time       `json:"saved_at"`
+}
+
+// storedQR is a QR as stored.
+type storedQR struct {
+	Image        string        `json:"image"`
+	Sequence     int           `json:"sequence"`
+	Age          time.Duration `json:"age"`           // when it was saved
+	ConfirmedAge time.Duration `json:"confirmed_age"` // since it was confirmed, when it was saved
+	TTL          time.Duration `json:"ttl"`           // that remained
+}
+
+// load reads a session; version 0 means that nothing is stored.
+func (st *sessionStore) load(ctx context.Context, k recordKey, now time.Time) (session.Session, int64, error) {
+	records, err := st.store.Get(ctx, st.key(k, kindSession), st.key(k, kindQR))
+	if err != nil {
+		return session.Session{}, 0, err
+	}
+	version := records[0].Version
+	var stored storedSession
+	if !st.open(k, kindSession, records[0], &stored) {
+		return session.Session{}, version, nil
+	}
+	s := stored.Session
+	if skew := now.Add(records[0].TTL - sessionTTL).Sub(stored.SavedAt); skew.Abs() >= clockSlack {
+		shiftTimes(reflect.ValueOf(&s).Elem(), skew)
+	}
+	var q storedQR
+	if s.State == session.AwaitingScan && st.open(k, kindQR, records[1], &q) && q.Sequence == s.Sequence {
+		savedAt := now.Add(records[1].TTL - q.TTL)
+		s.QR = session.QR{Image: secret.NewSecret(q.Image), Sequence: q.Sequence, SeenAt: savedAt.Add(-q.Age),
+			ConfirmedAt: savedAt.Add(-q.ConfirmedAge), ExpiresAt: now.Add(records[1].TTL)}
+	}
+	return s, version, nil
+}
+
+// shiftTimes moves every time in v by d, however deep it stands, for a reader whose clock differs from the writer's.
+// It walks the fields by reflection, so that none can be forgotten.
+func shiftTimes(v reflect.Value, d time.Duration) {
+	if t, ok := v.Addr().Interface().(*time.Time); ok {
+		if !t.IsZero() {
+			*t = t.Add(d)
+		}
+		return
+	}
+	if v.Kind() != reflect.Struct {
+		return
+	}
+	for i := range v.NumField() {
+		if v.Type().Field(i).IsExported() {
+			shiftTimes(v.Field(i), d)
+		}
+	}
+}
+
+// save writes a session and returns its version. It returns store.ErrVersionConflict when another replica has
+// written since prev was read.
+func (st *sessionStore) save(ctx context.Context, k recordKey, s session.Session, prev int64, now time.Time) (int64, error) {
+	version := max(prev+1, now.UnixMilli())
+	if s.QR.Present() && s.QR.TTL(now) > 0 {
+		q := storedQR{Image: s.QR.Image.Reveal(), Sequence: s.QR.Sequence, Age: now.Sub(s.QR.SeenAt),
+			ConfirmedAge: now.Sub(s.QR.ConfirmedAt), TTL: s.QR.TTL(now)}
+		r, err := st.sealed(k, kindQR, q, store.Record{Version: version, TTL: q.TTL})
+		if err != nil {
+			return prev, err
+		}
+		if err := st.store.Put(ctx, st.key(k, kindQR), version-1, r); err != nil && !errors.Is(err, store.ErrVersionConflict) {
+			return prev, err
+		}
+	}
+	r, err := st.sealed(k, kindSession, storedSession{s, now}, store.Record{Version: version, TTL: sessionTTL})
+	if err != nil {
+		return prev, err
+	}
+	if err := st.store.Put(ctx, st.key(k, kindSession), prev, r); err != nil {
+		return prev, err
+	}
+	return version, nil
+}
+
+// tombstone forgets a session so that no late writer brings it back.
+func (st *sessionStore) tombstone(ctx context.Context, k recordKey, now time.Time) error {
+	r := store.Record{Version: now.UnixMilli() + 1, TTL: tombstoneTTL}
+	return errors.Join(
+		st.store.Put(ctx, st.key(k, kindQR), r.Version-1, r),
+		st.store.Put(ctx, st.key(k, kindSession), r.Version-1, r),
+	)
+}
+
+// saveAlias remembers which ref an id means.
+func (st *sessionStore) saveAlias(ctx context.Context, k recordKey, r session.Ref, now time.Time) error {
+	sealed, err := st.sealed(k, kindAlias, r, store.Record{Version: now.UnixMilli(), TTL: aliasTTL})
+	if err != nil {
+		return err
+	}
+	if err := st.store.Put(ctx, st.key(k, kindAlias), sealed.Version-1, sealed); !errors.Is(err, store.ErrVersionConflict) {
+		return err
+	}
+	return nil
+}
+
+// deleteAlias forgets which ref an id means.
+func (st *sessionStore) deleteAlias(ctx context.Context, k recordKey, now time.Time) error {
+	r := store.Record{Version: now.UnixMilli() + 1, TTL: time.Second}
+	return st.store.Put(ctx, st.key(k, kindAlias), r.Version-1, r)
+}
+
+// lookupAlias reads which ref an id means.
+func (st *sessionStore) lookupAlias(ctx context.Context, k recordKey) (session.Ref, bool) {
+	records, err := st.store.Get(ctx, st.key(k, kindAlias))
+	var r session.Ref
+	return r, err == nil && st.open(k, kindAlias, records[0], &r)
+}
+
+// sealed fills r.Value: the version and the TTL in sixteen plain bytes, then v, sealed under a key of the caller and
+// bound to tenant, session, kind, version and TTL.
+func (st *sessionStore) sealed(k recordKey, kind string, v any, r store.Record) (store.Record, error) {
+	plain, err := json.Marshal(v)
+	if err != nil {
+		return r, err
+	}
+	head := make([]byte, 16, 16+len(plain)+28)
+	binary.BigEndian.PutUint64(head[:8], uint64(r.Version))
+	binary.BigEndian.PutUint64(head[8:], uint64(r.TTL))
+	sealed, err := st.sealer.Seal(k.caller.Credential(), aad(k, kind, head), plain)
+	r.Value = append(head, sealed...)
+	return r, err
+}
+
+// open reads r into v. What does not decrypt is absent, and reported: the store mixed its answers up.
+func (st *sessionStore) open(k recordKey, kind string, r store.Record, v any) bool {
+	if len(r.Value) == 0 {
+		return false
+	}
+	if len(r.Value) > 16 {
+		plain, err := st.sealer.Open(k.caller.Credential(), aad(k, kind, r.Value[:16]), r.Value[16:])
+		if err == nil && json.Unmarshal(plain, v) == nil {
+			return true
+		}
+	}
+	st.onEvent(session.Event{Kind: session.EventDecryptFailed, At: time.Now(), Traffic: k.caller.Traffic})
+	return false
+}
+
+// aad is the associated data of a sealed value.
+func aad(k recordKey, kind string, head []byte) string {
+	return fmt.Sprintf("%s\x00%s\x00%s\x00%x", k.caller.Tenant, k.name, kind, head)
+}

@@ -1,0 +1,443 @@
+package acquire
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"qrgate/internal/session"
+)
+
+// tenant is what the sessions of one credential share: the rate limit of the engine, the list, and the index of
+// trackers. Its run loop grants the trackers' engine calls; each call runs in a goroutine of its own and brings its
+// outcome to the tracker.
+type tenant struct {
+	m       *Manager
+	caller  session.Caller
+	waiters atomic.Int64
+	wake    chan struct{}
+
+	mu       sync.Mutex
+	byName   map[string]*tracker
+	byID     map[int64]*tracker
+	trackers map[*tracker]struct{}
+	refs     int // requests that use it now
+	calls    int // in flight
+	requests map[*tracker]*request
+	waiting  map[*tracker]time.Time // sessions without a QR that want one, and since when
+	success  []success              // the last QRs, the oldest first
+	limiter  rateLimiter
+	batcher  batcher
+	lastPoll time.Time // of any session
+
+	answered bool                 // the engine has answered a call of this credential: its limits are known
+	creating int                  // creates of clients in flight
+	changed  chan struct{}        // closed when the limiter has news for creates that wait
+	refused  map[string]time.Time // names whose create was refused, and when
+}
+
+// request is one engine call that a tracker wants.
+type request struct {
+	action
+	tracker   *tracker
+	session   *session.Session
+	since     time.Time // rank in the queue
+	authCheck bool      // it proves a client's credential
+	asked     bool      // a client asked for the state
+}
+
+// call is one engine call in flight.
+type call struct {
+	request
+	cancel context.CancelFunc // nil for a list call, which others share
+}
+
+// freshWindow is the age up to which a connect's polls have high priority: a client waits whose wait ends soon. It is
+// a little shorter than that wait, so that the last poll that the rate limit allows comes before its end.
+const freshWindow = 8600 * time.Millisecond
+
+// successTTL is how long another session's QR speaks against a session that has none.
+const successTTL = 5 * time.Minute
+
+func newTenant(m *Manager, c session.Caller) *tenant {
+	c.RequestMeta = session.Request{} // what the tenant does, it does for all of them
+	return &tenant{m: m, caller: c, wake: make(chan struct{}, 1), byName: map[string]*tracker{}, byID: map[int64]*tracker{},
+		trackers: map[*tracker]struct{}{}, requests: map[*tracker]*request{},
+		waiting: map[*tracker]time.Time{}, refused: map[string]time.Time{}, changed: make(chan struct{})}
+}
+
+func (tn *tenant) poke() {
+	select {
+	case tn.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run grants engine calls until the manager stops, or the tenant is idle.
+func (tn *tenant) run() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		timer.Reset(time.Until(tn.dispatch(time.Now())))
+		select {
+		case <-timer.C:
+			if tn.m.closeIfIdle(tn, time.Now()) {
+				return
+			}
+		case <-tn.wake:
+		case <-tn.m.base.Done():
+			return
+		}
+	}
+}
+
+// release ends a use that Manager.tenant began.
+func (tn *tenant) release() {
+	tn.mu.Lock()
+	tn.refs--
+	tn.mu.Unlock()
+	tn.poke()
+	tn.m.guests.Done()
+}
+
+// idle reports whether nothing is known here that a new tenant would not know.
+func (tn *tenant) idle(now time.Time) bool {
+	tn.mu.Lock()
+	defer tn.mu.Unlock()
+	return tn.refs == 0 && tn.calls == 0 && len(tn.trackers) == 0 && now.After(tn.limiter.idleAt())
+}
+
+// find returns the tracker of a session by either id; tn.mu is held.
+func (tn *tenant) find(r session.Ref) *tracker {
+	if t := tn.byID[r.ID]; r.ID > 0 && t != nil {
+		return t
+	}
+	if t := tn.byName[r.Name]; r.Name != "" && t != nil && (r.ID == 0 || t.ref.ID == 0 || t.ref.ID == r.ID) {
+		return t
+	}
+	return nil
+}
+
+// tracker returns the tracker of a session, and starts one if there is none.
+func (tn *tenant) tracker(r session.Ref) *tracker {
+	tn.mu.Lock()
+	defer tn.mu.Unlock()
+	t := tn.find(r)
+	if t == nil {
+		t = newTracker(tn, r)
+		tn.trackers[t] = struct{}{}
+		tn.indexLocked(t, r)
+		tn.m.wg.Go(t.run)
+	}
+	t.lastUsedAt = time.Now()
+	return t
+}
+
+// index indexes t by both its ids. It returns the other tracker of the same session, if there is one: t is removed
+// then.
+func (tn *tenant) index(t *tracker, r session.Ref) (other *tracker) {
+	tn.mu.Lock()
+	defer tn.mu.Unlock()
+	if _, ok := tn.trackers[t]; !ok {
+		return nil
+	}
+	if other := tn.byID[r.ID]; r.ID > 0 && other != nil && other != t {
+		tn.remove(t)
+		if r.Name != "" && tn.byName[r.Name] == nil {
+			tn.byName[r.Name] = other
+		}
+		return other
+	}
+	tn.indexLocked(t, r)
+	return nil
+}
+
+func (tn *tenant) indexLocked(t *tracker, r session.Ref) {
+	t.ref = r
+	if r.ID > 0 {
+		tn.byID[r.ID] = t
+	}
+	if r.Name != "" {
+		tn.byName[r.Name] = t
+	}
+}
+
+// remove takes a tracker out of the indexes; tn.mu is held.
+func (tn *tenant) remove(t *tracker) {
+	delete(tn.trackers, t)
+	delete(tn.requests, t)
+	for name, other := range map[string]*tracker{t.ref.Name: t} {
+		if tn.byName[name] == other {
+			delete(tn.byName, name)
+		}
+	}
+	if tn.byID[t.ref.ID] == t {
+		delete(tn.byID, t.ref.ID)
+	}
+	if t.call != nil && t.call.cancel != nil {
+		t.call.cancel()
+	}
+	delete(tn.waiting, t)
+	tn.m.health.setFailing(t, "")
+	tn.poke()
+}
+
+// setRequest says which engine call t wants next; nil for none.
+func (tn *tenant) setRequest(t *tracker, r *request, now time.Time) {
+	tn.mu.Lock()
+	defer tn.mu.Unlock()
+	before := tn.requests[t]
+	if r == nil || t.call != nil {
+		delete(tn.requests, t)
+		return
+	}
+	if _, ok := tn.trackers[t]; !ok {
+		return
+	}
+	tn.requests[t] = r
+	if before == nil || before.action != r.action || !r.at.After(now) {
+		tn.poke()
+	}
+}
+
+// finishCall ends a call whose outcome t has taken.
+func (tn *tenant) finishCall(t *tracker, c *call, polled bool) {
+	tn.mu.Lock()
+	defer tn.mu.Unlock()
+	if t.call == c {
+		t.call = nil
+	}
+	if polled {
+		t.polledAt = time.Now()
+	}
+}
+
+// cancelCall gives up the call in flight for t, which is outdated.
+func (tn *tenant) cancelCall(t *tracker) {
+	tn.mu.Lock()
+	defer tn.mu.Unlock()
+	if t.call != nil && t.call.cancel != nil {
+		t.call.cancel()
+	}
+	t.call = nil
+}
+
+// success is a QR that a session got.
+type success struct {
+	tracker *tracker
+	at      time.Time
+}
+
+const maxSuccesses = 200
+
+// noteSuccess records that t got a QR at now.
+func (tn *tenant) noteSuccess(t *tracker, now time.Time) {
+	tn.mu.Lock()
+	defer tn.mu.Unlock()
+	tn.success = slices.DeleteFunc(tn.success, func(s success) bool { return s.tracker == t || now.Sub(s.at) > successTTL })
+	if len(tn.success) >= maxSuccesses {
+		tn.success = slices.Delete(tn.success, 0, 1)
+	}
+	tn.success = append(tn.success, success{t, now})
+}
+
+// peerSuccesses is how many other sessions got a QR after since; tn.mu is held.
+func (tn *tenant) peerSuccesses(t *tracker, since time.Time) int {
+	n := 0
+	for i := len(tn.success) - 1; i >= 0 && tn.success[i].at.After(since); i-- {
+		if tn.success[i].tracker != t {
+			n++
+		}
+	}
+	return n
+}
+
+// waitingSince ranks a session in the queue: by its connect, or by the request when no connect passed here.
+func waitingSince(s session.Session) time.Time {
+	if s.ConnectedAt.IsZero() {
+		return s.AcquiringSince
+	}
+	return s.ConnectedAt
+}
+
+// queueState is what the rate limit means for one session.
+type queueState struct {
+	wait          time.Duration // until it allows the next poll; 0 when it allows one now
+	position      int           // among the sessions that wait; 0 when none has to
+	remaining     int           // calls that the engine still allows; -1 when it does not say
+	peerSuccesses int           // other sessions that got a QR since s has been waited for
+}
+
+// queueState returns it for session s of t, and ranks t in the queue.
+func (tn *tenant) queueState(t *tracker, s session.Session, now time.Time) queueState {
+	tn.mu.Lock()
+	defer tn.mu.Unlock()
+	q := queueState{remaining: tn.limiter.remaining(now)}
+	since := s.AcquiringSince
+	if since.IsZero() {
+		since = s.ConnectedAt
+	}
+	wanted := s.State == session.Connecting && !s.AcquiringSince.IsZero()
+	delete(tn.waiting, t)
+	if _, ok := tn.trackers[t]; wanted && ok {
+		tn.waiting[t] = waitingSince(s)
+	}
+	q.peerSuccesses = tn.peerSuccesses(t, since)
+	if !wanted || len(tn.limiter.windows) == 0 && !tn.limiter.pausedUntil.After(now) {
+		return q
+	}
+	at := tn.pollAllowedAt(plan{list: len(tn.waiting) > 1, single: &request{action: action{kind: pollQR}, tracker: t, session: &s}}, now)
+	if held := s.Recovery.LastTriedAt.Add(s.History.ConnectFailure.RetryAfter); s.Recovery.FailedConnects > 0 {
+		at = latest(at, held)
+	}
+	if wait := at.Sub(now); wait > time.Second {
+		q.wait, q.position = wait, tn.position(t)
+	}
+	return q
+}
+
+// position is t's place among the sessions that wait, the oldest connect first; tn.mu is held.
+func (tn *tenant) position(t *tracker) int {
+	position := 1
+	for _, since := range tn.waiting {
+		if since.Before(tn.waiting[t]) {
+			position++
+		}
+	}
+	return position
+}
+
+// dispatch grants the calls that are due and allowed, and returns when to look again.
+func (tn *tenant) dispatch(now time.Time) (wakeAt time.Time) {
+	tn.mu.Lock()
+	defer tn.mu.Unlock()
+	wakeAt = tn.dispatchRecoveries(now, now.Add(idleTTL))
+	for {
+		polls := tn.duePolls(now)
+		p := tn.batcher.next(polls, now)
+		if !p.list && p.single == nil {
+			if p.wakeAt.After(now) {
+				wakeAt = earliest(wakeAt, p.wakeAt)
+			}
+			return tn.nextDue(now, wakeAt)
+		}
+		if at := tn.pollAllowedAt(p, now); at.After(now) {
+			return earliest(earliest(wakeAt, at), now.Add(followInterval/2)) // the clients' rush may be over by then
+		}
+		if p.list {
+			tn.startList(now)
+		} else {
+			tn.startSingle(p.single, tn.batchable(polls) > 1, now)
+		}
+	}
+}
+
+// nextDue is when the next poll is due. What is due already waits for the list in flight, whose end pokes; tn.mu is held.
+func (tn *tenant) nextDue(now, wakeAt time.Time) time.Time {
+	for _, r := range tn.requests {
+		if r.kind != recoverQR && r.at.After(now) {
+			wakeAt = earliest(wakeAt, r.at)
+		}
+	}
+	return wakeAt
+}
+
+// duePolls are the polls that are due within batchWindow, the oldest connect first; tn.mu is held.
+func (tn *tenant) duePolls(now time.Time) []*request {
+	var polls []*request
+	for _, r := range tn.requests {
+		if r.kind != recoverQR && r.at.Before(now.Add(batchWindow)) {
+			polls = append(polls, r)
+		}
+	}
+	slices.SortFunc(polls, func(a, b *request) int { return a.since.Compare(b.since) })
+	return polls
+}
+
+// batchable is how many of the polls a list could answer.
+func (tn *tenant) batchable(polls []*request) int {
+	n := 0
+	for _, r := range polls {
+		if !r.tracker.noBatch && !r.authCheck {
+			n++
+		}
+	}
+	return n
+}
+
+// dispatchRecoveries grants recovery steps and returns when the next one is due; tn.mu is held.
+func (tn *tenant) dispatchRecoveries(now, wakeAt time.Time) time.Time {
+	var due []*request
+	for _, r := range tn.requests {
+		if r.kind == recoverQR {
+			due = append(due, r)
+		}
+	}
+	slices.SortFunc(due, func(a, b *request) int { return a.since.Compare(b.since) })
+	for _, r := range due {
+		at := r.at
+		isStep := !r.session.ConnectedAt.Before(r.session.AcquiringSince)
+		if isStep {
+			at = latest(at, tn.m.health.recoveryAllowedAt(r.tracker, *r.session))
+			at = latest(at, tn.limiter.nextAllowed(time.Time{}, now, recoveryPriority, 0))
+		} else {
+			at = latest(at, tn.connectAllowedAt(r.tracker, now)) // a client's connect, carried on
+		}
+		if at.After(now) {
+			wakeAt = earliest(wakeAt, at)
+			continue
+		}
+		if isStep {
+			tn.m.health.recordRecovery(now)
+		}
+		tn.startRecovery(r, now)
+	}
+	return wakeAt
+}
+
+// pollAllowedAt is when the rate limit allows the planned poll; tn.mu is held.
+func (tn *tenant) pollAllowedAt(p plan, now time.Time) time.Time {
+	if r := p.single; r != nil {
+		switch {
+		case r.authCheck:
+			return tn.limiter.pausedUntil // a client's own call, which qrgate makes for it
+		case r.verify:
+			return tn.limiter.nextAllowed(time.Time{}, now, recoveryPriority, 0)
+		case r.kind == pollStatus && r.asked:
+			return tn.limiter.nextAllowed(time.Time{}, now, highPriority, 0) // likewise
+		case r.session.State != session.Connecting:
+			if r.kind == pollStatus {
+				return tn.limiter.nextAllowed(tn.lastPoll, now, lowPriority, 0)
+			}
+		}
+	}
+	priority, horizon := normalPriority, time.Duration(0)
+	for _, since := range tn.waiting {
+		if left := freshWindow - now.Sub(since); left > 0 && (horizon == 0 || left < horizon) {
+			priority, horizon = highPriority, left // what remains must last until the first wait ends
+		}
+	}
+	if p.list {
+		priority = listPriority
+	}
+	return tn.limiter.nextAllowed(tn.lastPoll, now, priority, horizon)
+}
+
+// onRateLimits takes what the engine said of its limits in an answer; client marks an answer to a client.
+func (tn *tenant) onRateLimits(limits []session.RateLimit, limited, client bool, retryAfter time.Duration, now time.Time) {
+	tn.mu.Lock()
+	defer tn.mu.Unlock()
+	tn.answered = true
+	tn.limiter = tn.limiter.update(limits, now)
+	if client && len(limits) > 0 {
+		tn.limiter = tn.limiter.addClientCall(now)
+	}
+	if limited {
+		tn.limiter = tn.limiter.pause(retryAfter, now)
+	}
+	close(tn.changed)
+	tn.changed = make(chan struct{})
+	tn.poke()
+}
