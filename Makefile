@@ -14,7 +14,7 @@ test: ## every test that this machine can run
 race: ## the packages that start goroutines, with the race detector
 	.ci/run race
 
-lint: ## format, vet, staticcheck
+lint: ## format, vet, golangci-lint
 	.ci/run format vet lint
 
 rules: ## the alerting rules, by pint
