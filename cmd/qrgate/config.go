@@ -6,8 +6,11 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/alecthomas/kong"
 
 	"qrgate/compat/embedded"
 	"qrgate/internal/app"
@@ -16,98 +19,212 @@ import (
 	"qrgate/probes"
 )
 
-// config turns what a person wrote into a configuration. Every error is a sentence that names the variable.
-func (f settings) config() (app.Config, error) {
-	cfg := app.Config{
-		Listen: f.Listen, AdminListen: f.AdminListen, QRWaitInitial: f.QRWaitInitial, QRWait: f.QRWait, RecoveryForce: f.RecoveryForce,
-		RedisURL: secret.NewSecret(f.RedisURL), Secret: secret.NewSecret(f.Secret), DataDir: f.DataDir,
-		DatabaseURL: secret.NewSecret(f.DatabaseURL), ProbeKey: secret.NewSecret(f.ProbeAPIKey), ProbeInterval: f.ProbeInterval, WhatsAppCheck: f.WhatsAppCheck, PProf: f.PProf, Version: version,
-	}
-	if f.AdminListen == "off" {
-		cfg.AdminListen = ""
-	}
-	var err1, err2, err3, err4 error
-	cfg.EngineURL, err1 = engineURL(f.EngineURL)
-	if err1 == nil && cfg.EngineURL != nil && ownAddress(f.Listen, cfg.EngineURL) {
-		err1 = errors.New("QRGATE_ENGINE_URL is the address that the gate itself listens on: set it to the engine's own, or QRGATE_LISTEN to another port")
-	}
-	cfg.TrustedProxies, err2 = prefixes(f.TrustedProxies)
-	if f.APIKeys != "" {
-		if cfg.APIKeys, err3 = embedded.ParseKeys(f.APIKeys); err3 != nil {
-			err3 = fmt.Errorf("QRGATE_API_KEYS: %w", err3)
-		}
-	}
-	var err5 error
-	if f.ProbeMaintenance != "" {
-		if cfg.ProbePauses, err5 = probes.ParseWindows(f.ProbeMaintenance); err5 != nil {
-			err5 = fmt.Errorf("QRGATE_PROBE_MAINTENANCE: %w", err5)
-		}
-	}
-	if f.ProbeInterval < 30*time.Second {
-		err5 = errors.Join(err5, errors.New("QRGATE_PROBE_INTERVAL must be at least 30s: each walk makes a handshake at WhatsApp"))
-	}
-	err4 = errors.Join(err5, holdWithin("QRGATE_QR_WAIT_INITIAL", f.QRWaitInitial), holdWithin("QRGATE_QR_WAIT", f.QRWait))
-	return cfg, errors.Join(err1, err2, err3, err4)
+// settings are the settings of the gateway as the operator writes them.
+type settings struct {
+	Listen      string `env:"QRGATE_LISTEN" default:":8080" help:"Address for clients."`
+	AdminListen string `env:"QRGATE_ADMIN_LISTEN" default:"127.0.0.1:8081" help:"Address for operators: /livez /readyz /metrics /status. \"off\" closes it."`
+
+	EngineURL      string        `env:"QRGATE_ENGINE_URL" placeholder:"URL" help:"The engine to run in front of, as http://engine:8084. Empty: the embedded engine (whatsmeow)."`
+	TrustedProxies string        `env:"QRGATE_TRUSTED_PROXIES" placeholder:"CIDR,…" help:"Networks of the proxies in front of qrgate; it trusts their X-Forwarded-* headers."`
+	QRWaitInitial  time.Duration `env:"QRGATE_QR_WAIT_INITIAL" default:"9s" help:"How long a QR request waits while the session's connect is younger than 5 s."`
+	QRWait         time.Duration `env:"QRGATE_QR_WAIT" default:"4.5s" help:"How long a QR request waits later."`
+	RecoveryForce  bool          `env:"QRGATE_RECOVERY_FORCE" help:"Allow recovery to connect with force when no QR arrives."`
+
+	RedisURL string `env:"QRGATE_REDIS_URL" placeholder:"URL" help:"Redis for several replicas, as redis://:password@host:6379/0 or rediss://…. Empty: memory."`
+	Secret   string `env:"QRGATE_SECRET" placeholder:"TEXT" help:"Encrypts stored values; at least 16 characters, the same on all replicas. Required with Redis."`
+
+	APIKeys     string `env:"QRGATE_API_KEYS" placeholder:"NAME:KEY,…" help:"API keys of the embedded engine. The name owns the sessions. Empty: one key is generated and printed once."`
+	DataDir     string `env:"QRGATE_DATA_DIR" default:"./qrgate-data" help:"Directory for the embedded engine's device keys (SQLite) and for records of probe sessions."`
+	DatabaseURL string `env:"QRGATE_DATABASE_URL" placeholder:"URL" help:"Postgres for the device keys, instead of SQLite."`
+
+	ProbeAPIKey      string        `env:"QRGATE_PROBE_API_KEY" placeholder:"KEY" help:"API key of qrgate's own probes. Traffic with this key counts as synthetic."`
+	ProbeInterval    time.Duration `env:"QRGATE_PROBE_INTERVAL" default:"300s" help:"Time between two QR probes, at least 30s. Each probe makes one unpaired handshake with WhatsApp."`
+	ProbeMaintenance string        `env:"QRGATE_PROBE_MAINTENANCE" placeholder:"TIMES" help:"When not to probe, in UTC, as \"sat,sun 22:00-02:30; daily 03:00-03:15\"."`
+	WhatsAppCheck    bool          `name:"whatsapp-check" env:"QRGATE_WHATSAPP_CHECK" default:"true" negatable:"" help:"When no QR arrives, check the connection to WhatsApp from this host too: at most every five minutes, every minute while the check fails."`
+
+	LogLevel  string `env:"QRGATE_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
+	LogFormat string `env:"QRGATE_LOG_FORMAT" default:"json" enum:"json,text" help:"json or text."`
+	PProf     bool   `env:"QRGATE_PPROF" name:"pprof" help:"Serve profiles under /debug/pprof on the operators' address."`
 }
 
-func engineURL(text string) (*url.URL, error) {
+// config validates the settings. It returns every error at once; each names its variable.
+func (s settings) config() (app.Config, error) {
+	cfg := app.Config{
+		Listen: s.Listen, AdminListen: s.AdminListen,
+		QRWaitInitial: s.QRWaitInitial, QRWait: s.QRWait, RecoveryForce: s.RecoveryForce,
+		RedisURL: secret.NewSecret(s.RedisURL), Secret: secret.NewSecret(s.Secret),
+		DataDir: s.DataDir, DatabaseURL: secret.NewSecret(s.DatabaseURL),
+		ProbeKey: secret.NewSecret(s.ProbeAPIKey), ProbeInterval: s.ProbeInterval,
+		WhatsAppCheck: s.WhatsAppCheck, PProf: s.PProf, Version: version,
+	}
+	if s.AdminListen == "off" {
+		cfg.AdminListen = ""
+	}
+	var errs []error
+	collect := func(name string, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s%w", name, err))
+		}
+	}
+	var err error
+	cfg.EngineURL, err = parseEngineURL(s.EngineURL)
+	collect("QRGATE_ENGINE_URL ", err)
+	if cfg.EngineURL != nil && isOwnAddress(s.Listen, cfg.EngineURL) {
+		collect("QRGATE_ENGINE_URL ", errors.New("is the address that qrgate itself listens on: "+
+			"set it to the engine's address, or set QRGATE_LISTEN to another port"))
+	}
+	cfg.TrustedProxies, err = parsePrefixes(s.TrustedProxies)
+	collect("QRGATE_TRUSTED_PROXIES: ", err)
+	if s.APIKeys != "" {
+		cfg.APIKeys, err = embedded.ParseKeys(s.APIKeys)
+		collect("QRGATE_API_KEYS: ", err)
+	}
+	if s.ProbeMaintenance != "" {
+		cfg.ProbePauses, err = probes.ParseWindows(s.ProbeMaintenance)
+		collect("QRGATE_PROBE_MAINTENANCE: ", err)
+	}
+	if s.ProbeInterval < 30*time.Second {
+		collect("QRGATE_PROBE_INTERVAL ", errors.New("must be at least 30s: each probe makes a handshake with WhatsApp"))
+	}
+	collect("QRGATE_QR_WAIT_INITIAL ", checkWait(s.QRWaitInitial))
+	collect("QRGATE_QR_WAIT ", checkWait(s.QRWait))
+	return cfg, errors.Join(errs...)
+}
+
+// parseEngineURL returns nil for an empty text: the embedded engine.
+func parseEngineURL(text string) (*url.URL, error) {
 	if text == "" {
 		return nil, nil
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, errors.New("QRGATE_ENGINE_URL must be like http://engine:8084 or https://engine.example")
+		return nil, errors.New("must be like http://engine:8084 or https://engine.example")
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, errors.New("QRGATE_ENGINE_URL must have no user, query or fragment: clients bring their own keys")
+		return nil, errors.New("must have no user, query or fragment: clients send their own keys")
 	}
-	if path := strings.TrimSuffix(u.Path, "/"); strings.HasSuffix(path, "/api") || strings.Contains(path+"/", "/api/sessions/") {
-		return nil, errors.New("QRGATE_ENGINE_URL must end before /api: the clients' paths begin with it")
+	path := strings.TrimSuffix(u.Path, "/")
+	if strings.HasSuffix(path, "/api") || strings.Contains(path+"/", "/api/sessions/") {
+		return nil, errors.New("must end before /api: clients' paths begin with it")
 	}
 	return u, nil
 }
 
-// ownAddress reports whether the gate that listens on listen is what answers at u on this machine. An address that leads
-// back by another way is found out at the first request.
-func ownAddress(listen string, u *url.URL) bool {
+// isOwnAddress reports whether u leads to the address listen of this host. It cannot see addresses that lead back
+// through another host; the first request detects those.
+func isOwnAddress(listen string, u *url.URL) bool {
 	host, port, err := net.SplitHostPort(listen)
 	if want := u.Port(); err != nil || want != port && (want != "" || u.Scheme != "http" || port != "80") {
 		return false
 	}
-	at := u.Hostname()
-	return at == host || isWildcard(host) && isLocal(at) || isWildcard(at) && isLocal(host) || host == "localhost" && isLocal(at) || at == "localhost" && isLocal(host)
+	engine := u.Hostname()
+	return engine == host || isWildcard(host) && isLocal(engine) || isWildcard(engine) && isLocal(host) ||
+		host == "localhost" && isLocal(engine) || engine == "localhost" && isLocal(host)
 }
 
-// isWildcard reports whether a host to listen on means all addresses.
+// isWildcard reports whether a listen host means all addresses.
 func isWildcard(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return host == "" || err == nil && addr.IsUnspecified()
 }
 
-// isLocal reports whether a host is this machine whatever its network: every name that a person gives it by habit.
+// isLocal reports whether a host is this host, whatever its network.
 func isLocal(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return host == "localhost" || isWildcard(host) || err == nil && addr.IsLoopback()
 }
 
-func prefixes(text string) ([]netip.Prefix, error) {
+func parsePrefixes(text string) ([]netip.Prefix, error) {
 	var out []netip.Prefix
 	for _, part := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' }) {
 		p, err := netip.ParsePrefix(part)
-		if addr, aerr := netip.ParseAddr(part); aerr == nil {
+		if addr, addrErr := netip.ParseAddr(part); addrErr == nil {
 			p, err = netip.PrefixFrom(addr, addr.BitLen()), nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("QRGATE_TRUSTED_PROXIES: %q is no network; write 10.0.0.0/8 or an address", part)
+			return nil, fmt.Errorf("%q is not a network; write 10.0.0.0/8 or an address", part)
 		}
 		out = append(out, p)
 	}
 	return out, nil
 }
 
-func holdWithin(name string, d time.Duration) error {
+func checkWait(d time.Duration) error {
 	if d < 0 || d > session.MaxWait {
-		return fmt.Errorf("%s must be between 0s and %s, and is %s", name, session.MaxWait, d)
+		return fmt.Errorf("must be between 0s and %s, and is %s", session.MaxWait, d)
 	}
 	return nil
+}
+
+// environment resolves flags from the given variables instead of the process's, so that tests can run in parallel.
+func environment(env []string) kong.ResolverFunc {
+	return func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+		for _, name := range flag.Envs {
+			for _, entry := range env {
+				if value, ok := strings.CutPrefix(entry, name+"="); ok && value != "" {
+					return value, nil
+				}
+			}
+		}
+		return nil, nil
+	}
+}
+
+// withVariable puts the variable's name before an error about a flag: most operators set the variable.
+func withVariable(err error, n *kong.Node) string {
+	text := err.Error()
+	for _, f := range n.Flags {
+		if strings.HasPrefix(text, "--"+f.Name) && len(f.Envs) > 0 {
+			return f.Envs[0] + ": " + text
+		}
+	}
+	return text
+}
+
+// variables lists every variable that a command reads.
+func variables(n *kong.Node) []string {
+	var out []string
+	for _, f := range n.Flags {
+		out = append(out, f.Envs...)
+	}
+	for _, c := range n.Children {
+		out = append(out, variables(c)...)
+	}
+	return out
+}
+
+// otherVariables are read by tests, and by binaries built for the simulated WhatsApp.
+var otherVariables = []string{
+	"QRGATE_REQUIRE_ALL", "QRGATE_TEST_DATABASE_URL", "QRGATE_WHATSAPPSIM_ROOT", "QRGATE_WHATSAPPSIM_ADDR",
+}
+
+// checkUnknownVars refuses unknown variables that begin with QRGATE_: a misspelt setting must not be ignored silently.
+func checkUnknownVars(env, names []string) error {
+	var errs []error
+	for _, entry := range env {
+		name, _, _ := strings.Cut(entry, "=")
+		if strings.HasPrefix(name, "QRGATE_") && !slices.Contains(names, name) && !slices.Contains(otherVariables, name) {
+			errs = append(errs, fmt.Errorf("unknown setting %s (did you mean %s?); see qrgate --help",
+				name, closest(name, names)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// closest returns the name with the longest beginning and end in common with unknown.
+func closest(unknown string, names []string) string {
+	best, most := "", -1
+	for _, name := range names {
+		score, shorter := 0, min(len(name), len(unknown))
+		for score < shorter && name[score] == unknown[score] {
+			score++
+		}
+		for i := 1; i <= shorter-score && name[len(name)-i] == unknown[len(unknown)-i]; i++ {
+			score++
+		}
+		if score > most {
+			best, most = name, score
+		}
+	}
+	return best
 }

@@ -5,8 +5,7 @@ import (
 	"testing"
 )
 
-// Which addresses of an engine are the gate's own, as far as they tell.
-func TestOwnAddress(t *testing.T) {
+func TestIsOwnAddress(t *testing.T) {
 	for _, c := range []struct {
 		listen, engine string
 		want           bool
@@ -26,13 +25,13 @@ func TestOwnAddress(t *testing.T) {
 		{"127.0.0.2:8080", "http://127.0.0.1:8080", false},
 		{"10.0.0.1:8080", "http://localhost:8080", false},
 		{":80", "https://localhost", false},
-		{"nowhere", "http://nowhere", false},
+		{"invalid", "http://invalid", false},
 	} {
 		u, err := url.Parse(c.engine)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := ownAddress(c.listen, u); got != c.want {
+		if got := isOwnAddress(c.listen, u); got != c.want {
 			t.Errorf("listening on %s, engine %s: %t", c.listen, c.engine, got)
 		}
 	}

@@ -21,57 +21,56 @@ import (
 	"qrgate/probes/doctor"
 )
 
-// consulted runs qrgate doctor by its command line; way leads to WhatsApp.
-func consulted(t *testing.T, way *http.Client, args ...string) (code int, out, errs string) {
+// runDoctor runs qrgate doctor; client leads to WhatsApp.
+func runDoctor(t *testing.T, client *http.Client, args ...string) (code int, out, errs string) {
 	t.Helper()
 	var o, e bytes.Buffer
 	args = append([]string{"doctor", "--data-dir", t.TempDir()}, args...)
-	code = run(t.Context(), cli{args: args, out: &o, err: &e, whatsapp: way})
+	code = run(t.Context(), cli{args: args, out: &o, err: &e, whatsapp: client})
 	return code, o.String(), e.String()
 }
 
-// simulatedWhatsApp is the way to a simulated WhatsApp with a fault.
-func simulatedWhatsApp(t *testing.T, f whatsappsim.Fault) *http.Client {
+// startWhatsApp starts a simulated WhatsApp with a fault and returns a client for it.
+func startWhatsApp(t *testing.T, f whatsappsim.Fault) *http.Client {
 	t.Helper()
 	whatsappsimtest.TrustRoot()
 	srv := &whatsappsim.Server{Fault: f}
 	return srv.HTTPClient(whatsappsimtest.Start(t, srv))
 }
 
-// Five troubles, five verdicts, five exit statuses.
-func TestDoctorTellsThemApart(t *testing.T) {
+func TestDoctor_ExitCodePerCause(t *testing.T) {
 	engine := func(t *testing.T) string {
-		return simulated(t, &enginesim.Engine{Keys: map[string]string{"key-a": "a"}})
+		return startEngine(t, &enginesim.Engine{Keys: map[string]string{"key-a": "a"}})
 	}
-	nowhere := func(t *testing.T) string {
+	unreachable := func(t *testing.T) string {
 		server := httptest.NewServer(http.NotFoundHandler())
 		server.Close()
 		return server.URL
 	}
-	healthy := func(t *testing.T) *http.Client { return simulatedWhatsApp(t, whatsappsim.Fault{}) }
+	healthy := func(t *testing.T) *http.Client { return startWhatsApp(t, whatsappsim.Fault{}) }
 	for name, tt := range map[string]struct {
-		way    func(*testing.T) *http.Client
-		engine func(*testing.T) string // nil: without
+		client func(*testing.T) *http.Client
+		engine func(*testing.T) string // nil: none
 		key    string
 		exit   int
 		code   diagnosis.Code
-		checks []string // those that failed
+		checks []string // the failed ones
 	}{
 		"healthy, with an engine":    {healthy, engine, "key-a", exitOK, diagnosis.None, nil},
 		"healthy, without an engine": {healthy, nil, "", exitOK, diagnosis.None, nil},
 		"blocked network": {func(t *testing.T) *http.Client {
-			return (&whatsappsim.Server{}).HTTPClient(strings.TrimPrefix(nowhere(t), "http://"))
+			return (&whatsappsim.Server{}).HTTPClient(strings.TrimPrefix(unreachable(t), "http://"))
 		}, nil, "", exitNetwork, diagnosis.NetworkBlocked, []string{"tcp"}},
 		"intercepted TLS": {func(t *testing.T) *http.Client {
 			srv := &whatsappsim.Server{}
 			return srv.HTTPSClient(whatsappsimtest.Start(t, srv), x509.NewCertPool())
 		}, nil, "", exitNetwork, diagnosis.TLSIntercepted, []string{"tls"}},
-		"an outdated version": {func(t *testing.T) *http.Client { return simulatedWhatsApp(t, whatsappsim.Fault{Failure: 405}) }, nil, "",
+		"an outdated version": {func(t *testing.T) *http.Client { return startWhatsApp(t, whatsappsim.Fault{Failure: 405}) }, nil, "",
 			exitOutdated, diagnosis.ClientOutdated, []string{"handshake"}},
-		"an outage":                    {func(t *testing.T) *http.Client { return simulatedWhatsApp(t, whatsappsim.Fault{Failure: 503}) }, nil, "", exitWhatsApp, diagnosis.WhatsAppUnavailable, []string{"handshake"}},
-		"a dead engine":                {healthy, nowhere, "key-a", exitEngine, diagnosis.EngineUnreachable, []string{"engine"}},
-		"a wrong key":                  {healthy, engine, "key-b", exitKey, diagnosis.KeyRefused, []string{"key"}},
-		"no key, and nothing is wrong": {healthy, engine, "", exitUnknown, diagnosis.Undetermined, nil},
+		"an outage":            {func(t *testing.T) *http.Client { return startWhatsApp(t, whatsappsim.Fault{Failure: 503}) }, nil, "", exitWhatsApp, diagnosis.WhatsAppUnavailable, []string{"handshake"}},
+		"a dead engine":        {healthy, unreachable, "key-a", exitEngine, diagnosis.EngineUnreachable, []string{"engine"}},
+		"a wrong key":          {healthy, engine, "key-b", exitKey, diagnosis.KeyRefused, []string{"key"}},
+		"no key, and no fault": {healthy, engine, "", exitUnknown, diagnosis.Undetermined, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -79,7 +78,7 @@ func TestDoctorTellsThemApart(t *testing.T) {
 			if tt.engine != nil {
 				args = append(args, "--engine-url", tt.engine(t), "--api-key", tt.key)
 			}
-			exit, out, errs := consulted(t, tt.way(t), args...)
+			exit, out, errs := runDoctor(t, tt.client(t), args...)
 			var got doctor.Report
 			if err := json.Unmarshal([]byte(out), &got); err != nil {
 				t.Fatalf("exit %d, no JSON: %s%s", exit, out, errs)
@@ -100,63 +99,61 @@ func TestDoctorTellsThemApart(t *testing.T) {
 	}
 }
 
-// A person reads one line a check, the verdict, who must act, and in the language asked for.
-func TestDoctorForAPerson(t *testing.T) {
+// The output is one line per check, then the diagnosis and who must act, in the requested language.
+func TestDoctor_OutputForPeople(t *testing.T) {
 	t.Parallel()
-	engine := simulated(t, &enginesim.Engine{Keys: map[string]string{"key-a": "a"}})
-	_, out, _ := consulted(t, simulatedWhatsApp(t, whatsappsim.Fault{}), "--engine-url", engine, "--api-key", "key-a")
+	engine := startEngine(t, &enginesim.Engine{Keys: map[string]string{"key-a": "a"}})
+	_, out, _ := runDoctor(t, startWhatsApp(t, whatsappsim.Fault{}), "--engine-url", engine, "--api-key", "key-a")
 	for _, want := range []string{"✓ engine", "✓ key", "✓ others", "✓ create", "✓ connect", "✓ qr", "✓ cleanup", "✓ handshake", "Healthy (none).\n"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
 	}
-	_, out, _ = consulted(t, simulatedWhatsApp(t, whatsappsim.Fault{Failure: 405}), "--lang", "es")
+	_, out, _ = runDoctor(t, startWhatsApp(t, whatsappsim.Fault{Failure: 405}), "--lang", "es")
 	for _, want := range []string{"✗ handshake", "WhatsApp rechaza esta versión", "Operación: Actualice el motor"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
 	}
-	if _, out, _ = consulted(t, simulatedWhatsApp(t, whatsappsim.Fault{}), "--lang", "es"); !strings.Contains(out, "Todo funciona (none).\nNadie tiene que actuar: No hay que hacer nada.\n") {
+	if _, out, _ = runDoctor(t, startWhatsApp(t, whatsappsim.Fault{}), "--lang", "es"); !strings.Contains(out, "Todo funciona (none).\nNo hace falta ninguna acción: No hay que hacer nada.\n") {
 		t.Errorf("healthy, in Spanish: %s", out)
 	}
 }
 
-// The session that is tried is written down before it is made, so that a killed doctor leaves nothing that
-// nobody knows of; afterwards nothing is left at all, and the key is in no output.
-func TestDoctorLeavesNothing(t *testing.T) {
+// doctor records its session before it creates it, and leaves neither session nor record. The key is in no output.
+func TestDoctor_RecordsAndDeletesItsSession(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	promised := false
+	recorded := false
 	e := &enginesim.Engine{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost && r.URL.Path == "/api/sessions" {
 			notes, err := os.ReadDir(filepath.Join(dir, "probe-intents"))
-			promised = err == nil && len(notes) == 1
+			recorded = err == nil && len(notes) == 1
 		}
 		e.ServeHTTP(w, r)
 	}))
 	t.Cleanup(func() { server.Close(); e.Close() })
-	exit, out, errs := consulted(t, simulatedWhatsApp(t, whatsappsim.Fault{}), "--data-dir", dir, "--engine-url", server.URL, "--api-key", "key-canary")
-	if exit != exitOK || !promised || len(e.Snapshot()) != 0 {
-		t.Errorf("exit %d, promised %t, left %+v: %s", exit, promised, e.Snapshot(), out)
+	exit, out, errs := runDoctor(t, startWhatsApp(t, whatsappsim.Fault{}), "--data-dir", dir, "--engine-url", server.URL, "--api-key", "key-canary")
+	if exit != exitOK || !recorded || len(e.Snapshot()) != 0 {
+		t.Errorf("exit %d, recorded %t, left %+v: %s", exit, recorded, e.Snapshot(), out)
 	}
 	if notes, _ := os.ReadDir(filepath.Join(dir, "probe-intents")); len(notes) != 0 {
-		t.Errorf("%d notes are left", len(notes))
+		t.Errorf("%d records are left", len(notes))
 	}
 	if strings.Contains(out+errs, "canary") {
 		t.Errorf("the key is printed: %s%s", out, errs)
 	}
 }
 
-// What could not be deleted is named with its place, and the next probe at that engine, however its URL is
-// written, deletes it at once.
-func TestDoctorHandsOver(t *testing.T) {
+// The next probe at the same engine deletes what doctor could not delete, however the URL is written.
+func TestDoctor_ProbeDeletesLeftover(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	e := &enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteDelete: {Kind: enginesim.ServerError}}}
-	at := simulated(t, e)
-	_, out, _ := consulted(t, simulatedWhatsApp(t, whatsappsim.Fault{}), "--data-dir", dir, "--engine-url", at+"/", "--api-key", "key-a")
-	for _, want := range []string{"✗ cleanup", "could not be deleted. It is noted in " + filepath.Join(dir, "probe-intents"), "qrgate probe --target " + at + " --data-dir " + dir} {
+	at := startEngine(t, e)
+	_, out, _ := runDoctor(t, startWhatsApp(t, whatsappsim.Fault{}), "--data-dir", dir, "--engine-url", at+"/", "--api-key", "key-a")
+	for _, want := range []string{"✗ cleanup", "could not be deleted. It is recorded in " + filepath.Join(dir, "probe-intents"), "qrgate probe --target " + at + " --data-dir " + dir} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
@@ -165,13 +162,12 @@ func TestDoctorHandsOver(t *testing.T) {
 	if len(e.Snapshot()) != 1 {
 		t.Fatalf("the engine has %+v", e.Snapshot())
 	}
-	if exit, out, _ := called(t, nil, "probe", "--target", at, "--data-dir", dir, "--api-key", "key-a", "--probe", "create_delete"); exit != exitOK || len(e.Snapshot()) != 0 {
+	if exit, out, _ := runCLI(t, nil, "probe", "--target", at, "--data-dir", dir, "--api-key", "key-a", "--probe", "create_delete"); exit != exitOK || len(e.Snapshot()) != 0 {
 		t.Errorf("exit %d, left %+v: %s", exit, e.Snapshot(), out)
 	}
 }
 
-// Somebody who presses Ctrl-C is told that it was cut short, and nothing else.
-func TestDoctorInterrupted(t *testing.T) {
+func TestDoctor_InterruptedReportsOnlyThat(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"--json"}, {}} {
 		e := &enginesim.Engine{QRDelay: time.Hour}
@@ -184,7 +180,7 @@ func TestDoctorInterrupted(t *testing.T) {
 		}))
 		var o bytes.Buffer
 		args = append([]string{"doctor", "--data-dir", t.TempDir(), "--engine-url", server.URL, "--api-key", "key-a"}, args...)
-		exit := run(ctx, cli{args: args, out: &o, err: &o, whatsapp: simulatedWhatsApp(t, whatsappsim.Fault{})})
+		exit := run(ctx, cli{args: args, out: &o, err: &o, whatsapp: startWhatsApp(t, whatsappsim.Fault{})})
 		want := "The examination was interrupted (undetermined)."
 		if slices.Contains(args, "--json") {
 			want = `"whole":false,"stopped":true`
@@ -197,40 +193,38 @@ func TestDoctorInterrupted(t *testing.T) {
 	}
 }
 
-// A gate before the engine is asked like the engine, and knows more.
-func TestDoctorAtAGate(t *testing.T) {
+func TestDoctor_ThroughGateway(t *testing.T) {
 	t.Parallel()
-	gate := gated(t, simulated(t, &enginesim.Engine{}))
-	if exit, out, _ := consulted(t, simulatedWhatsApp(t, whatsappsim.Fault{}), "--engine-url", gate, "--api-key", "key-a"); exit != exitOK {
+	gateway := startGateway(t, startEngine(t, &enginesim.Engine{}))
+	if exit, out, _ := runDoctor(t, startWhatsApp(t, whatsappsim.Fault{}), "--engine-url", gateway, "--api-key", "key-a"); exit != exitOK {
 		t.Errorf("exit %d: %s", exit, out)
 	}
 }
 
-func TestDoctorCalledWrongly(t *testing.T) {
+func TestDoctor_WrongArguments(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string][]string{
 		"no URL":           {"--engine-url", "engine"},
-		"deep into what":   {"--deep"},
-		"no patience":      {"--qr-timeout", "0s"},
-		"a language of us": {"--lang", "tlh"},
+		"deep without URL": {"--deep"},
+		"no time for a QR": {"--qr-timeout", "0s"},
+		"unknown language": {"--lang", "tlh"},
 	} {
-		if exit, out, errs := consulted(t, nil, args...); exit != exitUsage || errs == "" {
+		if exit, out, errs := runDoctor(t, nil, args...); exit != exitUsage || errs == "" {
 			t.Errorf("%s: exit %d, %s%s", name, exit, out, errs)
 		}
 	}
 }
 
-// Every cause has its exit status, and the help names every status.
-func TestDoctorExitStatuses(t *testing.T) {
+func TestDoctor_HelpNamesEveryExitCode(t *testing.T) {
 	t.Parallel()
 	help := doctorCommand{}.Help()
 	for _, code := range append(diagnosis.Codes(), diagnosis.None) {
-		exit := exitOf(code)
+		exit := exitCode(code)
 		if (exit == exitOK) != (code == diagnosis.None) {
 			t.Errorf("%s exits with %d", code, exit)
 		}
 		if !strings.Contains(help, "\n  "+strings.Repeat(" ", 2-len(itoa(exit)))+itoa(exit)+" ") {
-			t.Errorf("the help does not tell what %d is", exit)
+			t.Errorf("the help does not explain exit code %d", exit)
 		}
 	}
 }

@@ -1,24 +1,145 @@
-// Command qrgate is the gateway: it stands before a WhatsApp session engine, or is one itself, and makes
-// create, connect and QR dependable.
+// Command qrgate is a gateway in front of a WhatsApp session engine, or an engine itself. It makes create, connect and
+// QR dependable.
 package main
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
+
+	"github.com/alecthomas/kong"
 )
 
 // version is set at build time with -ldflags "-X main.version=…".
 var version = "dev"
 
+// Exit codes of all commands.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2 // wrong arguments or settings
+)
+
+const description = `A gateway in front of a WhatsApp session engine that makes create, connect and QR dependable.
+
+Without settings, qrgate is an engine itself, on whatsmeow: state in memory, device keys in ./qrgate-data (SQLite),
+the real WhatsApp.
+Every flag has an environment variable, shown beside it.`
+
 func main() {
-	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) { // nohup means it
-		ends = append(ends, syscall.SIGHUP) // the terminal is gone, and what was begun at an engine is not
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it on purpose
+		signals = append(signals, syscall.SIGHUP) // a closed terminal must not stop the cleanup at an engine
 	}
-	signal.Ignore(syscall.SIGPIPE) // likewise of whoever read what is printed; the write that fails is told to those who mind
-	ctx, stop := signal.NotifyContext(context.Background(), ends...)
+	signal.Ignore(syscall.SIGPIPE) // nor may a closed pipe; cancelOnError handles the failed write
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	defer stop()
 	os.Exit(run(ctx, cli{args: os.Args[1:], env: os.Environ(), out: os.Stdout, err: os.Stderr}))
+}
+
+// cli is everything that a run depends on.
+type cli struct {
+	args, env []string
+	out, err  io.Writer
+	whatsapp  *http.Client // how doctor reaches WhatsApp; nil means the real one
+}
+
+// commands is the command line.
+type commands struct {
+	settings
+
+	ShowVersion kong.VersionFlag `name:"version" help:"Print the version."`
+
+	Serve   struct{}      `cmd:"" default:"1" help:"Run the gateway (default)."`
+	Probe   probeCommand  `cmd:"" help:"Run the create → connect → QR probe once."`
+	Doctor  doctorCommand `cmd:"" help:"Check the engine and its connection to WhatsApp; print the cause and the fix."`
+	Version struct{}      `cmd:"" help:"Print the version."`
+}
+
+// run executes a command line and returns the exit code.
+func run(ctx context.Context, c cli) int {
+	var cmds commands
+	exit := -1
+	parser, err := kong.New(&cmds, kong.Name("qrgate"), kong.Description(description), kong.Writers(c.out, c.err),
+		kong.Exit(func(code int) { exit = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}),
+		kong.Help(printHelp), kong.Vars{"version": "qrgate " + version}, kong.Resolvers(environment(c.env)))
+	if err != nil {
+		fmt.Fprintln(c.err, "qrgate:", err)
+		return exitFailed
+	}
+	command, err := parser.Parse(rewriteHelp(c.args))
+	switch {
+	case exit >= 0:
+		return exit
+	case err != nil:
+		fmt.Fprintf(c.err, "qrgate: %s\nRun qrgate --help for all settings.\n", withVariable(err, parser.Model.Node))
+		return exitUsage
+	}
+	switch command.Command() {
+	case "version":
+		fmt.Fprintln(c.out, "qrgate", version)
+		return exitOK
+	case "probe", "doctor":
+		return runOnce(ctx, c, cmds, command.Command())
+	}
+	return serve(ctx, c, cmds.settings, variables(parser.Model.Node))
+}
+
+// rewriteHelp turns "help probe" into "probe --help".
+func rewriteHelp(args []string) []string {
+	if len(args) > 0 && args[0] == "help" {
+		return append(slices.Clone(args[1:]), "--help")
+	}
+	return args
+}
+
+// runOnce runs a check, and cancels it when its output cannot be written any more.
+func runOnce(ctx context.Context, c cli, cmds commands, command string) int {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	c.out = cancelOnError{c.out, cancel}
+	if command == "probe" {
+		return cmds.Probe.run(ctx, c, cmds.DataDir)
+	}
+	return cmds.Doctor.run(ctx, c, cmds.settings)
+}
+
+// cancelOnError calls cancel when a write fails, as it does once head has read its lines. The check then ends and
+// cleans up.
+type cancelOnError struct {
+	io.Writer
+	cancel func()
+}
+
+// Write implements io.Writer.
+func (w cancelOnError) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	if err != nil {
+		w.cancel()
+	}
+	return n, err
+}
+
+// sharedFlags are the settings that each check uses; its help shows no others.
+var sharedFlags = map[string][]string{
+	"probe":   {"data-dir"},
+	"doctor":  {"data-dir", "engine-url"},
+	"version": {},
+}
+
+// printHelp hides the settings that the selected command does not use.
+func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
+	if command := ctx.Selected(); command != nil {
+		if used, isCheck := sharedFlags[command.Name]; isCheck {
+			for _, f := range ctx.Model.Flags {
+				f.Hidden = len(f.Envs) > 0 && !slices.Contains(used, f.Name)
+			}
+		}
+	}
+	return kong.DefaultHelpPrinter(options, ctx)
 }

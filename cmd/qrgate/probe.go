@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -17,63 +18,60 @@ import (
 	"qrgate/probes"
 )
 
-// exitProber says that the prober itself failed: nothing was learned about the target.
+// exitProber means that the prober itself failed and learned nothing about the target.
 const exitProber = 3
 
-// probeCommand runs one probe from the command line.
+// probeCommand runs one probe.
 type probeCommand struct {
-	Once    bool          `help:"Run once and exit, as this command always does; on a schedule the gate probes itself."`
-	Target  string        `default:"http://localhost:8080" placeholder:"URL" help:"What to probe: a gate, or an engine of the documented API. Default: ${default}."`
-	APIKey  string        `name:"api-key" env:"QRGATE_PROBE_API_KEY" placeholder:"KEY" help:"The key to probe with. The variable does not show in the list of processes."`
-	Probe   string        `name:"probe" default:"create_connect_qr" placeholder:"NAME" help:"engine_health (no session), create_delete, or create_connect_qr (the whole way to a QR; nothing is paired). Default: ${default}."`
+	Once    bool          `help:"Run once and exit. This is what the command always does; qrgate itself probes on a schedule."`
+	Target  string        `default:"http://localhost:8080" placeholder:"URL" help:"What to probe: qrgate, or an engine with the documented API. Default: ${default}."`
+	APIKey  string        `name:"api-key" env:"QRGATE_PROBE_API_KEY" placeholder:"KEY" help:"API key for the probe. Unlike the flag, the variable does not show in the process list."`
+	Probe   string        `name:"probe" default:"create_connect_qr" placeholder:"NAME" help:"engine_health (no session), create_delete, or create_connect_qr (up to the QR, without pairing). Default: ${default}."`
 	JSON    bool          `name:"json" help:"Print the result as one JSON object."`
-	Timeout time.Duration `help:"Give up after this long; the cleanup has five seconds more. Default: the probe's own limit, 5 to 45 s."`
+	Timeout time.Duration `help:"Give up after this time; the cleanup has five seconds more. Default: the probe's own limit, 5 to 45 s."`
 }
 
-// Help is what qrgate probe --help says beside the flags.
+// Help is the text below the usage line of qrgate probe --help.
 func (probeCommand) Help() string {
-	return `Walks the way of a client once and says whether it leads where it should.
+	return `Creates a session called syn-…, connects it, waits for its QR and deletes it. No phone is paired.
 
-A session called syn-… is made and deleted again. What is about to be made is noted under --data-dir first, so that the next run
-deletes what a killed one left.
+The command records the session under --data-dir before it creates it, so that the next run deletes what a killed run left.
 
-Exit status: 0 it works, 1 it does not, 2 called wrongly, 3 the prober itself failed.
+Exit status: 0 the probe succeeded, 1 it failed, 2 wrong arguments, 3 the prober itself failed.
 
-  qrgate probe --once --target https://gate.example --api-key KEY --json | jq -r .diagnosis.help`
+  qrgate probe --once --target https://qrgate.example --api-key KEY --json | jq -r .diagnosis.help`
 }
 
-// run probes once and returns the exit code.
-func (c probeCommand) run(ctx context.Context, w cli, dataDir string) int {
-	target, err := c.target()
+// run runs the probe and returns the exit code.
+func (p probeCommand) run(ctx context.Context, c cli, dataDir string) int {
+	target, err := p.target()
 	if err != nil {
-		fmt.Fprintf(w.err, "qrgate probe: %v\n", err)
+		fmt.Fprintf(c.err, "qrgate probe: %v\n", err)
 		return exitUsage
 	}
 	progress := func(probes.Step) {}
-	if !c.JSON {
-		fmt.Fprintf(w.out, "%s at %s\n", c.Probe, target.Name)
-		progress = func(s probes.Step) { _, _ = io.WriteString(w.out, line(s)) }
+	if !p.JSON {
+		fmt.Fprintf(c.out, "%s at %s\n", p.Probe, target.Name)
+		progress = func(s probes.Step) { _, _ = io.WriteString(c.out, formatStep(s)) }
 	}
 	prober, err := probes.New(probes.Config{
-		Target: target, Every: map[string]time.Duration{}, Timeout: c.Timeout, Progress: progress,
+		Target: target, Every: map[string]time.Duration{}, Timeout: p.Timeout, Progress: progress,
 		Intents: intentStore(dataDir), Shared: true,
 	})
 	if err != nil {
-		fmt.Fprintf(w.err, "qrgate probe: %v\n", err)
+		fmt.Fprintf(c.err, "qrgate probe: %v\n", err)
 		return exitUsage
 	}
-	run := prober.Once(ctx, c.Probe)
-	if run.TargetUnreachable {
-		run.Diagnosis = targetUnreachable(run)
+	result := prober.Once(ctx, p.Probe)
+	if result.TargetUnreachable {
+		result.Diagnosis = targetUnreachable(result)
 	}
-	if c.JSON {
-		printer := json.NewEncoder(w.out)
-		printer.SetEscapeHTML(false)
-		_ = printer.Encode(run) // whoever closed the pipe knows
+	if p.JSON {
+		printJSON(c.out, result)
 	} else {
-		_, _ = io.WriteString(w.out, verdict(run))
+		_, _ = io.WriteString(c.out, formatResult(result))
 	}
-	switch run.Outcome {
+	switch result.Outcome {
 	case session.Success:
 		return exitOK
 	case session.Failure:
@@ -82,60 +80,119 @@ func (c probeCommand) run(ctx context.Context, w cli, dataDir string) int {
 	return exitProber
 }
 
-// targetUnreachable is the diagnosis where the target itself cannot be reached: it may be a gate, and then its engine is
-// not the next thing to look at.
-func targetUnreachable(r probes.Result) *diagnosis.Diagnosis {
-	d := *r.Diagnosis
-	d.Title = "Nobody answers at " + r.Target
-	d.Help = "Start what should listen there, or correct --target and the network between."
-	return &d
-}
-
-// target checks what was asked for. The target's name is its URL, so that what an earlier run left at one
-// target is never looked for at another.
-func (c probeCommand) target() (probes.Target, error) {
-	u, err := url.Parse(c.Target)
+// target validates the arguments. The target's name is its canonical URL, so that a run never searches one target for
+// the sessions of another.
+func (p probeCommand) target() (probes.Target, error) {
+	u, err := url.Parse(p.Target)
 	switch {
-	case !slices.Contains(probes.Names(), c.Probe):
-		return probes.Target{}, fmt.Errorf("there is no probe %q; there are %s", c.Probe, strings.Join(probes.Names(), ", "))
+	case !slices.Contains(probes.Names(), p.Probe):
+		names := strings.Join(probes.Names(), ", ")
+		return probes.Target{}, fmt.Errorf("unknown probe %q; the probes are %s", p.Probe, names)
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		return probes.Target{}, errors.New("--target must be like http://localhost:8080 or https://gate.example")
+		return probes.Target{}, errors.New("--target must be like http://localhost:8080 or https://qrgate.example")
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return probes.Target{}, errors.New("--target must have no user, query or fragment; the key goes to --api-key")
-	case c.APIKey == "" && c.Probe != probes.EngineHealth:
-		return probes.Target{}, fmt.Errorf("%s needs --api-key, or QRGATE_PROBE_API_KEY", c.Probe)
-	case c.Timeout < 0:
+		return probes.Target{}, errors.New("--target must have no user, query or fragment; pass the key with --api-key")
+	case p.APIKey == "" && p.Probe != probes.EngineHealth:
+		return probes.Target{}, fmt.Errorf("%s needs --api-key or QRGATE_PROBE_API_KEY", p.Probe)
+	case p.Timeout < 0:
 		return probes.Target{}, errors.New("--timeout must not be negative")
 	}
 	u = canonicalURL(u)
-	return probes.Target{Name: u.String(), URL: u, Key: secret.NewSecret(c.APIKey)}, nil
+	return probes.Target{Name: u.String(), URL: u, Key: secret.NewSecret(p.APIKey)}, nil
 }
 
-// line is one step for a person.
-func line(s probes.Step) string {
-	mark := "✓"
-	if s.Outcome != session.Success {
-		mark = "✗"
-	}
-	return strings.TrimRight(fmt.Sprintf("%s %-8s %7.3f s  %s", mark, s.Name, s.Seconds, s.Detail), " ") + "\n"
+// targetUnreachable is the diagnosis when the target itself cannot be reached. The target may be qrgate, so the advice
+// must not be about the engine behind it.
+func targetUnreachable(r probes.Result) *diagnosis.Diagnosis {
+	d := *r.Diagnosis
+	d.Title = "Nothing responds at " + r.Target
+	d.Help = "Start the service that should listen there, or correct --target or the network in between."
+	return &d
 }
 
-// verdict is the end of a run for a person: what is wrong, who must do what, and from what one can tell.
-func verdict(r probes.Result) string {
+// formatStep is one step as a line for a person.
+func formatStep(s probes.Step) string {
+	return formatLine(s.Name, 8, s.Outcome == session.Success, s.Seconds, s.Detail)
+}
+
+// formatResult is the end of a run for a person: what is wrong, who must do what, and the evidence.
+func formatResult(r probes.Result) string {
 	var b strings.Builder
 	switch {
 	case r.SkipReason != "":
 		fmt.Fprintf(&b, "The prober failed (%s): %s\n", r.SkipReason, r.Problem)
 	case r.Diagnosis != nil:
-		fmt.Fprintf(&b, "FAILED: %s (%s).\n%s: %s\n", r.Diagnosis.Title, r.Diagnosis.Code, actor(r.Diagnosis.Who, "en"), r.Diagnosis.Help)
-		for _, e := range r.Diagnosis.Evidence {
-			fmt.Fprintf(&b, "  · %s\n", e)
-		}
+		b.WriteString("FAILED: " + formatDiagnosis(*r.Diagnosis, "en"))
 	default:
 		fmt.Fprintf(&b, "OK after %.1f s.\n", r.Seconds)
 	}
-	if last := len(r.Steps) - 1; last >= 0 && r.Steps[last].Name == probes.StepCleanup && r.Steps[last].Outcome != session.Success {
+	last := len(r.Steps) - 1
+	if last >= 0 && r.Steps[last].Name == probes.StepCleanup && r.Steps[last].Outcome != session.Success {
 		fmt.Fprintf(&b, "The session %s could not be deleted. The next run tries again.\n", r.Session)
 	}
 	return b.String()
+}
+
+func formatLine(name string, width int, ok bool, seconds float64, detail string) string {
+	mark := "✓"
+	if !ok {
+		mark = "✗"
+	}
+	return strings.TrimRight(fmt.Sprintf("%s %-*s %7.3f s  %s", mark, width, name, seconds, detail), " ") + "\n"
+}
+
+func formatDiagnosis(d diagnosis.Diagnosis, language string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s (%s).\n%s: %s\n", d.Title, d.Code, formatActor(d.Who, language), d.Help)
+	for _, e := range d.Evidence {
+		fmt.Fprintf(&b, "  · %s\n", e)
+	}
+	return b.String()
+}
+
+func formatActor(a diagnosis.Actor, language string) string {
+	english, spanish := "No action needed", "No hace falta ninguna acción"
+	switch a {
+	case diagnosis.Customer:
+		english, spanish = "Customer", "Cliente"
+	case diagnosis.Developer:
+		english, spanish = "Developer", "Desarrollo"
+	case diagnosis.Operator:
+		english, spanish = "Operator", "Operación"
+	}
+	if language == "es" {
+		return spanish
+	}
+	return english
+}
+
+func printJSON(w io.Writer, v any) {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(v) // fails only when the reader has closed the pipe
+}
+
+// intentStore holds the sessions that a command is about to create, so that a later command deletes what is left. Its
+// location is absolute because commands print it.
+func intentStore(dataDir string) *probes.FileIntents {
+	dir := filepath.Join(dataDir, "probe-intents")
+	if absolute, err := filepath.Abs(dir); err == nil {
+		dir = absolute
+	}
+	return probes.NewFileIntents(dir)
+}
+
+// canonicalURL is the one form of a target's URL, however it was written: probe finds what doctor left there.
+func canonicalURL(u *url.URL) *url.URL {
+	out := *u
+	out.Host = strings.ToLower(out.Host)
+	for scheme, port := range map[string]string{"http": ":80", "https": ":443"} {
+		if out.Scheme == scheme {
+			out.Host = strings.TrimSuffix(out.Host, port)
+		}
+	}
+	for _, path := range []*string{&out.Path, &out.RawPath} {
+		*path = strings.TrimSuffix(strings.TrimRight(*path, "/"), "/api")
+	}
+	return &out
 }

@@ -22,20 +22,19 @@ import (
 	"qrgate/probes"
 )
 
-// The metrics count what the probes tell without anything between them.
+// The metrics observe the probes directly.
 var _ probes.Observer = (*metrics.Probes)(nil)
 
-// simulated serves a simulated engine on a loopback port.
-func simulated(t *testing.T, e *enginesim.Engine) string {
+// startEngine serves a simulated engine on a loopback port and returns its URL.
+func startEngine(t *testing.T, e *enginesim.Engine) string {
 	t.Helper()
 	server := httptest.NewServer(e)
 	t.Cleanup(func() { server.Close(); e.Close() })
 	return server.URL
 }
 
-// gated puts a gate before an engine. Its own schedule rests: a run of it could begin at any moment and leave
-// a session under way in what a test counts.
-func gated(t *testing.T, engine string) string {
+// startGateway runs qrgate in front of an engine. Its scheduled probes are paused, because a test counts sessions.
+func startGateway(t *testing.T, engine string) string {
 	t.Helper()
 	base, err := url.Parse(engine)
 	if err != nil {
@@ -43,7 +42,7 @@ func gated(t *testing.T, engine string) string {
 	}
 	g, err := app.New(app.Config{
 		Listen: "127.0.0.1:0", EngineURL: base, QRWaitInitial: 9 * time.Second, QRWait: 4500 * time.Millisecond,
-		ProbeKey: secret.NewSecret("key-probe"), ProbePauses: []probes.Window{{}}, Logger: slog.New(slog.DiscardHandler), Out: &lines{},
+		ProbeKey: secret.NewSecret("key-probe"), ProbePauses: []probes.Window{{}}, Logger: slog.New(slog.DiscardHandler), Out: &lockedBuffer{},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -60,30 +59,29 @@ func gated(t *testing.T, engine string) string {
 	return g.URL()
 }
 
-// probed runs qrgate probe --json and reads its answer.
-func probed(t *testing.T, args ...string) (code int, run probes.Result) {
+// runProbe runs qrgate probe --json and parses its result.
+func runProbe(t *testing.T, args ...string) (code int, run probes.Result) {
 	t.Helper()
-	code, out, errs := called(t, []string{"QRGATE_PROBE_API_KEY=key-probe", "QRGATE_DATA_DIR=" + t.TempDir()}, append([]string{"probe", "--once", "--json"}, args...)...)
+	code, out, errs := runCLI(t, []string{"QRGATE_PROBE_API_KEY=key-probe", "QRGATE_DATA_DIR=" + t.TempDir()}, append([]string{"probe", "--once", "--json"}, args...)...)
 	if err := json.Unmarshal([]byte(out), &run); err != nil {
 		t.Fatalf("exit %d, %v: %s%s", code, err, out, errs)
 	}
 	return code, run
 }
 
-// TestProbeThroughTheGate: the incident's engine fails whoever asks it directly and at once; the gate's
-// clients get their QR, and the probe is one of them.
-func TestProbeThroughTheGate(t *testing.T) {
+// The incident's engine fails clients that ask at once. Through qrgate, the probe gets its QR.
+func TestProbe_ThroughGatewaySucceeds(t *testing.T) {
 	t.Parallel()
 	engine := enginesim.Incident()
 	engine.QRDelay = 1500 * time.Millisecond
-	at := gated(t, simulated(t, engine))
+	at := startGateway(t, startEngine(t, engine))
 	for _, name := range probes.Names() {
-		code, run := probed(t, "--target", at, "--probe", name)
+		code, run := runProbe(t, "--target", at, "--probe", name)
 		if code != exitOK || run.Outcome != session.Success || run.Diagnosis != nil || run.Target != at || run.Probe != name {
 			t.Errorf("exit %d: %+v", code, run)
 		}
 		if name == probes.CreateConnectQR && (len(run.Steps) != 5 || run.Steps[2].Detail != "1 requests") {
-			t.Errorf("the gate holds the first request until there is a code, and the steps are %+v", run.Steps)
+			t.Errorf("the first request did not wait for the QR: %+v", run.Steps)
 		}
 	}
 	if left := engine.Snapshot(); len(left) > 0 {
@@ -91,33 +89,32 @@ func TestProbeThroughTheGate(t *testing.T) {
 	}
 }
 
-// TestProbeBelievesTheGate: what the gate diagnosed is the probe's diagnosis, with who must do what.
-func TestProbeBelievesTheGate(t *testing.T) {
+// The probe reports the diagnosis that qrgate returned.
+func TestProbe_ReportsGatewayDiagnosis(t *testing.T) {
 	t.Parallel()
-	at := gated(t, simulated(t, &enginesim.Engine{ConnectFailures: -1}))
-	code, run := probed(t, "--target", at, "--timeout", "12s")
+	at := startGateway(t, startEngine(t, &enginesim.Engine{ConnectFailures: -1}))
+	code, run := runProbe(t, "--target", at, "--timeout", "12s")
 	if code != exitFailed || run.Code() != diagnosis.ConnectFailing || run.Diagnosis.Help == "" || run.Diagnosis.Who != diagnosis.Operator || len(run.Diagnosis.Evidence) == 0 {
 		t.Errorf("exit %d: %+v %+v", code, run, run.Diagnosis)
 	}
 }
 
-// TestProbeSpeaks: one line per step while it goes, and a verdict.
-func TestProbeSpeaks(t *testing.T) {
+func TestProbe_OutputForPeople(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		engine *enginesim.Engine
 		code   int
 		want   []string
 	}{
-		"it works": {&enginesim.Engine{}, exitOK, []string{"create_connect_qr at http://", "✓ create ", "✓ qr ", "✓ validate ", "modules", "✓ cleanup ", "OK after"}},
-		"it does not": {&enginesim.Engine{Keys: map[string]string{"key-a": "a"}}, exitFailed,
+		"success": {&enginesim.Engine{}, exitOK, []string{"create_connect_qr at http://", "✓ create ", "✓ qr ", "✓ validate ", "modules", "✓ cleanup ", "OK after"}},
+		"failure": {&enginesim.Engine{Keys: map[string]string{"key-a": "a"}}, exitFailed,
 			[]string{"✗ create ", "FAILED: The engine refuses the API key (key_refused).", "Developer: Correct the key", "  · POST /api/sessions → 401"}},
-		"and it stays dirty": {&enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteDelete: {Kind: enginesim.TooMany}}}, exitOK,
+		"cleanup failed": {&enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteDelete: {Kind: enginesim.TooMany}}}, exitOK,
 			[]string{"✗ cleanup ", "could not be deleted. The next run tries again."}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			code, out, errs := called(t, []string{"QRGATE_DATA_DIR=" + t.TempDir()}, "probe", "--target", simulated(t, c.engine), "--api-key", "key-canary")
+			code, out, errs := runCLI(t, []string{"QRGATE_DATA_DIR=" + t.TempDir()}, "probe", "--target", startEngine(t, c.engine), "--api-key", "key-canary")
 			if code != c.code || errs != "" || strings.Contains(out, "canary") {
 				t.Errorf("exit %d, want %d: %s%s", code, c.code, out, errs)
 			}
@@ -130,23 +127,23 @@ func TestProbeSpeaks(t *testing.T) {
 	}
 }
 
-// TestProbeTidiesUp: what a killed run noted is deleted by the next one, once that run must be over.
-func TestProbeTidiesUp(t *testing.T) {
+// A run deletes the recorded sessions of killed runs whose time is over, and no others.
+func TestProbe_DeletesSessionsOfKilledRuns(t *testing.T) {
 	t.Parallel()
 	engine := &enginesim.Engine{}
-	at, dir, way := simulated(t, engine), t.TempDir(), &http.Transport{}
-	defer way.CloseIdleConnections()
+	at, dir, client := startEngine(t, engine), t.TempDir(), &http.Transport{}
+	defer client.CloseIdleConnections()
 	for _, name := range []string{"syn-killed-1", "syn-running-1", "syn-strange-1"} {
 		req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, at+"/api/sessions", strings.NewReader(`{"sessionId":"`+name+`","sessionName":"x"}`))
 		req.Header.Set("X-API-Key", "key-probe")
 		req.Header.Set("Content-Type", "application/json")
-		res, err := way.RoundTrip(req)
+		res, err := client.RoundTrip(req)
 		if err != nil {
 			t.Fatal(err)
 		}
 		_ = res.Body.Close()
 		if res.StatusCode != http.StatusCreated {
-			t.Fatalf("create answers %d", res.StatusCode)
+			t.Fatalf("create returned %d", res.StatusCode)
 		}
 	}
 	noted := probes.NewFileIntents(filepath.Join(dir, "probe-intents"))
@@ -155,7 +152,7 @@ func TestProbeTidiesUp(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if code, out, _ := called(t, nil, "probe", "--target", at, "--api-key", "key-probe", "--probe", "create_delete", "--data-dir", dir); code != exitOK {
+	if code, out, _ := runCLI(t, nil, "probe", "--target", at, "--api-key", "key-probe", "--probe", "create_delete", "--data-dir", dir); code != exitOK {
 		t.Fatalf("exit %d: %s", code, out)
 	}
 	var left []string
@@ -167,19 +164,18 @@ func TestProbeTidiesUp(t *testing.T) {
 	}
 }
 
-// TestProbeElsewhereLocksNobodyOut: a create that cannot have left is no session that somebody has to delete, at
-// this target or another.
-func TestProbeElsewhereLocksNobodyOut(t *testing.T) {
+// A create that was never sent leaves no record. Records of other targets do not block a run.
+func TestProbe_UnsentCreateLeavesNoRecord(t *testing.T) {
 	t.Parallel()
-	at, dir := simulated(t, &enginesim.Engine{}), t.TempDir()
-	nobody := httptest.NewServer(http.NotFoundHandler())
-	nobody.Close()
-	for _, target := range []string{strings.Replace(at, "http://", "https://", 1), nobody.URL, "http://nobody.invalid"} {
-		if code, out, _ := called(t, nil, "probe", "--target", target, "--api-key", "key-a", "--timeout", "3s", "--data-dir", dir); code != exitFailed {
+	at, dir := startEngine(t, &enginesim.Engine{}), t.TempDir()
+	closed := httptest.NewServer(http.NotFoundHandler())
+	closed.Close()
+	for _, target := range []string{strings.Replace(at, "http://", "https://", 1), closed.URL, "http://nobody.invalid"} {
+		if code, out, _ := runCLI(t, nil, "probe", "--target", target, "--api-key", "key-a", "--timeout", "3s", "--data-dir", dir); code != exitFailed {
 			t.Errorf("exit %d: %s", code, out)
 		}
 		if left, _ := os.ReadDir(filepath.Join(dir, "probe-intents")); len(left) > 0 {
-			t.Errorf("%s: %d notes are left of what nobody can have made", target, len(left))
+			t.Errorf("%s: %d records are left", target, len(left))
 		}
 	}
 	elsewhere := probes.NewFileIntents(filepath.Join(dir, "probe-intents"))
@@ -188,39 +184,38 @@ func TestProbeElsewhereLocksNobodyOut(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if code, out, _ := called(t, nil, "probe", "--target", at, "--api-key", "key-a", "--probe", "create_delete", "--data-dir", dir); code != exitOK {
+	if code, out, _ := runCLI(t, nil, "probe", "--target", at, "--api-key", "key-a", "--probe", "create_delete", "--data-dir", dir); code != exitOK {
 		t.Errorf("exit %d: %s", code, out)
 	}
 }
 
-// TestProbeNamesWhoDoesNotAnswer: the target may be a gate, so its engine's URL is not what is wrong.
-func TestProbeNamesWhoDoesNotAnswer(t *testing.T) {
+// The target may be qrgate; then the advice must not be about the engine's URL.
+func TestProbe_UnreachableTargetIsNamed(t *testing.T) {
 	t.Parallel()
-	nobody := httptest.NewServer(http.NotFoundHandler())
-	nobody.Close()
-	_, out, _ := called(t, nil, "probe", "--target", nobody.URL, "--probe", "engine_health")
-	if !strings.Contains(out, "FAILED: Nobody answers at "+nobody.URL+" (engine_unreachable).") || strings.Contains(out, "QRGATE_ENGINE_URL") {
+	closed := httptest.NewServer(http.NotFoundHandler())
+	closed.Close()
+	_, out, _ := runCLI(t, nil, "probe", "--target", closed.URL, "--probe", "engine_health")
+	if !strings.Contains(out, "FAILED: Nothing responds at "+closed.URL+" (engine_unreachable).") || strings.Contains(out, "QRGATE_ENGINE_URL") {
 		t.Error(out)
 	}
-	cuts := simulated(t, &enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteConnect: {Kind: enginesim.CutConnection}}})
-	if _, out, _ = called(t, nil, "probe", "--target", cuts, "--api-key", "key-a", "--data-dir", t.TempDir()); !strings.Contains(out, "The engine cannot be reached") {
-		t.Errorf("it answered before it cut: %s", out)
+	cuts := startEngine(t, &enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteConnect: {Kind: enginesim.CutConnection}}})
+	if _, out, _ = runCLI(t, nil, "probe", "--target", cuts, "--api-key", "key-a", "--data-dir", t.TempDir()); !strings.Contains(out, "The engine cannot be reached") {
+		t.Errorf("the target responded before it cut the connection: %s", out)
 	}
-	gate := gated(t, nobody.URL)
-	if _, out, _ = called(t, nil, "probe", "--target", gate, "--probe", "engine_health"); !strings.Contains(out, "QRGATE_ENGINE_URL") {
-		t.Errorf("the gate answers, and its engine does not: %s", out)
+	gateway := startGateway(t, closed.URL)
+	if _, out, _ = runCLI(t, nil, "probe", "--target", gateway, "--probe", "engine_health"); !strings.Contains(out, "QRGATE_ENGINE_URL") {
+		t.Errorf("qrgate responds and its engine does not: %s", out)
 	}
 }
 
-// TestTargetsHaveOneName, however their URL is written: what is noted for one is found by the other.
-func TestTargetsHaveOneName(t *testing.T) {
+func TestCanonicalURL(t *testing.T) {
 	t.Parallel()
 	for written, want := range map[string]string{
-		"http://gate":              "http://gate",
-		"http://gate/":             "http://gate",
-		"HTTP://Gate:80//":         "http://gate",
-		"https://gate:443/api/":    "https://gate",
-		"https://gate:80":          "https://gate:80",
+		"http://qrgate":            "http://qrgate",
+		"http://qrgate/":           "http://qrgate",
+		"HTTP://QRGate:80//":       "http://qrgate",
+		"https://qrgate:443/api/":  "https://qrgate",
+		"https://qrgate:80":        "https://qrgate:80",
 		"http://[::1]:8084/a%2Fb/": "http://[::1]:8084/a%2Fb",
 	} {
 		u, err := url.Parse(written)
@@ -228,22 +223,22 @@ func TestTargetsHaveOneName(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := canonicalURL(u).String(); got != want {
-			t.Errorf("%s is called %s, want %s", written, got, want)
+			t.Errorf("canonicalURL(%s) = %s, want %s", written, got, want)
 		}
 	}
 }
 
-func TestProbeHelp(t *testing.T) {
+func TestProbe_Help(t *testing.T) {
 	t.Parallel()
-	code, out, _ := called(t, nil, "probe", "--help")
-	for _, want := range []string{"Exit status: 0 it works, 1 it does not, 2 called wrongly, 3 the prober itself", "--target=URL", "--timeout=DURATION", "create_connect_qr"} {
+	code, out, _ := runCLI(t, nil, "probe", "--help")
+	for _, want := range []string{"Exit status: 0 the probe succeeded, 1 it failed, 2 wrong arguments, 3 the prober", "--target=URL", "--timeout=DURATION", "create_connect_qr"} {
 		if code != exitOK || !strings.Contains(out, want) {
 			t.Errorf("exit %d, and %q is missing in:\n%s", code, want, out)
 		}
 	}
 }
 
-func TestProbeCalledWrongly(t *testing.T) {
+func TestProbe_WrongArguments(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "a file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -252,21 +247,21 @@ func TestProbeCalledWrongly(t *testing.T) {
 	for name, c := range map[string]struct {
 		args []string
 		code int
-		says string
+		want string
 	}{
-		"no such probe":    {[]string{"--probe", "gremlins", "--api-key", "key-a"}, exitUsage, "create_connect_qr"},
-		"no URL":           {[]string{"--target", "gate", "--api-key", "key-a"}, exitUsage, "--target must be like"},
-		"a key in the URL": {[]string{"--target", "http://u:canary@gate", "--api-key", "key-a"}, exitUsage, "--api-key"},
+		"unknown probe":    {[]string{"--probe", "gremlins", "--api-key", "key-a"}, exitUsage, "create_connect_qr"},
+		"no URL":           {[]string{"--target", "qrgate", "--api-key", "key-a"}, exitUsage, "--target must be like"},
+		"a key in the URL": {[]string{"--target", "http://u:canary@qrgate", "--api-key", "key-a"}, exitUsage, "--api-key"},
 		"no key":           {nil, exitUsage, "QRGATE_PROBE_API_KEY"},
-		"backwards":        {[]string{"--timeout", "-5s", "--api-key", "key-a"}, exitUsage, "--timeout"},
-		"no such flag":     {[]string{"--onze"}, exitUsage, "--onze"},
-		"nowhere to note":  {[]string{"--data-dir", file, "--api-key", "key-a", "--target", "http://127.0.0.1:1"}, exitProber, "The prober failed (internal): the intent could not be recorded"},
-		"nobody there":     {[]string{"--probe", "engine_health", "--target", "http://127.0.0.1:1"}, exitFailed, "engine_unreachable"},
+		"negative timeout": {[]string{"--timeout", "-5s", "--api-key", "key-a"}, exitUsage, "--timeout"},
+		"unknown flag":     {[]string{"--onze"}, exitUsage, "--onze"},
+		"no record store":  {[]string{"--data-dir", file, "--api-key", "key-a", "--target", "http://127.0.0.1:1"}, exitProber, "The prober failed (internal): the intent could not be recorded"},
+		"closed port":      {[]string{"--probe", "engine_health", "--target", "http://127.0.0.1:1"}, exitFailed, "engine_unreachable"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			code, out, errs := called(t, nil, append([]string{"probe"}, c.args...)...)
-			if code != c.code || !strings.Contains(out+errs, c.says) || strings.Contains(out+errs, "canary") {
+			code, out, errs := runCLI(t, nil, append([]string{"probe"}, c.args...)...)
+			if code != c.code || !strings.Contains(out+errs, c.want) || strings.Contains(out+errs, "canary") {
 				t.Errorf("exit %d, want %d: %s%s", code, c.code, out, errs)
 			}
 		})

@@ -18,29 +18,29 @@ import (
 	"qrgate/internal/test/whatsappsim"
 )
 
-// asItself makes this test binary the command itself.
-const asItself = "BE_THE_COMMAND"
+// runAsCommand is the variable that makes this test binary run the command.
+const runAsCommand = "BE_THE_COMMAND"
 
-// leaving is a reader that leaves after so many lines.
-type leaving struct{ lines int }
+// failingWriter fails after some lines, as a pipe does whose reader has gone.
+type failingWriter struct{ lines int }
 
-func (l *leaving) Write(p []byte) (int, error) {
+func (l *failingWriter) Write(p []byte) (int, error) {
 	if l.lines--; l.lines < 0 {
 		return 0, errors.New("broken pipe")
 	}
 	return len(p), nil
 }
 
-// Whoever stops reading, as head does, ends the run, and the session that it had made is deleted all the same.
-func TestNobodyReads(t *testing.T) {
+// A reader that closes its pipe, as head does, ends the run; the session is deleted nevertheless.
+func TestCheck_ClosedOutputStillDeletesSession(t *testing.T) {
 	t.Parallel()
 	for command, tt := range map[string]struct {
 		target string // its flag
-		lines  int    // printed before that of the create
+		lines  int    // lines before that of the create step
 	}{"doctor": {"--engine-url", 3}, "probe": {"--target", 1}} {
 		e := &enginesim.Engine{}
-		args := []string{command, tt.target, simulated(t, e), "--api-key", "key-a", "--data-dir", t.TempDir()}
-		exit := run(t.Context(), cli{args: args, out: &leaving{tt.lines}, err: &leaving{}, whatsapp: simulatedWhatsApp(t, whatsappsim.Fault{})})
+		args := []string{command, tt.target, startEngine(t, e), "--api-key", "key-a", "--data-dir", t.TempDir()}
+		exit := run(t.Context(), cli{args: args, out: &failingWriter{tt.lines}, err: &failingWriter{}, whatsapp: startWhatsApp(t, whatsappsim.Fault{})})
 		created, connected := e.CountSince(enginesim.RouteCreate, time.Time{}), e.CountSince(enginesim.RouteConnect, time.Time{})
 		if exit == exitOK || created != 1 || connected != 0 || len(e.Snapshot()) != 0 {
 			t.Errorf("%s: exit %d, %d creates, %d connects, left %+v", command, exit, created, connected, e.Snapshot())
@@ -48,21 +48,21 @@ func TestNobodyReads(t *testing.T) {
 	}
 }
 
-// A terminal that is closed, and a pipe that is, end the real process only after it has tidied up.
-func TestTidiesUpBeforeItDies(t *testing.T) {
+// The real process cleans up before a closed terminal or a closed pipe ends it.
+func TestProbe_SignalStillDeletesSession(t *testing.T) {
 	t.Parallel()
 	for how, end := range map[string]func(*exec.Cmd, *os.File){
-		"hang-up":     func(c *exec.Cmd, _ *os.File) { _ = c.Process.Signal(syscall.SIGHUP) },
-		"closed pipe": func(_ *exec.Cmd, out *os.File) { _ = out.Close() },
+		"closed terminal": func(c *exec.Cmd, _ *os.File) { _ = c.Process.Signal(syscall.SIGHUP) },
+		"closed pipe":     func(_ *exec.Cmd, out *os.File) { _ = out.Close() },
 	} {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
 			e := &enginesim.Engine{QRDelay: time.Second}
-			asked := make(chan struct{}, 100)
+			polled := make(chan struct{}, 100)
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				e.ServeHTTP(w, r)
 				if strings.HasSuffix(r.URL.Path, "/qr") {
-					asked <- struct{}{}
+					polled <- struct{}{}
 				}
 			}))
 			t.Cleanup(func() { server.Close(); e.Close() })
@@ -71,7 +71,7 @@ func TestTidiesUpBeforeItDies(t *testing.T) {
 				t.Fatal(err)
 			}
 			cmd := exec.CommandContext(t.Context(), self, "probe", "--target", server.URL, "--api-key", "key-a", "--data-dir", t.TempDir())
-			cmd.Env = append(os.Environ(), asItself+"=1")
+			cmd.Env = append(os.Environ(), runAsCommand+"=1")
 			read, write, err := os.Pipe()
 			if err != nil {
 				t.Fatal(err)
@@ -84,11 +84,11 @@ func TestTidiesUpBeforeItDies(t *testing.T) {
 			if _, err := bufio.NewReader(read).ReadString('\n'); err != nil {
 				t.Fatal(err)
 			}
-			<-asked
+			<-polled
 			end(cmd, read)
 			err = cmd.Wait()
 			if status := cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signaled() || len(e.Snapshot()) != 0 {
-				t.Errorf("it ended with %v and left %+v", err, e.Snapshot())
+				t.Errorf("exit %v, left %+v", err, e.Snapshot())
 			}
 		})
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,23 +20,23 @@ import (
 var update = flag.Bool("update", false, "rewrite testdata")
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asItself) != "" {
+	if os.Getenv(runAsCommand) != "" {
 		main()
 	}
 	goleak.VerifyTestMain(m)
 }
 
-// called runs the command with the given variables and arguments.
-func called(t *testing.T, env []string, args ...string) (code int, out, errs string) {
+// runCLI runs the command with the given variables and arguments.
+func runCLI(t *testing.T, env []string, args ...string) (code int, out, errs string) {
 	t.Helper()
 	var o, e bytes.Buffer
 	code = run(t.Context(), cli{args: args, env: env, out: &o, err: &e})
 	return code, o.String(), e.String()
 }
 
-// The help is the reference of all settings; it changes on purpose only.
-func TestHelpIsTheReference(t *testing.T) {
-	code, out, _ := called(t, nil, "--help")
+// The help is the reference of all settings.
+func TestHelp_MatchesGoldenFile(t *testing.T) {
+	code, out, _ := runCLI(t, nil, "--help")
 	if *update {
 		if err := os.WriteFile("testdata/help.txt", []byte(out), 0o644); err != nil {
 			t.Fatal(err)
@@ -46,46 +47,45 @@ func TestHelpIsTheReference(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), out); code != 0 || diff != "" {
-		t.Errorf("exit %d; run go test ./cmd/qrgate -update if this is meant (-want +got):\n%s", code, diff)
+		t.Errorf("exit %d; if this is intended, run go test ./cmd/qrgate -update (-want +got):\n%s", code, diff)
 	}
 }
 
-// "help" is what many type first.
-func TestHelpIsACommandToo(t *testing.T) {
+func TestHelp_AcceptedAsCommand(t *testing.T) {
 	t.Parallel()
-	for typed, meant := range map[string][]string{"help": {"--help"}, "help doctor": {"doctor", "--help"}} {
-		_, want, _ := called(t, nil, meant...)
-		if code, got, errs := called(t, nil, strings.Fields(typed)...); code != exitOK || got != want || errs != "" {
+	for typed, same := range map[string][]string{"help": {"--help"}, "help doctor": {"doctor", "--help"}} {
+		_, want, _ := runCLI(t, nil, same...)
+		if code, got, errs := runCLI(t, nil, strings.Fields(typed)...); code != exitOK || got != want || errs != "" {
 			t.Errorf("qrgate %s: exit %d %s%s", typed, code, got, errs)
 		}
 	}
 }
 
-// A mistake stops the start, with a sentence that names the variable and never the secret in it.
-func TestMistakesStopTheStart(t *testing.T) {
+// The error names the variable and does not contain its secret.
+func TestServe_WrongSettingStopsStart(t *testing.T) {
 	for name, c := range map[string]struct {
 		env  []string
 		want string
 	}{
-		"a misspelt name":           {[]string{"QRGATE_LISTN=:1"}, "QRGATE_LISTN is no setting. Did you mean QRGATE_LISTEN?"},
+		"a misspelt name":           {[]string{"QRGATE_LISTN=:1"}, "unknown setting QRGATE_LISTN (did you mean QRGATE_LISTEN?); see qrgate --help"},
 		"no URL":                    {[]string{"QRGATE_ENGINE_URL=engine"}, "QRGATE_ENGINE_URL must be like"},
 		"a URL with a key":          {[]string{"QRGATE_ENGINE_URL=http://u:canary@engine"}, "QRGATE_ENGINE_URL must have no user"},
 		"a URL that ends in /api":   {[]string{"QRGATE_ENGINE_URL=http://engine/api/"}, "QRGATE_ENGINE_URL must end before /api"},
 		"a URL of a route":          {[]string{"QRGATE_ENGINE_URL=http://engine/api/sessions"}, "QRGATE_ENGINE_URL must end before /api"},
-		"the gate as its engine":    {[]string{"QRGATE_ENGINE_URL=http://localhost:8080"}, "QRGATE_ENGINE_URL is the address that the gate itself listens on"},
-		"no duration":               {[]string{"QRGATE_QR_WAIT=soon"}, "QRGATE_QR_WAIT"},
-		"a hold that is too long":   {[]string{"QRGATE_QR_WAIT_INITIAL=5m"}, "QRGATE_QR_WAIT_INITIAL must be between"},
-		"no network":                {[]string{"QRGATE_TRUSTED_PROXIES=10.0.0.0/99"}, "QRGATE_TRUSTED_PROXIES"},
+		"qrgate as its own engine":  {[]string{"QRGATE_ENGINE_URL=http://localhost:8080"}, "QRGATE_ENGINE_URL is the address that qrgate itself listens on"},
+		"not a duration":            {[]string{"QRGATE_QR_WAIT=soon"}, "QRGATE_QR_WAIT"},
+		"too long a wait":           {[]string{"QRGATE_QR_WAIT_INITIAL=5m"}, "QRGATE_QR_WAIT_INITIAL must be between"},
+		"not a network":             {[]string{"QRGATE_TRUSTED_PROXIES=10.0.0.0/99"}, "QRGATE_TRUSTED_PROXIES"},
 		"Redis without a secret":    {[]string{"QRGATE_REDIS_URL=redis://:canary@127.0.0.1:1"}, "QRGATE_SECRET must be set"},
-		"no Redis URL":              {[]string{"QRGATE_LISTEN=127.0.0.1:0", "QRGATE_ADMIN_LISTEN=127.0.0.1:0", "QRGATE_ENGINE_URL=http://127.0.0.1:1", "QRGATE_SECRET=0123456789abcdef", "QRGATE_REDIS_URL=canary"}, "QRGATE_REDIS_URL"},
+		"not a Redis URL":           {[]string{"QRGATE_LISTEN=127.0.0.1:0", "QRGATE_ADMIN_LISTEN=127.0.0.1:0", "QRGATE_ENGINE_URL=http://127.0.0.1:1", "QRGATE_SECRET=0123456789abcdef", "QRGATE_REDIS_URL=canary"}, "QRGATE_REDIS_URL"},
 		"a short secret":            {[]string{"QRGATE_LISTEN=127.0.0.1:0", "QRGATE_ADMIN_LISTEN=127.0.0.1:0", "QRGATE_ENGINE_URL=http://127.0.0.1:1", "QRGATE_SECRET=canary"}, "QRGATE_SECRET"},
 		"a key without a name":      {[]string{"QRGATE_API_KEYS=canary-canary-canary"}, "QRGATE_API_KEYS"},
-		"a level that is none":      {[]string{"QRGATE_LOG_LEVEL=loud"}, "QRGATE_LOG_LEVEL"},
-		"an address that is none":   {[]string{"QRGATE_ENGINE_URL=http://127.0.0.1:1", "QRGATE_LISTEN=nowhere"}, "QRGATE_LISTEN"},
-		"an operators' one neither": {[]string{"QRGATE_ENGINE_URL=http://127.0.0.1:1", "QRGATE_LISTEN=127.0.0.1:0", "QRGATE_ADMIN_LISTEN=nowhere"}, "QRGATE_ADMIN_LISTEN"},
+		"unknown log level":         {[]string{"QRGATE_LOG_LEVEL=loud"}, "QRGATE_LOG_LEVEL"},
+		"not an address":            {[]string{"QRGATE_ENGINE_URL=http://127.0.0.1:1", "QRGATE_LISTEN=nowhere"}, "QRGATE_LISTEN"},
+		"not an operators' address": {[]string{"QRGATE_ENGINE_URL=http://127.0.0.1:1", "QRGATE_LISTEN=127.0.0.1:0", "QRGATE_ADMIN_LISTEN=nowhere"}, "QRGATE_ADMIN_LISTEN"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			code, out, errs := called(t, c.env, "--data-dir", t.TempDir())
+			code, out, errs := runCLI(t, c.env, "--data-dir", t.TempDir())
 			if code != exitUsage || !strings.Contains(errs, c.want) {
 				t.Errorf("exit %d: %s", code, errs)
 			}
@@ -98,30 +98,29 @@ func TestMistakesStopTheStart(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	for _, how := range []string{"version", "--version"} {
-		if code, out, _ := called(t, nil, how); code != 0 || out != "qrgate "+version+"\n" {
+		if code, out, _ := runCLI(t, nil, how); code != 0 || out != "qrgate "+version+"\n" {
 			t.Errorf("%s: exit %d: %q", how, code, out)
 		}
 	}
 }
 
-// Who asks for the help of a command reads its own flags first.
-func TestHelpOfACommandBeginsWithItsOwn(t *testing.T) {
-	for command, own := range map[string]string{"probe": "--target=URL", "doctor": "--qr-timeout=30s"} {
-		code, out, _ := called(t, nil, command, "--help")
-		first, last := strings.Index(out, own), strings.Index(out, "--listen=")
-		if code != exitOK || first < 0 || last < first || strings.Index(out, "--help") > last {
-			t.Errorf("%s: exit %d, its own flags at %d, the gate's at %d:\n%s", command, code, first, last, out)
+func TestHelp_CommandShowsOnlyItsFlags(t *testing.T) {
+	for command, own := range map[string]string{"probe": "--target=URL", "doctor": "--engine-url=URL"} {
+		code, out, _ := runCLI(t, nil, command, "--help")
+		for flag, want := range map[string]bool{own: true, "--data-dir": true, "--api-key=": true, "--listen=": false, "--redis-url=": false} {
+			if got := strings.Contains(out, flag); code != exitOK || got != want {
+				t.Errorf("%s: exit %d, help has %s: %t, want %t:\n%s", command, code, flag, got, want, out)
+			}
 		}
 	}
 }
 
-// With nothing but addresses set it runs for real: it prints its key once, is alive, says in a sentence
-// why WhatsApp cannot be reached from here, and stops when it is told to.
-func TestItRunsWithNothingSet(t *testing.T) {
+// With only addresses set, qrgate starts the embedded engine, prints its key once, and stops when its context ends.
+func TestServe_WithoutSettings(t *testing.T) {
 	admin := freePort(t)
 	ctx, stop := context.WithCancel(t.Context())
 	var out bytes.Buffer
-	logs := &lines{}
+	logs := &lockedBuffer{}
 	done := make(chan int, 1)
 	go func() {
 		done <- run(ctx, cli{args: []string{"--listen", "127.0.0.1:0", "--admin-listen", admin, "--data-dir", t.TempDir()}, out: &out, err: logs})
@@ -134,7 +133,7 @@ func TestItRunsWithNothingSet(t *testing.T) {
 		}
 	}
 	if ready.Status != "ok" || ready.Engine != "embedded" || ready.Store != "memory" {
-		t.Errorf("/readyz says %+v", ready)
+		t.Errorf("/readyz returned %+v", ready)
 	}
 	http.DefaultClient.CloseIdleConnections()
 	stop()
@@ -142,7 +141,7 @@ func TestItRunsWithNothingSet(t *testing.T) {
 		t.Errorf("exit %d: %s", code, logs.String())
 	}
 	if !strings.Contains(out.String(), "X-API-Key: ") {
-		t.Errorf("no key was shown: %q", out.String())
+		t.Errorf("no key was printed: %q", out.String())
 	}
 	key := strings.TrimSpace(out.String()[strings.Index(out.String(), "X-API-Key: ")+11:])
 	if strings.Contains(logs.String(), key) {
@@ -158,4 +157,22 @@ func freePort(t *testing.T) string {
 	}
 	defer l.Close()
 	return l.Addr().String()
+}
+
+// lockedBuffer is a buffer for several goroutines.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
