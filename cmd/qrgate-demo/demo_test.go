@@ -13,7 +13,7 @@ func TestMain(m *testing.M) {
 }
 
 // The rehearsal goes as it should, from the engine's 500 to a linked phone, and ends with 0.
-func TestTheIncidentRehearsed(t *testing.T) {
+func TestDemo_Scenario(t *testing.T) {
 	var out, errs bytes.Buffer
 	if code := run(t.Context(), []string{"--once", "--listen", "127.0.0.1:0"}, &out, &errs); code != 0 {
 		t.Fatalf("exit %d: %s\n%s", code, errs.String(), out.String())
@@ -26,7 +26,7 @@ func TestTheIncidentRehearsed(t *testing.T) {
 }
 
 // An engine that does not misbehave spoils the play, and the exit code says so.
-func TestAFailedStepIsAFailure(t *testing.T) {
+func TestDemo_FailedStepFails(t *testing.T) {
 	var out, errs bytes.Buffer
 	if code := run(t.Context(), []string{"--once", "--listen", "127.0.0.1:0", "--delay", "0s"}, &out, &errs); code != 1 {
 		t.Errorf("exit %d, want 1", code)

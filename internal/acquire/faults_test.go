@@ -29,7 +29,7 @@ func (r *rig) callsSince(since time.Time, routes ...enginesim.Route) (at []time.
 // again at once.
 func TestTracker_ExpiredCodesReconnectAtOnce(t *testing.T) {
 	for name, pause := range map[string]time.Duration{"within the acquisition": 25 * time.Second, "after it": 3 * time.Minute} {
-		engine := &enginesim.Engine{Rotation: []time.Duration{20 * time.Second}, QRLife: 20 * time.Second, QRDelay: time.Second}
+		engine := &enginesim.Engine{Rotation: []time.Duration{20 * time.Second}, QRTTL: 20 * time.Second, QRDelay: time.Second}
 		bubbleIn(t, name, engine, func(r *rig) {
 			r.connect("key-a", r.create("key-a", "crm-1"))
 			r.qr("key-a", "crm-1", session.WaitPreference{})
@@ -243,7 +243,7 @@ func TestFollower_CountsInLimits(t *testing.T) {
 // faults.md C1: a follower learns of the code's end, the next code, the scan and the deletion without any request for
 // the QR.
 func TestFollower_SeesTheWholeLifeOfAQR(t *testing.T) {
-	engine := &enginesim.Engine{Rotation: []time.Duration{20 * time.Second, 20 * time.Second, time.Hour}, QRLife: 20 * time.Second, QRDelay: time.Second}
+	engine := &enginesim.Engine{Rotation: []time.Duration{20 * time.Second, 20 * time.Second, time.Hour}, QRTTL: 20 * time.Second, QRDelay: time.Second}
 	bubble(t, engine, func(r *rig) {
 		ref := r.create("key-a", "crm-1")
 		r.connect("key-a", ref)

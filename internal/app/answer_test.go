@@ -107,7 +107,7 @@ type witness struct {
 	mu sync.Mutex
 }
 
-// sessionRoute is a path that the gate answers itself.
+// handleSession is a path that the gate answers itself.
 var sessionRoute = regexp.MustCompile(`^/api/sessions(/[^/]+(/(qr|qr/status|status|connect|restart|disconnect))?)?$`)
 
 // RoundTrip implements [http.RoundTripper].

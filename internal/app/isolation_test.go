@@ -136,7 +136,7 @@ func TestABearerIsNoKey(t *testing.T) {
 
 // A key that is revoked is refused within a minute by the gate's own answers, and at once by forwarded ones.
 func TestAKeyRevokedInTheMiddle(t *testing.T) {
-	bubble(t, &enginesim.Engine{Keys: map[string]string{"key-a": "a"}, QRLife: 5 * time.Minute}, func(r *rig) {
+	bubble(t, &enginesim.Engine{Keys: map[string]string{"key-a": "a"}, QRTTL: 5 * time.Minute}, func(r *rig) {
 		id := r.create("crm-1")
 		r.connect(id)
 		r.qr(id)

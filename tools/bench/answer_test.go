@@ -69,7 +69,7 @@ func TestLoad(t *testing.T) {
 }
 
 // An answer that is not 200 fails the measurement, however fast it was.
-func TestLoadRefusesErrors(t *testing.T) {
+func TestLoad_ErrorResponseFails(t *testing.T) {
 	t.Parallel()
 	e, err := startEngine(func(string) time.Duration { return never })
 	if err != nil {
@@ -82,7 +82,7 @@ func TestLoadRefusesErrors(t *testing.T) {
 	}
 }
 
-func TestHoldsQR(t *testing.T) {
+func TestHasQR(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]bool{
 		`{"success":true,"data":{"qrCode":"data:image/png;base64,AA=="}}`: true,

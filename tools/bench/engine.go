@@ -38,7 +38,7 @@ func startEngine(delay func(session string) time.Duration) (*engine, error) {
 		return nil, err
 	}
 	e := &engine{port: l, delay: delay, ready: map[string]time.Time{}, ended: make(chan struct{})}
-	e.sim = &enginesim.Engine{QRLife: time.Hour, Begin: e.begin}
+	e.sim = &enginesim.Engine{QRTTL: time.Hour, Begin: e.begin}
 	e.server = &http.Server{Handler: http.HandlerFunc(e.serve), ReadHeaderTimeout: 5 * time.Second}
 	go func() {
 		defer close(e.ended)

@@ -24,7 +24,7 @@ func TestQuantile(t *testing.T) {
 }
 
 // A median must not sort what ratios pair by position.
-func TestMedianLeavesTheOrder(t *testing.T) {
+func TestMedian_KeepsOrder(t *testing.T) {
 	t.Parallel()
 	values := []float64{3, 1, 2}
 	if got := median(values); got != 2 {
@@ -70,7 +70,7 @@ func TestTable(t *testing.T) {
 	}
 }
 
-func TestHarvest(t *testing.T) {
+func TestResults(t *testing.T) {
 	t.Parallel()
 	began := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	at := func(s float64) time.Time { return began.Add(time.Duration(s * float64(time.Second))) }

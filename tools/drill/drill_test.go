@@ -50,7 +50,7 @@ func (c *cue) Write(b []byte) (int, error) {
 }
 
 // A drill that is ended in the midst says what it had checked, and leaves nothing running.
-func TestDrillInterrupted(t *testing.T) {
+func TestDrill_Interrupted(t *testing.T) {
 	needPrograms(t)
 	s := settingsFor(t)
 	ctx, stop := context.WithCancel(t.Context())

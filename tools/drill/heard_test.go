@@ -16,7 +16,7 @@ func says(receiver, status, name string, annotations ...string) message {
 	return message{Receiver: receiver, Alerts: []alert{a}}
 }
 
-func TestHeard(t *testing.T) {
+func TestFiredAlerts(t *testing.T) {
 	t.Parallel()
 	list := []message{
 		says("pager", "firing", "A", "because of engine_unreachable"), says("chat", "firing", "B", "qr_expired"),
@@ -39,7 +39,7 @@ func TestHeard(t *testing.T) {
 }
 
 // What is told of a breakage can be told: every alert exists in the rules and goes to that receiver.
-func TestBreakages(t *testing.T) {
+func TestFaults(t *testing.T) {
 	t.Parallel()
 	rules := read(t, settingsFor(t).Rules)
 	for name, b := range breakages() {
@@ -70,7 +70,7 @@ func TestPager(t *testing.T) {
 	}
 }
 
-func TestFindSaysHowToGetWhatIsMissing(t *testing.T) {
+func TestFind_ErrorNamesPackages(t *testing.T) {
 	t.Parallel()
 	only := func(names ...string) func(string) (string, error) {
 		return func(name string) (string, error) {
@@ -92,7 +92,7 @@ func TestFindSaysHowToGetWhatIsMissing(t *testing.T) {
 	}
 }
 
-func TestCalledWrongly(t *testing.T) {
+func TestRun_UsageErrors(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ args, says string }{
 		{"--break everything", "--break must be one of"}, {"--users=-1", "--users must be between"}, {"--interval 1s", "--interval must be between"},
@@ -110,7 +110,7 @@ func TestCalledWrongly(t *testing.T) {
 	}
 }
 
-func TestProcessThatDoesNotStart(t *testing.T) {
+func TestStart_FailureReportsOutput(t *testing.T) {
 	t.Parallel()
 	never := accepts("127.0.0.1:1")
 	if _, err := start(t.Context(), never, "/bin/sh", "-c", "echo first; echo the port is taken >&2; exit 3"); err == nil || !strings.Contains(err.Error(), "the port is taken") {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func TestPaceShortens(t *testing.T) {
+func TestTimeScale_Shortens(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
 		"        for: 2m\n":                                "        for: 12000ms\n",
@@ -36,7 +36,7 @@ func TestPaceShortens(t *testing.T) {
 }
 
 // Nothing of the committed files is left at its own pace, and nothing but time is changed.
-func TestPaceCatchesEveryDurationOfTheRules(t *testing.T) {
+func TestTimeScale_FindsEveryDurationOfRules(t *testing.T) {
 	t.Parallel()
 	left := regexp.MustCompile(`\[\d+[smhdwy]\]|(?m)^\s*(- )?(for|keep_firing_for|\w*interval|\w*wait|\w*timeout): [1-9]\d*[smhdwy]\b`)
 	for _, file := range []string{settingsFor(t).Rules, settingsFor(t).Routes} {

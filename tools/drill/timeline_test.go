@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestChanges(t *testing.T) {
+func TestTimeline_Changes(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		before, now view
@@ -36,7 +36,7 @@ func TestChanges(t *testing.T) {
 	}
 }
 
-func TestTitle(t *testing.T) {
+func TestTimeline_Title(t *testing.T) {
 	t.Parallel()
 	for want, labels := range map[string]map[string]string{
 		"A":                {"alertname": "A", "severity": "critical", "job": "qrgate"},
@@ -88,7 +88,7 @@ func TestTimeline(t *testing.T) {
 }
 
 // Whoever ends the drill reads what it had checked.
-func TestInterrupted(t *testing.T) {
+func TestTimeline_Interrupted(t *testing.T) {
 	t.Parallel()
 	const head = "    0:00.0  stopped    the drill was interrupted\n\n What was expected so far\n"
 	for want, checks := range map[string][]check{
@@ -105,7 +105,7 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-func TestVerdictWantsChecks(t *testing.T) {
+func TestVerdict_RequiresChecks(t *testing.T) {
 	t.Parallel()
 	if newTimeline(&bytes.Buffer{}).verdict(nil) {
 		t.Error("a drill that checked nothing is taken for a success")

@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestHelpAndMisuse(t *testing.T) {
+func TestRun_HelpAndUsageErrors(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		args     []string
@@ -53,7 +53,7 @@ func TestHelpAndMisuse(t *testing.T) {
 }
 
 // The usage names every flag, every fault and every route.
-func TestUsageIsComplete(t *testing.T) {
+func TestUsage_Complete(t *testing.T) {
 	t.Parallel()
 	fault, err := json.Marshal(whatsappsim.Fault{})
 	if err != nil {
@@ -122,7 +122,7 @@ func call(t *testing.T, method, url, body string) (int, string) {
 }
 
 // A client pairs with the simulator of another process, by the announced addresses alone.
-func TestPairThroughTheControlAPI(t *testing.T) {
+func TestControl_Pair(t *testing.T) {
 	t.Parallel()
 	h := start(t)
 	if h.Root != whatsappsim.RootPublicHex || !strings.HasPrefix(h.CA, "-----BEGIN CERTIFICATE-----") {
@@ -180,7 +180,7 @@ func TestPairThroughTheControlAPI(t *testing.T) {
 	cli.Disconnect()
 }
 
-func TestControlAnswers(t *testing.T) {
+func TestControl_Responses(t *testing.T) {
 	t.Parallel()
 	h := start(t, "-ref-life", "1ns", "-first-frame-delay", "1ms")
 	addr, _, _ := strings.Cut(strings.TrimPrefix(h.URL, "ws://"), "/")
@@ -236,7 +236,7 @@ func TestControlAnswers(t *testing.T) {
 }
 
 // A taken port is a sentence and exit code 1.
-func TestTakenPort(t *testing.T) {
+func TestRun_PortInUse(t *testing.T) {
 	t.Parallel()
 	h := start(t)
 	var errOut bytes.Buffer

@@ -33,7 +33,7 @@ func outcome(r clienttest.Result) string {
 
 // The incident, client by client: who gets a QR from an engine whose code comes 4 s after the connect, and whose /qr
 // says 500 until then (contract 4.4). session_status asks for none.
-func TestTheIncident(t *testing.T) {
+func TestIncident_ClientsFail(t *testing.T) {
 	t.Parallel()
 	incident := map[string]string{
 		"create_session":            "qr", // on its second ask, at 5 s
@@ -74,7 +74,7 @@ func compare(t *testing.T, want map[string]string, engine func() *enginesim.Engi
 }
 
 // How the first "not yet" answer is survived, when the QR is given on the second request (contract 4.4, second table).
-func TestTheFirstNotYet(t *testing.T) {
+func TestNotYet_FirstResponse(t *testing.T) {
 	t.Parallel()
 	oneShots := []string{"test_rapido_final", "quick_test_baileys_fix", "test_correct_qr_flow",
 		"test_session_flow_updated", "quick_qr_debug"}
@@ -108,7 +108,7 @@ func TestTheFirstNotYet(t *testing.T) {
 				if exception, ok := row.except[c.Name]; ok {
 					want = exception
 				}
-				engine := &enginesim.Engine{QRAfterAsks: 1, NotYet: row.status, NotYetNull: row.null}
+				engine := &enginesim.Engine{QRAfterRequests: 1, NotYet: row.status, NotYetNull: row.null}
 				if got := outcome(run(t, c.Run, engine)); got != want {
 					t.Errorf("%s ends with %s, want %s", c.Name, got, want)
 				}
@@ -118,7 +118,7 @@ func TestTheFirstNotYet(t *testing.T) {
 }
 
 // When each client asks for a QR that never comes.
-func TestWhenClientsAsk(t *testing.T) {
+func TestPollTimes(t *testing.T) {
 	t.Parallel()
 	tests := map[string][]int{
 		"create_session":            {0, 5, 10},
@@ -148,7 +148,7 @@ func TestWhenClientsAsk(t *testing.T) {
 }
 
 // When the patient ones ask, if the status shows a code and /qr denies it.
-func TestWhenPatientClientsAsk(t *testing.T) {
+func TestPollTimes_WaitingClients(t *testing.T) {
 	t.Parallel()
 	every := func(step, end int) (all []int) {
 		for at := 0; at < end; at += step {
@@ -166,7 +166,7 @@ func TestWhenPatientClientsAsk(t *testing.T) {
 		if !ok {
 			continue
 		}
-		r := run(t, c.Run, &enginesim.Engine{QRAfterAsks: 1000})
+		r := run(t, c.Run, &enginesim.Engine{QRAfterRequests: 1000})
 		if diff := cmp.Diff(want, times(r, "/qr")); diff != "" {
 			t.Errorf("%s\n%s", c.Name, diff)
 		}

@@ -25,7 +25,7 @@ func slow(d time.Duration, h http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-func TestCreateSessionPausesByWhatItGets(t *testing.T) {
+func TestCreateSession_PauseDependsOnResponse(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		qr   http.HandlerFunc
@@ -51,7 +51,7 @@ func TestCreateSessionPausesByWhatItGets(t *testing.T) {
 	}
 }
 
-func TestCreateSessionFailsWhole(t *testing.T) {
+func TestCreateSession_FailsAsOne(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		suffix string
@@ -76,7 +76,7 @@ func TestCreateSessionFailsWhole(t *testing.T) {
 	}
 }
 
-func TestCreateSessionWaitsTenSecondsForTheConnect(t *testing.T) {
+func TestCreateSession_ConnectTimeoutTenSeconds(t *testing.T) {
 	t.Parallel()
 	r := run(t, clienttest.CreateSession, &enginesim.Engine{ConnectLatency: time.Minute})
 	if diff := cmp.Diff([]int{10}, times(r, "/status")); diff != "" || r.Err != nil {
@@ -84,7 +84,7 @@ func TestCreateSessionWaitsTenSecondsForTheConnect(t *testing.T) {
 	}
 }
 
-func TestCreateSessionStripsThePrefix(t *testing.T) {
+func TestCreateSession_StripsPrefix(t *testing.T) {
 	t.Parallel()
 	for _, bare := range []bool{false, true} {
 		r := run(t, clienttest.CreateSession, &enginesim.Engine{BareBase64: bare})
@@ -94,7 +94,7 @@ func TestCreateSessionStripsThePrefix(t *testing.T) {
 	}
 }
 
-func TestCreateSessionSaysWhereItComesFrom(t *testing.T) {
+func TestCreateSession_SendsOrigin(t *testing.T) {
 	t.Parallel()
 	engine := &enginesim.Engine{}
 	run(t, clienttest.CreateSession, engine)
@@ -105,9 +105,9 @@ func TestCreateSessionSaysWhereItComesFrom(t *testing.T) {
 }
 
 // A time-out is a pause between bytes, as in Python: a slow body of many pieces is no time-out.
-func TestTimeoutsArePauses(t *testing.T) {
+func TestTimeout_CountsAsPause(t *testing.T) {
 	t.Parallel()
-	slow := enginesim.Fault{Kind: enginesim.SlowBody, Pace: 9 * time.Second}
+	slow := enginesim.Fault{Kind: enginesim.SlowBody, ByteInterval: 9 * time.Second}
 	for route, want := range map[enginesim.Route]string{enginesim.RouteStatus: "qr", enginesim.RouteConnect: "qr"} {
 		engine := &enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{route: slow}}
 		r := run(t, clienttest.CreateSession, engine)
@@ -117,7 +117,7 @@ func TestTimeoutsArePauses(t *testing.T) {
 	}
 }
 
-func TestTheBaseClientTriesThreeTimes(t *testing.T) {
+func TestBaseClient_ThreeAttempts(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		answer http.HandlerFunc
@@ -143,7 +143,7 @@ func TestTheBaseClientTriesThreeTimes(t *testing.T) {
 	}
 }
 
-func TestSessionStatusCrashesOnWhatItDoesNotExpect(t *testing.T) {
+func TestSessionStatus_UnexpectedBodyCrashes(t *testing.T) {
 	t.Parallel()
 	if got := outcome(run(t, clienttest.SessionStatus, &enginesim.Engine{NullLastActivity: true})); got != "crash" {
 		t.Errorf("lastActivity null: ends with %s", got)

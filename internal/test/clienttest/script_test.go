@@ -12,7 +12,7 @@ import (
 )
 
 // How long an answer of /qr each client waits for: with a hold just below it gets its QR, just above not.
-func TestHoldsThatClientsSurvive(t *testing.T) {
+func TestClients_SurviveWaitingRequests(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		client clienttest.Client
@@ -42,7 +42,7 @@ func TestHoldsThatClientsSurvive(t *testing.T) {
 }
 
 // Which statuses of a create and a connect each script takes (C2).
-func TestWhatScriptsTake(t *testing.T) {
+func TestScripts_AcceptedResponses(t *testing.T) {
 	t.Parallel()
 	takes200 := map[string]bool{
 		"create_session": true, "wizard": true, "session_status": true, "diagnose_qr_issue": true,
@@ -67,7 +67,7 @@ func TestWhatScriptsTake(t *testing.T) {
 	}
 }
 
-func TestDiagnoseGivesUp(t *testing.T) {
+func TestDiagnose_StopsAtLimit(t *testing.T) {
 	t.Parallel()
 	limited := func(max int) *enginesim.Engine {
 		return &enginesim.Engine{Limits: enginesim.Limits{Sessions: enginesim.Limit{Max: max, Window: time.Minute}}}
@@ -96,7 +96,7 @@ func TestDiagnoseGivesUp(t *testing.T) {
 	}
 }
 
-func TestFixDeletesAndTriesEveryWay(t *testing.T) {
+func TestFix_DeletesAndTriesEveryMethod(t *testing.T) {
 	t.Parallel()
 	engine := &enginesim.Engine{ConnectFailures: 2}
 	bubble(t, engine, func(t *testing.T, at clienttest.Target) {
@@ -122,7 +122,7 @@ func TestFixDeletesAndTriesEveryWay(t *testing.T) {
 	}
 }
 
-func TestGSClassReadsSuccessAndMessage(t *testing.T) {
+func TestGSClass_ReadsSuccessAndMessage(t *testing.T) {
 	t.Parallel()
 	h := answers(&enginesim.Engine{}, "/qr", say(503, `{"success":false,"message":"wait a little"}`))
 	if r := run(t, clienttest.GSClass, h); r.Err == nil || !strings.Contains(r.Err.Error(), "wait a little") {

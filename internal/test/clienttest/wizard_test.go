@@ -15,7 +15,7 @@ import (
 	"qrgate/internal/test/enginesim"
 )
 
-func TestAWizardSpendsNearlyAllOfItsFirstMinute(t *testing.T) {
+func TestWizard_CallsInFirstMinute(t *testing.T) {
 	t.Parallel()
 	r := run(t, clienttest.Wizard, &enginesim.Engine{QRDelay: 24 * time.Hour})
 	n := 0
@@ -33,7 +33,7 @@ func TestAWizardSpendsNearlyAllOfItsFirstMinute(t *testing.T) {
 	}
 }
 
-func TestTwoWizardsOverflowTheLimit(t *testing.T) {
+func TestWizard_TwoExceedLimit(t *testing.T) {
 	t.Parallel()
 	engine := &enginesim.Engine{QRDelay: 24 * time.Hour, Limits: enginesim.RecordedLimits()}
 	bubble(t, engine, func(t *testing.T, at clienttest.Target) {
@@ -54,7 +54,7 @@ func TestTwoWizardsOverflowTheLimit(t *testing.T) {
 	})
 }
 
-func TestTheWizardStretchesItsPausesAfter429(t *testing.T) {
+func TestWizard_LongerPausesAfter429(t *testing.T) {
 	t.Parallel()
 	signs := map[string]http.HandlerFunc{
 		"the status":     say(429, `{}`),
@@ -81,7 +81,7 @@ func TestTheWizardStretchesItsPausesAfter429(t *testing.T) {
 	}
 }
 
-func TestTheWizardStopsOnStates(t *testing.T) {
+func TestWizard_StopsOnStates(t *testing.T) {
 	t.Parallel()
 	tests := map[string]bool{ // goes on
 		`"connecting"`: true, `"qr_code"`: true, `"QR_CODE"`: true, `"qr"`: true, `"pending"`: true, `"qr_required"`: true,
@@ -105,7 +105,7 @@ func TestTheWizardStopsOnStates(t *testing.T) {
 	}
 }
 
-func TestTheWizardGoesOnAfterErrors(t *testing.T) {
+func TestWizard_ContinuesAfterErrors(t *testing.T) {
 	t.Parallel()
 	for name, h := range map[string]http.HandlerFunc{
 		"500":  say(500, `{"success":false,"error":"x"}`),
@@ -127,7 +127,7 @@ func TestTheWizardGoesOnAfterErrors(t *testing.T) {
 	}
 }
 
-func TestTheWizardLooksThroughTheListOn404(t *testing.T) {
+func TestWizard_ReadsListOn404(t *testing.T) {
 	t.Parallel()
 	engine := &enginesim.Engine{QRDelay: 30 * time.Second, Status404UntilLinked: true}
 	r := run(t, clienttest.Wizard, engine)
@@ -146,7 +146,7 @@ func TestTheWizardLooksThroughTheListOn404(t *testing.T) {
 	}
 }
 
-func TestTheWizardShowsOneQRAndSeesTheLink(t *testing.T) {
+func TestWizard_ShowsQRAndDetectsLink(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		delay  time.Duration
@@ -187,7 +187,7 @@ func TestTheWizardShowsOneQRAndSeesTheLink(t *testing.T) {
 	}
 }
 
-func TestSlowAnswersOverlapInTheWizard(t *testing.T) {
+func TestWizard_SlowResponsesOverlap(t *testing.T) {
 	t.Parallel()
 	engine := &enginesim.Engine{QRDelay: 24 * time.Hour}
 	var under, most atomic.Int32

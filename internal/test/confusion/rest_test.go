@@ -238,7 +238,7 @@ func restFaults() []fault {
 			w.connect(w.id)
 		}},
 		{name: "the codes run out", want: diagnosis.QRExpired, passes: true, until: 30 * time.Second, rest: func(w *restWorld) {
-			w.change(func(e *enginesim.Engine) { e.Rotation = []time.Duration{3 * time.Second}; e.QRLife = 3 * time.Second })
+			w.change(func(e *enginesim.Engine) { e.Rotation = []time.Duration{3 * time.Second}; e.QRTTL = 3 * time.Second })
 			w.connect(w.id)
 			w.soon(3 * time.Second)
 			w.begins()

@@ -54,7 +54,7 @@ const leastRight = 0.95
 
 // Every fault, at every engine where it can occur: the gate's diagnosis is the cause, or it is no cause at
 // all, and never another one.
-func TestDiagnosisAgainstTheTruth(t *testing.T) {
+func TestDiagnosis_ConfusionTable(t *testing.T) {
 	all := &table{cells: map[string]map[engine]verdict{}}
 	t.Run("faults", func(t *testing.T) { all.fill(t) })
 	if t.Failed() {

@@ -87,7 +87,7 @@ func settings(t *testing.T) []string {
 }
 
 // Whoever forgets a secret is told which one, in a sentence, before anything starts.
-func TestComposeAsksForItsSecrets(t *testing.T) {
+func TestCompose_RequiresSecrets(t *testing.T) {
 	t.Parallel()
 	text := read(t, "docker-compose.yml")
 	for missing := range answered() {
@@ -144,7 +144,7 @@ func drainTime(t *testing.T) time.Duration {
 	return d
 }
 
-func TestComposeWaitsForTheGateToDrain(t *testing.T) {
+func TestCompose_GracePeriodCoversDrain(t *testing.T) {
 	t.Parallel()
 	s := load(t, read(t, "docker-compose.yml"))
 	grace := s.Services[gate].StopGracePeriod
@@ -155,7 +155,7 @@ func TestComposeWaitsForTheGateToDrain(t *testing.T) {
 
 // Every setting that somebody writes into .env reaches the gate. One that did not would be ignored without a word, where
 // a misspelt one stops the start.
-func TestComposePassesEverySetting(t *testing.T) {
+func TestCompose_PassesEverySetting(t *testing.T) {
 	t.Parallel()
 	text := read(t, "docker-compose.yml")
 	image := []string{"QRGATE_LISTEN", "QRGATE_ADMIN_LISTEN", "QRGATE_DATA_DIR", "QRGATE_REDIS_URL"} // the stack's own to say

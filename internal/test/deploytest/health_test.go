@@ -16,7 +16,7 @@ import (
 
 // The health check of the compose file, run as it stands there against a gate: it finds a healthy gate
 // healthy, and one that lost its engine not.
-func TestGateHealthCheck(t *testing.T) {
+func TestHealthCheck(t *testing.T) {
 	t.Parallel()
 	engine := &enginesim.Engine{}
 	defer engine.Close()

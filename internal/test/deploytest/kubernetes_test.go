@@ -74,7 +74,7 @@ func groups(t *testing.T) []any {
 }
 
 // The rules of the cluster are those of dashboards/prometheus, to the letter.
-func TestPrometheusRuleIsWhatTheRulesAre(t *testing.T) {
+func TestPrometheusRule_MatchesRules(t *testing.T) {
 	t.Parallel()
 	if *update {
 		writeRule(t)
@@ -110,7 +110,7 @@ func writeRule(t *testing.T) {
 }
 
 // Every rule on manifests that break it.
-func TestKubernetesRulesFindWhatTheyForbid(t *testing.T) {
+func TestKubernetesRules_DetectViolations(t *testing.T) {
 	t.Parallel()
 	late := available(12 * time.Second)
 	for name, tt := range map[string]struct {

@@ -155,7 +155,7 @@ func unread(file string, into any, out *[]string) {
 }
 
 // The windows of the rules fit into what Prometheus keeps, and exemplars are kept at all.
-func TestPrometheusRemembers(t *testing.T) {
+func TestPrometheus_Retention(t *testing.T) {
 	t.Parallel()
 	s := load(t, read(t, "docker-compose.yml"))
 	if got := s.flagOf("prometheus", "storage.tsdb.retention.time"); got != "35d" || !strings.Contains(ruleText(t), "[30d]") {

@@ -56,7 +56,7 @@ func startRedis(t *testing.T) string {
 }
 
 // The gate's store passes its whole suite as the user that the script makes, and that user can do no more.
-func TestRedisIsEnoughForTheGateAndNoMore(t *testing.T) {
+func TestComposeRedis_PermissionsSufficeAndNoMore(t *testing.T) {
 	t.Parallel()
 	addr := startRedis(t)
 	ours := goredis.NewClient(&goredis.Options{Addr: addr, Username: "qrgate", Password: "password-b"})
@@ -101,7 +101,7 @@ func fill(ctx context.Context, c *goredis.Client) error {
 	return nil
 }
 
-func TestRedisRefusesPasswordsThatBreakTheURL(t *testing.T) {
+func TestComposeRedis_RefusesPasswordsThatBreakURL(t *testing.T) {
 	t.Parallel()
 	for _, password := range []string{"", "a b", "a@b", "a\nuser evil on nopass", "a'b", "a%b", "a>b"} {
 		cmd := exec.CommandContext(t.Context(), "sh", root+"/deploy/compose/redis.sh")

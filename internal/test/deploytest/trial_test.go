@@ -6,7 +6,7 @@ import (
 )
 
 // Every rule on a file that breaks it: a rule that cannot fail guards nothing.
-func TestComposeRulesFindWhatTheyForbid(t *testing.T) {
+func TestComposeRules_DetectViolations(t *testing.T) {
 	t.Parallel()
 	text := read(t, "docker-compose.yml") + "configs: { unfiled: { content: x } }\n"
 	for name, tt := range map[string]struct {

@@ -53,7 +53,7 @@ func startBaileys(t *testing.T, whatsapp, data string) (base string, stop func()
 
 // Real Baileys behind the gate: the engine answers 500 until it has a QR, the client asks once and gets it;
 // scanned, 515, connected; the engine and the gate are started anew; deleted.
-func TestBaileysFromCreateToDelete(t *testing.T) {
+func TestBaileys_CreateToDelete(t *testing.T) {
 	whatsapp, addr := startWhatsApp(t)
 	data := t.TempDir()
 	engine, stopEngine := startBaileys(t, addr, data)

@@ -52,7 +52,7 @@ func (b *buffer) String() string {
 
 // A key, a code and a phone number go every way through the gate: none is in a log, a span, a metric, an
 // answer to somebody else, or Redis.
-func TestNoSecretLeaks(t *testing.T) {
+func TestSecrets_NotInOutput(t *testing.T) {
 	redis := redistest.Start(t)
 	receiver := new(otlptest.Receiver)
 	receiver.Start()

@@ -10,7 +10,7 @@ import (
 
 // Real whatsmeow behind the gate: a QR within a second, scanned, connected, still connected after the gate
 // was started anew, and gone after a delete.
-func TestWhatsmeowFromCreateToDelete(t *testing.T) {
+func TestWhatsmeow_CreateToDelete(t *testing.T) {
 	whatsapp, addr := startWhatsApp(t)
 	dir := t.TempDir()
 	r := start(t, whatsapp, addr, own(whatsapp, addr, dir))
@@ -38,7 +38,7 @@ func TestWhatsmeowFromCreateToDelete(t *testing.T) {
 }
 
 // WhatsApp refuses the library's version: the client is told who must do what, and not to wait.
-func TestWhatsmeowOutdated(t *testing.T) {
+func TestWhatsmeow_Outdated(t *testing.T) {
 	whatsapp, addr := startWhatsApp(t)
 	whatsapp.SetFault(whatsappsim.Fault{Failure: 405})
 	r := start(t, whatsapp, addr, own(whatsapp, addr, t.TempDir()))

@@ -17,7 +17,7 @@ import (
 )
 
 // The embedded engine, on real whatsmeow, passes what every engine must.
-func TestTheEmbeddedEngineIsAnEngine(t *testing.T) {
+func TestEmbeddedEngine_MeetsEngineContract(t *testing.T) {
 	enginetest.Engine(t, func(t *testing.T) enginetest.EngineRig {
 		whatsapp, addr := startWhatsApp(t)
 		engine, err := embedded.New(embedded.Config{DataDir: t.TempDir(), Keys: []embedded.Key{{Name: "tests", Key: secret.NewSecret(key)}}, HTTPClient: whatsapp.HTTPClient(addr)})

@@ -90,7 +90,7 @@ func (w *trail) call(replica int, method, path, body, id string) {
 
 // From any request of a journey an operator finds the others: by links in traces, and by its id in the log, whichever
 // replica served it.
-func TestEveryRequestLeadsToItsJourney(t *testing.T) {
+func TestTelemetry_RequestsLinkToAcquisition(t *testing.T) {
 	w := startTrail(t)
 	w.call(0, http.MethodPost, "/api/sessions", `{"sessionId":"shop-1","sessionName":"x"}`, "req-create")
 	w.call(0, http.MethodPost, "/api/sessions/shop-1/connect", "{}", "req-connect")

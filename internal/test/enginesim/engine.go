@@ -1,13 +1,30 @@
+// Package enginesim is a session engine in memory that speaks the documented API over HTTP.
+//
+// The zero value works: it accepts any key, a session has a QR as soon as it is connected, and there are no rate
+// limits. Each fault that was observed at an engine is an exported field:
+//
+//	engine := &enginesim.Engine{QRDelay: 4 * time.Second} // the incident: /qr returns 500 until then
+//	defer engine.Close()
+//	server := httptest.NewServer(engine)
+//
+// A test that needs minutes runs the engine in a testing/synctest bubble, reached over a [Wire].
+//
+// The engine has no timer and no goroutine: it computes a session's state from the time of its connect and the current
+// time. It shares no code with the gateway, so that the same mistake cannot be in both. Section numbers in comments are
+// those of docs/CONTRACT.md.
 package enginesim
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"strconv"
 	"sync"
 	"time"
 )
 
 // Engine is a simulated session engine, an [net/http.Handler]. Set its fields before the first request,
-// or later inside [Engine.Change]. Fields with a duration default to nothing unless they say otherwise.
+// or later inside [Engine.Change]. The default of a duration is 0 unless its comment names another.
 type Engine struct {
 	// Keys lists the accepted X-API-Key values. nil: any non-empty key is its own account.
 	Keys map[string]string // :: key -> account
@@ -18,60 +35,60 @@ type Engine struct {
 	// FirstID is the id of the first session; 0 means 1. Ids grow by one.
 	FirstID int64
 
-	// QRDelay passes between an accepted connect and its first code.
+	// QRDelay is the time from an accepted connect to its first code.
 	QRDelay time.Duration
-	// QRLife is what expiresAt promises after qrCodeGeneratedAt; 0 means 60 s (C19).
-	QRLife time.Duration
-	// Rotation says how long each code of one connect is really the current one, whatever expiresAt
-	// promises. After the last the connect is over and the session disconnected. nil: a new code
-	// follows every QRLife, for ever. See [WhatsAppRotation].
+	// QRTTL is the time from qrCodeGeneratedAt to expiresAt; 0 means 60 s (C19).
+	QRTTL time.Duration
+	// Rotation is how long each code of one connect really stays the current one, independent of
+	// expiresAt. After the last code the connect ends and the session is disconnected. nil: a new
+	// code follows after each QRTTL, without end. See [WhatsAppRotation].
 	Rotation []time.Duration
 	// Codes makes the text of a code; sequence counts from 1 over the whole life of a session.
 	// nil: random and realistic.
 	Codes func(session string, sequence int) string
-	// Begin, if set, supplies codes from outside instead of Codes and Rotation. It runs in a goroutine
-	// of its own for every accepted connect; ctx ends when that connect is over or the engine closed.
+	// Begin, if set, supplies codes instead of Codes and Rotation. It runs in a goroutine of its own
+	// for each accepted connect; ctx ends when that connect ends or the engine is closed.
 	// QRDelay still applies: an earlier code stays invisible until then.
 	Begin func(ctx context.Context, session string, socket *Socket)
 
-	// Latency of every answer, added to the two below. Recorded: 73 to 131 ms.
+	// Latency of every response, added to the two below. Recorded: 73 to 131 ms.
 	Latency time.Duration
 	// ConnectLatency of /connect and /restart.
 	ConnectLatency time.Duration
 	// QRLatency of /qr.
 	QRLatency time.Duration
 
-	// ConnectFailures is how many connects of each session answer 500 CONNECTION_ERROR at first;
+	// ConnectFailures is how many first connects of each session fail with 500 CONNECTION_ERROR;
 	// negative: all of them.
 	ConnectFailures int
-	// StuckUntilReconnect: the first accepted connect of a session never brings a QR, a second does.
+	// StuckUntilReconnect: the first accepted connect of a session never produces a QR, the second does.
 	StuckUntilReconnect bool
-	// StuckUntilForce: no connect brings a QR unless its body says force.
+	// StuckUntilForce: no connect produces a QR unless its body sets force.
 	StuckUntilForce bool
-	// StuckUntilRestart: no connect brings a QR before POST /restart (debug_qr_issue).
+	// StuckUntilRestart: no connect produces a QR before POST /restart.
 	StuckUntilRestart bool
-	// EveryConnectStartsOver: a connect throws away the code that the last one brought. Otherwise a
-	// connect during another is idempotent, unless forced.
+	// EveryConnectStartsOver: a connect discards the code of the previous one. Otherwise a connect
+	// during another is idempotent, unless forced.
 	EveryConnectStartsOver bool
-	// ErrorInsteadOfQR: when the QR should be there, the session's state is error.
+	// ErrorInsteadOfQR: after QRDelay the session's state is error instead of a QR.
 	ErrorInsteadOfQR bool
-	// QRAfterAsks is how many requests for the QR of one connect are refused before one succeeds. Status
-	// and list tell of the code all the same.
-	QRAfterAsks int
+	// QRAfterRequests is how many requests for the QR of one connect fail before one succeeds. Status
+	// and list report the code all the same.
+	QRAfterRequests int
 	// NotYet is the HTTP status of /qr while there is no QR; 0 means 500 QR_GENERATION_ERROR.
-	// 200 and 202 say success:false, 204 has no body, 502 and 504 are HTML.
+	// 200 and 202 carry success:false, 204 has no body, 502 and 504 are HTML.
 	NotYet int
-	// NotYetNull: with NotYet 200, the answer says success:true and the code is null.
+	// NotYetNull: with NotYet 200, the response carries success:true and a null code.
 	NotYetNull bool
 
-	// CreateConnects: creating a session connects it too (AD:24).
+	// CreateConnects: creating a session connects it too.
 	CreateConnects bool
-	// CreateCarriesQR: the answer to a create carries the code, if there is one by then.
+	// CreateCarriesQR: the response to a create carries the code, if there is one by then.
 	CreateCarriesQR bool
-	// CreateShape is where a create's answer carries the session.
+	// CreateShape is where the response to a create carries the session.
 	CreateShape CreateShape
 
-	// Status404UntilLinked: /status knows a session only once it is linked (FX:10-17).
+	// Status404UntilLinked: /status knows a session only once it is linked.
 	Status404UntilLinked bool
 	// Status404WithoutSocket: /status knows only sessions that are connected or connecting.
 	Status404WithoutSocket bool
@@ -82,17 +99,17 @@ type Engine struct {
 
 	// States spells the states differently. Absent phases keep the observed spelling.
 	States map[Phase]string
-	// QRFieldName replaces qrCode in every answer.
+	// QRFieldName replaces qrCode in every response.
 	QRFieldName string
 	// BareBase64: the image comes without its data URL prefix.
 	BareBase64 bool
 	// RawCode: the text comes instead of an image.
 	RawCode bool
-	// NoExpiry: no answer says when a code expires.
+	// NoExpiry: no response carries the expiry of a code.
 	NoExpiry bool
 	// ListHidesQR: lists never carry a code.
 	ListHidesQR bool
-	// ListLags: lists say of a session that waits for its scan that it is connecting still (quirk 7).
+	// ListLags: lists still show connecting for a session that has a code (quirk 7).
 	ListLags bool
 	// NumericIDsOnly: a sessionId in a path is unknown (C9).
 	NumericIDsOnly bool
@@ -108,30 +125,30 @@ type Engine struct {
 	ClockSkew time.Duration
 	// PageSize of lists that name no limit; 0 means 10 (C13).
 	PageSize int
-	// StrictLimit: a limit above 100 is refused with 400 instead of being cut.
+	// StrictLimit: a limit above 100 gets 400 instead of being reduced.
 	StrictLimit bool
 
-	// Faults replaces the answers of routes by wrong ones; [AnyRoute] stands for all others.
+	// Faults replaces the responses of routes by wrong ones; [AnyRoute] stands for all other routes.
 	Faults map[Route]Fault
-	// DiesAt is when the engine forgets its sockets, as [Engine.Restart] does. Zero: never.
+	// DiesAt is when the engine loses its sockets, as [Engine.Restart] does. Zero: never.
 	DiesAt time.Time
-	// DownFor is how long after DiesAt every connection is cut.
+	// DownFor is how long after DiesAt the engine closes every connection.
 	DownFor time.Duration
 
-	mu        sync.Mutex
-	closed    chan struct{} // made on first use, closed by Close
-	routes    []entry       // made on first use
-	died      bool
-	lastID    int64
-	sessions  []*simSession // by growing id
-	calls     []*Call
-	faulted   map[Route]int     // :: route -> how many faults it has answered
-	windows   map[string]window // :: limiter and key -> the current window
-	beginners sync.WaitGroup    // every Begin that runs
+	mu          sync.Mutex
+	closed      chan struct{}  // made on first use, closed by Close
+	routes      []compiledRule // made on first use
+	died        bool
+	lastID      int64
+	sessions    []*simSession // by growing id
+	calls       []*Call
+	faultCounts map[Route]int     // :: route -> how many faults it has served
+	windows     map[string]window // :: limiter and key -> the current window
+	begins      sync.WaitGroup    // the running Begins
 }
 
 // Incident is the engine of the incident report: everything works, but the QR comes four seconds after the
-// connect and until then /qr answers 500 at once. Its limits are the recorded ones.
+// connect and until then /qr returns 500 at once. Its limits are the recorded ones.
 func Incident() *Engine {
 	return &Engine{
 		QRDelay:        4 * time.Second,
@@ -141,8 +158,8 @@ func Incident() *Engine {
 	}
 }
 
-// WhatsAppRotation is how long WhatsApp's own client shows its codes: a minute for the first and twenty
-// seconds for each of the five after it.
+// WhatsAppRotation is how long WhatsApp's own client shows each code: a minute the first, and twenty seconds each
+// of the next five.
 func WhatsAppRotation() []time.Duration {
 	const later = 20 * time.Second
 	return []time.Duration{time.Minute, later, later, later, later, later}
@@ -150,9 +167,132 @@ func WhatsAppRotation() []time.Duration {
 
 func (e *Engine) now() time.Time { return time.Now().Add(e.ClockSkew) }
 
-func (e *Engine) qrLife() time.Duration {
-	if e.QRLife > 0 {
-		return e.QRLife
+func (e *Engine) qrTTL() time.Duration {
+	if e.QRTTL > 0 {
+		return e.QRTTL
 	}
 	return time.Minute
+}
+
+// Change runs f while no request reads or changes the engine. f may set fields; it must not call methods.
+func (e *Engine) Change(f func(*Engine)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f(e)
+}
+
+// Link scans the current code of a session, found by its id or sessionId; if accounts share a name, the oldest session.
+// It fails when there is no such session or the session has no code.
+func (e *Engine) Link(id string) error {
+	return e.withSession(id, func(s *simSession) error {
+		if _, ok := e.current(s, e.now()); !ok {
+			return fmt.Errorf("session %s has no code", id)
+		}
+		e.link(s, "5550100"+strconv.FormatInt(s.id, 10))
+		return nil
+	})
+}
+
+// Unlink removes the phone of a session, as a logout or a conflict does. It fails when there is no such session or no
+// phone is linked to it.
+func (e *Engine) Unlink(id string) error {
+	return e.withSession(id, func(s *simSession) error {
+		if s.socket == nil || !s.socket.linked {
+			return fmt.Errorf("session %s is not linked", id)
+		}
+		e.closeSocket(s)
+		return nil
+	})
+}
+
+func (e *Engine) withSession(name string, f func(*simSession) error) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, s := range e.sessions {
+		if s.name == name || strconv.FormatInt(s.id, 10) == name {
+			e.advance(s, e.now())
+			return f(s)
+		}
+	}
+	return fmt.Errorf("there is no session %s", name)
+}
+
+// Restart clears the engine's memory: it closes every socket and disconnects every session, linked or not. The
+// database keeps the sessions.
+func (e *Engine) Restart() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.closeSockets()
+}
+
+func (e *Engine) closeSockets() {
+	for _, s := range e.sessions {
+		e.advance(s, e.now())
+		e.closeSocket(s)
+	}
+}
+
+// Reset deletes sessions, calls, rate limit windows and fault counts. Ids restart; fields stay.
+func (e *Engine) Reset() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.closeSockets()
+	e.sessions, e.calls, e.lastID = nil, nil, 0
+	e.windows, e.faultCounts, e.died = nil, nil, false
+}
+
+func (e *Engine) remove(s *simSession) {
+	e.closeSocket(s)
+	e.sessions = slices.DeleteFunc(e.sessions, func(other *simSession) bool { return other == s })
+}
+
+// Close ends every response that hangs, every websocket and every Begin, and waits for the latter. Call it last.
+func (e *Engine) Close() {
+	e.mu.Lock()
+	if !e.isClosed() {
+		close(e.doneLocked())
+	}
+	e.closeSockets()
+	e.mu.Unlock()
+	e.begins.Wait()
+}
+
+func (e *Engine) doneLocked() chan struct{} {
+	if e.closed == nil {
+		e.closed = make(chan struct{})
+	}
+	return e.closed
+}
+
+func (e *Engine) done() <-chan struct{} {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.doneLocked()
+}
+
+func (e *Engine) isClosed() bool {
+	select {
+	case <-e.doneLocked():
+		return true
+	default:
+		return false
+	}
+}
+
+func (e *Engine) isOver() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.isClosed()
+}
+
+// restartIfDue restarts the engine once at DiesAt.
+func (e *Engine) restartIfDue() {
+	if !e.died && !e.DiesAt.IsZero() && !time.Now().Before(e.DiesAt) {
+		e.died = true
+		e.closeSockets()
+	}
+}
+
+func (e *Engine) isDown() bool {
+	return !e.DiesAt.IsZero() && !time.Now().Before(e.DiesAt) && time.Now().Before(e.DiesAt.Add(e.DownFor))
 }

@@ -17,11 +17,11 @@ import (
 	"qrgate/internal/test/enginesim"
 )
 
-func TestEchoTellsWhatArrived(t *testing.T) {
+func TestEcho_ReturnsRequest(t *testing.T) {
 	t.Parallel()
-	bubble(t, &enginesim.Engine{}, func(d *desk) {
+	bubble(t, &enginesim.Engine{}, func(c *testClient) {
 		const body = `{"to":"5550100","message":"hola"}`
-		got := d.want(d.do("PUT", "/api/messages/one/a%40b/read?x=%20&y", body, "X-Sim-Status", "503", "X-Mark", "m"), 503)
+		got := c.want(c.do("PUT", "/api/messages/one/a%40b/read?x=%20&y", body, "X-Sim-Status", "503", "X-Mark", "m"), 503)
 		var echo enginesim.Echo
 		if err := json.Unmarshal([]byte(got.text), &echo); err != nil {
 			t.Fatal(err)
@@ -41,7 +41,7 @@ func TestEchoTellsWhatArrived(t *testing.T) {
 	})
 }
 
-func TestFamiliesAskForTheirCredential(t *testing.T) {
+func TestAuthorize_CredentialPerRoute(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		path, key, bearer string
@@ -59,10 +59,10 @@ func TestFamiliesAskForTheirCredential(t *testing.T) {
 		{"/api/sessions", "", "Bearer token", 401},
 		{"/api/nothing", "", "", 404},
 	}
-	bubble(t, &enginesim.Engine{}, func(d *desk) {
+	bubble(t, &enginesim.Engine{}, func(c *testClient) {
 		for _, test := range tests {
-			d.key = test.key
-			got := d.do("GET", test.path, "", "Authorization", test.bearer)
+			c.key = test.key
+			got := c.do("GET", test.path, "", "Authorization", test.bearer)
 			if got.status != test.want || !json.Valid([]byte(got.text)) {
 				t.Errorf("%s with %q and %q: %d %s", test.path, test.key, test.bearer, got.status, got.text)
 			}
@@ -70,7 +70,7 @@ func TestFamiliesAskForTheirCredential(t *testing.T) {
 	})
 }
 
-func TestUploadAndDownloadStream(t *testing.T) {
+func TestUploadDownload_Stream(t *testing.T) {
 	t.Parallel()
 	const size = 20 << 20
 	engine := &enginesim.Engine{}
@@ -116,24 +116,24 @@ func get(t *testing.T, server *httptest.Server, path, byteRange string) *http.Re
 	return response
 }
 
-func TestWebsocketEchoesUntilTheEngineCloses(t *testing.T) {
+func TestWebsocket_EchoesUntilEngineCloses(t *testing.T) {
 	t.Parallel()
-	bubble(t, &enginesim.Engine{}, func(d *desk) {
-		conn, _, err := websocket.Dial(d.t.Context(), d.url+"/ws/echo", &websocket.DialOptions{HTTPClient: d.client})
+	bubble(t, &enginesim.Engine{}, func(c *testClient) {
+		conn, _, err := websocket.Dial(c.t.Context(), c.url+"/ws/echo", &websocket.DialOptions{HTTPClient: c.client})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, message := range []string{"uno", strings.Repeat("dos", 5000)} {
-			if err := conn.Write(d.t.Context(), websocket.MessageText, []byte(message)); err != nil {
+			if err := conn.Write(c.t.Context(), websocket.MessageText, []byte(message)); err != nil {
 				t.Fatal(err)
 			}
-			if _, got, err := conn.Read(d.t.Context()); string(got) != message || err != nil {
+			if _, got, err := conn.Read(c.t.Context()); string(got) != message || err != nil {
 				t.Errorf("echoed %.20q, error %v", got, err)
 			}
 		}
 		closing := make(chan struct{})
-		go func() { d.engine.Close(); close(closing) }()
-		_, _, err = conn.Read(d.t.Context())
+		go func() { c.engine.Close(); close(closing) }()
+		_, _, err = conn.Read(c.t.Context())
 		if websocket.CloseStatus(err) != websocket.StatusGoingAway {
 			t.Errorf("the socket ended with %v", err)
 		}
@@ -141,11 +141,11 @@ func TestWebsocketEchoesUntilTheEngineCloses(t *testing.T) {
 	})
 }
 
-func TestBrowsersMayCall(t *testing.T) {
+func TestCORS(t *testing.T) {
 	t.Parallel()
-	bubble(t, &enginesim.Engine{}, func(d *desk) {
-		d.key = ""
-		got := d.want(d.do("OPTIONS", "/api/sessions", "", "Origin", "https://crm.test",
+	bubble(t, &enginesim.Engine{}, func(c *testClient) {
+		c.key = ""
+		got := c.want(c.do("OPTIONS", "/api/sessions", "", "Origin", "https://crm.test",
 			"Access-Control-Request-Headers", "x-api-key"), 204)
 		want := map[string]string{
 			"Access-Control-Allow-Origin":      "https://crm.test",
@@ -163,8 +163,8 @@ func TestBrowsersMayCall(t *testing.T) {
 		if vary := strings.Join(got.header.Values("Vary"), ", "); vary != "Origin, Access-Control-Request-Headers" {
 			t.Errorf("Vary is %q", vary)
 		}
-		d.engine.Change(func(e *enginesim.Engine) { e.Origins = []string{"https://other.test"} })
-		got = d.do("OPTIONS", "/api/sessions", "", "Origin", "https://crm.test")
+		c.engine.Change(func(e *enginesim.Engine) { e.Origins = []string{"https://other.test"} })
+		got = c.do("OPTIONS", "/api/sessions", "", "Origin", "https://crm.test")
 		if got.header.Get("Access-Control-Allow-Origin") != "" {
 			t.Error("a strange origin may call")
 		}

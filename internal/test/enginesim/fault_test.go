@@ -11,7 +11,7 @@ import (
 	"qrgate/internal/test/enginesim"
 )
 
-func TestWrongAnswers(t *testing.T) {
+func TestFault_Responses(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		kind   enginesim.FaultKind
@@ -36,40 +36,40 @@ func TestWrongAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			engine := &enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteQR: {Kind: test.kind}}}
-			bubble(t, engine, func(d *desk) {
-				d.started()
-				got := d.qr("1")
+			bubble(t, engine, func(c *testClient) {
+				c.started()
+				got := c.qr("1")
 				if got.status != test.status || !strings.HasPrefix(got.text, test.begins) || (got.err != nil) != test.broken {
 					t.Errorf("got %d %.60q, error %v", got.status, got.text, got.err)
 				}
-				d.want(d.status("1"), 200) // other routes are healthy
-				d.engine.Change(func(e *enginesim.Engine) { e.Faults = nil })
-				d.want(d.qr("1"), 200)
+				c.want(c.status("1"), 200) // other routes are healthy
+				c.engine.Change(func(e *enginesim.Engine) { e.Faults = nil })
+				c.want(c.qr("1"), 200)
 			})
 		})
 	}
 }
 
-func TestHugeQRIsHuge(t *testing.T) {
+func TestFault_HugeQR(t *testing.T) {
 	t.Parallel()
 	engine := &enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteQR: {Kind: enginesim.HugeQR}}}
-	bubble(t, engine, func(d *desk) {
-		d.started()
-		if n := len(d.qr("1").text); n < 1<<20 || n > 2<<20 {
+	bubble(t, engine, func(c *testClient) {
+		c.started()
+		if n := len(c.qr("1").text); n < 1<<20 || n > 2<<20 {
 			t.Errorf("the answer has %d bytes", n)
 		}
 	})
 }
 
-func TestGzipBombUnpacksTo200MiB(t *testing.T) {
+func TestFault_GzipBombUnpacksTo200MiB(t *testing.T) {
 	t.Parallel()
 	engine := &enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{enginesim.AnyRoute: {Kind: enginesim.GzipBomb}}}
-	bubble(t, engine, func(d *desk) {
-		packed := d.do("GET", "/health", "", "Accept-Encoding", "identity")
+	bubble(t, engine, func(c *testClient) {
+		packed := c.do("GET", "/health", "", "Accept-Encoding", "identity")
 		if n := len(packed.text); n > 300_000 || packed.header.Get("Content-Encoding") != "gzip" {
 			t.Errorf("%d bytes on the wire", n)
 		}
-		response, err := d.client.Get(d.url + "/health") // the transport unpacks what it asked for
+		response, err := c.client.Get(c.url + "/health") // the transport unpacks what it asked for
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,59 +81,59 @@ func TestGzipBombUnpacksTo200MiB(t *testing.T) {
 	})
 }
 
-func TestHangLastsUntilTheClientLeaves(t *testing.T) {
+func TestFault_HangEndsWithClient(t *testing.T) {
 	t.Parallel()
 	engine := &enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteHealth: {Kind: enginesim.Hang}}}
-	bubble(t, engine, func(d *desk) {
-		ctx, cancel := context.WithTimeout(d.t.Context(), time.Hour)
+	bubble(t, engine, func(c *testClient) {
+		ctx, cancel := context.WithTimeout(c.t.Context(), time.Hour)
 		defer cancel()
-		request, _ := http.NewRequestWithContext(ctx, "GET", d.url+"/health", nil)
+		request, _ := http.NewRequestWithContext(ctx, "GET", c.url+"/health", nil)
 		begin := time.Now()
-		if _, err := d.client.Do(request); err == nil || time.Since(begin) != time.Hour {
+		if _, err := c.client.Do(request); err == nil || time.Since(begin) != time.Hour {
 			t.Errorf("error %v after %v", err, time.Since(begin))
 		}
 	})
 }
 
-func TestSlowBodyIsWholeInTheEnd(t *testing.T) {
+func TestFault_SlowBodyIsComplete(t *testing.T) {
 	t.Parallel()
-	slow := enginesim.Fault{Kind: enginesim.SlowBody, Pace: 2 * time.Second}
+	slow := enginesim.Fault{Kind: enginesim.SlowBody, ByteInterval: 2 * time.Second}
 	engine := &enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteConnect: slow}}
-	bubble(t, engine, func(d *desk) {
-		d.want(d.create("one"), 201)
+	bubble(t, engine, func(c *testClient) {
+		c.want(c.create("one"), 201)
 		begin := time.Now()
-		got := d.want(d.connect("1"), 200)
-		if want := time.Duration(len(got.text)-1) * slow.Pace; time.Since(begin) != want || !got.body.Success {
+		got := c.want(c.connect("1"), 200)
+		if want := time.Duration(len(got.text)-1) * slow.ByteInterval; time.Since(begin) != want || !got.body.Success {
 			t.Errorf("%d bytes in %v", len(got.text), time.Since(begin))
 		}
 	})
 }
 
-func TestFaultsBeforeAndAfterTheWork(t *testing.T) {
+func TestFault_ActsRunsHandler(t *testing.T) {
 	t.Parallel()
 	for _, acts := range []bool{false, true} {
 		fault := enginesim.Fault{Kind: enginesim.HTML504, First: 1, Acts: acts}
 		engine := &enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteCreate: fault}}
-		bubble(t, engine, func(d *desk) {
-			d.want(d.create("one"), 504)
-			if got := len(d.engine.Snapshot()); (got == 1) != acts {
+		bubble(t, engine, func(c *testClient) {
+			c.want(c.create("one"), 504)
+			if got := len(c.engine.Snapshot()); (got == 1) != acts {
 				t.Errorf("acts %v, but there are %d sessions", acts, got)
 			}
-			d.want(d.create("two"), 201) // only the first create was to fail
+			c.want(c.create("two"), 201) // only the first create was to fail
 		})
 	}
 }
 
-func TestADownloadIsTruncated(t *testing.T) {
+func TestFault_TruncatedDownload(t *testing.T) {
 	t.Parallel()
 	fault := enginesim.Fault{Kind: enginesim.TruncatedBody, First: 1}
 	engine := &enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteDownload: fault}}
-	bubble(t, engine, func(d *desk) {
-		got := d.do("GET", "/api/media/9/download?bytes=100000", "")
+	bubble(t, engine, func(c *testClient) {
+		got := c.do("GET", "/api/media/9/download?bytes=100000", "")
 		if len(got.text) != 50_000 || got.err == nil {
 			t.Errorf("%d bytes, error %v", len(got.text), got.err)
 		}
-		if got := d.want(d.do("GET", "/api/media/9/download?bytes=100000", ""), 200); len(got.text) != 100_000 {
+		if got := c.want(c.do("GET", "/api/media/9/download?bytes=100000", ""), 200); len(got.text) != 100_000 {
 			t.Errorf("%d bytes without the fault", len(got.text))
 		}
 	})

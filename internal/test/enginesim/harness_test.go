@@ -12,8 +12,8 @@ import (
 	"qrgate/internal/test/enginesim"
 )
 
-// desk is a client of an engine, in a bubble of its own time.
-type desk struct {
+// testClient is a client of an engine, in a bubble of its own time.
+type testClient struct {
 	t      *testing.T
 	engine *enginesim.Engine
 	client *http.Client
@@ -22,13 +22,13 @@ type desk struct {
 }
 
 // bubble runs a test body against an engine on a wire, in fake time.
-func bubble(t *testing.T, engine *enginesim.Engine, body func(*desk)) {
+func bubble(t *testing.T, engine *enginesim.Engine, body func(*testClient)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		wire := enginesim.NewWire(engine)
 		served := make(chan error)
 		go func() { served <- wire.Run() }()
-		body(&desk{t, engine, wire.Client(), wire.URL(), "key-a"})
+		body(&testClient{t, engine, wire.Client(), wire.URL(), "key-a"})
 		engine.Close()
 		wire.Close()
 		if err := <-served; err != nil {
@@ -51,20 +51,20 @@ type reply struct {
 	err error // of the call or of reading the body
 }
 
-func (d *desk) do(method, path, body string, headers ...string) reply {
-	d.t.Helper()
-	request, err := http.NewRequestWithContext(d.t.Context(), method, d.url+path, strings.NewReader(body))
+func (c *testClient) do(method, path, body string, headers ...string) reply {
+	c.t.Helper()
+	request, err := http.NewRequestWithContext(c.t.Context(), method, c.url+path, strings.NewReader(body))
 	if err != nil {
-		d.t.Fatal(err)
+		c.t.Fatal(err)
 	}
 	request.Header.Set("Content-Type", "application/json")
-	if d.key != "" {
-		request.Header.Set("X-API-Key", d.key)
+	if c.key != "" {
+		request.Header.Set("X-API-Key", c.key)
 	}
 	for i := 0; i+1 < len(headers); i += 2 {
 		request.Header.Set(headers[i], headers[i+1])
 	}
-	response, err := d.client.Do(request)
+	response, err := c.client.Do(request)
 	if err != nil {
 		return reply{err: err}
 	}
@@ -75,30 +75,30 @@ func (d *desk) do(method, path, body string, headers ...string) reply {
 	return got
 }
 
-func (d *desk) create(name string) reply {
-	d.t.Helper()
-	return d.do("POST", "/api/sessions", `{"sessionId":"`+name+`","sessionName":"A name"}`)
+func (c *testClient) create(name string) reply {
+	c.t.Helper()
+	return c.do("POST", "/api/sessions", `{"sessionId":"`+name+`","sessionName":"A name"}`)
 }
 
-func (d *desk) connect(id string) reply { return d.do("POST", "/api/sessions/"+id+"/connect", "{}") }
-func (d *desk) qr(id string) reply      { return d.do("GET", "/api/sessions/"+id+"/qr", "") }
-func (d *desk) status(id string) reply  { return d.do("GET", "/api/sessions/"+id+"/status", "") }
+func (c *testClient) connect(id string) reply { return c.do("POST", "/api/sessions/"+id+"/connect", "{}") }
+func (c *testClient) qr(id string) reply      { return c.do("GET", "/api/sessions/"+id+"/qr", "") }
+func (c *testClient) status(id string) reply  { return c.do("GET", "/api/sessions/"+id+"/status", "") }
 
 // started creates session one, id 1, and connects it.
-func (d *desk) started() {
-	d.t.Helper()
-	d.want(d.create("one"), 201)
-	d.want(d.connect("1"), 200)
+func (c *testClient) started() {
+	c.t.Helper()
+	c.want(c.create("one"), 201)
+	c.want(c.connect("1"), 200)
 }
 
-func (d *desk) want(got reply, status int) reply {
-	d.t.Helper()
+func (c *testClient) want(got reply, status int) reply {
+	c.t.Helper()
 	if got.err != nil || got.status != status {
-		d.t.Fatalf("got %d %s (%v), want %d", got.status, got.text, got.err, status)
+		c.t.Fatalf("got %d %s (%v), want %d", got.status, got.text, got.err, status)
 	}
 	return got
 }
 
-func (d *desk) state(id string) any { return d.want(d.status(id), 200).body.Data["status"] }
+func (c *testClient) state(id string) any { return c.want(c.status(id), 200).body.Data["status"] }
 
 func sleep(seconds float64) { time.Sleep(time.Duration(seconds * float64(time.Second))) }

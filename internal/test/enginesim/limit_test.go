@@ -7,14 +7,14 @@ import (
 	"qrgate/internal/test/enginesim"
 )
 
-func TestThirtySessionCallsAMinuteAndKey(t *testing.T) {
+func TestLimits_ThirtySessionCallsPerMinuteAndKey(t *testing.T) {
 	t.Parallel()
-	bubble(t, &enginesim.Engine{Limits: enginesim.RecordedLimits()}, func(d *desk) {
-		d.want(d.create("one"), 201)
-		d.want(d.create("two"), 201)
+	bubble(t, &enginesim.Engine{Limits: enginesim.RecordedLimits()}, func(c *testClient) {
+		c.want(c.create("one"), 201)
+		c.want(c.create("two"), 201)
 		var last reply
 		for i := range 28 { // the two creates count, and sessions share
-			last = d.want(d.status([]string{"1", "2"}[i%2]), 200)
+			last = c.want(c.status([]string{"1", "2"}[i%2]), 200)
 		}
 		want := map[string]string{
 			"X-RateLimit-Limit": "30", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "946684860",
@@ -25,22 +25,22 @@ func TestThirtySessionCallsAMinuteAndKey(t *testing.T) {
 				t.Errorf("%s is %q, want %q", name, got, value)
 			}
 		}
-		got := d.want(d.status("1"), 429)
+		got := c.want(c.status("1"), 429)
 		if got.body.Code != "RATE_LIMIT_EXCEEDED" || got.header.Get("Retry-After") != "" {
 			t.Errorf("refused with %s, Retry-After %q", got.text, got.header.Get("Retry-After"))
 		}
-		d.want(d.do("GET", "/api/messages/one", ""), 200) // another family
-		d.key = "key-b"
-		d.want(d.create("three"), 201)
-		d.key = "key-a"
+		c.want(c.do("GET", "/api/messages/one", ""), 200) // another family
+		c.key = "key-b"
+		c.want(c.create("three"), 201)
+		c.key = "key-a"
 		sleep(59.9)
-		d.want(d.status("1"), 429)
+		c.want(c.status("1"), 429)
 		sleep(0.1)
-		d.want(d.status("1"), 200)
+		c.want(c.status("1"), 200)
 	})
 }
 
-func TestTheGeneralLimit(t *testing.T) {
+func TestLimits_General(t *testing.T) {
 	t.Parallel()
 	small := enginesim.Limits{General: enginesim.Limit{Max: 2, Window: time.Minute}, RetryAfter: true}
 	silent := small
@@ -63,13 +63,13 @@ func TestTheGeneralLimit(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bubble(t, &enginesim.Engine{Limits: test.limits}, func(d *desk) {
+			bubble(t, &enginesim.Engine{Limits: test.limits}, func(c *testClient) {
 				for range 2 {
-					d.want(d.do("GET", "/health", "", "X-Forwarded-For", "192.0.2.1"), 200)
+					c.want(c.do("GET", "/health", "", "X-Forwarded-For", "192.0.2.1"), 200)
 				}
 				sleep(20)
-				d.key = test.key
-				got := d.want(d.do("GET", "/health", "", "X-Forwarded-For", test.address+", 127.0.0.1"), test.want)
+				c.key = test.key
+				got := c.want(c.do("GET", "/health", "", "X-Forwarded-For", test.address+", 127.0.0.1"), test.want)
 				if got.header.Get("Retry-After") != test.after {
 					t.Errorf("Retry-After is %q", got.header.Get("Retry-After"))
 				}
@@ -78,11 +78,11 @@ func TestTheGeneralLimit(t *testing.T) {
 	}
 }
 
-func TestWithoutLimitsThereAreNoHeaders(t *testing.T) {
+func TestLimits_NoneSendsNoHeaders(t *testing.T) {
 	t.Parallel()
-	bubble(t, &enginesim.Engine{}, func(d *desk) {
+	bubble(t, &enginesim.Engine{}, func(c *testClient) {
 		for range 40 {
-			if got := d.want(d.do("GET", "/api/sessions", ""), 200); got.header.Get("X-RateLimit-Limit") != "" {
+			if got := c.want(c.do("GET", "/api/sessions", ""), 200); got.header.Get("X-RateLimit-Limit") != "" {
 				t.Fatal("a limit shows")
 			}
 		}

@@ -12,7 +12,7 @@ import (
 )
 
 // The engine reads paths as Express 4 does; the rows were measured on a real one.
-func TestPathsAreReadAsExpressReadsThem(t *testing.T) {
+func TestRoutes_MatchLikeExpress(t *testing.T) {
 	t.Parallel()
 	engine := &enginesim.Engine{}
 	server := httptest.NewServer(engine)

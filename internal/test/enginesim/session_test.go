@@ -9,7 +9,7 @@ import (
 	"qrgate/internal/test/enginesim"
 )
 
-func TestCreateRefusesBadBodies(t *testing.T) {
+func TestCreate_Validation(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		body, contentType string
@@ -29,45 +29,45 @@ func TestCreateRefusesBadBodies(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bubble(t, &enginesim.Engine{}, func(d *desk) {
-				d.want(d.do("POST", "/api/sessions", test.body, "Content-Type", test.contentType), test.want)
+			bubble(t, &enginesim.Engine{}, func(c *testClient) {
+				c.want(c.do("POST", "/api/sessions", test.body, "Content-Type", test.contentType), test.want)
 			})
 		})
 	}
 }
 
-func TestNamesAreUniqueAndAccountsApart(t *testing.T) {
+func TestCreate_NamesUniquePerAccount(t *testing.T) {
 	t.Parallel()
-	bubble(t, &enginesim.Engine{Keys: map[string]string{"key-a": "a", "key-a2": "a", "key-b": "b"}}, func(d *desk) {
-		d.want(d.create("one"), 201)
-		d.want(d.create("one"), 409)
-		d.key = "key-a2"
-		d.want(d.status("one"), 200)
-		d.key = "key-b"
-		d.want(d.status("1"), 404)
-		d.want(d.do("DELETE", "/api/sessions/1", ""), 404)
-		if list := d.want(d.do("GET", "/api/sessions", ""), 200).text; strings.Contains(list, "one") {
+	bubble(t, &enginesim.Engine{Keys: map[string]string{"key-a": "a", "key-a2": "a", "key-b": "b"}}, func(c *testClient) {
+		c.want(c.create("one"), 201)
+		c.want(c.create("one"), 409)
+		c.key = "key-a2"
+		c.want(c.status("one"), 200)
+		c.key = "key-b"
+		c.want(c.status("1"), 404)
+		c.want(c.do("DELETE", "/api/sessions/1", ""), 404)
+		if list := c.want(c.do("GET", "/api/sessions", ""), 200).text; strings.Contains(list, "one") {
 			t.Errorf("another account sees %s", list)
 		}
-		d.want(d.create("one"), 201)
-		if d.status("one").body.Data["id"] != 2.0 {
+		c.want(c.create("one"), 201)
+		if c.status("one").body.Data["id"] != 2.0 {
 			t.Error("one name leads to another account's session")
 		}
-		d.key = ""
-		if got := d.want(d.status("1"), 401); got.body.Code != "MISSING_API_KEY" {
+		c.key = ""
+		if got := c.want(c.status("1"), 401); got.body.Code != "MISSING_API_KEY" {
 			t.Errorf("without a key: %s", got.text)
 		}
 	})
 }
 
-func TestASessionMayBeNamedWithDigits(t *testing.T) {
+func TestCreate_NameOfDigits(t *testing.T) {
 	t.Parallel()
-	bubble(t, &enginesim.Engine{}, func(d *desk) {
-		d.want(d.create("one"), 201)
-		d.want(d.create("001"), 201)
-		d.want(d.create("777"), 201)
+	bubble(t, &enginesim.Engine{}, func(c *testClient) {
+		c.want(c.create("one"), 201)
+		c.want(c.create("001"), 201)
+		c.want(c.create("777"), 201)
 		for path, want := range map[string]any{"1": "one", "777": "777", "3": "777", "%37%37%37": "777"} {
-			if got := d.status(path).body.Data["sessionId"]; got != want {
+			if got := c.status(path).body.Data["sessionId"]; got != want {
 				t.Errorf("%s is %v, want %v", path, got, want)
 			}
 		}
@@ -76,32 +76,32 @@ func TestASessionMayBeNamedWithDigits(t *testing.T) {
 
 func TestDisconnectDeleteAndRestart(t *testing.T) {
 	t.Parallel()
-	bubble(t, &enginesim.Engine{}, func(d *desk) {
-		d.started()
-		d.want(d.do("POST", "/api/sessions/1/disconnect", ""), 200)
-		if d.state("1") != "disconnected" {
-			t.Error("disconnect left the session", d.state("1"))
+	bubble(t, &enginesim.Engine{}, func(c *testClient) {
+		c.started()
+		c.want(c.do("POST", "/api/sessions/1/disconnect", ""), 200)
+		if c.state("1") != "disconnected" {
+			t.Error("disconnect left the session", c.state("1"))
 		}
-		d.want(d.connect("1"), 200)
-		d.engine.Restart()
-		if d.state("1") != "disconnected" {
-			t.Error("a restart left the session", d.state("1"))
+		c.want(c.connect("1"), 200)
+		c.engine.Restart()
+		if c.state("1") != "disconnected" {
+			t.Error("a restart left the session", c.state("1"))
 		}
-		d.want(d.do("POST", "/api/sessions/1/restart", ""), 200)
-		d.want(d.qr("1"), 200)
-		d.want(d.do("DELETE", "/api/sessions/1", ""), 200)
-		d.want(d.do("DELETE", "/api/sessions/1", ""), 404)
+		c.want(c.do("POST", "/api/sessions/1/restart", ""), 200)
+		c.want(c.qr("1"), 200)
+		c.want(c.do("DELETE", "/api/sessions/1", ""), 200)
+		c.want(c.do("DELETE", "/api/sessions/1", ""), 404)
 	})
 }
 
-func TestListFiltersAndPages(t *testing.T) {
+func TestList_FiltersAndPages(t *testing.T) {
 	t.Parallel()
-	bubble(t, &enginesim.Engine{}, func(d *desk) {
+	bubble(t, &enginesim.Engine{}, func(c *testClient) {
 		for i := range 12 {
-			d.want(d.create("name-"+string(rune('a'+i))), 201)
+			c.want(c.create("name-"+string(rune('a'+i))), 201)
 		}
-		d.connect("3")
-		if text := d.do("GET", "/api/sessions?limit=200", "").text; !strings.Contains(text, `"limit":100`) {
+		c.connect("3")
+		if text := c.do("GET", "/api/sessions?limit=200", "").text; !strings.Contains(text, `"limit":100`) {
 			t.Errorf("a limit of 200 is taken as %s", text)
 		}
 		tests := map[string]int{
@@ -109,7 +109,7 @@ func TestListFiltersAndPages(t *testing.T) {
 			"?status=qr_code": 1, "?status=connected": 0, "?limit=-1": 10, "?limit=x": 10,
 		}
 		for query, want := range tests {
-			sessions, _ := d.want(d.do("GET", "/api/sessions"+query, ""), 200).body.Data["sessions"].([]any)
+			sessions, _ := c.want(c.do("GET", "/api/sessions"+query, ""), 200).body.Data["sessions"].([]any)
 			if len(sessions) != want {
 				t.Errorf("%q shows %d sessions, want %d", query, len(sessions), want)
 			}
@@ -117,54 +117,54 @@ func TestListFiltersAndPages(t *testing.T) {
 	})
 }
 
-func TestContactsNeedAPhone(t *testing.T) {
+func TestContacts_NeedLinkedPhone(t *testing.T) {
 	t.Parallel()
-	bubble(t, &enginesim.Engine{}, func(d *desk) {
-		d.started()
+	bubble(t, &enginesim.Engine{}, func(c *testClient) {
+		c.started()
 		for _, call := range []string{"GET contacts", "POST sync", "POST repair-conversations"} {
 			method, route, _ := strings.Cut(call, " ")
-			d.want(d.do(method, "/api/sessions/1/"+route, ""), 400)
+			c.want(c.do(method, "/api/sessions/1/"+route, ""), 400)
 		}
-		_ = d.engine.Link("one")
+		_ = c.engine.Link("one")
 		for _, call := range []string{"GET contacts", "POST sync", "POST repair-conversations"} {
 			method, route, _ := strings.Cut(call, " ")
-			d.want(d.do(method, "/api/sessions/1/"+route, ""), 200)
+			c.want(c.do(method, "/api/sessions/1/"+route, ""), 200)
 		}
 	})
 }
 
-func TestSessionsAreConfigured(t *testing.T) {
+func TestConfigure(t *testing.T) {
 	t.Parallel()
-	bubble(t, &enginesim.Engine{}, func(d *desk) {
-		d.want(d.do("POST", "/api/sessions", `{"sessionId":"one","sessionName":"x"}`, "X-Frappe-Origin", "true"), 201)
-		status := func() any { return d.do("GET", "/api/sessions/1/frappe/status", "").body.Data["sendToFrappe"] }
+	bubble(t, &enginesim.Engine{}, func(c *testClient) {
+		c.want(c.do("POST", "/api/sessions", `{"sessionId":"one","sessionName":"x"}`, "X-Frappe-Origin", "true"), 201)
+		status := func() any { return c.do("GET", "/api/sessions/1/frappe/status", "").body.Data["sendToFrappe"] }
 		if status() != true {
 			t.Error("the header was not heard")
 		}
-		d.want(d.do("POST", "/api/sessions/1/frappe/configure", `{"sendToFrappe":false}`), 200)
+		c.want(c.do("POST", "/api/sessions/1/frappe/configure", `{"sendToFrappe":false}`), 200)
 		if status() != false {
 			t.Error("the setting was not kept")
 		}
-		d.want(d.do("POST", "/api/sessions", `{"sessionId":"two","sessionName":"x","fromFrappe":true}`), 201)
-		if got := d.do("GET", "/api/sessions/2/frappe/status", "").body.Data["sendToFrappe"]; got != true {
+		c.want(c.do("POST", "/api/sessions", `{"sessionId":"two","sessionName":"x","fromFrappe":true}`), 201)
+		if got := c.do("GET", "/api/sessions/2/frappe/status", "").body.Data["sendToFrappe"]; got != true {
 			t.Error("the body was not heard")
 		}
-		d.want(d.do("PUT", "/api/sessions/1/webhook", `{"webhookUrl":"https://crm.test/hook"}`), 200)
-		if text := d.do("GET", "/api/sessions/1", "").text; !strings.Contains(text, "https://crm.test/hook") {
+		c.want(c.do("PUT", "/api/sessions/1/webhook", `{"webhookUrl":"https://crm.test/hook"}`), 200)
+		if text := c.do("GET", "/api/sessions/1", "").text; !strings.Contains(text, "https://crm.test/hook") {
 			t.Errorf("the webhook was not kept: %s", text)
 		}
 	})
 }
 
-func TestCallsAreTakenDown(t *testing.T) {
+func TestCalls_Recorded(t *testing.T) {
 	t.Parallel()
-	bubble(t, &enginesim.Engine{}, func(d *desk) {
-		d.started()
+	bubble(t, &enginesim.Engine{}, func(c *testClient) {
+		c.started()
 		sleep(5)
 		since := time.Now()
-		d.want(d.do("POST", "/api/sessions/one/connect?a=1", `{"force":true}`, "X-Mark", "m"), 200)
-		d.do("GET", "/nothing", "")
-		calls := d.engine.Calls()
+		c.want(c.do("POST", "/api/sessions/one/connect?a=1", `{"force":true}`, "X-Mark", "m"), 200)
+		c.do("GET", "/nothing", "")
+		calls := c.engine.Calls()
 		got := calls[2]
 		if got.Route != enginesim.RouteConnect || got.Path != "/api/sessions/one/connect" || got.Query != "a=1" ||
 			got.Account != "key-a" || got.Status != 200 || !got.At.Equal(since) || string(got.Body) != `{"force":true}` ||
@@ -173,41 +173,41 @@ func TestCallsAreTakenDown(t *testing.T) {
 		}
 		counts := map[enginesim.Route]int{enginesim.RouteConnect: 1, enginesim.RouteCreate: 0, enginesim.AnyRoute: 2}
 		for route, want := range counts {
-			if got := d.engine.CountSince(route, since); got != want {
+			if got := c.engine.CountSince(route, since); got != want {
 				t.Errorf("%s was called %d times, want %d", route, got, want)
 			}
 		}
-		d.engine.Reset()
-		if len(d.engine.Calls()) != 0 || len(d.engine.Snapshot()) != 0 {
+		c.engine.Reset()
+		if len(c.engine.Calls()) != 0 || len(c.engine.Snapshot()) != 0 {
 			t.Error("a reset leaves something behind")
 		}
-		if !strings.Contains(d.create("one").text, `"id":1,`) {
+		if !strings.Contains(c.create("one").text, `"id":1,`) {
 			t.Error("ids go on after a reset")
 		}
 	})
 }
 
-func TestConditionalRequests(t *testing.T) {
+func TestConditionalRequest(t *testing.T) {
 	t.Parallel()
-	bubble(t, &enginesim.Engine{Dates: func(time.Time) any { return "now" }}, func(d *desk) {
-		d.want(d.create("one"), 201)
-		tag := d.want(d.status("1"), 200).header.Get("ETag")
+	bubble(t, &enginesim.Engine{Dates: func(time.Time) any { return "now" }}, func(c *testClient) {
+		c.want(c.create("one"), 201)
+		tag := c.want(c.status("1"), 200).header.Get("ETag")
 		if !strings.HasPrefix(tag, `W/"`) {
 			t.Errorf("the tag is %q", tag)
 		}
-		got := d.want(d.do("GET", "/api/sessions/1/status", "", "If-None-Match", tag), http.StatusNotModified)
+		got := c.want(c.do("GET", "/api/sessions/1/status", "", "If-None-Match", tag), http.StatusNotModified)
 		if got.text != "" {
 			t.Errorf("not modified, with %q", got.text)
 		}
 	})
 }
 
-func TestOnlyALinkedSessionGoesStale(t *testing.T) {
+func TestStaleDatabase_OnlyLinkedSessions(t *testing.T) {
 	t.Parallel()
-	bubble(t, &enginesim.Engine{StaleDatabase: true}, func(d *desk) {
-		d.started()
-		d.engine.Restart()
-		if list := d.do("GET", "/api/sessions", "").text; !strings.Contains(list, `"status":"disconnected"`) {
+	bubble(t, &enginesim.Engine{StaleDatabase: true}, func(c *testClient) {
+		c.started()
+		c.engine.Restart()
+		if list := c.do("GET", "/api/sessions", "").text; !strings.Contains(list, `"status":"disconnected"`) {
 			t.Errorf("a session that was never linked is %s", list)
 		}
 	})

@@ -11,41 +11,42 @@ import (
 	"time"
 )
 
-// Wire is an HTTP server and its clients with nothing but memory between them. Everything above the connection is
-// net/http's own, so time-outs, cut connections and websockets behave, also in a testing/synctest bubble.
+// Wire connects an HTTP server and its clients in memory. Everything above the connection is net/http's own, so timeouts,
+// closed connections and websockets work, also in a testing/synctest bubble.
 //
 //	wire := enginesim.NewWire(engine)
 //	go wire.Run()
 //	defer wire.Close()
-//	answer, err := wire.Client().Get(wire.URL() + "/health")
+//	response, err := wire.Client().Get(wire.URL() + "/health")
 type Wire struct {
 	server    *http.Server
 	transport *http.Transport
-	line      *memListener
+	listener  *memListener
 }
 
-// NewWire prepares a wire to h. It starts nothing.
+// NewWire returns a wire to h. It starts nothing.
 func NewWire(h http.Handler) *Wire {
 	l := &memListener{conns: make(chan net.Conn), closed: make(chan struct{})}
 	return &Wire{
 		server:    &http.Server{Handler: h, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0)},
 		transport: &http.Transport{DialContext: l.dial, MaxIdleConnsPerHost: 100},
-		line:      l,
+		listener:  l,
 	}
 }
 
 // Run serves until Close and then returns nil.
 func (w *Wire) Run() error {
-	if err := w.server.Serve(w.line); !errors.Is(err, http.ErrServerClosed) {
+	if err := w.server.Serve(w.listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil
 }
 
-// URL is the base of every URL on the wire. The host is not looked up anywhere.
+// URL is the base of every URL on the wire. No resolver sees the host.
 func (w *Wire) URL() string { return "http://wire.test" }
 
-// Client calls over the wire, whatever host a URL names. It follows no redirect and has no time-out of its own.
+// Client returns a client that sends every request over the wire, whatever host its URL names. It follows no redirect
+// and has no timeout.
 func (w *Wire) Client() *http.Client {
 	return &http.Client{
 		Transport:     w.transport,
@@ -53,10 +54,10 @@ func (w *Wire) Client() *http.Client {
 	}
 }
 
-// Close ends all connections and Run. It may be called twice.
+// Close ends all connections and Run. A second call does nothing.
 func (w *Wire) Close() {
-	_ = w.server.Close() // its only errors are the line's, which has none
-	_ = w.line.Close()   // in case Run never came to serve it
+	_ = w.server.Close()   // its only errors are the listener's, which has none
+	_ = w.listener.Close() // Run may not have served it
 	w.transport.CloseIdleConnections()
 }
 

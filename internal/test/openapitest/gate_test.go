@@ -73,7 +73,7 @@ func (w *walk) step(call, body string, want int) {
 }
 
 // The gate answers as it is documented, on every session route and in every way that a journey can go.
-func TestTheGateAnswersAsDocumented(t *testing.T) {
+func TestOpenAPI_ResponsesMatchDocument(t *testing.T) {
 	t.Parallel()
 	w := gateway(t)
 	for _, s := range []struct {

@@ -53,7 +53,7 @@ const (
 )
 
 // What the document lets through, and what it stops.
-func TestChecking(t *testing.T) {
+func TestValidator(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		call   string
@@ -113,7 +113,7 @@ func (cut) RoundTrip(*http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: r}, nil
 }
 
-func TestACutAnswerStaysCut(t *testing.T) {
+func TestValidator_TruncatedResponseStaysTruncated(t *testing.T) {
 	t.Parallel()
 	r, err := http.NewRequestWithContext(t.Context(), "GET", "http://127.0.0.1:1/api/sessions/1/qr", nil)
 	if err != nil {
@@ -129,7 +129,7 @@ func TestACutAnswerStaysCut(t *testing.T) {
 }
 
 // The document's closed lists are the root's.
-func TestWordsAgree(t *testing.T) {
+func TestOpenAPI_CodesMatchCatalogue(t *testing.T) {
 	t.Parallel()
 	doc, err := openapitest.Load()
 	if err != nil {

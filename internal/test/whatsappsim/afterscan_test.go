@@ -30,7 +30,7 @@ func (r scanRow) left() int {
 	return 1
 }
 
-func TestWhatsmeowReportsFaultsOfTheScan(t *testing.T) {
+func TestFault_Scan(t *testing.T) {
 	t.Parallel()
 	shown := []string{"0s QR 6 codes", "0s qr code"}
 	paired := append(shown[:2:2], "3s PairSuccess", "3s qr closed", "3s qr success")
@@ -76,7 +76,7 @@ func TestWhatsmeowReportsFaultsOfTheScan(t *testing.T) {
 }
 
 // A server that answers no query delays Connected by two query time-outs.
-func TestWhatsmeowConnectsLateToASilentServer(t *testing.T) {
+func TestFault_SilentServerConnectsLate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		srv := &whatsappsim.Server{PreKeys: 812}
@@ -95,7 +95,7 @@ func TestWhatsmeowConnectsLateToASilentServer(t *testing.T) {
 
 // The phone says linked and the client is dead: whatsmeow's reconnect hangs for as long as the server likes.
 // On real time, because whatsmeow waits for a mutex meanwhile, which fake time does not see.
-func TestWhatsmeowHangsAfterTheScan(t *testing.T) {
+func TestFault_HangAfterScan(t *testing.T) {
 	t.Parallel()
 	srv := &whatsappsim.Server{PreKeys: 812}
 	srv.QueueFaults(whatsappsim.Fault{AfterScan: &whatsappsim.Fault{HangUpgrade: true}})

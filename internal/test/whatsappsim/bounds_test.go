@@ -9,7 +9,7 @@ import (
 )
 
 // A full server refuses the next connection and takes one again when one has gone.
-func TestConnectionsAreBounded(t *testing.T) {
+func TestBounds_Connections(t *testing.T) {
 	t.Parallel()
 	srv := &Server{}
 	var last *conn
@@ -30,7 +30,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	}
 }
 
-func TestDevicesAreBounded(t *testing.T) {
+func TestBounds_Devices(t *testing.T) {
 	t.Parallel()
 	srv := &Server{}
 	c := newConn(context.Background(), Fault{})
@@ -49,7 +49,7 @@ func TestDevicesAreBounded(t *testing.T) {
 	}
 }
 
-func TestRefsAreBounded(t *testing.T) {
+func TestBounds_Refs(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[int]int{-1: defaultRefs, 0: defaultRefs, 1: 1, maxRefs: maxRefs, 1 << 30: maxRefs} {
 		if got := (Fault{Refs: in}).refs(); got != want {
@@ -59,7 +59,7 @@ func TestRefsAreBounded(t *testing.T) {
 }
 
 // An account that has all its devices links no other.
-func TestDeviceNumbersEnd(t *testing.T) {
+func TestBounds_DeviceNumbers(t *testing.T) {
 	t.Parallel()
 	srv := &Server{}
 	c := newConn(t.Context(), Fault{})

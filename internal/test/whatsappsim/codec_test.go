@@ -36,7 +36,7 @@ var honest = waBinary.Node{Tag: "iq",
 		{Tag: "large", Content: bytes.Repeat([]byte("x"), 300)}},
 }
 
-func TestDecodeReadsWhatIsHonest(t *testing.T) {
+func TestDecode_ValidNodes(t *testing.T) {
 	t.Parallel()
 	plain, err := waBinary.Marshal(honest)
 	if err != nil {
@@ -54,7 +54,7 @@ func TestDecodeReadsWhatIsHonest(t *testing.T) {
 	}
 }
 
-func TestDecodeRefusesWhatIsNot(t *testing.T) {
+func TestDecode_InvalidNodes(t *testing.T) {
 	t.Parallel()
 	node := []byte{0, token.List8, 2, 3} // one value, its content to follow
 	deep := append(bytes.Clone(node[:1]), bytes.Repeat([]byte{token.List8, 2, 3, token.List8, 1}, 1000)...)
@@ -93,7 +93,7 @@ func TestDecodeRefusesWhatIsNot(t *testing.T) {
 }
 
 // The meter and the codec agree on where an honest node ends.
-func TestMeterWalksAllOfANode(t *testing.T) {
+func TestValidator_VisitsWholeNode(t *testing.T) {
 	t.Parallel()
 	plain, err := waBinary.Marshal(honest)
 	if err != nil {
@@ -125,7 +125,7 @@ func FuzzDecode(f *testing.F) {
 }
 
 // A small message cannot make the server allocate much. Not parallel, because it counts all allocations.
-func TestInflatingIsBounded(t *testing.T) {
+func TestDecode_InflatedSizeBounded(t *testing.T) {
 	bomb := deflate(t, make([]byte, 32<<20))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

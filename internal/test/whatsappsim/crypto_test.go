@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-func TestFixedRootIsTheOneInTheDocumentation(t *testing.T) {
+func TestRoot_MatchesDocumentation(t *testing.T) {
 	t.Parallel()
 	pub := (&Server{}).RootPub()
 	if got := hex.EncodeToString(pub[:]); got != RootPublicHex {
@@ -53,7 +53,7 @@ func TestSignatures(t *testing.T) {
 }
 
 // libsignal, by way of whatsmeow, signs the way this package verifies.
-func TestVerifyAgreesWithLibsignal(t *testing.T) {
+func TestXEdDSA_AgreesWithLibsignal(t *testing.T) {
 	t.Parallel()
 	for range 20 { // both signs of the Edwards key
 		signer, signed := keys.NewKeyPair(), keys.NewKeyPair()

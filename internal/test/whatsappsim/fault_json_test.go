@@ -10,7 +10,7 @@ import (
 	"qrgate/internal/test/whatsappsim"
 )
 
-func TestFaultAsJSON(t *testing.T) {
+func TestFault_UnmarshalJSON(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		text string
@@ -45,7 +45,7 @@ func TestFaultAsJSON(t *testing.T) {
 }
 
 // What is written can be read: a fault survives the way over JSON.
-func TestFaultThereAndBack(t *testing.T) {
+func TestFault_JSONRoundTrip(t *testing.T) {
 	t.Parallel()
 	want := whatsappsim.Fault{HTTPStatus: 503, StreamError: "conflict", Refs: 2, PairDelay: time.Second, BadCert: true,
 		AfterScan: &whatsappsim.Fault{HangUpgrade: true}}

@@ -20,7 +20,7 @@ type row struct {
 	connected bool // what the client believes at the end
 }
 
-func TestWhatsmeowReportsFaultsBeforeTheQR(t *testing.T) {
+func TestFault_BeforeQR(t *testing.T) {
 	t.Parallel()
 	const (
 		garbage  = "0s Connect: noise handshake failed: failed to unmarshal handshake response: proto: cannot parse invalid wire-format data"
@@ -41,7 +41,7 @@ func TestWhatsmeowReportsFaultsBeforeTheQR(t *testing.T) {
 	})
 }
 
-func TestWhatsmeowReportsFailures(t *testing.T) {
+func TestFault_Failure(t *testing.T) {
 	t.Parallel()
 	loggedOut := func(reason string) []string {
 		return refused("0s LoggedOut on connect true reason " + reason)
@@ -63,7 +63,7 @@ func TestWhatsmeowReportsFailures(t *testing.T) {
 	})
 }
 
-func TestWhatsmeowReportsStreamErrors(t *testing.T) {
+func TestFault_StreamError(t *testing.T) {
 	t.Parallel()
 	lost := []string{"200ms Disconnected", "200ms qr closed", "200ms qr timeout"}
 	run(t, map[string]row{
@@ -77,7 +77,7 @@ func TestWhatsmeowReportsStreamErrors(t *testing.T) {
 	})
 }
 
-func TestWhatsmeowReportsFaultsOfTheQR(t *testing.T) {
+func TestFault_QR(t *testing.T) {
 	t.Parallel()
 	run(t, map[string]row{
 		"refs late": {fault: whatsappsim.Fault{PairDelay: 2 * time.Second, Refs: 1},
@@ -121,7 +121,7 @@ func run(t *testing.T, rows map[string]row) {
 }
 
 // A server that sends 515 to an unpaired client again and again keeps it in a silent loop.
-func TestWhatsmeowLoopsSilentlyOn515(t *testing.T) {
+func TestFault_515ReconnectsWithoutEvent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		srv := &whatsappsim.Server{Fault: whatsappsim.Fault{StreamError: "515"}, FirstFrameDelay: time.Second}
@@ -139,7 +139,7 @@ func TestWhatsmeowLoopsSilentlyOn515(t *testing.T) {
 }
 
 // On a half-dead link the client notices, and after three minutes hangs up without an event that says so.
-func TestWhatsmeowOnAHalfDeadLink(t *testing.T) {
+func TestFault_HalfOpenConnection(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := onPipe(t, &whatsappsim.Server{}, whatsappsim.Fault{SilentIQ: true, NoPairDevice: true})

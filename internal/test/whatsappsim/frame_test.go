@@ -8,7 +8,7 @@ import (
 	"testing/iotest"
 )
 
-func TestIntro(t *testing.T) {
+func TestFrame_Intro(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		in, want, rest string
@@ -35,7 +35,7 @@ func TestIntro(t *testing.T) {
 	}
 }
 
-func TestFrames(t *testing.T) {
+func TestFrame_ReadWrite(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{"", "x", strings.Repeat("y", 70_000)} {
 		got, err := readFrame(strings.NewReader(string(frame([]byte(body)))))

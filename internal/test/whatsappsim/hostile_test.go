@@ -15,7 +15,7 @@ import (
 )
 
 // Whatever comes before the handshake is over ends the connection and nothing else.
-func TestHostileClients(t *testing.T) {
+func TestServer_HostileClients(t *testing.T) {
 	t.Parallel()
 	hello := "WA\x06\x03"
 	tests := map[string]struct {
@@ -82,7 +82,7 @@ func dial(t *testing.T, pipe *whatsappsim.Pipe) *websocket.Conn {
 }
 
 // What is no websocket upgrade is refused and counted.
-func TestNoUpgrade(t *testing.T) {
+func TestServer_NoUpgrade(t *testing.T) {
 	t.Parallel()
 	srv := &whatsappsim.Server{}
 	addr := whatsappsimtest.Start(t, srv)
@@ -98,7 +98,7 @@ func TestNoUpgrade(t *testing.T) {
 }
 
 // A client that says nothing at all does not stay.
-func TestSilentTCP(t *testing.T) {
+func TestServer_SilentTCPClient(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		pipe := &whatsappsim.Pipe{}

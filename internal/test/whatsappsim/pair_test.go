@@ -19,7 +19,7 @@ import (
 )
 
 // The whole life of a linked device, on loopback and real time.
-func TestPairConnectCutReconnect(t *testing.T) {
+func TestPair_ConnectCloseReconnect(t *testing.T) {
 	t.Parallel()
 	srv := &whatsappsim.Server{} // without prekeys, so that the client uploads all of them
 	cli := whatsappsimtest.Client(t, whatsappsimtest.Start(t, srv))
@@ -68,7 +68,7 @@ func linked(t *testing.T, srv *whatsappsim.Server) (*whatsappsim.Pipe, *watch) {
 }
 
 // A new process with the keys of a paired device logs in without a code.
-func TestLoginAgainWithTheSameDevice(t *testing.T) {
+func TestLogin_SameDeviceAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		srv := &whatsappsim.Server{PreKeys: 812}
@@ -91,7 +91,7 @@ func TestLoginAgainWithTheSameDevice(t *testing.T) {
 }
 
 // The same device on a second connection ends the first.
-func TestSecondLoginReplacesTheFirst(t *testing.T) {
+func TestLogin_SecondReplacesFirst(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		srv := &whatsappsim.Server{PreKeys: 812}
@@ -124,7 +124,7 @@ func newClient(t *testing.T, pipe *whatsappsim.Pipe, of *whatsmeow.Client) *what
 }
 
 // A device that was removed, by either side, or whose keys are others, is turned away.
-func TestWhoIsNotLinkedIsTurnedAway(t *testing.T) {
+func TestLogin_UnlinkedDeviceRefused(t *testing.T) {
 	t.Parallel()
 	other := whatsappsimtest.Device()
 	tests := map[string]struct {
@@ -175,7 +175,7 @@ func TestWhoIsNotLinkedIsTurnedAway(t *testing.T) {
 }
 
 // One account links several devices, each with a number of its own.
-func TestAccountLinksSeveralDevices(t *testing.T) {
+func TestPair_SeveralDevicesPerAccount(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		srv := &whatsappsim.Server{PreKeys: 812}
@@ -206,7 +206,7 @@ func TestAccountLinksSeveralDevices(t *testing.T) {
 }
 
 // Scan refuses what no phone could scan, and leaves the code as good as it was.
-func TestScanRefuses(t *testing.T) {
+func TestScan_Refusals(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		srv := &whatsappsim.Server{PreKeys: 812}
@@ -263,7 +263,7 @@ func mix(code, other string, field int) string {
 }
 
 // Scan ends if the client says no, says nothing or goes away, and if whoever scans has lost patience.
-func TestScanEndsWithoutASignature(t *testing.T) {
+func TestScan_NoSignatureEnds(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		end  func(*whatsmeow.Client, context.CancelFunc) // what happens a second after the scan

@@ -39,7 +39,7 @@ func TestRotation(t *testing.T) {
 }
 
 // No client is hurried: the server leaves a connection open whose refs have all expired.
-func TestServerClosesNothingWhenRefsRunOut(t *testing.T) {
+func TestRotation_ServerKeepsConnectionAfterLastRef(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		srv := &whatsappsim.Server{RefLife: []time.Duration{time.Second}}
@@ -57,7 +57,7 @@ func TestServerClosesNothingWhenRefsRunOut(t *testing.T) {
 }
 
 // Each code can be scanned until the moment it is replaced, and not from then on.
-func TestScanKeepsTheTimesOfRefs(t *testing.T) {
+func TestRotation_ScanKeepsTimesOfRefs(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		life []time.Duration

@@ -16,7 +16,7 @@ import (
 )
 
 // Faults are taken in this order: the one after a scan, the queue, what SetFault said, the field.
-func TestOrderOfFaults(t *testing.T) {
+func TestFault_Order(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		srv := &whatsappsim.Server{Fault: whatsappsim.Fault{HTTPStatus: 500}}
@@ -60,7 +60,7 @@ func TestOrderOfFaults(t *testing.T) {
 }
 
 // A connection keeps the fault it began with.
-func TestScanUsesTheFaultOfItsConnection(t *testing.T) {
+func TestFault_ScanUsesFaultOfItsConnection(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		srv := &whatsappsim.Server{PreKeys: 812}
@@ -76,7 +76,7 @@ func TestScanUsesTheFaultOfItsConnection(t *testing.T) {
 }
 
 // Close ends every connection, in whatever state it hangs, and returns after the last.
-func TestCloseEndsEverything(t *testing.T) {
+func TestServer_CloseEndsConnections(t *testing.T) {
 	t.Parallel()
 	for name, f := range map[string]whatsappsim.Fault{
 		"upgrade": {HangUpgrade: true}, "hello": {HangHello: true}, "refs": {},
@@ -161,7 +161,7 @@ func TestFirstFrameDelay(t *testing.T) {
 }
 
 // A client may send anything: what is odd gets no answer or a dull one, and the connection stays good.
-func TestOddNodesAreHarmless(t *testing.T) {
+func TestServer_IgnoresUnknownNodes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		srv := &whatsappsim.Server{PreKeys: 812}

@@ -16,7 +16,7 @@ import (
 )
 
 // A trace shows the conversation and nothing that anybody could use.
-func TestTraceHasNoSecrets(t *testing.T) {
+func TestTrace_NoSecrets(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex

@@ -25,7 +25,7 @@ func TestTrustRoot(t *testing.T) {
 	}
 }
 
-func TestClientGetsACode(t *testing.T) {
+func TestNewClient_ReceivesCode(t *testing.T) {
 	t.Parallel()
 	cli := whatsappsimtest.Client(t, whatsappsimtest.Start(t, &whatsappsim.Server{}))
 	codes, err := cli.GetQRChannel(context.Background())

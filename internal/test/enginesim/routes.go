@@ -1,7 +1,13 @@
 package enginesim
 
-// Route names what the engine believes it was asked. Every answer carries it in the X-Route header, so
-// that a test sees when a gateway and the engine read the same path differently.
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Route is the name of a route. Every response carries it in the X-Route header, so that a test notices when a gateway
+// and the engine read one path differently.
 type Route string
 
 // The routes. Families whose content does not matter here share [RouteEcho].
@@ -36,7 +42,7 @@ const (
 	AnyRoute Route = "*"
 )
 
-// access is what a route asks of its caller.
+// access is the credential that a route requires.
 type access int
 
 const (
@@ -45,7 +51,7 @@ const (
 	needBearer        // Authorization: Bearer
 )
 
-// rule is one line of the routing table. In a pattern ":x" stands for one segment and "*" for all that follow.
+// rule is one row of the routing table. In a pattern ":x" stands for one segment and "*" for all that follow.
 type rule struct {
 	method  string // "" for any
 	pattern string
@@ -53,8 +59,8 @@ type rule struct {
 	access  access
 }
 
-// entry is a rule made ready for matching.
-type entry struct {
+// compiledRule is a rule with its pattern split.
+type compiledRule struct {
 	rule
 	segments []string // of the pattern
 }
@@ -100,21 +106,80 @@ func rules() []rule {
 	}
 }
 
-// table is the routing table with its patterns split, made on the first request.
-func (e *Engine) table() []entry {
+// table returns the routing table with its patterns split; the first request makes it.
+func (e *Engine) table() []compiledRule {
 	if e.routes == nil {
 		for _, r := range rules() {
-			e.routes = append(e.routes, entry{r, split(r.pattern)})
+			e.routes = append(e.routes, compiledRule{r, split(r.pattern)})
 		}
 	}
 	return e.routes
 }
 
-// limited reports whether the limiter of session operations counts the route.
+// limited reports whether the rate limit of session calls counts the route.
 func (r Route) limited() bool {
 	switch r {
 	case RouteUpload, RouteDownload, RouteEcho, RouteHealth, RouteRoot, RouteSocket, RoutePreflight, RouteUnknown:
 		return false
 	}
 	return true
+}
+
+// match finds the rule for a request the way Express 4 does: static segments in any case, one trailing slash
+// ignored, the path taken as it was sent and only the parameter unescaped. So a parameter may
+// contain a slash, and %71r is not qr.
+func match(table []compiledRule, method, rawPath string) (rule, string) {
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	segments := split(rawPath)
+	for _, r := range table {
+		if r.method != "" && r.method != method {
+			continue
+		}
+		if raw, ok := matchSegments(r.segments, segments); ok {
+			id, err := url.PathUnescape(raw)
+			if err == nil {
+				return r.rule, id
+			}
+		}
+	}
+	return rule{route: RouteUnknown}, ""
+}
+
+func split(path string) []string {
+	path = strings.TrimPrefix(path, "/")
+	if path == "" {
+		return nil
+	}
+	return strings.Split(strings.TrimSuffix(path, "/"), "/")
+}
+
+// matchSegments compares segment by segment and returns the parameter, still escaped.
+func matchSegments(pattern, segments []string) (parameter string, ok bool) {
+	for i, want := range pattern {
+		if want == "*" {
+			return parameter, true
+		}
+		if i >= len(segments) {
+			return "", false
+		}
+		if strings.HasPrefix(want, ":") && segments[i] != "" {
+			parameter = segments[i]
+			continue
+		}
+		if !strings.EqualFold(want, segments[i]) {
+			return "", false
+		}
+	}
+	return parameter, len(segments) == len(pattern)
+}
+
+// rawPath is the path as it was sent, before Go cleaned or decoded anything.
+func rawPath(r *http.Request) string {
+	if !strings.HasPrefix(r.RequestURI, "/") { // in-process callers leave it empty, proxies send a whole URL
+		return r.URL.EscapedPath()
+	}
+	path, _, _ := strings.Cut(r.RequestURI, "?")
+	return path
 }

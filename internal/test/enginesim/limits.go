@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// Limits are the two limiters that were seen working at once (1.4). A limiter without a Max is off.
+// Limits are the two rate limits that were observed at once (1.4). A limit without a Max is off.
 type Limits struct {
 	General  Limit // every request but a preflight; RateLimit-* headers
 	Sessions Limit // session routes, shared by all sessions of a key; X-RateLimit-* headers
 	// GeneralByAddress counts General by the first X-Forwarded-For entry, or else the peer's
 	// address, instead of by key.
 	GeneralByAddress bool
-	// RetryAfter adds that header, in seconds, to a refusal. None was ever recorded.
+	// RetryAfter adds that header, in seconds, to a refusal. No recorded refusal has it.
 	RetryAfter bool
 }
 
-// Limit allows Max requests in each fixed Window, which begins with the first request in it.
+// Limit allows Max requests in each Window, which starts with its first request.
 type Limit struct {
 	Max    int
 	Window time.Duration
@@ -31,24 +31,24 @@ func RecordedLimits() Limits {
 }
 
 type window struct {
-	ends  time.Time
-	count int
+	endsAt time.Time
+	count  int
 }
 
-// spend counts one request. It returns how many are left and how long the window still lasts, and reports
-// false when the request is one too many.
-func (e *Engine) spend(name string, l Limit) (left int, rest time.Duration, ok bool) {
+// countRequest counts one request. It returns how many requests are left and the time to the end of the window, and
+// reports false when the request exceeds the limit.
+func (e *Engine) countRequest(name string, l Limit) (left int, rest time.Duration, ok bool) {
 	if e.windows == nil {
 		e.windows = make(map[string]window)
 	}
 	now := e.now()
 	w := e.windows[name]
-	if !now.Before(w.ends) {
-		w = window{ends: now.Add(l.Window)}
+	if !now.Before(w.endsAt) {
+		w = window{endsAt: now.Add(l.Window)}
 	}
 	w.count++
 	e.windows[name] = w
-	return max(0, l.Max-w.count), w.ends.Sub(now), w.count <= l.Max
+	return max(0, l.Max-w.count), w.endsAt.Sub(now), w.count <= l.Max
 }
 
 func (e *Engine) limitGeneral(h http.Header, r *http.Request) bool {
@@ -58,9 +58,9 @@ func (e *Engine) limitGeneral(h http.Header, r *http.Request) bool {
 	}
 	who := r.Header.Get("X-API-Key")
 	if e.Limits.GeneralByAddress {
-		who = address(r)
+		who = clientAddress(r)
 	}
-	left, rest, ok := e.spend("general "+who, l)
+	left, rest, ok := e.countRequest("general "+who, l)
 	seconds := ceilSeconds(rest)
 	h.Set("RateLimit-Policy", strconv.Itoa(l.Max)+";w="+strconv.Itoa(ceilSeconds(l.Window)))
 	h.Set("RateLimit-Limit", strconv.Itoa(l.Max))
@@ -77,7 +77,7 @@ func (e *Engine) limitSessions(h http.Header, key string) bool {
 	if l.Max == 0 {
 		return true
 	}
-	left, rest, ok := e.spend("sessions "+key, l)
+	left, rest, ok := e.countRequest("sessions "+key, l)
 	h.Set("X-RateLimit-Limit", strconv.Itoa(l.Max))
 	h.Set("X-RateLimit-Remaining", strconv.Itoa(left))
 	h.Set("X-RateLimit-Reset", strconv.FormatInt(e.now().Add(rest).Unix(), 10))
@@ -89,7 +89,7 @@ func (e *Engine) limitSessions(h http.Header, key string) bool {
 
 func ceilSeconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
-func address(r *http.Request) string {
+func clientAddress(r *http.Request) string {
 	if first, _, _ := strings.Cut(r.Header.Get("X-Forwarded-For"), ","); first != "" {
 		return strings.TrimSpace(first)
 	}
