@@ -25,8 +25,11 @@ func TestDialects(t *testing.T) {
 			},
 		},
 		"QRFieldName": {
-			set:  func(e *enginesim.Engine) { e.QRFieldName = "qr" },
-			sign: func(c *testClient) bool { data := shown(c).body.Data; return data["qr"] != nil && data["qrCode"] == nil },
+			set: func(e *enginesim.Engine) { e.QRFieldName = "qr" },
+			sign: func(c *testClient) bool {
+				data := shown(c).body.Data
+				return data["qr"] != nil && data["qrCode"] == nil
+			},
 		},
 		"BareBase64": {
 			set: func(e *enginesim.Engine) { e.BareBase64 = true },
@@ -62,8 +65,11 @@ func TestDialects(t *testing.T) {
 			},
 		},
 		"NumericIDsOnly": {
-			set:  func(e *enginesim.Engine) { e.NumericIDsOnly = true },
-			sign: func(c *testClient) bool { c.started(); return c.status("one").status == 404 && c.status("1").status == 200 },
+			set: func(e *enginesim.Engine) { e.NumericIDsOnly = true },
+			sign: func(c *testClient) bool {
+				c.started()
+				return c.status("one").status == 404 && c.status("1").status == 200
+			},
 		},
 		"StringIDsOnly": {
 			set: func(e *enginesim.Engine) { e.StringIDsOnly = true },

@@ -80,9 +80,11 @@ func (c *testClient) create(name string) reply {
 	return c.do("POST", "/api/sessions", `{"sessionId":"`+name+`","sessionName":"A name"}`)
 }
 
-func (c *testClient) connect(id string) reply { return c.do("POST", "/api/sessions/"+id+"/connect", "{}") }
-func (c *testClient) qr(id string) reply      { return c.do("GET", "/api/sessions/"+id+"/qr", "") }
-func (c *testClient) status(id string) reply  { return c.do("GET", "/api/sessions/"+id+"/status", "") }
+func (c *testClient) connect(id string) reply {
+	return c.do("POST", "/api/sessions/"+id+"/connect", "{}")
+}
+func (c *testClient) qr(id string) reply     { return c.do("GET", "/api/sessions/"+id+"/qr", "") }
+func (c *testClient) status(id string) reply { return c.do("GET", "/api/sessions/"+id+"/status", "") }
 
 // started creates session one, id 1, and connects it.
 func (c *testClient) started() {
