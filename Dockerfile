@@ -1,4 +1,4 @@
-# qrgate as a static binary on an empty image, without a shell and without root.
+# qrgate as a static binary on a minimal image, without a shell and without root.
 #
 #   docker build -t qrgate .
 #   docker run -p 8080:8080 -e QRGATE_ENGINE_URL=http://engine:8084 qrgate
@@ -20,8 +20,8 @@ COPY LICENSE NOTICE /
 USER 65532:65532
 # The operators' port listens on loopback; publish it only on purpose, with QRGATE_ADMIN_LISTEN=:8081.
 ENV QRGATE_DATA_DIR=/data
-# Device keys of the embedded engine. Before another engine nothing is written.
+# Device keys of the embedded engine. In front of another engine, qrgate writes nothing here.
 VOLUME /data
 EXPOSE 8080
-# There is no shell and no curl in here; an orchestrator asks /readyz on the operators' port.
+# The image has no shell and no curl; an orchestrator requests /readyz on the operators' port.
 ENTRYPOINT ["/qrgate"]

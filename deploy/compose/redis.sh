@@ -1,23 +1,22 @@
 #!/bin/sh
-# Redis as the gate needs it: one user with a password, who sees the gate's keys alone and can administer nothing; no
-# eviction, for a lease that vanishes early makes two replicas poll; writes on disk within a second, for the probes'
-# list of what they must clean up.
+# Redis as qrgate needs it: one user with a password and access to qrgate's keys only, without admin commands; no eviction,
+# because two replicas would poll if a lease disappeared early; writes on disk within a second, for the intents of probes.
 #
 #   REDISCLI_AUTH   the password; redis-cli reads the same variable
-#   REDIS_DIR       where to keep data (/data)
-#   REDIS_PORT      where to listen (6379)
-#   REDIS_MEMORY    how much it may keep (256mb)
+#   REDIS_DIR       data directory (/data)
+#   REDIS_PORT      listen port (6379)
+#   REDIS_MEMORY    memory limit (256mb)
 set -eu
 
 case ${REDISCLI_AUTH:-} in
 '' | *[!A-Za-z0-9_-]*)
-  echo 'REDIS_PASSWORD must be of letters, digits, _ and -, for it stands in a URL. Make one with: openssl rand -hex 32' >&2
+  echo 'REDIS_PASSWORD must consist of letters, digits, _ and -, because it is part of a URL. Generate one with: openssl rand -hex 32' >&2
   exit 2
   ;;
 esac
 
-# The configuration comes over standard input, so that the password is in no file and in no list of processes.
-# Protected mode looks at the default user, who is off.
+# The configuration comes on standard input, so that the password appears in no file and no process list.
+# Protected mode checks the default user, which is off.
 exec redis-server - <<CONFIG
 port ${REDIS_PORT:-6379}
 protected-mode no
