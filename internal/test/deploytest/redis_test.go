@@ -107,7 +107,7 @@ func TestComposeRedis_RefusesPasswordsThatBreakURL(t *testing.T) {
 		cmd := exec.CommandContext(t.Context(), "sh", root+"/deploy/compose/redis.sh")
 		cmd.Env = append(os.Environ(), "REDISCLI_AUTH="+password)
 		out, err := cmd.CombinedOutput()
-		if err == nil || !strings.Contains(string(out), "REDIS_PASSWORD must be") {
+		if err == nil || !strings.Contains(string(out), "REDIS_PASSWORD must consist") {
 			t.Errorf("with the password %q: %v, %s", password, err, out)
 		}
 		if password != "" && strings.Contains(string(out), fmt.Sprintf("%q", password)) {
