@@ -1,0 +1,119 @@
+// Package redact removes credentials and personal data from text before it is logged, traced or shown: QR codes and
+// their images, pairing links, keys, bearer tokens, JIDs and phone numbers.
+package redact
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"qrgate/internal/secret"
+)
+
+// The order matters: an image contains base64, a code contains digits and base64, a JID contains a number.
+var (
+	image  = regexp.MustCompile(`data:image/[a-z+.-]+;base64,[A-Za-z0-9+/=]*`)
+	link   = regexp.MustCompile(`https://wa\.me/settings/linked_devices#\S*`)
+	code   = regexp.MustCompile(`\d@[A-Za-z0-9+/=,_-]{20,}`)
+	jid    = regexp.MustCompile(`[0-9A-Za-z_.:-]+@(s\.whatsapp\.net|c\.us|lid|g\.us|msgr|hosted(\.lid)?|broadcast|newsletter)\b`)
+	bearer = regexp.MustCompile(`(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}`)
+	user   = regexp.MustCompile(`://[^/@\s]+@`)
+	phone  = regexp.MustCompile(`\+\d[\d ]{6,}\d`)
+	word   = regexp.MustCompile(`\b[A-Za-z0-9_+=-]*[0-9][A-Za-z0-9_+=-]*\b`)
+	hexRun = regexp.MustCompile(`[0-9A-Fa-f]{32,}`)
+	base64 = regexp.MustCompile(`[A-Za-z0-9+/_-]{40,}=*`)
+	number = regexp.MustCompile(`\+?\d{7,}`)
+)
+
+// maxWord is the longest word with a digit that Text keeps: a UUID. A trace id has 32 characters.
+const maxWord = 36
+
+// Text redacts a text of qrgate itself. It keeps what logs need: trace ids, UUIDs, durations, file paths.
+func Text(text string) string {
+	if len(text) < 8 {
+		return text
+	}
+	text = common(text)
+	text = phone.ReplaceAllLiteralString(text, "[number]")
+	return word.ReplaceAllStringFunc(text, func(w string) string {
+		if len(w) > maxWord {
+			return "[bytes]"
+		}
+		return w
+	})
+}
+
+// Foreign redacts a text that a library or a server wrote: also every number of seven digits, every long run of
+// hexadecimal or base64 digits, and the given secrets.
+func Foreign(text string, secrets ...secret.Secret) string {
+	for _, s := range secrets {
+		if !s.Empty() {
+			text = strings.ReplaceAll(text, s.Reveal(), "[redacted]")
+		}
+	}
+	text = common(text)
+	text = hexRun.ReplaceAllLiteralString(text, "[bytes]")
+	text = base64.ReplaceAllLiteralString(text, "[bytes]")
+	return number.ReplaceAllLiteralString(text, "[number]")
+}
+
+func common(text string) string {
+	text = image.ReplaceAllLiteralString(text, "[image]")
+	text = link.ReplaceAllLiteralString(text, "[code]")
+	text = code.ReplaceAllLiteralString(text, "[code]")
+	text = jid.ReplaceAllLiteralString(text, "[jid]")
+	text = bearer.ReplaceAllLiteralString(text, "[credential]")
+	return user.ReplaceAllLiteralString(text, "://[credential]@")
+}
+
+var (
+	longWord   = regexp.MustCompile(`[^\s]{32,}`)
+	longDigits = regexp.MustCompile(`\d{6,}`)
+)
+
+// maxLine is the longest text, in bytes, that Line returns.
+const maxLine = 200
+
+// Line reduces the text of an engine's error to one printable line of at most 200 bytes. It removes every word of 32
+// characters and every number of six digits, whatever they are.
+func Line(text string) string {
+	text = longWord.ReplaceAllString(text, "…")
+	text = longDigits.ReplaceAllString(text, "…")
+	text = strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, text)
+	if len(text) > maxLine {
+		text = strings.ToValidUTF8(text[:maxLine], "")
+	}
+	return text
+}
+
+// nameDigits may be a phone number: clients like to name sessions after it.
+var nameDigits = regexp.MustCompile(`[0-9](?:[0-9 ._-]*[0-9]){6,}`)
+
+// The parts of a long name that Name keeps: enough to tell two sessions apart, too little for a key.
+const (
+	maxName  = 28
+	nameHead = 16
+	nameTail = 6
+)
+
+// Name masks the name of a session for display: phone numbers, long names, and characters that do not print.
+func Name(name string) string {
+	name = nameDigits.ReplaceAllStringFunc(name, func(n string) string { return "•••" + n[len(n)-2:] })
+	name = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '·'
+		}
+		return r
+	}, name)
+	if utf8.RuneCountInString(name) > maxName {
+		runes := []rune(name)
+		return string(runes[:nameHead]) + "…" + string(runes[len(runes)-nameTail:])
+	}
+	return name
+}
