@@ -12,7 +12,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("go.mau.fi/whatsmeow/socket.(*FrameSocket).frameComplete"))
 }
 
-// The rehearsal goes as it should, from the engine's 500 to a linked phone, and ends with 0.
+// The scenario passes, from the engine's 500 to a linked phone, and exits with 0.
 func TestDemo_Scenario(t *testing.T) {
 	var out, errs bytes.Buffer
 	if code := run(t.Context(), []string{"--once", "--listen", "127.0.0.1:0"}, &out, &errs); code != 0 {
@@ -20,18 +20,21 @@ func TestDemo_Scenario(t *testing.T) {
 	}
 	for _, want := range []string{"500  QR_GENERATION_ERROR", "200  qr_code, scannable for", "▀▀▀▀▀", "200  connected", "Done:"} {
 		if !strings.Contains(out.String(), want) {
-			t.Errorf("the timeline lacks %q:\n%s", want, out.String())
+			t.Errorf("the output lacks %q:\n%s", want, out.String())
 		}
+	}
+	if strings.Contains(out.String(), "\x1b") {
+		t.Error("the output contains ANSI codes, but it is no terminal")
 	}
 }
 
-// An engine that does not misbehave spoils the play, and the exit code says so.
+// Without a delay the engine returns a QR instead of the expected 500, so the demo exits with 1.
 func TestDemo_FailedStepFails(t *testing.T) {
 	var out, errs bytes.Buffer
 	if code := run(t.Context(), []string{"--once", "--listen", "127.0.0.1:0", "--delay", "0s"}, &out, &errs); code != 1 {
 		t.Errorf("exit %d, want 1", code)
 	}
-	if !strings.Contains(errs.String(), "should have answered 500") {
+	if !strings.Contains(errs.String(), "expected 500") {
 		t.Errorf("the reason is %q", errs.String())
 	}
 }
@@ -40,6 +43,10 @@ func TestUsage(t *testing.T) {
 	var out, errs bytes.Buffer
 	if code := run(t.Context(), []string{"--help"}, &out, &errs); code != 0 || !strings.Contains(out.String(), "--once") {
 		t.Errorf("exit %d: %s", code, out.String())
+	}
+	out.Reset()
+	if code := run(t.Context(), []string{"--version"}, &out, &errs); code != 0 || out.String() != version+"\n" {
+		t.Errorf("--version: exit %d, %q", code, out.String())
 	}
 	for _, args := range [][]string{{"--nonsense"}, {"--delay", "soon"}} {
 		if code := run(t.Context(), args, &out, &errs); code == 0 {

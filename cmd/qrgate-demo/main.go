@@ -1,5 +1,5 @@
-// Command qrgate-demo rehearses the incident on one machine: a simulated WhatsApp, a session engine that
-// answers 500 where a QR should be, and the gate before it. It needs no network, no phone and no account.
+// Command qrgate-demo shows the incident on one machine: a simulated WhatsApp, a session engine that returns 500 where a
+// QR should be, and qrgate in front of it. It needs no network, no phone and no account.
 package main
 
 import (
@@ -14,17 +14,22 @@ import (
 	"github.com/alecthomas/kong"
 )
 
+// version is set by the linker, see the Makefile.
+var version = "dev"
+
 // settings is the command line.
 type settings struct {
-	Once   bool   `help:"End after the play: with 0 if every step went as it should, else with 1."`
-	Listen string `default:"127.0.0.1:8080" help:"Address of the gate; another free port is taken if this one is in use."`
-	Delay  string `default:"4s" help:"How long after a connect the engine answers 500 instead of a QR."`
+	Once    bool             `help:"Exit after the scenario: with 0 if every step succeeded, else with 1."`
+	Listen  string           `default:"127.0.0.1:8080" help:"Address of qrgate; if it is in use, a free port."`
+	Delay   string           `default:"4s" help:"How long after a connect the engine returns 500 instead of a QR."`
+	Version kong.VersionFlag `help:"Print the version."`
 }
 
-const about = `The incident, rehearsed: a session engine answers 500 QR_GENERATION_ERROR, and a gate before it makes that good.
+const about = `Shows the incident and its fix: a session engine returns 500 QR_GENERATION_ERROR, and qrgate in front of it a QR.
 
 Everything runs in this process and on loopback: a simulated WhatsApp server, an engine whose codes come from the
-real whatsmeow library, and qrgate. After the play it goes on serving, for you to try by hand.`
+real whatsmeow library, and qrgate with its status page. After the scenario it keeps running, so that you can send
+requests yourself. NO_COLOR turns colors off.`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -32,17 +37,18 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is main without its world: it returns the exit code.
+// run is main with its arguments and outputs; it returns the exit code.
 func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	var s settings
-	ended := -1
+	exit := -1
 	parser, err := kong.New(&s, kong.Name("qrgate-demo"), kong.Description(about), kong.Writers(out, errOut),
-		kong.Exit(func(code int) { ended = code }), kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 120}))
+		kong.Vars{"version": version}, kong.Exit(func(code int) { exit = code }),
+		kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 120}))
 	if err == nil {
 		_, err = parser.Parse(args)
 	}
-	if ended >= 0 {
-		return ended
+	if exit >= 0 {
+		return exit
 	}
 	if err != nil {
 		fmt.Fprintln(errOut, "qrgate-demo:", err)
@@ -55,18 +61,18 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	return 0
 }
 
-// runDemo sets the stage, plays, and goes on serving unless told otherwise.
+// runDemo starts the environment, runs the scenario, and with --once exits then.
 func runDemo(ctx context.Context, s settings, out io.Writer) error {
-	stage, err := build(s)
+	env, err := newEnvironment(s)
 	if err != nil {
 		return err
 	}
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan error, 1)
-	go func() { done <- stage.run(serving) }()
-	err = (&scenario{environment: stage, out: out}).run(ctx)
+	go func() { done <- env.run(serving) }()
+	err = (&scenario{environment: env, out: out, color: useColor(out)}).run(ctx)
 	if err == nil && !s.Once {
-		stage.invite(out)
+		env.printUsage(out)
 		select {
 		case <-ctx.Done():
 		case err = <-done:
@@ -75,4 +81,14 @@ func runDemo(ctx context.Context, s settings, out io.Writer) error {
 	}
 	stop()
 	return errors.Join(err, <-done)
+}
+
+// useColor reports whether out is a terminal that may show colors, see https://no-color.org.
+func useColor(out io.Writer) bool {
+	file, ok := out.(*os.File)
+	if !ok || os.Getenv("NO_COLOR") != "" {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

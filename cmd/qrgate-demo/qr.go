@@ -12,7 +12,7 @@ import (
 	"github.com/makiuchi-d/gozxing/qrcode"
 )
 
-// readQR decodes a data URL as a phone's camera would: picture first, then the code's text.
+// readQR decodes a data URL as a phone does: the image, then the code's text.
 func readQR(dataURL string) (image.Image, string, error) {
 	_, b64, ok := strings.Cut(dataURL, "base64,")
 	if !ok {
@@ -30,32 +30,37 @@ func readQR(dataURL string) (image.Image, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	result, err := qrcode.NewQRCodeReader().Decode(bitmap, map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_PURE_BARCODE: true})
+	hints := map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_PURE_BARCODE: true}
+	result, err := qrcode.NewQRCodeReader().Decode(bitmap, hints)
 	if err != nil {
-		return nil, "", errors.New("the picture is no readable QR")
+		return nil, "", errors.New("the image contains no readable QR")
 	}
 	return img, result.GetText(), nil
 }
 
-// draw makes a picture's modules into half blocks, two rows a line, dark on light whatever the terminal's
-// colours are.
-func draw(img image.Image) string {
+// drawQR draws the code with half blocks, two rows of modules per line. With color it is black on white, so that a phone
+// can scan it from a dark terminal too.
+func drawQR(img image.Image, color bool) string {
 	dark, size := modules(img)
+	before, after := "", ""
+	if color {
+		before, after = "\x1b[107;30m", "\x1b[0m"
+	}
 	var b strings.Builder
-	for y := -quiet; y < size+quiet; y += 2 {
-		b.WriteString("   \x1b[107;30m")
-		for x := -quiet; x < size+quiet; x++ {
-			b.WriteString(block(dark(x, y), dark(x, y+1)))
+	for y := -margin; y < size+margin; y += 2 {
+		b.WriteString("   " + before)
+		for x := -margin; x < size+margin; x++ {
+			b.WriteString(halfBlock(dark(x, y), dark(x, y+1)))
 		}
-		b.WriteString("\x1b[0m\n")
+		b.WriteString(after + "\n")
 	}
 	return b.String()
 }
 
-// quiet is the light margin that readers need, in modules; two are enough on a screen.
-const quiet = 2
+// margin is the light border of the code, in modules. Two suffice on a screen.
+const margin = 2
 
-func block(upper, lower bool) string {
+func halfBlock(upper, lower bool) string {
 	switch {
 	case upper && lower:
 		return "█"
@@ -67,7 +72,7 @@ func block(upper, lower bool) string {
 	return " "
 }
 
-// modules finds the code's grid: its first dark pixel begins a finder pattern, whose edge is seven modules.
+// modules returns the modules of the code: its first dark pixel starts a finder pattern, whose edge is seven modules.
 func modules(img image.Image) (dark func(x, y int) bool, size int) {
 	at := func(x, y int) bool {
 		r, _, _, _ := img.At(x, y).RGBA()

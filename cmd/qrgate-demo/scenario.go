@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"qrgate/internal/test/whatsappsim"
+)
+
+// phone is the number of the simulated phone.
+const phone = "5550100"
+
+// scenario is what the demo shows: a client of the engine itself, the same client of qrgate, and the phone.
+type scenario struct {
+	*environment
+	out       io.Writer
+	color     bool
+	startedAt time.Time // of the current step
+	qr        string    // the QR that qrgate returned
+}
+
+// connectPause is the time from the client's connect to its only QR request.
+const connectPause = 3 * time.Second
+
+func (s *scenario) run(ctx context.Context) error {
+	fmt.Fprintf(s.out, `
+ qrgate demo: the incident and its fix. No network, no phone, no account.
+
+   simulated WhatsApp   %s
+   session engine       %s   codes by real whatsmeow; 500 until %s after connect
+   qrgate               %s
+   status page          %s/
+`, s.whatsappPort.Addr(), s.engineURL(), s.engine.QRDelay, s.gateway.URL(), s.gateway.AdminURL())
+	return errors.Join(s.requestFromEngine(ctx), s.requestFromGateway(ctx), s.scan(ctx))
+}
+
+// requestFromEngine runs the client against the engine itself.
+func (s *scenario) requestFromEngine(ctx context.Context) error {
+	s.printStep("1  The incident: a client sends its requests to the engine itself")
+	res, err := s.requestQR(ctx, s.engineURL(), "crm-direct")
+	if err != nil {
+		return err
+	}
+	s.printNote("the CRM shows a spinner, and its user calls support")
+	if res.status != http.StatusInternalServerError {
+		return fmt.Errorf("the engine returned %d, expected 500", res.status)
+	}
+	return nil
+}
+
+// requestFromGateway runs the same client with the same requests against qrgate.
+func (s *scenario) requestFromGateway(ctx context.Context) error {
+	s.printStep("2  The same client sends the same requests to qrgate")
+	res, err := s.requestQR(ctx, s.gateway.URL(), "crm-gateway")
+	if err != nil {
+		return err
+	}
+	if res.status != http.StatusOK || res.Data.QRCode == "" {
+		return fmt.Errorf("qrgate returned %d %s, expected a QR", res.status, res.Code)
+	}
+	s.qr = res.Data.QRCode
+	image, _, err := readQR(s.qr)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "\n%s\n", drawQR(image, s.color))
+	return nil
+}
+
+// scan lets the simulated phone scan the QR, and waits until qrgate reports the link.
+func (s *scenario) scan(ctx context.Context) error {
+	s.printStep("3  A phone scans the QR")
+	if s.qr == "" {
+		return errors.New("there is no QR to scan")
+	}
+	_, text, err := readQR(s.qr)
+	if err != nil {
+		return err
+	}
+	if err := s.whatsapp.Scan(ctx, text, whatsappsim.Account{User: phone}); err != nil {
+		return fmt.Errorf("scan: %w", err)
+	}
+	s.printNote("the simulated phone scans it and links the account")
+	const path = "/api/sessions/crm-gateway/status"
+	for range 60 {
+		res, err := s.call(ctx, http.MethodGet, s.gateway.URL()+path, "")
+		if err != nil {
+			return err
+		}
+		if res.Data.IsConnected {
+			s.printCall(http.MethodGet, path, res)
+			fmt.Fprint(s.out, "\n Done: the same engine and the same client, but the client received a QR and no 500.\n")
+			return nil
+		}
+		if err := sleep(ctx, 500*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return errors.New("the session was not connected within 30 seconds")
+}
+
+// requestQR is the client of the incident: create, connect, wait three seconds, request the QR once.
+func (s *scenario) requestQR(ctx context.Context, base, name string) (response, error) {
+	requests := []struct {
+		pause              time.Duration
+		method, path, body string
+	}{
+		{0, http.MethodPost, "/api/sessions", fmt.Sprintf(`{"sessionId":%q,"sessionName":"Demo"}`, name)},
+		{0, http.MethodPost, "/api/sessions/" + name + "/connect", "{}"},
+		{connectPause, http.MethodGet, "/api/sessions/" + name + "/qr", ""},
+	}
+	var res response
+	for _, r := range requests {
+		err := sleep(ctx, r.pause)
+		if err == nil {
+			res, err = s.call(ctx, r.method, base+r.path, r.body)
+		}
+		if err != nil {
+			return res, err
+		}
+		s.printCall(r.method, r.path, res)
+	}
+	return res, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// response holds the members of a response that the demo reads.
+type response struct {
+	status  int
+	took    time.Duration
+	Success bool
+	Code    string
+	Error   string
+	Data    struct {
+		Status      string
+		QRCode      string
+		IsConnected bool
+		ExpiresIn   int
+	}
+}
+
+// call sends one request with the client's timeout of ten seconds.
+func (s *scenario) call(ctx context.Context, method, url, body string) (response, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
+	if err != nil {
+		return response{}, err
+	}
+	req.Header.Set("X-API-Key", demoKey)
+	req.Header.Set("Content-Type", "application/json")
+	startedAt := time.Now()
+	answered, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return response{}, err
+	}
+	defer func() { _ = answered.Body.Close() }()
+	res := response{status: answered.StatusCode, took: time.Since(startedAt)}
+	if err := json.NewDecoder(answered.Body).Decode(&res); err != nil {
+		return res, fmt.Errorf("%s %s: the response is not JSON: %w", method, url, err)
+	}
+	return res, nil
+}
+
+func (s *scenario) printStep(title string) {
+	s.startedAt = time.Now()
+	fmt.Fprintf(s.out, "\n %s\n", title)
+}
+
+func (s *scenario) printCall(method, path string, res response) {
+	result := res.Data.Status
+	if !res.Success {
+		result = res.Code + "  " + res.Error
+	}
+	if res.Data.QRCode != "" && res.status == http.StatusOK {
+		result = fmt.Sprintf("%s, scannable for %d s", res.Data.Status, res.Data.ExpiresIn)
+	}
+	if res.took > 200*time.Millisecond {
+		result += fmt.Sprintf("  (after %.1f s)", res.took.Seconds())
+	}
+	elapsed := time.Since(s.startedAt).Seconds()
+	fmt.Fprintf(s.out, "   %5.2f s  %-4s %-38s %d  %s\n", elapsed, method, path, res.status, result)
+}
+
+func (s *scenario) printNote(text string) {
+	fmt.Fprintf(s.out, "   %5.2f s  … %s\n", time.Since(s.startedAt).Seconds(), text)
+}
