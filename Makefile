@@ -1,36 +1,50 @@
-# Thin names for what the scripts and the go command do. `make check` is what CI runs.
+# Short names for the scripts and the go command. `make check` is what CI runs.
 
-TAGS  := nomsgpack
-BUILD := CGO_ENABLED=0 go build -tags $(TAGS) -trimpath -ldflags "-s -w -X main.version=$(shell git describe --tags --always --dirty 2>/dev/null || echo dev)"
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+GO      := CGO_ENABLED=0 go
+BUILD   := -tags nomsgpack -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 
-.PHONY: check test race lint rules demo drill build bench clean
+.PHONY: help run demo build test race check lint fmt generate rules drill bench clean
+.DEFAULT_GOAL := help
 
-check: ## everything CI checks, installs what is missing when run as root
-	.ci/run
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-test: ## every test that this machine can run
-	go test ./...
+run: ## qrgate on 127.0.0.1:8080, as an engine of the real WhatsApp
+	$(GO) run $(BUILD) ./cmd/qrgate
+
+demo: ## the incident and its fix, in one process without a network
+	$(GO) run $(BUILD) ./cmd/qrgate-demo
+
+build: ## static binaries in bin/
+	$(GO) build $(BUILD) -o bin/ ./cmd/...
+
+test: ## all tests; those that need another program skip without it
+	$(GO) test ./...
 
 race: ## the packages that start goroutines, with the race detector
 	.ci/run race
 
+check: ## everything that CI checks; as root it installs missing programs
+	.ci/run
+
 lint: ## format, vet, golangci-lint
 	.ci/run format vet lint
 
-rules: ## the alerting rules, by pint
-	.ci/run rules
+fmt: ## format the Go files
+	git ls-files '*.go' | xargs gofmt -w
 
-demo: ## the incident, rehearsed in one process
-	go run ./cmd/qrgate-demo
+generate: ## dashboards, alerting rules, manifests and the documents that tests compare
+	$(GO) generate ./...
+
+rules: ## the alerting rules, with pint
+	.ci/run rules
 
 drill: ## break an engine and see who is paged; needs prometheus, alertmanager and redis-server
 	go -C tools run ./drill --once
 
-build: ## static binaries in bin/
-	$(BUILD) -o bin/ ./cmd/...
-
 bench: ## microbenchmarks of the hot paths
-	go test -run '^$$' -bench . -benchmem ./proxy ./internal/acquire ./internal/store/memory
+	$(GO) test -run '^$$' -bench . -benchmem ./proxy ./internal/acquire ./internal/store/memory
 
-clean:
+clean: ## remove bin/
 	rm -rf bin
