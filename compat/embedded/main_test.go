@@ -11,7 +11,7 @@ import (
 	"qrgate/internal/test/whatsappsim/whatsappsimtest"
 )
 
-// handshakeTime is longer than a handshake that nobody answers outlives its engine, which is 20 s, a constant of the
+// handshakeTimeout is longer than a handshake that nobody answers outlives its engine, which is 20 s, a constant of the
 // library. A busy machine is sometimes caught in one at the end of a test.
 const handshakeTime = 25 * time.Second
 

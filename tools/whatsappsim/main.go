@@ -51,7 +51,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 type options struct {
 	listen, control string
 	delay           time.Duration
-	life            []time.Duration
+	refTTL          []time.Duration
 }
 
 func parse(args []string) (options, error) {
@@ -61,7 +61,7 @@ func parse(args []string) (options, error) {
 	fs.StringVar(&o.listen, "listen", "127.0.0.1:0", "")
 	fs.StringVar(&o.control, "control", "127.0.0.1:0", "")
 	fs.DurationVar(&o.delay, "first-frame-delay", 0, "")
-	fs.Func("ref-life", "", func(text string) (err error) { o.life, err = durations(text); return err })
+	fs.Func("ref-ttl", "", func(text string) (err error) { o.refTTL, err = durations(text); return err })
 	if err := fs.Parse(args); err != nil {
 		return o, err
 	}
@@ -95,7 +95,7 @@ func serve(ctx context.Context, o options, out io.Writer) error {
 		return err
 	}
 	defer ctl.Close()
-	sim := &whatsappsim.Server{RefLife: o.life, FirstFrameDelay: o.delay}
+	sim := &whatsappsim.Server{RefTTL: o.refTTL, FirstFrameDelay: o.delay}
 	if err := announce(out, sim, ln.Addr().String(), ctl.Addr().String()); err != nil {
 		return err
 	}

@@ -14,15 +14,15 @@ func TestBounds_Connections(t *testing.T) {
 	srv := &Server{}
 	var last *conn
 	for range maxConns {
-		if last = srv.admit(t.Context()); last == nil {
+		if last = srv.addConn(t.Context()); last == nil {
 			t.Fatal("refused too early")
 		}
 	}
-	if srv.admit(t.Context()) != nil {
+	if srv.addConn(t.Context()) != nil {
 		t.Error("one too many")
 	}
-	srv.dismiss(last)
-	if srv.admit(t.Context()) == nil {
+	srv.removeConn(last)
+	if srv.addConn(t.Context()) == nil {
 		t.Error("refused although one has gone")
 	}
 	if st := srv.Stats(); st.Dials != maxConns+2 || st.Open != maxConns {
@@ -64,7 +64,7 @@ func TestBounds_DeviceNumbers(t *testing.T) {
 	srv := &Server{}
 	c := newConn(t.Context(), Fault{})
 	for want := uint16(1); want <= maxDevice; want++ {
-		a, err := srv.complete(Account{User: "5550100"}, 5550100)
+		a, err := srv.withDefaults(Account{User: "5550100"}, 5550100)
 		if err != nil || a.Device != want {
 			t.Fatalf("device %d, %v, want %d", a.Device, err, want)
 		}
@@ -72,7 +72,7 @@ func TestBounds_DeviceNumbers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := srv.complete(Account{User: "5550100"}, 5550100); !errors.Is(err, ErrFull) {
+	if _, err := srv.withDefaults(Account{User: "5550100"}, 5550100); !errors.Is(err, ErrFull) {
 		t.Errorf("one too many: %v", err)
 	}
 }

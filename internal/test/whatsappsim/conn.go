@@ -13,45 +13,45 @@ import (
 	"go.mau.fi/whatsmeow/proto/waWa6"
 )
 
-// conn is one connection of a client. Three goroutines know it: the reader, which serves the upgrade request
-// and lives as long as the connection; the script, which plays the server's part; and whoever scans.
+// conn is one connection of a client. Three goroutines use it: the reader, which serves the upgrade request and runs as
+// long as the connection; serveConn, the server's side; and Scan.
 type conn struct {
 	fault Fault
 	ctx   context.Context // ends with the connection
 	cut   context.CancelFunc
 
-	ws  *websocket.Conn
-	in  io.Reader
-	dec cipher.AEAD // the reader's
-	got uint32      // the reader's
+	ws       *websocket.Conn
+	in       io.Reader
+	dec      cipher.AEAD // the reader's
+	received uint32      // the reader's
 
 	wmu  sync.Mutex
 	enc  cipher.AEAD
 	sent uint32
 
-	noiseKey []byte               // what the client proved in the handshake
-	payload  *waWa6.ClientPayload // what it said there
+	noiseKey []byte               // from the handshake
+	payload  *waWa6.ClientPayload // from the handshake
 
-	orders chan string         // code of the <stream:error> the script shall end the connection with
-	answer chan *waBinary.Node // the client's answer to pair-success
-	pairID string              // id of that <iq>; under Server.mu
-	device deviceID            // who logged in; under Server.mu
+	closeRequests chan string         // codes of the <stream:error> with which serveConn closes the connection
+	response      chan *waBinary.Node // the client's response to pair-success
+	pairID        string              // id of that <iq>; under Server.mu
+	device        deviceID            // the device that logged in; under Server.mu
 }
 
 func newConn(ctx context.Context, f Fault) *conn {
 	ctx, cut := context.WithCancel(ctx)
 	return &conn{fault: f, ctx: ctx, cut: cut,
-		orders: make(chan string, 1), answer: make(chan *waBinary.Node, 1)}
+		closeRequests: make(chan string, 1), response: make(chan *waBinary.Node, 1)}
 }
 
-// serveHTTP is one connection from its upgrade request to its end.
+// serveHTTP handles one connection from its upgrade request to its end.
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
-	c := s.admit(r.Context())
+	c := s.addConn(r.Context())
 	if c == nil {
 		http.Error(w, "the simulator is full or closed", http.StatusServiceUnavailable)
 		return
 	}
-	defer s.dismiss(c)
+	defer s.removeConn(c)
 	defer c.cut()
 	switch status := c.fault.HTTPStatus; {
 	case status >= 400 && status <= 599:
@@ -63,7 +63,7 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// hang keeps the connection open without a word until either side drops it.
+// hang keeps the connection open, and silent, until either side drops it.
 func (c *conn) hang(w http.ResponseWriter) {
 	raw, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -75,17 +75,17 @@ func (c *conn) hang(w http.ResponseWriter) {
 	discard(raw)
 }
 
-// discard reads until the other side is gone.
+// discard reads until the connection ends.
 func discard(r io.Reader) { _, _ = io.Copy(io.Discard, r) }
 
 func (s *Server) upgrade(c *conn, w http.ResponseWriter, r *http.Request) {
-	// The clients name web.whatsapp.com as their origin, whatever host they dial.
+	// The clients send web.whatsapp.com as their origin, whatever host they dial.
 	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
 	if err != nil {
 		return
 	}
 	defer ws.CloseNow()
-	ws.SetReadLimit(-1) // frames are bounded; a message is read as a stream and may hold many
+	ws.SetReadLimit(-1) // frames are bounded; a message is a stream of frames
 	c.ws, c.in = ws, &stream{ctx: c.ctx, ws: ws}
 	if s.handshake(c) != nil {
 		return
@@ -106,7 +106,7 @@ func (s *Server) upgrade(c *conn, w http.ResponseWriter, r *http.Request) {
 
 // write sends one frame as one message.
 func (c *conn) write(body []byte) error {
-	ctx, cancel := context.WithTimeout(c.ctx, writeTime)
+	ctx, cancel := context.WithTimeout(c.ctx, writeTimeout)
 	defer cancel()
 	return c.ws.Write(ctx, websocket.MessageBinary, frame(body))
 }
@@ -130,16 +130,16 @@ func (c *conn) receive() (*waBinary.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	plain, err := c.dec.Open(nil, nonce(c.got), body, nil)
+	plain, err := c.dec.Open(nil, nonce(c.received), body, nil)
 	if err != nil {
 		return nil, err
 	}
-	c.got++
+	c.received++
 	return decode(plain)
 }
 
-// pause waits and reports whether the connection still lives.
-func (c *conn) pause(d time.Duration) bool {
+// wait waits for d and reports whether the connection is still open.
+func (c *conn) wait(d time.Duration) bool {
 	if d <= 0 {
 		return c.ctx.Err() == nil
 	}
@@ -153,10 +153,10 @@ func (c *conn) pause(d time.Duration) bool {
 	}
 }
 
-// requestClose tells the script to end the connection with a <stream:error>. Of two orders one is enough.
+// requestClose makes serveConn close the connection with a <stream:error>. The first request counts.
 func (c *conn) requestClose(code string) {
 	select {
-	case c.orders <- code:
+	case c.closeRequests <- code:
 	default:
 	}
 }

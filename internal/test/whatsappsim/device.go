@@ -2,14 +2,17 @@ package whatsappsim
 
 import (
 	"crypto/subtle"
+	"errors"
+	"fmt"
+	"strconv"
 
 	"go.mau.fi/whatsmeow/types"
 )
 
-// maxDevices bounds the devices that one server remembers.
+// maxDevices is the maximum number of devices of one server.
 const maxDevices = 4096
 
-// deviceID names a paired device: the account's number and the device's.
+// deviceID identifies a paired device: the numbers of the account and of the device.
 type deviceID struct {
 	user   uint64
 	device uint32
@@ -20,7 +23,7 @@ type device struct {
 	noiseKey []byte
 	lid      types.JID
 	preKeys  int
-	conn     *conn // where it is logged in, or nil
+	conn     *conn // the connection of its login, or nil
 }
 
 // authenticate checks the login on c. It returns the device's other identity and the connection that the device was
@@ -37,8 +40,8 @@ func (s *Server) authenticate(c *conn) (lid types.JID, older *conn, ok bool) {
 	return d.lid, older, true
 }
 
-// remove forgets a device and returns the connection it is logged in on, or nil.
-func (s *Server) remove(id deviceID) *conn {
+// removeDevice removes a device and returns the connection it is logged in on, or nil.
+func (s *Server) removeDevice(id deviceID) *conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := s.state.devices[id]
@@ -49,7 +52,7 @@ func (s *Server) remove(id deviceID) *conn {
 	return d.conn
 }
 
-// logout forgets the device on c, at its own wish.
+// logout removes the device of c, which the client requested.
 func (s *Server) logout(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -72,7 +75,7 @@ func (s *Server) Unlink(a Account) int {
 	}
 	s.mu.Unlock()
 	for _, id := range ids {
-		if c := s.remove(id); c != nil {
+		if c := s.removeDevice(id); c != nil {
 			c.requestClose("401")
 		}
 	}
@@ -93,3 +96,44 @@ func (s *Server) addPreKeys(c *conn, n int) int {
 
 // maxPreKeys is where the count of a device's prekeys stops.
 const maxPreKeys = 100_000
+
+// ErrAccount is the error of Scan for an account that cannot exist.
+var ErrAccount = errors.New("whatsappsim: not an account")
+
+// maxDevice is the largest device number; the wire format has one byte for it.
+const maxDevice = 99
+
+// Account is a simulated phone account. User alone is enough. Each account has its own identity key, the same in every
+// process.
+type Account struct {
+	User   string `json:"user"`   // the phone number: 4 to 18 digits, not starting with 0
+	LID    string `json:"lid"`    // its hidden identity, digits; empty means "9" and the number
+	Device uint16 `json:"device"` // the number of the device to link, at most 99; zero means the next free one
+	Name   string `json:"name"`   // the phone's platform; empty means "android"
+}
+
+// number returns the phone number in its wire form.
+func (a Account) number() (uint64, error) {
+	if len(a.User) < 4 || len(a.User) > 18 || a.Device > maxDevice {
+		return 0, fmt.Errorf("%w: it takes 4 to 18 digits and a device up to %d", ErrAccount, maxDevice)
+	}
+	for _, text := range []string{a.User, a.LID} {
+		for _, r := range text {
+			if r < '0' || r > '9' {
+				return 0, fmt.Errorf("%w: digits only", ErrAccount)
+			}
+		}
+	}
+	if a.User[0] == '0' {
+		return 0, fmt.Errorf("%w: it starts with 0", ErrAccount)
+	}
+	return strconv.ParseUint(a.User, 10, 64)
+}
+
+func (a Account) jid() types.JID {
+	return types.JID{User: a.User, Device: a.Device, Server: types.DefaultUserServer}
+}
+
+func (a Account) lid() types.JID {
+	return types.JID{User: a.LID, Device: a.Device, Server: types.HiddenUserServer}
+}

@@ -1,17 +1,21 @@
 package whatsappsim
 
-import "time"
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+)
 
-// Fault says what goes wrong on one connection. The zero value is a healthy server. A connection keeps the
-// fault it began with until it ends, whatever [Server.SetFault] says later; Scan uses the fault of the
-// connection that the scanned ref belongs to.
+// Fault is the set of faults of one connection. The zero value is a healthy server. A connection keeps its first fault,
+// whatever [Server.SetFault] sets later; Scan uses the fault of the connection that the scanned ref belongs to.
 //
 // As JSON the field names are those below, in any case; durations are strings like "2s" or numbers of
 // nanoseconds; unknown names are errors.
 type Fault struct {
-	// HTTPStatus answers the websocket upgrade with this status, 400 to 599.
+	// HTTPStatus is the response status of the websocket upgrade, 400 to 599.
 	HTTPStatus int
-	// HangUpgrade accepts TCP (and TLS) and never answers the upgrade.
+	// HangUpgrade accepts TCP (and TLS) and never responds to the upgrade.
 	HangUpgrade bool
 
 	// HangHello upgrades and never sends the ServerHello.
@@ -23,49 +27,49 @@ type Fault struct {
 	// BadCert presents a Noise certificate chain that another root has signed.
 	BadCert bool
 
-	// Failure is the reason of a <failure> sent in place of anything else after the handshake, for instance
-	// 401 logged out, 402 temporary ban, 403 banned, 405 client outdated, 500 and 503 server trouble.
+	// Failure is the reason of a <failure> sent instead of any other node after the handshake, for instance
+	// 401 logged out, 402 temporary ban, 403 banned, 405 client outdated, 500 and 503 server errors.
 	Failure int
-	// StreamError is the code of a <stream:error> sent in place of anything else after the handshake.
-	// "401" comes with the conflict device_removed; "conflict" has no code and the conflict replaced.
+	// StreamError is the code of a <stream:error> sent instead of any other node after the handshake.
+	// "401" carries the conflict device_removed; "conflict" has no code and the conflict replaced.
 	StreamError string
 
 	// NoPairDevice never sends the refs: the client is connected and shows no QR.
 	NoPairDevice bool
-	// PairDelay sends the refs this late.
+	// PairDelay is the time before the refs are sent.
 	PairDelay time.Duration
 	// Refs is the number of refs sent, at most 64; zero means 6, which is what the real server sends.
 	Refs int
 	// CutAfterRefs, if positive, drops TCP this long after the refs were sent.
 	CutAfterRefs time.Duration
 	// RefreshAfterRefs, if positive, sends <notification type=companion_reg_refresh> this long after the
-	// refs: all refs of the connection are dead from then on, though they look valid.
+	// refs: from then on no ref of the connection is valid.
 	RefreshAfterRefs time.Duration
 
-	// SilentIQ answers no <iq> of the client: no keep-alive, no prekeys, no passive. A half-dead link.
+	// SilentIQ responds to no <iq> of the client: no keep-alive, no prekeys, no passive, as on a half-open link.
 	SilentIQ bool
 
 	// BadPairHMAC sends a pair-success whose HMAC is wrong.
 	BadPairHMAC bool
 	// BadAccountSig sends a pair-success whose account signature is wrong.
 	BadAccountSig bool
-	// NoRestart keeps the <stream:error code=515> back that ends a pairing.
+	// NoRestart omits the <stream:error code=515> that ends a pairing.
 	NoRestart bool
 	// AfterScan, if set, is the fault of the next connection that begins after a code of this connection was
-	// paired: the reconnect of that client, as long as no other client dials at the same time. It goes
-	// before everything queued by [Server.QueueFaults].
+	// paired: the reconnect of that client, if no other client dials at the same time. It precedes the
+	// faults of [Server.QueueFaults].
 	AfterScan *Fault
 
 	// UnlinkAfter, if positive, removes the device this long after its login, as the owner of the phone
-	// does: <stream:error code=401> with device_removed, and 401 on later logins.
+	// can: <stream:error code=401> with device_removed, and 401 on later logins.
 	UnlinkAfter time.Duration
 }
 
-// maxRefs bounds Fault.Refs.
+// maxRefs is the maximum of Fault.Refs.
 const maxRefs = 64
 
-// defaultRefs is the number of refs the real server sends; whatsmeow gives the first code its 60 seconds
-// only if there are exactly this many (qrchan.go, emitQRs).
+// defaultRefs is the number of refs that the real server sends; only with exactly this many does whatsmeow show the
+// first code for 60 seconds (qrchan.go, emitQRs).
 const defaultRefs = 6
 
 func (f Fault) refs() int {
@@ -76,4 +80,38 @@ func (f Fault) refs() int {
 		return maxRefs
 	}
 	return f.Refs
+}
+
+// UnmarshalJSON reads a fault as the type's comment describes.
+func (f *Fault) UnmarshalJSON(b []byte) error {
+	type plain Fault
+	in := struct {
+		*plain
+		PairDelay, CutAfterRefs, RefreshAfterRefs, UnlinkAfter duration
+	}{plain: (*plain)(f)}
+	*f = Fault{}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&in); err != nil {
+		return fmt.Errorf("whatsappsim: fault: %w", err)
+	}
+	f.PairDelay = time.Duration(in.PairDelay)
+	f.CutAfterRefs = time.Duration(in.CutAfterRefs)
+	f.RefreshAfterRefs = time.Duration(in.RefreshAfterRefs)
+	f.UnlinkAfter = time.Duration(in.UnlinkAfter)
+	return nil
+}
+
+// duration reads "2s" as well as nanoseconds.
+type duration time.Duration
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (d *duration) UnmarshalJSON(b []byte) error {
+	var text string
+	if json.Unmarshal(b, &text) != nil {
+		return json.Unmarshal(b, (*int64)(d))
+	}
+	v, err := time.ParseDuration(text)
+	*d = duration(v)
+	return err
 }

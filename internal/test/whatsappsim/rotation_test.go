@@ -42,7 +42,7 @@ func TestRotation(t *testing.T) {
 func TestRotation_ServerKeepsConnectionAfterLastRef(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		srv := &whatsappsim.Server{RefLife: []time.Duration{time.Second}}
+		srv := &whatsappsim.Server{RefTTL: []time.Duration{time.Second}}
 		w := onPipe(t, srv)
 		w.connect(context.Background())
 		time.Sleep(time.Minute - time.Second)
@@ -79,7 +79,7 @@ func TestRotation_ScanKeepsTimesOfRefs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				srv := &whatsappsim.Server{RefLife: tt.life, PreKeys: 812}
+				srv := &whatsappsim.Server{RefTTL: tt.life, PreKeys: 812}
 				w := onPipe(t, srv)
 				w.connect(context.Background())
 				time.Sleep(tt.at)

@@ -1,3 +1,37 @@
+// Package whatsappsim is a simulated WhatsApp Web server for tests, demonstrations and benchmarks: enough of the
+// protocol for the real client libraries (whatsmeow, Baileys) to show QR codes, pair and log in. Each fault of a server
+// is a field of [Fault]. It listens on loopback or on in-memory pipes, and has no real keys or accounts.
+//
+//	srv := &whatsappsim.Server{}            // the zero value is ready and healthy
+//	go srv.Serve(ln)                  // ws:// and wss:// share the listener
+//	defer srv.Close()
+//	srv.QueueFaults(whatsappsim.Fault{Failure: 405})   // the next client is outdated
+//	srv.Scan(ctx, code, whatsappsim.Account{User: "5550100"})   // a phone scans the code
+//
+// The supported part of the protocol:
+//
+//	client                                server
+//	GET /ws/chat, Upgrade          ->                                     HTTPStatus, HangUpgrade
+//	"WA" 6 3, ClientHello          ->
+//	                               <-     ServerHello, certificate chain  HangHello, CutHello, GarbageHello, BadCert
+//	ClientFinish, ClientPayload    ->
+//	                               <-     <failure>, <stream:error>       Failure, StreamError
+//
+//	Registration (the payload carries no account):
+//	                               <-     <iq><pair-device><ref/>…        NoPairDevice, PairDelay, Refs
+//	<iq type=result>               ->                                     CutAfterRefs, RefreshAfterRefs
+//	                               <-     <iq><pair-success>              BadPairHMAC, BadAccountSig   (Scan)
+//	<iq><pair-device-sign>         ->
+//	                               <-     <stream:error code=515>         NoRestart
+//
+//	Login (the payload names account and device):
+//	                               <-     <success>                       AfterScan
+//	<iq> count, prekeys, passive   ->                                     SilentIQ
+//	                               <-     <iq type=result>, <ib><offline> UnlinkAfter
+//
+// Where the behavior of the real server is unknown (how long a ref is valid, whether it closes the connection after the
+// last one), the simulator does what the client libraries assume. It has no messages, no app state, no pairing by number
+// and no passkeys.
 package whatsappsim
 
 import (
@@ -16,30 +50,29 @@ import (
 )
 
 const (
-	maxConns   = 4096             // open connections, refused with 503 beyond
-	headerTime = 10 * time.Second // for a client to say what it wants
-	writeTime  = 10 * time.Second // for a client to take one frame
+	maxConns      = 4096             // open connections; more get 503
+	headerTimeout = 10 * time.Second // for the request headers of a client
+	writeTimeout  = 10 * time.Second // for one frame
 )
 
 // Server is a simulated WhatsApp Web server. The zero value is ready to Serve and healthy. The exported fields
-// are set before Serve and not after; what changes while it runs has methods, all safe for concurrent use.
+// are set before Serve; for later changes there are methods, all safe for concurrent use.
 type Server struct {
-	// Fault is the fault of every connection, until SetFault says otherwise.
+	// Fault is the fault of every connection until SetFault.
 	Fault Fault
-	// RefLife is how long the refs of a connection can be scanned, each counted from the end of the one
+	// RefTTL is how long the refs of a connection can be scanned, each counted from the end of the one
 	// before; the last value repeats. Empty means 60 seconds and then 20 each, which is how long the client
-	// libraries show them (whatsmeow qrchan.go; how long the real server honours them is not known).
-	RefLife []time.Duration
-	// FirstFrameDelay is waited between the handshake and the first frame of the server. Baileys 6.7 loses
-	// a frame that comes sooner than about 30 ms; whatsmeow and Baileys 7 need none.
+	// libraries show them (whatsmeow qrchan.go); the values of the real server are unknown.
+	RefTTL []time.Duration
+	// FirstFrameDelay is the time between the handshake and the first frame of the server. Baileys 6.7 loses a
+	// frame within the first 30 ms; whatsmeow and Baileys 7 need no delay.
 	FirstFrameDelay time.Duration
-	// PreKeys is the number of prekeys the server claims to hold for a device that has just been paired.
+	// PreKeys is the number of prekeys that the server reports for a newly paired device.
 	PreKeys int
 	// Root signs the server's Noise certificate. Nil means the fixed root of RootPublicHex.
 	Root *ecdh.PrivateKey
-	// Trace, if set, sees every node: dir is "<-" for what a client sent and "->" for what it got. The node
-	// is a copy without its secrets (refs, keys, numbers), so that printing it is harmless. It is called
-	// from many goroutines.
+	// Trace, if set, receives every node: dir is "<-" for a node from the client and "->" for one to it. The
+	// node is a copy without secrets (refs, keys, numbers), so it is safe to print. Many goroutines call it.
 	Trace func(dir string, n *waBinary.Node)
 
 	cert  certificate
@@ -49,35 +82,35 @@ type Server struct {
 
 // state is what changes while the server runs, all under Server.mu.
 type state struct {
-	closed  bool
-	faultAt *Fault // what SetFault said
-	queue   []Fault
-	static  *ecdh.PrivateKey
-	https   []*http.Server
-	conns   map[*conn]struct{}
-	refs    map[string]*ref      // :: text of the ref → ref
-	devices map[deviceID]*device // :: paired devices
-	ended   chan struct{}        // closed when the last connection of a closed server has ended
-	stats   Stats
+	closed   bool
+	override *Fault // set by SetFault
+	queue    []Fault
+	static   *ecdh.PrivateKey
+	https    []*http.Server
+	conns    map[*conn]struct{}
+	refs     map[string]*ref      // :: text of the ref → ref
+	devices  map[deviceID]*device // :: paired devices
+	ended    chan struct{}        // closed when the last connection of a closed server has ended
+	stats    Stats
 }
 
-// Stats counts what the server has seen.
+// Stats are the counters of a server.
 type Stats struct {
-	Dials       int `json:"dials"`       // upgrade requests, refused ones included
-	Handshakes  int `json:"handshakes"`  // Noise handshakes that both sides finished
+	Dials       int `json:"dials"`       // upgrade requests, including refused ones
+	Handshakes  int `json:"handshakes"`  // complete Noise handshakes
 	PairDevices int `json:"pairDevices"` // sets of refs sent
-	Pairings    int `json:"pairings"`    // scans that both sides finished
-	Logins      int `json:"logins"`      // logins answered with <success>
+	Pairings    int `json:"pairings"`    // complete scans
+	Logins      int `json:"logins"`      // successful logins
 	Open        int `json:"open"`        // connections open now
 }
 
 // Serve accepts connections until Close, which makes it return nil, or until ln fails. It closes ln. It may
-// run for several listeners at once.
+// serve several listeners at once.
 func (s *Server) Serve(ln net.Listener) error {
 	defer ln.Close()
 	srv := &http.Server{
 		Handler:           http.HandlerFunc(s.serveHTTP),
-		ReadHeaderTimeout: headerTime,
+		ReadHeaderTimeout: headerTimeout,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          log.New(io.Discard, "", 0),
 	}
@@ -101,7 +134,7 @@ func (s *Server) trackServer(srv *http.Server) bool {
 	return true
 }
 
-// Close stops listening, drops every connection without a farewell and returns when all of them have ended.
+// Close stops listening, drops every connection without a close frame, and returns when all of them have ended.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.state.closed = true
@@ -117,7 +150,7 @@ func (s *Server) Close() error {
 	return err
 }
 
-// drained is closed once no connection is open.
+// drained returns a channel that is closed once no connection is open.
 func (s *Server) drained() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -130,15 +163,15 @@ func (s *Server) drained() <-chan struct{} {
 	return s.state.ended
 }
 
-// SetFault changes the fault of the connections that begin from now on.
+// SetFault sets the fault of new connections.
 func (s *Server) SetFault(f Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.state.faultAt = &f
+	s.state.override = &f
 }
 
-// QueueFaults appends to the faults of the next connections, one each; after them Fault or what SetFault
-// said is in force again.
+// QueueFaults appends to the faults of the next connections, one each; after them the fault of SetFault or Fault
+// applies again.
 func (s *Server) QueueFaults(f ...Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,7 +187,7 @@ func (s *Server) CutAll() {
 	}
 }
 
-// Stats returns what was counted so far.
+// Stats returns the current counters.
 func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -180,9 +213,9 @@ func (s *Server) count(change func(*Stats)) {
 	change(&s.state.stats)
 }
 
-// admit registers a new connection with the fault it will live with, or returns nil if the server is full or
+// addConn registers a new connection with the fault it will live with, or returns nil if the server is full or
 // closed.
-func (s *Server) admit(ctx context.Context) *conn {
+func (s *Server) addConn(ctx context.Context) *conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := &s.state
@@ -205,14 +238,14 @@ func (s *Server) nextFault() Fault {
 		st.queue = st.queue[1:]
 		return f
 	}
-	if st.faultAt != nil {
-		return *st.faultAt
+	if st.override != nil {
+		return *st.override
 	}
 	return s.Fault
 }
 
-// dismiss forgets a connection that has ended, and its refs.
-func (s *Server) dismiss(c *conn) {
+// removeConn removes a connection that has ended, and its refs.
+func (s *Server) removeConn(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := &s.state

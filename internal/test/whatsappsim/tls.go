@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// CAPEM returns the self-signed certificate of wss:// in PEM, for clients that shall trust it. No others do,
-// which is the fault of an untrusted certificate. It returns nil in the case that none could be made.
+// CAPEM returns the self-signed certificate of wss:// in PEM, for clients that have to trust it; for
+// others the certificate is untrusted, which is a fault too. It returns nil if the certificate could not be made.
 func (s *Server) CAPEM() []byte {
 	cert, err := s.cert.get(nil)
 	if err != nil {
@@ -25,7 +25,7 @@ func (s *Server) CAPEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]})
 }
 
-// certificate is made at first use.
+// certificate is made on first use.
 type certificate struct {
 	once sync.Once
 	cert *tls.Certificate
@@ -43,7 +43,7 @@ func selfSigned(now time.Time) (*tls.Certificate, error) {
 		return nil, err
 	}
 	form := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "wasim"},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "whatsappsim"},
 		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(365 * 24 * time.Hour),
 		IsCA: true, BasicConstraintsValid: true,
 		DNSNames:    []string{"web.whatsapp.com", "localhost"},
@@ -71,8 +71,8 @@ func (l *sniffListener) Accept() (net.Conn, error) {
 	return &sniffConn{Conn: c, cfg: l.cfg}, nil
 }
 
-// sniffConn decides at its first read, away from the accept loop: a TLS ClientHello starts with 0x16, no
-// HTTP request does.
+// sniffConn detects TLS at its first read, outside the accept loop: a TLS ClientHello starts with 0x16, and no HTTP
+// request does.
 type sniffConn struct {
 	net.Conn
 	cfg   *tls.Config
@@ -97,7 +97,7 @@ func (c *sniffConn) get() net.Conn {
 	return c.inner
 }
 
-// peekedConn reads what was peeked at first.
+// peekedConn reads through the buffer that was peeked into.
 type peekedConn struct {
 	net.Conn
 	r *bufio.Reader

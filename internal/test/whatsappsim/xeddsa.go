@@ -11,8 +11,8 @@ import (
 	"filippo.io/edwards25519/field"
 )
 
-// errSignature is what verify returns for a signature that does not hold.
-var errSignature = errors.New("wasim: bad XEdDSA signature")
+// errSignature is the error of verify for a wrong signature.
+var errSignature = errors.New("whatsappsim: bad XEdDSA signature")
 
 // sign signs msg with an X25519 key as libsignal does: XEdDSA, with the sign of the Edwards public key in
 // the top bit of the signature.
@@ -66,7 +66,7 @@ func verify(pub, msg, sig []byte) error {
 	return nil
 }
 
-// hashPrefix is the 32 bytes that keep the nonce hash apart from the others (2^256 - 2, little endian).
+// hashPrefix returns the 32 bytes that separate the nonce hash from the others (2^256 - 2, little endian).
 func hashPrefix() []byte {
 	b := bytes.Repeat([]byte{0xff}, 32)
 	b[0] = 0xfe

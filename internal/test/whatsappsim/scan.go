@@ -5,8 +5,10 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	waBinary "go.mau.fi/whatsmeow/binary"
@@ -14,34 +16,33 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// What Scan returns besides ErrQR, ErrAccount and the context's error.
+// Errors of Scan, besides ErrQR, ErrAccount and the context's error.
 var (
-	// ErrUnknownRef means that the ref belongs to no open connection: its connection has ended, it was
-	// used already, or this server never issued it.
-	ErrUnknownRef = errors.New("wasim: the code belongs to no open connection")
-	// ErrExpiredRef means that the connection is open but the time of this ref is over.
-	ErrExpiredRef = errors.New("wasim: the code has expired")
+	// ErrUnknownRef means that the ref belongs to no open connection: its connection has ended, a phone
+	// has used it, or this server never issued it.
+	ErrUnknownRef = errors.New("whatsappsim: the code belongs to no open connection")
+	// ErrExpiredRef means that the connection is open but the ref has expired.
+	ErrExpiredRef = errors.New("whatsappsim: the code has expired")
 	// ErrForeignKey means that the keys in the code are not those of the client that got the ref.
-	ErrForeignKey = errors.New("wasim: the keys in the code are not those of the connection")
-	// ErrRefused means that the client did not accept the pairing, hung up, or did not answer in time.
-	ErrRefused = errors.New("wasim: the client did not accept the pairing")
-	// ErrFull means that the server remembers as many devices as it can.
-	ErrFull = errors.New("wasim: too many devices")
+	ErrForeignKey = errors.New("whatsappsim: the keys in the code are not those of the connection")
+	// ErrRefused means that the client refused the pairing, disconnected, or did not respond in time.
+	ErrRefused = errors.New("whatsappsim: the client did not accept the pairing")
+	// ErrFull means that the server has its maximum of devices.
+	ErrFull = errors.New("whatsappsim: too many devices")
 )
 
-// answerTime is how long a phone waits for the client to sign.
-const answerTime = 10 * time.Second
+// responseTimeout is how long Scan waits for the client's signature.
+const responseTimeout = 10 * time.Second
 
-// code is a QR code taken apart.
+// code is a parsed QR code.
 type code struct {
 	ref                  string
 	noise, identity, adv []byte
 }
 
-// Scan plays the phone of account a that scans a QR code: it checks the code, sends pair-success, verifies
-// what the client signs, remembers the device and asks the client to restart (<stream:error code=515>). It
-// returns when the client has signed; the restart and the login are still to come. The fault is that of the
-// connection that the code belongs to. A code can be scanned once.
+// Scan simulates a phone of account a that scans a QR code: it checks the code, sends pair-success, verifies the
+// client's signature, stores the device and makes the client restart (<stream:error code=515>). It returns after the
+// signature; restart and login follow. The fault is that of the code's connection. A code can be scanned once.
 func (s *Server) Scan(ctx context.Context, qr string, a Account) error {
 	var q code
 	var err error
@@ -56,14 +57,14 @@ func (s *Server) Scan(ctx context.Context, qr string, a Account) error {
 	if err != nil {
 		return err
 	}
-	if a, err = s.complete(a, user); err != nil {
+	if a, err = s.withDefaults(a, user); err != nil {
 		return err
 	}
-	signed, err := s.propose(c, proposal{id: id, code: q, account: a})
+	signed, err := s.sendPairSuccess(c, proposal{id: id, code: q, account: a})
 	if err != nil {
 		return err
 	}
-	answer, err := c.await(ctx)
+	answer, err := c.awaitResponse(ctx)
 	if err != nil {
 		return err
 	}
@@ -73,8 +74,7 @@ func (s *Server) Scan(ctx context.Context, qr string, a Account) error {
 	return s.link(c, a, user)
 }
 
-// claim finds the connection of a code, takes its refs out of use and returns the id under which the
-// client's answer to pair-success will be awaited.
+// claim returns the connection of a code and the id of the pair-success to send, and deletes the connection's refs.
 func (s *Server) claim(q code, now time.Time) (*conn, string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,7 +82,7 @@ func (s *Server) claim(q code, now time.Time) (*conn, string, error) {
 	switch {
 	case r == nil:
 		return nil, "", ErrUnknownRef
-	case r.dead || !now.Before(r.dies):
+	case r.retired || !now.Before(r.expiresAt):
 		return nil, "", ErrExpiredRef
 	case !bytes.Equal(q.noise, r.conn.noiseKey),
 		!bytes.Equal(q.identity, r.conn.payload.GetDevicePairingData().GetEIdent()):
@@ -93,15 +93,15 @@ func (s *Server) claim(q code, now time.Time) (*conn, string, error) {
 	return r.conn, r.conn.pairID, nil
 }
 
-// proposal is what a pair-success is made of.
+// proposal holds the parts of a pair-success.
 type proposal struct {
 	id      string
 	code    code
 	account Account
 }
 
-// propose sends pair-success and returns the identity in it that the client has to sign.
-func (s *Server) propose(c *conn, p proposal) (*waAdv.ADVSignedDeviceIdentity, error) {
+// sendPairSuccess sends pair-success and returns the identity in it that the client has to sign.
+func (s *Server) sendPairSuccess(c *conn, p proposal) (*waAdv.ADVSignedDeviceIdentity, error) {
 	details, err := proto.Marshal(&waAdv.ADVDeviceIdentity{
 		RawID: proto.Uint32(1), Timestamp: proto.Uint64(uint64(time.Now().Unix())), KeyIndex: proto.Uint32(1)})
 	if err != nil {
@@ -125,7 +125,7 @@ func (s *Server) propose(c *conn, p proposal) (*waAdv.ADVSignedDeviceIdentity, e
 	return id, s.send(c, pairSuccess(p, sealed))
 }
 
-// What the signatures of a pairing cover begins with these (whatsmeow pair.go).
+// Prefixes of the signed data (whatsmeow pair.go).
 const (
 	prefixAccount = "\x06\x00"
 	prefixDevice  = "\x06\x01"
@@ -135,7 +135,7 @@ func signedText(prefix string, parts ...[]byte) []byte {
 	return append([]byte(prefix), bytes.Join(parts, nil)...)
 }
 
-// seal authenticates an identity with the secret from the code, or with a wrong sum.
+// seal adds the HMAC of the code's secret to an identity, or a wrong HMAC.
 func seal(id *waAdv.ADVSignedDeviceIdentity, adv []byte, wrong bool) ([]byte, error) {
 	raw, err := proto.Marshal(id)
 	if err != nil {
@@ -150,32 +150,32 @@ func seal(id *waAdv.ADVSignedDeviceIdentity, adv []byte, wrong bool) ([]byte, er
 	return proto.Marshal(&waAdv.ADVSignedDeviceIdentityHMAC{Details: raw, HMAC: sum})
 }
 
-// pairSuccess tells the client who it is now. Both identities are JID tokens and Baileys needs the second.
+// pairSuccess returns the <iq> with the client's new identities. Both are JID tokens; Baileys needs the second.
 func pairSuccess(p proposal, sealed []byte) waBinary.Node {
-	return request(p.id, waBinary.Node{Tag: "pair-success", Content: []waBinary.Node{
+	return newIQ(p.id, waBinary.Node{Tag: "pair-success", Content: []waBinary.Node{
 		{Tag: "device-identity", Content: sealed},
 		{Tag: "platform", Attrs: waBinary.Attrs{"name": p.account.Name}},
 		{Tag: "device", Attrs: waBinary.Attrs{"jid": p.account.jid(), "lid": p.account.lid()}},
 	}})
 }
 
-// await waits for the client's answer to pair-success.
-func (c *conn) await(ctx context.Context) (*waBinary.Node, error) {
-	limit := time.NewTimer(answerTime)
+// awaitResponse waits for the client's response to pair-success.
+func (c *conn) awaitResponse(ctx context.Context) (*waBinary.Node, error) {
+	limit := time.NewTimer(responseTimeout)
 	defer limit.Stop()
 	select {
-	case n := <-c.answer:
+	case n := <-c.response:
 		return n, nil
 	case <-c.ctx.Done():
-		return nil, fmt.Errorf("%w: it hung up", ErrRefused)
+		return nil, fmt.Errorf("%w: it disconnected", ErrRefused)
 	case <-limit.C:
-		return nil, fmt.Errorf("%w: no answer in %v", ErrRefused, answerTime)
+		return nil, fmt.Errorf("%w: no response in %v", ErrRefused, responseTimeout)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-// checkSigned verifies the client's signature under the identity that was proposed to it.
+// checkSigned verifies the client's signature of the identity in pair-success.
 func checkSigned(answer *waBinary.Node, want *waAdv.ADVSignedDeviceIdentity, identity []byte) error {
 	node := answer.GetChildByTag("pair-device-sign", "device-identity")
 	raw, ok := node.Content.([]byte)
@@ -195,7 +195,7 @@ func checkSigned(answer *waBinary.Node, want *waAdv.ADVSignedDeviceIdentity, ide
 	return nil
 }
 
-// link remembers the new device and lets the client restart.
+// link stores the new device and makes the client restart.
 func (s *Server) link(c *conn, a Account, user uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -217,8 +217,8 @@ func (s *Server) link(c *conn, a Account, user uint64) error {
 	return nil
 }
 
-// complete fills in what the caller left out of an account.
-func (s *Server) complete(a Account, user uint64) (Account, error) {
+// withDefaults fills in the empty fields of an account.
+func (s *Server) withDefaults(a Account, user uint64) (Account, error) {
 	if a.LID == "" {
 		a.LID = "9" + a.User
 	}
@@ -236,4 +236,31 @@ func (s *Server) complete(a Account, user uint64) (Account, error) {
 		return a, ErrFull
 	}
 	return a, nil
+}
+
+// ErrQR is the error of ParseQR for a text that is no WhatsApp code.
+var ErrQR = errors.New("whatsappsim: not a WhatsApp QR code")
+
+// ParseQR returns the parts of a code: the server's ref and the client's Noise key, identity key and ADV secret, 32
+// bytes each. It reads both formats: the bare list "ref,noise,identity,adv" of older libraries, and
+// "https://wa.me/settings/linked_devices#ref,noise,identity,adv,client" of whatsmeow since May 2026 and
+// Baileys 7. It returns ErrQR for anything else.
+func ParseQR(code string) (ref string, noise, identity, adv []byte, err error) {
+	_, list, isURL := strings.Cut(code, "#")
+	if !isURL {
+		list = code
+	}
+	fields := strings.Split(list, ",")
+	if len(fields) < 4 || fields[0] == "" {
+		return "", nil, nil, nil, fmt.Errorf("%w: %d fields", ErrQR, len(fields))
+	}
+	var keys [3][]byte
+	for i := range keys {
+		key, err := base64.StdEncoding.DecodeString(fields[i+1])
+		if err != nil || len(key) != 32 {
+			return "", nil, nil, nil, fmt.Errorf("%w: field %d is not a key", ErrQR, i+2)
+		}
+		keys[i] = key
+	}
+	return fields[0], keys[0], keys[1], keys[2], nil
 }
