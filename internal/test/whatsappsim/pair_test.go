@@ -229,7 +229,7 @@ func TestScan_Refusals(t *testing.T) {
 			{"a large device", code, whatsappsim.Account{User: "5550100", Device: 100}, whatsappsim.ErrAccount},
 			{"a bad lid", code, whatsappsim.Account{User: "5550100", LID: "x"}, whatsappsim.ErrAccount},
 			{"an unknown ref", "x" + tail(code), me, whatsappsim.ErrUnknownRef},
-			{"somebody's keys", head(code) + tail(foreign), me, whatsappsim.ErrForeignKey},
+			{"keys of another client", head(code) + tail(foreign), me, whatsappsim.ErrForeignKey},
 			{"one foreign key", mix(code, foreign, 1), me, whatsappsim.ErrForeignKey},
 			{"another", mix(code, foreign, 2), me, whatsappsim.ErrForeignKey},
 			{"the other way", head(foreign) + tail(code), me, whatsappsim.ErrForeignKey},
@@ -262,7 +262,7 @@ func mix(code, other string, field int) string {
 	return strings.Join(fields, ",")
 }
 
-// Scan ends if the client says no, says nothing or goes away, and if whoever scans has lost patience.
+// Scan fails if the client refuses, does not respond or disconnects, and when its context ends.
 func TestScan_NoSignatureEnds(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
