@@ -84,7 +84,7 @@ max by (job) ` + stores + ` == 1`, For: "1m", KeepFiring: causeKeepFiring}.
 
 func throttling() rule {
 	return rule{Alert: "QRGateEngineThrottling",
-		Expr: `sum by (job) (increase(qrgate_engine_requests_total{` + job + `,fault="rate_limited"}[10m])) > 2.5`, For: "5m"}.
+		Expr: `sum by (job) (increase(qrgate_engine_requests_total{` + job + `,error_type="rate_limited"}[10m])) > 2.5`, For: "5m"}.
 		with(map[string]string{"severity": warning}).annotate(
 		"The engine throttles the gate",
 		`{{ printf "%.0f" $value }} calls in ten minutes were answered 429. The gate keeps within the budget that the engine announces, so somebody else spends it, or it is wrong.`)
@@ -99,8 +99,8 @@ func saturated() rule {
 }
 
 func mismatch() rule {
-	return rule{Alert: "QRGateSealedMismatch",
-		Expr: `sum by (job) (increase(qrgate_store_sealed_mismatches_total{` + job + `}[15m])) > 0`, KeepFiring: "15m"}.
+	return rule{Alert: "QRGateDecryptFailing",
+		Expr: `sum by (job) (increase(qrgate_store_decrypt_failures_total{` + job + `}[15m])) > 0`, KeepFiring: "15m"}.
 		with(map[string]string{"severity": warning}).annotate(
 		"Stored values do not open for their reader",
 		"Replicas have different secrets, or somebody writes to the store. No QR was shown to a stranger: what does not open is not there.")

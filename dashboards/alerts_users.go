@@ -15,9 +15,9 @@ func userAlerts() []rule {
 func noQR() rule {
 	return rule{
 		Alert: "QRGateNoQRDelivered",
-		Expr: `sum by (job) (increase(qrgate_qr_holds_total{` + job + `,outcome="failure",diagnosis=~"` + globalCauses + `"}[3m])) > 4.5
+		Expr: `sum by (job) (increase(qrgate_qr_waits_total{` + job + `,outcome="failure",diagnosis=~"` + globalCauses + `"}[3m])) > 4.5
 and on (job)
-sum by (job) (increase(qrgate_qr_holds_total{` + job + `,outcome="success"}[3m])) == 0
+sum by (job) (increase(qrgate_qr_waits_total{` + job + `,outcome="success"}[3m])) == 0
 and on (job)
 sum by (job) (increase(qrgate_session_state_changes_total{` + job + `,state="connecting"}[15m])) > 2.5`,
 		For: "1m", KeepFiring: "2m",
@@ -32,9 +32,9 @@ func clientOutdated() rule {
 	const said = `,diagnosis="client_outdated"}[10m])) > 0`
 	return rule{
 		Alert: "QRGateClientOutdated",
-		Expr: `sum by (job) (increase(qrgate_qr_holds_total{` + job + said + `
+		Expr: `sum by (job) (increase(qrgate_qr_waits_total{` + job + said + `
 or
-sum by (job) (increase(qrgate_qr_journeys_total{` + job + said + `
+sum by (job) (increase(qrgate_qr_acquisitions_total{` + job + said + `
 or
 sum by (job) (increase(qrgate_probe_runs_total{` + job + said,
 		For: "30s", KeepFiring: "10m",
@@ -45,7 +45,7 @@ sum by (job) (increase(qrgate_probe_runs_total{` + job + said,
 
 // dominant never tells anybody; it stands on the dashboards beside whatever does.
 func dominant() rule {
-	const failures = `(increase(qrgate_qr_journeys_total{` + job + `,outcome="failure"}[15m]))`
+	const failures = `(increase(qrgate_qr_acquisitions_total{` + job + `,outcome="failure"}[15m]))`
 	return rule{
 		Alert: "QRGateDominantDiagnosis",
 		Expr: `sum by (job, diagnosis) ` + failures + `

@@ -30,7 +30,7 @@ func firstScreen(l Links) panels {
 	share := steps(step{"red", 0}, step{"orange", .95}, step{"green", .99})
 	return panels{
 		ofUsers(figure(text{"Users: QR success", "Journeys of users in 15 minutes that ended in a QR, of those that could.", units.PercentUnit}, sixth,
-			increase("", of("qrgate_qr_journeys_total", users, good), "15m")+"\n/\n"+increase("", of("qrgate_qr_journeys_total", users, finished), "15m"), share)),
+			increase("", of("qrgate_qr_acquisitions_total", users, good), "15m")+"\n/\n"+increase("", of("qrgate_qr_acquisitions_total", users, finished), "15m"), share)),
 		figure(text{"Probe: QR success", "Runs of the deep probe in 30 minutes that ended in a QR. It walks the whole way of a client.", units.PercentUnit}, sixth,
 			increase("", of("qrgate_probe_runs_total", deep, good), "30m")+"\n/\n"+increase("", of("qrgate_probe_runs_total", deep), "30m"), share),
 		figure(text{"Error budget left", "Of the promise that has the least left of its 30 days. Below 0 it is broken.", units.PercentUnit}, sixth,
@@ -46,12 +46,12 @@ func firstScreen(l Links) panels {
 			`1000 * max by (alertname, severity, slo, probe, diagnosis) (ALERTS_FOR_STATE{`+ofJob+`,alertname=~"QRGate.+"} and ignoring (alertstate) ALERTS{`+ofJob+`,alertname=~"QRGate.+",alertstate="firing"})`).
 			NoValue("nothing fires").DataLinks([]cog.Builder[dashboard.DashboardLink]{l.toRunbook()}),
 		stacked(text{"Failures by cause", "Why: requests for a QR that failed, by cause, within seconds of the failure. A click opens what to do.", units.RequestsPerSecond}, half,
-			line(rate("diagnosis", of("qrgate_qr_holds_total", `outcome="failure"`, `diagnosis!="none"`))+" > 0", "{{diagnosis}}")).
+			line(rate("diagnosis", of("qrgate_qr_waits_total", `outcome="failure"`, `diagnosis!="none"`))+" > 0", "{{diagnosis}}")).
 			NoValue("no failures").DataLinks([]cog.Builder[dashboard.DashboardLink]{l.toCause()}),
 		stacked(text{"Requests for a QR, by answer", "For whom: all users' requests. A failure is a \"not yet\" or a diagnosis.", units.RequestsPerSecond}, half,
-			line(rate("outcome", of("qrgate_qr_holds_total")), "{{outcome}}")),
+			line(rate("outcome", of("qrgate_qr_waits_total")), "{{outcome}}")),
 		graph(text{"Journeys by outcome", "From the wish for a QR to its end; users and probes apart. A failure takes a minute to be one.", units.EventsPerSecond}, half,
-			line(rate("origin, outcome", of("qrgate_qr_journeys_total")), "{{origin}} {{outcome}}")),
+			line(rate("origin, outcome", of("qrgate_qr_acquisitions_total")), "{{origin}} {{outcome}}")),
 	}
 }
 
@@ -64,7 +64,7 @@ func where() panels {
 			Thresholds(steps(step{"transparent", 0}, step{"orange", 5}, step{"red", 15})).ThresholdsStyle(drawn()),
 		heat(text{"Time to QR, spread", "Two bands are two kinds of sessions, or of engines.", units.Seconds}, half, histogram),
 		graph(text{"How long requests are held", "95 % are answered within this time. At the limit of the hold, clients got \"not yet\".", units.Seconds}, third,
-			line(quantile("0.95", "outcome", "qrgate_qr_hold_duration_seconds"), "{{outcome}}")),
+			line(quantile("0.95", "outcome", "qrgate_qr_wait_duration_seconds"), "{{outcome}}")),
 		stacked(text{"Sessions at work, by state", "Many in connecting: the engine makes no QR. Many in awaiting_scan: nobody scans. Linked ones rest after half a minute and are the engine's to count.", units.Short}, third,
 			line(`sum by (state) (`+of("qrgate_sessions")+`)`, "{{state}}")),
 		graph(text{"Changes of state", "Sessions that began a state. Connecting without awaiting_scan is the trouble itself.", units.EventsPerSecond}, third,
@@ -72,7 +72,7 @@ func where() panels {
 		graph(text{"Codes", "The first of a connect, and those that replaced another. Users and probes apart.", units.EventsPerSecond}, half,
 			line(rate("origin, position", of("qrgate_qr_codes_total")), "{{origin}} {{position}}")),
 		graph(text{"Failed journeys by cause", "Of users and probes; a minute later than failures by cause, and each session once.", units.EventsPerSecond}, half,
-			line(rate("origin, diagnosis", of("qrgate_qr_journeys_total", `outcome="failure"`))+" > 0", "{{origin}} {{diagnosis}}")).NoValue("no failures"),
+			line(rate("origin, diagnosis", of("qrgate_qr_acquisitions_total", `outcome="failure"`))+" > 0", "{{origin}} {{diagnosis}}")).NoValue("no failures"),
 	}
 }
 

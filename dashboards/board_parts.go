@@ -5,7 +5,7 @@ import "github.com/grafana/grafana-foundation-sdk/go/units"
 func dependencies() panels {
 	return panels{
 		graph(text{"Engine: calls by fault", "The gate's own calls. not_ready is the usual answer of an engine that works; the others are trouble.", units.EventsPerSecond}, third,
-			line(rate("fault", of("qrgate_engine_requests_total"))+" > 0", "{{fault}}")).NoValue("no calls"),
+			line(rate("error_type", of("qrgate_engine_requests_total"))+" > 0", "{{error_type}}")).NoValue("no calls"),
 		graph(text{"Engine: time per call", "95 % of the calls are answered within this time. A diamond leads to its trace.", units.Seconds}, third,
 			line(quantile("0.95", "operation", "qrgate_engine_request_duration_seconds"), "{{operation}}").Exemplar(true)),
 		graph(text{"Engine: failed calls", "Share of the calls that got no answer in time, 429, 5xx or nonsense.", units.PercentUnit}, third,
@@ -18,7 +18,7 @@ func dependencies() panels {
 		graph(text{"Engine: retries", "The gate's own calls that came after a failed one, of the same operation for the same session.", units.EventsPerSecond}, third,
 			line(rate("operation", of("qrgate_engine_retries_total")), "{{operation}}")),
 		graph(text{"Engine: budget left", "Calls that the engine still allows in this window, of the key with the fewest. At 0 QRs come late.", units.Short}, third,
-			line(`min by (instance) (`+of("qrgate_engine_budget_left")+`)`, "{{instance}}")).NoValue("the engine does not say"),
+			line(`min by (instance) (`+of("qrgate_engine_rate_limit_remaining")+`)`, "{{instance}}")).NoValue("the engine does not say"),
 		strip(text{"Who reaches the store", "By replica. Red: it goes on from its own memory.", units.Short}, third,
 			line(`min by (instance) (`+of("qrgate_store_up")+`)`, "{{instance}}"), [2]string{"away", "there"}),
 		graph(text{"Store: time per operation", "95 % end within this time. The gate waits 150 ms at most.", units.Seconds}, third,
@@ -26,7 +26,7 @@ func dependencies() panels {
 		graph(text{"Store: failures", "Operations that failed; a lost race is none.", units.EventsPerSecond}, half,
 			line(rate("operation", of("qrgate_store_operation_failures_total")), "{{operation}}")),
 		graph(text{"Store: values that did not open", "Replicas with different secrets, or somebody who writes to the store.", units.EventsPerSecond}, half,
-			line(rate("instance", of("qrgate_store_sealed_mismatches_total")), "{{instance}}")),
+			line(rate("instance", of("qrgate_store_decrypt_failures_total")), "{{instance}}")),
 	}
 }
 
@@ -43,7 +43,7 @@ func traffic() panels {
 		graph(text{"Time per route", "95 % of users' requests end within this time, holds included.", units.Seconds}, third,
 			line(quantile("0.95", "http_route", "http_server_request_duration_seconds"), "{{http_route}}").Exemplar(true)),
 		graph(text{"Unexplained failures", "Bad for availability: the engine's own 5xx passed on, the gate's bugs, answers cut off.", units.RequestsPerSecond}, third,
-			line(rate("origin, cause", of("qrgate_http_faults_total")), "{{origin}} {{cause}}")),
+			line(rate("origin, cause", of("qrgate_http_failures_total")), "{{origin}} {{cause}}")),
 		graph(text{"Refused requests", "By the gate itself, and why.", units.RequestsPerSecond}, third,
 			line(rate("reason", of("qrgate_requests_rejected_total")), "{{reason}}")),
 		graph(text{"Clients that left", "Before their answer: their time-outs may be shorter than the hold.", units.RequestsPerSecond}, third,

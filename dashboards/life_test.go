@@ -26,17 +26,17 @@ func hearts(m *metrics.Metrics) {
 	sampled := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled})
 	for _, origin := range []session.TrafficClass{session.UserTraffic, session.SyntheticTraffic} {
 		for _, e := range []session.Event{
-			{Kind: session.EventAcquisition, Outcome: session.Success, Diagnosis: diagnosis.None, Took: 3 * time.Second},
-			{Kind: session.EventAcquisition, Outcome: session.Success, Diagnosis: diagnosis.None, Took: 20 * time.Second},
-			{Kind: session.EventAcquisition, Outcome: session.Failure, Diagnosis: diagnosis.QRNotEmitted, Took: time.Minute},
-			{Kind: session.EventWait, Outcome: session.Success, Took: 2 * time.Second},
-			{Kind: session.EventWait, Outcome: session.Failure, Diagnosis: diagnosis.EngineUnreachable, Took: 9 * time.Second},
-			{Kind: session.EventWait, Outcome: session.Abandoned, Diagnosis: diagnosis.ClientGone, Took: time.Second},
+			{Kind: session.EventAcquisition, Outcome: session.Success, Diagnosis: diagnosis.None, Duration: 3 * time.Second},
+			{Kind: session.EventAcquisition, Outcome: session.Success, Diagnosis: diagnosis.None, Duration: 20 * time.Second},
+			{Kind: session.EventAcquisition, Outcome: session.Failure, Diagnosis: diagnosis.QRNotEmitted, Duration: time.Minute},
+			{Kind: session.EventWait, Outcome: session.Success, Duration: 2 * time.Second},
+			{Kind: session.EventWait, Outcome: session.Failure, Diagnosis: diagnosis.EngineUnreachable, Duration: 9 * time.Second},
+			{Kind: session.EventWait, Outcome: session.Abandoned, Diagnosis: diagnosis.ClientGone, Duration: time.Second},
 			{Kind: session.EventQR, Sequence: 1}, {Kind: session.EventQR, Sequence: 2},
 			{Kind: session.EventState, To: session.Connecting}, {Kind: session.EventDecryptFailed}, {Kind: session.EventStore, Available: true},
-			{Kind: session.EventEngineCall, Op: session.OpConnect, Took: 100 * time.Millisecond},
-			{Kind: session.EventEngineCall, Op: session.OpQR, Fault: session.KindNotReady, Status: 500, Took: 20 * time.Millisecond},
-			{Kind: session.EventEngineCall, Op: session.OpQR, Fault: session.KindServerError, Status: 500, Took: 20 * time.Millisecond},
+			{Kind: session.EventEngineCall, Op: session.OpConnect, Duration: 100 * time.Millisecond},
+			{Kind: session.EventEngineCall, Op: session.OpQR, ErrorKind: session.KindNotReady, Status: 500, Duration: 20 * time.Millisecond},
+			{Kind: session.EventEngineCall, Op: session.OpQR, ErrorKind: session.KindServerError, Status: 500, Duration: 20 * time.Millisecond},
 		} {
 			e.Traffic = origin
 			m.ObserveIn(e, sampled)

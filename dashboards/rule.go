@@ -33,7 +33,7 @@ const (
 
 // worst is the cause that most failures of the last ten minutes have, if there were any. A hold that ended with a
 // plain "not yet" has none, and there may be many.
-const worst = `{{ with query "topk(1, sum by (diagnosis) (increase({__name__=~\"qrgate_probe_runs_total|qrgate_qr_holds_total\",job=\"qrgate\",outcome=\"failure\",diagnosis!=\"none\"}[10m])) > 0)" }}`
+const worst = `{{ with query "topk(1, sum by (diagnosis) (increase({__name__=~\"qrgate_probe_runs_total|qrgate_qr_waits_total\",job=\"qrgate\",outcome=\"failure\",diagnosis!=\"none\"}[10m])) > 0)" }}`
 
 const (
 	// mostFailures ends the description of a page with that cause: whoever is woken should not have to open a

@@ -40,8 +40,8 @@ const callers = "key_refused|session_not_found|session_limit|account_banned|pass
 func SLOs() []SLO {
 	const (
 		users     = job + `,origin="user"`
-		failed    = `sum by (job) (rate(qrgate_qr_journeys_total{` + users + `,outcome="failure",diagnosis!~"` + callers + `"}[W]))`
-		ended     = `sum by (job) (rate(qrgate_qr_journeys_total{` + users + `,outcome=~"success|failure",diagnosis!~"` + callers + `"}[W]))`
+		failed    = `sum by (job) (rate(qrgate_qr_acquisitions_total{` + users + `,outcome="failure",diagnosis!~"` + callers + `"}[W]))`
+		ended     = `sum by (job) (rate(qrgate_qr_acquisitions_total{` + users + `,outcome=~"success|failure",diagnosis!~"` + callers + `"}[W]))`
 		succeeded = `sum by (job) (rate(qrgate_qr_time_to_code_seconds_count{` + users + `}[W]))`
 		within5   = `sum by (job) (rate(qrgate_qr_time_to_code_seconds_bucket{` + users + `,le=~"5(\\.0)?"}[W]))`
 		within15  = `sum by (job) (rate(qrgate_qr_time_to_code_seconds_bucket{` + users + `,le=~"15(\\.0)?"}[W]))`
@@ -56,7 +56,7 @@ func SLOs() []SLO {
 		{Name: "qr-latency", Objective: .95, Says: "QRs take longer than 5 s",
 			Bad: succeeded + "\n- " + within5, Valid: succeeded, Few: 3, Quick: "5m", Ticket: true},
 		{Name: "gateway-availability", Objective: .999, Says: "Requests fail for no reason that the gate can name",
-			Bad:   `sum by (job) (rate(qrgate_http_faults_total{` + users + `}[W]))`,
+			Bad:   `sum by (job) (rate(qrgate_http_failures_total{` + users + `}[W]))`,
 			Valid: `sum by (job) (rate(http_server_request_duration_seconds_count{` + job + `}[W]))`, Told: "QRGateEngineDown|QRGateDown", Few: 3, Quick: "5m"},
 	}
 }

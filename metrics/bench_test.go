@@ -16,7 +16,7 @@ import (
 // What observing costs on the way of a request, and of a look at the engine.
 func BenchmarkObserveLook(b *testing.B) {
 	m := full(b)
-	e := session.Event{Kind: session.EventEngineCall, Op: session.OpQR, Fault: session.KindNotReady, Took: 30 * time.Millisecond}
+	e := session.Event{Kind: session.EventEngineCall, Op: session.OpQR, ErrorKind: session.KindNotReady, Duration: 30 * time.Millisecond}
 	b.ReportAllocs()
 	for b.Loop() {
 		m.Observe(e)
@@ -25,7 +25,7 @@ func BenchmarkObserveLook(b *testing.B) {
 
 func BenchmarkObserveJourney(b *testing.B) {
 	m := full(b)
-	e := session.Event{Kind: session.EventAcquisition, Outcome: session.Success, Took: 2 * time.Second}
+	e := session.Event{Kind: session.EventAcquisition, Outcome: session.Success, Duration: 2 * time.Second}
 	b.ReportAllocs()
 	for b.Loop() {
 		m.Observe(e)
@@ -34,7 +34,7 @@ func BenchmarkObserveJourney(b *testing.B) {
 
 func BenchmarkObserveJourneyWithExemplar(b *testing.B) {
 	m := full(b)
-	e := session.Event{Kind: session.EventAcquisition, Outcome: session.Success, Took: 2 * time.Second}
+	e := session.Event{Kind: session.EventAcquisition, Outcome: session.Success, Duration: 2 * time.Second}
 	in := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}, TraceFlags: trace.FlagsSampled})
 	b.ReportAllocs()
 	for b.Loop() {

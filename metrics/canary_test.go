@@ -39,7 +39,7 @@ func TestNoCanaryComesOut(t *testing.T) {
 		if e.Session == canarySession {
 			return // a log may name a session
 		}
-		log.Info("event", "kind", e.Kind, "code", e.Code, "diagnosis", e.Diagnosis, "fault", e.Fault)
+		log.Info("event", "kind", e.Kind, "code", e.Code, "diagnosis", e.Diagnosis, "fault", e.ErrorKind)
 	})
 	for _, canary := range []string{canaryKey, canaryCode, canaryImage, canaryPhone, canarySession} {
 		sing(t, r, canary, observe)
@@ -84,7 +84,7 @@ func sing(t *testing.T, r traced, canary string, observe session.EventHandler) {
 		ask(h, "POST", path, canary, canary)
 		ask(h, "C4NARY", path, canary, "")
 	}
-	e := session.Event{At: time.Now(), Session: canary, Op: canary, Fault: session.ErrorKind(canary), Code: canary, Diagnosis: diagnosis.Code(canary)}
+	e := session.Event{At: time.Now(), Session: canary, Op: canary, ErrorKind: session.ErrorKind(canary), Code: canary, Diagnosis: diagnosis.Code(canary)}
 	for _, kind := range []session.EventKind{session.EventState, session.EventEngineCall, session.EventQR, session.EventWait, session.EventAcquisition} {
 		e.Kind, e.To = kind, session.Connecting
 		observe(e)

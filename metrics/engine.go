@@ -65,7 +65,7 @@ func callOutcome(fault string) session.Outcome {
 // answers reports what a call proves about the engine being there: nothing if the gate gave it up. A
 // gateway before the engine that says 502, 503 or 504 in its own words speaks for an engine that is down.
 func answers(e session.Event) (up, proved bool) {
-	switch e.Fault {
+	switch e.ErrorKind {
 	case session.KindCanceled:
 		return false, false
 	case session.KindUnreachable, session.KindTimeout:

@@ -17,9 +17,9 @@ func TestExemplars(t *testing.T) {
 	m := full(t)
 	kept := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{0xaa}, SpanID: trace.SpanID{0xbb}, TraceFlags: trace.FlagsSampled})
 	lost := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{0xcc}, SpanID: trace.SpanID{0xdd}})
-	m.ObserveIn(session.Event{Kind: session.EventAcquisition, Outcome: session.Success, Took: 2 * time.Second}, kept)
-	m.ObserveIn(session.Event{Kind: session.EventAcquisition, Outcome: session.Success, Took: 4 * time.Second}, lost)
-	m.ObserveIn(session.Event{Kind: session.EventEngineCall, Op: session.OpQR, Took: time.Second}, kept)
+	m.ObserveIn(session.Event{Kind: session.EventAcquisition, Outcome: session.Success, Duration: 2 * time.Second}, kept)
+	m.ObserveIn(session.Event{Kind: session.EventAcquisition, Outcome: session.Success, Duration: 4 * time.Second}, lost)
+	m.ObserveIn(session.Event{Kind: session.EventEngineCall, Op: session.OpQR, Duration: time.Second}, kept)
 	m.HTTP(metrics.Exchange{Method: "GET", Route: "/api/sessions", Status: 200, Took: time.Second, Trace: "00-" + kept.TraceID().String() + "-" + kept.SpanID().String() + "-01"})
 
 	text := exposition(m, openMetrics)
@@ -43,7 +43,7 @@ func TestExemplars(t *testing.T) {
 func TestHistogramsAreNativeToo(t *testing.T) {
 	t.Parallel()
 	m := full(t)
-	m.Observe(session.Event{Kind: session.EventAcquisition, Outcome: session.Success, Took: 2 * time.Second})
+	m.Observe(session.Event{Kind: session.EventAcquisition, Outcome: session.Success, Duration: 2 * time.Second})
 	for _, f := range gather(t, m) {
 		if f.GetName() != metrics.QRTimeToCode {
 			continue

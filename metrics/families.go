@@ -2,11 +2,11 @@ package metrics
 
 func qrFamilies() []Family {
 	return []Family{
-		counter(QRJourneys, "Journeys from connect to QR that ended. The source of the SLI.", "origin", "outcome", "diagnosis"),
+		counter(QRAcquisitions, "Journeys from connect to QR that ended. The source of the SLI.", "origin", "outcome", "diagnosis"),
 		histogram(QRTimeToCode, "From the wish for a QR to its first code; successful journeys only.", journeyBuckets(), "origin"),
 		counter(QRCodes, "Codes seen: the first of a connect, or one that replaced another.", "origin", "position"),
-		counter(QRHolds, "Held requests for a QR of users, by answer: failure with diagnosis none is a plain 'not yet'.", "outcome", "diagnosis"),
-		histogram(QRHoldDuration, "How long requests for a QR of users were held.", holdBuckets(), "outcome"),
+		counter(QRWaits, "Held requests for a QR of users, by answer: failure with diagnosis none is a plain 'not yet'.", "outcome", "diagnosis"),
+		histogram(QRWaitDuration, "How long requests for a QR of users were held.", holdBuckets(), "outcome"),
 		gauge(Sessions, "Sessions at work in this replica, by state, those of probes included; a linked one rests after half a minute and is not counted.", "state"),
 		counter(StateChanges, "Changes of a session's state, by the state that began.", "state"),
 		gauge(Waiters, "Requests that are held right now."),
@@ -17,13 +17,13 @@ func qrFamilies() []Family {
 func engineFamilies() []Family {
 	return []Family{
 		gauge(EngineUp, "1 unless the last call to the engine, or its health check, found nobody there. 1 before the first call."),
-		counter(EngineRequests, "The gate's own calls to the engine, by fault; not_ready is the usual answer of an engine that works.", "operation", "fault"),
+		counter(EngineRequests, "The gate's own calls to the engine, by fault; not_ready is the usual answer of an engine that works.", "operation", "error_type"),
 		histogram(EngineDuration, "One call to the engine; failure is no answer in time, 429, 5xx, or nonsense. Calls given up are left out.", callBuckets(), "operation", "outcome"),
 		counter(EngineRetries, "The gate's own calls to the engine that came after a failed one, of the same operation for the same session.", "operation"),
 		gauge(EngineCircuit, "1 for the state of the breaker before the engine: closed lets calls through, open answers them at once, half_open lets one try.", "state"),
-		gauge(BudgetLeft, "Calls that the engine still allows in this window, of the key with the fewest. Absent when no engine says."),
+		gauge(RateLimitRemaining, "Calls that the engine still allows in this window, of the key with the fewest. Absent when no engine says."),
 		gauge(StoreUp, "1 unless the store of sessions cannot be reached. The store in memory always can."),
-		counter(StoreMismatches, "Stored values that did not open for their reader: a mix-up in the store, or an attack."),
+		counter(StoreDecryptFailures, "Stored values that did not open for their reader: a mix-up in the store, or an attack."),
 		histogram(StoreDuration, "One operation of the store.", storeBuckets(), "operation"),
 		counter(StoreFailures, "Operations of the store that failed; a lost race is none.", "operation"),
 	}
@@ -37,7 +37,7 @@ func httpFamilies() []Family {
 		gauge(HTTPActive, "Requests in flight."),
 		counter(HTTPBodyBytes, "Body bytes, read from clients or written to them.", "direction"),
 		counter(HTTPClientGone, "Requests whose client left before the end of the answer.", "origin"),
-		counter(HTTPFaults, "Answers that are unexplained failures: the engine's 5xx passed on, the gate's own, or one cut off in its midst.", "origin", "cause"),
+		counter(HTTPFailures, "Answers that are unexplained failures: the engine's 5xx passed on, the gate's own, or one cut off in its midst.", "origin", "cause"),
 		counter(HTTPRejected, "Requests that the gate itself refused, by reason. They are no valid events of an SLI.", "reason"),
 	}
 }

@@ -89,7 +89,7 @@ func TestAFlightIsOneTrace(t *testing.T) {
 	if look.Parent() != flight.ID() || look.Attr("qrgate.fault") != "not_ready" || look.Attr("error.type") != "" || call.Parent() != look.ID() {
 		t.Errorf("the look is %v, its call %v", look, call)
 	}
-	if s := all["engine.status"][0]; s.Attr("error.type") != "engine_error" || s.Parent() != flight.ID() {
+	if s := all["engine.status"][0]; s.Attr("error.type") != "server_error" || s.Parent() != flight.ID() {
 		t.Errorf("the failed look is %v", s)
 	}
 	if all["engine.list"][0].Parent() != "" {

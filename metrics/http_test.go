@@ -35,15 +35,15 @@ func TestHTTP(t *testing.T) {
 			map[string]float64{"http_server_requests_total{POST,1xx,unmatched,user}": 1, "http_server_request_duration_seconds{POST,unmatched}": 1}},
 		"the engine's 500": {metrics.Exchange{Method: "GET", Route: "unmatched", Status: 500},
 			map[string]float64{"http_server_requests_total{GET,500,unmatched,user}": 1, "http_server_request_duration_seconds{GET,unmatched}": 1,
-				"qrgate_http_faults_total{engine,user}": 1}},
+				"qrgate_http_failures_total{engine,user}": 1}},
 		"a diagnosed 503": {metrics.Exchange{Method: "GET", Route: qr, Status: 503, Code: "client_outdated"},
 			map[string]float64{"http_server_requests_total{GET,503,/api/sessions/{id}/qr,user}": 1, "http_server_request_duration_seconds{GET,/api/sessions/{id}/qr}": 1}},
 		"our own 503": {metrics.Exchange{Method: "GET", Route: qr, Status: 503, Code: "INTERNAL_ERROR"},
 			map[string]float64{"http_server_requests_total{GET,503,/api/sessions/{id}/qr,user}": 1, "http_server_request_duration_seconds{GET,/api/sessions/{id}/qr}": 1,
-				"qrgate_http_faults_total{gate,user}": 1}},
+				"qrgate_http_failures_total{gate,user}": 1}},
 		"cut off": {metrics.Exchange{Method: "GET", Route: "unmatched", Status: 200, Truncated: true},
 			map[string]float64{"http_server_requests_total{GET,200,unmatched,user}": 1, "http_server_request_duration_seconds{GET,unmatched}": 1,
-				"qrgate_http_faults_total{cut,user}": 1}},
+				"qrgate_http_failures_total{cut,user}": 1}},
 		"a client that left": {metrics.Exchange{Method: "GET", Route: qr, Status: 499, ClientGone: true},
 			map[string]float64{"http_server_requests_total{GET,499,/api/sessions/{id}/qr,user}": 1, "http_server_request_duration_seconds{GET,/api/sessions/{id}/qr}": 1,
 				"qrgate_http_client_gone_total{user}": 1}},
@@ -87,7 +87,7 @@ func TestDurationsAreSeconds(t *testing.T) {
 	t.Parallel()
 	m := full(t)
 	m.HTTP(metrics.Exchange{Method: "GET", Route: "/api/sessions", Status: 200, Took: 1500 * time.Millisecond})
-	m.Observe(session.Event{Kind: session.EventAcquisition, Outcome: session.Success, Took: 15 * time.Second})
+	m.Observe(session.Event{Kind: session.EventAcquisition, Outcome: session.Success, Duration: 15 * time.Second})
 	for _, f := range gather(t, m) {
 		want := map[string]float64{metrics.HTTPDuration: 1.5, metrics.QRTimeToCode: 15}[f.GetName()]
 		got := 0.0

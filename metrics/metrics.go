@@ -95,18 +95,18 @@ func (m *Metrics) Probes() *Probes { return m.probes }
 
 func (m *Metrics) registerPairing(b *builder) {
 	both := []label1{label1(session.UserTraffic), label1(session.SyntheticTraffic)}
-	m.journeys = newCounters(b, QRJourneys, append(journeyEndings(string(session.UserTraffic)), journeyEndings(string(session.SyntheticTraffic))...)...)
+	m.journeys = newCounters(b, QRAcquisitions, append(journeyEndings(string(session.UserTraffic)), journeyEndings(string(session.SyntheticTraffic))...)...)
 	m.timeToCode = newHistograms(b, QRTimeToCode, both...)
 	m.codes = newCounters(b, QRCodes, codePositions()...)
-	m.holds = newCounters(b, QRHolds, holdEndings()...)
-	m.holdDuration = newHistograms(b, QRHoldDuration, label1(session.Success), label1(session.Failure), label1(session.Abandoned))
+	m.holds = newCounters(b, QRWaits, holdEndings()...)
+	m.holdDuration = newHistograms(b, QRWaitDuration, label1(session.Success), label1(session.Failure), label1(session.Abandoned))
 	m.stateChanges = newCounters(b, StateChanges, stateLabels()...)
 	m.engineUp = newGauges(b, EngineUp, label1(""))
 	m.engineCalls = newCounters(b, EngineRequests, callTuples()...)
 	m.engineTook = newHistograms(b, EngineDuration, callOutcomes()...)
 	m.engineRetries = newCounters(b, EngineRetries, retried()...)
 	m.storeUp = newGauges(b, StoreUp, label1(""))
-	m.mismatches = newCounters(b, StoreMismatches, label1(""))
+	m.mismatches = newCounters(b, StoreDecryptFailures, label1(""))
 	m.storeTook = newHistograms(b, StoreDuration, storeOps()...)
 	m.storeFailures = newCounters(b, StoreFailures, storeOps()...)
 	m.engineUp.set("", 1)
@@ -119,7 +119,7 @@ func (m *Metrics) makeHTTP(b *builder) {
 	m.httpActive = newGauges(b, HTTPActive, label1(""))
 	m.httpBytes = newCounters(b, HTTPBodyBytes, label1("in"), label1("out"))
 	m.httpGone = newCounters(b, HTTPClientGone, label1(session.UserTraffic), label1(session.SyntheticTraffic))
-	m.httpFaults = newCounters(b, HTTPFaults, faultTuples()...)
+	m.httpFaults = newCounters(b, HTTPFailures, faultTuples()...)
 	m.httpRejected = newCounters(b, HTTPRejected, rejections()...)
 }
 

@@ -3,17 +3,17 @@ package metrics
 // The names of all families that the gate itself fills. Dashboards, rules and docs/METRICS.md are tested
 // against them; what each one means is in [Catalogue].
 const (
-	QRJourneys     = "qrgate_qr_journeys_total"
+	QRAcquisitions     = "qrgate_qr_acquisitions_total"
 	QRTimeToCode   = "qrgate_qr_time_to_code_seconds"
 	QRCodes        = "qrgate_qr_codes_total"
-	QRHolds        = "qrgate_qr_holds_total"
-	QRHoldDuration = "qrgate_qr_hold_duration_seconds"
+	QRWaits        = "qrgate_qr_waits_total"
+	QRWaitDuration = "qrgate_qr_wait_duration_seconds"
 
 	Sessions       = "qrgate_sessions"
 	StateChanges   = "qrgate_session_state_changes_total"
 	Waiters        = "qrgate_waiters"
 	WaitersLimit   = "qrgate_waiters_limit"
-	BudgetLeft     = "qrgate_engine_budget_left"
+	RateLimitRemaining     = "qrgate_engine_rate_limit_remaining"
 	EngineUp       = "qrgate_engine_up"
 	EngineRequests = "qrgate_engine_requests_total"
 	EngineDuration = "qrgate_engine_request_duration_seconds"
@@ -21,7 +21,7 @@ const (
 	EngineCircuit  = "qrgate_engine_circuit_state"
 
 	StoreUp         = "qrgate_store_up"
-	StoreMismatches = "qrgate_store_sealed_mismatches_total"
+	StoreDecryptFailures = "qrgate_store_decrypt_failures_total"
 	StoreDuration   = "qrgate_store_operation_duration_seconds"
 	StoreFailures   = "qrgate_store_operation_failures_total"
 
@@ -30,7 +30,7 @@ const (
 	HTTPActive     = "http_server_active_requests"
 	HTTPBodyBytes  = "qrgate_http_body_bytes_total"
 	HTTPClientGone = "qrgate_http_client_gone_total"
-	HTTPFaults     = "qrgate_http_faults_total"
+	HTTPFailures     = "qrgate_http_failures_total"
 	HTTPRejected   = "qrgate_requests_rejected_total"
 
 	ProbeRuns            = "qrgate_probe_runs_total"

@@ -44,7 +44,7 @@ func TestNamesFollowTheRules(t *testing.T) {
 func TestThresholdsAreEdges(t *testing.T) {
 	t.Parallel()
 	for _, f := range metrics.Catalogue() {
-		for _, edge := range map[string][]float64{metrics.QRTimeToCode: {5, 15}, metrics.QRHoldDuration: {4.5, 9}, metrics.ProbeDuration: {15}}[f.Name] {
+		for _, edge := range map[string][]float64{metrics.QRTimeToCode: {5, 15}, metrics.QRWaitDuration: {4.5, 9}, metrics.ProbeDuration: {15}}[f.Name] {
 			if !slices.Contains(f.Buckets, edge) {
 				t.Errorf("%s has no edge at %v s", f.Name, edge)
 			}

@@ -41,15 +41,15 @@ func (m *Metrics) journey(e session.Event, in trace.SpanContext) {
 	out, why := normalizeOutcome(e.Outcome, e.Diagnosis)
 	m.journeys.inc(outcomeLabels{origin, out, why})
 	if out == session.Success {
-		m.timeToCode.observe(label1(origin), e.Took.Seconds(), exemplar(in))
+		m.timeToCode.observe(label1(origin), e.Duration.Seconds(), exemplar(in))
 	}
 }
 
 func (m *Metrics) look(e session.Event, in trace.SpanContext) {
-	fault := faultLabel(e.Fault)
+	fault := faultLabel(e.ErrorKind)
 	m.engineCalls.inc(label2{e.Op, fault})
 	if out := callOutcome(fault); out != session.Abandoned {
-		m.engineTook.observe(label2{e.Op, string(out)}, e.Took.Seconds(), exemplar(in))
+		m.engineTook.observe(label2{e.Op, string(out)}, e.Duration.Seconds(), exemplar(in))
 	}
 	if up, proved := answers(e); proved {
 		m.engineUp.set("", truth(up))
@@ -63,7 +63,7 @@ func (m *Metrics) hold(e session.Event) {
 	}
 	end := waitLabels(e.Outcome, e.Diagnosis)
 	m.holds.inc(end)
-	m.holdDuration.observe(label1(end.outcome), e.Took.Seconds(), nil)
+	m.holdDuration.observe(label1(end.outcome), e.Duration.Seconds(), nil)
 }
 
 // Health takes what a regular look at the engine's health found, [qrgate.None] or why it failed, beside what the gate's

@@ -18,7 +18,7 @@ func TestObserve(t *testing.T) {
 	t.Parallel()
 	const s = time.Second
 	look := func(fault session.ErrorKind, status int) session.Event {
-		return session.Event{Kind: session.EventEngineCall, Op: session.OpQR, Fault: fault, Status: status, Took: s}
+		return session.Event{Kind: session.EventEngineCall, Op: session.OpQR, ErrorKind: fault, Status: status, Duration: s}
 	}
 	good := map[string]float64{"qrgate_engine_request_duration_seconds{qr,success}": 1}
 	bad := map[string]float64{"qrgate_engine_request_duration_seconds{qr,failure}": 1}
@@ -34,27 +34,27 @@ func TestObserve(t *testing.T) {
 		event session.Event
 		want  map[string]float64
 	}{
-		"a QR came": {session.Event{Kind: session.EventAcquisition, Outcome: session.Success, Diagnosis: diagnosis.None, Took: s},
-			map[string]float64{"qrgate_qr_journeys_total{none,user,success}": 1, "qrgate_qr_time_to_code_seconds{user}": 1}},
+		"a QR came": {session.Event{Kind: session.EventAcquisition, Outcome: session.Success, Diagnosis: diagnosis.None, Duration: s},
+			map[string]float64{"qrgate_qr_acquisitions_total{none,user,success}": 1, "qrgate_qr_time_to_code_seconds{user}": 1}},
 		"none came for a probe": {session.Event{Kind: session.EventAcquisition, Traffic: session.SyntheticTraffic, Outcome: session.Failure, Diagnosis: diagnosis.QRNotEmitted},
-			map[string]float64{"qrgate_qr_journeys_total{qr_not_emitted,synthetic,failure}": 1}},
+			map[string]float64{"qrgate_qr_acquisitions_total{qr_not_emitted,synthetic,failure}": 1}},
 		"linked already": {session.Event{Kind: session.EventAcquisition, Outcome: session.Abandoned, Diagnosis: diagnosis.AlreadyPaired},
-			map[string]float64{"qrgate_qr_journeys_total{already_paired,user,abandoned}": 1}},
+			map[string]float64{"qrgate_qr_acquisitions_total{already_paired,user,abandoned}": 1}},
 		"the first code":    {session.Event{Kind: session.EventQR, Sequence: 1}, map[string]float64{"qrgate_qr_codes_total{user,first}": 1}},
 		"a refreshed code":  {session.Event{Kind: session.EventQR, Sequence: 2}, map[string]float64{"qrgate_qr_codes_total{user,later}": 1}},
 		"a state":           {session.Event{Kind: session.EventState, To: session.Connected}, map[string]float64{"qrgate_session_state_changes_total{connected}": 1}},
-		"a mix-up":          {session.Event{Kind: session.EventDecryptFailed}, map[string]float64{"qrgate_store_sealed_mismatches_total{}": 1}},
+		"a mix-up":          {session.Event{Kind: session.EventDecryptFailed}, map[string]float64{"qrgate_store_decrypt_failures_total{}": 1}},
 		"the store is away": {session.Event{Kind: session.EventStore}, map[string]float64{"qrgate_store_up{}": -1}},
 		"a look":            {look("", 0), with(good, "none")},
 		"not ready":         {look(session.KindNotReady, 500), with(good, "not_ready")},
 		"rate limited":      {look(session.KindRateLimited, 429), with(bad, "rate_limited")},
-		"an engine's error": {look(session.KindServerError, 500), with(bad, "engine_error")},
+		"an engine's error": {look(session.KindServerError, 500), with(bad, "server_error")},
 		"nobody there":      {look(session.KindUnreachable, 0), with(down, "unreachable")},
-		"no answer":         {look(session.KindTimeout, 0), with(down, "timed_out")},
-		"nginx answers":     {look(session.KindBadResponse, 502), with(down, "bad_answer")},
-		"nonsense":          {look(session.KindBadResponse, 200), with(bad, "bad_answer")},
-		"given up":          {look(session.KindCanceled, 0), with(nil, "abandoned")},
-		"a strange fault":   {look("strange", 0), with(bad, "engine_error")},
+		"no answer":         {look(session.KindTimeout, 0), with(down, "timeout")},
+		"nginx answers":     {look(session.KindBadResponse, 502), with(down, "bad_response")},
+		"nonsense":          {look(session.KindBadResponse, 200), with(bad, "bad_response")},
+		"given up":          {look(session.KindCanceled, 0), with(nil, "canceled")},
+		"a strange fault":   {look("strange", 0), with(bad, "server_error")},
 		"a strange event":   {session.Event{Kind: "strange"}, map[string]float64{}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -73,14 +73,14 @@ func TestObserveHolds(t *testing.T) {
 		event session.Event
 		want  map[string]float64
 	}{
-		"a hold with a QR": {session.Event{Kind: session.EventWait, Outcome: session.Success, Took: time.Second},
-			map[string]float64{"qrgate_qr_holds_total{none,success}": 1, "qrgate_qr_hold_duration_seconds{success}": 1}},
+		"a hold with a QR": {session.Event{Kind: session.EventWait, Outcome: session.Success, Duration: time.Second},
+			map[string]float64{"qrgate_qr_waits_total{none,success}": 1, "qrgate_qr_wait_duration_seconds{success}": 1}},
 		"not yet": {session.Event{Kind: session.EventWait, Outcome: session.Failure, Diagnosis: diagnosis.None},
-			map[string]float64{"qrgate_qr_holds_total{none,failure}": 1, "qrgate_qr_hold_duration_seconds{failure}": 1}},
+			map[string]float64{"qrgate_qr_waits_total{none,failure}": 1, "qrgate_qr_wait_duration_seconds{failure}": 1}},
 		"held, and linked": {session.Event{Kind: session.EventWait, Outcome: session.Failure, Diagnosis: diagnosis.AlreadyPaired},
-			map[string]float64{"qrgate_qr_holds_total{already_paired,failure}": 1, "qrgate_qr_hold_duration_seconds{failure}": 1}},
+			map[string]float64{"qrgate_qr_waits_total{already_paired,failure}": 1, "qrgate_qr_wait_duration_seconds{failure}": 1}},
 		"a client left": {session.Event{Kind: session.EventWait, Outcome: session.Abandoned},
-			map[string]float64{"qrgate_qr_holds_total{client_gone,abandoned}": 1, "qrgate_qr_hold_duration_seconds{abandoned}": 1}},
+			map[string]float64{"qrgate_qr_waits_total{client_gone,abandoned}": 1, "qrgate_qr_wait_duration_seconds{abandoned}": 1}},
 		"a probe's hold": {session.Event{Kind: session.EventWait, Traffic: session.SyntheticTraffic}, map[string]float64{}},
 	} {
 		m := full(t)
@@ -95,7 +95,7 @@ func TestTheEngineComesBack(t *testing.T) {
 	m := full(t)
 	m.Health(diagnosis.EngineUnreachable)
 	got := changed(t, m, func() {
-		m.Observe(session.Event{Kind: session.EventEngineCall, Op: session.OpList, Fault: session.KindNotReady})
+		m.Observe(session.Event{Kind: session.EventEngineCall, Op: session.OpList, ErrorKind: session.KindNotReady})
 	})
 	if got["qrgate_engine_up{}"] != 1 {
 		t.Errorf("an engine that answers is not up: %v", got)
@@ -152,14 +152,14 @@ func TestReadingsAreTakenAtTheScrape(t *testing.T) {
 	if before["qrgate_sessions{connecting}"] != 2 || before["qrgate_waiters{}"] != 3 || before["qrgate_waiters_limit{}"] != 10 {
 		t.Errorf("wrong readings: %v", before)
 	}
-	if _, ok := before["qrgate_engine_budget_left{}"]; ok {
+	if _, ok := before["qrgate_engine_rate_limit_remaining{}"]; ok {
 		t.Error("a budget is told that no engine stated")
 	}
 	now.Budget = metrics.Budget{Known: true}
 	now.Waiters = 4
 	now.Circuit = "half_open"
 	after := series(t, m)
-	if left, ok := after["qrgate_engine_budget_left{}"]; !ok || left != 0 || after["qrgate_waiters{}"] != 4 {
+	if left, ok := after["qrgate_engine_rate_limit_remaining{}"]; !ok || left != 0 || after["qrgate_waiters{}"] != 4 {
 		t.Errorf("a spent budget reads %v, %v", left, ok)
 	}
 	if diff := cmp.Diff([]float64{1, 0, 0}, circuit(before)); diff != "" {

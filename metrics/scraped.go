@@ -41,7 +41,7 @@ func newScraped(b *builder, read func() GaugeValues) {
 		f := b.take(name)
 		return prometheus.NewDesc(name, f.Help, f.Labels, nil)
 	}
-	b.register(gaugeCollector{read, desc(Sessions), desc(Waiters), desc(WaitersLimit), desc(BudgetLeft), desc(EngineCircuit)})
+	b.register(gaugeCollector{read, desc(Sessions), desc(Waiters), desc(WaitersLimit), desc(RateLimitRemaining), desc(EngineCircuit)})
 }
 
 // Describe implements [prometheus.Collector].

@@ -51,7 +51,7 @@ func TestSeriesAreBoundedWhateverIsThrown(t *testing.T) {
 	if !slices.Equal(slices.Sorted(maps.Keys(names)), slices.Sorted(maps.Keys(now))) {
 		t.Error("the storm made other series")
 	}
-	for _, must := range []string{metrics.QRJourneys, metrics.HTTPRequests, metrics.EngineRequests, metrics.ProbeErrors} {
+	for _, must := range []string{metrics.QRAcquisitions, metrics.HTTPRequests, metrics.EngineRequests, metrics.ProbeErrors} {
 		if total := sum(now, must); total == 0 {
 			t.Errorf("the storm left no trace in %s", must)
 		}
@@ -83,9 +83,9 @@ func storm(m *metrics.Metrics, n int) {
 	took := func() time.Duration { return time.Duration(r.Int64N(int64(2 * time.Minute))) }
 	for range n {
 		m.Observe(session.Event{
-			Kind: session.EventKind(text("state", "look", "code", "journey", "hold", "sealed", "store")), Took: took(),
+			Kind: session.EventKind(text("state", "engine_call", "qr", "acquisition", "wait", "decrypt_failed", "store")), Duration: took(),
 			Traffic: session.TrafficClass(text("user", "synthetic")), Session: text(), To: session.State(text("connecting", "failed")),
-			Op: text("qr", "list"), Fault: session.ErrorKind(text("", "not_ready", "timed_out")), Status: r.IntN(1000) - 100, Code: text(),
+			Op: text("qr", "list"), ErrorKind: session.ErrorKind(text("", "not_ready", "timeout")), Status: r.IntN(1000) - 100, Code: text(),
 			Outcome: session.Outcome(text("success", "failure", "abandoned", "")), Diagnosis: diagnosis.Code(text(codes...)), Sequence: r.IntN(9),
 		})
 		m.HTTP(metrics.Exchange{Method: text("GET", "POST", "BREW"), Route: text("/api/sessions/:id/qr", "/api/sessions/{id}", "unmatched"),
@@ -112,14 +112,14 @@ func TestJourneysHaveTheirLegalTuplesFromTheStart(t *testing.T) {
 		}
 		for _, w := range want { // labels sort as diagnosis, origin, outcome
 			diagnosis, out, _ := strings.Cut(w, ",")
-			if _, ok := now[fmt.Sprintf("%s{%s,%s,%s}", metrics.QRJourneys, diagnosis, origin, out)]; !ok {
+			if _, ok := now[fmt.Sprintf("%s{%s,%s,%s}", metrics.QRAcquisitions, diagnosis, origin, out)]; !ok {
 				t.Errorf("no series for %s of %s", w, origin)
 			}
 		}
 	}
 	n := 0
 	for name := range now {
-		if strings.HasPrefix(name, metrics.QRJourneys+"{") {
+		if strings.HasPrefix(name, metrics.QRAcquisitions+"{") {
 			n++
 		}
 	}
@@ -135,7 +135,7 @@ func TestSuccessIsExactlyNone(t *testing.T) {
 	pairs, good := 0.0, 0.0
 	for _, out := range []session.Outcome{session.Success, session.Failure, session.Abandoned, "", "other"} {
 		for _, why := range append(diagnosis.Codes(), diagnosis.None, "", "made_up") {
-			m.Observe(session.Event{Kind: session.EventAcquisition, Outcome: out, Diagnosis: why, Took: time.Second})
+			m.Observe(session.Event{Kind: session.EventAcquisition, Outcome: out, Diagnosis: why, Duration: time.Second})
 			pairs++
 			if out == session.Success {
 				good++
@@ -143,14 +143,14 @@ func TestSuccessIsExactlyNone(t *testing.T) {
 		}
 	}
 	now := series(t, m)
-	if got := sum(now, metrics.QRJourneys); got != pairs {
+	if got := sum(now, metrics.QRAcquisitions); got != pairs {
 		t.Errorf("%v journeys were counted, of %v", got, pairs)
 	}
-	if got := now[metrics.QRJourneys+"{none,user,success}"]; got != good || sum(now, metrics.QRTimeToCode) != good {
+	if got := now[metrics.QRAcquisitions+"{none,user,success}"]; got != good || sum(now, metrics.QRTimeToCode) != good {
 		t.Errorf("%v successes were counted, of %v", got, good)
 	}
 	for name := range now {
-		if strings.HasPrefix(name, metrics.QRJourneys+"{") && strings.Contains(name, "none") != strings.Contains(name, "success") {
+		if strings.HasPrefix(name, metrics.QRAcquisitions+"{") && strings.Contains(name, "none") != strings.Contains(name, "success") {
 			t.Errorf("there is a series %s", name)
 		}
 	}

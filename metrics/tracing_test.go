@@ -242,7 +242,7 @@ func TestCallsWithoutAnAnswer(t *testing.T) {
 	refused := r.Transport(roundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("dial http://secret") }))
 	for name, at := range map[string]func() context.Context{
 		"unreachable": t.Context,
-		"timed_out": func() context.Context {
+		"timeout": func() context.Context {
 			ctx, cancel := context.WithTimeout(t.Context(), -1)
 			t.Cleanup(cancel)
 			return ctx
@@ -259,7 +259,7 @@ func TestCallsWithoutAnAnswer(t *testing.T) {
 	for _, s := range r.spans(t)["GET /api/sessions"] {
 		got[s.Attr("error.type")]++
 	}
-	if got["unreachable"] != 1 || got["timed_out"] != 1 || got[""] != 1 {
+	if got["unreachable"] != 1 || got["timeout"] != 1 || got[""] != 1 {
 		t.Errorf("errors: %v", got)
 	}
 }

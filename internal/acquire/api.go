@@ -139,9 +139,9 @@ func (m *Manager) cachedRefusal(t *tracker) (*session.Snapshot, error) {
 func (m *Manager) emitWait(t *tracker, c session.Caller, snap *session.Snapshot, err error, startedAt time.Time) {
 	now := time.Now()
 	s := &snap.Session
-	m.cfg.OnEvent(session.Event{Kind: session.EventWait, At: now, Took: now.Sub(startedAt), Traffic: c.Traffic, Session: s.Ref.String(),
+	m.cfg.OnEvent(session.Event{Kind: session.EventWait, At: now, Duration: now.Sub(startedAt), Traffic: c.Traffic, Session: s.Ref.String(),
 		AcquisitionID: session.AcquisitionID(c.Tenant, s.Ref.CacheKey()), To: s.State, Diagnosis: snap.Diagnosis.Code,
-		Outcome: m.waitOutcome(snap, err, now), Request: c.RequestMeta.ID, Traceparent: s.Traceparent})
+		Outcome: m.waitOutcome(snap, err, now), RequestID: c.RequestMeta.ID, Traceparent: s.Traceparent})
 }
 
 // waitOutcome is how a waiting request ended. Only a code that can be handed out is a success: one that is there and

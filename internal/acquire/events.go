@@ -12,7 +12,7 @@ import (
 func (t *tracker) event(kind session.EventKind, s session.Session, now time.Time) session.Event {
 	return session.Event{Kind: kind, At: now, Traffic: t.tenant.caller.Traffic, Session: s.Ref.String(),
 		AcquisitionID: session.AcquisitionID(t.tenant.caller.Tenant, s.Ref.CacheKey()),
-		Attempt:       s.Polls, Request: s.Request.ID, Traceparent: s.Traceparent}
+		Attempt:       s.Polls, RequestID: s.Request.ID, Traceparent: s.Traceparent}
 }
 
 // emitChanges reports what a change from before to the present session means.
@@ -21,13 +21,13 @@ func (t *tracker) emitChanges(before session.Session, now time.Time) {
 	ev := t.event(session.EventState, after, now)
 	ev.From, ev.To = before.State, after.State
 	f := after.Failure
-	ev.Op, ev.Fault, ev.Status, ev.Code, ev.Why = f.Op, f.Kind, f.Status, f.Code, f.Reason
+	ev.Op, ev.ErrorKind, ev.Status, ev.Code, ev.Reason = f.Op, f.Kind, f.Status, f.Code, f.Reason
 	cause := t.state.Load().snapshot.Diagnosis.Code
 	switch {
 	case before.State != after.State:
-		ev.Took, ev.Diagnosis = now.Sub(before.Since), cause
+		ev.Duration, ev.Diagnosis = now.Sub(before.Since), cause
 		if before.Since.IsZero() {
-			ev.Took = 0
+			ev.Duration = 0
 		}
 		t.lastReportedCause = cause
 		t.m.cfg.OnEvent(ev)
@@ -35,11 +35,11 @@ func (t *tracker) emitChanges(before session.Session, now time.Time) {
 		t.emitCause(now)
 	}
 	if after.QR.Present() && !after.QR.Image.Equal(before.QR.Image) {
-		ev.Kind, ev.Sequence, ev.Took = session.EventQR, after.QR.Sequence, now.Sub(after.AcquiringSince)
+		ev.Kind, ev.Sequence, ev.Duration = session.EventQR, after.QR.Sequence, now.Sub(after.AcquiringSince)
 		t.m.cfg.OnEvent(ev)
 	}
 	if outcome, why := t.acquisitionOutcome(before, now); outcome != "" {
-		ev.Kind, ev.Outcome, ev.Diagnosis, ev.Took = session.EventAcquisition, outcome, why, now.Sub(before.AcquiringSince)
+		ev.Kind, ev.Outcome, ev.Diagnosis, ev.Duration = session.EventAcquisition, outcome, why, now.Sub(before.AcquiringSince)
 		t.m.cfg.OnEvent(ev)
 	}
 }
@@ -51,8 +51,8 @@ func (t *tracker) emitCause(now time.Time) {
 		return
 	}
 	ev := t.event(session.EventCause, s, now)
-	ev.From, ev.To, ev.Took, ev.Diagnosis = s.State, s.State, now.Sub(s.Since), cause
-	ev.Op, ev.Fault, ev.Status, ev.Code, ev.Why = s.Failure.Op, s.Failure.Kind, s.Failure.Status, s.Failure.Code, s.Failure.Reason
+	ev.From, ev.To, ev.Duration, ev.Diagnosis = s.State, s.State, now.Sub(s.Since), cause
+	ev.Op, ev.ErrorKind, ev.Status, ev.Code, ev.Reason = s.Failure.Op, s.Failure.Kind, s.Failure.Status, s.Failure.Code, s.Failure.Reason
 	t.lastReportedCause = cause
 	t.m.cfg.OnEvent(ev)
 }
@@ -87,7 +87,7 @@ func (t *tracker) emitAbandoned(now time.Time) {
 		return
 	}
 	ev := t.event(session.EventAcquisition, s, now)
-	ev.Took, ev.From, ev.Outcome, ev.Diagnosis = now.Sub(s.AcquiringSince), s.State, session.Abandoned, diagnosis.ClientGone
+	ev.Duration, ev.From, ev.Outcome, ev.Diagnosis = now.Sub(s.AcquiringSince), s.State, session.Abandoned, diagnosis.ClientGone
 	t.m.cfg.OnEvent(ev)
 }
 
@@ -99,9 +99,9 @@ func (t *tracker) emitCall(op string, err error, startedAt time.Time) {
 	}
 	now := time.Now()
 	ev := t.event(session.EventEngineCall, p.snapshot.Session, now)
-	ev.Took, ev.Op, ev.Fault, ev.Attempt = now.Sub(startedAt), op, session.KindOf(err), p.snapshot.Session.Polls+1
+	ev.Duration, ev.Op, ev.ErrorKind, ev.Attempt = now.Sub(startedAt), op, session.KindOf(err), p.snapshot.Session.Polls+1
 	if e, ok := errors.AsType[*session.EngineError](err); ok {
-		ev.Status, ev.Code, ev.Why = e.Status, e.Code, e.Reason
+		ev.Status, ev.Code, ev.Reason = e.Status, e.Code, e.Reason
 	}
 	t.m.cfg.OnEvent(ev)
 }

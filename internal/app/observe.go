@@ -16,18 +16,18 @@ func (g *App) logEvent(ctx context.Context, e session.Event) {
 	log := g.cfg.Logger
 	switch e.Kind {
 	case session.EventState:
-		log.InfoContext(ctx, "session", "session", e.Session, "from", e.From, "to", e.To, "took", seconds(e.Took), "step", stepOf(e), "attempt", e.Attempt,
-			"engine", describeResponse(e), "diagnosis", e.Diagnosis, "request_id", e.Request, "origin", e.Traffic)
+		log.InfoContext(ctx, "session", "session", e.Session, "from", e.From, "to", e.To, "took", seconds(e.Duration), "step", stepOf(e), "attempt", e.Attempt,
+			"engine", describeResponse(e), "diagnosis", e.Diagnosis, "request_id", e.RequestID, "origin", e.Traffic)
 	case session.EventCause:
-		log.InfoContext(ctx, "cause", "session", e.Session, "after", seconds(e.Took), "step", stepOf(e), "attempt", e.Attempt,
-			"engine", describeResponse(e), "diagnosis", e.Diagnosis, "request_id", e.Request, "origin", e.Traffic)
+		log.InfoContext(ctx, "cause", "session", e.Session, "after", seconds(e.Duration), "step", stepOf(e), "attempt", e.Attempt,
+			"engine", describeResponse(e), "diagnosis", e.Diagnosis, "request_id", e.RequestID, "origin", e.Traffic)
 	case session.EventAcquisition:
-		log.InfoContext(ctx, "journey", "session", e.Session, "outcome", e.Outcome, "diagnosis", e.Diagnosis, "took", seconds(e.Took), "looks", e.Attempt, "request_id", e.Request, "origin", e.Traffic)
+		log.InfoContext(ctx, "journey", "session", e.Session, "outcome", e.Outcome, "diagnosis", e.Diagnosis, "took", seconds(e.Duration), "looks", e.Attempt, "request_id", e.RequestID, "origin", e.Traffic)
 	case session.EventStore:
 		if e.Available {
 			log.InfoContext(ctx, "Redis answers again; the gate is whole")
 		} else {
-			log.WarnContext(ctx, "Redis cannot be reached; the gate goes on from memory", "why", e.Why)
+			log.WarnContext(ctx, "Redis cannot be reached; the gate goes on from memory", "why", e.Reason)
 		}
 	case session.EventDecryptFailed:
 		log.ErrorContext(ctx, "a stored value did not open for its caller: Redis mixed its answers up, QRGATE_SECRET differs between replicas, or somebody wrote there")
@@ -36,7 +36,7 @@ func (g *App) logEvent(ctx context.Context, e session.Event) {
 		if e.Op == session.OpConnect {
 			level = slog.LevelInfo // the gate's own attempt at recovery
 		}
-		log.Log(ctx, level, "look", "session", e.Session, "op", e.Op, "engine", describeResponse(e), "took", seconds(e.Took), "attempt", e.Attempt, "request_id", e.Request)
+		log.Log(ctx, level, "look", "session", e.Session, "op", e.Op, "engine", describeResponse(e), "took", seconds(e.Duration), "attempt", e.Attempt, "request_id", e.RequestID)
 	}
 }
 
@@ -71,15 +71,15 @@ func stepOf(e session.Event) string {
 
 // describeResponse is the class of the engine's last answer.
 func describeResponse(e session.Event) string {
-	if e.Fault == "" {
+	if e.ErrorKind == "" {
 		return "ok"
 	}
-	word := string(e.Fault)
+	word := string(e.ErrorKind)
 	if e.Code != "" {
 		word += " " + e.Code
 	}
-	if e.Why != "" {
-		word += " (" + e.Why + ")"
+	if e.Reason != "" {
+		word += " (" + e.Reason + ")"
 	}
 	return word
 }

@@ -81,7 +81,7 @@ func TestStatusTellsOfTrouble(t *testing.T) {
 	if c := s.Causes[0]; c.Sessions != 1 || len(c.Labels) != 1 || c.Labels[0] != "crm-1" || !strings.Contains(c.Evidence, "HTTP 500") || c.Runbook != "status/causes#engine_5xx" {
 		t.Errorf("%+v", c)
 	}
-	if s.Engine.State != statuspage.EngineUp || s.Engine.Answers["engine_error"] == 0 || s.Sessions[session.Connecting] != 1 || len(s.Changes) == 0 {
+	if s.Engine.State != statuspage.EngineUp || s.Engine.Answers["server_error"] == 0 || s.Sessions[session.Connecting] != 1 || len(s.Changes) == 0 {
 		t.Errorf("%s", raw)
 	}
 	if strings.Contains(raw, "key-a") {

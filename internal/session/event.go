@@ -6,55 +6,54 @@ import (
 	"qrgate/internal/diagnosis"
 )
 
-// Outcome is how something ended.
+// Outcome is how an acquisition, a wait or an engine call ended.
 type Outcome string
 
-// The outcomes. Abandoned is neither good nor bad: the client left, or the session was deleted.
+// The outcomes. Abandoned is neither good nor bad: the client left, or the session was deleted or paired.
 const (
 	Success   Outcome = "success"
 	Failure   Outcome = "failure"
 	Abandoned Outcome = "abandoned"
 )
 
-// EventKind says what an Event is about.
+// EventKind tells what an Event is about.
 type EventKind string
 
 // The kinds of events.
 const (
-	EventState         EventKind = "state"   // a session's acquisition changed its state
-	EventCause         EventKind = "cause"   // the cause why a session that is waited for has no QR is known, or is another one
-	EventEngineCall    EventKind = "look"    // one call to the engine ended
-	EventQR            EventKind = "code"    // a new code was seen
-	EventAcquisition   EventKind = "journey" // a connect-to-QR journey ended
-	EventWait          EventKind = "hold"    // one held request was answered
-	EventDecryptFailed EventKind = "sealed"  // a stored value did not open: a mix-up, or an attack
-	EventStore         EventKind = "store"   // the store went away or came back
+	EventState         EventKind = "state"          // an acquisition changed the session's state
+	EventCause         EventKind = "cause"          // the diagnosis of a session without a QR was made or has changed
+	EventEngineCall    EventKind = "engine_call"    // a call to the engine ended
+	EventQR            EventKind = "qr"             // the engine returned a new code
+	EventAcquisition   EventKind = "acquisition"    // an acquisition ended
+	EventWait          EventKind = "wait"           // a waiting request was answered
+	EventDecryptFailed EventKind = "decrypt_failed" // a stored value could not be decrypted
+	EventStore         EventKind = "store"          // the store became unavailable or available
 )
 
-// Event is one thing that happened in the heart of the gate, flat, for logs, metrics and spans alike.
-// It never carries a code, a key or a phone number. Session is the client's own id and must not become
-// a metric label.
+// Event reports one fact to logs, metrics, spans and the status page.
+// It never carries a code, a key or a phone number. Session is the client's own id and must not become a metric label.
 type Event struct {
 	Kind          EventKind
 	At            time.Time
-	Took          time.Duration // of the call, the hold, the journey, or the state that ended
+	Duration      time.Duration // of the call, the wait, the acquisition, or the state that ended
 	Traffic       TrafficClass
 	Session       string
-	AcquisitionID string // the same for all events of one session of one tenant, whatever it is called; opaque
+	AcquisitionID string // opaque; the same for all events of one session of one tenant
 	From, To      State
-	Op            string    // of a look: one of the Op constants; of a state or a cause, that of the engine's present trouble
-	Fault         ErrorKind // of a look: "" when it succeeded
-	Status        int       // of a look: HTTP status
-	Code          string    // of a look: the engine's own code
-	Why           string    // of a look, or of a store that went away: why no answer came, in a few words; "" if unknown
-	Attempt       int       // looks since the wish began
-	Sequence      int       // of a code
+	Op            string    // engine_call: one of the Op constants; state, cause: the operation that fails at present
+	ErrorKind     ErrorKind // engine_call: "" on success
+	Status        int       // engine_call: HTTP status
+	Code          string    // engine_call: the engine's own error code
+	Reason        string    // engine_call, store: why there was no response; "" if unknown
+	Attempt       int       // polls since the acquisition began
+	Sequence      int       // qr: number of the code since the connect
 	Outcome       Outcome
 	Diagnosis     diagnosis.Code
-	Request       string // the id of the request that this goes back to; of a hold, its own
-	Traceparent   string // the traceparent of the request that the session's journey began with; "" if nobody traces
-	Available     bool   // of a store event
+	RequestID     string // of the request that caused the event; wait: of the waiting request
+	Traceparent   string // of the request that began the acquisition; "" if it is not sampled
+	Available     bool   // store
 }
 
-// EventHandler takes events. It must be quick and safe for concurrent use.
+// EventHandler receives events. It must be quick and safe for concurrent use.
 type EventHandler func(Event)

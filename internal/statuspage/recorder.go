@@ -42,7 +42,7 @@ func (r *Recorder) Observe(e session.Event) {
 	case session.EventEngineCall:
 		r.look(e)
 	case session.EventAcquisition:
-		r.ended(Journey{At: e.At, Seconds: seconds(e.Took), Outcome: e.Outcome, Code: said(e.Diagnosis), Origin: e.Traffic, Looks: e.Attempt, Label: label(e)})
+		r.ended(Journey{At: e.At, Seconds: seconds(e.Duration), Outcome: e.Outcome, Code: said(e.Diagnosis), Origin: e.Traffic, Looks: e.Attempt, Label: label(e)})
 	case session.EventState:
 		r.recordChange(Change{At: e.At, About: "session", Origin: e.Traffic, Label: label(e), From: string(e.From), To: string(e.To), Code: said(e.Diagnosis)})
 	case session.EventStore:
@@ -84,7 +84,7 @@ func (r *Recorder) recordChange(c Change) {
 }
 
 func (r *Recorder) look(e session.Event) {
-	a := Answer{At: e.At, Op: e.Op, Class: class(e.Fault), Status: e.Status, Code: clip(e.Code), Why: e.Why, Seconds: seconds(e.Took)}
+	a := Answer{At: e.At, Op: e.Op, Class: class(e.ErrorKind), Status: e.Status, Code: clip(e.Code), Why: e.Reason, Seconds: seconds(e.Duration)}
 	r.answers.put(a, keptAnswers)
 	if state := share(e); state != "" {
 		r.setEngineState(e.At, state)
@@ -140,7 +140,7 @@ func (r *Recorder) Snapshot(now time.Time) Snapshot {
 // share is what a call says of the engine being there: nothing if the gate gave it up. A gateway before
 // the engine that says 502, 503 or 504 in its own words speaks for an engine that is down.
 func share(e session.Event) string {
-	switch e.Fault {
+	switch e.ErrorKind {
 	case session.KindCanceled:
 		return ""
 	case session.KindUnreachable, session.KindTimeout:

@@ -17,11 +17,11 @@ import (
 
 // look is a call for a session that ended in a fault, "" for none.
 func look(flight string, at time.Time, fault session.ErrorKind) session.Event {
-	return session.Event{Kind: session.EventEngineCall, At: at, Took: 40 * time.Millisecond, Session: "crm-" + flight, AcquisitionID: "tenant/" + flight, Op: session.OpQR, Fault: fault, Traffic: session.UserTraffic}
+	return session.Event{Kind: session.EventEngineCall, At: at, Duration: 40 * time.Millisecond, Session: "crm-" + flight, AcquisitionID: "tenant/" + flight, Op: session.OpQR, ErrorKind: fault, Traffic: session.UserTraffic}
 }
 
 func journey(flight string, at time.Time, out session.Outcome, why diagnosis.Code) session.Event {
-	return session.Event{Kind: session.EventAcquisition, At: at, Took: 60 * time.Second, Session: "crm-" + flight, AcquisitionID: "tenant/" + flight, Outcome: out, Diagnosis: why, Attempt: 24, Traffic: session.UserTraffic}
+	return session.Event{Kind: session.EventAcquisition, At: at, Duration: 60 * time.Second, Session: "crm-" + flight, AcquisitionID: "tenant/" + flight, Outcome: out, Diagnosis: why, Attempt: 24, Traffic: session.UserTraffic}
 }
 
 func state(flight string, at time.Time, from, to session.State) session.Event {
@@ -37,7 +37,7 @@ func TestCauses(t *testing.T) {
 	failing.Status, failing.Code = 500, "QR_BROKEN"
 	again := failing
 	again.At = after(12)
-	hold := session.Event{Kind: session.EventWait, At: noon, Took: 9 * time.Second, Session: "crm-a", AcquisitionID: "tenant/a", Outcome: session.Failure, Diagnosis: diagnosis.QRNotEmitted, To: session.Connecting}
+	hold := session.Event{Kind: session.EventWait, At: noon, Duration: 9 * time.Second, Session: "crm-a", AcquisitionID: "tenant/a", Outcome: session.Failure, Diagnosis: diagnosis.QRNotEmitted, To: session.Connecting}
 	synthetic := journey("p", noon, session.Failure, diagnosis.EngineTimeout)
 	synthetic.Traffic = session.SyntheticTraffic
 	for name, c := range map[string]struct {
@@ -46,11 +46,11 @@ func TestCauses(t *testing.T) {
 	}{
 		"nothing":                      {nil, nil},
 		"one failed call is chance":    {[]session.Event{failing}, nil},
-		"two are not":                  {[]session.Event{failing, again}, []string{"engine_5xx 1/0 qr: engine_error, HTTP 500 QR_BROKEN, 2× in 12 s [crm-a]"}},
+		"two are not":                  {[]session.Event{failing, again}, []string{"engine_5xx 1/0 qr: server_error, HTTP 500 QR_BROKEN, 2× in 12 s [crm-a]"}},
 		"not ready is an answer":       {[]session.Event{look("a", noon, session.KindNotReady), look("a", after(1), session.KindNotReady)}, nil},
 		"an answer in between":         {[]session.Event{failing, look("a", after(1), session.KindNotReady), again}, nil},
 		"a journey that failed":        {[]session.Event{journey("a", noon, session.Failure, diagnosis.WhatsAppSilent)}, []string{"whatsapp_silent 1/0 no QR in 1 min and 24 looks [crm-a]"}},
-		"what the heart says wins":     {[]session.Event{failing, again, journey("a", after(13), session.Failure, diagnosis.ClientOutdated)}, []string{"client_outdated 1/0 qr: engine_error, HTTP 500 QR_BROKEN, 2× in 12 s [crm-a]"}},
+		"what the heart says wins":     {[]session.Event{failing, again, journey("a", after(13), session.Failure, diagnosis.ClientOutdated)}, []string{"client_outdated 1/0 qr: server_error, HTTP 500 QR_BROKEN, 2× in 12 s [crm-a]"}},
 		"a hold in vain":               {[]session.Event{hold}, []string{"qr_not_emitted 1/0 a client waited 9.0 s in vain, the session is connecting [crm-a]"}},
 		"a code makes it good":         {[]session.Event{hold, {Kind: session.EventQR, At: after(1), AcquisitionID: "tenant/a"}}, nil},
 		"a state makes it good":        {[]session.Event{hold, state("a", after(1), session.Connecting, session.AwaitingScan)}, nil},
@@ -104,11 +104,11 @@ func TestTheEngine(t *testing.T) {
 	r.Observe(look("a", after(6), session.KindServerError))
 	at(statuspage.EngineUp, after(6))
 	s := r.Snapshot(after(7))
-	want := map[string]int{"ok": 1, "not_ready": 1, "unreachable": 1, "timed_out": 1, "abandoned": 1, "bad_answer": 1, "engine_error": 1}
+	want := map[string]int{"ok": 1, "not_ready": 1, "unreachable": 1, "timeout": 1, "canceled": 1, "bad_response": 1, "server_error": 1}
 	if diff := cmp.Diff(want, s.Engine.Answers); diff != "" {
 		t.Errorf("want -, got +\n%s", diff)
 	}
-	if s.Engine.Last == nil || s.Engine.Last.Class != "engine_error" || len(s.Changes) != 2 || s.Changes[0].To != "it answers" {
+	if s.Engine.Last == nil || s.Engine.Last.Class != "server_error" || len(s.Changes) != 2 || s.Changes[0].To != "it answers" {
 		t.Errorf("%+v %+v", s.Engine.Last, s.Changes)
 	}
 }

@@ -62,7 +62,7 @@ func isResolved(e session.Event) bool {
 	case session.EventState:
 		return e.To == session.AwaitingScan || e.To == session.Connected || e.To == session.Created
 	case session.EventEngineCall:
-		return e.Op == session.OpQR && e.Fault == ""
+		return e.Op == session.OpQR && e.ErrorKind == ""
 	}
 	return false
 }
@@ -78,7 +78,7 @@ func harmless(c diagnosis.Code) bool {
 
 // look counts calls that failed in a row. That a QR is not there yet is how a working engine answers.
 func (t *failures) look(e session.Event) {
-	switch e.Fault {
+	switch e.ErrorKind {
 	case "", session.KindNotReady, session.KindAlreadyPaired, session.KindCanceled:
 		if el := t.byFlight[flightOf(e)]; el != nil {
 			known := el.Value.(*trouble)
@@ -87,10 +87,10 @@ func (t *failures) look(e session.Event) {
 		return
 	}
 	k := t.take(e)
-	if k.fault != e.Fault || k.engineCode != clip(e.Code) {
+	if k.fault != e.ErrorKind || k.engineCode != clip(e.Code) {
 		k.faulty, k.times = e.At, 0
 	}
-	k.op, k.fault, k.status, k.engineCode, k.why, k.faulted = e.Op, e.Fault, e.Status, clip(e.Code), e.Why, e.At
+	k.op, k.fault, k.status, k.engineCode, k.why, k.faulted = e.Op, e.ErrorKind, e.Status, clip(e.Code), e.Reason, e.At
 	k.times++
 }
 
@@ -124,16 +124,16 @@ func (t *failures) drop(flight string) {
 func (k *trouble) name(e session.Event) {
 	if k.named != e.Diagnosis {
 		k.named, k.since = e.Diagnosis, e.At
-		if e.Took > 0 && e.Kind != session.EventState {
-			k.since = e.At.Add(-e.Took)
+		if e.Duration > 0 && e.Kind != session.EventState {
+			k.since = e.At.Add(-e.Duration)
 		}
 	}
 	k.last = e.At
 	switch e.Kind {
 	case session.EventAcquisition:
-		k.evidence = fmt.Sprintf("no QR in %s and %d looks", short(e.Took), e.Attempt)
+		k.evidence = fmt.Sprintf("no QR in %s and %d looks", short(e.Duration), e.Attempt)
 	case session.EventWait:
-		k.evidence = fmt.Sprintf("a client waited %s in vain, the session is %s", short(e.Took), e.To)
+		k.evidence = fmt.Sprintf("a client waited %s in vain, the session is %s", short(e.Duration), e.To)
 	default:
 		k.evidence = fmt.Sprintf("the session went from %s to %s", e.From, e.To)
 	}

@@ -41,7 +41,7 @@ func TestJudge(t *testing.T) {
 		}, "ok", "", "QRs are delivered", 20},
 		"no way from here, another's engine": {func(s *statuspage.Snapshot) { *s = shut(); s.Engine.Kind = statuspage.EngineHTTP }, "unknown", "", "nothing proves", 3700},
 		"the engine hangs": {func(s *statuspage.Snapshot) {
-			s.Engine.State, s.Engine.Since, s.Engine.Last = statuspage.EngineDown, before(42), &statuspage.Answer{Class: "timed_out", Op: "qr", Seconds: 5}
+			s.Engine.State, s.Engine.Since, s.Engine.Last = statuspage.EngineDown, before(42), &statuspage.Answer{Class: "timeout", Op: "qr", Seconds: 5}
 		}, "failing", diagnosis.EngineTimeout, "the engine does not answer", 42},
 		"the engine hangs, and the last call was answered": {func(s *statuspage.Snapshot) {
 			s.Engine.State, s.Engine.Since = statuspage.EngineDown, before(42)

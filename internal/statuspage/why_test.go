@@ -15,7 +15,7 @@ func TestThePageSaysWhyNobodyAnswers(t *testing.T) {
 	t.Parallel()
 	var r statuspage.Recorder
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	r.Observe(session.Event{Kind: session.EventEngineCall, At: at, Session: "shop-1", AcquisitionID: "a/1", Op: session.OpQR, Fault: session.KindUnreachable, Why: "connection refused"})
+	r.Observe(session.Event{Kind: session.EventEngineCall, At: at, Session: "shop-1", AcquisitionID: "a/1", Op: session.OpQR, ErrorKind: session.KindUnreachable, Reason: "connection refused"})
 	s := r.Snapshot(at.Add(time.Second))
 	if s.Engine.Last == nil || s.Engine.Last.Why != "connection refused" {
 		t.Errorf("the last call: %+v", s.Engine.Last)

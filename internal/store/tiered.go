@@ -83,7 +83,7 @@ func (t *Tiered) recordResult(err, stopped error) {
 	why := t.why
 	t.mu.Unlock()
 	if was != (err != nil) {
-		t.observe(session.Event{Kind: session.EventStore, At: time.Now(), Available: err == nil, Why: why})
+		t.observe(session.Event{Kind: session.EventStore, At: time.Now(), Available: err == nil, Reason: why})
 	}
 }
 

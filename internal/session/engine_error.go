@@ -1,0 +1,91 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ErrorKind classifies a failed call to an engine.
+type ErrorKind string
+
+// The error kinds.
+const (
+	KindNotReady        ErrorKind = "not_ready"         // the engine has no QR for this session yet
+	KindAlreadyPaired   ErrorKind = "already_paired"    // a phone is paired, so there is no QR
+	KindSessionNotFound ErrorKind = "session_not_found" // the engine does not know this session
+	KindKeyRefused      ErrorKind = "key_refused"       // the engine rejects the credential
+	KindRateLimited     ErrorKind = "rate_limited"      // the engine's rate limit is exhausted
+	KindUnreachable     ErrorKind = "unreachable"       // no connection to the engine
+	KindTimeout         ErrorKind = "timeout"           // a connection, and no response in time
+	KindServerError     ErrorKind = "server_error"      // the engine responded with an error of its own
+	KindBadResponse     ErrorKind = "bad_response"      // the response does not follow the documented API
+	KindCanceled        ErrorKind = "canceled"          // the gateway canceled the call
+)
+
+// Kinds returns every error kind.
+func Kinds() []ErrorKind {
+	return []ErrorKind{
+		KindNotReady, KindAlreadyPaired, KindSessionNotFound, KindKeyRefused, KindRateLimited,
+		KindUnreachable, KindTimeout, KindServerError, KindBadResponse, KindCanceled,
+	}
+}
+
+// The operations of an engine, as EngineError.Op, metrics and spans name them.
+const (
+	OpConnect = "connect"
+	OpQR      = "qr"
+	OpStatus  = "status"
+	OpList    = "list"
+)
+
+// EngineError is the error type that engines return.
+type EngineError struct {
+	Op         string // one of the Op constants
+	Kind       ErrorKind
+	Status     int           // HTTP status, 0 if there was none
+	Code       string        // the engine's own code, at most 64 bytes of [A-Z0-9_]; "" if none
+	Text       string        // the engine's own message, at most 200 bytes, redacted
+	Reason     string        // why there was no response, from a closed list; "" if unknown or if there was one
+	RetryAfter time.Duration // from the response; 0 if none, at most an hour
+	Err        error         // the cause; may be nil
+}
+
+// Error returns operation, kind and what is known, never a body or a credential.
+func (e *EngineError) Error() string {
+	s := fmt.Sprintf("engine %s: %s", e.Op, e.Kind)
+	if e.Status != 0 {
+		s += fmt.Sprintf(" (HTTP %d)", e.Status)
+	}
+	if e.Code != "" {
+		s += " " + e.Code
+	}
+	if e.Reason != "" {
+		s += ": " + e.Reason
+	}
+	return s
+}
+
+// Unwrap returns the cause.
+func (e *EngineError) Unwrap() error { return e.Err }
+
+// KindOf returns the kind of err: "" for nil, and KindServerError for an error that is no EngineError.
+func KindOf(err error) ErrorKind {
+	if err == nil {
+		return ""
+	}
+	if f, ok := errors.AsType[*EngineError](err); ok {
+		return f.Kind
+	}
+	return KindServerError
+}
+
+// Authorized reports whether a result of this kind proves that the engine accepted the credential for the session:
+// it passed authentication and found the session.
+func (k ErrorKind) Authorized() bool {
+	switch k {
+	case "", KindNotReady, KindAlreadyPaired:
+		return true
+	}
+	return false
+}
