@@ -148,7 +148,7 @@ func TestOpenAPI_CodesMatchCatalogue(t *testing.T) {
 		real       []string
 	}{
 		"diagnosis codes": {schemas["Diagnosis"].Value.Properties["code"].Value.Enum, codes},
-		"states":          {schemas["GateState"].Value.Enum, states},
+		"states":          {schemas["State"].Value.Enum, states},
 	} {
 		var documented []string
 		for _, v := range tt.documented {
