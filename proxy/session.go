@@ -27,8 +27,9 @@ type QRService interface {
 	// Follow follows all changes of a session. It returns session.ErrTooManyWaiters when no more may wait.
 	Follow(ctx context.Context, c session.Caller, id string) (session.Follower, error)
 
-	// AdmitCreate waits until a create may be sent; release is called when the engine has answered.
-	AdmitCreate(ctx context.Context, c session.Caller) (release func())
+	// AdmitCreate waits until a create may be sent; release is called when the engine has answered. wait is above 0 when
+	// the engine's rate limit leaves no call for it so long.
+	AdmitCreate(ctx context.Context, c session.Caller) (release func(), wait time.Duration)
 	// OnCreateRefused takes that the engine refused to create a session of this name.
 	OnCreateRefused(c session.Caller, name string)
 	// WasCreateRefused reports whether the create of a session of this name was just refused.

@@ -43,6 +43,21 @@ func claimsJSON(h http.Header) bool {
 	return (kind == "" || strings.HasSuffix(kind, "json")) && (packed == "" || strings.EqualFold(packed, "identity"))
 }
 
+// sendCreate sends a create as soon as the engine's rate limit allows it.
+func (s *sessionRequest) sendCreate(wanted compat.Object) (a compat.Response, err error) {
+	release, wait := s.config.QRService.AdmitCreate(s.c.Request.Context(), s.caller)
+	if wait > 0 {
+		err = &session.EngineError{Op: "create", Kind: session.KindRateLimited, RetryAfter: wait}
+	} else {
+		a, err = s.forwardRequest("create", s.enginePath(""), askTime)
+		release()
+	}
+	if name, _ := wanted["sessionId"].(string); session.KindOf(err) == session.KindRateLimited {
+		s.config.QRService.OnCreateRefused(s.caller, name)
+	}
+	return a, err
+}
+
 // create answers POST /api/sessions: the engine's own create, sent once, with the session in it in both
 // documented places (contract C1-C4).
 func (s *sessionRequest) create() {
@@ -55,13 +70,8 @@ func (s *sessionRequest) create() {
 		s.reply(problem(http.StatusBadRequest, compat.CodeValidationError, textBadName, time.Now()))
 		return
 	}
-	release := s.config.QRService.AdmitCreate(s.c.Request.Context(), s.caller)
-	a, err := s.forwardRequest("create", s.enginePath(""), askTime)
-	release()
+	a, err := s.sendCreate(wanted)
 	if err != nil {
-		if name, _ := wanted["sessionId"].(string); session.KindOf(err) == session.KindRateLimited {
-			s.config.QRService.OnCreateRefused(s.caller, name)
-		}
 		s.writeEngineError(a, err)
 		return
 	}

@@ -19,11 +19,13 @@ const (
 )
 
 // AdmitCreate waits until a client's create leaves enough calls to the sessions that were created before it, at most
-// maxCreateDelay. The caller calls release when the engine has answered.
-func (m *Manager) AdmitCreate(ctx context.Context, c session.Caller) (release func()) {
+// maxCreateDelay. Then it returns for how long the client must wait: 0 when the create may be sent, and when the calls
+// that remain are kept for the list, until the engine's window ends. The caller calls release when the engine has
+// answered.
+func (m *Manager) AdmitCreate(ctx context.Context, c session.Caller) (release func(), wait time.Duration) {
 	tn, err := m.tenant(c)
 	if err != nil {
-		return func() {}
+		return func() {}, 0
 	}
 	deadline := time.NewTimer(maxCreateDelay)
 	defer deadline.Stop()
@@ -39,13 +41,16 @@ func (m *Manager) AdmitCreate(ctx context.Context, c session.Caller) (release fu
 		case <-ctx.Done():
 		case <-m.base.Done():
 		}
-		tn.forceCreate(time.Now())
+		if wait = tn.forceCreate(time.Now()); wait > 0 {
+			tn.release()
+			return func() {}, wait
+		}
 		break
 	}
 	return func() {
 		tn.endCreate()
 		tn.release()
-	}
+	}, 0
 }
 
 // tryCreate admits a create at now, or returns the channel that closes when it is worth trying again.
@@ -55,7 +60,8 @@ func (tn *tenant) tryCreate(now time.Time) (changed <-chan struct{}, ok bool) {
 	if !tn.answered && tn.creating > 0 {
 		return tn.changed, false // the first answer tells the engine's limits
 	}
-	if at := tn.limiter.admits(2+tn.unconnected(now)+tn.creating, connectReserve, now); at.After(now) && tn.unconnected(now)+tn.creating > 0 {
+	expected := tn.unconnected(now) + tn.creating // connects that follow
+	if at := tn.limiter.admits(2+expected, connectReserve, now); at.After(now) && expected+len(tn.waiting) > 0 {
 		return tn.changed, false
 	}
 	tn.creating++
@@ -77,11 +83,16 @@ func (tn *tenant) unconnected(now time.Time) int {
 	return n
 }
 
-func (tn *tenant) forceCreate(now time.Time) {
+// forceCreate sends a create that has waited long enough, unless that would spend the calls that are kept.
+func (tn *tenant) forceCreate(now time.Time) (wait time.Duration) {
 	tn.mu.Lock()
 	defer tn.mu.Unlock()
+	if at := tn.connectAllowedAt(nil, now); at.After(now) {
+		return at.Sub(now)
+	}
 	tn.creating++
 	tn.limiter = tn.limiter.consume(now)
+	return 0
 }
 
 func (tn *tenant) endCreate() {

@@ -413,16 +413,17 @@ func (tn *tenant) pollAllowedAt(p plan, now time.Time) time.Time {
 			}
 		}
 	}
-	priority, horizon := normalPriority, time.Duration(0)
+	priority, horizon, last := normalPriority, time.Duration(0), tn.lastPoll
 	for _, since := range tn.waiting {
 		if left := freshWindow - now.Sub(since); left > 0 && (horizon == 0 || left < horizon) {
 			priority, horizon = highPriority, left // what remains must last until the first wait ends
+			last = latest(tn.lastPoll, since)
 		}
 	}
 	if p.list {
 		priority = listPriority
 	}
-	return tn.limiter.nextAllowed(tn.lastPoll, now, priority, horizon)
+	return tn.limiter.nextAllowed(last, now, priority, horizon)
 }
 
 // onRateLimits takes what the engine said of its limits in an answer; client marks an answer to a client.

@@ -104,7 +104,8 @@ type witness struct {
 	t    *testing.T
 	next http.RoundTripper
 
-	mu sync.Mutex
+	mu       sync.Mutex
+	allow429 bool // the engine's limit is reached on purpose
 }
 
 // handleSession is a path that the gate answers itself.
@@ -136,7 +137,7 @@ func (w *witness) complaints(req *http.Request, res *http.Response, body []byte)
 		}
 	}
 	w.mu.Lock()
-	say((res.StatusCode == 429 || res.StatusCode >= 500 && res.StatusCode != 503), "a status that must not leave the gate")
+	say((res.StatusCode == 429 && !w.allow429 || res.StatusCode >= 500 && res.StatusCode != 503), "a status that must not leave the gate")
 	w.mu.Unlock()
 	say(res.Header.Get("X-Request-Id") == "", "no X-Request-Id")
 	if req.Method == http.MethodOptions || req.Method == http.MethodHead {
@@ -159,6 +160,6 @@ func (w *witness) complaints(req *http.Request, res *http.Response, body []byte)
 	say(b["code"] == nil || b["code"] == "", "no code")
 	say(len(stamp) != len("2006-01-02T15:04:05Z") || !strings.HasSuffix(stamp, "Z"), "the timestamp is not to the second")
 	say(strings.HasPrefix(stamp, "0001"), "the timestamp is none")
-	say(strings.Contains(string(body), "429"), "clients take it for a rate limit")
+	say(strings.Contains(string(body), "429") && res.StatusCode != 429, "clients take it for a rate limit")
 	return found
 }

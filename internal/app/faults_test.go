@@ -1,0 +1,314 @@
+package app_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"qrgate/internal/acquire"
+	"qrgate/internal/test/enginesim"
+)
+
+// The rows of faults.md sections C and E that show on the wire.
+
+// follow reads a stream until it ends, in the background. Events are sent as they come, with the time of each.
+type streamed struct {
+	after  time.Duration
+	state  string
+	status string
+	ready  bool
+	cause  bool // it carries a diagnosis
+	id     string
+}
+
+func (r *rig) follow(ctx context.Context, id string) (events <-chan streamed, ended <-chan []string) {
+	r.Helper()
+	r.http.Transport = r.seen.next // the witness would read the stream to its end
+	req, _ := http.NewRequestWithContext(ctx, http.MethodGet, r.base+"/api/sessions/"+id+"/qr/status", nil)
+	req.Header.Set("X-API-Key", "key-a")
+	req.Header.Set("Accept", "text/event-stream")
+	startedAt := time.Now()
+	res, err := r.http.Do(req)
+	if err != nil {
+		r.Fatal(err)
+	}
+	out, done := make(chan streamed, 100), make(chan []string, 1)
+	go func() {
+		defer res.Body.Close()
+		defer close(out)
+		var lines []string
+		last := streamed{}
+		for scan := bufio.NewScanner(res.Body); scan.Scan(); {
+			line := scan.Text()
+			lines = append(lines, line)
+			switch name, data, _ := strings.Cut(line, ": "); name {
+			case "id":
+				last.id = data
+			case "data":
+				var body struct {
+					State, Status string
+					Ready         bool
+					Diagnosis     *struct{}
+				}
+				_ = json.Unmarshal([]byte(data), &body)
+				last.after, last.state, last.status, last.ready, last.cause = time.Since(startedAt), body.State, body.Status, body.Ready, body.Diagnosis != nil
+				out <- last
+			}
+		}
+		done <- lines
+	}()
+	return out, done
+}
+
+// faults.md C1, C3: a stream that nobody helps tells the code's end, the next code and the scan, and ends then.
+func TestStream_TellsTheWholeLifeOfAQR(t *testing.T) {
+	engine := &enginesim.Engine{Rotation: []time.Duration{20 * time.Second, 20 * time.Second, time.Hour}, QRLife: 20 * time.Second, QRDelay: time.Second}
+	bubble(t, engine, func(r *rig) {
+		id := r.create("crm-1")
+		r.connect(id)
+		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Minute)
+		defer cancel()
+		events, ended := r.follow(ctx, id)
+		go func() {
+			time.Sleep(50 * time.Second)
+			_ = r.engine.Link("crm-1")
+		}()
+		var got []string
+		for e := range events {
+			got = append(got, fmt.Sprintf("%s ready=%t", e.state, e.ready))
+			if e.id == "" {
+				r.Errorf("an event without an id: %+v", e)
+			}
+			if e.state == "connected" && (e.cause || e.after > 54*time.Second) {
+				r.Errorf("paired after %v, with a cause: %t", e.after, e.cause)
+			}
+		}
+		lines := <-ended
+		if len(lines) == 0 || lines[0] != "retry: 2000" {
+			r.Errorf("the stream begins with %q", lines[0])
+		}
+		want := "connecting ready=false, awaiting_scan ready=true, awaiting_scan ready=false, awaiting_scan ready=true, awaiting_scan ready=false, awaiting_scan ready=true, connected ready=false"
+		if s := strings.Join(got, ", "); s != want {
+			r.Errorf("got  %s\nwant %s", s, want)
+		}
+		if time.Sleep(time.Second); ctx.Err() != nil {
+			r.Error("the stream did not end")
+		}
+	})
+}
+
+// faults.md C1: a deleted session ends its stream with an event.
+func TestStream_EndsWhenTheSessionIsDeleted(t *testing.T) {
+	bubble(t, &enginesim.Engine{QRDelay: time.Second}, func(r *rig) {
+		id := r.create("crm-1")
+		r.connect(id)
+		r.qr(id)
+		ctx, cancel := context.WithTimeout(r.Context(), time.Minute)
+		defer cancel()
+		events, ended := r.follow(ctx, id)
+		time.Sleep(5 * time.Second)
+		r.send("DELETE", "/api/sessions/"+id, "").wants(http.StatusOK)
+		last := streamed{}
+		for e := range events {
+			last = e
+		}
+		<-ended
+		if last.state != "disconnected" || last.ready || last.after > 6*time.Second {
+			r.Errorf("the last event is %+v", last)
+		}
+	})
+}
+
+// faults.md C1: ?wait= answers at the code's end, and again with the next one.
+func TestQRStatus_WaitAnswersAtExpiryAndNextCode(t *testing.T) {
+	engine := &enginesim.Engine{Rotation: []time.Duration{20 * time.Second, time.Hour}, QRLife: 20 * time.Second}
+	bubble(t, engine, func(r *rig) {
+		id := r.create("crm-1")
+		r.connect(id)
+		r.qr(id)
+		startedAt := time.Now()
+		if a := r.get("/api/sessions/" + id + "/qr/status?wait=30"); a.at("data.ready") != false || time.Since(startedAt) > 21*time.Second {
+			r.Errorf("after %v: %s", time.Since(startedAt), a.body)
+		}
+		if a := r.get("/api/sessions/" + id + "/qr/status?wait=30"); a.at("data.ready") != true || a.text("data.sequence") != "2" || time.Since(startedAt) > 25*time.Second {
+			r.Errorf("after %v: %s", time.Since(startedAt), a.body)
+		}
+	})
+}
+
+// faults.md C2: with a healthy engine and a client that asks for the QR every 5 s, /qr/status is ready all the time.
+func TestQRStatus_StaysReadyWhileTheCodeIsGood(t *testing.T) {
+	bubble(t, &enginesim.Engine{Rotation: enginesim.WhatsAppRotation()}, func(r *rig) {
+		id := r.create("crm-1")
+		r.connect(id)
+		r.qr(id)
+		notReady := 0
+		for i := range 89 {
+			if i%10 == 0 {
+				r.get("/api/sessions/" + id + "/qr")
+			}
+			if a := r.get("/api/sessions/" + id + "/qr/status"); a.at("data.ready") != true {
+				notReady++
+			}
+			time.Sleep(500 * time.Millisecond)
+		}
+		if notReady > 0 {
+			r.Errorf("%d of 89 answers are not ready", notReady)
+		}
+	})
+}
+
+// faults.md C4: a 202 carries the diagnosis as soon as there is one.
+func TestQR_NotReadyCarriesTheDiagnosis(t *testing.T) {
+	bubble(t, &enginesim.Engine{QRDelay: time.Hour}, func(r *rig) {
+		id := r.create("crm-1")
+		r.connect(id)
+		a := r.get("/api/sessions/" + id + "/qr")
+		a.wantsCode(http.StatusAccepted, "QR_NOT_READY")
+		if a.text("diagnosis.code") != "qr_not_emitted" || a.text("diagnosis.title") == "" || a.text("diagnosis.who") == "" {
+			r.Errorf("after nine seconds: %s", a.body)
+		}
+	})
+}
+
+// faults.md C4: once the answer is 503, it stays 503 while the cause stands, however often a client asks anew.
+func TestQR_NeverBackFrom503To202(t *testing.T) {
+	for name, break_ := range map[string]func(*enginesim.Engine){
+		"unreachable": func(e *enginesim.Engine) { e.DiesAt, e.DownFor = time.Now(), time.Hour },
+		"hanging":     func(e *enginesim.Engine) { e.Faults = faulty(enginesim.RouteQR, enginesim.Hang) },
+		"garbage":     func(e *enginesim.Engine) { e.Faults = faulty(enginesim.RouteQR, enginesim.Garbage) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, &enginesim.Engine{QRDelay: time.Hour}, func(r *rig) {
+				id := r.create("crm-1")
+				r.connect(id)
+				r.engine.Change(break_)
+				broken, startedAt := false, time.Now()
+				for time.Since(startedAt) < 3*time.Minute {
+					a := r.get("/api/sessions/" + id + "/qr")
+					if broken && a.StatusCode != http.StatusServiceUnavailable {
+						r.Errorf("%d after %v: %s", a.StatusCode, time.Since(startedAt), a.body)
+					}
+					broken = broken || a.StatusCode == http.StatusServiceUnavailable
+					time.Sleep(5 * time.Second)
+				}
+				if !broken {
+					r.Error("never 503")
+				}
+			})
+		})
+	}
+}
+
+// faults.md C9: twenty sessions of one key under 30 calls a minute, all at once. Every one has its QR within 75 s, and
+// ten of them within 12 s. A connect that must wait says so, and no client meets a 429 on a connect.
+func TestTwentySessionsOfOneKeyUnderRateLimit(t *testing.T) {
+	bubble(t, enginesim.Incident(), func(r *rig) {
+		r.seen.allow429 = true // for creates: the engine allows thirty calls
+		var mu sync.Mutex
+		var took []time.Duration
+		queued := 0
+		var wg sync.WaitGroup
+		startedAt := time.Now()
+		for i := range 20 {
+			wg.Go(func() {
+				name := fmt.Sprintf("crm-%02d", i)
+				for r.post("/api/sessions", `{"sessionId":"`+name+`","sessionName":"Test"}`).StatusCode != http.StatusCreated {
+					if time.Since(startedAt) > 2*time.Minute {
+						r.Errorf("%s was never created", name)
+						return
+					}
+					time.Sleep(2 * time.Second)
+				}
+				switch a := r.post("/api/sessions/"+name+"/connect", "{}"); a.StatusCode {
+				case http.StatusOK:
+				case http.StatusAccepted:
+					a.wantsCode(http.StatusAccepted, "CONNECT_QUEUED")
+					if a.text("data.status") != "connecting" || a.text("data.queue.place") == "" {
+						r.Errorf("%s: %s", name, a.body)
+					}
+					mu.Lock()
+					queued++
+					mu.Unlock()
+				default:
+					r.Errorf("%s: connect %d %s", name, a.StatusCode, a.body)
+				}
+				for r.get("/api/sessions/"+name+"/qr").StatusCode != http.StatusOK {
+					if time.Since(startedAt) > 2*time.Minute {
+						r.Errorf("%s has no QR", name)
+						return
+					}
+					time.Sleep(time.Second)
+				}
+				mu.Lock()
+				took = append(took, time.Since(startedAt)) // in the order of their ends
+				mu.Unlock()
+			})
+		}
+		wg.Wait()
+		if len(took) < 20 || took[9] > 12*time.Second || took[19] > 75*time.Second {
+			r.Errorf("the QRs came after %v", took)
+		}
+		r.Logf("%d connects were queued; QRs after %v", queued, took)
+	})
+}
+
+// faults.md C9: a connect of a session whose create was refused is 404.
+func TestConnect_OfARefusedCreateIs404(t *testing.T) {
+	bubble(t, enginesim.Incident(), func(r *rig) {
+		r.seen.allow429 = true
+		for range 30 {
+			r.get("/api/sessions").wants(http.StatusOK)
+		}
+		if a := r.post("/api/sessions", `{"sessionId":"crm-1","sessionName":"Test"}`); a.StatusCode != http.StatusTooManyRequests {
+			r.Fatalf("create: %d", a.StatusCode)
+		}
+		r.post("/api/sessions/crm-1/connect", "{}").wantsCode(http.StatusNotFound, "SESSION_NOT_FOUND")
+	})
+}
+
+// faults.md C11: a connect of an engine that is down is carried on, and the answer says so.
+func TestConnect_CarriedOnSaysSo(t *testing.T) {
+	bubble(t, &enginesim.Engine{QRDelay: time.Second}, func(r *rig) {
+		id := r.create("crm-1")
+		r.engine.Change(func(e *enginesim.Engine) { e.DiesAt, e.DownFor = time.Now(), 20*time.Second })
+		a := r.post("/api/sessions/"+id+"/connect", "{}")
+		a.wants(http.StatusOK)
+		if a.text("data.status") != "connecting" || a.at("retrying") != true || a.text("diagnosis.code") != "engine_unreachable" {
+			r.Errorf("%s", a.body)
+		}
+		r.insists(id, 30*time.Second) // and it is carried on
+	})
+}
+
+// faults.md E2: 201 streams on one session. The one above the limit is refused with 429 and Retry-After.
+func TestStream_AboveTheLimitIsRefused(t *testing.T) {
+	small := func(s *setup) { s.caps = acquire.WaiterLimits{Session: 3} }
+	bubble(t, &enginesim.Engine{}, func(r *rig) {
+		id := r.create("crm-1")
+		r.connect(id)
+		r.qr(id)
+		ctx, cancel := context.WithCancel(r.Context())
+		var ends []<-chan []string
+		for range 3 {
+			_, ended := r.follow(ctx, id)
+			ends = append(ends, ended)
+		}
+		a := r.get("/api/sessions/"+id+"/qr/status", "Accept", "text/event-stream")
+		if a.StatusCode != http.StatusTooManyRequests || a.Header.Get("Retry-After") == "" {
+			r.Errorf("the fourth stream: %d %s", a.StatusCode, a.body)
+		}
+		r.get("/api/sessions/" + id + "/qr/status?wait=5").wants(http.StatusOK)
+		cancel()
+		for _, ended := range ends {
+			<-ended
+		}
+		time.Sleep(time.Second)
+	}, small)
+}
