@@ -92,7 +92,7 @@ func (m *Manager) waitThrough(ctx context.Context, w *waiter) (*session.Snapshot
 	for {
 		snap, err := w.wait(ctx)
 		p := w.t.state.Load()
-		if err != nil || p.successor == nil {
+		if err != nil || p.successor == nil || !p.successor.awaitLoaded(ctx) {
 			return snap, err
 		}
 		w.t = p.successor
@@ -250,7 +250,7 @@ func (f *follower) Next(ctx context.Context, seen *session.Snapshot, max time.Du
 	for {
 		snap, err := f.w.waitJoined(ctx, time.Now())
 		p := f.w.t.state.Load()
-		if err != nil || p.successor == nil {
+		if err != nil || p.successor == nil || !p.successor.awaitLoaded(ctx) {
 			return snap, err
 		}
 		next := &waiter{t: p.successor, interest: inChanges, startedAt: time.Now(), endsAt: f.w.endsAt, done: f.w.done}

@@ -160,16 +160,9 @@ func (m *Manager) cached(c session.Caller, id string) *tracker {
 	if tn == nil {
 		return nil
 	}
-	r, ok := session.ParseRef(id)
-	if !ok {
-		return nil
-	}
 	tn.mu.Lock()
 	defer tn.mu.Unlock()
-	t := tn.byID[r.ID]
-	if r.ID == 0 || t == nil {
-		t = tn.byName[id]
-	}
+	t := tn.findByID(id)
 	if t != nil {
 		t.lastUsedAt = time.Now()
 	}
@@ -194,14 +187,10 @@ func (m *Manager) trackRef(ctx context.Context, c session.Caller, r session.Ref)
 	}
 	t := tn.tracker(r)
 	tn.release()
-	select {
-	case <-t.loaded:
+	switch {
+	case t.awaitLoaded(ctx):
 		return t, nil
-	case <-t.ended:
-		if t.state.Load() != nil {
-			return t, nil
-		}
-	case <-ctx.Done():
+	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	}
 	return nil, session.ErrStopped

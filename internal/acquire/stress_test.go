@@ -52,6 +52,7 @@ type quickEngine struct {
 }
 
 func (e *quickEngine) code(r session.Ref) (session.SessionReport, error) {
+	r = refOf(nameIn(r))
 	e.mu.Lock()
 	at, ok := e.connected[r.Name]
 	e.mu.Unlock()
@@ -71,7 +72,7 @@ func (e *quickEngine) Connect(_ context.Context, _ session.Caller, r session.Ref
 	if rand.IntN(10) == 0 {
 		return session.SessionReport{Ref: r}, &session.EngineError{Op: session.OpConnect, Kind: session.KindServerError}
 	}
-	e.connected[r.Name] = time.Now()
+	e.connected[nameIn(r)] = time.Now()
 	return session.SessionReport{Ref: r, State: session.Connecting}, nil
 }
 
@@ -96,6 +97,14 @@ func (e *quickEngine) List(context.Context, session.Caller) (session.SessionList
 		list.Sessions = append(list.Sessions, r)
 	}
 	return list, nil
+}
+
+// nameIn is the name of a session that may be known by its integer alone.
+func nameIn(r session.Ref) string {
+	if r.Name == "" {
+		return fmt.Sprintf("crm-%d", r.ID)
+	}
+	return r.Name
 }
 
 // refOf is the session of a name; its integer is the number in it.

@@ -120,6 +120,18 @@ func (tn *tenant) find(r session.Ref) *tracker {
 	return nil
 }
 
+// findByID returns the tracker of a session by an id as a client writes it: the integer first; tn.mu is held.
+func (tn *tenant) findByID(id string) *tracker {
+	r, ok := session.ParseRef(id)
+	if !ok {
+		return nil
+	}
+	if t := tn.byID[r.ID]; r.ID > 0 && t != nil {
+		return t
+	}
+	return tn.byName[id]
+}
+
 // tracker returns the tracker of a session, and starts one if there is none.
 func (tn *tenant) tracker(r session.Ref) *tracker {
 	tn.mu.Lock()
@@ -145,17 +157,17 @@ func (tn *tenant) index(t *tracker, r session.Ref) (other *tracker) {
 	}
 	if other := tn.byID[r.ID]; r.ID > 0 && other != nil && other != t {
 		tn.remove(t)
-		if r.Name != "" && tn.byName[r.Name] == nil {
-			tn.byName[r.Name] = other
-		}
+		tn.indexLocked(other, r)
 		return other
 	}
 	tn.indexLocked(t, r)
 	return nil
 }
 
+// indexLocked adds the ids in r to those by which t is found; tn.mu is held.
 func (tn *tenant) indexLocked(t *tracker, r session.Ref) {
-	t.ref = r
+	t.ref = t.ref.Merge(r)
+	r = t.ref
 	if r.ID > 0 {
 		tn.byID[r.ID] = t
 	}
@@ -168,10 +180,8 @@ func (tn *tenant) indexLocked(t *tracker, r session.Ref) {
 func (tn *tenant) remove(t *tracker) {
 	delete(tn.trackers, t)
 	delete(tn.requests, t)
-	for name, other := range map[string]*tracker{t.ref.Name: t} {
-		if tn.byName[name] == other {
-			delete(tn.byName, name)
-		}
+	if tn.byName[t.ref.Name] == t {
+		delete(tn.byName, t.ref.Name)
 	}
 	if tn.byID[t.ref.ID] == t {
 		delete(tn.byID, t.ref.ID)

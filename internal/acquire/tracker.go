@@ -89,6 +89,16 @@ func newTracker(tn *tenant, r session.Ref) *tracker {
 		session: session.Session{Ref: r, State: session.Unknown}}
 }
 
+// awaitLoaded waits for the first snapshot; false when the client left or the tracker ended without one.
+func (t *tracker) awaitLoaded(ctx context.Context) bool {
+	select {
+	case <-t.loaded:
+	case <-t.ended:
+	case <-ctx.Done():
+	}
+	return t.state.Load() != nil
+}
+
 // poke makes the run loop decide anew.
 func (t *tracker) poke() {
 	select {
@@ -326,8 +336,10 @@ func (t *tracker) reload(ctx context.Context) {
 // every replica derives from both.
 func (t *tracker) rekey(ctx context.Context) {
 	if other := t.tenant.index(t, t.session.Ref); other != nil {
-		t.successor = other // it was tracked under its other id already; the older record goes on
+		t.successor = other // it was tracked under its other id already; that tracker goes on
 		t.publish(time.Now(), true)
+		ref := t.session.Ref
+		other.post(message{apply: func(s session.Session, _ time.Time) session.Session { s.Ref = s.Ref.Merge(ref); return s }})
 		return
 	}
 	if t.session.Ref.CacheKey() == t.key.name {
