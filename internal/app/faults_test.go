@@ -68,7 +68,7 @@ func (r *rig) follow(ctx context.Context, id string) (events <-chan streamed, en
 
 // faults.md C1, C3: a stream that nobody helps tells the code's end, the next code and the scan, and ends then.
 func TestStream_TellsTheWholeLifeOfAQR(t *testing.T) {
-	engine := &enginesim.Engine{Rotation: []time.Duration{20 * time.Second, 20 * time.Second, time.Hour}, QRLife: 20 * time.Second, QRDelay: time.Second}
+	engine := &enginesim.Engine{Rotation: []time.Duration{20 * time.Second, 20 * time.Second, time.Hour}, QRTTL: 20 * time.Second, QRDelay: time.Second}
 	bubble(t, engine, func(r *rig) {
 		id := r.create("crm-1")
 		r.connect(id)
@@ -127,7 +127,7 @@ func TestStream_EndsWhenTheSessionIsDeleted(t *testing.T) {
 
 // faults.md C1: ?wait= answers at the code's end, and again with the next one.
 func TestQRStatus_WaitAnswersAtExpiryAndNextCode(t *testing.T) {
-	engine := &enginesim.Engine{Rotation: []time.Duration{20 * time.Second, time.Hour}, QRLife: 20 * time.Second}
+	engine := &enginesim.Engine{Rotation: []time.Duration{20 * time.Second, time.Hour}, QRTTL: 20 * time.Second}
 	bubble(t, engine, func(r *rig) {
 		id := r.create("crm-1")
 		r.connect(id)
