@@ -1,6 +1,6 @@
-// What a session looks like on the wire. Pure: a session in, a JSON value out.
+// JSON bodies of sessions. Pure functions.
 
-/** created is `data` of a create: the observed engine nests it, whatever its documents say. */
+/** created is `data` of a create: the documented engine nests it, contrary to its documents. */
 export function created({ record, state }) {
   return { session: {
     id: record.id,
@@ -60,7 +60,7 @@ export function qr({ record, qr: code }) {
   return { qrCode: code.image, sessionId: record.sessionId, expiresAt: code.expiresAt.toISOString(), status: 'qr_code' };
 }
 
-/** page cuts a list as the query asks; numbers out of range are put right instead of refused. */
+/** page selects the part of a list that the query requests; numbers out of range are corrected, not refused. */
 export function page(sessions, query) {
   const limit = Math.min(100, positive(query.get('limit'), 10));
   const number = positive(query.get('page'), 1);
@@ -74,14 +74,14 @@ export function page(sessions, query) {
   };
 }
 
-/** stats counts sessions by state; the documents name the route and no shape. */
+/** stats counts sessions by state; the documents specify the route but no shape. */
 export function stats(sessions) {
   const counts = { connecting: 0, qr_code: 0, connected: 0, disconnected: 0, error: 0 };
   for (const session of sessions) counts[session.state] += 1;
   return { total: sessions.length, ...counts };
 }
 
-// Fields the documented engine does not have; they tell an operator why there is no QR.
+// Fields that the documented engine does not have; they state why there is no QR.
 function trouble({ lastDisconnect }) {
   if (!lastDisconnect) return { error: null, lastDisconnect: null };
   const { code, message, cause, at } = lastDisconnect;

@@ -1,7 +1,7 @@
-// Everything that can be set from outside, read once, with a sentence for each mistake.
+// Settings, read once, with an error text for each mistake.
 import path from 'node:path';
 
-/** ConfigError names the variable that is wrong and says what would be right. */
+/** ConfigError names the wrong variable and its valid values. */
 export class ConfigError extends Error {}
 
 /** readConfig turns environment variables into a frozen object, or throws ConfigError. */
@@ -54,7 +54,7 @@ function list(text = '') {
   return text.split(',').map((item) => item.trim()).filter(Boolean);
 }
 
-// An entry is "name:key", or a key alone. The error never repeats what was given: it holds keys.
+// An entry is "name:key", or a key alone. The error never repeats the value, because it contains keys.
 function apiKeys(text) {
   const entries = list(text).map((item) => {
     const colon = item.indexOf(':');

@@ -1,21 +1,21 @@
-// The secrets of one linked device, on disk, in the form Baileys wants them.
+// The secrets of one paired device, on disk, in the form that Baileys expects.
 //
-// Baileys brings useMultiFileAuthState, "not for production": it writes in place, so a crash can cost the
-// link, and its file names contain phone numbers. This one renames, and hashes what is in a name.
+// Baileys has useMultiFileAuthState, "not for production": it writes in place, so a crash can lose the
+// pairing, and its file names contain phone numbers. This one renames files, and hashes their names.
 import { createHash } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { BufferJSON, initAuthCreds, proto } from '@whiskeysockets/baileys';
 import { readJSON, writeJSON } from './files.mjs';
 
-/** openCredentials reads the directory of a session, or begins a new identity in it. */
+/** openCredentials reads the directory of a session, or creates a new identity in it. */
 export async function openCredentials(dir) {
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const creds = (await readJSON(path.join(dir, 'creds.json'), BufferJSON.reviver)) ?? initAuthCreds();
   return new Credentials(dir, creds);
 }
 
-/** Credentials keeps reads and writes in the order in which they were asked for. */
+/** Credentials keeps reads and writes in the order of the calls. */
 class Credentials {
   #last = Promise.resolve();
   #sealed = false;
@@ -31,22 +31,22 @@ class Credentials {
     return Number(path.basename(this.dir));
   }
 
-  /** paired is true as soon as a phone has scanned: from then on a connect is a login and shows no QR. */
+  /** paired is true once a phone has scanned: from then on a connect is a login and shows no QR. */
   get paired() {
     return Boolean(this.creds.me?.id);
   }
 
-  /** phoneNumber is the linked number in digits, or null. */
+  /** phoneNumber is the paired number in digits, or null. */
   get phoneNumber() {
     return this.creds.me?.id?.split(/[:@]/)[0] ?? null;
   }
 
-  /** save writes the identity; Baileys changes it in place and says so. A link that is not on disk ends with the process. */
+  /** save writes the identity; Baileys changes it in place and emits an event. A pairing that is not on disk is lost with the process. */
   save() {
     return this.#inOrder(() => writeJSON(path.join(this.dir, 'creds.json'), this.creds, { replacer: BufferJSON.replacer, flush: true }));
   }
 
-  /** settled resolves when everything asked for so far is on disk. */
+  /** settled resolves when all writes so far are on disk. */
   settled() {
     return this.#last;
   }

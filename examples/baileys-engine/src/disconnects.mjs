@@ -1,4 +1,4 @@
-// Why a WhatsApp connection ended, and what to do about it. Pure: Baileys' error in, a verdict out.
+// Why a WhatsApp connection ended, and what to do next. Pure functions.
 
 /** What WhatsApp means by the reason of a <failure> or <stream:error>. */
 const MEANINGS = new Map([
@@ -13,15 +13,15 @@ const MEANINGS = new Map([
   [515, 'WhatsApp asks for a restart of the connection'],
 ]);
 
-/** Only a person can heal these; trying again would make matters worse. */
+/** Only a person can resolve these; retries would make them worse. */
 const REFUSALS = new Set([401, 402, 403, 405, 406, 409, 411]);
 
 /**
- * verdict says what to do after a connection ended.
+ * verdict returns what to do after a connection ended.
  *
- * `then` is one of restart (a new socket at once), retry (a new socket after a pause), unlink (forget the
+ * `then` is one of restart (a new socket at once), retry (a new socket after a delay), unlink (delete the
  * credentials) and stop. `state` is the state to show meanwhile. Baileys uses 408 for a refused TCP
- * connection, a time-out, a DNS failure and the end of the QR codes alike, so the message is kept too.
+ * connection, a timeout, a DNS failure and the end of the QR codes alike, so the message is kept too.
  */
 export function verdict(error, { paired }) {
   const disconnect = describe(error);
@@ -45,7 +45,7 @@ function describe(error) {
   return { code, message: redact(error?.message || 'Connection closed'), cause, meaning: meaning ?? null, upgrade };
 }
 
-/** redact takes out whatever could be a phone number or an account: addresses with @, seven digits and more. */
+/** redact removes text that could be a phone number or an account: addresses with @, seven digits and more. */
 function redact(text) {
   return text.replace(/\S*@\S*/g, '[…]').replace(/\d{7,}/g, '[…]').slice(0, 200);
 }

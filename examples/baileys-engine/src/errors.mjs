@@ -1,6 +1,6 @@
 // The errors of the documented API. Texts and codes are the wire contract: clients match on them.
 
-/** ApiError is an answer of the API that is not a success. */
+/** ApiError is an error response of the API. */
 export class ApiError extends Error {
   constructor(status, code, text) {
     super(text);

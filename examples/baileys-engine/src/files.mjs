@@ -1,8 +1,8 @@
-// JSON files that are either the old version or the new one, never half of either.
+// JSON files with atomic writes.
 import { randomUUID } from 'node:crypto';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 
-/** readJSON gives undefined for a file that is not there, and throws for one that cannot be read. */
+/** readJSON returns undefined for a missing file, and throws for an unreadable one. */
 export async function readJSON(file, reviver) {
   try {
     return JSON.parse(await readFile(file, 'utf8'), reviver);
@@ -19,7 +19,7 @@ export async function writeJSON(file, value, { replacer, flush = false } = {}) {
     await writeFile(draft, JSON.stringify(value, replacer), { mode: 0o600, flush });
     await rename(draft, file);
   } catch (error) {
-    await rm(draft, { force: true }).catch(() => {}); // a full disk is not made fuller
+    await rm(draft, { force: true }).catch(() => {}); // do not fill a full disk further
     throw error;
   }
 }

@@ -1,9 +1,9 @@
-// What clients may send, checked. Pure: a parsed body in, clean fields or a VALIDATION_ERROR out.
+// Validation of request bodies. Pure functions that return the valid fields or throw a VALIDATION_ERROR.
 import { invalidInput } from './errors.mjs';
 
 const SESSION_ID = /^[A-Za-z0-9_-]{3,100}$/;
 
-/** newSession reads the body of a create; fromFrappe is what the X-Frappe-Origin header said. */
+/** newSession reads the body of a create; fromFrappe is the X-Frappe-Origin header. */
 export function newSession(body, { fromFrappe, allowHttp }) {
   const sessionName = body.sessionName ?? body.name;
   check(typeof body.sessionId === 'string' && SESSION_ID.test(body.sessionId));
@@ -12,7 +12,7 @@ export function newSession(body, { fromFrappe, allowHttp }) {
   return {
     sessionId: body.sessionId,
     sessionName,
-    phoneNumber: null, // known once a phone has scanned; what the client says is only a wish
+    phoneNumber: null, // known once a phone has scanned; the client's value is not used
     sendToFrappe: fromFrappe || body.fromFrappe === true,
     webhookUrl: null,
     webhookSecret: null,
@@ -21,7 +21,7 @@ export function newSession(body, { fromFrappe, allowHttp }) {
   };
 }
 
-/** webhookFields reads what a create and PUT …/webhook have in common; absent fields stay as they are. */
+/** webhookFields reads what a create and PUT …/webhook have in common; absent fields keep their value. */
 export function webhookFields({ webhookUrl, webhookSecret, webhookEvents }, { allowHttp }) {
   check(webhookUrl == null || isWebhookURL(webhookUrl, allowHttp));
   check(webhookSecret == null || isText(webhookSecret, 16, 255));

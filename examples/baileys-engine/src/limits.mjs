@@ -1,9 +1,9 @@
-// Two rate limiters, as recorded from the documented engine: a general one that speaks the IETF draft
-// headers (seconds left), and one for the session routes that speaks X-RateLimit-* (a UNIX second).
+// Two rate limiters, as recorded from the documented engine: a general one with the IETF draft
+// headers (seconds left), and one for the session routes with X-RateLimit-* (a UNIX second).
 
 const MAX_WINDOWS = 10_000;
 
-/** Limiter counts requests per client in fixed windows that begin with the client's first request. */
+/** Limiter counts requests per client in fixed windows that start with the client's first request. */
 export class Limiter {
   #windows = new Map();
 
@@ -12,13 +12,13 @@ export class Limiter {
     this.windowSeconds = windowSeconds;
   }
 
-  /** take counts one request of client at now (milliseconds) and says what is left. */
+  /** take counts one request of client at now (milliseconds) and returns what is left. */
   take(client, now = Date.now()) {
     let window = this.#windows.get(client);
     if (!window || window.endsAt <= now) {
-      this.#makeRoom(now);
+      this.#evict(now);
       window = { used: 0, endsAt: now + this.windowSeconds * 1000 };
-      this.#windows.delete(client); // so that the map stays ordered by the beginning of the windows
+      this.#windows.delete(client); // keeps the map ordered by the start of the windows
       this.#windows.set(client, window);
     }
     window.used += 1;
@@ -30,8 +30,8 @@ export class Limiter {
     };
   }
 
-  // All windows last equally long, so the oldest entry is the first to end.
-  #makeRoom(now) {
+  // All windows have the same length, so the oldest entry ends first.
+  #evict(now) {
     for (const [client, window] of this.#windows) {
       if (window.endsAt > now && this.#windows.size < MAX_WINDOWS) return;
       this.#windows.delete(client);
@@ -39,7 +39,7 @@ export class Limiter {
   }
 }
 
-/** generalHeaders are those of the limiter on everything under /api. */
+/** generalHeaders are the headers of the limiter for /api. */
 export function generalHeaders(limiter, taken) {
   return {
     'RateLimit-Policy': `${limiter.max};w=${limiter.windowSeconds}`,
@@ -49,7 +49,7 @@ export function generalHeaders(limiter, taken) {
   };
 }
 
-/** sessionHeaders are those of the limiter on the session routes. */
+/** sessionHeaders are the headers of the limiter for the session routes. */
 export function sessionHeaders(limiter, taken) {
   return {
     'X-RateLimit-Limit': String(limiter.max),

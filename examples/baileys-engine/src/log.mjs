@@ -1,7 +1,7 @@
-// One JSON line per event on standard error; standard output belongs to the "listening" line.
+// One JSON line per event on standard error; standard output has only the "listening" line.
 //
-// What may be logged is what callers pass here: numeric session ids, states, codes. Never a QR, a key,
-// a phone number, nor a sessionId: clients put phone numbers into it.
+// Callers log only numeric session ids, states and codes; never a QR, a key, a phone number, or a sessionId,
+// which may contain a phone number.
 
 /** log writes one line. */
 export function log(event, fields = {}) {
@@ -9,14 +9,14 @@ export function log(event, fields = {}) {
 }
 
 /**
- * silenceConsole takes the console away from the libraries. libsignal prints whole sessions,
+ * silenceConsole switches off the console for libraries. libsignal prints complete sessions,
  * private keys included, with console.info("Closing session:", session).
  */
 export function silenceConsole() {
   for (const method of ['log', 'info', 'warn', 'error', 'debug', 'trace', 'dir']) console[method] = () => {};
 }
 
-/** silentLogger is the pino-shaped logger that Baileys asks for; at any level it may print phone numbers. */
+/** silentLogger is the pino-like logger that Baileys requires; at any level it may print phone numbers. */
 export const silentLogger = {
   level: 'silent',
   child: () => silentLogger,

@@ -1,4 +1,4 @@
-// The session routes: what each one does. A handler gets a call and gives {status, body}.
+// The session routes. A handler receives a call and returns {status, body}.
 import * as bodies from './bodies.mjs';
 import { ApiError, alreadyConnected, connectionFailed, qrUnavailable, sessionExists, sessionNotFound } from './errors.mjs';
 import { newSession, webhookFields } from './input.mjs';
@@ -58,13 +58,13 @@ const items = {
     return ok(names(session), 'Sesión eliminada correctamente');
   },
 
-  // From memory, as the documents say; with status404 also as forgetful as the engine of the incident.
+  // From memory, as documented; with status404 it returns 404 like the engine of the incident.
   'GET status'({ config }, session) {
     if (config.status404 && !session.inMemory) throw sessionNotFound();
     return ok(bodies.status(session));
   },
 
-  // At once, whatever the reason there is no code. Waiting for one is what a gateway is for.
+  // At once, whatever the reason for the missing code. Waiting is the gateway's task.
   'GET qr'(_call, session) {
     if (session.isConnected) throw alreadyConnected();
     if (!session.qr) throw qrUnavailable();

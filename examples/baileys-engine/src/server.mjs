@@ -1,4 +1,4 @@
-// HTTP: from bytes to a call, through the limits and the keys, and from an answer to bytes.
+// The HTTP server: parsing, rate limits, keys, responses.
 import { createServer } from 'node:http';
 import { ApiError, bodyTooLarge, errorBody, internal, invalidInput, invalidKey, missingKey, rateLimited, routeNotFound } from './errors.mjs';
 import { generalHeaders, Limiter, sessionHeaders } from './limits.mjs';
@@ -10,7 +10,7 @@ import { health, welcome } from './system.mjs';
 
 const MAX_BODY = 1 << 20;
 
-/** newServer makes the HTTP server of the engine; it does not listen yet. */
+/** newServer creates the engine's HTTP server; it does not listen yet. */
 export function newServer(config, sessions) {
   const keys = new Keys(config.apiKeys);
   const general = new Limiter(config.limits.general);
@@ -74,7 +74,7 @@ function parse(target) {
   }
 }
 
-// Clients send Content-Type: application/json with nothing behind it, on GET too; that is an empty object.
+// Clients send Content-Type: application/json without a body, on GET too; that counts as an empty object.
 async function readBody(request) {
   const chunks = [];
   let size = 0;

@@ -1,4 +1,4 @@
-// One session: from nothing over a QR to a linked phone, and back after every cut.
+// One session: connect, QR, pairing, and reconnect after a lost connection.
 import { rm } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import QRCode from 'qrcode';
@@ -10,48 +10,48 @@ import { openSocket } from './socket.mjs';
 
 const QR_LIFE_MS = 60_000;
 const LOGOUT_MS = 2000;
-/** So many restarts without a code or a login in between are a loop, not a pairing. */
+/** This many restarts without a code or a login in between are a loop. */
 const MAX_RESTARTS = 5;
 
-/** Session holds what is true in memory; its record is what survives the process. */
+/** Session is the state in memory; its record is the state that survives the process. */
 export class Session {
   state = 'disconnected';
   /** The current code as {image, generatedAt, expiresAt}, or null when there is none to scan. */
   qr = null;
-  /** The times of the latest code stay visible after it is gone, as the documented engine has it. */
+  /** The times of the latest code stay visible after it is gone, as in the documented engine. */
   lastQR = null;
-  /** Why the connection ended last: {code, message, cause, meaning, at}, or null. */
+  /** Why the last connection ended: {code, message, cause, meaning, at}, or null. */
   lastDisconnect = null;
 
-  #world;
+  #deps;
   #dir;
-  #credentials = null; // a promise, so that two who ask share one
+  #credentials = null; // a promise, shared by concurrent callers
   #forgotten = Promise.resolve();
   #socket = null;
   #running = false;
-  #generation = 0; // names the current socket; what an older one still says is ignored
+  #generation = 0; // identifies the current socket; events of older ones are ignored
   #failures = 0;
   #restarts = 0;
   #retry = null;
-  #removed = false; // a call that was under way when it was deleted must not bring it back
+  #removed = false; // a call that was running during the deletion must not restore it
 
-  /** @param world {whatsapp, reconnectMs, save(), notify(record, event, data)} */
-  constructor(record, dir, world) {
+  /** @param deps {whatsapp, reconnectMs, save(), notify(record, event, data)} */
+  constructor(record, dir, deps) {
     this.record = record;
     this.#dir = dir;
-    this.#world = world;
+    this.#deps = deps;
   }
 
   get isConnected() {
     return this.state === 'connected';
   }
 
-  /** inMemory is what the documented engine means by a session it can tell the status of. */
+  /** inMemory: the documented engine knows the status only of sessions with a socket. */
   get inMemory() {
     return this.#socket !== null;
   }
 
-  /** connect opens a socket unless one is open or on its way; force replaces it. */
+  /** connect opens a socket unless one is open or opening; force replaces it. */
   async connect({ force = false } = {}) {
     if (this.#removed) throw sessionNotFound();
     if (this.#running && !force) return;
@@ -63,12 +63,12 @@ export class Session {
     await this.#open();
   }
 
-  /** restore connects again after a restart of the process, if a phone was linked. */
+  /** restore connects again after a restart of the process, if a phone was paired. */
   async restore() {
     if ((await this.#opened()).paired) await this.connect();
   }
 
-  /** disconnect closes the socket and keeps the link: the next connect logs in again. */
+  /** disconnect closes the socket and keeps the pairing: the next connect logs in again. */
   async disconnect() {
     const dropped = this.#drop();
     if (this.state !== 'disconnected') this.#announceEnd('requested');
@@ -76,7 +76,7 @@ export class Session {
     await dropped;
   }
 
-  /** remove unlinks the phone as well as it can, then forgets everything. */
+  /** remove unpairs the phone if possible, then deletes all data. */
   async remove() {
     this.#removed = true;
     if (this.isConnected) await Promise.race([this.#socket.logout().catch(() => {}), pause(LOGOUT_MS)]);
@@ -84,7 +84,7 @@ export class Session {
     await this.#forget();
   }
 
-  /** close ends the process's part: nothing is unlinked, everything is on disk. */
+  /** close disconnects and waits until everything is on disk; nothing is unpaired. */
   async close() {
     await this.#drop();
     await (await Promise.resolve(this.#credentials).catch(() => null))?.settled();
@@ -105,7 +105,7 @@ export class Session {
     this.#credentials = null;
     this.record.phoneNumber = null;
     this.#forgotten = Promise.resolve(old)
-      .then((credentials) => credentials?.seal(), () => {}) // what cannot be read can still be removed
+      .then((credentials) => credentials?.seal(), () => {}) // unreadable credentials can still be removed
       .then(() => rm(this.#dir, { recursive: true, force: true }));
     return this.#forgotten;
   }
@@ -123,7 +123,7 @@ export class Session {
     try {
       const credentials = await this.#opened();
       if (generation !== this.#generation) return;
-      this.#socket = openSocket(credentials, this.#world.whatsapp, (news) => {
+      this.#socket = openSocket(credentials, this.#deps.whatsapp, (news) => {
         if (generation === this.#generation) void this.#on(news, credentials, generation);
       });
     } catch (error) {
@@ -148,7 +148,7 @@ export class Session {
     this.qr = { image, generatedAt, expiresAt: new Date(generatedAt.getTime() + QR_LIFE_MS) };
     this.lastQR = { generatedAt, expiresAt: this.qr.expiresAt };
     this.#become('qr_code', null);
-    this.#world.notify(this.record, 'session.qr', {
+    this.#deps.notify(this.record, 'session.qr', {
       qrCode: image, expiresAt: this.qr.expiresAt.toISOString(), status: 'qr_code',
     });
   }
@@ -163,7 +163,7 @@ export class Session {
     this.#restarts = 0;
     this.record.phoneNumber = credentials.phoneNumber;
     this.#become('connected', null);
-    this.#world.notify(this.record, 'session.connected', { phoneNumber: credentials.phoneNumber, status: 'connected' });
+    this.#deps.notify(this.record, 'session.connected', { phoneNumber: credentials.phoneNumber, status: 'connected' });
   }
 
   async #ended({ then, state, disconnect }) {
@@ -181,12 +181,12 @@ export class Session {
   }
 
   #openLater() {
-    const delay = retryDelay(this.#world.reconnectMs, this.#failures++);
+    const delay = retryDelay(this.#deps.reconnectMs, this.#failures++);
     this.#retry = setTimeout(() => void this.#open().catch(() => {}), delay);
   }
 
   #announceEnd(reason) {
-    this.#world.notify(this.record, 'session.disconnected', { reason, status: 'disconnected' });
+    this.#deps.notify(this.record, 'session.disconnected', { reason, status: 'disconnected' });
   }
 
   #become(state, disconnect) {
@@ -197,7 +197,7 @@ export class Session {
     this.record.lastActivity = now;
     if (from !== state || disconnect) {
       log('state', { id: this.record.id, from, to: state, code: disconnect?.code, message: disconnect?.message, cause: disconnect?.cause ?? undefined, meaning: disconnect?.meaning ?? undefined });
-      this.#world.save();
+      this.#deps.save();
     }
   }
 }

@@ -1,4 +1,4 @@
-// All sessions: who owns them, how they are found, and what of them survives the process.
+// All sessions: owners, lookup and persistence.
 import { rmSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
@@ -6,7 +6,7 @@ import { readJSON, writeJSON } from './files.mjs';
 import { log } from './log.mjs';
 import { Session } from './session.mjs';
 
-/** openSessions reads what an earlier process left in the data directory. It connects nothing. */
+/** openSessions reads the data directory. It connects no session. */
 export async function openSessions(config, webhooks) {
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
   const file = path.join(config.dataDir, 'sessions.json');
@@ -24,28 +24,28 @@ class Sessions {
     this.file = file;
     this.dataDir = config.dataDir;
     this.nextId = saved.nextId;
-    this.world = {
+    this.deps = {
       whatsapp: config.whatsapp,
       reconnectMs: config.reconnectMs,
-      save: () => void this.save().catch(() => {}), // it is logged, and the next change saves again
+      save: () => void this.save().catch(() => {}), // save logs the error, and the next change saves again
       notify: (record, event, data) => webhooks.send(record, event, data),
     };
     for (const record of saved.sessions) this.#add(record);
   }
 
-  /** restore connects every session that had a phone linked. */
+  /** restore connects every session with a paired phone. */
   async restore() {
     await Promise.all([...this.#byId.values()].map((session) => session.restore().catch(() => {
       log('restore_failed', { id: session.record.id });
     })));
   }
 
-  /** list gives the sessions of one owner, oldest first. */
+  /** list returns the sessions of one owner, oldest first. */
   list(owner) {
     return [...this.#byId.values()].filter((session) => session.record.owner === owner);
   }
 
-  /** find takes either kind of identifier; one that is all digits is tried as the number first. */
+  /** find accepts both kinds of identifier; digits are tried as the number first. */
   find(owner, ref) {
     const byNumber = /^\d{1,15}$/.test(ref) ? this.#byId.get(Number(ref)) : undefined;
     if (byNumber?.record.owner === owner) return byNumber;
@@ -53,13 +53,13 @@ class Sessions {
   }
 
   /**
-   * create adds a session and saves it before it answers. One that cannot be saved does not exist: after a restart its
-   * number would be somebody else's, and so would the link that is kept under that number.
+   * create adds a session and saves it before it responds. A session that cannot be saved is not created: after a
+   * restart, another session would get its number and the pairing that is stored under that number.
    */
   async create(owner, fields) {
     const now = new Date().toISOString();
     const record = { id: this.nextId++, owner, ...fields, createdAt: now, updatedAt: now, lastActivity: now };
-    rmSync(this.#auth(record), { recursive: true, force: true }); // nothing is there; at once, so that no second create slips in
+    rmSync(this.#auth(record), { recursive: true, force: true }); // remove leftovers, synchronously, so that no other create runs in between
     const session = this.#add(record);
     try {
       await this.save();
@@ -76,14 +76,14 @@ class Sessions {
     await this.save();
   }
 
-  /** remove unlinks a session and deletes all that was kept of it. */
+  /** remove unpairs a session and deletes its data. */
   async remove(session) {
     this.#byId.delete(session.record.id);
     await session.remove();
-    await this.save().catch(() => {}); // it is gone; at worst its record comes back, unlinked
+    await this.save().catch(() => {}); // the session is gone; at worst its record returns, unpaired
   }
 
-  /** save writes the records, or throws; calls that arrive while one write runs share the next. */
+  /** save writes the records, or throws; calls during a write share the next one. */
   save() {
     if (!this.#dirty) {
       this.#dirty = true;
@@ -92,14 +92,14 @@ class Sessions {
     return this.#saving;
   }
 
-  /** close disconnects all, unlinks none, and leaves everything on disk. */
+  /** close disconnects all sessions, unpairs none, and leaves everything on disk. */
   async close() {
     await Promise.all([...this.#byId.values()].map((session) => session.close()));
     await this.save().catch(() => {});
   }
 
   #add(record) {
-    const session = new Session(record, this.#auth(record), this.world);
+    const session = new Session(record, this.#auth(record), this.deps);
     this.#byId.set(record.id, session);
     return session;
   }

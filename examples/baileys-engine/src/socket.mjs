@@ -4,13 +4,13 @@ import { log, silentLogger } from './log.mjs';
 
 const CLOSE_MS = 1000;
 
-/** trustRoot makes Baileys accept another Noise root: that of a simulated server. Process-wide. */
+/** trustRoot makes Baileys accept the Noise root of a simulated server, for the whole process. */
 export function trustRoot(publicKey) {
   WA_CERT_DETAILS.PUBLIC_KEY = publicKey;
 }
 
 /**
- * openSocket connects with these credentials and tells on() what happens, in four kinds:
+ * openSocket connects with these credentials and calls on() with one of:
  * {qr} a new code · {paired} a phone has scanned · {open} logged in · {closed: error} the end.
  */
 export function openSocket(credentials, whatsapp, on) {
@@ -38,8 +38,8 @@ function options({ url, version, qrTimeoutMs, connectTimeoutMs, keepAliveMs }) {
   };
 }
 
-// Baileys listens for unexpected-response and does nothing with it, so a 403 or 503 on the upgrade would
-// show as a time-out twenty seconds later, its status lost.
+// Baileys ignores unexpected-response, so a 403 or 503 on the upgrade would appear as a timeout twenty seconds
+// later, without its status.
 function reportUpgrade(socket) {
   socket.ws.on('unexpected-response', (_request, response) => {
     const error = new Error(`WebSocket upgrade answered with HTTP ${response.statusCode}`);
@@ -47,7 +47,7 @@ function reportUpgrade(socket) {
   });
 }
 
-// end() waits for the server to say goodbye, half a minute when the link is dead.
+// end() waits for the server to close, for half a minute when the connection is dead.
 async function close(socket) {
   const wire = socket.ws.socket;
   socket.ev.removeAllListeners('connection.update');

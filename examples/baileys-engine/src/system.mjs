@@ -1,4 +1,4 @@
-// The two public answers: is it alive, and what is it.
+// The two public routes: health and welcome.
 
 const VERSION = '1.0.0';
 

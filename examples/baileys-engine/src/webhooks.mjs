@@ -1,4 +1,4 @@
-// Session events, delivered to the address a session names, signed over the exact bytes that are sent.
+// Delivery of session events to the session's webhook, signed over the exact bytes.
 import { createHmac } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { log } from './log.mjs';
@@ -6,12 +6,12 @@ import { log } from './log.mjs';
 const RETRIES = 3;
 const MAX_WAITING = 50;
 
-/** sign is what X-Webhook-Signature carries: HMAC-SHA256 of the body, keyed with the session's secret. */
+/** sign is the value of X-Webhook-Signature: HMAC-SHA256 of the body, keyed with the session's secret. */
 export function sign(body, secret) {
   return `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`;
 }
 
-/** delivery makes the body and the headers of one event. It is pure but for the time it is given. */
+/** delivery makes the body and the headers of one event. It is pure. */
 export function delivery(record, event, data, now = new Date()) {
   const timestamp = now.toISOString();
   const body = JSON.stringify({ event, sessionId: record.sessionId, data: { ...data, timestamp }, timestamp });
@@ -25,7 +25,7 @@ export function delivery(record, event, data, now = new Date()) {
   return { url: record.webhookUrl, headers, body };
 }
 
-/** wanted tells whether a session asked for this event; no list means all of them. */
+/** wanted reports whether a session subscribed to this event; no list means all of them. */
 export function wanted(record, event) {
   if (!record.webhookUrl) return false;
   return !record.webhookEvents?.length || record.webhookEvents.includes(event);
@@ -41,7 +41,7 @@ export class Webhooks {
     this.timeoutMs = timeoutMs;
   }
 
-  /** send queues one event of a session. When fifty wait already, the oldest is dropped. */
+  /** send queues one event of a session. Above fifty queued events, the oldest is dropped. */
   send(record, event, data) {
     if (!wanted(record, event) || this.#stop.signal.aborted) return;
     const queue = this.#queues.get(record.id);
@@ -55,7 +55,7 @@ export class Webhooks {
     void this.#drain(record.id, fresh);
   }
 
-  /** close gives up what has not been delivered. */
+  /** close drops undelivered events. */
   close() {
     this.#stop.abort();
   }

@@ -26,13 +26,13 @@ test('an item shows the QR while there is one, and its times afterwards', () => 
   assert.deepEqual([gone.hasQR, gone.qrCode, gone.qrCodeGeneratedAt, gone.qrCodeExpiresAt], [false, null, '2025-11-06T05:00:00.000Z', '2025-11-06T05:01:00.000Z']);
 });
 
-test('nothing shows the secret of the webhook or the owner', () => {
+test('no body contains the webhook secret or the owner', () => {
   const one = session(1);
   const shown = JSON.stringify([bodies.created(one), bodies.item(one), bodies.detail(one), bodies.status(one)]);
   assert.doesNotMatch(shown, /never shown|owner/);
 });
 
-test('status says why the connection ended', () => {
+test('status has the reason why the connection ended', () => {
   const lastDisconnect = { code: 405, message: 'Connection Failure', cause: null, meaning: 'outdated', at: '2025-11-06T05:00:02.000Z' };
   const got = bodies.status(session(7, { state: 'error', lastDisconnect }));
   assert.deepEqual([got.id, got.status, got.error, got.lastDisconnect], [7, 'error', 'outdated', { code: 405, message: 'Connection Failure', cause: null, at: lastDisconnect.at }]);
@@ -84,6 +84,6 @@ for (const [name, [body, good]] of Object.entries(inputs)) {
   });
 }
 
-test('absent webhook fields stay as they are', () => {
+test('absent webhook fields keep their value', () => {
   assert.deepEqual(webhookFields({ webhookUrl: 'https://crm.example/x' }, {}), { webhookUrl: 'https://crm.example/x' });
 });

@@ -11,7 +11,7 @@ test('the defaults are those of the documented engine', () => {
   assert.deepEqual([config.host, config.status404, config.whatsapp.url], ['127.0.0.1', false, undefined]);
 });
 
-test('keys come with a name or without', () => {
+test('keys are accepted with and without a name', () => {
   assert.deepEqual(readConfig({ ENGINE_API_KEYS: 'a:key-a, key-b' }).apiKeys, [{ name: 'a', key: 'key-a' }, { name: null, key: 'key-b' }]);
 });
 

@@ -18,7 +18,7 @@ test('what was saved is read again, bytes as bytes', async (t) => {
   assert.deepEqual(await second.keys.get('session', [`${PHONE}.0`, 'other']), { [`${PHONE}.0`]: Buffer.from('secret'), other: null });
 });
 
-test('no file name holds a phone number, no one else may read, no draft stays', async (t) => {
+test('no file name contains a phone number, only this user may read, no draft stays', async (t) => {
   const dir = temporary(t);
   const credentials = await openCredentials(dir);
   await Promise.all([credentials.save(), credentials.save(), credentials.keys.set({ 'device-list': { [PHONE]: ['0'] } })]);
@@ -38,7 +38,7 @@ test('writes keep their order, and a removed key is gone', async (t) => {
   assert.deepEqual(await keys.get('pre-key', ['1']), { 1: null });
 });
 
-test('after sealing nothing is written any more', async (t) => {
+test('after seal nothing is written', async (t) => {
   const dir = temporary(t);
   const credentials = await openCredentials(dir);
   await credentials.seal();

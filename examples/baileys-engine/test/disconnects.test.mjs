@@ -33,6 +33,6 @@ test('the cause of a refused connection is kept, accounts and numbers are not', 
   assert.equal(disconnect.message, 'WebSocket Error (to […] […])');
 });
 
-test('the pause before a retry doubles, up to a minute', () => {
+test('the delay before a retry doubles, up to a minute', () => {
   assert.deepEqual([0, 1, 2, 5, 6, 1000].map((failures) => retryDelay(1000, failures)), [1000, 2000, 4000, 32_000, 60_000, 60_000]);
 });

@@ -1,4 +1,4 @@
-// What the API says when WhatsApp does not play along: the answers an operator or a gateway must diagnose.
+// What the API returns when WhatsApp or the network fails: the responses that a gateway must diagnose.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { simulatorBinary, startEngine, startSimulator, until, untilQR, untilState } from './harness.mjs';
@@ -39,7 +39,7 @@ for (const [name, { fault = {}, env, state, code, error, cause = null }] of Obje
   });
 }
 
-test('no pair-device: connecting without end, as in the incident', { skip }, async (t) => {
+test('without pair-device the session stays connecting, as in the incident', { skip }, async (t) => {
   const simulator = await startSimulator(t, binary);
   await simulator.fault({ NoPairDevice: true });
   const engine = await startEngine(t, simulator, { WA_CONNECT_TIMEOUT_MS: '200' });
@@ -58,7 +58,7 @@ test('no pair-device: connecting without end, as in the incident', { skip }, asy
   await untilQR(engine, 1);
 });
 
-test('codes rotate, run out, and come back with the next connect', { skip }, async (t) => {
+test('codes rotate, expire, and return with the next connect', { skip }, async (t) => {
   const simulator = await startSimulator(t, binary);
   await simulator.fault({ Refs: 2 });
   const engine = await startEngine(t, simulator, { WA_QR_TIMEOUT_MS: '700' });
@@ -76,7 +76,7 @@ test('codes rotate, run out, and come back with the next connect', { skip }, asy
   assert.notEqual(again.code, first.code);
 });
 
-test('connect is idempotent: however many, one socket; force and restart make new ones', { skip }, async (t) => {
+test('connect is idempotent; force and restart open a new socket', { skip }, async (t) => {
   const simulator = await startSimulator(t, binary);
   const engine = await startEngine(t, simulator);
   await engine.create('one-socket');

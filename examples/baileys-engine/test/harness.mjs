@@ -1,4 +1,4 @@
-// What the end-to-end tests need: a simulated WhatsApp, the engine as a process, a phone, a receiver of webhooks.
+// Harness of the end-to-end tests: a simulated WhatsApp, the engine as a process, a phone, a webhook receiver.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
@@ -18,12 +18,12 @@ export const KEY = 'key-a';
 export const PHONE = '5550100';
 
 const children = new Set();
-process.once('SIGTERM', () => process.exit(143)); // a run that is broken off leaves no process behind
+process.once('SIGTERM', () => process.exit(143)); // an interrupted run leaves no process behind
 process.once('exit', () => children.forEach((child) => child.kill('SIGKILL')));
 
 const deferred = new WeakMap();
 
-// Node runs after-hooks first to last; what was started last must end first.
+// Node runs after-hooks in order of registration; cleanup must run in reverse order.
 function defer(t, work) {
   if (!deferred.has(t)) {
     deferred.set(t, []);

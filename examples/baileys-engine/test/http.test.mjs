@@ -1,4 +1,4 @@
-// The API over a real port, with sessions that never connect: keys, limits, ids, unknown things.
+// The API on a real port, with sessions that never connect: keys, limits, ids, unknown routes.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { request as rawRequest } from 'node:http';
@@ -25,7 +25,7 @@ async function serve(t, env = {}) {
 
 const create = (call, sessionId, options) => call('POST', '/api/sessions', { body: JSON.stringify({ sessionId, sessionName: 'x' }), ...options });
 
-test('the key decides', async (t) => {
+test('only a valid key is accepted', async (t) => {
   const call = await serve(t);
   for (const [key, code] of [[null, 'MISSING_API_KEY'], ['key-c', 'INVALID_API_KEY']]) {
     const { status, body } = await call('GET', '/api/sessions', { key });
@@ -60,7 +60,7 @@ test('both kinds of identifier work, the number first', async (t) => {
   assert.equal((await call('GET', '/api/sessions/stats/status')).body.data.id, 4);
 });
 
-test('a session nobody connected: truthful, or as forgetful as the engine of the incident', async (t) => {
+test('status of an unconnected session is 200, or 404 with ENGINE_STATUS_404', async (t) => {
   const truthful = await serve(t);
   await create(truthful, 'abc');
   const { status, body } = await truthful('GET', '/api/sessions/abc/status');
@@ -125,7 +125,7 @@ test('preflights are answered without a key', async (t) => {
   assert.equal(answer.headers['access-control-allow-credentials'], 'true');
 });
 
-test('with a list of origins, others are not let in', async (t) => {
+test('with a list of origins, others are refused', async (t) => {
   const call = await serve(t, { ENGINE_CORS_ORIGINS: 'https://crm.example' });
   const { base } = await call('GET', '/health');
   assert.equal((await preflight(base, { Origin: 'https://other.example' })).headers['access-control-allow-origin'], undefined);
@@ -139,7 +139,7 @@ async function preflight(url, headers) {
   return answer;
 }
 
-test('sessions and their webhooks survive the process; the secret stays inside', async (t) => {
+test('sessions and their webhooks survive a restart; the secret is not shown', async (t) => {
   const env = { ENGINE_DATA_DIR: temporary(t) };
   const first = await serve(t, env);
   await create(first, 'kept', { headers: { 'X-Frappe-Origin': 'true' } });

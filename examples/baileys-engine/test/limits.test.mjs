@@ -27,7 +27,7 @@ test('the headers are those of the recorded engine', () => {
   });
 });
 
-test('ended windows make room, and a flood of clients stays within bounds', () => {
+test('ended windows are removed, and many clients stay within bounds', () => {
   const limiter = new Limiter({ max: 1, windowSeconds: 60 });
   for (let i = 0; i < 10_001; i += 1) limiter.take(`client-${i}`, NOW);
   assert.equal(limiter.take('client-0', NOW).allowed, true, 'the oldest window was given up');

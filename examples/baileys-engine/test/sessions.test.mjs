@@ -15,13 +15,13 @@ async function open(t) {
 
 const fields = { sessionId: 'abc', sessionName: 'x' };
 
-test('a create is on disk before it is answered', async (t) => {
+test('create saves before it responds', async (t) => {
   const { sessions, saved } = await open(t);
   await sessions.create('a', fields);
   assert.deepEqual(saved().map(({ id, sessionId, owner }) => [id, sessionId, owner]), [[1, 'abc', 'a']]);
 });
 
-test('after close everything is on disk, also what nobody waited for', async (t) => {
+test('after close everything is on disk', async (t) => {
   const { sessions, saved } = await open(t);
   const session = await sessions.create('a', fields);
   session.record.phoneNumber = '5550100';
@@ -29,14 +29,14 @@ test('after close everything is on disk, also what nobody waited for', async (t)
   assert.equal(saved()[0].phoneNumber, '5550100');
 });
 
-test('many changes at once end with the last one on disk', async (t) => {
+test('concurrent changes end with the last one on disk', async (t) => {
   const { sessions, saved } = await open(t);
   const session = await sessions.create('a', fields);
   await Promise.all(Array.from({ length: 50 }, (_, i) => sessions.update(session, { sessionName: `name ${i}` })));
   assert.equal(saved()[0].sessionName, 'name 49');
 });
 
-test('a create that cannot be written down is refused and leaves nothing', async (t) => {
+test('a create that cannot be saved fails and leaves nothing', async (t) => {
   const { sessions, saved, dataDir } = await open(t);
   const inTheWay = path.join(dataDir, 'sessions.json');
   mkdirSync(inTheWay);
@@ -48,7 +48,7 @@ test('a create that cannot be written down is refused and leaves nothing', async
   assert.equal(saved().length, 1);
 });
 
-test('a new session gets nobody else\'s link, whatever lies under its number', async (t) => {
+test('a new session does not get the pairing left under its number', async (t) => {
   const { sessions, dataDir } = await open(t);
   const foreign = path.join(dataDir, 'auth', '1', 'creds.json');
   mkdirSync(path.dirname(foreign), { recursive: true });
@@ -57,7 +57,7 @@ test('a new session gets nobody else\'s link, whatever lies under its number', a
   assert.equal(existsSync(foreign), false);
 });
 
-test('a restart that is under way does not bring a deleted session back', async (t) => {
+test('a running restart does not restore a deleted session', async (t) => {
   const { sessions, dataDir } = await open(t);
   const session = await sessions.create('a', fields);
   await sessions.remove(session);

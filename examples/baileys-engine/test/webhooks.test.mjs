@@ -34,7 +34,7 @@ test('without a secret there is no signature', () => {
   assert.equal(delivery({ ...record, webhookSecret: null }, 'session.qr', {}, NOW).headers['X-Webhook-Signature'], undefined);
 });
 
-test('only wanted events are sent; no list wants all', () => {
+test('only subscribed events are sent; no list means all', () => {
   assert.equal(wanted({ ...record, webhookUrl: null }, 'session.qr'), false);
   assert.equal(wanted(record, 'session.qr'), true);
   assert.equal(wanted({ ...record, webhookEvents: ['session.connected'] }, 'session.qr'), false);

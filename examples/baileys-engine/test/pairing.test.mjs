@@ -1,4 +1,4 @@
-// The whole way on the real Baileys library: create, connect, QR, scan, linked, restart, cut, logout, delete.
+// End to end on the real Baileys library: create, connect, QR, scan, paired, restart, lost connection, logout, delete.
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
@@ -7,10 +7,10 @@ import { sign } from '../src/webhooks.mjs';
 import { KEY, PHONE, simulatorBinary, startEngine, startReceiver, startSimulator, temporary, until, untilQR, untilState } from './harness.mjs';
 
 const { binary, skip } = simulatorBinary();
-const ID = 'journey-8005550199';
+const ID = 'pairing-8005550199';
 const SECRET = 'a-secret-of-the-webhook';
 
-test('from nothing to a linked phone, over restarts and cuts, to nothing', { skip }, async (t) => {
+test('create, pair, restart, reconnect, delete', { skip }, async (t) => {
   const simulator = await startSimulator(t, binary);
   const receiver = await startReceiver(t, [500]);
   const env = { ENGINE_DATA_DIR: temporary(t) };
@@ -18,7 +18,7 @@ test('from nothing to a linked phone, over restarts and cuts, to nothing', { ski
   let engine = await startEngine(t, simulator, env);
   let code;
 
-  await t.test('create answers 201 with the nested session', async () => {
+  await t.test('create returns 201 with the nested session', async () => {
     const { status, body } = await engine.create(ID, { webhookUrl: receiver.url, webhookSecret: SECRET });
     assert.equal(status, 201);
     const { createdAt, ...session } = body.data.session;
@@ -27,7 +27,7 @@ test('from nothing to a linked phone, over restarts and cuts, to nothing', { ski
     assert.equal((await engine.create(ID)).status, 409);
   });
 
-  await t.test('the QR is refused at once until there is one, then drawn', async () => {
+  await t.test('qr fails at once until there is a code, then returns an image', async () => {
     assert.equal((await engine.get('/api/sessions/1/qr')).status, 500);
     const begun = performance.now();
     const connected = await engine.post('/api/sessions/1/connect', {});
@@ -49,7 +49,7 @@ test('from nothing to a linked phone, over restarts and cuts, to nothing', { ski
     assert.equal(Date.parse(qrCodeExpiresAt) - Date.parse(qrCodeGeneratedAt), 60_000);
   });
 
-  await t.test('a phone scans, WhatsApp asks for a restart, the session is connected', async () => {
+  await t.test('after the scan WhatsApp requests a restart, then the session is connected', async () => {
     const begun = performance.now();
     await simulator.scan(code);
     const { body } = await untilState(engine, 1, 'connected');
@@ -60,7 +60,7 @@ test('from nothing to a linked phone, over restarts and cuts, to nothing', { ski
     assert.equal((await engine.post('/api/sessions/1/connect')).body.data.status, 'connected');
   });
 
-  await t.test('the webhooks tell the story, signed over their exact bytes', async () => {
+  await t.test('webhooks report each state, signed over their exact bytes', async () => {
     await until(async () => ({ body: receiver.received.length }), ({ body }) => body >= 3, 'webhooks');
     const [refused, qr, connected] = receiver.received;
     assert.equal(refused.body, qr.body, 'the delivery answered with 500 is made again, unchanged');
@@ -70,13 +70,13 @@ test('from nothing to a linked phone, over restarts and cuts, to nothing', { ski
     assert.equal(JSON.parse(connected.body).data.phoneNumber, PHONE);
   });
 
-  await t.test('a cut connection heals by itself', async () => {
+  await t.test('a lost connection is restored', async () => {
     await simulator.cut();
     await until(async () => ({ body: engine.output() }), ({ body }) => body.includes('"code":428'), 'the cut');
     await untilState(engine, 1, 'connected');
   });
 
-  await t.test('a new process restores the link', async () => {
+  await t.test('a new process restores the pairing', async () => {
     assert.equal(await engine.stop(), 0);
     const begun = performance.now();
     const before = engine.output();
@@ -89,7 +89,7 @@ test('from nothing to a linked phone, over restarts and cuts, to nothing', { ski
     assert.ok(files().length > 800, 'the prekeys are on disk');
   });
 
-  await t.test('disconnect keeps the link, connect needs no QR', async () => {
+  await t.test('disconnect keeps the pairing, connect needs no QR', async () => {
     const { body } = await engine.post('/api/sessions/1/disconnect');
     assert.equal(body.data.status, 'disconnected');
     await engine.post('/api/sessions/1/connect');
@@ -105,7 +105,7 @@ test('from nothing to a linked phone, over restarts and cuts, to nothing', { ski
   });
 });
 
-test('a phone that removes the device leaves a session that can be linked again', { skip }, async (t) => {
+test('after the phone removes the device, the session can be paired again', { skip }, async (t) => {
   const simulator = await startSimulator(t, binary);
   const engine = await startEngine(t, simulator);
   await engine.create('unlinked');
@@ -120,7 +120,7 @@ test('a phone that removes the device leaves a session that can be linked again'
   await untilState(engine, 1, 'connected');
 });
 
-test('a scanned code is gone at once, and the link holds though WhatsApp never asked for the restart', { skip }, async (t) => {
+test('a scanned code is gone at once, and the pairing works without a restart request', { skip }, async (t) => {
   const simulator = await startSimulator(t, binary);
   await simulator.fault({ NoRestart: true });
   const engine = await startEngine(t, simulator);
@@ -134,7 +134,7 @@ test('a scanned code is gone at once, and the link holds though WhatsApp never a
   await untilState(engine, 1, 'connected');
 });
 
-test('trouble between the scan and the first login heals', { skip }, async (t) => {
+test('failures between the scan and the first login are retried', { skip }, async (t) => {
   const simulator = await startSimulator(t, binary);
   await simulator.fault({ AfterScan: { Failure: 503 } });
   const engine = await startEngine(t, simulator);
@@ -145,13 +145,13 @@ test('trouble between the scan and the first login heals', { skip }, async (t) =
   assert.match(engine.output(), /"code":503/);
 });
 
-test('a code that the phone cannot verify links nothing', { skip }, async (t) => {
+test('a code that the phone cannot verify pairs nothing', { skip }, async (t) => {
   const simulator = await startSimulator(t, binary);
   await simulator.fault({ BadPairHMAC: true });
   const engine = await startEngine(t, simulator);
   await engine.create('forged');
   await engine.post('/api/sessions/forged/connect');
-  await simulator.scan((await untilQR(engine, 1)).code).catch(() => {}); // the client hangs up on it
+  await simulator.scan((await untilQR(engine, 1)).code).catch(() => {}); // the client closes the connection
   const { body: { data } } = await untilState(engine, 1, 'disconnected');
   assert.deepEqual([data.error, data.phoneNumber], ['Invalid account signature', null]);
 });
