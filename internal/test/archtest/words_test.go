@@ -19,14 +19,17 @@ const glossary = "docs/GLOSSARY.md"
 // allowed are the uses of retired words that stay: a path prefix, and the words with the reason for them.
 var allowed = map[string]map[string]string{
 	"internal/test/archtest/":            {"*": "this test"},
+	"CHANGELOG.md":                       {"qrgate hold*": "old settings", "qrgate control probe": "an old setting"},
+	"docs/adr/README.md":                 {"wasim*": "an old citation"},
 	glossary:                             {"*": "the list itself"},
 	"internal/test/whatsappsim/noise.go": {"wasim*": "the seeds of keys that clients trust; and a build tag"},
 }
 
 // unclean are the path prefixes whose texts have not been rewritten yet. The list only shrinks.
 var unclean = []string{
-	".ci/", ".env.example", "CHANGELOG.md", "Dockerfile", "Makefile", "README", "api/", "cmd/", "compat/", "dashboards/",
-	"deploy/", "docker-compose.yml", "docs/", "examples/", "internal/acquire/", "internal/app/", "internal/breaker/",
+	".ci/", "Makefile", "cmd/qrgate-demo/", "compat/", "dashboards/",
+	"deploy/kubernetes/prometheusrule.yaml", "docs/DIAGNOSIS.md", "docs/METRICS.md", "docs/runbooks/diagnoses.md",
+	"internal/acquire/", "internal/app/", "internal/breaker/",
 	"internal/diagnosis/", "internal/seal/", "internal/secret/", "internal/session/", "internal/statuspage/",
 	"internal/store/", "internal/test/", "metrics/", "probes/", "proxy/", "tools/",
 }
@@ -75,7 +78,7 @@ func isText(file string) bool {
 	case ".go", ".md", ".yml", ".yaml", ".sh", ".mjs", ".js", ".html", ".css", ".txt", ".tmpl", ".hcl":
 		return true
 	}
-	return slices.Contains([]string{"Makefile", "Dockerfile", ".env.example", ".ci/run"}, file)
+	return slices.Contains([]string{"Makefile", ".ci/run"}, file)
 }
 
 // dictionary holds the retired phrases by their first word; a last word may end in "*".
