@@ -66,9 +66,11 @@ func (s *sessionRequest) writePrepared(r response) {
 // parseWait reads how long a client wants to be held: ?wait=N, else Prefer: wait=N (RFC 7240), in seconds. Ten
 // minutes are one minute; what is no number is refused in the query and ignored in the preference.
 func parseWait(r *http.Request) (session.WaitPreference, bool) {
-	if query := r.URL.Query(); r.URL.RawQuery != "" && query.Has("wait") {
-		n, err := strconv.ParseUint(query.Get("wait"), 10, 16)
-		return session.WaitPreference{Set: true, For: time.Duration(n) * time.Second}, err == nil || errors.Is(err, strconv.ErrRange)
+	if r.URL.RawQuery != "" {
+		if query := r.URL.Query(); query.Has("wait") {
+			n, err := strconv.ParseUint(query.Get("wait"), 10, 16)
+			return session.WaitPreference{Set: true, For: time.Duration(n) * time.Second}, err == nil || errors.Is(err, strconv.ErrRange)
+		}
 	}
 	for _, line := range r.Header.Values("Prefer") {
 		for _, preference := range strings.FieldsFunc(line, func(c rune) bool { return c == ',' || c == ';' }) {

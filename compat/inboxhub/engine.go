@@ -58,7 +58,7 @@ func (e *Engine) Connect(ctx context.Context, c session.Caller, r session.Ref, h
 
 // QR asks for the current code.
 func (e *Engine) QR(ctx context.Context, c session.Caller, r session.Ref) (session.SessionReport, error) {
-	ctx, cancel := context.WithTimeout(ctx, PollTimeout)
+	ctx, cancel := withTimeout(ctx, PollTimeout)
 	defer cancel()
 	o, err := e.sessionCall(ctx, c, r, call{session.OpQR, http.MethodGet, e.session(r, "qr"), ""})
 	if err == nil && o.Image.Empty() && o.State != session.Connected {
@@ -69,14 +69,22 @@ func (e *Engine) QR(ctx context.Context, c session.Caller, r session.Ref) (sessi
 
 // Status asks for the state.
 func (e *Engine) Status(ctx context.Context, c session.Caller, r session.Ref) (session.SessionReport, error) {
-	ctx, cancel := context.WithTimeout(ctx, PollTimeout)
+	ctx, cancel := withTimeout(ctx, PollTimeout)
 	defer cancel()
 	return e.sessionCall(ctx, c, r, call{session.OpStatus, http.MethodGet, e.session(r, "status"), ""})
 }
 
+// withTimeout bounds a call for which the caller set no deadline.
+func withTimeout(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, timeout)
+}
+
 // List asks for the first hundred sessions of the caller: one call refreshes them all.
 func (e *Engine) List(ctx context.Context, c session.Caller) (session.SessionList, error) {
-	ctx, cancel := context.WithTimeout(ctx, PollTimeout)
+	ctx, cancel := withTimeout(ctx, PollTimeout)
 	defer cancel()
 	target := e.base.JoinPath("api", "sessions")
 	target.RawQuery = "limit=100"

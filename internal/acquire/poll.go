@@ -13,7 +13,8 @@ import (
 
 const (
 	pollTimeout     = 5 * time.Second
-	slowPollTimeout = 15 * time.Second // after a poll that timed out: some engines answer when the code is there
+	slowPollTimeout = 15 * time.Second // after polls that timed out: some engines answer when the code is there
+	slowPollAfter   = 2                // polls in a row that timed out
 )
 
 // pollResult is the outcome of a poll.
@@ -50,7 +51,8 @@ func (tn *tenant) goCall(run func()) {
 // startSingle polls one session; others says that the list could answer more sessions that wait. tn.mu is held.
 func (tn *tenant) startSingle(r *request, others bool, now time.Time) {
 	timeout := pollTimeout
-	if f := r.session.History.PollFailure; r.kind == pollQR && f.Kind == session.KindTimeout && now.Sub(f.LastAt) < recoveryCooldown {
+	f := r.session.History.PollFailure
+	if r.kind == pollQR && f.Kind == session.KindTimeout && f.Times >= slowPollAfter && now.Sub(f.LastAt) < recoveryCooldown {
 		timeout = slowPollTimeout
 	}
 	ctx, cancel := context.WithTimeout(tn.m.base, timeout)

@@ -145,7 +145,7 @@ func nextPoll(s session.Session, d demand, now time.Time) action {
 		best.at = now // the state tells of a code: fetch it
 		return best
 	}
-	if f := s.History.PollFailure; f.Kind == session.KindTimeout && f.Times == 1 && f.LastAt.Equal(s.LastPolledAt) {
+	if f := s.History.PollFailure; f.Kind == session.KindTimeout && f.Times <= slowPollAfter && f.LastAt.Equal(s.LastPolledAt) {
 		best.at = now // some engines answer when the code is there: ask again, with more time
 		return best
 	}

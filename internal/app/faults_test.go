@@ -287,6 +287,23 @@ func TestConnect_CarriedOnSaysSo(t *testing.T) {
 	})
 }
 
+// faults.md B6: an engine whose /qr takes long is given the time, and not connected meanwhile.
+func TestQR_SlowAnswerIsAwaited(t *testing.T) {
+	for _, latency := range []time.Duration{6 * time.Second, 12 * time.Second} {
+		t.Run(latency.String(), func(t *testing.T) {
+			bubble(t, &enginesim.Engine{QRLatency: latency}, func(r *rig) {
+				id := r.create("crm-1")
+				r.connect(id)
+				n := len(r.engine.Calls())
+				r.insists(id, 25*time.Second)
+				if connects := r.calls(n, enginesim.RouteConnect, enginesim.RouteRestart); connects > 0 {
+					r.Errorf("connected again %d times", connects)
+				}
+			})
+		})
+	}
+}
+
 // faults.md E2: 201 streams on one session. The one above the limit is refused with 429 and Retry-After.
 func TestStream_AboveTheLimitIsRefused(t *testing.T) {
 	small := func(s *setup) { s.caps = acquire.WaiterLimits{Session: 3} }

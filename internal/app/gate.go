@@ -189,7 +189,23 @@ func (g *App) engineTransport() (*url.URL, http.RoundTripper) {
 		return &url.URL{Scheme: "http", Host: "embedded.engine"}, g.tracing.Transport(embedded.Transport(g.engine))
 	}
 	g.circuit = breaker.New(proxy.Transport(proxy.TransportOptions{}), g.logCircuit)
-	return g.cfg.EngineURL, g.tracing.Transport(g.circuit)
+	return g.cfg.EngineURL, g.tracing.Transport(watchedTransport{g.circuit, func() { g.pairing.OnEngineUnreachable() }})
+}
+
+// watchedTransport reports every call that finds nobody at the engine, whoever makes it: codes that were obtained before
+// need one more poll.
+type watchedTransport struct {
+	http.RoundTripper
+	onUnreachable func()
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (t watchedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := t.RoundTripper.RoundTrip(r)
+	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
+		t.onUnreachable()
+	}
+	return res, err
 }
 
 // origin tells the gate's own probes from users by their key alone.
