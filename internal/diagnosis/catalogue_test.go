@@ -7,8 +7,8 @@ import (
 	"qrgate/internal/diagnosis"
 )
 
-// Every cause says what it is, what to do and who does it, in every language.
-func TestCatalogueIsWhole(t *testing.T) {
+// Every cause has a title, an advice and an actor, in every language.
+func TestCatalogue_IsComplete(t *testing.T) {
 	t.Parallel()
 	for _, code := range diagnosis.Codes() {
 		english := diagnosis.New(code)
@@ -24,13 +24,13 @@ func TestCatalogueIsWhole(t *testing.T) {
 				t.Errorf("%s is not translated to %s", code, language)
 			}
 			if d.Code != code || d.Who != english.Who {
-				t.Errorf("%s in %s is another cause", code, language)
+				t.Errorf("%s in %s has another code or actor", code, language)
 			}
 		}
 	}
 }
 
-func TestLanguageNames(t *testing.T) {
+func TestLocalize_LanguageNames(t *testing.T) {
 	t.Parallel()
 	for name, spanish := range map[string]bool{"es": true, "es-MX": true, "en": false, "": false, "e": false, "est": false, "fr": false} {
 		d := diagnosis.New(diagnosis.DNSFailed).Localize(name)
@@ -40,13 +40,13 @@ func TestLanguageNames(t *testing.T) {
 	}
 }
 
-// A code that nobody knows is honest about it, and a made-up one cannot become a label.
-func TestUnknownCode(t *testing.T) {
+// An unknown code becomes Undetermined, so that it cannot become a metric label.
+func TestNew_UnknownCodeIsUndetermined(t *testing.T) {
 	t.Parallel()
 	if d := diagnosis.New("made_up", "a line"); d.Code != diagnosis.Undetermined || len(d.Evidence) != 1 {
 		t.Errorf("%+v", d)
 	}
 	if d := (diagnosis.Diagnosis{}); !d.Healthy() || d.NeedsPerson() {
-		t.Error("no diagnosis is a healthy one")
+		t.Error("an empty diagnosis is not healthy")
 	}
 }

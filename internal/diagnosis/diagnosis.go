@@ -2,10 +2,10 @@ package diagnosis
 
 import "time"
 
-// Code is the name of a cause. The list is closed: metrics, runbooks and clients rely on it.
+// Code is the name of a cause. The list is closed: metrics, runbooks and clients depend on it.
 type Code string
 
-// The causes. None is the absence of one; Undetermined is an honest "not known".
+// The causes. None is the absence of a cause; Undetermined means that it is not known.
 const (
 	None                Code = "none"
 	Undetermined        Code = "undetermined"
@@ -47,10 +47,10 @@ type Actor string
 
 // The actors.
 const (
-	Nobody    Actor = "nobody"    // wait: it passes by itself
+	Nobody    Actor = "nobody"    // it ends by itself
 	Customer  Actor = "customer"  // the person with the phone
-	Developer Actor = "developer" // whoever wrote or configured the client
-	Operator  Actor = "operator"  // whoever runs the engine, the network or the gate
+	Developer Actor = "developer" // the author or user of the client program
+	Operator  Actor = "operator"  // the operator of the engine, the network or qrgate
 )
 
 // Diagnosis is a cause with its evidence, ready to be shown.
@@ -60,16 +60,17 @@ type Diagnosis struct {
 	Help     string   `json:"help"`
 	Who      Actor    `json:"who"`
 	Evidence []string `json:"evidence"`
-	// Inferred: nobody said so. The engine is silent, and the gate itself failed like this: a QR may come all the same.
+	// Inferred: the engine reports nothing, and qrgate's own connectivity check failed like this. A QR may come
+	// nevertheless.
 	Inferred bool `json:"-"`
 	// Since is when its signs began.
 	Since time.Time `json:"-"`
 }
 
-// Healthy reports whether there is nothing to say.
+// Healthy reports whether there is no cause.
 func (d Diagnosis) Healthy() bool { return d.Code == "" || d.Code == None }
 
-// NeedsPerson reports whether no waiting helps: the answer is 503 and says who must act.
+// NeedsPerson reports whether waiting does not help: the response is 503 and states who must act.
 func (d Diagnosis) NeedsPerson() bool {
 	switch d.Code {
 	case ClientOutdated, AccountBanned, PasskeyRequired, LoggedOut, SessionLimit:
@@ -88,7 +89,7 @@ func New(code Code, evidence ...string) Diagnosis {
 	return Diagnosis{Code: code, Title: e.title, Help: e.help, Who: e.who, Evidence: evidence}
 }
 
-// Codes lists every code of the catalogue except None, in no order.
+// Codes lists every code of the catalogue except None, in no particular order.
 func Codes() []Code {
 	out := make([]Code, 0, len(catalogue))
 	for c := range catalogue {
@@ -97,7 +98,7 @@ func Codes() []Code {
 	return out
 }
 
-// WithEvidence returns d with one more line of evidence; d itself keeps what it has.
+// WithEvidence returns a copy of d with one more line of evidence.
 func (d Diagnosis) WithEvidence(line string) Diagnosis {
 	d.Evidence = append(d.Evidence[:len(d.Evidence):len(d.Evidence)], line)
 	return d

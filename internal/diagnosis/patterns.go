@@ -5,22 +5,22 @@ import (
 	"strings"
 )
 
-// Pattern is what engines say of themselves, and the cause that it names. All its words must be there: a number
-// alone is never enough (Baileys' 408 means five things), and neither are some words without their number.
+// Pattern is a text of an engine and the cause that it names. All its words must occur: a number alone is never
+// enough (Baileys' 408 means five things), and neither are some words without their number.
 type Pattern struct {
 	Code  Code
 	Words []string // in lower case
 }
 
-// trustedCodes are the causes that an engine may name by the gate's own word for them. The others are the gate's
-// to find: an engine that says "rate_limited" or "internal" means something else.
+// trustedCodes are the causes that an engine may name by qrgate's own code. Other codes mean something else in an
+// engine's text, such as "rate_limited" or "internal".
 var trustedCodes = []Code{ClientOutdated, AccountBanned, LoggedOut, PairingFailed, PasskeyRequired, DNSFailed, NetworkBlocked,
 	TLSIntercepted, ProxyRefused, WhatsAppSilent, WhatsAppUnavailable, SessionLimit, SessionConflict, QRInvalid, QRExpired, EngineOverloaded}
 
-// patterns are the words of others, the more telling first. What the libraries say is in wasim 4, what engines
-// make of it in engines B.1. A number must stand alone: "405" is not in "4051".
+// patterns are texts of engines and of the WhatsApp libraries, the more specific first. A number must be a word of its
+// own: "4051" does not contain "405".
 var patterns = []Pattern{
-	// The engine's own house, which may also say ECONNREFUSED (engines F14 to F17).
+	// The engine's own database, cache or browser, whose texts may also contain ECONNREFUSED.
 	{Engine5xx, []string{":6379"}}, {Engine5xx, []string{":5432"}}, {Engine5xx, []string{":3306"}},
 	{Engine5xx, []string{"redis"}}, {Engine5xx, []string{"prisma"}}, {Engine5xx, []string{"database server"}},
 	{Engine5xx, []string{"column", "does not exist"}}, {Engine5xx, []string{"launch the browser"}},
@@ -37,7 +37,7 @@ var patterns = []Pattern{
 	{SessionLimit, []string{"límite de sesiones"}}, {SessionLimit, []string{"max_sessions"}},
 	{SessionLimit, []string{"maximum", "sessions"}}, {SessionLimit, []string{"máximo", "sesiones"}},
 
-	// The way to WhatsApp.
+	// The connection to WhatsApp.
 	{ProxyRefused, []string{"proxy", "authentication"}}, {ProxyRefused, []string{"407", "upgrade answered"}},
 	{ProxyRefused, []string{"tunneling socket"}}, {ProxyRefused, []string{"socks"}}, {ProxyRefused, []string{"proxy", "econnrefused"}},
 	{DNSFailed, []string{"enotfound"}}, {DNSFailed, []string{"eai_again"}}, {DNSFailed, []string{"no such host"}},
@@ -54,7 +54,7 @@ var patterns = []Pattern{
 	{WhatsAppUnavailable, []string{"429", "upgrade answered"}}, {WhatsAppUnavailable, []string{"500", "upgrade answered"}},
 	{WhatsAppUnavailable, []string{"502", "upgrade answered"}}, {WhatsAppUnavailable, []string{"503", "upgrade answered"}},
 
-	// WhatsApp's own no.
+	// Refusals of WhatsApp.
 	{ClientOutdated, []string{"client outdated"}}, {ClientOutdated, []string{"err-client-outdated"}},
 	{ClientOutdated, []string{"client version as outdated"}},
 	{ClientOutdated, []string{"405", "connection failure"}}, {ClientOutdated, []string{"405", "method not allowed"}},
@@ -66,16 +66,16 @@ var patterns = []Pattern{
 	{AccountBanned, []string{"402", "connection failure"}}, {AccountBanned, []string{"403", "connection failure"}},
 	{AccountBanned, []string{"406", "connection failure"}},
 	{SessionConflict, []string{"440", "stream errored"}}, {SessionConflict, []string{"stream replaced"}}, {SessionConflict, []string{"took this session over"}},
-	{WhatsAppUnavailable, []string{"429", "connection failure"}}, {WhatsAppUnavailable, []string{"429", "stream errored"}}, // engines F9
+	{WhatsAppUnavailable, []string{"429", "connection failure"}}, {WhatsAppUnavailable, []string{"429", "stream errored"}},
 	{WhatsAppUnavailable, []string{"500", "connection failure"}}, {WhatsAppUnavailable, []string{"501", "connection failure"}},
 	{WhatsAppUnavailable, []string{"503", "connection failure"}}, {WhatsAppUnavailable, []string{"500", "stream errored"}},
 	{WhatsAppUnavailable, []string{"503", "stream errored"}}, {WhatsAppUnavailable, []string{RestartRequired}},
-	{WhatsAppUnavailable, []string{"connection terminated"}}, // a cut, before the codes or after: the words do not tell
+	{WhatsAppUnavailable, []string{"connection terminated"}}, // the connection was closed, before or after the codes
 	{WhatsAppSilent, []string{"timed out waiting for handshake"}}, {WhatsAppSilent, []string{"408", "timed out"}},
 	{WhatsAppSilent, []string{"connection was lost"}},
 }
 
-// MatchCause finds the cause that an engine's words name.
+// MatchCause finds the cause that an engine's text names.
 func MatchCause(text string) (Pattern, bool) {
 	text = strings.ToLower(text)
 	all := strings.FieldsFunc(text, func(r rune) bool {
@@ -94,7 +94,7 @@ func MatchCause(text string) (Pattern, bool) {
 	return Pattern{}, false
 }
 
-// contains reports whether a text holds some words: a number must be one of all its words.
+// contains reports whether text contains words; all are the words of text, and a number must be one of them.
 func contains(text string, all []string, words string) bool {
 	if strings.Trim(words, "0123456789") == "" {
 		return slices.Contains(all, words)
@@ -102,6 +102,6 @@ func contains(text string, all []string, words string) bool {
 	return strings.Contains(text, words)
 }
 
-// RestartRequired is what Baileys says of a 515. After a scan that is the usual course (engines F7), and only
-// an end of a session that wants codes if it lasts.
+// RestartRequired is Baileys' text for a 515. It is normal after a scan, and a failure only for a session that still
+// waits for codes.
 const RestartRequired = "restart required"

@@ -71,7 +71,7 @@ func TestOddEngines(t *testing.T) {
 				}
 			}
 			return next.RoundTrip(r)
-		}, engine: &enginesim.Engine{QRDelay: time.Second}, want: diagnosis.None, who: diagnosis.Nobody, says: "looks failed before: qr: unknown session"},
+		}, engine: &enginesim.Engine{QRDelay: time.Second}, want: diagnosis.None, who: diagnosis.Nobody, says: "looks failed before: qr: session not found"},
 		"it dies in the middle, and comes back": {way: func() passing {
 			asked := 0
 			return func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
