@@ -104,14 +104,14 @@ func (u *user) request(ctx context.Context, c call) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	request.Header.Set("X-API-Key", u.target.Key)
-	request.Header.Set("Content-Type", "application/json") // on GET too (5.3)
-	request.Header.Set("Accept", "*/*")
-	request.Header.Set("User-Agent", "python-requests/2.31.0")
+	req.Header.Set("X-API-Key", u.target.Key)
+	req.Header.Set("Content-Type", "application/json") // on GET too (5.3)
+	req.Header.Set("Accept", "*/*")
+	req.Header.Set("User-Agent", "python-requests/2.31.0")
 	for i := 0; i+1 < len(c.headers); i += 2 {
-		request.Header.Set(c.headers[i], c.headers[i+1])
+		req.Header.Set(c.headers[i], c.headers[i+1])
 	}
-	return request, nil
+	return req, nil
 }
 
 // readAll reads a body and calls alive before every read.
