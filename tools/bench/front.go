@@ -23,8 +23,8 @@ import (
 // The kinds of fronts.
 const (
 	bareProxy = "bare"  // net/http/httputil's own proxy
-	ownFront  = "front" // the gate's front alone: nobody observes it
-	wholeGate = "gate"  // all of the gate; OTEL_* decide whether it traces
+	ownFront  = "front" // qrgate's front alone: nobody observes it
+	wholeGate = "gate"  // all of qrgate; OTEL_* decide whether it traces
 )
 
 // server is the command behind which whatever is measured runs: alone in its process, until its standard
@@ -73,7 +73,7 @@ func (f server) open() (serving, error) {
 	}
 	s := serving{greeting: greeting{URL: "http://" + l.Addr().String()}}
 	transport := proxy.Transport(proxy.TransportOptions{})
-	if f.Kind == ownFront { // as the gate has it, but for those who observe
+	if f.Kind == ownFront { // as qrgate has it, but for those who observe
 		way := breaker.New(transport, func(breaker.State, breaker.State) {})
 		server := proxy.Server("", proxy.New(proxy.Config{Engine: f.Engine, Transport: way}).Handler())
 		s.run = serveOn(server, proxy.DetectSmuggling(l))
@@ -84,7 +84,7 @@ func (f server) open() (serving, error) {
 	return s, nil
 }
 
-// gate is the gate as cmd/qrgate runs it: its log is written as JSON, to nowhere.
+// gate is qrgate as cmd/qrgate runs it: its log is written as JSON, to nowhere.
 func (f server) gate() (serving, error) {
 	dir, err := os.MkdirTemp("", "bench-")
 	if err != nil {

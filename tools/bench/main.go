@@ -1,4 +1,4 @@
-// Command bench measures the gate beside what it is compared with: in one run, turn by turn, on one
+// Command bench measures qrgate beside what it is compared with: in one run, turn by turn, on one
 // machine, over loopback only. It prints ratios, because they hold on a busy machine where times do not.
 // docs/PERFORMANCE.md says what the figures mean.
 package main
@@ -22,9 +22,9 @@ type commands struct {
 	Within time.Duration `default:"5m" help:"No measurement takes longer."`
 
 	All         all         `cmd:"" default:"1" help:"All four, one after the other, with their defaults."`
-	PassThrough passThrough `cmd:"" help:"What a request costs that the gate only passes on, beside a bare proxy, nginx and HAProxy."`
-	TimeToQR    timeToQR    `cmd:"" name:"time-to-qr" help:"How existing clients get to a QR, with and without the gate."`
-	Waiters     waiters     `cmd:"" help:"What thousands of held requests cost, in memory and to others."`
+	PassThrough passThrough `cmd:"" help:"What a request costs that qrgate only passes on, beside a bare proxy, nginx and HAProxy."`
+	TimeToQR    timeToQR    `cmd:"" name:"time-to-qr" help:"How existing clients get to a QR, with and without qrgate."`
+	Waiters     waiters     `cmd:"" help:"What thousands of waiting requests cost, in memory and to others."`
 	Store       storing     `cmd:"" help:"What a QR that is there costs, with the store in memory and in Redis."`
 
 	Front server `cmd:"" hidden:"" help:"One of the programs that are measured; started by the others."`
@@ -38,7 +38,7 @@ type world struct {
 	self      string    // this program, to be started again as what is measured
 }
 
-const about = `Measures the gate beside what it is compared with, and prints ratios.
+const about = `Measures qrgate beside what it is compared with, and prints ratios.
 
 What is measured runs in processes of its own; the load and the engine are in this one. Nothing leaves loopback.
 nginx, HAProxy and redis-server are measured where they are installed.`

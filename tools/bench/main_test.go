@@ -75,7 +75,7 @@ func TestPassThrough(t *testing.T) {
 	}
 }
 
-// The gate turns every first request into a QR, and ten clients cost the engine what one costs.
+// qrgate turns every first request into a QR, and ten clients cost the engine what one costs.
 func TestTimeToQR(t *testing.T) {
 	t.Parallel()
 	code, out, said := runBench(t, "time-to-qr", "--sessions", "4", "--rate", "100", "--tenants", "2", "--fan", "3",
@@ -84,7 +84,7 @@ func TestTimeToQR(t *testing.T) {
 		t.Fatalf("exit %d: %s", code, said)
 	}
 	if cells := row(t, out, "through qrgate"); cells[1] != "100.0 %" || cells[2] != "100.0 %" || cells[3] != "0" {
-		t.Errorf("through the gate: %v", cells)
+		t.Errorf("through qrgate: %v", cells)
 	}
 	if cells := row(t, out, "direct, 3 requests"); cells[0] != "4 × 1" || cells[2] == "0.0 %" {
 		t.Errorf("the existing client, directly: %v", cells)
@@ -100,7 +100,7 @@ func TestWaiters(t *testing.T) {
 	if cells := row(t, out, "still held at the end"); cells[0] != "60" {
 		t.Errorf("still held: %v", cells)
 	}
-	row(t, out, "memory per held request")
+	row(t, out, "memory per waiting request")
 	row(t, out, "full / empty")
 }
 

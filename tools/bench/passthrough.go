@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// passThrough measures requests that the gate only passes on: every front in turn, round after round, each
+// passThrough measures requests that qrgate only passes on: every front in turn, round after round, each
 // round in another order, all before the same upstream.
 type passThrough struct {
 	Rounds int           `default:"60" help:"How often each front has its turn."`

@@ -17,7 +17,7 @@ type storing struct {
 	Conns    int           `default:"8" help:"Connections of the load."`
 }
 
-// subject is a gate with one kind of store, and another replica of it.
+// subject is a gateway with one kind of store, and another replica of it.
 type subject struct {
 	name           string
 	engine         *engine
@@ -52,7 +52,7 @@ func (s storing) measure(ctx context.Context, b *bench) error {
 		if err := s.open(ctx, b, x, u[1]); err != nil {
 			return fmt.Errorf("%s: %w", x.name, err)
 		}
-		b.sayf("store: the gate with %s is at %s %s", x.name, x.gate.URL, x.gate.Admin)
+		b.sayf("store: qrgate with %s is at %s %s", x.name, x.gate.URL, x.gate.Admin)
 	}
 	for round := range s.Rounds + 1 {
 		for i := range shops {
@@ -164,7 +164,7 @@ func (s storing) turn(ctx context.Context, x *subject, counts bool) error {
 	return nil
 }
 
-// counters reads what the gate has allocated so far.
+// counters reads what qrgate has allocated so far.
 func (x *subject) counters(ctx context.Context, into *[2]float64) (err error) {
 	for i, name := range []string{mallocs, alloced} {
 		if into[i], err = x.gate.gauge(ctx, name); err != nil {

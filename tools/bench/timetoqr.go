@@ -11,7 +11,7 @@ import (
 )
 
 // timeToQR lets sessions arrive at a rate. The engine takes a log-normal time to each QR, and its /qr
-// answers 500 until then. The clients are the existing ones: directly, and with the gate between.
+// answers 500 until then. The clients are the existing ones: directly, and with qrgate between.
 type timeToQR struct {
 	Sessions int           `default:"400" help:"How many sessions arrive."`
 	Rate     int           `default:"50" help:"How many arrive in a second."`
@@ -35,7 +35,7 @@ type results struct {
 	clients, first, got, fives int
 	took, added                []time.Duration // since the connect; since the engine had the code
 	looks                      float64         // calls at the engine per session, without create and connect
-	cpu                        time.Duration   // of the gate; 0 without one
+	cpu                        time.Duration   // of qrgate; 0 without one
 }
 
 func (t timeToQR) measure(ctx context.Context, b *bench) error {
@@ -92,7 +92,7 @@ func (t timeToQR) row(ctx context.Context, b *bench, c scenario) (results, error
 		return results{}, err
 	}
 	defer p.stop()
-	b.sayf("time-to-qr: the gate is at %s %s", p.URL, p.Admin)
+	b.sayf("time-to-qr: qrgate is at %s %s", p.URL, p.Admin)
 	user.base = p.URL
 	spent := cpu(p.cmd.Process.Pid)
 	h, err := t.send(ctx, e, user, c.fan)

@@ -62,7 +62,7 @@ func rssIn(status string) int64 {
 	return kib << 10
 }
 
-// gauge reads one metric without labels from the operators' port of a gate.
+// gauge reads one metric without labels from the operators' port of a gateway.
 func (p *process) gauge(ctx context.Context, name string) (float64, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.Admin+"/metrics", nil)
 	if err != nil {
@@ -79,15 +79,15 @@ func (p *process) gauge(ctx context.Context, name string) (float64, error) {
 			return strconv.ParseFloat(value, 64)
 		}
 	}
-	return 0, fmt.Errorf("the gate has no metric %s", name)
+	return 0, fmt.Errorf("qrgate has no metric %s", name)
 }
 
-// memory is what a gate takes, in bytes.
+// memory is what a gateway takes, in bytes.
 type memory struct {
 	resident, stacks, heap float64
 }
 
-// memory asks the kernel and the gate's Go runtime.
+// memory asks the kernel and qrgate's Go runtime.
 func (p *process) memory(ctx context.Context) (m memory, err error) {
 	m.resident = float64(rss(p.cmd.Process.Pid))
 	if m.stacks, err = p.gauge(ctx, "go_memstats_stack_inuse_bytes"); err != nil {

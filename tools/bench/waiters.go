@@ -11,21 +11,21 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// waiters measures what held requests cost: a gate that holds thousands of them beside one that holds none.
+// waiters measures what waiting requests cost: a gateway that holds thousands of them beside one that holds none.
 type waiters struct {
-	Held     int           `default:"4900" help:"Requests that are held; a gate holds 5000, and the other key needs a few."`
-	Sessions int           `default:"100" help:"Sessions that they wait for; a gate holds 200 for one."`
+	Held     int           `default:"4900" help:"Requests that are held; a gateway holds 5000, and the other key needs a few."`
+	Sessions int           `default:"100" help:"Sessions that they wait for; a gateway holds 200 for one."`
 	Rounds   int           `default:"35" help:"How often each gate has its turn."`
 	Turn     time.Duration `default:"500ms" help:"How long a turn lasts; all of it must fit into 40 s, because a hold ends after 60 s."`
 }
 
-// perTenant is less than the thousand requests that a gate holds for one key.
+// perTenant is less than the thousand requests that a gateway holds for one key.
 const perTenant = 500
 
-// heldMemory is the target: resident memory of a held request, in KiB.
+// heldMemory is the target: resident memory of a waiting request, in KiB.
 const heldMemory = 25
 
-// slots is the gauge of held requests.
+// slots is the gauge of waiting requests.
 const slots = "qrgate_waiters"
 
 // pair are the two gates, before one engine.
@@ -56,7 +56,7 @@ func (w waiters) measure(ctx context.Context, b *bench) error {
 			return err
 		}
 		defer (*gate).stop()
-		b.sayf("waiters: a gate is at %s %s", (*gate).URL, (*gate).Admin)
+		b.sayf("waiters: a gateway is at %s %s", (*gate).URL, (*gate).Admin)
 	}
 	return w.compare(ctx, b, p)
 }
@@ -111,7 +111,7 @@ func (w waiters) prepare(ctx context.Context, p *pair) error {
 			if err := user.begin(ctx, w.key(i), w.session(i)); err != nil {
 				return err
 			}
-			// The gate holds requests of a key that the engine accepted; this one finds that out.
+			// qrgate holds requests of a key that the engine accepted; this one finds that out.
 			_, _, err := user.ask(ctx, "GET", user.base+"/api/sessions/"+w.session(i)+"/qr?wait=1", w.key(i), "")
 			return err
 		})
@@ -152,7 +152,7 @@ func (h *held) close() {
 	*h = nil
 }
 
-// hold sends the requests and waits until the gate holds them all.
+// hold sends the requests and waits until qrgate holds them all.
 func (w waiters) hold(ctx context.Context, gate *process) (held, error) {
 	var all held
 	host := strings.TrimPrefix(gate.URL, "http://")
@@ -175,12 +175,12 @@ func (w waiters) hold(ctx context.Context, gate *process) (held, error) {
 		return int(n) >= w.Held, err
 	})
 	if err != nil {
-		return all, fmt.Errorf("the gate holds %.0f of %d requests: %w", n, w.Held, err)
+		return all, fmt.Errorf("qrgate holds %.0f of %d requests: %w", n, w.Held, err)
 	}
 	return all, nil
 }
 
-// release lets all waiting clients leave at once, and tells how long the gate takes to notice.
+// release lets all waiting clients leave at once, and tells how long qrgate takes to notice.
 func (w waiters) release(ctx context.Context, gate *process, crowd *held) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -226,11 +226,11 @@ type outcome struct {
 func (w waiters) report(b *bench, p *pair, m outcome) {
 	kib := func(full, idle float64) float64 { return (full - idle) / float64(w.Held) / 1024 }
 	each := kib(m.full.resident, m.idle.resident)
-	t := table{title: fmt.Sprintf("waiters: %d held requests for %d sessions", w.Held, w.Sessions), head: []string{"", "", ""}}
-	t.add("memory per held request", fmt.Sprintf("%.1f KiB", each), fmt.Sprintf("target ≤ %d KiB: %s", heldMemory, verdict(each <= heldMemory)))
+	t := table{title: fmt.Sprintf("waiters: %d waiting requests for %d sessions", w.Held, w.Sessions), head: []string{"", "", ""}}
+	t.add("memory per waiting request", fmt.Sprintf("%.1f KiB", each), fmt.Sprintf("target ≤ %d KiB: %s", heldMemory, verdict(each <= heldMemory)))
 	t.add("  of it stacks", fmt.Sprintf("%.1f KiB", kib(m.full.stacks, m.idle.stacks)), "")
 	t.add("  of it heap, what waits to be collected included", fmt.Sprintf("%.1f KiB", kib(m.full.heap, m.idle.heap)), "")
-	t.add("memory of the gate", fmt.Sprintf("%.0f MiB, %.0f MiB before", m.full.resident/(1<<20), m.idle.resident/(1<<20)), "")
+	t.add("memory of qrgate", fmt.Sprintf("%.0f MiB, %.0f MiB before", m.full.resident/(1<<20), m.idle.resident/(1<<20)), "")
 	t.add("processor time of holding them", fmt.Sprintf("%.0f %% of one", 100*median(p.holding)), "")
 	t.add("still held at the end", fmt.Sprint(m.still), "")
 	t.add("all slots free after the clients left", ms(m.freed), "target ≤ 1 s: "+verdict(m.freed <= time.Second))

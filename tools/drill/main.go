@@ -1,4 +1,4 @@
-// Command drill breaks an engine on purpose and shows who is told, when, and of what: a gate with probes on, a
+// Command drill breaks an engine on purpose and shows who is told, when, and of what: a gateway with probes on, a
 // simulated engine, a real Redis, a real Prometheus with the committed rules, a real Alertmanager with the
 // committed routes, and a pager that writes down every page.
 package main
@@ -22,14 +22,14 @@ type settings struct {
 	Short    bool          `help:"Ten times faster: every interval, window and patience of rules and routes is a tenth. Ends by itself; for CI."`
 	Once     bool          `help:"End after the drill. Otherwise everything stays up, for you to look at Prometheus and Alertmanager."`
 	Users    int           `default:"3" help:"How many users wait for a QR all the time; 0 is a night without any. Default: ${default}."`
-	Interval time.Duration `default:"30s" help:"How often the gate walks the way to a QR by itself; a tenth of it with --short. Default: ${default}."`
+	Interval time.Duration `default:"30s" help:"How often qrgate walks the way to a QR by itself; a tenth of it with --short. Default: ${default}."`
 	Rules    string        `default:"../dashboards/prometheus/qrgate.rules.yml" placeholder:"FILE" help:"The rules. Default: ${default}."`
 	Routes   string        `default:"../dashboards/alertmanager/alertmanager.yml" placeholder:"FILE" help:"Who is told. Default: ${default}."`
 }
 
 const about = `Breaks an engine on purpose, and shows who is paged, when and for what.
 
-Runs a gate that probes itself, a simulated engine, redis-server, Prometheus with the committed rules and
+Runs a gateway that probes itself, a simulated engine, redis-server, Prometheus with the committed rules and
 Alertmanager with the committed routes, all on free ports of loopback. First one probe fails, which must wake nobody;
 then what --break names breaks for good, and is repaired after somebody was told.
 

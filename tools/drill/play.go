@@ -94,7 +94,7 @@ func (p *play) until(ctx context.Context, longest time.Duration, holds func() bo
 
 // ordinary waits until the probe has succeeded once: before that there is nothing to lose.
 func (p *play) ordinary(ctx context.Context) error {
-	p.log.act("1  An ordinary night: the gate probes itself")
+	p.log.act("1  An ordinary night: qrgate probes itself")
 	if err := p.until(ctx, 3*p.Interval, func() bool { return p.ran(ctx, "success") > 0 }); err != nil {
 		return errors.Join(errNoProbe, err)
 	}
@@ -261,7 +261,7 @@ func (p *play) inEarnest(d time.Duration) string {
 	return fmt.Sprintf(", which is %s in earnest", p.pace.realTime(d).Round(time.Second))
 }
 
-// ran is how many runs of the deep probe ended so, as the gate itself counts.
+// ran is how many runs of the deep probe ended so, as qrgate itself counts.
 func (p *play) ran(ctx context.Context, outcome string) (n float64) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.gate.AdminURL()+"/metrics", nil)
 	if err != nil {

@@ -160,7 +160,7 @@ func (st *stage) startWatch(ctx context.Context) error {
 	return nil
 }
 
-// scraped waits until Prometheus has seen the gate, so that nothing is amiss at the start.
+// scraped waits until Prometheus has seen qrgate, so that nothing is amiss at the start.
 func (st *stage) scraped(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
@@ -178,4 +178,4 @@ func (st *stage) forget() error {
 	return nil
 }
 
-var errNoProbe = errors.New("the gate's probe did not succeed before anything was broken")
+var errNoProbe = errors.New("qrgate's probe did not succeed before anything was broken")

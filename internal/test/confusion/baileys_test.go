@@ -20,19 +20,19 @@ import (
 // engineDir is the example engine, on the real Baileys library.
 const engineDir = "../../../examples/baileys-engine"
 
-// baileysTime is how long a fault on Baileys is watched from the connect on, in real time: until the gate has read why,
-// and before it connects again by itself after twelve seconds. That would be a dial at the shared simulator, and on a
-// busy machine it would take the fault that is laid out for another.
-const baileysTime = 11800 * time.Millisecond
+// baileysDuration is how long the test watches a fault on Baileys, from the connect, in real time: until qrgate has read
+// the cause, and before it connects again after twelve seconds. That connect would dial the shared simulator and could
+// use up the fault of another session.
+const baileysDuration = 11800 * time.Millisecond
 
-// lookTime is how long one is watched of which only the gate's own look can tell: a hold of 9 s ends in suspicion, and
-// the look waits for codes that do not come.
-const lookTime = 45 * time.Second
+// checkDuration is how long the test watches a fault that only qrgate's connectivity check detects: a wait of 9 s
+// triggers the check, and the check waits for codes that do not come.
+const checkDuration = 45 * time.Second
 
-// documentedLimit is what the engine of the documented API allows a key on session routes, per minute.
+// documentedLimit is the documented number of session calls per key and minute.
 const documentedLimit = "30"
 
-// noBaileys says why the engine cannot run here; "" when it can.
+// noBaileys returns why the engine cannot run here, or "".
 func noBaileys() string {
 	if _, err := exec.LookPath("node"); err != nil {
 		return "node is not installed: apt-get install nodejs"
@@ -43,30 +43,30 @@ func noBaileys() string {
 	return ""
 }
 
-// baileys are engines on Baileys, one for each way to WhatsApp, all with one simulator behind them.
+// baileys is a set of engines on Baileys, one for each route to WhatsApp, all with one simulator.
 type baileys struct {
 	srv  *whatsappsim.Server
 	addr string
-	mu   sync.Mutex // one dial at a time, so that each meets its own fault
-	base map[way]*url.URL
+	mu   sync.Mutex // one dial at a time, so that each gets its own fault
+	base map[route]*url.URL
 }
 
-// alone is an engine with a simulator of its own, for a fault that outlives its first dial.
+// alone starts an engine with its own simulator, for a fault of several dials.
 func alone(t *testing.T) *baileys {
 	t.Helper()
 	return limited(t, "1000000")
 }
 
-// limited is one whose engine allows so many calls a minute.
+// limited is alone with a limit of calls per minute.
 func limited(t *testing.T, calls string) *baileys {
 	t.Helper()
-	b := &baileys{srv: &whatsappsim.Server{PreKeys: fewKeys}, base: map[way]*url.URL{}}
+	b := &baileys{srv: &whatsappsim.Server{PreKeys: fewKeys}, base: map[route]*url.URL{}}
 	b.addr = whatsappsimtest.Start(t, b.srv)
 	b.base[free] = runEngine(t, "ws://"+b.addr+"/ws/chat", "ENGINE_SESSION_LIMIT="+calls)
 	return b
 }
 
-// startBaileys runs the engines that the faults need, until the test ends.
+// startBaileys runs the engines that the faults need until the test ends.
 func startBaileys(t *testing.T) *baileys {
 	t.Helper()
 	b := alone(t)
@@ -75,7 +75,7 @@ func startBaileys(t *testing.T) *baileys {
 		t.Fatal(err)
 	}
 	_ = closed.Close()
-	for w, target := range map[way]string{refused: "ws://" + closed.Addr().String(),
+	for w, target := range map[route]string{refused: "ws://" + closed.Addr().String(),
 		unnamed: "ws://web.whatsapp.invalid", foreign: "wss://" + b.addr} {
 		b.base[w] = runEngine(t, target+"/ws/chat", "ENGINE_SESSION_LIMIT=1000000")
 	}
@@ -112,8 +112,8 @@ func runEngine(t *testing.T, whatsapp, limit string) *url.URL {
 	return base
 }
 
-// bear lets the engine on Baileys meet the fault, in real time, and returns what a gate of its own says.
-func (b *baileys) bear(t *testing.T, f fault, name string) []reading {
+// run injects a fault into an engine on Baileys, in real time, and returns the diagnoses of a gateway.
+func (b *baileys) run(t *testing.T, f fault, name string) []reading {
 	t.Helper()
 	g, horizon, leave := b.before(t, f)
 	defer leave()
@@ -125,20 +125,20 @@ func (b *baileys) bear(t *testing.T, f fault, name string) []reading {
 	return g.watch(id, 200*time.Millisecond, horizon-time.Since(connected), nil)
 }
 
-// before puts the gate before the engine that the fault needs, and says how long to watch what it says.
-func (b *baileys) before(t *testing.T, f fault) (g *gate, horizon time.Duration, leave func()) {
+// before starts qrgate in front of the engine that the fault needs, and returns how long to watch it.
+func (b *baileys) before(t *testing.T, f fault) (g *gateway, horizon time.Duration, leave func()) {
 	t.Helper()
-	if f.whatsapp.looks {
-		g = wholeGate(t, b.base[free], b.srv.HTTPClient(b.addr))
-		return g, lookTime, g.stop
+	if f.whatsapp.needsCheck {
+		g = newApp(t, b.base[free], b.srv.HTTPClient(b.addr))
+		return g, checkDuration, g.stop
 	}
 	transport := &http.Transport{DisableCompression: true}
-	g = newGate(t, b.base[f.whatsapp.way], transport)
-	return g, baileysTime, func() { g.stop(); transport.CloseIdleConnections() }
+	g = newGateway(t, b.base[f.whatsapp.route], transport)
+	return g, baileysDuration, func() { g.stop(); transport.CloseIdleConnections() }
 }
 
-// dial connects a session and waits until its dial has met the fault. It returns when it was connected.
-func (b *baileys) dial(t *testing.T, g *gate, f fault, id string) (connected time.Time) {
+// dial connects a session and waits for the engine's dial. It returns the time of the connect.
+func (b *baileys) dial(t *testing.T, g *gateway, f fault, id string) (connected time.Time) {
 	t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -146,8 +146,8 @@ func (b *baileys) dial(t *testing.T, g *gate, f fault, id string) (connected tim
 	before := b.srv.Stats().Dials
 	g.connect(id)
 	connected = time.Now()
-	if f.whatsapp.way != free {
-		return connected // it never comes as far as the simulator
+	if f.whatsapp.route != free {
+		return connected // the dial does not reach the simulator
 	}
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

@@ -10,26 +10,26 @@ import (
 	"qrgate/internal/session"
 )
 
-const preamble = `# What the gate makes of a fault
+const preamble = `# Diagnoses of injected faults
 
-The left column is a fault that a test injects; the others are what ` + "`GET …/qr/status`" + ` calls it, asked as a client asks, and how long that takes.
-The engines are a simulated one of the documented API, the embedded engine (the real whatsmeow library), and the example engine on the real Baileys
-library; WhatsApp is simulated. **✓** is the right name, **?** is an answer that names no cause, **—** a fault that cannot occur there.
-An answer with the name of another cause fails the test, even for a moment.
+The left column is a fault that a test injects. The others are the diagnosis of ` + "`GET …/qr/status`" + `, requested as a client does, and the time until it.
+The engines are a simulated engine of the documented API, the embedded engine (the real whatsmeow library), and the example engine on the real Baileys
+library; WhatsApp is simulated. **✓** is the right cause, **?** is a response without a cause, **—** is a fault that cannot occur there.
+A wrong cause fails the test, even for a moment.
 
-Times count from the first symptom and are rounded up; a test holds their median under ten seconds. The first two engines run on fake time. The one on
-Baileys is told to give up a dial after three seconds instead of twenty. That no codes are sent Baileys never says; there the gate as it is delivered
-goes to WhatsApp itself and finds out, before an engine with the documented limit of 30 calls a minute.
+Times count from the first symptom and are rounded up; the test requires a median below ten seconds. The first two engines run on fake time. The Baileys
+engine gives up a dial after three seconds instead of twenty. Baileys never reports that it gets no codes; for that row qrgate runs with its
+connectivity check, in front of an engine with the documented limit of 30 calls a minute.
 
-This page is written by ` + "`go test ./internal/test/confusion -update`" + ` and compared by that test. What each code means, who must act and what to do is in the
-gate's own answers, in English and Spanish. ` + "`qrgate doctor`" + ` walks the same ladder by hand.
+` + "`go test ./internal/test/confusion -update`" + ` writes this page, and that test compares it. qrgate's responses describe each code, who must act and what to do,
+in English and Spanish. ` + "`qrgate doctor`" + ` checks the same causes by hand.
 `
 
-// document is the page. old is the one before it, whose column for Baileys stands when Baileys cannot run here.
+// document returns the page. Without Baileys on this machine, its column is that of the old page.
 func (all *table) document(old []string) string {
 	var b strings.Builder
 	b.WriteString(preamble)
-	b.WriteString("\n" + scoreLine + "\n\n## Between the gate and its engine\n\n| Fault | Cause | " + string(atRest) + " |\n|---|---|---|\n")
+	b.WriteString("\n" + scoreLine + "\n\n## Between qrgate and its engine\n\n| Fault | Cause | " + string(atRest) + " |\n|---|---|---|\n")
 	for _, f := range restFaults() {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", f.name, f.truth(), all.cell(f, atRest))
 	}
@@ -38,20 +38,20 @@ func (all *table) document(old []string) string {
 		line := fmt.Sprintf("| %s | %s | %s | ", f.name, f.truth(), all.cell(f, atEmbedded))
 		b.WriteString(line + all.cellOr(f, old) + " |\n")
 	}
-	b.WriteString("\n## The order in which causes are looked for\n\n")
-	b.WriteString("Causes come before their consequences, and the first that has lasted long enough to be believed is the answer.\n\n")
-	b.WriteString("| Code | Named after |\n|---|---|\n")
+	b.WriteString("\n## The order of the causes\n\n")
+	b.WriteString("Causes come before their consequences. The diagnosis is the first cause that has lasted for its delay.\n\n")
+	b.WriteString("| Code | Delay |\n|---|---|\n")
 	for _, code := range []diagnosis.Code{diagnosis.EngineUnreachable, diagnosis.ConnectFailing, diagnosis.RateLimited, diagnosis.QRExpired, diagnosis.QRNotEmitted, diagnosis.SessionStuck} {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", code, session.ConfirmDelay(code))
 	}
-	b.WriteString("\nWhat an engine names itself is named at once.\n")
+	b.WriteString("\nA cause that the engine itself reports has no delay.\n")
 	return counted(b.String())
 }
 
-// scoreLine stands where the count will be.
+// scoreLine is the placeholder of the score.
 const scoreLine = "(the score)"
 
-// counted puts the score into a page, counted from its cells.
+// counted replaces the placeholder of a page by the score of its cells.
 func counted(page string) string {
 	right, unnamed := 0, 0
 	for _, line := range strings.Split(page, "\n") {
@@ -68,11 +68,11 @@ func counted(page string) string {
 		}
 	}
 	all := right + unnamed
-	return strings.Replace(page, scoreLine, fmt.Sprintf("**%d of %d** answers are right, which is %.1f %%. Without a cause: %d. With a wrong one: none.",
+	return strings.Replace(page, scoreLine, fmt.Sprintf("**%d of %d** diagnoses are right (%.1f %%). Without a cause: %d. With a wrong cause: 0.",
 		right, all, 100*float64(right)/float64(all), unnamed), 1)
 }
 
-// truth is the cause of a fault, as the page shows it.
+// truth returns the cause of a fault, as the page shows it.
 func (f fault) truth() string {
 	if f.want == diagnosis.None {
 		return "nothing is wrong"
@@ -80,7 +80,7 @@ func (f fault) truth() string {
 	return "`" + string(f.want) + "`"
 }
 
-// cell is a verdict.
+// cell returns the text of a verdict.
 func (all *table) cell(f fault, e engine) string {
 	v, met := all.cells[f.name][e]
 	switch {
@@ -94,7 +94,7 @@ func (all *table) cell(f fault, e engine) string {
 	return fmt.Sprintf("✓%s, %s", other(f, v), ceiling(v.after))
 }
 
-// other is a right name that is not the first one.
+// other returns the code of a verdict if it is right but not the first choice.
 func other(f fault, v verdict) string {
 	if v.said == f.want {
 		return ""
@@ -102,7 +102,7 @@ func other(f fault, v verdict) string {
 	return " `" + string(v.said) + "`"
 }
 
-// ceiling rounds a time up: the looks of a gate and the samples of this test come a little sooner or later.
+// ceiling rounds a time up: polls and samples vary a little.
 func ceiling(d time.Duration) time.Duration {
 	for _, bound := range []time.Duration{1, 2, 5, 10, 15, 30} {
 		if d <= bound*time.Second {
@@ -112,7 +112,7 @@ func ceiling(d time.Duration) time.Duration {
 	return time.Minute
 }
 
-// cellOr is the verdict on Baileys, or what the page said before if Baileys did not run.
+// cellOr returns the verdict on Baileys, or the old page's if Baileys did not run.
 func (all *table) cellOr(f fault, old []string) string {
 	if _, met := all.cells[f.name][atBaileys]; met || f.whatsapp.baileys != "" {
 		return all.cell(f, atBaileys)

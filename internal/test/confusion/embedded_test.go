@@ -24,11 +24,11 @@ import (
 	"qrgate/internal/test/whatsappsim/whatsappsimtest"
 )
 
-// fewKeys makes a simulator say that it has prekeys already: the library makes 50 then instead of 812.
+// fewKeys makes the simulator report that it has prekeys; the library then makes 50 instead of 812.
 const fewKeys = 100
 
-// endure lets the embedded engine meet the fault, on fake time, and returns what the gate says.
-func endure(t *testing.T, f fault) (said []reading) {
+// runEmbedded injects a fault into the embedded engine, on fake time, and returns qrgate's diagnoses.
+func runEmbedded(t *testing.T, f fault) (said []reading) {
 	t.Helper()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
@@ -38,14 +38,14 @@ func endure(t *testing.T, f fault) (said []reading) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		engine, err := embedded.New(embedded.Config{DataDir: dir, Keys: keys, HTTPClient: wayTo(t, f.whatsapp.way, pipe)})
+		engine, err := embedded.New(embedded.Config{DataDir: dir, Keys: keys, HTTPClient: clientFor(t, f.whatsapp.route, pipe)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 		ended := make(chan error, 1)
 		go func() { ended <- engine.Run(ctx) }()
-		g := newGate(t, &url.URL{Scheme: "http", Host: "embedded.engine"}, embedded.Transport(engine))
+		g := newGateway(t, &url.URL{Scheme: "http", Host: "embedded.engine"}, embedded.Transport(engine))
 		id := g.create("shop-1")
 		g.connect(id)
 		if f.whatsapp.scan {
@@ -57,18 +57,18 @@ func endure(t *testing.T, f fault) (said []reading) {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		time.Sleep(30 * time.Second) // a handshake that nobody answers outlives the engine
+		time.Sleep(30 * time.Second) // a handshake without a response ends later than the engine
 	})
 	return said
 }
 
-// wayTo is a way to the simulator behind a pipe.
-func wayTo(t *testing.T, w way, pipe *whatsappsim.Pipe) *http.Client {
+// clientFor returns a client that reaches the simulator by a route.
+func clientFor(t *testing.T, r route, pipe *whatsappsim.Pipe) *http.Client {
 	t.Helper()
 	dial := func(f func(context.Context, string, string) (net.Conn, error)) *http.Client {
 		return &http.Client{Transport: &http.Transport{DialContext: f, DialTLSContext: f, DisableKeepAlives: true}}
 	}
-	switch w {
+	switch r {
 	case refused:
 		closed := &whatsappsim.Pipe{}
 		_ = closed.Close()
@@ -78,7 +78,7 @@ func wayTo(t *testing.T, w way, pipe *whatsappsim.Pipe) *http.Client {
 			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "web.whatsapp.com", IsNotFound: true}}
 		})
 	case foreign:
-		return dial(func(context.Context, string, string) (net.Conn, error) { // as net/http has it; see the tests of the engine for the wire
+		return dial(func(context.Context, string, string) (net.Conn, error) { // the error of net/http; the tests of the engine use real TLS
 			return nil, &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}
 		})
 	case proxied:
@@ -92,8 +92,8 @@ func wayTo(t *testing.T, w way, pipe *whatsappsim.Pipe) *http.Client {
 	return pipe.HTTPClient()
 }
 
-// scan plays the phone that scans the code which the gate shows.
-func (g *gate) scan(srv *whatsappsim.Server, id string) {
+// scan simulates a phone that scans the code from qrgate.
+func (g *gateway) scan(srv *whatsappsim.Server, id string) {
 	g.Helper()
 	image := ""
 	for end := time.Now().Add(time.Minute); image == "" && time.Now().Before(end); {
@@ -101,10 +101,10 @@ func (g *gate) scan(srv *whatsappsim.Server, id string) {
 		image = compat.StringOf(compat.Data(body)["qrCode"])
 	}
 	code := decode(g.T, image)
-	_ = srv.Scan(g.Context(), code, whatsappsim.Account{User: "5550100"}) // a forged pairing is refused
+	_ = srv.Scan(g.Context(), code, whatsappsim.Account{User: "5550100"}) // the client refuses a forged pairing
 }
 
-// decode reads a data URL as a phone would.
+// decode reads the code in a data URL.
 func decode(t *testing.T, dataURL string) string {
 	t.Helper()
 	raw, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(dataURL, "data:image/png;base64,"))

@@ -16,15 +16,15 @@ import (
 	"qrgate/internal/test/enginesim"
 )
 
-// restWorld is a gate before a simulated engine of the documented API, with a session that exists.
+// restWorld is a gateway in front of a simulated engine of the documented API, with a session.
 type restWorld struct {
-	*gate
+	*gateway
 	engine *enginesim.Engine
 	id     string
 
 	mu      sync.Mutex
 	symptom time.Time
-	instead http.HandlerFunc // stands before the engine, if set
+	instead http.HandlerFunc // replaces the engine, if set
 }
 
 // change changes the engine.
@@ -40,21 +40,21 @@ func (w *restWorld) fails(k enginesim.FaultKind, routes ...enginesim.Route) {
 	})
 }
 
-// begins says that the fault begins now, where that is not the beginning.
-func (w *restWorld) begins() {
+// markStart marks the start of a fault that starts after the first request.
+func (w *restWorld) markStart() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.symptom = time.Now()
 }
 
-// put puts a handler before the engine.
+// put replaces the engine by a handler.
 func (w *restWorld) put(h http.HandlerFunc) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.instead = h
 }
 
-// ServeHTTP is the engine, or what stands before it.
+// ServeHTTP is the engine, or the handler in its place.
 func (w *restWorld) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w.mu.Lock()
 	instead := w.instead
@@ -66,7 +66,7 @@ func (w *restWorld) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w.engine.ServeHTTP(rw, r)
 }
 
-// rewrites puts another text into every answer of the engine that holds the first.
+// rewrites replaces a text in every response of the engine.
 func (w *restWorld) rewrites(from, to string) {
 	w.put(func(rw http.ResponseWriter, r *http.Request) {
 		rec := httptest.NewRecorder()
@@ -81,11 +81,11 @@ func (w *restWorld) rewrites(from, to string) {
 	})
 }
 
-// soon waits in fake time.
-func (w *restWorld) soon(d time.Duration) { time.Sleep(d) }
+// sleep waits in fake time.
+func (w *restWorld) sleep(d time.Duration) { time.Sleep(d) }
 
-// suffer injects the fault and returns what the gate says of it, from its first symptom on.
-func suffer(t *testing.T, f fault) (said []reading) {
+// runSimulated injects a fault and returns qrgate's diagnoses from its first symptom on.
+func runSimulated(t *testing.T, f fault) (said []reading) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &restWorld{engine: &enginesim.Engine{Keys: map[string]string{key: "a", "key-of-another": "a"}}}
@@ -97,7 +97,7 @@ func suffer(t *testing.T, f fault) (said []reading) {
 		transport := wire.Client().Transport.(*http.Transport).Clone()
 		transport.DisableCompression = true // as proxy.Transport does
 		circuit := breaker.New(transport, func(_, _ breaker.State) {})
-		w.gate = newGate(t, base, circuit)
+		w.gateway = newGateway(t, base, circuit)
 		w.id = w.create("shop-1")
 		began := time.Now()
 		done := make(chan struct{})
@@ -109,7 +109,7 @@ func suffer(t *testing.T, f fault) (said []reading) {
 		w.mu.Unlock()
 		w.stop()
 		transport.CloseIdleConnections()
-		time.Sleep(20 * time.Second) // what net/http and answers that hang need to end
+		time.Sleep(20 * time.Second) // time for net/http and hanging responses to end
 	})
 	return said
 }
@@ -121,7 +121,7 @@ func (f fault) horizon() time.Duration {
 	return f.until
 }
 
-// since counts readings from a later beginning; what was said before it is no more than its first line.
+// since shifts readings to a later start; of the earlier ones only the last counts.
 func since(said []reading, d time.Duration) []reading {
 	if d <= 0 {
 		return said
@@ -136,7 +136,7 @@ func since(said []reading, d time.Duration) []reading {
 	return out
 }
 
-// restFaults can only happen between a gate and an engine of the documented API.
+// restFaults returns the faults between qrgate and an engine of the documented API.
 func restFaults() []fault {
 	all := []enginesim.Route{enginesim.AnyRoute}
 	unreachable := []diagnosis.Code{diagnosis.EngineUnreachable}
@@ -153,61 +153,61 @@ func restFaults() []fault {
 			w.change(func(e *enginesim.Engine) { e.ConnectFailures = 1 })
 			w.connect(w.id)
 		}},
-		{name: "/status denies every session", want: diagnosis.None, rest: func(w *restWorld) {
+		{name: "/status returns 404 for every session", want: diagnosis.None, rest: func(w *restWorld) {
 			w.change(func(e *enginesim.Engine) { e.Status404UntilLinked = true; e.QRDelay = 3 * time.Second })
 			w.connect(w.id)
 		}},
-		{name: "connections to the engine are cut", want: diagnosis.EngineUnreachable, rest: simply(enginesim.CutConnection, all...)},
-		{name: "nginx: the engine is away", want: diagnosis.EngineUnreachable, rest: simply(enginesim.HTML502, all...)},
+		{name: "the engine closes connections", want: diagnosis.EngineUnreachable, rest: simply(enginesim.CutConnection, all...)},
+		{name: "nginx: the engine is down", want: diagnosis.EngineUnreachable, rest: simply(enginesim.HTML502, all...)},
 		{name: "nginx: the engine is too slow", want: diagnosis.EngineTimeout, rest: simply(enginesim.HTML504, all...)},
 		{name: "the engine hangs", want: diagnosis.EngineTimeout, rest: simply(enginesim.Hang, all...)},
 		{name: "the engine hangs at /qr alone", want: diagnosis.EngineTimeout, rest: simply(enginesim.Hang, enginesim.RouteQR)},
-		{name: "answers come byte by byte", want: diagnosis.EngineTimeout, rest: simply(enginesim.SlowBody, enginesim.RouteQR)},
-		{name: "answers end in the middle", want: diagnosis.EngineUnreachable, rest: simply(enginesim.TruncatedBody, enginesim.RouteQR)},
-		{name: "/qr fails for a reason of its own", want: diagnosis.Engine5xx, rest: simply(enginesim.ServerError, enginesim.RouteQR)},
+		{name: "responses come byte by byte", want: diagnosis.EngineTimeout, rest: simply(enginesim.SlowBody, enginesim.RouteQR)},
+		{name: "responses are truncated", want: diagnosis.EngineUnreachable, rest: simply(enginesim.TruncatedBody, enginesim.RouteQR)},
+		{name: "/qr returns 500", want: diagnosis.Engine5xx, rest: simply(enginesim.ServerError, enginesim.RouteQR)},
 		{name: "every connect fails", want: diagnosis.ConnectFailing, rest: func(w *restWorld) {
 			w.change(func(e *enginesim.Engine) { e.ConnectFailures = -1 })
 			w.connect(w.id)
 		}},
-		{name: "something else answers JSON", want: diagnosis.EngineBadResponse, rest: simply(enginesim.Garbage, all...)},
-		{name: "empty answers", want: diagnosis.EngineBadResponse, rest: simply(enginesim.EmptyBody, enginesim.RouteQR)},
+		{name: "the body is no JSON", want: diagnosis.EngineBadResponse, rest: simply(enginesim.Garbage, all...)},
+		{name: "empty responses", want: diagnosis.EngineBadResponse, rest: simply(enginesim.EmptyBody, enginesim.RouteQR)},
 		{name: "redirects to another host", want: diagnosis.EngineBadResponse, rest: simply(enginesim.Redirect, all...)},
-		{name: "endless answers", want: diagnosis.EngineBadResponse, rest: simply(enginesim.EndlessBody, enginesim.RouteQR)},
-		{name: "a bomb of gzip", want: diagnosis.EngineBadResponse, rest: simply(enginesim.GzipBomb, enginesim.RouteQR)},
+		{name: "endless responses", want: diagnosis.EngineBadResponse, rest: simply(enginesim.EndlessBody, enginesim.RouteQR)},
+		{name: "a gzip bomb", want: diagnosis.EngineBadResponse, rest: simply(enginesim.GzipBomb, enginesim.RouteQR)},
 		{name: "the engine refuses every call for a while", want: diagnosis.RateLimited, rest: simply(enginesim.TooMany, all...)},
-		{name: "others spend the engine's budget", want: diagnosis.RateLimited, passes: true, rest: func(w *restWorld) {
+		{name: "other clients use up the rate limit", want: diagnosis.RateLimited, passes: true, rest: func(w *restWorld) {
 			w.change(func(e *enginesim.Engine) {
 				e.Limits = enginesim.RecordedLimits()
 				e.QRDelay = 2 * time.Second
 			})
 			w.connect(w.id)
-			for range 30 { // others, past the gate, with the same key
+			for range 30 { // requests of other clients to the engine itself, with the same key
 				req := httptest.NewRequest(http.MethodGet, "/api/sessions", nil)
 				req.Header.Set("X-API-Key", key)
 				w.engine.ServeHTTP(httptest.NewRecorder(), req)
 			}
-			w.begins()
+			w.markStart()
 		}, until: 90 * time.Second},
 		{name: "the key is revoked", want: diagnosis.KeyRefused, rest: func(w *restWorld) {
 			w.change(func(e *enginesim.Engine) { e.QRDelay = time.Hour })
 			w.connect(w.id)
-			w.soon(3 * time.Second)
+			w.sleep(3 * time.Second)
 			w.change(func(e *enginesim.Engine) { e.Keys = map[string]string{"key-of-another": "a"} })
-			w.begins()
+			w.markStart()
 		}},
-		{name: "the session is deleted behind the gate", want: diagnosis.SessionNotFound, before: []diagnosis.Code{diagnosis.EngineRestarted}, rest: func(w *restWorld) {
+		{name: "the session is deleted at the engine", want: diagnosis.SessionNotFound, before: []diagnosis.Code{diagnosis.EngineRestarted}, rest: func(w *restWorld) {
 			w.change(func(e *enginesim.Engine) { e.QRDelay, e.Limits = time.Hour, enginesim.RecordedLimits() })
 			w.connect(w.id)
-			w.soon(7 * time.Second)
+			w.sleep(7 * time.Second)
 			w.engine.Reset()
-			w.begins()
+			w.markStart()
 		}},
 		{name: "the engine is restarted", want: diagnosis.EngineRestarted, before: unreachable, passes: true, rest: func(w *restWorld) {
 			w.change(func(e *enginesim.Engine) { e.QRDelay = 5 * time.Second })
 			w.connect(w.id)
-			w.soon(2 * time.Second)
+			w.sleep(2 * time.Second)
 			w.change(func(e *enginesim.Engine) { e.DiesAt, e.DownFor = time.Now(), 6*time.Second })
-			w.begins()
+			w.markStart()
 		}},
 		{name: "no session gets a QR", want: diagnosis.QRNotEmitted, rest: func(w *restWorld) {
 			w.change(func(e *enginesim.Engine) { e.QRDelay = time.Hour })
@@ -215,7 +215,7 @@ func restFaults() []fault {
 			w.connect(w.id)
 			w.connect(other)
 		}},
-		{name: "the engine gives every session up", want: diagnosis.QRNotEmitted, rest: func(w *restWorld) {
+		{name: "every session ends in state error", want: diagnosis.QRNotEmitted, rest: func(w *restWorld) {
 			w.change(func(e *enginesim.Engine) { e.ErrorInsteadOfQR = true })
 			w.connect(w.id)
 		}},
@@ -226,7 +226,7 @@ func restFaults() []fault {
 			w.call(http.MethodPost, "/api/sessions/"+other+"/connect", `{"force":true}`)
 			w.call(http.MethodGet, "/api/sessions/"+other+"/qr", "")
 		}},
-		{name: "no session gets a QR any more, one has", want: diagnosis.QRNotEmitted, rest: func(w *restWorld) {
+		{name: "no session gets a QR any more, one has one", want: diagnosis.QRNotEmitted, rest: func(w *restWorld) {
 			other := w.create("shop-2")
 			w.connect(other)
 			w.call(http.MethodGet, "/api/sessions/"+other+"/qr", "")
@@ -237,11 +237,11 @@ func restFaults() []fault {
 			w.rewrites(`"data:image/png;base64,`, `"data:image/jpeg;base64,`)
 			w.connect(w.id)
 		}},
-		{name: "the codes run out", want: diagnosis.QRExpired, passes: true, until: 30 * time.Second, rest: func(w *restWorld) {
+		{name: "all codes expire", want: diagnosis.QRExpired, passes: true, until: 30 * time.Second, rest: func(w *restWorld) {
 			w.change(func(e *enginesim.Engine) { e.Rotation = []time.Duration{3 * time.Second}; e.QRTTL = 3 * time.Second })
 			w.connect(w.id)
-			w.soon(3 * time.Second)
-			w.begins()
+			w.sleep(3 * time.Second)
+			w.markStart()
 		}},
 		{name: "a phone is linked", want: diagnosis.AlreadyPaired, rest: func(w *restWorld) {
 			w.connect(w.id)
@@ -249,23 +249,23 @@ func restFaults() []fault {
 			if err := w.engine.Link("shop-1"); err != nil {
 				w.Error(err)
 			}
-			w.begins()
+			w.markStart()
 		}},
-		{name: "the engine takes no more sessions", want: diagnosis.SessionLimit, rest: func(w *restWorld) {
+		{name: "the engine is at its session limit", want: diagnosis.SessionLimit, rest: func(w *restWorld) {
 			w.rewrites("Error conectando sesión", "Límite de sesiones alcanzado")
 			w.change(func(e *enginesim.Engine) { e.ConnectFailures = -1 })
 			w.connect(w.id)
 		}},
-		{name: "the engine's Redis is away, and it says so", want: diagnosis.Engine5xx, rest: func(w *restWorld) {
+		{name: "the engine reports that its Redis is down", want: diagnosis.Engine5xx, rest: func(w *restWorld) {
 			w.rewrites("Error conectando sesión", "connect ECONNREFUSED 127.0.0.1:6379")
 			w.change(func(e *enginesim.Engine) { e.ConnectFailures = -1 })
 			w.connect(w.id)
 		}},
-		{name: "answers take four seconds", want: diagnosis.EngineOverloaded, rest: func(w *restWorld) {
+		{name: "responses take four seconds", want: diagnosis.EngineOverloaded, rest: func(w *restWorld) {
 			w.change(func(e *enginesim.Engine) { e.Latency = 4 * time.Second; e.QRDelay = time.Hour })
 			w.connect(w.id)
 		}},
-		{name: "one look fails", want: diagnosis.None, rest: func(w *restWorld) {
+		{name: "one poll fails", want: diagnosis.None, rest: func(w *restWorld) {
 			w.change(func(e *enginesim.Engine) {
 				e.QRDelay = 3 * time.Second
 				e.Faults = map[enginesim.Route]enginesim.Fault{enginesim.RouteQR: {Kind: enginesim.CutConnection, First: 1}}

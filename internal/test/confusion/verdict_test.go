@@ -9,42 +9,42 @@ import (
 	"qrgate/internal/diagnosis"
 )
 
-// fault is one thing that goes wrong, and what it should be called.
+// fault is an injected fault and its right diagnosis.
 type fault struct {
 	name string
 	want diagnosis.Code
-	also []diagnosis.Code // names that are right as well, where a library cannot tell two faults apart
-	// before are causes that may be named first, because they are true then.
+	also []diagnosis.Code // also right, where a library cannot distinguish two faults
+	// before are causes that may come first, because they are true then.
 	before []diagnosis.Code
-	passes bool          // the gate tries to heal it: named, and then nothing is wrong, perhaps not for long
+	passes bool          // qrgate recovers from it: after the diagnosis there may be none
 	until  time.Duration // how long to watch; 0: 45 s
 
-	rest     func(*restWorld) // between the gate and an engine of the documented API
+	rest     func(*restWorld) // between qrgate and an engine of the documented API
 	whatsapp *whatsapp        // between an engine and WhatsApp, or at WhatsApp
 }
 
-// kind is how good an answer is.
+// kind is the quality of a diagnosis.
 type kind string
 
 const (
 	right        kind = "right"
-	undetermined kind = "undetermined" // it says that it does not know, or only what is missing
-	wrong        kind = "wrong"        // a wrong name, for a moment or for good
+	undetermined kind = "undetermined" // it names no cause, or only the missing QR
+	wrong        kind = "wrong"        // a wrong cause, even for a moment
 )
 
-// verdict is what came of a fault at one engine.
+// verdict is the result of a fault at one engine.
 type verdict struct {
 	kind  kind
-	said  diagnosis.Code // in the end
-	after time.Duration  // from the first symptom to the right name
+	said  diagnosis.Code // at the end
+	after time.Duration  // from the first symptom to the right cause
 	note  string         // what was wrong
 }
 
-// vague are the answers that name no cause.
+// vague are the diagnoses that name no cause.
 var vague = []diagnosis.Code{diagnosis.None, diagnosis.Undetermined, diagnosis.QRNotEmitted}
 
-// judge compares what was said with the truth. A right name that is taken back while the fault lasts is
-// counted as not known; a wrong one is wrong, however short.
+// judge compares the diagnoses with the truth. A right one that ends while the fault lasts counts as undetermined; a
+// wrong one is wrong, however short.
 func (f fault) judge(said []reading) verdict {
 	names := append([]diagnosis.Code{f.want}, f.also...)
 	last := said[len(said)-1]
@@ -69,7 +69,7 @@ func (f fault) judge(said []reading) verdict {
 	case f.passes && (last.code == diagnosis.None && backs > 0 || slices.Contains(names, last.code)), !f.passes && backs == 0 && slices.Contains(names, last.code):
 		return v
 	}
-	return verdict{undetermined, last.code, -1, fmt.Sprintf("%s was taken back: %v", f.want, said)}
+	return verdict{undetermined, last.code, -1, fmt.Sprintf("%s ended before the fault: %v", f.want, said)}
 }
 
 func TestJudge(t *testing.T) {

@@ -19,7 +19,7 @@ func rules() map[string]rule {
 	return map[string]rule{
 		"every mounted file exists and is read-only":          mountsExist,
 		"images are pinned":                                   imagesPinned,
-		"only the gate is reached from outside":               portsClosed,
+		"only qrgate is reached from outside":               portsClosed,
 		"health is checked everywhere":                        healthChecked,
 		"nobody has more rights or resources than needed":     hardened,
 		"networks keep apart what does not talk":              storeApart,
@@ -46,7 +46,7 @@ func TestCompose(t *testing.T) {
 	}
 }
 
-// binary is the gate as it is built, once for all tests.
+// binary is qrgate as it is built, once for all tests.
 var binary = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(scratch, "qrgate")
 	cmd := exec.Command("go", "build", "-o", path, "./cmd/qrgate")
@@ -57,17 +57,17 @@ var binary = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// built is the path of the gate's binary.
+// built is the path of qrgate's binary.
 func built(t *testing.T) string {
 	t.Helper()
 	path, err := binary()
 	if err != nil {
-		t.Fatalf("the gate cannot be built: %v\n%s", err, path)
+		t.Fatalf("qrgate cannot be built: %v\n%s", err, path)
 	}
 	return path
 }
 
-// settings asks the gate itself which variables it understands.
+// settings asks qrgate itself which variables it understands.
 func settings(t *testing.T) []string {
 	t.Helper()
 	var all []string
@@ -130,7 +130,7 @@ func TestEnvExample(t *testing.T) {
 	}
 }
 
-// drainTime is how long the gate takes to stop at most, as its own source says.
+// drainTime is how long qrgate takes to stop at most, as its own source says.
 func drainTime(t *testing.T) time.Duration {
 	t.Helper()
 	m := regexp.MustCompile(`drainTime = (\d+) \* time\.Second`).FindStringSubmatch(read(t, "internal/app/gate.go"))
@@ -149,11 +149,11 @@ func TestCompose_GracePeriodCoversDrain(t *testing.T) {
 	s := load(t, read(t, "docker-compose.yml"))
 	grace := s.Services[gate].StopGracePeriod
 	if grace == nil || time.Duration(*grace) < drainTime(t)+5*time.Second {
-		t.Errorf("Docker kills the gate %v after it asked it to stop; it may need %s and the rest", grace, drainTime(t))
+		t.Errorf("Docker kills qrgate %v after it asked it to stop; it may need %s and the rest", grace, drainTime(t))
 	}
 }
 
-// Every setting that somebody writes into .env reaches the gate. One that did not would be ignored without a word, where
+// Every setting that somebody writes into .env reaches qrgate. One that did not would be ignored without a word, where
 // a misspelt one stops the start.
 func TestCompose_PassesEverySetting(t *testing.T) {
 	t.Parallel()
@@ -170,7 +170,7 @@ func TestCompose_PassesEverySetting(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := environment(project.Services[gate])[name]; got != "said-in-env" {
-			t.Errorf("%s in .env comes to the gate as %q", name, got)
+			t.Errorf("%s in .env comes to qrgate as %q", name, got)
 		}
 	}
 	unset := environment(load(t, text).Services[gate])

@@ -14,7 +14,7 @@ import (
 	"qrgate/internal/test/enginesim"
 )
 
-// The health check of the compose file, run as it stands there against a gate: it finds a healthy gate
+// The health check of the compose file, run as it stands there against a gateway: it finds a healthy gate
 // healthy, and one that lost its engine not.
 func TestHealthCheck(t *testing.T) {
 	t.Parallel()
@@ -50,6 +50,6 @@ func TestHealthCheck(t *testing.T) {
 	server.CloseClientConnections()
 	server.Close()
 	if err := check(); err == nil {
-		t.Error("a gate without its engine is found healthy")
+		t.Error("a gateway without its engine is found healthy")
 	}
 }

@@ -94,7 +94,7 @@ func fenced(c cluster) []string {
 	egress := spec.get("egress").text()
 	for _, port := range []string{"53", "6379", "8084", "4318", "443"} {
 		if !strings.Contains(egress, "port: "+port+"\n") && !strings.HasSuffix(egress, "port: "+port) {
-			out = append(out, "the gate cannot reach port "+port)
+			out = append(out, "qrgate cannot reach port "+port)
 		}
 	}
 	return out

@@ -92,7 +92,7 @@ func available(drain time.Duration) clusterRule {
 	}
 }
 
-// probed: health is asked on the operators' port, where the gate serves it.
+// probed: health is asked on the operators' port, where qrgate serves it.
 func probed(c cluster) []string {
 	var out []string
 	for probe, path := range map[string]string{"startupProbe": "/readyz", "readinessProbe": "/readyz", "livenessProbe": "/livez"} {
@@ -105,7 +105,7 @@ func probed(c cluster) []string {
 		if !slices.ContainsFunc(c.container().get("ports").items(), func(p tree) bool {
 			return p.get("name").text() == name && fmt.Sprintf(":%d", p.get("containerPort").number()) == port
 		}) {
-			out = append(out, "the port "+name+" is not where the gate listens")
+			out = append(out, "the port "+name+" is not where qrgate listens")
 		}
 	}
 	slices.Sort(out)

@@ -8,7 +8,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// scratch is where the gate is built; it lives as long as the tests.
+// scratch is where qrgate is built; it lives as long as the tests.
 var scratch string
 
 func TestMain(m *testing.M) {

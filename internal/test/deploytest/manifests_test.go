@@ -76,7 +76,7 @@ type cluster struct {
 	objects  []object
 	files    []string // of the directory
 	listed   []string // by the kustomization
-	settings []string // of the gate
+	settings []string // of qrgate
 }
 
 // one is the only object of a kind and name.

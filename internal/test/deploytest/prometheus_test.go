@@ -56,7 +56,7 @@ func targetsExist(s stack) []string {
 	file := s.flagOf("prometheus", "config.file")
 	unread(s.mounted("prometheus", file), &cfg, &out)
 	if len(cfg.Jobs) == 0 || cfg.Jobs[0].Name != "qrgate" || len(cfg.Alerting.Alertmanagers) == 0 || len(cfg.Rules) == 0 {
-		out = append(out, "the gate is not scraped, there are no rules, or nobody is told")
+		out = append(out, "qrgate is not scraped, there are no rules, or nobody is told")
 	}
 	for _, j := range append(cfg.Jobs, cfg.Alerting.Alertmanagers...) {
 		for _, static := range j.Static {

@@ -55,7 +55,7 @@ func startRedis(t *testing.T) string {
 	return ""
 }
 
-// The gate's store passes its whole suite as the user that the script makes, and that user can do no more.
+// qrgate's store passes its whole suite as the user that the script makes, and that user can do no more.
 func TestComposeRedis_PermissionsSufficeAndNoMore(t *testing.T) {
 	t.Parallel()
 	addr := startRedis(t)
@@ -67,7 +67,7 @@ func TestComposeRedis_PermissionsSufficeAndNoMore(t *testing.T) {
 	}
 	for _, command := range [][]any{{"CONFIG", "GET", "*"}, {"ACL", "LIST"}, {"FLUSHALL"}, {"KEYS", "*"}, {"SET", "other", "1"}, {"SUBSCRIBE", "other"}} {
 		if err := ours.Do(t.Context(), command...).Err(); err == nil || !strings.Contains(err.Error(), "NOPERM") {
-			t.Errorf("the gate's user may %v: %v", command, err)
+			t.Errorf("qrgate's user may %v: %v", command, err)
 		}
 	}
 	if err := fill(t.Context(), ours); err == nil || !strings.Contains(err.Error(), "OOM") {

@@ -11,7 +11,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-// settingsExist: every QRGATE_* that a service is given is a setting of the gate.
+// settingsExist: every QRGATE_* that a service is given is a setting of qrgate.
 func settingsExist(s stack) []string {
 	return each(s, func(c types.ServiceConfig) (out []string) {
 		for name := range environment(c) {

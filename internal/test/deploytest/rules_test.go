@@ -67,7 +67,7 @@ func imagesPinned(s stack) []string {
 	})
 }
 
-// portsClosed: only the gate is reached from outside of this machine, on its clients' port.
+// portsClosed: only qrgate is reached from outside of this machine, on its clients' port.
 func portsClosed(s stack) []string {
 	return each(s, func(c types.ServiceConfig) (out []string) {
 		for _, p := range c.Ports {
@@ -140,7 +140,7 @@ func fromFiles(s stack, c types.ServiceConfig) bool {
 	return true
 }
 
-// storeApart: the store is talked to by the gate alone, and neither it nor the traces lead anywhere else.
+// storeApart: the store is talked to by qrgate alone, and neither it nor the traces lead anywhere else.
 func storeApart(s stack) []string {
 	var out []string
 	for network, want := range map[string][]string{"store": {gate, "redis"}, "traces": {"jaeger", gate}, "scrape": {"prometheus", gate}} {
@@ -161,7 +161,7 @@ func storeApart(s stack) []string {
 	return out
 }
 
-// adminApart: the operators' port listens on the gate's fixed address in the network of Prometheus, which
+// adminApart: the operators' port listens on qrgate's fixed address in the network of Prometheus, which
 // Docker gives to nobody else.
 func adminApart(s stack) []string {
 	addr, err := netip.ParseAddrPort(environment(s.Services[gate])["QRGATE_ADMIN_LISTEN"])
@@ -170,7 +170,7 @@ func adminApart(s stack) []string {
 	}
 	own := s.Services[gate].Networks["scrape"]
 	if own == nil || own.Ipv4Address != addr.Addr().String() {
-		return []string{"QRGATE_ADMIN_LISTEN is not the gate's address in the network scrape"}
+		return []string{"QRGATE_ADMIN_LISTEN is not qrgate's address in the network scrape"}
 	}
 	pools := s.Networks["scrape"].Ipam.Config
 	if len(pools) != 1 {
@@ -179,7 +179,7 @@ func adminApart(s stack) []string {
 	subnet, err1 := netip.ParsePrefix(pools[0].Subnet)
 	dynamic, err2 := netip.ParsePrefix(pools[0].IPRange)
 	if err1 != nil || err2 != nil || !subnet.Contains(addr.Addr()) || dynamic.Contains(addr.Addr()) || !subnet.Contains(dynamic.Addr()) {
-		return []string{"somebody else may be given the gate's address"}
+		return []string{"somebody else may be given qrgate's address"}
 	}
 	return nil
 }

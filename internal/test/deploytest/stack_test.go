@@ -18,7 +18,7 @@ const root = "../../.."
 type stack struct {
 	*types.Project
 	raw      map[string]any // as it is written, before variables are filled in
-	settings []string       // the QRGATE_* variables that the gate understands
+	settings []string       // the QRGATE_* variables that qrgate understands
 }
 
 // answered is what somebody fills into .env who leaves the rest as it is.

@@ -41,7 +41,7 @@ func TestComposeRules_DetectViolations(t *testing.T) {
 		"a store that leads out":       {storeApart, "store: { internal: true }", "store:", "the network store leads out"},
 		"the default network":          {storeApart, "    networks: [engine]\n", "", "the default network is used"},
 		"an open operators' port":      {adminApart, "QRGATE_ADMIN_LISTEN: ${SCRAPE_NET:-172.29.250}.2:8081", `QRGATE_ADMIN_LISTEN: ":8081"`, "is no address"},
-		"another address":              {adminApart, "QRGATE_ADMIN_LISTEN: ${SCRAPE_NET:-172.29.250}.2", "QRGATE_ADMIN_LISTEN: 172.29.250.3", "is not the gate's address"},
+		"another address":              {adminApart, "QRGATE_ADMIN_LISTEN: ${SCRAPE_NET:-172.29.250}.2", "QRGATE_ADMIN_LISTEN: 172.29.250.3", "is not qrgate's address"},
 		"an address for everybody":     {adminApart, "}.8/29", "}.0/29", "somebody else may be given"},
 		"a setting that is none":       {settingsExist, "QRGATE_LOG_LEVEL: $", "QRGATE_LOGLEVEL: $", "qrgate has QRGATE_LOGLEVEL, which is no setting"},
 		"a default secret":             {nothingSecret, "QRGATE_SECRET: ${QRGATE_SECRET:?", "QRGATE_SECRET: ${QRGATE_SECRET:-", "qrgate has a secret in QRGATE_SECRET"},

@@ -50,7 +50,7 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-// A key, a code and a phone number go every way through the gate: none is in a log, a span, a metric, an
+// A key, a code and a phone number go every way through qrgate: none is in a log, a span, a metric, an
 // answer to somebody else, or Redis.
 func TestSecrets_NotInOutput(t *testing.T) {
 	redis := redistest.Start(t)
@@ -119,7 +119,7 @@ func TestSecrets_NotInOutput(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 	stop()
 	if err := <-done; err != nil {
-		t.Errorf("the gate ended with %v", err)
+		t.Errorf("qrgate ended with %v", err)
 	}
 	spans := fmt.Sprintf("%v", receiver.Spans())
 	if len(receiver.Spans()) == 0 || !strings.Contains(logs.String(), "journey") || len(stored) < 1000 {
@@ -127,7 +127,7 @@ func TestSecrets_NotInOutput(t *testing.T) {
 	}
 	for where, text := range map[string]string{"the log": logs.String(), "the output": out.String(), "a span": spans, "the operators' port": admin, "an answer to a stranger": strange.String(), "Redis": stored} {
 		for what, canary := range map[string]string{
-			"the key": canaryKey, "the bearer token": canaryBearer, "the gate's secret": canarySecret, "the code": "canarycode", "the phone number": canaryPhone,
+			"the key": canaryKey, "the bearer token": canaryBearer, "qrgate's secret": canarySecret, "the code": "canarycode", "the phone number": canaryPhone,
 			"the code in base64": base64.StdEncoding.EncodeToString([]byte(canaryCode))[8:40], "an image": "iVBORw0KGgo",
 		} {
 			if i := strings.Index(text, canary); i >= 0 {

@@ -8,7 +8,7 @@ import (
 	"qrgate/internal/test/whatsappsim"
 )
 
-// Real whatsmeow behind the gate: a QR within a second, scanned, connected, still connected after the gate
+// Real whatsmeow behind qrgate: a QR within a second, scanned, connected, still connected after qrgate
 // was started anew, and gone after a delete.
 func TestWhatsmeow_CreateToDelete(t *testing.T) {
 	whatsapp, addr := startWhatsApp(t)

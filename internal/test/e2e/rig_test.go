@@ -34,16 +34,16 @@ func TestMain(m *testing.M) {
 
 const key = "key-of-the-tests-0001"
 
-// rig is a gate on loopback, and the simulated WhatsApp behind its engine.
+// rig is a gateway on loopback, and the simulated WhatsApp behind its engine.
 type rig struct {
 	*testing.T
 	whatsapp *whatsappsim.Server
 	addr     string // of the simulated WhatsApp
-	base     string // of the gate
+	base     string // of qrgate
 	stop     func()
 }
 
-// start runs a gate, and stops it with the test unless the test did.
+// start runs a gateway, and stops it with the test unless the test did.
 func start(t *testing.T, whatsapp *whatsappsim.Server, addr string, cfg app.Config) *rig {
 	t.Helper()
 	cfg.Listen, cfg.Logger, cfg.Out, cfg.Version = "127.0.0.1:0", slog.New(slog.DiscardHandler), io.Discard, "test"
@@ -64,7 +64,7 @@ func start(t *testing.T, whatsapp *whatsappsim.Server, addr string, cfg app.Conf
 		http.DefaultClient.CloseIdleConnections()
 		cancel()
 		if err := <-done; err != nil {
-			t.Errorf("the gate ended with %v", err)
+			t.Errorf("qrgate ended with %v", err)
 		}
 	}
 	t.Cleanup(r.stop)
@@ -79,12 +79,12 @@ func startWhatsApp(t *testing.T) (*whatsappsim.Server, string) {
 	return s, whatsappsimtest.Start(t, s)
 }
 
-// own is the configuration of a gate that is its own engine.
+// own is the configuration of a gateway that is its own engine.
 func own(s *whatsappsim.Server, addr, dir string) app.Config {
 	return app.Config{DataDir: dir, APIKeys: []embedded.Key{{Name: "tests", Key: secret.NewSecret(key)}}, WhatsApp: s.HTTPClient(addr)}
 }
 
-// before is the configuration of a gate before an engine.
+// before is the configuration of a gateway before an engine.
 func before(t *testing.T, engine string) app.Config {
 	t.Helper()
 	base, err := url.Parse(engine)

@@ -17,7 +17,7 @@ import (
 	"qrgate/internal/test/openapitest"
 )
 
-// walk is a client that goes through a gate with the document in hand.
+// walk is a client that goes through a gateway with the document in hand.
 type walk struct {
 	t      *testing.T
 	engine *enginesim.Engine
@@ -25,7 +25,7 @@ type walk struct {
 	client *http.Client
 }
 
-// gateway runs a gate before a simulated engine, on loopback, until the test ends.
+// gateway runs a gateway before a simulated engine, on loopback, until the test ends.
 func gateway(t *testing.T) *walk {
 	t.Helper()
 	engine := &enginesim.Engine{QRDelay: 300 * time.Millisecond}
@@ -72,7 +72,7 @@ func (w *walk) step(call, body string, want int) {
 	}
 }
 
-// The gate answers as it is documented, on every session route and in every way that a journey can go.
+// qrgate answers as it is documented, on every session route and in every way that a journey can go.
 func TestOpenAPI_ResponsesMatchDocument(t *testing.T) {
 	t.Parallel()
 	w := gateway(t)
@@ -106,7 +106,7 @@ func TestOpenAPI_ResponsesMatchDocument(t *testing.T) {
 	if err := w.engine.Link("1"); err != nil {
 		t.Fatal(err)
 	}
-	w.step("GET /api/sessions/1", "", 200) // the gate learns it from any answer
+	w.step("GET /api/sessions/1", "", 200) // qrgate learns it from any answer
 	w.step("GET /api/sessions/1/qr", "", 409)
 	w.step("GET /api/sessions/1/qr/status", "", 200)
 	w.step("POST /api/sessions/1/disconnect", "", 200)

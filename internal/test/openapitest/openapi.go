@@ -82,7 +82,7 @@ func (c *checker) RoundTrip(r *http.Request) (*http.Response, error) {
 		return res, nil
 	}
 	if err != nil {
-		return res, nil // not documented: it streams through the gate
+		return res, nil // not documented: it streams through qrgate
 	}
 	body, err := keep(res)
 	if err != nil {

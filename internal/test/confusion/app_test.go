@@ -12,13 +12,13 @@ import (
 	"testing"
 	"time"
 
-	whole "qrgate/internal/app"
+	"qrgate/internal/app"
 )
 
-// wholeGate is a gate as it is delivered, with its own look at WhatsApp by the given way, before the engine at base.
-func wholeGate(t *testing.T, base *url.URL, whatsapp *http.Client) *gate {
+// newApp runs the complete application, with its connectivity check by the given client, in front of the engine at base.
+func newApp(t *testing.T, base *url.URL, whatsapp *http.Client) *gateway {
 	t.Helper()
-	g, err := whole.New(whole.Config{Listen: "127.0.0.1:0", EngineURL: base, WhatsApp: whatsapp, WhatsAppCheck: true, QRWaitInitial: 9 * time.Second,
+	g, err := app.New(app.Config{Listen: "127.0.0.1:0", EngineURL: base, WhatsApp: whatsapp, WhatsAppCheck: true, QRWaitInitial: 9 * time.Second,
 		QRWait: 4500 * time.Millisecond, DataDir: t.TempDir(), Logger: slog.New(slog.DiscardHandler), Out: io.Discard})
 	if err != nil {
 		t.Fatal(err)
@@ -29,7 +29,7 @@ func wholeGate(t *testing.T, base *url.URL, whatsapp *http.Client) *gate {
 	there := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", strings.TrimPrefix(g.URL(), "http://"))
 	}}
-	return &gate{T: t, key: key, http: &http.Client{Transport: there}, stop: sync.OnceFunc(func() {
+	return &gateway{T: t, key: key, http: &http.Client{Transport: there}, stop: sync.OnceFunc(func() {
 		there.CloseIdleConnections()
 		cancel()
 		if err := <-done; err != nil {

@@ -24,35 +24,35 @@ import (
 	"qrgate/proxy"
 )
 
-// key is the key of the client, long enough for every engine.
+// key is the key of the client; each engine accepts its length.
 const key = "key-of-the-tests-0001"
 
-// gate is a whole gate before an engine, and a client of it.
-type gate struct {
+// gateway is qrgate in front of an engine, and a client of it.
+type gateway struct {
 	*testing.T
 	http *http.Client
 	key  string
 	stop func()
 }
 
-// newGate puts a gate before the engine at base, reached by a transport.
-func newGate(t *testing.T, base *url.URL, transport http.RoundTripper) *gate {
+// newGateway starts a gateway in front of the engine at base.
+func newGateway(t *testing.T, base *url.URL, transport http.RoundTripper) *gateway {
 	t.Helper()
 	vault, err := seal.NewVault(secret.NewSecret("a secret of the tests"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	store := memory.New(memory.Config{})
-	heart, err := acquire.New(acquire.Config{Engine: inboxhub.New(base, transport), Sealer: vault, Store: store})
+	manager, err := acquire.New(acquire.Config{Engine: inboxhub.New(base, transport), Sealer: vault, Store: store})
 	if err != nil {
 		t.Fatal(err)
 	}
-	front := proxy.New(proxy.Config{Engine: base, Transport: transport, QRService: heart, Vault: vault}).Handler()
+	handler := proxy.New(proxy.Config{Engine: base, Transport: transport, QRService: manager, Vault: vault}).Handler()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 2)
-	go func() { done <- heart.Run(ctx) }()
+	go func() { done <- manager.Run(ctx) }()
 	go func() { done <- store.Run(ctx) }()
-	return &gate{T: t, key: key, http: &http.Client{Transport: embedded.Transport(front)}, stop: sync.OnceFunc(func() {
+	return &gateway{T: t, key: key, http: &http.Client{Transport: embedded.Transport(handler)}, stop: sync.OnceFunc(func() {
 		cancel()
 		for range 2 {
 			if err := <-done; err != nil {
@@ -62,18 +62,18 @@ func newGate(t *testing.T, base *url.URL, transport http.RoundTripper) *gate {
 	})}
 }
 
-// call makes a call as a client does, and reads the cause in its answer.
-func (g *gate) call(method, path, body string) (compat.Object, diagnosis.Code) {
+// call sends a request as a client does, and reads the cause in the response.
+func (g *gateway) call(method, path, body string) (compat.Object, diagnosis.Code) {
 	g.Helper()
 	return g.callIn(context.WithoutCancel(g.Context()), method, path, body)
 }
 
-// callIn is a call that its client drops when ctx ends.
-func (g *gate) callIn(ctx context.Context, method, path, body string) (compat.Object, diagnosis.Code) {
+// callIn is call with a client that disconnects when ctx ends.
+func (g *gateway) callIn(ctx context.Context, method, path, body string) (compat.Object, diagnosis.Code) {
 	g.Helper()
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, "http://gate.test"+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, "http://gateway.test"+path, strings.NewReader(body))
 	if err != nil {
 		g.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func (g *gate) callIn(ctx context.Context, method, path, body string) (compat.Ob
 	req.Header.Set("Content-Type", "application/json")
 	res, err := g.http.Do(req)
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return nil, "" // as every client, it gives up some day
+		return nil, "" // the client gave up
 	}
 	if err != nil {
 		g.Fatalf("%s %s: %v", method, path, err)
@@ -96,15 +96,14 @@ func (g *gate) callIn(ctx context.Context, method, path, body string) (compat.Ob
 	return o, causeIn(res.StatusCode, o)
 }
 
-// refusals are the causes that an error of the gate, or one of the engine's that it hands on, names by its
-// own code.
+// refusals are the error codes, of qrgate or passed on from the engine, that are causes.
 var refusals = map[string]diagnosis.Code{
 	compat.CodeInvalidAPIKey: diagnosis.KeyRefused, compat.CodeMissingAPIKey: diagnosis.KeyRefused, compat.CodeSessionNotFound: diagnosis.SessionNotFound,
 	compat.CodeEngineUnreachable: diagnosis.EngineUnreachable, compat.CodeEngineTimeout: diagnosis.EngineTimeout,
 	compat.CodeEngineBadAnswer: diagnosis.EngineBadResponse, compat.CodeRateLimitExceeded: diagnosis.RateLimited,
 }
 
-// causeIn reads the diagnosis of a readiness, or the code of an error.
+// causeIn returns the diagnosis in a status response, or the code of an error.
 func causeIn(status int, body compat.Object) diagnosis.Code {
 	if status >= 400 {
 		code := compat.StringOf(body["code"])
@@ -114,7 +113,7 @@ func causeIn(status int, body compat.Object) diagnosis.Code {
 		return diagnosis.Code(code)
 	}
 	if compat.Data(body)["state"] == string(session.Connected) {
-		return diagnosis.AlreadyPaired // the state says it; success has no diagnosis
+		return diagnosis.AlreadyPaired // a success has no diagnosis
 	}
 	said, _ := compat.Data(body)["diagnosis"].(compat.Object)
 	if said == nil {
@@ -123,8 +122,8 @@ func causeIn(status int, body compat.Object) diagnosis.Code {
 	return diagnosis.Code(compat.StringOf(said["code"]))
 }
 
-// create makes a session and returns its integer id.
-func (g *gate) create(name string) string {
+// create creates a session and returns its integer id.
+func (g *gateway) create(name string) string {
 	g.Helper()
 	body, _ := g.call(http.MethodPost, "/api/sessions", `{"sessionId":"`+name+`","sessionName":"Test"}`)
 	id := compat.Int(compat.SessionOf(body)["id"])
@@ -134,17 +133,17 @@ func (g *gate) create(name string) string {
 	return strconv.FormatInt(id, 10)
 }
 
-func (g *gate) connect(id string) { g.call(http.MethodPost, "/api/sessions/"+id+"/connect", "{}") }
+func (g *gateway) connect(id string) { g.call(http.MethodPost, "/api/sessions/"+id+"/connect", "{}") }
 
-// reading is what the gate says, from a time on.
+// reading is a diagnosis and since when it applies.
 type reading struct {
 	at   time.Duration
 	code diagnosis.Code
 }
 
-// watch asks for the cause until the horizon, and returns the changes. Beside it a client waits for the QR
-// and asks for the state, as clients do, and leaves when watch returns. enough, if set, ends it early.
-func (g *gate) watch(id string, step, horizon time.Duration, enough func(diagnosis.Code) bool) []reading {
+// watch requests the diagnosis until the horizon, and returns its changes. A client requests the QR and the state
+// meanwhile, as clients do. enough, if set, ends it early.
+func (g *gateway) watch(id string, step, horizon time.Duration, enough func(diagnosis.Code) bool) []reading {
 	g.Helper()
 	began := time.Now()
 	stay, leave := context.WithCancel(context.WithoutCancel(g.Context()))
@@ -167,8 +166,8 @@ func (g *gate) watch(id string, step, horizon time.Duration, enough func(diagnos
 	return out
 }
 
-// wait is a client that wants a QR and asks whether it was scanned, until it no longer stays.
-func (g *gate) wait(stay context.Context, id string) {
+// wait is a client that requests the QR and the state until stay ends.
+func (g *gateway) wait(stay context.Context, id string) {
 	tick := time.NewTicker(2 * time.Second)
 	defer tick.Stop()
 	for {
