@@ -14,14 +14,14 @@ import (
 	"github.com/compose-spec/compose-go/v2/dotenv"
 )
 
-// rules are what a stack must hold to, by a sentence that says it.
+// rules are the rules of a stack by their descriptions.
 func rules() map[string]rule {
 	return map[string]rule{
 		"every mounted file exists and is read-only":          mountsExist,
 		"images are pinned":                                   imagesPinned,
-		"only qrgate is reached from outside":               portsClosed,
+		"only qrgate is reached from outside":                 portsClosed,
 		"health is checked everywhere":                        healthChecked,
-		"nobody has more rights or resources than needed":     hardened,
+		"no service has more rights or resources than needed": hardened,
 		"networks keep apart what does not talk":              storeApart,
 		"the operators' port is for Prometheus":               adminApart,
 		"every QRGATE_ variable is a setting":                 settingsExist,
@@ -86,7 +86,7 @@ func settings(t *testing.T) []string {
 	return all
 }
 
-// Whoever forgets a secret is told which one, in a sentence, before anything starts.
+// Without a secret, Compose names it before it starts a service.
 func TestCompose_RequiresSecrets(t *testing.T) {
 	t.Parallel()
 	text := read(t, "docker-compose.yml")
@@ -95,12 +95,12 @@ func TestCompose_RequiresSecrets(t *testing.T) {
 		delete(env, missing)
 		_, err := parse(t, text, env)
 		if err == nil || !strings.Contains(err.Error(), missing) || !strings.Contains(err.Error(), "must be set in .env") {
-			t.Errorf("without %s docker compose says: %v", missing, err)
+			t.Errorf("without %s docker compose reports: %v", missing, err)
 		}
 	}
 }
 
-// .env.example names every variable that the file reads, and nothing else; it holds no secret.
+// .env.example names exactly the variables that the file reads, and contains no secret.
 func TestEnvExample(t *testing.T) {
 	t.Parallel()
 	example, err := dotenv.Parse(strings.NewReader(read(t, ".env.example")))
@@ -121,7 +121,7 @@ func TestEnvExample(t *testing.T) {
 	}
 	for name := range used {
 		if _, told := example[name]; !told {
-			t.Errorf(".env.example does not tell of %s", name)
+			t.Errorf(".env.example does not name %s", name)
 		}
 	}
 	maps.Copy(example, answered())
@@ -130,12 +130,12 @@ func TestEnvExample(t *testing.T) {
 	}
 }
 
-// drainTime is how long qrgate takes to stop at most, as its own source says.
+// drainTime is the maximum time that qrgate takes to stop, from its source.
 func drainTime(t *testing.T) time.Duration {
 	t.Helper()
 	m := regexp.MustCompile(`drainTime = (\d+) \* time\.Second`).FindStringSubmatch(read(t, "internal/app/gate.go"))
 	if m == nil {
-		t.Fatal("internal/app no longer says its drainTime in seconds")
+		t.Fatal("internal/app has no drainTime in seconds")
 	}
 	d, err := time.ParseDuration(m[1] + "s")
 	if err != nil {
@@ -149,16 +149,15 @@ func TestCompose_GracePeriodCoversDrain(t *testing.T) {
 	s := load(t, read(t, "docker-compose.yml"))
 	grace := s.Services[gate].StopGracePeriod
 	if grace == nil || time.Duration(*grace) < drainTime(t)+5*time.Second {
-		t.Errorf("Docker kills qrgate %v after it asked it to stop; it may need %s and the rest", grace, drainTime(t))
+		t.Errorf("Docker kills qrgate %v after the stop signal; qrgate needs up to %s", grace, drainTime(t))
 	}
 }
 
-// Every setting that somebody writes into .env reaches qrgate. One that did not would be ignored without a word, where
-// a misspelt one stops the start.
+// Every setting in .env reaches qrgate. Another one would have no effect and no warning.
 func TestCompose_PassesEverySetting(t *testing.T) {
 	t.Parallel()
 	text := read(t, "docker-compose.yml")
-	image := []string{"QRGATE_LISTEN", "QRGATE_ADMIN_LISTEN", "QRGATE_DATA_DIR", "QRGATE_REDIS_URL"} // the stack's own to say
+	image := []string{"QRGATE_LISTEN", "QRGATE_ADMIN_LISTEN", "QRGATE_DATA_DIR", "QRGATE_REDIS_URL"} // set by the stack
 	for _, name := range settings(t) {
 		if slices.Contains(image, name) {
 			continue
@@ -170,7 +169,7 @@ func TestCompose_PassesEverySetting(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := environment(project.Services[gate])[name]; got != "said-in-env" {
-			t.Errorf("%s in .env comes to qrgate as %q", name, got)
+			t.Errorf("%s in .env reaches qrgate as %q", name, got)
 		}
 	}
 	unset := environment(load(t, text).Services[gate])

@@ -1,5 +1,7 @@
-// Package deploytest checks how qrgate is deployed: docker-compose.yml and the manifests below deploy/ are
-// read by what reads them in earnest, and by rules of the house. It has no code of its own, only tests.
+// Package deploytest checks the deployment files: it reads docker-compose.yml and the manifests below deploy/ with the
+// libraries of Compose and Kubernetes, and applies rules to them. It has only tests.
 //
-// Every rule is also shown a file that breaks it; see TestComposeRules_DetectViolations.
+// Each rule also has a file that violates it; see TestComposeRules_DetectViolations.
+//
+//go:generate go test . -run TestPrometheusRule_MatchesRules -update
 package deploytest

@@ -14,8 +14,7 @@ import (
 	"qrgate/internal/test/enginesim"
 )
 
-// The health check of the compose file, run as it stands there against a gateway: it finds a healthy gate
-// healthy, and one that lost its engine not.
+// The health check of the compose file succeeds for a healthy qrgate and fails for one without its engine.
 func TestHealthCheck(t *testing.T) {
 	t.Parallel()
 	engine := &enginesim.Engine{}
@@ -45,11 +44,11 @@ func TestHealthCheck(t *testing.T) {
 		return err
 	}
 	if err := check(); err != nil {
-		t.Errorf("a healthy gate is not found healthy: %v", err)
+		t.Errorf("the check of a healthy qrgate fails: %v", err)
 	}
 	server.CloseClientConnections()
 	server.Close()
 	if err := check(); err == nil {
-		t.Error("a gateway without its engine is found healthy")
+		t.Error("the check of a qrgate without its engine succeeds")
 	}
 }

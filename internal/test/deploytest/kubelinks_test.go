@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// imageVersion fits images that say their version to the last digit.
+// imageVersion matches images with an exact version.
 var imageVersion = regexp.MustCompile(`:v?\d+\.\d+\.\d+$`)
 
 // labels are a map of texts.
@@ -33,7 +33,7 @@ func covers(selector, labels map[string]string) bool {
 	return true
 }
 
-// joined: whoever selects the pods by labels finds them, and ports are called by names that they have.
+// joined: every selector finds the pods, and every port name exists.
 func joined(c cluster) []string {
 	pods := c.deployment().get("spec", "template", "metadata", "labels").labels()
 	operators := c.one("Service", "qrgate-operators")
@@ -77,12 +77,12 @@ func fenced(c cluster) []string {
 	var out []string
 	types := spec.get("policyTypes").text()
 	if !strings.Contains(types, "Ingress") || !strings.Contains(types, "Egress") {
-		out = append(out, "a direction is not closed")
+		out = append(out, "a direction is open by default")
 	}
 	open := map[string]string{} // :: port → from
 	for _, rule := range spec.get("ingress").items() {
 		if len(rule.get("ports").items()) == 0 {
-			out = append(out, "every port is open to somebody")
+			out = append(out, "a rule opens every port")
 		}
 		for _, p := range rule.get("ports").items() {
 			open[p.get("port").text()] = rule.get("from", "namespaceSelector", "matchLabels", "kubernetes.io/metadata.name").text()

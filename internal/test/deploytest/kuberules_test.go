@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// clusterRule says what is wrong with a cluster, in sentences.
+// clusterRule returns the violations of a cluster, in sentences.
 type clusterRule func(cluster) []string
 
 // expect is a list of conditions that must hold, by the sentence for when one does not.
@@ -27,7 +27,7 @@ func (c cluster) deployment() tree { return c.one("Deployment", gate) }
 func (c cluster) pod() tree        { return c.deployment().get("spec", "template", "spec") }
 func (c cluster) container() tree  { return c.pod().get("containers") }
 
-// complete: every file is taken up by the kustomization, or said to be optional there.
+// complete: the kustomization lists every file, or names it as optional.
 func complete(c cluster) []string {
 	var out []string
 	for _, file := range c.files {
@@ -92,7 +92,7 @@ func available(drain time.Duration) clusterRule {
 	}
 }
 
-// probed: health is asked on the operators' port, where qrgate serves it.
+// probed: the probes request health on the operators' port, where qrgate serves it.
 func probed(c cluster) []string {
 	var out []string
 	for probe, path := range map[string]string{"startupProbe": "/readyz", "readinessProbe": "/readyz", "livenessProbe": "/livez"} {

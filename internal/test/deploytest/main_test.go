@@ -8,7 +8,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// scratch is where qrgate is built; it lives as long as the tests.
+// scratch is the directory of the built qrgate; it exists as long as the tests run.
 var scratch string
 
 func TestMain(m *testing.M) {

@@ -49,14 +49,14 @@ type job struct {
 	Static []struct{ Targets []string } `yaml:"static_configs"`
 }
 
-// targetsExist follows every address that Prometheus is started with, and its rules to their files.
+// targetsExist checks every address in Prometheus' configuration, and that its rule files exist.
 func targetsExist(s stack) []string {
 	var cfg scraping
 	var out []string
 	file := s.flagOf("prometheus", "config.file")
 	unread(s.mounted("prometheus", file), &cfg, &out)
 	if len(cfg.Jobs) == 0 || cfg.Jobs[0].Name != "qrgate" || len(cfg.Alerting.Alertmanagers) == 0 || len(cfg.Rules) == 0 {
-		out = append(out, "qrgate is not scraped, there are no rules, or nobody is told")
+		out = append(out, "qrgate is not scraped, there are no rules, or no Alertmanager")
 	}
 	for _, j := range append(cfg.Jobs, cfg.Alerting.Alertmanagers...) {
 		for _, static := range j.Static {

@@ -55,23 +55,23 @@ func startRedis(t *testing.T) string {
 	return ""
 }
 
-// qrgate's store passes its whole suite as the user that the script makes, and that user can do no more.
+// The store passes its suite as the user that the script creates, and that user has no other rights.
 func TestComposeRedis_PermissionsSufficeAndNoMore(t *testing.T) {
 	t.Parallel()
 	addr := startRedis(t)
 	ours := goredis.NewClient(&goredis.Options{Addr: addr, Username: "qrgate", Password: "password-b"})
-	nobody := goredis.NewClient(&goredis.Options{Addr: addr})
-	t.Cleanup(func() { _ = errors.Join(ours.Close(), nobody.Close()) })
-	if err := nobody.Ping(t.Context()).Err(); err == nil || !strings.Contains(err.Error(), "NOAUTH") {
-		t.Errorf("somebody without a password is answered: %v", err)
+	anonymous := goredis.NewClient(&goredis.Options{Addr: addr})
+	t.Cleanup(func() { _ = errors.Join(ours.Close(), anonymous.Close()) })
+	if err := anonymous.Ping(t.Context()).Err(); err == nil || !strings.Contains(err.Error(), "NOAUTH") {
+		t.Errorf("a client without a password gets: %v", err)
 	}
 	for _, command := range [][]any{{"CONFIG", "GET", "*"}, {"ACL", "LIST"}, {"FLUSHALL"}, {"KEYS", "*"}, {"SET", "other", "1"}, {"SUBSCRIBE", "other"}} {
 		if err := ours.Do(t.Context(), command...).Err(); err == nil || !strings.Contains(err.Error(), "NOPERM") {
-			t.Errorf("qrgate's user may %v: %v", command, err)
+			t.Errorf("the user may %v: %v", command, err)
 		}
 	}
 	if err := fill(t.Context(), ours); err == nil || !strings.Contains(err.Error(), "OOM") {
-		t.Errorf("a full Redis throws keys away instead of refusing: %v", err)
+		t.Errorf("a full Redis evicts keys instead of refusing writes: %v", err)
 	}
 	if err := ours.Unlink(t.Context(), "qg:big").Err(); err != nil {
 		t.Fatal(err)
@@ -88,7 +88,7 @@ func TestComposeRedis_PermissionsSufficeAndNoMore(t *testing.T) {
 	})
 }
 
-// fill writes to one list until the server has no more memory, and returns what it says then.
+// fill writes to one list until the server has no more memory, and returns its error.
 func fill(ctx context.Context, c *goredis.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -111,7 +111,7 @@ func TestComposeRedis_RefusesPasswordsThatBreakURL(t *testing.T) {
 			t.Errorf("with the password %q: %v, %s", password, err, out)
 		}
 		if password != "" && strings.Contains(string(out), fmt.Sprintf("%q", password)) {
-			t.Error("the password is shown")
+			t.Error("the output contains the password")
 		}
 	}
 }

@@ -85,7 +85,7 @@ func (s stack) unreachable(from, hostport string) string {
 	case host != from && !s.meet(from, host):
 		return "leads to " + host + ", which is in no network with " + from
 	case !serves(to, port):
-		return "leads to port " + port + " of " + host + ", where nobody listens"
+		return "leads to port " + port + " of " + host + ", where no service listens"
 	}
 	return ""
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-// rule says what is wrong with a stack, in sentences.
+// rule returns the violations of a stack, in sentences.
 type rule func(stack) []string
 
 func itoa(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
@@ -67,7 +67,7 @@ func imagesPinned(s stack) []string {
 	})
 }
 
-// portsClosed: only qrgate is reached from outside of this machine, on its clients' port.
+// portsClosed: only the clients' port of qrgate is reachable from other machines.
 func portsClosed(s stack) []string {
 	return each(s, func(c types.ServiceConfig) (out []string) {
 		for _, p := range c.Ports {
@@ -82,12 +82,12 @@ func portsClosed(s stack) []string {
 	})
 }
 
-// healthChecked: everybody says whether they are well, and is given the time to.
+// healthChecked: each service has a health check with a start period.
 func healthChecked(s stack) []string {
 	return each(s, func(c types.ServiceConfig) []string {
 		h := c.HealthCheck
 		if h == nil || h.Disable || len(h.Test) < 2 || h.Interval == nil || h.Timeout == nil || h.Retries == nil {
-			return []string{"has no whole health check"}
+			return []string{"has no complete health check"}
 		}
 		return nil
 	})
@@ -140,7 +140,7 @@ func fromFiles(s stack, c types.ServiceConfig) bool {
 	return true
 }
 
-// storeApart: the store is talked to by qrgate alone, and neither it nor the traces lead anywhere else.
+// storeApart: only qrgate reaches the store, and the networks of the store and of the traces are internal.
 func storeApart(s stack) []string {
 	var out []string
 	for network, want := range map[string][]string{"store": {gate, "redis"}, "traces": {"jaeger", gate}, "scrape": {"prometheus", gate}} {
@@ -162,7 +162,7 @@ func storeApart(s stack) []string {
 }
 
 // adminApart: the operators' port listens on qrgate's fixed address in the network of Prometheus, which
-// Docker gives to nobody else.
+// Docker assigns to no other container.
 func adminApart(s stack) []string {
 	addr, err := netip.ParseAddrPort(environment(s.Services[gate])["QRGATE_ADMIN_LISTEN"])
 	if err != nil {
@@ -179,7 +179,7 @@ func adminApart(s stack) []string {
 	subnet, err1 := netip.ParsePrefix(pools[0].Subnet)
 	dynamic, err2 := netip.ParsePrefix(pools[0].IPRange)
 	if err1 != nil || err2 != nil || !subnet.Contains(addr.Addr()) || dynamic.Contains(addr.Addr()) || !subnet.Contains(dynamic.Addr()) {
-		return []string{"somebody else may be given qrgate's address"}
+		return []string{"Docker may assign qrgate's address to another container"}
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ type stack struct {
 	settings []string       // the QRGATE_* variables that qrgate understands
 }
 
-// answered is what somebody fills into .env who leaves the rest as it is.
+// answered are the required values of .env.
 func answered() map[string]string {
 	return map[string]string{"QRGATE_SECRET": "secret-a", "REDIS_PASSWORD": "password-b", "GRAFANA_PASSWORD": "password-c"}
 }
@@ -63,7 +63,7 @@ func load(t *testing.T, text string) stack {
 	return s
 }
 
-// gate is the service that this is all about.
+// gate returns the service qrgate.
 const gate = "qrgate"
 
 // environment is what a service is started with.
@@ -115,5 +115,5 @@ func serves(s types.ServiceConfig, port string) bool {
 	return strings.Contains(said+" ", ":"+port+"/") || strings.Contains(said+" ", ":"+port+" ") || wellKnown[s.Name] == port
 }
 
-// wellKnown are ports that services listen on without being told.
+// wellKnown are ports that services listen on by default.
 var wellKnown = map[string]string{"redis": "6379", "jaeger": "4318"}

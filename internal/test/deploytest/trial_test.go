@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Every rule on a file that breaks it: a rule that cannot fail guards nothing.
+// Each rule fails for a file that violates it.
 func TestComposeRules_DetectViolations(t *testing.T) {
 	t.Parallel()
 	text := read(t, "docker-compose.yml") + "configs: { unfiled: { content: x } }\n"
@@ -26,7 +26,7 @@ func TestComposeRules_DetectViolations(t *testing.T) {
 		"Prometheus for everybody":     {portsClosed, "127.0.0.1:9090:9090", "9090:9090", "prometheus publishes 9090 beyond loopback"},
 		"the operators' port":          {portsClosed, `"${CLIENT_PORT:-8080}:8080"`, `"8080:8080", "8081:8081"`, "qrgate publishes 8081 beyond loopback"},
 		"the host's network":           {portsClosed, "networks: [store]", "network_mode: host", "shares a network"},
-		"no health check":              {healthChecked, `["CMD", "wget", "-q", "-O", "/dev/null", "http://127.0.0.1:14269/"]`, `["NONE"]`, "jaeger has no whole health check"},
+		"no health check":              {healthChecked, `["CMD", "wget", "-q", "-O", "/dev/null", "http://127.0.0.1:14269/"]`, `["NONE"]`, "jaeger has no complete health check"},
 		"a writable root":              {hardened, "read_only: true", "read_only: false", "redis has a writable root"},
 		"capabilities":                 {hardened, "cap_drop: [ALL]", "cap_drop: [NET_RAW]", "redis keeps capabilities"},
 		"privileges":                   {hardened, `["no-new-privileges:true"]`, "[]", "redis may gain privileges"},
@@ -42,16 +42,16 @@ func TestComposeRules_DetectViolations(t *testing.T) {
 		"the default network":          {storeApart, "    networks: [engine]\n", "", "the default network is used"},
 		"an open operators' port":      {adminApart, "QRGATE_ADMIN_LISTEN: ${SCRAPE_NET:-172.29.250}.2:8081", `QRGATE_ADMIN_LISTEN: ":8081"`, "is no address"},
 		"another address":              {adminApart, "QRGATE_ADMIN_LISTEN: ${SCRAPE_NET:-172.29.250}.2", "QRGATE_ADMIN_LISTEN: 172.29.250.3", "is not qrgate's address"},
-		"an address for everybody":     {adminApart, "}.8/29", "}.0/29", "somebody else may be given"},
+		"an address for everybody":     {adminApart, "}.8/29", "}.0/29", "Docker may assign"},
 		"a setting that is none":       {settingsExist, "QRGATE_LOG_LEVEL: $", "QRGATE_LOGLEVEL: $", "qrgate has QRGATE_LOGLEVEL, which is no setting"},
 		"a default secret":             {nothingSecret, "QRGATE_SECRET: ${QRGATE_SECRET:?", "QRGATE_SECRET: ${QRGATE_SECRET:-", "qrgate has a secret in QRGATE_SECRET"},
 		"a password in a URL":          {nothingSecret, "redis://qrgate:${REDIS_PASSWORD:?must be set in .env. Generate one with openssl rand -hex 32}@", "redis://qrgate:admin@", "qrgate has a password in QRGATE_REDIS_URL"},
 		"a password in a command":      {nothingSecret, `command: ["sh", "/etc/qrgate/redis.sh"]`, `command: [redis-server, --requirepass, x, --masterauth, password]`, "redis has a password in its command"},
 		"no such service":              {addressesExist, "http://jaeger:4318", "http://tempo:4318", "leads to tempo, which is no service"},
-		"no such port":                 {addressesExist, "http://jaeger:4318", "http://jaeger:4317", "leads to port 4317 of jaeger, where nobody listens"},
+		"no such port":                 {addressesExist, "http://jaeger:4318", "http://jaeger:4317", "leads to port 4317 of jaeger, where no service listens"},
 		"no common network":            {addressesExist, "networks: [store]", "networks: [operators]", "leads to redis, which is in no network with qrgate"},
 		"a target out of reach":        {targetsExist, "networks: [scrape, operators]", "networks: [operators]", "job qrgate leads to qrgate, which is in no network with prometheus"},
-		"a target on another port":     {targetsExist, "}.2:8081", "}.2:8082", "job qrgate leads to port 8081 of qrgate, where nobody listens"},
+		"a target on another port":     {targetsExist, "}.2:8081", "}.2:8082", "job qrgate leads to port 8081 of qrgate, where no service listens"},
 		"rules that are not mounted":   {targetsExist, "./dashboards/prometheus:", "./internal/test/deploytest/testdata:", "the rules qrgate.rules.yml are not mounted"},
 		"no configuration":             {targetsExist, "qrgate/prometheus.yml", "qrgate/gone.yml", "gone.yml"},
 		"traces out of reach":          {sourcesExist, "networks: [traces, operators]", "networks: [traces]", "leads to jaeger, which is in no network with grafana"},
@@ -60,7 +60,7 @@ func TestComposeRules_DetectViolations(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if strings.Count(text, tt.old) == 0 {
-				t.Fatalf("docker-compose.yml no longer says %q", tt.old)
+				t.Fatalf("docker-compose.yml does not contain %q", tt.old)
 			}
 			s := load(t, strings.Replace(text, tt.old, tt.broken, 1))
 			s.settings = []string{"QRGATE_LOG_LEVEL"}

@@ -51,8 +51,8 @@ func startBaileys(t *testing.T, whatsapp, data string) (base string, stop func()
 	return hello.Listening, stop
 }
 
-// Real Baileys behind qrgate: the engine answers 500 until it has a QR, the client asks once and gets it;
-// scanned, 515, connected; the engine and qrgate are started anew; deleted.
+// With real Baileys, the engine returns 500 until it has a QR, and the client gets it with one request. Then: scan, 515,
+// connected, restart of engine and qrgate, delete.
 func TestBaileys_CreateToDelete(t *testing.T) {
 	whatsapp, addr := startWhatsApp(t)
 	data := t.TempDir()

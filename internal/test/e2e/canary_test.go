@@ -50,8 +50,8 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-// A key, a code and a phone number go every way through qrgate: none is in a log, a span, a metric, an
-// answer to somebody else, or Redis.
+// A key, a code and a phone number pass through every part of qrgate: none is in a log, a span, a metric, a
+// response to another client, or Redis.
 func TestSecrets_NotInOutput(t *testing.T) {
 	redis := redistest.Start(t)
 	receiver := new(otlptest.Receiver)
@@ -123,9 +123,9 @@ func TestSecrets_NotInOutput(t *testing.T) {
 	}
 	spans := fmt.Sprintf("%v", receiver.Spans())
 	if len(receiver.Spans()) == 0 || !strings.Contains(logs.String(), "journey") || len(stored) < 1000 {
-		t.Fatalf("the test sees nothing: %d spans, %d bytes of log, %d bytes of Redis", len(receiver.Spans()), len(logs.String()), len(stored))
+		t.Fatalf("there is no output: %d spans, %d bytes of log, %d bytes of Redis", len(receiver.Spans()), len(logs.String()), len(stored))
 	}
-	for where, text := range map[string]string{"the log": logs.String(), "the output": out.String(), "a span": spans, "the operators' port": admin, "an answer to a stranger": strange.String(), "Redis": stored} {
+	for where, text := range map[string]string{"the log": logs.String(), "the output": out.String(), "a span": spans, "the operators' port": admin, "a response to another client": strange.String(), "Redis": stored} {
 		for what, canary := range map[string]string{
 			"the key": canaryKey, "the bearer token": canaryBearer, "qrgate's secret": canarySecret, "the code": "canarycode", "the phone number": canaryPhone,
 			"the code in base64": base64.StdEncoding.EncodeToString([]byte(canaryCode))[8:40], "an image": "iVBORw0KGgo",

@@ -8,8 +8,8 @@ import (
 	"qrgate/internal/test/whatsappsim"
 )
 
-// Real whatsmeow behind qrgate: a QR within a second, scanned, connected, still connected after qrgate
-// was started anew, and gone after a delete.
+// With real whatsmeow, qrgate returns a QR within a second, the session is connected after the scan and after a restart
+// of qrgate, and a delete removes it.
 func TestWhatsmeow_CreateToDelete(t *testing.T) {
 	whatsapp, addr := startWhatsApp(t)
 	dir := t.TempDir()
@@ -37,7 +37,7 @@ func TestWhatsmeow_CreateToDelete(t *testing.T) {
 	r.want(r.call(http.MethodGet, "/api/sessions/shop-1/status", ""), 404)
 }
 
-// WhatsApp refuses the library's version: the client is told who must do what, and not to wait.
+// WhatsApp refuses the library's version: the client gets the cause at once.
 func TestWhatsmeow_Outdated(t *testing.T) {
 	whatsapp, addr := startWhatsApp(t)
 	whatsapp.SetFault(whatsappsim.Fault{Failure: 405})

@@ -28,13 +28,13 @@ import (
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
-		// whatsmeow: a frame that arrives while a client disconnects leaves its reader behind (see wasimtest).
+		// whatsmeow: a frame that arrives while a client disconnects leaks its reader (see whatsappsimtest).
 		goleak.IgnoreAnyFunction("go.mau.fi/whatsmeow/socket.(*FrameSocket).frameComplete"))
 }
 
 const key = "key-of-the-tests-0001"
 
-// rig is a gateway on loopback, and the simulated WhatsApp behind its engine.
+// rig is qrgate on loopback, and the simulated WhatsApp of its engine.
 type rig struct {
 	*testing.T
 	whatsapp *whatsappsim.Server
@@ -43,7 +43,7 @@ type rig struct {
 	stop     func()
 }
 
-// start runs a gateway, and stops it with the test unless the test did.
+// start runs qrgate until the test ends or calls stop.
 func start(t *testing.T, whatsapp *whatsappsim.Server, addr string, cfg app.Config) *rig {
 	t.Helper()
 	cfg.Listen, cfg.Logger, cfg.Out, cfg.Version = "127.0.0.1:0", slog.New(slog.DiscardHandler), io.Discard, "test"
@@ -79,12 +79,12 @@ func startWhatsApp(t *testing.T) (*whatsappsim.Server, string) {
 	return s, whatsappsimtest.Start(t, s)
 }
 
-// own is the configuration of a gateway that is its own engine.
+// own returns the configuration of qrgate with the embedded engine.
 func own(s *whatsappsim.Server, addr, dir string) app.Config {
 	return app.Config{DataDir: dir, APIKeys: []embedded.Key{{Name: "tests", Key: secret.NewSecret(key)}}, WhatsApp: s.HTTPClient(addr)}
 }
 
-// before is the configuration of a gateway before an engine.
+// before returns the configuration of qrgate in front of an engine.
 func before(t *testing.T, engine string) app.Config {
 	t.Helper()
 	base, err := url.Parse(engine)
@@ -94,7 +94,7 @@ func before(t *testing.T, engine string) app.Config {
 	return app.Config{EngineURL: base}
 }
 
-// answer is what the tests read of an answer.
+// answer holds the members of a response that the tests read.
 type answer struct {
 	status int
 	took   time.Duration
@@ -110,7 +110,7 @@ type answer struct {
 	}
 }
 
-// call makes one call with ten seconds' patience, as the clients do.
+// call sends one request with a timeout of ten seconds, as the clients do.
 func (r *rig) call(method, path, body string) answer {
 	r.Helper()
 	ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
@@ -121,20 +121,20 @@ func (r *rig) call(method, path, body string) answer {
 	}
 	req.Header.Set("X-API-Key", key)
 	req.Header.Set("Content-Type", "application/json")
-	began := time.Now()
+	startedAt := time.Now()
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		r.Fatalf("%s %s: %v", method, path, err)
 	}
 	defer res.Body.Close()
-	a := answer{status: res.StatusCode, took: time.Since(began)}
+	a := answer{status: res.StatusCode, took: time.Since(startedAt)}
 	if err := json.NewDecoder(res.Body).Decode(&a); err != nil {
 		r.Fatalf("%s %s: %d, no JSON: %v", method, path, res.StatusCode, err)
 	}
 	return a
 }
 
-// want fails the test unless an answer has the status.
+// want fails the test unless the response has the status.
 func (r *rig) want(a answer, status int) answer {
 	r.Helper()
 	if a.status != status {
@@ -143,7 +143,7 @@ func (r *rig) want(a answer, status int) answer {
 	return a
 }
 
-// scan reads the picture as a phone does, and links it.
+// scan scans the QR as a phone does.
 func (r *rig) scan(dataURL, phone string) {
 	r.Helper()
 	if err := r.whatsapp.Scan(r.Context(), decode(r.T, dataURL), whatsappsim.Account{User: phone}); err != nil {
@@ -151,11 +151,11 @@ func (r *rig) scan(dataURL, phone string) {
 	}
 }
 
-// becomes polls the state until it is as wanted.
-func (r *rig) becomes(id, status string, patience time.Duration) {
+// becomes polls the state until it has a value.
+func (r *rig) becomes(id, status string, timeout time.Duration) {
 	r.Helper()
 	last := ""
-	for end := time.Now().Add(patience); time.Now().Before(end); <-time.After(100 * time.Millisecond) {
+	for end := time.Now().Add(timeout); time.Now().Before(end); <-time.After(100 * time.Millisecond) {
 		a := r.call(http.MethodGet, "/api/sessions/"+id+"/status", "")
 		if last = a.Data.Status; last == status && a.Data.IsConnected == (status == "connected") {
 			return
@@ -180,12 +180,12 @@ func decode(t *testing.T, dataURL string) string {
 	}
 	text, err := qrcode.NewQRCodeReader().Decode(bitmap, map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_PURE_BARCODE: true})
 	if err != nil {
-		t.Fatalf("the picture is no readable QR: %v", err)
+		t.Fatalf("the image contains no readable QR: %v", err)
 	}
 	return text.GetText()
 }
 
-// needs skips a test for want of something, or fails it where everything must be there.
+// needs skips a test without its requirement, or fails it with QRGATE_REQUIRE_ALL=1.
 func needs(t *testing.T, what string, ok bool) {
 	t.Helper()
 	if ok {

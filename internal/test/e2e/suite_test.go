@@ -16,7 +16,7 @@ import (
 	"qrgate/internal/test/enginetest"
 )
 
-// The embedded engine, on real whatsmeow, passes what every engine must.
+// The embedded engine, on real whatsmeow, passes the suite of all engines.
 func TestEmbeddedEngine_MeetsEngineContract(t *testing.T) {
 	enginetest.Engine(t, func(t *testing.T) enginetest.EngineRig {
 		whatsapp, addr := startWhatsApp(t)

@@ -21,12 +21,12 @@ import (
 	"qrgate/internal/test/redistest"
 )
 
-// trail is two replicas with one Redis and one log, before one engine, whose spans are all kept.
+// trail is two replicas with one Redis and one log, in front of one engine; a receiver stores all spans.
 type trail struct {
 	*testing.T
 	receiver *otlptest.Receiver
 	logs     *buffer
-	replicas []string // where they are
+	replicas []string // their URLs
 	stop     func()
 }
 
@@ -67,7 +67,7 @@ func startTrail(t *testing.T) *trail {
 	return w
 }
 
-// call makes a request with an id of its own at one of the replicas.
+// call sends a request with its own id to one of the replicas.
 func (w *trail) call(replica int, method, path, body, id string) {
 	w.Helper()
 	req, err := http.NewRequestWithContext(w.Context(), method, w.replicas[replica]+path, strings.NewReader(body))
@@ -88,8 +88,8 @@ func (w *trail) call(replica int, method, path, body, id string) {
 	}
 }
 
-// From any request of a journey an operator finds the others: by links in traces, and by its id in the log, whichever
-// replica served it.
+// From any request of an acquisition an operator finds the others, by links between traces and by its id in the log,
+// whichever replica served it.
 func TestTelemetry_RequestsLinkToAcquisition(t *testing.T) {
 	w := startTrail(t)
 	w.call(0, http.MethodPost, "/api/sessions", `{"sessionId":"shop-1","sessionName":"x"}`, "req-create")
@@ -112,7 +112,7 @@ func TestTelemetry_RequestsLinkToAcquisition(t *testing.T) {
 		"req-connect":   {"req-create", "qr.journey"},
 		"qr.journey":    {"req-create"},
 		"req-qr":        {"req-create", "qr.journey"},
-		"req-elsewhere": {"req-create"}, // the flight was another replica's
+		"req-elsewhere": {"req-create"}, // another replica ran the acquisition
 		"req-delete":    {"req-create", "qr.journey"},
 	} {
 		got := linked(spans[name])
@@ -140,8 +140,8 @@ func linked(s otlptest.Span) []string {
 	return out
 }
 
-// readable holds the log to what the incident asked for.
-func (w *trail) readable(flight string) {
+// readable checks that the log contains the four lines of the acquisition.
+func (w *trail) readable(trace string) {
 	w.Helper()
 	found := 0
 	for lines := bufio.NewScanner(strings.NewReader(w.logs.String())); lines.Scan(); {
@@ -156,7 +156,7 @@ func (w *trail) readable(flight string) {
 			found |= 2
 		case line["msg"] == "session" && line["to"] == "awaiting_scan" && line["request_id"] == "req-connect" && line["from"] == "connecting":
 			found |= 4
-		case line["msg"] == "journey" && line["trace_id"] == flight && line["outcome"] == "success":
+		case line["msg"] == "journey" && line["trace_id"] == trace && line["outcome"] == "success":
 			found |= 8
 		}
 	}

@@ -1,5 +1,5 @@
-// Package openapi holds tests to api/openapi.yaml: Checking wraps a transport, and every answer that passes
-// through it must be one that the document allows. It serves nothing and ships with nothing.
+// Package openapitest checks responses against api/openapi.yaml: Checking wraps a transport, and the document must allow
+// every response that passes through it.
 package openapitest
 
 import (
@@ -22,9 +22,9 @@ import (
 // Path is where the document is, from the repository's root.
 const Path = "api/openapi.yaml"
 
-// Checking returns a transport that sends requests with next and fails t for every answer on a documented
-// path that the document does not allow: its status, its headers or its body. Streams, upgrades and paths
-// that are not documented pass unseen. It is safe for concurrent use if next is.
+// Checking returns a transport that sends requests with next and fails t for every response on a documented
+// path that the document does not allow, because of its status, headers or body. It does not check streams, upgrades
+// and undocumented paths. It is safe for concurrent use if next is.
 func Checking(t testing.TB, next http.RoundTripper) http.RoundTripper {
 	t.Helper()
 	doc, err := Load()
@@ -63,14 +63,14 @@ func Load() (*openapi3.T, error) {
 	return doc, doc.Validate(loader.Context)
 }
 
-// checker is a transport that reads answers before it hands them on.
+// checker is a transport that checks responses.
 type checker struct {
 	t      testing.TB
 	router routers.Router
 	next   http.RoundTripper
 }
 
-// RoundTrip sends one request and checks its answer.
+// RoundTrip sends one request and checks its response.
 func (c *checker) RoundTrip(r *http.Request) (*http.Response, error) {
 	res, err := c.next.RoundTrip(r)
 	if err != nil || !checkable(r, res) {
@@ -86,7 +86,7 @@ func (c *checker) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	body, err := keep(res)
 	if err != nil {
-		return res, nil // cut off; the reader will see it
+		return res, nil // truncated; the reader gets the error
 	}
 	input := &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: r, PathParams: vars, Route: route},
@@ -99,24 +99,24 @@ func (c *checker) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// checkable leaves out what has no body to check, or one without an end.
+// checkable reports whether a response has a body that ends.
 func checkable(r *http.Request, res *http.Response) bool {
 	return r.Method != http.MethodHead && r.Method != http.MethodOptions && res.StatusCode != http.StatusSwitchingProtocols &&
 		!strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream")
 }
 
-// problem checks an answer to a method that a documented path does not have.
+// problem checks the response to a method that a documented path does not have.
 func (c *checker) problem(r *http.Request, res *http.Response) {
 	if res.StatusCode != http.StatusMethodNotAllowed {
-		c.t.Errorf("%s %s is not documented and was answered %d, want 405", r.Method, r.URL.Path, res.StatusCode)
+		c.t.Errorf("%s %s is not documented and returned %d, want 405", r.Method, r.URL.Path, res.StatusCode)
 	}
 }
 
 func (c *checker) fail(r *http.Request, res *http.Response, err error, body []byte) {
-	c.t.Errorf("%s %s was answered %d, which %s does not allow: %v\n%s", r.Method, r.URL.Path, res.StatusCode, Path, err, brief(body))
+	c.t.Errorf("%s %s returned %d, which %s does not allow: %v\n%s", r.Method, r.URL.Path, res.StatusCode, Path, err, brief(body))
 }
 
-// brief is as much of a body as a reader needs. A code in it is cut: it is a credential even in a test's log.
+// brief shortens a body for a test's log, and a code in it, because a code is a credential.
 func brief(body []byte) string {
 	text := string(body)
 	if before, _, found := strings.Cut(text, "data:image"); found {
@@ -136,7 +136,7 @@ func keep(res *http.Response) ([]byte, error) {
 	return body, err
 }
 
-// broken is the end of a body that was cut off.
+// broken is the end of a truncated body.
 type broken struct{ err error }
 
 // Read returns the error.

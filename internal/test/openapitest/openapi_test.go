@@ -13,19 +13,19 @@ import (
 	"qrgate/internal/test/openapitest"
 )
 
-// witness is a testing.TB that remembers what failed.
-type witness struct {
+// recorder is a testing.TB that records failures.
+type recorder struct {
 	testing.TB
 	said []string
 }
 
-func (w *witness) Helper() {}
+func (w *recorder) Helper() {}
 
-func (w *witness) Errorf(format string, args ...any) {
+func (w *recorder) Errorf(format string, args ...any) {
 	w.said = append(w.said, fmt.Sprintf(format, args...))
 }
 
-// canned answers every request alike.
+// canned returns the same response to every request.
 type canned struct {
 	status int
 	body   string
@@ -52,7 +52,7 @@ const (
 	cause = `{"code":"qr_not_emitted","title":"x","help":"x","who":"operator","evidence":["x"]}`
 )
 
-// What the document lets through, and what it stops.
+// The validator accepts what the document allows, and nothing else.
 func TestValidator(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -82,7 +82,7 @@ func TestValidator(t *testing.T) {
 		"a method that is not there": {"PATCH /api/sessions/1", canned{status: 405, body: problem}, true},
 		"a method that should not":   {"PATCH /api/sessions/1", canned{status: 200, body: problem}, false},
 	} {
-		w := &witness{TB: t}
+		w := &recorder{TB: t}
 		method, path, _ := strings.Cut(tt.call, " ")
 		r, err := http.NewRequestWithContext(t.Context(), method, "http://127.0.0.1:1"+path, nil)
 		if err != nil {
@@ -101,7 +101,7 @@ func TestValidator(t *testing.T) {
 	}
 }
 
-// cut is an answer that breaks off.
+// cut is a truncated response.
 type cut struct{}
 
 func (cut) RoundTrip(*http.Request) (*http.Response, error) {
@@ -128,7 +128,7 @@ func TestValidator_TruncatedResponseStaysTruncated(t *testing.T) {
 	}
 }
 
-// The document's closed lists are the root's.
+// The enumerations of the document match the code.
 func TestOpenAPI_CodesMatchCatalogue(t *testing.T) {
 	t.Parallel()
 	doc, err := openapitest.Load()

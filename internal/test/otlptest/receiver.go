@@ -1,5 +1,5 @@
-// Package otlptest is an OTLP receiver in a test's own process: it takes traces over HTTP as a collector
-// does, and keeps them to be looked at.
+// Package otlptest is an OTLP receiver in the process of a test: it receives traces over HTTP as a collector does, and
+// stores them.
 package otlptest
 
 import (
@@ -53,9 +53,9 @@ func (s Span) Attr(key string) string {
 	return ""
 }
 
-// Receiver takes OTLP over HTTP at URL. Its zero value is ready: Start it.
+// Receiver receives OTLP over HTTP at URL, after Start.
 type Receiver struct {
-	Refuse int // status to answer instead of taking spans; 0 takes them
+	Refuse int // response status instead of 200; 0 accepts the spans
 
 	mu     sync.Mutex
 	spans  []Span
@@ -68,13 +68,13 @@ func (r *Receiver) Start() *Receiver {
 	return r
 }
 
-// URL is what OTEL_EXPORTER_OTLP_ENDPOINT should be.
+// URL is the value for OTEL_EXPORTER_OTLP_ENDPOINT.
 func (r *Receiver) URL() string { return r.server.URL }
 
 // Close stops listening.
 func (r *Receiver) Close() { r.server.Close() }
 
-// Spans are those received so far, in the order in which they ended.
+// Spans returns the received spans in the order in which they ended.
 func (r *Receiver) Spans() []Span {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -17,7 +17,7 @@ import (
 	"qrgate/internal/test/openapitest"
 )
 
-// walk is a client that goes through a gateway with the document in hand.
+// walk is a client of a gateway; it checks every response against the document.
 type walk struct {
 	t      *testing.T
 	engine *enginesim.Engine
@@ -25,7 +25,7 @@ type walk struct {
 	client *http.Client
 }
 
-// gateway runs a gateway before a simulated engine, on loopback, until the test ends.
+// gateway runs qrgate in front of a simulated engine, on loopback, until the test ends.
 func gateway(t *testing.T) *walk {
 	t.Helper()
 	engine := &enginesim.Engine{QRDelay: 300 * time.Millisecond}
@@ -52,7 +52,7 @@ func gateway(t *testing.T) *walk {
 	return &walk{t, engine, g.URL(), &http.Client{Transport: openapitest.Checking(t, &http.Transport{DisableKeepAlives: true})}}
 }
 
-// step sends one request and wants its status; the transport looks at everything else.
+// step sends one request and checks its status; the transport checks the rest.
 func (w *walk) step(call, body string, want int) {
 	w.t.Helper()
 	method, path, _ := strings.Cut(call, " ")
@@ -68,11 +68,11 @@ func (w *walk) step(call, body string, want int) {
 	}
 	defer res.Body.Close()
 	if text, err := io.ReadAll(res.Body); err != nil || res.StatusCode != want {
-		w.t.Errorf("%s was answered %d, want %d (%v): %.300s", call, res.StatusCode, want, err, text)
+		w.t.Errorf("%s returned %d, want %d (%v): %.300s", call, res.StatusCode, want, err, text)
 	}
 }
 
-// qrgate answers as it is documented, on every session route and in every way that a journey can go.
+// qrgate responds as documented, on every session route and in every state of a session.
 func TestOpenAPI_ResponsesMatchDocument(t *testing.T) {
 	t.Parallel()
 	w := gateway(t)
@@ -106,7 +106,7 @@ func TestOpenAPI_ResponsesMatchDocument(t *testing.T) {
 	if err := w.engine.Link("1"); err != nil {
 		t.Fatal(err)
 	}
-	w.step("GET /api/sessions/1", "", 200) // qrgate learns it from any answer
+	w.step("GET /api/sessions/1", "", 200) // any response tells qrgate the integer id
 	w.step("GET /api/sessions/1/qr", "", 409)
 	w.step("GET /api/sessions/1/qr/status", "", 200)
 	w.step("POST /api/sessions/1/disconnect", "", 200)
