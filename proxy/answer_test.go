@@ -132,6 +132,9 @@ func TestEveryDiagnosisHasAnAnswer(t *testing.T) {
 	for _, code := range diagnosis.Codes() {
 		d := diagnosis.New(code)
 		r := proxy.AnswerQR(&session.Snapshot{Authorized: true, At: noon, Session: session.Session{State: session.Connecting}, Diagnosis: d}, nil, noon)
+		if told, _ := r.Body["diagnosis"].(map[string]any); r.Status == 202 && told["code"] != string(code) {
+			t.Errorf("%s: a 202 without its diagnosis: %v", code, r.Body)
+		}
 		if d.NeedsPerson() && (r.Status != 503 || !strings.Contains(r.Body["message"].(string), d.Help)) || r.Status != 503 && r.Status != 202 {
 			t.Errorf("%s: %d %v", code, r.Status, r.Body)
 		}

@@ -83,7 +83,7 @@ func TestTracker_OtherTenantsFailuresDoNotStopRecovery(t *testing.T) {
 			r.create("key-b", name) // nobody connects it
 			wg.Go(func() {
 				for ctx.Err() == nil {
-					_, _ = r.p.WaitQR(ctx, r.caller("key-b"), name, session.WaitPreference{Set: true, For: 10 * time.Second})
+					_, _ = r.manager.WaitQR(ctx, r.caller("key-b"), name, session.WaitPreference{Set: true, For: 10 * time.Second})
 				}
 			})
 		}
@@ -132,7 +132,7 @@ func TestTracker_StuckSessionUnderRateLimit(t *testing.T) {
 				break
 			}
 			time.Sleep(time.Second)
-			if _, err := r.p.Status(r.t.Context(), r.caller("key-a"), "crm-1"); err != nil {
+			if _, err := r.manager.Status(r.t.Context(), r.caller("key-a"), "crm-1"); err != nil {
 				r.t.Fatal(err)
 			}
 			time.Sleep(time.Second)
@@ -153,7 +153,7 @@ func TestTracker_StuckSessionUnderRateLimit(t *testing.T) {
 		if polls > 16 {
 			r.t.Errorf("%d polls in the first 30 s: %v", polls, r.callsSince(startedAt, enginesim.RouteQR, enginesim.RouteStatus, enginesim.RouteList))
 		}
-		r.noneRefused()
+		r.none429()
 	})
 }
 
@@ -165,8 +165,8 @@ func TestTracker_CodeNeedsPollAfterEngineWasUnreachable(t *testing.T) {
 		time.Sleep(4 * time.Second)
 		r.engine.Change(func(e *enginesim.Engine) { e.DiesAt = time.Now() })
 		time.Sleep(time.Second)
-		_, _ = r.p.Status(r.t.Context(), r.caller("key-a"), "crm-1") // a client's poll for the scan meets the outage
-		if snap, err := r.p.Get(r.t.Context(), r.caller("key-a"), "crm-1"); err != nil || snap.Ready {
+		_, _ = r.manager.Status(r.t.Context(), r.caller("key-a"), "crm-1") // a client's poll for the scan meets the outage
+		if snap, err := r.manager.Get(r.t.Context(), r.caller("key-a"), "crm-1"); err != nil || snap.Ready {
 			r.t.Errorf("ready %t while the engine is away, %v", snap.Ready, err)
 		}
 		time.Sleep(4500 * time.Millisecond)
@@ -217,24 +217,24 @@ func TestFollower_CountsInLimits(t *testing.T) {
 		r.qr("key-a", "crm-1", session.WaitPreference{})
 		var all []session.Follower
 		for range 3 {
-			f, err := r.p.Follow(r.t.Context(), r.caller("key-a"), "crm-1")
+			f, err := r.manager.Follow(r.t.Context(), r.caller("key-a"), "crm-1")
 			if err != nil {
 				r.t.Fatal(err)
 			}
 			all = append(all, f)
 		}
-		if _, err := r.p.Follow(r.t.Context(), r.caller("key-a"), "crm-1"); err != session.ErrTooManyWaiters {
+		if _, err := r.manager.Follow(r.t.Context(), r.caller("key-a"), "crm-1"); err != session.ErrTooManyWaiters {
 			r.t.Errorf("a fourth follower: %v", err)
 		}
 		all[0].Close()
-		f, err := r.p.Follow(r.t.Context(), r.caller("key-a"), "crm-1")
+		f, err := r.manager.Follow(r.t.Context(), r.caller("key-a"), "crm-1")
 		if err != nil {
 			r.t.Errorf("after one left: %v", err)
 		}
 		for _, f := range append(all[1:], f) {
 			f.Close()
 		}
-		if n := r.p.Stats().Waiters; n != 0 {
+		if n := r.manager.Stats().Waiters; n != 0 {
 			r.t.Errorf("%d waiters are left", n)
 		}
 	}, limits)
@@ -248,7 +248,7 @@ func TestFollower_SeesTheWholeLifeOfAQR(t *testing.T) {
 		ref := r.create("key-a", "crm-1")
 		r.connect("key-a", ref)
 		snap := r.qr("key-a", "crm-1", session.WaitPreference{})
-		f, err := r.p.Follow(r.t.Context(), r.caller("key-a"), "crm-1")
+		f, err := r.manager.Follow(r.t.Context(), r.caller("key-a"), "crm-1")
 		if err != nil {
 			r.t.Fatal(err)
 		}
@@ -275,7 +275,7 @@ func TestFollower_SeesTheWholeLifeOfAQR(t *testing.T) {
 			r.t.Fatal(err)
 		}
 		next("link", 5*time.Second, func(s *session.Snapshot) bool { return s.Session.State == session.Connected })
-		if err := r.p.Invalidate(r.t.Context(), r.caller("key-a"), ref, true); err != nil {
+		if err := r.manager.Invalidate(r.t.Context(), r.caller("key-a"), ref, true); err != nil {
 			r.t.Fatal(err)
 		}
 		next("end", time.Second, func(s *session.Snapshot) bool { return s.Ended })
@@ -289,8 +289,8 @@ func TestTracker_LearningTheOtherIDKeepsOneTracker(t *testing.T) {
 			r.t.Fatal(status)
 		}
 		c := r.caller("key-a")
-		_ = r.p.OnConnect(r.t.Context(), c, session.SessionReport{Ref: session.Ref{Name: "crm-1"}, State: session.Connecting}, session.Connect)
-		_ = r.p.OnConnect(r.t.Context(), c, session.SessionReport{Ref: session.Ref{ID: 61}, State: session.Connecting}, session.Connect)
+		_ = r.manager.OnConnect(r.t.Context(), c, session.SessionReport{Ref: session.Ref{Name: "crm-1"}, State: session.Connecting}, session.Connect)
+		_ = r.manager.OnConnect(r.t.Context(), c, session.SessionReport{Ref: session.Ref{ID: 61}, State: session.Connecting}, session.Connect)
 		r.post("key-a", "/api/sessions/61/connect", "{}")
 		var wg sync.WaitGroup
 		for _, id := range []string{"crm-1", "61"} {
@@ -301,7 +301,7 @@ func TestTracker_LearningTheOtherIDKeepsOneTracker(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if n := r.p.Stats().Sessions; n[session.AwaitingScan] != 1 || len(n) != 1 {
+		if n := r.manager.Stats().Sessions; n[session.AwaitingScan] != 1 || len(n) != 1 {
 			r.t.Errorf("tracked sessions: %v", n)
 		}
 	})

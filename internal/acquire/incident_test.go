@@ -10,9 +10,9 @@ import (
 	"qrgate/internal/test/enginesim"
 )
 
-// The incident: /qr answers 500 until four seconds after the connect, and thirty calls a minute are
-// allowed. However many ask, and once only, all get the QR.
-func TestEveryClientThatAsksOnceGetsTheQR(t *testing.T) {
+// The incident: /qr answers 500 until four seconds after the connect, and thirty calls a minute are allowed. However
+// many clients ask, each only once, all get the QR.
+func TestWaitQR_EveryClientThatAsksOnceGetsTheQR(t *testing.T) {
 	for _, clients := range []int{1, 3, 10, 50} {
 		t.Run(fmt.Sprint(clients), func(t *testing.T) {
 			bubble(t, enginesim.Incident(), func(r *rig) {
@@ -22,7 +22,7 @@ func TestEveryClientThatAsksOnceGetsTheQR(t *testing.T) {
 				var wg sync.WaitGroup
 				for range clients {
 					wg.Go(func() {
-						v, err := r.p.WaitQR(r.t.Context(), r.caller("key-a"), "crm-1", session.WaitPreference{})
+						v, err := r.manager.WaitQR(r.t.Context(), r.caller("key-a"), "crm-1", session.WaitPreference{})
 						if err != nil || !v.Session.QR.Fresh(v.At) {
 							r.t.Errorf("no QR after %v: %v, %s", v.At.Sub(began), err, v.Session.State)
 						}
@@ -32,8 +32,8 @@ func TestEveryClientThatAsksOnceGetsTheQR(t *testing.T) {
 					})
 				}
 				wg.Wait()
-				if n := r.looks(began); n > 8 {
-					r.t.Errorf("%d looks at the engine, want at most 8", n)
+				if n := r.polls(began); n > 8 {
+					r.t.Errorf("%d polls at the engine, want at most 8", n)
 				}
 			})
 		})

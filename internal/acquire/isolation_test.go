@@ -23,8 +23,8 @@ import (
 	"qrgate/internal/test/redistest"
 )
 
-// Key A's code is never shown to key B: on memory, on a real Redis, and on one that mixes its answers up.
-func TestNobodySeesAnothersCode(t *testing.T) {
+// Key A's code is never shown to key B: with memory, with a real Redis, and with one that mixes its answers up.
+func TestIsolation_NobodySeesAnotherKeysCode(t *testing.T) {
 	t.Parallel()
 	t.Run("memory", func(t *testing.T) {
 		t.Parallel()
@@ -62,7 +62,7 @@ func drawStep(rt *rapid.T) stranger {
 		rapid.IntRange(1, 2).Draw(rt, "session")}
 }
 
-// strangers lets three keys work on sessions of the same names, on two replicas of the gate, and checks
+// strangers lets three keys work on sessions of the same names, on two replicas, and checks
 // that every code that comes out was made for the key that asked. spoil is called when all codes are there.
 func strangers(t *testing.T, steps []stranger, store store.LeasedStore, spoil func()) {
 	engine := &enginesim.Engine{}
@@ -88,7 +88,7 @@ func strangers(t *testing.T, steps []stranger, store store.LeasedStore, spoil fu
 	replicas := []*acquire.Manager{start(), start()}
 	for i, key := range []string{"key-a", "key-b", "key-c"} {
 		for session := 1; session <= 2; session++ {
-			r.p = replicas[i%2]
+			r.manager = replicas[i%2]
 			r.connect(key, r.create(key, fmt.Sprintf("crm-%d", session)))
 		}
 	}
@@ -129,25 +129,25 @@ func bareRedis(t *testing.T, redisURL string) *redis.Store {
 	return s
 }
 
-// A client without a key may be known to the engine by a cookie, which the gate does not see as a credential: what
-// it was answered is nothing that others who show no key may have.
-func TestWhoShowsNoKeySharesNothing(t *testing.T) {
+// A client without a key may be known to the engine by a cookie, which qrgate does not see as a credential: what it was
+// answered must not be shown to others without a key.
+func TestIsolation_CallersWithoutAKeyShareNothing(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		nobody := r.caller("")
 		now := time.Now()
 		code := session.SessionReport{Ref: session.Ref{ID: 61, Name: "crm-1"}, State: session.AwaitingScan, Image: secret.NewSecret("data:image/png;base64,AAAA"), At: now}
-		r.p.OnSessions(r.t.Context(), nobody, []session.SessionReport{code}, true)
+		r.manager.OnSessions(r.t.Context(), nobody, []session.SessionReport{code}, true)
 		linking := session.SessionReport{Ref: session.Ref{ID: 62, Name: "crm-2"}, State: session.AwaitingScan, Image: code.Image, At: now}
-		if err := r.p.OnConnect(r.t.Context(), nobody, linking, session.Connect); err != nil {
+		if err := r.manager.OnConnect(r.t.Context(), nobody, linking, session.Connect); err != nil {
 			t.Fatal(err)
 		}
-		for _, v := range r.p.Cached(nobody, []session.Ref{code.Ref, linking.Ref}) {
+		for _, v := range r.manager.Cached(nobody, []session.Ref{code.Ref, linking.Ref}) {
 			if v.Authorized {
 				t.Errorf("%s is shown to whoever asks for the list without a key", v.Session.Ref.Name)
 			}
 		}
 		for _, id := range []string{"crm-1", "crm-2"} {
-			v, err := r.p.WaitQR(r.t.Context(), nobody, id, session.WaitPreference{})
+			v, err := r.manager.WaitQR(r.t.Context(), nobody, id, session.WaitPreference{})
 			if v.Authorized || session.KindOf(err) != session.KindKeyRefused {
 				t.Errorf("%s: known %t, %v; want the engine's refusal", id, v.Authorized, err)
 			}

@@ -82,3 +82,46 @@ func TestRateLimiter_Remaining(t *testing.T) {
 		t.Errorf("%d left, want the tighter limiter's 5", got)
 	}
 }
+
+// Answers to concurrent calls arrive in any order; within one window the smaller number stands, and a new window is full.
+func TestRateLimiter_Update(t *testing.T) {
+	t.Parallel()
+	r := rateLimiter{}.update(limits(20), t0).consume(t0).update(limits(25), t0.Add(time.Second))
+	if got := r.remaining(t0.Add(time.Second)); got != 19 {
+		t.Errorf("%d remain, want 19", got)
+	}
+	next := t0.Add(61 * time.Second)
+	if got := r.consume(next).remaining(next); got != 29 {
+		t.Errorf("%d remain in the next window, want 29", got)
+	}
+	if got := r.update(limits(28), next).remaining(next); got != 28 {
+		t.Errorf("%d remain by the engine's word, want 28", got)
+	}
+	if got := r.refund().remaining(t0); got != 20 {
+		t.Errorf("%d remain after a refund, want 20", got)
+	}
+}
+
+func TestRateLimiter_Admits(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		left, calls, keep int
+		want              time.Duration
+	}{
+		"plenty":            {20, 1, connectReserve, 0},
+		"just enough":       {4, 1, connectReserve, 0},
+		"into the reserve":  {3, 1, connectReserve, time.Minute},
+		"nothing is kept":   {1, 1, 0, 0},
+		"nothing remains":   {0, 1, 0, time.Minute},
+		"a create, connect": {4, 2, connectReserve, time.Minute},
+	} {
+		got := rateLimiter{}.update(limits(c.left), t0).admits(c.calls, c.keep, t0)
+		if want := t0.Add(c.want); c.want == 0 && !got.IsZero() || c.want > 0 && !got.Equal(want) {
+			t.Errorf("%s: at %v, want %v", name, got.Sub(t0), c.want)
+		}
+	}
+	small := rateLimiter{}.update([]session.RateLimit{{Max: 3, Remaining: 3, Reset: time.Minute}}, t0)
+	if got := small.admits(1, connectReserve, t0); !got.IsZero() {
+		t.Error("a small limit is kept from its clients")
+	}
+}

@@ -21,14 +21,14 @@ import (
 	"qrgate/internal/test/enginesim"
 )
 
-// rig is a gate's heart in front of a simulated engine, on fake time.
+// rig is a manager in front of a simulated engine, on fake time.
 type rig struct {
-	t      *testing.T
-	engine *enginesim.Engine
-	http   *http.Client
-	hub    session.Engine
-	p      *acquire.Manager
-	vault  *seal.Sealer
+	t       *testing.T
+	engine  *enginesim.Engine
+	http    *http.Client
+	hub     session.Engine
+	manager *acquire.Manager
+	vault   *seal.Sealer
 
 	mu     sync.Mutex
 	events []session.Event
@@ -53,12 +53,12 @@ func bubble(t *testing.T, e *enginesim.Engine, test func(r *rig), options ...fun
 		for _, o := range options {
 			o(&cfg)
 		}
-		if r.p, err = acquire.New(cfg); err != nil {
+		if r.manager, err = acquire.New(cfg); err != nil {
 			t.Fatal(err)
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- r.p.Run(ctx) }()
+		go func() { done <- r.manager.Run(ctx) }()
 		test(r)
 		stop()
 		if err := <-done; err != nil {
@@ -98,7 +98,7 @@ func (r *rig) post(key, path, body string) int {
 	return res.StatusCode
 }
 
-// create makes a session and tells the gate's heart, as the proxy does.
+// create makes a session and reports it, as the proxy does.
 func (r *rig) create(key, name string) session.Ref {
 	r.t.Helper()
 	if code := r.post(key, "/api/sessions", `{"sessionId":"`+name+`","sessionName":"test"}`); code != 201 {
@@ -111,7 +111,7 @@ func (r *rig) create(key, name string) session.Ref {
 	}
 	for _, o := range roll.Sessions {
 		if o.Ref.Name == name {
-			r.p.OnSessions(r.t.Context(), c, []session.SessionReport{o}, true)
+			r.manager.OnSessions(r.t.Context(), c, []session.SessionReport{o}, true)
 			return o.Ref
 		}
 	}
@@ -137,13 +137,13 @@ func (r *rig) createUnlisted(key, name string) session.Ref {
 		r.t.Fatalf("create: %d %v", res.StatusCode, err)
 	}
 	o, _ := compat.ParseSession(compat.SessionOf(body), time.Now(), time.Now())
-	r.p.OnRateLimits(c, compat.RateLimits(res.Header, time.Now()), false, 0)
-	r.p.OnSessions(r.t.Context(), c, []session.SessionReport{o}, true)
+	r.manager.OnRateLimits(c, compat.RateLimits(res.Header, time.Now()), false, 0)
+	r.manager.OnSessions(r.t.Context(), c, []session.SessionReport{o}, true)
 	return o.Ref
 }
 
 // noneRefused fails the test if the engine ever answered 429.
-func (r *rig) noneRefused() {
+func (r *rig) none429() {
 	r.t.Helper()
 	for _, c := range r.engine.Calls() {
 		if c.Status == http.StatusTooManyRequests {
@@ -152,25 +152,25 @@ func (r *rig) noneRefused() {
 	}
 }
 
-// connect connects a session and tells the gate's heart, as the proxy does.
+// connect connects a session and reports it, as the proxy does.
 func (r *rig) connect(key string, ref session.Ref) {
 	r.t.Helper()
 	c := r.caller(key)
 	o, err := r.hub.Connect(r.t.Context(), c, ref, session.Connect)
 	if err != nil {
-		if _, err := r.p.OnConnectError(r.t.Context(), c, ref, err, 8*time.Second); err != nil {
+		if _, err := r.manager.OnConnectError(r.t.Context(), c, ref, err, 8*time.Second); err != nil {
 			r.t.Fatal(err)
 		}
 		return
 	}
-	r.p.OnRateLimits(c, o.Limits, false, 0)
-	if err := r.p.OnConnect(r.t.Context(), c, session.SessionReport{Ref: ref, State: session.Connecting}, session.Connect); err != nil {
+	r.manager.OnRateLimits(c, o.Limits, false, 0)
+	if err := r.manager.OnConnect(r.t.Context(), c, session.SessionReport{Ref: ref, State: session.Connecting}, session.Connect); err != nil {
 		r.t.Fatal(err)
 	}
 }
 
-// looks counts the engine's session calls since a moment.
-func (r *rig) looks(since time.Time) int {
+// polls counts the GET calls that reached the engine since a moment.
+func (r *rig) polls(since time.Time) int {
 	n := 0
 	for _, c := range r.engine.Calls() {
 		if !c.At.Before(since) && c.Method == http.MethodGet {

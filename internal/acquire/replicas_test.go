@@ -52,13 +52,13 @@ func startReplicas(t *testing.T, e *enginesim.Engine, n int) *replicas {
 		}
 		rs.gates, rs.stores = append(rs.gates, p), append(rs.stores, store)
 	}
-	rs.p = rs.gates[0]
+	rs.manager = rs.gates[0]
 	t.Cleanup(func() { stop(); wg.Wait(); wire.Close(); e.Close() })
 	return rs
 }
 
-// One replica looks, all of them answer: the engine pays for one.
-func TestReplicasShareOneFlight(t *testing.T) {
+// One replica polls and all of them answer: the engine pays for one.
+func TestReplicas_ShareOneAcquisition(t *testing.T) {
 	t.Parallel()
 	rs := startReplicas(t, &enginesim.Engine{QRDelay: 2 * time.Second}, 3)
 	ref := rs.create("key-a", "crm-1")
@@ -76,13 +76,13 @@ func TestReplicasShareOneFlight(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	if n := rs.looks(began); n > 12 {
-		t.Errorf("%d looks for three replicas, want about those of one", n)
+	if n := rs.polls(began); n > 12 {
+		t.Errorf("%d polls for three replicas, want about those of one", n)
 	}
 }
 
 // A delete on one replica ends what the others know.
-func TestADeleteIsHeardEverywhere(t *testing.T) {
+func TestReplicas_DeleteReachesAll(t *testing.T) {
 	t.Parallel()
 	rs := startReplicas(t, &enginesim.Engine{}, 2)
 	ref := rs.create("key-a", "crm-1")
@@ -107,16 +107,16 @@ func TestADeleteIsHeardEverywhere(t *testing.T) {
 	}
 }
 
-// Redis goes away while a QR is being obtained, and comes back empty: the client notices nothing, and what
-// it was told stays true.
-func TestRedisMayVanish(t *testing.T) {
+// Redis vanishes while a QR is being obtained and comes back empty: the client notices nothing, and what it was told
+// stays true.
+func TestReplicas_RedisMayVanish(t *testing.T) {
 	t.Parallel()
 	rs := startReplicas(t, &enginesim.Engine{QRDelay: 2 * time.Second}, 1)
 	ref := rs.create("key-a", "crm-1")
 	rs.connect("key-a", ref)
 	rs.redis.Pause()
 	began := time.Now()
-	v, err := rs.p.WaitQR(t.Context(), rs.caller("key-a"), "crm-1", session.WaitPreference{Set: true, For: 8 * time.Second})
+	v, err := rs.manager.WaitQR(t.Context(), rs.caller("key-a"), "crm-1", session.WaitPreference{Set: true, For: 8 * time.Second})
 	if err != nil || !v.Session.QR.Present() {
 		t.Fatalf("without Redis: %v, %s", err, v.Session.State)
 	}
@@ -126,7 +126,7 @@ func TestRedisMayVanish(t *testing.T) {
 	if rs.stores[0].Up() {
 		t.Error("the store should know that Redis is away")
 	}
-	again, err := rs.p.WaitQR(t.Context(), rs.caller("key-a"), "crm-1", session.WaitPreference{})
+	again, err := rs.manager.WaitQR(t.Context(), rs.caller("key-a"), "crm-1", session.WaitPreference{})
 	if err != nil || !again.Session.QR.Image.Equal(v.Session.QR.Image) {
 		t.Errorf("the second answer differs from the first: %v", err)
 	}
@@ -138,7 +138,7 @@ func TestRedisMayVanish(t *testing.T) {
 		}
 		<-time.After(50 * time.Millisecond)
 	}
-	if again, err = rs.p.WaitQR(t.Context(), rs.caller("key-a"), "crm-1", session.WaitPreference{}); err != nil || !again.Session.QR.Present() {
+	if again, err = rs.manager.WaitQR(t.Context(), rs.caller("key-a"), "crm-1", session.WaitPreference{}); err != nil || !again.Session.QR.Present() {
 		t.Errorf("after Redis came back empty: %v, %s", err, again.Session.State)
 	}
 }

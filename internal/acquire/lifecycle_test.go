@@ -10,18 +10,18 @@ import (
 	"qrgate/internal/test/enginesim"
 )
 
-func (r *rig) qr(key, id string, hold session.WaitPreference) *session.Snapshot {
+func (r *rig) qr(key, id string, wait session.WaitPreference) *session.Snapshot {
 	r.t.Helper()
-	v, err := r.p.WaitQR(r.t.Context(), r.caller(key), id, hold)
+	v, err := r.manager.WaitQR(r.t.Context(), r.caller(key), id, wait)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	return v
 }
 
-// WhatsApp's codes live 60, 20, 20 … seconds whatever the engine's expiresAt says: nobody is ever handed
-// one that a newer one has replaced.
-func TestRotationIsFollowed(t *testing.T) {
+// WhatsApp's codes live 60, 20, 20 … seconds whatever the engine's expiresAt says: no client is handed one that a newer
+// one has replaced.
+func TestTracker_FollowsTheRotationOfCodes(t *testing.T) {
 	e := &enginesim.Engine{Rotation: enginesim.WhatsAppRotation()}
 	bubble(t, e, func(r *rig) {
 		r.connect("key-a", r.create("key-a", "crm-1"))
@@ -48,8 +48,8 @@ func TestRotationIsFollowed(t *testing.T) {
 	})
 }
 
-// When the codes of a connect ran out, the next demand connects again, without anybody's help.
-func TestRunOutCodesAreAskedForAnew(t *testing.T) {
+// When the codes of a connect have expired, the next request connects again.
+func TestTracker_ExpiredCodesAreRequestedAnew(t *testing.T) {
 	e := &enginesim.Engine{Rotation: enginesim.WhatsAppRotation(), QRDelay: time.Second}
 	bubble(t, e, func(r *rig) {
 		r.connect("key-a", r.create("key-a", "crm-1"))
@@ -61,8 +61,8 @@ func TestRunOutCodesAreAskedForAnew(t *testing.T) {
 	})
 }
 
-// A scan is seen within five seconds by a client that polls the state, and nobody is shown a code any more.
-func TestScanIsSeen(t *testing.T) {
+// A client that polls the state sees a scan within five seconds, and no client is shown a code afterwards.
+func TestStatus_SeesTheScan(t *testing.T) {
 	bubble(t, enginesim.Incident(), func(r *rig) {
 		r.connect("key-a", r.create("key-a", "crm-1"))
 		r.qr("key-a", "crm-1", session.WaitPreference{})
@@ -72,7 +72,7 @@ func TestScanIsSeen(t *testing.T) {
 		}
 		scanned := time.Now()
 		for {
-			v, err := r.p.Status(r.t.Context(), r.caller("key-a"), "crm-1")
+			v, err := r.manager.Status(r.t.Context(), r.caller("key-a"), "crm-1")
 			if err != nil {
 				r.t.Fatal(err)
 			}
@@ -90,8 +90,8 @@ func TestScanIsSeen(t *testing.T) {
 	})
 }
 
-// Recovery must never touch a session whose code was scanned: the engine has no QR then, and that is right.
-func TestAScannedSessionIsNeverPushed(t *testing.T) {
+// Recovery never touches a session whose code was scanned: the engine has no QR then, and that is right.
+func TestRecovery_NeverForAScannedSession(t *testing.T) {
 	e := &enginesim.Engine{Rotation: enginesim.WhatsAppRotation()}
 	bubble(t, e, func(r *rig) {
 		r.connect("key-a", r.create("key-a", "crm-1"))
@@ -100,58 +100,58 @@ func TestAScannedSessionIsNeverPushed(t *testing.T) {
 			r.t.Fatal(err)
 		}
 		time.Sleep(2 * time.Minute)
-		before := r.pushes()
+		before := r.recoverySteps()
 		for range 5 {
 			r.qr("key-a", "crm-1", session.WaitPreference{})
 			time.Sleep(20 * time.Second)
 		}
-		if n := r.pushes() - before; n != 0 {
-			r.t.Errorf("%d pushes at a linked session", n)
+		if n := r.recoverySteps() - before; n != 0 {
+			r.t.Errorf("%d recovery steps for a linked session", n)
 		}
 	})
 }
 
-// pushes counts connects and restarts at the engine.
-func (r *rig) pushes() int {
+// recoverySteps counts connects and restarts at the engine.
+func (r *rig) recoverySteps() int {
 	var zero time.Time
 	return r.engine.CountSince(enginesim.RouteConnect, zero) + r.engine.CountSince(enginesim.RouteRestart, zero)
 }
 
-// A session that no connect of the gate began is looked at, and left alone.
-func TestRecoveryNeedsAConnectThroughTheGate(t *testing.T) {
+// A session that was not connected through qrgate is polled and left alone.
+func TestRecovery_NeedsAConnectThroughQrgate(t *testing.T) {
 	bubble(t, &enginesim.Engine{StuckUntilRestart: true}, func(r *rig) {
 		r.create("key-a", "crm-1")
-		before := r.pushes()
+		before := r.recoverySteps()
 		for range 4 {
 			r.qr("key-a", "crm-1", session.WaitPreference{})
 			time.Sleep(15 * time.Second)
 		}
-		if n := r.pushes() - before; n != 0 {
-			r.t.Errorf("%d pushes at a session that nobody connected", n)
+		if n := r.recoverySteps() - before; n != 0 {
+			r.t.Errorf("%d recovery steps for a session that nobody connected", n)
 		}
 	})
 }
 
-// A wish that is not fulfilled rests after a minute and costs nothing more; the next one begins anew.
-func TestAnUnfulfilledWishRests(t *testing.T) {
+// An acquisition without success ends after a minute and costs nothing more; the next request begins a new one.
+func TestTracker_GivesUpAfterAMinute(t *testing.T) {
 	bubble(t, &enginesim.Engine{QRDelay: time.Hour}, func(r *rig) {
 		ref := r.create("key-a", "crm-1")
 		r.connect("key-a", ref)
 		time.Sleep(2 * time.Minute)
 		resting := time.Now()
 		time.Sleep(10 * time.Minute)
-		if n := r.looks(resting); n != 0 {
-			r.t.Errorf("%d looks while resting", n)
+		if n := r.polls(resting); n != 0 {
+			r.t.Errorf("%d polls while resting", n)
 		}
 		r.qr("key-a", "crm-1", session.WaitPreference{})
-		if n := r.looks(resting); n == 0 {
-			r.t.Error("the next wish did not look")
+		if n := r.polls(resting); n == 0 {
+			r.t.Error("the next request did not poll")
 		}
 	})
 }
 
-// DELETE drops everything: no code, no flight, whoever waits is let go at once.
-func TestForgetEndsFlightAndHolds(t *testing.T) {
+// A deletion drops everything: the code and the acquisition; requests that wait are answered at once.
+func TestInvalidate_EndsAcquisitionAndWaits(t *testing.T) {
 	bubble(t, &enginesim.Engine{QRDelay: time.Hour}, func(r *rig) {
 		ref := r.create("key-a", "crm-1")
 		r.connect("key-a", ref)
@@ -162,29 +162,30 @@ func TestForgetEndsFlightAndHolds(t *testing.T) {
 			released <- time.Since(began)
 		}()
 		time.Sleep(3 * time.Second)
-		if err := r.p.Invalidate(r.t.Context(), r.caller("key-a"), ref, true); err != nil {
+		if err := r.manager.Invalidate(r.t.Context(), r.caller("key-a"), ref, true); err != nil {
 			r.t.Fatal(err)
 		}
 		forgotten := time.Now()
 		if took := <-released; took > 4*time.Second {
-			r.t.Errorf("the held request was let go after %v", took)
+			r.t.Errorf("the waiting request was answered after %v", took)
 		}
 		time.Sleep(time.Minute)
-		if n := r.looks(forgotten.Add(time.Millisecond)); n != 0 {
-			r.t.Errorf("%d looks at a deleted session", n)
+		if n := r.polls(forgotten.Add(time.Millisecond)); n != 0 {
+			r.t.Errorf("%d polls at a deleted session", n)
 		}
 	})
 }
 
-// A full gate answers "not yet" at once, and looks all the same: the next request gets its code.
-func TestAFullGateStillLooks(t *testing.T) {
+// Where no more requests may wait, the answer is "not yet" at once, and the session is polled all the same: the next
+// request gets its code.
+func TestWaitQR_TurnedAwayRequestStillBuysAPoll(t *testing.T) {
 	full := func(c *acquire.Config) { c.WaiterLimits.Replica = 1 }
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		r.connect("key-a", r.create("key-a", "crm-1"))
 		r.qr("key-a", "crm-1", session.WaitPreference{})
 		r.create("key-a", "crm-2") // nobody connects it, so that whoever asks for it waits
 		go func() {
-			_, _ = r.p.WaitQR(r.t.Context(), r.caller("key-a"), "crm-2", session.WaitPreference{Set: true, For: time.Minute})
+			_, _ = r.manager.WaitQR(r.t.Context(), r.caller("key-a"), "crm-2", session.WaitPreference{Set: true, For: time.Minute})
 		}()
 		time.Sleep(20 * time.Second)
 		if v := r.qr("key-a", "crm-1", session.WaitPreference{}); v.Session.QR.Fresh(time.Now()) {
@@ -192,25 +193,25 @@ func TestAFullGateStillLooks(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		if v := r.qr("key-a", "crm-1", session.WaitPreference{}); !v.Session.QR.Fresh(time.Now()) {
-			r.t.Error("nobody looked")
+			r.t.Error("nobody polled")
 		}
 	}, full)
 }
 
-// An engine that is ready just before a hold ends is asked once more in time.
-func TestTheLastLookBeforeAHoldEnds(t *testing.T) {
+// An engine that is ready just before a wait ends is polled once more in time.
+func TestWaitQR_FinalPollBeforeTheWaitEnds(t *testing.T) {
 	for _, ready := range []time.Duration{8100 * time.Millisecond, 8400 * time.Millisecond, 8600 * time.Millisecond} {
 		bubbleIn(t, ready.String(), &enginesim.Engine{QRDelay: ready}, func(r *rig) {
 			r.connect("key-a", r.create("key-a", "crm-1"))
 			if v := r.qr("key-a", "crm-1", session.WaitPreference{}); !v.Session.QR.Present() {
-				r.t.Errorf("the code was there %v before the end of the hold, and the client was sent away", 9*time.Second-ready)
+				r.t.Errorf("the code was there %v before the end of the wait, and the client was sent away", 9*time.Second-ready)
 			}
 		})
 	}
 }
 
-// An engine whose /status always fails is not asked in a storm when a code has vanished.
-func TestAFailingStatusIsNoStorm(t *testing.T) {
+// An engine whose /status always fails is not polled in a storm when a code has vanished.
+func TestTracker_FailingStatusCausesNoStorm(t *testing.T) {
 	e := &enginesim.Engine{Rotation: enginesim.WhatsAppRotation(), Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteStatus: {Kind: enginesim.ServerError}}}
 	bubble(t, e, func(r *rig) {
 		r.connect("key-a", r.create("key-a", "crm-1"))
@@ -220,8 +221,8 @@ func TestAFailingStatusIsNoStorm(t *testing.T) {
 		for range 6 {
 			r.qr("key-a", "crm-1", session.WaitPreference{Set: true, For: 9 * time.Second})
 		}
-		if n := r.looks(began); n > 150 {
-			r.t.Errorf("%d looks in %v", n, time.Since(began))
+		if n := r.polls(began); n > 150 {
+			r.t.Errorf("%d polls in %v", n, time.Since(began))
 		}
 	})
 }

@@ -15,7 +15,7 @@ func (r *rig) persistent(key, id string, patience time.Duration) (*session.Snaps
 	r.t.Helper()
 	began := time.Now()
 	for {
-		v, err := r.p.WaitQR(r.t.Context(), r.caller(key), id, session.WaitPreference{})
+		v, err := r.manager.WaitQR(r.t.Context(), r.caller(key), id, session.WaitPreference{})
 		if err != nil {
 			r.t.Fatalf("after %v: %v", time.Since(began), err)
 		}
@@ -29,8 +29,8 @@ func (r *rig) persistent(key, id string, patience time.Duration) (*session.Snaps
 	}
 }
 
-// Engines that fail in the ways that were seen, and the longest that a polling client may wait there.
-func TestTheClientGetsItsQRFromAnEngineThat(t *testing.T) {
+// Engines that fail in the ways that were observed, and the longest that a polling client may wait there.
+func TestWaitQR_SucceedsWithAnEngineThat(t *testing.T) {
 	engines := map[string]struct {
 		engine *enginesim.Engine
 		within time.Duration
@@ -75,8 +75,8 @@ func TestTheClientGetsItsQRFromAnEngineThat(t *testing.T) {
 	}
 }
 
-// Force is asked for only where the operator allows it.
-func TestForceNeedsLeave(t *testing.T) {
+// Recovery connects with force only where the operator allows it.
+func TestRecovery_ForceNeedsPermission(t *testing.T) {
 	for name, leave := range map[string]bool{"with leave": true, "without": false} {
 		bubbleIn(t, name, &enginesim.Engine{StuckUntilForce: true}, func(r *rig) {
 			r.connect("key-a", r.create("key-a", "crm-1"))

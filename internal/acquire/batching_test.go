@@ -11,9 +11,9 @@ import (
 	"qrgate/internal/test/enginesim"
 )
 
-// Ten sessions of one key at once: twenty of the thirty calls of a minute go into create and connect, and
-// all ten codes come within ten seconds without a single 429.
-func TestTenSessionsOfOneKeyShareTheBudget(t *testing.T) {
+// Ten sessions of one key at once: creates and connects take twenty of the thirty calls of a minute, and all ten codes
+// come within ten seconds without a single 429.
+func TestTenant_TenSessionsShareTheRateLimit(t *testing.T) {
 	for name, stagger := range map[string]time.Duration{"at once": 0, "one every half second": 500 * time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, enginesim.Incident(), func(r *rig) {
@@ -26,7 +26,7 @@ func TestTenSessionsOfOneKeyShareTheBudget(t *testing.T) {
 						ref := r.createUnlisted("key-a", id)
 						asked := time.Now()
 						r.connect("key-a", ref)
-						v, err := r.p.WaitQR(r.t.Context(), r.caller("key-a"), id, session.WaitPreference{})
+						v, err := r.manager.WaitQR(r.t.Context(), r.caller("key-a"), id, session.WaitPreference{})
 						if err != nil || !v.Session.QR.Fresh(v.At) {
 							r.t.Errorf("%s: no QR after %v: %v %s place %d waiting %v", id, v.At.Sub(asked), err, v.Session.State, v.QueuePosition, v.RateLimitWait)
 						}
@@ -36,16 +36,16 @@ func TestTenSessionsOfOneKeyShareTheBudget(t *testing.T) {
 					})
 				}
 				wg.Wait()
-				r.noneRefused()
-				r.t.Logf("%d looks", r.looks(began))
+				r.none429()
+				r.t.Logf("%d polls", r.polls(began))
 			})
 		})
 	}
 }
 
-// Sessions that the engine's list does not reach are asked for one by one: reading the list for them again and
-// again would be a storm, because an engine without limits does not stop it.
-func TestSessionsBeyondTheListAreNoStorm(t *testing.T) {
+// Sessions that the engine's list does not reach are polled one by one. Reading the list for them again and again would
+// be a storm of calls that an engine without limits does not stop.
+func TestBatcher_SessionsBeyondTheListCostFewCalls(t *testing.T) {
 	engine := &enginesim.Engine{QRDelay: time.Hour, Latency: 20 * time.Millisecond}
 	bubble(t, engine, func(r *rig) {
 		olds := []session.Ref{r.unseen("old-1"), r.unseen("old-2")}
@@ -57,13 +57,13 @@ func TestSessionsBeyondTheListAreNoStorm(t *testing.T) {
 		}
 		began := time.Now()
 		time.Sleep(10 * time.Second)
-		if n := r.looks(began); n > 40 {
+		if n := r.polls(began); n > 40 {
 			t.Errorf("%d calls in ten seconds for two sessions", n)
 		}
 	})
 }
 
-// unseen makes a session past the gate, and names it as a client would.
+// unseen makes a session past qrgate, and names it as a client would.
 func (r *rig) unseen(name string) session.Ref {
 	r.t.Helper()
 	if status := r.post("key-a", "/api/sessions", `{"sessionId":"`+name+`","sessionName":"test"}`); status != http.StatusCreated {
@@ -72,9 +72,9 @@ func (r *rig) unseen(name string) session.Ref {
 	return session.Ref{Name: name}
 }
 
-// A list that cannot be read, because it is larger than what is read or broken, keeps no session from its code: they are
-// asked for one by one.
-func TestNoListNoMatter(t *testing.T) {
+// A list that cannot be read, because it is too large or broken, keeps no session from its code: they are polled one by
+// one.
+func TestBatcher_BrokenListKeepsNoSessionFromItsQR(t *testing.T) {
 	for name, kind := range map[string]enginesim.FaultKind{"endless": enginesim.EndlessBody, "broken": enginesim.ServerError, "hanging": enginesim.Hang, "HTML": enginesim.Garbage} {
 		engine := &enginesim.Engine{QRDelay: time.Second, Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteList: {Kind: kind}}}
 		bubbleIn(t, name, engine, func(r *rig) {
@@ -86,7 +86,7 @@ func TestNoListNoMatter(t *testing.T) {
 			for _, ref := range refs {
 				wg.Go(func() {
 					r.connect("key-a", ref)
-					v, err := r.p.WaitQR(r.t.Context(), r.caller("key-a"), ref.Name, session.WaitPreference{})
+					v, err := r.manager.WaitQR(r.t.Context(), r.caller("key-a"), ref.Name, session.WaitPreference{})
 					if err != nil || !v.Session.QR.Fresh(v.At) {
 						r.t.Errorf("%s: no QR: %v %s %s", ref.Name, err, v.Session.State, v.Diagnosis.Code)
 					}
@@ -100,9 +100,9 @@ func TestNoListNoMatter(t *testing.T) {
 	}
 }
 
-// A list that lags behind the sessions' own routes is found out by the first code that it denies, and then done without:
-// testing it one session at a time would take minutes.
-func TestAListThatLagsIsFoundOut(t *testing.T) {
+// A list that lags behind the sessions' own routes is detected by the first code that it lacks, and not used then:
+// verifying it one session at a time would take minutes.
+func TestBatcher_LaggingListIsDetected(t *testing.T) {
 	bubble(t, &enginesim.Engine{QRDelay: 4 * time.Second, ListLags: true}, func(r *rig) {
 		var wg sync.WaitGroup
 		for i := range 20 {
@@ -118,9 +118,9 @@ func TestAListThatLagsIsFoundOut(t *testing.T) {
 	})
 }
 
-// A code that the list does not show any more, because it was disconnected or scanned, is no reason to do without the
-// list: ten sessions that are asked one by one would have to share thirty calls a minute.
-func TestAListMayTakeACodeBack(t *testing.T) {
+// A code that the list no longer shows, because it was disconnected or scanned, does not disable the list: ten sessions
+// that are polled one by one would have to share thirty calls a minute.
+func TestBatcher_ListMayDropACode(t *testing.T) {
 	bubble(t, enginesim.Incident(), func(r *rig) {
 		shown := r.create("key-a", "crm-00")
 		r.connect("key-a", shown)
@@ -138,7 +138,7 @@ func TestAListMayTakeACodeBack(t *testing.T) {
 		for i := 1; i <= 8; i++ {
 			wg.Go(func() { r.qr("key-a", fmt.Sprintf("crm-%02d", i), session.WaitPreference{}) })
 		}
-		_, _ = r.p.Status(r.t.Context(), r.caller("key-a"), "crm-00") // somebody asks whether it was scanned
+		_, _ = r.manager.Status(r.t.Context(), r.caller("key-a"), "crm-00") // somebody asks whether it was scanned
 		wg.Wait()
 		if n := r.engine.CountSince(enginesim.RouteQR, began); n > 4 {
 			r.t.Errorf("%d sessions were asked for one by one, %d lists were read", n, r.engine.CountSince(enginesim.RouteList, began))

@@ -26,9 +26,9 @@ func (r *rig) causes() (out []diagnosis.Code) {
 	return out
 }
 
-// An engine that is silent, with the documented rate limit: the gate's own looks and its recovery spend the budget, and
-// from the first word to the last that is not the cause. Whoever reads the log hears of it as soon as the client.
-func TestSilenceIsOneCause(t *testing.T) {
+// An engine that gives no QR, with the documented rate limit: qrgate's own polls and recovery steps spend the calls, and
+// that is never named as the cause. Events and clients learn of the cause at the same time.
+func TestDiagnosis_SilentEngineUnderRateLimitIsOneCause(t *testing.T) {
 	engine := enginesim.Incident()
 	engine.QRDelay = time.Hour
 	bubble(t, engine, func(r *rig) {
@@ -36,7 +36,7 @@ func TestSilenceIsOneCause(t *testing.T) {
 		began := time.Now()
 		r.connect("key-a", ref)
 		for time.Since(began) < 55*time.Second {
-			v, err := r.p.WaitQR(r.t.Context(), r.caller("key-a"), "crm-1", session.WaitPreference{})
+			v, err := r.manager.WaitQR(r.t.Context(), r.caller("key-a"), "crm-1", session.WaitPreference{})
 			if err != nil || !v.Diagnosis.Healthy() && v.Diagnosis.Code != diagnosis.QRNotEmitted {
 				r.t.Fatalf("after %s: %v, %+v", time.Since(began), err, v.Diagnosis)
 			}
@@ -48,9 +48,9 @@ func TestSilenceIsOneCause(t *testing.T) {
 	})
 }
 
-// Others that had their code before this session was waited for say nothing of it; those that get it meanwhile do, to
-// clients and observers alike.
-func TestStuckWhileOthersWork(t *testing.T) {
+// Other sessions that got their QR before this one was waited for say nothing about it; those that get it meanwhile do,
+// to clients and in events alike.
+func TestDiagnosis_SessionStuckNeedsPeersThatSucceedMeanwhile(t *testing.T) {
 	for name, tt := range map[string]struct {
 		before bool // the other had its code when this one was connected
 		want   []diagnosis.Code
@@ -62,8 +62,8 @@ func TestStuckWhileOthersWork(t *testing.T) {
 			other, stuck := r.create("key-a", "crm-1"), r.create("key-a", "crm-2")
 			show := func() {
 				r.post("key-a", "/api/sessions/crm-1/connect", `{"force":true}`)
-				_ = r.p.OnConnect(r.t.Context(), r.caller("key-a"), session.SessionReport{Ref: other, State: session.Connecting}, session.Force)
-				if v, err := r.p.WaitQR(r.t.Context(), r.caller("key-a"), "crm-1", session.WaitPreference{}); err != nil || !v.Session.QR.Present() {
+				_ = r.manager.OnConnect(r.t.Context(), r.caller("key-a"), session.SessionReport{Ref: other, State: session.Connecting}, session.Force)
+				if v, err := r.manager.WaitQR(r.t.Context(), r.caller("key-a"), "crm-1", session.WaitPreference{}); err != nil || !v.Session.QR.Present() {
 					r.t.Fatalf("%v, %+v", err, v)
 				}
 			}
@@ -83,9 +83,9 @@ func TestStuckWhileOthersWork(t *testing.T) {
 	}
 }
 
-// An engine that says only in its state why there is no QR is asked after each connect: the cause of the last attempt
-// stays known while it lasts, and is not taken for that of this one.
-func TestTheCauseOfEachAttempt(t *testing.T) {
+// An engine that tells only in its state why there is no QR is asked after each connect: the cause of the last attempt
+// stands while it lasts, and is not taken for the cause of this one.
+func TestDiagnosis_CauseIsAskedForAfterEachConnect(t *testing.T) {
 	engine := &enginesim.Engine{QRDelay: time.Hour}
 	var said atomic.Value
 	said.Store("503 Connection Failure")
@@ -97,7 +97,7 @@ func TestTheCauseOfEachAttempt(t *testing.T) {
 			if time.Since(began) > 31*time.Second {
 				said.Store("405 Connection Failure")
 			}
-			_, err := r.p.WaitQR(r.t.Context(), r.caller("key-a"), "crm-1", session.WaitPreference{Set: true, For: time.Second})
+			_, err := r.manager.WaitQR(r.t.Context(), r.caller("key-a"), "crm-1", session.WaitPreference{Set: true, For: time.Second})
 			if err != nil {
 				r.t.Fatal(err)
 			}

@@ -10,9 +10,9 @@ import (
 	"qrgate/internal/test/enginesim"
 )
 
-// A gate in a network without a way out, before an engine elsewhere: what the gate cannot do itself names the engine's
-// silence until the engine gives somebody a QR, and not afterwards.
-func TestTheGatesOwnNetworkIsNotTheEngines(t *testing.T) {
+// qrgate in a network without a way out, in front of an engine elsewhere: what qrgate cannot reach itself names the
+// cause of a missing QR until the engine gives any session its QR, and not afterwards.
+func TestDiagnosis_OwnConnectivityCountsUntilTheEngineGivesAQR(t *testing.T) {
 	var began time.Time
 	shut := func(c *acquire.Config) {
 		c.Connectivity = func() session.ConnectivityResult {
@@ -24,7 +24,7 @@ func TestTheGatesOwnNetworkIsNotTheEngines(t *testing.T) {
 		silence := func(name string) diagnosis.Diagnosis {
 			r.connect("key-a", r.create("key-a", name))
 			time.Sleep(14 * time.Second)
-			v, err := r.p.WaitQR(r.t.Context(), r.caller("key-a"), name, session.WaitPreference{Set: true})
+			v, err := r.manager.WaitQR(r.t.Context(), r.caller("key-a"), name, session.WaitPreference{Set: true})
 			if err != nil {
 				r.t.Fatal(err)
 			}
