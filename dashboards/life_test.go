@@ -45,7 +45,7 @@ func hearts(m *metrics.Metrics) {
 }
 
 func requests(m *metrics.Metrics) {
-	const qr = "/api/sessions/:id/qr"
+	const qr = "/api/sessions/{id}/qr"
 	for _, e := range []metrics.Exchange{
 		{Method: "GET", Route: qr, Status: 200, Took: time.Second, BytesIn: 10, BytesOut: 4000, Traffic: session.UserTraffic},
 		{Method: "GET", Route: qr, Status: 202, Code: "QR_NOT_READY", Took: 9 * time.Second, Traffic: session.UserTraffic},

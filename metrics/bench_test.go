@@ -44,7 +44,7 @@ func BenchmarkObserveJourneyWithExemplar(b *testing.B) {
 
 func BenchmarkHTTP(b *testing.B) {
 	m := full(b)
-	e := metrics.Exchange{Method: "GET", Route: "/api/sessions/:id/qr", Status: 200, Took: time.Second, BytesIn: 10, BytesOut: 100}
+	e := metrics.Exchange{Method: "GET", Route: "/api/sessions/{id}/qr", Status: 200, Took: time.Second, BytesIn: 10, BytesOut: 100}
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {

@@ -13,7 +13,7 @@ import (
 // Session and RequestID are never labels; Trace becomes the exemplar.
 type Exchange struct {
 	Method     string               // as sent
-	Route      string               // template of the route, "/api/sessions/:id/qr"; Unmatched otherwise
+	Route      string               // template of the route, "/api/sessions/{id}/qr"; Unmatched otherwise
 	Status     int                  // as sent; 499 if the client left before that
 	Code       string               // of the error that the gate itself answered; empty if none
 	Took       time.Duration        // from the parsed head to the end of the answer

@@ -14,7 +14,7 @@ import (
 
 func TestHTTP(t *testing.T) {
 	t.Parallel()
-	const qr = "/api/sessions/:id/qr"
+	const qr = "/api/sessions/{id}/qr"
 	for name, x := range map[string]struct {
 		exchange metrics.Exchange
 		want     map[string]float64

@@ -88,7 +88,7 @@ func storm(m *metrics.Metrics, n int) {
 			Op: text("qr", "list"), ErrorKind: session.ErrorKind(text("", "not_ready", "timeout")), Status: r.IntN(1000) - 100, Code: text(),
 			Outcome: session.Outcome(text("success", "failure", "abandoned", "")), Diagnosis: diagnosis.Code(text(codes...)), Sequence: r.IntN(9),
 		})
-		m.HTTP(metrics.Exchange{Method: text("GET", "POST", "BREW"), Route: text("/api/sessions/:id/qr", "/api/sessions/{id}", "unmatched"),
+		m.HTTP(metrics.Exchange{Method: text("GET", "POST", "BREW"), Route: text("/api/sessions/{id}/qr", "/api/sessions/{id}", "unmatched"),
 			Status: r.IntN(2000) - 500, Code: text(""), Took: took(), BytesIn: r.Int64() - r.Int64(), BytesOut: 1,
 			Traffic: session.TrafficClass(text("user", "synthetic")), RequestID: text(), ClientGone: r.IntN(2) == 0, Truncated: r.IntN(2) == 0})
 		m.Store(text("get", "put"), took(), errors.New(text()))
