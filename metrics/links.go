@@ -28,7 +28,7 @@ func (t *Tracing) Traceparent(ctx context.Context) string {
 // Link links the span that ctx is within to the request that the journey of a session began with, and to the flight
 // that serves it, so that every trace of a journey leads to the others. A span that is not recorded, and
 // one that is itself that request, gets no link.
-func (t *Tracing) Link(ctx context.Context, c session.Caller, s session.Session) {
+func (t *Tracing) Link(ctx context.Context, c session.Caller, s *session.Session) {
 	span := trace.SpanFromContext(ctx)
 	if !t.Enabled() || !span.IsRecording() {
 		return

@@ -99,7 +99,7 @@ func TestAnswerQR(t *testing.T) {
 }
 
 // wantBody checks what every body must have, and must not.
-func wantBody(t *testing.T, r proxy.Reply) {
+func wantBody(t *testing.T, r proxy.Response) {
 	t.Helper()
 	if r.Status == 200 {
 		data, _ := r.Body["data"].(map[string]any)

@@ -26,12 +26,12 @@ func BenchmarkPass(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	transport := proxy.Transport(proxy.TransportOptions{})
+	transport := proxy.Transport()
 	b.Cleanup(transport.CloseIdleConnections)
 	bare := &httputil.ReverseProxy{Transport: transport, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(u); r.SetXForwarded() }}
 	front := proxy.New(proxy.Config{Engine: u, Transport: transport})
 
-	ask := map[string]func(){"bare": asker(b, bare), "front": asker(b, front.Handler())}
+	ask := map[string]func(){"bare": asker(b, bare), "front": asker(b, front)}
 	took := map[string]time.Duration{}
 	turn := func(name string) {
 		began := time.Now()

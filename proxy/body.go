@@ -11,43 +11,40 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
-
-	"qrgate/compat"
 )
 
-// errTooLarge says that a body without an announced length went beyond its bound.
+// errTooLarge means that a body without an announced length exceeded its limit.
 var errTooLarge = errors.New("the body is larger than allowed")
 
-// requestBody is the body of a request: counted, and, once bounded, limited in size and in silence.
+// requestBody counts the bytes of a request body and limits its size and its pauses.
 type requestBody struct {
 	io.ReadCloser
-	conn  *http.ResponseController
-	read  atomic.Int64
-	ended atomic.Bool // nothing is left to read
-
-	limit int64 // bytes; 0: none
-	idle  *idle // nil: the connection's own deadline stands
+	conn    *http.ResponseController
+	read    atomic.Int64
+	atEnd   atomic.Bool
+	maxSize int64      // bytes; 0: unlimited
+	idle    *idleTimer // nil: the connection's own deadline applies
 
 	mu  sync.Mutex
-	err error // the first error but io.EOF
+	err error // the first error except io.EOF
 }
 
 // Read reads from the client and remembers why it could not.
 func (b *requestBody) Read(p []byte) (int, error) {
-	if b.ended.Load() {
-		return 0, io.EOF // a deadline set now would end what net/http reads on, to notice that the client leaves
+	if b.atEnd.Load() {
+		return 0, io.EOF // a deadline set now would end the read by which net/http notices that the client left
 	}
 	if b.idle != nil {
-		b.idle.pause() // it is the client's turn; net/http lifts the deadline after the last byte
-		_ = b.conn.SetReadDeadline(time.Now().Add(b.idle.limit))
+		b.idle.pause()
 		defer b.idle.resume()
+		_ = b.conn.SetReadDeadline(time.Now().Add(b.idle.timeout)) // net/http removes it after the last byte
 	}
 	n, err := b.ReadCloser.Read(p)
-	if total := b.read.Add(int64(n)); b.limit > 0 && total > b.limit {
-		n, err = 0, errTooLarge // the engine must not take the beginning for the whole
+	if total := b.read.Add(int64(n)); b.maxSize > 0 && total > b.maxSize {
+		n, err = 0, errTooLarge // the engine must not take the first part for the complete body
 	}
 	if err == io.EOF {
-		b.ended.Store(true)
+		b.atEnd.Store(true)
 	} else if err != nil {
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -68,10 +65,7 @@ func (b *requestBody) failure() error {
 	return b.err
 }
 
-// isReadTimeout reports whether the client stopped sending.
-func isReadTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
-
-// count is how many bytes were read.
+// count is the number of bytes read.
 func (b *requestBody) count() int64 {
 	if b == nil {
 		return 0
@@ -79,24 +73,22 @@ func (b *requestBody) count() int64 {
 	return b.read.Load()
 }
 
-const (
-	textBodyTime   = "The body of the request did not arrive in time. Send it again, at once and whole."
-	textBodyBroken = "The body of the request could not be read to its end. Send it again, and check its length."
-)
+// isReadTimeout reports whether the client stopped sending.
+func isReadTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 
-// bufferBody reads the body of a session request before anything waits: net/http notices that a client has
-// left only when nothing of its body is unread. The handlers find it in memory.
-func (f *Handler) bufferBody(c *gin.Context) {
-	rec := recorderOf(c.Writer)
-	if rec.body == nil {
+// bufferBody reads the body of a session request before the handler waits for anything: net/http notices that a client
+// has left only after the whole body was read.
+func (h *Handler) bufferBody(c *gin.Context) {
+	w := writerOf(c.Writer)
+	if w.body == nil {
 		return
 	}
-	rec.body.limit = f.config.SessionBody
-	_ = rec.body.conn.SetReadDeadline(time.Now().Add(f.config.SessionBodyTime))
-	body, err := io.ReadAll(rec.body) // after the last byte net/http lifts the deadline
+	w.body.maxSize = h.config.limits.sessionBody
+	_ = w.conn.SetReadDeadline(time.Now().Add(h.config.limits.sessionBodyTimeout)) // net/http removes it after the last byte
+	body, err := io.ReadAll(w.body)
 	if err != nil {
-		rec.closeConn = true
-		f.writeError(c.Writer, c.Request, bodyFailure(err))
+		w.closeConn = true
+		w.writeError(bodyError(err))
 		c.Abort()
 		return
 	}
@@ -105,13 +97,33 @@ func (f *Handler) bufferBody(c *gin.Context) {
 	c.Request.TransferEncoding = nil
 }
 
-// bodyFailure says what is wrong with a body that could not be read.
-func bodyFailure(err error) apiError {
-	switch {
-	case errors.Is(err, errTooLarge):
-		return apiError{http.StatusRequestEntityTooLarge, compat.CodePayloadTooLarge, textTooLarge}
-	case isReadTimeout(err):
-		return apiError{http.StatusRequestTimeout, codeBodyTime, textBodyTime}
+const (
+	drainTimeout = time.Second // for the unread rest of a body after the response
+	drainSize    = 32 << 20    // bytes of it that are read
+)
+
+// boundDrain bounds how long a client that announced a body and does not send it holds the connection: net/http waits
+// for the rest without a limit before it reads the next request. It reports whether there is a rest. Without one it sets
+// no deadline, because net/http reads on to notice that the client leaves.
+func (w *responseWriter) boundDrain() bool {
+	unread := w.request.ContentLength != 0 && (w.body == nil || !w.body.atEnd.Load())
+	if !unread || w.status == http.StatusSwitchingProtocols {
+		return false
 	}
-	return apiError{http.StatusBadRequest, compat.CodeValidationError, textBodyBroken}
+	_ = w.conn.SetReadDeadline(time.Now().Add(drainTimeout))
+	return true
+}
+
+// drainBody reads the rest of a body after the response: closing a connection with unread bytes resets it, and then many
+// clients lose the response.
+func (w *responseWriter) drainBody() {
+	if !w.boundDrain() || w.request.Header.Get("Expect") != "" {
+		return
+	}
+	w.Flush()
+	rest := w.request.Body
+	if w.body != nil {
+		rest = w.body.ReadCloser
+	}
+	_, _ = io.CopyN(io.Discard, rest, drainSize)
 }

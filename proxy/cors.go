@@ -5,47 +5,51 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"qrgate/compat"
 )
 
-// maxOrigin is the longest Origin that is looked up, in bytes.
-const maxOrigin = 256
+const (
+	maxOriginSize    = 256              // bytes
+	maxOrigins       = 256              // in the cache
+	maxPreflights    = 4                // in progress
+	preflightTimeout = 2 * time.Second  // of the request to the engine about an unknown Origin
+	corsTTL          = 10 * time.Minute // of the engine's response
+	corsRetryDelay   = 10 * time.Second // after the engine did not respond
+)
 
-// preflightTimeout bounds the question to the engine about an unknown Origin.
-const preflightTimeout = 2 * time.Second
-
-// applyCORS puts on an answer of the gate's own what the engine would have put there: without it a
-// browser hides from the page even why a call failed. What the answer has already stands.
-func (f *Handler) applyCORS(r *http.Request, h http.Header) {
+// applyCORS adds to a response of qrgate's own the headers that the engine would have sent: without them a browser does
+// not let the page read why a call failed. It overwrites nothing.
+func (h *Handler) applyCORS(r *http.Request, header http.Header) {
 	origin := r.Header.Get("Origin")
-	if origin == "" || len(origin) > maxOrigin || h.Get("Access-Control-Allow-Origin") != "" {
+	if origin == "" || len(origin) > maxOriginSize || header.Get("Access-Control-Allow-Origin") != "" {
 		return
 	}
-	for name, values := range f.corsFor(r.Context(), origin) {
-		h[name] = append(h[name], values...)
+	for name, values := range h.corsFor(r.Context(), origin) {
+		header[name] = append(header[name], values...)
 	}
 }
 
-// corsFor is the Access-Control-* and Vary headers that the engine gives origin, as seen within the last
-// ten minutes on an answer that passed through. For an origin not seen yet the engine is asked, by one
-// preflight without a credential. The result is empty if the engine allows nothing, or cannot be asked;
-// it must not be changed.
-func (f *Handler) corsFor(ctx context.Context, origin string) http.Header {
-	if h, ok := f.cors.get(origin, time.Now()); ok {
-		return h
+// corsFor is the Access-Control-* and Vary headers that the engine sent for origin within the last ten minutes. For a
+// new origin it asks the engine by one preflight without a credential. The result is empty if the engine allows nothing
+// or does not respond; it must not be changed.
+func (h *Handler) corsFor(ctx context.Context, origin string) http.Header {
+	if header, ok := h.cors.get(origin, time.Now()); ok {
+		return header
 	}
-	if f.config.Engine == nil || !f.cors.begin(origin) {
-		return nil // somebody is asking already; this answer goes without
+	if h.config.Engine == nil || !h.cors.begin(origin) {
+		return nil // another request asks already; this response goes without
 	}
 	ctx, cancel := context.WithTimeout(ctx, preflightTimeout)
 	defer cancel()
-	h, asked := f.askCORS(ctx, origin)
-	f.cors.finish(origin, h, asked, time.Now())
-	return h
+	header, ok := h.sendPreflight(ctx, origin)
+	h.cors.finish(origin, header, ok, time.Now())
+	return header
 }
 
-// askCORS sends the preflight that a browser would send before reading the sessions.
-func (f *Handler) askCORS(ctx context.Context, origin string) (h http.Header, ok bool) {
-	u := f.engineURL(target{path: sessionsPrefix})
+// sendPreflight sends the preflight that a browser would send before it lists the sessions.
+func (h *Handler) sendPreflight(ctx context.Context, origin string) (header http.Header, ok bool) {
+	u := h.engineURL(compat.SessionsPath, "")
 	r, err := http.NewRequestWithContext(ctx, http.MethodOptions, u.String(), nil)
 	if err != nil {
 		return nil, false
@@ -53,7 +57,7 @@ func (f *Handler) askCORS(ctx context.Context, origin string) (h http.Header, ok
 	r.Header.Set("Origin", origin)
 	r.Header.Set("Access-Control-Request-Method", http.MethodGet)
 	r.Header.Set("Access-Control-Request-Headers", "x-api-key")
-	res, err := f.config.Transport.RoundTrip(r)
+	res, err := h.config.Transport.RoundTrip(r)
 	if err != nil {
 		return nil, false
 	}
@@ -61,100 +65,97 @@ func (f *Handler) askCORS(ctx context.Context, origin string) (h http.Header, ok
 	return corsHeaders(res.Header), res.StatusCode < 500
 }
 
-// corsHeaders picks what belongs on the answer to a call: a preflight's methods and headers do not.
+// corsHeaders selects the headers that belong on the response to a call, which excludes a preflight's methods and headers.
 func corsHeaders(h http.Header) http.Header {
-	allowed := h.Values("Access-Control-Allow-Origin")
-	if len(allowed) == 0 {
+	if len(h["Access-Control-Allow-Origin"]) == 0 {
 		return nil
 	}
-	picked := http.Header{"Vary": {"Origin"}}
+	selected := http.Header{"Vary": {"Origin"}}
 	for _, name := range []string{"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Expose-Headers"} {
-		if v := h.Values(name); len(v) > 0 {
-			picked[name] = v
+		if v := h[name]; len(v) > 0 {
+			selected[name] = v
 		}
 	}
-	return picked
+	return selected
 }
 
-const (
-	corsOrigins = 256              // origins remembered, at most
-	corsLife    = 10 * time.Minute // of what the engine said
-	corsRetry   = 10 * time.Second // after the engine could not be asked
-	corsAsking  = 4                // questions at a time, at most
-)
-
-// corsCache remembers what the engine allows to each Origin. It is safe for concurrent use.
+// corsCache holds what the engine allows to each Origin. It is safe for concurrent use.
 type corsCache struct {
-	mu     sync.Mutex
-	known  map[string]corsEntry
-	asking map[string]bool
+	mu      sync.Mutex
+	entries map[string]corsEntry
+	pending map[string]bool // origins with a preflight in progress
 }
 
 type corsEntry struct {
-	header http.Header // nil: nothing is allowed
-	until  time.Time
+	header    http.Header // nil: nothing is allowed
+	expiresAt time.Time
 }
 
 func newCORSCache() *corsCache {
-	return &corsCache{known: map[string]corsEntry{}, asking: map[string]bool{}}
+	return &corsCache{entries: map[string]corsEntry{}, pending: map[string]bool{}}
 }
 
-// get is what is known about origin, if it is fresh.
+// get returns the entry of origin, unless it has expired.
 func (c *corsCache) get(origin string, now time.Time) (http.Header, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e, ok := c.known[origin]
-	return e.header, ok && now.Before(e.until)
+	e, ok := c.entries[origin]
+	return e.header, ok && now.Before(e.expiresAt)
 }
 
-// begin reports whether the caller may ask the engine about origin, and must then settle.
+// begin reports whether the caller may send a preflight for origin; then it must call finish.
 func (c *corsCache) begin(origin string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.asking[origin] || len(c.asking) >= corsAsking {
+	if c.pending[origin] || len(c.pending) >= maxPreflights {
 		return false
 	}
-	c.asking[origin] = true
+	c.pending[origin] = true
 	return true
 }
 
-// finish stores the answer to a claim; one that was not to be had is asked for again soon.
-func (c *corsCache) finish(origin string, h http.Header, asked bool, now time.Time) {
+// finish stores the response to a preflight; ok is false if there was none.
+func (c *corsCache) finish(origin string, h http.Header, ok bool, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.asking, origin)
-	life := corsLife
-	if !asked {
-		h, life = nil, corsRetry
+	delete(c.pending, origin)
+	ttl := corsTTL
+	if !ok {
+		h, ttl = nil, corsRetryDelay
 	}
-	c.put(origin, corsEntry{h, now.Add(life)}, now)
+	c.put(origin, corsEntry{h, now.Add(ttl)}, now)
 }
 
-// learn stores what the engine said on an answer that passed through. An answer without Access-Control-*
-// teaches nothing: it may be a proxy's, and not the engine's.
-func (c *corsCache) learn(origin string, h http.Header, now time.Time) {
-	if origin == "" || len(origin) > maxOrigin || h == nil {
+// record stores what the engine allows by the header of a response that passes through. A response without
+// Access-Control-* is ignored: it may be a proxy's.
+func (c *corsCache) record(origin string, response http.Header) {
+	if origin == "" || len(origin) > maxOriginSize {
 		return
 	}
+	h := corsHeaders(response)
+	if h == nil {
+		return
+	}
+	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.put(origin, corsEntry{h, now.Add(corsLife)}, now)
+	c.put(origin, corsEntry{h, now.Add(corsTTL)}, now)
 }
 
-// put makes room by forgetting what is over, and, failing that, any one origin.
+// put evicts expired entries if the cache is full, and if there are none, an arbitrary one.
 func (c *corsCache) put(origin string, e corsEntry, now time.Time) {
-	if _, ok := c.known[origin]; !ok && len(c.known) >= corsOrigins {
-		for o, old := range c.known {
-			if !now.Before(old.until) {
-				delete(c.known, o)
+	if _, ok := c.entries[origin]; !ok && len(c.entries) >= maxOrigins {
+		for o, old := range c.entries {
+			if !now.Before(old.expiresAt) {
+				delete(c.entries, o)
 			}
 		}
-		for o := range c.known {
-			if len(c.known) < corsOrigins {
+		for o := range c.entries {
+			if len(c.entries) < maxOrigins {
 				break
 			}
-			delete(c.known, o)
+			delete(c.entries, o)
 		}
 	}
-	c.known[origin] = e
+	c.entries[origin] = e
 }

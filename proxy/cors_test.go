@@ -120,7 +120,7 @@ func TestManyOriginsAreForgotten(t *testing.T) {
 	for i := range 300 {
 		g.raw(t, fmt.Sprintf("GET /a//b HTTP/1.1\r\nHost: a\r\nOrigin: https://%d.example\r\n\r\n", i))
 	}
-	if n := proxy.OriginsKnown(g.front); n > 256 || n < 200 {
+	if n := proxy.CachedOrigins(g.front); n > 256 || n < 200 {
 		t.Errorf("%d origins are remembered", n)
 	}
 }

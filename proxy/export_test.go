@@ -1,40 +1,89 @@
 package proxy
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/http"
+	"time"
+
+	"qrgate/internal/session"
 )
 
-// Decisions that the tests look at directly.
+// Decisions that the tests check directly.
 var (
-	CheckPath      = checkPath
-	ValidRequestID = validRequestID
+	IsRequestID = isRequestID
+	ParseWait   = parseWait
+	ClampLimit  = clampLimit
 )
 
-// FindRoute is what the gate makes of a path, given the templates of the routes.
-func FindRoute(templates []string, path string) (route string, near bool) {
-	return routeSet(templates).find(path)
+// ParsePath is the path of a request target.
+func ParsePath(raw string) (string, error) {
+	path, _, err := parseTarget(raw)
+	return path, err
 }
 
-// Templates are the routes that the front serves itself.
-func (f *Handler) Templates() []string { return f.routeSet }
-
-// ScanHead feeds a connection's bytes to a headScan in pieces of the given size, and returns what it found.
-func ScanHead(wire string, piece int) (bad, coded bool) {
-	var s headScan
-	for len(wire) > 0 {
-		n := min(piece, len(wire))
-		s.feed([]byte(wire[:n]))
-		wire = wire[n:]
+// SetLimits replaces the limits that are not 0.
+func (c *Config) SetLimits(passThroughBody, sessionBody int64, sessionBodyTimeout, idleTimeout time.Duration) {
+	c.limits = c.withDefaults().limits
+	if passThroughBody > 0 {
+		c.limits.passThroughBody = passThroughBody
 	}
-	return s.bad, s.chunked
+	if sessionBody > 0 {
+		c.limits.sessionBody = sessionBody
+	}
+	if sessionBodyTimeout > 0 {
+		c.limits.sessionBodyTimeout = sessionBodyTimeout
+	}
+	if idleTimeout > 0 {
+		c.limits.idleTimeout = idleTimeout
+	}
 }
 
-// WhyFailed prints what a failed call is answered with.
-func WhyFailed(err, client, cause error) string { return fmt.Sprint(classifyError(err, client, cause)) }
-
-// OriginsKnown is how many origins a front remembers.
-func OriginsKnown(f *Handler) int {
-	f.cors.mu.Lock()
-	defer f.cors.mu.Unlock()
-	return len(f.cors.known)
+// ScanHeader feeds a connection's bytes to a headScanner in pieces of the given size and returns what it found.
+func ScanHeader(bytes string, piece int) (ambiguous, chunked bool) {
+	var s headScanner
+	for len(bytes) > 0 {
+		n := min(piece, len(bytes))
+		s.scan([]byte(bytes[:n]))
+		bytes = bytes[n:]
+	}
+	return s.ambiguous, s.chunked
 }
+
+// ClassifyError prints the response to a failed call.
+func ClassifyError(err, client, cause error) string {
+	return fmt.Sprint(classifyError(err, client, cause))
+}
+
+// CachedOrigins is the number of origins in the CORS cache.
+func CachedOrigins(h *Handler) int {
+	h.cors.mu.Lock()
+	defer h.cors.mu.Unlock()
+	return len(h.cors.entries)
+}
+
+// Response is a response as the tests compare it.
+type Response struct {
+	Status int
+	Code   string
+	Retry  time.Duration
+	Body   map[string]any
+}
+
+// AnswerQR is the response to a request for the QR.
+func AnswerQR(v *session.Snapshot, err error, now time.Time) Response {
+	r := answerQR(v, err, now)
+	b, _ := json.Marshal(r.body)
+	if r.prepared != nil {
+		b = fmt.Appendf(nil, "%s%d%s", r.prepared.Head, r.number, r.prepared.Tail)
+	}
+	out := Response{Status: r.status, Code: r.code, Retry: r.retryAfter}
+	_ = json.Unmarshal(b, &out.Body)
+	return out
+}
+
+// QRStatusOf is the status of a snapshot.
+func QRStatusOf(v *session.Snapshot, id string) QRStatus { return qrStatusOf(v, id, v.At) }
+
+// KeepsHeader reports whether a header of the engine's response is kept.
+func KeepsHeader(name string) bool { return keepsHeader(http.CanonicalHeaderKey(name)) }

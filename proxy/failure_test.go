@@ -114,7 +114,7 @@ func TestAnEngineThatHangs(t *testing.T) {
 }
 
 func idling(d time.Duration) setting {
-	return func(c *proxy.Config, _ *http.Server) { c.Idle = d }
+	return func(c *proxy.Config, _ *http.Server) { c.SetLimits(0, 0, 0, d) }
 }
 
 // speaker is an engine that answers every connection with the same bytes, and closes it.
@@ -168,7 +168,7 @@ func TestABodyThatIsTooLarge(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		}
 	})
-	g := start(t, engine, func(c *proxy.Config, _ *http.Server) { c.PassBody, c.SessionBody = 100_000, 1000 })
+	g := start(t, engine, func(c *proxy.Config, _ *http.Server) { c.SetLimits(100_000, 1000, 0, 0) })
 	for _, x := range []struct {
 		method, path string
 		size, status int
@@ -212,7 +212,7 @@ func TestTheBoundOfASessionsBodyIsNotABoundOfItsAnswer(t *testing.T) {
 		case <-late.C:
 		case <-r.Context().Done():
 		}
-	}), func(c *proxy.Config, _ *http.Server) { c.SessionBodyTime = bound })
+	}), func(c *proxy.Config, _ *http.Server) { c.SetLimits(0, 0, bound, 0) })
 	if a := g.send(t, "POST", "/api/sessions", strings.NewReader("{}")); a.StatusCode != 200 {
 		t.Errorf("answered %d %s", a.StatusCode, a.body)
 	}
@@ -221,7 +221,7 @@ func TestTheBoundOfASessionsBodyIsNotABoundOfItsAnswer(t *testing.T) {
 func TestAClientThatStopsInTheMidstOfItsBody(t *testing.T) {
 	t.Parallel()
 	engine := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
-	g := start(t, engine, idling(150*time.Millisecond), func(c *proxy.Config, _ *http.Server) { c.SessionBodyTime = 150 * time.Millisecond })
+	g := start(t, engine, idling(150*time.Millisecond), func(c *proxy.Config, _ *http.Server) { c.SetLimits(0, 0, 150 * time.Millisecond, 0) })
 	for _, path := range []string{"/api/messages/a/send", "/api/sessions"} {
 		a := g.raw(t, "POST "+path+" HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n{}")
 		wantProblem(t, a, 408, "REQUEST_TIMEOUT")
@@ -289,7 +289,7 @@ func TestWhyFailed(t *testing.T) {
 		"end of file":         {err: io.EOF, want: "{502 ENGINE_BAD_ANSWER"},
 		"client's body first": {err: dial, client: errors.New("malformed chunk"), want: "{400 VALIDATION_ERROR"},
 	} {
-		if got := proxy.WhyFailed(x.err, x.client, x.cause); !strings.HasPrefix(got, x.want) {
+		if got := proxy.ClassifyError(x.err, x.client, x.cause); !strings.HasPrefix(got, x.want) {
 			t.Errorf("%s: %s, want %s", name, got, x.want)
 		}
 	}

@@ -70,7 +70,7 @@ func TestWithoutAGuardNothingIsSmuggledEither(t *testing.T) {
 		reached.Add(1)
 		_, _ = io.Copy(io.Discard, r.Body)
 	}))
-	server := proxy.Server("", behind.front.Handler())
+	server := proxy.Server("", behind.front)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -121,10 +121,10 @@ func TestScanHeadInAnyPieces(t *testing.T) {
 	const well = "POST /" + "a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na\nbGET / HTTP/1.1\r\nX: y\r\n\r\n"
 	const ill = well + "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nX: " + "long long long long long long long long long long" + "\r\nContent-Length: 3\r\n\r\n"
 	for piece := 1; piece < len(ill); piece++ {
-		if bad, coded := proxy.ScanHead(well, piece); bad || coded {
+		if bad, coded := proxy.ScanHeader(well, piece); bad || coded {
 			t.Fatalf("in pieces of %d, a good connection is bad %v, coded %v", piece, bad, coded)
 		}
-		if bad, coded := proxy.ScanHead(ill, piece); !bad || !coded {
+		if bad, coded := proxy.ScanHeader(ill, piece); !bad || !coded {
 			t.Fatalf("in pieces of %d, a bad connection is bad %v, coded %v", piece, bad, coded)
 		}
 	}

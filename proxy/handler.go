@@ -1,17 +1,15 @@
-// Package proxy is the front of the gate: an http.Handler that receives every request of a client. It is
-// the only room that knows Gin.
+// Package proxy is the public HTTP front: an http.Handler that receives every request of a client. It is the only
+// package that imports Gin.
 //
 // A request passes, in this order,
 //
-//	gate      raw target, method and size; what two parsers could read differently is refused (gate.go)
-//	identity  X-Request-Id, on the answer and on the way to the engine (requestid.go)
-//	recovery  a panic becomes the documented 503, and no header is printed (finish.go)
-//	router    the documented session routes (routes.go); everything else passes through (pass.go)
+//	validate.go     raw target, framing, method and size: what two parsers could read differently is refused
+//	routes.go       the documented session routes; every other path passes through
+//	session*.go     session routes: the engine's responses, normalized, and the QR
+//	passthrough.go  everything else, byte for byte
+//	accesslog.go    one RequestLog per request, for Config.Observe: logs and metrics are made from it
 //
-// and is reported once, as a flat Exchange, to Config.Observe: logs and metrics are made of those
-// elsewhere.
-//
-// New and Server start nothing. The listener given to the server should be wrapped in Guard.
+// New and Server start nothing. Serve on a listener wrapped by DetectSmuggling.
 package proxy
 
 import (
@@ -35,64 +33,56 @@ import (
 	"qrgate/internal/session"
 )
 
-// Config says how a Front behaves. Only Engine is needed for a useful one; the zero value of every other
-// field has the meaning given beside it.
+// Config configures a Handler. Engine and QRService matter most; a zero field has the default given beside it.
 type Config struct {
-	// Engine is the base URL of the engine: scheme, host and, rarely, a path that stands before every
-	// path of a client. Without one, whatever is no session route is answered 404.
+	// Engine is the engine's base URL: scheme, host and, rarely, a path that precedes every client's path.
+	// Without one, every path that is no session route is answered 404.
 	Engine *url.URL
 
-	// Transport carries the calls to the engine. Default: Transport(TransportOptions{}).
+	// Transport carries the calls to the engine. Default: Transport().
 	Transport http.RoundTripper
 
-	// TrustedProxies are the networks whose X-Forwarded-* and client address headers are believed.
-	// Default: none, so that those headers are replaced by what the gate sees itself.
+	// TrustedProxies are the networks whose X-Forwarded-* and client IP headers are forwarded.
+	// Default: none; qrgate replaces those headers by what it sees itself.
 	TrustedProxies []netip.Prefix
 
-	// Observe is told of every request, once, after its answer was written. It must not block and may be
-	// called by many goroutines at once. Default: nobody is told.
+	// Observe receives every request once, after its response was written. It must not block, and it must be safe for
+	// concurrent use. Default: none.
 	Observe func(RequestLog)
 
-	// TrafficClass tells the gate's own probes from users, by the key presented in X-API-Key.
-	// Default: everything comes from users.
+	// TrafficClass tells probes from users, by the key in X-API-Key. Default: every request is a user's.
 	TrafficClass func(key secret.Secret) session.TrafficClass
 
-	// QRService answers the session routes. Without one they pass through.
+	// QRService serves the session routes. Without one they pass through.
 	QRService QRService
 
-	// Loop knows the gate's own requests again, should the engine's address lead back to it. Its Transport carries
-	// what QRService asks. Default: one of the front's own.
+	// Loop recognizes requests that qrgate sent itself, should the engine's address lead back to it. The transport of
+	// QRService must be wrapped by the same Loop. Default: a new one.
 	Loop *Loop
 
-	// Trail ties requests to the journeys that they are part of. Default: nobody traces.
-	Trail Tracer
+	// Tracer links requests to acquisitions. Default: no tracing.
+	Tracer Tracer
 
-	// Vault makes tenants of credentials. It must be set when QRService is.
+	// Vault derives tenants from credentials. Required with QRService.
 	Vault *seal.Sealer
 
-	// Logger takes panics, and nothing else. Default: they are not logged, only observed as 503.
+	// Logger receives panics and nothing else. Default: none; a panic is still observed as a 503.
 	Logger *slog.Logger
 
-	// PassBody bounds the body of a request that passes through, in bytes; beyond it the answer is 413.
-	// Default: 128 MiB, which leaves room for the documented uploads of 100 MB.
-	PassBody int64
-
-	// SessionBody bounds the body of a request on a session route, in bytes. Default: 1 MiB.
-	SessionBody int64
-
-	// SessionBodyTime is how long a client may take to send the whole body of a request on a session
-	// route. Default: 15 s.
-	SessionBodyTime time.Duration
-
-	// Idle is how long a request that passes through may go without a byte in either direction, before
-	// the engine's answer as well as during it. There is no total bound. Default: 120 s.
-	Idle time.Duration
+	limits limits // tests shorten them
 }
 
-// withDefaults fills what is zero.
+// limits bound what one request may take.
+type limits struct {
+	passThroughBody    int64         // bytes; documented uploads have up to 100 MB
+	sessionBody        int64         // bytes
+	sessionBodyTimeout time.Duration // for the whole body of a request on a session route
+	idleTimeout        time.Duration // without a byte in either direction while a request passes through
+}
+
 func (c Config) withDefaults() Config {
 	if c.Transport == nil {
-		c.Transport = Transport(TransportOptions{})
+		c.Transport = Transport()
 	}
 	if c.Observe == nil {
 		c.Observe = func(RequestLog) {}
@@ -106,85 +96,97 @@ func (c Config) withDefaults() Config {
 	if c.Loop == nil {
 		c.Loop = NewLoop()
 	}
-	c.PassBody = positive(c.PassBody, 128<<20)
-	c.SessionBody = positive(c.SessionBody, 1<<20)
-	c.SessionBodyTime = positive(c.SessionBodyTime, 15*time.Second)
-	c.Idle = positive(c.Idle, 120*time.Second)
+	if c.limits == (limits{}) {
+		c.limits = limits{128 << 20, 1 << 20, 15 * time.Second, 120 * time.Second}
+	}
 	return c
 }
 
-// positive is v, or fallback where v is zero or less.
-func positive[T int64 | time.Duration](v, fallback T) T {
-	if v <= 0 {
-		return fallback
-	}
-	return v
-}
-
-// Handler is the handler that every client talks to. Make one with New.
+// Handler serves all clients. Make one with New.
 type Handler struct {
 	config     Config
 	router     *gin.Engine
-	routeSet   routeSet
 	cors       *corsCache
 	buffers    *bufferPool
-	discardLog *log.Logger // httputil's: the Exchange tells what it would say
+	discardLog *log.Logger // httputil's own log: the RequestLog holds the same facts
 }
 
-// New builds a front and starts nothing.
+// New makes a Handler and starts nothing.
 //
-// It puts Gin into release mode, for the process and once: in any other mode Gin prints its routes and,
-// on a panic, the headers of the request.
+// It puts Gin into release mode for the whole process: in any other mode Gin prints its routes and, on a panic, the
+// headers of the request.
 func New(config Config) *Handler {
-	f := &Handler{
+	h := &Handler{
 		config:     config.withDefaults(),
 		cors:       newCORSCache(),
 		buffers:    newBufferPool(),
 		discardLog: log.New(io.Discard, "", 0),
 	}
-	f.router = f.newRouter()
-	f.routeSet = newRouteSet(f.router.Routes())
-	return f
+	h.router = h.newRouter()
+	return h
 }
 
-// Handler is the front as an [http.Handler].
-func (f *Handler) Handler() http.Handler { return http.HandlerFunc(f.serve) }
-
-// serve takes one request from the gate to the observer.
-func (f *Handler) serve(w http.ResponseWriter, r *http.Request) {
-	began := time.Now()
-	target, refusal := f.validate(r)
-	r = withRequestID(r)
-	rec := f.record(w, r)
-	rec.route = target.route
-	defer func() { f.finish(rec, r, began, recover()) }()
+// ServeHTTP implements [http.Handler].
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	rw := h.newResponseWriter(w, r)
+	defer func() { h.finish(rw, recover()) }()
+	t, refusal := h.validate(r)
+	rw.route = t.route
 	if refusal != nil {
-		rec.closeConn = true
-		f.writeError(rec, r, *refusal)
+		rw.closeConn = true
+		rw.writeError(*refusal)
 		return
 	}
-	f.router.ServeHTTP(rec, target.apply(r, rec, f.config))
+	rw.setTarget(t)
+	h.router.ServeHTTP(rw, &rw.request)
+}
+
+// finish ends one request: it responds after a panic, reports the request and ends the connection if it must end.
+func (h *Handler) finish(w *responseWriter, panicked any) {
+	abort := panicked != nil
+	if panicked != nil && panicked != http.ErrAbortHandler {
+		h.logPanic(w, panicked)
+		if w.status == 0 {
+			w.writeError(apiError{http.StatusServiceUnavailable, compat.CodeInternalError, textInternal})
+			abort = false
+		}
+	}
+	h.config.Observe(h.requestLog(w, abort))
+	if abort {
+		panic(http.ErrAbortHandler) // the only way to make net/http, and thereby the client, see that the response is truncated
+	}
+	w.drainBody()
+}
+
+const textInternal = "qrgate failed internally. Retry, and report the X-Request-Id of this response to qrgate's operator."
+
+// logPanic logs where a panic happened, and never what the client sent: Gin's own recovery prints every header except
+// Authorization, X-API-Key included. The value of a panic may hold anything, so only runtime errors are printed.
+func (h *Handler) logPanic(w *responseWriter, panicked any) {
+	what := fmt.Sprintf("a value of type %T", panicked)
+	if err, ok := panicked.(runtime.Error); ok {
+		what = err.Error()
+	}
+	h.config.Logger.Error("request panicked", "panic", what, "method", methodLabel(w.request.Method),
+		"route", w.route, "request_id", w.requestID, "stack", string(debug.Stack()))
 }
 
 const (
-	headerRequestID = "X-Request-Id"
-	maxRequestID    = 64
+	headerRequestID  = "X-Request-Id"
+	maxRequestIDSize = 64
 )
 
-// withRequestID is a copy of the server's request, headers included, which handlers must not change. It has an
-// X-Request-Id: the client's if there is exactly one and it can be printed safely, else a new one.
-func withRequestID(r *http.Request) *http.Request {
-	r = r.WithContext(r.Context())
-	r.Header = r.Header.Clone()
-	if ids := r.Header[headerRequestID]; len(ids) != 1 || !validRequestID(ids[0]) {
-		r.Header.Set(headerRequestID, rand.Text())
+// requestIDOf is the client's X-Request-Id if there is exactly one and it is printable, else a new one.
+func requestIDOf(h http.Header) string {
+	if ids := h[headerRequestID]; len(ids) == 1 && isRequestID(ids[0]) {
+		return ids[0]
 	}
-	return r
+	return rand.Text()
 }
 
-// validRequestID reports whether id is within ^[A-Za-z0-9._-]{1,64}$.
-func validRequestID(id string) bool {
-	if id == "" || len(id) > maxRequestID {
+// isRequestID reports whether id matches ^[A-Za-z0-9._-]{1,64}$.
+func isRequestID(id string) bool {
+	if id == "" || len(id) > maxRequestIDSize {
 		return false
 	}
 	for i := range len(id) {
@@ -195,56 +197,4 @@ func validRequestID(id string) bool {
 		}
 	}
 	return true
-}
-
-const textInternal = "Something failed inside the gate. Try again, and give the X-Request-Id of this answer to whoever runs it."
-
-// finish ends one request: it answers after a panic, tells the observer, and lets the connection go.
-func (f *Handler) finish(rec *responseWriter, r *http.Request, began time.Time, panicked any) {
-	abort := panicked != nil
-	if panicked != nil && panicked != http.ErrAbortHandler {
-		f.logPanic(rec, r, panicked)
-		if rec.status == 0 {
-			f.writeError(rec, r, apiError{http.StatusServiceUnavailable, compat.CodeInternalError, textInternal})
-			abort = false
-		}
-	}
-	f.config.Observe(f.exchange(rec, r, time.Since(began), abort))
-	if abort {
-		panic(http.ErrAbortHandler) // the only way to tell net/http, and with it the client, that the answer is cut
-	}
-	drainBody(rec, r)
-}
-
-// logPanic says where and what, never what the client sent: Gin's own recovery prints every header but
-// Authorization, X-API-Key included. The value of a panic may hold anything, so only the runtime's own are printed.
-func (f *Handler) logPanic(rec *responseWriter, r *http.Request, panicked any) {
-	what := fmt.Sprintf("a value of type %T", panicked)
-	if err, ok := panicked.(runtime.Error); ok {
-		what = err.Error()
-	}
-	f.config.Logger.Error("a request panicked", "panic", what, "method", methodLabel(r.Method),
-		"route", rec.route, "request_id", r.Header.Get(headerRequestID), "stack", string(debug.Stack()))
-}
-
-// exchange is the report of one request.
-func (f *Handler) exchange(rec *responseWriter, r *http.Request, took time.Duration, aborted bool) RequestLog {
-	left := rec.clientGone
-	if rec.status == 0 || aborted {
-		left = left || r.Context().Err() != nil // later than that, a client may go as it likes
-	}
-	gone := rec.failed || left && !isReadTimeout(rec.body.failure())
-	status := rec.status
-	if status == 0 {
-		status = http.StatusOK // net/http sends it when the handler wrote nothing
-		if gone || aborted {
-			status = StatusClientGone
-		}
-	}
-	return RequestLog{
-		Method: methodLabel(r.Method), Route: rec.route, Status: status, Code: rec.code, Took: took,
-		BytesIn: rec.body.count(), BytesOut: rec.bytes, RequestID: r.Header.Get(headerRequestID), Session: rec.session, Trace: f.traceparent(r.Context()),
-		Traffic:    f.config.TrafficClass(secret.NewSecret(r.Header.Get("X-API-Key"))),
-		ClientGone: gone, Truncated: aborted && !gone,
-	}
 }

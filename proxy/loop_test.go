@@ -23,9 +23,9 @@ func looped(t *testing.T, behind *url.URL) (base string, requests *atomic.Int64)
 	if behind == nil {
 		behind, _ = url.Parse(server.URL)
 	}
-	transport := proxy.Transport(proxy.TransportOptions{})
+	transport := proxy.Transport()
 	t.Cleanup(transport.CloseIdleConnections)
-	handler := proxy.New(proxy.Config{Engine: behind, Transport: transport}).Handler()
+	var handler http.Handler = proxy.New(proxy.Config{Engine: behind, Transport: transport})
 	front.Store(&handler)
 	return server.URL, requests
 }

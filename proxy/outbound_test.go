@@ -141,11 +141,11 @@ func TestRequestIDs(t *testing.T) {
 		r.Header["X-Request-Id"] = ids
 		a := g.do(t, r)
 		id := a.Header.Get("X-Request-Id")
-		if len(ids) > 0 && id == ids[0] || !proxy.ValidRequestID(id) || m.request().Header.Get("X-Request-Id") != id {
+		if len(ids) > 0 && id == ids[0] || !proxy.IsRequestID(id) || m.request().Header.Get("X-Request-Id") != id {
 			t.Errorf("%q: the answer has %q, the engine got %q", ids, id, m.request().Header.Get("X-Request-Id"))
 		}
 	}
-	if e := g.exchange(t); !proxy.ValidRequestID(e.RequestID) {
+	if e := g.exchange(t); !proxy.IsRequestID(e.RequestID) {
 		t.Errorf("the observer was told of id %q", e.RequestID)
 	}
 }

@@ -105,7 +105,7 @@ func TestMethodsAreCountedByAClosedSet(t *testing.T) {
 		t.Errorf("an invented method is observed as %q", e.Method)
 	}
 	g.send(t, "DELETE", "/api/sessions/81/qr", nil)
-	if e := g.exchange(t); e.Method != "DELETE" || e.Route != "/api/sessions/:id/qr" || e.Status != 405 {
+	if e := g.exchange(t); e.Method != "DELETE" || e.Route != "/api/sessions/{id}/qr" || e.Status != 405 {
 		t.Errorf("observed as %+v", e)
 	}
 }

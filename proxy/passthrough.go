@@ -1,13 +1,11 @@
 package proxy
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"io"
 	"mime"
-	"net"
 	"net/http"
 	"net/http/httputil"
 	"strconv"
@@ -20,110 +18,108 @@ import (
 	"qrgate/compat"
 )
 
-const textNoEngine = "This path is not served here: the gate runs without a separate engine. Use the session routes."
+const textNoEngine = "Not found. qrgate runs without a separate engine and serves the session routes only."
 
-// headerFlushDelay is how long the head of an answer may wait for the first of its body, so that one packet carries both.
+// headerFlushDelay is how long the header of a response waits for the first bytes of the body, so that one packet carries
+// both. Later bytes are sent at once.
 const headerFlushDelay = 5 * time.Millisecond
 
-// passThrough is one request on its way through to the engine.
+// passThrough is one request that passes through to the engine.
 type passThrough struct {
-	front *Handler
-	rec   *responseWriter
-	idle  *idle
-	ctx   context.Context // of the call to the engine; ends with errIdle as its cause
+	handler *Handler
+	w       *responseWriter
+	ctx     context.Context // of the call to the engine; its cause is errIdle after the idle timeout
 }
 
-// pass streams a request to the engine and the answer back. Nothing is held in memory, nothing is sent
-// twice, and the call ends when the client leaves or when nothing moves for Config.Idle.
-func (f *Handler) pass(c *gin.Context) {
-	c.Writer.Header().Del("Allow") // Gin's, where the method is not a session route's
-	if f.config.Engine == nil {
-		f.writeError(c.Writer, c.Request, apiError{http.StatusNotFound, compat.CodeNotFound, textNoEngine})
+// passThrough streams a request to the engine and the response back. It buffers nothing, sends nothing twice, and ends
+// when the client leaves or no byte moves for the idle timeout.
+func (h *Handler) passThrough(c *gin.Context) {
+	w := writerOf(c.Writer)
+	if h.config.Engine == nil {
+		w.writeError(apiError{http.StatusNotFound, compat.CodeNotFound, textNoEngine})
 		return
 	}
 	ctx, cancel := context.WithCancelCause(c.Request.Context())
 	defer cancel(nil)
-	writer := &streamWriter{ResponseWriter: c.Writer, conn: http.NewResponseController(c.Writer)}
-	writer.idle = startIdle(f.config.Idle, func() {
+	w.idle = startIdleTimer(h.config.limits.idleTimeout, func() {
 		cancel(errIdle)
-		writer.closeHijacked()
+		w.closeHijacked()
 	})
-	defer writer.idle.stop()
-	p := &passThrough{front: f, rec: recorderOf(c.Writer), idle: writer.idle, ctx: ctx}
-	if p.rec.body != nil {
-		p.rec.body.limit, p.rec.body.idle = f.config.PassBody, writer.idle
+	defer w.idle.stop()
+	if w.body != nil {
+		w.body.maxSize, w.body.idle = h.config.limits.passThroughBody, w.idle
 	}
+	p := &passThrough{handler: h, w: w, ctx: ctx}
 	reverse := httputil.ReverseProxy{
-		Rewrite:        f.rewrite,
-		Transport:      f.config.Transport,
-		FlushInterval:  headerFlushDelay, // of the head alone: streamWriter sends what follows at once
-		BufferPool:     f.buffers,
-		ErrorLog:       f.discardLog,
+		Rewrite:        w.rewrite,
+		Transport:      h.config.Transport,
+		FlushInterval:  headerFlushDelay,
+		BufferPool:     h.buffers,
+		ErrorLog:       h.discardLog,
 		ModifyResponse: p.modifyResponse,
 		ErrorHandler:   p.handleError,
 	}
-	reverse.ServeHTTP(writer, c.Request.WithContext(ctx))
+	reverse.ServeHTTP(w, c.Request.WithContext(ctx))
 }
 
-// bufferPool lends the buffers that answers are copied through.
+// bufferPool is the [httputil.BufferPool] of the response bodies.
 type bufferPool struct{ pool sync.Pool }
 
 func newBufferPool() *bufferPool {
 	return &bufferPool{sync.Pool{New: func() any { return new([32 << 10]byte) }}}
 }
 
-// Get lends a buffer.
+// Get implements [httputil.BufferPool].
 func (b *bufferPool) Get() []byte { return b.pool.Get().(*[32 << 10]byte)[:] }
 
-// Put takes it back.
+// Put implements [httputil.BufferPool].
 func (b *bufferPool) Put(p []byte) { b.pool.Put((*[32 << 10]byte)(p)) }
 
-// sniffLen is how much of a body is looked at to find HTML that does not say so, in bytes.
-const sniffLen = 512
-
-// modifyResponse looks at the head of the engine's answer before it is sent on.
+// modifyResponse checks the header of the engine's response before it is sent.
 func (p *passThrough) modifyResponse(res *http.Response) error {
-	origin := res.Request.Header.Get("Origin")
-	p.front.cors.learn(origin, corsHeaders(res.Header), time.Now())
-	p.front.localLocation(res)
+	p.handler.cors.record(res.Request.Header.Get("Origin"), res.Header)
+	p.handler.rewriteLocation(res)
 	if x, ok := proxyErrorPage(res); ok {
-		p.replace(res, x)
+		p.replaceBody(res, x)
 		return nil
 	}
-	p.rec.engine = true
-	if both, ok := res.Body.(io.ReadWriteCloser); ok && res.StatusCode == http.StatusSwitchingProtocols {
-		res.Body = idleConn{both, p.idle}
+	p.w.fromEngine = true
+	if conn, ok := res.Body.(io.ReadWriteCloser); ok && res.StatusCode == http.StatusSwitchingProtocols {
+		res.Body = idleConn{conn, p.w.idle}
 	}
 	return nil
 }
 
-// proxyErrorPage finds the error page that a proxy before the engine answers while the engine is away; every
-// other status and every other body is the engine's word, and passes unchanged, 500 included (design 9).
+// proxyErrorPage recognizes the error page of a proxy in front of the engine while the engine is away. Every other
+// response passes unchanged, a 500 included.
 func proxyErrorPage(res *http.Response) (apiError, bool) {
-	var x apiError
+	x := apiError{status: res.StatusCode}
 	switch res.StatusCode {
 	case http.StatusBadGateway:
-		x = apiError{res.StatusCode, compat.CodeEngineBadAnswer, textBadAnswer}
+		x.code, x.message = compat.CodeEngineBadAnswer, textBadAnswer
 	case http.StatusServiceUnavailable:
-		x = apiError{res.StatusCode, compat.CodeEngineUnreachable, textUnreachable}
+		x.code, x.message = compat.CodeEngineUnreachable, textUnreachable
 	case http.StatusGatewayTimeout:
-		x = apiError{res.StatusCode, compat.CodeEngineTimeout, textTimeout}
+		x.code, x.message = compat.CodeEngineTimeout, textTimeout
 	default:
 		return x, false
 	}
 	return x, isHTML(res)
 }
 
-// isHTML believes the Content-Type, and without one looks at the first bytes, which it puts back.
+// sniffSize is how much of a body without a Content-Type is checked for HTML, in bytes.
+const sniffSize = 512
+
+// isHTML decides by the Content-Type, and without one by the first bytes, which stay in the body.
 func isHTML(res *http.Response) bool {
-	if said := res.Header.Get("Content-Type"); said != "" {
-		kind, _, _ := mime.ParseMediaType(said)
+	if contentType := res.Header.Get("Content-Type"); contentType != "" {
+		kind, _, _ := mime.ParseMediaType(contentType)
 		return kind == "text/html" || kind == "application/xhtml+xml"
 	}
 	if res.Body == nil || res.Header.Get("Content-Encoding") != "" {
 		return false
 	}
-	head := make([]byte, sniffLen)
+	head := make([]byte, sniffSize)
 	n, err := res.Body.Read(head)
 	if err != nil && err != io.EOF {
 		return false
@@ -133,10 +129,16 @@ func isHTML(res *http.Response) bool {
 	return strings.HasPrefix(http.DetectContentType(head[:n]), "text/html")
 }
 
-// replace puts the documented error in the place of a body. Retry-After and the like stay.
-func (p *passThrough) replace(res *http.Response, x apiError) {
+// readCloser reads from one source and closes another.
+type readCloser struct {
+	io.Reader
+	io.Closer
+}
+
+// replaceBody replaces a body by the documented error. Retry-After and most other headers stay.
+func (p *passThrough) replaceBody(res *http.Response, x apiError) {
 	_ = res.Body.Close()
-	p.rec.code = x.code
+	p.w.code = x.code
 	body := compat.NewProblem(x.code, x.message, time.Now()).JSON()
 	for _, name := range []string{"Content-Encoding", "Etag", "Last-Modified", "Accept-Ranges", "Content-Language", "Trailer"} {
 		res.Header.Del(name)
@@ -152,112 +154,38 @@ func (p *passThrough) replace(res *http.Response, x apiError) {
 	}
 }
 
-// readCloser reads from one place and closes another.
-type readCloser struct {
-	io.Reader
-	io.Closer
-}
+// errIdle is the cause of a canceled call to the engine that had no byte for the idle timeout.
+var errIdle = errors.New("no byte from the engine within the idle timeout")
 
-// streamWriter writes an answer that passes through: at once, as Gin does not, and with a deadline for
-// every write, so that a client that stops reading does not hold the engine.
-type streamWriter struct {
-	gin.ResponseWriter
-	conn *http.ResponseController
-	idle *idle
-
-	mu       sync.Mutex
-	hijacked net.Conn
-}
-
-// WriteHeader sends the header now, so that Gin does not answer an empty 404 in the engine's place.
-func (w *streamWriter) WriteHeader(status int) {
-	if status < 200 && status != http.StatusSwitchingProtocols {
-		recorderOf(w.ResponseWriter).WriteHeader(status) // Gin would take it for the final one
-		return
-	}
-	w.ResponseWriter.WriteHeader(status)
-	w.withWriteDeadline(w.ResponseWriter.WriteHeaderNow)
-}
-
-// Write sends a part of the body, and the head before it: what the engine has written, the client gets.
-func (w *streamWriter) Write(p []byte) (n int, err error) {
-	w.withWriteDeadline(func() {
-		n, err = w.ResponseWriter.Write(p)
-		w.ResponseWriter.Flush()
-	})
-	return n, err
-}
-
-// Flush sends what is buffered.
-func (w *streamWriter) Flush() { w.withWriteDeadline(w.ResponseWriter.Flush) }
-
-// withWriteDeadline waits for the client, within the idle bound.
-func (w *streamWriter) withWriteDeadline(write func()) {
-	w.idle.pause()
-	defer w.idle.resume()
-	_ = w.conn.SetWriteDeadline(time.Now().Add(w.idle.limit))
-	write()
-}
-
-// Hijack hands over the connection of a websocket, and remembers it for closeHijacked.
-func (w *streamWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, rw, err := w.ResponseWriter.Hijack()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.hijacked = conn
-	return conn, rw, err
-}
-
-// closeHijacked ends a websocket whose client does not read any more.
-func (w *streamWriter) closeHijacked() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.hijacked != nil {
-		_ = w.hijacked.Close()
-	}
-}
-
-// Unwrap is for [http.ResponseController].
-func (w *streamWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// errIdle is the cause of a call to the engine that was given up because no byte came.
-var errIdle = errors.New("no byte from the engine within the idle bound")
-
-// idle ends something after a time without a byte from the engine. While the gate waits for the client
-// instead, it is paused: that wait has a deadline of its own, so whoever stalls is the one who is named.
-type idle struct {
-	limit  time.Duration
-	expire func()
+// idleTimer ends a request after a time without a byte from the engine. It is paused while qrgate waits for the client:
+// that wait has a deadline of its own, so that the error names the side that stalls.
+type idleTimer struct {
+	timeout time.Duration
+	timer   *time.Timer
 
 	mu      sync.Mutex
-	timer   *time.Timer
 	paused  int
 	stopped bool
 }
 
-// startIdle begins to count. The caller must stop it.
-func startIdle(limit time.Duration, expire func()) *idle {
-	return &idle{limit: limit, expire: expire, timer: time.AfterFunc(limit, expire)}
+// startIdleTimer starts a timer that its caller must stop.
+func startIdleTimer(timeout time.Duration, expire func()) *idleTimer {
+	return &idleTimer{timeout: timeout, timer: time.AfterFunc(timeout, expire)}
 }
 
-// touch says that a byte came.
-func (i *idle) touch() { i.change(0) }
+func (i *idleTimer) reset()  { i.change(0) }
+func (i *idleTimer) pause()  { i.change(+1) }
+func (i *idleTimer) resume() { i.change(-1) }
 
-// pause says that it is the client's turn.
-func (i *idle) pause() { i.change(+1) }
-
-// resume says that the client's turn is over.
-func (i *idle) resume() { i.change(-1) }
-
-// stop ends the counting for good.
-func (i *idle) stop() {
+// stop ends the timer for good.
+func (i *idleTimer) stop() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.stopped = true
 	i.timer.Stop()
 }
 
-func (i *idle) change(by int) {
+func (i *idleTimer) change(by int) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.paused += by
@@ -266,27 +194,27 @@ func (i *idle) change(by int) {
 	case i.paused > 0:
 		i.timer.Stop()
 	default:
-		i.timer.Reset(i.limit)
+		i.timer.Reset(i.timeout)
 	}
 }
 
-// idleConn is the engine's side of an upgraded connection: every byte counts as a sign of life, in either
-// direction. An answer needs no such thing, because each of its bytes is written to the client, which counts.
+// idleConn is the engine's side of an upgraded connection: a byte in either direction resets the timer. A response needs
+// no such wrapper, because writing it to the client resets the timer.
 type idleConn struct {
 	io.ReadWriteCloser
-	idle *idle
+	idle *idleTimer
 }
 
 // Read reads what the engine sent.
-func (b idleConn) Read(p []byte) (int, error) {
-	n, err := b.ReadWriteCloser.Read(p)
-	b.idle.touch()
+func (c idleConn) Read(p []byte) (int, error) {
+	n, err := c.ReadWriteCloser.Read(p)
+	c.idle.reset()
 	return n, err
 }
 
 // Write writes what the client sent.
-func (b idleConn) Write(p []byte) (int, error) {
-	n, err := b.ReadWriteCloser.Write(p)
-	b.idle.touch()
+func (c idleConn) Write(p []byte) (int, error) {
+	n, err := c.ReadWriteCloser.Write(p)
+	c.idle.reset()
 	return n, err
 }

@@ -4,34 +4,55 @@ import (
 	"bufio"
 	"net"
 	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
 )
 
-// responseWriter is the writer of one answer. It remembers what was written, and puts on every answer what the
-// gate owes: the request id, and Access-Control-* where the gate speaks in the engine's place.
+// responseWriter is one request on its way through qrgate: the copy of the request that handlers may change, the writer
+// of its response, and what the access log needs to know of both. Gin wraps it, but no handler writes through Gin.
+//
+// It adds to every response what qrgate owes: the request id, and Access-Control-* where qrgate itself responds.
 type responseWriter struct {
 	http.ResponseWriter
-	front *Handler
-	r     *http.Request
+	handler   *Handler
+	conn      *http.ResponseController
+	startedAt time.Time
 
-	route      string       // set by the gate
-	session    string       // on a session route: by the client's own id, or as the client wrote it
-	body       *requestBody // nil without one
-	status     int          // 0 before the final status is written
+	request   http.Request // handlers must not change the server's own
+	url       url.URL      // of request
+	requestID string
+	traffic   session.TrafficClass
+	body      *requestBody // nil without one
+
+	route      string // see RequestLog
+	session    string // see RequestLog
+	code       string // see RequestLog
+	status     int    // 0 before the final status is written
 	bytes      int64
-	code       string // of the gate's own error
-	engine     bool   // the answer is the engine's, with the engine's headers
-	closeConn  bool   // the connection ends with this answer
-	failed     bool   // a write to the client failed
-	clientGone bool   // the client had gone when its answer began
+	fromEngine bool // the response has the engine's headers
+	closeConn  bool // the connection ends with this response
+	clientGone bool // the client had left when its response began
+
+	writeFailed bool
+
+	idle     *idleTimer // set while the request passes through: then every write is flushed and has a deadline
+	mu       sync.Mutex
+	hijacked net.Conn // guarded by mu
 }
 
-// record makes the writer for one request.
-func (f *Handler) record(w http.ResponseWriter, r *http.Request) *responseWriter {
-	return &responseWriter{ResponseWriter: w, front: f, r: r, route: Unmatched}
+func (h *Handler) newResponseWriter(w http.ResponseWriter, r *http.Request) *responseWriter {
+	rw := &responseWriter{ResponseWriter: w, handler: h, conn: http.NewResponseController(w), startedAt: time.Now(), request: *r}
+	rw.requestID = requestIDOf(r.Header)
+	rw.traffic = h.config.TrafficClass(secret.NewSecret(r.Header.Get("X-Api-Key")))
+	return rw
 }
 
-// recorderOf finds the recorder below the writers that Gin and others put around it; nil if there is none.
-func recorderOf(w http.ResponseWriter) *responseWriter {
+// writerOf finds the responseWriter below the writers that Gin and httputil wrap around it.
+func writerOf(w http.ResponseWriter) *responseWriter {
 	for {
 		switch v := w.(type) {
 		case *responseWriter:
@@ -44,56 +65,98 @@ func recorderOf(w http.ResponseWriter) *responseWriter {
 	}
 }
 
-// WriteHeader sends the status; informational ones pass as they are.
+// WriteHeader sends a status: informational ones as they are, and the first final one with the headers that every
+// response has. Gin sends a second final one when a handler ends, which is dropped.
 func (w *responseWriter) WriteHeader(status int) {
-	if status >= 200 && w.status == 0 {
-		w.status = status
-		w.setFinalHeaders()
+	switch {
+	case w.status != 0:
+		return
+	case status < 200 && status != http.StatusSwitchingProtocols:
+		w.ResponseWriter.WriteHeader(status)
+		return
 	}
-	w.ResponseWriter.WriteHeader(status)
+	w.status = status
+	w.setFinalHeaders()
+	w.withWriteDeadline(func() error {
+		w.ResponseWriter.WriteHeader(status)
+		return nil
+	})
 }
 
-// setFinalHeaders sets the headers that every final answer has.
+// setFinalHeaders sets the headers that every final response has.
 func (w *responseWriter) setFinalHeaders() {
-	w.clientGone = w.r.Context().Err() != nil
+	w.clientGone = w.request.Context().Err() != nil
 	h := w.Header()
-	h.Set(headerRequestID, w.r.Header.Get(headerRequestID))
+	h[headerRequestID] = []string{w.requestID}
 	if w.closeConn {
 		h.Set("Connection", "close")
 	}
-	if !w.engine {
-		w.front.applyCORS(w.r, h)
+	if !w.fromEngine {
+		w.handler.applyCORS(&w.request, h)
 	}
 }
 
-// Write sends a part of the body.
-func (w *responseWriter) Write(p []byte) (int, error) {
+// Write sends a part of the body; at once if the request passes through.
+func (w *responseWriter) Write(p []byte) (n int, err error) {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
 	}
-	n, err := w.ResponseWriter.Write(p)
+	w.withWriteDeadline(func() error {
+		if n, err = w.ResponseWriter.Write(p); err == nil && w.idle != nil {
+			return w.conn.Flush()
+		}
+		return err
+	})
 	w.bytes += int64(n)
-	w.failed = w.failed || err != nil
 	return n, err
 }
 
-// Flush sends what is buffered.
-func (w *responseWriter) Flush() {
+// FlushError sends what is buffered. It is what [http.ResponseController] calls.
+func (w *responseWriter) FlushError() (err error) {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
 	}
-	if err := http.NewResponseController(w.ResponseWriter).Flush(); err != nil {
-		w.failed = true
+	w.withWriteDeadline(func() error {
+		err = w.conn.Flush()
+		return err
+	})
+	return err
+}
+
+// Flush implements [http.Flusher].
+func (w *responseWriter) Flush() { _ = w.FlushError() }
+
+// withWriteDeadline lets a client that does not read block write no longer than the idle timeout.
+func (w *responseWriter) withWriteDeadline(write func() error) {
+	if w.idle != nil {
+		w.idle.pause()
+		defer w.idle.resume()
+		_ = w.conn.SetWriteDeadline(time.Now().Add(w.idle.timeout))
+	}
+	if write() != nil {
+		w.writeFailed = true
 	}
 }
 
-// Hijack hands the connection over; the answer counts as 101.
+// Hijack hands over the connection of a websocket; the response counts as 101.
 func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	conn, rw, err := w.conn.Hijack()
 	if err == nil {
 		w.status = http.StatusSwitchingProtocols
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hijacked = conn
 	return conn, rw, err
+}
+
+// closeHijacked ends a websocket whose client does not read any more.
+func (w *responseWriter) closeHijacked() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.hijacked != nil {
+		_ = w.hijacked.Close()
+	}
 }
 
 // Unwrap is for [http.ResponseController].

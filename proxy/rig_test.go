@@ -47,7 +47,7 @@ func start(t testing.TB, engine http.Handler, settings ...setting) *rig {
 // startBefore runs a front before an engine that runs already, or does not.
 func startBefore(t testing.TB, engine *url.URL, settings ...setting) *rig {
 	t.Helper()
-	transport := proxy.Transport(proxy.TransportOptions{})
+	transport := proxy.Transport()
 	g := &rig{told: make(chan struct{}, 1<<16)}
 	config := proxy.Config{Engine: engine, Transport: transport, Observe: g.observe}
 	server := proxy.Server("127.0.0.1:0", nil)
@@ -58,7 +58,7 @@ func startBefore(t testing.TB, engine *url.URL, settings ...setting) *rig {
 		g.engine = config.Engine.Host
 	}
 	g.front = proxy.New(config)
-	server.Handler = g.front.Handler()
+	server.Handler = g.front
 	listener, err := net.Listen("tcp", server.Addr)
 	if err != nil {
 		t.Fatal(err)
@@ -181,7 +181,7 @@ func wantProblem(t testing.TB, a answer, status int, code string) {
 	if ct := a.Header.Get("Content-Type"); ct != compat.ContentType {
 		t.Errorf("Content-Type %q, want %q", ct, compat.ContentType)
 	}
-	if !proxy.ValidRequestID(a.Header.Get("X-Request-Id")) {
+	if !proxy.IsRequestID(a.Header.Get("X-Request-Id")) {
 		t.Errorf("X-Request-Id %q is missing or not valid", a.Header.Get("X-Request-Id"))
 	}
 	var p compat.Problem

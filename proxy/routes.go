@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 
@@ -11,12 +10,25 @@ import (
 	"qrgate/compat"
 )
 
-// releaseGin is done once per process; see New.
+// releaseGin runs once per process; see New.
 var releaseGin sync.Once
 
-// newRouter builds Gin's router with every convenience off that would answer in the engine's place or
-// read a path twice (reliability 3.5).
-func (f *Handler) newRouter() *gin.Engine {
+// sessionHandlers serve the documented session routes; a route without a handler passes through.
+var sessionHandlers = map[compat.Route]func(*sessionRequest){
+	{Method: http.MethodPost, Path: compat.SessionsPath}:                      (*sessionRequest).create,
+	{Method: http.MethodGet, Path: compat.SessionsPath}:                       (*sessionRequest).list,
+	{Method: http.MethodGet, Path: compat.SessionsPath + "/{id}"}:             (*sessionRequest).get,
+	{Method: http.MethodDelete, Path: compat.SessionsPath + "/{id}"}:          (*sessionRequest).deleteSession,
+	{Method: http.MethodGet, Path: compat.SessionsPath + "/{id}/qr"}:          (*sessionRequest).qr,
+	{Method: http.MethodGet, Path: compat.SessionsPath + "/{id}/qr/status"}:   (*sessionRequest).qrStatus,
+	{Method: http.MethodGet, Path: compat.SessionsPath + "/{id}/status"}:      (*sessionRequest).status,
+	{Method: http.MethodPost, Path: compat.SessionsPath + "/{id}/connect"}:    (*sessionRequest).connect,
+	{Method: http.MethodPost, Path: compat.SessionsPath + "/{id}/disconnect"}: (*sessionRequest).disconnect,
+	{Method: http.MethodPost, Path: compat.SessionsPath + "/{id}/restart"}:    (*sessionRequest).restart,
+}
+
+// newRouter makes Gin's router without every convenience that would respond in the engine's place or decode a path twice.
+func (h *Handler) newRouter() *gin.Engine {
 	releaseGin.Do(func() { gin.SetMode(gin.ReleaseMode) })
 	g := gin.New()
 	g.UseEscapedPath = true
@@ -26,100 +38,38 @@ func (f *Handler) newRouter() *gin.Engine {
 	g.RemoveExtraSlash = false
 	g.HandleMethodNotAllowed = true
 	g.ForwardedByClientIP = false
-	_ = g.SetTrustedProxies(nil) // cannot fail without a proxy to parse
-	g.NoRoute(f.pass)
-	g.NoMethod(f.otherMethod)
-	f.routes(g.Group("/", f.bufferBody))
+	_ = g.SetTrustedProxies(nil) // an empty list has nothing to parse
+	g.NoRoute(h.otherPath)
+	g.NoMethod(h.otherMethod)
+	for _, route := range compat.Routes() {
+		handler := h.passThrough
+		if serve := sessionHandlers[route]; serve != nil && h.config.QRService != nil {
+			handler = h.sessionHandler(serve)
+		}
+		path := strings.Replace(route.Path, "{id}", ":id", 1)
+		g.Handle(route.Method, path, h.bufferBody, handler)
+		if route.Method == http.MethodGet {
+			g.Handle(http.MethodHead, path, h.bufferBody, handler)
+		}
+	}
 	return g
 }
 
-// otherMethod answers a method that a session route does not have. OPTIONS is the engine's: browsers ask
-// before every call with an X-API-Key (contract 5.3).
-func (f *Handler) otherMethod(c *gin.Context) {
+// otherPath passes a request through that is on no session route.
+func (h *Handler) otherPath(c *gin.Context) {
+	c.Status(http.StatusOK) // Gin writes a body of its own after its 404 and 405
+	h.passThrough(c)
+}
+
+// otherMethod responds to a method that a session route does not have. OPTIONS passes through: browsers send a
+// preflight before every call with an X-API-Key (contract 5.3).
+func (h *Handler) otherMethod(c *gin.Context) {
+	c.Status(http.StatusOK)
+	w := writerOf(c.Writer)
 	if c.Request.Method == http.MethodOptions {
-		f.pass(c)
+		w.Header().Del("Allow") // Gin's
+		h.passThrough(c)
 		return
 	}
-	f.writeError(c.Writer, c.Request, apiError{http.StatusMethodNotAllowed, compat.CodeMethodNotAllowed, textMethod})
-}
-
-// routes are the documented session routes (contract 1.1, S1-S10 and S18). Without a Pairing there is
-// nothing to make them whole with, and they pass through. What can be read can be asked for its head too.
-func (f *Handler) routes(r gin.IRouter) {
-	on := f.handle
-	if f.config.QRService == nil {
-		on = func(func(*sessionRequest)) gin.HandlerFunc { return f.pass }
-	}
-	read := func(path string, h gin.HandlerFunc) { r.Match([]string{http.MethodGet, http.MethodHead}, path, h) }
-	r.POST("/api/sessions", on((*sessionRequest).create))
-	read("/api/sessions", on((*sessionRequest).list))
-	read("/api/sessions/stats", f.pass)
-	read("/api/sessions/:id", on((*sessionRequest).get))
-	r.DELETE("/api/sessions/:id", on((*sessionRequest).deleteSession))
-	read("/api/sessions/:id/qr", on((*sessionRequest).qr))
-	read("/api/sessions/:id/qr/status", on((*sessionRequest).qrStatus))
-	read("/api/sessions/:id/status", on((*sessionRequest).status))
-	r.POST("/api/sessions/:id/connect", on((*sessionRequest).connect))
-	r.POST("/api/sessions/:id/disconnect", on((*sessionRequest).disconnect))
-	r.POST("/api/sessions/:id/restart", on((*sessionRequest).restart))
-}
-
-// routeSet holds the templates of the session routes, as Gin writes them: "/api/sessions/:id/qr".
-type routeSet []string
-
-// newRouteSet collects the templates of a router, each once.
-func newRouteSet(routes gin.RoutesInfo) routeSet {
-	var set routeSet
-	for _, r := range routes {
-		if !slices.Contains(set, r.Path) {
-			set = append(set, r.Path)
-		}
-	}
-	return set
-}
-
-// find names the route that path is on, or Unmatched. It reports near if path differs from a route only
-// in case or by a slash at its end: engines take that for the route itself, so it must not pass through.
-func (s routeSet) find(path string) (route string, near bool) {
-	route, best := Unmatched, -1
-	trimmed := path
-	if len(path) > 1 {
-		trimmed = strings.TrimSuffix(path, "/")
-	}
-	for _, template := range s {
-		literals, exact, folded := matchTemplate(template, trimmed)
-		if folded && (!exact || trimmed != path) {
-			return Unmatched, true
-		}
-		if exact && literals > best {
-			route, best = template, literals
-		}
-	}
-	return route, false
-}
-
-// matchTemplate compares segment by segment. It returns how many segments are literal, so that a literal
-// route wins over a parameter, as it does in Gin.
-func matchTemplate(template, path string) (literals int, exact, folded bool) {
-	exact = true
-	for {
-		want, wantRest, wantMore := strings.Cut(template, "/")
-		have, haveRest, haveMore := strings.Cut(path, "/")
-		switch {
-		case strings.HasPrefix(want, ":"):
-			if have == "" {
-				return 0, false, false
-			}
-		case !strings.EqualFold(want, have):
-			return 0, false, false
-		default:
-			literals++
-			exact = exact && want == have
-		}
-		if !wantMore || !haveMore {
-			same := wantMore == haveMore
-			return literals, exact && same, same
-		}
-		template, path = wantRest, haveRest
-	}
+	w.writeError(apiError{http.StatusMethodNotAllowed, compat.CodeMethodNotAllowed, textMethod})
 }

@@ -1,10 +1,11 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
+	"errors"
+	"io"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -14,44 +15,44 @@ import (
 	"qrgate/internal/session"
 )
 
-// QRService obtains the QRs of sessions and keeps what is known of them. Its errors are a *session.EngineError when the
-// engine itself refuses the credential or does not know the session, the context's error when the client left, and
+// QRService obtains the QRs of sessions and caches their states. Its errors are a *session.EngineError when the engine
+// itself refuses the credential or does not know the session, the context's error when the client left, and
 // session.ErrStopped when qrgate stops.
 type QRService interface {
-	// WaitQR waits for a code, as long as preferred.
+	// WaitQR waits for a QR, as long as preferred.
 	WaitQR(ctx context.Context, c session.Caller, id string, preferred session.WaitPreference) (*session.Snapshot, error)
-	// Get returns what is known. It starts nothing, and polls the engine at most once.
+	// Get returns the session's snapshot. It starts nothing, and polls the engine at most once.
 	Get(ctx context.Context, c session.Caller, id string) (*session.Snapshot, error)
 	// Status is Get for a client that polls for the scan.
 	Status(ctx context.Context, c session.Caller, id string) (*session.Snapshot, error)
 	// Follow follows all changes of a session. It returns session.ErrTooManyWaiters when no more may wait.
 	Follow(ctx context.Context, c session.Caller, id string) (session.Follower, error)
 
-	// AdmitCreate waits until a create may be sent; release is called when the engine has answered. wait is above 0 when
-	// the engine's rate limit leaves no call for it so long.
+	// AdmitCreate waits until a create may be sent; the caller calls release when the engine has responded. wait is above
+	// 0, and release nil, when the engine's rate limit leaves no call for that long.
 	AdmitCreate(ctx context.Context, c session.Caller) (release func(), wait time.Duration)
-	// OnCreateRefused takes that the engine refused to create a session of this name.
+	// OnCreateRefused records that the engine refused to create a session of this name.
 	OnCreateRefused(c session.Caller, name string)
 	// WasCreateRefused reports whether the create of a session of this name was just refused.
 	WasCreateRefused(c session.Caller, name string) bool
 	// AdmitConnect returns how long a connect must wait for the engine's rate limit; 0 if it may be sent.
 	AdmitConnect(c session.Caller) (wait time.Duration)
-	// OnConnect takes that the engine accepted a connect or restart.
+	// OnConnect records that the engine accepted a connect or restart.
 	OnConnect(ctx context.Context, c session.Caller, o session.SessionReport, mode session.ConnectMode) error
-	// OnConnectError takes that a connect failed; it is carried on, and awaited no longer than max.
+	// OnConnectError continues a connect that failed, and waits for it no longer than max.
 	OnConnectError(ctx context.Context, c session.Caller, r session.Ref, err error, max time.Duration) (*session.Snapshot, error)
-	// OnSessions takes ids and states that the engine told; created marks a session created just now.
+	// OnSessions records ids and states that the engine reported; created marks a session that was just created.
 	OnSessions(ctx context.Context, c session.Caller, reports []session.SessionReport, created bool)
-	// OnRateLimits takes what the engine says of its limits; limited marks a 429.
+	// OnRateLimits records what the engine reports of its rate limits; limited marks a 429.
 	OnRateLimits(c session.Caller, limits []session.RateLimit, limited bool, retryAfter time.Duration)
-	// Invalidate drops what is known of a session that was disconnected, restarted or deleted.
+	// Invalidate drops the cached state of a session that was disconnected, restarted or deleted.
 	Invalidate(ctx context.Context, c session.Caller, r session.Ref, deleted bool) error
 
 	// Resolve finds the session that a caller means by id.
 	Resolve(ctx context.Context, c session.Caller, id string) session.Ref
-	// RefreshID finds it again by its name, after the engine denied its integer.
+	// RefreshID finds it again by its name, after the engine denied its integer id.
 	RefreshID(ctx context.Context, c session.Caller, r session.Ref) session.Ref
-	// Cached returns what is known of sessions and asks nobody.
+	// Cached returns the cached snapshots of sessions, without a call.
 	Cached(c session.Caller, refs []session.Ref) []*session.Snapshot
 }
 
@@ -59,91 +60,140 @@ type QRService interface {
 type sessionRequest struct {
 	*Handler
 	c           *gin.Context
+	w           *responseWriter
 	caller      session.Caller
-	id          string      // as the client wrote it; "" on the list and on create
-	ref         session.Ref // what it means
-	traceLinked bool        // its journey is linked
+	id          string      // as the client wrote it; "" on list and create
+	ref         session.Ref // the session that id means
+	traceLinked bool        // the request's span is linked to the session's acquisition
 }
 
-// handle makes a handler of a session route: the caller and the session are found out, then h answers.
-func (f *Handler) handle(h func(*sessionRequest)) gin.HandlerFunc {
+// Values of headers that every response of a session route has. net/http does not change them.
+var (
+	headerNoStore = []string{"no-store"}
+	headerVary    = []string{"X-API-Key, Authorization, Prefer, Accept, Accept-Language"}
+)
+
+// sessionHandler makes the handler of a session route.
+func (h *Handler) sessionHandler(serve func(*sessionRequest)) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		if c.Request.Method == http.MethodHead {
-			c.Request.Method = http.MethodGet // the server sends no body; whoever monitors wants the same head (RFC 9110, 9.3.2)
-			c.Request.Header.Del("Accept")    // and no stream of heads
+		if c.Request.Method == http.MethodHead { // the same header as for GET (RFC 9110, 9.3.2); net/http omits the body
+			c.Request.Method = http.MethodGet
+			c.Request.Header = c.Request.Header.Clone()
+			c.Request.Header.Del("Accept") // no event stream
 		}
-		s := &sessionRequest{Handler: f, c: c, caller: f.callerOf(c.Request), id: c.Param("id")}
-		c.Writer.Header().Set("Cache-Control", "no-store")
-		c.Writer.Header().Add("Vary", "X-API-Key, Authorization, Prefer, Accept, Accept-Language")
-		if s.id != "" && !session.ValidID(s.id) {
-			s.writeError(c.Writer, c.Request, apiError{http.StatusBadRequest, compat.CodeValidationError, textBadID})
-			return
+		w := writerOf(c.Writer)
+		s := &sessionRequest{Handler: h, c: c, w: w, caller: h.callerOf(w), id: c.Param("id")}
+		header := w.Header()
+		header["Cache-Control"], header["Vary"] = headerNoStore, headerVary
+		serve(s)
+		s.linkTrace()
+		w.session = s.ref.Name
+		if w.session == "" {
+			w.session = s.id
 		}
-		h(s)
-		s.join()
-		recorderOf(c.Writer).session = s.name()
 	}
 }
 
-// name is how the log names the session: by the client's own id where it is known.
-func (s *sessionRequest) name() string {
-	if s.ref.Name != "" {
-		return s.ref.Name
+// callerOf identifies the caller by its credential alone, never by another header.
+func (h *Handler) callerOf(w *responseWriter) session.Caller {
+	header := w.request.Header
+	c := session.Caller{
+		Key:         secret.NewSecret(header.Get("X-Api-Key")),
+		Bearer:      secret.NewSecret(header.Get("Authorization")),
+		Traffic:     w.traffic,
+		RequestMeta: session.Request{ID: w.requestID, Trace: h.traceparent(w.request.Context())},
 	}
-	return s.id
-}
-
-const textBadID = "A session id has 1 to 100 characters out of A-Z, a-z, 0-9, _ and -. Correct the id in the path."
-
-// callerOf reads who asks. The credential alone says it, never another header.
-func (f *Handler) callerOf(r *http.Request) session.Caller {
-	c := session.Caller{Key: secret.NewSecret(r.Header.Get("X-Api-Key")), Bearer: secret.NewSecret(r.Header.Get("Authorization"))}
-	c.Traffic = f.config.TrafficClass(c.Key)
-	c.Tenant = f.config.Vault.Tenant(c.Credential())
-	c.RequestMeta = session.Request{ID: r.Header.Get(headerRequestID), Trace: f.traceparent(r.Context())}
+	c.Tenant = h.config.Vault.Tenant(c.Credential())
 	return c
 }
 
-// resolve finds out which session is meant.
-func (s *sessionRequest) resolve() {
-	s.ref = s.config.QRService.Resolve(s.c.Request.Context(), s.caller, s.id)
-}
+func (s *sessionRequest) ctx() context.Context { return s.c.Request.Context() }
 
-// writeJSON writes a JSON answer. Headers of the engine's own answer may come with it.
-func (s *sessionRequest) writeJSON(status int, body any, from http.Header) {
-	b, err := json.Marshal(body)
-	if err != nil {
-		s.writeError(s.c.Writer, s.c.Request, apiError{http.StatusServiceUnavailable, compat.CodeInternalError, textInternal})
+// clientGone reports whether the client has left.
+func (s *sessionRequest) clientGone() bool { return s.ctx().Err() != nil }
+
+// resolve finds out which session the client means.
+func (s *sessionRequest) resolve() { s.ref = s.config.QRService.Resolve(s.ctx(), s.caller, s.id) }
+
+// linkTrace links the request's span to the session's acquisition, once, while the session is cached.
+func (s *sessionRequest) linkTrace() {
+	if s.config.Tracer == nil || s.traceLinked || s.ref.IsZero() {
 		return
 	}
-	h := s.c.Writer.Header()
-	for name, values := range from {
-		if keepHeader(name) {
-			h[name] = append(h[name], values...)
+	if v := s.config.QRService.Cached(s.caller, []session.Ref{s.ref})[0]; !v.Session.Ref.IsZero() {
+		s.traceLinked = true
+		s.config.Tracer.Link(s.ctx(), s.caller, &v.Session)
+	}
+}
+
+// sessionPath is the engine's path of the session, or of all sessions, with a verb.
+func (s *sessionRequest) sessionPath(verb string) string {
+	path := compat.SessionsPath
+	if s.id != "" {
+		path += "/" + s.ref.URLSegment()
+	}
+	if verb != "" {
+		path += "/" + verb
+	}
+	return path
+}
+
+// call forwards the request to the session under the engine's id for it.
+func (s *sessionRequest) call(op, verb string, timeout time.Duration) (compat.Response, error) {
+	return s.forwardRequest(op, s.sessionPath(verb), s.c.Request.URL.RawQuery, timeout)
+}
+
+// callWithRetry is call, repeated once if the engine denies an outdated id. A denied call changed nothing.
+func (s *sessionRequest) callWithRetry(op, verb string, timeout time.Duration) (response compat.Response, err error) {
+	body, _ := io.ReadAll(s.c.Request.Body) // it is in memory; see bufferBody
+	err = s.retryOnStaleID(func() (err error) {
+		if len(body) > 0 {
+			s.c.Request.Body = io.NopCloser(bytes.NewReader(body))
+		}
+		response, err = s.call(op, verb, timeout)
+		return err
+	})
+	return response, err
+}
+
+// retryOnStaleID repeats call if the engine denies an integer id that the client did not write: the session was deleted
+// and created again by another replica, or at the engine itself.
+func (s *sessionRequest) retryOnStaleID(call func() error) error {
+	err := call()
+	denied := s.ref
+	if session.KindOf(err) != session.KindSessionNotFound || denied.ID == 0 || denied.Name != s.id {
+		return err
+	}
+	if s.ref = s.config.QRService.RefreshID(s.ctx(), s.caller, denied); s.ref.ID == denied.ID {
+		return err
+	}
+	return call()
+}
+
+// forget drops the cached state of the session, even if the client has left.
+func (s *sessionRequest) forget(deleted bool) {
+	_ = s.config.QRService.Invalidate(context.WithoutCancel(s.ctx()), s.caller, s.ref, deleted)
+}
+
+// writeEngineError responds when a forwarded call failed: with the engine's own 4xx, normalized, or with 503.
+func (s *sessionRequest) writeEngineError(a compat.Response, err error) {
+	if s.clientGone() {
+		return
+	}
+	e, ok := errors.AsType[*session.EngineError](err)
+	if ok && e.Kind == session.KindSessionNotFound && !s.ref.IsZero() {
+		s.forget(true) // the id is outdated; the next request resolves it again
+	}
+	if ok && a.Status >= 400 && a.Status < 500 {
+		if body, err := compat.Parse(a.Body); err == nil {
+			s.w.code = compat.ErrorCode(body)
+			s.writeJSON(a.Status, compat.NormalizeErrorBody(body, a.Status, a.At), a.Header)
+			return
 		}
 	}
-	s.writeHead(status, len(b))
-	_, _ = s.c.Writer.Write(b)
-}
-
-// writeHead writes the head of a JSON answer of the given length.
-func (s *sessionRequest) writeHead(status, length int) {
-	h := s.c.Writer.Header()
-	h.Set("Content-Type", compat.ContentType)
-	h.Set("Content-Length", strconv.Itoa(length))
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
-	s.c.Writer.WriteHeader(status)
-}
-
-// keepHeader reports whether a header of the engine's answer still holds for a body that the gate has made
-// whole. Cache-Control and the like are the gate's own.
-func keepHeader(name string) bool {
-	switch name {
-	case "Content-Type", "Content-Length", "Content-Encoding", "Etag", "Last-Modified", "Cache-Control", "Expires", "Pragma",
-		"Connection", "Keep-Alive", "Transfer-Encoding", "Trailer", "Upgrade", "Proxy-Authenticate", "Te", "Date", "Location",
-		"X-Content-Type-Options", "Referrer-Policy", "Accept-Ranges", headerRequestID:
-		return false
+	if r, ok := engineErrorResponse(err, time.Now()); ok {
+		s.reply(r)
+		return
 	}
-	return true
+	s.reply(unavailableResponse(e, time.Now()))
 }

@@ -3,12 +3,9 @@ package proxy
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"mime"
 	"net/http"
-	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -17,181 +14,136 @@ import (
 )
 
 const (
-	textBadJSON = "The body is not a JSON object. Send one, with Content-Type: application/json."
-	textBadName = "sessionId has 1 to 100 characters out of A-Z, a-z, 0-9, _ and -. Choose another one."
+	textBadJSON         = "The body is not a JSON object. Send one, with Content-Type: application/json."
+	textBadName         = ruleID + " Correct sessionId in the body."
+	textStillConnecting = "The engine has not accepted the connect yet. qrgate retries for a minute. Request the QR meanwhile."
+	textConnectQueued   = "The connect waits for the engine's rate limit. " +
+		"qrgate sends it as soon as the limit allows. Request the QR meanwhile."
+	textCreateRefused = "The session does not exist: its create was refused. Create it first."
 )
 
-// jsonBody reads the request's body as a JSON object; an empty one counts as {}, and so does one that does not claim to be
-// plain JSON: engines that take forms, or unpack, judge it themselves. The body stays readable.
+// codeConnectQueued is the code of a 202 for a connect.
+const codeConnectQueued = "CONNECT_QUEUED"
+
+// jsonBody reads the body as a JSON object, and responds 400 if it is none. An empty body counts as {}, and so does one
+// that does not claim to be plain JSON: some engines accept forms or compressed bodies. The body stays readable.
 func (s *sessionRequest) jsonBody() (compat.Object, bool) {
-	body, _ := io.ReadAll(s.c.Request.Body) // it is in memory: bufferBody has read it
+	body, _ := io.ReadAll(s.c.Request.Body) // it is in memory; see bufferBody
 	if len(bytes.TrimSpace(body)) == 0 {
-		s.c.Request.Body, s.c.Request.ContentLength = http.NoBody, 0 // engines refuse a blank that is no JSON
+		s.c.Request.Body, s.c.Request.ContentLength = http.NoBody, 0 // engines refuse white space as invalid JSON
 		return compat.Object{}, true
 	}
 	s.c.Request.Body = io.NopCloser(bytes.NewReader(body))
 	o, err := compat.Parse(body)
-	if err != nil && !claimsJSON(s.c.Request.Header) {
+	switch {
+	case err == nil:
+		return o, true
+	case !claimsJSON(s.c.Request.Header):
 		return compat.Object{}, true
 	}
-	return o, err == nil
+	s.reply(problem(http.StatusBadRequest, compat.CodeValidationError, textBadJSON, time.Now()))
+	return nil, false
 }
 
-// claimsJSON reports whether a body must be JSON as it is: its type says so, or nothing is said.
+// claimsJSON reports whether a body must be plain JSON: by its type, or by the lack of one.
 func claimsJSON(h http.Header) bool {
 	kind, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
-	packed := h.Get("Content-Encoding")
-	return (kind == "" || strings.HasSuffix(kind, "json")) && (packed == "" || strings.EqualFold(packed, "identity"))
+	encoding := h.Get("Content-Encoding")
+	return (kind == "" || strings.HasSuffix(kind, "json")) && (encoding == "" || strings.EqualFold(encoding, "identity"))
 }
 
-// sendCreate sends a create as soon as the engine's rate limit allows it.
-func (s *sessionRequest) sendCreate(wanted compat.Object) (a compat.Response, err error) {
-	release, wait := s.config.QRService.AdmitCreate(s.c.Request.Context(), s.caller)
-	if wait > 0 {
-		err = &session.EngineError{Op: "create", Kind: session.KindRateLimited, RetryAfter: wait}
-	} else {
-		a, err = s.forwardRequest("create", s.enginePath(""), askTime)
-		release()
-	}
-	if name, _ := wanted["sessionId"].(string); session.KindOf(err) == session.KindRateLimited {
-		s.config.QRService.OnCreateRefused(s.caller, name)
-	}
-	return a, err
-}
-
-// create answers POST /api/sessions: the engine's own create, sent once, with the session in it in both
+// create handles POST /api/sessions. It sends the engine's own create once and responds with the session in both
 // documented places (contract C1-C4).
 func (s *sessionRequest) create() {
 	wanted, ok := s.jsonBody()
 	if !ok {
-		s.reply(problem(http.StatusBadRequest, compat.CodeValidationError, textBadJSON, time.Now()))
 		return
 	}
-	if name, said := wanted["sessionId"].(string); said && !session.ValidID(name) {
+	name, hasName := wanted["sessionId"].(string)
+	if hasName && !session.ValidID(name) {
 		s.reply(problem(http.StatusBadRequest, compat.CodeValidationError, textBadName, time.Now()))
 		return
 	}
-	a, err := s.sendCreate(wanted)
+	a, err := s.sendCreate(name)
 	if err != nil {
 		s.writeEngineError(a, err)
 		return
 	}
 	body, _ := compat.Parse(a.Body)
-	made := compat.SessionOf(body)
-	if name, said := wanted["sessionId"].(string); said && compat.StringOf(made["sessionId"]) == "" {
-		made["sessionId"] = name
+	created := compat.SessionOf(body)
+	if hasName && compat.StringOf(created["sessionId"]) == "" {
+		created["sessionId"] = name
 	}
-	if name := compat.StringOf(made["sessionId"]); compat.Int(made["id"]) == 0 && name != "" {
-		if item, _, err := s.findInList(session.Ref{Name: name}); err == nil { // an engine that names no id still has one
-			made["id"] = item["id"]
+	if name := compat.StringOf(created["sessionId"]); compat.Int(created["id"]) == 0 && name != "" {
+		if item, _, err := s.findInList(session.Ref{Name: name}); err == nil { // some engines omit the id in the response
+			created["id"] = item["id"]
 		}
 	}
-	o, _ := compat.ParseSession(made, compat.EngineClock(a.Header, a.At), a.At)
-	s.config.QRService.OnSessions(s.c.Request.Context(), s.caller, []session.SessionReport{o}, true)
-	s.ref = o.Ref
-	whole := compat.Normalize(made, &session.Snapshot{}, a.At)
-	if o.Image.Empty() && o.State == session.AwaitingScan {
-		whole["status"], whole["hasQR"] = compat.WireConnecting, false // "pending" says that a QR comes, not that it is there
+	report, _ := compat.ParseSession(created, compat.EngineClock(a.Header, a.At), a.At)
+	s.config.QRService.OnSessions(s.ctx(), s.caller, []session.SessionReport{report}, true)
+	s.ref = report.Ref
+	normalized := compat.Normalize(created, &session.Snapshot{}, a.At)
+	if report.Image.Empty() && report.State == session.AwaitingScan {
+		normalized["status"], normalized["hasQR"] = compat.WireConnecting, false // "pending" promises a QR; none is there yet
 	}
-	s.writeJSON(http.StatusCreated, compat.NormalizeSessionBody(body, whole), a.Header)
+	s.writeJSON(http.StatusCreated, compat.NormalizeSessionBody(body, normalized), a.Header)
 }
 
-// enginePath is the engine's path for what the client asked, with the query untouched.
-func (s *sessionRequest) enginePath(verb string) target {
-	path := sessionsPrefix
-	if s.id != "" {
-		path += "/" + s.ref.URLSegment()
+// sendCreate sends a create as soon as the engine's rate limit allows it.
+func (s *sessionRequest) sendCreate(name string) (a compat.Response, err error) {
+	release, wait := s.config.QRService.AdmitCreate(s.ctx(), s.caller)
+	if wait > 0 {
+		err = &session.EngineError{Op: "create", Kind: session.KindRateLimited, RetryAfter: wait}
+	} else {
+		a, err = s.call("create", "", callTimeout)
+		release()
 	}
-	if verb != "" {
-		path += "/" + verb
+	if session.KindOf(err) == session.KindRateLimited {
+		s.config.QRService.OnCreateRefused(s.caller, name)
 	}
-	return target{path: path, query: s.c.Request.URL.RawQuery}
+	return a, err
 }
 
-// writeEngineError answers when a forwarded call failed: the engine's own refusal as it is, made whole; its failures
-// as 503 with its code.
-func (s *sessionRequest) writeEngineError(a compat.Response, err error) {
-	if clientGone(s.c.Request.Context()) {
-		return
-	}
-	f, ok := errors.AsType[*session.EngineError](err)
-	if ok && f.Kind == session.KindSessionNotFound && !s.ref.IsZero() {
-		s.forget(true) // what the gate learned of this id is no longer true; the next request asks anew
-	}
-	if ok && a.Status >= 400 && a.Status < 500 {
-		if body, err := compat.Parse(a.Body); err == nil {
-			recorderOf(s.c.Writer).code = compat.ErrorCode(body)
-			s.writeJSON(a.Status, compat.NormalizeErrorBody(body, a.Status, a.At), a.Header)
-			return
-		}
-	}
-	if r, ok := engineErrorResponse(err, time.Now()); ok {
-		s.reply(r)
-		return
-	}
-	s.reply(unavailableResponse(f, time.Now()))
-}
-
-// clampLimit is the list's query with a limit above 100 cut down to it: engines refuse more, clients ask for
-// 200 (contract C13).
-func clampLimit(raw string) (query string, page, limit int) {
-	values, err := url.ParseQuery(raw)
-	if err != nil {
-		return raw, 1, compat.MaxPageSize
-	}
-	page, limit = number(values.Get("page"), 1), number(values.Get("limit"), compat.MaxPageSize)
-	if _, err := strconv.Atoi(values.Get("limit")); errors.Is(err, strconv.ErrRange) {
-		limit = compat.MaxPageSize + 1
-	}
-	if limit > compat.MaxPageSize {
-		limit = compat.MaxPageSize
-		values.Set("limit", "100")
-		return values.Encode(), page, limit
-	}
-	return raw, page, limit
-}
-
-// connect answers POST …/connect, in well under ten seconds. A connect that fails, or that must wait for the engine's
-// rate limit, is carried on; the client is told so.
+// connect handles POST …/connect, in well under ten seconds. The acquisition continues a connect that fails or must wait
+// for the engine's rate limit, and the client is told so.
 func (s *sessionRequest) connect() {
 	wanted, ok := s.jsonBody()
 	if !ok {
-		s.reply(problem(http.StatusBadRequest, compat.CodeValidationError, textBadJSON, time.Now()))
 		return
 	}
-	how := session.Connect
+	mode := session.Connect
 	if force, _ := wanted["force"].(bool); force {
-		how = session.Force
+		mode = session.Force
 	}
-	began := time.Now()
+	startedAt := time.Now()
 	s.resolve()
 	if wait := s.config.QRService.AdmitConnect(s.caller); wait > 0 {
 		s.queueConnect(wait)
 		return
 	}
-	a, err := s.callWithRetry(session.OpConnect, "connect", askConnect)
+	a, err := s.callWithRetry(session.OpConnect, "connect", connectTimeout)
 	if err != nil {
-		s.connectFailed(a, err, askConnect-time.Since(began))
+		s.continueConnect(a, err, connectTimeout-time.Since(startedAt))
 		return
 	}
-	s.connectAccepted(a, how, compat.TextConnecting)
+	s.connectAccepted(a, mode, compat.TextConnecting)
 }
 
-// connectAccepted tells the gate's heart that a session was begun, and the client that it is connecting.
-func (s *sessionRequest) connectAccepted(a compat.Response, how session.ConnectMode, text string) {
+// connectAccepted records an accepted connect or restart and responds that the session is connecting.
+func (s *sessionRequest) connectAccepted(a compat.Response, mode session.ConnectMode, text string) {
 	body, _ := compat.Parse(a.Body)
-	o, _ := compat.ParseSession(compat.SessionOf(body), compat.EngineClock(a.Header, a.At), a.At)
-	o.Ref = s.ref.Merge(o.Ref)
-	if o.State != session.Connected {
-		o.State = session.Connecting
+	report, _ := compat.ParseSession(compat.SessionOf(body), compat.EngineClock(a.Header, a.At), a.At)
+	report.Ref = s.ref.Merge(report.Ref)
+	if report.State != session.Connected {
+		report.State = session.Connecting
 	}
-	_ = s.config.QRService.OnConnect(context.WithoutCancel(s.c.Request.Context()), s.caller, o, how)
-	s.writeJSON(http.StatusOK, compat.NormalizeActionBody(body, o.Ref, compat.Wire(o.State), text), a.Header)
+	_ = s.config.QRService.OnConnect(context.WithoutCancel(s.ctx()), s.caller, report, mode)
+	s.writeJSON(http.StatusOK, compat.NormalizeActionBody(body, report.Ref, compat.Wire(report.State), text), a.Header)
 }
 
-// connectFailed hands a failed connect to the flight and answers when it succeeds, or when the time is
-// over. What the engine refuses for good is its own answer.
-func (s *sessionRequest) connectFailed(a compat.Response, err error, left time.Duration) {
+// continueConnect hands a failed connect to the acquisition and responds when it succeeds, or after max. A permanent
+// refusal of the engine is the response itself.
+func (s *sessionRequest) continueConnect(a compat.Response, err error, max time.Duration) {
 	switch session.KindOf(err) {
 	case session.KindKeyRefused, session.KindSessionNotFound, session.KindAlreadyPaired, session.KindNotReady, session.KindCanceled:
 		s.writeEngineError(a, err)
@@ -205,23 +157,24 @@ func (s *sessionRequest) connectFailed(a compat.Response, err error, left time.D
 		return
 	}
 	startedAt := time.Now()
-	v, ferr := s.config.QRService.OnConnectError(s.c.Request.Context(), s.caller, s.ref, err, left)
-	if clientGone(s.c.Request.Context()) {
+	v, serviceErr := s.config.QRService.OnConnectError(s.ctx(), s.caller, s.ref, err, max)
+	if s.clientGone() {
 		return
 	}
-	if r, isError := engineErrorResponse(ferr, time.Now()); isError {
+	if r, isError := engineErrorResponse(serviceErr, time.Now()); isError {
 		s.reply(r)
 		return
 	}
+	ref := v.Session.Ref.Merge(s.ref)
 	switch {
 	case v.Session.State == session.Connected, !v.Session.ConnectedAt.Before(startedAt):
-		s.writeJSON(http.StatusOK, compat.NormalizeActionBody(nil, v.Session.Ref.Merge(s.ref), compat.Wire(v.Session.State), compat.TextConnecting), nil)
+		s.writeJSON(http.StatusOK, compat.NormalizeActionBody(nil, ref, compat.Wire(v.Session.State), compat.TextConnecting), nil)
 	case v.Session.State == session.Connecting && v.Session.RateLimited():
 		s.replyQueued(v)
 	case v.Session.State == session.Connecting:
-		body := compat.NormalizeActionBody(nil, v.Session.Ref.Merge(s.ref), compat.WireConnecting, textStillConnecting)
+		body := compat.NormalizeActionBody(nil, ref, compat.WireConnecting, textStillConnecting)
 		body["retrying"] = true
-		if d := s.inLanguage(v).Diagnosis; !d.Healthy() {
+		if d := s.localize(v).Diagnosis; !d.Healthy() {
 			body["diagnosis"] = d
 		}
 		s.writeJSON(http.StatusOK, body, nil)
@@ -230,13 +183,7 @@ func (s *sessionRequest) connectFailed(a compat.Response, err error, left time.D
 	}
 }
 
-const (
-	textStillConnecting = "The engine has not accepted the connect yet. qrgate keeps trying for a minute; ask for the QR meanwhile."
-	textConnectQueued   = "The connect waits for the engine's rate limit. qrgate sends it as soon as the limit allows; ask for the QR meanwhile."
-	textCreateRefused   = "The session does not exist: its create was refused. Create it first."
-)
-
-// createRefused answers 404 for a session that does not exist because its create was just refused.
+// createRefused responds 404 for a session that does not exist because its create was just refused.
 func (s *sessionRequest) createRefused() bool {
 	if s.ref.ID > 0 || !s.config.QRService.WasCreateRefused(s.caller, s.id) {
 		return false
@@ -250,9 +197,8 @@ func (s *sessionRequest) queueConnect(wait time.Duration) {
 	if s.createRefused() {
 		return
 	}
-	held := &session.EngineError{Op: session.OpConnect, Kind: session.KindRateLimited, RetryAfter: wait}
-	ctx := context.WithoutCancel(s.c.Request.Context())
-	v, err := s.config.QRService.OnConnectError(ctx, s.caller, s.ref, held, 0)
+	limited := &session.EngineError{Op: session.OpConnect, Kind: session.KindRateLimited, RetryAfter: wait}
+	v, err := s.config.QRService.OnConnectError(context.WithoutCancel(s.ctx()), s.caller, s.ref, limited, 0)
 	if r, isError := engineErrorResponse(err, time.Now()); isError {
 		s.reply(r)
 		return
@@ -260,34 +206,30 @@ func (s *sessionRequest) queueConnect(wait time.Duration) {
 	s.replyQueued(v)
 }
 
-// replyQueued answers that a connect waits, and its place.
+// replyQueued responds that a connect waits, with its queue position.
 func (s *sessionRequest) replyQueued(v *session.Snapshot) {
 	wait := max(v.RateLimitWait, retrySoon)
 	data, _ := compat.NormalizeActionBody(nil, v.Session.Ref.Merge(s.ref), compat.WireConnecting, "")["data"].(compat.Object)
 	data["queue"] = Queue{max(v.QueuePosition, 1), int(wait / time.Second)}
 	r := problem(http.StatusAccepted, codeConnectQueued, textConnectQueued, time.Now())
 	body, _ := r.body.(compat.Problem)
-	r.body, r.retry = queuedConnect{body, data}, wait
+	r.body, r.retryAfter = queuedConnect{body, data}, wait
 	s.reply(r)
 }
 
-// codeConnectQueued is the code of a 202 for a connect.
-const codeConnectQueued = "CONNECT_QUEUED"
-
-// queuedConnect is a connect that was not sent yet, with the session and its place.
+// queuedConnect is the body of a connect that was not sent yet.
 type queuedConnect struct {
 	compat.Problem
 	Data compat.Object `json:"data"`
 }
 
-// restart answers POST …/restart: what the gate knew is dropped, and a QR is sought anew.
+// restart handles POST …/restart: it drops the cached state, and the acquisition starts again.
 func (s *sessionRequest) restart() {
 	if _, ok := s.jsonBody(); !ok {
-		s.reply(problem(http.StatusBadRequest, compat.CodeValidationError, textBadJSON, time.Now()))
 		return
 	}
 	s.resolve()
-	a, err := s.callWithRetry("restart", "restart", askTime)
+	a, err := s.callWithRetry("restart", "restart", callTimeout)
 	if err != nil {
 		s.writeEngineError(a, err)
 		return
@@ -296,11 +238,11 @@ func (s *sessionRequest) restart() {
 	s.connectAccepted(a, session.Restart, compat.TextRestarting)
 }
 
-// disconnect answers POST …/disconnect.
+// disconnect handles POST …/disconnect.
 func (s *sessionRequest) disconnect() {
 	s.resolve()
-	s.join() // it is out of mind afterwards
-	a, err := s.callWithRetry("disconnect", "disconnect", askTime)
+	s.linkTrace() // forget drops the session from the cache
+	a, err := s.callWithRetry("disconnect", "disconnect", callTimeout)
 	if err != nil {
 		s.writeEngineError(a, err)
 		return
@@ -310,16 +252,15 @@ func (s *sessionRequest) disconnect() {
 	s.writeJSON(http.StatusOK, compat.NormalizeActionBody(body, s.ref, compat.WireDisconnected, compat.TextDisconnected), a.Header)
 }
 
-// deleteSession answers DELETE /api/sessions/{id}. It is answered 200 with a body whatever the engine's 2xx is,
-// because the production client takes nothing else (contract 4.1, S10). Even a DELETE that finds nothing
-// drops what the gate knew (C22).
+// deleteSession handles DELETE /api/sessions/{id}. It responds 200 with a body to every 2xx of the engine, because the
+// production client accepts nothing else (contract 4.1, S10). A DELETE that finds no session drops the cached state too
+// (contract C22).
 func (s *sessionRequest) deleteSession() {
 	s.resolve()
-	s.join() // it is out of mind afterwards
-	a, err := s.callWithRetry("delete", "", askTime)
-	kind := session.KindOf(err)
+	s.linkTrace() // forget drops the session from the cache
+	a, err := s.callWithRetry("delete", "", callTimeout)
 	empty := a.Status == http.StatusNoContent || a.Status/100 == 2 && len(a.Body) == 0
-	if err == nil || empty || kind == session.KindSessionNotFound {
+	if err == nil || empty || session.KindOf(err) == session.KindSessionNotFound {
 		s.forget(true)
 	}
 	if err != nil && !empty {
@@ -328,9 +269,4 @@ func (s *sessionRequest) deleteSession() {
 	}
 	body, _ := compat.Parse(a.Body)
 	s.writeJSON(http.StatusOK, compat.NormalizeActionBody(body, s.ref, compat.WireDisconnected, compat.TextDeleted), a.Header)
-}
-
-// forget drops what the gate knew. The client's leaving must not stop it.
-func (s *sessionRequest) forget(deleted bool) {
-	_ = s.config.QRService.Invalidate(context.WithoutCancel(s.c.Request.Context()), s.caller, s.ref, deleted)
 }

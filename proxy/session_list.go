@@ -2,22 +2,23 @@ package proxy
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
+	"net/url"
 	"strconv"
-	"time"
 
 	"qrgate/compat"
 	"qrgate/internal/session"
 )
 
-// list answers GET /api/sessions: the engine's page, every item made whole, and those that are on their way
-// to a QR shown as what they are.
+// list handles GET /api/sessions: the engine's page, normalized, with cached states for sessions whose QR is being
+// obtained.
 func (s *sessionRequest) list() {
 	query, page, limit := clampLimit(s.c.Request.URL.RawQuery)
-	a, err := s.forwardRequest("list", target{path: sessionsPrefix, query: query}, askTime)
-	if err != nil && tooLargeToRewrite(a) {
+	a, err := s.forwardRequest("list", compat.SessionsPath, query, callTimeout)
+	if err != nil && isTooLargeToNormalize(a) {
 		s.c.Request.URL.RawQuery = query
-		s.pass(s.c)
+		s.passThrough(s.c)
 		return
 	}
 	if err != nil {
@@ -29,21 +30,49 @@ func (s *sessionRequest) list() {
 	s.writeJSON(a.Status, compat.NormalizeListBody(body, s.normalizeAll(items, a), page, limit), a.Header)
 }
 
-// tooLargeToRewrite reports whether a list is too large to be made whole, and yet has an end: then it goes out as the engine has it.
-func tooLargeToRewrite(a compat.Response) bool {
+// clampLimit returns the list's query with a limit of at most 100: engines refuse more, and clients ask for 200
+// (contract C13).
+func clampLimit(raw string) (query string, page, limit int) {
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return raw, 1, compat.MaxPageSize
+	}
+	page, limit = positiveInt(values.Get("page"), 1), positiveInt(values.Get("limit"), compat.MaxPageSize)
+	if _, err := strconv.Atoi(values.Get("limit")); errors.Is(err, strconv.ErrRange) {
+		limit = compat.MaxPageSize + 1
+	}
+	if limit <= compat.MaxPageSize {
+		return raw, page, limit
+	}
+	values.Set("limit", strconv.Itoa(compat.MaxPageSize))
+	return values.Encode(), page, compat.MaxPageSize
+}
+
+// positiveInt parses a number above zero; anything else is fallback.
+func positiveInt(text string, fallback int) int {
+	n, err := strconv.Atoi(text)
+	if err != nil || n <= 0 {
+		return fallback
+	}
+	return n
+}
+
+// isTooLargeToNormalize reports whether a list has more bytes than qrgate reads, and a known length: then it passes
+// through.
+func isTooLargeToNormalize(a compat.Response) bool {
 	_, err := strconv.ParseInt(a.Header.Get("Content-Length"), 10, 64)
 	return a.Status == http.StatusOK && !a.Complete && err == nil
 }
 
-// normalizeAll tells the gate's heart what a page of sessions says, and makes its items whole.
+// normalizeAll records the states of a page of sessions and normalizes its items.
 func (s *sessionRequest) normalizeAll(items []compat.Object, a compat.Response) []compat.Object {
-	seen := make([]session.SessionReport, len(items))
+	reports := make([]session.SessionReport, len(items))
 	refs := make([]session.Ref, len(items))
 	for i, item := range items {
-		seen[i], _ = compat.ParseSession(item, compat.EngineClock(a.Header, a.At), a.At)
-		refs[i] = seen[i].Ref
+		reports[i], _ = compat.ParseSession(item, compat.EngineClock(a.Header, a.At), a.At)
+		refs[i] = reports[i].Ref
 	}
-	s.config.QRService.OnSessions(s.c.Request.Context(), s.caller, seen, false)
+	s.config.QRService.OnSessions(s.ctx(), s.caller, reports, false)
 	views := s.config.QRService.Cached(s.caller, refs)
 	out := make([]compat.Object, len(items))
 	for i, item := range items {
@@ -52,81 +81,83 @@ func (s *sessionRequest) normalizeAll(items []compat.Object, a compat.Response) 
 	return out
 }
 
-// get answers GET /api/sessions/{id}: nested, with flat copies beside it.
+// get handles GET /api/sessions/{id}: the session nested, with flat copies beside it.
 func (s *sessionRequest) get() {
 	s.resolve()
-	a, err := s.callWithRetry("get", "", askTime)
+	a, err := s.callWithRetry("get", "", callTimeout)
 	if err != nil {
 		s.writeEngineError(a, err)
 		return
 	}
-	body, whole := s.parseSession(a)
-	s.writeJSON(a.Status, compat.NormalizeSessionBody(body, whole), a.Header)
+	body, normalized := s.parseSession(a)
+	s.writeJSON(a.Status, compat.NormalizeSessionBody(body, normalized), a.Header)
 }
 
-// parseSession reads an answer about the session that was asked for, in which engines leave out an id or both.
-func (s *sessionRequest) parseSession(a compat.Response) (body, whole compat.Object) {
+// parseSession parses and normalizes a response about the requested session, in which engines omit one id or both.
+func (s *sessionRequest) parseSession(a compat.Response) (body, normalized compat.Object) {
 	body, _ = compat.Parse(a.Body)
 	item := compat.SessionOf(body)
 	if compat.Int(item["id"]) == 0 && s.ref.ID > 0 {
 		item["id"] = json.Number(strconv.FormatInt(s.ref.ID, 10))
 	}
-	whole = s.normalizeAll([]compat.Object{item}, a)[0]
-	if compat.StringOf(whole["sessionId"]) == "" {
-		whole["sessionId"] = s.id
+	normalized = s.normalizeAll([]compat.Object{item}, a)[0]
+	if compat.StringOf(normalized["sessionId"]) == "" {
+		normalized["sessionId"] = s.id
 	}
-	return body, whole
+	return body, normalized
 }
 
-// status answers GET …/status. While the gate is obtaining a QR it knows better than the engine, and
-// answers itself; otherwise the engine is the truth.
+// status handles GET …/status: from the cache while qrgate obtains a QR, else from the engine.
 func (s *sessionRequest) status() {
-	v, err := s.config.QRService.Status(s.c.Request.Context(), s.caller, s.id)
+	v, err := s.config.QRService.Status(s.ctx(), s.caller, s.id)
 	s.ref = v.Session.Ref
-	if clientGone(s.c.Request.Context()) {
+	if s.clientGone() {
 		return
 	}
 	if err == nil && v.Authorized && v.Session.State.Acquiring() && !v.Session.AcquiringSince.IsZero() {
-		s.writeJSON(200, compat.Status(cachedSession(v, s.id)), nil)
+		s.writeJSON(http.StatusOK, compat.Status(cachedSession(v, s.id)), nil)
 		return
 	}
 	s.resolve()
-	a, err := s.forwardRequest("status", s.enginePath("status"), askTime)
+	a, err := s.call("status", "status", callTimeout)
 	if err != nil {
-		s.statusNotFound(a, err, v)
+		s.statusFailed(a, err, v)
 		return
 	}
-	body, whole := s.parseSession(a)
-	s.writeJSON(a.Status, compat.NormalizeStatusBody(body, whole), a.Header)
+	body, normalized := s.parseSession(a)
+	s.writeJSON(a.Status, compat.NormalizeStatusBody(body, normalized), a.Header)
 }
 
-// statusNotFound answers when the engine denies the state of a session. A 404 there stops clients for good,
-// so a session that the engine has elsewhere, or that the gate knows, is not denied (contract C18).
-func (s *sessionRequest) statusNotFound(a compat.Response, err error, v *session.Snapshot) {
+// statusFailed responds when the engine denies the state of a session. A 404 there stops clients for good, so qrgate
+// first looks for the session elsewhere in the engine and in its cache (contract C18).
+func (s *sessionRequest) statusFailed(a compat.Response, err error, v *session.Snapshot) {
 	if session.KindOf(err) != session.KindSessionNotFound {
 		s.writeEngineError(a, err)
 		return
 	}
-	item, other, oerr := s.findElsewhere()
-	if session.KindOf(oerr) == session.KindSessionNotFound && s.refreshID() {
-		item, other, oerr = s.findElsewhere()
-	}
+	var item compat.Object
+	var other compat.Response
+	otherErr := s.retryOnStaleID(func() (err error) {
+		item, other, err = s.findElsewhere()
+		return err
+	})
 	switch {
-	case oerr == nil:
-		s.writeJSON(200, compat.NormalizeStatusBody(nil, s.normalizeAll([]compat.Object{item}, other)[0]), other.Header)
+	case otherErr == nil:
+		normalized := s.normalizeAll([]compat.Object{item}, other)[0]
+		s.writeJSON(http.StatusOK, compat.NormalizeStatusBody(nil, normalized), other.Header)
 	case v.Authorized && v.Session.CreatedHere:
-		s.writeJSON(200, compat.Status(cachedSession(v, s.id)), nil)
-	case session.KindOf(oerr) != session.KindSessionNotFound:
-		s.writeEngineError(other, oerr) // nobody knows, which must not look like a no
+		s.writeJSON(http.StatusOK, compat.Status(cachedSession(v, s.id)), nil)
+	case session.KindOf(otherErr) != session.KindSessionNotFound:
+		s.writeEngineError(other, otherErr) // an unknown state must not look like a 404
 	default:
 		s.writeEngineError(a, err)
 	}
 }
 
-// findElsewhere finds the session where an engine has it although it denies its state: under its own path,
-// which finds it among any number, or in the list of an engine without that route.
+// findElsewhere finds a session whose state the engine denies: under its own path, or in the list of an engine without
+// that route.
 func (s *sessionRequest) findElsewhere() (compat.Object, compat.Response, error) {
-	a, err := s.fetch("get", s.enginePath(""))
+	a, err := s.fetch("get", s.sessionPath(""), s.c.Request.URL.RawQuery)
 	body, _ := compat.Parse(a.Body)
 	switch {
 	case err == nil && !compat.RefOf(compat.SessionOf(body)).IsZero():
@@ -143,7 +174,7 @@ func (s *sessionRequest) findElsewhere() (compat.Object, compat.Response, error)
 
 // findInList finds a session in the engine's list, by either of its ids.
 func (s *sessionRequest) findInList(wanted session.Ref) (compat.Object, compat.Response, error) {
-	a, err := s.fetch(session.OpList, target{path: sessionsPrefix, query: "limit=100"})
+	a, err := s.fetch(session.OpList, compat.SessionsPath, "limit=100")
 	if err != nil {
 		return nil, a, err
 	}
@@ -157,34 +188,22 @@ func (s *sessionRequest) findInList(wanted session.Ref) (compat.Object, compat.R
 	return nil, a, &session.EngineError{Op: session.OpList, Kind: session.KindSessionNotFound}
 }
 
-// cachedSession is a session as the gate can show it without asking the engine.
+// cachedSession is a session as qrgate reports it without a call to the engine.
 func cachedSession(v *session.Snapshot, id string) compat.Session {
-	b := v.Session
-	name := b.Ref.Name
+	s := &v.Session
+	name := s.Ref.Name
 	if name == "" {
 		name = id
 	}
-	at := b.LastPolledAt
+	at := s.LastPolledAt
 	if at.IsZero() {
-		at = b.Since
+		at = s.Since
 	}
 	if at.IsZero() {
 		at = v.At
 	}
 	return compat.Session{
-		ID: b.Ref.ID, SessionID: name, Status: compat.Wire(b.State), LastActivity: compat.Millis(at),
-		IsConnected: b.State == session.Connected, HasQR: b.State == session.AwaitingScan,
+		ID: s.Ref.ID, SessionID: name, Status: compat.Wire(s.State), LastActivity: compat.Millis(at),
+		IsConnected: s.State == session.Connected, HasQR: s.State == session.AwaitingScan,
 	}
 }
-
-// number is text as a whole number above zero, else other.
-func number(text string, other int) int {
-	n, err := strconv.Atoi(text)
-	if err != nil || n <= 0 {
-		return other
-	}
-	return n
-}
-
-// sinceNow is the whole seconds from now until at, never less than zero.
-func sinceNow(at, now time.Time) int { return max(int(at.Sub(now)/time.Second), 0) }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -8,77 +9,274 @@ import (
 	"strings"
 	"time"
 
+	"qrgate/compat"
+	"qrgate/internal/diagnosis"
 	"qrgate/internal/session"
 )
 
-// qr answers GET /api/sessions/{id}/qr: the request waits until there is a code.
+const (
+	textBadWait        = "wait is a whole number of seconds; the maximum is 60. Correct it in the query, or omit it."
+	textTooManyWaiters = "Too many requests wait for this session, this API key or this server. " +
+		"Close some, or retry in a few seconds."
+)
+
+// qr handles GET /api/sessions/{id}/qr: the request waits for a QR.
 func (s *sessionRequest) qr() {
-	asked, ok := parseWait(s.c.Request)
+	preferred, ok := parseWait(&s.w.request)
 	if !ok {
-		s.writeError(s.c.Writer, s.c.Request, apiError{http.StatusBadRequest, "VALIDATION_ERROR", textBadWait})
+		s.w.writeError(apiError{http.StatusBadRequest, compat.CodeValidationError, textBadWait})
 		return
 	}
-	began := time.Now()
-	v, err := s.config.QRService.WaitQR(s.c.Request.Context(), s.caller, s.id, asked)
+	v, err := s.config.QRService.WaitQR(s.ctx(), s.caller, s.id, preferred)
 	s.ref = v.Session.Ref
-	if clientGone(s.c.Request.Context()) {
+	if s.clientGone() {
 		return
 	}
-	if s.anonymous(err) {
-		s.qrUnkeyed()
+	if s.isAnonymous() && session.KindOf(err) == session.KindKeyRefused {
+		s.qrOnce()
 		return
 	}
-	if asked.Set && s.c.Request.Header.Get("Prefer") != "" {
-		s.c.Writer.Header().Set("Preference-Applied", fmt.Sprintf("wait=%d", int(min(asked.For, session.MaxWait)/time.Second)))
+	header := s.w.Header()
+	if preferred.Set && s.w.request.Header.Get("Prefer") != "" {
+		header.Set("Preference-Applied", fmt.Sprintf("wait=%d", int(min(preferred.For, session.MaxWait)/time.Second)))
 	}
 	if v.Authorized {
-		s.c.Writer.Header().Set("Server-Timing", fmt.Sprintf("hold;dur=%d, looks;desc=%q", time.Since(began).Milliseconds(), strconv.Itoa(v.Session.Polls)))
+		waited := strconv.FormatInt(time.Since(s.w.startedAt).Milliseconds(), 10)
+		header["Server-Timing"] = []string{"wait;dur=" + waited + `, polls;desc="` + strconv.Itoa(v.Session.Polls) + `"`}
 	}
-	s.reply(answerQR(s.inLanguage(v), err, time.Now()))
+	s.reply(answerQR(s.localize(v), err, time.Now()))
 }
 
-const textBadWait = "wait is a whole number of seconds; more than 60 counts as 60. Correct it in the query, or leave it out."
-
-// reply writes what was decided.
-func (s *sessionRequest) reply(r response) {
-	if r.retry > 0 {
-		s.c.Writer.Header().Set("Retry-After", strconv.Itoa(int((r.retry+time.Second-1)/time.Second)))
-	}
-	recorderOf(s.c.Writer).code = r.code
-	if r.prepared != nil {
-		s.writePrepared(r)
-		return
-	}
-	s.writeJSON(r.status, r.body, nil)
-}
-
-// writePrepared writes a body that was prepared for all requests, with the one number that differs.
-func (s *sessionRequest) writePrepared(r response) {
-	var digits [20]byte
-	number := strconv.AppendInt(digits[:0], int64(r.number), 10)
-	s.writeHead(r.status, len(r.prepared.Head)+len(number)+len(r.prepared.Tail))
-	w := s.c.Writer
-	_, _ = w.Write(r.prepared.Head)
-	_, _ = w.Write(number)
-	_, _ = w.Write(r.prepared.Tail)
-}
-
-// parseWait reads how long a client wants to be held: ?wait=N, else Prefer: wait=N (RFC 7240), in seconds. Ten
-// minutes are one minute; what is no number is refused in the query and ignored in the preference.
+// parseWait parses how long a client wants to wait: ?wait=N, else Prefer: wait=N (RFC 7240), in seconds. Above 60 it
+// counts as 60. What is no number is refused in the query and ignored in the header.
 func parseWait(r *http.Request) (session.WaitPreference, bool) {
 	if r.URL.RawQuery != "" {
 		if query := r.URL.Query(); query.Has("wait") {
 			n, err := strconv.ParseUint(query.Get("wait"), 10, 16)
-			return session.WaitPreference{Set: true, For: time.Duration(n) * time.Second}, err == nil || errors.Is(err, strconv.ErrRange)
+			ok := err == nil || errors.Is(err, strconv.ErrRange)
+			return session.WaitPreference{Set: true, For: time.Duration(n) * time.Second}, ok
 		}
 	}
-	for _, line := range r.Header.Values("Prefer") {
+	for _, line := range r.Header["Prefer"] {
 		for _, preference := range strings.FieldsFunc(line, func(c rune) bool { return c == ',' || c == ';' }) {
 			name, value, _ := strings.Cut(strings.TrimSpace(preference), "=")
-			if n, err := strconv.ParseUint(strings.Trim(value, `" `), 10, 16); strings.EqualFold(strings.TrimSpace(name), "wait") && err == nil {
+			n, err := strconv.ParseUint(strings.Trim(value, `" `), 10, 16)
+			if strings.EqualFold(strings.TrimSpace(name), "wait") && err == nil {
 				return session.WaitPreference{Set: true, For: time.Duration(n) * time.Second}, true
 			}
 		}
 	}
 	return session.WaitPreference{}, true
+}
+
+// isAnonymous reports whether the client presents neither key nor token. The engine may know it all the same, by a cookie
+// or by a key in the query, which qrgate's own polls do not carry.
+func (s *sessionRequest) isAnonymous() bool { return s.caller.Credential().Empty() }
+
+// qrOnce asks the engine for the QR once, with everything that an anonymous client sent, and caches nothing: such clients
+// cannot be told apart, and one must not receive the QR of another.
+func (s *sessionRequest) qrOnce() {
+	s.resolve()
+	a, err := s.call(session.OpQR, "qr", fetchTimeout)
+	if err != nil && session.KindOf(err) != session.KindNotReady {
+		s.writeEngineError(a, err)
+		return
+	}
+	body, _ := compat.Parse(a.Body)
+	report, _ := compat.ParseSession(compat.SessionOf(body), compat.EngineClock(a.Header, a.At), a.At)
+	report.Ref = s.ref.Merge(report.Ref)
+	polled := session.Session{}.AfterPoll(report, err, a.At)
+	s.reply(answerQR(&session.Snapshot{Session: polled, Authorized: true, Ready: polled.QRUsable(a.At), At: a.At}, nil, a.At))
+}
+
+// QRStatus is the body of GET …/qr/status, under data: what a client needs to show progress. It never holds the QR.
+type QRStatus struct {
+	ID          int64                `json:"id,omitempty"`
+	SessionID   string               `json:"sessionId"`
+	Ready       bool                 `json:"ready"`       // GET …/qr would return a QR now
+	State       session.State        `json:"state"`       // qrgate's own: unknown, connecting, awaiting_scan …
+	Status      string               `json:"status"`      // the documented API's
+	GeneratedAt *string              `json:"generatedAt"` // when qrgate first received the QR
+	ExpiresAt   *string              `json:"expiresAt"`
+	ExpiresIn   int                  `json:"expiresIn"`  // whole seconds; 0 without a QR
+	Sequence    int                  `json:"sequence"`   // 1 is the first QR of a connect
+	Attempts    int                  `json:"attempts"`   // polls since the QR was requested
+	Since       *string              `json:"since"`      // when the state began
+	RetryAfter  int                  `json:"retryAfter"` // seconds after which another request may help; 0: at once
+	Queue       *Queue               `json:"queue"`      // null unless the session waits for the engine's rate limit
+	Diagnosis   *diagnosis.Diagnosis `json:"diagnosis"`  // why there is no QR; null when nothing is wrong
+}
+
+// Queue is a session's position among the sessions of its key that wait for the engine's rate limit.
+type Queue struct {
+	Place int `json:"place"` // 1 is next
+	Wait  int `json:"wait"`  // whole seconds until the next call to the engine is allowed
+}
+
+// qrStatusOf is the status of a snapshot at now.
+func qrStatusOf(v *session.Snapshot, id string, now time.Time) QRStatus {
+	s := &v.Session
+	r := QRStatus{ID: s.Ref.ID, SessionID: s.Ref.Name, State: s.State, Status: compat.Wire(s.State), Sequence: s.Sequence, Attempts: s.Polls}
+	if r.SessionID == "" {
+		r.SessionID = id
+	}
+	if !s.Since.IsZero() {
+		r.Since = millis(s.Since)
+	}
+	if s.QR.Present() && s.QR.TTL(now) > 0 {
+		r.Ready = v.Ready && s.QR.Usable(now)
+		r.GeneratedAt, r.ExpiresAt = millis(s.QR.SeenAt), millis(s.QR.ExpiresAt)
+		r.ExpiresIn = secondsUntil(s.QR.ExpiresAt, now)
+	}
+	if s.State == session.Connected {
+		return r // a connected session has no diagnosis
+	}
+	if !r.Ready {
+		r.RetryAfter = int(retrySoon / time.Second)
+	}
+	if v.QueuePosition > 0 {
+		r.Queue = &Queue{v.QueuePosition, secondsUntil(v.At.Add(v.RateLimitWait), now)}
+		r.RetryAfter = max(r.RetryAfter, r.Queue.Wait)
+	}
+	if !v.Diagnosis.Healthy() {
+		r.Diagnosis = &v.Diagnosis
+	}
+	return r
+}
+
+func millis(t time.Time) *string {
+	text := compat.Millis(t)
+	return &text
+}
+
+// secondsUntil is the whole seconds from now until at, at least zero.
+func secondsUntil(at, now time.Time) int { return max(int(at.Sub(now)/time.Second), 0) }
+
+// qrStatus handles GET …/qr/status: at once, after a change with ?wait=N, or as a stream of changes.
+func (s *sessionRequest) qrStatus() {
+	preferred, ok := parseWait(&s.w.request)
+	if !ok {
+		s.w.writeError(apiError{http.StatusBadRequest, compat.CodeValidationError, textBadWait})
+		return
+	}
+	v, err := s.config.QRService.Get(s.ctx(), s.caller, s.id)
+	s.ref = v.Session.Ref
+	if s.clientGone() {
+		return
+	}
+	if err == nil && !v.Authorized {
+		s.reply(s.notAuthorized(v))
+		return
+	}
+	if r, isError := engineErrorResponse(err, time.Now()); isError {
+		s.reply(r)
+		return
+	}
+	if strings.Contains(s.w.request.Header.Get("Accept"), "text/event-stream") {
+		s.stream(v)
+		return
+	}
+	if preferred.Set && preferred.For > 0 {
+		v = s.waitForChange(v, preferred.For)
+	}
+	if s.clientGone() {
+		return
+	}
+	s.writeJSON(http.StatusOK, compat.Envelope{Success: true, Data: qrStatusOf(s.localize(v), s.id, time.Now())}, nil)
+}
+
+// waitForChange waits until the snapshot differs from v, no longer than max. Above the limits of waiting requests it
+// returns v.
+func (s *sessionRequest) waitForChange(v *session.Snapshot, max time.Duration) *session.Snapshot {
+	f, err := s.config.QRService.Follow(s.ctx(), s.caller, s.id)
+	if err != nil {
+		return v
+	}
+	defer f.Close()
+	next, err := f.Next(s.ctx(), v, min(max, session.MaxWait))
+	if err != nil || !next.Authorized && !next.Ended {
+		return v
+	}
+	return next
+}
+
+// notAuthorized is the response when the engine has not accepted the credential for this session within the last minute
+// and could not be asked. It tells nothing of the session, and only what is wrong with the engine.
+func (s *sessionRequest) notAuthorized(v *session.Snapshot) response {
+	f, now := v.Session.Failure, time.Now()
+	if f.Kind == "" {
+		f.Op, f.Kind = session.OpQR, session.KindTimeout
+	}
+	e := &session.EngineError{Op: f.Op, Kind: f.Kind, Status: f.Status, Code: f.Code, Text: f.Text, RetryAfter: f.RetryAfter}
+	r := unavailableResponse(e, now)
+	if cause := f.EngineDiagnosis(now); !cause.Healthy() {
+		localized := s.localize(&session.Snapshot{Diagnosis: cause}).Diagnosis
+		problem, _ := r.body.(compat.Problem)
+		r.body = explainedProblem{problem, &localized}
+	}
+	return r
+}
+
+// Limits of a stream of changes.
+const (
+	streamTTL          = 10 * time.Minute // then the client connects again
+	heartbeatInterval  = 15 * time.Second // a comment keeps proxies from closing an idle stream
+	streamWriteTimeout = 10 * time.Second // a client that reads nothing for so long is disconnected
+	streamRetryDelay   = 2 * time.Second  // after which a client connects again
+)
+
+// stream sends every change as a server-sent event, and ends after the session is connected or gone. It counts as a
+// waiting request; above the limits it is refused.
+func (s *sessionRequest) stream(v *session.Snapshot) {
+	f, err := s.config.QRService.Follow(s.ctx(), s.caller, s.id)
+	if errors.Is(err, session.ErrTooManyWaiters) {
+		r := problem(http.StatusTooManyRequests, compat.CodeRateLimitExceeded, textTooManyWaiters, time.Now())
+		r.retryAfter = 5 * time.Second
+		s.reply(r)
+		return
+	}
+	if r, isError := engineErrorResponse(err, time.Now()); isError {
+		s.reply(r)
+		return
+	}
+	defer f.Close()
+	h := s.w.Header()
+	h.Set("Content-Type", "text/event-stream; charset=utf-8")
+	h.Set("X-Accel-Buffering", "no")
+	h.Set("Content-Language", languageOf(&s.w.request))
+	s.w.WriteHeader(http.StatusOK)
+	if !s.send(fmt.Sprintf("retry: %d\n", streamRetryDelay.Milliseconds()) + s.event(v)) {
+		return
+	}
+	for end := time.Now().Add(streamTTL); !hasEnded(v) && time.Now().Before(end); {
+		next, err := f.Next(s.ctx(), v, heartbeatInterval)
+		switch {
+		case err != nil:
+			return // the client connects again and receives the state then
+		case !v.Changed(next):
+			if !s.send(": heartbeat\n\n") {
+				return
+			}
+			continue
+		case !s.send(s.event(next)):
+			return
+		}
+		v = next
+	}
+}
+
+// hasEnded reports whether a stream has no further event.
+func hasEnded(v *session.Snapshot) bool { return v.Ended || v.Session.State == session.Connected }
+
+// event is a status as a server-sent event.
+func (s *sessionRequest) event(v *session.Snapshot) string {
+	b, _ := json.Marshal(qrStatusOf(s.localize(v), s.id, time.Now())) // plain fields cannot fail
+	return fmt.Sprintf("id: %d\nevent: status\ndata: %s\n\n", v.At.UnixMilli(), b)
+}
+
+// send writes a part of a stream; false if the client has left.
+func (s *sessionRequest) send(text string) bool {
+	_ = s.w.conn.SetWriteDeadline(time.Now().Add(streamWriteTimeout))
+	_, err := s.w.Write([]byte(text))
+	return err == nil && s.w.FlushError() == nil
 }

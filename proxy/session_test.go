@@ -46,7 +46,7 @@ func TestWish(t *testing.T) {
 	} {
 		r, _ := http.NewRequest("GET", "http://gate.test/x?"+c.query, nil)
 		r.Header["Prefer"] = c.prefer
-		got, ok := proxy.Wish(r)
+		got, ok := proxy.ParseWait(r)
 		if ok != c.ok || ok && got != c.want {
 			t.Errorf("%q %q: %v %t, want %v %t", c.query, c.prefer, got, ok, c.want, c.ok)
 		}
@@ -72,7 +72,7 @@ func TestClamped(t *testing.T) {
 		"a;b&limit=200":                {"a;b&limit=200", 1, 100},
 		"page=99999999999999999999999": {"page=99999999999999999999999", 1, 100},
 	} {
-		query, page, limit := proxy.Clamped(raw)
+		query, page, limit := proxy.ClampLimit(raw)
 		if query != want.query || page != want.page || limit != want.limit {
 			t.Errorf("%q: %q %d %d, want %q %d %d", raw, query, page, limit, want.query, want.page, want.limit)
 		}
@@ -108,7 +108,7 @@ func TestReadinessOf(t *testing.T) {
 			proxy.QRStatus{ID: 61, SessionID: "crm-1", State: "failed", Status: "error", RetryAfter: 2, Diagnosis: &wrong}},
 	} {
 		c.view.At = noon
-		if diff := cmp.Diff(c.want, proxy.ReadinessOf(c.view, "asked")); diff != "" {
+		if diff := cmp.Diff(c.want, proxy.QRStatusOf(c.view, "asked")); diff != "" {
 			t.Errorf("%s\n%s", name, diff)
 		}
 	}
@@ -122,7 +122,7 @@ func TestKept(t *testing.T) {
 		"ETag": false, "Content-Length": false, "Content-Encoding": false, "Cache-Control": false, "Last-Modified": false, "Location": false, "Transfer-Encoding": false,
 		"Date": false, "X-Request-Id": false, "Content-Type": false,
 	} {
-		if got := proxy.Kept(name); got != want {
+		if got := proxy.KeepsHeader(name); got != want {
 			t.Errorf("%s: %t", name, got)
 		}
 	}

@@ -9,17 +9,18 @@ import (
 	"sync/atomic"
 )
 
-// DetectSmuggling wraps a listener so that the Front can refuse requests whose framing is ambiguous: Content-Length
-// beside Transfer-Encoding, Transfer-Encoding in HTTP/1.0, folded headers, bare line feeds. net/http
-// accepts all of them and hides that it did (reliability 2.3, row 6), so the bytes are watched as they come in.
-//
-// Without Guard those requests are still read in one way only, and a connection still ends after every
-// chunked request; they are merely not refused.
+// Why this file exists. net/http accepts Content-Length beside Transfer-Encoding, Transfer-Encoding in HTTP/1.0, folded
+// headers and bare line feeds, and hides that it did. It reads them in one way only, httputil.ReverseProxy writes an
+// unambiguous request of its own, and qrgate closes the connection after every chunked request. So the engine is safe
+// without this file. What it protects is a chain with a proxy in front of qrgate that reads such a request differently:
+// qrgate responds 400 instead of serving one half of it. See docs/adr/0001-refuse-ambiguous-framing.md.
+
+// DetectSmuggling wraps a listener so that the Handler can refuse requests whose framing is ambiguous.
 func DetectSmuggling(l net.Listener) net.Listener { return guardedListener{l} }
 
 type guardedListener struct{ net.Listener }
 
-// Accept waits for a connection and watches it.
+// Accept implements [net.Listener].
 func (l guardedListener) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
 	if err != nil {
@@ -28,28 +29,28 @@ func (l guardedListener) Accept() (net.Conn, error) {
 	return &guardedConn{Conn: conn}, nil
 }
 
-// guardedConn shows what it reads to a headScan. net/http never reads a connection twice at a time.
+// guardedConn passes what it reads to a headScanner. net/http never reads a connection concurrently.
 type guardedConn struct {
 	net.Conn
-	scan  headScan
-	bad   atomic.Bool // ambiguous framing was seen
-	coded atomic.Bool // a Transfer-Encoding was seen
+	scanner   headScanner
+	ambiguous atomic.Bool
+	chunked   atomic.Bool // a request had a Transfer-Encoding
 }
 
-// Read reads and watches.
+// Read implements [net.Conn].
 func (c *guardedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	c.scan.feed(p[:n])
-	if c.scan.bad {
-		c.bad.Store(true)
+	c.scanner.scan(p[:n])
+	if c.scanner.ambiguous {
+		c.ambiguous.Store(true)
 	}
-	if c.scan.chunked {
-		c.coded.Store(true)
+	if c.scanner.chunked {
+		c.chunked.Store(true)
 	}
 	return n, err
 }
 
-// CloseWrite lets net/http end an answer before it ends the connection.
+// CloseWrite lets net/http finish a response before it closes the connection.
 func (c *guardedConn) CloseWrite() error {
 	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return w.CloseWrite()
@@ -57,35 +58,35 @@ func (c *guardedConn) CloseWrite() error {
 	return nil
 }
 
-// guardKey is how Server hands a connection to the requests on it; net/http offers no other way.
+// guardKey is the context key by which Server passes a connection to its requests.
 type guardKey struct{}
 
-// ambiguous reports whether the request came over a connection with ambiguous framing. A later request
-// on the same connection may be the culprit: both are refused.
-func ambiguous(r *http.Request) bool {
+// isAmbiguous reports whether the request came over a connection with ambiguous framing. The cause may be a later request
+// on the same connection: then both are refused.
+func isAmbiguous(r *http.Request) bool {
 	c, ok := r.Context().Value(guardKey{}).(*guardedConn)
-	return ok && (c.bad.Load() || c.coded.Load() && !r.ProtoAtLeast(1, 1))
+	return ok && (c.ambiguous.Load() || c.chunked.Load() && !r.ProtoAtLeast(1, 1))
 }
 
-// headScan reads the bytes of an HTTP/1 connection and finds heads that two parsers could read in two
-// ways. It decides nothing about borders: a head with a Transfer-Encoding ends the scan, because the
-// Front ends the connection after it.
-type headScan struct {
-	bad     bool // ambiguous framing was seen
-	chunked bool // a Transfer-Encoding was seen
+// headScanner finds request headers, in the bytes of an HTTP/1 connection, that two parsers could read differently. It
+// does not find the end of a chunked body: a header with a Transfer-Encoding ends the scan, because the Handler closes
+// the connection after it.
+type headScanner struct {
+	ambiguous bool
+	chunked   bool // a Transfer-Encoding was seen
 
-	line   [48]byte // the beginning of the current line: longer ones are of no interest
-	kept   int      // bytes in line
-	last   byte     // the byte before the current one
-	inHead bool     // past the request line
-	sized  bool     // the head has a Content-Length
-	length int64    // its value
-	skip   int64    // bytes of a body still to come
-	done   bool
+	line      [48]byte // the first bytes of the current line; no header that matters is longer
+	size      int      // bytes in line
+	last      byte     // the byte before the current one
+	inHeader  bool     // after the request line
+	hasLength bool     // the header has a Content-Length
+	length    int64    // its value
+	skip      int64    // bytes left of a body
+	done      bool
 }
 
-// feed takes the next bytes of the connection.
-func (s *headScan) feed(p []byte) {
+// scan takes the next bytes of the connection.
+func (s *headScanner) scan(p []byte) {
 	for len(p) > 0 && !s.done {
 		if s.skip > 0 {
 			n := min(s.skip, int64(len(p)))
@@ -95,63 +96,61 @@ func (s *headScan) feed(p []byte) {
 		}
 		end := bytes.IndexByte(p, '\n')
 		if end < 0 {
-			s.keep(p)
+			s.addToLine(p)
 			return
 		}
-		s.keep(p[:end])
+		s.addToLine(p[:end])
 		s.endLine()
 		p = p[end+1:]
 	}
 }
 
-// keep adds to the current line.
-func (s *headScan) keep(p []byte) {
-	s.kept += copy(s.line[s.kept:], p)
+func (s *headScanner) addToLine(p []byte) {
+	s.size += copy(s.line[s.size:], p)
 	if len(p) > 0 {
 		s.last = p[len(p)-1]
 	}
 }
 
 // endLine judges the line that a line feed has ended.
-func (s *headScan) endLine() {
-	line := strings.TrimSuffix(string(s.line[:s.kept]), "\r")
+func (s *headScanner) endLine() {
+	line := bytes.TrimSuffix(s.line[:s.size], []byte("\r"))
 	bare := s.last != '\r'
-	s.kept, s.last = 0, 0
+	s.size, s.last = 0, 0
 	switch {
-	case line == "" && !s.inHead:
+	case len(line) == 0 && !s.inHeader:
 		return // empty lines before a request are allowed
 	case bare:
-		s.bad = true
-	case line == "":
-		s.endHead()
+		s.ambiguous = true
+	case len(line) == 0:
+		s.endHeader()
 		return
-	case s.inHead:
-		s.header(line)
+	case s.inHeader:
+		s.field(line)
 	}
-	s.inHead = true
+	s.inHeader = true
 }
 
-// header notes what frames the message.
-func (s *headScan) header(line string) {
+// field notes what frames the message.
+func (s *headScanner) field(line []byte) {
 	if line[0] == ' ' || line[0] == '\t' {
-		s.bad = true
+		s.ambiguous = true
 		return
 	}
-	name, value, _ := strings.Cut(line, ":")
+	name, value, _ := bytes.Cut(line, []byte(":"))
 	switch {
-	case strings.EqualFold(name, "Content-Length"):
-		s.sized = true
-		// What is no number is refused by net/http, and the connection ends.
-		s.length, _ = strconv.ParseInt(strings.Trim(value, " \t"), 10, 64)
-	case strings.EqualFold(name, "Transfer-Encoding"):
+	case bytes.EqualFold(name, []byte("Content-Length")):
+		s.hasLength = true
+		// net/http refuses what is no number and closes the connection.
+		s.length, _ = strconv.ParseInt(strings.Trim(string(value), " \t"), 10, 64)
+	case bytes.EqualFold(name, []byte("Transfer-Encoding")):
 		s.chunked = true
 	}
 }
 
-// endHead judges a whole head.
-func (s *headScan) endHead() {
-	s.bad = s.bad || s.sized && s.chunked
-	s.done = s.chunked || s.bad
+func (s *headScanner) endHeader() {
+	s.ambiguous = s.ambiguous || s.hasLength && s.chunked
+	s.done = s.chunked || s.ambiguous
 	s.skip, s.length = s.length, 0
-	s.inHead, s.sized = false, false
+	s.inHeader, s.hasLength = false, false
 }

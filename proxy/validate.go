@@ -11,53 +11,71 @@ import (
 	"qrgate/internal/session"
 )
 
-// target is what a request asks for, once it passed the gate.
+// target is a request target that every server reads in the same way.
 type target struct {
-	path  string // decoded once; no empty, "." or ".." segment, no escape left to decode
+	path  string // decoded once; without an empty, "." or ".." segment, and without an escape
 	query string // as the client wrote it
-	route string // the template of the session route, or Unmatched
+	route string // of a session route, or Unmatched
 }
 
-// validate is the gate: it looks at the raw request line, the method and the announced size, before anything
-// has a chance to read them in another way than the engine will.
-func (f *Handler) validate(r *http.Request) (target, *apiError) {
+// validate checks the raw request line, the framing, the method and the announced size before qrgate, or any library,
+// reads them in another way than the engine would.
+func (h *Handler) validate(r *http.Request) (target, *apiError) {
 	t := target{route: Unmatched}
-	if ambiguous(r) {
+	if isAmbiguous(r) {
 		return t, &apiError{http.StatusBadRequest, compat.CodeValidationError, textAmbiguous}
 	}
-	if f.config.Loop.Seen(r.Header) {
+	if h.config.Loop.Seen(r.Header) {
 		return t, &apiError{http.StatusLoopDetected, compat.CodeEngineIsGate, textLoop}
 	}
-	raw, query, err := splitTarget(rawTarget(r))
-	if err == nil {
-		t.query = query
-		t.path, err = checkPath(raw)
-	}
-	if err != nil {
+	var err error
+	if t.path, t.query, err = parseTarget(rawTarget(r)); err != nil {
 		return t, &apiError{http.StatusBadRequest, compat.CodeValidationError, err.Error()}
 	}
 	if r.Method == http.MethodConnect || r.Method == http.MethodTrace {
 		return t, &apiError{http.StatusMethodNotAllowed, compat.CodeMethodNotAllowed, textMethod}
 	}
-	route, near := f.routeSet.find(t.path)
-	if near {
+	limit := h.config.limits.passThroughBody
+	switch route, _, near := compat.MatchRoute(t.path); {
+	case near:
 		return t, &apiError{http.StatusNotFound, compat.CodeNotFound, textPathNotCanonical}
+	case route != "":
+		t.route, limit = route, h.config.limits.sessionBody
 	}
-	t.route = route
-	if r.ContentLength > f.bodyLimit(route) {
+	if r.ContentLength > limit {
 		return t, &apiError{http.StatusRequestEntityTooLarge, compat.CodePayloadTooLarge, textTooLarge}
 	}
 	return t, nil
 }
 
 const (
-	textAmbiguous        = "The request can be read in two ways (Content-Length with Transfer-Encoding, a folded header or a bare line feed). Send one length and end lines with CR LF."
-	textMethod           = "This method is not served here. Use the method that the documentation names for this path."
-	textPathNotCanonical = "There is no such path. Write it exactly as documented: in lower case and without a slash at its end."
-	textTooLarge         = "The body of the request is too large. Send a smaller one."
+	textAmbiguous = "The request's framing is ambiguous (Content-Length with Transfer-Encoding, a folded header " +
+		"or a bare line feed). Send one length, and end lines with CR LF."
+	textMethod           = "Method not allowed. Use the method that the documentation gives for this path."
+	textPathNotCanonical = "Not found. Paths are lower case and have no trailing slash."
+	textTooLarge         = "The request body is too large. Send a smaller one."
 )
 
-// rawTarget is the request target byte for byte. Requests made in process may lack one.
+// setTarget puts the target and a body that is counted into the copy of the request.
+func (w *responseWriter) setTarget(t target) {
+	r := &w.request
+	w.url = url.URL{Path: t.path, RawQuery: t.query, ForceQuery: r.URL.ForceQuery}
+	r.URL = &w.url
+	if r.ContentLength != 0 && r.Body != nil && r.Body != http.NoBody {
+		w.body = &requestBody{ReadCloser: r.Body, conn: w.conn}
+		r.Body = w.body
+	}
+	// What follows a chunked request, or an HTTP/1.0 one, is never read as another request: a proxy in front of qrgate may
+	// see the end of the request elsewhere.
+	w.closeConn = len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1)
+	// Only websockets may be upgraded: another protocol, above all h2c, would carry requests that nothing validates.
+	if up := r.Header["Upgrade"]; len(up) > 1 || len(up) == 1 && !strings.EqualFold(up[0], "websocket") {
+		r.Header = r.Header.Clone()
+		r.Header.Del("Upgrade")
+	}
+}
+
+// rawTarget is the request target byte for byte. A request that was made in this process may lack one.
 func rawTarget(r *http.Request) string {
 	if r.RequestURI == "" {
 		return r.URL.RequestURI()
@@ -65,147 +83,109 @@ func rawTarget(r *http.Request) string {
 	return r.RequestURI
 }
 
-// bodyLimit is the largest body taken on a route, in bytes.
-func (f *Handler) bodyLimit(route string) int64 {
-	if route == Unmatched {
-		return f.config.PassBody
-	}
-	return f.config.SessionBody
-}
-
-// apply puts the canonical target and a measured body into r, which must be a copy of the server's request.
-func (t target) apply(r *http.Request, rec *responseWriter, c Config) *http.Request {
-	r.URL = &url.URL{Path: t.path, RawQuery: t.query, ForceQuery: r.URL.ForceQuery}
-	if r.ContentLength != 0 && r.Body != nil && r.Body != http.NoBody {
-		rec.body = &requestBody{ReadCloser: r.Body, conn: http.NewResponseController(rec.ResponseWriter)}
-		r.Body = rec.body
-	}
-	// What comes after a chunked request, or an HTTP/1.0 one, is never read as another request: a proxy
-	// in front may see the border between the two elsewhere.
-	rec.closeConn = len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1)
-	dropUpgrade(r.Header)
-	return r
-}
-
-// dropUpgrade lets nothing but a websocket through: another protocol (h2c above all) would carry requests
-// past the gate on an upgraded connection.
-func dropUpgrade(h http.Header) {
-	if up := h.Values("Upgrade"); len(up) > 1 || len(up) == 1 && !strings.EqualFold(up[0], "websocket") {
-		h.Del("Upgrade")
-	}
-}
-
-// maxPath is the longest path accepted, in bytes as sent: the name of a file with accents needs six for each.
-const maxPath = 2048
-
-// sessionsPrefix begins every session route. Below it no escape is allowed, and no character that a
-// session id may not have.
-const sessionsPrefix = "/api/sessions"
+const (
+	maxPathSize = 2048 // bytes as sent: an accented letter in a file's name takes six
+	ruleID      = "A session id has 1 to 100 characters: letters, digits, hyphens and underscores."
+)
 
 // targetError is what is wrong with a request target, as a sentence for the client.
 type targetError string
 
-// Error is the sentence.
-func (b targetError) Error() string { return string(b) }
+// Error implements error.
+func (e targetError) Error() string { return string(e) }
 
-// What checkPath and splitTarget can find.
 const (
-	errForm    targetError = "The request target must be a path that begins with a slash. Send \"GET /path\", not an absolute URL."
-	errLong    targetError = "The path is too long. It may have 2048 bytes at most."
-	errBytes   targetError = "The path holds a character that is not allowed there as it is. Escape it with a percent sign, or put it into the query or the body."
-	errEscape  targetError = "The path holds a percent escape that servers read in different ways, or that is none. Write letters, digits and dots as they are, and put slashes, backslashes, percent signs, semicolons, # and ? into the query or the body."
-	errSegment targetError = "The path holds an empty, \".\" or \"..\" segment. Send the path without it."
-	errID      targetError = "The session id is not valid. It has 1 to 100 letters, digits, hyphens or underscores."
-	errQuery   targetError = "The query holds a space, a control character or a \"#\". Escape it with a percent sign."
+	errForm   targetError = "The request target must be a path that begins with a slash. Send \"GET /path\", not an absolute URL."
+	errLong   targetError = "The path is too long. The limit is 2048 bytes."
+	errBytes  targetError = "The path contains a character that must be escaped. Escape it, or pass it in the query or body."
+	errEscape targetError = "The path contains an invalid or ambiguous percent-escape. Do not escape letters, digits or dots; " +
+		"pass other characters in the query or body."
+	errSegment targetError = "The path contains an empty, \".\" or \"..\" segment. Remove it."
+	errID      targetError = ruleID + " Correct the id in the path."
+	errQuery   targetError = "The query contains a space, a control character or a \"#\". Escape it."
 )
 
-// splitTarget parts a raw request target into path and query, at the first "?".
-func splitTarget(raw string) (path, query string, err error) {
+// parseTarget splits a raw request target at the first "?" and decodes the path. It accepts a path only if Gin, a proxy
+// and an Express engine find the same route for it. The path returned has no escape left, so that it can be escaped
+// again for the engine.
+func parseTarget(raw string) (path, query string, err error) {
 	path, query, _ = strings.Cut(raw, "?")
 	for i := range len(query) {
 		if c := query[i]; c <= ' ' || c == 0x7f || c == '#' {
 			return "", "", errQuery
 		}
 	}
-	return path, query, nil
-}
-
-// checkPath decodes a raw path that can be read in one way only, and refuses every other (reliability 2.4):
-// what Gin, a proxy and an Express engine would take for different routes. The path returned holds nothing
-// left to decode, so that it can be encoded again for the engine.
-func checkPath(raw string) (string, error) {
-	if len(raw) > maxPath {
-		return "", errLong
-	}
-	if raw == "" || raw[0] != '/' {
-		return "", errForm
-	}
-	sessions := isSessions(raw)
-	path, err := decodePath(raw, sessions)
-	if err != nil {
-		return "", err
-	}
-	for i, segment := range strings.Split(path[1:], "/") {
-		last := len(path) == 1 || i == strings.Count(path, "/")-1
-		if err := checkSegment(segment, last, sessions); err != nil {
-			return "", err
-		}
-	}
-	return path, nil
-}
-
-// checkSegment looks at one decoded segment. Only the last may be empty: the slash at the end of a path.
-func checkSegment(segment string, last, sessions bool) error {
 	switch {
-	case segment == "":
-		if !last {
+	case len(path) > maxPathSize:
+		return "", "", errLong
+	case path == "" || path[0] != '/':
+		return "", "", errForm
+	}
+	isSession := isSessionPath(path)
+	if path, err = decodePath(path, isSession); err != nil {
+		return "", "", err
+	}
+	return path, query, checkSegments(path, isSession)
+}
+
+// checkSegments checks a decoded path. Only its last segment may be empty: a trailing slash.
+func checkSegments(path string, isSession bool) error {
+	for rest, more := path[1:], true; more; {
+		var segment string
+		segment, rest, more = strings.Cut(rest, "/")
+		switch {
+		case segment == "" && more, segment == ".", segment == "..":
 			return errSegment
+		case isSession && segment != "" && !session.ValidID(segment):
+			return errID
 		}
-	case segment == "." || segment == "..":
-		return errSegment
-	case sessions && !session.ValidID(segment):
-		return errID
 	}
 	return nil
 }
 
-// isSessions reports whether an engine that ignores case would look for path below /api/sessions. No
-// escape that decodePath accepts can spell a letter or a slash, so the raw path tells.
-func isSessions(raw string) bool {
-	n := len(sessionsPrefix)
-	return len(raw) >= n && strings.EqualFold(raw[:n], sessionsPrefix) && (len(raw) == n || raw[n] == '/')
+// isSessionPath reports whether an engine that ignores case would look for path below the session routes. There no
+// escape is allowed, and no character that a session id cannot have. No escape that decodePath accepts can spell a
+// letter or a slash, so the raw path is enough.
+func isSessionPath(raw string) bool {
+	const n = len(compat.SessionsPath)
+	return len(raw) >= n && strings.EqualFold(raw[:n], compat.SessionsPath) && (len(raw) == n || raw[n] == '/')
 }
 
-// decodePath undoes the escapes that every server reads alike: spaces, punctuation, and what is not ASCII, as the
-// names of files have it. Below the session routes there is none.
-func decodePath(raw string, sessions bool) (string, error) {
-	var b strings.Builder
+// decodePath decodes the escapes that every server decodes alike: spaces, punctuation and what is not ASCII, such as the
+// names of files. A path of a session has none.
+func decodePath(raw string, isSession bool) (string, error) {
+	decoded := make([]byte, 0, 128)
+	escapes := 0
 	for i := 0; i < len(raw); i++ {
 		switch c := raw[i]; {
 		case c <= ' ' || c >= 0x7f || c == ';' || c == '\\' || c == '#' || c == '?':
 			return "", errBytes
 		case c != '%':
-			b.WriteByte(c)
-		case sessions || i+2 >= len(raw):
+			decoded = append(decoded, c)
+		case isSession || i+2 >= len(raw):
 			return "", errEscape
 		default:
-			plain, err := hex.DecodeString(raw[i+1 : i+3])
-			if err != nil || isRouteSignificant(plain[0]) {
+			var b [1]byte
+			if _, err := hex.Decode(b[:], []byte(raw[i+1:i+3])); err != nil || isRouteSignificant(b[0]) {
 				return "", errEscape
 			}
-			b.WriteByte(plain[0])
+			decoded = append(decoded, b[0])
+			escapes++
 			i += 2
 		}
 	}
-	if !utf8.ValidString(b.String()) {
-		return "", errEscape // an overlong "." or "/", say
+	switch {
+	case escapes == 0:
+		return raw, nil
+	case !utf8.Valid(decoded):
+		return "", errEscape // such as an overlong "." or "/"
 	}
-	return b.String(), nil
+	return string(decoded), nil
 }
 
-// isRouteSignificant reports whether a byte could decide which route a path is on, or where it ends, so that its escape may
-// mean something else to the next server than the byte itself. "-" and "_" decide too, but whatever they are part
-// of is no route of ours, and JavaScript of old escaped them.
+// isRouteSignificant reports whether a byte could decide which route a path is on, or where it ends, so that another
+// server may read its escape as something else than the byte itself. "-" and "_" decide too, but no route of qrgate
+// has them, and old JavaScript escapes them.
 func isRouteSignificant(c byte) bool {
 	switch {
 	case '0' <= c && c <= '9', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':

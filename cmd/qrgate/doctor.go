@@ -137,7 +137,7 @@ func (d doctorCommand) config(c cli, s settings) (doctor.Config, error) {
 	if base == nil {
 		return cfg, nil
 	}
-	cfg.Transport = noWait{proxy.Transport(proxy.TransportOptions{})}
+	cfg.Transport = noWait{proxy.Transport()}
 	cfg.Engine = inboxhub.New(base, cfg.Transport)
 	recordIntents(&cfg, intentStore(s.DataDir), canonicalURL(base).String())
 	return cfg, nil

@@ -177,7 +177,7 @@ func (g *App) makePairing() error {
 		TrafficClass: g.origin, QRService: acquirer, Vault: g.vault, Logger: g.cfg.Logger,
 	}
 	if g.tracing.Enabled() {
-		front.Trail = g.tracing
+		front.Tracer = g.tracing
 	}
 	g.front = proxy.New(front)
 	return nil
@@ -188,7 +188,7 @@ func (g *App) engineTransport() (*url.URL, http.RoundTripper) {
 	if g.engine != nil {
 		return &url.URL{Scheme: "http", Host: "embedded.engine"}, g.tracing.Transport(embedded.Transport(g.engine))
 	}
-	g.circuit = breaker.New(proxy.Transport(proxy.TransportOptions{}), g.logCircuit)
+	g.circuit = breaker.New(proxy.Transport(), g.logCircuit)
 	return g.cfg.EngineURL, g.tracing.Transport(watchedTransport{g.circuit, func() { g.pairing.OnEngineUnreachable() }})
 }
 
@@ -266,7 +266,7 @@ func (g *App) Run(ctx context.Context) error {
 	probing, stopProbing := context.WithCancel(all)
 	defer stopProbing()
 	probesDown := done(g.prober.Run, probing)
-	public := proxy.Server(g.cfg.Listen, g.tracing.Server(g.metrics.InFlight(g.front.Handler())))
+	public := proxy.Server(g.cfg.Listen, g.tracing.Server(g.metrics.InFlight(g.front)))
 	serve(group, public, proxy.DetectSmuggling(g.public))
 	admin := &http.Server{Handler: g.adminHandler(), ReadHeaderTimeout: 5 * time.Second}
 	if g.admin != nil {

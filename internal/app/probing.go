@@ -74,7 +74,7 @@ func (g *App) schedule() map[string]time.Duration {
 
 // probeClient carries the trace of a run to whom it probes.
 func (g *App) probeClient() *http.Client {
-	return &http.Client{Transport: g.tracing.Transport(proxy.Transport(proxy.TransportOptions{}))}
+	return &http.Client{Transport: g.tracing.Transport(proxy.Transport())}
 }
 
 // withProbeKey gives the probes an account of their own at the embedded engine, unless one has their key.

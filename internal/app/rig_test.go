@@ -125,7 +125,7 @@ func (s *swap) start(t *testing.T, upstream *enginesim.Wire, set setup) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	front := proxy.New(proxy.Config{Engine: base, Transport: circuit, QRService: heart, Vault: vault}).Handler()
+	var front http.Handler = proxy.New(proxy.Config{Engine: base, Transport: circuit, QRService: heart, Vault: vault})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 2)
 	go func() { done <- heart.Run(ctx) }()

@@ -72,10 +72,10 @@ func (f server) open() (serving, error) {
 		return serving{}, err
 	}
 	s := serving{greeting: greeting{URL: "http://" + l.Addr().String()}}
-	transport := proxy.Transport(proxy.TransportOptions{})
+	transport := proxy.Transport()
 	if f.Kind == ownFront { // as qrgate has it, but for those who observe
 		way := breaker.New(transport, func(breaker.State, breaker.State) {})
-		server := proxy.Server("", proxy.New(proxy.Config{Engine: f.Engine, Transport: way}).Handler())
+		server := proxy.Server("", proxy.New(proxy.Config{Engine: f.Engine, Transport: way}))
 		s.run = serveOn(server, proxy.DetectSmuggling(l))
 		return s, nil
 	}

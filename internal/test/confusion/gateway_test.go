@@ -47,7 +47,7 @@ func newGateway(t *testing.T, base *url.URL, transport http.RoundTripper) *gatew
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler := proxy.New(proxy.Config{Engine: base, Transport: transport, QRService: manager, Vault: vault}).Handler()
+	handler := proxy.New(proxy.Config{Engine: base, Transport: transport, QRService: manager, Vault: vault})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 2)
 	go func() { done <- manager.Run(ctx) }()
