@@ -54,9 +54,9 @@ func TestWhyNoAnswer(t *testing.T) {
 		"a foreign certificate": {secure.URL, ordinary, "its certificate is not trusted"},
 		"another's certificate": {other, trusting, "its certificate is for another name"},
 		"TLS to plain":          {"https" + strings.TrimPrefix(plain.URL, "http"), ordinary, "it speaks plain HTTP where HTTPS is expected"},
-		"no HTTP":               {"http://" + mail.Addr().String(), ordinary, "what answers there does not speak HTTP"},
-		"cut":                   {cuts.URL, ordinary, "the connection was closed before an answer"},
-		"silence":               {hangs.URL, ordinary, "no answer in time"},
+		"no HTTP":               {"http://" + mail.Addr().String(), ordinary, "the peer does not speak HTTP"},
+		"cut":                   {cuts.URL, ordinary, "the connection was closed before a response"},
+		"silence":               {hangs.URL, ordinary, "no response in time"},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.url, nil)
 		if err != nil {
@@ -67,20 +67,20 @@ func TestWhyNoAnswer(t *testing.T) {
 			_ = res.Body.Close()
 			t.Errorf("%s: an answer", name)
 		}
-		if got := compat.TransportReason(err); got != c.want {
+		if got := compat.ClassifyTransportError(err).Reason; got != c.want {
 			t.Errorf("%s: %q of %v, want %q", name, got, err, c.want)
 		}
 	}
 	for err, want := range map[error]string{
 		nil:                             "",
 		&net.DNSError{IsNotFound: true}: "no such host",
-		&net.DNSError{IsTimeout: true}:  "its name cannot be resolved",
+		&net.DNSError{IsTimeout: true}:  "the host name cannot be resolved",
 		context.Canceled:                "",
 		errors.New("secret://x:y@z"):    "",
 		errors.New(`malformed HTTP response "\x15\x03\x01\x00\x02\x02"`): "it speaks HTTPS where plain HTTP is expected",
 		&net.OpError{Op: "dial", Err: context.DeadlineExceeded}:          "no connection in time",
 	} {
-		if got := compat.TransportReason(err); got != want {
+		if got := compat.ClassifyTransportError(err).Reason; got != want {
 			t.Errorf("%v: %q, want %q", err, got, want)
 		}
 	}

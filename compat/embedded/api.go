@@ -2,6 +2,8 @@ package embedded
 
 import (
 	"encoding/json"
+	"errors"
+	"io"
 	"net/http"
 	"path"
 	"time"
@@ -9,7 +11,7 @@ import (
 	"qrgate/compat"
 )
 
-// What the embedded engine answers beyond the codes of compat.
+// Error codes beyond those of compat.
 const (
 	codeExists       = "SESSION_ALREADY_EXISTS"
 	codeLimit        = "SESSION_LIMIT"
@@ -17,39 +19,46 @@ const (
 	codeShuttingDown = "SHUTTING_DOWN"
 )
 
-const (
-	textNotServed = "this gateway runs its embedded engine, which serves sessions and QR only; " +
-		"set QRGATE_ENGINE_URL to the address of an engine that serves the rest"
-	textClosing = "the gateway is shutting down"
-)
+const maxBody = 64 << 10 // bytes of a request's body
 
-// reply is an answer before it is written: handlers return it and write nothing.
-type reply struct {
+// response is an HTTP response that a handler returns; writeJSON writes it.
+type response struct {
 	status int
 	body   any
 }
 
-func ok(body any) reply { return reply{http.StatusOK, body} }
+func ok(body any) response { return response{http.StatusOK, body} }
 
-func problem(status int, code, message string) reply {
-	return reply{status, compat.NewProblem(code, message, time.Now())}
+func problem(status int, code, message string) response {
+	return response{status, compat.NewProblem(code, message, time.Now())}
+}
+
+func notFound() response {
+	return problem(http.StatusNotFound, compat.CodeNotFound, "not found")
+}
+
+func shuttingDown() response {
+	return problem(http.StatusServiceUnavailable, codeShuttingDown, "the gateway is shutting down")
+}
+
+func internalError(message string) response {
+	return problem(http.StatusInternalServerError, compat.CodeInternalError, message)
 }
 
 // ServeHTTP implements http.Handler.
 func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if allowOrigin(w, r) {
+	if handleCORS(w, r) {
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	if r.URL.Path != path.Clean(r.URL.Path) { // the mux would redirect in HTML
-		write(w, problem(http.StatusNotFound, compat.CodeNotFound, "there is nothing at this path"))
+		writeJSON(w, notFound())
 		return
 	}
 	e.mux.ServeHTTP(w, r)
 }
 
-// routes is the documented API (contract 1.1) as far as this engine has it. Static routes go before {id} by
-// the mux's own rules.
+// routes registers the part of the documented API that this engine serves (contract 1.1).
 func (e *Engine) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", handle(e.root))
@@ -65,37 +74,36 @@ func (e *Engine) routes() *http.ServeMux {
 	mux.HandleFunc("POST /api/sessions/{id}/disconnect", e.withSession(e.disconnect))
 	mux.HandleFunc("POST /api/sessions/{id}/restart", e.withSession(e.restart))
 	for _, known := range []string{"", "/{id}", "/{id}/qr", "/{id}/status", "/{id}/connect", "/{id}/disconnect", "/{id}/restart"} {
-		mux.HandleFunc("/api/sessions"+known, e.requireKey(wrongMethod))
+		mux.HandleFunc("/api/sessions"+known, e.requireKey(methodNotAllowed))
 	}
 	mux.HandleFunc("/api/sessions/", e.requireKey(notServed))
-	mux.HandleFunc("/api/", handle(func(*http.Request) reply { return notServed(nil, "") }))
-	mux.HandleFunc("/", handle(func(*http.Request) reply {
-		return problem(http.StatusNotFound, compat.CodeNotFound, "there is nothing at this path")
-	}))
+	mux.HandleFunc("/api/", handle(func(r *http.Request) response { return notServed(r, "") }))
+	mux.HandleFunc("/", handle(func(*http.Request) response { return notFound() }))
 	return mux
 }
 
-// notServed answers for everything that the documented API has and this engine has not.
-func notServed(*http.Request, string) reply {
-	return problem(http.StatusNotImplemented, codeNotServed, textNotServed)
+// notServed is the response for the rest of the documented API.
+func notServed(*http.Request, string) response {
+	return problem(http.StatusNotImplemented, codeNotServed, "the embedded engine serves sessions and QR codes only; "+
+		"set QRGATE_ENGINE_URL to the URL of an engine that serves this path")
 }
 
-func wrongMethod(*http.Request, string) reply {
-	return problem(http.StatusMethodNotAllowed, compat.CodeMethodNotAllowed, "this path does not take this method")
+func methodNotAllowed(*http.Request, string) response {
+	return problem(http.StatusMethodNotAllowed, compat.CodeMethodNotAllowed, "this path does not support this method")
 }
 
-func handle(h func(*http.Request) reply) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) { write(w, h(r)) }
+func handle(h func(*http.Request) response) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) { writeJSON(w, h(r)) }
 }
 
-// requireKey lets in whoever presents a key, and hands the account on.
-func (e *Engine) requireKey(h func(r *http.Request, account string) reply) http.HandlerFunc {
-	return handle(func(r *http.Request) reply {
+// requireKey passes the account of a valid key on.
+func (e *Engine) requireKey(h func(*http.Request, string) response) http.HandlerFunc {
+	return handle(func(r *http.Request) response {
 		key := r.Header.Get("X-API-Key")
 		if key == "" {
 			return problem(http.StatusUnauthorized, compat.CodeMissingAPIKey, "the header X-API-Key is missing")
 		}
-		account, ok := e.ring.account(key)
+		account, ok := e.keys.account(key)
 		if !ok {
 			return problem(http.StatusUnauthorized, compat.CodeInvalidAPIKey, "the API key is not valid")
 		}
@@ -103,11 +111,11 @@ func (e *Engine) requireKey(h func(r *http.Request, account string) reply) http.
 	})
 }
 
-// withSession finds the session of a path. Those of other accounts are not there.
-func (e *Engine) withSession(h func(*http.Request, *engineSession) reply) http.HandlerFunc {
-	return e.requireKey(func(r *http.Request, account string) reply {
+// withSession finds the session of the path; sessions of other accounts are not found.
+func (e *Engine) withSession(h func(*http.Request, *engineSession) response) http.HandlerFunc {
+	return e.requireKey(func(r *http.Request, account string) response {
 		e.mu.RLock()
-		s := e.shelf.find(account, r.PathValue("id"))
+		s := e.sessions.find(account, r.PathValue("id"))
 		e.mu.RUnlock()
 		if s == nil {
 			return problem(http.StatusNotFound, compat.CodeSessionNotFound, "session not found")
@@ -116,17 +124,62 @@ func (e *Engine) withSession(h func(*http.Request, *engineSession) reply) http.H
 	})
 }
 
-// write sends a reply. Bodies may hold a code, so nobody may keep them.
-func write(w http.ResponseWriter, a reply) {
-	b, err := json.Marshal(a.body)
+// readJSON decodes the body into v; an empty body leaves v unchanged.
+func readJSON(r *http.Request, v any) *response {
+	b, err := io.ReadAll(r.Body)
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		p := problem(http.StatusRequestEntityTooLarge, compat.CodePayloadTooLarge, "the body is larger than 64 KiB")
+		return &p
+	}
+	if err == nil && len(b) > 0 {
+		err = json.Unmarshal(b, v)
+	}
 	if err != nil {
-		a.status = http.StatusInternalServerError
-		b = compat.NewProblem(compat.CodeInternalError, "the answer could not be written", time.Now()).JSON()
+		p := invalid("the body is not valid JSON of the expected shape")
+		return &p
+	}
+	return nil
+}
+
+func invalid(detail string) response {
+	return problem(http.StatusBadRequest, compat.CodeValidationError, "invalid input: "+detail)
+}
+
+// writeJSON forbids caching, because bodies may contain a code.
+func writeJSON(w http.ResponseWriter, res response) {
+	b, err := json.Marshal(res.body)
+	if err != nil {
+		res.status = http.StatusInternalServerError
+		b = compat.NewProblem(compat.CodeInternalError, "the response could not be encoded", time.Now()).JSON()
 	}
 	h := w.Header()
 	h.Set("Content-Type", compat.ContentType)
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(a.status)
+	w.WriteHeader(res.status)
 	_, _ = w.Write(b)
+}
+
+// handleCORS sets the headers that the documented engine sets (contract 5.2), so that a browser client works with
+// this engine, too, and responds to a preflight. The API key protects the API; a page that has it may use it.
+func handleCORS(w http.ResponseWriter, r *http.Request) (isPreflight bool) {
+	h := w.Header()
+	h.Add("Vary", "Origin")
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return false
+	}
+	h.Set("Access-Control-Allow-Origin", origin)
+	h.Set("Access-Control-Allow-Credentials", "true")
+	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
+		return false
+	}
+	h.Set("Access-Control-Allow-Methods", "GET,HEAD,PUT,PATCH,POST,DELETE")
+	if headers := r.Header.Get("Access-Control-Request-Headers"); headers != "" {
+		h.Add("Vary", "Access-Control-Request-Headers")
+		h.Set("Access-Control-Allow-Headers", headers)
+	}
+	h.Set("Access-Control-Max-Age", "600")
+	w.WriteHeader(http.StatusNoContent)
+	return true
 }

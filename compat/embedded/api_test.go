@@ -11,51 +11,48 @@ import (
 	"qrgate/compat/embedded"
 )
 
-// quiet runs an engine that never needs WhatsApp.
-func quiet(t *testing.T, c embedded.Config) *rig { t.Helper(); r, _ := onLoopback(t, c); return r }
-
-func TestAPI(t *testing.T) {
+func TestAPI_StatusAndCodeOfEachRoute(t *testing.T) {
 	t.Parallel()
-	r := quiet(t, embedded.Config{})
+	r := startIdle(t, embedded.Config{})
 	r.make("first")
-	r.make("12345") // a name of digits alone
+	r.make("12345") // a name of digits
 	long := strings.Repeat("x", 256)
 	tests := map[string]struct {
 		key, method, path, body string
 		status                  int
 		code                    string
 	}{
-		"root":               {"", "GET", "/", "", 200, ""},
-		"health":             {"", "GET", "/health", "", 200, ""},
-		"no key":             {"", "GET", "/api/sessions", "", 401, "MISSING_API_KEY"},
-		"wrong key":          {"key-c-000000000000", "GET", "/api/sessions", "", 401, "INVALID_API_KEY"},
-		"no key, no session": {"", "GET", "/api/sessions/none/qr", "", 401, "MISSING_API_KEY"},
-		"unknown session":    {keyA, "GET", "/api/sessions/none/qr", "", 404, "SESSION_NOT_FOUND"},
-		"unknown id":         {keyA, "GET", "/api/sessions/999", "", 404, "SESSION_NOT_FOUND"},
-		"digits as a name":   {keyA, "GET", "/api/sessions/12345", "", 200, ""},
-		"another's session":  {keyB, "GET", "/api/sessions/12345", "", 404, "SESSION_NOT_FOUND"},
-		"another's by id":    {keyB, "DELETE", "/api/sessions/1", "", 404, "SESSION_NOT_FOUND"},
-		"no code yet":        {keyA, "GET", "/api/sessions/first/qr", "", 500, "QR_GENERATION_ERROR"},
-		"twice":              {keyA, "POST", "/api/sessions", `{"sessionId":"first","sessionName":"x"}`, 409, "SESSION_ALREADY_EXISTS"},
-		"another's name":     {keyB, "POST", "/api/sessions", `{"sessionId":"first","sessionName":"x"}`, 201, ""},
-		"more than we read":  {keyA, "POST", "/api/sessions", `{"sessionId":"more","sessionName":"x","webhookUrl":"http://x","fromFrappe":true}`, 201, ""},
-		"short id":           {keyA, "POST", "/api/sessions", `{"sessionId":"ab","sessionName":"x"}`, 400, "VALIDATION_ERROR"},
-		"bad id":             {keyA, "POST", "/api/sessions", `{"sessionId":"a b c","sessionName":"x"}`, 400, "VALIDATION_ERROR"},
-		"no name":            {keyA, "POST", "/api/sessions", `{"sessionId":"noname"}`, 400, "VALIDATION_ERROR"},
-		"long name":          {keyA, "POST", "/api/sessions", `{"sessionId":"long","sessionName":"` + long + `"}`, 400, "VALIDATION_ERROR"},
-		"no JSON":            {keyA, "POST", "/api/sessions", `sessionId=first`, 400, "VALIDATION_ERROR"},
-		"no body":            {keyA, "POST", "/api/sessions", ``, 400, "VALIDATION_ERROR"},
-		"too much":           {keyA, "POST", "/api/sessions", strings.Repeat(" ", 64<<10) + "{}", 413, "PAYLOAD_TOO_LARGE"},
-		"bad connect":        {keyA, "POST", "/api/sessions/first/connect", `force`, 400, "VALIDATION_ERROR"},
-		"wrong method":       {keyA, "GET", "/api/sessions/first/connect", "", 405, "METHOD_NOT_ALLOWED"},
-		"wrong method, all":  {keyA, "DELETE", "/api/sessions", "", 405, "METHOD_NOT_ALLOWED"},
-		"webhook":            {keyA, "PUT", "/api/sessions/first/webhook", `{}`, 501, "NOT_IMPLEMENTED"},
-		"contacts":           {keyA, "GET", "/api/sessions/first/contacts", "", 501, "NOT_IMPLEMENTED"},
-		"frappe":             {keyA, "GET", "/api/sessions/frappe/sessions", "", 501, "NOT_IMPLEMENTED"},
-		"messages":           {keyA, "POST", "/api/messages/first/send", `{}`, 501, "NOT_IMPLEMENTED"},
-		"elsewhere":          {keyA, "GET", "/nowhere", "", 404, "NOT_FOUND"},
-		"doubled slash":      {keyA, "GET", "/api//sessions", "", 404, "NOT_FOUND"},
-		"upwards":            {keyA, "GET", "/api/x/../sessions", "", 404, "NOT_FOUND"},
+		"root":                     {"", "GET", "/", "", 200, ""},
+		"health":                   {"", "GET", "/health", "", 200, ""},
+		"no key":                   {"", "GET", "/api/sessions", "", 401, "MISSING_API_KEY"},
+		"wrong key":                {"key-c-000000000000", "GET", "/api/sessions", "", 401, "INVALID_API_KEY"},
+		"no key, no session":       {"", "GET", "/api/sessions/none/qr", "", 401, "MISSING_API_KEY"},
+		"unknown session":          {keyA, "GET", "/api/sessions/none/qr", "", 404, "SESSION_NOT_FOUND"},
+		"unknown id":               {keyA, "GET", "/api/sessions/999", "", 404, "SESSION_NOT_FOUND"},
+		"digits as a name":         {keyA, "GET", "/api/sessions/12345", "", 200, ""},
+		"other account's name":     {keyB, "GET", "/api/sessions/12345", "", 404, "SESSION_NOT_FOUND"},
+		"other account's id":       {keyB, "DELETE", "/api/sessions/1", "", 404, "SESSION_NOT_FOUND"},
+		"no code yet":              {keyA, "GET", "/api/sessions/first/qr", "", 500, "QR_GENERATION_ERROR"},
+		"duplicate":                {keyA, "POST", "/api/sessions", `{"sessionId":"first","sessionName":"x"}`, 409, "SESSION_ALREADY_EXISTS"},
+		"same name, other account": {keyB, "POST", "/api/sessions", `{"sessionId":"first","sessionName":"x"}`, 201, ""},
+		"unused fields":            {keyA, "POST", "/api/sessions", `{"sessionId":"more","sessionName":"x","webhookUrl":"http://x","fromFrappe":true}`, 201, ""},
+		"short id":                 {keyA, "POST", "/api/sessions", `{"sessionId":"ab","sessionName":"x"}`, 400, "VALIDATION_ERROR"},
+		"bad id":                   {keyA, "POST", "/api/sessions", `{"sessionId":"a b c","sessionName":"x"}`, 400, "VALIDATION_ERROR"},
+		"no name":                  {keyA, "POST", "/api/sessions", `{"sessionId":"noname"}`, 400, "VALIDATION_ERROR"},
+		"long name":                {keyA, "POST", "/api/sessions", `{"sessionId":"long","sessionName":"` + long + `"}`, 400, "VALIDATION_ERROR"},
+		"not JSON":                 {keyA, "POST", "/api/sessions", `sessionId=first`, 400, "VALIDATION_ERROR"},
+		"no body":                  {keyA, "POST", "/api/sessions", ``, 400, "VALIDATION_ERROR"},
+		"body too large":           {keyA, "POST", "/api/sessions", strings.Repeat(" ", 64<<10) + "{}", 413, "PAYLOAD_TOO_LARGE"},
+		"bad connect":              {keyA, "POST", "/api/sessions/first/connect", `force`, 400, "VALIDATION_ERROR"},
+		"wrong method":             {keyA, "GET", "/api/sessions/first/connect", "", 405, "METHOD_NOT_ALLOWED"},
+		"wrong method, all":        {keyA, "DELETE", "/api/sessions", "", 405, "METHOD_NOT_ALLOWED"},
+		"webhook":                  {keyA, "PUT", "/api/sessions/first/webhook", `{}`, 501, "NOT_IMPLEMENTED"},
+		"contacts":                 {keyA, "GET", "/api/sessions/first/contacts", "", 501, "NOT_IMPLEMENTED"},
+		"frappe":                   {keyA, "GET", "/api/sessions/frappe/sessions", "", 501, "NOT_IMPLEMENTED"},
+		"messages":                 {keyA, "POST", "/api/messages/first/send", `{}`, 501, "NOT_IMPLEMENTED"},
+		"unknown path":             {keyA, "GET", "/unknown", "", 404, "NOT_FOUND"},
+		"doubled slash":            {keyA, "GET", "/api//sessions", "", 404, "NOT_FOUND"},
+		"dot segments":             {keyA, "GET", "/api/x/../sessions", "", 404, "NOT_FOUND"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -65,19 +62,19 @@ func TestAPI(t *testing.T) {
 				t.Fatalf("%d %s, want %d %s", a.status, a.raw, tt.status, tt.code)
 			}
 			if a.status >= 400 && (a.body["success"] != false || a.body["error"] != a.body["message"] || a.body["error"] == "") {
-				t.Errorf("not an error of the contract: %s", a.raw)
+				t.Errorf("not a documented error: %s", a.raw)
 			}
 			if a.status < 400 && a.body["success"] != true {
-				t.Errorf("not a success of the contract: %s", a.raw)
+				t.Errorf("not a documented success: %s", a.raw)
 			}
 		})
 	}
 }
 
-// Both halves of the clients find their id, flat and nested, and every later body has what they read.
-func TestBodies(t *testing.T) {
+// Some clients read the flat id, others the nested one.
+func TestAPI_BodiesHaveFlatAndNestedIDs(t *testing.T) {
 	t.Parallel()
-	r := quiet(t, embedded.Config{})
+	r := startIdle(t, embedded.Config{})
 	a := r.call("POST", "/api/sessions", `{"sessionId":"first","sessionName":"A name"}`)
 	nested, _ := a.data()["session"].(map[string]any)
 	if a.status != 201 || a.data()["id"] != 1.0 || nested["id"] != 1.0 || nested["sessionId"] != "first" || nested["status"] != "disconnected" {
@@ -112,9 +109,9 @@ func TestBodies(t *testing.T) {
 	r.code("first")
 }
 
-func TestListPages(t *testing.T) {
+func TestList_PagesAndFilters(t *testing.T) {
 	t.Parallel()
-	r := quiet(t, embedded.Config{})
+	r := startIdle(t, embedded.Config{})
 	for n := range 25 {
 		r.make(fmt.Sprintf("session-%02d", n))
 	}
@@ -126,16 +123,16 @@ func TestListPages(t *testing.T) {
 		count int
 		total float64
 	}{
-		"default":        {"", "session-24", 20, 25},
-		"second page":    {"?page=2", "session-04", 5, 25},
-		"beyond":         {"?page=9", "", 0, 25},
-		"limit":          {"?limit=3&page=2", "session-21", 3, 25},
-		"over the limit": {"?limit=200", "session-24", 25, 25},
-		"nonsense":       {"?limit=x&page=-1", "session-24", 20, 25},
-		"state":          {"?status=qr_code", "session-03", 1, 1},
-		"old spelling":   {"?status=PENDING", "session-03", 1, 1},
-		"other state":    {"?status=connected", "", 0, 0},
-		"unknown state":  {"?status=purple", "", 0, 0},
+		"default":         {"", "session-24", 20, 25},
+		"second page":     {"?page=2", "session-04", 5, 25},
+		"beyond":          {"?page=9", "", 0, 25},
+		"limit":           {"?limit=3&page=2", "session-21", 3, 25},
+		"over the limit":  {"?limit=200", "session-24", 25, 25},
+		"invalid numbers": {"?limit=x&page=-1", "session-24", 20, 25},
+		"state":           {"?status=qr_code", "session-03", 1, 1},
+		"old spelling":    {"?status=PENDING", "session-03", 1, 1},
+		"other state":     {"?status=connected", "", 0, 0},
+		"unknown state":   {"?status=purple", "", 0, 0},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -156,9 +153,9 @@ func TestListPages(t *testing.T) {
 	}
 }
 
-func TestSessionLimit(t *testing.T) {
+func TestCreate_AboveSessionLimitIs422(t *testing.T) {
 	t.Parallel()
-	r := quiet(t, embedded.Config{MaxSessions: 1})
+	r := startIdle(t, embedded.Config{}, limits(1, 0))
 	r.make("first")
 	if a := r.call("POST", "/api/sessions", `{"sessionId":"second","sessionName":"x"}`); a.status != 422 || a.code() != "SESSION_LIMIT" {
 		t.Errorf("%d %s", a.status, a.raw)
@@ -170,36 +167,35 @@ func TestSessionLimit(t *testing.T) {
 	r.make("second")
 }
 
-// The name owns the sessions: both of its keys see them, and so does a key that takes their place.
-func TestKeysRotate(t *testing.T) {
+// The name owns the sessions: each of its keys sees them, and so does a new key.
+func TestKeys_RotatedKeyKeepsSessions(t *testing.T) {
 	t.Parallel()
 	c := embedded.Config{DataDir: t.TempDir(), Keys: keys(t, "a:"+keyA+",a:a-second-key-0000")}
-	r := quiet(t, c)
+	r := startIdle(t, c)
 	r.make("first")
 	if a := r.callAs("a-second-key-0000", "GET", "/api/sessions/first"); a.status != 200 {
 		t.Errorf("the second key: %d %s", a.status, a.raw)
 	}
 	r.stop()
 	c.Keys = keys(t, "a:a-third-key-00000,b:"+keyA)
-	again := quiet(t, c)
+	again := startIdle(t, c)
 	if a := again.callAs("a-third-key-00000", "GET", "/api/sessions/first"); a.status != 200 {
 		t.Errorf("the new key: %d %s", a.status, a.raw)
 	}
 	if a := again.callAs(keyA, "GET", "/api/sessions/first"); a.status != 404 {
-		t.Errorf("the old key under another name: %d %s", a.status, a.raw)
+		t.Errorf("the old key, now of another account: %d %s", a.status, a.raw)
 	}
 }
 
-// An engine that ends answers, in JSON, that it does.
-func TestAfterTheEnd(t *testing.T) {
+func TestEngine_RespondsAfterClose(t *testing.T) {
 	t.Parallel()
-	r := quiet(t, embedded.Config{})
+	r := startIdle(t, embedded.Config{})
 	r.connect("first")
 	r.code("first")
 	began := time.Now()
 	r.stop()
 	if took := time.Since(began); took > 3*time.Second {
-		t.Errorf("the end took %v", took)
+		t.Errorf("close took %v", took)
 	}
 	if a := r.call("POST", "/api/sessions/first/connect"); a.status != 503 {
 		t.Errorf("connect: %d %s", a.status, a.raw)

@@ -10,10 +10,10 @@ import (
 	"qrgate/internal/test/whatsappsim/whatsappsimtest"
 )
 
-// BenchmarkConnectToQR is the time from a connect to the code in the answer, one session after the other.
+// BenchmarkConnectToQR measures the time from a connect to the response with a code, one session at a time.
 func BenchmarkConnectToQR(b *testing.B) {
 	srv := &whatsappsim.Server{}
-	r := start(b, embedded.Config{MaxSessions: 1 << 20, HTTPClient: srv.HTTPClient(whatsappsimtest.Start(b, srv))})
+	r := start(b, embedded.Config{HTTPClient: srv.HTTPClient(whatsappsimtest.Start(b, srv))}, limits(1<<20, 0))
 	n := 0
 	for b.Loop() {
 		b.StopTimer()

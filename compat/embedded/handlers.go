@@ -3,14 +3,25 @@ package embedded
 import (
 	"context"
 	"net/http"
+	"regexp"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"qrgate/compat"
+	"qrgate/internal/redact"
 	"qrgate/internal/session"
 )
 
-func (e *Engine) root(*http.Request) reply {
+const (
+	maxName     = 255 // characters of a sessionName
+	defaultPage = 20  // sessions on a page of the list
+)
+
+// validSessionID is the documented form of a sessionId (contract 1.1).
+var validSessionID = regexp.MustCompile(`^[A-Za-z0-9_-]{3,100}$`)
+
+func (e *Engine) root(*http.Request) response {
 	return ok(struct {
 		compat.Envelope
 		Health    string            `json:"health"`
@@ -19,7 +30,7 @@ func (e *Engine) root(*http.Request) reply {
 		map[string]string{"sessions": "/api/sessions"}})
 }
 
-func (e *Engine) health(*http.Request) reply {
+func (e *Engine) health(*http.Request) response {
 	return ok(struct {
 		compat.Envelope
 		Timestamp   string `json:"timestamp"`
@@ -27,34 +38,87 @@ func (e *Engine) health(*http.Request) reply {
 	}{compat.Envelope{Success: true, Message: "ok"}, compat.Seconds(time.Now()), "production"})
 }
 
-func (e *Engine) list(r *http.Request, account string) reply {
-	q := r.URL.Query()
-	all := e.items(account)
-	if word := q.Get("status"); word != "" {
-		all = filterByState(all, word)
+// create stores a session; it connects nothing (contract C4).
+func (e *Engine) create(r *http.Request, account string) response {
+	var body struct {
+		SessionID   string `json:"sessionId"`
+		SessionName string `json:"sessionName"`
 	}
-	return ok(listBody(all, number(q.Get("page"), 1), number(q.Get("limit"), defaultPage)))
+	if problem := readJSON(r, &body); problem != nil {
+		return *problem
+	}
+	if !validSessionID.MatchString(body.SessionID) {
+		return invalid("sessionId must be 3 to 100 letters, digits, _ or -")
+	}
+	if n := utf8.RuneCountInString(body.SessionName); n < 1 || n > maxName {
+		return invalid("sessionName must be 1 to 255 characters")
+	}
+	now := time.Now()
+	return e.insert(r.Context(), row{account: account, sessionID: body.SessionID, name: body.SessionName,
+		created: now, updated: now})
 }
 
-func (e *Engine) stats(_ *http.Request, account string) reply { return ok(statsBody(e.items(account))) }
+// insert responds 422 above the limit; clients read 403 as a refused key.
+func (e *Engine) insert(ctx context.Context, r row) response {
+	e.createMu.Lock()
+	defer e.createMu.Unlock()
+	e.mu.RLock()
+	_, exists := e.sessions.byName[r.account][r.sessionID]
+	count, closed := len(e.sessions.byName[r.account]), e.closed
+	e.mu.RUnlock()
+	switch {
+	case closed:
+		return shuttingDown()
+	case exists:
+		return problem(http.StatusConflict, codeExists, "a session with this sessionId already exists")
+	case count >= e.maxSessions:
+		return problem(http.StatusUnprocessableEntity, codeLimit,
+			"session limit: this account may have no more sessions; delete unused ones")
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	defer cancel()
+	r, err := e.db.insert(ctx, r)
+	if err != nil {
+		e.log.Error("cannot store session", "error", redact.Foreign(err.Error()))
+		return internalError("the session could not be stored")
+	}
+	s := newSession(e, r)
+	e.mu.Lock()
+	e.sessions.add(s)
+	e.mu.Unlock()
+	return response{http.StatusCreated, compat.Created(s.view().item(time.Now()).Session)}
+}
 
-// items is the sessions of an account, the newest first: most clients read the first page alone.
+func (e *Engine) list(r *http.Request, account string) response {
+	q := r.URL.Query()
+	items := e.items(account)
+	if state := q.Get("status"); state != "" {
+		items = filterByState(items, state)
+	}
+	return ok(listBody(items, positive(q.Get("page"), 1), positive(q.Get("limit"), defaultPage)))
+}
+
+func (e *Engine) stats(_ *http.Request, account string) response {
+	return ok(statsBody(e.items(account)))
+}
+
+// items returns the sessions of an account, the newest first: most clients read only the first page.
 func (e *Engine) items(account string) []item {
 	e.mu.RLock()
-	of := e.shelf.of(account)
+	sessions := e.sessions.ofAccount(account)
 	e.mu.RUnlock()
-	out := make([]item, len(of))
-	for i, s := range of {
+	out := make([]item, len(sessions))
+	for i, s := range sessions {
 		out[i] = s.refreshed().item(time.Now())
 	}
 	return out
 }
 
-// filterByState keeps the sessions in a state, in any spelling that was ever used for it.
-func filterByState(all []item, word string) []item {
-	state := compat.ParseState(word)
+// filterByState accepts every known spelling of a state.
+func filterByState(items []item, text string) []item {
+	state := compat.ParseState(text)
 	var out []item
-	for _, i := range all {
+	for _, i := range items {
 		if state != session.Unknown && i.Status == compat.Wire(state) {
 			out = append(out, i)
 		}
@@ -62,25 +126,25 @@ func filterByState(all []item, word string) []item {
 	return out
 }
 
-// number reads a number of the query; clients send nonsense, which counts as nothing.
-func number(text string, otherwise int) int {
+// positive parses a number of the query; invalid ones are ignored.
+func positive(text string, fallback int) int {
 	if n, err := strconv.Atoi(text); err == nil && n > 0 {
 		return n
 	}
-	return otherwise
+	return fallback
 }
 
-func (e *Engine) get(_ *http.Request, s *engineSession) reply {
-	return ok(oneBody(s.refreshed().item(time.Now())))
+func (e *Engine) get(_ *http.Request, s *engineSession) response {
+	return ok(sessionBody(s.refreshed().item(time.Now())))
 }
 
-func (e *Engine) status(_ *http.Request, s *engineSession) reply {
+func (e *Engine) status(_ *http.Request, s *engineSession) response {
 	return ok(statusBody(s.refreshed().item(time.Now())))
 }
 
-// qr answers at once, as the documented engine does: with the code, or with its famous error. The text of
-// the error names the cause when the session has given up.
-func (e *Engine) qr(_ *http.Request, s *engineSession) reply {
+// qr responds at once, like the documented engine: with the code or with QR_GENERATION_ERROR. The error names the
+// cause when the session has stopped.
+func (e *Engine) qr(_ *http.Request, s *engineSession) response {
 	v := s.refreshed()
 	now := time.Now()
 	if q, ready := v.qr(now); ready {
@@ -90,28 +154,31 @@ func (e *Engine) qr(_ *http.Request, s *engineSession) reply {
 		return problem(http.StatusBadRequest, compat.CodeSessionAlreadyConnected, "La sesión ya está conectada")
 	}
 	text := "Error obteniendo código QR"
-	if why := v.link.Last; v.link.Phase == idle && why.known() {
+	if why := v.link.LastDisconnect; v.link.Phase == idle && why.isKnown() {
 		text += ": " + string(why.Code) + ". " + why.Text
 	}
 	return problem(http.StatusInternalServerError, compat.CodeQRGenerationError, text)
 }
 
-func (e *Engine) connect(r *http.Request, s *engineSession) reply {
-	force, refusal := readConnect(r)
-	if refusal != nil {
-		return *refusal
+// connect accepts {"force":true}, {} and an empty body (contract C10).
+func (e *Engine) connect(r *http.Request, s *engineSession) response {
+	var body struct {
+		Force bool `json:"force"`
 	}
-	return e.connectResponse(s, connectRequested{force: force}, compat.TextConnecting)
+	if problem := readJSON(r, &body); problem != nil {
+		return *problem
+	}
+	return requestConnect(s, body.Force, compat.TextConnecting)
 }
 
-func (e *Engine) restart(_ *http.Request, s *engineSession) reply {
-	return e.connectResponse(s, connectRequested{force: true}, compat.TextRestarting)
+func (e *Engine) restart(_ *http.Request, s *engineSession) response {
+	return requestConnect(s, true, compat.TextRestarting)
 }
 
-// connectResponse answers a connect at once: the code is the next request's business.
-func (e *Engine) connectResponse(s *engineSession, d connectRequested, text string) reply {
-	if !s.apply(nil, d) {
-		return problem(http.StatusServiceUnavailable, codeShuttingDown, textClosing)
+// requestConnect does not wait for the code.
+func requestConnect(s *engineSession, force bool, text string) response {
+	if !s.apply(nil, connectRequested{force: force}) {
+		return shuttingDown()
 	}
 	v := s.view()
 	status := compat.WireConnecting
@@ -121,23 +188,23 @@ func (e *Engine) connectResponse(s *engineSession, d connectRequested, text stri
 	return ok(compat.ActionResult(text, v.ref(), status))
 }
 
-func (e *Engine) disconnect(_ *http.Request, s *engineSession) reply {
-	s.apply(nil, stopRequested{stay: true})
+func (e *Engine) disconnect(_ *http.Request, s *engineSession) response {
+	s.apply(nil, stopRequested{pause: true})
 	return ok(compat.ActionResult(compat.TextDisconnected, s.view().ref(), compat.WireDisconnected))
 }
 
-// delete takes the device off the phone's list if it can be reached, and forgets everything.
-func (e *Engine) delete(r *http.Request, s *engineSession) reply {
+// delete removes the device from the phone's list if possible, and all data of the session.
+func (e *Engine) delete(r *http.Request, s *engineSession) response {
 	v := s.logout(r.Context())
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), writeTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), writeTimeout)
 	defer cancel()
 	if err := e.db.remove(ctx, v.row.id, v.link.JID); err != nil {
-		s.log().Error("a session could not be deleted", "error", scrub(err.Error()))
-		return problem(http.StatusInternalServerError, compat.CodeInternalError, "the session could not be deleted")
+		s.log().Error("cannot delete session", "error", redact.Foreign(err.Error()))
+		return internalError("the session could not be deleted")
 	}
-	s.end()
+	s.close()
 	e.mu.Lock()
-	e.shelf.remove(s)
+	e.sessions.remove(s)
 	e.mu.Unlock()
 	return ok(compat.ActionResult(compat.TextDeleted, v.ref(), compat.WireDisconnected))
 }

@@ -1,85 +1,87 @@
 package embedded
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"qrgate/internal/secret"
 	"qrgate/internal/session"
 )
 
-// MinKey is the shortest API key that is accepted, in bytes.
+// MinKey is the length of the shortest accepted API key, in bytes.
 const MinKey = 16
 
-// Key is one credential. The name owns the sessions, so that the key behind it can be changed; a name may
-// have several keys while clients move from one to the next.
+// Key is one credential. The name owns the sessions, so the key can be changed; a name may have several keys while
+// clients move to a new one.
 type Key struct {
 	Name string // ^[A-Za-z0-9_-]{1,100}$
 	Key  secret.Secret
 }
 
-// ParseKeys reads "name:key,name:key". A key may hold colons and no commas; spaces around either are
-// dropped. Its errors are sentences that name the entry by its place and never print a key.
+// ParseKeys parses "name:key,name:key". A key may contain colons but no commas; surrounding spaces are dropped. Its
+// errors give the position of the entry and never a key.
 func ParseKeys(text string) ([]Key, error) {
 	var keys []Key
 	for i, entry := range strings.Split(text, ",") {
-		name, sec, found := strings.Cut(strings.TrimSpace(entry), ":")
-		name, sec = strings.TrimSpace(name), strings.TrimSpace(sec)
+		name, key, found := strings.Cut(strings.TrimSpace(entry), ":")
+		name, key = strings.TrimSpace(name), strings.TrimSpace(key)
 		switch {
 		case !found:
 			return nil, fmt.Errorf("API key %d has no name: write name:key", i+1)
 		case !session.ValidID(name):
 			return nil, fmt.Errorf("the name of API key %d is not 1 to %d letters, digits, _ or -", i+1, session.MaxIDLength)
-		case len(sec) < MinKey:
-			return nil, fmt.Errorf("API key %d (%s) has %d bytes and needs at least %d", i+1, name, len(sec), MinKey)
+		case len(key) < MinKey:
+			return nil, fmt.Errorf("API key %d (%s) has %d bytes and needs at least %d", i+1, name, len(key), MinKey)
 		}
 		for j, other := range keys {
-			if other.Name != name && other.Key.Equal(secret.NewSecret(sec)) {
+			if other.Name != name && other.Key.Equal(secret.NewSecret(key)) {
 				return nil, fmt.Errorf("API keys %d (%s) and %d (%s) are the same key under two names", j+1, other.Name, i+1, name)
 			}
 		}
-		keys = append(keys, Key{Name: name, Key: secret.NewSecret(sec)})
+		keys = append(keys, Key{Name: name, Key: secret.NewSecret(key)})
 	}
 	return keys, nil
 }
 
-// keyring knows the digests of all keys.
-type keyring []struct {
+// keyring has the digests of all keys.
+type keyring []keyDigest
+
+type keyDigest struct {
 	digest [sha256.Size]byte
 	name   string
 }
 
-func newRing(keys []Key) (keyring, error) {
+func newKeyring(keys []Key) (keyring, error) {
 	var r keyring
 	for _, k := range keys {
 		if len(k.Key.Reveal()) < MinKey || !session.ValidID(k.Name) {
 			return nil, errors.New("an API key of the embedded engine is too short or has no valid name")
 		}
-		r = append(r, struct {
-			digest [sha256.Size]byte
-			name   string
-		}{sha256.Sum256([]byte(k.Key.Reveal())), k.Name})
+		r = append(r, keyDigest{sha256.Sum256([]byte(k.Key.Reveal())), k.Name})
 	}
 	return r, nil
 }
 
-// account is the owner of a presented key. It compares with every digest, whichever fits, so that the time
-// tells nothing.
-func (r keyring) account(presented string) (string, bool) {
+// account returns the owner of a presented key. It compares with every digest, so that its duration depends on no key.
+func (r keyring) account(presented string) (name string, found bool) {
 	digest := sha256.Sum256([]byte(presented))
-	name, found := "", 0
 	for i := range r {
-		if same := subtle.ConstantTimeCompare(digest[:], r[i].digest[:]); same == 1 {
-			name, found = r[i].name, 1
+		if subtle.ConstantTimeCompare(digest[:], r[i].digest[:]) == 1 {
+			name, found = r[i].name, true
 		}
 	}
-	return name, found == 1
+	return name, found
 }
 
-// has reports whether an account has a key at all.
+// has reports whether an account has a key.
 func (r keyring) has(name string) bool {
 	for i := range r {
 		if r[i].name == name {
@@ -87,4 +89,51 @@ func (r keyring) has(name string) bool {
 		}
 	}
 	return false
+}
+
+const (
+	keyFile          = "api-key" // the generated key, in the data directory
+	generatedAccount = "default" // owns the sessions of a generated key
+)
+
+// LoadOrMakeKey returns the generated key in dir, or generates one and stores it with mode 0600; made reports which.
+// The caller prints a new key once.
+func LoadOrMakeKey(dir string) (name string, key secret.Secret, made bool, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", secret.Secret{}, false, fmt.Errorf("cannot create the data directory: %w", err)
+	}
+	path := filepath.Join(dir, keyFile)
+	text, err := os.ReadFile(path)
+	if err == nil {
+		keys, err := ParseKeys(strings.TrimSpace(string(text)))
+		if err != nil || len(keys) != 1 {
+			return "", secret.Secret{}, false, fmt.Errorf("%s does not contain one name:key; delete it to get a new key", path)
+		}
+		return keys[0].Name, keys[0].Key, false, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", secret.Secret{}, false, fmt.Errorf("cannot read the generated API key: %w", err)
+	}
+	fresh := generateKey()
+	if err := writeNew(path, generatedAccount+":"+fresh+"\n"); err != nil {
+		return "", secret.Secret{}, false, fmt.Errorf("cannot store the generated API key: %w", err)
+	}
+	return generatedAccount, secret.NewSecret(fresh), true, nil
+}
+
+// generateKey returns 256 random bits in characters that need no quoting in a URL or a shell.
+func generateKey() string {
+	b := make([]byte, 32)
+	_, _ = rand.Read(b) // never fails
+	return "qrg_" + base64.RawURLEncoding.EncodeToString(b)
+}
+
+// writeNew fails if the file exists, so that two processes cannot both generate a key.
+func writeNew(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Sync(), f.Close())
 }

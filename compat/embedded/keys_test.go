@@ -9,7 +9,7 @@ import (
 	"qrgate/compat/embedded"
 )
 
-func TestParseKeys(t *testing.T) {
+func TestParseKeys_ValidAndInvalid(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		text string
@@ -40,14 +40,14 @@ func TestParseKeys(t *testing.T) {
 			}
 			for _, secret := range []string{"key-a", "key-b", "secret"} {
 				if err != nil && strings.Contains(err.Error(), secret) {
-					t.Errorf("the error prints a key: %v", err)
+					t.Errorf("the error contains a key: %v", err)
 				}
 			}
 		})
 	}
 }
 
-func TestLoadOrMakeKey(t *testing.T) {
+func TestLoadOrMakeKey_GeneratesOnce(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	name, key, made, err := embedded.LoadOrMakeKey(dir)
@@ -70,7 +70,7 @@ func TestLoadOrMakeKey(t *testing.T) {
 	}
 }
 
-func TestLoadOrMakeKeyRefusesNonsense(t *testing.T) {
+func TestLoadOrMakeKey_InvalidFileIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "api-key"), []byte("hidden-nonsense"), 0o600); err != nil {
@@ -82,7 +82,7 @@ func TestLoadOrMakeKeyRefusesNonsense(t *testing.T) {
 	}
 }
 
-func TestNewRefuses(t *testing.T) {
+func TestNew_InvalidConfigIsRefused(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -93,11 +93,11 @@ func TestNewRefuses(t *testing.T) {
 		config embedded.Config
 		want   string
 	}{
-		"nothing":        {embedded.Config{}, "needs a data directory or a database URL"},
+		"empty config":   {embedded.Config{}, "needs a data directory or a database URL"},
 		"no keys":        {embedded.Config{DataDir: t.TempDir()}, "needs at least one API key"},
 		"a short key":    {embedded.Config{DataDir: t.TempDir(), Keys: []embedded.Key{{Name: "a"}}}, "too short"},
-		"not a dir":      {embedded.Config{DataDir: file, Keys: some}, "cannot be opened"},
-		"not a database": {embedded.Config{DataDir: notADatabase(t), Keys: some}, "cannot be opened"},
+		"not a dir":      {embedded.Config{DataDir: file, Keys: some}, "cannot open the database"},
+		"not a database": {embedded.Config{DataDir: notADatabase(t), Keys: some}, "cannot open the database"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

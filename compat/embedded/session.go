@@ -7,22 +7,24 @@ import (
 	"sync"
 	"time"
 
+	"qrgate/compat"
+	"qrgate/internal/redact"
 	"qrgate/internal/secret"
 	"qrgate/internal/session"
 )
 
-// engineSession is one session: what is stored of it, its link, and the line that the link asks for.
+// engineSession is one session: its row in the database, its state, and the connection that the state requires.
 type engineSession struct {
 	engine *Engine
-	row    row // as it was read or made; what changes of it is below
+	row    row // as read or inserted; saved has what changed since
 
-	mu    sync.Mutex
-	saved saved
-	link  linkState
-	line  *connection   // what the link asks for; nil if it asks for nothing
-	image secret.Secret // the code that is shown, drawn
-	timer *time.Timer   // comes with a tick when the link is due
-	gone  bool          // deleted, or the engine ends: nothing happens any more
+	mu     sync.Mutex
+	saved  saved
+	link   linkState
+	conn   *connection   // nil while the state requires none
+	image  secret.Secret // the image of the current code
+	timer  *time.Timer   // sends a tick at link.Deadline
+	closed bool          // deleted, or the engine is closing: every event is ignored
 }
 
 // saved is the part of a row that changes, as it is in the database.
@@ -36,43 +38,43 @@ func newSession(e *Engine, r row) *engineSession {
 		link: linkState{JID: r.jid, Paused: r.paused, Since: r.updated}}
 }
 
-// log names the session as its client does, which logs are searched by, and as the database does.
+// log adds the client's name of the session and its id in the database.
 func (s *engineSession) log() *slog.Logger {
 	return s.engine.log.With("session", s.row.sessionID, "id", s.row.id)
 }
 
-// apply lets e happen. from is the line that reports it, nil for people and time; what a line reports that
-// was replaced since is ignored. It reports false if nothing came of it.
+// apply applies an event. from is the connection that reports it, nil for requests and timers; events of a replaced
+// connection are ignored. It returns false if the event had no effect.
 func (s *engineSession) apply(from *connection, e event) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.gone || from != nil && from != s.line {
+	if s.closed || from != nil && from != s.conn {
 		return false
 	}
 	now := time.Now()
-	was := s.link
-	next := transition(e, was, now)
+	before := s.link
+	next := transition(e, before, now)
 	if err := s.store(next, now); err != nil {
-		s.log().Error("a session could not be stored", "error", scrub(err.Error()))
+		s.log().Error("cannot store session", "error", redact.Foreign(err.Error()))
 		if _, ok := e.(scanned); ok {
-			return false // no phone may be linked to what will be forgotten
+			return false // a phone must not be paired with a session that is lost at the next restart
 		}
 	}
 	s.link = next
-	s.connect(was)
-	s.draw(was)
-	s.resetTimer(was, now)
-	s.notify(was)
+	s.updateConnection(before)
+	s.updateImage(before)
+	s.resetTimer(before, now)
+	s.logChange(before)
 	return true
 }
 
-// store keeps what must outlive the process.
+// store writes what must survive a restart of the process.
 func (s *engineSession) store(next linkState, now time.Time) error {
 	want := saved{next.JID, next.Paused}
 	if want == s.saved {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), writeTime)
+	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
 	if err := s.engine.db.update(ctx, s.row.id, want, now); err != nil {
 		return err
@@ -81,40 +83,39 @@ func (s *engineSession) store(next linkState, now time.Time) error {
 	return nil
 }
 
-// connect gives the link the line it asks for.
-func (s *engineSession) connect(was linkState) {
-	fresh := s.link.Generation != was.Generation
-	if s.line != nil && (fresh || s.link.inactive()) {
-		s.line.hangUp()
-		s.line = nil
+// updateConnection opens or closes the connection as the state requires.
+func (s *engineSession) updateConnection(before linkState) {
+	isNew := s.link.Generation != before.Generation
+	if s.conn != nil && (isNew || s.link.isInactive()) {
+		s.conn.close()
+		s.conn = nil
 	}
-	if fresh && !s.link.inactive() {
-		s.line = s.engine.begin(s, s.link.JID)
+	if isNew && !s.link.isInactive() {
+		s.conn = s.engine.openConnection(s, s.link.JID)
 	}
 }
 
-// draw renders the code that is shown, once.
-func (s *engineSession) draw(was linkState) {
-	code, shown := s.link.code()
-	before, ok := was.code()
-	if shown && ok && code.Equal(before) {
+// updateImage renders the current code once.
+func (s *engineSession) updateImage(before linkState) {
+	code, isShown := s.link.code()
+	old, wasShown := before.code()
+	if isShown && wasShown && code.Equal(old) {
 		return
 	}
 	s.image = secret.Secret{}
-	if !shown {
+	if !isShown {
 		return
 	}
-	image, err := draw(code)
+	image, err := compat.RenderQR(code.Reveal())
 	if err != nil {
-		s.log().Error("a code could not be drawn", "error", err)
+		s.log().Error("cannot render code", "error", err)
 		return
 	}
 	s.image = image
 }
 
-// resetTimer sets the alarm for the watchdog.
-func (s *engineSession) resetTimer(was linkState, now time.Time) {
-	if s.link.Deadline.Equal(was.Deadline) {
+func (s *engineSession) resetTimer(before linkState, now time.Time) {
+	if s.link.Deadline.Equal(before.Deadline) {
 		return
 	}
 	if s.timer != nil {
@@ -126,49 +127,71 @@ func (s *engineSession) resetTimer(was linkState, now time.Time) {
 	}
 }
 
-// notify reports a change.
-func (s *engineSession) notify(was linkState) {
-	from, to := was.state(), s.link.state()
-	c := Change{From: from, To: to}
-	if s.link.Last.At.After(was.Last.At) {
-		c.Code = s.link.Last.Code
-		why := []any{"state", to}
-		if s.link.Last.known() { // somebody's own wish is no cause
-			why = append(why, "code", c.Code)
-		}
-		s.log().Info("a session lost its connection", why...)
-	} else if from == to {
+func (s *engineSession) logChange(before linkState) {
+	from, to := before.state(), s.link.state()
+	lost := s.link.LastDisconnect.At.After(before.LastDisconnect.At)
+	if !lost && from == to {
 		return
 	}
-	s.log().Debug("a session changed", "from", from, "to", to)
-	s.engine.config.Observe(c)
+	if lost {
+		attrs := []any{"state", to}
+		if s.link.LastDisconnect.isKnown() { // a requested disconnect has no cause
+			attrs = append(attrs, "code", s.link.LastDisconnect.Code)
+		}
+		s.log().Info("session disconnected", attrs...)
+	}
+	s.log().Debug("session state changed", "from", from, "to", to)
 }
 
-// end makes the session deaf and hangs its line up, which it returns.
-func (s *engineSession) end() *connection {
+// close ignores all later events and closes the connection.
+func (s *engineSession) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.gone = true
+	s.closed = true
 	if s.timer != nil {
 		s.timer.Stop()
 	}
-	l := s.line
-	if l != nil {
-		l.hangUp()
+	if s.conn != nil {
+		s.conn.close()
 	}
-	s.line = nil
-	return l
+	s.conn = nil
 }
 
-// view is a session at one moment.
+// logout removes the device from the phone's list if the session is online, closes the connection, and returns the
+// session as it was before. A device that is not online stays on the list until the phone's owner removes it.
+func (s *engineSession) logout(ctx context.Context) view {
+	s.mu.Lock()
+	c, v := s.conn, view{row: s.row, link: s.link}
+	s.mu.Unlock()
+	if c == nil {
+		return v
+	}
+	if cli := c.client.Load(); cli != nil && v.link.Phase == online {
+		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), logoutTimeout)
+		if err := cli.Logout(limited); err != nil {
+			s.log().Warn("cannot log out; the device stays on the phone's list", "error", redact.Foreign(err.Error()))
+		}
+		cancel()
+	}
+	s.apply(nil, stopRequested{})
+	timeout := time.NewTimer(logoutTimeout)
+	defer timeout.Stop()
+	select {
+	case <-c.done:
+	case <-timeout.C:
+	}
+	return v
+}
+
+// view is a snapshot of a session.
 type view struct {
 	row   row
 	link  linkState
 	image secret.Secret
 }
 
-// refreshed is the session as it is now, even if its alarm is about to ring: a code is replaced in the moment
-// in which it expires, whoever looks.
+// refreshed applies a due deadline first: a code is replaced at the moment at which it expires, even if the timer
+// has not fired yet.
 func (s *engineSession) refreshed() view {
 	s.apply(nil, tick{})
 	return s.view()
@@ -180,10 +203,9 @@ func (s *engineSession) view() view {
 	return view{row: s.row, link: s.link, image: s.image}
 }
 
-// ref names the session in both documented ways.
 func (v view) ref() session.Ref { return session.Ref{ID: v.row.id, Name: v.row.sessionID} }
 
-// phone is the number of the linked account, empty without one: the part of the JID before the device.
+// phone returns the number of the paired account, "" without one: the part of the JID before the device.
 func (v view) phone() string {
 	user, _, _ := strings.Cut(v.link.JID, "@")
 	user, _, _ = strings.Cut(user, ":")
@@ -191,8 +213,9 @@ func (v view) phone() string {
 	return user
 }
 
-// qr is the code that can be scanned at now, if there is one.
+// qr returns the code that can be scanned at now.
 func (v view) qr(now time.Time) (session.QR, bool) {
-	q := session.QR{Image: v.image, Sequence: v.link.Sequence, SeenAt: v.link.Seen, ConfirmedAt: now, ExpiresAt: v.link.Deadline}
+	q := session.QR{Image: v.image, Sequence: v.link.Sequence, SeenAt: v.link.ShownAt, ConfirmedAt: now,
+		ExpiresAt: v.link.Deadline}
 	return q, q.Present() && q.TTL(now) > 0
 }

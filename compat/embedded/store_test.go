@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -12,13 +13,14 @@ import (
 	waBinary "go.mau.fi/whatsmeow/binary"
 
 	"qrgate/compat/embedded"
+	"qrgate/internal/secret"
 	"qrgate/internal/test/whatsappsim"
 	"qrgate/internal/test/whatsappsim/whatsappsimtest"
 )
 
-// After a restart of the process linked sessions come back by themselves, those that somebody disconnected
-// stay away, and unlinked ones are disconnected; ids stay what they were.
-func TestProcessRestart(t *testing.T) {
+// After a restart of the process paired sessions reconnect, sessions that a client disconnected stay disconnected,
+// and ids do not change.
+func TestStore_RestartReconnectsPairedSessions(t *testing.T) {
 	t.Parallel()
 	r, srv := onLoopback(t, embedded.Config{DataDir: t.TempDir()})
 	for _, id := range []string{"linked", "paused", "open"} {
@@ -32,7 +34,7 @@ func TestProcessRestart(t *testing.T) {
 	r.stop()
 
 	again := start(t, r.config)
-	d := again.untilStatus("linked", "connected", patience)
+	d := again.untilStatus("linked", "connected", waitTimeout)
 	if d["id"] != id || d["phoneNumber"] != "5550100" {
 		t.Errorf("%v, want id %v", d, id)
 	}
@@ -42,16 +44,16 @@ func TestProcessRestart(t *testing.T) {
 		}
 	}
 	again.call("POST", "/api/sessions/paused/connect")
-	again.untilStatus("paused", "connected", patience)
+	again.untilStatus("paused", "connected", waitTimeout)
 	if n := srv.Stats().Pairings; n != 2 {
-		t.Errorf("%d pairings, want the two of before", n)
+		t.Errorf("%d pairings, want the first two", n)
 	}
 }
 
-func TestDeleteForgetsEverything(t *testing.T) {
+func TestDelete_RemovesSessionAndDevice(t *testing.T) {
 	t.Parallel()
 	var unlinked atomic.Int32
-	srv := &whatsappsim.Server{PreKeys: fewKeys, Trace: func(dir string, n *waBinary.Node) {
+	srv := &whatsappsim.Server{PreKeys: preKeyCount, Trace: func(dir string, n *waBinary.Node) {
 		if _, ok := n.GetOptionalChildByTag("remove-companion-device"); ok && dir == "<-" {
 			unlinked.Add(1)
 		}
@@ -68,7 +70,7 @@ func TestDeleteForgetsEverything(t *testing.T) {
 		t.Errorf("the delete took %v", took)
 	}
 	if unlinked.Load() != 1 {
-		t.Error("the device stays on the phone's list")
+		t.Error("the device is still on the phone's list")
 	}
 	if a := r.call("DELETE", "/api/sessions/first"); a.status != 404 {
 		t.Errorf("the second delete: %d %s", a.status, a.raw)
@@ -76,7 +78,7 @@ func TestDeleteForgetsEverything(t *testing.T) {
 	r.connect("first")
 	r.code("first")
 	if second := r.call("GET", "/api/sessions/first").data()["id"].(float64); second <= first {
-		t.Errorf("the id %v was given twice", second)
+		t.Errorf("the id %v was reused", second)
 	}
 	r.call("DELETE", "/api/sessions/first")
 	r.stop()
@@ -87,8 +89,8 @@ func TestDeleteForgetsEverything(t *testing.T) {
 	}
 }
 
-// The files hold device keys: nobody else may read them.
-func TestFilesArePrivate(t *testing.T) {
+// The files contain device keys.
+func TestStore_FilesArePrivate(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "new", "data # 100%?")
 	r, _ := onLoopback(t, embedded.Config{DataDir: dir})
@@ -112,8 +114,8 @@ func TestFilesArePrivate(t *testing.T) {
 	}
 }
 
-// One phone may hold two sessions: they are two devices of it, and both stay.
-func TestOnePhoneTwoSessions(t *testing.T) {
+// Two sessions of one phone are two devices.
+func TestScan_OnePhoneTwoSessions(t *testing.T) {
 	t.Parallel()
 	r, srv := onLoopback(t, embedded.Config{})
 	for _, id := range []string{"first", "second"} {
@@ -127,9 +129,9 @@ func TestOnePhoneTwoSessions(t *testing.T) {
 	}
 }
 
-// WhatsApp gives the number of an unlinked device to the next one. The library would keep the old keys under
-// it; so the session that had it before must lose it, and the new one must come back after a restart.
-func TestDeviceNumberIsGivenAgain(t *testing.T) {
+// WhatsApp reuses the number of an unlinked device. The library would keep the old keys under it, so the old session
+// must lose the device, and the new one must reconnect after a restart.
+func TestScan_ReusedDeviceNumberUnlinksOldSession(t *testing.T) {
 	t.Parallel()
 	r, srv := onLoopback(t, embedded.Config{DataDir: t.TempDir()})
 	device := whatsappsim.Account{User: "5550100", Device: 7}
@@ -139,7 +141,7 @@ func TestDeviceNumberIsGivenAgain(t *testing.T) {
 		if err := srv.Scan(context.Background(), r.code(id), device); err != nil {
 			t.Fatal(err)
 		}
-		r.untilStatus(id, "connected", patience)
+		r.untilStatus(id, "connected", waitTimeout)
 	}
 	pair("old")
 	r.call("POST", "/api/sessions/old/disconnect")
@@ -149,33 +151,87 @@ func TestDeviceNumberIsGivenAgain(t *testing.T) {
 		t.Errorf("old: %v", d)
 	}
 	r.stop()
-	start(t, r.config).untilStatus("new", "connected", patience)
+	start(t, r.config).untilStatus("new", "connected", waitTimeout)
 }
 
-// waitFor waits for something that another process does in its own time.
-func waitFor(t testing.TB, what string, done func() bool) {
-	t.Helper()
-	for limit := time.Now().Add(5 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(limit) {
-			t.Fatalf("waited too long for %s", what)
-		}
-	}
-}
-
-// A session whose device keys are gone asks for a new scan instead of trying for ever.
-func TestLostKeysMeanLoggedOut(t *testing.T) {
+// A session without device keys needs a new scan; it does not retry.
+func TestStore_LostKeysMeanLoggedOut(t *testing.T) {
 	t.Parallel()
-	srv := &whatsappsim.Server{PreKeys: fewKeys}
+	srv := &whatsappsim.Server{PreKeys: preKeyCount}
 	r := start(t, embedded.Config{DataDir: t.TempDir(), HTTPClient: srv.HTTPClient(whatsappsimtest.Start(t, srv))})
 	r.connect("first")
 	r.scan(srv, "first", "5550100")
 	r.stop()
 	execute(t, r.config.DataDir, "DELETE FROM whatsmeow_device")
 	again := start(t, r.config)
-	d := again.until("first", patience, func(d map[string]any) bool { return reasonOf(d) == "logged_out" })
+	d := again.until("first", waitTimeout, func(d map[string]any) bool { return reasonOf(d) == "logged_out" })
 	if d["status"] != "disconnected" || d["phoneNumber"] != nil {
 		t.Errorf("%v", d)
 	}
 	again.call("POST", "/api/sessions/first/connect")
 	again.code("first")
+}
+
+// Two engines on the same sessions would disconnect each other's phones.
+func TestStore_SecondEngineIsRefused(t *testing.T) {
+	t.Parallel()
+	r, srv := onLoopback(t, embedded.Config{DataDir: t.TempDir()})
+	r.connect("first")
+	r.scan(srv, "first", "5550100")
+	for range 2 { // a refused engine leaves no lock behind
+		_, err := embedded.New(r.config)
+		if err == nil || !strings.Contains(err.Error(), "in use by another qrgate process") || !strings.Contains(err.Error(), "QRGATE_DATA_DIR") {
+			t.Fatalf("a second engine: %v", err)
+		}
+	}
+	r.untilStatus("first", "connected", waitTimeout)
+	r.stop()
+	start(t, r.config).untilStatus("first", "connected", waitTimeout)
+}
+
+// testDatabase is the environment variable with the URL of an empty Postgres database.
+const testDatabase = "QRGATE_TEST_DATABASE_URL"
+
+func TestPostgres_StoresAndLocksSessions(t *testing.T) {
+	t.Parallel()
+	at := os.Getenv(testDatabase)
+	if at == "" {
+		if os.Getenv("QRGATE_REQUIRE_ALL") == "1" {
+			t.Fatalf("%s is not set, and all tests are required", testDatabase)
+		}
+		t.Skipf("set %s to the URL of an empty Postgres database to run this test", testDatabase)
+	}
+	r, srv := onLoopback(t, embedded.Config{DatabaseURL: secret.NewSecret(at)})
+	r.call("DELETE", "/api/sessions/first") // left by an earlier run
+	r.call("DELETE", "/api/sessions/second")
+	r.connect("first")
+	r.scan(srv, "first", "5550100")
+	if a := r.call("POST", "/api/sessions", `{"sessionId":"first","sessionName":"x"}`); a.status != 409 {
+		t.Errorf("duplicate: %d %s", a.status, a.raw)
+	}
+	r.make("second")
+	if _, err := embedded.New(r.config); err == nil || !strings.Contains(err.Error(), "in use by another qrgate process") {
+		t.Errorf("a second engine: %v", err)
+	}
+	r.stop()
+	again := start(t, r.config)
+	again.untilStatus("first", "connected", waitTimeout)
+	for _, id := range []string{"first", "second"} {
+		if a := again.call("DELETE", "/api/sessions/"+id); a.status != 200 {
+			t.Errorf("delete: %d %s", a.status, a.raw)
+		}
+	}
+	if a := again.call("GET", "/api/sessions"); a.data()["total"] != 0.0 {
+		t.Errorf("after the deletes: %s", a.raw)
+	}
+}
+
+func TestNew_DatabaseErrorHasNoPassword(t *testing.T) {
+	t.Parallel()
+	for _, at := range []string{"postgres://user:hunter2@127.0.0.1:1/db?connect_timeout=1", "postgres://user:hunter2@[invalid/db", "hunter2 no url"} {
+		_, err := embedded.New(embedded.Config{DatabaseURL: secret.NewSecret(at), Keys: keys(t, "a:"+keyA)})
+		if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "QRGATE_DATABASE_URL") {
+			t.Errorf("%v", err)
+		}
+	}
 }

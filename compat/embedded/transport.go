@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// Transport makes an http.Handler of this process look like a server behind a connection. The handler runs
-// in a goroutine of its own; if the request's context ends first, so does RoundTrip, and the handler's answer
-// is dropped. Answers are buffered, so the handler's must be small and must end.
+// Transport is a RoundTripper that calls an http.Handler of this process as if it were a server behind a connection.
+// The handler runs in its own goroutine; if the request's context ends first, RoundTrip returns and drops the
+// handler's response. Responses are buffered, so they must be small and finite.
 func Transport(h http.Handler) http.RoundTripper { return inProcess{h} }
 
 type inProcess struct{ handler http.Handler }
@@ -24,11 +24,11 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	done := make(chan *recorder, 1)
-	go func() { done <- t.serve(incoming(r)) }()
+	go func() { done <- t.serve(serverRequest(r)) }()
 	select {
 	case rec := <-done:
 		if rec.panicked != nil {
-			return nil, fmt.Errorf("the embedded engine failed: %v", rec.panicked)
+			return nil, fmt.Errorf("the embedded engine panicked: %v", rec.panicked)
 		}
 		return rec.response(r), nil
 	case <-r.Context().Done():
@@ -36,7 +36,7 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// serve runs the handler as a server does, and closes the body as a transport must.
+// serve runs the handler like a server, and closes the body, as a transport must.
 func (t inProcess) serve(r *http.Request) (rec *recorder) {
 	rec = &recorder{header: http.Header{}}
 	defer func() {
@@ -49,8 +49,8 @@ func (t inProcess) serve(r *http.Request) (rec *recorder) {
 	return rec
 }
 
-// incoming is the request as the server would have read it.
-func incoming(r *http.Request) *http.Request {
+// serverRequest is the request as a server would have read it.
+func serverRequest(r *http.Request) *http.Request {
 	in := r.Clone(r.Context())
 	in.RequestURI = r.URL.RequestURI()
 	in.RemoteAddr = "127.0.0.1:0"
@@ -70,7 +70,7 @@ func closeBody(r *http.Request) {
 	}
 }
 
-// recorder is the http.ResponseWriter of a handler that is heard to its end.
+// recorder is an http.ResponseWriter that buffers the response.
 type recorder struct {
 	header   http.Header
 	sent     http.Header // the header at the time of WriteHeader
@@ -95,7 +95,7 @@ func (w *recorder) Write(b []byte) (int, error) {
 	return w.body.Write(b)
 }
 
-// response is the answer as the client of a connection would read it.
+// response is the response as a client would read it from a connection.
 func (w *recorder) response(r *http.Request) *http.Response {
 	w.WriteHeader(http.StatusOK)
 	body := w.body.Bytes()

@@ -15,14 +15,13 @@ import (
 	"qrgate/compat/embedded"
 )
 
-// exchange is what a client and a handler see of each other.
+// exchange is a request as the handler sees it, and the response as the client sees it.
 type exchange struct {
 	Status, ContentType, Length, Late, Body string
 	Host, URI, Sent                         string
 }
 
-// A client cannot tell the transport from a connection.
-func TestTransportIsLikeAConnection(t *testing.T) {
+func TestTransport_BehavesLikeAConnection(t *testing.T) {
 	t.Parallel()
 	var got exchange
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -57,7 +56,7 @@ func TestTransportIsLikeAConnection(t *testing.T) {
 		}
 		want := play(srv.Client())
 		if try[0] == "HEAD" {
-			want.Length = "18" // a server that streams does not say; one that knows does
+			want.Length = "18" // a streaming server sends no Content-Length
 		}
 		if diff := cmp.Diff(want, play(&http.Client{Transport: embedded.Transport(h)})); diff != "" {
 			t.Errorf("%v (-connection +transport)\n%s", try, diff)
@@ -65,7 +64,7 @@ func TestTransportIsLikeAConnection(t *testing.T) {
 	}
 }
 
-func TestTransportHonoursTheContext(t *testing.T) {
+func TestTransport_EndsWithContext(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
 	h := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release })
@@ -77,16 +76,16 @@ func TestTransportHonoursTheContext(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	if _, err := embedded.Transport(h).RoundTrip(req); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("with a context that has ended before: %v", err)
+		t.Errorf("with a context that has already ended: %v", err)
 	}
 	close(release)
 }
 
-func TestTransportOutlivesAPanic(t *testing.T) {
+func TestTransport_PanicIsAnError(t *testing.T) {
 	t.Parallel()
 	h := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("oh") })
 	req, _ := http.NewRequest("GET", "http://engine/", nil)
 	if res, err := embedded.Transport(h).RoundTrip(req); err == nil {
-		t.Errorf("answered %v", res.Status)
+		t.Errorf("response %v", res.Status)
 	}
 }

@@ -48,7 +48,7 @@ func (g *App) logCircuit(from, to breaker.State) {
 		log.Info("connections to the engine can be opened again")
 	case from == breaker.Closed:
 		log.Warn("no connection to the engine can be opened; callers are told at once, and one call a second tries",
-			"why", compat.TransportReason(g.circuit.Last()))
+			"why", compat.ClassifyTransportError(g.circuit.Last()).Reason)
 	default:
 		log.Debug("circuit before the engine", "from", from, "to", to)
 	}

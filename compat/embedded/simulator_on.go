@@ -1,4 +1,4 @@
-//go:build wasim
+//go:build whatsappsim
 
 package embedded
 
@@ -14,18 +14,18 @@ import (
 	"go.mau.fi/whatsmeow"
 )
 
-// The environment of a program that is built with the tag wasim, for tests of the whole binary against a
-// simulated WhatsApp. With neither set it behaves as without the tag.
+// The environment of a program built with the tag whatsappsim, for tests of the whole binary against a simulated
+// WhatsApp. With neither variable set it behaves as without the tag.
 const (
 	envRoot = "QRGATE_WHATSAPPSIM_ROOT" // the simulator's Noise root, 64 hexadecimal digits
-	envAddr = "QRGATE_WHATSAPPSIM_ADDR" // where it listens, host:port; dialed without TLS
+	envAddr = "QRGATE_WHATSAPPSIM_ADDR" // its address, host:port; dialed without TLS
 )
 
-// trusted makes the library's process-wide root change at most once.
-var trusted sync.Once
+// trustRoot guards the library's process-wide root, which changes at most once.
+var trustRoot sync.Once
 
-// whatsapp is how the simulated WhatsApp is reached, if the environment names one and c is nil.
-func whatsapp(c *http.Client) (*http.Client, error) {
+// whatsAppClient returns the client for the simulated WhatsApp if the environment names one and c is nil.
+func whatsAppClient(c *http.Client) (*http.Client, error) {
 	if c == nil {
 		var err error
 		if c, err = SimulatorClient(); err != nil {
@@ -35,8 +35,8 @@ func whatsapp(c *http.Client) (*http.Client, error) {
 	return dialClient(c), nil
 }
 
-// SimulatorClient is the way to the simulated WhatsApp that the environment names; nil if it names none. Whatever looks at
-// WhatsApp beside the engine must go the same way. The error names the variable that is wrong.
+// SimulatorClient returns the HTTP client for the simulated WhatsApp that the environment names, or nil. Connectivity
+// checks use it, too. The error names the invalid variable.
 func SimulatorClient() (*http.Client, error) {
 	root, addr := os.Getenv(envRoot), os.Getenv(envAddr)
 	if root == "" && addr == "" {
@@ -49,9 +49,9 @@ func SimulatorClient() (*http.Client, error) {
 	if _, _, err := net.SplitHostPort(addr); err != nil {
 		return nil, errors.New(envAddr + " is not host:port")
 	}
-	trusted.Do(func() { copy(whatsmeow.WACertPubKey[:], key) })
+	trustRoot.Do(func() { copy(whatsmeow.WACertPubKey[:], key) })
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{Timeout: stepTime}).DialContext(ctx, "tcp", addr)
+		return (&net.Dialer{Timeout: netTimeout}).DialContext(ctx, "tcp", addr)
 	}
 	return &http.Client{Transport: &http.Transport{
 		DialContext: dial, DialTLSContext: dial, DisableKeepAlives: true,

@@ -1,4 +1,4 @@
-//go:build !wasim
+//go:build !whatsappsim
 
 package embedded
 
@@ -9,19 +9,18 @@ import (
 	"go.mau.fi/whatsmeow"
 )
 
-// Without the tag the environment changes neither the root nor where is dialed.
-func TestEnvironmentChangesNothing(t *testing.T) {
+func TestWithoutSimulatorTag_EnvironmentHasNoEffect(t *testing.T) {
 	before := whatsmeow.WACertPubKey
 	t.Setenv("QRGATE_WHATSAPPSIM_ROOT", "00000000000000000000000000000000000000000000000000000000000000ff")
 	t.Setenv("QRGATE_WHATSAPPSIM_ADDR", "127.0.0.1:1")
-	c, err := whatsapp(nil)
+	c, err := whatsAppClient(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if whatsmeow.WACertPubKey != before {
 		t.Error("the root has changed")
 	}
-	if tr, ok := c.Transport.(*http.Transport); !ok || tr.DialTLSContext != nil || tr.ResponseHeaderTimeout != dialTime {
+	if tr, ok := c.Transport.(*http.Transport); !ok || tr.DialTLSContext != nil || tr.ResponseHeaderTimeout != dialTimeout {
 		t.Errorf("%+v", c.Transport)
 	}
 }

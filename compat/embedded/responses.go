@@ -6,20 +6,19 @@ import (
 	"qrgate/compat"
 )
 
-// lastDisconnect is what engines say of the end of the last line; the gate reads it as evidence.
+// lastDisconnect is why the last connection ended; qrgate uses it as evidence.
 type lastDisconnect struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
 	At      string `json:"at"`
 }
 
-// item is a session with it.
 type item struct {
 	compat.Session
 	LastDisconnect *lastDisconnect `json:"lastDisconnect,omitempty"`
 }
 
-// item is the session as the documented bodies show it at now.
+// item is the session in the documented form at now.
 func (v view) item(now time.Time) item {
 	s := compat.Session{
 		ID: v.row.id, SessionID: v.row.sessionID, SessionName: v.row.name,
@@ -33,22 +32,18 @@ func (v view) item(now time.Time) item {
 		s.PhoneNumber = &phone
 	}
 	if q, ok := v.qr(now); ok {
-		image, seen, expires := q.Image.Reveal(), compat.Millis(q.SeenAt), compat.Millis(q.ExpiresAt)
-		s.HasQR, s.QRCode, s.QRGeneratedAt, s.QRExpiresAt = true, &image, &seen, &expires
+		image, shown, expires := q.Image.Reveal(), compat.Millis(q.SeenAt), compat.Millis(q.ExpiresAt)
+		s.HasQR, s.QRCode, s.QRGeneratedAt, s.QRExpiresAt = true, &image, &shown, &expires
 	}
-	return item{Session: s, LastDisconnect: v.lastDisconnect()}
+	out := item{Session: s}
+	if why := v.link.LastDisconnect; why.isKnown() {
+		out.LastDisconnect = &lastDisconnect{Code: string(why.Code), Message: why.Text, At: compat.Seconds(why.At)}
+	}
+	return out
 }
 
-func (v view) lastDisconnect() *lastDisconnect {
-	why := v.link.Last
-	if !why.known() {
-		return nil
-	}
-	return &lastDisconnect{Code: string(why.Code), Message: why.Text, At: compat.Seconds(why.At)}
-}
-
-// oneBody is GET /api/sessions/{id}: nested, with flat copies beside it (contract C1).
-func oneBody(i item) compat.Envelope {
+// sessionBody is GET /api/sessions/{id}: nested, with flat copies (contract C1).
+func sessionBody(i item) compat.Envelope {
 	return compat.Envelope{Success: true, Data: struct {
 		item
 		Nested item `json:"session"`
@@ -64,25 +59,25 @@ func statusBody(i item) compat.Envelope {
 	}{flat, i.LastDisconnect}}
 }
 
-// listBody is GET /api/sessions: compat's page, with richer items.
+// listBody is GET /api/sessions: a page of compat, whose items also have lastDisconnect.
 func listBody(all []item, page, limit int) compat.Envelope {
-	plain := make([]compat.Session, len(all))
+	sessions := make([]compat.Session, len(all))
 	byID := make(map[int64]item, len(all))
 	for n, i := range all {
-		plain[n], byID[i.ID] = i.Session, i
+		sessions[n], byID[i.ID] = i.Session, i
 	}
-	frame, _ := compat.List(plain, page, limit).Data.(compat.Page)
-	rich := make([]item, len(frame.Sessions))
+	frame, _ := compat.List(sessions, page, limit).Data.(compat.Page)
+	items := make([]item, len(frame.Sessions))
 	for n, s := range frame.Sessions {
-		rich[n] = byID[s.ID]
+		items[n] = byID[s.ID]
 	}
 	return compat.Envelope{Success: true, Data: struct {
 		compat.Page
 		Sessions []item `json:"sessions"`
-	}{frame, rich}}
+	}{frame, items}}
 }
 
-// statsBody is GET /api/sessions/stats, whose shape no document gives: a number for each state of the wire.
+// statsBody is GET /api/sessions/stats, whose shape is not documented: a count for each state.
 func statsBody(all []item) compat.Envelope {
 	counts := map[string]int{"total": len(all)}
 	for _, state := range []string{compat.WireConnecting, compat.WireQR, compat.WireConnected,

@@ -1,0 +1,278 @@
+package embedded
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	"go.mau.fi/whatsmeow/store"
+	"go.mau.fi/whatsmeow/store/sqlstore"
+	"go.mau.fi/whatsmeow/types"
+	waLog "go.mau.fi/whatsmeow/util/log"
+	"modernc.org/sqlite" // also the driver "sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"qrgate/internal/redact"
+)
+
+const (
+	databaseFile = "qrgate.db"      // everything, without Postgres
+	lockFile     = "qrgate.lock"    // locked while an engine uses the directory
+	advisoryKey  = 0x7172_6761_7465 // the lock in Postgres: "qrgate"
+
+	openTimeout  = 30 * time.Second // to open and migrate the database
+	writeTimeout = 5 * time.Second  // for one write
+)
+
+// database has the sessions of this engine and the library's devices.
+type database struct {
+	sql     *sql.DB
+	devices *sqlstore.Container
+	unlock  func() error
+}
+
+// openDatabase opens Postgres if c has a URL, else the file in its data directory, locks it and migrates it.
+func openDatabase(ctx context.Context, c Config, log waLog.Logger) (*database, error) {
+	dialect, schema := "postgres", postgresSchema
+	var db *sql.DB
+	var err error
+	if !c.DatabaseURL.Empty() {
+		db, err = sql.Open("pgx", c.DatabaseURL.Reveal())
+	} else {
+		dialect, schema = "sqlite3", sqliteSchema
+		db, err = openFile(c.DataDir)
+	}
+	if err != nil {
+		return nil, openError(c, err)
+	}
+	d := &database{sql: db, devices: sqlstore.NewWithDB(db, dialect, log)}
+	if !c.DatabaseURL.Empty() {
+		d.unlock, err = lockPostgres(ctx, db)
+	} else {
+		d.unlock, err = lockDirectory(c.DataDir)
+	}
+	if err != nil {
+		_ = db.Close()
+		if locked, ok := errors.AsType[lockedError](err); ok {
+			return nil, locked
+		}
+		return nil, openError(c, err)
+	}
+	if err := d.devices.Upgrade(ctx); err != nil {
+		return nil, openError(c, errors.Join(err, d.close()))
+	}
+	if _, err := db.ExecContext(ctx, schema); err != nil {
+		return nil, openError(c, errors.Join(err, d.close()))
+	}
+	return d, nil
+}
+
+// openError never contains the password. A driver that cannot parse a URL prints it, so the driver's text is kept
+// only for a server whose address it could parse.
+func openError(c Config, err error) error {
+	if _, parsed := errors.AsType[*pgconn.ConnectError](err); parsed {
+		return errors.New("cannot connect to the database of QRGATE_DATABASE_URL: " +
+			redact.Foreign(err.Error(), c.DatabaseURL))
+	}
+	if !c.DatabaseURL.Empty() {
+		return errors.New("cannot use the database of QRGATE_DATABASE_URL: check that it is a Postgres URL, " +
+			"and that its user may create tables")
+	}
+	return fmt.Errorf("cannot open the database in %s: %w", c.DataDir, err)
+}
+
+// openFile opens the SQLite file. With WAL, readers do not block a writer; a write waits while the file is busy.
+func openFile(dir string) (*sql.DB, error) {
+	at, err := privateFile(dir, databaseFile)
+	if err != nil {
+		return nil, err
+	}
+	db, err := sql.Open("sqlite", at+"?_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)"+
+		"&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_txlock=immediate")
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(8)
+	db.SetMaxIdleConns(8)
+	return db, nil
+}
+
+// privateFile creates a file with mode 0600 if it does not exist, and returns its URL for SQLite. SQLite gives its
+// companion files the mode of the main file.
+func privateFile(dir, name string) (at string, err error) {
+	path, err := filepath.Abs(filepath.Join(dir, name))
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return "", err
+	}
+	u := url.URL{Scheme: "file", Path: filepath.ToSlash(path)}
+	return u.String(), f.Close()
+}
+
+func (d *database) close() error { return errors.Join(d.unlock(), d.sql.Close()) }
+
+// lockedError reports that another process uses the sessions. Two engines on the same sessions would disconnect each
+// other's devices.
+type lockedError string
+
+// Error implements error.
+func (e lockedError) Error() string { return string(e) }
+
+// lockDirectory locks a file through SQLite, which knows how on each system. The lock ends with the process.
+func lockDirectory(dir string) (unlock func() error, err error) {
+	at, err := privateFile(dir, lockFile)
+	if err != nil {
+		return nil, err
+	}
+	db, err := sql.Open("sqlite", at+"?_txlock=exclusive")
+	if err != nil {
+		return nil, err
+	}
+	tx, err := db.BeginTx(context.Background(), nil) // it lives as long as the engine
+	if busy, ok := errors.AsType[*sqlite.Error](err); ok && busy.Code() == sqlite3.SQLITE_BUSY {
+		_ = db.Close()
+		return nil, lockedError("the data directory " + dir + " is in use by another qrgate process. " +
+			"Two processes on one directory would disconnect each other's phones. " +
+			"Stop that process, or set a different QRGATE_DATA_DIR")
+	}
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return func() error { return errors.Join(tx.Rollback(), db.Close()) }, nil
+}
+
+// lockPostgres takes an advisory lock, which ends with its connection.
+func lockPostgres(ctx context.Context, db *sql.DB) (unlock func() error, err error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var acquired bool
+	query := "SELECT pg_try_advisory_lock($1)"
+	if err := conn.QueryRowContext(ctx, query, int64(advisoryKey)).Scan(&acquired); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	if !acquired {
+		_ = conn.Close()
+		return nil, lockedError("the database of QRGATE_DATABASE_URL is in use by another qrgate process. " +
+			"Two processes on one database would disconnect each other's phones. Stop that process. " +
+			"If there is none, a connection pooler holds its lock: connect to Postgres directly")
+	}
+	return conn.Close, nil // back to the pool; closing the pool releases the lock
+}
+
+// The table of sessions. An id is never reused, because clients keep ids of deleted sessions. Times are milliseconds
+// since 1970, which both databases read alike.
+const (
+	sqliteSchema   = "CREATE TABLE IF NOT EXISTS qrgate_session (id INTEGER PRIMARY KEY AUTOINCREMENT, " + columns
+	postgresSchema = "CREATE TABLE IF NOT EXISTS qrgate_session (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, " + columns
+	columns        = `account TEXT NOT NULL, session_id TEXT NOT NULL, name TEXT NOT NULL, jid TEXT,
+		paused BOOLEAN NOT NULL DEFAULT FALSE, created BIGINT NOT NULL, updated BIGINT NOT NULL,
+		UNIQUE (account, session_id))`
+)
+
+// row is a stored session.
+type row struct {
+	id               int64
+	account          string
+	sessionID, name  string
+	jid              string // "" without a paired device
+	paused           bool
+	created, updated time.Time
+}
+
+// sessions returns the sessions of all accounts.
+func (d *database) sessions(ctx context.Context) ([]row, error) {
+	rows, err := d.sql.QueryContext(ctx, "SELECT id, account, session_id, name, COALESCE(jid, ''), paused, created, updated "+
+		"FROM qrgate_session ORDER BY id")
+	if err != nil {
+		return nil, fmt.Errorf("read the sessions: %w", err)
+	}
+	defer rows.Close()
+	var out []row
+	for rows.Next() {
+		var r row
+		var created, updated int64
+		if err := rows.Scan(&r.id, &r.account, &r.sessionID, &r.name, &r.jid, &r.paused, &created, &updated); err != nil {
+			return nil, fmt.Errorf("read a session: %w", err)
+		}
+		r.created, r.updated = time.UnixMilli(created), time.UnixMilli(updated)
+		out = append(out, r)
+	}
+	return out, rows.Err()
+}
+
+// insert stores a new session and returns it with its id.
+func (d *database) insert(ctx context.Context, r row) (row, error) {
+	err := d.sql.QueryRowContext(ctx, "INSERT INTO qrgate_session (account, session_id, name, paused, created, updated) "+
+		"VALUES ($1, $2, $3, $4, $5, $5) RETURNING id",
+		r.account, r.sessionID, r.name, r.paused, r.created.UnixMilli()).Scan(&r.id)
+	if err != nil {
+		return r, fmt.Errorf("store the session: %w", err)
+	}
+	return r, nil
+}
+
+func (d *database) update(ctx context.Context, id int64, s saved, now time.Time) error {
+	jid := sql.NullString{String: s.jid, Valid: s.jid != ""}
+	_, err := d.sql.ExecContext(ctx, "UPDATE qrgate_session SET jid = $1, paused = $2, updated = $3 WHERE id = $4",
+		jid, s.paused, now.UnixMilli(), id)
+	if err != nil {
+		return fmt.Errorf("store the session: %w", err)
+	}
+	return nil
+}
+
+// remove deletes a session and its device.
+func (d *database) remove(ctx context.Context, id int64, jid string) error {
+	if err := d.deleteDevice(ctx, jid); err != nil {
+		return err
+	}
+	if _, err := d.sql.ExecContext(ctx, "DELETE FROM qrgate_session WHERE id = $1", id); err != nil {
+		return fmt.Errorf("delete the session: %w", err)
+	}
+	return nil
+}
+
+// device returns the keys of a paired device, nil if there are none. For an empty JID it returns new keys, which the
+// library stores after a pairing.
+func (d *database) device(ctx context.Context, jid string) (*store.Device, error) {
+	if jid == "" {
+		return d.devices.NewDevice(), nil
+	}
+	parsed, err := types.ParseJID(jid)
+	if err != nil {
+		return nil, nil // no device can be stored under it
+	}
+	dev, err := d.devices.GetDevice(ctx, parsed)
+	if err != nil {
+		return nil, fmt.Errorf("read the device: %w", err)
+	}
+	return dev, nil
+}
+
+// deleteDevice deletes the keys of a device. It is also called before a pairing: the library updates an existing row
+// of the same JID without replacing its keys (sqlstore, insertDeviceQuery).
+func (d *database) deleteDevice(ctx context.Context, jid string) error {
+	dev, err := d.device(ctx, jid)
+	if err != nil || dev == nil || dev.ID == nil {
+		return err
+	}
+	if err := dev.Delete(ctx); err != nil {
+		return fmt.Errorf("delete the device: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,182 @@
+package embedded
+
+import (
+	"context"
+	"net/http"
+
+	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/proto/waCompanionReg"
+	"go.mau.fi/whatsmeow/proto/waWa6"
+	"go.mau.fi/whatsmeow/store"
+	"go.mau.fi/whatsmeow/types"
+	"go.mau.fi/whatsmeow/types/events"
+	"google.golang.org/protobuf/proto"
+
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/redact"
+	"qrgate/internal/secret"
+)
+
+// deviceName is shown in the phone's list of linked devices.
+const deviceName = "qrgate"
+
+// Texts of more than one reason.
+const (
+	textNoCodes      = "WhatsApp sent an empty set of codes."
+	textNoHandshake  = "WhatsApp accepted the connection and did not finish the handshake."
+	textEarlyRestart = "WhatsApp requested a new connection before any code was scanned."
+)
+
+// newClient returns a client for the connection's device.
+func (c *connection) newClient(ctx context.Context) (*whatsmeow.Client, error) {
+	e := c.session.engine
+	dev, err := e.db.device(ctx, c.jid)
+	if err != nil {
+		why := newReason(diagnosis.Internal, "The keys of the device could not be read.")
+		return nil, rejectedError{why: why, retryable: true}
+	}
+	if dev == nil {
+		why := newReason(diagnosis.LoggedOut, "The keys of the linked device are missing.")
+		return nil, rejectedError{why: why, unlinked: true}
+	}
+	cli := configureClient(whatsmeow.NewClient(dev, e.library), e.http, dev)
+	cli.SetMediaHTTPClient(e.http)
+	cli.ManualHistorySyncDownload = true // nothing here reads the history
+	cli.AddEventHandler(func(raw any) {
+		if e := translateEvent(raw); e != nil {
+			c.report(e)
+		}
+	})
+	cli.PrePairCallback = c.onScan
+	return cli, nil
+}
+
+// configureClient applies the settings of every client; the package comment says why reconnects are off.
+func configureClient(cli *whatsmeow.Client, dialer *http.Client, dev *store.Device) *whatsmeow.Client {
+	cli.SetPreLoginHTTPClient(dialer)
+	cli.SetWebsocketHTTPClient(dialer)
+	cli.EnableAutoReconnect = false
+	cli.DisableLoginAutoReconnect = true
+	cli.GetClientPayload = clientPayload(dev)
+	return cli
+}
+
+// clientPayload is the library's payload with our device name. The library's own setting is a variable of the whole
+// process (store.DeviceProps).
+func clientPayload(dev *store.Device) func() *waWa6.ClientPayload {
+	return func() *waWa6.ClientPayload {
+		p := dev.GetClientPayload()
+		reg := p.GetDevicePairingData()
+		if reg == nil {
+			return p
+		}
+		var props waCompanionReg.DeviceProps
+		if err := proto.Unmarshal(reg.GetDeviceProps(), &props); err != nil {
+			return p
+		}
+		props.Os = proto.String(deviceName)
+		if named, err := proto.Marshal(&props); err == nil {
+			reg.DeviceProps = named
+		}
+		return p
+	}
+}
+
+// onScan is called before the library stores a pairing. The session stores the JID first, so that a crash in between
+// leaves no keys without a session. A session or an unlinked device that had the JID before loses it: WhatsApp
+// reuses the device numbers of unlinked devices. Two sessions may belong to one phone as two devices.
+func (c *connection) onScan(jid types.JID, _, _ string) bool {
+	e := c.session.engine
+	e.unlinkOthers(jid.String(), c.session)
+	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	defer cancel()
+	if err := e.db.deleteDevice(ctx, jid.String()); err != nil {
+		c.session.log().Error("cannot delete the old device", "error", redact.Foreign(err.Error()))
+		return false
+	}
+	return c.report(scanned{jid: jid.String()})
+}
+
+// unlinkOthers unlinks every other session that has the JID of a new device.
+func (e *Engine) unlinkOthers(jid string, except *engineSession) {
+	for _, s := range e.all() {
+		if s != except && s.view().link.JID == jid {
+			why := newReason(diagnosis.LoggedOut, "WhatsApp has assigned this session's device to another session.")
+			s.apply(nil, rejected{why: why, unlinked: true})
+		}
+	}
+}
+
+// translateEvent translates an event of the library; nil for messages, receipts and everything else that does not
+// concern the connection.
+func translateEvent(raw any) event {
+	switch e := raw.(type) {
+	case *events.QR:
+		return codesReceived{codes: toSecrets(e.Codes)}
+	case *events.PairSuccess:
+		return paired{}
+	case *events.ManualLoginReconnect:
+		return restart{}
+	case *events.Connected:
+		return loggedIn{}
+	case *events.KeepAliveTimeout:
+		return keepAliveMissed{count: e.ErrorCount}
+	case *events.Disconnected:
+		return lost{why: newReason(diagnosis.WhatsAppUnavailable, "WhatsApp closed the connection.")}
+	}
+	return translateEnd(raw)
+}
+
+// translateEnd translates the events that end a connection.
+func translateEnd(raw any) event {
+	switch e := raw.(type) {
+	case *events.LoggedOut:
+		return translateLogout(e)
+	case *events.StreamReplaced:
+		return rejected{why: newReason(diagnosis.SessionConflict, "Another process took over this session's connection.")}
+	case *events.ClientOutdated:
+		return rejected{why: newReason(diagnosis.ClientOutdated,
+			"WhatsApp refuses this version of the library; update qrgate.")}
+	case *events.TemporaryBan:
+		return rejected{why: newReason(diagnosis.AccountBanned, "WhatsApp has banned this account temporarily.")}
+	case *events.ConnectFailure:
+		return rejected{why: failureReason(e.Reason), retryable: true}
+	case *events.StreamError:
+		return lost{why: newReason(diagnosis.WhatsAppUnavailable, "WhatsApp ended the connection with an error.")}
+	case *events.PairError:
+		return rejected{unlinked: true,
+			why: newReason(diagnosis.PairingFailed, "A phone scanned the code, but the pairing could not be verified.")}
+	case *events.PairPasskeyRequest:
+		return rejected{unlinked: true,
+			why: newReason(diagnosis.PasskeyRequired, "WhatsApp requires a passkey to link this account.")}
+	case *events.PairPasskeyError:
+		return rejected{unlinked: true,
+			why: newReason(diagnosis.PasskeyRequired, "WhatsApp requires a passkey, and its request failed.")}
+	}
+	return nil
+}
+
+// translateLogout: whatsmeow has deleted the device already. WhatsApp's own page treats 406 as a ban
+// (events.ConnectFailureUnknownLogout).
+func translateLogout(e *events.LoggedOut) event {
+	why := newReason(diagnosis.LoggedOut, "The phone or WhatsApp has unlinked this device.")
+	if e.OnConnect && e.Reason == events.ConnectFailureUnknownLogout {
+		why = newReason(diagnosis.AccountBanned, "WhatsApp refuses this account.")
+	}
+	return rejected{why: why, unlinked: true}
+}
+
+func failureReason(code events.ConnectFailureReason) reason {
+	if code == events.ConnectFailureBadUserAgent || code == events.ConnectFailureClientUnknown {
+		return newReason(diagnosis.ClientOutdated, "WhatsApp does not know this kind of client; update qrgate.")
+	}
+	return newReason(diagnosis.Internal, "WhatsApp refuses the connection for an unknown reason.")
+}
+
+func toSecrets(codes []string) []secret.Secret {
+	out := make([]secret.Secret, len(codes))
+	for i, c := range codes {
+		out[i] = secret.NewSecret(c)
+	}
+	return out
+}
