@@ -153,11 +153,7 @@ func (e *Engine) qr(_ *http.Request, s *engineSession) response {
 	if v.link.Phase == online {
 		return problem(http.StatusBadRequest, compat.CodeSessionAlreadyConnected, "La sesión ya está conectada")
 	}
-	text := "Error obteniendo código QR"
-	if why := v.link.LastDisconnect; v.link.Phase == idle && why.isKnown() {
-		text += ": " + string(why.Code) + ". " + why.Text
-	}
-	return problem(http.StatusInternalServerError, compat.CodeQRGenerationError, text)
+	return response{http.StatusInternalServerError, qrErrorBody(v, now)}
 }
 
 // connect accepts {"force":true}, {} and an empty body (contract C10).

@@ -35,11 +35,15 @@ func (v view) item(now time.Time) item {
 		image, shown, expires := q.Image.Reveal(), compat.Millis(q.SeenAt), compat.Millis(q.ExpiresAt)
 		s.HasQR, s.QRCode, s.QRGeneratedAt, s.QRExpiresAt = true, &image, &shown, &expires
 	}
-	out := item{Session: s}
-	if why := v.link.LastDisconnect; why.isKnown() {
-		out.LastDisconnect = &lastDisconnect{Code: string(why.Code), Message: why.Text, At: compat.Seconds(why.At)}
+	return item{Session: s, LastDisconnect: v.lastDisconnect()}
+}
+
+func (v view) lastDisconnect() *lastDisconnect {
+	why := v.link.LastDisconnect
+	if !why.isKnown() {
+		return nil
 	}
-	return out
+	return &lastDisconnect{Code: string(why.Code), Message: why.Text, At: compat.Seconds(why.At)}
 }
 
 // sessionBody is GET /api/sessions/{id}: nested, with flat copies (contract C1).
@@ -88,4 +92,19 @@ func statsBody(all []item) compat.Envelope {
 		counts[i.Status]++
 	}
 	return compat.Envelope{Success: true, Data: counts}
+}
+
+// qrErrorBody is the documented error of GET …/qr, in the documented Spanish, with the cause if the session has stopped.
+func qrErrorBody(v view, now time.Time) any {
+	text, last := "Error obteniendo código QR", v.lastDisconnect()
+	if v.link.Phase != idle {
+		last = nil
+	}
+	if last != nil {
+		text += ": " + last.Code
+	}
+	return struct {
+		compat.Problem
+		LastDisconnect *lastDisconnect `json:"lastDisconnect,omitempty"`
+	}{compat.NewProblem(compat.CodeQRGenerationError, text, now), last}
 }
