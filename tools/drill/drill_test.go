@@ -49,7 +49,7 @@ func (c *cue) Write(b []byte) (int, error) {
 	return c.Buffer.Write(b)
 }
 
-// A drill that is ended in the midst says what it had checked, and leaves nothing running.
+// An interrupted drill prints its checks so far, and stops its programs.
 func TestDrill_Interrupted(t *testing.T) {
 	needPrograms(t)
 	s := settingsFor(t)
@@ -57,7 +57,7 @@ func TestDrill_Interrupted(t *testing.T) {
 	defer stop()
 	out := &cue{text: "3  the engine is stopped", call: stop}
 	code := run(ctx, []string{"--short", "--users", "0", "--rules", s.Rules, "--routes", s.Routes}, out, io.Discard)
-	if want := " What was expected so far\n   ✓ one failure at night wakes nobody: none\n"; code != exitUntried || !strings.HasSuffix(out.String(), want) {
+	if want := " Checks so far\n   ✓ one failed probe pages no one: none\n"; code != exitUntried || !strings.HasSuffix(out.String(), want) {
 		t.Errorf("exit %d:\n%s", code, out.String())
 	}
 }
@@ -72,8 +72,8 @@ func needPrograms(t *testing.T) {
 	}
 }
 
-// The whole drill, ten times faster: one failure wakes nobody; a stopped engine is paged in time, by its
-// cause and not by its symptoms; and the end is told.
+// The whole drill, ten times faster: one failed probe pages no one; a stopped engine is paged in time, by its cause and
+// not by its symptoms; the end is sent too.
 func TestDrill(t *testing.T) {
 	needPrograms(t)
 	s := settingsFor(t)

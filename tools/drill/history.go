@@ -48,13 +48,13 @@ func history(instance string, every, long time.Duration, end time.Time) string {
 }
 
 // backfill gives Prometheus the history, before it starts.
-func (st *stage) backfill(ctx context.Context) error {
-	file, pace := filepath.Join(st.dir, "history.txt"), st.pace()
-	text := history(st.at.admin, pace.of(st.Interval), pace.of(past), time.Now().Add(-time.Second))
+func (env *environment) backfill(ctx context.Context) error {
+	file, timeScale := filepath.Join(env.dir, "history.txt"), env.timeScale()
+	text := history(env.at.admin, timeScale.of(env.Interval), timeScale.of(past), time.Now().Add(-time.Second))
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return err
 	}
-	out, err := exec.CommandContext(ctx, st.programs.promtool, "tsdb", "create-blocks-from", "openmetrics", "--quiet", file, filepath.Join(st.dir, "prometheus")).CombinedOutput()
+	out, err := exec.CommandContext(ctx, env.programs.promtool, "tsdb", "create-blocks-from", "openmetrics", "--quiet", file, filepath.Join(env.dir, "prometheus")).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("promtool makes no history: %w\n%s", err, out)
 	}

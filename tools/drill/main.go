@@ -1,6 +1,6 @@
-// Command drill breaks an engine on purpose and shows who is told, when, and of what: a gateway with probes on, a
-// simulated engine, a real Redis, a real Prometheus with the committed rules, a real Alertmanager with the
-// committed routes, and a pager that writes down every page.
+// Command drill breaks an engine on purpose and shows which alerts reach which receiver, and when: qrgate with probes, a
+// simulated engine, a real Redis, a real Prometheus with the committed rules, a real Alertmanager with the committed
+// routes, and a receiver that records every notification.
 package main
 
 import (
@@ -19,23 +19,23 @@ import (
 // settings is the command line.
 type settings struct {
 	Break    string        `default:"engine-down" enum:"engine-down,qr-500,slow,rate-limit,redis-down,client-outdated" help:"What to break: engine-down, qr-500, slow, rate-limit, redis-down or client-outdated. Default: ${default}."`
-	Short    bool          `help:"Ten times faster: every interval, window and patience of rules and routes is a tenth. Ends by itself; for CI."`
-	Once     bool          `help:"End after the drill. Otherwise everything stays up, for you to look at Prometheus and Alertmanager."`
-	Users    int           `default:"3" help:"How many users wait for a QR all the time; 0 is a night without any. Default: ${default}."`
-	Interval time.Duration `default:"30s" help:"How often qrgate walks the way to a QR by itself; a tenth of it with --short. Default: ${default}."`
-	Rules    string        `default:"../dashboards/prometheus/qrgate.rules.yml" placeholder:"FILE" help:"The rules. Default: ${default}."`
-	Routes   string        `default:"../dashboards/alertmanager/alertmanager.yml" placeholder:"FILE" help:"Who is told. Default: ${default}."`
+	Short    bool          `help:"Ten times faster: every interval, window and delay of rules and routes is a tenth. Exits by itself; for CI."`
+	Once     bool          `help:"Exit after the drill. Otherwise Prometheus and Alertmanager keep running, so that you can use them."`
+	Users    int           `default:"3" help:"How many users request QRs all the time; 0 is a night without users. Default: ${default}."`
+	Interval time.Duration `default:"30s" help:"Interval of the create → connect → QR probe; a tenth of it with --short. Default: ${default}."`
+	Rules    string        `default:"../dashboards/prometheus/qrgate.rules.yml" placeholder:"FILE" help:"The alerting rules. Default: ${default}."`
+	Routes   string        `default:"../dashboards/alertmanager/alertmanager.yml" placeholder:"FILE" help:"The routes of Alertmanager. Default: ${default}."`
 }
 
 const about = `Breaks an engine on purpose, and shows who is paged, when and for what.
 
-Runs a gateway that probes itself, a simulated engine, redis-server, Prometheus with the committed rules and
-Alertmanager with the committed routes, all on free ports of loopback. First one probe fails, which must wake nobody;
-then what --break names breaks for good, and is repaired after somebody was told.
+Runs qrgate with its probes, a simulated engine, redis-server, Prometheus with the committed rules and Alertmanager
+with the committed routes, all on free ports of loopback. First one probe fails, which must page no one. Then the
+fault of --break starts, and ends after its alert has been sent.
 
-The real form takes 15 to 20 minutes, because an alert for a cause ends 7 minutes after it, and Alertmanager tells of
-an end every 5; --short takes two. Ctrl-C ends it and says what was checked so far. Exit status: 0 all went as it should,
-1 it did not, 2 it could not be tried, or not to its end.
+In real time it takes 15 to 20 minutes, because an alert ends 7 minutes after its cause, and Alertmanager sends resolved
+alerts every 5 minutes; --short takes two. Ctrl-C ends it and prints the checks so far. Exit status: 0 every check
+passed, 1 a check failed, 2 the drill could not run, or not to its end.
 
   go -C tools run ./drill --once
   go -C tools run ./drill --break qr-500 --users 0
@@ -54,7 +54,7 @@ const (
 	exitUntried = 2
 )
 
-// run is main without its world: it returns the exit code.
+// run is main with its arguments and outputs; it returns the exit code.
 func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	var s settings
 	ended := -1
@@ -96,15 +96,16 @@ func (s settings) check() error {
 	return nil
 }
 
-// drill sets everything up, plays, and stays up unless told otherwise. It reports whether all went as it should.
+// drill starts the environment and runs the scenario; without --once it then keeps running. It reports whether every
+// check passed.
 func drill(ctx context.Context, s settings, out io.Writer) (bool, error) {
-	st, err := build(ctx, s)
+	env, err := build(ctx, s)
 	if err != nil {
 		return false, err
 	}
-	defer st.close()
+	defer env.close()
 	log := newTimeline(out)
-	p := &play{stage: st, log: log, pace: s.pace(), breakage: breakages()[s.Break]}
+	p := &scenario{environment: env, log: log, timeScale: s.timeScale(), fault: faults()[s.Break]}
 	err = p.run(ctx)
 	if ctx.Err() != nil {
 		log.interrupted(p.checks)
@@ -117,7 +118,7 @@ func drill(ctx context.Context, s settings, out io.Writer) (bool, error) {
 	if s.Once || s.Short {
 		return ok, nil
 	}
-	fmt.Fprintf(out, "\n Prometheus %s   Alertmanager %s   Ctrl-C ends the drill.\n", st.prometheus, st.alertmanager)
+	fmt.Fprintf(out, "\n Prometheus %s   Alertmanager %s   Ctrl-C ends the drill.\n", env.prometheus, env.alertmanager)
 	<-ctx.Done()
 	return ok, nil
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// message is what Alertmanager tells a receiver.
+// message is a notification of Alertmanager to a receiver.
 type message struct {
 	At       time.Time `json:"-"`
 	Receiver string    `json:"-"` // pager, chat or deadmansswitch: the path that was called
@@ -16,17 +16,17 @@ type message struct {
 	Alerts   []alert   `json:"alerts"`
 }
 
-// alert is one alert, as Alertmanager tells of it.
+// alert is one alert of a notification.
 type alert struct {
 	Status      string            `json:"status"`
 	Labels      map[string]string `json:"labels"`
 	Annotations map[string]string `json:"annotations"`
 }
 
-// name is the alert's own.
+// name returns the alert's name.
 func (a alert) name() string { return a.Labels["alertname"] }
 
-// pager writes down every message to every receiver.
+// pager records every message to every receiver.
 type pager struct {
 	mu   sync.Mutex
 	list []message
@@ -34,7 +34,7 @@ type pager struct {
 
 func newPager() *pager { return &pager{} }
 
-// ServeHTTP takes a webhook of Alertmanager.
+// ServeHTTP receives a webhook of Alertmanager.
 func (p *pager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m := message{At: time.Now(), Receiver: strings.Trim(r.URL.Path, "/")}
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&m); err != nil {
@@ -46,7 +46,7 @@ func (p *pager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.list = append(p.list, m)
 }
 
-// since are the messages from the n-th on.
+// since returns the messages from the n-th on.
 func (p *pager) since(n int) []message {
 	p.mu.Lock()
 	defer p.mu.Unlock()

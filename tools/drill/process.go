@@ -13,25 +13,25 @@ import (
 	"time"
 )
 
-// startTime is how long a program may take until it answers; a busy machine is slow.
-const startTime = 30 * time.Second
+// startTimeout is the time limit for the start of a program, on a slow machine.
+const startTimeout = 30 * time.Second
 
-// process is a program that runs.
+// process is a running program.
 type process struct {
 	cmd  *exec.Cmd
 	said *tail
 	done chan struct{} // closed when it has ended
 }
 
-// start runs a program and waits until ready says that it answers. The error holds the program's last words.
+// start runs a program and waits until ready succeeds. The error contains the program's last output.
 func start(ctx context.Context, ready func(context.Context) error, path string, args ...string) (*process, error) {
 	p := &process{cmd: exec.Command(path, args...), said: &tail{}, done: make(chan struct{})}
-	p.cmd.Stdout, p.cmd.Stderr, p.cmd.SysProcAttr = p.said, p.said, withUs()
+	p.cmd.Stdout, p.cmd.Stderr, p.cmd.SysProcAttr = p.said, p.said, dieWithParent()
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
 	go func() { _ = p.cmd.Wait(); close(p.done) }()
-	ctx, cancel := context.WithTimeout(ctx, startTime)
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	err := until(ctx, 100*time.Millisecond, func() bool { return ready(ctx) == nil || p.ended() })
 	if err == nil && !p.ended() {
@@ -50,7 +50,7 @@ func (p *process) ended() bool {
 	}
 }
 
-// stop asks the program to end, and ends it after five seconds.
+// stop terminates the program, and kills it after five seconds.
 func (p *process) stop() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // one that has ended already is fine
 	select {
@@ -61,7 +61,7 @@ func (p *process) stop() {
 	}
 }
 
-// until asks again and again whether something holds, and returns nil when it does, else ctx's error.
+// until polls a condition, and returns nil when it holds, else ctx's error.
 func until(ctx context.Context, every time.Duration, holds func() bool) error {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -75,7 +75,7 @@ func until(ctx context.Context, every time.Duration, holds func() bool) error {
 	return nil
 }
 
-// answers is a readiness that wants a 200.
+// answers returns a readiness check that requires a 200.
 func answers(url string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -88,13 +88,13 @@ func answers(url string) func(context.Context) error {
 		}
 		defer func() { _ = res.Body.Close() }()
 		if res.StatusCode != http.StatusOK {
-			return fmt.Errorf("%s answers %s", url, res.Status)
+			return fmt.Errorf("%s returned %s", url, res.Status)
 		}
 		return nil
 	}
 }
 
-// accepts is a readiness that wants a connection.
+// accepts returns a readiness check that requires a connection.
 func accepts(addr string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
@@ -105,7 +105,7 @@ func accepts(addr string) func(context.Context) error {
 	}
 }
 
-// freePort is a loopback address that nobody listens on at the moment.
+// freePort returns a free loopback address.
 func freePort() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -115,7 +115,7 @@ func freePort() (string, error) {
 	return l.Addr().String(), nil
 }
 
-// tail keeps the end of what a program says.
+// tail keeps the end of a program's output.
 type tail struct {
 	mu   sync.Mutex
 	text []byte

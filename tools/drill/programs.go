@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// program is something that must be installed, under one of its names.
+// program is a required program, with its possible names.
 type program struct {
 	names  []string
 	debian string // the package that has it
@@ -22,10 +22,10 @@ func needed() []program {
 	}
 }
 
-// programs are the paths of what is needed, in the order of needed.
+// programs are the paths of the required programs, in the order of needed.
 type programs struct{ prometheus, alertmanager, redis, promtool string }
 
-// find looks the programs up with look, which is exec.LookPath; the error says how to get all that are missing.
+// find looks the programs up with look, which is exec.LookPath; the error says how to install the missing ones.
 func find(look func(string) (string, error)) (programs, error) {
 	var found, missing []string
 	for _, p := range needed() {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// timeline prints what happens, as it happens.
+// timeline prints events as they happen.
 type timeline struct {
 	mu    sync.Mutex
 	out   io.Writer
@@ -17,14 +17,14 @@ type timeline struct {
 
 func newTimeline(out io.Writer) *timeline { return &timeline{out: out, began: time.Now()} }
 
-// act begins a part of the play.
+// act prints the title of a step.
 func (t *timeline) act(title string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	fmt.Fprintf(t.out, "\n %s\n", title)
 }
 
-// line is one thing that happened now; more stands below it.
+// line prints an event; more is printed below it.
 func (t *timeline) line(what, text string, more ...string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -37,27 +37,27 @@ func (t *timeline) line(what, text string, more ...string) {
 	}
 }
 
-// changed prints how alerts moved.
+// changed prints the changes of alerts.
 func (t *timeline) changed(list []change) {
 	for _, c := range list {
 		t.line(c.what, strings.TrimRight(c.alert+"  "+c.detail, " "))
 	}
 }
 
-// told prints a message to a receiver: what a person reads who is woken by it.
+// told prints a message to a receiver.
 func (t *timeline) told(m message) {
 	for _, line := range wording(m) {
 		t.line(line.what, line.text, line.more...)
 	}
 }
 
-// wording is a message in lines: one for each alert.
+// worded is the text of one alert in a message.
 type worded struct {
 	what, text string
 	more       []string
 }
 
-// wording puts a message into words; the dead man's switch is not worth any.
+// wording returns the text of a message; that of the dead man's switch is empty.
 func wording(m message) []worded {
 	what := map[string]string{"pager": "PAGE", "chat": "chat"}[m.Receiver]
 	if what == "" {
@@ -76,22 +76,22 @@ func wording(m message) []worded {
 	return out
 }
 
-// verdict prints what was expected and what came, and reports whether all of it did.
+// verdict prints the checks, and reports whether all passed.
 func (t *timeline) verdict(checks []check) bool {
-	t.act("What was expected")
+	t.act("Checks")
 	return t.list(checks)
 }
 
-// interrupted prints what was expected and came before somebody ended the drill. It is no verdict.
+// interrupted prints the checks of an interrupted drill. They are no verdict.
 func (t *timeline) interrupted(checks []check) {
 	t.line("stopped", "the drill was interrupted")
-	t.act("What was expected so far")
+	t.act("Checks so far")
 	if t.list(checks); len(checks) == 0 {
 		fmt.Fprintln(t.out, "   nothing yet")
 	}
 }
 
-// list prints checks, and reports whether there are some and all went well.
+// list prints checks, and reports whether there are some and all passed.
 func (t *timeline) list(checks []check) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

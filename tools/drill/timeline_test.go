@@ -77,7 +77,7 @@ func TestTimeline(t *testing.T) {
                        https://runbook.example/A
     1:30.2  PAGE       resolved: B
 
- What was expected
+ Checks
    ✓ one: yes
    ✗ two: no
 `
@@ -90,7 +90,7 @@ func TestTimeline(t *testing.T) {
 // Whoever ends the drill reads what it had checked.
 func TestTimeline_Interrupted(t *testing.T) {
 	t.Parallel()
-	const head = "    0:00.0  stopped    the drill was interrupted\n\n What was expected so far\n"
+	const head = "    0:00.0  stopped    the drill was interrupted\n\n Checks so far\n"
 	for want, checks := range map[string][]check{
 		"   ✓ one: yes\n   ✗ two: no\n": {{true, "one", "yes"}, {false, "two", "no"}},
 		"   nothing yet\n":              nil,

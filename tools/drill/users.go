@@ -9,25 +9,25 @@ import (
 	"time"
 )
 
-// user is somebody who wants a QR all the time: makes a session, connects it, asks again and again, and after
-// five QRs begins anew. What goes wrong is tried again at the next turn.
+// user is a simulated user: it creates a session, connects it, requests its QR repeatedly, and starts again after five
+// QRs. It retries failures in the next turn.
 type user struct {
 	base  string
 	name  string
-	hold  string // a query that says for how long to be held
-	shown int    // QRs that this session had
-	alive bool   // there is a session
+	hold  string // the query with the wait
+	shown int    // QRs of this session
+	alive bool   // the session exists
 }
 
-// use lets a number of users want QRs until ctx ends.
-func (st *stage) use(ctx context.Context, n int) <-chan struct{} {
+// use runs a number of users until ctx ends.
+func (env *environment) use(ctx context.Context, n int) <-chan struct{} {
 	done := make(chan struct{}, n)
 	for i := range n {
-		u := &user{base: st.gate.URL() + "/api/sessions", name: fmt.Sprintf("drill-%d", i)}
-		if st.Short {
+		u := &user{base: env.gate.URL() + "/api/sessions", name: fmt.Sprintf("drill-%d", i)}
+		if env.Short {
 			u.hold = "?wait=1"
 		}
-		go func() { defer func() { done <- struct{}{} }(); u.loop(ctx, st.pace().of(6*time.Second)) }()
+		go func() { defer func() { done <- struct{}{} }(); u.loop(ctx, env.timeScale().of(6*time.Second)) }()
 	}
 	all := make(chan struct{})
 	go func() {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// firedAlerts are the alerts that a receiver was told of as firing, each once, in order.
+// firedAlerts returns the firing alerts that a receiver got, each once, in order.
 func firedAlerts(list []message, receiver string) []string {
 	var out []string
 	for _, m := range list {
@@ -18,8 +18,8 @@ func firedAlerts(list []message, receiver string) []string {
 	return out
 }
 
-// open are the alerts that somebody was told of and that nobody was told the end of. Alertmanager repeats
-// all alerts of a group in every message, so the last word counts.
+// open returns the alerts that were sent as firing and not as resolved. Alertmanager repeats all alerts of a group in
+// every message, so the last message counts.
 func open(list []message) []string {
 	last := map[string]string{}
 	for _, m := range list {
@@ -39,7 +39,7 @@ func open(list []message) []string {
 	return out
 }
 
-// still are those alerts of a list whose end a receiver was not told of.
+// still returns the alerts of a list that a receiver did not get as resolved.
 func still(opened []string, receiver string, list []string) []string {
 	var out []string
 	for _, title := range list {
@@ -50,7 +50,7 @@ func still(opened []string, receiver string, list []string) []string {
 	return out
 }
 
-// said reports whether a word stands in what a receiver was told.
+// said reports whether a message to a receiver contains a word.
 func said(list []message, receiver, word string) bool {
 	for _, m := range list {
 		for _, a := range m.Alerts {
@@ -66,13 +66,13 @@ func said(list []message, receiver, word string) bool {
 	return false
 }
 
-// about reports whether an alert, by its title, is one that must be told.
+// about reports whether an alert, by its title, is an expected one.
 func (b fault) about(title string) bool { return begins(title, b.alerts) }
 
-// symptom reports whether an alert must be silent beside its cause.
+// symptom reports whether an alert must be silenced by its cause.
 func (b fault) symptom(title string) bool { return begins(title, b.silences) }
 
-// cause reports whether an alert is told and is no mere symptom.
+// cause reports whether an alert is expected and no symptom.
 func (b fault) cause(title string) bool { return b.about(title) && !b.symptom(title) }
 
 func begins(title string, names []string) bool {
@@ -80,7 +80,7 @@ func begins(title string, names []string) bool {
 	return slices.Contains(names, name)
 }
 
-func orNobody(list []string) string {
+func orNone(list []string) string {
 	if len(list) == 0 {
 		return "none"
 	}

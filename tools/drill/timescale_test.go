@@ -23,14 +23,14 @@ func TestTimeScale_Shortens(t *testing.T) {
 		"summary: Nobody for: 5m":                          "summary: Nobody for: 5m",
 		"time() - x > 2.5 * qrgate_probe_interval_seconds": "time() - x > 2.5 * qrgate_probe_interval_seconds",
 	} {
-		if got := pace(10).shorten(in); got != want {
+		if got := timeScale(10).shorten(in); got != want {
 			t.Errorf("ten times shorter, %q is %q, not %q", in, got, want)
 		}
-		if got := pace(1).shorten(in); got != in {
+		if got := timeScale(1).shorten(in); got != in {
 			t.Errorf("in earnest, %q became %q", in, got)
 		}
 	}
-	if p := pace(10); p.of(time.Minute) != 6*time.Second || p.realTime(6*time.Second) != time.Minute {
+	if p := timeScale(10); p.of(time.Minute) != 6*time.Second || p.realTime(6*time.Second) != time.Minute {
 		t.Error("a minute is not six seconds at ten times the pace")
 	}
 }
@@ -44,7 +44,7 @@ func TestTimeScale_FindsEveryDurationOfRules(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		short := pace(10).shorten(string(text))
+		short := timeScale(10).shorten(string(text))
 		if found := left.FindString(short); found != "" {
 			t.Errorf("%s still says %q", file, found)
 		}

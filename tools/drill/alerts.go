@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// view is how all alerts stand at one moment, by the name that a person reads.
+// view is the state of all alerts at one moment, by title.
 type view map[string]standing
 
 // standing is one alert's state.
@@ -19,8 +19,8 @@ type standing struct {
 	silenced []string // by which alerts
 }
 
-// look asks Prometheus and Alertmanager how the alerts stand.
-func (st *stage) look(ctx context.Context) (view, error) {
+// look returns the alerts of Prometheus and Alertmanager.
+func (env *environment) look(ctx context.Context) (view, error) {
 	var rules struct {
 		Data struct {
 			Alerts []struct {
@@ -29,7 +29,7 @@ func (st *stage) look(ctx context.Context) (view, error) {
 			}
 		}
 	}
-	if err := ask(ctx, st.prometheus+"/api/v1/alerts", &rules); err != nil {
+	if err := ask(ctx, env.prometheus+"/api/v1/alerts", &rules); err != nil {
 		return nil, err
 	}
 	var told []struct {
@@ -37,7 +37,7 @@ func (st *stage) look(ctx context.Context) (view, error) {
 		Labels      map[string]string
 		Status      struct{ InhibitedBy []string }
 	}
-	if err := ask(ctx, st.alertmanager+"/api/v2/alerts", &told); err != nil {
+	if err := ask(ctx, env.alertmanager+"/api/v2/alerts", &told); err != nil {
 		return nil, err
 	}
 	names := map[string]string{} // :: fingerprint → alert
@@ -59,7 +59,7 @@ func (st *stage) look(ctx context.Context) (view, error) {
 	return out, nil
 }
 
-// title is what a person reads of an alert's labels: its name, and what tells it from its siblings.
+// title returns an alert's name and the labels that distinguish it from others of the name.
 func title(labels map[string]string) string {
 	parts := []string{labels["alertname"]}
 	for _, name := range []string{"probe", "slo", "long", "diagnosis"} {
@@ -73,10 +73,10 @@ func title(labels map[string]string) string {
 	return strings.Join(parts, " ")
 }
 
-// change is something that happened to an alert between two views.
+// change is the change of an alert between two views.
 type change struct{ what, alert, detail string }
 
-// changes compares two views; what vanished was resolved, or never came to fire.
+// changes compares two views; an alert that disappeared was resolved, or never fired.
 func changes(before, now view) []change {
 	var out []change
 	for name, s := range now {
@@ -106,16 +106,16 @@ func changes(before, now view) []change {
 	return out
 }
 
-// cause asks Prometheus what most failures are diagnosed as, of probes and of users' journeys and requests.
-func (st *stage) cause(ctx context.Context) (string, error) {
-	minutes := st.pace().span("5", "m")
-	query := fmt.Sprintf(`topk(1, sum by (diagnosis) (increase({__name__=~"qrgate_(probe_runs|qr_holds|qr_journeys)_total",outcome="failure"}[%s])) > 0)`, minutes)
+// cause returns the most frequent diagnosis of failed probes, acquisitions and waits, from Prometheus.
+func (env *environment) cause(ctx context.Context) (string, error) {
+	minutes := env.timeScale().span("5", "m")
+	query := fmt.Sprintf(`topk(1, sum by (diagnosis) (increase({__name__=~"qrgate_(probe_runs|qr_waits|qr_acquisitions)_total",outcome="failure"}[%s])) > 0)`, minutes)
 	var answer struct {
 		Data struct {
 			Result []struct{ Metric map[string]string }
 		}
 	}
-	if err := ask(ctx, st.prometheus+"/api/v1/query?query="+url.QueryEscape(query), &answer); err != nil {
+	if err := ask(ctx, env.prometheus+"/api/v1/query?query="+url.QueryEscape(query), &answer); err != nil {
 		return "", err
 	}
 	if len(answer.Data.Result) == 0 {
@@ -124,7 +124,7 @@ func (st *stage) cause(ctx context.Context) (string, error) {
 	return answer.Data.Result[0].Metric["diagnosis"], nil
 }
 
-// ask reads JSON.
+// ask requests a URL and decodes its JSON.
 func ask(ctx context.Context, url string, into any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -136,7 +136,7 @@ func ask(ctx context.Context, url string, into any) error {
 	}
 	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s", url, res.Status)
+		return fmt.Errorf("%s returned %s", url, res.Status)
 	}
 	return json.NewDecoder(res.Body).Decode(into)
 }

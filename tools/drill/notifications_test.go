@@ -42,17 +42,17 @@ func TestFiredAlerts(t *testing.T) {
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	rules := read(t, settingsFor(t).Rules)
-	for name, b := range breakages() {
+	for name, b := range faults() {
 		for _, a := range append(slices.Clone(b.alerts), b.silences...) {
 			if !strings.Contains(rules, "alert: "+a+"\n") {
 				t.Errorf("%s waits for %s, which is no alert", name, a)
 			}
 		}
-		if b.breaks == nil || b.repair == nil || b.within <= 0 || b.names == "" || b.says == "" || b.mended == "" {
+		if b.breaks == nil || b.repair == nil || b.within <= 0 || b.names == "" || b.says == "" || b.repaired == "" {
 			t.Errorf("%s is not whole", name)
 		}
 	}
-	b := breakages()["engine-down"]
+	b := faults()["engine-down"]
 	if !b.cause("QRGateEngineDown") || b.cause("QRGateProbeNotSucceeding create_connect_qr") || !b.about("QRGateProbeNotSucceeding create_connect_qr") {
 		t.Error("a stopped engine's cause and symptoms are mixed up")
 	}
@@ -117,7 +117,7 @@ func TestStart_FailureReportsOutput(t *testing.T) {
 		t.Errorf("its last words are lost: %v", err)
 	}
 	began := time.Now()
-	if _, err := start(t.Context(), never, "/nowhere/program"); err == nil || time.Since(began) > startTime/2 {
+	if _, err := start(t.Context(), never, "/nowhere/program"); err == nil || time.Since(began) > startTimeout/2 {
 		t.Errorf("a program that does not exist: %v", err)
 	}
 }
