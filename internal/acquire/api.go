@@ -39,8 +39,8 @@ func (m *Manager) readySnapshot(t *tracker, now time.Time) *session.Snapshot {
 
 // isReady reports whether a snapshot's code may be handed out at now.
 func (m *Manager) isReady(s *session.Snapshot, now time.Time) bool {
-	q := s.Session.QR
-	return isAuthorized(s.Session, now) && s.Session.State == session.AwaitingScan && s.Session.QRUsable(now) &&
+	q := &s.Session.QR
+	return isAuthorized(&s.Session, now) && s.Session.State == session.AwaitingScan && s.Session.QRUsable(now) &&
 		q.Fresh(now) && !m.health.lastUnreachableAt().After(q.ConfirmedAt)
 }
 
@@ -57,7 +57,7 @@ func (m *Manager) waitQR(ctx context.Context, c session.Caller, id string, prefe
 	if t, err = m.requestQR(ctx, c, t); err != nil {
 		return &session.Snapshot{}, err
 	}
-	s := t.state.Load().snapshot.Session
+	s := &t.state.Load().snapshot.Session
 	w := &waiter{t: t, interest: inQR, endsAt: startedAt.Add(waitFor(s, preferred, m.cfg.WaitTimes, startedAt)), done: m.isDone}
 	snap, err := m.waitAuthorized(ctx, w)
 	err = orNotYet(err)
@@ -84,7 +84,7 @@ func (m *Manager) waitAuthorized(ctx context.Context, w *waiter) (*session.Snaps
 }
 
 func (m *Manager) isAuthorizedAt(t *tracker, now time.Time) bool {
-	return isAuthorized(t.state.Load().snapshot.Session, now)
+	return isAuthorized(&t.state.Load().snapshot.Session, now)
 }
 
 // waitThrough waits, and goes on at the tracker that took over if the session turned out to be tracked twice.
@@ -101,7 +101,7 @@ func (m *Manager) waitThrough(ctx context.Context, w *waiter) (*session.Snapshot
 
 // isDone reports whether a request for the QR need not wait any longer.
 func (m *Manager) isDone(s *session.Snapshot, now time.Time) bool {
-	if !isAuthorized(s.Session, now) {
+	if !isAuthorized(&s.Session, now) {
 		return false
 	}
 	return m.isReady(s, now) || s.Session.State == session.Connected || s.Diagnosis.NeedsPerson()
@@ -170,7 +170,7 @@ func (m *Manager) Get(ctx context.Context, c session.Caller, id string) (*sessio
 		startedAt := time.Now()
 		m.refresh(t, startedAt)
 		w := &waiter{t: t, interest: inAnything, endsAt: startedAt.Add(m.cfg.WaitTimes.Default), done: func(s *session.Snapshot, now time.Time) bool {
-			return isAuthorized(s.Session, now) || s.Session.LastPolledAt.After(startedAt)
+			return isAuthorized(&s.Session, now) || s.Session.LastPolledAt.After(startedAt)
 		}}
 		snap, err := m.waitThrough(ctx, w)
 		return snap, orNotYet(err)
@@ -205,7 +205,7 @@ func (m *Manager) Status(ctx context.Context, c session.Caller, id string) (*ses
 	now := time.Now()
 	m.refresh(t, now)
 	snap := t.state.Load().snapshot
-	if !isAuthorized(snap.Session, now) || !needsPoll(snap.Session) || now.Sub(snap.Session.LastPolledAt) < scanPollInterval || snap.RateLimitWait > 0 {
+	if !isAuthorized(&snap.Session, now) || !needsPoll(&snap.Session) || now.Sub(snap.Session.LastPolledAt) < scanPollInterval || snap.RateLimitWait > 0 {
 		return snap, nil
 	}
 	t.askState(now)
@@ -219,7 +219,7 @@ func (m *Manager) Status(ctx context.Context, c session.Caller, id string) (*ses
 
 // needsPoll reports whether only a poll can tell the state: a code waits to be scanned, or the session may be paired
 // already.
-func needsPoll(s session.Session) bool {
+func needsPoll(s *session.Session) bool {
 	return s.State == session.AwaitingScan || s.State == session.Connecting && (!s.CreatedHere || s.EverPaired)
 }
 

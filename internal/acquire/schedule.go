@@ -273,7 +273,7 @@ func awaitScan(s session.Session, d demand, now time.Time) action {
 
 // waitFor is how long a request for the QR may wait (contract 4.4): as the client prefers, at most a minute, else by
 // the age of the connect, because the clients that ask early are those that ask once.
-func waitFor(s session.Session, preferred session.WaitPreference, w WaitTimes, now time.Time) time.Duration {
+func waitFor(s *session.Session, preferred session.WaitPreference, w WaitTimes, now time.Time) time.Duration {
 	if preferred.Set {
 		return min(max(preferred.For, 0), session.MaxWait)
 	}

@@ -183,7 +183,8 @@ func TestWaitFor(t *testing.T) {
 		"not at all":      {0, session.WaitPreference{Set: true}, 0},
 		"at most":         {0, session.WaitPreference{Set: true, For: time.Hour}, session.MaxWait},
 	} {
-		if got := waitFor(newSession(), c.preferred, w, at(c.age)); got != c.want {
+		s := newSession()
+		if got := waitFor(&s, c.preferred, w, at(c.age)); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}

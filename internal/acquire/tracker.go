@@ -438,7 +438,7 @@ func (t *tracker) evaluate(now time.Time) *session.Snapshot {
 	q := t.tenant.queueState(t, s, now)
 	env.PeerSuccesses, env.RateLimitWait = q.peerSuccesses, q.wait
 	d, until := session.DiagnoseUntil(s, env, now)
-	snap := &session.Snapshot{Session: s, Diagnosis: d, Authorized: isAuthorized(s, now), QueuePosition: q.position,
+	snap := &session.Snapshot{Session: s, Diagnosis: d, Authorized: isAuthorized(&s, now), QueuePosition: q.position,
 		RateLimitWait: q.wait, RemainingCalls: q.remaining, At: now}
 	snap.Ready = s.QRUsable(now)
 	snap.ValidUntil = t.validUntil(s, until, q.wait, now)
@@ -492,7 +492,7 @@ func failingCause(s session.Session, d diagnosis.Diagnosis, now time.Time) diagn
 }
 
 // isAuthorized reports whether the engine accepted the credential for the session lately.
-func isAuthorized(s session.Session, now time.Time) bool {
+func isAuthorized(s *session.Session, now time.Time) bool {
 	return !s.AuthorizedAt.IsZero() && now.Sub(s.AuthorizedAt) < authTTL && s.Failure.Kind != session.KindKeyRefused
 }
 

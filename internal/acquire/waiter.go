@@ -101,7 +101,7 @@ func (w *waiter) waitJoined(ctx context.Context, since time.Time) (*session.Snap
 
 // authError is the engine's own refusal, when it came after since.
 func authError(s *session.Snapshot, since time.Time) error {
-	f := s.Session.Failure
+	f := &s.Session.Failure
 	if s.Authorized || f.LastAt.Before(since) {
 		return nil
 	}
@@ -203,7 +203,7 @@ func (t *tracker) demand(s session.Session, now time.Time) demand {
 	asked := t.stateAskedAt.After(s.LastPolledAt) && now.Sub(t.stateAskedAt) < interestTTL
 	return demand{
 		wantsQR: t.qrWaiters > 0 || turnedAway, waitEndsAt: t.waitEndsAt, wantsState: asked, follows: t.followers > 0,
-		needsAuthCheck: t.authCheckAt.After(t.polledAt) || t.followers > 0 && !isAuthorized(s, now),
+		needsAuthCheck: t.authCheckAt.After(t.polledAt) || t.followers > 0 && !isAuthorized(&s, now),
 		requestedAt:    t.requestedAt,
 	}
 }

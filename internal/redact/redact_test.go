@@ -73,3 +73,15 @@ func TestName_MasksNumbersAndLongNames(t *testing.T) {
 		}
 	}
 }
+
+func TestText_ShortTextsAreRedactedToo(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"7@s.whatsapp.net": "[jid]", "Bearer abcdefgh": "[credential]", "Basic\tabcdefgh": "[credential]", "+5550100 100": "[number]",
+		"a://b:c@d": "a://[credential]@d", "/api/sessions/{id}/qr": "/api/sessions/{id}/qr",
+	} {
+		if got := redact.Text(text); got != want {
+			t.Errorf("%q became %q, want %q", text, got, want)
+		}
+	}
+}

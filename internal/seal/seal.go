@@ -10,6 +10,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
+	"sync"
 
 	"qrgate/internal/secret"
 	"qrgate/internal/session"
@@ -24,24 +26,29 @@ var ErrDecrypt = errors.New("the stored value does not open for this caller")
 
 // Sealer makes tenants out of credentials and seals what is stored for them. A value sealed for one
 // presented key cannot be opened with another, whatever a store mixes up (DESIGN 4.1).
-type Sealer struct{ secret []byte }
+type Sealer struct {
+	secret []byte
+	macs   sync.Pool // of *mac
+}
 
 // NewVault returns a vault on a secret shared by all replicas. It refuses one shorter than MinSecret.
 func NewVault(secret secret.Secret) (*Sealer, error) {
 	if len(secret.Reveal()) < MinSecret {
 		return nil, fmt.Errorf("the secret has %d bytes and needs at least %d", len(secret.Reveal()), MinSecret)
 	}
-	return &Sealer{secret: []byte(secret.Reveal())}, nil
+	v := &Sealer{secret: []byte(secret.Reveal())}
+	v.macs.New = func() any { return &mac{hash: hmac.New(sha256.New, v.secret)} }
+	return v, nil
 }
 
 // Tenant is the first 16 bytes of HMAC-SHA256(secret, key), in hex.
 func (v *Sealer) Tenant(key secret.Secret) session.Tenant {
-	return session.Tenant(hex.EncodeToString(v.mac("tenant/v1", key.Reveal())[:16]))
+	return session.Tenant(v.digest("tenant/v1", key.Reveal()))
 }
 
 // Digest hides a session's name in the keys of a store.
 func (v *Sealer) Digest(t session.Tenant, name string) string {
-	return hex.EncodeToString(v.mac("session/v1", string(t)+"\x00"+name)[:16])
+	return v.digest("session/v1", string(t)+"\x00"+name)
 }
 
 // Seal encrypts plain for whoever presents key, bound to about: AES-256-GCM under a key derived from the
@@ -86,10 +93,20 @@ func (v *Sealer) cipher(key secret.Secret) (cipher.AEAD, error) {
 	return cipher.NewGCM(block)
 }
 
-func (v *Sealer) mac(purpose, text string) []byte {
-	h := hmac.New(sha256.New, v.secret)
-	h.Write([]byte(purpose))
-	h.Write([]byte{0})
-	h.Write([]byte(text))
-	return h.Sum(nil)
+// mac is an HMAC-SHA256 with the secret, and its buffer.
+type mac struct {
+	hash hash.Hash
+	buf  []byte
+}
+
+// digest is the first 16 bytes of HMAC-SHA256(secret, purpose, text), in hex.
+func (v *Sealer) digest(purpose, text string) string {
+	m, _ := v.macs.Get().(*mac)
+	defer v.macs.Put(m)
+	m.hash.Reset()
+	m.buf = append(append(append(m.buf[:0], purpose...), 0), text...)
+	m.hash.Write(m.buf)
+	clear(m.buf) // text may be a key
+	m.buf = m.hash.Sum(m.buf[:0])
+	return hex.EncodeToString(m.buf[:16])
 }

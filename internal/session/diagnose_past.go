@@ -50,7 +50,7 @@ func (p History) RecordDisconnect(o SessionReport, now time.Time) History {
 
 // codeDead reports whether the engine has ended the connection that the present code belongs to: the code looks
 // good, and nobody can scan it any more.
-func (s Session) codeDead() bool {
+func (s *Session) codeDead() bool {
 	return s.QR.Present() && s.History.EndedAt.After(s.QR.SeenAt) && s.History.EndedAt.After(s.QR.ConfirmedAt)
 }
 
@@ -74,7 +74,7 @@ func (at *input) currentFailure() FailureStreak {
 const ownConnectTime = 10 * time.Second
 
 // isRecoveryConnect reports whether the present connect was the gate's own attempt at recovery.
-func (s Session) isRecoveryConnect() bool {
+func (s *Session) isRecoveryConnect() bool {
 	for _, pushed := range []time.Time{s.Recovery.ReconnectedAt, s.Recovery.ForcedAt, s.Recovery.RestartedAt} {
 		if took := s.ConnectedAt.Sub(pushed); !pushed.IsZero() && took >= 0 && took < ownConnectTime {
 			return true
