@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"qrgate/internal/store"
 )
 
@@ -98,3 +100,157 @@ func (s *Store) Put(ctx context.Context, key string, prev int64, r store.Record)
 
 // millis rounds a life down to what Redis counts in, but not to nothing.
 func millis(life time.Duration) int64 { return max(1, life.Milliseconds()) }
+
+var errBadLease = errors.New("a lease needs an owner and a life above zero")
+
+// Acquire takes or renews owner's lease of key for ttl, in whole milliseconds of the server's clock. It
+// reports false while another owner holds it. A lease saves work; it guards nothing, for Redis may lose it
+// in a fail-over.
+// The error wraps qrgate.ErrStoreUnavailable (the lease may have been taken), or is context.Canceled if ctx was,
+// or says that owner is empty or ttl is not above 0.
+func (s *Store) Acquire(ctx context.Context, key, owner string, ttl time.Duration) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	if owner == "" || ttl <= 0 {
+		return false, errBadLease
+	}
+	var ours bool
+	err := s.do(ctx, "acquire", func(ctx context.Context) (err error) {
+		ours, err = parseBool(s.scripts.acquire.Run(ctx, s.client, []string{leasePrefix + key}, owner, millis(ttl)))
+		return err
+	})
+	return ours && err == nil, err
+}
+
+// Release gives owner's lease of key back. A lease of another owner stays as it is.
+// The error wraps qrgate.ErrStoreUnavailable, or is context.Canceled if ctx was.
+func (s *Store) Release(ctx context.Context, key, owner string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.do(ctx, "release", func(ctx context.Context) error {
+		_, err := parseBool(s.scripts.release.Run(ctx, s.client, []string{leasePrefix + key}, owner))
+		return err
+	})
+}
+
+// parseBool reads the answer of a script that says 1 or 0. Anything else was meant for another question.
+func parseBool(answer *redis.Cmd) (bool, error) {
+	value, err := answer.Result()
+	if err != nil {
+		return false, err
+	}
+	switch value {
+	case int64(1):
+		return true, nil
+	case int64(0):
+		return false, nil
+	default:
+		return false, errProtocol
+	}
+}
+
+// scripts are the store's operations as Redis runs them. Each is called by its digest and sent whole only
+// when the server does not know it yet, as after a restart.
+type scripts struct {
+	get, put, acquire, release *redis.Script
+}
+
+func newScripts() scripts {
+	return scripts{
+		get:     redis.NewScript(getSource),
+		put:     redis.NewScript(putSource),
+		acquire: redis.NewScript(acquireSource),
+		release: redis.NewScript(releaseSource),
+	}
+}
+
+const (
+	// getSource answers three values for each key: version, bytes, milliseconds left. An absent one is
+	// "", "", -2.
+	getSource = `
+local answer = {}
+for i, key in ipairs(KEYS) do
+  local record = redis.call('HMGET', key, 'v', 'b')
+  answer[3*i-2] = record[1] or ''
+  answer[3*i-1] = record[2] or ''
+  answer[3*i] = redis.call('PTTL', key)
+end
+return answer`
+
+	// putSource answers 1, or 0 if the stored version is above ARGV[1]. Versions are compared as decimal
+	// texts: Lua's numbers are doubles and lose the last digits above 2^53.
+	// ARGV: the version that was read, the new version, bytes, life in ms, channel, what to announce.
+	putSource = `
+local stored = redis.call('HGET', KEYS[1], 'v') or '0'
+if #stored > #ARGV[1] or (#stored == #ARGV[1] and stored > ARGV[1]) then return 0 end
+redis.call('HSET', KEYS[1], 'v', ARGV[2], 'b', ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+redis.call('PUBLISH', ARGV[5], ARGV[6])
+return 1`
+
+	// acquireSource answers 1, or 0 if somebody else holds the lease. ARGV: owner, life in ms.
+	acquireSource = `
+local owner = redis.call('GET', KEYS[1])
+if owner and owner ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1`
+
+	// releaseSource answers 1 if the lease was the owner's, else 0. ARGV: owner.
+	releaseSource = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])`
+)
+
+// tablePrefix is where tables live. They are few, small, and have no end of life.
+const tablePrefix = "qg:v1:t:"
+
+// maxRows bounds what All reads: a table that grew beyond it is not what this is for.
+const maxRows = 10_000
+
+// Table is a small table of rows that all replicas share: one hash. It needs +hdel and +hgetall beside the
+// store's own commands.
+type Table struct {
+	store *Store
+	key   string
+}
+
+// Table returns the table of this name. It does no I/O.
+func (s *Store) Table(name string) *Table { return &Table{s, tablePrefix + name} }
+
+// Put writes a row. The error wraps qrgate.ErrStoreUnavailable, or is context.Canceled if ctx was.
+func (t *Table) Put(ctx context.Context, row string, value []byte) error {
+	return t.do(ctx, "put", func(ctx context.Context) error { return t.store.client.HSet(ctx, t.key, row, value).Err() })
+}
+
+// Drop removes a row; removing what is not there is no error. Its errors are those of Put.
+func (t *Table) Drop(ctx context.Context, row string) error {
+	return t.do(ctx, "put", func(ctx context.Context) error { return t.store.client.HDel(ctx, t.key, row).Err() })
+}
+
+// All returns every row. Its errors are those of Put.
+func (t *Table) All(ctx context.Context) (map[string][]byte, error) {
+	rows := map[string][]byte{}
+	err := t.do(ctx, "get", func(ctx context.Context) error {
+		all, err := t.store.client.HGetAll(ctx, t.key).Result()
+		if err != nil && err != redis.Nil {
+			return err
+		}
+		if len(all) > maxRows {
+			return errProtocol
+		}
+		for row, value := range all {
+			rows[row] = []byte(value)
+		}
+		return nil
+	})
+	return rows, err
+}
+
+func (t *Table) do(ctx context.Context, op string, command func(context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return t.store.do(ctx, op, command)
+}
