@@ -1,9 +1,8 @@
-// Package breaker stands before the engine and answers for one that is not there. Where packets are dropped,
-// finding that out takes the whole bound of a dial, and without a breaker every caller pays it anew: while the
-// circuit is open callers are told at once.
+// Package breaker is a circuit breaker for calls to the engine. Where packets are dropped, each call would wait for the
+// whole timeout of a dial; while the circuit is open, calls fail at once.
 //
-// Only connections that cannot be opened count. Slow answers, errors of the engine and clients that leave
-// say that somebody is there, or nothing at all.
+// Only connections that cannot be opened count as failures. Slow responses, errors of the engine and clients that
+// disconnect do not.
 package breaker
 
 import (
@@ -18,28 +17,28 @@ import (
 	"github.com/sony/gobreaker/v2"
 )
 
-// limit is how many connections in a row must fail before the circuit opens. A restart of the engine that
-// nobody waits for should not open it, an outage should after one round of looks.
+// limit is how many connections in a row must fail before the circuit opens: an outage should open it after one round of
+// polls, a short restart of the engine should not.
 const limit = 5
 
-// OpenTimeout is how long an open circuit tells callers at once before one of them may try. It is the most that the
+// OpenTimeout is how long an open circuit fails all calls before one of them may try. It is the longest time that the
 // breaker adds to an outage.
 const OpenTimeout = time.Second
 
-// State is what a circuit does with calls.
+// State is the state of a circuit.
 type State string
 
 // The states of a circuit.
 const (
-	Closed   State = "closed"    // every call goes through
-	HalfOpen State = "half_open" // one call goes through and decides; the others are told at once
-	Open     State = "open"      // callers are told at once
+	Closed   State = "closed"    // every call is sent
+	HalfOpen State = "half_open" // one call is sent and decides; the others fail at once
+	Open     State = "open"      // calls fail at once
 )
 
 // States lists every state.
 func States() []State { return []State{Closed, HalfOpen, Open} }
 
-// Breaker is a transport with a circuit before it. It starts nothing.
+// Breaker is a transport with a circuit breaker. It starts nothing.
 type Breaker struct {
 	next    http.RoundTripper
 	circuit *gobreaker.TwoStepCircuitBreaker[struct{}]
@@ -48,8 +47,8 @@ type Breaker struct {
 
 var _ http.RoundTripper = (*Breaker)(nil)
 
-// New returns a closed circuit before next. It calls changed once for every change of state, in their order
-// and with the circuit locked: changed must be quick and must not call the breaker.
+// New returns a closed circuit for next. It calls changed for every change of state, in order and with the circuit locked:
+// changed must be fast and must not call the breaker.
 func New(next http.RoundTripper, changed func(from, to State)) *Breaker {
 	return &Breaker{next: next, circuit: gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		MaxRequests:   1,
@@ -60,18 +59,17 @@ func New(next http.RoundTripper, changed func(from, to State)) *Breaker {
 	})}
 }
 
-// openError is the error of a call that an open circuit did not make: what the last one that was made met.
+// openError is the error of a call that an open circuit did not send: the error of the last call that was sent.
 type openError struct{ error }
 
-// Unwrap returns what the last call met, so that callers are told the same as those who paid for it.
+// Unwrap returns the error of the last call that was sent, so that it is classified in the same way.
 func (u openError) Unwrap() error { return u.error }
 
-// Error says that nothing was tried.
+// Error states that the call was not sent.
 func (u openError) Error() string { return "not tried, the circuit is open: " + u.error.Error() }
 
-// RoundTrip implements [http.RoundTripper]. While the circuit is not closed its error is a [*net.OpError] of
-// the operation "dial", as if the connection had been refused; nothing has been sent then. No call is sent
-// twice: the one that tries a half-open circuit is a caller's own.
+// RoundTrip implements [http.RoundTripper]. The error of a call that is not sent is a [*net.OpError] of the operation
+// "dial", as for a refused connection. No call is sent twice: the call that tries a half-open circuit is a caller's own.
 func (b *Breaker) RoundTrip(r *http.Request) (res *http.Response, err error) {
 	report, refused := b.circuit.Allow()
 	if refused != nil {
@@ -89,9 +87,9 @@ func (b *Breaker) RoundTrip(r *http.Request) (res *http.Response, err error) {
 			report(err)
 		})
 	}
-	// A new connection is news as soon as it is there. The answer may take a minute, and a half-open circuit
-	// that waited for it would keep everybody else away from an engine that is back. One that lay idle may
-	// be dead, and proves nothing before its answer.
+	// A new connection counts as success at once. Its response may take a minute, and a half-open circuit that waited for
+	// it would block all other calls to an engine that is back. An idle connection may be dead, and counts only with its
+	// response.
 	ctx := httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
 		if !c.Reused {
 			reportOnce(nil)
@@ -101,7 +99,7 @@ func (b *Breaker) RoundTrip(r *http.Request) (res *http.Response, err error) {
 	return b.next.RoundTrip(r.WithContext(ctx))
 }
 
-// Last is why the last connection could not be opened; nil if all could. It may be asked while the circuit changes.
+// Last is why the last connection could not be opened; nil if all could. The callback of [New] may call it.
 func (b *Breaker) Last() error {
 	if last := b.last.Load(); last != nil {
 		return last.error
@@ -109,7 +107,7 @@ func (b *Breaker) Last() error {
 	return nil
 }
 
-// why is the error of a call that was not made.
+// why is the error of a call that was not sent.
 func (b *Breaker) why(refused error) error {
 	if last := b.last.Load(); last != nil {
 		return *last
@@ -130,25 +128,24 @@ func stateOf(s gobreaker.State) State {
 	return Closed
 }
 
-// errInconclusive is the verdict on a call that says nothing about whether the engine is there.
-var errInconclusive = errors.New("the call says nothing about the engine")
+// errInconclusive is the verdict on a call that is neither success nor failure.
+var errInconclusive = errors.New("inconclusive call")
 
-// verdict is what the end of a call says about the engine, if no new connection was had before: nil that it is
-// there, errInconclusive nothing, anything else that no connection could be opened. given is whether the caller had
-// given the call up, which ends a dial as well and is nobody's failure.
-func verdict(err error, given bool) error {
+// verdict classifies the end of a call without a new connection: nil is success, errInconclusive neither, any other error
+// means that no connection could be opened. canceled: the caller cancelled the call, which ends a dial too and is not a
+// failure.
+func verdict(err error, canceled bool) error {
 	switch {
 	case err == nil:
 		return nil
-	case !given && dialFailed(err):
+	case !canceled && dialFailed(err):
 		return err
 	}
 	return errInconclusive
 }
 
-// dialFailed reports whether a call failed for want of a connection. A time-out before there is a connection is
-// one of the dial or of the TLS handshake; what else can fail then is the request itself, which is the
-// caller's doing and must not close the engine to others.
+// dialFailed reports whether a call failed because no connection could be opened. A timeout before there is a connection is
+// one of the dial or of the TLS handshake. Any other error then is the request's own and must not open the circuit.
 func dialFailed(err error) bool {
 	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
 		return true

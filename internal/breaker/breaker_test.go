@@ -20,7 +20,7 @@ import (
 	"qrgate/internal/breaker"
 )
 
-// engine is what a call meets behind the breaker.
+// engine is the transport behind the breaker.
 type engine func(*http.Request) (*http.Response, error)
 
 func (e engine) RoundTrip(r *http.Request) (*http.Response, error) { return e(r) }
@@ -35,10 +35,10 @@ func answers(status int) engine {
 	}
 }
 
-// connects opens a connection, and goes on as after does.
+// connects opens a connection, then does as after does.
 func connects(after engine) engine { return got(httptrace.GotConnInfo{}, after) }
 
-// reuses takes a connection that lay idle.
+// reuses takes an idle connection.
 func reuses(after engine) engine {
 	return got(httptrace.GotConnInfo{Reused: true, WasIdle: true}, after)
 }
@@ -69,7 +69,7 @@ var (
 	malformed = fails(errors.New(`net/http: invalid header field name ""`))
 )
 
-// line is a breaker before an engine that changes.
+// line is a breaker in front of a changing engine.
 type line struct {
 	*testing.T
 	*breaker.Breaker
@@ -82,13 +82,13 @@ func newLine(t *testing.T) *line {
 	l := &line{T: t, engine: answers(200)}
 	l.Breaker = breaker.New(engine(func(r *http.Request) (*http.Response, error) {
 		l.reached.Add(1)
-		r.Body.(*witness).made = true
+		r.Body.(*trackedBody).made = true
 		return l.engine(r)
 	}), func(from, to breaker.State) { l.log = append(l.log, string(from)+" → "+string(to)) })
 	return l
 }
 
-// call makes one call, whose client gives it up after patience.
+// call makes one call, which its client cancels after patience.
 func (l *line) call(e engine, patience time.Duration) error {
 	l.Helper()
 	l.engine = e
@@ -99,7 +99,7 @@ func (l *line) call(e engine, patience time.Duration) error {
 
 func (l *line) send(ctx context.Context) error {
 	l.Helper()
-	body := &witness{Reader: strings.NewReader("{}")}
+	body := &trackedBody{Reader: strings.NewReader("{}")}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://engine.test/", body)
 	if err != nil {
 		l.Fatal(err)
@@ -109,22 +109,21 @@ func (l *line) send(ctx context.Context) error {
 		_ = res.Body.Close()
 	}
 	if !body.made && !body.closed {
-		l.Error("a call that was not made left its body open")
+		l.Error("a call that was not sent left its body open")
 	}
 	return err
 }
 
-type witness struct {
+type trackedBody struct {
 	io.Reader
 	made, closed bool
 }
 
-func (w *witness) Close() error { w.closed = true; return nil }
+func (w *trackedBody) Close() error { w.closed = true; return nil }
 
 const ever = time.Hour
 
-// What opens a circuit, and what does not: only that no connection could be opened.
-func TestWhatCounts(t *testing.T) {
+func TestBreaker_CountsOnlyFailedConnections(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		engine   engine
@@ -168,8 +167,8 @@ func TestWhatCounts(t *testing.T) {
 	}
 }
 
-// Failures must be in a row: an engine that takes some connections is there.
-func TestOneConnectionIsEnough(t *testing.T) {
+// Failures must be in a row.
+func TestBreaker_OneConnectionCloses(t *testing.T) {
 	t.Parallel()
 	l := newLine(t)
 	for range 10 {
@@ -183,9 +182,9 @@ func TestOneConnectionIsEnough(t *testing.T) {
 	}
 }
 
-// An outage from its beginning to its end: five callers pay for the dial, the others are told at once, one a
-// second tries, and the first connection ends it.
-func TestAnOutage(t *testing.T) {
+// During an outage five calls wait for the dial, later ones fail at once, one per second tries, and the first connection
+// ends it.
+func TestBreaker_Outage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := newLine(t)
@@ -225,7 +224,7 @@ func TestAnOutage(t *testing.T) {
 	})
 }
 
-// open makes a line whose circuit is open and has rested.
+// open returns a line whose circuit is open and lets the next call try.
 func open(t *testing.T) *line {
 	l := newLine(t)
 	for range 5 {
@@ -236,9 +235,8 @@ func open(t *testing.T) *line {
 	return l
 }
 
-// The one call that tries is answered slowly. Its connection is enough for the others; they do not wait for its
-// answer, and are not turned away meanwhile.
-func TestASlowAnswerEndsAnOutageAtItsConnection(t *testing.T) {
+// The response to the trial call is slow. Its connection closes the circuit for other calls at once.
+func TestBreaker_SlowResponseClosesAtConnection(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := open(t)
@@ -259,8 +257,8 @@ func TestASlowAnswerEndsAnOutageAtItsConnection(t *testing.T) {
 	})
 }
 
-// The client of the one call that tries leaves before its dial ends: the next caller tries at once.
-func TestAClientThatLeavesTakesNobodysTurn(t *testing.T) {
+// The client of the trial call cancels it before its dial ends: the next call tries at once.
+func TestBreaker_CanceledCallIsNotTheTrial(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := open(t)
@@ -273,8 +271,8 @@ func TestAClientThatLeavesTakesNobodysTurn(t *testing.T) {
 	})
 }
 
-// A caller that an open circuit turns away is told why, as if it had paid for the dial itself.
-func TestTheReasonOutlivesTheCallsThatMetIt(t *testing.T) {
+// A call that an open circuit fails has the error of the last dial.
+func TestBreaker_KeepsLastReason(t *testing.T) {
 	t.Parallel()
 	l := newLine(t)
 	for range 5 {

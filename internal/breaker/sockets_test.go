@@ -9,8 +9,8 @@ import (
 	"qrgate/internal/breaker"
 )
 
-// What net/http really returns when no connection can be opened.
-func TestRealConnections(t *testing.T) {
+// The real errors of net/http when no connection can be opened.
+func TestBreaker_RealConnections(t *testing.T) {
 	t.Parallel()
 	silent, err := net.Listen("tcp", "127.0.0.1:0") // it takes connections, and says nothing
 	if err != nil {

@@ -17,21 +17,21 @@ import (
 	"qrgate/internal/session"
 )
 
-// MinSecret is the shortest secret that a Vault takes, in bytes.
+// MinSecret is the minimum length of a secret, in bytes.
 const MinSecret = 16
 
-// ErrDecrypt says that a value does not open with this credential for this purpose: it belongs to
-// somebody else, was moved, or was altered. Readers treat it as absent, and count it.
-var ErrDecrypt = errors.New("the stored value does not open for this caller")
+// ErrDecrypt means that a value cannot be decrypted with this credential for this purpose: it belongs to another caller,
+// was moved, or was altered. Readers treat it as absent, and count it.
+var ErrDecrypt = errors.New("cannot decrypt the stored value for this caller")
 
-// Sealer makes tenants out of credentials and seals what is stored for them. A value sealed for one
-// presented key cannot be opened with another, whatever a store mixes up (DESIGN 4.1).
+// Sealer derives tenants from credentials and encrypts stored values. A value that was sealed for one presented key cannot
+// be opened with another (ADR 0003).
 type Sealer struct {
 	secret []byte
 	macs   sync.Pool // of *mac
 }
 
-// NewVault returns a vault on a secret shared by all replicas. It refuses one shorter than MinSecret.
+// NewVault returns a Sealer for a secret that all replicas share. It refuses a secret shorter than MinSecret.
 func NewVault(secret secret.Secret) (*Sealer, error) {
 	if len(secret.Reveal()) < MinSecret {
 		return nil, fmt.Errorf("the secret has %d bytes and needs at least %d", len(secret.Reveal()), MinSecret)
@@ -46,13 +46,13 @@ func (v *Sealer) Tenant(key secret.Secret) session.Tenant {
 	return session.Tenant(v.digest("tenant/v1", key.Reveal()))
 }
 
-// Digest hides a session's name in the keys of a store.
+// Digest is a session's name in the keys of a store.
 func (v *Sealer) Digest(t session.Tenant, name string) string {
 	return v.digest("session/v1", string(t)+"\x00"+name)
 }
 
-// Seal encrypts plain for whoever presents key, bound to about: AES-256-GCM under a key derived from the
-// presented key, with about as associated data. The result is 28 bytes longer than plain.
+// Seal encrypts plain with AES-256-GCM under a key derived from the presented key, with about as associated data. The
+// result is 28 bytes longer than plain.
 func (v *Sealer) Seal(key secret.Secret, about string, plain []byte) ([]byte, error) {
 	gcm, err := v.cipher(key)
 	if err != nil {
@@ -65,7 +65,7 @@ func (v *Sealer) Seal(key secret.Secret, about string, plain []byte) ([]byte, er
 	return gcm.Seal(nonce, nonce, plain, []byte(about)), nil
 }
 
-// Open reverses Seal. It returns ErrDecrypt for anything that was not sealed for this key and about.
+// Open reverses Seal. It returns ErrDecrypt for a value that was not sealed for this key and about.
 func (v *Sealer) Open(key secret.Secret, about string, sealed []byte) ([]byte, error) {
 	gcm, err := v.cipher(key)
 	if err != nil {

@@ -8,14 +8,14 @@ import (
 
 const redacted = "[redacted]"
 
-// Secret is a text that cannot print itself: a key, a code, an image of a code. Every formatting verb,
-// slog, JSON and text encoding yield "[redacted]"; only Reveal gives the text.
+// Secret is a text that cannot print itself: a key, a code, an image of a code. Every formatting verb, slog, JSON and text
+// encoding yields "[redacted]"; only Reveal returns the text.
 type Secret struct{ text string }
 
-// NewSecret hides text.
+// NewSecret returns text as a Secret.
 func NewSecret(text string) Secret { return Secret{text} }
 
-// Reveal returns the hidden text. Call it only where the text leaves for whom it belongs to.
+// Reveal returns the text. Call it only where the text is sent to its owner, or compared.
 func (s Secret) Reveal() string { return s.text }
 
 // Empty reports whether there is no text.
@@ -26,11 +26,11 @@ func (s Secret) Equal(other Secret) bool {
 	return subtle.ConstantTimeCompare([]byte(s.text), []byte(other.text)) == 1
 }
 
-// Format implements [fmt.Formatter], which stands before every other way of printing.
+// Format implements [fmt.Formatter], which takes precedence over all other ways to print.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
 
 // LogValue implements [slog.LogValuer].
 func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// MarshalText implements [encoding.TextMarshaler], and with it JSON.
+// MarshalText implements [encoding.TextMarshaler], and so JSON.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }

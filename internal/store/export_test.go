@@ -1,6 +1,6 @@
 package store
 
-// What tests wait for in fake time.
+// Durations for tests in fake time.
 const (
 	RetryAfter   = retryAfter
 	PingInterval = pingInterval

@@ -1,3 +1,5 @@
+// Package store defines how sessions are stored: sealed records with a version and a TTL, and leases. Its subpackages
+// implement it in memory and in Redis; [Tiered] combines two stores.
 package store
 
 import (
@@ -6,22 +8,21 @@ import (
 	"time"
 )
 
-// Store keeps sealed records. It never sees what is inside, and it may vanish at any time.
+// Store keeps sealed records. It cannot read them, and it may become unavailable at any time.
 type Store interface {
-	// Get reads keys in one round trip; what is absent or expired is a zero Record.
+	// Get reads keys in one round trip; an absent or expired one is a zero Record.
 	Get(ctx context.Context, keys ...string) ([]Record, error)
-	// Put writes when the stored version is at most prev, else it returns qrgate.ErrVersionConflict.
+	// Put writes if the stored version is at most prev, else it returns ErrVersionConflict.
 	Put(ctx context.Context, key string, prev int64, r Record) error
-	// Watch signals after any replica's Put of key; stop releases it.
+	// Watch signals after any replica's Put of key; stop ends it.
 	Watch(key string) (changed <-chan struct{}, stop func())
 }
 
-// Leases let one replica at a time look at the engine for a session. They save calls; nothing that
-// must be right depends on them.
+// Leases let one replica at a time poll the engine for a session. They save calls; correctness must not depend on them.
 type Leases interface {
 	// Acquire takes or renews owner's lease of key for ttl; false while another owner holds it.
 	Acquire(ctx context.Context, key, owner string, ttl time.Duration) (bool, error)
-	// Release gives it back early; releasing what one does not hold is no error.
+	// Release ends owner's lease, if there is one.
 	Release(ctx context.Context, key, owner string) error
 }
 
@@ -31,17 +32,17 @@ type LeasedStore interface {
 	Leases
 }
 
-// Record is one sealed value in a store. A store never sees what is inside.
+// Record is one sealed value in a store.
 type Record struct {
 	Version int64         // grows with every write of a key; 0 means absent
 	Value   []byte        // sealed; empty means a tombstone, which readers treat as absent
-	TTL     time.Duration // life from the moment of the write; must be > 0
+	TTL     time.Duration // from the write on; must be positive
 }
 
 // Errors that every store returns as they are, for errors.Is.
 var (
-	// ErrVersionConflict says that the store holds a newer version than the writer had read.
+	// ErrVersionConflict means that the store has a newer version than the writer had read.
 	ErrVersionConflict = errors.New("a newer record is stored")
-	// ErrStoreUnavailable says that the store could not be asked. The gate goes on without it.
+	// ErrStoreUnavailable means that the store cannot be reached. qrgate continues without it.
 	ErrStoreUnavailable = errors.New("the store cannot be reached")
 )

@@ -10,52 +10,51 @@ import (
 	"qrgate/internal/session"
 )
 
-// Tiered is a store that may vanish before one that stays: what the far one cannot do, the near one does.
-// Everything is written to both, so that nothing a client was told is lost when the far one goes away, and
-// what was written meanwhile outranks what it still holds when it comes back.
+// Tiered combines a primary store that may become unavailable with a fallback that does not. It writes to both, so that
+// nothing is lost during an outage of the primary; a record that was written meanwhile takes precedence over an older one
+// in the primary afterwards.
 type Tiered struct {
 	primary, fallback LeasedStore
 	ping              func(context.Context) error
 	observe           session.EventHandler
 
 	mu    sync.Mutex
-	until time.Time // the far store is left alone until then
+	until time.Time // no call to the primary before this
 	down  bool
-	why   string // it is down, in the far store's own few words
+	why   string // why the primary is down, in its own words
 }
 
-// retryAfter is how long a failed store is left alone: its failure costs somebody 150 ms once, not each time.
+// retryAfter is how long a failed primary is not called: its timeout delays one request and not all.
 const retryAfter = 5 * time.Second
 
-// pingInterval is how often a store is asked whether it is there.
+// pingInterval is the interval of health checks of the primary.
 const pingInterval = 2 * time.Second
 
-// NewTiered puts near behind far; ping asks far whether it is there. It starts nothing.
-func NewTiered(far, near LeasedStore, ping func(context.Context) error, observe session.EventHandler) *Tiered {
+// NewTiered returns a store of primary and fallback; ping checks whether primary is available. It starts nothing.
+func NewTiered(primary, fallback LeasedStore, ping func(context.Context) error, observe session.EventHandler) *Tiered {
 	if observe == nil {
 		observe = func(session.Event) {}
 	}
-	return &Tiered{primary: far, fallback: near, ping: ping, observe: observe}
+	return &Tiered{primary: primary, fallback: fallback, ping: ping, observe: observe}
 }
 
 var _ LeasedStore = (*Tiered)(nil)
 
-// Up reports whether the far store answered last.
+// Up reports whether the last call to the primary succeeded.
 func (t *Tiered) Up() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return !t.down
 }
 
-// Why says in a few words why the far store cannot be reached; "" while it can.
+// Why is the reason why the primary is unavailable; "" while it is available.
 func (t *Tiered) Why() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.why
 }
 
-// Run asks the far store from time to time, so that its loss is known before somebody needs it. It returns
-// nil when ctx ends.
+// Run checks the primary regularly, so that an outage is known before a request meets it. It returns nil when ctx ends.
 func (t *Tiered) Run(ctx context.Context) error {
 	tick := time.NewTicker(pingInterval)
 	defer tick.Stop()
@@ -69,7 +68,7 @@ func (t *Tiered) Run(ctx context.Context) error {
 	}
 }
 
-// recordResult learns from the outcome of an operation; stopped marks one that the caller gave up.
+// recordResult records the outcome of an operation; stopped is not nil if the caller cancelled it.
 func (t *Tiered) recordResult(err, stopped error) {
 	if stopped != nil || errors.Is(err, ErrVersionConflict) {
 		return
@@ -87,17 +86,17 @@ func (t *Tiered) recordResult(err, stopped error) {
 	}
 }
 
-// reason is what a store says beyond that it cannot be reached. Its words are its own, never the server's.
+// reason is the part of a store's error after ErrStoreUnavailable. It does not quote the server.
 func reason(err error) string {
 	return strings.TrimPrefix(err.Error(), ErrStoreUnavailable.Error()+": ")
 }
 
-// try runs an operation on the far store unless it is resting; ok says that its result stands.
+// try runs an operation on the primary, unless the primary just failed; ok means that its result counts.
 func (t *Tiered) try(ctx context.Context, op func() error) (ok bool, err error) {
 	t.mu.Lock()
-	resting := time.Now().Before(t.until)
+	paused := time.Now().Before(t.until)
 	t.mu.Unlock()
-	if resting {
+	if paused {
 		return false, nil
 	}
 	err = op()
@@ -105,30 +104,30 @@ func (t *Tiered) try(ctx context.Context, op func() error) (ok bool, err error) 
 	return err == nil || errors.Is(err, ErrVersionConflict), err
 }
 
-// Get implements [Store]: the newer of the two for each key.
+// Get implements [Store]: the newer record of the two stores for each key.
 func (t *Tiered) Get(ctx context.Context, keys ...string) ([]Record, error) {
-	near, err := t.fallback.Get(ctx, keys...)
-	var far []Record
-	ok, _ := t.try(ctx, func() (e error) { far, e = t.primary.Get(ctx, keys...); return e })
+	local, err := t.fallback.Get(ctx, keys...)
+	var remote []Record
+	ok, _ := t.try(ctx, func() (e error) { remote, e = t.primary.Get(ctx, keys...); return e })
 	if !ok {
-		return near, err
+		return local, err
 	}
-	for i := range far {
-		if err == nil && near[i].Version > far[i].Version {
-			far[i] = near[i]
+	for i := range remote {
+		if err == nil && local[i].Version > remote[i].Version {
+			remote[i] = local[i]
 		}
 	}
-	return far, nil
+	return remote, nil
 }
 
-// Put implements [Store]. The far store's refusal stands; its absence does not.
+// Put implements [Store]. A version conflict of the primary counts; its unavailability does not.
 func (t *Tiered) Put(ctx context.Context, key string, prev int64, r Record) error {
 	ok, err := t.try(ctx, func() error { return t.primary.Put(ctx, key, prev, r) })
 	if ok && err != nil {
 		return err
 	}
 	if ok {
-		_ = t.fallback.Put(ctx, key, r.Version-1, r) // a newer one there was written while far was away
+		_ = t.fallback.Put(ctx, key, r.Version-1, r) // fails if a newer one was written during an outage
 		return nil
 	}
 	return t.fallback.Put(ctx, key, prev, r)
@@ -137,7 +136,7 @@ func (t *Tiered) Put(ctx context.Context, key string, prev int64, r Record) erro
 // Watch implements [Store].
 func (t *Tiered) Watch(key string) (<-chan struct{}, func()) { return t.primary.Watch(key) }
 
-// Acquire implements [Leases]: without the far store everybody leads.
+// Acquire implements [Leases]: without the primary, every replica gets the lease.
 func (t *Tiered) Acquire(ctx context.Context, key, owner string, ttl time.Duration) (bool, error) {
 	held := false
 	ok, _ := t.try(ctx, func() (e error) { held, e = t.primary.Acquire(ctx, key, owner, ttl); return e })

@@ -1,9 +1,8 @@
-// Package memstore keeps sealed records and leases in this process's memory: the store of a gate that
-// runs alone, and the one a gate goes on with when its Redis is away.
+// Package memory keeps sealed records and leases in this process's memory: the store of a single qrgate, and the
+// fallback while Redis is unavailable.
 //
-// It is bounded and forgets by itself. Life is checked on every read with time.Now, so nothing is ever
-// handed out after its end, whether or not the janitor ([Store.Run]) has swept yet; sweeping only gives
-// memory back.
+// It is bounded, and entries expire. Every read checks the expiry with time.Now, so no entry is returned after it,
+// whether or not the janitor ([Store.Run]) has removed it; the janitor only frees memory.
 package memory
 
 import (
@@ -17,24 +16,22 @@ import (
 )
 
 const (
-	// DefaultRecords is how many records a store holds unless told otherwise.
+	// DefaultRecords is how many records a store holds by default.
 	DefaultRecords = 10_000
 
-	// SweepEvery is the pause between two sweeps of the janitor.
+	// SweepEvery is the interval of the janitor.
 	SweepEvery = 15 * time.Second
 
-	// shards is how many locks the keys are spread over. Small stores have one, so that their bound is
-	// exact to the record.
+	// shards is the number of locks that the keys are spread over. Small stores have one, so that their bound is exact.
 	shards     = 16
 	minSharded = 64 * shards
 )
 
 // Config says how large a store may grow. The zero value holds [DefaultRecords].
 type Config struct {
-	// Records is the most records held at once, and separately the most leases. Each shard has an equal
-	// part of it; a shard that is full drops the record that would end first to make room for a new one.
-	// A dropped record reads as absent, and a dropped tombstone keeps nobody out any more.
-	// Zero or less means DefaultRecords.
+	// Records is the maximum number of records, and separately of leases. Each shard has an equal part of it; a full
+	// shard drops the entry that expires first for a new one. A dropped record reads as absent, and a dropped tombstone
+	// refuses no writer any more. Zero or less means DefaultRecords.
 	Records int
 }
 
@@ -60,10 +57,10 @@ func New(c Config) *Store {
 	return s
 }
 
-// Ping reports whether the store can be used: always, unless ctx has ended, whose error it returns.
+// Ping returns the error of ctx; the store itself is always available.
 func (s *Store) Ping(ctx context.Context) error { return ctx.Err() }
 
-// Run gives back the memory of what has ended, every [SweepEvery], until ctx ends. It returns nil.
+// Run removes expired entries every [SweepEvery], until ctx ends. It returns nil.
 func (s *Store) Run(ctx context.Context) error {
 	tick := time.NewTicker(SweepEvery)
 	defer tick.Stop()
@@ -86,7 +83,7 @@ func (s *Store) sweep(now time.Time) {
 	}
 }
 
-// Len is how many records and leases occupy memory, ended ones that await the janitor included.
+// Len is the number of records and leases in memory, including expired ones.
 func (s *Store) Len() int {
 	n := 0
 	for _, sh := range s.shards {
@@ -101,12 +98,11 @@ func (s *Store) shard(key string) *shard {
 	return s.shards[maphash.String(s.seed, key)%uint64(len(s.shards))]
 }
 
-// errBadRecord is a mistake of the caller's code, not something that happens.
-var errBadRecord = errors.New("a record needs a version above the one that was read, and a life above zero")
+// errBadRecord is a programming error of the caller.
+var errBadRecord = errors.New("a record needs a version above the one that was read, and a positive TTL")
 
-// Get reads keys. The result has one record per key, in their order, each as a copy with the life it has
-// left; an absent or ended one is the zero Record, a tombstone has a Version and no Value.
-// The error is that of ctx, or nil.
+// Get reads keys. The result has one record per key, in their order, each a copy with its remaining TTL; an absent or
+// expired one is the zero Record, a tombstone has a Version and no Value. The error is that of ctx, or nil.
 func (s *Store) Get(ctx context.Context, keys ...string) ([]store.Record, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -120,20 +116,20 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([]store.Record, error)
 
 func (sh *shard) read(key string) store.Record {
 	sh.mu.RLock()
-	// The clock is read under the lock: a reader that waited for it must not use the time it came.
+	// The clock is read under the lock: the time before the wait for it would be too old.
 	now := time.Now()
 	r, ok := sh.records.get(key, now)
 	sh.mu.RUnlock()
 	if !ok {
 		return store.Record{}
 	}
-	// Values are never changed in place, so the copy can be made without the lock.
+	// Values are never changed in place, so they are copied without the lock.
 	return store.Record{Version: r.value.version, Value: bytes.Clone(r.value.value), TTL: r.life(now)}
 }
 
-// Put stores a copy of r under key and wakes the watchers if the stored version is at most prev, absent
-// being 0. It returns qrgate.ErrVersionConflict if a newer one is stored, the error of ctx if that has ended, and
-// another error if r.Version is not above prev, prev is below 0 or r.TTL is not above 0.
+// Put stores a copy of r under key and wakes the watchers if the stored version is at most prev; absent counts as 0. It
+// returns store.ErrVersionConflict if a newer one is stored, the error of ctx if that has ended, and another error if
+// r.Version is not above prev, prev is negative or r.TTL is not positive.
 func (s *Store) Put(ctx context.Context, key string, prev int64, r store.Record) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -154,19 +150,18 @@ func (s *Store) Put(ctx context.Context, key string, prev int64, r store.Record)
 	return nil
 }
 
-// Watch returns a channel that gets a token after every Put of key, and a function that ends this.
-// The channel holds one token; it is never closed, and stop may be called more than once.
+// Watch returns a channel that receives a token after every Put of key, and a function that stops it. The channel
+// buffers one token; it is never closed, and stop may be called more than once.
 func (s *Store) Watch(key string) (changed <-chan struct{}, stop func()) {
 	sh, ch := s.shard(key), make(chan struct{}, 1)
 	sh.watch(key, ch)
 	return ch, func() { sh.unwatch(key, ch) }
 }
 
-var errBadLease = errors.New("a lease needs an owner and a life above zero")
+var errBadLease = errors.New("a lease needs an owner and a positive TTL")
 
-// Acquire takes or renews owner's lease of key for ttl from now. It reports false while another owner
-// holds it. Leases and records of one key have nothing to do with each other.
-// The error is that of ctx, or says that owner is empty or ttl is not above 0.
+// Acquire takes or renews owner's lease of key for ttl. It reports false while another owner holds it. Leases and records
+// of one key are independent. The error is that of ctx, or states that owner is empty or ttl is not positive.
 func (s *Store) Acquire(ctx context.Context, key, owner string, ttl time.Duration) (bool, error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
@@ -185,8 +180,7 @@ func (s *Store) Acquire(ctx context.Context, key, owner string, ttl time.Duratio
 	return true, nil
 }
 
-// Release gives owner's lease of key back. A lease of another owner stays as it is.
-// The error is that of ctx, or nil.
+// Release ends owner's lease of key. A lease of another owner is not changed. The error is that of ctx, or nil.
 func (s *Store) Release(ctx context.Context, key, owner string) error {
 	if err := ctx.Err(); err != nil {
 		return err

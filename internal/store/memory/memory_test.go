@@ -16,14 +16,14 @@ import (
 	"qrgate/internal/store/storetest"
 )
 
-func TestSuite(t *testing.T) {
+func TestStore_Conforms(t *testing.T) {
 	t.Parallel()
 	s := memory.New(memory.Config{})
 	storetest.Store(t, func(*testing.T) storetest.Storage { return s })
 }
 
-// The same store in one shard, whose bound the suite's keys stay below.
-func TestSuiteOneShard(t *testing.T) {
+// The same store with one shard, whose bound the suite's keys do not reach.
+func TestStore_ConformsWithOneShard(t *testing.T) {
 	t.Parallel()
 	s := memory.New(memory.Config{Records: 1000})
 	storetest.Store(t, func(*testing.T) storetest.Storage { return s })
@@ -51,8 +51,8 @@ func held(t *testing.T, s *memory.Store, keys ...string) string {
 	return strings.Join(there, " ")
 }
 
-// Life is counted to the nanosecond, by the clock of the reader.
-func TestLifeEndsOnTime(t *testing.T) {
+// TTLs are exact to the nanosecond of the reader's clock.
+func TestStore_ExpiresOnTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := memory.New(memory.Config{})
@@ -72,7 +72,7 @@ func TestLifeEndsOnTime(t *testing.T) {
 	})
 }
 
-func TestJanitorGivesMemoryBack(t *testing.T) {
+func TestRun_FreesMemory(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := memory.New(memory.Config{})
@@ -92,7 +92,7 @@ func TestJanitorGivesMemoryBack(t *testing.T) {
 			t.Errorf("%d rows occupy memory after a sweep, want 1", n)
 		}
 		if got := held(t, s, "long", "short-1"); got != "long" {
-			t.Errorf("after a sweep %q is held, want the one that lives", got)
+			t.Errorf("after a sweep the store has %q, want the unexpired one", got)
 		}
 		cancel()
 		if err := <-ended; err != nil {
@@ -101,8 +101,8 @@ func TestJanitorGivesMemoryBack(t *testing.T) {
 	})
 }
 
-// A full store makes room by dropping what would end first, whatever the order of writing.
-func TestFullStoreDropsTheFirstToEnd(t *testing.T) {
+// A full store drops the entry that expires first, whatever the order of writes.
+func TestStore_FullDropsSoonestToExpire(t *testing.T) {
 	t.Parallel()
 	s := memory.New(memory.Config{Records: 3})
 	put(t, s, "day", 24*time.Hour)
@@ -112,21 +112,21 @@ func TestFullStoreDropsTheFirstToEnd(t *testing.T) {
 	if got := held(t, s, "minute", "hour", "day", "week"); got != "hour day week" {
 		t.Errorf("held: %s", got)
 	}
-	// A write over a key that is there needs no room.
+	// A write to an existing key drops nothing.
 	if err := s.Put(t.Context(), "week", 1, store.Record{Version: 2, TTL: 8 * 24 * time.Hour}); err != nil {
 		t.Fatal(err)
 	}
 	if got := held(t, s, "hour", "day", "week"); got != "hour day week" {
 		t.Errorf("after a write in place, held: %s", got)
 	}
-	// Even one that will end first itself is let in: it is the newest.
+	// A new entry is stored even if it expires first.
 	put(t, s, "second", time.Second)
 	if got := held(t, s, "second", "hour", "day", "week"); got != "second day week" {
 		t.Errorf("held: %s", got)
 	}
 }
 
-func TestFullStoreDropsLeasesToo(t *testing.T) {
+func TestStore_FullDropsLeases(t *testing.T) {
 	t.Parallel()
 	s := memory.New(memory.Config{Records: 2})
 	for i := range 50 {
@@ -139,8 +139,8 @@ func TestFullStoreDropsLeasesToo(t *testing.T) {
 	}
 }
 
-// However many keys come, memory stays within the bound, and a store below it loses nothing.
-func TestBound(t *testing.T) {
+// The store stays within its bound, and drops nothing below it.
+func TestStore_Bound(t *testing.T) {
 	t.Parallel()
 	for name, records := range map[string]int{"default": 0, "one": 1, "one shard": 1000, "sharded": 5000} {
 		t.Run(name, func(t *testing.T) {
@@ -166,11 +166,11 @@ func TestBound(t *testing.T) {
 	}
 }
 
-// Time passes between random operations; the model knows when each record ends.
-func TestLivesFollowTheModel(t *testing.T) {
+// Random operations with time in between, compared with a model of expiry.
+func TestStore_TTLsFollowModel(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		// The wrapper hides t.Deadline, which may not be asked where time is simulated.
+		// The wrapper hides t.Deadline, which may not be called in a synctest bubble.
 		rapid.Check(struct{ rapid.TB }{t}, func(r *rapid.T) {
 			s, ends := memory.New(memory.Config{}), map[string]time.Time{}
 			versions := map[string]int64{}
@@ -229,7 +229,7 @@ func BenchmarkGet(b *testing.B) {
 	})
 }
 
-// BenchmarkPutFull is the worst write: the store is full and its shard is searched for who ends first.
+// BenchmarkPutFull is the slowest write: the store is full and searches its shard for the entry that expires first.
 func BenchmarkPutFull(b *testing.B) {
 	s := memory.New(memory.Config{})
 	b.ReportAllocs()

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// shard is one lock and everything that hashes to it.
+// shard is one lock and all keys that hash to it.
 type shard struct {
 	mu       sync.RWMutex
 	records  table[record]
@@ -13,7 +13,7 @@ type shard struct {
 	watchers map[string]map[chan struct{}]struct{}
 }
 
-// record is what a row keeps of a qrgate.Record; its life is the row's.
+// record is a store.Record in a row; the row has its expiry.
 type record struct {
 	version int64
 	value   []byte
@@ -27,7 +27,7 @@ func newShard(size int) *shard {
 	}
 }
 
-// wake hands a token to everyone who watches key. A watcher that already holds one needs no second.
+// wake sends a token to every watcher of key that has none.
 func (sh *shard) wake(key string) {
 	for ch := range sh.watchers[key] {
 		select {
@@ -55,7 +55,7 @@ func (sh *shard) unwatch(key string, ch chan struct{}) {
 	}
 }
 
-// table is a bounded map whose rows end. It has no lock of its own.
+// table is a bounded map whose rows expire. It has no lock of its own.
 type table[V any] struct {
 	max  int
 	rows map[string]row[V]
@@ -66,14 +66,14 @@ type row[V any] struct {
 	expiresAt time.Time
 }
 
-// life is what is left of the row at now; zero or less once it has ended.
+// life is the remaining TTL of the row at now; zero or less once it has expired.
 func (r row[V]) life(now time.Time) time.Duration { return r.expiresAt.Sub(now) }
 
 func newTable[V any](size int) table[V] {
 	return table[V]{max: size, rows: make(map[string]row[V])}
 }
 
-// get returns the row of key if it is still alive at now.
+// get returns the row of key if it has not expired at now.
 func (t *table[V]) get(key string, now time.Time) (row[V], bool) {
 	r, ok := t.rows[key]
 	if !ok || r.life(now) <= 0 {
@@ -82,7 +82,7 @@ func (t *table[V]) get(key string, now time.Time) (row[V], bool) {
 	return r, true
 }
 
-// put stores the row, making room first if the key is new and the table is full.
+// put stores the row, and evicts another one first if the key is new and the table is full.
 func (t *table[V]) put(key string, r row[V]) {
 	if _, held := t.rows[key]; !held && len(t.rows) >= t.max {
 		t.evictSoonestExpiring()
@@ -90,8 +90,8 @@ func (t *table[V]) put(key string, r row[V]) {
 	t.rows[key] = r
 }
 
-// evictSoonestExpiring looks at every row: a shard of the default store holds 625, which takes microseconds
-// and happens only when it is full. A heap would cost every write instead.
+// evictSoonestExpiring scans every row: a shard of the default store has 625, which takes microseconds and happens only
+// when it is full. A heap would slow down every write instead.
 func (t *table[V]) evictSoonestExpiring() {
 	var first string
 	var ends time.Time
@@ -103,7 +103,7 @@ func (t *table[V]) evictSoonestExpiring() {
 	delete(t.rows, first)
 }
 
-// sweep removes what has ended at now.
+// sweep removes the rows that have expired at now.
 func (t *table[V]) sweep(now time.Time) {
 	for key, r := range t.rows {
 		if r.life(now) <= 0 {

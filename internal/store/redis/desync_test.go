@@ -13,9 +13,9 @@ import (
 	"qrgate/internal/test/redistest"
 )
 
-// A server whose answers come one command late may make the store hand out another key's bytes (that is
-// why they are sealed), but neither a panic, nor an answer of the wrong length, nor an error of another kind.
-func TestServerOutOfStep(t *testing.T) {
+// A server whose replies are one command late may make the store return another key's bytes (therefore they are sealed),
+// but must cause no panic, no reply of the wrong length, and no error of another kind.
+func TestStore_UnexpectedReplies(t *testing.T) {
 	t.Parallel()
 	server := redistest.StartDesync(t)
 	s := open(t, redis.Config{Timeout: patient}, server.URL())
@@ -75,8 +75,8 @@ func wantKnown(t *testing.T, err error) {
 	}
 }
 
-// The event connection survives answers that are no events; the library panics at some of them.
-func TestEventsOutOfStep(t *testing.T) {
+// The event connection survives unexpected messages; the library panics on some of them.
+func TestWatch_UnexpectedMessages(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]string{
 		"a status":             "+OK\r\n",

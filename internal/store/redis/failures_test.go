@@ -14,11 +14,10 @@ import (
 	"qrgate/internal/test/redistest"
 )
 
-// late is far above what a failing operation may take (the promise is DefaultTimeout) so that a busy
-// machine does not fail the test; what it took is logged.
+// late is far above DefaultTimeout, the limit of a failing operation, so that a busy machine does not fail the test.
 const late = time.Second
 
-// operations are all that go to the server, each with values that must never be seen in an error.
+// operations are all operations, with values that must not appear in an error.
 func operations(s *redis.Store) map[string]func(context.Context) error {
 	const key, owner = "{canary-key}:qr", "canary-owner"
 	return map[string]func(context.Context) error{
@@ -32,8 +31,8 @@ func operations(s *redis.Store) map[string]func(context.Context) error {
 	}
 }
 
-// wantDown does every operation and checks that each fails in time, as "the store is down", for the reason
-// given, and gives nothing away.
+// wantDown runs every operation and checks that each fails in time with ErrStoreUnavailable and the given reason, without
+// a secret.
 func wantDown(t *testing.T, s *redis.Store, because string) {
 	t.Helper()
 	for op, do := range operations(s) {
@@ -55,7 +54,7 @@ func wantDown(t *testing.T, s *redis.Store, because string) {
 	}
 }
 
-// eventually tries until it works. Healing takes a moment: a reconnect, a back-off of at most 3 s.
+// eventually retries until it succeeds: a reconnect may take a backoff of up to 3 s.
 func eventually(t *testing.T, what string, try func() error) {
 	t.Helper()
 	err := try()
@@ -66,7 +65,7 @@ func eventually(t *testing.T, what string, try func() error) {
 	}
 }
 
-func TestHungServer(t *testing.T) {
+func TestStore_HungServerFailsInTime(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	warm := open(t, redis.Config{}, server.URL())
@@ -93,8 +92,8 @@ func TestHungServer(t *testing.T) {
 	eventually(t, "after the pause", func() error { return warm.Ping(t.Context()) })
 }
 
-// A retry has no time of its own: a hung server costs one time-out, not two.
-func TestRetryWithinTimeout(t *testing.T) {
+// A retry has no timeout of its own: a hung server costs one timeout, not two.
+func TestStore_RetryWithinTimeout(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	s := open(t, redis.Config{Timeout: time.Second}, server.URL())
@@ -109,8 +108,8 @@ func TestRetryWithinTimeout(t *testing.T) {
 	}
 }
 
-// The caller's own deadline holds too, and is told apart.
-func TestCallersDeadline(t *testing.T) {
+// The caller's own deadline applies too, with its own error.
+func TestStore_CallerDeadlineApplies(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	s := open(t, redis.Config{Timeout: patient}, server.URL())
@@ -128,8 +127,8 @@ func TestCallersDeadline(t *testing.T) {
 	}
 }
 
-// A caller who goes away in the middle is not a store that is down.
-func TestCallerGoesAway(t *testing.T) {
+// A canceled call does not mean that the store is unavailable.
+func TestStore_CanceledCaller(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	s := open(t, redis.Config{}, server.URL())
@@ -146,14 +145,14 @@ func TestCallerGoesAway(t *testing.T) {
 	}
 }
 
-func TestPortClosed(t *testing.T) {
+func TestStore_PortClosed(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	server.Stop()
 	wantDown(t, open(t, redis.Config{Timeout: patient}, server.URL()), "connection refused")
 }
 
-func TestNameUnknown(t *testing.T) {
+func TestStore_UnknownHost(t *testing.T) {
 	t.Parallel()
 	s := open(t, redis.Config{Timeout: patient}, "redis://canary-password@redis.invalid:6379")
 	if err := s.Ping(t.Context()); !errors.Is(err, store.ErrStoreUnavailable) || strings.Contains(err.Error(), "invalid") {
@@ -161,8 +160,8 @@ func TestNameUnknown(t *testing.T) {
 	}
 }
 
-// A server that hangs up on everybody.
-func TestConnectionsCut(t *testing.T) {
+// A server that closes every connection.
+func TestStore_ConnectionsCut(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -183,7 +182,7 @@ func TestConnectionsCut(t *testing.T) {
 	wantDown(t, open(t, redis.Config{Timeout: patient}, "redis://"+listener.Addr().String()), "connection lost")
 }
 
-func TestClosed(t *testing.T) {
+func TestStore_Closed(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	s := open(t, redis.Config{Timeout: patient}, server.URL())
@@ -196,8 +195,8 @@ func TestClosed(t *testing.T) {
 	s.Close()
 }
 
-// The server's refusals are passed on as their first word; the rest may quote what was sent.
-func TestServerRefuses(t *testing.T) {
+// Only the first word of a server's error is passed on; the rest may quote what was sent.
+func TestStore_ServerErrors(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--requirepass", "canary-password")
 	config := redis.Config{Timeout: patient}
@@ -215,9 +214,9 @@ func TestServerRefuses(t *testing.T) {
 	})
 }
 
-// A server that restarts empty is as good as new: operations work, other replicas' writes wake watchers,
-// and those who waited all along are woken because something may have been missed.
-func TestRestartedServer(t *testing.T) {
+// After a restart with an empty database operations work, other replicas' writes wake watchers, and all watchers are woken
+// once because events may have been lost.
+func TestStore_RestartedServer(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	a, b := open(t, redis.Config{}, server.URL()), open(t, redis.Config{}, server.URL())
@@ -244,8 +243,8 @@ func TestRestartedServer(t *testing.T) {
 	}
 }
 
-// A hung server is noticed by the event connection too, though it never says a word.
-func TestHungEventConnection(t *testing.T) {
+// The event connection detects a hung server too.
+func TestWatch_HungConnection(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	lost := make(chan error, 100)

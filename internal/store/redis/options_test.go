@@ -9,7 +9,7 @@ import (
 	"qrgate/internal/secret"
 )
 
-// Nothing in the URL's query makes the gate wait longer than the house allows.
+// The URL's query cannot raise the timeouts.
 func TestOptions(t *testing.T) {
 	t.Parallel()
 	for _, query := range []string{"", "?read_timeout=1h&write_timeout=1h&dial_timeout=1h&pool_timeout=1h&max_retries=9" +
@@ -29,7 +29,7 @@ func TestOptions(t *testing.T) {
 			"no CLIENT calls": o.DisableIdentity && o.MaintNotificationsConfig.Mode == maintnotifications.ModeDisabled,
 		} {
 			if !ok {
-				t.Errorf("with query %q the options of %q are not the house's: %+v", query, name, *o)
+				t.Errorf("with query %q the options of %q are not the defaults: %+v", query, name, *o)
 			}
 		}
 	}

@@ -11,13 +11,12 @@ import (
 	"qrgate/internal/store"
 )
 
-// errBadRecord is a mistake of the caller's code, not something that happens.
-var errBadRecord = errors.New("a record needs a version above the one that was read, and a life above zero")
+// errBadRecord is a programming error of the caller.
+var errBadRecord = errors.New("a record needs a version above the one that was read, and a positive TTL")
 
-// Get reads keys in one round trip. The result has one record per key, in their order, with the life it
-// has left; an absent or ended one is the zero Record, a tombstone has a Version and no Value. One that ends
-// while the answer travels has neither Value nor TTL, only the Version that still keeps older writers out.
-// The error wraps qrgate.ErrStoreUnavailable, or is context.Canceled if ctx was.
+// Get reads keys in one round trip. The result has one record per key, in their order, with its remaining TTL; an absent
+// or expired one is the zero Record, a tombstone has a Version and no Value. A record that expires during the round trip
+// has only its Version. The error wraps store.ErrStoreUnavailable, or is context.Canceled if ctx was.
 func (s *Store) Get(ctx context.Context, keys ...string) ([]store.Record, error) {
 	if err := ctx.Err(); err != nil || len(keys) == 0 {
 		return nil, err
@@ -42,8 +41,8 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([]store.Record, error)
 	return records, nil
 }
 
-// decode reads the answer of the get script for n keys. The server counted the lives at some moment
-// within the last took, so took is taken off them: a record never seems to live longer than it does.
+// decode parses the reply of the get script for n keys. The server computed the TTLs at some moment within the last took,
+// so took is subtracted: no record appears to live longer than it does.
 func decode(answer []any, n int, took time.Duration) ([]store.Record, error) {
 	if len(answer) != 3*n {
 		return nil, errProtocol
@@ -71,11 +70,11 @@ func decode(answer []any, n int, took time.Duration) ([]store.Record, error) {
 	return records, nil
 }
 
-// Put stores r under key for r.TTL, in whole milliseconds, and wakes the watchers on every replica, if the
-// stored version is at most prev, absent being 0. It returns qrgate.ErrVersionConflict if a newer one is stored; that
-// includes the rare write that landed although its answer was lost and that was then tried again, so read
-// before concluding anything from it. Other errors wrap qrgate.ErrStoreUnavailable (the write may have landed), or
-// are context.Canceled if ctx was, or say that r.Version is not above prev, prev is below 0 or r.TTL not above 0.
+// Put stores r under key for r.TTL, in whole milliseconds, and wakes the watchers on every replica, if the stored version
+// is at most prev; absent counts as 0. It returns store.ErrVersionConflict if a newer one is stored. That includes a write
+// that succeeded, lost its reply and was retried: read the record before you conclude anything. Other errors wrap
+// store.ErrStoreUnavailable (the write may have succeeded), or are context.Canceled if ctx was, or state that r.Version is
+// not above prev, prev is negative or r.TTL not positive.
 func (s *Store) Put(ctx context.Context, key string, prev int64, r store.Record) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -92,22 +91,21 @@ func (s *Store) Put(ctx context.Context, key string, prev int64, r store.Record)
 		return err
 	})
 	if err == nil {
-		// The announcement comes back to us as well, but not while the event connection is down.
+		// This process receives the announcement too, but not while its event connection is down.
 		s.watch.wake(key)
 	}
 	return err
 }
 
-// millis rounds a life down to what Redis counts in, but not to nothing.
+// millis rounds a TTL down to milliseconds, but not to zero.
 func millis(life time.Duration) int64 { return max(1, life.Milliseconds()) }
 
-var errBadLease = errors.New("a lease needs an owner and a life above zero")
+var errBadLease = errors.New("a lease needs an owner and a positive TTL")
 
-// Acquire takes or renews owner's lease of key for ttl, in whole milliseconds of the server's clock. It
-// reports false while another owner holds it. A lease saves work; it guards nothing, for Redis may lose it
-// in a fail-over.
-// The error wraps qrgate.ErrStoreUnavailable (the lease may have been taken), or is context.Canceled if ctx was,
-// or says that owner is empty or ttl is not above 0.
+// Acquire takes or renews owner's lease of key for ttl, in whole milliseconds of the server's clock. It reports false
+// while another owner holds it. A lease saves calls; correctness must not depend on it, because Redis may lose it in a
+// failover. The error wraps store.ErrStoreUnavailable (the lease may have been taken), or is context.Canceled if ctx was,
+// or states that owner is empty or ttl is not positive.
 func (s *Store) Acquire(ctx context.Context, key, owner string, ttl time.Duration) (bool, error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
@@ -123,8 +121,8 @@ func (s *Store) Acquire(ctx context.Context, key, owner string, ttl time.Duratio
 	return ours && err == nil, err
 }
 
-// Release gives owner's lease of key back. A lease of another owner stays as it is.
-// The error wraps qrgate.ErrStoreUnavailable, or is context.Canceled if ctx was.
+// Release ends owner's lease of key. A lease of another owner is not changed. The error wraps store.ErrStoreUnavailable,
+// or is context.Canceled if ctx was.
 func (s *Store) Release(ctx context.Context, key, owner string) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -135,7 +133,7 @@ func (s *Store) Release(ctx context.Context, key, owner string) error {
 	})
 }
 
-// parseBool reads the answer of a script that says 1 or 0. Anything else was meant for another question.
+// parseBool parses the reply of a script that returns 1 or 0. Any other reply belongs to another command.
 func parseBool(answer *redis.Cmd) (bool, error) {
 	value, err := answer.Result()
 	if err != nil {
@@ -151,8 +149,8 @@ func parseBool(answer *redis.Cmd) (bool, error) {
 	}
 }
 
-// scripts are the store's operations as Redis runs them. Each is called by its digest and sent whole only
-// when the server does not know it yet, as after a restart.
+// scripts are the store's operations in Lua. Each is called by its digest; its text is sent only when the server does not
+// know it, as after a restart.
 type scripts struct {
 	get, put, acquire, release *redis.Script
 }
@@ -167,8 +165,7 @@ func newScripts() scripts {
 }
 
 const (
-	// getSource answers three values for each key: version, bytes, milliseconds left. An absent one is
-	// "", "", -2.
+	// getSource returns three values for each key: version, bytes, remaining milliseconds. An absent key is "", "", -2.
 	getSource = `
 local answer = {}
 for i, key in ipairs(KEYS) do
@@ -179,9 +176,9 @@ for i, key in ipairs(KEYS) do
 end
 return answer`
 
-	// putSource answers 1, or 0 if the stored version is above ARGV[1]. Versions are compared as decimal
-	// texts: Lua's numbers are doubles and lose the last digits above 2^53.
-	// ARGV: the version that was read, the new version, bytes, life in ms, channel, what to announce.
+	// putSource returns 1, or 0 if the stored version is above ARGV[1]. Versions are compared as decimal text: Lua's
+	// numbers are doubles and lose digits above 2^53.
+	// ARGV: the version that was read, the new version, bytes, TTL in ms, channel, announcement.
 	putSource = `
 local stored = redis.call('HGET', KEYS[1], 'v') or '0'
 if #stored > #ARGV[1] or (#stored == #ARGV[1] and stored > ARGV[1]) then return 0 end
@@ -190,27 +187,26 @@ redis.call('PEXPIRE', KEYS[1], ARGV[4])
 redis.call('PUBLISH', ARGV[5], ARGV[6])
 return 1`
 
-	// acquireSource answers 1, or 0 if somebody else holds the lease. ARGV: owner, life in ms.
+	// acquireSource returns 1, or 0 if another owner holds the lease. ARGV: owner, TTL in ms.
 	acquireSource = `
 local owner = redis.call('GET', KEYS[1])
 if owner and owner ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1`
 
-	// releaseSource answers 1 if the lease was the owner's, else 0. ARGV: owner.
+	// releaseSource returns 1 if the lease was the owner's, else 0. ARGV: owner.
 	releaseSource = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])`
 )
 
-// tablePrefix is where tables live. They are few, small, and have no end of life.
+// tablePrefix begins the keys of tables. They are few, small, and do not expire.
 const tablePrefix = "qg:v1:t:"
 
-// maxRows bounds what All reads: a table that grew beyond it is not what this is for.
+// maxRows bounds what All reads.
 const maxRows = 10_000
 
-// Table is a small table of rows that all replicas share: one hash. It needs +hdel and +hgetall beside the
-// store's own commands.
+// Table is a small table that all replicas share: one hash. It needs the permissions +hdel and +hgetall.
 type Table struct {
 	store *Store
 	key   string
@@ -219,12 +215,12 @@ type Table struct {
 // Table returns the table of this name. It does no I/O.
 func (s *Store) Table(name string) *Table { return &Table{s, tablePrefix + name} }
 
-// Put writes a row. The error wraps qrgate.ErrStoreUnavailable, or is context.Canceled if ctx was.
+// Put writes a row. The error wraps store.ErrStoreUnavailable, or is context.Canceled if ctx was.
 func (t *Table) Put(ctx context.Context, row string, value []byte) error {
 	return t.do(ctx, "put", func(ctx context.Context) error { return t.store.client.HSet(ctx, t.key, row, value).Err() })
 }
 
-// Drop removes a row; removing what is not there is no error. Its errors are those of Put.
+// Drop removes a row, if it exists. Its errors are those of Put.
 func (t *Table) Drop(ctx context.Context, row string) error {
 	return t.do(ctx, "put", func(ctx context.Context) error { return t.store.client.HDel(ctx, t.key, row).Err() })
 }

@@ -1,21 +1,20 @@
-// Package redisstore keeps sealed records and leases in Redis, where every replica of the gate sees them.
-// It is the only room that knows go-redis.
+// Package redis keeps sealed records and leases in Redis, shared by all replicas. Only this package imports go-redis.
 //
-// A record is the hash qg:v1:r:KEY with the fields v (its version) and b (the sealed bytes), a lease the
-// string qg:v1:l:KEY with the owner. Every operation is one Lua script, so that the version check, the
-// write, its life and its announcement happen together or not at all, and a read never pairs the value of
-// one write with the life of another. The channel qg:v1:ev carries KEY and nothing else.
+// A record is the hash qg:v1:r:KEY with the fields v (its version) and b (the sealed bytes); a lease is the string
+// qg:v1:l:KEY with the owner. Every operation is one Lua script: version check, write, expiry and announcement are
+// atomic, and a read never combines the value of one write with the TTL of another. The channel qg:v1:ev carries only
+// KEY.
 //
-// The server's user needs no more than this:
+// The Redis user needs only these permissions:
 //
 //	~qg:v1:* &qg:v1:* +ping +eval +evalsha +hmget +pttl +hget +hset +pexpire +publish +subscribe
 //	+get +set +del +hdel +hgetall
 //
 // plus +select when the URL names a database.
 //
-// Redis may vanish at any time; every operation then fails within [DefaultTimeout] with qrgate.ErrStoreUnavailable,
-// and works again within about a second of Redis doing so. A context's deadline is kept to; its cancellation
-// is noticed when the operation ends, which is at most [DefaultTimeout] later.
+// Redis may become unavailable at any time. Every operation then fails within [DefaultTimeout] with
+// store.ErrStoreUnavailable, and works again about a second after Redis does. A context's deadline applies at once; its
+// cancellation is noticed when the operation ends, at most [DefaultTimeout] later.
 package redis
 
 import (
@@ -40,8 +39,8 @@ import (
 )
 
 const (
-	// DefaultTimeout bounds one operation, its retry included. It is what a gate that lost its Redis may
-	// cost the request that notices.
+	// DefaultTimeout bounds one operation, its retry included. It is the cost of a Redis outage for the request that
+	// notices it.
 	DefaultTimeout = 150 * time.Millisecond
 
 	recordPrefix = "qg:v1:r:"
@@ -49,7 +48,7 @@ const (
 	channel      = "qg:v1:ev"
 )
 
-// Config says where Redis is. Only URL is needed.
+// Config configures a Store. Only URL is required.
 type Config struct {
 	// URL is redis://user:password@host:port/db, or rediss:// for TLS.
 	URL secret.Secret
@@ -57,9 +56,9 @@ type Config struct {
 	// Timeout bounds one operation; zero means [DefaultTimeout].
 	Timeout time.Duration
 
-	// Observe, if not nil, is told of every operation that was sent: its name ("get", "put", "acquire",
-	// "release", "ping"), how long it took and what it returned. It is called on the caller's goroutine
-	// and must not block. Losses and gains of the event connection are "subscribe" operations.
+	// Observe, if not nil, is called with every operation that was sent: its name ("get", "put", "acquire", "release",
+	// "ping"), duration and error. It runs on the caller's goroutine and must not block. A lost or restored event
+	// connection is a "subscribe" operation.
 	Observe func(op string, took time.Duration, err error)
 }
 
@@ -69,14 +68,14 @@ type Store struct {
 	observe func(op string, took time.Duration, err error)
 
 	client  *redis.Client // commands
-	events  *redis.Client // the subscription alone, so that a busy pool never delays it
+	events  *redis.Client // only the subscription, so that a busy pool does not delay it
 	scripts scripts
 	watch   watchers
 	closing sync.Once
 }
 
 // New returns a store that connects when it is first used. It starts nothing; see [Store.Run].
-// The error says what is wrong with the URL without repeating any part of it.
+// The error explains what is wrong with the URL without repeating any part of it.
 func New(c Config) (*Store, error) {
 	if c.Timeout <= 0 {
 		c.Timeout = DefaultTimeout
@@ -96,22 +95,22 @@ func New(c Config) (*Store, error) {
 	}, nil
 }
 
-// Ping reports whether Redis answers, as nil or an error that wraps qrgate.ErrStoreUnavailable.
+// Ping returns nil if Redis responds, else an error that wraps store.ErrStoreUnavailable.
 func (s *Store) Ping(ctx context.Context) error {
 	return s.do(ctx, "ping", func(ctx context.Context) error { return s.client.Ping(ctx).Err() })
 }
 
-// Close ends all connections; operations fail from then on. A store whose [Store.Run] has returned is
-// closed already. More calls do nothing.
+// Close closes all connections; operations fail from then on. A store whose [Store.Run] has returned is already closed.
+// Further calls do nothing.
 func (s *Store) Close() {
 	s.closing.Do(func() {
-		// An error here says only that a socket was gone before we closed it.
+		// An error here only means that a socket was closed before.
 		_ = s.client.Close()
 		_ = s.events.Close()
 	})
 }
 
-// do does one operation within its time, puts its error into the house's words and tells the observer.
+// do runs one operation within its timeout, translates its error and calls the observer.
 func (s *Store) do(ctx context.Context, op string, do func(context.Context) error) error {
 	start := time.Now()
 	bounded, cancel := context.WithTimeout(ctx, s.timeout)
@@ -127,7 +126,7 @@ func (s *Store) notify(op string, took time.Duration, err error) {
 	}
 }
 
-// What can be wrong with a URL. The parser's own errors quote it, password and all, so they are dropped.
+// Errors of a URL. The parser's own errors quote it with its password, so they are dropped.
 var (
 	errNoURL  = errors.New("the Redis URL is empty; it looks like redis://user:password@host:6379/0")
 	errNotURL = errors.New("the Redis URL cannot be parsed; it looks like redis://user:password@host:6379/0, " +
@@ -137,12 +136,11 @@ var (
 		"after the host comes at most /NUMBER")
 )
 
-// leastWait is how long a dial, and the wait for a free connection, may take at least. It is more than
-// [DefaultTimeout]: a dial goes on after the operation that wanted it has given up, and serves the next.
+// leastWait is the minimum timeout of a dial and of the wait for a free connection. It is more than [DefaultTimeout]: a
+// dial continues after its operation has timed out, and serves the next one.
 const leastWait = 200 * time.Millisecond
 
-// options are those of a server that must never hold a request up (reliability.md 3.4). They stand
-// above whatever the URL's query says.
+// options are the client options (ADR 0006). They override the query of the URL.
 func options(secret secret.Secret, timeout time.Duration) (*redis.Options, error) {
 	if secret.Empty() {
 		return nil, errNoURL
@@ -158,31 +156,31 @@ func options(secret secret.Secret, timeout time.Duration) (*redis.Options, error
 	if err != nil {
 		return nil, errParts
 	}
-	opt.ContextTimeoutEnabled = true // off, the library ignores the caller's deadline
+	opt.ContextTimeoutEnabled = true // otherwise the library ignores the caller's deadline
 	opt.DialTimeout = max(leastWait, timeout)
-	opt.DialerRetries = 1 // the default, 5 pauses of 100 ms, is spent on every call while Redis is down
+	opt.DialerRetries = 1 // the default, 5 delays of 100 ms, would apply to every call while Redis is down
 	opt.ReadTimeout = timeout
 	opt.WriteTimeout = timeout
 	opt.PoolTimeout = max(leastWait, timeout)
-	opt.MaxRetries = 1 // for the pooled connection that a restarted server no longer knows
+	opt.MaxRetries = 1 // for a pooled connection that a restarted server closed
 	opt.MinRetryBackoff = 5 * time.Millisecond
 	opt.MaxRetryBackoff = 20 * time.Millisecond
-	opt.DisableIdentity = true // CLIENT SETINFO timing out is how replies got mixed up in CVE-2025-29923
+	opt.DisableIdentity = true // a timeout of CLIENT SETINFO mixed up replies in CVE-2025-29923
 	opt.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	return opt, nil
 }
 
-// disableLogger turns off the library's own log. It is one for the whole process, writes to standard error past
-// the gate's redaction, and its lines may quote what a server sent. What it has to say, Observe says.
+// disableLogger turns off the library's log. It is global, writes to standard error without redaction, and may quote what
+// a server sent. Observe reports the same events.
 func disableLogger() { redis.SetLogger(&logging.VoidLogger{}) }
 
-// errProtocol says that an answer has not the shape of an answer to what was asked.
-var errProtocol = errors.New("the answer does not fit the question")
+// errProtocol means that a reply does not have the form of a reply to its command.
+var errProtocol = errors.New("the reply does not match the command")
 
-// translate puts the error of an operation into the house's words. The library's text never gets out: it
-// may quote addresses, commands with their arguments, or whatever the server sent.
+// translate replaces the library's error, which may quote addresses, commands with their arguments, or text of the
+// server.
 //
-// A caller who went away is not a store that is down, and gets context.Canceled alone.
+// A caller that has cancelled gets context.Canceled; the store is not unavailable then.
 func translate(ctx context.Context, op string, err error) error {
 	switch {
 	case err == nil, errors.Is(err, store.ErrVersionConflict):
@@ -196,7 +194,7 @@ func translate(ctx context.Context, op string, err error) error {
 	}
 }
 
-// reason says in fixed words why an operation failed.
+// reason is why an operation failed, as a fixed text.
 func reason(err error) string {
 	var network net.Error
 	var dns *net.DNSError
@@ -227,8 +225,8 @@ func reason(err error) string {
 	}
 }
 
-// code is the first word of a server's error if it is one of Redis's own. The rest of the line may quote
-// keys and arguments, and a server that is out of step may put anything there.
+// code is the first word of a server's error if it is one of Redis's own codes. The rest of the line may quote keys and
+// arguments.
 func code(text string) string {
 	word, _, _ := strings.Cut(text, " ")
 	switch word {

@@ -18,7 +18,7 @@ import (
 	"qrgate/internal/test/redistest"
 )
 
-// patient is the time-out where a test is not about time-outs: the machine may be busy.
+// patient is the timeout of tests that are not about timeouts.
 const patient = 10 * time.Second
 
 // open returns a store on url that is closed when the test ends.
@@ -33,7 +33,7 @@ func open(t testing.TB, c redis.Config, url string) *redis.Store {
 	return s
 }
 
-func TestSuiteMiniredis(t *testing.T) {
+func TestStore_ConformsOnMiniredis(t *testing.T) {
 	t.Parallel()
 	mini := miniredis.RunT(t)
 	mini.ClockTTL(true)
@@ -44,7 +44,7 @@ func TestSuiteMiniredis(t *testing.T) {
 	})
 }
 
-func TestSuiteRealRedis(t *testing.T) {
+func TestStore_ConformsOnRealRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	t.Run("", func(t *testing.T) {
@@ -54,8 +54,8 @@ func TestSuiteRealRedis(t *testing.T) {
 	})
 }
 
-// The whole suite passes as the users that the documentation recommends: one spelled out, one by category.
-func TestSuiteRestrictedUsers(t *testing.T) {
+// The suite passes with the documented permissions, as commands and as categories.
+func TestStore_ConformsWithRestrictedUser(t *testing.T) {
 	t.Parallel()
 	for name, rules := range map[string]string{
 		"minimal": "~qg:v1:* &qg:v1:* +ping +eval +evalsha +hmget +pttl +hget +hset +pexpire +publish " +
@@ -88,9 +88,8 @@ func TestSuiteRestrictedUsers(t *testing.T) {
 	}
 }
 
-// What is in Redis is what the package says: names, fields, types, lives. Nothing else is written, and
-// events carry the key alone.
-func TestLayout(t *testing.T) {
+// Keys, fields, types and TTLs in Redis are as documented. Events carry only the key.
+func TestStore_KeyLayout(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	s := open(t, redis.Config{Timeout: patient}, server.URL())
@@ -129,8 +128,8 @@ func TestLayout(t *testing.T) {
 	}
 }
 
-// A server that restarts forgets the scripts; FLUSH by somebody's hand does the same.
-func TestScriptsAreSentAgain(t *testing.T) {
+// A restarted server, or one after FLUSH, does not know the scripts.
+func TestStore_ResendsScriptsAfterFlush(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	s := open(t, redis.Config{Timeout: patient}, server.URL())
@@ -149,8 +148,8 @@ func TestScriptsAreSentAgain(t *testing.T) {
 	}
 }
 
-// The constructor reaches for nothing and starts nothing.
-func TestNewStartsNothing(t *testing.T) {
+// The constructor connects to nothing and starts nothing.
+func TestNew_StartsNothing(t *testing.T) {
 	t.Parallel()
 	server := redistest.StartDesync(t)
 	s := open(t, redis.Config{}, server.URL())
@@ -164,8 +163,8 @@ func TestNewStartsNothing(t *testing.T) {
 	}
 }
 
-// Each operation is told once, with what it returned.
-func TestObserve(t *testing.T) {
+// Observe is called once per operation, with its error.
+func TestStore_Observe(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	var told []string

@@ -14,7 +14,7 @@ import (
 	"qrgate/internal/store/redis"
 )
 
-// rediss:// speaks TLS, and does not speak to a server whose certificate nobody vouches for.
+// rediss:// uses TLS, and refuses a server without a trusted certificate.
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	mini, err := miniredis.RunTLS(&tls.Config{Certificates: []tls.Certificate{selfSigned(t)}})

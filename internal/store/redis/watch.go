@@ -11,18 +11,17 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// watchers are the channels of those in this process who wait for a key to change.
+// watchers are the channels of this process that wait for a change of a key.
 type watchers struct {
 	mu    sync.Mutex
 	byKey map[string]map[chan struct{}]struct{}
 }
 
-// Watch returns a channel that gets a token after every Put of key by any replica, and whenever events may
-// have been lost because the connection that brings them was made anew; and a function that ends this.
-// The channel holds one token; it is never closed, and stop may be called more than once.
+// Watch returns a channel that receives a token after every Put of key by any replica, and after a reconnect of the event
+// connection, when events may have been lost; and a function that stops it. The channel buffers one token; it is never
+// closed, and stop may be called more than once.
 //
-// Without [Store.Run] only this store's own writes are seen. Redis does not keep events: look at the record
-// from time to time as well.
+// Without [Store.Run] only this store's own writes are noticed. Redis does not keep events: read the record regularly too.
 func (s *Store) Watch(key string) (changed <-chan struct{}, stop func()) {
 	ch := make(chan struct{}, 1)
 	s.watch.add(key, ch)
@@ -47,7 +46,7 @@ func (w *watchers) remove(key string, ch chan struct{}) {
 	}
 }
 
-// wake hands a token to everyone who watches key. A watcher that already holds one needs no second.
+// wake sends a token to every watcher of key that has none.
 func (w *watchers) wake(key string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -56,7 +55,7 @@ func (w *watchers) wake(key string) {
 	}
 }
 
-// wakeAll hands a token to everyone: any key may have changed unheard.
+// wakeAll sends a token to every watcher: any key may have changed.
 func (w *watchers) wakeAll() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -75,19 +74,19 @@ func signal(ch chan struct{}) {
 }
 
 const (
-	// quiet is how long the event connection may bring nothing before it is asked whether it lives, and
-	// answerWithin how long it has to answer that, or a subscription.
+	// quiet is how long the event connection may be silent before it is pinged; answerWithin is the timeout of the ping
+	// and of a subscription.
 	quiet        = 3 * time.Second
 	answerWithin = time.Second
 
-	// The pause before the event connection is made anew doubles between these, with up to half as much
-	// again, so that replicas do not come back in step.
+	// The delay before the event connection is opened again doubles between these, plus up to half, so that replicas do
+	// not reconnect at the same time.
 	firstPause = 50 * time.Millisecond
 	lastPause  = 2 * time.Second
 )
 
-// Run keeps the connection that brings the events of other replicas, makes it anew when it is lost, and
-// wakes every watcher each time it has been made. When ctx ends it closes the store and returns nil.
+// Run maintains the connection that receives the events of other replicas, reconnects when it is lost, and wakes every
+// watcher after each connect. When ctx ends it closes the store and returns nil.
 func (s *Store) Run(ctx context.Context) error {
 	defer s.Close()
 	pause := firstPause
@@ -115,13 +114,12 @@ func sleep(ctx context.Context, pause time.Duration) {
 	}
 }
 
-// listen makes one event connection and serves it until it fails. It reports whether it ever worked, and
-// why it ended.
+// listen opens one event connection and serves it until it fails. It reports whether it ever worked, and why it ended.
 func (s *Store) listen(ctx context.Context) (worked bool, err error) {
 	start := time.Now()
 	sub := s.events.Subscribe(ctx, channel)
 	defer func() { _ = sub.Close() }()
-	// The library's reads end at deadlines, not when ctx does; closing the connection ends them at once.
+	// The library's reads end at deadlines, not with ctx; closing the connection ends them at once.
 	defer context.AfterFunc(ctx, func() { _ = sub.Close() })()
 	if err := confirmed(receive(ctx, sub, answerWithin)); err != nil {
 		return false, err
@@ -139,7 +137,7 @@ func (s *Store) listen(ctx context.Context) (worked bool, err error) {
 	}
 }
 
-// confirmed says whether the first answer of an event connection is that it will bring our events.
+// confirmed reports whether the first reply of an event connection confirms the subscription.
 func confirmed(message any, err error) error {
 	if sub, ok := message.(*redis.Subscription); err == nil && (!ok || sub.Channel != channel) {
 		return errProtocol
@@ -147,8 +145,8 @@ func confirmed(message any, err error) error {
 	return err
 }
 
-// next returns what the event connection brings next. When it has been quiet, it is asked for a sign of
-// life: a server that hangs, or a network that drops packets, looks like one where nothing happens.
+// next returns the next message of the event connection. A silent connection is pinged: a server that hangs, or a network
+// that drops packets, looks like an idle one.
 func (s *Store) next(ctx context.Context, sub *redis.PubSub) (any, error) {
 	message, err := receive(ctx, sub, quiet)
 	var network net.Error
@@ -161,8 +159,8 @@ func (s *Store) next(ctx context.Context, sub *redis.PubSub) (any, error) {
 	return receive(ctx, sub, answerWithin)
 }
 
-// receive is the library's ReceiveTimeout, which panics when a message has not the shape it expects.
-// A server that is out of step must cost a connection, not the process.
+// receive is the library's ReceiveTimeout, which panics on an unexpected message. A faulty server must cost a connection,
+// not the process.
 func receive(ctx context.Context, sub *redis.PubSub, within time.Duration) (message any, err error) {
 	defer func() {
 		if recover() != nil {

@@ -1,5 +1,4 @@
-// Package suite holds what every implementation of an interface of the gate must do, whatever it is made
-// of. The tests of a room call it with a way to open what they built.
+// Package storetest is the conformance suite of stores. The tests of each implementation call it.
 package storetest
 
 import (
@@ -19,7 +18,7 @@ type Records interface {
 	Watch(key string) (changed <-chan struct{}, stop func())
 }
 
-// Leases says who of several replicas does a piece of work.
+// Leases decide which replica does a piece of work.
 type Leases interface {
 	Acquire(ctx context.Context, key, owner string, ttl time.Duration) (bool, error)
 	Release(ctx context.Context, key, owner string) error
@@ -34,18 +33,18 @@ type Storage interface {
 }
 
 const (
-	// soon is how long a test waits for what must happen; a healthy store takes microseconds.
+	// soon is how long a test waits for an expected event; a healthy store takes microseconds.
 	soon = 10 * time.Second
 
-	// ample is a life that no test outlasts.
+	// ample is a TTL longer than any test.
 	ample = 5 * time.Minute
 
-	// tick is the coarseness of the lives that a store counts in, and of two clocks on one machine.
+	// tick is the resolution of a store's TTLs, and the difference of two clocks on one machine.
 	tick = 5 * time.Millisecond
 )
 
-// Store checks a store. Every call of open returns a handle on one and the same storage, as two replicas
-// have it: a new connection to the same server, or the same value each time. The suite runs each handle.
+// Store checks a store. Every call of open returns a handle on the same storage, as two replicas have: a new connection to
+// the same server, or the same value each time. The suite runs each handle.
 func Store(t *testing.T, open func(t *testing.T) Storage) {
 	t.Helper()
 	for name, check := range map[string]func(*testing.T, *fixture){
@@ -83,7 +82,7 @@ func Store(t *testing.T, open func(t *testing.T) Storage) {
 	}
 }
 
-// fixture is what one test works with: two running handles on one storage, and keys of its own.
+// fixture has two running handles on one storage, and keys of its own.
 type fixture struct {
 	t    *testing.T
 	a, b Storage
@@ -116,7 +115,7 @@ func run(t *testing.T, open func(t *testing.T) Storage) Storage {
 	return s
 }
 
-// key is one that no other test of this storage uses.
+// key returns a key that no other test of this storage uses.
 func (b *fixture) key() string {
 	return fmt.Sprintf("{%s.%d}:qr", b.t.Name(), b.keys.Add(1))
 }
@@ -134,7 +133,7 @@ func (b *fixture) get(s Records, key string) store.Record {
 	return records[0]
 }
 
-// put writes a value that lives long and fails the test if that fails.
+// put writes a value with a long TTL and fails the test if that fails.
 func (b *fixture) put(s Records, key string, version int64, value string) {
 	b.t.Helper()
 	r := store.Record{Version: version, Value: []byte(value), TTL: ample}
@@ -143,7 +142,7 @@ func (b *fixture) put(s Records, key string, version int64, value string) {
 	}
 }
 
-// want checks version and value of what is stored under key.
+// want checks version and value of the record of key.
 func (b *fixture) want(s Records, key string, version int64, value string) {
 	b.t.Helper()
 	if r := b.get(s, key); r.Version != version || string(r.Value) != value {

@@ -11,7 +11,7 @@ import (
 	"qrgate/internal/store"
 )
 
-// acquire asks for a lease and fails the test if the answer is not want.
+// acquire requests a lease and fails the test if the result is not want.
 func (b *fixture) acquire(s Leases, key, owner string, want bool) {
 	b.t.Helper()
 	ok, err := s.Acquire(b.t.Context(), key, owner, ample)
@@ -54,7 +54,7 @@ func testLease(t *testing.T, b *fixture) {
 	}
 }
 
-// A lease that is not renewed goes to whoever asks after its life, and not before.
+// Another owner gets a lease that is not renewed after its TTL, and not before.
 func testLeaseTakeover(t *testing.T, b *fixture) {
 	key, before := b.key(), time.Now()
 	if ok, err := b.a.Acquire(t.Context(), key, "one", shortTTL); !ok || err != nil {
@@ -81,7 +81,7 @@ func testLeaseTakeover(t *testing.T, b *fixture) {
 	b.acquire(b.a, key, "one", false)
 }
 
-// A renewed lease lives from its renewal: it is still the owner's long after its first life.
+// The TTL of a renewed lease counts from the renewal.
 func testLeaseRenewal(t *testing.T, b *fixture) {
 	key := b.key()
 	for start := time.Now(); time.Since(start) < 2*shortTTL; {
@@ -102,7 +102,7 @@ func testLeaseRenewal(t *testing.T, b *fixture) {
 	}
 }
 
-// Of eight owners at most one at a time is inside.
+// Of eight owners, at most one at a time has the lease.
 func testLeaseRace(t *testing.T, b *fixture) {
 	key := b.key()
 	var inside, entered atomic.Int64
@@ -134,8 +134,7 @@ func testLeaseRace(t *testing.T, b *fixture) {
 	work.Wait()
 }
 
-// A caller that has gone away gets its own context's error, changes nothing, and says nothing about the
-// store's health.
+// A canceled caller gets its context's error and changes nothing.
 func testCancelled(t *testing.T, b *fixture) {
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -7,7 +7,7 @@ import (
 	"qrgate/internal/store"
 )
 
-// shortTTL is a life that a test outlasts.
+// shortTTL is a TTL shorter than a test.
 const shortTTL = 250 * time.Millisecond
 
 func testLife(t *testing.T, b *fixture) {
@@ -28,10 +28,9 @@ func testTombstoneLife(t *testing.T, b *fixture) {
 	b.want(b.a, key, 1, "reborn")
 }
 
-// watchEnd writes a record that lives for brief and reads it, on both handles in turn, until it is gone.
-// It must be there, with the life it has left, for that long and not a moment longer. Near its end it may
-// be without life and value, and still keep older writers out: for a store that is far away, it ends while
-// the answer travels.
+// watchEnd writes a record with a short TTL and reads it, on both handles in turn, until it has expired. It must exist, with
+// its remaining TTL, exactly until then. Just before, it may have only its version: in a remote store it expires during
+// the round trip.
 func watchEnd(b *fixture, key string, write func() error) {
 	b.t.Helper()
 	before := time.Now()
@@ -59,8 +58,8 @@ func watchEnd(b *fixture, key string, write func() error) {
 	}
 }
 
-// While one handle replaces a value that lives long by one that lives briefly and back, no read may pair
-// the one's value with the other's life.
+// While one handle alternates between a value with a long and one with a short TTL, no read may combine the value of one
+// with the TTL of the other.
 func testLifeBelongsToValue(t *testing.T, b *fixture) {
 	const rounds, short = 300, time.Minute
 	key, done := b.key(), make(chan struct{})

@@ -15,7 +15,7 @@ func isCancelled(err error) bool {
 	return errors.Is(err, context.Canceled) && !errors.Is(err, store.ErrStoreUnavailable)
 }
 
-// model is what a store should be, said as simply as possible: two maps, and nobody ever waits.
+// model is the simplest store: two maps without concurrency.
 type model struct {
 	*fixture
 	prefix  string

@@ -12,8 +12,8 @@ import (
 	"qrgate/internal/store"
 )
 
-// Eight writers on two handles each read, then write what is one newer. Readers must never see a version
-// go back, and each version must have been written by one writer alone.
+// Eight writers on two handles read and then write the next version. Readers must never see a version decrease, and each
+// version must have exactly one writer.
 func testRacingWriters(t *testing.T, b *fixture) {
 	const writers, rounds = 8, 40
 	key := b.key()
@@ -68,7 +68,7 @@ func read(t *testing.T, s Records, key string) store.Record {
 	return records[0]
 }
 
-// Of writers that read the same version exactly one is let in, however far ahead its own version is.
+// Of writers that read the same version exactly one succeeds, whatever its own version is.
 func testOneWinner(t *testing.T, b *fixture) {
 	const writers, rounds = 8, 100
 	for range rounds {

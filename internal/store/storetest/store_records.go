@@ -98,7 +98,7 @@ func testLargeValues(t *testing.T, b *fixture) {
 	b.want(b.b, key, 1, value.String())
 }
 
-// Versions above 2^53 are those that a floating-point number cannot tell apart.
+// Floating-point numbers cannot distinguish versions above 2^53.
 func testLargeVersions(t *testing.T, b *fixture) {
 	key := b.key()
 	for _, version := range []int64{9, 10, 1 << 53, 1<<53 + 1, 1<<53 + 2, math.MaxInt64 - 1, math.MaxInt64} {

@@ -7,7 +7,7 @@ import (
 	"qrgate/internal/store"
 )
 
-// wantToken fails the test if no token comes.
+// wantToken fails the test if no token arrives.
 func wantToken(t *testing.T, changed <-chan struct{}) {
 	t.Helper()
 	select {
@@ -20,8 +20,8 @@ func wantToken(t *testing.T, changed <-chan struct{}) {
 	}
 }
 
-// Each Put brings a token to a watcher of either handle. A handle that connects late may bring one token
-// more, so several Puts are looked at.
+// Each Put sends a token to the watchers of both handles. A handle that connects late may send one more token, so the test
+// makes several Puts.
 func testWakes(t *testing.T, b *fixture) {
 	key := b.key()
 	here, stopHere := b.a.Watch(key)
@@ -54,8 +54,8 @@ func testWakesEveryone(t *testing.T, b *fixture) {
 	}
 }
 
-// A watcher hears nothing of other keys, and nothing of a writer that was refused. That nothing comes can
-// only be seen once something later has: a Put that both handles were told of.
+// A watcher gets no token for other keys, and none for a refused write. A later Put that both handles notice shows that none
+// is still on its way.
 func testWakesNobodyElse(t *testing.T, b *fixture) {
 	quiet, busy := b.key(), b.key()
 	b.put(b.a, quiet, 5, "still")
@@ -74,7 +74,7 @@ func testWakesNobodyElse(t *testing.T, b *fixture) {
 		default:
 		}
 	}
-	// Two may come: from the Put before the watch, whose event was on its way, and from connecting.
+	// Two may arrive: from the Put before the watch, and from the connect.
 	if tokens > 2 {
 		t.Errorf("a watcher got %d tokens for 10 changes of another key", tokens)
 	}

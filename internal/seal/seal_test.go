@@ -13,7 +13,7 @@ import (
 	"qrgate/internal/session"
 )
 
-func TestSecretPrintsNowhere(t *testing.T) {
+func TestSecret_DoesNotPrint(t *testing.T) {
 	t.Parallel()
 	s := secret.NewSecret("the-canary")
 	type holder struct{ Key secret.Secret }
@@ -35,7 +35,7 @@ func TestSecretPrintsNowhere(t *testing.T) {
 	}
 }
 
-func TestSecretEqual(t *testing.T) {
+func TestSecret_Equal(t *testing.T) {
 	t.Parallel()
 	a := secret.NewSecret("a")
 	if !a.Equal(secret.NewSecret("a")) || a.Equal(secret.NewSecret("b")) || a.Equal(secret.Secret{}) {
@@ -43,7 +43,7 @@ func TestSecretEqual(t *testing.T) {
 	}
 }
 
-func TestVaultOpensOnlyForTheSameKeyAndPurpose(t *testing.T) {
+func TestSealer_OpensOnlyWithSameKeyAndPurpose(t *testing.T) {
 	t.Parallel()
 	vault := func(sec string) *seal.Sealer {
 		v, err := seal.NewVault(secret.NewSecret(sec))
@@ -52,7 +52,7 @@ func TestVaultOpensOnlyForTheSameKeyAndPurpose(t *testing.T) {
 		}
 		return v
 	}
-	v, key := vault("one secret of the gate"), secret.NewSecret("key-a")
+	v, key := vault("one secret of qrgate"), secret.NewSecret("key-a")
 	sealed, err := v.Seal(key, "tenant session 1", []byte("a code"))
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +82,7 @@ func TestVaultOpensOnlyForTheSameKeyAndPurpose(t *testing.T) {
 	}
 }
 
-func TestABearerNeverPassesForAKey(t *testing.T) {
+func TestSealer_BearerIsNotAKey(t *testing.T) {
 	t.Parallel()
 	key := session.Caller{Key: secret.NewSecret("x")}
 	bearer := session.Caller{Bearer: secret.NewSecret("x")}
