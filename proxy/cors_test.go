@@ -11,7 +11,7 @@ import (
 
 const shop = "https://shop.example"
 
-// corsEngine allows one origin, as the engine's cors middleware does, and counts what it is asked.
+// corsEngine allows one origin, as the engine's cors middleware does, and counts requests.
 type corsEngine struct {
 	preflights, calls atomic.Int64
 	broken            atomic.Bool // an HTML 502 from the proxy before it, which knows no CORS
@@ -43,7 +43,7 @@ func (e *corsEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func TestOwnAnswersCarryWhatTheEngineAllowsTheOrigin(t *testing.T) {
+func TestCORS_OwnErrorCarriesTheEnginesHeaders(t *testing.T) {
 	t.Parallel()
 	e := &corsEngine{}
 	g := start(t, e)
@@ -54,15 +54,15 @@ func TestOwnAnswersCarryWhatTheEngineAllowsTheOrigin(t *testing.T) {
 			t.Errorf("headers %v", a.Header)
 		}
 		if a.Header.Get("Access-Control-Allow-Methods") != "" {
-			t.Error("a preflight's headers stand on a plain answer")
+			t.Error("a preflight's headers are on a plain response")
 		}
 	}
 	if n := e.preflights.Load(); n != 1 || e.calls.Load() != 0 || e.canary.Load() {
-		t.Errorf("the engine was asked by %d preflights and %d calls, with a credential: %v", n, e.calls.Load(), e.canary.Load())
+		t.Errorf("%d preflights and %d calls reached the engine, with a credential: %v", n, e.calls.Load(), e.canary.Load())
 	}
 }
 
-func TestAnOriginThatTheEngineDoesNotKnowGetsNothing(t *testing.T) {
+func TestCORS_UnknownOriginGetsNoHeader(t *testing.T) {
 	t.Parallel()
 	e := &corsEngine{}
 	g := start(t, e)
@@ -75,11 +75,11 @@ func TestAnOriginThatTheEngineDoesNotKnowGetsNothing(t *testing.T) {
 		}
 	}
 	if n := e.preflights.Load(); n != 2 {
-		t.Errorf("two origins were asked about %d times", n)
+		t.Errorf("two origins caused %d preflights", n)
 	}
 }
 
-func TestWhatPassedThroughIsRemembered(t *testing.T) {
+func TestCORS_PassedThroughHeadersAreCached(t *testing.T) {
 	t.Parallel()
 	e := &corsEngine{}
 	g := start(t, e)
@@ -94,11 +94,11 @@ func TestWhatPassedThroughIsRemembered(t *testing.T) {
 		t.Errorf("the error in place of a proxy's page has %v", a.Header)
 	}
 	if n := e.preflights.Load(); n != 0 {
-		t.Errorf("the engine was asked %d times about what it had said", n)
+		t.Errorf("%d preflights for cached headers", n)
 	}
 }
 
-func TestAnAnswerOfTheEnginesGetsNoCORSFromTheGate(t *testing.T) {
+func TestCORS_EngineResponseIsUnchanged(t *testing.T) {
 	t.Parallel()
 	var closed atomic.Bool
 	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -109,11 +109,11 @@ func TestAnAnswerOfTheEnginesGetsNoCORSFromTheGate(t *testing.T) {
 	g.get(t, "/api/messages/unread", "Origin", shop)
 	closed.Store(true)
 	if a := g.get(t, "/api/messages/unread", "Origin", shop); a.Header.Get("Access-Control-Allow-Origin") != "" {
-		t.Error("the gate added what the engine did not say")
+		t.Error("qrgate added a header that the engine did not send")
 	}
 }
 
-func TestManyOriginsAreForgotten(t *testing.T) {
+func TestCORS_CacheIsBounded(t *testing.T) {
 	t.Parallel()
 	e := &corsEngine{}
 	g := start(t, e)
@@ -121,6 +121,6 @@ func TestManyOriginsAreForgotten(t *testing.T) {
 		g.raw(t, fmt.Sprintf("GET /a//b HTTP/1.1\r\nHost: a\r\nOrigin: https://%d.example\r\n\r\n", i))
 	}
 	if n := proxy.CachedOrigins(g.front); n > 256 || n < 200 {
-		t.Errorf("%d origins are remembered", n)
+		t.Errorf("%d origins are cached", n)
 	}
 }

@@ -17,7 +17,7 @@ func TestLanguageOf(t *testing.T) {
 			r.Header.Set("Accept-Language", said)
 		}
 		if got := languageOf(r); got != want {
-			t.Errorf("%q is answered in %s, want %s", said, got, want)
+			t.Errorf("%q is localized to %s, want %s", said, got, want)
 		}
 	}
 }

@@ -17,22 +17,22 @@ import (
 	"qrgate/proxy"
 )
 
-// rig is a front on a real port, with a real engine behind it.
+// rig is a Handler on a real port, with a real engine behind it.
 type rig struct {
-	addr   string // host:port of the front
-	url    string // http://host:port of the front
+	addr   string // host:port of the Handler
+	url    string // http://host:port of the Handler
 	engine string // host:port of the engine
 	front  *proxy.Handler
 
-	mu   sync.Mutex
-	seen []proxy.RequestLog
-	told chan struct{} // one value for each exchange
+	mu       sync.Mutex
+	seen     []proxy.RequestLog
+	observed chan struct{} // one value per request
 }
 
 // setting changes a rig before it starts.
 type setting func(*proxy.Config, *http.Server)
 
-// start runs engine, a front before it, and stops both with the test.
+// start runs an engine and a Handler in front of it, and stops both with the test.
 func start(t testing.TB, engine http.Handler, settings ...setting) *rig {
 	t.Helper()
 	upstream := httptest.NewServer(engine)
@@ -44,11 +44,11 @@ func start(t testing.TB, engine http.Handler, settings ...setting) *rig {
 	return startBefore(t, u, settings...)
 }
 
-// startBefore runs a front before an engine that runs already, or does not.
+// startBefore runs a Handler in front of an engine that runs already, or does not.
 func startBefore(t testing.TB, engine *url.URL, settings ...setting) *rig {
 	t.Helper()
 	transport := proxy.Transport()
-	g := &rig{told: make(chan struct{}, 1<<16)}
+	g := &rig{observed: make(chan struct{}, 1<<16)}
 	config := proxy.Config{Engine: engine, Transport: transport, Observe: g.observe}
 	server := proxy.Server("127.0.0.1:0", nil)
 	for _, set := range settings {
@@ -82,23 +82,23 @@ func (g *rig) observe(e proxy.RequestLog) {
 	g.mu.Lock()
 	g.seen = append(g.seen, e)
 	g.mu.Unlock()
-	g.told <- struct{}{}
+	g.observed <- struct{}{}
 }
 
-// exchange waits for the next exchange to end, and returns the latest.
+// exchange waits for the next request to end and returns the latest.
 func (g *rig) exchange(t testing.TB) proxy.RequestLog {
 	t.Helper()
 	select {
-	case <-g.told:
+	case <-g.observed:
 	case <-time.After(10 * time.Second):
-		t.Fatal("the observer was not told of the request")
+		t.Fatal("the request was not observed")
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.seen[len(g.seen)-1]
 }
 
-// answer is a response whose body was read.
+// answer is a response with its body.
 type answer struct {
 	*http.Response
 	body string
@@ -151,7 +151,7 @@ func (g *rig) dial(t testing.TB) net.Conn {
 	return conn
 }
 
-// raw writes bytes to a new connection and reads one answer; a closed connection is a status of 0.
+// raw writes bytes to a new connection and reads one response; a closed connection is a status of 0.
 func (g *rig) raw(t testing.TB, wire string) answer {
 	t.Helper()
 	conn := g.dial(t)
@@ -172,7 +172,7 @@ func readAnswer(conn net.Conn, method string) answer {
 	return answer{res, string(body)}
 }
 
-// wantProblem checks that an answer is the documented error, with every field that clients read.
+// wantProblem checks that a response is the documented error, with every field that clients read.
 func wantProblem(t testing.TB, a answer, status int, code string) {
 	t.Helper()
 	if a.StatusCode != status {
@@ -193,8 +193,8 @@ func wantProblem(t testing.TB, a answer, status int, code string) {
 	}
 }
 
-// express is an engine that finds its routes as Express 4 does by default: case is ignored, a slash at the
-// end too, and parameters are decoded. It says in X-Route what it took the request for.
+// express is an engine that finds its routes as Express 4 does by default: it ignores case and a trailing slash, and
+// decodes parameters. It sends the route that it found in X-Route.
 func express(w http.ResponseWriter, r *http.Request) {
 	route, id := expressRoute(r.RequestURI)
 	w.Header().Set("X-Route", route)

@@ -12,10 +12,9 @@ import (
 	"qrgate/proxy"
 )
 
-// How long a client wants to be held.
-func TestWish(t *testing.T) {
+func TestParseWait(t *testing.T) {
 	t.Parallel()
-	hold := func(seconds int) session.WaitPreference {
+	wait := func(seconds int) session.WaitPreference {
 		return session.WaitPreference{Set: true, For: time.Duration(seconds) * time.Second}
 	}
 	for _, c := range []struct {
@@ -25,26 +24,26 @@ func TestWish(t *testing.T) {
 		ok     bool
 	}{
 		{"", nil, session.WaitPreference{}, true},
-		{"wait=0", nil, hold(0), true},
-		{"wait=9&x=1", nil, hold(9), true},
-		{"wait=61", nil, hold(61), true},
-		{"wait=65536", nil, hold(65535), true}, // more than sixty count as sixty
-		{"wait=", nil, hold(0), false},
-		{"wait=-1", nil, hold(0), false},
-		{"wait=1.5", nil, hold(0), false},
-		{"wait=%39", nil, hold(9), true},
-		{"wait=1&wait=2", nil, hold(1), true},
-		{"", []string{"wait=9"}, hold(9), true},
-		{"", []string{`WAIT = "9"`}, hold(9), true},
-		{"", []string{"respond-async, wait=9"}, hold(9), true},
-		{"", []string{"respond-async;wait=9"}, hold(9), true},
-		{"", []string{"return=minimal", "wait=9"}, hold(9), true},
+		{"wait=0", nil, wait(0), true},
+		{"wait=9&x=1", nil, wait(9), true},
+		{"wait=61", nil, wait(61), true},
+		{"wait=65536", nil, wait(65535), true}, // more than sixty count as sixty
+		{"wait=", nil, wait(0), false},
+		{"wait=-1", nil, wait(0), false},
+		{"wait=1.5", nil, wait(0), false},
+		{"wait=%39", nil, wait(9), true},
+		{"wait=1&wait=2", nil, wait(1), true},
+		{"", []string{"wait=9"}, wait(9), true},
+		{"", []string{`WAIT = "9"`}, wait(9), true},
+		{"", []string{"respond-async, wait=9"}, wait(9), true},
+		{"", []string{"respond-async;wait=9"}, wait(9), true},
+		{"", []string{"return=minimal", "wait=9"}, wait(9), true},
 		{"", []string{"wait=soon"}, session.WaitPreference{}, true},
 		{"", []string{"wait"}, session.WaitPreference{}, true},
 		{"", []string{"awaiting=9"}, session.WaitPreference{}, true},
-		{"wait=1", []string{"wait=9"}, hold(1), true},
+		{"wait=1", []string{"wait=9"}, wait(1), true},
 	} {
-		r, _ := http.NewRequest("GET", "http://gate.test/x?"+c.query, nil)
+		r, _ := http.NewRequest("GET", "http://qrgate.test/x?"+c.query, nil)
 		r.Header["Prefer"] = c.prefer
 		got, ok := proxy.ParseWait(r)
 		if ok != c.ok || ok && got != c.want {
@@ -53,8 +52,8 @@ func TestWish(t *testing.T) {
 	}
 }
 
-// The list's query as the engine gets it (C12, C13).
-func TestClamped(t *testing.T) {
+// The list's query as the engine receives it (contract C12, C13).
+func TestClampLimit(t *testing.T) {
 	t.Parallel()
 	for raw, want := range map[string]struct {
 		query       string
@@ -79,8 +78,7 @@ func TestClamped(t *testing.T) {
 	}
 }
 
-// A view in words, at each stage.
-func TestReadinessOf(t *testing.T) {
+func TestQRStatusOf(t *testing.T) {
 	t.Parallel()
 	at := func(s string) *string { return &s }
 	ref := session.Ref{ID: 61, Name: "crm-1"}
@@ -92,7 +90,7 @@ func TestReadinessOf(t *testing.T) {
 		"nothing": {&session.Snapshot{Session: session.Session{State: session.Unknown}}, proxy.QRStatus{SessionID: "asked", State: "unknown", Status: "disconnected", RetryAfter: 2}},
 		"connecting": {&session.Snapshot{Session: session.Session{Ref: ref, State: session.Connecting, Since: noon, Polls: 3}},
 			proxy.QRStatus{ID: 61, SessionID: "crm-1", State: "connecting", Status: "connecting", Attempts: 3, Since: at("2025-11-06T12:00:00.429Z"), RetryAfter: 2}},
-		"in the queue": {&session.Snapshot{Session: session.Session{Ref: ref, State: session.Connecting}, QueuePosition: 3, RateLimitWait: 7500 * time.Millisecond},
+		"queued": {&session.Snapshot{Session: session.Session{Ref: ref, State: session.Connecting}, QueuePosition: 3, RateLimitWait: 7500 * time.Millisecond},
 			proxy.QRStatus{ID: 61, SessionID: "crm-1", State: "connecting", Status: "connecting", RetryAfter: 7, Queue: &proxy.Queue{Place: 3, Wait: 7}}},
 		"a code": {&session.Snapshot{Session: session.Session{Ref: ref, State: session.AwaitingScan, Sequence: 1, QR: shown(0, 0)}, Ready: true},
 			proxy.QRStatus{ID: 61, SessionID: "crm-1", State: "awaiting_scan", Status: "qr_code", Ready: true, Sequence: 1,
@@ -100,11 +98,11 @@ func TestReadinessOf(t *testing.T) {
 		"an older code": {&session.Snapshot{Session: session.Session{Ref: ref, State: session.AwaitingScan, Sequence: 1, QR: shown(30*time.Second, 9*time.Second)}, Ready: true},
 			proxy.QRStatus{ID: 61, SessionID: "crm-1", State: "awaiting_scan", Status: "qr_code", Ready: true, Sequence: 1,
 				GeneratedAt: at("2025-11-06T11:59:30.429Z"), ExpiresAt: at("2025-11-06T12:00:30.429Z"), ExpiresIn: 30}},
-		"a code that is over": {&session.Snapshot{Session: session.Session{Ref: ref, State: session.AwaitingScan, Sequence: 1, QR: shown(time.Hour, time.Hour)}},
+		"an expired code": {&session.Snapshot{Session: session.Session{Ref: ref, State: session.AwaitingScan, Sequence: 1, QR: shown(time.Hour, time.Hour)}},
 			proxy.QRStatus{ID: 61, SessionID: "crm-1", State: "awaiting_scan", Status: "qr_code", Sequence: 1, RetryAfter: 2}},
-		"linked": {&session.Snapshot{Session: session.Session{Ref: ref, State: session.Connected}},
+		"connected": {&session.Snapshot{Session: session.Session{Ref: ref, State: session.Connected}},
 			proxy.QRStatus{ID: 61, SessionID: "crm-1", State: "connected", Status: "connected"}},
-		"with a cause": {&session.Snapshot{Session: session.Session{Ref: ref, State: session.Failed}, Diagnosis: wrong},
+		"with a diagnosis": {&session.Snapshot{Session: session.Session{Ref: ref, State: session.Failed}, Diagnosis: wrong},
 			proxy.QRStatus{ID: 61, SessionID: "crm-1", State: "failed", Status: "error", RetryAfter: 2, Diagnosis: &wrong}},
 	} {
 		c.view.At = noon
@@ -114,8 +112,7 @@ func TestReadinessOf(t *testing.T) {
 	}
 }
 
-// The engine's headers stay, but for those that spoke of another body or are the gate's to say.
-func TestKept(t *testing.T) {
+func TestKeepsHeader(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]bool{
 		"X-RateLimit-Remaining": true, "RateLimit-Reset": true, "Retry-After": true, "Strict-Transport-Security": true, "Access-Control-Allow-Origin": true, "Set-Cookie": true,

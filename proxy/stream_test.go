@@ -14,7 +14,7 @@ import (
 	"github.com/coder/websocket"
 )
 
-// echo is an engine that accepts a websocket on any path and repeats what it hears.
+// echo is an engine that accepts a websocket on any path and sends every message back.
 func echo(w http.ResponseWriter, r *http.Request) {
 	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
 	if err != nil {
@@ -44,7 +44,7 @@ func openWebsocket(t *testing.T, g *rig) *websocket.Conn {
 	return ws
 }
 
-func TestWebsocketsPass(t *testing.T) {
+func TestPassThrough_Websocket(t *testing.T) {
 	t.Parallel()
 	g := start(t, http.HandlerFunc(echo))
 	ws := openWebsocket(t, g)
@@ -60,11 +60,11 @@ func TestWebsocketsPass(t *testing.T) {
 		t.Error(err)
 	}
 	if e := g.exchange(t); e.Status != 101 || e.Code != "" || e.Truncated {
-		t.Errorf("observed as %+v", e)
+		t.Errorf("logged as %+v", e)
 	}
 }
 
-func TestAnIdleWebsocketIsEndedAndABusyOneIsNot(t *testing.T) {
+func TestPassThrough_IdleWebsocketIsClosed(t *testing.T) {
 	t.Parallel()
 	const bound = 300 * time.Millisecond
 	g := start(t, http.HandlerFunc(echo), idling(bound))
@@ -88,7 +88,7 @@ func TestAnIdleWebsocketIsEndedAndABusyOneIsNot(t *testing.T) {
 	g.exchange(t)
 }
 
-// switching is an engine that upgrades, and then does what it likes with the connection.
+// switching is an engine that upgrades a connection and calls then.
 func switching(then func(net.Conn)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "Upgrade")
@@ -105,7 +105,7 @@ func switching(then func(net.Conn)) http.HandlerFunc {
 
 const upgrade = "GET /socket HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 
-func TestBytesInOneDirectionKeepAWebsocket(t *testing.T) {
+func TestPassThrough_OneWayWebsocketStaysOpen(t *testing.T) {
 	t.Parallel()
 	const bound = 300 * time.Millisecond
 	tick := func(w io.Writer) {
@@ -127,22 +127,22 @@ func TestBytesInOneDirectionKeepAWebsocket(t *testing.T) {
 	})
 	t.Run("from the client", func(t *testing.T) {
 		t.Parallel()
-		heard := make(chan string, 1)
+		received := make(chan string, 1)
 		g := start(t, switching(func(conn net.Conn) {
 			got, _ := readUntil(conn, "......")
-			heard <- got
+			received <- got
 		}), idling(bound))
 		conn := g.dial(t)
 		_, _ = io.WriteString(conn, upgrade)
 		_, _ = readUntil(conn, "\r\n\r\n")
 		tick(conn)
-		if got := <-heard; got != "......" {
-			t.Errorf("the engine heard %q", got)
+		if got := <-received; got != "......" {
+			t.Errorf("the engine received %q", got)
 		}
 	})
 }
 
-func TestAWebsocketWhoseClientDoesNotReadIsEnded(t *testing.T) {
+func TestPassThrough_WebsocketClientThatDoesNotRead(t *testing.T) {
 	t.Parallel()
 	g := start(t, switching(func(conn net.Conn) {
 		for block := make([]byte, 1<<20); ; {
@@ -155,7 +155,7 @@ func TestAWebsocketWhoseClientDoesNotReadIsEnded(t *testing.T) {
 	g.exchange(t)
 }
 
-func TestPartOfAnAnswerWhoseLengthIsKnownArrivesAtOnce(t *testing.T) {
+func TestPassThrough_PartialBodyIsFlushed(t *testing.T) {
 	t.Parallel()
 	read := make(chan struct{})
 	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -176,7 +176,7 @@ func TestPartOfAnAnswerWhoseLengthIsKnownArrivesAtOnce(t *testing.T) {
 	}
 }
 
-func TestAHeadDoesNotWaitForItsBody(t *testing.T) {
+func TestPassThrough_HeaderIsFlushed(t *testing.T) {
 	t.Parallel()
 	read := make(chan struct{})
 	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -196,7 +196,7 @@ func TestAHeadDoesNotWaitForItsBody(t *testing.T) {
 	}
 }
 
-func TestEventsArriveOneByOne(t *testing.T) {
+func TestPassThrough_EventStream(t *testing.T) {
 	t.Parallel()
 	next := make(chan struct{})
 	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -225,7 +225,7 @@ func TestEventsArriveOneByOne(t *testing.T) {
 	}
 }
 
-func TestThereIsNoTotalBoundOnWhatPassesThrough(t *testing.T) {
+func TestPassThrough_NoTotalTimeout(t *testing.T) {
 	t.Parallel()
 	const bound = 300 * time.Millisecond
 	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -249,14 +249,14 @@ func TestThereIsNoTotalBoundOnWhatPassesThrough(t *testing.T) {
 		_ = write.Close()
 	}()
 	if a := g.send(t, "POST", "/x", body); a.StatusCode != 200 || a.body != "....." {
-		t.Errorf("a slow exchange was answered %d %q", a.StatusCode, a.body)
+		t.Errorf("a slow exchange returned %d %q", a.StatusCode, a.body)
 	}
 	if a := g.send(t, "POST", "/x", strings.NewReader("sized")); a.StatusCode != 200 || a.body != "....." {
-		t.Errorf("a slow answer to a quick body was %d %q", a.StatusCode, a.body)
+		t.Errorf("a slow response to a quick body is %d %q", a.StatusCode, a.body)
 	}
 }
 
-func TestAnEngineThatStopsInTheMidstOfItsAnswerIsGivenUp(t *testing.T) {
+func TestPassThrough_EngineStopsInMidResponse(t *testing.T) {
 	t.Parallel()
 	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "half")
@@ -267,14 +267,14 @@ func TestAnEngineThatStopsInTheMidstOfItsAnswerIsGivenUp(t *testing.T) {
 	_, _ = io.WriteString(conn, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
 	all, _ := io.ReadAll(conn)
 	if strings.HasSuffix(string(all), "0\r\n\r\n") {
-		t.Errorf("half an answer was made to look whole: %q", all)
+		t.Errorf("a truncated response looks complete: %q", all)
 	}
 	if e := g.exchange(t); !e.Truncated || e.Status != 200 {
-		t.Errorf("observed as %+v", e)
+		t.Errorf("logged as %+v", e)
 	}
 }
 
-func TestAClientThatDoesNotReadIsGivenUp(t *testing.T) {
+func TestPassThrough_ClientThatDoesNotRead(t *testing.T) {
 	t.Parallel()
 	ended := make(chan struct{})
 	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -292,6 +292,6 @@ func TestAClientThatDoesNotReadIsGivenUp(t *testing.T) {
 		t.Fatal("the engine still writes to a client that does not read")
 	}
 	if e := g.exchange(t); !e.ClientGone || e.Truncated || e.Status != 200 {
-		t.Errorf("observed as %+v", e)
+		t.Errorf("logged as %+v", e)
 	}
 }

@@ -6,8 +6,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"mime/multipart"
 	"net"
 	"net/http"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -18,7 +21,7 @@ import (
 	"qrgate/proxy"
 )
 
-func TestTheEnginesAnswerPassesUnchanged(t *testing.T) {
+func TestPassThrough_ResponseIsUnchanged(t *testing.T) {
 	t.Parallel()
 	for _, x := range []struct {
 		status     int
@@ -59,12 +62,12 @@ func TestTheEnginesAnswerPassesUnchanged(t *testing.T) {
 			t.Errorf("%d: headers came out as %v", x.status, a.Header)
 		}
 		if e := g.exchange(t); e.Status != x.status || e.Code != "" || e.Truncated || e.ClientGone || e.Route != proxy.Unmatched || e.BytesOut != int64(len(x.body)) {
-			t.Errorf("%d was observed as %+v", x.status, e)
+			t.Errorf("%d was logged as %+v", x.status, e)
 		}
 	}
 }
 
-func TestAnyMethodPassesThroughButNotOnSessionRoutes(t *testing.T) {
+func TestRoutes_Methods(t *testing.T) {
 	t.Parallel()
 	var reached atomic.Value
 	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -73,7 +76,7 @@ func TestAnyMethodPassesThroughButNotOnSessionRoutes(t *testing.T) {
 	}))
 	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"} {
 		if a := g.send(t, method, "/api/media/1", nil); a.StatusCode != 200 || reached.Load() != method {
-			t.Errorf("%s was answered %d, the engine got %v", method, a.StatusCode, reached.Load())
+			t.Errorf("%s returned %d, the engine got %v", method, a.StatusCode, reached.Load())
 		}
 	}
 	reached.Store("")
@@ -93,32 +96,32 @@ func TestAnyMethodPassesThroughButNotOnSessionRoutes(t *testing.T) {
 	}
 	a := g.send(t, "OPTIONS", "/api/sessions/81/qr", nil, "Origin", "https://shop.example", "Access-Control-Request-Method", "GET")
 	if a.StatusCode != 200 || reached.Load() != "OPTIONS" || a.Header.Get("Allow") != "" || a.Header.Get("Access-Control-Allow-Methods") != "GET,POST" {
-		t.Errorf("a preflight on a session route was answered %d %v", a.StatusCode, a.Header)
+		t.Errorf("a preflight on a session route returned %d %v", a.StatusCode, a.Header)
 	}
 }
 
-func TestMethodsAreCountedByAClosedSet(t *testing.T) {
+func TestObserve_MethodsAreBounded(t *testing.T) {
 	t.Parallel()
 	g := start(t, http.NotFoundHandler())
 	g.send(t, "XYZZY", "/x", nil)
 	if e := g.exchange(t); e.Method != "OTHER" {
-		t.Errorf("an invented method is observed as %q", e.Method)
+		t.Errorf("an invented method is logged as %q", e.Method)
 	}
 	g.send(t, "DELETE", "/api/sessions/81/qr", nil)
 	if e := g.exchange(t); e.Method != "DELETE" || e.Route != "/api/sessions/{id}/qr" || e.Status != 405 {
-		t.Errorf("observed as %+v", e)
+		t.Errorf("logged as %+v", e)
 	}
 }
 
-func TestHEADHasAHeadOnly(t *testing.T) {
+func TestPassThrough_HEAD(t *testing.T) {
 	t.Parallel()
 	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Content-Length", "1234") }))
 	if a := g.send(t, "HEAD", "/api/media/1", nil); a.StatusCode != 200 || a.ContentLength != 1234 || a.body != "" {
-		t.Errorf("HEAD was answered %d, length %d, body %q", a.StatusCode, a.ContentLength, a.body)
+		t.Errorf("HEAD returned %d, length %d, body %q", a.StatusCode, a.ContentLength, a.body)
 	}
 }
 
-func TestAGzipBombStaysSmall(t *testing.T) {
+func TestPassThrough_NothingIsDecompressed(t *testing.T) {
 	t.Parallel()
 	var z bytes.Buffer
 	w := gzip.NewWriter(&z)
@@ -136,7 +139,7 @@ func TestAGzipBombStaysSmall(t *testing.T) {
 	}
 }
 
-func TestRedirectsAreNotFollowedAndLeadBackThroughTheGate(t *testing.T) {
+func TestPassThrough_Location(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int64
 	var location atomic.Value
@@ -173,7 +176,7 @@ func TestRedirectsAreNotFollowedAndLeadBackThroughTheGate(t *testing.T) {
 	}
 }
 
-func TestAPOSTIsNeverSentTwice(t *testing.T) {
+func TestPassThrough_NothingIsResent(t *testing.T) {
 	t.Parallel()
 	for name, wire := range map[string]string{
 		"with a body":             "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}",
@@ -189,7 +192,7 @@ func TestAPOSTIsNeverSentTwice(t *testing.T) {
 					return // leaves a connection that is kept alive, which a POST will use
 				}
 				mutations.Add(1)
-				panic(http.ErrAbortHandler) // the call was executed and its answer is lost
+				panic(http.ErrAbortHandler) // the call was executed and its response is lost
 			}))
 			g.get(t, "/warm")
 			a := g.raw(t, wire)
@@ -201,17 +204,17 @@ func TestAPOSTIsNeverSentTwice(t *testing.T) {
 	}
 }
 
-func TestAnEngineThatDoesNotWantTheBodyIsNotSentIt(t *testing.T) {
+func TestPassThrough_RefusedExpectContinue(t *testing.T) {
 	t.Parallel()
 	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(401) }))
 	conn := g.dial(t)
 	_, _ = io.WriteString(conn, "POST /upload HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1000000\r\n\r\n")
 	if a := readAnswer(conn, "POST"); a.StatusCode != 401 {
-		t.Errorf("answered %d, want the engine's 401 without a 100 before it", a.StatusCode)
+		t.Errorf("status %d, want the engine's 401 without a 100 before it", a.StatusCode)
 	}
 }
 
-func TestExpectContinue(t *testing.T) {
+func TestPassThrough_ExpectContinue(t *testing.T) {
 	t.Parallel()
 	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -221,12 +224,12 @@ func TestExpectContinue(t *testing.T) {
 	_, _ = io.WriteString(conn, "POST /upload HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
 	head := make([]byte, len("HTTP/1.1 100 Continue"))
 	if _, err := io.ReadFull(conn, head); err != nil || string(head) != "HTTP/1.1 100 Continue" {
-		t.Fatalf("the gate said %q, %v", head, err)
+		t.Fatalf("qrgate sent %q, %v", head, err)
 	}
 	_, _ = io.WriteString(conn, "hello")
 	rest, _ := readUntil(conn, "got hello")
 	if !strings.Contains(rest, "HTTP/1.1 200") {
-		t.Errorf("answered %q", rest)
+		t.Errorf("received %q", rest)
 	}
 }
 
@@ -243,7 +246,7 @@ func readUntil(conn net.Conn, text string) (string, error) {
 	return string(all), nil
 }
 
-func TestTrailersOfAnAnswerReachTheClient(t *testing.T) {
+func TestPassThrough_ResponseTrailers(t *testing.T) {
 	t.Parallel()
 	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Trailer", "X-Sum")
@@ -257,7 +260,7 @@ func TestTrailersOfAnAnswerReachTheClient(t *testing.T) {
 	}
 }
 
-func TestAnEarlyHintPasses(t *testing.T) {
+func TestPassThrough_EarlyHints(t *testing.T) {
 	t.Parallel()
 	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Link", "</a.css>")
@@ -268,16 +271,16 @@ func TestAnEarlyHintPasses(t *testing.T) {
 	_, _ = io.WriteString(conn, "GET /docs HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 	all, _ := io.ReadAll(conn)
 	if !strings.HasPrefix(string(all), "HTTP/1.1 103") || !strings.Contains(string(all), "\r\n\r\nHTTP/1.1 200") || !strings.Contains(string(all), "X-Request-Id") {
-		t.Errorf("answered %q", all)
+		t.Errorf("received %q", all)
 	}
 }
 
-func TestWhenTheClientLeavesTheEnginesCallEnds(t *testing.T) {
+func TestPassThrough_ClientLeavesCancelsTheCall(t *testing.T) {
 	t.Parallel()
 	for name, wire := range map[string]string{
-		"waiting":                "GET /x HTTP/1.1\r\nHost: a\r\n\r\n",
-		"waiting after a body":   "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}",
-		"in the midst of a body": "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{}",
+		"waiting":              "GET /x HTTP/1.1\r\nHost: a\r\n\r\n",
+		"waiting after a body": "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}",
+		"during the body":      "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{}",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -298,13 +301,13 @@ func TestWhenTheClientLeavesTheEnginesCallEnds(t *testing.T) {
 				t.Fatal("the engine still works for a client that left")
 			}
 			if e := g.exchange(t); !e.ClientGone || e.Status != proxy.StatusClientGone || e.Code != "" {
-				t.Errorf("observed as %+v", e)
+				t.Errorf("logged as %+v", e)
 			}
 		})
 	}
 }
 
-// late is a transport that answers when nobody waits any more.
+// late is a transport that responds after the client has left.
 type late struct {
 	asked  chan struct{}
 	answer func() *http.Response
@@ -318,16 +321,16 @@ func (l late) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-func TestAnAnswerThatComesAfterTheClientLeft(t *testing.T) {
+func TestPassThrough_ResponseAfterTheClientLeft(t *testing.T) {
 	t.Parallel()
 	for name, x := range map[string]struct {
 		answer func() *http.Response
 		status int
 	}{
-		"in vain": {func() *http.Response {
+		"a response": {func() *http.Response {
 			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("late"))}
 		}, 200},
-		"not at all": {func() *http.Response { panic(http.ErrAbortHandler) }, proxy.StatusClientGone},
+		"a panic": {func() *http.Response { panic(http.ErrAbortHandler) }, proxy.StatusClientGone},
 	} {
 		asked := make(chan struct{})
 		g := start(t, http.NotFoundHandler(), func(c *proxy.Config, _ *http.Server) { c.Transport = late{asked, x.answer} })
@@ -336,12 +339,12 @@ func TestAnAnswerThatComesAfterTheClientLeft(t *testing.T) {
 		<-asked
 		_ = conn.Close()
 		if e := g.exchange(t); !e.ClientGone || e.Truncated || e.Status != x.status {
-			t.Errorf("%s: observed as %+v", name, e)
+			t.Errorf("%s: logged as %+v", name, e)
 		}
 	}
 }
 
-func TestAnAnswerThatBreaksOffIsCutAndNotMadeToLookWhole(t *testing.T) {
+func TestPassThrough_TruncatedResponseClosesConnection(t *testing.T) {
 	t.Parallel()
 	for name, length := range map[string]string{"of unknown length": "", "of known length": "10"} {
 		t.Run(name, func(t *testing.T) {
@@ -361,11 +364,99 @@ func TestAnAnswerThatBreaksOffIsCutAndNotMadeToLookWhole(t *testing.T) {
 			}
 			defer res.Body.Close()
 			if body, err := io.ReadAll(res.Body); err == nil || string(body) != "half" {
-				t.Errorf("half an answer was read as %q, %v", body, err)
+				t.Errorf("a truncated response was read as %q, %v", body, err)
 			}
 			if e := g.exchange(t); !e.Truncated || e.ClientGone || e.Status != 200 {
-				t.Errorf("observed as %+v", e)
+				t.Errorf("logged as %+v", e)
 			}
 		})
 	}
+}
+
+const large = 100 << 20 // the documented upload (contract 1.3)
+
+// zeros reads as n zero bytes, without having them.
+func zeros(n int64) io.Reader { return io.LimitReader(zeroReader{}, n) }
+
+type zeroReader struct{}
+
+func (zeroReader) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// allocated is how much do allocates, in all, wherever it was: client, front and engine are in one process.
+func allocated(do func()) int64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	do()
+	runtime.ReadMemStats(&after)
+	return int64(after.TotalAlloc - before.TotalAlloc)
+}
+
+// Not parallel: nothing else may allocate meanwhile.
+func TestPassThrough_LargeBodiesTakeLittleMemory(t *testing.T) {
+	const ceiling = 8 << 20
+	var received int64
+	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			received, _ = io.Copy(io.Discard, r.Body)
+			return
+		}
+		if r.URL.RawQuery == "sized" {
+			w.Header().Set("Content-Length", strconv.Itoa(large))
+		}
+		_, _ = io.Copy(w, zeros(large))
+	}))
+
+	var head bytes.Buffer
+	form := multipart.NewWriter(&head)
+	_, _ = form.CreateFormFile("file", "video.mp4")
+	tail := "\r\n--" + form.Boundary() + "--\r\n"
+	size := int64(head.Len()+len(tail)) + large
+	for _, announced := range []int64{size, -1} {
+		body := io.MultiReader(bytes.NewReader(head.Bytes()), zeros(large), bytes.NewReader([]byte(tail)))
+		r, _ := http.NewRequest("POST", g.url+"/api/media/sessions/shop-1/upload", body)
+		r.ContentLength = announced
+		r.Header.Set("Content-Type", form.FormDataContentType())
+		used := allocated(func() {
+			if a := g.do(t, r); a.StatusCode != 200 || received != size {
+				t.Errorf("status %d, the engine got %d of %d bytes", a.StatusCode, received, size)
+			}
+		})
+		if used > ceiling {
+			t.Errorf("an upload of 100 MiB (announced %v) allocated %d KiB", announced > 0, used>>10)
+		}
+		if e := g.exchange(t); e.BytesIn != size {
+			t.Errorf("observed %d bytes in, want %d", e.BytesIn, size)
+		}
+	}
+
+	for _, query := range []string{"sized", "chunked"} {
+		used := allocated(func() {
+			res, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(mustGet(t, g.url+"/api/media/1/download?"+query))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			if n, err := io.Copy(io.Discard, res.Body); n != large || err != nil {
+				t.Errorf("downloaded %d bytes, %v", n, err)
+			}
+		})
+		if used > ceiling {
+			t.Errorf("a %s download of 100 MiB allocated %d KiB", query, used>>10)
+		}
+		if e := g.exchange(t); e.BytesOut != large {
+			t.Errorf("observed %d bytes out", e.BytesOut)
+		}
+	}
+}
+
+func mustGet(t testing.TB, url string) *http.Request {
+	t.Helper()
+	r, err := http.NewRequest("GET", url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }

@@ -13,8 +13,7 @@ import (
 	"qrgate/proxy"
 )
 
-// Each of these could be read as more than one request by somebody on the way (reliability 2.3, row 6).
-// The gate takes none of them for more than one, and sends none of them on.
+// Each of these could be read as more than one request by a proxy. qrgate reads none as more than one, and forwards none.
 var framings = map[string]struct {
 	wire   string
 	status int
@@ -42,20 +41,20 @@ var framings = map[string]struct {
 	"unreadable request line":    {"GET\r\n\r\n", 400},
 }
 
-func TestAmbiguousFramingIsRefused(t *testing.T) {
+func TestSmuggling_AmbiguousFramingIsRefused(t *testing.T) {
 	t.Parallel()
 	var reached atomic.Int64
 	g := start(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
 	for name, f := range framings {
 		conn := g.dial(t)
-		// A second request follows on the same connection: it must never be answered.
+		// A second request follows on the same connection: it must never get a response.
 		_, _ = io.WriteString(conn, f.wire+"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
 		all, _ := io.ReadAll(conn)
 		if got := fmt.Sprintf("HTTP/1.1 %d ", f.status); !strings.HasPrefix(strings.Replace(string(all), "HTTP/1.0", "HTTP/1.1", 1), got) {
-			t.Errorf("%s: answered %.80q, want %s", name, all, got)
+			t.Errorf("%s: received %.80q, want %s", name, all, got)
 		}
 		if n := strings.Count(string(all), "HTTP/1."); n != 1 {
-			t.Errorf("%s: %d answers, want one and a closed connection", name, n)
+			t.Errorf("%s: %d responses, want one and a closed connection", name, n)
 		}
 	}
 	if n := reached.Load(); n != 0 {
@@ -63,7 +62,7 @@ func TestAmbiguousFramingIsRefused(t *testing.T) {
 	}
 }
 
-func TestWithoutAGuardNothingIsSmuggledEither(t *testing.T) {
+func TestSmuggling_SafeWithoutDetection(t *testing.T) {
 	t.Parallel()
 	var reached atomic.Int64
 	behind := start(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -93,7 +92,7 @@ func TestWithoutAGuardNothingIsSmuggledEither(t *testing.T) {
 	}
 }
 
-func TestWellFramedRequestsShareAConnection(t *testing.T) {
+func TestSmuggling_ValidRequestsShareAConnection(t *testing.T) {
 	t.Parallel()
 	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -108,7 +107,7 @@ func TestWellFramedRequestsShareAConnection(t *testing.T) {
 	} {
 		_, _ = io.WriteString(conn, x.wire)
 		if a := readAnswer(conn, "GET"); a.body != x.want {
-			t.Fatalf("%q was answered %d %q, want %q", x.wire, a.StatusCode, a.body, x.want)
+			t.Fatalf("%q returned %d %q, want %q", x.wire, a.StatusCode, a.body, x.want)
 		}
 	}
 	if _, err := conn.Read(make([]byte, 1)); err != io.EOF {
@@ -116,38 +115,38 @@ func TestWellFramedRequestsShareAConnection(t *testing.T) {
 	}
 }
 
-func TestScanHeadInAnyPieces(t *testing.T) {
+func TestScanHeader_AnyReadSize(t *testing.T) {
 	t.Parallel()
 	const well = "POST /" + "a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na\nbGET / HTTP/1.1\r\nX: y\r\n\r\n"
 	const ill = well + "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nX: " + "long long long long long long long long long long" + "\r\nContent-Length: 3\r\n\r\n"
 	for piece := 1; piece < len(ill); piece++ {
-		if bad, coded := proxy.ScanHeader(well, piece); bad || coded {
-			t.Fatalf("in pieces of %d, a good connection is bad %v, coded %v", piece, bad, coded)
+		if ambiguous, chunked := proxy.ScanHeader(well, piece); ambiguous || chunked {
+			t.Fatalf("in pieces of %d, a valid connection is ambiguous %v, chunked %v", piece, ambiguous, chunked)
 		}
-		if bad, coded := proxy.ScanHeader(ill, piece); !bad || !coded {
-			t.Fatalf("in pieces of %d, a bad connection is bad %v, coded %v", piece, bad, coded)
+		if ambiguous, chunked := proxy.ScanHeader(ill, piece); !ambiguous || !chunked {
+			t.Fatalf("in pieces of %d, an ambiguous connection is ambiguous %v, chunked %v", piece, ambiguous, chunked)
 		}
 	}
 }
 
-func TestASlowHeadIsCutOff(t *testing.T) {
+func TestServer_SlowHeader(t *testing.T) {
 	t.Parallel()
 	g := start(t, http.NotFoundHandler(), func(_ *proxy.Config, s *http.Server) { s.ReadHeaderTimeout = 200 * time.Millisecond })
 	conn := g.dial(t)
 	began := time.Now()
 	_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\n")
 	if n, _ := conn.Read(make([]byte, 1)); n != 0 {
-		t.Error("half a head was answered")
+		t.Error("part of a header returned")
 	}
 	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("half a head held the connection for %v", took)
+		t.Errorf("part of a header held the connection for %v", took)
 	}
 	if s := proxy.Server("", nil); s.ReadHeaderTimeout != 5*time.Second || s.IdleTimeout != 75*time.Second || s.MaxHeaderBytes != 32<<10 || s.WriteTimeout != 0 {
 		t.Errorf("the bounds of the server are %v, %v, %v, %v", s.ReadHeaderTimeout, s.IdleTimeout, s.MaxHeaderBytes, s.WriteTimeout)
 	}
 }
 
-func TestAnEndlessHeadIsCutOff(t *testing.T) {
+func TestServer_EndlessHeader(t *testing.T) {
 	t.Parallel()
 	g := start(t, http.NotFoundHandler())
 	conn := g.dial(t)
@@ -162,10 +161,10 @@ func TestAnEndlessHeadIsCutOff(t *testing.T) {
 		}
 	}
 	if a := readAnswer(conn, "GET"); a.StatusCode != 431 && a.StatusCode != 0 {
-		t.Errorf("an endless head was answered %d", a.StatusCode)
+		t.Errorf("an endless header returned %d", a.StatusCode)
 	}
 	a := g.raw(t, "GET / HTTP/1.1\r\nHost: a\r\n"+strings.Repeat(line, 40)+"\r\n")
 	if a.StatusCode != 431 && a.StatusCode != 0 {
-		t.Errorf("a head of 40 KiB was answered %d, want 431", a.StatusCode)
+		t.Errorf("a header of 40 KiB returned %d, want 431", a.StatusCode)
 	}
 }

@@ -19,10 +19,10 @@ import (
 	"qrgate/proxy"
 )
 
-// nginx's own page, as it answers while the engine behind it is away.
+// nginxPage is nginx's error page while the engine behind it is down.
 const nginxPage = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>nginx/1.24.0 (Ubuntu)</center>\r\n</body>\r\n</html>\r\n"
 
-func TestAProxysHTMLErrorBecomesTheDocumentedOne(t *testing.T) {
+func TestPassThrough_HTMLErrorPageBecomesDocumentedError(t *testing.T) {
 	t.Parallel()
 	for _, x := range []struct {
 		status int
@@ -48,18 +48,18 @@ func TestAProxysHTMLErrorBecomesTheDocumentedOne(t *testing.T) {
 			t.Errorf("%d: headers %v", x.status, a.Header)
 		}
 		if e := g.exchange(t); e.Code != x.code || e.Status != x.status {
-			t.Errorf("observed as %+v", e)
+			t.Errorf("logged as %+v", e)
 		}
 		if x.kind == "" {
 			continue // nothing tells that a HEAD without a Content-Type is HTML
 		}
 		if a := g.send(t, "HEAD", "/x", nil); a.StatusCode != x.status || a.Header.Get("Content-Type") != "application/json; charset=utf-8" || a.body != "" {
-			t.Errorf("HEAD was answered %d %v", a.StatusCode, a.Header)
+			t.Errorf("HEAD returned %d %v", a.StatusCode, a.Header)
 		}
 	}
 }
 
-func TestAnEndlessHTMLErrorIsNotRead(t *testing.T) {
+func TestPassThrough_EndlessHTMLErrorPageIsClosed(t *testing.T) {
 	t.Parallel()
 	ended := make(chan struct{})
 	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -76,7 +76,7 @@ func TestAnEndlessHTMLErrorIsNotRead(t *testing.T) {
 	<-ended
 }
 
-func TestAnEngineThatIsDown(t *testing.T) {
+func TestPassThrough_EngineDown(t *testing.T) {
 	t.Parallel()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -93,13 +93,13 @@ func TestAnEngineThatIsDown(t *testing.T) {
 		}
 	}
 	if e := g.exchange(t); e.Code != "ENGINE_UNREACHABLE" || e.Status != 503 || e.ClientGone {
-		t.Errorf("observed as %+v", e)
+		t.Errorf("logged as %+v", e)
 	}
 	a := g.send(t, "POST", "/upload", strings.NewReader(strings.Repeat("x", 1<<20)))
 	wantProblem(t, a, 503, "ENGINE_UNREACHABLE")
 }
 
-func TestAnEngineThatHangs(t *testing.T) {
+func TestPassThrough_EngineTimeout(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
 	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -117,8 +117,8 @@ func idling(d time.Duration) setting {
 	return func(c *proxy.Config, _ *http.Server) { c.SetLimits(0, 0, 0, d) }
 }
 
-// speaker is an engine that answers every connection with the same bytes, and closes it.
-func speaker(t *testing.T, wire string) *url.URL {
+// rawEngine is an engine that sends the same bytes on every connection and closes it.
+func rawEngine(t *testing.T, wire string) *url.URL {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -141,27 +141,27 @@ func speaker(t *testing.T, wire string) *url.URL {
 	return &url.URL{Scheme: "http", Host: l.Addr().String()}
 }
 
-func TestAnEngineThatDoesNotSpeakHTTP(t *testing.T) {
+func TestPassThrough_EngineSendsNoHTTP(t *testing.T) {
 	t.Parallel()
 	for name, wire := range map[string]string{
 		"nothing":            "",
 		"noise":              "SSH-2.0-OpenSSH_9.2\r\n",
-		"half a head":        "HTTP/1.1 200 OK\r\nContent-",
+		"part of a header":   "HTTP/1.1 200 OK\r\nContent-",
 		"two lengths":        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-		"an endless head":    "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 70<<10) + "\r\n\r\n",
+		"an endless header":  "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 70<<10) + "\r\n\r\n",
 		"an upgrade unasked": "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
 	} {
-		g := startBefore(t, speaker(t, wire))
+		g := startBefore(t, rawEngine(t, wire))
 		a := g.get(t, "/api/messages/unread")
 		if a.StatusCode != 502 {
-			t.Errorf("%s: answered %d %s", name, a.StatusCode, a.body)
+			t.Errorf("%s: status %d %s", name, a.StatusCode, a.body)
 			continue
 		}
 		wantProblem(t, a, 502, "ENGINE_BAD_ANSWER")
 	}
 }
 
-func TestABodyThatIsTooLarge(t *testing.T) {
+func TestRequestBody_TooLarge(t *testing.T) {
 	t.Parallel()
 	engine := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.Copy(io.Discard, r.Body); err != nil {
@@ -194,14 +194,14 @@ func TestABodyThatIsTooLarge(t *testing.T) {
 	}
 }
 
-func TestATooLargeBodyIsRefusedBeforeItIsSent(t *testing.T) {
+func TestRequestBody_TooLargeIsRefusedBeforeContinue(t *testing.T) {
 	t.Parallel()
 	g := start(t, http.NotFoundHandler())
 	a := g.raw(t, "POST /api/media/sessions/a/upload HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 134217729\r\n\r\n")
 	wantProblem(t, a, 413, "PAYLOAD_TOO_LARGE") // and no 100 before it
 }
 
-func TestTheBoundOfASessionsBodyIsNotABoundOfItsAnswer(t *testing.T) {
+func TestRequestBody_TimeoutDoesNotBoundTheResponse(t *testing.T) {
 	t.Parallel()
 	const bound = 100 * time.Millisecond
 	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -214,14 +214,14 @@ func TestTheBoundOfASessionsBodyIsNotABoundOfItsAnswer(t *testing.T) {
 		}
 	}), func(c *proxy.Config, _ *http.Server) { c.SetLimits(0, 0, bound, 0) })
 	if a := g.send(t, "POST", "/api/sessions", strings.NewReader("{}")); a.StatusCode != 200 {
-		t.Errorf("answered %d %s", a.StatusCode, a.body)
+		t.Errorf("status %d %s", a.StatusCode, a.body)
 	}
 }
 
-func TestAClientThatStopsInTheMidstOfItsBody(t *testing.T) {
+func TestRequestBody_ClientStops(t *testing.T) {
 	t.Parallel()
 	engine := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
-	g := start(t, engine, idling(150*time.Millisecond), func(c *proxy.Config, _ *http.Server) { c.SetLimits(0, 0, 150 * time.Millisecond, 0) })
+	g := start(t, engine, idling(150*time.Millisecond), func(c *proxy.Config, _ *http.Server) { c.SetLimits(0, 0, 150*time.Millisecond, 0) })
 	for _, path := range []string{"/api/messages/a/send", "/api/sessions"} {
 		a := g.raw(t, "POST "+path+" HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n{}")
 		wantProblem(t, a, 408, "REQUEST_TIMEOUT")
@@ -232,7 +232,7 @@ func TestAClientThatStopsInTheMidstOfItsBody(t *testing.T) {
 	}
 }
 
-func TestARefusedRequestDoesNotHoldItsConnection(t *testing.T) {
+func TestRequestBody_RefusedRequestFreesTheConnection(t *testing.T) {
 	t.Parallel()
 	g := start(t, http.NotFoundHandler())
 	conn := g.dial(t)
@@ -249,7 +249,7 @@ type panicking struct{ value any }
 
 func (p panicking) RoundTrip(*http.Request) (*http.Response, error) { panic(p.value) }
 
-func TestAPanicIsA503AndTellsNoSecret(t *testing.T) {
+func TestHandler_PanicIs503WithoutSecrets(t *testing.T) {
 	t.Parallel()
 	for _, value := range []any{"the key is key-canary", errors.New("key-canary"), struct{ Key string }{"key-canary"}} {
 		var log bytes.Buffer
@@ -263,18 +263,18 @@ func TestAPanicIsA503AndTellsNoSecret(t *testing.T) {
 			t.Error("no Retry-After")
 		}
 		if e := g.exchange(t); e.Status != 503 || e.Code != "INTERNAL_ERROR" || e.Truncated {
-			t.Errorf("observed as %+v", e)
+			t.Errorf("logged as %+v", e)
 		}
 		if s := log.String(); strings.Contains(s, "key-canary") || !strings.Contains(s, "RoundTrip") || strings.Count(s, "\n") != 1 {
 			t.Errorf("logged %s", s)
 		}
 		if strings.Contains(a.body, "canary") {
-			t.Errorf("answered %s", a.body)
+			t.Errorf("body %s", a.body)
 		}
 	}
 }
 
-func TestWhyFailed(t *testing.T) {
+func TestClassifyError(t *testing.T) {
 	t.Parallel()
 	dial := &net.OpError{Op: "dial", Err: errors.New("connection refused")}
 	for name, x := range map[string]struct {
@@ -284,7 +284,7 @@ func TestWhyFailed(t *testing.T) {
 		"refused":             {err: dial, want: "{503 ENGINE_UNREACHABLE"},
 		"unknown host":        {err: &url.Error{Err: &net.OpError{Op: "dial", Err: &net.DNSError{}}}, want: "{503 ENGINE_UNREACHABLE"},
 		"dial timed out":      {err: &net.OpError{Op: "dial", Err: context.DeadlineExceeded}, want: "{503 ENGINE_UNREACHABLE"},
-		"answer timed out":    {err: context.DeadlineExceeded, want: "{504 ENGINE_TIMEOUT"},
+		"response timed out":  {err: context.DeadlineExceeded, want: "{504 ENGINE_TIMEOUT"},
 		"connection reset":    {err: &net.OpError{Op: "read", Err: errors.New("reset")}, want: "{502 ENGINE_BAD_ANSWER"},
 		"end of file":         {err: io.EOF, want: "{502 ENGINE_BAD_ANSWER"},
 		"client's body first": {err: dial, client: errors.New("malformed chunk"), want: "{400 VALIDATION_ERROR"},
@@ -295,7 +295,7 @@ func TestWhyFailed(t *testing.T) {
 	}
 }
 
-func TestTheObserverLearnsWhoAsked(t *testing.T) {
+func TestObserve_TrafficClass(t *testing.T) {
 	t.Parallel()
 	g := start(t, http.NotFoundHandler(), func(c *proxy.Config, _ *http.Server) {
 		c.TrafficClass = func(key secret.Secret) session.TrafficClass {
@@ -308,7 +308,7 @@ func TestTheObserverLearnsWhoAsked(t *testing.T) {
 	for key, want := range map[string]session.TrafficClass{"key-probe": session.SyntheticTraffic, "key-a": session.UserTraffic, "": session.UserTraffic} {
 		g.send(t, "POST", "/x", strings.NewReader("12345"), "X-API-Key", key)
 		if e := g.exchange(t); e.Traffic != want || e.BytesIn != 5 || e.Took <= 0 {
-			t.Errorf("key %q is observed as %+v", key, e)
+			t.Errorf("key %q is logged as %+v", key, e)
 		}
 	}
 }

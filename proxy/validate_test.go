@@ -41,10 +41,10 @@ func expressRoute(target string) (route, id string) {
 	return "none", ""
 }
 
-// ourRoutes are the templates of the front and what Express calls them.
+// ourRoutes are the session routes and their names in expressPaths.
 var ourRoutes = map[string]string{
-	"/api/sessions":                "list",
-	"/api/sessions/stats":          "stats",
+	"/api/sessions":                 "list",
+	"/api/sessions/stats":           "stats",
 	"/api/sessions/{id}":            "session",
 	"/api/sessions/{id}/qr":         "qr",
 	"/api/sessions/{id}/qr/status":  "qr status",
@@ -135,12 +135,12 @@ var pathVectors = map[string]int{
 	"/":                                              0,
 }
 
-func TestNoOddPathReachesASessionRouteOfTheEngine(t *testing.T) {
+func TestValidate_AmbiguousPaths(t *testing.T) {
 	t.Parallel()
 	g := start(t, http.HandlerFunc(express))
 	for target, want := range pathVectors {
 		for _, method := range []string{"GET", "OPTIONS"} {
-			a := g.raw(t, method+" "+target+" HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n\r\n")
+			a := g.raw(t, method+" "+target+" HTTP/1.1\r\nHost: qrgate\r\nConnection: close\r\n\r\n")
 			reached := a.Header.Get("X-Route")
 			switch {
 			case reached != "" && reached != "none":
@@ -158,7 +158,7 @@ func TestNoOddPathReachesASessionRouteOfTheEngine(t *testing.T) {
 	}
 }
 
-func TestThePathIsRebuiltFromItsDecodedSegments(t *testing.T) {
+func TestValidate_PathIsEscapedAgain(t *testing.T) {
 	t.Parallel()
 	g := start(t, http.HandlerFunc(express))
 	for sent, want := range map[string]string{
@@ -169,15 +169,15 @@ func TestThePathIsRebuiltFromItsDecodedSegments(t *testing.T) {
 		"/files/a'b(c)!":                       "/files/a%27b%28c%29%21",
 		"/files/caf%c3%a9%20(1).pdf":           "/files/caf%C3%A9%20%281%29.pdf",
 	} {
-		a := g.raw(t, "GET "+sent+" HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n\r\n")
+		a := g.raw(t, "GET "+sent+" HTTP/1.1\r\nHost: qrgate\r\nConnection: close\r\n\r\n")
 		if got, _ := url.QueryUnescape(a.Header.Get("X-Target")); got != want {
 			t.Errorf("%s came out as %s, want %s", sent, got, want)
 		}
 	}
 }
 
-// Whatever a client sends: it is refused, or the engine takes it for exactly what the gate took it for.
-func FuzzGateAndExpressAgree(f *testing.F) {
+// Every request target is refused, or the engine finds the same route for it as qrgate.
+func FuzzParseTarget_AgreesWithExpress(f *testing.F) {
 	for target := range pathVectors {
 		f.Add(target)
 	}
@@ -202,10 +202,10 @@ func FuzzGateAndExpressAgree(f *testing.F) {
 			want = "none"
 		}
 		if got, _ := expressRoute(outbound); got != want {
-			t.Fatalf("%q goes out as %q: the gate says %q, the engine %q", raw, outbound, route, got)
+			t.Fatalf("%q goes out as %q: qrgate finds %q, the engine %q", raw, outbound, route, got)
 		}
 		if got, _ := expressRoute(raw); got != want {
-			t.Fatalf("%q: the gate says %q, the engine would say %q of the raw path", raw, route, got)
+			t.Fatalf("%q: qrgate finds %q, the engine would find %q of the raw path", raw, route, got)
 		}
 	})
 }
