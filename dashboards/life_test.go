@@ -39,14 +39,14 @@ func hearts(m *metrics.Metrics) {
 			{Kind: session.EventEngineCall, Op: session.OpQR, ErrorKind: session.KindServerError, Status: 500, Duration: 20 * time.Millisecond},
 		} {
 			e.Traffic = origin
-			m.ObserveIn(e, sampled)
+			m.Observe(e, sampled)
 		}
 	}
 }
 
 func requests(m *metrics.Metrics) {
 	const qr = "/api/sessions/{id}/qr"
-	for _, e := range []metrics.Exchange{
+	for _, e := range []session.RequestLog{
 		{Method: "GET", Route: qr, Status: 200, Took: time.Second, BytesIn: 10, BytesOut: 4000, Traffic: session.UserTraffic},
 		{Method: "GET", Route: qr, Status: 202, Code: "QR_NOT_READY", Took: 9 * time.Second, Traffic: session.UserTraffic},
 		{Method: "POST", Route: metrics.Unmatched, Status: 500, Took: time.Second, Traffic: session.UserTraffic},

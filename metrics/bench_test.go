@@ -14,37 +14,37 @@ import (
 )
 
 // What observing costs on the way of a request, and of a look at the engine.
-func BenchmarkObserveLook(b *testing.B) {
+func BenchmarkObserve_EngineCall(b *testing.B) {
 	m := full(b)
 	e := session.Event{Kind: session.EventEngineCall, Op: session.OpQR, ErrorKind: session.KindNotReady, Duration: 30 * time.Millisecond}
 	b.ReportAllocs()
 	for b.Loop() {
-		m.Observe(e)
+		m.ObserveEvent(e)
 	}
 }
 
-func BenchmarkObserveJourney(b *testing.B) {
+func BenchmarkObserve_Acquisition(b *testing.B) {
 	m := full(b)
 	e := session.Event{Kind: session.EventAcquisition, Outcome: session.Success, Duration: 2 * time.Second}
 	b.ReportAllocs()
 	for b.Loop() {
-		m.Observe(e)
+		m.ObserveEvent(e)
 	}
 }
 
-func BenchmarkObserveJourneyWithExemplar(b *testing.B) {
+func BenchmarkObserve_AcquisitionWithExemplar(b *testing.B) {
 	m := full(b)
 	e := session.Event{Kind: session.EventAcquisition, Outcome: session.Success, Duration: 2 * time.Second}
 	in := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}, TraceFlags: trace.FlagsSampled})
 	b.ReportAllocs()
 	for b.Loop() {
-		m.ObserveIn(e, in)
+		m.Observe(e, in)
 	}
 }
 
 func BenchmarkHTTP(b *testing.B) {
 	m := full(b)
-	e := metrics.Exchange{Method: "GET", Route: "/api/sessions/{id}/qr", Status: 200, Took: time.Second, BytesIn: 10, BytesOut: 100}
+	e := session.RequestLog{Method: "GET", Route: "/api/sessions/{id}/qr", Status: 200, Took: time.Second, BytesIn: 10, BytesOut: 100}
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
@@ -64,7 +64,7 @@ func BenchmarkScrape(b *testing.B) {
 
 // What tracing costs a request that is passed on: its own span, that of the call, and the trace told to the
 // engine. The spans that are kept are not sent anywhere.
-func BenchmarkPassedOn(b *testing.B) {
+func BenchmarkPassThrough(b *testing.B) {
 	for _, x := range []struct{ name, endpoint, share string }{
 		{"untraced", "", ""}, {"dropped", "http://127.0.0.1:9", "0"}, {"kept", "http://127.0.0.1:9", "1"},
 	} {
@@ -75,7 +75,7 @@ func BenchmarkPassedOn(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			h, r, w := passesOn(tr), arriving(), httptest.NewRecorder()
+			h, r, w := passThrough(tr), newRequest(), httptest.NewRecorder()
 			b.ReportAllocs()
 			for b.Loop() {
 				h.ServeHTTP(w, r)
@@ -85,7 +85,7 @@ func BenchmarkPassedOn(b *testing.B) {
 }
 
 // passesOn is a handler that hands every request to an engine that answers at once, and reads the answer.
-func passesOn(tr *metrics.Tracing) http.Handler {
+func passThrough(tr *metrics.Tracing) http.Handler {
 	engine := tr.Transport(roundTripper(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
 	}))
@@ -102,7 +102,7 @@ func passesOn(tr *metrics.Tracing) http.Handler {
 }
 
 // arriving is a request as a client's library and the gate's front make one.
-func arriving() *http.Request {
+func newRequest() *http.Request {
 	r := httptest.NewRequest("GET", "/api/messages/shop-1/chats?page=1", nil)
 	for _, name := range []string{"Accept", "User-Agent", "X-Api-Key", "X-Request-Id", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
 		r.Header.Set(name, "value")

@@ -29,13 +29,13 @@ const (
 )
 
 // Everything that a client or an engine says goes through every observer, span and log.
-func TestNoCanaryComesOut(t *testing.T) {
+func TestCanary_AppearsInNoOutput(t *testing.T) {
 	r := startTracing(t, "1", metrics.TracingConfig{})
 	m := full(t)
 	var logs bytes.Buffer
 	log := slog.New(m.LogHandler(slog.NewJSONHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true})))
 	observe := r.Observer(func(e session.Event, in trace.SpanContext) {
-		m.ObserveIn(e, in)
+		m.Observe(e, in)
 		if e.Session == canarySession {
 			return // a log may name a session
 		}
@@ -94,7 +94,7 @@ func sing(t *testing.T, r traced, canary string, observe session.EventHandler) {
 }
 
 func singMetrics(m *metrics.Metrics, canary string) {
-	m.HTTP(metrics.Exchange{Method: canary, Route: canary, Code: canary, Traffic: session.TrafficClass(canary), RequestID: canary, Status: 500})
+	m.HTTP(session.RequestLog{Method: canary, Route: canary, Code: canary, Traffic: session.TrafficClass(canary), RequestID: canary, Status: 500})
 	m.Store(canary, time.Second, errors.New(canary))
 	m.Probes().ObserveRun(canary, diagnosis.Code(canary), time.Now(), time.Second)
 	m.Probes().ObserveRun("control", diagnosis.Code(canary), time.Now(), time.Second)

@@ -16,7 +16,7 @@ import (
 
 // A dial that took too long is no connection, and so is one that a breaker did not make: the span says what
 // the metric says.
-func TestACallWithoutAConnectionIsUnreachable(t *testing.T) {
+func TestTransport_DialErrorIsUnreachable(t *testing.T) {
 	r := startTracing(t, "1", metrics.TracingConfig{})
 	for _, why := range []error{os.ErrDeadlineExceeded, errors.New("the circuit is open")} {
 		next := roundTripper(func(*http.Request) (*http.Response, error) { return nil, &net.OpError{Op: "dial", Err: why} })
@@ -38,7 +38,7 @@ func TestACallWithoutAConnectionIsUnreachable(t *testing.T) {
 
 // The engine is told of the trace as OpenTelemetry writes it, and of no other that a client names, whether the trace is
 // kept or not. Where nobody keeps it and the front has told it already, the request goes out as it is.
-func TestTheEngineIsToldOfTheTrace(t *testing.T) {
+func TestTransport_ReplacesClientTraceparent(t *testing.T) {
 	for _, share := range []string{"0", "1"} {
 		r := startTracing(t, share, metrics.TracingConfig{})
 		var out *http.Request

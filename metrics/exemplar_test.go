@@ -9,21 +9,20 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"qrgate/internal/session"
-	"qrgate/metrics"
 )
 
-func TestExemplars(t *testing.T) {
+func TestExemplars_OnlySampledTraces(t *testing.T) {
 	t.Parallel()
 	m := full(t)
 	kept := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{0xaa}, SpanID: trace.SpanID{0xbb}, TraceFlags: trace.FlagsSampled})
 	lost := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{0xcc}, SpanID: trace.SpanID{0xdd}})
-	m.ObserveIn(session.Event{Kind: session.EventAcquisition, Outcome: session.Success, Duration: 2 * time.Second}, kept)
-	m.ObserveIn(session.Event{Kind: session.EventAcquisition, Outcome: session.Success, Duration: 4 * time.Second}, lost)
-	m.ObserveIn(session.Event{Kind: session.EventEngineCall, Op: session.OpQR, Duration: time.Second}, kept)
-	m.HTTP(metrics.Exchange{Method: "GET", Route: "/api/sessions", Status: 200, Took: time.Second, Trace: "00-" + kept.TraceID().String() + "-" + kept.SpanID().String() + "-01"})
+	m.Observe(session.Event{Kind: session.EventAcquisition, Outcome: session.Success, Duration: 2 * time.Second}, kept)
+	m.Observe(session.Event{Kind: session.EventAcquisition, Outcome: session.Success, Duration: 4 * time.Second}, lost)
+	m.Observe(session.Event{Kind: session.EventEngineCall, Op: session.OpQR, Duration: time.Second}, kept)
+	m.HTTP(session.RequestLog{Method: "GET", Route: "/api/sessions", Status: 200, Took: time.Second, Trace: "00-" + kept.TraceID().String() + "-" + kept.SpanID().String() + "-01"})
 
 	text := exposition(m, openMetrics)
-	for _, name := range []string{metrics.QRTimeToCode, metrics.EngineDuration, metrics.HTTPDuration} {
+	for _, name := range []string{"qrgate_qr_time_to_code_seconds", "qrgate_engine_request_duration_seconds", "http_server_request_duration_seconds"} {
 		at := regexp.MustCompile(name + `_bucket\{[^}]*\} 1 # \{[^}]*trace_id="aa0{30}"[^}]*\}`)
 		if !at.MatchString(text) {
 			t.Errorf("%s has no exemplar", name)
@@ -40,12 +39,12 @@ func TestExemplars(t *testing.T) {
 	}
 }
 
-func TestHistogramsAreNativeToo(t *testing.T) {
+func TestHistograms_AreNativeAndClassic(t *testing.T) {
 	t.Parallel()
 	m := full(t)
-	m.Observe(session.Event{Kind: session.EventAcquisition, Outcome: session.Success, Duration: 2 * time.Second})
+	m.ObserveEvent(session.Event{Kind: session.EventAcquisition, Outcome: session.Success, Duration: 2 * time.Second})
 	for _, f := range gather(t, m) {
-		if f.GetName() != metrics.QRTimeToCode {
+		if f.GetName() != "qrgate_qr_time_to_code_seconds" {
 			continue
 		}
 		for _, s := range f.Metric {

@@ -4,36 +4,39 @@ import (
 	"log/slog"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"qrgate/internal/session"
 )
 
-// For the tests of decisions that have no other door.
-var (
-	TemplateOf = templateOf
-	Scrub      = scrub
-)
+// MaxAcquisitions is the bound of acquisitions that are traced at the same time.
+const MaxAcquisitions = maxAcquisitions
 
-// SamplerFor is the whole sampler that the two variables make.
+// ObserveEvent observes an event outside any span.
+func (m *Metrics) ObserveEvent(e session.Event) { m.Observe(e, trace.SpanContext{}) }
+
+// SamplerFor returns the complete sampler for the two variables.
 func SamplerFor(name, arg string) (sdktrace.Sampler, error) {
-	rest, err := samplerFor(name, arg)
+	rest, err := parseSampler(name, arg)
 	if err != nil {
 		return nil, err
 	}
-	return sampler(rest), nil
+	return newSampler(rest), nil
 }
 
-// Plan reports whether the given variables turn the export on.
-func Plan(env map[string]string) (bool, error) {
-	p, err := planFrom(func(name string) string { return env[name] })
+// Exports reports whether the given variables turn the export on.
+func Exports(env map[string]string) (bool, error) {
+	p, err := parseTraceEnv(func(name string) string { return env[name] })
 	return p.export, err
 }
 
-// MaxFlights is the bound of flights that are traced at once.
-const MaxFlights = maxFlights
+// Running is closed once spans are exported.
+func (t *Tracing) Running() <-chan struct{} { return t.running }
 
-// Ref is how spans name a session.
-func Ref(t *Tracing, session string) string { return t.ref(session).Value.AsString() }
+// SessionRef is how spans name a session.
+func SessionRef(t *Tracing, session string) string { return t.sessionRef(session).Value.AsString() }
 
-// Counted is e with its failures counted and their begin and end logged.
-func Counted(e sdktrace.SpanExporter, failed func(), log *slog.Logger) sdktrace.SpanExporter {
-	return &countingExporter{SpanExporter: e, failed: failed, log: log}
+// NewCountingExporter counts and logs failed exports of e.
+func NewCountingExporter(e sdktrace.SpanExporter, onFailed func(), log *slog.Logger) sdktrace.SpanExporter {
+	return &countingExporter{SpanExporter: e, onFailed: onFailed, log: log}
 }

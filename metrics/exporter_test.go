@@ -26,7 +26,7 @@ func (a *answering) ExportSpans(context.Context, []sdktrace.ReadOnlySpan) error 
 func (a *answering) Shutdown(context.Context) error { return nil }
 
 // A collector that is down for an hour is two lines in the log, not one per batch.
-func TestFailedExportsAreCountedAndLoggedOnChange(t *testing.T) {
+func TestCountingExporter_LogsOnlyChanges(t *testing.T) {
 	t.Parallel()
 	down := &url.Error{Op: "Post", URL: "http://127.0.0.1/?token=hush", Err: errors.New("connection refused")}
 	answers := &answering{nil, down, down, errors.New("http://127.0.0.1/?token=hush: 400"), nil, nil}
@@ -38,7 +38,7 @@ func TestFailedExportsAreCountedAndLoggedOnChange(t *testing.T) {
 		return a
 	}})
 	failures := 0
-	e := metrics.Counted(answers, func() { failures++ }, slog.New(text))
+	e := metrics.NewCountingExporter(answers, func() { failures++ }, slog.New(text))
 	for range 6 {
 		if err := e.ExportSpans(t.Context(), nil); err != nil {
 			t.Errorf("OpenTelemetry's own error handler would be told of %v", err)
@@ -47,7 +47,7 @@ func TestFailedExportsAreCountedAndLoggedOnChange(t *testing.T) {
 	if failures != 3 {
 		t.Errorf("%d failures counted, want 3", failures)
 	}
-	want := "level=WARN msg=\"spans cannot be exported\" cause=\"connection refused\"\nlevel=INFO msg=\"spans are exported again\"\n"
+	want := "level=WARN msg=\"cannot export spans\" err=\"connection refused\"\nlevel=INFO msg=\"spans exported again\"\n"
 	if diff := cmp.Diff(want, logs.String()); diff != "" {
 		t.Error(diff)
 	}

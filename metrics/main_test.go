@@ -22,7 +22,7 @@ func full(t testing.TB) *metrics.Metrics {
 		Probes: map[string]time.Duration{"engine_health": 15 * time.Second, "create_delete": time.Minute,
 			"create_connect_qr": 5 * time.Minute, "control": time.Minute},
 		Read: func() metrics.GaugeValues {
-			return metrics.GaugeValues{Limit: 5000, Budget: metrics.Budget{Known: true, Left: 7}}
+			return metrics.GaugeValues{Limit: 5000, RateLimit: metrics.RateLimit{Known: true, Remaining: 7}}
 		},
 	})
 	if err != nil {

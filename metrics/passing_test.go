@@ -14,7 +14,7 @@ import (
 )
 
 // A trace that nobody keeps costs no span, and is told to the engine as what it is.
-func TestADroppedTraceGoesOnAtTheEngineUnkept(t *testing.T) {
+func TestTransport_UnsampledTraceIsPropagatedWithoutSpan(t *testing.T) {
 	r := startTracing(t, "0", metrics.TracingConfig{})
 	body := io.NopCloser(strings.NewReader("answer"))
 	var told http.Header
@@ -54,7 +54,7 @@ func whetherKeptOrNot(t *testing.T, test func(t *testing.T, r traced, kept bool)
 }
 
 // The trailers of a request come when its body has been read, after the transport took the request over.
-func TestTrailersComeAfterTheRequest(t *testing.T) {
+func TestTransport_TrailersReachEngine(t *testing.T) {
 	whetherKeptOrNot(t, func(t *testing.T, r traced, _ bool) {
 		sum := ""
 		engine := r.Transport(roundTripper(func(out *http.Request) (*http.Response, error) {
@@ -75,7 +75,7 @@ func TestTrailersComeAfterTheRequest(t *testing.T) {
 	})
 }
 
-func TestAConnectionCanBeTakenOver(t *testing.T) {
+func TestServer_ConnectionCanBeHijacked(t *testing.T) {
 	whetherKeptOrNot(t, func(t *testing.T, r traced, kept bool) {
 		h, served := r.Server(http.HandlerFunc(takeOver)), make(chan struct{})
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, in *http.Request) {

@@ -55,7 +55,7 @@ func newCaller(t *testing.T) *caller {
 func (c *caller) ask(op string, tenant session.Tenant, sess string, kind session.ErrorKind) bool {
 	c.Helper()
 	c.mood.kind = kind
-	name := metrics.EngineRetries + "{" + op + "}"
+	name := "qrgate_engine_retries_total{" + op + "}"
 	before := series(c, c.m)[name]
 	who, which := session.Caller{Tenant: tenant}, session.Ref{Name: sess}
 	var err error
@@ -76,7 +76,7 @@ func (c *caller) ask(op string, tenant session.Tenant, sess string, kind session
 }
 
 // A retry is a call after a failed one with the same aim, whatever lies between.
-func TestRetries(t *testing.T) {
+func TestRetries_FollowFailuresOfSamePurpose(t *testing.T) {
 	t.Parallel()
 	type call struct {
 		op, tenant, session string
@@ -106,7 +106,7 @@ func TestRetries(t *testing.T) {
 }
 
 // What failed is remembered for as long as a wish lasts, and forgotten before two of them are over.
-func TestRetriesAreForgotten(t *testing.T) {
+func TestRetries_OldFailuresExpire(t *testing.T) {
 	t.Parallel()
 	for after, want := range map[time.Duration]bool{
 		time.Second: true, session.AcquireTimeout - time.Second: true, 2*session.AcquireTimeout + time.Second: false, time.Hour: false,
@@ -123,7 +123,7 @@ func TestRetriesAreForgotten(t *testing.T) {
 }
 
 // However many fail, only the last of them are remembered.
-func TestRetriesAreBounded(t *testing.T) {
+func TestRetries_MemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	m, mood := full(t), &moody{session.KindUnreachable}
 	engine := m.Engine(mood)
@@ -131,9 +131,9 @@ func TestRetriesAreBounded(t *testing.T) {
 		_, _ = engine.QR(t.Context(), session.Caller{}, session.Ref{Name: strconv.Itoa(i)})
 	}
 	again := func(sess string) bool {
-		before := series(t, m)[metrics.EngineRetries+"{qr}"]
+		before := series(t, m)["qrgate_engine_retries_total{qr}"]
 		_, _ = engine.QR(t.Context(), session.Caller{}, session.Ref{Name: sess})
-		return series(t, m)[metrics.EngineRetries+"{qr}"] != before
+		return series(t, m)["qrgate_engine_retries_total{qr}"] != before
 	}
 	if again("0") || !again("19999") {
 		t.Error("the first is remembered, or the last is not")

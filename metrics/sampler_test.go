@@ -11,7 +11,7 @@ import (
 	"qrgate/metrics"
 )
 
-func TestSampler(t *testing.T) {
+func TestSampler_DecidesByOriginAndParent(t *testing.T) {
 	t.Parallel()
 	synthetic := []attribute.KeyValue{attribute.String("user_agent.synthetic.type", "test")}
 	parent := func(flags trace.TraceFlags) trace.SpanContext {
@@ -50,7 +50,7 @@ func TestSampler(t *testing.T) {
 	}
 }
 
-func TestEnvironment(t *testing.T) {
+func TestTraceEnv_ParsesVariables(t *testing.T) {
 	t.Parallel()
 	const endpoint, secret = "OTEL_EXPORTER_OTLP_ENDPOINT", "hush-5550100"
 	for name, x := range map[string]struct {
@@ -73,7 +73,7 @@ func TestEnvironment(t *testing.T) {
 		"not a number":     {map[string]string{endpoint: "http://127.0.0.1", "OTEL_TRACES_SAMPLER_ARG": "NaN"}, false, "OTEL_TRACES_SAMPLER_ARG"},
 		"a bad sampler":    {map[string]string{endpoint: "http://127.0.0.1", "OTEL_TRACES_SAMPLER": secret}, false, "OTEL_TRACES_SAMPLER"},
 	} {
-		on, err := metrics.Plan(x.env)
+		on, err := metrics.Exports(x.env)
 		if x.says == "" && (err != nil || on != x.on) {
 			t.Errorf("%s: on is %v, %v", name, on, err)
 		}

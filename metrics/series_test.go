@@ -34,7 +34,7 @@ func count(t *testing.T, m *metrics.Metrics) int {
 	return n
 }
 
-func TestSeriesAreBoundedWhateverIsThrown(t *testing.T) {
+func TestSeries_RandomInputCreatesNone(t *testing.T) {
 	t.Parallel()
 	m := full(t)
 	before, names := count(t, m), series(t, m)
@@ -51,7 +51,7 @@ func TestSeriesAreBoundedWhateverIsThrown(t *testing.T) {
 	if !slices.Equal(slices.Sorted(maps.Keys(names)), slices.Sorted(maps.Keys(now))) {
 		t.Error("the storm made other series")
 	}
-	for _, must := range []string{metrics.QRAcquisitions, metrics.HTTPRequests, metrics.EngineRequests, metrics.ProbeErrors} {
+	for _, must := range []string{"qrgate_qr_acquisitions_total", "http_server_requests_total", "qrgate_engine_requests_total", "qrgate_probe_errors_total"} {
 		if total := sum(now, must); total == 0 {
 			t.Errorf("the storm left no trace in %s", must)
 		}
@@ -82,13 +82,13 @@ func storm(m *metrics.Metrics, n int) {
 	}
 	took := func() time.Duration { return time.Duration(r.Int64N(int64(2 * time.Minute))) }
 	for range n {
-		m.Observe(session.Event{
+		m.ObserveEvent(session.Event{
 			Kind: session.EventKind(text("state", "engine_call", "qr", "acquisition", "wait", "decrypt_failed", "store")), Duration: took(),
 			Traffic: session.TrafficClass(text("user", "synthetic")), Session: text(), To: session.State(text("connecting", "failed")),
 			Op: text("qr", "list"), ErrorKind: session.ErrorKind(text("", "not_ready", "timeout")), Status: r.IntN(1000) - 100, Code: text(),
 			Outcome: session.Outcome(text("success", "failure", "abandoned", "")), Diagnosis: diagnosis.Code(text(codes...)), Sequence: r.IntN(9),
 		})
-		m.HTTP(metrics.Exchange{Method: text("GET", "POST", "BREW"), Route: text("/api/sessions/{id}/qr", "/api/sessions/{id}", "unmatched"),
+		m.HTTP(session.RequestLog{Method: text("GET", "POST", "BREW"), Route: text("/api/sessions/{id}/qr", "/api/sessions/{id}", "unmatched"),
 			Status: r.IntN(2000) - 500, Code: text(""), Took: took(), BytesIn: r.Int64() - r.Int64(), BytesOut: 1,
 			Traffic: session.TrafficClass(text("user", "synthetic")), RequestID: text(), ClientGone: r.IntN(2) == 0, Truncated: r.IntN(2) == 0})
 		m.Store(text("get", "put"), took(), errors.New(text()))
@@ -98,7 +98,7 @@ func storm(m *metrics.Metrics, n int) {
 	}
 }
 
-func TestJourneysHaveTheirLegalTuplesFromTheStart(t *testing.T) {
+func TestSeries_LegalAcquisitionsExistFromStart(t *testing.T) {
 	t.Parallel()
 	now := series(t, full(t))
 	for _, origin := range []string{"user", "synthetic"} {
@@ -112,14 +112,14 @@ func TestJourneysHaveTheirLegalTuplesFromTheStart(t *testing.T) {
 		}
 		for _, w := range want { // labels sort as diagnosis, origin, outcome
 			diagnosis, out, _ := strings.Cut(w, ",")
-			if _, ok := now[fmt.Sprintf("%s{%s,%s,%s}", metrics.QRAcquisitions, diagnosis, origin, out)]; !ok {
+			if _, ok := now[fmt.Sprintf("%s{%s,%s,%s}", "qrgate_qr_acquisitions_total", diagnosis, origin, out)]; !ok {
 				t.Errorf("no series for %s of %s", w, origin)
 			}
 		}
 	}
 	n := 0
 	for name := range now {
-		if strings.HasPrefix(name, metrics.QRAcquisitions+"{") {
+		if strings.HasPrefix(name, "qrgate_qr_acquisitions_total"+"{") {
 			n++
 		}
 	}
@@ -129,13 +129,13 @@ func TestJourneysHaveTheirLegalTuplesFromTheStart(t *testing.T) {
 }
 
 // Every pair of outcome and diagnosis, legal or not, is counted exactly once, and as a legal one.
-func TestSuccessIsExactlyNone(t *testing.T) {
+func TestAcquisitions_SuccessHasNoDiagnosis(t *testing.T) {
 	t.Parallel()
 	m := full(t)
 	pairs, good := 0.0, 0.0
 	for _, out := range []session.Outcome{session.Success, session.Failure, session.Abandoned, "", "other"} {
 		for _, why := range append(diagnosis.Codes(), diagnosis.None, "", "made_up") {
-			m.Observe(session.Event{Kind: session.EventAcquisition, Outcome: out, Diagnosis: why, Duration: time.Second})
+			m.ObserveEvent(session.Event{Kind: session.EventAcquisition, Outcome: out, Diagnosis: why, Duration: time.Second})
 			pairs++
 			if out == session.Success {
 				good++
@@ -143,14 +143,14 @@ func TestSuccessIsExactlyNone(t *testing.T) {
 		}
 	}
 	now := series(t, m)
-	if got := sum(now, metrics.QRAcquisitions); got != pairs {
+	if got := sum(now, "qrgate_qr_acquisitions_total"); got != pairs {
 		t.Errorf("%v journeys were counted, of %v", got, pairs)
 	}
-	if got := now[metrics.QRAcquisitions+"{none,user,success}"]; got != good || sum(now, metrics.QRTimeToCode) != good {
+	if got := now["qrgate_qr_acquisitions_total"+"{none,user,success}"]; got != good || sum(now, "qrgate_qr_time_to_code_seconds") != good {
 		t.Errorf("%v successes were counted, of %v", got, good)
 	}
 	for name := range now {
-		if strings.HasPrefix(name, metrics.QRAcquisitions+"{") && strings.Contains(name, "none") != strings.Contains(name, "success") {
+		if strings.HasPrefix(name, "qrgate_qr_acquisitions_total"+"{") && strings.Contains(name, "none") != strings.Contains(name, "success") {
 			t.Errorf("there is a series %s", name)
 		}
 	}

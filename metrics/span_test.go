@@ -8,7 +8,7 @@ import (
 	"qrgate/metrics"
 )
 
-func TestSpansOfProbes(t *testing.T) {
+func TestSpan_ProbeSpansAreSampledAndRedacted(t *testing.T) {
 	r := startTracing(t, "0", metrics.TracingConfig{})
 	ctx, end := r.Span(t.Context(), "probe.run", slog.String("name", "control"), slog.Int("attempt", 2),
 		slog.String("session", "mine"), slog.String("api_key", "hush"), slog.String("user_agent.kind", "x"))

@@ -14,6 +14,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"qrgate/internal/diagnosis"
 	"qrgate/internal/secret"
 	"qrgate/internal/session"
 	"qrgate/internal/test/otlptest"
@@ -51,6 +52,7 @@ func startTracing(t *testing.T, ratio string, cfg metrics.TracingConfig) traced 
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- tr.Run(ctx) }()
+	<-tr.Running()
 	stop := sync.OnceValue(func() error { cancel(); return <-done })
 	t.Cleanup(func() { _ = stop() })
 	return traced{tr, receiver, stop}
@@ -89,7 +91,7 @@ const (
 	theirs     = "00-" + theirTrace + "-00f067aa0ba902b7-01"
 )
 
-func TestServerSpans(t *testing.T) {
+func TestServer_MakesSpans(t *testing.T) {
 	r := startTracing(t, "1", metrics.TracingConfig{})
 	h := r.Server(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Request-Id", "req-1")
@@ -134,7 +136,7 @@ func TestServerSpans(t *testing.T) {
 }
 
 // A digest without a key would tell the name to whoever can guess it.
-func TestSessionsAreKnownByAKeyedDigest(t *testing.T) {
+func TestSessionRef_DependsOnKey(t *testing.T) {
 	seen := map[string]bool{}
 	for _, key := range []string{"", "another key"} { // random if empty
 		t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
@@ -142,8 +144,8 @@ func TestSessionsAreKnownByAKeyedDigest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		seen[metrics.Ref(tr, "mine")] = true
-		if again := metrics.Ref(tr, "mine"); !seen[again] || metrics.Ref(tr, "yours") == again {
+		seen[metrics.SessionRef(tr, "mine")] = true
+		if again := metrics.SessionRef(tr, "mine"); !seen[again] || metrics.SessionRef(tr, "yours") == again {
 			t.Errorf("with the key %q the digest does not name the session", key)
 		}
 	}
@@ -152,7 +154,7 @@ func TestSessionsAreKnownByAKeyedDigest(t *testing.T) {
 	}
 }
 
-func TestATenantCannotMakeTheGateKeepATrace(t *testing.T) {
+func TestServer_UserTraceparentDoesNotForceSampling(t *testing.T) {
 	r := startTracing(t, "0", metrics.TracingConfig{})
 	h := r.Server(http.NotFoundHandler())
 	ask(h, "GET", "/api/sessions/a/qr", "key-a", theirs)
@@ -163,7 +165,7 @@ func TestATenantCannotMakeTheGateKeepATrace(t *testing.T) {
 	}
 }
 
-func TestTheTraceGoesOnAtTheEngine(t *testing.T) {
+func TestTransport_ContinuesTraceAtEngine(t *testing.T) {
 	r := startTracing(t, "1", metrics.TracingConfig{})
 	seen := make(chan http.Header, 4)
 	engine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -204,7 +206,7 @@ func TestTheTraceGoesOnAtTheEngine(t *testing.T) {
 }
 
 // A caller that neither reads nor closes a body must not lose the span.
-func TestABodyThatNobodyTouches(t *testing.T) {
+func TestTransport_UntouchedBodyEndsSpanWithContext(t *testing.T) {
 	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "1")
 	r := startTracing(t, "1", metrics.TracingConfig{})
 	rt := r.Transport(roundTripper(func(*http.Request) (*http.Response, error) {
@@ -237,7 +239,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-func TestCallsWithoutAnAnswer(t *testing.T) {
+func TestTransport_ErrorsSetErrorType(t *testing.T) {
 	r := startTracing(t, "1", metrics.TracingConfig{})
 	refused := r.Transport(roundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("dial http://secret") }))
 	for name, at := range map[string]func() context.Context{
@@ -264,30 +266,30 @@ func TestCallsWithoutAnAnswer(t *testing.T) {
 	}
 }
 
-func TestShutdownFlushesAndSaysWhatItCouldNotSend(t *testing.T) {
+func TestTracingRun_FlushesAndCountsFailures(t *testing.T) {
 	failures := 0
 	var logs bytes.Buffer
-	r := startTracing(t, "1", metrics.TracingConfig{Failed: func() { failures++ }, Logger: slog.New(slog.NewTextHandler(&logs, nil))})
-	_, span := r.Tracer().Start(t.Context(), "last")
-	span.End()
+	r := startTracing(t, "1", metrics.TracingConfig{OnFailed: func() { failures++ }, Logger: slog.New(slog.NewTextHandler(&logs, nil))})
+	_, end := r.Span(t.Context(), "last")
+	end(diagnosis.None)
 	if got := r.spans(t); len(got["last"]) != 1 || failures != 0 {
 		t.Errorf("received %d spans after the end, %d failures", len(got["last"]), failures)
 	}
 
-	r = startTracing(t, "1", metrics.TracingConfig{Failed: func() { failures++ }, Logger: slog.New(slog.NewTextHandler(&logs, nil))})
+	r = startTracing(t, "1", metrics.TracingConfig{OnFailed: func() { failures++ }, Logger: slog.New(slog.NewTextHandler(&logs, nil))})
 	r.receiver.Refuse = http.StatusBadRequest
-	_, span = r.Tracer().Start(t.Context(), "lost")
-	span.End()
+	_, end = r.Span(t.Context(), "lost")
+	end(diagnosis.None)
 	_ = r.stop()
 	if failures != 1 {
 		t.Errorf("%d failures counted, want 1", failures)
 	}
-	if n := strings.Count(logs.String(), "spans cannot be exported"); n != 1 || strings.Contains(logs.String(), r.receiver.URL()) {
+	if n := strings.Count(logs.String(), "cannot export spans"); n != 1 || strings.Contains(logs.String(), r.receiver.URL()) {
 		t.Errorf("%d failures logged, want one and no URL: %s", n, &logs)
 	}
 }
 
-func TestWithNothingSetTracingIsNotThere(t *testing.T) {
+func TestTracing_WithoutEndpointWrapsNothing(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "")
 	t.Setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "")
 	tr, err := metrics.NewTracing(t.Context(), metrics.TracingConfig{})

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"log/slog"
+	"strings"
 
 	"go.opentelemetry.io/otel/trace"
 
@@ -21,7 +22,7 @@ func (g *App) makeTelemetry() error {
 	g.metrics = m
 	g.cfg.Logger = slog.New(m.LogHandler(g.cfg.Logger.Handler()))
 	g.tracing, err = metrics.NewTracing(context.Background(), metrics.TracingConfig{
-		Build: metrics.Build{Version: g.cfg.Version}, RefKey: g.cfg.Secret, Origin: g.origin, Failed: m.ExportFailed, Logger: g.cfg.Logger,
+		Build: metrics.Build{Version: g.cfg.Version}, RefKey: g.cfg.Secret, Origin: g.origin, OnFailed: m.ExportFailed, Logger: g.cfg.Logger,
 	})
 	return err
 }
@@ -33,7 +34,7 @@ func (g *App) readings() metrics.GaugeValues {
 	}
 	s := g.pairing.Stats()
 	now := metrics.GaugeValues{Sessions: s.Sessions, Waiters: s.Waiters, Limit: s.Limit,
-		Budget: metrics.Budget{Known: s.Remaining >= 0, Left: max(s.Remaining, 0)}}
+		RateLimit: metrics.RateLimit{Known: s.Remaining >= 0, Remaining: max(s.Remaining, 0)}}
 	if g.circuit != nil {
 		now.Circuit = string(g.circuit.State())
 	}
@@ -43,7 +44,7 @@ func (g *App) readings() metrics.GaugeValues {
 // observer hands the heart's events to the tracer, the counters and the log.
 func (g *App) observer() session.EventHandler {
 	return g.tracing.Observer(func(e session.Event, in trace.SpanContext) {
-		g.metrics.ObserveIn(e, in)
+		g.metrics.Observe(e, in)
 		g.recorder.Observe(e)
 		g.logEvent(trace.ContextWithSpanContext(context.Background(), in), e)
 		g.maybeCheck(e)
@@ -52,6 +53,8 @@ func (g *App) observer() session.EventHandler {
 
 // onRequest hands a request's report to the counters and the log.
 func (g *App) onRequest(x proxy.RequestLog) {
-	g.metrics.HTTP(metrics.Exchange(x))
+	r := session.RequestLog(x)
+	r.Route = strings.Replace(r.Route, ":id", "{id}", 1)
+	g.metrics.HTTP(r)
 	g.logExchange(x)
 }

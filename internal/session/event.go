@@ -57,3 +57,47 @@ type Event struct {
 
 // EventHandler receives events. It must be quick and safe for concurrent use.
 type EventHandler func(Event)
+
+// EngineUp reports whether an engine_call proves that the engine is up. A canceled call proves nothing. A proxy in
+// front of the engine that responds with 502, 503 or 504 proves that the engine is down.
+func (e Event) EngineUp() (up, known bool) {
+	switch e.ErrorKind {
+	case KindCanceled:
+		return false, false
+	case KindUnreachable, KindTimeout:
+		return false, true
+	case KindBadResponse:
+		return e.Status < 502 || e.Status > 504, true
+	}
+	return true, true
+}
+
+// EngineUp reports whether the result of a health check, [diagnosis.None] or a cause, proves that the engine is up. An
+// engine that responds with an error, a rejection or a rate limit is up; a check that failed otherwise proves nothing.
+func EngineUp(cause diagnosis.Code) (up, known bool) {
+	switch cause {
+	case diagnosis.EngineUnreachable, diagnosis.EngineTimeout:
+		return false, true
+	case diagnosis.None, diagnosis.Engine5xx, diagnosis.EngineBadResponse, diagnosis.KeyRefused, diagnosis.RateLimited:
+		return true, true
+	}
+	return false, false
+}
+
+// RequestLog reports one request of a client and its response to logs and metrics. RequestID and Session must not
+// become labels.
+type RequestLog struct {
+	Method     string        // one of the nine of RFC 9110 and RFC 5789, or "OTHER"
+	Route      string        // the session route's template, such as "/api/sessions/{id}/qr", or "unmatched"
+	Status     int           // as sent; 499 if the client left before that
+	Code       string        // of the error that qrgate itself responded with; empty if none
+	Took       time.Duration // from the parsed request header to the end of the response
+	BytesIn    int64         // body bytes read from the client
+	BytesOut   int64         // body bytes written to the client; none for an upgraded connection
+	Traffic    TrafficClass  // user or probe
+	RequestID  string        // ^[A-Za-z0-9._-]{1,64}$
+	Session    string        // ^[A-Za-z0-9_-]{1,100}$ on the routes of one session; else empty
+	Trace      string        // the request's span as a W3C traceparent; empty if it is not sampled
+	ClientGone bool          // the client left before the end of the response
+	Truncated  bool          // the response began and could not be completed
+}

@@ -49,7 +49,7 @@ func (e engine) List(ctx context.Context, _ session.Caller) (session.SessionList
 	return session.SessionList{}, e.call(ctx)
 }
 
-func TestAFlightIsOneTrace(t *testing.T) {
+func TestAcquisitionSpan_ContainsEngineCalls(t *testing.T) {
 	r := startTracing(t, "1", metrics.TracingConfig{})
 	wire := r.Transport(roundTripper(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 500, Body: http.NoBody}, nil
@@ -73,10 +73,10 @@ func TestAFlightIsOneTrace(t *testing.T) {
 	}
 
 	all := r.spans(t)
-	if len(all["qr.journey"]) != 1 || len(all["engine.qr"]) != 1 || len(all["engine.status"]) != 1 {
+	if len(all["qr.acquisition"]) != 1 || len(all["engine.qr"]) != 1 || len(all["engine.status"]) != 1 {
 		t.Fatalf("got %v", all)
 	}
-	flight, look, call := all["qr.journey"][0], all["engine.qr"][0], all["GET /api/sessions/{id}/qr"][0]
+	flight, look, call := all["qr.acquisition"][0], all["engine.qr"][0], all["GET /api/sessions/{id}/qr"][0]
 	if flight.ID() != ended.SpanID().String() || flight.Attr("qrgate.outcome") != "success" || flight.Attr("error.type") != "" {
 		t.Errorf("the flight is %v", flight)
 	}
@@ -86,7 +86,7 @@ func TestAFlightIsOneTrace(t *testing.T) {
 	if len(flight.Events) != 1 || flight.Events[0].Name != "qr.code_received" {
 		t.Errorf("events: %v", flight.Events)
 	}
-	if look.Parent() != flight.ID() || look.Attr("qrgate.fault") != "not_ready" || look.Attr("error.type") != "" || call.Parent() != look.ID() {
+	if look.Parent() != flight.ID() || look.Attr("qrgate.error_type") != "not_ready" || look.Attr("error.type") != "" || call.Parent() != look.ID() {
 		t.Errorf("the look is %v, its call %v", look, call)
 	}
 	if s := all["engine.status"][0]; s.Attr("error.type") != "server_error" || s.Parent() != flight.ID() {
@@ -97,7 +97,7 @@ func TestAFlightIsOneTrace(t *testing.T) {
 	}
 }
 
-func TestHowFlightsEnd(t *testing.T) {
+func TestAcquisitionSpan_EndsWithOutcome(t *testing.T) {
 	r := startTracing(t, "1", metrics.TracingConfig{})
 	observe := r.Observer(func(session.Event, trace.SpanContext) {})
 	ends := map[string]struct {
@@ -118,7 +118,7 @@ func TestHowFlightsEnd(t *testing.T) {
 		e.Session, e.AcquisitionID, e.At = name, name, time.Now()
 		observe(e)
 	}
-	got := r.spans(t)["qr.journey"]
+	got := r.spans(t)["qr.acquisition"]
 	if len(got) != len(order)+1 { // the one that began anew is closed with the gate
 		t.Fatalf("%d flights", len(got))
 	}
@@ -130,7 +130,7 @@ func TestHowFlightsEnd(t *testing.T) {
 	}
 }
 
-func TestFlightsAreBounded(t *testing.T) {
+func TestAcquisitionSpans_AreBounded(t *testing.T) {
 	r := startTracing(t, "1", metrics.TracingConfig{})
 	in := 0
 	observe := r.Observer(func(_ session.Event, s trace.SpanContext) {
@@ -142,14 +142,14 @@ func TestFlightsAreBounded(t *testing.T) {
 	begin := func(i int, at time.Time) {
 		observe(session.Event{Kind: session.EventState, At: at, Session: fmt.Sprint(i), AcquisitionID: fmt.Sprint(i), To: session.Connecting})
 	}
-	for i := range metrics.MaxFlights + 10 {
+	for i := range metrics.MaxAcquisitions + 10 {
 		begin(i, at)
 	}
-	if in != metrics.MaxFlights {
-		t.Errorf("%d flights are traced at once, want %d", in, metrics.MaxFlights)
+	if in != metrics.MaxAcquisitions {
+		t.Errorf("%d flights are traced at once, want %d", in, metrics.MaxAcquisitions)
 	}
 	begin(-1, at.Add(time.Hour))
-	if in != metrics.MaxFlights+1 {
+	if in != metrics.MaxAcquisitions+1 {
 		t.Error("flights that nobody ended keep others out for ever")
 	}
 }

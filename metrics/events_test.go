@@ -14,7 +14,7 @@ import (
 	"qrgate/metrics"
 )
 
-func TestObserve(t *testing.T) {
+func TestMetricsObserve_CountsEvents(t *testing.T) {
 	t.Parallel()
 	const s = time.Second
 	look := func(fault session.ErrorKind, status int) session.Event {
@@ -60,14 +60,14 @@ func TestObserve(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			m := full(t)
-			if diff := cmp.Diff(x.want, changed(t, m, func() { m.Observe(x.event) })); diff != "" {
+			if diff := cmp.Diff(x.want, changed(t, m, func() { m.ObserveEvent(x.event) })); diff != "" {
 				t.Error(diff)
 			}
 		})
 	}
 }
 
-func TestObserveHolds(t *testing.T) {
+func TestMetricsObserve_CountsWaits(t *testing.T) {
 	t.Parallel()
 	for name, x := range map[string]struct {
 		event session.Event
@@ -84,18 +84,18 @@ func TestObserveHolds(t *testing.T) {
 		"a probe's hold": {session.Event{Kind: session.EventWait, Traffic: session.SyntheticTraffic}, map[string]float64{}},
 	} {
 		m := full(t)
-		if diff := cmp.Diff(x.want, changed(t, m, func() { m.Observe(x.event) })); diff != "" {
+		if diff := cmp.Diff(x.want, changed(t, m, func() { m.ObserveEvent(x.event) })); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}
 }
 
-func TestTheEngineComesBack(t *testing.T) {
+func TestMetricsObserve_EngineResponseSetsEngineUp(t *testing.T) {
 	t.Parallel()
 	m := full(t)
 	m.Health(diagnosis.EngineUnreachable)
 	got := changed(t, m, func() {
-		m.Observe(session.Event{Kind: session.EventEngineCall, Op: session.OpList, ErrorKind: session.KindNotReady})
+		m.ObserveEvent(session.Event{Kind: session.EventEngineCall, Op: session.OpList, ErrorKind: session.KindNotReady})
 	})
 	if got["qrgate_engine_up{}"] != 1 {
 		t.Errorf("an engine that answers is not up: %v", got)
@@ -103,7 +103,7 @@ func TestTheEngineComesBack(t *testing.T) {
 }
 
 // A look at the engine's health that was refused has met an engine: QRGateEngineDown must not say that nobody does.
-func TestHealthOfTheEngine(t *testing.T) {
+func TestMetricsHealth_OnlyConclusiveResultsChangeEngineUp(t *testing.T) {
 	t.Parallel()
 	for why, want := range map[diagnosis.Code][2]float64{ // :: what it found → up, if it was down and if it was up
 		diagnosis.None: {1, 1}, diagnosis.Engine5xx: {1, 1}, diagnosis.EngineBadResponse: {1, 1}, diagnosis.KeyRefused: {1, 1}, diagnosis.RateLimited: {1, 1},
@@ -121,7 +121,7 @@ func TestHealthOfTheEngine(t *testing.T) {
 	}
 }
 
-func TestStore(t *testing.T) {
+func TestMetricsStore_CountsOperationsAndFailures(t *testing.T) {
 	t.Parallel()
 	for name, x := range map[string]struct {
 		op   string
@@ -141,7 +141,7 @@ func TestStore(t *testing.T) {
 	}
 }
 
-func TestReadingsAreTakenAtTheScrape(t *testing.T) {
+func TestGauges_AreReadDuringScrape(t *testing.T) {
 	t.Parallel()
 	now := metrics.GaugeValues{Sessions: map[session.State]int{session.Connecting: 2, "strange": 9}, Waiters: 3, Limit: 10}
 	m, err := metrics.New(metrics.Config{Read: func() metrics.GaugeValues { return now }})
@@ -155,7 +155,7 @@ func TestReadingsAreTakenAtTheScrape(t *testing.T) {
 	if _, ok := before["qrgate_engine_rate_limit_remaining{}"]; ok {
 		t.Error("a budget is told that no engine stated")
 	}
-	now.Budget = metrics.Budget{Known: true}
+	now.RateLimit = metrics.RateLimit{Known: true}
 	now.Waiters = 4
 	now.Circuit = "half_open"
 	after := series(t, m)
@@ -172,6 +172,6 @@ func TestReadingsAreTakenAtTheScrape(t *testing.T) {
 
 // circuit is what is told of the breaker: closed, half open, open.
 func circuit(now map[string]float64) []float64 {
-	const name = metrics.EngineCircuit
+	const name = "qrgate_engine_circuit_state"
 	return []float64{now[name+"{closed}"], now[name+"{half_open}"], now[name+"{open}"]}
 }

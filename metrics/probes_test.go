@@ -11,7 +11,7 @@ import (
 	"qrgate/metrics"
 )
 
-func TestProbes(t *testing.T) {
+func TestProbes_CountResults(t *testing.T) {
 	t.Parallel()
 	at := time.Unix(1_700_000_000, 500_000_000)
 	for name, x := range map[string]struct {
@@ -46,7 +46,7 @@ func TestProbes(t *testing.T) {
 	}
 }
 
-func TestProbesThatCannotBeToldApart(t *testing.T) {
+func TestNew_InvalidProbesAreErrors(t *testing.T) {
 	t.Parallel()
 	for name, probes := range map[string]map[string]time.Duration{
 		"too many": {"a": 1, "b": 1, "c": 1, "d": 1, "e": 1},

@@ -14,7 +14,6 @@ import (
 
 	"qrgate/internal/diagnosis"
 	"qrgate/internal/secret"
-	"qrgate/metrics"
 )
 
 // logged is one message as it is written, without its time.
@@ -31,7 +30,7 @@ func logged(t testing.TB, write func(*slog.Logger)) string {
 	return strings.TrimSuffix(out.String(), "\n")
 }
 
-func TestLogsAreRedacted(t *testing.T) {
+func TestLogHandler_Redacts(t *testing.T) {
 	t.Parallel()
 	code := "2@" + strings.Repeat("Ab1/", 30) + ",x=="
 	for name, x := range map[string]struct {
@@ -72,28 +71,7 @@ func TestLogsAreRedacted(t *testing.T) {
 	}
 }
 
-func TestScrub(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{
-		"":                                            "",
-		"short":                                       "short",
-		"dial tcp 127.0.0.1:8080: EOF":                "dial tcp 127.0.0.1:8080: EOF",
-		"Authorization: Bearer abcd.efgh":             "Authorization: [credential]",
-		"redis://user:hush@127.0.0.1/0":               "redis://[credential]@127.0.0.1/0",
-		"call +55 5501 0012 now":                      "call [number] now",
-		"15550100@s.whatsapp.net left":                "[jid] left",
-		"trace 4bf92f3577b34da6a3ce929d0e0e4736":      "trace 4bf92f3577b34da6a3ce929d0e0e4736",
-		"key " + strings.Repeat("a1", 20):             "key [bytes]",
-		"https://wa.me/settings/linked_devices#2@x,y": "[code]",
-		"/srv/qrgate/internal/acquire/change_of_a_very_long_name_indeed.go:12": "/srv/qrgate/internal/acquire/change_of_a_very_long_name_indeed.go:12",
-	} {
-		if got := metrics.Scrub(in); got != want {
-			t.Errorf("%q became %q, want %q", in, got, want)
-		}
-	}
-}
-
-func TestLogsTellTheirTrace(t *testing.T) {
+func TestLogHandler_AddsTraceID(t *testing.T) {
 	t.Parallel()
 	in := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{0xaa}, SpanID: trace.SpanID{0xbb}})
 	got := logged(t, func(l *slog.Logger) { l.WarnContext(trace.ContextWithSpanContext(t.Context(), in), "m", "a", 1) })
@@ -102,7 +80,7 @@ func TestLogsTellTheirTrace(t *testing.T) {
 	}
 }
 
-func TestLogsAreCounted(t *testing.T) {
+func TestLogHandler_CountsWrittenMessages(t *testing.T) {
 	t.Parallel()
 	m := full(t)
 	l := slog.New(m.LogHandler(slog.DiscardHandler))

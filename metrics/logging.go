@@ -1,0 +1,140 @@
+package metrics
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/redact"
+	"qrgate/internal/session"
+)
+
+// LogHandler returns a handler in front of next. It counts every message by level, adds trace_id and span_id if the
+// context has a span, and redacts. It is the last safeguard: secrets should be a [secret.Secret].
+//
+//   - An attribute whose key mentions a key, token, password, phone or the like becomes "[redacted]"; one that mentions
+//     a code or a QR does unless it is empty, a number, a duration, a diagnosis or None.
+//   - [redact.Text] is applied to every text, the message and errors included.
+func (m *Metrics) LogHandler(next slog.Handler) slog.Handler {
+	return &logHandler{next, m.logMessages}
+}
+
+type logHandler struct {
+	next   slog.Handler
+	counts *prometheus.CounterVec
+}
+
+// Enabled implements [slog.Handler].
+func (h *logHandler) Enabled(ctx context.Context, l slog.Level) bool { return h.next.Enabled(ctx, l) }
+
+// Handle implements [slog.Handler].
+func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
+	h.counts.WithLabelValues(levelLabel(r.Level)).Inc()
+	clean := slog.NewRecord(r.Time, r.Level, redact.Text(r.Message), r.PC)
+	r.Attrs(func(a slog.Attr) bool {
+		clean.AddAttrs(redactAttr(a))
+		return true
+	})
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		clean.AddAttrs(slog.String("trace_id", span.TraceID().String()), slog.String("span_id", span.SpanID().String()))
+	}
+	return h.next.Handle(ctx, clean)
+}
+
+// WithAttrs implements [slog.Handler].
+func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &logHandler{h.next.WithAttrs(redactAttrs(attrs)), h.counts}
+}
+
+// WithGroup implements [slog.Handler].
+func (h *logHandler) WithGroup(name string) slog.Handler {
+	return &logHandler{h.next.WithGroup(name), h.counts}
+}
+
+const redacted = "[redacted]"
+
+// redactAttr redacts an attribute, groups included.
+func redactAttr(a slog.Attr) slog.Attr {
+	v := a.Value.Resolve()
+	switch {
+	case v.Kind() == slog.KindGroup:
+		return slog.Attr{Key: a.Key, Value: slog.GroupValue(redactAttrs(v.Group())...)}
+	case isSecretKey(a.Key), isCodeKey(a.Key) && !isDiagnosis(v):
+		return slog.String(a.Key, redacted)
+	case v.Kind() == slog.KindString:
+		if a.Key == "session" && session.ValidID(v.String()) {
+			return a // operators search logs by the client's own id; no secret has its form and this key
+		}
+		return slog.String(a.Key, redact.Text(v.String()))
+	case v.Kind() == slog.KindAny && v.Any() != nil:
+		if b, ok := v.Any().([]byte); ok {
+			return slog.String(a.Key, fmt.Sprintf("[%d bytes]", len(b))) // printed as numbers it would pass every pattern
+		}
+		return slog.String(a.Key, redact.Text(fmt.Sprint(v.Any())))
+	}
+	return slog.Attr{Key: a.Key, Value: v}
+}
+
+func redactAttrs(attrs []slog.Attr) []slog.Attr {
+	out := make([]slog.Attr, len(attrs))
+	for i, a := range attrs {
+		out[i] = redactAttr(a)
+	}
+	return out
+}
+
+var (
+	secretWords = []string{
+		"key", "apikey", "keys", "token", "tokens", "secret", "password", "authorization", "bearer", "cookie", "phone", "jid",
+	}
+	codeWords = []string{"code", "qr", "image", "qrcode"}
+)
+
+// isSecretKey reports whether a key says that its value is secret.
+func isSecretKey(key string) bool {
+	return slices.ContainsFunc(words(key), func(w string) bool { return slices.Contains(secretWords, w) })
+}
+
+// isCodeKey reports whether the value of a key may be a QR code, an image of one, or just an error's code.
+func isCodeKey(key string) bool {
+	return slices.ContainsFunc(words(key), func(w string) bool { return slices.Contains(codeWords, w) })
+}
+
+// isDiagnosis reports whether a value cannot be a QR code: it is no text, or a diagnosis, or empty.
+func isDiagnosis(v slog.Value) bool {
+	code := diagnosis.Code(v.String())
+	if v.Kind() == slog.KindAny {
+		c, ok := v.Any().(diagnosis.Code)
+		if !ok {
+			return false
+		}
+		code = c
+	} else if v.Kind() != slog.KindString {
+		return true
+	}
+	return code == "" || code == diagnosis.None || slices.Contains(diagnosis.Codes(), code)
+}
+
+// words splits api_key, api-key, apiKey and X-API-Key into small letters.
+func words(key string) []string {
+	var b strings.Builder
+	wasLower := false
+	for _, r := range key {
+		if wasLower && unicode.IsUpper(r) {
+			b.WriteByte(' ')
+		}
+		wasLower = unicode.IsLower(r)
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+			r = ' '
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return strings.Fields(b.String())
+}
