@@ -49,7 +49,7 @@ func requests(m *metrics.Metrics) {
 	for _, e := range []session.RequestLog{
 		{Method: "GET", Route: qr, Status: 200, Took: time.Second, BytesIn: 10, BytesOut: 4000, Traffic: session.UserTraffic},
 		{Method: "GET", Route: qr, Status: 202, Code: "QR_NOT_READY", Took: 9 * time.Second, Traffic: session.UserTraffic},
-		{Method: "POST", Route: metrics.Unmatched, Status: 500, Took: time.Second, Traffic: session.UserTraffic},
+		{Method: "POST", Route: "unmatched", Status: 500, Took: time.Second, Traffic: session.UserTraffic},
 		{Method: "GET", Route: qr, Status: 400, Code: "VALIDATION_ERROR", Traffic: session.UserTraffic},
 		{Method: "GET", Route: qr, Status: 499, ClientGone: true, Traffic: session.UserTraffic},
 		{Method: "GET", Route: qr, Status: 200, Took: time.Second, Traffic: session.SyntheticTraffic},

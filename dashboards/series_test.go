@@ -29,7 +29,7 @@ func gateMetrics(t testing.TB, read func() metrics.GaugeValues) *metrics.Metrics
 }
 
 func readings() metrics.GaugeValues {
-	return metrics.GaugeValues{Sessions: map[session.State]int{session.Connected: 3, session.AwaitingScan: 1}, Waiters: 4, Limit: 1000, Budget: metrics.Budget{Known: true, Left: 17}}
+	return metrics.GaugeValues{Sessions: map[session.State]int{session.Connected: 3, session.AwaitingScan: 1}, Waiters: 4, Limit: 1000, RateLimit: metrics.RateLimit{Known: true, Remaining: 17}}
 }
 
 // exposed are all series of a replica, as a Prometheus that scrapes it as the job qrgate has them.

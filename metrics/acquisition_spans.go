@@ -177,7 +177,7 @@ func linkTo(span trace.SpanContext, target string) trace.Link {
 
 // Link links the span of ctx to the request that began the acquisition of a session, and to the acquisition, so that
 // every trace of an acquisition leads to the others. A span that is not recorded gets no link, nor does one to itself.
-func (t *Tracing) Link(ctx context.Context, c session.Caller, s session.Session) {
+func (t *Tracing) Link(ctx context.Context, c session.Caller, s *session.Session) {
 	span := trace.SpanFromContext(ctx)
 	if !t.Enabled() || !span.IsRecording() {
 		return

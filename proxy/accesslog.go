@@ -11,30 +11,12 @@ import (
 // Unmatched is the route of every request that is on no session route.
 const Unmatched = "unmatched"
 
-// StatusClientGone is the status of a RequestLog whose client left before the response began. No response has it; the
+// StatusClientGone is the status of a [session.RequestLog] whose client left before the response began. No response has it; the
 // number is nginx's.
 const StatusClientGone = 499
 
-// RequestLog is one request and its response, as logs and metrics need them. A client chooses no field freely except
-// RequestID and Session, which must not become labels.
-type RequestLog struct {
-	Method     string               // one of the nine of RFC 9110 and RFC 5789, or "OTHER"
-	Route      string               // the session route's template, such as "/api/sessions/{id}/qr", or Unmatched
-	Status     int                  // as sent; StatusClientGone if the client left before that
-	Code       string               // of the error that qrgate itself responded with; empty if none
-	Took       time.Duration        // from the parsed request header to the end of the response
-	BytesIn    int64                // body bytes read from the client
-	BytesOut   int64                // body bytes written to the client; none for an upgraded connection
-	Traffic    session.TrafficClass // user or probe
-	RequestID  string               // ^[A-Za-z0-9._-]{1,64}$
-	Session    string               // ^[A-Za-z0-9_-]{1,100}$ on the routes of one session; else empty
-	Trace      string               // the request's span as a W3C traceparent; empty if it is not sampled
-	ClientGone bool                 // the client left before the end of the response
-	Truncated  bool                 // the response began and could not be completed: the engine stopped in mid-response
-}
-
 // requestLog reports one request that has ended.
-func (h *Handler) requestLog(w *responseWriter, aborted bool) RequestLog {
+func (h *Handler) requestLog(w *responseWriter, aborted bool) session.RequestLog {
 	left := w.clientGone
 	if w.status == 0 || aborted {
 		left = left || w.request.Context().Err() != nil // after a complete response a client may leave
@@ -47,7 +29,7 @@ func (h *Handler) requestLog(w *responseWriter, aborted bool) RequestLog {
 			status = StatusClientGone
 		}
 	}
-	return RequestLog{
+	return session.RequestLog{
 		Method: methodLabel(w.request.Method), Route: w.route, Status: status, Code: w.code, Took: time.Since(w.startedAt),
 		BytesIn: w.body.count(), BytesOut: w.bytes, RequestID: w.requestID, Session: w.session,
 		Trace: h.traceparent(w.request.Context()), Traffic: w.traffic, ClientGone: gone, Truncated: aborted && !gone,

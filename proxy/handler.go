@@ -7,7 +7,7 @@
 //	routes.go       the documented session routes; every other path passes through
 //	session*.go     session routes: the engine's responses, normalized, and the QR
 //	passthrough.go  everything else, byte for byte
-//	accesslog.go    one RequestLog per request, for Config.Observe: logs and metrics are made from it
+//	accesslog.go    one session.RequestLog per request, for Config.Observe: logs and metrics are made from it
 //
 // New and Server start nothing. Serve on a listener wrapped by DetectSmuggling.
 package proxy
@@ -48,7 +48,7 @@ type Config struct {
 
 	// Observe receives every request once, after its response was written. It must not block, and it must be safe for
 	// concurrent use. Default: none.
-	Observe func(RequestLog)
+	Observe func(session.RequestLog)
 
 	// TrafficClass tells probes from users, by the key in X-API-Key. Default: every request is a user's.
 	TrafficClass func(key secret.Secret) session.TrafficClass
@@ -85,7 +85,7 @@ func (c Config) withDefaults() Config {
 		c.Transport = Transport()
 	}
 	if c.Observe == nil {
-		c.Observe = func(RequestLog) {}
+		c.Observe = func(session.RequestLog) {}
 	}
 	if c.TrafficClass == nil {
 		c.TrafficClass = func(secret.Secret) session.TrafficClass { return session.UserTraffic }
@@ -108,7 +108,7 @@ type Handler struct {
 	router     *gin.Engine
 	cors       *corsCache
 	buffers    *bufferPool
-	discardLog *log.Logger // httputil's own log: the RequestLog holds the same facts
+	discardLog *log.Logger // httputil's own log: the request log holds the same facts
 }
 
 // New makes a Handler and starts nothing.

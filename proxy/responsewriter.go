@@ -28,9 +28,9 @@ type responseWriter struct {
 	traffic   session.TrafficClass
 	body      *requestBody // nil without one
 
-	route      string // see RequestLog
-	session    string // see RequestLog
-	code       string // see RequestLog
+	route      string // see session.RequestLog
+	session    string // see session.RequestLog
+	code       string // see session.RequestLog
 	status     int    // 0 before the final status is written
 	bytes      int64
 	fromEngine bool // the response has the engine's headers

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"qrgate/compat"
+	"qrgate/internal/session"
 	"qrgate/proxy"
 )
 
@@ -25,7 +26,7 @@ type rig struct {
 	front  *proxy.Handler
 
 	mu       sync.Mutex
-	seen     []proxy.RequestLog
+	seen     []session.RequestLog
 	observed chan struct{} // one value per request
 }
 
@@ -78,7 +79,7 @@ func startBefore(t testing.TB, engine *url.URL, settings ...setting) *rig {
 	return g
 }
 
-func (g *rig) observe(e proxy.RequestLog) {
+func (g *rig) observe(e session.RequestLog) {
 	g.mu.Lock()
 	g.seen = append(g.seen, e)
 	g.mu.Unlock()
@@ -86,7 +87,7 @@ func (g *rig) observe(e proxy.RequestLog) {
 }
 
 // exchange waits for the next request to end and returns the latest.
-func (g *rig) exchange(t testing.TB) proxy.RequestLog {
+func (g *rig) exchange(t testing.TB) session.RequestLog {
 	t.Helper()
 	select {
 	case <-g.observed:

@@ -6,17 +6,17 @@ import (
 	"net/http/pprof"
 )
 
-// adminHandler is the operators' port: it listens on loopback unless told otherwise, and shows no secret.
-func (g *App) adminHandler() http.Handler {
+// adminHandler serves the operators' port. It shows no secret.
+func (a *App) adminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]any{"status": "ok"})
 	})
-	mux.HandleFunc("GET /readyz", g.readyz)
-	mux.Handle("GET /metrics", g.metrics.Handler())
-	g.mountStatus(mux)
-	mux.Handle("GET /probe", g.prober.Handler())
-	if g.cfg.PProf {
+	mux.HandleFunc("GET /readyz", a.readyz)
+	mux.Handle("GET /metrics", a.metrics.Handler())
+	a.mountStatus(mux)
+	mux.Handle("GET /probe", a.prober.Handler())
+	if a.cfg.PProf {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
@@ -26,21 +26,21 @@ func (g *App) adminHandler() http.Handler {
 	return mux
 }
 
-// readyz says whether the gate can serve: 503 once it stops, so that nobody is sent to a port that closes. Without Redis it can, and says that it is degraded: taking a
-// replica out for that would make an outage of it.
-func (g *App) readyz(w http.ResponseWriter, _ *http.Request) {
-	body := map[string]any{"status": "ok", "version": g.cfg.Version, "engine": "embedded", "store": "memory"}
-	if g.cfg.EngineURL != nil {
+// readyz reports whether the gateway can serve: 503 once it stops, so that load balancers send no more requests. Without
+// Redis it is degraded and ready: removing the replica would turn that into an outage.
+func (a *App) readyz(w http.ResponseWriter, _ *http.Request) {
+	body := map[string]any{"status": "ok", "version": a.cfg.Version, "engine": "embedded", "store": "memory"}
+	if a.cfg.EngineURL != nil {
 		body["engine"] = "http"
 	}
-	if g.store != nil {
+	if a.store != nil {
 		body["store"] = "redis"
-		if !g.store.Up() {
+		if !a.store.Up() {
 			body["status"], body["store"] = "degraded", "memory"
-			body["why"] = "Redis cannot be reached (" + g.store.Why() + "); the gate goes on from memory. Start Redis or correct QRGATE_REDIS_URL."
+			body["why"] = "Redis is unavailable (" + a.store.Why() + "), using the in-memory store. Start Redis or correct QRGATE_REDIS_URL."
 		}
 	}
-	if g.stopping.Load() {
+	if a.isStopping.Load() {
 		body["status"] = "stopping"
 		writeJSON(w, http.StatusServiceUnavailable, body)
 		return

@@ -105,7 +105,7 @@ func TestTheCircuitOverSockets(t *testing.T) {
 	if log.count("engine=\"unreachable (connection refused)\"") == 0 {
 		t.Error("the log does not say why the engine cannot be reached")
 	}
-	if gone, back := log.count("no connection to the engine"), log.count("can be opened again"); gone != 1 || back != 1 {
+	if gone, back := log.count("engine connections unavailable"), log.count("engine connections available"); gone != 1 || back != 1 {
 		t.Errorf("logged %d times that it is gone, %d times that it is back", gone, back)
 	}
 }

@@ -1,5 +1,5 @@
-// Package gate puts the rooms together into a gateway that runs. It decides nothing: it makes the parts,
-// gives each what it needs, and starts and ends them in order. Commands use it; no room may.
+// Package app is the composition root: it makes the parts of a gateway, passes each what it needs, and starts and stops
+// them in order. Only commands import it.
 package app
 
 import (
@@ -15,33 +15,33 @@ import (
 	"qrgate/probes"
 )
 
-// Config is everything that can be set, typed. cmd/qrgate reads it from the environment.
+// Config holds every setting. cmd/qrgate reads it from the environment.
 type Config struct {
-	Listen      string // address of the clients' port
-	AdminListen string // address of the operators' port; empty for none
+	Listen      string // address for clients
+	AdminListen string // address for operators; empty for none
 
 	EngineURL      *url.URL       // nil: the embedded engine
-	TrustedProxies []netip.Prefix // whose X-Forwarded-* are believed
+	TrustedProxies []netip.Prefix // proxies whose X-Forwarded-* headers are trusted
 	QRWaitInitial  time.Duration
 	QRWait         time.Duration
 	RecoveryForce  bool
 
 	RedisURL secret.Secret // empty: memory
-	Secret   secret.Secret // empty: random, good for one process
+	Secret   secret.Secret // empty: random, for one process
 
-	APIKeys     []embedded.Key // of the embedded engine; empty: one is generated and kept in DataDir
+	APIKeys     []embedded.Key // of the embedded engine; empty: one is generated and stored in DataDir
 	DataDir     string
 	DatabaseURL secret.Secret
-	WhatsApp    *http.Client // how the embedded engine dials; nil: the real WhatsApp
+	WhatsApp    *http.Client // connects the embedded engine; nil: the real WhatsApp
 
-	ProbeKey      secret.Secret   // whose traffic is synthetic; empty: nobody's, and no probe makes sessions
-	ProbeInterval time.Duration   // between two walks to a QR; 0: 300 s
+	ProbeKey      secret.Secret   // marks synthetic traffic; empty: no probe makes sessions
+	ProbeInterval time.Duration   // between two runs that acquire a QR; 0: 300 s
 	ProbePauses   []probes.Window // maintenance windows
 
-	WhatsAppCheck bool // on suspicion the gate looks at WhatsApp itself, at most once in five minutes
+	WhatsAppCheck bool // check the connection to WhatsApp when a cause suggests it, at most once in five minutes
 
-	PProf   bool // profiles on the operators' port
+	PProf   bool // serve profiles to operators
 	Version string
 	Logger  *slog.Logger // required
-	Out     io.Writer    // for what a person must see once, such as a generated key; required
+	Out     io.Writer    // shows a generated key once; required
 }

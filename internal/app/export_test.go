@@ -9,14 +9,14 @@ import (
 	"qrgate/internal/statuspage"
 )
 
-// Latest is for the tests of a decision that has no other door.
+// Latest returns the result that counts.
 func Latest(a, b session.ConnectivityResult) session.ConnectivityResult { return latest(a, b) }
 
-// Outlook watches a way to WhatsApp while run runs; shown is what the page tells of it.
-func Outlook(way *http.Client, control func() session.ConnectivityResult, log *slog.Logger) (run func(context.Context) error, shown func() *statuspage.WhatsApp) {
-	o := &reachability{way: way, control: control, log: log}
-	return o.watch, o.statusView
+// NewReachability watches the connection to WhatsApp while run runs; statusView is what the status page shows.
+func NewReachability(client *http.Client, lastCheck func() session.ConnectivityResult, log *slog.Logger) (run func(context.Context) error, statusView func() *statuspage.WhatsApp) {
+	r := &reachability{client: client, lastCheck: lastCheck, log: log}
+	return r.run, r.statusView
 }
 
-// StepOf is what the log calls the step that an event is about.
+// StepOf is the step that an event is about.
 var StepOf = stepOf

@@ -13,41 +13,41 @@ import (
 )
 
 // mountStatus puts the operators' page on their port.
-func (g *App) mountStatus(mux *http.ServeMux) {
+func (a *App) mountStatus(mux *http.ServeMux) {
 	started := time.Now()
-	page := statuspage.Handler(func() statuspage.Snapshot { return g.snapshot(started, time.Now()) })
+	page := statuspage.Handler(func() statuspage.Snapshot { return a.snapshot(started, time.Now()) })
 	mux.Handle("GET /{$}", http.RedirectHandler("status", http.StatusFound))
 	mux.Handle("GET /status", page)
 	mux.Handle("GET /status/", page)
 }
 
 // snapshot is what the page shows: what passed by, and what is true now.
-func (g *App) snapshot(started, now time.Time) statuspage.Snapshot {
-	s := g.recorder.Snapshot(now)
-	stats := g.pairing.Stats()
+func (a *App) snapshot(started, now time.Time) statuspage.Snapshot {
+	s := a.recorder.Snapshot(now)
+	stats := a.acquirer.Stats()
 	s.Sessions, s.Probing = splitByOrigin(stats)
 	s.Waiters = statuspage.Waiters{Held: stats.Waiters, Limit: stats.Limit}
 	s.Engine.Kind = statuspage.EngineEmbedded
-	if g.cfg.EngineURL != nil {
-		s.Engine.Kind, s.Engine.Address = statuspage.EngineHTTP, g.cfg.EngineURL.Host
+	if a.cfg.EngineURL != nil {
+		s.Engine.Kind, s.Engine.Address = statuspage.EngineHTTP, a.cfg.EngineURL.Host
 	}
 	s.Engine.Budget = statuspage.Budget{Known: stats.Remaining >= 0, Left: max(stats.Remaining, 0), Told: stats.LimitsAt}
-	s.WhatsApp = g.outlook.statusView()
+	s.WhatsApp = a.reachability.statusView()
 	s.Store.Kind, s.Store.State = "memory", "ok"
-	if g.store != nil {
+	if a.store != nil {
 		s.Store.Kind = "redis"
-		if !g.store.Up() {
-			s.Store.State, s.Store.Note = statuspage.StoreDegraded, "Redis cannot be reached ("+g.store.Why()+"); the gate goes on from memory."
+		if !a.store.Up() {
+			s.Store.State, s.Store.Note = statuspage.StoreDegraded, "Redis is unavailable ("+a.store.Why()+"), using the in-memory store."
 		}
 	}
-	s.Probes = probesView(g.prober.History(), g.schedule(), !g.cfg.ProbeKey.Empty())
+	s.Probes = probesView(a.prober.History(), a.probeIntervals(), !a.cfg.ProbeKey.Empty())
 	for i, p := range s.Probes.Probes {
-		s.Probes.Probes[i].Elsewhere = p.Every > 0 && g.prober.RunsOnOtherReplica(p.Name)
+		s.Probes.Probes[i].Elsewhere = p.Every > 0 && a.prober.RunsOnOtherReplica(p.Name)
 	}
-	s.Build = statuspage.Build{Version: g.cfg.Version, Go: runtime.Version(), Started: started, Uptime: now.Sub(started).Seconds()}
+	s.Build = statuspage.Build{Version: a.cfg.Version, Go: runtime.Version(), Started: started, Uptime: now.Sub(started).Seconds()}
 	s.Links = []statuspage.Link{{Name: "Metrics", Href: "metrics"}, {Name: "Readiness", Href: "readyz"}, {Name: "This page as JSON", Href: "status?format=json"},
 		{Name: "All causes and what to do", Href: "status/causes"}}
-	if g.cfg.PProf {
+	if a.cfg.PProf {
 		s.Links = append(s.Links, statuspage.Link{Name: "Profiles", Href: "debug/pprof/"})
 	}
 	return s

@@ -3,58 +3,56 @@ package app
 import (
 	"context"
 	"log/slog"
-	"strings"
 
 	"go.opentelemetry.io/otel/trace"
 
 	"qrgate/internal/session"
 	"qrgate/metrics"
-	"qrgate/proxy"
 )
 
-// makeTelemetry makes the counters and the tracer, and puts the logger behind the net that takes secrets
-// out and counts messages.
-func (g *App) makeTelemetry() error {
-	m, err := metrics.New(metrics.Config{Build: metrics.Build{Version: g.cfg.Version}, Read: g.readings, Probes: g.schedule()})
+// newTelemetry makes the metrics and the tracer, and adds redaction and counting to the logger.
+func (a *App) newTelemetry() error {
+	build := metrics.Build{Version: a.cfg.Version}
+	m, err := metrics.New(metrics.Config{Build: build, Read: a.gaugeValues, Probes: a.probeIntervals()})
 	if err != nil {
 		return err
 	}
-	g.metrics = m
-	g.cfg.Logger = slog.New(m.LogHandler(g.cfg.Logger.Handler()))
-	g.tracing, err = metrics.NewTracing(context.Background(), metrics.TracingConfig{
-		Build: metrics.Build{Version: g.cfg.Version}, RefKey: g.cfg.Secret, Origin: g.origin, OnFailed: m.ExportFailed, Logger: g.cfg.Logger,
+	a.metrics = m
+	a.cfg.Logger = slog.New(m.LogHandler(a.cfg.Logger.Handler()))
+	a.tracing, err = metrics.NewTracing(context.Background(), metrics.TracingConfig{
+		Build: build, RefKey: a.cfg.Secret, Origin: a.origin, OnFailed: m.ExportFailed, Logger: a.cfg.Logger,
 	})
 	return err
 }
 
-// readings is what a scrape asks for.
-func (g *App) readings() metrics.GaugeValues {
-	if g.pairing == nil {
+// gaugeValues are read during a scrape.
+func (a *App) gaugeValues() metrics.GaugeValues {
+	if a.acquirer == nil {
 		return metrics.GaugeValues{}
 	}
-	s := g.pairing.Stats()
-	now := metrics.GaugeValues{Sessions: s.Sessions, Waiters: s.Waiters, Limit: s.Limit,
-		RateLimit: metrics.RateLimit{Known: s.Remaining >= 0, Remaining: max(s.Remaining, 0)}}
-	if g.circuit != nil {
-		now.Circuit = string(g.circuit.State())
+	s := a.acquirer.Stats()
+	v := metrics.GaugeValues{
+		Sessions: s.Sessions, Waiters: s.Waiters, Limit: s.Limit,
+		RateLimit: metrics.RateLimit{Known: s.Remaining >= 0, Remaining: max(s.Remaining, 0)},
 	}
-	return now
+	if a.circuit != nil {
+		v.Circuit = string(a.circuit.State())
+	}
+	return v
 }
 
-// observer hands the heart's events to the tracer, the counters and the log.
-func (g *App) observer() session.EventHandler {
-	return g.tracing.Observer(func(e session.Event, in trace.SpanContext) {
-		g.metrics.Observe(e, in)
-		g.recorder.Observe(e)
-		g.logEvent(trace.ContextWithSpanContext(context.Background(), in), e)
-		g.maybeCheck(e)
+// eventHandler passes events to the tracer, the metrics, the status page and the log.
+func (a *App) eventHandler() session.EventHandler {
+	return a.tracing.Observer(func(e session.Event, span trace.SpanContext) {
+		a.metrics.Observe(e, span)
+		a.recorder.Observe(e)
+		a.logEvent(trace.ContextWithSpanContext(context.Background(), span), e)
+		a.maybeCheck(e)
 	})
 }
 
-// onRequest hands a request's report to the counters and the log.
-func (g *App) onRequest(x proxy.RequestLog) {
-	r := session.RequestLog(x)
-	r.Route = strings.Replace(r.Route, ":id", "{id}", 1)
-	g.metrics.HTTP(r)
-	g.logExchange(x)
+// onRequest passes a request to the metrics and the log.
+func (a *App) onRequest(r session.RequestLog) {
+	a.metrics.HTTP(r)
+	a.logRequest(r)
 }

@@ -122,7 +122,7 @@ func TestSecrets_NotInOutput(t *testing.T) {
 		t.Errorf("qrgate ended with %v", err)
 	}
 	spans := fmt.Sprintf("%v", receiver.Spans())
-	if len(receiver.Spans()) == 0 || !strings.Contains(logs.String(), "journey") || len(stored) < 1000 {
+	if len(receiver.Spans()) == 0 || !strings.Contains(logs.String(), "acquisition") || len(stored) < 1000 {
 		t.Fatalf("there is no output: %d spans, %d bytes of log, %d bytes of Redis", len(receiver.Spans()), len(logs.String()), len(stored))
 	}
 	for where, text := range map[string]string{"the log": logs.String(), "the output": out.String(), "a span": spans, "the operators' port": admin, "a response to another client": strange.String(), "Redis": stored} {

@@ -103,17 +103,17 @@ func TestTelemetry_RequestsLinkToAcquisition(t *testing.T) {
 	for _, s := range w.receiver.Spans() {
 		if id := s.Attr("qrgate.request_id"); id != "" {
 			spans[id] = s
-		} else if s.Name == "qr.journey" {
+		} else if s.Name == "qr.acquisition" {
 			spans[s.Name] = s
 		}
 	}
 	for name, want := range map[string][]string{
-		"req-create":    {},
-		"req-connect":   {"req-create", "qr.journey"},
-		"qr.journey":    {"req-create"},
-		"req-qr":        {"req-create", "qr.journey"},
-		"req-elsewhere": {"req-create"}, // another replica ran the acquisition
-		"req-delete":    {"req-create", "qr.journey"},
+		"req-create":     {},
+		"req-connect":    {"req-create", "qr.acquisition"},
+		"qr.acquisition": {"req-create"},
+		"req-qr":         {"req-create", "qr.acquisition"},
+		"req-elsewhere":  {"req-create"}, // another replica ran the acquisition
+		"req-delete":     {"req-create", "qr.acquisition"},
 	} {
 		got := linked(spans[name])
 		if len(got) != len(want) {
@@ -125,7 +125,7 @@ func TestTelemetry_RequestsLinkToAcquisition(t *testing.T) {
 			}
 		}
 	}
-	w.readable(spans["qr.journey"].Trace())
+	w.readable(spans["qr.acquisition"].Trace())
 }
 
 // linked lists the ids of the spans that a span is linked to.
@@ -156,7 +156,7 @@ func (w *trail) readable(trace string) {
 			found |= 2
 		case line["msg"] == "session" && line["to"] == "awaiting_scan" && line["request_id"] == "req-connect" && line["from"] == "connecting":
 			found |= 4
-		case line["msg"] == "journey" && line["trace_id"] == trace && line["outcome"] == "success":
+		case line["msg"] == "acquisition" && line["trace_id"] == trace && line["outcome"] == "success":
 			found |= 8
 		}
 	}

@@ -56,7 +56,7 @@ func TestTheOutlookHeals(t *testing.T) {
 		whatsappsimtest.StartOn(t, srv, pipe)
 		var log bytes.Buffer
 		none := func() session.ConnectivityResult { return session.ConnectivityResult{} }
-		run, shown := app.Outlook(pipe.HTTPClient(), none, slog.New(slog.NewTextHandler(&log, nil)))
+		run, shown := app.NewReachability(pipe.HTTPClient(), none, slog.New(slog.NewTextHandler(&log, nil)))
 		if shown() != nil {
 			t.Error("it knows before it looks")
 		}
@@ -82,7 +82,7 @@ func TestTheOutlookHeals(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		if text := log.String(); strings.Count(text, "WhatsApp cannot be reached") != 1 || strings.Count(text, "can be reached again") != 1 {
+		if text := log.String(); strings.Count(text, "whatsapp unreachable") != 1 || strings.Count(text, "whatsapp reachable") != 1 {
 			t.Errorf("the log says\n%s", text)
 		}
 		time.Sleep(20 * time.Second) // the simulator lets its ends go

@@ -1,0 +1,157 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"qrgate/compat/embedded"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
+	"qrgate/internal/statuspage"
+	"qrgate/probes/whatsapp"
+)
+
+// newConnectivity sets up qrgate's own connectivity check of WhatsApp, which separates a failing engine from a failing
+// network.
+func (a *App) newConnectivity() error {
+	a.whatsApp = whatsapp.New(whatsapp.Config{
+		Client: a.cfg.WhatsApp, Disabled: !a.cfg.WhatsAppCheck,
+		Handshake: func(ctx context.Context) (diagnosis.Code, string) { return embedded.Handshake(ctx, a.cfg.WhatsApp) },
+	})
+	a.reachability = &reachability{client: a.cfg.WhatsApp, lastCheck: a.whatsApp.Last, log: a.cfg.Logger}
+	return nil
+}
+
+// maybeCheck triggers a connectivity check when an event has a cause that may lie between the engine and WhatsApp.
+func (a *App) maybeCheck(e session.Event) {
+	ended := e.Kind == session.EventWait || e.Kind == session.EventAcquisition
+	if e.Kind != session.EventCause && (!ended || e.Outcome != session.Failure) {
+		return
+	}
+	switch e.Diagnosis {
+	case diagnosis.QRNotEmitted, diagnosis.Undetermined, diagnosis.ConnectFailing, diagnosis.WhatsAppSilent,
+		diagnosis.WhatsAppUnavailable, diagnosis.DNSFailed, diagnosis.NetworkBlocked, diagnosis.TLSIntercepted,
+		diagnosis.ProxyRefused, diagnosis.ClientOutdated:
+		a.whatsApp.Trigger()
+	}
+}
+
+// reachabilityInterval is the time between two attempts while WhatsApp is unreachable. An attempt ends with the
+// websocket upgrade, so it starts no registration.
+const reachabilityInterval = time.Minute
+
+// reachability records whether this process reaches WhatsApp: at the start, while that fails, and after every
+// connectivity check.
+type reachability struct {
+	client    *http.Client // as Config.WhatsApp
+	lastCheck func() session.ConnectivityResult
+	log       *slog.Logger
+
+	mu           sync.Mutex
+	last         session.ConnectivityResult
+	failingSince time.Time // zero while it succeeds
+}
+
+// record stores a result and reports whether the state changed: reachable or not.
+func (r *reachability) record(result session.ConnectivityResult) (changed bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	wasFailing := !r.failingSince.IsZero()
+	r.last = result
+	switch {
+	case result.OK():
+		r.failingSince = time.Time{}
+	case !wasFailing:
+		r.failingSince = result.At
+	}
+	return wasFailing == result.OK()
+}
+
+// current returns the result that counts now, and since when the attempts of this process fail.
+func (r *reachability) current() (result session.ConnectivityResult, failingSince time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return latest(r.last, r.lastCheck()), r.failingSince
+}
+
+// latest returns the newer result, unless it succeeded only because it ended before the step where the older failed.
+func latest(x, y session.ConnectivityResult) session.ConnectivityResult {
+	if y.At.Before(x.At) {
+		x, y = y, x
+	}
+	if y.OK() && y.Step != session.ControlHandshake && x.Step == session.ControlHandshake && !x.OK() {
+		return x
+	}
+	return y
+}
+
+// statusView is the result for the status page; nil before the first one.
+func (r *reachability) statusView() *statuspage.WhatsApp {
+	result, failingSince := r.current()
+	if result.At.IsZero() {
+		return nil
+	}
+	view := &statuspage.WhatsApp{
+		At: result.At, Code: result.Code, Step: result.Step, Evidence: append([]string{}, result.Evidence...),
+	}
+	if !result.OK() {
+		view.Since = result.At
+		if !failingSince.IsZero() && failingSince.Before(result.At) {
+			view.Since = failingSince
+		}
+	}
+	return view
+}
+
+// run checks at the start whether the embedded engine can reach WhatsApp, and repeats that while it cannot.
+func (r *reachability) run(ctx context.Context) error {
+	ticker := time.NewTicker(reachabilityInterval)
+	defer ticker.Stop()
+	for {
+		r.check(ctx)
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// check makes one attempt, unless the current result is good or concerns the handshake, which an attempt does not reach.
+func (r *reachability) check(ctx context.Context) {
+	if current, _ := r.current(); current.OK() || current.Step == session.ControlHandshake {
+		return
+	}
+	startedAt := time.Now()
+	err := embedded.Reachable(ctx, r.client)
+	if ctx.Err() != nil {
+		return
+	}
+	changed := r.record(connectivityResult(err, startedAt, time.Now()))
+	switch {
+	case err != nil && changed:
+		r.log.Error("whatsapp unreachable, no QR can be made", "err", err.Error())
+	case err == nil && changed:
+		r.log.Info("whatsapp reachable")
+	}
+}
+
+// connectivityResult converts the error of [embedded.Reachable].
+func connectivityResult(err error, startedAt, endedAt time.Time) session.ConnectivityResult {
+	result := session.ConnectivityResult{
+		Step: session.ControlUpgrade, Code: diagnosis.None, Took: endedAt.Sub(startedAt), At: endedAt,
+		Evidence: []string{"upgrade: granted"},
+	}
+	if err == nil {
+		return result
+	}
+	result.Step, result.Code, result.Evidence = "", diagnosis.Undetermined, []string{err.Error()}
+	if e, ok := errors.AsType[*embedded.ReachabilityError](err); ok {
+		result.Code, result.Evidence = e.Code, []string{e.Text}
+	}
+	return result
+}

@@ -1,0 +1,92 @@
+package app
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"time"
+
+	"qrgate/compat/embedded"
+	"qrgate/internal/diagnosis"
+	"qrgate/metrics"
+	"qrgate/probes"
+	"qrgate/proxy"
+)
+
+// probeAccount owns the sessions of the probes at the embedded engine.
+const probeAccount = "synthetic"
+
+// newProber makes the synthetic probes. They use the public port, like any client. Without a key of their own only the
+// probe that needs none runs.
+func (a *App) newProber() error {
+	public, err := url.Parse(a.URL())
+	if err != nil {
+		return err
+	}
+	cfg := probes.Config{
+		Target:  probes.Target{Name: "gate", URL: public, Key: a.cfg.ProbeKey, Client: a.probeClient()},
+		Every:   a.probeIntervals(),
+		Intents: probes.NewFileIntents(filepath.Join(a.cfg.DataDir, "probes")), Maintenance: a.cfg.ProbePauses,
+		Observer: probeObserver{a.metrics.Probes(), a.onHealthCheck}, Span: a.tracing.Span, Logger: a.cfg.Logger,
+	}
+	if a.cfg.EngineURL != nil {
+		cfg.Others = []probes.Target{{Name: "engine", URL: a.cfg.EngineURL, Key: a.cfg.ProbeKey, Client: a.probeClient()}}
+	}
+	if a.redis != nil {
+		// Not the tiered store: without Redis there is no leader.
+		cfg.Leases, cfg.Intents = a.redis, probes.NewTableIntents(a.redis.Table("intents"))
+	}
+	if a.prober, err = probes.New(cfg); err != nil {
+		return fmt.Errorf("probes: %w", err)
+	}
+	return nil
+}
+
+// onHealthCheck passes the result of the regular health check of the engine to the metrics and the status page: between two
+// acquisitions nothing else shows whether the engine is up.
+func (a *App) onHealthCheck(at time.Time, cause diagnosis.Code) {
+	a.metrics.Health(cause)
+	a.recorder.Health(at, cause)
+}
+
+// probeObserver counts results of probes, and passes those of the health check on.
+type probeObserver struct {
+	*metrics.Probes
+	onHealthCheck func(at time.Time, cause diagnosis.Code)
+}
+
+// ObserveRun implements [probes.Observer].
+func (o probeObserver) ObserveRun(probe string, cause diagnosis.Code, at time.Time, duration time.Duration) {
+	o.Probes.ObserveRun(probe, cause, at, duration)
+	if probe == probes.EngineHealth {
+		o.onHealthCheck(at, cause)
+	}
+}
+
+// probeIntervals returns the interval of each probe.
+func (a *App) probeIntervals() map[string]time.Duration {
+	intervals := probes.Defaults(!a.cfg.ProbeKey.Empty())
+	if _, ok := intervals[probes.CreateConnectQR]; ok && a.cfg.ProbeInterval > 0 {
+		intervals[probes.CreateConnectQR] = a.cfg.ProbeInterval
+	}
+	return intervals
+}
+
+// probeClient propagates the trace of a run to its target.
+func (a *App) probeClient() *http.Client {
+	return &http.Client{Transport: a.tracing.Transport(proxy.Transport())}
+}
+
+// withProbeKey adds an account for the probes to the embedded engine's, unless one has their key.
+func (a *App) withProbeKey(keys []embedded.Key) []embedded.Key {
+	if a.cfg.ProbeKey.Empty() {
+		return keys
+	}
+	for _, k := range keys {
+		if k.Key.Equal(a.cfg.ProbeKey) {
+			return keys
+		}
+	}
+	return append(keys, embedded.Key{Name: probeAccount, Key: a.cfg.ProbeKey})
+}
