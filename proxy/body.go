@@ -84,7 +84,8 @@ func (h *Handler) bufferBody(c *gin.Context) {
 		return
 	}
 	w.body.maxSize = h.config.limits.sessionBody
-	_ = w.conn.SetReadDeadline(time.Now().Add(h.config.limits.sessionBodyTimeout)) // net/http removes it after the last byte
+	deadline := time.Now().Add(h.config.limits.sessionBodyTimeout)
+	_ = w.conn.SetReadDeadline(deadline) // net/http removes it after the last byte
 	body, err := io.ReadAll(w.body)
 	if err != nil {
 		w.closeConn = true
@@ -103,8 +104,8 @@ const (
 )
 
 // boundDrain bounds how long a client that announced a body and does not send it holds the connection: net/http waits
-// for the rest without a limit before it reads the next request. It reports whether there is a rest. Without one it sets
-// no deadline, because net/http reads on to notice that the client leaves.
+// for the rest without a limit before it reads the next request. It reports whether there is a rest. Without one it
+// sets no deadline, because net/http reads on to notice that the client leaves.
 func (w *responseWriter) boundDrain() bool {
 	unread := w.request.ContentLength != 0 && (w.body == nil || !w.body.atEnd.Load())
 	if !unread || w.status == http.StatusSwitchingProtocols {
@@ -114,8 +115,8 @@ func (w *responseWriter) boundDrain() bool {
 	return true
 }
 
-// drainBody reads the rest of a body after the response: closing a connection with unread bytes resets it, and then many
-// clients lose the response.
+// drainBody reads the rest of a body after the response: closing a connection with unread bytes resets it, and then
+// many clients lose the response.
 func (w *responseWriter) drainBody() {
 	if !w.boundDrain() || w.request.Header.Get("Expect") != "" {
 		return

@@ -65,13 +65,16 @@ func (h *Handler) sendPreflight(ctx context.Context, origin string) (header http
 	return corsHeaders(res.Header), res.StatusCode < 500
 }
 
-// corsHeaders selects the headers that belong on the response to a call, which excludes a preflight's methods and headers.
+// corsHeaders selects the headers that belong on the response to a call, which excludes a preflight's methods and
+// headers.
 func corsHeaders(h http.Header) http.Header {
 	if len(h["Access-Control-Allow-Origin"]) == 0 {
 		return nil
 	}
 	selected := http.Header{"Vary": {"Origin"}}
-	for _, name := range []string{"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Expose-Headers"} {
+	for _, name := range []string{
+		"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Expose-Headers",
+	} {
 		if v := h[name]; len(v) > 0 {
 			selected[name] = v
 		}

@@ -153,12 +153,13 @@ func (h *Handler) finish(w *responseWriter, panicked any) {
 	}
 	h.config.Observe(h.requestLog(w, abort))
 	if abort {
-		panic(http.ErrAbortHandler) // the only way to make net/http, and thereby the client, see that the response is truncated
+		panic(http.ErrAbortHandler) // only this makes net/http, and so the client, see that the response is truncated
 	}
 	w.drainBody()
 }
 
-const textInternal = "qrgate failed internally. Retry, and report the X-Request-Id of this response to qrgate's operator."
+const textInternal = "qrgate failed internally. " +
+	"Retry, and report the X-Request-Id of this response to qrgate's operator."
 
 // logPanic logs where a panic happened, and never what the client sent: Gin's own recovery prints every header except
 // Authorization, X-API-Key included. The value of a panic may hold anything, so only runtime errors are printed.

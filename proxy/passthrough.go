@@ -20,8 +20,8 @@ import (
 
 const textNoEngine = "Not found. qrgate runs without a separate engine and serves the session routes only."
 
-// headerFlushDelay is how long the header of a response waits for the first bytes of the body, so that one packet carries
-// both. Later bytes are sent at once.
+// headerFlushDelay is how long the header of a response waits for the first bytes of the body, so that one packet
+// carries both. Later bytes are sent at once.
 const headerFlushDelay = 5 * time.Millisecond
 
 // passThrough is one request that passes through to the engine.
@@ -140,7 +140,9 @@ func (p *passThrough) replaceBody(res *http.Response, x apiError) {
 	_ = res.Body.Close()
 	p.w.code = x.code
 	body := compat.NewProblem(x.code, x.message, time.Now()).JSON()
-	for _, name := range []string{"Content-Encoding", "Etag", "Last-Modified", "Accept-Ranges", "Content-Language", "Trailer"} {
+	for _, name := range []string{
+		"Content-Encoding", "Etag", "Last-Modified", "Accept-Ranges", "Content-Language", "Trailer",
+	} {
 		res.Header.Del(name)
 	}
 	res.Header.Set("Content-Type", compat.ContentType)
@@ -198,8 +200,8 @@ func (i *idleTimer) change(by int) {
 	}
 }
 
-// idleConn is the engine's side of an upgraded connection: a byte in either direction resets the timer. A response needs
-// no such wrapper, because writing it to the client resets the timer.
+// idleConn is the engine's side of an upgraded connection: a byte in either direction resets the timer. A response
+// needs no such wrapper, because writing it to the client resets the timer.
 type idleConn struct {
 	io.ReadWriteCloser
 	idle *idleTimer

@@ -69,7 +69,9 @@ func notReady(v *session.Snapshot, now time.Time) response {
 	if v.Authorized && !v.Diagnosis.Healthy() {
 		d := v.Diagnosis
 		// Clients that search bodies for the status of a rate limit would find one (contract 4.2).
-		d.Evidence = slices.DeleteFunc(slices.Clone(d.Evidence), func(text string) bool { return strings.Contains(text, "429") })
+		d.Evidence = slices.DeleteFunc(slices.Clone(d.Evidence), func(text string) bool {
+			return strings.Contains(text, "429")
+		})
 		body, _ := r.body.(compat.Problem)
 		r.body = explainedProblem{body, &d}
 	}
@@ -82,8 +84,8 @@ type explainedProblem struct {
 	Diagnosis *diagnosis.Diagnosis `json:"diagnosis,omitempty"`
 }
 
-// preparedQR is the body of a QR, which all responses with this QR share. It names the QR as it will be one second before
-// it expires, so that expiresIn has one digit, which the number replaces.
+// preparedQR is the body of a QR, which all responses with this QR share. It names the QR as it will be one second
+// before it expires, so that expiresIn has one digit, which the number replaces.
 func preparedQR(v *session.Snapshot) *session.PreparedBody {
 	prepare := func() *session.PreparedBody {
 		const field = `"expiresIn":`
@@ -102,8 +104,8 @@ func preparedQR(v *session.Snapshot) *session.PreparedBody {
 // recovery steps have run.
 const slowEngineDelay = 30 * time.Second
 
-// isEngineBroken reports whether the engine, or its connection to WhatsApp, is so broken that "being generated" would be
-// wrong. A cause that is only inferred from qrgate's own connectivity check counts once the engine had its time.
+// isEngineBroken reports whether the engine, or its connection to WhatsApp, is so broken that "being generated" would
+// be wrong. A cause that is only inferred from qrgate's own connectivity check counts once the engine had its time.
 func isEngineBroken(v *session.Snapshot, now time.Time) bool {
 	if v.Diagnosis.Inferred && now.Sub(v.Diagnosis.Since) < slowEngineDelay {
 		return false
@@ -129,13 +131,14 @@ func engineErrorResponse(err error, at time.Time) (response, bool) {
 		code, text := cmp.Or(e.Code, compat.CodeInvalidAPIKey), cmp.Or(e.Text, textKeyRefused)
 		return problem(cmp.Or(e.Status, http.StatusUnauthorized), code, text, at), true
 	case e.Kind == session.KindSessionNotFound:
-		return problem(http.StatusNotFound, cmp.Or(e.Code, compat.CodeSessionNotFound), cmp.Or(e.Text, textNoSession), at), true
+		code, text := cmp.Or(e.Code, compat.CodeSessionNotFound), cmp.Or(e.Text, textNoSession)
+		return problem(http.StatusNotFound, code, text, at), true
 	}
 	return unavailableResponse(e, at), true
 }
 
-// unavailableResponse is the response when the engine fails: 503 with the engine's own code, because a 500 makes clients
-// of the session routes give up, or 429 when the engine's rate limit is reached.
+// unavailableResponse is the response when the engine fails: 503 with the engine's own code, because a 500 makes
+// clients of the session routes give up, or 429 when the engine's rate limit is reached.
 func unavailableResponse(e *session.EngineError, at time.Time) response {
 	switch e.Kind {
 	case session.KindUnreachable:
@@ -213,8 +216,9 @@ func (s *sessionRequest) writeHeader(status, length int) {
 // keepsHeader reports whether a header of the engine's response still holds for a normalized body.
 func keepsHeader(name string) bool {
 	switch name {
-	case "Content-Type", "Content-Length", "Content-Encoding", "Etag", "Last-Modified", "Cache-Control", "Expires", "Pragma",
-		"Connection", "Keep-Alive", "Transfer-Encoding", "Trailer", "Upgrade", "Proxy-Authenticate", "Te", "Date", "Location",
+	case "Content-Type", "Content-Length", "Content-Encoding", "Etag", "Last-Modified",
+		"Cache-Control", "Expires", "Pragma", "Connection", "Keep-Alive", "Transfer-Encoding",
+		"Trailer", "Upgrade", "Proxy-Authenticate", "Te", "Date", "Location",
 		"X-Content-Type-Options", "Referrer-Policy", "Accept-Ranges", headerRequestID:
 		return false
 	}

@@ -45,7 +45,8 @@ type responseWriter struct {
 }
 
 func (h *Handler) newResponseWriter(w http.ResponseWriter, r *http.Request) *responseWriter {
-	rw := &responseWriter{ResponseWriter: w, handler: h, conn: http.NewResponseController(w), startedAt: time.Now(), request: *r}
+	rw := &responseWriter{ResponseWriter: w, handler: h, startedAt: time.Now(), request: *r}
+	rw.conn = http.NewResponseController(w)
 	rw.requestID = requestIDOf(r.Header)
 	rw.traffic = h.config.TrafficClass(secret.NewSecret(r.Header.Get("X-Api-Key")))
 	return rw

@@ -27,7 +27,8 @@ var sessionHandlers = map[compat.Route]func(*sessionRequest){
 	{Method: http.MethodPost, Path: compat.SessionsPath + "/{id}/restart"}:    (*sessionRequest).restart,
 }
 
-// newRouter makes Gin's router without every convenience that would respond in the engine's place or decode a path twice.
+// newRouter makes Gin's router without every convenience that would respond in the engine's place or decode a path
+// twice.
 func (h *Handler) newRouter() *gin.Engine {
 	releaseGin.Do(func() { gin.SetMode(gin.ReleaseMode) })
 	g := gin.New()

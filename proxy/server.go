@@ -31,7 +31,7 @@ func Server(listenAddr string, handler http.Handler) *http.Server {
 const (
 	dialTimeout     = 3 * time.Second
 	maxIdleConns    = 256
-	idleConnTimeout = 4 * time.Second // Node closes after 5 s; a POST written while the engine closes is lost, never resent
+	idleConnTimeout = 4 * time.Second // Node closes after 5 s, and a POST written while it closes is lost
 )
 
 // Transport makes the transport to an engine: HTTP/1.1 only, so that nothing is multiplexed or upgraded without

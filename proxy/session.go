@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -40,7 +41,9 @@ type QRService interface {
 	// OnConnect records that the engine accepted a connect or restart.
 	OnConnect(ctx context.Context, c session.Caller, o session.SessionReport, mode session.ConnectMode) error
 	// OnConnectError continues a connect that failed, and waits for it no longer than max.
-	OnConnectError(ctx context.Context, c session.Caller, r session.Ref, err error, max time.Duration) (*session.Snapshot, error)
+	OnConnectError(
+		ctx context.Context, c session.Caller, r session.Ref, err error, max time.Duration,
+	) (*session.Snapshot, error)
 	// OnSessions records ids and states that the engine reported; created marks a session that was just created.
 	OnSessions(ctx context.Context, c session.Caller, reports []session.SessionReport, created bool)
 	// OnRateLimits records what the engine reports of its rate limits; limited marks a 429.
@@ -87,10 +90,7 @@ func (h *Handler) sessionHandler(serve func(*sessionRequest)) gin.HandlerFunc {
 		header["Cache-Control"], header["Vary"] = headerNoStore, headerVary
 		serve(s)
 		s.linkTrace()
-		w.session = s.ref.Name
-		if w.session == "" {
-			w.session = s.id
-		}
+		w.session = cmp.Or(s.ref.Name, s.id)
 	}
 }
 

@@ -16,8 +16,9 @@ import (
 const (
 	textBadJSON         = "The body is not a JSON object. Send one, with Content-Type: application/json."
 	textBadName         = ruleID + " Correct sessionId in the body."
-	textStillConnecting = "The engine has not accepted the connect yet. qrgate retries for a minute. Request the QR meanwhile."
-	textConnectQueued   = "The connect waits for the engine's rate limit. " +
+	textStillConnecting = "The engine has not accepted the connect yet. " +
+		"qrgate retries for a minute. Request the QR meanwhile."
+	textConnectQueued = "The connect waits for the engine's rate limit. " +
 		"qrgate sends it as soon as the limit allows. Request the QR meanwhile."
 	textCreateRefused = "The session does not exist: its create was refused. Create it first."
 )
@@ -104,8 +105,8 @@ func (s *sessionRequest) sendCreate(name string) (a compat.Response, err error) 
 	return a, err
 }
 
-// connect handles POST …/connect, in well under ten seconds. The acquisition continues a connect that fails or must wait
-// for the engine's rate limit, and the client is told so.
+// connect handles POST …/connect, in well under ten seconds. The acquisition continues a connect that fails or must
+// wait for the engine's rate limit, and the client is told so.
 func (s *sessionRequest) connect() {
 	wanted, ok := s.jsonBody()
 	if !ok {
@@ -145,7 +146,8 @@ func (s *sessionRequest) connectAccepted(a compat.Response, mode session.Connect
 // refusal of the engine is the response itself.
 func (s *sessionRequest) continueConnect(a compat.Response, err error, max time.Duration) {
 	switch session.KindOf(err) {
-	case session.KindKeyRefused, session.KindSessionNotFound, session.KindAlreadyPaired, session.KindNotReady, session.KindCanceled:
+	case session.KindKeyRefused, session.KindSessionNotFound, session.KindAlreadyPaired,
+		session.KindNotReady, session.KindCanceled:
 		s.writeEngineError(a, err)
 		return
 	}
@@ -168,7 +170,8 @@ func (s *sessionRequest) continueConnect(a compat.Response, err error, max time.
 	ref := v.Session.Ref.Merge(s.ref)
 	switch {
 	case v.Session.State == session.Connected, !v.Session.ConnectedAt.Before(startedAt):
-		s.writeJSON(http.StatusOK, compat.NormalizeActionBody(nil, ref, compat.Wire(v.Session.State), compat.TextConnecting), nil)
+		body := compat.NormalizeActionBody(nil, ref, compat.Wire(v.Session.State), compat.TextConnecting)
+		s.writeJSON(http.StatusOK, body, nil)
 	case v.Session.State == session.Connecting && v.Session.RateLimited():
 		s.replyQueued(v)
 	case v.Session.State == session.Connecting:
@@ -209,7 +212,8 @@ func (s *sessionRequest) queueConnect(wait time.Duration) {
 // replyQueued responds that a connect waits, with its queue position.
 func (s *sessionRequest) replyQueued(v *session.Snapshot) {
 	wait := max(v.RateLimitWait, retrySoon)
-	data, _ := compat.NormalizeActionBody(nil, v.Session.Ref.Merge(s.ref), compat.WireConnecting, "")["data"].(compat.Object)
+	action := compat.NormalizeActionBody(nil, v.Session.Ref.Merge(s.ref), compat.WireConnecting, "")
+	data, _ := action["data"].(compat.Object)
 	data["queue"] = Queue{max(v.QueuePosition, 1), int(wait / time.Second)}
 	r := problem(http.StatusAccepted, codeConnectQueued, textConnectQueued, time.Now())
 	body, _ := r.body.(compat.Problem)
@@ -248,8 +252,7 @@ func (s *sessionRequest) disconnect() {
 		return
 	}
 	s.forget(false)
-	body, _ := compat.Parse(a.Body)
-	s.writeJSON(http.StatusOK, compat.NormalizeActionBody(body, s.ref, compat.WireDisconnected, compat.TextDisconnected), a.Header)
+	s.replyDisconnected(a, compat.TextDisconnected)
 }
 
 // deleteSession handles DELETE /api/sessions/{id}. It responds 200 with a body to every 2xx of the engine, because the
@@ -267,6 +270,12 @@ func (s *sessionRequest) deleteSession() {
 		s.writeEngineError(a, err)
 		return
 	}
+	s.replyDisconnected(a, compat.TextDeleted)
+}
+
+// replyDisconnected responds that the session is disconnected.
+func (s *sessionRequest) replyDisconnected(a compat.Response, text string) {
 	body, _ := compat.Parse(a.Body)
-	s.writeJSON(http.StatusOK, compat.NormalizeActionBody(body, s.ref, compat.WireDisconnected, compat.TextDeleted), a.Header)
+	body = compat.NormalizeActionBody(body, s.ref, compat.WireDisconnected, text)
+	s.writeJSON(http.StatusOK, body, a.Header)
 }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -166,9 +167,7 @@ func (s *sessionRequest) findElsewhere() (compat.Object, compat.Response, error)
 		return nil, a, err
 	}
 	wanted := s.ref
-	if wanted.Name == "" {
-		wanted.Name = s.id
-	}
+	wanted.Name = cmp.Or(wanted.Name, s.id)
 	return s.findInList(wanted)
 }
 
@@ -191,19 +190,9 @@ func (s *sessionRequest) findInList(wanted session.Ref) (compat.Object, compat.R
 // cachedSession is a session as qrgate reports it without a call to the engine.
 func cachedSession(v *session.Snapshot, id string) compat.Session {
 	s := &v.Session
-	name := s.Ref.Name
-	if name == "" {
-		name = id
-	}
-	at := s.LastPolledAt
-	if at.IsZero() {
-		at = s.Since
-	}
-	if at.IsZero() {
-		at = v.At
-	}
+	at := cmp.Or(s.LastPolledAt, s.Since, v.At)
 	return compat.Session{
-		ID: s.Ref.ID, SessionID: name, Status: compat.Wire(s.State), LastActivity: compat.Millis(at),
+		ID: s.Ref.ID, SessionID: cmp.Or(s.Ref.Name, id), Status: compat.Wire(s.State), LastActivity: compat.Millis(at),
 		IsConnected: s.State == session.Connected, HasQR: s.State == session.AwaitingScan,
 	}
 }

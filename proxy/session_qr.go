@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -69,12 +70,12 @@ func parseWait(r *http.Request) (session.WaitPreference, bool) {
 	return session.WaitPreference{}, true
 }
 
-// isAnonymous reports whether the client presents neither key nor token. The engine may know it all the same, by a cookie
-// or by a key in the query, which qrgate's own polls do not carry.
+// isAnonymous reports whether the client presents neither key nor token. The engine may know it all the same, by a
+// cookie or by a key in the query, which qrgate's own polls do not carry.
 func (s *sessionRequest) isAnonymous() bool { return s.caller.Credential().Empty() }
 
-// qrOnce asks the engine for the QR once, with everything that an anonymous client sent, and caches nothing: such clients
-// cannot be told apart, and one must not receive the QR of another.
+// qrOnce asks the engine for the QR once, with everything that an anonymous client sent, and caches nothing: such
+// clients cannot be told apart, and one must not receive the QR of another.
 func (s *sessionRequest) qrOnce() {
 	s.resolve()
 	a, err := s.call(session.OpQR, "qr", fetchTimeout)
@@ -86,7 +87,8 @@ func (s *sessionRequest) qrOnce() {
 	report, _ := compat.ParseSession(compat.SessionOf(body), compat.EngineClock(a.Header, a.At), a.At)
 	report.Ref = s.ref.Merge(report.Ref)
 	polled := session.Session{}.AfterPoll(report, err, a.At)
-	s.reply(answerQR(&session.Snapshot{Session: polled, Authorized: true, Ready: polled.QRUsable(a.At), At: a.At}, nil, a.At))
+	v := &session.Snapshot{Session: polled, Authorized: true, Ready: polled.QRUsable(a.At), At: a.At}
+	s.reply(answerQR(v, nil, a.At))
 }
 
 // QRStatus is the body of GET …/qr/status, under data: what a client needs to show progress. It never holds the QR.
@@ -116,9 +118,9 @@ type Queue struct {
 // qrStatusOf is the status of a snapshot at now.
 func qrStatusOf(v *session.Snapshot, id string, now time.Time) QRStatus {
 	s := &v.Session
-	r := QRStatus{ID: s.Ref.ID, SessionID: s.Ref.Name, State: s.State, Status: compat.Wire(s.State), Sequence: s.Sequence, Attempts: s.Polls}
-	if r.SessionID == "" {
-		r.SessionID = id
+	r := QRStatus{
+		ID: s.Ref.ID, SessionID: cmp.Or(s.Ref.Name, id), State: s.State, Status: compat.Wire(s.State),
+		Sequence: s.Sequence, Attempts: s.Polls,
 	}
 	if !s.Since.IsZero() {
 		r.Since = millis(s.Since)
@@ -207,7 +209,9 @@ func (s *sessionRequest) notAuthorized(v *session.Snapshot) response {
 	if f.Kind == "" {
 		f.Op, f.Kind = session.OpQR, session.KindTimeout
 	}
-	e := &session.EngineError{Op: f.Op, Kind: f.Kind, Status: f.Status, Code: f.Code, Text: f.Text, RetryAfter: f.RetryAfter}
+	e := &session.EngineError{
+		Op: f.Op, Kind: f.Kind, Status: f.Status, Code: f.Code, Text: f.Text, RetryAfter: f.RetryAfter,
+	}
 	r := unavailableResponse(e, now)
 	if cause := f.EngineDiagnosis(now); !cause.Healthy() {
 		localized := s.localize(&session.Snapshot{Diagnosis: cause}).Diagnosis

@@ -61,8 +61,8 @@ func (c *guardedConn) CloseWrite() error {
 // guardKey is the context key by which Server passes a connection to its requests.
 type guardKey struct{}
 
-// isAmbiguous reports whether the request came over a connection with ambiguous framing. The cause may be a later request
-// on the same connection: then both are refused.
+// isAmbiguous reports whether the request came over a connection with ambiguous framing. The cause may be a later
+// request on the same connection: then both are refused.
 func isAmbiguous(r *http.Request) bool {
 	c, ok := r.Context().Value(guardKey{}).(*guardedConn)
 	return ok && (c.ambiguous.Load() || c.chunked.Load() && !r.ProtoAtLeast(1, 1))

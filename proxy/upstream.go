@@ -28,8 +28,8 @@ const (
 // errResponseRead keeps httputil from copying a response that has been read already.
 var errResponseRead = errors.New("the response was read")
 
-// forwardRequest sends the client's request to the engine under another path and query and reads the response. The error
-// is a *session.EngineError; op names the call in it.
+// forwardRequest sends the client's request to the engine under another path and query and reads the response. The
+// error is a *session.EngineError; op names the call in it.
 func (s *sessionRequest) forwardRequest(op, path, query string, timeout time.Duration) (compat.Response, error) {
 	return s.forward(op, s.engineURL(path, query), s.c.Request, timeout)
 }
@@ -42,7 +42,9 @@ func (s *sessionRequest) fetch(op, path, query string) (compat.Response, error) 
 	return s.forward(op, s.engineURL(path, query), in, fetchTimeout)
 }
 
-func (s *sessionRequest) forward(op string, u *url.URL, in *http.Request, timeout time.Duration) (compat.Response, error) {
+func (s *sessionRequest) forward(
+	op string, u *url.URL, in *http.Request, timeout time.Duration,
+) (compat.Response, error) {
 	if u == nil {
 		return compat.Response{}, &session.EngineError{Op: op, Kind: session.KindUnreachable}
 	}
@@ -93,7 +95,8 @@ var conditionalHeaders = []string{
 func readResponse(res *http.Response) (compat.Response, error) {
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxResponseSize+1))
-	return compat.Response{Status: res.StatusCode, Header: res.Header, Body: body, Complete: len(body) <= maxResponseSize}, err
+	complete := len(body) <= maxResponseSize
+	return compat.Response{Status: res.StatusCode, Header: res.Header, Body: body, Complete: complete}, err
 }
 
 // discard is an [http.ResponseWriter] without a client.
@@ -112,14 +115,17 @@ func (h *Handler) engineURL(path, query string) *url.URL {
 	return &url.URL{Scheme: e.Scheme, Host: e.Host, Path: strings.TrimSuffix(e.Path, "/") + path, RawQuery: query}
 }
 
-// strippedHeaders are request headers that make some engines route or authorize by something else than the request line.
+// strippedHeaders are request headers that make some engines route or authorize by something else than the request
+// line.
 var strippedHeaders = []string{
 	"X-Original-Url", "X-Original-Uri", "X-Rewrite-Url", "X-Replaced-Path",
 	"X-Http-Method-Override", "X-Http-Method", "X-Method-Override",
 }
 
 // clientIPHeaders tell the client's address, beside X-Forwarded-*. Only a trusted proxy may send them.
-var clientIPHeaders = []string{"Forwarded", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "X-Cluster-Client-Ip"}
+var clientIPHeaders = []string{
+	"Forwarded", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "X-Cluster-Client-Ip",
+}
 
 // rewrite makes the request for the engine. It runs after httputil has removed hop-by-hop headers, so that a client's
 // "Connection: X-Forwarded-For" cannot remove what is set here.
@@ -140,8 +146,8 @@ func (w *responseWriter) rewrite(p *httputil.ProxyRequest) {
 	}
 }
 
-// cleanHeaders removes what must not reach the engine: misleading headers, X-Tenant*, and every name with an underscore,
-// which some engines read as a hyphen (nginx drops those too).
+// cleanHeaders removes what must not reach the engine: misleading headers, X-Tenant*, and every name with an
+// underscore, which some engines read as a hyphen (nginx drops those too).
 func cleanHeaders(h http.Header) {
 	for _, name := range strippedHeaders {
 		delete(h, name)

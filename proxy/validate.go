@@ -95,10 +95,13 @@ type targetError string
 func (e targetError) Error() string { return string(e) }
 
 const (
-	errForm   targetError = "The request target must be a path that begins with a slash. Send \"GET /path\", not an absolute URL."
-	errLong   targetError = "The path is too long. The limit is 2048 bytes."
-	errBytes  targetError = "The path contains a character that must be escaped. Escape it, or pass it in the query or body."
-	errEscape targetError = "The path contains an invalid or ambiguous percent-escape. Do not escape letters, digits or dots; " +
+	errForm targetError = "The request target must be a path that begins with a slash. " +
+		"Send \"GET /path\", not an absolute URL."
+	errLong  targetError = "The path is too long. The limit is 2048 bytes."
+	errBytes targetError = "The path contains a character that must be escaped. " +
+		"Escape it, or pass it in the query or body."
+	errEscape targetError = "The path contains an invalid or ambiguous percent-escape. " +
+		"Do not escape letters, digits or dots; " +
 		"pass other characters in the query or body."
 	errSegment targetError = "The path contains an empty, \".\" or \"..\" segment. Remove it."
 	errID      targetError = ruleID + " Correct the id in the path."
@@ -151,8 +154,8 @@ func isSessionPath(raw string) bool {
 	return len(raw) >= n && strings.EqualFold(raw[:n], compat.SessionsPath) && (len(raw) == n || raw[n] == '/')
 }
 
-// decodePath decodes the escapes that every server decodes alike: spaces, punctuation and what is not ASCII, such as the
-// names of files. A path of a session has none.
+// decodePath decodes the escapes that every server decodes alike: spaces, punctuation and what is not ASCII, such as
+// the names of files. A path of a session has none.
 func decodePath(raw string, isSession bool) (string, error) {
 	decoded := make([]byte, 0, 128)
 	escapes := 0
