@@ -10,16 +10,16 @@ import (
 	"time"
 )
 
-// client is an existing client of the engine: it creates a session, connects it, and asks for the QR.
+// client is an existing client of the engine: it creates a session, connects it, and requests the QR.
 type client struct {
 	http     *http.Client
 	base     string
-	attempts int           // how often it asks; the production client does so three times (contract 4.1)
+	attempts int           // the production client makes three (contract 4.1)
 	pause    time.Duration // between two attempts; 5 s
-	patience time.Duration // with one request; 15 s
+	patience time.Duration // of one request; 15 s
 }
 
-// newClient is a client at base whose connections are kept, for many sessions at once.
+// newClient returns a client of base with persistent connections, for many sessions.
 func newClient(base string) client {
 	transport := &http.Transport{MaxIdleConns: 0, MaxIdleConnsPerHost: 1 << 14, DisableCompression: true}
 	return client{http: &http.Client{Transport: transport}, base: base, attempts: 1, pause: 5 * time.Second, patience: 15 * time.Second}
@@ -37,20 +37,20 @@ func (c client) begin(ctx context.Context, key, session string) error {
 			return err
 		}
 		if status >= 300 {
-			return fmt.Errorf("%w: %s answers %d", errRefused, step[0], status)
+			return fmt.Errorf("%w: %s returned %d", errRefused, step[0], status)
 		}
 	}
 	return nil
 }
 
-// asked is what became of a client's wish for a QR.
+// asked is the result of a client's requests for a QR.
 type asked struct {
 	got   time.Time // the zero time: no QR
-	tries int       // until then, or in all
-	fives int       // answers of 500 and above
+	tries int       // requests until then, or in total
+	fives int       // responses of 500 and above
 }
 
-// qr asks for the QR until it has one or gives up. The error is the context's.
+// qr requests the QR until it has one or gives up. The error is the context's.
 func (c client) qr(ctx context.Context, key, session string) (asked, error) {
 	var a asked
 	for a.tries < c.attempts {
@@ -65,7 +65,7 @@ func (c client) qr(ctx context.Context, key, session string) (asked, error) {
 		if status >= http.StatusInternalServerError {
 			a.fives++
 		}
-		if err == nil && status == http.StatusOK && holdsQR(body) {
+		if err == nil && status == http.StatusOK && hasQR(body) {
 			a.got = time.Now()
 			return a, nil
 		}
@@ -73,8 +73,8 @@ func (c client) qr(ctx context.Context, key, session string) (asked, error) {
 	return a, nil
 }
 
-// holdsQR looks where every client looks.
-func holdsQR(body []byte) bool {
+// hasQR reports whether a body has the code where every client reads it.
+func hasQR(body []byte) bool {
 	var answer struct {
 		Data struct {
 			QRCode string `json:"qrCode"`
@@ -83,7 +83,7 @@ func holdsQR(body []byte) bool {
 	return json.Unmarshal(body, &answer) == nil && strings.HasPrefix(answer.Data.QRCode, "data:image/")
 }
 
-// ask makes one request with the client's patience.
+// ask sends one request with the client's timeout.
 func (c client) ask(ctx context.Context, method, url, key, body string) (int, []byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.patience)
 	defer cancel()
@@ -102,7 +102,7 @@ func (c client) ask(ctx context.Context, method, url, key, body string) (int, []
 	return res.StatusCode, b, err
 }
 
-// pause waits; it reports false when ctx ends first.
+// pause waits. It reports false when ctx ends first.
 func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

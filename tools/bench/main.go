@@ -1,4 +1,4 @@
-// Command bench measures qrgate beside what it is compared with: in one run, turn by turn, on one
+// Command bench measures qrgate beside the programs that it is compared with: in one run, in alternating turns, on one
 // machine, over loopback only. It prints ratios, because they hold on a busy machine where times do not.
 // docs/PERFORMANCE.md says what the figures mean.
 package main
@@ -19,29 +19,29 @@ import (
 
 // commands is the command line.
 type commands struct {
-	Within time.Duration `default:"5m" help:"No measurement takes longer."`
+	Within time.Duration `default:"5m" help:"Timeout of each measurement."`
 
 	All         all         `cmd:"" default:"1" help:"All four, one after the other, with their defaults."`
-	PassThrough passThrough `cmd:"" help:"What a request costs that qrgate only passes on, beside a bare proxy, nginx and HAProxy."`
-	TimeToQR    timeToQR    `cmd:"" name:"time-to-qr" help:"How existing clients get to a QR, with and without qrgate."`
-	Waiters     waiters     `cmd:"" help:"What thousands of waiting requests cost, in memory and to others."`
-	Store       storing     `cmd:"" help:"What a QR that is there costs, with the store in memory and in Redis."`
+	PassThrough passThrough `cmd:"" help:"Cost of a request that qrgate passes through, beside a bare proxy, nginx and HAProxy."`
+	TimeToQR    timeToQR    `cmd:"" name:"time-to-qr" help:"Success and time to a QR of existing clients, with and without qrgate."`
+	Waiters     waiters     `cmd:"" help:"Cost of thousands of waiting requests, in memory and for other clients."`
+	Store       storing     `cmd:"" help:"Cost of a stored QR, with the store in memory and in Redis."`
 
-	Front server `cmd:"" hidden:"" help:"One of the programs that are measured; started by the others."`
+	Front server `cmd:"" hidden:"" help:"One of the measured servers; the other commands start it."`
 }
 
-// world is all that a run depends on.
+// world is everything that a run depends on.
 type world struct {
 	args, env []string
 	in        io.Reader
 	out, err  io.Writer // results, progress
-	self      string    // this program, to be started again as what is measured
+	self      string    // the path of this program, to run the measured servers
 }
 
-const about = `Measures qrgate beside what it is compared with, and prints ratios.
+const about = `Measures qrgate beside the programs that it is compared with, and prints ratios.
 
-What is measured runs in processes of its own; the load and the engine are in this one. Nothing leaves loopback.
-nginx, HAProxy and redis-server are measured where they are installed.`
+The measured programs run in processes of their own; the load and the engine run in this one, all on loopback.
+nginx, HAProxy and redis-server are measured if they are installed.`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -54,7 +54,7 @@ func main() {
 	os.Exit(run(ctx, world{args: os.Args[1:], env: os.Environ(), in: os.Stdin, out: os.Stdout, err: os.Stderr, self: self}))
 }
 
-// run is main without its world: it returns the exit code.
+// run is main with its arguments and outputs; it returns the exit code.
 func run(ctx context.Context, w world) int {
 	w.err = &shared{to: w.err}
 	var c commands
@@ -89,7 +89,7 @@ func run(ctx context.Context, w world) int {
 	return 0
 }
 
-// measurement is a command that measures something and prints it.
+// measurement is a command that measures and prints the result.
 type measurement interface {
 	measure(context.Context, *bench) error
 }
@@ -100,10 +100,10 @@ type bench struct {
 	within time.Duration
 }
 
-// sayf tells whoever watches how far it is.
-func (b *bench) sayf(format string, values ...any) { fmt.Fprintf(b.err, format+"\n", values...) }
+// logf prints the progress.
+func (b *bench) logf(format string, values ...any) { fmt.Fprintf(b.err, format+"\n", values...) }
 
-// shared is a writer for many: the fronts complain where this program reports.
+// shared is a writer for several goroutines: the servers write their errors where this program writes its progress.
 type shared struct {
 	mu sync.Mutex
 	to io.Writer
@@ -116,10 +116,10 @@ func (s *shared) Write(p []byte) (int, error) {
 	return s.to.Write(p)
 }
 
-// errLate is the end of a measurement that took too long.
-var errLate = errors.New("it took longer than --within allows")
+// errLate is the error of a measurement that took too long.
+var errLate = errors.New("the measurement took longer than --within allows")
 
-// bounded measures within the time that is allowed.
+// bounded runs a measurement with its timeout.
 func (b *bench) bounded(ctx context.Context, m measurement) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, b.within, errLate)
 	defer cancel()

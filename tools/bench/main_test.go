@@ -97,7 +97,7 @@ func TestWaiters(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("exit %d: %s", code, said)
 	}
-	if cells := row(t, out, "still held at the end"); cells[0] != "60" {
+	if cells := row(t, out, "still waiting at the end"); cells[0] != "60" {
 		t.Errorf("still held: %v", cells)
 	}
 	row(t, out, "memory per waiting request")

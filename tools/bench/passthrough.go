@@ -8,23 +8,23 @@ import (
 	"time"
 )
 
-// passThrough measures requests that qrgate only passes on: every front in turn, round after round, each
-// round in another order, all before the same upstream.
+// passThrough measures requests that qrgate passes through: each server in turn, in rounds of different order, all in
+// front of the same upstream.
 type passThrough struct {
-	Rounds int           `default:"60" help:"How often each front has its turn."`
-	Turn   time.Duration `default:"250ms" help:"How long a turn lasts."`
+	Rounds int           `default:"60" help:"Turns of each server."`
+	Turn   time.Duration `default:"250ms" help:"Length of a turn."`
 	Conns  int           `default:"16" help:"Connections of the load."`
 }
 
-// The target of design: what observing may cost.
+// keepsRate is the target for the cost of metrics and tracing.
 const keepsRate = 0.85
 
-// contender is one front with all its turns.
+// contender is one server with all its turns.
 type contender struct {
 	name string
 	*process
 	rate []float64       // requests/s of each turn
-	took []time.Duration // of all answers
+	took []time.Duration // of all responses
 	cpu  time.Duration   // processor time of all turns
 }
 
@@ -44,21 +44,21 @@ func (p passThrough) measure(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer spans.close()
-	rivals, stop, err := p.field(ctx, b, before{engine: up.url(), trace: spans.url()})
+	contenders, stop, err := p.field(ctx, b, before{engine: up.url(), trace: spans.url()})
 	defer stop()
 	if err != nil {
 		return err
 	}
-	if err := p.play(ctx, b, rivals); err != nil {
+	if err := p.play(ctx, b, contenders); err != nil {
 		return err
 	}
 	stop() // sends the last spans
-	p.report(b, rivals)
+	p.report(b, contenders)
 	fmt.Fprintf(b.out, "\n The traced gate sent %d batches of spans, %d KiB.\n", spans.batches.Load(), spans.bytes.Load()>>10)
 	return nil
 }
 
-// Names of the rivals.
+// Names of the contenders.
 const (
 	nameBare    = "bare httputil.ReverseProxy"
 	nameFront   = "qrgate's front, unobserved"
@@ -68,11 +68,11 @@ const (
 	nameHAProxy = "HAProxy"
 )
 
-// field starts everybody. stop ends those that were started, whatever the error.
-func (p passThrough) field(ctx context.Context, b *bench, x before) (rivals []*contender, stop func(), err error) {
+// field starts the contenders. stop ends those that were started, also after an error.
+func (p passThrough) field(ctx context.Context, b *bench, x before) (contenders []*contender, stop func(), err error) {
 	dir, err := os.MkdirTemp("", "bench-")
 	stop = func() {
-		for _, r := range rivals {
+		for _, r := range contenders {
 			r.stop()
 		}
 		_ = os.RemoveAll(dir)
@@ -84,8 +84,8 @@ func (p passThrough) field(ctx context.Context, b *bench, x before) (rivals []*c
 	}{
 		{nameBare, func() (*process, error) { return b.start(ctx, bareProxy, untraced) }},
 		{nameFront, func() (*process, error) { return b.start(ctx, ownFront, untraced) }},
-		{nameMetered, func() (*process, error) { return b.start(ctx, wholeGate, untraced) }},
-		{nameTraced, func() (*process, error) { return b.start(ctx, wholeGate, x) }},
+		{nameMetered, func() (*process, error) { return b.start(ctx, wholeGateway, untraced) }},
+		{nameTraced, func() (*process, error) { return b.start(ctx, wholeGateway, x) }},
 		{nameNginx, func() (*process, error) {
 			return b.optional("nginx", func(path string) (*process, error) { return b.nginx(ctx, path, x.engine, dir) })
 		}},
@@ -95,32 +95,32 @@ func (p passThrough) field(ctx context.Context, b *bench, x before) (rivals []*c
 	}
 	for _, s := range starters {
 		if err != nil {
-			return rivals, stop, err
+			return contenders, stop, err
 		}
 		var started *process
 		if started, err = s.start(); started != nil {
-			b.sayf("pass-through: %s is at %s %s", s.name, started.URL, started.Admin)
-			rivals = append(rivals, &contender{name: s.name, process: started})
+			b.logf("pass-through: %s is at %s %s", s.name, started.URL, started.Admin)
+			contenders = append(contenders, &contender{name: s.name, process: started})
 		}
 	}
-	return rivals, stop, err
+	return contenders, stop, err
 }
 
-// optional starts a program if it is installed, and says when it is not.
+// optional starts a program if it is installed, and logs if it is not.
 func (b *bench) optional(name string, start func(path string) (*process, error)) (*process, error) {
 	path, ok := installed(name)
 	if !ok {
-		b.sayf("%s is not installed, so it is left out", name)
+		b.logf("%s is not installed, so it is not measured", name)
 		return nil, nil
 	}
 	return start(path)
 }
 
-// play gives everybody a turn to warm up, and then the rounds.
-func (p passThrough) play(ctx context.Context, b *bench, rivals []*contender) error {
+// play runs one turn of each contender to warm up, and then the rounds.
+func (p passThrough) play(ctx context.Context, b *bench, contenders []*contender) error {
 	for round := range p.Rounds + 1 {
-		for i := range rivals {
-			r := rivals[(i+round)%len(rivals)]
+		for i := range contenders {
+			r := contenders[(i+round)%len(contenders)]
 			turn := load{to: r.URL, requests: [][]byte{get("/api/messages/shop-1/chats?page=1", "key-a")}, conns: p.Conns, lasts: p.Turn}
 			spent := cpu(r.cmd.Process.Pid)
 			t, err := turn.run(ctx)
@@ -134,16 +134,16 @@ func (p passThrough) play(ctx context.Context, b *bench, rivals []*contender) er
 			r.cpu += cpu(r.cmd.Process.Pid) - spent
 			r.took = append(r.took, t.took...)
 		}
-		b.sayf("pass-through: round %d of %d", round, p.Rounds)
+		b.logf("pass-through: round %d of %d", round, p.Rounds)
 	}
 	return nil
 }
 
-func (p passThrough) report(b *bench, rivals []*contender) {
+func (p passThrough) report(b *bench, contenders []*contender) {
 	by := map[string]*contender{}
 	t := table{title: fmt.Sprintf("pass-through: %d connections, %d turns of %v each; medians", p.Conns, p.Rounds, p.Turn),
 		head: []string{"front", "requests/s", "p50", "p99", "processor time per request"}}
-	for _, r := range rivals {
+	for _, r := range contenders {
 		by[r.name] = r
 		t.add(r.name, fmt.Sprintf("%.0f", median(r.rate)), ms(quantile(r.took, 0.5)), ms(quantile(r.took, 0.99)), fmt.Sprintf("%.1f µs", r.cost()))
 	}

@@ -8,12 +8,12 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// storing measures a QR that is there: from the replica that got it, and from one that never met the
-// session, with the store in memory and in Redis.
+// storing measures a stored QR: from the replica that got it, and from another replica, with the store in memory and in
+// Redis.
 type storing struct {
-	Sessions int           `default:"50" help:"Sessions whose QR is there."`
-	Rounds   int           `default:"40" help:"How often each store has its turn."`
-	Turn     time.Duration `default:"250ms" help:"How long a turn lasts."`
+	Sessions int           `default:"50" help:"Sessions with a QR."`
+	Rounds   int           `default:"40" help:"Turns of each store."`
+	Turn     time.Duration `default:"250ms" help:"Length of a turn."`
 	Conns    int           `default:"8" help:"Connections of the load."`
 }
 
@@ -26,8 +26,8 @@ type subject struct {
 	cpu            time.Duration
 	objects, bytes []float64 // allocated per request
 	took           []time.Duration
-	first          []time.Duration // the other replica's first answers
-	looks          int             // what those cost the engine
+	first          []time.Duration // the other replica's first responses
+	polls          int             // polls for those
 }
 
 func (s storing) measure(ctx context.Context, b *bench) error {
@@ -40,29 +40,29 @@ func (s storing) measure(ctx context.Context, b *bench) error {
 		defer server.stop()
 		urls = append(urls, [2]string{"Redis", server.URL})
 	}
-	var shops []*subject
+	var subjects []*subject
 	defer func() {
-		for _, x := range shops {
+		for _, x := range subjects {
 			x.close()
 		}
 	}()
 	for _, u := range urls {
 		x := &subject{name: u[0]}
-		shops = append(shops, x)
+		subjects = append(subjects, x)
 		if err := s.open(ctx, b, x, u[1]); err != nil {
 			return fmt.Errorf("%s: %w", x.name, err)
 		}
-		b.sayf("store: qrgate with %s is at %s %s", x.name, x.gate.URL, x.gate.Admin)
+		b.logf("store: qrgate with %s is at %s %s", x.name, x.gate.URL, x.gate.Admin)
 	}
 	for round := range s.Rounds + 1 {
-		for i := range shops {
-			if err := s.turn(ctx, shops[(i+round)%len(shops)], round > 0); err != nil {
+		for i := range subjects {
+			if err := s.turn(ctx, subjects[(i+round)%len(subjects)], round > 0); err != nil {
 				return err
 			}
 		}
-		b.sayf("store: round %d of %d", round, s.Rounds)
+		b.logf("store: round %d of %d", round, s.Rounds)
 	}
-	s.report(b, shops)
+	s.report(b, subjects)
 	return nil
 }
 
@@ -80,14 +80,14 @@ func (x *subject) close() {
 	}
 }
 
-// open starts an engine with two replicas before it, and gets every QR through the first. Then the other
-// is asked, which never met them.
+// open starts an engine with two replicas in front of it, and gets every QR through the first. Then it requests them from
+// the other.
 func (s storing) open(ctx context.Context, b *bench, x *subject, redis string) (err error) {
 	if x.engine, err = startEngine(func(string) time.Duration { return 0 }); err != nil {
 		return err
 	}
 	for _, gate := range []**process{&x.gate, &x.other} {
-		if *gate, err = b.start(ctx, wholeGate, before{engine: x.engine.url(), redis: redis}); err != nil {
+		if *gate, err = b.start(ctx, wholeGateway, before{engine: x.engine.url(), redis: redis}); err != nil {
 			return err
 		}
 	}
@@ -109,11 +109,11 @@ func (s storing) open(ctx context.Context, b *bench, x *subject, redis string) (
 	return s.elsewhere(ctx, x)
 }
 
-// elsewhere asks the other replica for every QR, one after the other.
+// elsewhere requests every QR from the other replica, one after the other.
 func (s storing) elsewhere(ctx context.Context, x *subject) error {
 	user := newClient(x.other.URL)
 	defer user.close()
-	before := x.engine.looks()
+	before := x.engine.polls()
 	for i := range s.Sessions {
 		began := time.Now()
 		a, err := user.qr(ctx, key(i), sessionName(i))
@@ -125,7 +125,7 @@ func (s storing) elsewhere(ctx context.Context, x *subject) error {
 		}
 		x.first = append(x.first, a.got.Sub(began))
 	}
-	x.looks = x.engine.looks() - before
+	x.polls = x.engine.polls() - before
 	return nil
 }
 
@@ -138,7 +138,7 @@ const (
 	alloced = "go_memstats_alloc_bytes_total"
 )
 
-// turn asks one gate for all QRs, again and again.
+// turn requests all QRs of one gateway repeatedly.
 func (s storing) turn(ctx context.Context, x *subject, counts bool) error {
 	asks := load{to: x.gate.URL, conns: s.Conns, lasts: s.Turn}
 	for i := range s.Sessions {
@@ -164,7 +164,7 @@ func (s storing) turn(ctx context.Context, x *subject, counts bool) error {
 	return nil
 }
 
-// counters reads what qrgate has allocated so far.
+// counters reads the allocations of qrgate.
 func (x *subject) counters(ctx context.Context, into *[2]float64) (err error) {
 	for i, name := range []string{mallocs, alloced} {
 		if into[i], err = x.gate.gauge(ctx, name); err != nil {
@@ -174,17 +174,17 @@ func (x *subject) counters(ctx context.Context, into *[2]float64) (err error) {
 	return nil
 }
 
-func (s storing) report(b *bench, shops []*subject) {
+func (s storing) report(b *bench, subjects []*subject) {
 	t := table{title: fmt.Sprintf("store: a fresh QR, %d connections, %d turns of %v each; medians", s.Conns, s.Rounds, s.Turn),
 		head: []string{"store", "requests/s", "p50", "p99", "processor time", "allocations", "allocated"}}
 	u := table{title: "store: the first answer of a replica that never met the session", head: []string{"store", "p50", "p99", "engine calls per session"}}
-	for _, x := range shops {
+	for _, x := range subjects {
 		t.add(x.name, fmt.Sprintf("%.0f", median(x.rate)), ms(quantile(x.took, 0.5)), ms(quantile(x.took, 0.99)),
 			fmt.Sprintf("%.1f µs", x.cost()), fmt.Sprintf("%.0f", median(x.objects)), fmt.Sprintf("%.1f KiB", median(x.bytes)/1024))
-		u.add(x.name, ms(quantile(x.first, 0.5)), ms(quantile(x.first, 0.99)), fmt.Sprintf("%.1f", float64(x.looks)/float64(s.Sessions)))
+		u.add(x.name, ms(quantile(x.first, 0.5)), ms(quantile(x.first, 0.99)), fmt.Sprintf("%.1f", float64(x.polls)/float64(s.Sessions)))
 	}
-	if len(shops) == 2 {
-		t.add("Redis / memory", spread(ratios(shops[1].rate, shops[0].rate)), "", "", spread(ratios([]float64{shops[1].cost()}, []float64{shops[0].cost()})), "", "")
+	if len(subjects) == 2 {
+		t.add("Redis / memory", spread(ratios(subjects[1].rate, subjects[0].rate)), "", "", spread(ratios([]float64{subjects[1].cost()}, []float64{subjects[0].cost()})), "", "")
 	}
 	t.write(b.out)
 	u.write(b.out)

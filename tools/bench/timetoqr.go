@@ -10,19 +10,19 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// timeToQR lets sessions arrive at a rate. The engine takes a log-normal time to each QR, and its /qr
-// answers 500 until then. The clients are the existing ones: directly, and with qrgate between.
+// timeToQR starts sessions at a rate. The engine takes a log-normal time to each QR, and its /qr returns 500 until then.
+// The clients are the existing ones, with and without qrgate.
 type timeToQR struct {
-	Sessions int           `default:"400" help:"How many sessions arrive."`
-	Rate     int           `default:"50" help:"How many arrive in a second."`
-	Tenants  int           `default:"40" help:"How many keys they belong to."`
-	Fan      int           `default:"10" help:"Clients that want one session's QR, in the rows for many."`
+	Sessions int           `default:"400" help:"Number of sessions."`
+	Rate     int           `default:"50" help:"New sessions per second."`
+	Tenants  int           `default:"40" help:"Number of API keys."`
+	Fan      int           `default:"10" help:"Clients per session, in the rows for many."`
 	Median   time.Duration `default:"1520ms" help:"Time to the QR at the engine."`
 	P95      time.Duration `default:"5140ms" help:"Its 95th percentile."`
-	Pause    time.Duration `default:"5s" help:"What the existing client waits between two attempts."`
+	Pause    time.Duration `default:"5s" help:"Pause of the existing client between two attempts."`
 }
 
-// scenario is one row: who comes, and by which way.
+// scenario is one row: the clients and their route.
 type scenario struct {
 	name     string
 	gate     bool
@@ -30,11 +30,11 @@ type scenario struct {
 	fan      int
 }
 
-// results is what became of a crowd.
+// results is the outcome of a scenario.
 type results struct {
 	clients, first, got, fives int
 	took, added                []time.Duration // since the connect; since the engine had the code
-	looks                      float64         // calls at the engine per session, without create and connect
+	polls                      float64         // polls of the engine per session
 	cpu                        time.Duration   // of qrgate; 0 without one
 }
 
@@ -45,7 +45,7 @@ func (t timeToQR) measure(ctx context.Context, b *bench) error {
 		{"direct, one request", false, 1, 1}, {"direct, 3 requests", false, 3, 1}, {"through qrgate", true, 3, 1},
 		{"direct, 3 requests", false, 3, t.Fan}, {"through qrgate", true, 3, t.Fan},
 	} {
-		b.sayf("time-to-qr: %s, %d per session", c.name, c.fan)
+		b.logf("time-to-qr: %s, %d per session", c.name, c.fan)
 		h, err := t.row(ctx, b, c)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
@@ -56,7 +56,7 @@ func (t timeToQR) measure(ctx context.Context, b *bench) error {
 	return nil
 }
 
-// cells are one row of the table. What nobody got has no times.
+// cells returns one row of the table. Without a QR it has no times.
 func (c scenario) cells(sessions int, h results) []string {
 	times, late, cost := "–", "–", "–"
 	if h.got > 0 {
@@ -67,12 +67,12 @@ func (c scenario) cells(sessions int, h results) []string {
 		cost = ms(h.cpu / time.Duration(max(h.clients, 1)))
 	}
 	return []string{c.name, fmt.Sprintf("%d × %d", sessions, c.fan), percent(h.first, h.clients), percent(h.got, h.clients), fmt.Sprint(h.fives),
-		times, late, fmt.Sprintf("%.1f", h.looks), cost}
+		times, late, fmt.Sprintf("%.1f", h.polls), cost}
 }
 
 func percent(of, all int) string { return fmt.Sprintf("%.1f %%", 100*float64(of)/float64(max(all, 1))) }
 
-// row sends one crowd.
+// row runs one scenario.
 func (t timeToQR) row(ctx context.Context, b *bench, c scenario) (results, error) {
 	delays := lognormal(t.Sessions, t.Median, t.P95)
 	rand.New(rand.NewPCG(1, 1)).Shuffle(len(delays), func(i, j int) { delays[i], delays[j] = delays[j], delays[i] })
@@ -87,12 +87,12 @@ func (t timeToQR) row(ctx context.Context, b *bench, c scenario) (results, error
 	if !c.gate {
 		return t.send(ctx, e, user, c.fan)
 	}
-	p, err := b.start(ctx, wholeGate, before{engine: e.url()})
+	p, err := b.start(ctx, wholeGateway, before{engine: e.url()})
 	if err != nil {
 		return results{}, err
 	}
 	defer p.stop()
-	b.sayf("time-to-qr: qrgate is at %s %s", p.URL, p.Admin)
+	b.logf("time-to-qr: qrgate is at %s %s", p.URL, p.Admin)
 	user.base = p.URL
 	spent := cpu(p.cmd.Process.Pid)
 	h, err := t.send(ctx, e, user, c.fan)
@@ -100,7 +100,7 @@ func (t timeToQR) row(ctx context.Context, b *bench, c scenario) (results, error
 	return h, err
 }
 
-// send lets the sessions arrive and waits for the last client.
+// send starts the sessions and waits for the last client.
 func (t timeToQR) send(ctx context.Context, e *engine, user client, fan int) (results, error) {
 	var h results
 	var mu sync.Mutex
@@ -131,11 +131,11 @@ func (t timeToQR) send(ctx context.Context, e *engine, user client, fan int) (re
 		}
 	}
 	err := group.Wait()
-	h.looks = float64(e.looks()) / float64(t.Sessions)
+	h.polls = float64(e.polls()) / float64(t.Sessions)
 	return h, err
 }
 
-// take counts one client, which began to ask at began; the engine had the code at ready.
+// take counts one client, whose first request was at began; the engine had the code at ready.
 func (h *results) take(a asked, began, ready time.Time) {
 	h.clients++
 	h.fives += a.fives
@@ -150,7 +150,7 @@ func (h *results) take(a asked, began, ready time.Time) {
 	h.added = append(h.added, a.got.Sub(later(began, ready)))
 }
 
-// later is the later of two times: what was there before somebody asked was not late.
+// later returns the later of two times: a code from before the first request was not late.
 func later(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a

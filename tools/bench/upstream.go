@@ -4,18 +4,22 @@ import (
 	"bufio"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"qrgate/internal/test/enginesim"
 )
 
-// upstream answers every request at once with the same 200 bytes of JSON, as cheaply as it can: requests
-// have no body, and it reads no further than their blank line.
+// upstream responds to every request at once with the same 200 bytes of JSON, at minimal cost: requests have no body, and
+// it reads only to their blank line.
 type upstream struct {
 	listener net.Listener
 	all      sync.WaitGroup
@@ -49,7 +53,7 @@ func (u *upstream) close() {
 	u.all.Wait()
 }
 
-// answerAll serves one connection until somebody ends it.
+// answerAll serves one connection until its end.
 func answerAll(ctx context.Context, conn net.Conn) {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
@@ -70,8 +74,8 @@ func answerAll(ctx context.Context, conn net.Conn) {
 	}
 }
 
-// collector takes spans and drops them; it counts the batches. A real one runs on another machine, so
-// it does no more work here than to unpack them.
+// collector receives spans, discards them and counts the batches. A real one runs on another machine, so this one only
+// decodes them.
 type collector struct {
 	server   *http.Server
 	listener net.Listener
@@ -115,5 +119,117 @@ func (c *collector) take(w http.ResponseWriter, r *http.Request) {
 	c.batches.Add(1)
 	c.bytes.Add(n)
 	w.Header().Set("Content-Type", "application/x-protobuf")
-	w.WriteHeader(http.StatusOK) // an empty message: everything was taken
+	w.WriteHeader(http.StatusOK) // an empty message accepts all spans
 }
+
+// never is the delay of a session without a code.
+const never = -1
+
+// engine is the simulated engine on a port. Each session has its own delay to the code, and /qr returns 500 until then.
+// It has no rate limits and no latency.
+type engine struct {
+	sim    *enginesim.Engine
+	server *http.Server
+	port   net.Listener
+	ended  chan struct{}
+	delay  func(session string) time.Duration
+
+	calls [6]atomic.Int64 // by the first digit of their status
+	mu    sync.Mutex
+	ready map[string]time.Time // :: sessionId -> when its code existed
+}
+
+// startEngine starts an engine with a delay for each session, or never.
+func startEngine(delay func(session string) time.Duration) (*engine, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	e := &engine{port: l, delay: delay, ready: map[string]time.Time{}, ended: make(chan struct{})}
+	e.sim = &enginesim.Engine{QRTTL: time.Hour, Begin: e.begin}
+	e.server = &http.Server{Handler: http.HandlerFunc(e.serve), ReadHeaderTimeout: 5 * time.Second}
+	go func() {
+		defer close(e.ended)
+		_ = e.server.Serve(l)
+	}()
+	return e, nil
+}
+
+func (e *engine) url() string { return "http://" + e.port.Addr().String() }
+
+func (e *engine) close() {
+	_ = e.server.Close()
+	<-e.ended
+	e.sim.Close()
+}
+
+// begin shows a session's code after its delay.
+func (e *engine) begin(ctx context.Context, session string, socket *enginesim.Socket) {
+	wait := e.delay(session)
+	if wait == never {
+		return
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return
+	}
+	e.mu.Lock()
+	e.ready[session] = time.Now()
+	e.mu.Unlock()
+	socket.Show("2@" + session + strings.Repeat("a", 150))
+}
+
+// readyAt returns when a session's code existed; the zero time if it does not.
+func (e *engine) readyAt(session string) time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.ready[session]
+}
+
+// serve counts the polls.
+func (e *engine) serve(w http.ResponseWriter, r *http.Request) {
+	seen := &status{ResponseWriter: w}
+	e.sim.ServeHTTP(seen, r)
+	if r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, "/api/sessions") {
+		e.calls[min(max(seen.code/100, 0), len(e.calls)-1)].Add(1)
+	}
+}
+
+// polls returns the number of requests for a code or a state, whatever the response.
+func (e *engine) polls() int {
+	n := 0
+	for i := range e.calls {
+		n += int(e.calls[i].Load())
+	}
+	return n
+}
+
+// status records the status of a response.
+type status struct {
+	http.ResponseWriter
+	code int
+}
+
+// WriteHeader implements [http.ResponseWriter].
+func (s *status) WriteHeader(code int) {
+	s.code = code
+	s.ResponseWriter.WriteHeader(code)
+}
+
+// Unwrap is for [http.ResponseController].
+func (s *status) Unwrap() http.ResponseWriter { return s.ResponseWriter }
+
+// number returns the number at the end of a session's name, as in "bench-17"; 0 if there is none.
+func number(session string) int {
+	n, err := strconv.Atoi(session[strings.LastIndexByte(session, '-')+1:])
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// errRefused means that the engine refused a create or a connect.
+var errRefused = errors.New("the engine refused")

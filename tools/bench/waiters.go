@@ -11,29 +11,29 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// waiters measures what waiting requests cost: a gateway that holds thousands of them beside one that holds none.
+// waiters measures the cost of waiting requests: a gateway with thousands of them beside one without.
 type waiters struct {
-	Held     int           `default:"4900" help:"Requests that are held; a gateway holds 5000, and the other key needs a few."`
-	Sessions int           `default:"100" help:"Sessions that they wait for; a gateway holds 200 for one."`
-	Rounds   int           `default:"35" help:"How often each gate has its turn."`
-	Turn     time.Duration `default:"500ms" help:"How long a turn lasts; all of it must fit into 40 s, because a hold ends after 60 s."`
+	Held     int           `default:"4900" help:"Waiting requests; the limit of a gateway is 5000, and the other key needs a few."`
+	Sessions int           `default:"100" help:"Sessions that they wait for; the limit is 200 per session."`
+	Rounds   int           `default:"35" help:"Turns of each gateway."`
+	Turn     time.Duration `default:"500ms" help:"Length of a turn; all turns must fit into 40 s, because a wait ends after 60 s."`
 }
 
-// perTenant is less than the thousand requests that a gateway holds for one key.
+// perTenant is below the limit of a thousand waiting requests per key.
 const perTenant = 500
 
-// heldMemory is the target: resident memory of a waiting request, in KiB.
-const heldMemory = 25
+// maxKiB is the target for the resident memory of a waiting request.
+const maxKiB = 25
 
-// slots is the gauge of waiting requests.
+// slots is the name of the gauge of waiting requests.
 const slots = "qrgate_waiters"
 
-// pair are the two gates, before one engine.
+// pair is two gateways in front of one engine.
 type pair struct {
 	crowded, empty *process
 	rate, took     [2][]float64 // of every turn: requests/s; p99 in ms
 	all            [2][]time.Duration
-	holding        []float64 // share of one processor that the crowded gate takes while nobody asks it
+	holding        []float64 // share of one processor that the gateway with waiters uses while it is idle
 }
 
 func (w waiters) measure(ctx context.Context, b *bench) error {
@@ -52,21 +52,21 @@ func (w waiters) measure(ctx context.Context, b *bench) error {
 	defer e.close()
 	p := &pair{}
 	for _, gate := range []**process{&p.crowded, &p.empty} {
-		if *gate, err = b.start(ctx, wholeGate, before{engine: e.url()}); err != nil {
+		if *gate, err = b.start(ctx, wholeGateway, before{engine: e.url()}); err != nil {
 			return err
 		}
 		defer (*gate).stop()
-		b.sayf("waiters: a gateway is at %s %s", (*gate).URL, (*gate).Admin)
+		b.logf("waiters: a gateway is at %s %s", (*gate).URL, (*gate).Admin)
 	}
 	return w.compare(ctx, b, p)
 }
 
-// compare fills one gate and compares the two while it is full.
+// compare fills one gateway and compares the two while it is full.
 func (w waiters) compare(ctx context.Context, b *bench, p *pair) error {
 	if err := w.prepare(ctx, p); err != nil {
 		return err
 	}
-	if err := w.play(ctx, p, 1); err != nil { // warms both up, and lets their memory grow to its usual size
+	if err := w.play(ctx, p, 1); err != nil { // to warm both up, and for their usual memory
 		return err
 	}
 	*p = pair{crowded: p.crowded, empty: p.empty}
@@ -74,7 +74,7 @@ func (w waiters) compare(ctx context.Context, b *bench, p *pair) error {
 	if err != nil {
 		return err
 	}
-	b.sayf("waiters: %d requests come", w.Held)
+	b.logf("waiters: %d requests start", w.Held)
 	crowd, err := w.hold(ctx, p.crowded)
 	defer crowd.close()
 	if err != nil {
@@ -84,7 +84,7 @@ func (w waiters) compare(ctx context.Context, b *bench, p *pair) error {
 	if err != nil {
 		return err
 	}
-	b.sayf("waiters: all are held")
+	b.logf("waiters: all are waiting")
 	if err := w.play(ctx, p, w.Rounds); err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (w waiters) compare(ctx context.Context, b *bench, p *pair) error {
 	return nil
 }
 
-// prepare makes the sessions: those that are waited for, and one with a fresh QR at each gate.
+// prepare creates the sessions: those to wait for, and one with a fresh QR at each gateway.
 func (w waiters) prepare(ctx context.Context, p *pair) error {
 	user := newClient(p.crowded.URL)
 	defer user.close()
@@ -111,7 +111,7 @@ func (w waiters) prepare(ctx context.Context, p *pair) error {
 			if err := user.begin(ctx, w.key(i), w.session(i)); err != nil {
 				return err
 			}
-			// qrgate holds requests of a key that the engine accepted; this one finds that out.
+			// only requests with a key that the engine has accepted wait; this request makes it known
 			_, _, err := user.ask(ctx, "GET", user.base+"/api/sessions/"+w.session(i)+"/qr?wait=1", w.key(i), "")
 			return err
 		})
@@ -122,7 +122,7 @@ func (w waiters) prepare(ctx context.Context, p *pair) error {
 	return group.Wait()
 }
 
-// freshen makes a session whose QR is there, and gets it once.
+// freshen creates a session with a QR, and gets the QR once.
 func freshen(ctx context.Context, gate *process, session string) error {
 	user := newClient(gate.URL)
 	defer user.close()
@@ -142,7 +142,7 @@ func (w waiters) key(i int) string {
 	return fmt.Sprintf("key-%d", i%(w.Held/perTenant+1))
 }
 
-// held are connections with a request on each, which nobody reads.
+// held is a set of connections, each with a waiting request.
 type held []net.Conn
 
 func (h *held) close() {
@@ -152,7 +152,7 @@ func (h *held) close() {
 	*h = nil
 }
 
-// hold sends the requests and waits until qrgate holds them all.
+// hold sends the requests and waits until all are waiting.
 func (w waiters) hold(ctx context.Context, gate *process) (held, error) {
 	var all held
 	host := strings.TrimPrefix(gate.URL, "http://")
@@ -175,12 +175,12 @@ func (w waiters) hold(ctx context.Context, gate *process) (held, error) {
 		return int(n) >= w.Held, err
 	})
 	if err != nil {
-		return all, fmt.Errorf("qrgate holds %.0f of %d requests: %w", n, w.Held, err)
+		return all, fmt.Errorf("%.0f of %d requests are waiting: %w", n, w.Held, err)
 	}
 	return all, nil
 }
 
-// release lets all waiting clients leave at once, and tells how long qrgate takes to notice.
+// release disconnects all waiting clients at once, and returns how long qrgate takes to notice.
 func (w waiters) release(ctx context.Context, gate *process, crowd *held) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -193,7 +193,7 @@ func (w waiters) release(ctx context.Context, gate *process, crowd *held) (time.
 	return time.Since(began), err
 }
 
-// play lets another tenant ask both gates for a QR that is there, in turns.
+// play requests an existing QR of another tenant from both gateways, in turns.
 func (w waiters) play(ctx context.Context, p *pair, rounds int) error {
 	for round := range rounds {
 		for i := range 2 {
@@ -216,24 +216,24 @@ func (w waiters) play(ctx context.Context, p *pair, rounds int) error {
 	return nil
 }
 
-// outcome is what became of the crowded gate.
+// outcome is the result of the gateway with waiters.
 type outcome struct {
 	idle, full memory
-	still      int           // requests that were held at the end
-	freed      time.Duration // until it noticed that all clients had left
+	still      int           // requests that still waited at the end
+	freed      time.Duration // until it noticed that all clients had disconnected
 }
 
 func (w waiters) report(b *bench, p *pair, m outcome) {
 	kib := func(full, idle float64) float64 { return (full - idle) / float64(w.Held) / 1024 }
 	each := kib(m.full.resident, m.idle.resident)
 	t := table{title: fmt.Sprintf("waiters: %d waiting requests for %d sessions", w.Held, w.Sessions), head: []string{"", "", ""}}
-	t.add("memory per waiting request", fmt.Sprintf("%.1f KiB", each), fmt.Sprintf("target ≤ %d KiB: %s", heldMemory, verdict(each <= heldMemory)))
+	t.add("memory per waiting request", fmt.Sprintf("%.1f KiB", each), fmt.Sprintf("target ≤ %d KiB: %s", maxKiB, verdict(each <= maxKiB)))
 	t.add("  of it stacks", fmt.Sprintf("%.1f KiB", kib(m.full.stacks, m.idle.stacks)), "")
-	t.add("  of it heap, what waits to be collected included", fmt.Sprintf("%.1f KiB", kib(m.full.heap, m.idle.heap)), "")
+	t.add("  of it heap, garbage included", fmt.Sprintf("%.1f KiB", kib(m.full.heap, m.idle.heap)), "")
 	t.add("memory of qrgate", fmt.Sprintf("%.0f MiB, %.0f MiB before", m.full.resident/(1<<20), m.idle.resident/(1<<20)), "")
-	t.add("processor time of holding them", fmt.Sprintf("%.0f %% of one", 100*median(p.holding)), "")
-	t.add("still held at the end", fmt.Sprint(m.still), "")
-	t.add("all slots free after the clients left", ms(m.freed), "target ≤ 1 s: "+verdict(m.freed <= time.Second))
+	t.add("processor time of the waiting requests", fmt.Sprintf("%.0f %% of one", 100*median(p.holding)), "")
+	t.add("still waiting at the end", fmt.Sprint(m.still), "")
+	t.add("all slots free after the clients disconnected", ms(m.freed), "target ≤ 1 s: "+verdict(m.freed <= time.Second))
 	t.write(b.out)
 	u := table{title: fmt.Sprintf("waiters: another key's fresh QR, %d turns of %v each", w.Rounds, w.Turn), head: []string{"gate", "requests/s", "p50", "p99"}}
 	for i, name := range []string{"full of waiters", "empty"} {

@@ -137,7 +137,7 @@ func (env *environment) startPager(context.Context) error {
 	return nil
 }
 
-// startWatch starts whoever looks and whoever tells.
+// startWatch starts Prometheus and Alertmanager.
 func (env *environment) startWatch(ctx context.Context) error {
 	made, err := configure(env.dir, env.settings, env.at)
 	if err != nil {

@@ -24,7 +24,7 @@ func history(instance string, every, long time.Duration, end time.Time) string {
 		step       int // a probe interval
 	}{
 		{"qrgate_probe_runs", "counter", []string{`qrgate_probe_runs_total{` + common + `,probe="create_connect_qr",outcome="success",diagnosis="none"}`}, 1},
-		{"qrgate_qr_journeys", "counter", []string{`qrgate_qr_acquisitions_total{` + common + `,origin="user",outcome="success",diagnosis="none"}`}, 5},
+		{"qrgate_qr_acquisitions", "counter", []string{`qrgate_qr_acquisitions_total{` + common + `,origin="user",outcome="success",diagnosis="none"}`}, 5},
 		{"qrgate_qr_time_to_code_seconds", "histogram", []string{
 			`qrgate_qr_time_to_code_seconds_bucket{` + common + `,origin="user",le="5.0"}`,
 			`qrgate_qr_time_to_code_seconds_bucket{` + common + `,origin="user",le="15.0"}`,

@@ -87,7 +87,7 @@ func TestTimeline(t *testing.T) {
 	})
 }
 
-// Whoever ends the drill reads what it had checked.
+// An interrupted drill prints the checks that it has made.
 func TestTimeline_Interrupted(t *testing.T) {
 	t.Parallel()
 	const head = "    0:00.0  stopped    the drill was interrupted\n\n Checks so far\n"

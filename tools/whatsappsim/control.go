@@ -93,7 +93,7 @@ func fail(w http.ResponseWriter, err error) {
 func reply(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // whoever asked is gone
+	_ = json.NewEncoder(w).Encode(body) // the client has disconnected
 }
 
 // parting is how long a control request that is being answered may take when the program ends.

@@ -92,11 +92,11 @@ func (u *user) send(ctx context.Context, c call) response {
 	}
 	res, err := u.http.Do(req)
 	if err != nil {
-		return response{err: err, timeout: context.Cause(ctx) == errTimeout}
+		return response{err: err, timeout: errors.Is(context.Cause(ctx), errTimeout)}
 	}
 	defer func() { _ = res.Body.Close() }()
 	text, err := readAll(res.Body, alive)
-	return response{res.StatusCode, text, err, err != nil && context.Cause(ctx) == errTimeout}
+	return response{res.StatusCode, text, err, err != nil && errors.Is(context.Cause(ctx), errTimeout)}
 }
 
 func (u *user) request(ctx context.Context, c call) (*http.Request, error) {

@@ -90,7 +90,7 @@ func TestHasQR(t *testing.T) {
 		`{"success":false,"code":"QR_NOT_READY"}`:                         false,
 		`<html>`: false,
 	} {
-		if got := holdsQR([]byte(body)); got != want {
+		if got := hasQR([]byte(body)); got != want {
 			t.Errorf("%s: %t", body, got)
 		}
 	}

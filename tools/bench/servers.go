@@ -20,27 +20,27 @@ import (
 	"qrgate/proxy"
 )
 
-// The kinds of fronts.
+// The kinds of servers.
 const (
-	bareProxy = "bare"  // net/http/httputil's own proxy
-	ownFront  = "front" // qrgate's front alone: nobody observes it
-	wholeGate = "gate"  // all of qrgate; OTEL_* decide whether it traces
+	bareProxy    = "bare"  // net/http/httputil's own proxy
+	ownFront     = "front" // package proxy alone, without metrics and tracing
+	wholeGateway = "gate"  // all of qrgate; OTEL_* decide whether it traces
 )
 
-// server is the command behind which whatever is measured runs: alone in its process, until its standard
-// input ends, so that none outlives a measurement that was killed.
+// server is the command that runs a measured server, alone in its process, until its standard input ends, so that none
+// outlives a killed measurement.
 type server struct {
 	Kind   string   `arg:"" enum:"bare,front,gate"`
 	Engine *url.URL `required:""`
 	Redis  string
 }
 
-// greeting is the line that a front prints when it serves.
+// greeting is the line that a server prints when it is ready.
 type greeting struct {
 	URL, Admin string
 }
 
-// serving is something that serves.
+// serving is a running server.
 type serving struct {
 	greeting
 	run func(context.Context) error
@@ -64,8 +64,8 @@ func (f server) run(ctx context.Context, b *bench) error {
 }
 
 func (f server) open() (serving, error) {
-	if f.Kind == wholeGate {
-		return f.gate()
+	if f.Kind == wholeGateway {
+		return f.gateway()
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -73,7 +73,7 @@ func (f server) open() (serving, error) {
 	}
 	s := serving{greeting: greeting{URL: "http://" + l.Addr().String()}}
 	transport := proxy.Transport()
-	if f.Kind == ownFront { // as qrgate has it, but for those who observe
+	if f.Kind == ownFront { // as in qrgate, without metrics and tracing
 		way := breaker.New(transport, func(breaker.State, breaker.State) {})
 		server := proxy.Server("", proxy.New(proxy.Config{Engine: f.Engine, Transport: way}))
 		s.run = serveOn(server, proxy.DetectSmuggling(l))
@@ -84,8 +84,8 @@ func (f server) open() (serving, error) {
 	return s, nil
 }
 
-// gate is qrgate as cmd/qrgate runs it: its log is written as JSON, to nowhere.
-func (f server) gate() (serving, error) {
+// gateway is qrgate as cmd/qrgate runs it, with a JSON log to io.Discard.
+func (f server) gateway() (serving, error) {
 	dir, err := os.MkdirTemp("", "bench-")
 	if err != nil {
 		return serving{}, err
