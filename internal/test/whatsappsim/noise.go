@@ -300,7 +300,7 @@ func certify(by *ecdh.PrivateKey, key []byte, s serials, now time.Time) (*waCert
 }
 
 // RootPublicHex is the public half of the fixed Noise root in hexadecimal. A process without access
-// to a [Server] (Node, a qrgate built with -tags wasim) trusts the simulator by this value.
+// to a [Server] (Node, a qrgate built with -tags whatsappsim) trusts the simulator by this value.
 const RootPublicHex = "413b845dc6d3a9a2c8eb0ee11367d9251624cb6311281c5fb580b5a69cde1c4a"
 
 // The fixed keys come from constant seeds, so that they are the same in every process. They protect nothing.
