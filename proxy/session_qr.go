@@ -253,9 +253,10 @@ func (s *sessionRequest) stream(v *session.Snapshot) {
 		return
 	}
 	for end := time.Now().Add(streamTTL); !hasEnded(v) && time.Now().Before(end); {
+		askedAt := time.Now()
 		next, err := f.Next(s.ctx(), v, heartbeatInterval)
 		switch {
-		case err != nil:
+		case err != nil, !v.Changed(next) && time.Since(askedAt) < heartbeatInterval:
 			return // the client connects again and receives the state then
 		case !v.Changed(next):
 			if !s.send(": heartbeat\n\n") {

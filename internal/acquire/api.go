@@ -18,7 +18,9 @@ const (
 // WaitQR waits for a code that may be handed out to c, as long as preferred. The snapshot tells what came of it. The
 // error is a *session.EngineError when the engine itself refuses the credential or does not know the session, the
 // context's error when the client left, and session.ErrStopped when qrgate stops.
-func (m *Manager) WaitQR(ctx context.Context, c session.Caller, id string, preferred session.WaitPreference) (*session.Snapshot, error) {
+func (m *Manager) WaitQR(
+	ctx context.Context, c session.Caller, id string, preferred session.WaitPreference,
+) (*session.Snapshot, error) {
 	if t := m.cached(c, id); t != nil && m.base.Err() == nil {
 		if snap := m.readySnapshot(t, time.Now()); snap != nil {
 			m.emitWait(t, c, snap, nil, time.Now())
@@ -44,7 +46,9 @@ func (m *Manager) isReady(s *session.Snapshot, now time.Time) bool {
 		q.Fresh(now) && !m.health.lastUnreachableAt().After(q.ConfirmedAt)
 }
 
-func (m *Manager) waitQR(ctx context.Context, c session.Caller, id string, preferred session.WaitPreference) (*session.Snapshot, error) {
+func (m *Manager) waitQR(
+	ctx context.Context, c session.Caller, id string, preferred session.WaitPreference,
+) (*session.Snapshot, error) {
 	t, err := m.track(ctx, c, id)
 	if err != nil {
 		return &session.Snapshot{}, err
@@ -58,7 +62,8 @@ func (m *Manager) waitQR(ctx context.Context, c session.Caller, id string, prefe
 		return &session.Snapshot{}, err
 	}
 	s := &t.state.Load().snapshot.Session
-	w := &waiter{t: t, interest: inQR, endsAt: startedAt.Add(waitFor(s, preferred, m.cfg.WaitTimes, startedAt)), done: m.isDone}
+	endsAt := startedAt.Add(waitFor(s, preferred, m.cfg.WaitTimes, startedAt))
+	w := &waiter{t: t, interest: inQR, endsAt: endsAt, done: m.isDone}
 	snap, err := m.waitAuthorized(ctx, w)
 	err = orNotYet(err)
 	m.emitWait(w.t, c, snap, err, startedAt)
@@ -139,9 +144,10 @@ func (m *Manager) cachedRefusal(t *tracker) (*session.Snapshot, error) {
 func (m *Manager) emitWait(t *tracker, c session.Caller, snap *session.Snapshot, err error, startedAt time.Time) {
 	now := time.Now()
 	s := &snap.Session
-	m.cfg.OnEvent(session.Event{Kind: session.EventWait, At: now, Duration: now.Sub(startedAt), Traffic: c.Traffic, Session: s.Ref.String(),
-		AcquisitionID: session.AcquisitionID(c.Tenant, s.Ref.CacheKey()), To: s.State, Diagnosis: snap.Diagnosis.Code,
-		Outcome: m.waitOutcome(snap, err, now), RequestID: c.RequestMeta.ID, Traceparent: s.Traceparent})
+	m.cfg.OnEvent(session.Event{Kind: session.EventWait, At: now, Duration: now.Sub(startedAt), Traffic: c.Traffic,
+		Session: s.Ref.String(), AcquisitionID: session.AcquisitionID(c.Tenant, s.Ref.CacheKey()), To: s.State,
+		Diagnosis: snap.Diagnosis.Code,
+		Outcome:   m.waitOutcome(snap, err, now), RequestID: c.RequestMeta.ID, Traceparent: s.Traceparent})
 }
 
 // waitOutcome is how a waiting request ended. Only a code that can be handed out is a success: one that is there and
@@ -169,12 +175,19 @@ func (m *Manager) Get(ctx context.Context, c session.Caller, id string) (*sessio
 		}
 		startedAt := time.Now()
 		m.refresh(t, startedAt)
-		w := &waiter{t: t, interest: inAnything, endsAt: startedAt.Add(m.cfg.WaitTimes.Default), done: func(s *session.Snapshot, now time.Time) bool {
+		return m.waitPoll(ctx, t, m.cfg.WaitTimes.Default, func(s *session.Snapshot, now time.Time) bool {
 			return isAuthorized(&s.Session, now) || s.Session.LastPolledAt.After(startedAt)
-		}}
-		snap, err := m.waitThrough(ctx, w)
-		return snap, orNotYet(err)
+		})
 	})
+}
+
+// waitPoll waits for a poll's outcome until done says so, no longer than max. Where no more requests may wait, the
+// answer is what is known now.
+func (m *Manager) waitPoll(
+	ctx context.Context, t *tracker, max time.Duration, done func(*session.Snapshot, time.Time) bool,
+) (*session.Snapshot, error) {
+	snap, err := m.waitThrough(ctx, &waiter{t: t, interest: inAnything, endsAt: time.Now().Add(max), done: done})
+	return snap, orNotYet(err)
 }
 
 // orNotYet is nil for session.ErrTooManyWaiters: the answer is what is known now.
@@ -205,16 +218,15 @@ func (m *Manager) Status(ctx context.Context, c session.Caller, id string) (*ses
 	now := time.Now()
 	m.refresh(t, now)
 	snap := t.state.Load().snapshot
-	if !isAuthorized(&snap.Session, now) || !needsPoll(&snap.Session) || now.Sub(snap.Session.LastPolledAt) < scanPollInterval || snap.RateLimitWait > 0 {
+	before := snap.Session.LastPolledAt
+	isRecent := now.Sub(before) < scanPollInterval
+	if isRecent || snap.RateLimitWait > 0 || !isAuthorized(&snap.Session, now) || !needsPoll(&snap.Session) {
 		return snap, nil
 	}
 	t.askState(now)
-	before := snap.Session.LastPolledAt
-	w := &waiter{t: t, interest: inAnything, endsAt: now.Add(statusWait), done: func(s *session.Snapshot, _ time.Time) bool {
+	return m.waitPoll(ctx, t, statusWait, func(s *session.Snapshot, _ time.Time) bool {
 		return s.Session.LastPolledAt.After(before)
-	}}
-	snap, err = m.waitThrough(ctx, w)
-	return snap, orNotYet(err)
+	})
 }
 
 // needsPoll reports whether only a poll can tell the state: a code waits to be scanned, or the session may be paired
@@ -226,15 +238,17 @@ func needsPoll(s *session.Session) bool {
 // Follow follows all changes of a session; while somebody does, qrgate polls. It counts as a waiting request until it
 // is closed, and returns session.ErrTooManyWaiters when a limit is reached.
 func (m *Manager) Follow(ctx context.Context, c session.Caller, id string) (session.Follower, error) {
-	t, err := m.track(ctx, c, id)
-	if err != nil {
-		return nil, err
+	for range 2 { // once more if the tracker ended in between
+		t, err := m.track(ctx, c, id)
+		if err != nil {
+			return nil, err
+		}
+		w := &waiter{t: t, interest: inChanges, startedAt: time.Now()}
+		if w.join(t.state.Load().snapshot) {
+			return &follower{w}, nil
+		}
 	}
-	w := &waiter{t: t, interest: inChanges, startedAt: time.Now()}
-	if !w.join(t.state.Load().snapshot) {
-		return nil, session.ErrTooManyWaiters
-	}
-	return &follower{w}, nil
+	return nil, session.ErrTooManyWaiters
 }
 
 // follower is a session.Follower.
@@ -263,7 +277,9 @@ func (f *follower) Next(ctx context.Context, seen *session.Snapshot, max time.Du
 }
 
 // OnConnect takes that the engine accepted a client's connect or restart.
-func (m *Manager) OnConnect(ctx context.Context, c session.Caller, o session.SessionReport, mode session.ConnectMode) error {
+func (m *Manager) OnConnect(
+	ctx context.Context, c session.Caller, o session.SessionReport, mode session.ConnectMode,
+) error {
 	_, err := m.apply(ctx, c, o.Ref, message{cancel: true, apply: func(s session.Session, now time.Time) session.Session {
 		s = s.StartAcquiring(now).ConnectedBy(c.RequestMeta).AfterConnect(mode, now)
 		s.Ref = s.Ref.Merge(o.Ref)
@@ -277,7 +293,9 @@ func (m *Manager) OnConnect(ctx context.Context, c session.Caller, o session.Ses
 
 // OnConnectError takes that a client's connect or restart failed with cerr. The acquisition carries it on, and
 // OnConnectError waits, as long as max, until a connect is accepted or a QR is there.
-func (m *Manager) OnConnectError(ctx context.Context, c session.Caller, r session.Ref, cerr error, max time.Duration) (*session.Snapshot, error) {
+func (m *Manager) OnConnectError(
+	ctx context.Context, c session.Caller, r session.Ref, cerr error, max time.Duration,
+) (*session.Snapshot, error) {
 	startedAt := time.Now()
 	t, err := m.apply(ctx, c, r, message{cancel: true, apply: func(s session.Session, now time.Time) session.Session {
 		if s.State == session.Connecting && s.RateLimited() && session.KindOf(cerr) == session.KindRateLimited {
@@ -288,11 +306,9 @@ func (m *Manager) OnConnectError(ctx context.Context, c session.Caller, r sessio
 	if err != nil {
 		return &session.Snapshot{}, err
 	}
-	w := &waiter{t: t, interest: inAnything, endsAt: startedAt.Add(max), done: func(s *session.Snapshot, _ time.Time) bool {
+	return m.waitPoll(ctx, t, max-time.Since(startedAt), func(s *session.Snapshot, _ time.Time) bool {
 		return !s.Session.ConnectedAt.Before(startedAt) || s.Session.State != session.Connecting
-	}}
-	snap, err := m.waitThrough(ctx, w)
-	return snap, orNotYet(err)
+	})
 }
 
 // OnSessions takes what the engine told a client: ids, and states of sessions that are tracked. created marks a
@@ -311,7 +327,9 @@ func (m *Manager) OnSessions(ctx context.Context, c session.Caller, reports []se
 }
 
 // afterReport is the session after the engine told a client of it.
-func afterReport(s session.Session, o session.SessionReport, created bool, by session.Request, now time.Time) session.Session {
+func afterReport(
+	s session.Session, o session.SessionReport, created bool, by session.Request, now time.Time,
+) session.Session {
 	if created {
 		s = s.WithCreateRequest(by)
 	}

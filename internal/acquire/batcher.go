@@ -156,7 +156,8 @@ func verdictOf(s session.Session, r listResult, contradicts bool) verdict {
 // too slow, broken, or not there at all. That says nothing about one session, whose own route is polled instead.
 func listFailed(err error) bool {
 	switch session.KindOf(err) {
-	case session.KindBadResponse, session.KindServerError, session.KindTimeout, session.KindSessionNotFound, session.KindNotReady:
+	case session.KindBadResponse, session.KindServerError, session.KindTimeout, session.KindSessionNotFound,
+		session.KindNotReady:
 		return true
 	}
 	return false
@@ -167,7 +168,8 @@ func listFailed(err error) bool {
 func listContradicts(s session.Session, list session.SessionList, startedAt time.Time) bool {
 	i := slices.IndexFunc(list.Sessions, func(r session.SessionReport) bool { return r.Ref.Matches(s.Ref) })
 	q := s.QR
-	if i < 0 || !q.Present() || q.SeenAt.After(startedAt) || startedAt.Sub(q.SeenAt) > listEvidenceTTL || q.TTL(list.At) <= 0 {
+	isEvidence := q.Present() && !q.SeenAt.After(startedAt) && startedAt.Sub(q.SeenAt) <= listEvidenceTTL
+	if i < 0 || !isEvidence || q.TTL(list.At) <= 0 {
 		return false
 	}
 	return list.Sessions[i].Image.Empty() && list.Sessions[i].State != session.Connected

@@ -97,7 +97,9 @@ func (h *engineHealth) setFailing(t *tracker, cause diagnosis.Code) {
 func (h *engineHealth) environment(t *tracker, s session.Session, now time.Time) session.Environment {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return session.Environment{FailingSessions: h.failingLike(t, s), MinLatency: h.minLatency(now), LastSuccess: h.lastSuccessAt}
+	return session.Environment{
+		FailingSessions: h.failingLike(t, s), MinLatency: h.minLatency(now), LastSuccess: h.lastSuccessAt,
+	}
 }
 
 // failingLike is how many sessions fail for the same cause as t, itself included. While any session gets its QR, the

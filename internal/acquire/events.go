@@ -20,8 +20,7 @@ func (t *tracker) emitChanges(before session.Session, now time.Time) {
 	after := t.session
 	ev := t.event(session.EventState, after, now)
 	ev.From, ev.To = before.State, after.State
-	f := after.Failure
-	ev.Op, ev.ErrorKind, ev.Status, ev.Code, ev.Reason = f.Op, f.Kind, f.Status, f.Code, f.Reason
+	ev = withFailure(ev, after.Failure)
 	cause := t.state.Load().snapshot.Diagnosis.Code
 	switch {
 	case before.State != after.State:
@@ -39,9 +38,16 @@ func (t *tracker) emitChanges(before session.Session, now time.Time) {
 		t.m.cfg.OnEvent(ev)
 	}
 	if outcome, why := t.acquisitionOutcome(before, now); outcome != "" {
-		ev.Kind, ev.Outcome, ev.Diagnosis, ev.Duration = session.EventAcquisition, outcome, why, now.Sub(before.AcquiringSince)
+		ev.Kind, ev.Outcome, ev.Diagnosis = session.EventAcquisition, outcome, why
+		ev.Duration = now.Sub(before.AcquiringSince)
 		t.m.cfg.OnEvent(ev)
 	}
+}
+
+// withFailure adds the engine's present failure to an event.
+func withFailure(ev session.Event, f session.FailureStreak) session.Event {
+	ev.Op, ev.ErrorKind, ev.Status, ev.Code, ev.Reason = f.Op, f.Kind, f.Status, f.Code, f.Reason
+	return ev
 }
 
 // emitCause reports the cause why a session that is waited for has no QR, when it is another one than reported.
@@ -52,7 +58,7 @@ func (t *tracker) emitCause(now time.Time) {
 	}
 	ev := t.event(session.EventCause, s, now)
 	ev.From, ev.To, ev.Duration, ev.Diagnosis = s.State, s.State, now.Sub(s.Since), cause
-	ev.Op, ev.ErrorKind, ev.Status, ev.Code, ev.Reason = s.Failure.Op, s.Failure.Kind, s.Failure.Status, s.Failure.Code, s.Failure.Reason
+	ev = withFailure(ev, s.Failure)
 	t.lastReportedCause = cause
 	t.m.cfg.OnEvent(ev)
 }
@@ -87,7 +93,8 @@ func (t *tracker) emitAbandoned(now time.Time) {
 		return
 	}
 	ev := t.event(session.EventAcquisition, s, now)
-	ev.Duration, ev.From, ev.Outcome, ev.Diagnosis = now.Sub(s.AcquiringSince), s.State, session.Abandoned, diagnosis.ClientGone
+	ev.Duration, ev.From = now.Sub(s.AcquiringSince), s.State
+	ev.Outcome, ev.Diagnosis = session.Abandoned, diagnosis.ClientGone
 	t.m.cfg.OnEvent(ev)
 }
 

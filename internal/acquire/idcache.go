@@ -131,7 +131,9 @@ func (m *Manager) evictRef(ctx context.Context, c session.Caller, r session.Ref)
 
 // retryOnStaleID asks, and asks again if the engine denies an integer that the caller did not say: a client that
 // deletes a session and creates another of the same name past qrgate knows the name alone.
-func (m *Manager) retryOnStaleID(ctx context.Context, c session.Caller, id string, ask func() (*session.Snapshot, error)) (*session.Snapshot, error) {
+func (m *Manager) retryOnStaleID(
+	ctx context.Context, c session.Caller, id string, ask func() (*session.Snapshot, error),
+) (*session.Snapshot, error) {
 	snap, err := ask()
 	r := snap.Session.Ref
 	if session.KindOf(err) != session.KindSessionNotFound || r.ID == 0 || r.Name != id {

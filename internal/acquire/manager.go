@@ -218,7 +218,7 @@ func (m *Manager) apply(ctx context.Context, c session.Caller, r session.Ref, ms
 // withoutAuthorization takes from apply what it proves. A client without a key may have shown the engine a cookie or a
 // key in the query, which qrgate does not know it by: to qrgate it is the same caller as all who show nothing, and
 // they would be handed its code. qrgate's own poll, which carries nothing, proves what they may see.
-func withoutAuthorization(apply func(session.Session, time.Time) session.Session) func(session.Session, time.Time) session.Session {
+func withoutAuthorization(apply update) update {
 	return func(s session.Session, now time.Time) session.Session {
 		after := apply(s, now)
 		if after.AuthorizedAt.After(s.AuthorizedAt) {

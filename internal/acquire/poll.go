@@ -52,7 +52,8 @@ func (tn *tenant) goCall(run func()) {
 func (tn *tenant) startSingle(r *request, others bool, now time.Time) {
 	timeout := pollTimeout
 	f := r.session.History.PollFailure
-	if r.kind == pollQR && f.Kind == session.KindTimeout && f.Times >= slowPollAfter && now.Sub(f.LastAt) < recoveryCooldown {
+	timesOut := f.Kind == session.KindTimeout && f.Times >= slowPollAfter && now.Sub(f.LastAt) < recoveryCooldown
+	if r.kind == pollQR && timesOut {
 		timeout = slowPollTimeout
 	}
 	ctx, cancel := context.WithTimeout(tn.m.base, timeout)
@@ -154,7 +155,7 @@ func (tn *tenant) applyList(c *call, r listResult, witness *session.Session) {
 	verdicts := map[*tracker]verdict{}
 	for t := range tn.trackers {
 		p := t.state.Load()
-		if p == nil || t.call != c && (t.call != nil || !p.snapshot.Session.State.Acquiring() || p.snapshot.Session.AcquiringSince.IsZero()) {
+		if p == nil || t.call != c && (t.call != nil || !wantsList(&p.snapshot.Session)) {
 			continue
 		}
 		v := verdictOf(p.snapshot.Session, r, contradicts)
@@ -177,6 +178,10 @@ func (tn *tenant) applyList(c *call, r listResult, witness *session.Session) {
 		t.post(m)
 	}
 }
+
+// wantsList reports whether a list has news for a session that did not ask for it: it waits for its QR, or its code
+// waits for the scan.
+func wantsList(s *session.Session) bool { return s.State.Acquiring() && !s.AcquiringSince.IsZero() }
 
 // ensureList makes sure that the list was read since the call began, for a name that nobody knows. A list that was
 // read a moment ago is not read again.
@@ -209,7 +214,7 @@ func (tn *tenant) startRecovery(r *request, now time.Time) {
 		startedAt := time.Now()
 		report, err := tn.m.cfg.Engine.Connect(ctx, tn.caller, ref, c.mode)
 		tn.recordResponse(report.Limits, err, startedAt)
-		apply := unchanged
+		apply := update(unchanged)
 		if session.KindOf(err) != session.KindCanceled {
 			c.tracker.emitCall(session.OpConnect, err, startedAt)
 			apply = func(s session.Session, now time.Time) session.Session {

@@ -57,7 +57,8 @@ func nextRecovery(s session.Session, p policy, now time.Time) (action, bool) {
 	case s.Sequence > 0 && !s.LostByEngine:
 		return verifyFirst(s, action{kind: recoverQR, mode: session.Connect, at: expiredReconnectAt(s)}), true
 	case s.LostByEngine && !s.History.RestartedAt.Before(s.ConnectedAt) && !s.History.RestartedAt.IsZero():
-		at := latest(now, s.Recovery.ReconnectedAt.Add(reconnectInterval)) // the engine was restarted: nothing is left to wait for
+		// The engine was restarted: nothing is left to wait for.
+		at := latest(now, s.Recovery.ReconnectedAt.Add(reconnectInterval))
 		return action{kind: recoverQR, mode: session.Connect, at: at}, true
 	}
 	steps := []struct {

@@ -35,7 +35,7 @@ const (
 	scanPollInterval    = 3 * time.Second // for the scan, while somebody asks for the state
 	finalPollMargin     = 300 * time.Millisecond
 	finalPollInterval   = 1500 * time.Millisecond // a final poll needs this distance to the last one after the dense polls
-	statusCheckDelay    = 5500 * time.Millisecond // without a QR, after which the state is asked for: engines that fail often say there alone why
+	statusCheckDelay    = 5500 * time.Millisecond // without a QR: engines that fail often tell only in their state why
 	graceCheckDelay     = 20 * time.Millisecond   // after the connect's grace has ended
 )
 
@@ -145,7 +145,8 @@ func nextPoll(s session.Session, d demand, now time.Time) action {
 		best.at = now // the state tells of a code: fetch it
 		return best
 	}
-	if f := s.History.PollFailure; f.Kind == session.KindTimeout && f.Times <= slowPollAfter && f.LastAt.Equal(s.LastPolledAt) {
+	f := s.History.PollFailure
+	if f.Kind == session.KindTimeout && f.Times <= slowPollAfter && f.LastAt.Equal(s.LastPolledAt) {
 		best.at = now // some engines answer when the code is there: ask again, with more time
 		return best
 	}

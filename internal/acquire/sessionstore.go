@@ -111,7 +111,9 @@ func shiftTimes(v reflect.Value, d time.Duration) {
 
 // save writes a session and returns its version. It returns store.ErrVersionConflict when another replica has
 // written since prev was read.
-func (st *sessionStore) save(ctx context.Context, k recordKey, s session.Session, prev int64, now time.Time) (int64, error) {
+func (st *sessionStore) save(
+	ctx context.Context, k recordKey, s session.Session, prev int64, now time.Time,
+) (int64, error) {
 	version := max(prev+1, now.UnixMilli())
 	if s.QR.Present() && s.QR.TTL(now) > 0 {
 		q := storedQR{Image: s.QR.Image.Reveal(), Sequence: s.QR.Sequence, Age: now.Sub(s.QR.SeenAt),
@@ -120,7 +122,8 @@ func (st *sessionStore) save(ctx context.Context, k recordKey, s session.Session
 		if err != nil {
 			return prev, err
 		}
-		if err := st.store.Put(ctx, st.key(k, kindQR), version-1, r); err != nil && !errors.Is(err, store.ErrVersionConflict) {
+		err = st.store.Put(ctx, st.key(k, kindQR), version-1, r)
+		if err != nil && !errors.Is(err, store.ErrVersionConflict) {
 			return prev, err
 		}
 	}
@@ -149,10 +152,11 @@ func (st *sessionStore) saveAlias(ctx context.Context, k recordKey, r session.Re
 	if err != nil {
 		return err
 	}
-	if err := st.store.Put(ctx, st.key(k, kindAlias), sealed.Version-1, sealed); !errors.Is(err, store.ErrVersionConflict) {
-		return err
+	err = st.store.Put(ctx, st.key(k, kindAlias), sealed.Version-1, sealed)
+	if errors.Is(err, store.ErrVersionConflict) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // deleteAlias forgets which ref an id means.

@@ -63,7 +63,8 @@ const successTTL = 5 * time.Minute
 
 func newTenant(m *Manager, c session.Caller) *tenant {
 	c.RequestMeta = session.Request{} // what the tenant does, it does for all of them
-	return &tenant{m: m, caller: c, wake: make(chan struct{}, 1), byName: map[string]*tracker{}, byID: map[int64]*tracker{},
+	return &tenant{m: m, caller: c, wake: make(chan struct{}, 1),
+		byName: map[string]*tracker{}, byID: map[int64]*tracker{},
 		trackers: map[*tracker]struct{}{}, requests: map[*tracker]*request{},
 		waiting: map[*tracker]time.Time{}, refused: map[string]time.Time{}, changed: make(chan struct{})}
 }
@@ -246,7 +247,9 @@ const maxSuccesses = 200
 func (tn *tenant) noteSuccess(t *tracker, now time.Time) {
 	tn.mu.Lock()
 	defer tn.mu.Unlock()
-	tn.success = slices.DeleteFunc(tn.success, func(s success) bool { return s.tracker == t || now.Sub(s.at) > successTTL })
+	tn.success = slices.DeleteFunc(tn.success, func(s success) bool {
+		return s.tracker == t || now.Sub(s.at) > successTTL
+	})
 	if len(tn.success) >= maxSuccesses {
 		tn.success = slices.Delete(tn.success, 0, 1)
 	}
@@ -298,7 +301,8 @@ func (tn *tenant) queueState(t *tracker, s session.Session, now time.Time) queue
 	if !wanted || len(tn.limiter.windows) == 0 && !tn.limiter.pausedUntil.After(now) {
 		return q
 	}
-	at := tn.pollAllowedAt(plan{list: len(tn.waiting) > 1, single: &request{action: action{kind: pollQR}, tracker: t, session: &s}}, now)
+	poll := &request{action: action{kind: pollQR}, tracker: t, session: &s}
+	at := tn.pollAllowedAt(plan{list: len(tn.waiting) > 1, single: poll}, now)
 	if held := s.Recovery.LastTriedAt.Add(s.History.ConnectFailure.RetryAfter); s.Recovery.FailedConnects > 0 {
 		at = latest(at, held)
 	}
@@ -344,7 +348,8 @@ func (tn *tenant) dispatch(now time.Time) (wakeAt time.Time) {
 	}
 }
 
-// nextDue is when the next poll is due. What is due already waits for the list in flight, whose end pokes; tn.mu is held.
+// nextDue is when the next poll is due. What is due already waits for the list in flight, whose end pokes; tn.mu is
+// held.
 func (tn *tenant) nextDue(now, wakeAt time.Time) time.Time {
 	for _, r := range tn.requests {
 		if r.kind != recoverQR && r.at.After(now) {
@@ -437,7 +442,9 @@ func (tn *tenant) pollAllowedAt(p plan, now time.Time) time.Time {
 }
 
 // onRateLimits takes what the engine said of its limits in an answer; client marks an answer to a client.
-func (tn *tenant) onRateLimits(limits []session.RateLimit, limited, client bool, retryAfter time.Duration, now time.Time) {
+func (tn *tenant) onRateLimits(
+	limits []session.RateLimit, limited, client bool, retryAfter time.Duration, now time.Time,
+) {
 	tn.mu.Lock()
 	defer tn.mu.Unlock()
 	tn.answered = true

@@ -91,6 +91,10 @@ func (w *waiter) waitJoined(ctx context.Context, since time.Time) (*session.Snap
 		case <-changed:
 		case <-timer.C:
 			return w.t.state.Load().snapshot, nil
+		case <-w.t.ended:
+			if p == w.t.state.Load() {
+				return p.snapshot, nil
+			}
 		case <-ctx.Done():
 			return p.snapshot, context.Cause(ctx)
 		case <-w.t.m.base.Done():
@@ -106,7 +110,7 @@ func authError(s *session.Snapshot, since time.Time) error {
 		return nil
 	}
 	if f.Kind == session.KindKeyRefused || f.Kind == session.KindSessionNotFound {
-		return &session.EngineError{Op: f.Op, Kind: f.Kind, Status: f.Status, Code: f.Code, Text: f.Text, RetryAfter: f.RetryAfter}
+		return f.Err()
 	}
 	return nil
 }
@@ -129,7 +133,7 @@ func (w *waiter) join(s *session.Snapshot) bool {
 	}
 	tn.mu.Lock()
 	defer tn.mu.Unlock()
-	if t.waiters >= limits.limits.Session {
+	if _, tracked := tn.trackers[t]; !tracked || t.waiters >= limits.limits.Session {
 		w.free()
 		return false
 	}

@@ -65,6 +65,11 @@ func (t FailureStreak) findingFor(code diagnosis.Code, now time.Time) finding {
 }
 
 // EngineDiagnosis is the diagnosis of an engine that fails so, when nothing may be said of the session itself; None if the
+// Err is the streak's last failure as an engine returns it.
+func (t FailureStreak) Err() *EngineError {
+	return &EngineError{Op: t.Op, Kind: t.Kind, Status: t.Status, Code: t.Code, Text: t.Text, RetryAfter: t.RetryAfter}
+}
+
 // trouble is no failure of the engine.
 func (t FailureStreak) EngineDiagnosis(now time.Time) diagnosis.Diagnosis {
 	code, ok := unreachableKinds[t.Kind]
