@@ -63,8 +63,8 @@ type Config struct {
 	// Tracer links requests to acquisitions. Default: no tracing.
 	Tracer Tracer
 
-	// Vault derives tenants from credentials. Required with QRService.
-	Vault *seal.Sealer
+	// Sealer derives tenants from credentials. Required with QRService.
+	Sealer *seal.Sealer
 
 	// Logger receives panics and nothing else. Default: none; a panic is still observed as a 503.
 	Logger *slog.Logger

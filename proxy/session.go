@@ -103,7 +103,7 @@ func (h *Handler) callerOf(w *responseWriter) session.Caller {
 		Traffic:     w.traffic,
 		RequestMeta: session.Request{ID: w.requestID, Trace: h.traceparent(w.request.Context())},
 	}
-	c.Tenant = h.config.Vault.Tenant(c.Credential())
+	c.Tenant = h.config.Sealer.Tenant(c.Credential())
 	return c
 }
 

@@ -71,7 +71,7 @@ func strangers(t *testing.T, steps []stranger, store store.LeasedStore, spoil fu
 	defer wire.Close()
 	defer engine.Close()
 	base, _ := url.Parse("http://engine.test")
-	vault, _ := seal.NewVault(secret.NewSecret("a secret of the tests"))
+	vault, _ := seal.New(secret.NewSecret("a secret of the tests"))
 	r := &rig{t: t, engine: engine, http: wire.Client(), vault: vault, hub: inboxhub.New(base, wire.Client().Transport)}
 	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup

@@ -32,7 +32,7 @@ func startReplicas(t *testing.T, e *enginesim.Engine, n int) *replicas {
 	wire := enginesim.NewWire(e)
 	go wire.Run()
 	base, _ := url.Parse("http://engine.test")
-	vault, _ := seal.NewVault(secret.NewSecret("a secret of the tests"))
+	vault, _ := seal.New(secret.NewSecret("a secret of the tests"))
 	rs := &replicas{redis: redistest.Start(t)}
 	rs.rig = &rig{t: t, engine: e, http: wire.Client(), vault: vault, hub: inboxhub.New(base, wire.Client().Transport)}
 	ctx, stop := context.WithCancel(context.Background())

@@ -44,7 +44,7 @@ func bubble(t *testing.T, e *enginesim.Engine, test func(r *rig), options ...fun
 		defer wire.Close()
 		defer e.Close()
 		base, _ := url.Parse("http://engine.test")
-		vault, err := seal.NewVault(secret.NewSecret("a secret of the tests"))
+		vault, err := seal.New(secret.NewSecret("a secret of the tests"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,7 +14,7 @@ import (
 
 func newSessionStore(t *testing.T) (*sessionStore, recordKey) {
 	t.Helper()
-	vault, err := seal.NewVault(secret.NewSecret("a secret of the tests"))
+	vault, err := seal.New(secret.NewSecret("a secret of the tests"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -118,7 +118,7 @@ func refOf(name string) session.Ref {
 // Afterwards nothing is left behind.
 func TestManager_StressIsFreeOfRaces(t *testing.T) {
 	const sessions, waiters, tenants = 1000, 10_000, 20
-	sealer, err := seal.NewVault(secret.NewSecret("a secret of the tests"))
+	sealer, err := seal.New(secret.NewSecret("a secret of the tests"))
 	if err != nil {
 		t.Fatal(err)
 	}

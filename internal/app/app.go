@@ -114,7 +114,7 @@ func (a *App) newSealer() error {
 		sec = secret.NewSecret(hex.EncodeToString(b))
 	}
 	var err error
-	if a.sealer, err = seal.NewVault(sec); err != nil {
+	if a.sealer, err = seal.New(sec); err != nil {
 		return fmt.Errorf("QRGATE_SECRET: %w", err)
 	}
 	return nil
@@ -180,7 +180,7 @@ func (a *App) newAcquirer() error {
 	}
 	config := proxy.Config{
 		Engine: base, Transport: transport, Loop: loop, TrustedProxies: a.cfg.TrustedProxies, Observe: a.onRequest,
-		TrafficClass: a.origin, QRService: a.acquirer, Vault: a.sealer, Logger: a.cfg.Logger,
+		TrafficClass: a.origin, QRService: a.acquirer, Sealer: a.sealer, Logger: a.cfg.Logger,
 	}
 	if a.tracing.Enabled() {
 		config.Tracer = a.tracing

@@ -116,7 +116,7 @@ func (s *swap) start(t *testing.T, upstream *enginesim.Wire, set setup) {
 	transport.DisableCompression, transport.IdleConnTimeout = true, 4*time.Second // as proxy.Transport does
 	transport.DialContext = set.road.dial(transport.DialContext)
 	circuit := breaker.New(transport, func(_, _ breaker.State) {})
-	vault, err := seal.NewVault(secret.NewSecret("a secret of the tests"))
+	vault, err := seal.New(secret.NewSecret("a secret of the tests"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func (s *swap) start(t *testing.T, upstream *enginesim.Wire, set setup) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var front http.Handler = proxy.New(proxy.Config{Engine: base, Transport: circuit, QRService: heart, Vault: vault})
+	var front http.Handler = proxy.New(proxy.Config{Engine: base, Transport: circuit, QRService: heart, Sealer: vault})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 2)
 	go func() { done <- heart.Run(ctx) }()

@@ -23,7 +23,7 @@ func warmQR(tb testing.TB) (request func() int) {
 	engine := enginesim.NewWire(&enginesim.Engine{})
 	go engine.Run()
 	base, _ := url.Parse("http://engine.test")
-	sealer, err := seal.NewVault(secret.NewSecret("a secret of the tests"))
+	sealer, err := seal.New(secret.NewSecret("a secret of the tests"))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func warmQR(tb testing.TB) (request func() int) {
 	done := make(chan error, 1)
 	go func() { done <- m.Run(ctx) }()
 	tb.Cleanup(func() { cancel(); <-done; engine.Close() })
-	handler := proxy.New(proxy.Config{Engine: base, Transport: transport, QRService: m, Vault: sealer})
+	handler := proxy.New(proxy.Config{Engine: base, Transport: transport, QRService: m, Sealer: sealer})
 	send := func(method, path, body string) int {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest(method, path, strings.NewReader(body))

@@ -31,8 +31,8 @@ type Sealer struct {
 	macs   sync.Pool // of *mac
 }
 
-// NewVault returns a Sealer for a secret that all replicas share. It refuses a secret shorter than MinSecret.
-func NewVault(secret secret.Secret) (*Sealer, error) {
+// New returns a Sealer for a secret that all replicas share. It refuses a secret shorter than MinSecret.
+func New(secret secret.Secret) (*Sealer, error) {
 	if len(secret.Reveal()) < MinSecret {
 		return nil, fmt.Errorf("the secret has %d bytes and needs at least %d", len(secret.Reveal()), MinSecret)
 	}

@@ -46,7 +46,7 @@ func TestSecret_Equal(t *testing.T) {
 func TestSealer_OpensOnlyWithSameKeyAndPurpose(t *testing.T) {
 	t.Parallel()
 	vault := func(sec string) *seal.Sealer {
-		v, err := seal.NewVault(secret.NewSecret(sec))
+		v, err := seal.New(secret.NewSecret(sec))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,7 +77,7 @@ func TestSealer_OpensOnlyWithSameKeyAndPurpose(t *testing.T) {
 	if v.Tenant(key) == v.Tenant(secret.NewSecret("key-b")) || len(v.Tenant(key)) != 32 || strings.Contains(string(v.Tenant(key)), "key") {
 		t.Errorf("Tenant: %q", v.Tenant(key))
 	}
-	if _, err := seal.NewVault(secret.NewSecret("short")); err == nil {
+	if _, err := seal.New(secret.NewSecret("short")); err == nil {
 		t.Error("a short secret is accepted")
 	}
 }

@@ -38,7 +38,7 @@ type gateway struct {
 // newGateway starts a gateway in front of the engine at base.
 func newGateway(t *testing.T, base *url.URL, transport http.RoundTripper) *gateway {
 	t.Helper()
-	vault, err := seal.NewVault(secret.NewSecret("a secret of the tests"))
+	vault, err := seal.New(secret.NewSecret("a secret of the tests"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func newGateway(t *testing.T, base *url.URL, transport http.RoundTripper) *gatew
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler := proxy.New(proxy.Config{Engine: base, Transport: transport, QRService: manager, Vault: vault})
+	handler := proxy.New(proxy.Config{Engine: base, Transport: transport, QRService: manager, Sealer: vault})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 2)
 	go func() { done <- manager.Run(ctx) }()
