@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -38,10 +39,12 @@ func (h *logHandler) Enabled(ctx context.Context, l slog.Level) bool { return h.
 func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 	h.counts.WithLabelValues(levelLabel(r.Level)).Inc()
 	clean := slog.NewRecord(r.Time, r.Level, redact.Text(r.Message), r.PC)
+	attrs := make([]slog.Attr, 0, 16)
 	r.Attrs(func(a slog.Attr) bool {
-		clean.AddAttrs(redactAttr(a))
+		attrs = append(attrs, redactAttr(a))
 		return true
 	})
+	clean.AddAttrs(attrs...)
 	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
 		clean.AddAttrs(slog.String("trace_id", span.TraceID().String()), slog.String("span_id", span.SpanID().String()))
 	}
@@ -63,10 +66,11 @@ const redacted = "[redacted]"
 // redactAttr redacts an attribute, groups included.
 func redactAttr(a slog.Attr) slog.Attr {
 	v := a.Value.Resolve()
+	class := classes.of(a.Key)
 	switch {
 	case v.Kind() == slog.KindGroup:
 		return slog.Attr{Key: a.Key, Value: slog.GroupValue(redactAttrs(v.Group())...)}
-	case isSecretKey(a.Key), isCodeKey(a.Key) && !isDiagnosis(v):
+	case class.secret, class.code && !isDiagnosis(v):
 		return slog.String(a.Key, redacted)
 	case v.Kind() == slog.KindString:
 		if a.Key == "session" && session.ValidID(v.String()) {
@@ -97,14 +101,39 @@ var (
 	codeWords = []string{"code", "qr", "image", "qrcode"}
 )
 
-// isSecretKey reports whether a key says that its value is secret.
-func isSecretKey(key string) bool {
-	return slices.ContainsFunc(words(key), func(w string) bool { return slices.Contains(secretWords, w) })
+// keyClass is what the key of an attribute tells of its value.
+type keyClass struct {
+	secret bool // it is secret
+	code   bool // it may be a QR code, an image of one, or just an error's code
 }
 
-// isCodeKey reports whether the value of a key may be a QR code, an image of one, or just an error's code.
-func isCodeKey(key string) bool {
-	return slices.ContainsFunc(words(key), func(w string) bool { return slices.Contains(codeWords, w) })
+// keyClasses caches the class of every key. Keys are constants of the program; maxKeyClasses guards against others.
+type keyClasses struct {
+	mu      sync.RWMutex
+	classes map[string]keyClass
+}
+
+const maxKeyClasses = 1000
+
+var classes = keyClasses{classes: map[string]keyClass{}}
+
+func (c *keyClasses) of(key string) keyClass {
+	c.mu.RLock()
+	class, ok := c.classes[key]
+	c.mu.RUnlock()
+	if ok {
+		return class
+	}
+	for _, w := range words(key) {
+		class.secret = class.secret || slices.Contains(secretWords, w)
+		class.code = class.code || slices.Contains(codeWords, w)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.classes) < maxKeyClasses {
+		c.classes[key] = class
+	}
+	return class
 }
 
 // isDiagnosis reports whether a value cannot be a QR code: it is no text, or a diagnosis, or empty.

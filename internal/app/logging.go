@@ -101,14 +101,15 @@ func (a *App) logRequest(r session.RequestLog) {
 	if !a.cfg.Logger.Enabled(context.Background(), level) {
 		return // saves making the attributes of requests that pass through
 	}
-	attrs := []any{
-		"method", r.Method, "route", r.Route, "status", r.Status, "problem", r.Code, "took", seconds(r.Took),
-		"request_id", r.RequestID, "origin", r.Traffic, "client_gone", r.ClientGone,
+	attrs := []slog.Attr{
+		slog.String("method", r.Method), slog.String("route", r.Route), slog.Int("status", r.Status),
+		slog.String("problem", r.Code), slog.Float64("took", seconds(r.Took)), slog.String("request_id", r.RequestID),
+		slog.String("origin", string(r.Traffic)), slog.Bool("client_gone", r.ClientGone),
 	}
 	if r.Session != "" {
-		attrs = append(attrs, "session", r.Session)
+		attrs = append(attrs, slog.String("session", r.Session))
 	}
-	a.cfg.Logger.Log(context.Background(), level, "request", attrs...)
+	a.cfg.Logger.LogAttrs(context.Background(), level, "request", attrs...)
 }
 
 // seconds rounds to milliseconds.
