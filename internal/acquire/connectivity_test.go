@@ -16,7 +16,7 @@ func TestDiagnosis_OwnConnectivityCountsUntilTheEngineGivesAQR(t *testing.T) {
 	var began time.Time
 	shut := func(c *acquire.Config) {
 		c.Connectivity = func() session.ConnectivityResult {
-			return session.ConnectivityResult{Step: session.ControlDNS, Code: diagnosis.DNSFailed, At: time.Now().Add(-time.Second), Failing: began}
+			return session.ConnectivityResult{Step: session.StepDNS, Code: diagnosis.DNSFailed, At: time.Now().Add(-time.Second), FailingSince: began}
 		}
 	}
 	bubble(t, &enginesim.Engine{QRDelay: 15 * time.Second}, func(r *rig) {

@@ -83,7 +83,7 @@ func latest(x, y session.ConnectivityResult) session.ConnectivityResult {
 	if y.At.Before(x.At) {
 		x, y = y, x
 	}
-	if y.OK() && y.Step != session.ControlHandshake && x.Step == session.ControlHandshake && !x.OK() {
+	if y.OK() && y.Step != session.StepHandshake && x.Step == session.StepHandshake && !x.OK() {
 		return x
 	}
 	return y
@@ -123,7 +123,7 @@ func (r *reachability) run(ctx context.Context) error {
 
 // check makes one attempt, unless the current result is good or concerns the handshake, which an attempt does not reach.
 func (r *reachability) check(ctx context.Context) {
-	if current, _ := r.current(); current.OK() || current.Step == session.ControlHandshake {
+	if current, _ := r.current(); current.OK() || current.Step == session.StepHandshake {
 		return
 	}
 	startedAt := time.Now()
@@ -143,7 +143,7 @@ func (r *reachability) check(ctx context.Context) {
 // connectivityResult converts the error of [embedded.Reachable].
 func connectivityResult(err error, startedAt, endedAt time.Time) session.ConnectivityResult {
 	result := session.ConnectivityResult{
-		Step: session.ControlUpgrade, Code: diagnosis.None, Took: endedAt.Sub(startedAt), At: endedAt,
+		Step: session.StepUpgrade, Code: diagnosis.None, Took: endedAt.Sub(startedAt), At: endedAt,
 		Evidence: []string{"upgrade: granted"},
 	}
 	if err == nil {

@@ -34,11 +34,11 @@ func TestLatestLook(t *testing.T) {
 		want         int // the minute of the one that counts
 	}{
 		"only one":                      {session.ConnectivityResult{}, at(1, "", diagnosis.DNSFailed), 1},
-		"it heals":                      {at(1, "", diagnosis.DNSFailed), at(2, session.ControlUpgrade, diagnosis.None), 2},
-		"it breaks":                     {at(1, session.ControlUpgrade, diagnosis.None), at(2, session.ControlTLS, diagnosis.TLSIntercepted), 2},
-		"an upgrade proves no version":  {at(1, session.ControlHandshake, diagnosis.ClientOutdated), at(2, session.ControlUpgrade, diagnosis.None), 1},
-		"a handshake does":              {at(1, session.ControlHandshake, diagnosis.ClientOutdated), at(2, session.ControlHandshake, diagnosis.None), 2},
-		"worse than an outdated client": {at(1, session.ControlHandshake, diagnosis.ClientOutdated), at(2, "", diagnosis.DNSFailed), 2},
+		"it heals":                      {at(1, "", diagnosis.DNSFailed), at(2, session.StepUpgrade, diagnosis.None), 2},
+		"it breaks":                     {at(1, session.StepUpgrade, diagnosis.None), at(2, session.StepTLS, diagnosis.TLSIntercepted), 2},
+		"an upgrade proves no version":  {at(1, session.StepHandshake, diagnosis.ClientOutdated), at(2, session.StepUpgrade, diagnosis.None), 1},
+		"a handshake does":              {at(1, session.StepHandshake, diagnosis.ClientOutdated), at(2, session.StepHandshake, diagnosis.None), 2},
+		"worse than an outdated client": {at(1, session.StepHandshake, diagnosis.ClientOutdated), at(2, "", diagnosis.DNSFailed), 2},
 	} {
 		for _, got := range []session.ConnectivityResult{app.Latest(c.older, c.newer), app.Latest(c.newer, c.older)} {
 			if got.At.Minute() != c.want {

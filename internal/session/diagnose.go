@@ -6,126 +6,125 @@ import (
 	"qrgate/internal/diagnosis"
 )
 
-// Environment is what the gate sees beyond one session: how others fare, and what it found when it looked at
-// WhatsApp itself. The zero value knows nothing, and nothing is concluded from it.
+// Environment is what qrgate knows beyond one session: other sessions, the engine's rate limit and latency, and
+// qrgate's own connectivity check. The zero value means that nothing is known; Diagnose concludes nothing from it.
 type Environment struct {
 	FailingSessions int                // sessions that fail in the same way right now, this one included
-	PeerSuccesses   int                // other sessions of the caller that got a QR since this one has been waited for
-	RateLimitWait   time.Duration      // until the engine's budget allows another look; 0 when it allows one now
-	MinLatency      time.Duration      // the shortest of how long the engine's last answers took; 0 when not measured
-	Connectivity    ConnectivityResult // the gate's own last look at WhatsApp; the zero value for none
-	LastSuccess     time.Time          // when the engine last gave any session its QR; zero if it never did
+	PeerSuccesses   int                // other sessions of the caller that got a QR during this acquisition
+	RateLimitWait   time.Duration      // until the engine's rate limit allows another poll; 0 if it does now
+	MinLatency      time.Duration      // the shortest of the engine's recent latencies; 0 if not measured
+	Connectivity    ConnectivityResult // the last connectivity check; the zero value without one
+	LastSuccess     time.Time          // when the engine last returned a QR for any session; zero if never
 }
 
-// engineHasOwnRoute reports whether the engine has another way to WhatsApp than the gate: it gave somebody a QR while all that
-// the gate tried itself failed. Gateways in networks without a way out are like that for ever.
+// engineHasOwnRoute reports whether the engine reaches WhatsApp although qrgate does not: it returned a QR while every
+// connectivity check failed. This is permanent where qrgate has no outbound internet access.
 func (c Environment) engineHasOwnRoute() bool {
-	return !c.Connectivity.Failing.IsZero() && c.LastSuccess.After(c.Connectivity.Failing)
+	return !c.Connectivity.FailingSince.IsZero() && c.LastSuccess.After(c.Connectivity.FailingSince)
 }
 
-// SymptomDelay is how long an acquisition may take before its silence is a symptom.
+// SymptomDelay is how long an acquisition may take before a missing QR is a symptom.
 const SymptomDelay = 8 * time.Second
 
-// Diagnose names the cause why session s has no QR at now, with its evidence. None means that nothing is
-// wrong, or nothing yet; Undetermined that something is and nobody can say what.
+// Diagnose returns the cause why session s has no QR at now, with its evidence. None means that nothing is wrong, or
+// not yet; Undetermined means that something is wrong and the cause is not known.
 //
-// The signs are looked for in a fixed order, causes before their consequences, and the first that has
-// lasted long enough to be believed is the answer.
+// The rules run in a fixed order, causes before their consequences. The first finding that has lasted for its
+// ConfirmDelay is the diagnosis.
 func Diagnose(s Session, c Environment, now time.Time) diagnosis.Diagnosis {
 	d, _ := DiagnoseUntil(s, c, now)
 	return d
 }
 
-// DiagnoseUntil is Diagnose, and says when time alone may change the cause that it names; the zero time means never.
+// DiagnoseUntil also returns the time until which the cause cannot change without a new event; zero means never.
 func DiagnoseUntil(s Session, c Environment, now time.Time) (diagnosis.Diagnosis, time.Time) {
-	at := &input{Session: s, Environment: c, now: now}
+	in := &input{Session: s, Environment: c, now: now}
 	if s.State != Connected && s.QRUsable(now) {
-		at.passed(s.QR.UsableUntil())
-		return diagnosis.Diagnosis{Code: diagnosis.None}, at.until
+		in.passed(s.QR.UsableUntil())
+		return diagnosis.Diagnosis{Code: diagnosis.None}, in.until
 	}
 	for _, rule := range rules {
-		found := rule(at)
-		if !at.established(found) {
+		found := rule(in)
+		if !in.established(found) {
 			continue
 		}
 		d := diagnosis.New(found.code, found.evidence...)
 		if !c.engineHasOwnRoute() {
-			at.passed(c.Connectivity.At.Add(connectivityTTL))
-			at.passed(c.Connectivity.At.Add(failureTTL))
+			in.passed(c.Connectivity.At.Add(connectivityTTL))
+			in.passed(c.Connectivity.At.Add(failureTTL))
 			d = CrossCheck(d, c.Connectivity, now)
 		}
 		d.Since = found.since
-		return d, at.until
+		return d, in.until
 	}
-	return diagnosis.Diagnosis{Code: diagnosis.None}, at.until
+	return diagnosis.Diagnosis{Code: diagnosis.None}, in.until
 }
 
-// rules is what is looked for, causes before consequences: an engine that cannot be reached explains why
-// its last words are old; a reason that it gave explains why its connects fail; and whatever has a name
-// explains the silence.
+// rules are in the order of causes: an unreachable engine explains an old disconnect reason, a disconnect reason
+// explains failing connects, and every named cause explains a missing QR.
 var rules = []func(*input) finding{
 	ruleAlreadyPaired,     // no QR is needed
-	ruleUnauthorized,      // nothing can be known behind a refused key
-	ruleEngineSaysCause,   // the engine's present error names its cause
-	ruleEngineUnreachable, // unreachable, hanging, or something else in its place
-	ruleDisconnectReason,  // its last word on the session names the cause
-	ruleLastNamedCause,    // it did so before the gate connected again
-	ruleSessionLost,       // it lost the session, or never had it
-	ruleConnectFailing,    // it cannot begin
-	ruleEngineErrors,      // it answers with errors
-	ruleRateLimited,       // its budget is spent
-	ruleCodesExpired,      // the codes were there, and nobody scanned
-	ruleSlowEngine,        // it answers, and slowly
-	ruleNoQR,              // it answers, and makes no QR
-	ruleNotConnected,      // nobody asked it to, as far as the gate saw
+	ruleUnauthorized,      // a refused key hides everything else
+	ruleEngineNamesCause,  // the engine's present error names its cause
+	ruleEngineUnreachable, // unreachable, hanging, or another server in its place
+	ruleDisconnectReason,  // the session's last disconnect names the cause
+	ruleLastNamedCause,    // the engine named a cause before qrgate's own reconnect
+	ruleSessionLost,       // the engine lost the session, or never had it
+	ruleConnectFailing,    // the engine refuses connects
+	ruleEngineErrors,      // the engine responds with errors
+	ruleRateLimited,       // the rate limit is used up
+	ruleCodesExpired,      // all codes expired
+	ruleSlowEngine,        // the engine responds slowly
+	ruleNoQR,              // the engine responds and returns no QR
+	ruleNotConnected,      // no connect came through qrgate
 }
 
-// input is what the signs are looked for in.
+// input is the input of a rule.
 type input struct {
 	Session
 	Environment
 	now   time.Time
-	until time.Time // the earliest time in the future that a rule asked about
+	until time.Time // the earliest future time that a rule compared with now
 }
 
-// passed reports whether t has come. Every comparison of a rule with the present goes through it, so that it is known
-// when the rules may find something else.
-func (at *input) passed(t time.Time) bool {
-	if !at.now.Before(t) {
+// passed reports whether t has come. Rules compare times with now only through it, because it records when their
+// result may change.
+func (in *input) passed(t time.Time) bool {
+	if !in.now.Before(t) {
 		return true
 	}
-	if at.until.IsZero() || t.Before(at.until) {
-		at.until = t
+	if in.until.IsZero() || t.Before(in.until) {
+		in.until = t
 	}
 	return false
 }
 
-// finding is something seen: what it means, since when it is so, and what shows it. The zero value is nothing.
+// finding is the result of a rule. The zero value means that the rule does not apply.
 type finding struct {
 	code      diagnosis.Code
 	since     time.Time
-	confirmed bool // it need not last: it was seen twice, or it is no matter of time
+	confirmed bool // observed twice, or a fact: it needs no ConfirmDelay
 	evidence  []string
 }
 
-// established reports whether there is a sign that has lasted long enough.
-func (at *input) established(f finding) bool {
-	return f.code != "" && (f.confirmed || at.passed(f.since.Add(ConfirmDelay(f.code))))
+// established reports whether a finding is confirmed or has lasted for its ConfirmDelay.
+func (in *input) established(f finding) bool {
+	return f.code != "" && (f.confirmed || in.passed(f.since.Add(ConfirmDelay(f.code))))
 }
 
-// ConfirmDelay is how long the signs of a cause must last before it is named. What passes sooner is chance,
-// or a step on the way to a QR, and naming it would make the diagnosis flicker. It is 0 for causes that are
-// facts as soon as they are seen: the engine named them itself.
+// ConfirmDelay is how long a finding must last before it is the diagnosis. Shorter ones are transient, and naming them
+// would make the diagnosis flicker. It is 0 for causes that the engine named itself.
 func ConfirmDelay(c diagnosis.Code) time.Duration {
 	switch c {
-	case diagnosis.EngineUnreachable, diagnosis.EngineTimeout, diagnosis.Engine5xx, diagnosis.EngineBadResponse, diagnosis.ConnectFailing, diagnosis.SessionNotFound, diagnosis.RateLimited:
-		return 2 * time.Second // or seen twice in a row
+	case diagnosis.EngineUnreachable, diagnosis.EngineTimeout, diagnosis.Engine5xx, diagnosis.EngineBadResponse,
+		diagnosis.ConnectFailing, diagnosis.SessionNotFound, diagnosis.RateLimited:
+		return 2 * time.Second // or twice in a row
 	case diagnosis.QRExpired:
-		return 5 * time.Second // a code vanishes as well when it was scanned: the link needs a moment to show
+		return 5 * time.Second // a code also disappears after a scan, some time before the login
 	case diagnosis.QRNotEmitted, diagnosis.EngineOverloaded, diagnosis.Undetermined:
 		return SymptomDelay
 	case diagnosis.SessionStuck:
-		return SymptomDelay + 4*time.Second // until then others may turn out to fail alike
+		return SymptomDelay + 4*time.Second // until then other sessions may fail, too
 	}
 	return 0
 }

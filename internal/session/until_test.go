@@ -28,7 +28,7 @@ func TestDiagnoseUntil_HoldsUntilItsTime(t *testing.T) {
 			MinLatency:    time.Duration(rapid.IntRange(0, 4).Draw(rt, "latency")) * time.Second,
 		}
 		if rapid.Bool().Draw(rt, "checked") {
-			env.Connectivity = session.ConnectivityResult{Step: session.ControlDNS, Code: diagnosis.DNSFailed, At: now.Add(-time.Duration(rapid.IntRange(0, 700).Draw(rt, "ago")) * time.Second)}
+			env.Connectivity = session.ConnectivityResult{Step: session.StepDNS, Code: diagnosis.DNSFailed, At: now.Add(-time.Duration(rapid.IntRange(0, 700).Draw(rt, "ago")) * time.Second)}
 		}
 		d, until := session.DiagnoseUntil(s, env, now)
 		end := until

@@ -296,7 +296,7 @@ func TestWhatThePageSays(t *testing.T) {
 	t.Parallel()
 	outdated := func() statuspage.Snapshot {
 		s := shut()
-		s.WhatsApp.Step, s.WhatsApp.Code, s.WhatsApp.Evidence = session.ControlHandshake, diagnosis.ClientOutdated, nil
+		s.WhatsApp.Step, s.WhatsApp.Code, s.WhatsApp.Evidence = session.StepHandshake, diagnosis.ClientOutdated, nil
 		return s
 	}
 	silent := func() statuspage.Snapshot {

@@ -49,7 +49,7 @@ func healthy() statuspage.Snapshot {
 		s.Journeys = append(s.Journeys, statuspage.Journey{At: before(float64(20 + i*35)), Seconds: 2.8 + float64(i%5)*.7, Outcome: session.Success,
 			Origin: session.UserTraffic, Looks: 5, Label: fmt.Sprintf("crm-%02d", i%9)})
 	}
-	s.WhatsApp = &statuspage.WhatsApp{At: before(900), Code: diagnosis.None, Step: session.ControlHandshake, Evidence: []string{"handshake: WhatsApp sent codes."}}
+	s.WhatsApp = &statuspage.WhatsApp{At: before(900), Code: diagnosis.None, Step: session.StepHandshake, Evidence: []string{"handshake: WhatsApp sent codes."}}
 	s.Probing = 1
 	s.Changes = []statuspage.Change{{At: before(20), About: "session", Label: "crm-00", From: "connecting", To: "awaiting_scan"},
 		{At: before(3600), About: "engine", To: "it answers"}}

@@ -137,7 +137,7 @@ type WhatsApp struct {
 func (w WhatsApp) Reached() bool { return w.Code == diagnosis.None }
 
 // Answers reports whether the look came as far as WhatsApp itself.
-func (w WhatsApp) Answers() bool { return w.Step == session.ControlHandshake }
+func (w WhatsApp) Answers() bool { return w.Step == session.StepHandshake }
 
 // Said is what the look ended with, in one line.
 func (w WhatsApp) Said() string {

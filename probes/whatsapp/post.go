@@ -49,10 +49,10 @@ func (p *Watcher) record(seen session.ConnectivityResult) {
 	defer p.mu.Unlock()
 	switch {
 	case seen.OK():
-	case p.last.Failing.IsZero():
-		seen.Failing = seen.At.Add(-seen.Took)
+	case p.last.FailingSince.IsZero():
+		seen.FailingSince = seen.At.Add(-seen.Took)
 	default:
-		seen.Failing = p.last.Failing
+		seen.FailingSince = p.last.FailingSince
 	}
 	p.last = seen
 }

@@ -84,14 +84,14 @@ func TestAFailureIsLookedAtAgain(t *testing.T) {
 		}
 		p.Trigger()
 		time.Sleep(time.Second)
-		if again := p.Last(); again.At == first.At || first.Failing.IsZero() || again.Failing != first.Failing {
-			t.Errorf("it fails since %v, and again since %v", first.Failing, again.Failing)
+		if again := p.Last(); again.At == first.At || first.FailingSince.IsZero() || again.FailingSince != first.FailingSince {
+			t.Errorf("it fails since %v, and again since %v", first.FailingSince, again.FailingSince)
 		}
 		time.Sleep(time.Minute)
 		srv.SetFault(whatsappsim.Fault{})
 		p.Trigger()
 		time.Sleep(time.Second)
-		if got := p.Last(); !got.OK() || !got.Failing.IsZero() {
+		if got := p.Last(); !got.OK() || !got.FailingSince.IsZero() {
 			t.Errorf("a suspicion after more than a minute: %+v", got)
 		}
 	})

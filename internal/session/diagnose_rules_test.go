@@ -8,11 +8,11 @@ import (
 	"qrgate/internal/session"
 )
 
-// What engines say of themselves, as the gate reads it: Baileys' code and message, the system's code, and
-// the gate's own words from the embedded engine. The left side is quoted from wasim 4 and engines B.
-func TestWordsOfEngines(t *testing.T) {
+// Texts of real engines: Baileys' code and message, error codes of the operating system, and texts of the embedded
+// engine.
+func TestDiagnose_NamesCauseOfEngineText(t *testing.T) {
 	t.Parallel()
-	for said, want := range map[string]diagnosis.Code{
+	for text, want := range map[string]diagnosis.Code{
 		"client_outdated WhatsApp refuses this version of the library; update qrgate.": diagnosis.ClientOutdated,
 		"Error obteniendo código QR: network_blocked. No TCP connection.":              diagnosis.NetworkBlocked,
 		"whatsapp_unavailable WhatsApp closed the connection.":                         diagnosis.WhatsAppUnavailable,
@@ -60,51 +60,49 @@ func TestWordsOfEngines(t *testing.T) {
 		"Unhandled notification with type companion_reg_refresh":                       diagnosis.PairingFailed,
 		"passkey-request":                                                              diagnosis.PasskeyRequired,
 		"Límite de sesiones alcanzado":                                                 diagnosis.SessionLimit,
-		"connect ECONNREFUSED 127.0.0.1:6379":                                          diagnosis.Engine5xx, // its Redis, not WhatsApp
+		"connect ECONNREFUSED 127.0.0.1:6379":                                          diagnosis.Engine5xx, // the engine's Redis, not WhatsApp
 		"column Message.isDeleted does not exist":                                      diagnosis.Engine5xx,
 		"Failed to launch the browser process":                                         diagnosis.Engine5xx,
 	} {
-		if got := session.Diagnose(disconnectedFor(said), session.Environment{}, noon.Add(9*time.Second)); got.Code != want {
-			t.Errorf("%q is %s, want %s", said, got.Code, want)
+		if got := session.Diagnose(disconnectedFor(text), session.Environment{}, noon.Add(9*time.Second)); got.Code != want {
+			t.Errorf("%q is %s, want %s", text, got.Code, want)
 		}
 	}
 }
 
-// What could mean several things, or nothing, gets no name: a number alone, words without their number, and
-// the codes by which engines mean something of their own.
-func TestWordsThatNameNothing(t *testing.T) {
+// Ambiguous texts name no cause: a number alone, words without their number, and codes with which engines mean
+// something else.
+func TestDiagnose_AmbiguousTextNamesNoCause(t *testing.T) {
 	t.Parallel()
-	for _, said := range []string{"", "Connection Failure", "408", "Stream Errored (conflict)", "4051 Connection Failure",
+	for _, text := range []string{"", "Connection Failure", "408", "Stream Errored (conflict)", "4051 Connection Failure",
 		"Connection Failure 14051", "QR_GENERATION_ERROR", "INTERNAL_ERROR internal", "rate_limited", "session_not_found",
 		"Error obteniendo código QR", "500", "Error conectando sesión"} {
-		got := session.Diagnose(disconnectedFor(said), session.Environment{}, noon.Add(9*time.Second))
+		got := session.Diagnose(disconnectedFor(text), session.Environment{}, noon.Add(9*time.Second))
 		if got.Code != diagnosis.QRNotEmitted && got.Code != diagnosis.Undetermined {
-			t.Errorf("%q is %s", said, got.Code)
+			t.Errorf("%q is %s", text, got.Code)
 		}
 	}
 }
 
-// A 515 is what follows every scan; only if it lasts, it is the cause.
-func TestRestartAfterAScanIsNoCause(t *testing.T) {
+// A 515 follows every scan; it is the cause only if it lasts.
+func TestDiagnose_RecentRestartRequestIsNoCause(t *testing.T) {
 	t.Parallel()
 	s := disconnectedFor("515 Stream Errored (restart required)")
 	if got := session.Diagnose(s, session.Environment{}, noon.Add(2*time.Second)); !got.Healthy() {
-		t.Errorf("two seconds after it: %s", got.Code)
+		t.Errorf("two seconds later: %s", got.Code)
 	}
 }
 
-// noon is when tests begin.
+// noon is the start of each test.
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// disconnectedFor is a session that was connected at noon, and of which the engine says why it ended.
+// disconnectedFor is a session connected at noon that the engine disconnects for a reason.
 func disconnectedFor(reason string) session.Session {
 	s := session.Session{State: session.Created, CreatedHere: true}.AfterConnect(session.Connect, noon)
-	s, _ = look(s, 3*time.Second, session.SessionReport{State: session.Disconnected, Reason: reason}, nil)
-	return s
+	return poll(s, 3*time.Second, session.SessionReport{State: session.Disconnected, Reason: reason}, nil)
 }
 
-// look lets a session see an answer so long after noon.
-func look(s session.Session, after time.Duration, o session.SessionReport, err error) (session.Session, time.Time) {
-	now := noon.Add(after)
-	return s.AfterPoll(o, err, now), now
+// poll applies the result of a poll at a time after noon.
+func poll(s session.Session, after time.Duration, r session.SessionReport, err error) session.Session {
+	return s.AfterPoll(r, err, noon.Add(after))
 }

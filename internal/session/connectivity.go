@@ -1,0 +1,99 @@
+package session
+
+import (
+	"fmt"
+	"time"
+
+	"qrgate/internal/diagnosis"
+)
+
+// ConnectivityStep is a step of qrgate's own connectivity check.
+type ConnectivityStep string
+
+// The steps, in their order.
+const (
+	StepDNS       ConnectivityStep = "dns"       // resolve web.whatsapp.com
+	StepTCP       ConnectivityStep = "tcp"       // connect to port 443
+	StepTLS       ConnectivityStep = "tls"       // verify WhatsApp's certificate
+	StepUpgrade   ConnectivityStep = "upgrade"   // upgrade to a websocket
+	StepHandshake ConnectivityStep = "handshake" // Noise handshake, and the codes of an unpaired device
+)
+
+// ConnectivitySteps lists the steps in their order.
+func ConnectivitySteps() []ConnectivityStep {
+	return []ConnectivityStep{StepDNS, StepTCP, StepTLS, StepUpgrade, StepHandshake}
+}
+
+// Old names, until package probes uses the new ones.
+const (
+	ControlDNS       = StepDNS
+	ControlTCP       = StepTCP
+	ControlTLS       = StepTLS
+	ControlUpgrade   = StepUpgrade
+	ControlHandshake = StepHandshake
+)
+
+// ControlSteps is an old name of ConnectivitySteps.
+func ControlSteps() []ConnectivityStep { return ConnectivitySteps() }
+
+// ConnectivityResult is the result of a connection to WhatsApp that qrgate made itself, without the engine. Code None
+// at StepHandshake means that WhatsApp sent codes: the network works, and WhatsApp accepts the library's version.
+type ConnectivityResult struct {
+	Step         ConnectivityStep `json:"step"` // the last step
+	Code         diagnosis.Code   `json:"code"` // None, or the cause of its failure
+	Took         time.Duration    `json:"took"`
+	At           time.Time        `json:"at"`      // the end of the check; zero without a check
+	FailingSince time.Time        `json:"failing"` // since when every check fails; zero if this one did not
+	Evidence     []string         `json:"evidence"`
+}
+
+// OK reports whether the check succeeded.
+func (r ConnectivityResult) OK() bool { return !r.At.IsZero() && r.Code == diagnosis.None }
+
+const (
+	// connectivityTTL is how long a result is evidence.
+	connectivityTTL = 10 * time.Minute
+	// failureTTL is how long a failed check may be the cause of a missing QR: networks are repaired, and while QRs are
+	// missing qrgate checks every minute.
+	failureTTL = 3 * time.Minute
+)
+
+// CrossCheck compares the engine's failure with qrgate's own check. If only the engine fails, the diagnosis stays and
+// the evidence points at the engine's network; if the engine reports no cause and qrgate fails too, qrgate's cause is
+// the diagnosis. A check never overrules a cause that the engine named.
+func CrossCheck(d diagnosis.Diagnosis, r ConnectivityResult, now time.Time) diagnosis.Diagnosis {
+	if r.At.IsZero() || now.Sub(r.At) > connectivityTTL || r.Step == "" || !isUpstreamPathCause(d.Code) {
+		return d
+	}
+	ago := max(0, now.Sub(r.At)).Round(time.Second) // qrgate doctor checks after it has polled the session
+	switch {
+	case r.OK() && r.Step == StepHandshake:
+		return d.WithEvidence(fmt.Sprintf("qrgate itself received codes from WhatsApp %s ago: "+
+			"check the engine's network and its library's version", ago))
+	case r.OK():
+		return d.WithEvidence(fmt.Sprintf("qrgate itself reached WhatsApp %s ago: check the engine's network", ago))
+	case d.Code == r.Code:
+		return d.WithEvidence(fmt.Sprintf("qrgate itself failed in the same way %s ago, at %s", ago, r.Step))
+	case d.Code == diagnosis.QRNotEmitted && isNetworkCause(r.Code) && ago <= failureTTL:
+		shared := diagnosis.New(r.Code, append(d.Evidence, fmt.Sprintf("qrgate itself failed %s ago, at %s, "+
+			"and the engine reports no cause: both use the same network", ago, r.Step))...)
+		shared.Inferred = true
+		return shared
+	}
+	return d.WithEvidence(fmt.Sprintf("qrgate itself failed %s ago, at %s: %s", ago, r.Step, r.Code))
+}
+
+// isUpstreamPathCause reports whether a cause lies between an engine and WhatsApp.
+func isUpstreamPathCause(c diagnosis.Code) bool {
+	return c == diagnosis.QRNotEmitted || c == diagnosis.ClientOutdated || isNetworkCause(c)
+}
+
+// isNetworkCause reports whether a cause that qrgate found probably affects an engine that reports none, too.
+func isNetworkCause(c diagnosis.Code) bool {
+	switch c {
+	case diagnosis.DNSFailed, diagnosis.NetworkBlocked, diagnosis.TLSIntercepted, diagnosis.ProxyRefused,
+		diagnosis.WhatsAppSilent, diagnosis.WhatsAppUnavailable:
+		return true
+	}
+	return false
+}

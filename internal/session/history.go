@@ -1,0 +1,100 @@
+package session
+
+import (
+	"time"
+
+	"qrgate/internal/diagnosis"
+)
+
+// History is what the diagnosis needs beyond the present failure, which the next response replaces.
+type History struct {
+	PollFailure    FailureStreak `json:"poll_failure"`    // the last poll for the QR, if it failed; other calls do not clear it
+	ConnectFailure FailureStreak `json:"connect_failure"` // the last failed connect; valid while Recovery.FailedConnects > 0
+	RestartedAt    time.Time     `json:"restarted_at"`    // when qrgate last found that the engine had lost the session
+	Named          NamedCause    `json:"named"`           // the last cause that the engine named
+	EndedAt        time.Time     `json:"ended_at"`        // when the engine last reported the end of the session with a cause
+	StaleQRAt      time.Time     `json:"stale_qr_at"`     // when the engine last returned a code that it says has expired
+
+	ConnectingAt      time.Time `json:"connecting_at"`      // when the engine last reported the state connecting
+	DisconnectedSince time.Time `json:"disconnected_since"` // since when it reports disconnected; zero if it does not
+	DisconnectedAt    time.Time `json:"disconnected_at"`    // when it last did so during an acquisition
+}
+
+// NamedCause is a cause that the engine named.
+type NamedCause struct {
+	Code   diagnosis.Code `json:"code"`
+	LastAt time.Time      `json:"last_at"`
+}
+
+// recordCause records the cause that a text of the engine names, if any.
+func (h History) recordCause(text string, now time.Time) History {
+	if p, ok := diagnosis.MatchCause(text); ok {
+		h.Named = NamedCause{p.Code, now}
+	}
+	return h
+}
+
+// RecordDisconnect records the disconnect reason of a report. Call it for every successful response.
+func (h History) RecordDisconnect(r SessionReport, now time.Time) History {
+	if r.Reason == "" || !r.Image.Empty() || r.State == AwaitingScan || r.State == Connected {
+		return h // a reason beside a code belongs to an earlier connection
+	}
+	before := h.Named.LastAt
+	h = h.recordCause(r.Reason, now)
+	if h.Named.LastAt.After(before) && (r.State == Failed || r.State == Disconnected) {
+		h.EndedAt = now
+	}
+	return h
+}
+
+// codeDead reports whether the engine has ended the connection of the present code: a scan of it has no effect.
+func (s *Session) codeDead() bool {
+	return s.QR.Present() && s.History.EndedAt.After(s.QR.SeenAt) && s.History.EndedAt.After(s.QR.ConfirmedAt)
+}
+
+// pollErrorTTL is how long the last poll's error counts as the present one; gaps between polls are shorter.
+const pollErrorTTL = 20 * time.Second
+
+// currentFailure is the failure of the last poll for the QR. Status calls and qrgate's own reconnects between two polls
+// clear Failure but not PollFailure; a client's connect clears both.
+func (in *input) currentFailure() FailureStreak {
+	poll := in.History.PollFailure
+	switch {
+	case in.State != Connecting, poll.LastAt.Before(in.Since), in.passed(poll.LastAt.Add(pollErrorTTL)):
+		return in.Failure
+	case poll.LastAt.Before(in.ConnectedAt) && !in.isRecoveryConnect():
+		return in.Failure
+	}
+	return poll
+}
+
+// recoveryConnectTimeout is the longest time from a recovery step to its accepted connect.
+const recoveryConnectTimeout = 10 * time.Second
+
+// isRecoveryConnect reports whether the last connect was a recovery step.
+func (s *Session) isRecoveryConnect() bool {
+	for _, stepAt := range []time.Time{s.Recovery.ReconnectedAt, s.Recovery.ForcedAt, s.Recovery.RestartedAt} {
+		if took := s.ConnectedAt.Sub(stepAt); !stepAt.IsZero() && took >= 0 && took < recoveryConnectTimeout {
+			return true
+		}
+	}
+	return false
+}
+
+// recentConnect is the age up to which a failed connect explains the missing QR of a new acquisition.
+const recentConnect = 10 * time.Minute
+
+// noQRSince is since when a connecting session has had no QR. Neither a recovery step nor a new acquisition after a
+// failed connect starts it again: for the waiting clients nothing has changed. Any connect after expired codes does.
+func (in *input) noQRSince() time.Time {
+	switch {
+	case in.State != Connecting:
+		return in.ConnectedAt
+	case in.ConnectedAt.After(in.Since) && (!in.isRecoveryConnect() || in.Since.After(in.AcquiringSince)):
+		return in.ConnectedAt
+	case in.ConnectedAt.Before(in.Since) && !in.passed(in.ConnectedAt.Add(recentConnect)) &&
+		(in.Polls > 0 || in.History.PollFailure.LastAt.After(in.ConnectedAt)):
+		return in.ConnectedAt
+	}
+	return in.Since
+}
