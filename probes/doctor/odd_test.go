@@ -102,7 +102,7 @@ func TestOddEngines(t *testing.T) {
 				return saying(200, `{"success":true,"data":{"qrCode":"2@a,b,c,d","expiresAt":"2000-01-01T00:00:00Z","status":"qr_code"}}`)
 			}
 			return next.RoundTrip(r)
-		}, want: diagnosis.QRInvalid, who: diagnosis.Operator, says: "had expired"},
+		}, want: diagnosis.QRInvalid, who: diagnosis.Operator, says: "has expired"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if tt.engine == nil {
