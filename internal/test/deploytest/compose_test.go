@@ -130,12 +130,12 @@ func TestEnvExample(t *testing.T) {
 	}
 }
 
-// drainTime is the maximum time that qrgate takes to stop, from its source.
-func drainTime(t *testing.T) time.Duration {
+// drainTimeout is the maximum time that qrgate takes to stop, from its source.
+func drainTimeout(t *testing.T) time.Duration {
 	t.Helper()
-	m := regexp.MustCompile(`drainTime = (\d+) \* time\.Second`).FindStringSubmatch(read(t, "internal/app/gate.go"))
+	m := regexp.MustCompile(`drainTimeout = (\d+) \* time\.Second`).FindStringSubmatch(read(t, "internal/app/app.go"))
 	if m == nil {
-		t.Fatal("internal/app has no drainTime in seconds")
+		t.Fatal("internal/app has no drainTimeout in seconds")
 	}
 	d, err := time.ParseDuration(m[1] + "s")
 	if err != nil {
@@ -148,8 +148,8 @@ func TestCompose_GracePeriodCoversDrain(t *testing.T) {
 	t.Parallel()
 	s := load(t, read(t, "docker-compose.yml"))
 	grace := s.Services[gate].StopGracePeriod
-	if grace == nil || time.Duration(*grace) < drainTime(t)+5*time.Second {
-		t.Errorf("Docker kills qrgate %v after the stop signal; qrgate needs up to %s", grace, drainTime(t))
+	if grace == nil || time.Duration(*grace) < drainTimeout(t)+5*time.Second {
+		t.Errorf("Docker kills qrgate %v after the stop signal; qrgate needs up to %s", grace, drainTimeout(t))
 	}
 }
 

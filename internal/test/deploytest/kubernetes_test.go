@@ -33,7 +33,7 @@ func TestKubernetes(t *testing.T) {
 	t.Parallel()
 	c := manifests(t, asWritten)
 	c.settings = settings(t)
-	for name, check := range clusterRules(drainTime(t)) {
+	for name, check := range clusterRules(drainTimeout(t)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for _, what := range check(c) {
