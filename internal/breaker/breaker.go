@@ -17,8 +17,8 @@ import (
 	"github.com/sony/gobreaker/v2"
 )
 
-// limit is how many connections in a row must fail before the circuit opens: an outage should open it after one round of
-// polls, a short restart of the engine should not.
+// limit is how many connections in a row must fail before the circuit opens: an outage should open it after one round
+// of polls, a short restart of the engine should not.
 const limit = 5
 
 // OpenTimeout is how long an open circuit fails all calls before one of them may try. It is the longest time that the
@@ -47,8 +47,8 @@ type Breaker struct {
 
 var _ http.RoundTripper = (*Breaker)(nil)
 
-// New returns a closed circuit for next. It calls changed for every change of state, in order and with the circuit locked:
-// changed must be fast and must not call the breaker.
+// New returns a closed circuit for next. It calls changed for every change of state, in order and with the circuit
+// locked: changed must be fast and must not call the breaker.
 func New(next http.RoundTripper, changed func(from, to State)) *Breaker {
 	return &Breaker{next: next, circuit: gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		MaxRequests:   1,
@@ -69,7 +69,8 @@ func (u openError) Unwrap() error { return u.error }
 func (u openError) Error() string { return "not tried, the circuit is open: " + u.error.Error() }
 
 // RoundTrip implements [http.RoundTripper]. The error of a call that is not sent is a [*net.OpError] of the operation
-// "dial", as for a refused connection. No call is sent twice: the call that tries a half-open circuit is a caller's own.
+// "dial", as for a refused connection. No call is sent twice: the call that tries a half-open circuit is a caller's
+// own.
 func (b *Breaker) RoundTrip(r *http.Request) (res *http.Response, err error) {
 	report, refused := b.circuit.Allow()
 	if refused != nil {
@@ -131,9 +132,9 @@ func stateOf(s gobreaker.State) State {
 // errInconclusive is the verdict on a call that is neither success nor failure.
 var errInconclusive = errors.New("inconclusive call")
 
-// verdict classifies the end of a call without a new connection: nil is success, errInconclusive neither, any other error
-// means that no connection could be opened. canceled: the caller cancelled the call, which ends a dial too and is not a
-// failure.
+// verdict classifies the end of a call without a new connection: nil is success, errInconclusive neither, any other
+// error means that no connection could be opened. canceled: the caller cancelled the call, which ends a dial too and is
+// not a failure.
 func verdict(err error, canceled bool) error {
 	switch {
 	case err == nil:
@@ -144,8 +145,9 @@ func verdict(err error, canceled bool) error {
 	return errInconclusive
 }
 
-// dialFailed reports whether a call failed because no connection could be opened. A timeout before there is a connection is
-// one of the dial or of the TLS handshake. Any other error then is the request's own and must not open the circuit.
+// dialFailed reports whether a call failed because no connection could be opened. A timeout before there is a
+// connection is one of the dial or of the TLS handshake. Any other error then is the request's own and must not open
+// the circuit.
 func dialFailed(err error) bool {
 	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
 		return true

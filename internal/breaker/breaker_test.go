@@ -182,8 +182,8 @@ func TestBreaker_OneConnectionCloses(t *testing.T) {
 	}
 }
 
-// During an outage five calls wait for the dial, later ones fail at once, one per second tries, and the first connection
-// ends it.
+// During an outage five calls wait for the dial, later ones fail at once, one per second tries, and the first
+// connection ends it.
 func TestBreaker_Outage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

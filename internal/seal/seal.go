@@ -20,12 +20,12 @@ import (
 // MinSecret is the minimum length of a secret, in bytes.
 const MinSecret = 16
 
-// ErrDecrypt means that a value cannot be decrypted with this credential for this purpose: it belongs to another caller,
-// was moved, or was altered. Readers treat it as absent, and count it.
+// ErrDecrypt means that a value cannot be decrypted with this credential for this purpose: it belongs to another
+// caller, was moved, or was altered. Readers treat it as absent, and count it.
 var ErrDecrypt = errors.New("cannot decrypt the stored value for this caller")
 
-// Sealer derives tenants from credentials and encrypts stored values. A value that was sealed for one presented key cannot
-// be opened with another (ADR 0003).
+// Sealer derives tenants from credentials and encrypts stored values. A value that was sealed for one presented key
+// cannot be opened with another (ADR 0003).
 type Sealer struct {
 	secret []byte
 	macs   sync.Pool // of *mac

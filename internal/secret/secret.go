@@ -8,8 +8,8 @@ import (
 
 const redacted = "[redacted]"
 
-// Secret is a text that cannot print itself: a key, a code, an image of a code. Every formatting verb, slog, JSON and text
-// encoding yields "[redacted]"; only Reveal returns the text.
+// Secret is a text that cannot print itself: a key, a code, an image of a code. Every formatting verb, slog, JSON and
+// text encoding yields "[redacted]"; only Reveal returns the text.
 type Secret struct{ text string }
 
 // NewSecret returns text as a Secret.

@@ -11,8 +11,8 @@ import (
 )
 
 // Tiered combines a primary store that may become unavailable with a fallback that does not. It writes to both, so that
-// nothing is lost during an outage of the primary; a record that was written meanwhile takes precedence over an older one
-// in the primary afterwards.
+// nothing is lost during an outage of the primary; a record that was written meanwhile takes precedence over an older
+// one in the primary afterwards.
 type Tiered struct {
 	primary, fallback LeasedStore
 	ping              func(context.Context) error

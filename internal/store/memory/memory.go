@@ -160,8 +160,8 @@ func (s *Store) Watch(key string) (changed <-chan struct{}, stop func()) {
 
 var errBadLease = errors.New("a lease needs an owner and a positive TTL")
 
-// Acquire takes or renews owner's lease of key for ttl. It reports false while another owner holds it. Leases and records
-// of one key are independent. The error is that of ctx, or states that owner is empty or ttl is not positive.
+// Acquire takes or renews owner's lease of key for ttl. It reports false while another owner holds it. Leases and
+// records of one key are independent. The error is that of ctx, or states that owner is empty or ttl is not positive.
 func (s *Store) Acquire(ctx context.Context, key, owner string, ttl time.Duration) (bool, error) {
 	if err := ctx.Err(); err != nil {
 		return false, err

@@ -13,8 +13,8 @@ import (
 	"qrgate/internal/test/redistest"
 )
 
-// A server whose replies are one command late may make the store return another key's bytes (therefore they are sealed),
-// but must cause no panic, no reply of the wrong length, and no error of another kind.
+// A server whose replies are one command late may make the store return another key's bytes (therefore they are
+// sealed), but must cause no panic, no reply of the wrong length, and no error of another kind.
 func TestStore_UnexpectedReplies(t *testing.T) {
 	t.Parallel()
 	server := redistest.StartDesync(t)

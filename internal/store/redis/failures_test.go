@@ -31,8 +31,8 @@ func operations(s *redis.Store) map[string]func(context.Context) error {
 	}
 }
 
-// wantDown runs every operation and checks that each fails in time with ErrStoreUnavailable and the given reason, without
-// a secret.
+// wantDown runs every operation and checks that each fails in time with ErrStoreUnavailable and the given reason,
+// without a secret.
 func wantDown(t *testing.T, s *redis.Store, because string) {
 	t.Helper()
 	for op, do := range operations(s) {
@@ -214,8 +214,8 @@ func TestStore_ServerErrors(t *testing.T) {
 	})
 }
 
-// After a restart with an empty database operations work, other replicas' writes wake watchers, and all watchers are woken
-// once because events may have been lost.
+// After a restart with an empty database operations work, other replicas' writes wake watchers, and all watchers are
+// woken once because events may have been lost.
 func TestStore_RestartedServer(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

@@ -14,9 +14,9 @@ import (
 // errBadRecord is a programming error of the caller.
 var errBadRecord = errors.New("a record needs a version above the one that was read, and a positive TTL")
 
-// Get reads keys in one round trip. The result has one record per key, in their order, with its remaining TTL; an absent
-// or expired one is the zero Record, a tombstone has a Version and no Value. A record that expires during the round trip
-// has only its Version. The error wraps store.ErrStoreUnavailable, or is context.Canceled if ctx was.
+// Get reads keys in one round trip. The result has one record per key, in their order, with its remaining TTL; an
+// absent or expired one is the zero Record, a tombstone has a Version and no Value. A record that expires during the
+// round trip has only its Version. The error wraps store.ErrStoreUnavailable, or is context.Canceled if ctx was.
 func (s *Store) Get(ctx context.Context, keys ...string) ([]store.Record, error) {
 	if err := ctx.Err(); err != nil || len(keys) == 0 {
 		return nil, err
@@ -41,8 +41,8 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([]store.Record, error)
 	return records, nil
 }
 
-// decode parses the reply of the get script for n keys. The server computed the TTLs at some moment within the last took,
-// so took is subtracted: no record appears to live longer than it does.
+// decode parses the reply of the get script for n keys. The server computed the TTLs at some moment within the last
+// took, so took is subtracted: no record appears to live longer than it does.
 func decode(answer []any, n int, took time.Duration) ([]store.Record, error) {
 	if len(answer) != 3*n {
 		return nil, errProtocol
@@ -70,11 +70,11 @@ func decode(answer []any, n int, took time.Duration) ([]store.Record, error) {
 	return records, nil
 }
 
-// Put stores r under key for r.TTL, in whole milliseconds, and wakes the watchers on every replica, if the stored version
-// is at most prev; absent counts as 0. It returns store.ErrVersionConflict if a newer one is stored. That includes a write
-// that succeeded, lost its reply and was retried: read the record before you conclude anything. Other errors wrap
-// store.ErrStoreUnavailable (the write may have succeeded), or are context.Canceled if ctx was, or state that r.Version is
-// not above prev, prev is negative or r.TTL not positive.
+// Put stores r under key for r.TTL, in whole milliseconds, and wakes the watchers on every replica, if the stored
+// version is at most prev; absent counts as 0. It returns store.ErrVersionConflict if a newer one is stored. That
+// includes a write that succeeded, lost its reply and was retried: read the record before you conclude anything. Other
+// errors wrap store.ErrStoreUnavailable (the write may have succeeded), or are context.Canceled if ctx was, or state
+// that r.Version is not above prev, prev is negative or r.TTL not positive.
 func (s *Store) Put(ctx context.Context, key string, prev int64, r store.Record) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -104,8 +104,8 @@ var errBadLease = errors.New("a lease needs an owner and a positive TTL")
 
 // Acquire takes or renews owner's lease of key for ttl, in whole milliseconds of the server's clock. It reports false
 // while another owner holds it. A lease saves calls; correctness must not depend on it, because Redis may lose it in a
-// failover. The error wraps store.ErrStoreUnavailable (the lease may have been taken), or is context.Canceled if ctx was,
-// or states that owner is empty or ttl is not positive.
+// failover. The error wraps store.ErrStoreUnavailable (the lease may have been taken), or is context.Canceled if ctx
+// was, or states that owner is empty or ttl is not positive.
 func (s *Store) Acquire(ctx context.Context, key, owner string, ttl time.Duration) (bool, error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
@@ -121,8 +121,8 @@ func (s *Store) Acquire(ctx context.Context, key, owner string, ttl time.Duratio
 	return ours && err == nil, err
 }
 
-// Release ends owner's lease of key. A lease of another owner is not changed. The error wraps store.ErrStoreUnavailable,
-// or is context.Canceled if ctx was.
+// Release ends owner's lease of key. A lease of another owner is not changed. The error wraps
+// store.ErrStoreUnavailable, or is context.Canceled if ctx was.
 func (s *Store) Release(ctx context.Context, key, owner string) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -149,8 +149,8 @@ func parseBool(answer *redis.Cmd) (bool, error) {
 	}
 }
 
-// scripts are the store's operations in Lua. Each is called by its digest; its text is sent only when the server does not
-// know it, as after a restart.
+// scripts are the store's operations in Lua. Each is called by its digest; its text is sent only when the server does
+// not know it, as after a restart.
 type scripts struct {
 	get, put, acquire, release *redis.Script
 }

@@ -170,8 +170,8 @@ func options(secret secret.Secret, timeout time.Duration) (*redis.Options, error
 	return opt, nil
 }
 
-// disableLogger turns off the library's log. It is global, writes to standard error without redaction, and may quote what
-// a server sent. Observe reports the same events.
+// disableLogger turns off the library's log. It is global, writes to standard error without redaction, and may quote
+// what a server sent. Observe reports the same events.
 func disableLogger() { redis.SetLogger(&logging.VoidLogger{}) }
 
 // errProtocol means that a reply does not have the form of a reply to its command.

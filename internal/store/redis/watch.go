@@ -17,11 +17,12 @@ type watchers struct {
 	byKey map[string]map[chan struct{}]struct{}
 }
 
-// Watch returns a channel that receives a token after every Put of key by any replica, and after a reconnect of the event
-// connection, when events may have been lost; and a function that stops it. The channel buffers one token; it is never
-// closed, and stop may be called more than once.
+// Watch returns a channel that receives a token after every Put of key by any replica, and after a reconnect of the
+// event connection, when events may have been lost; and a function that stops it. The channel buffers one token; it is
+// never closed, and stop may be called more than once.
 //
-// Without [Store.Run] only this store's own writes are noticed. Redis does not keep events: read the record regularly too.
+// Without [Store.Run] only this store's own writes are noticed. Redis does not keep events: read the record regularly
+// too.
 func (s *Store) Watch(key string) (changed <-chan struct{}, stop func()) {
 	ch := make(chan struct{}, 1)
 	s.watch.add(key, ch)
@@ -145,8 +146,8 @@ func confirmed(message any, err error) error {
 	return err
 }
 
-// next returns the next message of the event connection. A silent connection is pinged: a server that hangs, or a network
-// that drops packets, looks like an idle one.
+// next returns the next message of the event connection. A silent connection is pinged: a server that hangs, or a
+// network that drops packets, looks like an idle one.
 func (s *Store) next(ctx context.Context, sub *redis.PubSub) (any, error) {
 	message, err := receive(ctx, sub, quiet)
 	var network net.Error
@@ -159,8 +160,8 @@ func (s *Store) next(ctx context.Context, sub *redis.PubSub) (any, error) {
 	return receive(ctx, sub, answerWithin)
 }
 
-// receive is the library's ReceiveTimeout, which panics on an unexpected message. A faulty server must cost a connection,
-// not the process.
+// receive is the library's ReceiveTimeout, which panics on an unexpected message. A faulty server must cost a
+// connection, not the process.
 func receive(ctx context.Context, sub *redis.PubSub, within time.Duration) (message any, err error) {
 	defer func() {
 		if recover() != nil {

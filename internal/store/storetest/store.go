@@ -43,8 +43,8 @@ const (
 	tick = 5 * time.Millisecond
 )
 
-// Store checks a store. Every call of open returns a handle on the same storage, as two replicas have: a new connection to
-// the same server, or the same value each time. The suite runs each handle.
+// Store checks a store. Every call of open returns a handle on the same storage, as two replicas have: a new connection
+// to the same server, or the same value each time. The suite runs each handle.
 func Store(t *testing.T, open func(t *testing.T) Storage) {
 	t.Helper()
 	for name, check := range map[string]func(*testing.T, *fixture){

@@ -28,9 +28,9 @@ func testTombstoneLife(t *testing.T, b *fixture) {
 	b.want(b.a, key, 1, "reborn")
 }
 
-// watchEnd writes a record with a short TTL and reads it, on both handles in turn, until it has expired. It must exist, with
-// its remaining TTL, exactly until then. Just before, it may have only its version: in a remote store it expires during
-// the round trip.
+// watchEnd writes a record with a short TTL and reads it, on both handles in turn, until it has expired. It must exist,
+// with its remaining TTL, exactly until then. Just before, it may have only its version: in a remote store it expires
+// during the round trip.
 func watchEnd(b *fixture, key string, write func() error) {
 	b.t.Helper()
 	before := time.Now()
@@ -58,8 +58,8 @@ func watchEnd(b *fixture, key string, write func() error) {
 	}
 }
 
-// While one handle alternates between a value with a long and one with a short TTL, no read may combine the value of one
-// with the TTL of the other.
+// While one handle alternates between a value with a long and one with a short TTL, no read may combine the value of
+// one with the TTL of the other.
 func testLifeBelongsToValue(t *testing.T, b *fixture) {
 	const rounds, short = 300, time.Minute
 	key, done := b.key(), make(chan struct{})

@@ -12,8 +12,8 @@ import (
 	"qrgate/internal/store"
 )
 
-// Eight writers on two handles read and then write the next version. Readers must never see a version decrease, and each
-// version must have exactly one writer.
+// Eight writers on two handles read and then write the next version. Readers must never see a version decrease, and
+// each version must have exactly one writer.
 func testRacingWriters(t *testing.T, b *fixture) {
 	const writers, rounds = 8, 40
 	key := b.key()

@@ -20,8 +20,8 @@ func wantToken(t *testing.T, changed <-chan struct{}) {
 	}
 }
 
-// Each Put sends a token to the watchers of both handles. A handle that connects late may send one more token, so the test
-// makes several Puts.
+// Each Put sends a token to the watchers of both handles. A handle that connects late may send one more token, so the
+// test makes several Puts.
 func testWakes(t *testing.T, b *fixture) {
 	key := b.key()
 	here, stopHere := b.a.Watch(key)
@@ -54,8 +54,8 @@ func testWakesEveryone(t *testing.T, b *fixture) {
 	}
 }
 
-// A watcher gets no token for other keys, and none for a refused write. A later Put that both handles notice shows that none
-// is still on its way.
+// A watcher gets no token for other keys, and none for a refused write. A later Put that both handles notice shows that
+// none is still on its way.
 func testWakesNobodyElse(t *testing.T, b *fixture) {
 	quiet, busy := b.key(), b.key()
 	b.put(b.a, quiet, 5, "still")
