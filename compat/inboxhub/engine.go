@@ -21,8 +21,9 @@ import (
 
 // Time-outs of one call. A real engine answers within 150 ms (contract 7); its connect may wait for a socket.
 const (
-	PollTimeout    = 5 * time.Second
-	ConnectTimeout = 9 * time.Second
+	PollTimeout     = 5 * time.Second
+	SlowPollTimeout = 15 * time.Second // the most that a caller may set itself
+	ConnectTimeout  = 9 * time.Second
 )
 
 // maxBody bounds an answer, in bytes. A hundred sessions with their codes have some 300 kB.
@@ -74,9 +75,9 @@ func (e *Engine) Status(ctx context.Context, c session.Caller, r session.Ref) (s
 	return e.sessionCall(ctx, c, r, call{session.OpStatus, http.MethodGet, e.session(r, "status"), ""})
 }
 
-// withTimeout bounds a call for which the caller set no deadline.
+// withTimeout bounds a call. A deadline within SlowPollTimeout is meant for this call and stands as it is.
 func withTimeout(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
-	if _, ok := ctx.Deadline(); ok {
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= SlowPollTimeout {
 		return context.WithCancel(ctx)
 	}
 	return context.WithTimeout(ctx, timeout)
