@@ -132,7 +132,8 @@ func within(ctx context.Context, limit time.Duration, term context.Context) (con
 
 func (p *Prober) begin(o runRequest) *run {
 	id := runID(o.probe, p.instanceID, p.number.Add(1))
-	j := &run{p: p, manual: o.asked, door: open(p.targets[o.target]), run: Result{ID: id, Probe: o.probe, Target: o.target, StartedAt: time.Now(), Steps: []Step{}}}
+	j := &run{p: p, manual: o.asked, door: open(p.targets[o.target])}
+	j.run = Result{ID: id, Probe: o.probe, Target: o.target, StartedAt: time.Now(), Steps: []Step{}}
 	if catalogue()[o.probe].session {
 		j.run.Session = prefix + id
 	}

@@ -54,7 +54,7 @@ func New(next http.RoundTripper, changed func(from, to State)) *Breaker {
 		MaxRequests:   1,
 		Timeout:       OpenTimeout,
 		ReadyToTrip:   func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= limit },
-		IsExcluded:    func(err error) bool { return err == errInconclusive },
+		IsExcluded:    func(err error) bool { return errors.Is(err, errInconclusive) },
 		OnStateChange: func(_ string, from, to gobreaker.State) { changed(stateOf(from), stateOf(to)) },
 	})}
 }
@@ -82,7 +82,7 @@ func (b *Breaker) RoundTrip(r *http.Request) (res *http.Response, err error) {
 	var once sync.Once
 	reportOnce := func(err error) {
 		once.Do(func() {
-			if err != nil && err != errInconclusive {
+			if err != nil && !errors.Is(err, errInconclusive) {
 				b.last.Store(&openError{err})
 			}
 			report(err)

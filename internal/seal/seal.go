@@ -1,3 +1,4 @@
+// Package seal encrypts stored values under keys that are derived from the credential of their caller.
 package seal
 
 import (

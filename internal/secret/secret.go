@@ -1,3 +1,4 @@
+// Package secret holds texts that no log, span or error may contain.
 package secret
 
 import (

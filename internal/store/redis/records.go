@@ -230,7 +230,7 @@ func (t *Table) All(ctx context.Context) (map[string][]byte, error) {
 	rows := map[string][]byte{}
 	err := t.do(ctx, "get", func(ctx context.Context) error {
 		all, err := t.store.client.HGetAll(ctx, t.key).Result()
-		if err != nil && err != redis.Nil {
+		if err != nil && !errors.Is(err, redis.Nil) {
 			return err
 		}
 		if len(all) > maxRows {

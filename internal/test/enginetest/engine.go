@@ -1,3 +1,4 @@
+// Package enginetest is the conformance suite of session.Engine.
 package enginetest
 
 import (
