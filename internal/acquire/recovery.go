@@ -6,7 +6,7 @@ import (
 	"qrgate/internal/session"
 )
 
-// The recovery steps, counted from the start of the acquisition (DESIGN 3). Each step is used at most once per
+// The recovery steps, counted from the start of the acquisition (ADR 0009). Each step is used at most once per
 // session in recoveryCooldown.
 const (
 	reconnectDelay    = 12 * time.Second

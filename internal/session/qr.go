@@ -6,7 +6,7 @@ import (
 	"qrgate/internal/secret"
 )
 
-// Life of a code when the engine does not say (wasim 3): both libraries show the first code of a connect
+// TTLs of a code when the engine states none (ADR 0011): both libraries show the first code of a connect
 // for 60 s and each later one for 20 s.
 const (
 	FirstQRTTL   = 60 * time.Second

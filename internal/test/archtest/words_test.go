@@ -20,7 +20,6 @@ const glossary = "docs/GLOSSARY.md"
 var allowed = map[string]map[string]string{
 	"internal/test/archtest/":            {"*": "this test"},
 	"CHANGELOG.md":                       {"qrgate hold*": "old settings", "qrgate control probe": "an old setting"},
-	"docs/adr/README.md":                 {"wasim*": "an old citation"},
 	glossary:                             {"*": "the list itself"},
 	"internal/test/whatsappsim/noise.go": {"wasim*": "the seeds of keys that clients trust"},
 }
