@@ -21,8 +21,8 @@ type EngineRig struct {
 // enginePatience bounds how long an engine may take to show its first code, or to change its state.
 const enginePatience = 10 * time.Second
 
-// Engine is what every engine must pass, simulated or real: the faults are named rightly, the code comes
-// after a connect, and nothing is said of a session to somebody else.
+// Engine tests an engine, simulated or real: it reports the right kinds of errors, a code exists only after a connect, and
+// no other caller can read a session.
 func Engine(t *testing.T, open func(*testing.T) EngineRig) {
 	for name, check := range map[string]func(*testing.T, EngineRig){
 		"no code before a connect":          noCodeBefore,

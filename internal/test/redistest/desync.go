@@ -11,8 +11,8 @@ import (
 	"github.com/alicebob/miniredis/v2"
 )
 
-// Desync is a Redis that can get out of step: from [Desync.Shift] on it answers each command with what the
-// command before it should have been answered, whoever sent that. It is the worst that a mix-up of replies
+// Desync is a Redis whose replies can shift: after [Desync.Shift] it responds to each command with the reply to the command
+// before, of any client. It is the worst that a mix-up of replies
 // can do, with the one-question-one-answer rhythm kept, so that no client notices by itself.
 type Desync struct {
 	redis *miniredis.Miniredis
