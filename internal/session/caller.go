@@ -2,11 +2,11 @@ package session
 
 import "qrgate/internal/secret"
 
-// Tenant is a caller's name inside the gate: a keyed digest of the credential it presented, in
+// Tenant is a caller's name inside qrgate: a keyed digest of the credential it presented, in
 // lower-case hex. It may be stored; it may not be a metric label (it is unbounded).
 type Tenant string
 
-// TrafficClass tells real traffic from the gate's own synthetic probes.
+// TrafficClass tells real traffic from qrgate's own synthetic probes.
 type TrafficClass string
 
 // The origins. They follow from the presented credential, never from a header that a client could set.
@@ -23,7 +23,7 @@ type Caller struct {
 	Bearer  secret.Secret // the Authorization header as presented; forwarded, never interpreted (contract C16)
 	Traffic TrafficClass
 
-	RequestMeta Request // the request that is made for the caller now; zero when the gate acts by itself
+	RequestMeta Request // the request that is made for the caller now; zero when qrgate acts by itself
 }
 
 // Credential is what the caller is known by: its key, or where it presents none its bearer token, marked

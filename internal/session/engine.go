@@ -30,7 +30,7 @@ const (
 	Restart ConnectMode = "restart"       // POST restart
 )
 
-// SessionReport is what an engine answered about one session, in the gate's words.
+// SessionReport is what an engine answered about one session, in qrgate's words.
 type SessionReport struct {
 	Ref    Ref
 	State  State         // Unknown when the answer does not say

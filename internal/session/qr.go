@@ -13,11 +13,11 @@ const (
 	RefreshQRTTL = 20 * time.Second
 )
 
-// RevalidateAfter is the age from which a code is handed out only if a recent look saw it still current:
+// RevalidateAfter is the age from which a code is handed out only if a recent poll saw it still current:
 // an engine's own expiry is often longer than the code really lives.
 const RevalidateAfter = 15 * time.Second
 
-// RevalidatedFor is how recent that look must be.
+// RevalidatedFor is how recent that poll must be.
 const RevalidatedFor = 2 * time.Second
 
 // QR is one code as the engine hands it out. The text inside it is opaque: its format has changed before.
@@ -38,7 +38,7 @@ func (q QR) Present() bool { return !q.Image.Empty() }
 func (q QR) TTL(now time.Time) time.Duration { return q.ExpiresAt.Sub(now) }
 
 // Fresh reports whether the code may be handed out at now: it is there, enough of its life is left for
-// somebody to take up a phone and scan it, and it is young or lately confirmed. Enough is a quarter of
+// a person to take up a phone and scan it, and it is young or was confirmed lately. Enough is a quarter of
 // its life, at most ten seconds.
 func (q QR) Fresh(now time.Time) bool {
 	return q.Usable(now) && !q.NeedsRevalidation(now)
@@ -56,7 +56,7 @@ func (q QR) IsSuspect() bool { return q.SuspectSince.After(q.ConfirmedAt) }
 // UsableUntil is when too little of the code's life is left.
 func (q QR) UsableUntil() time.Time { return q.ExpiresAt.Add(-q.minTTL()) }
 
-// NeedsRevalidation reports whether the code is old enough that only a new look can tell if it is still current.
+// NeedsRevalidation reports whether the code is old enough that only a new poll can tell if it is still current.
 func (q QR) NeedsRevalidation(now time.Time) bool {
 	return now.Sub(q.SeenAt) > RevalidateAfter && now.Sub(q.ConfirmedAt) > RevalidatedFor
 }

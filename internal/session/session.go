@@ -61,7 +61,7 @@ type FailureStreak struct {
 	RetryAfter time.Duration `json:"retry_after"`
 }
 
-// AfterPoll is the belief after a look at the engine that ended at now in o, or in err.
+// AfterPoll is the session after a poll of the engine that ended at now in o, or in err.
 func (s Session) AfterPoll(o SessionReport, err error, now time.Time) Session {
 	s.Ref = s.Ref.Merge(o.Ref)
 	s.LastPolledAt, s.Polls, s.ScheduledPolls = now, s.Polls+1, s.ScheduledPolls+1
@@ -108,7 +108,7 @@ func (s Session) detectRestart(kind ErrorKind) Session {
 	return s
 }
 
-// stop ends a wish that the engine does not let the caller have.
+// stop ends an acquisition that the engine does not allow the caller.
 func (s Session) stop(now time.Time) Session {
 	s.QR, s.AcquiringSince, s.AuthorizedAt = QR{}, time.Time{}, time.Time{}
 	return s.setState(Unknown, now)
@@ -175,7 +175,7 @@ func (s Session) clearQR(now time.Time) Session {
 	case s.State == AwaitingScan:
 		return s.setState(Connecting, now)
 	case s.State == Connected:
-		return s // no QR is what a linked session has; only a state can take this belief away
+		return s // a paired session has no QR; only a state shows that it is no longer paired
 	}
 	return s
 }
@@ -225,7 +225,7 @@ func (s Session) noteConnecting(state State, now time.Time) Session {
 // dropDelay is how long an engine must call a session disconnected that it was connecting before.
 const dropDelay = 2 * time.Second
 
-// codesExpired is the end of a connect's codes: the wish goes on if it is young, else it is over.
+// codesExpired is the end of a connect's codes: the acquisition continues if it is young, else it ends.
 func (s Session) codesExpired(state State, now time.Time) Session {
 	if now.Sub(s.AcquiringSince) < AcquireTimeout {
 		return s.clearQR(now)
@@ -234,7 +234,7 @@ func (s Session) codesExpired(state State, now time.Time) Session {
 	return s.setState(state, now)
 }
 
-// AcquireTimeout is how long one wish for a QR is pursued before it rests.
+// AcquireTimeout is how long one acquisition lasts before it is given up.
 const AcquireTimeout = 60 * time.Second
 
 // lostGrace is the age of a connect from which "no such session" means that the engine lost it.
@@ -249,7 +249,7 @@ func (s Session) markPaired(now time.Time) Session {
 	return s.setState(Connected, now)
 }
 
-// AfterConnect is the belief after the engine accepted a connect or restart at now.
+// AfterConnect is the session after the engine accepted a connect or restart at now.
 func (s Session) AfterConnect(how ConnectMode, now time.Time) Session {
 	s = s.clearFailure()
 	if s.LostByEngine || s.Sequence > 0 || s.Recovery.FailedConnects > 0 {
@@ -275,7 +275,7 @@ func (s Session) StartAcquiring(now time.Time) Session {
 	return s
 }
 
-// AfterConnectError is the belief after a connect or restart failed at now.
+// AfterConnectError is the session after a connect or restart failed at now.
 func (s Session) AfterConnectError(err error, now time.Time) Session {
 	s = s.recordFailure(err, now)
 	s.Recovery.FailedConnects, s.Recovery.LastTriedAt = s.Recovery.FailedConnects+1, now
@@ -284,7 +284,7 @@ func (s Session) AfterConnectError(err error, now time.Time) Session {
 		s.AuthorizedAt = now
 		return s.markPaired(now)
 	case KindSessionNotFound, KindKeyRefused:
-		return s.stop(now) // nothing can be begun there; pushing on would only be a storm
+		return s.stop(now) // nothing can be connected there; retries would only be a storm
 	case KindServerError, KindTimeout, KindUnreachable, KindRateLimited, KindBadResponse:
 		if s.AcquiringSince.IsZero() {
 			s = s.StartAcquiring(now)
@@ -299,13 +299,13 @@ func (s *Session) RateLimited() bool {
 	return s.Recovery.FailedConnects > 0 && s.History.ConnectFailure.Kind == KindRateLimited
 }
 
-// MarkStateQueried remembers that the gate asked for the state at now.
+// MarkStateQueried remembers that qrgate asked for the state at now.
 func (s Session) MarkStateQueried(now time.Time) Session {
 	s.StateQueriedAt = now
 	return s
 }
 
-// MarkRecovery remembers on which rung the gate itself pushed at now.
+// MarkRecovery remembers which recovery step was made at now.
 func (s Session) MarkRecovery(how ConnectMode, now time.Time) Session {
 	switch how {
 	case Connect:
@@ -318,7 +318,7 @@ func (s Session) MarkRecovery(how ConnectMode, now time.Time) Session {
 	return s
 }
 
-// RequestQR is the belief after somebody asked for the QR at now. A wish after a rest begins a new window.
+// RequestQR is the session after a client requested the QR at now. Without an acquisition it begins one.
 func (s Session) RequestQR(now time.Time) Session {
 	switch {
 	case s.State == Connected:
@@ -359,7 +359,7 @@ func (s Session) SuspectQR(at time.Time) Session {
 // QRUsable reports whether a code is there that a phone can still scan, as far as is known.
 func (s *Session) QRUsable(now time.Time) bool { return s.QR.Usable(now) && !s.codeDead() }
 
-// GiveUp ends the wish: the window is over without a QR, or nobody wants one.
+// GiveUp ends the acquisition: its time is over without a QR, or nobody wants one.
 func (s Session) GiveUp(now time.Time) Session {
 	s.AcquiringSince = time.Time{}
 	switch {

@@ -8,8 +8,8 @@ import (
 	"qrgate/internal/diagnosis"
 )
 
-// recordFailure remembers a failure: the same kind goes on, another one begins. What the diagnosis needs beyond
-// that goes into the session's past.
+// recordFailure remembers a failure: the same kind continues the streak, another one begins a new one. What the diagnosis needs beyond
+// that goes into the session's history.
 func (s Session) recordFailure(err error, now time.Time) Session {
 	t := s.Failure
 	next := FailureStreak{Kind: KindOf(err), Since: now, LastAt: now, Times: 1}
@@ -18,8 +18,9 @@ func (s Session) recordFailure(err error, now time.Time) Session {
 	}
 	s.History = s.History.recordCause(next.Text+" "+s.Reason, now)
 	if next.Op == OpQR || next.Op == OpList {
-		look := s.History.PollFailure
-		s.History.PollFailure = next.continueStreak(look, look.Code == next.Code && !look.LastAt.Before(s.Since) && now.Sub(look.LastAt) < pollErrorTTL)
+		before := s.History.PollFailure
+		isSame := before.Code == next.Code && !before.LastAt.Before(s.Since) && now.Sub(before.LastAt) < pollErrorTTL
+		s.History.PollFailure = next.continueStreak(before, isSame)
 	}
 	if next.Op == OpConnect {
 		s.History.ConnectFailure = next.continueStreak(s.History.ConnectFailure, s.Recovery.FailedConnects > 0)
@@ -31,7 +32,7 @@ func (s Session) recordFailure(err error, now time.Time) Session {
 	return s
 }
 
-// continueStreak is t as the continuation of an earlier trouble, if it is one.
+// continueStreak is t as the continuation of an earlier streak, if it is the same failure.
 func (t FailureStreak) continueStreak(earlier FailureStreak, same bool) FailureStreak {
 	if same && earlier.Kind == t.Kind {
 		t.Since, t.Times = earlier.Since, earlier.Times+1
