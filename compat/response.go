@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"qrgate/internal/redact"
 	"qrgate/internal/session"
 )
 
@@ -96,12 +97,6 @@ func ErrorCode(body Object) string {
 	return ""
 }
 
-// longDigits could be a phone number; longWords could be a key, a code or a token.
-var (
-	longDigits = regexp.MustCompile(`\d{6,}`)
-	longWords  = regexp.MustCompile(`[^\s]{32,}`)
-)
-
 // ErrorText is the engine's own words of an error, scrubbed, with the reason that some engines add.
 func ErrorText(body Object) string {
 	text := errorMessage(body)
@@ -125,19 +120,5 @@ func errorMessage(body Object) string {
 	return ""
 }
 
-// Scrub makes an engine's words fit for a log: one line, at most 200 bytes, without anything that could
-// be a phone number, a key, a code or a token.
-func Scrub(text string) string {
-	text = longWords.ReplaceAllString(text, "…")
-	text = longDigits.ReplaceAllString(text, "…")
-	text = strings.Map(func(r rune) rune {
-		if r < 0x20 || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, text)
-	if len(text) > 200 {
-		text = strings.ToValidUTF8(text[:200], "")
-	}
-	return text
-}
+// Scrub redacts the text of an engine's error to one line.
+func Scrub(text string) string { return redact.Line(text) }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"qrgate/internal/diagnosis"
+	"qrgate/internal/redact"
 	"qrgate/internal/session"
 )
 
@@ -116,10 +117,10 @@ func (r *Recorder) Snapshot(now time.Time) Snapshot {
 	slices.SortStableFunc(s.Journeys, func(a, b Journey) int { return b.At.Compare(a.At) })
 	slices.SortStableFunc(s.Changes, func(a, b Change) int { return b.At.Compare(a.At) })
 	for i := range s.Journeys {
-		s.Journeys[i].Label = mask(s.Journeys[i].Label)
+		s.Journeys[i].Label = redact.Name(s.Journeys[i].Label)
 	}
 	for i := range s.Changes {
-		s.Changes[i].Label = mask(s.Changes[i].Label)
+		s.Changes[i].Label = redact.Name(s.Changes[i].Label)
 	}
 	s.Store.Since = r.storeAt
 	s.Engine = Engine{State: EngineUnknown, Since: r.since, Answers: map[string]int{}}
@@ -131,7 +132,7 @@ func (r *Recorder) Snapshot(now time.Time) Snapshot {
 		s.Engine.Answers[a.Class]++
 	}
 	if len(all) > 0 {
-		all[0].Code = mask(all[0].Code)
+		all[0].Code = redact.Name(all[0].Code)
 		s.Engine.Last = &all[0]
 	}
 	return s

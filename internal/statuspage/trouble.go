@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"qrgate/internal/diagnosis"
+	"qrgate/internal/redact"
 	"qrgate/internal/session"
 )
 
@@ -167,7 +168,7 @@ func (k *trouble) line() string {
 		line += fmt.Sprintf(", HTTP %d", k.status)
 	}
 	if k.engineCode != "" {
-		line += " " + mask(k.engineCode)
+		line += " " + redact.Name(k.engineCode)
 	}
 	if k.why != "" {
 		line += " (" + k.why + ")"
@@ -220,7 +221,7 @@ func (c *Cause) add(k *trouble, since, last time.Time) {
 	if k.probe {
 		c.Probes++
 	} else if k.label != "" && len(c.Labels) < causesLabels {
-		c.Labels = append(c.Labels, mask(k.label))
+		c.Labels = append(c.Labels, redact.Name(k.label))
 	}
 	if since.Before(c.Since) {
 		c.Since = since

@@ -11,23 +11,9 @@ import (
 	"qrgate/internal/store"
 )
 
-// Records is a store of sealed values, as internal/acquire uses it.
-type Records interface {
-	Get(ctx context.Context, keys ...string) ([]store.Record, error)
-	Put(ctx context.Context, key string, prev int64, r store.Record) error
-	Watch(key string) (changed <-chan struct{}, stop func())
-}
-
-// Leases decide which replica does a piece of work.
-type Leases interface {
-	Acquire(ctx context.Context, key, owner string, ttl time.Duration) (bool, error)
-	Release(ctx context.Context, key, owner string) error
-}
-
-// Storage is a whole store.
+// Storage is a store with everything that qrgate uses of it.
 type Storage interface {
-	Records
-	Leases
+	store.LeasedStore
 	Ping(ctx context.Context) error
 	Run(ctx context.Context) error
 }
@@ -48,36 +34,36 @@ const (
 func Store(t *testing.T, open func(t *testing.T) Storage) {
 	t.Helper()
 	for name, check := range map[string]func(*testing.T, *fixture){
-		"absent":                testAbsent,
-		"written is read":       testWritten,
-		"copies":                testCopies,
-		"many keys":             testManyKeys,
-		"strange keys":          testStrangeKeys,
-		"large values":          testLargeValues,
-		"large versions":        testLargeVersions,
-		"stale writers":         testStale,
-		"tombstones":            testTombstone,
-		"bad records":           testBadRecords,
-		"life":                  testLife,
-		"life of tombstones":    testTombstoneLife,
-		"life belongs to value": testLifeBelongsToValue,
-		"racing writers":        testRacingWriters,
-		"one winner":            testOneWinner,
-		"wakes":                 testWakes,
-		"wakes everyone":        testWakesEveryone,
-		"wakes nobody else":     testWakesNobodyElse,
-		"stopped watch":         testStoppedWatch,
-		"lease":                 testLease,
-		"lease takeover":        testLeaseTakeover,
-		"lease renewal":         testLeaseRenewal,
-		"lease race":            testLeaseRace,
-		"cancelled":             testCancelled,
-		"ping":                  testPing,
-		"model":                 testModel,
+		"absent":                 testAbsent,
+		"written is read":        testWritten,
+		"copies":                 testCopies,
+		"many keys":              testManyKeys,
+		"strange keys":           testStrangeKeys,
+		"large values":           testLargeValues,
+		"large versions":         testLargeVersions,
+		"stale writers":          testStale,
+		"tombstones":             testTombstone,
+		"bad records":            testBadRecords,
+		"TTL":                    testTTL,
+		"TTL of tombstones":      testTombstoneTTL,
+		"TTL belongs to value":   testTTLBelongsToValue,
+		"racing writers":         testRacingWriters,
+		"one winner":             testOneWinner,
+		"wakes":                  testWakes,
+		"wakes all watchers":     testWakesAllWatchers,
+		"wakes no other watcher": testWakesNoOtherWatcher,
+		"stopped watch":          testStoppedWatch,
+		"lease":                  testLease,
+		"lease takeover":         testLeaseTakeover,
+		"lease renewal":          testLeaseRenewal,
+		"lease race":             testLeaseRace,
+		"cancelled":              testCancelled,
+		"ping":                   testPing,
+		"model":                  testModel,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			check(t, newBench(t, open))
+			check(t, newFixture(t, open))
 		})
 	}
 }
@@ -89,7 +75,7 @@ type fixture struct {
 	keys atomic.Int64
 }
 
-func newBench(t *testing.T, open func(t *testing.T) Storage) *fixture {
+func newFixture(t *testing.T, open func(t *testing.T) Storage) *fixture {
 	t.Helper()
 	return &fixture{t: t, a: run(t, open), b: run(t, open)}
 }
@@ -121,7 +107,7 @@ func (b *fixture) key() string {
 }
 
 // get reads one key and fails the test if that fails.
-func (b *fixture) get(s Records, key string) store.Record {
+func (b *fixture) get(s store.Store, key string) store.Record {
 	b.t.Helper()
 	records, err := s.Get(b.t.Context(), key)
 	if err != nil {
@@ -134,7 +120,7 @@ func (b *fixture) get(s Records, key string) store.Record {
 }
 
 // put writes a value with a long TTL and fails the test if that fails.
-func (b *fixture) put(s Records, key string, version int64, value string) {
+func (b *fixture) put(s store.Store, key string, version int64, value string) {
 	b.t.Helper()
 	r := store.Record{Version: version, Value: []byte(value), TTL: ample}
 	if err := s.Put(b.t.Context(), key, version-1, r); err != nil {
@@ -143,7 +129,7 @@ func (b *fixture) put(s Records, key string, version int64, value string) {
 }
 
 // want checks version and value of the record of key.
-func (b *fixture) want(s Records, key string, version int64, value string) {
+func (b *fixture) want(s store.Store, key string, version int64, value string) {
 	b.t.Helper()
 	if r := b.get(s, key); r.Version != version || string(r.Value) != value {
 		b.t.Errorf("stored: version %d, %d bytes %.40q; want version %d, %d bytes %.40q",

@@ -12,7 +12,7 @@ import (
 )
 
 // acquire requests a lease and fails the test if the result is not want.
-func (b *fixture) acquire(s Leases, key, owner string, want bool) {
+func (b *fixture) acquire(s store.Leases, key, owner string, want bool) {
 	b.t.Helper()
 	ok, err := s.Acquire(b.t.Context(), key, owner, ample)
 	if err != nil || ok != want {
@@ -20,7 +20,7 @@ func (b *fixture) acquire(s Leases, key, owner string, want bool) {
 	}
 }
 
-func (b *fixture) release(s Leases, key, owner string) {
+func (b *fixture) release(s store.Leases, key, owner string) {
 	b.t.Helper()
 	if err := s.Release(b.t.Context(), key, owner); err != nil {
 		b.t.Fatalf("Release by %s: %v", owner, err)
@@ -47,7 +47,7 @@ func testLease(t *testing.T, b *fixture) {
 	for name, c := range map[string]struct {
 		owner string
 		ttl   time.Duration
-	}{"no owner": {"", ample}, "no life": {"one", 0}, "life in the past": {"one", -1}} {
+	}{"no owner": {"", ample}, "no TTL": {"one", 0}, "negative TTL": {"one", -1}} {
 		if ok, err := b.a.Acquire(t.Context(), b.key(), c.owner, c.ttl); ok || err == nil {
 			t.Errorf("%s: Acquire returned %t, %v; want an error", name, ok, err)
 		}
@@ -62,22 +62,22 @@ func testLeaseTakeover(t *testing.T, b *fixture) {
 	}
 	after := time.Now()
 	for {
-		asked := time.Now()
+		sentAt := time.Now()
 		ok, err := b.b.Acquire(t.Context(), key, "two", ample)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if ok && time.Now().Before(before.Add(shortTTL-tick)) {
-			t.Fatalf("taken over after %v of a life of %v", time.Since(before), shortTTL)
+			t.Fatalf("taken over after %v of a TTL of %v", time.Since(before), shortTTL)
 		}
 		if ok {
 			break
 		}
-		if asked.After(after.Add(shortTTL + tick)) {
-			t.Fatalf("refused %v after a lease of %v was taken", asked.Sub(after), shortTTL)
+		if sentAt.After(after.Add(shortTTL + tick)) {
+			t.Fatalf("refused %v after a lease of %v was taken", sentAt.Sub(after), shortTTL)
 		}
 	}
-	b.release(b.a, key, "one") // who lost it cannot give it away
+	b.release(b.a, key, "one") // an owner that lost the lease cannot release it
 	b.acquire(b.a, key, "one", false)
 }
 
@@ -121,7 +121,7 @@ func testLeaseRace(t *testing.T, b *fixture) {
 				}
 				entered.Add(1)
 				if n := inside.Add(1); n != 1 {
-					t.Errorf("%d owners hold one lease", n)
+					t.Errorf("%d owners have one lease", n)
 				}
 				inside.Add(-1)
 				if err := s.Release(context.Background(), key, owner); err != nil {
@@ -148,7 +148,7 @@ func testCancelled(t *testing.T, b *fixture) {
 		"ping":    func() error { return b.a.Ping(gone) },
 	} {
 		if err := call(); !isCancelled(err) {
-			t.Errorf("%s with a cancelled context: %v, want context.Canceled and not ErrStoreDown", name, err)
+			t.Errorf("%s with a cancelled context: %v, want context.Canceled and not ErrStoreUnavailable", name, err)
 		}
 	}
 	b.want(b.b, key, 0, "")

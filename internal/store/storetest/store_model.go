@@ -78,7 +78,7 @@ func (m *model) get(r *rapid.T) {
 }
 
 func show(r store.Record) string {
-	return fmt.Sprintf("version %d, value %x, life %v", r.Version, r.Value, r.TTL)
+	return fmt.Sprintf("version %d, value %x, TTL %v", r.Version, r.Value, r.TTL)
 }
 
 func (m *model) acquire(r *rapid.T) {

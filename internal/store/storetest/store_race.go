@@ -59,7 +59,7 @@ func testRacingWriters(t *testing.T, b *fixture) {
 	}
 }
 
-func read(t *testing.T, s Records, key string) store.Record {
+func read(t *testing.T, s store.Store, key string) store.Record {
 	records, err := s.Get(context.Background(), key)
 	if err != nil || len(records) != 1 {
 		t.Errorf("Get: %d records, %v", len(records), err)

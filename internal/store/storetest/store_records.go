@@ -106,7 +106,7 @@ func testLargeVersions(t *testing.T, b *fixture) {
 		b.want(b.b, key, version, fmt.Sprint(version))
 		r := store.Record{Version: math.MaxInt64, Value: []byte("stale"), TTL: ample}
 		if err := b.b.Put(t.Context(), key, version-1, r); !errors.Is(err, store.ErrVersionConflict) {
-			t.Errorf("Put by a writer that read %d where %d is stored: %v, want ErrStale", version-1, version, err)
+			t.Errorf("Put by a writer that read %d where %d is stored: %v, want ErrVersionConflict", version-1, version, err)
 		}
 	}
 }
@@ -118,7 +118,7 @@ func testStale(t *testing.T, b *fixture) {
 		for _, version := range []int64{prev + 1, 10, 11, 100} {
 			err := b.b.Put(t.Context(), key, prev, store.Record{Version: version, Value: []byte("stale"), TTL: ample})
 			if version > prev && !errors.Is(err, store.ErrVersionConflict) {
-				t.Errorf("Put of %d by a writer that read %d where 10 is stored: %v, want ErrStale", version, prev, err)
+				t.Errorf("Put of %d by a writer that read %d where 10 is stored: %v, want ErrVersionConflict", version, prev, err)
 			}
 		}
 	}
@@ -134,10 +134,10 @@ func testTombstone(t *testing.T, b *fixture) {
 	}
 	err := b.b.Put(t.Context(), key, 1, store.Record{Version: 3, Value: []byte("late"), TTL: ample})
 	if !errors.Is(err, store.ErrVersionConflict) {
-		t.Errorf("Put by a writer that read version 1, over a tombstone of version 2: %v, want ErrStale", err)
+		t.Errorf("Put by a writer that read version 1, over a tombstone of version 2: %v, want ErrVersionConflict", err)
 	}
-	b.put(b.b, key, 3, "new life")
-	b.want(b.a, key, 3, "new life")
+	b.put(b.b, key, 3, "new value")
+	b.want(b.a, key, 3, "new value")
 }
 
 func testBadRecords(t *testing.T, b *fixture) {
@@ -145,14 +145,14 @@ func testBadRecords(t *testing.T, b *fixture) {
 		prev int64
 		r    store.Record
 	}{
-		"version as read":    {5, store.Record{Version: 5, Value: []byte("v"), TTL: ample}},
-		"version below":      {5, store.Record{Version: 4, Value: []byte("v"), TTL: ample}},
-		"version zero":       {0, store.Record{Value: []byte("v"), TTL: ample}},
-		"below zero":         {-2, store.Record{Version: -1, Value: []byte("v"), TTL: ample}},
-		"read below zero":    {-1, store.Record{Version: 1, Value: []byte("v"), TTL: ample}},
-		"no life":            {0, store.Record{Version: 1, Value: []byte("v")}},
-		"life in the past":   {0, store.Record{Version: 1, Value: []byte("v"), TTL: -1}},
-		"tombstone, no life": {0, store.Record{Version: 1}},
+		"version as read":   {5, store.Record{Version: 5, Value: []byte("v"), TTL: ample}},
+		"version below":     {5, store.Record{Version: 4, Value: []byte("v"), TTL: ample}},
+		"version zero":      {0, store.Record{Value: []byte("v"), TTL: ample}},
+		"below zero":        {-2, store.Record{Version: -1, Value: []byte("v"), TTL: ample}},
+		"read below zero":   {-1, store.Record{Version: 1, Value: []byte("v"), TTL: ample}},
+		"no TTL":            {0, store.Record{Version: 1, Value: []byte("v")}},
+		"negative TTL":      {0, store.Record{Version: 1, Value: []byte("v"), TTL: -1}},
+		"tombstone, no TTL": {0, store.Record{Version: 1}},
 	} {
 		key := b.key()
 		err := b.a.Put(t.Context(), key, c.prev, c.r)

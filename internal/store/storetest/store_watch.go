@@ -38,7 +38,7 @@ func testWakes(t *testing.T, b *fixture) {
 	wantToken(t, there)
 }
 
-func testWakesEveryone(t *testing.T, b *fixture) {
+func testWakesAllWatchers(t *testing.T, b *fixture) {
 	key := b.key()
 	var channels []<-chan struct{}
 	for range 20 {
@@ -55,21 +55,21 @@ func testWakesEveryone(t *testing.T, b *fixture) {
 }
 
 // A watcher gets no token for other keys, and none for a refused write. A later Put that both handles notice shows that
-// none is still on its way.
-func testWakesNobodyElse(t *testing.T, b *fixture) {
+// none is pending.
+func testWakesNoOtherWatcher(t *testing.T, b *fixture) {
 	quiet, busy := b.key(), b.key()
 	b.put(b.a, quiet, 5, "still")
-	silent, stopSilent := b.b.Watch(quiet)
-	defer stopSilent()
-	heard, stopHeard := b.b.Watch(busy)
-	defer stopHeard()
+	quietTokens, stopQuiet := b.b.Watch(quiet)
+	defer stopQuiet()
+	busyTokens, stopBusy := b.b.Watch(busy)
+	defer stopBusy()
 	tokens := 0
 	for version := int64(1); version <= 10; version++ {
 		_ = b.a.Put(t.Context(), quiet, 1, store.Record{Version: 6, Value: []byte("stale"), TTL: ample})
 		b.put(b.a, busy, version, "v")
-		wantToken(t, heard)
+		wantToken(t, busyTokens)
 		select {
-		case <-silent:
+		case <-quietTokens:
 			tokens++
 		default:
 		}

@@ -1,4 +1,4 @@
-// Package enginetest is the conformance suite of session.Engine.
+// Package enginetest is the conformance suite of engines. The tests of each implementation of session.Engine call it.
 package enginetest
 
 import (
@@ -10,41 +10,40 @@ import (
 	"qrgate/internal/session"
 )
 
-// EngineRig is an engine under test and what the interface does not offer.
+// EngineRig is an engine under test, a valid caller, and a way to create sessions.
 type EngineRig struct {
 	Engine session.Engine
 	Caller session.Caller
-	// Create makes a session by the engine's own API.
+	// Create creates a session with the engine's own API.
 	Create func(t *testing.T, name string) session.Ref
 }
 
-// enginePatience bounds how long an engine may take to show its first code, or to change its state.
-const enginePatience = 10 * time.Second
+// codeTimeout is for an engine to return its first code, or a new one.
+const codeTimeout = 10 * time.Second
 
-// Engine tests an engine, simulated or real: it reports the right kinds of errors, a code exists only after a connect, and
-// no other caller can read a session.
+// Engine checks an engine, simulated or real: kinds of errors, a code after a connect, and that other callers get nothing.
 func Engine(t *testing.T, open func(*testing.T) EngineRig) {
 	for name, check := range map[string]func(*testing.T, EngineRig){
-		"no code before a connect":          noCodeBefore,
-		"a code after a connect":            codeAfter,
-		"a connect may be repeated":         connectTwice,
-		"a restart brings a new code":       restarts,
-		"the list shows what is there":      listed,
-		"an unknown session is unknown":     unknown,
-		"a wrong key is refused":            wrongKey,
-		"a call that is given up says so":   givenUp,
-		"both ids name the same session":    bothIDs,
-		"an observation names its session":  named,
-		"the state of a waiting session":    waitingState,
-		"an image is a data URL of a PNG":   imageForm,
-		"an expiry is in the near future":   expiry,
-		"force is a connect like any other": forced,
+		"no code before a connect":           checkNoCodeBeforeConnect,
+		"a code after a connect":             checkCodeAfterConnect,
+		"a second connect":                   checkSecondConnect,
+		"a restart returns a new code":       checkRestart,
+		"the list contains the session":      checkList,
+		"an unknown session":                 checkUnknownSession,
+		"a wrong key is refused":             checkWrongKey,
+		"a canceled call":                    checkCanceledCall,
+		"both ids name the same session":     checkBothIDs,
+		"a report has both ids":              checkReportRef,
+		"the state of a session with a code": checkStateWithCode,
+		"an image is a data URL of a PNG":    checkImageForm,
+		"an expiry is in the near future":    checkExpiry,
+		"a forced connect":                   checkForcedConnect,
 	} {
 		t.Run(name, func(t *testing.T) { check(t, open(t)) })
 	}
 }
 
-func noCodeBefore(t *testing.T, r EngineRig) {
+func checkNoCodeBeforeConnect(t *testing.T, r EngineRig) {
 	ref := r.Create(t, "suite-1")
 	if _, err := r.Engine.QR(t.Context(), r.Caller, ref); session.KindOf(err) != session.KindNotReady {
 		t.Errorf("QR before a connect: %v", err)
@@ -62,46 +61,48 @@ func (r EngineRig) code(t *testing.T, ref session.Ref, how session.ConnectMode) 
 
 func (r EngineRig) await(t *testing.T, ref session.Ref) session.SessionReport {
 	t.Helper()
-	for end := time.Now().Add(enginePatience); ; <-time.After(50 * time.Millisecond) {
+	for deadline := time.Now().Add(codeTimeout); ; <-time.After(50 * time.Millisecond) {
 		o, err := r.Engine.QR(t.Context(), r.Caller, ref)
 		if err == nil && !o.Image.Empty() {
 			return o
 		}
-		if kind := session.KindOf(err); kind != session.KindNotReady || time.Now().After(end) {
+		if kind := session.KindOf(err); kind != session.KindNotReady || time.Now().After(deadline) {
 			t.Fatalf("no code: %v", err)
 		}
 	}
 }
 
-func codeAfter(t *testing.T, r EngineRig) { r.code(t, r.Create(t, "suite-1"), session.Connect) }
+func checkCodeAfterConnect(t *testing.T, r EngineRig) {
+	r.code(t, r.Create(t, "suite-1"), session.Connect)
+}
 
-func connectTwice(t *testing.T, r EngineRig) {
+func checkSecondConnect(t *testing.T, r EngineRig) {
 	ref := r.Create(t, "suite-1")
 	r.code(t, ref, session.Connect)
 	r.code(t, ref, session.Connect)
 }
 
-func restarts(t *testing.T, r EngineRig) {
+func checkRestart(t *testing.T, r EngineRig) {
 	ref := r.Create(t, "suite-1")
 	first := r.code(t, ref, session.Connect)
-	for end := time.Now().Add(enginePatience); r.code(t, ref, session.Restart).Image.Equal(first.Image); {
-		if time.Now().After(end) {
+	for deadline := time.Now().Add(codeTimeout); r.code(t, ref, session.Restart).Image.Equal(first.Image); {
+		if time.Now().After(deadline) {
 			t.Fatal("the code after a restart is the old one")
 		}
 	}
 }
 
-func listed(t *testing.T, r EngineRig) {
+func checkList(t *testing.T, r EngineRig) {
 	ref := r.Create(t, "suite-1")
 	r.code(t, ref, session.Connect)
-	roll, err := r.Engine.List(t.Context(), r.Caller)
+	list, err := r.Engine.List(t.Context(), r.Caller)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, o := range roll.Sessions {
+	for _, o := range list.Sessions {
 		if o.Ref == ref {
 			if o.State != session.AwaitingScan {
-				t.Errorf("the list says %s", o.State)
+				t.Errorf("the state in the list is %s", o.State)
 			}
 			return
 		}
@@ -109,7 +110,7 @@ func listed(t *testing.T, r EngineRig) {
 	t.Errorf("%+v is not in the list", ref)
 }
 
-func unknown(t *testing.T, r EngineRig) {
+func checkUnknownSession(t *testing.T, r EngineRig) {
 	r.Create(t, "suite-1")
 	ref := session.Ref{ID: 987654}
 	_, qr := r.Engine.QR(t.Context(), r.Caller, ref)
@@ -117,55 +118,55 @@ func unknown(t *testing.T, r EngineRig) {
 	_, connect := r.Engine.Connect(t.Context(), r.Caller, ref, session.Connect)
 	for op, err := range map[string]error{"qr": qr, "status": status, "connect": connect} {
 		if session.KindOf(err) != session.KindSessionNotFound {
-			t.Errorf("%s of a session that is not there: %v", op, err)
+			t.Errorf("%s of an unknown session: %v", op, err)
 		}
 	}
 }
 
-func wrongKey(t *testing.T, r EngineRig) {
+func checkWrongKey(t *testing.T, r EngineRig) {
 	ref := r.Create(t, "suite-1")
 	r.code(t, ref, session.Connect)
-	thief := session.Caller{Key: secret.NewSecret("not-a-key-of-anybody")}
-	o, qr := r.Engine.QR(t.Context(), thief, ref)
-	_, list := r.Engine.List(t.Context(), thief)
+	stranger := session.Caller{Key: secret.NewSecret("not-a-valid-key-0000")}
+	o, qr := r.Engine.QR(t.Context(), stranger, ref)
+	_, list := r.Engine.List(t.Context(), stranger)
 	for op, err := range map[string]error{"qr": qr, "list": list} {
 		if session.KindOf(err) != session.KindKeyRefused {
 			t.Errorf("%s with a wrong key: %v", op, err)
 		}
 	}
 	if !o.Image.Empty() {
-		t.Error("a wrong key was shown a code")
+		t.Error("a caller with a wrong key got a code")
 	}
 }
 
-func givenUp(t *testing.T, r EngineRig) {
+func checkCanceledCall(t *testing.T, r EngineRig) {
 	ref := r.Create(t, "suite-1")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := r.Engine.QR(ctx, r.Caller, ref); session.KindOf(err) != session.KindCanceled {
-		t.Errorf("a call that was given up: %v", err)
+		t.Errorf("a canceled call: %v", err)
 	}
 }
 
-func bothIDs(t *testing.T, r EngineRig) {
+func checkBothIDs(t *testing.T, r EngineRig) {
 	ref := r.Create(t, "suite-1")
 	r.code(t, ref, session.Connect)
 	byID := r.await(t, session.Ref{ID: ref.ID})
 	byName := r.await(t, session.Ref{Name: ref.Name})
 	if !byID.Image.Equal(byName.Image) {
-		t.Error("the two ids show two codes")
+		t.Error("the two ids have two codes")
 	}
 }
 
-func named(t *testing.T, r EngineRig) {
+func checkReportRef(t *testing.T, r EngineRig) {
 	ref := r.Create(t, "suite-1")
 	o, err := r.Engine.Status(t.Context(), r.Caller, session.Ref{ID: ref.ID})
 	if err != nil || o.Ref != ref {
-		t.Errorf("the state is of %+v, want %+v: %v", o.Ref, ref, err)
+		t.Errorf("the report is of %+v, want %+v: %v", o.Ref, ref, err)
 	}
 }
 
-func waitingState(t *testing.T, r EngineRig) {
+func checkStateWithCode(t *testing.T, r EngineRig) {
 	ref := r.Create(t, "suite-1")
 	r.code(t, ref, session.Connect)
 	o, err := r.Engine.Status(t.Context(), r.Caller, ref)
@@ -174,19 +175,19 @@ func waitingState(t *testing.T, r EngineRig) {
 	}
 }
 
-func imageForm(t *testing.T, r EngineRig) {
+func checkImageForm(t *testing.T, r EngineRig) {
 	image := r.code(t, r.Create(t, "suite-1"), session.Connect).Image.Reveal()
 	const form = "data:image/png;base64,iVBOR"
 	if len(image) < len(form) || image[:len(form)] != form {
-		t.Error("the image is no data URL of a PNG")
+		t.Error("the image is not a data URL of a PNG")
 	}
 }
 
-func expiry(t *testing.T, r EngineRig) {
+func checkExpiry(t *testing.T, r EngineRig) {
 	e := r.code(t, r.Create(t, "suite-1"), session.Connect).Expiry
 	if e.Known && (e.In <= 0 || e.In > 10*time.Minute) {
-		t.Errorf("the code ends in %v", e.In)
+		t.Errorf("the code expires in %v", e.In)
 	}
 }
 
-func forced(t *testing.T, r EngineRig) { r.code(t, r.Create(t, "suite-1"), session.Force) }
+func checkForcedConnect(t *testing.T, r EngineRig) { r.code(t, r.Create(t, "suite-1"), session.Force) }

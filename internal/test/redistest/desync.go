@@ -11,25 +11,24 @@ import (
 	"github.com/alicebob/miniredis/v2"
 )
 
-// Desync is a Redis whose replies can shift: after [Desync.Shift] it responds to each command with the reply to the command
-// before, of any client. It is the worst that a mix-up of replies
-// can do, with the one-question-one-answer rhythm kept, so that no client notices by itself.
+// Desync is a Redis whose replies can get out of step: after [Desync.Shift] each command gets the reply to the command
+// before it, of any client. Every command still gets exactly one reply, so a client cannot detect it by counting.
 type Desync struct {
 	redis *miniredis.Miniredis
 	relay net.Listener
 
-	shifted atomic.Bool
-	swapped atomic.Int64
-	dialled atomic.Int64
-	work    sync.WaitGroup
+	shifted   atomic.Bool
+	swapped   atomic.Int64
+	connected atomic.Int64
+	work      sync.WaitGroup
 
 	mu     sync.Mutex
-	kept   []byte // the answer that the next command will get
+	kept   []byte // the reply to the next command
 	conns  map[net.Conn]struct{}
 	closed bool
 }
 
-// StartDesync runs one until the test ends. It answers truly until [Desync.Shift].
+// StartDesync runs one until the test ends. Its replies are correct until [Desync.Shift].
 func StartDesync(t testing.TB) *Desync {
 	t.Helper()
 	d := &Desync{redis: miniredis.NewMiniRedis(), conns: make(map[net.Conn]struct{})}
@@ -48,14 +47,13 @@ func StartDesync(t testing.TB) *Desync {
 	return d
 }
 
-// URL is where it listens.
+// URL is the relay's URL.
 func (d *Desync) URL() string { return "redis://" + d.relay.Addr().String() }
 
-// Shift puts every answer from now on one command late. Connection set-up and PING stay true, as after a
-// mix-up that happened on a healthy connection.
+// Shift delays every reply by one command. Replies to connection set-up and PING stay correct.
 func (d *Desync) Shift() { d.shifted.Store(true) }
 
-// Realign makes the answers true again.
+// Realign makes the replies correct again.
 func (d *Desync) Realign() {
 	d.shifted.Store(false)
 	d.mu.Lock()
@@ -63,11 +61,11 @@ func (d *Desync) Realign() {
 	d.mu.Unlock()
 }
 
-// Swapped is how many commands got the answer to another.
+// Swapped counts the commands that got another command's reply.
 func (d *Desync) Swapped() int64 { return d.swapped.Load() }
 
-// Connections is how many connections were ever made to it.
-func (d *Desync) Connections() int64 { return d.dialled.Load() }
+// Connections counts all connections.
+func (d *Desync) Connections() int64 { return d.connected.Load() }
 
 func (d *Desync) accept() {
 	for {
@@ -75,25 +73,25 @@ func (d *Desync) accept() {
 		if err != nil {
 			return
 		}
-		d.dialled.Add(1)
+		d.connected.Add(1)
 		server, err := net.Dial("tcp", d.redis.Addr())
 		if err != nil {
 			_ = client.Close()
 			continue
 		}
-		d.hold(client, server)
+		d.track(client, server)
 		d.work.Go(func() {
 			defer d.drop(client, server)
-			_ = d.serve(client, server) // ends when either side hangs up
+			_ = d.serve(client, server) // ends when either side closes
 		})
 	}
 }
 
-// serve passes commands and answers on, one by one, until the client subscribes; then bytes just flow.
+// serve forwards commands and replies one by one until the client subscribes; then it copies bytes.
 func (d *Desync) serve(client, server net.Conn) error {
-	questions, answers := bufio.NewReader(client), bufio.NewReader(server)
+	commands, replies := bufio.NewReader(client), bufio.NewReader(server)
 	for {
-		command, err := readValue(questions)
+		command, err := readValue(commands)
 		if err != nil {
 			return err
 		}
@@ -102,53 +100,52 @@ func (d *Desync) serve(client, server net.Conn) error {
 		}
 		verb := name(command)
 		if verb == "subscribe" && !d.shifted.Load() {
-			return d.flow(client, answers, server, questions)
+			return d.copyBoth(client, replies, server, commands)
 		}
-		answer, err := readValue(answers)
+		reply, err := readValue(replies)
 		if err != nil {
 			return err
 		}
-		if _, err := client.Write(d.exchange(verb, answer)); err != nil {
+		if _, err := client.Write(d.exchange(verb, reply)); err != nil {
 			return err
 		}
 	}
 }
 
-// exchange keeps answer for the next command and returns the one kept from the last. The first command
-// after Shift has no predecessor and gets its own.
-func (d *Desync) exchange(verb string, answer []byte) []byte {
+// exchange keeps reply for the next command and returns the one kept before. The first command after Shift gets its own.
+func (d *Desync) exchange(verb string, reply []byte) []byte {
 	switch verb {
 	case "hello", "auth", "select", "client", "ping":
-		return answer
+		return reply
 	}
 	if !d.shifted.Load() {
-		return answer
+		return reply
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	late := d.kept
-	d.kept = answer
+	d.kept = reply
 	if late == nil {
-		return answer
+		return reply
 	}
 	d.swapped.Add(1)
 	return late
 }
 
-func (d *Desync) flow(client net.Conn, answers io.Reader, server net.Conn, questions io.Reader) error {
+func (d *Desync) copyBoth(client net.Conn, replies io.Reader, server net.Conn, commands io.Reader) error {
 	var back sync.WaitGroup
 	back.Go(func() {
-		_, _ = io.Copy(client, answers)
+		_, _ = io.Copy(client, replies)
 		_ = client.Close()
 	})
-	_, err := io.Copy(server, questions)
+	_, err := io.Copy(server, commands)
 	_ = server.Close()
 	back.Wait()
 	return err
 }
 
-// hold remembers conns for close; one that comes too late is closed here, and its serve ends at once.
-func (d *Desync) hold(conns ...net.Conn) {
+// track registers conns for close. After close it closes them at once.
+func (d *Desync) track(conns ...net.Conn) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, c := range conns {

@@ -1,5 +1,5 @@
-// Package redistest gives tests a real Redis server that can be stopped, hung and restarted ([Start]), and
-// one that answers out of step ([StartDesync]).
+// Package redistest provides Redis servers for tests: a real one that can be stopped, paused and restarted ([Start]),
+// one whose replies are out of step ([StartDesync]), and one with a fixed reply ([StartScripted]).
 package redistest
 
 import (
@@ -15,11 +15,11 @@ import (
 	"time"
 )
 
-// readyWithin is how long a server may take to say that it accepts connections.
-const readyWithin = 20 * time.Second
+// readyTimeout is for a server to accept connections.
+const readyTimeout = 20 * time.Second
 
-// Server is a redis-server of this test alone: on a loopback port, without persistence, so that it comes
-// back empty after [Server.Restart]. Its methods fail the test when the server does not do as told.
+// Server is a redis-server for one test: on a loopback port, without persistence, so that it is empty after
+// [Server.Restart]. Its methods fail the test on errors.
 type Server struct {
 	t    testing.TB
 	path string
@@ -37,13 +37,13 @@ func Start(t testing.TB, args ...string) *Server {
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
 		if os.Getenv("QRGATE_REQUIRE_ALL") == "1" {
-			t.Fatal("redis-server is not installed, and QRGATE_REQUIRE_ALL=1 asks for every test")
+			t.Fatal("redis-server is not installed, and QRGATE_REQUIRE_ALL=1 requires every test")
 		}
 		t.Skip("redis-server is not installed; this test needs the real one")
 	}
 	s := &Server{t: t, path: path, args: args}
 	t.Cleanup(s.Stop)
-	// Another process may take the port between our asking for a free one and the server's binding it.
+	// Another process may bind the free port before the server does.
 	for range 5 {
 		s.port = freePort(t)
 		if err = s.launch(); err == nil {
@@ -54,26 +54,25 @@ func Start(t testing.TB, args ...string) *Server {
 	return nil
 }
 
-// URL is where the server listens, as redis://127.0.0.1:PORT.
+// URL is redis://127.0.0.1:PORT.
 func (s *Server) URL() string { return "redis://" + s.Addr() }
 
-// Addr is where the server listens, as 127.0.0.1:PORT. It stays the same over restarts.
+// Addr is 127.0.0.1:PORT. A restart does not change it.
 func (s *Server) Addr() string { return fmt.Sprintf("127.0.0.1:%d", s.port) }
 
-// Stop kills the server and waits until it is gone; its port then refuses connections. A server that is
-// stopped or hung already is fine.
+// Stop kills the server, even a paused one, and waits for its end; its port then refuses connections.
 func (s *Server) Stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cmd == nil {
 		return
 	}
-	_ = s.cmd.Process.Kill() // SIGKILL ends a hung process too
-	_ = s.cmd.Wait()         // says "signal: killed", which is what was asked for
+	_ = s.cmd.Process.Kill() // SIGKILL ends a paused process, too
+	_ = s.cmd.Wait()         // always "signal: killed"
 	s.cmd = nil
 }
 
-// Pause hangs the server: its port accepts connections and nothing ever answers.
+// Pause stops the process: its port accepts connections, and no command gets a reply.
 func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
 
 // Resume ends a Pause.
@@ -100,7 +99,7 @@ func (s *Server) signal(signal os.Signal) {
 	}
 }
 
-// launch starts the process and returns when it says that it accepts connections.
+// launch starts the process and waits until it accepts connections.
 func (s *Server) launch() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,7 +120,7 @@ func (s *Server) launch() error {
 			if strings.Contains(lines.Text(), "Ready to accept connections") {
 				select {
 				case ready <- true:
-				default: // a server with several sockets says it once for each
+				default: // a server with several sockets prints it once for each
 				}
 			}
 		}
@@ -134,10 +133,10 @@ func (s *Server) launch() error {
 			return nil
 		}
 		return fmt.Errorf("it ended at once: %w", cmd.Wait())
-	case <-time.After(readyWithin):
+	case <-time.After(readyTimeout):
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
-		return fmt.Errorf("not ready within %v", readyWithin)
+		return fmt.Errorf("not ready within %v", readyTimeout)
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"qrgate/internal/test/redistest"
 )
 
-// client is a connection that speaks in words and lines.
+// client sends commands as words and reads replies as lines.
 type client struct {
 	t *testing.T
 	net.Conn
@@ -29,14 +29,14 @@ func dial(t *testing.T, url string) *client {
 	return &client{t: t, Conn: conn, lines: bufio.NewReader(conn)}
 }
 
-// ask sends a command in RESP and returns the first line of the answer.
-func (c *client) ask(words ...string) string {
+// do sends a command in RESP and returns the first line of the reply.
+func (c *client) do(words ...string) string {
 	c.t.Helper()
-	c.say(words...)
-	return c.hear()
+	c.send(words...)
+	return c.readLine()
 }
 
-func (c *client) say(words ...string) {
+func (c *client) send(words ...string) {
 	c.t.Helper()
 	var command strings.Builder
 	command.WriteString("*" + string(rune('0'+len(words))) + "\r\n")
@@ -48,7 +48,7 @@ func (c *client) say(words ...string) {
 	}
 }
 
-func (c *client) hear() string {
+func (c *client) readLine() string {
 	c.t.Helper()
 	line, err := c.lines.ReadString('\n')
 	if err != nil {
@@ -60,25 +60,25 @@ func (c *client) hear() string {
 func want(t *testing.T, got, want string) {
 	t.Helper()
 	if got != want {
-		t.Errorf("answer %q, want %q", got, want)
+		t.Errorf("reply %q, want %q", got, want)
 	}
 }
 
-func TestServer(t *testing.T) {
+func TestServer_PauseStopAndRestart(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	before := dial(t, server.URL())
-	want(t, before.ask("INCR", "n"), ":1")
+	want(t, before.do("INCR", "n"), ":1")
 
 	server.Pause()
-	before.say("INCR", "n")
+	before.send("INCR", "n")
 	_ = before.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 	if line, err := before.lines.ReadString('\n'); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("a server on pause answers %q, %v", line, err)
+		t.Errorf("a paused server replies %q, %v", line, err)
 	}
 	_ = before.SetReadDeadline(time.Time{})
 	server.Resume()
-	want(t, before.hear(), ":2")
+	want(t, before.readLine(), ":2")
 
 	server.Stop()
 	server.Stop()
@@ -87,40 +87,40 @@ func TestServer(t *testing.T) {
 		t.Error("a stopped server accepts a connection")
 	}
 	server.Restart()
-	want(t, dial(t, server.URL()).ask("INCR", "n"), ":1")
+	want(t, dial(t, server.URL()).do("INCR", "n"), ":1")
 	server.Pause()
 	server.Restart()
-	want(t, dial(t, server.URL()).ask("INCR", "n"), ":1")
+	want(t, dial(t, server.URL()).do("INCR", "n"), ":1")
 }
 
-func TestDesync(t *testing.T) {
+func TestDesync_ShiftsAndRealignsReplies(t *testing.T) {
 	t.Parallel()
 	server := redistest.StartDesync(t)
 	one, two := dial(t, server.URL()), dial(t, server.URL())
-	want(t, one.ask("SET", "n", "10"), "+OK")
-	want(t, two.ask("INCR", "n"), ":11")
+	want(t, one.do("SET", "n", "10"), "+OK")
+	want(t, two.do("INCR", "n"), ":11")
 	server.Shift()
-	want(t, one.ask("INCR", "n"), ":12") // nothing is kept yet
-	want(t, two.ask("INCR", "n"), ":12")
-	want(t, one.ask("PING"), "+PONG")
-	want(t, two.ask("INCR", "n"), ":13")
-	want(t, one.ask("GET", "n"), ":14")
+	want(t, one.do("INCR", "n"), ":12") // no reply is kept yet
+	want(t, two.do("INCR", "n"), ":12")
+	want(t, one.do("PING"), "+PONG")
+	want(t, two.do("INCR", "n"), ":13")
+	want(t, one.do("GET", "n"), ":14")
 	if n := server.Swapped(); n != 3 {
-		t.Errorf("%d answers were swapped, want 3", n)
+		t.Errorf("%d replies were swapped, want 3", n)
 	}
 	server.Realign()
-	want(t, one.ask("INCR", "n"), ":15")
-	want(t, two.ask("INCR", "n"), ":16")
-	want(t, one.ask("SUBSCRIBE", "c"), "*3")
+	want(t, one.do("INCR", "n"), ":15")
+	want(t, two.do("INCR", "n"), ":16")
+	want(t, one.do("SUBSCRIBE", "c"), "*3")
 	if n := server.Connections(); n != 2 {
 		t.Errorf("%d connections, want 2", n)
 	}
 }
 
-func TestScripted(t *testing.T) {
+func TestScripted_RepliesWithTheScript(t *testing.T) {
 	t.Parallel()
 	c := dial(t, redistest.StartScripted(t, ":7\r\n"))
-	want(t, c.ask("AUTH", "x"), "+OK")
-	want(t, c.ask("GET", "n"), ":7")
-	want(t, c.ask("INCR", "n"), ":7")
+	want(t, c.do("AUTH", "x"), "+OK")
+	want(t, c.do("GET", "n"), ":7")
+	want(t, c.do("INCR", "n"), ":7")
 }

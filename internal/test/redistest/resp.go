@@ -10,12 +10,12 @@ import (
 	"strings"
 )
 
-// maxValue is the longest bulk value and the widest array that is read, to fail early on a stream that is not RESP.
+// maxValue limits bulk values and arrays, to fail early on a stream that is not RESP.
 const maxValue = 64 << 20
 
 var errNotRESP = errors.New("not RESP")
 
-// readValue reads one whole RESP2 or RESP3 value and returns its bytes as they came.
+// readValue reads one RESP2 or RESP3 value and returns its bytes.
 func readValue(r *bufio.Reader) ([]byte, error) {
 	var raw bytes.Buffer
 	err := copyValue(&raw, r)
@@ -55,7 +55,7 @@ func copyValue(to *bytes.Buffer, r *bufio.Reader) error {
 	}
 }
 
-// length is -1 for the null of RESP2.
+// length returns -1 for the null of RESP2.
 func length(text string) (int, error) {
 	n, err := strconv.Atoi(text)
 	if err != nil || n < -1 || n > maxValue {
@@ -64,7 +64,7 @@ func length(text string) (int, error) {
 	return n, nil
 }
 
-// name is the first word of a command, in lower case.
+// name returns the first word of a command, in lower case.
 func name(command []byte) string {
 	// *N CRLF $LEN CRLF word CRLF ...
 	parts := bytes.SplitN(command, []byte("\r\n"), 4)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestReadValue(t *testing.T) {
+func TestReadValue_ValidAndInvalid(t *testing.T) {
 	t.Parallel()
 	for _, value := range []string{
 		"+OK\r\n", "-ERR no\r\n", ":-12\r\n", "$-1\r\n", "$0\r\n\r\n", "$4\r\n\r\n*1\r\n", "*-1\r\n", "*0\r\n",
@@ -29,7 +29,7 @@ func TestReadValue(t *testing.T) {
 	}
 }
 
-func TestName(t *testing.T) {
+func TestCommandName(t *testing.T) {
 	t.Parallel()
 	for command, want := range map[string]string{
 		"*1\r\n$4\r\nPING\r\n":               "ping",
@@ -44,7 +44,7 @@ func TestName(t *testing.T) {
 	}
 }
 
-// Whatever is read is what came, byte for byte from the start.
+// readValue returns the bytes from the start of the stream.
 func FuzzReadValue(f *testing.F) {
 	f.Add([]byte("*2\r\n$1\r\na\r\n%1\r\n:1\r\n_\r\n"))
 	f.Fuzz(func(t *testing.T, stream []byte) {

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// StartScripted runs, until the test ends, a server that greets and authenticates as Redis does and answers
-// every other command with the bytes of answer, whatever they are. It returns the server's URL.
-func StartScripted(t testing.TB, answer string) string {
+// StartScripted runs, until the test ends, a server that sends the same bytes in reply to every command except those of
+// connection set-up. It returns the server's URL.
+func StartScripted(t testing.TB, reply string) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -22,7 +22,7 @@ func StartScripted(t testing.TB, answer string) string {
 			if err != nil {
 				return
 			}
-			work.Go(func() { serveScript(conn, answer) })
+			work.Go(func() { serveScript(conn, reply) })
 		}
 	})
 	t.Cleanup(func() {
@@ -32,22 +32,22 @@ func StartScripted(t testing.TB, answer string) string {
 	return "redis://" + listener.Addr().String()
 }
 
-// serveScript ends when the client hangs up.
-func serveScript(conn net.Conn, answer string) {
+// serveScript returns when the client closes the connection.
+func serveScript(conn net.Conn, reply string) {
 	defer func() { _ = conn.Close() }()
-	for questions := bufio.NewReader(conn); ; {
-		command, err := readValue(questions)
+	for commands := bufio.NewReader(conn); ; {
+		command, err := readValue(commands)
 		if err != nil {
 			return
 		}
-		reply := answer
+		out := reply
 		switch name(command) {
 		case "hello":
-			reply = "%1\r\n+proto\r\n:3\r\n"
+			out = "%1\r\n+proto\r\n:3\r\n"
 		case "auth", "select", "client":
-			reply = "+OK\r\n"
+			out = "+OK\r\n"
 		}
-		if _, err := conn.Write([]byte(reply)); err != nil {
+		if _, err := conn.Write([]byte(out)); err != nil {
 			return
 		}
 	}

@@ -10,22 +10,22 @@ import (
 // shortTTL is a TTL shorter than a test.
 const shortTTL = 250 * time.Millisecond
 
-func testLife(t *testing.T, b *fixture) {
+func testTTL(t *testing.T, b *fixture) {
 	key := b.key()
 	watchEnd(b, key, func() error {
-		return b.a.Put(t.Context(), key, 0, store.Record{Version: 7, Value: []byte("mortal"), TTL: shortTTL})
+		return b.a.Put(t.Context(), key, 0, store.Record{Version: 7, Value: []byte("short-lived"), TTL: shortTTL})
 	})
-	b.put(b.b, key, 1, "reborn") // what has ended keeps nobody out
-	b.want(b.a, key, 1, "reborn")
+	b.put(b.b, key, 1, "new") // an expired record blocks no writer
+	b.want(b.a, key, 1, "new")
 }
 
-func testTombstoneLife(t *testing.T, b *fixture) {
+func testTombstoneTTL(t *testing.T, b *fixture) {
 	key := b.key()
 	watchEnd(b, key, func() error {
 		return b.a.Put(t.Context(), key, 0, store.Record{Version: 7, TTL: shortTTL})
 	})
-	b.put(b.b, key, 1, "reborn")
-	b.want(b.a, key, 1, "reborn")
+	b.put(b.b, key, 1, "new")
+	b.want(b.a, key, 1, "new")
 }
 
 // watchEnd writes a record with a short TTL and reads it, on both handles in turn, until it has expired. It must exist,
@@ -39,28 +39,28 @@ func watchEnd(b *fixture, key string, write func() error) {
 	}
 	after := time.Now()
 	for handles := []Storage{b.a, b.b}; ; handles[0], handles[1] = handles[1], handles[0] {
-		asked := time.Now()
+		sentAt := time.Now()
 		r := b.get(handles[0], key)
-		answered := time.Now()
-		travel := answered.Sub(asked)
+		receivedAt := time.Now()
+		roundTrip := receivedAt.Sub(sentAt)
 		switch {
 		case r.TTL <= 0 && len(r.Value) > 0:
-			b.t.Fatal("a value without life")
-		case r.TTL <= 0 && answered.Add(travel).Before(before.Add(shortTTL-tick)):
-			b.t.Fatalf("gone after %v of a life of %v", answered.Sub(before), shortTTL)
+			b.t.Fatal("a value without TTL")
+		case r.TTL <= 0 && receivedAt.Add(roundTrip).Before(before.Add(shortTTL-tick)):
+			b.t.Fatalf("gone after %v of a TTL of %v", receivedAt.Sub(before), shortTTL)
 		case r.Version == 0:
 			return
-		case asked.After(after.Add(shortTTL + tick)):
-			b.t.Fatalf("still there %v after the Put, with a life of %v", asked.Sub(after), shortTTL)
-		case r.TTL > 0 && asked.Add(r.TTL).After(after.Add(shortTTL+tick)):
-			b.t.Fatalf("TTL of %v at %v after the Put, with a life of %v", r.TTL, asked.Sub(after), shortTTL)
+		case sentAt.After(after.Add(shortTTL + tick)):
+			b.t.Fatalf("still there %v after the Put, with a TTL of %v", sentAt.Sub(after), shortTTL)
+		case r.TTL > 0 && sentAt.Add(r.TTL).After(after.Add(shortTTL+tick)):
+			b.t.Fatalf("TTL of %v at %v after the Put, with a TTL of %v", r.TTL, sentAt.Sub(after), shortTTL)
 		}
 	}
 }
 
 // While one handle alternates between a value with a long and one with a short TTL, no read may combine the value of
 // one with the TTL of the other.
-func testLifeBelongsToValue(t *testing.T, b *fixture) {
+func testTTLBelongsToValue(t *testing.T, b *fixture) {
 	const rounds, short = 300, time.Minute
 	key, done := b.key(), make(chan struct{})
 	go func() {
@@ -79,7 +79,7 @@ func testLifeBelongsToValue(t *testing.T, b *fixture) {
 	for {
 		r := b.get(b.b, key)
 		if isLong := string(r.Value) == "long"; r.Version > 0 && isLong != (r.TTL > short) {
-			t.Errorf("the value %q was read with a life of %v", r.Value, r.TTL)
+			t.Errorf("the value %q was read with a TTL of %v", r.Value, r.TTL)
 		}
 		select {
 		case <-done:
