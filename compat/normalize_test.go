@@ -2,85 +2,14 @@ package compat_test
 
 import (
 	"encoding/json"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"qrgate/compat"
-	"qrgate/internal/secret"
 	"qrgate/internal/session"
 )
-
-// dot is a PNG, and no QR; image is what the gate makes of it.
-const dot = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
-
-func image(t testing.TB) secret.Secret {
-	t.Helper()
-	s, err := compat.NormalizeQRImage(dot)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-// What an engine calls a QR becomes the data URL of a PNG, or is refused (C7).
-func TestImage(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		in string
-		ok bool
-	}{
-		"a data URL": {"data:image/png;base64," + dot, true}, "bare": {dot, true}, "in other case": {"DATA:Image/PNG;Base64," + dot, true}, "with spaces around": {" " + dot + "\n", true},
-		"the text inside": {"2@abc,def,ghi,1", true}, "a short text": {"x", true},
-		"nothing": {"", false}, "blanks": {"  ", false}, "another kind of image": {"data:image/svg+xml;base64," + dot, false},
-		"a page": {"<html></html>", false}, "a sentence": {"not yet, sorry", false}, "two prefixes": {"data:image/png;base64,data:image/png;base64," + dot, false},
-		"base64 of no PNG": {"data:image/png;base64,AAAA", false}, "a URL without a comma": {"data:image/png;base64", false},
-		"beyond the bound": {strings.Repeat("A", 64<<10+1), false}, "a text too long": {strings.Repeat("a,", 600), false},
-		"what cannot be printed": {"a\x00b", false}, "another script": {"código", false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s, err := compat.NormalizeQRImage(c.in)
-			if (err == nil) != c.ok || c.ok != strings.HasPrefix(s.Reveal(), "data:image/png;base64,iVBORw0KGgo") {
-				t.Errorf("%v, %.40q", err, s.Reveal())
-			}
-			if err == nil && strings.Contains(c.in, dot) && s.Reveal() != "data:image/png;base64,"+dot {
-				t.Errorf("the image was changed: %q", s.Reveal())
-			}
-		})
-	}
-}
-
-// FuzzImage looks for something that comes out as an image and is none.
-func FuzzImage(f *testing.F) {
-	f.Add("data:image/png;base64," + dot)
-	f.Add("2@abc")
-	f.Fuzz(func(t *testing.T, in string) {
-		s, err := compat.NormalizeQRImage(in)
-		if err == nil && !strings.HasPrefix(s.Reveal(), "data:image/png;base64,iVBORw0KGgo") {
-			t.Fatalf("%q → %q", in, s.Reveal())
-		}
-	})
-}
-
-// The QR is found under every name that it was ever given, the documented one first (C6).
-func TestImageOf(t *testing.T) {
-	t.Parallel()
-	for body, ok := range map[string]bool{
-		`{"qrCode":"` + dot + `"}`: true, `{"qr_code":"` + dot + `"}`: true, `{"qr":"` + dot + `"}`: true, `{"qr_data":"` + dot + `"}`: true,
-		`{"qr_code_data_url":"` + dot + `"}`: true, `{"base64":"` + dot + `"}`: true, `{"qrcode":"` + dot + `"}`: true,
-		`{"qrCode":null,"qr":"` + dot + `"}`: true, `{"qrCode":""}`: false, `{"code":"` + dot + `"}`: false, `{"qrCode":7}`: false,
-	} {
-		s, err := compat.QRImageOf(object(t, body))
-		if err != nil || s.Empty() == ok {
-			t.Errorf("%s: %v, found %t", body, err, !s.Empty())
-		}
-	}
-	if _, err := compat.QRImageOf(object(t, `{"qrCode":"<html>"}`)); err != compat.ErrNotQR {
-		t.Errorf("a page: %v", err)
-	}
-}
 
 // view is what the gate believes of a session.
 func view(s session.Session) *session.Snapshot {
@@ -88,7 +17,7 @@ func view(s session.Session) *session.Snapshot {
 }
 
 // One session's object is completed for every client; what the gate knows better wins while it obtains a QR.
-func TestWhole(t *testing.T) {
+func TestNormalize(t *testing.T) {
 	t.Parallel()
 	code := session.QR{Image: image(t), Sequence: 1, SeenAt: now, ConfirmedAt: now, ExpiresAt: now.Add(time.Minute)}
 	bare := "data:image/png;base64," + dot
@@ -133,7 +62,7 @@ func TestWhole(t *testing.T) {
 }
 
 // The bodies that hold a session, whatever the engine's looked like.
-func TestWholeBodies(t *testing.T) {
+func TestNormalizeBodies(t *testing.T) {
 	t.Parallel()
 	sess := compat.Object{"id": 61, "qrCode": "x"}
 	for name, c := range map[string]struct {

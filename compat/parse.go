@@ -10,20 +10,21 @@ import (
 	"strings"
 	"time"
 
+	"qrgate/internal/redact"
 	"qrgate/internal/secret"
 	"qrgate/internal/session"
 )
 
-// Object is a JSON object as it came, with unknown fields kept and numbers untouched.
+// Object is a decoded JSON object. It keeps unknown fields, and numbers as json.Number.
 type Object = map[string]any
 
-// ErrNotObject says that a body is no JSON object.
+// ErrNotObject reports that a body is not a JSON object.
 var ErrNotObject = errors.New("the body is not a JSON object")
 
-// byteOrderMark is what some Windows programs write before UTF-8. Express and most other readers skip it.
+// byteOrderMark precedes UTF-8 text of some Windows programs. Express and most other readers skip it.
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
-// Parse reads a body that must be one JSON object and nothing more.
+// Parse reads a body that must be exactly one JSON object.
 func Parse(body []byte) (Object, error) {
 	d := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(body, byteOrderMark)))
 	d.UseNumber()
@@ -37,7 +38,7 @@ func Parse(body []byte) (Object, error) {
 	return o, nil
 }
 
-// Data is the object under "data", or the body itself where an engine sends no envelope.
+// Data returns the object under "data", or the body itself if an engine sends no envelope.
 func Data(body Object) Object {
 	if data, ok := body["data"].(Object); ok {
 		return data
@@ -45,8 +46,8 @@ func Data(body Object) Object {
 	return body
 }
 
-// SessionOf finds the session in an answer about one: data.session, or data itself (contract C1). What
-// belongs to the envelope is left out; the result is never nil.
+// SessionOf returns the session in a response about one: data.session, or data itself (contract C1), without the
+// fields of the envelope. The result is never nil.
 func SessionOf(body Object) Object {
 	data := Data(body)
 	if s, ok := data["session"].(Object); ok {
@@ -62,7 +63,7 @@ func SessionOf(body Object) Object {
 	return s
 }
 
-// SessionsOf finds the list in an answer: data.sessions as documented, and the shapes that clients
+// SessionsOf returns the sessions of a list response: data.sessions as documented, or the shapes that clients
 // tolerate (contract C14).
 func SessionsOf(body Object) []Object {
 	for _, candidate := range []any{Data(body)["sessions"], body["sessions"], body["data"], Data(body)["items"], Data(body)["data"]} {
@@ -79,7 +80,7 @@ func SessionsOf(body Object) []Object {
 	return nil
 }
 
-// RefOf reads both ids of a session; a part that is missing or not valid stays empty.
+// RefOf reads both ids of a session. A part that is missing or not valid is empty.
 func RefOf(s Object) session.Ref {
 	r := session.Ref{ID: Int(s["id"])}
 	if name := StringOf(s["sessionId"]); session.ValidID(name) {
@@ -88,22 +89,22 @@ func RefOf(s Object) session.Ref {
 	return r
 }
 
-// StateOf reads a session's state. "connected" beside isConnected:false is a stale database row: the
-// socket is the truth (contract 7, quirk 7).
+// StateOf reads a session's state. "connected" beside isConnected:false is a stale database row; isConnected comes from
+// the socket (contract 7, quirk 7).
 func StateOf(s Object) session.State {
 	state := ParseState(StringOf(s["status"]))
-	linked, said := parseBool(s["isConnected"])
+	isConnected, isSet := parseBool(s["isConnected"])
 	switch {
-	case said && linked && (state == session.Connected || state == session.Unknown):
+	case isSet && isConnected && (state == session.Connected || state == session.Unknown):
 		return session.Connected
-	case said && !linked && state == session.Connected:
+	case isSet && !isConnected && state == session.Connected:
 		return session.Disconnected
 	}
 	return state
 }
 
-// parseBool is v as a boolean: some engines count 1 and 0. said is false for anything else.
-func parseBool(v any) (yes, said bool) {
+// parseBool reads a boolean, which some engines write as 1 or 0. ok is false for anything else.
+func parseBool(v any) (value, ok bool) {
 	switch v := v.(type) {
 	case bool:
 		return v, true
@@ -113,10 +114,10 @@ func parseBool(v any) (yes, said bool) {
 	return false, false
 }
 
-// imageFields are the names under which engines have put the QR (contract C6), the documented one first.
+// imageFields are the names under which engines send the QR (contract C6), the documented one first.
 var imageFields = []string{"qrCode", "qr_code", "qr", "qr_data", "qr_code_data_url", "base64", "qrcode"}
 
-// QRImageOf reads a session's QR; empty if it has none, ErrNotQR if it has something else there.
+// QRImageOf reads a session's QR image. It is empty if there is none; the error is ErrNotQR.
 func QRImageOf(s Object) (secret.Secret, error) {
 	for _, name := range imageFields {
 		if text := StringOf(s[name]); text != "" {
@@ -126,7 +127,7 @@ func QRImageOf(s Object) (secret.Secret, error) {
 	return secret.Secret{}, nil
 }
 
-// ExpiryOf reads when a session's QR ends, relative to clock, the engine's own time of the answer.
+// ExpiryOf reads when a session's QR expires, relative to clock, the engine's own time of the response.
 func ExpiryOf(s Object, clock time.Time) session.Expiry {
 	for _, name := range []string{"expiresAt", "qrCodeExpiresAt", "expires_at"} {
 		if at, ok := dateOf(s[name]); ok {
@@ -136,7 +137,7 @@ func ExpiryOf(s Object, clock time.Time) session.Expiry {
 	return session.Expiry{}
 }
 
-// dateOf reads a date as documented, or as JavaScript and UNIX count: milliseconds or seconds.
+// dateOf reads a date in RFC 3339, or as UNIX milliseconds or seconds.
 func dateOf(v any) (time.Time, bool) {
 	if at, err := time.Parse(time.RFC3339, StringOf(v)); err == nil {
 		return at, true
@@ -151,43 +152,42 @@ func dateOf(v any) (time.Time, bool) {
 	}
 }
 
-// ParseSession reads everything the gate wants to know from one session's object. clock is the engine's time
-// of the answer. The error is ErrNotQR; the observation is good without its image even then.
+// ParseSession reads one session's object. clock is the engine's time of the response. The error is ErrNotQR; the
+// report is good without its image even then.
 func ParseSession(s Object, clock, now time.Time) (session.SessionReport, error) {
 	image, err := QRImageOf(s)
-	o := session.SessionReport{Ref: RefOf(s), State: StateOf(s), Image: image, Reason: ReasonOf(s), At: now}
+	report := session.SessionReport{Ref: RefOf(s), State: StateOf(s), Image: image, Reason: ReasonOf(s), At: now}
 	if !image.Empty() {
-		o.Expiry = ExpiryOf(s, clock)
+		report.Expiry = ExpiryOf(s, clock)
 	}
-	return o, err
+	return report, err
 }
 
-// ReasonOf reads what an engine says of a session's last disconnect: lastDisconnect.{code,message,cause} and
-// the words under error. A code may be a word or a number, and a number means nothing without its message.
-// It is scrubbed as ErrorText is.
+// ReasonOf reads why a session disconnected: lastDisconnect.{code,message,cause} and error. It is redacted as ErrorText
+// is.
 func ReasonOf(s Object) string {
 	last, ok := s["lastDisconnect"].(Object)
 	if !ok {
-		return Scrub(StringOf(s["error"]))
+		return redact.Line(StringOf(s["error"]))
 	}
 	code := StringOf(last["code"])
 	if n, isNumber := last["code"].(json.Number); isNumber {
 		code = n.String()
 	}
 	parts := []string{code, StringOf(last["message"]), StringOf(last["cause"])}
-	if said := StringOf(s["error"]); said != parts[1] {
-		parts = append(parts, said)
+	if text := StringOf(s["error"]); text != parts[1] {
+		parts = append(parts, text)
 	}
-	return Scrub(strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), " "))
+	return redact.Line(strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), " "))
 }
 
-// StringOf is v if it is a string, else "".
+// StringOf returns v if it is a string, else "".
 func StringOf(v any) string {
 	s, _ := v.(string)
 	return s
 }
 
-// Int is v as an integer > 0, else 0. Some engines write ids as strings.
+// Int returns v if it is a positive integer, else 0. Some engines write ids as strings.
 func Int(v any) int64 {
 	var text string
 	switch v := v.(type) {

@@ -133,7 +133,7 @@ func TestStateOf(t *testing.T) {
 
 // Every word for a state that was ever seen is understood, and comes out as one of the five that no client
 // stops at (contract 3.1, 3.2).
-func TestEverySpellingHasAWireWord(t *testing.T) {
+func TestParseState_EveryAliasHasAWireState(t *testing.T) {
 	t.Parallel()
 	words := map[string]string{
 		"disconnected": "disconnected", "NOT_FOUND": "disconnected", "connecting": "connecting", "CONNECTING": "connecting",

@@ -10,35 +10,74 @@ import (
 	"qrgate/internal/session"
 )
 
-// Response is what an engine sent back, read within bounds.
+// Response is an HTTP response of an engine, read within bounds.
 type Response struct {
 	Status   int
 	Header   http.Header
 	Body     []byte
-	Complete bool // false when the body was cut at the bound
+	Complete bool // false if the body exceeded the bound or broke off
 	At       time.Time
 }
 
-// EngineError classifies an answer to op that is no success, or returns nil when it is one. Body and content
-// type decide before the number does: not ready has been answered in seven ways (engines 0.7).
-func (a Response) EngineError(op string) *session.EngineError {
-	f := &session.EngineError{Op: op, Status: a.Status, RetryAfter: RetryAfter(a.Header, a.At)}
-	body, err := Parse(a.Body)
-	if err != nil || !a.Complete {
-		f.Kind = a.classifyNonJSON()
-		return f
+// EngineError classifies a response to op; nil means success. The body decides before the status does: engines report
+// "not ready" with seven different statuses.
+func (r Response) EngineError(op string) *session.EngineError {
+	if op == session.OpDelete && r.Status/100 == 2 && len(r.Body) == 0 {
+		return nil // 204 is a documented success
 	}
-	f.Code, f.Text = ErrorCode(body), ErrorText(body)
-	if ok, said := body["success"].(bool); a.Status/100 == 2 && (ok || !said) {
+	e := &session.EngineError{
+		Op: op, Status: r.Status, RetryAfter: RetryAfter(r.Header, r.At), HasNoEffect: isRejected(r.Status),
+	}
+	body, err := Parse(r.Body)
+	if err != nil || !r.Complete {
+		e.Kind = r.classifyNonJSON()
+		return e
+	}
+	e.Code, e.Text = ErrorCode(body), ErrorText(body)
+	if success, isSet := body["success"].(bool); r.Status/100 == 2 && (success || !isSet) {
 		return nil
 	}
-	f.Kind = kindOf(op, a.Status, strings.ToLower(f.Code+" "+f.Text))
-	return f
+	e.Kind = classifyJSON(op, r.Status, strings.ToLower(e.Code+" "+e.Text))
+	return e
 }
 
-// classifyNonJSON classifies an answer that is not the API's JSON: a proxy before the engine, or garbage.
-func (a Response) classifyNonJSON() session.ErrorKind {
-	switch a.Status {
+// isRejected reports whether a status proves that the engine did nothing. A timeout (408) and a client that closed its
+// connection (499) do not: the work may have begun.
+func isRejected(status int) bool {
+	return status >= 400 && status < 500 && status != http.StatusRequestTimeout && status != 499
+}
+
+// SessionReport reads the result of a call about session ref; err is the call's error. A QR response without a QR is
+// KindNotReady. The report has what could be read even if there is an error.
+func (r Response) SessionReport(op string, ref session.Ref, err error) (session.SessionReport, error) {
+	if err != nil {
+		return session.SessionReport{Ref: ref, At: r.At, Limits: RateLimits(r.Header, r.At)}, err
+	}
+	body, _ := Parse(r.Body)
+	report, err := ParseSession(SessionOf(body), EngineClock(r.Header, r.At), r.At)
+	report.Ref, report.Limits = ref.Merge(report.Ref), RateLimits(r.Header, r.At)
+	switch {
+	case err != nil:
+		return report, &session.EngineError{Op: op, Kind: session.KindBadResponse, Status: r.Status, Code: "QR_INVALID", Err: err}
+	case op == session.OpQR && report.Image.Empty() && report.State != session.Connected:
+		return report, &session.EngineError{Op: op, Kind: session.KindNotReady, Status: r.Status}
+	}
+	return report, nil
+}
+
+// SessionReports reads a successful list response. An image that is not valid spoils no other session.
+func (r Response) SessionReports() (reports []session.SessionReport) {
+	body, _ := Parse(r.Body)
+	for _, s := range SessionsOf(body) {
+		report, _ := ParseSession(s, EngineClock(r.Header, r.At), r.At)
+		reports = append(reports, report)
+	}
+	return reports
+}
+
+// classifyNonJSON classifies a response that is not the API's JSON, for example of a proxy in front of the engine.
+func (r Response) classifyNonJSON() session.ErrorKind {
+	switch r.Status {
 	case http.StatusBadGateway, http.StatusServiceUnavailable:
 		return session.KindUnreachable
 	case http.StatusGatewayTimeout:
@@ -53,13 +92,15 @@ func (a Response) classifyNonJSON() session.ErrorKind {
 	return session.KindBadResponse
 }
 
-// pairedPhrases are how engines say, in an error, that there is nothing to scan.
-var pairedPhrases = []string{"already_connected", "already connected", "already_paired", "already paired", "already linked",
-	"already logged", "already_logged_in", "ya está conectada", "ya esta conectada", "ya conectada", "session_connected"}
+// pairedPhrases are how engines report, in an error, that a phone is paired.
+var pairedPhrases = []string{
+	"already_connected", "already connected", "already_paired", "already paired", "already linked", "already logged",
+	"already_logged_in", "ya está conectada", "ya esta conectada", "ya conectada", "session_connected",
+}
 
-func kindOf(op string, status int, words string) session.ErrorKind {
-	for _, w := range pairedPhrases {
-		if strings.Contains(words, w) {
+func classifyJSON(op string, status int, text string) session.ErrorKind {
+	for _, phrase := range pairedPhrases {
+		if strings.Contains(text, phrase) {
 			return session.KindAlreadyPaired
 		}
 	}
@@ -69,10 +110,10 @@ func kindOf(op string, status int, words string) session.ErrorKind {
 	case status == http.StatusTooManyRequests:
 		return session.KindRateLimited
 	case status == http.StatusMethodNotAllowed || status == http.StatusNotImplemented:
-		return session.KindBadResponse // somebody else's API has this path, or none of its methods
-	case strings.Contains(words, "qr_generation_error"), strings.Contains(words, "qr_not_ready"):
+		return session.KindBadResponse // another API has this path
+	case strings.Contains(text, "qr_generation_error"), strings.Contains(text, "qr_not_ready"):
 		return session.KindNotReady
-	case status == http.StatusNotFound && op == session.OpQR && strings.Contains(words, "qr"):
+	case status == http.StatusNotFound && op == session.OpQR && strings.Contains(text, "qr"):
 		return session.KindNotReady
 	case status == http.StatusNotFound:
 		return session.KindSessionNotFound
@@ -86,7 +127,7 @@ func kindOf(op string, status int, words string) session.ErrorKind {
 
 var codeShape = regexp.MustCompile(`^[A-Za-z0-9_]{1,64}$`)
 
-// ErrorCode is the engine's own code, if it is one. Some engines put it into an object under error.
+// ErrorCode returns the engine's own error code, "" if it has none. Some engines put it into an object under error.
 func ErrorCode(body Object) string {
 	inner, _ := body["error"].(Object)
 	for _, v := range []any{body["code"], body["errorCode"], inner["code"]} {
@@ -97,19 +138,19 @@ func ErrorCode(body Object) string {
 	return ""
 }
 
-// ErrorText is the engine's own words of an error, scrubbed, with the reason that some engines add.
+// ErrorText returns the engine's own error message, redacted, with the reason that some engines add.
 func ErrorText(body Object) string {
 	text := errorMessage(body)
 	if class := StringOf(body["error"]); class != "" && class != text {
-		text = class + ": " + text // "Bad Request" beside a message that says why
+		text = class + ": " + text // "Bad Request" beside a message that explains it
 	}
 	if reason := ReasonOf(Object{"lastDisconnect": body["lastDisconnect"]}); reason != "" {
 		text += " (" + reason + ")"
 	}
-	return Scrub(text)
+	return redact.Line(text)
 }
 
-// errorMessage is the sentence of an error: its message, or its error, which some engines make an object.
+// errorMessage is the message of an error, or its error, which some engines make an object.
 func errorMessage(body Object) string {
 	inner, _ := body["error"].(Object)
 	for _, v := range []any{body["message"], body["error"], inner["message"]} {
@@ -119,6 +160,3 @@ func errorMessage(body Object) string {
 	}
 	return ""
 }
-
-// Scrub redacts the text of an engine's error to one line.
-func Scrub(text string) string { return redact.Line(text) }

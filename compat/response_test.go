@@ -13,7 +13,7 @@ import (
 )
 
 // What an answer means, by operation, status and words together (contract 5.1).
-func TestFault(t *testing.T) {
+func TestEngineError_KindByOperationStatusAndBody(t *testing.T) {
 	t.Parallel()
 	const own = `{"success":false,"error":"E","code":"C"}`
 	for _, c := range []struct {
@@ -70,7 +70,7 @@ func TestFault(t *testing.T) {
 }
 
 // A body that was cut at its bound is no answer, however well it begins.
-func TestFaultOfACutBody(t *testing.T) {
+func TestEngineError_IncompleteBody(t *testing.T) {
 	t.Parallel()
 	f := compat.Response{Status: 200, Body: []byte(`{"success":true}`), At: now}.EngineError("list")
 	if f == nil || f.Kind != session.KindBadResponse {
@@ -79,7 +79,7 @@ func TestFaultOfACutBody(t *testing.T) {
 }
 
 // An error's words, wherever an engine puts them.
-func TestErrorWords(t *testing.T) {
+func TestErrorText(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string][2]string{
 		`{"error":"E","code":"C"}`:                                    {"C", "E"},
@@ -99,49 +99,8 @@ func TestErrorWords(t *testing.T) {
 	}
 }
 
-// Nothing that could be a number, a key, a code or a token stays in an engine's words, and no line break.
-func TestScrub(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{
-		"plain words": "plain words",
-		"call 5550100 now, or +15550100123 later": "call … now, or +… later",
-		"key " + strings.Repeat("k", 32) + " bad": "key … bad",
-		"key " + strings.Repeat("k", 31) + " bad": "key " + strings.Repeat("k", 31) + " bad",
-		"a\nb\r\x00c\x7fd":                        "a b  c d",
-		"2@abc,def,ghi,jkl,mno,pqr,stu,vwx,yza":   "…",
-	} {
-		if got := compat.Scrub(in); got != want {
-			t.Errorf("%q: %q, want %q", in, got, want)
-		}
-	}
-	if got := compat.Scrub(strings.Repeat("é ", 200)); len(got) > 200 || strings.ContainsRune(got, '\uFFFD') {
-		t.Errorf("%d bytes: %q", len(got), got)
-	}
-}
-
-// FuzzScrub looks for words that get through.
-func FuzzScrub(f *testing.F) {
-	f.Add("call 5550100 now")
-	f.Add("\xff\xfe 123456 é")
-	f.Fuzz(func(t *testing.T, in string) {
-		out := compat.Scrub(in)
-		digits := 0
-		for _, c := range out {
-			if digits++; c < '0' || c > '9' {
-				digits = 0
-			}
-			if digits >= 6 || c < ' ' {
-				t.Fatalf("%q → %q", in, out)
-			}
-		}
-		if len(out) > 200 {
-			t.Fatalf("%d bytes", len(out))
-		}
-	})
-}
-
 // Both forms of a limit are read, each by its own clock (contract 1.4).
-func TestLimits(t *testing.T) {
+func TestRateLimits(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2025, 11, 6, 6, 33, 1, 0, time.UTC)
 	for name, c := range map[string]struct {

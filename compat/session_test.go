@@ -10,7 +10,7 @@ import (
 )
 
 // Every body that an engine of our own answers has each field of contract 0, with the type that clients need.
-func TestBodies(t *testing.T) {
+func TestBodies_HaveDocumentedFields(t *testing.T) {
 	t.Parallel()
 	s := compat.Session{ID: 61, SessionID: "crm-1", SessionName: "Test", Status: "connecting", LastActivity: "a", CreatedAt: "c", UpdatedAt: "u"}
 	one := `{"id":61,"sessionId":"crm-1","sessionName":"Test","status":"connecting","phoneNumber":null,"isConnected":false,"hasQR":false,"qrCode":null,` +
@@ -63,7 +63,7 @@ func TestList(t *testing.T) {
 }
 
 // No moment makes an error look like a rate limit to clients that search it for three digits (contract 4.2).
-func TestNoMomentLooksLikeARateLimit(t *testing.T) {
+func TestNewProblem_NeverContains429(t *testing.T) {
 	t.Parallel()
 	for ms := range 1000 {
 		body := compat.NewProblem("QR_NOT_READY", "x", time.Date(2025, 11, 6, 6, 33, 1, ms*1e6, time.FixedZone("", 3600))).JSON()

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,8 +18,8 @@ import (
 	"qrgate/internal/session"
 )
 
-// What net/http really returns, from real connections.
-func TestWhyNoAnswer(t *testing.T) {
+// The errors are those that net/http returns for real connections.
+func TestClassifyTransportError_ReasonsOfRealConnections(t *testing.T) {
 	t.Parallel()
 	page := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 	plain, secure := httptest.NewServer(page), httptest.NewTLSServer(page)
@@ -40,7 +41,7 @@ func TestWhyNoAnswer(t *testing.T) {
 	for _, s := range []*httptest.Server{plain, secure, cuts, hangs} {
 		defer s.Close()
 	}
-	other := strings.Replace(secure.URL, "127.0.0.1", "localhost", 1) // the certificate of tests has no such name
+	other := strings.Replace(secure.URL, "127.0.0.1", "localhost", 1) // not in the certificate
 	trusting := secure.Client().Transport.(*http.Transport).Clone()
 	defer trusting.CloseIdleConnections()
 	ordinary := &http.Transport{ResponseHeaderTimeout: 20 * time.Millisecond}
@@ -50,13 +51,13 @@ func TestWhyNoAnswer(t *testing.T) {
 		by   http.RoundTripper
 		want string
 	}{
-		"nobody listens":        {gone.URL, ordinary, "connection refused"},
-		"a foreign certificate": {secure.URL, ordinary, "its certificate is not trusted"},
-		"another's certificate": {other, trusting, "its certificate is for another name"},
-		"TLS to plain":          {"https" + strings.TrimPrefix(plain.URL, "http"), ordinary, "it speaks plain HTTP where HTTPS is expected"},
-		"no HTTP":               {"http://" + mail.Addr().String(), ordinary, "the peer does not speak HTTP"},
-		"cut":                   {cuts.URL, ordinary, "the connection was closed before a response"},
-		"silence":               {hangs.URL, ordinary, "no response in time"},
+		"refused":                     {gone.URL, ordinary, "connection refused"},
+		"unknown certificate":         {secure.URL, ordinary, "its certificate is not trusted"},
+		"certificate of another host": {other, trusting, "its certificate is for another name"},
+		"plain HTTP for https":        {"https" + strings.TrimPrefix(plain.URL, "http"), ordinary, "it speaks plain HTTP where HTTPS is expected"},
+		"not HTTP":                    {"http://" + mail.Addr().String(), ordinary, "the peer does not speak HTTP"},
+		"connection cut":              {cuts.URL, ordinary, "the connection was closed before a response"},
+		"no response":                 {hangs.URL, ordinary, "no response in time"},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.url, nil)
 		if err != nil {
@@ -65,7 +66,7 @@ func TestWhyNoAnswer(t *testing.T) {
 		res, err := c.by.RoundTrip(req)
 		if err == nil {
 			_ = res.Body.Close()
-			t.Errorf("%s: an answer", name)
+			t.Errorf("%s: a response", name)
 		}
 		if got := compat.ClassifyTransportError(err).Reason; got != c.want {
 			t.Errorf("%s: %q of %v, want %q", name, got, err, c.want)
@@ -86,13 +87,13 @@ func TestWhyNoAnswer(t *testing.T) {
 	}
 }
 
-// A dial that took too long is no connection, and so is one that a breaker did not make.
-func TestUnanswered(t *testing.T) {
+// A dial timeout is no connection, and so is a dial that an open circuit breaker refuses.
+func TestTransportError_Kinds(t *testing.T) {
 	t.Parallel()
 	late, cancel := context.WithTimeout(t.Context(), 0)
 	defer cancel()
-	left, leave := context.WithCancel(t.Context())
-	leave()
+	canceled, cancelNow := context.WithCancel(t.Context())
+	cancelNow()
 	for name, x := range map[string]struct {
 		ctx  context.Context
 		err  error
@@ -100,14 +101,41 @@ func TestUnanswered(t *testing.T) {
 	}{
 		"refused":          {t.Context(), &net.OpError{Op: "dial", Err: errors.New("connection refused")}, session.KindUnreachable},
 		"dial timed out":   {t.Context(), &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, session.KindUnreachable},
-		"not even tried":   {t.Context(), fmt.Errorf("x: %w", &net.OpError{Op: "dial", Err: errors.New("the circuit is open")}), session.KindUnreachable},
+		"circuit is open":  {t.Context(), fmt.Errorf("x: %w", &net.OpError{Op: "dial", Err: errors.New("the circuit is open")}), session.KindUnreachable},
 		"reset":            {t.Context(), &net.OpError{Op: "read", Err: errors.New("connection reset")}, session.KindUnreachable},
-		"answer timed out": {t.Context(), &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, session.KindTimeout},
-		"out of time":      {late, context.DeadlineExceeded, session.KindTimeout},
-		"the client left":  {left, &net.OpError{Op: "dial", Err: context.Canceled}, session.KindCanceled},
+		"response timeout": {t.Context(), &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, session.KindTimeout},
+		"deadline":         {late, context.DeadlineExceeded, session.KindTimeout},
+		"canceled":         {canceled, &net.OpError{Op: "dial", Err: context.Canceled}, session.KindCanceled},
 	} {
 		if got := compat.TransportError(x.ctx, session.OpQR, x.err); got.Kind != x.want || got.Op != session.OpQR || got.Err == nil {
 			t.Errorf("%s: %v, want %s", name, got, x.want)
+		}
+	}
+}
+
+// The classes decide what the diagnosis blames, so proxy and DNS errors must not look like the peer's.
+func TestClassifyTransportError_Classes(t *testing.T) {
+	t.Parallel()
+	dns := &net.OpError{Op: "dial", Err: &net.DNSError{IsNotFound: true}}
+	for name, tt := range map[string]struct {
+		err          error
+		class        compat.TransportClass
+		notConnected bool
+	}{
+		"no error":            {nil, compat.TransportUnknown, false},
+		"unknown":             {errors.New("x"), compat.TransportUnknown, false},
+		"no such host":        {dns, compat.TransportDNS, true},
+		"proxy not reachable": {&net.OpError{Op: "proxyconnect", Err: dns}, compat.TransportProxy, true},
+		"proxy refuses":       {errors.New("Forbidden"), compat.TransportProxy, true},
+		"refused":             {&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, compat.TransportDial, true},
+		"plain HTTP":          {http.ErrSchemeMismatch, compat.TransportTLS, false},
+		"not HTTP":            {errors.New(`malformed HTTP response "220"`), compat.TransportProtocol, false},
+		"timeout":             {context.DeadlineExceeded, compat.TransportTimeout, false},
+		"reset":               {&net.OpError{Op: "read", Err: syscall.ECONNRESET}, compat.TransportClosed, false},
+	} {
+		got := compat.ClassifyTransportError(tt.err)
+		if got.Class != tt.class || got.IsNotConnected() != tt.notConnected {
+			t.Errorf("%s: %+v, want %s", name, got, tt.class)
 		}
 	}
 }

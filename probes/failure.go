@@ -1,141 +1,123 @@
 package probes
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"net"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"qrgate/compat"
 	"qrgate/internal/diagnosis"
 	"qrgate/internal/session"
 )
 
-// failure is why a step failed, in the words of the catalogue.
+// failure is why a step failed.
 type failure struct {
 	code     diagnosis.Code
 	evidence []string
+	skip     string               // a Skip reason: the prober failed, not the target
+	call     *session.EngineError // the failed call; nil if no call failed
 
-	missed       string        // not empty: the prober failed, not the target
-	unsent       bool          // the target certainly did nothing
-	told         bool          // a gate diagnosed it
-	noConnection bool          // there was no connection to the target at all
-	notFound     bool          // the target says that there is no such session
-	final        bool          // asking again does not help
-	pause        time.Duration // the target's wish before the next try
+	isReported bool // a gateway diagnosed it
+	isFinal    bool // repeating the call does not help
 }
 
-// unanswered is the failure of a call that got no answer; stayed says that it never left.
-func unanswered(c call, err error, stayed bool) *failure {
-	f := &failure{code: diagnosis.EngineUnreachable, unsent: stayed, noConnection: stayed}
-	if timedOut(err) && !stayed {
-		f.code = diagnosis.EngineTimeout
+// String is the failure in a few words.
+func (f *failure) String() string {
+	name := string(f.code)
+	if f.skip != "" {
+		name = f.skip
 	}
-	f.evidence = []string{c.String() + ": " + compat.Scrub(beneath(err))}
+	if len(f.evidence) > 0 {
+		return name + ": " + f.evidence[0]
+	}
+	return name
+}
+
+// isUnreachable reports whether there was no connection to the target at all.
+func (f *failure) isUnreachable() bool {
+	return f.call != nil && f.call.Err != nil && f.call.HasNoEffect
+}
+
+// callFailure is the failure of a call; nil for a nil error.
+func callFailure(err error) *failure {
+	e := session.AsEngineError(err)
+	if e == nil {
+		return nil
+	}
+	f := &failure{call: e, evidence: []string{e.String()}}
+	if e.Text != "" {
+		f.evidence[0] += ": " + e.Text
+	}
+	if e.Err != nil {
+		f.code = transportCode(e)
+		return f
+	}
+	f.code, f.isFinal = responseCode(e)
+	f.isFinal = f.isFinal || e.Status/100 == 3
 	return f
 }
 
-// beneath is an error of net/http without the URL that it repeats.
-func beneath(err error) string {
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		err = u.Err
+// transportCode is the cause of a call without a complete response.
+func transportCode(e *session.EngineError) diagnosis.Code {
+	switch {
+	case e.Kind == session.KindTimeout && !e.HasNoEffect:
+		return diagnosis.EngineTimeout
+	case e.Status != 0: // the response broke off
+		return diagnosis.EngineBadResponse
 	}
-	return err.Error()
+	return diagnosis.EngineUnreachable
 }
 
-// broken is the failure of an answer that did not come to its end.
-func broken(c call, err error) *failure {
-	if timedOut(err) {
-		return &failure{code: diagnosis.EngineTimeout, evidence: []string{c.String() + ": the answer began and did not end in time"}}
-	}
-	return &failure{code: diagnosis.EngineBadResponse, evidence: []string{c.String() + ": the answer broke off"}}
+// kindCodes are the causes of error responses, and whether waiting cannot help.
+var kindCodes = map[session.ErrorKind]struct {
+	code    diagnosis.Code
+	isFinal bool
+}{
+	session.KindNotReady:        {diagnosis.QRNotEmitted, false},
+	session.KindAlreadyPaired:   {diagnosis.AlreadyPaired, true},
+	session.KindSessionNotFound: {diagnosis.SessionNotFound, true},
+	session.KindKeyRefused:      {diagnosis.KeyRefused, true},
+	session.KindRateLimited:     {diagnosis.RateLimited, false},
+	session.KindUnreachable:     {diagnosis.EngineUnreachable, false},
+	session.KindTimeout:         {diagnosis.EngineTimeout, false},
+	session.KindBadResponse:     {diagnosis.EngineBadResponse, false},
 }
 
-func timedOut(err error) bool {
-	var t net.Error
-	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &t) && t.Timeout()
-}
-
-// answered is the failure that an answer tells of; nil for a success. What a gate diagnosed is believed,
-// because it has seen more of the engine than this one answer.
-func answered(c call, a compat.Response) *failure {
-	if c.op == opDelete && a.Status/100 == 2 && len(a.Body) == 0 {
-		return nil // 204 is a documented success of a deletion
-	}
-	fault := a.EngineError(c.op)
-	if fault == nil {
-		return nil
-	}
-	code, sure := reportedCode(c.op, fault)
-	return &failure{
-		code: code, pause: fault.RetryAfter,
-		evidence: []string{strings.TrimSpace(fmt.Sprintf("%s → %d %s %s", c.String(), a.Status, fault.Code, fault.Text))},
-		unsent:   compat.Rejected(a.Status),
-		notFound: fault.Kind == session.KindSessionNotFound,
-		final:    sure || a.Status/100 == 3,
-	}
-}
-
-// Operations beside those of the engine's interface.
-const (
-	opCreate = "create"
-	opDelete = "delete"
-	opHealth = "health"
-)
-
-// reportedCode is the cause that a refusal names, and whether no patience will change it.
-func reportedCode(op string, f *session.EngineError) (code diagnosis.Code, final bool) {
-	if c := diagnosis.Code(f.Code); slices.Contains(diagnosis.Codes(), c) {
+// responseCode is the cause that an error response names, and whether waiting cannot help. A gateway's own diagnosis
+// comes first, because it knows more of the engine than this one response.
+func responseCode(e *session.EngineError) (code diagnosis.Code, isFinal bool) {
+	if c := diagnosis.Code(e.Code); slices.Contains(diagnosis.Codes(), c) {
 		return c, diagnosis.New(c).NeedsPerson()
 	}
-	switch f.Code {
+	switch e.Code {
 	case compat.CodeEngineUnreachable:
 		return diagnosis.EngineUnreachable, false
 	case compat.CodeEngineTimeout:
 		return diagnosis.EngineTimeout, false
 	case compat.CodeEngineBadAnswer:
-		if f.Status == http.StatusBadGateway { // the engine's proxy said so, or the connection was cut: the gate carried the call for us and has no cause of its own
+		if e.Status == http.StatusBadGateway { // the engine's proxy reported it, or the gateway's connection was cut
 			return diagnosis.EngineUnreachable, false
 		}
 		return diagnosis.EngineBadResponse, false
 	case compat.CodeConnectionError:
 		return diagnosis.ConnectFailing, false
 	}
-	switch f.Kind {
-	case session.KindNotReady:
-		return diagnosis.QRNotEmitted, false
-	case session.KindAlreadyPaired:
-		return diagnosis.AlreadyPaired, true
-	case session.KindSessionNotFound:
-		return diagnosis.SessionNotFound, true
-	case session.KindKeyRefused:
-		return diagnosis.KeyRefused, true
-	case session.KindRateLimited:
-		return diagnosis.RateLimited, false
-	case session.KindUnreachable:
-		return diagnosis.EngineUnreachable, false
-	case session.KindTimeout:
-		return diagnosis.EngineTimeout, false
-	case session.KindBadResponse:
-		return diagnosis.EngineBadResponse, false
+	if known, ok := kindCodes[e.Kind]; ok {
+		return known.code, known.isFinal
 	}
-	return refusal(op, f), false
+	return serverErrorCode(e), false
 }
 
-// refusal is what an engine's own error means at one operation.
-func refusal(op string, f *session.EngineError) diagnosis.Code {
-	words := strings.ToLower(f.Code + " " + f.Text)
+// serverErrorCode is the cause of an engine's own error.
+func serverErrorCode(e *session.EngineError) diagnosis.Code {
+	text := strings.ToLower(e.Code + " " + e.Text)
+	isLimit := func(phrase string) bool { return strings.Contains(text, phrase) }
 	switch {
-	case op == opCreate && (strings.Contains(words, "session_limit") || strings.Contains(words, "max_sessions") || strings.Contains(words, "limit reached")):
+	case e.Op == session.OpCreate && slices.ContainsFunc([]string{"session_limit", "max_sessions", "limit reached"}, isLimit):
 		return diagnosis.SessionLimit
-	case op == opCreate && f.Status == http.StatusConflict:
+	case e.Op == session.OpCreate && e.Status == http.StatusConflict:
 		return diagnosis.SessionConflict
-	case op == session.OpConnect:
+	case e.Op == session.OpConnect:
 		return diagnosis.ConnectFailing
 	}
 	return diagnosis.Engine5xx

@@ -23,9 +23,9 @@ func acts(route enginesim.Route, kind enginesim.FaultKind) *enginesim.Engine {
 	return &enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{route: {Kind: kind, Acts: true}}}
 }
 
-// TestEveryWayToFail lets the engine fail in every way at every step: the diagnosis names it, the step that
+// TestCreateConnectQR_FaultsNameCauseAndStep lets the engine fail in every way at every step: the diagnosis names it, the step that
 // failed is the last but the cleanup, and nothing is left behind once the janitor was there.
-func TestEveryWayToFail(t *testing.T) {
+func TestCreateConnectQR_FaultsNameCauseAndStep(t *testing.T) {
 	t.Parallel()
 	create, connect, qr := enginesim.RouteCreate, enginesim.RouteConnect, enginesim.RouteQR
 	for name, test := range map[string]struct {
@@ -91,7 +91,7 @@ func TestEveryWayToFail(t *testing.T) {
 	}
 }
 
-func TestHealthFailing(t *testing.T) {
+func TestEngineHealth_Faults(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		engine *enginesim.Engine
@@ -119,8 +119,8 @@ func TestHealthFailing(t *testing.T) {
 	}
 }
 
-// TestHealthIsBelieved: an engine may say itself that it is not well.
-func TestHealthIsBelieved(t *testing.T) {
+// TestEngineHealth_ReadsStatusOfBody: an engine may say itself that it is not well.
+func TestEngineHealth_ReadsStatusOfBody(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]diagnosis.Code{`{"status":"UP"}`: diagnosis.None, `{"success":true}`: diagnosis.None, `{"status":"down"}`: diagnosis.Engine5xx} {
 		t.Run(body, func(t *testing.T) {
@@ -134,9 +134,9 @@ func TestHealthIsBelieved(t *testing.T) {
 	}
 }
 
-// TestAShortRunStillAsksWhy: a gate that holds every request is told how long the probe can wait, and asked
+// TestCreateConnectQR_ShortRunFetchesDiagnosis: a gate that holds every request is told how long the probe can wait, and asked
 // for its diagnosis before the time is over.
-func TestAShortRunStillAsksWhy(t *testing.T) {
+func TestCreateConnectQR_ShortRunFetchesDiagnosis(t *testing.T) {
 	engine := &enginesim.Engine{}
 	gate := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -162,9 +162,9 @@ func TestAShortRunStillAsksWhy(t *testing.T) {
 	})
 }
 
-// TestWhatWasSaidBeforeTheSilence: the last request is cut off by the end of the run, and says less than
+// TestCreateConnectQR_CutOffPollKeepsEarlierCause: the last request is cut off by the end of the run, and says less than
 // those before it.
-func TestWhatWasSaidBeforeTheSilence(t *testing.T) {
+func TestCreateConnectQR_CutOffPollKeepsEarlierCause(t *testing.T) {
 	engine := &enginesim.Engine{QRDelay: time.Hour}
 	bubble(t, engine, func(r *rig) {
 		go func() {
@@ -177,8 +177,8 @@ func TestWhatWasSaidBeforeTheSilence(t *testing.T) {
 	})
 }
 
-// TestADeletionWithoutABody is a success, as documented.
-func TestADeletionWithoutABody(t *testing.T) {
+// TestCreateDelete_204WithoutBodySucceeds is a success, as documented.
+func TestCreateDelete_204WithoutBodySucceeds(t *testing.T) {
 	engine := &enginesim.Engine{}
 	front := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodDelete {
@@ -194,8 +194,8 @@ func TestADeletionWithoutABody(t *testing.T) {
 	})
 }
 
-// TestADeletionThatFails is the failure of create_delete, and only a blemish of create_connect_qr.
-func TestADeletionThatFails(t *testing.T) {
+// TestCleanup_FailureFailsOnlyCreateDelete is the failure of create_delete, and only a blemish of create_connect_qr.
+func TestCleanup_FailureFailsOnlyCreateDelete(t *testing.T) {
 	t.Parallel()
 	for probe, want := range map[string]diagnosis.Code{probes.CreateDelete: diagnosis.Engine5xx, probes.CreateConnectQR: diagnosis.None} {
 		t.Run(probe, func(t *testing.T) {

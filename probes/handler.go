@@ -1,6 +1,8 @@
 package probes
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -10,109 +12,174 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"qrgate/internal/session"
 )
 
-// Handler answers GET /probe?target=NAME&module=PROBE on the operators' port with the result of a fresh run
-// in Prometheus' text format, as blackbox_exporter does; debug=true adds the log and the configuration.
+// Handler serves GET /probe?target=NAME&module=PROBE on the operators' port: it runs the probe and returns the result in
+// Prometheus' text format, as blackbox_exporter does; debug=true returns the log and the configuration too.
 //
-// Targets are names that were configured, never URLs: whoever can reach this port must not choose whom the
-// gate calls. The run ends half a second before X-Prometheus-Scrape-Timeout-Seconds. One runs at a time,
-// and what makes sessions not too often; 429 says when to come back. A run that says nothing about its
-// target, because the prober itself failed, is a 503, so that the scrape fails instead of the probe.
+// Targets are configured names, never URLs: a client of this port must not choose what the gateway calls. The run ends
+// half a second before X-Prometheus-Scrape-Timeout-Seconds. One runs at a time, and probes that make sessions at most
+// every 30 s; 429 has a Retry-After. A skipped run is a 503, so that the scrape fails instead of the probe.
 func (p *Prober) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet {
 			w.Header().Set("Allow", http.MethodGet)
-			http.Error(w, "Only GET is answered here.", http.StatusMethodNotAllowed)
+			http.Error(w, "Method not allowed: use GET.", http.StatusMethodNotAllowed)
 			return
 		}
-		o, err := p.parseRequest(r)
+		request, err := p.parseRequest(r)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		leave, after := p.desk.enter(o, p.spacing(o), time.Now())
-		if leave == nil {
+		release, after := p.throttle.acquire(request, minSpacing(request), time.Now())
+		if release == nil {
 			w.Header().Set("Retry-After", strconv.Itoa(int((after+time.Second-1)/time.Second)))
-			http.Error(w, "A run is under way, or the last one is too recent.", http.StatusTooManyRequests)
+			http.Error(w, "Too many runs: another one is in progress, or the last one is too recent.", http.StatusTooManyRequests)
 			return
 		}
-		defer leave()
-		run := p.once(r.Context(), o)
+		defer release()
+		result := p.runManually(r.Context(), request)
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 		w.Header().Set("Cache-Control", "no-store")
-		if run.SkipReason != "" {
+		if result.SkipReason != "" {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 		if r.URL.Query().Get("debug") == "true" {
-			_, _ = w.Write(p.debug(o, run))
+			_, _ = w.Write(p.debug(request, result))
 			return
 		}
-		_, _ = w.Write(exposition(run, o.limit))
+		_, _ = w.Write(exposition(result, request.limit))
 	})
 }
 
-// parseRequest reads a request. The error is a sentence for whoever sent it.
+// parseRequest reads a request. The error is for its client.
 func (p *Prober) parseRequest(r *http.Request) (runRequest, error) {
 	query := r.URL.Query()
-	o := runRequest{probe: query.Get("module"), target: query.Get("target")}
-	kind, known := catalogue()[o.probe]
+	request := runRequest{probe: query.Get("module"), target: query.Get("target")}
+	kind, known := catalog()[request.probe]
 	if !known {
-		return o, fmt.Errorf("there is no module %q; there are %s", o.probe, list())
+		return request, fmt.Errorf("unknown module %q; the modules are %s", request.probe, nameList())
 	}
-	if _, known := p.targets[o.target]; !known {
-		return o, fmt.Errorf("there is no target %q; there are %s", o.target, strings.Join(slices.Sorted(maps.Keys(p.targets)), ", "))
+	if _, known := p.targets[request.target]; !known {
+		names := strings.Join(slices.Sorted(maps.Keys(p.targets)), ", ")
+		return request, fmt.Errorf("unknown target %q; the targets are %s", request.target, names)
 	}
-	o.limit = limitOf(kind, p.cfg.Timeout, 0)
+	request.limit = limitOf(kind, p.cfg.Timeout, 0)
 	if text := r.Header.Get("X-Prometheus-Scrape-Timeout-Seconds"); text != "" {
 		seconds, err := strconv.ParseFloat(text, 64)
 		if err != nil || !(seconds > 0 && seconds < 3600) {
-			return o, errors.New("X-Prometheus-Scrape-Timeout-Seconds is no number of seconds")
+			return request, errors.New("X-Prometheus-Scrape-Timeout-Seconds is not a number of seconds")
 		}
-		o.limit = min(o.limit, scrapeLimit(time.Duration(seconds*float64(time.Second)), kind.session))
+		timeout := time.Duration(seconds * float64(time.Second))
+		request.limit = min(request.limit, scrapeLimit(timeout, kind.makesSession))
 	}
-	return o, nil
+	return request, nil
 }
 
-// scrapeLimit is what a scrape's time-out leaves for the run: half a second less for the way back, and one
-// more for the cleanup where there is one; of a short time-out, half.
-func scrapeLimit(timeout time.Duration, session bool) time.Duration {
+// scrapeLimit is how long a run may take within a scrape's timeout: half a second less for the response, one second less
+// for a cleanup, and at least half of it.
+func scrapeLimit(timeout time.Duration, makesSession bool) time.Duration {
 	reserve := 500 * time.Millisecond
-	if session {
+	if makesSession {
 		reserve += time.Second
 	}
 	return max(timeout-reserve, timeout/2)
 }
 
-func (p *Prober) spacing(o runRequest) time.Duration {
-	if catalogue()[o.probe].session {
-		return p.cfg.Spacing
+// minSpacing is the least time between two runs of one probe at one target.
+func minSpacing(request runRequest) time.Duration {
+	if catalog()[request.probe].makesSession {
+		return 30 * time.Second
 	}
 	return 0
 }
 
-// throttle lets one request at a time through, and none too soon after the last of its kind.
+// throttle admits one run at a time, and none too soon after the last of its kind.
 type throttle struct {
 	mu   sync.Mutex
 	busy bool
-	last map[string]time.Time // :: probe and target → when the last run began
+	last map[string]time.Time // by probe and target: when the last run began
 }
 
-// enter takes the desk, or says after how long to come back.
-func (d *throttle) enter(o runRequest, spacing time.Duration, now time.Time) (leave func(), after time.Duration) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	about := o.probe + " " + o.target
-	if left := d.last[about].Add(spacing).Sub(now); left > 0 {
+// acquire admits a run, or returns when to retry and a nil release.
+func (t *throttle) acquire(
+	request runRequest, spacing time.Duration, now time.Time,
+) (release func(), retryAfter time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	key := request.probe + " " + request.target
+	if left := t.last[key].Add(spacing).Sub(now); left > 0 {
 		return nil, left
 	}
-	if d.busy {
+	if t.busy {
 		return nil, time.Second
 	}
-	d.busy, d.last[about] = true, now
+	t.busy, t.last[key] = true, now
 	return func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.busy = false
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.busy = false
 	}, 0
+}
+
+// exposition is a result in Prometheus' text format, with blackbox_exporter's names, so that its dashboards and rules fit.
+func exposition(r Result, limit time.Duration) []byte {
+	var b bytes.Buffer
+	gauge := func(name, help string) {
+		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name)
+	}
+	gauge("probe_success", "1 if the probe succeeded.")
+	fmt.Fprintf(&b, "probe_success %d\n", boolValue(r.Healthy()))
+	gauge("probe_duration_seconds", "Duration of the run with its cleanup.")
+	fmt.Fprintf(&b, "probe_duration_seconds %g\n", r.Seconds)
+	gauge("probe_timeout_seconds", "Limit of the run without its cleanup.")
+	fmt.Fprintf(&b, "probe_timeout_seconds %g\n", limit.Seconds())
+	gauge("probe_diagnosis_info", "Why the probe failed; none after a success.")
+	fmt.Fprintf(&b, "probe_diagnosis_info{diagnosis=%q} 1\n", r.Code())
+	if len(r.Steps) > 0 {
+		gauge("probe_step_duration_seconds", "Duration of each step.")
+		for _, s := range r.Steps {
+			fmt.Fprintf(&b, "probe_step_duration_seconds{step=%q} %g\n", s.Name, s.Seconds)
+		}
+		gauge("probe_step_success", "1 if the step succeeded.")
+		for _, s := range r.Steps {
+			fmt.Fprintf(&b, "probe_step_success{step=%q} %d\n", s.Name, boolValue(s.Outcome == session.Success))
+		}
+	}
+	return b.Bytes()
+}
+
+func boolValue(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// debug describes a run for a person: the steps, the metrics, and the configuration without its secrets.
+func (p *Prober) debug(request runRequest, r Result) []byte {
+	var b bytes.Buffer
+	b.WriteString("Log of the run:\n")
+	at := r.StartedAt
+	for _, s := range r.Steps {
+		at = at.Add(time.Duration(s.Seconds * float64(time.Second)))
+		fmt.Fprintf(&b, "%s %s %s %.3fs %s\n", at.UTC().Format("15:04:05.000"), s.Name, s.Outcome, s.Seconds, s.Detail)
+	}
+	fmt.Fprintf(&b, "\nResult:\n%s\n", indentJSON(r))
+	fmt.Fprintf(&b, "\nMetrics:\n%s", exposition(r, request.limit))
+	t := p.targets[request.target]
+	fmt.Fprintf(&b, "\nConfiguration:\n%s\n", indentJSON(map[string]any{
+		"target": t.Name, "url": t.URL.Redacted(), "key_set": !t.Key.Empty(), "module": request.probe,
+		"timeout_seconds": request.limit.Seconds(), "spacing_seconds": minSpacing(request).Seconds(),
+		"max_sessions": maxSessions, "max_orphans": maxOrphans,
+	}))
+	return b.Bytes()
+}
+
+func indentJSON(v any) []byte {
+	text, _ := json.MarshalIndent(v, "", "  ") // plain values cannot fail
+	return text
 }

@@ -49,7 +49,7 @@ func (r *rig) numbers(w *httptest.ResponseRecorder) map[string]float64 {
 	return out
 }
 
-func TestScrape(t *testing.T) {
+func TestHandler_ReturnsMetricsAndLimitsRate(t *testing.T) {
 	bubble(t, &enginesim.Engine{QRDelay: 2 * time.Second}, func(r *rig) {
 		h := r.prober().Handler()
 		w := r.scrape(h, "target=gate&module=create_connect_qr", "20")
@@ -81,8 +81,8 @@ func TestScrape(t *testing.T) {
 	})
 }
 
-// TestAScrapeThatIsTooShort says nothing about its target: the caller's own end is no failure of anybody else.
-func TestAScrapeThatIsTooShort(t *testing.T) {
+// TestHandler_ShortTimeoutIsSkipped says nothing about its target: the caller's own end is no failure of anybody else.
+func TestHandler_ShortTimeoutIsSkipped(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		engine *enginesim.Engine
@@ -90,11 +90,11 @@ func TestAScrapeThatIsTooShort(t *testing.T) {
 		within string
 		missed string // "": the target is to blame
 	}{
-		"no QR in 4 s":       {&enginesim.Engine{QRDelay: time.Hour}, "create_connect_qr", "7", "a QR was waited for"},
+		"no QR in 4 s":       {&enginesim.Engine{QRDelay: time.Hour}, "create_connect_qr", "7", "for a QR, which may take"},
 		"no QR in 9 s":       {&enginesim.Engine{QRDelay: time.Hour}, "create_connect_qr", "13", ""},
-		"no create in 1 s":   {&enginesim.Engine{Latency: time.Hour}, "create_delete", "2", "an answer was waited for"},
+		"no create in 1 s":   {&enginesim.Engine{Latency: time.Hour}, "create_delete", "2", "for a response, which may take"},
 		"no create in 6 s":   {&enginesim.Engine{Latency: time.Hour}, "create_delete", "8", ""},
-		"no health in 1.5 s": {&enginesim.Engine{Latency: time.Hour}, "engine_health", "2", "an answer was waited for"},
+		"no health in 1.5 s": {&enginesim.Engine{Latency: time.Hour}, "engine_health", "2", "for a response, which may take"},
 		"no health in 5 s":   {&enginesim.Engine{Latency: time.Hour}, "engine_health", "10", ""},
 		"an error at once":   {fault(enginesim.RouteCreate, enginesim.ServerError), "create_delete", "2", ""},
 	} {
@@ -116,7 +116,7 @@ func TestAScrapeThatIsTooShort(t *testing.T) {
 	}
 }
 
-func TestScrapesThatAreRefused(t *testing.T) {
+func TestHandler_InvalidRequests(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		h := r.prober().Handler()
 		for query, header := range map[string]string{
@@ -145,7 +145,7 @@ func TestScrapesThatAreRefused(t *testing.T) {
 	})
 }
 
-func TestDebugHidesTheKey(t *testing.T) {
+func TestHandler_DebugOmitsSecrets(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		other := r.target
 		other.Name, other.Key = "other", secret.NewSecret("key-other")
@@ -170,8 +170,8 @@ func TestDebugHidesTheKey(t *testing.T) {
 	})
 }
 
-// TestOneScrapeAtATime: and one whose client leaves says nothing, and cleans up.
-func TestOneScrapeAtATime(t *testing.T) {
+// TestHandler_OneRunAtATime: and one whose client leaves says nothing, and cleans up.
+func TestHandler_OneRunAtATime(t *testing.T) {
 	bubble(t, &enginesim.Engine{QRDelay: time.Hour}, func(r *rig) {
 		h := r.prober().Handler()
 		ctx, leave := context.WithCancel(r.Context())

@@ -22,8 +22,8 @@ func readAll(r *http.Request) string {
 	return string(b)
 }
 
-// TestIntentsHaveAPlace that a person can be sent to.
-func TestIntentsHaveAPlace(t *testing.T) {
+// TestIntents_Location that a person can be sent to.
+func TestIntents_Location(t *testing.T) {
 	t.Parallel()
 	if got := probes.NewFileIntents("a/b").Location(); got != "a/b" {
 		t.Errorf("files are kept in %q", got)
@@ -33,8 +33,8 @@ func TestIntentsHaveAPlace(t *testing.T) {
 	}
 }
 
-// TestIntents holds for every place where intents are kept.
-func TestIntents(t *testing.T) {
+// TestIntents_RecordOpenDone holds for every place where intents are kept.
+func TestIntents_RecordOpenDone(t *testing.T) {
 	t.Parallel()
 	dir, table := filepath.Join(t.TempDir(), "made", "when needed"), newShared()
 	for name, open := range map[string]func() probes.Intents{
@@ -72,7 +72,7 @@ func TestIntents(t *testing.T) {
 	}
 }
 
-func TestIntentFilesArePrivateAndCareful(t *testing.T) {
+func TestFileIntents_PermissionsAndForeignFiles(t *testing.T) {
 	t.Parallel()
 	ctx, dir := t.Context(), filepath.Join(t.TempDir(), "d")
 	files := probes.NewFileIntents(dir)
@@ -107,7 +107,7 @@ func TestIntentFilesArePrivateAndCareful(t *testing.T) {
 	}
 }
 
-func TestStrangersInTheTable(t *testing.T) {
+func TestTableIntents_ForeignRowIsError(t *testing.T) {
 	t.Parallel()
 	table := newShared()
 	if err := table.Put(t.Context(), "ventas", []byte("x")); err != nil {

@@ -2,69 +2,71 @@ package probes
 
 import (
 	"context"
+	"fmt"
 	"time"
 
+	"qrgate/compat"
+	"qrgate/internal/diagnosis"
 	"qrgate/internal/session"
 )
 
 // Bounds of the janitor.
 const (
-	sweepEvery = time.Minute
-	sweepTime  = 30 * time.Second
-	sweepMost  = 20 // deletions in one sweep
+	sweepInterval = time.Minute
+	sweepTimeout  = 30 * time.Second
+	maxDeletions  = 20 // in one sweep
 )
 
-// janitor sweeps at once and then every minute, where this replica leads.
+// janitor sweeps at once and then every minute while this replica leads.
 func (p *Prober) janitor(ctx context.Context) {
 	for {
-		next := min(sweepEvery, p.cfg.LeaseTime) // who follows may lead by then
-		if at, _ := p.lead.now(); at == leading {
-			next = sweepEvery
-			if end := p.sweep(ctx); !end.IsZero() {
-				next = min(next, max(time.Until(end), time.Second))
+		next := leaseTTL // a follower may lead by then
+		if role, _ := p.leader.current(); role == leading {
+			next = sweepInterval
+			if at := p.sweep(ctx); !at.IsZero() {
+				next = min(next, max(time.Until(at), time.Second))
 			}
 		}
-		if !wait(ctx, next) {
+		if !compat.Sleep(ctx, next) {
 			return
 		}
 	}
 }
 
-// sweep deletes the sessions of runs that are over, and nothing else: neither what a run under way needs,
-// nor what only looks like a probe's. It returns when to look again before the usual time, because a recorded
-// run must be over or what is absent stays so; zero if there is no need.
-func (p *Prober) sweep(ctx context.Context) (next time.Time) {
-	p.sweeping.Lock()
-	defer p.sweeping.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, sweepTime)
+// sweep deletes the recorded sessions of runs that are over, and no other session. It returns when to sweep again before
+// the usual interval; zero if there is no need.
+func (p *Prober) sweep(ctx context.Context) (nextAt time.Time) {
+	p.sweepMu.Lock()
+	defer p.sweepMu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
 	defer cancel()
 	open, err := p.cfg.Intents.Open(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
-			p.cfg.Logger.Warn("probes: what earlier runs left behind could not be read", "why", err.Error())
+			p.cfg.Logger.Warn("probe intents not readable", "err", err.Error())
 		}
-		return next
+		return nextAt
 	}
-	left, tries := map[string]orphans{}, 0
+	left, deletions := map[string]orphans{}, 0
 	for _, i := range open {
-		if _, ours := p.targets[i.Target]; !ours || p.ledger.isActive(i.Session) {
-			continue // what is noted for another target waits for a prober that knows it
+		if _, known := p.targets[i.Target]; !known || p.results.isActive(i.Session) {
+			continue // a prober that knows the target deletes it
 		}
-		if !i.due(p.instanceID, !p.cfg.Shared, time.Now()) {
-			next = earliest(next, i.Until)
+		if !i.isDue(p.instanceID, p.cfg.Shared, time.Now()) {
+			nextAt = earliest(nextAt, i.Until)
 			continue
 		}
-		if tries++; tries > sweepMost {
+		if deletions++; deletions > maxDeletions {
 			left[i.Target] = left[i.Target].with(nil)
-		} else if gone, f := p.tidy(ctx, i); !gone {
+		} else if ok, f := p.deleteOrphan(ctx, i); !ok {
 			left[i.Target] = left[i.Target].with(f)
-		} else if end := i.At.Add(settleTime); time.Now().Before(end) {
-			next = earliest(next, end) // a create that was cut off may still make it until then
+		} else if end := i.At.Add(settleDelay); time.Now().Before(end) {
+			nextAt = earliest(nextAt, end) // a create that was cut off may still create the session until then
 		}
 	}
-	p.ledger.setOrphans(left)
+	p.results.setOrphans(left)
 	p.reportLeadership()
-	return next
+	return nextAt
 }
 
 // earliest is the earlier of two times, of which the first may be zero for none.
@@ -75,31 +77,62 @@ func earliest(a, b time.Time) time.Time {
 	return a
 }
 
-// tidy deletes one session and crosses its intent out. It reports whether all is well: the session is
-// gone, or there is none yet and the janitor comes back. Else the failure is the target's, if there is one.
-func (p *Prober) tidy(ctx context.Context, i Intent) (bool, *failure) {
-	d := open(p.targets[i.Target])
-	defer d.close()
-	ctx, cancel := context.WithTimeout(ctx, cleanupTime)
+// deleteOrphan deletes one session and removes its intent. ok is also true while the session does not exist but may still
+// appear. The failure is the target's, if there is one.
+func (p *Prober) deleteOrphan(ctx context.Context, i Intent) (ok bool, failed *failure) {
+	s := p.targetSession(i.Target, i.Session)
+	defer s.Client.CloseIdleConnections()
+	ctx, cancel := context.WithTimeout(ctx, cleanupTimeout)
 	defer cancel()
-	absent, f := d.deleteOnce(ctx, session.Ref{Name: i.Session})
-	switch {
+	isAbsent, err := s.Client.DeleteOnce(ctx, s.Caller, session.Ref{Name: i.Session})
+	switch f := callFailure(err); {
 	case f != nil:
-		p.cfg.Logger.Warn("probes: a session could not be deleted", "session", i.Session, "target", i.Target, "why", f.words())
+		p.cfg.Logger.Warn("probe session not deleted", "session", i.Session, "target", i.Target, "err", f.String())
 		return false, f
-	case absent && !i.settled(time.Now()):
+	case isAbsent && !i.isSettled(time.Now()):
 		return true, nil
 	}
 	return p.cfg.Intents.Done(ctx, i.Session) == nil, nil
 }
 
-// reportLeadership tells the observer what there is to watch over. Who follows keeps nothing: what it could not delete
-// when it led is the leader's by now, and nobody would ever take the number back here.
+// reportLeadership updates the observer. A follower reports no orphans: those that it could not delete as the leader are
+// the new leader's, and nothing would reset the number here.
 func (p *Prober) reportLeadership() {
-	at, _ := p.lead.now()
-	left := p.ledger.orphans()
-	if at == following {
+	role, _ := p.leader.current()
+	left := p.results.orphanCount()
+	if role == following {
 		left = 0
 	}
-	p.cfg.Observer.SetLeader(at == leading, left)
+	p.cfg.Observer.SetLeader(role == leading, left)
+}
+
+// orphans are the sessions at one target that could not be deleted.
+type orphans struct {
+	n    int
+	last *failure // of the last deletion that failed; nil if none was tried or only the intent is left
+}
+
+func (o orphans) with(f *failure) orphans {
+	o.n++
+	if f != nil {
+		o.last = f
+	}
+	return o
+}
+
+// outage returns the failure of the last deletion if the target did not respond at all.
+func (o orphans) outage() *failure {
+	if o.last != nil && (o.last.code == diagnosis.EngineUnreachable || o.last.code == diagnosis.EngineTimeout) {
+		return o.last
+	}
+	return nil
+}
+
+// describe explains a skipped run: how many sessions are left, where they are recorded and what helps.
+func (o orphans) describe(target, location string) string {
+	text := fmt.Sprintf("%d test sessions from earlier runs could not be deleted at %s (recorded in %s). ", o.n, target, location)
+	if o.last != nil {
+		text += fmt.Sprintf("The last attempt: %s. ", o.last)
+	}
+	return text + "The next run deletes them once the target deletes sessions again; or delete the sessions and then their records."
 }

@@ -68,9 +68,9 @@ func (d deadly) Done(ctx context.Context, session string) error {
 	return d.Intents.Done(ctx, session)
 }
 
-// TestKilled kills a prober between every two steps. Whatever it left behind is gone as soon as the next
+// TestKill_NextProcessDeletesSession kills a prober between every two steps. Whatever it left behind is gone as soon as the next
 // one has begun, and nobody else's session is.
-func TestKilled(t *testing.T) {
+func TestKill_NextProcessDeletesSession(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()
 	if err != nil {

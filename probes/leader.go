@@ -7,45 +7,47 @@ import (
 	"time"
 )
 
-// errLeaseLost ends the runs of a replica that leads no more.
+// errLeaseLost cancels the runs of a replica that lost the lease.
 var errLeaseLost = errors.New("another replica runs the probes now")
 
-const leaseKey = "probes"
+const (
+	leaseKey = "probes"
+	leaseTTL = 15 * time.Second
+)
 
-// role is a replica's part in the cluster.
+// role is a replica's role in the cluster.
 type role int
 
 const (
-	following role = iota // another one leads
+	following role = iota // another replica leads
 	leading
-	unknown // the store cannot be asked, and the lease has run out
+	unknown // the store is unavailable and the lease has expired
 )
 
-// leader holds the lease, while it can.
+// leader acquires and renews the lease.
 type leader struct {
-	leases Leases
-	owner  string
-	ttl    time.Duration
-	tell   func(leads bool)
+	leases   Leases
+	owner    string
+	onChange func()
 
 	mu    sync.Mutex
-	at    role
+	role  role
 	term  context.Context // ends with errLeaseLost
 	end   context.CancelCauseFunc
 	until time.Time // by when the lease must be renewed
 }
 
-// now is the standing, and while leading the term: a context that ends when the lease is lost.
-func (l *leader) now() (role, context.Context) {
+// current returns the role and, while leading, the term: a context that ends when the lease is lost.
+func (l *leader) current() (role, context.Context) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.at, l.term
+	return l.role, l.term
 }
 
-// run renews the lease until ctx ends and then gives it back.
+// run renews the lease until ctx ends and then releases it.
 func (l *leader) run(ctx context.Context) {
 	for {
-		timer := time.NewTimer(l.pause(time.Now()))
+		timer := time.NewTimer(l.renewalDelay(time.Now()))
 		select {
 		case <-timer.C:
 			l.renew(ctx)
@@ -57,68 +59,68 @@ func (l *leader) run(ctx context.Context) {
 	}
 }
 
-// pause is the time until the next renewal: a third of the lease, or less when it would run out before.
-func (l *leader) pause(now time.Time) time.Duration {
+// renewalDelay is the time until the next renewal: a third of the TTL, or less if the lease expires before.
+func (l *leader) renewalDelay(now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.at == leading {
-		return max(0, min(l.ttl/3, l.until.Sub(now)))
+	if l.role == leading {
+		return max(0, min(leaseTTL/3, l.until.Sub(now)))
 	}
-	return l.ttl / 3
+	return leaseTTL / 3
 }
 
-// renew asks for the lease once. A store that does not answer takes the lead away only when the lease that
-// it last confirmed has run out: until then nobody else can have it.
+// renew acquires or renews the lease once. An unavailable store ends leadership only when the last confirmed lease has
+// expired: until then no other replica can have it.
 func (l *leader) renew(ctx context.Context) {
 	if l.leases == nil {
-		l.setRole(leading, time.Now().Add(l.ttl))
+		l.setRole(leading, time.Now().Add(leaseTTL))
 		return
 	}
-	asked := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, l.ttl/4)
+	requestedAt := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, leaseTTL/4)
 	defer cancel()
-	ours, err := l.leases.Acquire(ctx, leaseKey, l.owner, l.ttl)
-	at, _ := l.now()
+	acquired, err := l.leases.Acquire(ctx, leaseKey, l.owner, leaseTTL)
+	role, _ := l.current()
 	switch {
-	case err == nil && ours:
-		l.setRole(leading, asked.Add(l.ttl))
+	case err == nil && acquired:
+		l.setRole(leading, requestedAt.Add(leaseTTL))
 	case err == nil:
 		l.setRole(following, time.Time{})
-	case at != leading || !time.Now().Before(l.lapse()):
+	case role != leading || !time.Now().Before(l.expiresAt()):
 		l.setRole(unknown, time.Time{})
 	}
 }
 
-func (l *leader) lapse() time.Time {
+func (l *leader) expiresAt() time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.until
 }
 
-func (l *leader) setRole(at role, until time.Time) {
+func (l *leader) setRole(next role, until time.Time) {
 	l.mu.Lock()
-	led := l.at == leading
-	l.at, l.until = at, until
+	led := l.role == leading
+	l.role, l.until = next, until
 	switch {
-	case at == leading && !led:
+	case next == leading && !led:
 		l.term, l.end = context.WithCancelCause(context.Background())
-	case at != leading && led:
+	case next != leading && led:
 		l.end(errLeaseLost)
 	}
 	l.mu.Unlock()
-	if led != (at == leading) {
-		l.tell(at == leading)
+	if led != (next == leading) {
+		l.onChange()
 	}
 }
 
-// resign gives the lease back, so that another replica need not wait for its end.
+// resign releases the lease, so that another replica need not wait for its expiry.
 func (l *leader) resign(ctx context.Context) {
-	at, _ := l.now()
+	role, _ := l.current()
 	l.setRole(following, time.Time{})
-	if l.leases == nil || at != leading {
+	if l.leases == nil || role != leading {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), intentTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), intentTimeout)
 	defer cancel()
-	_ = l.leases.Release(ctx, leaseKey, l.owner) // else it runs out by itself
+	_ = l.leases.Release(ctx, leaseKey, l.owner) // else it expires
 }

@@ -90,7 +90,7 @@ func (r *rig) replica(s *shared, seen *tally) *probes.Prober {
 	})
 }
 
-func TestOneReplicaProbes(t *testing.T) {
+func TestLeader_OneReplicaProbes(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		s, first, second := newShared(), newTally(), newTally()
 		stopFirst := r.start(r.replica(s, first))
@@ -123,9 +123,9 @@ func TestOneReplicaProbes(t *testing.T) {
 	})
 }
 
-// TestALostLease: another replica leads in the midst of a run. Its result counts nowhere, and its session
+// TestLeader_LostLeaseDropsResult: another replica leads in the midst of a run. Its result counts nowhere, and its session
 // is deleted all the same.
-func TestALostLease(t *testing.T) {
+func TestLeader_LostLeaseDropsResult(t *testing.T) {
 	bubble(t, &enginesim.Engine{QRDelay: 20 * time.Second}, func(r *rig) {
 		s := newShared()
 		stop := r.start(r.replica(s, r.seen))
@@ -153,9 +153,9 @@ func steal(t *testing.T, s *shared) {
 	}
 }
 
-// TestOrphansAreTheLeaders: what a leader could not delete is the next one's to watch over. A number that stays where
+// TestLeader_FollowerReportsNoOrphans: what a leader could not delete is the next one's to watch over. A number that stays where
 // it led would be told for ever.
-func TestOrphansAreTheLeaders(t *testing.T) {
+func TestLeader_FollowerReportsNoOrphans(t *testing.T) {
 	bubble(t, fault(enginesim.RouteDelete, enginesim.ServerError), func(r *rig) {
 		s := newShared()
 		stop := r.start(r.replica(s, r.seen))
@@ -176,9 +176,9 @@ func TestOrphansAreTheLeaders(t *testing.T) {
 	})
 }
 
-// TestWithoutTheStore: every replica says so, on its own schedule, and creates nothing; and when the store
+// TestLeader_StoreUnavailableFailsOnEveryReplica: every replica says so, on its own schedule, and creates nothing; and when the store
 // is back, one of them goes on.
-func TestWithoutTheStore(t *testing.T) {
+func TestLeader_StoreUnavailableFailsOnEveryReplica(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		s, first, second := newShared(), newTally(), newTally()
 		stopFirst := r.start(r.replica(s, first))
@@ -208,8 +208,8 @@ func TestWithoutTheStore(t *testing.T) {
 	})
 }
 
-// TestAStoreThatBlinks: less than a lease's life without the store changes nothing.
-func TestAStoreThatBlinks(t *testing.T) {
+// TestLeader_ShortStoreOutageChangesNothing: less than a lease's life without the store changes nothing.
+func TestLeader_ShortStoreOutageChangesNothing(t *testing.T) {
 	bubble(t, &enginesim.Engine{QRDelay: 12 * time.Second}, func(r *rig) {
 		s := newShared()
 		stop := r.start(r.replica(s, r.seen))
@@ -235,7 +235,7 @@ func (stubborn) Record(context.Context, probes.Intent) error {
 	return errors.New("no space left on device")
 }
 
-func TestNoIntentNoSession(t *testing.T) {
+func TestCreate_UnrecordedIntentCreatesNoSession(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		run := r.prober(func(c *probes.Config) { c.Intents = stubborn{c.Intents} }).Once(r.Context(), probes.CreateDelete)
 		if run.SkipReason != probes.SkipInternal || run.Diagnosis != nil {

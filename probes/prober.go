@@ -1,3 +1,18 @@
+// Package probes runs a client's calls on a schedule and reports whether they still lead to a QR.
+//
+// There are three probes. engine_health asks whether the engine responds; create_delete creates and deletes a session;
+// create_connect_qr creates a session, connects it, waits for its QR, decodes it and deletes the session. Probes are
+// clients: they know a URL and a key.
+//
+//	record the intent            durable, before the session exists
+//	create → connect → qr → validate
+//	cleanup                      always, on a context of its own; then the intent is removed
+//
+// A probe is a sequence of steps. One runner serves the schedule ([Prober.Run]), the command line ([Prober.Once]) and the
+// operators' port ([Prober.Handler]). Package doctor uses the same steps on a [Session].
+//
+// Guarantees: a probe touches no session that it did not create, never pairs, and leaves no session behind. A process
+// that is killed leaves an [Intent], and the janitor of the next one deletes that session and no other.
 package probes
 
 import (
@@ -5,31 +20,43 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"qrgate/compat"
 	"qrgate/internal/diagnosis"
 	"qrgate/internal/session"
 )
+
+// sessionPrefix begins the name of every probe session: syn-<probe>-<instance>-<number>. It is for people; nothing is
+// ever deleted because of its name.
+const sessionPrefix = "syn-"
+
+// maxSessions is how many probe sessions exist at once.
+const maxSessions = 2
+
+// maxOrphans is how many undeleted sessions a target may have before no new one is created there.
+const maxOrphans = 10
+
+// errShutdown cancels the runs in progress when the prober stops.
+var errShutdown = errors.New("the prober stops")
 
 // Prober runs probes: on schedule, once, or on request. Make it with [New]; it is safe for concurrent use.
 type Prober struct {
 	cfg        Config
 	targets    map[string]Target
-	instanceID string
-	number     atomic.Int64
-	lead       *leader
-	ledger     *results
-	slots      chan struct{} // as many sessions at once as it has room
+	instanceID string // the second of the start and 40 random bits
+	runs       atomic.Int64
+	leader     *leader
+	results    *results
+	slots      chan struct{} // one per session that may exist
 
-	sweeping sync.Mutex
-	swept    sync.Once
-	desk     throttle
+	sweepMu   sync.Mutex
+	firstOnce sync.Once // sweeps before the first run of Once
+	throttle  throttle
 }
-
-// maxSessions is how many sessions of probes exist at once.
-const maxSessions = 2
 
 // New returns a prober. It does no I/O and starts nothing. The error says which setting is wrong.
 func New(cfg Config) (*Prober, error) {
@@ -38,158 +65,170 @@ func New(cfg Config) (*Prober, error) {
 		return nil, err
 	}
 	p := &Prober{
-		cfg: cfg, targets: map[string]Target{}, instanceID: newEpoch(time.Now()), ledger: newLedger(),
-		slots: make(chan struct{}, maxSessions), desk: throttle{last: map[string]time.Time{}},
+		cfg: cfg, targets: map[string]Target{}, results: newResults(), slots: make(chan struct{}, maxSessions),
+		instanceID: strconv.FormatInt(time.Now().Unix(), 36) + randomName(5),
+		throttle:   throttle{last: map[string]time.Time{}},
 	}
 	for _, t := range append([]Target{cfg.Target}, cfg.Others...) {
-		if _, twice := p.targets[t.Name]; twice {
-			return nil, fmt.Errorf("probes: two targets are called %q", t.Name)
+		if _, exists := p.targets[t.Name]; exists {
+			return nil, fmt.Errorf("probes: two targets have the name %q", t.Name)
 		}
 		if t.Client == nil {
-			t.Client = newClient()
+			t.Client = newHTTPClient()
 		}
 		p.targets[t.Name] = t
 	}
-	p.lead = &leader{leases: cfg.Leases, owner: p.instanceID, ttl: cfg.LeaseTime, tell: func(bool) { p.reportLeadership() }}
+	p.leader = &leader{leases: cfg.Leases, owner: p.instanceID, onChange: p.reportLeadership}
 	return p, nil
 }
 
-// History is the last runs of every probe, newest first. Failures are kept longer than successes.
-func (p *Prober) History() []Result { return p.ledger.runs() }
+// History returns the last results of every probe, newest first. Failures are kept longer than successes.
+func (p *Prober) History() []Result { return p.results.all() }
 
-// RunsOnOtherReplica reports whether another replica runs a probe by schedule, so that what this one saw last is of old.
+// RunsOnOtherReplica reports whether another replica runs a scheduled probe.
 func (p *Prober) RunsOnOtherReplica(name string) bool {
-	at, _ := p.lead.now()
-	return p.cfg.Leases != nil && at == following && catalogue()[name].session
+	role, _ := p.leader.current()
+	return p.cfg.Leases != nil && role == following && catalog()[name].makesSession
 }
 
-// Once runs one probe against the configured target, whoever leads. It is not counted by the observer. A
-// name that there is no probe for is a run that was missed.
+// Once runs one probe against the configured target, whatever this replica's role. The observer does not count it. An
+// unknown name is a skipped run.
 func (p *Prober) Once(ctx context.Context, name string) Result {
-	return p.once(ctx, runRequest{probe: name, target: p.cfg.Target.Name})
+	return p.runManually(ctx, runRequest{probe: name, target: p.cfg.Target.Name})
 }
 
 // runRequest is what to run.
 type runRequest struct {
 	probe, target string
-	limit         time.Duration // 0: the probe's own
-	asked         bool          // by a person or a scrape, not by the schedule
-	term          context.Context
+	limit         time.Duration   // 0: the probe's own
+	isManual      bool            // requested by a person or a scrape
+	term          context.Context // of the leader, on schedule; may be nil
 }
 
-func (p *Prober) once(ctx context.Context, o runRequest) Result {
-	o.asked = true
-	if catalogue()[o.probe].session {
-		p.swept.Do(func() { p.sweep(ctx) })
+func (p *Prober) runManually(ctx context.Context, request runRequest) Result {
+	request.isManual = true
+	if catalog()[request.probe].makesSession {
+		p.firstOnce.Do(func() { p.sweep(ctx) })
 	}
-	run := p.execute(ctx, o)
-	p.settle(run)
-	return run
+	result := p.execute(ctx, request)
+	p.record(result)
+	return result
 }
 
-// execute does one run, whoever asked for it.
-func (p *Prober) execute(ctx context.Context, o runRequest) Result {
-	kind, known := catalogue()[o.probe]
-	j := p.begin(o)
+// execute does one run.
+func (p *Prober) execute(ctx context.Context, request runRequest) Result {
+	kind, known := catalog()[request.probe]
+	r := p.newRun(request)
 	if !known {
-		j.miss(SkipInternal, fmt.Sprintf("There is no probe %q; there are %s.", o.probe, list()))
-		return j.run
+		r.skip(SkipInternal, fmt.Sprintf("unknown probe %q; the probes are %s", request.probe, nameList()))
+		return r.result
 	}
 	limit := limitOf(kind, p.cfg.Timeout, 0)
-	if o.limit > 0 {
-		limit = min(limit, o.limit)
+	if request.limit > 0 {
+		limit = min(limit, request.limit)
 	}
-	if kind.session {
-		leave := p.enter(ctx, j)
-		if leave == nil {
-			return j.run
+	if kind.makesSession {
+		release := p.acquireSlot(ctx, r)
+		if release == nil {
+			return r.result
 		}
-		defer leave()
+		defer release()
 	}
-	j.run.StartedAt = time.Now()
-	j.until = j.run.StartedAt.Add(limit + 2*cleanupTime)
-	defer j.door.close()
-	ctx, end := p.cfg.Span(ctx, "probe.run "+o.probe, slog.String("user_agent.synthetic.type", "test"),
-		slog.String("qrgate.probe.name", o.probe), slog.String("qrgate.probe.run_id", j.run.ID), slog.String("qrgate.lease.epoch", p.instanceID))
-	walking, stop := within(ctx, limit, o.term)
-	defer stop()
-	kind.walk(walking, j)
-	j.run.Seconds = time.Since(j.run.StartedAt).Seconds()
-	end(j.run.Code())
-	return j.run
+	r.result.StartedAt = time.Now()
+	r.until = r.result.StartedAt.Add(limit + 2*cleanupTimeout)
+	defer r.session.Client.CloseIdleConnections() // the next run opens its own, as a client does
+	ctx, end := p.cfg.Span(ctx, "probe.run "+request.probe,
+		slog.String("user_agent.synthetic.type", "test"), slog.String("qrgate.probe.name", request.probe),
+		slog.String("qrgate.probe.run_id", r.result.ID), slog.String("qrgate.lease.epoch", p.instanceID))
+	ctx, cancel := withLimit(ctx, limit, request.term)
+	defer cancel()
+	r.walk(ctx, kind)
+	r.result.Seconds = time.Since(r.result.StartedAt).Seconds()
+	end(r.result.Code())
+	return r.result
 }
 
-// within is ctx for at most limit, and no longer than the term if there is one.
-func within(ctx context.Context, limit time.Duration, term context.Context) (context.Context, context.CancelFunc) {
+// withLimit returns ctx for at most limit and, if there is one, for the leader's term.
+func withLimit(ctx context.Context, limit time.Duration, term context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	forget := func() bool { return true }
+	detach := func() bool { return true }
 	if term != nil {
-		forget = context.AfterFunc(term, func() { cancel(context.Cause(term)) })
+		detach = context.AfterFunc(term, func() { cancel(context.Cause(term)) })
 	}
-	bounded, stop := context.WithTimeout(ctx, limit)
-	return bounded, func() { stop(); forget(); cancel(nil) }
+	limited, stop := context.WithTimeout(ctx, limit)
+	return limited, func() { stop(); detach(); cancel(nil) }
 }
 
-func (p *Prober) begin(o runRequest) *run {
-	id := runID(o.probe, p.instanceID, p.number.Add(1))
-	j := &run{p: p, manual: o.asked, door: open(p.targets[o.target])}
-	j.run = Result{ID: id, Probe: o.probe, Target: o.target, StartedAt: time.Now(), Steps: []Step{}}
-	if catalogue()[o.probe].session {
-		j.run.Session = prefix + id
+func (p *Prober) newRun(request runRequest) *run {
+	id := request.probe + "-" + p.instanceID + "-" + strconv.FormatInt(p.runs.Add(1), 10)
+	r := &run{p: p, isManual: request.isManual, result: Result{
+		ID: id, Probe: request.probe, Target: request.target, StartedAt: time.Now(), Steps: []Step{},
+	}}
+	if catalog()[request.probe].makesSession {
+		r.result.Session = sessionPrefix + id
 	}
-	return j
+	r.session = p.targetSession(request.target, r.result.Session)
+	return r
 }
 
-// enter takes a place for a run that will make a session. Without one the run is over, and leave is nil: while
-// nobody answers, or nothing works, the failure that keeps old sessions alive is also this run's, so that a long
-// outage stays an outage; else it is the prober that cannot go on.
-func (p *Prober) enter(ctx context.Context, j *run) (leave func()) {
-	if p.ledger.orphansAt(j.run.Target).n >= p.cfg.MaxOrphans {
+// targetSession is a session at a target. Closing idle connections is the caller's.
+func (p *Prober) targetSession(target, name string) *Session {
+	t := p.targets[target]
+	return &Session{
+		Client: &compat.Client{BaseURL: t.URL, Transport: t.Client.Transport, UserAgent: "qrgate-probe"},
+		Caller: session.Caller{Key: t.Key}, Ref: session.Ref{Name: name},
+	}
+}
+
+// acquireSlot admits a run that will create a session. If it does not, the run has its result and release is nil. While
+// the target does not work, the failure that keeps old sessions from being deleted is also this run's, so that a long
+// outage stays an outage; otherwise the run is skipped.
+func (p *Prober) acquireSlot(ctx context.Context, r *run) (release func()) {
+	target := r.result.Target
+	if p.results.orphansAt(target).n >= maxOrphans {
 		p.sweep(ctx) // perhaps they can be deleted by now
 	}
-	if left := p.ledger.orphansAt(j.run.Target); left.n >= p.cfg.MaxOrphans {
-		if j.failed = left.outage(); j.failed == nil {
-			_, j.failed = j.door.ask(ctx, listPage(1)) // a target that only deletes nothing still has a list
+	if left := p.results.orphansAt(target); left.n >= maxOrphans {
+		if r.failed = left.outage(); r.failed == nil {
+			_, err := r.session.Do(ctx, compat.ListRequest(1)) // a target that only fails to delete still lists
+			r.failed = callFailure(err)
 		}
-		if j.failed != nil {
-			j.verdict(ctx)
+		if r.failed != nil {
+			r.conclude(ctx)
 		} else {
-			j.miss(SkipBacklog, left.words(j.run.Target, p.cfg.Intents.Location()))
+			r.skip(SkipBacklog, left.describe(target, p.cfg.Intents.Location()))
 		}
 		return nil
 	}
 	select {
 	case p.slots <- struct{}{}:
 	default:
-		j.miss(SkipOverlap, fmt.Sprintf("%d other runs are under way.", maxSessions))
+		r.skip(SkipOverlap, fmt.Sprintf("%d other runs are in progress", maxSessions))
 		return nil
 	}
-	p.ledger.enter(j.run.Session)
-	return func() { p.ledger.leave(j.run.Session); <-p.slots }
+	p.results.setActive(r.result.Session, true)
+	return func() { p.results.setActive(r.result.Session, false); <-p.slots }
 }
 
-// settle notes a run and logs it if its verdict is news.
-func (p *Prober) settle(r Result) {
-	changed := p.ledger.record(r)
-	about := []any{"probe", r.Probe, "target", r.Target, "run", r.ID, "seconds", r.Seconds}
+// record stores a result and logs it if the probe's health changed.
+func (p *Prober) record(r Result) {
+	changed := p.results.record(r)
+	attrs := []any{"probe", r.Probe, "target", r.Target, "run", r.ID, "seconds", r.Seconds}
 	switch {
 	case r.SkipReason == SkipInternal || r.SkipReason == SkipBacklog:
-		p.cfg.Logger.Error("probes: the prober itself failed", append(about, "reason", r.SkipReason, "why", r.Problem)...)
+		p.cfg.Logger.Error("probe skipped", append(attrs, "reason", r.SkipReason, "problem", r.Problem)...)
 	case changed && r.Healthy():
-		p.cfg.Logger.Info("probes: it works again", about...)
+		p.cfg.Logger.Info("probe recovered", attrs...)
 	case changed:
-		p.cfg.Logger.Warn("probes: it does not work", append(about, "diagnosis", r.Code(), "evidence", r.Diagnosis.Evidence)...)
+		p.cfg.Logger.Warn("probe failing", append(attrs, "diagnosis", r.Code(), "evidence", r.Diagnosis.Evidence)...)
 	}
 }
 
-// noLeaderRun is the result of a run that did not take place because nobody can say who leads. Silence would
-// look like health.
-func (p *Prober) noLeaderRun(name string) Result {
-	j := p.begin(runRequest{probe: name, target: p.cfg.Target.Name})
-	d := diagnosis.New(diagnosis.RedisUnavailable, "nobody can say which replica runs this probe, so nothing was created")
-	j.run.Outcome, j.run.Diagnosis, j.run.Session = session.Failure, &d, ""
-	return j.run
+// noLeaderResult is the result of a run that does not happen because the store is unavailable and no replica can lead. A
+// skipped run would look healthy.
+func (p *Prober) noLeaderResult(name string) Result {
+	r := p.newRun(runRequest{probe: name, target: p.cfg.Target.Name})
+	d := diagnosis.New(diagnosis.RedisUnavailable, "no replica can become the leader, so no session was created")
+	r.result.Outcome, r.result.Diagnosis, r.result.Session = session.Failure, &d, ""
+	return r.result
 }
-
-// errShutdown ends the runs under way when the prober stops.
-var errShutdown = errors.New("the prober stops")

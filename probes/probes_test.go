@@ -19,7 +19,7 @@ func steps(r probes.Result) (names []string) {
 	return names
 }
 
-func TestEveryProbeSucceeds(t *testing.T) {
+func TestOnce_EveryProbeSucceeds(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string][]string{
 		probes.EngineHealth:    {"health success"},
@@ -42,7 +42,7 @@ func TestEveryProbeSucceeds(t *testing.T) {
 	}
 }
 
-func TestABareEngineIsAskedSparingly(t *testing.T) {
+func TestCreateConnectQR_StaysInsideRateLimit(t *testing.T) {
 	bubble(t, &enginesim.Engine{QRDelay: time.Hour}, func(r *rig) {
 		run := r.prober().Once(r.Context(), probes.CreateConnectQR)
 		r.wants(run, session.Failure, diagnosis.QRNotEmitted)

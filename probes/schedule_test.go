@@ -15,7 +15,7 @@ import (
 	"qrgate/probes"
 )
 
-func TestTheScheduleKeepsItsPhase(t *testing.T) {
+func TestSchedule_KeepsPhase(t *testing.T) {
 	bubble(t, &enginesim.Engine{QRDelay: 2 * time.Second}, func(r *rig) {
 		began := time.Now()
 		p := r.prober(only(probes.CreateConnectQR, time.Minute), func(c *probes.Config) { c.Random = func() float64 { return 0.5 } })
@@ -41,8 +41,8 @@ func TestTheScheduleKeepsItsPhase(t *testing.T) {
 	})
 }
 
-// TestProbesAreSpread: with three probes of one interval, no two run at the same time.
-func TestProbesAreSpread(t *testing.T) {
+// TestSchedule_SpreadsProbes: with three probes of one interval, no two run at the same time.
+func TestSchedule_SpreadsProbes(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		p := r.prober(func(c *probes.Config) {
 			c.Every = map[string]time.Duration{probes.EngineHealth: time.Minute, probes.CreateDelete: time.Minute, probes.CreateConnectQR: time.Minute}
@@ -64,9 +64,9 @@ func TestProbesAreSpread(t *testing.T) {
 	})
 }
 
-// TestNoOverlap: the run ends before the next turn although the engine hangs, and a turn that comes while
+// TestSchedule_SkipsOverlap: the run ends before the next turn although the engine hangs, and a turn that comes while
 // the cleanup still tries is skipped and counted.
-func TestNoOverlap(t *testing.T) {
+func TestSchedule_SkipsOverlap(t *testing.T) {
 	bubble(t, fault(enginesim.AnyRoute, enginesim.Hang), func(r *rig) {
 		stop := r.start(r.prober(only(probes.CreateDelete, 5*time.Second)))
 		time.Sleep(59 * time.Second)
@@ -81,27 +81,27 @@ func TestNoOverlap(t *testing.T) {
 	})
 }
 
-func TestMaintenance(t *testing.T) {
+func TestSchedule_MaintenanceSkipsRuns(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) { // a bubble begins on Saturday, 2000-01-01 00:00 UTC
 		windows, err := probes.ParseWindows("sat 00:10-00:20")
 		if err != nil {
 			t.Fatal(err)
 		}
 		p := r.prober(only(probes.EngineHealth, time.Minute), func(c *probes.Config) {
-			c.Maintenance, c.PausedUntil = windows, time.Now().Add(5*time.Minute-time.Second)
+			c.Maintenance = windows
 		})
 		stop := r.start(p)
 		time.Sleep(30*time.Minute - time.Second)
 		stop()
 		r.seen.read(func(c *tally) {
-			if c.ran[probes.EngineHealth+" none"] != 15 || c.missed[probes.EngineHealth+" maintenance"] != 15 {
-				t.Errorf("5 minutes of pause and 10 of maintenance in 30 give %v and %v", c.ran, c.missed)
+			if c.ran[probes.EngineHealth+" none"] != 20 || c.missed[probes.EngineHealth+" maintenance"] != 10 {
+				t.Errorf("10 minutes of maintenance in 30 give %v and %v", c.ran, c.missed)
 			}
 		})
 	})
 }
 
-func TestWindows(t *testing.T) {
+func TestParseWindows(t *testing.T) {
 	t.Parallel()
 	at := func(text string) time.Time {
 		v, err := time.Parse("Mon 2006-01-02 15:04", text)
@@ -134,8 +134,8 @@ func TestWindows(t *testing.T) {
 		}
 		open := false
 		for _, w := range all {
-			open = open || w.Open(test.now)
-			open = open || w.Open(test.now.In(time.FixedZone("elsewhere", 3600)))
+			open = open || w.IsOpen(test.now)
+			open = open || w.IsOpen(test.now.In(time.FixedZone("elsewhere", 3600)))
 		}
 		if open != test.open {
 			t.Errorf("%q at %v: open %v, want %v", test.windows, test.now, open, test.open)
@@ -148,8 +148,8 @@ func TestWindows(t *testing.T) {
 	}
 }
 
-// TestShutdown: a run under way is cancelled, dropped, and cleans up before Run returns.
-func TestShutdown(t *testing.T) {
+// TestRun_ShutdownCancelsAndCleansUp: a run under way is cancelled, dropped, and cleans up before Run returns.
+func TestRun_ShutdownCancelsAndCleansUp(t *testing.T) {
 	bubble(t, &enginesim.Engine{QRDelay: time.Hour}, func(r *rig) {
 		stop := r.start(r.prober(only(probes.CreateConnectQR, time.Minute)))
 		time.Sleep(3 * time.Second)
@@ -173,7 +173,7 @@ func TestShutdown(t *testing.T) {
 	})
 }
 
-func TestOnceCanBeCancelled(t *testing.T) {
+func TestOnce_CancelSkipsAndCleansUp(t *testing.T) {
 	bubble(t, &enginesim.Engine{QRDelay: time.Hour}, func(r *rig) {
 		ctx, cancel := context.WithTimeout(r.Context(), time.Hour)
 		go func() {
@@ -190,7 +190,7 @@ func TestOnceCanBeCancelled(t *testing.T) {
 	})
 }
 
-func TestWrongSettings(t *testing.T) {
+func TestNew_InvalidConfig(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		keyless := r.target
 		keyless.Key = secret.Secret{}

@@ -9,8 +9,8 @@ import (
 	"net/url"
 	"time"
 
+	"qrgate/compat"
 	"qrgate/compat/embedded"
-	"qrgate/compat/inboxhub"
 	"qrgate/internal/diagnosis"
 	"qrgate/internal/secret"
 	"qrgate/internal/session"
@@ -104,7 +104,7 @@ func (d doctorCommand) run(ctx context.Context, c cli, s settings) int {
 	} else {
 		_, _ = io.WriteString(c.out, "\n"+formatDiagnosis(report.Diagnosis, d.Lang))
 		if report.LeftBehind {
-			_, _ = io.WriteString(c.out, d.formatLeftover(report.Session, cfg.Base, s.DataDir))
+			_, _ = io.WriteString(c.out, d.formatLeftover(report.Session, cfg.Engine.BaseURL, s.DataDir))
 		}
 	}
 	if report.Stopped {
@@ -131,14 +131,14 @@ func (d doctorCommand) config(c cli, s settings) (doctor.Config, error) {
 		}
 	}
 	cfg := doctor.Config{
-		Base: base, Key: secret.NewSecret(d.APIKey), Deep: d.Deep, Patience: d.QRTimeout, Language: d.Lang,
-		CheckWhatsApp: checkWhatsApp(client), Legible: probes.CheckQRImage,
+		Key: secret.NewSecret(d.APIKey), Deep: d.Deep, QRTimeout: d.QRTimeout, Language: d.Lang,
+		CheckWhatsApp: checkWhatsApp(client),
 	}
 	if base == nil {
 		return cfg, nil
 	}
-	cfg.Transport = noWait{proxy.Transport()}
-	cfg.Engine = inboxhub.New(base, cfg.Transport)
+	transport := proxy.Transport()
+	cfg.Engine = &compat.Client{BaseURL: base, Transport: transport, UserAgent: "qrgate-doctor"}
 	recordIntents(&cfg, intentStore(s.DataDir), canonicalURL(base).String())
 	return cfg, nil
 }
@@ -147,7 +147,7 @@ func (d doctorCommand) config(c cli, s settings) (doctor.Config, error) {
 // deletes what a killed doctor left.
 func recordIntents(cfg *doctor.Config, store *probes.FileIntents, target string) {
 	intent := probes.Intent{Target: target, Owner: "doctor"}
-	limit := cfg.Patience + 2*time.Minute
+	limit := cfg.QRTimeout + 2*time.Minute
 	cfg.RecordIntent = func(ctx context.Context, session string) error {
 		intent.Session, intent.At = session, time.Now()
 		intent.Until = intent.At.Add(limit)
@@ -172,16 +172,6 @@ func checkWhatsApp(client *http.Client) func(context.Context, func(doctor.Check)
 			},
 		})
 	}
-}
-
-// noWait asks qrgate for its response at once, because doctor does its own waiting. An engine ignores the header.
-type noWait struct{ next http.RoundTripper }
-
-// RoundTrip implements http.RoundTripper.
-func (t noWait) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	r.Header.Set("Prefer", "wait=0")
-	return t.next.RoundTrip(r)
 }
 
 // formatCheck is one check as a line for a person.

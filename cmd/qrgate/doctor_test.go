@@ -181,9 +181,9 @@ func TestDoctor_InterruptedReportsOnlyThat(t *testing.T) {
 		var o bytes.Buffer
 		args = append([]string{"doctor", "--data-dir", t.TempDir(), "--engine-url", server.URL, "--api-key", "key-a"}, args...)
 		exit := run(ctx, cli{args: args, out: &o, err: &o, whatsapp: startWhatsApp(t, whatsappsim.Fault{})})
-		want := "The examination was interrupted (undetermined)."
+		want := "The checks were interrupted (undetermined)."
 		if slices.Contains(args, "--json") {
-			want = `"whole":false,"stopped":true`
+			want = `"complete":false,"stopped":true`
 		}
 		if exit != exitFailed || !strings.Contains(o.String(), want) || len(e.Snapshot()) != 0 {
 			t.Errorf("exit %d, left %+v: %s", exit, e.Snapshot(), o.String())

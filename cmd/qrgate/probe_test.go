@@ -106,9 +106,9 @@ func TestProbe_OutputForPeople(t *testing.T) {
 		code   int
 		want   []string
 	}{
-		"success": {&enginesim.Engine{}, exitOK, []string{"create_connect_qr at http://", "✓ create ", "✓ qr ", "✓ validate ", "modules", "✓ cleanup ", "OK after"}},
+		"success": {&enginesim.Engine{}, exitOK, []string{"create_connect_qr at http://", "✓ create ", "✓ qr ", "✓ validate ", "readable", "✓ cleanup ", "OK after"}},
 		"failure": {&enginesim.Engine{Keys: map[string]string{"key-a": "a"}}, exitFailed,
-			[]string{"✗ create ", "FAILED: The engine refuses the API key (key_refused).", "Developer: Correct the key", "  · POST /api/sessions → 401"}},
+			[]string{"✗ create ", "FAILED: The engine refuses the API key (key_refused).", "Developer: Correct the key", "  · create: key_refused, HTTP 401"}},
 		"cleanup failed": {&enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteDelete: {Kind: enginesim.TooMany}}}, exitOK,
 			[]string{"✗ cleanup ", "could not be deleted. The next run tries again."}},
 	} {
@@ -255,7 +255,7 @@ func TestProbe_WrongArguments(t *testing.T) {
 		"no key":           {nil, exitUsage, "QRGATE_PROBE_API_KEY"},
 		"negative timeout": {[]string{"--timeout", "-5s", "--api-key", "key-a"}, exitUsage, "--timeout"},
 		"unknown flag":     {[]string{"--onze"}, exitUsage, "--onze"},
-		"no record store":  {[]string{"--data-dir", file, "--api-key", "key-a", "--target", "http://127.0.0.1:1"}, exitProber, "The prober failed (internal): the intent could not be recorded"},
+		"no record store":  {[]string{"--data-dir", file, "--api-key", "key-a", "--target", "http://127.0.0.1:1"}, exitProber, "The prober failed (internal): the intent was not recorded"},
 		"closed port":      {[]string{"--probe", "engine_health", "--target", "http://127.0.0.1:1"}, exitFailed, "engine_unreachable"},
 	} {
 		t.Run(name, func(t *testing.T) {

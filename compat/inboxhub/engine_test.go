@@ -59,7 +59,7 @@ func open(t *testing.T, e *enginesim.Engine) enginetest.EngineRig {
 	}
 }
 
-func TestEveryDialect(t *testing.T) {
+func TestEngine_Conformance(t *testing.T) {
 	t.Parallel()
 	for name, make := range map[string]func() *enginesim.Engine{
 		"as observed":       func() *enginesim.Engine { return &enginesim.Engine{} },
@@ -79,7 +79,7 @@ func TestEveryDialect(t *testing.T) {
 }
 
 // What is wrong with an answer is named by what it is, not by its number alone; and it is read within bounds.
-func TestAWrongAnswerIsNamed(t *testing.T) {
+func TestQR_FaultKinds(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		fault enginesim.FaultKind
@@ -111,7 +111,7 @@ func TestAWrongAnswerIsNamed(t *testing.T) {
 	}
 }
 
-func TestAnEngineThatIsNotThere(t *testing.T) {
+func TestQR_UnreachableEngine(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.NotFoundHandler())
 	base, _ := url.Parse(server.URL)
@@ -129,7 +129,7 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { retur
 
 // A dial that took too long is no connection, and so is one that a breaker did not make; an answer that takes
 // too long is something else.
-func TestWithoutAnAnswer(t *testing.T) {
+func TestQR_TransportErrorKinds(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		err  error
@@ -149,7 +149,7 @@ func TestWithoutAnAnswer(t *testing.T) {
 }
 
 // The engine's own limits come with every answer, refusals included.
-func TestLimitsAreRead(t *testing.T) {
+func TestQR_ReportsRateLimits(t *testing.T) {
 	t.Parallel()
 	r := open(t, &enginesim.Engine{Limits: enginesim.RecordedLimits()})
 	o, err := r.Engine.QR(t.Context(), r.Caller, r.Create(t, "suite-1"))

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/sony/gobreaker/v2"
+
+	"qrgate/compat"
 )
 
 // limit is how many connections in a row must fail before the circuit opens: an outage should open it after one round
@@ -149,9 +151,6 @@ func verdict(err error, canceled bool) error {
 // connection is one of the dial or of the TLS handshake. Any other error then is the request's own and must not open
 // the circuit.
 func dialFailed(err error) bool {
-	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
-		return true
-	}
-	timed, ok := errors.AsType[net.Error](err)
-	return ok && timed.Timeout()
+	f := compat.ClassifyTransportError(err)
+	return f.IsNotConnected() || f.Timeout
 }

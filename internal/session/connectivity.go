@@ -24,18 +24,6 @@ func ConnectivitySteps() []ConnectivityStep {
 	return []ConnectivityStep{StepDNS, StepTCP, StepTLS, StepUpgrade, StepHandshake}
 }
 
-// Old names, until package probes uses the new ones.
-const (
-	ControlDNS       = StepDNS
-	ControlTCP       = StepTCP
-	ControlTLS       = StepTLS
-	ControlUpgrade   = StepUpgrade
-	ControlHandshake = StepHandshake
-)
-
-// ControlSteps is an old name of ConnectivitySteps.
-func ControlSteps() []ConnectivityStep { return ConnectivitySteps() }
-
 // ConnectivityResult is the result of a connection to WhatsApp that qrgate made itself, without the engine. Code None
 // at StepHandshake means that WhatsApp sent codes: the network works, and WhatsApp accepts the library's version.
 type ConnectivityResult struct {

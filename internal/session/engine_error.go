@@ -31,12 +31,15 @@ func Kinds() []ErrorKind {
 	}
 }
 
-// The operations of an engine, as EngineError.Op, metrics and spans name them.
+// The operations of an engine, as EngineError.Op, metrics and spans name them. Only probes use the last three.
 const (
 	OpConnect = "connect"
 	OpQR      = "qr"
 	OpStatus  = "status"
 	OpList    = "list"
+	OpCreate  = "create"
+	OpDelete  = "delete"
+	OpHealth  = "health"
 )
 
 // EngineError is the error type that engines return.
@@ -49,6 +52,9 @@ type EngineError struct {
 	Reason     string        // why there was no response, from a closed list; "" if unknown or if there was one
 	RetryAfter time.Duration // from the response; 0 if none, at most an hour
 	Err        error         // the cause; may be nil
+
+	// HasNoEffect reports that the engine certainly did nothing: the request was not sent, or a 4xx refused it.
+	HasNoEffect bool
 }
 
 // Error returns operation, kind and what is known, never a body or a credential.
@@ -66,18 +72,45 @@ func (e *EngineError) Error() string {
 	return s
 }
 
+// String describes the failure in one line for logs, evidence and reports, without the engine's own message:
+// "qr: server_error, HTTP 500 CODE (connection reset)". Op may be empty.
+func (e *EngineError) String() string {
+	s := string(e.Kind)
+	if e.Op != "" {
+		s = e.Op + ": " + s
+	}
+	if e.Status != 0 {
+		s += fmt.Sprintf(", HTTP %d", e.Status)
+	}
+	if e.Code != "" {
+		s += " " + e.Code
+	}
+	if e.Reason != "" {
+		s += " (" + e.Reason + ")"
+	}
+	return s
+}
+
 // Unwrap returns the cause.
 func (e *EngineError) Unwrap() error { return e.Err }
 
+// AsEngineError returns the EngineError in err, nil for a nil error, and a KindServerError for an error of another type.
+func AsEngineError(err error) *EngineError {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*EngineError](err); ok {
+		return e
+	}
+	return &EngineError{Kind: KindServerError, Err: err}
+}
+
 // KindOf returns the kind of err: "" for nil, and KindServerError for an error that is no EngineError.
 func KindOf(err error) ErrorKind {
-	if err == nil {
-		return ""
+	if e := AsEngineError(err); e != nil {
+		return e.Kind
 	}
-	if f, ok := errors.AsType[*EngineError](err); ok {
-		return f.Kind
-	}
-	return KindServerError
+	return ""
 }
 
 // Authorized reports whether a result of this kind proves that the engine accepted the credential for the session:

@@ -88,15 +88,6 @@ func (t FailureStreak) EngineDiagnosis(now time.Time) diagnosis.Diagnosis {
 
 // String is the trouble as one sentence of evidence.
 func (t FailureStreak) String(now time.Time) string {
-	s := fmt.Sprintf("%s: %s", t.Op, t.Kind)
-	if t.Status != 0 {
-		s += fmt.Sprintf(", HTTP %d", t.Status)
-	}
-	if t.Code != "" {
-		s += " " + t.Code
-	}
-	if t.Reason != "" {
-		s += " (" + t.Reason + ")"
-	}
-	return fmt.Sprintf("%s, %d× in %s", s, t.Times, t.Duration(now).Round(time.Second))
+	e := EngineError{Op: t.Op, Kind: t.Kind, Status: t.Status, Code: t.Code, Reason: t.Reason}
+	return fmt.Sprintf("%s, %d× in %s", e.String(), t.Times, t.Duration(now).Round(time.Second))
 }

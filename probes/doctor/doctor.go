@@ -1,45 +1,54 @@
+// Package doctor checks an engine and the connection to WhatsApp on request, the cheapest and most telling check first,
+// and ends with one diagnosis.
+//
+//	engine    does it respond?
+//	key       does it accept the key?
+//	others    what are the states of the caller's other sessions?
+//	create → connect → qr → cleanup           on a test session that is always deleted
+//	dns → tcp → tls → upgrade → handshake     the connectivity check from this host to WhatsApp
+//
+// A failed check skips those that depend on it. The steps on the test session are those of package probes. The results
+// go through [session.Diagnose], as they do in qrgate itself. No other session is touched, and nothing is paired.
 package doctor
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"net/http"
-	"net/url"
+	"slices"
+	"strings"
 	"time"
 
+	"qrgate/compat"
 	"qrgate/internal/diagnosis"
 	"qrgate/internal/secret"
 	"qrgate/internal/session"
+	"qrgate/probes"
 )
 
-// Config says what to examine. Without an Engine only the way to WhatsApp is.
+// Config says what to check. Without an Engine only the connection to WhatsApp is checked.
 type Config struct {
-	// Engine asks the engine as the gate would; nil: there is none.
-	Engine session.Engine
-	// Base and Transport are how the engine is reached; required with Engine.
-	Base      *url.URL
-	Transport http.RoundTripper
-	// Key is the credential to examine with; without one the engine is only asked for its health.
+	// Engine calls the engine; may be nil.
+	Engine *compat.Client
+	// Key is the credential; without one only the engine's health is checked.
 	Key secret.Secret
-	// Deep makes a session even without a key, for engines that ask for none.
+	// Deep creates a session even without a key, for engines that need none.
 	Deep bool
-	// Patience is how long a QR is waited for once the connect was accepted; 0: 30 s.
-	Patience time.Duration
-	// RecordIntent is told of a session before it is made and Done when it is gone, so that it can be deleted by
-	// somebody else if this process dies in between. Left is told instead of Done when the examination is over
-	// and the session is there, or may be. nil: nobody.
+	// QRTimeout is how long to wait for the QR after the connect was accepted; 0: 30 s.
+	QRTimeout time.Duration
+	// RecordIntent is called before the session is created and Done when it is deleted, so that another process can
+	// delete it if this one is killed. Left is called instead of Done if the session exists, or may exist. They may be nil.
 	RecordIntent, Done, Left func(ctx context.Context, session string) error
-	// Legible says what the image of a QR shows, or why it is none; nil: every image is believed.
-	Legible func(image secret.Secret) (string, error)
-	// CheckWhatsApp is the gate's own look at WhatsApp, which tells progress of each step; nil: none.
+	// CheckWhatsApp is the connectivity check from this host, which reports each of its steps; may be nil.
 	CheckWhatsApp func(ctx context.Context, progress func(Check)) session.ConnectivityResult
-	// Progress is told of every check when it ends; nil: nobody.
+	// Progress receives every check when it ends; may be nil.
 	Progress func(Check)
-	// Language is that of the verdict, one of qrgate.Languages; "": English. Checks and evidence quote what was
-	// seen, and are in English.
+	// Language of the diagnosis, one of diagnosis.Languages; "": English. Checks and evidence are English.
 	Language string
 }
 
-// Check is one thing that was looked at.
+// Check is the result of one check.
 type Check struct {
 	Name    string  `json:"name"`
 	OK      bool    `json:"ok"`
@@ -47,7 +56,7 @@ type Check struct {
 	Detail  string  `json:"detail"`
 }
 
-// The names of the checks of the engine. Those of the way to WhatsApp are qrgate.ControlSteps.
+// The checks of the engine. Those of the connection to WhatsApp are session.ConnectivityStep.
 const (
 	CheckEngine  = "engine"
 	CheckKey     = "key"
@@ -58,113 +67,173 @@ const (
 	CheckCleanup = "cleanup"
 )
 
-// Report is what an examination found.
+// Report is the result of Run.
 type Report struct {
 	Checks     []Check             `json:"checks"`
-	Diagnosis  diagnosis.Diagnosis `json:"diagnosis"` // Code is none when all is well
-	Complete   bool                `json:"whole"`     // everything that decides was looked at
-	Stopped    bool                `json:"stopped"`   // somebody interrupted it
-	Session    string              `json:"session"`   // the session that was made; "" for none
-	LeftBehind bool                `json:"left"`      // it could not be deleted
+	Diagnosis  diagnosis.Diagnosis `json:"diagnosis"`   // Code is none when all is well
+	Complete   bool                `json:"complete"`    // every check that decides was made
+	Stopped    bool                `json:"stopped"`     // ctx ended before Run did
+	Session    string              `json:"session"`     // the test session; "" for none
+	LeftBehind bool                `json:"left_behind"` // it could not be deleted
 }
 
-// usualPatience is how long a QR is waited for: healthy engines have one within five seconds.
-const usualPatience = 30 * time.Second
+// defaultQRTimeout suits slow engines; healthy ones have a QR within five seconds.
+const defaultQRTimeout = 30 * time.Second
 
-// Run takes the checks in their order. It ends within the patience and two minutes, or soon after ctx;
-// the session that it makes is deleted even then.
+// Run makes the checks in their order. It ends within QRTimeout and two minutes, or soon after ctx; the test session is
+// deleted in any case.
 func Run(ctx context.Context, c Config) Report {
-	if c.Patience == 0 {
-		c.Patience = usualPatience
+	if c.QRTimeout == 0 {
+		c.QRTimeout = defaultQRTimeout
 	}
 	if c.Progress == nil {
 		c.Progress = func(Check) {}
 	}
-	e := &run{Config: c}
+	r := &run{Config: c}
 	if c.Engine != nil {
-		e.engine(ctx)
+		r.checkEngine(ctx)
 	}
 	if c.CheckWhatsApp != nil && ctx.Err() == nil {
-		e.found.look = c.CheckWhatsApp(ctx, func(k Check) { e.note(unlessStopped(ctx, k)) })
+		r.found.whatsapp = c.CheckWhatsApp(ctx, func(k Check) { r.add(markInterrupted(ctx, k)) })
 	}
-	e.out.Stopped = ctx.Err() != nil
-	v := conclude(e.found, time.Now())
-	if e.out.Stopped {
-		v = stopped(e.found, e.out.Checks)
+	r.report.Stopped = ctx.Err() != nil
+	v := conclude(r.found, time.Now())
+	if r.report.Stopped {
+		v = interrupted(r.found, r.report.Checks)
 	}
-	e.out.Diagnosis, e.out.Complete = v.in(c.Language), v.whole
-	return e.out
+	r.report.Diagnosis, r.report.Complete = v.localize(c.Language), v.isComplete
+	return r.report
 }
 
-// run is one run.
+// run is one run in progress.
 type run struct {
 	Config
-	found findings
-	out   Report
+	found  findings
+	report Report
 }
 
-// note writes a check down.
-func (e *run) note(c Check) {
-	e.out.Checks = append(e.out.Checks, c)
-	e.Progress(c)
+func (r *run) add(c Check) {
+	r.report.Checks = append(r.report.Checks, c)
+	r.Progress(c)
 }
 
-// check runs one check within ctx, and reports whether it was passed.
-func (e *run) check(ctx context.Context, name string, run func() (detail string, failed *session.EngineError)) bool {
-	began := time.Now()
-	detail, failed := run()
-	if failed != nil {
-		detail = words(failed)
-		if e.found.fault == nil && ctx.Err() == nil {
-			e.found.fault = failed
+// check makes one check and reports whether it succeeded.
+func (r *run) check(ctx context.Context, name string, do func() (detail string, err error)) bool {
+	startedAt := time.Now()
+	detail, err := do()
+	took := time.Since(startedAt)
+	failure := session.AsEngineError(err)
+	if failure != nil {
+		detail = describe(failure)
+		if r.found.failure == nil && ctx.Err() == nil {
+			r.found.failure = failure
 		}
 	}
-	took := time.Since(began)
-	if name != CheckConnect && name != CheckCleanup { // which may be several calls, and pauses
-		e.answered(took, failed)
+	if name != CheckConnect && name != CheckCleanup { // these may be several calls with pauses
+		r.addLatency(took, failure)
 	}
-	e.note(unlessStopped(ctx, Check{Name: name, OK: failed == nil, Seconds: took.Round(time.Millisecond).Seconds(), Detail: detail}))
-	return failed == nil
+	seconds := took.Round(time.Millisecond).Seconds()
+	r.add(markInterrupted(ctx, Check{Name: name, OK: failure == nil, Seconds: seconds, Detail: detail}))
+	return failure == nil
 }
 
-// answered takes the time of a call into the engine's pace; one without an answer says nothing of it.
-func (e *run) answered(took time.Duration, failed *session.EngineError) {
-	if failed != nil && (failed.Kind == session.KindUnreachable || failed.Kind == session.KindTimeout) {
+// addLatency records how long a response took. A call without a response has no latency.
+func (r *run) addLatency(took time.Duration, failure *session.EngineError) {
+	if failure != nil && (failure.Kind == session.KindUnreachable || failure.Kind == session.KindTimeout) {
 		return
 	}
-	e.found.latencies = append(e.found.latencies, took)
+	r.found.latencies = append(r.found.latencies, took)
 }
 
-// unlessStopped is a check as it ended. One that failed when the examination was stopped says nothing else.
-func unlessStopped(ctx context.Context, c Check) Check {
+// markInterrupted replaces the detail of a check that failed because ctx ended.
+func markInterrupted(ctx context.Context, c Check) Check {
 	if !c.OK && ctx.Err() != nil {
 		c.Detail = "interrupted"
 	}
 	return c
 }
 
-// engine examines the engine.
-func (e *run) engine(ctx context.Context) {
-	e.found.engine = true
-	if !e.check(ctx, CheckEngine, func() (string, *session.EngineError) { return e.health(ctx) }) {
-		return
+// describe is a failed call in one line, with the engine's own message.
+func describe(e *session.EngineError) string {
+	if e.Text == "" {
+		return e.String()
 	}
-	if e.Key.Empty() && !e.Deep {
+	return e.String() + ": " + e.Text
+}
+
+// checkEngine makes the checks of the engine.
+func (r *run) checkEngine(ctx context.Context) {
+	r.found.hasEngine = true
+	s := probes.NewSession(r.Engine, session.Caller{Key: r.Key, Traffic: session.SyntheticTraffic}, Prefix)
+	if !r.check(ctx, CheckEngine, func() (string, error) { return identify(ctx, s) }) || r.Key.Empty() && !r.Deep {
 		return
 	}
 	var others []session.SessionReport
-	if !e.check(ctx, CheckKey, func() (string, *session.EngineError) {
-		roll, err := e.Engine.List(ctx, e.caller())
-		others = roll.Sessions
-		return "the list of sessions was given", faultOf(err)
+	if !r.check(ctx, CheckKey, func() (string, error) {
+		response, err := s.Do(ctx, compat.ListRequest(1))
+		others = response.SessionReports()
+		return "the engine lists the sessions of this key", err
 	}) {
 		return
 	}
-	e.found.others(others)
-	e.note(Check{Name: CheckOthers, OK: true, Detail: tally(others)})
-	e.walk(ctx)
+	r.found.addOthers(others)
+	r.add(Check{Name: CheckOthers, OK: true, Detail: countStates(others)})
+	r.checkSession(ctx, s)
 }
 
-func (e *run) caller() session.Caller {
-	return session.Caller{Tenant: "doctor", Key: e.Key, Traffic: session.SyntheticTraffic}
+// identify checks whether an engine of the documented API responds, whatever its health: the list shows that. Another
+// service must not pass for an engine.
+func identify(ctx context.Context, s *probes.Session) (string, error) {
+	response, err := s.Do(ctx, compat.HealthRequest())
+	kind := session.KindOf(err)
+	switch {
+	case kind == session.KindUnreachable, kind == session.KindTimeout:
+		return "", err
+	case isEngineAPI(response):
+		return fmt.Sprintf("GET /health returns %d", response.Status), nil
+	}
+	// An engine without /health has a list, which may need a key.
+	response, err = s.Do(ctx, compat.ListRequest(1))
+	body, _ := compat.Parse(response.Body)
+	isList := response.Status == http.StatusOK && compat.SessionsOf(body) != nil
+	failure := session.AsEngineError(err)
+	switch {
+	case isEngineAPI(response), response.Status == http.StatusUnauthorized, isList:
+		return fmt.Sprintf("GET /api/sessions returns %d", response.Status), nil
+	case failure != nil && (response.Status == 0 || response.Status/100 == 5 || failure.Kind == session.KindRateLimited):
+		return "", err
+	}
+	return "", &session.EngineError{Op: session.OpList, Kind: session.KindBadResponse, Status: response.Status}
+}
+
+// isEngineAPI reports whether a response has the documented envelope. A 404 proves nothing, whatever its body.
+func isEngineAPI(r compat.Response) bool {
+	body, err := compat.Parse(r.Body)
+	if err != nil || !r.Complete || r.Status == http.StatusNotFound {
+		return false
+	}
+	_, hasSuccess := body["success"].(bool)
+	_, hasStatus := body["status"].(string)
+	return hasSuccess || hasStatus
+}
+
+// countStates counts the other sessions by state, and by the cause that the engine names for them.
+func countStates(others []session.SessionReport) string {
+	if len(others) == 0 {
+		return "none"
+	}
+	counts := map[string]int{}
+	for _, o := range others {
+		name := string(o.State)
+		d := session.Diagnose(session.Session{State: o.State, Reason: o.Reason}, session.Environment{}, o.At)
+		if !d.Healthy() && d.Code != diagnosis.AlreadyPaired {
+			name += " (" + string(d.Code) + ")"
+		}
+		counts[name]++
+	}
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%d %s", counts[name], name))
+	}
+	return strings.Join(parts, ", ")
 }

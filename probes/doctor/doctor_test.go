@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
-	"qrgate/compat/inboxhub"
+	"qrgate/compat"
 	"qrgate/internal/diagnosis"
 	"qrgate/internal/secret"
 	"qrgate/internal/session"
@@ -24,8 +24,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// examine examines a simulated engine on fake time; change may set it up further, or spoil the way to it.
-func examine(t *testing.T, e *enginesim.Engine, change func(*doctor.Config), test func(doctor.Report, time.Duration)) {
+// runDoctor runs doctor against a simulated engine in fake time; change may adapt its configuration.
+func runDoctor(t *testing.T, e *enginesim.Engine, change func(*doctor.Config), test func(doctor.Report, time.Duration)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		wire := enginesim.NewWire(e)
@@ -33,42 +33,41 @@ func examine(t *testing.T, e *enginesim.Engine, change func(*doctor.Config), tes
 		defer wire.Close()
 		defer e.Close()
 		base, _ := url.Parse("http://engine.test")
-		c := doctor.Config{Base: base, Transport: wire.Client().Transport, Key: secret.NewSecret("key-a")}
-		c.Engine = inboxhub.New(base, c.Transport)
+		client := &compat.Client{BaseURL: base, Transport: wire.Client().Transport}
+		c := doctor.Config{Engine: client, Key: secret.NewSecret("key-a")}
 		if change != nil {
 			change(&c)
 		}
 		began := time.Now()
 		test(doctor.Run(t.Context(), c), time.Since(began))
-		time.Sleep(time.Second) // net/http lingers on a connection that it closes early
+		time.Sleep(time.Second) // net/http keeps a connection open that it closes early
 	})
 }
 
-// examineAt examines, in a bubble, whoever answers, without a key.
-func examineAt(t *testing.T, there http.Handler) doctor.Report {
+// runDoctorAt runs doctor in a bubble, without a key, against any server.
+func runDoctorAt(t *testing.T, server http.Handler) doctor.Report {
 	t.Helper()
-	wire := enginesim.NewWire(there)
+	wire := enginesim.NewWire(server)
 	go wire.Run()
 	defer wire.Close()
 	base, _ := url.Parse("http://engine.test")
-	c := doctor.Config{Base: base, Transport: wire.Client().Transport}
-	c.Engine = inboxhub.New(base, c.Transport)
+	c := doctor.Config{Engine: &compat.Client{BaseURL: base, Transport: wire.Client().Transport}}
 	defer time.Sleep(time.Second)
 	return doctor.Run(t.Context(), c)
 }
 
-// lookThat is a look at WhatsApp that ends with a code.
-func lookThat(step session.ConnectivityStep, code diagnosis.Code) func(*doctor.Config) {
+// whatsAppCheck is a connectivity check with the given result.
+func whatsAppCheck(step session.ConnectivityStep, code diagnosis.Code) func(*doctor.Config) {
 	return func(c *doctor.Config) {
 		c.CheckWhatsApp = func(_ context.Context, progress func(doctor.Check)) session.ConnectivityResult {
 			progress(doctor.Check{Name: string(step), OK: code == diagnosis.None})
-			return session.ConnectivityResult{Step: step, Code: code, At: time.Now(), Evidence: []string{"a look"}}
+			return session.ConnectivityResult{Step: step, Code: code, At: time.Now(), Evidence: []string{"a check"}}
 		}
 	}
 }
 
-// What is wrong with an engine is found at its check, named, and nothing is left behind.
-func TestExamine(t *testing.T) {
+// Each fault fails its check and has its diagnosis, and no session is left.
+func TestRun_FaultsNameCauseAndCheck(t *testing.T) {
 	t.Parallel()
 	fault := func(k enginesim.FaultKind) map[enginesim.Route]enginesim.Fault {
 		return map[enginesim.Route]enginesim.Fault{enginesim.AnyRoute: {Kind: k}}
@@ -76,7 +75,7 @@ func TestExamine(t *testing.T) {
 	on := func(r enginesim.Route, k enginesim.FaultKind) map[enginesim.Route]enginesim.Fault {
 		return map[enginesim.Route]enginesim.Fault{r: {Kind: k}}
 	}
-	clean := lookThat(session.ControlHandshake, diagnosis.None)
+	clean := whatsAppCheck(session.StepHandshake, diagnosis.None)
 	for name, tt := range map[string]struct {
 		engine *enginesim.Engine
 		change func(*doctor.Config)
@@ -84,28 +83,28 @@ func TestExamine(t *testing.T) {
 		failed string // the checks that failed
 		within time.Duration
 	}{
-		"healthy":            {&enginesim.Engine{}, clean, diagnosis.None, "", time.Second},
-		"slow":               {&enginesim.Engine{QRDelay: 10 * time.Second}, clean, diagnosis.None, "", 20 * time.Second},
-		"first connect 500":  {&enginesim.Engine{ConnectFailures: 1}, clean, diagnosis.None, "", 5 * time.Second},
-		"every connect 500":  {&enginesim.Engine{ConnectFailures: -1}, clean, diagnosis.ConnectFailing, "connect", 5 * time.Second},
-		"engine away":        {&enginesim.Engine{Faults: fault(enginesim.HTML502)}, clean, diagnosis.EngineUnreachable, "engine", time.Second},
-		"engine cuts":        {&enginesim.Engine{Faults: fault(enginesim.CutConnection)}, clean, diagnosis.EngineUnreachable, "engine", time.Second},
-		"engine hangs":       {&enginesim.Engine{Faults: fault(enginesim.Hang)}, clean, diagnosis.EngineTimeout, "engine", 11 * time.Second},
-		"not the engine":     {&enginesim.Engine{Faults: fault(enginesim.Garbage)}, clean, diagnosis.EngineBadResponse, "engine", time.Second},
-		"key refused":        {&enginesim.Engine{Keys: map[string]string{"key-z": "z"}}, clean, diagnosis.KeyRefused, "key", time.Second},
-		"budget spent":       {&enginesim.Engine{Faults: on(enginesim.RouteList, enginesim.TooMany)}, clean, diagnosis.RateLimited, "key", time.Second},
-		"create fails":       {&enginesim.Engine{Faults: on(enginesim.RouteCreate, enginesim.ServerError)}, clean, diagnosis.Engine5xx, "create", time.Second},
-		"qr route fails":     {&enginesim.Engine{Faults: on(enginesim.RouteQR, enginesim.ServerError)}, clean, diagnosis.Engine5xx, "qr", 5 * time.Second},
-		"qr route hangs":     {&enginesim.Engine{Faults: on(enginesim.RouteQR, enginesim.Hang)}, clean, diagnosis.EngineTimeout, "qr", 20 * time.Second},
-		"no QR, way free":    {&enginesim.Engine{StuckUntilForce: true}, clean, diagnosis.QRNotEmitted, "qr", 31 * time.Second},
-		"no QR, TLS broken":  {&enginesim.Engine{StuckUntilForce: true}, lookThat(session.ControlTLS, diagnosis.TLSIntercepted), diagnosis.TLSIntercepted, "qr tls", 31 * time.Second},
-		"QR, though no way":  {&enginesim.Engine{}, lookThat(session.ControlTCP, diagnosis.NetworkBlocked), diagnosis.None, "tcp", time.Second},
-		"numbers only":       {&enginesim.Engine{NumericIDsOnly: true}, clean, diagnosis.None, "", time.Second},
-		"delete fails twice": {&enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteDelete: {Kind: enginesim.ServerError, First: 2}}}, clean, diagnosis.None, "", 3 * time.Second},
+		"healthy":                              {&enginesim.Engine{}, clean, diagnosis.None, "", time.Second},
+		"slow":                                 {&enginesim.Engine{QRDelay: 10 * time.Second}, clean, diagnosis.None, "", 20 * time.Second},
+		"first connect 500":                    {&enginesim.Engine{ConnectFailures: 1}, clean, diagnosis.None, "", 5 * time.Second},
+		"every connect 500":                    {&enginesim.Engine{ConnectFailures: -1}, clean, diagnosis.ConnectFailing, "connect", 5 * time.Second},
+		"engine unreachable":                   {&enginesim.Engine{Faults: fault(enginesim.HTML502)}, clean, diagnosis.EngineUnreachable, "engine", time.Second},
+		"engine cuts":                          {&enginesim.Engine{Faults: fault(enginesim.CutConnection)}, clean, diagnosis.EngineUnreachable, "engine", time.Second},
+		"engine hangs":                         {&enginesim.Engine{Faults: fault(enginesim.Hang)}, clean, diagnosis.EngineTimeout, "engine", 11 * time.Second},
+		"not the engine":                       {&enginesim.Engine{Faults: fault(enginesim.Garbage)}, clean, diagnosis.EngineBadResponse, "engine", time.Second},
+		"key refused":                          {&enginesim.Engine{Keys: map[string]string{"key-z": "z"}}, clean, diagnosis.KeyRefused, "key", time.Second},
+		"rate limited":                         {&enginesim.Engine{Faults: on(enginesim.RouteList, enginesim.TooMany)}, clean, diagnosis.RateLimited, "key", time.Second},
+		"create fails":                         {&enginesim.Engine{Faults: on(enginesim.RouteCreate, enginesim.ServerError)}, clean, diagnosis.Engine5xx, "create", time.Second},
+		"qr route fails":                       {&enginesim.Engine{Faults: on(enginesim.RouteQR, enginesim.ServerError)}, clean, diagnosis.Engine5xx, "qr", 5 * time.Second},
+		"qr route hangs":                       {&enginesim.Engine{Faults: on(enginesim.RouteQR, enginesim.Hang)}, clean, diagnosis.EngineTimeout, "qr", 21 * time.Second},
+		"no QR, WhatsApp reachable":            {&enginesim.Engine{StuckUntilForce: true}, clean, diagnosis.QRNotEmitted, "qr", 31 * time.Second},
+		"no QR, TLS intercepted":               {&enginesim.Engine{StuckUntilForce: true}, whatsAppCheck(session.StepTLS, diagnosis.TLSIntercepted), diagnosis.TLSIntercepted, "qr tls", 31 * time.Second},
+		"QR, WhatsApp not reachable from here": {&enginesim.Engine{}, whatsAppCheck(session.StepTCP, diagnosis.NetworkBlocked), diagnosis.None, "tcp", time.Second},
+		"numbers only":                         {&enginesim.Engine{NumericIDsOnly: true}, clean, diagnosis.None, "", time.Second},
+		"delete fails twice":                   {&enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteDelete: {Kind: enginesim.ServerError, First: 2}}}, clean, diagnosis.None, "", 3 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			examine(t, tt.engine, tt.change, func(got doctor.Report, took time.Duration) {
+			runDoctor(t, tt.engine, tt.change, func(got doctor.Report, took time.Duration) {
 				var failed []string
 				for _, c := range got.Checks {
 					if !c.OK {
@@ -126,31 +125,31 @@ func TestExamine(t *testing.T) {
 	}
 }
 
-// The checks come in the order in which they are worth knowing.
-func TestOrder(t *testing.T) {
+// The cheapest and most telling check comes first.
+func TestRun_CheckOrder(t *testing.T) {
 	t.Parallel()
-	var told []string
-	examine(t, &enginesim.Engine{}, func(c *doctor.Config) {
-		lookThat(session.ControlHandshake, diagnosis.None)(c)
-		c.Progress = func(check doctor.Check) { told = append(told, check.Name) }
+	var names []string
+	runDoctor(t, &enginesim.Engine{}, func(c *doctor.Config) {
+		whatsAppCheck(session.StepHandshake, diagnosis.None)(c)
+		c.Progress = func(check doctor.Check) { names = append(names, check.Name) }
 	}, func(got doctor.Report, _ time.Duration) {
 		want := []string{doctor.CheckEngine, doctor.CheckKey, doctor.CheckOthers, doctor.CheckCreate, doctor.CheckConnect, doctor.CheckQR, doctor.CheckCleanup, "handshake"}
-		if diff := cmp.Diff(want, told); diff != "" {
+		if diff := cmp.Diff(want, names); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)
 		}
 	})
 }
 
-// Sessions of others are counted, and not touched.
-func TestOthersAreLeftAlone(t *testing.T) {
+// Other sessions are counted and not touched.
+func TestRun_DoesNotTouchOtherSessions(t *testing.T) {
 	t.Parallel()
 	e := &enginesim.Engine{}
-	examine(t, e, func(c *doctor.Config) {
+	runDoctor(t, e, func(c *doctor.Config) {
 		for _, call := range [][2]string{{"/api/sessions", `{"sessionId":"shop-1","sessionName":"Shop"}`}, {"/api/sessions/shop-1/connect", "{}"}} {
 			req, _ := http.NewRequest(http.MethodPost, "http://engine.test"+call[0], strings.NewReader(call[1]))
 			req.Header.Set("X-API-Key", "key-a")
 			req.Header.Set("Content-Type", "application/json")
-			res, err := c.Transport.RoundTrip(req)
+			res, err := c.Engine.Transport.RoundTrip(req)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -172,22 +171,22 @@ func TestOthersAreLeftAlone(t *testing.T) {
 	})
 }
 
-// Without a key nothing is asked that needs one, and the report does not claim more than it saw.
-func TestWithoutAKey(t *testing.T) {
+// Without a key only the health is checked, and the report is not complete.
+func TestRun_WithoutKeyChecksHealthOnly(t *testing.T) {
 	t.Parallel()
 	e := &enginesim.Engine{}
-	examine(t, e, func(c *doctor.Config) { c.Key = secret.Secret{} }, func(got doctor.Report, _ time.Duration) {
+	runDoctor(t, e, func(c *doctor.Config) { c.Key = secret.Secret{} }, func(got doctor.Report, _ time.Duration) {
 		if got.Complete || got.Diagnosis.Code != diagnosis.Undetermined || e.CountSince(enginesim.AnyRoute, time.Time{}) != 1 {
 			t.Errorf("%+v, after %d calls", got, len(e.Calls()))
 		}
 	})
 }
 
-// A session that cannot be written down is not made.
-func TestNoNoteNoSession(t *testing.T) {
+// A session that cannot be recorded is not created.
+func TestRun_UnrecordedSessionIsNotCreated(t *testing.T) {
 	t.Parallel()
 	e := &enginesim.Engine{}
-	examine(t, e, func(c *doctor.Config) {
+	runDoctor(t, e, func(c *doctor.Config) {
 		c.RecordIntent = func(context.Context, string) error { return errors.New("the disk is full") }
 	}, func(got doctor.Report, _ time.Duration) {
 		if e.CountSince(enginesim.RouteCreate, time.Time{}) != 0 || got.Session != "" || got.Complete || !strings.Contains(got.Diagnosis.Help, "--data-dir") {
@@ -196,8 +195,8 @@ func TestNoNoteNoSession(t *testing.T) {
 	})
 }
 
-// Somebody who presses Ctrl-C leaves no session behind either; one that cannot be deleted is named.
-func TestCutShort(t *testing.T) {
+// An interrupted run deletes its session; a session that cannot be deleted is reported.
+func TestRun_InterruptedDeletesSession(t *testing.T) {
 	t.Parallel()
 	e := &enginesim.Engine{StuckUntilForce: true}
 	synctest.Test(t, func(t *testing.T) {
@@ -206,27 +205,27 @@ func TestCutShort(t *testing.T) {
 		defer wire.Close()
 		defer e.Close()
 		base, _ := url.Parse("http://engine.test")
-		c := doctor.Config{Base: base, Transport: wire.Client().Transport, Key: secret.NewSecret("key-a")}
-		c.Engine = inboxhub.New(base, c.Transport)
-		var promised, kept []string
-		c.RecordIntent = func(_ context.Context, s string) error { promised = append(promised, s); return nil }
-		c.Done = func(_ context.Context, s string) error { kept = append(kept, s); return nil }
-		var handed []string
-		c.Left = func(_ context.Context, s string) error { handed = append(handed, s); return nil }
+		client := &compat.Client{BaseURL: base, Transport: wire.Client().Transport}
+		c := doctor.Config{Engine: client, Key: secret.NewSecret("key-a")}
+		var recorded, done []string
+		c.RecordIntent = func(_ context.Context, s string) error { recorded = append(recorded, s); return nil }
+		c.Done = func(_ context.Context, s string) error { done = append(done, s); return nil }
+		var left []string
+		c.Left = func(_ context.Context, s string) error { left = append(left, s); return nil }
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		got := doctor.Run(ctx, c)
-		if len(e.Snapshot()) != 0 || got.LeftBehind || !slices.Equal(promised, kept) || len(kept) != 1 {
-			t.Errorf("%+v, promised %q, kept %q", got, promised, kept)
+		if len(e.Snapshot()) != 0 || got.LeftBehind || !slices.Equal(recorded, done) || len(done) != 1 {
+			t.Errorf("%+v, recorded %q, done %q", got, recorded, done)
 		}
 		if !got.Stopped || got.Complete || !strings.Contains(got.Diagnosis.Title, "interrupted") || !strings.Contains(lastBut(got, doctor.CheckCleanup).Detail, "interrupted") {
-			t.Errorf("it does not say that it was interrupted: %+v", got)
+			t.Errorf("not reported as interrupted: %+v", got)
 		}
 		e.Change(func(e *enginesim.Engine) {
 			e.Faults = map[enginesim.Route]enginesim.Fault{enginesim.RouteDelete: {Kind: enginesim.ServerError}}
 		})
-		if got := doctor.Run(t.Context(), c); !got.LeftBehind || len(kept) != 1 || got.Diagnosis.Code != diagnosis.QRNotEmitted || !strings.Contains(got.Checks[len(got.Checks)-1].Detail, "HTTP 500") || !slices.Equal(handed, []string{got.Session}) {
-			t.Errorf("%+v, kept %q, handed over %q", got, kept, handed)
+		if got := doctor.Run(t.Context(), c); !got.LeftBehind || len(done) != 1 || got.Diagnosis.Code != diagnosis.QRNotEmitted || !strings.Contains(got.Checks[len(got.Checks)-1].Detail, "HTTP 500") || !slices.Equal(left, []string{got.Session}) {
+			t.Errorf("%+v, done %q, left %q", got, done, left)
 		}
 		time.Sleep(time.Second)
 	})

@@ -1,16 +1,51 @@
 package doctor
 
-import "qrgate/internal/diagnosis"
+import (
+	"fmt"
+	"slices"
+	"time"
 
-// verdict is how an examination ends: a diagnosis, and where the catalogue's words do not fit the doctor's own.
-type verdict struct {
-	diagnosis.Diagnosis
-	title, help message // zero: the catalogue's
-	whole       bool    // all was looked at that decides
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
+)
+
+// findings are the results of the checks.
+type findings struct {
+	hasEngine    bool
+	isUnrecorded bool                 // the session could not be recorded, so it was not created
+	failure      *session.EngineError // of the first check that failed
+	isCreated    bool                 // the test session
+	session      session.Session
+	seenAt       time.Time // when the session was polled last
+	environment  session.Environment
+	latencies    []time.Duration
+	pollErrors   []*session.EngineError
+	withCode     int    // other sessions that have a QR
+	invalidQR    string // why the QR is not readable
+	whatsapp     session.ConnectivityResult
 }
 
-// in is the diagnosis in a language.
-func (v verdict) in(language string) diagnosis.Diagnosis {
+// addOthers counts the states of other sessions. Those with a code show that the engine can emit one.
+func (f *findings) addOthers(list []session.SessionReport) {
+	f.environment.FailingSessions = 1
+	for _, o := range list {
+		switch o.State {
+		case session.AwaitingScan:
+			f.withCode++
+		case session.Failed, session.Connecting:
+			f.environment.FailingSessions++
+		}
+	}
+}
+
+// verdict is a diagnosis, with doctor's own texts where the catalog's do not fit.
+type verdict struct {
+	diagnosis.Diagnosis
+	title, help message // zero: the catalog's
+	isComplete  bool    // every check that decides was made
+}
+
+func (v verdict) localize(language string) diagnosis.Diagnosis {
 	d := v.Diagnosis.Localize(language)
 	if v.title != (message{}) {
 		d.Title = v.title.in(language)
@@ -21,44 +56,132 @@ func (v verdict) in(language string) diagnosis.Diagnosis {
 	return d
 }
 
-// message is a sentence of the doctor's own in every language of [qrgate.Languages].
-type message struct{ en, es string }
-
-func (s message) in(language string) string {
-	if language == "es" {
-		return s.es
+// conclude derives the verdict. An engine that emitted a QR is healthy, whatever the connectivity check from here found.
+func conclude(f findings, now time.Time) verdict {
+	f.environment.Connectivity = f.whatsapp
+	isChecked := !f.whatsapp.At.IsZero()
+	switch {
+	case f.invalidQR != "":
+		return verdict{Diagnosis: diagnosis.New(diagnosis.QRInvalid, f.invalidQR), isComplete: true}
+	case f.session.QR.Present():
+		return f.withQR()
+	case f.isCreated:
+		return f.withoutQR(now)
+	case f.failure != nil:
+		return failureVerdict(f.failure, now)
+	case !f.hasEngine && isChecked && f.whatsapp.OK() && f.whatsapp.Step == session.StepHandshake:
+		return healthy("WhatsApp sent codes to an unpaired device on this host")
+	case isChecked && !f.whatsapp.OK():
+		d := diagnosis.New(f.whatsapp.Code, f.whatsapp.Evidence...)
+		if f.hasEngine {
+			d.Evidence = append(d.Evidence, "this is the connection from this host; the engine may use another, and no session was created")
+		}
+		return verdict{Diagnosis: d, isComplete: !f.hasEngine}
 	}
-	return s.en
+	d := diagnosis.New(diagnosis.Undetermined, "no session was created")
+	if f.isUnrecorded {
+		return verdict{Diagnosis: d, title: titleIncomplete, help: helpDataDir}
+	}
+	return verdict{Diagnosis: d, title: titleIncomplete, help: helpKey}
 }
 
-// What the catalogue does not say, or would say to somebody who has not called the doctor yet.
-var (
-	allWell     = message{"Healthy", "Todo funciona"}
-	nothingToDo = message{"Nothing needs to be done.", "No hay que hacer nada."}
-	otherWay    = message{"Nothing needs to be done for a QR: the engine's own way to WhatsApp works, and only this machine cannot reach it.",
-		"No hay que hacer nada para un QR: el camino del propio motor a WhatsApp funciona, y solo esta máquina no llega."}
-	otherLibrary = message{"Nothing needs to be done for a QR: the engine's own library works, and WhatsApp refuses only the version of the one in this program.",
-		"No hay que hacer nada para un QR: la biblioteca del propio motor funciona, y WhatsApp solo rechaza la versión de la de este programa."}
+// withQR is the verdict on an engine that emitted a QR. Failed polls and a failed connectivity check are mentioned.
+func (f findings) withQR() verdict {
+	v := healthy("the engine emitted a QR for the test session")
+	if n := len(f.pollErrors); n > 0 {
+		v.help = helpPollErrors
+		v.Evidence = append(v.Evidence, fmt.Sprintf("%d of %d polls failed before: %s", n, f.session.Polls, describe(f.pollErrors[n-1])))
+	}
+	switch {
+	case f.whatsapp.At.IsZero() || f.whatsapp.OK():
+		return v
+	case f.whatsapp.Code == diagnosis.ClientOutdated:
+		v.help = helpOwnLibrary
+	default:
+		v.help = helpOwnConnection
+	}
+	v.Evidence = append(v.Evidence, fmt.Sprintf("the check from this host failed at %s: %s", f.whatsapp.Step, f.whatsapp.Code))
+	return v
+}
 
-	nothingWrong = message{"Nothing wrong was found, and not all was examined", "No se encontró nada malo, y no se examinó todo"}
-	giveAKey     = message{"Run it again with --api-key, or --deep where the engine asks for no key: then a session is tried.",
-		"Ejecútelo otra vez con --api-key, o con --deep si el motor no pide clave: así se prueba una sesión."}
-	giveAPlace = message{"Let --data-dir name a directory that can be written to: a session is noted there before it is made.",
-		"Indique con --data-dir un directorio en el que se pueda escribir: ahí se anota una sesión antes de crearla."}
-	bePatient = message{"Run it again with --qr-timeout 30s: an engine may take some seconds for a QR.",
-		"Ejecútelo otra vez con --qr-timeout 30s: un motor puede tardar unos segundos en generar un QR."}
-	readTheLog = message{"Read the engine's log at this time; what it answered is in the evidence.",
-		"Lea el registro del motor a esta hora; lo que respondió está en la evidencia."}
-	disowned  = message{"The engine does not know the session that it has just created", "El motor no conoce la sesión que acaba de crear"}
-	oneEngine = message{"Let one engine answer: behind a balancer, each must get the calls of its own sessions. Else read the engine's log for this session.",
-		"Haga que responda un solo motor: detrás de un balanceador, cada uno debe recibir las llamadas de sus propias sesiones. Si no, lea el registro del motor sobre esta sesión."}
-	stumbled = message{"A QR comes, and not every call on the way succeeds: the evidence has the last that failed. Read the engine's log; several engines behind one address look like this.",
-		"El QR llega, y no todas las llamadas tienen éxito: la evidencia muestra la última que falló. Lea el registro del motor; varios motores tras una misma dirección se ven así."}
-	itDies = message{"Run it again; if it comes again, the engine dies: read its log, and give it more memory if that is why.",
-		"Ejecútelo otra vez; si se repite, el motor se cae: lea su registro y dele más memoria si esa es la causa."}
-	noneForNew = message{"Other sessions have their codes and a new one gets none: look for a limit of the engine (sessions, memory), read its log, and restart it.",
-		"Otras sesiones tienen su código y una nueva no recibe ninguno: busque un límite del motor (sesiones, memoria), lea su registro y reinícielo."}
+// withoutQR is the verdict on an engine that emitted no QR.
+func (f findings) withoutQR(now time.Time) verdict {
+	f.environment.MinLatency = slices.Min(f.latencies)
+	d := session.Diagnose(f.session, f.environment, f.seenAt)
+	notConnected := f.session.ConnectedAt.IsZero()
+	switch {
+	case d.Code == diagnosis.SessionNotFound:
+		return deniedAfterCreate(d.Evidence...)
+	case notConnected && f.failure != nil && f.failure.Kind == session.KindSessionNotFound:
+		return deniedAfterCreate(describe(f.failure))
+	case d.Code == diagnosis.EngineRestarted:
+		d.Who = diagnosis.Operator // there is no gateway that would connect the session again
+		return verdict{Diagnosis: d, help: helpRestarts, isComplete: true}
+	case d.Code == diagnosis.QRNotEmitted && f.withCode > 0:
+		d.Evidence = append(d.Evidence, fmt.Sprintf("%d other sessions have their codes", f.withCode))
+		return verdict{Diagnosis: d, help: helpNewSessions, isComplete: true}
+	case !d.Healthy() && d.Code != diagnosis.Undetermined:
+		return verdict{Diagnosis: d, isComplete: true}
+	case notConnected && f.failure != nil:
+		return failureVerdict(f.failure, now)
+	case notConnected:
+		d = diagnosis.New(diagnosis.Undetermined, "no connect was accepted")
+		return verdict{Diagnosis: d, help: helpReadLog, isComplete: true}
+	}
+	return f.afterTimeout(now)
+}
 
-	interrupted = message{"The examination was interrupted", "El examen se interrumpió"}
-	runItAgain  = message{"Run it again, and let it come to its end.", "Ejecútelo otra vez y deje que termine."}
-)
+// deniedAfterCreate is the verdict on an engine that does not know the session that it has just created. No caller used a
+// wrong id.
+func deniedAfterCreate(evidence ...string) verdict {
+	d := diagnosis.New(diagnosis.EngineBadResponse, evidence...)
+	return verdict{Diagnosis: d, title: titleDenied, help: helpOneEngine, isComplete: true}
+}
+
+// afterTimeout is the verdict when the timeout ended before the silence is a symptom of the engine alone. Together with
+// a failed connectivity check it means what it means after a longer timeout.
+func (f findings) afterTimeout(now time.Time) verdict {
+	waited := f.seenAt.Sub(f.session.ConnectedAt).Round(100 * time.Millisecond)
+	d := diagnosis.New(diagnosis.QRNotEmitted, fmt.Sprintf(
+		"no QR for %s since the connect was accepted, in %d polls", waited, f.session.Polls))
+	if shared := session.CrossCheck(d, f.whatsapp, now); shared.Code != d.Code {
+		return verdict{Diagnosis: shared, isComplete: true}
+	}
+	v := verdict{Diagnosis: diagnosis.New(diagnosis.Undetermined, d.Evidence...), help: helpReadLog, isComplete: true}
+	if waited < session.SymptomDelay {
+		v.help, v.isComplete = helpTimeout, false
+	}
+	return v
+}
+
+// interrupted is the verdict on a run whose context ended.
+func interrupted(f findings, checks []Check) verdict {
+	d := diagnosis.New(diagnosis.Undetermined, fmt.Sprintf("interrupted after %d checks", len(checks)))
+	if f.failure != nil {
+		d.Evidence = append(d.Evidence, describe(f.failure))
+	}
+	if f.session.QR.Present() {
+		d.Evidence = append(d.Evidence, "the engine emitted a QR for the test session")
+	}
+	return verdict{Diagnosis: d, title: titleInterrupted, help: helpRunAgain}
+}
+
+func healthy(evidence ...string) verdict {
+	d := diagnosis.Diagnosis{Code: diagnosis.None, Who: diagnosis.Nobody, Evidence: evidence}
+	return verdict{Diagnosis: d, title: titleHealthy, help: helpNothing, isComplete: true}
+}
+
+// failureVerdict is what a failed call outside of a session means. It counts as confirmed, because this is the present
+// state.
+func failureVerdict(e *session.EngineError, now time.Time) verdict {
+	streak := session.FailureStreak{
+		Kind: e.Kind, Op: e.Op, Status: e.Status, Code: e.Code, Text: e.Text, Since: now, LastAt: now, Times: 2,
+	}
+	d := session.Diagnose(session.Session{Failure: streak}, session.Environment{}, now)
+	v := verdict{Diagnosis: d, isComplete: true}
+	if d.Healthy() {
+		v.Diagnosis, v.help = diagnosis.New(diagnosis.Undetermined), helpReadLog
+	}
+	v.Evidence = []string{describe(e)}
+	return v
+}

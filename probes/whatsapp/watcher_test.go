@@ -35,7 +35,7 @@ func guard(t *testing.T, c whatsapp.Config, test func(*whatsapp.Watcher, *whatsa
 }
 
 // Nobody suspects, nobody looks; many suspicions are one look, and the next comes after the spacing.
-func TestLooksAreSeldom(t *testing.T) {
+func TestWatcher_LimitsChecks(t *testing.T) {
 	t.Parallel()
 	guard(t, whatsapp.Config{}, func(p *whatsapp.Watcher, srv *whatsappsim.Server) {
 		time.Sleep(time.Hour)
@@ -47,7 +47,7 @@ func TestLooksAreSeldom(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		first := p.Last()
-		if !first.OK() || first.Step != session.ControlHandshake {
+		if !first.OK() || first.Step != session.StepHandshake {
 			t.Fatalf("%+v", first)
 		}
 		srv.SetFault(whatsappsim.Fault{Failure: 405}) // for the gate's own library alone: no reason to look again sooner
@@ -68,7 +68,7 @@ func TestLooksAreSeldom(t *testing.T) {
 
 // A look that failed says something of others, so it is looked whether it is still so: each minute, while somebody
 // suspects.
-func TestAFailureIsLookedAtAgain(t *testing.T) {
+func TestWatcher_RechecksFailureWithinTheMinute(t *testing.T) {
 	t.Parallel()
 	guard(t, whatsapp.Config{}, func(p *whatsapp.Watcher, srv *whatsappsim.Server) {
 		srv.SetFault(whatsappsim.Fault{HTTPStatus: 503})
@@ -97,7 +97,7 @@ func TestAFailureIsLookedAtAgain(t *testing.T) {
 	})
 }
 
-func TestTheSwitch(t *testing.T) {
+func TestWatcher_Disabled(t *testing.T) {
 	t.Parallel()
 	guard(t, whatsapp.Config{Disabled: true}, func(p *whatsapp.Watcher, srv *whatsappsim.Server) {
 		p.Trigger()
@@ -109,9 +109,9 @@ func TestTheSwitch(t *testing.T) {
 }
 
 // A spacing can be shorter, but not so short that WhatsApp would take offence.
-func TestTheSpacingHasABound(t *testing.T) {
+func TestWatcher_MinInterval(t *testing.T) {
 	t.Parallel()
-	guard(t, whatsapp.Config{Spacing: time.Second}, func(p *whatsapp.Watcher, srv *whatsappsim.Server) {
+	guard(t, whatsapp.Config{Interval: time.Second}, func(p *whatsapp.Watcher, srv *whatsappsim.Server) {
 		for range 120 {
 			p.Trigger()
 			time.Sleep(time.Second)
@@ -123,7 +123,7 @@ func TestTheSpacingHasABound(t *testing.T) {
 }
 
 // A look that is cut short by the end of the gate says nothing of WhatsApp.
-func TestTheEndIsNoFailure(t *testing.T) {
+func TestWatcher_CancelIsNoFailure(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		srv, pipe := &whatsappsim.Server{Fault: whatsappsim.Fault{HangUpgrade: true}}, &whatsappsim.Pipe{}

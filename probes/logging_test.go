@@ -40,15 +40,15 @@ func (s *spans) begin(ctx context.Context, name string, attributes ...slog.Attr)
 	}
 }
 
-// TestSpans: one trace per run, one span per step, the cleanup included, and each with what went wrong.
-func TestSpans(t *testing.T) {
+// TestSpans_OnePerStep: one trace per run, one span per step, the cleanup included, and each with what went wrong.
+func TestSpans_OnePerStep(t *testing.T) {
 	bubble(t, &enginesim.Engine{ConnectFailures: -1}, func(r *rig) {
 		s := &spans{}
 		r.prober(func(c *probes.Config) { c.Span = s.begin }).Once(r.Context(), probes.CreateConnectQR)
 		want := []string{
-			"qr.journey.create (probe.run create_connect_qr): none",
-			"qr.journey.connect (probe.run create_connect_qr): connect_failing",
-			"qr.journey.cleanup (probe.run create_connect_qr): none",
+			"probe.step create (probe.run create_connect_qr): none",
+			"probe.step connect (probe.run create_connect_qr): connect_failing",
+			"probe.step cleanup (probe.run create_connect_qr): none",
 			"probe.run create_connect_qr (): connect_failing",
 		}
 		if diff := cmp.Diff(want, s.ended); diff != "" {
@@ -62,8 +62,8 @@ func TestSpans(t *testing.T) {
 	})
 }
 
-// TestOnlyChangesAreLogged: and neither key nor code is, anywhere.
-func TestOnlyChangesAreLogged(t *testing.T) {
+// TestLog_OnlyChangesAndNoSecrets: and neither key nor code is, anywhere.
+func TestLog_OnlyChangesAndNoSecrets(t *testing.T) {
 	const canary = "2@CANARY-CANARY-CANARY,CANARY=,CANARY="
 	engine := &enginesim.Engine{Codes: func(_ string, n int) string { return fmt.Sprint(canary, n, time.Now().UnixNano()) }}
 	bubble(t, engine, func(r *rig) {
@@ -81,7 +81,7 @@ func TestOnlyChangesAreLogged(t *testing.T) {
 		r.engine.Change(func(e *enginesim.Engine) { e.RawCode = false })
 		time.Sleep(5 * time.Minute)
 		stop()
-		if lines := strings.Count(log.String(), "\n"); quiet > 0 || lines != 2 || !strings.Contains(log.String(), "qr_invalid") || !strings.Contains(log.String(), "works again") {
+		if lines := strings.Count(log.String(), "\n"); quiet > 0 || lines != 2 || !strings.Contains(log.String(), "qr_invalid") || !strings.Contains(log.String(), "probe recovered") {
 			t.Errorf("%d bytes while all was well, then %d lines:\n%s", quiet, lines, log.String())
 		}
 		history, err := json.Marshal(p.History())

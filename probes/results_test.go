@@ -9,8 +9,8 @@ import (
 	"qrgate/probes"
 )
 
-// TestFailuresAreKept: a failure is still there when a hundred successes came after it.
-func TestFailuresAreKept(t *testing.T) {
+// TestHistory_KeepsFailuresLonger: a failure is still there when a hundred successes came after it.
+func TestHistory_KeepsFailuresLonger(t *testing.T) {
 	bubble(t, fault(enginesim.RouteHealth, enginesim.ServerError), func(r *rig) {
 		p := r.prober()
 		for range 15 {

@@ -29,22 +29,22 @@ type end struct {
 }
 
 // Each thing that can be between here and WhatsApp is met at its step and called by its name.
-func TestLook(t *testing.T) {
+func TestCheck_FaultsNameCauseAndStep(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		way  func(*testing.T) *http.Client
 		want end
 	}{
-		"free":                {healthyTLS, end{session.ControlHandshake, diagnosis.None}},
-		"no name":             {nameless, end{session.ControlDNS, diagnosis.DNSFailed}},
-		"refused":             {refusing, end{session.ControlTCP, diagnosis.NetworkBlocked}},
-		"foreign certificate": {foreign, end{session.ControlTLS, diagnosis.TLSIntercepted}},
-		"no TLS at all":       {plain, end{session.ControlTLS, diagnosis.TLSIntercepted}},
-		"proxy forbids":       {proxied(http.StatusForbidden), end{session.ControlTLS, diagnosis.ProxyRefused}},
-		"no proxy":            {viaProxy("127.0.0.1:1"), end{session.ControlTCP, diagnosis.ProxyRefused}},
-		"turned away":         {faulty(whatsappsim.Fault{HTTPStatus: 503}), end{session.ControlUpgrade, diagnosis.WhatsAppUnavailable}},
-		"forbidden":           {faulty(whatsappsim.Fault{HTTPStatus: 403}), end{session.ControlUpgrade, diagnosis.NetworkBlocked}},
-		"outdated":            {faulty(whatsappsim.Fault{Failure: 405}), end{session.ControlHandshake, diagnosis.ClientOutdated}},
+		"free":                {healthyTLS, end{session.StepHandshake, diagnosis.None}},
+		"no name":             {nameless, end{session.StepDNS, diagnosis.DNSFailed}},
+		"refused":             {refusing, end{session.StepTCP, diagnosis.NetworkBlocked}},
+		"foreign certificate": {foreign, end{session.StepTLS, diagnosis.TLSIntercepted}},
+		"no TLS at all":       {plain, end{session.StepTLS, diagnosis.TLSIntercepted}},
+		"proxy forbids":       {proxied(http.StatusForbidden), end{session.StepTLS, diagnosis.ProxyRefused}},
+		"no proxy":            {viaProxy("127.0.0.1:1"), end{session.StepTCP, diagnosis.ProxyRefused}},
+		"turned away":         {faulty(whatsappsim.Fault{HTTPStatus: 503}), end{session.StepUpgrade, diagnosis.WhatsAppUnavailable}},
+		"forbidden":           {faulty(whatsappsim.Fault{HTTPStatus: 403}), end{session.StepUpgrade, diagnosis.NetworkBlocked}},
+		"outdated":            {faulty(whatsappsim.Fault{Failure: 405}), end{session.StepHandshake, diagnosis.ClientOutdated}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -68,25 +68,25 @@ func TestLook(t *testing.T) {
 }
 
 // Every step of a free way is told, in its order.
-func TestEveryStepIsTold(t *testing.T) {
+func TestCheck_ReportsEveryStep(t *testing.T) {
 	t.Parallel()
 	c := healthyTLS(t)
 	var got []session.ConnectivityStep
 	whatsapp.Check(t.Context(), whatsapp.Config{Client: c, Handshake: handshakeBy(c), Progress: func(s whatsapp.Step) { got = append(got, s.Name) }})
-	want := session.ControlSteps()[1:] // the simulator is dialed by its address
+	want := session.ConnectivitySteps()[1:] // the simulator is dialed by its address
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
 
 // A server that never answers ends the look all the same.
-func TestASilentServerEndsTheLook(t *testing.T) {
+func TestCheck_SilentServerTimesOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		srv, pipe := &whatsappsim.Server{Fault: whatsappsim.Fault{HangUpgrade: true}}, &whatsappsim.Pipe{}
 		whatsappsimtest.StartOn(t, srv, pipe)
 		got := whatsapp.Check(t.Context(), whatsapp.Config{Client: pipe.HTTPClient()})
-		if got.Step != session.ControlUpgrade || got.Code != diagnosis.WhatsAppSilent || got.Took != 15*time.Second {
+		if got.Step != session.StepUpgrade || got.Code != diagnosis.WhatsAppSilent || got.Took != 15*time.Second {
 			t.Errorf("%+v", got)
 		}
 	})
@@ -158,7 +158,7 @@ func closing(t *testing.T, c *http.Client) *http.Client {
 }
 
 // What was seen can be shown to anybody: it names neither keys nor codes.
-func TestEvidenceIsShort(t *testing.T) {
+func TestCheck_EvidenceIsShortAndRedacted(t *testing.T) {
 	t.Parallel()
 	c := healthyTLS(t)
 	for _, line := range whatsapp.Check(t.Context(), whatsapp.Config{Client: c, Handshake: handshakeBy(c)}).Evidence {

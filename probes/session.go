@@ -1,0 +1,147 @@
+package probes
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"net/http"
+	"strings"
+	"time"
+
+	"qrgate/compat"
+	"qrgate/internal/session"
+)
+
+// Session is a session that a probe or the doctor makes at a target: the steps that they share. It is never paired, and
+// no other session is touched.
+type Session struct {
+	Client *compat.Client
+	Caller session.Caller
+	Ref    session.Ref // its Name is requested from the target; its ID is known after Create
+
+	existence existence
+}
+
+// existence is what is known of a session.
+type existence int
+
+const (
+	notRequested existence = iota
+	maybeCreated           // requested, but the response does not tell
+	created
+	rejected // requested, and the target certainly made none
+)
+
+// IsRejected reports whether the target certainly made no session.
+func (s *Session) IsRejected() bool { return s.existence == rejected }
+
+// randomName returns 2*bytes hexadecimal-like characters that are valid in a sessionId.
+func randomName(bytes int) string {
+	b := make([]byte, bytes)
+	_, _ = rand.Read(b) // never fails
+	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b))
+}
+
+// NewSession returns a session with a random name. It is not created yet.
+func NewSession(client *compat.Client, caller session.Caller, prefix string) *Session {
+	return &Session{Client: client, Caller: caller, Ref: session.Ref{Name: prefix + randomName(10)}}
+}
+
+// callTimeout bounds one call. Real clients give up after about ten seconds.
+const callTimeout = 10 * time.Second
+
+// Do makes one call within callTimeout.
+func (s *Session) Do(ctx context.Context, r compat.Request) (compat.Response, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return s.Client.Do(ctx, s.Caller, r)
+}
+
+// Create creates the session. A response about a session of another name is an error: a probe that went on with that
+// session would touch somebody's.
+func (s *Session) Create(ctx context.Context, displayName string) error {
+	s.existence = maybeCreated
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	ref, err := s.Client.Create(ctx, s.Caller, s.Ref.Name, displayName)
+	switch failure := session.AsEngineError(err); {
+	case failure != nil && failure.HasNoEffect:
+		s.existence = rejected
+		return err
+	case failure != nil:
+		return err
+	case ref.Name != "" && ref.Name != s.Ref.Name:
+		return &session.EngineError{Op: session.OpCreate, Kind: session.KindBadResponse, Reason: "the response is about another session"}
+	}
+	s.existence, s.Ref.ID = created, ref.ID
+	return nil
+}
+
+// Connect connects the session once.
+func (s *Session) Connect(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	_, err := s.Client.Connect(ctx, s.Caller, s.Ref, session.Connect)
+	return err
+}
+
+// Intervals between two polls: within a third of the thirty calls a minute that an engine allows.
+const (
+	minPollInterval = 500 * time.Millisecond
+	maxPollInterval = 4 * time.Second
+)
+
+// Poll sends the request of each poll until isDone or the end of ctx, and returns how many it sent.
+func (s *Session) Poll(
+	ctx context.Context, request func(poll int) compat.Request, isDone func(compat.Request, compat.Response, error) bool,
+) (polls int) {
+	for interval := minPollInterval; ; interval = min(2*interval, maxPollInterval) {
+		polls++
+		r := request(polls)
+		response, err := s.Do(ctx, r)
+		if isDone(r, response, err) {
+			return polls
+		}
+		var retryAfter time.Duration
+		if failure := session.AsEngineError(err); failure != nil {
+			retryAfter = failure.RetryAfter
+		}
+		if !compat.Sleep(ctx, nextInterval(ctx, interval, retryAfter)) {
+			return polls
+		}
+	}
+}
+
+// nextInterval moves the last poll before the end of ctx instead of after it, unless the target wants a longer pause.
+func nextInterval(ctx context.Context, interval, retryAfter time.Duration) time.Duration {
+	interval = max(interval, retryAfter)
+	end, ok := ctx.Deadline()
+	last := time.Until(end) - minPollInterval
+	if ok && interval > last && last >= max(minPollInterval, retryAfter) {
+		return last
+	}
+	return interval
+}
+
+// Delete deletes the session and retries until ctx ends. isGone is false while a session may still appear or exists; the
+// error is that of the last attempt. The detail is for people.
+func (s *Session) Delete(ctx context.Context) (isGone bool, detail string, err error) {
+	if s.existence == rejected {
+		return true, "no session was created", nil
+	}
+	isAbsent, err := s.Client.Delete(ctx, s.Caller, s.Ref)
+	switch {
+	case err != nil:
+		return false, "", err
+	case isAbsent && s.existence == maybeCreated:
+		return false, "not found yet; the janitor checks again", nil // the create may still be in progress
+	case isAbsent:
+		return true, "already deleted", nil
+	}
+	return true, "deleted", nil
+}
+
+// qrRequest asks for the session's QR.
+func (s *Session) qrRequest() compat.Request {
+	return compat.SessionRequest(session.OpQR, http.MethodGet, s.Ref, "qr")
+}
