@@ -33,8 +33,8 @@ func TestRun_HelpAndUsageErrors(t *testing.T) {
 		"not loopback":        {args: []string{"-listen", "0.0.0.0:0"}, code: 2, err: `"0.0.0.0" is not a loopback address`},
 		"control to everyone": {args: []string{"-control", ":0"}, code: 2, err: `-control: "" is not a loopback address`},
 		"no port":             {args: []string{"-listen", "127.0.0.1"}, code: 2, err: "missing port"},
-		"a bad life":          {args: []string{"-ref-life", "60s,0s"}, code: 2, err: "0s is not a life time"},
-		"a life in words":     {args: []string{"-ref-life", "long"}, code: 2, err: "invalid duration"},
+		"a bad TTL":          {args: []string{"-ref-ttl", "60s,0s"}, code: 2, err: "0s is not a life time"},
+		"a TTL in words":     {args: []string{"-ref-ttl", "long"}, code: 2, err: "invalid duration"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -68,7 +68,7 @@ func TestUsage_Complete(t *testing.T) {
 			t.Errorf("fault %s is not in the usage", name)
 		}
 	}
-	for _, word := range []string{"-listen", "-control", "-ref-life", "-first-frame-delay",
+	for _, word := range []string{"-listen", "-control", "-ref-ttl", "-first-frame-delay",
 		"/fault", "/queue", "/scan", "/unlink", "/cut", "/stats"} {
 		if !strings.Contains(usage, word) {
 			t.Errorf("%s is not in the usage", word)
@@ -182,7 +182,7 @@ func TestControl_Pair(t *testing.T) {
 
 func TestControl_Responses(t *testing.T) {
 	t.Parallel()
-	h := start(t, "-ref-life", "1ns", "-first-frame-delay", "1ms")
+	h := start(t, "-ref-ttl", "1ns", "-first-frame-delay", "1ms")
 	addr, _, _ := strings.Cut(strings.TrimPrefix(h.URL, "ws://"), "/")
 	cli := whatsappsimtest.Client(t, addr)
 	codes, err := cli.GetQRChannel(context.Background())
