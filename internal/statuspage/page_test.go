@@ -25,7 +25,7 @@ func outline(page string) string {
 }
 
 // The page answers in this order: is it broken, for whom, since when, why, what to do; then the parts.
-func TestTheOrderOfThePage(t *testing.T) {
+func TestPage_OrderOfContents(t *testing.T) {
 	t.Parallel()
 	res, page := serve(t, broken(), "/status")
 	if res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != "text/html; charset=utf-8" {
@@ -33,15 +33,15 @@ func TestTheOrderOfThePage(t *testing.T) {
 	}
 	text, at := outline(page), 0
 	for _, want := range []string{
-		"failing", "QR delivery is failing: the probe create_connect_qr failed 3 times in a row.",
-		"For whom", "Probably everybody", "Since", "11:49:55 UTC", "10 min ago", "Why", "QR_GENERATION_ERROR", "engine_5xx", "What to do", "(operator)",
-		"7 sessions get no QR", "Redis cannot be reached",
+		"failing", "QR delivery is failing: The engine responds with errors.",
+		"Affected", "Probably all users", "Since", "11:49:55 UTC", "10 min ago", "Why", "QR_GENERATION_ERROR", "engine_5xx", "What to do", "(operator)",
+		"The engine responds with errors (7 sessions)", "Redis cannot be reached (",
 		"Engine", "up", "engine.example:3000", "ok 41", "not ready 19", "21 calls left",
-		"WhatsApp reached from here", "15 min ago", "Store", "degraded", "Sessions at work in this gate", "41", "connecting 8", "failed 5", "and 1 of probes", "the engine’s to count", "Waiting requests", "312 of 5000",
-		"Why sessions get no QR", "8", "1 of probes", "crm-00", "and 2 more", "qr_expired", "Who acts: customer",
+		"WhatsApp reachable", "15 min ago", "Store", "degraded", "Active sessions", "41", "connecting 8", "failed 5", "and 1 of probes", "Paired sessions are counted", "Waiting requests", "312 of 5000",
+		"Causes of missing QRs", "8", "1 of probes", "crm-00", "and 2 more", "qr_expired", "Who acts: customer",
 		"Probes", "create_connect_qr", "fails", "took 45 s, at qr", "create_connect_qr-7-12", "engine_health", "works", "engine_unreachable", "create_delete",
-		"Journeys from connect to QR", "the last 23 of clients", "no QR", "1 min", "crm-00", "given up", "1 journey of a probe", "a probe",
-		"What changed", "session", "crm-00", "connecting", "failed", "store", "Redis cannot be reached", "6 older changes", "4 changes of probes’ sessions", "a probe’s session",
+		"Acquisitions", "the last 23 of clients", "no QR", "1 min", "crm-00", "abandoned", "1 acquisition of a probe", "a probe",
+		"Changes", "session", "crm-00", "connecting", "failed", "store", "redis unavailable", "6 older changes", "4 changes of probes’ sessions", "a probe’s session",
 		"Metrics", "qrgate 1.2.3", "up 1 h 1 min", "go1.26",
 	} {
 		next := strings.Index(text[at:], want)
@@ -54,7 +54,7 @@ func TestTheOrderOfThePage(t *testing.T) {
 
 // Nothing in a strip is told by its colour alone: a failure has a sign and is the highest, and every mark
 // has its words.
-func TestTheTimeline(t *testing.T) {
+func TestPage_StripsHaveSignsAndTexts(t *testing.T) {
 	t.Parallel()
 	_, page := serve(t, broken(), "/status")
 	strips := strings.Split(page, `<svg class="strip"`)[1:]
@@ -63,7 +63,7 @@ func TestTheTimeline(t *testing.T) {
 	}
 	for i, want := range []struct{ label, bad, void string }{
 		{"create_connect_qr: 12 runs, 4 failed", "4", "0"}, {"engine_health: 31 runs, 1 failed", "1", "0"},
-		{"create_delete: 30 runs, 0 failed", "0", "1"}, {"23 journeys, 6 failed", "6", "1"},
+		{"create_delete: 30 runs, 0 failed", "0", "1"}, {"23 acquisitions, 6 failed", "6", "1"},
 	} {
 		strip, _, _ := strings.Cut(strips[i], "<p class=\"axis")
 		bad := regexp.MustCompile(`<g class="bad"><rect [^>]*y="0"[^>]*height="44"[^>]*/><svg [^>]*><path [^>]*/></svg><title>[^<]+</title></g>`).FindAllString(strip, -1)
@@ -97,7 +97,7 @@ func number(t *testing.T, text string) float64 {
 }
 
 // Names that somebody chose to do harm stay text.
-func TestHostileNames(t *testing.T) {
+func TestPage_HostileNamesAreEscaped(t *testing.T) {
 	t.Parallel()
 	_, page := serve(t, hostile(), "/status")
 	for _, evil := range []string{"<script>alert", "<img", "onerror=alert(1)>", `href="javascript:`} {
@@ -118,7 +118,7 @@ func TestHostileNames(t *testing.T) {
 }
 
 // What browsers may do with the page: nothing but show it.
-func TestHeaders(t *testing.T) {
+func TestHandler_SecurityHeaders(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"/status", "/status?format=json", "/status/causes", "/status/app.js", "/status/style.css", "/status/icon-ok.svg", "/status/nothing"} {
 		res, body := serve(t, broken(), path)
@@ -138,7 +138,7 @@ func TestHeaders(t *testing.T) {
 }
 
 // HTML or JSON, as the client likes.
-func TestFormats(t *testing.T) {
+func TestHandler_FormatByQueryAndAccept(t *testing.T) {
 	t.Parallel()
 	const html, data = "text/html; charset=utf-8", "application/json; charset=utf-8"
 	for name, c := range map[string]struct{ path, accept, want string }{
@@ -166,7 +166,7 @@ func TestFormats(t *testing.T) {
 }
 
 // The JSON's names stay: tools rely on them.
-func TestNamesOfTheJSON(t *testing.T) {
+func TestJSON_NamesAreStable(t *testing.T) {
 	t.Parallel()
 	s := broken()
 	s.Probes.Note, s.Engine.Last.Code = "a note", "QR_BROKEN"
@@ -220,7 +220,7 @@ verdict.also[] verdict.diagnosis verdict.level verdict.sentence verdict.since ve
 waiters.held waiters.limit whatsapp.at whatsapp.diagnosis whatsapp.evidence[] whatsapp.since whatsapp.step`
 
 // Lists are never null, and all states are there, even when there is nothing to say.
-func TestNothingIsNull(t *testing.T) {
+func TestJSON_EmptySnapshotHasNoNull(t *testing.T) {
 	t.Parallel()
 	_, body := serve(t, statuspage.Snapshot{At: noon}, "/status?format=json")
 	if strings.Contains(body, "null") || strings.Count(body, `"awaiting_scan": 0`) != 1 || strings.Contains(body, "0001-01-01") && !strings.Contains(body, `"started": "0001-01-01`) {
@@ -229,7 +229,7 @@ func TestNothingIsNull(t *testing.T) {
 }
 
 // Twenty sessions are named at most, those in trouble before others; no name is a phone number or long.
-func TestLabels(t *testing.T) {
+func TestLabels_AreMaskedAndLimited(t *testing.T) {
 	t.Parallel()
 	s := broken()
 	for i := range s.Journeys {
@@ -263,7 +263,7 @@ func TestLabels(t *testing.T) {
 }
 
 // Every cause of the catalogue has its place in the page that a diagnosis links to.
-func TestEveryCauseIsExplained(t *testing.T) {
+func TestCausesPage_ExplainsEveryDiagnosis(t *testing.T) {
 	t.Parallel()
 	_, page := serve(t, quiet(), "/status/causes")
 	for _, code := range diagnosis.Codes() {
@@ -283,7 +283,7 @@ func TestEveryCauseIsExplained(t *testing.T) {
 }
 
 // Without probes the page says what to set.
-func TestWithoutProbes(t *testing.T) {
+func TestPage_WithoutProbesNamesSetting(t *testing.T) {
 	t.Parallel()
 	_, page := serve(t, quiet(), "/status")
 	if !strings.Contains(outline(page), "No probes are configured: set QRGATE_PROBE_API_KEY.") {
@@ -292,7 +292,7 @@ func TestWithoutProbes(t *testing.T) {
 }
 
 // What the page says in each case, and what it must not say beside it.
-func TestWhatThePageSays(t *testing.T) {
+func TestPage_TextsBySituation(t *testing.T) {
 	t.Parallel()
 	outdated := func() statuspage.Snapshot {
 		s := shut()
@@ -308,12 +308,12 @@ func TestWhatThePageSays(t *testing.T) {
 		show       func() statuspage.Snapshot
 		says, hush []string
 	}{
-		"the engine is gone": {gone, []string{"Everybody who asks; no request waits at this moment, 1 session got none in 15 min", "1 session got no QR Engine", "Sessions at work in this gate 0 none at this moment",
-			"Its rate limit is not known now; it told one", "last asked for"}, []string{"no session waits", "in mind", "gets no QR", "tells no rate limit", "has told no rate limit"}},
-		"the way is shut":           {shut, []string{"QR delivery is failing: no QR can be made.", "Why The name web.whatsapp.com cannot be resolved. dns_failed", "● up", "WhatsApp not reached from here", "It has told no rate limit so far", "no run yet"}, []string{"nothing is known", "not asked yet"}},
-		"the library is outdated":   {outdated, []string{"no QR can be made", "WhatsApp answers, and sends no codes here client_outdated", "only an update helps"}, []string{"not reached"}},
-		"all is well":               {healthy, []string{"21 calls left", "WhatsApp reached from here"}, []string{"told no rate limit", "fails"}},
-		"nothing is known":          {quiet, []string{"so nothing is known", "none at this moment", "It has told no rate limit so far"}, []string{"WhatsApp reached", "of probes", "WhatsApp not"}},
+		"the engine is gone": {gone, []string{"All users; no request waits, 1 session got no QR in 15 min", "(1 session, last request 35 s ago) Engine", "Active sessions 0 none",
+			"Rate limit: unknown, last reported", "last request"}, []string{"no session waits", "Rate limit: not reported"}},
+		"the way is shut":           {shut, []string{"QR delivery is failing: The name web.whatsapp.com cannot be resolved.", "Why The name web.whatsapp.com cannot be resolved. dns_failed", "● up", "WhatsApp unreachable", "Rate limit: not reported", "no run yet"}, []string{"No QR was requested", "no call yet"}},
+		"the library is outdated":   {outdated, []string{"WhatsApp responds and sends no codes client_outdated", "only an update helps"}, []string{"WhatsApp unreachable"}},
+		"all is well":               {healthy, []string{"21 calls left", "WhatsApp reachable"}, []string{"Rate limit: not reported", "fails"}},
+		"nothing is known":          {quiet, []string{"No QR was requested yet.", "Active sessions 0 none", "Rate limit: not reported"}, []string{"WhatsApp reachable", "of probes", "WhatsApp unreachable"}},
 		"a probe that fails":        {broken, []string{"fails"}, []string{"no result yet"}},
 		"a probe that says nothing": {silent, []string{"no result yet"}, []string{"✓ works", "fails"}},
 	} {
@@ -333,7 +333,7 @@ func TestWhatThePageSays(t *testing.T) {
 }
 
 // Tools read that a probe works, that it fails, or nothing while no run has said anything.
-func TestHealthOfProbes(t *testing.T) {
+func TestJSON_HealthOfProbes(t *testing.T) {
 	t.Parallel()
 	s := broken()
 	s.Probes.Probes = append(s.Probes.Probes, statuspage.Probe{Name: "rotation", Every: 900},

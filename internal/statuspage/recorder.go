@@ -1,6 +1,7 @@
 package statuspage
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -10,110 +11,107 @@ import (
 	"qrgate/internal/session"
 )
 
-// What a Recorder keeps.
+// What a Recorder keeps. Probes run often and must not displace clients; busy clients must not displace the engine and
+// the store.
 const (
-	keptJourneys = 50 // of clients
-	keptChanges  = 30 // of clients' sessions
-	keptProbing  = 10 // journeys and changes of probes, each; those that walk often must not push clients out
-	keptHouse    = 20 // of engine and store; a busy fleet must not push them out
-	keptAnswers  = 60
+	keptAcquisitions  = 50
+	keptChanges       = 30
+	keptOfProbes      = 10 // acquisitions and changes, each
+	keptSystemChanges = 20
+	keptAnswers       = 60
 )
 
-// Recorder remembers what passed by. The zero value is ready; it is safe for concurrent use, quick, and its
-// memory is bounded whatever it is fed.
+// Recorder remembers recent events. The zero value is ready. It is safe for concurrent use and its memory is bounded.
 type Recorder struct {
 	mu                sync.Mutex
-	journeys          ring[Journey] // of clients
-	probeAcquisitions ring[Journey] // of probes
-	sessions          ring[Change]  // of clients
-	probing           ring[Change]  // of probes
+	acquisitions      ring[Journey]
+	probeAcquisitions ring[Journey]
+	changes           ring[Change]
+	probeChanges      ring[Change]
 	systemChanges     ring[Change]
 	answers           ring[Answer]
-	troubles          failures
-	engine            string // one of the Engine constants, "" for unknown
-	since             time.Time
-	storeAt           time.Time // the store's last change
+	failures          failures
+	engineState       string // one of the Engine constants, "" for unknown
+	engineSince       time.Time
+	storeChangedAt    time.Time
 }
 
-// Observe takes one event. It is a [qrgate.Observer].
+// Observe records an event. It is a [session.EventHandler].
 func (r *Recorder) Observe(e session.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	isProbe := e.Traffic == session.SyntheticTraffic
 	switch e.Kind {
 	case session.EventEngineCall:
-		r.look(e)
+		r.answers.put(answerOf(e), keptAnswers)
+		if up, known := e.EngineUp(); known {
+			r.setEngineUp(e.At, up)
+		}
 	case session.EventAcquisition:
-		r.ended(Journey{At: e.At, Seconds: seconds(e.Duration), Outcome: e.Outcome, Code: said(e.Diagnosis), Origin: e.Traffic, Looks: e.Attempt, Label: label(e)})
+		a := Journey{
+			At: e.At, Seconds: seconds(e.Duration), Outcome: e.Outcome, Code: withoutNone(e.Diagnosis),
+			Origin: e.Traffic, Looks: e.Attempt, Label: labelOf(e),
+		}
+		if isProbe {
+			r.probeAcquisitions.put(a, keptOfProbes)
+		} else {
+			r.acquisitions.put(a, keptAcquisitions)
+		}
 	case session.EventState:
-		r.recordChange(Change{At: e.At, About: "session", Origin: e.Traffic, Label: label(e), From: string(e.From), To: string(e.To), Code: said(e.Diagnosis)})
+		c := Change{
+			At: e.At, About: "session", Origin: e.Traffic, Label: labelOf(e),
+			From: string(e.From), To: string(e.To), Code: withoutNone(e.Diagnosis),
+		}
+		if isProbe {
+			r.probeChanges.put(c, keptOfProbes)
+		} else {
+			r.changes.put(c, keptChanges)
+		}
 	case session.EventStore:
-		r.storeAt = e.At
-		r.changed(e.At, "store", map[bool]string{true: "Redis answers again", false: "Redis cannot be reached"}[e.Available])
+		r.storeChangedAt = e.At
+		r.recordChange(e.At, "store", map[bool]string{true: "redis available", false: "redis unavailable"}[e.Available])
 	case session.EventDecryptFailed:
-		r.changed(e.At, "seal", "a stored value did not open for its caller")
+		r.recordChange(e.At, "seal", "cannot decrypt stored value")
 	}
-	r.troubles.observe(e)
+	r.failures.observe(e)
 }
 
-// Health takes what a regular look at the engine's health found at a time: [qrgate.None], or why it failed.
-// Between two journeys nothing else tells whether the engine is there.
-func (r *Recorder) Health(at time.Time, why diagnosis.Code) {
+// Health records the result of a health check of the engine, [diagnosis.None] or the reason why it failed.
+func (r *Recorder) Health(at time.Time, cause diagnosis.Code) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch why {
-	case diagnosis.EngineUnreachable, diagnosis.EngineTimeout:
-		r.setEngineState(at, EngineDown)
-	case diagnosis.None, diagnosis.Engine5xx, diagnosis.EngineBadResponse, diagnosis.KeyRefused, diagnosis.RateLimited:
-		r.setEngineState(at, EngineUp)
+	if up, known := session.EngineUp(cause); known {
+		r.setEngineUp(at, up)
 	}
 }
 
-func (r *Recorder) ended(j Journey) {
-	if j.Origin == session.SyntheticTraffic {
-		r.probeAcquisitions.put(j, keptProbing)
+func (r *Recorder) setEngineUp(at time.Time, up bool) {
+	state := map[bool]string{true: EngineUp, false: EngineDown}[up]
+	if state == r.engineState {
 		return
 	}
-	r.journeys.put(j, keptJourneys)
-}
-
-func (r *Recorder) recordChange(c Change) {
-	if c.Origin == session.SyntheticTraffic {
-		r.probing.put(c, keptProbing)
-		return
+	if r.engineState != "" || !up {
+		r.recordChange(at, "engine", state)
 	}
-	r.sessions.put(c, keptChanges)
+	r.engineState, r.engineSince = state, at
 }
 
-func (r *Recorder) look(e session.Event) {
-	a := Answer{At: e.At, Op: e.Op, Class: class(e.ErrorKind), Status: e.Status, Code: clip(e.Code), Why: e.Reason, Seconds: seconds(e.Duration)}
-	r.answers.put(a, keptAnswers)
-	if state := share(e); state != "" {
-		r.setEngineState(e.At, state)
-	}
+func (r *Recorder) recordChange(at time.Time, about, to string) {
+	r.systemChanges.put(Change{At: at, About: about, To: to}, keptSystemChanges)
 }
 
-// setEngineState notes what is known of the engine, if it is news.
-func (r *Recorder) setEngineState(at time.Time, state string) {
-	if state == r.engine {
-		return
-	}
-	if r.engine != "" || state == EngineDown {
-		r.changed(at, "engine", map[string]string{EngineUp: "it answers", EngineDown: "it does not answer"}[state])
-	}
-	r.engine, r.since = state, at
-}
-
-func (r *Recorder) changed(at time.Time, about, to string) {
-	r.systemChanges.put(Change{At: at, About: about, To: to}, keptHouse)
-}
-
-// Snapshot is what is remembered at now: causes, journeys, changes, what the engine answered, and since when
-// the store is as it is. The rest is for the caller to fill.
+// Snapshot returns what is remembered: causes, acquisitions, changes, the engine's responses, and since when the store
+// is in its state. The caller fills the rest.
 func (r *Recorder) Snapshot(now time.Time) Snapshot {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := Snapshot{At: now, Journeys: append(r.journeys.newest(), r.probeAcquisitions.newest()...), Causes: r.troubles.causes(now)}
-	s.Changes = slices.Concat(r.sessions.newest(), r.probing.newest(), r.systemChanges.newest())
+	s := Snapshot{
+		At: now, Causes: r.failures.causes(now),
+		Journeys: slices.Concat(r.acquisitions.newest(), r.probeAcquisitions.newest()),
+		Changes:  slices.Concat(r.changes.newest(), r.probeChanges.newest(), r.systemChanges.newest()),
+		Store:    Store{Since: r.storeChangedAt},
+		Engine:   Engine{State: EngineUnknown, Since: r.engineSince, Answers: map[string]int{}},
+	}
 	slices.SortStableFunc(s.Journeys, func(a, b Journey) int { return b.At.Compare(a.At) })
 	slices.SortStableFunc(s.Changes, func(a, b Change) int { return b.At.Compare(a.At) })
 	for i := range s.Journeys {
@@ -122,66 +120,93 @@ func (r *Recorder) Snapshot(now time.Time) Snapshot {
 	for i := range s.Changes {
 		s.Changes[i].Label = redact.Name(s.Changes[i].Label)
 	}
-	s.Store.Since = r.storeAt
-	s.Engine = Engine{State: EngineUnknown, Since: r.since, Answers: map[string]int{}}
-	if r.engine != "" {
-		s.Engine.State = r.engine
+	if r.engineState != "" {
+		s.Engine.State = r.engineState
 	}
-	all := r.answers.newest()
-	for _, a := range all {
+	for i, a := range r.answers.newest() {
 		s.Engine.Answers[a.Class]++
-	}
-	if len(all) > 0 {
-		all[0].Code = redact.Name(all[0].Code)
-		s.Engine.Last = &all[0]
+		if i == 0 {
+			s.Engine.Last = new(a.masked())
+		}
 	}
 	return s
 }
 
-// share is what a call says of the engine being there: nothing if the gate gave it up. A gateway before
-// the engine that says 502, 503 or 504 in its own words speaks for an engine that is down.
-func share(e session.Event) string {
-	switch e.ErrorKind {
-	case session.KindCanceled:
-		return ""
-	case session.KindUnreachable, session.KindTimeout:
-		return EngineDown
-	case session.KindBadResponse:
-		if e.Status >= 502 && e.Status <= 504 {
-			return EngineDown
-		}
-	}
-	return EngineUp
-}
-
-// class is how an answer is counted.
-func class(k session.ErrorKind) string {
+// answerOf converts an engine call.
+func answerOf(e session.Event) Answer {
+	class := "ok"
 	switch {
-	case k == "":
-		return "ok"
-	case slices.Contains(session.Kinds(), k):
-		return string(k)
+	case slices.Contains(session.Kinds(), e.ErrorKind):
+		class = string(e.ErrorKind)
+	case e.ErrorKind != "":
+		class = string(session.KindServerError)
 	}
-	return string(session.KindServerError)
+	return Answer{
+		At: e.At, Op: e.Op, Class: class, Status: e.Status, Code: clip(e.Code), Why: e.Reason, Seconds: seconds(e.Duration),
+	}
 }
 
-// label is what is kept of a session's name, to be masked when somebody asks; a probe's needs none.
-func label(e session.Event) string {
+// masked returns the answer without what may be a phone number.
+func (a Answer) masked() Answer {
+	a.Code = redact.Name(a.Code)
+	return a
+}
+
+// String describes the answer without its duration.
+func (a Answer) String() string {
+	text := a.Op + ": " + a.Class
+	if a.Status != 0 {
+		text += fmt.Sprintf(", HTTP %d", a.Status)
+	}
+	if a.Code != "" {
+		text += " " + a.Code
+	}
+	if a.Why != "" {
+		text += " (" + a.Why + ")"
+	}
+	return text
+}
+
+// Line describes the answer with its duration.
+func (a Answer) Line() string { return a.String() + ", after " + short(duration(a.Seconds)) }
+
+// labelOf is the session's name, to be masked when it is shown; a probe's needs none.
+func labelOf(e session.Event) string {
 	if e.Traffic == session.SyntheticTraffic {
 		return ""
 	}
 	return clip(e.Session)
 }
 
-// clip bounds what is kept of a text of others.
+// clip bounds the memory of foreign text.
 func clip(text string) string { return text[:min(len(text), session.MaxIDLength)] }
 
-// said is a diagnosis, "" when there is nothing to say.
-func said(c diagnosis.Code) diagnosis.Code {
+func withoutNone(c diagnosis.Code) diagnosis.Code {
 	if c == diagnosis.None {
 		return ""
 	}
 	return c
 }
 
-func seconds(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
+// ring keeps the newest values.
+type ring[T any] struct {
+	values []T
+	next   int
+}
+
+// put adds a value and removes the oldest if there are keep already.
+func (r *ring[T]) put(v T, keep int) {
+	if len(r.values) < keep {
+		r.values = append(r.values, v)
+		return
+	}
+	r.values[r.next] = v
+	r.next = (r.next + 1) % keep
+}
+
+// newest returns all values, the newest first.
+func (r *ring[T]) newest() []T {
+	out := slices.Concat(r.values[r.next:], r.values[:r.next])
+	slices.Reverse(out)
+	return out
+}

@@ -31,7 +31,7 @@ func state(flight string, at time.Time, from, to session.State) session.Event {
 func after(s float64) time.Time { return before(-s) }
 
 // What keeps sessions from their QR, from the events that pass by.
-func TestCauses(t *testing.T) {
+func TestRecorder_Causes(t *testing.T) {
 	t.Parallel()
 	failing := look("a", noon, session.KindServerError)
 	failing.Status, failing.Code = 500, "QR_BROKEN"
@@ -49,15 +49,15 @@ func TestCauses(t *testing.T) {
 		"two are not":                  {[]session.Event{failing, again}, []string{"engine_5xx 1/0 qr: server_error, HTTP 500 QR_BROKEN, 2× in 12 s [crm-a]"}},
 		"not ready is an answer":       {[]session.Event{look("a", noon, session.KindNotReady), look("a", after(1), session.KindNotReady)}, nil},
 		"an answer in between":         {[]session.Event{failing, look("a", after(1), session.KindNotReady), again}, nil},
-		"a journey that failed":        {[]session.Event{journey("a", noon, session.Failure, diagnosis.WhatsAppSilent)}, []string{"whatsapp_silent 1/0 no QR in 1 min and 24 looks [crm-a]"}},
+		"a journey that failed":        {[]session.Event{journey("a", noon, session.Failure, diagnosis.WhatsAppSilent)}, []string{"whatsapp_silent 1/0 no QR in 1 min and 24 polls [crm-a]"}},
 		"what the heart says wins":     {[]session.Event{failing, again, journey("a", after(13), session.Failure, diagnosis.ClientOutdated)}, []string{"client_outdated 1/0 qr: server_error, HTTP 500 QR_BROKEN, 2× in 12 s [crm-a]"}},
-		"a hold in vain":               {[]session.Event{hold}, []string{"qr_not_emitted 1/0 a client waited 9.0 s in vain, the session is connecting [crm-a]"}},
+		"a hold in vain":               {[]session.Event{hold}, []string{"qr_not_emitted 1/0 a request waited 9.0 s without a QR, the session is connecting [crm-a]"}},
 		"a code makes it good":         {[]session.Event{hold, {Kind: session.EventQR, At: after(1), AcquisitionID: "tenant/a"}}, nil},
 		"a state makes it good":        {[]session.Event{hold, state("a", after(1), session.Connecting, session.AwaitingScan)}, nil},
-		"another session does not":     {[]session.Event{hold, state("b", after(1), session.Connecting, session.AwaitingScan)}, []string{"qr_not_emitted 1/0 a client waited 9.0 s in vain, the session is connecting [crm-a]"}},
+		"another session does not":     {[]session.Event{hold, state("b", after(1), session.Connecting, session.AwaitingScan)}, []string{"qr_not_emitted 1/0 a request waited 9.0 s without a QR, the session is connecting [crm-a]"}},
 		"a client who left":            {[]session.Event{journey("a", noon, session.Failure, diagnosis.ClientGone)}, nil},
-		"a probe's has no name":        {[]session.Event{synthetic}, []string{"engine_timeout 1/1 no QR in 1 min and 24 looks []"}},
-		"most sessions first":          {[]session.Event{hold, journey("b", noon, session.Failure, diagnosis.DNSFailed), journey("c", noon, session.Failure, diagnosis.DNSFailed)}, []string{"dns_failed 2/0 no QR in 1 min and 24 looks [crm-c crm-b]", "qr_not_emitted 1/0 a client waited 9.0 s in vain, the session is connecting [crm-a]"}},
+		"a probe's has no name":        {[]session.Event{synthetic}, []string{"engine_timeout 1/1 no QR in 1 min and 24 polls []"}},
+		"most sessions first":          {[]session.Event{hold, journey("b", noon, session.Failure, diagnosis.DNSFailed), journey("c", noon, session.Failure, diagnosis.DNSFailed)}, []string{"dns_failed 2/0 no QR in 1 min and 24 polls [crm-c crm-b]", "qr_not_emitted 1/0 a request waited 9.0 s without a QR, the session is connecting [crm-a]"}},
 		"without news it is forgotten": {[]session.Event{journey("a", before(881), session.Failure, diagnosis.DNSFailed)}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -78,7 +78,7 @@ func TestCauses(t *testing.T) {
 }
 
 // The engine is up, down, or nobody knows.
-func TestTheEngine(t *testing.T) {
+func TestRecorder_EngineState(t *testing.T) {
 	t.Parallel()
 	var r statuspage.Recorder
 	now := noon
@@ -108,13 +108,13 @@ func TestTheEngine(t *testing.T) {
 	if diff := cmp.Diff(want, s.Engine.Answers); diff != "" {
 		t.Errorf("want -, got +\n%s", diff)
 	}
-	if s.Engine.Last == nil || s.Engine.Last.Class != "server_error" || len(s.Changes) != 2 || s.Changes[0].To != "it answers" {
+	if s.Engine.Last == nil || s.Engine.Last.Class != "server_error" || len(s.Changes) != 2 || s.Changes[0].To != "up" {
 		t.Errorf("%+v %+v", s.Engine.Last, s.Changes)
 	}
 }
 
 // What leaves the recorder is masked already.
-func TestTheRecorderMasks(t *testing.T) {
+func TestRecorder_MasksNames(t *testing.T) {
 	t.Parallel()
 	var r statuspage.Recorder
 	for _, e := range []session.Event{journey("5550100123", noon, session.Failure, diagnosis.DNSFailed), state("5550100123", noon, session.Created, session.Connecting), look("5550100123", noon, session.KindServerError)} {
@@ -129,7 +129,7 @@ func TestTheRecorderMasks(t *testing.T) {
 }
 
 // A busy fleet does not push the store's loss out of sight.
-func TestChangesOfTheHouseStay(t *testing.T) {
+func TestRecorder_SystemChangesAreKept(t *testing.T) {
 	t.Parallel()
 	var r statuspage.Recorder
 	r.Observe(session.Event{Kind: session.EventStore, At: noon})
@@ -147,7 +147,7 @@ func TestChangesOfTheHouseStay(t *testing.T) {
 }
 
 // Probes that walk every few seconds do not push out what happened to clients, and are told apart.
-func TestProbesDoNotPushClientsOut(t *testing.T) {
+func TestRecorder_ProbesDoNotDisplaceClients(t *testing.T) {
 	t.Parallel()
 	var r statuspage.Recorder
 	r.Observe(state("a", noon, session.Connecting, session.AwaitingScan))
@@ -172,7 +172,7 @@ func TestProbesDoNotPushClientsOut(t *testing.T) {
 }
 
 // The look at the engine's health counts before the first call for a session, and between two.
-func TestHealthOfTheEngine(t *testing.T) {
+func TestRecorder_HealthChecksSetEngineState(t *testing.T) {
 	t.Parallel()
 	var r statuspage.Recorder
 	for i, c := range []struct {
@@ -194,7 +194,7 @@ func TestHealthOfTheEngine(t *testing.T) {
 }
 
 // The newest journeys are kept, the newest first.
-func TestJourneysAreKept(t *testing.T) {
+func TestRecorder_KeepsNewestAcquisitions(t *testing.T) {
 	t.Parallel()
 	var r statuspage.Recorder
 	for i := range 70 {
@@ -208,7 +208,7 @@ func TestJourneysAreKept(t *testing.T) {
 
 // Whatever it is fed, it keeps less than two megabytes: a hundred thousand sessions fail, each with a
 // name as long as may be.
-func TestMemoryIsBounded(t *testing.T) {
+func TestRecorder_MemoryIsBounded(t *testing.T) {
 	var before, later runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
@@ -233,7 +233,7 @@ func TestMemoryIsBounded(t *testing.T) {
 }
 
 // It is fed and read at once; the race detector watches.
-func TestConcurrently(t *testing.T) {
+func TestRecorder_ConcurrentUse(t *testing.T) {
 	t.Parallel()
 	var r statuspage.Recorder
 	var wg sync.WaitGroup

@@ -52,7 +52,7 @@ func healthy() statuspage.Snapshot {
 	s.WhatsApp = &statuspage.WhatsApp{At: before(900), Code: diagnosis.None, Step: session.StepHandshake, Evidence: []string{"handshake: WhatsApp sent codes."}}
 	s.Probing = 1
 	s.Changes = []statuspage.Change{{At: before(20), About: "session", Label: "crm-00", From: "connecting", To: "awaiting_scan"},
-		{At: before(3600), About: "engine", To: "it answers"}}
+		{At: before(3600), About: "engine", To: "up"}}
 	return s
 }
 
@@ -75,7 +75,7 @@ func broken() statuspage.Snapshot {
 	s := healthy()
 	deep := &s.Probes.Probes[2]
 	for i := range 3 {
-		deep.Runs[i] = failed(deep.Runs[i].ID, deep.Runs[i].Began, diagnosis.Engine5xx, "qr: engine_error, HTTP 500 QR_GENERATION_ERROR, 9× in 38 s")
+		deep.Runs[i] = failed(deep.Runs[i].ID, deep.Runs[i].Began, diagnosis.Engine5xx, "qr: server_error, HTTP 500 QR_GENERATION_ERROR, 9× in 38 s")
 	}
 	deep.Runs[8] = failed(deep.Runs[8].ID, deep.Runs[8].Began, diagnosis.EngineTimeout, "connect: timed_out, 2× in 20 s")
 	s.Probes.Probes[0].Runs = append(s.Probes.Probes[0].Runs, failed("engine_health-7-x", before(7200), diagnosis.EngineUnreachable, "health: unreachable"))
@@ -86,7 +86,7 @@ func broken() statuspage.Snapshot {
 	s.Journeys[7].Outcome = session.Abandoned
 	s.Journeys[9].Origin, s.Journeys[9].Label = session.SyntheticTraffic, ""
 	s.Causes = []statuspage.Cause{
-		{Code: diagnosis.Engine5xx, Sessions: 8, Probes: 1, Since: before(700), Last: before(3), Evidence: "qr: engine_error, HTTP 500 QR_GENERATION_ERROR, 24× in 11 min", Labels: []string{"crm-00", "crm-01", "crm-02", "shop-madrid", "shop-lima"}},
+		{Code: diagnosis.Engine5xx, Sessions: 8, Probes: 1, Since: before(700), Last: before(3), Evidence: "qr: server_error, HTTP 500 QR_GENERATION_ERROR, 24× in 11 min", Labels: []string{"crm-00", "crm-01", "crm-02", "shop-madrid", "shop-lima"}},
 		{Code: diagnosis.QRExpired, Sessions: 1, Since: before(400), Last: before(340), Evidence: "the session went from awaiting_scan to disconnected", Labels: []string{"crm-08"}},
 	}
 	s.Sessions[session.Connecting], s.Sessions[session.Failed], s.Waiters.Held = 8, 5, 312
@@ -97,8 +97,8 @@ func broken() statuspage.Snapshot {
 	for i := range 4 {
 		s.Changes = append(s.Changes, statuspage.Change{At: before(float64(700 + 30*i)), About: "session", Origin: session.SyntheticTraffic, From: "connecting", To: "disconnected"})
 	}
-	s.Changes[3] = statuspage.Change{At: before(131), About: "store", To: "Redis cannot be reached"}
-	s.Store = statuspage.Store{Kind: "redis", State: statuspage.StoreDegraded, Since: before(131), Note: "Redis cannot be reached; the gate goes on from memory."}
+	s.Changes[3] = statuspage.Change{At: before(131), About: "store", To: "redis unavailable"}
+	s.Store = statuspage.Store{Kind: "redis", State: statuspage.StoreDegraded, Since: before(131), Note: "Redis cannot be reached; using the in-memory store."}
 	return s
 }
 

@@ -8,24 +8,22 @@ import (
 	"qrgate/internal/session"
 )
 
-// The timeline's measures: a strip of slots, the newest at the right.
 const (
-	recentRuns  = 30 // what a probe keeps of all its runs
-	olderRuns   = 10 // and of failures beyond those
+	recentRuns  = 30 // slots of a probe's strip
+	olderRuns   = 10 // older failures in front of them
 	stripHeight = 44 // in pixels
-	leastBar    = 7
+	minBar      = 7
 )
 
-// strip is a timeline, ready to be drawn as SVG: positions in per cent of its width, heights in pixels.
+// strip is a timeline for SVG: positions in per cent of its width, heights in pixels. The newest mark is at the right.
 type strip struct {
-	Label  string // for who cannot see it
+	Label  string // for screen readers
 	Marks  []mark
 	Break  string // where the older failures end, "" without any
 	Height int
-	Middle int // where the signs of failures stand
 }
 
-// mark is one run or journey in a strip.
+// mark is a run or an acquisition in a strip.
 type mark struct {
 	Kind          string // ok, bad or void
 	X, Width, Mid string
@@ -33,93 +31,136 @@ type mark struct {
 	Title         string
 	outcome       session.Outcome
 	seconds       float64
-	began         time.Time
-	what          string
 }
 
-// draw places marks, the newest first in marks, older of them being beyond the break.
-func draw(marks []mark, slots, older int, label string) strip {
-	s := strip{Label: label, Height: stripHeight, Middle: stripHeight / 2}
-	total := slots
+func newMark(at time.Time, outcome session.Outcome, seconds float64, text string) mark {
+	title := fmt.Sprintf("%s UTC, %s, %s", at.UTC().Format("15:04:05"), text, short(duration(seconds)))
+	return mark{Title: title, outcome: outcome, seconds: seconds}
+}
+
+// newStrip places marks, the newest first, in slots. older of the marks are separated by a break.
+func newStrip(marks []mark, slots, older int, label string) strip {
+	s := strip{Label: label, Height: stripHeight, Marks: marks}
+	total, longest := slots, 0.0
 	if older > 0 {
 		total += older + 1
 	}
-	most := 0.0
 	for _, m := range marks {
 		if m.outcome == session.Success {
-			most = max(most, m.seconds)
+			longest = max(longest, m.seconds)
 		}
 	}
-	wide := 100 / float64(total)
-	for i, m := range marks {
+	width := 100 / float64(total)
+	for i := range marks {
 		slot := total - 1 - i
 		if i >= slots {
 			slot-- // the break
 		}
-		m.X, m.Width, m.Mid = percent(float64(slot)*wide+wide*.14), percent(wide*.72), percent((float64(slot)+.5)*wide)
-		m.shape(most)
-		s.Marks = append(s.Marks, m)
+		m := &marks[i]
+		m.X, m.Width = percent(float64(slot)*width+width*.14), percent(width*.72)
+		m.Mid = percent((float64(slot) + .5) * width)
+		m.setHeight(longest)
 	}
 	if older > 0 {
-		s.Break = percent((float64(older) + .5) * wide)
+		s.Break = percent((float64(older) + .5) * width)
 	}
 	return s
 }
 
-// shape gives a mark its height: that of its length among those that went well, the full one for a failure.
-func (m *mark) shape(most float64) {
-	m.Height = leastBar
-	switch {
-	case m.outcome == session.Failure:
+// setHeight makes failures the highest; the height of a success grows with its duration.
+func (m *mark) setHeight(longest float64) {
+	m.Kind, m.Height = "void", minBar
+	switch m.outcome {
+	case session.Failure:
 		m.Kind, m.Height = "bad", stripHeight
-	case m.outcome != session.Success:
-		m.Kind = "void"
-	default:
+	case session.Success:
 		m.Kind = "ok"
-		if most > 0 {
-			m.Height = max(leastBar, int(math.Round(math.Sqrt(m.seconds/most)*(stripHeight-8))))
+		if longest > 0 {
+			m.Height = max(minBar, int(math.Round(math.Sqrt(m.seconds/longest)*(stripHeight-8))))
 		}
 	}
 	m.Y = stripHeight - m.Height
-	m.Title = fmt.Sprintf("%s UTC, %s, %s", m.began.UTC().Format("15:04:05"), m.what, short(length(m.seconds)))
+}
+
+// runStrip shows the runs of a probe.
+func runStrip(p Probe) strip {
+	var marks []mark
+	failed := 0
+	for _, r := range p.Runs[:min(len(p.Runs), recentRuns+olderRuns)] {
+		text := "success"
+		switch r.Outcome {
+		case session.Success:
+		case session.Failure:
+			text = "failed: " + string(r.Code)
+			failed++
+		default:
+			text = "no result: " + r.Missed
+		}
+		marks = append(marks, newMark(r.Began, r.Outcome, r.Seconds, text))
+	}
+	label := fmt.Sprintf("%s: %s, %d failed", p.Name, count(len(marks), "run", "runs"), failed)
+	return newStrip(marks, recentRuns, max(0, len(marks)-recentRuns), label)
+}
+
+// acquisitionStrip shows the last acquisitions.
+func acquisitionStrip(all []Journey) strip {
+	var marks []mark
+	failed := 0
+	for _, j := range all {
+		text := "QR"
+		switch j.Outcome {
+		case session.Failure:
+			text = "no QR: " + string(j.Code)
+			failed++
+		case session.Abandoned:
+			text = "abandoned"
+		}
+		marks = append(marks, newMark(j.At, j.Outcome, j.Seconds, text))
+	}
+	label := fmt.Sprintf("%s, %d failed", count(len(all), "acquisition", "acquisitions"), failed)
+	return newStrip(marks, keptAcquisitions, 0, label)
 }
 
 func percent(p float64) string { return fmt.Sprintf("%.2f%%", p) }
 
-// runStrip draws the history of a probe.
-func runStrip(p Probe) strip {
-	var marks []mark
-	runs := p.Runs[:min(len(p.Runs), recentRuns+olderRuns)]
-	failed := 0
-	for _, r := range runs {
-		what := "it worked"
-		switch {
-		case r.Outcome == session.Failure:
-			what = "failed: " + string(r.Code)
-			failed++
-		case r.Outcome != session.Success:
-			what = "no result: " + r.Missed
-		}
-		marks = append(marks, mark{outcome: r.Outcome, seconds: r.Seconds, began: r.Began, what: what})
+// short formats a duration in one or two units: 42 ms, 3.2 s, 48 s, 5 min, 2 h 5 min, 3 d 1 h.
+func short(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "0 s"
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
 	}
-	label := fmt.Sprintf("%s: %s, %d failed", p.Name, count(len(runs), "run", "runs"), failed)
-	return draw(marks, recentRuns, max(0, len(runs)-recentRuns), label)
+	return fmt.Sprintf("%d d %d h", int(d.Hours())/24, int(d.Hours())%24)
 }
 
-// journeyStrip draws the last journeys.
-func journeyStrip(all []Journey) strip {
-	var marks []mark
-	failed := 0
-	for _, j := range all {
-		what := "a QR"
-		switch j.Outcome {
-		case session.Failure:
-			what = "no QR: " + string(j.Code)
-			failed++
-		case session.Abandoned:
-			what = "given up"
-		}
-		marks = append(marks, mark{outcome: j.Outcome, seconds: j.Seconds, began: j.At, what: what})
+func ago(at, now time.Time) string {
+	switch d := now.Sub(at); {
+	case d < 2*time.Second:
+		return "just now"
+	case d < 10*time.Second:
+		return fmt.Sprintf("%d s ago", int(d.Seconds()))
+	default:
+		return short(d) + " ago"
 	}
-	return draw(marks, keptJourneys, 0, fmt.Sprintf("%s, %d failed", count(len(all), "journey", "journeys"), failed))
 }
+
+// count formats a number with its noun.
+func count(n int, singular, plural string) string {
+	if n == 1 {
+		return "1 " + singular
+	}
+	return fmt.Sprintf("%d %s", n, plural)
+}
+
+func duration(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }
+
+func seconds(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }

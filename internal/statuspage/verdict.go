@@ -1,6 +1,7 @@
 package statuspage
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,155 +11,187 @@ import (
 	"qrgate/internal/session"
 )
 
-// Verdict is the answer to what somebody asks at night: is it broken, for whom, since when, why.
+// Verdict states whether QRs are delivered, and if not, to whom, since when, why, and what to do.
 type Verdict struct {
 	Level    string          `json:"level"`    // one of the Level constants
 	Sentence string          `json:"sentence"` // the overall state
-	Affected string          `json:"whom"`     // for whom it is so
+	Affected string          `json:"whom"`
 	Since    time.Time       `json:"since,omitzero"`
 	Why      string          `json:"why"`
-	Todo     string          `json:"todo"` // what to do; empty for nothing
+	Todo     string          `json:"todo"` // empty for nothing
 	Who      diagnosis.Actor `json:"who"`  // who does it
 	Code     diagnosis.Code  `json:"diagnosis,omitempty"`
-	Also     []string        `json:"also"` // what else is wrong
+	Also     []string        `json:"also"` // further problems
 }
 
 // The levels.
 const (
 	LevelOK       = "ok"
-	LevelUnknown  = "unknown"  // nothing is known to be wrong, and nothing proves that all is well
-	LevelDegraded = "degraded" // QRs come, and something is wrong
-	LevelFailing  = "failing"  // QRs do not come; a person acts
+	LevelUnknown  = "unknown"  // no problem is known, and no recent QR proves that there is none
+	LevelDegraded = "degraded" // QRs are delivered, and there is a problem
+	LevelFailing  = "failing"  // QRs are not delivered
 )
 
-// Limits of the judgement.
 const (
-	recentWindow = 15 * time.Minute // what happened longer ago does not speak for now
-	minFailures  = 3                // failures in a row, or sessions alike, that are no chance
-	nearlyFull   = 90               // per cent of the waiters' limit
-	lateProbe    = 3                // intervals without a run, from which a probe is blind
-	graceOfLate  = 30 * time.Second
-	atWork       = 30 * time.Second // without news for longer, nobody asks for a session any more
-	mostAlso     = 6                // things told of beside the worst
-	longestWhy   = 180              // runes
+	recentWindow   = 15 * time.Minute // older results do not count
+	minFailures    = 3                // consecutive failures, or sessions with the same cause, that are no coincidence
+	fullPercent    = 90               // of the waiters' limit
+	lateIntervals  = 3                // without a run, after which a probe is late
+	lateGrace      = 30 * time.Second
+	inactiveAfter  = 30 * time.Second // without a request for a session
+	maxAlso        = 6
+	maxWhyRunes    = 180 // leaves room for what to do on a phone's first screen
+	probeCreateQR  = "create_connect_qr"
+	probeHealth    = "engine_health"
+	noRequestWaits = "All users; no request waits"
 )
 
-// finding is one thing that is wrong.
-type finding struct {
-	failing bool
-	what    string // goes on after a colon
-	whom    string
-	since   time.Time
-	why     string
-	code    diagnosis.Code
+// problem is one diagnosis with what the page knows about it.
+type problem struct {
+	code     diagnosis.Code
+	failing  bool // QRs are not delivered
+	affected string
+	since    time.Time
+	evidence string
+	title    string // replaces the diagnosis's; "" for none
 }
 
-// Judge weighs a snapshot. It reads no clock.
+func (p problem) text() string { return cmp.Or(p.title, diagnosis.New(p.code).Title) }
+
+// Judge returns the verdict of a snapshot. It is pure.
 func Judge(s Snapshot) Verdict {
-	all := findings(s)
+	var all []problem
+	for _, find := range []func(Snapshot) []problem{
+		engineDown, whatsAppUnreachable, failingProbes, failedAcquisitions, activeCauses, storeDown, nearCapacity, lateProbes,
+	} {
+		all = append(all, find(s)...)
+	}
 	if len(all) == 0 {
 		return healthyVerdict(s)
 	}
-	slices.SortStableFunc(all, func(a, b finding) int { return rank(a) - rank(b) })
-	worst := all[0]
-	about := diagnosis.New(worst.code)
-	v := Verdict{Level: LevelDegraded, Sentence: "Not all is well: " + worst.what + ".", Affected: worst.whom, Since: worst.since, Why: worst.why, Code: worst.code, Todo: about.Help, Who: about.Who}
-	if v.Why == "" {
-		v.Why = about.Title
+	slices.SortStableFunc(all, func(a, b problem) int { return compareBool(b.failing, a.failing) })
+	first := all[0]
+	d := diagnosis.New(first.code)
+	v := Verdict{
+		Level: LevelDegraded, Sentence: "QR delivery is degraded: " + first.text() + ".", Affected: first.affected,
+		Since: first.since, Why: truncate(cmp.Or(first.evidence, d.Title)), Todo: d.Help, Who: d.Who, Code: first.code, Also: []string{},
 	}
-	if worst.failing {
-		v.Level, v.Sentence = LevelFailing, "QR delivery is failing: "+worst.what+"."
+	if first.failing {
+		v.Level, v.Sentence = LevelFailing, "QR delivery is failing: "+first.text()+"."
 	}
-	v.Why = brief(v.Why)
-	v.Also = also(worst.code, all[1:])
+	for i, p := range all[1:] {
+		if left := len(all) - 1 - i; i == maxAlso && left > 1 {
+			v.Also = append(v.Also, fmt.Sprintf("%d more", left))
+			break
+		}
+		v.Also = append(v.Also, fmt.Sprintf("%s (%s)", p.text(), p.affected))
+	}
 	return v
 }
 
-// also tells of what else is wrong, with its cause if that is another one: "1000 sessions get no QR", ten times over,
-// tells nothing. What is beyond the first few stands further down the page.
-func also(told diagnosis.Code, rest []finding) []string {
-	out := []string{}
-	for i, f := range rest {
-		if left := len(rest) - i; i == mostAlso && left > 1 {
-			return append(out, fmt.Sprintf("%d more", left))
-		}
-		switch f.code {
-		case told, diagnosis.RedisUnavailable, diagnosis.EngineOverloaded, diagnosis.Undetermined:
-			out = append(out, f.what) // it says its cause, or the verdict does
-		default:
-			out = append(out, f.what+" ("+string(f.code)+")")
-		}
-	}
-	return out
-}
-
-// brief is a reason that leaves room on a phone's first screen for what to do. All of it stands beside the run or cause.
-func brief(why string) string {
-	if r := []rune(why); len(r) > longestWhy {
-		return strings.TrimSpace(string(r[:longestWhy])) + "…"
-	}
-	return why
-}
-
-func rank(f finding) int {
-	if f.failing {
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
 		return 0
+	case a:
+		return 1
 	}
-	return 1
+	return -1
 }
 
-func findings(s Snapshot) []finding {
-	var all []finding
-	for _, look := range []func(Snapshot) []finding{engineDown, whatsAppUnreachable, probesFail, journeysFail, activeCauses, storeDown, nearCapacity, probesLate} {
-		all = append(all, look(s)...)
+func truncate(text string) string {
+	if r := []rune(text); len(r) > maxWhyRunes {
+		return strings.TrimSpace(string(r[:maxWhyRunes])) + "…"
 	}
-	return all
+	return text
 }
 
-func probesFail(s Snapshot) []finding {
-	var all []finding
-	for _, p := range s.Probes.Probes {
-		failed, first := streak(p.Runs)
-		if failed == 0 || p.Elsewhere {
+func engineDown(s Snapshot) []problem {
+	if s.Engine.State != EngineDown {
+		return nil
+	}
+	p := problem{code: diagnosis.EngineUnreachable, failing: true, affected: affectedUsers(s), since: s.Engine.Since}
+	if last := s.Engine.Last; last != nil {
+		p.evidence = "Last call: " + last.Line()
+		if last.Class == string(session.KindTimeout) {
+			p.code = diagnosis.EngineTimeout
+		}
+	}
+	// A newer health check explains more than the last call.
+	for _, probe := range s.Probes.Probes {
+		if probe.Name != probeHealth || len(probe.Runs) == 0 {
 			continue
 		}
-		f := finding{failed > 1, fmt.Sprintf("the probe %s failed %s", p.Name, times(failed)), "Probably everybody: probes walk the way of a client", first.Began, why(first), first.Code}
-		switch {
-		case !f.failing:
-			f.what = fmt.Sprintf("the probe %s failed in its last run", p.Name)
-			f.whom = "Not known yet: one failure may be chance"
-		case first.Code == diagnosis.KeyRefused && clientServedSince(s, first.Began):
-			f.failing, f.whom = false, "The probe alone: a client got its QR since"
-		case first.Code == diagnosis.KeyRefused:
-			f.whom = "Everybody, if the engine has lost its keys; else the probe alone"
+		run := probe.Runs[0]
+		if _, known := session.EngineUp(run.Code); known && run.Outcome == session.Failure && run.Evidence != "" &&
+			(s.Engine.Last == nil || run.Began.After(s.Engine.Last.At)) {
+			p.code, p.evidence = run.Code, "Health check: "+run.Evidence
 		}
-		all = append(all, f)
+	}
+	return []problem{p}
+}
+
+// whatsAppUnreachable concerns the embedded engine only: another engine has a connection of its own.
+func whatsAppUnreachable(s Snapshot) []problem {
+	w := s.WhatsApp
+	if w == nil || w.Reached() || s.Engine.Kind != EngineEmbedded || s.At.Sub(w.At) > recentWindow {
+		return nil
+	}
+	if at, _ := lastQR(s); at.After(w.At) {
+		return nil
+	}
+	return []problem{{code: w.Code, failing: true, affected: affectedUsers(s), since: w.Since, evidence: w.Said()}}
+}
+
+// affectedUsers describes who is affected when no QR can be delivered.
+func affectedUsers(s Snapshot) string {
+	failed := 0
+	for _, c := range s.Causes {
+		if isOperatorCause(c.Code) {
+			failed += c.Sessions - c.Probes
+		}
+	}
+	switch waiting := s.Sessions[session.Connecting]; {
+	case waiting > 0:
+		return "All users; " + count(waiting, "session waits", "sessions wait")
+	case s.Waiters.Held > 0:
+		return "All users; " + count(s.Waiters.Held, "request waits", "requests wait")
+	case failed > 0:
+		return noRequestWaits + ", " + count(failed, "session", "sessions") + " got no QR in 15 min"
+	}
+	return noRequestWaits
+}
+
+func failingProbes(s Snapshot) []problem {
+	var all []problem
+	for _, probe := range s.Probes.Probes {
+		n, first := failureStreak(probe.Runs)
+		if n == 0 || probe.Elsewhere {
+			continue
+		}
+		p := problem{
+			code: first.Code, failing: n > 1, affected: "Probably all users", since: first.Began,
+			evidence: fmt.Sprintf("Probe %s failed %s", probe.Name, count(n, "time", "times")),
+		}
+		if first.Evidence != "" {
+			p.evidence += ": " + first.Evidence
+		}
+		switch {
+		case n == 1:
+			p.affected = "Unknown: one failed run may be a coincidence"
+		case first.Code == diagnosis.KeyRefused && hasSuccessSince(s, first.Began, true):
+			p.failing, p.affected = false, "The probe only: a client got its QR since (QRGATE_PROBE_API_KEY)"
+		case first.Code == diagnosis.KeyRefused:
+			p.affected = "The probe (QRGATE_PROBE_API_KEY), or all users if the engine lost its keys"
+		}
+		all = append(all, p)
 	}
 	return all
 }
 
-func times(n int) string {
-	if n == 2 {
-		return "twice in a row"
-	}
-	return fmt.Sprintf("%d times in a row", n)
-}
-
-// why is what a failed run says, in one line.
-func why(r Run) string {
-	d := diagnosis.New(r.Code)
-	if r.Code == diagnosis.KeyRefused {
-		d.Title += " of the probe, QRGATE_PROBE_API_KEY"
-	}
-	if r.Evidence != "" {
-		return d.Title + ": " + r.Evidence
-	}
-	return d.Title
-}
-
-// streak counts the failures since the last success, and returns the first of them. Runs that say nothing
-// are passed over, and so are those that could not take place without Redis: they say nothing about QRs.
-func streak(runs []Run) (n int, first Run) {
+// failureStreak counts the failures since the last success and returns the first of them. Runs without a result do not
+// count, nor do runs that could not take place without Redis.
+func failureStreak(runs []Run) (n int, first Run) {
 	for _, r := range runs {
 		switch {
 		case r.Outcome == session.Success:
@@ -170,135 +203,174 @@ func streak(runs []Run) (n int, first Run) {
 	return n, first
 }
 
-// journeysFail looks at clients' journeys of the last quarter of an hour that failed for a reason that is
-// not theirs.
-func journeysFail(s Snapshot) []finding {
-	ended, failed, inRow, succeeded := 0, 0, 0, false
-	var first, newest Journey
+// failedAcquisitions concerns recent acquisitions of clients that failed for an operator's cause.
+func failedAcquisitions(s Snapshot) []problem {
+	var failed []Journey
+	ended, streak, succeeded := 0, 0, false
 	for _, j := range s.Journeys {
 		if s.At.Sub(j.At) > recentWindow || j.Origin == session.SyntheticTraffic || j.Outcome == session.Abandoned {
 			continue
 		}
 		ended++
-		if j.Outcome == session.Success || !isOperatorCause(j.Code) {
-			succeeded = succeeded || j.Outcome == session.Success
-			continue
+		switch {
+		case j.Outcome == session.Success:
+			succeeded = true
+		case isOperatorCause(j.Code):
+			failed = append(failed, j)
+			if !succeeded {
+				streak++
+			}
 		}
-		if failed++; failed == 1 {
-			newest = j
-		}
-		if !succeeded {
-			inRow++
-		}
-		first = j
 	}
-	if failed == 0 {
+	if len(failed) == 0 {
 		return nil
 	}
-	f := finding{inRow >= minFailures, "some QRs do not come", partOf(failed, ended), first.At, "", newest.Code}
-	came, _ := lastCode(s)
-	switch {
-	case f.failing:
-		f.what = fmt.Sprintf("the last %d journeys ended without a QR", inRow)
-	case !succeeded && s.At.Sub(came) > recentWindow:
-		f.what = "nobody got a QR in the last 15 min"
-	}
-	return []finding{f}
+	return []problem{{
+		code: failed[0].Code, failing: streak >= minFailures, since: failed[len(failed)-1].At,
+		affected: fmt.Sprintf("%d of the last %s in 15 min", len(failed), count(ended, "acquisition", "acquisitions")),
+	}}
 }
 
-// partOf says how many journeys of a quarter of an hour failed.
-func partOf(failed, ended int) string {
-	switch {
-	case ended == 1:
-		return "The only journey in 15 min"
-	case failed == ended:
-		return fmt.Sprintf("All of the last %d journeys in 15 min", ended)
-	}
-	return fmt.Sprintf("%d of the last %d journeys in 15 min", failed, ended)
-}
-
-// isOperatorCause reports whether a cause is the business of whoever runs the gate, the engine or the network, not
-// that of one client.
-func isOperatorCause(c diagnosis.Code) bool {
-	who := diagnosis.New(c).Who
-	return who == diagnosis.Operator || who == diagnosis.Nobody
-}
-
-// activeCauses looks at sessions that fail now, or failed lately and were given up. Probes have their own finding.
-func activeCauses(s Snapshot) []finding {
-	var all []finding
+// activeCauses concerns sessions of clients without a QR. Probes have their own problems.
+func activeCauses(s Snapshot) []problem {
+	var all []problem
 	for _, c := range s.Causes {
 		users := c.Sessions - c.Probes
 		if users <= 0 || !isOperatorCause(c.Code) {
 			continue
 		}
-		f := finding{users >= minFailures && !successSince(s, c.Since), count(users, "session gets", "sessions get") + " no QR", count(users, "session", "sessions"), c.Since, c.Evidence, c.Code}
-		if c.Quiet(s.At) || idle(s) {
-			f.what = count(users, "session", "sessions") + " got no QR"
-			f.whom += ", last asked for " + ago(c.Last, s.At)
+		p := problem{
+			code: c.Code, failing: users >= minFailures && !hasSuccessSince(s, c.Since, false),
+			affected: count(users, "session", "sessions"), since: c.Since, evidence: c.Evidence,
 		}
-		f.why = diagnosis.New(c.Code).Title
-		if c.Evidence != "" {
-			f.why += ": " + c.Evidence
+		if c.IsInactive(s.At) || s.Waiters.Held == 0 && s.Total() == 0 {
+			p.affected += ", last request " + ago(c.Last, s.At)
 		}
-		if f.failing {
-			f.whom += ", and no other got one since"
-		}
-		all = append(all, f)
+		all = append(all, p)
 	}
 	return all
 }
 
-// idle reports whether no client wants anything at this moment.
-func idle(s Snapshot) bool {
-	n := s.Waiters.Held
-	for _, k := range s.Sessions {
-		n += k
-	}
-	return n == 0
+// isOperatorCause reports whether a cause concerns the operators and not one client.
+func isOperatorCause(c diagnosis.Code) bool {
+	who := diagnosis.New(c).Who
+	return who == diagnosis.Operator || who == diagnosis.Nobody
 }
 
-func clientServedSince(s Snapshot, since time.Time) bool {
+func hasSuccessSince(s Snapshot, since time.Time, clientsOnly bool) bool {
 	return slices.ContainsFunc(s.Journeys, func(j Journey) bool {
-		return j.Outcome == session.Success && j.Origin != session.SyntheticTraffic && j.At.After(since)
+		return j.Outcome == session.Success && j.At.After(since) && !(clientsOnly && j.Origin == session.SyntheticTraffic)
 	})
 }
 
-func successSince(s Snapshot, since time.Time) bool {
-	return slices.ContainsFunc(s.Journeys, func(j Journey) bool { return j.Outcome == session.Success && j.At.After(since) })
-}
-
-func storeDown(s Snapshot) []finding {
+func storeDown(s Snapshot) []problem {
 	if s.Store.State != StoreDegraded {
 		return nil
 	}
-	whom := "Nobody yet; replicas do not share what they know"
-	if slices.ContainsFunc(s.Probes.Probes, func(p Probe) bool { return len(p.Runs) > 0 && p.Runs[0].Code == diagnosis.RedisUnavailable }) {
-		whom += ", and no probe walks to a QR"
-	}
-	return []finding{{false, "Redis cannot be reached", whom, s.Store.Since, s.Store.Note, diagnosis.RedisUnavailable}}
+	return []problem{{
+		code: diagnosis.RedisUnavailable, affected: "No users yet; replicas share no state and no probe acquires a QR",
+		since: s.Store.Since, evidence: s.Store.Note,
+	}}
 }
 
-func nearCapacity(s Snapshot) []finding {
-	if s.Waiters.Limit <= 0 || s.Waiters.Held*100 < s.Waiters.Limit*nearlyFull {
+func nearCapacity(s Snapshot) []problem {
+	if s.Waiters.Limit <= 0 || s.Waiters.Held*100 < s.Waiters.Limit*fullPercent {
 		return nil
 	}
-	return []finding{{false, "almost as many requests wait for a QR as may", "Whoever asks next is told \"not yet\" at once", time.Time{},
-		fmt.Sprintf("%d of %d places are taken", s.Waiters.Held, s.Waiters.Limit), diagnosis.EngineOverloaded}}
+	return []problem{{
+		code: diagnosis.EngineOverloaded, affected: "New requests do not wait",
+		evidence: fmt.Sprintf("%d of %d possible requests wait", s.Waiters.Held, s.Waiters.Limit),
+	}}
 }
 
-// probesLate finds probes that should have run and did not: silence must not look like health.
-func probesLate(s Snapshot) []finding {
-	var all []finding
+// lateProbes finds probes that did not run when they were due: no result is no good result.
+func lateProbes(s Snapshot) []problem {
+	var all []problem
 	for _, p := range s.Probes.Probes {
 		if p.Every <= 0 || len(p.Runs) == 0 || p.Elsewhere {
 			continue
 		}
 		last := p.Runs[0].Began
-		if s.At.Sub(last) > lateProbe*length(p.Every)+graceOfLate {
-			all = append(all, finding{false, fmt.Sprintf("the probe %s has not run for %s", p.Name, short(s.At.Sub(last))), "Nobody; the gate watches with one eye less", last,
-				"It should run every " + short(length(p.Every)), diagnosis.Undetermined})
+		if s.At.Sub(last) > lateIntervals*duration(p.Every)+lateGrace {
+			all = append(all, problem{
+				code: diagnosis.Undetermined, title: "The probe " + p.Name + " does not run",
+				affected: "No users; monitoring is reduced", since: last,
+				evidence: fmt.Sprintf("Last run %s, interval %s", ago(last, s.At), short(duration(p.Every))),
+			})
 		}
 	}
 	return all
+}
+
+// healthyVerdict is the verdict without a problem: ok after a recent QR, else unknown.
+func healthyVerdict(s Snapshot) Verdict {
+	v := Verdict{Level: LevelUnknown, Affected: "No users known", Who: diagnosis.Nobody, Also: []string{}}
+	at, took := lastQR(s)
+	switch {
+	case at.IsZero():
+		v.Sentence, v.Why, v.Since = "No QR was requested yet.", "No acquisition has ended since the start", s.Build.Started
+		v.Todo = "Request a QR, or run `qrgate probe`"
+	case s.At.Sub(at) > recentWindow:
+		v.Sentence, v.Since = "No QR was requested recently.", at
+		v.Why = "The last QR was delivered " + ago(at, s.At)
+	default:
+		v.Level, v.Sentence, v.Affected = LevelOK, "QRs are delivered.", "No users"
+		v.Why = fmt.Sprintf("The last QR was delivered %s, after %s", ago(at, s.At), short(took))
+		v.Since = healthySince(s)
+	}
+	return v
+}
+
+// result is the end of an acquisition or of a probe's run.
+type result struct {
+	at   time.Time // when it ended; of a run, when it began
+	took time.Duration
+	ok   bool
+	end  time.Time
+}
+
+// results returns the successes that delivered a QR, and the failures that concern operators.
+func results(s Snapshot) []result {
+	var all []result
+	for _, j := range s.Journeys {
+		if ok := j.Outcome == session.Success; ok || j.Outcome == session.Failure && isOperatorCause(j.Code) {
+			all = append(all, result{j.At, duration(j.Seconds), ok, j.At})
+		}
+	}
+	for _, p := range s.Probes.Probes {
+		for _, r := range p.Runs {
+			if ok := r.Outcome == session.Success; ok && p.Name == probeCreateQR || r.Outcome == session.Failure {
+				took := duration(r.Seconds)
+				all = append(all, result{r.Began, took, ok, r.Began.Add(took)})
+			}
+		}
+	}
+	return all
+}
+
+// lastQR returns when the last QR was delivered, to a client or a probe, and how long that took.
+func lastQR(s Snapshot) (at time.Time, took time.Duration) {
+	for _, r := range results(s) {
+		if r.ok && r.end.After(at) {
+			at, took = r.end, r.took
+		}
+	}
+	return at, took
+}
+
+// healthySince returns the first success after the last failure.
+func healthySince(s Snapshot) (since time.Time) {
+	var failedAt time.Time
+	all := results(s)
+	for _, r := range all {
+		if !r.ok && r.at.After(failedAt) {
+			failedAt = r.at
+		}
+	}
+	for _, r := range all {
+		if r.ok && r.at.After(failedAt) && (since.IsZero() || r.at.Before(since)) {
+			since = r.at
+		}
+	}
+	return since
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // Whoever is woken reads on the page why the engine cannot be reached, beside what is broken.
-func TestThePageSaysWhyNobodyAnswers(t *testing.T) {
+func TestRecorder_EvidenceHasReason(t *testing.T) {
 	t.Parallel()
 	var r statuspage.Recorder
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -31,7 +31,7 @@ func TestThePageSaysWhyNobodyAnswers(t *testing.T) {
 }
 
 // What another replica runs is not shown as a failure of today.
-func TestAProbeThatRunsElsewhere(t *testing.T) {
+func TestPage_ProbeOnOtherReplica(t *testing.T) {
 	t.Parallel()
 	s := healthy()
 	s.Probes.Probes[2].Runs[0] = failed("x", before(5000), diagnosis.DNSFailed, "no such host")

@@ -5,7 +5,7 @@
   const pause = document.getElementById('pause');
   const stale = document.getElementById('stale');
   const renewed = document.getElementById('renewed');
-  let skew = 0; // of this clock behind the gate's
+  let skew = 0; // between this clock and the server's
   let paused = false;
 
   const main = () => document.getElementById('main');
@@ -71,7 +71,7 @@
       replace(await res.text());
     } catch {
       stale.hidden = false;
-      stale.textContent = 'The gate does not answer. What you see is as of ' + clock(main().dataset.now) + '.';
+      stale.textContent = 'qrgate does not respond. This page is as of ' + clock(main().dataset.now) + '.';
     }
   };
 

@@ -52,7 +52,7 @@ const wide = `(() => {
 
 // On a desk and on a small phone, by day and by night: nothing is wider than the screen, everything can be
 // read, nobody else is asked and the browser has nothing to complain about.
-func TestHowItLooks(t *testing.T) {
+func TestBrowser_FitsScreensAndContrast(t *testing.T) {
 	t.Parallel()
 	b := open(t, quiet())
 	for name, s := range map[string]statuspage.Snapshot{"broken": broken(), "healthy": healthy(), "quiet": quiet(), "gone": gone(), "shut": shut(), "hostile": hostile()} {
@@ -79,7 +79,7 @@ func TestHowItLooks(t *testing.T) {
 }
 
 // A phone's first screen answers: is it broken, for whom, since when, why.
-func TestTheFirstScreenAnswers(t *testing.T) {
+func TestBrowser_VerdictFitsFirstScreen(t *testing.T) {
 	t.Parallel()
 	b := open(t, broken())
 	for _, on := range screens() {
@@ -93,7 +93,7 @@ func TestTheFirstScreenAnswers(t *testing.T) {
 
 // The page renews itself: a failure appears, with the tab's title and icon, and what the reader had opened
 // and focused stays so. A gate that is gone is told, and its return too.
-func TestItRenewsItself(t *testing.T) {
+func TestBrowser_Reloads(t *testing.T) {
 	t.Parallel()
 	b := open(t, healthy())
 	b.on(screens()[0], "/status")
@@ -121,7 +121,7 @@ func TestItRenewsItself(t *testing.T) {
 }
 
 // The keyboard reaches everything, and sees where it is.
-func TestWithTheKeyboard(t *testing.T) {
+func TestBrowser_Keyboard(t *testing.T) {
 	t.Parallel()
 	b := open(t, broken())
 	b.on(screens()[0], "/status")
@@ -143,7 +143,7 @@ func TestWithTheKeyboard(t *testing.T) {
 }
 
 // Without JavaScript all is there but the renewal.
-func TestWithoutScripts(t *testing.T) {
+func TestBrowser_WithoutJavaScript(t *testing.T) {
 	t.Parallel()
 	b := open(t, broken())
 	tell(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
