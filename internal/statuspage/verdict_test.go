@@ -210,11 +210,11 @@ func TestJudge_ManyProblemsAreTruncated(t *testing.T) {
 func TestJudge_Affected(t *testing.T) {
 	t.Parallel()
 	for want, change := range map[string]func(*statuspage.Snapshot){
-		"All users; 2 sessions wait":                                            func(s *statuspage.Snapshot) { s.Sessions = map[session.State]int{session.Connecting: 2} },
-		"All users; 1 request waits":                                            func(s *statuspage.Snapshot) { s.Waiters.Held = 1 },
+		"All users; 2 sessions wait":                                  func(s *statuspage.Snapshot) { s.Sessions = map[session.State]int{session.Connecting: 2} },
+		"All users; 1 request waits":                                  func(s *statuspage.Snapshot) { s.Waiters.Held = 1 },
 		"All users; no request waits, 1 session got no QR in 15 min":  func(*statuspage.Snapshot) {},
 		"All users; no request waits, 4 sessions got no QR in 15 min": func(s *statuspage.Snapshot) { s.Causes[0].Sessions, s.Causes[0].Probes = 6, 2 },
-		"All users; no request waits":                                func(s *statuspage.Snapshot) { s.Causes[0].Code = diagnosis.QRExpired },
+		"All users; no request waits":                                 func(s *statuspage.Snapshot) { s.Causes[0].Code = diagnosis.QRExpired },
 	} {
 		s := gone()
 		change(&s)
@@ -223,9 +223,9 @@ func TestJudge_Affected(t *testing.T) {
 		}
 	}
 	for want, change := range map[string]func(*statuspage.Snapshot){
-		"1 of the last 1 acquisition in 15 min":           func(s *statuspage.Snapshot) { s.Journeys = s.Journeys[:1] },
-		"2 of the last 2 acquisitions in 15 min": func(s *statuspage.Snapshot) { s.Journeys = s.Journeys[:2] },
-		"2 of the last 24 acquisitions in 15 min":  func(*statuspage.Snapshot) {},
+		"1 of the last 1 acquisition in 15 min":   func(s *statuspage.Snapshot) { s.Journeys = s.Journeys[:1] },
+		"2 of the last 2 acquisitions in 15 min":  func(s *statuspage.Snapshot) { s.Journeys = s.Journeys[:2] },
+		"2 of the last 24 acquisitions in 15 min": func(*statuspage.Snapshot) {},
 		"1 session, last request 2 min ago": func(s *statuspage.Snapshot) {
 			s.Journeys, s.Causes = s.Journeys[2:], []statuspage.Cause{{Code: diagnosis.Engine5xx, Sessions: 1, Since: before(150), Last: before(120)}}
 		},
