@@ -215,16 +215,18 @@ func (s *sessionRequest) replyQueued(v *session.Snapshot) {
 	action := compat.NormalizeActionBody(nil, v.Session.Ref.Merge(s.ref), compat.WireConnecting, "")
 	data, _ := action["data"].(compat.Object)
 	data["queue"] = Queue{max(v.QueuePosition, 1), int(wait / time.Second)}
-	r := problem(http.StatusAccepted, codeConnectQueued, textConnectQueued, time.Now())
-	body, _ := r.body.(compat.Problem)
-	r.body, r.retryAfter = queuedConnect{body, data}, wait
-	s.reply(r)
+	s.reply(response{status: http.StatusAccepted, code: codeConnectQueued, retryAfter: wait, body: queuedConnect{
+		Success: true, Message: textConnectQueued, Code: codeConnectQueued, Data: data, Timestamp: compat.Seconds(time.Now())}})
 }
 
-// queuedConnect is the body of a connect that was not sent yet.
+// queuedConnect is the body of a connect that was not sent yet. It is no error: qrgate carries the connect out, and
+// clients that read success go on to request the QR.
 type queuedConnect struct {
-	compat.Problem
-	Data compat.Object `json:"data"`
+	Success   bool          `json:"success"`
+	Message   string        `json:"message"`
+	Code      string        `json:"code"`
+	Data      compat.Object `json:"data"`
+	Timestamp string        `json:"timestamp"`
 }
 
 // restart handles POST …/restart: it drops the cached state, and the acquisition starts again.

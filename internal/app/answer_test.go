@@ -148,7 +148,8 @@ func (w *witness) complaints(req *http.Request, res *http.Response, body []byte)
 	say(json.Unmarshal(body, &b) != nil || b == nil, "no JSON object")
 	say(res.Header.Get("Cache-Control") != "no-store", "may be cached")
 	say(res.StatusCode == 503 && res.Header.Get("Retry-After") == "", "no Retry-After")
-	if res.StatusCode < 300 && res.StatusCode != http.StatusAccepted {
+	queued := b["code"] == "CONNECT_QUEUED" // accepted: qrgate carries the connect out
+	if res.StatusCode < 300 && (res.StatusCode != http.StatusAccepted || queued) {
 		say(b["success"] != true, "success is not true")
 		say(!strings.Contains(strings.Join(res.Header.Values("Vary"), ","), "X-API-Key"), "Vary does not name the key")
 		return found
