@@ -1,3 +1,7 @@
+// Package compat is the documented API on the wire: bodies, states and errors as existing clients depend on them, and a
+// [Client] that calls it. Apart from the client it is pure. Dialects of other engines are packages below it.
+//
+// Section numbers in comments (contract 4.2, C7) are those of docs/CONTRACT.md.
 package compat
 
 import (

@@ -7,9 +7,9 @@ import (
 	"qrgate/internal/session"
 )
 
-// Normalize makes one session's object complete for every client (contract 0): both ids, a status that nobody
-// stops at, isConnected and hasQR as booleans, a lastActivity that is no null. Unknown fields stay. State
-// and code are v's where the gate knows better than the engine.
+// Normalize completes one session's object for every client (contract 0): both ids, a status on which no client stops
+// polling, isConnected and hasQR as booleans, a lastActivity that is not null. Unknown fields stay. State and code are v's
+// if they are newer than the engine's response.
 func Normalize(s Object, v *session.Snapshot, now time.Time) Object {
 	out := maps.Clone(s)
 	r := RefOf(s).Merge(v.Session.Ref)
@@ -47,7 +47,7 @@ func Normalize(s Object, v *session.Snapshot, now time.Time) Object {
 	return out
 }
 
-// lastActivity is some time that the engine does tell, else now: a null crashes the portal (contract 4.3).
+// lastActivity is a time that the engine reports, else now: a null crashes the portal (contract 4.3).
 func lastActivity(s Object, now time.Time) string {
 	for _, name := range []string{"lastSeen", "updatedAt", "createdAt"} {
 		if at := StringOf(s[name]); at != "" {
@@ -57,7 +57,7 @@ func lastActivity(s Object, now time.Time) string {
 	return Millis(now)
 }
 
-// NormalizeSessionBody is a body about one session with the session twice, flat and nested (contract C1).
+// NormalizeSessionBody is a body about one session: flat and nested, because clients read either (contract C1).
 func NormalizeSessionBody(body, session Object) Object {
 	data := maps.Clone(session)
 	for k, v := range Data(body) {

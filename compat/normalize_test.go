@@ -11,12 +11,12 @@ import (
 	"qrgate/internal/session"
 )
 
-// view is what the gate believes of a session.
+// view is the snapshot of a session.
 func view(s session.Session) *session.Snapshot {
 	return &session.Snapshot{Session: s, Authorized: true, At: now}
 }
 
-// One session's object is completed for every client; what the gate knows better wins while it obtains a QR.
+// One session's object is completed for every client; qrgate's state wins while it acquires a QR.
 func TestNormalize(t *testing.T) {
 	t.Parallel()
 	code := session.QR{Image: image(t), Sequence: 1, SeenAt: now, ConfirmedAt: now, ExpiresAt: now.Add(time.Minute)}
@@ -31,7 +31,7 @@ func TestNormalize(t *testing.T) {
 		want map[string]any
 	}{
 		"empty":                       {`{}`, &session.Snapshot{}, map[string]any{"status": "disconnected", "isConnected": false, "hasQR": false, "qrCode": nil, "phoneNumber": nil, "sessionName": nil, "lastActivity": "2025-11-06T06:33:01.429Z"}},
-		"both ids from the belief":    {`{}`, connecting, map[string]any{"id": int64(61), "sessionId": "crm-1", "status": "connecting"}},
+		"both ids from the snapshot":  {`{}`, connecting, map[string]any{"id": int64(61), "sessionId": "crm-1", "status": "connecting"}},
 		"the engine's ids win":        {`{"id":7,"sessionId":"own"}`, connecting, map[string]any{"id": int64(7), "sessionId": "own"}},
 		"disconnected while it comes": {`{"status":"disconnected","isConnected":false}`, connecting, map[string]any{"status": "connecting", "hasQR": false}},
 		"a code in mind":              {`{"status":"disconnected"}`, showing, map[string]any{"status": "qr_code", "hasQR": true, "qrCode": bare, "qrCodeExpiresAt": "2025-11-06T06:34:01.429Z"}},
@@ -61,7 +61,7 @@ func TestNormalize(t *testing.T) {
 	}
 }
 
-// The bodies that hold a session, whatever the engine's looked like.
+// The bodies that contain a session, for every shape of the engine's.
 func TestNormalizeBodies(t *testing.T) {
 	t.Parallel()
 	sess := compat.Object{"id": 61, "qrCode": "x"}

@@ -34,7 +34,6 @@ func text(t testing.TB, v any) string {
 	return string(b)
 }
 
-// A body is one JSON object and nothing more.
 func TestParse(t *testing.T) {
 	t.Parallel()
 	for body, ok := range map[string]bool{
@@ -47,7 +46,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// Wherever a session is in an answer, its fields are found, and the envelope's are left out (C1).
+// The session is read from every shape of a response, without the envelope's fields (C1).
 func TestSessionOf(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
@@ -67,7 +66,7 @@ func TestSessionOf(t *testing.T) {
 	}
 }
 
-// A list is found in five places, and what is no object in it is left out (C14).
+// The list is read from five places; items that are no objects are skipped (C14).
 func TestSessionsOf(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
@@ -85,7 +84,7 @@ func TestSessionsOf(t *testing.T) {
 	}
 }
 
-// Ids come as numbers and as text; what is neither is none.
+// Ids are numbers or text; anything else is no id.
 func TestRefOf(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]session.Ref{
@@ -107,7 +106,7 @@ func TestRefOf(t *testing.T) {
 
 func repeat(n int) string { return strings.Repeat("x", n) }
 
-// The state follows from the word and from isConnected together; a stale row is not believed (quirk 7).
+// The word and isConnected together decide the state; a stale row is not connected (quirk 7).
 func TestStateOf(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]session.State{
@@ -131,8 +130,7 @@ func TestStateOf(t *testing.T) {
 	}
 }
 
-// Every word for a state that was ever seen is understood, and comes out as one of the five that no client
-// stops at (contract 3.1, 3.2).
+// Every known word for a state maps to one of the five wire states (contract 3.1, 3.2).
 func TestParseState_EveryAliasHasAWireState(t *testing.T) {
 	t.Parallel()
 	words := map[string]string{
@@ -157,7 +155,7 @@ func TestParseState_EveryAliasHasAWireState(t *testing.T) {
 	}
 }
 
-// An expiry is a remaining life by the engine's own clock; what is no date is none.
+// An expiry is relative to the engine's own clock; an invalid date is none.
 func TestExpiryOf(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]session.Expiry{
@@ -180,7 +178,7 @@ func TestExpiryOf(t *testing.T) {
 	}
 }
 
-// What an engine says of a disconnect is taken, scrubbed.
+// The reason of a disconnect is redacted.
 func TestReasonOf(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{

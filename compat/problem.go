@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Codes of the documented API (contract 5.1) and the few that the gate adds.
+// Codes of the documented API (contract 5.1), then qrgate's own.
 const (
 	CodeQRGenerationError = "QR_GENERATION_ERROR"
 	CodeConnectionError   = "CONNECTION_ERROR"
@@ -19,17 +19,16 @@ const (
 	CodeMethodNotAllowed  = "METHOD_NOT_ALLOWED"
 	CodePayloadTooLarge   = "PAYLOAD_TOO_LARGE"
 
-	CodeQRNotReady              = "QR_NOT_READY"              // the hold ended before a QR came
-	CodeSessionAlreadyConnected = "SESSION_ALREADY_CONNECTED" // there is no QR, because a phone is linked
-	CodeEngineUnreachable       = "ENGINE_UNREACHABLE"        // no answer from the engine at all
-	CodeEngineTimeout           = "ENGINE_TIMEOUT"            // the engine took the request and did not answer in time
-	CodeEngineIsGate            = "ENGINE_IS_GATE"            // the engine's address leads back to the gate
-	CodeGateStopping            = "GATE_STOPPING"             // this replica ends; another one, or the next, has the answer
-	CodeEngineBadAnswer         = "ENGINE_BAD_ANSWER"         // the engine, or a proxy before it, answered something else than the API
+	CodeQRNotReady              = "QR_NOT_READY"              // the wait ended before a QR arrived
+	CodeSessionAlreadyConnected = "SESSION_ALREADY_CONNECTED" // a phone is paired, so there is no QR
+	CodeEngineUnreachable       = "ENGINE_UNREACHABLE"        // no connection to the engine
+	CodeEngineTimeout           = "ENGINE_TIMEOUT"            // the engine did not respond in time
+	CodeEngineIsGate            = "ENGINE_IS_GATE"            // the engine's address is qrgate's own
+	CodeGateStopping            = "GATE_STOPPING"             // this replica shuts down; retry
+	CodeEngineBadAnswer         = "ENGINE_BAD_ANSWER"         // the response does not follow the API
 )
 
-// Problem is the body of every error: error and message carry the same text, because some clients
-// read the one and some the other (contract C17).
+// Problem is the body of every error. Error and Message are the same text, because clients read either (contract C17).
 type Problem struct {
 	Success   bool   `json:"success"`
 	Error     string `json:"error"`
@@ -38,13 +37,13 @@ type Problem struct {
 	Timestamp string `json:"timestamp"`
 }
 
-// NewProblem builds an error body. The timestamp has whole seconds only: clients search the whole body
-// for "429", and a millisecond .429Z would make them give up (contract 4.2).
+// NewProblem builds an error body. The timestamp has whole seconds: clients search the whole body for "429", and
+// milliseconds could be .429Z (contract 4.2).
 func NewProblem(code, message string, now time.Time) Problem {
 	return Problem{Error: message, Message: message, Code: code, Timestamp: Seconds(now)}
 }
 
-// JSON is the problem as bytes, with Content-Type "application/json; charset=utf-8".
+// JSON encodes the problem.
 func (p Problem) JSON() []byte {
 	b, _ := json.Marshal(p) // five strings and a bool cannot fail
 	return b
@@ -53,8 +52,8 @@ func (p Problem) JSON() []byte {
 // ContentType is the media type of every JSON body, spelled as the engine spells it.
 const ContentType = "application/json; charset=utf-8"
 
-// Seconds writes t as the gate's own errors do: ISO 8601 in UTC with whole seconds.
+// Seconds formats t in ISO 8601, in UTC with whole seconds.
 func Seconds(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 
-// Millis writes t as the engine does (contract 1): ISO 8601 in UTC with three decimals.
+// Millis formats t as the engine does (contract 1): ISO 8601, in UTC with milliseconds.
 func Millis(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

@@ -16,7 +16,7 @@ import (
 	"qrgate/internal/secret"
 )
 
-// dot is a PNG, and no QR; image is what the gate makes of it.
+// dot is a PNG of one pixel; image is its data URL.
 const dot = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
 
 func image(t testing.TB) secret.Secret {
@@ -28,7 +28,7 @@ func image(t testing.TB) secret.Secret {
 	return s
 }
 
-// What an engine calls a QR becomes the data URL of a PNG, or is refused (C7).
+// An engine's QR becomes the data URL of a PNG, or an error (C7).
 func TestNormalizeQRImage(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -55,7 +55,6 @@ func TestNormalizeQRImage(t *testing.T) {
 	}
 }
 
-// FuzzNormalizeQRImage looks for something that comes out as an image and is none.
 func FuzzNormalizeQRImage(f *testing.F) {
 	f.Add("data:image/png;base64," + dot)
 	f.Add("2@abc")
@@ -67,7 +66,7 @@ func FuzzNormalizeQRImage(f *testing.F) {
 	})
 }
 
-// The QR is found under every name that it was ever given, the documented one first (C6).
+// The QR is read from every field that engines use, the documented one first (C6).
 func TestQRImageOf(t *testing.T) {
 	t.Parallel()
 	for body, ok := range map[string]bool{

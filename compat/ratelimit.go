@@ -9,38 +9,37 @@ import (
 	"qrgate/internal/session"
 )
 
-// maxReset bounds how far ahead an engine may move the end of its window.
+// maxReset bounds when a window may end.
 const maxReset = time.Hour
 
-// RateLimits reads what an engine says of its budget, in the two forms that were recorded side by side
-// (contract 1.4): X-RateLimit-Reset is a UNIX second, RateLimit-Reset counts seconds. The engine's own
-// Date stands for its clock; now stands in where there is none.
+// RateLimits reads the rate limits that an engine reports, in the two forms that engines send together (contract 1.4):
+// X-RateLimit-Reset is a UNIX second, RateLimit-Reset counts seconds. The clock is the engine's own Date, or now.
 func RateLimits(h http.Header, now time.Time) []session.RateLimit {
 	clock := EngineClock(h, now)
 	var out []session.RateLimit
-	if l, ok := limit(h, "X-RateLimit-"); ok {
+	if l, ok := parseRateLimit(h, "X-RateLimit-"); ok {
 		if l.Reset > maxReset { // a UNIX second
 			l.Reset = time.Unix(int64(l.Reset/time.Second), 0).Sub(clock)
 		}
 		out = append(out, clamp(l))
 	}
-	if l, ok := limit(h, "RateLimit-"); ok {
+	if l, ok := parseRateLimit(h, "RateLimit-"); ok {
 		out = append(out, clamp(l))
 	}
 	return out
 }
 
-func limit(h http.Header, prefix string) (session.RateLimit, bool) {
-	most, err1 := leadingInt(h.Get(prefix + "Limit"))
-	left, err2 := leadingInt(h.Get(prefix + "Remaining"))
+func parseRateLimit(h http.Header, prefix string) (session.RateLimit, bool) {
+	limit, err1 := leadingInt(h.Get(prefix + "Limit"))
+	remaining, err2 := leadingInt(h.Get(prefix + "Remaining"))
 	reset, err3 := leadingInt(h.Get(prefix + "Reset"))
-	if err1 != nil || err2 != nil || err3 != nil || most <= 0 || left < 0 || reset < 0 {
+	if err1 != nil || err2 != nil || err3 != nil || limit <= 0 || remaining < 0 || reset < 0 {
 		return session.RateLimit{}, false
 	}
-	return session.RateLimit{Max: int(most), Remaining: int(left), Reset: time.Duration(reset) * time.Second}, true
+	return session.RateLimit{Max: int(limit), Remaining: int(remaining), Reset: time.Duration(reset) * time.Second}, true
 }
 
-// leadingInt takes "30" and "30, 30;w=60" alike.
+// leadingInt reads "30" and "30, 30;w=60".
 func leadingInt(text string) (int64, error) {
 	text, _, _ = strings.Cut(text, ",")
 	text, _, _ = strings.Cut(text, ";")
@@ -53,7 +52,7 @@ func clamp(l session.RateLimit) session.RateLimit {
 	return l
 }
 
-// RetryAfter reads the Retry-After header in either form, at most an hour; 0 if there is none.
+// RetryAfter reads the Retry-After header in either form: at most an hour, 0 if there is none.
 func RetryAfter(h http.Header, now time.Time) time.Duration {
 	text := strings.TrimSpace(h.Get("Retry-After"))
 	if n, err := strconv.ParseInt(text, 10, 33); err == nil {
@@ -65,7 +64,7 @@ func RetryAfter(h http.Header, now time.Time) time.Duration {
 	return 0
 }
 
-// EngineClock is the time at the engine when it answered: its Date header, or now if that is missing.
+// EngineClock is the engine's time of a response: its Date header, or now if that is missing.
 func EngineClock(h http.Header, now time.Time) time.Time {
 	if date, err := http.ParseTime(h.Get("Date")); err == nil {
 		return date

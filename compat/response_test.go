@@ -12,7 +12,7 @@ import (
 	"qrgate/internal/session"
 )
 
-// What an answer means, by operation, status and words together (contract 5.1).
+// Operation, status and body together decide the kind (contract 5.1).
 func TestEngineError_KindByOperationStatusAndBody(t *testing.T) {
 	t.Parallel()
 	const own = `{"success":false,"error":"E","code":"C"}`
@@ -69,7 +69,7 @@ func TestEngineError_KindByOperationStatusAndBody(t *testing.T) {
 	}
 }
 
-// A body that was cut at its bound is no answer, however well it begins.
+// A body that exceeds the bound is no response, however it begins.
 func TestEngineError_IncompleteBody(t *testing.T) {
 	t.Parallel()
 	f := compat.Response{Status: 200, Body: []byte(`{"success":true}`), At: now}.EngineError("list")
@@ -78,7 +78,7 @@ func TestEngineError_IncompleteBody(t *testing.T) {
 	}
 }
 
-// An error's words, wherever an engine puts them.
+// Engines put code and message into several fields.
 func TestErrorText(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string][2]string{
@@ -99,7 +99,7 @@ func TestErrorText(t *testing.T) {
 	}
 }
 
-// Both forms of a limit are read, each by its own clock (contract 1.4).
+// Both forms of a limit are read, each with its own clock (contract 1.4).
 func TestRateLimits(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2025, 11, 6, 6, 33, 1, 0, time.UTC)

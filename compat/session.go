@@ -6,8 +6,7 @@ import (
 	"qrgate/internal/session"
 )
 
-// Session is one session with every field that any existing client reads (contract 1.2). Engines that
-// speak the documented API build their answers from it; nullable fields are pointers.
+// Session is one session with every field that any existing client reads (contract 1.2). Nullable fields are pointers.
 type Session struct {
 	ID            int64    `json:"id,omitempty"`
 	SessionID     string   `json:"sessionId"`
@@ -27,7 +26,7 @@ type Session struct {
 	UpdatedAt     string   `json:"updatedAt"`
 }
 
-// Profile is the linked account as GET /api/sessions/{id} shows it.
+// Profile is the paired account in GET /api/sessions/{id}.
 type Profile struct {
 	Name              string  `json:"name"`
 	About             string  `json:"about"`
@@ -35,14 +34,14 @@ type Profile struct {
 	IsBusiness        bool    `json:"isBusiness"`
 }
 
-// Envelope is the frame of every success.
+// Envelope is the body of every success.
 type Envelope struct {
 	Success bool   `json:"success"`
 	Message string `json:"message,omitempty"`
 	Data    any    `json:"data,omitempty"`
 }
 
-// Texts of the documented API; nobody parses them (contract C5).
+// Texts of the documented API; no client parses them (contract C5).
 const (
 	TextCreated      = "Sesión creada correctamente"
 	TextConnecting   = "Sesión iniciada, generando QR o reconectando..."
@@ -84,8 +83,7 @@ func Status(s Session) Envelope {
 		s.IsConnected, s.HasQR}}
 }
 
-// QRData is the body of GET …/qr. Everyone reads qrCode; the later fields are the gate's own and harm
-// nobody (contract C6).
+// QRData is the body of GET …/qr. Every client reads qrCode; the last fields are qrgate's own (contract C6).
 type QRData struct {
 	ID          int64  `json:"id,omitempty"`
 	SessionID   string `json:"sessionId"`
@@ -93,7 +91,7 @@ type QRData struct {
 	ExpiresAt   string `json:"expiresAt"`
 	Status      string `json:"status"` // always qr_code (contract C8)
 	GeneratedAt string `json:"generatedAt,omitempty"`
-	ExpiresIn   int    `json:"expiresIn,omitempty"` // whole seconds of life left
+	ExpiresIn   int    `json:"expiresIn,omitempty"` // whole seconds
 }
 
 // QR is the body of GET …/qr when there is one, at now.
@@ -113,14 +111,14 @@ func ActionResult(message string, r session.Ref, status string) Envelope {
 	}{r.ID, r.Name, status}}
 }
 
-// Page is the frame of the list.
+// Page is one page of the list.
 type Page struct {
 	Sessions   []Session  `json:"sessions"`
 	Total      int        `json:"total"`
 	Pagination Pagination `json:"pagination"`
 }
 
-// Pagination counts in whole pages from 1.
+// Pagination counts pages from 1.
 type Pagination struct {
 	Total int `json:"total"`
 	Page  int `json:"page"`
@@ -128,7 +126,7 @@ type Pagination struct {
 	Pages int `json:"pages"`
 }
 
-// MaxPageSize is the largest limit that the list takes; larger wishes are clamped (contract C13).
+// MaxPageSize is the largest limit of the list; larger values are clamped (contract C13).
 const MaxPageSize = 100
 
 // List is the body of GET /api/sessions for one page of all, which must be in the engine's order.

@@ -9,7 +9,7 @@ import (
 	"qrgate/internal/session"
 )
 
-// Every body that an engine of our own answers has each field of contract 0, with the type that clients need.
+// Every body has each field of contract 0 with the type that clients need.
 func TestBodies_HaveDocumentedFields(t *testing.T) {
 	t.Parallel()
 	s := compat.Session{ID: 61, SessionID: "crm-1", SessionName: "Test", Status: "connecting", LastActivity: "a", CreatedAt: "c", UpdatedAt: "u"}
@@ -34,7 +34,6 @@ func TestBodies_HaveDocumentedFields(t *testing.T) {
 	}
 }
 
-// Pages of a list: from one to the last, and beyond it.
 func TestList(t *testing.T) {
 	t.Parallel()
 	all := make([]compat.Session, 250)
@@ -62,7 +61,7 @@ func TestList(t *testing.T) {
 	}
 }
 
-// No moment makes an error look like a rate limit to clients that search it for three digits (contract 4.2).
+// No time makes an error look like a rate limit to clients that search for three digits (contract 4.2).
 func TestNewProblem_NeverContains429(t *testing.T) {
 	t.Parallel()
 	for ms := range 1000 {

@@ -6,8 +6,7 @@ import (
 	"qrgate/internal/session"
 )
 
-// The only states that may appear on the documented wire: each further word stops some client's poller
-// for good (contract 3.2).
+// The only states on the documented wire: any other word stops some client's polling for good (contract 3.2).
 const (
 	WireConnecting   = "connecting"
 	WireQR           = "qr_code"
@@ -16,7 +15,7 @@ const (
 	WireError        = "error"
 )
 
-// Wire is s as existing clients may see it.
+// Wire returns the wire state of s.
 func Wire(s session.State) string {
 	switch s {
 	case session.Connecting:
@@ -31,7 +30,7 @@ func Wire(s session.State) string {
 	return WireDisconnected
 }
 
-// stateAliases is every word for a state that engines or documents have used (contract 3.1).
+// stateAliases are the words for states that engines or documents have used (contract 3.1).
 var stateAliases = map[string]session.State{
 	"connected":        session.Connected,
 	"open":             session.Connected,
@@ -63,7 +62,7 @@ var stateAliases = map[string]session.State{
 	"rate_limited":     session.Failed,
 }
 
-// ParseState reads any spelling, in any case; Unknown for a word nobody has used yet.
+// ParseState reads a state in any case; Unknown for an unknown word.
 func ParseState(word string) session.State {
 	if s, ok := stateAliases[strings.ToLower(strings.TrimSpace(word))]; ok {
 		return s

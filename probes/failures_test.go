@@ -23,8 +23,7 @@ func acts(route enginesim.Route, kind enginesim.FaultKind) *enginesim.Engine {
 	return &enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{route: {Kind: kind, Acts: true}}}
 }
 
-// TestCreateConnectQR_FaultsNameCauseAndStep lets the engine fail in every way at every step: the diagnosis names it, the step that
-// failed is the last but the cleanup, and nothing is left behind once the janitor was there.
+// Each fault has its diagnosis, fails its step, and leaves no session after the janitor has run.
 func TestCreateConnectQR_FaultsNameCauseAndStep(t *testing.T) {
 	t.Parallel()
 	create, connect, qr := enginesim.RouteCreate, enginesim.RouteConnect, enginesim.RouteQR
@@ -33,8 +32,8 @@ func TestCreateConnectQR_FaultsNameCauseAndStep(t *testing.T) {
 		step   string
 		want   diagnosis.Code
 	}{
-		"create: nobody behind the proxy":   {fault(create, enginesim.HTML502), "create", diagnosis.EngineUnreachable},
-		"create: the proxy waits in vain":   {fault(create, enginesim.HTML504), "create", diagnosis.EngineTimeout},
+		"create: no engine behind the proxy":   {fault(create, enginesim.HTML502), "create", diagnosis.EngineUnreachable},
+		"create: proxy timeout":   {fault(create, enginesim.HTML504), "create", diagnosis.EngineTimeout},
 		"create: an error of the engine":    {fault(create, enginesim.ServerError), "create", diagnosis.Engine5xx},
 		"create: too many calls":            {fault(create, enginesim.TooMany), "create", diagnosis.RateLimited},
 		"create: no JSON":                   {fault(create, enginesim.Garbage), "create", diagnosis.EngineBadResponse},
@@ -57,12 +56,12 @@ func TestCreateConnectQR_FaultsNameCauseAndStep(t *testing.T) {
 		"qr: never, said with null":         {&enginesim.Engine{QRDelay: time.Hour, NotYet: 200, NotYetNull: true}, "qr", diagnosis.QRNotEmitted},
 		"qr: stuck":                         {&enginesim.Engine{StuckUntilReconnect: true}, "qr", diagnosis.QRNotEmitted},
 		"qr: silence":                       {fault(qr, enginesim.Hang), "qr", diagnosis.EngineTimeout},
-		"qr: nobody behind the proxy":       {fault(qr, enginesim.HTML502), "qr", diagnosis.EngineUnreachable},
+		"qr: no engine behind the proxy":       {fault(qr, enginesim.HTML502), "qr", diagnosis.EngineUnreachable},
 		"qr: too many calls":                {fault(qr, enginesim.TooMany), "qr", diagnosis.RateLimited},
 		"qr: a megabyte":                    {fault(qr, enginesim.HugeQR), "qr", diagnosis.EngineBadResponse},
 		"qr: only base64":                   {&enginesim.Engine{BareBase64: true}, "validate", diagnosis.QRInvalid},
 		"qr: only text":                     {&enginesim.Engine{RawCode: true}, "validate", diagnosis.QRInvalid},
-		"everything: nobody there":          {fault(enginesim.AnyRoute, enginesim.CutConnection), "create", diagnosis.EngineUnreachable},
+		"every call: connection cut":          {fault(enginesim.AnyRoute, enginesim.CutConnection), "create", diagnosis.EngineUnreachable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, test.engine, func(r *rig) {
@@ -119,7 +118,7 @@ func TestEngineHealth_Faults(t *testing.T) {
 	}
 }
 
-// TestEngineHealth_ReadsStatusOfBody: an engine may say itself that it is not well.
+// An engine may report in the body that it is not healthy.
 func TestEngineHealth_ReadsStatusOfBody(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]diagnosis.Code{`{"status":"UP"}`: diagnosis.None, `{"success":true}`: diagnosis.None, `{"status":"down"}`: diagnosis.Engine5xx} {
@@ -134,11 +133,10 @@ func TestEngineHealth_ReadsStatusOfBody(t *testing.T) {
 	}
 }
 
-// TestCreateConnectQR_ShortRunFetchesDiagnosis: a gate that holds every request is told how long the probe can wait, and asked
-// for its diagnosis before the time is over.
+// A short run tells the gateway how long it can wait, and asks for the diagnosis before its timeout.
 func TestCreateConnectQR_ShortRunFetchesDiagnosis(t *testing.T) {
 	engine := &enginesim.Engine{}
-	gate := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	gateway := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case strings.HasSuffix(r.URL.Path, "/qr"):
 			hold := 9
@@ -152,7 +150,7 @@ func TestCreateConnectQR_ShortRunFetchesDiagnosis(t *testing.T) {
 			engine.ServeHTTP(w, r)
 		}
 	})
-	bubbleBefore(t, engine, gate, func(r *rig) {
+	bubbleBefore(t, engine, gateway, func(r *rig) {
 		run := r.prober(func(c *probes.Config) { c.Timeout = 8 * time.Second }).Once(r.Context(), probes.CreateConnectQR)
 		r.wants(run, session.Failure, diagnosis.DNSFailed)
 		if run.Seconds > 8 {
@@ -162,8 +160,7 @@ func TestCreateConnectQR_ShortRunFetchesDiagnosis(t *testing.T) {
 	})
 }
 
-// TestCreateConnectQR_CutOffPollKeepsEarlierCause: the last request is cut off by the end of the run, and says less than
-// those before it.
+// The end of the run cuts the last poll off; an earlier poll is more exact.
 func TestCreateConnectQR_CutOffPollKeepsEarlierCause(t *testing.T) {
 	engine := &enginesim.Engine{QRDelay: time.Hour}
 	bubble(t, engine, func(r *rig) {
@@ -177,7 +174,7 @@ func TestCreateConnectQR_CutOffPollKeepsEarlierCause(t *testing.T) {
 	})
 }
 
-// TestCreateDelete_204WithoutBodySucceeds is a success, as documented.
+// 204 is a documented success.
 func TestCreateDelete_204WithoutBodySucceeds(t *testing.T) {
 	engine := &enginesim.Engine{}
 	front := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -194,7 +191,7 @@ func TestCreateDelete_204WithoutBodySucceeds(t *testing.T) {
 	})
 }
 
-// TestCleanup_FailureFailsOnlyCreateDelete is the failure of create_delete, and only a blemish of create_connect_qr.
+// A failed deletion is the result of create_delete and does not change that of create_connect_qr.
 func TestCleanup_FailureFailsOnlyCreateDelete(t *testing.T) {
 	t.Parallel()
 	for probe, want := range map[string]diagnosis.Code{probes.CreateDelete: diagnosis.Engine5xx, probes.CreateConnectQR: diagnosis.None} {

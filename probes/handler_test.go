@@ -81,7 +81,7 @@ func TestHandler_ReturnsMetricsAndLimitsRate(t *testing.T) {
 	})
 }
 
-// TestHandler_ShortTimeoutIsSkipped says nothing about its target: the caller's own end is no failure of anybody else.
+// A scrape timeout that is too short for a healthy target is not the target's failure.
 func TestHandler_ShortTimeoutIsSkipped(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -170,7 +170,7 @@ func TestHandler_DebugOmitsSecrets(t *testing.T) {
 	})
 }
 
-// TestHandler_OneRunAtATime: and one whose client leaves says nothing, and cleans up.
+// A second scrape gets 429; a scrape whose client disconnects cleans up.
 func TestHandler_OneRunAtATime(t *testing.T) {
 	bubble(t, &enginesim.Engine{QRDelay: time.Hour}, func(r *rig) {
 		h := r.prober().Handler()

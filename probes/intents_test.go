@@ -22,7 +22,6 @@ func readAll(r *http.Request) string {
 	return string(b)
 }
 
-// TestIntents_Location that a person can be sent to.
 func TestIntents_Location(t *testing.T) {
 	t.Parallel()
 	if got := probes.NewFileIntents("a/b").Location(); got != "a/b" {
@@ -33,7 +32,6 @@ func TestIntents_Location(t *testing.T) {
 	}
 }
 
-// TestIntents_RecordOpenDone holds for every place where intents are kept.
 func TestIntents_RecordOpenDone(t *testing.T) {
 	t.Parallel()
 	dir, table := filepath.Join(t.TempDir(), "made", "when needed"), newShared()

@@ -15,7 +15,7 @@ import (
 	"qrgate/probes"
 )
 
-// make creates a session at the rig's engine, as somebody else would.
+// make creates a session at the rig's engine, as another client would.
 func (r *rig) make(name string) {
 	r.Helper()
 	req, _ := http.NewRequestWithContext(r.Context(), http.MethodPost, r.target.URL.String()+"/api/sessions", jsonBody(`{"sessionId":"`+name+`","sessionName":"x"}`))
@@ -40,10 +40,10 @@ func (r *rig) note(session, target string, until time.Time) {
 	}
 }
 
-// TestJanitor_DeletesOnlyRecordedSessions: a name proves nothing.
+// A session is not deleted because of its name.
 func TestJanitor_DeletesOnlyRecordedSessions(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
-		for _, name := range []string{"syn-create_delete-0-1", "syn-somebody", "ventas", "syn-create_connect_qr-old-1"} {
+		for _, name := range []string{"syn-create_delete-0-1", "syn-of-another", "ventas", "syn-create_connect_qr-old-1"} {
 			r.make(name)
 		}
 		r.note("syn-create_connect_qr-old-1", "gate", time.Now().Add(-time.Second))
@@ -55,7 +55,7 @@ func TestJanitor_DeletesOnlyRecordedSessions(t *testing.T) {
 		for _, s := range r.engine.Snapshot() {
 			names = append(names, s.Name)
 		}
-		if !slices.Equal(names, []string{"syn-create_delete-0-1", "syn-somebody", "ventas"}) {
+		if !slices.Equal(names, []string{"syn-create_delete-0-1", "syn-of-another", "ventas"}) {
 			t.Errorf("the engine still has %v", names)
 		}
 		if open, _ := probes.NewFileIntents(r.dir).Open(r.Context()); len(open) != 1 || open[0].Target != "another" {
@@ -69,7 +69,7 @@ func TestJanitor_DeletesOnlyRecordedSessions(t *testing.T) {
 	})
 }
 
-// TestJanitor_OtherTargetsDoNotBlock: what cannot be deleted elsewhere keeps no run from going here, and stays noted.
+// Orphans of another target do not stop runs here, and their intents stay.
 func TestJanitor_OtherTargetsDoNotBlock(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		for i := range 20 {
@@ -85,7 +85,6 @@ func TestJanitor_OtherTargetsDoNotBlock(t *testing.T) {
 	})
 }
 
-// TestBacklog_ProblemNamesTargetLocationAndCause: at which target, where it is noted, and what the last deletion met.
 func TestBacklog_ProblemNamesTargetLocationAndCause(t *testing.T) {
 	bubble(t, fault(enginesim.RouteDelete, enginesim.ServerError), func(r *rig) {
 		for i := range 10 {
@@ -103,7 +102,7 @@ func TestBacklog_ProblemNamesTargetLocationAndCause(t *testing.T) {
 	})
 }
 
-// TestCleanup_NextRunRetries: a run that is over says so, and whoever comes next need not wait until it must be.
+// A finished run makes its intent due, so that the next run does not wait.
 func TestCleanup_NextRunRetries(t *testing.T) {
 	bubble(t, fault(enginesim.RouteDelete, enginesim.ServerError), func(r *rig) {
 		shared := func(c *probes.Config) { c.Shared, c.Every = true, map[string]time.Duration{} }
@@ -118,8 +117,7 @@ func TestCleanup_NextRunRetries(t *testing.T) {
 	})
 }
 
-// TestJanitor_SharedIntentsWaitForTheirRun: where several processes share the intents, a run is nobody's orphan before
-// it must be over.
+// Where processes share intents, a session is not deleted before its run must be over.
 func TestJanitor_SharedIntentsWaitForTheirRun(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		r.make("syn-x")
@@ -135,8 +133,7 @@ func TestJanitor_SharedIntentsWaitForTheirRun(t *testing.T) {
 	})
 }
 
-// TestJanitor_DeletesSessionCreatedAfterTimeout: the probe gives up, the engine makes the session all the same, and later than the
-// cleanup looked.
+// The probe times out, and the engine creates the session after the cleanup.
 func TestJanitor_DeletesSessionCreatedAfterTimeout(t *testing.T) {
 	engine := &enginesim.Engine{}
 	late := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -154,7 +151,7 @@ func TestJanitor_DeletesSessionCreatedAfterTimeout(t *testing.T) {
 		stop := r.start(p) // the janitor looks, and there is nothing yet
 		defer stop()
 		if open, _ := probes.NewFileIntents(r.dir).Open(r.Context()); len(open) != 1 {
-			t.Fatalf("the intents are %v: nobody would look for the session again", open)
+			t.Fatalf("the intents are %v: the session would never be deleted", open)
 		}
 		time.Sleep(12 * time.Second)
 		if len(r.leftovers()) != 1 {
@@ -166,7 +163,7 @@ func TestJanitor_DeletesSessionCreatedAfterTimeout(t *testing.T) {
 	})
 }
 
-// TestCleanup_SlowDeletionSucceeds: an engine that takes three seconds to close a session deletes it, as every client sees.
+// An engine may take three seconds to close a session.
 func TestCleanup_SlowDeletionSucceeds(t *testing.T) {
 	bubble(t, &enginesim.Engine{Latency: 3 * time.Second}, func(r *rig) {
 		for _, name := range []string{probes.CreateDelete, probes.CreateConnectQR} {
@@ -180,8 +177,8 @@ func TestCleanup_SlowDeletionSucceeds(t *testing.T) {
 	})
 }
 
-// TestJanitor_DeletesLateSessionOfKilledProcess: the process was killed while its create was on its way. The session appears after
-// the next life has looked for it, and is gone within a minute of that life's start.
+// The process is killed during its create. The session appears after the next process has searched for it, and is deleted
+// within a minute of the start of that process.
 func TestJanitor_DeletesLateSessionOfKilledProcess(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		i := probes.Intent{Session: "syn-late", Target: "gate", Owner: "earlier", At: time.Now().Add(-time.Second), Until: time.Now().Add(time.Minute)}
@@ -197,7 +194,7 @@ func TestJanitor_DeletesLateSessionOfKilledProcess(t *testing.T) {
 	})
 }
 
-// TestCleanup_EnginesWithOneKindOfID: a name that is unknown in a path may be a session all the same.
+// An engine may know a session by its integer only.
 func TestCleanup_EnginesWithOneKindOfID(t *testing.T) {
 	t.Parallel()
 	for name, engine := range map[string]*enginesim.Engine{
@@ -225,7 +222,7 @@ func TestCleanup_EnginesWithOneKindOfID(t *testing.T) {
 	}
 }
 
-// TestBacklog_StopsCreatingSessions: an engine that makes sessions and deletes none is not filled up.
+// An engine that does not delete sessions does not fill up.
 func TestBacklog_StopsCreatingSessions(t *testing.T) {
 	bubble(t, fault(enginesim.RouteDelete, enginesim.ServerError), func(r *rig) {
 		p := r.prober(only(probes.CreateDelete, time.Minute))
@@ -236,7 +233,7 @@ func TestBacklog_StopsCreatingSessions(t *testing.T) {
 		}
 		r.seen.read(func(c *tally) {
 			if c.missed[probes.CreateDelete+" cleanup_backlog"] < 10 || c.orphans < 10 {
-				t.Errorf("the observer was told %v, and of %d orphans", c.missed, c.orphans)
+				t.Errorf("the observer counts %v, and of %d orphans", c.missed, c.orphans)
 			}
 		})
 		r.engine.Change(func(e *enginesim.Engine) { e.Faults = nil })
@@ -251,8 +248,8 @@ func TestBacklog_StopsCreatingSessions(t *testing.T) {
 	})
 }
 
-// TestBacklog_LongOutageStaysAFailure stays red to its end, although nothing can be deleted in it, and leaves nothing behind; also
-// while somebody answers and nothing works, where a run that is missed would only say that nobody looks.
+// Every run during a long outage is a failure, not a skipped run, although no session can be deleted; also while the
+// target responds but nothing works.
 func TestBacklog_LongOutageStaysAFailure(t *testing.T) {
 	t.Parallel()
 	for kind, code := range map[enginesim.FaultKind]diagnosis.Code{
@@ -288,8 +285,7 @@ func longOutage(t *testing.T, kind enginesim.FaultKind, code diagnosis.Code) {
 	})
 }
 
-// TestCreate_ResponseOfAnotherSessionIsNotTouched: an engine that answers a create with somebody's session gets no further call
-// about it.
+// After a create whose response is about another session, that session is not called.
 func TestCreate_ResponseOfAnotherSessionIsNotTouched(t *testing.T) {
 	engine := &enginesim.Engine{}
 	front := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -305,7 +301,7 @@ func TestCreate_ResponseOfAnotherSessionIsNotTouched(t *testing.T) {
 		r.wants(r.prober().Once(r.Context(), probes.CreateConnectQR), session.Failure, diagnosis.EngineBadResponse)
 		for _, c := range r.engine.Calls() {
 			if c.Path == "/api/sessions/1" || c.Path == "/api/sessions/ventas" {
-				t.Errorf("%s %s touches somebody else's session", c.Method, c.Path)
+				t.Errorf("%s %s touches another client's session", c.Method, c.Path)
 			}
 		}
 	})

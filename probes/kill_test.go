@@ -24,7 +24,7 @@ const (
 	killDir = "PROBES_TEST_DIR"
 )
 
-// moments are all borders between two parts of a run.
+// moments are the times between two steps of a run.
 var moments = []string{"before the intent", "intent", "create", "connect", "qr", "validate", "deleted", "cleanup"}
 
 // killed runs one probe in this process and ends it at a moment, without a chance to clean up.
@@ -46,11 +46,11 @@ func killed(moment string) int {
 		return 1
 	}
 	run := p.Once(context.Background(), probes.CreateConnectQR)
-	fmt.Fprintf(os.Stderr, "it was to die at %q and lives: %+v\n", moment, run)
+	fmt.Fprintf(os.Stderr, "it was not killed at %q: %+v\n", moment, run)
 	return 1
 }
 
-// deadly are intents around which a process dies.
+// deadly are intents during which a process is killed.
 type deadly struct {
 	probes.Intents
 	die func(string)
@@ -68,8 +68,7 @@ func (d deadly) Done(ctx context.Context, session string) error {
 	return d.Intents.Done(ctx, session)
 }
 
-// TestKill_NextProcessDeletesSession kills a prober between every two steps. Whatever it left behind is gone as soon as the next
-// one has begun, and nobody else's session is.
+// A process killed between any two steps leaves a session that the next process deletes, and no other.
 func TestKill_NextProcessDeletesSession(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()
@@ -86,7 +85,7 @@ func TestKill_NextProcessDeletesSession(t *testing.T) {
 			dir := t.TempDir()
 			base, _ := url.Parse(server.URL)
 			r := &rig{T: t, engine: engine, dir: dir, seen: newTally(), target: probes.Target{URL: base, Key: secret.NewSecret("key-probe"), Client: server.Client()}}
-			r.make("syn-of-somebody-else")
+			r.make("syn-of-another-client")
 			victim := exec.CommandContext(t.Context(), self)
 			victim.Env = append(os.Environ(), killAt+"="+moment, killURL+"="+server.URL, killDir+"="+dir)
 			out, err := victim.CombinedOutput()
@@ -100,7 +99,7 @@ func TestKill_NextProcessDeletesSession(t *testing.T) {
 			swept := make(chan struct{}, 100)
 			stop := r.start(r.prober(only(probes.EngineHealth, time.Hour), func(c *probes.Config) { c.Observer = sweeps{c.Observer, swept} }))
 			defer stop()
-			for patience := time.After(time.Minute); strings.Join(r.leftovers(), " ") != "syn-of-somebody-else"; {
+			for patience := time.After(time.Minute); strings.Join(r.leftovers(), " ") != "syn-of-another-client"; {
 				select {
 				case <-swept:
 				case <-patience:
@@ -111,7 +110,7 @@ func TestKill_NextProcessDeletesSession(t *testing.T) {
 	}
 }
 
-// sweeps tells of every sweep.
+// sweeps reports every sweep.
 type sweeps struct {
 	probes.Observer
 	told chan struct{}

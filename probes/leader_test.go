@@ -16,7 +16,7 @@ import (
 	"qrgate/probes"
 )
 
-// shared is what replicas share: leases and a table that can both be away.
+// shared is the store that replicas share; it can be unavailable.
 type shared struct {
 	mu     sync.Mutex
 	leases *memory.Store
@@ -123,8 +123,7 @@ func TestLeader_OneReplicaProbes(t *testing.T) {
 	})
 }
 
-// TestLeader_LostLeaseDropsResult: another replica leads in the midst of a run. Its result counts nowhere, and its session
-// is deleted all the same.
+// Another replica becomes the leader during a run: the result is dropped and the session deleted.
 func TestLeader_LostLeaseDropsResult(t *testing.T) {
 	bubble(t, &enginesim.Engine{QRDelay: 20 * time.Second}, func(r *rig) {
 		s := newShared()
@@ -134,7 +133,7 @@ func TestLeader_LostLeaseDropsResult(t *testing.T) {
 		time.Sleep(12 * time.Second)
 		r.seen.read(func(c *tally) {
 			if len(c.ran) > 0 || c.missed[probes.CreateConnectQR+" lease_lost"] != 1 || c.steps["cleanup"] != 1 || len(c.steps) != 1 || c.leads {
-				t.Errorf("the observer was told %v %v %v", c.ran, c.missed, c.steps)
+				t.Errorf("the observer counts %v %v %v", c.ran, c.missed, c.steps)
 			}
 		})
 		r.clean()
@@ -142,7 +141,7 @@ func TestLeader_LostLeaseDropsResult(t *testing.T) {
 	})
 }
 
-// steal gives the lease to somebody else.
+// steal gives the lease to another replica.
 func steal(t *testing.T, s *shared) {
 	t.Helper()
 	s.mu.Lock()
@@ -153,8 +152,7 @@ func steal(t *testing.T, s *shared) {
 	}
 }
 
-// TestLeader_FollowerReportsNoOrphans: what a leader could not delete is the next one's to watch over. A number that stays where
-// it led would be told for ever.
+// The orphans of a former leader are the new leader's; a follower reports none.
 func TestLeader_FollowerReportsNoOrphans(t *testing.T) {
 	bubble(t, fault(enginesim.RouteDelete, enginesim.ServerError), func(r *rig) {
 		s := newShared()
@@ -176,8 +174,7 @@ func TestLeader_FollowerReportsNoOrphans(t *testing.T) {
 	})
 }
 
-// TestLeader_StoreUnavailableFailsOnEveryReplica: every replica says so, on its own schedule, and creates nothing; and when the store
-// is back, one of them goes on.
+// Without the store every replica fails and creates no session; afterwards one of them probes again.
 func TestLeader_StoreUnavailableFailsOnEveryReplica(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		s, first, second := newShared(), newTally(), newTally()
@@ -208,7 +205,7 @@ func TestLeader_StoreUnavailableFailsOnEveryReplica(t *testing.T) {
 	})
 }
 
-// TestLeader_ShortStoreOutageChangesNothing: less than a lease's life without the store changes nothing.
+// An outage shorter than the lease TTL changes nothing.
 func TestLeader_ShortStoreOutageChangesNothing(t *testing.T) {
 	bubble(t, &enginesim.Engine{QRDelay: 12 * time.Second}, func(r *rig) {
 		s := newShared()
@@ -228,7 +225,7 @@ func TestLeader_ShortStoreOutageChangesNothing(t *testing.T) {
 	})
 }
 
-// stubborn takes no intents, for a reason of its own.
+// stubborn fails to record intents.
 type stubborn struct{ probes.Intents }
 
 func (stubborn) Record(context.Context, probes.Intent) error {

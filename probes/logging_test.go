@@ -40,7 +40,7 @@ func (s *spans) begin(ctx context.Context, name string, attributes ...slog.Attr)
 	}
 }
 
-// TestSpans_OnePerStep: one trace per run, one span per step, the cleanup included, and each with what went wrong.
+// A run is one trace with a span per step, the cleanup included.
 func TestSpans_OnePerStep(t *testing.T) {
 	bubble(t, &enginesim.Engine{ConnectFailures: -1}, func(r *rig) {
 		s := &spans{}
@@ -62,7 +62,7 @@ func TestSpans_OnePerStep(t *testing.T) {
 	})
 }
 
-// TestLog_OnlyChangesAndNoSecrets: and neither key nor code is, anywhere.
+// Only changes are logged; keys and codes are in no output.
 func TestLog_OnlyChangesAndNoSecrets(t *testing.T) {
 	const canary = "2@CANARY-CANARY-CANARY,CANARY=,CANARY="
 	engine := &enginesim.Engine{Codes: func(_ string, n int) string { return fmt.Sprint(canary, n, time.Now().UnixNano()) }}

@@ -9,7 +9,6 @@ import (
 	"qrgate/probes"
 )
 
-// TestHistory_KeepsFailuresLonger: a failure is still there when a hundred successes came after it.
 func TestHistory_KeepsFailuresLonger(t *testing.T) {
 	bubble(t, fault(enginesim.RouteHealth, enginesim.ServerError), func(r *rig) {
 		p := r.prober()

@@ -17,7 +17,7 @@ import (
 	"qrgate/probes"
 )
 
-// rig is a prober before a simulated engine, in fake time.
+// rig is a prober for a simulated engine, in fake time.
 type rig struct {
 	*testing.T
 	engine *enginesim.Engine
@@ -32,7 +32,7 @@ func bubble(t *testing.T, engine *enginesim.Engine, test func(*rig)) {
 	bubbleBefore(t, engine, engine, test)
 }
 
-// bubbleBefore runs test in fake time with a handler where the engine is.
+// bubbleBefore runs test in fake time with a handler in place of the engine.
 func bubbleBefore(t *testing.T, engine *enginesim.Engine, front http.Handler, test func(*rig)) {
 	t.Helper()
 	t.Parallel()
@@ -49,7 +49,7 @@ func bubbleBefore(t *testing.T, engine *enginesim.Engine, front http.Handler, te
 	})
 }
 
-// prober makes a prober before the rig's engine.
+// prober makes a prober for the rig's engine.
 func (r *rig) prober(changes ...func(*probes.Config)) *probes.Prober {
 	r.Helper()
 	cfg := probes.Config{Target: r.target, Intents: probes.NewFileIntents(r.dir), Observer: r.seen, Random: func() float64 { return 0 }}
@@ -112,7 +112,7 @@ func (r *rig) wants(run probes.Result, outcome session.Outcome, code diagnosis.C
 	}
 }
 
-// tally counts what an observer is told.
+// tally counts the calls of an observer.
 type tally struct {
 	mu      sync.Mutex
 	ran     map[string]int // :: probe and diagnosis
@@ -155,7 +155,7 @@ func (c *tally) SetLeader(leader bool, orphans int) {
 	c.leads, c.orphans = leader, orphans
 }
 
-// read looks at the counts while nobody writes.
+// read reads the counts under the lock.
 func (c *tally) read(look func(*tally)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -41,7 +41,7 @@ func TestSchedule_KeepsPhase(t *testing.T) {
 	})
 }
 
-// TestSchedule_SpreadsProbes: with three probes of one interval, no two run at the same time.
+// Three probes of one interval do not run at the same time.
 func TestSchedule_SpreadsProbes(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		p := r.prober(func(c *probes.Config) {
@@ -64,8 +64,7 @@ func TestSchedule_SpreadsProbes(t *testing.T) {
 	})
 }
 
-// TestSchedule_SkipsOverlap: the run ends before the next turn although the engine hangs, and a turn that comes while
-// the cleanup still tries is skipped and counted.
+// A run ends before its next slot although the engine hangs; a slot during the cleanup is skipped and counted.
 func TestSchedule_SkipsOverlap(t *testing.T) {
 	bubble(t, fault(enginesim.AnyRoute, enginesim.Hang), func(r *rig) {
 		stop := r.start(r.prober(only(probes.CreateDelete, 5*time.Second)))
@@ -148,7 +147,7 @@ func TestParseWindows(t *testing.T) {
 	}
 }
 
-// TestRun_ShutdownCancelsAndCleansUp: a run under way is cancelled, dropped, and cleans up before Run returns.
+// A run in progress is canceled, dropped, and cleans up before Run returns.
 func TestRun_ShutdownCancelsAndCleansUp(t *testing.T) {
 	bubble(t, &enginesim.Engine{QRDelay: time.Hour}, func(r *rig) {
 		stop := r.start(r.prober(only(probes.CreateConnectQR, time.Minute)))
@@ -163,7 +162,7 @@ func TestRun_ShutdownCancelsAndCleansUp(t *testing.T) {
 		}
 		r.seen.read(func(c *tally) {
 			if len(c.ran) > 0 || c.missed[probes.CreateConnectQR+" shutdown"] != 1 || c.steps["cleanup"] != 1 {
-				t.Errorf("the observer was told %v %v %v", c.ran, c.missed, c.steps)
+				t.Errorf("the observer counts %v %v %v", c.ran, c.missed, c.steps)
 			}
 			if c.leads {
 				t.Error("the observer believes that a prober that ended leads")

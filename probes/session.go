@@ -58,7 +58,7 @@ func (s *Session) Do(ctx context.Context, r compat.Request) (compat.Response, er
 }
 
 // Create creates the session. A response about a session of another name is an error: a probe that went on with that
-// session would touch somebody's.
+// session would touch another caller's.
 func (s *Session) Create(ctx context.Context, displayName string) error {
 	s.existence = maybeCreated
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)

@@ -26,7 +26,7 @@ func blankPNG() string {
 	return "data:image/png;base64," + base64.StdEncoding.EncodeToString(b.Bytes())
 }
 
-// tampered stands before an engine and changes what it says of a QR.
+// tampered changes the QR responses of an engine.
 func tampered(e *enginesim.Engine, change func(data map[string]any)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasSuffix(r.URL.Path, "/qr") {
@@ -47,7 +47,7 @@ func tampered(e *enginesim.Engine, change func(data map[string]any)) http.Handle
 	})
 }
 
-// TestValidate_InvalidQR: the engine answers 200 and a client could not link with what it sends.
+// The engine returns 200 with a QR that no phone can use.
 func TestValidate_InvalidQR(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -90,7 +90,7 @@ func TestValidate_RepeatedCodeFails(t *testing.T) {
 	})
 }
 
-// TestCreateConnectQR_TakesGatewayDiagnosis: what a gate says of a session is better than what can be guessed from outside.
+// A gateway's diagnosis is better than a guess from outside.
 func TestCreateConnectQR_TakesGatewayDiagnosis(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -104,13 +104,13 @@ func TestCreateConnectQR_TakesGatewayDiagnosis(t *testing.T) {
 		"202, and a diagnosis":   {202, `{"success":false,"code":"QR_NOT_READY"}`, `{"success":true,"data":{"diagnosis":{"code":"dns_failed","evidence":["no such host"]}}}`, diagnosis.DNSFailed, 35},
 		"202, and a null":        {202, `{"success":false,"code":"QR_NOT_READY"}`, `{"success":true,"data":{"diagnosis":null}}`, diagnosis.QRNotEmitted, 35},
 		"202, and a strange one": {202, `{"success":false,"code":"QR_NOT_READY"}`, `{"success":true,"data":{"diagnosis":{"code":"gremlins"}}}`, diagnosis.QRNotEmitted, 35},
-		"503, the gate's own":    {503, `{"success":false,"code":"ENGINE_TIMEOUT"}`, "", diagnosis.EngineTimeout, 35},
+		"503, a code of qrgate":  {503, `{"success":false,"code":"ENGINE_TIMEOUT"}`, "", diagnosis.EngineTimeout, 35},
 		"409":                    {409, `{"success":false,"code":"SESSION_ALREADY_CONNECTED"}`, "", diagnosis.AlreadyPaired, 1},
 		"404":                    {404, `{"success":false,"code":"SESSION_NOT_FOUND"}`, "", diagnosis.SessionNotFound, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			engine := &enginesim.Engine{}
-			gate := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			gateway := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
 				switch {
 				case strings.HasSuffix(r.URL.Path, "/qr"):
@@ -122,7 +122,7 @@ func TestCreateConnectQR_TakesGatewayDiagnosis(t *testing.T) {
 					engine.ServeHTTP(w, r)
 				}
 			})
-			bubbleBefore(t, engine, gate, func(r *rig) {
+			bubbleBefore(t, engine, gateway, func(r *rig) {
 				run := r.prober().Once(r.Context(), probes.CreateConnectQR)
 				r.wants(run, session.Failure, test.want)
 				if run.Seconds > test.within {

@@ -24,7 +24,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// open puts an engine behind a real socket.
+// open serves an engine on a real socket.
 func open(t *testing.T, e *enginesim.Engine) enginetest.EngineRig {
 	t.Helper()
 	e.Keys = map[string]string{"key-a": "a"}
@@ -78,7 +78,7 @@ func TestEngine_Conformance(t *testing.T) {
 	}
 }
 
-// What is wrong with an answer is named by what it is, not by its number alone; and it is read within bounds.
+// The body decides the kind of an error, and it is read within bounds.
 func TestQR_FaultKinds(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -122,13 +122,12 @@ func TestQR_UnreachableEngine(t *testing.T) {
 	}
 }
 
-// roundTripper is a way to an engine.
+// roundTripper is a transport in a function.
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// A dial that took too long is no connection, and so is one that a breaker did not make; an answer that takes
-// too long is something else.
+// A dial timeout is no connection, and so is a dial that an open circuit refuses; a late response is a timeout.
 func TestQR_TransportErrorKinds(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -148,7 +147,7 @@ func TestQR_TransportErrorKinds(t *testing.T) {
 	}
 }
 
-// The engine's own limits come with every answer, refusals included.
+// Every response carries the rate limits, errors included.
 func TestQR_ReportsRateLimits(t *testing.T) {
 	t.Parallel()
 	r := open(t, &enginesim.Engine{Limits: enginesim.RecordedLimits()})

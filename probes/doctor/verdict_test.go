@@ -114,7 +114,7 @@ func TestIdentify(t *testing.T) {
 	}{
 		"a web server":                {staticServer{}, diagnosis.EngineBadResponse},
 		"one that says 200 to all":    {staticServer{"/health": "200 <html>", "/api/sessions": "200 <html>"}, diagnosis.EngineBadResponse},
-		"somebody's API":              {staticServer{"/health": `404 {"success":false}`, "/api/sessions": `404 {"success":false}`}, diagnosis.EngineBadResponse},
+		"another API":                 {staticServer{"/health": `404 {"success":false}`, "/api/sessions": `404 {"success":false}`}, diagnosis.EngineBadResponse},
 		"a server that fails":         {staticServer{"/api/sessions": "500 x"}, diagnosis.EngineBadResponse},
 		"health as documented":        {staticServer{"/health": `200 {"status":"ok"}`}, diagnosis.Undetermined},
 		"health in the usual frame":   {staticServer{"/health": `200 {"success":true,"data":{}}`}, diagnosis.Undetermined},

@@ -22,13 +22,13 @@ import (
 	"qrgate/probes/whatsapp"
 )
 
-// end is where a look ended, and why.
+// end is where a check ended, and why.
 type end struct {
 	Step session.ConnectivityStep
 	Code diagnosis.Code
 }
 
-// Each thing that can be between here and WhatsApp is met at its step and called by its name.
+// Each fault between this host and WhatsApp fails its step and has its diagnosis.
 func TestCheck_FaultsNameCauseAndStep(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -67,7 +67,7 @@ func TestCheck_FaultsNameCauseAndStep(t *testing.T) {
 	}
 }
 
-// Every step of a free way is told, in its order.
+// Every step of a working connection is reported, in order.
 func TestCheck_ReportsEveryStep(t *testing.T) {
 	t.Parallel()
 	c := healthyTLS(t)
@@ -79,7 +79,7 @@ func TestCheck_ReportsEveryStep(t *testing.T) {
 	}
 }
 
-// A server that never answers ends the look all the same.
+// A server that never responds ends the check by its timeout.
 func TestCheck_SilentServerTimesOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -157,7 +157,7 @@ func closing(t *testing.T, c *http.Client) *http.Client {
 	return c
 }
 
-// What was seen can be shown to anybody: it names neither keys nor codes.
+// The evidence contains no keys and no codes.
 func TestCheck_EvidenceIsShortAndRedacted(t *testing.T) {
 	t.Parallel()
 	c := healthyTLS(t)
