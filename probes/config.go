@@ -13,6 +13,7 @@ import (
 
 	"qrgate/internal/diagnosis"
 	"qrgate/internal/secret"
+	"qrgate/internal/store"
 )
 
 // Config is what a Prober needs. Target and Intents are required.
@@ -35,7 +36,7 @@ type Config struct {
 	// over. Leases imply it.
 	Shared bool
 	// Leases let one replica run the probes that make sessions; nil: this process does.
-	Leases Leases
+	Leases store.Leases
 
 	// Observer receives the scheduled results; may be nil.
 	Observer Observer
@@ -85,14 +86,6 @@ type Observer interface {
 // Span starts a span and returns the function that ends it with the diagnosis, diagnosis.None for success. A run is the
 // root of a trace.
 type Span func(ctx context.Context, name string, attributes ...slog.Attr) (context.Context, func(diagnosis.Code))
-
-// Leases let one replica at a time run the probes that make sessions.
-type Leases interface {
-	// Acquire takes or renews owner's lease of key for ttl; false while another owner has it.
-	Acquire(ctx context.Context, key, owner string, ttl time.Duration) (bool, error)
-	// Release ends owner's lease. Releasing a lease that owner does not have is no error.
-	Release(ctx context.Context, key, owner string) error
-}
 
 // Defaults is the default schedule: engine_health every 15 s, and with a key create_delete every minute and
 // create_connect_qr every five, because it makes an unpaired handshake with WhatsApp.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"qrgate/internal/store"
 )
 
 // errLeaseLost cancels the runs of a replica that lost the lease.
@@ -26,7 +28,7 @@ const (
 
 // leader acquires and renews the lease.
 type leader struct {
-	leases   Leases
+	leases   store.Leases
 	owner    string
 	onChange func()
 
