@@ -33,8 +33,8 @@ func TestRun_HelpAndUsageErrors(t *testing.T) {
 		"not loopback":        {args: []string{"-listen", "0.0.0.0:0"}, code: 2, err: `"0.0.0.0" is not a loopback address`},
 		"control to everyone": {args: []string{"-control", ":0"}, code: 2, err: `-control: "" is not a loopback address`},
 		"no port":             {args: []string{"-listen", "127.0.0.1"}, code: 2, err: "missing port"},
-		"a bad TTL":          {args: []string{"-ref-ttl", "60s,0s"}, code: 2, err: "0s is not a life time"},
-		"a TTL in words":     {args: []string{"-ref-ttl", "long"}, code: 2, err: "invalid duration"},
+		"a bad TTL":           {args: []string{"-ref-ttl", "60s,0s"}, code: 2, err: "0s is not a life time"},
+		"a TTL in words":      {args: []string{"-ref-ttl", "long"}, code: 2, err: "invalid duration"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
