@@ -10,7 +10,7 @@ func dropping() rule {
 		Expr: `sum by (job) (increase(qrgate_otel_export_failures_total{` + job + `}[15m])) > 0`, For: "15m"}.
 		with(map[string]string{"severity": warning}).annotate(
 		"Traces are lost",
-		`{{ printf "%.0f" $value }} batches in 15 minutes could not be exported. Metrics and alerts still hold.`)
+		`{{ printf "%.0f" $value }} batches in 15 minutes could not be exported. Metrics and alerts are not affected.`)
 }
 
 // bucketsMissing guards against a Prometheus that takes native histograms and silently drops the classic
@@ -21,10 +21,10 @@ and on ()
 count(up{` + job + `} == 1) > 0`, For: "10m"}.
 		with(map[string]string{"severity": warning, "job": "qrgate"}).annotate(
 		"Prometheus drops the classic histograms",
-		"The budgets user-qr and qr-latency are blind. Set always_scrape_classic_histograms: true.")
+		"The SLOs user-qr and qr-latency have no data. Set always_scrape_classic_histograms: true.")
 }
 
-// watchdog always fires; whoever waits for it notices when alerts no longer arrive.
+// watchdog always fires; a dead man's switch notices when alerts no longer arrive.
 func watchdog() rule {
 	return rule{Alert: "Watchdog", Expr: "vector(1)"}.
 		with(map[string]string{"severity": none, "job": "qrgate"}).annotate(

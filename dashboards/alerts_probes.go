@@ -1,6 +1,6 @@
 package dashboards
 
-// probeAlerts are about the gate's own journeys: that they end well, and that they take place at all.
+// probeAlerts are about the runs of the probes: that they succeed, and that they take place.
 func probeAlerts() []rule {
 	const cheap = `probe!="create_connect_qr"`
 	return []rule{
@@ -23,13 +23,13 @@ unless
 sum by (job, probe) (increase(qrgate_probe_skipped_total{` + job + `,reason="maintenance"}[15m])) > 0`
 }
 
-// stale has to be quicker than notSucceeding, which it silences: whoever looks nowhere sees nothing. Two and a half
+// stale has to be quicker than notSucceeding, which it silences: a probe that does not run detects nothing. Two and a half
 // intervals are more than the two that a restart may leave between two runs, which begin at a random place. Of a
-// cheap probe, whose intervals are seconds, it wakes nobody: a machine that stood still for two minutes is no blindness.
+// cheap probe, whose intervals are seconds, it does not page: a machine that was suspended for two minutes is no outage.
 func stale(severity, which string) rule {
-	says := "The gate's eyes are shut: an outage would be seen only by users."
+	says := "Monitoring is off: only users would notice an outage."
 	if severity != critical {
-		says = "The gate watches with one eye less; the deep probe has an alert of its own."
+		says = "Monitoring is reduced; the deep probe has an alert of its own."
 	}
 	return rule{Alert: "QRGateProbeStale", Expr: age("qrgate_probe_last_run_timestamp_seconds", ","+which, "2.5"), For: "1m"}.
 		with(map[string]string{"severity": severity}).annotate(
@@ -39,7 +39,7 @@ func stale(severity, which string) rule {
 
 // missed ends the description with why most runs of the last half hour did not come about, if the prober knows. That
 // another replica leads is as it should be.
-const missed = `{{ with printf "topk(1, sum by (reason) (increase({__name__=~\"qrgate_probe_errors_total|qrgate_probe_skipped_total\",job=\"qrgate\",probe=\"%s\",reason!=\"not_leader\"}[30m])) > 0)" $labels.probe | query }} Runs did not come about: {{ . | first | label "reason" }}.{{ end }}`
+const missed = `{{ with printf "topk(1, sum by (reason) (increase({__name__=~\"qrgate_probe_errors_total|qrgate_probe_skipped_total\",job=\"qrgate\",probe=\"%s\",reason!=\"not_leader\"}[30m])) > 0)" $labels.probe | query }} Runs did not take place: {{ . | first | label "reason" }}.{{ end }}`
 
 // notSucceeding lets one failure pass, whose neighbours are two intervals apart, and needs three: of the usual five
 // minutes five more intervals would be half an hour of outage. It ends soon after a success, for that is the proof.
@@ -48,18 +48,18 @@ func notSucceeding(severity, which string) rule {
 		Expr: age("qrgate_probe_last_success_timestamp_seconds", ","+which, "3"), For: "1m"}.
 		with(map[string]string{"severity": severity}).annotate(
 		"The probe {{ $labels.probe }} has not succeeded for {{ $value | humanizeDuration }}",
-		"What the probe cannot do, no user can be assumed to do."+mostFailures+ownKey)
+		"Users are probably affected too."+mostFailures+ownKey)
 }
 
-// probeAbsent wakes nobody: it is a setting that was never made, or was lost in a deploy, whose author is awake. That
-// a probe which is set never ran is told by stale, which counts from the start.
+// probeAbsent does not page: it is a setting that was never made, or was lost in a deploy, whose author is awake. That
+// a probe which is set never ran is reported by stale, which counts from the start.
 func probeAbsent() rule {
 	return rule{Alert: "QRGateProbeAbsent", Expr: `absent(qrgate_probe_interval_seconds{` + job + `,` + deep + `})
 and on ()
 count(up{` + job + `} == 1) > 0`, For: "5m"}.
 		with(map[string]string{"severity": warning}).annotate(
-		"No replica probes the way to a QR",
-		"QRGATE_PROBE_API_KEY is not set: at night, when no user comes, nobody would notice an outage.")
+		"No replica probes the acquisition of a QR",
+		"QRGATE_PROBE_API_KEY is not set: without users an outage would not be detected.")
 }
 
 // leadership allows two minutes: a lease ends 15 s after its holder, and scrapes of two replicas are up to one
@@ -69,15 +69,14 @@ func leadership() rule {
 and on (job)
 count by (job) (qrgate_probe_interval_seconds{` + job + `,probe=~"create_.+"}) > 0`, For: "2m"}.
 		with(map[string]string{"severity": warning}).annotate(
-		`{{ printf "%.0f" $value }} replicas lead the probes, and one should`,
+		`{{ printf "%.0f" $value }} replicas lead the probes instead of one`,
 		"With none there are no deep probes; with several, each makes sessions at the engine.")
 }
 
-// leaking stays a warning at any number: at ten nothing more is made, and that no probe runs then is told by stale,
-// which wakes somebody.
+// leaking stays a warning at any number: at ten nothing more is made, and stale pages when no probe runs then.
 func leaking() rule {
 	return rule{Alert: "QRGateProbeSessionsLeaking", Expr: `max by (job) (qrgate_probe_orphaned_sessions{` + job + `}) > 0`, For: "15m"}.
 		with(map[string]string{"severity": warning}).annotate(
-		`{{ printf "%.0f" $value }} sessions of probes are still at the engine`,
-		"Deleting them fails. They take places that customers need; at ten the probes stop.")
+		`{{ printf "%.0f" $value }} sessions of probes are not deleted`,
+		"Their deletion fails. They count against the engine's limit; at ten the probes stop.")
 }

@@ -9,8 +9,8 @@ func userAlerts() []rule {
 	return []rule{noQR(), clientOutdated(), dominant()}
 }
 
-// noQR sees an outage in four minutes where the budgets take eleven, for a held request ends within seconds
-// and its journey after a minute. One session that asks again and again must not be taken for everybody:
+// noQR sees an outage in four minutes where the budgets take eleven, because a waiting request ends within seconds
+// and its acquisition after a minute. One session that polls repeatedly must not count as all users:
 // three sessions must have begun to connect.
 func noQR() rule {
 	return rule{
@@ -22,12 +22,12 @@ and on (job)
 sum by (job) (increase(qrgate_session_state_changes_total{` + job + `,state="connecting"}[15m])) > 2.5`,
 		For: "1m", KeepFiring: "2m",
 	}.with(map[string]string{"severity": critical}).annotate(
-		"Nobody has got a QR for three minutes",
-		`{{ printf "%.0f" $value }} requests for a QR failed for causes that strike everybody, and not one succeeded.`)
+		"No user got a QR for three minutes",
+		`{{ printf "%.0f" $value }} requests for a QR failed for causes that affect all users, and none succeeded.`)
 }
 
-// clientOutdated takes one refusal for enough, and half a minute: WhatsApp refuses a version to everybody at once, holds
-// and probes meet it before a journey ends, and it has to come before noQR, which it silences.
+// clientOutdated takes one refusal for enough, and half a minute: WhatsApp refuses a version to everybody at once, waits
+// and probes meet it before an acquisition ends, and it has to come before noQR, which it silences.
 func clientOutdated() rule {
 	const said = `,diagnosis="client_outdated"}[10m])) > 0`
 	return rule{
@@ -40,10 +40,10 @@ sum by (job) (increase(qrgate_probe_runs_total{` + job + said,
 		For: "30s", KeepFiring: "10m",
 	}.with(map[string]string{"severity": critical}).annotate(
 		"WhatsApp refuses this version of the engine's library",
-		"No session can link until the engine is updated. Waiting and restarting do not help.")
+		"No session can be paired until the engine is updated. Waiting and restarting do not help.")
 }
 
-// dominant never tells anybody; it stands on the dashboards beside whatever does.
+// dominant never notifies; the dashboards show it beside the alerts that do.
 func dominant() rule {
 	const failures = `(increase(qrgate_qr_acquisitions_total{` + job + `,outcome="failure"}[15m]))`
 	return rule{
@@ -56,5 +56,5 @@ sum by (job, diagnosis) ` + failures + ` > 4.5`,
 		For: "2m",
 	}.with(map[string]string{"severity": info}).annotate(
 		"Most failures have one cause: {{ $labels.diagnosis }}",
-		`{{ printf "%.2f" $value }} of the failed journeys of the last 15 minutes. Its section in diagnoses.md says what to do.`)
+		`{{ printf "%.2f" $value }} of the failed acquisitions of the last 15 minutes. Its section in diagnoses.md states what to do.`)
 }

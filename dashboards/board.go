@@ -10,7 +10,7 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
 )
 
-// board is one dashboard with its rows of panels, in the order in which somebody asks at 3 AM.
+// board is one dashboard with its rows of panels, in the order of an operator's questions.
 type board struct {
 	uid, title, about string
 	rows              []row

@@ -6,10 +6,10 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/units"
 )
 
-// probing shows the gate's own journeys.
+// probing shows the runs of the probes.
 func probing() board {
 	return board{
-		uid: boardProbes, title: "qrgate / Probes", about: "The gate's own journeys: do they succeed, at which step do they fail, and do they take place at all?",
+		uid: boardProbes, title: "qrgate / Probes", about: "Runs of the synthetic probes: do they succeed, at which step do they fail, and do they take place?",
 		rows: []row{
 			{"Do they succeed?", succeeding()},
 			{"Where do they fail?", failing()},
@@ -21,12 +21,12 @@ func probing() board {
 func succeeding() panels {
 	const last = "qrgate_probe_last_success_timestamp_seconds"
 	return panels{
-		figure(text{"Success in an hour", "By probe. create_connect_qr walks the whole way of a client.", units.PercentUnit}, third,
+		figure(text{"Success in an hour", "By probe. create_connect_qr sends the same requests as a client.", units.PercentUnit}, third,
 			increase("probe", of("qrgate_probe_runs_total", `outcome="success"`), "1h")+"\n/\n"+increase("probe", of("qrgate_probe_runs_total"), "1h"),
 			steps(step{"red", 0}, step{"orange", .95}, step{"green", .99})),
-		figure(text{"Since the last success", "By probe. Three intervals without one wake somebody.", units.Seconds}, third,
+		figure(text{"Since the last success", "By probe. Three intervals without one page.", units.Seconds}, third,
 			`time() - max by (probe) (`+of(last)+` > 0)`, plain()),
-		figure(text{"Intervals since the last run", "By probe. At 2.5 the gate's eyes are shut.", units.Short}, third,
+		figure(text{"Intervals since the last run", "By probe. At 2.5 monitoring is off.", units.Short}, third,
 			`(time() - max by (probe) (`+of("qrgate_probe_last_run_timestamp_seconds")+` > 0)) / max by (probe) (`+of("qrgate_probe_interval_seconds")+`)`,
 			steps(step{"green", 0}, step{"orange", 1.5}, step{"red", 2.5})),
 		strip(text{"How the last run ended", "By probe, over time. Red: it failed, until one succeeds. A click leads to the traces of the failed runs.", units.Short}, whole,
@@ -55,7 +55,7 @@ func running() panels {
 		graph(text{"Runs that did not come about", "skipped is as it should be, failed is the prober's own trouble. Neither burns a budget.", units.Short}, third,
 			line(increase("reason", of("qrgate_probe_skipped_total"), "$__rate_interval"), "skipped: {{reason}}"),
 			line(increase("reason", of("qrgate_probe_errors_total"), "$__rate_interval"), "failed: {{reason}}")),
-		graph(text{"Sessions left behind", "That should be gone and are not, and deletions that failed.", units.Short}, third,
+		graph(text{"Sessions left behind", "Sessions of probes that are not deleted, and deletions that failed.", units.Short}, third,
 			line(`max(`+of("qrgate_probe_orphaned_sessions")+`)`, "left behind"),
 			line(increase("", of("qrgate_probe_cleanup_failures_total"), "$__rate_interval"), "deletions that failed")),
 	}

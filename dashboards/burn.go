@@ -38,7 +38,7 @@ func burns() []rule {
 }
 
 // burn has a third condition beside the two windows: a few events really went bad. Prometheus extrapolates
-// increases, so that three are anything from 2.9 to 3.4; half an event below is safe. Where it wakes somebody it has a
+// increases, so that three are anything from 2.9 to 3.4; half an event below is safe. Where it pages it has a
 // fourth: see untold.
 func burn(s SLO, p burnWindow) rule {
 	const condition = `qrgate:sli_error:ratio_rate%s{slo="%s"} > (%s * %s)`
@@ -50,12 +50,12 @@ func burn(s SLO, p burnWindow) rule {
 			"\nand ignoring (window)\n" + fmt.Sprintf(`qrgate:sli_bad_events:increase%s{slo="%s"} > %s`, p.long, s.Name, number(float64(s.Few)-.5)) + excludePaged(s, p),
 		For: p.patience, KeepFiring: "5m",
 	}.with(map[string]string{"severity": p.severity, "slo": s.Name, "long": p.long, "short": p.short}).annotate(
-		fmt.Sprintf("%s: the error budget burns over %s times too fast", s.Says, limit),
+		fmt.Sprintf("%s: the error budget is used over %s times too fast", s.Says, limit),
 		fmt.Sprintf(`%s: {{ printf "%%.2f" $value }} of the events of the last %s are bad, and %s may be.`, s.Name, p.long, number(round(1-s.Objective)))+s.Why)
 }
 
-// excludePaged leaves out what a page has told already. A total outage has one of its own, and its end is its end; but the
-// budget's short window holds the failures for as long again as it is wide, and would wake people after the repair.
+// excludePaged leaves out what another page reports already. A total outage has one of its own, and its end is its end; but the
+// budget's short window holds the failures for as long again as it is wide, and would page after the repair.
 func excludePaged(s SLO, p burnWindow) string {
 	if p.severity != critical || s.Told == "" {
 		return ""
@@ -75,7 +75,7 @@ qrgate:sli_bad_events:increase1h{slo="user-qr"} > 4.5`,
 		For: "10m",
 	}.with(map[string]string{"severity": warning}).annotate(
 		"Users fail while the probe succeeds",
-		`{{ printf "%.2f" $value }} of the users' journeys of the last hour failed: some customers, keys or sessions have a trouble that the probe has not.`)
+		`{{ printf "%.2f" $value }} of the users' acquisitions of the last hour failed: some customers, keys or sessions have a problem that the probe does not have.`)
 }
 
 // round takes the dust of binary fractions off.

@@ -1,8 +1,8 @@
-// Package dashboards holds what the people who run the gate look at: recording rules and alerts for
+// Package dashboards generates what operators use: recording rules and alerts for
 // Prometheus, an example for Alertmanager, and dashboards for Grafana.
 //
 //	prometheus/     qrgate.rules.yml (generated), its unit tests, an example configuration
-//	alertmanager/   who is told of what, and which alert silences which
+//	alertmanager/   routes, and which alert silences which
 //	grafana/        dashboards (generated) and their provisioning
 //
 // Rules and dashboards are made by this package and committed; a test makes them again and compares, and

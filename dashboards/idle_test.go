@@ -21,7 +21,7 @@ func TestEmptyFiguresAreAnAlarmOnlyWhereTheyMeanOne(t *testing.T) {
 		}
 		words, colour := "NO DATA", "red"
 		if users {
-			words, colour = "nobody asked", "blue"
+			words, colour = "no requests", "blue"
 			calm++
 		}
 		said, shown := p.FieldConfig.Defaults.NoValue, ""

@@ -2,13 +2,13 @@ package dashboards
 
 import "strings"
 
-// Links says where runbooks and dashboards can be opened by whoever gets an alert.
+// Links says where runbooks and dashboards are, for the receiver of an alert.
 type Links struct {
 	Runbooks string // the address of docs/runbooks, without a slash at its end
 	Grafana  string // the address of Grafana, without a slash at its end
 }
 
-// Defaults are addresses that belong to nobody. Whoever installs the rules makes them anew with their own:
+// Defaults are placeholder addresses. Generate the rules again with your own:
 // go run ./dashboards/cmd/generate -runbooks … -grafana ….
 func Defaults() Links {
 	return Links{Runbooks: "https://qrgate.example/docs/runbooks", Grafana: "https://grafana.example"}

@@ -63,10 +63,10 @@ func empty(words, colour string) dashboard.ValueMapping {
 			Result: dashboard.ValueMappingResult{Text: cog.ToPtr(words), Color: cog.ToPtr(colour)}}}}
 }
 
-// ofUsers is a figure that has none while nobody asks. That is no alarm: a quiet night would begin with a red panel, and
-// whether the gate is watched at all is seen on the panels beside it.
+// ofUsers is a figure without a value while there are no requests. That is no alarm: the panels beside it show whether qrgate is
+// monitored.
 func ofUsers(p *stat.PanelBuilder) *stat.PanelBuilder {
-	return p.NoValue("nobody asked").Mappings([]dashboard.ValueMapping{empty("nobody asked", "blue")})
+	return p.NoValue("no requests").Mappings([]dashboard.ValueMapping{empty("no requests", "blue")})
 }
 
 // graph over time.

@@ -23,7 +23,7 @@ type rule struct {
 	Annotations map[string]string `yaml:"annotations,omitempty"`
 }
 
-// The severities: critical wakes somebody, warning is for the day, info is only shown, none is no trouble.
+// The severities: critical pages, warning is for the day, info is only shown, none is no trouble.
 const (
 	critical = "critical"
 	warning  = "warning"
@@ -31,16 +31,16 @@ const (
 	none     = "none"
 )
 
-// worst is the cause that most failures of the last ten minutes have, if there were any. A hold that ended with a
+// worst is the cause that most failures of the last ten minutes have, if there were any. A wait that ended with a
 // plain "not yet" has none, and there may be many.
 const worst = `{{ with query "topk(1, sum by (diagnosis) (increase({__name__=~\"qrgate_probe_runs_total|qrgate_qr_waits_total\",job=\"qrgate\",outcome=\"failure\",diagnosis!=\"none\"}[10m])) > 0)" }}`
 
 const (
-	// mostFailures ends the description of a page with that cause: whoever is woken should not have to open a
+	// mostFailures ends the description of a page with that cause: an operator who is paged should not have to open a
 	// dashboard to learn it.
 	mostFailures = worst + ` Most failures: {{ . | first | label "diagnosis" }}.{{ end }}`
 	// ownKey follows it where it may be the probe's trouble alone.
-	ownKey = worst + `{{ if eq (. | first | label "diagnosis") "key_refused" }} If users get their QR, it is the key of the probe alone.{{ end }}{{ end }}`
+	ownKey = worst + `{{ if eq (. | first | label "diagnosis") "key_refused" }} If users get their QR, only the probe's key is wrong.{{ end }}{{ end }}`
 )
 
 // causeKeepFiring is how long a cause goes on firing after it ended: as long as its symptoms may still fire,
@@ -81,7 +81,7 @@ func groups(l Links) []group {
 		{Name: "qrgate-users", Rules: linked(l, boardDelivery, userAlerts())},
 		{Name: "qrgate-parts", Rules: linked(l, boardDelivery, componentAlerts())},
 		{Name: "qrgate-probes", Rules: linked(l, boardProbes, probeAlerts())},
-		{Name: "qrgate-eyes", Rules: linked(l, boardDelivery, metaAlerts())},
+		{Name: "qrgate-monitoring", Rules: linked(l, boardDelivery, metaAlerts())},
 	}
 }
 

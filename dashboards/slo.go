@@ -9,27 +9,27 @@ import (
 type SLO struct {
 	Name      string
 	Objective float64 // share of valid events that are good
-	Says      string  // what it is when it breaks, as the beginning of a sentence
+	Says      string  // the failure, as the beginning of a sentence
 	Bad       string
 	Valid     string
 
-	// Why ends what is told of it, with the cause where one is known.
+	// Why ends the description, with the cause where one is known.
 	Why string
-	// Told are the pages that tell of a total outage of it, as alternatives of a regular expression.
+	// Told are the alerts for a total outage of it, as alternatives of a regular expression.
 	Told string
 	// Few is how many bad events make an alert at all: at 3 AM one failure may be all there was.
 	Few int
 	// Quick is the short window of the fastest alert. It has to hold more than one event at the usual rate,
 	// else there is nothing to divide by most of the time.
 	Quick string
-	// Ticket says that nobody is woken for it.
+	// Ticket means that it does not page.
 	Ticket bool
 }
 
 // Selectors that everything is about. The job is that of prometheus/prometheus.yml.
 const (
 	job  = `job="qrgate"`
-	deep = `probe="create_connect_qr"` // the one probe that walks the whole way
+	deep = `probe="create_connect_qr"` // the probe that acquires a QR
 )
 
 // mended by the caller alone: no valid event of the users' SLI (docs/METRICS.md).
@@ -55,7 +55,7 @@ func SLOs() []SLO {
 			Few: 2, Quick: "15m"},
 		{Name: "qr-latency", Objective: .95, Says: "QRs take longer than 5 s",
 			Bad: succeeded + "\n- " + within5, Valid: succeeded, Few: 3, Quick: "5m", Ticket: true},
-		{Name: "gateway-availability", Objective: .999, Says: "Requests fail for no reason that the gate can name",
+		{Name: "gateway-availability", Objective: .999, Says: "Requests fail without a diagnosis",
 			Bad:   `sum by (job) (rate(qrgate_http_failures_total{` + users + `}[W]))`,
 			Valid: `sum by (job) (rate(http_server_request_duration_seconds_count{` + job + `}[W]))`, Told: "QRGateEngineDown|QRGateDown", Few: 3, Quick: "5m"},
 	}
