@@ -254,7 +254,7 @@ func (a *App) Run(ctx context.Context) error {
 	if a.embedded != nil {
 		engine = startStage(all, group, a.embedded.Run, a.reachability.run)
 	}
-	acquisitions := startStage(all, group, a.acquirer.Run)
+	acquisitions := startStage(all, group, a.acquirer.Run, a.tuneGC)
 	probing := startStage(all, group, a.prober.Run)
 	public := proxy.Server(a.cfg.Listen, a.tracing.Server(a.metrics.InFlight(a.proxy)))
 	serve(group, public, proxy.DetectSmuggling(a.public))

@@ -23,7 +23,7 @@ type waiters struct {
 const perTenant = 500
 
 // maxKiB is the target for the resident memory of a waiting request.
-const maxKiB = 25
+const maxKiB = 36
 
 // slots is the name of the gauge of waiting requests.
 const slots = "qrgate_waiters"
