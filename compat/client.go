@@ -84,8 +84,10 @@ func (c *Client) send(ctx context.Context, caller session.Caller, r Request) (Re
 	if err != nil {
 		return Response{}, err
 	}
-	header := map[string]string{"Accept": "application/json", "User-Agent": c.UserAgent, "X-API-Key": caller.Key.Reveal(),
-		"Authorization": caller.Bearer.Reveal(), "Prefer": r.Prefer}
+	header := map[string]string{
+		"Accept": "application/json", "User-Agent": c.UserAgent, "Prefer": r.Prefer,
+		"X-API-Key": caller.Key.Reveal(), "Authorization": caller.Bearer.Reveal(),
+	}
 	if r.Body != "" {
 		header["Content-Type"] = "application/json"
 	}
@@ -100,7 +102,8 @@ func (c *Client) send(ctx context.Context, caller session.Caller, r Request) (Re
 	}
 	defer func() { _ = res.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(res.Body, maxResponse+1))
-	return Response{Status: res.StatusCode, Header: res.Header, Body: text, Complete: err == nil && len(text) <= maxResponse}, err
+	isComplete := err == nil && len(text) <= maxResponse
+	return Response{Status: res.StatusCode, Header: res.Header, Body: text, Complete: isComplete}, err
 }
 
 // CloseIdleConnections makes the next call open a connection of its own.
@@ -121,7 +124,9 @@ func (c *Client) Create(ctx context.Context, caller session.Caller, name, displa
 }
 
 // Connect asks the engine to connect a session. Some engines refuse an empty body; none refuses {}.
-func (c *Client) Connect(ctx context.Context, caller session.Caller, r session.Ref, mode session.ConnectMode) (Response, error) {
+func (c *Client) Connect(
+	ctx context.Context, caller session.Caller, r session.Ref, mode session.ConnectMode,
+) (Response, error) {
 	request := SessionRequest(session.OpConnect, http.MethodPost, r, "connect")
 	request.Body = "{}"
 	switch mode {
@@ -155,8 +160,8 @@ func (c *Client) Delete(ctx context.Context, caller session.Caller, r session.Re
 	}
 }
 
-// attemptContext leaves time for a second attempt, and most of the time to the first: an engine that closes the session's
-// connection takes seconds.
+// attemptContext leaves time for a second attempt, and most of the time to the first: an engine that closes the
+// session's connection takes seconds.
 func attemptContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	if end, ok := ctx.Deadline(); ok {
 		return context.WithTimeout(ctx, time.Until(end)*4/5)

@@ -8,8 +8,8 @@ import (
 )
 
 // Normalize completes one session's object for every client (contract 0): both ids, a status on which no client stops
-// polling, isConnected and hasQR as booleans, a lastActivity that is not null. Unknown fields stay. State and code are v's
-// if they are newer than the engine's response.
+// polling, isConnected and hasQR as booleans, a lastActivity that is not null. Unknown fields stay. State and code are
+// v's if they are newer than the engine's response.
 func Normalize(s Object, v *session.Snapshot, now time.Time) Object {
 	out := maps.Clone(s)
 	r := RefOf(s).Merge(v.Session.Ref)
@@ -90,7 +90,8 @@ func NormalizeListBody(body Object, sessions []Object, page, limit int) Object {
 		p = Object{}
 	}
 	total := max(int(Int(p["total"])), int(Int(data["total"])), len(sessions))
-	for name, v := range map[string]int{"total": total, "page": page, "limit": limit, "pages": (total + limit - 1) / limit} {
+	pages := (total + limit - 1) / limit
+	for name, v := range map[string]int{"total": total, "page": page, "limit": limit, "pages": pages} {
 		if _, ok := p[name]; !ok {
 			p[name] = v
 		}

@@ -66,7 +66,8 @@ func SessionOf(body Object) Object {
 // SessionsOf returns the sessions of a list response: data.sessions as documented, or the shapes that clients
 // tolerate (contract C14).
 func SessionsOf(body Object) []Object {
-	for _, candidate := range []any{Data(body)["sessions"], body["sessions"], body["data"], Data(body)["items"], Data(body)["data"]} {
+	data := Data(body)
+	for _, candidate := range []any{data["sessions"], body["sessions"], body["data"], data["items"], data["data"]} {
 		if list, ok := candidate.([]any); ok {
 			out := make([]Object, 0, len(list))
 			for _, item := range list {

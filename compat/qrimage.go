@@ -71,8 +71,8 @@ func RenderQR(text string) (secret.Secret, error) {
 	return secret.NewSecret(dataURLPrefix + base64.StdEncoding.EncodeToString(code.PNG())), nil
 }
 
-// ReadQR decodes the data URL of a PNG to the code's text, as a phone would. The error says what is wrong with the image
-// and never repeats any of it.
+// ReadQR decodes the data URL of a PNG to the code's text, as a phone would. The error says what is wrong with the
+// image and never repeats any of it.
 func ReadQR(image secret.Secret) (secret.Secret, error) {
 	b64, ok := strings.CutPrefix(image.Reveal(), dataURLPrefix)
 	switch {

@@ -36,7 +36,8 @@ func parseRateLimit(h http.Header, prefix string) (session.RateLimit, bool) {
 	if err1 != nil || err2 != nil || err3 != nil || limit <= 0 || remaining < 0 || reset < 0 {
 		return session.RateLimit{}, false
 	}
-	return session.RateLimit{Max: int(limit), Remaining: int(remaining), Reset: time.Duration(reset) * time.Second}, true
+	resetIn := time.Duration(reset) * time.Second
+	return session.RateLimit{Max: int(limit), Remaining: int(remaining), Reset: resetIn}, true
 }
 
 // leadingInt reads "30" and "30, 30;w=60".

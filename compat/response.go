@@ -58,7 +58,9 @@ func (r Response) SessionReport(op string, ref session.Ref, err error) (session.
 	report.Ref, report.Limits = ref.Merge(report.Ref), RateLimits(r.Header, r.At)
 	switch {
 	case err != nil:
-		return report, &session.EngineError{Op: op, Kind: session.KindBadResponse, Status: r.Status, Code: "QR_INVALID", Err: err}
+		return report, &session.EngineError{
+			Op: op, Kind: session.KindBadResponse, Status: r.Status, Code: "QR_INVALID", Err: err,
+		}
 	case op == session.OpQR && report.Image.Empty() && report.State != session.Connected:
 		return report, &session.EngineError{Op: op, Kind: session.KindNotReady, Status: r.Status}
 	}

@@ -111,9 +111,10 @@ func responseCode(e *session.EngineError) (code diagnosis.Code, isFinal bool) {
 // serverErrorCode is the cause of an engine's own error.
 func serverErrorCode(e *session.EngineError) diagnosis.Code {
 	text := strings.ToLower(e.Code + " " + e.Text)
-	isLimit := func(phrase string) bool { return strings.Contains(text, phrase) }
+	isIn := func(phrase string) bool { return strings.Contains(text, phrase) }
+	isLimit := slices.ContainsFunc([]string{"session_limit", "max_sessions", "limit reached"}, isIn)
 	switch {
-	case e.Op == session.OpCreate && slices.ContainsFunc([]string{"session_limit", "max_sessions", "limit reached"}, isLimit):
+	case e.Op == session.OpCreate && isLimit:
 		return diagnosis.SessionLimit
 	case e.Op == session.OpCreate && e.Status == http.StatusConflict:
 		return diagnosis.SessionConflict

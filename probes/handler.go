@@ -16,8 +16,8 @@ import (
 	"qrgate/internal/session"
 )
 
-// Handler serves GET /probe?target=NAME&module=PROBE on the operators' port: it runs the probe and returns the result in
-// Prometheus' text format, as blackbox_exporter does; debug=true returns the log and the configuration too.
+// Handler serves GET /probe?target=NAME&module=PROBE on the operators' port: it runs the probe and returns the result
+// in Prometheus' text format, as blackbox_exporter does; debug=true returns the log and the configuration too.
 //
 // Targets are configured names, never URLs: a client of this port must not choose what the gateway calls. The run ends
 // half a second before X-Prometheus-Scrape-Timeout-Seconds. One runs at a time, and probes that make sessions at most
@@ -37,7 +37,8 @@ func (p *Prober) Handler() http.Handler {
 		release, after := p.throttle.acquire(request, minSpacing(request), time.Now())
 		if release == nil {
 			w.Header().Set("Retry-After", strconv.Itoa(int((after+time.Second-1)/time.Second)))
-			http.Error(w, "Too many runs: another one is in progress, or the last one is too recent.", http.StatusTooManyRequests)
+			text := "Too many runs: another one is in progress, or the last one is too recent."
+			http.Error(w, text, http.StatusTooManyRequests)
 			return
 		}
 		defer release()
@@ -79,8 +80,8 @@ func (p *Prober) parseRequest(r *http.Request) (runRequest, error) {
 	return request, nil
 }
 
-// scrapeLimit is how long a run may take within a scrape's timeout: half a second less for the response, one second less
-// for a cleanup, and at least half of it.
+// scrapeLimit is how long a run may take within a scrape's timeout: half a second less for the response, one second
+// less for a cleanup, and at least half of it.
 func scrapeLimit(timeout time.Duration, makesSession bool) time.Duration {
 	reserve := 500 * time.Millisecond
 	if makesSession {
@@ -125,7 +126,8 @@ func (t *throttle) acquire(
 	}, 0
 }
 
-// exposition is a result in Prometheus' text format, with blackbox_exporter's names, so that its dashboards and rules fit.
+// exposition is a result in Prometheus' text format, with blackbox_exporter's names, so that its dashboards and rules
+// fit.
 func exposition(r Result, limit time.Duration) []byte {
 	var b bytes.Buffer
 	gauge := func(name, help string) {

@@ -98,8 +98,8 @@ func (f *FileIntents) Done(_ context.Context, name string) error {
 	return err // a crash that restores the file costs one more deletion
 }
 
-// Open implements [Intents]. It ignores other files, such as temporary files of a killed process: no session was created
-// for them.
+// Open implements [Intents]. It ignores other files, such as temporary files of a killed process: no session was
+// created for them.
 func (f *FileIntents) Open(context.Context) ([]Intent, error) {
 	entries, err := os.ReadDir(f.dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -145,7 +145,7 @@ func (f *FileIntents) read(name string) (Intent, error) {
 func parseIntent(name string, text []byte) (Intent, error) {
 	var i Intent
 	if err := json.Unmarshal(text, &i); err != nil || i.Session != name || !session.ValidID(name) {
-		return Intent{}, fmt.Errorf("the intent %q is not readable; delete it, and the session of that name if there is one", name)
+		return Intent{}, fmt.Errorf("the intent %q is not readable; delete it, and the session of that name", name)
 	}
 	return i, nil
 }

@@ -33,8 +33,8 @@ func (p *Prober) janitor(ctx context.Context) {
 	}
 }
 
-// sweep deletes the recorded sessions of runs that are over, and no other session. It returns when to sweep again before
-// the usual interval; zero if there is no need.
+// sweep deletes the recorded sessions of runs that are over, and no other session. It returns when to sweep again
+// before the usual interval; zero if there is no need.
 func (p *Prober) sweep(ctx context.Context) (nextAt time.Time) {
 	p.sweepMu.Lock()
 	defer p.sweepMu.Unlock()
@@ -77,8 +77,8 @@ func earliest(a, b time.Time) time.Time {
 	return a
 }
 
-// deleteOrphan deletes one session and removes its intent. ok is also true while the session does not exist but may still
-// appear. The failure is the target's, if there is one.
+// deleteOrphan deletes one session and removes its intent. ok is also true while the session does not exist but may
+// still appear. The failure is the target's, if there is one.
 func (p *Prober) deleteOrphan(ctx context.Context, i Intent) (ok bool, failed *failure) {
 	s := p.targetSession(i.Target, i.Session)
 	defer s.Client.CloseIdleConnections()
@@ -95,8 +95,8 @@ func (p *Prober) deleteOrphan(ctx context.Context, i Intent) (ok bool, failed *f
 	return p.cfg.Intents.Done(ctx, i.Session) == nil, nil
 }
 
-// reportLeadership updates the observer. A follower reports no orphans: those that it could not delete as the leader are
-// the new leader's, and nothing would reset the number here.
+// reportLeadership updates the observer. A follower reports no orphans: those that it could not delete as the leader
+// are the new leader's, and nothing would reset the number here.
 func (p *Prober) reportLeadership() {
 	role, _ := p.leader.current()
 	left := p.results.orphanCount()
@@ -130,9 +130,11 @@ func (o orphans) outage() *failure {
 
 // describe explains a skipped run: how many sessions are left, where they are recorded and what helps.
 func (o orphans) describe(target, location string) string {
-	text := fmt.Sprintf("%d test sessions from earlier runs could not be deleted at %s (recorded in %s). ", o.n, target, location)
+	text := fmt.Sprintf(
+		"%d test sessions from earlier runs could not be deleted at %s (recorded in %s). ", o.n, target, location)
 	if o.last != nil {
 		text += fmt.Sprintf("The last attempt: %s. ", o.last)
 	}
-	return text + "The next run deletes them once the target deletes sessions again; or delete the sessions and then their records."
+	return text + "The next run deletes them once the target deletes sessions again; " +
+		"or delete the sessions and then their records."
 }

@@ -177,8 +177,8 @@ func TestCleanup_SlowDeletionSucceeds(t *testing.T) {
 	})
 }
 
-// The process is killed during its create. The session appears after the next process has searched for it, and is deleted
-// within a minute of the start of that process.
+// The process is killed during its create. The session appears after the next process has searched for it, and is
+// deleted within a minute of the start of that process.
 func TestJanitor_DeletesLateSessionOfKilledProcess(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		i := probes.Intent{Session: "syn-late", Target: "gate", Owner: "earlier", At: time.Now().Add(-time.Second), Until: time.Now().Add(time.Minute)}

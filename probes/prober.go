@@ -8,8 +8,8 @@
 //	create → connect → qr → validate
 //	cleanup                      always, on a context of its own; then the intent is removed
 //
-// A probe is a sequence of steps. One runner serves the schedule ([Prober.Run]), the command line ([Prober.Once]) and the
-// operators' port ([Prober.Handler]). Package doctor uses the same steps on a [Session].
+// A probe is a sequence of steps. One runner serves the schedule ([Prober.Run]), the command line ([Prober.Once]) and
+// the operators' port ([Prober.Handler]). Package doctor uses the same steps on a [Session].
 //
 // Guarantees: a probe touches no session that it did not create, never pairs, and leaves no session behind. A process
 // that is killed leaves an [Intent], and the janitor of the next one deletes that session and no other.
@@ -224,8 +224,8 @@ func (p *Prober) record(r Result) {
 	}
 }
 
-// noLeaderResult is the result of a run that does not happen because the store is unavailable and no replica can lead. A
-// skipped run would look healthy.
+// noLeaderResult is the result of a run that does not happen because the store is unavailable and no replica can lead.
+// A skipped run would look healthy.
 func (p *Prober) noLeaderResult(name string) Result {
 	r := p.newRun(runRequest{probe: name, target: p.cfg.Target.Name})
 	d := diagnosis.New(diagnosis.RedisUnavailable, "no replica can become the leader, so no session was created")

@@ -99,7 +99,8 @@ func checkHealth(ctx context.Context, r *run) (string, *failure) {
 	case f == nil && isHealthy(response):
 		return "GET /health succeeds", nil
 	case f == nil:
-		return "", &failure{code: diagnosis.Engine5xx, evidence: []string{"GET /health reports that the engine is not healthy"}}
+		evidence := []string{"GET /health reports that the engine is not healthy"}
+		return "", &failure{code: diagnosis.Engine5xx, evidence: evidence}
 	case response.Status == 0 || response.Status/100 == 5 || f.code == diagnosis.EngineTimeout:
 		return "", f
 	}
@@ -123,7 +124,8 @@ func create(ctx context.Context, r *run) (string, *failure) {
 	}
 	switch err := r.p.cfg.Intents.Record(ctx, r.intent); {
 	case errors.Is(err, store.ErrStoreUnavailable):
-		return "", &failure{code: diagnosis.RedisUnavailable, evidence: []string{"the intent was not recorded, so no session was created"}}
+		evidence := []string{"the intent was not recorded, so no session was created"}
+		return "", &failure{code: diagnosis.RedisUnavailable, evidence: evidence}
 	case err != nil:
 		evidence := fmt.Sprintf("the intent was not recorded, so no session was created: %v", err)
 		return "", &failure{skip: SkipInternal, evidence: []string{evidence}}
@@ -197,7 +199,8 @@ func fetchDiagnosis(ctx context.Context, r *run, f *failure) *failure {
 	}
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
-	response, err := r.session.Do(ctx, compat.SessionRequest(session.OpStatus, http.MethodGet, r.session.Ref, "qr/status"))
+	request := compat.SessionRequest(session.OpStatus, http.MethodGet, r.session.Ref, "qr/status")
+	response, err := r.session.Do(ctx, request)
 	if err != nil {
 		return f
 	}
@@ -234,7 +237,8 @@ func validate(_ context.Context, r *run) (string, *failure) {
 	}
 	expiry := compat.ExpiryOf(data, compat.EngineClock(r.qr.Header, r.qr.At))
 	if expiry.Known && expiry.In <= 0 {
-		return invalid(diagnosis.QRExpired, fmt.Sprintf("the code had expired %.0f s before the response", -expiry.In.Seconds()))
+		text := fmt.Sprintf("the code had expired %.0f s before the response", -expiry.In.Seconds())
+		return invalid(diagnosis.QRExpired, text)
 	}
 	text, err := compat.ReadQR(secret.NewSecret(compat.StringOf(data["qrCode"])))
 	if err != nil {
@@ -250,7 +254,8 @@ func validate(_ context.Context, r *run) (string, *failure) {
 	return detail, nil
 }
 
-// cleanup deletes the session, whatever the result of the run, and removes its intent. A canceled run does not cancel it.
+// cleanup deletes the session, whatever the result of the run, and removes its intent. A canceled run does not cancel
+// it.
 func (r *run) cleanup(ctx context.Context) (failed *failure) {
 	if r.session.existence == notRequested {
 		return nil

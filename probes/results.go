@@ -44,7 +44,10 @@ type results struct {
 }
 
 func newResults() *results {
-	return &results{past: map[string]history{}, healthy: map[string]bool{}, codes: map[string]fingerprint{}, active: map[string]bool{}}
+	return &results{
+		past: map[string]history{}, healthy: map[string]bool{}, active: map[string]bool{},
+		codes: map[string]fingerprint{},
+	}
 }
 
 // record stores a result and reports whether the health of the probe changed. A first success is no change.

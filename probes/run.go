@@ -137,11 +137,12 @@ func (r *run) conclude(ctx context.Context) {
 }
 
 func (r *run) skip(reason, problem string) {
-	r.result.Outcome, r.result.SkipReason, r.result.Problem, r.result.Diagnosis = session.Abandoned, reason, problem, nil
+	r.result.Outcome, r.result.Diagnosis = session.Abandoned, nil
+	r.result.SkipReason, r.result.Problem = reason, problem
 }
 
-// fairResponseTime is how long a target may take for one response before its silence counts as a failure: as long as the
-// health probe allows.
+// fairResponseTime is how long a target may take for one response before its silence counts as a failure: as long as
+// the health probe allows.
 const fairResponseTime = 5 * time.Second
 
 // ignoreShortTimeout turns a failure into a skip if a manual run's timeout was too short for a healthy target.
@@ -161,6 +162,7 @@ func (r *run) ignoreShortTimeout(ctx context.Context, f *failure, took time.Dura
 }
 
 func tooShort(what string, had, fair time.Duration) *failure {
-	return &failure{skip: SkipTooShort, evidence: []string{fmt.Sprintf(
-		"the run waited %.1f s for %s, which may take %.0f s; increase the timeout", had.Seconds(), what, fair.Seconds())}}
+	text := fmt.Sprintf("the run waited %.1f s for %s, which may take %.0f s; increase the timeout",
+		had.Seconds(), what, fair.Seconds())
+	return &failure{skip: SkipTooShort, evidence: []string{text}}
 }

@@ -15,8 +15,8 @@ import (
 	"qrgate/internal/session"
 )
 
-// Run probes on schedule until ctx ends. Then it stops in order: no new runs, those in progress are canceled and clean up,
-// and the lease is released. It returns nil.
+// Run probes on schedule until ctx ends. Then it stops in order: no new runs, those in progress are canceled and clean
+// up, and the lease is released. It returns nil.
 func (p *Prober) Run(ctx context.Context) error {
 	alive := context.WithoutCancel(ctx)
 	runs, cancelRuns := context.WithCancelCause(alive)
@@ -49,8 +49,8 @@ type slot struct {
 	every, phase time.Duration
 }
 
-// phase is when in its interval the i-th of n probes runs: the probes are spread evenly, and each replica and restart has
-// another offset.
+// phase is when in its interval the i-th of n probes runs: the probes are spread evenly, and each replica and restart
+// has another offset.
 func phase(every time.Duration, base float64, i, n int) time.Duration {
 	_, part := math.Modf(base + float64(i)/float64(max(n, 1)))
 	return time.Duration(part * float64(every))
@@ -142,7 +142,8 @@ func ParseWindows(text string) ([]Window, error) {
 		}
 		w, err := parseWindow(part)
 		if err != nil {
-			return nil, fmt.Errorf("%q is not a maintenance window; write it in UTC as sat,sun 22:00-02:30 or daily 03:00-03:15", part)
+			return nil, fmt.Errorf("%q is not a maintenance window; "+
+				"write it in UTC as sat,sun 22:00-02:30 or daily 03:00-03:15", part)
 		}
 		all = append(all, w)
 	}

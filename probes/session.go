@@ -35,7 +35,7 @@ const (
 // IsRejected reports whether the target certainly made no session.
 func (s *Session) IsRejected() bool { return s.existence == rejected }
 
-// randomName returns 2*bytes hexadecimal-like characters that are valid in a sessionId.
+// randomName returns random characters that are valid in a sessionId.
 func randomName(bytes int) string {
 	b := make([]byte, bytes)
 	_, _ = rand.Read(b) // never fails
@@ -71,7 +71,8 @@ func (s *Session) Create(ctx context.Context, displayName string) error {
 	case failure != nil:
 		return err
 	case ref.Name != "" && ref.Name != s.Ref.Name:
-		return &session.EngineError{Op: session.OpCreate, Kind: session.KindBadResponse, Reason: "the response is about another session"}
+		const reason = "the response is about another session"
+		return &session.EngineError{Op: session.OpCreate, Kind: session.KindBadResponse, Reason: reason}
 	}
 	s.existence, s.Ref.ID = created, ref.ID
 	return nil
@@ -93,7 +94,8 @@ const (
 
 // Poll sends the request of each poll until isDone or the end of ctx, and returns how many it sent.
 func (s *Session) Poll(
-	ctx context.Context, request func(poll int) compat.Request, isDone func(compat.Request, compat.Response, error) bool,
+	ctx context.Context, request func(poll int) compat.Request,
+	isDone func(compat.Request, compat.Response, error) bool,
 ) (polls int) {
 	for interval := minPollInterval; ; interval = min(2*interval, maxPollInterval) {
 		polls++
@@ -123,8 +125,8 @@ func nextInterval(ctx context.Context, interval, retryAfter time.Duration) time.
 	return interval
 }
 
-// Delete deletes the session and retries until ctx ends. isGone is false while a session may still appear or exists; the
-// error is that of the last attempt. The detail is for people.
+// Delete deletes the session and retries until ctx ends. isGone is false while a session may still appear or exists;
+// the error is that of the last attempt. The detail is for people.
 func (s *Session) Delete(ctx context.Context) (isGone bool, detail string, err error) {
 	if s.existence == rejected {
 		return true, "no session was created", nil

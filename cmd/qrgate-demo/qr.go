@@ -8,8 +8,8 @@ import (
 	"image/png"
 	"strings"
 
-	"github.com/makiuchi-d/gozxing"
-	"github.com/makiuchi-d/gozxing/qrcode"
+	"qrgate/compat"
+	"qrgate/internal/secret"
 )
 
 // readQR decodes a data URL as a phone does: the image, then the code's text.
@@ -26,16 +26,8 @@ func readQR(dataURL string) (image.Image, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	bitmap, err := gozxing.NewBinaryBitmapFromImage(img)
-	if err != nil {
-		return nil, "", err
-	}
-	hints := map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_PURE_BARCODE: true}
-	result, err := qrcode.NewQRCodeReader().Decode(bitmap, hints)
-	if err != nil {
-		return nil, "", errors.New("the image contains no readable QR")
-	}
-	return img, result.GetText(), nil
+	text, err := compat.ReadQR(secret.NewSecret(dataURL))
+	return img, text.Reveal(), err
 }
 
 // drawQR draws the code with half blocks, two rows of modules per line. With color it is black on white, so that a phone

@@ -94,7 +94,8 @@ func (e *EngineError) String() string {
 // Unwrap returns the cause.
 func (e *EngineError) Unwrap() error { return e.Err }
 
-// AsEngineError returns the EngineError in err, nil for a nil error, and a KindServerError for an error of another type.
+// AsEngineError returns the EngineError in err, nil for a nil error, and a KindServerError for an error of another
+// type.
 func AsEngineError(err error) *EngineError {
 	if err == nil {
 		return nil

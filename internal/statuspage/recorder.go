@@ -1,7 +1,6 @@
 package statuspage
 
 import (
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -154,17 +153,8 @@ func (a Answer) masked() Answer {
 
 // String describes the answer without its duration.
 func (a Answer) String() string {
-	text := a.Op + ": " + a.Class
-	if a.Status != 0 {
-		text += fmt.Sprintf(", HTTP %d", a.Status)
-	}
-	if a.Code != "" {
-		text += " " + a.Code
-	}
-	if a.Why != "" {
-		text += " (" + a.Why + ")"
-	}
-	return text
+	e := session.EngineError{Op: a.Op, Kind: session.ErrorKind(a.Class), Status: a.Status, Code: a.Code, Reason: a.Why}
+	return e.String()
 }
 
 // Line describes the answer with its duration.

@@ -38,7 +38,8 @@ type Config struct {
 	// QRTimeout is how long to wait for the QR after the connect was accepted; 0: 30 s.
 	QRTimeout time.Duration
 	// RecordIntent is called before the session is created and Done when it is deleted, so that another process can
-	// delete it if this one is killed. Left is called instead of Done if the session exists, or may exist. They may be nil.
+	// delete it if this one is killed. Left is called instead of Done if the session exists, or may exist. They may be
+	// nil.
 	RecordIntent, Done, Left func(ctx context.Context, session string) error
 	// CheckWhatsApp is the connectivity check from this host, which reports each of its steps; may be nil.
 	CheckWhatsApp func(ctx context.Context, progress func(Check)) session.ConnectivityResult
@@ -200,7 +201,8 @@ func identify(ctx context.Context, s *probes.Session) (string, error) {
 	switch {
 	case isEngineAPI(response), response.Status == http.StatusUnauthorized, isList:
 		return fmt.Sprintf("GET /api/sessions returns %d", response.Status), nil
-	case failure != nil && (response.Status == 0 || response.Status/100 == 5 || failure.Kind == session.KindRateLimited):
+	case failure == nil:
+	case response.Status == 0, response.Status/100 == 5, failure.Kind == session.KindRateLimited:
 		return "", err
 	}
 	return "", &session.EngineError{Op: session.OpList, Kind: session.KindBadResponse, Status: response.Status}

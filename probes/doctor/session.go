@@ -30,7 +30,8 @@ func (r *run) checkSession(ctx context.Context, s *probes.Session) {
 	if r.RecordIntent != nil {
 		if err := r.RecordIntent(ctx, name); err != nil {
 			r.found.isUnrecorded = true
-			r.add(Check{Name: CheckCreate, Detail: "skipped: the session could not be recorded for its deletion: " + err.Error()})
+			detail := "skipped: the session could not be recorded for its deletion: " + err.Error()
+			r.add(Check{Name: CheckCreate, Detail: detail})
 			return
 		}
 	}
@@ -107,8 +108,8 @@ func connect(ctx context.Context, s *probes.Session, state session.Session) (ses
 	return state, err
 }
 
-// waitForQR polls for the QR, and every third time for the state, where engines report why there is none. It ends with a
-// QR, with a cause that waiting does not change, or with the timeout, which counts from the connect on.
+// waitForQR polls for the QR, and every third time for the state, where engines report why there is none. It ends with
+// a QR, with a cause that waiting does not change, or with the timeout, which counts from the connect on.
 func (r *run) waitForQR(ctx context.Context, s *probes.Session, state session.Session) session.Session {
 	startedAt := time.Now()
 	waitCtx, cancel := context.WithTimeout(ctx, r.QRTimeout)

@@ -56,7 +56,8 @@ func (v verdict) localize(language string) diagnosis.Diagnosis {
 	return d
 }
 
-// conclude derives the verdict. An engine that emitted a QR is healthy, whatever the connectivity check from here found.
+// conclude derives the verdict. An engine that emitted a QR is healthy, whatever the connectivity check from here
+// found.
 func conclude(f findings, now time.Time) verdict {
 	f.environment.Connectivity = f.whatsapp
 	isChecked := !f.whatsapp.At.IsZero()
@@ -74,7 +75,8 @@ func conclude(f findings, now time.Time) verdict {
 	case isChecked && !f.whatsapp.OK():
 		d := diagnosis.New(f.whatsapp.Code, f.whatsapp.Evidence...)
 		if f.hasEngine {
-			d.Evidence = append(d.Evidence, "this is the connection from this host; the engine may use another, and no session was created")
+			d.Evidence = append(d.Evidence,
+				"this is the connection from this host; the engine may use another, and no session was created")
 		}
 		return verdict{Diagnosis: d, isComplete: !f.hasEngine}
 	}
@@ -90,7 +92,8 @@ func (f findings) withQR() verdict {
 	v := healthy("the engine emitted a QR for the test session")
 	if n := len(f.pollErrors); n > 0 {
 		v.help = helpPollErrors
-		v.Evidence = append(v.Evidence, fmt.Sprintf("%d of %d polls failed before: %s", n, f.session.Polls, describe(f.pollErrors[n-1])))
+		last := describe(f.pollErrors[n-1])
+		v.Evidence = append(v.Evidence, fmt.Sprintf("%d of %d polls failed before: %s", n, f.session.Polls, last))
 	}
 	switch {
 	case f.whatsapp.At.IsZero() || f.whatsapp.OK():
@@ -100,7 +103,8 @@ func (f findings) withQR() verdict {
 	default:
 		v.help = helpOwnConnection
 	}
-	v.Evidence = append(v.Evidence, fmt.Sprintf("the check from this host failed at %s: %s", f.whatsapp.Step, f.whatsapp.Code))
+	text := fmt.Sprintf("the check from this host failed at %s: %s", f.whatsapp.Step, f.whatsapp.Code)
+	v.Evidence = append(v.Evidence, text)
 	return v
 }
 
@@ -131,8 +135,8 @@ func (f findings) withoutQR(now time.Time) verdict {
 	return f.afterTimeout(now)
 }
 
-// deniedAfterCreate is the verdict on an engine that does not know the session that it has just created. No caller used a
-// wrong id.
+// deniedAfterCreate is the verdict on an engine that does not know the session that it has just created. No caller used
+// a wrong id.
 func deniedAfterCreate(evidence ...string) verdict {
 	d := diagnosis.New(diagnosis.EngineBadResponse, evidence...)
 	return verdict{Diagnosis: d, title: titleDenied, help: helpOneEngine, isComplete: true}

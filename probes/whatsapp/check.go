@@ -1,6 +1,6 @@
-// Package whatsapp checks the connection from this host to WhatsApp, without the engine: DNS, TCP, TLS, the upgrade to a
-// websocket, and a handshake up to the codes of an unpaired device. Beside a failing engine it shows whether WhatsApp, the
-// network here or the engine alone is at fault; see [session.CrossCheck].
+// Package whatsapp checks the connection from this host to WhatsApp, without the engine: DNS, TCP, TLS, the upgrade to
+// a websocket, and a handshake up to the codes of an unpaired device. Beside a failing engine it shows whether
+// WhatsApp, the network here or the engine alone is at fault; see [session.CrossCheck].
 //
 //	result := whatsapp.Check(ctx, whatsapp.Config{Handshake: …}) // once
 //	watcher := whatsapp.New(whatsapp.Config{Handshake: …})       // in the background
@@ -112,7 +112,8 @@ func (k *check) dial(ctx context.Context) bool {
 		failure := dialFailure(err, step)
 		k.add(Step{failure.step, false, took, failure.detail}, failure.code)
 	case res.StatusCode != http.StatusSwitchingProtocols:
-		k.add(Step{session.StepUpgrade, false, took, fmt.Sprintf("HTTP %d", res.StatusCode)}, statusCode(res.StatusCode))
+		detail := fmt.Sprintf("HTTP %d", res.StatusCode)
+		k.add(Step{session.StepUpgrade, false, took, detail}, statusCode(res.StatusCode))
 	default:
 		k.add(Step{session.StepUpgrade, true, took, "switched protocols"}, diagnosis.None)
 		return true
@@ -161,8 +162,8 @@ type failure struct {
 	detail string
 }
 
-// dialFailure classifies an error of the dial. step is the trace's next step; the error's own class comes first, because
-// a custom dialer reports nothing to the trace.
+// dialFailure classifies an error of the dial. step is the trace's next step; the error's own class comes first,
+// because a custom dialer reports nothing to the trace.
 func dialFailure(err error, step session.ConnectivityStep) failure {
 	switch f := compat.ClassifyTransportError(err); f.Class {
 	case compat.TransportProxy:

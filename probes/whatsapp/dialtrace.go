@@ -58,8 +58,8 @@ func (t *dialTrace) pass(name session.ConnectivityStep, err error, detail string
 	t.last = now
 }
 
-// completed returns the steps that succeeded, in their order. A custom dialer reports none; they succeeded all the same if
-// there is a connection.
+// completed returns the steps that succeeded, in their order. A custom dialer reports none; they succeeded all the same
+// if there is a connection.
 func (t *dialTrace) completed() []Step {
 	t.mu.Lock()
 	defer t.mu.Unlock()
