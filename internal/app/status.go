@@ -12,7 +12,7 @@ import (
 	"qrgate/probes"
 )
 
-// mountStatus puts the operators' page on their port.
+// mountStatus serves the status page.
 func (a *App) mountStatus(mux *http.ServeMux) {
 	started := time.Now()
 	page := statuspage.Handler(func() statuspage.Snapshot { return a.snapshot(started, time.Now()) })
@@ -21,7 +21,7 @@ func (a *App) mountStatus(mux *http.ServeMux) {
 	mux.Handle("GET /status/", page)
 }
 
-// snapshot is what the page shows: what passed by, and what is true now.
+// snapshot combines recent events with the current state.
 func (a *App) snapshot(started, now time.Time) statuspage.Snapshot {
 	s := a.recorder.Snapshot(now)
 	stats := a.acquirer.Stats()
@@ -53,7 +53,7 @@ func (a *App) snapshot(started, now time.Time) statuspage.Snapshot {
 	return s
 }
 
-// splitByOrigin parts clients' sessions from those of probes.
+// splitByOrigin separates clients' sessions from those of probes.
 func splitByOrigin(stats acquire.Stats) (clients map[session.State]int, probing int) {
 	clients = map[session.State]int{}
 	for state, n := range stats.Sessions {
@@ -63,21 +63,20 @@ func splitByOrigin(stats acquire.Stats) (clients map[session.State]int, probing 
 	return clients, probing
 }
 
-// probesView sorts the runs by probe, each probe's newest first. Without a key most probes cannot run, which the
-// page says.
+// probesView groups the runs by probe, the newest first. Without a key most probes cannot run.
 func probesView(runs []probes.Result, every map[string]time.Duration, key bool) statuspage.Probes {
 	out := statuspage.Probes{Configured: key}
 	if !key {
-		out.Note = "No probes are configured: set QRGATE_PROBE_API_KEY, and the gate walks the way to a QR by itself."
+		out.Note = "No probes are configured. Set QRGATE_PROBE_API_KEY to probe the acquisition of a QR."
 		if len(every) > 0 {
-			out.Note = "Without a key of their own, probes make no sessions: set QRGATE_PROBE_API_KEY, and the gate walks the way to a QR by itself."
+			out.Note = "Probes without a key create no sessions. Set QRGATE_PROBE_API_KEY to probe the acquisition of a QR."
 		}
 	}
 	for _, name := range probes.Names() {
 		p := statuspage.Probe{Name: name, Every: every[name].Seconds()}
 		for _, r := range runs {
 			if r.Probe == name {
-				p.Runs = append(p.Runs, shown(r))
+				p.Runs = append(p.Runs, runView(r))
 			}
 		}
 		if len(p.Runs) > 0 || p.Every > 0 {
@@ -87,8 +86,8 @@ func probesView(runs []probes.Result, every map[string]time.Duration, key bool) 
 	return out
 }
 
-// shown is a run without its session.
-func shown(r probes.Result) statuspage.Run {
+// runView is a run without its session.
+func runView(r probes.Result) statuspage.Run {
 	out := statuspage.Run{ID: r.ID, Began: r.StartedAt, Seconds: r.Seconds, Outcome: r.Outcome, Missed: r.SkipReason}
 	if r.Diagnosis != nil {
 		out.Code = r.Diagnosis.Code
