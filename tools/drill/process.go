@@ -14,7 +14,7 @@ import (
 )
 
 // startTimeout is the time limit for the start of a program, on a slow machine.
-const startTimeout = 30 * time.Second
+const startTimeout = time.Minute
 
 // process is a running program.
 type process struct {
