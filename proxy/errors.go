@@ -84,16 +84,15 @@ func isClientDisconnect(client error) bool {
 // classifyError is the response to a failed call. err is the transport's; client is why the client's body could not be
 // read, and cause why qrgate canceled the call; both may be nil.
 func classifyError(err, client, cause error) apiError {
-	var dial *net.OpError
-	var timeout net.Error
+	f := compat.ClassifyTransportError(err)
 	switch {
 	case client != nil:
 		return bodyError(client)
 	case errors.Is(cause, errIdle):
 		return apiError{http.StatusGatewayTimeout, compat.CodeEngineTimeout, textTimeout}
-	case errors.As(err, &dial) && dial.Op == "dial":
+	case f.IsNotConnected():
 		return apiError{http.StatusServiceUnavailable, compat.CodeEngineUnreachable, textUnreachable}
-	case errors.As(err, &timeout) && timeout.Timeout():
+	case f.Timeout:
 		return apiError{http.StatusGatewayTimeout, compat.CodeEngineTimeout, textTimeout}
 	}
 	return apiError{http.StatusBadGateway, compat.CodeEngineBadAnswer, textBadAnswer}

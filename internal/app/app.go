@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"qrgate/compat"
 	"qrgate/compat/embedded"
 	"qrgate/compat/inboxhub"
 	"qrgate/internal/acquire"
@@ -208,7 +209,7 @@ type watchedTransport struct {
 // RoundTrip implements [http.RoundTripper].
 func (t watchedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	res, err := t.RoundTripper.RoundTrip(r)
-	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
+	if compat.ClassifyTransportError(err).IsNotConnected() {
 		t.onUnreachable()
 	}
 	return res, err
