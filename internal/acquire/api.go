@@ -66,6 +66,12 @@ func (m *Manager) waitQR(
 	w := &waiter{t: t, interest: inQR, endsAt: endsAt, done: m.isDone}
 	snap, err := m.waitAuthorized(ctx, w)
 	err = orNotYet(err)
+	now := time.Now()
+	if snap.Ready && !m.isReady(snap, now) { // the engine was unreachable since the code was confirmed
+		suspect := *snap
+		suspect.Ready = false
+		snap = &suspect
+	}
 	m.emitWait(w.t, c, snap, err, startedAt)
 	return snap, err
 }
@@ -386,11 +392,12 @@ func (m *Manager) Invalidate(ctx context.Context, c session.Caller, r session.Re
 		r = r.Merge(t.ref)
 	}
 	tn.mu.Unlock()
-	if t != nil {
-		t.send(message{end: true})
-	}
+	hasEnded := t != nil && t.send(message{end: true})
 	if deleted {
 		m.evictRef(ctx, c, r)
+	}
+	if hasEnded {
+		return t.endErr
 	}
 	return m.store.tombstone(ctx, recordKey{c, r.CacheKey()}, time.Now())
 }

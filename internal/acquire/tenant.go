@@ -156,7 +156,12 @@ func (tn *tenant) index(t *tracker, r session.Ref) (other *tracker) {
 	if _, ok := tn.trackers[t]; !ok {
 		return nil
 	}
-	if other := tn.byID[r.ID]; r.ID > 0 && other != nil && other != t {
+	other = tn.byID[r.ID]
+	if r.ID == 0 || other == nil {
+		other = tn.byName[r.Name]
+	}
+	isSame := other != nil && (r.ID == 0 || other.ref.ID == 0 || other.ref.ID == r.ID) // a name may be used again
+	if isSame && other != t {
 		tn.remove(t)
 		tn.indexLocked(other, r)
 		return other

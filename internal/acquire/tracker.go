@@ -61,6 +61,7 @@ type tracker struct {
 	leaseUntil        time.Time // this replica polls
 	otherLeaseUntil   time.Time // another one does
 	lastReportedCause diagnosis.Code
+	endErr            error    // of the store, when the session was forgotten
 	successor         *tracker // the tracker of the same session that goes on
 }
 
@@ -267,7 +268,7 @@ func (t *tracker) handle(ctx context.Context, m message) bool {
 		t.tenant.cancelCall(t)
 	}
 	if m.end {
-		t.end(ctx, m)
+		t.end(ctx)
 		return false
 	}
 	t.update(ctx, m.apply)
@@ -277,10 +278,14 @@ func (t *tracker) handle(ctx context.Context, m message) bool {
 	return t.successor == nil
 }
 
+// maxSaveAttempts is how often an update is applied again to what other replicas wrote meanwhile.
+const maxSaveAttempts = 5
+
 // update takes the session to its next value: publishes it, emits events, and stores it. When another replica has
-// written meanwhile, that is read and the update applied again.
+// written meanwhile, that is read and the update applied again. When another tracker turns out to own the session, it
+// takes the update over.
 func (t *tracker) update(ctx context.Context, apply update) {
-	for attempt := range 2 {
+	for attempt := range maxSaveAttempts {
 		now := time.Now()
 		before := t.session
 		t.session = apply(before, now)
@@ -292,7 +297,11 @@ func (t *tracker) update(ctx context.Context, apply update) {
 		if before.Ref != t.session.Ref {
 			t.rekey(ctx)
 		}
-		if t.successor != nil || !needsSave(before, t.session) || t.save(ctx) {
+		if t.successor != nil {
+			t.successor.send(message{apply: withRef(t.session.Ref, apply)})
+			return
+		}
+		if !needsSave(before, t.session) || t.save(ctx) {
 			return
 		}
 	}
@@ -307,12 +316,12 @@ func (t *tracker) noteQR(before session.Session, now time.Time) {
 	t.m.health.recordSuccess(now)
 }
 
-// save writes the session. It is false when another replica had written, which is taken over.
+// save writes the session. It is false when another replica had written, which is taken over: the update must be
+// applied again.
 func (t *tracker) save(ctx context.Context) bool {
 	version, err := t.m.store.save(ctx, t.key, t.session, t.version, time.Now())
 	if errors.Is(err, store.ErrVersionConflict) {
-		t.reload(ctx)
-		return false
+		return !t.reload(ctx)
 	}
 	if err == nil {
 		t.version = max(t.version, version)
@@ -320,12 +329,12 @@ func (t *tracker) save(ctx context.Context) bool {
 	return true // without the store the session goes on in memory
 }
 
-// reload takes what another replica wrote, if it is newer than what is known here.
-func (t *tracker) reload(ctx context.Context) {
+// reload takes what another replica wrote, if it is newer than what is known here, and reports whether it was.
+func (t *tracker) reload(ctx context.Context) bool {
 	now := time.Now()
 	s, version, err := t.m.store.load(ctx, t.key, now)
 	if err != nil || version <= t.version {
-		return
+		return false
 	}
 	s.Ref = s.Ref.Merge(t.session.Ref)
 	if s.State == "" {
@@ -333,6 +342,7 @@ func (t *tracker) reload(ctx context.Context) {
 	}
 	t.session, t.version = s, version
 	t.publish(now, true)
+	return true
 }
 
 // rekey follows a session whose other id was learned: it is indexed by both, and its record moves to the key that
@@ -341,7 +351,6 @@ func (t *tracker) rekey(ctx context.Context) {
 	if other := t.tenant.index(t, t.session.Ref); other != nil {
 		t.successor = other // it was tracked under its other id already; that tracker goes on
 		t.publish(time.Now(), true)
-		other.post(message{apply: withRef(t.session.Ref)})
 		return
 	}
 	if t.session.Ref.CacheKey() == t.key.name {
@@ -358,11 +367,11 @@ func (t *tracker) rekey(ctx context.Context) {
 	}
 }
 
-// withRef adds ids to a session.
-func withRef(r session.Ref) update {
-	return func(s session.Session, _ time.Time) session.Session {
+// withRef adds ids to a session before an update.
+func withRef(r session.Ref, apply update) update {
+	return func(s session.Session, now time.Time) session.Session {
 		s.Ref = s.Ref.Merge(r)
-		return s
+		return apply(s, now)
 	}
 }
 
@@ -389,10 +398,12 @@ func (t *tracker) giveUp(ctx context.Context) {
 	t.leaseUntil = time.Time{}
 }
 
-// end publishes that nothing is known any more.
-func (t *tracker) end(ctx context.Context, m message) {
+// end forgets the session, here and in the store, and publishes that nothing is known any more. The record goes first:
+// a tracker that starts afterwards must not find it.
+func (t *tracker) end(ctx context.Context) {
 	now := time.Now()
 	t.emitAbandoned(now)
+	t.endErr = t.m.store.tombstone(ctx, t.key, now)
 	t.session = session.Session{Ref: t.session.Ref, State: session.Disconnected, Since: now}
 	t.tenant.mu.Lock()
 	t.tenant.remove(t)

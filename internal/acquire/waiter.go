@@ -64,11 +64,32 @@ func (w *waiter) wait(ctx context.Context) (*session.Snapshot, error) {
 		return p.snapshot, nil
 	}
 	if !w.join(p.snapshot) {
+		if w.t.isRemoved() {
+			return w.t.lastSnapshot(ctx) // the caller goes on at the tracker that took over
+		}
 		w.t.turnAway(w.interest, w.startedAt) // the answer is "not yet", at once; the next one may be better
 		return p.snapshot, session.ErrTooManyWaiters
 	}
 	defer w.leave()
 	return w.waitJoined(ctx, w.startedAt)
+}
+
+// isRemoved reports whether the tracker has ended, or is about to.
+func (t *tracker) isRemoved() bool {
+	t.tenant.mu.Lock()
+	defer t.tenant.mu.Unlock()
+	_, tracked := t.tenant.trackers[t]
+	return !tracked
+}
+
+// lastSnapshot waits until the tracker has ended, and returns what it published last.
+func (t *tracker) lastSnapshot(ctx context.Context) (*session.Snapshot, error) {
+	select {
+	case <-t.ended:
+		return t.state.Load().snapshot, nil
+	case <-ctx.Done():
+		return t.state.Load().snapshot, context.Cause(ctx)
+	}
 }
 
 // waitJoined waits in the place that the waiter has. A refusal of the engine counts if it came after since.
