@@ -30,7 +30,7 @@ type QRService interface {
 	Follow(ctx context.Context, c session.Caller, id string) (session.Follower, error)
 
 	// AdmitCreate waits until a create may be sent; the caller calls release when the engine has responded. wait is above
-	// 0, and release nil, when the engine's rate limit leaves no call for that long.
+	// 0, and the create is not sent, when the engine's rate limit leaves no call for that long.
 	AdmitCreate(ctx context.Context, c session.Caller) (release func(), wait time.Duration)
 	// OnCreateRefused records that the engine refused to create a session of this name.
 	OnCreateRefused(c session.Caller, name string)

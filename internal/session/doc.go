@@ -1,6 +1,6 @@
-// Package qrgate holds the words that every room of the gateway speaks: session, state, QR, caller,
-// observation, fault, diagnosis, event. It uses the standard library alone and does no I/O, reads no
-// clock and starts no goroutine; whatever needs those lives in a room of its own.
+// Package session is the domain model that all packages share: Session, QR, Ref, State, Engine, EngineError, Event and
+// Snapshot, the pure functions that take a session to its next value, and the rules that diagnose why it has no QR.
 //
-// docs/ARCHITECTURE.md shows the rooms and the way of one request through them.
+// It does no I/O, reads no clock and starts no goroutine. docs/ARCHITECTURE.md shows the packages and the path of one
+// request through them.
 package session

@@ -7,12 +7,12 @@ import (
 	"qrgate/internal/secret"
 )
 
-// Engine is what makes QRs. Every method returns a *Fault as its error, and fills the observation with
-// what could be read even then, the limits above all.
+// Engine makes QRs. Every method returns an *EngineError as its error, and fills the report with what could be read even
+// then, above all the rate limits.
 type Engine interface {
-	// Connect asks the engine to begin, or begin again, with a session.
+	// Connect asks the engine to start, or restart, a session.
 	Connect(ctx context.Context, c Caller, r Ref, how ConnectMode) (SessionReport, error)
-	// QR asks for the current code. KindNotReady is its usual fault.
+	// QR asks for the current code. KindNotReady is its usual error.
 	QR(ctx context.Context, c Caller, r Ref) (SessionReport, error)
 	// Status asks for the state. An engine may deny a session here that it serves elsewhere.
 	Status(ctx context.Context, c Caller, r Ref) (SessionReport, error)
@@ -20,10 +20,10 @@ type Engine interface {
 	List(ctx context.Context, c Caller) (SessionList, error)
 }
 
-// ConnectMode is how hard the engine is asked to begin.
+// ConnectMode selects the request that starts a session.
 type ConnectMode string
 
-// The ways to begin, gentlest first.
+// The connect modes, in the order in which recovery uses them.
 const (
 	Connect ConnectMode = "connect"       // POST connect
 	Force   ConnectMode = "connect_force" // POST connect with {"force":true}

@@ -65,13 +65,13 @@ func (t FailureStreak) findingFor(code diagnosis.Code, now time.Time) finding {
 	return finding{code: code, since: t.Since, confirmed: t.Times >= 2, evidence: []string{t.String(now)}}
 }
 
-// EngineDiagnosis is the diagnosis of an engine that fails so, when nothing may be said of the session itself; None if the
 // Err is the streak's last failure as an engine returns it.
 func (t FailureStreak) Err() *EngineError {
 	return &EngineError{Op: t.Op, Kind: t.Kind, Status: t.Status, Code: t.Code, Text: t.Text, RetryAfter: t.RetryAfter}
 }
 
-// trouble is no failure of the engine.
+// EngineDiagnosis is the diagnosis of an engine that fails this way, without anything about the session itself. It is
+// None if the failure is not the engine's.
 func (t FailureStreak) EngineDiagnosis(now time.Time) diagnosis.Diagnosis {
 	code, ok := unreachableKinds[t.Kind]
 	switch {

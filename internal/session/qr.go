@@ -61,7 +61,4 @@ func (q QR) NeedsRevalidation(now time.Time) bool {
 	return now.Sub(q.SeenAt) > RevalidateAfter && now.Sub(q.ConfirmedAt) > RevalidatedFor
 }
 
-// Fading reports whether the code is too near its end to be handed out: the next one is due.
-func (q QR) Fading(now time.Time) bool { return q.Present() && q.TTL(now) < q.minTTL() }
-
 func (q QR) minTTL() time.Duration { return min(10*time.Second, q.ExpiresAt.Sub(q.SeenAt)/4) }

@@ -37,7 +37,7 @@ type Session struct {
 	Traceparent string  `json:"traceparent"` // of the request that everything began with: the create, or a later connect
 }
 
-// Recovery remembers what qrgate did on its own account.
+// Recovery records the recovery steps that qrgate took.
 type Recovery struct {
 	ReconnectedAt time.Time `json:"reconnected_at"`
 	ForcedAt      time.Time `json:"forced_at"`
@@ -284,7 +284,7 @@ func (s Session) AfterConnectError(err error, now time.Time) Session {
 		s.AuthorizedAt = now
 		return s.markPaired(now)
 	case KindSessionNotFound, KindKeyRefused:
-		return s.stop(now) // nothing can be connected there; retries would only be a storm
+		return s.stop(now) // nothing can be connected there; retries would only cost calls
 	case KindServerError, KindTimeout, KindUnreachable, KindRateLimited, KindBadResponse:
 		if s.AcquiringSince.IsZero() {
 			s = s.StartAcquiring(now)
