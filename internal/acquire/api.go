@@ -23,7 +23,7 @@ func (m *Manager) WaitQR(
 ) (*session.Snapshot, error) {
 	if t := m.cached(c, id); t != nil && m.base.Err() == nil {
 		if snap := m.readySnapshot(t, time.Now()); snap != nil {
-			m.emitWait(t, c, snap, nil, time.Now())
+			m.emitWait(c, snap, nil, time.Now())
 			return snap, nil
 		}
 	}
@@ -72,7 +72,7 @@ func (m *Manager) waitQR(
 		suspect.Ready = false
 		snap = &suspect
 	}
-	m.emitWait(w.t, c, snap, err, startedAt)
+	m.emitWait(c, snap, err, startedAt)
 	return snap, err
 }
 
@@ -147,7 +147,7 @@ func (m *Manager) cachedRefusal(t *tracker) (*session.Snapshot, error) {
 }
 
 // emitWait reports how a request for the QR ended.
-func (m *Manager) emitWait(t *tracker, c session.Caller, snap *session.Snapshot, err error, startedAt time.Time) {
+func (m *Manager) emitWait(c session.Caller, snap *session.Snapshot, err error, startedAt time.Time) {
 	now := time.Now()
 	s := &snap.Session
 	m.cfg.OnEvent(session.Event{Kind: session.EventWait, At: now, Duration: now.Sub(startedAt), Traffic: c.Traffic,
