@@ -69,7 +69,7 @@ func (tn *tenant) tryCreate(now time.Time) (changed <-chan struct{}, ok bool) {
 	return nil, true
 }
 
-// unconnected is how many sessions were just created and not connected yet; tn.mu is held.
+// unconnected is how many sessions were just created and not connected yet; the caller holds tn.mu.
 func (tn *tenant) unconnected(now time.Time) int {
 	n := 0
 	for t := range tn.trackers {
@@ -105,7 +105,7 @@ func (tn *tenant) endCreate() {
 }
 
 // connectAllowedAt is when a client's connect of t may be sent. It leaves connectReserve calls while the QRs of other
-// sessions are awaited; tn.mu is held.
+// sessions are awaited; the caller holds tn.mu.
 func (tn *tenant) connectAllowedAt(t *tracker, now time.Time) time.Time {
 	others := len(tn.waiting)
 	if _, ok := tn.waiting[t]; ok {

@@ -118,7 +118,7 @@ func (m *Manager) isDone(s *session.Snapshot, now time.Time) bool {
 	return m.isReady(s, now) || s.Session.State == session.Connected || s.Diagnosis.NeedsPerson()
 }
 
-// requestQR says that somebody wants the QR. Most who do join an acquisition that is on, which changes nothing.
+// requestQR records a request for the QR. Most requests join an acquisition that runs already, which changes nothing.
 func (m *Manager) requestQR(ctx context.Context, c session.Caller, t *tracker) (*tracker, error) {
 	now := time.Now()
 	t.tenant.mu.Lock()
@@ -241,7 +241,7 @@ func needsPoll(s *session.Session) bool {
 	return s.State == session.AwaitingScan || s.State == session.Connecting && (!s.CreatedHere || s.EverPaired)
 }
 
-// Follow follows all changes of a session; while somebody does, qrgate polls. It counts as a waiting request until it
+// Follow follows all changes of a session; while a client follows, qrgate polls. It counts as a waiting request until it
 // is closed, and returns session.ErrTooManyWaiters when a limit is reached.
 func (m *Manager) Follow(ctx context.Context, c session.Caller, id string) (session.Follower, error) {
 	for range 2 { // once more if the tracker ended in between

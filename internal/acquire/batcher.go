@@ -16,7 +16,7 @@ type batcher struct {
 	disabledUntil time.Time        // the list is not used before this
 	lastSingleAt  time.Time        // the last poll of one session while several waited
 	verifiesUntil time.Time        // such a poll is in flight: the list waits for its answer, no longer than this
-	witness       *session.Session // its own route just showed a code, which the next list must show too
+	evidence      *session.Session // its own route just showed a code, which the next list must show too
 	done          chan struct{}
 }
 
@@ -88,15 +88,15 @@ func (b *batcher) noteCode(noBatch bool, shown session.Session, others int, now 
 	if others < 2 || noBatch || !now.After(b.disabledUntil) {
 		return false
 	}
-	b.witness = &shown
+	b.evidence = &shown
 	return !b.inFlight
 }
 
 // start marks a list call and returns the session that it must show.
 func (b *batcher) start() *session.Session {
-	witness := b.witness
-	b.inFlight, b.witness, b.done = true, nil, make(chan struct{})
-	return witness
+	evidence := b.evidence
+	b.inFlight, b.evidence, b.done = true, nil, make(chan struct{})
+	return evidence
 }
 
 // finish ends a list call at now.
@@ -120,9 +120,9 @@ type listResult struct {
 	startedAt time.Time
 }
 
-// judge disables the list if it failed or contradicts the witness, and returns whether it contradicts.
-func (b *batcher) judge(r listResult, witness *session.Session, now time.Time) (contradicts bool) {
-	contradicts = r.err == nil && witness != nil && listContradicts(*witness, r.list, r.startedAt)
+// judge disables the list if it failed or contradicts the evidence, and returns whether it contradicts.
+func (b *batcher) judge(r listResult, evidence *session.Session, now time.Time) (contradicts bool) {
+	contradicts = r.err == nil && evidence != nil && listContradicts(*evidence, r.list, r.startedAt)
 	switch {
 	case listFailed(r.err):
 		b.disabledUntil = now.Add(listCooldown)

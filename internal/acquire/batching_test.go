@@ -138,7 +138,7 @@ func TestBatcher_ListMayDropACode(t *testing.T) {
 		for i := 1; i <= 8; i++ {
 			wg.Go(func() { r.qr("key-a", fmt.Sprintf("crm-%02d", i), session.WaitPreference{}) })
 		}
-		_, _ = r.manager.Status(r.t.Context(), r.caller("key-a"), "crm-00") // somebody asks whether it was scanned
+		_, _ = r.manager.Status(r.t.Context(), r.caller("key-a"), "crm-00") // a client asks whether it was scanned
 		wg.Wait()
 		if n := r.engine.CountSince(enginesim.RouteQR, began); n > 4 {
 			r.t.Errorf("%d sessions were asked for one by one, %d lists were read", n, r.engine.CountSince(enginesim.RouteList, began))

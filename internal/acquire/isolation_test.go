@@ -50,7 +50,7 @@ func TestIsolation_NobodySeesAnotherKeysCode(t *testing.T) {
 	})
 }
 
-// stranger is one step: somebody asks one replica for the code of a session whose name others use too.
+// stranger is one step: a client asks one replica for the code of a session whose name others use too.
 type stranger struct {
 	replica int
 	key     string
@@ -143,7 +143,7 @@ func TestIsolation_CallersWithoutAKeyShareNothing(t *testing.T) {
 		}
 		for _, v := range r.manager.Cached(nobody, []session.Ref{code.Ref, linking.Ref}) {
 			if v.Authorized {
-				t.Errorf("%s is shown to whoever asks for the list without a key", v.Session.Ref.Name)
+				t.Errorf("%s is shown to a client that requests the list without a key", v.Session.Ref.Name)
 			}
 		}
 		for _, id := range []string{"crm-1", "crm-2"} {

@@ -183,7 +183,7 @@ func TestWaitQR_TurnedAwayRequestStillBuysAPoll(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		r.connect("key-a", r.create("key-a", "crm-1"))
 		r.qr("key-a", "crm-1", session.WaitPreference{})
-		r.create("key-a", "crm-2") // nobody connects it, so that whoever asks for it waits
+		r.create("key-a", "crm-2") // no client connects it, so that a request for it waits
 		go func() {
 			_, _ = r.manager.WaitQR(r.t.Context(), r.caller("key-a"), "crm-2", session.WaitPreference{Set: true, For: time.Minute})
 		}()

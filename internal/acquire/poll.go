@@ -27,7 +27,7 @@ type pollResult struct {
 
 func unchanged(s session.Session, _ time.Time) session.Session { return s }
 
-// begin counts a call and marks the trackers that it is for; tn.mu is held.
+// begin counts a call and marks the trackers that it is for; the caller holds tn.mu.
 func (tn *tenant) begin(c *call, now time.Time, trackers ...*tracker) {
 	for _, t := range trackers {
 		t.call = c
@@ -48,7 +48,7 @@ func (tn *tenant) goCall(run func()) {
 	})
 }
 
-// startSingle polls one session; others says that the list could answer more sessions that wait. tn.mu is held.
+// startSingle polls one session; others says that the list could answer more sessions that wait. The caller holds tn.mu.
 func (tn *tenant) startSingle(r *request, others bool, now time.Time) {
 	timeout := pollTimeout
 	f := r.session.History.PollFailure
@@ -122,9 +122,9 @@ func (tn *tenant) checkList(t *tracker, shown session.Session) {
 	}
 }
 
-// startList polls every session that waits with one list call; tn.mu is held.
+// startList polls every session that waits with one list call; the caller holds tn.mu.
 func (tn *tenant) startList(now time.Time) {
-	witness := tn.batcher.start()
+	evidence := tn.batcher.start()
 	c := &call{request: request{action: action{kind: pollQR}}}
 	var batch []*tracker
 	for t, r := range tn.requests {
@@ -140,18 +140,18 @@ func (tn *tenant) startList(now time.Time) {
 		defer cancel()
 		r.list, r.err = tn.m.cfg.Engine.List(ctx, tn.caller)
 		tn.recordResponse(r.list.Limits, r.err, r.startedAt)
-		tn.applyList(c, r, witness)
+		tn.applyList(c, r, evidence)
 	})
 }
 
 // applyList brings a list to every session that it says something about.
-func (tn *tenant) applyList(c *call, r listResult, witness *session.Session) {
+func (tn *tenant) applyList(c *call, r listResult, evidence *session.Session) {
 	for _, report := range r.list.Sessions {
 		tn.m.learnRef(tn.m.base, tn.caller, report.Ref, r.list.At)
 	}
 	now := time.Now()
 	tn.mu.Lock()
-	contradicts := tn.batcher.judge(r, witness, now)
+	contradicts := tn.batcher.judge(r, evidence, now)
 	verdicts := map[*tracker]verdict{}
 	for t := range tn.trackers {
 		p := t.state.Load()
@@ -203,7 +203,7 @@ func (tn *tenant) ensureList(ctx context.Context) {
 	}
 }
 
-// startRecovery asks the engine to begin again; tn.mu is held.
+// startRecovery asks the engine to begin again; the caller holds tn.mu.
 func (tn *tenant) startRecovery(r *request, now time.Time) {
 	ctx, cancel := context.WithCancel(tn.m.base)
 	c := &call{request: *r, cancel: cancel}

@@ -174,18 +174,18 @@ func (r rateLimiter) nextAllowed(last, now time.Time, p priority, horizon time.D
 }
 
 func (w window) nextAllowed(last, now time.Time, expected int, p priority, horizon time.Duration) time.Time {
-	room := w.remaining - expected - p.reserve(w.limit)
+	available := w.remaining - expected - p.reserve(w.limit)
 	if p == listPriority {
-		room = max(room, min(w.remaining-p.reserve(w.limit), listReserve)) // client calls leave these
+		available = max(available, min(w.remaining-p.reserve(w.limit), listReserve)) // client calls leave these
 	}
-	if room <= 0 {
+	if available <= 0 {
 		return w.resetAt
 	}
 	period := w.resetAt.Sub(now)
 	if p == highPriority || p == listPriority && horizon > 0 || p == recoveryPriority {
 		period = min(period, horizon)
 	}
-	return last.Add(period / time.Duration(room))
+	return last.Add(period / time.Duration(available))
 }
 
 // admits reports when n more client calls fit into the present windows and leave keep calls; the zero time means now.

@@ -65,7 +65,7 @@ func TestRateLimiter_LeavesTheLastCallToClients(t *testing.T) {
 				continue
 			}
 			if left <= 1 {
-				rt.Fatalf("a look with %d calls left of %d", left, most)
+				rt.Fatalf("a poll with %d calls left of %d", left, most)
 			}
 			left, last = left-1, now
 			b = b.consume(now).update([]session.RateLimit{{Max: most, Remaining: left, Reset: t0.Add(time.Minute).Sub(now)}}, now)

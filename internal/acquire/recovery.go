@@ -28,7 +28,7 @@ const (
 const (
 	firstRetryDelay     = 500 * time.Millisecond
 	maxRetryDoublings   = 4
-	demandRetryInterval = 2 * time.Second // while somebody asks
+	demandRetryInterval = 2 * time.Second // while a client asks
 	retryPollDelay      = 250 * time.Millisecond
 )
 
@@ -39,7 +39,7 @@ func retryConnect(s session.Session, d demand) action {
 	r := s.Recovery
 	delay := firstRetryDelay << min(r.FailedConnects-1, maxRetryDoublings)
 	if d.requestedAt.After(r.LastTriedAt) {
-		delay = min(delay, demandRetryInterval) // somebody asked since, and will not wait for long
+		delay = min(delay, demandRetryInterval) // a client asked since, and will not wait for long
 	}
 	delay = max(delay, s.History.ConnectFailure.RetryAfter)
 	if s.LastPolledAt.Before(r.LastTriedAt) && delay < session.ConnectGrace {

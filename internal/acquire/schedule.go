@@ -30,9 +30,9 @@ const (
 	downPollInterval    = time.Second            // while the engine cannot be reached: such polls cost nothing
 	minPollInterval     = 100 * time.Millisecond // between two polls of one session, whatever is decided
 	authCheckInterval   = time.Second            // between polls that prove a credential
-	confirmPollInterval = 700 * time.Millisecond // while somebody waits for a code's successor
+	confirmPollInterval = 700 * time.Millisecond // while a client waits for a code's successor
 	followPollInterval  = 1500 * time.Millisecond
-	scanPollInterval    = 3 * time.Second // for the scan, while somebody asks for the state
+	scanPollInterval    = 3 * time.Second // for the scan, while a client polls the state
 	finalPollMargin     = 300 * time.Millisecond
 	finalPollInterval   = 1500 * time.Millisecond // a final poll needs this distance to the last one after the dense polls
 	statusCheckDelay    = 5500 * time.Millisecond // without a QR: engines that fail often tell only in their state why
@@ -60,12 +60,12 @@ type action struct {
 
 // demand is who wants to know something of a session now.
 type demand struct {
-	wantsQR        bool      // somebody waits for the QR
+	wantsQR        bool      // a client waits for the QR
 	waitEndsAt     time.Time // when the first such wait ends; may be past
-	wantsState     bool      // somebody asked for the state
-	follows        bool      // somebody follows all changes
-	needsAuthCheck bool      // somebody waits whose credential was not accepted lately
-	requestedAt    time.Time // when somebody last requested the QR
+	wantsState     bool      // a client asked for the state
+	follows        bool      // a client follows all changes
+	needsAuthCheck bool      // a client waits whose credential was not accepted lately
+	requestedAt    time.Time // when a client last requested the QR
 }
 
 // policy is the operator's settings that a decision depends on, and what is known of other sessions.

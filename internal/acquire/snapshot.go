@@ -40,7 +40,7 @@ func (t *tracker) publishEnd(now time.Time) {
 	close(old.polled)
 }
 
-// differsForWaiters reports whether somebody who waits might be answered differently.
+// differsForWaiters reports whether a waiting client might get another response.
 func differsForWaiters(a, b *session.Snapshot) bool {
 	x, y := &a.Session, &b.Session
 	return a.Changed(b) || a.Authorized != b.Authorized || !x.QR.ConfirmedAt.Equal(y.QR.ConfirmedAt) ||

@@ -110,7 +110,7 @@ func (tn *tenant) idle(now time.Time) bool {
 	return tn.refs == 0 && tn.calls == 0 && len(tn.trackers) == 0 && now.After(tn.limiter.idleAt())
 }
 
-// find returns the tracker of a session by either id; tn.mu is held.
+// find returns the tracker of a session by either id; the caller holds tn.mu.
 func (tn *tenant) find(r session.Ref) *tracker {
 	if t := tn.byID[r.ID]; r.ID > 0 && t != nil {
 		return t
@@ -121,7 +121,7 @@ func (tn *tenant) find(r session.Ref) *tracker {
 	return nil
 }
 
-// findByID returns the tracker of a session by an id as a client writes it: the integer first; tn.mu is held.
+// findByID returns the tracker of a session by an id as a client writes it: the integer first; the caller holds tn.mu.
 func (tn *tenant) findByID(id string) *tracker {
 	r, ok := session.ParseRef(id)
 	if !ok {
@@ -170,7 +170,7 @@ func (tn *tenant) index(t *tracker, r session.Ref) (other *tracker) {
 	return nil
 }
 
-// indexLocked adds the ids in r to those by which t is found; tn.mu is held.
+// indexLocked adds the ids in r to those by which t is found; the caller holds tn.mu.
 func (tn *tenant) indexLocked(t *tracker, r session.Ref) {
 	t.ref = t.ref.Merge(r)
 	r = t.ref
@@ -182,7 +182,7 @@ func (tn *tenant) indexLocked(t *tracker, r session.Ref) {
 	}
 }
 
-// remove takes a tracker out of the indexes; tn.mu is held.
+// remove takes a tracker out of the indexes; the caller holds tn.mu.
 func (tn *tenant) remove(t *tracker) {
 	delete(tn.trackers, t)
 	delete(tn.requests, t)
@@ -261,7 +261,7 @@ func (tn *tenant) noteSuccess(t *tracker, now time.Time) {
 	tn.success = append(tn.success, success{t, now})
 }
 
-// peerSuccesses is how many other sessions got a QR after since; tn.mu is held.
+// peerSuccesses is how many other sessions got a QR after since; the caller holds tn.mu.
 func (tn *tenant) peerSuccesses(t *tracker, since time.Time) int {
 	n := 0
 	for i := len(tn.success) - 1; i >= 0 && tn.success[i].at.After(since); i-- {
@@ -317,7 +317,7 @@ func (tn *tenant) queueState(t *tracker, s session.Session, now time.Time) queue
 	return q
 }
 
-// position is t's place among the sessions that wait, the oldest connect first; tn.mu is held.
+// position is t's place among the sessions that wait, the oldest connect first; the caller holds tn.mu.
 func (tn *tenant) position(t *tracker) int {
 	position := 1
 	for _, since := range tn.waiting {
@@ -364,7 +364,7 @@ func (tn *tenant) nextDue(now, wakeAt time.Time) time.Time {
 	return wakeAt
 }
 
-// duePolls are the polls that are due within batchWindow, the oldest connect first; tn.mu is held.
+// duePolls are the polls that are due within batchWindow, the oldest connect first; the caller holds tn.mu.
 func (tn *tenant) duePolls(now time.Time) []*request {
 	var polls []*request
 	for _, r := range tn.requests {
@@ -387,7 +387,7 @@ func (tn *tenant) batchable(polls []*request) int {
 	return n
 }
 
-// dispatchRecoveries grants recovery steps and returns when the next one is due; tn.mu is held.
+// dispatchRecoveries grants recovery steps and returns when the next one is due; the caller holds tn.mu.
 func (tn *tenant) dispatchRecoveries(now, wakeAt time.Time) time.Time {
 	var due []*request
 	for _, r := range tn.requests {
@@ -417,7 +417,7 @@ func (tn *tenant) dispatchRecoveries(now, wakeAt time.Time) time.Time {
 	return wakeAt
 }
 
-// pollAllowedAt is when the rate limit allows the planned poll; tn.mu is held.
+// pollAllowedAt is when the rate limit allows the planned poll; the caller holds tn.mu.
 func (tn *tenant) pollAllowedAt(p plan, now time.Time) time.Time {
 	if r := p.single; r != nil {
 		switch {

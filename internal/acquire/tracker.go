@@ -44,9 +44,9 @@ type tracker struct {
 	followers    int
 	waitEndsAt   time.Time // when the first wait for the QR ends
 	turnedAwayAt time.Time // when a request for the QR last found no place
-	stateAskedAt time.Time // when somebody last asked for the state
-	requestedAt  time.Time // when somebody last requested the QR
-	authCheckAt  time.Time // when somebody last needed proof of a credential
+	stateAskedAt time.Time // when a client last asked for the state
+	requestedAt  time.Time // when a client last requested the QR
+	authCheckAt  time.Time // when a client last needed proof of a credential
 	polledAt     time.Time // when the last poll's answer was taken
 	lastUsedAt   time.Time
 	call         *call // the engine call that was granted, until its answer is taken

@@ -201,7 +201,7 @@ func (w *waiter) free() {
 	limits.all.Add(-1)
 }
 
-// turnAway records that somebody wanted something for whom no place was free.
+// turnAway records a request for which no place was free.
 func (t *tracker) turnAway(i interest, now time.Time) {
 	t.tenant.mu.Lock()
 	defer t.tenant.mu.Unlock()
@@ -211,7 +211,7 @@ func (t *tracker) turnAway(i interest, now time.Time) {
 	t.poke()
 }
 
-// askState records that somebody asked for the state at now.
+// askState records that a client asked for the state at now.
 func (t *tracker) askState(now time.Time) {
 	t.tenant.mu.Lock()
 	defer t.tenant.mu.Unlock()
@@ -222,7 +222,7 @@ func (t *tracker) askState(now time.Time) {
 // interestTTL is how long a request that does not wait buys polls.
 const interestTTL = 5 * time.Second
 
-// demand is who wants to know something now; the tenant's lock is held.
+// demand is what clients want now; the caller holds tenant.mu.
 func (t *tracker) demand(s session.Session, now time.Time) demand {
 	turnedAway := t.turnedAwayAt.After(s.LastPolledAt) && now.Sub(t.turnedAwayAt) < interestTTL
 	asked := t.stateAskedAt.After(s.LastPolledAt) && now.Sub(t.stateAskedAt) < interestTTL

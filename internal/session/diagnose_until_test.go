@@ -11,7 +11,7 @@ import (
 	"qrgate/internal/session"
 )
 
-// Before the time that DiagnoseUntil names, time alone changes nothing: whoever waits for another answer may sleep until
+// Before the time that DiagnoseUntil names, time alone changes nothing: a waiter may sleep until
 // then.
 func TestDiagnoseUntil_HoldsUntilItsTime(t *testing.T) {
 	t.Parallel()

@@ -72,7 +72,7 @@ func TestWhatALookMakesOfASession(t *testing.T) {
 				t.Errorf("%s, code %q, sequence %d; want %s, %q, %d", got.State, got.QR.Image.Reveal(), got.Sequence, c.state, c.code, c.seq)
 			}
 			if c.check != nil && !c.check(got) {
-				t.Errorf("unexpected belief: %+v", got)
+				t.Errorf("unexpected session: %+v", got)
 			}
 		})
 	}

@@ -9,7 +9,7 @@ import (
 	"qrgate/internal/session"
 )
 
-// What somebody who watches is told as a change, and what it keeps to itself.
+// Which differences count as a change for a follower, and which do not.
 func TestDiffers(t *testing.T) {
 	t.Parallel()
 	code := session.QR{Image: secret.NewSecret("one"), Sequence: 1, SeenAt: t0, ConfirmedAt: t0, ExpiresAt: after(time.Minute)}

@@ -28,8 +28,8 @@ var allowed = map[string]map[string]string{
 var unclean = []string{
 	"dashboards/",
 	"deploy/kubernetes/prometheusrule.yaml",
-	"internal/acquire/", "internal/app/",
-	"internal/session/", "internal/statuspage/",
+	"internal/app/",
+	"internal/statuspage/",
 	"metrics/",
 }
 
