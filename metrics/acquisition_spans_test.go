@@ -69,7 +69,7 @@ func TestAcquisitionSpan_ContainsEngineCalls(t *testing.T) {
 	ended := last
 	observe(session.Event{Kind: session.EventQR, Session: "mine", AcquisitionID: session.AcquisitionID("", "81"), Sequence: 2})
 	if last.IsValid() {
-		t.Error("the flight goes on after its end")
+		t.Error("the acquisition span goes on after its end")
 	}
 
 	all := r.spans(t)
@@ -78,10 +78,10 @@ func TestAcquisitionSpan_ContainsEngineCalls(t *testing.T) {
 	}
 	flight, look, call := all["qr.acquisition"][0], all["engine.qr"][0], all["GET /api/sessions/{id}/qr"][0]
 	if flight.ID() != ended.SpanID().String() || flight.Attr("qrgate.outcome") != "success" || flight.Attr("error.type") != "" {
-		t.Errorf("the flight is %v", flight)
+		t.Errorf("the acquisition span is %v", flight)
 	}
 	if took := time.Duration(flight.EndTimeUnixNano - flight.StartTimeUnixNano); took != 3*time.Second {
-		t.Errorf("the flight took %s", took)
+		t.Errorf("the acquisition span took %s", took)
 	}
 	if len(flight.Events) != 1 || flight.Events[0].Name != "qr.code_received" {
 		t.Errorf("events: %v", flight.Events)
@@ -119,7 +119,7 @@ func TestAcquisitionSpan_EndsWithOutcome(t *testing.T) {
 		observe(e)
 	}
 	got := r.spans(t)["qr.acquisition"]
-	if len(got) != len(order)+1 { // the one that began anew is closed with the gate
+	if len(got) != len(order)+1 { // the one that began anew is closed with the gateway
 		t.Fatalf("%d flights", len(got))
 	}
 	for i, name := range order {

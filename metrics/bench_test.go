@@ -13,7 +13,7 @@ import (
 	"qrgate/metrics"
 )
 
-// What observing costs on the way of a request, and of a look at the engine.
+// The cost of observing a request and an engine call.
 func BenchmarkObserve_EngineCall(b *testing.B) {
 	m := full(b)
 	e := session.Event{Kind: session.EventEngineCall, Op: session.OpQR, ErrorKind: session.KindNotReady, Duration: 30 * time.Millisecond}
@@ -101,7 +101,7 @@ func passThrough(tr *metrics.Tracing) http.Handler {
 	}))
 }
 
-// arriving is a request as a client's library and the gate's front make one.
+// arriving is a request as a client library and the proxy make one.
 func newRequest() *http.Request {
 	r := httptest.NewRequest("GET", "/api/messages/shop-1/chats?page=1", nil)
 	for _, name := range []string{"Accept", "User-Agent", "X-Api-Key", "X-Request-Id", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {

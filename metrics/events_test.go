@@ -45,7 +45,7 @@ func TestMetricsObserve_CountsEvents(t *testing.T) {
 		"a state":           {session.Event{Kind: session.EventState, To: session.Connected}, map[string]float64{"qrgate_session_state_changes_total{connected}": 1}},
 		"a mix-up":          {session.Event{Kind: session.EventDecryptFailed}, map[string]float64{"qrgate_store_decrypt_failures_total{}": 1}},
 		"the store is away": {session.Event{Kind: session.EventStore}, map[string]float64{"qrgate_store_up{}": -1}},
-		"a look":            {look("", 0), with(good, "none")},
+		"a call":            {look("", 0), with(good, "none")},
 		"not ready":         {look(session.KindNotReady, 500), with(good, "not_ready")},
 		"rate limited":      {look(session.KindRateLimited, 429), with(bad, "rate_limited")},
 		"an engine's error": {look(session.KindServerError, 500), with(bad, "server_error")},
@@ -102,7 +102,7 @@ func TestMetricsObserve_EngineResponseSetsEngineUp(t *testing.T) {
 	}
 }
 
-// A look at the engine's health that was refused has met an engine: QRGateEngineDown must not say that nobody does.
+// A refused health check has reached an engine, so QRGateEngineDown must not fire.
 func TestMetricsHealth_OnlyConclusiveResultsChangeEngineUp(t *testing.T) {
 	t.Parallel()
 	for why, want := range map[diagnosis.Code][2]float64{ // :: what it found → up, if it was down and if it was up
@@ -115,7 +115,7 @@ func TestMetricsHealth_OnlyConclusiveResultsChangeEngineUp(t *testing.T) {
 			m.Health(before)
 			got := changed(t, m, func() { m.Health(why) })["qrgate_engine_up{}"] // how far it moved
 			if now := float64(was) + got; now != want[was] {
-				t.Errorf("up is %v after %v and a look that found %s, want %v", now, was, why, want[was])
+				t.Errorf("up is %v after %v and a check that found %s, want %v", now, was, why, want[was])
 			}
 		}
 	}

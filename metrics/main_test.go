@@ -40,7 +40,7 @@ func gather(t testing.TB, m *metrics.Metrics) []*dto.MetricFamily {
 	return all
 }
 
-// series is every series of the gate's own with its value; of a histogram, how many it took.
+// series is every series of qrgate with its value; of a histogram, its count.
 func series(t testing.TB, m *metrics.Metrics) map[string]float64 {
 	t.Helper()
 	out := map[string]float64{}

@@ -35,7 +35,7 @@ func TestTransport_UnsampledTraceIsPropagatedWithoutSpan(t *testing.T) {
 	})), "GET", "/api/sessions/81/qr", "key-a", theirs)
 
 	if !in.IsValid() || in.TraceID().String() == theirTrace {
-		t.Errorf("the request is in the trace %v, want one of the gate's own", in.TraceID())
+		t.Errorf("the request is in the trace %v, want one of qrgate itself", in.TraceID())
 	}
 	want := "00-" + in.TraceID().String() + "-" + in.SpanID().String() + "-00"
 	if told.Get("Traceparent") != want || len(told["Tracestate"]) != 0 {

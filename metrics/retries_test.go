@@ -105,7 +105,7 @@ func TestRetries_FollowFailuresOfSamePurpose(t *testing.T) {
 	}
 }
 
-// What failed is remembered for as long as a wish lasts, and forgotten before two of them are over.
+// What failed is remembered for as long as an acquisition lasts, and forgotten before two of them are over.
 func TestRetries_OldFailuresExpire(t *testing.T) {
 	t.Parallel()
 	for after, want := range map[time.Duration]bool{

@@ -124,7 +124,7 @@ func TestSeries_LegalAcquisitionsExistFromStart(t *testing.T) {
 		}
 	}
 	if want := 2 * (1 + len(diagnosis.Codes())); n != want {
-		t.Errorf("%d series of journeys, want the %d legal ones", n, want)
+		t.Errorf("%d series of acquisitions, want the %d legal ones", n, want)
 	}
 }
 
@@ -144,7 +144,7 @@ func TestAcquisitions_SuccessHasNoDiagnosis(t *testing.T) {
 	}
 	now := series(t, m)
 	if got := sum(now, "qrgate_qr_acquisitions_total"); got != pairs {
-		t.Errorf("%v journeys were counted, of %v", got, pairs)
+		t.Errorf("%v acquisitions were counted, of %v", got, pairs)
 	}
 	if got := now["qrgate_qr_acquisitions_total"+"{none,user,success}"]; got != good || sum(now, "qrgate_qr_time_to_code_seconds") != good {
 		t.Errorf("%v successes were counted, of %v", got, good)

@@ -135,7 +135,7 @@ func TestServer_MakesSpans(t *testing.T) {
 	}
 }
 
-// A digest without a key would tell the name to whoever can guess it.
+// A digest without a key would reveal the name to anyone who guesses it.
 func TestSessionRef_DependsOnKey(t *testing.T) {
 	seen := map[string]bool{}
 	for _, key := range []string{"", "another key"} { // random if empty

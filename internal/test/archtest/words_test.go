@@ -30,7 +30,6 @@ var unclean = []string{
 	"deploy/kubernetes/prometheusrule.yaml",
 	"internal/app/",
 	"internal/statuspage/",
-	"metrics/",
 }
 
 // only makes the test check one path prefix, finished or not: go test ./internal/test/archtest -args -only proxy/
