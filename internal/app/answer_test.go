@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// answer is what came back from the gate, read to its end.
+// answer is what came back from qrgate, read to its end.
 type answer struct {
 	*http.Response
 	rig  *rig
@@ -35,7 +35,7 @@ func (r *rig) do(req *http.Request) answer {
 	a := answer{Response: res, rig: r, body: string(body)}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
-	_ = d.Decode(&a.json) // the witness complains
+	_ = d.Decode(&a.json) // the responseChecker complains
 	return a
 }
 
@@ -99,8 +99,8 @@ func (a answer) text(path string) string {
 	return ""
 }
 
-// witness looks at every answer that leaves the gate and complains about what none may be.
-type witness struct {
+// responseChecker looks at every answer that leaves qrgate and complains about what none may be.
+type responseChecker struct {
 	t    *testing.T
 	next http.RoundTripper
 
@@ -108,11 +108,11 @@ type witness struct {
 	allow429 bool // the engine's limit is reached on purpose
 }
 
-// handleSession is a path that the gate answers itself.
+// handleSession is a path that qrgate answers itself.
 var sessionRoute = regexp.MustCompile(`^/api/sessions(/[^/]+(/(qr|qr/status|status|connect|restart|disconnect))?)?$`)
 
 // RoundTrip implements [http.RoundTripper].
-func (w *witness) RoundTrip(req *http.Request) (*http.Response, error) {
+func (w *responseChecker) RoundTrip(req *http.Request) (*http.Response, error) {
 	res, err := w.next.RoundTrip(req)
 	if err != nil || !sessionRoute.MatchString(req.URL.Path) || strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") {
 		return res, err
@@ -130,14 +130,14 @@ func (w *witness) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // complaints is what is wrong with an answer on a session route, whatever was asked.
-func (w *witness) complaints(req *http.Request, res *http.Response, body []byte) (found []string) {
+func (w *responseChecker) complaints(req *http.Request, res *http.Response, body []byte) (found []string) {
 	say := func(wrong bool, text string) {
 		if wrong {
 			found = append(found, text)
 		}
 	}
 	w.mu.Lock()
-	say((res.StatusCode == 429 && !w.allow429 || res.StatusCode >= 500 && res.StatusCode != 503), "a status that must not leave the gate")
+	say((res.StatusCode == 429 && !w.allow429 || res.StatusCode >= 500 && res.StatusCode != 503), "a status that must not leave qrgate")
 	w.mu.Unlock()
 	say(res.Header.Get("X-Request-Id") == "", "no X-Request-Id")
 	if req.Method == http.MethodOptions || req.Method == http.MethodHead {

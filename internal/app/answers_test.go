@@ -107,7 +107,7 @@ func TestLinkedAlready(t *testing.T) {
 		if held := time.Since(asked); held > 2*time.Second {
 			r.Errorf("held for %v", held)
 		}
-		r.reboot() // a gate that knows nothing finds it out while somebody asks
+		r.reboot() // a gateway that knows nothing finds it out while somebody asks
 		r.get("/api/sessions/"+id+"/qr?wait=10").wantsCode(http.StatusConflict, "SESSION_ALREADY_CONNECTED")
 		a := r.get("/api/sessions/" + id + "/qr/status")
 		if a.text("data.status") != "connected" || a.at("data.ready") != false || a.at("data.diagnosis") != nil {
@@ -159,7 +159,7 @@ func TestTheEngineIsAway(t *testing.T) {
 	}
 }
 
-// Paths and bodies that are refused by the gate itself; the engine is asked nothing.
+// Paths and bodies that are refused by qrgate itself; the engine is asked nothing.
 func TestWhatTheGateRefuses(t *testing.T) {
 	long := strings.Repeat("x", 101)
 	for name, c := range map[string]struct {
@@ -276,7 +276,7 @@ func TestAConnectThatHangs(t *testing.T) {
 	})
 }
 
-// A gate that stops says so to those who come late, and in the documented form.
+// A gateway that stops says so to those who come late, and in the documented form.
 func TestTheGateStops(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		id := r.create("crm-1")

@@ -199,7 +199,7 @@ func (a *App) engineTransport() (*url.URL, http.RoundTripper) {
 	return a.cfg.EngineURL, a.tracing.Transport(watchedTransport{a.circuit, func() { a.acquirer.OnEngineUnreachable() }})
 }
 
-// watchedTransport reports every failed connection to the engine, whoever makes the request: codes that were obtained before
+// watchedTransport reports every failed connection to the engine, whichever part makes the request: codes that were obtained before
 // need one more poll.
 type watchedTransport struct {
 	http.RoundTripper

@@ -10,7 +10,7 @@ import (
 	"qrgate/internal/test/enginesim"
 )
 
-// rotten are the answers that no engine should give, and what the gate calls them.
+// rotten are the answers that no engine should give, and what qrgate calls them.
 var rotten = map[string]struct {
 	kind  enginesim.FaultKind
 	codes string
@@ -50,7 +50,7 @@ func TestTheQROutlivesAnEngineThatAnswers(t *testing.T) {
 	}
 }
 
-// The same for the routes that the gate forwards: never a 500, never a page, never more than half a minute.
+// The same for the routes that qrgate forwards: never a 500, never a page, never more than half a minute.
 func TestForwardedRoutesOutliveAnEngineThatAnswers(t *testing.T) {
 	for name, c := range rotten {
 		t.Run(name, func(t *testing.T) {
@@ -61,7 +61,7 @@ func TestForwardedRoutesOutliveAnEngineThatAnswers(t *testing.T) {
 					began := time.Now()
 					a := r.get("/api/sessions" + path)
 					if name == "a QR of a megabyte" {
-						continue // it is JSON, and no list: whatever comes of it, the witness has looked at it
+						continue // it is JSON, and no list: whatever comes of it, the responseChecker has looked at it
 					}
 					if a.StatusCode != http.StatusServiceUnavailable || !strings.Contains(c.codes, a.text("code")) {
 						r.Errorf("GET %s: %d %s", path, a.StatusCode, a.body)

@@ -58,7 +58,7 @@ func (r *rig) circuit() string {
 	return found
 }
 
-// A gate as it ships, before a port that nobody listens on, and then somebody does: the metrics and the log
+// A gateway as it ships, before a port that nobody listens on, and then somebody does: the metrics and the log
 // say so, each once, and clients are served within about a second.
 func TestTheCircuitOverSockets(t *testing.T) {
 	t.Parallel()

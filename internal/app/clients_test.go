@@ -188,7 +188,7 @@ func dialectEngine() *enginesim.Engine {
 	}
 }
 
-// A session that was created at the engine, before there was a gate, gets its QR too, by either id.
+// A session that was created at the engine, before there was a gateway, gets its QR too, by either id.
 func TestASessionThatTheGateHasNeverMet(t *testing.T) {
 	for _, id := range []string{"crm-1", "1"} {
 		t.Run(id, func(t *testing.T) {
@@ -202,7 +202,7 @@ func TestASessionThatTheGateHasNeverMet(t *testing.T) {
 	}
 }
 
-// The gate is killed between connect and QR, and all that it remembered is lost.
+// qrgate is killed between connect and QR, and all that it remembered is lost.
 func TestTheGateIsKilledBetweenConnectAndQR(t *testing.T) {
 	bubble(t, enginesim.Incident(), func(r *rig) {
 		id := r.create("crm-1")
@@ -232,7 +232,7 @@ func TestTheMonitorSeesTheScan(t *testing.T) {
 	})
 }
 
-// The last calls of a minute are the clients' own. The gate has read in their answers that they are the last.
+// The last calls of a minute are the clients' own. qrgate has read in their answers that they are the last.
 func TestTheLastCallIsTheClients(t *testing.T) {
 	bubble(t, enginesim.Incident(), func(r *rig) {
 		for range 27 {

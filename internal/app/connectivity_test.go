@@ -48,7 +48,7 @@ func TestLatestLook(t *testing.T) {
 	}
 }
 
-// A gate that cannot reach WhatsApp at its start says so once, looks again each minute, and takes it back.
+// A gateway that cannot reach WhatsApp at its start says so once, looks again each minute, and takes it back.
 func TestTheOutlookHeals(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -113,7 +113,7 @@ func TestC18_WithoutARouteForOne(t *testing.T) {
 	}, replaced("GET", "/api/sessions/1", http.StatusNotFound, `{"success":false,"error":"Ruta no encontrada","code":"NOT_FOUND"}`))
 }
 
-// An engine whose database lags knows a new session nowhere for a moment. The gate has seen its create.
+// An engine whose database lags knows a new session nowhere for a moment. qrgate has seen its create.
 func TestC18_BornAMomentAgo(t *testing.T) {
 	lags := before(func(e *enginesim.Engine) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

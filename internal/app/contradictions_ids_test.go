@@ -129,13 +129,13 @@ func TestC11_TheBodyOfStatus(t *testing.T) {
 					a.text("data.status") != "connected" || a.text("data.lastActivity") == "" {
 					r.Errorf("/status: %s", a.body)
 				}
-				r.get("/api/sessions/crm-1/qr?wait=0").wantsCode(http.StatusConflict, "SESSION_ALREADY_CONNECTED") // the gate has learned it
+				r.get("/api/sessions/crm-1/qr?wait=0").wantsCode(http.StatusConflict, "SESSION_ALREADY_CONNECTED") // qrgate has learned it
 			}, replaced("GET", "/api/sessions/1/status", http.StatusOK, body))
 		})
 	}
 }
 
-// Numeric booleans of an engine are booleans of the gate; the wizard takes 1 for a no.
+// Numeric booleans of an engine are booleans of qrgate; the wizard takes 1 for a no.
 func TestC11_NumericBooleans(t *testing.T) {
 	bubble(t, &enginesim.Engine{NumericBooleans: true, NullLastActivity: true}, func(r *rig) {
 		id := r.create("crm-1")

@@ -129,7 +129,7 @@ func TestC04_CreateDoesNotConnect(t *testing.T) {
 		r.get("/api/sessions/"+id+"/qr").wantsCode(http.StatusAccepted, "QR_NOT_READY")
 		time.Sleep(2 * time.Minute)
 		if s := r.engine.Snapshot()[0]; s.Connects+s.Restarts != 0 {
-			r.Errorf("the gate connected a session that no client did: %+v", s)
+			r.Errorf("qrgate connected a session that no client did: %+v", s)
 		}
 	})
 }

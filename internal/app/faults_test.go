@@ -29,7 +29,7 @@ type streamed struct {
 
 func (r *rig) follow(ctx context.Context, id string) (events <-chan streamed, ended <-chan []string) {
 	r.Helper()
-	r.http.Transport = r.seen.next // the witness would read the stream to its end
+	r.http.Transport = r.seen.next // the responseChecker would read the stream to its end
 	req, _ := http.NewRequestWithContext(ctx, http.MethodGet, r.base+"/api/sessions/"+id+"/qr/status", nil)
 	req.Header.Set("X-API-Key", "key-a")
 	req.Header.Set("Accept", "text/event-stream")

@@ -11,7 +11,7 @@ import (
 	"qrgate/internal/test/enginesim"
 )
 
-// Somebody else creates the session anew, not through the gate: its old integer is not meant any more.
+// Somebody else creates the session anew, not through qrgate: its old integer is not meant any more.
 func TestC22_TheSameNameAgainElsewhere(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		r.create("crm-1")
@@ -40,7 +40,7 @@ func TestAFailedConnectThatHealsGivesTheNextRequestItsQR(t *testing.T) {
 	})
 }
 
-// A session that was linked in another life of the gate is told so within the first hold.
+// A session that was linked in another life of qrgate is told so within the first hold.
 func TestALinkedSessionOfAnotherTimeIs409AtOnce(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		id := r.create("crm-1")

@@ -134,7 +134,7 @@ func TestABearerIsNoKey(t *testing.T) {
 	})
 }
 
-// A key that is revoked is refused within a minute by the gate's own answers, and at once by forwarded ones.
+// A key that is revoked is refused within a minute by qrgate's own answers, and at once by forwarded ones.
 func TestAKeyRevokedInTheMiddle(t *testing.T) {
 	bubble(t, &enginesim.Engine{Keys: map[string]string{"key-a": "a"}, QRTTL: 5 * time.Minute}, func(r *rig) {
 		id := r.create("crm-1")

@@ -49,7 +49,7 @@ func TestReadiness(t *testing.T) {
 	})
 }
 
-// A session that the gate has never met costs the engine one look.
+// A session that qrgate has never met costs the engine one look.
 func TestReadinessOfAStranger(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		id := r.create("crm-1")
@@ -121,7 +121,7 @@ func TestReadinessAsAStream(t *testing.T) {
 	bubble(t, &enginesim.Engine{QRDelay: 4 * time.Second}, func(r *rig) {
 		id := r.create("crm-1")
 		r.connect(id)
-		r.http.Transport = r.seen.next // the witness would read it to its end
+		r.http.Transport = r.seen.next // the responseChecker would read it to its end
 		stop := r.scanAfter(20 * time.Second)
 		defer stop()
 		ctx, cancel := context.WithTimeout(r.Context(), 40*time.Second)

@@ -20,11 +20,11 @@ func (r *rig) past(method, path, body string) {
 	w := httptest.NewRecorder()
 	r.engine.ServeHTTP(w, req)
 	if w.Code >= http.StatusBadRequest {
-		r.Fatalf("%s %s past the gate: %d %s", method, path, w.Code, w.Body)
+		r.Fatalf("%s %s past qrgate: %d %s", method, path, w.Code, w.Body)
 	}
 }
 
-// replaced makes a session through the gate, up to its QR, and then another one of its name past it.
+// replaced makes a session through qrgate, up to its QR, and then another one of its name past it.
 func (r *rig) replaced() {
 	r.Helper()
 	r.create("crm-1")
@@ -34,7 +34,7 @@ func (r *rig) replaced() {
 	r.past(http.MethodPost, "/api/sessions", `{"sessionId":"crm-1","sessionName":"again"}`)
 }
 
-// A session that was deleted and made again past the gate has another integer. Who knows it by its name is served,
+// A session that was deleted and made again past qrgate has another integer. Who knows it by its name is served,
 // whatever is asked first; the integer that is gone is denied.
 func TestASessionMadeAgainElsewhere(t *testing.T) {
 	for name, first := range map[string]func(r *rig) answer{
@@ -42,7 +42,7 @@ func TestASessionMadeAgainElsewhere(t *testing.T) {
 		"restart":    func(r *rig) answer { return r.post("/api/sessions/crm-1/restart", ``) },
 		"disconnect": func(r *rig) answer { return r.post("/api/sessions/crm-1/disconnect", `{}`) },
 		"status": func(r *rig) answer {
-			time.Sleep(2 * time.Minute) // until then the gate believes what it saw
+			time.Sleep(2 * time.Minute) // until then qrgate believes what it saw
 			return r.get("/api/sessions/crm-1/status")
 		},
 		"get":    func(r *rig) answer { return r.get("/api/sessions/crm-1") },

@@ -27,12 +27,12 @@ import (
 type rig struct {
 	*testing.T
 	engine *enginesim.Engine
-	base   string // of the gate
+	base   string // of qrgate
 	admin  string // of its operators' port; empty in a bubble
 	http   *http.Client
-	seen   *witness
-	reboot func() // the gate is killed and started anew, with an empty memory
-	halt   func() // its heart is stopped while its front still answers, as it is when a gate stops
+	seen   *responseChecker
+	reboot func() // qrgate is killed and started anew, with an empty memory
+	halt   func() // its heart is stopped while its front still answers, as it is when a gateway stops
 }
 
 // setup changes a rig before it starts.
@@ -44,7 +44,7 @@ type setup struct {
 	loose bool // answers are not held to the OpenAPI document, which takes its time
 }
 
-// bubble runs test in fake time against a gate before engine.
+// bubble runs test in fake time against a gateway before engine.
 func bubble(t *testing.T, engine *enginesim.Engine, test func(r *rig), changes ...func(*setup)) {
 	t.Helper()
 	t.Parallel()
@@ -74,7 +74,7 @@ func bubbleHere(t *testing.T, engine *enginesim.Engine, test func(r *rig), chang
 		wire := enginesim.NewWire(front)
 		go wire.Run()
 		defer wire.Close()
-		seen := &witness{t: t, next: wire.Client().Transport}
+		seen := &responseChecker{t: t, next: wire.Client().Transport}
 		if !s.loose {
 			seen.next = openapitest.Checking(t, seen.next)
 		}
@@ -90,7 +90,7 @@ func before(wrap func(*enginesim.Engine) http.Handler) func(*setup) {
 	return func(s *setup) { s.wrap = wrap }
 }
 
-// swap is the gate that runs now.
+// swap is qrgate that runs now.
 type swap struct {
 	now  atomic.Pointer[http.Handler]
 	ends func()
@@ -99,7 +99,7 @@ type swap struct {
 // ServeHTTP hands the request to it.
 func (s *swap) ServeHTTP(w http.ResponseWriter, r *http.Request) { (*s.now.Load()).ServeHTTP(w, r) }
 
-// stop ends the gate that runs.
+// stop ends qrgate that runs.
 func (s *swap) stop() {
 	if s.ends != nil {
 		s.ends()
@@ -139,7 +139,7 @@ func (s *swap) start(t *testing.T, upstream *enginesim.Wire, set setup) {
 	}
 }
 
-// target is what a client is configured with to use the gate.
+// target is what a client is configured with to use qrgate.
 func (r *rig) target(key string) clienttest.Target {
 	return clienttest.Target{HTTP: r.http, Base: r.base, Key: key}
 }
@@ -175,7 +175,7 @@ func (r *rig) send(method, path, body string, headers ...string) answer {
 	return r.do(req)
 }
 
-// create makes a session through the gate and returns its integer id.
+// create makes a session through qrgate and returns its integer id.
 func (r *rig) create(name string, headers ...string) string {
 	r.Helper()
 	a := r.post("/api/sessions", `{"sessionId":"`+name+`","sessionName":"Test"}`, headers...)
@@ -183,7 +183,7 @@ func (r *rig) create(name string, headers ...string) string {
 	return a.text("data.session.id")
 }
 
-// connect connects a session through the gate.
+// connect connects a session through qrgate.
 func (r *rig) connect(id string, headers ...string) {
 	r.Helper()
 	a := r.post("/api/sessions/"+id+"/connect", "{}", headers...)

@@ -15,7 +15,7 @@ import (
 // dialTime is the bound of a dial, as proxy.Transport has it.
 const dialTime = 3 * time.Second
 
-// road is the network between the gate and its engine. Where it is closed connections are lost, and packets are
+// road is the network between qrgate and its engine. Where it is closed connections are lost, and packets are
 // dropped: who dials waits for nothing.
 type road struct {
 	mu     sync.Mutex

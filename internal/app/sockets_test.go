@@ -17,7 +17,7 @@ import (
 	"qrgate/internal/test/enginesim"
 )
 
-// sockets is gate.New before an engine, both on loopback ports and in real time. stop ends the gate and
+// sockets is gate.New before an engine, both on loopback ports and in real time. stop ends qrgate and
 // returns what Run did.
 func sockets(t *testing.T, engine *enginesim.Engine) (r *rig, stop func() error) {
 	t.Helper()
@@ -39,7 +39,7 @@ func running(t *testing.T, engine *enginesim.Engine, cfg app.Config) (r *rig, st
 	done := make(chan error, 1)
 	go func() { done <- g.Run(ctx) }()
 	transport := &http.Transport{MaxIdleConnsPerHost: 50}
-	seen := &witness{t: t, next: transport}
+	seen := &responseChecker{t: t, next: transport}
 	ended := false
 	stop = func() error {
 		if ended {
@@ -52,7 +52,7 @@ func running(t *testing.T, engine *enginesim.Engine, cfg app.Config) (r *rig, st
 	}
 	t.Cleanup(func() {
 		if err := stop(); err != nil {
-			t.Errorf("the gate ended with %v", err)
+			t.Errorf("qrgate ended with %v", err)
 		}
 	})
 	return &rig{T: t, engine: engine, base: g.URL(), admin: g.AdminURL(), http: &http.Client{Transport: seen}, seen: seen}, stop
@@ -118,7 +118,7 @@ func TestALargeBodyOverSockets(t *testing.T) {
 	}
 }
 
-// A gate that stops lets those who wait have their answer.
+// A gateway that stops lets those who wait have their answer.
 func TestStoppingOverSockets(t *testing.T) {
 	t.Parallel()
 	engine := &enginesim.Engine{QRDelay: time.Second}
@@ -139,7 +139,7 @@ func TestStoppingOverSockets(t *testing.T) {
 		t.Errorf("while it stops /readyz answers %d", got)
 	}
 	if err := <-ended; err != nil {
-		t.Errorf("the gate ended with %v", err)
+		t.Errorf("qrgate ended with %v", err)
 	}
 	a := <-held
 	a.wants(http.StatusOK)

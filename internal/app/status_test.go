@@ -20,7 +20,7 @@ import (
 	"qrgate/probes"
 )
 
-// observed is a gate before an engine, with its operators' port, in real time. Nothing is probed but on demand.
+// observed is a gateway before an engine, with its operators' port, in real time. Nothing is probed but on demand.
 func observed(t *testing.T, engine *enginesim.Engine, probeKey string) (r *rig, admin string) {
 	t.Helper()
 	upstream := httptest.NewServer(engine)
@@ -41,10 +41,10 @@ func observed(t *testing.T, engine *enginesim.Engine, probeKey string) (r *rig, 
 		transport.CloseIdleConnections()
 		cancel()
 		if err := <-done; err != nil {
-			t.Errorf("the gate ended with %v", err)
+			t.Errorf("qrgate ended with %v", err)
 		}
 	})
-	seen := &witness{t: t, next: transport}
+	seen := &responseChecker{t: t, next: transport}
 	return &rig{T: t, engine: engine, base: g.URL(), http: &http.Client{Transport: seen}, seen: seen}, g.AdminURL()
 }
 
@@ -89,7 +89,7 @@ func TestStatusTellsOfTrouble(t *testing.T) {
 	}
 }
 
-// The look at the engine's health goes through the gate, and finds the cause that the gate's own calls find: QRGateEngineDown
+// The look at the engine's health goes through qrgate, and finds the cause that qrgate's own calls find: QRGateEngineDown
 // asks whether anybody is there.
 func TestHealthThroughTheGate(t *testing.T) {
 	t.Parallel()
