@@ -65,7 +65,8 @@ func (s *sessionRequest) create() {
 		s.reply(problem(http.StatusBadRequest, compat.CodeValidationError, textBadName, time.Now()))
 		return
 	}
-	a, err := s.sendCreate(name)
+	a, release, err := s.sendCreate(name)
+	defer release() // not before the session is recorded: other creates count it, here or there
 	if err != nil {
 		s.writeEngineError(a, err)
 		return
@@ -90,19 +91,19 @@ func (s *sessionRequest) create() {
 	s.writeJSON(http.StatusCreated, compat.NormalizeSessionBody(body, normalized), a.Header)
 }
 
-// sendCreate sends a create as soon as the engine's rate limit allows it.
-func (s *sessionRequest) sendCreate(name string) (a compat.Response, err error) {
+// sendCreate sends a create as soon as the engine's rate limit allows it. The caller calls release once the outcome is
+// recorded.
+func (s *sessionRequest) sendCreate(name string) (a compat.Response, release func(), err error) {
 	release, wait := s.config.QRService.AdmitCreate(s.ctx(), s.caller)
 	if wait > 0 {
 		err = &session.EngineError{Op: "create", Kind: session.KindRateLimited, RetryAfter: wait}
 	} else {
 		a, err = s.call("create", "", callTimeout)
-		release()
 	}
 	if session.KindOf(err) == session.KindRateLimited {
 		s.config.QRService.OnCreateRefused(s.caller, name)
 	}
-	return a, err
+	return a, release, err
 }
 
 // connect handles POST …/connect, in well under ten seconds. The acquisition continues a connect that fails or must

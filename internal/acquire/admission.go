@@ -105,12 +105,13 @@ func (tn *tenant) endCreate() {
 }
 
 // connectAllowedAt is when a client's connect of t may be sent. It leaves connectReserve calls while the QRs of other
-// sessions are awaited; the caller holds tn.mu.
+// sessions are awaited, or will be: connects in flight and sessions just created count too. The caller holds tn.mu.
 func (tn *tenant) connectAllowedAt(t *tracker, now time.Time) time.Time {
 	others := len(tn.waiting)
 	if _, ok := tn.waiting[t]; ok {
 		others--
 	}
+	others += tn.creating + max(0, tn.unconnected(now)-1) // the session itself is one of them
 	keep := 0
 	if others > 0 {
 		keep = connectReserve
