@@ -282,6 +282,25 @@ func TestFollower_SeesTheWholeLifeOfAQR(t *testing.T) {
 	})
 }
 
+// A connect that shows that two trackers have the same session is applied to the one that goes on.
+func TestTracker_TakeoverKeepsTheUpdate(t *testing.T) {
+	bubble(t, &enginesim.Engine{FirstID: 61, QRDelay: 3 * time.Second}, func(r *rig) {
+		r.post("key-a", "/api/sessions", `{"sessionId":"crm-1","sessionName":"test"}`)
+		r.post("key-a", "/api/sessions/61/connect", "{}")
+		c, name := r.caller("key-a"), session.Ref{Name: "crm-1"}
+		r.manager.OnSessions(r.t.Context(), c, []session.SessionReport{{Ref: name, State: session.Created}}, true)
+		r.manager.OnSessions(r.t.Context(), c, []session.SessionReport{{Ref: session.Ref{ID: 61}, State: session.Created}}, true)
+		both := session.SessionReport{Ref: session.Ref{ID: 61, Name: "crm-1"}, State: session.Connecting}
+		_ = r.manager.OnConnect(r.t.Context(), c, both, session.Connect)
+		if s := r.manager.Cached(c, []session.Ref{name})[0].Session; s.ConnectedAt.IsZero() || s.Ref != both.Ref {
+			r.t.Errorf("the tracker that goes on has %v, connected at %v", s.Ref, s.ConnectedAt)
+		}
+		if n := r.manager.Stats().Sessions; n[session.Connecting] != 1 || len(n) != 1 {
+			r.t.Errorf("tracked sessions: %v", n)
+		}
+	})
+}
+
 // A session that is tracked under its name and under its integer has one tracker once both are known.
 func TestTracker_LearningTheOtherIDKeepsOneTracker(t *testing.T) {
 	bubble(t, &enginesim.Engine{FirstID: 61, QRDelay: 3 * time.Second}, func(r *rig) {

@@ -157,7 +157,7 @@ func (tn *tenant) index(t *tracker, r session.Ref) (other *tracker) {
 		return nil
 	}
 	other = tn.byID[r.ID]
-	if r.ID == 0 || other == nil {
+	if r.ID == 0 || other == nil || other == t {
 		other = tn.byName[r.Name]
 	}
 	isSame := other != nil && (r.ID == 0 || other.ref.ID == 0 || other.ref.ID == r.ID) // a name may be used again
