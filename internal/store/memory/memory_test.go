@@ -13,7 +13,7 @@ import (
 
 	"qrgate/internal/store"
 	"qrgate/internal/store/memory"
-	"qrgate/internal/store/storetest"
+	"qrgate/internal/test/storetest"
 )
 
 func TestStore_Conforms(t *testing.T) {

@@ -14,8 +14,8 @@ import (
 	"qrgate/internal/secret"
 	"qrgate/internal/store"
 	"qrgate/internal/store/redis"
-	"qrgate/internal/store/storetest"
 	"qrgate/internal/test/redistest"
+	"qrgate/internal/test/storetest"
 )
 
 // patient is the timeout of tests that are not about timeouts.

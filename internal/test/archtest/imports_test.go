@@ -123,10 +123,8 @@ func component(dir string) (prefix string, layer int) {
 
 func within(dir, prefix string) bool { return dir == prefix || strings.HasPrefix(dir, prefix+"/") }
 
-// isTestKit reports whether a package exists for tests: those below internal/test, and for example store/storetest.
-func isTestKit(dir string) bool {
-	return within(dir, "internal/test") || strings.HasSuffix(dir, "test")
-}
+// isTestKit reports whether a package exists for tests.
+func isTestKit(dir string) bool { return within(dir, "internal/test") }
 
 // walk calls visit with the slash-separated path of every file of the repository that a person wrote.
 func walk(t *testing.T, visit func(file string)) {

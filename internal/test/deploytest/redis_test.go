@@ -16,7 +16,7 @@ import (
 
 	"qrgate/internal/secret"
 	"qrgate/internal/store/redis"
-	"qrgate/internal/store/storetest"
+	"qrgate/internal/test/storetest"
 )
 
 // startRedis runs deploy/compose/redis.sh as the container does, on a free port, and returns its address.
