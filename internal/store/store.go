@@ -39,10 +39,30 @@ type Record struct {
 	TTL     time.Duration // from the write on; must be positive
 }
 
+// CheckPut returns an error if a writer that read version prev may not write r, whatever is stored.
+func CheckPut(prev int64, r Record) error {
+	if prev < 0 || r.Version <= prev || r.TTL <= 0 {
+		return errBadRecord
+	}
+	return nil
+}
+
+// CheckLease returns an error if no lease can be taken with these arguments.
+func CheckLease(owner string, ttl time.Duration) error {
+	if owner == "" || ttl <= 0 {
+		return errBadLease
+	}
+	return nil
+}
+
 // Errors that every store returns as they are, for errors.Is.
 var (
 	// ErrVersionConflict means that the store has a newer version than the writer had read.
 	ErrVersionConflict = errors.New("a newer record is stored")
 	// ErrStoreUnavailable means that the store cannot be reached. qrgate continues without it.
 	ErrStoreUnavailable = errors.New("the store cannot be reached")
+
+	// Programming errors of the caller.
+	errBadRecord = errors.New("a record needs a version above the one that was read, and a positive TTL")
+	errBadLease  = errors.New("a lease needs an owner and a positive TTL")
 )

@@ -8,8 +8,8 @@ package memory
 import (
 	"bytes"
 	"context"
-	"errors"
 	"hash/maphash"
+	"sync"
 	"time"
 
 	"qrgate/internal/store"
@@ -98,9 +98,6 @@ func (s *Store) shard(key string) *shard {
 	return s.shards[maphash.String(s.seed, key)%uint64(len(s.shards))]
 }
 
-// errBadRecord is a programming error of the caller.
-var errBadRecord = errors.New("a record needs a version above the one that was read, and a positive TTL")
-
 // Get reads keys. The result has one record per key, in their order, each a copy with its remaining TTL; an absent or
 // expired one is the zero Record, a tombstone has a Version and no Value. The error is that of ctx, or nil.
 func (s *Store) Get(ctx context.Context, keys ...string) ([]store.Record, error) {
@@ -134,8 +131,8 @@ func (s *Store) Put(ctx context.Context, key string, prev int64, r store.Record)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if prev < 0 || r.Version <= prev || r.TTL <= 0 {
-		return errBadRecord
+	if err := store.CheckPut(prev, r); err != nil {
+		return err
 	}
 	sh := s.shard(key)
 	kept := record{version: r.Version, value: append([]byte(nil), r.Value...)}
@@ -146,19 +143,15 @@ func (s *Store) Put(ctx context.Context, key string, prev int64, r store.Record)
 		return store.ErrVersionConflict
 	}
 	sh.records.put(key, row[record]{value: kept, expiresAt: now.Add(r.TTL)})
-	sh.wake(key)
+	sh.watch.Wake(key)
 	return nil
 }
 
 // Watch returns a channel that receives a token after every Put of key, and a function that stops it. The channel
 // buffers one token; it is never closed, and stop may be called more than once.
 func (s *Store) Watch(key string) (changed <-chan struct{}, stop func()) {
-	sh, ch := s.shard(key), make(chan struct{}, 1)
-	sh.watch(key, ch)
-	return ch, func() { sh.unwatch(key, ch) }
+	return s.shard(key).watch.Watch(key)
 }
-
-var errBadLease = errors.New("a lease needs an owner and a positive TTL")
 
 // Acquire takes or renews owner's lease of key for ttl. It reports false while another owner holds it. Leases and
 // records of one key are independent. The error is that of ctx, or states that owner is empty or ttl is not positive.
@@ -166,8 +159,8 @@ func (s *Store) Acquire(ctx context.Context, key, owner string, ttl time.Duratio
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
-	if owner == "" || ttl <= 0 {
-		return false, errBadLease
+	if err := store.CheckLease(owner, ttl); err != nil {
+		return false, err
 	}
 	sh := s.shard(key)
 	sh.mu.Lock()
@@ -192,4 +185,79 @@ func (s *Store) Release(ctx context.Context, key, owner string) error {
 		delete(sh.leases.rows, key)
 	}
 	return nil
+}
+
+// shard is one lock and all keys that hash to it.
+type shard struct {
+	mu      sync.RWMutex
+	records table[record]
+	leases  table[string] // the owner
+	watch   store.Watchers
+}
+
+// record is a store.Record in a row; the row has its expiry.
+type record struct {
+	version int64
+	value   []byte
+}
+
+func newShard(size int) *shard {
+	return &shard{records: newTable[record](size), leases: newTable[string](size)}
+}
+
+// table is a bounded map whose rows expire. It has no lock of its own.
+type table[V any] struct {
+	max  int
+	rows map[string]row[V]
+}
+
+type row[V any] struct {
+	value     V
+	expiresAt time.Time
+}
+
+// life is the remaining TTL of the row at now; zero or less once it has expired.
+func (r row[V]) life(now time.Time) time.Duration { return r.expiresAt.Sub(now) }
+
+func newTable[V any](size int) table[V] {
+	return table[V]{max: size, rows: make(map[string]row[V])}
+}
+
+// get returns the row of key if it has not expired at now.
+func (t *table[V]) get(key string, now time.Time) (row[V], bool) {
+	r, ok := t.rows[key]
+	if !ok || r.life(now) <= 0 {
+		return row[V]{}, false
+	}
+	return r, true
+}
+
+// put stores the row, and evicts another one first if the key is new and the table is full.
+func (t *table[V]) put(key string, r row[V]) {
+	if _, held := t.rows[key]; !held && len(t.rows) >= t.max {
+		t.evictSoonestExpiring()
+	}
+	t.rows[key] = r
+}
+
+// evictSoonestExpiring scans every row: a shard of the default store has 625, which takes microseconds and happens only
+// when it is full. A heap would slow down every write instead.
+func (t *table[V]) evictSoonestExpiring() {
+	var first string
+	var ends time.Time
+	for key, r := range t.rows {
+		if ends.IsZero() || r.expiresAt.Before(ends) {
+			first, ends = key, r.expiresAt
+		}
+	}
+	delete(t.rows, first)
+}
+
+// sweep removes the rows that have expired at now.
+func (t *table[V]) sweep(now time.Time) {
+	for key, r := range t.rows {
+		if r.life(now) <= 0 {
+			delete(t.rows, key)
+		}
+	}
 }

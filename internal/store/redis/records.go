@@ -11,9 +11,6 @@ import (
 	"qrgate/internal/store"
 )
 
-// errBadRecord is a programming error of the caller.
-var errBadRecord = errors.New("a record needs a version above the one that was read, and a positive TTL")
-
 // Get reads keys in one round trip. The result has one record per key, in their order, with its remaining TTL; an
 // absent or expired one is the zero Record, a tombstone has a Version and no Value. A record that expires during the
 // round trip has only its Version. The error wraps store.ErrStoreUnavailable, or is context.Canceled if ctx was.
@@ -79,8 +76,8 @@ func (s *Store) Put(ctx context.Context, key string, prev int64, r store.Record)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if prev < 0 || r.Version <= prev || r.TTL <= 0 {
-		return errBadRecord
+	if err := store.CheckPut(prev, r); err != nil {
+		return err
 	}
 	err := s.do(ctx, "put", func(ctx context.Context) error {
 		stored, err := parseBool(s.scripts.put.Run(ctx, s.client, []string{recordPrefix + key},
@@ -92,15 +89,13 @@ func (s *Store) Put(ctx context.Context, key string, prev int64, r store.Record)
 	})
 	if err == nil {
 		// This process receives the announcement too, but not while its event connection is down.
-		s.watch.wake(key)
+		s.watch.Wake(key)
 	}
 	return err
 }
 
 // millis rounds a TTL down to milliseconds, but not to zero.
 func millis(life time.Duration) int64 { return max(1, life.Milliseconds()) }
-
-var errBadLease = errors.New("a lease needs an owner and a positive TTL")
 
 // Acquire takes or renews owner's lease of key for ttl, in whole milliseconds of the server's clock. It reports false
 // while another owner holds it. A lease saves calls; correctness must not depend on it, because Redis may lose it in a
@@ -110,8 +105,8 @@ func (s *Store) Acquire(ctx context.Context, key, owner string, ttl time.Duratio
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
-	if owner == "" || ttl <= 0 {
-		return false, errBadLease
+	if err := store.CheckLease(owner, ttl); err != nil {
+		return false, err
 	}
 	var ours bool
 	err := s.do(ctx, "acquire", func(ctx context.Context) (err error) {

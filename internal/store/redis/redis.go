@@ -70,7 +70,7 @@ type Store struct {
 	client  *redis.Client // commands
 	events  *redis.Client // only the subscription, so that a busy pool does not delay it
 	scripts scripts
-	watch   watchers
+	watch   store.Watchers
 	closing sync.Once
 }
 
@@ -91,7 +91,6 @@ func New(c Config) (*Store, error) {
 		client:  redis.NewClient(opt),
 		events:  redis.NewClient(opt),
 		scripts: newScripts(),
-		watch:   watchers{byKey: make(map[string]map[chan struct{}]struct{})},
 	}, nil
 }
 

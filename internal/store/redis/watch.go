@@ -5,17 +5,10 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
-
-// watchers are the channels of this process that wait for a change of a key.
-type watchers struct {
-	mu    sync.Mutex
-	byKey map[string]map[chan struct{}]struct{}
-}
 
 // Watch returns a channel that receives a token after every Put of key by any replica, and after a reconnect of the
 // event connection, when events may have been lost; and a function that stops it. The channel buffers one token; it is
@@ -24,90 +17,43 @@ type watchers struct {
 // Without [Store.Run] only this store's own writes are noticed. Redis does not keep events: read the record regularly
 // too.
 func (s *Store) Watch(key string) (changed <-chan struct{}, stop func()) {
-	ch := make(chan struct{}, 1)
-	s.watch.add(key, ch)
-	return ch, func() { s.watch.remove(key, ch) }
-}
-
-func (w *watchers) add(key string, ch chan struct{}) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.byKey[key] == nil {
-		w.byKey[key] = make(map[chan struct{}]struct{})
-	}
-	w.byKey[key][ch] = struct{}{}
-}
-
-func (w *watchers) remove(key string, ch chan struct{}) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.byKey[key], ch)
-	if len(w.byKey[key]) == 0 {
-		delete(w.byKey, key)
-	}
-}
-
-// wake sends a token to every watcher of key that has none.
-func (w *watchers) wake(key string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for ch := range w.byKey[key] {
-		signal(ch)
-	}
-}
-
-// wakeAll sends a token to every watcher: any key may have changed.
-func (w *watchers) wakeAll() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, channels := range w.byKey {
-		for ch := range channels {
-			signal(ch)
-		}
-	}
-}
-
-func signal(ch chan struct{}) {
-	select {
-	case ch <- struct{}{}:
-	default:
-	}
+	return s.watch.Watch(key)
 }
 
 const (
-	// quiet is how long the event connection may be silent before it is pinged; answerWithin is the timeout of the ping
+	// pingAfter is how long the event connection may be silent before it is pinged; replyTimeout is the timeout of the ping
 	// and of a subscription.
-	quiet        = 3 * time.Second
-	answerWithin = time.Second
+	pingAfter    = 3 * time.Second
+	replyTimeout = time.Second
 
 	// The delay before the event connection is opened again doubles between these, plus up to half, so that replicas do
 	// not reconnect at the same time.
-	firstPause = 50 * time.Millisecond
-	lastPause  = 2 * time.Second
+	minReconnectDelay = 50 * time.Millisecond
+	maxReconnectDelay = 2 * time.Second
 )
 
 // Run maintains the connection that receives the events of other replicas, reconnects when it is lost, and wakes every
 // watcher after each connect. When ctx ends it closes the store and returns nil.
 func (s *Store) Run(ctx context.Context) error {
 	defer s.Close()
-	pause := firstPause
+	delay := minReconnectDelay
 	for ctx.Err() == nil {
-		heard, err := s.listen(ctx)
-		if heard {
-			pause = firstPause
+		worked, err := s.listen(ctx)
+		if worked {
+			delay = minReconnectDelay
 		}
 		if ctx.Err() != nil {
 			break
 		}
 		s.notify("subscribe", 0, translate(ctx, "subscribe", err))
-		sleep(ctx, pause+rand.N(pause/2))
-		pause = min(2*pause, lastPause)
+		sleep(ctx, delay+rand.N(delay/2))
+		delay = min(2*delay, maxReconnectDelay)
 	}
 	return nil
 }
 
-func sleep(ctx context.Context, pause time.Duration) {
-	timer := time.NewTimer(pause)
+func sleep(ctx context.Context, delay time.Duration) {
+	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
@@ -122,18 +68,18 @@ func (s *Store) listen(ctx context.Context) (worked bool, err error) {
 	defer func() { _ = sub.Close() }()
 	// The library's reads end at deadlines, not with ctx; closing the connection ends them at once.
 	defer context.AfterFunc(ctx, func() { _ = sub.Close() })()
-	if err := confirmed(receive(ctx, sub, answerWithin)); err != nil {
+	if err := confirmed(receive(ctx, sub, replyTimeout)); err != nil {
 		return false, err
 	}
 	s.notify("subscribe", time.Since(start), nil)
-	s.watch.wakeAll()
+	s.watch.WakeAll()
 	for {
 		message, err := s.next(ctx, sub)
 		if err != nil {
 			return true, err
 		}
 		if m, ok := message.(*redis.Message); ok {
-			s.watch.wake(m.Payload)
+			s.watch.Wake(m.Payload)
 		}
 	}
 }
@@ -149,7 +95,7 @@ func confirmed(message any, err error) error {
 // next returns the next message of the event connection. A silent connection is pinged: a server that hangs, or a
 // network that drops packets, looks like an idle one.
 func (s *Store) next(ctx context.Context, sub *redis.PubSub) (any, error) {
-	message, err := receive(ctx, sub, quiet)
+	message, err := receive(ctx, sub, pingAfter)
 	var network net.Error
 	if !errors.As(err, &network) || !network.Timeout() {
 		return message, err
@@ -157,7 +103,7 @@ func (s *Store) next(ctx context.Context, sub *redis.PubSub) (any, error) {
 	if err := sub.Ping(ctx); err != nil {
 		return nil, err
 	}
-	return receive(ctx, sub, answerWithin)
+	return receive(ctx, sub, replyTimeout)
 }
 
 // receive is the library's ReceiveTimeout, which panics on an unexpected message. A faulty server must cost a
