@@ -24,6 +24,15 @@ type Session struct {
 	Profile       *Profile `json:"profile,omitempty"`
 	CreatedAt     string   `json:"createdAt"`
 	UpdatedAt     string   `json:"updatedAt"`
+
+	LastDisconnect *LastDisconnect `json:"lastDisconnect,omitempty"`
+}
+
+// LastDisconnect is why the last connection of a session ended; ReasonOf reads it as evidence.
+type LastDisconnect struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	At      string `json:"at"`
 }
 
 // Profile is the paired account in GET /api/sessions/{id}.
@@ -75,12 +84,14 @@ type StatusData struct {
 	LastActivity string  `json:"lastActivity"`
 	IsConnected  bool    `json:"isConnected"`
 	HasQR        bool    `json:"hasQR"`
+
+	LastDisconnect *LastDisconnect `json:"lastDisconnect,omitempty"`
 }
 
 // Status is the body of GET …/status.
 func Status(s Session) Envelope {
 	return Envelope{Success: true, Data: StatusData{s.ID, s.SessionID, s.Status, s.PhoneNumber, s.LastActivity,
-		s.IsConnected, s.HasQR}}
+		s.IsConnected, s.HasQR, s.LastDisconnect}}
 }
 
 // QRData is the body of GET …/qr. Every client reads qrCode; the last fields are qrgate's own (contract C6).

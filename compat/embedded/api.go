@@ -73,7 +73,8 @@ func (e *Engine) routes() *http.ServeMux {
 	mux.HandleFunc("POST /api/sessions/{id}/connect", e.withSession(e.connect))
 	mux.HandleFunc("POST /api/sessions/{id}/disconnect", e.withSession(e.disconnect))
 	mux.HandleFunc("POST /api/sessions/{id}/restart", e.withSession(e.restart))
-	for _, known := range []string{"", "/{id}", "/{id}/qr", "/{id}/status", "/{id}/connect", "/{id}/disconnect", "/{id}/restart"} {
+	for _, known := range []string{"", "/{id}", "/{id}/qr", "/{id}/status", "/{id}/connect", "/{id}/disconnect",
+		"/{id}/restart"} {
 		mux.HandleFunc("/api/sessions"+known, e.requireKey(methodNotAllowed))
 	}
 	mux.HandleFunc("/api/sessions/", e.requireKey(notServed))
@@ -114,9 +115,7 @@ func (e *Engine) requireKey(h func(*http.Request, string) response) http.Handler
 // withSession finds the session of the path; sessions of other accounts are not found.
 func (e *Engine) withSession(h func(*http.Request, *engineSession) response) http.HandlerFunc {
 	return e.requireKey(func(r *http.Request, account string) response {
-		e.mu.RLock()
-		s := e.sessions.find(account, r.PathValue("id"))
-		e.mu.RUnlock()
+		s := e.findSession(account, r.PathValue("id"))
 		if s == nil {
 			return problem(http.StatusNotFound, compat.CodeSessionNotFound, "session not found")
 		}

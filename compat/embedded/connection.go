@@ -48,13 +48,17 @@ func (c *connection) report(e event) bool { return c.session.apply(c, e) }
 func (c *connection) run() {
 	defer close(c.done)
 	defer c.close()
-	if !c.acquireDialSlot() {
+	slots := c.session.engine.dialSlots
+	select {
+	case slots <- struct{}{}:
+	case <-c.ctx.Done():
 		return
 	}
-	closeSocket, err := c.dial()
-	<-c.session.engine.dialSlots
-	if err != nil {
-		c.reportDialError(err)
+	c.report(dialStarted{})
+	closeSocket, failure := c.dial()
+	<-slots
+	if failure != nil {
+		c.report(failure)
 		return
 	}
 	c.report(handshakeDone{})
@@ -62,55 +66,35 @@ func (c *connection) run() {
 	closeSocket()
 }
 
-// acquireDialSlot returns false if the connection is closed before a slot is free.
-func (c *connection) acquireDialSlot() bool {
-	select {
-	case c.session.engine.dialSlots <- struct{}{}:
-	case <-c.ctx.Done():
-		return false
+// dial connects a new client. It returns the function that closes the socket, or the event that reports the failure.
+func (c *connection) dial() (closeSocket func(), failure event) {
+	cli, failure := c.newClient()
+	if failure != nil {
+		return nil, failure
 	}
-	c.report(dialStarted{})
-	return true
+	c.client.Store(cli)
+	closeSocket, err := connectClient(c.ctx, cli)
+	if err != nil {
+		c.session.log().Debug("dial failed", "error", redact.Foreign(err.Error()))
+		return nil, dialFailed(err)
+	}
+	return closeSocket, nil
 }
 
-func (c *connection) reportDialError(err error) {
-	if c.ctx.Err() != nil {
-		return
-	}
-	c.session.log().Debug("dial failed", "error", redact.Foreign(err.Error()))
-	if r, ok := err.(rejectedError); ok {
-		c.report(rejected(r))
-		return
-	}
-	c.report(dialFailed(err))
-}
-
-// rejectedError is the error of a dial that never started.
-type rejectedError rejected
-
-// Error implements error.
-func (e rejectedError) Error() string { return e.why.Text }
-
-// dial connects and returns the function that closes the socket. The library keeps the context for the life of the
-// connection, so a timeout cannot be part of it; the context is canceled if the connection is closed before the
-// server responds to the upgrade.
+// connectClient connects a client and returns the function that closes its socket. The library keeps the context for
+// the life of the connection, so a timeout cannot be part of it; the context is canceled if ctx ends before the server
+// responds to the upgrade.
 //
 // After that, closing means closing the net.Conn below the library, which the library handles at any time. Its own
 // Disconnect can call a nil function if the server closes the connection at the same moment (noisesocket.go:83
 // against framesocket.go:90), and both Disconnect and a canceled context leave its reader blocked, with the socket
 // open, if a frame arrives at that moment (framesocket.go:163). Between the upgrade and the end of the handshake it
 // handles neither, so close waits for the end of the handshake, 20 s at most.
-func (c *connection) dial() (closeSocket func(), err error) {
-	life, cancel := context.WithCancel(context.WithoutCancel(c.ctx))
+func connectClient(ctx context.Context, cli *whatsmeow.Client) (closeSocket func(), err error) {
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var trace dialTrace
-	release := context.AfterFunc(c.ctx, func() { trace.cancelIfPending(cancel) })
+	release := context.AfterFunc(ctx, func() { trace.cancelIfPending(cancel) })
 	defer release()
-	cli, err := c.newClient(life)
-	if err != nil {
-		cancel()
-		return nil, err
-	}
-	c.client.Store(cli)
 	if err := cli.ConnectContext(trace.attach(life)); err != nil {
 		cancel()
 		return nil, err

@@ -3,7 +3,6 @@ package embedded_test
 import (
 	"context"
 	"crypto/x509"
-	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -75,7 +74,7 @@ func TestHandshake_EndsWithContext(t *testing.T) {
 type networkCase struct {
 	client func(t *testing.T) *http.Client
 	reason string // lastDisconnect.code of a session
-	help   string // part of Reachable's error
+	help   string // part of the diagnosis's help
 }
 
 func networkCases() map[string]networkCase {
@@ -107,9 +106,9 @@ func TestReachable_NamesNetworkCauses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := n.client(t)
-			why, ok := errors.AsType[*embedded.ReachabilityError](embedded.Reachable(t.Context(), c))
-			if !ok || string(why.Code) != n.reason || why.Text == "" || !strings.Contains(why.Error(), n.help) {
-				t.Errorf("Reachable returns %v, want %s and %q", why, n.reason, n.help)
+			code, text := embedded.Reachable(t.Context(), c)
+			if string(code) != n.reason || text == "" || !strings.Contains(diagnosis.New(code).Help, n.help) {
+				t.Errorf("Reachable returns %s, %s; want %s and %q", code, text, n.reason, n.help)
 			}
 			r := start(t, embedded.Config{HTTPClient: c})
 			r.connect("first")
@@ -125,18 +124,18 @@ func TestReachable_SucceedsWithAndWithoutTLS(t *testing.T) {
 	t.Parallel()
 	srv := &whatsappsim.Server{}
 	addr := whatsappsimtest.Start(t, srv)
-	if err := embedded.Reachable(t.Context(), srv.HTTPClient(addr)); err != nil {
-		t.Error(err)
+	if code, text := embedded.Reachable(t.Context(), srv.HTTPClient(addr)); code != diagnosis.None {
+		t.Error(text)
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(srv.CAPEM())
-	if err := embedded.Reachable(t.Context(), srv.HTTPSClient(addr, roots)); err != nil {
-		t.Errorf("with TLS: %v", err)
+	if code, text := embedded.Reachable(t.Context(), srv.HTTPSClient(addr, roots)); code != diagnosis.None {
+		t.Errorf("with TLS: %s", text)
 	}
 	srv.SetFault(whatsappsim.Fault{HangUpgrade: true})
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := embedded.Reachable(ctx, srv.HTTPClient(addr)); err == nil {
+	if code, _ := embedded.Reachable(ctx, srv.HTTPClient(addr)); code == diagnosis.None {
 		t.Error("a server that never responds is reachable")
 	}
 }

@@ -26,6 +26,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -82,9 +83,10 @@ type Engine struct {
 
 	createMu sync.Mutex // serializes creates, so that no session id is used twice
 
-	mu       sync.RWMutex
-	sessions registry
-	closed   bool
+	mu     sync.RWMutex
+	byID   map[int64]*engineSession
+	byName map[string]map[string]*engineSession // account → sessionId → session
+	closed bool
 }
 
 // New opens the database, migrates its tables and reads the sessions of the accounts that have a key. It does not
@@ -94,12 +96,12 @@ func New(c Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{log: c.Logger, library: libraryLog{log: c.Logger}, maxSessions: maxSessions,
-		dialSlots: make(chan struct{}, maxDials)}
-	if e.keys, err = newKeyring(c.Keys); err != nil {
-		return nil, err
+	e := &Engine{
+		log: c.Logger, library: libraryLog{log: c.Logger}, http: dialClient(c.HTTPClient),
+		maxSessions: maxSessions, dialSlots: make(chan struct{}, maxDials),
+		byID: map[int64]*engineSession{}, byName: map[string]map[string]*engineSession{},
 	}
-	if e.http, err = whatsAppClient(c.HTTPClient); err != nil {
+	if e.keys, err = newKeyring(c.Keys); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
@@ -113,7 +115,7 @@ func New(c Config) (*Engine, error) {
 	}
 	for _, r := range rows {
 		if e.keys.has(r.account) {
-			e.sessions.add(newSession(e, r))
+			e.addSession(r)
 		}
 	}
 	e.mux = e.routes()
@@ -150,71 +152,58 @@ func (e *Engine) close() error {
 		e.connections.Wait()
 		close(done)
 	}()
-	timeout := time.NewTimer(drainTimeout)
-	defer timeout.Stop()
-	select {
-	case <-done:
-	case <-timeout.C:
+	if !waitFor(done, drainTimeout) {
 		e.log.Warn("connections did not close in time")
 	}
 	e.http.CloseIdleConnections()
 	return e.db.close()
 }
 
+// waitFor returns false if done is not closed in time.
+func waitFor(done <-chan struct{}, limit time.Duration) bool {
+	timeout := time.NewTimer(limit)
+	defer timeout.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timeout.C:
+		return false
+	}
+}
+
 // all returns every session, the oldest first.
 func (e *Engine) all() []*engineSession {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	return slices.Clone(e.sessions.byID)
+	return slices.SortedFunc(maps.Values(e.byID), func(a, b *engineSession) int { return cmp.Compare(a.row.id, b.row.id) })
 }
 
-// registry indexes sessions. The zero value is empty.
-type registry struct {
-	byID   []*engineSession                     // ascending
-	byName map[string]map[string]*engineSession // account → sessionId → session
-}
-
-func (g *registry) add(s *engineSession) {
-	account := s.row.account
-	if g.byName == nil {
-		g.byName = map[string]map[string]*engineSession{}
+func (e *Engine) addSession(r row) *engineSession {
+	s := newSession(e, r)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.byName[r.account] == nil {
+		e.byName[r.account] = map[string]*engineSession{}
 	}
-	if g.byName[account] == nil {
-		g.byName[account] = map[string]*engineSession{}
-	}
-	g.byName[account][s.row.sessionID] = s
-	at, _ := g.search(s.row.id)
-	g.byID = slices.Insert(g.byID, at, s)
+	e.byID[r.id], e.byName[r.account][r.sessionID] = s, s
+	return s
 }
 
-func (g *registry) remove(s *engineSession) {
-	delete(g.byName[s.row.account], s.row.sessionID)
-	if at, found := g.search(s.row.id); found {
-		g.byID = slices.Delete(g.byID, at, at+1)
-	}
+func (e *Engine) removeSession(s *engineSession) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.byID, s.row.id)
+	delete(e.byName[s.row.account], s.row.sessionID)
 }
 
-// find accepts both kinds of id: the integer first, then the name, which may consist of digits (contract C9).
-func (g *registry) find(account, id string) *engineSession {
+// findSession accepts both kinds of id: the integer first, then the name, which may consist of digits (contract C9).
+func (e *Engine) findSession(account, id string) *engineSession {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
 	if n, err := strconv.ParseInt(id, 10, 64); err == nil {
-		if at, found := g.search(n); found && g.byID[at].row.account == account {
-			return g.byID[at]
+		if s := e.byID[n]; s != nil && s.row.account == account {
+			return s
 		}
 	}
-	return g.byName[account][id]
-}
-
-// ofAccount returns the sessions of an account, the newest first.
-func (g *registry) ofAccount(account string) []*engineSession {
-	var out []*engineSession
-	for _, s := range slices.Backward(g.byID) {
-		if s.row.account == account {
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
-func (g *registry) search(id int64) (int, bool) {
-	return slices.BinarySearchFunc(g.byID, id, func(s *engineSession, id int64) int { return cmp.Compare(s.row.id, id) })
+	return e.byName[account][id]
 }

@@ -3,7 +3,7 @@ package embedded
 import (
 	"context"
 	"net/http"
-	"regexp"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -14,28 +14,19 @@ import (
 )
 
 const (
-	maxName     = 255 // characters of a sessionName
-	defaultPage = 20  // sessions on a page of the list
+	minSessionID = 3   // characters of a sessionId, of those that session.ValidID accepts (contract 1.1)
+	maxName      = 255 // characters of a sessionName
+	defaultPage  = 20  // sessions on a page of the list
 )
 
-// validSessionID is the documented form of a sessionId (contract 1.1).
-var validSessionID = regexp.MustCompile(`^[A-Za-z0-9_-]{3,100}$`)
-
 func (e *Engine) root(*http.Request) response {
-	return ok(struct {
-		compat.Envelope
-		Health    string            `json:"health"`
-		Endpoints map[string]string `json:"endpoints"`
-	}{compat.Envelope{Success: true, Message: "qrgate, embedded engine"}, "/health",
-		map[string]string{"sessions": "/api/sessions"}})
+	return ok(map[string]any{"success": true, "message": "qrgate, embedded engine", "health": "/health",
+		"endpoints": map[string]string{"sessions": "/api/sessions"}})
 }
 
 func (e *Engine) health(*http.Request) response {
-	return ok(struct {
-		compat.Envelope
-		Timestamp   string `json:"timestamp"`
-		Environment string `json:"environment"`
-	}{compat.Envelope{Success: true, Message: "ok"}, compat.Seconds(time.Now()), "production"})
+	return ok(map[string]any{"success": true, "message": "ok", "timestamp": compat.Seconds(time.Now()),
+		"environment": "production"})
 }
 
 // create stores a session; it connects nothing (contract C4).
@@ -47,7 +38,7 @@ func (e *Engine) create(r *http.Request, account string) response {
 	if problem := readJSON(r, &body); problem != nil {
 		return *problem
 	}
-	if !validSessionID.MatchString(body.SessionID) {
+	if len(body.SessionID) < minSessionID || !session.ValidID(body.SessionID) {
 		return invalid("sessionId must be 3 to 100 letters, digits, _ or -")
 	}
 	if n := utf8.RuneCountInString(body.SessionName); n < 1 || n > maxName {
@@ -63,8 +54,8 @@ func (e *Engine) insert(ctx context.Context, r row) response {
 	e.createMu.Lock()
 	defer e.createMu.Unlock()
 	e.mu.RLock()
-	_, exists := e.sessions.byName[r.account][r.sessionID]
-	count, closed := len(e.sessions.byName[r.account]), e.closed
+	_, exists := e.byName[r.account][r.sessionID]
+	count, closed := len(e.byName[r.account]), e.closed
 	e.mu.RUnlock()
 	switch {
 	case closed:
@@ -82,20 +73,26 @@ func (e *Engine) insert(ctx context.Context, r row) response {
 		e.log.Error("cannot store session", "error", redact.Foreign(err.Error()))
 		return internalError("the session could not be stored")
 	}
-	s := newSession(e, r)
-	e.mu.Lock()
-	e.sessions.add(s)
-	e.mu.Unlock()
-	return response{http.StatusCreated, compat.Created(s.view().item(time.Now()).Session)}
+	s := e.addSession(r)
+	return response{http.StatusCreated, compat.Created(s.view().item(time.Now()))}
 }
 
+// list filters by every known spelling of a state, and ignores invalid numbers.
 func (e *Engine) list(r *http.Request, account string) response {
 	q := r.URL.Query()
 	items := e.items(account)
-	if state := q.Get("status"); state != "" {
-		items = filterByState(items, state)
+	if text := q.Get("status"); text != "" {
+		state := compat.ParseState(text)
+		items = slices.DeleteFunc(items, func(s compat.Session) bool {
+			return state == session.Unknown || s.Status != compat.Wire(state)
+		})
 	}
-	return ok(listBody(items, positive(q.Get("page"), 1), positive(q.Get("limit"), defaultPage)))
+	page, _ := strconv.Atoi(q.Get("page"))
+	limit, _ := strconv.Atoi(q.Get("limit"))
+	if limit <= 0 {
+		limit = defaultPage
+	}
+	return ok(compat.List(items, page, limit))
 }
 
 func (e *Engine) stats(_ *http.Request, account string) response {
@@ -103,43 +100,22 @@ func (e *Engine) stats(_ *http.Request, account string) response {
 }
 
 // items returns the sessions of an account, the newest first: most clients read only the first page.
-func (e *Engine) items(account string) []item {
-	e.mu.RLock()
-	sessions := e.sessions.ofAccount(account)
-	e.mu.RUnlock()
-	out := make([]item, len(sessions))
-	for i, s := range sessions {
-		out[i] = s.refreshed().item(time.Now())
-	}
-	return out
-}
-
-// filterByState accepts every known spelling of a state.
-func filterByState(items []item, text string) []item {
-	state := compat.ParseState(text)
-	var out []item
-	for _, i := range items {
-		if state != session.Unknown && i.Status == compat.Wire(state) {
-			out = append(out, i)
+func (e *Engine) items(account string) []compat.Session {
+	var out []compat.Session
+	for _, s := range slices.Backward(e.all()) {
+		if s.row.account == account {
+			out = append(out, s.refreshed().item(time.Now()))
 		}
 	}
 	return out
 }
 
-// positive parses a number of the query; invalid ones are ignored.
-func positive(text string, fallback int) int {
-	if n, err := strconv.Atoi(text); err == nil && n > 0 {
-		return n
-	}
-	return fallback
-}
-
 func (e *Engine) get(_ *http.Request, s *engineSession) response {
-	return ok(sessionBody(s.refreshed().item(time.Now())))
+	return ok(compat.SessionBody(s.refreshed().item(time.Now())))
 }
 
 func (e *Engine) status(_ *http.Request, s *engineSession) response {
-	return ok(statusBody(s.refreshed().item(time.Now())))
+	return ok(compat.Status(s.refreshed().item(time.Now())))
 }
 
 // qr responds at once, like the documented engine: with the code or with QR_GENERATION_ERROR. The error names the
@@ -199,8 +175,63 @@ func (e *Engine) delete(r *http.Request, s *engineSession) response {
 		return internalError("the session could not be deleted")
 	}
 	s.close()
-	e.mu.Lock()
-	e.sessions.remove(s)
-	e.mu.Unlock()
+	e.removeSession(s)
 	return ok(compat.ActionResult(compat.TextDeleted, v.ref(), compat.WireDisconnected))
+}
+
+// item is the session in the documented form at now.
+func (v view) item(now time.Time) compat.Session {
+	s := compat.Session{
+		ID: v.row.id, SessionID: v.row.sessionID, SessionName: v.row.name,
+		Status:         compat.Wire(v.link.state()),
+		IsConnected:    v.link.Phase == online,
+		LastActivity:   compat.Millis(v.link.Since),
+		CreatedAt:      compat.Millis(v.row.created),
+		UpdatedAt:      compat.Millis(v.link.Since),
+		LastDisconnect: v.lastDisconnect(),
+	}
+	if phone := v.phone(); phone != "" {
+		s.PhoneNumber = &phone
+	}
+	if q, ok := v.qr(now); ok {
+		image, shown, expires := q.Image.Reveal(), compat.Millis(q.SeenAt), compat.Millis(q.ExpiresAt)
+		s.HasQR, s.QRCode, s.QRGeneratedAt, s.QRExpiresAt = true, &image, &shown, &expires
+	}
+	return s
+}
+
+func (v view) lastDisconnect() *compat.LastDisconnect {
+	why := v.link.LastDisconnect
+	if !why.isKnown() {
+		return nil
+	}
+	return &compat.LastDisconnect{Code: string(why.Code), Message: why.Text, At: compat.Seconds(why.At)}
+}
+
+// statsBody is GET /api/sessions/stats, whose shape is not documented: a count for each state.
+func statsBody(all []compat.Session) compat.Envelope {
+	counts := map[string]int{
+		"total": len(all), compat.WireConnecting: 0, compat.WireQR: 0, compat.WireConnected: 0,
+		compat.WireDisconnected: 0, compat.WireError: 0,
+	}
+	for _, s := range all {
+		counts[s.Status]++
+	}
+	return compat.Envelope{Success: true, Data: counts}
+}
+
+// qrErrorBody is the documented error of GET …/qr, in the documented Spanish, with the cause if the session has
+// stopped.
+func qrErrorBody(v view, now time.Time) any {
+	var body struct {
+		compat.Problem
+		LastDisconnect *compat.LastDisconnect `json:"lastDisconnect,omitempty"`
+	}
+	text := "Error obteniendo código QR"
+	if v.link.Phase == idle && v.link.LastDisconnect.isKnown() {
+		body.LastDisconnect = v.lastDisconnect()
+		text += ": " + body.LastDisconnect.Code
+	}
+	body.Problem = compat.NewProblem(compat.CodeQRGenerationError, text, now)
+	return body
 }

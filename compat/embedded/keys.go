@@ -3,13 +3,14 @@ package embedded
 import (
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"qrgate/internal/secret"
@@ -51,45 +52,28 @@ func ParseKeys(text string) ([]Key, error) {
 	return keys, nil
 }
 
-// keyring has the digests of all keys.
-type keyring []keyDigest
-
-type keyDigest struct {
-	digest [sha256.Size]byte
-	name   string
-}
+// keyring has the name of each key under the key's digest, so that the time of a lookup depends on no key.
+type keyring map[[sha256.Size]byte]string
 
 func newKeyring(keys []Key) (keyring, error) {
-	var r keyring
+	r := keyring{}
 	for _, k := range keys {
 		if len(k.Key.Reveal()) < MinKey || !session.ValidID(k.Name) {
 			return nil, errors.New("an API key of the embedded engine is too short or has no valid name")
 		}
-		r = append(r, keyDigest{sha256.Sum256([]byte(k.Key.Reveal())), k.Name})
+		r[sha256.Sum256([]byte(k.Key.Reveal()))] = k.Name
 	}
 	return r, nil
 }
 
-// account returns the owner of a presented key. It compares with every digest, so that its duration depends on no key.
+// account returns the owner of a presented key.
 func (r keyring) account(presented string) (name string, found bool) {
-	digest := sha256.Sum256([]byte(presented))
-	for i := range r {
-		if subtle.ConstantTimeCompare(digest[:], r[i].digest[:]) == 1 {
-			name, found = r[i].name, true
-		}
-	}
+	name, found = r[sha256.Sum256([]byte(presented))]
 	return name, found
 }
 
 // has reports whether an account has a key.
-func (r keyring) has(name string) bool {
-	for i := range r {
-		if r[i].name == name {
-			return true
-		}
-	}
-	return false
-}
+func (r keyring) has(name string) bool { return slices.Contains(slices.Collect(maps.Values(r)), name) }
 
 const (
 	keyFile          = "api-key" // the generated key, in the data directory
@@ -98,34 +82,34 @@ const (
 
 // LoadOrMakeKey returns the generated key in dir, or generates one and stores it with mode 0600; made reports which.
 // The caller prints a new key once.
-func LoadOrMakeKey(dir string) (name string, key secret.Secret, made bool, err error) {
+func LoadOrMakeKey(dir string) (key Key, made bool, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", secret.Secret{}, false, fmt.Errorf("cannot create the data directory: %w", err)
+		return Key{}, false, fmt.Errorf("cannot create the data directory: %w", err)
 	}
 	path := filepath.Join(dir, keyFile)
 	text, err := os.ReadFile(path)
-	if err == nil {
-		keys, err := ParseKeys(strings.TrimSpace(string(text)))
-		if err != nil || len(keys) != 1 {
-			return "", secret.Secret{}, false, fmt.Errorf("%s does not contain one name:key; delete it to get a new key", path)
+	if errors.Is(err, fs.ErrNotExist) {
+		key = Key{Name: generatedAccount, Key: generateKey()}
+		if err := writeNew(path, key.Name+":"+key.Key.Reveal()+"\n"); err != nil {
+			return Key{}, false, fmt.Errorf("cannot store the generated API key: %w", err)
 		}
-		return keys[0].Name, keys[0].Key, false, nil
+		return key, true, nil
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return "", secret.Secret{}, false, fmt.Errorf("cannot read the generated API key: %w", err)
+	if err != nil {
+		return Key{}, false, fmt.Errorf("cannot read the generated API key: %w", err)
 	}
-	fresh := generateKey()
-	if err := writeNew(path, generatedAccount+":"+fresh+"\n"); err != nil {
-		return "", secret.Secret{}, false, fmt.Errorf("cannot store the generated API key: %w", err)
+	keys, err := ParseKeys(strings.TrimSpace(string(text)))
+	if err != nil || len(keys) != 1 {
+		return Key{}, false, fmt.Errorf("%s does not contain one name:key; delete it to get a new key", path)
 	}
-	return generatedAccount, secret.NewSecret(fresh), true, nil
+	return keys[0], false, nil
 }
 
 // generateKey returns 256 random bits in characters that need no quoting in a URL or a shell.
-func generateKey() string {
+func generateKey() secret.Secret {
 	b := make([]byte, 32)
 	_, _ = rand.Read(b) // never fails
-	return "qrg_" + base64.RawURLEncoding.EncodeToString(b)
+	return secret.NewSecret("qrg_" + base64.RawURLEncoding.EncodeToString(b))
 }
 
 // writeNew fails if the file exists, so that two processes cannot both generate a key.

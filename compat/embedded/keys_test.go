@@ -50,9 +50,9 @@ func TestParseKeys_ValidAndInvalid(t *testing.T) {
 func TestLoadOrMakeKey_GeneratesOnce(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
-	name, key, made, err := embedded.LoadOrMakeKey(dir)
-	if err != nil || !made || len(key.Reveal()) < 32 {
-		t.Fatalf("%v %v, %d bytes", err, made, len(key.Reveal()))
+	key, made, err := embedded.LoadOrMakeKey(dir)
+	if err != nil || !made || len(key.Key.Reveal()) < 32 {
+		t.Fatalf("%v %v, %d bytes", err, made, len(key.Key.Reveal()))
 	}
 	if info, err := os.Stat(filepath.Join(dir, "api-key")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the file: %v %v", info.Mode(), err)
@@ -60,12 +60,12 @@ func TestLoadOrMakeKey_GeneratesOnce(t *testing.T) {
 	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("the directory: %v %v", info.Mode(), err)
 	}
-	again, same, made, err := embedded.LoadOrMakeKey(dir)
-	if err != nil || made || again != name || !same.Equal(key) {
-		t.Errorf("the second time: %v, made %v, name %q, the same %v", err, made, again, same.Equal(key))
+	again, made, err := embedded.LoadOrMakeKey(dir)
+	if err != nil || made || again.Name != key.Name || !again.Key.Equal(key.Key) {
+		t.Errorf("the second time: %v, made %v, name %q", err, made, again.Name)
 	}
-	_, other, _, _ := embedded.LoadOrMakeKey(t.TempDir())
-	if other.Equal(key) {
+	other, _, _ := embedded.LoadOrMakeKey(t.TempDir())
+	if other.Key.Equal(key.Key) {
 		t.Error("two directories have one key")
 	}
 }
@@ -76,7 +76,7 @@ func TestLoadOrMakeKey_InvalidFileIsRefused(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "api-key"), []byte("hidden-nonsense"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, _, _, err := embedded.LoadOrMakeKey(dir)
+	_, _, err := embedded.LoadOrMakeKey(dir)
 	if err == nil || strings.Contains(err.Error(), "hidden-nonsense") || !strings.Contains(err.Error(), "delete it") {
 		t.Errorf("%v", err)
 	}

@@ -129,18 +129,16 @@ func (s *engineSession) resetTimer(before linkState, now time.Time) {
 
 func (s *engineSession) logChange(before linkState) {
 	from, to := before.state(), s.link.state()
-	lost := s.link.LastDisconnect.At.After(before.LastDisconnect.At)
-	if !lost && from == to {
-		return
+	isLost := s.link.LastDisconnect.At.After(before.LastDisconnect.At)
+	switch {
+	case isLost && s.link.LastDisconnect.isKnown():
+		s.log().Info("session disconnected", "state", to, "code", s.link.LastDisconnect.Code)
+	case isLost: // a requested disconnect has no cause
+		s.log().Info("session disconnected", "state", to)
 	}
-	if lost {
-		attrs := []any{"state", to}
-		if s.link.LastDisconnect.isKnown() { // a requested disconnect has no cause
-			attrs = append(attrs, "code", s.link.LastDisconnect.Code)
-		}
-		s.log().Info("session disconnected", attrs...)
+	if isLost || from != to {
+		s.log().Debug("session state changed", "from", from, "to", to)
 	}
-	s.log().Debug("session state changed", "from", from, "to", to)
 }
 
 // close ignores all later events and closes the connection.
@@ -174,12 +172,7 @@ func (s *engineSession) logout(ctx context.Context) view {
 		cancel()
 	}
 	s.apply(nil, stopRequested{})
-	timeout := time.NewTimer(logoutTimeout)
-	defer timeout.Stop()
-	select {
-	case <-c.done:
-	case <-timeout.C:
-	}
+	waitFor(c.done, logoutTimeout)
 	return v
 }
 

@@ -24,17 +24,6 @@ const (
 // trustRoot guards the library's process-wide root, which changes at most once.
 var trustRoot sync.Once
 
-// whatsAppClient returns the client for the simulated WhatsApp if the environment names one and c is nil.
-func whatsAppClient(c *http.Client) (*http.Client, error) {
-	if c == nil {
-		var err error
-		if c, err = SimulatorClient(); err != nil {
-			return nil, err
-		}
-	}
-	return dialClient(c), nil
-}
-
 // SimulatorClient returns the HTTP client for the simulated WhatsApp that the environment names, or nil. Connectivity
 // checks use it, too. The error names the invalid variable.
 func SimulatorClient() (*http.Client, error) {

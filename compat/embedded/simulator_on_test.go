@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"qrgate/compat/embedded"
+	"qrgate/internal/diagnosis"
 	"qrgate/internal/test/whatsappsim"
 	"qrgate/internal/test/whatsappsim/whatsappsimtest"
 )
@@ -14,13 +15,14 @@ import (
 func TestSimulator_EnvironmentSetsClient(t *testing.T) {
 	t.Setenv("QRGATE_WHATSAPPSIM_ROOT", whatsappsim.RootPublicHex)
 	t.Setenv("QRGATE_WHATSAPPSIM_ADDR", whatsappsimtest.Start(t, &whatsappsim.Server{}))
-	if err := embedded.Reachable(t.Context(), nil); err != nil {
-		t.Error(err)
+	c, err := embedded.SimulatorClient()
+	if c == nil || err != nil {
+		t.Fatalf("SimulatorClient: %v, %v", c, err)
 	}
-	if c, err := embedded.SimulatorClient(); c == nil || err != nil || embedded.Reachable(t.Context(), c) != nil {
-		t.Errorf("SimulatorClient: %v, %v", c, err)
+	if code, text := embedded.Reachable(t.Context(), c); code != diagnosis.None {
+		t.Fatal(text)
 	}
-	r := start(t, embedded.Config{})
+	r := start(t, embedded.Config{HTTPClient: c})
 	r.connect("first")
 	r.code("first")
 }
@@ -35,7 +37,7 @@ func TestSimulator_InvalidEnvironmentIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("QRGATE_WHATSAPPSIM_ROOT", env[0])
 			t.Setenv("QRGATE_WHATSAPPSIM_ADDR", env[1])
-			_, err := embedded.New(embedded.Config{DataDir: t.TempDir(), Keys: keys(t, "a:"+keyA)})
+			_, err := embedded.SimulatorClient()
 			if err == nil || !strings.Contains(err.Error(), "QRGATE_WHATSAPPSIM_") {
 				t.Errorf("%v", err)
 			}

@@ -148,8 +148,8 @@ func (r reason) isFatal() bool {
 	return true
 }
 
-// event is an input of transition: a request, a step of the connection, or time.
-type event interface{ isEvent() }
+// event is an input of transition: a request, a step of the connection, or time. It is one of the types below.
+type event any
 
 // Events of requests and of the process.
 type (
@@ -190,18 +190,3 @@ type (
 	// tick means that the deadline may have passed.
 	tick struct{}
 )
-
-func (connectRequested) isEvent() {}
-func (resume) isEvent()           {}
-func (stopRequested) isEvent()    {}
-func (dialStarted) isEvent()      {}
-func (handshakeDone) isEvent()    {}
-func (codesReceived) isEvent()    {}
-func (scanned) isEvent()          {}
-func (paired) isEvent()           {}
-func (restart) isEvent()          {}
-func (loggedIn) isEvent()         {}
-func (keepAliveMissed) isEvent()  {}
-func (lost) isEvent()             {}
-func (rejected) isEvent()         {}
-func (tick) isEvent()             {}

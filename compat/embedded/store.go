@@ -40,35 +40,19 @@ type database struct {
 
 // openDatabase opens Postgres if c has a URL, else the file in its data directory, locks it and migrates it.
 func openDatabase(ctx context.Context, c Config, log waLog.Logger) (*database, error) {
-	dialect, schema := "postgres", postgresSchema
-	var db *sql.DB
-	var err error
+	open, dialect, schema := openFile, "sqlite3", sqliteSchema
 	if !c.DatabaseURL.Empty() {
-		db, err = sql.Open("pgx", c.DatabaseURL.Reveal())
-	} else {
-		dialect, schema = "sqlite3", sqliteSchema
-		db, err = openFile(c.DataDir)
+		open, dialect, schema = openPostgres, "postgres", postgresSchema
 	}
+	db, unlock, err := open(ctx, c)
 	if err != nil {
 		return nil, openError(c, err)
 	}
-	d := &database{sql: db, devices: sqlstore.NewWithDB(db, dialect, log)}
-	if !c.DatabaseURL.Empty() {
-		d.unlock, err = lockPostgres(ctx, db)
-	} else {
-		d.unlock, err = lockDirectory(c.DataDir)
+	d := &database{sql: db, devices: sqlstore.NewWithDB(db, dialect, log), unlock: unlock}
+	if err = d.devices.Upgrade(ctx); err == nil {
+		_, err = db.ExecContext(ctx, schema)
 	}
 	if err != nil {
-		_ = db.Close()
-		if locked, ok := errors.AsType[lockedError](err); ok {
-			return nil, locked
-		}
-		return nil, openError(c, err)
-	}
-	if err := d.devices.Upgrade(ctx); err != nil {
-		return nil, openError(c, errors.Join(err, d.close()))
-	}
-	if _, err := db.ExecContext(ctx, schema); err != nil {
 		return nil, openError(c, errors.Join(err, d.close()))
 	}
 	return d, nil
@@ -77,6 +61,9 @@ func openDatabase(ctx context.Context, c Config, log waLog.Logger) (*database, e
 // openError never contains the password. A driver that cannot parse a URL prints it, so the driver's text is kept
 // only for a server whose address it could parse.
 func openError(c Config, err error) error {
+	if locked, ok := errors.AsType[lockedError](err); ok {
+		return locked
+	}
 	if _, parsed := errors.AsType[*pgconn.ConnectError](err); parsed {
 		return errors.New("cannot connect to the database of QRGATE_DATABASE_URL: " +
 			redact.Foreign(err.Error(), c.DatabaseURL))
@@ -89,19 +76,21 @@ func openError(c Config, err error) error {
 }
 
 // openFile opens the SQLite file. With WAL, readers do not block a writer; a write waits while the file is busy.
-func openFile(dir string) (*sql.DB, error) {
-	at, err := privateFile(dir, databaseFile)
-	if err != nil {
-		return nil, err
+func openFile(ctx context.Context, c Config) (db *sql.DB, unlock func() error, err error) {
+	if unlock, err = lockDirectory(ctx, c.DataDir); err != nil {
+		return nil, nil, err
 	}
-	db, err := sql.Open("sqlite", at+"?_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)"+
-		"&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_txlock=immediate")
+	at, err := privateFile(c.DataDir, databaseFile)
+	if err == nil {
+		db, err = sql.Open("sqlite", at+"?_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)"+
+			"&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_txlock=immediate")
+	}
 	if err != nil {
-		return nil, err
+		return nil, nil, errors.Join(err, unlock())
 	}
 	db.SetMaxOpenConns(8)
 	db.SetMaxIdleConns(8)
-	return db, nil
+	return db, unlock, nil
 }
 
 // privateFile creates a file with mode 0600 if it does not exist, and returns its URL for SQLite. SQLite gives its
@@ -132,7 +121,7 @@ type lockedError string
 func (e lockedError) Error() string { return string(e) }
 
 // lockDirectory locks a file through SQLite, which knows how on each system. The lock ends with the process.
-func lockDirectory(dir string) (unlock func() error, err error) {
+func lockDirectory(ctx context.Context, dir string) (unlock func() error, err error) {
 	at, err := privateFile(dir, lockFile)
 	if err != nil {
 		return nil, err
@@ -141,7 +130,7 @@ func lockDirectory(dir string) (unlock func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	tx, err := db.BeginTx(context.Background(), nil) // it lives as long as the engine
+	tx, err := db.BeginTx(context.WithoutCancel(ctx), nil) // it lives as long as the engine
 	if busy, ok := errors.AsType[*sqlite.Error](err); ok && busy.Code() == sqlite3.SQLITE_BUSY {
 		_ = db.Close()
 		return nil, lockedError("the data directory " + dir + " is in use by another qrgate process. " +
@@ -154,32 +143,37 @@ func lockDirectory(dir string) (unlock func() error, err error) {
 	return func() error { return errors.Join(tx.Rollback(), db.Close()) }, nil
 }
 
-// lockPostgres takes an advisory lock, which ends with its connection.
-func lockPostgres(ctx context.Context, db *sql.DB) (unlock func() error, err error) {
+// openPostgres also takes an advisory lock, which ends with its connection.
+func openPostgres(ctx context.Context, c Config) (db *sql.DB, unlock func() error, err error) {
+	if db, err = sql.Open("pgx", c.DatabaseURL.Reveal()); err != nil {
+		return nil, nil, err
+	}
 	conn, err := db.Conn(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, errors.Join(err, db.Close())
 	}
 	var acquired bool
-	query := "SELECT pg_try_advisory_lock($1)"
-	if err := conn.QueryRowContext(ctx, query, int64(advisoryKey)).Scan(&acquired); err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	if !acquired {
-		_ = conn.Close()
-		return nil, lockedError("the database of QRGATE_DATABASE_URL is in use by another qrgate process. " +
+	err = conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock($1)", int64(advisoryKey)).Scan(&acquired)
+	if err == nil && !acquired {
+		err = lockedError("the database of QRGATE_DATABASE_URL is in use by another qrgate process. " +
 			"Two processes on one database would disconnect each other's phones. Stop that process. " +
 			"If there is none, a connection pooler holds its lock: connect to Postgres directly")
 	}
-	return conn.Close, nil // back to the pool; closing the pool releases the lock
+	if err != nil {
+		_ = conn.Close()
+		_ = db.Close()
+		return nil, nil, err
+	}
+	return db, conn.Close, nil // back to the pool; closing the pool releases the lock
 }
 
 // The table of sessions. An id is never reused, because clients keep ids of deleted sessions. Times are milliseconds
 // since 1970, which both databases read alike.
 const (
 	sqliteSchema   = "CREATE TABLE IF NOT EXISTS qrgate_session (id INTEGER PRIMARY KEY AUTOINCREMENT, " + columns
-	postgresSchema = "CREATE TABLE IF NOT EXISTS qrgate_session (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, " + columns
-	columns        = `account TEXT NOT NULL, session_id TEXT NOT NULL, name TEXT NOT NULL, jid TEXT,
+	postgresSchema = "CREATE TABLE IF NOT EXISTS qrgate_session (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, " +
+		columns
+	columns = `account TEXT NOT NULL, session_id TEXT NOT NULL, name TEXT NOT NULL, jid TEXT,
 		paused BOOLEAN NOT NULL DEFAULT FALSE, created BIGINT NOT NULL, updated BIGINT NOT NULL,
 		UNIQUE (account, session_id))`
 )
@@ -196,8 +190,8 @@ type row struct {
 
 // sessions returns the sessions of all accounts.
 func (d *database) sessions(ctx context.Context) ([]row, error) {
-	rows, err := d.sql.QueryContext(ctx, "SELECT id, account, session_id, name, COALESCE(jid, ''), paused, created, updated "+
-		"FROM qrgate_session ORDER BY id")
+	rows, err := d.sql.QueryContext(ctx, "SELECT id, account, session_id, name, COALESCE(jid, ''), paused, created, "+
+		"updated FROM qrgate_session ORDER BY id")
 	if err != nil {
 		return nil, fmt.Errorf("read the sessions: %w", err)
 	}

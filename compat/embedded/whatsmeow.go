@@ -2,7 +2,10 @@ package embedded
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"net/http"
+	"strings"
 
 	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/proto/waCompanionReg"
@@ -10,6 +13,7 @@ import (
 	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
+	waLog "go.mau.fi/whatsmeow/util/log"
 	"google.golang.org/protobuf/proto"
 
 	"qrgate/internal/diagnosis"
@@ -27,17 +31,17 @@ const (
 	textEarlyRestart = "WhatsApp requested a new connection before any code was scanned."
 )
 
-// newClient returns a client for the connection's device.
-func (c *connection) newClient(ctx context.Context) (*whatsmeow.Client, error) {
+// newClient returns a client for the connection's device, or the event that reports why there is none.
+func (c *connection) newClient() (*whatsmeow.Client, event) {
 	e := c.session.engine
-	dev, err := e.db.device(ctx, c.jid)
+	dev, err := e.db.device(c.ctx, c.jid)
 	if err != nil {
 		why := newReason(diagnosis.Internal, "The keys of the device could not be read.")
-		return nil, rejectedError{why: why, retryable: true}
+		return nil, rejected{why: why, retryable: true}
 	}
 	if dev == nil {
 		why := newReason(diagnosis.LoggedOut, "The keys of the linked device are missing.")
-		return nil, rejectedError{why: why, unlinked: true}
+		return nil, rejected{why: why, unlinked: true}
 	}
 	cli := configureClient(whatsmeow.NewClient(dev, e.library), e.http, dev)
 	cli.SetMediaHTTPClient(e.http)
@@ -179,4 +183,48 @@ func toSecrets(codes []string) []secret.Secret {
 		out[i] = secret.NewSecret(c)
 	}
 	return out
+}
+
+// libraryLog writes whatsmeow's log to slog. It discards Debug, which prints whole nodes and frames with keys,
+// messages and codes (qrchan.go, "Emitting QR code"). It redacts the rest, and lowers Info to Debug, because the
+// engine logs the same facts.
+type libraryLog struct {
+	log    *slog.Logger
+	module string
+}
+
+var _ waLog.Logger = libraryLog{}
+
+// Debugf implements waLog.Logger and discards the message.
+func (l libraryLog) Debugf(string, ...any) {}
+
+// Infof implements waLog.Logger.
+func (l libraryLog) Infof(format string, args ...any) { l.write(slog.LevelDebug, format, args) }
+
+// Warnf implements waLog.Logger.
+func (l libraryLog) Warnf(format string, args ...any) { l.write(slog.LevelWarn, format, args) }
+
+// Errorf implements waLog.Logger. The socket logs every normal end of a connection as an error.
+func (l libraryLog) Errorf(format string, args ...any) {
+	level := slog.LevelError
+	if strings.HasSuffix(l.module, "Socket") {
+		level = slog.LevelDebug
+	}
+	l.write(level, format, args)
+}
+
+// Sub implements waLog.Logger.
+func (l libraryLog) Sub(module string) waLog.Logger {
+	if l.module != "" {
+		module = l.module + "/" + module
+	}
+	return libraryLog{log: l.log, module: module}
+}
+
+func (l libraryLog) write(level slog.Level, format string, args []any) {
+	ctx := context.Background()
+	if l.log.Enabled(ctx, level) {
+		text := redact.Foreign(fmt.Sprintf(format, args...))
+		l.log.Log(ctx, level, text, "library", "whatsmeow", "module", l.module)
+	}
 }

@@ -128,15 +128,15 @@ func (a *App) newEngine() error {
 	}
 	keys, showKey := a.cfg.APIKeys, func() {}
 	if len(keys) == 0 {
-		name, key, generated, err := embedded.LoadOrMakeKey(a.cfg.DataDir)
+		key, generated, err := embedded.LoadOrMakeKey(a.cfg.DataDir)
 		if err != nil {
 			return err
 		}
-		keys = []embedded.Key{{Name: name, Key: key}}
+		keys = []embedded.Key{key}
 		if generated {
 			showKey = func() {
 				const text = "\nGenerated an API key and stored it in %s. It is shown only once:\n\n    X-API-Key: %s\n\n"
-				fmt.Fprintf(a.cfg.Out, text, a.cfg.DataDir, key.Reveal())
+				fmt.Fprintf(a.cfg.Out, text, a.cfg.DataDir, key.Key.Reveal())
 			}
 		}
 	}

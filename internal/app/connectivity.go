@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -127,31 +126,24 @@ func (r *reachability) check(ctx context.Context) {
 		return
 	}
 	startedAt := time.Now()
-	err := embedded.Reachable(ctx, r.client)
+	code, text := embedded.Reachable(ctx, r.client)
 	if ctx.Err() != nil {
 		return
 	}
-	changed := r.record(connectivityResult(err, startedAt, time.Now()))
+	changed := r.record(connectivityResult(code, text, startedAt, time.Now()))
 	switch {
-	case err != nil && changed:
-		r.log.Error("whatsapp unreachable, no QR can be made", "err", err.Error())
-	case err == nil && changed:
+	case code != diagnosis.None && changed:
+		r.log.Error("whatsapp unreachable, no QR can be made", "err", text+" "+diagnosis.New(code).Help)
+	case changed:
 		r.log.Info("whatsapp reachable")
 	}
 }
 
-// connectivityResult converts the error of [embedded.Reachable].
-func connectivityResult(err error, startedAt, endedAt time.Time) session.ConnectivityResult {
-	result := session.ConnectivityResult{
-		Step: session.StepUpgrade, Code: diagnosis.None, Took: endedAt.Sub(startedAt), At: endedAt,
-		Evidence: []string{"upgrade: granted"},
-	}
-	if err == nil {
-		return result
-	}
-	result.Step, result.Code, result.Evidence = "", diagnosis.Undetermined, []string{err.Error()}
-	if e, ok := errors.AsType[*embedded.ReachabilityError](err); ok {
-		result.Code, result.Evidence = e.Code, []string{e.Text}
+// connectivityResult converts the result of [embedded.Reachable].
+func connectivityResult(code diagnosis.Code, text string, startedAt, endedAt time.Time) session.ConnectivityResult {
+	result := session.ConnectivityResult{Code: code, Took: endedAt.Sub(startedAt), At: endedAt, Evidence: []string{text}}
+	if code == diagnosis.None {
+		result.Step, result.Evidence = session.StepUpgrade, []string{"upgrade: granted"}
 	}
 	return result
 }
