@@ -5,20 +5,15 @@
 //	go engine.Run(ctx)                              // reconnects paired sessions; closes everything at the end
 //	client := &http.Client{Transport: embedded.Transport(engine)}
 //
-// # One session
+// The state of a session is a value, linkState. Only the function transition changes it: it takes an event, the state
+// and the time, and returns the next state. The session applies it under its mutex, stores what must survive a
+// restart, and opens or closes a connection where the new state differs from the old one.
 //
-// The state of a session is a value, linkState. The function transition is the only one that changes it: it takes
-// an event, the state and the time, and returns the next state. The session applies it under its mutex, stores what
-// must survive a restart, and opens or closes a connection where the new state differs from the old one.
-//
-// # Why the engine rotates codes and reconnects itself
-//
-// whatsmeow can rotate codes (GetQRChannel) and reconnect. Both are switched off, because neither reports what
-// happened: the channel's "timeout" means "no codes left" as well as "disconnected", it drops a slow reader and
-// disconnects, and it stays open when the stream is replaced; the reconnect after a pairing is tried once and its
-// error is only logged. So the engine takes the list of codes and shows each one for its time, and every reconnect
-// is a new client on a new socket, whose error the engine sees. Each step that the library may leave without a
-// response has a timeout (transition.go).
+// whatsmeow's own rotation of codes (GetQRChannel) and its reconnects are switched off, because neither reports what
+// happened: the channel's "timeout" means "no codes left" as well as "disconnected", it drops a slow reader, and it
+// stays open when the stream is replaced; the reconnect after a pairing is tried once and its error is only logged. So
+// the engine shows each code for its time, and every reconnect is a new client on a new socket, whose error the engine
+// sees. Each step that the library may leave without a response has a timeout (transition.go).
 package embedded
 
 import (
@@ -56,19 +51,6 @@ const (
 	maxDials    = 20  // connections that dial at the same time; others wait in state "connecting"
 )
 
-func (c Config) withDefaults() (Config, error) {
-	if c.DataDir == "" && c.DatabaseURL.Empty() {
-		return c, errors.New("the embedded engine needs a data directory or a database URL")
-	}
-	if len(c.Keys) == 0 {
-		return c, errors.New("the embedded engine needs at least one API key")
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
-	return c, nil
-}
-
 // Engine is the session engine, an http.Handler. Create it with New and call Run once.
 type Engine struct {
 	log         *slog.Logger
@@ -92,10 +74,15 @@ type Engine struct {
 // New opens the database, migrates its tables and reads the sessions of the accounts that have a key. It does not
 // connect to WhatsApp; Run does.
 func New(c Config) (*Engine, error) {
-	c, err := c.withDefaults()
-	if err != nil {
-		return nil, err
+	switch {
+	case c.DataDir == "" && c.DatabaseURL.Empty():
+		return nil, errors.New("the embedded engine needs a data directory or a database URL")
+	case len(c.Keys) == 0:
+		return nil, errors.New("the embedded engine needs at least one API key")
+	case c.Logger == nil:
+		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	var err error
 	e := &Engine{
 		log: c.Logger, library: libraryLog{log: c.Logger}, http: dialClient(c.HTTPClient),
 		maxSessions: maxSessions, dialSlots: make(chan struct{}, maxDials),

@@ -16,10 +16,9 @@ import (
 // engineSession is one session: its row in the database, its state, and the connection that the state requires.
 type engineSession struct {
 	engine *Engine
-	row    row // as read or inserted; saved has what changed since
+	row    row // as it is in the database; mu guards jid and paused, the rest does not change
 
 	mu     sync.Mutex
-	saved  saved
 	link   linkState
 	conn   *connection   // nil while the state requires none
 	image  secret.Secret // the image of the current code
@@ -27,15 +26,8 @@ type engineSession struct {
 	closed bool          // deleted, or the engine is closing: every event is ignored
 }
 
-// saved is the part of a row that changes, as it is in the database.
-type saved struct {
-	jid    string
-	paused bool
-}
-
 func newSession(e *Engine, r row) *engineSession {
-	return &engineSession{engine: e, row: r, saved: saved{r.jid, r.paused},
-		link: linkState{JID: r.jid, Paused: r.paused, Since: r.updated}}
+	return &engineSession{engine: e, row: r, link: linkState{JID: r.jid, Paused: r.paused, Since: r.updated}}
 }
 
 // log adds the client's name of the session and its id in the database.
@@ -70,16 +62,15 @@ func (s *engineSession) apply(from *connection, e event) bool {
 
 // store writes what must survive a restart of the process.
 func (s *engineSession) store(next linkState, now time.Time) error {
-	want := saved{next.JID, next.Paused}
-	if want == s.saved {
+	if next.JID == s.row.jid && next.Paused == s.row.paused {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
-	if err := s.engine.db.update(ctx, s.row.id, want, now); err != nil {
+	if err := s.engine.db.update(ctx, s.row.id, next.JID, next.Paused, now); err != nil {
 		return err
 	}
-	s.saved = want
+	s.row.jid, s.row.paused = next.JID, next.Paused
 	return nil
 }
 

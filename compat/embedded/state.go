@@ -36,21 +36,16 @@ type linkState struct {
 	Generation int // number of connections so far; a change requires a new connection
 	Attempts   int // failed connections in a row
 
-	Pairing pairingProgress
+	// What must happen before the connection on which a phone scanned a code may be closed. The library deletes the
+	// new device if its connection ends while it still signs, and WhatsApp's request may arrive earlier.
+	IsStored   bool // the library has stored and signed the pairing
+	HasRestart bool // WhatsApp requests a new connection, or has closed this one
 
 	Codes    []secret.Secret // the current code, then the later ones
 	Sequence int             // number of the current code on this connection, from 1
 	ShownAt  time.Time       // since when the current code is shown
 
 	LastDisconnect reason
-}
-
-// pairingProgress has what must happen before the connection on which a phone scanned a code may be closed. The
-// library deletes the new device if its connection ends while it still signs, and WhatsApp's request for a new
-// connection may arrive earlier.
-type pairingProgress struct {
-	Stored  bool // the library has stored and signed everything
-	Restart bool // WhatsApp requests a new connection, or has closed this one
 }
 
 // state is the documented state of the session.
@@ -100,7 +95,7 @@ func (l linkState) enter(p phase, now time.Time, timeout time.Duration) linkStat
 		l.Deadline = now.Add(timeout)
 	}
 	if p != pairing {
-		l.Pairing = pairingProgress{}
+		l.IsStored, l.HasRestart = false, false
 	}
 	if p != showing {
 		l.Codes, l.Sequence, l.ShownAt = nil, 0, time.Time{}

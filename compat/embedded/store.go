@@ -220,10 +220,10 @@ func (d *database) insert(ctx context.Context, r row) (row, error) {
 	return r, nil
 }
 
-func (d *database) update(ctx context.Context, id int64, s saved, now time.Time) error {
-	jid := sql.NullString{String: s.jid, Valid: s.jid != ""}
-	_, err := d.sql.ExecContext(ctx, "UPDATE qrgate_session SET jid = $1, paused = $2, updated = $3 WHERE id = $4",
-		jid, s.paused, now.UnixMilli(), id)
+func (d *database) update(ctx context.Context, id int64, jid string, paused bool, now time.Time) error {
+	_, err := d.sql.ExecContext(ctx,
+		"UPDATE qrgate_session SET jid = NULLIF($1, ''), paused = $2, updated = $3 WHERE id = $4",
+		jid, paused, now.UnixMilli(), id)
 	if err != nil {
 		return fmt.Errorf("store the session: %w", err)
 	}

@@ -81,7 +81,8 @@ func (l linkState) onConnectionEvent(e event, now time.Time) linkState {
 		l.JID = e.jid
 		return l.enter(pairing, now, restartTimeout)
 	case paired:
-		return l.continuePairing(now, pairingProgress{Stored: true})
+		l.IsStored = true
+		return l.continuePairing(now)
 	case restart:
 		return l.onRestart(now)
 	case loggedIn:
@@ -145,7 +146,8 @@ func (l linkState) onCodes(codes []secret.Secret, now time.Time) linkState {
 // onRestart handles a 515: expected after a pairing, a lost connection before one.
 func (l linkState) onRestart(now time.Time) linkState {
 	if l.Phase == pairing {
-		return l.continuePairing(now, pairingProgress{Restart: true})
+		l.HasRestart = true
+		return l.continuePairing(now)
 	}
 	if l.JID == "" {
 		return l.onLost(newReason(diagnosis.WhatsAppUnavailable, textEarlyRestart), now)
@@ -154,13 +156,8 @@ func (l linkState) onRestart(now time.Time) linkState {
 }
 
 // continuePairing dials again when the pairing needs the present connection no longer.
-func (l linkState) continuePairing(now time.Time, more pairingProgress) linkState {
-	if l.Phase != pairing {
-		return l
-	}
-	l.Pairing.Stored = l.Pairing.Stored || more.Stored
-	l.Pairing.Restart = l.Pairing.Restart || more.Restart
-	if l.Pairing.Stored && l.Pairing.Restart {
+func (l linkState) continuePairing(now time.Time) linkState {
+	if l.Phase == pairing && l.IsStored && l.HasRestart {
 		return l.dial(now)
 	}
 	return l
@@ -173,7 +170,8 @@ func (l linkState) onLost(why reason, now time.Time) linkState {
 	case l.isInactive():
 		return l
 	case l.Phase == pairing: // WhatsApp closes the connection after a pairing; the next one shows the result
-		return l.continuePairing(now, pairingProgress{Restart: true})
+		l.HasRestart = true
+		return l.continuePairing(now)
 	case l.Phase == online, l.Phase == showing && now.Sub(l.Since) >= stableDelay:
 		l.Attempts = 0
 	}

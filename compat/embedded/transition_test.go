@@ -36,8 +36,8 @@ type change func(*linkState)
 func isPaired(l *linkState)         { l.JID = "5550100:1@s.whatsapp.net" }
 func isDue(l *linkState)            { l.Deadline = testTime }
 func noClientWaits(l *linkState)    { l.WantedUntil = testTime.Add(-time.Second) }
-func isStored(l *linkState)         { l.Pairing.Stored = true }
-func restartRequested(l *linkState) { l.Pairing.Restart = true }
+func isStored(l *linkState)         { l.IsStored = true }
+func restartRequested(l *linkState) { l.HasRestart = true }
 func failed(l *linkState)           { l.LastDisconnect = someReason() }
 func justStarted(l *linkState)      { l.Since = testTime }
 

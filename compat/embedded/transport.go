@@ -23,30 +23,30 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 		closeBody(r)
 		return nil, err
 	}
-	done := make(chan *recorder, 1)
-	go func() { done <- t.serve(serverRequest(r)) }()
+	done := make(chan func() (*http.Response, error), 1)
+	go func() {
+		res, err := t.serve(r)
+		done <- func() (*http.Response, error) { return res, err }
+	}()
 	select {
-	case rec := <-done:
-		if rec.panicked != nil {
-			return nil, fmt.Errorf("the embedded engine panicked: %v", rec.panicked)
-		}
-		return rec.response(r), nil
+	case result := <-done:
+		return result()
 	case <-r.Context().Done():
 		return nil, context.Cause(r.Context())
 	}
 }
 
 // serve runs the handler like a server, and closes the body, as a transport must.
-func (t inProcess) serve(r *http.Request) (rec *recorder) {
-	rec = &recorder{header: http.Header{}}
+func (t inProcess) serve(r *http.Request) (res *http.Response, err error) {
 	defer func() {
 		closeBody(r)
 		if p := recover(); p != nil {
-			rec.panicked = p
+			res, err = nil, fmt.Errorf("the embedded engine panicked: %v", p)
 		}
 	}()
-	t.handler.ServeHTTP(rec, r)
-	return rec
+	rec := &recorder{header: http.Header{}}
+	t.handler.ServeHTTP(rec, serverRequest(r))
+	return rec.response(r), nil
 }
 
 // serverRequest is the request as a server would have read it.
@@ -72,11 +72,10 @@ func closeBody(r *http.Request) {
 
 // recorder is an http.ResponseWriter that buffers the response.
 type recorder struct {
-	header   http.Header
-	sent     http.Header // the header at the time of WriteHeader
-	status   int
-	body     bytes.Buffer
-	panicked any
+	header http.Header
+	sent   http.Header // the header at the time of WriteHeader
+	status int
+	body   bytes.Buffer
 }
 
 // Header implements http.ResponseWriter.
