@@ -1,6 +1,7 @@
 package probes
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -105,7 +106,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Every == nil {
 		c.Every = Defaults(!c.Target.Key.Empty())
 	}
-	c.Target.Name = orElse(c.Target.Name, "gate")
+	c.Target.Name = cmp.Or(c.Target.Name, "gate")
 	c.Shared = c.Shared || c.Leases != nil
 	if c.Observer == nil {
 		c.Observer = nopObserver{}
@@ -137,7 +138,7 @@ func (c Config) check() error {
 		}
 	}
 	for name, every := range c.Every {
-		p, known := catalog()[name]
+		p, known := catalog[name]
 		switch {
 		case !known:
 			return fmt.Errorf("probes: unknown probe %q; the probes are %s", name, nameList())
@@ -156,11 +157,3 @@ func (nopObserver) ObserveRun(string, diagnosis.Code, time.Time, time.Duration) 
 func (nopObserver) Step(string, bool, time.Duration)                            {}
 func (nopObserver) Missed(string, string)                                       {}
 func (nopObserver) SetLeader(bool, int)                                         {}
-
-func orElse[T comparable](v, other T) T {
-	var zero T
-	if v == zero {
-		return other
-	}
-	return v
-}

@@ -3,7 +3,6 @@ package probes
 import (
 	"net/http"
 	"slices"
-	"strings"
 
 	"qrgate/compat"
 	"qrgate/internal/diagnosis"
@@ -48,40 +47,34 @@ func callFailure(err error) *failure {
 	if e.Text != "" {
 		f.evidence[0] += ": " + e.Text
 	}
-	if e.Err != nil {
-		f.code = transportCode(e)
-		return f
+	switch {
+	case e.Err != nil && e.Kind == session.KindTimeout && !e.HasNoEffect:
+		f.code = diagnosis.EngineTimeout
+	case e.Err != nil && e.Status != 0: // the response broke off
+		f.code = diagnosis.EngineBadResponse
+	case e.Err != nil:
+		f.code = diagnosis.EngineUnreachable
+	default:
+		f.code, f.isFinal = responseCode(e)
+		f.isFinal = f.isFinal || e.Status/100 == 3
 	}
-	f.code, f.isFinal = responseCode(e)
-	f.isFinal = f.isFinal || e.Status/100 == 3
 	return f
 }
 
-// transportCode is the cause of a call without a complete response.
-func transportCode(e *session.EngineError) diagnosis.Code {
-	switch {
-	case e.Kind == session.KindTimeout && !e.HasNoEffect:
-		return diagnosis.EngineTimeout
-	case e.Status != 0: // the response broke off
-		return diagnosis.EngineBadResponse
-	}
-	return diagnosis.EngineUnreachable
+// kindCodes are the causes of error responses.
+var kindCodes = map[session.ErrorKind]diagnosis.Code{
+	session.KindNotReady:        diagnosis.QRNotEmitted,
+	session.KindAlreadyPaired:   diagnosis.AlreadyPaired,
+	session.KindSessionNotFound: diagnosis.SessionNotFound,
+	session.KindKeyRefused:      diagnosis.KeyRefused,
+	session.KindRateLimited:     diagnosis.RateLimited,
+	session.KindUnreachable:     diagnosis.EngineUnreachable,
+	session.KindTimeout:         diagnosis.EngineTimeout,
+	session.KindBadResponse:     diagnosis.EngineBadResponse,
 }
 
-// kindCodes are the causes of error responses, and whether waiting cannot help.
-var kindCodes = map[session.ErrorKind]struct {
-	code    diagnosis.Code
-	isFinal bool
-}{
-	session.KindNotReady:        {diagnosis.QRNotEmitted, false},
-	session.KindAlreadyPaired:   {diagnosis.AlreadyPaired, true},
-	session.KindSessionNotFound: {diagnosis.SessionNotFound, true},
-	session.KindKeyRefused:      {diagnosis.KeyRefused, true},
-	session.KindRateLimited:     {diagnosis.RateLimited, false},
-	session.KindUnreachable:     {diagnosis.EngineUnreachable, false},
-	session.KindTimeout:         {diagnosis.EngineTimeout, false},
-	session.KindBadResponse:     {diagnosis.EngineBadResponse, false},
-}
+// finalKinds are the errors that waiting does not change.
+var finalKinds = []session.ErrorKind{session.KindAlreadyPaired, session.KindSessionNotFound, session.KindKeyRefused}
 
 // responseCode is the cause that an error response names, and whether waiting cannot help. A gateway's own diagnosis
 // comes first, because it knows more of the engine than this one response.
@@ -99,27 +92,18 @@ func responseCode(e *session.EngineError) (code diagnosis.Code, isFinal bool) {
 			return diagnosis.EngineUnreachable, false
 		}
 		return diagnosis.EngineBadResponse, false
-	case compat.CodeConnectionError:
-		return diagnosis.ConnectFailing, false
 	}
 	if known, ok := kindCodes[e.Kind]; ok {
-		return known.code, known.isFinal
+		return known, slices.Contains(finalKinds, e.Kind)
 	}
-	return serverErrorCode(e), false
-}
-
-// serverErrorCode is the cause of an engine's own error.
-func serverErrorCode(e *session.EngineError) diagnosis.Code {
-	text := strings.ToLower(e.Code + " " + e.Text)
-	isIn := func(phrase string) bool { return strings.Contains(text, phrase) }
-	isLimit := slices.ContainsFunc([]string{"session_limit", "max_sessions", "limit reached"}, isIn)
+	named, isNamed := diagnosis.MatchCause(e.Code + " " + e.Text)
 	switch {
-	case e.Op == session.OpCreate && isLimit:
-		return diagnosis.SessionLimit
+	case isNamed:
+		return named.Code, false
 	case e.Op == session.OpCreate && e.Status == http.StatusConflict:
-		return diagnosis.SessionConflict
-	case e.Op == session.OpConnect:
-		return diagnosis.ConnectFailing
+		return diagnosis.SessionConflict, false
+	case e.Op == session.OpConnect || e.Code == compat.CodeConnectionError:
+		return diagnosis.ConnectFailing, false
 	}
-	return diagnosis.Engine5xx
+	return diagnosis.Engine5xx, false
 }

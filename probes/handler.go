@@ -60,7 +60,7 @@ func (p *Prober) Handler() http.Handler {
 func (p *Prober) parseRequest(r *http.Request) (runRequest, error) {
 	query := r.URL.Query()
 	request := runRequest{probe: query.Get("module"), target: query.Get("target")}
-	kind, known := catalog()[request.probe]
+	kind, known := catalog[request.probe]
 	if !known {
 		return request, fmt.Errorf("unknown module %q; the modules are %s", request.probe, nameList())
 	}
@@ -68,7 +68,7 @@ func (p *Prober) parseRequest(r *http.Request) (runRequest, error) {
 		names := strings.Join(slices.Sorted(maps.Keys(p.targets)), ", ")
 		return request, fmt.Errorf("unknown target %q; the targets are %s", request.target, names)
 	}
-	request.limit = limitOf(kind, p.cfg.Timeout, 0)
+	request.limit = p.limit(kind, 0)
 	if text := r.Header.Get("X-Prometheus-Scrape-Timeout-Seconds"); text != "" {
 		seconds, err := strconv.ParseFloat(text, 64)
 		if err != nil || !(seconds > 0 && seconds < 3600) {
@@ -92,7 +92,7 @@ func scrapeLimit(timeout time.Duration, makesSession bool) time.Duration {
 
 // minSpacing is the least time between two runs of one probe at one target.
 func minSpacing(request runRequest) time.Duration {
-	if catalog()[request.probe].makesSession {
+	if catalog[request.probe].makesSession {
 		return 30 * time.Second
 	}
 	return 0
@@ -130,35 +130,31 @@ func (t *throttle) acquire(
 // fit.
 func exposition(r Result, limit time.Duration) []byte {
 	var b bytes.Buffer
-	gauge := func(name, help string) {
+	header := func(name, help string) {
 		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name)
 	}
-	gauge("probe_success", "1 if the probe succeeded.")
-	fmt.Fprintf(&b, "probe_success %d\n", boolValue(r.Healthy()))
-	gauge("probe_duration_seconds", "Duration of the run with its cleanup.")
-	fmt.Fprintf(&b, "probe_duration_seconds %g\n", r.Seconds)
-	gauge("probe_timeout_seconds", "Limit of the run without its cleanup.")
-	fmt.Fprintf(&b, "probe_timeout_seconds %g\n", limit.Seconds())
-	gauge("probe_diagnosis_info", "Why the probe failed; none after a success.")
+	gauge := func(name, help string, value float64) {
+		header(name, help)
+		fmt.Fprintf(&b, "%s %g\n", name, value)
+	}
+	isSuccess := map[session.Outcome]float64{session.Success: 1}
+	gauge("probe_success", "1 if the probe succeeded.", isSuccess[r.Outcome])
+	gauge("probe_duration_seconds", "Duration of the run with its cleanup.", r.Seconds)
+	gauge("probe_timeout_seconds", "Limit of the run without its cleanup.", limit.Seconds())
+	header("probe_diagnosis_info", "Why the probe failed; none after a success.")
 	fmt.Fprintf(&b, "probe_diagnosis_info{diagnosis=%q} 1\n", r.Code())
-	if len(r.Steps) > 0 {
-		gauge("probe_step_duration_seconds", "Duration of each step.")
-		for _, s := range r.Steps {
-			fmt.Fprintf(&b, "probe_step_duration_seconds{step=%q} %g\n", s.Name, s.Seconds)
-		}
-		gauge("probe_step_success", "1 if the step succeeded.")
-		for _, s := range r.Steps {
-			fmt.Fprintf(&b, "probe_step_success{step=%q} %d\n", s.Name, boolValue(s.Outcome == session.Success))
-		}
+	if len(r.Steps) == 0 {
+		return b.Bytes()
+	}
+	header("probe_step_duration_seconds", "Duration of each step.")
+	for _, s := range r.Steps {
+		fmt.Fprintf(&b, "probe_step_duration_seconds{step=%q} %g\n", s.Name, s.Seconds)
+	}
+	header("probe_step_success", "1 if the step succeeded.")
+	for _, s := range r.Steps {
+		fmt.Fprintf(&b, "probe_step_success{step=%q} %g\n", s.Name, isSuccess[s.Outcome])
 	}
 	return b.Bytes()
-}
-
-func boolValue(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // debug describes a run for a person: the steps, the metrics, and the configuration without its secrets.

@@ -48,125 +48,17 @@ func (i Intent) isDue(instanceID string, isShared bool, now time.Time) bool {
 // isSettled reports whether a missing session will not appear any more.
 func (i Intent) isSettled(now time.Time) bool { return now.Sub(i.At) >= settleDelay }
 
-// FileIntents stores intents in a directory, one file per session, so that several processes may share it.
-type FileIntents struct{ dir string }
+// NewFileIntents returns intents in dir, one file per session, so that several processes may share it. The directory is
+// created with the first one. It does no I/O.
+func NewFileIntents(dir string) Intents { return &tableIntents{fileTable(dir), dir} }
 
-// NewFileIntents returns intents in dir, which is created with the first one. It does no I/O.
-func NewFileIntents(dir string) *FileIntents { return &FileIntents{dir} }
+// NewTableIntents returns intents in a table that replicas share, and is as durable as the table.
+func NewTableIntents(t Table) Intents { return &tableIntents{t, "the replicas' shared store"} }
 
-const (
-	intentSuffix = ".intent"
-	maxIntent    = 4 << 10 // bytes; a larger file is none of ours
-)
-
-// Record implements [Intents]: it writes a temporary file, syncs it, renames it and syncs the directory.
-func (f *FileIntents) Record(_ context.Context, i Intent) error {
-	if !session.ValidID(i.Session) {
-		return fmt.Errorf("%q is not a valid session name", i.Session)
-	}
-	if err := os.MkdirAll(f.dir, 0o700); err != nil {
-		return err
-	}
-	text, err := json.Marshal(i)
-	if err != nil {
-		return err
-	}
-	draft, err := os.CreateTemp(f.dir, "draft-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(draft.Name()) }() // a no-op after the rename
-	_, err = draft.Write(text)
-	if err = errors.Join(err, draft.Sync(), draft.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(draft.Name(), f.path(i.Session)); err != nil {
-		return err
-	}
-	return f.sync()
-}
-
-// Done implements [Intents].
-func (f *FileIntents) Done(_ context.Context, name string) error {
-	if !session.ValidID(name) {
-		return fmt.Errorf("%q is not a valid session name", name)
-	}
-	err := os.Remove(f.path(name))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err // a crash that restores the file costs one more deletion
-}
-
-// Open implements [Intents]. It ignores other files, such as temporary files of a killed process: no session was
-// created for them.
-func (f *FileIntents) Open(context.Context) ([]Intent, error) {
-	entries, err := os.ReadDir(f.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var open []Intent
-	for _, e := range entries {
-		name, isIntent := strings.CutSuffix(e.Name(), intentSuffix)
-		if !isIntent || !e.Type().IsRegular() {
-			continue
-		}
-		i, err := f.read(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // removed meanwhile
-		}
-		if err != nil {
-			return nil, err
-		}
-		open = append(open, i)
-	}
-	return open, nil
-}
-
-func (f *FileIntents) read(name string) (Intent, error) {
-	info, err := os.Stat(f.path(name))
-	if err != nil {
-		return Intent{}, err
-	}
-	if info.Size() > maxIntent {
-		return Intent{}, fmt.Errorf("%s%s is too large for an intent; delete it", name, intentSuffix)
-	}
-	text, err := os.ReadFile(f.path(name))
-	if err != nil {
-		return Intent{}, err
-	}
-	return parseIntent(name, text)
-}
-
-// parseIntent decodes the intent of a session; both must have the same name.
-func parseIntent(name string, text []byte) (Intent, error) {
-	var i Intent
-	if err := json.Unmarshal(text, &i); err != nil || i.Session != name || !session.ValidID(name) {
-		return Intent{}, fmt.Errorf("the intent %q is not readable; delete it, and the session of that name", name)
-	}
-	return i, nil
-}
-
-// Location implements [Intents]: the directory.
-func (f *FileIntents) Location() string { return f.dir }
-
-func (f *FileIntents) path(name string) string { return filepath.Join(f.dir, name+intentSuffix) }
-
-func (f *FileIntents) sync() error {
-	d, err := os.Open(f.dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
-// Table is a table that replicas share, such as a hash in Redis: Put is HSET, Drop is HDEL, All is HGETALL. Its errors
-// wrap store.ErrStoreUnavailable when the store is unavailable.
+// Table stores rows, such as a hash in Redis: Put is HSET, Drop is HDEL, All is HGETALL. Its errors wrap
+// store.ErrStoreUnavailable when the store is unavailable.
 type Table interface {
-	// Put writes a row for all replicas.
+	// Put writes a row. It is durable when Put returns nil.
 	Put(ctx context.Context, row string, value []byte) error
 	// Drop removes a row; removing a missing one is no error.
 	Drop(ctx context.Context, row string) error
@@ -174,42 +66,131 @@ type Table interface {
 	All(ctx context.Context) (map[string][]byte, error)
 }
 
-// TableIntents stores intents in a table and is as durable as the table.
-type TableIntents struct{ table Table }
+// tableIntents are the intents in a table.
+type tableIntents struct {
+	table    Table
+	location string
+}
 
-// NewTableIntents returns intents in a table.
-func NewTableIntents(t Table) *TableIntents { return &TableIntents{t} }
+func (t *tableIntents) Location() string { return t.location }
 
-// Record implements [Intents].
-func (r *TableIntents) Record(ctx context.Context, i Intent) error {
+func (t *tableIntents) Record(ctx context.Context, i Intent) error {
 	text, err := json.Marshal(i)
 	if err != nil {
 		return err
 	}
-	return r.table.Put(ctx, i.Session, text)
+	return t.table.Put(ctx, i.Session, text)
 }
 
-// Done implements [Intents].
-func (r *TableIntents) Done(ctx context.Context, session string) error {
-	return r.table.Drop(ctx, session)
+func (t *tableIntents) Done(ctx context.Context, session string) error {
+	return t.table.Drop(ctx, session)
 }
-
-// Location implements [Intents].
-func (r *TableIntents) Location() string { return "the replicas' shared store" }
 
 // Open implements [Intents]. A row that is no intent is an error.
-func (r *TableIntents) Open(ctx context.Context) ([]Intent, error) {
-	rows, err := r.table.All(ctx)
+func (t *tableIntents) Open(ctx context.Context) ([]Intent, error) {
+	rows, err := t.table.All(ctx)
 	if err != nil {
 		return nil, err
 	}
 	open := make([]Intent, 0, len(rows))
 	for name, text := range rows {
-		i, err := parseIntent(name, text)
-		if err != nil {
-			return nil, err
+		var i Intent
+		if err := json.Unmarshal(text, &i); err != nil || i.Session != name || !session.ValidID(name) {
+			return nil, fmt.Errorf("the intent %q is not readable; delete it, and the session of that name", name)
 		}
 		open = append(open, i)
 	}
 	return open, nil
+}
+
+// fileTable is a table in a directory, with one file per row.
+type fileTable string
+
+const (
+	intentSuffix = ".intent"
+	maxIntent    = 4 << 10 // bytes; a larger file is none of ours
+)
+
+// path is the file of a row. Only names of sessions are rows.
+func (dir fileTable) path(row string) (string, error) {
+	if !session.ValidID(row) {
+		return "", fmt.Errorf("%q is not a valid session name", row)
+	}
+	return filepath.Join(string(dir), row+intentSuffix), nil
+}
+
+// Put implements [Table]: it writes a temporary file, syncs it, renames it and syncs the directory.
+func (dir fileTable) Put(_ context.Context, row string, value []byte) error {
+	path, err := dir.path(row)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(string(dir), 0o700); err != nil {
+		return err
+	}
+	draft, err := os.CreateTemp(string(dir), "draft-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(draft.Name()) }() // a no-op after the rename
+	_, err = draft.Write(value)
+	if err = errors.Join(err, draft.Sync(), draft.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(draft.Name(), path); err != nil {
+		return err
+	}
+	d, err := os.Open(string(dir))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// Drop implements [Table]. A crash that restores the file costs one more deletion.
+func (dir fileTable) Drop(_ context.Context, row string) error {
+	path, err := dir.path(row)
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// All implements [Table]. It ignores other files, such as temporary files of a killed process: no session was created
+// for them.
+func (dir fileTable) All(context.Context) (map[string][]byte, error) {
+	entries, err := os.ReadDir(string(dir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	rows := map[string][]byte{}
+	for _, e := range entries {
+		row, isIntent := strings.CutSuffix(e.Name(), intentSuffix)
+		if !isIntent || !e.Type().IsRegular() {
+			continue
+		}
+		text, err := dir.read(e.Name())
+		switch {
+		case err == nil:
+			rows[row] = text
+		case !errors.Is(err, fs.ErrNotExist): // else removed meanwhile
+			return nil, err
+		}
+	}
+	return rows, nil
+}
+
+func (dir fileTable) read(name string) ([]byte, error) {
+	path := filepath.Join(string(dir), name)
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxIntent {
+		return nil, fmt.Errorf("%s is too large for an intent; delete it", name)
+	}
+	return os.ReadFile(path)
 }

@@ -49,7 +49,8 @@ func (p *Prober) sweep(ctx context.Context) (nextAt time.Time) {
 	}
 	left, deletions := map[string]orphans{}, 0
 	for _, i := range open {
-		if _, known := p.targets[i.Target]; !known || p.results.isActive(i.Session) {
+		_, known := p.targets[i.Target]
+		if _, isActive := p.active.Load(i.Session); isActive || !known {
 			continue // a prober that knows the target deletes it
 		}
 		if !i.isDue(p.instanceID, p.cfg.Shared, time.Now()) {

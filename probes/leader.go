@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"qrgate/compat"
 	"qrgate/internal/store"
 )
 
@@ -26,10 +27,12 @@ const (
 	unknown // the store is unavailable and the lease has expired
 )
 
-// leader acquires and renews the lease.
+// leader acquires and renews the lease. Only the goroutine of run changes the role and the time of the next renewal, so
+// that it reads them without the mutex.
 type leader struct {
 	leases   store.Leases
 	owner    string
+	runs     context.Context // of the scheduled runs; set before run
 	onChange func()
 
 	mu    sync.Mutex
@@ -39,7 +42,8 @@ type leader struct {
 	until time.Time // by when the lease must be renewed
 }
 
-// current returns the role and, while leading, the term: a context that ends when the lease is lost.
+// current returns the role and, while leading, the term: a context of the scheduled runs that also ends when the lease
+// is lost.
 func (l *leader) current() (role, context.Context) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -48,23 +52,14 @@ func (l *leader) current() (role, context.Context) {
 
 // run renews the lease until ctx ends and then releases it.
 func (l *leader) run(ctx context.Context) {
-	for {
-		timer := time.NewTimer(l.renewalDelay(time.Now()))
-		select {
-		case <-timer.C:
-			l.renew(ctx)
-		case <-ctx.Done():
-			timer.Stop()
-			l.resign(ctx)
-			return
-		}
+	for compat.Sleep(ctx, l.renewalDelay(time.Now())) {
+		l.renew(ctx)
 	}
+	l.resign(ctx)
 }
 
 // renewalDelay is the time until the next renewal: a third of the TTL, or less if the lease expires before.
 func (l *leader) renewalDelay(now time.Time) time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.role == leading {
 		return max(0, min(leaseTTL/3, l.until.Sub(now)))
 	}
@@ -82,21 +77,14 @@ func (l *leader) renew(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, leaseTTL/4)
 	defer cancel()
 	acquired, err := l.leases.Acquire(ctx, leaseKey, l.owner, leaseTTL)
-	role, _ := l.current()
 	switch {
 	case err == nil && acquired:
 		l.setRole(leading, requestedAt.Add(leaseTTL))
 	case err == nil:
 		l.setRole(following, time.Time{})
-	case role != leading || !time.Now().Before(l.expiresAt()):
+	case l.role != leading || !time.Now().Before(l.until):
 		l.setRole(unknown, time.Time{})
 	}
-}
-
-func (l *leader) expiresAt() time.Time {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.until
 }
 
 func (l *leader) setRole(next role, until time.Time) {
@@ -105,7 +93,7 @@ func (l *leader) setRole(next role, until time.Time) {
 	l.role, l.until = next, until
 	switch {
 	case next == leading && !led:
-		l.term, l.end = context.WithCancelCause(context.Background())
+		l.term, l.end = context.WithCancelCause(l.runs)
 	case next != leading && led:
 		l.end(errLeaseLost)
 	}
@@ -117,9 +105,9 @@ func (l *leader) setRole(next role, until time.Time) {
 
 // resign releases the lease, so that another replica need not wait for its expiry.
 func (l *leader) resign(ctx context.Context) {
-	role, _ := l.current()
+	wasLeading := l.role == leading
 	l.setRole(following, time.Time{})
-	if l.leases == nil || role != leading {
+	if l.leases == nil || !wasLeading {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), intentTimeout)

@@ -52,6 +52,7 @@ type Prober struct {
 	leader     *leader
 	results    *results
 	slots      chan struct{} // one per session that may exist
+	active     sync.Map      // the names of the sessions whose runs are in progress
 
 	sweepMu   sync.Mutex
 	firstOnce sync.Once // sweeps before the first run of Once
@@ -66,7 +67,7 @@ func New(cfg Config) (*Prober, error) {
 	}
 	p := &Prober{
 		cfg: cfg, targets: map[string]Target{}, results: newResults(), slots: make(chan struct{}, maxSessions),
-		instanceID: strconv.FormatInt(time.Now().Unix(), 36) + randomName(5),
+		instanceID: strconv.FormatInt(time.Now().Unix(), 36) + randomName(8),
 		throttle:   throttle{last: map[string]time.Time{}},
 	}
 	for _, t := range append([]Target{cfg.Target}, cfg.Others...) {
@@ -88,7 +89,7 @@ func (p *Prober) History() []Result { return p.results.all() }
 // RunsOnOtherReplica reports whether another replica runs a scheduled probe.
 func (p *Prober) RunsOnOtherReplica(name string) bool {
 	role, _ := p.leader.current()
-	return p.cfg.Leases != nil && role == following && catalog()[name].makesSession
+	return p.cfg.Leases != nil && role == following && catalog[name].makesSession
 }
 
 // Once runs one probe against the configured target, whatever this replica's role. The observer does not count it. An
@@ -100,14 +101,13 @@ func (p *Prober) Once(ctx context.Context, name string) Result {
 // runRequest is what to run.
 type runRequest struct {
 	probe, target string
-	limit         time.Duration   // 0: the probe's own
-	isManual      bool            // requested by a person or a scrape
-	term          context.Context // of the leader, on schedule; may be nil
+	limit         time.Duration // 0: the probe's own
+	isManual      bool          // requested by a person or a scrape
 }
 
 func (p *Prober) runManually(ctx context.Context, request runRequest) Result {
 	request.isManual = true
-	if catalog()[request.probe].makesSession {
+	if catalog[request.probe].makesSession {
 		p.firstOnce.Do(func() { p.sweep(ctx) })
 	}
 	result := p.execute(ctx, request)
@@ -117,16 +117,13 @@ func (p *Prober) runManually(ctx context.Context, request runRequest) Result {
 
 // execute does one run.
 func (p *Prober) execute(ctx context.Context, request runRequest) Result {
-	kind, known := catalog()[request.probe]
+	kind, known := catalog[request.probe]
 	r := p.newRun(request)
 	if !known {
 		r.skip(SkipInternal, fmt.Sprintf("unknown probe %q; the probes are %s", request.probe, nameList()))
 		return r.result
 	}
-	limit := limitOf(kind, p.cfg.Timeout, 0)
-	if request.limit > 0 {
-		limit = min(limit, request.limit)
-	}
+	limit := p.limit(kind, request.limit)
 	if kind.makesSession {
 		release := p.acquireSlot(ctx, r)
 		if release == nil {
@@ -140,7 +137,7 @@ func (p *Prober) execute(ctx context.Context, request runRequest) Result {
 	ctx, end := p.cfg.Span(ctx, "probe.run "+request.probe,
 		slog.String("user_agent.synthetic.type", "test"), slog.String("qrgate.probe.name", request.probe),
 		slog.String("qrgate.probe.run_id", r.result.ID), slog.String("qrgate.lease.epoch", p.instanceID))
-	ctx, cancel := withLimit(ctx, limit, request.term)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	r.walk(ctx, kind)
 	r.result.Seconds = time.Since(r.result.StartedAt).Seconds()
@@ -148,26 +145,16 @@ func (p *Prober) execute(ctx context.Context, request runRequest) Result {
 	return r.result
 }
 
-// withLimit returns ctx for at most limit and, if there is one, for the leader's term.
-func withLimit(ctx context.Context, limit time.Duration, term context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	detach := func() bool { return true }
-	if term != nil {
-		detach = context.AfterFunc(term, func() { cancel(context.Cause(term)) })
-	}
-	limited, stop := context.WithTimeout(ctx, limit)
-	return limited, func() { stop(); detach(); cancel(nil) }
-}
-
 func (p *Prober) newRun(request runRequest) *run {
 	id := request.probe + "-" + p.instanceID + "-" + strconv.FormatInt(p.runs.Add(1), 10)
 	r := &run{p: p, isManual: request.isManual, result: Result{
 		ID: id, Probe: request.probe, Target: request.target, StartedAt: time.Now(), Steps: []Step{},
 	}}
-	if catalog()[request.probe].makesSession {
+	if catalog[request.probe].makesSession {
 		r.result.Session = sessionPrefix + id
 	}
 	r.session = p.targetSession(request.target, r.result.Session)
+	r.session.Intents = p.cfg.Intents
 	return r
 }
 
@@ -206,8 +193,11 @@ func (p *Prober) acquireSlot(ctx context.Context, r *run) (release func()) {
 		r.skip(SkipOverlap, fmt.Sprintf("%d other runs are in progress", maxSessions))
 		return nil
 	}
-	p.results.setActive(r.result.Session, true)
-	return func() { p.results.setActive(r.result.Session, false); <-p.slots }
+	p.active.Store(r.result.Session, nil)
+	return func() {
+		p.active.Delete(r.result.Session)
+		<-p.slots
+	}
 }
 
 // record stores a result and logs it if the probe's health changed.

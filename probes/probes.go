@@ -3,9 +3,9 @@ package probes
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -60,33 +60,36 @@ const (
 	cleanupTimeout = 5 * time.Second
 )
 
-func catalog() map[string]probe {
-	health := step{StepHealth, callTimeout, checkHealth}
-	create := step{StepCreate, callTimeout + intentTimeout, create}
-	connect := step{StepConnect, callTimeout, connect}
-	qr := step{StepQR, qrTimeout + statusTimeout, waitForQR}
-	validate := step{StepValidate, callTimeout, validate}
-	return map[string]probe{
-		EngineHealth:    {EngineHealth, 5 * time.Second, false, false, []step{health}},
-		CreateDelete:    {CreateDelete, 20 * time.Second, true, true, []step{create}},
-		CreateConnectQR: {CreateConnectQR, 45 * time.Second, true, false, []step{create, connect, qr, validate}},
+var (
+	createStep = step{StepCreate, callTimeout + intentTimeout, create}
+
+	catalog = map[string]probe{
+		EngineHealth: {name: EngineHealth, limit: 5 * time.Second, steps: []step{
+			{StepHealth, callTimeout, checkHealth},
+		}},
+		CreateDelete: {name: CreateDelete, limit: 20 * time.Second, makesSession: true, testsCleanup: true,
+			steps: []step{createStep}},
+		CreateConnectQR: {name: CreateConnectQR, limit: 45 * time.Second, makesSession: true, steps: []step{
+			createStep,
+			{StepConnect, callTimeout, connect},
+			{StepQR, qrTimeout + statusTimeout, waitForQR},
+			{StepValidate, callTimeout, validate},
+		}},
 	}
-}
+)
 
 // Names lists the probes, the cheapest first.
 func Names() []string { return []string{EngineHealth, CreateDelete, CreateConnectQR} }
 
-func nameList() string { return strings.Join(slices.Sorted(maps.Keys(catalog())), ", ") }
+func nameList() string { return strings.Join(Names(), ", ") }
 
-// limitOf is how long a run may take: the probe's own limit, the configured one, and on a schedule less than the
-// interval, so that the next run does not overlap.
-func limitOf(p probe, configured, every time.Duration) time.Duration {
-	limit := p.limit
-	if configured > 0 {
-		limit = min(limit, configured)
-	}
-	if every > 0 {
-		limit = min(limit, every*4/5)
+// limit is how long a run may take: the least of the probe's own limit and of those that are set.
+func (p *Prober) limit(kind probe, other time.Duration) time.Duration {
+	limit := kind.limit
+	for _, d := range []time.Duration{p.cfg.Timeout, other} {
+		if d > 0 {
+			limit = min(limit, d)
+		}
 	}
 	return limit
 }
@@ -119,16 +122,12 @@ func isHealthy(r compat.Response) bool {
 
 // create records the intent and creates the session. Nothing is created before the intent is durable.
 func create(ctx context.Context, r *run) (string, *failure) {
-	r.intent = Intent{
-		Session: r.result.Session, Target: r.result.Target, Owner: r.p.instanceID, At: time.Now(), Until: r.until,
-	}
-	switch err := r.p.cfg.Intents.Record(ctx, r.intent); {
+	const unrecorded = "the intent was not recorded, so no session was created"
+	switch err := r.session.Record(ctx, r.result.Target, r.p.instanceID, r.until); {
 	case errors.Is(err, store.ErrStoreUnavailable):
-		evidence := []string{"the intent was not recorded, so no session was created"}
-		return "", &failure{code: diagnosis.RedisUnavailable, evidence: evidence}
+		return "", &failure{code: diagnosis.RedisUnavailable, evidence: []string{unrecorded}}
 	case err != nil:
-		evidence := fmt.Sprintf("the intent was not recorded, so no session was created: %v", err)
-		return "", &failure{skip: SkipInternal, evidence: []string{evidence}}
+		return "", &failure{skip: SkipInternal, evidence: []string{fmt.Sprintf("%s: %v", unrecorded, err)}}
 	}
 	return "", callFailure(r.session.Create(ctx, "qrgate probe"))
 }
@@ -204,18 +203,19 @@ func fetchDiagnosis(ctx context.Context, r *run, f *failure) *failure {
 	if err != nil {
 		return f
 	}
-	body, _ := compat.Parse(response.Body)
-	reported, _ := compat.Data(body)["diagnosis"].(compat.Object)
-	code := diagnosis.Code(compat.StringOf(reported["code"]))
-	if !slices.Contains(diagnosis.Codes(), code) {
+	var body struct {
+		Data struct{ Diagnosis diagnosis.Diagnosis }
+	}
+	if json.Unmarshal(response.Body, &body) != nil {
 		return f
 	}
-	out := &failure{code: code, isReported: true}
-	lines, _ := reported["evidence"].([]any)
-	for _, line := range lines[:min(len(lines), 8)] {
-		if text := compat.StringOf(line); text != "" {
-			out.evidence = append(out.evidence, redact.Line(text))
-		}
+	reported := body.Data.Diagnosis
+	if !slices.Contains(diagnosis.Codes(), reported.Code) {
+		return f
+	}
+	out := &failure{code: reported.Code, isReported: true}
+	for _, line := range reported.Evidence[:min(len(reported.Evidence), 8)] {
+		out.evidence = append(out.evidence, redact.Line(line))
 	}
 	out.evidence = append(out.evidence, f.evidence...) // "not ready" explains nothing, so it comes last
 	return out
@@ -260,29 +260,11 @@ func (r *run) cleanup(ctx context.Context) (failed *failure) {
 	if r.session.existence == notRequested {
 		return nil
 	}
-	ctx = context.WithoutCancel(ctx)
-	isGone := false
-	r.step(ctx, step{StepCleanup, cleanupTimeout, func(ctx context.Context, r *run) (detail string, f *failure) {
-		var err error
-		if isGone, detail, err = r.session.Delete(ctx); !isGone {
-			failed = callFailure(err)
-			return detail, failed
-		}
-		if err := r.p.cfg.Intents.Done(ctx, r.result.Session); err != nil {
-			return "deleted; the janitor removes the intent", nil
-		}
-		return detail, nil
-	}})
-	if !isGone {
-		r.deferCleanup(ctx)
+	deletion := func(ctx context.Context, r *run) (string, *failure) {
+		_, detail, err := r.session.Delete(ctx)
+		failed = callFailure(err)
+		return detail, failed
 	}
+	r.step(context.WithoutCancel(ctx), step{StepCleanup, cleanupTimeout, deletion})
 	return failed
-}
-
-// deferCleanup makes the intent due now, so that the janitor need not wait until the run must have ended.
-func (r *run) deferCleanup(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, intentTimeout)
-	defer cancel()
-	r.intent.Until = time.Now()
-	_ = r.p.cfg.Intents.Record(ctx, r.intent) // else it becomes due as recorded
 }

@@ -29,8 +29,8 @@ func TestHistory_KeepsFailuresLonger(t *testing.T) {
 				t.Errorf("run %d is newer than the one before it", i)
 			}
 		}
-		if count[session.Success] != 30 || count[session.Failure] != 10 {
-			t.Errorf("kept are %v, want 30 successes and the last 10 failures", count)
+		if count[session.Success] != 30 || count[session.Failure] != 15 {
+			t.Errorf("kept are %v, want 30 successes and every failure", count)
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package probes
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -72,8 +73,7 @@ type run struct {
 	result   Result
 	failed   *failure  // of the first step that failed
 	until    time.Time // by when the run is over
-	intent   Intent
-	isManual bool // a caller requested the run and may have given it a short timeout
+	isManual bool      // a caller requested the run and may have given it a short timeout
 }
 
 // walk runs the steps of a probe up to the first that fails, and then the cleanup. The cleanup changes the result only
@@ -105,8 +105,8 @@ func (r *run) step(ctx context.Context, s step) (ok bool) {
 	out := Step{Name: s.name, Seconds: took.Seconds(), Outcome: session.Success, Detail: detail}
 	code := diagnosis.None
 	if f != nil {
-		out.Outcome, code = session.Failure, orElse(f.code, diagnosis.Internal)
-		out.Detail = orElse(detail, f.String())
+		out.Outcome, code = session.Failure, cmp.Or(f.code, diagnosis.Internal)
+		out.Detail = cmp.Or(detail, f.String())
 	}
 	end(code)
 	r.result.Steps = append(r.result.Steps, out)
@@ -152,17 +152,17 @@ func (r *run) ignoreShortTimeout(ctx context.Context, f *failure, took time.Dura
 	}
 	isTimeout := errors.Is(context.Cause(ctx), context.DeadlineExceeded)
 	noResponse := f.code == diagnosis.EngineTimeout || f.code == diagnosis.EngineUnreachable
+	awaited, fair := "", time.Duration(0)
 	switch {
-	case f.code == diagnosis.QRNotEmitted && !f.isReported && took < session.SymptomDelay:
-		return tooShort("a QR", took, session.SymptomDelay)
-	case noResponse && isTimeout && took < fairResponseTime:
-		return tooShort("a response", took, fairResponseTime)
+	case f.code == diagnosis.QRNotEmitted && !f.isReported:
+		awaited, fair = "a QR", session.SymptomDelay
+	case noResponse && isTimeout:
+		awaited, fair = "a response", fairResponseTime
 	}
-	return f
-}
-
-func tooShort(what string, had, fair time.Duration) *failure {
+	if took >= fair {
+		return f
+	}
 	text := fmt.Sprintf("the run waited %.1f s for %s, which may take %.0f s; increase the timeout",
-		had.Seconds(), what, fair.Seconds())
+		took.Seconds(), awaited, fair.Seconds())
 	return &failure{skip: SkipTooShort, evidence: []string{text}}
 }

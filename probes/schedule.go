@@ -22,6 +22,7 @@ func (p *Prober) Run(ctx context.Context) error {
 	runs, cancelRuns := context.WithCancelCause(alive)
 	lease, stopLease := context.WithCancel(alive)
 	defer stopLease()
+	p.leader.runs = runs
 	p.leader.renew(ctx)
 	p.reportLeadership()
 	var loops, rest sync.WaitGroup
@@ -31,7 +32,7 @@ func (p *Prober) Run(ctx context.Context) error {
 	base := p.cfg.Random()
 	for i, name := range names {
 		if every := p.cfg.Every[name]; every > 0 {
-			s := slot{probe: catalog()[name], every: every, phase: phase(every, base, i, len(names))}
+			s := slot{probe: catalog[name], every: every, phase: phase(every, base, i, len(names))}
 			loops.Go(func() { p.loop(ctx, runs, s) })
 		}
 	}
@@ -61,20 +62,20 @@ func (p *Prober) loop(ctx, runs context.Context, s slot) {
 	if !compat.Sleep(ctx, s.phase) {
 		return
 	}
-	var running sync.WaitGroup
+	var (
+		running sync.WaitGroup
+		busy    sync.Mutex
+	)
 	defer running.Wait()
-	idle := make(chan struct{}, 1)
-	idle <- struct{}{}
 	ticker := time.NewTicker(s.every)
 	defer ticker.Stop()
 	for {
-		select {
-		case <-idle:
+		if busy.TryLock() {
 			running.Go(func() {
+				defer busy.Unlock()
 				p.runScheduled(runs, s)
-				idle <- struct{}{}
 			})
-		default:
+		} else {
 			p.cfg.Observer.Missed(s.probe.name, SkipOverlap)
 		}
 		select {
@@ -88,7 +89,8 @@ func (p *Prober) loop(ctx, runs context.Context, s slot) {
 // runScheduled does one run of the schedule, or counts why it does not.
 func (p *Prober) runScheduled(ctx context.Context, s slot) {
 	name := s.probe.name
-	request := runRequest{probe: name, target: p.cfg.Target.Name, limit: limitOf(s.probe, p.cfg.Timeout, s.every)}
+	// The limit is below the interval, so that the next run does not overlap.
+	request := runRequest{probe: name, target: p.cfg.Target.Name, limit: s.every * 4 / 5}
 	var result Result
 	role, term := p.leader.current()
 	switch {
@@ -102,10 +104,9 @@ func (p *Prober) runScheduled(ctx context.Context, s slot) {
 		return
 	case s.probe.makesSession && role == unknown:
 		result = p.noLeaderResult(name)
+	case s.probe.makesSession:
+		result = p.execute(term, request)
 	default:
-		if s.probe.makesSession {
-			request.term = term
-		}
 		result = p.execute(ctx, request)
 	}
 	p.record(result)
@@ -151,11 +152,8 @@ func ParseWindows(text string) ([]Window, error) {
 }
 
 func parseWindow(text string) (w Window, err error) {
-	days, hours, found := strings.Cut(text, " ")
-	from, to, ranged := strings.Cut(strings.TrimSpace(hours), "-")
-	if !found || !ranged {
-		return w, errors.New("no hours")
-	}
+	days, hours, _ := strings.Cut(text, " ")
+	from, to, _ := strings.Cut(strings.TrimSpace(hours), "-")
 	if !strings.EqualFold(days, "daily") {
 		for _, d := range strings.Split(days, ",") {
 			day, ok := weekday(d)
@@ -198,28 +196,15 @@ func (w Window) IsOpen(now time.Time) bool {
 	}
 	for _, start := range []time.Time{midnight, midnight.Add(-day)} { // yesterday's may still be open
 		in := now.Sub(start.Add(w.From))
-		if in >= 0 && in < length && w.beginsOn(start.Weekday()) {
+		beginsThen := len(w.Days) == 0 || slices.Contains(w.Days, start.Weekday())
+		if in >= 0 && in < length && beginsThen {
 			return true
 		}
 	}
 	return false
-}
-
-func (w Window) beginsOn(d time.Weekday) bool {
-	for _, day := range w.Days {
-		if day == d {
-			return true
-		}
-	}
-	return len(w.Days) == 0
 }
 
 // inMaintenance reports whether now is in a maintenance window.
 func (c Config) inMaintenance(now time.Time) bool {
-	for _, w := range c.Maintenance {
-		if w.IsOpen(now) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.Maintenance, func(w Window) bool { return w.IsOpen(now) })
 }

@@ -3,7 +3,6 @@ package probes
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base32"
 	"net/http"
 	"strings"
 	"time"
@@ -19,6 +18,10 @@ type Session struct {
 	Caller session.Caller
 	Ref    session.Ref // its Name is requested from the target; its ID is known after Create
 
+	// Intents are where Record records the session and Delete removes the record; nil: nowhere.
+	Intents Intents
+
+	intent    Intent
 	existence existence
 }
 
@@ -35,16 +38,22 @@ const (
 // IsRejected reports whether the target certainly made no session.
 func (s *Session) IsRejected() bool { return s.existence == rejected }
 
-// randomName returns random characters that are valid in a sessionId.
-func randomName(bytes int) string {
-	b := make([]byte, bytes)
-	_, _ = rand.Read(b) // never fails
-	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b))
-}
+// randomName returns random characters that are valid in a sessionId, at most 26.
+func randomName(length int) string { return strings.ToLower(rand.Text()[:length]) }
 
 // NewSession returns a session with a random name. It is not created yet.
 func NewSession(client *compat.Client, caller session.Caller, prefix string) *Session {
-	return &Session{Client: client, Caller: caller, Ref: session.Ref{Name: prefix + randomName(10)}}
+	return &Session{Client: client, Caller: caller, Ref: session.Ref{Name: prefix + randomName(16)}}
+}
+
+// Record records the session before it is created, so that another process deletes it if this one is killed. The run is
+// over by until.
+func (s *Session) Record(ctx context.Context, target, owner string, until time.Time) error {
+	if s.Intents == nil {
+		return nil
+	}
+	s.intent = Intent{Session: s.Ref.Name, Target: target, Owner: owner, At: time.Now(), Until: until}
+	return s.Intents.Record(ctx, s.intent)
 }
 
 // callTimeout bounds one call. Real clients give up after about ten seconds.
@@ -125,9 +134,25 @@ func nextInterval(ctx context.Context, interval, retryAfter time.Duration) time.
 	return interval
 }
 
-// Delete deletes the session and retries until ctx ends. isGone is false while a session may still appear or exists;
-// the error is that of the last attempt. The detail is for people.
+// Delete deletes the session, retries until ctx ends, and removes the record. isGone is false while a session may still
+// appear or exists: then the record is due. The error is that of the last attempt. The detail is for people.
 func (s *Session) Delete(ctx context.Context) (isGone bool, detail string, err error) {
+	isGone, detail, err = s.delete(ctx)
+	if s.Intents == nil {
+		return isGone, detail, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), intentTimeout)
+	defer cancel()
+	if !isGone {
+		s.intent.Until = time.Now()
+		_ = s.Intents.Record(ctx, s.intent) // else it becomes due as recorded
+	} else if s.Intents.Done(ctx, s.Ref.Name) != nil {
+		detail += "; the janitor removes the intent"
+	}
+	return isGone, detail, err
+}
+
+func (s *Session) delete(ctx context.Context) (isGone bool, detail string, err error) {
 	if s.existence == rejected {
 		return true, "no session was created", nil
 	}

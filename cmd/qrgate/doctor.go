@@ -14,7 +14,6 @@ import (
 	"qrgate/internal/diagnosis"
 	"qrgate/internal/secret"
 	"qrgate/internal/session"
-	"qrgate/probes"
 	"qrgate/probes/doctor"
 	"qrgate/probes/whatsapp"
 	"qrgate/proxy"
@@ -139,25 +138,8 @@ func (d doctorCommand) config(c cli, s settings) (doctor.Config, error) {
 	}
 	transport := proxy.Transport()
 	cfg.Engine = &compat.Client{BaseURL: base, Transport: transport, UserAgent: "qrgate-doctor"}
-	recordIntents(&cfg, intentStore(s.DataDir), canonicalURL(base).String())
+	cfg.Intents, cfg.Target = intentStore(s.DataDir), canonicalURL(base).String()
 	return cfg, nil
-}
-
-// recordIntents records doctor's session in the same place as qrgate probe records its own, so that the next probe
-// deletes what a killed doctor left.
-func recordIntents(cfg *doctor.Config, store *probes.FileIntents, target string) {
-	intent := probes.Intent{Target: target, Owner: "doctor"}
-	limit := cfg.QRTimeout + 2*time.Minute
-	cfg.RecordIntent = func(ctx context.Context, session string) error {
-		intent.Session, intent.At = session, time.Now()
-		intent.Until = intent.At.Add(limit)
-		return store.Record(ctx, intent)
-	}
-	cfg.Left = func(ctx context.Context, _ string) error {
-		intent.Until = time.Now()
-		return store.Record(ctx, intent)
-	}
-	cfg.Done = store.Done
 }
 
 // checkWhatsApp is the connectivity check from this host through client; nil is the real network.

@@ -174,7 +174,7 @@ func printJSON(w io.Writer, v any) {
 
 // intentStore holds the sessions that a command is about to create, so that a later command deletes what is left. Its
 // location is absolute because commands print it.
-func intentStore(dataDir string) *probes.FileIntents {
+func intentStore(dataDir string) probes.Intents {
 	dir := filepath.Join(dataDir, "probe-intents")
 	if absolute, err := filepath.Abs(dir); err == nil {
 		dir = absolute

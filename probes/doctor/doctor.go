@@ -37,10 +37,9 @@ type Config struct {
 	Deep bool
 	// QRTimeout is how long to wait for the QR after the connect was accepted; 0: 30 s.
 	QRTimeout time.Duration
-	// RecordIntent is called before the session is created and Done when it is deleted, so that another process can
-	// delete it if this one is killed. Left is called instead of Done if the session exists, or may exist. They may be
-	// nil.
-	RecordIntent, Done, Left func(ctx context.Context, session string) error
+	// Intents are where the session is recorded before it is created, as one of the named Target; nil: nowhere.
+	Intents probes.Intents
+	Target  string
 	// CheckWhatsApp is the connectivity check from this host, which reports each of its steps; may be nil.
 	CheckWhatsApp func(ctx context.Context, progress func(Check)) session.ConnectivityResult
 	// Progress receives every check when it ends; may be nil.
@@ -80,6 +79,9 @@ type Report struct {
 
 // defaultQRTimeout suits slow engines; healthy ones have a QR within five seconds.
 const defaultQRTimeout = 30 * time.Second
+
+// maxOverhead is the most that a run takes beside the wait for the QR.
+const maxOverhead = 2 * time.Minute
 
 // Run makes the checks in their order. It ends within QRTimeout and two minutes, or soon after ctx; the test session is
 // deleted in any case.
@@ -166,6 +168,7 @@ func describe(e *session.EngineError) string {
 func (r *run) checkEngine(ctx context.Context) {
 	r.found.hasEngine = true
 	s := probes.NewSession(r.Engine, session.Caller{Key: r.Key, Traffic: session.SyntheticTraffic}, Prefix)
+	s.Intents = r.Intents
 	if !r.check(ctx, CheckEngine, func() (string, error) { return identify(ctx, s) }) || r.Key.Empty() && !r.Deep {
 		return
 	}

@@ -19,6 +19,7 @@ import (
 	"qrgate/internal/secret"
 	"qrgate/internal/session"
 	"qrgate/internal/test/enginesim"
+	"qrgate/probes"
 	"qrgate/probes/doctor"
 )
 
@@ -187,7 +188,7 @@ func TestRun_UnrecordedSessionIsNotCreated(t *testing.T) {
 	t.Parallel()
 	e := &enginesim.Engine{}
 	runDoctor(t, e, func(c *doctor.Config) {
-		c.RecordIntent = func(context.Context, string) error { return errors.New("the disk is full") }
+		c.Intents = &intents{err: errors.New("the disk is full")}
 	}, func(got doctor.Report, _ time.Duration) {
 		if e.CountSince(enginesim.RouteCreate, time.Time{}) != 0 || got.Session != "" || got.Complete || !strings.Contains(got.Diagnosis.Help, "--data-dir") {
 			t.Errorf("%+v", got)
@@ -207,16 +208,13 @@ func TestRun_InterruptedDeletesSession(t *testing.T) {
 		base, _ := url.Parse("http://engine.test")
 		client := &compat.Client{BaseURL: base, Transport: wire.Client().Transport}
 		c := doctor.Config{Engine: client, Key: secret.NewSecret("key-a")}
-		var recorded, done []string
-		c.RecordIntent = func(_ context.Context, s string) error { recorded = append(recorded, s); return nil }
-		c.Done = func(_ context.Context, s string) error { done = append(done, s); return nil }
-		var left []string
-		c.Left = func(_ context.Context, s string) error { left = append(left, s); return nil }
+		kept := &intents{}
+		c.Intents, c.Target = kept, "engine"
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		got := doctor.Run(ctx, c)
-		if len(e.Snapshot()) != 0 || got.LeftBehind || !slices.Equal(recorded, done) || len(done) != 1 {
-			t.Errorf("%+v, recorded %q, done %q", got, recorded, done)
+		if len(e.Snapshot()) != 0 || got.LeftBehind || !slices.Equal(kept.recorded, kept.done) || len(kept.done) != 1 {
+			t.Errorf("%+v, %+v", got, kept)
 		}
 		if !got.Stopped || got.Complete || !strings.Contains(got.Diagnosis.Title, "interrupted") || !strings.Contains(lastBut(got, doctor.CheckCleanup).Detail, "interrupted") {
 			t.Errorf("not reported as interrupted: %+v", got)
@@ -224,9 +222,33 @@ func TestRun_InterruptedDeletesSession(t *testing.T) {
 		e.Change(func(e *enginesim.Engine) {
 			e.Faults = map[enginesim.Route]enginesim.Fault{enginesim.RouteDelete: {Kind: enginesim.ServerError}}
 		})
-		if got := doctor.Run(t.Context(), c); !got.LeftBehind || len(done) != 1 || got.Diagnosis.Code != diagnosis.QRNotEmitted || !strings.Contains(got.Checks[len(got.Checks)-1].Detail, "HTTP 500") || !slices.Equal(left, []string{got.Session}) {
-			t.Errorf("%+v, done %q, left %q", got, done, left)
+		if got := doctor.Run(t.Context(), c); !got.LeftBehind || len(kept.done) != 1 || got.Diagnosis.Code != diagnosis.QRNotEmitted || !strings.Contains(got.Checks[len(got.Checks)-1].Detail, "HTTP 500") || !slices.Equal(kept.left, []string{got.Session}) {
+			t.Errorf("%+v, %+v", got, kept)
 		}
 		time.Sleep(time.Second)
 	})
+}
+
+// intents record the calls of a run.
+type intents struct {
+	probes.Intents
+	err                  error
+	recorded, done, left []string
+}
+
+func (i *intents) Record(_ context.Context, intent probes.Intent) error {
+	switch {
+	case i.err != nil:
+		return i.err
+	case intent.Until.After(time.Now()):
+		i.recorded = append(i.recorded, intent.Session)
+	default:
+		i.left = append(i.left, intent.Session)
+	}
+	return nil
+}
+
+func (i *intents) Done(_ context.Context, session string) error {
+	i.done = append(i.done, session)
+	return nil
 }

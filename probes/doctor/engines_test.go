@@ -37,7 +37,7 @@ const dot = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQU
 const unknown = `{"success":false,"error":"Sesión no encontrada","code":"SESSION_NOT_FOUND"}`
 
 // Faults of the engine that the catalog, worded for a customer's session, would blame on another party.
-func TestVerdict_UnusualEngines(t *testing.T) {
+func TestConclusion_UnusualEngines(t *testing.T) {
 	t.Parallel()
 	turn := 0
 	for name, tt := range map[string]struct {

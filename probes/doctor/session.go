@@ -26,23 +26,20 @@ var connectDelays = []time.Duration{0, time.Second, 2 * time.Second}
 
 // checkSession creates the test session, connects it, waits for its QR and deletes it.
 func (r *run) checkSession(ctx context.Context, s *probes.Session) {
-	name := s.Ref.Name
-	if r.RecordIntent != nil {
-		if err := r.RecordIntent(ctx, name); err != nil {
-			r.found.isUnrecorded = true
-			detail := "skipped: the session could not be recorded for its deletion: " + err.Error()
-			r.add(Check{Name: CheckCreate, Detail: detail})
-			return
-		}
-	}
-	isCreated := r.check(ctx, CheckCreate, func() (string, error) {
-		return "created " + name, s.Create(ctx, "qrgate doctor")
-	})
-	if s.IsRejected() {
-		notify(context.WithoutCancel(ctx), r.Done, name)
+	if err := s.Record(ctx, r.Target, "doctor", time.Now().Add(r.QRTimeout+maxOverhead)); err != nil {
+		r.found.isUnrecorded = true
+		detail := "skipped: the session could not be recorded for its deletion: " + err.Error()
+		r.add(Check{Name: CheckCreate, Detail: detail})
 		return
 	}
-	r.report.Session = name
+	isCreated := r.check(ctx, CheckCreate, func() (string, error) {
+		return "created " + s.Ref.Name, s.Create(ctx, "qrgate doctor")
+	})
+	if s.IsRejected() {
+		_, _, _ = s.Delete(ctx) // only the record
+		return
+	}
+	r.report.Session = s.Ref.Name
 	if isCreated {
 		r.found.isCreated = true
 		r.checkQR(ctx, s)
@@ -52,26 +49,12 @@ func (r *run) checkSession(ctx context.Context, s *probes.Session) {
 
 // cleanup deletes the test session, or reports that it exists or may still appear.
 func (r *run) cleanup(ctx context.Context, s *probes.Session) {
-	isGone := false
-	r.report.LeftBehind = !r.check(ctx, CheckCleanup, func() (detail string, err error) {
+	r.report.LeftBehind = !r.check(ctx, CheckCleanup, func() (string, error) {
 		ctx, cancel := context.WithTimeout(ctx, cleanupTimeout)
 		defer cancel()
-		isGone, detail, err = s.Delete(ctx)
+		_, detail, err := s.Delete(ctx)
 		return s.Ref.Name + " " + detail, err
 	})
-	if isGone {
-		notify(ctx, r.Done, s.Ref.Name)
-	} else {
-		notify(ctx, r.Left, s.Ref.Name)
-	}
-}
-
-// notify calls a callback, if there is one. Its error changes no finding: a session that is deleted twice does no harm,
-// and one that is not reported is deleted later.
-func notify(ctx context.Context, callback func(context.Context, string) error, session string) {
-	if callback != nil {
-		_ = callback(ctx, session)
-	}
 }
 
 // checkQR connects the session and waits for its QR. It tracks the session's state as qrgate does.
@@ -137,7 +120,7 @@ func (r *run) waitForQR(ctx context.Context, s *probes.Session, state session.Se
 		return isDone
 	})
 	if !isDone {
-		<-waitCtx.Done() // how long the engine was silent decides the verdict
+		<-waitCtx.Done() // how long the engine was silent decides the conclusion
 	}
 	took := time.Since(startedAt)
 	ok, detail := r.readQR(state.QR)

@@ -1,7 +1,6 @@
 package doctor_test
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -28,7 +27,7 @@ func lastBut(r doctor.Report, name string) doctor.Check {
 }
 
 // The timeout does not change the cause; a short one makes the report incomplete.
-func TestVerdict_TimeoutDoesNotChangeCause(t *testing.T) {
+func TestConclusion_TimeoutDoesNotChangeCause(t *testing.T) {
 	t.Parallel()
 	noName, free := whatsAppCheck(session.StepDNS, diagnosis.DNSFailed), whatsAppCheck(session.StepHandshake, diagnosis.None)
 	for name, tt := range map[string]struct {
@@ -75,16 +74,13 @@ func TestRun_RejectedCreateDeletesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := &enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteCreate: {Kind: tt.fault}, enginesim.RouteDelete: {Kind: tt.fault, First: 1}}}
-			var done, leftSessions []string
-			runDoctor(t, e, func(c *doctor.Config) {
-				c.Done = func(_ context.Context, s string) error { done = append(done, s); return nil }
-				c.Left = func(_ context.Context, s string) error { leftSessions = append(leftSessions, s); return nil }
-			}, func(got doctor.Report, took time.Duration) {
+			kept := &intents{}
+			runDoctor(t, e, func(c *doctor.Config) { c.Intents = kept }, func(got doctor.Report, took time.Duration) {
 				if deletes := e.CountSince(enginesim.RouteDelete, time.Time{}); (deletes == 0) != tt.none || got.LeftBehind || took > 2*time.Second {
 					t.Errorf("%d deletions in %s: %+v", deletes, took, got)
 				}
-				if (got.Session == "") != tt.none || (len(done) == 1) != tt.none || (len(leftSessions) == 1) == tt.none {
-					t.Errorf("session %q, done %q, left %q", got.Session, done, leftSessions)
+				if (got.Session == "") != tt.none || (len(kept.done) == 1) != tt.none || (len(kept.left) == 1) == tt.none {
+					t.Errorf("session %q, %+v", got.Session, kept)
 				}
 			})
 		})
@@ -134,8 +130,8 @@ func TestIdentify(t *testing.T) {
 	}
 }
 
-// The verdict on a healthy engine mentions a failed connectivity check.
-func TestVerdict_HealthyEngineWithFailedWhatsAppCheck(t *testing.T) {
+// The conclusion on a healthy engine mentions a failed connectivity check.
+func TestConclusion_HealthyEngineWithFailedWhatsAppCheck(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[diagnosis.Code]string{
 		diagnosis.None: "Nothing needs to be done.", diagnosis.DNSFailed: "only this host cannot reach WhatsApp", diagnosis.ClientOutdated: "only the version of this program's library",
@@ -149,7 +145,7 @@ func TestVerdict_HealthyEngineWithFailedWhatsAppCheck(t *testing.T) {
 }
 
 // Every text of doctor's own is translated.
-func TestVerdict_EveryTextIsTranslated(t *testing.T) {
+func TestConclusion_EveryTextIsTranslated(t *testing.T) {
 	t.Parallel()
 	changes := map[string]func(*doctor.Config){
 		"healthy":                whatsAppCheck(session.StepHandshake, diagnosis.None),
@@ -157,7 +153,7 @@ func TestVerdict_EveryTextIsTranslated(t *testing.T) {
 		"outdated":               whatsAppCheck(session.StepHandshake, diagnosis.ClientOutdated),
 		"no key":                 func(c *doctor.Config) { c.Key = secret.Secret{} },
 		"not recorded": func(c *doctor.Config) {
-			c.RecordIntent = func(context.Context, string) error { return errors.New("full") }
+			c.Intents = &intents{err: errors.New("full")}
 		},
 		"timeout":     func(c *doctor.Config) { c.QRTimeout = time.Millisecond },
 		"no response": func(c *doctor.Config) { c.Engine.Transport = failingTransport{} },

@@ -38,14 +38,14 @@ func (f *findings) addOthers(list []session.SessionReport) {
 	}
 }
 
-// verdict is a diagnosis, with doctor's own texts where the catalog's do not fit.
-type verdict struct {
+// conclusion is a diagnosis, with doctor's own texts where the catalog's do not fit.
+type conclusion struct {
 	diagnosis.Diagnosis
 	title, help message // zero: the catalog's
 	isComplete  bool    // every check that decides was made
 }
 
-func (v verdict) localize(language string) diagnosis.Diagnosis {
+func (v conclusion) localize(language string) diagnosis.Diagnosis {
 	d := v.Diagnosis.Localize(language)
 	if v.title != (message{}) {
 		d.Title = v.title.in(language)
@@ -56,20 +56,20 @@ func (v verdict) localize(language string) diagnosis.Diagnosis {
 	return d
 }
 
-// conclude derives the verdict. An engine that emitted a QR is healthy, whatever the connectivity check from here
+// conclude derives the conclusion. An engine that emitted a QR is healthy, whatever the connectivity check from here
 // found.
-func conclude(f findings, now time.Time) verdict {
+func conclude(f findings, now time.Time) conclusion {
 	f.environment.Connectivity = f.whatsapp
 	isChecked := !f.whatsapp.At.IsZero()
 	switch {
 	case f.invalidQR != "":
-		return verdict{Diagnosis: diagnosis.New(diagnosis.QRInvalid, f.invalidQR), isComplete: true}
+		return conclusion{Diagnosis: diagnosis.New(diagnosis.QRInvalid, f.invalidQR), isComplete: true}
 	case f.session.QR.Present():
 		return f.withQR()
 	case f.isCreated:
 		return f.withoutQR(now)
 	case f.failure != nil:
-		return failureVerdict(f.failure, now)
+		return concludeFailure(f.failure, now)
 	case !f.hasEngine && isChecked && f.whatsapp.OK() && f.whatsapp.Step == session.StepHandshake:
 		return healthy("WhatsApp sent codes to an unpaired device on this host")
 	case isChecked && !f.whatsapp.OK():
@@ -78,17 +78,17 @@ func conclude(f findings, now time.Time) verdict {
 			d.Evidence = append(d.Evidence,
 				"this is the connection from this host; the engine may use another, and no session was created")
 		}
-		return verdict{Diagnosis: d, isComplete: !f.hasEngine}
+		return conclusion{Diagnosis: d, isComplete: !f.hasEngine}
 	}
 	d := diagnosis.New(diagnosis.Undetermined, "no session was created")
 	if f.isUnrecorded {
-		return verdict{Diagnosis: d, title: titleIncomplete, help: helpDataDir}
+		return conclusion{Diagnosis: d, title: titleIncomplete, help: helpDataDir}
 	}
-	return verdict{Diagnosis: d, title: titleIncomplete, help: helpKey}
+	return conclusion{Diagnosis: d, title: titleIncomplete, help: helpKey}
 }
 
-// withQR is the verdict on an engine that emitted a QR. Failed polls and a failed connectivity check are mentioned.
-func (f findings) withQR() verdict {
+// withQR is the conclusion on an engine that emitted a QR. Failed polls and a failed connectivity check are mentioned.
+func (f findings) withQR() conclusion {
 	v := healthy("the engine emitted a QR for the test session")
 	if n := len(f.pollErrors); n > 0 {
 		v.help = helpPollErrors
@@ -108,8 +108,8 @@ func (f findings) withQR() verdict {
 	return v
 }
 
-// withoutQR is the verdict on an engine that emitted no QR.
-func (f findings) withoutQR(now time.Time) verdict {
+// withoutQR is the conclusion on an engine that emitted no QR.
+func (f findings) withoutQR(now time.Time) conclusion {
 	f.environment.MinLatency = slices.Min(f.latencies)
 	d := session.Diagnose(f.session, f.environment, f.seenAt)
 	notConnected := f.session.ConnectedAt.IsZero()
@@ -120,46 +120,46 @@ func (f findings) withoutQR(now time.Time) verdict {
 		return deniedAfterCreate(describe(f.failure))
 	case d.Code == diagnosis.EngineRestarted:
 		d.Who = diagnosis.Operator // there is no gateway that would connect the session again
-		return verdict{Diagnosis: d, help: helpRestarts, isComplete: true}
+		return conclusion{Diagnosis: d, help: helpRestarts, isComplete: true}
 	case d.Code == diagnosis.QRNotEmitted && f.withCode > 0:
 		d.Evidence = append(d.Evidence, fmt.Sprintf("%d other sessions have their codes", f.withCode))
-		return verdict{Diagnosis: d, help: helpNewSessions, isComplete: true}
+		return conclusion{Diagnosis: d, help: helpNewSessions, isComplete: true}
 	case !d.Healthy() && d.Code != diagnosis.Undetermined:
-		return verdict{Diagnosis: d, isComplete: true}
+		return conclusion{Diagnosis: d, isComplete: true}
 	case notConnected && f.failure != nil:
-		return failureVerdict(f.failure, now)
+		return concludeFailure(f.failure, now)
 	case notConnected:
 		d = diagnosis.New(diagnosis.Undetermined, "no connect was accepted")
-		return verdict{Diagnosis: d, help: helpReadLog, isComplete: true}
+		return conclusion{Diagnosis: d, help: helpReadLog, isComplete: true}
 	}
 	return f.afterTimeout(now)
 }
 
-// deniedAfterCreate is the verdict on an engine that does not know the session that it has just created. No caller used
-// a wrong id.
-func deniedAfterCreate(evidence ...string) verdict {
+// deniedAfterCreate is the conclusion on an engine that does not know the session that it has just created: no caller
+// used a wrong id.
+func deniedAfterCreate(evidence ...string) conclusion {
 	d := diagnosis.New(diagnosis.EngineBadResponse, evidence...)
-	return verdict{Diagnosis: d, title: titleDenied, help: helpOneEngine, isComplete: true}
+	return conclusion{Diagnosis: d, title: titleDenied, help: helpOneEngine, isComplete: true}
 }
 
-// afterTimeout is the verdict when the timeout ended before the silence is a symptom of the engine alone. Together with
-// a failed connectivity check it means what it means after a longer timeout.
-func (f findings) afterTimeout(now time.Time) verdict {
+// afterTimeout is the conclusion when the timeout ended before the silence is a symptom of the engine alone. Together
+// with a failed connectivity check it means what it means after a longer timeout.
+func (f findings) afterTimeout(now time.Time) conclusion {
 	waited := f.seenAt.Sub(f.session.ConnectedAt).Round(100 * time.Millisecond)
 	d := diagnosis.New(diagnosis.QRNotEmitted, fmt.Sprintf(
 		"no QR for %s since the connect was accepted, in %d polls", waited, f.session.Polls))
 	if shared := session.CrossCheck(d, f.whatsapp, now); shared.Code != d.Code {
-		return verdict{Diagnosis: shared, isComplete: true}
+		return conclusion{Diagnosis: shared, isComplete: true}
 	}
-	v := verdict{Diagnosis: diagnosis.New(diagnosis.Undetermined, d.Evidence...), help: helpReadLog, isComplete: true}
+	v := conclusion{Diagnosis: diagnosis.New(diagnosis.Undetermined, d.Evidence...), help: helpReadLog, isComplete: true}
 	if waited < session.SymptomDelay {
 		v.help, v.isComplete = helpTimeout, false
 	}
 	return v
 }
 
-// interrupted is the verdict on a run whose context ended.
-func interrupted(f findings, checks []Check) verdict {
+// interrupted is the conclusion on a run whose context ended.
+func interrupted(f findings, checks []Check) conclusion {
 	d := diagnosis.New(diagnosis.Undetermined, fmt.Sprintf("interrupted after %d checks", len(checks)))
 	if f.failure != nil {
 		d.Evidence = append(d.Evidence, describe(f.failure))
@@ -167,22 +167,22 @@ func interrupted(f findings, checks []Check) verdict {
 	if f.session.QR.Present() {
 		d.Evidence = append(d.Evidence, "the engine emitted a QR for the test session")
 	}
-	return verdict{Diagnosis: d, title: titleInterrupted, help: helpRunAgain}
+	return conclusion{Diagnosis: d, title: titleInterrupted, help: helpRunAgain}
 }
 
-func healthy(evidence ...string) verdict {
+func healthy(evidence ...string) conclusion {
 	d := diagnosis.Diagnosis{Code: diagnosis.None, Who: diagnosis.Nobody, Evidence: evidence}
-	return verdict{Diagnosis: d, title: titleHealthy, help: helpNothing, isComplete: true}
+	return conclusion{Diagnosis: d, title: titleHealthy, help: helpNothing, isComplete: true}
 }
 
-// failureVerdict is what a failed call outside of a session means. It counts as confirmed, because this is the present
+// concludeFailure is what a failed call outside of a session means. It counts as confirmed, because this is the present
 // state.
-func failureVerdict(e *session.EngineError, now time.Time) verdict {
+func concludeFailure(e *session.EngineError, now time.Time) conclusion {
 	streak := session.FailureStreak{
 		Kind: e.Kind, Op: e.Op, Status: e.Status, Code: e.Code, Text: e.Text, Since: now, LastAt: now, Times: 2,
 	}
 	d := session.Diagnose(session.Session{Failure: streak}, session.Environment{}, now)
-	v := verdict{Diagnosis: d, isComplete: true}
+	v := conclusion{Diagnosis: d, isComplete: true}
 	if d.Healthy() {
 		v.Diagnosis, v.help = diagnosis.New(diagnosis.Undetermined), helpReadLog
 	}
