@@ -53,8 +53,9 @@ type QRService interface {
 
 	// Resolve finds the session that a caller means by id.
 	Resolve(ctx context.Context, c session.Caller, id string) session.Ref
-	// RefreshID finds it again by its name, after the engine denied its integer id.
-	RefreshID(ctx context.Context, c session.Caller, r session.Ref) session.Ref
+	// RetryOnStaleID calls the engine for the session *ref that a client means by id. If the engine denies an integer that
+	// the client did not write, it resolves *ref anew and repeats the call once.
+	RetryOnStaleID(ctx context.Context, c session.Caller, id string, ref *session.Ref, call func() error) error
 	// Cached returns the cached snapshots of sessions, without a call.
 	Cached(c session.Caller, refs []session.Ref) []*session.Snapshot
 }
@@ -156,18 +157,9 @@ func (s *sessionRequest) callWithRetry(op, verb string, timeout time.Duration) (
 	return response, err
 }
 
-// retryOnStaleID repeats call if the engine denies an integer id that the client did not write: the session was deleted
-// and created again by another replica, or at the engine itself.
+// retryOnStaleID is QRService.RetryOnStaleID for the session of the request.
 func (s *sessionRequest) retryOnStaleID(call func() error) error {
-	err := call()
-	denied := s.ref
-	if session.KindOf(err) != session.KindSessionNotFound || denied.ID == 0 || denied.Name != s.id {
-		return err
-	}
-	if s.ref = s.config.QRService.RefreshID(s.ctx(), s.caller, denied); s.ref.ID == denied.ID {
-		return err
-	}
-	return call()
+	return s.config.QRService.RetryOnStaleID(s.ctx(), s.caller, s.id, &s.ref, call)
 }
 
 // forget drops the cached state of the session, even if the client has left.

@@ -7,9 +7,9 @@ import (
 	"qrgate/internal/session"
 )
 
-// Admission of clients' own creates and connects. They spend calls of the same windows as qrgate's polls. When many
-// sessions start at once, creates and connects would spend all of a window, and no call would be left to learn the
-// codes. So connects leave listReserve calls to the list, and creates leave a call to the connect that follows each.
+// Admission of clients' own creates and connects. They use calls of the same windows as qrgate's polls. When many
+// sessions start at once, creates and connects would use all calls of a window, and none would be left to poll. So
+// connects leave listReserve calls to the list, and creates leave a call to the connect that follows each.
 
 const (
 	maxCreateDelay = 5 * time.Second // a create waits this long for its place and is then sent anyway
@@ -21,7 +21,7 @@ const (
 // AdmitCreate waits until a client's create leaves enough calls to the sessions that were created before it, at most
 // maxCreateDelay. Then it returns for how long the client must wait: 0 when the create may be sent, and when the calls
 // that remain are kept for the list, until the engine's window ends. The caller calls release when the engine has
-// answered.
+// responded.
 func (m *Manager) AdmitCreate(ctx context.Context, c session.Caller) (release func(), wait time.Duration) {
 	tn, err := m.tenant(c)
 	if err != nil {
@@ -29,10 +29,14 @@ func (m *Manager) AdmitCreate(ctx context.Context, c session.Caller) (release fu
 	}
 	deadline := time.NewTimer(maxCreateDelay)
 	defer deadline.Stop()
-	for {
-		changed, ok := tn.tryCreate(time.Now())
-		if ok {
-			break
+	for isLate := false; ; {
+		at, changed := tn.admitCreate(isLate, time.Now())
+		switch {
+		case changed == nil:
+			return tn.endCreate, 0
+		case isLate:
+			tn.release()
+			return func() {}, time.Until(at)
 		}
 		select {
 		case <-changed:
@@ -41,32 +45,39 @@ func (m *Manager) AdmitCreate(ctx context.Context, c session.Caller) (release fu
 		case <-ctx.Done():
 		case <-m.base.Done():
 		}
-		if wait = tn.forceCreate(time.Now()); wait > 0 {
-			tn.release()
-			return func() {}, wait
-		}
-		break
+		isLate = true
 	}
-	return func() {
-		tn.endCreate()
-		tn.release()
-	}, 0
 }
 
-// tryCreate admits a create at now, or returns the channel that closes when it is worth trying again.
-func (tn *tenant) tryCreate(now time.Time) (changed <-chan struct{}, ok bool) {
+// admitCreate admits a create at now, or returns when it may be sent and the channel that closes when it is worth
+// trying again. A create that has waited long enough is late: it leaves only the calls that are kept for the list.
+func (tn *tenant) admitCreate(isLate bool, now time.Time) (at time.Time, changed <-chan struct{}) {
 	tn.mu.Lock()
 	defer tn.mu.Unlock()
-	if !tn.answered && tn.creating > 0 {
-		return tn.changed, false // the first answer tells the engine's limits
+	connects := tn.unconnected(now) + tn.creating // that follow
+	switch {
+	case isLate:
+		at = tn.connectAllowedAt(nil, now)
+	case !tn.hasAnswered && tn.creating > 0:
+		at = now.Add(maxCreateDelay) // the first response tells the engine's limits
+	case connects+len(tn.waiting) > 0:
+		at = tn.limiter.admits(2+connects, connectReserve, now)
 	}
-	expected := tn.unconnected(now) + tn.creating // connects that follow
-	if at := tn.limiter.admits(2+expected, connectReserve, now); at.After(now) && expected+len(tn.waiting) > 0 {
-		return tn.changed, false
+	if at.After(now) {
+		return at, tn.changed
 	}
 	tn.creating++
 	tn.limiter = tn.limiter.consume(now)
-	return nil, true
+	return now, nil
+}
+
+// endCreate records that the engine has responded to a create.
+func (tn *tenant) endCreate() {
+	tn.mu.Lock()
+	tn.creating--
+	tn.recordAnswer()
+	tn.mu.Unlock()
+	tn.release()
 }
 
 // unconnected is how many sessions were just created and not connected yet; the caller holds tn.mu.
@@ -81,27 +92,6 @@ func (tn *tenant) unconnected(now time.Time) int {
 		}
 	}
 	return n
-}
-
-// forceCreate sends a create that has waited long enough, unless that would spend the calls that are kept.
-func (tn *tenant) forceCreate(now time.Time) (wait time.Duration) {
-	tn.mu.Lock()
-	defer tn.mu.Unlock()
-	if at := tn.connectAllowedAt(nil, now); at.After(now) {
-		return at.Sub(now)
-	}
-	tn.creating++
-	tn.limiter = tn.limiter.consume(now)
-	return 0
-}
-
-func (tn *tenant) endCreate() {
-	tn.mu.Lock()
-	defer tn.mu.Unlock()
-	tn.creating--
-	tn.answered = true
-	close(tn.changed)
-	tn.changed = make(chan struct{})
 }
 
 // connectAllowedAt is when a client's connect of t may be sent. It leaves connectReserve calls while the QRs of other
@@ -120,10 +110,10 @@ func (tn *tenant) connectAllowedAt(t *tracker, now time.Time) time.Time {
 }
 
 // AdmitConnect reports whether a client's connect may be sent now: wait is how long it must wait otherwise, because
-// the calls that remain are kept for the list that shows the codes. A connect that must wait is handed to
-// OnConnectError, which carries it on.
+// the calls that remain are kept for the list. A connect that must wait is given to OnConnectError, which sends it
+// later.
 func (m *Manager) AdmitConnect(c session.Caller) (wait time.Duration) {
-	tn := m.existing(c.Tenant)
+	tn := m.existing(c)
 	if tn == nil {
 		return 0
 	}
@@ -137,10 +127,13 @@ func (m *Manager) AdmitConnect(c session.Caller) (wait time.Duration) {
 	return 0
 }
 
-// OnCreateRefused takes that the engine refused to create a session of this name.
+// OnCreateRefused records that the engine refused to create a session of this name.
 func (m *Manager) OnCreateRefused(c session.Caller, name string) {
+	if name == "" {
+		return
+	}
 	tn, err := m.tenant(c)
-	if err != nil || name == "" {
+	if err != nil {
 		return
 	}
 	defer tn.release()
@@ -157,7 +150,7 @@ func (m *Manager) OnCreateRefused(c session.Caller, name string) {
 
 // WasCreateRefused reports whether a session of this name does not exist because its create was just refused.
 func (m *Manager) WasCreateRefused(c session.Caller, name string) bool {
-	tn := m.existing(c.Tenant)
+	tn := m.existing(c)
 	if tn == nil {
 		return false
 	}

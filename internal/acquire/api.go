@@ -9,34 +9,34 @@ import (
 )
 
 const (
-	refusalTTL  = time.Second     // the engine's refusal is repeated for so long without asking it again
-	notFoundTTL = 5 * time.Second // the same for a session that the engine does not know: a create would be noticed
+	refusalTTL  = time.Second     // the engine's refusal is repeated for so long without another call
+	notFoundTTL = 5 * time.Second // the same for a session that the engine does not know: qrgate sees a create
 	statusWait  = 2 * time.Second // how long a request for the state waits for its poll
 	minAuthWait = 4 * time.Second // how long a request waits at least for the proof of its credential
 )
 
-// WaitQR waits for a code that may be handed out to c, as long as preferred. The snapshot tells what came of it. The
-// error is a *session.EngineError when the engine itself refuses the credential or does not know the session, the
-// context's error when the client left, and session.ErrStopped when qrgate stops.
+// WaitQR waits for a code that may be handed out to c, as long as preferred. The snapshot tells the outcome. The error
+// is a *session.EngineError when the engine itself refuses the credential or does not know the session, the context's
+// error when the client left, and session.ErrStopped when qrgate stops.
 func (m *Manager) WaitQR(
 	ctx context.Context, c session.Caller, id string, preferred session.WaitPreference,
-) (*session.Snapshot, error) {
+) (snap *session.Snapshot, err error) {
+	startedAt := time.Now()
 	if t := m.cached(c, id); t != nil && m.base.Err() == nil {
-		if snap := m.readySnapshot(t, time.Now()); snap != nil {
-			m.emitWait(c, snap, nil, time.Now())
-			return snap, nil
+		p := t.state.Load()
+		isRenewed := p == nil || p.hasEnded() || p.snapshot.Session.RequestStartsAcquisition(startedAt)
+		if !isRenewed && m.isReady(p.snapshot, startedAt) {
+			m.emitWait(c, p.snapshot, nil, startedAt)
+			return p.snapshot, nil
 		}
 	}
-	return m.retryOnStaleID(ctx, c, id, func() (*session.Snapshot, error) { return m.waitQR(ctx, c, id, preferred) })
-}
-
-// readySnapshot is the snapshot of t if its code can be handed out at once; nil otherwise.
-func (m *Manager) readySnapshot(t *tracker, now time.Time) *session.Snapshot {
-	p := t.state.Load()
-	if p == nil || p.ended || !m.isReady(p.snapshot, now) || p.snapshot.Session.RequestRenews(now) {
-		return nil
-	}
-	return p.snapshot
+	var ref session.Ref
+	err = m.RetryOnStaleID(ctx, c, id, &ref, func() error {
+		snap, err = m.waitQR(ctx, c, id, preferred)
+		ref = snap.Session.Ref
+		return err
+	})
+	return snap, err
 }
 
 // isReady reports whether a snapshot's code may be handed out at now.
@@ -49,25 +49,21 @@ func (m *Manager) isReady(s *session.Snapshot, now time.Time) bool {
 func (m *Manager) waitQR(
 	ctx context.Context, c session.Caller, id string, preferred session.WaitPreference,
 ) (*session.Snapshot, error) {
-	t, err := m.track(ctx, c, id)
+	t, snap, err := m.open(ctx, c, id)
 	if err != nil {
-		return &session.Snapshot{}, err
-	}
-	if snap, err := m.cachedRefusal(t); err != nil {
 		return snap, err
 	}
 	startedAt := time.Now()
-	m.refresh(t, startedAt)
-	if t, err = m.requestQR(ctx, c, t); err != nil {
+	if t, err = m.requestQR(ctx, c, t, startedAt); err != nil {
 		return &session.Snapshot{}, err
 	}
 	s := &t.state.Load().snapshot.Session
-	endsAt := startedAt.Add(waitFor(s, preferred, m.cfg.WaitTimes, startedAt))
-	w := &waiter{t: t, interest: inQR, endsAt: endsAt, done: m.isDone}
-	snap, err := m.waitAuthorized(ctx, w)
+	w := &waiter{t: t, interest: inQR, done: m.isDone, authEndsAt: startedAt.Add(minAuthWait),
+		endsAt: startedAt.Add(waitFor(s, preferred, m.cfg.WaitTimes, startedAt))}
+	defer w.leave()
+	snap, err = w.wait(ctx)
 	err = orNotYet(err)
-	now := time.Now()
-	if snap.Ready && !m.isReady(snap, now) { // the engine was unreachable since the code was confirmed
+	if snap.Ready && !m.isReady(snap, time.Now()) { // the engine was unreachable since the code was confirmed
 		suspect := *snap
 		suspect.Ready = false
 		snap = &suspect
@@ -76,37 +72,33 @@ func (m *Manager) waitQR(
 	return snap, err
 }
 
-// waitAuthorized waits; who prefers a short wait, or none, still waits for the proof of a credential that the engine
-// did not accept lately, because a wrong one must be told so.
-func (m *Manager) waitAuthorized(ctx context.Context, w *waiter) (*session.Snapshot, error) {
-	now := time.Now()
-	if authEnd := now.Add(minAuthWait); !m.isAuthorizedAt(w.t, now) && w.endsAt.Before(authEnd) {
-		startedAt := now
-		auth := &waiter{t: w.t, interest: inAnything, endsAt: authEnd, done: func(s *session.Snapshot, now time.Time) bool {
-			return m.isDone(s, now) || s.Authorized || s.Session.LastPolledAt.After(startedAt)
-		}}
-		snap, err := m.waitThrough(ctx, auth)
-		w.t = auth.t
-		if err != nil || !w.endsAt.After(time.Now()) {
-			return snap, err
-		}
+// open returns the tracker of a session with an up-to-date snapshot, or the engine's own refusal of a moment ago: a
+// client that repeats a wrong key costs one call a second.
+func (m *Manager) open(ctx context.Context, c session.Caller, id string) (*tracker, *session.Snapshot, error) {
+	t, err := m.track(ctx, c, id)
+	if err != nil {
+		return nil, &session.Snapshot{}, err
 	}
-	return m.waitThrough(ctx, w)
+	now := time.Now()
+	snap := t.state.Load().snapshot
+	ttl := refusalTTL
+	if snap.Session.Failure.Kind == session.KindSessionNotFound {
+		ttl = notFoundTTL
+	}
+	if err := authError(snap, now.Add(-ttl)); err != nil {
+		return nil, snap, err
+	}
+	m.refresh(t, now)
+	return t, t.state.Load().snapshot, nil
 }
 
-func (m *Manager) isAuthorizedAt(t *tracker, now time.Time) bool {
-	return isAuthorized(&t.state.Load().snapshot.Session, now)
-}
-
-// waitThrough waits, and goes on at the tracker that took over if the session turned out to be tracked twice.
-func (m *Manager) waitThrough(ctx context.Context, w *waiter) (*session.Snapshot, error) {
-	for {
-		snap, err := w.wait(ctx)
-		p := w.t.state.Load()
-		if err != nil || p.successor == nil || !p.successor.awaitLoaded(ctx) {
-			return snap, err
-		}
-		w.t = p.successor
+// refresh makes the tracker evaluate its snapshot anew if its response may have changed: with time, or because the
+// engine was unreachable since the code was confirmed.
+func (m *Manager) refresh(t *tracker, now time.Time) {
+	snap := t.state.Load().snapshot
+	suspect := m.health.lastUnreachableAt()
+	if !now.Before(snap.ValidUntil) || snap.Ready && suspect.After(snap.Session.QR.ConfirmedAt) {
+		t.send(message{apply: func(s session.Session, _ time.Time) session.Session { return s.SuspectQR(suspect) }})
 	}
 }
 
@@ -119,84 +111,65 @@ func (m *Manager) isDone(s *session.Snapshot, now time.Time) bool {
 }
 
 // requestQR records a request for the QR. Most requests join an acquisition that runs already, which changes nothing.
-func (m *Manager) requestQR(ctx context.Context, c session.Caller, t *tracker) (*tracker, error) {
-	now := time.Now()
-	t.tenant.mu.Lock()
-	t.requestedAt = now
-	t.tenant.mu.Unlock()
+func (m *Manager) requestQR(ctx context.Context, c session.Caller, t *tracker, now time.Time) (*tracker, error) {
+	t.setAt(&t.requestedAt, now)
 	s := &t.state.Load().snapshot.Session
-	if s.RequestRenews(now) {
-		apply := func(s session.Session, now time.Time) session.Session {
+	if !s.RequestStartsAcquisition(now) {
+		return t, nil
+	}
+	return m.apply(context.WithoutCancel(ctx), c, s.Ref, message{
+		apply: func(s session.Session, now time.Time) session.Session {
 			return s.RequestQR(now).WithQRRequest(c.RequestMeta, s)
-		}
-		return m.apply(context.WithoutCancel(ctx), c, s.Ref, message{apply: apply})
-	}
-	t.poke()
-	return t, nil
+		}})
 }
 
-// cachedRefusal is the engine's own refusal of a moment ago: a client that repeats a wrong key costs one call a
-// second, not all of its own.
-func (m *Manager) cachedRefusal(t *tracker) (*session.Snapshot, error) {
-	snap := t.state.Load().snapshot
-	ttl := refusalTTL
-	if snap.Session.Failure.Kind == session.KindSessionNotFound {
-		ttl = notFoundTTL
-	}
-	return snap, authError(snap, time.Now().Add(-ttl))
-}
-
-// emitWait reports how a request for the QR ended.
+// emitWait reports how a request for the QR ended. Only a code that can be handed out is a success: one that is there
+// and has expired is what an engine leaves behind that fails now.
 func (m *Manager) emitWait(c session.Caller, snap *session.Snapshot, err error, startedAt time.Time) {
 	now := time.Now()
 	s := &snap.Session
-	m.cfg.OnEvent(session.Event{Kind: session.EventWait, At: now, Duration: now.Sub(startedAt), Traffic: c.Traffic,
-		Session: s.Ref.String(), AcquisitionID: session.AcquisitionID(c.Tenant, s.Ref.CacheKey()), To: s.State,
-		Diagnosis: snap.Diagnosis.Code,
-		Outcome:   m.waitOutcome(snap, err, now), RequestID: c.RequestMeta.ID, Traceparent: s.Traceparent})
-}
-
-// waitOutcome is how a waiting request ended. Only a code that can be handed out is a success: one that is there and
-// has expired is what an engine leaves behind that fails now.
-func (m *Manager) waitOutcome(s *session.Snapshot, err error, now time.Time) session.Outcome {
+	outcome := session.Success
 	switch {
 	case errors.Is(err, context.Canceled):
-		return session.Abandoned
-	case err != nil || !m.isReady(s, now):
-		return session.Failure
+		outcome = session.Abandoned
+	case err != nil || !m.isReady(snap, now):
+		outcome = session.Failure
 	}
-	return session.Success
+	m.cfg.OnEvent(session.Event{Kind: session.EventWait, At: now, Duration: now.Sub(startedAt), Traffic: c.Traffic,
+		Session: s.Ref.String(), AcquisitionID: session.AcquisitionID(c.Tenant, s.Ref.CacheKey()), To: s.State,
+		Diagnosis: snap.Diagnosis.Code, Outcome: outcome, RequestID: c.RequestMeta.ID, Traceparent: s.Traceparent})
 }
 
 // Get returns what is known of a session and starts nothing; only a session whose credential has no fresh proof costs
 // the engine one poll.
-func (m *Manager) Get(ctx context.Context, c session.Caller, id string) (*session.Snapshot, error) {
-	return m.retryOnStaleID(ctx, c, id, func() (*session.Snapshot, error) {
-		t, err := m.track(ctx, c, id)
-		if err != nil {
-			return &session.Snapshot{}, err
+func (m *Manager) Get(ctx context.Context, c session.Caller, id string) (snap *session.Snapshot, err error) {
+	var ref session.Ref
+	err = m.RetryOnStaleID(ctx, c, id, &ref, func() error {
+		var t *tracker
+		if t, snap, err = m.open(ctx, c, id); err == nil {
+			startedAt := time.Now()
+			snap, err = m.waitPoll(ctx, t, m.cfg.WaitTimes.Default, func(s *session.Snapshot, now time.Time) bool {
+				return isAuthorized(&s.Session, now) || s.Session.LastPolledAt.After(startedAt)
+			})
 		}
-		if snap, err := m.cachedRefusal(t); err != nil {
-			return snap, err
-		}
-		startedAt := time.Now()
-		m.refresh(t, startedAt)
-		return m.waitPoll(ctx, t, m.cfg.WaitTimes.Default, func(s *session.Snapshot, now time.Time) bool {
-			return isAuthorized(&s.Session, now) || s.Session.LastPolledAt.After(startedAt)
-		})
+		ref = snap.Session.Ref
+		return err
 	})
+	return snap, err
 }
 
-// waitPoll waits for a poll's outcome until done says so, no longer than max. Where no more requests may wait, the
-// answer is what is known now.
+// waitPoll waits for a poll's outcome until done says so, no longer than max. Where no more requests may wait, it
+// returns what is known now.
 func (m *Manager) waitPoll(
 	ctx context.Context, t *tracker, max time.Duration, done func(*session.Snapshot, time.Time) bool,
 ) (*session.Snapshot, error) {
-	snap, err := m.waitThrough(ctx, &waiter{t: t, interest: inAnything, endsAt: time.Now().Add(max), done: done})
+	w := &waiter{t: t, interest: inPolls, endsAt: time.Now().Add(max), done: done}
+	defer w.leave()
+	snap, err := w.wait(ctx)
 	return snap, orNotYet(err)
 }
 
-// orNotYet is nil for session.ErrTooManyWaiters: the answer is what is known now.
+// orNotYet is nil for session.ErrTooManyWaiters: the response is what is known now.
 func orNotYet(err error) error {
 	if errors.Is(err, session.ErrTooManyWaiters) {
 		return nil
@@ -204,17 +177,7 @@ func orNotYet(err error) error {
 	return err
 }
 
-// refresh makes the tracker evaluate its snapshot anew if its answer may have changed: with time, or because the
-// engine was unreachable since the code was confirmed.
-func (m *Manager) refresh(t *tracker, now time.Time) {
-	snap := t.state.Load().snapshot
-	suspect := m.health.lastUnreachableAt()
-	if !now.Before(snap.ValidUntil) || snap.Ready && suspect.After(snap.Session.QR.ConfirmedAt) {
-		t.send(message{apply: func(s session.Session, _ time.Time) session.Session { return s.SuspectQR(suspect) }})
-	}
-}
-
-// Status is Get for a client that polls for the scan: while a code is shown it buys one poll every three seconds and
+// Status is Get for a client that polls for the scan: while a code is shown it causes one poll every three seconds and
 // waits for it.
 func (m *Manager) Status(ctx context.Context, c session.Caller, id string) (*session.Snapshot, error) {
 	t, err := m.track(ctx, c, id)
@@ -229,7 +192,7 @@ func (m *Manager) Status(ctx context.Context, c session.Caller, id string) (*ses
 	if isRecent || snap.RateLimitWait > 0 || !isAuthorized(&snap.Session, now) || !needsPoll(&snap.Session) {
 		return snap, nil
 	}
-	t.askState(now)
+	t.setAt(&t.stateAskedAt, now)
 	return m.waitPoll(ctx, t, statusWait, func(s *session.Snapshot, _ time.Time) bool {
 		return s.Session.LastPolledAt.After(before)
 	})
@@ -249,40 +212,15 @@ func (m *Manager) Follow(ctx context.Context, c session.Caller, id string) (sess
 		if err != nil {
 			return nil, err
 		}
-		w := &waiter{t: t, interest: inChanges, startedAt: time.Now()}
-		if w.join(t.state.Load().snapshot) {
-			return &follower{w}, nil
+		f := &follower{waiter{t: t, interest: inChanges, startedAt: time.Now()}}
+		if f.join(t.state.Load().snapshot) {
+			return f, nil
 		}
 	}
 	return nil, session.ErrTooManyWaiters
 }
 
-// follower is a session.Follower.
-type follower struct{ w *waiter }
-
-// Close implements [session.Follower].
-func (f *follower) Close() { f.w.leave() }
-
-// Next implements [session.Follower].
-func (f *follower) Next(ctx context.Context, seen *session.Snapshot, max time.Duration) (*session.Snapshot, error) {
-	f.w.endsAt = time.Now().Add(max)
-	f.w.done = func(s *session.Snapshot, _ time.Time) bool { return s.Ended || s.Authorized && seen.Changed(s) }
-	for {
-		snap, err := f.w.waitJoined(ctx, time.Now())
-		p := f.w.t.state.Load()
-		if err != nil || p.successor == nil || !p.successor.awaitLoaded(ctx) {
-			return snap, err
-		}
-		next := &waiter{t: p.successor, interest: inChanges, startedAt: time.Now(), endsAt: f.w.endsAt, done: f.w.done}
-		if !next.join(p.successor.state.Load().snapshot) {
-			return snap, session.ErrTooManyWaiters
-		}
-		f.w.leave()
-		*f.w = *next
-	}
-}
-
-// OnConnect takes that the engine accepted a client's connect or restart.
+// OnConnect records that the engine accepted a client's connect or restart.
 func (m *Manager) OnConnect(
 	ctx context.Context, c session.Caller, o session.SessionReport, mode session.ConnectMode,
 ) error {
@@ -297,7 +235,7 @@ func (m *Manager) OnConnect(
 	return err
 }
 
-// OnConnectError takes that a client's connect or restart failed with cerr. The acquisition carries it on, and
+// OnConnectError records that a client's connect or restart failed with cerr. The acquisition retries it, and
 // OnConnectError waits, as long as max, until a connect is accepted or a QR is there.
 func (m *Manager) OnConnectError(
 	ctx context.Context, c session.Caller, r session.Ref, cerr error, max time.Duration,
@@ -317,13 +255,13 @@ func (m *Manager) OnConnectError(
 	})
 }
 
-// OnSessions takes what the engine told a client: ids, and states of sessions that are tracked. created marks a
+// OnSessions records what the engine reported to a client: ids, and states of sessions that are tracked. created marks a
 // session that was just created through qrgate.
 func (m *Manager) OnSessions(ctx context.Context, c session.Caller, reports []session.SessionReport, created bool) {
 	now := time.Now()
 	for _, o := range reports {
 		m.learnRef(ctx, c, o.Ref, now)
-		if o.Ref.IsZero() || !created && !m.isTracked(c, o.Ref) {
+		if o.Ref.IsZero() || !created && m.find(c, o.Ref) == nil {
 			continue
 		}
 		_, _ = m.apply(ctx, c, o.Ref, message{apply: func(s session.Session, now time.Time) session.Session {
@@ -332,7 +270,7 @@ func (m *Manager) OnSessions(ctx context.Context, c session.Caller, reports []se
 	}
 }
 
-// afterReport is the session after the engine told a client of it.
+// afterReport is the session after the engine reported it to a client.
 func afterReport(
 	s session.Session, o session.SessionReport, created bool, by session.Request, now time.Time,
 ) session.Session {
@@ -350,21 +288,9 @@ func afterReport(
 	return s
 }
 
-// isTracked reports whether a session is tracked.
-func (m *Manager) isTracked(c session.Caller, r session.Ref) bool {
-	tn := m.existing(c.Tenant)
-	if tn == nil {
-		return false
-	}
-	tn.mu.Lock()
-	defer tn.mu.Unlock()
-	return tn.find(r) != nil
-}
-
-// OnRateLimits takes what the engine said of its limits in an answer to a client; limited marks a 429.
+// OnRateLimits records what the engine reported of its limits in a response to a client; limited marks a 429.
 func (m *Manager) OnRateLimits(c session.Caller, limits []session.RateLimit, limited bool, retryAfter time.Duration) {
-	tn := m.existing(c.Tenant)
-	if tn == nil && len(limits) == 0 && !limited {
+	if len(limits) == 0 && !limited && m.existing(c) == nil {
 		return
 	}
 	tn, err := m.tenant(c)
@@ -375,24 +301,17 @@ func (m *Manager) OnRateLimits(c session.Caller, limits []session.RateLimit, lim
 	tn.onRateLimits(limits, limited, true, retryAfter, time.Now())
 }
 
-// OnEngineUnreachable takes that a call which is not the manager's own found nobody at the engine: codes that were
+// OnEngineUnreachable records that a call which is not the manager's own did not reach the engine: codes that were
 // obtained before are handed out only after one more poll.
-func (m *Manager) OnEngineUnreachable() { m.health.recordUnreachable(time.Now()) }
+func (m *Manager) OnEngineUnreachable() { m.health.record(&m.health.unreachableAt, time.Now()) }
 
 // Invalidate drops all that is known of a session: it was deleted, disconnected, or is started anew.
 func (m *Manager) Invalidate(ctx context.Context, c session.Caller, r session.Ref, deleted bool) error {
-	tn, err := m.tenant(c)
-	if err != nil {
-		return err
-	}
-	defer tn.release()
-	tn.mu.Lock()
-	t := tn.find(r)
-	if t != nil {
-		r = r.Merge(t.ref)
-	}
-	tn.mu.Unlock()
+	t := m.find(c, r)
 	hasEnded := t != nil && t.send(message{end: true})
+	if t != nil {
+		r = r.Merge(t.state.Load().snapshot.Session.Ref)
+	}
 	if deleted {
 		m.evictRef(ctx, c, r)
 	}
@@ -402,26 +321,14 @@ func (m *Manager) Invalidate(ctx context.Context, c session.Caller, r session.Re
 	return m.store.tombstone(ctx, recordKey{c, r.CacheKey()}, time.Now())
 }
 
-// Cached returns what is known of the given sessions, in their order, and asks nobody. A session that is not tracked
-// has the zero snapshot.
+// Cached returns what is known of the given sessions, in their order, without a call. A session that is not tracked has
+// the zero snapshot.
 func (m *Manager) Cached(c session.Caller, refs []session.Ref) []*session.Snapshot {
 	out := make([]*session.Snapshot, len(refs))
-	for i := range out {
-		out[i] = &session.Snapshot{}
-	}
-	tn := m.existing(c.Tenant)
-	if tn == nil {
-		return out
-	}
 	for i, r := range refs {
-		tn.mu.Lock()
-		t := tn.find(r)
-		tn.mu.Unlock()
-		if t == nil {
-			continue
-		}
-		if p := t.state.Load(); p != nil {
-			out[i] = p.snapshot
+		out[i] = &session.Snapshot{}
+		if t := m.find(c, r); t != nil && t.state.Load() != nil {
+			out[i] = t.state.Load().snapshot
 		}
 	}
 	return out

@@ -22,7 +22,7 @@ func TestBatcher_Next(t *testing.T) {
 	const list, nothing = "list", "nothing"
 	alone := func(requests []*request) []*request {
 		for _, r := range requests {
-			r.tracker.noBatch = true
+			r.tracker.polledAlone = true
 		}
 		return requests
 	}
@@ -70,7 +70,7 @@ func TestBatcher_Next(t *testing.T) {
 }
 
 // What a list means for one session that waits for its QR, and whether the list is used again.
-func TestBatcher_VerdictOf(t *testing.T) {
+func TestListResult_ResultFor(t *testing.T) {
 	t.Parallel()
 	image := secret.NewSecret("x")
 	item := func(state session.State, image secret.Secret) session.SessionList {
@@ -78,19 +78,19 @@ func TestBatcher_VerdictOf(t *testing.T) {
 	}
 	failed := func(kind session.ErrorKind) error { return &session.EngineError{Op: session.OpList, Kind: kind} }
 	for name, c := range map[string]struct {
-		list    session.SessionList
-		err     error
-		ignore  bool
-		noBatch bool
-		kind    session.ErrorKind
-		rest    time.Duration // for which the list is not used
+		list        session.SessionList
+		err         error
+		ignore      bool
+		polledAlone bool
+		kind        session.ErrorKind
+		rest        time.Duration // for which the list is not used
 	}{
 		"a code":                      {list: item(session.AwaitingScan, image)},
 		"no code yet":                 {list: item(session.Connecting, secret.Secret{}), kind: session.KindNotReady},
 		"disconnected":                {list: item(session.Disconnected, secret.Secret{}), kind: session.KindNotReady},
-		"it hides the code":           {list: item(session.AwaitingScan, secret.Secret{}), kind: session.KindNotReady, noBatch: true},
+		"it hides the code":           {list: item(session.AwaitingScan, secret.Secret{}), kind: session.KindNotReady, polledAlone: true},
 		"paired":                      {list: item(session.Connected, secret.Secret{})},
-		"it does not show it":         {list: session.SessionList{At: at(2)}, ignore: true, noBatch: true},
+		"it does not show it":         {list: session.SessionList{At: at(2)}, ignore: true, polledAlone: true},
 		"the engine is not reachable": {err: failed(session.KindUnreachable), kind: session.KindUnreachable},
 		"the key is refused":          {err: failed(session.KindKeyRefused), kind: session.KindKeyRefused},
 		"too large to be read":        {err: failed(session.KindBadResponse), ignore: true, kind: session.KindBadResponse, rest: listCooldown},
@@ -99,11 +99,12 @@ func TestBatcher_VerdictOf(t *testing.T) {
 		"not there":                   {err: failed(session.KindSessionNotFound), ignore: true, kind: session.KindSessionNotFound, rest: listCooldown},
 	} {
 		var b batcher
+		b.start()
 		r := listResult{list: c.list, err: c.err, startedAt: at(1)}
-		contradicts := b.judge(r, nil, at(2))
-		v := verdictOf(newSession(), r, contradicts)
-		if v.ignore != c.ignore || v.noBatch != c.noBatch || session.KindOf(v.err) != c.kind {
-			t.Errorf("%s: ignore %t, noBatch %t, %q", name, v.ignore, v.noBatch, session.KindOf(v.err))
+		s := newSession()
+		v := r.resultFor(&s, b.finish(r, nil, at(2)))
+		if v.ignore != c.ignore || v.polledAlone != c.polledAlone || session.KindOf(v.err) != c.kind {
+			t.Errorf("%s: ignore %t, polledAlone %t, %q", name, v.ignore, v.polledAlone, session.KindOf(v.err))
 		}
 		if want := at(2).Add(c.rest); c.rest == 0 && !b.disabledUntil.IsZero() || c.rest > 0 && !b.disabledUntil.Equal(want) {
 			t.Errorf("%s: not used until %v", name, b.disabledUntil)
@@ -129,12 +130,14 @@ func TestBatcher_ListThatContradictsASinglePoll(t *testing.T) {
 		"another session":  {1.5, session.SessionList{At: at(2), Sessions: []session.SessionReport{{Ref: session.Ref{ID: 2}}}}, false},
 	} {
 		var b batcher
+		b.start()
 		r := listResult{list: c.list, startedAt: at(c.startedAt)}
-		if got := b.judge(r, &shown, at(2)); got != c.want || got != b.disabledUntil.Equal(at(2).Add(hidingListCooldown)) {
+		if got := b.finish(r, &shown, at(2)); got != c.want || got != b.disabledUntil.Equal(at(2).Add(hidingListCooldown)) {
 			t.Errorf("%s: contradicts %t, not used until %v", name, got, b.disabledUntil)
 		}
 	}
-	if v := verdictOf(newSession(), listResult{list: without}, true); !v.ignore {
-		t.Error("a list that lies is believed of another session")
+	s := newSession()
+	if v := (listResult{list: without}).resultFor(&s, true); !v.ignore {
+		t.Error("a list that contradicts is believed of another session")
 	}
 }

@@ -8,11 +8,13 @@ import (
 	"qrgate/internal/session"
 )
 
-// event is an event about the session, with what all kinds share.
+// event is an event about session s, with the engine's present failure.
 func (t *tracker) event(kind session.EventKind, s session.Session, now time.Time) session.Event {
+	f := s.Failure
 	return session.Event{Kind: kind, At: now, Traffic: t.tenant.caller.Traffic, Session: s.Ref.String(),
 		AcquisitionID: session.AcquisitionID(t.tenant.caller.Tenant, s.Ref.CacheKey()),
-		Attempt:       s.Polls, RequestID: s.Request.ID, Traceparent: s.Traceparent}
+		Attempt:       s.Polls, RequestID: s.Request.ID, Traceparent: s.Traceparent,
+		Op: f.Op, ErrorKind: f.Kind, Status: f.Status, Code: f.Code, Reason: f.Reason}
 }
 
 // emitChanges reports what a change from before to the present session means.
@@ -20,34 +22,25 @@ func (t *tracker) emitChanges(before session.Session, now time.Time) {
 	after := t.session
 	ev := t.event(session.EventState, after, now)
 	ev.From, ev.To = before.State, after.State
-	ev = withFailure(ev, after.Failure)
-	cause := t.state.Load().snapshot.Diagnosis.Code
-	switch {
-	case before.State != after.State:
-		ev.Duration, ev.Diagnosis = now.Sub(before.Since), cause
-		if before.Since.IsZero() {
-			ev.Duration = 0
+	if before.State != after.State {
+		ev.Diagnosis = t.state.Load().snapshot.Diagnosis.Code
+		if !before.Since.IsZero() {
+			ev.Duration = now.Sub(before.Since)
 		}
-		t.lastReportedCause = cause
+		t.lastReportedCause = ev.Diagnosis
 		t.m.cfg.OnEvent(ev)
-	default:
+	} else {
 		t.emitCause(now)
 	}
 	if after.QR.Present() && !after.QR.Image.Equal(before.QR.Image) {
 		ev.Kind, ev.Sequence, ev.Duration = session.EventQR, after.QR.Sequence, now.Sub(after.AcquiringSince)
 		t.m.cfg.OnEvent(ev)
 	}
-	if outcome, why := t.acquisitionOutcome(before, now); outcome != "" {
-		ev.Kind, ev.Outcome, ev.Diagnosis = session.EventAcquisition, outcome, why
+	if outcome, cause := t.acquisitionOutcome(before, now); outcome != "" {
+		ev.Kind, ev.Outcome, ev.Diagnosis = session.EventAcquisition, outcome, cause
 		ev.Duration = now.Sub(before.AcquiringSince)
 		t.m.cfg.OnEvent(ev)
 	}
-}
-
-// withFailure adds the engine's present failure to an event.
-func withFailure(ev session.Event, f session.FailureStreak) session.Event {
-	ev.Op, ev.ErrorKind, ev.Status, ev.Code, ev.Reason = f.Op, f.Kind, f.Status, f.Code, f.Reason
-	return ev
 }
 
 // emitCause reports the cause why a session that is waited for has no QR, when it is another one than reported.
@@ -58,9 +51,13 @@ func (t *tracker) emitCause(now time.Time) {
 	}
 	ev := t.event(session.EventCause, s, now)
 	ev.From, ev.To, ev.Duration, ev.Diagnosis = s.State, s.State, now.Sub(s.Since), cause
-	ev = withFailure(ev, s.Failure)
 	t.lastReportedCause = cause
 	t.m.cfg.OnEvent(ev)
+}
+
+// isAcquiringFirst reports whether an acquisition runs whose connect has shown no code yet.
+func isAcquiringFirst(s session.Session) bool {
+	return s.State == session.Connecting && !s.AcquiringSince.IsZero() && s.Sequence == 0
 }
 
 // acquisitionOutcome is how an acquisition ended, if the change from before ended one: with the first code of a
@@ -68,16 +65,13 @@ func (t *tracker) emitCause(now time.Time) {
 func (t *tracker) acquisitionOutcome(before session.Session, now time.Time) (session.Outcome, diagnosis.Code) {
 	after := t.session
 	switch {
-	case before.State != session.Connecting || before.AcquiringSince.IsZero() || before.Sequence > 0:
+	case !isAcquiringFirst(before):
 	case after.QR.Present():
 		return session.Success, diagnosis.None
 	case after.State == session.Connected:
 		return session.Abandoned, diagnosis.AlreadyPaired
 	case after.State == session.Failed && after.AcquiringSince.IsZero():
-		env := t.m.health.environment(t, before, now)
-		env.Connectivity = t.m.cfg.Connectivity()
-		q := t.tenant.queueState(t, before, now)
-		env.PeerSuccesses = q.peerSuccesses
+		env, _ := t.environment(before, now)
 		if d := session.Diagnose(before, env, now); !d.Healthy() {
 			return session.Failure, d.Code
 		}
@@ -89,7 +83,7 @@ func (t *tracker) acquisitionOutcome(before session.Session, now time.Time) (ses
 // emitAbandoned reports an acquisition that its session's end cut short.
 func (t *tracker) emitAbandoned(now time.Time) {
 	s := t.session
-	if s.State != session.Connecting || s.AcquiringSince.IsZero() || s.Sequence > 0 {
+	if !isAcquiringFirst(s) {
 		return
 	}
 	ev := t.event(session.EventAcquisition, s, now)
@@ -105,10 +99,12 @@ func (t *tracker) emitCall(op string, err error, startedAt time.Time) {
 		return
 	}
 	now := time.Now()
-	ev := t.event(session.EventEngineCall, p.snapshot.Session, now)
-	ev.Duration, ev.Op, ev.ErrorKind, ev.Attempt = now.Sub(startedAt), op, session.KindOf(err), p.snapshot.Session.Polls+1
+	s := p.snapshot.Session
+	s.Failure = session.FailureStreak{Op: op, Kind: session.KindOf(err)}
 	if e, ok := errors.AsType[*session.EngineError](err); ok {
-		ev.Status, ev.Code, ev.Reason = e.Status, e.Code, e.Reason
+		s.Failure.Status, s.Failure.Code, s.Failure.Reason = e.Status, e.Code, e.Reason
 	}
+	ev := t.event(session.EventEngineCall, s, now)
+	ev.Duration, ev.Attempt = now.Sub(startedAt), s.Polls+1
 	t.m.cfg.OnEvent(ev)
 }

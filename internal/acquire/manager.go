@@ -3,10 +3,9 @@ package acquire
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"qrgate/internal/seal"
@@ -44,13 +43,14 @@ type Manager struct {
 	cfg       Config
 	store     sessionStore
 	replicaID string // in leases
-	limits    waiterLimiter
 	health    engineHealth
 
-	base   context.Context // of everything alive; ends with Run
-	stop   context.CancelCauseFunc
-	wg     sync.WaitGroup // trackers, tenants and calls
-	guests sync.WaitGroup // requests inside
+	waiters         atomic.Int64 // requests that wait
+	unauthenticated atomic.Int64 // those whose credential the engine has not accepted yet
+
+	base context.Context // of everything that runs; ends with Run
+	stop context.CancelCauseFunc
+	wg   sync.WaitGroup // requests, trackers, tenants and engine calls
 
 	mu         sync.Mutex
 	tenants    map[session.Tenant]*tenant
@@ -64,42 +64,35 @@ func New(cfg Config) (*Manager, error) {
 	if cfg.Engine == nil || cfg.Sealer == nil || cfg.Store == nil {
 		return nil, errors.New("acquire: Engine, Sealer and Store must be set")
 	}
-	cfg = cfg.withDefaults()
-	id := make([]byte, 8)
-	if _, err := rand.Read(id); err != nil {
-		return nil, fmt.Errorf("acquire: %w", err)
-	}
+	cfg.setDefaults()
 	base, stop := context.WithCancelCause(context.Background())
 	return &Manager{
-		cfg: cfg, store: sessionStore{cfg.Sealer, cfg.Store, cfg.OnEvent}, replicaID: hex.EncodeToString(id),
-		limits: waiterLimiter{limits: cfg.WaiterLimits}, ids: idCache{limit: cfg.WaiterLimits.Sessions},
+		cfg: cfg, store: sessionStore{cfg.Sealer, cfg.Store, cfg.OnEvent}, replicaID: rand.Text(),
+		ids:  idCache{limit: cfg.WaiterLimits.Sessions},
 		base: base, stop: stop, tenants: map[session.Tenant]*tenant{},
 	}, nil
 }
 
-func (c Config) withDefaults() Config {
-	l := &c.WaiterLimits
-	for _, d := range []struct {
-		value   *int
-		initial int
-	}{{&l.Session, 200}, {&l.Tenant, 1000}, {&l.Replica, 5000}, {&l.Unauthenticated, 50}, {&l.Sessions, 10000}} {
-		if *d.value <= 0 {
-			*d.value = d.initial
-		}
-	}
-	if c.WaitTimes.Initial <= 0 {
-		c.WaitTimes.Initial = 9 * time.Second
-	}
-	if c.WaitTimes.Default <= 0 {
-		c.WaitTimes.Default = 4500 * time.Millisecond
-	}
+func (c *Config) setDefaults() {
+	setDefault(&c.WaiterLimits.Session, 200)
+	setDefault(&c.WaiterLimits.Tenant, 1000)
+	setDefault(&c.WaiterLimits.Replica, 5000)
+	setDefault(&c.WaiterLimits.Unauthenticated, 50)
+	setDefault(&c.WaiterLimits.Sessions, 10000)
+	setDefault(&c.WaitTimes.Initial, 9*time.Second)
+	setDefault(&c.WaitTimes.Default, 4500*time.Millisecond)
 	if c.Connectivity == nil {
 		c.Connectivity = func() session.ConnectivityResult { return session.ConnectivityResult{} }
 	}
 	if c.OnEvent == nil {
 		c.OnEvent = func(session.Event) {}
 	}
-	return c
+}
+
+func setDefault[T int | time.Duration](value *T, initial T) {
+	if *value <= 0 {
+		*value = initial
+	}
 }
 
 // Run waits until ctx ends, then ends every tracker and returns nil when the last one has ended.
@@ -109,7 +102,6 @@ func (m *Manager) Run(ctx context.Context) error {
 	m.hasStopped = true
 	m.mu.Unlock()
 	m.stop(session.ErrStopped)
-	m.guests.Wait()
 	m.wg.Wait()
 	return nil
 }
@@ -130,22 +122,24 @@ func (m *Manager) tenant(c session.Caller) (*tenant, error) {
 	tn.mu.Lock()
 	tn.refs++ // not while it is being closed
 	tn.mu.Unlock()
-	m.guests.Add(1)
+	m.wg.Add(1)
 	return tn, nil
 }
 
 // existing returns the tenant of a credential; nil if there is none.
-func (m *Manager) existing(t session.Tenant) *tenant {
+func (m *Manager) existing(c session.Caller) *tenant {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.tenants[t]
+	return m.tenants[c.Tenant]
 }
 
-// closeIfIdle forgets a tenant that nobody uses.
+// closeIfIdle removes a tenant that is not used and knows nothing that a new one would not know.
 func (m *Manager) closeIfIdle(tn *tenant, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !tn.idle(now) {
+	tn.mu.Lock()
+	defer tn.mu.Unlock()
+	if tn.refs > 0 || tn.calls > 0 || len(tn.trackers) > 0 || !now.After(tn.limiter.idleAt()) {
 		return false
 	}
 	delete(m.tenants, tn.caller.Tenant)
@@ -153,18 +147,26 @@ func (m *Manager) closeIfIdle(tn *tenant, now time.Time) bool {
 	return true
 }
 
-// cached returns the tracker of a session that is tracked already, by an id as a client writes it; nil if there is
-// none.
-func (m *Manager) cached(c session.Caller, id string) *tracker {
-	tn := m.existing(c.Tenant)
+// find returns the tracker of a session that is tracked; nil if there is none.
+func (m *Manager) find(c session.Caller, r session.Ref) *tracker {
+	tn := m.existing(c)
 	if tn == nil {
 		return nil
 	}
 	tn.mu.Lock()
 	defer tn.mu.Unlock()
-	t := tn.findByID(id)
+	return tn.find(r)
+}
+
+// cached is find by an id as a client writes it, the integer first. The client is going to use the tracker.
+func (m *Manager) cached(c session.Caller, id string) *tracker {
+	r, _ := session.ParseRef(id)
+	t := m.find(c, r)
+	if t == nil && r.ID > 0 {
+		t = m.find(c, session.Ref{Name: id})
+	}
 	if t != nil {
-		t.lastUsedAt = time.Now()
+		t.setAt(&t.lastUsedAt, time.Now())
 	}
 	return t
 }
@@ -196,7 +198,7 @@ func (m *Manager) trackRef(ctx context.Context, c session.Caller, r session.Ref)
 	return nil, session.ErrStopped
 }
 
-// apply brings a fact to a session and waits until it is published and stored.
+// apply applies a fact to a session and waits until it is published and stored.
 func (m *Manager) apply(ctx context.Context, c session.Caller, r session.Ref, msg message) (*tracker, error) {
 	if c.Credential().Empty() {
 		msg.apply = withoutAuthorization(msg.apply)
@@ -215,9 +217,9 @@ func (m *Manager) apply(ctx context.Context, c session.Caller, r session.Ref, ms
 	}
 }
 
-// withoutAuthorization takes from apply what it proves. A client without a key may have shown the engine a cookie or a
-// key in the query, which qrgate does not know it by: to qrgate it is the same caller as all who show nothing, and
-// they would be handed its code. qrgate's own poll, which carries nothing, proves what they may see.
+// withoutAuthorization is apply without the proof of a credential. A client without a key may have sent the engine a
+// cookie or a key in the query: to qrgate it is the same caller as all clients without a key, which must not get its
+// code. qrgate's own poll, which carries nothing, proves what they may see.
 func withoutAuthorization(apply update) update {
 	return func(s session.Session, now time.Time) session.Session {
 		after := apply(s, now)

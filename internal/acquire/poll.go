@@ -17,39 +17,39 @@ const (
 	slowPollAfter   = 2                // polls in a row that timed out
 )
 
-// pollResult is the outcome of a poll.
+// pollResult is the outcome of a poll for one session.
 type pollResult struct {
-	op        string
-	report    session.SessionReport
-	err       error
-	startedAt time.Time
+	op          string
+	report      session.SessionReport
+	err         error
+	startedAt   time.Time
+	ignore      bool // it is no news about the session
+	polledAlone bool // lists do not show the session
 }
 
 func unchanged(s session.Session, _ time.Time) session.Session { return s }
 
-// begin counts a call and marks the trackers that it is for; the caller holds tn.mu.
-func (tn *tenant) begin(c *call, now time.Time, trackers ...*tracker) {
+// startCall counts a call, marks the trackers that it is for, and runs it; the caller holds tn.mu.
+func (tn *tenant) startCall(c *call, now time.Time, run func(), trackers ...*tracker) {
 	for _, t := range trackers {
 		t.call = c
 		delete(tn.requests, t)
 	}
 	tn.calls++
 	tn.limiter = tn.limiter.consume(now)
-}
-
-// goCall runs a call and ends it.
-func (tn *tenant) goCall(run func()) {
 	tn.m.wg.Go(func() {
 		run()
+		c.cancel()
 		tn.mu.Lock()
 		tn.calls--
 		tn.mu.Unlock()
-		tn.poke()
+		tn.wake.set()
 	})
 }
 
-// startSingle polls one session; others says that the list could answer more sessions that wait. The caller holds tn.mu.
-func (tn *tenant) startSingle(r *request, others bool, now time.Time) {
+// startSingle polls one session; the caller holds tn.mu.
+func (tn *tenant) startSingle(plan plan, now time.Time) {
+	r := plan.single
 	timeout := pollTimeout
 	f := r.session.History.PollFailure
 	timesOut := f.Kind == session.KindTimeout && f.Times >= slowPollAfter && now.Sub(f.LastAt) < recoveryCooldown
@@ -58,12 +58,10 @@ func (tn *tenant) startSingle(r *request, others bool, now time.Time) {
 	}
 	ctx, cancel := context.WithTimeout(tn.m.base, timeout)
 	c := &call{request: *r, cancel: cancel}
-	tn.begin(c, now, r.tracker)
 	tn.lastPoll = now
-	tn.batcher.startSingle(others, now)
+	tn.batcher.startSingle(plan.others, now)
 	ref := r.session.Ref
-	tn.goCall(func() {
-		defer cancel()
+	tn.startCall(c, now, func() {
 		p := pollResult{op: session.OpQR, startedAt: time.Now()}
 		if c.kind == pollStatus {
 			p.op = session.OpStatus
@@ -72,29 +70,25 @@ func (tn *tenant) startSingle(r *request, others bool, now time.Time) {
 			p.report, p.err = tn.m.cfg.Engine.QR(ctx, tn.caller, ref)
 		}
 		tn.recordResponse(p.report.Limits, p.err, p.startedAt)
-		tn.deliver(c, c.tracker, p)
-		tn.mu.Lock()
-		tn.batcher.finishSingle()
-		tn.mu.Unlock()
-		if p.err == nil && !p.report.Image.Empty() {
-			tn.checkList(c.tracker, p.apply(c.tracker.state.Load().snapshot.Session, time.Now()))
+		if session.KindOf(p.err) != session.KindCanceled {
+			c.tracker.emitCall(p.op, p.err, p.startedAt)
+			tn.m.learnRef(tn.m.base, tn.caller, p.report.Ref, time.Now())
 		}
-	})
+		p.deliver(c, c.tracker)
+		tn.finishSingle(c.tracker, p)
+	}, r.tracker)
 }
 
-// deliver brings a poll's outcome to its tracker.
-func (tn *tenant) deliver(c *call, t *tracker, p pollResult) {
+// deliver brings the outcome to a tracker.
+func (p pollResult) deliver(c *call, t *tracker) {
 	m := message{call: c, apply: unchanged}
-	if session.KindOf(p.err) != session.KindCanceled {
-		t.emitCall(p.op, p.err, p.startedAt)
-		tn.m.learnRef(tn.m.base, tn.caller, p.report.Ref, time.Now())
+	if !p.ignore && session.KindOf(p.err) != session.KindCanceled {
 		m.apply, m.polled = p.apply, true
 	}
 	t.post(m)
 }
 
-// apply is the session after the poll. What a client connected meanwhile is not judged by an answer about its
-// former life.
+// apply is the session after the poll. A poll that began before the session's last connect is no news about it.
 func (p pollResult) apply(s session.Session, now time.Time) session.Session {
 	if s.ConnectedAt.After(p.startedAt) {
 		return s
@@ -105,19 +99,24 @@ func (p pollResult) apply(s session.Session, now time.Time) session.Session {
 	return s.AfterPoll(p.report, p.err, now)
 }
 
-// checkList holds the code that the own route of t just showed against the list, at once while others wait: it shows
-// the code as well, or it hides theirs too.
-func (tn *tenant) checkList(t *tracker, shown session.Session) {
+// finishSingle records the end of a single poll of t. If it showed a code while other sessions wait, the list is read at
+// once: it shows the code as well, or it hides theirs too.
+func (tn *tenant) finishSingle(t *tracker, p pollResult) {
 	now := time.Now()
 	tn.mu.Lock()
 	defer tn.mu.Unlock()
+	tn.batcher.verifiesUntil = time.Time{}
+	if p.err != nil || p.report.Image.Empty() || t.polledAlone {
+		return
+	}
 	others := 0
 	for other := range tn.waiting {
 		if other != t && other.call == nil {
 			others++
 		}
 	}
-	if tn.batcher.noteCode(t.noBatch, shown, others, now) && !tn.pollAllowedAt(plan{list: true}, now).After(now) {
+	shown := p.apply(t.state.Load().snapshot.Session, now)
+	if tn.batcher.recordCode(shown, others, now) && !tn.pollAllowedAt(plan{list: true}, now).After(now) {
 		tn.startList(now)
 	}
 }
@@ -125,66 +124,57 @@ func (tn *tenant) checkList(t *tracker, shown session.Session) {
 // startList polls every session that waits with one list call; the caller holds tn.mu.
 func (tn *tenant) startList(now time.Time) {
 	evidence := tn.batcher.start()
-	c := &call{request: request{action: action{kind: pollQR}}}
+	c := &call{request: request{action: action{kind: pollQR}}, cancel: func() {}}
 	var batch []*tracker
 	for t, r := range tn.requests {
-		if r.kind != recoverQR && !r.authCheck && !t.noBatch && r.at.Before(now.Add(batchWindow)) {
+		if r.isBatchable(now) {
 			batch = append(batch, t)
 		}
 	}
-	tn.begin(c, now, batch...)
 	tn.lastPoll = now
-	tn.goCall(func() {
+	tn.startCall(c, now, func() {
 		r := listResult{startedAt: time.Now()}
 		ctx, cancel := context.WithTimeout(tn.m.base, pollTimeout)
 		defer cancel()
 		r.list, r.err = tn.m.cfg.Engine.List(ctx, tn.caller)
 		tn.recordResponse(r.list.Limits, r.err, r.startedAt)
+		for _, report := range r.list.Sessions {
+			tn.m.learnRef(tn.m.base, tn.caller, report.Ref, r.list.At)
+		}
 		tn.applyList(c, r, evidence)
-	})
+	}, batch...)
 }
 
-// applyList brings a list to every session that it says something about.
+// applyList brings a list to every session that it has news for: those that asked for it, those that wait for a QR, and
+// those whose code waits for the scan.
 func (tn *tenant) applyList(c *call, r listResult, evidence *session.Session) {
-	for _, report := range r.list.Sessions {
-		tn.m.learnRef(tn.m.base, tn.caller, report.Ref, r.list.At)
-	}
-	now := time.Now()
 	tn.mu.Lock()
-	contradicts := tn.batcher.judge(r, evidence, now)
-	verdicts := map[*tracker]verdict{}
+	contradicts := tn.batcher.finish(r, evidence, time.Now())
+	results := map[*tracker]pollResult{}
 	for t := range tn.trackers {
 		p := t.state.Load()
-		if p == nil || t.call != c && (t.call != nil || !wantsList(&p.snapshot.Session)) {
+		if p == nil {
 			continue
 		}
-		v := verdictOf(p.snapshot.Session, r, contradicts)
-		t.noBatch = t.noBatch || v.noBatch && !contradicts
-		verdicts[t] = v
+		s := &p.snapshot.Session
+		isConcerned := t.call == nil && s.State.Acquiring() && !s.AcquiringSince.IsZero()
+		if t.call == c || isConcerned {
+			results[t] = r.resultFor(s, contradicts)
+			t.polledAlone = t.polledAlone || results[t].polledAlone
+		}
 	}
-	tn.batcher.finish(now)
 	tn.mu.Unlock()
-	reported := false
-	for t, v := range verdicts {
-		if !reported && (v.err != nil || !v.ignore) {
-			t.emitCall(session.OpList, v.err, r.startedAt) // one call, one event
-			reported = true
+	hasReported := false
+	for t, p := range results {
+		if !hasReported && (p.err != nil || !p.ignore) {
+			t.emitCall(session.OpList, p.err, p.startedAt) // one call, one event
+			hasReported = true
 		}
-		m := message{call: c, apply: unchanged}
-		if !v.ignore && session.KindOf(v.err) != session.KindCanceled {
-			m.polled = true
-			m.apply = pollResult{op: session.OpList, report: v.report, err: v.err, startedAt: r.startedAt}.apply
-		}
-		t.post(m)
+		p.deliver(c, t)
 	}
 }
 
-// wantsList reports whether a list has news for a session that did not ask for it: it waits for its QR, or its code
-// waits for the scan.
-func wantsList(s *session.Session) bool { return s.State.Acquiring() && !s.AcquiringSince.IsZero() }
-
-// ensureList makes sure that the list was read since the call began, for a name that nobody knows. A list that was
-// read a moment ago is not read again.
+// ensureList reads the list, for a name that is not known, unless it was read a moment ago.
 func (tn *tenant) ensureList(ctx context.Context) {
 	now := time.Now()
 	tn.mu.Lock()
@@ -203,14 +193,12 @@ func (tn *tenant) ensureList(ctx context.Context) {
 	}
 }
 
-// startRecovery asks the engine to begin again; the caller holds tn.mu.
+// startRecovery connects or restarts a session; the caller holds tn.mu.
 func (tn *tenant) startRecovery(r *request, now time.Time) {
 	ctx, cancel := context.WithCancel(tn.m.base)
 	c := &call{request: *r, cancel: cancel}
-	tn.begin(c, now, r.tracker)
 	ref := r.session.Ref
-	tn.goCall(func() {
-		defer cancel()
+	tn.startCall(c, now, func() {
 		startedAt := time.Now()
 		report, err := tn.m.cfg.Engine.Connect(ctx, tn.caller, ref, c.mode)
 		tn.recordResponse(report.Limits, err, startedAt)
@@ -222,7 +210,7 @@ func (tn *tenant) startRecovery(r *request, now time.Time) {
 			}
 		}
 		c.tracker.post(message{call: c, apply: apply})
-	})
+	}, r.tracker)
 }
 
 // afterRecovery is the session after a connect of qrgate's own. The retry of a client's connect is no recovery step.
@@ -239,20 +227,21 @@ func afterRecovery(s session.Session, mode session.ConnectMode, err error, start
 	return s.AfterConnect(mode, now)
 }
 
-// recordResponse learns from an answer: the engine's limits and its latency.
+// recordResponse records the engine's limits and its latency.
 func (tn *tenant) recordResponse(limits []session.RateLimit, err error, startedAt time.Time) {
 	now := time.Now()
 	kind := session.KindOf(err)
 	tn.m.health.recordCall(kind, now.Sub(startedAt), now)
-	var retryAfter time.Duration
-	if e, ok := errors.AsType[*session.EngineError](err); ok && kind == session.KindRateLimited {
-		retryAfter = e.RetryAfter
-	}
 	if kind == session.KindUnreachable {
 		tn.mu.Lock()
 		tn.limiter = tn.limiter.refund()
 		tn.mu.Unlock()
 		return
 	}
-	tn.onRateLimits(limits, kind == session.KindRateLimited, false, retryAfter, now)
+	isLimited := kind == session.KindRateLimited
+	var retryAfter time.Duration
+	if e, ok := errors.AsType[*session.EngineError](err); ok && isLimited {
+		retryAfter = e.RetryAfter
+	}
+	tn.onRateLimits(limits, isLimited, false, retryAfter, now)
 }

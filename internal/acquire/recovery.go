@@ -50,7 +50,7 @@ func retryConnect(s session.Session, d demand) action {
 
 // nextRecovery is the next recovery step, if the session may be recovered at all: never one that was ever paired,
 // never one whose connect did not pass here.
-func nextRecovery(s session.Session, p policy, now time.Time) (action, bool) {
+func nextRecovery(s session.Session, allowForce bool, now time.Time) (action, bool) {
 	switch {
 	case s.EverPaired || s.ConnectedAt.IsZero():
 		return action{}, false
@@ -68,7 +68,7 @@ func nextRecovery(s session.Session, p policy, now time.Time) (action, bool) {
 		allowed bool
 	}{
 		{session.Connect, s.Recovery.ReconnectedAt, s.AcquiringSince.Add(reconnectDelay), true},
-		{session.Force, s.Recovery.ForcedAt, s.AcquiringSince.Add(forceDelay), p.allowForce},
+		{session.Force, s.Recovery.ForcedAt, s.AcquiringSince.Add(forceDelay), allowForce},
 		{session.Restart, s.Recovery.RestartedAt, s.AcquiringSince.Add(restartDelay), true},
 	}
 	for _, step := range steps {

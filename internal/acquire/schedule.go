@@ -34,7 +34,7 @@ const (
 	followPollInterval  = 1500 * time.Millisecond
 	scanPollInterval    = 3 * time.Second // for the scan, while a client polls the state
 	finalPollMargin     = 300 * time.Millisecond
-	finalPollInterval   = 1500 * time.Millisecond // a final poll needs this distance to the last one after the dense polls
+	finalPollInterval   = 1500 * time.Millisecond // a final poll needs this distance to the last one
 	statusCheckDelay    = 5500 * time.Millisecond // without a QR: engines that fail often tell only in their state why
 	graceCheckDelay     = 20 * time.Millisecond   // after the connect's grace has ended
 )
@@ -61,33 +61,28 @@ type action struct {
 // demand is who wants to know something of a session now.
 type demand struct {
 	wantsQR        bool      // a client waits for the QR
-	waitEndsAt     time.Time // when the first such wait ends; may be past
+	waitEndsAt     time.Time // when the next such wait ends
 	wantsState     bool      // a client asked for the state
 	follows        bool      // a client follows all changes
 	needsAuthCheck bool      // a client waits whose credential was not accepted lately
 	requestedAt    time.Time // when a client last requested the QR
 }
 
-// policy is the operator's settings that a decision depends on, and what is known of other sessions.
-type policy struct {
-	allowForce bool // QRGATE_RECOVERY_FORCE
-}
-
 // nextAction decides what to do for session s, and when.
-func nextAction(s session.Session, d demand, p policy, now time.Time) action {
-	a := chooseAction(s, d, p, now)
+func nextAction(s session.Session, d demand, allowForce bool, now time.Time) action {
+	a := chooseAction(s, d, allowForce, now)
 	if a.kind == pollQR || a.kind == pollStatus {
 		a.at = latest(a.at, s.LastPolledAt.Add(minPollInterval))
 	}
 	return a
 }
 
-func chooseAction(s session.Session, d demand, p policy, now time.Time) action {
+func chooseAction(s session.Session, d demand, allowForce bool, now time.Time) action {
 	switch {
 	case d.needsAuthCheck:
 		return authCheck(s)
 	case s.State == session.Connecting && !s.AcquiringSince.IsZero():
-		return acquireQR(s, d, p, now)
+		return acquireQR(s, d, allowForce, now)
 	case s.State == session.AwaitingScan:
 		return awaitScan(s, d, now)
 	case s.State == session.Connected && d.wantsState:
@@ -106,7 +101,7 @@ func authCheck(s session.Session) action {
 }
 
 // acquireQR decides while a QR is wanted and none is there.
-func acquireQR(s session.Session, d demand, p policy, now time.Time) action {
+func acquireQR(s session.Session, d demand, allowForce bool, now time.Time) action {
 	end := acquireUntil(s)
 	if !now.Before(end) {
 		if d.follows && s.Sequence > 0 && now.Sub(s.Since) < session.ConnectGrace {
@@ -119,7 +114,7 @@ func acquireQR(s session.Session, d demand, p policy, now time.Time) action {
 		best = retryConnect(s, d)
 	} else {
 		best = nextPoll(s, d, now)
-		if r, ok := nextRecovery(s, p, now); ok && (r.at.Before(best.at) || !r.at.After(now)) {
+		if r, ok := nextRecovery(s, allowForce, now); ok && (r.at.Before(best.at) || !r.at.After(now)) {
 			best = r
 		}
 	}
@@ -173,11 +168,7 @@ func nextPoll(s session.Session, d demand, now time.Time) action {
 // finalPoll is one more poll before a client is sent away: the QR may have come since the last one.
 func finalPoll(s session.Session, d demand, now time.Time) (time.Time, bool) {
 	at := d.waitEndsAt.Add(-finalPollMargin)
-	since := minPollInterval
-	if s.ScheduledPolls >= densePolls {
-		since = finalPollInterval
-	}
-	return at, now.Before(d.waitEndsAt) && at.After(s.LastPolledAt.Add(since))
+	return at, now.Before(d.waitEndsAt) && at.After(s.LastPolledAt.Add(finalPollInterval))
 }
 
 // graceCheck is the poll right after the connect's grace when the engine called the session disconnected meanwhile:

@@ -51,11 +51,11 @@ func TestNextAction(t *testing.T) {
 		return action{kind: recoverQR, mode: mode, at: at(seconds)}
 	}
 	for name, c := range map[string]struct {
-		s    session.Session
-		d    demand
-		p    policy
-		now  float64
-		want action
+		s     session.Session
+		d     demand
+		force bool // QRGATE_RECOVERY_FORCE
+		now   float64
+		want  action
 	}{
 		"the first poll":                         {s: newSession(), want: pollAt(0.25)},
 		"the second":                             {s: newSession(polledAt(0.3, 1)), now: 0.3, want: pollAt(0.87)},
@@ -66,7 +66,7 @@ func TestNextAction(t *testing.T) {
 		"but first a poll of the state":          {s: newSession(polledAt(10.2, 11)), now: 10.5, want: action{kind: pollStatus, at: at(11.2), verify: true}},
 		"a state that cannot be told":            {s: newSession(polledAt(11.1, 12), stateUnknown, func(s *session.Session) { s.StateQueriedAt = at(11.1) }), now: 12, want: recoverAt(session.Connect, 12)},
 		"restart after 30 s":                     {s: newSession(polledAt(29.5, 16), reconnected), now: 30, want: recoverAt(session.Restart, 30)},
-		"force in between, if allowed":           {s: newSession(polledAt(19.5, 14), reconnected), p: policy{allowForce: true}, now: 20, want: recoverAt(session.Force, 20)},
+		"force in between, if allowed":           {s: newSession(polledAt(19.5, 14), reconnected), force: true, now: 20, want: recoverAt(session.Force, 20)},
 		"recovery before a poll that is overdue": {s: newSession(polledAt(29.5, 9), reconnected), now: 40, want: recoverAt(session.Restart, 30)},
 		"at once when the engine lost it":        {s: newSession(polledAt(3, 5), func(s *session.Session) { s.LostByEngine = true }), now: 3, want: recoverAt(session.Connect, 3)},
 		"but a restart takes its time": {s: newSession(polledAt(13, 9), reconnected, func(s *session.Session) { s.LostByEngine = true }), now: 14,
@@ -101,7 +101,7 @@ func TestNextAction(t *testing.T) {
 		"that of a paired session":        {s: session.Session{State: session.Connected, LastPolledAt: at(0)}, d: demand{needsAuthCheck: true}, now: 1, want: statusAt(1)},
 		"nothing for a resting session":   {s: session.Session{State: session.Failed}, now: 1, want: action{}},
 	} {
-		if got := nextAction(c.s, c.d, c.p, at(c.now)); got != c.want {
+		if got := nextAction(c.s, c.d, c.force, at(c.now)); got != c.want {
 			t.Errorf("%s: %d %q at %v, want %d %q at %v", name, got.kind, got.mode, got.at.Sub(t0), c.want.kind, c.want.mode, c.want.at.Sub(t0))
 		}
 	}
@@ -119,7 +119,7 @@ func TestRetryConnect_BacksOff(t *testing.T) {
 			tries = append(tries, 0)
 			continue
 		}
-		a := nextAction(s, demand{}, policy{}, now)
+		a := nextAction(s, demand{}, false, now)
 		now = a.at
 		if a.kind == recoverQR {
 			s = s.AfterConnectError(&session.EngineError{Op: session.OpConnect, Kind: session.KindServerError}, now)
@@ -141,11 +141,11 @@ func TestRetryConnect_HeldByRateLimitIsNotGivenUp(t *testing.T) {
 	t.Parallel()
 	held := &session.EngineError{Op: session.OpConnect, Kind: session.KindRateLimited, RetryAfter: 59 * time.Second}
 	s := session.Session{Ref: session.Ref{ID: 1}}.StartAcquiring(t0).AfterConnectError(held, t0)
-	if a := nextAction(s, demand{}, policy{}, at(58)); a != (action{kind: recoverQR, mode: session.Connect, at: at(59)}) {
+	if a := nextAction(s, demand{}, false, at(58)); a != (action{kind: recoverQR, mode: session.Connect, at: at(59)}) {
 		t.Errorf("%d at %v", a.kind, a.at.Sub(t0))
 	}
 	s = s.AfterConnect(session.Connect, at(59))
-	if a := nextAction(s, demand{}, policy{}, at(59)); a.kind != pollQR {
+	if a := nextAction(s, demand{}, false, at(59)); a.kind != pollQR {
 		t.Errorf("after the connect: %d at %v", a.kind, a.at.Sub(t0))
 	}
 }

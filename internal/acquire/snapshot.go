@@ -7,38 +7,34 @@ import (
 	"qrgate/internal/session"
 )
 
-// publish makes a snapshot of the session for readers. changed says that the session may have changed; otherwise
-// only time has passed, and waiters are woken only if their answer differs.
-func (t *tracker) publish(now time.Time, changed bool) {
-	snap := t.evaluate(now)
-	p := &published{snapshot: snap, successor: t.successor, ended: t.successor != nil}
+// publish makes a snapshot of the session for readers. changed reports that the session may have changed; otherwise
+// only time has passed, and waiters are woken only if their response differs.
+func (t *tracker) publish(now time.Time, changed bool) { t.publishSnapshot(t.evaluate(now), changed) }
+
+func (t *tracker) publishSnapshot(snap *session.Snapshot, changed bool) {
 	old := t.state.Load()
-	differs := old == nil || p.ended || differsForWaiters(old.snapshot, snap)
+	if old == nil {
+		old = &published{snapshot: &session.Snapshot{}, changed: make(chan struct{}), polled: make(chan struct{})}
+	}
+	p := &published{snapshot: snap, changed: old.changed, polled: old.polled, successor: t.successor}
+	differs := p.hasEnded() || differsForWaiters(old.snapshot, snap)
 	if differs {
-		p.changed, p.polled = make(chan struct{}), make(chan struct{})
-	} else {
-		p.changed, p.polled = old.changed, old.polled
-		if changed {
-			p.polled = make(chan struct{})
-		}
+		p.changed = make(chan struct{})
+	}
+	if differs || changed {
+		p.polled = make(chan struct{})
 	}
 	t.state.Store(p)
-	if old != nil && p.changed != old.changed {
+	if differs {
 		close(old.changed)
 	}
-	if old != nil && p.polled != old.polled {
+	if differs || changed {
 		close(old.polled)
 	}
 }
 
-// publishEnd publishes the last snapshot.
-func (t *tracker) publishEnd(now time.Time) {
-	old := t.state.Load()
-	snap := &session.Snapshot{Session: t.session, At: now, RemainingCalls: old.snapshot.RemainingCalls, Ended: true}
-	t.state.Store(&published{snapshot: snap, ended: true, changed: make(chan struct{}), polled: make(chan struct{})})
-	close(old.changed)
-	close(old.polled)
-}
+// hasEnded reports whether nothing follows at this tracker.
+func (p *published) hasEnded() bool { return p.snapshot.Ended || p.successor != nil }
 
 // differsForWaiters reports whether a waiting client might get another response.
 func differsForWaiters(a, b *session.Snapshot) bool {
@@ -47,23 +43,27 @@ func differsForWaiters(a, b *session.Snapshot) bool {
 		x.Failure.Kind != y.Failure.Kind || !b.Authorized && !x.Failure.LastAt.Equal(y.Failure.LastAt)
 }
 
-// evaluate puts a snapshot together: the session, what is diagnosed, its place in the queue.
+// evaluate makes a snapshot: the session, its diagnosis, its place in the queue.
 func (t *tracker) evaluate(now time.Time) *session.Snapshot {
 	s := t.session
-	env := t.m.health.environment(t, s, now)
-	env.Connectivity = t.m.cfg.Connectivity()
-	q := t.tenant.queueState(t, s, now)
-	env.PeerSuccesses, env.RateLimitWait = q.peerSuccesses, q.wait
+	env, q := t.environment(s, now)
+	env.RateLimitWait = q.wait
 	d, until := session.DiagnoseUntil(s, env, now)
-	snap := &session.Snapshot{Session: s, Diagnosis: d, Authorized: isAuthorized(&s, now), QueuePosition: q.position,
-		RateLimitWait: q.wait, RemainingCalls: q.remaining, At: now}
-	snap.Ready = s.QRUsable(now)
-	snap.ValidUntil = t.validUntil(s, until, q.wait, now)
-	snap.Body = t.bodyFor(s)
 	if t.successor == nil {
 		t.m.health.setFailing(t, failingCause(s, d, now))
 	}
-	return snap
+	return &session.Snapshot{Session: s, Diagnosis: d, Authorized: isAuthorized(&s, now), QueuePosition: q.position,
+		RateLimitWait: q.wait, RemainingCalls: q.remaining, At: now, Ready: s.QRUsable(now),
+		ValidUntil: validUntil(s, until, q.wait, now), Body: t.bodyFor(s)}
+}
+
+// environment is what the diagnosis of session s needs beyond it, and what the rate limit means for it.
+func (t *tracker) environment(s session.Session, now time.Time) (session.Environment, queueState) {
+	env := t.m.health.environment(t, s, now)
+	env.Connectivity = t.m.cfg.Connectivity()
+	q := t.tenant.queueState(t, s, now)
+	env.PeerSuccesses = q.peerSuccesses
+	return env, q
 }
 
 // bodyFor is the cache of the response body; snapshots with the same code share it.
@@ -79,8 +79,8 @@ func (t *tracker) bodyFor(s session.Session) *session.BodyCache {
 	return new(session.BodyCache)
 }
 
-// validUntil is when the snapshot's answer may change although nothing happens.
-func (t *tracker) validUntil(s session.Session, until time.Time, wait time.Duration, now time.Time) time.Time {
+// validUntil is when a snapshot's response may change with time alone; until is when its diagnosis may.
+func validUntil(s session.Session, until time.Time, wait time.Duration, now time.Time) time.Time {
 	if until.IsZero() {
 		until = now.Add(idleWake)
 	}

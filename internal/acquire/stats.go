@@ -19,17 +19,12 @@ type Stats struct {
 
 // Stats counts. It is made for a scrape, not for every request.
 func (m *Manager) Stats() Stats {
-	st := Stats{Sessions: map[session.State]int{}, Synthetic: map[session.State]int{}, Waiters: int(m.limits.all.Load()),
-		Limit: m.cfg.WaiterLimits.Replica, Remaining: -1}
 	m.mu.Lock()
-	st.LimitsAt = m.limitsAt
-	tenants := make([]*tenant, 0, len(m.tenants))
-	for _, tn := range m.tenants {
-		tenants = append(tenants, tn)
-	}
-	m.mu.Unlock()
+	defer m.mu.Unlock()
+	st := Stats{Sessions: map[session.State]int{}, Synthetic: map[session.State]int{}, Waiters: int(m.waiters.Load()),
+		Limit: m.cfg.WaiterLimits.Replica, Remaining: -1, LimitsAt: m.limitsAt}
 	now := time.Now()
-	for _, tn := range tenants {
+	for _, tn := range m.tenants {
 		tn.count(&st, now)
 	}
 	return st

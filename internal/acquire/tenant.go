@@ -1,7 +1,6 @@
 package acquire
 
 import (
-	"context"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -17,25 +16,35 @@ type tenant struct {
 	m       *Manager
 	caller  session.Caller
 	waiters atomic.Int64
-	wake    chan struct{}
+	wake    signal
 
-	mu       sync.Mutex
-	byName   map[string]*tracker
-	byID     map[int64]*tracker
-	trackers map[*tracker]struct{}
-	refs     int // requests that use it now
-	calls    int // in flight
-	requests map[*tracker]*request
-	waiting  map[*tracker]time.Time // sessions without a QR that want one, and since when
-	success  []success              // the last QRs, the oldest first
-	limiter  rateLimiter
-	batcher  batcher
-	lastPoll time.Time // of any session
+	mu        sync.Mutex
+	byName    map[string]*tracker
+	byID      map[int64]*tracker
+	trackers  map[*tracker]struct{}
+	refs      int // requests that use it now
+	calls     int // in flight
+	requests  map[*tracker]*request
+	waiting   map[*tracker]time.Time // sessions without a QR that want one, and since when
+	successes []success              // the last QRs, the oldest first
+	limiter   rateLimiter
+	batcher   batcher
+	lastPoll  time.Time // of any session
 
-	answered bool                 // the engine has answered a call of this credential: its limits are known
-	creating int                  // creates of clients in flight
-	changed  chan struct{}        // closed when the limiter has news for creates that wait
-	refused  map[string]time.Time // names whose create was refused, and when
+	hasAnswered bool                 // the engine has answered a call of this credential: its limits are known
+	creating    int                  // creates of clients in flight
+	changed     chan struct{}        // closed when the limiter has news for creates that wait
+	refused     map[string]time.Time // names whose create was refused, and when
+}
+
+// signal wakes one goroutine. A second signal before it wakes changes nothing.
+type signal chan struct{}
+
+func (s signal) set() {
+	select {
+	case s <- struct{}{}:
+	default:
+	}
 }
 
 // request is one engine call that a tracker wants.
@@ -51,29 +60,30 @@ type request struct {
 // call is one engine call in flight.
 type call struct {
 	request
-	cancel context.CancelFunc // nil for a list call, which others share
+	cancel func() // does nothing for a list call, which other sessions share
 }
 
-// freshWindow is the age up to which a connect's polls have high priority: a client waits whose wait ends soon. It is
-// a little shorter than that wait, so that the last poll that the rate limit allows comes before its end.
-const freshWindow = 8600 * time.Millisecond
+// success is a QR that a session got.
+type success struct {
+	ref session.Ref
+	at  time.Time
+}
 
-// successTTL is how long another session's QR speaks against a session that has none.
-const successTTL = 5 * time.Minute
+const (
+	// freshWindow is the age up to which a connect's polls have high priority: a client waits whose wait ends soon. It
+	// is a little shorter than that wait, so that the last poll that the rate limit allows comes before its end.
+	freshWindow = 8600 * time.Millisecond
+	// successTTL is how long another session's QR is evidence against a session that has none.
+	successTTL   = 5 * time.Minute
+	maxSuccesses = 200
+)
 
 func newTenant(m *Manager, c session.Caller) *tenant {
-	c.RequestMeta = session.Request{} // what the tenant does, it does for all of them
-	return &tenant{m: m, caller: c, wake: make(chan struct{}, 1),
+	c.RequestMeta = session.Request{} // the tenant's calls belong to no single request
+	return &tenant{m: m, caller: c, wake: make(signal, 1),
 		byName: map[string]*tracker{}, byID: map[int64]*tracker{},
 		trackers: map[*tracker]struct{}{}, requests: map[*tracker]*request{},
 		waiting: map[*tracker]time.Time{}, refused: map[string]time.Time{}, changed: make(chan struct{})}
-}
-
-func (tn *tenant) poke() {
-	select {
-	case tn.wake <- struct{}{}:
-	default:
-	}
 }
 
 // run grants engine calls until the manager stops, or the tenant is idle.
@@ -99,15 +109,8 @@ func (tn *tenant) release() {
 	tn.mu.Lock()
 	tn.refs--
 	tn.mu.Unlock()
-	tn.poke()
-	tn.m.guests.Done()
-}
-
-// idle reports whether nothing is known here that a new tenant would not know.
-func (tn *tenant) idle(now time.Time) bool {
-	tn.mu.Lock()
-	defer tn.mu.Unlock()
-	return tn.refs == 0 && tn.calls == 0 && len(tn.trackers) == 0 && now.After(tn.limiter.idleAt())
+	tn.wake.set()
+	tn.m.wg.Done()
 }
 
 // find returns the tracker of a session by either id; the caller holds tn.mu.
@@ -119,18 +122,6 @@ func (tn *tenant) find(r session.Ref) *tracker {
 		return t
 	}
 	return nil
-}
-
-// findByID returns the tracker of a session by an id as a client writes it: the integer first; the caller holds tn.mu.
-func (tn *tenant) findByID(id string) *tracker {
-	r, ok := session.ParseRef(id)
-	if !ok {
-		return nil
-	}
-	if t := tn.byID[r.ID]; r.ID > 0 && t != nil {
-		return t
-	}
-	return tn.byName[id]
 }
 
 // tracker returns the tracker of a session, and starts one if there is none.
@@ -173,12 +164,11 @@ func (tn *tenant) index(t *tracker, r session.Ref) (other *tracker) {
 // indexLocked adds the ids in r to those by which t is found; the caller holds tn.mu.
 func (tn *tenant) indexLocked(t *tracker, r session.Ref) {
 	t.ref = t.ref.Merge(r)
-	r = t.ref
-	if r.ID > 0 {
-		tn.byID[r.ID] = t
+	if t.ref.ID > 0 {
+		tn.byID[t.ref.ID] = t
 	}
-	if r.Name != "" {
-		tn.byName[r.Name] = t
+	if t.ref.Name != "" {
+		tn.byName[t.ref.Name] = t
 	}
 }
 
@@ -186,35 +176,33 @@ func (tn *tenant) indexLocked(t *tracker, r session.Ref) {
 func (tn *tenant) remove(t *tracker) {
 	delete(tn.trackers, t)
 	delete(tn.requests, t)
+	delete(tn.waiting, t)
 	if tn.byName[t.ref.Name] == t {
 		delete(tn.byName, t.ref.Name)
 	}
 	if tn.byID[t.ref.ID] == t {
 		delete(tn.byID, t.ref.ID)
 	}
-	if t.call != nil && t.call.cancel != nil {
+	if t.call != nil {
 		t.call.cancel()
 	}
-	delete(tn.waiting, t)
 	tn.m.health.setFailing(t, "")
-	tn.poke()
+	tn.wake.set()
 }
 
-// setRequest says which engine call t wants next; nil for none.
+// setRequest records which engine call t wants next; nil for none.
 func (tn *tenant) setRequest(t *tracker, r *request, now time.Time) {
 	tn.mu.Lock()
 	defer tn.mu.Unlock()
-	before := tn.requests[t]
-	if r == nil || t.call != nil {
+	_, isTracked := tn.trackers[t]
+	if r == nil || t.call != nil || !isTracked {
 		delete(tn.requests, t)
 		return
 	}
-	if _, ok := tn.trackers[t]; !ok {
-		return
-	}
+	before := tn.requests[t]
 	tn.requests[t] = r
 	if before == nil || before.action != r.action || !r.at.After(now) {
-		tn.poke()
+		tn.wake.set()
 	}
 }
 
@@ -230,42 +218,34 @@ func (tn *tenant) finishCall(t *tracker, c *call, polled bool) {
 	}
 }
 
-// cancelCall gives up the call in flight for t, which is outdated.
+// cancelCall cancels the call in flight for t, which is outdated.
 func (tn *tenant) cancelCall(t *tracker) {
 	tn.mu.Lock()
 	defer tn.mu.Unlock()
-	if t.call != nil && t.call.cancel != nil {
+	if t.call != nil {
 		t.call.cancel()
 	}
 	t.call = nil
 }
 
-// success is a QR that a session got.
-type success struct {
-	tracker *tracker
-	at      time.Time
-}
-
-const maxSuccesses = 200
-
-// noteSuccess records that t got a QR at now.
-func (tn *tenant) noteSuccess(t *tracker, now time.Time) {
+// recordSuccess records that session r got a QR at now.
+func (tn *tenant) recordSuccess(r session.Ref, now time.Time) {
 	tn.mu.Lock()
 	defer tn.mu.Unlock()
-	tn.success = slices.DeleteFunc(tn.success, func(s success) bool {
-		return s.tracker == t || now.Sub(s.at) > successTTL
+	tn.successes = slices.DeleteFunc(tn.successes, func(s success) bool {
+		return s.ref.Matches(r) || now.Sub(s.at) > successTTL
 	})
-	if len(tn.success) >= maxSuccesses {
-		tn.success = slices.Delete(tn.success, 0, 1)
+	if len(tn.successes) >= maxSuccesses {
+		tn.successes = slices.Delete(tn.successes, 0, 1)
 	}
-	tn.success = append(tn.success, success{t, now})
+	tn.successes = append(tn.successes, success{r, now})
 }
 
 // peerSuccesses is how many other sessions got a QR after since; the caller holds tn.mu.
-func (tn *tenant) peerSuccesses(t *tracker, since time.Time) int {
+func (tn *tenant) peerSuccesses(r session.Ref, since time.Time) int {
 	n := 0
-	for i := len(tn.success) - 1; i >= 0 && tn.success[i].at.After(since); i-- {
-		if tn.success[i].tracker != t {
+	for _, s := range tn.successes {
+		if s.at.After(since) && !s.ref.Matches(r) {
 			n++
 		}
 	}
@@ -283,134 +263,101 @@ func waitingSince(s session.Session) time.Time {
 // queueState is what the rate limit means for one session.
 type queueState struct {
 	wait          time.Duration // until it allows the next poll; 0 when it allows one now
-	position      int           // among the sessions that wait; 0 when none has to
+	position      int           // among the sessions that wait, the oldest connect first; 0 when none has to
 	remaining     int           // calls that the engine still allows; -1 when it does not say
-	peerSuccesses int           // other sessions that got a QR since s has been waited for
+	peerSuccesses int           // other sessions that got a QR during this acquisition
 }
 
 // queueState returns it for session s of t, and ranks t in the queue.
 func (tn *tenant) queueState(t *tracker, s session.Session, now time.Time) queueState {
 	tn.mu.Lock()
 	defer tn.mu.Unlock()
-	q := queueState{remaining: tn.limiter.remaining(now)}
 	since := s.AcquiringSince
 	if since.IsZero() {
 		since = s.ConnectedAt
 	}
-	wanted := s.State == session.Connecting && !s.AcquiringSince.IsZero()
+	q := queueState{remaining: tn.limiter.remaining(now), peerSuccesses: tn.peerSuccesses(s.Ref, since)}
+	isWaiting := s.State == session.Connecting && !s.AcquiringSince.IsZero()
 	delete(tn.waiting, t)
-	if _, ok := tn.trackers[t]; wanted && ok {
+	if _, ok := tn.trackers[t]; isWaiting && ok {
 		tn.waiting[t] = waitingSince(s)
 	}
-	q.peerSuccesses = tn.peerSuccesses(t, since)
-	if !wanted || len(tn.limiter.windows) == 0 && !tn.limiter.pausedUntil.After(now) {
+	if !isWaiting || len(tn.limiter.windows) == 0 && !tn.limiter.pausedUntil.After(now) {
 		return q
 	}
 	poll := &request{action: action{kind: pollQR}, tracker: t, session: &s}
 	at := tn.pollAllowedAt(plan{list: len(tn.waiting) > 1, single: poll}, now)
-	if held := s.Recovery.LastTriedAt.Add(s.History.ConnectFailure.RetryAfter); s.Recovery.FailedConnects > 0 {
-		at = latest(at, held)
+	if s.Recovery.FailedConnects > 0 {
+		at = latest(at, s.Recovery.LastTriedAt.Add(s.History.ConnectFailure.RetryAfter))
 	}
 	if wait := at.Sub(now); wait > time.Second {
-		q.wait, q.position = wait, tn.position(t)
+		q.wait, q.position = wait, 1
+		for _, other := range tn.waiting {
+			if other.Before(tn.waiting[t]) {
+				q.position++
+			}
+		}
 	}
 	return q
 }
 
-// position is t's place among the sessions that wait, the oldest connect first; the caller holds tn.mu.
-func (tn *tenant) position(t *tracker) int {
-	position := 1
-	for _, since := range tn.waiting {
-		if since.Before(tn.waiting[t]) {
-			position++
-		}
-	}
-	return position
-}
-
-// dispatch grants the calls that are due and allowed, and returns when to look again.
+// dispatch grants the calls that are due and allowed, and returns when it must run again.
 func (tn *tenant) dispatch(now time.Time) (wakeAt time.Time) {
 	tn.mu.Lock()
 	defer tn.mu.Unlock()
 	wakeAt = tn.dispatchRecoveries(now, now.Add(idleTTL))
 	for {
-		polls := tn.duePolls(now)
-		p := tn.batcher.next(polls, now)
+		p := tn.batcher.next(tn.requestsOf(false), now)
+		if p.wakeAt.After(now) {
+			wakeAt = earliest(wakeAt, p.wakeAt)
+		}
 		if !p.list && p.single == nil {
-			if p.wakeAt.After(now) {
-				wakeAt = earliest(wakeAt, p.wakeAt)
-			}
-			return tn.nextDue(now, wakeAt)
+			return wakeAt
 		}
 		if at := tn.pollAllowedAt(p, now); at.After(now) {
-			return earliest(earliest(wakeAt, at), now.Add(followInterval/2)) // the clients' rush may be over by then
+			return earliest(earliest(wakeAt, at), now.Add(limiterRetryInterval))
 		}
 		if p.list {
 			tn.startList(now)
 		} else {
-			tn.startSingle(p.single, tn.batchable(polls) > 1, now)
+			tn.startSingle(p, now)
 		}
 	}
 }
 
-// nextDue is when the next poll is due. What is due already waits for the list in flight, whose end pokes; tn.mu is
-// held.
-func (tn *tenant) nextDue(now, wakeAt time.Time) time.Time {
+// limiterRetryInterval is how soon the rate limit is read again: fewer client calls may be expected by then.
+const limiterRetryInterval = 500 * time.Millisecond
+
+// requestsOf returns the recovery steps or the polls that trackers want, the oldest connect first; the caller holds
+// tn.mu.
+func (tn *tenant) requestsOf(recoveries bool) []*request {
+	var found []*request
 	for _, r := range tn.requests {
-		if r.kind != recoverQR && r.at.After(now) {
-			wakeAt = earliest(wakeAt, r.at)
+		if (r.kind == recoverQR) == recoveries {
+			found = append(found, r)
 		}
 	}
-	return wakeAt
-}
-
-// duePolls are the polls that are due within batchWindow, the oldest connect first; the caller holds tn.mu.
-func (tn *tenant) duePolls(now time.Time) []*request {
-	var polls []*request
-	for _, r := range tn.requests {
-		if r.kind != recoverQR && r.at.Before(now.Add(batchWindow)) {
-			polls = append(polls, r)
-		}
-	}
-	slices.SortFunc(polls, func(a, b *request) int { return a.since.Compare(b.since) })
-	return polls
-}
-
-// batchable is how many of the polls a list could answer.
-func (tn *tenant) batchable(polls []*request) int {
-	n := 0
-	for _, r := range polls {
-		if !r.tracker.noBatch && !r.authCheck {
-			n++
-		}
-	}
-	return n
+	slices.SortFunc(found, func(a, b *request) int { return a.since.Compare(b.since) })
+	return found
 }
 
 // dispatchRecoveries grants recovery steps and returns when the next one is due; the caller holds tn.mu.
 func (tn *tenant) dispatchRecoveries(now, wakeAt time.Time) time.Time {
-	var due []*request
-	for _, r := range tn.requests {
-		if r.kind == recoverQR {
-			due = append(due, r)
-		}
-	}
-	slices.SortFunc(due, func(a, b *request) int { return a.since.Compare(b.since) })
-	for _, r := range due {
+	for _, r := range tn.requestsOf(true) {
 		at := r.at
 		isStep := !r.session.ConnectedAt.Before(r.session.AcquiringSince)
 		if isStep {
 			at = latest(at, tn.m.health.recoveryAllowedAt(r.tracker, *r.session))
 			at = latest(at, tn.limiter.nextAllowed(time.Time{}, now, recoveryPriority, 0))
 		} else {
-			at = latest(at, tn.connectAllowedAt(r.tracker, now)) // a client's connect, carried on
+			at = latest(at, tn.connectAllowedAt(r.tracker, now)) // the retry of a client's connect
 		}
 		if at.After(now) {
 			wakeAt = earliest(wakeAt, at)
 			continue
 		}
 		if isStep {
-			tn.m.health.recordRecovery(now)
+			tn.m.health.record(&tn.m.health.recoveredAt, now)
 		}
 		tn.startRecovery(r, now)
 	}
@@ -427,10 +374,8 @@ func (tn *tenant) pollAllowedAt(p plan, now time.Time) time.Time {
 			return tn.limiter.nextAllowed(time.Time{}, now, recoveryPriority, 0)
 		case r.kind == pollStatus && r.asked:
 			return tn.limiter.nextAllowed(time.Time{}, now, highPriority, 0) // likewise
-		case r.session.State != session.Connecting:
-			if r.kind == pollStatus {
-				return tn.limiter.nextAllowed(tn.lastPoll, now, lowPriority, 0)
-			}
+		case r.kind == pollStatus && r.session.State != session.Connecting:
+			return tn.limiter.nextAllowed(tn.lastPoll, now, lowPriority, 0)
 		}
 	}
 	priority, horizon, last := normalPriority, time.Duration(0), tn.lastPoll
@@ -446,13 +391,12 @@ func (tn *tenant) pollAllowedAt(p plan, now time.Time) time.Time {
 	return tn.limiter.nextAllowed(last, now, priority, horizon)
 }
 
-// onRateLimits takes what the engine said of its limits in an answer; client marks an answer to a client.
+// onRateLimits records what the engine reported of its limits; client marks a response to a client's own call.
 func (tn *tenant) onRateLimits(
 	limits []session.RateLimit, limited, client bool, retryAfter time.Duration, now time.Time,
 ) {
 	tn.mu.Lock()
 	defer tn.mu.Unlock()
-	tn.answered = true
 	tn.limiter = tn.limiter.update(limits, now)
 	if client && len(limits) > 0 {
 		tn.limiter = tn.limiter.addClientCall(now)
@@ -460,7 +404,13 @@ func (tn *tenant) onRateLimits(
 	if limited {
 		tn.limiter = tn.limiter.pause(retryAfter, now)
 	}
+	tn.recordAnswer()
+	tn.wake.set()
+}
+
+// recordAnswer lets the creates that wait try again; the caller holds tn.mu.
+func (tn *tenant) recordAnswer() {
+	tn.hasAnswered = true
 	close(tn.changed)
 	tn.changed = make(chan struct{})
-	tn.poke()
 }

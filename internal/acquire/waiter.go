@@ -2,116 +2,65 @@ package acquire
 
 import (
 	"context"
-	"sync/atomic"
 	"time"
 
 	"qrgate/internal/session"
 )
 
-// Every kind of waiting is counted: requests for the QR, for a change of the status, and streams.
-
-// waiterLimiter counts waiting requests of the whole replica. Those of a tenant and of a session are counted there.
-type waiterLimiter struct {
-	limits          WaiterLimits
-	all             atomic.Int64
-	unauthenticated atomic.Int64
-}
-
-// add takes one place of n, of which there are limit; false when none is left.
-func add(n *atomic.Int64, limit int) bool {
-	if n.Add(1) > int64(limit) {
-		n.Add(-1)
-		return false
-	}
-	return true
-}
-
-// acquireUnauthenticated takes one of the few places that all credentials share which no engine accepted lately.
-func (l *waiterLimiter) acquireUnauthenticated() (release func(), ok bool) {
-	if !add(&l.unauthenticated, l.limits.Unauthenticated) {
-		return nil, false
-	}
-	return func() { l.unauthenticated.Add(-1) }, true
-}
-
 // interest is what one waiting request is interested in.
 type interest int
 
 const (
-	inAnything interest = iota // a poll's outcome
-	inQR
-	inChanges
+	inPolls   interest = iota // the outcome of every poll
+	inQR                      // a QR
+	inChanges                 // every change, until the client leaves
 )
 
-// waiter is one request's wait at a tracker.
+// waiter is one request that waits at a tracker.
 type waiter struct {
 	t        *tracker
 	interest interest
 	done     func(*session.Snapshot, time.Time) bool
 
-	startedAt time.Time
-	endsAt    time.Time
-	unauth    bool // it counts among the unauthenticated
+	startedAt       time.Time
+	endsAt          time.Time
+	authEndsAt      time.Time // until then it waits for proof of its credential, even past endsAt
+	hasJoined       bool
+	unauthenticated bool // it counts among these
 }
 
-// wait waits until done says so, the time is over, or there is nothing to wait for: the client left, no place is
-// free, the engine refuses the credential, the session was deleted. Nothing ticks here: the tracker publishes a new
-// snapshot when the answer changes, with time alone as well.
+// wait waits until done says so, the time is over, or there is nothing to wait for: the client left, no place is free,
+// the engine refuses the credential, the session ended. It continues at the tracker that takes the session over. The
+// tracker publishes a new snapshot when the response changes, with time alone as well.
 func (w *waiter) wait(ctx context.Context) (*session.Snapshot, error) {
 	w.startedAt = time.Now()
-	p := w.t.state.Load()
-	if w.done(p.snapshot, w.startedAt) || !w.endsAt.After(w.startedAt) && p.snapshot.Authorized {
-		return p.snapshot, nil
-	}
-	if !w.join(p.snapshot) {
-		if w.t.isRemoved() {
-			return w.t.lastSnapshot(ctx) // the caller goes on at the tracker that took over
-		}
-		w.t.turnAway(w.interest, w.startedAt) // the answer is "not yet", at once; the next one may be better
-		return p.snapshot, session.ErrTooManyWaiters
-	}
-	defer w.leave()
-	return w.waitJoined(ctx, w.startedAt)
-}
-
-// isRemoved reports whether the tracker has ended, or is about to.
-func (t *tracker) isRemoved() bool {
-	t.tenant.mu.Lock()
-	defer t.tenant.mu.Unlock()
-	_, tracked := t.tenant.trackers[t]
-	return !tracked
-}
-
-// lastSnapshot waits until the tracker has ended, and returns what it published last.
-func (t *tracker) lastSnapshot(ctx context.Context) (*session.Snapshot, error) {
-	select {
-	case <-t.ended:
-		return t.state.Load().snapshot, nil
-	case <-ctx.Done():
-		return t.state.Load().snapshot, context.Cause(ctx)
-	}
-}
-
-// waitJoined waits in the place that the waiter has. A refusal of the engine counts if it came after since.
-func (w *waiter) waitJoined(ctx context.Context, since time.Time) (*session.Snapshot, error) {
-	timer := time.NewTimer(w.endsAt.Sub(since))
+	timer := time.NewTimer(session.MaxWait)
 	defer timer.Stop()
 	for {
-		p := w.t.state.Load()
-		if err := authError(p.snapshot, since); err != nil {
-			return p.snapshot, err
+		p, now := w.t.state.Load(), time.Now()
+		endsAt := w.endsAt
+		if !p.snapshot.Authorized && !p.snapshot.Session.LastPolledAt.After(w.startedAt) {
+			endsAt = latest(endsAt, w.authEndsAt)
 		}
-		if p.ended || w.done(p.snapshot, time.Now()) {
-			return p.snapshot, nil
+		err := authError(p.snapshot, w.startedAt)
+		switch {
+		case p.successor != nil && p.successor.awaitLoaded(ctx):
+			w.leave()
+			w.t = p.successor
+			continue
+		case err != nil, p.hasEnded(), w.done(p.snapshot, now), !now.Before(endsAt):
+			return p.snapshot, err
+		case !w.hasJoined && !w.join(p.snapshot) && !w.t.isRemoved():
+			return p.snapshot, session.ErrTooManyWaiters
 		}
 		changed := p.changed
-		if w.interest == inAnything {
+		if w.interest == inPolls {
 			changed = p.polled
 		}
+		timer.Reset(endsAt.Sub(now))
 		select {
 		case <-changed:
 		case <-timer.C:
-			return w.t.state.Load().snapshot, nil
 		case <-w.t.ended:
 			if p == w.t.state.Load() {
 				return p.snapshot, nil
@@ -122,6 +71,14 @@ func (w *waiter) waitJoined(ctx context.Context, since time.Time) (*session.Snap
 			return p.snapshot, session.ErrStopped
 		}
 	}
+}
+
+// isRemoved reports whether the tracker has ended, or is about to.
+func (t *tracker) isRemoved() bool {
+	t.tenant.mu.Lock()
+	defer t.tenant.mu.Unlock()
+	_, isTracked := t.tenant.trackers[t]
+	return !isTracked
 }
 
 // authError is the engine's own refusal, when it came after since.
@@ -136,99 +93,99 @@ func authError(s *session.Snapshot, since time.Time) error {
 	return nil
 }
 
-// join takes the places that a waiting request needs, and registers its demand.
+// join takes the places that a waiting request needs, and adds its demand to the tracker's.
 func (w *waiter) join(s *session.Snapshot) bool {
-	t, tn := w.t, w.t.tenant
-	limits := &t.m.limits
-	if !add(&limits.all, limits.limits.Replica) {
-		return false
-	}
-	if !add(&tn.waiters, limits.limits.Tenant) {
-		limits.all.Add(-1)
-		return false
-	}
-	if w.unauth = !s.Authorized; w.unauth && !add(&limits.unauthenticated, limits.limits.Unauthenticated) {
-		tn.waiters.Add(-1)
-		limits.all.Add(-1)
-		return false
-	}
-	tn.mu.Lock()
-	defer tn.mu.Unlock()
-	if _, tracked := tn.trackers[t]; !tracked || t.waiters >= limits.limits.Session {
-		w.free()
-		return false
-	}
-	t.waiters++
-	switch w.interest {
-	case inQR:
-		t.qrWaiters++
-		if t.waitEndsAt.Before(w.startedAt) || w.endsAt.Before(t.waitEndsAt) {
-			t.waitEndsAt = w.endsAt
+	t := w.t
+	w.unauthenticated = !s.Authorized
+	isFree := w.count(1)
+	t.tenant.mu.Lock()
+	_, isTracked := t.tenant.trackers[t]
+	w.hasJoined = isFree && isTracked && len(t.waiters) < t.m.cfg.WaiterLimits.Session
+	switch {
+	case w.hasJoined:
+		t.waiters[w] = struct{}{}
+		if w.unauthenticated {
+			t.authCheckAt = w.startedAt
 		}
-	case inChanges:
-		t.followers++
+	case w.interest == inQR:
+		t.rejectedAt = w.startedAt // the response is "not yet", at once; the next one may be better
 	}
-	if w.unauth {
-		t.authCheckAt = w.startedAt
+	t.tenant.mu.Unlock()
+	t.wake.set()
+	if !w.hasJoined {
+		w.count(-1)
 	}
-	t.poke()
-	return true
+	return w.hasJoined
 }
 
-// leave gives them back.
+// leave gives the places back.
 func (w *waiter) leave() {
-	t, tn := w.t, w.t.tenant
-	w.free()
-	tn.mu.Lock()
-	defer tn.mu.Unlock()
-	t.waiters--
-	switch w.interest {
-	case inQR:
-		t.qrWaiters--
-	case inChanges:
-		t.followers--
+	if !w.hasJoined {
+		return
 	}
+	w.hasJoined = false
+	w.count(-1)
+	t := w.t
+	t.tenant.mu.Lock()
+	delete(t.waiters, w)
 	t.lastUsedAt = time.Now()
-	t.poke()
+	t.tenant.mu.Unlock()
+	t.wake.set()
 }
 
-func (w *waiter) free() {
-	limits := &w.t.m.limits
-	if w.unauth {
-		limits.unauthenticated.Add(-1)
+// count adds n to the numbers of waiting requests that the waiter belongs to, and reports whether all are within their
+// limits.
+func (w *waiter) count(n int64) bool {
+	m, limits := w.t.m, &w.t.m.cfg.WaiterLimits
+	isFree := m.waiters.Add(n) <= int64(limits.Replica)
+	isFree = w.t.tenant.waiters.Add(n) <= int64(limits.Tenant) && isFree
+	if w.unauthenticated {
+		isFree = m.unauthenticated.Add(n) <= int64(limits.Unauthenticated) && isFree
 	}
-	w.t.tenant.waiters.Add(-1)
-	limits.all.Add(-1)
+	return isFree
 }
 
-// turnAway records a request for which no place was free.
-func (t *tracker) turnAway(i interest, now time.Time) {
+// follower is a session.Follower.
+type follower struct{ waiter }
+
+// Close implements [session.Follower].
+func (f *follower) Close() { f.leave() }
+
+// Next implements [session.Follower].
+func (f *follower) Next(ctx context.Context, seen *session.Snapshot, max time.Duration) (*session.Snapshot, error) {
+	f.endsAt = time.Now().Add(max)
+	f.done = func(s *session.Snapshot, _ time.Time) bool { return s.Authorized && seen.Changed(s) }
+	return f.wait(ctx)
+}
+
+// setAt records when a client last asked for something, in a field that tenant.mu guards.
+func (t *tracker) setAt(field *time.Time, now time.Time) {
+	t.tenant.mu.Lock()
+	*field = now
+	t.tenant.mu.Unlock()
+	t.wake.set()
+}
+
+// demandTTL is how long a request that does not wait causes polls.
+const demandTTL = 5 * time.Second
+
+// demand is what clients want to know of the session now, and whether an engine call is in flight.
+func (t *tracker) demand(now time.Time) (d demand, inCall bool) {
 	t.tenant.mu.Lock()
 	defer t.tenant.mu.Unlock()
-	if i == inQR {
-		t.turnedAwayAt = now
+	isOpen := func(at time.Time) bool { return at.After(t.session.LastPolledAt) && now.Sub(at) < demandTTL }
+	d = demand{wantsQR: isOpen(t.rejectedAt), wantsState: isOpen(t.stateAskedAt), requestedAt: t.requestedAt}
+	for w := range t.waiters {
+		switch w.interest {
+		case inQR:
+			d.wantsQR = true
+			if w.endsAt.After(now) && (d.waitEndsAt.IsZero() || w.endsAt.Before(d.waitEndsAt)) {
+				d.waitEndsAt = w.endsAt
+			}
+		case inChanges:
+			d.follows = true
+		}
 	}
-	t.poke()
-}
-
-// askState records that a client asked for the state at now.
-func (t *tracker) askState(now time.Time) {
-	t.tenant.mu.Lock()
-	defer t.tenant.mu.Unlock()
-	t.stateAskedAt = now
-	t.poke()
-}
-
-// interestTTL is how long a request that does not wait buys polls.
-const interestTTL = 5 * time.Second
-
-// demand is what clients want now; the caller holds tenant.mu.
-func (t *tracker) demand(s session.Session, now time.Time) demand {
-	turnedAway := t.turnedAwayAt.After(s.LastPolledAt) && now.Sub(t.turnedAwayAt) < interestTTL
-	asked := t.stateAskedAt.After(s.LastPolledAt) && now.Sub(t.stateAskedAt) < interestTTL
-	return demand{
-		wantsQR: t.qrWaiters > 0 || turnedAway, waitEndsAt: t.waitEndsAt, wantsState: asked, follows: t.followers > 0,
-		needsAuthCheck: t.authCheckAt.After(t.polledAt) || t.followers > 0 && !isAuthorized(&s, now),
-		requestedAt:    t.requestedAt,
-	}
+	d.needsAuthCheck = t.authCheckAt.After(t.polledAt) || d.follows && !isAuthorized(&t.session, now)
+	return d, t.call != nil
 }

@@ -318,27 +318,22 @@ func (s Session) MarkRecovery(how ConnectMode, now time.Time) Session {
 	return s
 }
 
-// RequestQR is the session after a client requested the QR at now. Without an acquisition it begins one.
+// RequestQR is the session after a client requested the QR at now.
 func (s Session) RequestQR(now time.Time) Session {
-	switch {
-	case s.State == Connected:
+	if !s.RequestStartsAcquisition(now) {
 		return s
-	case s.State == AwaitingScan:
-		if now.Sub(s.AcquiringSince) >= AcquireTimeout {
-			return s.StartAcquiring(now)
-		}
-		return s
-	case s.AcquiringSince.IsZero():
-		s = s.StartAcquiring(now)
-		s.LastPolledAt = time.Time{}
-		return s.setState(Connecting, now)
 	}
-	return s
+	s = s.StartAcquiring(now)
+	if s.State == AwaitingScan {
+		return s
+	}
+	s.LastPolledAt = time.Time{}
+	return s.setState(Connecting, now)
 }
 
-// RequestRenews reports whether a request for the QR at now begins a new acquisition. Any other joins one, or finds
-// the session paired, and changes nothing.
-func (s *Session) RequestRenews(now time.Time) bool {
+// RequestStartsAcquisition reports whether a request for the QR at now starts a new acquisition. Any other joins one, or
+// finds the session paired, and changes nothing.
+func (s *Session) RequestStartsAcquisition(now time.Time) bool {
 	switch s.State {
 	case Connected:
 		return false
