@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ const (
 	exitOutdated = 14
 	exitWhatsApp = 15
 	exitSession  = 16
+	exitMachine  = 17
 )
 
 // doctorCommand checks an engine and the connection to WhatsApp.
@@ -58,8 +60,15 @@ Exit status:
   14 WhatsApp refuses the library's version
   15 WhatsApp does not respond, or is down
   16 the session, its account or a limit
+  17 this machine: its clock or its disk
 
   QRGATE_PROBE_API_KEY=KEY qrgate doctor --engine-url http://engine:8084 --json | jq -r .diagnosis.help`
+}
+
+// partExits are the exit codes by the part where the cause lies.
+var partExits = map[diagnosis.Part]int{
+	diagnosis.Engine: exitEngine, diagnosis.ThisMachine: exitMachine, diagnosis.Network: exitNetwork,
+	diagnosis.WhatsApp: exitWhatsApp, diagnosis.Account: exitSession, diagnosis.Caller: exitSession,
 }
 
 // exitCode is the exit code for a diagnosis.
@@ -67,24 +76,16 @@ func exitCode(c diagnosis.Code) int {
 	switch c {
 	case diagnosis.None:
 		return exitOK
-	case diagnosis.EngineUnreachable, diagnosis.EngineTimeout, diagnosis.Engine5xx, diagnosis.EngineBadResponse,
-		diagnosis.EngineRestarted, diagnosis.EngineOverloaded, diagnosis.ConnectFailing, diagnosis.QRNotEmitted,
-		diagnosis.QRInvalid:
-		return exitEngine
 	case diagnosis.KeyRefused:
 		return exitKey
-	case diagnosis.DNSFailed, diagnosis.NetworkBlocked, diagnosis.TLSIntercepted, diagnosis.ProxyRefused:
-		return exitNetwork
 	case diagnosis.ClientOutdated:
 		return exitOutdated
-	case diagnosis.WhatsAppSilent, diagnosis.WhatsAppUnavailable:
-		return exitWhatsApp
-	case diagnosis.SessionStuck, diagnosis.SessionNotFound, diagnosis.SessionConflict, diagnosis.SessionLimit,
-		diagnosis.AlreadyPaired, diagnosis.AccountBanned, diagnosis.LoggedOut, diagnosis.PairingFailed,
-		diagnosis.PasskeyRequired, diagnosis.QRExpired, diagnosis.RateLimited:
+	case diagnosis.QRNotEmitted:
+		return exitEngine
+	case diagnosis.SessionStuck, diagnosis.SessionLimit, diagnosis.PairingFailed:
 		return exitSession
 	}
-	return exitUnknown
+	return cmp.Or(partExits[c.Part()], exitUnknown)
 }
 
 // run runs the checks and returns the exit code.

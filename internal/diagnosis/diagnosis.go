@@ -16,6 +16,8 @@ const (
 	Engine5xx           Code = "engine_5xx"
 	EngineBadResponse   Code = "engine_bad_response"
 	EngineRestarted     Code = "engine_restarted"
+	EngineCrashLoop     Code = "engine_crash_loop"
+	EngineInconsistent  Code = "engine_inconsistent"
 	EngineOverloaded    Code = "engine_overloaded"
 	ConnectFailing      Code = "connect_failing"
 	QRNotEmitted        Code = "qr_not_emitted"
@@ -32,6 +34,8 @@ const (
 	LoggedOut           Code = "logged_out"
 	PairingFailed       Code = "pairing_failed"
 	PasskeyRequired     Code = "passkey_required"
+	ClockWrong          Code = "clock_wrong"
+	DiskFull            Code = "disk_full"
 	DNSFailed           Code = "dns_failed"
 	NetworkBlocked      Code = "network_blocked"
 	TLSIntercepted      Code = "tls_intercepted"
@@ -54,6 +58,40 @@ const (
 	Developer Actor = "developer" // the author or user of the client program
 	Operator  Actor = "operator"  // the operator of the engine, the network or qrgate
 )
+
+// Part is where a cause lies.
+type Part string
+
+// The parts. NoPart: the cause does not show where it lies.
+const (
+	NoPart      Part = ""
+	ThisMachine Part = "this machine"
+	Network     Part = "its network"
+	WhatsApp    Part = "WhatsApp"
+	Engine      Part = "the engine"
+	Account     Part = "the account"
+	Caller      Part = "the caller"
+)
+
+// Part returns where the cause lies.
+func (c Code) Part() Part {
+	switch c {
+	case EngineUnreachable, EngineTimeout, Engine5xx, EngineBadResponse, EngineRestarted, EngineCrashLoop,
+		EngineInconsistent, EngineOverloaded, ConnectFailing, QRInvalid, SessionStuck, SessionLimit, ClientOutdated:
+		return Engine
+	case ClockWrong, DiskFull:
+		return ThisMachine
+	case DNSFailed, NetworkBlocked, TLSIntercepted, ProxyRefused:
+		return Network
+	case WhatsAppSilent, WhatsAppUnavailable:
+		return WhatsApp
+	case AccountBanned, LoggedOut, PasskeyRequired, QRExpired, AlreadyPaired:
+		return Account
+	case KeyRefused, SessionNotFound, SessionConflict, RateLimited, ClientGone:
+		return Caller
+	}
+	return NoPart
+}
 
 // Diagnosis is a cause with its evidence, ready to be shown.
 type Diagnosis struct {
