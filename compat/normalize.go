@@ -1,7 +1,9 @@
 package compat
 
 import (
+	"cmp"
 	"maps"
+	"net/http"
 	"time"
 
 	"qrgate/internal/session"
@@ -31,13 +33,14 @@ func Normalize(s Object, v *session.Snapshot, now time.Time) Object {
 	out["status"] = Wire(state)
 	out["isConnected"] = state == session.Connected
 	out["hasQR"] = state == session.AwaitingScan
-	if image.Empty() {
-		out["qrCode"] = nil
-	} else {
+	out["qrCode"] = nil
+	if !image.Empty() {
 		out["qrCode"] = image.Reveal()
 	}
-	if StringOf(out["lastActivity"]) == "" {
-		out["lastActivity"] = lastActivity(s, now)
+	// A time that the engine reports, else now: a null crashes the portal (contract 4.3).
+	out["lastActivity"] = firstString(s, "lastActivity", "lastSeen", "updatedAt", "createdAt")
+	if out["lastActivity"] == "" {
+		out["lastActivity"] = Millis(now)
 	}
 	for _, name := range []string{"phoneNumber", "sessionName"} {
 		if _, ok := out[name]; !ok {
@@ -45,16 +48,6 @@ func Normalize(s Object, v *session.Snapshot, now time.Time) Object {
 		}
 	}
 	return out
-}
-
-// lastActivity is a time that the engine reports, else now: a null crashes the portal (contract 4.3).
-func lastActivity(s Object, now time.Time) string {
-	for _, name := range []string{"lastSeen", "updatedAt", "createdAt"} {
-		if at := StringOf(s[name]); at != "" {
-			return at
-		}
-	}
-	return Millis(now)
 }
 
 // NormalizeSessionBody is a body about one session: flat and nested, because clients read either (contract C1).
@@ -79,16 +72,9 @@ func NormalizeStatusBody(body, session Object) Object {
 // NormalizeListBody is the body of GET /api/sessions with its sessions replaced, and every count that a client
 // reads filled in (contract C14).
 func NormalizeListBody(body Object, sessions []Object, page, limit int) Object {
-	data := Object{}
-	if d, ok := body["data"].(Object); ok {
-		data = maps.Clone(d)
-	}
+	data := cloneObject(body["data"])
 	data["sessions"] = sessions
-	p, _ := data["pagination"].(Object)
-	p = maps.Clone(p)
-	if p == nil {
-		p = Object{}
-	}
+	p := cloneObject(data["pagination"])
 	total := max(int(Int(p["total"])), int(Int(data["total"])), len(sessions))
 	pages := (total + limit - 1) / limit
 	for name, v := range map[string]int{"total": total, "page": page, "limit": limit, "pages": pages} {
@@ -103,17 +89,12 @@ func NormalizeListBody(body Object, sessions []Object, page, limit int) Object {
 // NormalizeActionBody is the body of connect, restart, disconnect and delete: the engine's, with the session named
 // in both ways and the status given.
 func NormalizeActionBody(body Object, r session.Ref, status, message string) Object {
-	data := Object{}
-	if d, ok := body["data"].(Object); ok {
-		data = maps.Clone(d)
-	}
+	data := cloneObject(body["data"])
 	if r.ID > 0 {
 		data["id"] = r.ID
 	}
-	if r.Name != "" {
-		data["sessionId"] = r.Name
-	} else if _, ok := data["sessionId"]; !ok {
-		data["sessionId"] = r.URLSegment()
+	if _, ok := data["sessionId"]; !ok || r.Name != "" {
+		data["sessionId"] = cmp.Or(r.Name, r.URLSegment())
 	}
 	data["status"] = status
 	out := envelope(body, data)
@@ -125,19 +106,11 @@ func NormalizeActionBody(body Object, r session.Ref, status, message string) Obj
 
 // NormalizeErrorBody is an engine's own error with what clients read of it filled in (contract C17).
 func NormalizeErrorBody(body Object, status int, now time.Time) Object {
-	out := maps.Clone(body)
-	if out == nil {
-		out = Object{}
-	}
+	out := cloneObject(body)
 	out["success"] = false
-	text := errorMessage(out)
-	if text == "" {
-		text = "The engine refused the request."
-	}
-	if out["code"] = ErrorCode(body); out["code"] == "" {
-		out["code"] = codeFor(status)
-	}
+	text := cmp.Or(errorMessage(out), "The engine refused the request.")
 	out["error"], out["message"] = text, text
+	out["code"] = cmp.Or(ErrorCode(body), defaultCodes[status], CodeValidationError)
 	if at, err := time.Parse(time.RFC3339, StringOf(out["timestamp"])); err == nil {
 		now = at
 	}
@@ -145,25 +118,24 @@ func NormalizeErrorBody(body Object, status int, now time.Time) Object {
 	return out
 }
 
-func codeFor(status int) string {
-	switch status {
-	case 401:
-		return CodeInvalidAPIKey
-	case 403:
-		return "AUTHORIZATION_FAILED"
-	case 404:
-		return CodeSessionNotFound
-	case 429:
-		return CodeRateLimitExceeded
+// defaultCodes are for engines' errors without a code.
+var defaultCodes = map[int]string{
+	http.StatusUnauthorized:    CodeInvalidAPIKey,
+	http.StatusForbidden:       "AUTHORIZATION_FAILED",
+	http.StatusNotFound:        CodeSessionNotFound,
+	http.StatusTooManyRequests: CodeRateLimitExceeded,
+}
+
+// cloneObject returns a copy of v if it is an object, else an empty one.
+func cloneObject(v any) Object {
+	if o, _ := v.(Object); o != nil {
+		return maps.Clone(o)
 	}
-	return CodeValidationError
+	return Object{}
 }
 
 func envelope(body, data Object) Object {
-	out := maps.Clone(body)
-	if out == nil {
-		out = Object{}
-	}
+	out := cloneObject(body)
 	out["success"], out["data"] = true, data
 	return out
 }

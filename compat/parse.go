@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,10 +28,7 @@ func Parse(body []byte) (Object, error) {
 	d := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(body, byteOrderMark)))
 	d.UseNumber()
 	var o Object
-	if err := d.Decode(&o); err != nil || o == nil {
-		return nil, ErrNotObject
-	}
-	if d.More() {
+	if err := d.Decode(&o); err != nil || o == nil || d.More() {
 		return nil, ErrNotObject
 	}
 	return o, nil
@@ -53,12 +49,9 @@ func SessionOf(body Object) Object {
 	if s, ok := data["session"].(Object); ok {
 		return s
 	}
-	s := maps.Clone(data)
+	s := cloneObject(data)
 	for _, name := range []string{"session", "success", "message", "data"} {
 		delete(s, name)
-	}
-	if s == nil {
-		s = Object{}
 	}
 	return s
 }
@@ -120,10 +113,8 @@ var imageFields = []string{"qrCode", "qr_code", "qr", "qr_data", "qr_code_data_u
 
 // QRImageOf reads a session's QR image. It is empty if there is none; the error is ErrNotQR.
 func QRImageOf(s Object) (secret.Secret, error) {
-	for _, name := range imageFields {
-		if text := StringOf(s[name]); text != "" {
-			return NormalizeQRImage(text)
-		}
+	if text := firstString(s, imageFields...); text != "" {
+		return NormalizeQRImage(text)
 	}
 	return secret.Secret{}, nil
 }
@@ -182,6 +173,16 @@ func ReasonOf(s Object) string {
 	return redact.Line(strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), " "))
 }
 
+// firstString returns the first of the named fields that is a string and not empty.
+func firstString(s Object, names ...string) string {
+	for _, name := range names {
+		if text := StringOf(s[name]); text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
 // StringOf returns v if it is a string, else "".
 func StringOf(v any) string {
 	s, _ := v.(string)
@@ -198,8 +199,8 @@ func Int(v any) int64 {
 		text = strings.TrimSpace(v)
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n <= 0 {
+	if err != nil {
 		return 0
 	}
-	return n
+	return max(n, 0)
 }

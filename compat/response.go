@@ -1,6 +1,7 @@
 package compat
 
 import (
+	"cmp"
 	"net/http"
 	"regexp"
 	"strings"
@@ -30,7 +31,7 @@ func (r Response) EngineError(op string) *session.EngineError {
 	}
 	body, err := Parse(r.Body)
 	if err != nil || !r.Complete {
-		e.Kind = r.classifyNonJSON()
+		e.Kind = cmp.Or(nonJSONKinds[r.Status], session.KindBadResponse)
 		return e
 	}
 	e.Code, e.Text = ErrorCode(body), ErrorText(body)
@@ -77,21 +78,16 @@ func (r Response) SessionReports() (reports []session.SessionReport) {
 	return reports
 }
 
-// classifyNonJSON classifies a response that is not the API's JSON, for example of a proxy in front of the engine.
-func (r Response) classifyNonJSON() session.ErrorKind {
-	switch r.Status {
-	case http.StatusBadGateway, http.StatusServiceUnavailable:
-		return session.KindUnreachable
-	case http.StatusGatewayTimeout:
-		return session.KindTimeout
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return session.KindKeyRefused
-	case http.StatusTooManyRequests:
-		return session.KindRateLimited
-	case http.StatusNoContent:
-		return session.KindNotReady
-	}
-	return session.KindBadResponse
+// nonJSONKinds are for responses that are not the API's JSON, for example of a proxy in front of the engine. Any other
+// status is KindBadResponse.
+var nonJSONKinds = map[int]session.ErrorKind{
+	http.StatusBadGateway:         session.KindUnreachable,
+	http.StatusServiceUnavailable: session.KindUnreachable,
+	http.StatusGatewayTimeout:     session.KindTimeout,
+	http.StatusUnauthorized:       session.KindKeyRefused,
+	http.StatusForbidden:          session.KindKeyRefused,
+	http.StatusTooManyRequests:    session.KindRateLimited,
+	http.StatusNoContent:          session.KindNotReady,
 }
 
 // pairedPhrases are how engines report, in an error, that a phone is paired.
@@ -155,10 +151,5 @@ func ErrorText(body Object) string {
 // errorMessage is the message of an error, or its error, which some engines make an object.
 func errorMessage(body Object) string {
 	inner, _ := body["error"].(Object)
-	for _, v := range []any{body["message"], body["error"], inner["message"]} {
-		if text := StringOf(v); text != "" {
-			return text
-		}
-	}
-	return ""
+	return cmp.Or(firstString(body, "message", "error"), StringOf(inner["message"]))
 }

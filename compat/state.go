@@ -1,6 +1,7 @@
 package compat
 
 import (
+	"cmp"
 	"strings"
 
 	"qrgate/internal/session"
@@ -15,20 +16,16 @@ const (
 	WireError        = "error"
 )
 
-// Wire returns the wire state of s.
-func Wire(s session.State) string {
-	switch s {
-	case session.Connecting:
-		return WireConnecting
-	case session.AwaitingScan:
-		return WireQR
-	case session.Connected:
-		return WireConnected
-	case session.Failed:
-		return WireError
-	}
-	return WireDisconnected
+// wireStates has no entry for the states that are disconnected on the wire.
+var wireStates = map[session.State]string{
+	session.Connecting:   WireConnecting,
+	session.AwaitingScan: WireQR,
+	session.Connected:    WireConnected,
+	session.Failed:       WireError,
 }
+
+// Wire returns the wire state of s.
+func Wire(s session.State) string { return cmp.Or(wireStates[s], WireDisconnected) }
 
 // stateAliases are the words for states that engines or documents have used (contract 3.1).
 var stateAliases = map[string]session.State{
@@ -64,8 +61,5 @@ var stateAliases = map[string]session.State{
 
 // ParseState reads a state in any case; Unknown for an unknown word.
 func ParseState(word string) session.State {
-	if s, ok := stateAliases[strings.ToLower(strings.TrimSpace(word))]; ok {
-		return s
-	}
-	return session.Unknown
+	return cmp.Or(stateAliases[strings.ToLower(strings.TrimSpace(word))], session.Unknown)
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -50,17 +51,62 @@ func ClassifyTransportError(err error) TransportFailure {
 		return TransportFailure{}
 	}
 	f := TransportFailure{Timeout: isTimeout(err)}
-	for _, classify := range []func(error) (TransportClass, string){
-		classifyProxy, classifyDNS, classifyTLS, classifyProtocol, classifyConnection,
-	} {
-		if f.Class, f.Reason = classify(err); f.Class != TransportUnknown {
-			return f
+	for _, rule := range transportRules {
+		if rule.matches(err) {
+			f.Class, f.Reason = rule.class, rule.reason
+			break
 		}
 	}
-	if f.Timeout {
-		f.Class, f.Reason = TransportTimeout, "no response in time"
+	if f.Class == TransportClosed && isDial(err) {
+		f.Class = TransportDial
 	}
 	return f
+}
+
+// transportRules are in the order in which a call passes the classes: the first that matches decides.
+var transportRules = []struct {
+	class   TransportClass
+	reason  string
+	matches func(error) bool
+}{
+	{TransportProxy, "the proxy is unreachable or refuses to connect", isProxyError},
+	{TransportDNS, "no such host", isNoSuchHost},
+	{TransportDNS, "the host name cannot be resolved", is[*net.DNSError]},
+	{TransportTLS, "its certificate is for another name", is[x509.HostnameError]},
+	{TransportTLS, "its certificate has expired", isExpiredCertificate},
+	{TransportTLS, "its certificate is not trusted", isUntrustedCertificate},
+	{TransportTLS, "it speaks plain HTTP where HTTPS is expected", isPlainHTTP},
+	// net/http has no type for a malformed response and quotes its first bytes, here those of a TLS alert.
+	{TransportProtocol, "it speaks HTTPS where plain HTTP is expected", hasText(`malformed HTTP response "\x15\x03`)},
+	{TransportProtocol, "the peer does not speak HTTP", hasText("malformed HTTP ")}, // response, version or status code
+	{TransportClosed, "connection refused", isAny(syscall.ECONNREFUSED)},
+	{TransportClosed, "no route to host", isAny(syscall.EHOSTUNREACH, syscall.ENETUNREACH)},
+	{TransportClosed, "connection reset", isAny(syscall.ECONNRESET, syscall.EPIPE)},
+	{TransportDial, "no connection in time", func(err error) bool { return isDial(err) && isTimeout(err) }},
+	{TransportDial, "", isDial},
+	{TransportClosed, "the connection was closed before a response", isAny(io.EOF, io.ErrUnexpectedEOF, net.ErrClosed)},
+	{TransportTimeout, "no response in time", isTimeout},
+}
+
+// is reports whether the tree of err contains an error of type E.
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
+func isAny(targets ...error) func(error) bool {
+	return func(err error) bool {
+		return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
+	}
+}
+
+func hasText(text string) func(error) bool {
+	return func(err error) bool { return strings.Contains(err.Error(), text) }
+}
+
+func isDial(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
 }
 
 // TransportError is the error of a call to op that has no complete response. A call whose context was canceled
@@ -81,84 +127,34 @@ func TransportError(ctx context.Context, op string, err error) *session.EngineEr
 // isTimeout includes a dial timeout that a circuit breaker repeats for callers that it does not let dial.
 func isTimeout(err error) bool {
 	timeout, ok := errors.AsType[net.Error](err)
-	return ok && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
+	return ok && timeout.Timeout() || isAny(context.DeadlineExceeded, os.ErrDeadlineExceeded)(err)
 }
 
-// classifyProxy also reads the text: net/http reports a refused CONNECT as the bare status text, without a type.
-func classifyProxy(err error) (TransportClass, string) {
+// isProxyError also reads the text: net/http reports a refused CONNECT as the bare status text, without a type.
+func isProxyError(err error) bool {
+	text := err.Error()
 	op, isOp := errors.AsType[*net.OpError](err)
-	refused := isOp && op.Op == "proxyconnect" || strings.Contains(err.Error(), "socks connect")
-	for _, status := range []int{403, 407, 500, 502, 503, 504} {
-		text := http.StatusText(status)
-		refused = refused || err.Error() == text || strings.HasSuffix(err.Error(), ": "+text)
-	}
-	if refused {
-		return TransportProxy, "the proxy is unreachable or refuses to connect"
-	}
-	return TransportUnknown, ""
+	return isOp && op.Op == "proxyconnect" || strings.Contains(text, "socks connect") ||
+		slices.ContainsFunc([]int{403, 407, 500, 502, 503, 504}, func(status int) bool {
+			return text == http.StatusText(status) || strings.HasSuffix(text, ": "+http.StatusText(status))
+		})
 }
 
-func classifyDNS(err error) (TransportClass, string) {
+func isNoSuchHost(err error) bool {
 	dns, ok := errors.AsType[*net.DNSError](err)
-	switch {
-	case !ok:
-		return TransportUnknown, ""
-	case dns.IsNotFound:
-		return TransportDNS, "no such host"
-	}
-	return TransportDNS, "the host name cannot be resolved"
+	return ok && dns.IsNotFound
 }
 
-func classifyTLS(err error) (TransportClass, string) {
-	if _, ok := errors.AsType[x509.HostnameError](err); ok {
-		return TransportTLS, "its certificate is for another name"
-	}
-	invalid, isInvalid := errors.AsType[x509.CertificateInvalidError](err)
-	if isInvalid && invalid.Reason == x509.Expired {
-		return TransportTLS, "its certificate has expired"
-	}
-	_, unknown := errors.AsType[x509.UnknownAuthorityError](err)
-	_, other := errors.AsType[*tls.CertificateVerificationError](err)
-	if isInvalid || unknown || other {
-		return TransportTLS, "its certificate is not trusted"
-	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok || errors.Is(err, http.ErrSchemeMismatch) {
-		return TransportTLS, "it speaks plain HTTP where HTTPS is expected"
-	}
-	return TransportUnknown, ""
+func isExpiredCertificate(err error) bool {
+	invalid, ok := errors.AsType[x509.CertificateInvalidError](err)
+	return ok && invalid.Reason == x509.Expired
 }
 
-// classifyProtocol reads the text: net/http has no type for a malformed response and quotes its first bytes, here
-// those of a TLS alert.
-func classifyProtocol(err error) (TransportClass, string) {
-	switch text := err.Error(); {
-	case strings.Contains(text, `malformed HTTP response "\x15\x03`):
-		return TransportProtocol, "it speaks HTTPS where plain HTTP is expected"
-	case strings.Contains(text, "malformed HTTP "): // response, version or status code
-		return TransportProtocol, "the peer does not speak HTTP"
-	}
-	return TransportUnknown, ""
+func isUntrustedCertificate(err error) bool {
+	return is[x509.CertificateInvalidError](err) || is[x509.UnknownAuthorityError](err) ||
+		is[*tls.CertificateVerificationError](err)
 }
 
-func classifyConnection(err error) (TransportClass, string) {
-	op, isOp := errors.AsType[*net.OpError](err)
-	class := TransportClosed
-	if isOp && op.Op == "dial" {
-		class = TransportDial
-	}
-	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return class, "connection refused"
-	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		return class, "no route to host"
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return class, "connection reset"
-	case class == TransportDial && isTimeout(err):
-		return class, "no connection in time"
-	case class == TransportDial:
-		return class, ""
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
-		return class, "the connection was closed before a response"
-	}
-	return TransportUnknown, ""
+func isPlainHTTP(err error) bool {
+	return is[tls.RecordHeaderError](err) || errors.Is(err, http.ErrSchemeMismatch)
 }
