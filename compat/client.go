@@ -144,10 +144,13 @@ const (
 	maxListPages     = 5
 )
 
-// Delete deletes a session and retries until ctx ends. isAbsent reports that the engine does not know the session.
+// Delete deletes a session and retries until ctx, which needs a deadline, ends. isAbsent reports that the engine does
+// not know the session. The first attempt gets most of the time: an engine that closes the session's connection takes
+// seconds.
 func (c *Client) Delete(ctx context.Context, caller session.Caller, r session.Ref) (isAbsent bool, err error) {
 	for delay := deleteRetryDelay; ; delay *= 2 {
-		attempt, cancel := attemptContext(ctx)
+		end, _ := ctx.Deadline()
+		attempt, cancel := context.WithTimeout(ctx, time.Until(end)*4/5)
 		isAbsent, err = c.DeleteOnce(attempt, caller, r)
 		cancel()
 		failure := session.AsEngineError(err)
@@ -158,15 +161,6 @@ func (c *Client) Delete(ctx context.Context, caller session.Caller, r session.Re
 			return false, err
 		}
 	}
-}
-
-// attemptContext leaves time for a second attempt, and most of the time to the first: an engine that closes the
-// session's connection takes seconds.
-func attemptContext(ctx context.Context) (context.Context, context.CancelFunc) {
-	if end, ok := ctx.Deadline(); ok {
-		return context.WithTimeout(ctx, time.Until(end)*4/5)
-	}
-	return context.WithCancel(ctx)
 }
 
 // DeleteOnce deletes a session. If the engine does not know the name, the integer id is looked up in the list: some

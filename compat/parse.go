@@ -84,28 +84,18 @@ func RefOf(s Object) session.Ref {
 }
 
 // StateOf reads a session's state. "connected" beside isConnected:false is a stale database row; isConnected comes from
-// the socket (contract 7, quirk 7).
+// the socket (contract 7, quirk 7). Some engines write isConnected as 1 or 0.
 func StateOf(s Object) session.State {
 	state := ParseState(StringOf(s["status"]))
-	isConnected, isSet := parseBool(s["isConnected"])
-	switch {
-	case isSet && isConnected && (state == session.Connected || state == session.Unknown):
-		return session.Connected
-	case isSet && !isConnected && state == session.Connected:
+	switch isConnected := s["isConnected"]; {
+	case isConnected == true, isConnected == json.Number("1"):
+		if state == session.Unknown {
+			return session.Connected
+		}
+	case state == session.Connected && (isConnected == false || isConnected == json.Number("0")):
 		return session.Disconnected
 	}
 	return state
-}
-
-// parseBool reads a boolean, which some engines write as 1 or 0. ok is false for anything else.
-func parseBool(v any) (value, ok bool) {
-	switch v := v.(type) {
-	case bool:
-		return v, true
-	case json.Number:
-		return v == "1", v == "1" || v == "0"
-	}
-	return false, false
 }
 
 // imageFields are the names under which engines send the QR (contract C6), the documented one first.
