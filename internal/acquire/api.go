@@ -225,7 +225,7 @@ func (m *Manager) OnConnect(
 	ctx context.Context, c session.Caller, o session.SessionReport, mode session.ConnectMode,
 ) error {
 	_, err := m.apply(ctx, c, o.Ref, message{cancel: true, apply: func(s session.Session, now time.Time) session.Session {
-		s = s.StartAcquiring(now).ConnectedBy(c.RequestMeta).AfterConnect(mode, now)
+		s = s.StartAcquiring(now).ConnectedBy(c.RequestMeta).AfterConnect(now)
 		s.Ref = s.Ref.Merge(o.Ref)
 		if !o.Image.Empty() || o.State == session.Connected {
 			s = s.AfterPoll(o, nil, now)
@@ -278,7 +278,7 @@ func afterReport(
 		s = s.WithCreateRequest(by)
 	}
 	if created && (o.State.Acquiring() || !o.Image.Empty()) { // a create that connects by itself
-		s = s.AfterConnect(session.Connect, now)
+		s = s.AfterConnect(now)
 	}
 	before := s
 	s = s.AfterPoll(o, nil, now)

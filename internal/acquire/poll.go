@@ -94,7 +94,7 @@ func (p pollResult) apply(s session.Session, now time.Time) session.Session {
 		return s
 	}
 	if p.op == session.OpStatus {
-		s = s.MarkStateQueried(p.startedAt)
+		s.StateQueriedAt = p.startedAt
 	}
 	return s.AfterPoll(p.report, p.err, now)
 }
@@ -224,7 +224,7 @@ func afterRecovery(s session.Session, mode session.ConnectMode, err error, start
 	if err != nil {
 		return s.AfterConnectError(err, now)
 	}
-	return s.AfterConnect(mode, now)
+	return s.AfterConnect(now)
 }
 
 // recordResponse records the engine's limits and its latency.

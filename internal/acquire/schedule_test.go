@@ -18,7 +18,7 @@ type change = func(*session.Session)
 
 // newSession is one that was created and connected through qrgate at t0.
 func newSession(changes ...change) session.Session {
-	s := session.Session{Ref: session.Ref{ID: 1}, CreatedHere: true}.AfterConnect(session.Connect, t0)
+	s := session.Session{Ref: session.Ref{ID: 1}, CreatedHere: true}.AfterConnect(t0)
 	for _, c := range changes {
 		c(&s)
 	}
@@ -144,7 +144,7 @@ func TestRetryConnect_HeldByRateLimitIsNotGivenUp(t *testing.T) {
 	if a := nextAction(s, demand{}, false, at(58)); a != (action{kind: recoverQR, mode: session.Connect, at: at(59)}) {
 		t.Errorf("%d at %v", a.kind, a.at.Sub(t0))
 	}
-	s = s.AfterConnect(session.Connect, at(59))
+	s = s.AfterConnect(at(59))
 	if a := nextAction(s, demand{}, false, at(59)); a.kind != pollQR {
 		t.Errorf("after the connect: %d at %v", a.kind, a.at.Sub(t0))
 	}

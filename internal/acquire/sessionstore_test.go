@@ -30,7 +30,7 @@ func TestSessionStore_LoadReturnsWhatWasSaved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, p := newSessionStore(t)
 		now := time.Now()
-		s := session.Session{Ref: session.Ref{ID: 1, Name: "crm-1"}, CreatedHere: true}.AfterConnect(session.Connect, now)
+		s := session.Session{Ref: session.Ref{ID: 1, Name: "crm-1"}, CreatedHere: true}.AfterConnect(now)
 		s = s.AfterPoll(session.SessionReport{Image: secret.NewSecret("a code")}, nil, now.Add(time.Second))
 		time.Sleep(time.Second)
 		version, err := b.save(t.Context(), p, s, 0, time.Now())
@@ -67,7 +67,7 @@ func TestSessionStore_KeepsCallersApart(t *testing.T) {
 	mismatches := 0
 	b.onEvent = func(e session.Event) { mismatches++ }
 	now := time.Now()
-	s := session.Session{Ref: session.Ref{ID: 1}}.AfterConnect(session.Connect, now)
+	s := session.Session{Ref: session.Ref{ID: 1}}.AfterConnect(now)
 	if _, err := b.save(t.Context(), p, s, 0, now); err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestSessionStore_CorrectsTheClockOfAnotherHost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st, k := newSessionStore(t)
 		ahead := time.Now().Add(time.Hour) // the writer's clock
-		s := session.Session{Ref: session.Ref{ID: 1}}.AfterConnect(session.Connect, ahead)
+		s := session.Session{Ref: session.Ref{ID: 1}}.AfterConnect(ahead)
 		if _, err := st.save(t.Context(), k, s, 0, ahead); err != nil {
 			t.Fatal(err)
 		}

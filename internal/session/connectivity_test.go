@@ -62,7 +62,7 @@ func TestCrossCheck_CombinesEngineAndOwnCheck(t *testing.T) {
 // older may be affected by the same outage.
 func TestDiagnose_EngineWithOwnRouteIgnoresFailedChecks(t *testing.T) {
 	t.Parallel()
-	s := session.Session{State: session.Created}.AfterConnect(session.Connect, noon)
+	s := session.Session{State: session.Created}.AfterConnect(noon)
 	check := session.ConnectivityResult{Step: session.StepDNS, Code: diagnosis.DNSFailed, At: noon.Add(8 * time.Second), FailingSince: noon.Add(-time.Hour)}
 	ok := session.ConnectivityResult{Step: session.StepUpgrade, At: noon.Add(8 * time.Second)}
 	for name, tt := range map[string]struct {
@@ -88,7 +88,7 @@ func TestDiagnose_EngineWithOwnRouteIgnoresFailedChecks(t *testing.T) {
 
 func TestDiagnose_UsesConnectivityResult(t *testing.T) {
 	t.Parallel()
-	s := session.Session{State: session.Created}.AfterConnect(session.Connect, noon)
+	s := session.Session{State: session.Created}.AfterConnect(noon)
 	check := session.ConnectivityResult{Step: session.StepDNS, Code: diagnosis.DNSFailed, At: noon.Add(8 * time.Second)}
 	if d := session.Diagnose(s, session.Environment{Connectivity: check}, noon.Add(9*time.Second)); d.Code != diagnosis.DNSFailed {
 		t.Errorf("%s", d.Code)

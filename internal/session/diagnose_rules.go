@@ -39,7 +39,7 @@ func ruleEngineNamesCause(in *input) finding {
 		if f.Kind == KindBadResponse && f.Code == codeQRInvalid {
 			return fact(diagnosis.QRInvalid, "the engine's QR is too large, not an image, or not a code")
 		}
-		if _, unreachable := unreachableKinds[f.Kind]; unreachable {
+		if f.isUnreachable() {
 			return finding{}
 		}
 		if p, ok := diagnosis.MatchCause(f.Text + " " + f.Code); ok {
@@ -72,19 +72,11 @@ func ruleEngineUnreachable(in *input) finding {
 		failures = append(failures, in.History.ConnectFailure)
 	}
 	for _, f := range failures {
-		code, ok := unreachableKinds[f.Kind]
-		if found := f.findingFor(code, in.now); ok && in.established(found) {
+		if found := f.finding(in.now); f.isUnreachable() && in.established(found) {
 			return found
 		}
 	}
 	return finding{}
-}
-
-// unreachableKinds are the kinds of errors without a response of the engine.
-var unreachableKinds = map[ErrorKind]diagnosis.Code{
-	KindUnreachable: diagnosis.EngineUnreachable,
-	KindTimeout:     diagnosis.EngineTimeout,
-	KindBadResponse: diagnosis.EngineBadResponse,
 }
 
 func ruleDisconnectReason(in *input) finding {
@@ -116,8 +108,8 @@ func ruleSessionLost(in *input) finding {
 	case in.connectRejected() && h.ConnectFailure.Kind == KindSessionNotFound && in.established(unknown):
 		return unknown
 	case in.restarted():
-		return fact(diagnosis.EngineRestarted, fmt.Sprintf("the engine accepted a connect, and did not know the session %s ago",
-			in.now.Sub(h.RestartedAt).Round(time.Second)))
+		return fact(diagnosis.EngineRestarted, fmt.Sprintf("the engine accepted a connect, "+
+			"and did not know the session %s ago", in.now.Sub(h.RestartedAt).Round(time.Second)))
 	case f.Kind != KindSessionNotFound || f.Op == OpStatus:
 		return finding{} // engines return 404 at /status for sessions that exist (contract C18)
 	case in.LostByEngine:
@@ -138,15 +130,10 @@ func (in *input) restarted() bool {
 // ruleConnectFailing: the present failure does not show rejected connects, because polls between them succeed.
 func ruleConnectFailing(in *input) finding {
 	f := in.History.ConnectFailure
-	switch {
-	case !in.connectRejected():
+	if !in.connectRejected() || f.isUnreachable() {
 		return finding{}
-	case f.Kind == KindRateLimited:
-		return f.findingFor(diagnosis.RateLimited, in.now)
-	case f.Kind == KindServerError:
-		return f.findingFor(diagnosis.ConnectFailing, in.now)
 	}
-	return finding{}
+	return f.finding(in.now)
 }
 
 // connectRejected reports whether the engine rejected the last connect.
@@ -158,15 +145,10 @@ func (in *input) connectRejected() bool {
 // ruleEngineErrors handles errors that name no cause.
 func ruleEngineErrors(in *input) finding {
 	f := in.currentFailure()
-	switch {
-	case f.Kind == KindRateLimited:
-		return f.findingFor(diagnosis.RateLimited, in.now)
-	case f.Kind == KindServerError && f.Op == OpConnect:
-		return f.findingFor(diagnosis.ConnectFailing, in.now)
-	case f.Kind == KindServerError:
-		return f.findingFor(diagnosis.Engine5xx, in.now)
+	if f.isUnreachable() {
+		return finding{}
 	}
-	return finding{}
+	return f.finding(in.now)
 }
 
 const (
@@ -225,7 +207,8 @@ func ruleNoQR(in *input) finding {
 	}
 	switch {
 	case in.Reason != "":
-		found.evidence = append(found.evidence, "the engine returned an unknown reason"+leadingStatus(in.Reason)+"; see its log")
+		found.evidence = append(found.evidence,
+			"the engine returned an unknown reason"+leadingStatus(in.Reason)+"; see its log")
 	case in.LostByEngine:
 		found.evidence = append(found.evidence, "the engine ended the session without a reason")
 	}

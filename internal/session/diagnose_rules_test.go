@@ -98,7 +98,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // disconnectedFor is a session connected at noon that the engine disconnects for a reason.
 func disconnectedFor(reason string) session.Session {
-	s := session.Session{State: session.Created, CreatedHere: true}.AfterConnect(session.Connect, noon)
+	s := session.Session{State: session.Created, CreatedHere: true}.AfterConnect(noon)
 	return poll(s, 3*time.Second, session.SessionReport{State: session.Disconnected, Reason: reason}, nil)
 }
 

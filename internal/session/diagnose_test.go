@@ -51,13 +51,13 @@ func expired(from, to time.Duration) (out []step) {
 }
 
 func connects(at time.Duration) step {
-	return step{at, func(s session.Session, now time.Time) session.Session { return s.AfterConnect(session.Connect, now) }}
+	return step{at, func(s session.Session, now time.Time) session.Session { return s.AfterConnect(now) }}
 }
 
 // recovers is a recovery step whose connect is accepted at once.
 func recovers(at time.Duration, how session.ConnectMode) step {
 	return step{at, func(s session.Session, now time.Time) session.Session {
-		return s.MarkRecovery(how, now).AfterConnect(how, now)
+		return s.MarkRecovery(how, now).AfterConnect(now)
 	}}
 }
 
@@ -233,7 +233,7 @@ func TestDiagnose_InvalidQR(t *testing.T) {
 // qrgate found the invalid QR, so the evidence must not claim that the engine named it.
 func TestDiagnose_InvalidQRIsNotNamedByTheEngine(t *testing.T) {
 	t.Parallel()
-	s := session.Session{State: session.Created}.AfterConnect(session.Connect, noon)
+	s := session.Session{State: session.Created}.AfterConnect(noon)
 	s = poll(s, sec, session.SessionReport{}, &session.EngineError{Op: session.OpQR, Kind: session.KindBadResponse, Code: "QR_INVALID"})
 	if d := session.Diagnose(s, session.Environment{}, noon.Add(2*sec)); d.Code != diagnosis.QRInvalid || strings.Contains(strings.Join(d.Evidence, " "), "itself") {
 		t.Errorf("%+v", d)
@@ -242,7 +242,7 @@ func TestDiagnose_InvalidQRIsNotNamedByTheEngine(t *testing.T) {
 
 func TestDiagnose_EvidenceHasNoEngineText(t *testing.T) {
 	t.Parallel()
-	s := session.Session{State: session.Created}.AfterConnect(session.Connect, noon)
+	s := session.Session{State: session.Created}.AfterConnect(noon)
 	s = poll(s, sec, session.SessionReport{Reason: "405 Connection Failure of device ABCDEF"}, nil)
 	d := session.Diagnose(s, session.Environment{}, noon.Add(2*sec))
 	if len(d.Evidence) == 0 || strings.Contains(strings.Join(d.Evidence, " "), "ABCDEF") {
@@ -254,7 +254,7 @@ func TestDiagnose_EvidenceHasNoEngineText(t *testing.T) {
 func TestDiagnose_EvidenceOfUnknownReasonHasItsNumber(t *testing.T) {
 	t.Parallel()
 	for reason, want := range map[string]string{"418 Connection Failure of ABCDEF": " reason (418); see its log", "of ABCDEF, 418": " reason; see its log", "4180 ABCDEF": " reason; see its log"} {
-		s := session.Session{State: session.Created}.AfterConnect(session.Connect, noon)
+		s := session.Session{State: session.Created}.AfterConnect(noon)
 		s = poll(s, sec, session.SessionReport{Reason: reason}, nil)
 		d := session.Diagnose(s, session.Environment{}, noon.Add(9*sec))
 		if all := strings.Join(d.Evidence, " "); d.Code != diagnosis.QRNotEmitted || !strings.Contains(all, want) || strings.Contains(all, "ABCDEF") {
@@ -267,9 +267,9 @@ func TestDiagnose_EvidenceOfUnknownReasonHasItsNumber(t *testing.T) {
 func TestRecordDisconnect_SurvivesReconnectAndInvalidatesCode(t *testing.T) {
 	t.Parallel()
 	ended := session.SessionReport{State: session.Failed, Reason: "405 Connection Failure"}
-	s := session.Session{State: session.Created}.AfterConnect(session.Connect, noon)
+	s := session.Session{State: session.Created}.AfterConnect(noon)
 	s.History = s.History.RecordDisconnect(ended, noon.Add(sec))
-	s = s.MarkRecovery(session.Connect, noon.Add(2*sec)).AfterConnect(session.Connect, noon.Add(2*sec))
+	s = s.MarkRecovery(session.Connect, noon.Add(2*sec)).AfterConnect(noon.Add(2*sec))
 	if d := session.Diagnose(s, session.Environment{}, noon.Add(3*sec)); d.Code != diagnosis.ClientOutdated {
 		t.Errorf("after qrgate's own reconnect: %s", d.Code)
 	}

@@ -56,7 +56,7 @@ func drawStep(rt *rapid.T, s session.Session, now time.Time) session.Session {
 	case 0:
 		return s.RequestQR(now)
 	case 1:
-		return s.AfterConnect(session.Connect, now)
+		return s.AfterConnect(now)
 	case 2:
 		return s.AfterConnectError(failure, now)
 	case 3:

@@ -7,11 +7,11 @@ import (
 	"qrgate/internal/secret"
 )
 
-// Engine makes QRs. Every method returns an *EngineError as its error, and fills the report with what could be read even
-// then, above all the rate limits.
+// Engine makes QRs. Every method returns an *EngineError as its error, and a report with what could be read even then,
+// such as the rate limits.
 type Engine interface {
 	// Connect asks the engine to start, or restart, a session.
-	Connect(ctx context.Context, c Caller, r Ref, how ConnectMode) (SessionReport, error)
+	Connect(ctx context.Context, c Caller, r Ref, mode ConnectMode) (SessionReport, error)
 	// QR asks for the current code. KindNotReady is its usual error.
 	QR(ctx context.Context, c Caller, r Ref) (SessionReport, error)
 	// Status asks for the state. An engine may deny a session here that it serves elsewhere.
@@ -30,15 +30,15 @@ const (
 	Restart ConnectMode = "restart"       // POST restart
 )
 
-// SessionReport is what an engine answered about one session, in qrgate's words.
+// SessionReport is the engine's response about one session.
 type SessionReport struct {
 	Ref    Ref
-	State  State         // Unknown when the answer does not say
-	Image  secret.Secret // the QR as a data URL; empty if the answer carries none
-	Expiry Expiry        // what the answer says about the QR's end
-	Reason string        // what the engine says of the session's last disconnect; scrubbed, at most 200 bytes
-	At     time.Time     // when the answer came
-	Limits []RateLimit   // what the engine says about its budget
+	State  State         // Unknown if the response has none
+	Image  secret.Secret // the QR as a data URL; empty if the response has none
+	Expiry Expiry
+	Reason string // the reason of the session's last disconnect; redacted, at most 200 bytes
+	At     time.Time
+	Limits []RateLimit
 }
 
 // SessionList is the engine's list of sessions.
@@ -48,16 +48,16 @@ type SessionList struct {
 	Limits   []RateLimit
 }
 
-// Expiry is a remaining life that the engine stated: its expiresAt less its own Date, so that the clocks
-// of two machines never meet. Known is false when it said nothing usable.
+// Expiry is the remaining lifetime of a QR that the engine stated: its expiresAt less its own Date, so that the clocks
+// of two machines are never compared.
 type Expiry struct {
 	Known bool
 	In    time.Duration
 }
 
-// RateLimit is one rate limit that an engine reports of itself.
+// RateLimit is one rate limit that an engine reports.
 type RateLimit struct {
 	Max       int           // calls per window
 	Remaining int           // calls left in this window
-	Reset     time.Duration // until the window begins anew, at most an hour
+	Reset     time.Duration // until the next window begins, at most an hour
 }

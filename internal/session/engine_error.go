@@ -58,19 +58,7 @@ type EngineError struct {
 }
 
 // Error returns operation, kind and what is known, never a body or a credential.
-func (e *EngineError) Error() string {
-	s := fmt.Sprintf("engine %s: %s", e.Op, e.Kind)
-	if e.Status != 0 {
-		s += fmt.Sprintf(" (HTTP %d)", e.Status)
-	}
-	if e.Code != "" {
-		s += " " + e.Code
-	}
-	if e.Reason != "" {
-		s += ": " + e.Reason
-	}
-	return s
-}
+func (e *EngineError) Error() string { return "engine " + e.String() }
 
 // String describes the failure in one line for logs, evidence and reports, without the engine's own message:
 // "qr: server_error, HTTP 500 CODE (connection reset)". Op may be empty.
@@ -117,9 +105,5 @@ func KindOf(err error) ErrorKind {
 // Authorized reports whether a result of this kind proves that the engine accepted the credential for the session:
 // it passed authentication and found the session.
 func (k ErrorKind) Authorized() bool {
-	switch k {
-	case "", KindNotReady, KindAlreadyPaired:
-		return true
-	}
-	return false
+	return k == "" || k == KindNotReady || k == KindAlreadyPaired
 }

@@ -22,7 +22,7 @@ type EventKind string
 // The kinds of events.
 const (
 	EventState         EventKind = "state"          // an acquisition changed the session's state
-	EventCause         EventKind = "cause"          // the diagnosis of a session without a QR was made or has changed
+	EventCause         EventKind = "cause"          // the diagnosis of a session without a QR changed
 	EventEngineCall    EventKind = "engine_call"    // a call to the engine ended
 	EventQR            EventKind = "qr"             // the engine returned a new code
 	EventAcquisition   EventKind = "acquisition"    // an acquisition ended

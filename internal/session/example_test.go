@@ -10,7 +10,7 @@ import (
 // A session whose engine accepts the connect and names the cause of the missing QR.
 func ExampleDiagnose() {
 	start := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
-	s := session.Session{CreatedHere: true}.AfterConnect(session.Connect, start)
+	s := session.Session{CreatedHere: true}.AfterConnect(start)
 	report := session.SessionReport{State: session.Disconnected, Reason: "405 Connection Failure"}
 	s = s.AfterPoll(report, nil, start.Add(time.Second))
 	d := session.Diagnose(s, session.Environment{}, start.Add(2*time.Second))

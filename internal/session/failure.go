@@ -1,58 +1,55 @@
 package session
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
 	"qrgate/internal/diagnosis"
 )
 
-// recordFailure remembers a failure: the same kind continues the streak, another one begins a new one. What the diagnosis needs beyond
-// that goes into the session's history.
-func (s Session) recordFailure(err error, now time.Time) Session {
-	t := s.Failure
-	next := FailureStreak{Kind: KindOf(err), Since: now, LastAt: now, Times: 1}
-	if f, ok := errors.AsType[*EngineError](err); ok {
-		next.Op, next.Status, next.Code, next.Text, next.Reason, next.RetryAfter = f.Op, f.Status, f.Code, f.Text, f.Reason, f.RetryAfter
+// FailureStreak is a failure of the engine: its kind, since when, how often in a row.
+type FailureStreak struct {
+	Kind       ErrorKind     `json:"kind"`
+	Op         string        `json:"op"`
+	Status     int           `json:"status"`
+	Code       string        `json:"code"`
+	Text       string        `json:"text"`
+	Reason     string        `json:"reason"` // why there was no response
+	Since      time.Time     `json:"since"`
+	LastAt     time.Time     `json:"last_at"`
+	Times      int           `json:"times"`
+	RetryAfter time.Duration `json:"retry_after"`
+}
+
+// recordFailure records a failure: one of the same kind continues the streak, another begins a new one. The history
+// gets what the diagnosis needs beyond that.
+func (s Session) recordFailure(e *EngineError, now time.Time) Session {
+	next := FailureStreak{
+		Kind: e.Kind, Op: e.Op, Status: e.Status, Code: e.Code, Text: e.Text, Reason: e.Reason, RetryAfter: e.RetryAfter,
+		Since: now, LastAt: now, Times: 1,
 	}
-	s.History = s.History.recordCause(next.Text+" "+s.Reason, now)
-	if next.Op == OpQR || next.Op == OpList {
+	s.History = s.History.recordCause(e.Text+" "+s.Reason, now)
+	if e.Op == OpQR || e.Op == OpList {
 		before := s.History.PollFailure
-		isSame := before.Code == next.Code && !before.LastAt.Before(s.Since) && now.Sub(before.LastAt) < pollErrorTTL
+		isSame := before.Code == e.Code && !before.LastAt.Before(s.Since) && now.Sub(before.LastAt) < pollErrorTTL
 		s.History.PollFailure = next.continueStreak(before, isSame)
 	}
-	if next.Op == OpConnect {
+	if e.Op == OpConnect {
 		s.History.ConnectFailure = next.continueStreak(s.History.ConnectFailure, s.Recovery.FailedConnects > 0)
 	}
-	if s.lostSession(next, now) {
-		s.History.RestartedAt = now
-	}
-	s.Failure = next.continueStreak(t, t.Code == next.Code)
+	s.Failure = next.continueStreak(s.Failure, s.Failure.Code == e.Code)
 	return s
 }
 
-// continueStreak is t as the continuation of an earlier streak, if it is the same failure.
-func (t FailureStreak) continueStreak(earlier FailureStreak, same bool) FailureStreak {
-	if same && earlier.Kind == t.Kind {
+// continueStreak returns t as the continuation of an earlier streak, if it is the same failure.
+func (t FailureStreak) continueStreak(earlier FailureStreak, isSame bool) FailureStreak {
+	if isSame && earlier.Kind == t.Kind {
 		t.Since, t.Times = earlier.Since, earlier.Times+1
 	}
 	return t
 }
 
-// lostSession reports whether a failure shows that the engine has lost a session that it had begun: it comes
-// back after an absence, or denies a session whose connect it accepted a while ago.
-func (s Session) lostSession(t FailureStreak, now time.Time) bool {
-	switch {
-	case s.ConnectedAt.IsZero() || t.Op == OpStatus || t.Op == OpConnect:
-		return false
-	case s.Failure.Kind == KindUnreachable && (t.Kind == KindNotReady || t.Kind == KindSessionNotFound):
-		return true
-	}
-	return t.Kind == KindSessionNotFound && (s.Sequence > 0 || now.Sub(s.ConnectedAt) > lostGrace)
-}
-
-// Duration is how long the present trouble has been going on at now; 0 without trouble.
+// Duration is how long the streak has lasted at now; 0 without a failure.
 func (t FailureStreak) Duration(now time.Time) time.Duration {
 	if t.Kind == "" {
 		return 0
@@ -60,34 +57,52 @@ func (t FailureStreak) Duration(now time.Time) time.Duration {
 	return now.Sub(t.Since)
 }
 
-// findingFor is the trouble as a sign of a cause. One failure is chance, two in a row are not.
-func (t FailureStreak) findingFor(code diagnosis.Code, now time.Time) finding {
-	return finding{code: code, since: t.Since, confirmed: t.Times >= 2, evidence: []string{t.String(now)}}
-}
-
 // Err is the streak's last failure as an engine returns it.
 func (t FailureStreak) Err() *EngineError {
-	return &EngineError{Op: t.Op, Kind: t.Kind, Status: t.Status, Code: t.Code, Text: t.Text, RetryAfter: t.RetryAfter}
+	return &EngineError{
+		Op: t.Op, Kind: t.Kind, Status: t.Status, Code: t.Code, Text: t.Text, Reason: t.Reason, RetryAfter: t.RetryAfter,
+	}
+}
+
+// String is one line of evidence.
+func (t FailureStreak) String(now time.Time) string {
+	return fmt.Sprintf("%s, %d× in %s", t.Err().String(), t.Times, t.Duration(now).Round(time.Second))
+}
+
+// causesOfKinds are the causes of errors that say nothing about the session itself.
+var causesOfKinds = map[ErrorKind]diagnosis.Code{
+	KindUnreachable: diagnosis.EngineUnreachable,
+	KindTimeout:     diagnosis.EngineTimeout,
+	KindBadResponse: diagnosis.EngineBadResponse,
+	KindServerError: diagnosis.Engine5xx,
+	KindRateLimited: diagnosis.RateLimited,
+}
+
+// isUnreachable reports whether there was no response, or not of the engine.
+func (t FailureStreak) isUnreachable() bool {
+	return t.Kind == KindUnreachable || t.Kind == KindTimeout || t.Kind == KindBadResponse
 }
 
 // EngineDiagnosis is the diagnosis of an engine that fails this way, without anything about the session itself. It is
 // None if the failure is not the engine's.
 func (t FailureStreak) EngineDiagnosis(now time.Time) diagnosis.Diagnosis {
-	code, ok := unreachableKinds[t.Kind]
-	switch {
-	case ok:
-	case t.Kind == KindServerError:
-		code = diagnosis.Engine5xx
-	case t.Kind == KindRateLimited:
-		code = diagnosis.RateLimited
-	default:
-		return diagnosis.Diagnosis{Code: diagnosis.None}
+	if code, ok := causesOfKinds[t.Kind]; ok {
+		return diagnosis.New(code, t.String(now))
 	}
-	return diagnosis.New(code, t.String(now))
+	return diagnosis.Diagnosis{Code: diagnosis.None}
 }
 
-// String is the trouble as one sentence of evidence.
-func (t FailureStreak) String(now time.Time) string {
-	e := EngineError{Op: t.Op, Kind: t.Kind, Status: t.Status, Code: t.Code, Reason: t.Reason}
-	return fmt.Sprintf("%s, %d× in %s", e.String(), t.Times, t.Duration(now).Round(time.Second))
+// findingFor is the streak as a finding. It is confirmed from the second failure on.
+func (t FailureStreak) findingFor(code diagnosis.Code, now time.Time) finding {
+	return finding{code: code, since: t.Since, confirmed: t.Times >= 2, evidence: []string{t.String(now)}}
+}
+
+// finding is the streak as a finding of its kind; a connect that the engine refuses has a cause of its own. The
+// finding is zero for other kinds.
+func (t FailureStreak) finding(now time.Time) finding {
+	code := causesOfKinds[t.Kind]
+	if t.Kind == KindServerError && t.Op == OpConnect {
+		code = diagnosis.ConnectFailing
+	}
+	return t.findingFor(code, now)
 }

@@ -8,12 +8,12 @@ import (
 
 // History is what the diagnosis needs beyond the present failure, which the next response replaces.
 type History struct {
-	PollFailure    FailureStreak `json:"poll_failure"`    // the last poll for the QR, if it failed; other calls do not clear it
-	ConnectFailure FailureStreak `json:"connect_failure"` // the last failed connect; valid while Recovery.FailedConnects > 0
+	PollFailure    FailureStreak `json:"poll_failure"`    // of the last poll for the QR; other calls do not clear it
+	ConnectFailure FailureStreak `json:"connect_failure"` // valid while Recovery.FailedConnects > 0
 	RestartedAt    time.Time     `json:"restarted_at"`    // when qrgate last found that the engine had lost the session
 	Named          NamedCause    `json:"named"`           // the last cause that the engine named
-	EndedAt        time.Time     `json:"ended_at"`        // when the engine last reported the end of the session with a cause
-	StaleQRAt      time.Time     `json:"stale_qr_at"`     // when the engine last returned a code that it says has expired
+	EndedAt        time.Time     `json:"ended_at"`        // when the engine last reported a disconnect with its cause
+	StaleQRAt      time.Time     `json:"stale_qr_at"`     // when the engine last returned an expired code
 
 	ConnectingAt      time.Time `json:"connecting_at"`      // when the engine last reported the state connecting
 	DisconnectedSince time.Time `json:"disconnected_since"` // since when it reports disconnected; zero if it does not

@@ -12,7 +12,7 @@ func TestSession_NamesTheRequestOfItsAcquisition(t *testing.T) {
 	t.Parallel()
 	by := func(name string) session.Request { return session.Request{ID: name, Trace: "trace of " + name} }
 	created := session.Session{}.WithCreateRequest(by("create"))
-	connected := created.ConnectedBy(by("connect")).AfterConnect(session.Connect, t0)
+	connected := created.ConnectedBy(by("connect")).AfterConnect(t0)
 	request := func(s session.Session, r session.Request, at time.Time) session.Session {
 		return s.RequestQR(at).WithQRRequest(r, s)
 	}
@@ -24,7 +24,7 @@ func TestSession_NamesTheRequestOfItsAcquisition(t *testing.T) {
 		"its first connect":                {connected, "connect", "create"},
 		"a request that joins":             {request(connected, by("qr"), after(time.Second)), "connect", "create"},
 		"a request after a pause":          {request(connected.GiveUp(after(time.Minute)), by("qr"), after(2*time.Minute)), "qr", "create"},
-		"a second connect":                 {connected.ConnectedBy(by("again")).AfterConnect(session.Connect, after(time.Minute)), "again", "again"},
+		"a second connect":                 {connected.ConnectedBy(by("again")).AfterConnect(after(time.Minute)), "again", "again"},
 		"a connect of an unknown session":  {session.Session{}.ConnectedBy(by("connect")), "connect", "connect"},
 		"a request for an unknown session": {request(session.Session{State: session.Unknown}, by("qr"), t0), "qr", "qr"},
 	} {

@@ -6,59 +6,51 @@ import (
 	"qrgate/internal/secret"
 )
 
-// TTLs of a code when the engine states none (ADR 0011): both libraries show the first code of a connect
-// for 60 s and each later one for 20 s.
 const (
+	// FirstQRTTL and RefreshQRTTL are the lifetimes of a code when the engine states none (ADR 0011): both libraries show
+	// the first code of a connect for 60 s and each later one for 20 s.
 	FirstQRTTL   = 60 * time.Second
 	RefreshQRTTL = 20 * time.Second
+	// RevalidateAfter is the age from which a code is returned only if a poll within RevalidatedFor returned it, too: an
+	// engine's own expiry is often longer than the real lifetime.
+	RevalidateAfter = 15 * time.Second
+	RevalidatedFor  = 2 * time.Second
 )
 
-// RevalidateAfter is the age from which a code is handed out only if a recent poll saw it still current:
-// an engine's own expiry is often longer than the code really lives.
-const RevalidateAfter = 15 * time.Second
-
-// RevalidatedFor is how recent that poll must be.
-const RevalidatedFor = 2 * time.Second
-
-// QR is one code as the engine hands it out. The text inside it is opaque: its format has changed before.
+// QR is one code as the engine returns it.
 type QR struct {
-	Image       secret.Secret // a data URL of a PNG; a pairing credential
+	Image       secret.Secret // a data URL; a pairing credential
 	Sequence    int           // 1 for the first code of a connect
-	SeenAt      time.Time     // when it was first seen
-	ConfirmedAt time.Time     // the last poll that found it still current
+	SeenAt      time.Time     // when a poll first returned it
+	ConfirmedAt time.Time     // when a poll last returned it
 	ExpiresAt   time.Time     // on qrgate's clock
 
 	SuspectSince time.Time // when the engine was last found unreachable; before a poll after it, the code may be dead
 }
 
-// Present reports whether there is a code at all.
+// Present reports whether there is a code.
 func (q QR) Present() bool { return !q.Image.Empty() }
 
-// TTL is the life that remains at now; negative when the code has expired.
+// TTL is the lifetime that remains at now; negative after the expiry.
 func (q QR) TTL(now time.Time) time.Duration { return q.ExpiresAt.Sub(now) }
 
-// Fresh reports whether the code may be handed out at now: it is there, enough of its life is left for
-// a person to take up a phone and scan it, and it is young or was confirmed lately. Enough is a quarter of
-// its life, at most ten seconds.
+// Fresh reports whether the code may be returned to a client at now: it is usable, and young or recently confirmed.
 func (q QR) Fresh(now time.Time) bool {
 	return q.Usable(now) && !q.NeedsRevalidation(now)
 }
 
-// Usable reports whether enough of the code's life is left for a person to take up a phone and scan it, and nothing
-// is known against it.
+// Usable reports whether a person still has time to take a phone and scan the code, and the engine was not unreachable
+// since the last poll.
 func (q QR) Usable(now time.Time) bool {
-	return q.Present() && q.TTL(now) >= q.minTTL() && !q.IsSuspect()
+	return q.Present() && !now.After(q.UsableUntil()) && !q.SuspectSince.After(q.ConfirmedAt)
 }
 
-// IsSuspect reports whether the engine was unreachable since the code was last confirmed.
-func (q QR) IsSuspect() bool { return q.SuspectSince.After(q.ConfirmedAt) }
+// UsableUntil is when a quarter of the code's lifetime is left, at most ten seconds.
+func (q QR) UsableUntil() time.Time {
+	return q.ExpiresAt.Add(-min(10*time.Second, q.ExpiresAt.Sub(q.SeenAt)/4))
+}
 
-// UsableUntil is when too little of the code's life is left.
-func (q QR) UsableUntil() time.Time { return q.ExpiresAt.Add(-q.minTTL()) }
-
-// NeedsRevalidation reports whether the code is old enough that only a new poll can tell if it is still current.
+// NeedsRevalidation reports whether the code is so old that only a new poll shows whether it is current.
 func (q QR) NeedsRevalidation(now time.Time) bool {
 	return now.Sub(q.SeenAt) > RevalidateAfter && now.Sub(q.ConfirmedAt) > RevalidatedFor
 }
-
-func (q QR) minTTL() time.Duration { return min(10*time.Second, q.ExpiresAt.Sub(q.SeenAt)/4) }

@@ -1,6 +1,10 @@
 package session
 
-import "strconv"
+import (
+	"cmp"
+	"strconv"
+	"strings"
+)
 
 // MaxIDLength is the longest session id accepted in a path, in bytes.
 const MaxIDLength = 100
@@ -11,10 +15,9 @@ type Ref struct {
 	Name string `json:"name,omitempty"` // the sessionId that the client chose
 }
 
-// ParseRef reads an id from a path. Digits are the engine's integer; a sessionId of digits alone is
-// possible, so the text is kept as the name's candidate by the caller, not here.
-// It reports false for anything outside ^[A-Za-z0-9_-]{1,100}$.
-func ParseRef(id string) (Ref, bool) {
+// ParseRef reads an id from a path: digits are the engine's integer, anything else a name. A sessionId of digits alone
+// is possible; the caller keeps the text for that. ok is false outside ^[A-Za-z0-9_-]{1,100}$.
+func ParseRef(id string) (r Ref, ok bool) {
 	if !ValidID(id) {
 		return Ref{}, false
 	}
@@ -24,23 +27,15 @@ func ParseRef(id string) (Ref, bool) {
 	return Ref{Name: id}, true
 }
 
-// ValidID reports whether id is within ^[A-Za-z0-9_-]{1,100}$.
+// ValidID reports whether id matches ^[A-Za-z0-9_-]{1,100}$.
 func ValidID(id string) bool {
-	if id == "" || len(id) > MaxIDLength {
-		return false
-	}
-	for i := range len(id) {
-		c := id[i]
-		ok := c == '_' || c == '-' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
-		if !ok {
-			return false
-		}
-	}
-	return true
+	return id != "" && len(id) <= MaxIDLength && strings.IndexFunc(id, func(c rune) bool {
+		return c != '_' && c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z')
+	}) < 0
 }
 
-// URLSegment is how the engine is asked for this session: the integer when it is known, which every version
-// of the engine accepts, else the name.
+// URLSegment names the session in a URL of the engine: by the integer if known, which every version of the engine
+// accepts, else by the name.
 func (r Ref) URLSegment() string {
 	if r.ID > 0 {
 		return strconv.FormatInt(r.ID, 10)
@@ -48,8 +43,7 @@ func (r Ref) URLSegment() string {
 	return r.Name
 }
 
-// CacheKey is the one name under which a session is kept: its integer, or its name behind a mark that no
-// integer has.
+// CacheKey is the key under which a session is stored. The prefix of a name separates it from integers.
 func (r Ref) CacheKey() string {
 	if r.ID > 0 {
 		return strconv.FormatInt(r.ID, 10)
@@ -57,14 +51,13 @@ func (r Ref) CacheKey() string {
 	return "n:" + r.Name
 }
 
-// AcquisitionID names the acquisition of a tenant's session, for correlating events and spans. It must not be
-// a metric label.
+// AcquisitionID names the acquisition of a tenant's session in events and spans. It must not be a metric label.
 func AcquisitionID(t Tenant, key string) string { return string(t) + "/" + key }
 
-// IsZero reports whether the ref names nothing.
-func (r Ref) IsZero() bool { return r.ID == 0 && r.Name == "" }
+// IsZero reports whether the ref is empty.
+func (r Ref) IsZero() bool { return r == Ref{} }
 
-// Matches reports whether two refs name the same session. Integers that differ are two sessions, whatever their names.
+// Matches reports whether two refs name the same session. Different integers are two sessions, whatever their names.
 func (r Ref) Matches(other Ref) bool {
 	if r.ID > 0 && other.ID > 0 {
 		return r.ID == other.ID
@@ -72,7 +65,7 @@ func (r Ref) Matches(other Ref) bool {
 	return r.Name != "" && r.Name == other.Name
 }
 
-// String is how logs and events name a session: by the client's own id where it is known.
+// String names a session in logs and events: by the client's own id where it is known.
 func (r Ref) String() string {
 	if r.Name != "" {
 		return r.Name
@@ -82,11 +75,5 @@ func (r Ref) String() string {
 
 // Merge fills the parts that r lacks from other.
 func (r Ref) Merge(other Ref) Ref {
-	if r.ID == 0 {
-		r.ID = other.ID
-	}
-	if r.Name == "" {
-		r.Name = other.Name
-	}
-	return r
+	return Ref{ID: cmp.Or(r.ID, other.ID), Name: cmp.Or(r.Name, other.Name)}
 }

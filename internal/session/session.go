@@ -1,40 +1,66 @@
+// Package session is the domain model that all packages share: Session, QR, Ref, State, Engine, EngineError, Event and
+// Snapshot, the pure functions that take a session to its next value, and the rules that diagnose why it has no QR.
+//
+// It does no I/O, reads no clock and starts no goroutine. docs/ARCHITECTURE.md shows the packages and the path of one
+// request through them.
 package session
 
 import "time"
 
-// Session is what is known about one session of one tenant. It is a value: AfterPoll, AfterConnect and the other
-// methods return the next one, and nothing here reads a clock.
+// State is what a session is doing. The API has fewer states; package compat translates (contract 3.2).
+type State string
+
+// The states of a session.
+const (
+	Unknown      State = "unknown"
+	Created      State = "created"       // it exists at the engine and has not been connected yet
+	Connecting   State = "connecting"    // a QR is being obtained
+	AwaitingScan State = "awaiting_scan" // a QR is there and waits for a phone
+	Connected    State = "connected"     // paired with a phone
+	Disconnected State = "disconnected"  // not paired, and no QR is being obtained
+	Failed       State = "failed"        // the engine gave up, or qrgate did; the diagnosis has the cause
+)
+
+// States lists every state, in the order in which a session usually passes through them.
+func States() []State {
+	return []State{Unknown, Created, Connecting, AwaitingScan, Connected, Disconnected, Failed}
+}
+
+// Acquiring reports whether a QR is wanted and has not been scanned.
+func (s State) Acquiring() bool { return s == Connecting || s == AwaitingScan }
+
+// Session is what is known about one session of one tenant. It is a value: its methods return the next one.
 type Session struct {
 	Ref   Ref       `json:"ref"`
 	State State     `json:"state"`
 	Since time.Time `json:"since"` // when State began
-	QR    QR        `json:"-"`     // stored apart, with its remaining life as TTL
+	QR    QR        `json:"-"`     // stored apart, with its remaining lifetime as TTL
 
 	AuthorizedAt   time.Time `json:"authorized_at"`   // when the engine last accepted this credential for this session
 	CreatedHere    bool      `json:"created_here"`    // it was created through qrgate
-	EverPaired     bool      `json:"ever_paired"`     // it was seen paired at some time
-	ConnectedAt    time.Time `json:"connected_at"`    // when the engine last accepted a connect that passed here
+	EverPaired     bool      `json:"ever_paired"`     // the engine reported it as paired at some time
+	ConnectedAt    time.Time `json:"connected_at"`    // when the engine last accepted a connect that passed through qrgate
 	AcquiringSince time.Time `json:"acquiring_since"` // when the present acquisition began; zero without one
 
 	Sequence         int           `json:"sequence"` // codes seen since ConnectedAt
 	Polls            int           `json:"polls"`    // since AcquiringSince
 	LastPolledAt     time.Time     `json:"last_polled_at"`
-	StateConfirmedAt time.Time     `json:"state_confirmed_at"` // the last answer that told the state
-	StateQueriedAt   time.Time     `json:"state_queried_at"`   // the last poll for the state alone, whatever came of it
-	CodeReportedAt   time.Time     `json:"code_reported_at"`   // the last answer that told of a code and did not show it
+	StateConfirmedAt time.Time     `json:"state_confirmed_at"` // the last response that contained the state
+	StateQueriedAt   time.Time     `json:"state_queried_at"`   // the last poll for the state alone, whatever its result
+	CodeReportedAt   time.Time     `json:"code_reported_at"`   // the last response that mentioned a code without its image
 	Recovery         Recovery      `json:"recovery"`
 	Failure          FailureStreak `json:"failure"`
 	History          History       `json:"history"`
-	Reason           string        `json:"reason"`         // what the engine says of the last disconnect since ConnectedAt
+	Reason           string        `json:"reason"`         // the engine's last disconnect reason since ConnectedAt
 	LostByEngine     bool          `json:"lost_by_engine"` // the engine lost a session that it had begun
 
-	// Polls are scheduled from the start of the acquisition, or anew when nothing before counts any more: the engine
-	// lost the session, its codes expired, or its connects failed.
+	// Polls are scheduled from the start of the acquisition. They start anew when the engine lost the session, its codes
+	// expired, or its connects failed.
 	ScheduleStartedAt time.Time `json:"schedule_started_at"`
 	ScheduledPolls    int       `json:"scheduled_polls"`
 
-	Request     Request `json:"request"`     // the request that the acquisition goes back to
-	Traceparent string  `json:"traceparent"` // of the request that everything began with: the create, or a later connect
+	Request     Request `json:"request"`     // the request that began the acquisition
+	Traceparent string  `json:"traceparent"` // of the first request: the create, or a later connect
 }
 
 // Recovery records the recovery steps that qrgate took.
@@ -43,69 +69,71 @@ type Recovery struct {
 	ForcedAt      time.Time `json:"forced_at"`
 	RestartedAt   time.Time `json:"restarted_at"`
 
-	FailedConnects int       `json:"failed_connects"` // in a row; 0 once one was accepted
-	LastTriedAt    time.Time `json:"last_tried_at"`   // the last of them
+	FailedConnects int       `json:"failed_connects"` // in a row; 0 after an accepted connect
+	LastTriedAt    time.Time `json:"last_tried_at"`   // the last connect, accepted or not
 }
 
-// FailureStreak is the engine's present kind of failure: one kind, since when, how often in a row.
-type FailureStreak struct {
-	Kind       ErrorKind     `json:"kind"`
-	Op         string        `json:"op"`
-	Status     int           `json:"status"`
-	Code       string        `json:"code"`
-	Text       string        `json:"text"`
-	Reason     string        `json:"reason"` // why no answer came
-	Since      time.Time     `json:"since"`
-	LastAt     time.Time     `json:"last_at"`
-	Times      int           `json:"times"`
-	RetryAfter time.Duration `json:"retry_after"`
-}
+const (
+	// AcquireTimeout is how long one acquisition lasts before it is given up.
+	AcquireTimeout = 60 * time.Second
+	// ConnectGrace is how long after a connect the state "disconnected" proves nothing.
+	ConnectGrace = 10 * time.Second
+	// lostGrace is the age of a connect from which "no such session" means that the engine lost it.
+	lostGrace = 5 * time.Second
+	// dropDelay is how long an engine must report a session as disconnected that it reported as connecting before.
+	dropDelay = 2 * time.Second
+	// maxCodeLife bounds the expiry that an engine states: the documents' own examples state five minutes.
+	maxCodeLife = 10 * time.Minute
+)
 
-// AfterPoll is the session after a poll of the engine that ended at now in o, or in err.
-func (s Session) AfterPoll(o SessionReport, err error, now time.Time) Session {
-	s.Ref = s.Ref.Merge(o.Ref)
+// AfterPoll returns the session after a poll of the engine that ended at now with r, or with err.
+func (s Session) AfterPoll(r SessionReport, err error, now time.Time) Session {
+	s.Ref = s.Ref.Merge(r.Ref)
 	s.LastPolledAt, s.Polls, s.ScheduledPolls = now, s.Polls+1, s.ScheduledPolls+1
-	kind := KindOf(err)
-	if kind == KindUnreachable && s.QR.Present() {
-		s.QR.SuspectSince = now
-	}
-	if kind.Authorized() {
+	if KindOf(err).Authorized() {
 		s.AuthorizedAt = now
 	}
-	if kind == "" {
-		return s.detectRestart(kind).clearFailure().applySuccess(o, now)
+	failure := AsEngineError(err)
+	if failure == nil {
+		return s.applySuccess(r, now)
 	}
-	s = s.detectRestart(kind).recordReason(o, now).recordFailure(err, now)
-	if op := s.Failure.Op; (op == OpStatus || op == OpList) && (kind == KindNotReady || kind == KindSessionNotFound) {
-		s.StateConfirmedAt = now // a session that the engine denies is not linked
+	isLost := s.isLost(failure, now)
+	s = s.recordReason(r, now).recordFailure(failure, now)
+	if isLost {
+		s.LostByEngine, s.History.RestartedAt = true, now
 	}
-	switch kind {
-	case KindKeyRefused:
-		return s.stop(now)
-	case KindNotReady:
-		return s.clearQR(now).noteConnecting(o.State, now).noteDisconnected(o.State, now)
-	case KindAlreadyPaired:
+	kind, isDenied := failure.Kind, failure.Kind == KindNotReady || failure.Kind == KindSessionNotFound
+	if isDenied && (failure.Op == OpStatus || failure.Op == OpList) {
+		s.StateConfirmedAt = now // a session that the engine denies is not paired
+	}
+	switch {
+	case kind == KindUnreachable:
+		return s.SuspectQR(now)
+	case kind == KindNotReady:
+		return s.clearQR(now).recordConnecting(r.State, now).recordDisconnected(r.State, now)
+	case kind == KindAlreadyPaired:
 		return s.markPaired(now)
-	case KindSessionNotFound:
-		if s.Failure.Op == OpStatus {
-			return s // engines deny there what they serve elsewhere (contract C18)
-		}
-		if s.ConnectedAt.IsZero() && !s.CreatedHere {
-			return s.stop(now)
-		}
-		s.LostByEngine = s.LostByEngine || !s.ConnectedAt.IsZero() && (s.Sequence > 0 || now.Sub(s.ConnectedAt) > lostGrace)
+	case kind == KindSessionNotFound && failure.Op == OpStatus:
+		return s // engines deny there what they serve elsewhere (contract C18)
+	case kind == KindKeyRefused, kind == KindSessionNotFound && s.ConnectedAt.IsZero() && !s.CreatedHere:
+		return s.stop(now)
+	case kind == KindSessionNotFound:
 		return s.clearQR(now)
 	}
 	return s
 }
 
-// detectRestart notices an engine that comes back after it could not be reached: it was restarted, and what
-// it had begun is gone.
-func (s Session) detectRestart(kind ErrorKind) Session {
-	if s.Failure.Kind == KindUnreachable && !s.ConnectedAt.IsZero() && (kind == KindNotReady || kind == KindSessionNotFound) {
-		s.LostByEngine = true
+// isLost reports whether a failed poll shows that the engine lost a session that it had begun: the engine was
+// unreachable and has no code now, or it denies a session whose connect it accepted a while ago.
+func (s *Session) isLost(failure *EngineError, now time.Time) bool {
+	isDenied := failure.Kind == KindSessionNotFound
+	switch {
+	case s.ConnectedAt.IsZero():
+		return false
+	case s.Failure.Kind == KindUnreachable:
+		return isDenied || failure.Kind == KindNotReady
 	}
-	return s
+	return isDenied && failure.Op != OpStatus && (s.Sequence > 0 || now.Sub(s.ConnectedAt) > lostGrace)
 }
 
 // stop ends an acquisition that the engine does not allow the caller.
@@ -114,91 +142,85 @@ func (s Session) stop(now time.Time) Session {
 	return s.setState(Unknown, now)
 }
 
-// applySuccess takes an answer without a fault.
-func (s Session) applySuccess(o SessionReport, now time.Time) Session {
-	s.LostByEngine = false
-	s = s.recordReason(o, now).noteConnecting(o.State, now)
-	if o.State != Unknown {
+func (s Session) applySuccess(r SessionReport, now time.Time) Session {
+	s.Failure, s.LostByEngine = FailureStreak{}, false
+	s = s.recordReason(r, now).recordConnecting(r.State, now)
+	if r.State != Unknown {
 		s.StateConfirmedAt = now
 	}
 	switch {
-	case o.State == Connected:
+	case r.State == Connected:
 		return s.markPaired(now)
-	case !o.Image.Empty() && o.Expiry.Known && o.Expiry.In <= 0:
+	case !r.Image.Empty() && r.Expiry.Known && r.Expiry.In <= 0:
 		s.History.StaleQRAt = now
-	case !o.Image.Empty():
-		return s.applyQR(o, now)
-	case o.State == Disconnected || o.State == Failed:
-		return s.applyDisconnected(o.State, now)
-	case o.State == AwaitingScan:
+	case !r.Image.Empty():
+		return s.applyQR(r, now)
+	case r.State == Disconnected || r.State == Failed:
+		return s.applyDisconnected(r.State, now)
+	case r.State == AwaitingScan:
 		s.CodeReportedAt = now
-		return s
-	case o.State == Created && s.State == Unknown, o.State == Connecting && !s.State.Acquiring():
-		return s.setState(o.State, now)
+	case r.State == Created && s.State == Unknown, r.State == Connecting && !s.State.Acquiring():
+		return s.setState(r.State, now)
 	}
 	return s
 }
 
-// recordReason takes what an answer says of the session's last disconnect. A list says it beside a QR that is missing.
-func (s Session) recordReason(o SessionReport, now time.Time) Session {
-	if o.Reason != "" {
-		s.Reason, s.History = o.Reason, s.History.RecordDisconnect(o, now)
+// recordReason records the disconnect reason of a response. A list contains it beside a missing QR.
+func (s Session) recordReason(r SessionReport, now time.Time) Session {
+	if r.Reason != "" {
+		s.Reason, s.History = r.Reason, s.History.RecordDisconnect(r, now)
 	}
 	return s
 }
 
-// applyQR takes a code: the one we have, confirmed, or a new one.
-func (s Session) applyQR(o SessionReport, now time.Time) Session {
-	if s.QR.Image.Equal(o.Image) {
+// applyQR confirms the present code, or takes a new one.
+func (s Session) applyQR(r SessionReport, now time.Time) Session {
+	if s.QR.Image.Equal(r.Image) {
 		s.QR.ConfirmedAt = now
 		return s
 	}
 	s.Sequence++
-	life := RefreshQRTTL
+	ttl := RefreshQRTTL
 	if s.Sequence == 1 {
-		life = FirstQRTTL
+		ttl = FirstQRTTL
 	}
-	if o.Expiry.Known {
-		life = min(o.Expiry.In, maxCodeLife)
+	if r.Expiry.Known {
+		ttl = min(r.Expiry.In, maxCodeLife)
 	}
-	s.QR = QR{Image: o.Image, Sequence: s.Sequence, SeenAt: now, ConfirmedAt: now, ExpiresAt: now.Add(life)}
+	s.QR = QR{Image: r.Image, Sequence: s.Sequence, SeenAt: now, ConfirmedAt: now, ExpiresAt: now.Add(ttl)}
 	return s.setState(AwaitingScan, now)
 }
 
-// maxCodeLife bounds what an engine may claim: the documents' own examples say five minutes.
-const maxCodeLife = 10 * time.Minute
-
-// clearQR drops a code that the engine no longer has.
+// clearQR drops a code that the engine no longer has. A paired session stays paired until the engine reports a state.
 func (s Session) clearQR(now time.Time) Session {
 	s.QR = QR{}
-	switch {
-	case s.State == AwaitingScan:
+	if s.State == AwaitingScan {
 		return s.setState(Connecting, now)
-	case s.State == Connected:
-		return s // a paired session has no QR; only a state shows that it is no longer paired
 	}
 	return s
 }
 
-// applyDisconnected takes "disconnected" or "error". While a QR is being obtained that is no news for a while:
-// engines show a fresh session so until its socket is up (contract 7, quirks 5 and 7).
+// applyDisconnected applies the states disconnected and error. During an acquisition they prove nothing for a while:
+// engines report a new session so until its socket is open (contract 7, quirks 5 and 7).
 func (s Session) applyDisconnected(state State, now time.Time) Session {
-	if s.State.Acquiring() && !s.AcquiringSince.IsZero() {
-		if s.State == AwaitingScan && s.QR.TTL(now) > 0 {
-			return s
-		}
-		if s.State == AwaitingScan {
-			return s.codesExpired(state, now)
-		}
-		return s.noteDisconnected(state, now)
+	isAcquiring := s.State.Acquiring() && !s.AcquiringSince.IsZero()
+	switch {
+	case isAcquiring && s.State == Connecting:
+		return s.recordDisconnected(state, now)
+	case isAcquiring && s.QR.TTL(now) > 0:
+		return s
+	case isAcquiring && now.Sub(s.AcquiringSince) < AcquireTimeout:
+		return s.clearQR(now) // the codes expired
+	case isAcquiring:
+		s.AcquiringSince = time.Time{}
 	}
 	s.QR = QR{}
 	return s.setState(state, now)
 }
 
-// noteDisconnected takes the engine's word that a session without a code is disconnected. Later than ConnectGrace after
-// the connect, and not between two codes, it means that the engine has lost the session.
-func (s Session) noteDisconnected(state State, now time.Time) Session {
+// recordDisconnected records that the engine reports a session without a code as disconnected. Later than ConnectGrace
+// after the connect, and not between two codes, the engine has lost the session.
+func (s Session) recordDisconnected(state State, now time.Time) Session {
 	if state != Disconnected && state != Failed || s.State != Connecting {
 		return s
 	}
@@ -206,42 +228,20 @@ func (s Session) noteDisconnected(state State, now time.Time) Session {
 		s.History.DisconnectedSince = now
 	}
 	s.History.DisconnectedAt = now
-	late := now.Sub(s.ConnectedAt) > ConnectGrace
-	dropped := s.History.ConnectingAt.After(s.ConnectedAt) && now.Sub(s.History.DisconnectedSince) >= dropDelay
-	if !s.ConnectedAt.IsZero() && s.Sequence == 0 && (late || dropped) {
+	isLate := now.Sub(s.ConnectedAt) > ConnectGrace
+	isDropped := s.History.ConnectingAt.After(s.ConnectedAt) && now.Sub(s.History.DisconnectedSince) >= dropDelay
+	if !s.ConnectedAt.IsZero() && s.Sequence == 0 && (isLate || isDropped) {
 		s.LostByEngine = true
 	}
 	return s
 }
 
-// noteConnecting takes the engine's word that it is connecting a session.
-func (s Session) noteConnecting(state State, now time.Time) Session {
+func (s Session) recordConnecting(state State, now time.Time) Session {
 	if state == Connecting {
 		s.History.ConnectingAt, s.History.DisconnectedSince = now, time.Time{}
 	}
 	return s
 }
-
-// dropDelay is how long an engine must call a session disconnected that it was connecting before.
-const dropDelay = 2 * time.Second
-
-// codesExpired is the end of a connect's codes: the acquisition continues if it is young, else it ends.
-func (s Session) codesExpired(state State, now time.Time) Session {
-	if now.Sub(s.AcquiringSince) < AcquireTimeout {
-		return s.clearQR(now)
-	}
-	s.QR, s.AcquiringSince = QR{}, time.Time{}
-	return s.setState(state, now)
-}
-
-// AcquireTimeout is how long one acquisition lasts before it is given up.
-const AcquireTimeout = 60 * time.Second
-
-// lostGrace is the age of a connect from which "no such session" means that the engine lost it.
-const lostGrace = 5 * time.Second
-
-// ConnectGrace is how long after a connect an engine's "disconnected" still means nothing.
-const ConnectGrace = 10 * time.Second
 
 func (s Session) markPaired(now time.Time) Session {
 	s.QR, s.EverPaired, s.AcquiringSince, s.Recovery.FailedConnects = QR{}, true, time.Time{}, 0
@@ -249,42 +249,39 @@ func (s Session) markPaired(now time.Time) Session {
 	return s.setState(Connected, now)
 }
 
-// AfterConnect is the session after the engine accepted a connect or restart at now.
-func (s Session) AfterConnect(how ConnectMode, now time.Time) Session {
-	s = s.clearFailure()
+// AfterConnect returns the session after the engine accepted a connect or restart at now.
+func (s Session) AfterConnect(now time.Time) Session {
 	if s.LostByEngine || s.Sequence > 0 || s.Recovery.FailedConnects > 0 {
 		s.ScheduleStartedAt, s.ScheduledPolls = now, 0
 	}
-	if s.Recovery.FailedConnects > 0 && now.Sub(s.AcquiringSince) > ConnectGrace {
-		s = s.StartAcquiring(now) // the time until now was spent on getting a connect accepted
+	isLongRefused := s.Recovery.FailedConnects > 0 && now.Sub(s.AcquiringSince) > ConnectGrace
+	if s.AcquiringSince.IsZero() || isLongRefused {
+		s = s.StartAcquiring(now)
 	}
-	s.ConnectedAt, s.AuthorizedAt = now, now
+	s.ConnectedAt, s.AuthorizedAt, s.Failure = now, now, FailureStreak{}
 	s.QR, s.Sequence, s.LastPolledAt, s.LostByEngine, s.Reason = QR{}, 0, time.Time{}, false, ""
 	s.Recovery.FailedConnects, s.Recovery.LastTriedAt = 0, now
 	s.History.DisconnectedSince = time.Time{}
-	if s.AcquiringSince.IsZero() {
-		s = s.StartAcquiring(now)
-	}
 	return s.setState(Connecting, now)
 }
 
-// StartAcquiring is the session when a new acquisition begins at now.
+// StartAcquiring returns the session when a new acquisition begins at now.
 func (s Session) StartAcquiring(now time.Time) Session {
 	s.AcquiringSince, s.Polls = now, 0
 	s.ScheduleStartedAt, s.ScheduledPolls = now, 0
 	return s
 }
 
-// AfterConnectError is the session after a connect or restart failed at now.
+// AfterConnectError returns the session after a connect or restart failed at now.
 func (s Session) AfterConnectError(err error, now time.Time) Session {
-	s = s.recordFailure(err, now)
+	s = s.recordFailure(AsEngineError(err), now)
 	s.Recovery.FailedConnects, s.Recovery.LastTriedAt = s.Recovery.FailedConnects+1, now
 	switch KindOf(err) {
 	case KindAlreadyPaired:
 		s.AuthorizedAt = now
 		return s.markPaired(now)
 	case KindSessionNotFound, KindKeyRefused:
-		return s.stop(now) // nothing can be connected there; retries would only cost calls
+		return s.stop(now) // a retry cannot succeed and would only use calls
 	case KindServerError, KindTimeout, KindUnreachable, KindRateLimited, KindBadResponse:
 		if s.AcquiringSince.IsZero() {
 			s = s.StartAcquiring(now)
@@ -299,15 +296,9 @@ func (s *Session) RateLimited() bool {
 	return s.Recovery.FailedConnects > 0 && s.History.ConnectFailure.Kind == KindRateLimited
 }
 
-// MarkStateQueried remembers that qrgate asked for the state at now.
-func (s Session) MarkStateQueried(now time.Time) Session {
-	s.StateQueriedAt = now
-	return s
-}
-
-// MarkRecovery remembers which recovery step was made at now.
-func (s Session) MarkRecovery(how ConnectMode, now time.Time) Session {
-	switch how {
+// MarkRecovery returns the session after a recovery step at now.
+func (s Session) MarkRecovery(mode ConnectMode, now time.Time) Session {
+	switch mode {
 	case Connect:
 		s.Recovery.ReconnectedAt = now
 	case Force:
@@ -318,7 +309,7 @@ func (s Session) MarkRecovery(how ConnectMode, now time.Time) Session {
 	return s
 }
 
-// RequestQR is the session after a client requested the QR at now.
+// RequestQR returns the session after a client requested the QR at now. Without an acquisition it begins one.
 func (s Session) RequestQR(now time.Time) Session {
 	if !s.RequestStartsAcquisition(now) {
 		return s
@@ -343,7 +334,7 @@ func (s *Session) RequestStartsAcquisition(now time.Time) bool {
 	return s.AcquiringSince.IsZero()
 }
 
-// SuspectQR is the session after the engine was unreachable at the given time: its code needs one more poll.
+// SuspectQR returns the session after the engine was unreachable at the given time: its code needs one more poll.
 func (s Session) SuspectQR(at time.Time) Session {
 	if s.QR.Present() && at.After(s.QR.SuspectSince) {
 		s.QR.SuspectSince = at
@@ -351,17 +342,17 @@ func (s Session) SuspectQR(at time.Time) Session {
 	return s
 }
 
-// QRUsable reports whether a code is there that a phone can still scan, as far as is known.
+// QRUsable reports whether there is a code that a phone can still scan, as far as is known.
 func (s *Session) QRUsable(now time.Time) bool { return s.QR.Usable(now) && !s.codeDead() }
 
-// GiveUp ends the acquisition: its time is over without a QR, or nobody wants one.
+// GiveUp ends the acquisition: its time is over without a QR, or no client waits for one. Expired codes are no failure.
 func (s Session) GiveUp(now time.Time) Session {
 	s.AcquiringSince = time.Time{}
 	switch {
 	case s.State != Connecting:
 		return s
 	case s.Sequence > 0:
-		return s.setState(Disconnected, now) // its codes ran out, which is no failure
+		return s.setState(Disconnected, now)
 	}
 	return s.setState(Failed, now)
 }
@@ -370,10 +361,5 @@ func (s Session) setState(state State, now time.Time) Session {
 	if s.State != state {
 		s.State, s.Since = state, now
 	}
-	return s
-}
-
-func (s Session) clearFailure() Session {
-	s.Failure = FailureStreak{}
 	return s
 }

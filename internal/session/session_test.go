@@ -22,7 +22,7 @@ func fault(k session.ErrorKind) error { return &session.EngineError{Op: session.
 
 // began is a session whose connect was accepted at t0.
 func began() session.Session {
-	return session.Session{Ref: session.Ref{ID: 1}, CreatedHere: true}.AfterConnect(session.Connect, t0)
+	return session.Session{Ref: session.Ref{ID: 1}, CreatedHere: true}.AfterConnect(t0)
 }
 
 func TestWhatALookMakesOfASession(t *testing.T) {
@@ -92,7 +92,7 @@ func TestAnEngineThatComesBackHasForgotten(t *testing.T) {
 	if s = s.AfterPoll(session.SessionReport{}, fault(session.KindNotReady), after(2*time.Second)); !s.LostByEngine {
 		t.Error("an engine that came back without a code must be asked to connect again")
 	}
-	if s = s.AfterConnect(session.Connect, after(3*time.Second)); s.LostByEngine {
+	if s = s.AfterConnect(after(3*time.Second)); s.LostByEngine {
 		t.Error("a new connect heals it")
 	}
 }

@@ -81,7 +81,7 @@ func connect(ctx context.Context, s *probes.Session, state session.Session) (ses
 			break
 		}
 		if err = s.Connect(ctx); err == nil {
-			return state.AfterConnect(session.Connect, time.Now()), nil
+			return state.AfterConnect(time.Now()), nil
 		}
 		state = state.AfterConnectError(err, time.Now())
 		if kind := session.KindOf(err); kind != session.KindServerError && kind != session.KindTimeout {
