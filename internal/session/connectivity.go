@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"qrgate/internal/diagnosis"
@@ -71,17 +72,15 @@ func CrossCheck(d diagnosis.Diagnosis, r ConnectivityResult, now time.Time) diag
 	return d.WithEvidence(fmt.Sprintf("qrgate itself failed %s ago, at %s: %s", ago, r.Step, r.Code))
 }
 
+// networkCauses are the causes that probably affect an engine, too, if qrgate has found them for itself.
+var networkCauses = []diagnosis.Code{
+	diagnosis.DNSFailed, diagnosis.NetworkBlocked, diagnosis.TLSIntercepted, diagnosis.ProxyRefused,
+	diagnosis.WhatsAppSilent, diagnosis.WhatsAppUnavailable,
+}
+
+func isNetworkCause(c diagnosis.Code) bool { return slices.Contains(networkCauses, c) }
+
 // isUpstreamPathCause reports whether a cause lies between an engine and WhatsApp.
 func isUpstreamPathCause(c diagnosis.Code) bool {
 	return c == diagnosis.QRNotEmitted || c == diagnosis.ClientOutdated || isNetworkCause(c)
-}
-
-// isNetworkCause reports whether a cause that qrgate found probably affects an engine that reports none, too.
-func isNetworkCause(c diagnosis.Code) bool {
-	switch c {
-	case diagnosis.DNSFailed, diagnosis.NetworkBlocked, diagnosis.TLSIntercepted, diagnosis.ProxyRefused,
-		diagnosis.WhatsAppSilent, diagnosis.WhatsAppUnavailable:
-		return true
-	}
-	return false
 }

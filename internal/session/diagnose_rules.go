@@ -3,6 +3,7 @@ package session
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +22,17 @@ func fact(code diagnosis.Code, evidence string) finding {
 	return finding{code: code, confirmed: true, evidence: []string{evidence}}
 }
 
+// symptom is a finding that must last for its ConfirmDelay.
+func symptom(code diagnosis.Code, since time.Time, format string, args ...any) finding {
+	return finding{code: code, since: since}.with(format, args...)
+}
+
+// with returns the finding with one more line of evidence.
+func (f finding) with(format string, args ...any) finding {
+	f.evidence = append(f.evidence, fmt.Sprintf(format, args...))
+	return f
+}
+
 // ruleUnauthorized needs one error only: a retry does not change a refused key.
 func ruleUnauthorized(in *input) finding {
 	if in.Failure.Kind != KindKeyRefused {
@@ -31,11 +43,7 @@ func ruleUnauthorized(in *input) finding {
 
 // ruleEngineNamesCause reads the text of the engine's present error, and of the error of a rejected connect.
 func ruleEngineNamesCause(in *input) finding {
-	failures := []FailureStreak{in.currentFailure()}
-	if in.connectRejected() {
-		failures = append(failures, in.History.ConnectFailure)
-	}
-	for _, f := range failures {
+	for _, f := range in.failures() {
 		if f.Kind == KindBadResponse && f.Code == codeQRInvalid {
 			return fact(diagnosis.QRInvalid, "the engine's QR is too large, not an image, or not a code")
 		}
@@ -47,6 +55,14 @@ func ruleEngineNamesCause(in *input) finding {
 		}
 	}
 	return finding{}
+}
+
+// failures are the present failures: of polls, and of the last connect if the engine rejected it.
+func (in *input) failures() []FailureStreak {
+	if in.connectRejected() {
+		return []FailureStreak{in.currentFailure(), in.History.ConnectFailure}
+	}
+	return []FailureStreak{in.currentFailure()}
 }
 
 // codeQRInvalid is the error code of an engine adapter for a QR that is no image.
@@ -67,11 +83,7 @@ func namedCause(p diagnosis.Pattern, in *input) finding {
 
 // ruleEngineUnreachable comes before older errors of the engine. Polls may succeed while connects fail.
 func ruleEngineUnreachable(in *input) finding {
-	failures := []FailureStreak{in.currentFailure(), in.Failure}
-	if in.connectRejected() {
-		failures = append(failures, in.History.ConnectFailure)
-	}
-	for _, f := range failures {
+	for _, f := range slices.Insert(in.failures(), 1, in.Failure) {
 		if found := f.finding(in.now); f.isUnreachable() && in.established(found) {
 			return found
 		}
@@ -162,11 +174,11 @@ func ruleRateLimited(in *input) finding {
 	if in.State != Connecting || in.RateLimitWait <= 0 || in.LastPolledAt.Sub(in.noQRSince()) >= healthyTime {
 		return finding{}
 	}
-	since := in.now
-	if !in.LastPolledAt.IsZero() {
-		since = in.LastPolledAt
+	lastPolledAt := in.LastPolledAt
+	if lastPolledAt.IsZero() {
+		lastPolledAt = in.now
 	}
-	if !in.passed(since.Add(rateLimitGap - in.RateLimitWait)) {
+	if !in.passed(lastPolledAt.Add(rateLimitGap - in.RateLimitWait)) {
 		return finding{}
 	}
 	return fact(diagnosis.RateLimited, fmt.Sprintf("the rate limit allows the next poll in %s",
@@ -177,8 +189,7 @@ func ruleCodesExpired(in *input) finding {
 	if in.Sequence == 0 || in.QR.Present() || in.LostByEngine || in.State == AwaitingScan {
 		return finding{}
 	}
-	return finding{code: diagnosis.QRExpired, since: in.Since,
-		evidence: []string{fmt.Sprintf("%d codes were shown since the connect", in.Sequence)}}
+	return symptom(diagnosis.QRExpired, in.Since, "%d codes were shown since the connect", in.Sequence)
 }
 
 // slowLatency is far above the latency of a healthy engine, 150 ms (contract 7).
@@ -188,8 +199,8 @@ func ruleSlowEngine(in *input) finding {
 	if in.MinLatency < slowLatency || in.State != Connecting {
 		return finding{}
 	}
-	return finding{code: diagnosis.EngineOverloaded, since: in.Since, evidence: []string{
-		fmt.Sprintf("the fastest of the engine's last responses took %s", in.MinLatency.Round(100*time.Millisecond))}}
+	return symptom(diagnosis.EngineOverloaded, in.Since, "the fastest of the engine's last responses took %s",
+		in.MinLatency.Round(100*time.Millisecond))
 }
 
 // ruleNoQR: other sessions show whether only this session is affected.
@@ -197,28 +208,26 @@ func ruleNoQR(in *input) finding {
 	if in.State != Connecting && in.State != Failed || in.ConnectedAt.IsZero() || in.Sequence > 0 {
 		return finding{}
 	}
-	found := finding{code: diagnosis.QRNotEmitted, since: in.noQRSince()}
-	found.evidence = append(found.evidence, fmt.Sprintf("no QR for %s since the connect was accepted, in %d polls",
-		in.now.Sub(found.since).Round(time.Second), in.Polls))
-	staleAt := in.History.StaleQRAt
+	since, staleAt := in.noQRSince(), in.History.StaleQRAt
+	found := symptom(diagnosis.QRNotEmitted, since, "no QR for %s since the connect was accepted, in %d polls",
+		in.now.Sub(since).Round(time.Second), in.Polls)
 	if in.established(found) && staleAt.After(in.ConnectedAt) && !in.passed(staleAt.Add(pollErrorTTL)) {
-		return finding{code: diagnosis.QRInvalid, confirmed: true, evidence: append(found.evidence,
-			"the engine returns a code that has expired by the engine's own clock")}
+		found.code, found.confirmed = diagnosis.QRInvalid, true
+		return found.with("the engine returns a code that has expired by the engine's own clock")
 	}
 	switch {
 	case in.Reason != "":
-		found.evidence = append(found.evidence,
-			"the engine returned an unknown reason"+leadingStatus(in.Reason)+"; see its log")
+		found = found.with("the engine returned an unknown reason%s; see its log", leadingStatus(in.Reason))
 	case in.LostByEngine:
-		found.evidence = append(found.evidence, "the engine ended the session without a reason")
+		found = found.with("the engine ended the session without a reason")
 	}
-	if in.FailingSessions > 1 {
-		found.evidence = append(found.evidence, fmt.Sprintf("%d sessions wait in the same way", in.FailingSessions))
-	}
-	stuck := finding{code: diagnosis.SessionStuck, since: found.since}
-	if in.FailingSessions <= 1 && in.PeerSuccesses > 0 && in.established(stuck) {
+	stuck := finding{code: diagnosis.SessionStuck, since: since}
+	switch {
+	case in.FailingSessions > 1:
+		found = found.with("%d sessions wait in the same way", in.FailingSessions)
+	case in.PeerSuccesses > 0 && in.established(stuck):
 		found.code = diagnosis.SessionStuck
-		found.evidence = append(found.evidence, fmt.Sprintf("%d other sessions got their QR meanwhile", in.PeerSuccesses))
+		found = found.with("%d other sessions got their QR meanwhile", in.PeerSuccesses)
 	}
 	return found
 }
@@ -239,6 +248,6 @@ func ruleNotConnected(in *input) finding {
 	if in.State != Connecting || !in.ConnectedAt.IsZero() || in.Sequence > 0 {
 		return finding{}
 	}
-	return finding{code: diagnosis.Undetermined, since: in.Since, evidence: []string{
-		fmt.Sprintf("no connect of this session came through qrgate, and %d polls found no QR; connect it", in.Polls)}}
+	return symptom(diagnosis.Undetermined, in.Since,
+		"no connect of this session came through qrgate, and %d polls found no QR; connect it", in.Polls)
 }
