@@ -90,15 +90,14 @@ func (b *Breaker) RoundTrip(r *http.Request) (res *http.Response, err error) {
 			report(err)
 		})
 	}
-	// A new connection counts as success at once. Its response may take a minute, and a half-open circuit that waited for
-	// it would block all other calls to an engine that is back. An idle connection may be dead, and counts only with its
-	// response.
+	// A new connection counts as success at once: its response may take a minute, and a half-open circuit would block all
+	// other calls meanwhile. A reused connection may be dead, and counts only with its response.
 	ctx := httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
 		if !c.Reused {
 			reportOnce(nil)
 		}
 	}})
-	defer func() { reportOnce(verdict(err, r.Context().Err() != nil)) }()
+	defer func() { reportOnce(connectError(err, r.Context().Err() != nil)) }()
 	return b.next.RoundTrip(r.WithContext(ctx))
 }
 
@@ -131,26 +130,16 @@ func stateOf(s gobreaker.State) State {
 	return Closed
 }
 
-// errInconclusive is the verdict on a call that is neither success nor failure.
+// errInconclusive is the result of a call that counts neither as success nor as failure.
 var errInconclusive = errors.New("inconclusive call")
 
-// verdict classifies the end of a call without a new connection: nil is success, errInconclusive neither, any other
-// error means that no connection could be opened. canceled: the caller cancelled the call, which ends a dial too and is
-// not a failure.
-func verdict(err error, canceled bool) error {
-	switch {
-	case err == nil:
-		return nil
-	case !canceled && dialFailed(err):
+// connectError is the error of a call if no connection could be opened, nil after a success, and errInconclusive for
+// any other error: that is the request's own and must not open the circuit. A cancellation ends a dial, too, and a
+// timeout before there is a connection is one of the dial or of the TLS handshake.
+func connectError(err error, isCanceled bool) error {
+	f := compat.ClassifyTransportError(err)
+	if err == nil || !isCanceled && (f.IsNotConnected() || f.Timeout) {
 		return err
 	}
 	return errInconclusive
-}
-
-// dialFailed reports whether a call failed because no connection could be opened. A timeout before there is a
-// connection is one of the dial or of the TLS handshake. Any other error then is the request's own and must not open
-// the circuit.
-func dialFailed(err error) bool {
-	f := compat.ClassifyTransportError(err)
-	return f.IsNotConnected() || f.Timeout
 }

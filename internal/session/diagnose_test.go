@@ -269,7 +269,7 @@ func TestRecordDisconnect_SurvivesReconnectAndInvalidatesCode(t *testing.T) {
 	ended := session.SessionReport{State: session.Failed, Reason: "405 Connection Failure"}
 	s := session.Session{State: session.Created}.AfterConnect(noon)
 	s.History = s.History.RecordDisconnect(ended, noon.Add(sec))
-	s = s.MarkRecovery(session.Connect, noon.Add(2*sec)).AfterConnect(noon.Add(2*sec))
+	s = s.MarkRecovery(session.Connect, noon.Add(2*sec)).AfterConnect(noon.Add(2 * sec))
 	if d := session.Diagnose(s, session.Environment{}, noon.Add(3*sec)); d.Code != diagnosis.ClientOutdated {
 		t.Errorf("after qrgate's own reconnect: %s", d.Code)
 	}

@@ -13,7 +13,7 @@ import (
 
 // Before the time that DiagnoseUntil names, time alone changes nothing: a waiter may sleep until
 // then.
-func TestDiagnoseUntil_HoldsUntilItsTime(t *testing.T) {
+func TestDiagnoseUntil_ResultIsConstantUntilThen(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)

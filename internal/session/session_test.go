@@ -18,17 +18,17 @@ func code(text string) session.SessionReport {
 	return session.SessionReport{State: session.AwaitingScan, Image: secret.NewSecret(text)}
 }
 
-func fault(k session.ErrorKind) error { return &session.EngineError{Op: session.OpQR, Kind: k} }
+func failure(k session.ErrorKind) error { return &session.EngineError{Op: session.OpQR, Kind: k} }
 
 // began is a session whose connect was accepted at t0.
 func began() session.Session {
 	return session.Session{Ref: session.Ref{ID: 1}, CreatedHere: true}.AfterConnect(t0)
 }
 
-func TestWhatALookMakesOfASession(t *testing.T) {
+func TestAfterPoll(t *testing.T) {
 	t.Parallel()
 	waiting := began().AfterPoll(code("one"), nil, after(time.Second))
-	linked := began().AfterPoll(session.SessionReport{State: session.Connected}, nil, after(time.Second))
+	paired := began().AfterPoll(session.SessionReport{State: session.Connected}, nil, after(time.Second))
 	for name, c := range map[string]struct {
 		from  session.Session
 		o     session.SessionReport
@@ -38,32 +38,32 @@ func TestWhatALookMakesOfASession(t *testing.T) {
 		seq   int
 		check func(s session.Session) bool
 	}{
-		"not ready goes on": {from: began(), err: fault(session.KindNotReady), state: session.Connecting},
-		"a code":            {from: began(), o: code("one"), state: session.AwaitingScan, code: "one", seq: 1},
-		"the same code is confirmed": {from: waiting, o: code("one"), state: session.AwaitingScan, code: "one", seq: 1, check: func(s session.Session) bool {
+		"not ready":  {from: began(), err: failure(session.KindNotReady), state: session.Connecting},
+		"first code": {from: began(), o: code("one"), state: session.AwaitingScan, code: "one", seq: 1},
+		"same code": {from: waiting, o: code("one"), state: session.AwaitingScan, code: "one", seq: 1, check: func(s session.Session) bool {
 			return s.QR.ConfirmedAt.Equal(after(20*time.Second)) && s.QR.SeenAt.Equal(after(time.Second))
 		}},
-		"a newer code replaces it":     {from: waiting, o: code("two"), state: session.AwaitingScan, code: "two", seq: 2, check: func(s session.Session) bool { return s.QR.ExpiresAt.Equal(after(40 * time.Second)) }},
-		"an expired code is none":      {from: began(), o: withExpiry(code("old"), -time.Second), state: session.Connecting},
-		"the engine's expiry is taken": {from: began(), o: withExpiry(code("one"), 45*time.Second), state: session.AwaitingScan, code: "one", seq: 1, check: func(s session.Session) bool { return s.QR.ExpiresAt.Equal(after(65 * time.Second)) }},
-		"an absurd expiry is bounded":  {from: began(), o: withExpiry(code("one"), 99*time.Hour), state: session.AwaitingScan, code: "one", seq: 1, check: func(s session.Session) bool { return s.QR.ExpiresAt.Before(after(time.Hour)) }},
-		"a list says why beside no QR": {from: began(), o: session.SessionReport{State: session.Failed, Reason: "405 Connection Failure"}, err: &session.EngineError{Op: session.OpList, Kind: session.KindNotReady}, state: session.Connecting,
+		"new code":                {from: waiting, o: code("two"), state: session.AwaitingScan, code: "two", seq: 2, check: func(s session.Session) bool { return s.QR.ExpiresAt.Equal(after(40 * time.Second)) }},
+		"expired code":            {from: began(), o: withExpiry(code("old"), -time.Second), state: session.Connecting},
+		"expiry of the engine":    {from: began(), o: withExpiry(code("one"), 45*time.Second), state: session.AwaitingScan, code: "one", seq: 1, check: func(s session.Session) bool { return s.QR.ExpiresAt.Equal(after(65 * time.Second)) }},
+		"expiry beyond the bound": {from: began(), o: withExpiry(code("one"), 99*time.Hour), state: session.AwaitingScan, code: "one", seq: 1, check: func(s session.Session) bool { return s.QR.ExpiresAt.Before(after(time.Hour)) }},
+		"reason in a list without QR": {from: began(), o: session.SessionReport{State: session.Failed, Reason: "405 Connection Failure"}, err: &session.EngineError{Op: session.OpList, Kind: session.KindNotReady}, state: session.Connecting,
 			check: func(s session.Session) bool {
 				return s.Reason == "405 Connection Failure" && s.History.Named.Code == diagnosis.ClientOutdated && s.StateConfirmedAt.Equal(after(20*time.Second))
 			}},
-		"a code the engine lost is dropped":   {from: waiting, err: fault(session.KindNotReady), state: session.Connecting, seq: 1},
-		"trouble leaves the code":             {from: waiting, err: fault(session.KindUnreachable), state: session.AwaitingScan, code: "one", seq: 1},
-		"linked":                              {from: waiting, o: session.SessionReport{State: session.Connected}, state: session.Connected, seq: 1, check: func(s session.Session) bool { return s.EverPaired && s.AcquiringSince.IsZero() }},
-		"linked, said by an error":            {from: waiting, err: fault(session.KindAlreadyPaired), state: session.Connected, seq: 1},
-		"no QR does not unlink":               {from: linked, err: fault(session.KindNotReady), state: session.Connected},
-		"a state does":                        {from: linked, o: session.SessionReport{State: session.Disconnected}, state: session.Disconnected},
-		"disconnected is no news yet":         {from: began(), o: session.SessionReport{State: session.Disconnected}, state: session.Connecting, check: func(s session.Session) bool { return s.LostByEngine }},
-		"a refused key ends everything":       {from: waiting, err: fault(session.KindKeyRefused), state: session.Unknown, seq: 1, check: func(s session.Session) bool { return s.AuthorizedAt.IsZero() && s.AcquiringSince.IsZero() }},
-		"404 on the status is no proof":       {from: began(), err: &session.EngineError{Op: session.OpStatus, Kind: session.KindSessionNotFound}, state: session.Connecting, check: func(s session.Session) bool { return !s.LostByEngine }},
-		"404 on the QR, later, is a restart":  {from: began(), err: fault(session.KindSessionNotFound), state: session.Connecting, check: func(s session.Session) bool { return s.LostByEngine }},
-		"an error that is no fault is one":    {from: began(), err: errors.New("?"), state: session.Connecting, check: func(s session.Session) bool { return s.Failure.Kind == session.KindServerError }},
-		"a session nobody knows is given up":  {from: session.Session{State: session.Unknown}.RequestQR(t0), err: fault(session.KindSessionNotFound), state: session.Unknown, check: func(s session.Session) bool { return s.AcquiringSince.IsZero() }},
-		"one that was just created is waited": {from: session.Session{CreatedHere: true}.RequestQR(t0), err: fault(session.KindNotReady), state: session.Connecting},
+		"code lost by the engine":       {from: waiting, err: failure(session.KindNotReady), state: session.Connecting, seq: 1},
+		"unreachable keeps the code":    {from: waiting, err: failure(session.KindUnreachable), state: session.AwaitingScan, code: "one", seq: 1},
+		"paired":                        {from: waiting, o: session.SessionReport{State: session.Connected}, state: session.Connected, seq: 1, check: func(s session.Session) bool { return s.EverPaired && s.AcquiringSince.IsZero() }},
+		"paired, reported by an error":  {from: waiting, err: failure(session.KindAlreadyPaired), state: session.Connected, seq: 1},
+		"not ready keeps the pairing":   {from: paired, err: failure(session.KindNotReady), state: session.Connected},
+		"state ends the pairing":        {from: paired, o: session.SessionReport{State: session.Disconnected}, state: session.Disconnected},
+		"disconnected, late":            {from: began(), o: session.SessionReport{State: session.Disconnected}, state: session.Connecting, check: func(s session.Session) bool { return s.LostByEngine }},
+		"refused key":                   {from: waiting, err: failure(session.KindKeyRefused), state: session.Unknown, seq: 1, check: func(s session.Session) bool { return s.AuthorizedAt.IsZero() && s.AcquiringSince.IsZero() }},
+		"404 of the status":             {from: began(), err: &session.EngineError{Op: session.OpStatus, Kind: session.KindSessionNotFound}, state: session.Connecting, check: func(s session.Session) bool { return !s.LostByEngine }},
+		"404 of the QR after the grace": {from: began(), err: failure(session.KindSessionNotFound), state: session.Connecting, check: func(s session.Session) bool { return s.LostByEngine }},
+		"error of another type":         {from: began(), err: errors.New("?"), state: session.Connecting, check: func(s session.Session) bool { return s.Failure.Kind == session.KindServerError }},
+		"unknown session":               {from: session.Session{State: session.Unknown}.RequestQR(t0), err: failure(session.KindSessionNotFound), state: session.Unknown, check: func(s session.Session) bool { return s.AcquiringSince.IsZero() }},
+		"created and not connected":     {from: session.Session{CreatedHere: true}.RequestQR(t0), err: failure(session.KindNotReady), state: session.Connecting},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -83,21 +83,21 @@ func withExpiry(o session.SessionReport, in time.Duration) session.SessionReport
 	return o
 }
 
-func TestAnEngineThatComesBackHasForgotten(t *testing.T) {
+func TestAfterPoll_RestartedEngineLostTheSession(t *testing.T) {
 	t.Parallel()
-	s := began().AfterPoll(session.SessionReport{}, fault(session.KindUnreachable), after(time.Second))
+	s := began().AfterPoll(session.SessionReport{}, failure(session.KindUnreachable), after(time.Second))
 	if s.LostByEngine {
-		t.Error("an engine that is away has not forgotten yet")
+		t.Error("an unreachable engine has not lost the session yet")
 	}
-	if s = s.AfterPoll(session.SessionReport{}, fault(session.KindNotReady), after(2*time.Second)); !s.LostByEngine {
-		t.Error("an engine that came back without a code must be asked to connect again")
+	if s = s.AfterPoll(session.SessionReport{}, failure(session.KindNotReady), after(2*time.Second)); !s.LostByEngine {
+		t.Error("a restarted engine without a code has lost the session")
 	}
-	if s = s.AfterConnect(after(3*time.Second)); s.LostByEngine {
-		t.Error("a new connect heals it")
+	if s = s.AfterConnect(after(3 * time.Second)); s.LostByEngine {
+		t.Error("a new connect clears LostByEngine")
 	}
 }
 
-func TestFreshCodes(t *testing.T) {
+func TestQR_Fresh(t *testing.T) {
 	t.Parallel()
 	first := session.QR{Image: secret.NewSecret("x"), SeenAt: t0, ConfirmedAt: t0, ExpiresAt: after(60 * time.Second)}
 	later := session.QR{Image: secret.NewSecret("x"), SeenAt: t0, ConfirmedAt: t0, ExpiresAt: after(20 * time.Second)}

@@ -10,7 +10,7 @@ import (
 )
 
 // Which differences count as a change for a follower, and which do not.
-func TestDiffers(t *testing.T) {
+func TestSnapshot_Changed(t *testing.T) {
 	t.Parallel()
 	code := session.QR{Image: secret.NewSecret("one"), Sequence: 1, SeenAt: t0, ConfirmedAt: t0, ExpiresAt: after(time.Minute)}
 	base := &session.Snapshot{At: t0, Session: session.Session{State: session.AwaitingScan, Sequence: 1, QR: code}}
