@@ -34,35 +34,40 @@ var routes = []Route{
 // Routes returns the documented session routes, which must not be changed.
 func Routes() []Route { return routes }
 
-// MatchRoute finds the session route that path is on, whatever its method; "" if there is none. isNear reports that path
-// differs from a route only in case or by a slash at its end: engines take that for the route.
-func MatchRoute(path string) (template string, isNear bool) {
+// MatchRoute finds the session route that path is on, whatever its method, and the session's id; "" if there is none.
+// isNear reports that path differs from a route only in case or by a slash at its end: engines take that for the route.
+func MatchRoute(path string) (template, id string, isNear bool) {
 	trimmed := strings.TrimSuffix(path, "/")
 	for _, route := range routes {
-		isMatch, isExact := matchTemplate(route.Path, trimmed)
+		id, isMatch, isExact := matchTemplate(route.Path, trimmed)
 		switch {
 		case isMatch && isExact && trimmed == path:
-			return route.Path, false
+			return route.Path, id, false
 		case isMatch:
-			return "", true
+			return "", "", true
 		}
 	}
-	return "", false
+	return "", "", false
 }
 
 // matchTemplate compares a path with a template, segment by segment.
-func matchTemplate(template, path string) (isMatch, isExact bool) {
+func matchTemplate(template, path string) (id string, isMatch, isExact bool) {
 	isExact = true
 	for more := true; more; {
 		var want, got string
 		var moreGot bool
 		want, template, more = strings.Cut(template, "/")
 		got, path, moreGot = strings.Cut(path, "/")
-		isID := want == "{id}" && got != ""
-		if more != moreGot || !isID && !strings.EqualFold(want, got) {
-			return false, false
+		switch {
+		case more != moreGot:
+			return "", false, false
+		case want == "{id}" && got != "":
+			id = got
+		case !strings.EqualFold(want, got):
+			return "", false, false
+		default:
+			isExact = isExact && want == got
 		}
-		isExact = isExact && (isID || want == got)
 	}
-	return true, isExact
+	return id, true, isExact
 }

@@ -10,14 +10,14 @@ import (
 func TestMatchRoute(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]struct {
-		template string
-		near     bool
+		template, id string
+		near         bool
 	}{
 		"/api/sessions":              {template: "/api/sessions"},
 		"/api/sessions/stats":        {template: "/api/sessions/stats"},
-		"/api/sessions/81":           {template: "/api/sessions/{id}"},
-		"/api/sessions/QR/qr":        {template: "/api/sessions/{id}/qr"},
-		"/api/sessions/81/qr/status": {template: "/api/sessions/{id}/qr/status"},
+		"/api/sessions/81":           {template: "/api/sessions/{id}", id: "81"},
+		"/api/sessions/QR/qr":        {template: "/api/sessions/{id}/qr", id: "QR"},
+		"/api/sessions/81/qr/status": {template: "/api/sessions/{id}/qr/status", id: "81"},
 		"/api/sessions/":             {near: true},
 		"/API/sessions":              {near: true},
 		"/api/sessions/STATS":        {near: true},
@@ -31,9 +31,9 @@ func TestMatchRoute(t *testing.T) {
 		"/":                          {},
 		"/api":                       {},
 	} {
-		template, near := compat.MatchRoute(path)
-		if template != want.template || near != want.near {
-			t.Errorf("%s: %q near %v; want %+v", path, template, near, want)
+		template, id, near := compat.MatchRoute(path)
+		if template != want.template || id != want.id || near != want.near {
+			t.Errorf("%s: %q %q near %v; want %+v", path, template, id, near, want)
 		}
 	}
 }
@@ -41,7 +41,7 @@ func TestMatchRoute(t *testing.T) {
 func TestMatchRoute_FindsEveryRoute(t *testing.T) {
 	t.Parallel()
 	for _, route := range compat.Routes() {
-		if template, _ := compat.MatchRoute(strings.Replace(route.Path, "{id}", "81", 1)); template != route.Path {
+		if template, _, _ := compat.MatchRoute(strings.Replace(route.Path, "{id}", "81", 1)); template != route.Path {
 			t.Errorf("%s is matched as %q", route.Path, template)
 		}
 	}

@@ -68,6 +68,13 @@ func Created(s Session) Envelope {
 	}{s, s}}
 }
 
+// SessionBody is the body of GET /api/sessions/{id}: nested, with flat copies beside it.
+func SessionBody(s Session) Envelope {
+	e := Created(s)
+	e.Message = ""
+	return e
+}
+
 // StatusData is the flat body of GET …/status (contract C11).
 type StatusData struct {
 	ID           int64   `json:"id,omitempty"`

@@ -21,6 +21,7 @@ func TestBodies_HaveDocumentedFields(t *testing.T) {
 		want string
 	}{
 		"created": {compat.Created(s), `{"success":true,"message":"Sesión creada correctamente","data":` + one + `,"session":` + one + `}}}`},
+		"one":     {compat.SessionBody(s), `{"success":true,"data":` + one + `,"session":` + one + `}}}`},
 		"status":  {compat.Status(s), `{"success":true,"data":{"id":61,"sessionId":"crm-1","status":"connecting","phoneNumber":null,"lastActivity":"a","isConnected":false,"hasQR":false}}`},
 		"moved":   {compat.ActionResult("m", session.Ref{ID: 61, Name: "crm-1"}, "connecting"), `{"success":true,"message":"m","data":{"id":61,"sessionId":"crm-1","status":"connecting"}}`},
 		"qr": {compat.QR(session.Ref{ID: 61, Name: "crm-1"}, code, now), `{"success":true,"data":{"id":61,"sessionId":"crm-1","qrCode":"data:image/png;base64,` + dot +

@@ -36,7 +36,7 @@ func (h *Handler) validate(r *http.Request) (target, *apiError) {
 		return t, &apiError{http.StatusMethodNotAllowed, compat.CodeMethodNotAllowed, textMethod}
 	}
 	limit := h.config.limits.passThroughBody
-	switch route, near := compat.MatchRoute(t.path); {
+	switch route, _, near := compat.MatchRoute(t.path); {
 	case near:
 		return t, &apiError{http.StatusNotFound, compat.CodeNotFound, textPathNotCanonical}
 	case route != "":

@@ -189,7 +189,7 @@ func FuzzParseTarget_AgreesWithExpress(f *testing.F) {
 		if err != nil {
 			return
 		}
-		route, near := compat.MatchRoute(path)
+		route, _, near := compat.MatchRoute(path)
 		if near {
 			return
 		}
