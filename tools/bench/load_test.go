@@ -71,7 +71,7 @@ func TestLoad(t *testing.T) {
 // An answer that is not 200 fails the measurement, however fast it was.
 func TestLoad_ErrorResponseFails(t *testing.T) {
 	t.Parallel()
-	e, err := startEngine(func(string) time.Duration { return never })
+	e, err := startEngine(func(string) time.Duration { return onRelease })
 	if err != nil {
 		t.Fatal(err)
 	}

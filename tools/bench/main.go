@@ -20,9 +20,12 @@ import (
 // commands is the command line.
 type commands struct {
 	Within time.Duration `default:"5m" help:"Timeout of each measurement."`
+	Caddy  string        `help:"Caddy's program. Default: the installed one, else one built from the module proxy; none: not measured."`
+	Wrk    string        `default:"wrk" help:"The load generator of warm and pass-through; if it is not installed, bench's own."`
 
-	All         all         `cmd:"" default:"1" help:"All four, one after the other, with their defaults."`
-	PassThrough passThrough `cmd:"" help:"Cost of a request that qrgate passes through, beside a bare proxy, nginx and HAProxy."`
+	All         all         `cmd:"" default:"1" help:"All of them, one after the other, with their defaults."`
+	Warm        warm        `cmd:"" help:"Cost of a QR that exists, beside bare Gin and nginx's cache serving the same bytes."`
+	PassThrough passThrough `cmd:"" help:"Cost of a request that qrgate passes through, beside a bare proxy, Caddy, nginx and HAProxy."`
 	TimeToQR    timeToQR    `cmd:"" name:"time-to-qr" help:"Success and time to a QR of existing clients, with and without qrgate."`
 	Waiters     waiters     `cmd:"" help:"Cost of thousands of waiting requests, in memory and for other clients."`
 	Store       storing     `cmd:"" help:"Cost of a stored QR, with the store in memory and in Redis."`
@@ -41,7 +44,7 @@ type world struct {
 const about = `Measures qrgate beside the programs that it is compared with, and prints ratios.
 
 The measured programs run in processes of their own; the load and the engine run in this one, all on loopback.
-nginx, HAProxy and redis-server are measured if they are installed.`
+nginx, HAProxy and redis-server are measured if they are installed; Caddy is built if it is not.`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -73,7 +76,7 @@ func run(ctx context.Context, w world) int {
 		fmt.Fprintln(w.err, "bench:", err)
 		return 2
 	}
-	b := &bench{world: w, within: c.Within}
+	b := &bench{world: w, within: c.Within, caddyPath: c.Caddy, wrkPath: c.Wrk}
 	switch command := parsed.Selected().Target.Addr().Interface().(type) {
 	case measurement:
 		err = b.bounded(ctx, command)
@@ -97,7 +100,9 @@ type measurement interface {
 // bench is one run of the program.
 type bench struct {
 	world
-	within time.Duration
+	within    time.Duration
+	caddyPath string // "": to be found or built
+	wrkPath   string
 }
 
 // logf prints the progress.
@@ -134,9 +139,9 @@ func (b *bench) bounded(ctx context.Context, m measurement) error {
 type all struct{}
 
 func (all) run(ctx context.Context, b *bench) error {
-	for _, name := range []string{"pass-through", "time-to-qr", "waiters", "store"} {
+	for _, name := range []string{"warm", "pass-through", "time-to-qr", "waiters", "store"} {
 		w := b.world
-		w.args = []string{"--within", b.within.String(), name}
+		w.args = []string{"--within", b.within.String(), "--caddy", b.caddyPath, "--wrk", b.wrkPath, name}
 		if code := run(ctx, w); code != 0 {
 			return fmt.Errorf("%s failed", name)
 		}

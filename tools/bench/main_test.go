@@ -52,7 +52,7 @@ func row(t *testing.T, out, name string) []string {
 
 func TestPassThrough(t *testing.T) {
 	t.Parallel()
-	code, out, said := runBench(t, "pass-through", "--rounds", "2", "--turn", "60ms", "--conns", "2")
+	code, out, said := runBench(t, "--caddy", "none", "pass-through", "--rounds", "2", "--turn", "60ms", "--conns", "2")
 	if code != 0 {
 		t.Fatalf("exit %d: %s", code, said)
 	}
@@ -67,11 +67,25 @@ func TestPassThrough(t *testing.T) {
 			t.Errorf("%s measured nothing: %v", name, cells)
 		}
 	}
-	if cells := row(t, out, nameTraced+" / "+nameFront); !strings.HasPrefix(cells[len(cells)-1], "target ≥ 0.85: ") {
+	if cells := row(t, out, nameTraced+" / "+nameBare); !strings.HasPrefix(cells[len(cells)-1], "target ≥ 0.95: ") {
 		t.Errorf("the target is not judged: %v", cells)
 	}
 	if strings.Contains(out, "sent 0 batches") {
-		t.Error("the traced gate did not trace")
+		t.Error("the traced qrgate did not trace")
+	}
+}
+
+func TestWarm(t *testing.T) {
+	t.Parallel()
+	code, out, said := runBench(t, "warm", "--rounds", "2", "--turn", "60ms", "--conns", "2")
+	if code != 0 {
+		t.Fatalf("exit %d: %s", code, said)
+	}
+	for _, name := range []string{nameWarm, nameGin, nameWarm + " / " + nameGin} {
+		row(t, out, name)
+	}
+	if !strings.Contains(out, "allocations per request") {
+		t.Errorf("no allocations:\n%s", out)
 	}
 }
 
@@ -102,6 +116,7 @@ func TestWaiters(t *testing.T) {
 	}
 	row(t, out, "memory per waiting request")
 	row(t, out, "full / empty")
+	row(t, out, "last waiter of a session after the first, all codes at once")
 }
 
 func TestStore(t *testing.T) {
@@ -127,8 +142,8 @@ func TestUsage(t *testing.T) {
 		"unknown":   {[]string{"speed"}, 2, "speed"},
 		"too long":  {[]string{"waiters", "--turn", "1m"}, 1, "40 s is all there is"},
 		"bounded":   {[]string{"--within", "1ms", "time-to-qr"}, 1, errLate.Error()},
-		"all":       {[]string{"--within", "1ms"}, 1, "pass-through failed"},
-		"no engine": {[]string{"front", "gate"}, 2, "--engine"},
+		"all":       {[]string{"--caddy", "none", "--within", "1ms"}, 1, "warm failed"},
+		"no engine": {[]string{"front", "gate"}, 1, "--engine"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -28,13 +29,20 @@ type process struct {
 // before is the configuration of a server.
 type before struct {
 	engine string // its URL
+	body   string // file with the response of bareGin
 	redis  string // URL; empty: memory
 	trace  string // URL of an OTLP receiver; empty: no tracing
 }
 
 // start runs this program again as a server, and waits until it is ready.
 func (b *bench) start(ctx context.Context, kind string, x before) (*process, error) {
-	args := []string{"front", kind, "--engine", x.engine}
+	args := []string{"front", kind}
+	if x.engine != "" {
+		args = append(args, "--engine", x.engine)
+	}
+	if x.body != "" {
+		args = append(args, "--body", x.body)
+	}
 	if x.redis != "" {
 		args = append(args, "--redis", x.redis)
 	}
@@ -164,6 +172,28 @@ http {
 }
 `
 
+// nginxCacheConf is nginx with a cache of every response of the engine.
+const nginxCacheConf = `daemon off; pid nginx.pid; error_log stderr crit; worker_processes 2;
+events { worker_connections 4096; }
+http {
+  access_log off; keepalive_requests 100000000;
+  client_body_temp_path a; proxy_temp_path b; fastcgi_temp_path c; uwsgi_temp_path d; scgi_temp_path e;
+  proxy_cache_path cache keys_zone=qr:1m;
+  server { listen %[1]s; location / { proxy_pass http://%[2]s; proxy_cache qr; proxy_cache_valid 200 10m; } }
+}
+`
+
+// caddyConf is Caddy as a plain proxy.
+const caddyConf = `{
+	admin off
+	auto_https off
+}
+http://%[1]s {
+	bind 127.0.0.1
+	reverse_proxy %[2]s
+}
+`
+
 const haproxyConf = `global
   maxconn 8000
   nbthread 2
@@ -182,12 +212,57 @@ backend engine
 `
 
 // nginx starts nginx in front of an engine; dir is for its files.
-func (b *bench) nginx(ctx context.Context, path, engine, dir string) (*process, error) {
-	addr, file, err := configured(nginxConf, engine, filepath.Join(dir, "nginx.conf"))
+func (b *bench) nginx(ctx context.Context, path, conf, engine, dir string) (*process, error) {
+	addr, file, err := configured(conf, engine, filepath.Join(dir, "nginx.conf"))
 	if err != nil {
 		return nil, err
 	}
 	return b.program(ctx, addr, path, "-p", dir, "-e", "stderr", "-c", file)
+}
+
+// caddyModule is Caddy's program as a module.
+const caddyModule = "github.com/caddyserver/caddy/v2/cmd/caddy@v2.11.1"
+
+// caddy starts Caddy in front of an engine; dir is for its files. It returns nil if Caddy is not to be measured.
+func (b *bench) caddy(ctx context.Context, engine, dir string) (*process, error) {
+	path, err := b.findCaddy(ctx)
+	if err != nil || path == "" {
+		return nil, err
+	}
+	addr, file, err := configured(caddyConf, engine, filepath.Join(dir, "Caddyfile"))
+	if err != nil {
+		return nil, err
+	}
+	return b.program(ctx, addr, path, "run", "--config", file, "--adapter", "caddyfile")
+}
+
+// findCaddy returns the path of Caddy, "" for none. If it is not installed, it is built once, into the user's cache.
+func (b *bench) findCaddy(ctx context.Context) (string, error) {
+	switch path, ok := installed(cmp.Or(b.caddyPath, "caddy")); {
+	case b.caddyPath == "none":
+		return "", nil
+	case ok:
+		return path, nil
+	case b.caddyPath != "":
+		return "", fmt.Errorf("--caddy: there is no program %s", b.caddyPath)
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(cache, "qrgate-bench")
+	if path := filepath.Join(dir, "caddy"); isFile(path) {
+		return path, nil
+	}
+	b.logf("building %s into %s, which takes some minutes", caddyModule, dir)
+	cmd := exec.CommandContext(ctx, "go", "install", caddyModule)
+	cmd.Env, cmd.Stderr = append(b.env, "GOBIN="+dir, "GOFLAGS=", "CGO_ENABLED=0"), b.err
+	return filepath.Join(dir, "caddy"), cmd.Run()
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
 }
 
 // haproxy starts HAProxy in front of an engine; dir is for its files.

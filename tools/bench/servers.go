@@ -14,6 +14,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/gin-gonic/gin"
+
 	"qrgate/internal/app"
 	"qrgate/internal/breaker"
 	"qrgate/internal/secret"
@@ -25,14 +27,16 @@ const (
 	bareProxy    = "bare"  // net/http/httputil's own proxy
 	ownFront     = "front" // package proxy alone, without metrics and tracing
 	wholeGateway = "gate"  // all of qrgate; OTEL_* decide whether it traces
+	bareGin      = "gin"   // Gin alone, which serves one body from memory
 )
 
 // server is the command that runs a measured server, alone in its process, until its standard input ends, so that none
 // outlives a killed measurement.
 type server struct {
-	Kind   string   `arg:"" enum:"bare,front,gate"`
-	Engine *url.URL `required:""`
+	Kind   string `arg:"" enum:"bare,front,gate,gin"`
+	Engine *url.URL
 	Redis  string
+	Body   string
 }
 
 // greeting is the line that a server prints when it is ready.
@@ -64,7 +68,10 @@ func (f server) run(ctx context.Context, b *bench) error {
 }
 
 func (f server) open() (serving, error) {
-	if f.Kind == wholeGateway {
+	switch {
+	case f.Engine == nil && f.Kind != bareGin:
+		return serving{}, errNoEngine
+	case f.Kind == wholeGateway:
 		return f.gateway()
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -72,6 +79,10 @@ func (f server) open() (serving, error) {
 		return serving{}, err
 	}
 	s := serving{greeting: greeting{URL: "http://" + l.Addr().String()}}
+	if f.Kind == bareGin {
+		err := f.serveBody(&s, l)
+		return s, err
+	}
 	transport := proxy.Transport()
 	if f.Kind == ownFront { // as in qrgate, without metrics and tracing
 		way := breaker.New(transport, func(breaker.State, breaker.State) {})
@@ -82,6 +93,21 @@ func (f server) open() (serving, error) {
 	bare := &httputil.ReverseProxy{Transport: transport, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(f.Engine); r.SetXForwarded() }}
 	s.run = serveOn(&http.Server{Handler: bare, ReadHeaderTimeout: 5 * time.Second}, l)
 	return s, nil
+}
+
+var errNoEngine = errors.New("--engine is required")
+
+// serveBody serves one body by Gin.
+func (f server) serveBody(s *serving, l net.Listener) error {
+	body, err := os.ReadFile(f.Body)
+	if err != nil {
+		return err
+	}
+	gin.SetMode(gin.ReleaseMode)
+	router := gin.New()
+	router.GET("/api/sessions/:id/qr", func(c *gin.Context) { c.Data(http.StatusOK, "application/json; charset=utf-8", body) })
+	s.run = serveOn(&http.Server{Handler: router, ReadHeaderTimeout: 5 * time.Second}, l)
+	return nil
 }
 
 // gateway is qrgate as cmd/qrgate runs it, with a JSON log to io.Discard.

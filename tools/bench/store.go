@@ -83,7 +83,7 @@ func (x *subject) close() {
 // open starts an engine with two replicas in front of it, and gets every QR through the first. Then it requests them from
 // the other.
 func (s storing) open(ctx context.Context, b *bench, x *subject, redis string) (err error) {
-	if x.engine, err = startEngine(func(string) time.Duration { return 0 }); err != nil {
+	if x.engine, err = startEngine(func(string) delay { return 0 }); err != nil {
 		return err
 	}
 	for _, gate := range []**process{&x.gate, &x.other} {

@@ -76,7 +76,7 @@ func percent(of, all int) string { return fmt.Sprintf("%.1f %%", 100*float64(of)
 func (t timeToQR) row(ctx context.Context, b *bench, c scenario) (results, error) {
 	delays := lognormal(t.Sessions, t.Median, t.P95)
 	rand.New(rand.NewPCG(1, 1)).Shuffle(len(delays), func(i, j int) { delays[i], delays[j] = delays[j], delays[i] })
-	e, err := startEngine(func(session string) time.Duration { return delays[number(session)] })
+	e, err := startEngine(func(session string) delay { return delays[number(session)] })
 	if err != nil {
 		return results{}, err
 	}

@@ -122,8 +122,11 @@ func (c *collector) take(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK) // an empty message accepts all spans
 }
 
-// never is the delay of a session without a code.
-const never = -1
+// delay is the time from a connect to the code.
+type delay = time.Duration
+
+// onRelease is the delay of a session whose code exists once the engine is released.
+const onRelease delay = -1
 
 // engine is the simulated engine on a port. Each session has its own delay to the code, and /qr returns 500 until then.
 // It has no rate limits and no latency.
@@ -132,20 +135,23 @@ type engine struct {
 	server *http.Server
 	port   net.Listener
 	ended  chan struct{}
-	delay  func(session string) time.Duration
+	delay  func(session string) delay
+
+	released chan struct{}
 
 	calls [6]atomic.Int64 // by the first digit of their status
 	mu    sync.Mutex
 	ready map[string]time.Time // :: sessionId -> when its code existed
 }
 
-// startEngine starts an engine with a delay for each session, or never.
-func startEngine(delay func(session string) time.Duration) (*engine, error) {
+// startEngine starts an engine with a delay for each session.
+func startEngine(delays func(session string) delay) (*engine, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{port: l, delay: delay, ready: map[string]time.Time{}, ended: make(chan struct{})}
+	e := &engine{port: l, delay: delays, ready: map[string]time.Time{}, ended: make(chan struct{}),
+		released: make(chan struct{})}
 	e.sim = &enginesim.Engine{QRTTL: time.Hour, Begin: e.begin}
 	e.server = &http.Server{Handler: http.HandlerFunc(e.serve), ReadHeaderTimeout: 5 * time.Second}
 	go func() {
@@ -165,14 +171,14 @@ func (e *engine) close() {
 
 // begin shows a session's code after its delay.
 func (e *engine) begin(ctx context.Context, session string, socket *enginesim.Socket) {
-	wait := e.delay(session)
-	if wait == never {
-		return
+	var due <-chan time.Time
+	released := e.released
+	if d := e.delay(session); d != onRelease {
+		due, released = time.After(d), nil
 	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-due:
+	case <-released:
 	case <-ctx.Done():
 		return
 	}
@@ -181,6 +187,9 @@ func (e *engine) begin(ctx context.Context, session string, socket *enginesim.So
 	e.mu.Unlock()
 	socket.Show("2@" + session + strings.Repeat("a", 150))
 }
+
+// release makes the codes of the sessions that wait for it exist.
+func (e *engine) release() { close(e.released) }
 
 // readyAt returns when a session's code existed; the zero time if it does not.
 func (e *engine) readyAt(session string) time.Time {

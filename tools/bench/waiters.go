@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,9 @@ const perTenant = 500
 // maxKiB is the target for the resident memory of a waiting request.
 const maxKiB = 36
 
+// maxWake is the target for the time from a session's first response to its last.
+const maxWake = 250 * time.Millisecond
+
 // slots is the name of the gauge of waiting requests.
 const slots = "qrgate_waiters"
 
@@ -40,11 +44,11 @@ func (w waiters) measure(ctx context.Context, b *bench) error {
 	if 2*time.Duration(w.Rounds+1)*w.Turn > 40*time.Second {
 		return errors.New("--rounds and --turn: two gates have a turn in each round and in one before, and 40 s is all there is")
 	}
-	e, err := startEngine(func(session string) time.Duration {
+	e, err := startEngine(func(session string) delay {
 		if strings.HasPrefix(session, "fresh") {
 			return 0
 		}
-		return never
+		return onRelease
 	})
 	if err != nil {
 		return err
@@ -58,11 +62,11 @@ func (w waiters) measure(ctx context.Context, b *bench) error {
 		defer (*gate).stop()
 		b.logf("waiters: a gateway is at %s %s", (*gate).URL, (*gate).Admin)
 	}
-	return w.compare(ctx, b, p)
+	return w.compare(ctx, b, e, p)
 }
 
 // compare fills one gateway and compares the two while it is full.
-func (w waiters) compare(ctx context.Context, b *bench, p *pair) error {
+func (w waiters) compare(ctx context.Context, b *bench, e *engine, p *pair) error {
 	if err := w.prepare(ctx, p); err != nil {
 		return err
 	}
@@ -97,7 +101,16 @@ func (w waiters) compare(ctx context.Context, b *bench, p *pair) error {
 	if err != nil {
 		return err
 	}
-	w.report(b, p, outcome{idle, full, int(still), freed})
+	b.logf("waiters: all places are free after %v; they wait again", freed)
+	crowd, err = w.hold(ctx, p.crowded)
+	if err != nil {
+		return err
+	}
+	woken, err := w.wake(ctx, e, crowd)
+	if err != nil {
+		return err
+	}
+	w.report(b, p, outcome{idle, full, int(still), freed, woken})
 	return nil
 }
 
@@ -117,19 +130,19 @@ func (w waiters) prepare(ctx context.Context, p *pair) error {
 		})
 	}
 	for i, gate := range []*process{p.crowded, p.empty} {
-		group.Go(func() error { return freshen(ctx, gate, fmt.Sprintf("fresh-%d", i)) })
+		group.Go(func() error { return freshen(ctx, gate, "key-other", fmt.Sprintf("fresh-%d", i)) })
 	}
 	return group.Wait()
 }
 
 // freshen creates a session with a QR, and gets the QR once.
-func freshen(ctx context.Context, gate *process, session string) error {
+func freshen(ctx context.Context, gate *process, key, session string) error {
 	user := newClient(gate.URL)
 	defer user.close()
-	if err := user.begin(ctx, "key-other", session); err != nil {
+	if err := user.begin(ctx, key, session); err != nil {
 		return err
 	}
-	a, err := user.qr(ctx, "key-other", session)
+	a, err := user.qr(ctx, key, session)
 	if err == nil && a.got.IsZero() {
 		err = errors.New("the session that should have a QR has none")
 	}
@@ -180,6 +193,49 @@ func (w waiters) hold(ctx context.Context, gate *process) (held, error) {
 	return all, nil
 }
 
+// wakings is how long waiting requests took to get their QR.
+type wakings struct {
+	last  []time.Duration // of each session: from its first response to its last
+	added []time.Duration // of each request: from the code's existence
+}
+
+// wake lets all codes exist and reads all responses.
+func (w waiters) wake(ctx context.Context, e *engine, all held) (wakings, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	at := make([]time.Time, len(all))
+	group, _ := errgroup.WithContext(ctx)
+	for i, conn := range all {
+		group.Go(func() error {
+			defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+			status, err := readAnswer(bufio.NewReaderSize(conn, 1024))
+			if err == nil && status != 200 {
+				err = fmt.Errorf("%w: a waiting request got %d", errRefused, status)
+			}
+			at[i] = time.Now()
+			return err
+		})
+	}
+	e.release()
+	if err := group.Wait(); err != nil {
+		return wakings{}, err
+	}
+	var t wakings
+	first, last := make([]time.Time, w.Sessions), make([]time.Time, w.Sessions)
+	for i, arrived := range at {
+		s := i % w.Sessions
+		if first[s].IsZero() || arrived.Before(first[s]) {
+			first[s] = arrived
+		}
+		last[s] = later(last[s], arrived)
+		t.added = append(t.added, arrived.Sub(e.readyAt(w.session(s))))
+	}
+	for s := range first {
+		t.last = append(t.last, last[s].Sub(first[s]))
+	}
+	return t, nil
+}
+
 // release disconnects all waiting clients at once, and returns how long qrgate takes to notice.
 func (w waiters) release(ctx context.Context, gate *process, crowd *held) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -221,6 +277,7 @@ type outcome struct {
 	idle, full memory
 	still      int           // requests that still waited at the end
 	freed      time.Duration // until it noticed that all clients had disconnected
+	woken      wakings
 }
 
 func (w waiters) report(b *bench, p *pair, m outcome) {
@@ -234,8 +291,14 @@ func (w waiters) report(b *bench, p *pair, m outcome) {
 	t.add("processor time of the waiting requests", fmt.Sprintf("%.0f %% of one", 100*median(p.holding)), "")
 	t.add("still waiting at the end", fmt.Sprint(m.still), "")
 	t.add("all slots free after the clients disconnected", ms(m.freed), "target ≤ 1 s: "+verdict(m.freed <= time.Second))
+	last := quantile(m.woken.last, 1)
+	t.add("last waiter of a session after the first, all codes at once", ms(last),
+		fmt.Sprintf("target ≤ %v: %s", maxWake, verdict(last <= maxWake)))
+	t.add("  median of the sessions", ms(quantile(m.woken.last, 0.5)), "")
+	t.add("a QR after its code exists at the engine, p50, p99", ms(quantile(m.woken.added, 0.5)),
+		ms(quantile(m.woken.added, 0.99)))
 	t.write(b.out)
-	u := table{title: fmt.Sprintf("waiters: another key's fresh QR, %d turns of %v each", w.Rounds, w.Turn), head: []string{"gate", "requests/s", "p50", "p99"}}
+	u := table{title: fmt.Sprintf("waiters: another key's fresh QR, %d turns of %v each", w.Rounds, w.Turn), head: []string{"qrgate", "requests/s", "p50", "p99"}}
 	for i, name := range []string{"full of waiters", "empty"} {
 		u.add(name, fmt.Sprintf("%.0f", median(p.rate[i])), ms(quantile(p.all[i], 0.5)), ms(quantile(p.all[i], 0.99)))
 	}
