@@ -12,7 +12,7 @@ import (
 
 const routingFile = "alertmanager/alertmanager.yml"
 
-// inhibition is a rule by which one alert silences others.
+// inhibition is a rule by which one alert suppresses others.
 type inhibition struct {
 	Source []string `yaml:"source_matchers"`
 	Target []string `yaml:"target_matchers"`
@@ -33,7 +33,7 @@ func inhibitions(t *testing.T) []inhibition {
 	return file.Rules
 }
 
-func TestAmtoolChecksTheRouting(t *testing.T) {
+func TestAlertmanagerConfig_PassesAmtool(t *testing.T) {
 	t.Parallel()
 	out, err := exec.CommandContext(t.Context(), program(t, "amtool", "prometheus-alertmanager"), "check-config", routingFile).CombinedOutput()
 	if err != nil {
@@ -41,8 +41,7 @@ func TestAmtoolChecksTheRouting(t *testing.T) {
 	}
 }
 
-// Every alert is sent to the receiver of its severity.
-func TestAlertsReachTheirReceivers(t *testing.T) {
+func TestAlertmanagerConfig_SeverityDecidesReceiver(t *testing.T) {
 	t.Parallel()
 	amtool := program(t, "amtool", "prometheus-alertmanager")
 	receivers := map[string]string{"critical": "pager", "warning": "chat", "info": "null", "none": "deadmansswitch"}
@@ -64,8 +63,8 @@ func TestAlertsReachTheirReceivers(t *testing.T) {
 	}
 }
 
-// One outage is one message: all alerts are grouped by the job, and by nothing else.
-func TestOneOutageIsOneMessage(t *testing.T) {
+// One outage is one message.
+func TestAlertmanagerConfig_GroupsByJobOnly(t *testing.T) {
 	t.Parallel()
 	var file struct {
 		Route struct {
@@ -88,7 +87,7 @@ func TestOneOutageIsOneMessage(t *testing.T) {
 	}
 }
 
-// alertnames are the names of alerts that a matcher fits.
+// alertnames returns the names of the alerts that matchers select.
 func alertnames(t *testing.T, matchers []string) []string {
 	t.Helper()
 	var out []string
@@ -97,7 +96,7 @@ func alertnames(t *testing.T, matchers []string) []string {
 		for _, m := range matchers {
 			parts := regexp.MustCompile(`^(\w+) (=~|!=|=) "(.*)"$`).FindStringSubmatch(m)
 			if parts == nil {
-				t.Fatalf("%q is no matcher", m)
+				t.Fatalf("%q is not a valid matcher", m)
 			}
 			value := r.Labels[parts[1]]
 			if parts[1] == "alertname" {
@@ -113,8 +112,7 @@ func alertnames(t *testing.T, matchers []string) []string {
 	return out
 }
 
-// Inhibitions speak of alerts that exist, and compare labels.
-func TestInhibitionsFit(t *testing.T) {
+func TestInhibitions_NameExistingAlerts(t *testing.T) {
 	t.Parallel()
 	known := map[string]bool{}
 	for _, r := range alerts(t) {
@@ -122,23 +120,23 @@ func TestInhibitionsFit(t *testing.T) {
 	}
 	for _, i := range inhibitions(t) {
 		if len(alertnames(t, i.Source)) == 0 || len(alertnames(t, i.Target)) == 0 || !slices.Contains(i.Equal, "job") {
-			t.Errorf("%v silences %v where %v are equal", i.Source, i.Target, i.Equal)
+			t.Errorf("%v inhibits %v where %v are equal", i.Source, i.Target, i.Equal)
 		}
 		for _, name := range regexp.MustCompile(`QRGate[A-Za-z]+`).FindAllString(strings.Join(append(i.Source, i.Target...), " "), -1) {
 			if !known[name] {
-				t.Errorf("an inhibition speaks of %s, which does not exist", name)
+				t.Errorf("an inhibition names %s, which does not exist", name)
 			}
 		}
 	}
 }
 
-// A cause that fires later than its symptoms silences nothing: their pages have left. When the
-// gate itself is gone there are no symptoms, for nobody is left to report them.
-func TestCausesAreQuickerThanSymptoms(t *testing.T) {
+// A cause that fires later than its symptoms inhibits nothing: their pages are sent. QRGateDown is excluded: no replica
+// reports symptoms then.
+func TestInhibitions_CauseFiresBeforeSymptom(t *testing.T) {
 	t.Parallel()
 	first := map[string]rule{}
 	for _, r := range alerts(t) {
-		if old, ok := first[r.Alert]; !ok || r.patience(t) < old.patience(t) {
+		if old, ok := first[r.Alert]; !ok || r.delay(t) < old.delay(t) {
 			first[r.Alert] = r
 		}
 	}
@@ -148,9 +146,9 @@ func TestCausesAreQuickerThanSymptoms(t *testing.T) {
 			continue
 		}
 		for _, symptom := range alertnames(t, i.Target) {
-			c, s := first[cause].patience(t), first[symptom].patience(t)
-			if c > s || c == s && cause != "QRGateProbeStale" { // that one's threshold is lower
-				t.Errorf("%s waits %s, and its symptom %s only %s", cause, c, symptom, s)
+			c, s := first[cause].delay(t), first[symptom].delay(t)
+			if c > s || c == s && cause != "QRGateProbeStale" { // its threshold is lower
+				t.Errorf("%s waits %s, and its symptom %s waits %s", cause, c, symptom, s)
 			}
 		}
 	}

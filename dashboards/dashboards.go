@@ -1,61 +1,145 @@
-// Package dashboards generates what operators use: recording rules and alerts for
-// Prometheus, an example for Alertmanager, and dashboards for Grafana.
+// Package dashboards generates what operators use: recording rules and alerts for Prometheus, and dashboards for
+// Grafana.
 //
-//	prometheus/     qrgate.rules.yml (generated), its unit tests, an example configuration
-//	alertmanager/   routes, and which alert silences which
+//	prometheus/     qrgate.rules.yml (generated from alerts.yml and slo.go), its unit tests, an example configuration
+//	alertmanager/   an example: routes, and which alert inhibits which
 //	grafana/        dashboards (generated) and their provisioning
 //
-// Rules and dashboards are made by this package and committed; a test makes them again and compares, and
-// every metric, label and value in them is compared with what package metrics really exposes. What each
-// alert asks of its reader is in docs/runbooks, one page for each.
+// The generated files are committed. Tests compare them with a new generation, and every metric, label and value in
+// them with what package metrics exposes. docs/runbooks has one page for each alert.
 package dashboards
 
 import (
+	"bytes"
+	_ "embed" // for alerts.yml
+	"fmt"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
 )
 
 //go:generate go run ./cmd/generate
 
-// Files makes everything that is generated: the text of each file by its path below dashboards/, with
-// slashes. An error is one of this package's own making.
+// Files generates all files: their contents by their slash-separated paths below dashboards/.
 func Files(l Links) (map[string][]byte, error) {
 	rules, err := rulesFile(l)
 	if err != nil {
 		return nil, err
 	}
-	out := map[string][]byte{"prometheus/qrgate.rules.yml": rules}
+	files := map[string][]byte{"prometheus/qrgate.rules.yml": rules}
 	for _, b := range boards(l) {
-		if out["grafana/dashboards/"+b.uid+".json"], err = b.encode(); err != nil {
+		if files["grafana/dashboards/"+b.uid+".json"], err = b.encode(); err != nil {
 			return nil, err
 		}
 	}
-	return out, nil
+	return files, nil
 }
 
-// Links says where runbooks and dashboards are, for the receiver of an alert.
+// Links are the addresses of runbooks and dashboards, for the receivers of an alert.
 type Links struct {
-	Runbooks string // the address of docs/runbooks, without a slash at its end
-	Grafana  string // the address of Grafana, without a slash at its end
+	Runbooks string // address of docs/runbooks, without a slash at its end
+	Grafana  string // address of Grafana, without a slash at its end
 }
 
-// Defaults are placeholder addresses. Generate the rules again with your own:
+// DefaultLinks returns placeholder addresses. Generate the rules with your own:
 // go run ./dashboards/cmd/generate -runbooks … -grafana ….
-func Defaults() Links {
+func DefaultLinks() Links {
 	return Links{Runbooks: "https://qrgate.example/docs/runbooks", Grafana: "https://grafana.example"}
 }
 
-// runbook is the page of one alert.
-func (l Links) runbook(alert string) string { return l.page(alert + ".md") }
+// runbook returns the address of a file in docs/runbooks.
+func (l Links) runbook(name string) string { return strings.TrimSuffix(l.Runbooks, "/") + "/" + name }
 
-// page is a file of the runbooks.
-func (l Links) page(name string) string { return strings.TrimSuffix(l.Runbooks, "/") + "/" + name }
-
-// board is one dashboard.
+// board returns the address of a dashboard.
 func (l Links) board(uid string) string { return strings.TrimSuffix(l.Grafana, "/") + "/d/" + uid }
 
-// The dashboards' identities, which are a part of their addresses.
+// The UIDs of the dashboards, a part of their addresses.
 const (
 	boardDelivery = "qrgate-delivery"
 	boardSLO      = "qrgate-slo"
 	boardProbes   = "qrgate-probes"
 )
+
+// group and rule have the form of Prometheus' rule files. Dashboard is only in alerts.yml.
+type group struct {
+	Name      string `yaml:"name"`
+	Dashboard string `yaml:"dashboard,omitempty"` // UID
+	Interval  string `yaml:"interval,omitempty"`
+	Rules     []rule `yaml:"rules"`
+}
+
+type rule struct {
+	Record      string            `yaml:"record,omitempty"`
+	Alert       string            `yaml:"alert,omitempty"`
+	Expr        string            `yaml:"expr"`
+	For         string            `yaml:"for,omitempty"`
+	KeepFiring  string            `yaml:"keep_firing_for,omitempty"`
+	Labels      map[string]string `yaml:"labels,omitempty"`
+	Annotations map[string]string `yaml:"annotations,omitempty"`
+}
+
+// The severities, see alerts.yml.
+const (
+	critical = "critical"
+	warning  = "warning"
+)
+
+// mostFailures is a template that ends a description with the cause of most failures of the last ten minutes, if there
+// were any. A wait that ended with "not ready" has no cause.
+const mostFailures = queryWorst + ` Most failures: {{ . | first | label "diagnosis" }}.{{ end }}`
+
+const queryWorst = `{{ with query "topk(1, sum by (diagnosis) (increase({` +
+	`__name__=~\"qrgate_probe_runs_total|qrgate_qr_waits_total\",job=\"qrgate\",outcome=\"failure\",diagnosis!=\"none\"` +
+	`}[10m])) > 0)" }}`
+
+// placeholders are the templates that alerts.yml names. The deep probe alone may have a wrong key, and a run that
+// another replica leads is not missed.
+var placeholders = strings.NewReplacer(
+	"<most failures>", mostFailures,
+	"<own key>", queryWorst+`{{ if eq (. | first | label "diagnosis") "key_refused" }}`+
+		` If users get their QR, only the probe's key is wrong.{{ end }}{{ end }}`,
+	"<missed runs>", `{{ with printf "topk(1, sum by (reason) (increase({`+
+		`__name__=~\"qrgate_probe_errors_total|qrgate_probe_skipped_total\",`+
+		`job=\"qrgate\",probe=\"%s\",reason!=\"not_leader\"}[30m])) > 0)" $labels.probe | query }}`+
+		` Runs did not take place: {{ . | first | label "reason" }}.{{ end }}`,
+)
+
+//go:embed alerts.yml
+var alertsYAML []byte
+
+// ruleFile is a file of rules. All recordings are one group: within a group Prometheus evaluates in order, so that
+// no rule reads a value of the previous evaluation.
+type ruleFile struct {
+	Groups []group `yaml:"groups"`
+}
+
+// rulesFile returns the text of prometheus/qrgate.rules.yml.
+func rulesFile(l Links) ([]byte, error) {
+	var alerts ruleFile
+	if err := yaml.Unmarshal(alertsYAML, &alerts); err != nil {
+		return nil, fmt.Errorf("alerts.yml: %w", err)
+	}
+	all := ruleFile{append([]group{
+		{Name: "qrgate-recordings", Interval: "30s", Rules: recordings()},
+		{Name: "qrgate-budgets", Dashboard: boardSLO, Rules: append(burns(), divergence())},
+	}, alerts.Groups...)}
+	for i, g := range all.Groups {
+		for _, r := range g.Rules {
+			if r.Alert == "" {
+				continue
+			}
+			r.Annotations["description"] = placeholders.Replace(r.Annotations["description"])
+			r.Annotations["runbook_url"] = l.runbook(r.Alert + ".md")
+			r.Annotations["dashboard_url"] = l.board(g.Dashboard)
+		}
+		all.Groups[i].Dashboard = ""
+	}
+	var out bytes.Buffer
+	out.WriteString("# Code generated by dashboards/cmd/generate. DO NOT EDIT.\n")
+	enc := yaml.NewEncoder(&out)
+	enc.SetIndent(2)
+	if err := enc.Encode(all); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), enc.Close()
+}

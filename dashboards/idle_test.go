@@ -5,11 +5,10 @@ import (
 	"testing"
 )
 
-// Red is for what a person must act on. A figure without data is red, unless it is about users alone: at night nobody
-// asks, and the first screen would begin with an alarm.
-func TestEmptyFiguresAreAnAlarmOnlyWhereTheyMeanOne(t *testing.T) {
+// Red means that a person must act. A figure without data is red, except one about users only: users may send no requests.
+func TestFigures_NoDataIsRedExceptForUsers(t *testing.T) {
 	t.Parallel()
-	calm := 0
+	userFigures := 0
 	for _, p := range panels(t) {
 		if p.Type != "stat" {
 			continue
@@ -22,7 +21,7 @@ func TestEmptyFiguresAreAnAlarmOnlyWhereTheyMeanOne(t *testing.T) {
 		words, colour := "NO DATA", "red"
 		if users {
 			words, colour = "no requests", "blue"
-			calm++
+			userFigures++
 		}
 		said, shown := p.FieldConfig.Defaults.NoValue, ""
 		for _, m := range p.FieldConfig.Defaults.Mappings {
@@ -31,29 +30,29 @@ func TestEmptyFiguresAreAnAlarmOnlyWhereTheyMeanOne(t *testing.T) {
 			}
 		}
 		if said != words || shown != colour {
-			t.Errorf("%s: without data it says %q in %q, want %q in %q", p.where, said, shown, words, colour)
+			t.Errorf("%s: without data it shows %q in %q, want %q in %q", p.where, said, shown, words, colour)
 		}
 	}
-	if calm != 4 {
-		t.Errorf("%d figures are about users alone", calm)
+	if userFigures != 4 {
+		t.Errorf("%d figures are about users only", userFigures)
 	}
 }
 
-// A query that leaves zeroes out is empty when all is zero. What that means has to stand there instead of "No data".
-func TestWhatLeavesZeroesOutSaysWhatNothingMeans(t *testing.T) {
+// A query that filters zeroes is empty when all values are zero. The panel must say what that means.
+func TestPanels_FilteredZeroesHaveNoValueText(t *testing.T) {
 	t.Parallel()
 	seen := 0
 	for _, p := range panels(t) {
 		for _, x := range p.Targets {
-			if p.ID > 0 && strings.HasSuffix(x.Expr, " > 0") { // annotations have no id, and need none
+			if p.ID > 0 && strings.HasSuffix(x.Expr, " > 0") { // annotations have no id
 				seen++
 				if p.FieldConfig.Defaults.NoValue == "" {
-					t.Errorf("%s is empty when nothing happens, and does not say so", p.where)
+					t.Errorf("%s has no text for an empty result", p.where)
 				}
 			}
 		}
 	}
 	if seen < 4 {
-		t.Errorf("only %d queries leave zeroes out", seen)
+		t.Errorf("only %d queries filter zeroes", seen)
 	}
 }

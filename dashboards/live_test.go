@@ -21,19 +21,18 @@ import (
 	"qrgate/metrics"
 )
 
-// silent are queries that rightly find nothing while the test lasts.
+// silent are queries that return no data during the test.
 var silent = map[string]string{
-	"qrgate-delivery: annotation Deploys": "nothing is deployed within the test",
-	"qrgate-slo: annotation Deploys":      "nothing is deployed within the test",
-	"qrgate-probes: annotation Deploys":   "nothing is deployed within the test",
+	"qrgate-delivery: annotation Deployments": "nothing is deployed within the test",
+	"qrgate-slo: annotation Deployments":      "nothing is deployed within the test",
+	"qrgate-probes: annotation Deployments":   "nothing is deployed within the test",
 }
 
-// A Prometheus that scrapes a gate with good and bad days at once finds a number for every query of every
-// panel and every recording, and all rules can be evaluated. What parses may still match nothing: a lost
-// bucket or a label on one side only makes a panel empty, and nobody notices until it is needed.
-func TestEveryQueryFindsNumbers(t *testing.T) {
+// A Prometheus that scrapes a replica with all kinds of events returns data for every query of every panel and every
+// recording, and evaluates all rules. A valid query may still match nothing, for example because a label is on one side only.
+func TestQueries_ReturnDataFromPrometheus(t *testing.T) {
 	t.Parallel()
-	m := gateMetrics(t, readings)
+	m := replicaMetrics(t, readings)
 	p := startPrometheus(t, m)
 	left := map[string]target{}
 	for _, x := range panels(t) {
@@ -48,18 +47,18 @@ func TestEveryQueryFindsNumbers(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
-	p.until(ctx, func() { live(m) }, func() bool {
-		maps.DeleteFunc(left, func(_ string, q target) bool { return p.answers(ctx, q) })
+	p.until(ctx, func() { observeAll(m) }, func() bool {
+		maps.DeleteFunc(left, func(_ string, q target) bool { return p.hasData(ctx, q) })
 		return len(left) == 0
 	})
 	for _, where := range slices.Sorted(maps.Keys(left)) {
-		t.Errorf("%s finds nothing: %s", where, left[where].Expr)
+		t.Errorf("%s returns no data: %s", where, left[where].Expr)
 	}
 	p.rulesWork(t)
 	p.exemplars(t)
 }
 
-// server is a Prometheus of the test's own.
+// server is a Prometheus that the test started.
 type server struct {
 	base   string
 	client *http.Client
@@ -77,11 +76,11 @@ scrape_configs:
 func startPrometheus(t *testing.T, m *metrics.Metrics) server {
 	t.Helper()
 	binary := program(t, "prometheus", "prometheus")
-	gate := httptest.NewServer(m.Handler())
-	t.Cleanup(gate.Close)
+	replica := httptest.NewServer(m.Handler())
+	t.Cleanup(replica.Close)
 	dir, listen := t.TempDir(), free(t)
 	quick := bytes.ReplaceAll(read(t, ruleFile), []byte("interval: 30s"), []byte("interval: 1s"))
-	for name, text := range map[string][]byte{"qrgate.rules.yml": quick, "prometheus.yml": fmt.Appendf(nil, liveConfig, gate.Listener.Addr())} {
+	for name, text := range map[string][]byte{"qrgate.rules.yml": quick, "prometheus.yml": fmt.Appendf(nil, liveConfig, replica.Listener.Addr())} {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -103,16 +102,16 @@ func startPrometheus(t *testing.T, m *metrics.Metrics) server {
 	s := server{"http://" + listen, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	// It is ours if it scrapes our gate: another program may have taken the port.
+	// Another program may have taken the port: the right one scrapes the replica of the test.
 	if !s.until(ctx, func() {}, func() bool {
-		return strings.Contains(string(s.get(ctx, "/api/v1/status/config", nil)), gate.Listener.Addr().String())
+		return strings.Contains(string(s.get(ctx, "/api/v1/status/config", nil)), replica.Listener.Addr().String())
 	}) {
 		t.Fatal("Prometheus did not start")
 	}
 	return s
 }
 
-// free is an address that nobody listens on.
+// free returns an address that is not in use.
 func free(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -123,7 +122,7 @@ func free(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// until lives on, five times a second, and asks every second whether it is done; false if time runs out.
+// until calls each five times a second and done every second; it returns false when the time is over.
 func (s server) until(ctx context.Context, each func(), done func() bool) bool {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
@@ -155,8 +154,8 @@ func (s server) get(ctx context.Context, path string, with url.Values) []byte {
 	return out.Bytes()
 }
 
-// answers reports whether a query has a number, somewhere within the last seconds.
-func (s server) answers(ctx context.Context, q target) bool {
+// hasData reports whether a query returns a number within the last seconds.
+func (s server) hasData(ctx context.Context, q target) bool {
 	now := time.Now()
 	path, with := "/api/v1/query_range", url.Values{"query": {substitute(q.Expr)}, "step": {"1"},
 		"start": {fmt.Sprint(now.Add(-10 * time.Second).Unix())}, "end": {fmt.Sprint(now.Unix())}}
@@ -210,13 +209,13 @@ func (s server) rulesWork(t *testing.T) {
 	}
 }
 
-// exemplars are what the diamonds of "Time to QR" are made of.
+// exemplars checks the exemplars of "Time to QR".
 func (s server) exemplars(t *testing.T) {
 	t.Helper()
 	now := time.Now()
 	text := string(s.get(t.Context(), "/api/v1/query_exemplars", url.Values{"query": {"qrgate_qr_time_to_code_seconds_bucket"},
 		"start": {fmt.Sprint(now.Add(-time.Minute).Unix())}, "end": {fmt.Sprint(now.Add(time.Minute).Unix())}}))
 	if !strings.Contains(text, `"trace_id":"01`) {
-		t.Errorf("no exemplar leads to a trace: %s", text)
+		t.Errorf("no exemplar has a trace: %s", text)
 	}
 }

@@ -1,7 +1,10 @@
 package dashboards
 
 import (
+	"strings"
+
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
+	"github.com/grafana/grafana-foundation-sdk/go/cog/variants"
 	"github.com/grafana/grafana-foundation-sdk/go/common"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 	"github.com/grafana/grafana-foundation-sdk/go/heatmap"
@@ -12,8 +15,10 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
 )
 
-// text is what a panel says of itself: its title, what it means to its reader, and the unit.
-type text struct{ title, means, unit string }
+type (
+	panels = []cog.Builder[dashboard.Panel]
+	query  = *prometheus.DataqueryBuilder
+)
 
 // Widths, of 24.
 const (
@@ -24,145 +29,197 @@ const (
 	whole   = 24
 )
 
-// step is a colour that begins at a value; the first one begins at the bottom. Red is for "a person acts".
-type step struct {
-	colour string
-	from   float64
+// info describes a panel: its title, what it means to its reader, and the unit of its values.
+type info struct{ title, description, unit string }
+
+// panelBuilder are the methods that all builders of panels have.
+type panelBuilder[B any] interface {
+	Title(string) B
+	Description(string) B
+	Unit(string) B
+	Datasource(common.DataSourceRef) B
+	Span(uint32) B
+	Height(uint32) B
+	WithTarget(cog.Builder[variants.Dataquery]) B
 }
 
-func steps(all ...step) *dashboard.ThresholdsConfigBuilder {
-	var out []dashboard.Threshold
-	for i, s := range all {
-		t := dashboard.Threshold{Color: s.colour}
-		if i > 0 {
-			t.Value = cog.ToPtr(s.from)
-		}
-		out = append(out, t)
-	}
-	return dashboard.NewThresholdsConfigBuilder().Mode(dashboard.ThresholdsModeAbsolute).Steps(out)
-}
-
-// plain has no opinion.
-func plain() *dashboard.ThresholdsConfigBuilder { return steps(step{"blue", 0}) }
-
-// figure is a number of the moment, large, and red if it says nothing.
-func figure(t text, width uint32, expr string, colours *dashboard.ThresholdsConfigBuilder) *stat.PanelBuilder {
-	return stat.NewPanelBuilder().Title(t.title).Description(t.means).Unit(t.unit).Datasource(metrics()).
-		Span(width).Height(4).NoValue("NO DATA").Thresholds(colours).Mappings([]dashboard.ValueMapping{nothing()}).
-		ReduceOptions(common.NewReduceDataOptionsBuilder().Calcs([]string{"lastNotNull"})).Orientation(common.VizOrientationAuto).
-		ColorMode(common.BigValueColorModeBackground).GraphMode(common.BigValueGraphModeArea).WithTarget(line(expr, "__auto"))
-}
-
-// nothing is red too: an empty panel must not look like a good one.
-func nothing() dashboard.ValueMapping { return empty("NO DATA", "red") }
-
-// empty is how a value that is none looks.
-func empty(words, colour string) dashboard.ValueMapping {
-	return dashboard.ValueMapping{SpecialValueMap: &dashboard.SpecialValueMap{Type: dashboard.MappingTypeSpecialValue,
-		Options: dashboard.DashboardSpecialValueMapOptions{Match: dashboard.SpecialValueMatchNullAndNan,
-			Result: dashboard.ValueMappingResult{Text: cog.ToPtr(words), Color: cog.ToPtr(colour)}}}}
-}
-
-// ofUsers is a figure without a value while there are no requests. That is no alarm: the panels beside it show whether qrgate is
-// monitored.
-func ofUsers(p *stat.PanelBuilder) *stat.PanelBuilder {
-	return p.NoValue("no requests").Mappings([]dashboard.ValueMapping{empty("no requests", "blue")})
-}
-
-// graph over time.
-func graph(t text, width uint32, lines ...*prometheus.DataqueryBuilder) *timeseries.PanelBuilder {
-	p := timeseries.NewPanelBuilder().Title(t.title).Description(t.means).Unit(t.unit).Datasource(metrics()).
-		Span(width).Height(8).Min(0).
-		ColorScheme(dashboard.NewFieldColorBuilder().Mode(dashboard.FieldColorModeIdPaletteClassicByName)). // a cause keeps its colour
-		Legend(common.NewVizLegendOptionsBuilder().DisplayMode(common.LegendDisplayModeTable).Placement(common.LegendPlacementBottom).
-			ShowLegend(true).Calcs([]string{"lastNotNull", "max"})).
-		Tooltip(common.NewVizTooltipOptionsBuilder().Mode(common.TooltipDisplayModeMulti).Sort(common.SortOrderDescending))
-	for _, l := range lines {
-		p.WithTarget(l)
+func describe[B panelBuilder[B]](p B, i info, width, height uint32, queries ...query) B {
+	p.Title(i.title).Description(i.description).Unit(i.unit).Datasource(metrics()).Span(width).Height(height)
+	for _, q := range queries {
+		p.WithTarget(q)
 	}
 	return p
 }
 
-// stacked is a graph whose lines add up.
-func stacked(t text, width uint32, lines ...*prometheus.DataqueryBuilder) *timeseries.PanelBuilder {
-	return graph(t, width, lines...).FillOpacity(60).Stacking(common.NewStackingConfigBuilder().Mode(common.StackingModeNormal))
+// step is a color that begins at a value; the first one has no lower bound. Red means that a person must act.
+type step struct {
+	color string
+	from  float64
 }
 
-// heat is how a histogram's times are spread.
-func heat(t text, width uint32, histogram string) *heatmap.PanelBuilder {
-	return heatmap.NewPanelBuilder().Title(t.title).Description(t.means).Unit(t.unit).Datasource(metrics()).Span(width).Height(8).
-		WithTarget(line(increase("le", of(histogram+"_bucket"), "$__rate_interval"), "{{le}}").Format(prometheus.PromQueryFormatHeatmap))
+func steps(all ...step) *dashboard.ThresholdsConfigBuilder {
+	var thresholds []dashboard.Threshold
+	for i, s := range all {
+		t := dashboard.Threshold{Color: s.color}
+		if i > 0 {
+			t.Value = cog.ToPtr(s.from)
+		}
+		thresholds = append(thresholds, t)
+	}
+	return dashboard.NewThresholdsConfigBuilder().Mode(dashboard.ThresholdsModeAbsolute).Steps(thresholds)
 }
 
-// strip shows which of two states somebody was in, over time: 0 is the bad one.
-func strip(t text, width uint32, l *prometheus.DataqueryBuilder, words [2]string) *statetimeline.PanelBuilder {
-	return statetimeline.NewPanelBuilder().Title(t.title).Description(t.means).Unit(t.unit).Datasource(metrics()).Span(width).Height(8).
-		Thresholds(steps(step{"red", 0}, step{"green", 1})).Mappings(worded(words)).MergeValues(true).
-		ShowValue(common.VisibilityModeNever).WithTarget(l)
+// figure is a current number. Without data it is red, so that missing data does not pass for a good value.
+func figure(i info, width uint32, expr string, colors *dashboard.ThresholdsConfigBuilder) *stat.PanelBuilder {
+	return describe(stat.NewPanelBuilder(), i, width, 4, line(expr, "__auto")).
+		NoValue("NO DATA").Thresholds(colors).Mappings([]dashboard.ValueMapping{emptyValue("NO DATA", "red")}).
+		ReduceOptions(common.NewReduceDataOptionsBuilder().Calcs([]string{"lastNotNull"})).
+		Orientation(common.VizOrientationAuto).
+		ColorMode(common.BigValueColorModeBackground).GraphMode(common.BigValueGraphModeArea)
 }
 
-// worded says 0 and 1 in words.
-func worded(words [2]string) []dashboard.ValueMapping {
-	return []dashboard.ValueMapping{{ValueMap: &dashboard.ValueMap{Type: dashboard.MappingTypeValueToText, Options: map[string]dashboard.ValueMappingResult{
-		"0": {Text: cog.ToPtr(words[0]), Color: cog.ToPtr("red")}, "1": {Text: cog.ToPtr(words[1]), Color: cog.ToPtr("green")},
-	}}}}
+// emptyValue maps a missing value to a text.
+func emptyValue(text, color string) dashboard.ValueMapping {
+	return dashboard.ValueMapping{SpecialValueMap: &dashboard.SpecialValueMap{
+		Type: dashboard.MappingTypeSpecialValue,
+		Options: dashboard.DashboardSpecialValueMapOptions{
+			Match:  dashboard.SpecialValueMatchNullAndNan,
+			Result: dashboard.ValueMappingResult{Text: cog.ToPtr(text), Color: cog.ToPtr(color)},
+		},
+	}}
 }
 
-// rows of the moment.
-func rows(t text, width uint32, expr string) *table.PanelBuilder {
-	return table.NewPanelBuilder().Title(t.title).Description(t.means).Unit(t.unit).Datasource(metrics()).Span(width).Height(8).
+// userFigure is a figure that has no value while users send no requests, which needs no action.
+func userFigure(i info, width uint32, expr string, colors *dashboard.ThresholdsConfigBuilder) *stat.PanelBuilder {
+	return figure(i, width, expr, colors).
+		NoValue("no requests").Mappings([]dashboard.ValueMapping{emptyValue("no requests", "blue")})
+}
+
+// graph shows values over time.
+func graph(i info, width uint32, queries ...query) *timeseries.PanelBuilder {
+	return describe(timeseries.NewPanelBuilder(), i, width, 8, queries...).Min(0).
+		// A cause keeps its color.
+		ColorScheme(dashboard.NewFieldColorBuilder().Mode(dashboard.FieldColorModeIdPaletteClassicByName)).
+		Legend(common.NewVizLegendOptionsBuilder().DisplayMode(common.LegendDisplayModeTable).
+			Placement(common.LegendPlacementBottom).ShowLegend(true).Calcs([]string{"lastNotNull", "max"})).
+		Tooltip(common.NewVizTooltipOptionsBuilder().
+			Mode(common.TooltipDisplayModeMulti).Sort(common.SortOrderDescending))
+}
+
+// stacked is a graph whose values add up.
+func stacked(i info, width uint32, queries ...query) *timeseries.PanelBuilder {
+	return graph(i, width, queries...).FillOpacity(60).
+		Stacking(common.NewStackingConfigBuilder().Mode(common.StackingModeNormal))
+}
+
+// dashedThresholds draws the thresholds of a graph.
+func dashedThresholds() cog.Builder[common.GraphThresholdsStyleConfig] {
+	return common.NewGraphThresholdsStyleConfigBuilder().Mode(common.GraphThresholdsStyleModeDashed)
+}
+
+// heat shows the distribution of a histogram.
+func heat(i info, width uint32, histogram string) *heatmap.PanelBuilder {
+	return describe(heatmap.NewPanelBuilder(), i, width, 8,
+		line(increase("le", of(histogram+"_bucket"), "$__rate_interval"), "{{le}}").
+			Format(prometheus.PromQueryFormatHeatmap))
+}
+
+// strip shows a boolean over time: red is 0, with the word for it, green is 1.
+func strip(i info, width uint32, q query, zero, one string) *statetimeline.PanelBuilder {
+	return describe(statetimeline.NewPanelBuilder(), i, width, 8, q).
+		Thresholds(steps(step{"red", 0}, step{"green", 1})).Mappings(booleanWords(zero, one)).
+		MergeValues(true).ShowValue(common.VisibilityModeNever)
+}
+
+// booleanWords maps 0 and 1 to words.
+func booleanWords(zero, one string) []dashboard.ValueMapping {
+	return []dashboard.ValueMapping{{ValueMap: &dashboard.ValueMap{
+		Type: dashboard.MappingTypeValueToText,
+		Options: map[string]dashboard.ValueMappingResult{
+			"0": {Text: cog.ToPtr(zero), Color: cog.ToPtr("red")}, "1": {Text: cog.ToPtr(one), Color: cog.ToPtr("green")},
+		},
+	}}}
+}
+
+// rows is a table of current values.
+func rows(i info, width uint32, exprs ...string) *table.PanelBuilder {
+	p := describe(table.NewPanelBuilder(), i, width, 8).
 		Footer(common.NewTableFooterOptionsBuilder().Show(false).Reducer([]string{})).
 		WithTransformation(dashboard.DataTransformerConfig{Id: "merge", Options: map[string]any{}}).
-		WithTransformation(dashboard.DataTransformerConfig{Id: "organize", Options: map[string]any{"excludeByName": map[string]bool{"Time": true}}}).
-		WithTarget(now(expr))
+		WithTransformation(dashboard.DataTransformerConfig{
+			Id: "organize", Options: map[string]any{"excludeByName": map[string]bool{"Time": true}},
+		})
+	for _, expr := range exprs {
+		p.WithTarget(prometheus.NewDataqueryBuilder().Datasource(metrics()).Expr(expr).
+			Instant().Format(prometheus.PromQueryFormatTable))
+	}
+	return p
 }
 
-// selectors are the replicas that the reader of a dashboard chose.
-const selectors = `job=~"$job",instance=~"$instance"`
-
-// ofJob chooses among recordings, which know no instance.
-const ofJob = `job=~"$job"`
+// The selectors of the dashboards' variables. Recordings have no instance.
+const (
+	ofJob     = `job=~"$job"`
+	selectors = ofJob + `,instance=~"$instance"`
+)
 
 func metrics() common.DataSourceRef {
 	return common.DataSourceRef{Type: cog.ToPtr("prometheus"), Uid: cog.ToPtr("$datasource")}
 }
 
-// of is a metric of the chosen replicas, with more matchers as they are written in PromQL.
-func of(metric string, more ...string) string {
-	text := metric + "{" + selectors
-	for _, m := range more {
-		text += "," + m
-	}
-	return text + "}"
+// of is a metric of the chosen replicas, with more matchers in PromQL.
+func of(metric string, matchers ...string) string {
+	return metric + "{" + strings.Join(append([]string{selectors}, matchers...), ",") + "}"
 }
 
-// rate is events per second, summed by labels; none sums all.
-func rate(by, series string) string { return summed("rate", by, series, "$__rate_interval") }
-
-// increase is events within a window of its own, summed by labels.
-func increase(by, series, window string) string { return summed("increase", by, series, window) }
-
-func summed(function, by, series, window string) string {
-	if by != "" {
-		by = "by (" + by + ") "
-	}
-	return "sum " + by + "(" + function + "(" + series + "[" + window + "]))"
+// rate is events per second, summed by labels; without labels over all.
+func rate(labels, series string) string {
+	return "sum " + by(labels) + "(rate(" + series + "[$__rate_interval]))"
 }
 
-// quantile is the time that a share of all did not exceed, by labels.
-func quantile(share, by, histogram string, more ...string) string {
-	if by != "" {
-		by = ", " + by
-	}
-	return "histogram_quantile(" + share + ", " + rate("le"+by, of(histogram+"_bucket", more...)) + ")"
+// increase is events in a window, summed by labels.
+func increase(labels, series, window string) string {
+	return "sum " + by(labels) + "(increase(" + series + "[" + window + "]))"
 }
 
-// line is one query of a graph.
-func line(expr, legend string) *prometheus.DataqueryBuilder {
+func by(labels string) string {
+	if labels == "" {
+		return ""
+	}
+	return "by (" + labels + ") "
+}
+
+// line is a query of a graph.
+func line(expr, legend string) query {
 	return prometheus.NewDataqueryBuilder().Datasource(metrics()).Expr(expr).LegendFormat(legend).Range()
 }
 
-// now is one query for the newest value only, as rows of a table.
-func now(expr string) *prometheus.DataqueryBuilder {
-	return prometheus.NewDataqueryBuilder().Datasource(metrics()).Expr(expr).Instant().Format(prometheus.PromQueryFormatTable)
+// legend shows the values of labels.
+func legend(labels string) string { return "{{" + strings.ReplaceAll(labels, ", ", "}} {{") + "}}" }
+
+// rates are the events per second of a counter, by labels.
+func rates(labels, counter string, matchers ...string) query {
+	return line(rate(labels, of(counter, matchers...)), legend(labels))
+}
+
+// positiveRates are rates without the series that are 0.
+func positiveRates(labels, counter string, matchers ...string) query {
+	return line(rate(labels, of(counter, matchers...))+" > 0", legend(labels))
+}
+
+// values are the values of a gauge, aggregated by one label.
+func values(aggregation, label, gauge string, matchers ...string) query {
+	return line(aggregation+" by ("+label+") ("+of(gauge, matchers...)+")", legend(label))
+}
+
+// quantile is the duration that a share of all does not exceed, by labels.
+func quantile(share, labels, histogram string, matchers ...string) string {
+	if labels != "" {
+		labels = ", " + labels
+	}
+	return "histogram_quantile(" + share + ", " + rate("le"+labels, of(histogram+"_bucket", matchers...)) + ")"
+}
+
+// slowest is the 95th percentile by labels.
+func slowest(labels, histogram string) query {
+	return line(quantile("0.95", labels, histogram), legend(labels))
 }

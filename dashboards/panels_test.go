@@ -15,7 +15,7 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
 
-// board is what Grafana reads, read without the code that wrote it.
+// board is a dashboard as Grafana parses it, independent of the code that generates it.
 type board struct {
 	UID, Title, Description string
 	Editable                bool
@@ -72,7 +72,7 @@ func boards(t *testing.T) []board {
 	return all
 }
 
-// panels are those of all dashboards, rows apart.
+// panels are the panels of all dashboards, without the rows.
 func panels(t *testing.T) []panel {
 	t.Helper()
 	var all []panel
@@ -93,14 +93,13 @@ func panels(t *testing.T) []panel {
 	return all
 }
 
-// substitute puts values in the place of Grafana's variables, as Grafana would with everything chosen and
-// Prometheus scraped each second.
+// substitute replaces Grafana's variables as Grafana does when all replicas are chosen and the scrape interval is 1 s.
 func substitute(expr string) string {
 	return strings.NewReplacer("$__rate_interval", "8s", "$job", ".+", "$instance", ".+").Replace(expr)
 }
 
-// Grafana ignores what it does not know: a misspelt field is a setting that is silently not there.
-func TestBoardsHaveNoStrangeFields(t *testing.T) {
+// Grafana ignores unknown fields, so a misspelt setting has no effect.
+func TestDashboards_HaveOnlyKnownFields(t *testing.T) {
 	t.Parallel()
 	plugins.RegisterDefaultPlugins()
 	for _, name := range boardFiles(t) {
@@ -116,8 +115,8 @@ func TestBoardsHaveNoStrangeFields(t *testing.T) {
 	}
 }
 
-// strictly returns what is wrong with a dashboard. The library looks into everything but the defaults of a
-// panel's fields, which are read apart.
+// strictly returns the unknown fields of a dashboard. The library does not check the defaults of a panel's fields, so they
+// are parsed separately.
 func strictly(text []byte) error {
 	//lint:ignore SA1019 what board.encode writes
 	var d dashboard.Dashboard
@@ -132,7 +131,7 @@ func strictly(text []byte) error {
 	return errors.Join(errs...)
 }
 
-// truly is nil for the library's error that holds no error, which it returns when all is well.
+// truly returns nil for an error of the library that contains no errors.
 func truly(err error) error {
 	var list cog.BuildErrors
 	if errors.As(err, &list) && len(list) == 0 {
@@ -141,12 +140,12 @@ func truly(err error) error {
 	return err
 }
 
-// The rules of Grafana's dashboard-linter that matter to a reader.
-func TestBoardsReadWell(t *testing.T) {
+// Rules of Grafana's dashboard-linter.
+func TestDashboards_HaveRequiredSettings(t *testing.T) {
 	t.Parallel()
 	for _, b := range boards(t) {
 		if b.Editable || b.Timezone != "utc" || b.Refresh == "" || b.Description == "" || !strings.HasPrefix(b.UID, "qrgate-") {
-			t.Errorf("%s is editable, not in UTC, not refreshed, or says nothing of itself", b.UID)
+			t.Errorf("%s is editable, not in UTC, not refreshed, or has no description", b.UID)
 		}
 		var names []string
 		for _, v := range b.Templating.List {
@@ -158,14 +157,14 @@ func TestBoardsReadWell(t *testing.T) {
 		titles := map[string]bool{}
 		for _, p := range b.Panels {
 			if titles[p.Title] || p.Title == "" || p.ID == 0 {
-				t.Errorf("%s: %q is there twice, or has no title or id", b.UID, p.Title)
+				t.Errorf("%s: %q is a duplicate, or has no title or id", b.UID, p.Title)
 			}
 			titles[p.Title] = true
 		}
 	}
 }
 
-func TestPanelsReadWell(t *testing.T) {
+func TestPanels_HaveRequiredSettings(t *testing.T) {
 	t.Parallel()
 	fixed := regexp.MustCompile(`\[[0-9]+[smhd]\]`)
 	for _, p := range panels(t) {
@@ -173,18 +172,18 @@ func TestPanelsReadWell(t *testing.T) {
 			continue
 		}
 		if !strings.HasSuffix(p.Description, ".") || p.FieldConfig.Defaults.Unit == "" || p.Datasource.UID != "$datasource" || len(p.Targets) == 0 {
-			t.Errorf("%s lacks a sentence, a unit, a data source or a query", p.where)
+			t.Errorf("%s lacks a description, a unit, a data source or a query", p.where)
 		}
 		for _, q := range p.Targets {
 			if q.RefID == "" || q.Datasource.UID != "$datasource" {
 				t.Errorf("%s: a query has no name or no data source", p.where)
 			}
 			if p.Type != "stat" && fixed.MatchString(q.Expr) {
-				t.Errorf("%s: a graph's window is $__rate_interval, which fits what is shown: %s", p.where, q.Expr)
+				t.Errorf("%s: the window of a graph must be $__rate_interval: %s", p.where, q.Expr)
 			}
 			for _, s := range selectors(parse(t, substitute(q.Expr))) {
 				if !follows(s.String()) {
-					t.Errorf("%s: %s does not follow the reader's choice of job and instance", p.where, s)
+					t.Errorf("%s: %s does not use the variables job and instance", p.where, s)
 				}
 			}
 		}
@@ -203,21 +202,20 @@ func follows(selector string) bool {
 	return byJob && byInstance
 }
 
-// A counter is looked at through rate or increase, and summed afterwards.
-func TestCountersAreRates(t *testing.T) {
+func TestQueries_CountersAreRated(t *testing.T) {
 	t.Parallel()
 	counter := regexp.MustCompile(`(_total|_count|_bucket)(\{[^}]*\})?([^\[{]|$)`)
 	for _, p := range panels(t) {
 		for _, q := range p.Targets {
 			if m := counter.FindString(q.Expr); m != "" {
-				t.Errorf("%s looks at a counter as it stands: %s", p.where, m)
+				t.Errorf("%s uses a counter without rate or increase: %s", p.where, m)
 			}
 		}
 	}
 }
 
-// The first screen of the first dashboard, some 22 rows high, answers all of the first row's question.
-func TestTheFirstScreenIsOneScreen(t *testing.T) {
+// The first row of the first dashboard must fit on one screen, which is about 22 units high.
+func TestDeliveryDashboard_FirstRowFitsScreen(t *testing.T) {
 	t.Parallel()
 	for _, b := range boards(t) {
 		if b.UID != "qrgate-delivery" {
@@ -232,13 +230,12 @@ func TestTheFirstScreenIsOneScreen(t *testing.T) {
 	t.Error("there is no qrgate-delivery")
 }
 
-// From a cause to what to do, from an alert to its runbook, from a slow QR and a failed run to the trace.
-func TestLinksLeadOn(t *testing.T) {
+func TestPanels_LinkToRunbooksAndTraces(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{
-		"qrgate-delivery: Failures by cause":          "/diagnoses.md#${__field.labels.diagnosis}",
-		"qrgate-delivery: What fires, and since when": "/${__data.fields.alertname}.md",
-		"qrgate-probes: How the last run ended":       `"datasource":"${traces}"`,
+		"qrgate-delivery: Failures by cause":    "/diagnoses.md#${__field.labels.diagnosis}",
+		"qrgate-delivery: Firing alerts":        "/${__data.fields.alertname}.md",
+		"qrgate-probes: Result of the last run": `"datasource":"${traces}"`,
 	}
 	exemplars := map[string]bool{}
 	for _, p := range panels(t) {
@@ -250,17 +247,16 @@ func TestLinksLeadOn(t *testing.T) {
 		}
 	}
 	for where := range want {
-		t.Errorf("%s leads nowhere", where)
+		t.Errorf("%s has no link", where)
 	}
 	if !exemplars["qrgate-delivery: Time to QR"] {
 		t.Error("the time to a QR shows no exemplars")
 	}
 }
 
-// Alerts and runbooks name dashboards and panels that exist.
-func TestRunbooksNameWhatIsThere(t *testing.T) {
+func TestRunbooks_NameExistingPanels(t *testing.T) {
 	t.Parallel()
-	known := map[string]bool{"Deploys": true, "Targets": true, "Status → Runtime": true, "Linked devices": true} // an annotation; pages of Prometheus, WhatsApp
+	known := map[string]bool{"Deployments": true, "Targets": true, "Status → Runtime": true, "Linked devices": true} // an annotation; pages of Prometheus, WhatsApp
 	for _, b := range boards(t) {
 		known[strings.TrimPrefix(b.Title, "qrgate / ")] = true
 		for _, p := range b.Panels {
@@ -274,7 +270,7 @@ func TestRunbooksNameWhatIsThere(t *testing.T) {
 	for _, page := range pages {
 		for _, m := range regexp.MustCompile(`(?:^|[^*])\*([A-Z][^*\n]*)\*(?:$|[^*])`).FindAllStringSubmatch(string(read(t, page)), -1) {
 			if !known[m[1]] {
-				t.Errorf("%s speaks of %q, which stands on no dashboard", filepath.Base(page), m[1])
+				t.Errorf("%s names %q, which is on no dashboard", filepath.Base(page), m[1])
 			}
 		}
 	}
@@ -284,7 +280,7 @@ func TestRunbooksNameWhatIsThere(t *testing.T) {
 	}
 	for _, a := range alerts(t) {
 		if uid := a.Annotations["dashboard_url"][strings.LastIndex(a.Annotations["dashboard_url"], "/")+1:]; !uids[uid] {
-			t.Errorf("%s points at the dashboard %s", a.Alert, uid)
+			t.Errorf("%s links to the dashboard %s", a.Alert, uid)
 		}
 	}
 }

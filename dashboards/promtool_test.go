@@ -18,7 +18,7 @@ func program(t *testing.T, name, debian string) string {
 	path, err := exec.LookPath(name)
 	if err != nil {
 		if os.Getenv("QRGATE_REQUIRE_ALL") == "1" {
-			t.Fatalf("%s is not installed, and QRGATE_REQUIRE_ALL=1 asks for every test", name)
+			t.Fatalf("%s is not installed, and QRGATE_REQUIRE_ALL=1 requires every test", name)
 		}
 		t.Skipf("%s is not installed; Debian has it in the package %s", name, debian)
 	}
@@ -32,13 +32,13 @@ func promtool(t *testing.T, args ...string) {
 	}
 }
 
-func TestPromtoolChecksRules(t *testing.T) {
+func TestRules_PassPromtoolCheck(t *testing.T) {
 	t.Parallel()
 	promtool(t, "check", "rules", "--lint=all", "--lint-fatal", ruleFile)
 }
 
-// trial is one file of promtool's unit tests.
-type trial struct {
+// ruleTest is one file of promtool's unit tests.
+type ruleTest struct {
 	RuleFiles []string `yaml:"rule_files"`
 	Tests     []struct {
 		Name   string
@@ -50,15 +50,15 @@ type trial struct {
 	}
 }
 
-func trials(t *testing.T) map[string]trial {
+func ruleTests(t *testing.T) map[string]ruleTest {
 	t.Helper()
 	names, err := filepath.Glob("prometheus/tests/*.yml")
 	if err != nil || len(names) == 0 {
 		t.Fatalf("there are no unit tests of the rules: %v", err)
 	}
-	all := map[string]trial{}
+	all := map[string]ruleTest{}
 	for _, name := range names {
-		var x trial
+		var x ruleTest
 		if err := yaml.Unmarshal(read(t, name), &x); err != nil {
 			t.Fatal(err)
 		}
@@ -67,11 +67,11 @@ func trials(t *testing.T) map[string]trial {
 	return all
 }
 
-// Each file runs against the groups that it asks about. promtool evaluates every rule of a file all the time,
-// and all files against all rules take a minute.
-func TestRulesInTime(t *testing.T) {
+// Each file runs against the groups that it names. promtool evaluates every rule of a file all the time; all files
+// against all rules take a minute.
+func TestRules_PassPromtoolTests(t *testing.T) {
 	t.Parallel()
-	for name, x := range trials(t) {
+	for name, x := range ruleTests(t) {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
@@ -89,9 +89,8 @@ func TestRulesInTime(t *testing.T) {
 	}
 }
 
-// only leaves out the groups of alerts that a trial does not ask about, and the recordings if none of the
-// rest reads one.
-func only(t *testing.T, x trial) []byte {
+// only removes the groups of alerts that a test does not name, and the recordings if no remaining alert reads one.
+func only(t *testing.T, x ruleTest) []byte {
 	t.Helper()
 	asked := map[string]bool{}
 	for _, test := range x.Tests {
@@ -127,12 +126,12 @@ func only(t *testing.T, x trial) []byte {
 	return text
 }
 
-// Every alert is seen quiet, then firing, then quiet again, in one test. The watchdog alone never rests.
-func TestEveryAlertIsTried(t *testing.T) {
+// One test per alert checks that it does not fire, fires and ends. The watchdog never ends.
+func TestPromtoolTests_CoverEveryAlert(t *testing.T) {
 	t.Parallel()
 	type course struct{ quiet, fired, ended bool }
 	done := map[string]bool{"Watchdog": true}
-	for _, x := range trials(t) {
+	for _, x := range ruleTests(t) {
 		for _, test := range x.Tests {
 			courses := map[string]course{}
 			for _, a := range test.Alerts {
@@ -154,21 +153,21 @@ func TestEveryAlertIsTried(t *testing.T) {
 	for _, r := range alerts(t) {
 		known[r.Alert] = true
 		if !done[r.Alert] {
-			t.Errorf("no test sees %s begin and end", r.Alert)
+			t.Errorf("no test checks that %s begins and ends", r.Alert)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(done)) {
 		if !known[name] {
-			t.Errorf("a test asks for %s, which does not exist", name)
+			t.Errorf("a test names %s, which does not exist", name)
 		}
 	}
 }
 
-// Every SLO is tried, and so is every pace: each rule of QRGateErrorBudgetBurn is a promise of its own.
-func TestEveryBudgetIsTried(t *testing.T) {
+// Each rule of QRGateErrorBudgetBurn has a test: every SLO in every window.
+func TestPromtoolTests_CoverEveryBudgetAlert(t *testing.T) {
 	t.Parallel()
 	fired := map[string]bool{}
-	for _, x := range trials(t) {
+	for _, x := range ruleTests(t) {
 		for _, test := range x.Tests {
 			for _, a := range test.Alerts {
 				for _, want := range a.Want {
@@ -185,7 +184,7 @@ func TestEveryBudgetIsTried(t *testing.T) {
 	}
 	for _, r := range alerts(t) {
 		if r.Alert == "QRGateErrorBudgetBurn" && (!fired[r.Labels["slo"]] || !fired[r.Labels["long"]]) {
-			t.Errorf("no test sees %s burn over %s", r.Labels["slo"], r.Labels["long"])
+			t.Errorf("no test checks %s over %s", r.Labels["slo"], r.Labels["long"])
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// rule is what Prometheus reads, read without the code that wrote it.
+// rule is a rule as Prometheus parses it, independent of the code that generates it.
 type rule struct {
 	Record, Alert, Expr, For string
 	Labels, Annotations      map[string]string
@@ -22,7 +22,7 @@ type rule struct {
 
 func (r rule) name() string { return r.Record + r.Alert }
 
-func (r rule) patience(t *testing.T) time.Duration { return span(t, r.For) }
+func (r rule) delay(t *testing.T) time.Duration { return span(t, r.For) }
 
 // span is a duration as Prometheus writes it; "" is none.
 func span(t *testing.T, text string) time.Duration {
@@ -69,7 +69,7 @@ func read(t *testing.T, name string) []byte {
 	return text
 }
 
-// parse fails the test if a query is no PromQL.
+// parse fails the test if a query is not valid PromQL.
 func parse(t *testing.T, query string) parser.Expr {
 	t.Helper()
 	expr, err := parser.NewParser(parser.Options{}).ParseExpr(query)
@@ -79,7 +79,7 @@ func parse(t *testing.T, query string) parser.Expr {
 	return expr
 }
 
-func TestRulesParse(t *testing.T) {
+func TestRules_AreValidPromQL(t *testing.T) {
 	t.Parallel()
 	recorded := regexp.MustCompile(`^qrgate:[a-z_]+:[a-z0-9_]+$`)
 	for _, r := range rules(t) {
@@ -90,8 +90,8 @@ func TestRulesParse(t *testing.T) {
 	}
 }
 
-// Whoever is woken needs to know what is wrong, what it means, what to do, and where to look.
-func TestAlertsTellEverything(t *testing.T) {
+// A receiver needs the summary, the meaning, the runbook and the dashboard.
+func TestAlerts_HaveRequiredAnnotations(t *testing.T) {
 	t.Parallel()
 	for _, r := range alerts(t) {
 		for _, must := range []string{"summary", "description", "runbook_url", "dashboard_url"} {
@@ -103,17 +103,16 @@ func TestAlertsTellEverything(t *testing.T) {
 			t.Errorf("%s has the severity %q", r.Alert, r.Labels["severity"])
 		}
 		if !strings.HasSuffix(r.Annotations["runbook_url"], "/docs/runbooks/"+r.Alert+".md") {
-			t.Errorf("%s points at %s", r.Alert, r.Annotations["runbook_url"])
+			t.Errorf("%s links to %s", r.Alert, r.Annotations["runbook_url"])
 		}
 		if len(r.Annotations["summary"]) > 120 {
-			t.Errorf("%s: %q is no headline", r.Alert, r.Annotations["summary"])
+			t.Errorf("%s: the summary %q is too long", r.Alert, r.Annotations["summary"])
 		}
 	}
 }
 
-// Alertmanager groups by the job, so every alert needs one: from its query, or as a label of its own where
-// the query has none to give.
-func TestAlertsHaveAJob(t *testing.T) {
+// Alertmanager groups by the job, so every alert needs one: from its query, or as a label of the rule.
+func TestAlerts_KeepJobLabel(t *testing.T) {
 	t.Parallel()
 	for _, r := range alerts(t) {
 		if r.Labels["job"] == "" && !yields(parse(t, r.Expr), "job") {
@@ -122,7 +121,7 @@ func TestAlertsHaveAJob(t *testing.T) {
 	}
 }
 
-// yields reports whether every series of a result has a label, going by how the query is written.
+// yields reports whether every series of a result has a label, according to the syntax of the query.
 func yields(e parser.Expr, label string) bool {
 	switch e := e.(type) {
 	case *parser.AggregateExpr:
@@ -139,7 +138,7 @@ func yields(e parser.Expr, label string) bool {
 		return yields(e.Expr, label)
 	case *parser.Call:
 		if _, plain := e.Args[0].(*parser.VectorSelector); e.Func.Name == "absent" && !plain {
-			return false // only the equalities of a plain selector survive
+			return false // absent() keeps only the equalities of a plain selector
 		}
 		return e.Func.Name != "vector" && yields(e.Args[0], label)
 	case *parser.MatrixSelector:
@@ -150,8 +149,7 @@ func yields(e parser.Expr, label string) bool {
 	return false
 }
 
-// A metric read over a range is summed after the rate, never before, and recordings keep the job.
-func TestRecordingsKeepTheJob(t *testing.T) {
+func TestRecordings_KeepJobLabel(t *testing.T) {
 	t.Parallel()
 	for _, r := range rules(t) {
 		if r.Record != "" && r.Record != "qrgate:slo_objective:ratio" && !yields(parse(t, r.Expr), "job") {

@@ -19,8 +19,7 @@ const (
 	causesPage = "diagnoses"
 )
 
-// Every alert has a page and every page an alert.
-func TestAlertsAndRunbooksArePairs(t *testing.T) {
+func TestRunbooks_OnePerAlert(t *testing.T) {
 	t.Parallel()
 	pages, err := filepath.Glob(runbooks + "*.md")
 	if err != nil {
@@ -45,12 +44,12 @@ func TestAlertsAndRunbooksArePairs(t *testing.T) {
 		delete(left, a.Alert)
 	}
 	for page := range left {
-		t.Errorf("%s.md is about no alert", page)
+		t.Errorf("%s.md has no alert", page)
 	}
 }
 
-// Whoever reads one at 3 AM reads what to do first, and finds the rest where it always is.
-func TestRunbooksAreReadFromTheTop(t *testing.T) {
+// Every runbook begins with the action and has the same headings.
+func TestRunbooks_HaveRequiredHeadings(t *testing.T) {
 	t.Parallel()
 	headings := regexp.MustCompile(`(?m)^## (.*)$`)
 	for _, a := range alerts(t) {
@@ -69,9 +68,9 @@ func TestRunbooksAreReadFromTheTop(t *testing.T) {
 	}
 }
 
-// A runbook says when its alert ends, and what it says is the rule's: an increase of any size lasts as long as its
-// window, and keep_firing_for comes after that.
-func TestRunbooksSayWhenTheAlertEnds(t *testing.T) {
+// A runbook states when its alert ends, and that matches the rule: an increase lasts as long as its window, and
+// keep_firing_for follows.
+func TestRunbooks_StateWhenAlertEnds(t *testing.T) {
 	t.Parallel()
 	said := regexp.MustCompile(`alert ends (\S+ \S+) after`)
 	increase := regexp.MustCompile(`^sum by \(job\) \(increase\([^\[]*\[(\w+)\]\)\) > 0(\n|$)`)
@@ -87,19 +86,19 @@ func TestRunbooksSayWhenTheAlertEnds(t *testing.T) {
 			lasts += span(t, m[1])
 		}
 		if want := fmt.Sprintf("%.0f minutes", lasts.Minutes()); len(claims) != 1 || claims[0][1] != want {
-			t.Errorf("%s.md says %q of when the alert ends, and it is %s after", a.Alert, claims, want)
+			t.Errorf("%s.md states %q as the end of the alert, want %s", a.Alert, claims, want)
 		}
 	}
-	told := regexp.MustCompile(`(?m)^  group_interval: (\d+)m$`).FindStringSubmatch(string(read(t, "alertmanager/alertmanager.yml")))
-	if told == nil || !strings.Contains(string(read(t, runbooks+indexPage+".md")), "told up to "+told[1]+" minutes later") {
-		t.Errorf("the index does not say that an end is told up to %v minutes later", told)
+	interval := regexp.MustCompile(`(?m)^  group_interval: (\d+)m$`).FindStringSubmatch(string(read(t, "alertmanager/alertmanager.yml")))
+	if interval == nil || !strings.Contains(string(read(t, runbooks+indexPage+".md")), "reported up to "+interval[1]+" minutes later") {
+		t.Errorf("the index does not state that the end is reported up to %v minutes later", interval)
 	}
 }
 
-// section is one cause in diagnoses.md.
+// section is the section of one diagnosis in diagnoses.md.
 var section = regexp.MustCompile(`(?ms)^## (\S+)\n\n(.*?)(?:\n## |\z)`)
 
-// sections are the causes of diagnoses.md with what is said of them.
+// sections returns the sections of diagnoses.md by diagnosis.
 func sections(t *testing.T) map[string]string {
 	t.Helper()
 	text := string(read(t, runbooks+causesPage+".md"))
@@ -119,8 +118,8 @@ func sections(t *testing.T) map[string]string {
 	return out
 }
 
-// Every cause that the gate can name has a section under that name, which says what /qr/status says.
-func TestCausesAndSectionsArePairs(t *testing.T) {
+// Every diagnosis has a section, with the texts of /qr/status.
+func TestDiagnosesPage_OneSectionPerCode(t *testing.T) {
 	t.Parallel()
 	left := sections(t)
 	for _, code := range diagnosis.Codes() {
@@ -141,12 +140,11 @@ func TestCausesAndSectionsArePairs(t *testing.T) {
 		delete(left, string(code))
 	}
 	for _, name := range slices.Sorted(maps.Keys(left)) {
-		t.Errorf("there is a section about %s, which is no cause", name)
+		t.Errorf("the section %s is no diagnosis", name)
 	}
 }
 
-// Rules and runbooks name causes of the closed list only.
-func TestRulesNameCausesThatExist(t *testing.T) {
+func TestRules_NameExistingDiagnoses(t *testing.T) {
 	t.Parallel()
 	listed := regexp.MustCompile(`diagnosis(?:=~|!~|=|!=)"([^"]+)"`)
 	n := 0
@@ -155,7 +153,7 @@ func TestRulesNameCausesThatExist(t *testing.T) {
 			for _, name := range strings.Split(m[1], "|") {
 				n++
 				if !slices.Contains(diagnosis.Codes(), diagnosis.Code(name)) {
-					t.Errorf("%s speaks of %s, which is no cause", r.name(), name)
+					t.Errorf("%s names %s, which is no diagnosis", r.name(), name)
 				}
 			}
 		}

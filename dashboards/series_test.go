@@ -14,8 +14,8 @@ import (
 	"qrgate/metrics"
 )
 
-// gateMetrics is what one replica with the usual probes exposes.
-func gateMetrics(t testing.TB, read func() metrics.GaugeValues) *metrics.Metrics {
+// replicaMetrics returns the metrics of a replica with the usual probes.
+func replicaMetrics(t testing.TB, read func() metrics.GaugeValues) *metrics.Metrics {
 	t.Helper()
 	m, err := metrics.New(metrics.Config{
 		Build:  metrics.Build{Version: "v1", Revision: "abc"},
@@ -32,10 +32,10 @@ func readings() metrics.GaugeValues {
 	return metrics.GaugeValues{Sessions: map[session.State]int{session.Connected: 3, session.AwaitingScan: 1}, Waiters: 4, Limit: 1000, RateLimit: metrics.RateLimit{Known: true, Remaining: 17}}
 }
 
-// exposed are all series of a replica, as a Prometheus that scrapes it as the job qrgate has them.
+// exposed returns all series of a replica, with the labels that Prometheus adds.
 func exposed(t *testing.T) []labels.Labels {
 	t.Helper()
-	families, err := gateMetrics(t, readings).Gatherer().Gather()
+	families, err := replicaMetrics(t, readings).Gatherer().Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,12 +62,12 @@ func exposed(t *testing.T) []labels.Labels {
 	return all
 }
 
-// elsewhere are metrics that Prometheus itself makes.
+// elsewhere are metrics that Prometheus itself generates.
 var elsewhere = []string{"up", "scrape_duration_seconds", "scrape_samples_scraped", "ALERTS", "ALERTS_FOR_STATE"}
 
-// Every selector of a rule or a panel finds a series of the gate's, so that no name, no label and no value of
-// one is misspelt: all legal series exist from the start, though they be 0.
-func TestEverySelectorFindsSomething(t *testing.T) {
+// Every selector of a rule or a panel matches a series of qrgate, so that no name, label or value is misspelt: all legal
+// series exist from the start.
+func TestQueries_SelectorsMatchExposedSeries(t *testing.T) {
 	t.Parallel()
 	all, recorded := exposed(t), recordings(t)
 	seen := 0
@@ -82,12 +82,12 @@ func TestEverySelectorFindsSomething(t *testing.T) {
 					t.Errorf("%s: nothing records %s", where, name)
 				}
 			case !slices.ContainsFunc(all, func(l labels.Labels) bool { return matches(s, l) }):
-				t.Errorf("%s: the gate exposes nothing like %s", where, s)
+				t.Errorf("%s: qrgate exposes no series that matches %s", where, s)
 			}
 		}
 	}
 	if seen < 200 {
-		t.Errorf("only %d selectors were tried", seen)
+		t.Errorf("only %d selectors were checked", seen)
 	}
 }
 
@@ -131,7 +131,7 @@ func catalog(t *testing.T) []metrics.Family {
 	return all
 }
 
-// queries are all of rules and panels, by where they stand.
+// queries returns the queries of all rules and panels, by their place.
 func queries(t *testing.T) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -146,8 +146,8 @@ func queries(t *testing.T) map[string]string {
 	return out
 }
 
-// What the aggregations keep must be there: a misspelt label in "by" is no error in PromQL, it is empty.
-func TestGroupingsAreLabels(t *testing.T) {
+// A misspelt label in "by" is no error in PromQL: its value is empty.
+func TestQueries_GroupByExistingLabels(t *testing.T) {
 	t.Parallel()
 	known := map[string]bool{"job": true, "instance": true, "le": true, "slo": true, "window": true, "alertname": true, "severity": true}
 	for _, f := range catalog(t) {
@@ -160,7 +160,7 @@ func TestGroupingsAreLabels(t *testing.T) {
 			if a, ok := n.(*parser.AggregateExpr); ok {
 				for _, l := range a.Grouping {
 					if !known[l] {
-						t.Errorf("%s groups by %s, which nothing has", where, l)
+						t.Errorf("%s groups by %s, which no series has", where, l)
 					}
 				}
 			}
@@ -169,10 +169,10 @@ func TestGroupingsAreLabels(t *testing.T) {
 	}
 }
 
-// exploration are metrics that stand on no dashboard, and why.
+// exploration are metrics that are on no dashboard, with the reason.
 var exploration = map[string]string{}
 
-func TestEveryMetricIsLookedAt(t *testing.T) {
+func TestMetrics_AreOnDashboards(t *testing.T) {
 	t.Parallel()
 	used := map[string]bool{}
 	histogram := regexp.MustCompile(`_(bucket|sum|count)$`)
@@ -184,9 +184,9 @@ func TestEveryMetricIsLookedAt(t *testing.T) {
 	for _, f := range catalog(t) {
 		switch why := exploration[f.Name]; {
 		case !used[f.Name] && why == "":
-			t.Errorf("nobody looks at %s: put it on a dashboard, or say why not", f.Name)
+			t.Errorf("%s is on no dashboard and has no reason", f.Name)
 		case used[f.Name] && why != "":
-			t.Errorf("%s is on a dashboard; take it out of the list", f.Name)
+			t.Errorf("%s is on a dashboard; remove it from the list", f.Name)
 		}
 	}
 }

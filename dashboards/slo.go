@@ -2,82 +2,94 @@ package dashboards
 
 import (
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 )
 
-// SLO is one promise over 30 days. Bad and Valid are PromQL for events per second over the window W.
-type SLO struct {
-	Name      string
-	Objective float64 // share of valid events that are good
-	Says      string  // the failure, as the beginning of a sentence
-	Bad       string
-	Valid     string
+// slo is an objective over 30 days. bad and valid are PromQL for events per second over the window W.
+type slo struct {
+	name      string
+	objective float64 // share of valid events that are good
+	failure   string  // what happens, as the beginning of a sentence
+	bad       string
+	valid     string
 
-	// Why ends the description, with the cause where one is known.
-	Why string
-	// Told are the alerts for a total outage of it, as alternatives of a regular expression.
-	Told string
-	// Few is how many bad events make an alert at all: at 3 AM one failure may be all there was.
-	Few int
-	// Quick is the short window of the fastest alert. It has to hold more than one event at the usual rate,
-	// else there is nothing to divide by most of the time.
-	Quick string
-	// Ticket means that it does not page.
-	Ticket bool
+	cause       string // template that ends the description of an alert
+	outages     string // alerts on a total outage, as alternatives of a regular expression
+	minBad      int    // fewer bad events make no alert
+	shortWindow string // of the fastest alert; it must contain more than one event at the usual rate
+	neverPages  bool
 }
 
-// Selectors that everything is about. The job is that of prometheus/prometheus.yml.
+// Selectors of all queries. The job is the one of prometheus/prometheus.yml.
 const (
 	job  = `job="qrgate"`
 	deep = `probe="create_connect_qr"` // the probe that acquires a QR
 )
 
-// mended by the caller alone: no valid event of the users' SLI (docs/METRICS.md).
-const callers = "key_refused|session_not_found|session_limit|account_banned|passkey_required"
+// callerCauses are causes that only the caller can fix: no valid events of the users' SLI (docs/METRICS.md).
+const callerCauses = "key_refused|session_not_found|session_limit|account_banned|passkey_required"
 
-// SLOs lists the promises. Users and probes are never added: a day of good probes would hide a bad morning
-// of users. What a 503 with a diagnosis costs is in user-qr, so that one outage pages once.
-func SLOs() []SLO {
+// slos are the objectives. Users and probes are never added: the probes' successes would hide the users' failures. A
+// 503 with a diagnosis counts for user-qr only, so that one outage pages once.
+func slos() []slo {
 	const (
 		users     = job + `,origin="user"`
-		failed    = `sum by (job) (rate(qrgate_qr_acquisitions_total{` + users + `,outcome="failure",diagnosis!~"` + callers + `"}[W]))`
-		ended     = `sum by (job) (rate(qrgate_qr_acquisitions_total{` + users + `,outcome=~"success|failure",diagnosis!~"` + callers + `"}[W]))`
-		succeeded = `sum by (job) (rate(qrgate_qr_time_to_code_seconds_count{` + users + `}[W]))`
-		within5   = `sum by (job) (rate(qrgate_qr_time_to_code_seconds_bucket{` + users + `,le=~"5(\\.0)?"}[W]))`
-		within15  = `sum by (job) (rate(qrgate_qr_time_to_code_seconds_bucket{` + users + `,le=~"15(\\.0)?"}[W]))`
+		noCaller  = `diagnosis!~"` + callerCauses + `"`
+		acquired  = `sum by (job) (rate(qrgate_qr_acquisitions_total{` + users
+		failed    = acquired + `,outcome="failure",` + noCaller + `}[W]))`
+		ended     = acquired + `,outcome=~"success|failure",` + noCaller + `}[W]))`
+		times     = `sum by (job) (rate(qrgate_qr_time_to_code_seconds_`
+		succeeded = times + `count{` + users + `}[W]))`
+		within5   = times + `bucket{` + users + `,le=~"5(\\.0)?"}[W]))`
+		within15  = times + `bucket{` + users + `,le=~"15(\\.0)?"}[W]))`
+		runs      = `sum by (job) (rate(qrgate_probe_runs_total{` + job + "," + deep
 	)
-	return []SLO{
-		{Name: "user-qr", Objective: .99, Says: "Users do not get their QR within 15 s",
-			Bad: failed + "\n+ " + succeeded + "\n- " + within15, Valid: ended, Why: mostFailures, Told: "QRGateEngineDown|QRGateClientOutdated|QRGateNoQRDelivered", Few: 3, Quick: "5m"},
-		{Name: "probe-qr", Objective: .99, Says: "The probe does not get its QR",
-			Bad:   `sum by (job) (rate(qrgate_probe_runs_total{` + job + "," + deep + `,outcome="failure"}[W]))`,
-			Valid: `sum by (job) (rate(qrgate_probe_runs_total{` + job + "," + deep + `}[W]))`, Why: mostFailures, Told: "QRGateEngineDown|QRGateRedis(Partially)?Down|QRGateClientOutdated|QRGateProbeNotSucceeding",
-			Few: 2, Quick: "15m"},
-		{Name: "qr-latency", Objective: .95, Says: "QRs take longer than 5 s",
-			Bad: succeeded + "\n- " + within5, Valid: succeeded, Few: 3, Quick: "5m", Ticket: true},
-		{Name: "gateway-availability", Objective: .999, Says: "Requests fail without a diagnosis",
-			Bad:   `sum by (job) (rate(qrgate_http_failures_total{` + users + `}[W]))`,
-			Valid: `sum by (job) (rate(http_server_request_duration_seconds_count{` + job + `}[W]))`, Told: "QRGateEngineDown|QRGateDown", Few: 3, Quick: "5m"},
+	return []slo{
+		{
+			name: "user-qr", objective: .99, failure: "Users do not get their QR within 15 s",
+			bad: failed + "\n+ " + succeeded + "\n- " + within15, valid: ended,
+			cause: mostFailures, outages: "QRGateEngineDown|QRGateClientOutdated|QRGateNoQRDelivered",
+			minBad: 3, shortWindow: "5m",
+		},
+		{
+			name: "probe-qr", objective: .99, failure: "The probe does not get its QR",
+			bad: runs + `,outcome="failure"}[W]))`, valid: runs + `}[W]))`, cause: mostFailures,
+			outages: "QRGateEngineDown|QRGateRedis(Partially)?Down|QRGateClientOutdated|QRGateProbeNotSucceeding",
+			minBad:  2, shortWindow: "15m",
+		},
+		{
+			name: "qr-latency", objective: .95, failure: "QRs take longer than 5 s",
+			bad: succeeded + "\n- " + within5, valid: succeeded, minBad: 3, shortWindow: "5m", neverPages: true,
+		},
+		{
+			name: "gateway-availability", objective: .999, failure: "Requests fail without a diagnosis",
+			bad:     `sum by (job) (rate(qrgate_http_failures_total{` + users + `}[W]))`,
+			valid:   `sum by (job) (rate(http_server_request_duration_seconds_count{` + job + `}[W]))`,
+			outages: "QRGateEngineDown|QRGateDown", minBad: 3, shortWindow: "5m",
+		},
 	}
 }
 
 // over fills the window in.
 func over(query, window string) string { return strings.ReplaceAll(query, "[W]", "["+window+"]") }
 
-// number is v as short as it can be written.
-func number(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+// number formats v as short as possible, rounded to six digits.
+func number(v float64) string {
+	return strconv.FormatFloat(float64(int(v*1e6+.5))/1e6, 'g', -1, 64)
+}
 
-// burnWindow is one speed at which a budget may burn: factor times too fast over the long window, and still over
-// the short one, so that the alert ends soon after the trouble. The four are those of the Google SRE
-// workbook, as sloth and kubernetes-mixin have them; at 99 % they find a total outage within 9 minutes.
+// burnWindow is one speed at which a budget may be used: factor times too fast over the long window, and still over
+// the short one, so that the alert ends soon after the outage. The four are those of the Google SRE workbook; at an
+// objective of 99 % they detect a total outage within 9 minutes.
 type burnWindow struct {
 	severity, long, short string
 	factor                float64
-	patience              string
+	delay                 string
 }
 
-func paces() []burnWindow {
+func burnWindows() []burnWindow {
 	return []burnWindow{
 		{critical, "1h", "5m", 14.4, "2m"},
 		{critical, "6h", "30m", 6, "15m"},
@@ -86,50 +98,49 @@ func paces() []burnWindow {
 	}
 }
 
-// burns are the alerts of all SLOs at all paces.
+// burns are the alerts of all SLOs in all windows.
 func burns() []rule {
-	var out []rule
-	for _, s := range SLOs() {
-		for _, p := range paces() {
-			if p.short == "5m" {
-				p.short = s.Quick
+	var rules []rule
+	for _, s := range slos() {
+		for _, w := range burnWindows() {
+			if w.short == "5m" {
+				w.short = s.shortWindow
 			}
-			if s.Ticket {
-				p.severity = warning
+			if s.neverPages {
+				w.severity = warning
 			}
-			out = append(out, burn(s, p))
+			rules = append(rules, burn(s, w))
 		}
 	}
-	return out
+	return rules
 }
 
-// burn has a third condition beside the two windows: a few events really went bad. Prometheus extrapolates
-// increases, so that three are anything from 2.9 to 3.4; half an event below is safe. Where it pages it has a
-// fourth: see untold.
-func burn(s SLO, p burnWindow) rule {
+// burn has a third condition beside the two windows: minBad events. Prometheus extrapolates increases, three events are
+// anything from 2.9 to 3.4, so the limit is half an event lower. An alert that pages has a fourth: no alert on a total
+// outage fired in the short window, which contains the failures of an outage after its end.
+func burn(s slo, w burnWindow) rule {
 	const condition = `qrgate:sli_error:ratio_rate%s{slo="%s"} > (%s * %s)`
-	limit := number(p.factor)
-	return rule{
-		Alert: "QRGateErrorBudgetBurn",
-		Expr: fmt.Sprintf(condition, p.long, s.Name, limit, budget(s)) +
-			"\nand ignoring (window)\n" + fmt.Sprintf(condition, p.short, s.Name, limit, budget(s)) +
-			"\nand ignoring (window)\n" + fmt.Sprintf(`qrgate:sli_bad_events:increase%s{slo="%s"} > %s`, p.long, s.Name, number(float64(s.Few)-.5)) + excludePaged(s, p),
-		For: p.patience, KeepFiring: "5m",
-	}.with(map[string]string{"severity": p.severity, "slo": s.Name, "long": p.long, "short": p.short}).annotate(
-		fmt.Sprintf("%s: the error budget is used over %s times too fast", s.Says, limit),
-		fmt.Sprintf(`%s: {{ printf "%%.2f" $value }} of the events of the last %s are bad, and %s may be.`, s.Name, p.long, number(round(1-s.Objective)))+s.Why)
-}
-
-// excludePaged leaves out what another page reports already. A total outage has one of its own, and its end is its end; but the
-// budget's short window holds the failures for as long again as it is wide, and would page after the repair.
-func excludePaged(s SLO, p burnWindow) string {
-	if p.severity != critical || s.Told == "" {
-		return ""
+	factor := number(w.factor)
+	expr := fmt.Sprintf(condition, w.long, s.name, factor, budget(s)) +
+		"\nand ignoring (window)\n" + fmt.Sprintf(condition, w.short, s.name, factor, budget(s)) +
+		"\nand ignoring (window)\n" +
+		fmt.Sprintf(`qrgate:sli_bad_events:increase%s{slo="%s"} > %s`, w.long, s.name, number(float64(s.minBad)-.5))
+	if w.severity == critical && s.outages != "" {
+		expr += "\nunless on (job)\nmax_over_time(ALERTS{" + job + `,alertname=~"` + s.outages +
+			`",alertstate="firing",probe=~"|create_connect_qr"}[` + w.short + "])"
 	}
-	return "\nunless on (job)\nmax_over_time(ALERTS{" + job + `,alertname=~"` + s.Told + `",alertstate="firing",probe=~"|create_connect_qr"}[` + p.short + "])"
+	return rule{
+		Alert: "QRGateErrorBudgetBurn", Expr: expr, For: w.delay, KeepFiring: "5m",
+		Labels: map[string]string{"severity": w.severity, "slo": s.name, "long": w.long, "short": w.short},
+		Annotations: map[string]string{
+			"summary": fmt.Sprintf("%s: the error budget is used over %s times too fast", s.failure, factor),
+			"description": fmt.Sprintf(`%s: {{ printf "%%.2f" $value }} of the events of the last %s are bad, and %s may be.`,
+				s.name, w.long, number(1-s.objective)) + s.cause,
+		},
+	}
 }
 
-// divergence finds what a probe cannot see: it has a good key, a new session and a place of its own.
+// divergence detects failures that a probe cannot have: its key, its session and its network are its own.
 func divergence() rule {
 	return rule{
 		Alert: "QRGateUserProbeDivergence",
@@ -138,54 +149,40 @@ and on (job)
 qrgate:sli_error:ratio_rate1h{slo="probe-qr"} < (1 * (1 - 0.99))
 and on (job)
 qrgate:sli_bad_events:increase1h{slo="user-qr"} > 4.5`,
-		For: "10m",
-	}.with(map[string]string{"severity": warning}).annotate(
-		"Users fail while the probe succeeds",
-		`{{ printf "%.2f" $value }} of the users' acquisitions of the last hour failed: some customers, keys or sessions have a problem that the probe does not have.`)
-}
-
-// round takes the dust of binary fractions off.
-func round(v float64) float64 { return float64(int(v*1e6+.5)) / 1e6 }
-
-// month is the window that the promises are made for.
-const month = "30d"
-
-// recordings are the SLIs over every window that an alert or a dashboard asks for. Bad and valid events are
-// summed apart and then divided, 30 days from the raw counters too: an average of ratios would weigh a
-// quiet night like a busy morning.
-func recordings() []rule {
-	var out []rule
-	for _, s := range SLOs() {
-		for _, w := range windowsOf(s) {
-			out = append(out, rule{
-				Record: "qrgate:sli_error:ratio_rate" + w,
-				Expr:   "(\n" + over(s.Bad, w) + "\n)\n/\n" + over(s.Valid, w),
-			}.with(map[string]string{"slo": s.Name, "window": w}))
-		}
-		for _, p := range paces() {
-			out = append(out, rule{
-				Record: "qrgate:sli_bad_events:increase" + p.long,
-				Expr:   seconds(p.long) + " * (\n" + over(s.Bad, p.long) + "\n)",
-			}.with(map[string]string{"slo": s.Name}))
-		}
-		out = append(out,
-			rule{Record: "qrgate:slo_objective:ratio", Expr: "vector(" + number(s.Objective) + ")"}.with(map[string]string{"slo": s.Name}),
-			rule{Record: "qrgate:slo_error_budget_remaining:ratio",
-				Expr: `1 - qrgate:sli_error:ratio_rate30d{slo="` + s.Name + `"} / ` + budget(s)}.with(map[string]string{"slo": s.Name}),
-		)
+		For:    "10m",
+		Labels: map[string]string{"severity": warning},
+		Annotations: map[string]string{
+			"summary": "Users fail while the probe succeeds",
+			"description": `{{ printf "%.2f" $value }} of the users' acquisitions of the last hour failed: ` +
+				`some customers, keys or sessions have a problem that the probe does not have.`,
+		},
 	}
-	return out
 }
 
-// windowsOf lists the windows of one SLO, the shortest first.
-func windowsOf(s SLO) []string {
-	return []string{s.Quick, "30m", "1h", "2h", "6h", "1d", "3d", month}
+// recordings are the SLIs over every window that an alert or a dashboard reads. Bad and valid events are summed
+// separately and then divided, also over 30 days: an average of ratios would weigh all hours equally.
+func recordings() []rule {
+	var rules []rule
+	for _, s := range slos() {
+		record := func(name, expr string, labels map[string]string) {
+			r := rule{Record: name, Expr: expr, Labels: map[string]string{"slo": s.name}}
+			maps.Copy(r.Labels, labels)
+			rules = append(rules, r)
+		}
+		for _, w := range []string{s.shortWindow, "30m", "1h", "2h", "6h", "1d", "3d", "30d"} {
+			record("qrgate:sli_error:ratio_rate"+w, "(\n"+over(s.bad, w)+"\n)\n/\n"+over(s.valid, w),
+				map[string]string{"window": w})
+		}
+		for _, w := range burnWindows() {
+			seconds := map[string]string{"1h": "3600", "6h": "21600", "1d": "86400", "3d": "259200"}[w.long]
+			record("qrgate:sli_bad_events:increase"+w.long, seconds+" * (\n"+over(s.bad, w.long)+"\n)", nil)
+		}
+		record("qrgate:slo_objective:ratio", "vector("+number(s.objective)+")", nil)
+		record("qrgate:slo_error_budget_remaining:ratio",
+			`1 - qrgate:sli_error:ratio_rate30d{slo="`+s.name+`"} / `+budget(s), nil)
+	}
+	return rules
 }
 
 // budget is the share of events that may be bad.
-func budget(s SLO) string { return "(1 - " + number(s.Objective) + ")" }
-
-// seconds is the length of a long window.
-func seconds(window string) string {
-	return map[string]string{"1h": "3600", "6h": "21600", "1d": "86400", "3d": "259200"}[window]
-}
+func budget(s slo) string { return "(1 - " + number(s.objective) + ")" }

@@ -176,7 +176,7 @@ func newHTTPMetrics(f factory) httpMetrics {
 		httpDuration: f.histograms("http_server_request_duration_seconds",
 			"Seconds from the header of a user's request to the end of its response, waits included.",
 			httpBuckets, []string{method, route}, httpRoutes()),
-		httpActive: f.gauge("http_server_active_requests", "Requests in flight."),
+		httpActive: f.gauge("http_server_active_requests", "Active requests."),
 		httpBytes: f.counters("qrgate_http_body_bytes_total",
 			"Bytes of bodies read from clients (in) or written to them (out).", []string{"direction"}, values("in", "out")),
 		clientGone: f.counters("qrgate_http_client_gone_total",

@@ -1,4 +1,4 @@
-# For pint, which finds in rules what promtool does not: go tool -modfile=tools/pint/go.mod pint -c dashboards/prometheus/pint.hcl …
+# For pint, which checks more than promtool: go tool -modfile=tools/pint/go.mod pint -c dashboards/prometheus/pint.hcl …
 parser {
   schema = "prometheus"
 }
@@ -27,7 +27,7 @@ rule {
   }
 }
 
-# Watchdog always fires: that is what it is for.
+# Watchdog always fires.
 rule {
   match {
     name = "Watchdog"
@@ -35,7 +35,7 @@ rule {
   disable = ["alerts/comparison"]
 }
 
-# No events in 30 days are no share of anything: NaN, and the dashboard says that there is no data.
+# Without events in 30 days the ratio is NaN, and the dashboard shows that there is no data.
 rule {
   match {
     name = "qrgate:slo_error_budget_remaining:ratio"

@@ -1,5 +1,5 @@
-// Command generate writes the rules and dashboards anew. It is run in dashboards/, as go generate does, or
-// is told with -to where to write.
+// Command generate writes the rules and dashboards. It runs in dashboards/, as go generate does, or writes to the
+// directory of -to.
 package main
 
 import (
@@ -14,10 +14,10 @@ import (
 
 func main() { os.Exit(run(os.Args[1:], os.Stderr)) }
 
-func run(args []string, complaints io.Writer) int {
-	links, to := dashboards.Defaults(), "."
+func run(args []string, stderr io.Writer) int {
+	links, to := dashboards.DefaultLinks(), "."
 	flags := flag.NewFlagSet("generate", flag.ContinueOnError)
-	flags.SetOutput(complaints)
+	flags.SetOutput(stderr)
 	flags.StringVar(&links.Runbooks, "runbooks", links.Runbooks, "address of docs/runbooks, for the links of alerts")
 	flags.StringVar(&links.Grafana, "grafana", links.Grafana, "address of Grafana, for the links of alerts")
 	flags.StringVar(&to, "to", to, "directory to write to")
@@ -25,7 +25,7 @@ func run(args []string, complaints io.Writer) int {
 		return 2
 	}
 	if err := write(links, to); err != nil {
-		fmt.Fprintln(complaints, "generate:", err)
+		fmt.Fprintln(stderr, "generate:", err)
 		return 1
 	}
 	return 0

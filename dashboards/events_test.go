@@ -11,10 +11,9 @@ import (
 	"qrgate/metrics"
 )
 
-// live is a moment in the life of a gate, in which everything happens that can: QRs and failures, of users
-// and of probes, an engine and a store in good and in bad mood.
-func live(m *metrics.Metrics) {
-	hearts(m)
+// observeAll records every kind of event: successes and failures of users, probes, the engine and the store.
+func observeAll(m *metrics.Metrics) {
+	acquisitions(m)
 	requests(m)
 	probeRuns(m.Probes())
 	m.Store("get", time.Millisecond, nil)
@@ -22,7 +21,7 @@ func live(m *metrics.Metrics) {
 	m.ExportFailed()
 }
 
-func hearts(m *metrics.Metrics) {
+func acquisitions(m *metrics.Metrics) {
 	sampled := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled})
 	for _, origin := range []session.TrafficClass{session.UserTraffic, session.SyntheticTraffic} {
 		for _, e := range []session.Event{
