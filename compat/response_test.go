@@ -120,7 +120,7 @@ func TestRateLimits(t *testing.T) {
 		"what is no number":     {"RateLimit-Limit: many|RateLimit-Remaining: some|RateLimit-Reset: soon", nil},
 		"less than nothing":     {"RateLimit-Limit: 30|RateLimit-Remaining: -1|RateLimit-Reset: 1", nil},
 		"beyond every integer":  {"RateLimit-Limit: 99999999999999999999|RateLimit-Remaining: 1|RateLimit-Reset: 1", nil},
-		"nothing said":          {"", nil},
+		"no header":             {"", nil},
 		"the documents' spaces": {"RateLimit-Limit:  30 |RateLimit-Remaining: 5 |RateLimit-Reset: 9 ", []session.RateLimit{{Max: 30, Remaining: 5, Reset: 9 * time.Second}}},
 	} {
 		if diff := cmp.Diff(c.want, compat.RateLimits(headers(c.lines), at)); diff != "" {

@@ -132,7 +132,7 @@ func TestBreaker_CountsOnlyFailedConnections(t *testing.T) {
 	}{
 		"refused":                          {refused, ever, breaker.Open},
 		"packets are dropped":              {dropped, ever, breaker.Open},
-		"nobody shakes hands":              {handshake, ever, breaker.Open},
+		"no TLS handshake":                 {handshake, ever, breaker.Open},
 		"the client left during the dial":  {dropped, time.Second, breaker.Closed},
 		"200":                              {answers(200), ever, breaker.Closed},
 		"503":                              {answers(503), ever, breaker.Closed},
@@ -143,7 +143,7 @@ func TestBreaker_CountsOnlyFailedConnections(t *testing.T) {
 		"cut before anybody knew of it":    {reset, ever, breaker.Closed},
 		"a request that cannot be written": {malformed, ever, breaker.Closed},
 		"refused, and the client had left": {refused, 0, breaker.Closed},
-		"a dead connection, then nobody":   {reuses(refused), ever, breaker.Open},
+		"a dead connection, then none":     {reuses(refused), ever, breaker.Open},
 		"an old connection, and 200":       {reuses(answers(200)), ever, breaker.Closed},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -201,7 +201,7 @@ func TestBreaker_Outage(t *testing.T) {
 			err := l.call(answers(200), ever)
 			dial, ok := errors.AsType[*net.OpError](err)
 			if !ok || dial.Op != "dial" || dial.Timeout() || time.Since(asked) != 0 {
-				t.Fatalf("told %v after %v", err, time.Since(asked))
+				t.Fatalf("%v after %v", err, time.Since(asked))
 			}
 			time.Sleep(11 * time.Millisecond)
 		}
@@ -280,6 +280,6 @@ func TestBreaker_KeepsLastReason(t *testing.T) {
 	}
 	l.reached.Store(0)
 	if err := l.call(answers(200), ever); l.reached.Load() != 0 || !errors.Is(err, syscall.ECONNREFUSED) {
-		t.Errorf("told %v", err)
+		t.Errorf("last error %v", err)
 	}
 }

@@ -12,7 +12,7 @@ import (
 // The real errors of net/http when no connection can be opened.
 func TestBreaker_RealConnections(t *testing.T) {
 	t.Parallel()
-	silent, err := net.Listen("tcp", "127.0.0.1:0") // it takes connections, and says nothing
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // it accepts connections and sends nothing
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,10 +26,10 @@ func TestBreaker_RealConnections(t *testing.T) {
 		url  string
 		want breaker.State
 	}{
-		"nobody listens":      {"http://" + gone.Addr().String(), breaker.Open},
-		"nobody shakes hands": {"https://" + silent.Addr().String(), breaker.Open},
-		"nobody answers":      {"http://" + silent.Addr().String(), breaker.Closed},
-		"no such scheme":      {"gopher://" + silent.Addr().String(), breaker.Closed},
+		"connection refused": {"http://" + gone.Addr().String(), breaker.Open},
+		"no TLS handshake":   {"https://" + silent.Addr().String(), breaker.Open},
+		"no response":        {"http://" + silent.Addr().String(), breaker.Closed},
+		"no such scheme":     {"gopher://" + silent.Addr().String(), breaker.Closed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			next := &http.Transport{TLSHandshakeTimeout: 20 * time.Millisecond, ResponseHeaderTimeout: 20 * time.Millisecond}

@@ -112,19 +112,22 @@ func (in *input) established(f finding) bool {
 	return f.code != "" && (f.confirmed || in.passed(f.since.Add(ConfirmDelay(f.code))))
 }
 
+// confirmDelays has no entry for causes that the engine named itself.
+var confirmDelays = map[diagnosis.Code]time.Duration{
+	diagnosis.EngineUnreachable: 2 * time.Second, // or twice in a row, as the next six
+	diagnosis.EngineTimeout:     2 * time.Second,
+	diagnosis.Engine5xx:         2 * time.Second,
+	diagnosis.EngineBadResponse: 2 * time.Second,
+	diagnosis.ConnectFailing:    2 * time.Second,
+	diagnosis.SessionNotFound:   2 * time.Second,
+	diagnosis.RateLimited:       2 * time.Second,
+	diagnosis.QRExpired:         5 * time.Second, // a code also disappears after a scan, some time before the login
+	diagnosis.QRNotEmitted:      SymptomDelay,
+	diagnosis.EngineOverloaded:  SymptomDelay,
+	diagnosis.Undetermined:      SymptomDelay,
+	diagnosis.SessionStuck:      SymptomDelay + 4*time.Second, // until then other sessions may fail, too
+}
+
 // ConfirmDelay is how long a finding must last before it is the diagnosis. Shorter ones are transient, and naming them
 // would make the diagnosis flicker. It is 0 for causes that the engine named itself.
-func ConfirmDelay(c diagnosis.Code) time.Duration {
-	switch c {
-	case diagnosis.EngineUnreachable, diagnosis.EngineTimeout, diagnosis.Engine5xx, diagnosis.EngineBadResponse,
-		diagnosis.ConnectFailing, diagnosis.SessionNotFound, diagnosis.RateLimited:
-		return 2 * time.Second // or twice in a row
-	case diagnosis.QRExpired:
-		return 5 * time.Second // a code also disappears after a scan, some time before the login
-	case diagnosis.QRNotEmitted, diagnosis.EngineOverloaded, diagnosis.Undetermined:
-		return SymptomDelay
-	case diagnosis.SessionStuck:
-		return SymptomDelay + 4*time.Second // until then other sessions may fail, too
-	}
-	return 0
-}
+func ConfirmDelay(c diagnosis.Code) time.Duration { return confirmDelays[c] }

@@ -16,7 +16,7 @@ const (
 	Abandoned Outcome = "abandoned"
 )
 
-// EventKind tells what an Event is about.
+// EventKind is the kind of an Event.
 type EventKind string
 
 // The kinds of events.

@@ -19,7 +19,7 @@ func TestSnapshot_Changed(t *testing.T) {
 		want   bool
 	}{
 		"time alone":   {func(v *session.Snapshot) { v.At = after(time.Second) }, false},
-		"another look": {func(v *session.Snapshot) { v.Session.Polls++; v.Session.QR.ConfirmedAt = after(time.Second) }, false},
+		"another poll": {func(v *session.Snapshot) { v.Session.Polls++; v.Session.QR.ConfirmedAt = after(time.Second) }, false},
 		"a state":      {func(v *session.Snapshot) { v.Session.State = session.Connected }, true},
 		"another code": {func(v *session.Snapshot) { v.Session.Sequence++ }, true},
 		"no code":      {func(v *session.Snapshot) { v.Session.QR = session.QR{} }, true},
