@@ -318,7 +318,7 @@ func (m *Manager) Invalidate(ctx context.Context, c session.Caller, r session.Re
 	if hasEnded {
 		return t.endErr
 	}
-	return m.store.tombstone(ctx, recordKey{c, r.CacheKey()}, time.Now())
+	return m.store.deleteSession(ctx, recordKey{c, r.CacheKey()}, time.Now())
 }
 
 // Cached returns what is known of the given sessions, in their order, without a call. A session that is not tracked has

@@ -1,13 +1,15 @@
 package acquire
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"qrgate/internal/session"
 )
 
-// rateLimiter is what is known of an engine's rate limits for one credential. Clients spend calls of the same
-// windows, so qrgate leaves a part of each window to them. It is a value: every method returns the next one.
+// rateLimiter is what is known of an engine's rate limits for one credential. Clients use calls of the same windows, so
+// qrgate leaves a part of each window to them. It is a value: every method returns the next one.
 type rateLimiter struct {
 	windows     []window
 	clientCalls []time.Time // calls of clients within the last clientWindow
@@ -56,8 +58,8 @@ func (p priority) reserve(limit int) int {
 	return max(1, limit/30)
 }
 
-// update takes what the engine said in an answer at now. An answer without limits changes nothing. Answers to
-// concurrent calls arrive in any order, so within one window the smaller number stands.
+// update records what the engine reported at now. A response without limits changes nothing. Responses to concurrent
+// calls arrive in any order, so within one window the smaller number counts.
 func (r rateLimiter) update(limits []session.RateLimit, now time.Time) rateLimiter {
 	if len(limits) == 0 {
 		return r
@@ -72,7 +74,7 @@ func (r rateLimiter) update(limits []session.RateLimit, now time.Time) rateLimit
 				continue
 			}
 			w.length = max(w.length, old.length)
-			if d := old.resetAt.Sub(w.resetAt); now.Before(old.resetAt) && d.Abs() <= resetTolerance {
+			if now.Before(old.resetAt) && old.resetAt.Sub(w.resetAt).Abs() <= resetTolerance {
 				w.remaining, w.resetAt = min(w.remaining, old.remaining), old.resetAt
 			}
 		}
@@ -81,96 +83,64 @@ func (r rateLimiter) update(limits []session.RateLimit, now time.Time) rateLimit
 	return r
 }
 
-// current returns the windows as they are at now: one that is over has begun anew.
-func (r rateLimiter) current(now time.Time) []window {
-	windows := make([]window, len(r.windows))
-	for i, w := range r.windows {
-		if !now.Before(w.resetAt) {
-			if w.length <= 0 {
-				w.length = defaultInterval
-			}
-			w.remaining, w.resetAt = w.limit, now.Add(w.length)
-		}
-		windows[i] = w
+// recentClientCalls are the calls of clients within the last clientWindow. As many are expected in the next one.
+func (r rateLimiter) recentClientCalls(now time.Time) []time.Time {
+	i := slices.IndexFunc(r.clientCalls, func(at time.Time) bool { return now.Sub(at) < clientWindow })
+	if i < 0 {
+		return nil
 	}
-	return windows
+	return slices.Clip(r.clientCalls[i:])
 }
 
 // addClientCall counts a call that a client made at now.
 func (r rateLimiter) addClientCall(now time.Time) rateLimiter {
-	recent := make([]time.Time, 0, len(r.clientCalls)+1)
-	for _, at := range r.clientCalls {
-		if now.Sub(at) < clientWindow {
-			recent = append(recent, at)
-		}
-	}
-	r.clientCalls = append(recent, now)
+	r.clientCalls = append(r.recentClientCalls(now), now)
 	return r
 }
 
-// expectedClientCalls is how many calls clients will probably make in the next clientWindow.
-func (r rateLimiter) expectedClientCalls(now time.Time) int {
-	n := 0
-	for _, at := range r.clientCalls {
-		if now.Sub(at) < clientWindow {
-			n++
-		}
-	}
-	return n
-}
-
-// consume counts a call that is sent at now.
+// consume counts a call that is sent at now. A window that is over starts anew.
 func (r rateLimiter) consume(now time.Time) rateLimiter {
-	r.windows = r.current(now)
+	r.windows = slices.Clone(r.windows)
 	for i := range r.windows {
-		r.windows[i].remaining = max(r.windows[i].remaining-1, 0)
-	}
-	return r
-}
-
-// refund takes a call back that never reached the engine.
-func (r rateLimiter) refund() rateLimiter {
-	windows := make([]window, len(r.windows))
-	for i, w := range r.windows {
-		w.remaining = min(w.remaining+1, w.limit)
-		windows[i] = w
-	}
-	r.windows = windows
-	return r
-}
-
-// pause takes a 429 at now: no call for as long as the engine says, else until its window ends.
-func (r rateLimiter) pause(retryAfter time.Duration, now time.Time) rateLimiter {
-	until := now.Add(retryAfter)
-	if retryAfter <= 0 {
-		until = now.Add(defaultPause)
-		for _, w := range r.windows {
-			if w.remaining == 0 && w.resetAt.After(now) {
-				until = w.resetAt
-			}
-		}
-	}
-	r.pausedUntil = until
-	return r
-}
-
-// nextAllowed returns the earliest time of the next call after one at last, when what remains must last for
-// horizon. The zero time means now.
-func (r rateLimiter) nextAllowed(last, now time.Time, p priority, horizon time.Duration) time.Time {
-	at := r.pausedUntil
-	expected := r.expectedClientCalls(now)
-	for _, w := range r.windows {
+		w := &r.windows[i]
 		if !now.Before(w.resetAt) {
-			continue // this window is over; the next one is full
+			w.length = cmp.Or(w.length, defaultInterval)
+			w.remaining, w.resetAt = w.limit, now.Add(w.length)
 		}
-		if t := w.nextAllowed(last, now, expected, p, horizon); t.After(at) {
-			at = t
+		w.remaining = max(w.remaining-1, 0)
+	}
+	return r
+}
+
+// refund takes back a call that never reached the engine.
+func (r rateLimiter) refund() rateLimiter {
+	r.windows = slices.Clone(r.windows)
+	for i := range r.windows {
+		r.windows[i].remaining = min(r.windows[i].remaining+1, r.windows[i].limit)
+	}
+	return r
+}
+
+// pause records a 429 at now: no call for as long as the engine says, else until its window ends.
+func (r rateLimiter) pause(retryAfter time.Duration, now time.Time) rateLimiter {
+	r.pausedUntil = now.Add(retryAfter)
+	if retryAfter > 0 {
+		return r
+	}
+	r.pausedUntil = now.Add(defaultPause)
+	for _, w := range r.windows {
+		if w.remaining == 0 && w.resetAt.After(now) {
+			r.pausedUntil = w.resetAt
 		}
 	}
-	if !at.After(now) {
-		return time.Time{}
-	}
-	return at
+	return r
+}
+
+// nextAllowed returns the earliest time of the next call after one at last, when what remains must last for horizon.
+// The zero time means now.
+func (r rateLimiter) nextAllowed(last, now time.Time, p priority, horizon time.Duration) time.Time {
+	expected := len(r.recentClientCalls(now))
+	return r.latestOf(now, func(w window) time.Time { return w.nextAllowed(last, now, expected, p, horizon) })
 }
 
 func (w window) nextAllowed(last, now time.Time, expected int, p priority, horizon time.Duration) time.Time {
@@ -188,13 +158,22 @@ func (w window) nextAllowed(last, now time.Time, expected int, p priority, horiz
 	return last.Add(period / time.Duration(available))
 }
 
-// admits reports when n more client calls fit into the present windows and leave keep calls; the zero time means now.
+// admits returns when n more client calls fit into the present windows and leave keep calls; the zero time means now.
 func (r rateLimiter) admits(n, keep int, now time.Time) time.Time {
+	return r.latestOf(now, func(w window) time.Time {
+		if w.remaining-n < min(keep, w.limit/4) { // a small limit cannot keep that much
+			return w.resetAt
+		}
+		return now
+	})
+}
+
+// latestOf is the latest of what the pause and all present windows allow; the zero time means now.
+func (r rateLimiter) latestOf(now time.Time, allowedAt func(window) time.Time) time.Time {
 	at := r.pausedUntil
 	for _, w := range r.windows {
-		left := min(keep, w.limit/4) // a small limit cannot keep that much
-		if now.Before(w.resetAt) && w.remaining-n < left && w.resetAt.After(at) {
-			at = w.resetAt
+		if now.Before(w.resetAt) { // one that is over is full again
+			at = latest(at, allowedAt(w))
 		}
 	}
 	if !at.After(now) {

@@ -90,8 +90,8 @@ func (st *sessionStore) load(ctx context.Context, k recordKey, now time.Time) (s
 	return s, version, nil
 }
 
-// shiftTimes moves every time in v by d, however deep it stands, for a reader whose clock differs from the writer's.
-// It walks the fields by reflection, so that none can be forgotten.
+// shiftTimes moves every time in v by d, for a reader whose clock differs from the writer's. It uses reflection, so that
+// no field can be forgotten.
 func shiftTimes(v reflect.Value, d time.Duration) {
 	if t, ok := v.Addr().Interface().(*time.Time); ok {
 		if !t.IsZero() {
@@ -118,51 +118,37 @@ func (st *sessionStore) save(
 	if s.QR.Present() && s.QR.TTL(now) > 0 {
 		q := storedQR{Image: s.QR.Image.Reveal(), Sequence: s.QR.Sequence, Age: now.Sub(s.QR.SeenAt),
 			ConfirmedAge: now.Sub(s.QR.ConfirmedAt), TTL: s.QR.TTL(now)}
-		r, err := st.sealed(k, kindQR, q, store.Record{Version: version, TTL: q.TTL})
-		if err != nil {
-			return prev, err
-		}
-		err = st.store.Put(ctx, st.key(k, kindQR), version-1, r)
+		err := st.put(ctx, k, kindQR, q, version-1, store.Record{Version: version, TTL: q.TTL})
 		if err != nil && !errors.Is(err, store.ErrVersionConflict) {
 			return prev, err
 		}
 	}
-	r, err := st.sealed(k, kindSession, storedSession{s, now}, store.Record{Version: version, TTL: sessionTTL})
+	err := st.put(ctx, k, kindSession, storedSession{s, now}, prev, store.Record{Version: version, TTL: sessionTTL})
 	if err != nil {
-		return prev, err
-	}
-	if err := st.store.Put(ctx, st.key(k, kindSession), prev, r); err != nil {
 		return prev, err
 	}
 	return version, nil
 }
 
-// tombstone forgets a session so that no late writer brings it back.
-func (st *sessionStore) tombstone(ctx context.Context, k recordKey, now time.Time) error {
-	r := store.Record{Version: now.UnixMilli() + 1, TTL: tombstoneTTL}
-	return errors.Join(
-		st.store.Put(ctx, st.key(k, kindQR), r.Version-1, r),
-		st.store.Put(ctx, st.key(k, kindSession), r.Version-1, r),
-	)
+// delete replaces a record of k by a tombstone, so that no late writer brings it back.
+func (st *sessionStore) delete(ctx context.Context, k recordKey, kind string, ttl time.Duration, now time.Time) error {
+	version := now.UnixMilli() + 1
+	return st.store.Put(ctx, st.key(k, kind), version-1, store.Record{Version: version, TTL: ttl})
 }
 
-// saveAlias remembers which ref an id means.
+// deleteSession deletes a session and its code.
+func (st *sessionStore) deleteSession(ctx context.Context, k recordKey, now time.Time) error {
+	return errors.Join(st.delete(ctx, k, kindQR, tombstoneTTL, now), st.delete(ctx, k, kindSession, tombstoneTTL, now))
+}
+
+// saveAlias remembers which ref an id means, unless a newer alias is stored.
 func (st *sessionStore) saveAlias(ctx context.Context, k recordKey, r session.Ref, now time.Time) error {
-	sealed, err := st.sealed(k, kindAlias, r, store.Record{Version: now.UnixMilli(), TTL: aliasTTL})
-	if err != nil {
-		return err
-	}
-	err = st.store.Put(ctx, st.key(k, kindAlias), sealed.Version-1, sealed)
+	version := now.UnixMilli()
+	err := st.put(ctx, k, kindAlias, r, version-1, store.Record{Version: version, TTL: aliasTTL})
 	if errors.Is(err, store.ErrVersionConflict) {
 		return nil
 	}
 	return err
-}
-
-// deleteAlias forgets which ref an id means.
-func (st *sessionStore) deleteAlias(ctx context.Context, k recordKey, now time.Time) error {
-	r := store.Record{Version: now.UnixMilli() + 1, TTL: time.Second}
-	return st.store.Put(ctx, st.key(k, kindAlias), r.Version-1, r)
 }
 
 // lookupAlias reads which ref an id means.
@@ -172,22 +158,24 @@ func (st *sessionStore) lookupAlias(ctx context.Context, k recordKey) (session.R
 	return r, err == nil && st.open(k, kindAlias, records[0], &r)
 }
 
-// sealed fills r.Value: the version and the TTL in sixteen plain bytes, then v, sealed under a key of the caller and
+// put writes v into r.Value: the version and the TTL in sixteen plain bytes, then v, sealed under a key of the caller and
 // bound to tenant, session, kind, version and TTL.
-func (st *sessionStore) sealed(k recordKey, kind string, v any, r store.Record) (store.Record, error) {
+func (st *sessionStore) put(ctx context.Context, k recordKey, kind string, v any, prev int64, r store.Record) error {
 	plain, err := json.Marshal(v)
 	if err != nil {
-		return r, err
+		return err
 	}
-	head := make([]byte, 16, 16+len(plain)+28)
-	binary.BigEndian.PutUint64(head[:8], uint64(r.Version))
-	binary.BigEndian.PutUint64(head[8:], uint64(r.TTL))
+	head := binary.BigEndian.AppendUint64(nil, uint64(r.Version))
+	head = binary.BigEndian.AppendUint64(head, uint64(r.TTL))
 	sealed, err := st.sealer.Seal(k.caller.Credential(), aad(k, kind, head), plain)
+	if err != nil {
+		return err
+	}
 	r.Value = append(head, sealed...)
-	return r, err
+	return st.store.Put(ctx, st.key(k, kind), prev, r)
 }
 
-// open reads r into v. What does not decrypt is absent, and reported: the store mixed its answers up.
+// open reads r into v. What does not decrypt is absent, and reported: the store mixed up its responses.
 func (st *sessionStore) open(k recordKey, kind string, r store.Record, v any) bool {
 	if len(r.Value) == 0 {
 		return false

@@ -92,7 +92,7 @@ func TestSessionStore_KeepsCallersApart(t *testing.T) {
 	if mismatches != 3 {
 		t.Errorf("%d mismatches were counted", mismatches)
 	}
-	if err := b.tombstone(t.Context(), p, now); err != nil {
+	if err := b.deleteSession(t.Context(), p, now); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.save(t.Context(), p, s, 0, now); err == nil {

@@ -12,24 +12,15 @@ import (
 func (t *tracker) publish(now time.Time, changed bool) { t.publishSnapshot(t.evaluate(now), changed) }
 
 func (t *tracker) publishSnapshot(snap *session.Snapshot, changed bool) {
-	old := t.state.Load()
-	if old == nil {
-		old = &published{snapshot: &session.Snapshot{}, changed: make(chan struct{}), polled: make(chan struct{})}
-	}
-	p := &published{snapshot: snap, changed: old.changed, polled: old.polled, successor: t.successor}
-	differs := p.hasEnded() || differsForWaiters(old.snapshot, snap)
-	if differs {
-		p.changed = make(chan struct{})
-	}
-	if differs || changed {
-		p.polled = make(chan struct{})
-	}
+	old, p := t.state.Load(), &published{snapshot: snap, successor: t.successor}
 	t.state.Store(p)
-	if differs {
-		close(old.changed)
-	}
-	if differs || changed {
-		close(old.polled)
+	differs := old == nil || p.hasEnded() || differsForWaiters(old.snapshot, snap)
+	t.tenant.mu.Lock()
+	defer t.tenant.mu.Unlock()
+	for w := range t.waiters {
+		if differs || changed && w.interest == inPolls {
+			w.wake.set()
+		}
 	}
 }
 

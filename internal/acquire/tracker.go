@@ -63,8 +63,6 @@ type tracker struct {
 // published is what readers see.
 type published struct {
 	snapshot  *session.Snapshot
-	changed   chan struct{} // closed when the response to a client changes
-	polled    chan struct{} // closed when a poll was applied, or the response changes
 	successor *tracker
 }
 
@@ -373,7 +371,7 @@ func (t *tracker) releaseLease(ctx context.Context) {
 func (t *tracker) end(ctx context.Context) {
 	now := time.Now()
 	t.emitAbandoned(now)
-	t.endErr = t.m.store.tombstone(ctx, t.key, now)
+	t.endErr = t.m.store.deleteSession(ctx, t.key, now)
 	t.session = session.Session{Ref: t.session.Ref, State: session.Disconnected, Since: now}
 	t.tenant.mu.Lock()
 	t.tenant.remove(t)

@@ -21,6 +21,7 @@ type waiter struct {
 	t        *tracker
 	interest interest
 	done     func(*session.Snapshot, time.Time) bool
+	wake     signal // the tracker has published something of interest
 
 	startedAt       time.Time
 	endsAt          time.Time
@@ -50,16 +51,14 @@ func (w *waiter) wait(ctx context.Context) (*session.Snapshot, error) {
 			continue
 		case err != nil, p.hasEnded(), w.done(p.snapshot, now), !now.Before(endsAt):
 			return p.snapshot, err
-		case !w.hasJoined && !w.join(p.snapshot) && !w.t.isRemoved():
+		case !w.hasJoined && w.join(p.snapshot):
+			continue // with what was published meanwhile
+		case !w.hasJoined && !w.t.isRemoved():
 			return p.snapshot, session.ErrTooManyWaiters
-		}
-		changed := p.changed
-		if w.interest == inPolls {
-			changed = p.polled
 		}
 		timer.Reset(endsAt.Sub(now))
 		select {
-		case <-changed:
+		case <-w.wake:
 		case <-timer.C:
 		case <-w.t.ended:
 			if p == w.t.state.Load() {
@@ -96,7 +95,7 @@ func authError(s *session.Snapshot, since time.Time) error {
 // join takes the places that a waiting request needs, and adds its demand to the tracker's.
 func (w *waiter) join(s *session.Snapshot) bool {
 	t := w.t
-	w.unauthenticated = !s.Authorized
+	w.wake, w.unauthenticated = make(signal, 1), !s.Authorized
 	isFree := w.count(1)
 	t.tenant.mu.Lock()
 	_, isTracked := t.tenant.trackers[t]
