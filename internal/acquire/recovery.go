@@ -51,34 +51,25 @@ func retryConnect(s session.Session, d demand) action {
 // nextRecovery is the next recovery step, if the session may be recovered at all: never one that was ever paired,
 // never one whose connect did not pass here.
 func nextRecovery(s session.Session, allowForce bool, now time.Time) (action, bool) {
+	connectAt := func(at time.Time) action { return action{kind: recoverQR, mode: session.Connect, at: at} }
 	switch {
 	case s.EverPaired || s.ConnectedAt.IsZero():
 		return action{}, false
 	case s.Sequence > 0 && !s.LostByEngine:
-		return verifyFirst(s, action{kind: recoverQR, mode: session.Connect, at: expiredReconnectAt(s)}), true
+		return verifyFirst(s, connectAt(expiredReconnectAt(s))), true
 	case s.LostByEngine && !s.History.RestartedAt.Before(s.ConnectedAt) && !s.History.RestartedAt.IsZero():
-		// The engine was restarted: nothing is left to wait for.
-		at := latest(now, s.Recovery.ReconnectedAt.Add(reconnectInterval))
-		return action{kind: recoverQR, mode: session.Connect, at: at}, true
+		return connectAt(latest(now, s.Recovery.ReconnectedAt.Add(reconnectInterval))), true
 	}
-	steps := []struct {
-		mode    session.ConnectMode
-		usedAt  time.Time
-		at      time.Time
-		allowed bool
-	}{
-		{session.Connect, s.Recovery.ReconnectedAt, s.AcquiringSince.Add(reconnectDelay), true},
-		{session.Force, s.Recovery.ForcedAt, s.AcquiringSince.Add(forceDelay), allowForce},
-		{session.Restart, s.Recovery.RestartedAt, s.AcquiringSince.Add(restartDelay), true},
-	}
-	for _, step := range steps {
-		if !step.allowed || !step.usedAt.IsZero() && now.Sub(step.usedAt) < recoveryCooldown {
-			continue
-		}
-		if s.LostByEngine && step.mode == session.Connect {
-			step.at = now
-		}
-		return verifyFirst(s, action{kind: recoverQR, mode: step.mode, at: step.at}), true
+	isUsed := func(at time.Time) bool { return !at.IsZero() && now.Sub(at) < recoveryCooldown }
+	switch {
+	case !isUsed(s.Recovery.ReconnectedAt) && s.LostByEngine:
+		return connectAt(now), true
+	case !isUsed(s.Recovery.ReconnectedAt):
+		return verifyFirst(s, connectAt(s.AcquiringSince.Add(reconnectDelay))), true
+	case allowForce && !isUsed(s.Recovery.ForcedAt):
+		return verifyFirst(s, action{kind: recoverQR, mode: session.Force, at: s.AcquiringSince.Add(forceDelay)}), true
+	case !isUsed(s.Recovery.RestartedAt):
+		return verifyFirst(s, action{kind: recoverQR, mode: session.Restart, at: s.AcquiringSince.Add(restartDelay)}), true
 	}
 	return action{}, false
 }
@@ -87,8 +78,8 @@ func nextRecovery(s session.Session, allowForce bool, now time.Time) (action, bo
 // disconnected, else when the codes have been gone for expiredGrace.
 func expiredReconnectAt(s session.Session) time.Time {
 	at := s.Since.Add(expiredGrace)
-	if told := s.History.DisconnectedAt; !told.Before(s.Since) && !told.IsZero() {
-		at = told
+	if reportedAt := s.History.DisconnectedAt; !reportedAt.Before(s.Since) && !reportedAt.IsZero() {
+		at = reportedAt
 	}
 	return latest(at, s.ConnectedAt.Add(reconnectInterval))
 }
@@ -100,7 +91,7 @@ func verifyFirst(s session.Session, a action) action {
 		return a
 	}
 	if a.mode == session.Connect && !s.StateQueriedAt.Before(checkAt) {
-		return a // the engine does not tell; a connect harms no paired session
+		return a // the engine does not report it; a connect harms no paired session
 	}
 	return action{kind: pollStatus, at: latest(checkAt, s.LastPolledAt.Add(verifyInterval)), verify: true}
 }

@@ -1,6 +1,7 @@
 package acquire
 
 import (
+	"slices"
 	"time"
 
 	"qrgate/internal/session"
@@ -68,7 +69,7 @@ type demand struct {
 	requestedAt    time.Time // when a client last requested the QR
 }
 
-// nextAction decides what to do for session s, and when.
+// nextAction decides what to do for session s, and when. allowForce is QRGATE_RECOVERY_FORCE.
 func nextAction(s session.Session, d demand, allowForce bool, now time.Time) action {
 	a := chooseAction(s, d, allowForce, now)
 	if a.kind == pollQR || a.kind == pollStatus {
@@ -79,8 +80,10 @@ func nextAction(s session.Session, d demand, allowForce bool, now time.Time) act
 
 func chooseAction(s session.Session, d demand, allowForce bool, now time.Time) action {
 	switch {
+	case d.needsAuthCheck && s.State == session.Connected:
+		return action{kind: pollStatus, at: s.LastPolledAt.Add(authCheckInterval)}
 	case d.needsAuthCheck:
-		return authCheck(s)
+		return action{kind: pollQR, at: s.LastPolledAt.Add(authCheckInterval)}
 	case s.State == session.Connecting && !s.AcquiringSince.IsZero():
 		return acquireQR(s, d, allowForce, now)
 	case s.State == session.AwaitingScan:
@@ -89,15 +92,6 @@ func chooseAction(s session.Session, d demand, allowForce bool, now time.Time) a
 		return action{kind: pollStatus, at: s.LastPolledAt.Add(scanPollInterval)}
 	}
 	return action{}
-}
-
-// authCheck is the poll that proves a credential: the state of a paired session, else the QR.
-func authCheck(s session.Session) action {
-	kind := pollQR
-	if s.State == session.Connected {
-		kind = pollStatus
-	}
-	return action{kind: kind, at: s.LastPolledAt.Add(authCheckInterval)}
 }
 
 // acquireQR decides while a QR is wanted and none is there.
@@ -135,48 +129,40 @@ func acquireUntil(s session.Session) time.Time {
 
 // nextPoll is the next poll for a QR or for the state that explains its absence.
 func nextPoll(s session.Session, d demand, now time.Time) action {
-	best := action{kind: pollQR, at: scheduledPoll(s)}
-	if !s.CodeReportedAt.IsZero() && s.CodeReportedAt.Equal(s.LastPolledAt) {
-		best.at = now // the state tells of a code: fetch it
-		return best
-	}
 	f := s.History.PollFailure
-	if f.Kind == session.KindTimeout && f.Times <= slowPollAfter && f.LastAt.Equal(s.LastPolledAt) {
-		best.at = now // some engines answer when the code is there: ask again, with more time
+	timedOut := f.Kind == session.KindTimeout && f.Times <= slowPollAfter && f.LastAt.Equal(s.LastPolledAt)
+	best := action{kind: pollQR, at: scheduledPoll(s)}
+	switch {
+	case timedOut, !s.CodeReportedAt.IsZero() && s.CodeReportedAt.Equal(s.LastPolledAt):
+		best.at = now // the state reports a code; or the engine responds when the code is there, and needs more time
 		return best
-	}
-	if s.Failure.Kind == session.KindUnreachable {
+	case s.Failure.Kind == session.KindUnreachable:
 		best.at = earliest(best.at, s.LastPolledAt.Add(downPollInterval))
 		return best
 	}
-	if at, ok := finalPoll(s, d, now); ok {
-		best.at = earliest(best.at, at)
+	finalAt := d.waitEndsAt.Add(-finalPollMargin) // the QR may have come since the last poll
+	if now.Before(d.waitEndsAt) && finalAt.After(s.LastPolledAt.Add(finalPollInterval)) {
+		best.at = earliest(best.at, finalAt)
 	}
 	best.at = latest(best.at, earliestPoll(s))
 	if at, ok := graceCheck(s); ok && at.Before(best.at) {
 		best = action{kind: pollStatus, at: at}
 	}
-	if c, ok := statusCheck(s, d); ok && c.at.Before(best.at) {
+	if at, ok := statusCheck(s, d); ok && at.Before(best.at) {
 		if d.wantsState {
-			c.at = latest(c.at, earliestPoll(s))
+			at = latest(at, earliestPoll(s))
 		}
-		return c
+		return action{kind: pollStatus, at: at}
 	}
 	return best
-}
-
-// finalPoll is one more poll before a client is sent away: the QR may have come since the last one.
-func finalPoll(s session.Session, d demand, now time.Time) (time.Time, bool) {
-	at := d.waitEndsAt.Add(-finalPollMargin)
-	return at, now.Before(d.waitEndsAt) && at.After(s.LastPolledAt.Add(finalPollInterval))
 }
 
 // graceCheck is the poll right after the connect's grace when the engine called the session disconnected meanwhile:
 // if it still does, it has lost the session.
 func graceCheck(s session.Session) (time.Time, bool) {
 	at := s.ConnectedAt.Add(session.ConnectGrace + graceCheckDelay)
-	told := s.History.DisconnectedAt.After(s.ConnectedAt)
-	return at, told && s.Sequence == 0 && !s.LostByEngine && s.LastPolledAt.Before(at)
+	isDisconnected := s.History.DisconnectedAt.After(s.ConnectedAt)
+	return at, isDisconnected && s.Sequence == 0 && !s.LostByEngine && s.LastPolledAt.Before(at)
 }
 
 // earliestPoll is the time before which pollLimits allows no further poll.
@@ -188,48 +174,42 @@ func earliestPoll(s session.Session) time.Time {
 	return s.ScheduleStartedAt.Add(pollLimits[min(n, len(pollLimits)-1)])
 }
 
-// statusCheck is a poll of the state instead of one for the QR. A session may have been paired without qrgate's
-// knowledge: a connect makes such a session reconnect, and no QR will ever come. And an unpaired one is asked once
-// per connect why there is no QR.
-func statusCheck(s session.Session, d demand) (action, bool) {
-	lateAt := s.AcquiringSince.Add(statusCheckDelay)
-	if s.ConnectedAt.After(s.AcquiringSince) {
-		lateAt = s.ConnectedAt.Add(statusCheckDelay)
-	}
+// statusCheck is when to poll the state instead of the QR. A session may have been paired without qrgate's knowledge: a
+// connect makes such a session reconnect, and no QR will ever come. And an unpaired one is polled once per connect for
+// the reason why there is no QR.
+func statusCheck(s session.Session, d demand) (time.Time, bool) {
+	lateAt := latest(s.AcquiringSince, s.ConnectedAt).Add(statusCheckDelay)
+	isKnown := s.CreatedHere && !s.EverPaired
 	switch {
 	case s.Sequence > 0 && s.StateConfirmedAt.Before(s.Since) && s.StateQueriedAt.Before(s.Since):
-		return action{kind: pollStatus, at: s.Since}, true // the code vanished: scanned, or expired?
-	case s.CreatedHere && !s.EverPaired && s.StateQueriedAt.Before(lateAt) && s.StateConfirmedAt.Before(lateAt):
-		return action{kind: pollStatus, at: lateAt}, true
+		return s.Since, true // the code vanished: scanned, or expired?
+	case isKnown && s.StateQueriedAt.Before(lateAt) && s.StateConfirmedAt.Before(lateAt):
+		return lateAt, true
 	case s.Polls%2 == 1:
-		return action{}, false // an engine that does not tell its state is asked in turn with the polls for the QR
+		return time.Time{}, false // an engine that does not report its state is asked in turn with the polls for the QR
 	case s.Sequence > 0 && s.StateConfirmedAt.Before(s.Since):
-		return action{kind: pollStatus, at: s.Since}, true
-	case s.CreatedHere && !s.EverPaired:
-		return action{}, false
+		return s.Since, true
+	case isKnown:
+		return time.Time{}, false
 	case d.wantsState:
-		return action{kind: pollStatus, at: s.StateConfirmedAt.Add(scanPollInterval)}, true
+		return s.StateConfirmedAt.Add(scanPollInterval), true
 	case s.EverPaired && s.StateConfirmedAt.Before(s.ConnectedAt):
-		return action{kind: pollStatus, at: s.ConnectedAt.Add(pollSchedule[0])}, true
+		return s.ConnectedAt.Add(pollSchedule[0]), true
 	case s.ConnectedAt.Before(s.AcquiringSince) && s.StateConfirmedAt.Before(s.AcquiringSince):
-		return action{kind: pollStatus, at: s.AcquiringSince.Add(pollSchedule[1])}, true
-	case s.StateConfirmedAt.Before(lateAt):
-		return action{kind: pollStatus, at: lateAt}, true
+		return s.AcquiringSince.Add(pollSchedule[1]), true
 	}
-	return action{}, false
+	return lateAt, s.StateConfirmedAt.Before(lateAt)
 }
 
 // scheduledPoll is the first time of the schedule after the last poll. The schedule counts from the connect, or from
 // the request when no connect of this acquisition passed here, or from when the last code vanished.
 func scheduledPoll(s session.Session) time.Time {
-	base, fromRequest := s.ConnectedAt, false
-	if base.Before(s.AcquiringSince) {
-		base, fromRequest = s.AcquiringSince, true
-	}
+	base := latest(s.ConnectedAt, s.AcquiringSince)
+	isRequest := s.ConnectedAt.Before(s.AcquiringSince)
 	if s.Sequence > 0 && s.Since.After(base) {
-		base, fromRequest = s.Since, false
+		base, isRequest = s.Since, false
 	}
-	if fromRequest && s.LastPolledAt.Before(base) {
+	if isRequest && s.LastPolledAt.Before(base) {
 		return base
 	}
 	return base.Add(nextPollAfter(s.LastPolledAt.Sub(base)))
@@ -237,12 +217,11 @@ func scheduledPoll(s session.Session) time.Time {
 
 // nextPollAfter is the first time of the schedule later than after.
 func nextPollAfter(after time.Duration) time.Duration {
-	for _, t := range pollSchedule {
-		if t > after {
-			return t
-		}
+	i := slices.IndexFunc(pollSchedule, func(at time.Duration) bool { return at > after })
+	if i < 0 {
+		return after + slowPollInterval
 	}
-	return after + slowPollInterval
+	return pollSchedule[i]
 }
 
 // awaitScan decides while a code is there.
@@ -255,12 +234,12 @@ func awaitScan(s session.Session, d demand, now time.Time) action {
 		return action{kind: pollQR, at: s.LastPolledAt.Add(followPollInterval)}
 	case d.follows && s.QR.ExpiresAt.Before(next):
 		return action{kind: pollQR, at: s.QR.ExpiresAt}
-	case (d.wantsState || d.follows) && s.Failure.Op == session.OpStatus && s.Failure.Kind == session.KindSessionNotFound:
+	case !d.wantsState && !d.follows:
+		return action{}
+	case s.Failure.Op == session.OpStatus && s.Failure.Kind == session.KindSessionNotFound:
 		return action{kind: pollQR, at: next} // engines deny there what they serve here (contract C18), or it is deleted
-	case d.wantsState || d.follows:
-		return action{kind: pollStatus, at: next}
 	}
-	return action{}
+	return action{kind: pollStatus, at: next}
 }
 
 // waitFor is how long a request for the QR may wait (contract 4.4): as the client prefers, at most a minute, else by
@@ -269,11 +248,8 @@ func waitFor(s *session.Session, preferred session.WaitPreference, w WaitTimes, 
 	if preferred.Set {
 		return min(max(preferred.For, 0), session.MaxWait)
 	}
-	connectedAt := s.ConnectedAt
-	if s.Recovery.FailedConnects > 0 {
-		connectedAt = latest(connectedAt, s.Recovery.LastTriedAt) // it is being retried
-	}
-	if now.Sub(connectedAt) < freshConnect {
+	isRetried := s.Recovery.FailedConnects > 0 && now.Sub(s.Recovery.LastTriedAt) < freshConnect
+	if isRetried || now.Sub(s.ConnectedAt) < freshConnect {
 		return w.Initial
 	}
 	return w.Default
