@@ -36,9 +36,13 @@ func (t *tracker) emitChanges(before session.Session, now time.Time) {
 		ev.Kind, ev.Sequence, ev.Duration = session.EventQR, after.QR.Sequence, now.Sub(after.AcquiringSince)
 		t.m.cfg.OnEvent(ev)
 	}
-	if outcome, cause := t.acquisitionOutcome(before, now); outcome != "" {
-		ev.Kind, ev.Outcome, ev.Diagnosis = session.EventAcquisition, outcome, cause
-		ev.Duration = now.Sub(before.AcquiringSince)
+	t.emitAcquisition(ev, before, now)
+}
+
+// emitAcquisition reports the end of an acquisition, if the change from before is one.
+func (t *tracker) emitAcquisition(ev session.Event, before session.Session, now time.Time) {
+	if ev.Outcome, ev.Diagnosis = t.acquisitionOutcome(before, now); ev.Outcome != "" {
+		ev.Kind, ev.Duration = session.EventAcquisition, now.Sub(before.AcquiringSince)
 		t.m.cfg.OnEvent(ev)
 	}
 }
@@ -55,21 +59,19 @@ func (t *tracker) emitCause(now time.Time) {
 	t.m.cfg.OnEvent(ev)
 }
 
-// isAcquiringFirst reports whether an acquisition runs whose connect has shown no code yet.
-func isAcquiringFirst(s session.Session) bool {
-	return s.State == session.Connecting && !s.AcquiringSince.IsZero() && s.Sequence == 0
-}
-
 // acquisitionOutcome is how an acquisition ended, if the change from before ended one: with the first code of a
-// connect, without one, or with a session that turned out to be paired. A later code of the same connect ends none.
+// connect, without one, with a session that turned out to be paired, or with the session's end. A later code of the same
+// connect ends none.
 func (t *tracker) acquisitionOutcome(before session.Session, now time.Time) (session.Outcome, diagnosis.Code) {
 	after := t.session
 	switch {
-	case !isAcquiringFirst(before):
+	case before.State != session.Connecting || before.AcquiringSince.IsZero() || before.Sequence > 0:
 	case after.QR.Present():
 		return session.Success, diagnosis.None
 	case after.State == session.Connected:
 		return session.Abandoned, diagnosis.AlreadyPaired
+	case after.State == session.Disconnected:
+		return session.Abandoned, diagnosis.ClientGone
 	case after.State == session.Failed && after.AcquiringSince.IsZero():
 		env, _ := t.environment(before, now)
 		if d := session.Diagnose(before, env, now); !d.Healthy() {
@@ -78,18 +80,6 @@ func (t *tracker) acquisitionOutcome(before session.Session, now time.Time) (ses
 		return session.Failure, diagnosis.Undetermined
 	}
 	return "", ""
-}
-
-// emitAbandoned reports an acquisition that its session's end cut short.
-func (t *tracker) emitAbandoned(now time.Time) {
-	s := t.session
-	if !isAcquiringFirst(s) {
-		return
-	}
-	ev := t.event(session.EventAcquisition, s, now)
-	ev.Duration, ev.From = now.Sub(s.AcquiringSince), s.State
-	ev.Outcome, ev.Diagnosis = session.Abandoned, diagnosis.ClientGone
-	t.m.cfg.OnEvent(ev)
 }
 
 // emitCall reports one call to the engine.

@@ -2,7 +2,6 @@ package acquire
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"qrgate/internal/session"
@@ -63,12 +62,11 @@ func (tn *tenant) startSingle(plan plan, now time.Time) {
 	ref := r.session.Ref
 	tn.startCall(c, now, func() {
 		p := pollResult{op: session.OpQR, startedAt: time.Now()}
+		ask := tn.m.cfg.Engine.QR
 		if c.kind == pollStatus {
-			p.op = session.OpStatus
-			p.report, p.err = tn.m.cfg.Engine.Status(ctx, tn.caller, ref)
-		} else {
-			p.report, p.err = tn.m.cfg.Engine.QR(ctx, tn.caller, ref)
+			p.op, ask = session.OpStatus, tn.m.cfg.Engine.Status
 		}
+		p.report, p.err = ask(ctx, tn.caller, ref)
 		tn.recordResponse(p.report.Limits, p.err, p.startedAt)
 		if session.KindOf(p.err) != session.KindCanceled {
 			c.tracker.emitCall(p.op, p.err, p.startedAt)
@@ -238,10 +236,9 @@ func (tn *tenant) recordResponse(limits []session.RateLimit, err error, startedA
 		tn.mu.Unlock()
 		return
 	}
-	isLimited := kind == session.KindRateLimited
-	var retryAfter time.Duration
-	if e, ok := errors.AsType[*session.EngineError](err); ok && isLimited {
-		retryAfter = e.RetryAfter
+	if kind != session.KindRateLimited {
+		tn.onRateLimits(limits, false, false, 0, now)
+		return
 	}
-	tn.onRateLimits(limits, isLimited, false, retryAfter, now)
+	tn.onRateLimits(limits, true, false, session.AsEngineError(err).RetryAfter, now)
 }

@@ -30,7 +30,7 @@ func (m *Manager) Stats() Stats {
 	return st
 }
 
-// count adds the tenant's part.
+// count adds the numbers of the tenant.
 func (tn *tenant) count(st *Stats, now time.Time) {
 	tn.mu.Lock()
 	defer tn.mu.Unlock()

@@ -369,10 +369,12 @@ func (t *tracker) releaseLease(ctx context.Context) {
 // end forgets the session, here and in the store, and publishes that nothing is known any more. The record goes first:
 // a tracker that starts afterwards must not find it.
 func (t *tracker) end(ctx context.Context) {
-	now := time.Now()
-	t.emitAbandoned(now)
+	now, before := time.Now(), t.session
 	t.endErr = t.m.store.deleteSession(ctx, t.key, now)
-	t.session = session.Session{Ref: t.session.Ref, State: session.Disconnected, Since: now}
+	t.session = session.Session{Ref: before.Ref, State: session.Disconnected, Since: now}
+	ev := t.event(session.EventAcquisition, before, now)
+	ev.From = before.State
+	t.emitAcquisition(ev, before, now)
 	t.tenant.mu.Lock()
 	t.tenant.remove(t)
 	t.tenant.mu.Unlock()
