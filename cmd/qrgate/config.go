@@ -36,6 +36,9 @@ type settings struct {
 	APIKeys     string `env:"QRGATE_API_KEYS" placeholder:"NAME:KEY,…" help:"API keys of the embedded engine. The name owns the sessions. Empty: one key is generated and printed once."`
 	DataDir     string `env:"QRGATE_DATA_DIR" default:"./qrgate-data" help:"Directory for the embedded engine's device keys (SQLite) and for records of probe sessions."`
 	DatabaseURL string `env:"QRGATE_DATABASE_URL" placeholder:"URL" help:"Postgres for the device keys, instead of SQLite."`
+	MaxSessions int    `env:"QRGATE_MAX_SESSIONS" default:"500" help:"Sessions that each key of the embedded engine may have."`
+	MaxDials    int    `env:"QRGATE_MAX_DIALS" default:"20" help:"Sessions of the embedded engine that connect for a QR at the same time; others wait in a queue."`
+	MaxLogins   int    `env:"QRGATE_MAX_LOGINS" default:"8" help:"Paired sessions of the embedded engine that log in at the same time. More need more processor time."`
 
 	ProbeAPIKey      string        `env:"QRGATE_PROBE_API_KEY" placeholder:"KEY" help:"API key of qrgate's own probes. Traffic with this key counts as synthetic."`
 	ProbeInterval    time.Duration `env:"QRGATE_PROBE_INTERVAL" default:"300s" help:"Time between two QR probes, at least 30s. Each probe makes one unpaired handshake with WhatsApp."`
@@ -54,6 +57,7 @@ func (s settings) config() (app.Config, error) {
 		QRWaitInitial: s.QRWaitInitial, QRWait: s.QRWait, RecoveryForce: s.RecoveryForce,
 		RedisURL: secret.NewSecret(s.RedisURL), Secret: secret.NewSecret(s.Secret),
 		DataDir: s.DataDir, DatabaseURL: secret.NewSecret(s.DatabaseURL),
+		EngineLimits: embedded.Limits{Sessions: s.MaxSessions, Dials: s.MaxDials, Logins: s.MaxLogins},
 		ProbeKey: secret.NewSecret(s.ProbeAPIKey), ProbeInterval: s.ProbeInterval,
 		WhatsAppCheck: s.WhatsAppCheck, PProf: s.PProf, Version: version,
 	}
@@ -85,6 +89,12 @@ func (s settings) config() (app.Config, error) {
 	}
 	if s.ProbeInterval < 30*time.Second {
 		collect("QRGATE_PROBE_INTERVAL ", errors.New("must be at least 30s: each probe makes a handshake with WhatsApp"))
+	}
+	for name, n := range map[string]int{"QRGATE_MAX_SESSIONS": s.MaxSessions, "QRGATE_MAX_DIALS": s.MaxDials,
+		"QRGATE_MAX_LOGINS": s.MaxLogins} {
+		if n < 1 {
+			collect(name+" ", errors.New("must be at least 1"))
+		}
 	}
 	collect("QRGATE_QR_WAIT_INITIAL ", checkWait(s.QRWaitInitial))
 	collect("QRGATE_QR_WAIT ", checkWait(s.QRWait))

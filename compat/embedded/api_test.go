@@ -155,7 +155,7 @@ func TestList_PagesAndFilters(t *testing.T) {
 
 func TestCreate_AboveSessionLimitIs422(t *testing.T) {
 	t.Parallel()
-	r := startIdle(t, embedded.Config{}, limits(1, 0))
+	r := startIdle(t, embedded.Config{Limits: embedded.Limits{Sessions: 1}})
 	r.make("first")
 	if a := r.call("POST", "/api/sessions", `{"sessionId":"second","sessionName":"x"}`); a.status != 422 || a.code() != "SESSION_LIMIT" {
 		t.Errorf("%d %s", a.status, a.raw)

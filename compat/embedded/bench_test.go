@@ -13,7 +13,7 @@ import (
 // BenchmarkConnectToQR measures the time from a connect to the response with a code, one session at a time.
 func BenchmarkConnectToQR(b *testing.B) {
 	srv := &whatsappsim.Server{}
-	r := start(b, embedded.Config{HTTPClient: srv.HTTPClient(whatsappsimtest.Start(b, srv))}, limits(1<<20, 0))
+	r := start(b, embedded.Config{HTTPClient: srv.HTTPClient(whatsappsimtest.Start(b, srv)), Limits: embedded.Limits{Sessions: 1 << 20}})
 	n := 0
 	for b.Loop() {
 		b.StopTimer()

@@ -28,43 +28,106 @@ const (
 type connection struct {
 	session *engineSession
 	jid     string // the device that logs in; "" for a new one that requests codes
+	places  []*places
+	ticket  int64 // in the first of places
 	ctx     context.Context
 	close   context.CancelFunc
 	done    chan struct{}                    // closed when the socket is closed
 	client  atomic.Pointer[whatsmeow.Client] // nil until it dials
+	release func()                           // gives the places back; safe to call twice
 }
 
-// openConnection opens a connection in the background.
-func (e *Engine) openConnection(s *engineSession, jid string) *connection {
-	c := &connection{session: s, jid: jid, done: make(chan struct{})}
+// openConnection opens a connection in the background. A login needs much more work than a dial for codes: the first
+// one of a device makes 812 keys. So logins have places of their own, which they keep until they are done, and those
+// for which no client waits take only a part of them.
+func (e *Engine) openConnection(s *engineSession, link linkState) *connection {
+	c := &connection{session: s, jid: link.JID, done: make(chan struct{}), release: func() {}}
+	switch {
+	case link.JID == "":
+		c.places = []*places{e.dials}
+	case link.IsBackground:
+		c.places = []*places{e.reconnects, e.logins}
+	default:
+		c.places = []*places{e.logins}
+	}
+	c.ticket = c.places[0].enqueue()
 	c.ctx, c.close = context.WithCancel(context.Background())
 	e.connections.Go(c.run)
 	return c
 }
 
-func (c *connection) report(e event) bool { return c.session.apply(c, e) }
+func (c *connection) report(e event) bool {
+	if _, done := e.(loggedIn); done {
+		c.release()
+	}
+	return c.session.apply(c, e)
+}
 
-// run waits for a dial slot, dials, and closes the socket after close.
+// run waits for its places, dials, and closes the socket after close.
 func (c *connection) run() {
 	defer close(c.done)
 	defer c.close()
-	slots := c.session.engine.dialSlots
-	select {
-	case slots <- struct{}{}:
-	case <-c.ctx.Done():
+	if !c.acquirePlaces() {
 		return
 	}
+	defer c.release()
 	c.report(dialStarted{})
 	closeSocket, failure := c.dial()
-	<-slots
 	if failure != nil {
+		c.release()
 		c.report(failure)
 		return
+	}
+	if c.jid == "" {
+		c.release()
 	}
 	c.report(handshakeDone{})
 	<-c.ctx.Done()
 	closeSocket()
 }
+
+// acquirePlaces returns false if the connection is closed before it has a place.
+func (c *connection) acquirePlaces() bool {
+	for i, p := range c.places {
+		if i > 0 {
+			p.enqueue()
+		}
+		if !p.acquire(c.ctx) {
+			c.release()
+			return false
+		}
+		before := c.release
+		c.release = sync.OnceFunc(func() { p.release(); before() })
+	}
+	return true
+}
+
+// places limits how many connections do the same work at the same time. Waiting ones get theirs in order.
+type places struct {
+	taken            chan struct{}
+	enqueued, served atomic.Int64
+}
+
+func newPlaces(n int) *places { return &places{taken: make(chan struct{}, n)} }
+
+// enqueue returns a ticket. Each call must be followed by one of acquire.
+func (p *places) enqueue() (ticket int64) { return p.enqueued.Add(1) }
+
+// acquire returns false if ctx ends first.
+func (p *places) acquire(ctx context.Context) bool {
+	defer p.served.Add(1)
+	select {
+	case p.taken <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (p *places) release() { <-p.taken }
+
+// position is the place of a ticket among those that wait, 1 is next.
+func (p *places) position(ticket int64) int { return int(max(ticket-p.served.Load(), 1)) }
 
 // dial connects a new client. It returns the function that closes the socket, or the event that reports the failure.
 func (c *connection) dial() (closeSocket func(), failure event) {

@@ -42,14 +42,21 @@ type Config struct {
 	// HTTPClient dials WhatsApp; nil means the real WhatsApp, through the environment's proxy if there is one. An
 	// *http.Transport in it is cloned and gets a ResponseHeaderTimeout.
 	HTTPClient *http.Client
+	Limits     Limits
 	// Logger gets the redacted log of the engine and of whatsmeow; nil discards it.
 	Logger *slog.Logger
 }
 
-const (
-	maxSessions = 500 // sessions of one account
-	maxDials    = 20  // connections that dial at the same time; others wait in state "connecting"
-)
+// Limits of an engine; zero means the default.
+type Limits struct {
+	Sessions int // of one account: 500
+	Dials    int // connections that dial for codes at the same time: 20; others wait in state "connecting"
+	Logins   int // paired sessions that log in at the same time: 8
+}
+
+func (l Limits) withDefaults() Limits {
+	return Limits{Sessions: cmp.Or(l.Sessions, 500), Dials: cmp.Or(l.Dials, 20), Logins: cmp.Or(l.Logins, 8)}
+}
 
 // Engine is the session engine, an http.Handler. Create it with New and call Run once.
 type Engine struct {
@@ -59,8 +66,10 @@ type Engine struct {
 	http        *http.Client
 	db          *database
 	mux         *http.ServeMux
-	maxSessions int
-	dialSlots   chan struct{}  // its capacity limits concurrent dials
+	limits      Limits
+	dials       *places        // of unpaired sessions, until the handshake
+	logins      *places        // of paired sessions, until they are logged in
+	reconnects  *places        // of paired sessions for which no client waits: a part of logins
 	connections sync.WaitGroup // all connections
 
 	createMu sync.Mutex // serializes creates, so that no session id is used twice
@@ -85,9 +94,11 @@ func New(c Config) (*Engine, error) {
 	var err error
 	e := &Engine{
 		log: c.Logger, library: libraryLog{log: c.Logger}, http: dialClient(c.HTTPClient),
-		maxSessions: maxSessions, dialSlots: make(chan struct{}, maxDials),
-		byID: map[int64]*engineSession{}, byName: map[string]map[string]*engineSession{},
+		limits: c.Limits.withDefaults(),
+		byID:   map[int64]*engineSession{}, byName: map[string]map[string]*engineSession{},
 	}
+	e.dials, e.logins = newPlaces(e.limits.Dials), newPlaces(e.limits.Logins)
+	e.reconnects = newPlaces(max(e.limits.Logins*3/4, 1))
 	if e.keys, err = newKeyring(c.Keys); err != nil {
 		return nil, err
 	}
@@ -109,21 +120,14 @@ func New(c Config) (*Engine, error) {
 	return e, nil
 }
 
-// resumeInterval is the time between the reconnects of two paired sessions after a restart of the process.
-const resumeInterval = 100 * time.Millisecond
-
-// Run reconnects the paired sessions, one per resumeInterval, and returns when ctx is done, all connections are
-// closed and the database is closed. It waits at most 5 s for connections: a handshake without a response outlives
-// Run by up to 20 s, a constant of the library.
+// Run reconnects the paired sessions as fast as they log in, keeps the database small, and returns when ctx is done,
+// all connections are closed and the database is closed. It waits at most 5 s for connections: a handshake without a
+// response outlives Run by up to 20 s, a constant of the library.
 func (e *Engine) Run(ctx context.Context) error {
-	var delay time.Duration
 	for _, s := range e.all() {
-		s.apply(nil, resume{delay: delay})
-		if s.view().link.Phase == backingOff {
-			delay += resumeInterval
-		}
+		s.apply(nil, resume{})
 	}
-	<-ctx.Done()
+	e.db.maintain(ctx)
 	return e.close()
 }
 

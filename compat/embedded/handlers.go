@@ -62,7 +62,7 @@ func (e *Engine) insert(ctx context.Context, r row) response {
 		return shuttingDown()
 	case exists:
 		return problem(http.StatusConflict, codeExists, "a session with this sessionId already exists")
-	case count >= e.maxSessions:
+	case count >= e.limits.Sessions:
 		return problem(http.StatusUnprocessableEntity, codeLimit,
 			"session limit: this account may have no more sessions; delete unused ones")
 	}

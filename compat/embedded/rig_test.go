@@ -48,7 +48,7 @@ type rig struct {
 }
 
 // start runs an engine until stop or the end of the test.
-func start(t testing.TB, c embedded.Config, options ...func(*embedded.Engine)) *rig {
+func start(t testing.TB, c embedded.Config) *rig {
 	t.Helper()
 	if c.DataDir == "" {
 		c.DataDir = t.TempDir()
@@ -59,9 +59,6 @@ func start(t testing.TB, c embedded.Config, options ...func(*embedded.Engine)) *
 	e, err := embedded.New(c)
 	if err != nil {
 		t.Fatal(err)
-	}
-	for _, option := range options {
-		option(e)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -244,13 +241,17 @@ func leaks() int {
 }
 
 // runInBubble runs a test on simulated time, with a simulator on in-memory pipes.
-func runInBubble(t *testing.T, f whatsappsim.Fault, test func(*testing.T, *rig, *whatsappsim.Server), options ...func(*embedded.Engine)) {
+func runInBubble(t *testing.T, f whatsappsim.Fault, test func(*testing.T, *rig, *whatsappsim.Server), limits ...embedded.Limits) {
 	t.Helper()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		srv, pipe := &whatsappsim.Server{Fault: f, PreKeys: preKeyCount}, &whatsappsim.Pipe{}
 		whatsappsimtest.StartOn(t, srv, pipe)
-		r := start(t, embedded.Config{HTTPClient: pipe.HTTPClient(), DataDir: dir}, options...)
+		c := embedded.Config{HTTPClient: pipe.HTTPClient(), DataDir: dir}
+		if len(limits) > 0 {
+			c.Limits = limits[0]
+		}
+		r := start(t, c)
 		test(t, r, srv)
 		r.stop()
 		time.Sleep(20 * time.Second) // a handshake without a response outlives Run, see there
@@ -258,22 +259,18 @@ func runInBubble(t *testing.T, f whatsappsim.Fault, test func(*testing.T, *rig, 
 }
 
 // onLoopback runs an engine on a simulator that listens on 127.0.0.1.
-func onLoopback(t *testing.T, c embedded.Config, options ...func(*embedded.Engine)) (*rig, *whatsappsim.Server) {
+func onLoopback(t *testing.T, c embedded.Config) (*rig, *whatsappsim.Server) {
 	t.Helper()
 	srv := &whatsappsim.Server{PreKeys: preKeyCount}
 	c.HTTPClient = srv.HTTPClient(whatsappsimtest.Start(t, srv))
-	return start(t, c, options...), srv
+	return start(t, c), srv
 }
 
 // startIdle runs an engine for tests that do not use the simulator.
-func startIdle(t *testing.T, c embedded.Config, options ...func(*embedded.Engine)) *rig {
+func startIdle(t *testing.T, c embedded.Config) *rig {
 	t.Helper()
-	r, _ := onLoopback(t, c, options...)
+	r, _ := onLoopback(t, c)
 	return r
-}
-
-func limits(sessions, dials int) func(*embedded.Engine) {
-	return func(e *embedded.Engine) { e.SetLimits(sessions, dials) }
 }
 
 // reasonOf is the code of lastDisconnect in a status, empty without one.

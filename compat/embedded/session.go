@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -27,7 +28,9 @@ type engineSession struct {
 }
 
 func newSession(e *Engine, r row) *engineSession {
-	return &engineSession{engine: e, row: r, link: linkState{JID: r.jid, Paused: r.paused, Since: r.updated}}
+	return &engineSession{engine: e, row: r, link: linkState{
+		JID: r.jid, Paused: r.paused, Since: r.updated, Jitter: rand.Float64(),
+	}}
 }
 
 // log adds the client's name of the session and its id in the database.
@@ -82,7 +85,7 @@ func (s *engineSession) updateConnection(before linkState) {
 		s.conn = nil
 	}
 	if isNew && !s.link.isInactive() {
-		s.conn = s.engine.openConnection(s, s.link.JID)
+		s.conn = s.engine.openConnection(s, s.link)
 	}
 }
 

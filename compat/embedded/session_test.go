@@ -98,7 +98,7 @@ func TestDisconnect_CancelsPendingDial(t *testing.T) {
 		r.call("POST", "/api/sessions/first/disconnect")
 		r.connect("second")
 		r.untilStatus("second", "qr_code", time.Second)
-	}, limits(0, 1))
+	}, embedded.Limits{Dials: 1})
 }
 
 // The number of concurrent dials is limited; the other sessions wait in state "connecting".
@@ -122,7 +122,7 @@ func TestDials_WaitForASlot(t *testing.T) {
 		for n := range 5 {
 			r.untilStatus(fmt.Sprintf("session-%d", n), "qr_code", time.Second)
 		}
-	}, limits(0, 2))
+	}, embedded.Limits{Dials: 2})
 }
 
 // A session that gets no slot while its client waits reports engine_overloaded.
@@ -143,13 +143,13 @@ func TestDials_WithoutASlotReportOverload(t *testing.T) {
 		if overloaded == 0 {
 			t.Error("no session reports that the engine is overloaded")
 		}
-	}, limits(0, 1))
+	}, embedded.Limits{Dials: 1})
 }
 
 // After many concurrent requests every session still works.
 func TestEngine_ConcurrentRequestsLeaveEverySessionWorking(t *testing.T) {
 	t.Parallel()
-	r, srv := onLoopback(t, embedded.Config{}, limits(0, 4))
+	r, srv := onLoopback(t, embedded.Config{Limits: embedded.Limits{Dials: 4}})
 	var all sync.WaitGroup
 	for n := range 6 {
 		id := fmt.Sprintf("session-%d", n)

@@ -13,7 +13,7 @@ type phase string
 
 const (
 	idle       phase = ""            // no connection, and none requested
-	queued     phase = "queued"      // waits for a dial slot
+	queued     phase = "queued"      // waits for its turn to dial
 	dialing    phase = "dialing"     // TCP, TLS, websocket upgrade, Noise handshake
 	awaiting   phase = "awaiting"    // unpaired: waits for the codes
 	showing    phase = "showing"     // a code can be scanned
@@ -33,8 +33,10 @@ type linkState struct {
 	Paused      bool      // a client disconnected it: it stays disconnected until the next connect
 	WantedUntil time.Time // until when a client waits for a code
 
-	Generation int // number of connections so far; a change requires a new connection
-	Attempts   int // failed connections in a row
+	Generation   int     // number of connections so far; a change requires a new connection
+	Attempts     int     // failed connections in a row
+	IsBackground bool    // no client waits for this connection
+	Jitter       float64 // in [0,1), constant: sessions that lose their connections at once return one by one
 
 	// What must happen before the connection on which a phone scanned a code may be closed. The library deletes the
 	// new device if its connection ends while it still signs, and WhatsApp's request may arrive earlier.
@@ -106,6 +108,7 @@ func (l linkState) enter(p phase, now time.Time, timeout time.Duration) linkStat
 // dial requests a new connection.
 func (l linkState) dial(now time.Time) linkState {
 	l.Generation++
+	l.IsBackground = !now.Before(l.WantedUntil)
 	if l.JID != "" {
 		return l.enter(queued, now, 0)
 	}
@@ -150,15 +153,14 @@ type event any
 type (
 	// connectRequested is a connect. With force it replaces a working connection, too.
 	connectRequested struct{ force bool }
-	// resume reconnects a paired session after a restart of the process, after a delay.
-	resume struct{ delay time.Duration }
+	resume           struct{} // reconnects a paired session after a restart of the process
 	// stopRequested closes the connection. With pause the session stays disconnected after a restart of the process.
 	stopRequested struct{ pause bool }
 )
 
 // Events of a connection, in their usual order.
 type (
-	dialStarted   struct{} // the connection has a dial slot
+	dialStarted   struct{} // it is the connection's turn to dial
 	handshakeDone struct{} // the Noise handshake is done
 	// codesReceived has the codes of an unpaired device.
 	codesReceived struct{ codes []secret.Secret }

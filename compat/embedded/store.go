@@ -8,13 +8,17 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	"go.mau.fi/util/dbutil"
 	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/store/sqlstore"
+	"go.mau.fi/whatsmeow/store/sqlstore/upgrades"
 	"go.mau.fi/whatsmeow/types"
+	"go.mau.fi/whatsmeow/util/keys"
 	waLog "go.mau.fi/whatsmeow/util/log"
 	"modernc.org/sqlite" // also the driver "sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -34,8 +38,12 @@ const (
 // database has the sessions of this engine and the library's devices.
 type database struct {
 	sql     *sql.DB
+	library *dbutil.Database // the same database, as the library uses it
 	devices *sqlstore.Container
 	unlock  func() error
+	isFile  bool
+
+	preKeysMu sync.Mutex // one device at a time makes its keys, so that other writes wait for one such transaction only
 }
 
 // openDatabase opens Postgres if c has a URL, else the file in its data directory, locks it and migrates it.
@@ -48,7 +56,12 @@ func openDatabase(ctx context.Context, c Config, log waLog.Logger) (*database, e
 	if err != nil {
 		return nil, openError(c, err)
 	}
-	d := &database{sql: db, devices: sqlstore.NewWithDB(db, dialect, log), unlock: unlock}
+	d := &database{sql: db, unlock: unlock, isFile: c.DatabaseURL.Empty()}
+	if d.library, err = dbutil.NewWithDB(db, dialect); err != nil {
+		return nil, openError(c, errors.Join(err, d.close()))
+	}
+	d.library.UpgradeTable, d.library.VersionTable = upgrades.Table, "whatsmeow_version"
+	d.devices = sqlstore.NewWithWrappedDB(d.library, log)
 	if err = d.devices.Upgrade(ctx); err == nil {
 		_, err = db.ExecContext(ctx, schema)
 	}
@@ -75,7 +88,8 @@ func openError(c Config, err error) error {
 	return fmt.Errorf("cannot open the database in %s: %w", c.DataDir, err)
 }
 
-// openFile opens the SQLite file. With WAL, readers do not block a writer; a write waits while the file is busy.
+// openFile opens the SQLite file, with one connection: writers queue in order in place of polling for the lock, and
+// without a second reader each checkpoint can empty the log (WAL).
 func openFile(ctx context.Context, c Config) (db *sql.DB, unlock func() error, err error) {
 	if unlock, err = lockDirectory(ctx, c.DataDir); err != nil {
 		return nil, nil, err
@@ -83,13 +97,12 @@ func openFile(ctx context.Context, c Config) (db *sql.DB, unlock func() error, e
 	at, err := privateFile(c.DataDir, databaseFile)
 	if err == nil {
 		db, err = sql.Open("sqlite", at+"?_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)"+
-			"&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_txlock=immediate")
+			"&_pragma=journal_mode(WAL)&_pragma=journal_size_limit(16777216)&_pragma=synchronous(NORMAL)&_txlock=immediate")
 	}
 	if err != nil {
 		return nil, nil, errors.Join(err, unlock())
 	}
-	db.SetMaxOpenConns(8)
-	db.SetMaxIdleConns(8)
+	db.SetMaxOpenConns(1)
 	return db, unlock, nil
 }
 
@@ -109,6 +122,25 @@ func privateFile(dir, name string) (at string, err error) {
 	}
 	u := url.URL{Scheme: "file", Path: filepath.ToSlash(path)}
 	return u.String(), f.Close()
+}
+
+// maintainInterval is the time between two checkpoints that empty the log of an SQLite file.
+const maintainInterval = 5 * time.Minute
+
+// maintain keeps the log of an SQLite file small until ctx is done.
+func (d *database) maintain(ctx context.Context) {
+	ticker := time.NewTicker(maintainInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if d.isFile {
+				_, _ = d.sql.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)") // else the next one
+			}
+		}
+	}
 }
 
 func (d *database) close() error { return errors.Join(d.unlock(), d.sql.Close()) }
@@ -255,7 +287,36 @@ func (d *database) device(ctx context.Context, jid string) (*store.Device, error
 	if err != nil {
 		return nil, fmt.Errorf("read the device: %w", err)
 	}
+	if dev != nil {
+		dev.PreKeys = &preKeys{PreKeyStore: dev.PreKeys, db: d}
+	}
 	return dev, nil
+}
+
+// preKeys makes the keys of a login in one transaction; the library itself commits each of 812.
+type preKeys struct {
+	store.PreKeyStore
+	db *database
+}
+
+// GetOrGenPreKeys implements store.PreKeyStore.
+func (p *preKeys) GetOrGenPreKeys(ctx context.Context, count uint32) (made []*keys.PreKey, err error) {
+	p.db.preKeysMu.Lock()
+	defer p.db.preKeysMu.Unlock()
+
+	err = p.db.library.DoTxn(ctx, nil, func(ctx context.Context) error {
+		made, err = p.PreKeyStore.GetOrGenPreKeys(ctx, count)
+		return err
+	})
+	return made, err
+}
+
+// GenOnePreKey implements store.PreKeyStore. The library's own lock is taken inside the transaction above, so it must
+// not be taken without the outer one.
+func (p *preKeys) GenOnePreKey(ctx context.Context) (*keys.PreKey, error) {
+	p.db.preKeysMu.Lock()
+	defer p.db.preKeysMu.Unlock()
+	return p.PreKeyStore.GenOnePreKey(ctx)
 }
 
 // deleteDevice deletes the keys of a device. It is also called before a pairing: the library updates an existing row

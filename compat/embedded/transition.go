@@ -12,7 +12,8 @@ import (
 const (
 	dialTimeout    = 15 * time.Second // from the dial to the end of the Noise handshake
 	codesTimeout   = 20 * time.Second // from the handshake to the codes
-	restartTimeout = 10 * time.Second // from the scan to WhatsApp's request for a new connection (515)
+	storeTimeout   = time.Minute      // from the scan until the library has stored the pairing
+	restartTimeout = 10 * time.Second // from then to WhatsApp's request for a new connection (515)
 	loginTimeout   = 40 * time.Second // from the handshake of a paired device to its login
 )
 
@@ -29,9 +30,11 @@ const maxAttempts = 3
 // maxMissedPings is how many pings in a row a paired session may miss: every network loses one now and then.
 const maxMissedPings = 2
 
-// backoff is 1 s after the first failure, doubled after each further one, at most a minute.
-func backoff(attempts int) time.Duration {
-	return min(time.Second<<min(max(attempts-1, 0), 6), time.Minute)
+// backoff is 1 s after the first failure, doubled after each further one, up to half longer by the session's jitter,
+// and at most a minute.
+func (l linkState) backoff() time.Duration {
+	base := time.Second << min(max(l.Attempts-1, 0), 6)
+	return min(base+time.Duration(l.Jitter*float64(base)/2), time.Minute)
 }
 
 // codeTTL is how long the n-th code of a connection is shown, counted from 1, as on WhatsApp's own page. How long
@@ -50,7 +53,7 @@ func transition(e event, l linkState, now time.Time) linkState {
 	case connectRequested:
 		return l.onConnectRequest(e, now)
 	case resume:
-		return l.onResume(e, now)
+		return l.onResume(now)
 	case stopRequested:
 		l.Paused = l.Paused || e.pause
 		return l.stop(reason{}, now)
@@ -79,10 +82,9 @@ func (l linkState) onConnectionEvent(e event, now time.Time) linkState {
 		return l.onCodes(e.codes, now)
 	case scanned:
 		l.JID = e.jid
-		return l.enter(pairing, now, restartTimeout)
+		return l.enter(pairing, now, storeTimeout)
 	case paired:
-		l.IsStored = true
-		return l.continuePairing(now)
+		return l.onPaired(now)
 	case restart:
 		return l.onRestart(now)
 	case loggedIn:
@@ -113,12 +115,11 @@ func (l linkState) onConnectRequest(e connectRequested, now time.Time) linkState
 	return l
 }
 
-// onResume delays the reconnect: WhatsApp should not see all sessions of a process at once.
-func (l linkState) onResume(e resume, now time.Time) linkState {
+func (l linkState) onResume(now time.Time) linkState {
 	if l.Phase != idle || l.JID == "" || l.Paused {
 		return l
 	}
-	return l.enter(backingOff, now, max(e.delay, time.Millisecond))
+	return l.dial(now)
 }
 
 func (l linkState) onHandshake(now time.Time) linkState {
@@ -155,6 +156,15 @@ func (l linkState) onRestart(now time.Time) linkState {
 	return l.dial(now)
 }
 
+// onPaired waits for WhatsApp's request for a new connection, unless it has arrived.
+func (l linkState) onPaired(now time.Time) linkState {
+	if l.Phase != pairing {
+		return l
+	}
+	l.IsStored = true
+	return l.enter(pairing, now, restartTimeout).continuePairing(now)
+}
+
 // continuePairing dials again when the pairing needs the present connection no longer.
 func (l linkState) continuePairing(now time.Time) linkState {
 	if l.Phase == pairing && l.IsStored && l.HasRestart {
@@ -181,7 +191,7 @@ func (l linkState) onLost(why reason, now time.Time) linkState {
 	}
 	l.LastDisconnect = why
 	l.LastDisconnect.At = now
-	return l.enter(backingOff, now, backoff(l.Attempts))
+	return l.enter(backingOff, now, l.backoff())
 }
 
 // onRejected stops the session. A device may be removed from a session without a connection, too.
@@ -214,13 +224,23 @@ func (l linkState) onDeadline(now time.Time) linkState {
 	case showing:
 		return l.showNextCode(now)
 	case pairing:
-		return l.dial(now) // WhatsApp's request for a new connection got lost
+		return l.onPairingTimeout(now)
 	case loggingIn:
 		return l.onLost(newReason(diagnosis.WhatsAppSilent, "WhatsApp did not finish the login."), now)
 	case backingOff:
 		return l.dial(now)
 	}
 	return l
+}
+
+// onPairingTimeout dials if WhatsApp's request for a new connection got lost. Before the device is stored, a new
+// connection would find no keys and take the phone's device for unlinked.
+func (l linkState) onPairingTimeout(now time.Time) linkState {
+	if l.IsStored {
+		return l.dial(now)
+	}
+	return l.onRejected(rejected{unlinked: true,
+		why: newReason(diagnosis.PairingFailed, "A phone scanned the code, but the pairing was not stored in time.")}, now)
 }
 
 // showNextCode stops the session after the last code; the next connect starts again.

@@ -141,7 +141,7 @@ func (a *App) newEngine() error {
 		}
 	}
 	engine, err := embedded.New(embedded.Config{
-		DataDir: a.cfg.DataDir, DatabaseURL: a.cfg.DatabaseURL, Keys: a.withProbeKey(keys),
+		DataDir: a.cfg.DataDir, DatabaseURL: a.cfg.DatabaseURL, Keys: a.withProbeKey(keys), Limits: a.cfg.EngineLimits,
 		HTTPClient: a.cfg.WhatsApp, Logger: a.cfg.Logger,
 	})
 	if err != nil {

@@ -34,6 +34,8 @@ type Config struct {
 	DatabaseURL secret.Secret
 	WhatsApp    *http.Client // connects the embedded engine; nil: the real WhatsApp
 
+	EngineLimits embedded.Limits // of the embedded engine
+
 	ProbeKey      secret.Secret   // marks synthetic traffic; empty: no probe makes sessions
 	ProbeInterval time.Duration   // between two runs that acquire a QR; 0: 300 s
 	ProbePauses   []probes.Window // maintenance windows
