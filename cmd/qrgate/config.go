@@ -58,7 +58,7 @@ func (s settings) config() (app.Config, error) {
 		RedisURL: secret.NewSecret(s.RedisURL), Secret: secret.NewSecret(s.Secret),
 		DataDir: s.DataDir, DatabaseURL: secret.NewSecret(s.DatabaseURL),
 		EngineLimits: embedded.Limits{Sessions: s.MaxSessions, Dials: s.MaxDials, Logins: s.MaxLogins},
-		ProbeKey: secret.NewSecret(s.ProbeAPIKey), ProbeInterval: s.ProbeInterval,
+		ProbeKey:     secret.NewSecret(s.ProbeAPIKey), ProbeInterval: s.ProbeInterval,
 		WhatsAppCheck: s.WhatsAppCheck, PProf: s.PProf, Version: version,
 	}
 	if s.AdminListen == "off" {
