@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,8 +24,7 @@ type requestBody struct {
 	maxSize int64      // bytes; 0: unlimited
 	idle    *idleTimer // nil: the connection's own deadline applies
 
-	mu  sync.Mutex
-	err error // the first error except io.EOF
+	firstErr atomic.Pointer[error] // except io.EOF
 }
 
 // Read reads from the client and remembers why it could not.
@@ -35,9 +33,9 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		return 0, io.EOF // a deadline set now would end the read by which net/http notices that the client left
 	}
 	if b.idle != nil {
-		b.idle.pause()
-		defer b.idle.resume()
-		_ = b.conn.SetReadDeadline(time.Now().Add(b.idle.timeout)) // net/http removes it after the last byte
+		b.idle.reset()
+		defer b.idle.reset()
+		_ = b.conn.SetReadDeadline(b.idle.clientDeadline()) // net/http removes it after the last byte
 	}
 	n, err := b.ReadCloser.Read(p)
 	if total := b.read.Add(int64(n)); b.maxSize > 0 && total > b.maxSize {
@@ -46,31 +44,17 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	if err == io.EOF {
 		b.atEnd.Store(true)
 	} else if err != nil {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		if b.err == nil {
-			b.err = err
-		}
+		b.firstErr.CompareAndSwap(nil, &err)
 	}
 	return n, err
 }
 
 // failure is why the client's body could not be read; nil if it could, or if there is none.
 func (b *requestBody) failure() error {
-	if b == nil {
-		return nil
+	if err := b.firstErr.Load(); err != nil {
+		return *err
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.err
-}
-
-// count is the number of bytes read.
-func (b *requestBody) count() int64 {
-	if b == nil {
-		return 0
-	}
-	return b.read.Load()
+	return nil
 }
 
 // isReadTimeout reports whether the client stopped sending.
@@ -78,24 +62,25 @@ func isReadTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceede
 
 // bufferBody reads the body of a session request before the handler waits for anything: net/http notices that a client
 // has left only after the whole body was read.
-func (h *Handler) bufferBody(c *gin.Context) {
-	w := writerOf(c.Writer)
-	if w.body == nil {
+func bufferBody(c *gin.Context) {
+	w := writerOf(c)
+	if w.body.ReadCloser == nil {
 		return
 	}
-	w.body.maxSize = h.config.limits.sessionBody
-	deadline := time.Now().Add(h.config.limits.sessionBodyTimeout)
-	_ = w.conn.SetReadDeadline(deadline) // net/http removes it after the last byte
-	body, err := io.ReadAll(w.body)
+	limits := w.handler.config.limits
+	w.body.maxSize = limits.sessionBody
+	// net/http removes the deadline after the last byte.
+	_ = w.conn.SetReadDeadline(time.Now().Add(limits.sessionBodyTimeout))
+	body, err := io.ReadAll(&w.body)
 	if err != nil {
 		w.closeConn = true
-		w.writeError(bodyError(err))
+		w.reply(bodyProblem(err))
 		c.Abort()
 		return
 	}
-	c.Request.Body = io.NopCloser(bytes.NewReader(body))
-	c.Request.ContentLength = int64(len(body))
-	c.Request.TransferEncoding = nil
+	w.request.Body = io.NopCloser(bytes.NewReader(body))
+	w.request.ContentLength = int64(len(body))
+	w.request.TransferEncoding = nil
 }
 
 const (
@@ -107,8 +92,7 @@ const (
 // for the rest without a limit before it reads the next request. It reports whether there is a rest. Without one it
 // sets no deadline, because net/http reads on to notice that the client leaves.
 func (w *responseWriter) boundDrain() bool {
-	unread := w.request.ContentLength != 0 && (w.body == nil || !w.body.atEnd.Load())
-	if !unread || w.status == http.StatusSwitchingProtocols {
+	if w.request.ContentLength == 0 || w.body.atEnd.Load() || w.status == http.StatusSwitchingProtocols {
 		return false
 	}
 	_ = w.conn.SetReadDeadline(time.Now().Add(drainTimeout))
@@ -121,9 +105,9 @@ func (w *responseWriter) drainBody() {
 	if !w.boundDrain() || w.request.Header.Get("Expect") != "" {
 		return
 	}
-	w.Flush()
+	_ = w.FlushError()
 	rest := w.request.Body
-	if w.body != nil {
+	if w.body.ReadCloser != nil {
 		rest = w.body.ReadCloser
 	}
 	_, _ = io.CopyN(io.Discard, rest, drainSize)

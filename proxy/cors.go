@@ -22,47 +22,40 @@ const (
 // not let the page read why a call failed. It overwrites nothing.
 func (h *Handler) applyCORS(r *http.Request, header http.Header) {
 	origin := r.Header.Get("Origin")
-	if origin == "" || len(origin) > maxOriginSize || header.Get("Access-Control-Allow-Origin") != "" {
+	isSet := header.Get("Access-Control-Allow-Origin") != ""
+	if origin == "" || len(origin) > maxOriginSize || isSet || h.config.Engine == nil {
 		return
 	}
-	for name, values := range h.corsFor(r.Context(), origin) {
+	allowed, isUnknown := h.cors.get(origin)
+	if isUnknown {
+		allowed = h.sendPreflight(r.Context(), origin)
+	}
+	for name, values := range allowed {
 		header[name] = append(header[name], values...)
 	}
 }
 
-// corsFor is the Access-Control-* and Vary headers that the engine sent for origin within the last ten minutes. For a
-// new origin it asks the engine by one preflight without a credential. The result is empty if the engine allows nothing
-// or does not respond; it must not be changed.
-func (h *Handler) corsFor(ctx context.Context, origin string) http.Header {
-	if header, ok := h.cors.get(origin, time.Now()); ok {
-		return header
-	}
-	if h.config.Engine == nil || !h.cors.begin(origin) {
-		return nil // another request asks already; this response goes without
-	}
+// sendPreflight asks the engine what it allows to origin, by the preflight that a browser would send before it lists
+// the sessions, and caches the response. It carries no credential.
+func (h *Handler) sendPreflight(ctx context.Context, origin string) (allowed http.Header) {
+	ttl := corsRetryDelay
+	defer func() { h.cors.finish(origin, allowed, ttl) }()
 	ctx, cancel := context.WithTimeout(ctx, preflightTimeout)
 	defer cancel()
-	header, ok := h.sendPreflight(ctx, origin)
-	h.cors.finish(origin, header, ok, time.Now())
-	return header
-}
-
-// sendPreflight sends the preflight that a browser would send before it lists the sessions.
-func (h *Handler) sendPreflight(ctx context.Context, origin string) (header http.Header, ok bool) {
-	u := h.engineURL(compat.SessionsPath, "")
-	r, err := http.NewRequestWithContext(ctx, http.MethodOptions, u.String(), nil)
-	if err != nil {
-		return nil, false
-	}
-	r.Header.Set("Origin", origin)
-	r.Header.Set("Access-Control-Request-Method", http.MethodGet)
-	r.Header.Set("Access-Control-Request-Headers", "x-api-key")
+	r := (&http.Request{Method: http.MethodOptions, URL: h.engineURL(compat.SessionsPath, ""), Header: http.Header{
+		"Origin":                         {origin},
+		"Access-Control-Request-Method":  {http.MethodGet},
+		"Access-Control-Request-Headers": {"x-api-key"},
+	}}).WithContext(ctx)
 	res, err := h.config.Transport.RoundTrip(r)
 	if err != nil {
-		return nil, false
+		return nil
 	}
 	_ = res.Body.Close()
-	return corsHeaders(res.Header), res.StatusCode < 500
+	if res.StatusCode < 500 {
+		allowed, ttl = corsHeaders(res.Header), corsTTL
+	}
+	return allowed
 }
 
 // corsHeaders selects the headers that belong on the response to a call, which excludes a preflight's methods and
@@ -86,79 +79,57 @@ func corsHeaders(h http.Header) http.Header {
 type corsCache struct {
 	mu      sync.Mutex
 	entries map[string]corsEntry
-	pending map[string]bool // origins with a preflight in progress
+	pending int // preflights in progress
 }
 
 type corsEntry struct {
-	header    http.Header // nil: nothing is allowed
+	header    http.Header // nil: nothing is allowed, or a preflight is in progress; never changed
 	expiresAt time.Time
 }
 
-func newCORSCache() *corsCache {
-	return &corsCache{entries: map[string]corsEntry{}, pending: map[string]bool{}}
-}
-
-// get returns the entry of origin, unless it has expired.
-func (c *corsCache) get(origin string, now time.Time) (http.Header, bool) {
+// get returns what is allowed to origin. isUnknown reports that the caller must send a preflight and then call finish;
+// other requests go without until then.
+func (c *corsCache) get(origin string) (allowed http.Header, isUnknown bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e, ok := c.entries[origin]
-	return e.header, ok && now.Before(e.expiresAt)
-}
-
-// begin reports whether the caller may send a preflight for origin; then it must call finish.
-func (c *corsCache) begin(origin string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.pending[origin] || len(c.pending) >= maxPreflights {
-		return false
+	if e := c.entries[origin]; time.Now().Before(e.expiresAt) {
+		return e.header, false
 	}
-	c.pending[origin] = true
-	return true
+	if c.pending >= maxPreflights {
+		return nil, false
+	}
+	c.pending++
+	c.put(origin, nil, preflightTimeout)
+	return nil, true
 }
 
-// finish stores the response to a preflight; ok is false if there was none.
-func (c *corsCache) finish(origin string, h http.Header, ok bool, now time.Time) {
+// finish stores the response to a preflight.
+func (c *corsCache) finish(origin string, allowed http.Header, ttl time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.pending, origin)
-	ttl := corsTTL
-	if !ok {
-		h, ttl = nil, corsRetryDelay
-	}
-	c.put(origin, corsEntry{h, now.Add(ttl)}, now)
+	c.pending--
+	c.put(origin, allowed, ttl)
 }
 
 // record stores what the engine allows by the header of a response that passes through. A response without
 // Access-Control-* is ignored: it may be a proxy's.
 func (c *corsCache) record(origin string, response http.Header) {
-	if origin == "" || len(origin) > maxOriginSize {
+	allowed := corsHeaders(response)
+	if origin == "" || len(origin) > maxOriginSize || allowed == nil {
 		return
 	}
-	h := corsHeaders(response)
-	if h == nil {
-		return
-	}
-	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.put(origin, corsEntry{h, now.Add(corsTTL)}, now)
+	c.put(origin, allowed, corsTTL)
 }
 
-// put evicts expired entries if the cache is full, and if there are none, an arbitrary one.
-func (c *corsCache) put(origin string, e corsEntry, now time.Time) {
+// put stores an entry, in the place of an arbitrary one if the cache is full. mu is held.
+func (c *corsCache) put(origin string, allowed http.Header, ttl time.Duration) {
 	if _, ok := c.entries[origin]; !ok && len(c.entries) >= maxOrigins {
-		for o, old := range c.entries {
-			if !now.Before(old.expiresAt) {
-				delete(c.entries, o)
-			}
-		}
-		for o := range c.entries {
-			if len(c.entries) < maxOrigins {
-				break
-			}
-			delete(c.entries, o)
+		for other := range c.entries {
+			delete(c.entries, other)
+			break
 		}
 	}
-	c.entries[origin] = e
+	c.entries[origin] = corsEntry{allowed, time.Now().Add(ttl)}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"qrgate/internal/session"
@@ -16,10 +17,10 @@ var (
 	ClampLimit  = clampLimit
 )
 
-// ParsePath is the path of a request target.
-func ParsePath(raw string) (string, error) {
-	path, _, err := parseTarget(raw)
-	return path, err
+// ParseTarget is the raw and the decoded path of a request target.
+func ParseTarget(target string) (raw, path, problem string) {
+	t, text := parseTarget(target)
+	return t.raw, t.path, text
 }
 
 // SetLimits replaces the limits that are not 0.
@@ -52,7 +53,8 @@ func ScanHeader(bytes string, piece int) (ambiguous, chunked bool) {
 
 // ClassifyError prints the response to a failed call.
 func ClassifyError(err, client, cause error) string {
-	return fmt.Sprint(classifyError(err, client, cause))
+	r := transportProblem(err, client, cause)
+	return fmt.Sprintf("{%d %s", r.status, r.code)
 }
 
 // CachedOrigins is the number of origins in the CORS cache.
@@ -73,12 +75,9 @@ type Response struct {
 // AnswerQR is the response to a request for the QR.
 func AnswerQR(v *session.Snapshot, err error, now time.Time) Response {
 	r := answerQR(v, err, now)
-	b, _ := json.Marshal(r.body)
-	if r.prepared != nil {
-		b = fmt.Appendf(nil, "%s%d%s", r.prepared.Head, r.number, r.prepared.Tail)
-	}
+	parts, _ := r.encode("en", now)
 	out := Response{Status: r.status, Code: r.code, Retry: r.retryAfter}
-	_ = json.Unmarshal(b, &out.Body)
+	_ = json.Unmarshal(slices.Concat(parts[:]...), &out.Body)
 	return out
 }
 

@@ -13,6 +13,7 @@
 package proxy
 
 import (
+	"cmp"
 	"crypto/rand"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ import (
 	"net/url"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -33,41 +35,33 @@ import (
 	"qrgate/internal/session"
 )
 
-// Config configures a Handler. Engine and QRService matter most; a zero field has the default given beside it.
+// Config configures a Handler. A zero field has the default given beside it.
 type Config struct {
 	// Engine is the engine's base URL: scheme, host and, rarely, a path that precedes every client's path.
 	// Without one, every path that is no session route is answered 404.
-	Engine *url.URL
+	Engine    *url.URL
+	Transport http.RoundTripper // carries the calls to the engine; default: Transport()
 
-	// Transport carries the calls to the engine. Default: Transport().
-	Transport http.RoundTripper
+	// QRService serves the session routes. Without one they pass through.
+	QRService QRService
+	Sealer    *seal.Sealer // derives tenants from credentials; required with QRService
 
 	// TrustedProxies are the networks whose X-Forwarded-* and client IP headers are forwarded.
 	// Default: none; qrgate replaces those headers by what it sees itself.
 	TrustedProxies []netip.Prefix
 
-	// Observe receives every request once, after its response was written. It must not block, and it must be safe for
-	// concurrent use. Default: none.
-	Observe func(session.RequestLog)
-
 	// TrafficClass tells probes from users, by the key in X-API-Key. Default: every request is a user's.
 	TrafficClass func(key secret.Secret) session.TrafficClass
-
-	// QRService serves the session routes. Without one they pass through.
-	QRService QRService
 
 	// Loop recognizes requests that qrgate sent itself, should the engine's address lead back to it. The transport of
 	// QRService must be wrapped by the same Loop. Default: a new one.
 	Loop *Loop
 
-	// Tracer links requests to acquisitions. Default: no tracing.
-	Tracer Tracer
-
-	// Sealer derives tenants from credentials. Required with QRService.
-	Sealer *seal.Sealer
-
-	// Logger receives panics and nothing else. Default: none; a panic is still observed as a 503.
-	Logger *slog.Logger
+	// Observe receives every request once, after its response was written. It must not block, and it must be safe for
+	// concurrent use. Default: none.
+	Observe func(session.RequestLog)
+	Tracer  Tracer       // default: no tracing
+	Logger  *slog.Logger // receives panics and nothing else; default: none
 
 	limits limits // tests shorten them
 }
@@ -81,24 +75,16 @@ type limits struct {
 }
 
 func (c Config) withDefaults() Config {
-	if c.Transport == nil {
-		c.Transport = Transport()
-	}
 	if c.Observe == nil {
 		c.Observe = func(session.RequestLog) {}
 	}
 	if c.TrafficClass == nil {
 		c.TrafficClass = func(secret.Secret) session.TrafficClass { return session.UserTraffic }
 	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
-	if c.Loop == nil {
-		c.Loop = NewLoop()
-	}
-	if c.limits == (limits{}) {
-		c.limits = limits{128 << 20, 1 << 20, 15 * time.Second, 120 * time.Second}
-	}
+	c.Transport = cmp.Or[http.RoundTripper](c.Transport, Transport())
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
+	c.Loop = cmp.Or(c.Loop, NewLoop())
+	c.limits = cmp.Or(c.limits, limits{128 << 20, 1 << 20, 15 * time.Second, 120 * time.Second})
 	return c
 }
 
@@ -106,8 +92,8 @@ func (c Config) withDefaults() Config {
 type Handler struct {
 	config     Config
 	router     *gin.Engine
-	cors       *corsCache
-	buffers    *bufferPool
+	cors       corsCache
+	buffers    bufferPool
 	discardLog *log.Logger // httputil's own log: the request log holds the same facts
 }
 
@@ -116,10 +102,10 @@ type Handler struct {
 // It puts Gin into release mode for the whole process: in any other mode Gin prints its routes and, on a panic, the
 // headers of the request.
 func New(config Config) *Handler {
+	gin.SetMode(gin.ReleaseMode)
 	h := &Handler{
 		config:     config.withDefaults(),
-		cors:       newCORSCache(),
-		buffers:    newBufferPool(),
+		cors:       corsCache{entries: map[string]corsEntry{}},
 		discardLog: log.New(io.Discard, "", 0),
 	}
 	h.router = h.newRouter()
@@ -134,7 +120,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rw.route = t.route
 	if refusal != nil {
 		rw.closeConn = true
-		rw.writeError(*refusal)
+		rw.reply(*refusal)
 		return
 	}
 	rw.setTarget(t)
@@ -147,7 +133,7 @@ func (h *Handler) finish(w *responseWriter, panicked any) {
 	if panicked != nil && panicked != http.ErrAbortHandler {
 		h.logPanic(w, panicked)
 		if w.status == 0 {
-			w.writeError(apiError{http.StatusServiceUnavailable, compat.CodeInternalError, textInternal})
+			w.reply(problem(http.StatusServiceUnavailable, compat.CodeInternalError, textInternal))
 			abort = false
 		}
 	}
@@ -157,9 +143,6 @@ func (h *Handler) finish(w *responseWriter, panicked any) {
 	}
 	w.drainBody()
 }
-
-const textInternal = "qrgate failed internally. " +
-	"Retry, and report the X-Request-Id of this response to qrgate's operator."
 
 // logPanic logs where a panic happened, and never what the client sent: Gin's own recovery prints every header except
 // Authorization, X-API-Key included. The value of a panic may hold anything, so only runtime errors are printed.
@@ -173,11 +156,12 @@ func (h *Handler) logPanic(w *responseWriter, panicked any) {
 }
 
 const (
-	headerRequestID  = "X-Request-Id"
-	maxRequestIDSize = 64
+	headerRequestID     = "X-Request-Id"
+	maxRequestIDSize    = 64
+	requestIDCharacters = "0123456789._-ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 )
 
-// requestIDOf is the client's X-Request-Id if there is exactly one and it is printable, else a new one.
+// requestIDOf is the client's X-Request-Id if there is exactly one and it is valid, else a new one.
 func requestIDOf(h http.Header) string {
 	if ids := h[headerRequestID]; len(ids) == 1 && isRequestID(ids[0]) {
 		return ids[0]
@@ -185,17 +169,6 @@ func requestIDOf(h http.Header) string {
 	return rand.Text()
 }
 
-// isRequestID reports whether id matches ^[A-Za-z0-9._-]{1,64}$.
 func isRequestID(id string) bool {
-	if id == "" || len(id) > maxRequestIDSize {
-		return false
-	}
-	for i := range len(id) {
-		c := id[i]
-		ok := c == '.' || c == '_' || c == '-' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
-		if !ok {
-			return false
-		}
-	}
-	return true
+	return id != "" && len(id) <= maxRequestIDSize && strings.Trim(id, requestIDCharacters) == ""
 }

@@ -6,14 +6,12 @@ import (
 	"errors"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"net/http/httputil"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/gin-gonic/gin"
 
 	"qrgate/compat"
 )
@@ -24,87 +22,70 @@ const textNoEngine = "Not found. qrgate runs without a separate engine and serve
 // carries both. Later bytes are sent at once.
 const headerFlushDelay = 5 * time.Millisecond
 
-// passThrough is one request that passes through to the engine.
-type passThrough struct {
-	handler *Handler
-	w       *responseWriter
-	ctx     context.Context // of the call to the engine; its cause is errIdle after the idle timeout
-}
-
-// passThrough streams a request to the engine and the response back. It buffers nothing, sends nothing twice, and ends
-// when the client leaves or no byte moves for the idle timeout.
-func (h *Handler) passThrough(c *gin.Context) {
-	w := writerOf(c.Writer)
+// passThrough streams the request to the engine and the response back. It buffers nothing, sends nothing twice, and
+// ends when the client leaves or no byte moves for the idle timeout.
+func (w *responseWriter) passThrough() {
+	h := w.handler
 	if h.config.Engine == nil {
-		w.writeError(apiError{http.StatusNotFound, compat.CodeNotFound, textNoEngine})
+		w.reply(problem(http.StatusNotFound, compat.CodeNotFound, textNoEngine))
 		return
 	}
-	ctx, cancel := context.WithCancelCause(c.Request.Context())
-	defer cancel(nil)
-	w.idle = startIdleTimer(h.config.limits.idleTimeout, func() {
-		cancel(errIdle)
-		w.closeHijacked()
-	})
+	w.idle = startIdleTimer(w.request.Context(), h.config.limits.idleTimeout)
 	defer w.idle.stop()
-	if w.body != nil {
-		w.body.maxSize, w.body.idle = h.config.limits.passThroughBody, w.idle
-	}
-	p := &passThrough{handler: h, w: w, ctx: ctx}
+	w.body.maxSize, w.body.idle = h.config.limits.passThroughBody, w.idle
 	reverse := httputil.ReverseProxy{
 		Rewrite:        w.rewrite,
 		Transport:      h.config.Transport,
 		FlushInterval:  headerFlushDelay,
-		BufferPool:     h.buffers,
+		BufferPool:     &h.buffers,
 		ErrorLog:       h.discardLog,
-		ModifyResponse: p.modifyResponse,
-		ErrorHandler:   p.handleError,
+		ModifyResponse: w.modifyResponse,
+		ErrorHandler:   w.handleError,
 	}
-	reverse.ServeHTTP(w, c.Request.WithContext(ctx))
+	reverse.ServeHTTP(w, w.request.WithContext(w.idle.ctx))
 }
 
 // bufferPool is the [httputil.BufferPool] of the response bodies.
 type bufferPool struct{ pool sync.Pool }
 
-func newBufferPool() *bufferPool {
-	return &bufferPool{sync.Pool{New: func() any { return new([32 << 10]byte) }}}
-}
-
 // Get implements [httputil.BufferPool].
-func (b *bufferPool) Get() []byte { return b.pool.Get().(*[32 << 10]byte)[:] }
+func (b *bufferPool) Get() []byte {
+	if p, ok := b.pool.Get().(*[32 << 10]byte); ok {
+		return p[:]
+	}
+	return make([]byte, 32<<10)
+}
 
 // Put implements [httputil.BufferPool].
 func (b *bufferPool) Put(p []byte) { b.pool.Put((*[32 << 10]byte)(p)) }
 
+// errorPage is the error of a response that is the page of a proxy in front of the engine, with what replaces it.
+type errorPage struct{ response }
+
+// Error implements error.
+func (errorPage) Error() string { return "an error page of a proxy in front of the engine" }
+
 // modifyResponse checks the header of the engine's response before it is sent.
-func (p *passThrough) modifyResponse(res *http.Response) error {
-	p.handler.cors.record(res.Request.Header.Get("Origin"), res.Header)
-	p.handler.rewriteLocation(res)
-	if x, ok := proxyErrorPage(res); ok {
-		p.replaceBody(res, x)
-		return nil
+func (w *responseWriter) modifyResponse(res *http.Response) error {
+	w.handler.cors.record(res.Request.Header.Get("Origin"), res.Header)
+	w.handler.rewriteLocation(res)
+	if page, ok := proxyErrors[res.StatusCode]; ok && isHTML(res) {
+		page.header = res.Header
+		return errorPage{page}
 	}
-	p.w.fromEngine = true
+	w.fromEngine = true
 	if conn, ok := res.Body.(io.ReadWriteCloser); ok && res.StatusCode == http.StatusSwitchingProtocols {
-		res.Body = idleConn{conn, p.w.idle}
+		res.Body = idleConn{conn, w.idle}
 	}
 	return nil
 }
 
-// proxyErrorPage recognizes the error page of a proxy in front of the engine while the engine is away. Every other
-// response passes unchanged, a 500 included.
-func proxyErrorPage(res *http.Response) (apiError, bool) {
-	x := apiError{status: res.StatusCode}
-	switch res.StatusCode {
-	case http.StatusBadGateway:
-		x.code, x.message = compat.CodeEngineBadAnswer, textBadAnswer
-	case http.StatusServiceUnavailable:
-		x.code, x.message = compat.CodeEngineUnreachable, textUnreachable
-	case http.StatusGatewayTimeout:
-		x.code, x.message = compat.CodeEngineTimeout, textTimeout
-	default:
-		return x, false
-	}
-	return x, isHTML(res)
+// proxyErrors replace the error pages of a proxy in front of the engine while the engine is away. Every other response
+// passes unchanged, a 500 included.
+var proxyErrors = map[int]response{
+	http.StatusBadGateway:         problem(http.StatusBadGateway, compat.CodeEngineBadAnswer, textBadAnswer),
+	http.StatusServiceUnavailable: problem(http.StatusServiceUnavailable, compat.CodeEngineUnreachable, textUnreachable),
+	http.StatusGatewayTimeout:     problem(http.StatusGatewayTimeout, compat.CodeEngineTimeout, textTimeout),
 }
 
 // sniffSize is how much of a body without a Content-Type is checked for HTML, in bytes.
@@ -116,7 +97,7 @@ func isHTML(res *http.Response) bool {
 		kind, _, _ := mime.ParseMediaType(contentType)
 		return kind == "text/html" || kind == "application/xhtml+xml"
 	}
-	if res.Body == nil || res.Header.Get("Content-Encoding") != "" {
+	if res.Header.Get("Content-Encoding") != "" {
 		return false
 	}
 	head := make([]byte, sniffSize)
@@ -124,81 +105,80 @@ func isHTML(res *http.Response) bool {
 	if err != nil && err != io.EOF {
 		return false
 	}
-	rest := res.Body
-	res.Body = readCloser{io.MultiReader(bytes.NewReader(head[:n]), rest), rest}
+	res.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(head[:n]), res.Body), res.Body}
 	return strings.HasPrefix(http.DetectContentType(head[:n]), "text/html")
 }
 
-// readCloser reads from one source and closes another.
-type readCloser struct {
-	io.Reader
-	io.Closer
+// handleError responds when the engine did not.
+func (w *responseWriter) handleError(_ http.ResponseWriter, r *http.Request, err error) {
+	if page, ok := errors.AsType[errorPage](err); ok {
+		w.reply(page.response)
+		return
+	}
+	client, cause := w.body.failure(), context.Cause(r.Context())
+	// Every failed read of the client's body ends the request's context too, so the body's error decides first.
+	gone := isClientDisconnect(client) || client == nil && r.Context().Err() != nil && !errors.Is(cause, errIdle)
+	if gone || w.status != 0 {
+		w.writeFailed = gone
+		panic(http.ErrAbortHandler) // the client has left, or has the beginning of another response
+	}
+	w.reply(transportProblem(err, client, cause))
 }
 
-// replaceBody replaces a body by the documented error. Retry-After and most other headers stay.
-func (p *passThrough) replaceBody(res *http.Response, x apiError) {
-	_ = res.Body.Close()
-	p.w.code = x.code
-	body := compat.NewProblem(x.code, x.message, time.Now()).JSON()
-	for _, name := range []string{
-		"Content-Encoding", "Etag", "Last-Modified", "Accept-Ranges", "Content-Language", "Trailer",
-	} {
-		res.Header.Del(name)
+// isClientDisconnect reports whether the client closed its connection while it sent its body.
+func isClientDisconnect(client error) bool {
+	op, ok := errors.AsType[*net.OpError](client)
+	return errors.Is(client, io.ErrUnexpectedEOF) || ok && !op.Timeout()
+}
+
+// transportProblem is the response to a failed call. err is the transport's; client is why the client's body could not
+// be read, and cause why qrgate canceled the call; both may be nil.
+func transportProblem(err, client, cause error) response {
+	f := compat.ClassifyTransportError(err)
+	isIdle := errors.Is(cause, errIdle)
+	switch {
+	case client != nil:
+		return bodyProblem(client)
+	case !isIdle && f.IsNotConnected():
+		return proxyErrors[http.StatusServiceUnavailable]
+	case isIdle, f.Timeout:
+		return proxyErrors[http.StatusGatewayTimeout]
 	}
-	res.Header.Set("Content-Type", compat.ContentType)
-	res.Header.Set("Content-Length", strconv.Itoa(len(body)))
-	res.Header.Set("Cache-Control", "no-store")
-	res.Trailer = nil
-	res.ContentLength = int64(len(body))
-	res.Body = io.NopCloser(bytes.NewReader(body))
-	if res.Request.Method == http.MethodHead {
-		res.Body = http.NoBody
-	}
+	return proxyErrors[http.StatusBadGateway]
 }
 
 // errIdle is the cause of a canceled call to the engine that had no byte for the idle timeout.
 var errIdle = errors.New("no byte from the engine within the idle timeout")
 
-// idleTimer ends a request after a time without a byte from the engine. It is paused while qrgate waits for the client:
-// that wait has a deadline of its own, so that the error names the side that stalls.
+// idleTimer cancels a call to the engine, with errIdle, after a time without a byte in either direction.
 type idleTimer struct {
+	ctx     context.Context // of the call
+	cancel  context.CancelCauseFunc
 	timeout time.Duration
 	timer   *time.Timer
-
-	mu      sync.Mutex
-	paused  int
-	stopped bool
 }
 
 // startIdleTimer starts a timer that its caller must stop.
-func startIdleTimer(timeout time.Duration, expire func()) *idleTimer {
-	return &idleTimer{timeout: timeout, timer: time.AfterFunc(timeout, expire)}
+func startIdleTimer(ctx context.Context, timeout time.Duration) *idleTimer {
+	i := &idleTimer{timeout: timeout}
+	i.ctx, i.cancel = context.WithCancelCause(ctx)
+	i.timer = time.AfterFunc(timeout, func() { i.cancel(errIdle) })
+	return i
 }
 
-func (i *idleTimer) reset()  { i.change(0) }
-func (i *idleTimer) pause()  { i.change(+1) }
-func (i *idleTimer) resume() { i.change(-1) }
+func (i *idleTimer) reset() { i.timer.Reset(i.timeout) }
 
-// stop ends the timer for good.
 func (i *idleTimer) stop() {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.stopped = true
 	i.timer.Stop()
+	i.cancel(nil)
 }
 
-func (i *idleTimer) change(by int) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.paused += by
-	switch {
-	case i.stopped:
-	case i.paused > 0:
-		i.timer.Stop()
-	default:
-		i.timer.Reset(i.timeout)
-	}
-}
+// clientDeadline is when a read from the client, or a write to it, that begins now must end: before the timer, so that
+// the error names the side that stalls.
+func (i *idleTimer) clientDeadline() time.Time { return time.Now().Add(i.timeout * 9 / 10) }
 
 // idleConn is the engine's side of an upgraded connection: a byte in either direction resets the timer. A response
 // needs no such wrapper, because writing it to the client resets the timer.
@@ -209,14 +189,12 @@ type idleConn struct {
 
 // Read reads what the engine sent.
 func (c idleConn) Read(p []byte) (int, error) {
-	n, err := c.ReadWriteCloser.Read(p)
-	c.idle.reset()
-	return n, err
+	defer c.idle.reset()
+	return c.ReadWriteCloser.Read(p)
 }
 
 // Write writes what the client sent.
 func (c idleConn) Write(p []byte) (int, error) {
-	n, err := c.ReadWriteCloser.Write(p)
-	c.idle.reset()
-	return n, err
+	defer c.idle.reset()
+	return c.ReadWriteCloser.Write(p)
 }

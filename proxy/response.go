@@ -19,18 +19,25 @@ import (
 	"qrgate/internal/session"
 )
 
-// response is a response that is decided and not yet written.
+// response is a response of qrgate's own that is decided and not yet written: a problem, or a body.
 type response struct {
 	status     int
-	body       any
-	code       string        // of an error, for the access log
-	retryAfter time.Duration // 0: no Retry-After
+	code       string              // of a problem, for the body and the access log
+	text       string              // of a problem; "": the texts of its cause
+	cause      diagnosis.Diagnosis // of a problem
+	retryAfter time.Duration       // 0: no Retry-After
 
+	body     any                   // of no problem
+	header   http.Header           // of the engine's response; what still holds of it is kept
 	prepared *session.PreparedBody // instead of body
 	number   int                   // between the head and the tail of prepared
 }
 
-// Texts of qrgate's own responses. None holds a number: clients search bodies for one (contract 4.2).
+// codeBodyTimeout is the code of a 408: the client stopped sending its body.
+const codeBodyTimeout = "REQUEST_TIMEOUT"
+
+// Texts of problems: a sentence that tells the client what to do. None holds a number: clients search bodies for one
+// (contract 4.2).
 const (
 	textNotReady    = "The QR is being generated. Retry in a moment."
 	textPaired      = "The session is connected already, so there is no QR. Disconnect it first to link another phone."
@@ -38,66 +45,98 @@ const (
 	textNoSession   = "The engine does not know this session. Create it first."
 	textRateLimited = "The engine's rate limit is reached. Wait, then retry."
 	textStopping    = "qrgate is stopping. Retry in a few seconds."
+	textUnreachable = "The engine is unreachable. Retry in a few seconds. " +
+		"If this continues, the engine's operator should check that it is running."
+	textTimeout = "The engine accepted the request and did not respond in time. " +
+		"Retry; if the call changes something, read the state first."
+	textBadAnswer = "The engine's response was truncated or is not a response of its API. " +
+		"Retry; if the call changes something, read the state first."
+	textBodyTimeout = "The request body did not arrive in time. Send it again without a pause."
+	textBodyBroken  = "The request body could not be read to its end. Check its length and send it again."
+	textInternal    = "qrgate failed internally. " +
+		"Retry, and report the X-Request-Id of this response to qrgate's operator."
 )
 
 const (
 	retrySoon      = 2 * time.Second // Retry-After of "not yet": a retry costs the engine nothing
-	retryWhenFixed = 5 * time.Second // Retry-After of a 503
+	retryWhenFixed = 5 * time.Second // Retry-After of a 503 and a 504
 )
 
-// answerQR is the response to a request for the QR at now.
-func answerQR(v *session.Snapshot, err error, now time.Time) response {
-	if r, ok := engineErrorResponse(err, now); ok {
-		return r
-	}
-	s := &v.Session
-	switch {
-	case v.Authorized && v.Ready && s.QR.Fresh(now):
-		return response{status: http.StatusOK, prepared: preparedQR(v), number: max(int(s.QR.TTL(now)/time.Second), 0)}
-	case v.Authorized && s.State == session.Connected:
-		return problem(http.StatusConflict, compat.CodeSessionAlreadyConnected, textPaired, now)
-	case v.Diagnosis.NeedsPerson(), isEngineBroken(v, now):
-		return unavailable(string(v.Diagnosis.Code), v.Diagnosis.Title+". "+v.Diagnosis.Help, now)
-	}
-	return notReady(v, now)
-}
-
-// notReady is the response at the end of a wait without a QR, with the diagnosis once there is one.
-func notReady(v *session.Snapshot, now time.Time) response {
-	r := problem(http.StatusAccepted, compat.CodeQRNotReady, textNotReady, now)
-	r.retryAfter = max(retrySoon, v.RateLimitWait) // nothing changes before the rate limit allows a poll
-	if v.Authorized && !v.Diagnosis.Healthy() {
-		d := v.Diagnosis
-		// Clients that search bodies for the status of a rate limit would find one (contract 4.2).
-		d.Evidence = slices.DeleteFunc(slices.Clone(d.Evidence), func(text string) bool {
-			return strings.Contains(text, "429")
-		})
-		body, _ := r.body.(compat.Problem)
-		r.body = explainedProblem{body, &d}
+func problem(status int, code, text string) response {
+	r := response{status: status, code: code, text: text}
+	if status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout {
+		r.retryAfter = retryWhenFixed
 	}
 	return r
 }
 
-// explainedProblem is a problem with its cause.
-type explainedProblem struct {
-	compat.Problem
-	Diagnosis *diagnosis.Diagnosis `json:"diagnosis,omitempty"`
+func validationProblem(text string) response {
+	return problem(http.StatusBadRequest, compat.CodeValidationError, text)
 }
 
-// preparedQR is the body of a QR, which all responses with this QR share. It names the QR as it will be one second
-// before it expires, so that expiresIn has one digit, which the number replaces.
-func preparedQR(v *session.Snapshot) *session.PreparedBody {
-	prepare := func() *session.PreparedBody {
-		const field = `"expiresIn":`
-		s := &v.Session
-		body, _ := json.Marshal(compat.QR(s.Ref, s.QR, s.QR.ExpiresAt.Add(-time.Second))) // plain fields cannot fail
-		i := bytes.LastIndex(body, []byte(field)) + len(field)
-		return &session.PreparedBody{Head: body[:i:i], Tail: body[i+1:]}
+// bodyProblem is the response to a body that could not be read.
+func bodyProblem(err error) response {
+	switch {
+	case errors.Is(err, errTooLarge):
+		return problem(http.StatusRequestEntityTooLarge, compat.CodePayloadTooLarge, textTooLarge)
+	case isReadTimeout(err):
+		return problem(http.StatusRequestTimeout, codeBodyTimeout, textBodyTimeout)
 	}
-	if v.Body == nil {
-		return prepare()
+	return validationProblem(textBodyBroken)
+}
+
+// engineProblems are the responses to a failed call by the kind of its error. An engine that fails is a 503, because a
+// 500 makes clients of the session routes give up.
+var engineProblems = map[session.ErrorKind]response{
+	session.KindKeyRefused:      problem(http.StatusUnauthorized, compat.CodeInvalidAPIKey, textKeyRefused),
+	session.KindSessionNotFound: problem(http.StatusNotFound, compat.CodeSessionNotFound, textNoSession),
+	session.KindRateLimited:     problem(http.StatusTooManyRequests, compat.CodeRateLimitExceeded, textRateLimited),
+	session.KindUnreachable:     problem(http.StatusServiceUnavailable, compat.CodeEngineUnreachable, textUnreachable),
+	session.KindTimeout:         problem(http.StatusServiceUnavailable, compat.CodeEngineTimeout, textTimeout),
+}
+
+// engineProblem is the response to an error of the QRService or of a forwarded call, with the engine's own code and
+// text if there are any.
+func engineProblem(err error) response {
+	e, ok := errors.AsType[*session.EngineError](err)
+	if !ok {
+		return problem(http.StatusServiceUnavailable, compat.CodeGateStopping, textStopping)
 	}
-	return v.Body.Load(prepare)
+	r, ok := engineProblems[e.Kind]
+	if !ok {
+		r = problem(http.StatusServiceUnavailable, compat.CodeEngineBadAnswer, textBadAnswer)
+	}
+	r.code, r.text = cmp.Or(e.Code, r.code), cmp.Or(e.Text, r.text)
+	switch e.Kind {
+	case session.KindKeyRefused:
+		r.status = cmp.Or(e.Status, r.status)
+	case session.KindRateLimited:
+		r.retryAfter = max(e.RetryAfter, time.Second)
+	}
+	return r
+}
+
+// answerQR is the response to a request for the QR at now.
+func answerQR(v *session.Snapshot, err error, now time.Time) response {
+	s := &v.Session
+	switch {
+	case err != nil:
+		return engineProblem(err)
+	case v.Authorized && v.Ready && s.QR.Fresh(now):
+		return response{status: http.StatusOK, prepared: preparedQR(v), number: max(int(s.QR.TTL(now)/time.Second), 0)}
+	case v.Authorized && s.State == session.Connected:
+		return problem(http.StatusConflict, compat.CodeSessionAlreadyConnected, textPaired)
+	case v.Diagnosis.NeedsPerson(), isEngineBroken(v, now):
+		r := problem(http.StatusServiceUnavailable, string(v.Diagnosis.Code), "")
+		r.cause = v.Diagnosis
+		return r
+	}
+	r := problem(http.StatusAccepted, compat.CodeQRNotReady, textNotReady)
+	r.retryAfter = max(retrySoon, v.RateLimitWait) // nothing changes before the rate limit allows a poll
+	if v.Authorized {
+		r.cause = v.Diagnosis
+	}
+	return r
 }
 
 // slowEngineDelay is how long after the connect a QR may still come from an engine that does not respond: then all
@@ -118,105 +157,107 @@ func isEngineBroken(v *session.Snapshot, now time.Time) bool {
 	return false
 }
 
-// engineErrorResponse is the response to an error of the QRService; false if err is nil.
-func engineErrorResponse(err error, at time.Time) (response, bool) {
-	if err == nil {
-		return response{}, false
+// preparedQR is the body of a QR, which all responses with this QR share. It names the QR as it will be one second
+// before it expires, so that expiresIn has one digit, which the number replaces.
+func preparedQR(v *session.Snapshot) *session.PreparedBody {
+	prepare := func() *session.PreparedBody {
+		const field = `"expiresIn":`
+		s := &v.Session
+		body, _ := json.Marshal(compat.QR(s.Ref, s.QR, s.QR.ExpiresAt.Add(-time.Second))) // plain fields cannot fail
+		i := bytes.LastIndex(body, []byte(field)) + len(field)
+		return &session.PreparedBody{Head: body[:i:i], Tail: body[i+1:]}
 	}
-	e, ok := errors.AsType[*session.EngineError](err)
+	if v.Body == nil {
+		return prepare()
+	}
+	return v.Body.Load(prepare)
+}
+
+// explainedProblem is a problem with its cause.
+type explainedProblem struct {
+	compat.Problem
+	Diagnosis *diagnosis.Diagnosis `json:"diagnosis,omitempty"`
+}
+
+// problemBody is the body of a problem in a language.
+func (r *response) problemBody(languageName string, now time.Time) explainedProblem {
+	if r.cause.Healthy() {
+		return explainedProblem{Problem: compat.NewProblem(r.code, r.text, now)}
+	}
+	cause := r.cause.Localize(languageName)
+	if r.text == "" {
+		return explainedProblem{Problem: compat.NewProblem(r.code, cause.Title+". "+cause.Help, now)}
+	}
+	// Clients that search bodies for the status of a rate limit would find one (contract 4.2).
+	cause.Evidence = slices.DeleteFunc(slices.Clone(cause.Evidence), func(text string) bool {
+		return strings.Contains(text, "429")
+	})
+	return explainedProblem{compat.NewProblem(r.code, r.text, now), &cause}
+}
+
+// encode is the body of r in up to three parts.
+func (r *response) encode(languageName string, now time.Time) (parts [3][]byte, err error) {
 	switch {
-	case !ok:
-		return unavailable(compat.CodeGateStopping, textStopping, at), true
-	case e.Kind == session.KindKeyRefused:
-		code, text := cmp.Or(e.Code, compat.CodeInvalidAPIKey), cmp.Or(e.Text, textKeyRefused)
-		return problem(cmp.Or(e.Status, http.StatusUnauthorized), code, text, at), true
-	case e.Kind == session.KindSessionNotFound:
-		code, text := cmp.Or(e.Code, compat.CodeSessionNotFound), cmp.Or(e.Text, textNoSession)
-		return problem(http.StatusNotFound, code, text, at), true
+	case r.prepared != nil:
+		return [...][]byte{r.prepared.Head, strconv.AppendInt(nil, int64(r.number), 10), r.prepared.Tail}, nil
+	case r.body != nil:
+		parts[0], err = json.Marshal(r.body)
+	default:
+		parts[0], err = json.Marshal(r.problemBody(languageName, now))
 	}
-	return unavailableResponse(e, at), true
+	return parts, err
 }
 
-// unavailableResponse is the response when the engine fails: 503 with the engine's own code, because a 500 makes
-// clients of the session routes give up, or 429 when the engine's rate limit is reached.
-func unavailableResponse(e *session.EngineError, at time.Time) response {
-	switch e.Kind {
-	case session.KindUnreachable:
-		return unavailable(cmp.Or(e.Code, compat.CodeEngineUnreachable), cmp.Or(e.Text, textUnreachable), at)
-	case session.KindTimeout:
-		return unavailable(cmp.Or(e.Code, compat.CodeEngineTimeout), cmp.Or(e.Text, textTimeout), at)
-	case session.KindRateLimited:
-		code, text := cmp.Or(e.Code, compat.CodeRateLimitExceeded), cmp.Or(e.Text, textRateLimited)
-		r := problem(http.StatusTooManyRequests, code, text, at)
-		r.retryAfter = max(e.RetryAfter, time.Second)
-		return r
-	}
-	return unavailable(cmp.Or(e.Code, compat.CodeEngineBadAnswer), cmp.Or(e.Text, textBadAnswer), at)
-}
-
-func unavailable(code, text string, at time.Time) response {
-	r := problem(http.StatusServiceUnavailable, code, text, at)
-	r.retryAfter = retryWhenFixed
-	return r
-}
-
-func problem(status int, code, text string, at time.Time) response {
-	return response{status: status, body: compat.NewProblem(code, text, at), code: code}
-}
-
-// reply writes a response.
-func (s *sessionRequest) reply(r response) {
-	if r.retryAfter > 0 {
-		s.w.Header().Set("Retry-After", strconv.Itoa(int((r.retryAfter+time.Second-1)/time.Second)))
-	}
-	s.w.code = r.code
-	if r.prepared == nil {
-		s.writeJSON(r.status, r.body, nil)
-		return
-	}
-	var digits [20]byte
-	number := strconv.AppendInt(digits[:0], int64(r.number), 10)
-	s.writeHeader(r.status, len(r.prepared.Head)+len(number)+len(r.prepared.Tail))
-	for _, part := range [...][]byte{r.prepared.Head, number, r.prepared.Tail} {
-		_, _ = s.w.Write(part)
-	}
-}
-
-// writeJSON writes a JSON body, with the headers of the engine's response that still hold.
-func (s *sessionRequest) writeJSON(status int, body any, from http.Header) {
-	b, err := json.Marshal(body)
-	if err != nil {
-		s.w.writeError(apiError{http.StatusServiceUnavailable, compat.CodeInternalError, textInternal})
-		return
-	}
-	h := s.w.Header()
-	for name, values := range from {
-		if keepsHeader(name) {
-			h[name] = append(h[name], values...)
-		}
-	}
-	s.writeHeader(status, len(b))
-	_, _ = s.w.Write(b)
-}
-
-// Values of headers that every JSON response has. net/http does not change them.
+// Values of headers that qrgate's own responses have. net/http does not change them.
 var (
 	headerJSON       = []string{compat.ContentType}
+	headerNoStore    = []string{"no-store"}
 	headerNoSniff    = []string{"nosniff"}
 	headerNoReferrer = []string{"no-referrer"}
 )
 
-func (s *sessionRequest) writeHeader(status, length int) {
-	h := s.w.Header()
-	h["Content-Type"], h["X-Content-Type-Options"], h["Referrer-Policy"] = headerJSON, headerNoSniff, headerNoReferrer
-	h["Content-Length"] = []string{strconv.Itoa(length)}
-	s.w.WriteHeader(status)
+// reply writes a response.
+func (w *responseWriter) reply(r response) {
+	h := w.Header()
+	languageName := ""
+	if !r.cause.Healthy() {
+		languageName = w.language()
+	}
+	parts, err := r.encode(languageName, time.Now())
+	if err != nil {
+		r = problem(http.StatusServiceUnavailable, compat.CodeInternalError, textInternal)
+		parts, _ = r.encode("", time.Now()) // strings cannot fail
+	}
+	w.code = r.code
+	w.closeConn = w.boundDrain() || w.closeConn
+	for name, values := range r.header {
+		if keepsHeader(name) {
+			h[name] = append(h[name], values...)
+		}
+	}
+	if r.retryAfter > 0 && h.Get("Retry-After") == "" {
+		h["Retry-After"] = []string{strconv.Itoa(int((r.retryAfter + time.Second - 1) / time.Second))}
+	}
+	h["Content-Type"], h["Cache-Control"] = headerJSON, headerNoStore
+	h["X-Content-Type-Options"], h["Referrer-Policy"] = headerNoSniff, headerNoReferrer
+	h["Content-Length"] = []string{strconv.Itoa(len(parts[0]) + len(parts[1]) + len(parts[2]))}
+	w.WriteHeader(r.status)
+	for _, part := range parts {
+		if len(part) > 0 {
+			_, _ = w.Write(part)
+		}
+	}
 }
 
-// keepsHeader reports whether a header of the engine's response still holds for a normalized body.
+// writeJSON writes a JSON body, with the headers of the engine's response that still hold.
+func (w *responseWriter) writeJSON(status int, body any, from http.Header) {
+	w.reply(response{status: status, body: body, header: from})
+}
+
+// keepsHeader reports whether a header of the engine's response still holds for a body of qrgate's.
 func keepsHeader(name string) bool {
 	switch name {
-	case "Content-Type", "Content-Length", "Content-Encoding", "Etag", "Last-Modified",
+	case "Content-Type", "Content-Length", "Content-Encoding", "Content-Language", "Etag", "Last-Modified",
 		"Cache-Control", "Expires", "Pragma", "Connection", "Keep-Alive", "Transfer-Encoding",
 		"Trailer", "Upgrade", "Proxy-Authenticate", "Te", "Date", "Location",
 		"X-Content-Type-Options", "Referrer-Policy", "Accept-Ranges", headerRequestID:
@@ -247,14 +288,9 @@ func languageOf(r *http.Request) string {
 	return diagnosis.Languages()[i]
 }
 
-// localize returns the snapshot with its diagnosis in the client's language, and sets Content-Language.
-func (s *sessionRequest) localize(v *session.Snapshot) *session.Snapshot {
-	if v.Diagnosis.Healthy() {
-		return v
-	}
-	name := languageOf(&s.w.request)
-	s.w.Header().Set("Content-Language", name)
-	localized := *v
-	localized.Diagnosis = v.Diagnosis.Localize(name)
-	return &localized
+// language is the language of the response, which its Content-Language names.
+func (w *responseWriter) language() string {
+	name := languageOf(&w.request)
+	w.Header().Set("Content-Language", name)
+	return name
 }

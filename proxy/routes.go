@@ -3,15 +3,11 @@ package proxy
 import (
 	"net/http"
 	"strings"
-	"sync"
 
 	"github.com/gin-gonic/gin"
 
 	"qrgate/compat"
 )
-
-// releaseGin runs once per process; see New.
-var releaseGin sync.Once
 
 // sessionHandlers serve the documented session routes; a route without a handler passes through.
 var sessionHandlers = map[compat.Route]func(*sessionRequest){
@@ -30,47 +26,47 @@ var sessionHandlers = map[compat.Route]func(*sessionRequest){
 // newRouter makes Gin's router without every convenience that would respond in the engine's place or decode a path
 // twice.
 func (h *Handler) newRouter() *gin.Engine {
-	releaseGin.Do(func() { gin.SetMode(gin.ReleaseMode) })
 	g := gin.New()
 	g.UseEscapedPath = true
 	g.UnescapePathValues = false
 	g.RedirectTrailingSlash = false
-	g.RedirectFixedPath = false
-	g.RemoveExtraSlash = false
 	g.HandleMethodNotAllowed = true
-	g.ForwardedByClientIP = false
-	_ = g.SetTrustedProxies(nil) // an empty list has nothing to parse
 	g.NoRoute(h.otherPath)
 	g.NoMethod(h.otherMethod)
 	for _, route := range compat.Routes() {
-		handler := h.passThrough
+		handler := func(c *gin.Context) { writerOf(c).passThrough() }
 		if serve := sessionHandlers[route]; serve != nil && h.config.QRService != nil {
 			handler = h.sessionHandler(serve)
 		}
 		path := strings.Replace(route.Path, "{id}", ":id", 1)
-		g.Handle(route.Method, path, h.bufferBody, handler)
+		g.Handle(route.Method, path, bufferBody, handler)
 		if route.Method == http.MethodGet {
-			g.Handle(http.MethodHead, path, h.bufferBody, handler)
+			g.Handle(http.MethodHead, path, bufferBody, handler)
 		}
 	}
 	return g
 }
 
+// writerOf finds the responseWriter below Gin's own, through which no handler writes.
+func writerOf(c *gin.Context) *responseWriter {
+	return c.Writer.(interface{ Unwrap() http.ResponseWriter }).Unwrap().(*responseWriter)
+}
+
 // otherPath passes a request through that is on no session route.
 func (h *Handler) otherPath(c *gin.Context) {
 	c.Status(http.StatusOK) // Gin writes a body of its own after its 404 and 405
-	h.passThrough(c)
+	writerOf(c).passThrough()
 }
 
 // otherMethod responds to a method that a session route does not have. OPTIONS passes through: browsers send a
 // preflight before every call with an X-API-Key (contract 5.3).
 func (h *Handler) otherMethod(c *gin.Context) {
 	c.Status(http.StatusOK)
-	w := writerOf(c.Writer)
-	if c.Request.Method == http.MethodOptions {
+	w := writerOf(c)
+	if w.request.Method == http.MethodOptions {
 		w.Header().Del("Allow") // Gin's
-		h.passThrough(c)
+		w.passThrough()
 		return
 	}
-	w.writeError(apiError{http.StatusMethodNotAllowed, compat.CodeMethodNotAllowed, textMethod})
+	w.reply(problem(http.StatusMethodNotAllowed, compat.CodeMethodNotAllowed, textMethod))
 }

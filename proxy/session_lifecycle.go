@@ -29,20 +29,20 @@ const codeConnectQueued = "CONNECT_QUEUED"
 // jsonBody reads the body as a JSON object, and responds 400 if it is none. An empty body counts as {}, and so does one
 // that does not claim to be plain JSON: some engines accept forms or compressed bodies. The body stays readable.
 func (s *sessionRequest) jsonBody() (compat.Object, bool) {
-	body, _ := io.ReadAll(s.c.Request.Body) // it is in memory; see bufferBody
+	body, _ := io.ReadAll(s.request.Body) // it is in memory; see bufferBody
 	if len(bytes.TrimSpace(body)) == 0 {
-		s.c.Request.Body, s.c.Request.ContentLength = http.NoBody, 0 // engines refuse white space as invalid JSON
+		s.request.Body, s.request.ContentLength = http.NoBody, 0 // engines refuse white space as invalid JSON
 		return compat.Object{}, true
 	}
-	s.c.Request.Body = io.NopCloser(bytes.NewReader(body))
+	s.request.Body = io.NopCloser(bytes.NewReader(body))
 	o, err := compat.Parse(body)
 	switch {
 	case err == nil:
 		return o, true
-	case !claimsJSON(s.c.Request.Header):
+	case !claimsJSON(s.request.Header):
 		return compat.Object{}, true
 	}
-	s.reply(problem(http.StatusBadRequest, compat.CodeValidationError, textBadJSON, time.Now()))
+	s.reply(validationProblem(textBadJSON))
 	return nil, false
 }
 
@@ -62,7 +62,7 @@ func (s *sessionRequest) create() {
 	}
 	name, hasName := wanted["sessionId"].(string)
 	if hasName && !session.ValidID(name) {
-		s.reply(problem(http.StatusBadRequest, compat.CodeValidationError, textBadName, time.Now()))
+		s.reply(validationProblem(textBadName))
 		return
 	}
 	a, release, err := s.sendCreate(name)
@@ -82,7 +82,7 @@ func (s *sessionRequest) create() {
 		}
 	}
 	report, _ := compat.ParseSession(created, compat.EngineClock(a.Header, a.At), a.At)
-	s.config.QRService.OnSessions(s.ctx(), s.caller, []session.SessionReport{report}, true)
+	s.service.OnSessions(s.ctx(), s.caller, []session.SessionReport{report}, true)
 	s.ref = report.Ref
 	normalized := compat.Normalize(created, &session.Snapshot{}, a.At)
 	if report.Image.Empty() && report.State == session.AwaitingScan {
@@ -94,14 +94,14 @@ func (s *sessionRequest) create() {
 // sendCreate sends a create as soon as the engine's rate limit allows it. The caller calls release once the outcome is
 // recorded.
 func (s *sessionRequest) sendCreate(name string) (a compat.Response, release func(), err error) {
-	release, wait := s.config.QRService.AdmitCreate(s.ctx(), s.caller)
+	release, wait := s.service.AdmitCreate(s.ctx(), s.caller)
 	if wait > 0 {
 		err = &session.EngineError{Op: "create", Kind: session.KindRateLimited, RetryAfter: wait}
 	} else {
 		a, err = s.call("create", "", callTimeout)
 	}
 	if session.KindOf(err) == session.KindRateLimited {
-		s.config.QRService.OnCreateRefused(s.caller, name)
+		s.service.OnCreateRefused(s.caller, name)
 	}
 	return a, release, err
 }
@@ -119,8 +119,9 @@ func (s *sessionRequest) connect() {
 	}
 	startedAt := time.Now()
 	s.resolve()
-	if wait := s.config.QRService.AdmitConnect(s.caller); wait > 0 {
-		s.queueConnect(wait)
+	if wait := s.service.AdmitConnect(s.caller); wait > 0 {
+		limited := &session.EngineError{Op: session.OpConnect, Kind: session.KindRateLimited, RetryAfter: wait}
+		s.continueConnect(compat.Response{}, limited, 0)
 		return
 	}
 	a, err := s.callWithRetry(session.OpConnect, "connect", connectTimeout)
@@ -139,33 +140,35 @@ func (s *sessionRequest) connectAccepted(a compat.Response, mode session.Connect
 	if report.State != session.Connected {
 		report.State = session.Connecting
 	}
-	_ = s.config.QRService.OnConnect(context.WithoutCancel(s.ctx()), s.caller, report, mode)
+	_ = s.service.OnConnect(context.WithoutCancel(s.ctx()), s.caller, report, mode)
 	s.writeJSON(http.StatusOK, compat.NormalizeActionBody(body, report.Ref, compat.Wire(report.State), text), a.Header)
 }
 
-// continueConnect hands a failed connect to the acquisition and responds when it succeeds, or after max. A permanent
-// refusal of the engine is the response itself.
+// continueConnect hands a connect that failed, or must wait for the engine's rate limit, to the acquisition, and
+// responds when it succeeds, or after max. A permanent refusal of the engine is the response itself.
 func (s *sessionRequest) continueConnect(a compat.Response, err error, max time.Duration) {
-	switch session.KindOf(err) {
-	case session.KindKeyRefused, session.KindSessionNotFound, session.KindAlreadyPaired,
-		session.KindNotReady, session.KindCanceled:
+	kind := session.KindOf(err)
+	switch {
+	case kind == session.KindKeyRefused, kind == session.KindSessionNotFound, kind == session.KindAlreadyPaired,
+		kind == session.KindNotReady, kind == session.KindCanceled,
+		a.Status >= 400 && a.Status < 500 && a.Status != http.StatusTooManyRequests:
 		s.writeEngineError(a, err)
 		return
-	}
-	if a.Status >= 400 && a.Status < 500 && a.Status != http.StatusTooManyRequests {
-		s.writeEngineError(a, err)
+	case kind == session.KindRateLimited && s.ref.ID == 0 && s.service.WasCreateRefused(s.caller, s.id):
+		s.reply(problem(http.StatusNotFound, compat.CodeSessionNotFound, textCreateRefused))
 		return
 	}
-	if session.KindOf(err) == session.KindRateLimited && s.createRefused() {
-		return
+	ctx := s.ctx()
+	if max <= 0 {
+		ctx = context.WithoutCancel(ctx) // nothing to wait for
 	}
 	startedAt := time.Now()
-	v, serviceErr := s.config.QRService.OnConnectError(s.ctx(), s.caller, s.ref, err, max)
-	if s.clientGone() {
+	v, serviceErr := s.service.OnConnectError(ctx, s.caller, s.ref, err, max)
+	if s.hasLeft() {
 		return
 	}
-	if r, isError := engineErrorResponse(serviceErr, time.Now()); isError {
-		s.reply(r)
+	if serviceErr != nil {
+		s.reply(engineProblem(serviceErr))
 		return
 	}
 	ref := v.Session.Ref.Merge(s.ref)
@@ -187,47 +190,25 @@ func (s *sessionRequest) continueConnect(a compat.Response, err error, max time.
 	}
 }
 
-// createRefused responds 404 for a session that does not exist because its create was just refused.
-func (s *sessionRequest) createRefused() bool {
-	if s.ref.ID > 0 || !s.config.QRService.WasCreateRefused(s.caller, s.id) {
-		return false
-	}
-	s.reply(problem(http.StatusNotFound, compat.CodeSessionNotFound, textCreateRefused, time.Now()))
-	return true
-}
-
-// queueConnect hands a connect that must wait for the engine's rate limit to the acquisition.
-func (s *sessionRequest) queueConnect(wait time.Duration) {
-	if s.createRefused() {
-		return
-	}
-	limited := &session.EngineError{Op: session.OpConnect, Kind: session.KindRateLimited, RetryAfter: wait}
-	v, err := s.config.QRService.OnConnectError(context.WithoutCancel(s.ctx()), s.caller, s.ref, limited, 0)
-	if r, isError := engineErrorResponse(err, time.Now()); isError {
-		s.reply(r)
-		return
-	}
-	s.replyQueued(v)
-}
-
 // replyQueued responds that a connect waits, with its queue position.
 func (s *sessionRequest) replyQueued(v *session.Snapshot) {
 	wait := max(v.RateLimitWait, retrySoon)
-	action := compat.NormalizeActionBody(nil, v.Session.Ref.Merge(s.ref), compat.WireConnecting, "")
-	data, _ := action["data"].(compat.Object)
+	body := compat.NormalizeActionBody(nil, v.Session.Ref.Merge(s.ref), compat.WireConnecting, textConnectQueued)
+	body["code"], body["timestamp"] = codeConnectQueued, compat.Seconds(time.Now())
+	data, _ := body["data"].(compat.Object)
 	data["queue"] = Queue{max(v.QueuePosition, 1), int(wait / time.Second)}
-	s.reply(response{status: http.StatusAccepted, code: codeConnectQueued, retryAfter: wait, body: queuedConnect{
-		Success: true, Message: textConnectQueued, Code: codeConnectQueued, Data: data, Timestamp: compat.Seconds(time.Now())}})
+	s.reply(response{status: http.StatusAccepted, code: codeConnectQueued, retryAfter: wait, body: body})
 }
 
-// queuedConnect is the body of a connect that was not sent yet. It is no error: qrgate carries the connect out, and
-// clients that read success go on to request the QR.
-type queuedConnect struct {
-	Success   bool          `json:"success"`
-	Message   string        `json:"message"`
-	Code      string        `json:"code"`
-	Data      compat.Object `json:"data"`
-	Timestamp string        `json:"timestamp"`
+// act sends an action on the session to the engine; false if it responded, because the engine refused or failed.
+func (s *sessionRequest) act(op, verb string) (a compat.Response, ok bool) {
+	s.resolve()
+	s.linkTrace() // forget drops the session from the cache
+	a, err := s.callWithRetry(op, verb, callTimeout)
+	if err != nil {
+		s.writeEngineError(a, err)
+	}
+	return a, err == nil
 }
 
 // restart handles POST …/restart: it drops the cached state, and the acquisition starts again.
@@ -235,45 +216,28 @@ func (s *sessionRequest) restart() {
 	if _, ok := s.jsonBody(); !ok {
 		return
 	}
-	s.resolve()
-	a, err := s.callWithRetry("restart", "restart", callTimeout)
-	if err != nil {
-		s.writeEngineError(a, err)
-		return
+	if a, ok := s.act("restart", "restart"); ok {
+		s.forget(false)
+		s.connectAccepted(a, session.Restart, compat.TextRestarting)
 	}
-	s.forget(false)
-	s.connectAccepted(a, session.Restart, compat.TextRestarting)
 }
 
 // disconnect handles POST …/disconnect.
 func (s *sessionRequest) disconnect() {
-	s.resolve()
-	s.linkTrace() // forget drops the session from the cache
-	a, err := s.callWithRetry("disconnect", "disconnect", callTimeout)
-	if err != nil {
-		s.writeEngineError(a, err)
-		return
+	if a, ok := s.act("disconnect", "disconnect"); ok {
+		s.forget(false)
+		s.replyDisconnected(a, compat.TextDisconnected)
 	}
-	s.forget(false)
-	s.replyDisconnected(a, compat.TextDisconnected)
 }
 
 // deleteSession handles DELETE /api/sessions/{id}. It responds 200 with a body to every 2xx of the engine, because the
 // production client accepts nothing else (contract 4.1, S10). A DELETE that finds no session drops the cached state too
 // (contract C22).
 func (s *sessionRequest) deleteSession() {
-	s.resolve()
-	s.linkTrace() // forget drops the session from the cache
-	a, err := s.callWithRetry("delete", "", callTimeout)
-	empty := a.Status == http.StatusNoContent || a.Status/100 == 2 && len(a.Body) == 0
-	if err == nil || empty || session.KindOf(err) == session.KindSessionNotFound {
+	if a, ok := s.act(session.OpDelete, ""); ok {
 		s.forget(true)
+		s.replyDisconnected(a, compat.TextDeleted)
 	}
-	if err != nil && !empty {
-		s.writeEngineError(a, err)
-		return
-	}
-	s.replyDisconnected(a, compat.TextDeleted)
 }
 
 // replyDisconnected responds that the session is disconnected.

@@ -3,7 +3,6 @@ package proxy
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -13,22 +12,21 @@ import (
 )
 
 // list handles GET /api/sessions: the engine's page, normalized, with cached states for sessions whose QR is being
-// obtained.
+// obtained. A list that is too large to normalize, and has a known length, passes through.
 func (s *sessionRequest) list() {
-	query, page, limit := clampLimit(s.c.Request.URL.RawQuery)
-	a, err := s.forwardRequest("list", compat.SessionsPath, query, callTimeout)
-	if err != nil && isTooLargeToNormalize(a) {
-		s.c.Request.URL.RawQuery = query
-		s.passThrough(s.c)
-		return
-	}
-	if err != nil {
+	query, page, limit := clampLimit(s.request.URL.RawQuery)
+	a, err := s.forward(session.OpList, &s.request, compat.SessionsPath, query, callTimeout)
+	switch {
+	case err == nil:
+		body, _ := compat.Parse(a.Body)
+		items := s.normalizeAll(compat.SessionsOf(body), a)
+		s.writeJSON(a.Status, compat.NormalizeListBody(body, items, page, limit), a.Header)
+	case a.Status == http.StatusOK && !a.Complete && a.Header.Get("Content-Length") != "":
+		s.request.URL.RawQuery = query
+		s.passThrough()
+	default:
 		s.writeEngineError(a, err)
-		return
 	}
-	body, _ := compat.Parse(a.Body)
-	items := compat.SessionsOf(body)
-	s.writeJSON(a.Status, compat.NormalizeListBody(body, s.normalizeAll(items, a), page, limit), a.Header)
 }
 
 // clampLimit returns the list's query with a limit of at most 100: engines refuse more, and clients ask for 200
@@ -38,31 +36,18 @@ func clampLimit(raw string) (query string, page, limit int) {
 	if err != nil {
 		return raw, 1, compat.MaxPageSize
 	}
-	page, limit = positiveInt(values.Get("page"), 1), positiveInt(values.Get("limit"), compat.MaxPageSize)
-	if _, err := strconv.Atoi(values.Get("limit")); errors.Is(err, strconv.ErrRange) {
-		limit = compat.MaxPageSize + 1
+	if page, err = strconv.Atoi(values.Get("page")); err != nil || page < 1 {
+		page = 1
 	}
-	if limit <= compat.MaxPageSize {
+	limit, _ = strconv.Atoi(values.Get("limit")) // 0 if it is no number, and the largest int if it is out of range
+	switch {
+	case limit < 1:
+		return raw, page, compat.MaxPageSize
+	case limit <= compat.MaxPageSize:
 		return raw, page, limit
 	}
 	values.Set("limit", strconv.Itoa(compat.MaxPageSize))
 	return values.Encode(), page, compat.MaxPageSize
-}
-
-// positiveInt parses a number above zero; anything else is fallback.
-func positiveInt(text string, fallback int) int {
-	n, err := strconv.Atoi(text)
-	if err != nil || n <= 0 {
-		return fallback
-	}
-	return n
-}
-
-// isTooLargeToNormalize reports whether a list has more bytes than qrgate reads, and a known length: then it passes
-// through.
-func isTooLargeToNormalize(a compat.Response) bool {
-	_, err := strconv.ParseInt(a.Header.Get("Content-Length"), 10, 64)
-	return a.Status == http.StatusOK && !a.Complete && err == nil
 }
 
 // normalizeAll records the states of a page of sessions and normalizes its items.
@@ -73,8 +58,8 @@ func (s *sessionRequest) normalizeAll(items []compat.Object, a compat.Response) 
 		reports[i], _ = compat.ParseSession(item, compat.EngineClock(a.Header, a.At), a.At)
 		refs[i] = reports[i].Ref
 	}
-	s.config.QRService.OnSessions(s.ctx(), s.caller, reports, false)
-	views := s.config.QRService.Cached(s.caller, refs)
+	s.service.OnSessions(s.ctx(), s.caller, reports, false)
+	views := s.service.Cached(s.caller, refs)
 	out := make([]compat.Object, len(items))
 	for i, item := range items {
 		out[i] = compat.Normalize(item, views[i], a.At)
@@ -84,14 +69,10 @@ func (s *sessionRequest) normalizeAll(items []compat.Object, a compat.Response) 
 
 // get handles GET /api/sessions/{id}: the session nested, with flat copies beside it.
 func (s *sessionRequest) get() {
-	s.resolve()
-	a, err := s.callWithRetry("get", "", callTimeout)
-	if err != nil {
-		s.writeEngineError(a, err)
-		return
+	if a, ok := s.act("get", ""); ok {
+		body, normalized := s.parseSession(a)
+		s.writeJSON(a.Status, compat.NormalizeSessionBody(body, normalized), a.Header)
 	}
-	body, normalized := s.parseSession(a)
-	s.writeJSON(a.Status, compat.NormalizeSessionBody(body, normalized), a.Header)
 }
 
 // parseSession parses and normalizes a response about the requested session, in which engines omit one id or both.
@@ -110,9 +91,9 @@ func (s *sessionRequest) parseSession(a compat.Response) (body, normalized compa
 
 // status handles GET …/status: from the cache while qrgate obtains a QR, else from the engine.
 func (s *sessionRequest) status() {
-	v, err := s.config.QRService.Status(s.ctx(), s.caller, s.id)
+	v, err := s.service.Status(s.ctx(), s.caller, s.id)
 	s.ref = v.Session.Ref
-	if s.clientGone() {
+	if s.hasLeft() {
 		return
 	}
 	if err == nil && v.Authorized && v.Session.State.Acquiring() && !v.Session.AcquiringSince.IsZero() {
@@ -138,7 +119,7 @@ func (s *sessionRequest) statusFailed(a compat.Response, err error, v *session.S
 	}
 	var item compat.Object
 	var other compat.Response
-	otherErr := s.retryOnStaleID(func() (err error) {
+	otherErr := s.service.RetryOnStaleID(s.ctx(), s.caller, s.id, &s.ref, func() (err error) {
 		item, other, err = s.findElsewhere()
 		return err
 	})
@@ -158,7 +139,7 @@ func (s *sessionRequest) statusFailed(a compat.Response, err error, v *session.S
 // findElsewhere finds a session whose state the engine denies: under its own path, or in the list of an engine without
 // that route.
 func (s *sessionRequest) findElsewhere() (compat.Object, compat.Response, error) {
-	a, err := s.fetch("get", s.sessionPath(""), s.c.Request.URL.RawQuery)
+	a, err := s.fetch("get", s.sessionPath(""), s.request.URL.RawQuery)
 	body, _ := compat.Parse(a.Body)
 	switch {
 	case err == nil && !compat.RefOf(compat.SessionOf(body)).IsZero():

@@ -23,47 +23,49 @@ const (
 
 // qr handles GET /api/sessions/{id}/qr: the request waits for a QR.
 func (s *sessionRequest) qr() {
-	preferred, ok := parseWait(&s.w.request)
+	preferred, ok := parseWait(&s.request)
 	if !ok {
-		s.w.writeError(apiError{http.StatusBadRequest, compat.CodeValidationError, textBadWait})
+		s.reply(validationProblem(textBadWait))
 		return
 	}
-	v, err := s.config.QRService.WaitQR(s.ctx(), s.caller, s.id, preferred)
+	v, err := s.service.WaitQR(s.ctx(), s.caller, s.id, preferred)
 	s.ref = v.Session.Ref
-	if s.clientGone() {
+	if s.hasLeft() {
 		return
 	}
 	if s.isAnonymous() && session.KindOf(err) == session.KindKeyRefused {
 		s.qrOnce()
 		return
 	}
-	header := s.w.Header()
-	if preferred.Set && s.w.request.Header.Get("Prefer") != "" {
+	header := s.Header()
+	if preferred.Set && s.request.Header.Get("Prefer") != "" {
 		header.Set("Preference-Applied", fmt.Sprintf("wait=%d", int(min(preferred.For, session.MaxWait)/time.Second)))
 	}
 	if v.Authorized {
-		waited := strconv.FormatInt(time.Since(s.w.startedAt).Milliseconds(), 10)
+		waited := strconv.FormatInt(time.Since(s.startedAt).Milliseconds(), 10)
 		header["Server-Timing"] = []string{"wait;dur=" + waited + `, polls;desc="` + strconv.Itoa(v.Session.Polls) + `"`}
 	}
-	s.reply(answerQR(s.localize(v), err, time.Now()))
+	s.reply(answerQR(v, err, time.Now()))
 }
 
 // parseWait parses how long a client wants to wait: ?wait=N, else Prefer: wait=N (RFC 7240), in seconds. Above 60 it
 // counts as 60. What is no number is refused in the query and ignored in the header.
 func parseWait(r *http.Request) (session.WaitPreference, bool) {
+	parse := func(text string) (session.WaitPreference, bool) {
+		n, err := strconv.ParseUint(text, 10, 16)
+		return session.WaitPreference{Set: true, For: time.Duration(n) * time.Second}, err == nil || errors.Is(err, strconv.ErrRange)
+	}
 	if r.URL.RawQuery != "" {
 		if query := r.URL.Query(); query.Has("wait") {
-			n, err := strconv.ParseUint(query.Get("wait"), 10, 16)
-			ok := err == nil || errors.Is(err, strconv.ErrRange)
-			return session.WaitPreference{Set: true, For: time.Duration(n) * time.Second}, ok
+			return parse(query.Get("wait"))
 		}
 	}
 	for _, line := range r.Header["Prefer"] {
 		for _, preference := range strings.FieldsFunc(line, func(c rune) bool { return c == ',' || c == ';' }) {
 			name, value, _ := strings.Cut(strings.TrimSpace(preference), "=")
-			n, err := strconv.ParseUint(strings.Trim(value, `" `), 10, 16)
-			if strings.EqualFold(strings.TrimSpace(name), "wait") && err == nil {
-				return session.WaitPreference{Set: true, For: time.Duration(n) * time.Second}, true
+			wait, ok := parse(strings.Trim(value, `" `))
+			if ok && strings.EqualFold(strings.TrimSpace(name), "wait") {
+				return wait, true
 			}
 		}
 	}
@@ -156,32 +158,32 @@ func secondsUntil(at, now time.Time) int { return max(int(at.Sub(now)/time.Secon
 
 // qrStatus handles GET …/qr/status: at once, after a change with ?wait=N, or as a stream of changes.
 func (s *sessionRequest) qrStatus() {
-	preferred, ok := parseWait(&s.w.request)
+	preferred, ok := parseWait(&s.request)
 	if !ok {
-		s.w.writeError(apiError{http.StatusBadRequest, compat.CodeValidationError, textBadWait})
+		s.reply(validationProblem(textBadWait))
 		return
 	}
-	v, err := s.config.QRService.Get(s.ctx(), s.caller, s.id)
+	v, err := s.service.Get(s.ctx(), s.caller, s.id)
 	s.ref = v.Session.Ref
-	if s.clientGone() {
+	if s.hasLeft() {
 		return
 	}
 	if err == nil && !v.Authorized {
-		s.reply(s.notAuthorized(v))
+		s.reply(notAuthorized(v))
 		return
 	}
-	if r, isError := engineErrorResponse(err, time.Now()); isError {
-		s.reply(r)
+	if err != nil {
+		s.reply(engineProblem(err))
 		return
 	}
-	if strings.Contains(s.w.request.Header.Get("Accept"), "text/event-stream") {
+	if strings.Contains(s.request.Header.Get("Accept"), "text/event-stream") {
 		s.stream(v)
 		return
 	}
 	if preferred.Set && preferred.For > 0 {
 		v = s.waitForChange(v, preferred.For)
 	}
-	if s.clientGone() {
+	if s.hasLeft() {
 		return
 	}
 	s.writeJSON(http.StatusOK, compat.Envelope{Success: true, Data: qrStatusOf(s.localize(v), s.id, time.Now())}, nil)
@@ -190,7 +192,7 @@ func (s *sessionRequest) qrStatus() {
 // waitForChange waits until the snapshot differs from v, no longer than max. Above the limits of waiting requests it
 // returns v.
 func (s *sessionRequest) waitForChange(v *session.Snapshot, max time.Duration) *session.Snapshot {
-	f, err := s.config.QRService.Follow(s.ctx(), s.caller, s.id)
+	f, err := s.service.Follow(s.ctx(), s.caller, s.id)
 	if err != nil {
 		return v
 	}
@@ -204,21 +206,26 @@ func (s *sessionRequest) waitForChange(v *session.Snapshot, max time.Duration) *
 
 // notAuthorized is the response when the engine has not accepted the credential for this session within the last minute
 // and could not be asked. It tells nothing of the session, and only what is wrong with the engine.
-func (s *sessionRequest) notAuthorized(v *session.Snapshot) response {
-	f, now := v.Session.Failure, time.Now()
+func notAuthorized(v *session.Snapshot) response {
+	f := v.Session.Failure
 	if f.Kind == "" {
 		f.Op, f.Kind = session.OpQR, session.KindTimeout
 	}
-	e := &session.EngineError{
+	r := engineProblem(&session.EngineError{
 		Op: f.Op, Kind: f.Kind, Status: f.Status, Code: f.Code, Text: f.Text, RetryAfter: f.RetryAfter,
-	}
-	r := unavailableResponse(e, now)
-	if cause := f.EngineDiagnosis(now); !cause.Healthy() {
-		localized := s.localize(&session.Snapshot{Diagnosis: cause}).Diagnosis
-		problem, _ := r.body.(compat.Problem)
-		r.body = explainedProblem{problem, &localized}
-	}
+	})
+	r.cause = f.EngineDiagnosis(time.Now())
 	return r
+}
+
+// localize returns the snapshot with its diagnosis in the client's language.
+func (s *sessionRequest) localize(v *session.Snapshot) *session.Snapshot {
+	if v.Diagnosis.Healthy() {
+		return v
+	}
+	localized := *v
+	localized.Diagnosis = v.Diagnosis.Localize(s.language())
+	return &localized
 }
 
 // Limits of a stream of changes.
@@ -232,23 +239,23 @@ const (
 // stream sends every change as a server-sent event, and ends after the session is connected or gone. It counts as a
 // waiting request; above the limits it is refused.
 func (s *sessionRequest) stream(v *session.Snapshot) {
-	f, err := s.config.QRService.Follow(s.ctx(), s.caller, s.id)
+	f, err := s.service.Follow(s.ctx(), s.caller, s.id)
 	if errors.Is(err, session.ErrTooManyWaiters) {
-		r := problem(http.StatusTooManyRequests, compat.CodeRateLimitExceeded, textTooManyWaiters, time.Now())
+		r := problem(http.StatusTooManyRequests, compat.CodeRateLimitExceeded, textTooManyWaiters)
 		r.retryAfter = 5 * time.Second
 		s.reply(r)
 		return
 	}
-	if r, isError := engineErrorResponse(err, time.Now()); isError {
-		s.reply(r)
+	if err != nil {
+		s.reply(engineProblem(err))
 		return
 	}
 	defer f.Close()
-	h := s.w.Header()
+	h := s.Header()
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("X-Accel-Buffering", "no")
-	h.Set("Content-Language", languageOf(&s.w.request))
-	s.w.WriteHeader(http.StatusOK)
+	s.language()
+	s.WriteHeader(http.StatusOK)
 	if !s.send(fmt.Sprintf("retry: %d\n", streamRetryDelay.Milliseconds()) + s.event(v)) {
 		return
 	}
@@ -281,7 +288,7 @@ func (s *sessionRequest) event(v *session.Snapshot) string {
 
 // send writes a part of a stream; false if the client has left.
 func (s *sessionRequest) send(text string) bool {
-	_ = s.w.conn.SetWriteDeadline(time.Now().Add(streamWriteTimeout))
-	_, err := s.w.Write([]byte(text))
-	return err == nil && s.w.FlushError() == nil
+	_ = s.conn.SetWriteDeadline(time.Now().Add(streamWriteTimeout))
+	_, err := s.Write([]byte(text))
+	return err == nil && s.FlushError() == nil
 }

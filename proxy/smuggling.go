@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync/atomic"
 )
 
@@ -75,13 +74,11 @@ type headScanner struct {
 	ambiguous bool
 	chunked   bool // a Transfer-Encoding was seen
 
-	line      [48]byte // the first bytes of the current line; no header that matters is longer
-	size      int      // bytes in line
-	last      byte     // the byte before the current one
-	inHeader  bool     // after the request line
-	hasLength bool     // the header has a Content-Length
-	length    int64    // its value
-	skip      int64    // bytes left of a body
+	line      []byte // the beginning of the current line, if its end was not read yet; net/http bounds a header's size
+	inHeader  bool   // after the request line
+	hasLength bool   // the header has a Content-Length
+	length    int64  // its value
+	skip      int64  // bytes left of a body
 	done      bool
 }
 
@@ -94,36 +91,32 @@ func (s *headScanner) scan(p []byte) {
 			p = p[n:]
 			continue
 		}
-		end := bytes.IndexByte(p, '\n')
-		if end < 0 {
-			s.addToLine(p)
-			return
+		line, rest, ended := bytes.Cut(p, []byte("\n"))
+		p = rest
+		if len(s.line) > 0 || !ended {
+			s.line = append(s.line, line...)
+			line = s.line
 		}
-		s.addToLine(p[:end])
-		s.endLine()
-		p = p[end+1:]
+		if ended {
+			s.endLine(line)
+			s.line = s.line[:0]
+		}
 	}
 }
 
-func (s *headScanner) addToLine(p []byte) {
-	s.size += copy(s.line[s.size:], p)
-	if len(p) > 0 {
-		s.last = p[len(p)-1]
-	}
-}
-
-// endLine judges the line that a line feed has ended.
-func (s *headScanner) endLine() {
-	line := bytes.TrimSuffix(s.line[:s.size], []byte("\r"))
-	bare := s.last != '\r'
-	s.size, s.last = 0, 0
+// endLine judges a line without its line feed.
+func (s *headScanner) endLine(line []byte) {
+	line, hasCR := bytes.CutSuffix(line, []byte("\r"))
 	switch {
 	case len(line) == 0 && !s.inHeader:
 		return // empty lines before a request are allowed
-	case bare:
+	case !hasCR:
 		s.ambiguous = true
 	case len(line) == 0:
-		s.endHeader()
+		s.ambiguous = s.ambiguous || s.hasLength && s.chunked
+		s.done = s.chunked || s.ambiguous
+		s.skip, s.length = s.length, 0
+		s.inHeader, s.hasLength = false, false
 		return
 	case s.inHeader:
 		s.field(line)
@@ -131,26 +124,17 @@ func (s *headScanner) endLine() {
 	s.inHeader = true
 }
 
-// field notes what frames the message.
+// field records what frames the message.
 func (s *headScanner) field(line []byte) {
-	if line[0] == ' ' || line[0] == '\t' {
-		s.ambiguous = true
-		return
-	}
 	name, value, _ := bytes.Cut(line, []byte(":"))
 	switch {
+	case line[0] == ' ' || line[0] == '\t':
+		s.ambiguous = true
 	case bytes.EqualFold(name, []byte("Content-Length")):
 		s.hasLength = true
 		// net/http refuses what is no number and closes the connection.
-		s.length, _ = strconv.ParseInt(strings.Trim(string(value), " \t"), 10, 64)
+		s.length, _ = strconv.ParseInt(string(bytes.Trim(value, " \t")), 10, 64)
 	case bytes.EqualFold(name, []byte("Transfer-Encoding")):
 		s.chunked = true
 	}
-}
-
-func (s *headScanner) endHeader() {
-	s.ambiguous = s.ambiguous || s.hasLength && s.chunked
-	s.done = s.chunked || s.ambiguous
-	s.skip, s.length = s.length, 0
-	s.inHeader, s.hasLength = false, false
 }

@@ -1,10 +1,12 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httputil"
 	"net/netip"
@@ -25,27 +27,25 @@ const (
 	maxResponseSize = 4 << 20                 // bytes of the engine's response
 )
 
-// errResponseRead keeps httputil from copying a response that has been read already.
-var errResponseRead = errors.New("the response was read")
-
-// forwardRequest sends the client's request to the engine under another path and query and reads the response. The
-// error is a *session.EngineError; op names the call in it.
-func (s *sessionRequest) forwardRequest(op, path, query string, timeout time.Duration) (compat.Response, error) {
-	return s.forward(op, s.engineURL(path, query), s.c.Request, timeout)
+// call sends the client's request to the session, or to all sessions, under the engine's id for it, and reads the
+// response. The error is a *session.EngineError; op names the call in it.
+func (s *sessionRequest) call(op, verb string, timeout time.Duration) (compat.Response, error) {
+	return s.forward(op, &s.request, s.sessionPath(verb), s.request.URL.RawQuery, timeout)
 }
 
 // fetch sends a GET that the client did not ask for, with the client's credential.
 func (s *sessionRequest) fetch(op, path, query string) (compat.Response, error) {
-	in := s.c.Request.Clone(s.ctx())
+	in := s.request.Clone(s.ctx())
 	in.Method, in.Body, in.ContentLength = http.MethodGet, http.NoBody, 0
 	in.Header.Del("Content-Length")
-	return s.forward(op, s.engineURL(path, query), in, fetchTimeout)
+	return s.forward(op, in, path, query, fetchTimeout)
 }
 
 func (s *sessionRequest) forward(
-	op string, u *url.URL, in *http.Request, timeout time.Duration,
+	op string, in *http.Request, path, query string, timeout time.Duration,
 ) (compat.Response, error) {
-	if u == nil {
+	h := s.handler
+	if h.config.Engine == nil {
 		return compat.Response{}, &session.EngineError{Op: op, Kind: session.KindUnreachable}
 	}
 	ctx, cancel := context.WithTimeout(in.Context(), timeout)
@@ -53,34 +53,38 @@ func (s *sessionRequest) forward(
 	var response compat.Response
 	var failure error
 	reverse := httputil.ReverseProxy{
-		Transport: s.config.Transport,
-		ErrorLog:  s.discardLog,
+		Transport: h.config.Transport,
+		ErrorLog:  h.discardLog,
 		Rewrite: func(p *httputil.ProxyRequest) {
-			s.w.rewrite(p)
-			p.Out.URL = u
+			s.rewrite(p)
+			p.Out.URL = h.engineURL(path, query)
 			for _, name := range conditionalHeaders {
 				p.Out.Header.Del(name)
 			}
 		},
-		ModifyResponse: func(res *http.Response) (err error) {
-			s.cors.record(res.Request.Header.Get("Origin"), res.Header)
-			if response, err = readResponse(res); err != nil {
-				return err
+		ModifyResponse: func(res *http.Response) error {
+			h.cors.record(res.Request.Header.Get("Origin"), res.Header)
+			if response, failure = readResponse(res); failure != nil {
+				return failure
 			}
-			return errResponseRead
+			return errors.ErrUnsupported // httputil must not copy a response that has been read
 		},
-		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) { failure = err },
+		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) {
+			if response.Status == 0 {
+				failure = err
+			}
+		},
 	}
 	reverse.ServeHTTP(discard{}, in.WithContext(ctx))
 	response.At = time.Now()
-	if failure != nil && !errors.Is(failure, errResponseRead) {
+	if failure != nil {
 		e := compat.TransportError(ctx, op, failure)
 		e.Status = response.Status
 		return response, e
 	}
 	limits := compat.RateLimits(response.Header, response.At)
 	limited := response.Status == http.StatusTooManyRequests
-	s.config.QRService.OnRateLimits(s.caller, limits, limited, compat.RetryAfter(response.Header, response.At))
+	s.service.OnRateLimits(s.caller, limits, limited, compat.RetryAfter(response.Header, response.At))
 	if e := response.EngineError(op); e != nil {
 		return response, e
 	}
@@ -106,12 +110,9 @@ func (discard) Header() http.Header         { return http.Header{} }
 func (discard) Write(b []byte) (int, error) { return len(b), nil }
 func (discard) WriteHeader(int)             {}
 
-// engineURL is where the engine serves path; nil without a separate engine.
+// engineURL is where the engine serves path.
 func (h *Handler) engineURL(path, query string) *url.URL {
 	e := h.config.Engine
-	if e == nil {
-		return nil
-	}
 	return &url.URL{Scheme: e.Scheme, Host: e.Host, Path: strings.TrimSuffix(e.Path, "/") + path, RawQuery: query}
 }
 
@@ -132,54 +133,40 @@ var clientIPHeaders = []string{
 func (w *responseWriter) rewrite(p *httputil.ProxyRequest) {
 	h := w.handler
 	p.Out.URL = h.engineURL(p.In.URL.Path, p.In.URL.RawQuery)
+	p.Out.URL.Opaque = strings.TrimSuffix(h.config.Engine.EscapedPath(), "/") + p.In.URL.RawPath // byte for byte
 	p.Out.URL.ForceQuery = p.In.URL.ForceQuery
 	p.Out.Host = ""
 	p.Out.Trailer = p.In.Trailer // the map is filled while the body is sent
-	cleanHeaders(p.Out.Header)
 	h.setForwardedHeaders(p)
 	p.Out.Header[headerRequestID] = []string{w.requestID}
 	hideIdempotencyKey(p.Out.Header)
-	keepEmptyBody(p)
+	// Python's requests sends "Content-Length: 0" with a DELETE, and some engines parse a body only if it is there.
+	if p.In.ContentLength == 0 && p.In.Header.Get("Content-Length") != "" {
+		p.Out.Body, p.Out.TransferEncoding = http.NoBody, []string{"identity"}
+	}
 	h.config.Loop.mark(p.Out.Header)
 	if h.config.Tracer != nil {
 		h.config.Tracer.Inject(p.In.Context(), p.Out.Header)
 	}
 }
 
-// cleanHeaders removes what must not reach the engine: misleading headers, X-Tenant*, and every name with an
-// underscore, which some engines read as a hyphen (nginx drops those too).
-func cleanHeaders(h http.Header) {
-	for _, name := range strippedHeaders {
-		delete(h, name)
-	}
-	for name := range h {
-		if strings.Contains(name, "_") || strings.HasPrefix(name, "X-Tenant") {
-			delete(h, name)
-		}
-	}
-}
-
-// setForwardedHeaders tells the engine the client's address. What a client claims itself is dropped, unless it is a
-// trusted proxy.
+// setForwardedHeaders tells the engine the client's address, and removes the headers that must not reach it: those that
+// mislead it, X-Tenant*, every name with an underscore, which some engines read as a hyphen (nginx drops those too), and
+// what a client that is no trusted proxy claims of its address.
 func (h *Handler) setForwardedHeaders(p *httputil.ProxyRequest) {
-	if !h.isTrusted(p.In.RemoteAddr) {
-		for name := range p.Out.Header {
-			if strings.HasPrefix(name, "X-Forwarded-") {
-				delete(p.Out.Header, name)
-			}
-		}
-		for _, name := range clientIPHeaders {
-			delete(p.Out.Header, name)
-		}
-		p.SetXForwarded()
-		return
-	}
-	if prior := p.In.Header["X-Forwarded-For"]; len(prior) > 0 {
+	trusted := h.isTrusted(p.In.RemoteAddr)
+	maps.DeleteFunc(p.Out.Header, func(name string, _ []string) bool {
+		isForwarded := strings.HasPrefix(name, "X-Forwarded-") || slices.Contains(clientIPHeaders, name)
+		return strings.Contains(name, "_") || strings.HasPrefix(name, "X-Tenant") ||
+			slices.Contains(strippedHeaders, name) || isForwarded && !trusted
+	})
+	prior := p.In.Header["X-Forwarded-For"]
+	if trusted && len(prior) > 0 {
 		p.Out.Header["X-Forwarded-For"] = prior
 	}
 	p.SetXForwarded()
 	for _, name := range []string{"X-Forwarded-Host", "X-Forwarded-Proto"} {
-		if value := p.In.Header.Get(name); value != "" {
+		if value := p.In.Header.Get(name); trusted && value != "" {
 			p.Out.Header.Set(name, value)
 		}
 	}
@@ -187,21 +174,10 @@ func (h *Handler) setForwardedHeaders(p *httputil.ProxyRequest) {
 
 // isTrusted reports whether the peer is in a trusted network.
 func (h *Handler) isTrusted(remoteAddr string) bool {
-	if len(h.config.TrustedProxies) == 0 {
-		return false
-	}
 	peer, err := netip.ParseAddrPort(remoteAddr)
 	return err == nil && slices.ContainsFunc(h.config.TrustedProxies, func(network netip.Prefix) bool {
 		return network.Contains(peer.Addr().Unmap())
 	})
-}
-
-// keepEmptyBody sends "Content-Length: 0" where the client does and net/http would not: with a DELETE, as Python's
-// requests does. Some engines parse a body only if the header is there.
-func keepEmptyBody(p *httputil.ProxyRequest) {
-	if p.In.ContentLength == 0 && p.In.Header.Get("Content-Length") != "" {
-		p.Out.Body, p.Out.TransferEncoding = http.NoBody, []string{"identity"}
-	}
 }
 
 // hideIdempotencyKey spells Idempotency-Key so that the transport does not recognize it, and the engine does: net/http
@@ -220,52 +196,29 @@ func hideIdempotencyKey(h http.Header) {
 // store), and is removed elsewhere; a scheme other than http and https is always removed. qrgate follows no redirect.
 func (h *Handler) rewriteLocation(res *http.Response) {
 	location := res.Header.Get("Location")
-	if location == "" {
-		return
-	}
 	u, err := url.Parse(location)
 	switch {
-	case err != nil:
-		res.Header.Del("Location")
-	case u.Host == "" && u.Scheme == "":
-		res.Header.Set("Location", h.withoutBase(u))
-	case isSameHost(u, h.config.Engine):
-		u.Scheme, u.Host, u.User = "", "", nil
-		if u.Path == "" {
-			u.Path = "/"
+	case location == "":
+	case err == nil && (u.Host == "" && u.Scheme == "" || isSameHost(u, h.config.Engine)):
+		if u.Host != "" {
+			u.Scheme, u.Host, u.User, u.Path = "", "", nil, cmp.Or(u.Path, "/")
 		}
-		res.Header.Set("Location", h.withoutBase(u))
-	case res.StatusCode/100 != 3, u.Scheme != "" && u.Scheme != "http" && u.Scheme != "https", u.Host == "":
+		base := strings.TrimSuffix(h.config.Engine.Path, "/")
+		if rest, ok := strings.CutPrefix(u.Path, base); ok && base != "" && strings.HasPrefix(rest, "/") {
+			u.Path, u.RawPath = rest, ""
+		}
+		res.Header.Set("Location", u.String())
+	case err != nil, res.StatusCode/100 != 3, u.Host == "", !slices.Contains([]string{"", "http", "https"}, u.Scheme):
 		res.Header.Del("Location")
 	}
 }
 
-// withoutBase is u without the path that precedes every path of the engine.
-func (h *Handler) withoutBase(u *url.URL) string {
-	base := strings.TrimSuffix(h.config.Engine.Path, "/")
-	if rest, ok := strings.CutPrefix(u.Path, base); ok && base != "" && strings.HasPrefix(rest, "/") {
-		u.Path, u.RawPath = rest, ""
-	}
-	return u.String()
-}
-
-// isSameHost compares host and port; a missing port is the scheme's default.
+// isSameHost compares host and port; a missing port is the scheme's default, and a missing scheme the engine's.
 func isSameHost(u, engine *url.URL) bool {
-	return strings.EqualFold(u.Hostname(), engine.Hostname()) && port(u, engine.Scheme) == port(engine, engine.Scheme)
-}
-
-// port is the port of u, which has the given scheme if it begins with "//".
-func port(u *url.URL, scheme string) string {
-	if p := u.Port(); p != "" {
-		return p
+	port := func(x *url.URL) string {
+		return cmp.Or(x.Port(), map[string]string{"https": "443"}[cmp.Or(x.Scheme, engine.Scheme)], "80")
 	}
-	if u.Scheme != "" {
-		scheme = u.Scheme
-	}
-	if scheme == "https" {
-		return "443"
-	}
-	return "80"
+	return strings.EqualFold(u.Hostname(), engine.Hostname()) && port(u) == port(engine)
 }
 
 // headerLoop is where proxies name themselves to each other (RFC 8586). Some servers send uncompressed responses to a
@@ -285,7 +238,7 @@ func (l *Loop) mark(h http.Header) { h.Add(headerLoop, l.name) }
 
 // Seen reports whether this Loop has marked a request.
 func (l *Loop) Seen(h http.Header) bool {
-	return slices.ContainsFunc(h[headerLoop], func(line string) bool { return strings.Contains(line, l.name) })
+	return strings.Contains(strings.Join(h[headerLoop], ","), l.name)
 }
 
 // Transport marks the calls that qrgate makes on its own account.
