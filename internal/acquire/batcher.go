@@ -22,7 +22,7 @@ type batcher struct {
 
 const (
 	batchWindow        = 700 * time.Millisecond // polls that are due this close are made by one list call
-	listGrace          = 5 * time.Second        // for so long after a connect, a list without a code is believed
+	listGrace          = 5 * time.Second        // for so long after a connect, a list without a code is not verified
 	listVerifyInterval = 3 * time.Second        // between two polls that verify the list
 	listCooldown       = 15 * time.Second       // a list that failed is not used for so long: it may have been the engine
 	hidingListCooldown = 10 * time.Minute       // the same for one that hides codes or lags: it will again
@@ -71,7 +71,8 @@ func (b *batcher) next(requests []*request, now time.Time) plan {
 	if usesList && now.Before(b.verifiesUntil) {
 		return plan{wakeAt: b.verifiesUntil}
 	}
-	if usesList && !b.mustVerify(oldest, now) {
+	mustVerify := usesList && now.Sub(oldest.since) > listGrace && now.Sub(b.lastSingleAt) > listVerifyInterval
+	if usesList && !mustVerify {
 		p.list = !b.inFlight // after its end, run continues
 		return p
 	}
@@ -82,11 +83,6 @@ func (b *batcher) next(requests []*request, now time.Time) plan {
 		p.single = &asQR
 	}
 	return p
-}
-
-// mustVerify reports whether the list has shown nothing for so long that one session is polled alone.
-func (b *batcher) mustVerify(oldest *request, now time.Time) bool {
-	return now.Sub(oldest.since) > listGrace && now.Sub(b.lastSingleAt) > listVerifyInterval
 }
 
 // startSingle records a single poll at now; others reports that the list could show more sessions that wait.

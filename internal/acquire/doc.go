@@ -6,13 +6,13 @@
 //	            ┌──── nextAction(session, demand, now) ◀───────┐
 //	            │  poll · recover · give up, and when          │
 //	            ▼                                              │
-//	      tenant: limiter and batcher ──▶ one engine call ──▶ Session.AfterPoll(answer)
+//	      tenant: limiter and batcher ──▶ one engine call ──▶ Session.AfterPoll(report)
 //	                                                           │
 //	                                         publish, emit events, store
 //
 // A Manager finds the tenant of a credential and the tracker of a session. Readers load the tracker's immutable
-// snapshot; a request that waits sleeps until the snapshot changes. What the sessions of one credential share stands in
-// the tenant: the engine's rate limit (rateLimiter), the list call that polls several sessions at once (batcher), and
-// the queue. Decisions are pure functions of values: nextAction, rateLimiter, batcher, Session.AfterPoll,
-// session.Diagnose. Nothing is locked over a call to the engine or to the store.
+// snapshot; a request that waits sleeps until the snapshot changes. A tenant has what the sessions of one
+// credential share: the engine's rate limit (rateLimiter), the list call that polls several sessions at once (batcher),
+// and the queue. Decisions are pure functions of values: nextAction, rateLimiter, batcher, Session.AfterPoll,
+// session.Diagnose. No lock is held during a call to the engine or to the store.
 package acquire

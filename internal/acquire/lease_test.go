@@ -12,7 +12,9 @@ import (
 )
 
 // sharedStore is the option of a manager whose store other replicas use too.
-func sharedStore(s *memory.Store) func(*acquire.Config) { return func(c *acquire.Config) { c.Store = s } }
+func sharedStore(s *memory.Store) func(*acquire.Config) {
+	return func(c *acquire.Config) { c.Store = s }
+}
 
 // startReplica starts one more manager in front of the rig's engine, on store s. stop ends it.
 func (r *rig) startReplica(s *memory.Store) (m *acquire.Manager, stop func()) {

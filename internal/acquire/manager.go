@@ -19,7 +19,7 @@ type WaitTimes struct {
 	Default time.Duration // afterwards; 4.5 s
 }
 
-// WaiterLimits bound how many requests may wait at once. Over a limit the answer is "not yet", at once.
+// WaiterLimits bound how many requests may wait at once. Above a limit the response is "not yet", at once.
 type WaiterLimits struct {
 	Session, Tenant, Replica int // 200, 1000, 5000
 	Unauthenticated          int // requests whose credential the engine has not accepted yet; 50

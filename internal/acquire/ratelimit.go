@@ -24,7 +24,7 @@ type window struct {
 	length           time.Duration // the longest time to a reset that was seen; the length of the next window
 }
 
-// priority says how much a call is worth, and with it how many calls of each window stay for others.
+// priority is how important a call is. It decides how many calls of each window stay for others.
 type priority int
 
 // The priorities, the lowest first.
@@ -140,22 +140,22 @@ func (r rateLimiter) pause(retryAfter time.Duration, now time.Time) rateLimiter 
 // The zero time means now.
 func (r rateLimiter) nextAllowed(last, now time.Time, p priority, horizon time.Duration) time.Time {
 	expected := len(r.recentClientCalls(now))
-	return r.latestOf(now, func(w window) time.Time { return w.nextAllowed(last, now, expected, p, horizon) })
-}
-
-func (w window) nextAllowed(last, now time.Time, expected int, p priority, horizon time.Duration) time.Time {
-	available := w.remaining - expected - p.reserve(w.limit)
-	if p == listPriority {
-		available = max(available, min(w.remaining-p.reserve(w.limit), listReserve)) // client calls leave these
-	}
-	if available <= 0 {
-		return w.resetAt
-	}
-	period := w.resetAt.Sub(now)
-	if p == highPriority || p == listPriority && horizon > 0 || p == recoveryPriority {
-		period = min(period, horizon)
-	}
-	return last.Add(period / time.Duration(available))
+	return r.latestOf(now, func(w window) time.Time {
+		available := w.remaining - p.reserve(w.limit)
+		if p == listPriority {
+			available = max(available-expected, min(available, listReserve)) // client calls leave these
+		} else {
+			available -= expected
+		}
+		if available <= 0 {
+			return w.resetAt
+		}
+		period := w.resetAt.Sub(now)
+		if p == highPriority || p == listPriority && horizon > 0 || p == recoveryPriority {
+			period = min(period, horizon)
+		}
+		return last.Add(period / time.Duration(available))
+	})
 }
 
 // admits returns when n more client calls fit into the present windows and leave keep calls; the zero time means now.

@@ -33,13 +33,13 @@ const (
 )
 
 // retryConnect decides while no connect of this acquisition was accepted: retry it 0.5, 1, 2, 4, 8, 8 … seconds
-// after it failed, or when the engine wishes. One poll comes between two tries, because an engine that answers an
-// error may have begun all the same.
+// after it failed, or after the engine's Retry-After. One poll comes between two tries, because an engine that responds
+// with an error may have started all the same.
 func retryConnect(s session.Session, d demand) action {
 	r := s.Recovery
 	delay := firstRetryDelay << min(r.FailedConnects-1, maxRetryDoublings)
 	if d.requestedAt.After(r.LastTriedAt) {
-		delay = min(delay, demandRetryInterval) // a client asked since, and will not wait for long
+		delay = min(delay, demandRetryInterval) // a client requested the QR since, and waits only for seconds
 	}
 	delay = max(delay, s.History.ConnectFailure.RetryAfter)
 	if s.LastPolledAt.Before(r.LastTriedAt) && delay < session.ConnectGrace {
@@ -74,8 +74,8 @@ func nextRecovery(s session.Session, allowForce bool, now time.Time) (action, bo
 	return action{}, false
 }
 
-// expiredReconnectAt is when a session whose codes expired is connected again: at once if the engine says that it is
-// disconnected, else when the codes have been gone for expiredGrace.
+// expiredReconnectAt is when a session whose codes expired is connected again: at once if the engine reports it
+// as disconnected, else when the codes have been gone for expiredGrace.
 func expiredReconnectAt(s session.Session) time.Time {
 	at := s.Since.Add(expiredGrace)
 	if reportedAt := s.History.DisconnectedAt; !reportedAt.Before(s.Since) && !reportedAt.IsZero() {

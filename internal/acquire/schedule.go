@@ -7,9 +7,8 @@ import (
 	"qrgate/internal/session"
 )
 
-// pollSchedule says when to poll after a connect: eight polls reach over five seconds and no gap is longer than
-// 0.69 s, so that a QR is handed out within 0.7 s of being there. After that, polls become rare: an engine that was
-// silent for six seconds is slow or broken, and its rate limit is needed for the recovery.
+// pollSchedule is when to poll after a connect: eight polls within five seconds, and no gap is longer than 0.69 s. After
+// that, polls become rare: an engine without a QR for six seconds is slow or broken, and recovery needs its rate limit.
 var pollSchedule = []time.Duration{
 	250 * time.Millisecond, 870 * time.Millisecond, 1560 * time.Millisecond, 2250 * time.Millisecond,
 	2940 * time.Millisecond, 3630 * time.Millisecond, 4320 * time.Millisecond, 5010 * time.Millisecond,
@@ -17,8 +16,8 @@ var pollSchedule = []time.Duration{
 	21 * time.Second, 24 * time.Second, 27 * time.Second, 30 * time.Second,
 }
 
-// pollLimits bounds the polls of a session that stays silent, whatever asks for them: the ninth poll is made no
-// earlier than pollLimits[0] after the schedule started, and so on. Sixteen fit into the first 30 s.
+// pollLimits bounds the polls of a session without a QR, whatever causes them: the ninth poll is made no earlier than
+// pollLimits[0] after the schedule started, and so on. Sixteen fit into the first 30 s.
 var pollLimits = []time.Duration{
 	5400 * time.Millisecond, 8200 * time.Millisecond, 10 * time.Second, 11 * time.Second,
 	13 * time.Second, 14500 * time.Millisecond, 19 * time.Second, 30 * time.Second,
@@ -118,7 +117,7 @@ func acquireQR(s session.Session, d demand, allowForce bool, now time.Time) acti
 	return best
 }
 
-// acquireUntil is when the acquisition is given up. A connect that the rate limit held back is given its time.
+// acquireUntil is when the acquisition is given up. A connect that waits for the rate limit is given its time.
 func acquireUntil(s session.Session) time.Time {
 	from := s.AcquiringSince
 	if f := s.History.ConnectFailure; s.Recovery.FailedConnects > 0 && f.Kind == session.KindRateLimited {
@@ -243,7 +242,7 @@ func awaitScan(s session.Session, d demand, now time.Time) action {
 }
 
 // waitFor is how long a request for the QR may wait (contract 4.4): as the client prefers, at most a minute, else by
-// the age of the connect, because the clients that ask early are those that ask once.
+// the age of the connect, because clients that request the QR right after a connect often do so once.
 func waitFor(s *session.Session, preferred session.WaitPreference, w WaitTimes, now time.Time) time.Duration {
 	if preferred.Set {
 		return min(max(preferred.For, 0), session.MaxWait)

@@ -6,8 +6,8 @@ import (
 	"qrgate/internal/session"
 )
 
-// Stats is what is true at one moment of all tracked sessions: those that wait for a QR, show one, or were asked for in
-// the last half minute. A session that rests is not counted, paired ones above all.
+// Stats are numbers of the tracked sessions: those that wait for a QR, show one, or were requested in the last half
+// minute.
 type Stats struct {
 	Sessions  map[session.State]int
 	Synthetic map[session.State]int // those of Sessions that belong to probes

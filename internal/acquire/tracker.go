@@ -129,7 +129,11 @@ func (t *tracker) run() {
 		t.stopWatch()
 		t.releaseLease(context.WithoutCancel(ctx))
 	}()
-	t.open(ctx)
+	t.watch()
+	if !t.reload(ctx) {
+		t.publish(time.Now(), true)
+	}
+	close(t.loaded)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for t.successor == nil {
@@ -152,15 +156,6 @@ func (t *tracker) run() {
 			return
 		}
 	}
-}
-
-// open reads the session from the store and publishes the first snapshot.
-func (t *tracker) open(ctx context.Context) {
-	t.watch()
-	if !t.reload(ctx) {
-		t.publish(time.Now(), true)
-	}
-	close(t.loaded)
 }
 
 // watch follows the session's record.
@@ -192,7 +187,8 @@ func (t *tracker) decide(ctx context.Context, now time.Time) (wakeAt time.Time, 
 	case a.kind != none && a.at.After(now.Add(batchWindow)):
 		wakeAt = a.at.Add(-batchWindow)
 	case a.kind != none && t.lead(ctx, now):
-		t.tenant.setRequest(t, t.requestOf(a, d), now)
+		t.tenant.setRequest(t, &request{tracker: t, action: a, since: waitingSince(t.session), authCheck: d.needsAuthCheck,
+			asked: d.wantsState, session: &t.state.Load().snapshot.Session}, now)
 		return t.endIfIdle(now, wakeAt)
 	}
 	t.tenant.setRequest(t, nil, now)
@@ -203,12 +199,6 @@ func (t *tracker) decide(ctx context.Context, now time.Time) (wakeAt time.Time, 
 		wakeAt = earliest(wakeAt, t.otherLeaseUntil)
 	}
 	return t.endIfIdle(now, wakeAt)
-}
-
-// requestOf is the engine call that carries a out.
-func (t *tracker) requestOf(a action, d demand) *request {
-	return &request{tracker: t, action: a, since: waitingSince(t.session), session: &t.state.Load().snapshot.Session,
-		authCheck: d.needsAuthCheck, asked: d.wantsState}
 }
 
 // endIfIdle ends the tracker when no client has needed it for a while, else it returns when it must decide again.
