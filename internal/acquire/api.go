@@ -204,8 +204,8 @@ func needsPoll(s *session.Session) bool {
 	return s.State == session.AwaitingScan || s.State == session.Connecting && (!s.CreatedHere || s.EverPaired)
 }
 
-// Follow follows all changes of a session; while a client follows, qrgate polls. It counts as a waiting request until it
-// is closed, and returns session.ErrTooManyWaiters when a limit is reached.
+// Follow follows all changes of a session; while a client follows, qrgate polls. A follower counts as a waiting request
+// until it is closed. The error is session.ErrTooManyWaiters when a limit is reached.
 func (m *Manager) Follow(ctx context.Context, c session.Caller, id string) (session.Follower, error) {
 	for range 2 { // once more if the tracker ended in between
 		t, err := m.track(ctx, c, id)
@@ -255,8 +255,8 @@ func (m *Manager) OnConnectError(
 	})
 }
 
-// OnSessions records what the engine reported to a client: ids, and states of sessions that are tracked. created marks a
-// session that was just created through qrgate.
+// OnSessions records what the engine reported to a client: ids, and states of tracked sessions. created marks a session
+// that was just created through qrgate.
 func (m *Manager) OnSessions(ctx context.Context, c session.Caller, reports []session.SessionReport, created bool) {
 	now := time.Now()
 	for _, o := range reports {

@@ -112,7 +112,7 @@ func (m *Manager) evictRef(ctx context.Context, c session.Caller, r session.Ref)
 	}
 	m.mu.Unlock()
 	for _, id := range idsOf(r) {
-		_ = m.store.delete(ctx, aliasKey(c, id), kindAlias, time.Second, time.Now()) // at worst the engine denies it once more
+		_ = m.store.delete(ctx, aliasKey(c, id), kindAlias, time.Second, time.Now())
 	}
 }
 

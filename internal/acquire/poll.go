@@ -97,8 +97,8 @@ func (p pollResult) apply(s session.Session, now time.Time) session.Session {
 	return s.AfterPoll(p.report, p.err, now)
 }
 
-// finishSingle records the end of a single poll of t. If it showed a code while other sessions wait, the list is read at
-// once: it shows the code as well, or it hides theirs too.
+// finishSingle records the end of a single poll of t. If it showed a code while other sessions wait, the list is read
+// at once: it shows the code as well, or it hides theirs too.
 func (tn *tenant) finishSingle(t *tracker, p pollResult) {
 	now := time.Now()
 	tn.mu.Lock()

@@ -7,8 +7,8 @@ import (
 	"qrgate/internal/session"
 )
 
-// pollSchedule is when to poll after a connect: eight polls within five seconds, and no gap is longer than 0.69 s. After
-// that, polls become rare: an engine without a QR for six seconds is slow or broken, and recovery needs its rate limit.
+// pollSchedule is when to poll after a connect: eight polls within five seconds, with gaps of at most 0.69 s. Then polls
+// become rare: an engine without a QR for six seconds is slow or broken, and recovery needs its rate limit.
 var pollSchedule = []time.Duration{
 	250 * time.Millisecond, 870 * time.Millisecond, 1560 * time.Millisecond, 2250 * time.Millisecond,
 	2940 * time.Millisecond, 3630 * time.Millisecond, 4320 * time.Millisecond, 5010 * time.Millisecond,

@@ -90,8 +90,8 @@ func (st *sessionStore) load(ctx context.Context, k recordKey, now time.Time) (s
 	return s, version, nil
 }
 
-// shiftTimes moves every time in v by d, for a reader whose clock differs from the writer's. It uses reflection, so that
-// no field can be forgotten.
+// shiftTimes moves every time in v by d, for a reader whose clock differs from the writer's. By reflection, no field is
+// forgotten.
 func shiftTimes(v reflect.Value, d time.Duration) {
 	if t, ok := v.Addr().Interface().(*time.Time); ok {
 		if !t.IsZero() {
@@ -158,8 +158,8 @@ func (st *sessionStore) lookupAlias(ctx context.Context, k recordKey) (session.R
 	return r, err == nil && st.open(k, kindAlias, records[0], &r)
 }
 
-// put writes v into r.Value: the version and the TTL in sixteen plain bytes, then v, sealed under a key of the caller and
-// bound to tenant, session, kind, version and TTL.
+// put writes v with the version and the TTL of r: both in sixteen plain bytes, then v, sealed under a key of the caller
+// and bound to tenant, session, kind, version and TTL.
 func (st *sessionStore) put(ctx context.Context, k recordKey, kind string, v any, prev int64, r store.Record) error {
 	plain, err := json.Marshal(v)
 	if err != nil {
