@@ -149,7 +149,7 @@ func checkWhatsApp(client *http.Client) func(context.Context, func(doctor.Check)
 		return whatsapp.Check(ctx, whatsapp.Config{
 			Client:    client,
 			Handshake: func(ctx context.Context) (diagnosis.Code, string) { return embedded.Handshake(ctx, client) },
-			Progress: func(s whatsapp.Step) {
+			Progress: func(s compat.DialStep) {
 				seconds := s.Took.Round(time.Millisecond).Seconds()
 				progress(doctor.Check{Name: string(s.Name), OK: s.OK, Seconds: seconds, Detail: s.Detail})
 			},

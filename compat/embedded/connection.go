@@ -2,22 +2,21 @@ package embedded
 
 import (
 	"context"
-	"net"
 	"net/http"
-	"net/http/httptrace"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"go.mau.fi/whatsmeow"
 
+	"qrgate/compat"
 	"qrgate/internal/redact"
 )
 
 const (
-	netTimeout    = 7 * time.Second // for DNS and TCP, and for TLS; both together end before dialTimeout
-	drainTimeout  = 5 * time.Second // for all connections to close when the engine closes
-	logoutTimeout = 5 * time.Second // for WhatsApp to remove a device from the phone's list
+	responseTimeout = 14 * time.Second // from the dial to the response to the upgrade; ends before dialTimeout
+	drainTimeout    = 5 * time.Second  // for all connections to close when the engine closes
+	logoutTimeout   = 5 * time.Second  // for WhatsApp to remove a device from the phone's list
 
 	closeTimeout      = 2 * time.Second // for the library to notice that its socket is closed
 	closePollInterval = 5 * time.Millisecond
@@ -136,37 +135,41 @@ func (c *connection) dial() (closeSocket func(), failure event) {
 		return nil, failure
 	}
 	c.client.Store(cli)
-	closeSocket, err := connectClient(c.ctx, cli)
+	closeSocket, why, err := connectClient(c.ctx, cli, c.session.engine.http)
 	if err != nil {
 		c.session.log().Debug("dial failed", "error", redact.Foreign(err.Error()))
-		return nil, dialFailed(err)
+		return nil, dialFailed(why)
 	}
 	return closeSocket, nil
 }
 
-// connectClient connects a client and returns the function that closes its socket. The library keeps the context for
-// the life of the connection, so a timeout cannot be part of it; the context is canceled if ctx ends before the server
-// responds to the upgrade.
+// connectClient connects a client that dials with h, and returns the function that closes its socket, or the reason
+// and the error. The library keeps the context for the life of the connection, so a timeout cannot be part of it; the
+// context is canceled if ctx ends or responseTimeout passes before the server responds to the upgrade.
 //
 // After that, closing means closing the net.Conn below the library, which the library handles at any time. Its own
 // Disconnect can call a nil function if the server closes the connection at the same moment (noisesocket.go:83
 // against framesocket.go:90), and both Disconnect and a canceled context leave its reader blocked, with the socket
 // open, if a frame arrives at that moment (framesocket.go:163). Between the upgrade and the end of the handshake it
 // handles neither, so close waits for the end of the handshake, 20 s at most.
-func connectClient(ctx context.Context, cli *whatsmeow.Client) (closeSocket func(), err error) {
+func connectClient(
+	ctx context.Context, cli *whatsmeow.Client, h *http.Client,
+) (closeSocket func(), why reason, err error) {
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	var trace dialTrace
-	release := context.AfterFunc(ctx, func() { trace.cancelIfPending(cancel) })
+	life, trace := compat.TraceDial(life, h)
+	release := context.AfterFunc(ctx, func() { trace.IfPending(cancel) })
 	defer release()
-	if err := cli.ConnectContext(trace.attach(life)); err != nil {
+	timeout := time.AfterFunc(responseTimeout, func() { trace.IfPending(cancel) })
+	defer timeout.Stop()
+	if err := cli.ConnectContext(life); err != nil {
 		cancel()
-		return nil, err
+		return nil, dialReason(trace, err), err
 	}
 	return func() {
-		trace.closeConn()
+		trace.CloseConn()
 		waitClosed(cli)
 		cancel()
-	}, nil
+	}, reason{}, nil
 }
 
 // waitClosed waits until the library has noticed that its socket is closed, at most closeTimeout.
@@ -180,66 +183,4 @@ func waitClosed(cli *whatsmeow.Client) {
 		<-poll.C
 	}
 	cli.Disconnect()
-}
-
-// dialTrace records the progress of a dial and its net.Conn.
-type dialTrace struct {
-	mu        sync.Mutex
-	responded bool
-	conn      net.Conn
-}
-
-func (t *dialTrace) attach(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(info httptrace.GotConnInfo) {
-			t.mu.Lock()
-			defer t.mu.Unlock()
-			t.conn = info.Conn
-		},
-		GotFirstResponseByte: func() {
-			t.mu.Lock()
-			defer t.mu.Unlock()
-			t.responded = true
-		},
-	})
-}
-
-// cancelIfPending calls cancel if the server has not responded yet.
-func (t *dialTrace) cancelIfPending(cancel func()) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !t.responded {
-		cancel()
-	}
-}
-
-// closeConn closes the net.Conn below the library.
-func (t *dialTrace) closeConn() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.conn != nil {
-		_ = t.conn.Close()
-	}
-}
-
-// dialClient returns c or, if c is nil, a client for the real WhatsApp through the environment's proxy. Without a
-// ResponseHeaderTimeout the library blocks for ever on a server that never responds to the upgrade, so a clone of
-// the transport gets one.
-func dialClient(c *http.Client) *http.Client {
-	if c == nil {
-		return &http.Client{Transport: &http.Transport{
-			Proxy:                 http.ProxyFromEnvironment,
-			DialContext:           (&net.Dialer{Timeout: netTimeout, KeepAlive: 30 * time.Second}).DialContext,
-			TLSHandshakeTimeout:   netTimeout,
-			ResponseHeaderTimeout: dialTimeout,
-			DisableKeepAlives:     true, // a connection is of no use after a refused upgrade
-		}}
-	}
-	out := *c
-	if t, ok := c.Transport.(*http.Transport); ok && t.ResponseHeaderTimeout == 0 {
-		t = t.Clone()
-		t.ResponseHeaderTimeout = dialTimeout
-		out.Transport = t
-	}
-	return &out
 }

@@ -2,11 +2,7 @@ package embedded_test
 
 import (
 	"context"
-	"crypto/x509"
-	"net"
-	"net/http"
-	"net/http/httptest"
-	"net/url"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,7 +28,7 @@ func TestHandshake_NamesTheCause(t *testing.T) {
 		"restart":                    {whatsappsim.Fault{StreamError: "515"}, diagnosis.WhatsAppUnavailable, 0},
 		"no codes":                   {whatsappsim.Fault{NoPairDevice: true}, diagnosis.WhatsAppSilent, 20 * time.Second},
 		"hello hangs":                {whatsappsim.Fault{HangHello: true}, diagnosis.WhatsAppSilent, 20 * time.Second},
-		"upgrade hangs":              {whatsappsim.Fault{HangUpgrade: true}, diagnosis.WhatsAppSilent, 15 * time.Second},
+		"upgrade hangs":              {whatsappsim.Fault{HangUpgrade: true}, diagnosis.WhatsAppSilent, 14 * time.Second},
 		"web page in place of hello": {whatsappsim.Fault{GarbageHello: true}, diagnosis.TLSIntercepted, 0},
 		"503":                        {whatsappsim.Fault{HTTPStatus: 503}, diagnosis.WhatsAppUnavailable, 0},
 	} {
@@ -69,110 +65,34 @@ func TestHandshake_EndsWithContext(t *testing.T) {
 	})
 }
 
-// networkCase is a network on which WhatsApp cannot be reached, and the cause that the engine names.
-type networkCase struct {
-	client func(t *testing.T) *http.Client
-	reason string // lastDisconnect.code of a session
-}
-
-func networkCases() map[string]networkCase {
-	return map[string]networkCase{
-		"refused":      {refusedDial, "network_blocked"},
-		"unknown host": {unresolvable, "dns_failed"},
-		"untrusted certificate": {func(t *testing.T) *http.Client {
-			srv := &whatsappsim.Server{}
-			return srv.HTTPSClient(whatsappsimtest.Start(t, srv), x509.NewCertPool())
-		}, "tls_intercepted"},
-		"plain text in place of TLS": {func(t *testing.T) *http.Client {
-			web := httptest.NewServer(http.NotFoundHandler())
-			t.Cleanup(web.Close)
-			return (&whatsappsim.Server{}).HTTPSClient(web.Listener.Addr().String(), x509.NewCertPool())
-		}, "tls_intercepted"},
-		"proxy requires credentials": {viaRefusingProxy(http.StatusProxyAuthRequired), "proxy_refused"},
-		"proxy forbids":              {viaRefusingProxy(http.StatusForbidden), "proxy_refused"},
-		"proxy cannot connect":       {viaRefusingProxy(http.StatusBadGateway), "proxy_refused"},
-		"proxy unreachable":          {viaProxy("127.0.0.1:1"), "proxy_refused"},
-		"503":                        {withFault(whatsappsim.Fault{HTTPStatus: 503}), "whatsapp_unavailable"},
-		"forbidden":                  {withFault(whatsappsim.Fault{HTTPStatus: 403}), "network_blocked"},
-	}
-}
-
-// The status of a session and Reachable name the same cause.
-func TestReachable_NamesNetworkCauses(t *testing.T) {
+// The status of a session names the cause in the network.
+func TestSession_NamesNetworkCauses(t *testing.T) {
 	t.Parallel()
-	for name, n := range networkCases() {
+	for name, tt := range map[string]struct {
+		network whatsappsimtest.Network
+		reason  string // lastDisconnect.code
+		text    string // part of lastDisconnect.message
+	}{
+		"refused":                    {whatsappsimtest.Refused, "network_blocked", "no TCP connection (127.0.0.1:"},
+		"unknown host":               {whatsappsimtest.Unresolvable, "dns_failed", "no such host"},
+		"untrusted certificate":      {whatsappsimtest.UntrustedCertificate, "tls_intercepted", "issued by "},
+		"plain text in place of TLS": {whatsappsimtest.PlainHTTP, "tls_intercepted", "plain HTTP"},
+		"proxy requires credentials": {whatsappsimtest.ViaRefusingProxy(407), "proxy_refused", "the proxy 127.0.0.1:"},
+		"proxy forbids":              {whatsappsimtest.ViaRefusingProxy(403), "proxy_refused", "the proxy 127.0.0.1:"},
+		"proxy cannot connect":       {whatsappsimtest.ViaRefusingProxy(502), "proxy_refused", "the proxy 127.0.0.1:"},
+		"proxy unreachable":          {whatsappsimtest.ViaProxy("127.0.0.1:1"), "proxy_refused", "the proxy 127.0.0.1:1"},
+		"503":                        {whatsappsimtest.WithFault(whatsappsim.Fault{HTTPStatus: 503}), "whatsapp_unavailable", "Service Unavailable"},
+		"forbidden":                  {whatsappsimtest.WithFault(whatsappsim.Fault{HTTPStatus: 403}), "network_blocked", "Forbidden"},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := n.client(t)
-			code, text := embedded.Reachable(t.Context(), c)
-			if string(code) != n.reason || text == "" {
-				t.Errorf("Reachable returns %s, %s; want %s", code, text, n.reason)
-			}
-			r := start(t, embedded.Config{HTTPClient: c})
+			r := start(t, embedded.Config{HTTPClient: tt.network(t)})
 			r.connect("first")
 			d := r.until("first", waitTimeout, func(d map[string]any) bool { return reasonOf(d) != "" })
-			if got := reasonOf(d); got != n.reason {
-				t.Errorf("reason %q, want %q: %v", got, n.reason, d)
+			last, _ := d["lastDisconnect"].(map[string]any)
+			if text, _ := last["message"].(string); reasonOf(d) != tt.reason || !strings.Contains(text, tt.text) {
+				t.Errorf("%v, want %s and %q", last, tt.reason, tt.text)
 			}
 		})
-	}
-}
-
-func TestReachable_SucceedsWithAndWithoutTLS(t *testing.T) {
-	t.Parallel()
-	srv := &whatsappsim.Server{}
-	addr := whatsappsimtest.Start(t, srv)
-	if code, text := embedded.Reachable(t.Context(), srv.HTTPClient(addr)); code != diagnosis.None {
-		t.Error(text)
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(srv.CAPEM())
-	if code, text := embedded.Reachable(t.Context(), srv.HTTPSClient(addr, roots)); code != diagnosis.None {
-		t.Errorf("with TLS: %s", text)
-	}
-	srv.SetFault(whatsappsim.Fault{HangUpgrade: true})
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if code, _ := embedded.Reachable(ctx, srv.HTTPClient(addr)); code == diagnosis.None {
-		t.Error("a server that never responds is reachable")
-	}
-}
-
-// refusedDial dials a closed port.
-func refusedDial(t *testing.T) *http.Client {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return (&whatsappsim.Server{}).HTTPClient(ln.Addr().String())
-}
-
-// unresolvable resolves no host name.
-func unresolvable(*testing.T) *http.Client {
-	return &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "web.whatsapp.com", IsNotFound: true}}
-	}}}
-}
-
-func withFault(f whatsappsim.Fault) func(*testing.T) *http.Client {
-	return func(t *testing.T) *http.Client {
-		srv := &whatsappsim.Server{Fault: f}
-		return srv.HTTPClient(whatsappsimtest.Start(t, srv))
-	}
-}
-
-// viaRefusingProxy dials through an HTTP proxy that responds to every CONNECT with status.
-func viaRefusingProxy(status int) func(*testing.T) *http.Client {
-	return func(t *testing.T) *http.Client {
-		proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
-		t.Cleanup(proxy.Close)
-		return viaProxy(proxy.Listener.Addr().String())(t)
-	}
-}
-
-func viaProxy(addr string) func(*testing.T) *http.Client {
-	return func(*testing.T) *http.Client {
-		return &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: addr})}}
 	}
 }

@@ -28,6 +28,7 @@ import (
 	"sync"
 	"time"
 
+	"qrgate/compat"
 	"qrgate/internal/secret"
 )
 
@@ -93,7 +94,7 @@ func New(c Config) (*Engine, error) {
 	}
 	var err error
 	e := &Engine{
-		log: c.Logger, library: libraryLog{log: c.Logger}, http: dialClient(c.HTTPClient),
+		log: c.Logger, library: libraryLog{log: c.Logger}, http: compat.DialClient(c.HTTPClient),
 		limits: c.Limits.withDefaults(),
 		byID:   map[int64]*engineSession{}, byName: map[string]map[string]*engineSession{},
 	}

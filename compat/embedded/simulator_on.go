@@ -40,7 +40,7 @@ func SimulatorClient() (*http.Client, error) {
 	}
 	trustRoot.Do(func() { copy(whatsmeow.WACertPubKey[:], key) })
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{Timeout: netTimeout}).DialContext(ctx, "tcp", addr)
+		return (&net.Dialer{Timeout: responseTimeout}).DialContext(ctx, "tcp", addr)
 	}
 	return &http.Client{Transport: &http.Transport{
 		DialContext: dial, DialTLSContext: dial, DisableKeepAlives: true,

@@ -19,7 +19,7 @@ func TestSimulator_EnvironmentSetsClient(t *testing.T) {
 	if c == nil || err != nil {
 		t.Fatalf("SimulatorClient: %v, %v", c, err)
 	}
-	if code, text := embedded.Reachable(t.Context(), c); code != diagnosis.None {
+	if code, text := embedded.Handshake(t.Context(), c); code != diagnosis.None {
 		t.Fatal(text)
 	}
 	r := start(t, embedded.Config{HTTPClient: c})

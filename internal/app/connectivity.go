@@ -125,25 +125,16 @@ func (r *reachability) check(ctx context.Context) {
 	if current, _ := r.current(); current.OK() || current.Step == session.StepHandshake {
 		return
 	}
-	startedAt := time.Now()
-	code, text := embedded.Reachable(ctx, r.client)
+	result := whatsapp.Check(ctx, whatsapp.Config{Client: r.client})
 	if ctx.Err() != nil {
 		return
 	}
-	changed := r.record(connectivityResult(code, text, startedAt, time.Now()))
+	changed := r.record(result)
 	switch {
-	case code != diagnosis.None && changed:
-		r.log.Error("whatsapp unreachable, no QR can be made", "err", text+" "+diagnosis.New(code).Help)
+	case !result.OK() && changed:
+		text := result.Evidence[len(result.Evidence)-1]
+		r.log.Error("whatsapp unreachable, no QR can be made", "err", text, "help", diagnosis.New(result.Code).Help)
 	case changed:
 		r.log.Info("whatsapp reachable")
 	}
-}
-
-// connectivityResult converts the result of [embedded.Reachable].
-func connectivityResult(code diagnosis.Code, text string, startedAt, endedAt time.Time) session.ConnectivityResult {
-	result := session.ConnectivityResult{Code: code, Took: endedAt.Sub(startedAt), At: endedAt, Evidence: []string{text}}
-	if code == diagnosis.None {
-		result.Step, result.Evidence = session.StepUpgrade, []string{"upgrade: granted"}
-	}
-	return result
 }

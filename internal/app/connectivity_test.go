@@ -65,7 +65,7 @@ func TestTheOutlookHeals(t *testing.T) {
 		begin := time.Now()
 		go func() { done <- run(ctx) }()
 		time.Sleep(150 * time.Second)
-		if w := shown(); w == nil || w.Code != diagnosis.WhatsAppUnavailable || !strings.Contains(w.Said(), "refuses connections") || w.Since.Sub(begin) > time.Second || w.At.Sub(begin) < 2*time.Minute {
+		if w := shown(); w == nil || w.Code != diagnosis.WhatsAppUnavailable || !strings.Contains(w.Said(), "Service Unavailable") || w.Since.Sub(begin) > time.Second || w.At.Sub(begin) < 2*time.Minute {
 			t.Errorf("while it is shut: %+v", w)
 		}
 		srv.SetFault(whatsappsim.Fault{})

@@ -17,7 +17,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
-	"net"
 	"net/http"
 	"time"
 
@@ -34,7 +33,7 @@ type Config struct {
 	// codes, else the cause, and a sentence for the evidence.
 	Handshake func(context.Context) (diagnosis.Code, string)
 	// Progress receives every step when it ends; may be nil.
-	Progress func(Step)
+	Progress func(compat.DialStep)
 
 	// Disabled makes a [Watcher] never check.
 	Disabled bool
@@ -42,19 +41,8 @@ type Config struct {
 	Interval time.Duration
 }
 
-// Step is the result of one step.
-type Step struct {
-	Name   session.ConnectivityStep
-	OK     bool
-	Took   time.Duration
-	Detail string
-}
-
-// Bounds of a check.
-const (
-	dialTimeout = 15 * time.Second // from DNS to the upgrade
-	stepTimeout = 7 * time.Second  // of DNS and TCP, and of TLS
-)
+// dialTimeout limits the steps from DNS to the upgrade.
+const dialTimeout = 15 * time.Second
 
 // WhatsApp's web client connects to address and sends origin.
 const (
@@ -82,7 +70,7 @@ type check struct {
 }
 
 // add records how a step ended.
-func (k *check) add(s Step, code diagnosis.Code) {
+func (k *check) add(s compat.DialStep, code diagnosis.Code) {
 	k.result.Step, k.result.Code = s.Name, code
 	k.result.Evidence = append(k.result.Evidence, fmt.Sprintf("%s: %s", s.Name, s.Detail))
 	if k.config.Progress != nil {
@@ -94,52 +82,32 @@ func (k *check) add(s Step, code diagnosis.Code) {
 func (k *check) dial(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	client, closeClient := k.client()
-	defer closeClient()
-	trace := &dialTrace{startedAt: time.Now()}
-	res, err := client.Do(upgradeRequest(trace.watch(ctx)))
+	client := compat.DialClient(k.config.Client)
+	defer client.CloseIdleConnections()
+	traced, trace := compat.TraceDial(ctx, client)
+	res, err := client.Do(upgradeRequest(traced))
 	if err == nil {
 		_ = res.Body.Close()
 	}
-	for _, s := range trace.completed() {
+	for _, s := range trace.Steps() {
 		k.add(s, diagnosis.None)
 	}
-	step, took := trace.next(), trace.sinceLastStep()
-	switch {
-	case err != nil && ctx.Err() != nil:
-		k.add(Step{step, false, took, "no response"}, timeoutCode(step))
-	case err != nil:
-		failure := dialFailure(err, step)
-		k.add(Step{failure.step, false, took, failure.detail}, failure.code)
-	case res.StatusCode != http.StatusSwitchingProtocols:
-		detail := fmt.Sprintf("HTTP %d", res.StatusCode)
-		k.add(Step{session.StepUpgrade, false, took, detail}, statusCode(res.StatusCode))
-	default:
-		k.add(Step{session.StepUpgrade, true, took, "switched protocols"}, diagnosis.None)
+	took := trace.SinceLastStep()
+	if trace.IsUpgraded() {
+		k.add(compat.DialStep{Name: session.StepUpgrade, OK: true, Took: took, Detail: "switched protocols"}, diagnosis.None)
 		return true
 	}
+	failure := trace.Failure(err)
+	k.add(compat.DialStep{Name: failure.Step, Took: took, Detail: failure.Text}, failure.Code)
 	return false
 }
 
 func (k *check) handshake(ctx context.Context) {
 	startedAt := time.Now()
 	code, detail := k.config.Handshake(ctx)
-	k.add(Step{session.StepHandshake, code == diagnosis.None, time.Since(startedAt), detail}, code)
-}
-
-// client returns the HTTP client and the function that closes its connections.
-func (k *check) client() (*http.Client, func()) {
-	noRedirect := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	if k.config.Client != nil {
-		return &http.Client{Transport: k.config.Client.Transport, CheckRedirect: noRedirect}, func() {}
-	}
-	transport := &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         (&net.Dialer{Timeout: stepTimeout}).DialContext,
-		TLSHandshakeTimeout: stepTimeout,
-		DisableKeepAlives:   true,
-	}
-	return &http.Client{Transport: transport, CheckRedirect: noRedirect}, transport.CloseIdleConnections
+	step := compat.DialStep{Name: session.StepHandshake, OK: code == diagnosis.None, Detail: detail}
+	step.Took = time.Since(startedAt)
+	k.add(step, code)
 }
 
 func upgradeRequest(ctx context.Context) *http.Request {
@@ -153,54 +121,4 @@ func upgradeRequest(ctx context.Context) *http.Request {
 		req.Header.Set(name, value)
 	}
 	return req
-}
-
-// failure is why a dial failed, and at which step.
-type failure struct {
-	step   session.ConnectivityStep
-	code   diagnosis.Code
-	detail string
-}
-
-// dialFailure classifies an error of the dial. step is the trace's next step; the error's own class comes first,
-// because a custom dialer reports nothing to the trace.
-func dialFailure(err error, step session.ConnectivityStep) failure {
-	switch f := compat.ClassifyTransportError(err); f.Class {
-	case compat.TransportProxy:
-		if step == session.StepDNS { // the proxy is an address, so nothing was resolved
-			step = session.StepTCP
-		}
-		return failure{step, diagnosis.ProxyRefused, f.Reason}
-	case compat.TransportDNS:
-		return failure{session.StepDNS, diagnosis.DNSFailed, "the host name cannot be resolved"}
-	case compat.TransportTLS:
-		return failure{session.StepTLS, diagnosis.TLSIntercepted, "the certificate is not WhatsApp's own"}
-	case compat.TransportDial:
-		return failure{session.StepTCP, diagnosis.NetworkBlocked, "no connection to port 443"}
-	case compat.TransportTimeout:
-		return failure{step, timeoutCode(step), "no response"}
-	}
-	return failure{step, diagnosis.NetworkBlocked, "the connection was closed"}
-}
-
-// timeoutCode is the cause of a timeout at a step.
-func timeoutCode(step session.ConnectivityStep) diagnosis.Code {
-	switch step {
-	case session.StepDNS:
-		return diagnosis.DNSFailed
-	case session.StepTCP, session.StepTLS:
-		return diagnosis.NetworkBlocked
-	}
-	return diagnosis.WhatsAppSilent
-}
-
-// statusCode is the cause of a status other than 101.
-func statusCode(status int) diagnosis.Code {
-	switch {
-	case status == http.StatusProxyAuthRequired:
-		return diagnosis.ProxyRefused
-	case status == http.StatusTooManyRequests, status >= http.StatusInternalServerError:
-		return diagnosis.WhatsAppUnavailable
-	}
-	return diagnosis.NetworkBlocked
 }

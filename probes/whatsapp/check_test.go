@@ -2,11 +2,7 @@ package whatsapp_test
 
 import (
 	"context"
-	"crypto/x509"
-	"net"
 	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"qrgate/compat"
 	"qrgate/compat/embedded"
 	"qrgate/internal/diagnosis"
 	"qrgate/internal/session"
@@ -32,26 +29,26 @@ type end struct {
 func TestCheck_FaultsNameCauseAndStep(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		way  func(*testing.T) *http.Client
-		want end
+		network whatsappsimtest.Network
+		want    end
 	}{
-		"free":                {healthyTLS, end{session.StepHandshake, diagnosis.None}},
-		"no name":             {nameless, end{session.StepDNS, diagnosis.DNSFailed}},
-		"refused":             {refusing, end{session.StepTCP, diagnosis.NetworkBlocked}},
-		"foreign certificate": {foreign, end{session.StepTLS, diagnosis.TLSIntercepted}},
-		"no TLS at all":       {plain, end{session.StepTLS, diagnosis.TLSIntercepted}},
-		"proxy forbids":       {proxied(http.StatusForbidden), end{session.StepTLS, diagnosis.ProxyRefused}},
-		"no proxy":            {viaProxy("127.0.0.1:1"), end{session.StepTCP, diagnosis.ProxyRefused}},
-		"turned away":         {faulty(whatsappsim.Fault{HTTPStatus: 503}), end{session.StepUpgrade, diagnosis.WhatsAppUnavailable}},
-		"forbidden":           {faulty(whatsappsim.Fault{HTTPStatus: 403}), end{session.StepUpgrade, diagnosis.NetworkBlocked}},
-		"outdated":            {faulty(whatsappsim.Fault{Failure: 405}), end{session.StepHandshake, diagnosis.ClientOutdated}},
+		"free":                {whatsappsimtest.HealthyTLS, end{session.StepHandshake, diagnosis.None}},
+		"no name":             {whatsappsimtest.Unresolvable, end{session.StepDNS, diagnosis.DNSFailed}},
+		"refused":             {whatsappsimtest.Refused, end{session.StepTCP, diagnosis.NetworkBlocked}},
+		"foreign certificate": {whatsappsimtest.UntrustedCertificate, end{session.StepTLS, diagnosis.TLSIntercepted}},
+		"no TLS at all":       {whatsappsimtest.PlainHTTP, end{session.StepTLS, diagnosis.TLSIntercepted}},
+		"proxy forbids":       {whatsappsimtest.ViaRefusingProxy(http.StatusForbidden), end{session.StepTLS, diagnosis.ProxyRefused}},
+		"no proxy":            {whatsappsimtest.ViaProxy("127.0.0.1:1"), end{session.StepTCP, diagnosis.ProxyRefused}},
+		"turned away":         {whatsappsimtest.WithFault(whatsappsim.Fault{HTTPStatus: 503}), end{session.StepUpgrade, diagnosis.WhatsAppUnavailable}},
+		"forbidden":           {whatsappsimtest.WithFault(whatsappsim.Fault{HTTPStatus: 403}), end{session.StepUpgrade, diagnosis.NetworkBlocked}},
+		"outdated":            {whatsappsimtest.WithFault(whatsappsim.Fault{Failure: 405}), end{session.StepHandshake, diagnosis.ClientOutdated}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := tt.way(t)
-			var steps []whatsapp.Step
+			c := tt.network(t)
+			var steps []compat.DialStep
 			got := whatsapp.Check(t.Context(), whatsapp.Config{Client: c, Handshake: handshakeBy(c),
-				Progress: func(s whatsapp.Step) { steps = append(steps, s) }})
+				Progress: func(s compat.DialStep) { steps = append(steps, s) }})
 			if diff := cmp.Diff(tt.want, end{got.Step, got.Code}); diff != "" {
 				t.Errorf("(-want +got)\n%s\n%q", diff, got.Evidence)
 			}
@@ -70,9 +67,9 @@ func TestCheck_FaultsNameCauseAndStep(t *testing.T) {
 // Every step of a working connection is reported, in order.
 func TestCheck_ReportsEveryStep(t *testing.T) {
 	t.Parallel()
-	c := healthyTLS(t)
+	c := whatsappsimtest.HealthyTLS(t)
 	var got []session.ConnectivityStep
-	whatsapp.Check(t.Context(), whatsapp.Config{Client: c, Handshake: handshakeBy(c), Progress: func(s whatsapp.Step) { got = append(got, s.Name) }})
+	whatsapp.Check(t.Context(), whatsapp.Config{Client: c, Handshake: handshakeBy(c), Progress: func(s compat.DialStep) { got = append(got, s.Name) }})
 	want := session.ConnectivitySteps()[1:] // the simulator is dialed by its address
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -96,71 +93,10 @@ func handshakeBy(c *http.Client) func(context.Context) (diagnosis.Code, string) 
 	return func(ctx context.Context) (diagnosis.Code, string) { return embedded.Handshake(ctx, c) }
 }
 
-func healthyTLS(t *testing.T) *http.Client {
-	srv := &whatsappsim.Server{}
-	addr := whatsappsimtest.Start(t, srv)
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(srv.CAPEM())
-	return closing(t, srv.HTTPSClient(addr, roots))
-}
-
-func foreign(t *testing.T) *http.Client {
-	srv := &whatsappsim.Server{}
-	return closing(t, srv.HTTPSClient(whatsappsimtest.Start(t, srv), x509.NewCertPool()))
-}
-
-func plain(t *testing.T) *http.Client {
-	web := httptest.NewServer(http.NotFoundHandler())
-	t.Cleanup(web.Close)
-	return closing(t, (&whatsappsim.Server{}).HTTPSClient(web.Listener.Addr().String(), x509.NewCertPool()))
-}
-
-func faulty(f whatsappsim.Fault) func(*testing.T) *http.Client {
-	return func(t *testing.T) *http.Client {
-		srv := &whatsappsim.Server{Fault: f}
-		return closing(t, srv.HTTPClient(whatsappsimtest.Start(t, srv)))
-	}
-}
-
-func refusing(t *testing.T) *http.Client {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return closing(t, (&whatsappsim.Server{}).HTTPClient(ln.Addr().String()))
-}
-
-func nameless(*testing.T) *http.Client {
-	return &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "web.whatsapp.com", IsNotFound: true}}
-	}}}
-}
-
-func proxied(status int) func(*testing.T) *http.Client {
-	return func(t *testing.T) *http.Client {
-		proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
-		t.Cleanup(proxy.Close)
-		return viaProxy(proxy.Listener.Addr().String())(t)
-	}
-}
-
-func viaProxy(addr string) func(*testing.T) *http.Client {
-	return func(t *testing.T) *http.Client {
-		return closing(t, &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: addr})}})
-	}
-}
-
-// closing gives a client's connections back when the test ends.
-func closing(t *testing.T, c *http.Client) *http.Client {
-	t.Cleanup(c.CloseIdleConnections)
-	return c
-}
-
 // The evidence contains no keys and no codes.
 func TestCheck_EvidenceIsShortAndRedacted(t *testing.T) {
 	t.Parallel()
-	c := healthyTLS(t)
+	c := whatsappsimtest.HealthyTLS(t)
 	for _, line := range whatsapp.Check(t.Context(), whatsapp.Config{Client: c, Handshake: handshakeBy(c)}).Evidence {
 		if len(line) > 120 || strings.Contains(line, "linked_devices") {
 			t.Errorf("%q", line)
