@@ -11,25 +11,22 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"qrgate/internal/session"
+	"qrgate/internal/test/metricstest"
 	"qrgate/metrics"
 )
 
 // replicaMetrics returns the metrics of a replica with the usual probes.
 func replicaMetrics(t testing.TB, read func() metrics.GaugeValues) *metrics.Metrics {
 	t.Helper()
-	m, err := metrics.New(metrics.Config{
-		Build:  metrics.Build{Version: "v1", Revision: "abc"},
-		Read:   read,
-		Probes: map[string]time.Duration{"engine_health": 15 * time.Second, "create_delete": time.Minute, "create_connect_qr": 5 * time.Minute},
+	return metrics.New(metrics.Config{
+		Version: "v1",
+		Read:    read,
+		Probes:  map[string]time.Duration{"engine_health": 15 * time.Second, "create_delete": time.Minute, "create_connect_qr": 5 * time.Minute},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
 }
 
 func readings() metrics.GaugeValues {
-	return metrics.GaugeValues{Sessions: map[session.State]int{session.Connected: 3, session.AwaitingScan: 1}, Waiters: 4, Limit: 1000, RateLimit: metrics.RateLimit{Known: true, Remaining: 17}}
+	return metrics.GaugeValues{Sessions: map[session.State]int{session.Connected: 3, session.AwaitingScan: 1}, Waiters: 4, Limit: 1000, Remaining: 17}
 }
 
 // exposed returns all series of a replica, with the labels that Prometheus adds.
@@ -122,15 +119,6 @@ func selectors(e parser.Expr) []*parser.VectorSelector {
 	return out
 }
 
-func catalog(t *testing.T) []metrics.Family {
-	t.Helper()
-	all, err := metrics.Catalog()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all
-}
-
 // queries returns the queries of all rules and panels, by their place.
 func queries(t *testing.T) map[string]string {
 	t.Helper()
@@ -150,7 +138,7 @@ func queries(t *testing.T) map[string]string {
 func TestQueries_GroupByExistingLabels(t *testing.T) {
 	t.Parallel()
 	known := map[string]bool{"job": true, "instance": true, "le": true, "slo": true, "window": true, "alertname": true, "severity": true}
-	for _, f := range catalog(t) {
+	for _, f := range metricstest.Catalog(t) {
 		for _, l := range f.Labels {
 			known[l] = true
 		}
@@ -181,7 +169,7 @@ func TestMetrics_AreOnDashboards(t *testing.T) {
 			used[s.Name], used[histogram.ReplaceAllString(s.Name, "")] = true, true
 		}
 	}
-	for _, f := range catalog(t) {
+	for _, f := range metricstest.Catalog(t) {
 		switch why := exploration[f.Name]; {
 		case !used[f.Name] && why == "":
 			t.Errorf("%s is on no dashboard and has no reason", f.Name)

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -28,29 +29,21 @@ func (t *Tracing) Observer(next func(session.Event, trace.SpanContext)) session.
 }
 
 // acquisitionKey identifies an acquisition. The id separates tenants that use the same session name.
-type acquisitionKey struct {
-	origin string
-	id     string
-}
+type acquisitionKey struct{ origin, id string }
 
 type acquisitionSpan struct {
-	span      trace.Span
+	span      trace.Span // nil after its end
+	context   trace.SpanContext
 	startedAt time.Time
 }
 
-// acquisitionSpans holds the open spans, and remembers those that ended: a request is answered just after the
+// acquisitionSpans holds the open spans, and the contexts of those that ended: a request is answered just after the
 // acquisition that served it has ended.
 type acquisitionSpans struct {
 	t     *Tracing
 	mu    sync.Mutex
-	open  map[acquisitionKey]acquisitionSpan
-	ended map[acquisitionKey]trace.SpanContext
-}
-
-func newAcquisitionSpans(t *Tracing) *acquisitionSpans {
-	return &acquisitionSpans{
-		t: t, open: map[acquisitionKey]acquisitionSpan{}, ended: map[acquisitionKey]trace.SpanContext{},
-	}
+	spans map[acquisitionKey]acquisitionSpan
+	open  int
 }
 
 // observe updates the span of an event's acquisition and returns it.
@@ -61,8 +54,8 @@ func (a *acquisitionSpans) observe(e session.Event) trace.SpanContext {
 	if e.Kind == session.EventState && e.To == session.Connecting {
 		a.start(key, e)
 	}
-	current, ok := a.open[key]
-	if !ok {
+	current := a.spans[key]
+	if current.span == nil {
 		return trace.SpanContext{}
 	}
 	switch {
@@ -72,25 +65,24 @@ func (a *acquisitionSpans) observe(e session.Event) trace.SpanContext {
 	case e.Kind == session.EventAcquisition:
 		outcome, cause := acquisitionOutcome(e.Outcome, e.Diagnosis)
 		a.end(key, e.At, outcome, cause)
-	case e.Kind == session.EventState && endsAcquisition(e.To):
+	case e.Kind == session.EventState &&
+		(e.To == session.Unknown || e.To == session.Disconnected || e.To == session.Created):
 		a.end(key, e.At, session.Abandoned, e.Diagnosis)
 	}
-	return current.span.SpanContext()
-}
-
-// endsAcquisition reports whether a state ends an acquisition without an outcome.
-func endsAcquisition(s session.State) bool {
-	return s == session.Unknown || s == session.Disconnected || s == session.Created
+	return current.context
 }
 
 // start opens the span of an acquisition, unless too many are open. The caller holds mu.
 func (a *acquisitionSpans) start(key acquisitionKey, e session.Event) {
 	a.end(key, e.At, session.Abandoned, "")
-	if len(a.open) >= maxAcquisitions {
-		a.endExpired(e.At)
+	if a.open >= maxAcquisitions {
+		a.endOlderThan(maxAcquisitionAge, e.At)
 	}
-	if len(a.open) >= maxAcquisitions {
+	if a.open >= maxAcquisitions {
 		return
+	}
+	if len(a.spans) >= 2*maxAcquisitions { // costs some links
+		maps.DeleteFunc(a.spans, func(_ acquisitionKey, s acquisitionSpan) bool { return s.span == nil })
 	}
 	options := []trace.SpanStartOption{
 		trace.WithNewRoot(), trace.WithTimestamp(e.At),
@@ -100,34 +92,34 @@ func (a *acquisitionSpans) start(key acquisitionKey, e session.Event) {
 		options = append(options, trace.WithLinks(linkTo(first, linkRequest)))
 	}
 	_, span := a.t.tracer.Start(context.Background(), "qr.acquisition", options...)
-	a.open[key] = acquisitionSpan{span, e.At}
+	a.spans[key] = acquisitionSpan{span, span.SpanContext(), e.At}
+	a.open++
 }
 
 // end ends the span of an acquisition, if it is open. The caller holds mu.
 func (a *acquisitionSpans) end(key acquisitionKey, at time.Time, outcome session.Outcome, cause diagnosis.Code) {
-	current, ok := a.open[key]
-	if !ok {
+	current := a.spans[key]
+	span := current.span
+	if span == nil {
 		return
 	}
-	delete(a.open, key)
-	if len(a.ended) >= maxAcquisitions {
-		clear(a.ended) // costs some links
-	}
-	a.ended[key] = current.span.SpanContext()
-	current.span.SetAttributes(attrOutcome.String(string(outcome)))
+	current.span = nil
+	a.spans[key] = current
+	a.open--
+	span.SetAttributes(attrOutcome.String(string(outcome)))
 	if cause != "" && cause != diagnosis.None {
-		current.span.SetAttributes(attrDiagnosis.String(string(diagnosis.New(cause).Code)))
+		span.SetAttributes(attrDiagnosis.String(string(diagnosis.New(cause).Code)))
 	}
 	if outcome == session.Failure {
-		setFailed(current.span, attrError.String(string(cause)))
+		setFailed(span, string(cause))
 	}
-	current.span.End(trace.WithTimestamp(at))
+	span.End(trace.WithTimestamp(at))
 }
 
-// endExpired ends the spans that are too old. The caller holds mu.
-func (a *acquisitionSpans) endExpired(now time.Time) {
-	for key, current := range a.open {
-		if now.Sub(current.startedAt) > maxAcquisitionAge {
+// endOlderThan ends the spans that are older than age. The caller holds mu.
+func (a *acquisitionSpans) endOlderThan(age time.Duration, now time.Time) {
+	for key, current := range a.spans {
+		if now.Sub(current.startedAt) > age {
 			a.end(key, now, session.Abandoned, "")
 		}
 	}
@@ -136,20 +128,14 @@ func (a *acquisitionSpans) endExpired(now time.Time) {
 func (a *acquisitionSpans) endAll(now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for key := range a.open {
-		a.end(key, now, session.Abandoned, "")
-	}
+	a.endOlderThan(-time.Hour, now)
 }
 
-// last is the span of a session's current acquisition, or of the last one; the zero value if neither is known.
-func (a *acquisitionSpans) last(t session.TrafficClass, id string) trace.SpanContext {
+// last is the span of a session's current or last acquisition; the zero value if there is none.
+func (a *acquisitionSpans) last(t session.TrafficClass, id string) acquisitionSpan {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	key := acquisitionKey{originOf(t), id}
-	if current, ok := a.open[key]; ok {
-		return current.span.SpanContext()
-	}
-	return a.ended[key]
+	return a.spans[acquisitionKey{originOf(t), id}]
 }
 
 // contextOf returns ctx inside the span of an acquisition, if that is open and ctx has no span yet.
@@ -157,9 +143,7 @@ func (a *acquisitionSpans) contextOf(ctx context.Context, t session.TrafficClass
 	if trace.SpanContextFromContext(ctx).IsValid() {
 		return ctx
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if current, ok := a.open[acquisitionKey{originOf(t), id}]; ok {
+	if current := a.last(t, id); current.span != nil {
 		return trace.ContextWithSpan(ctx, current.span)
 	}
 	return ctx
@@ -182,9 +166,9 @@ func (t *Tracing) Link(ctx context.Context, c session.Caller, s *session.Session
 	if !t.Enabled() || !span.IsRecording() {
 		return
 	}
+	acquisition := t.acquisitions.last(c.Traffic, session.AcquisitionID(c.Tenant, s.Ref.CacheKey()))
 	for _, link := range []trace.Link{
-		linkTo(spanContext(s.Traceparent), linkRequest),
-		linkTo(t.acquisitions.last(c.Traffic, session.AcquisitionID(c.Tenant, s.Ref.CacheKey())), linkAcquisition),
+		linkTo(spanContext(s.Traceparent), linkRequest), linkTo(acquisition.context, linkAcquisition),
 	} {
 		to, self := link.SpanContext, span.SpanContext()
 		if to.IsSampled() && (to.SpanID() != self.SpanID() || to.TraceID() != self.TraceID()) {

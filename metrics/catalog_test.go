@@ -7,21 +7,12 @@ import (
 	"strings"
 	"testing"
 
-	"qrgate/metrics"
+	"qrgate/internal/test/metricstest"
 )
-
-func catalog(t *testing.T) []metrics.Family {
-	t.Helper()
-	all, err := metrics.Catalog()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all
-}
 
 func TestCatalog_NamesFollowConventions(t *testing.T) {
 	t.Parallel()
-	for _, f := range catalog(t) {
+	for _, f := range metricstest.Catalog(t) {
 		if !regexp.MustCompile(`^(qrgate|http_server)(_[a-z]+)+$`).MatchString(f.Name) {
 			t.Errorf("%s has no prefix of qrgate", f.Name)
 		}
@@ -49,7 +40,7 @@ func TestCatalog_SLOThresholdsAreBucketBounds(t *testing.T) {
 		"qrgate_qr_time_to_code_seconds": {5, 15}, "qrgate_qr_wait_duration_seconds": {4.5, 9}, "qrgate_probe_duration_seconds": {15},
 	}
 	found := 0
-	for _, f := range catalog(t) {
+	for _, f := range metricstest.Catalog(t) {
 		for _, bound := range thresholds[f.Name] {
 			found++
 			if !slices.Contains(f.Buckets, bound) {
@@ -65,7 +56,7 @@ func TestCatalog_SLOThresholdsAreBucketBounds(t *testing.T) {
 func TestCatalog_ContainsEveryExposedMetric(t *testing.T) {
 	t.Parallel()
 	known := map[string]bool{}
-	for _, f := range catalog(t) {
+	for _, f := range metricstest.Catalog(t) {
 		known[f.Name] = true
 	}
 	for _, f := range gather(t, full(t)) {
@@ -93,7 +84,7 @@ func TestMetricsDocument_MatchesCatalog(t *testing.T) {
 	for _, r := range row.FindAllStringSubmatch(string(doc), -1) {
 		written[r[1]] = r[0]
 	}
-	for _, f := range catalog(t) {
+	for _, f := range metricstest.Catalog(t) {
 		known[f.Name] = true
 		want := "| `" + f.Name + "` | " + f.Type + " | " + strings.Join(f.Labels, ", ") + " | " + f.Help + " |"
 		if written[f.Name] != want {

@@ -71,20 +71,19 @@ func (t *Tracing) startEngineSpan(
 	ctx, span := t.tracer.Start(ctx, "engine."+op, trace.WithAttributes(attrs...))
 	return ctx, func(err error) {
 		defer span.End()
-		// Not ready is what a working engine responds most of the time: an error type and not a failed span.
 		kind := session.KindOf(err)
-		if kind != "" {
+		if kind != "" { // a working engine often responds with not_ready, which is no failure of the span
 			span.SetAttributes(attrErrorKind.String(errorType(kind)))
 		}
 		if callOutcome(kind) == session.Failure {
-			setFailed(span, attrError.String(errorType(kind)))
+			setFailed(span, errorType(kind))
 		}
 	}
 }
 
 // Engine counts the calls to next that follow a failed call.
 func (m *Metrics) Engine(next session.Engine) session.Engine {
-	failed := &failedCalls{}
+	failed := &failedCalls{at: map[callKey]time.Time{}}
 	return observedEngine{next, func(
 		ctx context.Context, c session.Caller, r session.Ref, op string,
 	) (context.Context, func(error)) {
@@ -95,14 +94,7 @@ func (m *Metrics) Engine(next session.Engine) session.Engine {
 		if failed.has(key, time.Now()) {
 			m.engineRetries.WithLabelValues(op).Inc()
 		}
-		return ctx, func(err error) {
-			switch callOutcome(session.KindOf(err)) { // a canceled call changes nothing
-			case session.Failure:
-				failed.add(key, time.Now())
-			case session.Success:
-				failed.remove(key)
-			}
-		}
+		return ctx, func(err error) { failed.record(key, callOutcome(session.KindOf(err)), time.Now()) }
 	}}
 }
 
@@ -116,49 +108,33 @@ type callKey struct {
 // A call that failed longer ago than an acquisition lasts is not retried: the next one is a new call.
 const (
 	failedCallTTL  = session.AcquireTimeout
-	maxFailedCalls = 5000 // per generation
+	maxFailedCalls = 10_000
 )
 
-// failedCalls remembers recent failures in two generations. The older one is dropped as a whole when the younger one
-// is full or as old as failedCallTTL, so that nothing searches for expired entries.
+// failedCalls remembers when calls failed.
 type failedCalls struct {
-	mu           sync.Mutex
-	young, old   map[callKey]struct{}
-	youngStartAt time.Time
+	mu sync.Mutex
+	at map[callKey]time.Time
 }
 
 func (f *failedCalls) has(key callKey, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.rotate(now)
-	_, young := f.young[key]
-	_, old := f.old[key]
-	return young || old
+	at, ok := f.at[key]
+	return ok && now.Sub(at) <= failedCallTTL
 }
 
-func (f *failedCalls) add(key callKey, now time.Time) {
+// record updates the memory with the outcome of a call. A canceled call changes nothing.
+func (f *failedCalls) record(key callKey, outcome session.Outcome, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.rotate(now)
-	f.young[key] = struct{}{}
-}
-
-func (f *failedCalls) remove(key callKey) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.young, key)
-	delete(f.old, key)
-}
-
-// rotate makes the younger generation the older one when it is due. The caller holds mu.
-func (f *failedCalls) rotate(now time.Time) {
-	age := now.Sub(f.youngStartAt)
-	if f.young != nil && age < failedCallTTL && len(f.young) < maxFailedCalls {
-		return
+	switch outcome {
+	case session.Success:
+		delete(f.at, key)
+	case session.Failure:
+		if len(f.at) >= maxFailedCalls {
+			clear(f.at) // some retries are not counted then
+		}
+		f.at[key] = now
 	}
-	f.old = f.young
-	if age >= 2*failedCallTTL {
-		f.old = nil
-	}
-	f.young, f.youngStartAt = map[callKey]struct{}{}, now
 }

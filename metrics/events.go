@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -16,12 +17,8 @@ import (
 
 // qrMetrics are about acquisitions and waits.
 type qrMetrics struct {
-	acquisitions *prometheus.CounterVec
-	timeToCode   *prometheus.HistogramVec
-	codes        *prometheus.CounterVec
-	waits        *prometheus.CounterVec
-	waitDuration *prometheus.HistogramVec
-	stateChanges *prometheus.CounterVec
+	acquisitions, codes, waits, stateChanges *prometheus.CounterVec
+	timeToCode, waitDuration                 *prometheus.HistogramVec
 }
 
 func newQRMetrics(f factory) qrMetrics {
@@ -48,14 +45,10 @@ func newQRMetrics(f factory) qrMetrics {
 
 // engineMetrics are about calls to the engine and operations of the store.
 type engineMetrics struct {
-	engineUp        prometheus.Gauge
-	engineRequests  *prometheus.CounterVec
-	engineDuration  *prometheus.HistogramVec
-	engineRetries   *prometheus.CounterVec
-	storeUp         prometheus.Gauge
-	decryptFailures prometheus.Counter
-	storeDuration   *prometheus.HistogramVec
-	storeFailures   *prometheus.CounterVec
+	engineUp, storeUp                            prometheus.Gauge
+	engineRequests, engineRetries, storeFailures *prometheus.CounterVec
+	engineDuration, storeDuration                *prometheus.HistogramVec
+	decryptFailures                              prometheus.Counter
 }
 
 func newEngineMetrics(f factory) engineMetrics {
@@ -111,7 +104,11 @@ func (m *Metrics) Observe(e session.Event, span trace.SpanContext) {
 		m.waits.WithLabelValues(string(outcome), string(cause)).Inc()
 		m.waitDuration.WithLabelValues(string(outcome)).Observe(e.Duration.Seconds())
 	case session.EventQR:
-		m.codes.WithLabelValues(originOf(e.Traffic), position(e.Sequence)).Inc()
+		position := "first"
+		if e.Sequence > 1 {
+			position = "later"
+		}
+		m.codes.WithLabelValues(originOf(e.Traffic), position).Inc()
 	case session.EventState:
 		if slices.Contains(session.States(), e.To) {
 			m.stateChanges.WithLabelValues(string(e.To)).Inc()
@@ -158,20 +155,17 @@ func (m *Metrics) Store(op string, duration time.Duration, err error) {
 
 // httpMetrics are about the requests of clients.
 type httpMetrics struct {
-	httpRequests *prometheus.CounterVec
-	httpDuration *prometheus.HistogramVec
-	httpActive   prometheus.Gauge
-	httpBytes    *prometheus.CounterVec
-	clientGone   *prometheus.CounterVec
-	httpFailures *prometheus.CounterVec
-	rejected     *prometheus.CounterVec
+	httpActive                                                  prometheus.Gauge
+	httpRequests, httpBytes, httpFailures, clientGone, rejected *prometheus.CounterVec
+	httpDuration                                                *prometheus.HistogramVec
 }
 
 func newHTTPMetrics(f factory) httpMetrics {
 	const method, route, status = "http_request_method", "http_route", "http_response_status_code"
 	return httpMetrics{
 		httpRequests: f.counters("http_server_requests_total",
-			"Requests that ended. Statuses outside the documented list are counted by class, such as 4xx; those of probes always.",
+			"Requests that ended. "+
+				"Statuses outside the documented list are counted by class, such as 4xx; those of probes always.",
 			[]string{"origin", method, route, status}, httpRequestLabels()),
 		httpDuration: f.histograms("http_server_request_duration_seconds",
 			"Seconds from the header of a user's request to the end of its response, waits included.",
@@ -182,11 +176,12 @@ func newHTTPMetrics(f factory) httpMetrics {
 		clientGone: f.counters("qrgate_http_client_gone_total",
 			"Requests whose client left before the end of the response.", []string{"origin"}, origins()),
 		httpFailures: f.counters("qrgate_http_failures_total",
-			"Requests that failed without a diagnosis: a 5xx of the engine, an internal error of the gateway, or a truncated response.",
+			"Requests that failed without a diagnosis: "+
+				"a 5xx of the engine, an internal error of the gateway, or a truncated response.",
 			[]string{"origin", "cause"}, product(origins(), values(causeEngine, causeGateway, causeTruncated))),
 		rejected: f.counters("qrgate_requests_rejected_total",
 			"Requests that qrgate itself rejected, by reason. They are no valid events of an SLI.",
-			[]string{"reason"}, values(reasonAuth, reasonBadRequest, reasonTooLarge, reasonRateLimit)),
+			[]string{"reason"}, values(slices.Compact(slices.Sorted(maps.Values(rejections)))...)),
 	}
 }
 
@@ -203,7 +198,7 @@ func (m *Metrics) HTTP(r session.RequestLog) {
 	if cause := failureCause(r); cause != "" {
 		m.httpFailures.WithLabelValues(origin, cause).Inc()
 	}
-	if reason := rejectionReason(r); reason != "" {
+	if reason, ok := rejections[r.Status]; ok && r.Code != "" {
 		m.rejected.WithLabelValues(reason).Inc()
 	}
 	if origin == string(session.UserTraffic) {
@@ -223,7 +218,8 @@ func (m *Metrics) InFlight(next http.Handler) http.Handler {
 // observe adds a duration. Only a sampled span becomes an exemplar: the link to any other trace would lead nowhere.
 func observe(h prometheus.Observer, d time.Duration, span trace.SpanContext) {
 	if e, ok := h.(prometheus.ExemplarObserver); ok && span.IsValid() && span.IsSampled() {
-		e.ObserveWithExemplar(d.Seconds(), prometheus.Labels{"trace_id": span.TraceID().String(), "span_id": span.SpanID().String()})
+		e.ObserveWithExemplar(d.Seconds(),
+			prometheus.Labels{"trace_id": span.TraceID().String(), "span_id": span.SpanID().String()})
 		return
 	}
 	h.Observe(d.Seconds())

@@ -143,11 +143,8 @@ func TestMetricsStore_CountsOperationsAndFailures(t *testing.T) {
 
 func TestGauges_AreReadDuringScrape(t *testing.T) {
 	t.Parallel()
-	now := metrics.GaugeValues{Sessions: map[session.State]int{session.Connecting: 2, "strange": 9}, Waiters: 3, Limit: 10}
-	m, err := metrics.New(metrics.Config{Read: func() metrics.GaugeValues { return now }})
-	if err != nil {
-		t.Fatal(err)
-	}
+	now := metrics.GaugeValues{Sessions: map[session.State]int{session.Connecting: 2, "strange": 9}, Waiters: 3, Limit: 10, Remaining: -1}
+	m := metrics.New(metrics.Config{Read: func() metrics.GaugeValues { return now }})
 	before := series(t, m)
 	if before["qrgate_sessions{connecting}"] != 2 || before["qrgate_waiters{}"] != 3 || before["qrgate_waiters_limit{}"] != 10 {
 		t.Errorf("wrong readings: %v", before)
@@ -155,7 +152,7 @@ func TestGauges_AreReadDuringScrape(t *testing.T) {
 	if _, ok := before["qrgate_engine_rate_limit_remaining{}"]; ok {
 		t.Error("a budget is told that no engine stated")
 	}
-	now.RateLimit = metrics.RateLimit{Known: true}
+	now.Remaining = 0
 	now.Waiters = 4
 	now.Circuit = "half_open"
 	after := series(t, m)

@@ -26,8 +26,8 @@ func SamplerFor(name, arg string) (sdktrace.Sampler, error) {
 
 // Exports reports whether the given variables turn the export on.
 func Exports(env map[string]string) (bool, error) {
-	p, err := parseTraceEnv(func(name string) string { return env[name] })
-	return p.export, err
+	sampler, err := parseTraceEnv(func(name string) string { return env[name] })
+	return sampler != nil, err
 }
 
 // Running is closed once spans are exported.

@@ -3,13 +3,13 @@ package metrics
 import (
 	"bufio"
 	"context"
-	"encoding/hex"
 	"errors"
 	"io"
 	"maps"
 	"net"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -64,7 +64,10 @@ func (t *Tracing) startServerSpan(r *http.Request) (context.Context, trace.Span)
 
 // describe sets the attributes of a request.
 func (t *Tracing) describe(span trace.Span, method string, template attribute.KeyValue, id string) {
-	span.SetAttributes(attrMethod.String(methodAttribute(method)))
+	if !slices.Contains(methods, method) {
+		method = otherMethod
+	}
+	span.SetAttributes(attrMethod.String(method))
 	if template.Value.AsString() != "" {
 		span.SetAttributes(template)
 	}
@@ -92,7 +95,7 @@ func endServerSpan(ctx context.Context, span trace.Span, w *statusWriter) {
 	}
 	span.SetAttributes(attrStatus.Int(status))
 	if status >= http.StatusInternalServerError {
-		setFailed(span, attrError.String(strconv.Itoa(status)))
+		setFailed(span, strconv.Itoa(status))
 	}
 }
 
@@ -156,17 +159,18 @@ func (c *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, span := c.startSpan(r)
 	res, err := c.next.RoundTrip(withTraceparent(ctx, r))
 	if err != nil {
-		if kind := compat.TransportError(ctx, "", err).Kind; kind != session.KindCanceled {
-			setFailed(span, attrError.String(string(kind)))
-		} else {
+		defer span.End()
+		kind := compat.TransportError(ctx, "", err).Kind
+		if kind == session.KindCanceled {
 			span.SetAttributes(attrOutcome.String(string(session.Abandoned)))
+		} else {
+			setFailed(span, string(kind))
 		}
-		span.End()
 		return res, err
 	}
 	span.SetAttributes(attrStatus.Int(res.StatusCode))
 	if res.StatusCode >= http.StatusBadRequest {
-		setFailed(span, attrError.String(strconv.Itoa(res.StatusCode)))
+		setFailed(span, strconv.Itoa(res.StatusCode))
 	}
 	if res.StatusCode == http.StatusSwitchingProtocols || res.Body == nil {
 		span.End() // the body of an upgraded connection is an io.ReadWriteCloser, which tracedBody would hide
@@ -233,19 +237,14 @@ func (t *Tracing) Inject(ctx context.Context, h http.Header) {
 
 // setTraceparent replaces the client's trace in a header.
 func setTraceparent(h http.Header, span trace.SpanContext) {
-	value := traceparent(span)
 	delete(h, "Tracestate")
-	h[headerTraceparent] = []string{string(value[:])}
+	h[headerTraceparent] = []string{traceparent(span)}
 }
 
 // hasTraceparent reports whether the header of a request carries the trace of its context.
 func hasTraceparent(r *http.Request) bool {
-	have := r.Header[headerTraceparent]
-	if len(have) != 1 || r.Header["Tracestate"] != nil {
-		return false
-	}
-	want := traceparent(trace.SpanContextFromContext(r.Context()))
-	return have[0] == string(want[:])
+	want := []string{traceparent(trace.SpanContextFromContext(r.Context()))}
+	return slices.Equal(r.Header[headerTraceparent], want) && r.Header["Tracestate"] == nil
 }
 
 // withTraceparent returns r with the trace of ctx in a copy of its header. A RoundTripper must not change its request.
@@ -258,17 +257,9 @@ func withTraceparent(ctx context.Context, r *http.Request) *http.Request {
 }
 
 // traceparent formats a span as W3C Trace Context: version, trace id, span id, flags.
-func traceparent(span trace.SpanContext) (value [55]byte) {
-	traceID, spanID := span.TraceID(), span.SpanID()
-	copy(value[:], "00-")
-	hex.Encode(value[3:35], traceID[:])
-	value[35] = '-'
-	hex.Encode(value[36:52], spanID[:])
-	copy(value[52:], "-00")
-	if span.IsSampled() {
-		value[54] = '1'
-	}
-	return value
+func traceparent(span trace.SpanContext) string {
+	flags := span.TraceFlags() & trace.FlagsSampled
+	return "00-" + span.TraceID().String() + "-" + span.SpanID().String() + "-" + flags.String()
 }
 
 // spanContext parses a traceparent; it returns the zero value for an invalid one.
@@ -286,8 +277,7 @@ func (t *Tracing) Traceparent(ctx context.Context) string {
 	if !span.IsSampled() {
 		return ""
 	}
-	value := traceparent(span)
-	return string(value[:])
+	return traceparent(span)
 }
 
 // serverSpan returns the options of a request's span.
@@ -297,24 +287,16 @@ func serverSpan(t session.TrafficClass) []trace.SpanStartOption {
 	}
 }
 
-// methodAttribute bounds the methods that a span can have.
-func methodAttribute(method string) string {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
-		http.MethodConnect, http.MethodOptions, http.MethodTrace:
-		return method
-	}
-	return otherMethod
+// methods are the methods that a span can have.
+var methods = []string{
+	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+	http.MethodConnect, http.MethodOptions, http.MethodTrace,
 }
 
 // spanName is "GET /api/sessions/{id}/qr", or the method alone without a template.
 func spanName(method, template string) string {
-	name := methodAttribute(method)
-	if name == otherMethod {
-		name = "HTTP"
+	if !slices.Contains(methods, method) {
+		method = "HTTP"
 	}
-	if template == "" {
-		return name
-	}
-	return name + " " + template
+	return strings.TrimSpace(method + " " + template)
 }

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 
 	"qrgate/compat"
 	"qrgate/internal/diagnosis"
@@ -102,36 +101,19 @@ func probeOutcome(_ session.Outcome, cause diagnosis.Code) (session.Outcome, dia
 	return session.Failure, diagnosis.New(cause).Code
 }
 
-// position separates the first code of a connect from its refreshes: the first lives 60 s, the others 20 s.
-func position(sequence int) string {
-	if sequence > 1 {
-		return "later"
-	}
-	return "first"
-}
+var levels = []string{"debug", "info", "warn", "error"}
 
-// levelLabel rounds a level down to one that has a name.
+// levelLabel rounds a level down to one that has a name. Their distance is 4.
 func levelLabel(l slog.Level) string {
-	switch {
-	case l >= slog.LevelError:
-		return "error"
-	case l >= slog.LevelWarn:
-		return "warn"
-	case l >= slog.LevelInfo:
-		return "info"
-	}
-	return "debug"
+	return levels[min(max(int(l-slog.LevelDebug)/4, 0), len(levels)-1)]
 }
 
 var (
 	operations      = []string{session.OpConnect, session.OpQR, session.OpStatus, session.OpList}
 	storeOperations = []string{"get", "put", "acquire", "release"}
 	probeSteps      = []string{"create", "connect", "qr", "validate", "cleanup"}
-	circuitStates   = []string{circuitClosed, "half_open", "open"}
+	circuitStates   = []string{"closed", "half_open", "open"}
 )
-
-// circuitClosed is the state of a circuit breaker that lets every call through.
-const circuitClosed = "closed"
 
 // errorTypeNone is the error type of a successful call: PromQL needs a stable set of labels.
 const errorTypeNone = "none"
@@ -176,7 +158,7 @@ func httpRoutes() [][]string {
 
 // routeLabels returns a legal pair. A session route with a method that it does not have counts as unmatched.
 func routeLabels(method, route string) (string, string) {
-	if strings.HasPrefix(route, compat.SessionsPath) && slices.Contains(compat.Routes(), compat.Route{Method: method, Path: route}) {
+	if slices.Contains(compat.Routes(), compat.Route{Method: method, Path: route}) {
 		return method, route
 	}
 	if method != http.MethodGet && method != http.MethodPost {
@@ -231,33 +213,14 @@ func failureCause(r session.RequestLog) string {
 	return ""
 }
 
-// The reasons for which qrgate itself rejects a request.
-const (
-	reasonAuth       = "auth"
-	reasonBadRequest = "bad_request"
-	reasonTooLarge   = "too_large"
-	reasonRateLimit  = "rate_limit"
-)
-
-// rejectionReason is the reason for which qrgate itself rejected a request, "" if it did not.
-func rejectionReason(r session.RequestLog) string {
-	if r.Code == "" {
-		return ""
-	}
-	switch r.Status {
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return reasonAuth
-	case http.StatusTooManyRequests:
-		return reasonRateLimit
-	case http.StatusRequestEntityTooLarge:
-		return reasonTooLarge
-	case http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusRequestTimeout:
-		return reasonBadRequest
-	}
-	return ""
-}
-
-// isOwn reports whether a metric is qrgate's own, not the Go runtime's.
-func isOwn(name string) bool {
-	return strings.HasPrefix(name, "qrgate_") || strings.HasPrefix(name, "http_server_")
+// rejections are the reasons for which qrgate itself rejects a request, by status.
+var rejections = map[int]string{
+	http.StatusUnauthorized:          "auth",
+	http.StatusForbidden:             "auth",
+	http.StatusBadRequest:            "bad_request",
+	http.StatusNotFound:              "bad_request",
+	http.StatusMethodNotAllowed:      "bad_request",
+	http.StatusRequestTimeout:        "bad_request",
+	http.StatusRequestEntityTooLarge: "too_large",
+	http.StatusTooManyRequests:       "rate_limit",
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
-	"unicode"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
@@ -40,10 +40,9 @@ func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 	h.counts.WithLabelValues(levelLabel(r.Level)).Inc()
 	clean := slog.NewRecord(r.Time, r.Level, redact.Text(r.Message), r.PC)
 	attrs := make([]slog.Attr, 0, 16)
-	r.Attrs(func(a slog.Attr) bool {
+	for a := range r.Attrs {
 		attrs = append(attrs, redactAttr(a))
-		return true
-	})
+	}
 	clean.AddAttrs(attrs...)
 	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
 		clean.AddAttrs(slog.String("trace_id", span.TraceID().String()), slog.String("span_id", span.SpanID().String()))
@@ -79,7 +78,7 @@ func redactAttr(a slog.Attr) slog.Attr {
 		return slog.String(a.Key, redact.Text(v.String()))
 	case v.Kind() == slog.KindAny && v.Any() != nil:
 		if b, ok := v.Any().([]byte); ok {
-			return slog.String(a.Key, fmt.Sprintf("[%d bytes]", len(b))) // printed as numbers it would pass every pattern
+			return slog.String(a.Key, fmt.Sprintf("[%d bytes]", len(b))) // no pattern matches it printed as numbers
 		}
 		return slog.String(a.Key, redact.Text(fmt.Sprint(v.Any())))
 	}
@@ -96,7 +95,8 @@ func redactAttrs(attrs []slog.Attr) []slog.Attr {
 
 var (
 	secretWords = []string{
-		"key", "apikey", "keys", "token", "tokens", "secret", "password", "authorization", "bearer", "cookie", "phone", "jid",
+		"key", "apikey", "keys", "token", "tokens", "secret", "password",
+		"authorization", "bearer", "cookie", "phone", "jid",
 	}
 	codeWords = []string{"code", "qr", "image", "qrcode"}
 )
@@ -138,32 +138,24 @@ func (c *keyClasses) of(key string) keyClass {
 
 // isDiagnosis reports whether a value cannot be a QR code: it is no text, or a diagnosis, or empty.
 func isDiagnosis(v slog.Value) bool {
-	code := diagnosis.Code(v.String())
-	if v.Kind() == slog.KindAny {
-		c, ok := v.Any().(diagnosis.Code)
+	code, ok := v.Any().(diagnosis.Code)
+	switch v.Kind() {
+	case slog.KindString:
+		code = diagnosis.Code(v.String())
+	case slog.KindAny:
 		if !ok {
 			return false
 		}
-		code = c
-	} else if v.Kind() != slog.KindString {
+	default:
 		return true
 	}
 	return code == "" || code == diagnosis.None || slices.Contains(diagnosis.Codes(), code)
 }
 
+// wordEnd matches where a word inside a key ends.
+var wordEnd = regexp.MustCompile(`(\p{Ll})(\p{Lu})|[^\p{L}\p{Nd}]`)
+
 // words splits api_key, api-key, apiKey and X-API-Key into small letters.
 func words(key string) []string {
-	var b strings.Builder
-	wasLower := false
-	for _, r := range key {
-		if wasLower && unicode.IsUpper(r) {
-			b.WriteByte(' ')
-		}
-		wasLower = unicode.IsLower(r)
-		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
-			r = ' '
-		}
-		b.WriteRune(unicode.ToLower(r))
-	}
-	return strings.Fields(b.String())
+	return strings.Fields(strings.ToLower(wordEnd.ReplaceAllString(key, "$1 $2")))
 }

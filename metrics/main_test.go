@@ -17,18 +17,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // full is a set of metrics with as many probes as there may be.
 func full(t testing.TB) *metrics.Metrics {
 	t.Helper()
-	m, err := metrics.New(metrics.Config{
-		Build: metrics.Build{Version: "v1", Revision: "abc"},
+	return metrics.New(metrics.Config{
+		Version: "v1",
 		Probes: map[string]time.Duration{"engine_health": 15 * time.Second, "create_delete": time.Minute,
 			"create_connect_qr": 5 * time.Minute, "control": time.Minute},
 		Read: func() metrics.GaugeValues {
-			return metrics.GaugeValues{Limit: 5000, RateLimit: metrics.RateLimit{Known: true, Remaining: 7}}
+			return metrics.GaugeValues{Limit: 5000, Remaining: 7}
 		},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
 }
 
 func gather(t testing.TB, m *metrics.Metrics) []*dto.MetricFamily {

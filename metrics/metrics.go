@@ -13,82 +13,117 @@
 // Labels are closed: every legal combination of label values exists with value 0 from the start, and no input can
 // create another one. A replica therefore has the same number of series from its first scrape to its last, at most
 // [MaxSeries]. Nothing that a client chose (an id, a path, a key, an error text) is a label value.
-// docs/METRICS.md lists the metrics; a test compares it with [Catalog].
+// docs/METRICS.md lists the metrics.
 package metrics
 
 import (
-	"fmt"
+	"cmp"
 	"net/http"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
+
+	"qrgate/internal/session"
 )
 
 // MaxSeries is the most series that one replica can expose, including those of the Go runtime and the native
 // histograms beside the classic ones.
 const MaxSeries = 1500
 
-// MaxProbes is the most probes that the metrics distinguish. With more, MaxSeries would not hold.
-const MaxProbes = 4
-
 // Metrics holds every series of one replica in a registry of its own.
 type Metrics struct {
-	registry *prometheus.Registry
+	gatherer prometheus.Gatherer
 	qrMetrics
 	engineMetrics
 	httpMetrics
-	exportFailures *prometheus.CounterVec
-	logMessages    *prometheus.CounterVec
-	probes         *Probes
+	exportFailures, logMessages *prometheus.CounterVec
+	probes                      *Probes
 }
 
 // Config configures Metrics. The zero value is usable.
 type Config struct {
-	// Build is shown by qrgate_build_info. Empty fields are read from the binary.
-	Build Build
+	// Version is shown by qrgate_build_info. If it is empty it is read from the binary.
+	Version string
 	// Read is called once per scrape. Nil means that all gauges are zero.
 	Read func() GaugeValues
-	// Probes are the names of the probes with their intervals. At most MaxProbes.
+	// Probes are the names of the probes with their intervals. MaxSeries holds for four.
 	Probes map[string]time.Duration
 }
 
-// New registers all metrics and starts nothing. It returns an error for too many probes, and for a probe whose name
-// does not match ^[a-z][a-z0-9_]{0,31}$.
-func New(cfg Config) (*Metrics, error) {
-	if err := checkProbes(cfg.Probes); err != nil {
-		return nil, err
-	}
+// GaugeValues are the values of the gauges at the moment of a scrape.
+type GaugeValues struct {
+	Sessions  map[session.State]int // active sessions, by state
+	Waiters   int                   // waiting requests
+	Limit     int                   // of waiting requests
+	Remaining int                   // calls of the key with the fewest; negative if no engine reports a rate limit
+	Circuit   string                // state of the engine's circuit breaker; empty without one, which counts as closed
+}
+
+// New registers all metrics and starts nothing.
+func New(cfg Config) *Metrics {
 	registry := prometheus.NewRegistry()
 	f := factory{promauto.With(registry)}
 	m := &Metrics{
-		registry:      registry,
+		gatherer:      registry,
 		qrMetrics:     newQRMetrics(f),
 		engineMetrics: newEngineMetrics(f),
 		httpMetrics:   newHTTPMetrics(f),
 		probes:        newProbes(f, cfg.Probes),
 		exportFailures: f.counters("qrgate_otel_export_failures_total",
 			"Batches of telemetry that could not be exported.", []string{"signal"}, values("traces")),
-		logMessages: f.counters("qrgate_log_messages_total",
-			"Log messages, by level.", []string{"level"}, values("debug", "info", "warn", "error")),
+		logMessages: f.counters("qrgate_log_messages_total", "Log messages, by level.", []string{"level"}, values(levels...)),
 	}
-	build := cfg.Build.withDefaults()
-	f.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "qrgate_build_info", Help: "1, labeled with the version, the revision and the Go version of the binary.",
-	}, []string{"version", "revision", "goversion"}).WithLabelValues(build.Version, build.Revision, runtime.Version()).Set(1)
-	registry.MustRegister(newGaugeCollector(cfg.Read), collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return m, nil
+	version, revision := buildVersion(cfg.Version)
+	f.gauges("qrgate_build_info", "1, labeled with the version, the revision and the Go version of the binary.",
+		[]string{"version", "revision", "goversion"}, nil).WithLabelValues(version, revision, runtime.Version()).Set(1)
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if update := newGauges(f); cfg.Read != nil {
+		m.gatherer = prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+			update(cfg.Read())
+			return registry.Gather()
+		})
+	}
+	return m
+}
+
+// newGauges registers the gauges of a scrape and returns the function that sets them.
+func newGauges(f factory) func(GaugeValues) {
+	sessions := f.gauges("qrgate_sessions", "Sessions that this replica tracks, by state, those of probes included. "+
+		"A paired session is tracked for half a minute.", []string{"state"}, values(session.States()...))
+	waiters := f.gauge("qrgate_waiters", "Requests that wait for a QR.")
+	limit := f.gauge("qrgate_waiters_limit", "Requests that may wait for a QR at the same time.")
+	remaining := f.gauges("qrgate_engine_rate_limit_remaining", "Calls that remain in the engine's rate limit window, "+
+		"for the key with the fewest. Absent while no engine reports a limit.", nil, nil)
+	circuit := f.gauges("qrgate_engine_circuit_state", "1 for the current state of the engine's circuit breaker: "+
+		"closed passes calls, open rejects them at once, half_open tries one.", []string{"state"}, values(circuitStates...))
+	update := func(v GaugeValues) {
+		for _, state := range session.States() {
+			sessions.WithLabelValues(string(state)).Set(float64(v.Sessions[state]))
+		}
+		waiters.Set(float64(v.Waiters))
+		limit.Set(float64(v.Limit))
+		if v.Remaining >= 0 {
+			remaining.WithLabelValues().Set(float64(v.Remaining))
+		} else {
+			remaining.Reset()
+		}
+		for _, state := range circuitStates {
+			circuit.WithLabelValues(state).Set(boolValue(state == cmp.Or(v.Circuit, "closed")))
+		}
+	}
+	update(GaugeValues{Remaining: -1})
+	return update
 }
 
 // Handler serves the metrics. Only the OpenMetrics format carries exemplars.
 func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+	return promhttp.HandlerFor(m.gatherer, promhttp.HandlerOpts{
 		EnableOpenMetrics:   true,
 		ErrorHandling:       promhttp.ContinueOnError, // one failing collector must not hide the others
 		MaxRequestsInFlight: 4,
@@ -96,8 +131,8 @@ func (m *Metrics) Handler() http.Handler {
 	})
 }
 
-// Gatherer returns the registry, for tests and tools.
-func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
+// Gatherer returns all metrics, for tests and tools.
+func (m *Metrics) Gatherer() prometheus.Gatherer { return m.gatherer }
 
 // Probes receives the results of the probes.
 func (m *Metrics) Probes() *Probes { return m.probes }
@@ -118,18 +153,12 @@ func (f factory) gauge(name, help string) prometheus.Gauge {
 
 func (f factory) counters(name, help string, labels []string, legal [][]string) *prometheus.CounterVec {
 	vec := f.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
-	for _, l := range legal {
-		vec.WithLabelValues(l...)
-	}
-	return vec
+	return create(vec, vec.WithLabelValues, legal)
 }
 
 func (f factory) gauges(name, help string, labels []string, legal [][]string) *prometheus.GaugeVec {
 	vec := f.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
-	for _, l := range legal {
-		vec.WithLabelValues(l...)
-	}
-	return vec
+	return create(vec, vec.WithLabelValues, legal)
 }
 
 // histograms have classic buckets, which rules use, and native ones for finer graphs.
@@ -140,8 +169,12 @@ func (f factory) histograms(
 		Name: name, Help: help, Buckets: buckets,
 		NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100,
 	}, labels)
-	for _, l := range legal {
-		vec.WithLabelValues(l...)
+	return create(vec, vec.WithLabelValues, legal)
+}
+
+func create[V, M any](vec V, with func(...string) M, legal [][]string) V {
+	for _, labels := range legal {
+		with(labels...)
 	}
 	return vec
 }
@@ -156,68 +189,16 @@ var (
 	httpBuckets        = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
 )
 
-// Build identifies the binary.
-type Build struct {
-	Version  string
-	Revision string // of the source
-}
-
-// withDefaults reads empty fields from the binary.
-func (b Build) withDefaults() Build {
+// buildVersion returns the version, from the binary if it is empty, and the revision of the source.
+func buildVersion(version string) (string, string) {
+	var revision string
 	if info, ok := debug.ReadBuildInfo(); ok {
-		if b.Version == "" {
-			b.Version = info.Main.Version
-		}
+		version = cmp.Or(version, info.Main.Version)
 		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" && b.Revision == "" {
-				b.Revision = s.Value
+			if s.Key == "vcs.revision" {
+				revision = s.Value
 			}
 		}
 	}
-	if b.Revision == "" {
-		b.Revision = "unknown"
-	}
-	if b.Version == "" {
-		b.Version = "unknown"
-	}
-	return b
-}
-
-// Family describes one metric.
-type Family struct {
-	Name    string
-	Type    string // counter, gauge or histogram
-	Labels  []string
-	Help    string
-	Buckets []float64 // upper bounds of a histogram
-}
-
-// Catalog returns every metric of qrgate's own, read from a registry.
-func Catalog() ([]Family, error) {
-	m, err := New(Config{
-		Probes: map[string]time.Duration{"probe": time.Second},
-		Read:   func() GaugeValues { return GaugeValues{RateLimit: RateLimit{Known: true}} },
-	})
-	if err != nil {
-		return nil, err
-	}
-	gathered, err := m.registry.Gather()
-	if err != nil {
-		return nil, fmt.Errorf("metrics: %w", err)
-	}
-	var all []Family
-	for _, g := range gathered {
-		f := Family{Name: g.GetName(), Type: strings.ToLower(g.GetType().String()), Help: g.GetHelp()}
-		if !isOwn(f.Name) {
-			continue
-		}
-		for _, l := range g.Metric[0].Label {
-			f.Labels = append(f.Labels, l.GetName())
-		}
-		for _, b := range g.Metric[0].GetHistogram().GetBucket() {
-			f.Buckets = append(f.Buckets, b.GetUpperBound())
-		}
-		all = append(all, f)
-	}
-	return all, nil
+	return cmp.Or(version, "unknown"), cmp.Or(revision, "unknown")
 }

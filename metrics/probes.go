@@ -1,9 +1,7 @@
 package metrics
 
 import (
-	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"time"
 
@@ -15,18 +13,12 @@ import (
 
 // Probes receives the results of the synthetic probes. It implements the observer that package probes declares.
 type Probes struct {
-	names        map[string]time.Duration
-	runs         *prometheus.CounterVec
-	errors       *prometheus.CounterVec
-	skipped      *prometheus.CounterVec
-	duration     *prometheus.HistogramVec
-	stepDuration *prometheus.HistogramVec
-	stepFailures *prometheus.CounterVec
-	lastRun      *prometheus.GaugeVec
-	lastSuccess  *prometheus.GaugeVec
-	leader       prometheus.Gauge
-	orphans      prometheus.Gauge
-	cleanup      prometheus.Counter
+	intervals                           map[string]time.Duration
+	runs, errors, skipped, stepFailures *prometheus.CounterVec
+	duration, stepDuration              *prometheus.HistogramVec
+	lastRun, lastSuccess                *prometheus.GaugeVec
+	leader, orphans                     prometheus.Gauge
+	cleanup                             prometheus.Counter
 }
 
 // The reasons for which a run did not take place: errors of the prober itself, and intended ones.
@@ -40,7 +32,7 @@ func newProbes(f factory, intervals map[string]time.Duration) *Probes {
 	names := values(slices.Sorted(maps.Keys(intervals))...)
 	probe, outcome := []string{"probe"}, []string{"probe", "outcome"}
 	p := &Probes{
-		names: intervals,
+		intervals: intervals,
 		runs: f.counters("qrgate_probe_runs_total", "Probe runs that ended. Valid events of the probe's SLI.",
 			append(outcome, "diagnosis"), product(names, outcomes(probeOutcome))),
 		errors: f.counters("qrgate_probe_errors_total",
@@ -119,20 +111,6 @@ func (p *Probes) SetLeader(leader bool, orphans int) {
 }
 
 func (p *Probes) has(probe string) bool {
-	_, ok := p.names[probe]
+	_, ok := p.intervals[probe]
 	return ok
-}
-
-var probeName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
-
-func checkProbes(intervals map[string]time.Duration) error {
-	if len(intervals) > MaxProbes {
-		return fmt.Errorf("metrics: %d probes, at most %d are possible", len(intervals), MaxProbes)
-	}
-	for name := range intervals {
-		if !probeName.MatchString(name) {
-			return fmt.Errorf("metrics: invalid probe name %q: use small letters, digits and _", name)
-		}
-	}
-	return nil
 }

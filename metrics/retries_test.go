@@ -127,7 +127,7 @@ func TestRetries_MemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	m, mood := full(t), &moody{session.KindUnreachable}
 	engine := m.Engine(mood)
-	for i := range 20_000 {
+	for i := range 15_000 {
 		_, _ = engine.QR(t.Context(), session.Caller{}, session.Ref{Name: strconv.Itoa(i)})
 	}
 	again := func(sess string) bool {
@@ -135,7 +135,7 @@ func TestRetries_MemoryIsBounded(t *testing.T) {
 		_, _ = engine.QR(t.Context(), session.Caller{}, session.Ref{Name: sess})
 		return series(t, m)["qrgate_engine_retries_total{qr}"] != before
 	}
-	if again("0") || !again("19999") {
+	if again("0") || !again("14999") {
 		t.Error("the first is remembered, or the last is not")
 	}
 }

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -34,7 +35,7 @@ const FlushTimeout = 5 * time.Second
 
 // TracingConfig configures Tracing. The zero value is usable.
 type TracingConfig struct {
-	Build    Build
+	Version  string        // of qrgate
 	RefKey   secret.Secret // keys the digests of session names; random if empty, so that replicas differ
 	Origin   func(key secret.Secret) session.TrafficClass
 	OnFailed func()       // called for every batch that could not be exported; may be nil
@@ -62,8 +63,8 @@ func NewTracing(ctx context.Context, cfg TracingConfig) (*Tracing, error) {
 		cfg: cfg.withDefaults(), tracer: noop.NewTracerProvider().Tracer(""), running: make(chan struct{}),
 		userStart: serverSpan(session.UserTraffic), probeStart: serverSpan(session.SyntheticTraffic),
 	}
-	env, err := parseTraceEnv(os.Getenv)
-	if err != nil || !env.export {
+	sampler, err := parseTraceEnv(os.Getenv)
+	if err != nil || sampler == nil {
 		return t, err
 	}
 	t.refKey = []byte(t.cfg.RefKey.Reveal())
@@ -77,15 +78,15 @@ func NewTracing(ctx context.Context, cfg TracingConfig) (*Tracing, error) {
 	}
 	// OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES have precedence.
 	about, err := resource.New(ctx, resource.WithAttributes(
-		attribute.String("service.name", "qrgate"), attribute.String("service.version", t.cfg.Build.withDefaults().Version),
+		attribute.String("service.name", "qrgate"), attribute.String("service.version", t.cfg.Version),
 	), resource.WithFromEnv())
 	if err != nil {
 		return t, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
 	t.exporter = &countingExporter{SpanExporter: exporter, onFailed: t.cfg.OnFailed, log: t.cfg.Logger}
-	t.provider = sdktrace.NewTracerProvider(sdktrace.WithSampler(newSampler(env.sampler)), sdktrace.WithResource(about))
+	t.provider = sdktrace.NewTracerProvider(sdktrace.WithSampler(newSampler(sampler)), sdktrace.WithResource(about))
 	t.tracer = t.provider.Tracer("qrgate")
-	t.acquisitions = newAcquisitionSpans(t)
+	t.acquisitions = &acquisitionSpans{t: t, spans: map[acquisitionKey]acquisitionSpan{}}
 	return t, nil
 }
 
@@ -119,43 +120,35 @@ func (c TracingConfig) withDefaults() TracingConfig {
 	if c.OnFailed == nil {
 		c.OnFailed = func() {}
 	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
+	c.Version, _ = buildVersion(c.Version)
 	return c
 }
 
-// traceEnv is the configuration that the OTEL_* variables request.
-type traceEnv struct {
-	export  bool
-	sampler sdktrace.Sampler // of users' traces
-}
-
-// parseTraceEnv reads the variables of the OpenTelemetry specification that decide whether and how much is traced.
-// The exporter and the batch processor read theirs (headers, timeouts, certificates, queue sizes) themselves. Errors
-// name the variable and never contain its value.
-func parseTraceEnv(env func(string) string) (traceEnv, error) {
+// parseTraceEnv reads the variables of the OpenTelemetry specification that decide whether and how much is traced. It
+// returns the sampler of users' traces, nil if tracing is off. The exporter and the batch processor read theirs
+// (headers, timeouts, certificates, queue sizes) themselves. Errors name the variable and never contain its value.
+func parseTraceEnv(env func(string) string) (sdktrace.Sampler, error) {
 	name := "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 	if env(name) == "" {
 		name = "OTEL_EXPORTER_OTLP_ENDPOINT"
 	}
 	exporter := env("OTEL_TRACES_EXPORTER")
 	if env(name) == "" || strings.EqualFold(env("OTEL_SDK_DISABLED"), "true") || exporter == "none" {
-		return traceEnv{}, nil
+		return nil, nil
 	}
 	if exporter != "" && exporter != "otlp" {
-		return traceEnv{}, errors.New("OTEL_TRACES_EXPORTER must be otlp or none")
+		return nil, errors.New("OTEL_TRACES_EXPORTER must be otlp or none")
 	}
 	if u, err := url.Parse(env(name)); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return traceEnv{}, fmt.Errorf("%s must be a URL that begins with http:// or https://", name)
+		return nil, fmt.Errorf("%s must be a URL that begins with http:// or https://", name)
 	}
 	for _, name := range []string{"OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"} {
 		if p := env(name); p != "" && p != "http/protobuf" {
-			return traceEnv{}, fmt.Errorf("%s must be http/protobuf", name)
+			return nil, fmt.Errorf("%s must be http/protobuf", name)
 		}
 	}
-	sampler, err := parseSampler(env("OTEL_TRACES_SAMPLER"), env("OTEL_TRACES_SAMPLER_ARG"))
-	return traceEnv{true, sampler}, err
+	return parseSampler(env("OTEL_TRACES_SAMPLER"), env("OTEL_TRACES_SAMPLER_ARG"))
 }
 
 // parseSampler reads OTEL_TRACES_SAMPLER and its argument. Without a sampler, the argument alone is the share of traces
@@ -168,7 +161,8 @@ func parseSampler(name, arg string) (sdktrace.Sampler, error) {
 		return sdktrace.NeverSample(), nil
 	case "", "traceidratio":
 	default:
-		return nil, errors.New("OTEL_TRACES_SAMPLER must be always_on, always_off or traceidratio, with or without parentbased_")
+		return nil, errors.New("OTEL_TRACES_SAMPLER must be always_on, always_off or traceidratio, " +
+			"with or without parentbased_")
 	}
 	if arg == "" {
 		return sdktrace.AlwaysSample(), nil
@@ -272,8 +266,8 @@ func (t *Tracing) sessionRef(name string) attribute.KeyValue {
 	return attrSession.String(hex.EncodeToString(m.Sum(nil)[:8]))
 }
 
-func setFailed(span trace.Span, errorType attribute.KeyValue) {
-	span.SetAttributes(errorType)
+func setFailed(span trace.Span, errorType string) {
+	span.SetAttributes(attrError.String(errorType))
 	span.SetStatus(codes.Error, "")
 }
 
@@ -295,7 +289,7 @@ func (t *Tracing) Span(
 		outcome, cause := probeOutcome("", cause)
 		span.SetAttributes(attrOutcome.String(string(outcome)))
 		if outcome == session.Failure {
-			setFailed(span, attrError.String(string(cause)))
+			setFailed(span, string(cause))
 		}
 	}
 }

@@ -12,15 +12,14 @@ import (
 
 // newTelemetry makes the metrics and the tracer, and adds redaction and counting to the logger.
 func (a *App) newTelemetry() error {
-	build := metrics.Build{Version: a.cfg.Version}
-	m, err := metrics.New(metrics.Config{Build: build, Read: a.gaugeValues, Probes: a.probeIntervals()})
-	if err != nil {
-		return err
-	}
-	a.metrics = m
-	a.cfg.Logger = slog.New(m.LogHandler(a.cfg.Logger.Handler()))
+	a.metrics = metrics.New(metrics.Config{
+		Version: a.cfg.Version, Read: a.gaugeValues, Probes: a.probeIntervals(),
+	})
+	a.cfg.Logger = slog.New(a.metrics.LogHandler(a.cfg.Logger.Handler()))
+	var err error
 	a.tracing, err = metrics.NewTracing(context.Background(), metrics.TracingConfig{
-		Build: build, RefKey: a.cfg.Secret, Origin: a.origin, OnFailed: m.ExportFailed, Logger: a.cfg.Logger,
+		Version: a.cfg.Version, RefKey: a.cfg.Secret, Origin: a.origin, OnFailed: a.metrics.ExportFailed,
+		Logger: a.cfg.Logger,
 	})
 	return err
 }
@@ -28,13 +27,10 @@ func (a *App) newTelemetry() error {
 // gaugeValues are read during a scrape.
 func (a *App) gaugeValues() metrics.GaugeValues {
 	if a.acquirer == nil {
-		return metrics.GaugeValues{}
+		return metrics.GaugeValues{Remaining: -1}
 	}
 	s := a.acquirer.Stats()
-	v := metrics.GaugeValues{
-		Sessions: s.Sessions, Waiters: s.Waiters, Limit: s.Limit,
-		RateLimit: metrics.RateLimit{Known: s.Remaining >= 0, Remaining: max(s.Remaining, 0)},
-	}
+	v := metrics.GaugeValues{Sessions: s.Sessions, Waiters: s.Waiters, Limit: s.Limit, Remaining: s.Remaining}
 	if a.circuit != nil {
 		v.Circuit = string(a.circuit.State())
 	}
