@@ -138,12 +138,17 @@ func dateOf(v any) (time.Time, bool) {
 // report is good without its image even then.
 func ParseSession(s Object, clock, now time.Time) (session.SessionReport, error) {
 	image, err := QRImageOf(s)
-	report := session.SessionReport{Ref: RefOf(s), State: StateOf(s), Image: image, Reason: ReasonOf(s), At: now}
+	report := session.SessionReport{
+		Ref: RefOf(s), State: StateOf(s), Image: image, Reason: ReasonOf(s), QueuePosition: queuePosition(s), At: now,
+	}
 	if !image.Empty() {
 		report.Expiry = ExpiryOf(s, clock)
 	}
 	return report, err
 }
+
+// queuePosition is the session's place in the engine's own queue, in a session or in the error of GET …/qr.
+func queuePosition(s Object) int { return int(Int(s["queuePosition"])) }
 
 // ReasonOf reads why a session disconnected: lastDisconnect.{code,message,cause} and error. It is redacted as ErrorText
 // is.

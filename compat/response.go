@@ -51,10 +51,12 @@ func isRejected(status int) bool {
 // SessionReport reads the result of a call about session ref; err is the call's error. A QR response without a QR is
 // KindNotReady. The report has what could be read even if there is an error.
 func (r Response) SessionReport(op string, ref session.Ref, err error) (session.SessionReport, error) {
-	if err != nil {
-		return session.SessionReport{Ref: ref, At: r.At, Limits: RateLimits(r.Header, r.At)}, err
-	}
 	body, _ := Parse(r.Body)
+	if err != nil {
+		return session.SessionReport{
+			Ref: ref, At: r.At, Limits: RateLimits(r.Header, r.At), QueuePosition: queuePosition(body),
+		}, err
+	}
 	report, err := ParseSession(SessionOf(body), EngineClock(r.Header, r.At), r.At)
 	report.Ref, report.Limits = ref.Merge(report.Ref), RateLimits(r.Header, r.At)
 	switch {

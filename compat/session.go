@@ -26,6 +26,7 @@ type Session struct {
 	UpdatedAt     string   `json:"updatedAt"`
 
 	LastDisconnect *LastDisconnect `json:"lastDisconnect,omitempty"`
+	QueuePosition  int             `json:"queuePosition,omitempty"` // in the engine's own queue, 1 is next
 }
 
 // LastDisconnect is why the last connection of a session ended; ReasonOf reads it as evidence.
@@ -86,12 +87,13 @@ type StatusData struct {
 	HasQR        bool    `json:"hasQR"`
 
 	LastDisconnect *LastDisconnect `json:"lastDisconnect,omitempty"`
+	QueuePosition  int             `json:"queuePosition,omitempty"`
 }
 
 // Status is the body of GET …/status.
 func Status(s Session) Envelope {
 	return Envelope{Success: true, Data: StatusData{s.ID, s.SessionID, s.Status, s.PhoneNumber, s.LastActivity,
-		s.IsConnected, s.HasQR, s.LastDisconnect}}
+		s.IsConnected, s.HasQR, s.LastDisconnect, s.QueuePosition}}
 }
 
 // QRData is the body of GET …/qr. Every client reads qrCode; the last fields are qrgate's own (contract C6).

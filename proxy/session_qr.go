@@ -107,11 +107,11 @@ type QRStatus struct {
 	Attempts    int                  `json:"attempts"`   // polls since the QR was requested
 	Since       *string              `json:"since"`      // when the state began
 	RetryAfter  int                  `json:"retryAfter"` // seconds after which another request may help; 0: at once
-	Queue       *Queue               `json:"queue"`      // null unless the session waits for the engine's rate limit
+	Queue       *Queue               `json:"queue"`      // null unless the session waits for the engine's rate limit or in the engine's queue
 	Diagnosis   *diagnosis.Diagnosis `json:"diagnosis"`  // why there is no QR; null when nothing is wrong
 }
 
-// Queue is a session's position among the sessions of its key that wait for the engine's rate limit.
+// Queue is a session's position among those that wait for the engine's rate limit, or in the engine's own queue.
 type Queue struct {
 	Place int `json:"place"` // 1 is next
 	Wait  int `json:"wait"`  // whole seconds until the next call to the engine is allowed

@@ -189,6 +189,7 @@ func (v view) item(now time.Time) compat.Session {
 		CreatedAt:      compat.Millis(v.row.created),
 		UpdatedAt:      compat.Millis(v.link.Since),
 		LastDisconnect: v.lastDisconnect(),
+		QueuePosition:  v.queue,
 	}
 	if phone := v.phone(); phone != "" {
 		s.PhoneNumber = &phone
@@ -226,7 +227,9 @@ func qrErrorBody(v view, now time.Time) any {
 	var body struct {
 		compat.Problem
 		LastDisconnect *compat.LastDisconnect `json:"lastDisconnect,omitempty"`
+		QueuePosition  int                    `json:"queuePosition,omitempty"`
 	}
+	body.QueuePosition = v.queue
 	text := "Error obteniendo código QR"
 	if v.link.Phase == idle && v.link.LastDisconnect.isKnown() {
 		body.LastDisconnect = v.lastDisconnect()

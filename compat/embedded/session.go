@@ -175,6 +175,7 @@ type view struct {
 	row   row
 	link  linkState
 	image secret.Secret
+	queue int // position among the sessions that wait for their turn to dial, 1 is next; 0 without a turn to wait for
 }
 
 // refreshed applies a due deadline first: a code is replaced at the moment at which it expires, even if the timer
@@ -187,7 +188,11 @@ func (s *engineSession) refreshed() view {
 func (s *engineSession) view() view {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return view{row: s.row, link: s.link, image: s.image}
+	v := view{row: s.row, link: s.link, image: s.image}
+	if s.link.Phase == queued && s.conn != nil {
+		v.queue = s.conn.places[0].position(s.conn.ticket)
+	}
+	return v
 }
 
 func (v view) ref() session.Ref { return session.Ref{ID: v.row.id, Name: v.row.sessionID} }

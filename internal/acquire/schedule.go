@@ -117,11 +117,15 @@ func acquireQR(s session.Session, d demand, allowForce bool, now time.Time) acti
 	return best
 }
 
-// acquireUntil is when the acquisition is given up. A connect that waits for the rate limit is given its time.
+// acquireUntil is when the acquisition is given up. A connect that waits for the rate limit is given its time, and so is
+// a session in the engine's own queue.
 func acquireUntil(s session.Session) time.Time {
 	from := s.AcquiringSince
 	if f := s.History.ConnectFailure; s.Recovery.FailedConnects > 0 && f.Kind == session.KindRateLimited {
 		from = latest(from, s.Recovery.LastTriedAt.Add(f.RetryAfter))
+	}
+	if s.QueuePosition > 0 {
+		from = latest(from, s.LastPolledAt)
 	}
 	return from.Add(session.AcquireTimeout)
 }

@@ -205,7 +205,7 @@ func ruleSlowEngine(in *input) finding {
 
 // ruleNoQR: other sessions show whether only this session is affected.
 func ruleNoQR(in *input) finding {
-	if in.State != Connecting && in.State != Failed || in.ConnectedAt.IsZero() || in.Sequence > 0 {
+	if in.State != Connecting && in.State != Failed || in.ConnectedAt.IsZero() || in.Sequence > 0 || in.QueuePosition > 0 {
 		return finding{}
 	}
 	since, staleAt := in.noQRSince(), in.History.StaleQRAt

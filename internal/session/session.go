@@ -53,6 +53,7 @@ type Session struct {
 	History          History       `json:"history"`
 	Reason           string        `json:"reason"`         // the engine's last disconnect reason since ConnectedAt
 	LostByEngine     bool          `json:"lost_by_engine"` // the engine lost a session that it had begun
+	QueuePosition    int           `json:"queue_position"` // in the engine's own queue, as of the last poll; 0: none
 
 	// Polls are scheduled from the start of the acquisition. They start anew when the engine lost the session, its codes
 	// expired, or its connects failed.
@@ -89,7 +90,7 @@ const (
 // AfterPoll returns the session after a poll of the engine that ended at now with r, or with err.
 func (s Session) AfterPoll(r SessionReport, err error, now time.Time) Session {
 	s.Ref = s.Ref.Merge(r.Ref)
-	s.LastPolledAt, s.Polls, s.ScheduledPolls = now, s.Polls+1, s.ScheduledPolls+1
+	s.LastPolledAt, s.Polls, s.ScheduledPolls, s.QueuePosition = now, s.Polls+1, s.ScheduledPolls+1, r.QueuePosition
 	if KindOf(err).Authorized() {
 		s.AuthorizedAt = now
 	}

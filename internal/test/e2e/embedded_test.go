@@ -49,3 +49,23 @@ func TestWhatsmeow_Outdated(t *testing.T) {
 		t.Errorf("the code is %q", a.Code)
 	}
 }
+
+// A session that waits for its turn to dial reports its place, and no cause.
+func TestWhatsmeow_QueuedSessionReportsItsPlace(t *testing.T) {
+	whatsapp, addr := startWhatsApp(t)
+	cfg := own(whatsapp, addr, t.TempDir())
+	cfg.EngineLimits.Dials = 1
+	r := start(t, whatsapp, addr, cfg)
+	whatsapp.SetFault(whatsappsim.Fault{HangUpgrade: true})
+	for _, id := range []string{"shop-1", "shop-2", "shop-3"} {
+		r.want(r.call(http.MethodPost, "/api/sessions", `{"sessionId":"`+id+`","sessionName":"Shop"}`), 201)
+		r.want(r.call(http.MethodPost, "/api/sessions/"+id+"/connect", "{}"), 200)
+	}
+	<-time.After(9 * time.Second)
+	whatsapp.SetFault(whatsappsim.Fault{})
+	a := r.want(r.call(http.MethodGet, "/api/sessions/shop-3/qr/status", ""), 200)
+	if a.Data.Queue == nil || a.Data.Queue.Place != 2 || a.Data.Diagnosis != nil {
+		t.Errorf("queue %+v, diagnosis %+v", a.Data.Queue, a.Data.Diagnosis)
+	}
+	r.becomes("shop-3", "qr_code", 20*time.Second)
+}

@@ -107,6 +107,8 @@ type answer struct {
 		IsConnected bool
 		ExpiresIn   int
 		Session     struct{ ID int64 }
+		Queue       *struct{ Place int }
+		Diagnosis   *struct{ Code string }
 	}
 }
 
