@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -14,8 +15,11 @@ type Pattern struct {
 
 // trustedCodes are the causes that an engine may name by qrgate's own code. Other codes mean something else in an
 // engine's text, such as "rate_limited" or "internal".
-var trustedCodes = []Code{ClientOutdated, AccountBanned, LoggedOut, PairingFailed, PasskeyRequired, DNSFailed, NetworkBlocked,
-	TLSIntercepted, ProxyRefused, WhatsAppSilent, WhatsAppUnavailable, SessionLimit, SessionConflict, QRInvalid, QRExpired, EngineOverloaded}
+var trustedCodes = []Code{
+	ClientOutdated, AccountBanned, LoggedOut, PairingFailed, PasskeyRequired, ClockWrong, DiskFull, DNSFailed,
+	NetworkBlocked, TLSIntercepted, ProxyRefused, WhatsAppSilent, WhatsAppUnavailable, SessionLimit, SessionConflict,
+	QRInvalid, QRExpired, EngineOverloaded,
+}
 
 // patterns are texts of engines and of the WhatsApp libraries, the more specific first. A number must be a word of its
 // own: "4051" does not contain "405".
@@ -27,6 +31,12 @@ var patterns = []Pattern{
 	{Engine5xx, []string{"profile appears to be in use"}},
 	{EngineOverloaded, []string{"pre-key upload timeout"}}, {EngineOverloaded, []string{"out of memory"}},
 	{EngineOverloaded, []string{"target closed"}}, {EngineOverloaded, []string{"execution context was destroyed"}},
+
+	// The engine's disk.
+	{DiskFull, []string{"enospc"}}, {DiskFull, []string{"no space left"}}, {DiskFull, []string{"disk is full"}},
+	{DiskFull, []string{"disk full"}}, {DiskFull, []string{"edquot"}}, {DiskFull, []string{"disk quota exceeded"}},
+	{DiskFull, []string{"erofs"}}, {DiskFull, []string{"read-only file system"}}, {DiskFull, []string{"readonly database"}},
+	{DiskFull, []string{"attempt to write a readonly"}},
 
 	// Codes and scans.
 	{QRExpired, []string{"qr refs attempts ended"}}, {QRExpired, []string{"qr code limit"}},
@@ -40,6 +50,12 @@ var patterns = []Pattern{
 	// The connection to WhatsApp.
 	{ProxyRefused, []string{"proxy", "authentication"}}, {ProxyRefused, []string{"407", "upgrade answered"}},
 	{ProxyRefused, []string{"tunneling socket"}}, {ProxyRefused, []string{"socks"}}, {ProxyRefused, []string{"proxy", "econnrefused"}},
+	// A block list or a captive portal resolves the name to this machine.
+	{DNSFailed, []string{"econnrefused", "127.0.0.1:443"}}, {DNSFailed, []string{"econnrefused", "0.0.0.0:443"}},
+	{DNSFailed, []string{"econnrefused", "::1:443"}},
+	{ClockWrong, []string{"certificate is not yet valid"}}, {ClockWrong, []string{"cert_not_yet_valid"}},
+	// An expired certificate is WhatsApp's where the clock is wrong, or another server's.
+	{Undetermined, []string{"certificate has expired"}}, {Undetermined, []string{"cert_has_expired"}},
 	{DNSFailed, []string{"enotfound"}}, {DNSFailed, []string{"eai_again"}}, {DNSFailed, []string{"no such host"}},
 	{TLSIntercepted, []string{"self-signed certificate"}}, {TLSIntercepted, []string{"self signed certificate"}},
 	{TLSIntercepted, []string{"self_signed_cert"}}, {TLSIntercepted, []string{"verify the first certificate"}},
@@ -50,9 +66,10 @@ var patterns = []Pattern{
 	{NetworkBlocked, []string{"econnrefused"}}, {NetworkBlocked, []string{"connection refused"}},
 	{NetworkBlocked, []string{"ehostunreach"}}, {NetworkBlocked, []string{"enetunreach"}}, {NetworkBlocked, []string{"etimedout"}},
 	{NetworkBlocked, []string{"opening handshake has timed out"}}, {NetworkBlocked, []string{"whatsapp_unreachable"}},
-	{NetworkBlocked, []string{"403", "upgrade answered"}},
 	{WhatsAppUnavailable, []string{"429", "upgrade answered"}}, {WhatsAppUnavailable, []string{"500", "upgrade answered"}},
 	{WhatsAppUnavailable, []string{"502", "upgrade answered"}}, {WhatsAppUnavailable, []string{"503", "upgrade answered"}},
+	{WhatsAppUnavailable, []string{"504", "upgrade answered"}}, {NetworkBlocked, []string{"upgrade answered"}},
+	{NetworkBlocked, []string{"disconnected before secure tls connection"}},
 
 	// Refusals of WhatsApp.
 	{ClientOutdated, []string{"client outdated"}}, {ClientOutdated, []string{"err-client-outdated"}},
@@ -105,3 +122,11 @@ func contains(text string, all []string, words string) bool {
 // RestartRequired is Baileys' text for a 515. It is normal after a scan, and a failure only for a session that still
 // waits for codes.
 const RestartRequired = "restart required"
+
+// detail is a part of an engine's text that explains a cause and cannot be a secret: an address, a date, or a name that
+// qrgate's own engine writes.
+var detail = regexp.MustCompile(`\b\d{1,3}(\.\d{1,3}){3}(:\d{1,5})?\b|\[[0-9a-f:]{2,39}\](:\d{1,5})?|` +
+	`\b\d{4}-\d\d-\d\d( \d\d:\d\d)?|\b(issued by|redirect to|the proxy|Server:) [A-Za-z0-9.:/_-]{2,40}( [A-Z0-9][A-Za-z0-9.]*)*`)
+
+// Details returns the addresses, dates and names in an engine's text that explain its cause, at most six.
+func Details(text string) []string { return detail.FindAllString(text, 6) }

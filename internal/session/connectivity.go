@@ -36,6 +36,14 @@ type ConnectivityResult struct {
 	Evidence     []string         `json:"evidence"`
 }
 
+// end describes the last step.
+func (r ConnectivityResult) end() string {
+	if n := len(r.Evidence); n > 0 {
+		return r.Evidence[n-1]
+	}
+	return string(r.Step)
+}
+
 // OK reports whether the check succeeded.
 func (r ConnectivityResult) OK() bool { return !r.At.IsZero() && r.Code == diagnosis.None }
 
@@ -62,14 +70,14 @@ func CrossCheck(d diagnosis.Diagnosis, r ConnectivityResult, now time.Time) diag
 	case r.OK():
 		return d.WithEvidence(fmt.Sprintf("qrgate itself reached WhatsApp %s ago: check the engine's network", ago))
 	case d.Code == r.Code:
-		return d.WithEvidence(fmt.Sprintf("qrgate itself failed in the same way %s ago, at %s", ago, r.Step))
+		return d.WithEvidence(fmt.Sprintf("qrgate itself failed in the same way %s ago, at %s", ago, r.end()))
 	case d.Code == diagnosis.QRNotEmitted && isNetworkCause(r.Code) && ago <= failureTTL:
-		shared := diagnosis.New(r.Code, append(d.Evidence, fmt.Sprintf("qrgate itself failed %s ago, at %s, "+
-			"and the engine reports no cause: both use the same network", ago, r.Step))...)
+		shared := diagnosis.New(r.Code, append(d.Evidence, fmt.Sprintf("qrgate itself failed %s ago, at %s; "+
+			"the engine reports no cause: both use the same network", ago, r.end()))...)
 		shared.Inferred = true
 		return shared
 	}
-	return d.WithEvidence(fmt.Sprintf("qrgate itself failed %s ago, at %s: %s", ago, r.Step, r.Code))
+	return d.WithEvidence(fmt.Sprintf("qrgate itself failed %s ago, at %s (%s)", ago, r.end(), r.Code))
 }
 
 // networkCauses are the causes that probably affect an engine, too, if qrgate has found them for itself.
@@ -82,5 +90,6 @@ func isNetworkCause(c diagnosis.Code) bool { return slices.Contains(networkCause
 
 // isUpstreamPathCause reports whether a cause lies between an engine and WhatsApp.
 func isUpstreamPathCause(c diagnosis.Code) bool {
-	return c == diagnosis.QRNotEmitted || c == diagnosis.ClientOutdated || isNetworkCause(c)
+	others := []diagnosis.Code{diagnosis.QRNotEmitted, diagnosis.ClientOutdated, diagnosis.ClockWrong}
+	return slices.Contains(others, c) || isNetworkCause(c)
 }

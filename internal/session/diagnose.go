@@ -66,9 +66,11 @@ var rules = []func(*input) finding{
 	ruleAlreadyPaired,     // no QR is needed
 	ruleUnauthorized,      // a refused key hides everything else
 	ruleEngineNamesCause,  // the engine's present error names its cause
+	ruleCrashLoop,         // the engine restarts again and again
 	ruleEngineUnreachable, // unreachable, hanging, or another server in its place
 	ruleDisconnectReason,  // the session's last disconnect names the cause
 	ruleLastNamedCause,    // the engine named a cause before qrgate's own reconnect
+	ruleInconsistent,      // the engine knows the session at times
 	ruleSessionLost,       // the engine lost the session, or never had it
 	ruleConnectFailing,    // the engine refuses connects
 	ruleEngineErrors,      // the engine responds with errors

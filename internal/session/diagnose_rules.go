@@ -51,7 +51,7 @@ func ruleEngineNamesCause(in *input) finding {
 			return finding{}
 		}
 		if p, ok := diagnosis.MatchCause(f.Text + " " + f.Code); ok {
-			return namedCause(p, in)
+			return namedCause(p, f.Text, in)
 		}
 	}
 	return finding{}
@@ -69,8 +69,8 @@ func (in *input) failures() []FailureStreak {
 const codeQRInvalid = "QR_INVALID"
 
 // namedCause is the finding of a pattern in the engine's text. WhatsApp is not silent if it ends the connection after
-// it sent codes. The evidence has the words of the pattern and not the engine's text, which may contain secrets.
-func namedCause(p diagnosis.Pattern, in *input) finding {
+// it sent codes. The evidence has the words of the pattern, and of the engine's text only what cannot be a secret.
+func namedCause(p diagnosis.Pattern, text string, in *input) finding {
 	code := p.Code
 	if p.Words[0] == diagnosis.RestartRequired && !in.passed(in.Since.Add(SymptomDelay)) {
 		return finding{}
@@ -78,7 +78,11 @@ func namedCause(p diagnosis.Pattern, in *input) finding {
 	if code == diagnosis.WhatsAppSilent && in.Sequence > 0 {
 		code = diagnosis.WhatsAppUnavailable
 	}
-	return fact(code, "the engine names this cause itself: "+strings.Join(p.Words, ", "))
+	found := fact(code, "the engine names this cause itself: "+strings.Join(p.Words, ", "))
+	if details := diagnosis.Details(text); len(details) > 0 {
+		found = found.with("its text mentions: %s", strings.Join(details, ", "))
+	}
+	return found
 }
 
 // ruleEngineUnreachable comes before older errors of the engine. Polls may succeed while connects fail.
@@ -96,7 +100,32 @@ func ruleDisconnectReason(in *input) finding {
 		return finding{} // a newer connect returned a code
 	}
 	if p, ok := diagnosis.MatchCause(in.Reason); ok {
-		return namedCause(p, in)
+		return namedCause(p, in.Reason, in)
+	}
+	return finding{}
+}
+
+// ruleCrashLoop: between two outages the engine responds, so that each of them alone looks like a restart.
+func ruleCrashLoop(in *input) finding {
+	o := in.History.Outages
+	if o.Times < minOutages || in.passed(o.LastAt.Add(recurrenceGap)) {
+		return finding{}
+	}
+	return fact(diagnosis.EngineCrashLoop, fmt.Sprintf("the engine became unreachable %d times, the last time %s ago",
+		o.Times, in.now.Sub(o.LastAt).Round(time.Second)))
+}
+
+// ruleInconsistent: an engine that lost a session does not know it again without a connect, and one that has just
+// created it knows it. Several engines behind one address respond so.
+func ruleInconsistent(in *input) finding {
+	again, denied := in.History.Reappearances, in.History.ConnectFailure
+	isNew := in.CreatedHere && in.ConnectedAt.IsZero() && denied.Kind == KindSessionNotFound
+	switch {
+	case again.Times >= minReappearances && !in.passed(again.LastAt.Add(recurrenceGap)):
+		return fact(diagnosis.EngineInconsistent, fmt.Sprintf(
+			"the engine denied the session and knew it again %d times without a connect in between", again.Times))
+	case isNew && !in.passed(denied.LastAt.Add(recurrenceGap)):
+		return denied.findingFor(diagnosis.EngineInconsistent, in.now).with("the engine had accepted the create")
 	}
 	return finding{}
 }

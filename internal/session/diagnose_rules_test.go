@@ -41,7 +41,15 @@ func TestDiagnose_NamesCauseOfEngineText(t *testing.T) {
 		"408 WebSocket Error (getaddrinfo ENOTFOUND web.whatsapp.com) ENOTFOUND":       diagnosis.DNSFailed,
 		"WebSocket Error (getaddrinfo EAI_AGAIN web.whatsapp.com)":                     diagnosis.DNSFailed,
 		"couldn't dial whatsapp web websocket: lookup: no such host":                   diagnosis.DNSFailed,
-		"WebSocket Error (connect ECONNREFUSED 127.0.0.1:443)":                         diagnosis.NetworkBlocked,
+		"WebSocket Error (connect ECONNREFUSED 127.0.0.1:443)":                         diagnosis.DNSFailed, // the name is resolved to this machine
+		"WebSocket Error (connect ECONNREFUSED 0.0.0.0:443)":                           diagnosis.DNSFailed,
+		"WebSocket Error (connect ECONNREFUSED 157.240.1.60:443)":                      diagnosis.NetworkBlocked,
+		"WebSocket Error (certificate is not yet valid) CERT_NOT_YET_VALID":            diagnosis.ClockWrong,
+		"WebSocket Error (certificate has expired) CERT_HAS_EXPIRED":                   diagnosis.Undetermined,
+		"302 WebSocket upgrade answered with HTTP 302":                                 diagnosis.NetworkBlocked,
+		"ENOSPC: no space left on device, write":                                       diagnosis.DiskFull,
+		"SQLITE_FULL: database or disk is full":                                        diagnosis.DiskFull,
+		"EROFS: read-only file system, open 'creds.json'":                              diagnosis.DiskFull,
 		"WebSocket Error (connect ETIMEDOUT)":                                          diagnosis.NetworkBlocked,
 		"Opening handshake has timed out":                                              diagnosis.NetworkBlocked,
 		"408 Timed Out":                                                                diagnosis.WhatsAppSilent,
@@ -80,6 +88,22 @@ func TestDiagnose_AmbiguousTextNamesNoCause(t *testing.T) {
 		got := session.Diagnose(disconnectedFor(text), session.Environment{}, noon.Add(9*time.Second))
 		if got.Code != diagnosis.QRNotEmitted && got.Code != diagnosis.Undetermined {
 			t.Errorf("%q is %s", text, got.Code)
+		}
+	}
+}
+
+// The evidence has the addresses, dates and names in the engine's text, and nothing else of it.
+func TestDiagnose_EvidenceHasDetailsOfEngineText(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"connect ECONNREFUSED 157.240.1.60:443 for key-of-a-tenant": "157.240.1.60:443",
+		"clock_wrong: WhatsApp's certificate is not valid at 2000-01-01 00:00, the time of this machine; " +
+			"issued by DigiCert TLS, valid from 2026-01-02 00:00 to 2026-04-02 00:00": "2000-01-01 00:00, issued by DigiCert TLS, 2026-01-02 00:00, 2026-04-02 00:00",
+		"proxy_refused: the proxy 10.0.0.1:3128 accepts the connection and does not respond": "the proxy 10.0.0.1:3128",
+	} {
+		got := session.Diagnose(disconnectedFor(text), session.Environment{}, noon.Add(9*time.Second))
+		if len(got.Evidence) != 2 || got.Evidence[1] != "its text mentions: "+want {
+			t.Errorf("%q: %q", text, got.Evidence)
 		}
 	}
 }

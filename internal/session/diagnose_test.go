@@ -78,6 +78,11 @@ func requests(at time.Duration) step {
 	return step{at, func(s session.Session, now time.Time) session.Session { return s.RequestQR(now) }}
 }
 
+// outage are two polls half a second apart that cannot reach the engine.
+func outage(at time.Duration) []step {
+	return of(fails(at, session.OpQR, session.KindUnreachable), fails(at+sec/2, session.OpQR, session.KindUnreachable))
+}
+
 func givesUp(at time.Duration) step {
 	return step{at, func(s session.Session, now time.Time) session.Session { return s.GiveUp(now) }}
 }
@@ -187,6 +192,16 @@ func TestDiagnose_ChangesOverTime(t *testing.T) {
 			steps(of(connects(0), notReady(6*sec), fails(7*sec, session.OpQR, session.KindSessionNotFound), rejectsConnect(7100*time.Millisecond, session.KindSessionNotFound, "SESSION_NOT_FOUND"),
 				fails(8*sec, session.OpQR, session.KindSessionNotFound), rejectsConnect(9*sec, session.KindSessionNotFound, "SESSION_NOT_FOUND"))),
 			session.Environment{}, []change{{7 * sec, diagnosis.EngineRestarted}, {9 * sec, diagnosis.SessionNotFound}}},
+		"the engine restarts again and again": {
+			steps(of(connects(0)), outage(2*sec), of(notReady(4*sec), recovers(4100*time.Millisecond, session.Connect)), outage(10*sec), of(notReady(12*sec)), outage(20*sec), of(notReady(22*sec))),
+			session.Environment{}, []change{{2500 * time.Millisecond, diagnosis.EngineUnreachable}, {4 * sec, diagnosis.EngineRestarted}, {10500 * time.Millisecond, diagnosis.EngineUnreachable},
+				{12 * sec, diagnosis.EngineRestarted}, {20500 * time.Millisecond, diagnosis.EngineCrashLoop}}},
+		"two engines behind one address": {
+			steps(of(connects(0), notReady(sec), fails(2*sec, session.OpQR, session.KindSessionNotFound), notReady(3*sec), fails(4*sec, session.OpQR, session.KindSessionNotFound), notReady(5*sec))),
+			session.Environment{}, []change{{5 * sec, diagnosis.EngineInconsistent}}},
+		"the connect goes to an engine that has not created the session": {
+			steps(of(rejectsConnect(0, session.KindSessionNotFound, "SESSION_NOT_FOUND"), rejectsConnect(sec, session.KindSessionNotFound, "SESSION_NOT_FOUND"))),
+			session.Environment{}, []change{{0, diagnosis.EngineInconsistent}}},
 		"no connect":     {steps(of(requests(0)), polls(sec/4, 20*sec)), session.Environment{}, []change{{8 * sec, diagnosis.Undetermined}}},
 		"slow responses": {steps(of(connects(0), notReady(4*sec), notReady(8*sec))), session.Environment{MinLatency: 4 * sec}, []change{{8 * sec, diagnosis.EngineOverloaded}}},
 	} {

@@ -38,6 +38,12 @@ func (s Session) recordFailure(e *EngineError, now time.Time) Session {
 		s.History.ConnectFailure = next.continueStreak(s.History.ConnectFailure, s.Recovery.FailedConnects > 0)
 	}
 	s.Failure = next.continueStreak(s.Failure, s.Failure.Code == e.Code)
+	if e.Kind == KindUnreachable && s.Failure.Times == 2 { // one failed call is no outage
+		s.History.Outages = s.History.Outages.add(now)
+	}
+	if e.Op == OpQR && (e.Kind == KindSessionNotFound || e.Kind == KindNotReady) {
+		s.History = s.History.recordDenial(e.Kind == KindSessionNotFound, s.ConnectedAt, now)
+	}
 	return s
 }
 

@@ -14,10 +14,46 @@ type History struct {
 	Named          NamedCause    `json:"named"`           // the last cause that the engine named
 	EndedAt        time.Time     `json:"ended_at"`        // when the engine last reported a disconnect with its cause
 	StaleQRAt      time.Time     `json:"stale_qr_at"`     // when the engine last returned an expired code
+	DeniedAt       time.Time     `json:"denied_at"`       // when a poll for the QR last found no such session
+	Outages        Recurrence    `json:"outages"`         // times that the engine was unreachable
+	Reappearances  Recurrence    `json:"reappearances"`   // times that it knew a denied session again without a connect
 
 	ConnectingAt      time.Time `json:"connecting_at"`      // when the engine last reported the state connecting
 	DisconnectedSince time.Time `json:"disconnected_since"` // since when it reports disconnected; zero if it does not
 	DisconnectedAt    time.Time `json:"disconnected_at"`    // when it last did so during an acquisition
+}
+
+// Recurrence counts events of one kind that follow each other within recurrenceGap.
+type Recurrence struct {
+	Times  int       `json:"times"`
+	LastAt time.Time `json:"last_at"`
+}
+
+const (
+	// recurrenceGap is the longest time between two events of one recurrence.
+	recurrenceGap = time.Minute
+	// minOutages and minReappearances are how many events are no coincidence.
+	minOutages, minReappearances = 3, 2
+)
+
+func (r Recurrence) add(now time.Time) Recurrence {
+	if now.Sub(r.LastAt) > recurrenceGap {
+		r.Times = 0
+	}
+	return Recurrence{r.Times + 1, now}
+}
+
+// recordDenial records whether the engine knows the session, as a poll for the QR found.
+func (h History) recordDenial(isDenied bool, connectedAt, now time.Time) History {
+	switch {
+	case isDenied:
+		h.DeniedAt = now
+		return h
+	case h.DeniedAt.After(connectedAt):
+		h.Reappearances = h.Reappearances.add(now)
+	}
+	h.DeniedAt = time.Time{}
+	return h
 }
 
 // NamedCause is a cause that the engine named.
