@@ -38,16 +38,31 @@ func (h *logHandler) Enabled(ctx context.Context, l slog.Level) bool { return h.
 // Handle implements [slog.Handler].
 func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 	h.counts.WithLabelValues(levelLabel(r.Level)).Inc()
-	clean := slog.NewRecord(r.Time, r.Level, redact.Text(r.Message), r.PC)
+	if clean, isChanged := redactRecord(r); isChanged {
+		r = clean
+	}
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		r = r.Clone()
+		r.AddAttrs(slog.String("trace_id", span.TraceID().String()), slog.String("span_id", span.SpanID().String()))
+	}
+	return h.next.Handle(ctx, r)
+}
+
+// redactRecord returns a redacted copy of a record, if redaction changes it. Most need no copy.
+func redactRecord(r slog.Record) (clean slog.Record, isChanged bool) {
+	message := redact.Text(r.Message)
+	isChanged = message != r.Message
 	attrs := make([]slog.Attr, 0, 16)
 	for a := range r.Attrs {
 		attrs = append(attrs, redactAttr(a))
+		isChanged = isChanged || !attrs[len(attrs)-1].Equal(a)
 	}
+	if !isChanged {
+		return r, false
+	}
+	clean = slog.NewRecord(r.Time, r.Level, message, r.PC)
 	clean.AddAttrs(attrs...)
-	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
-		clean.AddAttrs(slog.String("trace_id", span.TraceID().String()), slog.String("span_id", span.SpanID().String()))
-	}
-	return h.next.Handle(ctx, clean)
+	return clean, true
 }
 
 // WithAttrs implements [slog.Handler].

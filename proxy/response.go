@@ -241,6 +241,9 @@ func (w *responseWriter) reply(r response) {
 	h["Content-Type"], h["Cache-Control"] = headerJSON, headerNoStore
 	h["X-Content-Type-Options"], h["Referrer-Policy"] = headerNoSniff, headerNoReferrer
 	h["Content-Length"] = []string{strconv.Itoa(len(parts[0]) + len(parts[1]) + len(parts[2]))}
+	if c := connOf(&w.request); c != nil && r.prepared != nil {
+		c.holdNextWrite()
+	}
 	w.WriteHeader(r.status)
 	for _, part := range parts {
 		if len(part) > 0 {

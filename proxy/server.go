@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -25,7 +26,87 @@ func Server(listenAddr string, handler http.Handler) *http.Server {
 			}
 			return ctx
 		},
+		ConnState: func(conn net.Conn, state http.ConnState) {
+			if g, ok := conn.(*guardedConn); ok && state == http.StateIdle {
+				g.sendHeld()
+			}
+		},
 	}
+}
+
+// heldConn can hold a write back until the next one. net/http has a buffer of 4 KiB, so it writes a QR in two parts;
+// as one, they cost half as much here and at the client.
+type heldConn struct {
+	net.Conn
+	mu       sync.Mutex
+	holdNext bool
+	held     *[]byte // what is held back; nil: nothing
+}
+
+// holdNextWrite holds the next write back until the one after it or the end of the response.
+func (c *heldConn) holdNextWrite() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.holdNext = true
+}
+
+// heldBuffers are buffers for what is held back: net/http's buffer and the rest of a QR.
+var heldBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b }}
+
+// Write implements [net.Conn].
+func (c *heldConn) Write(p []byte) (int, error) {
+	held, isHeld := c.hold(p)
+	switch {
+	case isHeld:
+		return len(p), nil
+	case held == nil:
+		return c.Conn.Write(p)
+	}
+	before := len(*held)
+	*held = append(*held, p...)
+	n, err := c.Conn.Write(*held)
+	heldBuffers.Put(held)
+	return max(n-before, 0), err
+}
+
+// hold holds p back if it must be, or else returns what was held back before it.
+func (c *heldConn) hold(p []byte) (before *[]byte, isHeld bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.holdNext {
+		before, c.held = c.held, nil
+		return before, false
+	}
+	c.holdNext = false
+	c.held, _ = heldBuffers.Get().(*[]byte)
+	*c.held = append((*c.held)[:0], p...)
+	return nil, true
+}
+
+// sendHeld sends what is held back.
+func (c *heldConn) sendHeld() {
+	c.mu.Lock()
+	c.holdNext = false
+	isHeld := c.held != nil
+	c.mu.Unlock()
+	if isHeld {
+		_, _ = c.Write(nil) // a failure closes the connection at its next use
+	}
+}
+
+// Close implements [net.Conn].
+func (c *heldConn) Close() error {
+	c.sendHeld()
+	return c.Conn.Close()
+}
+
+// CloseWrite lets net/http finish a response before it closes the connection.
+func (c *heldConn) CloseWrite() error {
+	c.sendHeld()
+	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return w.CloseWrite()
+	}
+	return nil
 }
 
 const (

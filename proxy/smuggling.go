@@ -25,12 +25,12 @@ func (l guardedListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &guardedConn{Conn: conn}, nil
+	return &guardedConn{heldConn: heldConn{Conn: conn}}, nil
 }
 
 // guardedConn passes what it reads to a headScanner. net/http never reads a connection concurrently.
 type guardedConn struct {
-	net.Conn
+	heldConn
 	scanner   headScanner
 	ambiguous atomic.Bool
 	chunked   atomic.Bool // a request had a Transfer-Encoding
@@ -49,22 +49,20 @@ func (c *guardedConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// CloseWrite lets net/http finish a response before it closes the connection.
-func (c *guardedConn) CloseWrite() error {
-	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return w.CloseWrite()
-	}
-	return nil
-}
-
 // guardKey is the context key by which Server passes a connection to its requests.
 type guardKey struct{}
+
+// connOf returns the connection of a request; nil if the listener was not wrapped.
+func connOf(r *http.Request) *guardedConn {
+	c, _ := r.Context().Value(guardKey{}).(*guardedConn)
+	return c
+}
 
 // isAmbiguous reports whether the request came over a connection with ambiguous framing. The cause may be a later
 // request on the same connection: then both are refused.
 func isAmbiguous(r *http.Request) bool {
-	c, ok := r.Context().Value(guardKey{}).(*guardedConn)
-	return ok && (c.ambiguous.Load() || c.chunked.Load() && !r.ProtoAtLeast(1, 1))
+	c := connOf(r)
+	return c != nil && (c.ambiguous.Load() || c.chunked.Load() && !r.ProtoAtLeast(1, 1))
 }
 
 // headScanner finds request headers, in the bytes of an HTTP/1 connection, that two parsers could read differently. It

@@ -166,7 +166,9 @@ func (m *Manager) cached(c session.Caller, id string) *tracker {
 		t = m.find(c, session.Ref{Name: id})
 	}
 	if t != nil {
-		t.setAt(&t.lastUsedAt, time.Now())
+		t.tenant.mu.Lock()
+		t.lastUsedAt = time.Now() // the tracker lives longer, and has nothing to decide
+		t.tenant.mu.Unlock()
 	}
 	return t
 }

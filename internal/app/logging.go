@@ -5,16 +5,21 @@ import (
 	"log/slog"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"qrgate/compat"
 	"qrgate/internal/breaker"
 	"qrgate/internal/session"
 	"qrgate/proxy"
 )
 
-// logEvent logs an event. Calls to the engine are logged at debug level, except qrgate's own connects. ctx has the span of
-// the acquisition.
-func (a *App) logEvent(ctx context.Context, e session.Event) {
-	log := a.cfg.Logger
+// logEvent logs an event with the span of its acquisition. Calls to the engine are logged at debug level, except
+// qrgate's own connects.
+func (a *App) logEvent(span trace.SpanContext, e session.Event) {
+	if e.Kind == session.EventWait {
+		return // the log of its request has the same facts
+	}
+	log, ctx := a.cfg.Logger, trace.ContextWithSpanContext(context.Background(), span)
 	switch e.Kind {
 	case session.EventState:
 		log.InfoContext(ctx, "session", "session", e.Session, "from", e.From, "to", e.To, "took", seconds(e.Duration),
@@ -98,18 +103,20 @@ func (a *App) logRequest(r session.RequestLog) {
 	case r.Route != proxy.Unmatched:
 		level = slog.LevelInfo
 	}
-	if !a.cfg.Logger.Enabled(context.Background(), level) {
+	handler := a.cfg.Logger.Handler()
+	if !handler.Enabled(context.Background(), level) {
 		return // saves making the attributes of requests that pass through
 	}
-	attrs := []slog.Attr{
+	record := slog.NewRecord(time.Now(), level, "request", 0) // without the caller's position, which costs a microsecond
+	record.AddAttrs(
 		slog.String("method", r.Method), slog.String("route", r.Route), slog.Int("status", r.Status),
 		slog.String("problem", r.Code), slog.Float64("took", seconds(r.Took)), slog.String("request_id", r.RequestID),
 		slog.String("origin", string(r.Traffic)), slog.Bool("client_gone", r.ClientGone),
-	}
+	)
 	if r.Session != "" {
-		attrs = append(attrs, slog.String("session", r.Session))
+		record.AddAttrs(slog.String("session", r.Session))
 	}
-	a.cfg.Logger.LogAttrs(context.Background(), level, "request", attrs...)
+	_ = handler.Handle(context.Background(), record) // there is no better place to report that the log fails
 }
 
 // seconds rounds to milliseconds.

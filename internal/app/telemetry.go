@@ -42,7 +42,7 @@ func (a *App) eventHandler() session.EventHandler {
 	return a.tracing.Observer(func(e session.Event, span trace.SpanContext) {
 		a.metrics.Observe(e, span)
 		a.recorder.Observe(e)
-		a.logEvent(trace.ContextWithSpanContext(context.Background(), span), e)
+		a.logEvent(span, e)
 		a.maybeCheck(e)
 	})
 }

@@ -21,6 +21,9 @@ func ParseRef(id string) (r Ref, ok bool) {
 	if !ValidID(id) {
 		return Ref{}, false
 	}
+	if id[0] < '1' || id[0] > '9' { // an error of ParseInt costs two allocations
+		return Ref{Name: id}, true
+	}
 	if n, err := strconv.ParseInt(id, 10, 64); err == nil && n > 0 && strconv.FormatInt(n, 10) == id {
 		return Ref{ID: n}, true
 	}
