@@ -49,18 +49,19 @@ func (s *engineSession) apply(from *connection, e event) bool {
 	now := time.Now()
 	before := s.link
 	next := transition(e, before, now)
-	if err := s.store(next, now); err != nil {
+	err := s.store(next, now)
+	if err != nil {
 		s.log().Error("cannot store session", "error", redact.Foreign(err.Error()))
-		if _, ok := e.(scanned); ok {
-			return false // a phone must not be paired with a session that is lost at the next restart
-		}
+	}
+	if _, ok := e.(scanned); ok && err != nil { // no phone is paired with a session that a restart would lose
+		next = transition(rejected{why: storageReason(err), unlinked: true}, before, now)
 	}
 	s.link = next
 	s.updateConnection(before)
 	s.updateImage(before)
 	s.resetTimer(before, now)
 	s.logChange(before)
-	return true
+	return err == nil
 }
 
 // store writes what must survive a restart of the process.

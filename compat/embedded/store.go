@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 	"modernc.org/sqlite" // also the driver "sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
+	"qrgate/internal/diagnosis"
 	"qrgate/internal/redact"
 )
 
@@ -141,6 +143,16 @@ func (d *database) maintain(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// storageReason is why a scan ends that could not be stored.
+func storageReason(err error) reason {
+	full, ok := errors.AsType[*sqlite.Error](err)
+	if ok && slices.Contains([]int{sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR}, full.Code()&0xff) {
+		return newReason(diagnosis.DiskFull, "A phone scanned the code, but the disk of the data directory is full or "+
+			"cannot be written.")
+	}
+	return newReason(diagnosis.Internal, "A phone scanned the code, but the database could not store the pairing.")
 }
 
 func (d *database) close() error { return errors.Join(d.unlock(), d.sql.Close()) }

@@ -235,3 +235,21 @@ func TestNew_DatabaseErrorHasNoPassword(t *testing.T) {
 		}
 	}
 }
+
+// A scan that cannot be stored is named, and the phone is not paired with a session that a restart would lose.
+func TestScan_UnstoredPairingIsNamed(t *testing.T) {
+	t.Parallel()
+	r, srv := onLoopback(t, embedded.Config{DataDir: t.TempDir()})
+	r.make("first")
+	r.stop()
+	execute(t, r.config.DataDir, "CREATE TRIGGER no BEFORE UPDATE ON qrgate_session BEGIN SELECT RAISE(ABORT, 'no'); END")
+	again := start(t, r.config)
+	again.call("POST", "/api/sessions/first/connect")
+	if err := srv.Scan(context.Background(), again.code("first"), whatsappsim.Account{User: "5550100"}); err == nil {
+		t.Error("the scan succeeded")
+	}
+	d := again.untilStatus("first", "error", waitTimeout)
+	if reasonOf(d) != "internal" || d["phoneNumber"] != nil {
+		t.Errorf("%v", d)
+	}
+}

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -96,6 +97,7 @@ func (c *connection) onScan(jid types.JID, _, _ string) bool {
 	defer cancel()
 	if err := e.db.deleteDevice(ctx, jid.String()); err != nil {
 		c.session.log().Error("cannot delete the old device", "error", redact.Foreign(err.Error()))
+		c.report(rejected{why: storageReason(err), unlinked: true})
 		return false
 	}
 	return c.report(scanned{jid: jid.String()})
@@ -148,8 +150,11 @@ func translateEnd(raw any) event {
 	case *events.StreamError:
 		return lost{why: newReason(diagnosis.WhatsAppUnavailable, "WhatsApp ended the connection with an error.")}
 	case *events.PairError:
-		return rejected{unlinked: true,
-			why: newReason(diagnosis.PairingFailed, "A phone scanned the code, but the pairing could not be verified.")}
+		why := newReason(diagnosis.PairingFailed, "A phone scanned the code, but the pairing could not be verified.")
+		if stored, ok := errors.AsType[*whatsmeow.PairDatabaseError](e.Error); ok {
+			why = storageReason(stored)
+		}
+		return rejected{unlinked: true, why: why}
 	case *events.PairPasskeyRequest:
 		return rejected{unlinked: true,
 			why: newReason(diagnosis.PasskeyRequired, "WhatsApp requires a passkey to link this account.")}

@@ -1,11 +1,14 @@
 package embedded
 
 import (
+	"database/sql"
 	"errors"
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/proto/waCompanionReg"
 	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types"
@@ -97,5 +100,20 @@ func TestLibraryLog_DropsDebugAndRedacts(t *testing.T) {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %s in\n%s", want, b.String())
 		}
+	}
+}
+
+func TestStorageReason_FullDiskIsNamed(t *testing.T) {
+	t.Parallel()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	_, err = db.Exec("CREATE TABLE filler (x); PRAGMA max_page_count=2; INSERT INTO filler VALUES (zeroblob(100000))")
+	e := translateEvent(&events.PairError{Error: &whatsmeow.PairDatabaseError{DBErr: err}})
+	if r, _ := e.(rejected); r.why.Code != diagnosis.DiskFull {
+		t.Errorf("%v is %+v", err, e)
 	}
 }
