@@ -2,8 +2,10 @@ package compat
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,17 +45,44 @@ func Data(body Object) Object {
 }
 
 // SessionOf returns the session in a response about one: data.session, or data itself (contract C1), without the
-// fields of the envelope. The result is never nil.
+// fields of the envelope. A code that an engine puts beside data.session or data belongs to the session, too. The
+// result is never nil.
 func SessionOf(body Object) Object {
 	data := Data(body)
-	if s, ok := data["session"].(Object); ok {
-		return s
+	for _, name := range []string{"session", "instance"} {
+		if s, ok := data[name].(Object); ok {
+			return withCodeOf(withCodeOf(s, data), body)
+		}
 	}
 	s := cloneObject(data)
 	for _, name := range []string{"session", "success", "message", "data"} {
 		delete(s, name)
 	}
-	return s
+	if image, err := NormalizeQRImage(StringOf(body["data"])); err == nil {
+		s["qrCode"] = image.Reveal() // instead of an object
+	}
+	return withCodeOf(s, body)
+}
+
+// withCodeOf returns s with the code of another object and its expiry, if s has no code.
+func withCodeOf(s, other Object) Object {
+	if hasCode(s) || !hasCode(other) {
+		return s
+	}
+	out := maps.Clone(s)
+	for _, name := range slices.Concat(imageFields, expiryFields) {
+		if v, ok := other[name]; ok {
+			out[name] = v
+		}
+	}
+	return out
+}
+
+func hasCode(s Object) bool {
+	return slices.ContainsFunc(imageFields, func(name string) bool {
+		_, isObject := s[name].(Object)
+		return isObject || StringOf(s[name]) != ""
+	})
 }
 
 // SessionsOf returns the sessions of a list response: data.sessions as documented, or the shapes that clients
@@ -86,7 +115,7 @@ func RefOf(s Object) session.Ref {
 // StateOf reads a session's state. "connected" beside isConnected:false is a stale database row; isConnected comes from
 // the socket (contract 7, quirk 7). Some engines write isConnected as 1 or 0.
 func StateOf(s Object) session.State {
-	state := ParseState(StringOf(s["status"]))
+	state := ParseState(firstString(s, "status", "state", "connectionStatus"))
 	switch isConnected := s["isConnected"]; {
 	case isConnected == true, isConnected == json.Number("1"):
 		if state == session.Unknown {
@@ -98,20 +127,39 @@ func StateOf(s Object) session.State {
 	return state
 }
 
-// imageFields are the names under which engines send the QR (contract C6), the documented one first.
-var imageFields = []string{"qrCode", "qr_code", "qr", "qr_data", "qr_code_data_url", "base64", "qrcode"}
-
-// QRImageOf reads a session's QR image. It is empty if there is none; the error is ErrNotQR.
-func QRImageOf(s Object) (secret.Secret, error) {
-	if text := firstString(s, imageFields...); text != "" {
-		return NormalizeQRImage(text)
+var (
+	// imageFields are the names under which engines send the QR (contract C6), the documented one first.
+	imageFields = []string{
+		"qrCode", "qr_code", "qr", "qr_data", "qr_code_data_url", "base64", "qrcode", "QRCode", "Qrcode", "qrImage",
+		"qr_image", "qrDataUrl", "qrCodeBase64", "qrcodeBase64", "qr_base64", "urlcode", "rawcode",
 	}
-	return secret.Secret{}, nil
+	// nestedImageFields are the names inside an object under one of imageFields, an image before its text.
+	nestedImageFields = []string{"base64", "image", "data", "dataUrl", "url", "qrCode", "qrcode", "qr", "value", "code"}
+	expiryFields      = []string{"expiresAt", "qrCodeExpiresAt", "expires_at"}
+)
+
+// QRImageOf reads a session's QR image from the first field that contains one. It is empty if there is none; the error
+// is a [NotQRError] if a field contains something else.
+func QRImageOf(s Object) (image secret.Secret, err error) {
+	texts := stringsOf(s, imageFields)
+	for _, name := range imageFields {
+		if nested, ok := s[name].(Object); ok {
+			texts = append(texts, stringsOf(nested, nestedImageFields)...)
+		}
+	}
+	for _, text := range texts {
+		image, invalid := NormalizeQRImage(text)
+		if invalid == nil {
+			return image, nil
+		}
+		err = cmp.Or(err, invalid)
+	}
+	return secret.Secret{}, err
 }
 
 // ExpiryOf reads when a session's QR expires, relative to clock, the engine's own time of the response.
 func ExpiryOf(s Object, clock time.Time) session.Expiry {
-	for _, name := range []string{"expiresAt", "qrCodeExpiresAt", "expires_at"} {
+	for _, name := range expiryFields {
 		if at, ok := dateOf(s[name]); ok {
 			return session.Expiry{Known: true, In: at.Sub(clock)}
 		}
@@ -134,7 +182,7 @@ func dateOf(v any) (time.Time, bool) {
 	}
 }
 
-// ParseSession reads one session's object. clock is the engine's time of the response. The error is ErrNotQR; the
+// ParseSession reads one session's object. clock is the engine's time of the response. The error is a [NotQRError]; the
 // report is good without its image even then.
 func ParseSession(s Object, clock, now time.Time) (session.SessionReport, error) {
 	image, err := QRImageOf(s)
@@ -168,12 +216,20 @@ func ReasonOf(s Object) string {
 	return redact.Line(strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), " "))
 }
 
-// firstString returns the first of the named fields that is a string and not empty.
-func firstString(s Object, names ...string) string {
+// stringsOf returns the named fields that are strings and not empty.
+func stringsOf(s Object, names []string) (out []string) {
 	for _, name := range names {
 		if text := StringOf(s[name]); text != "" {
-			return text
+			out = append(out, text)
 		}
+	}
+	return out
+}
+
+// firstString returns the first of the named fields that is a string and not empty.
+func firstString(s Object, names ...string) string {
+	if found := stringsOf(s, names); len(found) > 0 {
+		return found[0]
 	}
 	return ""
 }

@@ -1,136 +1,159 @@
 package compat
 
 import (
-	"bytes"
 	"encoding/base64"
-	"errors"
-	"image/png"
+	"encoding/hex"
+	"regexp"
+	"slices"
 	"strings"
 
-	"github.com/makiuchi-d/gozxing"
-	"github.com/makiuchi-d/gozxing/qrcode"
-	"github.com/makiuchi-d/gozxing/qrcode/detector"
 	"rsc.io/qr"
 
 	"qrgate/internal/secret"
 )
 
-// Bounds of a QR. A real image has about two kilobytes and some 500 pixels a side.
+// Bounds of a QR. A real image has about two kilobytes; an uncompressed bitmap has some hundred.
 const (
-	maxImage  = 64 << 10 // bytes of the data URL
-	maxCode   = 1 << 10  // bytes of the text inside
-	maxPixels = 2048     // of a side
+	maxImage = 512 << 10 // bytes of the data URL
+	maxCode  = 1 << 10   // bytes of the text inside
 )
 
 // moduleSize is the width of one module in pixels: a code of WhatsApp has about 60 modules, so the image is about 500
 // pixels wide with its margin.
 const moduleSize = 8
 
-const (
-	dataURLPrefix = "data:image/png;base64,"
-	pngMagic      = "\x89PNG\r\n\x1a\n"
-)
+// NotQRError describes, in a few words of a fixed list, what an engine sent instead of a QR.
+type NotQRError string
 
-// ErrNotQR reports that what an engine sent as a QR is too large, no image, or no code.
-var ErrNotQR = errors.New("the engine's QR is not a readable image")
+// Error never contains any of what the engine sent.
+func (e NotQRError) Error() string { return "the engine's QR is " + string(e) }
 
-// NormalizeQRImage turns what an engine sends as a QR into the documented form, the data URL of a PNG (contract C7).
-// Engines send a data URL, bare base64, or the code's text, which is rendered here.
+// NormalizeQRImage turns what an engine sends as a QR into the data URL of an image (contract C7). Engines send a data
+// URL, bare base64, an SVG, or the code's text, which is rendered here. An image that browsers show keeps its format:
+// whether its form is the documented one says nothing about the code in it. The error is a [NotQRError].
 func NormalizeQRImage(text string) (secret.Secret, error) {
-	text = strings.TrimSpace(text)
-	if text == "" || len(text) > maxImage {
-		return secret.Secret{}, ErrNotQR
+	text = strings.Trim(text, " \t\r\n\"'\ufeff")
+	if len(text) > maxImage {
+		return secret.Secret{}, NotQRError("too large")
 	}
-	if scheme, rest, ok := strings.Cut(text, ":"); ok && strings.EqualFold(scheme, "data") {
-		mediaType, b64, found := strings.Cut(rest, ",")
-		if !found || !strings.EqualFold(mediaType, "image/png;base64") || !isPNG(b64) {
-			return secret.Secret{}, ErrNotQR
-		}
-		return secret.NewSecret(dataURLPrefix + b64), nil
+	if mediaType, raw := decodeImage(text); mediaType != "" {
+		return secret.NewSecret("data:" + mediaType + ";base64," + base64.StdEncoding.EncodeToString(raw)), nil
 	}
-	if isPNG(text) {
-		return secret.NewSecret(dataURLPrefix + text), nil
+	if isWhatsAppCode(text) {
+		return RenderQR(text)
 	}
-	if strings.ContainsRune(text, ' ') {
-		return secret.Secret{}, ErrNotQR // an error message: a code has no space
+	return secret.Secret{}, describeNotQR(text)
+}
+
+// isWhatsAppCode reports whether text has one of the two forms of a WhatsApp code. Any other text is an error, a
+// placeholder or an address, and a QR of it would look like a good one.
+func isWhatsAppCode(text string) bool {
+	link, isLink := strings.CutPrefix(text, "https://wa.me/settings/linked_devices#")
+	isRef := strings.HasPrefix(text, "2@") && strings.Contains(text, ",")
+	return (isRef || isLink && link != "") && !strings.ContainsAny(text, ` <>"`)
+}
+
+// placeholders are what programs write where they have no code yet.
+var placeholders = []string{
+	"undefined", "null", "nil", "none", "nan", "false", "true", "pending", "waiting", "loading", "generating", "error",
+	"expired", "timeout", "qr_not_ready", "not_ready", "qr_code", "[object object]", "[object promise]",
+}
+
+func describeNotQR(text string) NotQRError {
+	lower := strings.ToLower(text)
+	switch {
+	case text == "":
+		return "empty"
+	case slices.Contains(placeholders, lower):
+		return NotQRError(`the word "` + lower + `"`)
+	case strings.HasPrefix(lower, "<"):
+		return "an HTML page"
+	case strings.HasPrefix(lower, "http:"), strings.HasPrefix(lower, "https:"), strings.HasPrefix(lower, "/"),
+		strings.HasPrefix(lower, "blob:"), strings.HasPrefix(lower, "file:"):
+		return "an address and not an image"
+	case strings.HasPrefix(lower, "data:"):
+		return "a data URL of no image"
 	}
-	return RenderQR(text)
+	return "a text that is no WhatsApp code"
 }
 
 // RenderQR renders a code's text as the data URL of a PNG. The lowest level of error correction is what WhatsApp's own
 // page uses: nothing gets lost on a screen, and larger modules are easier to scan.
 func RenderQR(text string) (secret.Secret, error) {
-	if text == "" || len(text) > maxCode || strings.HasPrefix(text, "<") || !isPrintable(text) {
-		return secret.Secret{}, ErrNotQR
+	isControl := func(r rune) bool { return r < 0x20 || r > 0x7e }
+	if text == "" || len(text) > maxCode || strings.ContainsFunc(text, isControl) {
+		return secret.Secret{}, NotQRError("a text that is no WhatsApp code")
 	}
 	code, err := qr.Encode(text, qr.L)
 	if err != nil {
-		return secret.Secret{}, ErrNotQR
+		return secret.Secret{}, NotQRError("a text that is no WhatsApp code")
 	}
 	code.Scale = moduleSize
-	return secret.NewSecret(dataURLPrefix + base64.StdEncoding.EncodeToString(code.PNG())), nil
+	return secret.NewSecret("data:image/png;base64," + base64.StdEncoding.EncodeToString(code.PNG())), nil
 }
 
-// ReadQR decodes the data URL of a PNG to the code's text, as a phone would. The error says what is wrong with the
-// image and never repeats any of it.
-func ReadQR(image secret.Secret) (secret.Secret, error) {
-	b64, ok := strings.CutPrefix(image.Reveal(), dataURLPrefix)
-	switch {
-	case !ok:
-		return secret.Secret{}, errors.New("qrCode is not the data URL of a PNG")
-	case len(b64) > maxImage:
-		return secret.Secret{}, errors.New("the image is too large for a QR")
-	}
-	raw, err := base64.StdEncoding.DecodeString(b64)
-	if err != nil {
-		return secret.Secret{}, errors.New("the data URL is not valid base64")
-	}
-	// The size is checked first: a few bytes can announce an image that fills the memory.
-	head, err := png.DecodeConfig(bytes.NewReader(raw))
-	if err != nil || head.Width > maxPixels || head.Height > maxPixels {
-		return secret.Secret{}, errors.New("the image is not a PNG of a reasonable size")
-	}
-	picture, err := png.Decode(bytes.NewReader(raw))
-	if err != nil {
-		return secret.Secret{}, errors.New("the PNG is damaged")
-	}
-	bitmap, err := gozxing.NewBinaryBitmapFromImage(picture)
-	if err != nil {
-		return secret.Secret{}, errors.New("the image is not a QR")
-	}
-	return decodeQR(bitmap)
-}
+// imageTag is an HTML element around a data URL.
+var imageTag = regexp.MustCompile(`(?is)^<img\b[^>]*\bsrc\s*=\s*["']?(data:[^"'>]+)`)
 
-// decodeQR requires the three finder patterns, which phones look for, and then reads the grid. gozxing's reader of pure
-// codes does without the patterns; its detector alone fails on 1 in 100 clean codes, where data resembles a pattern.
-func decodeQR(bitmap *gozxing.BinaryBitmap) (secret.Secret, error) {
-	matrix, err := bitmap.GetBlackMatrix()
-	if err != nil {
-		return secret.Secret{}, errors.New("the image is blank")
+// decodeImage reads an image from a data URL, from base64 or from the text of an SVG, in every form that engines send.
+// mediaType is that of the bytes, whatever the data URL calls them; it is empty if no browser shows them.
+func decodeImage(text string) (mediaType string, raw []byte) {
+	text = unescape(text)
+	if tag := imageTag.FindStringSubmatch(text); tag != nil {
+		text = tag[1]
 	}
-	if _, err := detector.NewFinderPatternFinder(matrix, nil).Find(nil); err != nil {
-		return secret.Secret{}, errors.New("the image is blank or not a QR: it has no finder patterns")
-	}
-	reader := qrcode.NewQRCodeReader()
-	result, err := reader.Decode(bitmap, map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_PURE_BARCODE: true})
-	if err != nil {
-		if result, err = reader.Decode(bitmap, nil); err != nil {
-			return secret.Secret{}, errors.New("the image is not a readable QR")
+	data := cutDataURL(text)
+	for _, raw := range [][]byte{decodeBase64(data), []byte(data)} {
+		if mediaType := imageType(raw); mediaType != "" {
+			return mediaType, raw
 		}
 	}
-	return secret.NewSecret(result.GetText()), nil
+	return "", nil
 }
 
-func isPNG(b64 string) bool {
-	raw, err := base64.StdEncoding.DecodeString(b64)
-	return err == nil && strings.HasPrefix(string(raw), pngMagic)
+// cutDataURL returns the data of a data URL, or text itself. Engines also write the prefix twice, or leave out "data:"
+// or the media type.
+func cutDataURL(text string) string {
+	for {
+		head, data, found := strings.Cut(text, ",")
+		head = strings.ToLower(strings.Join(strings.Fields(head), ""))
+		isPrefix := strings.HasPrefix(head, "data:") || strings.HasPrefix(head, "image/") ||
+			strings.HasSuffix(head, "base64")
+		if !found || !isPrefix {
+			return text
+		}
+		text = strings.TrimSpace(data)
+	}
 }
 
-func isPrintable(text string) bool {
-	for i := range len(text) {
-		if text[i] < 0x20 || text[i] > 0x7e {
-			return false
+var escape = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+
+// unescape decodes percent-encoding as browsers do in a data URL: other percent signs stay.
+func unescape(text string) string {
+	if !strings.Contains(text, "%") {
+		return text
+	}
+	return escape.ReplaceAllStringFunc(text, func(e string) string {
+		b, _ := hex.DecodeString(e[1:])
+		return string(b)
+	})
+}
+
+// base64Forms turns the URL-safe alphabet into the standard one and removes line breaks, also those that were escaped
+// twice.
+var base64Forms = strings.NewReplacer("-", "+", "_", "/", " ", "", "\t", "", "\r", "", "\n", "", `\r`, "", `\n`, "")
+
+// decodeBase64 decodes both alphabets, with or without padding and line breaks; nil if text is no base64.
+func decodeBase64(text string) []byte {
+	decode := func(text string) []byte {
+		raw, _ := base64.RawStdEncoding.DecodeString(strings.TrimRight(base64Forms.Replace(text), "="))
+		return raw
+	}
+	if strings.Contains(text, " ") { // a form decoder turns "+" into a blank; others break lines with it
+		raw := decode(strings.ReplaceAll(text, " ", "+"))
+		if _, err := decodePixels(raw); err == nil {
+			return raw
 		}
 	}
-	return true
+	return decode(text)
 }

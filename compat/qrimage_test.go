@@ -3,12 +3,19 @@ package compat_test
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
+	"fmt"
 	stdimage "image"
 	"image/color"
+	"image/gif"
+	"image/jpeg"
 	"image/png"
 	"math/rand/v2"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"rsc.io/qr"
 
@@ -28,30 +35,155 @@ func image(t testing.TB) secret.Secret {
 	return s
 }
 
-// An engine's QR becomes the data URL of a PNG, or an error (C7).
-func TestNormalizeQRImage(t *testing.T) {
+// pictures has one picture of each format that a browser shows.
+func pictures() map[string][]byte {
+	grid := code(realistic, 4, 4, untouched)
+	var pngBytes, jpegBytes, gifBytes bytes.Buffer
+	_ = png.Encode(&pngBytes, grid)
+	_ = jpeg.Encode(&jpegBytes, grid, nil)
+	_ = gif.Encode(&gifBytes, grid, nil)
+	pad := strings.Repeat("\x00", 64)
+	return map[string][]byte{
+		"image/png":     pngBytes.Bytes(),
+		"image/jpeg":    jpegBytes.Bytes(),
+		"image/gif":     gifBytes.Bytes(),
+		"image/webp":    []byte("RIFF\x40\x00\x00\x00WEBPVP8 " + pad),
+		"image/avif":    []byte("\x00\x00\x00\x1cftypavif\x00\x00\x00\x00mif1" + pad),
+		"image/heic":    []byte("\x00\x00\x00\x18ftypmif1\x00\x00\x00\x00heic" + pad),
+		"image/jxl":     []byte("\x00\x00\x00\x0cJXL \r\n\x87\n" + pad),
+		"image/bmp":     []byte("BM\x7a\x00\x00\x00\x00\x00\x00\x00\x36\x00\x00\x00\x28\x00\x00\x00" + pad),
+		"image/x-icon":  []byte("\x00\x00\x01\x00\x01\x00\x20\x20" + pad),
+		"image/tiff":    []byte("II*\x00\x08\x00\x00\x00" + pad),
+		"image/svg+xml": []byte(svg),
+	}
+}
+
+const svg = `<?xml version="1.0" encoding="ISO-8859-1"?><!-- 100% a code --><!DOCTYPE svg>` +
+	`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path d="M0,0h9v9z" fill="#000"/></svg>`
+
+// Every picture is returned with the media type of its bytes, whatever the engine calls it and in whatever form it
+// comes (faults A3, A4).
+func TestNormalizeQRImage_KeepsEveryPictureOfABrowser(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
-		in string
-		ok bool
-	}{
-		"a data URL": {"data:image/png;base64," + dot, true}, "bare": {dot, true}, "in other case": {"DATA:Image/PNG;Base64," + dot, true}, "with spaces around": {" " + dot + "\n", true},
-		"the text inside": {"2@abc,def,ghi,1", true}, "a short text": {"x", true},
-		"nothing": {"", false}, "blanks": {"  ", false}, "another kind of image": {"data:image/svg+xml;base64," + dot, false},
-		"a page": {"<html></html>", false}, "a sentence": {"not yet, sorry", false}, "two prefixes": {"data:image/png;base64,data:image/png;base64," + dot, false},
-		"base64 of no PNG": {"data:image/png;base64,AAAA", false}, "a URL without a comma": {"data:image/png;base64", false},
-		"beyond the bound": {strings.Repeat("A", 64<<10+1), false}, "a text too long": {strings.Repeat("a,", 600), false},
-		"what cannot be printed": {"a\x00b", false}, "another script": {"código", false},
+	for kind, raw := range pictures() {
+		std, bare := base64.StdEncoding.EncodeToString(raw), base64.RawStdEncoding.EncodeToString(raw)
+		safe := base64.URLEncoding.EncodeToString(raw)
+		want := "data:" + kind + ";base64," + std
+		for form, in := range map[string]string{
+			"data URL":                    want,
+			"upper case":                  "DATA:" + strings.ToUpper(kind) + ";BASE64," + std,
+			"with a charset":              "data:" + kind + ";charset=utf-8;base64," + std,
+			"blank after the semicolon":   "data:" + kind + "; base64," + std,
+			"blank after the comma":       "data:" + kind + ";base64, " + std,
+			"another media type":          "data:image/jpg;base64," + std,
+			"no media type":               "data:;base64," + std,
+			"a binary media type":         "data:application/octet-stream;base64," + std,
+			"without padding":             "data:" + kind + ";base64," + bare,
+			"too much padding":            "data:" + kind + ";base64," + bare + "====",
+			"URL-safe":                    "data:" + kind + ";base64," + safe,
+			"escaped base64":              "data:" + kind + ";base64," + url.QueryEscape(std),
+			"escaped bytes":               "data:" + kind + "," + url.PathEscape(string(raw)),
+			"escaped as a whole":          url.QueryEscape(want),
+			"without the word base64":     "data:" + kind + "," + std,
+			"without data:":               kind + ";base64," + std,
+			"without media type and data": "base64," + std,
+			"the prefix twice":            "data:image/png;base64," + want,
+			"lines":                       "data:" + kind + ";base64," + lines(std, "\r\n"),
+			"lines, escaped twice":        "data:" + kind + ";base64," + lines(std, `\n`),
+			"quoted":                      `"` + want + `"`,
+			"in an element":               `<img class="qr" src="` + want + `" alt="">`,
+			"bare base64":                 std,
+			"bare, without padding":       bare,
+			"bare, URL-safe":              strings.TrimRight(safe, "="),
+			"bare, in lines":              lines(std, "\n"),
+			"bare, escaped":               url.QueryEscape(std),
+		} {
+			got, err := compat.NormalizeQRImage(in)
+			if err != nil || got.Reveal() != want {
+				t.Errorf("%s, %s: %v, %.60q", kind, form, err, got.Reveal())
+			}
+		}
+	}
+}
+
+func lines(text, end string) string {
+	var out strings.Builder
+	for part := range slices.Chunk([]byte(text), 76) {
+		out.Write(part)
+		out.WriteString(end)
+	}
+	return out.String()
+}
+
+// Forms of SVG, and of base64 in which blanks mean two things.
+func TestNormalizeQRImage_RareForms(t *testing.T) {
+	t.Parallel()
+	bare := svg[strings.Index(svg, "<svg"):]
+	for name, c := range map[string]struct{ in, want string }{
+		"SVG document":         {svg, svg},
+		"SVG, byte order mark": {"\ufeff" + bare, bare},
+		"SVG, utf8":            {"data:image/svg+xml;utf8," + bare, bare},
+		"SVG, half escaped":    {"data:image/svg+xml," + strings.NewReplacer("<", "%3C", "#", "%23").Replace(bare), bare},
 	} {
-		t.Run(name, func(t *testing.T) {
-			s, err := compat.NormalizeQRImage(c.in)
-			if (err == nil) != c.ok || c.ok != strings.HasPrefix(s.Reveal(), "data:image/png;base64,iVBORw0KGgo") {
-				t.Errorf("%v, %.40q", err, s.Reveal())
-			}
-			if err == nil && strings.Contains(c.in, dot) && s.Reveal() != "data:image/png;base64,"+dot {
-				t.Errorf("the image was changed: %q", s.Reveal())
-			}
-		})
+		got, err := compat.NormalizeQRImage(c.in)
+		if want := "data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString([]byte(c.want)); got.Reveal() != want {
+			t.Errorf("%s: %v, %.60q", name, err, got.Reveal())
+		}
+	}
+	want := dataURL(code(realistic, 4, 4, untouched))
+	for name, in := range map[string]string{
+		"blanks instead of +": strings.ReplaceAll(want, "+", " "),
+		"lines of blanks":     lines(want, " "),
+	} {
+		if got, err := compat.NormalizeQRImage(in); got.Reveal() != want {
+			t.Errorf("%s: %v, %.60q", name, err, got.Reveal())
+		}
+	}
+}
+
+// Only WhatsApp's codes are rendered: a QR of anything else would look like a good one (faults A1, A2).
+func TestNormalizeQRImage_RendersOnlyWhatsAppCodes(t *testing.T) {
+	t.Parallel()
+	for _, in := range []string{
+		"2@abc,def,ghi,1", realistic, " 2@abc,def,ghi\n", "https://wa.me/settings/linked_devices#2@abc,def,ghi,1",
+	} {
+		image, err := compat.NormalizeQRImage(in)
+		if err != nil {
+			t.Errorf("%q: %v", in, err)
+			continue
+		}
+		if text, err := compat.ReadQR(image); err != nil || text.Reveal() != strings.TrimSpace(in) {
+			t.Errorf("%q is rendered as %q, %v", in, text.Reveal(), err)
+		}
+	}
+	for in, what := range map[string]string{
+		"": "empty", "  ": "empty", "undefined": `the word "undefined"`, "null": `the word "null"`,
+		"Pending": `the word "pending"`, "QR_NOT_READY": `the word "qr_not_ready"`, "[object Object]": `the word "[object object]"`,
+		"ABCD-1234": "a text that is no WhatsApp code", "34600000000@s.whatsapp.net": "a text that is no WhatsApp code",
+		"2@c.us": "a text that is no WhatsApp code", "1@abc,def,ghi": "a text that is no WhatsApp code",
+		"x": "a text that is no WhatsApp code", "not yet, sorry": "a text that is no WhatsApp code",
+		"2@abc, not yet": "a text that is no WhatsApp code", "2@abc,\x00": "a text that is no WhatsApp code",
+		"código": "a text that is no WhatsApp code", "2@" + strings.Repeat("a,", 600): "a text that is no WhatsApp code",
+		"http://engine:3001/statics/qrcode/scan-qr-1.png": "an address and not an image",
+		"/statics/qrcode/scan-qr-1.png":                   "an address and not an image",
+		"/workspace/qrcodes/images/current/sessionA":      "an address and not an image",
+		"https://wa.me/settings/linked_devices#":          "an address and not an image",
+		"https://wa.me/34600000000":                       "an address and not an image",
+		"blob:https://engine/3f":                          "an address and not an image",
+		"<html><body>svg</body></html>":                   "an HTML page",
+		"<!doctype html><p>an <svg> in a page</p>":        "an HTML page",
+		"data:text/html,<p>no</p>":                        "a data URL of no image",
+		"data:image/png;base64":                           "a data URL of no image",
+		"data:image/png;base64,":                          "a data URL of no image",
+		"data:image/png;base64,AAAA":                      "a data URL of no image",
+		"data:image/png;base64,undefined":                 "a data URL of no image",
+		"Qk1hcmsgdGhpcyBpcyBub3QgYSBiaXRtYXAgYXQgYWxs":    "a text that is no WhatsApp code",
+		strings.Repeat("A", 512<<10+1):                    "too large",
+	} {
+		image, err := compat.NormalizeQRImage(in)
+		if err != compat.NotQRError(what) || !image.Empty() {
+			t.Errorf("%.60q: %v, want %s", in, err, what)
+		}
 	}
 }
 
@@ -60,7 +192,7 @@ func FuzzNormalizeQRImage(f *testing.F) {
 	f.Add("2@abc")
 	f.Fuzz(func(t *testing.T, in string) {
 		s, err := compat.NormalizeQRImage(in)
-		if err == nil && !strings.HasPrefix(s.Reveal(), "data:image/png;base64,iVBORw0KGgo") {
+		if err == nil && !strings.HasPrefix(s.Reveal(), "data:image/") {
 			t.Fatalf("%q → %q", in, s.Reveal())
 		}
 	})
@@ -79,8 +211,39 @@ func TestQRImageOf(t *testing.T) {
 			t.Errorf("%s: %v, found %t", body, err, !s.Empty())
 		}
 	}
-	if _, err := compat.QRImageOf(object(t, `{"qrCode":"<html>"}`)); err != compat.ErrNotQR {
+	if _, err := compat.QRImageOf(object(t, `{"qrCode":"<html>"}`)); err != compat.NotQRError("an HTML page") {
 		t.Errorf("a page: %v", err)
+	}
+}
+
+// A response about one session may have its code beside the session, in another field than a placeholder, or instead of
+// an object (fault A5).
+func TestSessionOf_ReadsTheCodeInEveryPlace(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{
+		"in the session":              `{"data":{"session":{"id":1,"qrCode":"%s"}}}`,
+		"beside the session":          `{"data":{"session":{"id":1},"qrCode":"%s"}}`,
+		"beside a session with null":  `{"data":{"session":{"id":1,"qrCode":null,"qr":""},"qrCode":"%s"}}`,
+		"beside a session with false": `{"data":{"session":{"id":1,"qr":false},"qr":"%s"}}`,
+		"beside data":                 `{"data":{"id":1,"status":"qr_code"},"qrCode":"%s"}`,
+		"beside data with a session":  `{"data":{"session":{"id":1}},"qrCode":"%s"}`,
+		"instead of data":             `{"id":1,"data":"%s"}`,
+		"without data":                `{"id":1,"qrcode":"%s"}`,
+		"of an instance":              `{"data":{"instance":{"id":1},"qrcode":{"base64":"%s","code":"2@a,b"}}}`,
+		"in an object":                `{"data":{"id":1,"qr":{"image":"%s"}}}`,
+		"behind a placeholder":        `{"data":{"id":1,"qrCode":"pending","qr":"%s"}}`,
+		"behind an address":           `{"data":{"id":1,"qr":{"url":"http://engine/qr.png","code":"%s"}}}`,
+	} {
+		s := compat.SessionOf(object(t, fmt.Sprintf(body, dot)))
+		report, err := compat.ParseSession(s, now, now)
+		if err != nil || report.Image.Reveal() != "data:image/png;base64,"+dot || report.Ref.ID != 1 {
+			t.Errorf("%s: %v, %v", name, report.Ref, err)
+		}
+	}
+	body := object(t, `{"data":{"session":{"id":1,"expiresAt":"2020-01-01T00:00:00Z"},"qrCode":"`+dot+`",`+
+		`"expiresAt":"`+compat.Millis(now.Add(time.Minute))+`"}}`)
+	if e := compat.ExpiryOf(compat.SessionOf(body), now); e.In != time.Minute {
+		t.Errorf("the expiry of another code: %v", e)
 	}
 }
 
@@ -132,7 +295,8 @@ func TestReadQR(t *testing.T) {
 		"real, 4 pixels a module": {dataURL(code(realistic, 4, 4, untouched)), true},
 		"real, 1 pixel a module":  {dataURL(code(realistic, 1, 4, untouched)), true},
 		"real, without a margin":  {dataURL(code(realistic, 3, 0, untouched)), true},
-		"real, of the least size": {dataURL(code("1", 5, 4, untouched)), true},
+		"real, short":             {dataURL(code("2@a,b", 5, 4, untouched)), true},
+		"a word":                  {dataURL(code("undefined", 5, 4, untouched)), false},
 
 		"blank":       {dataURL(painted(200, func(int, int) bool { return false })), false},
 		"black":       {dataURL(painted(200, func(int, int) bool { return true })), false},
@@ -154,17 +318,33 @@ func TestReadQR(t *testing.T) {
 		"no base64":       {"data:image/png;base64,****", false},
 		"no PNG":          {"data:image/png;base64,aGVsbG8=", false},
 		"a damaged PNG":   {dataURL(code(realistic, 4, 4, untouched))[:400], false},
-		"another picture": {"data:image/gif;base64,R0lGODlhAQABAAAAACw=", false},
+		"no QR, a GIF":    {"data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA=", false},
+		"a JPEG":          {pictureURL("image/jpeg"), true},
+		"a GIF":           {pictureURL("image/gif"), true},
 		"text":            {realistic, false},
 		"nothing":         {"", false},
 	} {
 		text, err := compat.ReadQR(secret.NewSecret(test.text))
 		if (err == nil) != test.good {
 			t.Errorf("%s: %v, want good: %v", name, err, test.good)
-		} else if err == nil && text.Reveal() != realistic && text.Reveal() != "1" {
+		} else if err == nil && text.Reveal() != realistic && text.Reveal() != "2@a,b" {
 			t.Errorf("%s: another text", name)
 		} else if err != nil && (strings.Contains(err.Error(), "base64,") || len(err.Error()) > 100) {
 			t.Errorf("%s: the error contains the picture: %v", name, err)
+		}
+	}
+}
+
+func pictureURL(kind string) string {
+	return "data:" + kind + ";base64," + base64.StdEncoding.EncodeToString(pictures()[kind])
+}
+
+// A format that is not decoded here says nothing about the code in it.
+func TestReadQR_FormatsThatAreNotDecoded(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"image/svg+xml", "image/webp", "image/avif", "image/bmp", "image/x-icon", "image/jxl"} {
+		if _, err := compat.ReadQR(secret.NewSecret(pictureURL(kind))); !errors.Is(err, compat.ErrNotDecoded) {
+			t.Errorf("%s: %v", kind, err)
 		}
 	}
 }

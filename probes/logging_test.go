@@ -65,7 +65,7 @@ func TestSpans_OnePerStep(t *testing.T) {
 // Only changes are logged; keys and codes are in no output.
 func TestLog_OnlyChangesAndNoSecrets(t *testing.T) {
 	const canary = "2@CANARY-CANARY-CANARY,CANARY=,CANARY="
-	engine := &enginesim.Engine{Codes: func(_ string, n int) string { return fmt.Sprint(canary, n, time.Now().UnixNano()) }}
+	engine := &enginesim.Engine{Codes: func(_ string, n int) string { return fmt.Sprint(canary, n, ",", time.Now().UnixNano()) }}
 	bubble(t, engine, func(r *rig) {
 		r.target.Key = secret.NewSecret("key-canary")
 		var log bytes.Buffer

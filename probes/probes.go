@@ -240,14 +240,17 @@ func validate(_ context.Context, r *run) (string, *failure) {
 		text := fmt.Sprintf("the code had expired %.0f s before the response", -expiry.In.Seconds())
 		return invalid(diagnosis.QRExpired, text)
 	}
-	text, err := compat.ReadQR(secret.NewSecret(compat.StringOf(data["qrCode"])))
+	image, detail := secret.NewSecret(compat.StringOf(data["qrCode"])), "readable"
+	text, err := compat.ReadQR(image)
+	if errors.Is(err, compat.ErrNotDecoded) {
+		text, detail, err = image, err.Error(), nil
+	}
 	if err != nil {
 		return invalid(diagnosis.QRInvalid, err.Error())
 	}
 	if !r.p.results.recordCode(r.result.Target, sha256.Sum256([]byte(text.Reveal()))) {
 		return invalid(diagnosis.QRInvalid, "the code is the same as the last run's")
 	}
-	detail := "readable"
 	if expiry.Known {
 		detail += fmt.Sprintf(", expires in %.0f s", expiry.In.Seconds())
 	}

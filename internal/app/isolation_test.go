@@ -179,7 +179,7 @@ func TestAKeyRevokedWhileHeld(t *testing.T) {
 
 // A canary key and a canary code appear in no answer but the QR itself.
 func TestNothingLeaksIntoOtherAnswers(t *testing.T) {
-	engine := &enginesim.Engine{RawCode: true, Codes: func(string, int) string { return "canary-code" }}
+	engine := &enginesim.Engine{RawCode: true, Codes: func(string, int) string { return "2@canary-code,canary,canary" }}
 	bubble(t, engine, func(r *rig) {
 		const key = "canary-key-7"
 		id := r.create("crm-1", "X-API-Key", key)

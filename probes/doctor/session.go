@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -153,7 +154,7 @@ func (r *run) readQR(q session.QR) (ok bool, detail string) {
 	if !q.Present() {
 		return false, ""
 	}
-	if _, err := compat.ReadQR(q.Image); err != nil {
+	if _, err := compat.ReadQR(q.Image); err != nil && !errors.Is(err, compat.ErrNotDecoded) {
 		r.found.invalidQR = err.Error()
 		return false, err.Error()
 	}
