@@ -9,6 +9,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"qrgate/internal/secret"
 	"qrgate/internal/session"
 	"qrgate/metrics"
 )
@@ -71,7 +72,9 @@ func BenchmarkPassThrough(b *testing.B) {
 		b.Run(x.name, func(b *testing.B) {
 			b.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", x.endpoint)
 			b.Setenv("OTEL_TRACES_SAMPLER_ARG", x.share)
-			tr, err := metrics.NewTracing(b.Context(), metrics.TracingConfig{})
+			tr, err := metrics.NewTracing(b.Context(), metrics.TracingConfig{
+				Origin: func(secret.Secret) session.TrafficClass { return session.UserTraffic },
+			})
 			if err != nil {
 				b.Fatal(err)
 			}

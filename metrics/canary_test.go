@@ -71,13 +71,15 @@ func sing(t *testing.T, r traced, canary string, observe session.EventHandler) {
 		return &http.Response{StatusCode: 500, Body: io.NopCloser(strings.NewReader(canary))}, nil
 	}))
 	h := r.Server(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		w.Header().Set("X-Request-Id", " "+canary)
 		out, _ := http.NewRequestWithContext(q.Context(), q.Method, "http://user:"+canarySession+"@127.0.0.1"+q.URL.Path+"?key="+canarySession, nil)
 		out.Header.Set("X-API-Key", canary)
 		if res, err := base.RoundTrip(out); err == nil {
 			_ = res.Body.Close()
 		}
 		_, _ = io.WriteString(w, canary)
+		r.ObserveRequest(q.Context(), session.RequestLog{
+			Method: canary, Route: canary, Code: canary, Session: canary, Traffic: session.TrafficClass(canary), Status: 500,
+		})
 	}))
 	for _, path := range []string{"/api/sessions/" + canarySession + "/qr", "/api/files/" + canarySession, "/" + canarySession + "/api/sessions/x"} {
 		ask(h, "GET", path+"?code="+canarySession, canary, "")

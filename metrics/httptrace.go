@@ -1,14 +1,10 @@
 package metrics
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"io"
 	"maps"
-	"net"
 	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,13 +30,8 @@ func (t *Tracing) Server(next http.Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, span := t.startServerSpan(r)
-		if !span.IsRecording() {
-			next.ServeHTTP(w, r.WithContext(ctx)) // the engine receives the traceparent all the same
-			return
-		}
-		sw := &statusWriter{ResponseWriter: w}
-		defer func() { endServerSpan(r.Context(), span, sw) }()
-		next.ServeHTTP(sw, r.WithContext(ctx))
+		defer span.End()
+		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
 
@@ -76,62 +67,23 @@ func (t *Tracing) describe(span trace.Span, method string, template attribute.Ke
 	}
 }
 
-// requestID matches the request ids that qrgate generates or accepts.
-var requestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
-
-// endServerSpan ends the span of a request. A client that left and a 4xx are no errors (semantic conventions).
-func endServerSpan(ctx context.Context, span trace.Span, w *statusWriter) {
-	defer span.End()
-	if id := w.Header().Get("X-Request-Id"); requestID.MatchString(id) {
-		span.SetAttributes(attrRequestID.String(id))
+// ObserveRequest adds a request's response to its span, which is the one of ctx. A client that left and a 4xx are no
+// errors (semantic conventions).
+func (t *Tracing) ObserveRequest(ctx context.Context, r session.RequestLog) {
+	span := trace.SpanFromContext(ctx)
+	if !span.IsRecording() {
+		return
 	}
-	if errors.Is(ctx.Err(), context.Canceled) && w.status == 0 {
+	span.SetAttributes(attrRequestID.String(r.RequestID))
+	if r.Status == statusClientGone {
 		span.SetAttributes(attrOutcome.String(string(session.Abandoned)))
 		return
 	}
-	status := w.status
-	if status == 0 {
-		status = http.StatusOK // net/http sends it when the handler wrote nothing
-	}
-	span.SetAttributes(attrStatus.Int(status))
-	if status >= http.StatusInternalServerError {
-		setFailed(span, strconv.Itoa(status))
+	span.SetAttributes(attrStatus.Int(r.Status))
+	if r.Status >= http.StatusInternalServerError {
+		setFailed(span, strconv.Itoa(r.Status))
 	}
 }
-
-// statusWriter records the status of a response.
-type statusWriter struct {
-	http.ResponseWriter
-	status int
-}
-
-// WriteHeader implements [http.ResponseWriter].
-func (w *statusWriter) WriteHeader(status int) {
-	if status >= 200 && w.status == 0 {
-		w.status = status
-	}
-	w.ResponseWriter.WriteHeader(status)
-}
-
-// Write implements [http.ResponseWriter].
-func (w *statusWriter) Write(p []byte) (int, error) {
-	if w.status == 0 {
-		w.status = http.StatusOK
-	}
-	return w.ResponseWriter.Write(p)
-}
-
-// Hijack implements [http.Hijacker]; the response counts as 101.
-func (w *statusWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
-	if err == nil {
-		w.status = http.StatusSwitchingProtocols
-	}
-	return conn, rw, err
-}
-
-// Unwrap is for [http.ResponseController].
-func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // Transport makes a span for every request that next sends, and adds the trace to its header. A request in an
 // unsampled trace has no span and carries its parent's. A span ends with the end of the response's body, with its

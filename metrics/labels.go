@@ -169,8 +169,11 @@ func routeLabels(method, route string) (string, string) {
 
 var statusClasses = []string{"1xx", "2xx", "3xx", "4xx", "5xx"}
 
+// statusClientGone is the status of a request whose client left before the response began.
+const statusClientGone = 499
+
 // trackedStatuses are counted by number for users, because operators act on them.
-var trackedStatuses = []int{200, 201, 202, 400, 401, 403, 404, 409, 429, 499, 500, 503}
+var trackedStatuses = []int{200, 201, 202, 400, 401, 403, 404, 409, 429, statusClientGone, 500, 503}
 
 // statusLabel is the status, or its class. A class matches the same pattern as its numbers: 5.. matches both.
 func statusLabel(origin string, status int) string {

@@ -10,6 +10,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"qrgate/internal/session"
 	"qrgate/metrics"
 )
 
@@ -76,22 +77,25 @@ func TestTransport_TrailersReachEngine(t *testing.T) {
 }
 
 func TestServer_ConnectionCanBeHijacked(t *testing.T) {
-	whetherKeptOrNot(t, func(t *testing.T, r traced, kept bool) {
-		h, served := r.Server(http.HandlerFunc(takeOver)), make(chan struct{})
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, in *http.Request) {
-			defer close(served)
-			h.ServeHTTP(w, in)
-		}))
+	whetherKeptOrNot(t, func(t *testing.T, r traced, _ bool) {
+		server := httptest.NewServer(r.Server(http.HandlerFunc(takeOver)))
 		defer server.Close()
 		if got := converse(t, server, "GET /socket HTTP/1.1\r\nHost: a\r\n\r\n"); !strings.HasSuffix(got, "hello") {
 			t.Errorf("got %q", got)
 		}
-		<-served
-		all := r.spans(t)["GET"]
-		if (len(all) == 1) != kept || kept && all[0].Attr("http.response.status_code") != "101" {
-			t.Errorf("kept is %v, the spans are %v", kept, all)
-		}
 	})
+}
+
+// A client that left is no error of the span.
+func TestObserveRequest_ClientGoneIsAbandoned(t *testing.T) {
+	r := startTracing(t, "1", metrics.TracingConfig{})
+	ask(r.Server(http.HandlerFunc(func(_ http.ResponseWriter, in *http.Request) {
+		r.ObserveRequest(in.Context(), session.RequestLog{Status: 499, ClientGone: true})
+	})), "GET", "/api/sessions/81/qr", "key-a", "")
+	span := r.spans(t)["GET /api/sessions/{id}/qr"][0]
+	if span.Attr("qrgate.outcome") != "abandoned" || span.Attr("error.type") != "" || span.Attr("http.response.status_code") != "" {
+		t.Errorf("the span is %v", span)
+	}
 }
 
 // takeOver switches to a protocol in which the server says hello.

@@ -1,7 +1,6 @@
 package metrics
 
 import (
-	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -33,13 +32,13 @@ import (
 // FlushTimeout bounds how long Tracing.Run sends the remaining spans at its end.
 const FlushTimeout = 5 * time.Second
 
-// TracingConfig configures Tracing. The zero value is usable.
+// TracingConfig configures Tracing.
 type TracingConfig struct {
 	Version  string        // of qrgate
 	RefKey   secret.Secret // keys the digests of session names; random if empty, so that replicas differ
 	Origin   func(key secret.Secret) session.TrafficClass
-	OnFailed func()       // called for every batch that could not be exported; may be nil
-	Logger   *slog.Logger // may be nil
+	OnFailed func() // called for every batch that could not be exported
+	Logger   *slog.Logger
 }
 
 // Tracing makes spans and sends them to an OTLP receiver. If no receiver is configured, its wrappers return what they
@@ -60,7 +59,7 @@ type Tracing struct {
 // names the variable that is invalid.
 func NewTracing(ctx context.Context, cfg TracingConfig) (*Tracing, error) {
 	t := &Tracing{
-		cfg: cfg.withDefaults(), tracer: noop.NewTracerProvider().Tracer(""), running: make(chan struct{}),
+		cfg: cfg, tracer: noop.NewTracerProvider().Tracer(""), running: make(chan struct{}),
 		userStart: serverSpan(session.UserTraffic), probeStart: serverSpan(session.SyntheticTraffic),
 	}
 	sampler, err := parseTraceEnv(os.Getenv)
@@ -76,9 +75,10 @@ func NewTracing(ctx context.Context, cfg TracingConfig) (*Tracing, error) {
 	if err != nil {
 		return t, fmt.Errorf("OTEL_EXPORTER_OTLP_*: %w", err)
 	}
+	version, _ := buildVersion(cfg.Version)
 	// OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES have precedence.
 	about, err := resource.New(ctx, resource.WithAttributes(
-		attribute.String("service.name", "qrgate"), attribute.String("service.version", t.cfg.Version),
+		attribute.String("service.name", "qrgate"), attribute.String("service.version", version),
 	), resource.WithFromEnv())
 	if err != nil {
 		return t, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
@@ -111,18 +111,6 @@ func (t *Tracing) Run(ctx context.Context) error {
 		return fmt.Errorf("tracing: the remaining spans were not sent: %w", err)
 	}
 	return nil
-}
-
-func (c TracingConfig) withDefaults() TracingConfig {
-	if c.Origin == nil {
-		c.Origin = func(secret.Secret) session.TrafficClass { return session.UserTraffic }
-	}
-	if c.OnFailed == nil {
-		c.OnFailed = func() {}
-	}
-	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
-	c.Version, _ = buildVersion(c.Version)
-	return c
 }
 
 // parseTraceEnv reads the variables of the OpenTelemetry specification that decide whether and how much is traced. It

@@ -39,6 +39,9 @@ func startTracing(t *testing.T, ratio string, cfg metrics.TracingConfig) traced 
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.URL())
 	t.Setenv("OTEL_TRACES_SAMPLER_ARG", ratio)
 	cfg.RefKey = secret.NewSecret("0123456789abcdef")
+	if cfg.Logger == nil {
+		cfg.Logger, cfg.OnFailed = slog.New(slog.DiscardHandler), func() {}
+	}
 	cfg.Origin = func(key secret.Secret) session.TrafficClass {
 		if key.Reveal() == probeKey {
 			return session.SyntheticTraffic
@@ -93,11 +96,12 @@ const (
 
 func TestServer_MakesSpans(t *testing.T) {
 	r := startTracing(t, "1", metrics.TracingConfig{})
-	h := r.Server(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Request-Id", "req-1")
-		if strings.HasSuffix(r.URL.Path, "/connect") {
-			w.WriteHeader(http.StatusServiceUnavailable)
+	h := r.Server(http.HandlerFunc(func(_ http.ResponseWriter, in *http.Request) {
+		status := http.StatusOK
+		if strings.HasSuffix(in.URL.Path, "/connect") {
+			status = http.StatusServiceUnavailable
 		}
+		r.ObserveRequest(in.Context(), session.RequestLog{Status: status, RequestID: "req-1"})
 	}))
 	ask(h, "GET", "/api/sessions/my-session/qr", "key-a", theirs)
 	ask(h, "GET", "/api/sessions/my-session/status", probeKey, theirs)

@@ -50,6 +50,8 @@ func methodLabel(method string) string {
 type Tracer interface {
 	// Traceparent is the span of the request in progress as W3C Trace Context; "" if it is not sampled.
 	Traceparent(ctx context.Context) string
+	// ObserveRequest receives the request of that span at its end.
+	ObserveRequest(ctx context.Context, r session.RequestLog)
 	// Inject writes the trace of that request into the header of the request to the engine.
 	Inject(ctx context.Context, h http.Header)
 	// Link links that span to the request that began the session's acquisition, and to the acquisition.

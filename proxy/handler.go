@@ -137,7 +137,11 @@ func (h *Handler) finish(w *responseWriter, panicked any) {
 			abort = false
 		}
 	}
-	h.config.Observe(h.requestLog(w, abort))
+	log := h.requestLog(w, abort)
+	if h.config.Tracer != nil {
+		h.config.Tracer.ObserveRequest(w.request.Context(), log)
+	}
+	h.config.Observe(log)
 	if abort {
 		panic(http.ErrAbortHandler) // only this makes net/http, and so the client, see that the response is truncated
 	}
