@@ -26,8 +26,8 @@ func (a *App) adminHandler() http.Handler {
 	return mux
 }
 
-// readyz reports whether the gateway can serve: 503 once it stops, so that load balancers send no more requests. Without
-// Redis it is degraded and ready: removing the replica would turn that into an outage.
+// readyz reports whether the gateway can serve: 503 once it stops, so that load balancers send no more requests.
+// Without Redis it is degraded and ready: removing the replica would turn that into an outage.
 func (a *App) readyz(w http.ResponseWriter, _ *http.Request) {
 	body := map[string]any{"status": "ok", "version": a.cfg.Version, "engine": "embedded", "store": "memory"}
 	if a.cfg.EngineURL != nil {
@@ -37,7 +37,7 @@ func (a *App) readyz(w http.ResponseWriter, _ *http.Request) {
 		body["store"] = "redis"
 		if !a.store.Up() {
 			body["status"], body["store"] = "degraded", "memory"
-			body["why"] = "Redis is unavailable (" + a.store.Why() + "), using the in-memory store. Start Redis or correct QRGATE_REDIS_URL."
+			body["why"] = a.storeNote() + " Start Redis or correct QRGATE_REDIS_URL."
 		}
 	}
 	if a.isStopping.Load() {

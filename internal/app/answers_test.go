@@ -11,7 +11,7 @@ import (
 )
 
 // The answer that everybody came for (contract 1.2 S5), with its headers.
-func TestTheQR(t *testing.T) {
+func TestQR_FirstRequestReturnsIt(t *testing.T) {
 	bubble(t, &enginesim.Engine{FirstID: 61}, func(r *rig) {
 		r.create("crm-1")
 		r.connect("61")
@@ -34,8 +34,8 @@ func TestTheQR(t *testing.T) {
 	})
 }
 
-// A wish not fulfilled at the end of the hold: 202, and nothing in it that any client could misread.
-func TestNotYet(t *testing.T) {
+// Without a QR at the end of the wait: 202, and nothing in it that a client could misread.
+func TestQR_NotReadyIs202(t *testing.T) {
 	for name, c := range map[string]struct {
 		path, prefer string
 		age, held    time.Duration
@@ -77,7 +77,7 @@ func TestNotYet(t *testing.T) {
 }
 
 // A wait that is no number of seconds from 0 to 60 is refused, before anything is asked of the engine.
-func TestAWaitThatIsNone(t *testing.T) {
+func TestQR_InvalidWaitIs400(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		id := r.create("crm-1")
 		n := len(r.engine.Calls())
@@ -93,7 +93,7 @@ func TestAWaitThatIsNone(t *testing.T) {
 }
 
 // A linked session has no QR: 409 on /qr, and the state everywhere else.
-func TestLinkedAlready(t *testing.T) {
+func TestQR_PairedSessionIs409(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		id := r.create("crm-1")
 		r.connect(id)
@@ -107,7 +107,7 @@ func TestLinkedAlready(t *testing.T) {
 		if held := time.Since(asked); held > 2*time.Second {
 			r.Errorf("held for %v", held)
 		}
-		r.reboot() // a gateway that knows nothing finds it out while somebody asks
+		r.reboot() // a restarted gateway learns it from the waiting request
 		r.get("/api/sessions/"+id+"/qr?wait=10").wantsCode(http.StatusConflict, "SESSION_ALREADY_CONNECTED")
 		a := r.get("/api/sessions/" + id + "/qr/status")
 		if a.text("data.status") != "connected" || a.at("data.ready") != false || a.at("data.diagnosis") != nil {
@@ -116,8 +116,8 @@ func TestLinkedAlready(t *testing.T) {
 	})
 }
 
-// What only a person can mend is said at once, with who must do what.
-func TestADiagnosisThatNeedsAPerson(t *testing.T) {
+// A cause that only a person can remove is reported at once, with who must do what.
+func TestQR_CauseForPersonIs503(t *testing.T) {
 	const body = `{"success":false,"error":"WhatsApp refuses this version","code":"CLIENT_OUTDATED"}`
 	bubble(t, &enginesim.Engine{QRDelay: time.Hour}, func(r *rig) {
 		id := r.create("crm-1")
@@ -138,7 +138,7 @@ func TestADiagnosisThatNeedsAPerson(t *testing.T) {
 }
 
 // An engine that cannot be reached for the whole hold: 503, and who must look.
-func TestTheEngineIsAway(t *testing.T) {
+func TestQR_EngineUnreachable(t *testing.T) {
 	for name, kind := range map[string]struct {
 		fault enginesim.FaultKind
 		code  string
@@ -160,7 +160,7 @@ func TestTheEngineIsAway(t *testing.T) {
 }
 
 // Paths and bodies that are refused by qrgate itself; the engine is asked nothing.
-func TestWhatTheGateRefuses(t *testing.T) {
+func TestProxy_RefusesInvalidRequests(t *testing.T) {
 	long := strings.Repeat("x", 101)
 	for name, c := range map[string]struct {
 		method, path, body string
@@ -195,7 +195,7 @@ func TestWhatTheGateRefuses(t *testing.T) {
 }
 
 // The engine's own refusals are its own: status, code and text.
-func TestTheEnginesOwnRefusals(t *testing.T) {
+func TestQR_EngineRefusalsPassThrough(t *testing.T) {
 	bubble(t, &enginesim.Engine{Keys: map[string]string{"key-a": "a"}}, func(r *rig) {
 		r.create("crm-1")
 		r.post("/api/sessions", `{"sessionId":"crm-1","sessionName":"x"}`).wantsCode(http.StatusConflict, "CONFLICT")
@@ -210,7 +210,7 @@ func TestTheEnginesOwnRefusals(t *testing.T) {
 }
 
 // A key that may not: the engine's 403 is told, on every route.
-func TestForbidden(t *testing.T) {
+func TestQR_ForbiddenKey(t *testing.T) {
 	const body = `{"success":false,"error":"No autorizado","code":"AUTHORIZATION_FAILED"}`
 	for _, route := range []string{"qr", "status", "qr/status"} {
 		upstream := strings.TrimSuffix(route, "/status")
@@ -232,7 +232,7 @@ func TestForbidden(t *testing.T) {
 }
 
 // On session routes an engine's 500 is a 503 with its code; a failed connect goes on being tried.
-func TestTheEngineFails(t *testing.T) {
+func TestQR_EngineErrors(t *testing.T) {
 	for _, kind := range []enginesim.FaultKind{enginesim.ServerError, enginesim.HTML502, enginesim.HTML503, enginesim.HTML504,
 		enginesim.Garbage, enginesim.EmptyBody, enginesim.Redirect, enginesim.TruncatedBody, enginesim.CutConnection} {
 		t.Run(strconv.Itoa(int(kind)), func(t *testing.T) {
@@ -264,7 +264,7 @@ func TestTheEngineFails(t *testing.T) {
 }
 
 // A connect of an engine that hangs is answered before its caller's ten seconds are over (contract 4.1).
-func TestAConnectThatHangs(t *testing.T) {
+func TestConnect_EngineHangs(t *testing.T) {
 	bubble(t, &enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteConnect: {Kind: enginesim.Hang, First: 1}}}, func(r *rig) {
 		id := r.create("crm-1")
 		began := time.Now()
@@ -277,7 +277,7 @@ func TestAConnectThatHangs(t *testing.T) {
 }
 
 // A gateway that stops says so to those who come late, and in the documented form.
-func TestTheGateStops(t *testing.T) {
+func TestQR_GatewayStops(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		id := r.create("crm-1")
 		r.connect(id)

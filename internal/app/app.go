@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -83,23 +82,22 @@ func New(cfg Config) (*App, error) {
 }
 
 // URL is the address for clients.
-func (a *App) URL() string { return "http://" + reachable(a.public.Addr()) }
+func (a *App) URL() string { return urlOf(a.public) }
 
 // AdminURL is the address for operators; empty without that port.
 func (a *App) AdminURL() string {
 	if a.admin == nil {
 		return ""
 	}
-	return "http://" + reachable(a.admin.Addr())
+	return urlOf(a.admin)
 }
 
-// reachable replaces the wildcard address with localhost.
-func reachable(a net.Addr) string {
-	host, port, err := net.SplitHostPort(a.String())
-	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
-		return net.JoinHostPort("localhost", port)
+// urlOf replaces the wildcard address with localhost.
+func urlOf(l net.Listener) string {
+	if addr, ok := l.Addr().(*net.TCPAddr); ok && addr.IP.IsUnspecified() {
+		return fmt.Sprintf("http://localhost:%d", addr.Port)
 	}
-	return a.String()
+	return "http://" + l.Addr().String()
 }
 
 // newSealer makes the encryption of stored values. Without Redis the secret may be random.
@@ -110,9 +108,7 @@ func (a *App) newSealer() error {
 			"Make one with: openssl rand -hex 32")
 	}
 	if sec.Empty() {
-		b := make([]byte, 32)
-		_, _ = rand.Read(b) // never fails
-		sec = secret.NewSecret(hex.EncodeToString(b))
+		sec = secret.NewSecret(rand.Text())
 	}
 	var err error
 	if a.sealer, err = seal.New(sec); err != nil {
@@ -126,30 +122,23 @@ func (a *App) newEngine() error {
 	if a.cfg.EngineURL != nil {
 		return nil
 	}
-	keys, showKey := a.cfg.APIKeys, func() {}
+	keys := a.cfg.APIKeys
 	if len(keys) == 0 {
-		key, generated, err := embedded.LoadOrMakeKey(a.cfg.DataDir)
+		key, isNew, err := embedded.LoadOrMakeKey(a.cfg.DataDir)
 		if err != nil {
 			return err
 		}
-		keys = []embedded.Key{key}
-		if generated {
-			showKey = func() {
-				const text = "\nGenerated an API key and stored it in %s. It is shown only once:\n\n    X-API-Key: %s\n\n"
-				fmt.Fprintf(a.cfg.Out, text, a.cfg.DataDir, key.Key.Reveal())
-			}
+		if keys = []embedded.Key{key}; isNew {
+			const text = "\nGenerated an API key and stored it in %s. It is shown only once:\n\n    X-API-Key: %s\n\n"
+			fmt.Fprintf(a.cfg.Out, text, a.cfg.DataDir, key.Key.Reveal())
 		}
 	}
-	engine, err := embedded.New(embedded.Config{
+	var err error
+	a.embedded, err = embedded.New(embedded.Config{
 		DataDir: a.cfg.DataDir, DatabaseURL: a.cfg.DatabaseURL, Keys: a.withProbeKey(keys), Limits: a.cfg.EngineLimits,
 		HTTPClient: a.cfg.WhatsApp, Logger: a.cfg.Logger,
 	})
-	if err != nil {
-		return err
-	}
-	a.embedded = engine
-	showKey()
-	return nil
+	return err
 }
 
 // newAcquirer makes the store, the acquisition of QRs and the public HTTP handler.
@@ -199,8 +188,8 @@ func (a *App) engineTransport() (*url.URL, http.RoundTripper) {
 	return a.cfg.EngineURL, a.tracing.Transport(watchedTransport{a.circuit, func() { a.acquirer.OnEngineUnreachable() }})
 }
 
-// watchedTransport reports every failed connection to the engine, whichever part makes the request: codes that were obtained before
-// need one more poll.
+// watchedTransport reports every failed connection to the engine, whichever part makes the request: codes that were
+// obtained before need one more poll.
 type watchedTransport struct {
 	http.RoundTripper
 	onUnreachable func()
@@ -272,7 +261,8 @@ func (a *App) Run(ctx context.Context) error {
 	probing.stop() // probes delete their sessions through the public port, which is still open
 	draining, cancel := context.WithTimeout(all, drainTimeout)
 	defer cancel()
-	defer time.AfterFunc(drainTimeout/2, acquisitions.cancel).Stop() // waiters get a response instead of a closed connection
+	// Waiters get a response instead of a closed connection.
+	defer time.AfterFunc(drainTimeout/2, acquisitions.cancel).Stop()
 	_ = public.Shutdown(draining)
 	_ = public.Close()
 	acquisitions.stop()

@@ -14,7 +14,7 @@ import (
 )
 
 // What an engine may be able to read is the engine's to judge: forms, packed bodies, a byte order mark before the JSON.
-func TestBodiesThatTheEngineJudges(t *testing.T) {
+func TestConnect_BodiesReachTheEngine(t *testing.T) {
 	forms := before(func(e *enginesim.Engine) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)

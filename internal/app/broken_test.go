@@ -30,9 +30,9 @@ var rotten = map[string]struct {
 	"an error":           {enginesim.ServerError, "engine_5xx INTERNAL_ERROR QR_NOT_READY"},
 }
 
-// However rotten the answers of /qr are, the client gets a clear one, the flight goes on, and the QR comes
+// Whatever the engine responds to /qr, the client gets a clear response, the acquisition goes on, and the QR comes
 // when the engine heals.
-func TestTheQROutlivesAnEngineThatAnswers(t *testing.T) {
+func TestQR_BrokenEngineResponses(t *testing.T) {
 	for name, c := range rotten {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, &enginesim.Engine{QRDelay: 2 * time.Second}, func(r *rig) {
@@ -51,7 +51,7 @@ func TestTheQROutlivesAnEngineThatAnswers(t *testing.T) {
 }
 
 // The same for the routes that qrgate forwards: never a 500, never a page, never more than half a minute.
-func TestForwardedRoutesOutliveAnEngineThatAnswers(t *testing.T) {
+func TestForwarded_BrokenEngineResponses(t *testing.T) {
 	for name, c := range rotten {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, &enginesim.Engine{}, func(r *rig) {
@@ -86,7 +86,7 @@ func (r *rig) spoil(route enginesim.Route, kind enginesim.FaultKind) {
 func (r *rig) heal() { r.engine.Change(func(e *enginesim.Engine) { e.Faults = nil }) }
 
 // Bodies without end and bodies that grow cost a bounded amount of memory, and nothing of it stays.
-func TestRottenAnswersCostBoundedMemory(t *testing.T) {
+func TestBrokenResponses_MemoryIsBounded(t *testing.T) {
 	for _, kind := range []enginesim.FaultKind{enginesim.EndlessBody, enginesim.GzipBomb, enginesim.HugeQR} {
 		bubbleHere(t, &enginesim.Engine{}, func(r *rig) {
 			id := r.create("crm-1")

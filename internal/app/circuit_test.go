@@ -58,9 +58,9 @@ func (r *rig) circuit() string {
 	return found
 }
 
-// A gateway as it ships, before a port that nobody listens on, and then somebody does: the metrics and the log
+// A gateway as it ships, in front of a closed port, and then an engine listens there: the metrics and the log
 // say so, each once, and clients are served within about a second.
-func TestTheCircuitOverSockets(t *testing.T) {
+func TestCircuit_OverSockets(t *testing.T) {
 	t.Parallel()
 	port, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -54,7 +54,7 @@ func (r *rig) none429() {
 
 // The incident (contract 7): the QR comes 4 s after the connect, /qr answers 500 until then, and 30 calls a
 // minute are allowed. Every client gets its QR on its first request for it.
-func TestEveryClientGetsItsQROnItsFirstRequest(t *testing.T) {
+func TestClients_QROnFirstRequest(t *testing.T) {
 	for _, c := range clienttest.All() {
 		t.Run(c.Name, func(t *testing.T) {
 			bubble(t, enginesim.Incident(), func(r *rig) {
@@ -102,7 +102,7 @@ func (r *rig) scanAfter(d time.Duration) (stop func()) {
 
 // Engines that fail in the ways that were seen. Every client that asks for a QR again gets one; those that
 // ask once get one where the QR comes within their patience.
-func TestEveryClientGetsItsQRFromAnEngineThat(t *testing.T) {
+func TestClients_QRFromFaultyEngine(t *testing.T) {
 	engines := map[string]struct {
 		engine func() *enginesim.Engine
 		patchy map[string]bool // clients whose patience is too short for any gate
@@ -189,7 +189,7 @@ func dialectEngine() *enginesim.Engine {
 }
 
 // A session that was created at the engine, before there was a gateway, gets its QR too, by either id.
-func TestASessionThatTheGateHasNeverMet(t *testing.T) {
+func TestQR_SessionOfUnknownOrigin(t *testing.T) {
 	for _, id := range []string{"crm-1", "1"} {
 		t.Run(id, func(t *testing.T) {
 			bubble(t, &enginesim.Engine{QRDelay: 4 * time.Second, NumericIDsOnly: true}, func(r *rig) {
@@ -203,7 +203,7 @@ func TestASessionThatTheGateHasNeverMet(t *testing.T) {
 }
 
 // qrgate is killed between connect and QR, and all that it remembered is lost.
-func TestTheGateIsKilledBetweenConnectAndQR(t *testing.T) {
+func TestQR_GatewayRestartsAfterConnect(t *testing.T) {
 	bubble(t, enginesim.Incident(), func(r *rig) {
 		id := r.create("crm-1")
 		r.connect(id)
@@ -221,7 +221,7 @@ func TestTheGateIsKilledBetweenConnectAndQR(t *testing.T) {
 
 // The documented monitor stops for good at connected, error and disconnected. It sees the first of them, and
 // none of the others before.
-func TestTheMonitorSeesTheScan(t *testing.T) {
+func TestMonitor_SeesScan(t *testing.T) {
 	bubble(t, enginesim.Incident(), func(r *rig) {
 		stop := r.scanAfter(30 * time.Second)
 		defer stop()
@@ -233,7 +233,7 @@ func TestTheMonitorSeesTheScan(t *testing.T) {
 }
 
 // The last calls of a minute are the clients' own. qrgate has read in their answers that they are the last.
-func TestTheLastCallIsTheClients(t *testing.T) {
+func TestRateLimit_LastCallIsForClients(t *testing.T) {
 	bubble(t, enginesim.Incident(), func(r *rig) {
 		for range 27 {
 			r.get("/api/sessions").wants(http.StatusOK)
@@ -253,7 +253,7 @@ func TestTheLastCallIsTheClients(t *testing.T) {
 }
 
 // The base client asks three times where something fails. What the engine did once is not done again.
-func TestThreeAttemptsDoNotMultiplyACreate(t *testing.T) {
+func TestCreate_RetriesMakeOneSession(t *testing.T) {
 	for name, fault := range map[string]enginesim.Fault{
 		"the answer is lost":   {Kind: enginesim.CutConnection, Acts: true, First: 1},
 		"the answer is cut":    {Kind: enginesim.TruncatedBody, Acts: true, First: 1},

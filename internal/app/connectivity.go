@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -10,7 +11,6 @@ import (
 	"qrgate/compat/embedded"
 	"qrgate/internal/diagnosis"
 	"qrgate/internal/session"
-	"qrgate/internal/statuspage"
 	"qrgate/probes/whatsapp"
 )
 
@@ -50,31 +50,31 @@ type reachability struct {
 	lastCheck func() session.ConnectivityResult
 	log       *slog.Logger
 
-	mu           sync.Mutex
-	last         session.ConnectivityResult
-	failingSince time.Time // zero while it succeeds
+	mu   sync.Mutex
+	last session.ConnectivityResult
 }
 
 // record stores a result and reports whether the state changed: reachable or not.
 func (r *reachability) record(result session.ConnectivityResult) (changed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	wasFailing := !r.failingSince.IsZero()
-	r.last = result
-	switch {
-	case result.OK():
-		r.failingSince = time.Time{}
-	case !wasFailing:
-		r.failingSince = result.At
+	wasFailing := !r.last.FailingSince.IsZero()
+	if !result.OK() {
+		result.FailingSince = cmp.Or(r.last.FailingSince, result.At)
 	}
+	r.last = result
 	return wasFailing == result.OK()
 }
 
-// current returns the result that counts now, and since when the attempts of this process fail.
-func (r *reachability) current() (result session.ConnectivityResult, failingSince time.Time) {
+// current returns the result that counts now.
+func (r *reachability) current() session.ConnectivityResult {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return latest(r.last, r.lastCheck()), r.failingSince
+	result := latest(r.last, r.lastCheck())
+	if since := r.last.FailingSince; !result.OK() && !since.IsZero() && since.Before(result.FailingSince) {
+		result.FailingSince = since
+	}
+	return result
 }
 
 // latest returns the newer result, unless it succeeded only because it ended before the step where the older failed.
@@ -89,21 +89,12 @@ func latest(x, y session.ConnectivityResult) session.ConnectivityResult {
 }
 
 // statusView is the result for the status page; nil before the first one.
-func (r *reachability) statusView() *statuspage.WhatsApp {
-	result, failingSince := r.current()
+func (r *reachability) statusView() *session.ConnectivityResult {
+	result := r.current()
 	if result.At.IsZero() {
 		return nil
 	}
-	view := &statuspage.WhatsApp{
-		At: result.At, Code: result.Code, Step: result.Step, Evidence: append([]string{}, result.Evidence...),
-	}
-	if !result.OK() {
-		view.Since = result.At
-		if !failingSince.IsZero() && failingSince.Before(result.At) {
-			view.Since = failingSince
-		}
-	}
-	return view
+	return &result
 }
 
 // run checks at the start whether the embedded engine can reach WhatsApp, and repeats that while it cannot.
@@ -120,21 +111,20 @@ func (r *reachability) run(ctx context.Context) error {
 	}
 }
 
-// check makes one attempt, unless the current result is good or concerns the handshake, which an attempt does not reach.
+// check makes one attempt, unless the current result is good or concerns the handshake, which comes after an attempt.
 func (r *reachability) check(ctx context.Context) {
-	if current, _ := r.current(); current.OK() || current.Step == session.StepHandshake {
+	if current := r.current(); current.OK() || current.Step == session.StepHandshake {
 		return
 	}
 	result := whatsapp.Check(ctx, whatsapp.Config{Client: r.client})
 	if ctx.Err() != nil {
 		return
 	}
-	changed := r.record(result)
-	switch {
-	case !result.OK() && changed:
+	switch changed := r.record(result); {
+	case changed && result.OK():
+		r.log.Info("whatsapp reachable")
+	case changed:
 		text := result.Evidence[len(result.Evidence)-1]
 		r.log.Error("whatsapp unreachable, no QR can be made", "err", text, "help", diagnosis.New(result.Code).Help)
-	case changed:
-		r.log.Info("whatsapp reachable")
 	}
 }

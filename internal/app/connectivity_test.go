@@ -24,7 +24,7 @@ import (
 )
 
 // Of two looks at WhatsApp the newer one counts, unless it did not go as far as where the older one failed.
-func TestLatestLook(t *testing.T) {
+func TestLatest_HandshakeResultStays(t *testing.T) {
 	t.Parallel()
 	at := func(minute int, step session.ConnectivityStep, code diagnosis.Code) session.ConnectivityResult {
 		return session.ConnectivityResult{Step: step, Code: code, At: time.Date(2026, 3, 1, 12, minute, 0, 0, time.UTC)}
@@ -49,7 +49,7 @@ func TestLatestLook(t *testing.T) {
 }
 
 // A gateway that cannot reach WhatsApp at its start says so once, looks again each minute, and takes it back.
-func TestTheOutlookHeals(t *testing.T) {
+func TestReachability_RecoversAfterFailure(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		srv, pipe := &whatsappsim.Server{Fault: whatsappsim.Fault{HTTPStatus: http.StatusServiceUnavailable}}, &whatsappsim.Pipe{}
@@ -58,21 +58,21 @@ func TestTheOutlookHeals(t *testing.T) {
 		none := func() session.ConnectivityResult { return session.ConnectivityResult{} }
 		run, shown := app.NewReachability(pipe.HTTPClient(), none, slog.New(slog.NewTextHandler(&log, nil)))
 		if shown() != nil {
-			t.Error("it knows before it looks")
+			t.Error("there is a result before the first attempt")
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		begin := time.Now()
 		go func() { done <- run(ctx) }()
 		time.Sleep(150 * time.Second)
-		if w := shown(); w == nil || w.Code != diagnosis.WhatsAppUnavailable || !strings.Contains(w.Said(), "Service Unavailable") || w.Since.Sub(begin) > time.Second || w.At.Sub(begin) < 2*time.Minute {
-			t.Errorf("while it is shut: %+v", w)
+		if w := shown(); w == nil || w.Code != diagnosis.WhatsAppUnavailable || !strings.Contains(strings.Join(w.Evidence, " "), "Service Unavailable") || w.FailingSince.Sub(begin) > time.Second || w.At.Sub(begin) < 2*time.Minute {
+			t.Errorf("while it is unreachable: %+v", w)
 		}
 		srv.SetFault(whatsappsim.Fault{})
 		time.Sleep(time.Minute)
 		healed := time.Now()
-		if w := shown(); !w.Reached() || !w.Since.IsZero() {
-			t.Errorf("when it is open: %+v", w)
+		if w := shown(); !w.OK() || !w.FailingSince.IsZero() {
+			t.Errorf("when it is reachable: %+v", w)
 		}
 		time.Sleep(time.Hour)
 		if w := shown(); w.At.After(healed) {
@@ -91,7 +91,7 @@ func TestTheOutlookHeals(t *testing.T) {
 
 // An embedded engine without a way to WhatsApp: the page says within seconds that no QR can be made and why,
 // and that the engine itself is up, before anybody asks for a QR.
-func TestStatusTellsOfAShutWay(t *testing.T) {
+func TestStatus_WhatsAppUnreachable(t *testing.T) {
 	t.Parallel()
 	nameless := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "web.whatsapp.com", IsNotFound: true}}

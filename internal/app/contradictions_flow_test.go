@@ -12,7 +12,7 @@ import (
 )
 
 // The key decides; a bearer token means nothing here and is forwarded.
-func TestC16_TheKeyDecides(t *testing.T) {
+func TestC16_KeyDecides(t *testing.T) {
 	bubble(t, &enginesim.Engine{Keys: map[string]string{"key-a": "a"}}, func(r *rig) {
 		id := r.create("crm-1", "Authorization", "Bearer token-1")
 		r.connect(id)
@@ -114,7 +114,7 @@ func TestC18_WithoutARouteForOne(t *testing.T) {
 }
 
 // An engine whose database lags knows a new session nowhere for a moment. qrgate has seen its create.
-func TestC18_BornAMomentAgo(t *testing.T) {
+func TestC18_SessionJustCreated(t *testing.T) {
 	lags := before(func(e *enginesim.Engine) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			if req.Method == "GET" {
@@ -134,7 +134,7 @@ func TestC18_BornAMomentAgo(t *testing.T) {
 }
 
 // When nobody can say whether there is such a session, the answer is no "no".
-func TestC18_NobodyKnows(t *testing.T) {
+func TestC18_UnknownSession(t *testing.T) {
 	for _, kind := range []enginesim.FaultKind{enginesim.ServerError, enginesim.HTML502, enginesim.Garbage} {
 		bubbleHere(t, &enginesim.Engine{Status404UntilLinked: true}, func(r *rig) {
 			id := r.create("crm-1")
@@ -160,7 +160,7 @@ func TestC18_StatusOfNoSession(t *testing.T) {
 }
 
 // A QR lives as long as the engine says, by the engine's clock; where it says nothing, a minute at most.
-func TestC19_TheLifeOfAQR(t *testing.T) {
+func TestC19_QRLifetime(t *testing.T) {
 	for name, c := range map[string]struct {
 		engine *enginesim.Engine
 		life   time.Duration
@@ -190,7 +190,7 @@ func TestC19_TheLifeOfAQR(t *testing.T) {
 }
 
 // The documents say to wait 2 to 40 s before asking. Asking is enough, whenever it comes.
-func TestC20_NobodyNeedsToWait(t *testing.T) {
+func TestC20_ClientsNeedNotWait(t *testing.T) {
 	for _, wait := range []time.Duration{0, 2 * time.Second, 3 * time.Second, 10 * time.Second, 40 * time.Second} {
 		t.Run(wait.String(), func(t *testing.T) {
 			bubble(t, enginesim.Incident(), func(r *rig) {
@@ -243,7 +243,7 @@ func TestC22_DeleteDropsEverything(t *testing.T) {
 				}
 				gone := time.Now()
 				if b := <-held; b.StatusCode == http.StatusOK || time.Since(gone) > time.Second {
-					r.Errorf("the held request ended %v later with %d", time.Since(gone), b.StatusCode)
+					r.Errorf("the waiting request ended %v later with %d", time.Since(gone), b.StatusCode)
 				}
 				time.Sleep(2 * time.Second)
 				n := len(r.engine.Calls())
@@ -279,7 +279,7 @@ func deletes(status int) func(*setup) {
 }
 
 // A session that was deleted and created anew under its old name is another session.
-func TestC22_TheSameNameAgain(t *testing.T) {
+func TestC22_RecreatedSession(t *testing.T) {
 	bubble(t, &enginesim.Engine{RawCode: true}, func(r *rig) {
 		old := r.create("crm-1")
 		r.connect(old)
@@ -295,7 +295,7 @@ func TestC22_TheSameNameAgain(t *testing.T) {
 }
 
 // A disconnect and a restart drop the code that was there.
-func TestC22_ACodeOfBeforeIsGone(t *testing.T) {
+func TestC22_OldCodeIsGone(t *testing.T) {
 	bubble(t, &enginesim.Engine{RawCode: true, EveryConnectStartsOver: true}, func(r *rig) {
 		id := r.create("crm-1")
 		r.connect(id)
@@ -328,7 +328,7 @@ func TestC23_WebhookSettingsReachTheEngine(t *testing.T) {
 }
 
 // Whatever else there is passes as it is, and so does the engine's own 500 there (design 9).
-func TestC24_TheRestPassesThrough(t *testing.T) {
+func TestC24_OtherRoutesPassThrough(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		for _, status := range []string{"200", "400", "404", "429", "500"} {
 			a := r.post("/api/messages/crm-1/send", `{"to":"5550100"}`, "X-Sim-Status", status)

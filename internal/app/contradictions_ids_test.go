@@ -87,7 +87,7 @@ func TestC09_StaticRoutes(t *testing.T) {
 }
 
 // A connect has no body, an empty one, {} or {"force":true}.
-func TestC10_TheBodyOfAConnect(t *testing.T) {
+func TestC10_ConnectBody(t *testing.T) {
 	for name, body := range map[string]string{"none": "", "empty object": "{}", "force": `{"force":true}`, "blank": " \n"} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, &enginesim.Engine{QRDelay: time.Second, States: map[enginesim.Phase]string{enginesim.Connecting: "pending"}}, func(r *rig) {
@@ -112,8 +112,8 @@ func TestC10_TheBodyOfAConnect(t *testing.T) {
 	}
 }
 
-// id and hasQR are in /status whoever leaves them out, and the booleans are booleans.
-func TestC11_TheBodyOfStatus(t *testing.T) {
+// id and hasQR are in /status even if the engine leaves them out, and the booleans are booleans.
+func TestC11_StatusBody(t *testing.T) {
 	bodies := map[string]string{
 		"as documented first": `{"success":true,"data":{"sessionId":"crm-1","status":"connected","phoneNumber":null,"lastActivity":null,"isConnected":true}}`,
 		"numeric booleans":    `{"success":true,"data":{"sessionId":"crm-1","status":"connected","isConnected":1,"hasQR":0}}`,
@@ -155,7 +155,7 @@ func TestC11_NumericBooleans(t *testing.T) {
 }
 
 // A filter of the list passes untouched, and a limit above 100 is cut down to it.
-func TestC12_C13_TheListsQuery(t *testing.T) {
+func TestC12_C13_ListQuery(t *testing.T) {
 	for query, want := range map[string]string{
 		"":                                 "",
 		"?status=rate_limited&page=2":      "status=rate_limited&page=2",
@@ -189,7 +189,7 @@ func sameQuery(a, b string) bool {
 }
 
 // The list's frame has been five things; clients read data.sessions, data.pagination and data.total.
-func TestC14_TheListsFrame(t *testing.T) {
+func TestC14_ListFrame(t *testing.T) {
 	const item = `[{"id":61,"sessionId":"crm-1","sessionName":"Test","status":"DISCONNECTED","lastActivity":null}]`
 	for name, body := range map[string]string{
 		"data.sessions": `{"success":true,"data":{"sessions":` + item + `}}`,

@@ -75,7 +75,7 @@ func TestC02_CreateIs201(t *testing.T) {
 }
 
 // The first state has been pending, disconnected, qr_code and qr; a state that promises a code must have one.
-func TestC03_TheFirstState(t *testing.T) {
+func TestC03_FirstState(t *testing.T) {
 	for name, c := range map[string]struct {
 		engine *enginesim.Engine
 		states string
@@ -146,7 +146,7 @@ func TestC05_TextsPassThrough(t *testing.T) {
 }
 
 // Clients read data.qrCode and nothing else; engines have called it otherwise.
-func TestC06_TheNameOfTheQR(t *testing.T) {
+func TestC06_QRNames(t *testing.T) {
 	for _, field := range []string{"qrCode", "qr_code", "qr", "qr_data", "qr_code_data_url", "base64", "qrcode"} {
 		t.Run(field, func(t *testing.T) {
 			bubble(t, &enginesim.Engine{QRFieldName: field}, func(r *rig) {
@@ -163,7 +163,7 @@ func TestC06_TheNameOfTheQR(t *testing.T) {
 }
 
 // The documented form is a data URL, whatever the engine sends.
-func TestC07_TheQRIsADataURL(t *testing.T) {
+func TestC07_QRIsDataURL(t *testing.T) {
 	for name, engine := range map[string]*enginesim.Engine{
 		"data URL": {}, "bare base64": {BareBase64: true}, "the text inside": {RawCode: true},
 	} {
@@ -183,7 +183,7 @@ func TestC07_TheQRIsADataURL(t *testing.T) {
 }
 
 // The state beside a QR has been pending; it is qr_code.
-func TestC08_TheStateBesideTheQR(t *testing.T) {
+func TestC08_StateBesideQR(t *testing.T) {
 	for _, word := range []string{"pending", "QR", "Qr_Code", "waiting_qr"} {
 		t.Run(word, func(t *testing.T) {
 			bubble(t, &enginesim.Engine{States: map[enginesim.Phase]string{enginesim.Showing: word}}, func(r *rig) {

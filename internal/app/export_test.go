@@ -6,14 +6,13 @@ import (
 	"net/http"
 
 	"qrgate/internal/session"
-	"qrgate/internal/statuspage"
 )
 
 // Latest returns the result that counts.
 func Latest(a, b session.ConnectivityResult) session.ConnectivityResult { return latest(a, b) }
 
 // NewReachability watches the connection to WhatsApp while run runs; statusView is what the status page shows.
-func NewReachability(client *http.Client, lastCheck func() session.ConnectivityResult, log *slog.Logger) (run func(context.Context) error, statusView func() *statuspage.WhatsApp) {
+func NewReachability(client *http.Client, lastCheck func() session.ConnectivityResult, log *slog.Logger) (run func(context.Context) error, statusView func() *session.ConnectivityResult) {
 	r := &reachability{client: client, lastCheck: lastCheck, log: log}
 	return r.run, r.statusView
 }

@@ -67,7 +67,7 @@ func (r *rig) follow(ctx context.Context, id string) (events <-chan streamed, en
 }
 
 // faults.md C1, C3: a stream that nobody helps tells the code's end, the next code and the scan, and ends then.
-func TestStream_TellsTheWholeLifeOfAQR(t *testing.T) {
+func TestStream_SendsAllChangesOfQR(t *testing.T) {
 	engine := &enginesim.Engine{Rotation: []time.Duration{20 * time.Second, 20 * time.Second, time.Hour}, QRTTL: 20 * time.Second, QRDelay: time.Second}
 	bubble(t, engine, func(r *rig) {
 		id := r.create("crm-1")
@@ -126,7 +126,7 @@ func TestStream_EndsWhenTheSessionIsDeleted(t *testing.T) {
 }
 
 // faults.md C1: ?wait= answers at the code's end, and again with the next one.
-func TestQRStatus_WaitAnswersAtExpiryAndNextCode(t *testing.T) {
+func TestQRStatus_WaitEndsAtExpiryAndNextCode(t *testing.T) {
 	engine := &enginesim.Engine{Rotation: []time.Duration{20 * time.Second, time.Hour}, QRTTL: 20 * time.Second}
 	bubble(t, engine, func(r *rig) {
 		id := r.create("crm-1")
@@ -208,7 +208,7 @@ func TestQR_NeverBackFrom503To202(t *testing.T) {
 
 // faults.md C9: twenty sessions of one key under 30 calls a minute, all at once. Every one has its QR within 75 s, and
 // ten of them within 12 s. A connect that must wait says so, and no client meets a 429 on a connect.
-func TestTwentySessionsOfOneKeyUnderRateLimit(t *testing.T) {
+func TestQR_TwentySessionsUnderRateLimit(t *testing.T) {
 	bubble(t, enginesim.Incident(), func(r *rig) {
 		r.seen.allow429 = true // for creates: the engine allows thirty calls
 		var mu sync.Mutex
@@ -273,7 +273,7 @@ func TestConnect_OfARefusedCreateIs404(t *testing.T) {
 }
 
 // faults.md C11: a connect of an engine that is down is carried on, and the answer says so.
-func TestConnect_CarriedOnSaysSo(t *testing.T) {
+func TestConnect_ContinuedInBackgroundIs202(t *testing.T) {
 	bubble(t, &enginesim.Engine{QRDelay: time.Second}, func(r *rig) {
 		id := r.create("crm-1")
 		r.engine.Change(func(e *enginesim.Engine) { e.DiesAt, e.DownFor = time.Now(), 20*time.Second })

@@ -17,7 +17,7 @@ var telling = []string{"", "/qr", "/status", "/qr/status", "/qr?wait=0", "/qr/st
 
 // A key that the engine refuses gets the engine's 401 on every route, also while the right key's QR is at
 // hand.
-func TestAWrongKeyGetsNothing(t *testing.T) {
+func TestIsolation_WrongKeyGetsNothing(t *testing.T) {
 	bubble(t, &enginesim.Engine{Keys: map[string]string{"key-a": "a"}, RawCode: true}, func(r *rig) {
 		id := r.create("crm-1")
 		r.connect(id)
@@ -37,7 +37,7 @@ func TestAWrongKeyGetsNothing(t *testing.T) {
 }
 
 // A wrong key that hammers shares its calls to the engine among those who ask at once.
-func TestAWrongKeyIsCheap(t *testing.T) {
+func TestIsolation_WrongKeyIsCheap(t *testing.T) {
 	bubble(t, &enginesim.Engine{Keys: map[string]string{"key-a": "a"}}, func(r *rig) {
 		id := r.create("crm-1")
 		n := len(r.engine.Calls())
@@ -59,7 +59,7 @@ func TestAWrongKeyIsCheap(t *testing.T) {
 }
 
 // Two tenants of one engine, whose sessions even share a name, never see each other's.
-func TestTenantsAreApart(t *testing.T) {
+func TestIsolation_TenantsAreSeparate(t *testing.T) {
 	bubble(t, &enginesim.Engine{RawCode: true, QRDelay: time.Second}, func(r *rig) {
 		keys := []string{"key-a", "key-b"}
 		ids := map[string]string{}
@@ -91,7 +91,7 @@ func TestTenantsAreApart(t *testing.T) {
 	})
 }
 
-// foreign asks as key for a session of somebody else, by all routes, and wants the engine's 404.
+// foreign requests a session of another tenant by all routes with key, and expects the engine's 404.
 func (r *rig) foreign(id, key string) {
 	r.Helper()
 	for _, route := range telling {
@@ -104,7 +104,7 @@ func (r *rig) foreign(id, key string) {
 }
 
 // What a stranger does to a session id, by any route, does not touch the owner's flight.
-func TestAStrangerCannotDisturb(t *testing.T) {
+func TestIsolation_OtherTenantCannotDisturb(t *testing.T) {
 	bubble(t, enginesim.Incident(), func(r *rig) {
 		id := r.create("crm-1")
 		r.connect(id)
@@ -121,7 +121,7 @@ func TestAStrangerCannotDisturb(t *testing.T) {
 }
 
 // A caller known by a bearer token alone is another than one whose key has the same text.
-func TestABearerIsNoKey(t *testing.T) {
+func TestIsolation_BearerIsNoKey(t *testing.T) {
 	engine := &enginesim.Engine{Keys: map[string]string{"key-a": "a", "Bearer key-a": "other"}}
 	bubble(t, engine, func(r *rig) {
 		id := r.create("crm-1")
@@ -135,7 +135,7 @@ func TestABearerIsNoKey(t *testing.T) {
 }
 
 // A key that is revoked is refused within a minute by qrgate's own answers, and at once by forwarded ones.
-func TestAKeyRevokedInTheMiddle(t *testing.T) {
+func TestIsolation_KeyRevoked(t *testing.T) {
 	bubble(t, &enginesim.Engine{Keys: map[string]string{"key-a": "a"}, QRTTL: 5 * time.Minute}, func(r *rig) {
 		id := r.create("crm-1")
 		r.connect(id)
@@ -155,8 +155,8 @@ func TestAKeyRevokedInTheMiddle(t *testing.T) {
 	})
 }
 
-// A key revoked while a request is held for it: the request ends with the engine's 401.
-func TestAKeyRevokedWhileHeld(t *testing.T) {
+// A key revoked while a request waits with it: the request ends with the engine's 401.
+func TestIsolation_KeyRevokedWhileWaiting(t *testing.T) {
 	bubble(t, &enginesim.Engine{Keys: map[string]string{"key-a": "a"}, QRDelay: 30 * time.Second}, func(r *rig) {
 		id := r.create("crm-1")
 		r.connect(id)
@@ -178,7 +178,7 @@ func TestAKeyRevokedWhileHeld(t *testing.T) {
 }
 
 // A canary key and a canary code appear in no answer but the QR itself.
-func TestNothingLeaksIntoOtherAnswers(t *testing.T) {
+func TestIsolation_NoLeakIntoOtherResponses(t *testing.T) {
 	engine := &enginesim.Engine{RawCode: true, Codes: func(string, int) string { return "2@canary-code,canary,canary" }}
 	bubble(t, engine, func(r *rig) {
 		const key = "canary-key-7"

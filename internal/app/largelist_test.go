@@ -11,8 +11,8 @@ import (
 	"qrgate/internal/test/enginesim"
 )
 
-// A list that is too large to be made whole comes as the engine has it, with the limit that the engine takes.
-func TestAListTooLarge(t *testing.T) {
+// A list that is too large to be normalized passes through, with the limit that the engine takes.
+func TestList_TooLargePassesThrough(t *testing.T) {
 	filler := strings.Repeat("x", 5<<20)
 	large := before(func(e *enginesim.Engine) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -16,38 +17,36 @@ import (
 // logEvent logs an event with the span of its acquisition. Calls to the engine are logged at debug level, except
 // qrgate's own connects.
 func (a *App) logEvent(span trace.SpanContext, e session.Event) {
-	if e.Kind == session.EventWait {
-		return // the log of its request has the same facts
+	if e.Kind == session.EventWait || e.Kind == session.EventQR {
+		return // the logs of the request and of the session have the same facts
 	}
-	log, ctx := a.cfg.Logger, trace.ContextWithSpanContext(context.Background(), span)
+	level, message := slog.LevelInfo, string(e.Kind)
+	if e.Kind == session.EventState {
+		message = "session"
+	}
+	attrs := []any{"session", e.Session, "took", seconds(e.Duration), "request_id", e.RequestID, "origin", e.Traffic}
 	switch e.Kind {
-	case session.EventState:
-		log.InfoContext(ctx, "session", "session", e.Session, "from", e.From, "to", e.To, "took", seconds(e.Duration),
-			"step", stepOf(e), "attempt", e.Attempt, "engine", describeResponse(e), "diagnosis", e.Diagnosis,
-			"request_id", e.RequestID, "origin", e.Traffic)
-	case session.EventCause:
-		log.InfoContext(ctx, "cause", "session", e.Session, "after", seconds(e.Duration), "step", stepOf(e),
-			"attempt", e.Attempt, "engine", describeResponse(e), "diagnosis", e.Diagnosis,
-			"request_id", e.RequestID, "origin", e.Traffic)
+	case session.EventState, session.EventCause:
+		attrs = append(attrs, "from", e.From, "to", e.To, "step", stepOf(e), "attempt", e.Attempt,
+			"engine", describeResponse(e), "diagnosis", e.Diagnosis)
 	case session.EventAcquisition:
-		log.InfoContext(ctx, "acquisition", "session", e.Session, "outcome", e.Outcome, "diagnosis", e.Diagnosis,
-			"took", seconds(e.Duration), "polls", e.Attempt, "request_id", e.RequestID, "origin", e.Traffic)
+		attrs = append(attrs, "outcome", e.Outcome, "diagnosis", e.Diagnosis, "polls", e.Attempt)
+	case session.EventEngineCall:
+		message = "engine call"
+		if e.Op != session.OpConnect { // a connect of qrgate itself is a recovery step
+			level = slog.LevelDebug
+		}
+		attrs = append(attrs, "op", e.Op, "engine", describeResponse(e), "attempt", e.Attempt)
 	case session.EventStore:
-		if e.Available {
-			log.InfoContext(ctx, "redis available")
-		} else {
-			log.WarnContext(ctx, "redis unavailable, using in-memory store", "err", e.Reason)
+		message, attrs = "redis available", nil
+		if !e.Available {
+			level, message, attrs = slog.LevelWarn, "redis unavailable, using in-memory store", []any{"err", e.Reason}
 		}
 	case session.EventDecryptFailed:
-		log.ErrorContext(ctx, "cannot decrypt stored value", "hint", "does QRGATE_SECRET differ between replicas?")
-	case session.EventEngineCall:
-		level := slog.LevelDebug
-		if e.Op == session.OpConnect {
-			level = slog.LevelInfo // a recovery step
-		}
-		log.Log(ctx, level, "engine call", "session", e.Session, "op", e.Op, "engine", describeResponse(e),
-			"took", seconds(e.Duration), "attempt", e.Attempt, "request_id", e.RequestID)
+		level, message = slog.LevelError, "cannot decrypt stored value"
+		attrs = []any{"hint", "does QRGATE_SECRET differ between replicas?"}
 	}
+	a.cfg.Logger.Log(trace.ContextWithSpanContext(context.Background(), span), level, message, attrs...)
 }
 
 // logCircuit logs when the engine's circuit breaker opens, and when it is closed again. The retry of each second in
@@ -79,19 +78,12 @@ func stepOf(e session.Event) string {
 	return session.OpQR
 }
 
-// describeResponse is the class of the engine's last response.
+// describeResponse is the engine's last response.
 func describeResponse(e session.Event) string {
-	if e.ErrorKind == "" {
-		return "ok"
+	failure := session.EngineError{
+		Kind: cmp.Or(e.ErrorKind, "ok"), Status: e.Status, Code: e.Code, Reason: e.Reason,
 	}
-	text := string(e.ErrorKind)
-	if e.Code != "" {
-		text += " " + e.Code
-	}
-	if e.Reason != "" {
-		text += " (" + e.Reason + ")"
-	}
-	return text
+	return failure.String()
 }
 
 // logRequest logs a request, at a level that depends on its route and status.

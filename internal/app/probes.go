@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"qrgate/compat/embedded"
@@ -28,7 +29,7 @@ func (a *App) newProber() error {
 		Target:  probes.Target{Name: "gate", URL: public, Key: a.cfg.ProbeKey, Client: a.probeClient()},
 		Every:   a.probeIntervals(),
 		Intents: probes.NewFileIntents(filepath.Join(a.cfg.DataDir, "probes")), Maintenance: a.cfg.ProbePauses,
-		Observer: probeObserver{a.metrics.Probes(), a.onHealthCheck}, Span: a.tracing.Span, Logger: a.cfg.Logger,
+		Observer: probeObserver{a.metrics.Probes(), a}, Span: a.tracing.Span, Logger: a.cfg.Logger,
 	}
 	if a.cfg.EngineURL != nil {
 		cfg.Others = []probes.Target{{Name: "engine", URL: a.cfg.EngineURL, Key: a.cfg.ProbeKey, Client: a.probeClient()}}
@@ -43,24 +44,19 @@ func (a *App) newProber() error {
 	return nil
 }
 
-// onHealthCheck passes the result of the regular health check of the engine to the metrics and the status page: between two
+// probeObserver counts results of probes, and passes those of the engine's health check to the status page: between two
 // acquisitions nothing else shows whether the engine is up.
-func (a *App) onHealthCheck(at time.Time, cause diagnosis.Code) {
-	a.metrics.Health(cause)
-	a.recorder.Health(at, cause)
-}
-
-// probeObserver counts results of probes, and passes those of the health check on.
 type probeObserver struct {
 	*metrics.Probes
-	onHealthCheck func(at time.Time, cause diagnosis.Code)
+	app *App
 }
 
 // ObserveRun implements [probes.Observer].
 func (o probeObserver) ObserveRun(probe string, cause diagnosis.Code, at time.Time, duration time.Duration) {
 	o.Probes.ObserveRun(probe, cause, at, duration)
 	if probe == probes.EngineHealth {
-		o.onHealthCheck(at, cause)
+		o.app.metrics.Health(cause)
+		o.app.recorder.Health(at, cause)
 	}
 }
 
@@ -83,10 +79,8 @@ func (a *App) withProbeKey(keys []embedded.Key) []embedded.Key {
 	if a.cfg.ProbeKey.Empty() {
 		return keys
 	}
-	for _, k := range keys {
-		if k.Key.Equal(a.cfg.ProbeKey) {
-			return keys
-		}
+	if slices.ContainsFunc(keys, func(k embedded.Key) bool { return k.Key.Equal(a.cfg.ProbeKey) }) {
+		return keys
 	}
 	return append(keys, embedded.Key{Name: probeAccount, Key: a.cfg.ProbeKey})
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // What /qr/status says at each stage. It starts nothing, and costs the engine nothing.
-func TestReadiness(t *testing.T) {
+func TestQRStatus_States(t *testing.T) {
 	bubble(t, &enginesim.Engine{FirstID: 61, QRDelay: 4 * time.Second}, func(r *rig) {
 		stage := func(state, status string, ready bool) answer {
 			r.Helper()
@@ -50,7 +50,7 @@ func TestReadiness(t *testing.T) {
 }
 
 // A session that qrgate has never met costs the engine one look.
-func TestReadinessOfAStranger(t *testing.T) {
+func TestQRStatus_OtherTenant(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		id := r.create("crm-1")
 		r.reboot()
@@ -65,7 +65,7 @@ func TestReadinessOfAStranger(t *testing.T) {
 }
 
 // The reasons why there is no QR, as a developer reads them.
-func TestReadinessSaysWhy(t *testing.T) {
+func TestQRStatus_HasCause(t *testing.T) {
 	for code, c := range map[string]struct {
 		engine *enginesim.Engine
 		after  time.Duration
@@ -99,7 +99,7 @@ func faulty(route enginesim.Route, kind enginesim.FaultKind) map[enginesim.Route
 }
 
 // ?wait=N answers at the next change, and after N seconds at the latest.
-func TestReadinessThatWaits(t *testing.T) {
+func TestQRStatus_Waits(t *testing.T) {
 	bubble(t, &enginesim.Engine{QRDelay: 4 * time.Second}, func(r *rig) {
 		id := r.create("crm-1")
 		r.connect(id)
@@ -117,7 +117,7 @@ func TestReadinessThatWaits(t *testing.T) {
 }
 
 // A stream tells connecting, awaiting_scan, connected, as they come.
-func TestReadinessAsAStream(t *testing.T) {
+func TestQRStatus_Stream(t *testing.T) {
 	bubble(t, &enginesim.Engine{QRDelay: 4 * time.Second}, func(r *rig) {
 		id := r.create("crm-1")
 		r.connect(id)
@@ -173,7 +173,7 @@ func (r *rig) stream(ctx context.Context, id string, each func(string)) {
 
 // Ten sessions of one key: their place in the queue is told when the budget is short, and all get their QR
 // within ten seconds without a 429 (design 9).
-func TestTenSessionsOfOneKey(t *testing.T) {
+func TestQRStatus_TenSessionsOfOneKey(t *testing.T) {
 	bubble(t, enginesim.Incident(), func(r *rig) {
 		var queued sync.Map
 		var wg sync.WaitGroup

@@ -11,7 +11,7 @@ import (
 	"qrgate/internal/test/enginesim"
 )
 
-// past makes a call of somebody who does not come through this gate: another replica, or the engine's own dashboard.
+// past makes a call of a client that does not use this gateway: another replica, or the engine's own dashboard.
 func (r *rig) past(method, path, body string) {
 	r.Helper()
 	req := httptest.NewRequest(method, path, strings.NewReader(body))
@@ -36,7 +36,7 @@ func (r *rig) replaced() {
 
 // A session that was deleted and made again past qrgate has another integer. Who knows it by its name is served,
 // whatever is asked first; the integer that is gone is denied.
-func TestASessionMadeAgainElsewhere(t *testing.T) {
+func TestRecreated_ElsewhereIsNoticed(t *testing.T) {
 	for name, first := range map[string]func(r *rig) answer{
 		"connect":    func(r *rig) answer { return r.post("/api/sessions/crm-1/connect", `{"force":false}`) },
 		"restart":    func(r *rig) answer { return r.post("/api/sessions/crm-1/restart", ``) },
@@ -67,8 +67,8 @@ func TestASessionMadeAgainElsewhere(t *testing.T) {
 	}
 }
 
-// Who polls is shown the code of the session that is gone no longer than a look takes to notice, and never a 404.
-func TestASessionMadeAgainElsewhereIsPolled(t *testing.T) {
+// A polling client gets the code of the deleted session until the next poll at most, and never a 404.
+func TestRecreated_ElsewhereWhilePolled(t *testing.T) {
 	bubble(t, &enginesim.Engine{RawCode: true}, func(r *rig) {
 		r.replaced()
 		r.past(http.MethodPost, "/api/sessions/crm-1/connect", `{}`)

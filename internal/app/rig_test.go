@@ -38,7 +38,7 @@ type rig struct {
 // setup changes a rig before it starts.
 type setup struct {
 	wrap  func(*enginesim.Engine) http.Handler // what stands where the engine is
-	road  *road                                // the network before it; nil for one that is always open
+	link  *network                             // the network before it; nil for one that is always open
 	holds acquire.WaitTimes
 	caps  acquire.WaiterLimits
 	loose bool // answers are not held to the OpenAPI document, which takes its time
@@ -114,7 +114,7 @@ func (s *swap) start(t *testing.T, upstream *enginesim.Wire, set setup) {
 	base, _ := url.Parse("http://engine.test")
 	transport := upstream.Client().Transport.(*http.Transport).Clone()
 	transport.DisableCompression, transport.IdleConnTimeout = true, 4*time.Second // as proxy.Transport does
-	transport.DialContext = set.road.dial(transport.DialContext)
+	transport.DialContext = set.link.dial(transport.DialContext)
 	circuit := breaker.New(transport, func(_, _ breaker.State) {})
 	vault, err := seal.New(secret.NewSecret("a secret of the tests"))
 	if err != nil {

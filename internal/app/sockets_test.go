@@ -59,7 +59,7 @@ func running(t *testing.T, engine *enginesim.Engine, cfg app.Config) (r *rig, st
 }
 
 // The clients that ask soon, all at once and with one key, over real sockets: the incident, four times as fast.
-func TestClientsOverSockets(t *testing.T) {
+func TestSockets_Clients(t *testing.T) {
 	t.Parallel()
 	engine := enginesim.Incident()
 	engine.QRDelay = time.Second
@@ -85,7 +85,7 @@ func TestClientsOverSockets(t *testing.T) {
 }
 
 // What only a real server shows: methods without a body, and a preflight.
-func TestMethodsOverSockets(t *testing.T) {
+func TestSockets_Methods(t *testing.T) {
 	t.Parallel()
 	r, _ := sockets(t, &enginesim.Engine{})
 	id := r.create("crm-1")
@@ -107,7 +107,7 @@ func TestMethodsOverSockets(t *testing.T) {
 }
 
 // A body without an announced length is bounded too.
-func TestALargeBodyOverSockets(t *testing.T) {
+func TestSockets_LargeBody(t *testing.T) {
 	t.Parallel()
 	r, _ := sockets(t, &enginesim.Engine{})
 	req, _ := http.NewRequest("POST", r.base+"/api/sessions", io.MultiReader(strings.NewReader(`{"a":"`), strings.NewReader(strings.Repeat("x", 2<<20))))
@@ -119,7 +119,7 @@ func TestALargeBodyOverSockets(t *testing.T) {
 }
 
 // A gateway that stops lets those who wait have their answer.
-func TestStoppingOverSockets(t *testing.T) {
+func TestSockets_Stopping(t *testing.T) {
 	t.Parallel()
 	engine := &enginesim.Engine{QRDelay: time.Second}
 	r, stop := sockets(t, engine)
@@ -127,12 +127,12 @@ func TestStoppingOverSockets(t *testing.T) {
 	r.connect(id)
 	held := make(chan answer, 1)
 	go func() { held <- r.get("/api/sessions/" + id + "/qr") }()
-	for r.calls(0, enginesim.RouteQR) == 0 { // the flight is on its way
+	for r.calls(0, enginesim.RouteQR) == 0 { // the acquisition has begun
 		time.Sleep(10 * time.Millisecond)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- stop() }()
-	for r.readyz() == http.StatusOK { // until it says that it stops, which it does while the held request is served
+	for r.readyz() == http.StatusOK { // until it reports that it stops, while the waiting request is served
 		time.Sleep(time.Millisecond)
 	}
 	if got := r.readyz(); got != http.StatusServiceUnavailable {
@@ -158,7 +158,7 @@ func (r *rig) readyz() int {
 }
 
 // A port that is taken is an error of New, and names the setting.
-func TestAPortThatIsTaken(t *testing.T) {
+func TestNew_PortInUse(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -63,12 +63,12 @@ func (r *rig) status(admin string) (s statuspage.Snapshot, raw string) {
 	return s, string(body)
 }
 
-// The page tells of a session that gets no QR: that it is so, which, since when and why. It knows no key.
-func TestStatusTellsOfTrouble(t *testing.T) {
+// The page shows a session that gets no QR: which, since when and why. It contains no key.
+func TestStatus_SessionWithoutQR(t *testing.T) {
 	t.Parallel()
 	r, admin := observed(t, &enginesim.Engine{Faults: faulty(enginesim.RouteQR, enginesim.ServerError)}, "")
-	if s, _ := r.status(admin); s.Verdict.Level != statuspage.LevelUnknown || s.Engine.Kind != "http" || s.Store.Kind != "memory" || s.Build.Version != "1.2.3" || s.Waiters.Limit == 0 || s.Probes.Configured ||
-		!strings.Contains(s.Probes.Note, "QRGATE_PROBE_API_KEY") {
+	if s, _ := r.status(admin); s.Verdict.Level != statuspage.LevelUnknown || s.Engine.Kind != "http" || s.Store.Kind != "memory" || s.Build.Version != "1.2.3" || s.WaiterLimit == 0 ||
+		!strings.Contains(s.ProbesNote, "QRGATE_PROBE_API_KEY") {
 		t.Errorf("at the start: %+v", s)
 	}
 	id := r.create("crm-1")
@@ -78,10 +78,10 @@ func TestStatusTellsOfTrouble(t *testing.T) {
 	if s.Verdict.Level != statuspage.LevelDegraded || s.Verdict.Code != diagnosis.Engine5xx || s.Verdict.Since.IsZero() || len(s.Causes) != 1 {
 		t.Fatalf("%s", raw)
 	}
-	if c := s.Causes[0]; c.Sessions != 1 || len(c.Labels) != 1 || c.Labels[0] != "crm-1" || !strings.Contains(c.Evidence, "HTTP 500") || c.Runbook != "status/causes#engine_5xx" {
+	if c := s.Causes[0]; c.Sessions != 1 || len(c.Labels) != 1 || c.Labels[0] != "crm-1" || !strings.Contains(c.Evidence[0], "HTTP 500") {
 		t.Errorf("%+v", c)
 	}
-	if s.Engine.State != statuspage.EngineUp || s.Engine.Answers["server_error"] == 0 || s.Sessions[session.Connecting] != 1 || len(s.Changes) == 0 {
+	if s.Engine.State != statuspage.EngineUp || s.Engine.Responses["server_error"] == 0 || s.Sessions[session.Connecting] != 1 || len(s.Changes) == 0 {
 		t.Errorf("%s", raw)
 	}
 	if strings.Contains(raw, "key-a") {
@@ -89,9 +89,8 @@ func TestStatusTellsOfTrouble(t *testing.T) {
 	}
 }
 
-// The look at the engine's health goes through qrgate, and finds the cause that qrgate's own calls find: QRGateEngineDown
-// asks whether anybody is there.
-func TestHealthThroughTheGate(t *testing.T) {
+// The probe of the engine's health goes through qrgate, and finds the cause that qrgate's own calls find.
+func TestEngineHealthProbe_FindsCause(t *testing.T) {
 	t.Parallel()
 	for kind, want := range map[enginesim.FaultKind]diagnosis.Code{
 		enginesim.HTML502: diagnosis.EngineUnreachable, enginesim.HTML503: diagnosis.EngineUnreachable, enginesim.HTML504: diagnosis.EngineTimeout,
@@ -111,8 +110,8 @@ func TestHealthThroughTheGate(t *testing.T) {
 	}
 }
 
-// A QR that came is seen, and so are the runs of probes.
-func TestStatusTellsOfHealth(t *testing.T) {
+// The page shows a delivered QR and the runs of probes.
+func TestStatus_HealthyWithProbes(t *testing.T) {
 	t.Parallel()
 	r, admin := observed(t, &enginesim.Engine{Limits: enginesim.RecordedLimits()}, "key-probe")
 	id := r.create("crm-1")
@@ -130,20 +129,20 @@ func TestStatusTellsOfHealth(t *testing.T) {
 		}
 	}
 	s, raw := r.status(admin)
-	if s.Verdict.Level != statuspage.LevelOK || len(s.Journeys) != 2 || s.Journeys[1].Label != "crm-1" || s.Journeys[1].Outcome != session.Success || s.Journeys[0].Label != "" {
+	if s.Verdict.Level != statuspage.LevelOK || len(s.Acquisitions) != 1 || s.Acquisitions[0].Label != "crm-1" || s.Acquisitions[0].Outcome != session.Success {
 		t.Errorf("%s", raw)
 	}
-	if s.Sessions[session.AwaitingScan] != 1 || s.Sessions[session.Connecting]+s.Sessions[session.Disconnected]+s.Sessions[session.Unknown] != 0 || !s.Engine.Budget.Known || s.Engine.Budget.Told.IsZero() {
-		t.Errorf("at work are %v, and %d of probes; the budget is %+v", s.Sessions, s.Probing, s.Engine.Budget)
+	if s.Sessions[session.AwaitingScan] != 1 || s.Sessions[session.Connecting]+s.Sessions[session.Disconnected]+s.Sessions[session.Unknown] != 0 || !s.Engine.RateLimit.Known || s.Engine.RateLimit.ReportedAt.IsZero() {
+		t.Errorf("active are %v, and %d of probes; the rate limit is %+v", s.Sessions, s.Probing, s.Engine.RateLimit)
 	}
 	ran := map[string]int{}
-	for _, p := range s.Probes.Probes {
+	for _, p := range s.Probes {
 		ran[p.Name] = len(p.Runs)
-		if p.Every <= 0 || (p.Healthy == nil) != (len(p.Runs) == 0) || p.Healthy != nil && !*p.Healthy {
+		if p.Every <= 0 || (p.LastOutcome() == "") != (len(p.Runs) == 0) || p.LastOutcome() == session.Failure {
 			t.Errorf("%+v", p)
 		}
 	}
-	if !s.Probes.Configured || s.Probes.Note != "" || ran["engine_health"] == 0 || ran["create_connect_qr"] == 0 || len(ran) < 3 {
+	if s.ProbesNote != "" || ran["engine_health"] == 0 || ran["create_connect_qr"] == 0 || len(ran) < 3 {
 		t.Errorf("%v: %s", ran, raw)
 	}
 	if strings.Contains(raw, "key-probe") || strings.Contains(raw, "key-a") {
@@ -152,7 +151,7 @@ func TestStatusTellsOfHealth(t *testing.T) {
 }
 
 // The page and what belongs to it lie on the operators' port, not on the clients'.
-func TestStatusIsForOperators(t *testing.T) {
+func TestStatus_OnAdminPortOnly(t *testing.T) {
 	t.Parallel()
 	r, admin := observed(t, &enginesim.Engine{}, "")
 	for path, kind := range map[string]string{"/status": "text/html", "/status/causes": "text/html", "/status/app.js": "text/javascript", "/status/style.css": "text/css"} {
@@ -172,8 +171,8 @@ func TestStatusIsForOperators(t *testing.T) {
 	}
 }
 
-// Whoever opens the operators' port without a path sees the page.
-func TestTheOperatorsPortLeadsToThePage(t *testing.T) {
+// The operators' port without a path shows the page.
+func TestAdminPort_RedirectsToStatus(t *testing.T) {
 	t.Parallel()
 	r, admin := observed(t, &enginesim.Engine{}, "")
 	res, err := (&http.Client{Transport: r.seen.next}).Get(admin)

@@ -37,7 +37,7 @@ type browser struct {
 	problems []string
 }
 
-// screen is what a page is looked at on.
+// screen is the size and the color scheme of a display.
 type screen struct {
 	name          string
 	width, height int64
@@ -45,10 +45,10 @@ type screen struct {
 	scheme        string
 }
 
-// screens are a desk and a small phone, by day and by night.
+// screens are a laptop and a small phone, light and dark.
 func screens() []screen {
 	return []screen{
-		{"desktop-light", 1280, 900, false, "light"}, {"desktop-dark", 1280, 900, false, "dark"},
+		{"laptop-light", 1280, 900, false, "light"}, {"laptop-dark", 1280, 900, false, "dark"},
 		{"phone-light", 360, 740, true, "light"}, {"phone-dark", 360, 740, true, "dark"},
 	}
 }
@@ -64,7 +64,7 @@ func chromium(t *testing.T) string {
 	if os.Getenv("QRGATE_REQUIRE_ALL") == "1" {
 		t.Fatal("there is no chromium here, and QRGATE_REQUIRE_ALL is 1")
 	}
-	t.Skip("the page is looked at with Chromium, and there is none here: apt-get install chromium")
+	t.Skip("needs Chromium: apt-get install chromium")
 	return ""
 }
 
@@ -92,7 +92,7 @@ func open(t *testing.T, s statuspage.Snapshot) *browser {
 	ctx, quit := chromedp.NewContext(allocator, chromedp.WithErrorf(t.Logf))
 	t.Cleanup(func() { _ = chromedp.Cancel(ctx); quit(); free(); stop() })
 	b.ctx = ctx
-	if err := chromedp.Listen(ctx, b.heard); err != nil {
+	if err := chromedp.Listen(ctx, b.onEvent); err != nil {
 		t.Fatalf("chromium does not start: %v", err)
 	}
 	tell(b, network.Enable, network.EnableParams{})
@@ -101,8 +101,8 @@ func open(t *testing.T, s statuspage.Snapshot) *browser {
 	return b
 }
 
-// heard notes every request, and whatever the browser complains about.
-func (b *browser) heard(event any) {
+// onEvent records every request, and every problem that the browser reports.
+func (b *browser) onEvent(event any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch e := event.(type) {
@@ -178,8 +178,8 @@ func (b *browser) keep(name string) {
 	}
 }
 
-// peaceful fails if the browser complained or asked anybody else.
-func (b *browser) peaceful() {
+// checkProblems fails if the browser reported a problem or made a foreign request.
+func (b *browser) checkProblems() {
 	b.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -29,9 +29,10 @@ const pale = `(() => {
     seen++;
     if (got < least) bad.push(got.toFixed(2) + ' ' + walker.currentNode.textContent.trim().slice(0, 40));
   }
-  for (const el of document.querySelectorAll('.strip rect, .bar rect:not(.empty), .legend rect, .sign .fill')) {
-    const style = getComputedStyle(el), ink = style.fill === 'none' ? style.stroke : style.fill;
-    const got = ratio(ink, ground(el.closest('svg').parentElement));
+  for (const el of document.querySelectorAll('.strip .ok, .strip .bad, .strip .void, .bar rect:not(.empty), .legend rect, .sign .fill')) {
+    const style = getComputedStyle(el), mark = el.closest('.strip');
+    const ink = !mark ? style.fill : el.className === 'void' ? style.borderTopColor : style.backgroundColor;
+    const got = ratio(ink, ground((mark || el.closest('svg')).parentElement));
     seen++;
     if (got < 3) bad.push(got.toFixed(2) + ' mark ' + el.getAttribute('class') + ' in ' + el.parentElement.getAttribute('class'));
   }
@@ -50,8 +51,8 @@ const wide = `(() => {
   return over;
 })()`
 
-// On a desk and on a small phone, by day and by night: nothing is wider than the screen, everything can be
-// read, nobody else is asked and the browser has nothing to complain about.
+// On a laptop and a small phone, light and dark: nothing is wider than the screen, all text has enough contrast, and the
+// browser makes no foreign request and reports no problem.
 func TestBrowser_FitsScreensAndContrast(t *testing.T) {
 	t.Parallel()
 	b := open(t, quiet())
@@ -75,10 +76,10 @@ func TestBrowser_FitsScreensAndContrast(t *testing.T) {
 		t.Errorf("the causes are wider than the screen: %q", over)
 	}
 	b.keep("causes-phone")
-	b.peaceful()
+	b.checkProblems()
 }
 
-// A phone's first screen answers: is it broken, for whom, since when, why.
+// A phone's first screen shows what fails, for whom, since when and why.
 func TestBrowser_VerdictFitsFirstScreen(t *testing.T) {
 	t.Parallel()
 	b := open(t, broken())
@@ -91,20 +92,20 @@ func TestBrowser_VerdictFitsFirstScreen(t *testing.T) {
 	}
 }
 
-// The page renews itself: a failure appears, with the tab's title and icon, and what the reader had opened
-// and focused stays so. A gate that is gone is told, and its return too.
+// The page reloads itself: a failure appears, with the tab's title and icon, and what is open and focused stays so. The
+// page shows when the gateway does not respond, until it does.
 func TestBrowser_Reloads(t *testing.T) {
 	t.Parallel()
 	b := open(t, healthy())
 	b.on(screens()[0], "/status")
-	b.do(chromedp.Click(chromedp.CSS("#more-journeys > summary")), chromedp.Focus(chromedp.CSS("footer a")))
+	b.do(chromedp.Click(chromedp.CSS("#more-acquisitions > summary")), chromedp.Focus(chromedp.CSS("footer a")))
 	later := broken()
 	b.now.Store(&later)
 	b.until("the failure appears", `document.getElementById('main').dataset.level === 'failing'`)
 	for script, want := range map[string]string{
 		`document.title`: "failing · qrgate",
 		`document.querySelector('link[rel=icon]').getAttribute('href')`:             "status/icon-failing.svg",
-		`String(document.getElementById('more-journeys').open)`:                     "true",
+		`String(document.getElementById('more-acquisitions').open)`:                 "true",
 		`document.activeElement.textContent`:                                        "Metrics",
 		`document.getElementById('announce').textContent.split(':')[0]`:             "failing",
 		`String(document.querySelectorAll('#probes ~ .probes .strip .bad').length)`: "5",
@@ -113,14 +114,14 @@ func TestBrowser_Reloads(t *testing.T) {
 			t.Errorf("%s is %q, want %q", script, got, want)
 		}
 	}
-	b.peaceful()
+	b.checkProblems()
 	b.down.Store(true)
-	b.until("the loss is told", `!document.getElementById('stale').hidden`)
+	b.until("the loss is shown", `!document.getElementById('stale').hidden`)
 	b.down.Store(false)
-	b.until("the return is told", `document.getElementById('stale').hidden`)
+	b.until("the return is shown", `document.getElementById('stale').hidden`)
 }
 
-// The keyboard reaches everything, and sees where it is.
+// The keyboard reaches everything, and the focus is visible.
 func TestBrowser_Keyboard(t *testing.T) {
 	t.Parallel()
 	b := open(t, broken())
@@ -142,17 +143,17 @@ func TestBrowser_Keyboard(t *testing.T) {
 	}
 }
 
-// Without JavaScript all is there but the renewal.
+// Without JavaScript only the reload is missing.
 func TestBrowser_WithoutJavaScript(t *testing.T) {
 	t.Parallel()
 	b := open(t, broken())
 	tell(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 	b.on(screens()[2], "/status")
 	if text := get(b, chromedp.Text(chromedp.CSS("noscript a"))); text != "Reload" {
-		t.Errorf("the way to renew is %q", text)
+		t.Errorf("the link to reload is %q", text)
 	}
-	if text := get(b, chromedp.Text(chromedp.CSS("#verdict"))); text != statuspage.Judge(broken()).Sentence {
+	if text := get(b, chromedp.Text(chromedp.CSS("#verdict"))); text != statuspage.Judge(broken()).Title {
 		t.Errorf("the verdict is %q", text)
 	}
-	b.peaceful()
+	b.checkProblems()
 }

@@ -2,11 +2,9 @@ package statuspage_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -15,16 +13,17 @@ import (
 	"qrgate/internal/diagnosis"
 	"qrgate/internal/session"
 	"qrgate/internal/statuspage"
+	"qrgate/probes"
 )
 
-// outline is what a page says, without its markup.
+// outline is the text of a page, without its markup.
 func outline(page string) string {
 	_, page, _ = strings.Cut(page, "<main")
 	page = regexp.MustCompile(`(?s)<title>.*?</title>|<[^>]*>`).ReplaceAllString(page, " ")
 	return strings.Join(strings.Fields(page), " ")
 }
 
-// The page answers in this order: is it broken, for whom, since when, why, what to do; then the parts.
+// The order of the page: what fails, for whom, since when, why, what to do; then the parts.
 func TestPage_OrderOfContents(t *testing.T) {
 	t.Parallel()
 	res, page := serve(t, broken(), "/status")
@@ -33,16 +32,16 @@ func TestPage_OrderOfContents(t *testing.T) {
 	}
 	text, at := outline(page), 0
 	for _, want := range []string{
-		"failing", "QR delivery is failing: The engine responds with errors.",
+		"failing", "The engine responds with errors",
 		"Affected", "Probably all users", "Since", "11:49:55 UTC", "10 min ago", "Why", "QR_GENERATION_ERROR", "engine_5xx", "What to do", "(operator)",
 		"The engine responds with errors (7 sessions)", "Redis cannot be reached (",
-		"Engine", "up", "engine.example:3000", "ok 41", "not ready 19", "21 calls left",
+		"Engine", "up", "engine.example:3000", "not ready 19", "ok 41", "21 calls left",
 		"WhatsApp reachable", "15 min ago", "Store", "degraded", "Active sessions", "41", "connecting 8", "failed 5", "and 1 of probes", "Paired sessions are counted", "Waiting requests", "312 of 5000",
-		"Causes of missing QRs", "8", "1 of probes", "crm-00", "and 2 more", "qr_expired", "Who acts: customer",
+		"Causes of missing QRs", "7", "crm-00", "and 2 more", "qr_expired", "Who acts: customer",
 		"Probes", "create_connect_qr", "fails", "took 45 s, at qr", "create_connect_qr-7-12", "engine_health", "works", "engine_unreachable", "create_delete",
-		"Acquisitions", "the last 23 of clients", "no QR", "1 min", "crm-00", "abandoned", "1 acquisition of a probe", "a probe",
-		"Changes", "session", "crm-00", "connecting", "failed", "store", "redis unavailable", "6 older changes", "4 changes of probes’ sessions", "a probe’s session",
-		"Metrics", "qrgate 1.2.3", "up 1 h 1 min", "go1.26",
+		"Acquisitions", "the last 24 of clients", "no QR", "1 min", "crm-00", "abandoned", "16 older acquisitions",
+		"Changes", "session", "crm-00", "connecting", "failed", "store", "redis unavailable", "6 older changes",
+		"Metrics", "qrgate 1.2.3", "started 10:58:20 UTC 1 h 1 min ago", "go1.26",
 	} {
 		next := strings.Index(text[at:], want)
 		if next < 0 {
@@ -52,51 +51,37 @@ func TestPage_OrderOfContents(t *testing.T) {
 	}
 }
 
-// Nothing in a strip is told by its colour alone: a failure has a sign and is the highest, and every mark
-// has its words.
+// A strip shows nothing by color alone: every mark has its text, and failures and others have their own height.
 func TestPage_StripsHaveSignsAndTexts(t *testing.T) {
 	t.Parallel()
 	_, page := serve(t, broken(), "/status")
-	strips := strings.Split(page, `<svg class="strip"`)[1:]
+	strips := strings.Split(page, `<div class="strip"`)[1:]
 	if len(strips) != 4 {
 		t.Fatalf("%d strips", len(strips))
 	}
-	for i, want := range []struct{ label, bad, void string }{
-		{"create_connect_qr: 12 runs, 4 failed", "4", "0"}, {"engine_health: 31 runs, 1 failed", "1", "0"},
-		{"create_delete: 30 runs, 0 failed", "0", "1"}, {"23 acquisitions, 6 failed", "6", "1"},
+	for i, want := range []struct {
+		label                string
+		ok, bad, void, lines int
+	}{
+		{"create_connect_qr: 12 runs, 4 failed", 8, 4, 0, 0}, {"engine_health: 31 runs, 1 failed", 30, 1, 0, 1},
+		{"create_delete: 30 runs, 0 failed", 29, 0, 1, 0}, {"24 acquisitions", 17, 6, 1, 0},
 	} {
-		strip, _, _ := strings.Cut(strips[i], "<p class=\"axis")
-		bad := regexp.MustCompile(`<g class="bad"><rect [^>]*y="0"[^>]*height="44"[^>]*/><svg [^>]*><path [^>]*/></svg><title>[^<]+</title></g>`).FindAllString(strip, -1)
-		if !strings.Contains(strip, `aria-label="`+want.label+`"`) || fmt.Sprint(len(bad)) != want.bad || fmt.Sprint(strings.Count(strip, `class="void"`)) != want.void {
-			t.Errorf("want %v: %d bad in %s", want, len(bad), strip)
+		strip, _, _ := strings.Cut(strips[i], "</div>")
+		if !strings.Contains(strip, `aria-label="`+want.label+`"`) {
+			t.Errorf("want %v: %s", want, strip)
 		}
-	}
-	if n := strings.Count(page, `class="break"`); n != 1 {
-		t.Errorf("%d breaks before older failures, want that of engine_health", n)
-	}
-	// Of engine_health's marks, the newest first, only the last lies before the break.
-	line := regexp.MustCompile(`<line x1="([0-9.]+)%"[^>]*class="break"`).FindStringSubmatch(strips[1])
-	marks := regexp.MustCompile(`<rect x="([0-9.]+)%"[^>]*width="([0-9.]+)%"`).FindAllStringSubmatch(strips[1][:strings.Index(strips[1], "axis")], -1)
-	last := 100.0
-	for i, m := range marks {
-		x, wide, at := number(t, m[1]), number(t, m[2]), number(t, line[1])
-		if x < 0 || x+wide > last || (x+wide < at) != (i == len(marks)-1) {
-			t.Errorf("mark %d lies from %.1f to %.1f, before %.1f; the break is at %.1f", i, x, x+wide, last, at)
+		for kind, n := range map[string]int{"ok": want.ok, "bad": want.bad, "void": want.void} {
+			if got := len(regexp.MustCompile(`<i class="`+kind+`" title="\d\d:\d\d:\d\d UTC, [^"]+, [^"]+ m?s?(min)?"></i>`).FindAllString(strip, -1)); got != n {
+				t.Errorf("%s: %d marks %s, want %d", want.label, got, kind, n)
+			}
 		}
-		last = x
+		if got := strings.Count(strip, `<i class="line">`); got != want.lines {
+			t.Errorf("%s: %d lines before older failures, want %d", want.label, got, want.lines)
+		}
 	}
 }
 
-func number(t *testing.T, text string) float64 {
-	t.Helper()
-	n, err := strconv.ParseFloat(text, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
-// Names that somebody chose to do harm stay text.
+// Names chosen to do harm stay text.
 func TestPage_HostileNamesAreEscaped(t *testing.T) {
 	t.Parallel()
 	_, page := serve(t, hostile(), "/status")
@@ -108,16 +93,13 @@ func TestPage_HostileNamesAreEscaped(t *testing.T) {
 	if n := strings.Count(page, "<script"); n != 1 {
 		t.Errorf("%d scripts", n)
 	}
-	if strings.Contains(page, "\u202e") {
-		t.Error("a name turns the page's direction")
-	}
 	_, body := serve(t, hostile(), "/status?format=json")
 	if !json.Valid([]byte(body)) || strings.Contains(body, "<script") {
 		t.Errorf("the JSON is %s", body)
 	}
 }
 
-// What browsers may do with the page: nothing but show it.
+// The headers allow browsers to show the page and nothing else.
 func TestHandler_SecurityHeaders(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"/status", "/status?format=json", "/status/causes", "/status/app.js", "/status/style.css", "/status/icon-ok.svg", "/status/nothing"} {
@@ -137,7 +119,7 @@ func TestHandler_SecurityHeaders(t *testing.T) {
 	}
 }
 
-// HTML or JSON, as the client likes.
+// A client chooses HTML or JSON.
 func TestHandler_FormatByQueryAndAccept(t *testing.T) {
 	t.Parallel()
 	const html, data = "text/html; charset=utf-8", "application/json; charset=utf-8"
@@ -165,12 +147,13 @@ func TestHandler_FormatByQueryAndAccept(t *testing.T) {
 	}
 }
 
-// The JSON's names stay: tools rely on them.
+// Tools rely on the names of the JSON.
 func TestJSON_NamesAreStable(t *testing.T) {
 	t.Parallel()
 	s := broken()
-	s.Probes.Note, s.Engine.Last.Code = "a note", "QR_BROKEN"
-	s.Engine.Budget.Told, s.WhatsApp.Since = before(3), before(9)
+	s.ProbesNote, s.Engine.Cause = "a note", diagnosis.EngineTimeout
+	s.Engine.RateLimit.ReportedAt, s.WhatsApp.FailingSince = before(3), before(9)
+	s.Probes[0].Elsewhere = true
 	_, body := serve(t, s, "/status?format=json")
 	var all any
 	if err := json.Unmarshal([]byte(body), &all); err != nil {
@@ -204,65 +187,34 @@ func walk(path string, v any, found map[string]bool) {
 	}
 }
 
-const jsonNames = `at build.go build.started build.uptime_seconds build.version
-causes[].code causes[].evidence causes[].help causes[].labels[] causes[].last causes[].probes causes[].runbook causes[].sessions causes[].since causes[].title causes[].who
-changes[].about changes[].at changes[].diagnosis changes[].from changes[].label changes[].origin changes[].to
-engine.address engine.answers.not_ready engine.answers.ok engine.budget.known engine.budget.left engine.budget.told engine.kind
-engine.last.at engine.last.class engine.last.code engine.last.op engine.last.seconds engine.last.status engine.since engine.state
-journeys[].at journeys[].diagnosis journeys[].label journeys[].looks journeys[].origin journeys[].outcome journeys[].seconds
-links[].href links[].name
-probe_sessions probes.configured probes.note probes.probes[].every_seconds probes.probes[].healthy probes.probes[].name
-probes.probes[].runs[].began probes.probes[].runs[].diagnosis probes.probes[].runs[].evidence probes.probes[].runs[].id
-probes.probes[].runs[].missed probes.probes[].runs[].outcome probes.probes[].runs[].seconds probes.probes[].runs[].step
+const jsonNames = `acquisitions[].at acquisitions[].diagnosis acquisitions[].label acquisitions[].outcome acquisitions[].polls
+acquisitions[].seconds at build.go build.started build.version
+causes[].code causes[].evidence[] causes[].help causes[].labels[] causes[].last causes[].sessions causes[].since causes[].title causes[].who
+changes[].about changes[].at changes[].diagnosis changes[].from changes[].label changes[].to
+engine.address engine.cause engine.kind engine.last.at engine.last.class engine.last.seconds engine.last.text
+engine.rate_limit.known engine.rate_limit.remaining engine.rate_limit.reported_at engine.responses.not_ready engine.responses.ok
+engine.since engine.state links[].href links[].name probe_sessions probes[].elsewhere probes[].every_seconds probes[].name
+probes[].runs[].diagnosis probes[].runs[].diagnosis.code probes[].runs[].diagnosis.evidence[] probes[].runs[].diagnosis.help
+probes[].runs[].diagnosis.title probes[].runs[].diagnosis.who probes[].runs[].id probes[].runs[].outcome probes[].runs[].probe
+probes[].runs[].seconds probes[].runs[].skip_reason probes[].runs[].started_at probes[].runs[].steps probes[].runs[].steps[].name
+probes[].runs[].steps[].outcome probes[].runs[].steps[].seconds probes[].runs[].target probes_note
 sessions.awaiting_scan sessions.connected sessions.connecting sessions.created sessions.disconnected sessions.failed sessions.unknown
 store.kind store.note store.since store.state
-verdict.also[] verdict.diagnosis verdict.level verdict.sentence verdict.since verdict.todo verdict.who verdict.whom verdict.why
-waiters.held waiters.limit whatsapp.at whatsapp.diagnosis whatsapp.evidence[] whatsapp.since whatsapp.step`
+verdict.affected verdict.also[] verdict.code verdict.help verdict.level verdict.since verdict.title verdict.who verdict.why
+waiter_limit waiters whatsapp.at whatsapp.code whatsapp.evidence[] whatsapp.failing whatsapp.step whatsapp.took`
 
-// Lists are never null, and all states are there, even when there is nothing to say.
+// Without data, lists are empty instead of null, and all states are there.
 func TestJSON_EmptySnapshotHasNoNull(t *testing.T) {
 	t.Parallel()
-	_, body := serve(t, statuspage.Snapshot{At: noon}, "/status?format=json")
+	s := new(statuspage.Recorder).Snapshot(noon)
+	s.Probes, s.Links = []statuspage.Probe{}, []statuspage.Link{}
+	_, body := serve(t, s, "/status?format=json")
 	if strings.Contains(body, "null") || strings.Count(body, `"awaiting_scan": 0`) != 1 || strings.Contains(body, "0001-01-01") && !strings.Contains(body, `"started": "0001-01-01`) {
 		t.Error(body)
 	}
 }
 
-// Twenty sessions are named at most, those in trouble before others; no name is a phone number or long.
-func TestLabels_AreMaskedAndLimited(t *testing.T) {
-	t.Parallel()
-	s := broken()
-	for i := range s.Journeys {
-		s.Journeys[i].Label = fmt.Sprintf("shop-%02d", i)
-	}
-	s.Journeys[0].Label, s.Journeys[1].Label = "crm-5550100123", "sk-"+strings.Repeat("k3y", 20)
-	_, body := serve(t, s, "/status?format=json")
-	var got statuspage.Snapshot
-	if err := json.Unmarshal([]byte(body), &got); err != nil {
-		t.Fatal(err)
-	}
-	seen := map[string]bool{}
-	for _, c := range got.Causes {
-		for _, l := range c.Labels {
-			seen[l] = true
-		}
-	}
-	if len(seen) != 6 {
-		t.Errorf("of those in trouble %d are named", len(seen))
-	}
-	for _, j := range got.Journeys {
-		seen[j.Label] = true
-	}
-	for _, c := range got.Changes {
-		seen[c.Label] = true
-	}
-	delete(seen, "")
-	if len(seen) != statuspage.MaxLabels || !seen["crm-•••23"] || strings.Contains(body, "5550100") || strings.Contains(body, strings.Repeat("k3y", 6)) {
-		t.Errorf("%d are named: %v", len(seen), seen)
-	}
-}
-
-// Every cause of the catalogue has its place in the page that a diagnosis links to.
+// Every cause of the catalogue has its entry in the page that a diagnosis links to.
 func TestCausesPage_ExplainsEveryDiagnosis(t *testing.T) {
 	t.Parallel()
 	_, page := serve(t, quiet(), "/status/causes")
@@ -282,16 +234,16 @@ func TestCausesPage_ExplainsEveryDiagnosis(t *testing.T) {
 	}
 }
 
-// Without probes the page says what to set.
+// Without a key for probes the page names the setting.
 func TestPage_WithoutProbesNamesSetting(t *testing.T) {
 	t.Parallel()
 	_, page := serve(t, quiet(), "/status")
-	if !strings.Contains(outline(page), "No probes are configured: set QRGATE_PROBE_API_KEY.") {
+	if !strings.Contains(outline(page), "Probes without a key create no sessions. Set QRGATE_PROBE_API_KEY.") {
 		t.Error(outline(page))
 	}
 }
 
-// What the page says in each case, and what it must not say beside it.
+// Each situation has its texts, and lacks those of others.
 func TestPage_TextsBySituation(t *testing.T) {
 	t.Parallel()
 	outdated := func() statuspage.Snapshot {
@@ -301,21 +253,21 @@ func TestPage_TextsBySituation(t *testing.T) {
 	}
 	silent := func() statuspage.Snapshot {
 		s := quiet()
-		s.Probes.Probes = []statuspage.Probe{{Name: "create_delete", Every: 60, Runs: []statuspage.Run{{Began: before(9), Outcome: session.Abandoned, Missed: "no_leader"}}}}
+		s.Probes = []statuspage.Probe{{Name: "create_delete", Every: 60, Runs: []probes.Result{{StartedAt: before(9), Outcome: session.Abandoned, SkipReason: "no_leader"}}}}
 		return s
 	}
 	for name, c := range map[string]struct {
 		show       func() statuspage.Snapshot
 		says, hush []string
 	}{
-		"the engine is gone": {gone, []string{"All users; no request waits, 1 session got no QR in 15 min", "(1 session, last request 35 s ago) Engine", "Active sessions 0 none",
-			"Rate limit: unknown, last reported", "last request"}, []string{"no session waits", "Rate limit: not reported"}},
-		"the way is shut":           {shut, []string{"QR delivery is failing: The name web.whatsapp.com cannot be resolved.", "Why The name web.whatsapp.com cannot be resolved. dns_failed", "● up", "WhatsApp unreachable", "Rate limit: not reported", "no run yet"}, []string{"No QR was requested", "no call yet"}},
-		"the library is outdated":   {outdated, []string{"WhatsApp responds and sends no codes client_outdated", "only an update helps"}, []string{"WhatsApp unreachable"}},
-		"all is well":               {healthy, []string{"21 calls left", "WhatsApp reachable"}, []string{"Rate limit: not reported", "fails"}},
-		"nothing is known":          {quiet, []string{"No QR was requested yet.", "Active sessions 0 none", "Rate limit: not reported"}, []string{"WhatsApp reachable", "of probes", "WhatsApp unreachable"}},
-		"a probe that fails":        {broken, []string{"fails"}, []string{"no result yet"}},
-		"a probe that says nothing": {silent, []string{"no result yet"}, []string{"✓ works", "fails"}},
+		"the engine is down": {gone, []string{"All users; no session waits, 1 session got no QR in 15 min", "(1 session, last request 35 s ago) Engine", "Active sessions 0 none",
+			"Rate limit: unknown, last reported", "last request"}, []string{"Rate limit: not reported"}},
+		"WhatsApp unreachable":     {shut, []string{"failing The name web.whatsapp.com cannot be resolved Affected", "Why The name web.whatsapp.com cannot be resolved. dns_failed", "● up", "WhatsApp unreachable", "Rate limit: not reported", "no run yet"}, []string{"No QR was requested", "no call yet"}},
+		"the library is outdated":  {outdated, []string{"WhatsApp responds and sends no codes client_outdated", "only an update helps"}, []string{"WhatsApp unreachable"}},
+		"healthy":                  {healthy, []string{"21 calls left", "WhatsApp reachable"}, []string{"Rate limit: not reported", "fails"}},
+		"just started":             {quiet, []string{"No QR was requested yet", "Active sessions 0 none", "Rate limit: not reported"}, []string{"WhatsApp reachable", "of probes", "WhatsApp unreachable"}},
+		"a probe that fails":       {broken, []string{"fails"}, []string{"no result yet"}},
+		"a probe without a result": {silent, []string{"no result yet"}, []string{"✓ works", "fails"}},
 	} {
 		_, page := serve(t, c.show(), "/status")
 		text := strings.ReplaceAll(outline(page), "&#39;", "'")
@@ -332,29 +284,14 @@ func TestPage_TextsBySituation(t *testing.T) {
 	}
 }
 
-// Tools read that a probe works, that it fails, or nothing while no run has said anything.
-func TestJSON_HealthOfProbes(t *testing.T) {
+// A probe that another replica runs is not shown as failing.
+func TestPage_ProbeOnOtherReplica(t *testing.T) {
 	t.Parallel()
-	s := broken()
-	s.Probes.Probes = append(s.Probes.Probes, statuspage.Probe{Name: "rotation", Every: 900},
-		statuspage.Probe{Name: "missed", Runs: []statuspage.Run{{Outcome: session.Abandoned}}})
-	_, body := serve(t, s, "/status?format=json")
-	var got struct {
-		Probes struct {
-			Probes []map[string]any
-		}
-	}
-	if err := json.Unmarshal([]byte(body), &got); err != nil {
-		t.Fatal(err)
-	}
-	health := map[any]any{}
-	for _, p := range got.Probes.Probes {
-		if h, said := p["healthy"]; said {
-			health[p["name"]] = h
-		}
-	}
-	want := map[any]any{"engine_health": true, "create_delete": true, "create_connect_qr": false}
-	if diff := cmp.Diff(want, health); diff != "" {
-		t.Errorf("want -, got +\n%s", diff)
+	s := healthy()
+	s.Probes[2].Runs[0] = failed("x", before(5000), diagnosis.DNSFailed, "no such host")
+	s.Probes[2].Elsewhere = true
+	_, page := serve(t, s, "/status")
+	if text := outline(page); !strings.Contains(text, "create_connect_qr ○ runs at another replica") {
+		t.Error(text)
 	}
 }

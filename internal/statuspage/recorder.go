@@ -1,6 +1,8 @@
 package statuspage
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -10,69 +12,68 @@ import (
 	"qrgate/internal/session"
 )
 
-// What a Recorder keeps. Probes run often and must not displace clients; busy clients must not displace the engine and
-// the store.
+// What a Recorder keeps. Busy clients must not displace the changes of the engine and the store.
 const (
-	keptAcquisitions  = 50
-	keptChanges       = 30
-	keptOfProbes      = 10 // acquisitions and changes, each
-	keptSystemChanges = 20
-	keptAnswers       = 60
+	maxAcquisitions  = 50
+	maxChanges       = 30
+	maxSystemChanges = 20
+	maxResponses     = 60
+	maxFailures      = 2000
+	failureTTL       = 15 * time.Minute
+	labelsPerCause   = 5
 )
 
 // Recorder remembers recent events. The zero value is ready. It is safe for concurrent use and its memory is bounded.
 type Recorder struct {
-	mu                sync.Mutex
-	acquisitions      ring[Journey]
-	probeAcquisitions ring[Journey]
-	changes           ring[Change]
-	probeChanges      ring[Change]
-	systemChanges     ring[Change]
-	answers           ring[Answer]
-	failures          failures
-	engineState       string // one of the Engine constants, "" for unknown
-	engineSince       time.Time
-	storeChangedAt    time.Time
+	mu            sync.Mutex
+	recent        Snapshot // its lists, and the state of the engine and of the store
+	systemChanges []Change
+	responses     []Response
+	failures      map[string]*failure
+}
+
+// failure is a session that is waited for and has no QR.
+type failure struct {
+	label       string
+	code        diagnosis.Code
+	since, last time.Time
+	call        string // the engine's last failure; "" while it responds
+	summary     string // what qrgate observed
 }
 
 // Observe records an event. It is a [session.EventHandler].
 func (r *Recorder) Observe(e session.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	isProbe := e.Traffic == session.SyntheticTraffic
+	if e.Traffic == session.SyntheticTraffic && e.Kind != session.EventEngineCall {
+		return // the results of the probes report it
+	}
 	switch e.Kind {
 	case session.EventEngineCall:
-		r.answers.put(answerOf(e), keptAnswers)
+		r.responses = push(r.responses, responseOf(e), maxResponses)
+		cause := diagnosis.EngineUnreachable
+		if e.ErrorKind == session.KindTimeout {
+			cause = diagnosis.EngineTimeout
+		}
 		if up, known := e.EngineUp(); known {
-			r.setEngineUp(e.At, up)
+			r.setEngineUp(e.At, up, cause)
 		}
 	case session.EventAcquisition:
-		a := Journey{
-			At: e.At, Seconds: seconds(e.Duration), Outcome: e.Outcome, Code: withoutNone(e.Diagnosis),
-			Origin: e.Traffic, Looks: e.Attempt, Label: labelOf(e),
-		}
-		if isProbe {
-			r.probeAcquisitions.put(a, keptOfProbes)
-		} else {
-			r.acquisitions.put(a, keptAcquisitions)
-		}
+		r.recent.Acquisitions = push(r.recent.Acquisitions, Acquisition{
+			At: e.At, Seconds: e.Duration.Seconds(), Outcome: e.Outcome, Code: e.Diagnosis, Polls: e.Attempt,
+			Label: redact.Name(e.Session),
+		}, maxAcquisitions)
 	case session.EventState:
-		c := Change{
-			At: e.At, About: "session", Origin: e.Traffic, Label: labelOf(e),
-			From: string(e.From), To: string(e.To), Code: withoutNone(e.Diagnosis),
-		}
-		if isProbe {
-			r.probeChanges.put(c, keptOfProbes)
-		} else {
-			r.changes.put(c, keptChanges)
-		}
+		r.recent.Changes = push(r.recent.Changes, Change{
+			At: e.At, About: "session", Label: redact.Name(e.Session), From: string(e.From), To: string(e.To), Code: e.Diagnosis,
+		}, maxChanges)
 	case session.EventStore:
-		r.storeChangedAt = e.At
-		r.recordChange(e.At, "store", map[bool]string{true: "redis available", false: "redis unavailable"}[e.Available])
+		r.recent.Store.Since = e.At
+		r.addSystemChange(e.At, "store", map[bool]string{true: "redis available", false: "redis unavailable"}[e.Available])
 	case session.EventDecryptFailed:
-		r.recordChange(e.At, "seal", "cannot decrypt stored value")
+		r.addSystemChange(e.At, "seal", "cannot decrypt stored value")
 	}
-	r.failures.observe(e)
+	r.observeFailure(e)
 }
 
 // Health records the result of a health check of the engine, [diagnosis.None] or the reason why it failed.
@@ -80,23 +81,105 @@ func (r *Recorder) Health(at time.Time, cause diagnosis.Code) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if up, known := session.EngineUp(cause); known {
-		r.setEngineUp(at, up)
+		r.setEngineUp(at, up, cause)
 	}
 }
 
-func (r *Recorder) setEngineUp(at time.Time, up bool) {
-	state := map[bool]string{true: EngineUp, false: EngineDown}[up]
-	if state == r.engineState {
+func (r *Recorder) setEngineUp(at time.Time, up bool, cause diagnosis.Code) {
+	engine, state := &r.recent.Engine, EngineUp
+	if !up {
+		state, engine.Cause = EngineDown, cause
+	}
+	if state == engine.State {
 		return
 	}
-	if r.engineState != "" || !up {
-		r.recordChange(at, "engine", state)
+	if engine.State != "" || !up {
+		r.addSystemChange(at, "engine", state)
 	}
-	r.engineState, r.engineSince = state, at
+	engine.State, engine.Since = state, at
 }
 
-func (r *Recorder) recordChange(at time.Time, about, to string) {
-	r.systemChanges.put(Change{At: at, About: about, To: to}, keptSystemChanges)
+func (r *Recorder) addSystemChange(at time.Time, about, to string) {
+	r.systemChanges = push(r.systemChanges, Change{At: at, About: about, To: to}, maxSystemChanges)
+}
+
+// noFailures are the diagnoses that explain no missing QR.
+var noFailures = []diagnosis.Code{"", diagnosis.None, diagnosis.AlreadyPaired, diagnosis.ClientGone}
+
+// observeFailure keeps the sessions that fail by their latest diagnosis, until an event shows that they do not.
+func (r *Recorder) observeFailure(e session.Event) {
+	id := cmp.Or(e.AcquisitionID, e.Session) // contains the tenant, and is never shown
+	f := r.failures[id]
+	isFailure := !slices.Contains(noFailures, e.Diagnosis)
+	switch {
+	case id == "":
+	case isResolved(e):
+		delete(r.failures, id)
+	case e.Kind == session.EventEngineCall:
+		if f != nil {
+			f.observeCall(e)
+		}
+	case isFailure && (e.Kind != session.EventWait || e.Outcome == session.Failure):
+		if f == nil {
+			f = r.addFailure(id, e)
+		}
+		f.observeDiagnosis(e)
+	}
+}
+
+// isResolved reports whether an event shows that its session does not fail.
+func isResolved(e session.Event) bool {
+	switch e.Kind {
+	case session.EventQR:
+		return true
+	case session.EventWait:
+		return e.Outcome == session.Success
+	case session.EventAcquisition:
+		return e.Outcome != session.Failure
+	case session.EventCause:
+		return e.Diagnosis == diagnosis.None
+	case session.EventState:
+		return e.To == session.AwaitingScan || e.To == session.Connected || e.To == session.Created
+	}
+	return false
+}
+
+// addFailure adds a session, and evicts another one when there are too many.
+func (r *Recorder) addFailure(id string, e session.Event) *failure {
+	if r.failures == nil {
+		r.failures = map[string]*failure{}
+	}
+	for other := range r.failures {
+		if len(r.failures) < maxFailures {
+			break
+		}
+		delete(r.failures, other)
+	}
+	r.failures[id] = &failure{label: redact.Name(e.Session)}
+	return r.failures[id]
+}
+
+func (f *failure) observeCall(e session.Event) {
+	switch e.ErrorKind {
+	case "", session.KindNotReady, session.KindAlreadyPaired, session.KindCanceled:
+		f.call = ""
+	default:
+		f.call, f.last = responseOf(e).Text, e.At
+	}
+}
+
+func (f *failure) observeDiagnosis(e session.Event) {
+	if f.code != e.Diagnosis {
+		f.code, f.since = e.Diagnosis, e.At
+		if e.Kind != session.EventState {
+			f.since = e.At.Add(-e.Duration)
+		}
+	}
+	f.last = e.At
+	if e.ErrorKind != "" {
+		f.observeCall(e)
+	}
+	f.summary = fmt.Sprintf("no QR in %s, the session is %s", short(e.Duration), e.To)
 }
 
 // Snapshot returns what is remembered: causes, acquisitions, changes, the engine's responses, and since when the store
@@ -104,99 +187,70 @@ func (r *Recorder) recordChange(at time.Time, about, to string) {
 func (r *Recorder) Snapshot(now time.Time) Snapshot {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := Snapshot{
-		At: now, Causes: r.failures.causes(now),
-		Journeys: slices.Concat(r.acquisitions.newest(), r.probeAcquisitions.newest()),
-		Changes:  slices.Concat(r.changes.newest(), r.probeChanges.newest(), r.systemChanges.newest()),
-		Store:    Store{Since: r.storeChangedAt},
-		Engine:   Engine{State: EngineUnknown, Since: r.engineSince, Answers: map[string]int{}},
-	}
-	slices.SortStableFunc(s.Journeys, func(a, b Journey) int { return b.At.Compare(a.At) })
+	s := r.recent
+	s.At, s.Causes = now, r.causes(now)
+	s.Acquisitions = append([]Acquisition{}, s.Acquisitions...)
+	s.Changes = append(append([]Change{}, s.Changes...), r.systemChanges...)
 	slices.SortStableFunc(s.Changes, func(a, b Change) int { return b.At.Compare(a.At) })
-	for i := range s.Journeys {
-		s.Journeys[i].Label = redact.Name(s.Journeys[i].Label)
+	s.Engine.State = cmp.Or(s.Engine.State, EngineUnknown)
+	s.Engine.Responses = map[string]int{}
+	for _, response := range r.responses {
+		s.Engine.Responses[response.Class]++
 	}
-	for i := range s.Changes {
-		s.Changes[i].Label = redact.Name(s.Changes[i].Label)
-	}
-	if r.engineState != "" {
-		s.Engine.State = r.engineState
-	}
-	for i, a := range r.answers.newest() {
-		s.Engine.Answers[a.Class]++
-		if i == 0 {
-			s.Engine.Last = new(a.masked())
-		}
+	if len(r.responses) > 0 {
+		s.Engine.Last = new(r.responses[0])
 	}
 	return s
 }
 
-// answerOf converts an engine call.
-func answerOf(e session.Event) Answer {
-	class := "ok"
-	switch {
-	case slices.Contains(session.Kinds(), e.ErrorKind):
-		class = string(e.ErrorKind)
-	case e.ErrorKind != "":
-		class = string(session.KindServerError)
+// causes groups the failures by cause, those with the most sessions first. It removes old failures.
+func (r *Recorder) causes(now time.Time) []Cause {
+	found := map[diagnosis.Code]*Cause{}
+	for id, f := range r.failures {
+		c := found[f.code]
+		switch {
+		case now.Sub(f.last) > failureTTL:
+			delete(r.failures, id)
+			continue
+		case c == nil:
+			c = &Cause{Since: f.since}
+			found[f.code] = c
+		}
+		c.add(f)
 	}
-	return Answer{
-		At: e.At, Op: e.Op, Class: class, Status: e.Status, Code: clip(e.Code), Why: e.Reason, Seconds: seconds(e.Duration),
+	out := []Cause{}
+	for _, c := range found {
+		slices.Sort(c.Labels)
+		c.Labels = c.Labels[:min(len(c.Labels), labelsPerCause)]
+		out = append(out, *c)
 	}
-}
-
-// masked returns the answer without what may be a phone number.
-func (a Answer) masked() Answer {
-	a.Code = redact.Name(a.Code)
-	return a
-}
-
-// String describes the answer without its duration.
-func (a Answer) String() string {
-	e := session.EngineError{Op: a.Op, Kind: session.ErrorKind(a.Class), Status: a.Status, Code: a.Code, Reason: a.Why}
-	return e.String()
-}
-
-// Line describes the answer with its duration.
-func (a Answer) Line() string { return a.String() + ", after " + short(duration(a.Seconds)) }
-
-// labelOf is the session's name, to be masked when it is shown; a probe's needs none.
-func labelOf(e session.Event) string {
-	if e.Traffic == session.SyntheticTraffic {
-		return ""
-	}
-	return clip(e.Session)
-}
-
-// clip bounds the memory of foreign text.
-func clip(text string) string { return text[:min(len(text), session.MaxIDLength)] }
-
-func withoutNone(c diagnosis.Code) diagnosis.Code {
-	if c == diagnosis.None {
-		return ""
-	}
-	return c
-}
-
-// ring keeps the newest values.
-type ring[T any] struct {
-	values []T
-	next   int
-}
-
-// put adds a value and removes the oldest if there are keep already.
-func (r *ring[T]) put(v T, keep int) {
-	if len(r.values) < keep {
-		r.values = append(r.values, v)
-		return
-	}
-	r.values[r.next] = v
-	r.next = (r.next + 1) % keep
-}
-
-// newest returns all values, the newest first.
-func (r *ring[T]) newest() []T {
-	out := slices.Concat(r.values[r.next:], r.values[:r.next])
-	slices.Reverse(out)
+	slices.SortFunc(out, func(a, b Cause) int {
+		return cmp.Or(cmp.Compare(b.Sessions, a.Sessions), a.Since.Compare(b.Since), cmp.Compare(a.Code, b.Code))
+	})
 	return out
+}
+
+// add counts a failure. Its evidence is the latest one, and the engine's before qrgate's own.
+func (c *Cause) add(f *failure) {
+	c.Sessions++
+	c.Labels = append(c.Labels, f.label)
+	if f.since.Before(c.Since) {
+		c.Since = f.since
+	}
+	if f.last.After(c.Last) {
+		c.Last, c.Diagnosis = f.last, diagnosis.New(f.code, cmp.Or(f.call, f.summary))
+	}
+}
+
+func responseOf(e session.Event) Response {
+	class := cmp.Or(string(e.ErrorKind), "ok")
+	text := (&session.EngineError{
+		Op: e.Op, Kind: session.ErrorKind(class), Status: e.Status, Code: redact.Name(e.Code), Reason: e.Reason,
+	}).String()
+	return Response{At: e.At, Class: class, Text: text, Seconds: e.Duration.Seconds()}
+}
+
+// push adds a value at the front of a list of at most limit.
+func push[T any](list []T, v T, limit int) []T {
+	return slices.Insert(list[:min(len(list), limit-1)], 0, v)
 }

@@ -11,6 +11,7 @@ import (
 	"qrgate/internal/diagnosis"
 	"qrgate/internal/session"
 	"qrgate/internal/statuspage"
+	"qrgate/probes"
 )
 
 // noon is the moment of the pages in tests.
@@ -21,35 +22,33 @@ func before(seconds float64) time.Time {
 	return noon.Add(-time.Duration(seconds * float64(time.Second)))
 }
 
-// quiet is a gate that has just started.
+// quiet is a gateway that has just started.
 func quiet() statuspage.Snapshot {
 	return statuspage.Snapshot{
 		At: noon, Store: statuspage.Store{Kind: "memory", State: "ok"},
-		Engine:  statuspage.Engine{Kind: "http", Address: "engine.example:3000", State: statuspage.EngineUnknown},
-		Probes:  statuspage.Probes{Note: "No probes are configured: set QRGATE_PROBE_API_KEY."},
-		Waiters: statuspage.Waiters{Limit: 5000},
-		Build:   statuspage.Build{Version: "1.2.3", Go: "go1.26", Started: before(3700), Uptime: 3700},
-		Links:   []statuspage.Link{{Name: "Metrics", Href: "metrics"}},
+		Engine:      statuspage.Engine{Kind: "http", Address: "engine.example:3000", State: statuspage.EngineUnknown},
+		ProbesNote:  "Probes without a key create no sessions. Set QRGATE_PROBE_API_KEY.",
+		WaiterLimit: 5000,
+		Build:       statuspage.Build{Version: "1.2.3", Go: "go1.26", Started: before(3700)},
+		Links:       []statuspage.Link{{Name: "Metrics", Href: "metrics"}},
 	}
 }
 
-// healthy is a gate that delivers, to clients and to probes.
+// healthy is a gateway that delivers, to clients and to probes.
 func healthy() statuspage.Snapshot {
 	s := quiet()
 	s.Engine.State, s.Engine.Since = statuspage.EngineUp, before(3600)
-	s.Engine.Last = &statuspage.Answer{At: before(4), Op: "qr", Class: "ok", Status: 200, Seconds: .042}
-	s.Engine.Answers = map[string]int{"ok": 41, "not_ready": 19}
-	s.Engine.Budget = statuspage.Budget{Known: true, Left: 21}
+	s.Engine.Last = &statuspage.Response{At: before(4), Class: "ok", Text: "qr: ok, HTTP 200", Seconds: .042}
+	s.Engine.Responses = map[string]int{"ok": 41, "not_ready": 19}
+	s.Engine.RateLimit = statuspage.RateLimit{Known: true, Remaining: 21}
 	s.Sessions = map[session.State]int{session.Connected: 21, session.AwaitingScan: 4, session.Connecting: 2, session.Disconnected: 3}
-	s.Waiters.Held = 2
-	s.Probes = statuspage.Probes{Configured: true, Probes: []statuspage.Probe{
-		probe("engine_health", 15, 30), probe("create_delete", 60, 30), probe("create_connect_qr", 300, 12),
-	}}
+	s.Waiters = 2
+	s.Probes, s.ProbesNote = []statuspage.Probe{probe("engine_health", 15, 30), probe("create_delete", 60, 30), probe("create_connect_qr", 300, 12)}, ""
 	for i := range 24 {
-		s.Journeys = append(s.Journeys, statuspage.Journey{At: before(float64(20 + i*35)), Seconds: 2.8 + float64(i%5)*.7, Outcome: session.Success,
-			Origin: session.UserTraffic, Looks: 5, Label: fmt.Sprintf("crm-%02d", i%9)})
+		s.Acquisitions = append(s.Acquisitions, statuspage.Acquisition{At: before(float64(20 + i*35)), Seconds: 2.8 + float64(i%5)*.7, Outcome: session.Success,
+			Polls: 5, Label: fmt.Sprintf("crm-%02d", i%9)})
 	}
-	s.WhatsApp = &statuspage.WhatsApp{At: before(900), Code: diagnosis.None, Step: session.StepHandshake, Evidence: []string{"handshake: WhatsApp sent codes."}}
+	s.WhatsApp = &session.ConnectivityResult{At: before(900), Code: diagnosis.None, Step: session.StepHandshake, Evidence: []string{"handshake: WhatsApp sent codes."}}
 	s.Probing = 1
 	s.Changes = []statuspage.Change{{At: before(20), About: "session", Label: "crm-00", From: "connecting", To: "awaiting_scan"},
 		{At: before(3600), About: "engine", To: "up"}}
@@ -60,67 +59,70 @@ func healthy() statuspage.Snapshot {
 func probe(name string, every float64, runs int) statuspage.Probe {
 	p := statuspage.Probe{Name: name, Every: every}
 	for i := range runs {
-		p.Runs = append(p.Runs, statuspage.Run{ID: fmt.Sprintf("%s-7-%d", name, runs-i), Began: before(every*float64(i) + 5), Seconds: .4 + float64(i%4)*.3, Outcome: session.Success})
+		p.Runs = append(p.Runs, probes.Result{ID: fmt.Sprintf("%s-7-%d", name, runs-i), StartedAt: before(every*float64(i) + 5), Seconds: .4 + float64(i%4)*.3, Outcome: session.Success})
 	}
 	return p
 }
 
 // failed is a probe's run that failed.
-func failed(id string, at time.Time, code diagnosis.Code, evidence string) statuspage.Run {
-	return statuspage.Run{ID: id, Began: at, Seconds: 45, Outcome: session.Failure, Step: "qr", Code: code, Evidence: evidence}
+func failed(id string, at time.Time, code diagnosis.Code, evidence ...string) probes.Result {
+	d := diagnosis.New(code, evidence...)
+	return probes.Result{ID: id, StartedAt: at, Seconds: 45, Outcome: session.Failure, Diagnosis: &d,
+		Steps: []probes.Step{{Name: "create", Outcome: session.Success}, {Name: "qr", Outcome: session.Failure}}}
 }
 
-// broken is the incident: the engine answers, and makes no codes.
+// broken is the incident: the engine responds, and makes no codes.
 func broken() statuspage.Snapshot {
 	s := healthy()
-	deep := &s.Probes.Probes[2]
+	deep := &s.Probes[2]
 	for i := range 3 {
-		deep.Runs[i] = failed(deep.Runs[i].ID, deep.Runs[i].Began, diagnosis.Engine5xx, "qr: server_error, HTTP 500 QR_GENERATION_ERROR, 9× in 38 s")
+		deep.Runs[i] = failed(deep.Runs[i].ID, deep.Runs[i].StartedAt, diagnosis.Engine5xx, "qr: server_error, HTTP 500 QR_GENERATION_ERROR, 9× in 38 s")
 	}
-	deep.Runs[8] = failed(deep.Runs[8].ID, deep.Runs[8].Began, diagnosis.EngineTimeout, "connect: timed_out, 2× in 20 s")
-	s.Probes.Probes[0].Runs = append(s.Probes.Probes[0].Runs, failed("engine_health-7-x", before(7200), diagnosis.EngineUnreachable, "health: unreachable"))
-	s.Probes.Probes[1].Runs[4].Outcome, s.Probes.Probes[1].Runs[4].Missed = session.Abandoned, "cleanup_backlog"
+	deep.Runs[8] = failed(deep.Runs[8].ID, deep.Runs[8].StartedAt, diagnosis.EngineTimeout, "connect: timed_out, 2× in 20 s")
+	s.Probes[0].Runs = append(s.Probes[0].Runs, failed("engine_health-7-x", before(7200), diagnosis.EngineUnreachable, "health: unreachable"))
+	s.Probes[1].Runs[4].Outcome, s.Probes[1].Runs[4].SkipReason = session.Abandoned, "cleanup_backlog"
 	for i := range 6 {
-		s.Journeys[i].Outcome, s.Journeys[i].Code, s.Journeys[i].Seconds = session.Failure, diagnosis.Engine5xx, 60
+		s.Acquisitions[i].Outcome, s.Acquisitions[i].Code, s.Acquisitions[i].Seconds = session.Failure, diagnosis.Engine5xx, 60
 	}
-	s.Journeys[7].Outcome = session.Abandoned
-	s.Journeys[9].Origin, s.Journeys[9].Label = session.SyntheticTraffic, ""
+	s.Acquisitions[7].Outcome = session.Abandoned
 	s.Causes = []statuspage.Cause{
-		{Code: diagnosis.Engine5xx, Sessions: 8, Probes: 1, Since: before(700), Last: before(3), Evidence: "qr: server_error, HTTP 500 QR_GENERATION_ERROR, 24× in 11 min", Labels: []string{"crm-00", "crm-01", "crm-02", "shop-madrid", "shop-lima"}},
-		{Code: diagnosis.QRExpired, Sessions: 1, Since: before(400), Last: before(340), Evidence: "the session went from awaiting_scan to disconnected", Labels: []string{"crm-08"}},
+		cause(7, before(700), before(3), diagnosis.Engine5xx, "qr: server_error, HTTP 500 QR_GENERATION_ERROR", "crm-00", "crm-01", "crm-02", "shop-madrid", "shop-lima"),
+		cause(1, before(400), before(340), diagnosis.QRExpired, "no QR in 1 min, the session is disconnected", "crm-08"),
 	}
-	s.Sessions[session.Connecting], s.Sessions[session.Failed], s.Waiters.Held = 8, 5, 312
+	s.Sessions[session.Connecting], s.Sessions[session.Failed], s.Waiters = 8, 5, 312
 	s.Changes = nil
 	for i := range 16 {
 		s.Changes = append(s.Changes, statuspage.Change{At: before(float64(11 + 40*i)), About: "session", Label: fmt.Sprintf("crm-%02d", i%9), From: "connecting", To: "failed", Code: diagnosis.Engine5xx})
-	}
-	for i := range 4 {
-		s.Changes = append(s.Changes, statuspage.Change{At: before(float64(700 + 30*i)), About: "session", Origin: session.SyntheticTraffic, From: "connecting", To: "disconnected"})
 	}
 	s.Changes[3] = statuspage.Change{At: before(131), About: "store", To: "redis unavailable"}
 	s.Store = statuspage.Store{Kind: "redis", State: statuspage.StoreDegraded, Since: before(131), Note: "Redis cannot be reached; using the in-memory store."}
 	return s
 }
 
-// gone is an engine that nobody finds since 42 s, with one session whose client has given up.
+// gone is an engine that is down since 42 s, with one session whose client has left.
 func gone() statuspage.Snapshot {
 	s := healthy()
-	s.Engine.State, s.Engine.Since = statuspage.EngineDown, before(42)
-	s.Engine.Last = &statuspage.Answer{At: before(35), Op: "qr", Class: "unreachable", Seconds: .003}
-	s.Engine.Answers = map[string]int{"ok": 31, "unreachable": 9}
-	s.Engine.Budget = statuspage.Budget{Told: before(200)}
-	s.Sessions, s.Waiters.Held, s.Probing = nil, 0, 0
-	s.Causes = []statuspage.Cause{{Code: diagnosis.EngineUnreachable, Sessions: 1, Since: before(42), Last: before(35), Evidence: "qr: unreachable, 9× in 7.0 s", Labels: []string{"crm-01"}}}
+	s.Engine.State, s.Engine.Cause, s.Engine.Since = statuspage.EngineDown, diagnosis.EngineUnreachable, before(42)
+	s.Engine.Last = &statuspage.Response{At: before(35), Class: "unreachable", Text: "qr: unreachable", Seconds: .003}
+	s.Engine.Responses = map[string]int{"ok": 31, "unreachable": 9}
+	s.Engine.RateLimit = statuspage.RateLimit{ReportedAt: before(200)}
+	s.Sessions, s.Waiters, s.Probing = nil, 0, 0
+	s.Causes = []statuspage.Cause{cause(1, before(42), before(35), diagnosis.EngineUnreachable, "qr: unreachable", "crm-01")}
 	return s
 }
 
-// shut is an embedded engine that cannot reach WhatsApp, and that nobody asked for a QR.
+// shut is an embedded engine that cannot reach WhatsApp, without a request for a QR.
 func shut() statuspage.Snapshot {
 	s := quiet()
 	s.Engine = statuspage.Engine{Kind: statuspage.EngineEmbedded, State: statuspage.EngineUp, Since: before(590)}
-	s.WhatsApp = &statuspage.WhatsApp{At: before(12), Since: before(600), Code: diagnosis.DNSFailed, Evidence: []string{"The name web.whatsapp.com cannot be resolved."}}
-	s.Probes.Probes = []statuspage.Probe{probe("engine_health", 15, 30), {Name: "create_connect_qr", Every: 300}}
+	s.WhatsApp = &session.ConnectivityResult{At: before(12), FailingSince: before(600), Code: diagnosis.DNSFailed, Evidence: []string{"The name web.whatsapp.com cannot be resolved."}}
+	s.Probes = []statuspage.Probe{probe("engine_health", 15, 30), {Name: "create_connect_qr", Every: 300}}
 	return s
+}
+
+// cause is a cause of missing QRs.
+func cause(sessions int, since, last time.Time, code diagnosis.Code, evidence string, labels ...string) statuspage.Cause {
+	return statuspage.Cause{Diagnosis: diagnosis.New(code, evidence), Sessions: sessions, Since: since, Last: last, Labels: labels}
 }
 
 // serve answers one request to the page that shows s.
@@ -140,23 +142,23 @@ func serve(t *testing.T, s statuspage.Snapshot, target string, headers ...string
 	return res, string(body)
 }
 
-// hostile is full of names that somebody chose to do harm.
+// hostile is full of names chosen to do harm.
 func hostile() statuspage.Snapshot {
 	s := broken()
 	evil := `"><script>alert(1)</script><img src=x onerror=alert(1)>`
-	for i := range s.Journeys {
-		s.Journeys[i].Label, s.Journeys[i].Code = evil+fmt.Sprint(i), diagnosis.Code(evil)
+	for i := range s.Acquisitions {
+		s.Acquisitions[i].Label, s.Acquisitions[i].Code = evil+fmt.Sprint(i), diagnosis.Code(evil)
 	}
 	for i := range s.Changes {
 		s.Changes[i].Label, s.Changes[i].To = "javascript:alert(1)//"+fmt.Sprint(i), evil
 	}
 	for i := range s.Causes {
-		s.Causes[i].Labels, s.Causes[i].Evidence = []string{evil, "\u202egnissap"}, evil
+		s.Causes[i].Labels, s.Causes[i].Evidence = []string{evil}, []string{evil}
 	}
-	r := &s.Probes.Probes[2].Runs[0]
-	r.ID, r.Evidence, r.Step, r.Code = evil, evil, evil, diagnosis.Code(evil)
+	r := &s.Probes[2].Runs[0]
+	r.ID, r.Diagnosis.Evidence, r.Steps[1].Name, r.Diagnosis.Code = evil, []string{evil}, evil, diagnosis.Code(evil)
 	s.Engine.Address, s.Build.Version, s.Store.Note = evil, evil, evil
-	s.Engine.Last = &statuspage.Answer{At: before(1), Op: evil, Class: evil, Code: evil}
-	s.Engine.Answers = map[string]int{evil: 3}
+	s.Engine.Last = &statuspage.Response{At: before(1), Class: evil, Text: evil}
+	s.Engine.Responses = map[string]int{evil: 3}
 	return s
 }

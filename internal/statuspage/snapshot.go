@@ -1,14 +1,14 @@
-// Package statuspage serves the operators' status page: whether QRs are delivered, to whom not, since when, why and what
-// to do, as HTML and as JSON. It needs no Prometheus.
+// Package statuspage serves the operators' status page, as HTML and as JSON: whether QRs are delivered, to whom not,
+// since when, why and what to do. It needs no Prometheus.
 //
-// [Handler] renders a [Snapshot], a plain value. A [Recorder] remembers recent events within bounded memory. Neither ever
-// holds a code, a key or a phone number: sessions appear by masked labels, at most [MaxLabels] of them.
+// [Handler] renders a [Snapshot], a plain value. A [Recorder] remembers recent events of clients' sessions within
+// bounded memory; probes report by their results. Neither ever holds a code, a key or a phone number: sessions appear
+// by masked labels.
 //
-// The page has no third party and no inline script or style, so that it works under default-src 'self'. It works without
-// JavaScript; with it, it reloads itself every ten seconds.
+// The page has no third party and no inline script or style, so that it works under default-src 'self'. It works
+// without JavaScript; with it, it reloads itself every ten seconds.
 //
-// The JSON's names are stable. Times are RFC 3339 in UTC and absent while there is none; durations are in seconds; lists
-// are never null.
+// In the JSON, times are RFC 3339 in UTC, durations are in seconds, and lists are never null.
 package statuspage
 
 import (
@@ -16,90 +16,67 @@ import (
 
 	"qrgate/internal/diagnosis"
 	"qrgate/internal/session"
+	"qrgate/probes"
 )
 
-// Snapshot is what the page shows. [Handler] fills Verdict.
+// Snapshot is what the page shows. Lists begin with the newest. [Handler] fills Verdict.
 type Snapshot struct {
-	At       time.Time             `json:"at"`
-	Verdict  Verdict               `json:"verdict"`
-	Causes   []Cause               `json:"causes"` // of missing QRs, the most sessions first
-	Probes   Probes                `json:"probes"`
-	Journeys []Journey             `json:"journeys"` // acquisitions, newest first
-	Engine   Engine                `json:"engine"`
-	WhatsApp *WhatsApp             `json:"whatsapp,omitempty"` // nil before the first check
-	Store    Store                 `json:"store"`
-	Sessions map[session.State]int `json:"sessions"`       // active ones of clients, by state; every state is there
-	Probing  int                   `json:"probe_sessions"` // active sessions of probes
-	Waiters  Waiters               `json:"waiters"`
-	Changes  []Change              `json:"changes"` // newest first
-	Build    Build                 `json:"build"`
-	Links    []Link                `json:"links"`
+	At           time.Time                   `json:"at"`
+	Verdict      Verdict                     `json:"verdict"`
+	Causes       []Cause                     `json:"causes"` // of missing QRs, the most sessions first
+	Probes       []Probe                     `json:"probes"`
+	ProbesNote   string                      `json:"probes_note,omitempty"` // what the probes cannot show
+	Acquisitions []Acquisition               `json:"acquisitions"`
+	Engine       Engine                      `json:"engine"`
+	WhatsApp     *session.ConnectivityResult `json:"whatsapp,omitempty"` // nil before the first check
+	Store        Store                       `json:"store"`
+	Sessions     map[session.State]int       `json:"sessions"`       // active ones of clients
+	Probing      int                         `json:"probe_sessions"` // active sessions of probes
+	Waiters      int                         `json:"waiters"`        // requests that wait for a QR
+	WaiterLimit  int                         `json:"waiter_limit"`
+	Changes      []Change                    `json:"changes"`
+	Build        Build                       `json:"build"`
+	Links        []Link                      `json:"links"`
 }
 
 // Cause is a diagnosis with the sessions that it affected in the last 15 minutes and that got no QR since.
 type Cause struct {
-	Code     diagnosis.Code  `json:"code"`
-	Title    string          `json:"title"`
-	Help     string          `json:"help"`
-	Who      diagnosis.Actor `json:"who"`
-	Sessions int             `json:"sessions"`
-	Probes   int             `json:"probes"` // how many of Sessions belong to probes
-	Since    time.Time       `json:"since"`  // when the first of them began to fail
-	Last     time.Time       `json:"last"`   // when one of them failed last
-	Evidence string          `json:"evidence"`
-	Labels   []string        `json:"labels"`  // some of the sessions, masked
-	Runbook  string          `json:"runbook"` // relative to the operators' port
+	diagnosis.Diagnosis
+	Sessions int       `json:"sessions"`
+	Since    time.Time `json:"since"`  // when the first of them began to fail
+	Last     time.Time `json:"last"`   // when one of them failed last
+	Labels   []string  `json:"labels"` // some of the sessions, masked
 }
 
-// Probes are the results of the synthetic probes.
-type Probes struct {
-	Configured bool    `json:"configured"`
-	Note       string  `json:"note,omitempty"` // why there are no results
-	Probes     []Probe `json:"probes"`
-}
-
-// Probe is one probe with its history.
+// Probe is one synthetic probe with its history.
 type Probe struct {
-	Name    string  `json:"name"`
-	Every   float64 `json:"every_seconds"`     // 0 when it is not known
-	Runs    []Run   `json:"runs"`              // newest first; beyond the newest 30, failures only
-	Healthy *bool   `json:"healthy,omitempty"` // the newest result; nil without one
+	Name  string          `json:"name"`
+	Every float64         `json:"every_seconds"` // 0 when it is not known
+	Runs  []probes.Result `json:"runs"`          // beyond the newest 30, failures only
 	// Elsewhere means that another replica runs it now: the runs here are old.
 	Elsewhere bool `json:"elsewhere,omitempty"`
 }
 
-// Run is one run of a probe.
-type Run struct {
-	ID       string          `json:"id"` // as in logs and spans
-	Began    time.Time       `json:"began"`
-	Seconds  float64         `json:"seconds"`
-	Outcome  session.Outcome `json:"outcome"`          // abandoned if the prober could not complete it
-	Missed   string          `json:"missed,omitempty"` // then why
-	Step     string          `json:"step,omitempty"`   // where it failed
-	Code     diagnosis.Code  `json:"diagnosis,omitempty"`
-	Evidence string          `json:"evidence,omitempty"`
-}
-
-// Journey is the end of an acquisition.
-type Journey struct {
-	At      time.Time            `json:"at"`
-	Seconds float64              `json:"seconds"`
-	Outcome session.Outcome      `json:"outcome"`
-	Code    diagnosis.Code       `json:"diagnosis,omitempty"`
-	Origin  session.TrafficClass `json:"origin"`
-	Looks   int                  `json:"looks"`
-	Label   string               `json:"label,omitempty"`
+// Acquisition is one that ended.
+type Acquisition struct {
+	At      time.Time       `json:"at"`
+	Seconds float64         `json:"seconds"`
+	Outcome session.Outcome `json:"outcome"`
+	Code    diagnosis.Code  `json:"diagnosis,omitempty"`
+	Polls   int             `json:"polls"`
+	Label   string          `json:"label,omitempty"`
 }
 
 // Engine is the state of the session engine.
 type Engine struct {
-	Kind    string         `json:"kind"` // one of the Engine kinds
-	Address string         `json:"address,omitempty"`
-	State   string         `json:"state"` // one of the Engine constants
-	Since   time.Time      `json:"since,omitzero"`
-	Last    *Answer        `json:"last,omitempty"`
-	Answers map[string]int `json:"answers"` // the last 60, by class: ok, or an error kind
-	Budget  Budget         `json:"budget"`
+	Kind      string         `json:"kind"` // one of the Engine kinds
+	Address   string         `json:"address,omitempty"`
+	State     string         `json:"state"`           // one of the Engine states
+	Cause     diagnosis.Code `json:"cause,omitempty"` // why it is down
+	Since     time.Time      `json:"since,omitzero"`
+	Last      *Response      `json:"last,omitempty"`
+	Responses map[string]int `json:"responses"` // the last 60, by class
+	RateLimit RateLimit      `json:"rate_limit"`
 }
 
 // The kinds of engines.
@@ -115,46 +92,20 @@ const (
 	EngineDown    = "down" // unreachable or too slow
 )
 
-// Answer is a response of the engine, or the lack of one.
-type Answer struct {
+// Response is a response of the engine, or the lack of one.
+type Response struct {
 	At      time.Time `json:"at"`
-	Op      string    `json:"op"`
 	Class   string    `json:"class"` // ok, or an error kind
-	Status  int       `json:"status,omitempty"`
-	Code    string    `json:"code,omitempty"` // the engine's own
-	Why     string    `json:"why,omitempty"`  // there was no response
+	Text    string    `json:"text"`
 	Seconds float64   `json:"seconds"`
 }
 
-// Budget is what remains of the engine's rate limit for the key with the fewest calls. It is unknown while no window of the
-// engine is open.
-type Budget struct {
-	Known bool      `json:"known"`
-	Left  int       `json:"left"`
-	Told  time.Time `json:"told,omitzero"` // when the engine last reported its limits; zero if never
-}
-
-// WhatsApp is the last result of qrgate's own connectivity check. An embedded engine uses the same connection.
-type WhatsApp struct {
-	At       time.Time                `json:"at"`
-	Since    time.Time                `json:"since,omitzero"` // when it began to fail
-	Code     diagnosis.Code           `json:"diagnosis"`      // none on success
-	Step     session.ConnectivityStep `json:"step,omitempty"` // the last one, if known
-	Evidence []string                 `json:"evidence"`
-}
-
-// Reached reports whether the check succeeded.
-func (w WhatsApp) Reached() bool { return w.Code == diagnosis.None }
-
-// Answers reports whether the check reached WhatsApp itself.
-func (w WhatsApp) Answers() bool { return w.Step == session.StepHandshake }
-
-// Said is the last line of the evidence.
-func (w WhatsApp) Said() string {
-	if len(w.Evidence) == 0 {
-		return ""
-	}
-	return w.Evidence[len(w.Evidence)-1]
+// RateLimit is what remains of the engine's rate limit for the key with the fewest calls. It is unknown while no window
+// of the engine is open.
+type RateLimit struct {
+	Known      bool      `json:"known"`
+	Remaining  int       `json:"remaining"`
+	ReportedAt time.Time `json:"reported_at,omitzero"` // when the engine last reported its limits; zero if never
 }
 
 // Store is where sessions are kept.
@@ -168,21 +119,14 @@ type Store struct {
 // StoreDegraded is the state of a store without its Redis.
 const StoreDegraded = "degraded"
 
-// Waiters are requests that wait for a QR.
-type Waiters struct {
-	Held  int `json:"held"`
-	Limit int `json:"limit"`
-}
-
 // Change is a change of a state.
 type Change struct {
-	At     time.Time            `json:"at"`
-	About  string               `json:"about"`            // session, engine, store or seal
-	Origin session.TrafficClass `json:"origin,omitempty"` // of a session
-	Label  string               `json:"label,omitempty"`  // of a session
-	From   string               `json:"from,omitempty"`
-	To     string               `json:"to"`
-	Code   diagnosis.Code       `json:"diagnosis,omitempty"`
+	At    time.Time      `json:"at"`
+	About string         `json:"about"`           // session, engine, store or seal
+	Label string         `json:"label,omitempty"` // of a session
+	From  string         `json:"from,omitempty"`
+	To    string         `json:"to"`
+	Code  diagnosis.Code `json:"diagnosis,omitempty"`
 }
 
 // Build identifies the binary and the process.
@@ -190,7 +134,6 @@ type Build struct {
 	Version string    `json:"version"`
 	Go      string    `json:"go"`
 	Started time.Time `json:"started"`
-	Uptime  float64   `json:"uptime_seconds"`
 }
 
 // Link leads to another page of the operators' port. Href is relative to its root.

@@ -35,12 +35,12 @@ var layers = []struct {
 	{"internal/acquire", 5},
 	{"internal/breaker", 5},
 	{"internal/notify", 5},
-	{"internal/statuspage", 5},
 	{"metrics", 5},
 	{"probes", 5},
 	{"proxy", 5},
-	{"internal/app", 6},
-	{"cmd", 7},
+	{"internal/statuspage", 6},
+	{"internal/app", 7},
+	{"cmd", 8},
 }
 
 // owners names the one package that may import a library.

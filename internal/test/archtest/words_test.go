@@ -1,7 +1,6 @@
 package archtest
 
 import (
-	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -24,22 +23,12 @@ var allowed = map[string]map[string]string{
 	"internal/test/whatsappsim/noise.go": {"wasim*": "the seeds of keys that clients trust"},
 }
 
-// unclean are the path prefixes whose texts have not been rewritten yet. The list only shrinks.
-var unclean = []string{
-	"internal/app/",
-	"internal/statuspage/",
-}
-
-// only makes the test check one path prefix, finished or not: go test ./internal/test/archtest -args -only proxy/
-var only = flag.String("only", "", "check the files whose path has this prefix")
-
 // A retired word is one of [docs/GLOSSARY.md]: identifiers count word by word, so heldRequest contains "held request".
 func TestRetiredWords(t *testing.T) {
 	phrases := retired(t)
 	found := map[string][]string{}
 	walk(t, func(file string) {
-		pending := slices.ContainsFunc(unclean, func(p string) bool { return strings.HasPrefix(file, p) })
-		if !isText(file) || *only == "" && pending || !strings.HasPrefix(file, *only) {
+		if !isText(file) {
 			return
 		}
 		text, err := os.ReadFile(filepath.Join(root, file))

@@ -15,15 +15,15 @@ import (
 // dialTime is the bound of a dial, as proxy.Transport has it.
 const dialTime = 3 * time.Second
 
-// road is the network between qrgate and its engine. Where it is closed connections are lost, and packets are
+// network is the network between qrgate and its engine. Where it is closed connections are lost, and packets are
 // dropped: who dials waits for nothing.
-type road struct {
+type network struct {
 	mu     sync.Mutex
 	closed bool
 	conns  []net.Conn
 }
 
-func (r *road) close() {
+func (r *network) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true
@@ -33,14 +33,14 @@ func (r *road) close() {
 	r.conns = nil
 }
 
-func (r *road) open() {
+func (r *network) open() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = false
 }
 
-// passes keeps a connection that was opened, for close; false where the road is closed.
-func (r *road) passes(c net.Conn) bool {
+// passes keeps a connection that was opened, for close; false where the network is closed.
+func (r *network) passes(c net.Conn) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.closed {
@@ -51,8 +51,8 @@ func (r *road) passes(c net.Conn) bool {
 
 type dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
-// dial is next by this road.
-func (r *road) dial(next dialer) dialer {
+// dial is next by this network.
+func (r *network) dial(next dialer) dialer {
 	if r == nil {
 		return next
 	}
@@ -71,8 +71,8 @@ func (r *road) dial(next dialer) dialer {
 	}
 }
 
-// by puts a road before the engine.
-func by(way *road) func(*setup) { return func(s *setup) { s.road = way } }
+// by puts a network before the engine.
+func by(link *network) func(*setup) { return func(s *setup) { s.link = link } }
 
 // asked makes a call that passes through, and tells how long it took.
 func (r *rig) asked(path string) (answer, time.Duration) {
@@ -81,13 +81,13 @@ func (r *rig) asked(path string) (answer, time.Duration) {
 	return r.get(path), time.Since(began)
 }
 
-// With packets dropped the first five callers wait for a dial each. The others are told at once, in the same
-// words, whatever they ask; and when the road is open again somebody finds out within a second.
-func TestADeadEngineCostsFiveDials(t *testing.T) {
-	var way road
+// With packets dropped the first five requests wait for a dial each. The others get the same response at once; and when
+// the network works again a retry succeeds within a second.
+func TestOutage_CostsFiveDials(t *testing.T) {
+	var link network
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		id := r.create("crm-1")
-		way.close()
+		link.close()
 		for range 5 {
 			a, took := r.asked("/api/messages/unread")
 			a.wantsCode(http.StatusServiceUnavailable, "ENGINE_UNREACHABLE")
@@ -105,51 +105,51 @@ func TestADeadEngineCostsFiveDials(t *testing.T) {
 		if a := r.post("/api/sessions", `{"sessionId":"crm-2","sessionName":"Test"}`); a.StatusCode != http.StatusServiceUnavailable {
 			r.Errorf("create: %d %s", a.StatusCode, a.body)
 		}
-		way.open()
+		link.open()
 		began := time.Now()
 		for r.get("/api/sessions").StatusCode != http.StatusOK {
 			if time.Since(began) > 1100*time.Millisecond {
-				r.Fatalf("nobody found out within %v", time.Since(began))
+				r.Fatalf("no request succeeded within %v", time.Since(began))
 			}
 			time.Sleep(50 * time.Millisecond)
 		}
 		if n := r.calls(0, enginesim.RouteCreate); n != 1 {
 			r.Errorf("%d creates reached the engine, of one that could", n)
 		}
-	}, by(&way))
+	}, by(&link))
 }
 
-// A request that is held lives through an outage of the engine, however it shows.
-func TestAHeldRequestOutlivesAnOutage(t *testing.T) {
-	var way road
+// A waiting request outlives an outage of the engine of any kind.
+func TestOutage_WaitingRequestGetsQR(t *testing.T) {
+	var link network
 	bubble(t, &enginesim.Engine{QRDelay: 8 * time.Second}, func(r *rig) {
 		id := r.create("crm-1")
 		r.connect(id)
 		time.Sleep(time.Second)
-		way.close()
-		time.AfterFunc(5*time.Second, way.open)
+		link.close()
+		time.AfterFunc(5*time.Second, link.open)
 		a, took := r.asked("/api/sessions/" + id + "/qr?wait=30")
 		a.wants(http.StatusOK)
 		a.wantsQR()
 		if took > 10*time.Second {
 			r.Errorf("it took %v", took)
 		}
-	}, by(&way))
+	}, by(&link))
 }
 
 // Nobody there is never called nobody answers, neither before the circuit opens nor after.
-func TestADroppedPacketIsNoSlowAnswer(t *testing.T) {
-	var way road
+func TestOutage_DroppedPackets(t *testing.T) {
+	var link network
 	bubble(t, &enginesim.Engine{QRDelay: time.Hour}, func(r *rig) {
 		id := r.create("crm-1")
 		r.connect(id)
 		time.Sleep(time.Second)
-		way.close()
+		link.close()
 		for began := time.Now(); time.Since(began) < 40*time.Second; time.Sleep(time.Second) {
 			code := r.get("/api/sessions/" + id + "/qr/status").text("data.diagnosis.code")
 			if code == "engine_timeout" || time.Since(began) > 10*time.Second && code != "engine_unreachable" {
 				r.Errorf("after %v: %q", time.Since(began), code)
 			}
 		}
-	}, by(&way))
+	}, by(&link))
 }

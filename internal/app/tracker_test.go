@@ -11,8 +11,8 @@ import (
 	"qrgate/internal/test/enginesim"
 )
 
-// Somebody else creates the session anew, not through qrgate: its old integer is not meant any more.
-func TestC22_TheSameNameAgainElsewhere(t *testing.T) {
+// Another client recreates the session, not through qrgate: its old integer is not valid any more.
+func TestC22_RecreatedSessionElsewhere(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		r.create("crm-1")
 		r.connect("crm-1")
@@ -30,7 +30,7 @@ func TestC22_TheSameNameAgainElsewhere(t *testing.T) {
 }
 
 // A connect that is being tried again is young, and a client that asks meanwhile makes it be tried sooner.
-func TestAFailedConnectThatHealsGivesTheNextRequestItsQR(t *testing.T) {
+func TestQR_AfterFailedConnectRecovers(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		id := r.create("crm-1")
 		r.spoil(enginesim.RouteConnect, enginesim.ServerError)
@@ -41,7 +41,7 @@ func TestAFailedConnectThatHealsGivesTheNextRequestItsQR(t *testing.T) {
 }
 
 // A session that was linked in another life of qrgate is told so within the first hold.
-func TestALinkedSessionOfAnotherTimeIs409AtOnce(t *testing.T) {
+func TestQR_OldPairedSessionIs409(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		id := r.create("crm-1")
 		r.connect(id)
@@ -52,8 +52,8 @@ func TestALinkedSessionOfAnotherTimeIs409AtOnce(t *testing.T) {
 	})
 }
 
-// The engine's no is remembered for a second, whoever hammers.
-func TestAWrongKeyCostsOneCallASecond(t *testing.T) {
+// The engine's refusal is cached for a second, whatever the number of requests.
+func TestWrongKey_CostsOneCallPerSecond(t *testing.T) {
 	bubble(t, &enginesim.Engine{Keys: map[string]string{"key-a": "a"}}, func(r *rig) {
 		id := r.create("crm-1")
 		n := len(r.engine.Calls())
