@@ -123,7 +123,7 @@ func (c *corsCache) record(origin string, response http.Header) {
 	c.put(origin, allowed, corsTTL)
 }
 
-// put stores an entry, in the place of an arbitrary one if the cache is full. mu is held.
+// put stores an entry, in the place of an arbitrary one if the cache is full. The caller has locked mu.
 func (c *corsCache) put(origin string, allowed http.Header, ttl time.Duration) {
 	if _, ok := c.entries[origin]; !ok && len(c.entries) >= maxOrigins {
 		for other := range c.entries {
