@@ -31,6 +31,7 @@ type response struct {
 	header   http.Header           // of the engine's response; what still holds of it is kept
 	prepared *session.PreparedBody // instead of body
 	number   int                   // between the head and the tail of prepared
+	repeated bool                  // an earlier response had the same QR
 }
 
 // codeBodyTimeout is the code of a 408: the client stopped sending its body.
@@ -123,7 +124,9 @@ func answerQR(v *session.Snapshot, err error, now time.Time) response {
 	case err != nil:
 		return engineProblem(err)
 	case v.Authorized && v.Ready && s.QR.Fresh(now):
-		return response{status: http.StatusOK, prepared: preparedQR(v), number: max(int(s.QR.TTL(now)/time.Second), 0)}
+		r := response{status: http.StatusOK, number: max(int(s.QR.TTL(now)/time.Second), 0)}
+		r.prepared, r.repeated = preparedQR(v)
+		return r
 	case v.Authorized && s.State == session.Connected:
 		return problem(http.StatusConflict, compat.CodeSessionAlreadyConnected, textPaired)
 	case v.Diagnosis.NeedsPerson(), isEngineBroken(v, now):
@@ -157,10 +160,12 @@ func isEngineBroken(v *session.Snapshot, now time.Time) bool {
 	return false
 }
 
-// preparedQR is the body of a QR, which all responses with this QR share. It names the QR as it will be one second
-// before it expires, so that expiresIn has one digit, which the number replaces.
-func preparedQR(v *session.Snapshot) *session.PreparedBody {
+// preparedQR is the body of a QR, which all responses with this QR share, and whether an earlier one had it. It names
+// the QR as it will be one second before it expires, so that expiresIn has one digit, which the number replaces.
+func preparedQR(v *session.Snapshot) (body *session.PreparedBody, repeated bool) {
+	repeated = true
 	prepare := func() *session.PreparedBody {
+		repeated = false
 		const field = `"expiresIn":`
 		s := &v.Session
 		body, _ := json.Marshal(compat.QR(s.Ref, s.QR, s.QR.ExpiresAt.Add(-time.Second))) // plain fields cannot fail
@@ -168,9 +173,10 @@ func preparedQR(v *session.Snapshot) *session.PreparedBody {
 		return &session.PreparedBody{Head: body[:i:i], Tail: body[i+1:]}
 	}
 	if v.Body == nil {
-		return prepare()
+		return prepare(), false
 	}
-	return v.Body.Load(prepare)
+	body = v.Body.Load(prepare)
+	return body, repeated
 }
 
 // explainedProblem is a problem with its cause.
@@ -228,7 +234,7 @@ func (w *responseWriter) reply(r response) {
 		r = problem(http.StatusServiceUnavailable, compat.CodeInternalError, textInternal)
 		parts, _ = r.encode("", time.Now()) // strings cannot fail
 	}
-	w.code = r.code
+	w.code, w.repeated = r.code, r.repeated
 	w.closeConn = w.boundDrain() || w.closeConn
 	for name, values := range r.header {
 		if keepsHeader(name) {

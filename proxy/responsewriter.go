@@ -36,6 +36,7 @@ type responseWriter struct {
 	closeConn   bool // the connection ends with this response
 	clientGone  bool // the client had left when its response began
 	writeFailed bool
+	repeated    bool // see session.RequestLog
 
 	idle *idleTimer // set while the request passes through: then every write is flushed and has a deadline
 }

@@ -17,5 +17,8 @@ func NewReachability(client *http.Client, lastCheck func() session.ConnectivityR
 	return r.run, r.statusView
 }
 
+// RequestLevel is the level at which a request is logged.
+var RequestLevel = requestLevel
+
 // StepOf is the step that an event is about.
 var StepOf = stepOf

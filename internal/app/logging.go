@@ -86,15 +86,25 @@ func describeResponse(e session.Event) string {
 	return failure.String()
 }
 
-// logRequest logs a request, at a level that depends on its route and status.
-func (a *App) logRequest(r session.RequestLog) {
-	level := slog.LevelDebug
+// repeatedWithin is how long a request for a QR that was returned before takes at most, unless it had to wait.
+const repeatedWithin = 100 * time.Millisecond
+
+// requestLevel is the level at which a request is logged.
+func requestLevel(r session.RequestLog) slog.Level {
 	switch {
 	case r.Status >= 500:
-		level = slog.LevelWarn
+		return slog.LevelWarn
+	case r.Repeated && r.Took < repeatedWithin: // a client that polls; the first response with this QR is in the log
+		return slog.LevelDebug
 	case r.Route != proxy.Unmatched:
-		level = slog.LevelInfo
+		return slog.LevelInfo
 	}
+	return slog.LevelDebug
+}
+
+// logRequest logs a request.
+func (a *App) logRequest(r session.RequestLog) {
+	level := requestLevel(r)
 	handler := a.cfg.Logger.Handler()
 	if !handler.Enabled(context.Background(), level) {
 		return // saves making the attributes of requests that pass through

@@ -1,10 +1,13 @@
 package app_test
 
 import (
+	"log/slog"
 	"testing"
+	"time"
 
 	"qrgate/internal/app"
 	"qrgate/internal/session"
+	"qrgate/proxy"
 )
 
 // Each line of a session's story names the step: what has just succeeded, or what the engine fails at.
@@ -22,6 +25,27 @@ func TestStepOf(t *testing.T) {
 			if got := app.StepOf(e); got != want {
 				t.Errorf("%+v: %s, want %s", e, got, want)
 			}
+		}
+	}
+}
+
+func TestRequestLevel(t *testing.T) {
+	t.Parallel()
+	const route = "/api/sessions/{id}/qr"
+	for name, c := range map[string]struct {
+		request session.RequestLog
+		want    slog.Level
+	}{
+		"a QR":                       {session.RequestLog{Route: route, Status: 200}, slog.LevelInfo},
+		"the same QR again":          {session.RequestLog{Route: route, Status: 200, Repeated: true}, slog.LevelDebug},
+		"the same QR, after a wait":  {session.RequestLog{Route: route, Status: 200, Repeated: true, Took: time.Second}, slog.LevelInfo},
+		"not yet":                    {session.RequestLog{Route: route, Status: 202}, slog.LevelInfo},
+		"a failure":                  {session.RequestLog{Route: route, Status: 503}, slog.LevelWarn},
+		"passed through":             {session.RequestLog{Route: proxy.Unmatched, Status: 404}, slog.LevelDebug},
+		"passed through, and failed": {session.RequestLog{Route: proxy.Unmatched, Status: 502}, slog.LevelWarn},
+	} {
+		if got := app.RequestLevel(c.request); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}
 }

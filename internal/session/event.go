@@ -98,6 +98,7 @@ type RequestLog struct {
 	RequestID  string        // ^[A-Za-z0-9._-]{1,64}$
 	Session    string        // ^[A-Za-z0-9_-]{1,100}$ on the routes of one session; else empty
 	Trace      string        // the request's span as a W3C traceparent; empty if it is not sampled
+	Repeated   bool          // the response has a QR that an earlier one had
 	ClientGone bool          // the client left before the end of the response
 	Truncated  bool          // the response began and could not be completed
 }
