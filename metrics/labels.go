@@ -41,33 +41,25 @@ func originOf(t session.TrafficClass) string {
 	return string(session.UserTraffic)
 }
 
-// outcomes returns the pairs of outcome and diagnosis that normalize can return.
+// outcomes returns the pairs of outcome and diagnosis that normalize can return, some of them repeatedly.
 func outcomes(normalize func(session.Outcome, diagnosis.Code) (session.Outcome, diagnosis.Code)) [][]string {
 	var rows [][]string
 	for _, outcome := range []session.Outcome{session.Success, session.Failure, session.Abandoned} {
 		for _, cause := range append(diagnosis.Codes(), diagnosis.None) {
 			o, c := normalize(outcome, cause)
-			row := []string{string(o), string(c)}
-			if !slices.ContainsFunc(rows, func(r []string) bool { return slices.Equal(r, row) }) {
-				rows = append(rows, row)
-			}
+			rows = append(rows, []string{string(o), string(c)})
 		}
 	}
 	return rows
 }
 
-// isNeutral reports whether a cause makes an acquisition neither good nor bad.
-func isNeutral(cause diagnosis.Code) bool {
-	return cause == diagnosis.ClientGone || cause == diagnosis.AlreadyPaired
-}
-
-// acquisitionOutcome returns a legal pair: success with no cause, abandoned with a neutral cause, failure with every
-// other cause. Unknown and missing causes become undetermined.
+// acquisitionOutcome returns a legal pair: success with no cause, abandoned if the client left or the session is
+// already paired, failure with every other cause. Unknown and missing causes become undetermined.
 func acquisitionOutcome(outcome session.Outcome, cause diagnosis.Code) (session.Outcome, diagnosis.Code) {
 	switch {
 	case outcome == session.Success:
 		return session.Success, diagnosis.None
-	case isNeutral(cause):
+	case cause == diagnosis.ClientGone || cause == diagnosis.AlreadyPaired:
 		return session.Abandoned, cause
 	case outcome == session.Abandoned:
 		return session.Abandoned, diagnosis.ClientGone
