@@ -84,8 +84,8 @@ func (tn *tenant) endCreate() {
 func (tn *tenant) unconnected(now time.Time) int {
 	n := 0
 	for t := range tn.trackers {
-		if p := t.state.Load(); p != nil {
-			s := &p.snapshot.Session
+		if snap := t.state.Load(); snap != nil {
+			s := &snap.Session
 			if s.CreatedHere && s.ConnectedAt.IsZero() && s.Recovery.FailedConnects == 0 && now.Sub(s.Since) < createdTTL {
 				n++
 			}

@@ -29,7 +29,7 @@ func TestTenant_ConnectLeavesCallsToSessionsAboutToWait(t *testing.T) {
 			windows: []window{{limit: 30, remaining: connectReserve, resetAt: now.Add(time.Minute)}}}}
 		for _, s := range c.sessions {
 			tr := &tracker{}
-			tr.state.Store(&published{snapshot: &session.Snapshot{Session: s}})
+			tr.state.Store(&session.Snapshot{Session: s})
 			tn.trackers[tr] = struct{}{}
 		}
 		if at := tn.connectAllowedAt(nil, now); at.After(now) != c.mustQueue {

@@ -23,11 +23,11 @@ func (m *Manager) WaitQR(
 ) (snap *session.Snapshot, err error) {
 	startedAt := time.Now()
 	if t := m.cached(c, id); t != nil && m.base.Err() == nil {
-		p := t.state.Load()
-		isRenewed := p == nil || p.hasEnded() || p.snapshot.Session.RequestStartsAcquisition(startedAt)
-		if !isRenewed && m.isReady(p.snapshot, startedAt) {
-			m.emitWait(c, p.snapshot, nil, startedAt)
-			return p.snapshot, nil
+		snap := t.state.Load()
+		isRenewed := snap == nil || t.hasEnded(snap) || snap.Session.RequestStartsAcquisition(startedAt)
+		if !isRenewed && m.isReady(snap, startedAt) {
+			m.emitWait(c, snap, nil, startedAt)
+			return snap, nil
 		}
 	}
 	var ref session.Ref
@@ -57,7 +57,7 @@ func (m *Manager) waitQR(
 	if t, err = m.requestQR(ctx, c, t, startedAt); err != nil {
 		return &session.Snapshot{}, err
 	}
-	s := &t.state.Load().snapshot.Session
+	s := &t.state.Load().Session
 	w := &waiter{t: t, interest: inQR, done: m.isDone, authEndsAt: startedAt.Add(minAuthWait),
 		endsAt: startedAt.Add(waitFor(s, preferred, m.cfg.WaitTimes, startedAt))}
 	defer w.leave()
@@ -80,7 +80,7 @@ func (m *Manager) open(ctx context.Context, c session.Caller, id string) (*track
 		return nil, &session.Snapshot{}, err
 	}
 	now := time.Now()
-	snap := t.state.Load().snapshot
+	snap := t.state.Load()
 	ttl := refusalTTL
 	if snap.Session.Failure.Kind == session.KindSessionNotFound {
 		ttl = notFoundTTL
@@ -89,13 +89,13 @@ func (m *Manager) open(ctx context.Context, c session.Caller, id string) (*track
 		return nil, snap, err
 	}
 	m.refresh(t, now)
-	return t, t.state.Load().snapshot, nil
+	return t, t.state.Load(), nil
 }
 
 // refresh makes the tracker evaluate its snapshot anew if its response may have changed: with time, or because the
 // engine was unreachable since the code was confirmed.
 func (m *Manager) refresh(t *tracker, now time.Time) {
-	snap := t.state.Load().snapshot
+	snap := t.state.Load()
 	suspect := m.health.lastUnreachableAt()
 	if !now.Before(snap.ValidUntil) || snap.Ready && suspect.After(snap.Session.QR.ConfirmedAt) {
 		t.send(message{apply: func(s session.Session, _ time.Time) session.Session { return s.SuspectQR(suspect) }})
@@ -113,7 +113,7 @@ func (m *Manager) isDone(s *session.Snapshot, now time.Time) bool {
 // requestQR records a request for the QR. Most requests join an acquisition that runs already, which changes nothing.
 func (m *Manager) requestQR(ctx context.Context, c session.Caller, t *tracker, now time.Time) (*tracker, error) {
 	t.setAt(&t.requestedAt, now)
-	s := &t.state.Load().snapshot.Session
+	s := &t.state.Load().Session
 	if !s.RequestStartsAcquisition(now) {
 		return t, nil
 	}
@@ -186,7 +186,7 @@ func (m *Manager) Status(ctx context.Context, c session.Caller, id string) (*ses
 	}
 	now := time.Now()
 	m.refresh(t, now)
-	snap := t.state.Load().snapshot
+	snap := t.state.Load()
 	before := snap.Session.LastPolledAt
 	isRecent := now.Sub(before) < scanPollInterval
 	if isRecent || snap.RateLimitWait > 0 || !isAuthorized(&snap.Session, now) || !needsPoll(&snap.Session) {
@@ -213,7 +213,7 @@ func (m *Manager) Follow(ctx context.Context, c session.Caller, id string) (sess
 			return nil, err
 		}
 		f := &follower{waiter{t: t, interest: inChanges, startedAt: time.Now()}}
-		if f.join(t.state.Load().snapshot) {
+		if f.join(t.state.Load()) {
 			return f, nil
 		}
 	}
@@ -310,7 +310,7 @@ func (m *Manager) Invalidate(ctx context.Context, c session.Caller, r session.Re
 	t := m.find(c, r)
 	hasEnded := t != nil && t.send(message{end: true})
 	if t != nil {
-		r = r.Merge(t.state.Load().snapshot.Session.Ref)
+		r = r.Merge(t.state.Load().Session.Ref)
 	}
 	if deleted {
 		m.evictRef(ctx, c, r)
@@ -328,7 +328,7 @@ func (m *Manager) Cached(c session.Caller, refs []session.Ref) []*session.Snapsh
 	for i, r := range refs {
 		out[i] = &session.Snapshot{}
 		if t := m.find(c, r); t != nil && t.state.Load() != nil {
-			out[i] = t.state.Load().snapshot
+			out[i] = t.state.Load()
 		}
 	}
 	return out

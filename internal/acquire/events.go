@@ -17,20 +17,21 @@ func (t *tracker) event(kind session.EventKind, s session.Session, now time.Time
 		Op: f.Op, ErrorKind: f.Kind, Status: f.Status, Code: f.Code, Reason: f.Reason}
 }
 
-// emitChanges reports what a change from before to the present session means.
+// emitChanges reports what a change from before to the present session means, and another cause why a session that is
+// waited for has no QR.
 func (t *tracker) emitChanges(before session.Session, now time.Time) {
-	after := t.session
+	after, cause := t.session, t.state.Load().Diagnosis.Code
 	ev := t.event(session.EventState, after, now)
 	ev.From, ev.To = before.State, after.State
-	if before.State != after.State {
-		ev.Diagnosis = t.state.Load().snapshot.Diagnosis.Code
+	if before.State != after.State || after.State == session.Connecting && cause != t.lastReportedCause {
+		if before.State == after.State {
+			ev.Kind = session.EventCause
+		}
 		if !before.Since.IsZero() {
 			ev.Duration = now.Sub(before.Since)
 		}
-		t.lastReportedCause = ev.Diagnosis
+		ev.Diagnosis, t.lastReportedCause = cause, cause
 		t.m.cfg.OnEvent(ev)
-	} else {
-		t.emitCause(now)
 	}
 	if after.QR.Present() && !after.QR.Image.Equal(before.QR.Image) {
 		ev.Kind, ev.Sequence, ev.Duration = session.EventQR, after.QR.Sequence, now.Sub(after.AcquiringSince)
@@ -49,7 +50,7 @@ func (t *tracker) emitAcquisition(ev session.Event, before session.Session, now 
 
 // emitCause reports the cause why a session that is waited for has no QR, when it is another one than reported.
 func (t *tracker) emitCause(now time.Time) {
-	s, cause := t.session, t.state.Load().snapshot.Diagnosis.Code
+	s, cause := t.session, t.state.Load().Diagnosis.Code
 	if s.State != session.Connecting || cause == t.lastReportedCause {
 		return
 	}
@@ -83,12 +84,12 @@ func (t *tracker) acquisitionOutcome(before session.Session, now time.Time) (ses
 
 // emitCall reports one call to the engine.
 func (t *tracker) emitCall(op string, err error, startedAt time.Time) {
-	p := t.state.Load()
-	if p == nil {
+	snap := t.state.Load()
+	if snap == nil {
 		return
 	}
 	now := time.Now()
-	s := p.snapshot.Session
+	s := snap.Session
 	s.Failure = session.FailureStreak{Op: op, Kind: session.KindOf(err)}
 	if e, ok := errors.AsType[*session.EngineError](err); ok {
 		s.Failure.Status, s.Failure.Code, s.Failure.Reason = e.Status, e.Code, e.Reason

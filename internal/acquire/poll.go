@@ -56,25 +56,25 @@ func (tn *tenant) startSingle(plan plan, now time.Time) {
 		timeout = slowPollTimeout
 	}
 	ctx, cancel := context.WithTimeout(tn.m.base, timeout)
-	c := &call{request: *r, cancel: cancel}
+	c := &call{cancel}
 	tn.lastPoll = now
 	tn.batcher.startSingle(plan.others, now)
-	ref := r.session.Ref
+	t, ref := r.tracker, r.session.Ref
 	tn.startCall(c, now, func() {
 		p := pollResult{op: session.OpQR, startedAt: time.Now()}
 		ask := tn.m.cfg.Engine.QR
-		if c.kind == pollStatus {
+		if r.kind == pollStatus {
 			p.op, ask = session.OpStatus, tn.m.cfg.Engine.Status
 		}
 		p.report, p.err = ask(ctx, tn.caller, ref)
 		tn.recordResponse(p.report.Limits, p.err, p.startedAt)
 		if session.KindOf(p.err) != session.KindCanceled {
-			c.tracker.emitCall(p.op, p.err, p.startedAt)
+			t.emitCall(p.op, p.err, p.startedAt)
 			tn.m.learnRef(tn.m.base, tn.caller, p.report.Ref, time.Now())
 		}
-		p.deliver(c, c.tracker)
-		tn.finishSingle(c.tracker, p)
-	}, r.tracker)
+		p.deliver(c, t)
+		tn.finishSingle(t, p)
+	}, t)
 }
 
 // deliver brings the outcome to a tracker.
@@ -113,7 +113,7 @@ func (tn *tenant) finishSingle(t *tracker, p pollResult) {
 			others++
 		}
 	}
-	shown := p.apply(t.state.Load().snapshot.Session, now)
+	shown := p.apply(t.state.Load().Session, now)
 	if tn.batcher.recordCode(shown, others, now) && !tn.pollAllowedAt(plan{list: true}, now).After(now) {
 		tn.startList(now)
 	}
@@ -122,7 +122,7 @@ func (tn *tenant) finishSingle(t *tracker, p pollResult) {
 // startList polls every session that waits with one list call; the caller holds tn.mu.
 func (tn *tenant) startList(now time.Time) {
 	evidence := tn.batcher.start()
-	c := &call{request: request{action: action{kind: pollQR}}, cancel: func() {}}
+	c := &call{func() {}}
 	var batch []*tracker
 	for t, r := range tn.requests {
 		if r.isBatchable(now) {
@@ -150,11 +150,11 @@ func (tn *tenant) applyList(c *call, r listResult, evidence *session.Session) {
 	contradicts := tn.batcher.finish(r, evidence, time.Now())
 	results := map[*tracker]pollResult{}
 	for t := range tn.trackers {
-		p := t.state.Load()
-		if p == nil {
+		snap := t.state.Load()
+		if snap == nil {
 			continue
 		}
-		s := &p.snapshot.Session
+		s := &snap.Session
 		isConcerned := t.call == nil && s.State.Acquiring() && !s.AcquiringSince.IsZero()
 		if t.call == c || isConcerned {
 			results[t] = r.resultFor(s, contradicts)
@@ -194,21 +194,21 @@ func (tn *tenant) ensureList(ctx context.Context) {
 // startRecovery connects or restarts a session; the caller holds tn.mu.
 func (tn *tenant) startRecovery(r *request, now time.Time) {
 	ctx, cancel := context.WithCancel(tn.m.base)
-	c := &call{request: *r, cancel: cancel}
-	ref := r.session.Ref
+	c := &call{cancel}
+	t, ref := r.tracker, r.session.Ref
 	tn.startCall(c, now, func() {
 		startedAt := time.Now()
-		report, err := tn.m.cfg.Engine.Connect(ctx, tn.caller, ref, c.mode)
+		report, err := tn.m.cfg.Engine.Connect(ctx, tn.caller, ref, r.mode)
 		tn.recordResponse(report.Limits, err, startedAt)
 		apply := update(unchanged)
 		if session.KindOf(err) != session.KindCanceled {
-			c.tracker.emitCall(session.OpConnect, err, startedAt)
+			t.emitCall(session.OpConnect, err, startedAt)
 			apply = func(s session.Session, now time.Time) session.Session {
-				return afterRecovery(s, c.mode, err, startedAt, now)
+				return afterRecovery(s, r.mode, err, startedAt, now)
 			}
 		}
-		c.tracker.post(message{call: c, apply: apply})
-	}, r.tracker)
+		t.post(message{call: c, apply: apply})
+	}, t)
 }
 
 // afterRecovery is the session after a connect of qrgate's own. The retry of a client's connect is no recovery step.

@@ -59,11 +59,8 @@ type storedSession struct {
 
 // storedQR is a QR as stored.
 type storedQR struct {
-	Image        string        `json:"image"`
-	Sequence     int           `json:"sequence"`
-	Age          time.Duration `json:"age"`           // when it was saved
-	ConfirmedAge time.Duration `json:"confirmed_age"` // since it was confirmed, when it was saved
-	TTL          time.Duration `json:"ttl"`           // that remained
+	Image string     `json:"image"`
+	QR    session.QR `json:"qr"` // without its image, which is a secret.Secret
 }
 
 // load reads a session; version 0 means that nothing is stored.
@@ -78,14 +75,13 @@ func (st *sessionStore) load(ctx context.Context, k recordKey, now time.Time) (s
 		return session.Session{}, version, nil
 	}
 	s := stored.Session
+	var q storedQR
+	if s.State == session.AwaitingScan && st.open(k, kindQR, records[1], &q) && q.QR.Sequence == s.Sequence {
+		s.QR = q.QR
+		s.QR.Image = secret.NewSecret(q.Image)
+	}
 	if skew := now.Add(records[0].TTL - sessionTTL).Sub(stored.SavedAt); skew.Abs() >= clockSlack {
 		shiftTimes(reflect.ValueOf(&s).Elem(), skew)
-	}
-	var q storedQR
-	if s.State == session.AwaitingScan && st.open(k, kindQR, records[1], &q) && q.Sequence == s.Sequence {
-		savedAt := now.Add(records[1].TTL - q.TTL)
-		s.QR = session.QR{Image: secret.NewSecret(q.Image), Sequence: q.Sequence, SeenAt: savedAt.Add(-q.Age),
-			ConfirmedAt: savedAt.Add(-q.ConfirmedAge), ExpiresAt: now.Add(records[1].TTL)}
 	}
 	return s, version, nil
 }
@@ -116,9 +112,8 @@ func (st *sessionStore) save(
 ) (int64, error) {
 	version := max(prev+1, now.UnixMilli())
 	if s.QR.Present() && s.QR.TTL(now) > 0 {
-		q := storedQR{Image: s.QR.Image.Reveal(), Sequence: s.QR.Sequence, Age: now.Sub(s.QR.SeenAt),
-			ConfirmedAge: now.Sub(s.QR.ConfirmedAt), TTL: s.QR.TTL(now)}
-		err := st.put(ctx, k, kindQR, q, version-1, store.Record{Version: version, TTL: q.TTL})
+		q := storedQR{Image: s.QR.Image.Reveal(), QR: s.QR}
+		err := st.put(ctx, k, kindQR, q, version-1, store.Record{Version: version, TTL: s.QR.TTL(now)})
 		if err != nil && !errors.Is(err, store.ErrVersionConflict) {
 			return prev, err
 		}

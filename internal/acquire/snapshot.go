@@ -13,9 +13,8 @@ import (
 func (t *tracker) publish(now time.Time, changed bool) { t.publishSnapshot(t.evaluate(now), changed) }
 
 func (t *tracker) publishSnapshot(snap *session.Snapshot, changed bool) {
-	old, p := t.state.Load(), &published{snapshot: snap, successor: t.successor}
-	t.state.Store(p)
-	differs := old == nil || p.hasEnded() || differsForWaiters(old.snapshot, snap)
+	old := t.state.Swap(snap)
+	differs := old == nil || t.hasEnded(snap) || differsForWaiters(old, snap)
 	t.tenant.mu.Lock()
 	defer t.tenant.mu.Unlock()
 	for w := range t.waiters {
@@ -24,9 +23,6 @@ func (t *tracker) publishSnapshot(snap *session.Snapshot, changed bool) {
 		}
 	}
 }
-
-// hasEnded reports whether nothing follows at this tracker.
-func (p *published) hasEnded() bool { return p.snapshot.Ended || p.successor != nil }
 
 // differsForWaiters reports whether a waiting client might get another response.
 func differsForWaiters(a, b *session.Snapshot) bool {
@@ -41,7 +37,7 @@ func (t *tracker) evaluate(now time.Time) *session.Snapshot {
 	env, q := t.environment(s, now)
 	env.RateLimitWait = q.wait
 	d, until := session.DiagnoseUntil(s, env, now)
-	if t.successor == nil {
+	if t.successor.Load() == nil {
 		t.m.health.setFailing(t, failingCause(s, d, now))
 	}
 	return &session.Snapshot{Session: s, Diagnosis: d, Authorized: isAuthorized(&s, now), QueuePosition: cmp.Or(q.position, s.QueuePosition),
@@ -63,10 +59,10 @@ func (t *tracker) bodyFor(s session.Session) *session.BodyCache {
 	if !s.QR.Present() {
 		return nil
 	}
-	if old := t.state.Load(); old != nil && old.snapshot.Body != nil && old.snapshot.Session.Ref == s.Ref &&
-		old.snapshot.Session.QR.SeenAt.Equal(s.QR.SeenAt) && old.snapshot.Session.QR.ExpiresAt.Equal(s.QR.ExpiresAt) &&
-		old.snapshot.Session.QR.Image.Equal(s.QR.Image) {
-		return old.snapshot.Body
+	if old := t.state.Load(); old != nil && old.Body != nil && old.Session.Ref == s.Ref &&
+		old.Session.QR.SeenAt.Equal(s.QR.SeenAt) && old.Session.QR.ExpiresAt.Equal(s.QR.ExpiresAt) &&
+		old.Session.QR.Image.Equal(s.QR.Image) {
+		return old.Body
 	}
 	return new(session.BodyCache)
 }

@@ -35,13 +35,13 @@ func (tn *tenant) count(st *Stats, now time.Time) {
 	tn.mu.Lock()
 	defer tn.mu.Unlock()
 	for t := range tn.trackers {
-		p := t.state.Load()
-		if p == nil {
+		snap := t.state.Load()
+		if snap == nil {
 			continue
 		}
-		st.Sessions[p.snapshot.Session.State]++
+		st.Sessions[snap.Session.State]++
 		if tn.caller.Traffic == session.SyntheticTraffic {
-			st.Synthetic[p.snapshot.Session.State]++
+			st.Synthetic[snap.Session.State]++
 		}
 	}
 	if left := tn.limiter.remaining(now); left >= 0 && (st.Remaining < 0 || left < st.Remaining) {

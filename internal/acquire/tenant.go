@@ -59,7 +59,6 @@ type request struct {
 
 // call is one engine call in flight.
 type call struct {
-	request
 	cancel func() // does nothing for a list call, which other sessions share
 }
 

@@ -30,10 +30,12 @@ type tracker struct {
 	m      *Manager
 	tenant *tenant
 	inbox  chan message
-	wake   signal // the demand or the tenant's plan has changed
-	state  atomic.Pointer[published]
+	wake   signal        // the demand or the tenant's plan has changed
 	loaded chan struct{} // closed when state has the first snapshot
 	ended  chan struct{} // closed when the run loop has ended
+
+	state     atomic.Pointer[session.Snapshot]
+	successor atomic.Pointer[tracker] // the tracker of the same session that continues
 
 	// Guarded by tenant.mu.
 	ref          session.Ref // as indexed
@@ -42,7 +44,7 @@ type tracker struct {
 	stateAskedAt time.Time // when a client last asked for the state
 	requestedAt  time.Time // when a client last requested the QR
 	authCheckAt  time.Time // when a client last needed proof of a credential
-	polledAt     time.Time // when the last poll was applied
+	polledAt     time.Time // when a poll's result was last applied
 	lastUsedAt   time.Time
 	call         *call // the engine call that was granted, until its outcome is applied
 	polledAlone  bool  // lists do not show the session, or hide its code
@@ -56,14 +58,12 @@ type tracker struct {
 	leaseUntil        time.Time // this replica polls
 	otherLeaseUntil   time.Time // another one does
 	lastReportedCause diagnosis.Code
-	endErr            error    // of the store, when the session was forgotten
-	successor         *tracker // the tracker of the same session that continues
+	endErr            error // of the store, when the session was forgotten
 }
 
-// published is what readers see.
-type published struct {
-	snapshot  *session.Snapshot
-	successor *tracker
+// hasEnded reports whether nothing follows at this tracker after a snapshot of it.
+func (t *tracker) hasEnded(snap *session.Snapshot) bool {
+	return snap.Ended || t.successor.Load() != nil
 }
 
 // update is a session's next value at a time. It is pure: after a version conflict it is applied again.
@@ -73,8 +73,8 @@ type update func(session.Session, time.Time) session.Session
 type message struct {
 	apply  update
 	call   *call         // whose outcome this is; nil if none
-	polled bool          // it is a poll's result
 	end    bool          // the session was deleted, disconnected or restarted
+	polled bool          // it is a poll's result
 	cancel bool          // what is in flight is outdated
 	done   chan struct{} // closed when the outcome is published and stored; nil when nothing waits for it
 }
@@ -136,7 +136,7 @@ func (t *tracker) run() {
 	close(t.loaded)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for t.successor == nil {
+	for t.successor.Load() == nil {
 		wakeAt, isIdle := t.decide(ctx, time.Now())
 		if isIdle {
 			return
@@ -168,9 +168,9 @@ func (t *tracker) watch() {
 // decide gives up, or requests an engine call. It returns when it must decide again, and whether the tracker has ended
 // because it is idle.
 func (t *tracker) decide(ctx context.Context, now time.Time) (wakeAt time.Time, isIdle bool) {
-	if !now.Before(t.state.Load().snapshot.ValidUntil) {
+	if !now.Before(t.state.Load().ValidUntil) {
 		t.publish(now, false)
-		t.emitCause(now)
+		t.emitChanges(t.session, now)
 	}
 	d, inCall := t.demand(now)
 	var a action
@@ -188,7 +188,7 @@ func (t *tracker) decide(ctx context.Context, now time.Time) (wakeAt time.Time, 
 		wakeAt = a.at.Add(-batchWindow)
 	case a.kind != none && t.lead(ctx, now):
 		t.tenant.setRequest(t, &request{tracker: t, action: a, since: waitingSince(t.session), authCheck: d.needsAuthCheck,
-			asked: d.wantsState, session: &t.state.Load().snapshot.Session}, now)
+			asked: d.wantsState, session: &t.state.Load().Session}, now)
 		return t.endIfIdle(now, wakeAt)
 	}
 	t.tenant.setRequest(t, nil, now)
@@ -212,7 +212,7 @@ func (t *tracker) endIfIdle(now, wakeAt time.Time) (time.Time, bool) {
 	tn.mu.Lock()
 	defer tn.mu.Unlock()
 	if len(t.waiters) > 0 || !s.AcquiringSince.IsZero() && s.State == session.Connecting {
-		return earliest(wakeAt, t.state.Load().snapshot.ValidUntil), false
+		return earliest(wakeAt, t.state.Load().ValidUntil), false
 	}
 	idleAt := t.lastUsedAt.Add(ttl)
 	if t.call != nil || len(t.inbox) > 0 || !now.After(idleAt) {
@@ -261,11 +261,11 @@ func (t *tracker) update(ctx context.Context, apply update) {
 			t.emitChanges(before, now)
 		}
 		t.rekey(ctx, before.Ref)
-		if t.successor == nil && (!needsSave(before, t.session) || t.save(ctx)) {
+		if t.successor.Load() == nil && (!needsSave(before, t.session) || t.save(ctx)) {
 			return
 		}
-		if t.successor != nil {
-			t.successor.send(message{apply: apply})
+		if other := t.successor.Load(); other != nil {
+			other.send(message{apply: apply})
 			return
 		}
 	}
@@ -309,9 +309,10 @@ func (t *tracker) rekey(ctx context.Context, before session.Ref) {
 	if ref == before {
 		return
 	}
-	if t.successor = t.tenant.index(t, ref); t.successor != nil {
+	if other := t.tenant.index(t, ref); other != nil {
+		t.successor.Store(other)
 		t.publish(time.Now(), true)
-		t.successor.send(message{apply: func(s session.Session, _ time.Time) session.Session {
+		other.send(message{apply: func(s session.Session, _ time.Time) session.Session {
 			s.Ref = s.Ref.Merge(ref)
 			return s
 		}})
@@ -368,7 +369,7 @@ func (t *tracker) end(ctx context.Context) {
 	t.tenant.mu.Lock()
 	t.tenant.remove(t)
 	t.tenant.mu.Unlock()
-	remaining := t.state.Load().snapshot.RemainingCalls
+	remaining := t.state.Load().RemainingCalls
 	t.publishSnapshot(&session.Snapshot{Session: t.session, At: now, RemainingCalls: remaining, Ended: true}, true)
 }
 

@@ -38,36 +38,36 @@ func (w *waiter) wait(ctx context.Context) (*session.Snapshot, error) {
 	timer := time.NewTimer(session.MaxWait)
 	defer timer.Stop()
 	for {
-		p, now := w.t.state.Load(), time.Now()
+		snap, now := w.t.state.Load(), time.Now()
 		endsAt := w.endsAt
-		if !p.snapshot.Authorized && !p.snapshot.Session.LastPolledAt.After(w.startedAt) {
+		if !snap.Authorized && !snap.Session.LastPolledAt.After(w.startedAt) {
 			endsAt = latest(endsAt, w.authEndsAt)
 		}
-		err := authError(p.snapshot, w.startedAt)
+		other, err := w.t.successor.Load(), authError(snap, w.startedAt)
 		switch {
-		case p.successor != nil && p.successor.awaitLoaded(ctx):
+		case other != nil && other.awaitLoaded(ctx):
 			w.leave()
-			w.t = p.successor
+			w.t = other
 			continue
-		case err != nil, p.hasEnded(), w.done(p.snapshot, now), !now.Before(endsAt):
-			return p.snapshot, err
-		case !w.hasJoined && w.join(p.snapshot):
+		case err != nil, w.t.hasEnded(snap), w.done(snap, now), !now.Before(endsAt):
+			return snap, err
+		case !w.hasJoined && w.join(snap):
 			continue // with what was published meanwhile
 		case !w.hasJoined && !w.t.isRemoved():
-			return p.snapshot, session.ErrTooManyWaiters
+			return snap, session.ErrTooManyWaiters
 		}
 		timer.Reset(endsAt.Sub(now))
 		select {
 		case <-w.wake:
 		case <-timer.C:
 		case <-w.t.ended:
-			if p == w.t.state.Load() {
-				return p.snapshot, nil
+			if snap == w.t.state.Load() {
+				return snap, nil
 			}
 		case <-ctx.Done():
-			return p.snapshot, context.Cause(ctx)
+			return snap, context.Cause(ctx)
 		case <-w.t.m.base.Done():
-			return p.snapshot, session.ErrStopped
+			return snap, session.ErrStopped
 		}
 	}
 }

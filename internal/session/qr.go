@@ -19,7 +19,7 @@ const (
 
 // QR is one code as the engine returns it.
 type QR struct {
-	Image       secret.Secret // a data URL; a pairing credential
+	Image       secret.Secret `json:"-"` // a data URL; a pairing credential
 	Sequence    int           // 1 for the first code of a connect
 	SeenAt      time.Time     // when a poll first returned it
 	ConfirmedAt time.Time     // when a poll last returned it

@@ -96,6 +96,28 @@ func TestTracker_RecordOfAnotherReplicaTellsTheOtherID(t *testing.T) {
 	}, sharedStore(shared))
 }
 
+// A replica that finds the engine unreachable makes the others poll again before they hand the code out.
+func TestTracker_CodeIsSuspectOnAllReplicas(t *testing.T) {
+	shared := memory.New(memory.Config{})
+	bubble(t, &enginesim.Engine{DownFor: 5 * time.Second}, func(r *rig) {
+		other, stop := r.startReplica(shared)
+		defer stop()
+		c := r.caller("key-a")
+		r.connect("key-a", r.create("key-a", "crm-1"))
+		r.qr("key-a", "crm-1", session.WaitPreference{})
+		if snap, _ := other.WaitQR(r.t.Context(), c, "crm-1", session.WaitPreference{}); !snap.Ready {
+			r.t.Fatal("the other replica has no code")
+		}
+		time.Sleep(4 * time.Second)
+		r.engine.Change(func(e *enginesim.Engine) { e.DiesAt = time.Now() })
+		_, _ = r.manager.Status(r.t.Context(), c, "crm-1") // polls
+		snap, _ := other.WaitQR(r.t.Context(), c, "crm-1", session.WaitPreference{Set: true})
+		if snap.Ready {
+			r.t.Error("the other replica hands out the code of an engine that is down")
+		}
+	}, sharedStore(shared))
+}
+
 // A create without a name that the engine refused leaves no use of the tenant open: Run ends.
 func TestOnCreateRefused_WithoutANameDoesNotKeepRun(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
