@@ -17,6 +17,7 @@ import (
 	"go.mau.fi/whatsmeow"
 	"golang.org/x/sync/errgroup"
 
+	"qrgate/compat"
 	"qrgate/compat/embedded"
 	"qrgate/internal/app"
 	"qrgate/internal/secret"
@@ -126,7 +127,8 @@ func (env *environment) printUsage(out io.Writer) {
 	fmt.Fprintf(out, `
  Try it yourself (for the first seconds after a connect, the engine returns 500 to every /qr):
 
-   curl -s -H 'X-API-Key: %[2]s' -H 'Content-Type: application/json' -d '{"sessionId":"mine","sessionName":"mine"}' %[1]s/api/sessions
+   curl -s -H 'X-API-Key: %[2]s' -H 'Content-Type: application/json' \
+     -d '{"sessionId":"mine","sessionName":"mine"}' %[1]s/api/sessions
    curl -s -H 'X-API-Key: %[2]s' -X POST %[1]s/api/sessions/mine/connect
    curl -s -H 'X-API-Key: %[2]s' %[1]s/api/sessions/mine/qr
    curl -s -H 'X-API-Key: %[2]s' %[1]s/api/sessions/mine/qr/status
@@ -167,12 +169,14 @@ func (l library) begin(ctx context.Context, session string, socket *enginesim.So
 			socket.Linked(phone)
 			continue
 		}
-		var qr struct{ Data struct{ QRCode string } }
+		var qr struct {
+			Data struct{ QRCode string }
+		}
 		if l.call(ctx, http.MethodGet, "/"+name+"/qr", "", &qr) != nil || qr.Data.QRCode == shown {
 			continue
 		}
-		if _, text, err := readQR(qr.Data.QRCode); err == nil {
-			socket.Show(text)
+		if text, err := compat.ReadQR(secret.NewSecret(qr.Data.QRCode)); err == nil {
+			socket.Show(text.Reveal())
 			shown = qr.Data.QRCode
 		}
 	}

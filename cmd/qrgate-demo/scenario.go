@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"qrgate/compat"
+	"qrgate/internal/secret"
 	"qrgate/internal/test/whatsappsim"
 )
 
@@ -21,8 +23,8 @@ type scenario struct {
 	*environment
 	out       io.Writer
 	color     bool
-	startedAt time.Time // of the current step
-	qr        string    // the QR that qrgate returned
+	startedAt time.Time     // of the current step
+	code      secret.Secret // in the QR that qrgate returned
 }
 
 // connectPause is the time from the client's connect to its only QR request.
@@ -64,26 +66,23 @@ func (s *scenario) requestFromGateway(ctx context.Context) error {
 	if res.status != http.StatusOK || res.Data.QRCode == "" {
 		return fmt.Errorf("qrgate returned %d %s, expected a QR", res.status, res.Code)
 	}
-	s.qr = res.Data.QRCode
-	image, _, err := readQR(s.qr)
+	code, err := compat.ReadQR(secret.NewSecret(res.Data.QRCode))
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.out, "\n%s\n", drawQR(image, s.color))
-	return nil
+	s.code = code
+	drawing, err := compat.DrawQR(code, s.color)
+	fmt.Fprintf(s.out, "\n%s\n", drawing)
+	return err
 }
 
 // scan lets the simulated phone scan the QR, and waits until qrgate reports the link.
 func (s *scenario) scan(ctx context.Context) error {
 	s.printStep("3  A phone scans the QR")
-	if s.qr == "" {
+	if s.code.Empty() {
 		return errors.New("there is no QR to scan")
 	}
-	_, text, err := readQR(s.qr)
-	if err != nil {
-		return err
-	}
-	if err := s.whatsapp.Scan(ctx, text, whatsappsim.Account{User: phone}); err != nil {
+	if err := s.whatsapp.Scan(ctx, s.code.Reveal(), whatsappsim.Account{User: phone}); err != nil {
 		return fmt.Errorf("scan: %w", err)
 	}
 	s.printNote("the simulated phone scans it and links the account")

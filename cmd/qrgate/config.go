@@ -21,33 +21,33 @@ import (
 
 // settings are the settings of the gateway as the operator writes them.
 type settings struct {
-	Listen      string `env:"QRGATE_LISTEN" default:":8080" help:"Address for clients."`
-	AdminListen string `env:"QRGATE_ADMIN_LISTEN" default:"127.0.0.1:8081" help:"Address for operators: /livez /readyz /metrics /status. \"off\" closes it."`
+	Listen      string `env:"QRGATE_LISTEN" default:":8080"`
+	AdminListen string `env:"QRGATE_ADMIN_LISTEN" default:"127.0.0.1:8081"`
 
-	EngineURL      string        `env:"QRGATE_ENGINE_URL" placeholder:"URL" help:"The engine to run in front of, as http://engine:8084. Empty: the embedded engine (whatsmeow)."`
-	TrustedProxies string        `env:"QRGATE_TRUSTED_PROXIES" placeholder:"CIDR,…" help:"Networks of the proxies in front of qrgate; it trusts their X-Forwarded-* headers."`
-	QRWaitInitial  time.Duration `env:"QRGATE_QR_WAIT_INITIAL" default:"9s" help:"How long a QR request waits while the session's connect is younger than 5 s."`
-	QRWait         time.Duration `env:"QRGATE_QR_WAIT" default:"4.5s" help:"How long a QR request waits later."`
-	RecoveryForce  bool          `env:"QRGATE_RECOVERY_FORCE" help:"Allow recovery to connect with force when no QR arrives."`
+	EngineURL      string        `env:"QRGATE_ENGINE_URL" placeholder:"URL"`
+	TrustedProxies string        `env:"QRGATE_TRUSTED_PROXIES" placeholder:"CIDR,…"`
+	QRWaitInitial  time.Duration `env:"QRGATE_QR_WAIT_INITIAL" default:"9s"`
+	QRWait         time.Duration `env:"QRGATE_QR_WAIT" default:"4.5s"`
+	RecoveryForce  bool          `env:"QRGATE_RECOVERY_FORCE"`
 
-	RedisURL string `env:"QRGATE_REDIS_URL" placeholder:"URL" help:"Redis for several replicas, as redis://:password@host:6379/0 or rediss://…. Empty: memory."`
-	Secret   string `env:"QRGATE_SECRET" placeholder:"TEXT" help:"Encrypts stored values; at least 16 characters, the same on all replicas. Required with Redis."`
+	RedisURL string `env:"QRGATE_REDIS_URL" placeholder:"URL"`
+	Secret   string `env:"QRGATE_SECRET" placeholder:"TEXT"`
 
-	APIKeys     string `env:"QRGATE_API_KEYS" placeholder:"NAME:KEY,…" help:"API keys of the embedded engine. The name owns the sessions. Empty: one key is generated and printed once."`
-	DataDir     string `env:"QRGATE_DATA_DIR" default:"./qrgate-data" help:"Directory for the embedded engine's device keys (SQLite) and for records of probe sessions."`
-	DatabaseURL string `env:"QRGATE_DATABASE_URL" placeholder:"URL" help:"Postgres for the device keys, instead of SQLite."`
-	MaxSessions int    `env:"QRGATE_MAX_SESSIONS" default:"500" help:"Sessions that each key of the embedded engine may have."`
-	MaxDials    int    `env:"QRGATE_MAX_DIALS" default:"20" help:"Sessions of the embedded engine that connect for a QR at the same time; others wait in a queue."`
-	MaxLogins   int    `env:"QRGATE_MAX_LOGINS" default:"8" help:"Paired sessions of the embedded engine that log in at the same time. More need more processor time."`
+	APIKeys     string `env:"QRGATE_API_KEYS" placeholder:"NAME:KEY,…"`
+	DataDir     string `env:"QRGATE_DATA_DIR" default:"./qrgate-data"`
+	DatabaseURL string `env:"QRGATE_DATABASE_URL" placeholder:"URL"`
+	MaxSessions int    `env:"QRGATE_MAX_SESSIONS" default:"500"`
+	MaxDials    int    `env:"QRGATE_MAX_DIALS" default:"20"`
+	MaxLogins   int    `env:"QRGATE_MAX_LOGINS" default:"8"`
 
-	ProbeAPIKey      string        `env:"QRGATE_PROBE_API_KEY" placeholder:"KEY" help:"API key of qrgate's own probes. Traffic with this key counts as synthetic."`
-	ProbeInterval    time.Duration `env:"QRGATE_PROBE_INTERVAL" default:"300s" help:"Time between two QR probes, at least 30s. Each probe makes one unpaired handshake with WhatsApp."`
-	ProbeMaintenance string        `env:"QRGATE_PROBE_MAINTENANCE" placeholder:"TIMES" help:"When not to probe, in UTC, as \"sat,sun 22:00-02:30; daily 03:00-03:15\"."`
-	WhatsAppCheck    bool          `name:"whatsapp-check" env:"QRGATE_WHATSAPP_CHECK" default:"true" negatable:"" help:"When no QR arrives, check the connection to WhatsApp from this host too: at most every five minutes, every minute while the check fails."`
+	ProbeAPIKey      string        `env:"QRGATE_PROBE_API_KEY" placeholder:"KEY"`
+	ProbeInterval    time.Duration `env:"QRGATE_PROBE_INTERVAL" default:"300s"`
+	ProbeMaintenance string        `env:"QRGATE_PROBE_MAINTENANCE" placeholder:"TIMES"`
+	WhatsAppCheck    bool          `name:"whatsapp-check" env:"QRGATE_WHATSAPP_CHECK" default:"true" negatable:""`
 
-	LogLevel  string `env:"QRGATE_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
-	LogFormat string `env:"QRGATE_LOG_FORMAT" default:"json" enum:"json,text" help:"json or text."`
-	PProf     bool   `env:"QRGATE_PPROF" name:"pprof" help:"Serve profiles under /debug/pprof on the operators' address."`
+	LogLevel  string `env:"QRGATE_LOG_LEVEL" default:"info" enum:"debug,info,warn,error"`
+	LogFormat string `env:"QRGATE_LOG_FORMAT" default:"json" enum:"json,text"`
+	PProf     bool   `env:"QRGATE_PPROF" name:"pprof"`
 }
 
 // config validates the settings. It returns every error at once; each names its variable.

@@ -34,35 +34,11 @@ const (
 
 // doctorCommand checks an engine and the connection to WhatsApp.
 type doctorCommand struct {
-	APIKey    string        `name:"api-key" env:"QRGATE_PROBE_API_KEY" placeholder:"KEY" help:"API key for the engine. Unlike the flag, the variable does not show in the process list."`
-	Deep      bool          `help:"Create a session even without a key, for engines that need none."`
-	JSON      bool          `name:"json" help:"Print the result as one JSON object."`
-	Lang      string        `default:"en" enum:"en,es" help:"Language of the diagnosis: en or es. Checks and evidence stay English. Default: ${default}."`
-	QRTimeout time.Duration `default:"30s" help:"How long to wait for a QR after the engine accepted the connect. Default: ${default}."`
-}
-
-// Help is the text below the usage line of qrgate doctor --help.
-func (doctorCommand) Help() string {
-	return `Checks the engine at --engine-url, then the connection from this host to WhatsApp. Prints what is wrong and who must do
-what. qrgate does not have to run. Without --engine-url, only the connection to WhatsApp is checked, with the embedded
-engine's library.
-
-With a key, doctor creates a session called doctor-…, connects it and always deletes it. No phone is paired, and no other
-session is touched. Each check of WhatsApp opens a registration there: do not run doctor in a loop.
-
-Exit status:
-   0 healthy
-   1 interrupted, 2 wrong arguments
-  10 the cause is not known, or a check was not possible
-  11 the engine: unreachable, slow, failing, without a QR, or not the engine
-  12 the API key
-  13 the network: DNS, port 443, TLS, proxy
-  14 WhatsApp refuses the library's version
-  15 WhatsApp does not respond, or is down
-  16 the session, its account or a limit
-  17 this machine: its clock or its disk
-
-  QRGATE_PROBE_API_KEY=KEY qrgate doctor --engine-url http://engine:8084 --json | jq -r .diagnosis.help`
+	APIKey    string `name:"api-key" env:"QRGATE_PROBE_API_KEY" placeholder:"KEY"`
+	Deep      bool
+	JSON      bool          `name:"json"`
+	Lang      string        `default:"en" enum:"en,es"`
+	QRTimeout time.Duration `default:"30s"`
 }
 
 // partExits are the exit codes by the part where the cause lies.

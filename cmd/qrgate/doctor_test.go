@@ -217,7 +217,7 @@ func TestDoctor_WrongArguments(t *testing.T) {
 
 func TestDoctor_HelpNamesEveryExitCode(t *testing.T) {
 	t.Parallel()
-	help := doctorCommand{}.Help()
+	help := readHelp("doctor")
 	for _, code := range append(diagnosis.Codes(), diagnosis.None) {
 		exit := exitCode(code)
 		if (exit == exitOK) != (code == diagnosis.None) {

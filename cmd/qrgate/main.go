@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"slices"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -24,12 +23,6 @@ const (
 	exitFailed = 1
 	exitUsage  = 2 // wrong arguments or settings
 )
-
-const description = `A gateway in front of a WhatsApp session engine that makes create, connect and QR dependable.
-
-Without settings, qrgate is an engine itself, on whatsmeow: state in memory, device keys in ./qrgate-data (SQLite),
-the real WhatsApp.
-Every flag has an environment variable, shown beside it.`
 
 func main() {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
@@ -53,7 +46,7 @@ type cli struct {
 type commands struct {
 	settings
 
-	ShowVersion kong.VersionFlag `name:"version" help:"Print the version."`
+	ShowVersion kong.VersionFlag `name:"version"`
 
 	Serve   struct{}      `cmd:"" default:"1" help:"Run the gateway (default)."`
 	Probe   probeCommand  `cmd:"" help:"Run the create → connect → QR probe once."`
@@ -65,7 +58,7 @@ type commands struct {
 func run(ctx context.Context, c cli) int {
 	var cmds commands
 	exit := -1
-	parser, err := kong.New(&cmds, kong.Name("qrgate"), kong.Description(description), kong.Writers(c.out, c.err),
+	parser, err := kong.New(&cmds, kong.Name("qrgate"), kong.PostBuild(addHelp), kong.Writers(c.out, c.err),
 		kong.Exit(func(code int) { exit = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}),
 		kong.Help(printHelp), kong.Vars{"version": "qrgate " + version}, kong.Resolvers(environment(c.env)))
 	if err != nil {
@@ -88,14 +81,6 @@ func run(ctx context.Context, c cli) int {
 		return runOnce(ctx, c, cmds, command.Command())
 	}
 	return serve(ctx, c, cmds.settings, variables(parser.Model.Node))
-}
-
-// rewriteHelp turns "help probe" into "probe --help".
-func rewriteHelp(args []string) []string {
-	if len(args) > 0 && args[0] == "help" {
-		return append(slices.Clone(args[1:]), "--help")
-	}
-	return args
 }
 
 // runOnce runs a check, and cancels it when its output cannot be written any more.
@@ -123,23 +108,4 @@ func (w cancelOnError) Write(p []byte) (int, error) {
 		w.cancel()
 	}
 	return n, err
-}
-
-// sharedFlags are the settings that each check uses; its help shows no others.
-var sharedFlags = map[string][]string{
-	"probe":   {"data-dir"},
-	"doctor":  {"data-dir", "engine-url"},
-	"version": {},
-}
-
-// printHelp hides the settings that the selected command does not use.
-func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
-	if command := ctx.Selected(); command != nil {
-		if used, isCheck := sharedFlags[command.Name]; isCheck {
-			for _, f := range ctx.Model.Flags {
-				f.Hidden = len(f.Envs) > 0 && !slices.Contains(used, f.Name)
-			}
-		}
-	}
-	return kong.DefaultHelpPrinter(options, ctx)
 }

@@ -23,23 +23,12 @@ const exitProber = 3
 
 // probeCommand runs one probe.
 type probeCommand struct {
-	Once    bool          `help:"Run once and exit. This is what the command always does; qrgate itself probes on a schedule."`
-	Target  string        `default:"http://localhost:8080" placeholder:"URL" help:"What to probe: qrgate, or an engine with the documented API. Default: ${default}."`
-	APIKey  string        `name:"api-key" env:"QRGATE_PROBE_API_KEY" placeholder:"KEY" help:"API key for the probe. Unlike the flag, the variable does not show in the process list."`
-	Probe   string        `name:"probe" default:"create_connect_qr" placeholder:"NAME" help:"engine_health (no session), create_delete, or create_connect_qr (up to the QR, without pairing). Default: ${default}."`
-	JSON    bool          `name:"json" help:"Print the result as one JSON object."`
-	Timeout time.Duration `help:"Give up after this time; the cleanup has five seconds more. Default: the probe's own limit, 5 to 45 s."`
-}
-
-// Help is the text below the usage line of qrgate probe --help.
-func (probeCommand) Help() string {
-	return `Creates a session called syn-…, connects it, waits for its QR and deletes it. No phone is paired.
-
-The command records the session under --data-dir before it creates it, so that the next run deletes what a killed run left.
-
-Exit status: 0 the probe succeeded, 1 it failed, 2 wrong arguments, 3 the prober itself failed.
-
-  qrgate probe --once --target https://qrgate.example --api-key KEY --json | jq -r .diagnosis.help`
+	Once    bool
+	Target  string `default:"http://localhost:8080" placeholder:"URL"`
+	APIKey  string `name:"api-key" env:"QRGATE_PROBE_API_KEY" placeholder:"KEY"`
+	Probe   string `name:"probe" default:"create_connect_qr" placeholder:"NAME"`
+	JSON    bool   `name:"json"`
+	Timeout time.Duration
 }
 
 // run runs the probe and returns the exit code.

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"embed"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// helpTexts has a text for qrgate and for some commands, and flags.txt with a text for every flag.
+//
+//go:embed help
+var helpTexts embed.FS
+
+// flagText matches one entry of flags.txt. Its continuation lines are indented.
+var flagText = regexp.MustCompile(`(?m)^([a-z-]+): (.+(?:\n  .+)*)`)
+
+// addHelp sets the texts of all commands and flags.
+func addHelp(k *kong.Kong) error {
+	text, err := helpTexts.ReadFile("help/flags.txt")
+	if err != nil {
+		return err
+	}
+	texts := map[string]string{"help": "Show context-sensitive help."}
+	for _, match := range flagText.FindAllStringSubmatch(string(text), -1) {
+		texts[match[1]] = strings.ReplaceAll(match[2], "\n ", "")
+	}
+	k.Model.Help = readHelp("qrgate")
+	for _, node := range append([]*kong.Node{k.Model.Node}, k.Model.Children...) {
+		if node.Type == kong.CommandNode {
+			node.Detail = readHelp(node.Name)
+		}
+		for _, f := range node.Flags {
+			if f.Help = strings.ReplaceAll(texts[f.Name], "${default}", f.Default); f.Help == "" {
+				return fmt.Errorf("help/flags.txt lacks %s", f.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// readHelp returns the text of a command; "" if it has none.
+func readHelp(command string) string {
+	text, _ := helpTexts.ReadFile("help/" + command + ".txt")
+	return strings.TrimSpace(string(text))
+}
+
+// rewriteHelp turns "help probe" into "probe --help".
+func rewriteHelp(args []string) []string {
+	if len(args) > 0 && args[0] == "help" {
+		return append(slices.Clone(args[1:]), "--help")
+	}
+	return args
+}
+
+// sharedFlags are the settings that each check uses; its help shows no others.
+var sharedFlags = map[string][]string{
+	"probe":   {"data-dir"},
+	"doctor":  {"data-dir", "engine-url"},
+	"version": {},
+}
+
+// printHelp hides the settings that the selected command does not use.
+func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
+	if command := ctx.Selected(); command != nil {
+		if used, isCheck := sharedFlags[command.Name]; isCheck {
+			for _, f := range ctx.Model.Flags {
+				f.Hidden = len(f.Envs) > 0 && !slices.Contains(used, f.Name)
+			}
+		}
+	}
+	return kong.DefaultHelpPrinter(options, ctx)
+}
