@@ -11,11 +11,9 @@ import (
 // Unmatched is the route of every request that is on no session route.
 const Unmatched = "unmatched"
 
-// StatusClientGone is the status of a [session.RequestLog] whose client left before the response began. No response has it; the
-// number is nginx's.
+// StatusClientGone is the status of a request whose client left before the response began. The number is nginx's.
 const StatusClientGone = 499
 
-// requestLog reports one request that has ended.
 func (h *Handler) requestLog(w *responseWriter, aborted bool) session.RequestLog {
 	left := w.clientGone
 	if w.status == 0 || aborted {
@@ -58,7 +56,6 @@ type Tracer interface {
 	Link(ctx context.Context, c session.Caller, s *session.Session)
 }
 
-// traceparent is the span of a request; "" without tracing.
 func (h *Handler) traceparent(ctx context.Context) string {
 	if h.config.Tracer == nil {
 		return ""

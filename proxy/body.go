@@ -49,7 +49,6 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// failure is why the client's body could not be read; nil if it could, or if there is none.
 func (b *requestBody) failure() error {
 	if err := b.firstErr.Load(); err != nil {
 		return *err
@@ -57,7 +56,6 @@ func (b *requestBody) failure() error {
 	return nil
 }
 
-// isReadTimeout reports whether the client stopped sending.
 func isReadTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 
 // bufferBody reads the body of a session request before the handler waits for anything: net/http notices that a client
@@ -78,9 +76,16 @@ func bufferBody(c *gin.Context) {
 		c.Abort()
 		return
 	}
-	w.request.Body = io.NopCloser(bytes.NewReader(body))
-	w.request.ContentLength = int64(len(body))
 	w.request.TransferEncoding = nil
+	w.setBody(body)
+}
+
+func (w *responseWriter) setBody(body []byte) {
+	w.buffered = body
+	w.request.Body, w.request.ContentLength = http.NoBody, int64(len(body))
+	if len(body) > 0 {
+		w.request.Body = io.NopCloser(bytes.NewReader(body))
+	}
 }
 
 const (
@@ -88,9 +93,8 @@ const (
 	drainSize    = 32 << 20    // bytes of it that are read
 )
 
-// boundDrain bounds how long a client that announced a body and does not send it holds the connection: net/http waits
-// for the rest without a limit before it reads the next request. It reports whether there is a rest. Without one it
-// sets no deadline, because net/http reads on to notice that the client leaves.
+// boundDrain bounds how long net/http waits for the rest of a body before it reads the next request, and reports
+// whether there is a rest. Without one it sets no deadline: net/http reads on to notice that the client leaves.
 func (w *responseWriter) boundDrain() bool {
 	if w.request.ContentLength == 0 || w.body.atEnd.Load() || w.status == http.StatusSwitchingProtocols {
 		return false

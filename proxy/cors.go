@@ -19,7 +19,7 @@ const (
 )
 
 // applyCORS adds to a response of qrgate's own the headers that the engine would have sent: without them a browser does
-// not let the page read why a call failed. It overwrites nothing.
+// not let the page read why a call failed.
 func (h *Handler) applyCORS(r *http.Request, header http.Header) {
 	origin := r.Header.Get("Origin")
 	isSet := header.Get("Access-Control-Allow-Origin") != ""
@@ -58,8 +58,7 @@ func (h *Handler) sendPreflight(ctx context.Context, origin string) (allowed htt
 	return allowed
 }
 
-// corsHeaders selects the headers that belong on the response to a call, which excludes a preflight's methods and
-// headers.
+// corsHeaders selects the headers that belong on the response to a call, without a preflight's methods and headers.
 func corsHeaders(h http.Header) http.Header {
 	if len(h["Access-Control-Allow-Origin"]) == 0 {
 		return nil
@@ -87,8 +86,7 @@ type corsEntry struct {
 	expiresAt time.Time
 }
 
-// get returns what is allowed to origin. isUnknown reports that the caller must send a preflight and then call finish;
-// other requests go without until then.
+// get returns what is allowed to origin. isUnknown reports that the caller must send a preflight and then call finish.
 func (c *corsCache) get(origin string) (allowed http.Header, isUnknown bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -103,7 +101,6 @@ func (c *corsCache) get(origin string) (allowed http.Header, isUnknown bool) {
 	return nil, true
 }
 
-// finish stores the response to a preflight.
 func (c *corsCache) finish(origin string, allowed http.Header, ttl time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -111,8 +108,7 @@ func (c *corsCache) finish(origin string, allowed http.Header, ttl time.Duration
 	c.put(origin, allowed, ttl)
 }
 
-// record stores what the engine allows by the header of a response that passes through. A response without
-// Access-Control-* is ignored: it may be a proxy's.
+// record stores what the engine allows by the header of a response that passes through, if it has one.
 func (c *corsCache) record(origin string, response http.Header) {
 	allowed := corsHeaders(response)
 	if origin == "" || len(origin) > maxOriginSize || allowed == nil {

@@ -48,7 +48,7 @@ func ScanHeader(bytes string, piece int) (ambiguous, chunked bool) {
 		s.scan([]byte(bytes[:n]))
 		bytes = bytes[n:]
 	}
-	return s.ambiguous, s.chunked
+	return s.ambiguous.Load(), s.chunked.Load()
 }
 
 // ClassifyError prints the response to a failed call.
@@ -75,7 +75,7 @@ type Response struct {
 // AnswerQR is the response to a request for the QR.
 func AnswerQR(v *session.Snapshot, err error, now time.Time) Response {
 	r := answerQR(v, err, now)
-	parts, _ := r.encode("en", now)
+	parts := r.encode("en", now)
 	out := Response{Status: r.status, Code: r.code, Retry: r.retryAfter}
 	_ = json.Unmarshal(slices.Concat(parts[:]...), &out.Body)
 	return out

@@ -25,6 +25,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -46,8 +47,7 @@ type Config struct {
 	QRService QRService
 	Sealer    *seal.Sealer // derives tenants from credentials; required with QRService
 
-	// TrustedProxies are the networks whose X-Forwarded-* and client IP headers are forwarded.
-	// Default: none; qrgate replaces those headers by what it sees itself.
+	// TrustedProxies are the networks whose X-Forwarded-* and client IP headers are forwarded. Default: none.
 	TrustedProxies []netip.Prefix
 
 	// TrafficClass tells probes from users, by the key in X-API-Key. Default: every request is a user's.
@@ -57,8 +57,7 @@ type Config struct {
 	// QRService must be wrapped by the same Loop. Default: a new one.
 	Loop *Loop
 
-	// Observe receives every request once, after its response was written. It must not block, and it must be safe for
-	// concurrent use. Default: none.
+	// Observe receives every request once, after its response was written. It must not block. Default: none.
 	Observe func(session.RequestLog)
 	Tracer  Tracer       // default: no tracing
 	Logger  *slog.Logger // receives panics and nothing else; default: none
@@ -66,7 +65,6 @@ type Config struct {
 	limits limits // tests shorten them
 }
 
-// limits bound what one request may take.
 type limits struct {
 	passThroughBody    int64         // bytes; documented uploads have up to 100 MB
 	sessionBody        int64         // bytes
@@ -97,15 +95,13 @@ type Handler struct {
 	discardLog *log.Logger // httputil's own log: the request log holds the same facts
 }
 
-// New makes a Handler and starts nothing.
-//
-// It puts Gin into release mode for the whole process: in any other mode Gin prints its routes and, on a panic, the
-// headers of the request.
+// New makes a Handler. It puts Gin into release mode for the whole process: in any other mode Gin prints its routes.
 func New(config Config) *Handler {
 	gin.SetMode(gin.ReleaseMode)
 	h := &Handler{
 		config:     config.withDefaults(),
 		cors:       corsCache{entries: map[string]corsEntry{}},
+		buffers:    bufferPool{sync.Pool{New: func() any { return new([32 << 10]byte) }}},
 		discardLog: log.New(io.Discard, "", 0),
 	}
 	h.router = h.newRouter()
@@ -118,9 +114,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() { h.finish(rw, recover()) }()
 	t, refusal := h.validate(r)
 	rw.route = t.route
-	if refusal != nil {
+	if refusal.status != 0 {
 		rw.closeConn = true
-		rw.reply(*refusal)
+		rw.reply(refusal)
 		return
 	}
 	rw.setTarget(t)

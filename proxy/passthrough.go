@@ -16,10 +16,7 @@ import (
 	"qrgate/compat"
 )
 
-const textNoEngine = "Not found. qrgate runs without a separate engine and serves the session routes only."
-
-// headerFlushDelay is how long the header of a response waits for the first bytes of the body, so that one packet
-// carries both. Later bytes are sent at once.
+// headerFlushDelay lets one packet carry a response's header and the first bytes of its body.
 const headerFlushDelay = 5 * time.Millisecond
 
 // passThrough streams the request to the engine and the response back. It buffers nothing, sends nothing twice, and
@@ -49,12 +46,7 @@ func (w *responseWriter) passThrough() {
 type bufferPool struct{ pool sync.Pool }
 
 // Get implements [httputil.BufferPool].
-func (b *bufferPool) Get() []byte {
-	if p, ok := b.pool.Get().(*[32 << 10]byte); ok {
-		return p[:]
-	}
-	return make([]byte, 32<<10)
-}
+func (b *bufferPool) Get() []byte { return b.pool.Get().(*[32 << 10]byte)[:] }
 
 // Put implements [httputil.BufferPool].
 func (b *bufferPool) Put(p []byte) { b.pool.Put((*[32 << 10]byte)(p)) }
@@ -80,16 +72,12 @@ func (w *responseWriter) modifyResponse(res *http.Response) error {
 	return nil
 }
 
-// proxyErrors replace the error pages of a proxy in front of the engine while the engine is away. Every other response
-// passes unchanged, a 500 included.
+// proxyErrors replace the error pages of a proxy in front of the engine while the engine is away.
 var proxyErrors = map[int]response{
 	http.StatusBadGateway:         problem(http.StatusBadGateway, compat.CodeEngineBadAnswer, textBadAnswer),
 	http.StatusServiceUnavailable: problem(http.StatusServiceUnavailable, compat.CodeEngineUnreachable, textUnreachable),
 	http.StatusGatewayTimeout:     problem(http.StatusGatewayTimeout, compat.CodeEngineTimeout, textTimeout),
 }
-
-// sniffSize is how much of a body without a Content-Type is checked for HTML, in bytes.
-const sniffSize = 512
 
 // isHTML decides by the Content-Type, and without one by the first bytes, which stay in the body.
 func isHTML(res *http.Response) bool {
@@ -100,7 +88,7 @@ func isHTML(res *http.Response) bool {
 	if res.Header.Get("Content-Encoding") != "" {
 		return false
 	}
-	head := make([]byte, sniffSize)
+	head := make([]byte, 512)
 	n, err := res.Body.Read(head)
 	if err != nil && err != io.EOF {
 		return false
@@ -112,7 +100,6 @@ func isHTML(res *http.Response) bool {
 	return strings.HasPrefix(http.DetectContentType(head[:n]), "text/html")
 }
 
-// handleError responds when the engine did not.
 func (w *responseWriter) handleError(_ http.ResponseWriter, r *http.Request, err error) {
 	if page, ok := errors.AsType[errorPage](err); ok {
 		w.reply(page.response)
@@ -161,7 +148,6 @@ type idleTimer struct {
 	timer   *time.Timer
 }
 
-// startIdleTimer starts a timer that its caller must stop.
 func startIdleTimer(ctx context.Context, timeout time.Duration) *idleTimer {
 	i := &idleTimer{timeout: timeout}
 	i.ctx, i.cancel = context.WithCancelCause(ctx)
@@ -180,8 +166,7 @@ func (i *idleTimer) stop() {
 // the error names the side that stalls.
 func (i *idleTimer) clientDeadline() time.Time { return time.Now().Add(i.timeout * 9 / 10) }
 
-// idleConn is the engine's side of an upgraded connection: a byte in either direction resets the timer. A response
-// needs no such wrapper, because writing it to the client resets the timer.
+// idleConn is the engine's side of an upgraded connection: a byte in either direction resets the timer.
 type idleConn struct {
 	io.ReadWriteCloser
 	idle *idleTimer

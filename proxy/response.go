@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/text/language"
@@ -34,8 +33,10 @@ type response struct {
 	repeated bool                  // an earlier response had the same QR
 }
 
-// codeBodyTimeout is the code of a 408: the client stopped sending its body.
-const codeBodyTimeout = "REQUEST_TIMEOUT"
+const (
+	codeBodyTimeout   = "REQUEST_TIMEOUT" // of a 408: the client stopped sending its body
+	codeConnectQueued = "CONNECT_QUEUED"  // of a 202 for a connect
+)
 
 // Texts of problems: a sentence that tells the client what to do. None holds a number: clients search bodies for one
 // (contract 4.2).
@@ -52,9 +53,13 @@ const (
 		"Retry; if the call changes something, read the state first."
 	textBadAnswer = "The engine's response was truncated or is not a response of its API. " +
 		"Retry; if the call changes something, read the state first."
-	textBodyTimeout = "The request body did not arrive in time. Send it again without a pause."
-	textBodyBroken  = "The request body could not be read to its end. Check its length and send it again."
-	textInternal    = "qrgate failed internally. " +
+	textBodyTimeout    = "The request body did not arrive in time. Send it again without a pause."
+	textBodyBroken     = "The request body could not be read to its end. Check its length and send it again."
+	textTooManyWaiters = "Too many requests wait for this session, this API key or this server. " +
+		"Close some, or retry in a few seconds."
+	textNoEngine = "Not found. qrgate runs without a separate engine and serves the session routes only."
+	textLoop     = "QRGATE_ENGINE_URL leads back to qrgate itself. Set it to the engine's own address."
+	textInternal = "qrgate failed internally. " +
 		"Retry, and report the X-Request-Id of this response to qrgate's operator."
 )
 
@@ -75,7 +80,6 @@ func validationProblem(text string) response {
 	return problem(http.StatusBadRequest, compat.CodeValidationError, text)
 }
 
-// bodyProblem is the response to a body that could not be read.
 func bodyProblem(err error) response {
 	switch {
 	case errors.Is(err, errTooLarge):
@@ -100,7 +104,12 @@ var engineProblems = map[session.ErrorKind]response{
 // text if there are any.
 func engineProblem(err error) response {
 	e, ok := errors.AsType[*session.EngineError](err)
-	if !ok {
+	switch {
+	case errors.Is(err, session.ErrTooManyWaiters):
+		r := problem(http.StatusTooManyRequests, compat.CodeRateLimitExceeded, textTooManyWaiters)
+		r.retryAfter = retryWhenFixed
+		return r
+	case !ok:
 		return problem(http.StatusServiceUnavailable, compat.CodeGateStopping, textStopping)
 	}
 	r, ok := engineProblems[e.Kind]
@@ -117,7 +126,6 @@ func engineProblem(err error) response {
 	return r
 }
 
-// answerQR is the response to a request for the QR at now.
 func answerQR(v *session.Snapshot, err error, now time.Time) response {
 	s := &v.Session
 	switch {
@@ -185,7 +193,6 @@ type explainedProblem struct {
 	Diagnosis *diagnosis.Diagnosis `json:"diagnosis,omitempty"`
 }
 
-// problemBody is the body of a problem in a language.
 func (r *response) problemBody(languageName string, now time.Time) explainedProblem {
 	if r.cause.Healthy() {
 		return explainedProblem{Problem: compat.NewProblem(r.code, r.text, now)}
@@ -201,17 +208,17 @@ func (r *response) problemBody(languageName string, now time.Time) explainedProb
 	return explainedProblem{compat.NewProblem(r.code, r.text, now), &cause}
 }
 
-// encode is the body of r in up to three parts.
-func (r *response) encode(languageName string, now time.Time) (parts [3][]byte, err error) {
+// encode is the body of r in up to three parts. What came from JSON, and plain fields, can always be encoded.
+func (r *response) encode(languageName string, now time.Time) (parts [3][]byte) {
 	switch {
 	case r.prepared != nil:
-		return [...][]byte{r.prepared.Head, strconv.AppendInt(nil, int64(r.number), 10), r.prepared.Tail}, nil
+		return [...][]byte{r.prepared.Head, strconv.AppendInt(nil, int64(r.number), 10), r.prepared.Tail}
 	case r.body != nil:
-		parts[0], err = json.Marshal(r.body)
+		parts[0], _ = json.Marshal(r.body)
 	default:
-		parts[0], err = json.Marshal(r.problemBody(languageName, now))
+		parts[0], _ = json.Marshal(r.problemBody(languageName, now))
 	}
-	return parts, err
+	return parts
 }
 
 // Values of headers that qrgate's own responses have. net/http does not change them.
@@ -220,6 +227,7 @@ var (
 	headerNoStore    = []string{"no-store"}
 	headerNoSniff    = []string{"nosniff"}
 	headerNoReferrer = []string{"no-referrer"}
+	headerVary       = []string{"X-API-Key, Authorization, Prefer, Accept, Accept-Language"} // of a session route
 )
 
 // reply writes a response.
@@ -229,11 +237,7 @@ func (w *responseWriter) reply(r response) {
 	if !r.cause.Healthy() {
 		languageName = w.language()
 	}
-	parts, err := r.encode(languageName, time.Now())
-	if err != nil {
-		r = problem(http.StatusServiceUnavailable, compat.CodeInternalError, textInternal)
-		parts, _ = r.encode("", time.Now()) // strings cannot fail
-	}
+	parts := r.encode(languageName, time.Now())
 	w.code, w.repeated = r.code, r.repeated
 	w.closeConn = w.boundDrain() || w.closeConn
 	for name, values := range r.header {
@@ -278,14 +282,7 @@ func keepsHeader(name string) bool {
 // maxAcceptLanguage bounds how much of an Accept-Language is parsed, in bytes: a browser's has about forty.
 const maxAcceptLanguage = 200
 
-// languageMatcher matches against the languages of the catalogue.
-var languageMatcher = sync.OnceValue(func() language.Matcher {
-	var tags []language.Tag
-	for _, name := range diagnosis.Languages() {
-		tags = append(tags, language.Make(name))
-	}
-	return language.NewMatcher(tags)
-})
+var languages = language.NewMatcher([]language.Tag{language.English, language.Spanish})
 
 // languageOf is the catalogue's language that a client prefers (RFC 9110, 12.5.4), or the default.
 func languageOf(r *http.Request) string {
@@ -293,7 +290,7 @@ func languageOf(r *http.Request) string {
 	if accept == "" || len(accept) > maxAcceptLanguage {
 		return diagnosis.Languages()[0]
 	}
-	_, i := language.MatchStrings(languageMatcher(), accept)
+	_, i := language.MatchStrings(languages, accept)
 	return diagnosis.Languages()[i]
 }
 

@@ -12,9 +12,8 @@ import (
 	"qrgate/internal/session"
 )
 
-// responseWriter is one request on its way through qrgate: a copy of the request that handlers may change, the writer
-// of its response, and what the access log needs of both. It adds to every response the request id, and
-// Access-Control-* where qrgate itself responds.
+// responseWriter is one request: a copy of it that handlers may change, the writer of its response, and what the access
+// log needs of both. It adds the request id to every response, and Access-Control-* where qrgate itself responds.
 type responseWriter struct {
 	http.ResponseWriter
 	handler   *Handler
@@ -26,6 +25,7 @@ type responseWriter struct {
 	requestID string
 	traffic   session.TrafficClass
 	body      requestBody // without a reader if there is none
+	buffered  []byte      // the body's bytes on a session route
 
 	// See session.RequestLog.
 	route, session, code string
@@ -77,9 +77,7 @@ func (w *responseWriter) WriteHeader(status int) {
 
 // Write sends a part of the body; at once if the request passes through.
 func (w *responseWriter) Write(p []byte) (n int, err error) {
-	if w.status == 0 {
-		w.WriteHeader(http.StatusOK)
-	}
+	w.WriteHeader(http.StatusOK) // unless one was sent
 	w.withWriteDeadline(func() error {
 		if n, err = w.ResponseWriter.Write(p); err == nil && w.idle != nil {
 			return w.conn.Flush()
@@ -92,9 +90,7 @@ func (w *responseWriter) Write(p []byte) (n int, err error) {
 
 // FlushError sends what is buffered. It is what [http.ResponseController] calls.
 func (w *responseWriter) FlushError() (err error) {
-	if w.status == 0 {
-		w.WriteHeader(http.StatusOK)
-	}
+	w.WriteHeader(http.StatusOK) // unless one was sent
 	w.withWriteDeadline(func() error {
 		err = w.conn.Flush()
 		return err

@@ -23,18 +23,21 @@ var sessionHandlers = map[compat.Route]func(*sessionRequest){
 	{Method: http.MethodPost, Path: compat.SessionsPath + "/{id}/restart"}:    (*sessionRequest).restart,
 }
 
-// newRouter makes Gin's router without every convenience that would respond in the engine's place or decode a path
-// twice.
+// newRouter makes Gin's router without the conveniences that would respond in the engine's place.
 func (h *Handler) newRouter() *gin.Engine {
 	g := gin.New()
 	g.UseEscapedPath = true
 	g.UnescapePathValues = false
 	g.RedirectTrailingSlash = false
 	g.HandleMethodNotAllowed = true
-	g.NoRoute(h.otherPath)
-	g.NoMethod(h.otherMethod)
+	passThrough := func(c *gin.Context) {
+		c.Status(http.StatusOK) // Gin writes a body of its own after its 404
+		writerOf(c).passThrough()
+	}
+	g.NoRoute(passThrough)
+	g.NoMethod(otherMethod)
 	for _, route := range compat.Routes() {
-		handler := func(c *gin.Context) { writerOf(c).passThrough() }
+		handler := passThrough
 		if serve := sessionHandlers[route]; serve != nil && h.config.QRService != nil {
 			handler = h.sessionHandler(serve)
 		}
@@ -52,16 +55,10 @@ func writerOf(c *gin.Context) *responseWriter {
 	return c.Writer.(interface{ Unwrap() http.ResponseWriter }).Unwrap().(*responseWriter)
 }
 
-// otherPath passes a request through that is on no session route.
-func (h *Handler) otherPath(c *gin.Context) {
-	c.Status(http.StatusOK) // Gin writes a body of its own after its 404 and 405
-	writerOf(c).passThrough()
-}
-
 // otherMethod responds to a method that a session route does not have. OPTIONS passes through: browsers send a
 // preflight before every call with an X-API-Key (contract 5.3).
-func (h *Handler) otherMethod(c *gin.Context) {
-	c.Status(http.StatusOK)
+func otherMethod(c *gin.Context) {
+	c.Status(http.StatusOK) // as above
 	w := writerOf(c)
 	if w.request.Method == http.MethodOptions {
 		w.Header().Del("Allow") // Gin's

@@ -1,12 +1,11 @@
 package proxy
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
-	"io"
 	"net/http"
+	"path"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -50,7 +49,6 @@ type QRService interface {
 	// Invalidate drops the cached state of a session that was disconnected, restarted or deleted.
 	Invalidate(ctx context.Context, c session.Caller, r session.Ref, deleted bool) error
 
-	// Resolve finds the session that a caller means by id.
 	Resolve(ctx context.Context, c session.Caller, id string) session.Ref
 	// RetryOnStaleID calls the engine for the session *ref that a client means by id. If the engine denies an integer
 	// that the client did not write, it resolves *ref anew and repeats the call once.
@@ -69,10 +67,6 @@ type sessionRequest struct {
 	traceLinked bool        // the request's span is linked to the session's acquisition
 }
 
-// headerVary names what a response of a session route depends on.
-var headerVary = []string{"X-API-Key, Authorization, Prefer, Accept, Accept-Language"}
-
-// sessionHandler makes the handler of a session route.
 func (h *Handler) sessionHandler(serve func(*sessionRequest)) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		w := writerOf(c)
@@ -104,10 +98,8 @@ func (h *Handler) callerOf(w *responseWriter) session.Caller {
 
 func (s *sessionRequest) ctx() context.Context { return s.request.Context() }
 
-// hasLeft reports whether the client has left.
 func (s *sessionRequest) hasLeft() bool { return s.ctx().Err() != nil }
 
-// resolve finds out which session the client means.
 func (s *sessionRequest) resolve() { s.ref = s.service.Resolve(s.ctx(), s.caller, s.id) }
 
 // linkTrace links the request's span to the session's acquisition, once, while the session is cached.
@@ -123,22 +115,14 @@ func (s *sessionRequest) linkTrace() {
 
 // sessionPath is the engine's path of the session, or of all sessions, with a verb.
 func (s *sessionRequest) sessionPath(verb string) string {
-	path := compat.SessionsPath
-	if s.id != "" {
-		path += "/" + s.ref.URLSegment()
-	}
-	if verb != "" {
-		path += "/" + verb
-	}
-	return path
+	return path.Join(compat.SessionsPath, s.ref.URLSegment(), verb)
 }
 
 // callWithRetry is call, repeated once if the engine denies an outdated id. A denied call changed nothing.
 func (s *sessionRequest) callWithRetry(op, verb string, timeout time.Duration) (response compat.Response, err error) {
-	body, _ := io.ReadAll(s.request.Body) // it is in memory; see bufferBody
 	err = s.service.RetryOnStaleID(s.ctx(), s.caller, s.id, &s.ref, func() (err error) {
-		if len(body) > 0 {
-			s.request.Body = io.NopCloser(bytes.NewReader(body))
+		if len(s.buffered) > 0 {
+			s.setBody(s.buffered)
 		}
 		response, err = s.call(op, verb, timeout)
 		return err

@@ -2,8 +2,8 @@ package proxy
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"io"
 	"mime"
 	"net/http"
 	"strings"
@@ -23,34 +23,21 @@ const (
 	textCreateRefused = "The session does not exist: its create was refused. Create it first."
 )
 
-// codeConnectQueued is the code of a 202 for a connect.
-const codeConnectQueued = "CONNECT_QUEUED"
-
 // jsonBody reads the body as a JSON object, and responds 400 if it is none. An empty body counts as {}, and so does one
-// that does not claim to be plain JSON: some engines accept forms or compressed bodies. The body stays readable.
+// that does not claim to be plain JSON: some engines accept forms or compressed bodies.
 func (s *sessionRequest) jsonBody() (compat.Object, bool) {
-	body, _ := io.ReadAll(s.request.Body) // it is in memory; see bufferBody
-	if len(bytes.TrimSpace(body)) == 0 {
-		s.request.Body, s.request.ContentLength = http.NoBody, 0 // engines refuse white space as invalid JSON
+	if len(bytes.TrimSpace(s.buffered)) == 0 {
+		s.setBody(nil) // engines refuse white space as invalid JSON
 		return compat.Object{}, true
 	}
-	s.request.Body = io.NopCloser(bytes.NewReader(body))
-	o, err := compat.Parse(body)
-	switch {
-	case err == nil:
-		return o, true
-	case !claimsJSON(s.request.Header):
-		return compat.Object{}, true
+	o, err := compat.Parse(s.buffered)
+	kind, _, _ := mime.ParseMediaType(s.request.Header.Get("Content-Type"))
+	isPlain := cmp.Or(strings.ToLower(s.request.Header.Get("Content-Encoding")), "identity") == "identity"
+	if err != nil && isPlain && (kind == "" || strings.HasSuffix(kind, "json")) {
+		s.reply(validationProblem(textBadJSON))
+		return nil, false
 	}
-	s.reply(validationProblem(textBadJSON))
-	return nil, false
-}
-
-// claimsJSON reports whether a body must be plain JSON: by its type, or by the lack of one.
-func claimsJSON(h http.Header) bool {
-	kind, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
-	encoding := h.Get("Content-Encoding")
-	return (kind == "" || strings.HasSuffix(kind, "json")) && (encoding == "" || strings.EqualFold(encoding, "identity"))
+	return o, true
 }
 
 // create handles POST /api/sessions. It sends the engine's own create once and responds with the session in both
@@ -91,8 +78,7 @@ func (s *sessionRequest) create() {
 	s.writeJSON(http.StatusCreated, compat.NormalizeSessionBody(body, normalized), a.Header)
 }
 
-// sendCreate sends a create as soon as the engine's rate limit allows it. The caller calls release once the outcome is
-// recorded.
+// sendCreate sends a create as soon as the rate limit allows it. The caller calls release once the outcome is recorded.
 func (s *sessionRequest) sendCreate(name string) (a compat.Response, release func(), err error) {
 	release, wait := s.service.AdmitCreate(s.ctx(), s.caller)
 	if wait > 0 {
@@ -222,7 +208,6 @@ func (s *sessionRequest) restart() {
 	}
 }
 
-// disconnect handles POST …/disconnect.
 func (s *sessionRequest) disconnect() {
 	if a, ok := s.act("disconnect", "disconnect"); ok {
 		s.forget(false)
@@ -231,8 +216,7 @@ func (s *sessionRequest) disconnect() {
 }
 
 // deleteSession handles DELETE /api/sessions/{id}. It responds 200 with a body to every 2xx of the engine, because the
-// production client accepts nothing else (contract 4.1, S10). A DELETE that finds no session drops the cached state too
-// (contract C22).
+// production client accepts nothing else (contract 4.1, S10).
 func (s *sessionRequest) deleteSession() {
 	if a, ok := s.act(session.OpDelete, ""); ok {
 		s.forget(true)
@@ -240,7 +224,6 @@ func (s *sessionRequest) deleteSession() {
 	}
 }
 
-// replyDisconnected responds that the session is disconnected.
 func (s *sessionRequest) replyDisconnected(a compat.Response, text string) {
 	body, _ := compat.Parse(a.Body)
 	body = compat.NormalizeActionBody(body, s.ref, compat.WireDisconnected, text)

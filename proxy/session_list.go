@@ -29,8 +29,7 @@ func (s *sessionRequest) list() {
 	}
 }
 
-// clampLimit returns the list's query with a limit of at most 100: engines refuse more, and clients ask for 200
-// (contract C13).
+// clampLimit returns the list's query with a limit of at most 100: engines refuse more (contract C13).
 func clampLimit(raw string) (query string, page, limit int) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
@@ -152,7 +151,6 @@ func (s *sessionRequest) findElsewhere() (compat.Object, compat.Response, error)
 	return s.findInList(wanted)
 }
 
-// findInList finds a session in the engine's list, by either of its ids.
 func (s *sessionRequest) findInList(wanted session.Ref) (compat.Object, compat.Response, error) {
 	a, err := s.fetch(session.OpList, compat.SessionsPath, "limit=100")
 	if err != nil {

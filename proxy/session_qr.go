@@ -15,11 +15,7 @@ import (
 	"qrgate/internal/session"
 )
 
-const (
-	textBadWait        = "wait is a whole number of seconds; the maximum is 60. Correct it in the query, or omit it."
-	textTooManyWaiters = "Too many requests wait for this session, this API key or this server. " +
-		"Close some, or retry in a few seconds."
-)
+const textBadWait = "wait is a whole number of seconds; the maximum is 60. Correct it in the query, or omit it."
 
 // qr handles GET /api/sessions/{id}/qr: the request waits for a QR.
 func (s *sessionRequest) qr() {
@@ -33,7 +29,7 @@ func (s *sessionRequest) qr() {
 	if s.hasLeft() {
 		return
 	}
-	if s.isAnonymous() && session.KindOf(err) == session.KindKeyRefused {
+	if s.caller.Credential().Empty() && session.KindOf(err) == session.KindKeyRefused {
 		s.qrOnce()
 		return
 	}
@@ -53,7 +49,8 @@ func (s *sessionRequest) qr() {
 func parseWait(r *http.Request) (session.WaitPreference, bool) {
 	parse := func(text string) (session.WaitPreference, bool) {
 		n, err := strconv.ParseUint(text, 10, 16)
-		return session.WaitPreference{Set: true, For: time.Duration(n) * time.Second}, err == nil || errors.Is(err, strconv.ErrRange)
+		ok := err == nil || errors.Is(err, strconv.ErrRange)
+		return session.WaitPreference{Set: true, For: time.Duration(n) * time.Second}, ok
 	}
 	if r.URL.RawQuery != "" {
 		if query := r.URL.Query(); query.Has("wait") {
@@ -72,12 +69,8 @@ func parseWait(r *http.Request) (session.WaitPreference, bool) {
 	return session.WaitPreference{}, true
 }
 
-// isAnonymous reports whether the client presents neither key nor token. The engine may know it all the same, by a
-// cookie or by a key in the query, which qrgate's own polls do not carry.
-func (s *sessionRequest) isAnonymous() bool { return s.caller.Credential().Empty() }
-
-// qrOnce asks the engine for the QR once, with everything that an anonymous client sent, and caches nothing: such
-// clients cannot be told apart, and one must not receive the QR of another.
+// qrOnce asks the engine for the QR once, with everything that a client without a key or token sent, such as a cookie.
+// It caches nothing: such clients cannot be told apart, and one must not receive the QR of another.
 func (s *sessionRequest) qrOnce() {
 	s.resolve()
 	a, err := s.call(session.OpQR, "qr", fetchTimeout)
@@ -117,7 +110,6 @@ type Queue struct {
 	Wait  int `json:"wait"`  // whole seconds until the next call to the engine is allowed
 }
 
-// qrStatusOf is the status of a snapshot at now.
 func qrStatusOf(v *session.Snapshot, id string, now time.Time) QRStatus {
 	s := &v.Session
 	r := QRStatus{
@@ -125,11 +117,11 @@ func qrStatusOf(v *session.Snapshot, id string, now time.Time) QRStatus {
 		Sequence: s.Sequence, Attempts: s.Polls,
 	}
 	if !s.Since.IsZero() {
-		r.Since = millis(s.Since)
+		r.Since = new(compat.Millis(s.Since))
 	}
 	if s.QR.Present() && s.QR.TTL(now) > 0 {
 		r.Ready = v.Ready && s.QR.Usable(now)
-		r.GeneratedAt, r.ExpiresAt = millis(s.QR.SeenAt), millis(s.QR.ExpiresAt)
+		r.GeneratedAt, r.ExpiresAt = new(compat.Millis(s.QR.SeenAt)), new(compat.Millis(s.QR.ExpiresAt))
 		r.ExpiresIn = secondsUntil(s.QR.ExpiresAt, now)
 	}
 	if s.State == session.Connected {
@@ -148,11 +140,6 @@ func qrStatusOf(v *session.Snapshot, id string, now time.Time) QRStatus {
 	return r
 }
 
-func millis(t time.Time) *string {
-	text := compat.Millis(t)
-	return &text
-}
-
 // secondsUntil is the whole seconds from now until at, at least zero.
 func secondsUntil(at, now time.Time) int { return max(int(at.Sub(now)/time.Second), 0) }
 
@@ -168,29 +155,23 @@ func (s *sessionRequest) qrStatus() {
 	if s.hasLeft() {
 		return
 	}
-	if err == nil && !v.Authorized {
-		s.reply(notAuthorized(v))
-		return
-	}
-	if err != nil {
+	switch {
+	case err != nil:
 		s.reply(engineProblem(err))
-		return
-	}
-	if strings.Contains(s.request.Header.Get("Accept"), "text/event-stream") {
+	case !v.Authorized:
+		s.reply(notAuthorized(v))
+	case strings.Contains(s.request.Header.Get("Accept"), "text/event-stream"):
 		s.stream(v)
-		return
+	default:
+		if preferred.For > 0 {
+			v = s.waitForChange(v, preferred.For)
+		}
+		data := qrStatusOf(s.localize(v), s.id, time.Now())
+		s.writeJSON(http.StatusOK, compat.Envelope{Success: true, Data: data}, nil)
 	}
-	if preferred.Set && preferred.For > 0 {
-		v = s.waitForChange(v, preferred.For)
-	}
-	if s.hasLeft() {
-		return
-	}
-	s.writeJSON(http.StatusOK, compat.Envelope{Success: true, Data: qrStatusOf(s.localize(v), s.id, time.Now())}, nil)
 }
 
-// waitForChange waits until the snapshot differs from v, no longer than max. Above the limits of waiting requests it
-// returns v.
+// waitForChange waits until the snapshot differs from v, no longer than max. It returns v if no more may wait.
 func (s *sessionRequest) waitForChange(v *session.Snapshot, max time.Duration) *session.Snapshot {
 	f, err := s.service.Follow(s.ctx(), s.caller, s.id)
 	if err != nil {
@@ -205,7 +186,7 @@ func (s *sessionRequest) waitForChange(v *session.Snapshot, max time.Duration) *
 }
 
 // notAuthorized is the response when the engine has not accepted the credential for this session within the last minute
-// and could not be asked. It tells nothing of the session, and only what is wrong with the engine.
+// and could not be asked. It tells nothing of the session.
 func notAuthorized(v *session.Snapshot) response {
 	f := v.Session.Failure
 	if f.Kind == "" {
@@ -218,7 +199,6 @@ func notAuthorized(v *session.Snapshot) response {
 	return r
 }
 
-// localize returns the snapshot with its diagnosis in the client's language.
 func (s *sessionRequest) localize(v *session.Snapshot) *session.Snapshot {
 	if v.Diagnosis.Healthy() {
 		return v
@@ -240,12 +220,6 @@ const (
 // waiting request; above the limits it is refused.
 func (s *sessionRequest) stream(v *session.Snapshot) {
 	f, err := s.service.Follow(s.ctx(), s.caller, s.id)
-	if errors.Is(err, session.ErrTooManyWaiters) {
-		r := problem(http.StatusTooManyRequests, compat.CodeRateLimitExceeded, textTooManyWaiters)
-		r.retryAfter = 5 * time.Second
-		s.reply(r)
-		return
-	}
 	if err != nil {
 		s.reply(engineProblem(err))
 		return
@@ -262,25 +236,22 @@ func (s *sessionRequest) stream(v *session.Snapshot) {
 	for end := time.Now().Add(streamTTL); !hasEnded(v) && time.Now().Before(end); {
 		askedAt := time.Now()
 		next, err := f.Next(s.ctx(), v, heartbeatInterval)
+		text := ": heartbeat\n\n"
 		switch {
-		case err != nil, !v.Changed(next) && time.Since(askedAt) < heartbeatInterval:
+		case err == nil && v.Changed(next):
+			v, text = next, s.event(next)
+		case err != nil, time.Since(askedAt) < heartbeatInterval:
 			return // the client connects again and receives the state then
-		case !v.Changed(next):
-			if !s.send(": heartbeat\n\n") {
-				return
-			}
-			continue
-		case !s.send(s.event(next)):
+		}
+		if !s.send(text) {
 			return
 		}
-		v = next
 	}
 }
 
 // hasEnded reports whether a stream has no further event.
 func hasEnded(v *session.Snapshot) bool { return v.Ended || v.Session.State == session.Connected }
 
-// event is a status as a server-sent event.
 func (s *sessionRequest) event(v *session.Snapshot) string {
 	b, _ := json.Marshal(qrStatusOf(s.localize(v), s.id, time.Now())) // plain fields cannot fail
 	return fmt.Sprintf("id: %d\nevent: status\ndata: %s\n\n", v.At.UnixMilli(), b)

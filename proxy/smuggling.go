@@ -8,11 +8,9 @@ import (
 	"sync/atomic"
 )
 
-// Why this file exists. net/http accepts Content-Length beside Transfer-Encoding, Transfer-Encoding in HTTP/1.0, folded
-// headers and bare line feeds, and hides that it did. It reads them in one way only, httputil.ReverseProxy writes an
-// unambiguous request of its own, and qrgate closes the connection after every chunked request. So the engine is safe
-// without this file. What it protects is a chain with a proxy in front of qrgate that reads such a request differently:
-// qrgate responds 400 instead of serving one half of it. See docs/adr/0001-refuse-ambiguous-framing.md.
+// net/http accepts ambiguous framing and hides it. The engine receives an unambiguous request all the same; this file
+// protects a chain with a proxy in front of qrgate that reads such a request differently. See
+// docs/adr/0001-refuse-ambiguous-framing.md.
 
 // DetectSmuggling wraps a listener so that the Handler can refuse requests whose framing is ambiguous.
 func DetectSmuggling(l net.Listener) net.Listener { return guardedListener{l} }
@@ -31,21 +29,13 @@ func (l guardedListener) Accept() (net.Conn, error) {
 // guardedConn passes what it reads to a headScanner. net/http never reads a connection concurrently.
 type guardedConn struct {
 	heldConn
-	scanner   headScanner
-	ambiguous atomic.Bool
-	chunked   atomic.Bool // a request had a Transfer-Encoding
+	scanner headScanner
 }
 
 // Read implements [net.Conn].
 func (c *guardedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	c.scanner.scan(p[:n])
-	if c.scanner.ambiguous {
-		c.ambiguous.Store(true)
-	}
-	if c.scanner.chunked {
-		c.chunked.Store(true)
-	}
 	return n, err
 }
 
@@ -62,15 +52,14 @@ func connOf(r *http.Request) *guardedConn {
 // request on the same connection: then both are refused.
 func isAmbiguous(r *http.Request) bool {
 	c := connOf(r)
-	return c != nil && (c.ambiguous.Load() || c.chunked.Load() && !r.ProtoAtLeast(1, 1))
+	return c != nil && (c.scanner.ambiguous.Load() || c.scanner.chunked.Load() && !r.ProtoAtLeast(1, 1))
 }
 
-// headScanner finds request headers, in the bytes of an HTTP/1 connection, that two parsers could read differently. It
-// does not find the end of a chunked body: a header with a Transfer-Encoding ends the scan, because the Handler closes
-// the connection after it.
+// headScanner finds request headers, in the bytes of an HTTP/1 connection, that two parsers could read differently. A
+// header with a Transfer-Encoding ends the scan, because the Handler closes the connection after it.
 type headScanner struct {
-	ambiguous bool
-	chunked   bool // a Transfer-Encoding was seen
+	ambiguous atomic.Bool
+	chunked   atomic.Bool // a Transfer-Encoding was seen
 
 	line      []byte // the beginning of the current line, if its end was not read yet; net/http bounds a header's size
 	inHeader  bool   // after the request line
@@ -80,7 +69,6 @@ type headScanner struct {
 	done      bool
 }
 
-// scan takes the next bytes of the connection.
 func (s *headScanner) scan(p []byte) {
 	for len(p) > 0 && !s.done {
 		if s.skip > 0 {
@@ -109,10 +97,12 @@ func (s *headScanner) endLine(line []byte) {
 	case len(line) == 0 && !s.inHeader:
 		return // empty lines before a request are allowed
 	case !hasCR:
-		s.ambiguous = true
+		s.ambiguous.Store(true)
 	case len(line) == 0:
-		s.ambiguous = s.ambiguous || s.hasLength && s.chunked
-		s.done = s.chunked || s.ambiguous
+		if s.hasLength && s.chunked.Load() {
+			s.ambiguous.Store(true)
+		}
+		s.done = s.chunked.Load() || s.ambiguous.Load()
 		s.skip, s.length = s.length, 0
 		s.inHeader, s.hasLength = false, false
 		return
@@ -127,12 +117,12 @@ func (s *headScanner) field(line []byte) {
 	name, value, _ := bytes.Cut(line, []byte(":"))
 	switch {
 	case line[0] == ' ' || line[0] == '\t':
-		s.ambiguous = true
+		s.ambiguous.Store(true)
 	case bytes.EqualFold(name, []byte("Content-Length")):
 		s.hasLength = true
 		// net/http refuses what is no number and closes the connection.
 		s.length, _ = strconv.ParseInt(string(bytes.Trim(value, " \t")), 10, 64)
 	case bytes.EqualFold(name, []byte("Transfer-Encoding")):
-		s.chunked = true
+		s.chunked.Store(true)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -27,8 +26,7 @@ const (
 	maxResponseSize = 4 << 20                 // bytes of the engine's response
 )
 
-// call sends the client's request to the session, or to all sessions, under the engine's id for it, and reads the
-// response. The error is a *session.EngineError; op names the call in it.
+// call sends the client's request to the session, or to all sessions, under the engine's id for it.
 func (s *sessionRequest) call(op, verb string, timeout time.Duration) (compat.Response, error) {
 	return s.forward(op, &s.request, s.sessionPath(verb), s.request.URL.RawQuery, timeout)
 }
@@ -41,6 +39,7 @@ func (s *sessionRequest) fetch(op, path, query string) (compat.Response, error) 
 	return s.forward(op, in, path, query, fetchTimeout)
 }
 
+// forward sends a request and reads the response. The error is a *session.EngineError; op names the call in it.
 func (s *sessionRequest) forward(
 	op string, in *http.Request, path, query string, timeout time.Duration,
 ) (compat.Response, error) {
@@ -50,35 +49,16 @@ func (s *sessionRequest) forward(
 	}
 	ctx, cancel := context.WithTimeout(in.Context(), timeout)
 	defer cancel()
-	var response compat.Response
-	var failure error
-	reverse := httputil.ReverseProxy{
-		Transport: h.config.Transport,
-		ErrorLog:  h.discardLog,
-		Rewrite: func(p *httputil.ProxyRequest) {
-			s.rewrite(p)
-			p.Out.URL = h.engineURL(path, query)
-			for _, name := range conditionalHeaders {
-				p.Out.Header.Del(name)
-			}
-		},
-		ModifyResponse: func(res *http.Response) error {
-			h.cors.record(res.Request.Header.Get("Origin"), res.Header)
-			if response, failure = readResponse(res); failure != nil {
-				return failure
-			}
-			return errors.ErrUnsupported // httputil must not copy a response that has been read
-		},
-		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) {
-			if response.Status == 0 {
-				failure = err
-			}
-		},
+	out := in.Clone(ctx)
+	removeHopByHop(out.Header)
+	s.rewrite(&httputil.ProxyRequest{In: in, Out: out})
+	out.URL = h.engineURL(path, query)
+	for _, name := range conditionalHeaders {
+		out.Header.Del(name)
 	}
-	reverse.ServeHTTP(discard{}, in.WithContext(ctx))
-	response.At = time.Now()
-	if failure != nil {
-		e := compat.TransportError(ctx, op, failure)
+	response, err := h.read(out)
+	if err != nil {
+		e := compat.TransportError(ctx, op, err)
 		e.Status = response.Status
 		return response, e
 	}
@@ -91,33 +71,50 @@ func (s *sessionRequest) forward(
 	return response, nil
 }
 
-// conditionalHeaders are request headers that could make the response incomplete or compressed.
+// read sends a request and reads the response.
+func (h *Handler) read(r *http.Request) (compat.Response, error) {
+	res, err := h.config.Transport.RoundTrip(r)
+	if err != nil {
+		return compat.Response{At: time.Now()}, err
+	}
+	defer res.Body.Close()
+	h.cors.record(r.Header.Get("Origin"), res.Header)
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxResponseSize+1))
+	return compat.Response{
+		Status: res.StatusCode, Header: res.Header, Body: body, Complete: len(body) <= maxResponseSize, At: time.Now(),
+	}, err
+}
+
+// removeHopByHop removes what is meant for qrgate alone (RFC 9110, 7.6.1), as httputil does where a request passes
+// through, and stops net/http from adding a User-Agent.
+func removeHopByHop(h http.Header) {
+	for name := range strings.SplitSeq(strings.Join(h["Connection"], ","), ",") {
+		h.Del(strings.TrimSpace(name))
+	}
+	for _, name := range hopByHopHeaders {
+		delete(h, name)
+	}
+	if _, ok := h["User-Agent"]; !ok {
+		h.Set("User-Agent", "")
+	}
+}
+
+var hopByHopHeaders = []string{
+	"Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer",
+	"Transfer-Encoding", "Upgrade",
+}
+
+// conditionalHeaders could make the response incomplete or compressed.
 var conditionalHeaders = []string{
 	"Accept-Encoding", "If-None-Match", "If-Modified-Since", "Range", "If-Range", "If-Match", "If-Unmodified-Since",
 }
 
-func readResponse(res *http.Response) (compat.Response, error) {
-	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxResponseSize+1))
-	complete := len(body) <= maxResponseSize
-	return compat.Response{Status: res.StatusCode, Header: res.Header, Body: body, Complete: complete}, err
-}
-
-// discard is an [http.ResponseWriter] without a client.
-type discard struct{}
-
-func (discard) Header() http.Header         { return http.Header{} }
-func (discard) Write(b []byte) (int, error) { return len(b), nil }
-func (discard) WriteHeader(int)             {}
-
-// engineURL is where the engine serves path.
 func (h *Handler) engineURL(path, query string) *url.URL {
 	e := h.config.Engine
 	return &url.URL{Scheme: e.Scheme, Host: e.Host, Path: strings.TrimSuffix(e.Path, "/") + path, RawQuery: query}
 }
 
-// strippedHeaders are request headers that make some engines route or authorize by something else than the request
-// line.
+// strippedHeaders make some engines route or authorize by something else than the request line.
 var strippedHeaders = []string{
 	"X-Original-Url", "X-Original-Uri", "X-Rewrite-Url", "X-Replaced-Path",
 	"X-Http-Method-Override", "X-Http-Method", "X-Method-Override",
@@ -128,8 +125,8 @@ var clientIPHeaders = []string{
 	"Forwarded", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "X-Cluster-Client-Ip",
 }
 
-// rewrite makes the request for the engine. It runs after httputil has removed hop-by-hop headers, so that a client's
-// "Connection: X-Forwarded-For" cannot remove what is set here.
+// rewrite makes the request for the engine, after hop-by-hop headers were removed: a client's "Connection:
+// X-Forwarded-For" cannot remove what is set here.
 func (w *responseWriter) rewrite(p *httputil.ProxyRequest) {
 	h := w.handler
 	p.Out.URL = h.engineURL(p.In.URL.Path, p.In.URL.RawQuery)
@@ -150,9 +147,8 @@ func (w *responseWriter) rewrite(p *httputil.ProxyRequest) {
 	}
 }
 
-// setForwardedHeaders tells the engine the client's address, and removes the headers that must not reach it: those that
-// mislead it, X-Tenant*, every name with an underscore, which some engines read as a hyphen (nginx drops those too), and
-// what a client that is no trusted proxy claims of its address.
+// setForwardedHeaders tells the engine the client's address, and removes what must not reach it: misleading headers,
+// names with an underscore, which some engines read as a hyphen, and what an untrusted client claims of its address.
 func (h *Handler) setForwardedHeaders(p *httputil.ProxyRequest) {
 	trusted := h.isTrusted(p.In.RemoteAddr)
 	maps.DeleteFunc(p.Out.Header, func(name string, _ []string) bool {
@@ -172,7 +168,6 @@ func (h *Handler) setForwardedHeaders(p *httputil.ProxyRequest) {
 	}
 }
 
-// isTrusted reports whether the peer is in a trusted network.
 func (h *Handler) isTrusted(remoteAddr string) bool {
 	peer, err := netip.ParseAddrPort(remoteAddr)
 	return err == nil && slices.ContainsFunc(h.config.TrustedProxies, func(network netip.Prefix) bool {
@@ -192,8 +187,7 @@ func hideIdempotencyKey(h http.Header) {
 }
 
 // rewriteLocation keeps the engine's address from clients: a Location there becomes a path, which leads through qrgate
-// again. A Location on another host stays on a redirect, because that is the engine's decision (a download from a file
-// store), and is removed elsewhere; a scheme other than http and https is always removed. qrgate follows no redirect.
+// again. A Location on another host stays on a redirect (a download from a file store) and is removed elsewhere.
 func (h *Handler) rewriteLocation(res *http.Response) {
 	location := res.Header.Get("Location")
 	u, err := url.Parse(location)
@@ -221,11 +215,8 @@ func isSameHost(u, engine *url.URL) bool {
 	return strings.EqualFold(u.Hostname(), engine.Hostname()) && port(u) == port(engine)
 }
 
-// headerLoop is where proxies name themselves to each other (RFC 8586). Some servers send uncompressed responses to a
-// request with Via.
+// headerLoop is where proxies name themselves (RFC 8586). After a Via, some servers do not compress.
 const headerLoop = "Cdn-Loop"
-
-const textLoop = "QRGATE_ENGINE_URL leads back to qrgate itself. Set it to the engine's own address."
 
 // Loop marks the requests that qrgate sends to the engine and recognizes them when they come back: an engine address
 // that leads back to qrgate would multiply one request without end. Two qrgates in a row are no loop.
@@ -242,16 +233,15 @@ func (l *Loop) Seen(h http.Header) bool {
 }
 
 // Transport marks the calls that qrgate makes on its own account.
-func (l *Loop) Transport(next http.RoundTripper) http.RoundTripper { return loopTransport{l, next} }
-
-type loopTransport struct {
-	loop *Loop
-	next http.RoundTripper
+func (l *Loop) Transport(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		r = r.Clone(r.Context())
+		l.mark(r.Header)
+		return next.RoundTrip(r)
+	})
 }
+
+type roundTripper func(*http.Request) (*http.Response, error)
 
 // RoundTrip implements [http.RoundTripper].
-func (t loopTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	t.loop.mark(r.Header)
-	return t.next.RoundTrip(r)
-}
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -28,40 +28,39 @@ const (
 
 // validate checks the raw request line, the framing, the method and the announced size before qrgate, or any library,
 // reads them in another way than the engine would.
-func (h *Handler) validate(r *http.Request) (t target, refusal *response) {
-	refuse := func(status int, code, text string) (target, *response) {
-		refusal := problem(status, code, text)
-		return target{route: Unmatched}, &refusal
-	}
-	if isAmbiguous(r) {
-		return refuse(http.StatusBadRequest, compat.CodeValidationError, textAmbiguous)
-	}
-	if h.config.Loop.Seen(r.Header) {
-		return refuse(http.StatusLoopDetected, compat.CodeEngineIsGate, textLoop)
+func (h *Handler) validate(r *http.Request) (t target, refusal response) {
+	t.route = Unmatched
+	switch {
+	case isAmbiguous(r):
+		return t, validationProblem(textAmbiguous)
+	case h.config.Loop.Seen(r.Header):
+		return t, problem(http.StatusLoopDetected, compat.CodeEngineIsGate, textLoop)
 	}
 	raw := r.RequestURI
 	if raw == "" { // a request that was made in this process
 		raw = r.URL.RequestURI()
+	} else if r.URL.Scheme == "http" || r.URL.Scheme == "https" { // absolute form (RFC 9112, 3.2.2)
+		_, raw, _ = strings.Cut(raw, "://"+r.URL.Host)
+		raw = "/" + strings.TrimPrefix(raw, "/")
 	}
-	var text string
+	text := ""
 	if t, text = parseTarget(raw); text != "" {
-		return refuse(http.StatusBadRequest, compat.CodeValidationError, text)
+		return t, validationProblem(text)
 	}
 	if r.Method == http.MethodConnect || r.Method == http.MethodTrace {
-		return refuse(http.StatusMethodNotAllowed, compat.CodeMethodNotAllowed, textMethod)
+		return t, problem(http.StatusMethodNotAllowed, compat.CodeMethodNotAllowed, textMethod)
 	}
-	t.route = Unmatched
 	limit := h.config.limits.passThroughBody
 	switch route, _, near := compat.MatchRoute(t.path); {
 	case near:
-		return refuse(http.StatusNotFound, compat.CodeNotFound, textPathNotCanonical)
+		return t, problem(http.StatusNotFound, compat.CodeNotFound, textPathNotCanonical)
 	case route != "":
 		t.route, limit = route, h.config.limits.sessionBody
 	}
 	if r.ContentLength > limit {
-		return refuse(http.StatusRequestEntityTooLarge, compat.CodePayloadTooLarge, textTooLarge)
+		return t, problem(http.StatusRequestEntityTooLarge, compat.CodePayloadTooLarge, textTooLarge)
 	}
-	return t, nil
+	return t, response{}
 }
 
 // setTarget puts the target and a body that is counted into the copy of the request.
@@ -105,7 +104,8 @@ const (
 // parseTarget splits a request target and decodes its path. It accepts a path only if Gin, a proxy and an engine find
 // the same route for it, however often they decode it. text is what is wrong with it, or "".
 func parseTarget(raw string) (t target, text string) {
-	t.raw, t.query, _ = strings.Cut(withoutAuthority(raw), "?")
+	t.route = Unmatched
+	t.raw, t.query, _ = strings.Cut(raw, "?")
 	switch {
 	case strings.ContainsFunc(t.query, func(c rune) bool { return c <= ' ' || c == 0x7f || c == '#' }):
 		return t, textQuery
@@ -118,22 +118,6 @@ func parseTarget(raw string) (t target, text string) {
 	}
 	t.path, text = decodePath(t.raw)
 	return t, text
-}
-
-// withoutAuthority is the path and query of a target in absolute form (RFC 9112, 3.2.2), and any other target as it is.
-func withoutAuthority(raw string) string {
-	scheme, rest, ok := strings.Cut(raw, "://")
-	if !ok || !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
-		return raw
-	}
-	i := strings.IndexAny(rest, "/?")
-	switch {
-	case i < 0:
-		return "/"
-	case rest[i] == '?':
-		return "/" + rest[i:]
-	}
-	return rest[i:]
 }
 
 // decodePath decodes a path once, and checks it as written and as a server reads it that decodes it more often.
