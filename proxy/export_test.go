@@ -87,5 +87,5 @@ func QRStatusOf(v *session.Snapshot, id string) QRStatus { return qrStatusOf(v, 
 // KeepsHeader reports whether a header of the engine's response is kept.
 func KeepsHeader(name string) bool { return keepsHeader(http.CanonicalHeaderKey(name)) }
 
-// HoldNextWrite is what a QR's response does to its connection.
-func HoldNextWrite(r *http.Request) { connOf(r).holdNextWrite() }
+// DelayNextWrite is what a QR's response does to its connection.
+func DelayNextWrite(r *http.Request) { connOf(r).delayNextWrite() }

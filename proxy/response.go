@@ -252,7 +252,7 @@ func (w *responseWriter) reply(r response) {
 	h["X-Content-Type-Options"], h["Referrer-Policy"] = headerNoSniff, headerNoReferrer
 	h["Content-Length"] = []string{strconv.Itoa(len(parts[0]) + len(parts[1]) + len(parts[2]))}
 	if c := connOf(&w.request); c != nil && r.prepared != nil {
-		c.holdNextWrite()
+		c.delayNextWrite()
 	}
 	w.WriteHeader(r.status)
 	for _, part := range parts {

@@ -27,81 +27,81 @@ func Server(listenAddr string, handler http.Handler) *http.Server {
 		},
 		ConnState: func(conn net.Conn, state http.ConnState) {
 			if g, ok := conn.(*guardedConn); ok && state == http.StateIdle {
-				g.sendHeld()
+				g.sendDelayed()
 			}
 		},
 	}
 }
 
-// heldConn can hold a write back until the next one. net/http has a buffer of 4 KiB, so it writes a QR in two parts;
-// as one, they cost half as much here and at the client.
-type heldConn struct {
+// delayingConn can delay a write until the next one. net/http has a buffer of 4 KiB, so it writes a QR in two parts; as
+// one, they cost half as much here and at the client.
+type delayingConn struct {
 	net.Conn
-	mu       sync.Mutex
-	holdNext bool
-	held     *[]byte // what is held back; nil: nothing
+	mu        sync.Mutex
+	delayNext bool
+	delayed   *[]byte // a delayed write; nil: none
 }
 
-// holdNextWrite holds the next write back until the one after it or the end of the response.
-func (c *heldConn) holdNextWrite() {
+// delayNextWrite delays the next write until the one after it or the end of the response.
+func (c *delayingConn) delayNextWrite() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.holdNext = true
+	c.delayNext = true
 }
 
-// heldBuffers are buffers for what is held back: net/http's buffer and the rest of a QR.
-var heldBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b }}
+// delayBuffers are buffers for a delayed write, of net/http's buffer, and the rest of a QR.
+var delayBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b }}
 
 // Write implements [net.Conn].
-func (c *heldConn) Write(p []byte) (int, error) {
-	held, isHeld := c.hold(p)
+func (c *delayingConn) Write(p []byte) (int, error) {
+	earlier, isDelayed := c.delay(p)
 	switch {
-	case isHeld:
+	case isDelayed:
 		return len(p), nil
-	case held == nil:
+	case earlier == nil:
 		return c.Conn.Write(p)
 	}
-	before := len(*held)
-	*held = append(*held, p...)
-	n, err := c.Conn.Write(*held)
-	heldBuffers.Put(held)
+	before := len(*earlier)
+	*earlier = append(*earlier, p...)
+	n, err := c.Conn.Write(*earlier)
+	delayBuffers.Put(earlier)
 	return max(n-before, 0), err
 }
 
-// hold holds p back if it must be, or else returns what was held back before it.
-func (c *heldConn) hold(p []byte) (before *[]byte, isHeld bool) {
+// delay keeps p if it must be delayed, else it returns the write that was delayed before.
+func (c *delayingConn) delay(p []byte) (earlier *[]byte, isDelayed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.holdNext {
-		before, c.held = c.held, nil
-		return before, false
+	if !c.delayNext {
+		earlier, c.delayed = c.delayed, nil
+		return earlier, false
 	}
-	c.holdNext = false
-	c.held, _ = heldBuffers.Get().(*[]byte)
-	*c.held = append((*c.held)[:0], p...)
+	c.delayNext = false
+	c.delayed, _ = delayBuffers.Get().(*[]byte)
+	*c.delayed = append((*c.delayed)[:0], p...)
 	return nil, true
 }
 
-// sendHeld sends what is held back.
-func (c *heldConn) sendHeld() {
+// sendDelayed sends a delayed write.
+func (c *delayingConn) sendDelayed() {
 	c.mu.Lock()
-	c.holdNext = false
-	isHeld := c.held != nil
+	c.delayNext = false
+	isDelayed := c.delayed != nil
 	c.mu.Unlock()
-	if isHeld {
+	if isDelayed {
 		_, _ = c.Write(nil) // a failure closes the connection at its next use
 	}
 }
 
 // Close implements [net.Conn].
-func (c *heldConn) Close() error {
-	c.sendHeld()
+func (c *delayingConn) Close() error {
+	c.sendDelayed()
 	return c.Conn.Close()
 }
 
 // CloseWrite lets net/http finish a response before it closes the connection.
-func (c *heldConn) CloseWrite() error {
-	c.sendHeld()
+func (c *delayingConn) CloseWrite() error {
+	c.sendDelayed()
 	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return w.CloseWrite()
 	}

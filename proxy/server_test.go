@@ -13,7 +13,7 @@ import (
 )
 
 // Whatever the size of a body is relative to net/http's buffer, all of it arrives, and in one write.
-func TestServer_HeldWriteArrives(t *testing.T) {
+func TestServer_DelayedWriteArrives(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -23,7 +23,7 @@ func TestServer_HeldWriteArrives(t *testing.T) {
 	server := proxy.Server("", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n, _ := strconv.Atoi(r.URL.Query().Get("n"))
 		w.Header().Set("Content-Length", strconv.Itoa(n))
-		proxy.HoldNextWrite(r)
+		proxy.DelayNextWrite(r)
 		_, _ = w.Write(bytes.Repeat([]byte("x"), n))
 	}))
 	ended := make(chan error, 1)

@@ -23,12 +23,12 @@ func (l guardedListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &guardedConn{heldConn: heldConn{Conn: conn}}, nil
+	return &guardedConn{delayingConn: delayingConn{Conn: conn}}, nil
 }
 
 // guardedConn passes what it reads to a headScanner. net/http never reads a connection concurrently.
 type guardedConn struct {
-	heldConn
+	delayingConn
 	scanner headScanner
 }
 

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -8,6 +9,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -110,11 +114,27 @@ func (a *App) newSealer() error {
 	if sec.Empty() {
 		sec = secret.NewSecret(rand.Text())
 	}
-	var err error
-	if a.sealer, err = seal.New(sec); err != nil {
+	sealer, err := seal.New(sec)
+	if err != nil {
 		return fmt.Errorf("QRGATE_SECRET: %w", err)
 	}
+	a.sealer = sealer.ForEngine(a.cfg.engineIdentity())
 	return nil
+}
+
+// engineIdentity is what all replicas in front of one engine agree on, and no others: the engine's URL, or where the
+// embedded engine keeps its sessions.
+func (c *Config) engineIdentity() string {
+	if u := c.EngineURL; u != nil {
+		port := cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
+		return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port + strings.TrimRight(u.Path, "/")
+	}
+	if !c.DatabaseURL.Empty() {
+		return "embedded " + c.DatabaseURL.Reveal()
+	}
+	host, _ := os.Hostname()
+	dir, _ := filepath.Abs(c.DataDir)
+	return "embedded " + host + " " + dir
 }
 
 // newEngine makes the embedded engine, unless another engine is configured.

@@ -17,6 +17,9 @@ func NewReachability(client *http.Client, lastCheck func() session.ConnectivityR
 	return r.run, r.statusView
 }
 
+// EngineIdentity is what gateways in front of one engine agree on.
+func EngineIdentity(c Config) string { return c.engineIdentity() }
+
 // RequestLevel is the level at which a request is logged.
 var RequestLevel = requestLevel
 

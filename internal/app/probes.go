@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 
 	"qrgate/compat/embedded"
 	"qrgate/internal/diagnosis"
+	"qrgate/internal/store"
 	"qrgate/metrics"
 	"qrgate/probes"
 	"qrgate/proxy"
@@ -36,12 +38,29 @@ func (a *App) newProber() error {
 	}
 	if a.redis != nil {
 		// Not the tiered store: without Redis there is no leader.
-		cfg.Leases, cfg.Intents = a.redis, probes.NewTableIntents(a.redis.Table("intents"))
+		cfg.Leases = scopedLeases{a.redis, a.sealer.Scope()}
+		cfg.Intents = probes.NewTableIntents(a.redis.Table("intents:" + a.sealer.Scope()))
 	}
 	if a.prober, err = probes.New(cfg); err != nil {
 		return fmt.Errorf("probes: %w", err)
 	}
 	return nil
+}
+
+// scopedLeases are the leases of the gateways in front of one engine: each engine has its own leader.
+type scopedLeases struct {
+	store.Leases
+	scope string
+}
+
+// Acquire implements [store.Leases].
+func (l scopedLeases) Acquire(ctx context.Context, key, owner string, ttl time.Duration) (bool, error) {
+	return l.Leases.Acquire(ctx, key+":"+l.scope, owner, ttl)
+}
+
+// Release implements [store.Leases].
+func (l scopedLeases) Release(ctx context.Context, key, owner string) error {
+	return l.Leases.Release(ctx, key+":"+l.scope, owner)
 }
 
 // probeObserver counts results of probes, and passes those of the engine's health check to the status page: between two

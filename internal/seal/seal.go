@@ -37,10 +37,23 @@ func New(secret secret.Secret) (*Sealer, error) {
 	if len(secret.Reveal()) < MinSecret {
 		return nil, fmt.Errorf("the secret has %d bytes and needs at least %d", len(secret.Reveal()), MinSecret)
 	}
-	v := &Sealer{secret: []byte(secret.Reveal())}
-	v.macs.New = func() any { return &mac{hash: hmac.New(sha256.New, v.secret)} }
-	return v, nil
+	return newSealer([]byte(secret.Reveal())), nil
 }
+
+func newSealer(secret []byte) *Sealer {
+	v := &Sealer{secret: secret}
+	v.macs.New = func() any { return &mac{hash: hmac.New(sha256.New, v.secret)} }
+	return v
+}
+
+// ForEngine returns a Sealer whose tenants, digests and encryption keys belong to one engine: gateways in front of
+// different engines may share a secret and a store, and their callers a key.
+func (v *Sealer) ForEngine(identity string) *Sealer {
+	return newSealer([]byte(v.digest("engine/v1", identity)))
+}
+
+// Scope is a name for what is stored neither for a tenant nor for a session, but for one engine.
+func (v *Sealer) Scope() string { return v.digest("scope/v1", "") }
 
 // Tenant is the first 16 bytes of HMAC-SHA256(secret, key), in hex.
 func (v *Sealer) Tenant(key secret.Secret) session.Tenant {
