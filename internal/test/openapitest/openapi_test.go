@@ -1,12 +1,16 @@
 package openapitest_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
 
 	"qrgate/internal/diagnosis"
 	"qrgate/internal/session"
@@ -159,5 +163,59 @@ func TestOpenAPI_CodesMatchCatalogue(t *testing.T) {
 		if !slices.Equal(documented, tt.real) {
 			t.Errorf("%s: the document has %q, the code %q", name, documented, tt.real)
 		}
+	}
+}
+
+// Every response with a body has an example of each media type, and every example satisfies its schema.
+func TestOpenAPI_ExamplesSatisfySchemas(t *testing.T) {
+	t.Parallel()
+	doc, err := openapitest.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	readiness := doc.Components.Schemas["Readiness"].Value
+	used := map[string]bool{}
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			for status, response := range op.Responses.Map() {
+				for media, content := range response.Value.Content {
+					where := strings.Join([]string{method, path, status, media}, " ")
+					if len(content.Examples) == 0 {
+						t.Errorf("%s has no example", where)
+					}
+					for name, example := range content.Examples {
+						used[name] = true
+						if err := content.Schema.Value.VisitJSON(example.Value.Value, openapi3.VisitAsResponse()); err != nil {
+							t.Errorf("%s: the example %s: %v", where, name, err)
+						}
+						if media == "text/event-stream" {
+							checkEvents(t, readiness, example.Value.Value.(string))
+						}
+					}
+				}
+			}
+		}
+	}
+	for name := range doc.Components.Examples {
+		if !used[name] {
+			t.Errorf("no response uses the example %s", name)
+		}
+	}
+}
+
+// checkEvents checks the data of the events of a stream.
+func checkEvents(t *testing.T, schema *openapi3.Schema, stream string) {
+	t.Helper()
+	events := regexp.MustCompile(`(?m)^data: (.+)$`).FindAllStringSubmatch(stream, -1)
+	for _, event := range events {
+		var data any
+		if err := json.Unmarshal([]byte(event[1]), &data); err != nil {
+			t.Error(err)
+		} else if err := schema.VisitJSON(data); err != nil {
+			t.Errorf("an event: %v", err)
+		}
+	}
+	if len(events) == 0 {
+		t.Errorf("no events in %q", stream)
 	}
 }
