@@ -25,8 +25,8 @@ type settings struct {
 	Version kong.VersionFlag `help:"Print the version."`
 }
 
-const about = `Shows the incident and its fix: a session engine returns 500 QR_GENERATION_ERROR, and qrgate in front of it
-a QR.
+const about = `Shows the incident and its fix: a session engine returns 500 QR_GENERATION_ERROR, and qrgate in front of
+it a QR.
 
 Everything runs in this process and on loopback: a simulated WhatsApp server, an engine whose codes come from the
 real whatsmeow library, and qrgate with its status page. After the scenario it keeps running, so that you can send

@@ -60,8 +60,8 @@ func (t *tracker) emitCause(now time.Time) {
 	t.m.cfg.OnEvent(ev)
 }
 
-// acquisitionOutcome is how an acquisition ended, if the change from before ended one: with the first code of a connect,
-// without one, with a session that turned out to be paired, or with the session's end.
+// acquisitionOutcome is how an acquisition ended, if the change from before ended one: with the first code of a
+// connect, without one, with a session that turned out to be paired, or with the session's end.
 func (t *tracker) acquisitionOutcome(before session.Session, now time.Time) (session.Outcome, diagnosis.Code) {
 	after := t.session
 	switch {

@@ -7,8 +7,8 @@ import (
 	"qrgate/internal/session"
 )
 
-// pollSchedule is when to poll after a connect: eight polls within five seconds, with gaps of at most 0.69 s. Then polls
-// become rare: an engine without a QR for six seconds is slow or broken, and recovery needs its rate limit.
+// pollSchedule is when to poll after a connect: eight polls within five seconds, with gaps of at most 0.69 s. Then
+// polls become rare: an engine without a QR for six seconds is slow or broken, and recovery needs its rate limit.
 var pollSchedule = []time.Duration{
 	250 * time.Millisecond, 870 * time.Millisecond, 1560 * time.Millisecond, 2250 * time.Millisecond,
 	2940 * time.Millisecond, 3630 * time.Millisecond, 4320 * time.Millisecond, 5010 * time.Millisecond,
@@ -117,8 +117,8 @@ func acquireQR(s session.Session, d demand, allowForce bool, now time.Time) acti
 	return best
 }
 
-// acquireUntil is when the acquisition is given up. A connect that waits for the rate limit is given its time, and so is
-// a session in the engine's own queue.
+// acquireUntil is when the acquisition is given up. A connect that waits for the rate limit is given its time, and so
+// is a session in the engine's own queue.
 func acquireUntil(s session.Session) time.Time {
 	from := s.AcquiringSince
 	if f := s.History.ConnectFailure; s.Recovery.FailedConnects > 0 && f.Kind == session.KindRateLimited {

@@ -40,7 +40,8 @@ func (t *tracker) evaluate(now time.Time) *session.Snapshot {
 	if t.successor.Load() == nil {
 		t.m.health.setFailing(t, failingCause(s, d, now))
 	}
-	return &session.Snapshot{Session: s, Diagnosis: d, Authorized: isAuthorized(&s, now), QueuePosition: cmp.Or(q.position, s.QueuePosition),
+	return &session.Snapshot{Session: s, Diagnosis: d, Authorized: isAuthorized(&s, now),
+		QueuePosition: cmp.Or(q.position, s.QueuePosition),
 		RateLimitWait: q.wait, RemainingCalls: q.remaining, At: now, Ready: s.QRUsable(now),
 		ValidUntil: validUntil(s, until, q.wait, now), Body: t.bodyFor(s)}
 }
@@ -89,7 +90,8 @@ func validUntil(s session.Session, until time.Time, wait time.Duration, now time
 
 // failingCause is the cause for which s counts as failing; empty if it does not.
 func failingCause(s session.Session, d diagnosis.Diagnosis, now time.Time) diagnosis.Code {
-	if s.State != session.Connecting || s.QueuePosition > 0 || s.AcquiringSince.IsZero() || now.Sub(s.AcquiringSince) <= session.SymptomDelay {
+	if s.State != session.Connecting || s.QueuePosition > 0 || s.AcquiringSince.IsZero() ||
+		now.Sub(s.AcquiringSince) <= session.SymptomDelay {
 		return ""
 	}
 	if d.Healthy() {

@@ -14,9 +14,9 @@ const (
 	gcPercent     = 100 // Go's default
 )
 
-// tuneGC collects garbage earlier while many requests wait, unless GOGC is set. Their memory is mostly buffers and stacks
-// of net/http, and Go's default lets as much garbage grow: 42 KiB per waiting request, and 33 with 50 %. At other times
-// the heap is small, and collecting it earlier would cost more than 10 % of the CPU time.
+// tuneGC collects garbage earlier while many requests wait, unless GOGC is set. Their memory is mostly buffers and
+// stacks of net/http, and Go's default lets as much garbage grow: 42 KiB per waiting request, and 33 with 50 %. At
+// other times the heap is small, and collecting it earlier would cost more than 10 % of the CPU time.
 func (a *App) tuneGC(ctx context.Context) error {
 	if os.Getenv("GOGC") != "" {
 		return nil

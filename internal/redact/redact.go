@@ -16,7 +16,7 @@ var (
 	image  = regexp.MustCompile(`data:image/[a-z+.-]+;base64,[A-Za-z0-9+/=]*`)
 	link   = regexp.MustCompile(`https://wa\.me/settings/linked_devices#\S*`)
 	code   = regexp.MustCompile(`\d@[A-Za-z0-9+/=,_-]{20,}`)
-	jid    = regexp.MustCompile(`[0-9A-Za-z_.:-]+@(s\.whatsapp\.net|c\.us|lid|g\.us|msgr|hosted(\.lid)?|broadcast|newsletter)\b`)
+	jid    = regexp.MustCompile(`[\w.:-]+@(s\.whatsapp\.net|c\.us|lid|g\.us|msgr|hosted(\.lid)?|broadcast|newsletter)\b`)
 	bearer = regexp.MustCompile(`(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}`)
 	user   = regexp.MustCompile(`://[^/@\s]+@`)
 	phone  = regexp.MustCompile(`\+\d[\d ]{6,}\d`)
@@ -44,8 +44,8 @@ func Text(text string) string {
 	})
 }
 
-// isHarmless reports whether no pattern of Text can match: the text has at most maxWord bytes, and no character that each
-// pattern needs. It spares the lines of the access log eight regular expressions per attribute.
+// isHarmless reports whether no pattern of Text can match: the text has at most maxWord bytes, and no character that
+// each pattern needs. It spares the lines of the access log eight regular expressions per attribute.
 func isHarmless(text string) bool {
 	return len(text) <= maxWord && !strings.ContainsAny(text, "@#;+ \t\n\v\f\r")
 }

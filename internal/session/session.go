@@ -323,8 +323,8 @@ func (s Session) RequestQR(now time.Time) Session {
 	return s.setState(Connecting, now)
 }
 
-// RequestStartsAcquisition reports whether a request for the QR at now starts a new acquisition. Any other joins one, or
-// finds the session paired, and changes nothing.
+// RequestStartsAcquisition reports whether a request for the QR at now starts a new acquisition. Any other joins one,
+// or finds the session paired, and changes nothing.
 func (s *Session) RequestStartsAcquisition(now time.Time) bool {
 	switch s.State {
 	case Connected:

@@ -21,8 +21,8 @@ func (s *Store) Watch(key string) (changed <-chan struct{}, stop func()) {
 }
 
 const (
-	// pingAfter is how long the event connection may be silent before it is pinged; replyTimeout is the timeout of the ping
-	// and of a subscription.
+	// pingAfter is how long the event connection may be silent before it is pinged; replyTimeout is the timeout of the
+	// ping and of a subscription.
 	pingAfter    = 3 * time.Second
 	replyTimeout = time.Second
 

@@ -1,5 +1,5 @@
-// Package clienttest replays the existing clients of the engine, request by request: their timeouts and pauses, how they
-// read status codes, and where they give up or crash. A change that breaks a client breaks its replay first.
+// Package clienttest replays the existing clients of the engine, request by request: their timeouts and pauses, how
+// they read status codes, and where they give up or crash. A change that breaks a client breaks its replay first.
 //
 // Each replay is a [Client]. It calls any base URL with the given HTTP client and waits with plain timers, so that five
 // minutes of a wizard take no time in a testing/synctest bubble.

@@ -28,7 +28,8 @@ func (u *user) createSession(ctx context.Context) error {
 	if err := u.readCreated(created, 200, 201); err != nil {
 		return err
 	}
-	u.do(ctx, call{method: "POST", path: u.path("connect"), body: "{}", timeout: 10 * time.Second}) // its result does not matter
+	// The result does not matter.
+	u.do(ctx, call{method: "POST", path: u.path("connect"), body: "{}", timeout: 10 * time.Second})
 
 	status := u.do(ctx, call{method: "GET", path: u.path("status"), timeout: halfMinute})
 	if status.err != nil {
@@ -68,7 +69,8 @@ func (u *user) requestQRThreeTimes(ctx context.Context) error {
 	return nil
 }
 
-// pauseAfter returns 5 s, but 3 s after an unexpected response: an exception other than a timeout, or an unreadable body.
+// pauseAfter returns 5 s, but 3 s after an unexpected response: an exception other than a timeout, or an unreadable
+// body.
 func pauseAfter(r response) time.Duration {
 	const usual, unexpected = 5 * time.Second, 3 * time.Second
 	switch {
@@ -148,8 +150,8 @@ func (w *wizard) pollQR(ctx context.Context) decision {
 	return r.classifyText()
 }
 
-// classifyText reads an error as the page does: its text contains the status and the whole body, and 429 anywhere in it counts
-// as a rate limit.
+// classifyText reads an error as the page does: its text contains the status and the whole body, and 429 anywhere in
+// it counts as a rate limit.
 func (r response) classifyText() decision {
 	if d, err := r.json(); err == nil && r.status == 200 && d.isTrue("success") {
 		return keepPolling
@@ -244,8 +246,8 @@ const (
 // poll sends requests as the browser's setInterval does: on every tick, also while an earlier request runs, and at most
 // as many as times. It returns when it is stopped, timed out or ctx ended, and after every response.
 //
-// On slowDown the interval doubles, and the next request follows after twice the new interval: the page waits once before
-// it sets the new interval, and the interval waits again (4.2: 0, 20, 60, 120, 180, 240 s).
+// On slowDown the interval doubles, and the next request follows after twice the new interval: the page waits once
+// before it sets the new interval, and the interval waits again (4.2: 0, 20, 60, 120, 180, 240 s).
 func poll(ctx context.Context, times int, request func() decision) {
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -320,9 +322,9 @@ func Send(ctx context.Context, at Target) Result {
 	return u.finish(nil)
 }
 
-// sendWithRetries is the request of WhatsAppAPIClient: three attempts. Only 200 and 201 are successes; a 4xx other than 429
-// is final; after 5xx and 429 it retries without a pause, after other results with pauses of 1 and 2 s. The latter is
-// assumed for timeouts and closed connections.
+// sendWithRetries is the request of WhatsAppAPIClient: three attempts. Only 200 and 201 are successes; a 4xx other
+// than 429 is final; after 5xx and 429 it retries without a pause, after other results with pauses of 1 and 2 s. The
+// latter is assumed for timeouts and closed connections.
 func (u *user) sendWithRetries(ctx context.Context, c call) response {
 	c.timeout = 30 * time.Second
 	var r response

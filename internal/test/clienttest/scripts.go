@@ -48,7 +48,9 @@ func TestSessionFlowUpdated(ctx context.Context, at Target) Result {
 
 // BaileysIssueAnalysis requests the QR at once and accepts every response.
 func BaileysIssueAnalysis(ctx context.Context, at Target) Result {
-	s := oneShot{prefix: "analysis", creates: []int{200, 201}, timeout: 30 * time.Second, ignoresConnect: true, anyOK: true}
+	s := oneShot{
+		prefix: "analysis", creates: []int{200, 201}, timeout: 30 * time.Second, ignoresConnect: true, anyOK: true,
+	}
 	return s.run(ctx, at)
 }
 
@@ -142,8 +144,8 @@ func DebugQRIssue(ctx context.Context, at Target) Result {
 	return u.finish(nil)
 }
 
-// TestQRGenerationWait polls the status every 5 s for a minute and ends, without requesting the QR, as soon as the status
-// shows one. It can only succeed while the status is wrong (C21).
+// TestQRGenerationWait polls the status every 5 s for a minute and ends, without requesting the QR, as soon as the
+// status shows one. It can only succeed while the status is wrong (C21).
 func TestQRGenerationWait(ctx context.Context, at Target) Result {
 	u := newUser(at, "wait")
 	if err := u.createAndConnect(ctx); err != nil {
@@ -259,9 +261,9 @@ func (u *user) diagnoseQR(ctx context.Context) error {
 	return nil
 }
 
-// FixQRGeneration deletes up to five sessions in state error or disconnected, creates, tries three kinds of connect until
-// one succeeds, and polls the status for two minutes: five times 5 s apart, five times 10 s, then every 15 s. It requests
-// the QR when the status shows one, and gives up on the state error.
+// FixQRGeneration deletes up to five sessions in state error or disconnected, creates, tries three kinds of connect
+// until one succeeds, and polls the status for two minutes: five times 5 s apart, five times 10 s, then every 15 s.
+// It requests the QR when the status shows one, and gives up on the state error.
 func FixQRGeneration(ctx context.Context, at Target) Result {
 	u := newUser(at, "fix")
 	u.deleteStale(ctx)

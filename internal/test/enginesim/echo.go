@@ -85,8 +85,8 @@ func (e *Engine) echoSocket(w http.ResponseWriter, r *http.Request) {
 
 const defaultDownload = 1 << 20
 
-// download sends ?bytes=N bytes, 1 MiB by default, in constant memory. Ranges work. A truncated download ends after half
-// of its Content-Length.
+// download sends ?bytes=N bytes, 1 MiB by default, in constant memory. Ranges work. A truncated download ends after
+// half of its Content-Length.
 func download(w http.ResponseWriter, r *http.Request, truncated bool) {
 	size, err := strconv.ParseInt(r.URL.Query().Get("bytes"), 10, 64)
 	if err != nil || size < 0 {

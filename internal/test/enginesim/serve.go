@@ -161,8 +161,8 @@ func (e *Engine) account(key string) string {
 	return e.Keys[key]
 }
 
-// authorize checks the rate limits and the credential, and returns the refusal. A refused key counts against the general
-// limit only.
+// authorize checks the rate limits and the credential, and returns the refusal. A refused key counts against the
+// general limit only.
 func (e *Engine) authorize(h http.Header, r *http.Request, req request) (response, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -218,7 +218,8 @@ func (e *Engine) Calls() []Call {
 	return calls
 }
 
-// CountSince counts the calls of a route at or after a moment. [AnyRoute] counts all routes; the zero time counts from the start.
+// CountSince counts the calls of a route at or after a moment. [AnyRoute] counts all routes; the zero time counts
+// from the start.
 func (e *Engine) CountSince(route Route, since time.Time) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Wire connects an HTTP server and its clients in memory. Everything above the connection is net/http's own, so timeouts,
-// closed connections and websockets work, also in a testing/synctest bubble.
+// Wire connects an HTTP server and its clients in memory. Everything above the connection is net/http's own, so
+// timeouts, closed connections and websockets work, also in a testing/synctest bubble.
 //
 //	wire := enginesim.NewWire(engine)
 //	go wire.Run()

@@ -21,7 +21,8 @@ type EngineRig struct {
 // codeTimeout is for an engine to return its first code, or a new one.
 const codeTimeout = 10 * time.Second
 
-// Engine checks an engine, simulated or real: kinds of errors, a code after a connect, and that other callers get nothing.
+// Engine checks an engine, simulated or real: kinds of errors, a code after a connect, and that other callers get
+// nothing.
 func Engine(t *testing.T, open func(*testing.T) EngineRig) {
 	for name, check := range map[string]func(*testing.T, EngineRig){
 		"no code before a connect":           checkNoCodeBeforeConnect,

@@ -1,5 +1,5 @@
-// Package openapitest checks responses against api/openapi.yaml: Checking wraps a transport, and the document must allow
-// every response that passes through it.
+// Package openapitest checks responses against api/openapi.yaml: Checking wraps a transport, and the document must
+// allow every response that passes through it.
 package openapitest
 
 import (
@@ -101,7 +101,8 @@ func (c *checker) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // checkable reports whether a response has a body that ends.
 func checkable(r *http.Request, res *http.Response) bool {
-	return r.Method != http.MethodHead && r.Method != http.MethodOptions && res.StatusCode != http.StatusSwitchingProtocols &&
+	return r.Method != http.MethodHead && r.Method != http.MethodOptions &&
+		res.StatusCode != http.StatusSwitchingProtocols &&
 		!strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream")
 }
 
@@ -113,7 +114,8 @@ func (c *checker) problem(r *http.Request, res *http.Response) {
 }
 
 func (c *checker) fail(r *http.Request, res *http.Response, err error, body []byte) {
-	c.t.Errorf("%s %s returned %d, which %s does not allow: %v\n%s", r.Method, r.URL.Path, res.StatusCode, Path, err, brief(body))
+	const text = "%s %s returned %d, which %s does not allow: %v\n%s"
+	c.t.Errorf(text, r.Method, r.URL.Path, res.StatusCode, Path, err, brief(body))
 }
 
 // brief shortens a body for a test's log, and a code in it, because a code is a credential.

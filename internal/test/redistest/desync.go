@@ -112,7 +112,8 @@ func (d *Desync) serve(client, server net.Conn) error {
 	}
 }
 
-// exchange keeps reply for the next command and returns the one kept before. The first command after Shift gets its own.
+// exchange keeps reply for the next command and returns the one kept before. The first command after Shift gets its
+// own.
 func (d *Desync) exchange(verb string, reply []byte) []byte {
 	switch verb {
 	case "hello", "auth", "select", "client", "ping":

@@ -39,8 +39,8 @@ func plainClient(dial dialFunc) *http.Client {
 	return &http.Client{Transport: &http.Transport{DialContext: dial, DialTLSContext: dial, DisableKeepAlives: true}}
 }
 
-// Pipe is a net.Listener in memory, with which a client and its server run in one testing/synctest bubble, on fake time.
-// The zero value is ready.
+// Pipe is a net.Listener in memory, with which a client and its server run in one testing/synctest bubble, on fake
+// time. The zero value is ready.
 type Pipe struct {
 	once   sync.Once
 	conns  chan net.Conn

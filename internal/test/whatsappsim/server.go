@@ -29,9 +29,9 @@
 //	<iq> count, prekeys, passive   ->                                     SilentIQ
 //	                               <-     <iq type=result>, <ib><offline> UnlinkAfter
 //
-// Where the behavior of the real server is unknown (how long a ref is valid, whether it closes the connection after the
-// last one), the simulator does what the client libraries assume. It has no messages, no app state, no pairing by number
-// and no passkeys.
+// Where the behavior of the real server is unknown (how long a ref is valid, whether it closes the connection after
+// the last one), the simulator does what the client libraries assume. It has no messages, no app state, no pairing by
+// number and no passkeys.
 package whatsappsim
 
 import (

@@ -72,7 +72,8 @@ func TrustRoot() { prepare() }
 // prepare sets the globals of the libraries once, before any client reads them: whatsmeow's root, and the logger that
 // libsignal sets at its first signature, without a lock.
 var prepare = sync.OnceFunc(func() {
-	_, _ = hex.Decode(whatsmeow.WACertPubKey[:], []byte(whatsappsim.RootPublicHex)) // a test compares the constant with the key
+	// A test compares the constant with the key.
+	_, _ = hex.Decode(whatsmeow.WACertPubKey[:], []byte(whatsappsim.RootPublicHex))
 	keys.NewKeyPair().CreateSignedPreKey(1)
 })
 
