@@ -1,10 +1,8 @@
 package compat
 
 import (
-	"cmp"
 	"net/http"
 	"regexp"
-	"strings"
 	"time"
 
 	"qrgate/internal/redact"
@@ -21,7 +19,7 @@ type Response struct {
 }
 
 // EngineError classifies a response to op; nil means success. The body decides before the status does: engines report
-// "not ready" with seven different statuses.
+// "not ready" with eight different statuses.
 func (r Response) EngineError(op string) *session.EngineError {
 	if op == session.OpDelete && r.Status/100 == 2 && len(r.Body) == 0 {
 		return nil // 204 is a documented success
@@ -31,14 +29,15 @@ func (r Response) EngineError(op string) *session.EngineError {
 	}
 	body, err := Parse(r.Body)
 	if err != nil || !r.Complete {
-		e.Kind = cmp.Or(nonJSONKinds[r.Status], session.KindBadResponse)
+		r.classifyPage(e)
 		return e
 	}
-	e.Code, e.Text = ErrorCode(body), ErrorText(body)
-	if success, isSet := body["success"].(bool); r.Status/100 == 2 && (success || !isSet) {
+	isFailure := body["success"] == false || body["success"] == "false" || body["error"] == true
+	if r.Status/100 == 2 && !isFailure {
 		return nil
 	}
-	e.Kind = classifyJSON(op, r.Status, strings.ToLower(e.Code+" "+e.Text))
+	e.Code, e.Text = ErrorCode(body), ErrorText(body)
+	classifyJSON(e, body)
 	return e
 }
 
@@ -58,11 +57,17 @@ func (r Response) SessionReport(op string, ref session.Ref, err error) (session.
 		}, err
 	}
 	report, err := ParseSession(SessionOf(body), EngineClock(r.Header, r.At), r.At)
-	report.Ref, report.Limits = ref.Merge(report.Ref), RateLimits(r.Header, r.At)
+	got := report.Ref
+	report.Ref, report.Limits = ref.Merge(got), RateLimits(r.Header, r.At)
 	switch {
+	case isOther(ref, got): // a phone that scans its code pairs with that session
+		return session.SessionReport{Ref: ref, At: r.At, Limits: report.Limits}, &session.EngineError{
+			Op: op, Kind: session.KindBadResponse, Status: r.Status, Code: "OTHER_SESSION",
+			Reason: "the response is about another session",
+		}
 	case err != nil:
 		return report, &session.EngineError{
-			Op: op, Kind: session.KindBadResponse, Status: r.Status, Code: "QR_INVALID", Err: err,
+			Op: op, Kind: session.KindBadResponse, Status: r.Status, Code: "QR_INVALID", Reason: err.Error(), Err: err,
 		}
 	case op == session.OpQR && report.Image.Empty() && report.State != session.Connected:
 		return report, &session.EngineError{Op: op, Kind: session.KindNotReady, Status: r.Status}
@@ -78,51 +83,6 @@ func (r Response) SessionReports() (reports []session.SessionReport) {
 		reports = append(reports, report)
 	}
 	return reports
-}
-
-// nonJSONKinds are for responses that are not the API's JSON, for example of a proxy in front of the engine. Any other
-// status is KindBadResponse.
-var nonJSONKinds = map[int]session.ErrorKind{
-	http.StatusBadGateway:         session.KindUnreachable,
-	http.StatusServiceUnavailable: session.KindUnreachable,
-	http.StatusGatewayTimeout:     session.KindTimeout,
-	http.StatusUnauthorized:       session.KindKeyRefused,
-	http.StatusForbidden:          session.KindKeyRefused,
-	http.StatusTooManyRequests:    session.KindRateLimited,
-	http.StatusNoContent:          session.KindNotReady,
-}
-
-// pairedPhrases are how engines report, in an error, that a phone is paired.
-var pairedPhrases = []string{
-	"already_connected", "already connected", "already_paired", "already paired", "already linked", "already logged",
-	"already_logged_in", "ya está conectada", "ya esta conectada", "ya conectada", "session_connected",
-}
-
-func classifyJSON(op string, status int, text string) session.ErrorKind {
-	for _, phrase := range pairedPhrases {
-		if strings.Contains(text, phrase) {
-			return session.KindAlreadyPaired
-		}
-	}
-	switch {
-	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return session.KindKeyRefused
-	case status == http.StatusTooManyRequests:
-		return session.KindRateLimited
-	case status == http.StatusMethodNotAllowed || status == http.StatusNotImplemented:
-		return session.KindBadResponse // another API has this path
-	case strings.Contains(text, "qr_generation_error"), strings.Contains(text, "qr_not_ready"):
-		return session.KindNotReady
-	case status == http.StatusNotFound && op == session.OpQR && strings.Contains(text, "qr"):
-		return session.KindNotReady
-	case status == http.StatusNotFound:
-		return session.KindSessionNotFound
-	case status/100 == 3:
-		return session.KindBadResponse
-	case op == session.OpQR && status < 500:
-		return session.KindNotReady
-	}
-	return session.KindServerError
 }
 
 var codeShape = regexp.MustCompile(`^[A-Za-z0-9_]{1,64}$`)
@@ -150,8 +110,21 @@ func ErrorText(body Object) string {
 	return redact.Line(text)
 }
 
-// errorMessage is the message of an error, or its error, which some engines make an object.
+// errorMessage is the message of an error, or its error, which some engines make an object or a list.
 func errorMessage(body Object) string {
-	inner, _ := body["error"].(Object)
-	return cmp.Or(firstString(body, "message", "error"), StringOf(inner["message"]))
+	if text := firstString(body, messageFields...); text != "" {
+		return text
+	}
+	for _, name := range []string{"error", "response", "exception", "data"} {
+		inner, _ := body[name].(Object)
+		if list, _ := inner["message"].([]any); len(list) > 0 {
+			return StringOf(list[0])
+		}
+		if text := firstString(inner, messageFields...); text != "" {
+			return text
+		}
+	}
+	return ""
 }
+
+var messageFields = []string{"message", "error", "msg", "detail", "reason", "mensaje", "mensagem", "erro", "note"}

@@ -45,7 +45,7 @@ func TestEngineError_KindByOperationStatusAndBody(t *testing.T) {
 		{"list", own, 403, session.KindKeyRefused},
 		{"list", own, 429, session.KindRateLimited},
 		{"list", `Too many requests`, 429, session.KindRateLimited},
-		{"list", `Unauthorized`, 401, session.KindKeyRefused},
+		{"list", `Unauthorized`, 401, session.KindBadResponse},
 		{"list", `<html>`, 502, session.KindUnreachable},
 		{"list", `<html>`, 503, session.KindUnreachable},
 		{"list", `<html>`, 504, session.KindTimeout},
@@ -129,12 +129,52 @@ func TestRateLimits(t *testing.T) {
 	}
 }
 
+// Every form of a window's end, in each family, is the same moment (fault B5).
+func TestRateLimits_EveryForm(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2025, 11, 6, 6, 33, 1, 0, time.UTC)
+	want := []session.RateLimit{{Max: 30, Remaining: 26, Reset: 40 * time.Second}}
+	for _, reset := range []string{
+		"40", "40.0", "40000", "40s", "40000ms", "1762410821", "1762410821.0", "1762410821000",
+		"Thu, 06 Nov 2025 06:33:41 GMT", "Thursday, 06-Nov-25 06:33:41 GMT", "2025-11-06T06:33:41Z", "2025-11-06T07:33:41.000+01:00",
+	} {
+		for _, family := range []string{"X-RateLimit-", "X-Rate-Limit-", "RateLimit-"} {
+			lines := strings.NewReplacer("@", family, "RESET", reset).Replace("@Limit: 30|@Remaining: 26|@Reset: RESET")
+			if diff := cmp.Diff(want, compat.RateLimits(headers(lines), at)); diff != "" {
+				t.Errorf("%s\n%s", lines, diff)
+			}
+		}
+	}
+	for _, lines := range []string{
+		"RateLimit: limit=30, remaining=26, reset=40", "ratelimit: limit=30,remaining=26,reset=40|RateLimit-Policy: 30;w=60",
+		`RateLimit: "default";r=26;t=40|RateLimit-Policy: "default";q=30;w=60`, "RateLimit: default;r=26;t=40|RateLimit-Policy: default;q=30;w=60",
+		`RateLimit: "a"; r=26; t=40|RateLimit-Policy: "b";q=9;w=1, "a";q=30;w=60;qu="requests"`, `RateLimit: "default";q=30;r=26;t=40`,
+	} {
+		if diff := cmp.Diff(want, compat.RateLimits(headers(lines), at)); diff != "" {
+			t.Errorf("%s\n%s", lines, diff)
+		}
+	}
+	both := compat.RateLimits(headers(`RateLimit: "burst";r=1;t=1, "day";r=900;t=3000|RateLimit-Policy: "burst";q=5;w=1,"day";q=1000;w=86400`), at)
+	if diff := cmp.Diff([]session.RateLimit{{Max: 5, Remaining: 1, Reset: time.Second}, {Max: 1000, Remaining: 900, Reset: 3000 * time.Second}}, both); diff != "" {
+		t.Error(diff)
+	}
+	for _, lines := range []string{
+		"X-RateLimit-Limit: 30|X-RateLimit-Remaining: 26|X-RateLimit-Reset: soon", "RateLimit: 30", "RateLimit: limit=30", "RateLimit: ",
+		"X-RateLimit-Limit: NaN|X-RateLimit-Remaining: 26|X-RateLimit-Reset: 40", "X-RateLimit-Limit: 30|X-RateLimit-Remaining: 26|X-RateLimit-Reset: NaN",
+	} {
+		if got := compat.RateLimits(headers(lines), at); got != nil {
+			t.Errorf("%s: %v", lines, got)
+		}
+	}
+}
+
 // Retry-After is seconds or a date, and never more than an hour.
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2025, 11, 6, 6, 33, 1, 0, time.UTC)
 	for line, want := range map[string]time.Duration{
-		"Retry-After: 7": 7 * time.Second, "Retry-After: 0": 0, "Retry-After: -5": 0, "Retry-After: 999999": time.Hour, "Retry-After: soon": 0, "": 0,
+		"Retry-After: 7": 7 * time.Second, "Retry-After: 0": 0, "Retry-After: -5": 0, "Retry-After: 999999": time.Hour, "Retry-After: soon": 0, "": 0, "Retry-After: 1.5": 1500 * time.Millisecond, "Retry-After: NaN": 0,
+		"Retry-After: 30s": 30 * time.Second, "Retry-After: 1762410811": 30 * time.Second, "Retry-After: 2025-11-06T06:33:31Z": 30 * time.Second,
 		"Retry-After: Thu, 06 Nov 2025 06:33:31 GMT": 30 * time.Second, "Retry-After: Thu, 06 Nov 2025 06:00:00 GMT": 0,
 		"Retry-After: Thu, 06 Nov 2025 08:33:31 GMT|Date: Thu, 06 Nov 2025 08:33:01 GMT": 30 * time.Second,
 	} {

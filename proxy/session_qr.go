@@ -74,13 +74,11 @@ func parseWait(r *http.Request) (session.WaitPreference, bool) {
 func (s *sessionRequest) qrOnce() {
 	s.resolve()
 	a, err := s.call(session.OpQR, "qr", fetchTimeout)
+	report, err := a.SessionReport(session.OpQR, s.ref, err)
 	if err != nil && session.KindOf(err) != session.KindNotReady {
 		s.writeEngineError(a, err)
 		return
 	}
-	body, _ := compat.Parse(a.Body)
-	report, _ := compat.ParseSession(compat.SessionOf(body), compat.EngineClock(a.Header, a.At), a.At)
-	report.Ref = s.ref.Merge(report.Ref)
 	polled := session.Session{}.AfterPoll(report, err, a.At)
 	v := &session.Snapshot{Session: polled, Authorized: true, Ready: polled.QRUsable(a.At), At: a.At}
 	s.reply(answerQR(v, nil, a.At))

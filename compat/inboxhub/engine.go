@@ -44,9 +44,25 @@ func (e *Engine) Connect(
 	return response.SessionReport(session.OpConnect, r, err)
 }
 
-// QR implements [session.Engine].
+// QR implements [session.Engine]. An ambiguous error is confirmed by the session's status.
 func (e *Engine) QR(ctx context.Context, c session.Caller, r session.Ref) (session.SessionReport, error) {
-	return e.poll(ctx, c, r, session.OpQR)
+	report, err := e.poll(ctx, c, r, session.OpQR)
+	failure := session.AsEngineError(err)
+	if failure == nil || !failure.IsAmbiguous {
+		return report, err
+	}
+	status, statusErr := e.Status(ctx, c, r)
+	if len(status.Limits) > 0 {
+		report.Limits = status.Limits
+	}
+	isDenied := statusErr == nil && status.State != session.Connected && status.State != session.Unknown
+	switch kind := session.KindOf(statusErr); {
+	case failure.Kind == session.KindAlreadyPaired && isDenied:
+		failure.Kind = session.KindNotReady
+	case failure.Kind == session.KindUnreachable && (kind == "" || kind == session.KindSessionNotFound):
+		failure.Kind, failure.Reason = session.KindRateLimited, failure.Reason+"; other routes respond"
+	}
+	return report, failure
 }
 
 // Status implements [session.Engine].

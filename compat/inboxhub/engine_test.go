@@ -3,6 +3,7 @@ package inboxhub_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -143,6 +144,45 @@ func TestQR_TransportErrorKinds(t *testing.T) {
 		engine := inboxhub.New(base, roundTripper(func(*http.Request) (*http.Response, error) { return nil, c.err }))
 		if _, err := engine.QR(t.Context(), session.Caller{}, session.Ref{ID: 1}); session.KindOf(err) != c.want {
 			t.Errorf("%s: %v, want %s", name, err, c.want)
+		}
+	}
+}
+
+// A sentence about a paired phone, and an unavailable route, are confirmed by the session's status (faults B1, B3).
+func TestQR_AmbiguousErrorIsConfirmedByTheStatus(t *testing.T) {
+	t.Parallel()
+	const paired, limited = `{"success":false,"error":"Session already connected"}`, "<title>503 Service Unavailable</title>"
+	type response struct {
+		status int
+		body   string
+	}
+	for name, c := range map[string]struct {
+		qr, status response
+		want       session.ErrorKind
+		calls      int
+	}{
+		"paired":                   {response{409, paired}, response{200, `{"data":{"status":"connected"}}`}, session.KindAlreadyPaired, 2},
+		"waits for a scan":         {response{409, paired}, response{200, `{"data":{"status":"qr_code"}}`}, session.KindNotReady, 2},
+		"not connected":            {response{409, paired}, response{200, `{"data":{"isConnected":false,"status":"connected"}}`}, session.KindNotReady, 2},
+		"no state":                 {response{409, paired}, response{200, `{"data":{}}`}, session.KindAlreadyPaired, 2},
+		"status is denied":         {response{409, paired}, response{404, `{"success":false}`}, session.KindAlreadyPaired, 2},
+		"paired by code":           {response{409, `{"success":false,"code":"ALREADY_CONNECTED"}`}, response{}, session.KindAlreadyPaired, 1},
+		"not ready":                {response{404, `{"success":false,"error":"QR not available or already connected"}`}, response{}, session.KindNotReady, 1},
+		"one route unavailable":    {response{503, limited}, response{200, `{"data":{"status":"connecting"}}`}, session.KindRateLimited, 2},
+		"every route unavailable":  {response{503, limited}, response{503, limited}, session.KindUnreachable, 2},
+		"no route, another server": {response{503, limited}, response{200, "<title>Maintenance</title>"}, session.KindUnreachable, 2},
+	} {
+		calls := 0
+		engine := inboxhub.New(&url.URL{Scheme: "http", Host: "engine.test"}, roundTripper(func(r *http.Request) (*http.Response, error) {
+			calls++
+			send := c.qr
+			if strings.HasSuffix(r.URL.Path, "/status") {
+				send = c.status
+			}
+			return &http.Response{StatusCode: send.status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(send.body))}, nil
+		}))
+		if _, err := engine.QR(t.Context(), session.Caller{}, session.Ref{ID: 1}); session.KindOf(err) != c.want || calls != c.calls {
+			t.Errorf("%s: %v in %d calls, want %s in %d", name, err, calls, c.want, c.calls)
 		}
 	}
 }

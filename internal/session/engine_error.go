@@ -49,9 +49,12 @@ type EngineError struct {
 	Status     int           // HTTP status, 0 if there was none
 	Code       string        // the engine's own code, at most 64 bytes of [A-Z0-9_]; "" if none
 	Text       string        // the engine's own message, at most 200 bytes, redacted
-	Reason     string        // why there was no response, from a closed list; "" if unknown or if there was one
+	Reason     string        // why there was no response of the engine, or what came instead; redacted, "" if unknown
 	RetryAfter time.Duration // from the response; 0 if none, at most an hour
 	Err        error         // the cause; may be nil
+
+	// IsAmbiguous reports that the response has another meaning, too: another call shows which of them is true.
+	IsAmbiguous bool
 
 	// HasNoEffect reports that the engine certainly did nothing: the request was not sent, or a 4xx refused it.
 	HasNoEffect bool

@@ -1,0 +1,182 @@
+package compat
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/redact"
+	"qrgate/internal/session"
+)
+
+var (
+	// pairedPhrase is how engines report that a phone is paired, in English, Spanish and Portuguese.
+	pairedPhrase = regexp.MustCompile(
+		`already (?:been |is )?(?:connected|paired|linked|authenticated|logged[ -]?in)|` +
+			`\bya (?:est[aá] |ha sido |fue )?(?:conectad|vinculad|enlazad|emparejad|autenticad)[oa]|` +
+			`j[aá] (?:est[aá] |foi )?(?:conectad|vinculad|paread|emparelhad|autenticad|logad)[oa]|^session connected$`)
+	unknownSession = regexp.MustCompile(
+		`(?:session|instance|device|sesi[oó]n|sess[aã]o|instancia|instância)(?: with id)?(?: ["'\\]*[\w.:@-]+["'\\]*)? ` +
+			`(?:(?:was )?not found|does not exist|doesn't exist|no existe|n[aã]o existe|` +
+			`(?:no|n[aã]o) (?:fue |foi )?encontrad)|^\W*no session\W*$`)
+	// doubtBefore and doubtAfter turn such a phrase into its opposite, into one of two possibilities, or into a statement
+	// about another connection.
+	doubtBefore = words("not", "no", "cannot", "nor", "or", "if", "unless", "either", "maybe", "may", "might", "could", "can",
+		"perhaps", "possibly", "until", "never", "o", "u", "ou", "si", "se", "puede", "podría", "quizás", "tal vez", "talvez",
+		"pode", "não", "nao", "nunca", "hasta", "até", "socket", "websocket", "client", "database", "redis")
+	doubtAfter = words("or", "o", "u", "ou", "elsewhere", "to another")
+
+	aboutQR = regexp.MustCompile(`qr|código|codigo`)
+	// waiting are words that mean "not yet" in a text about the QR.
+	waiting = regexp.MustCompile(`\b(?:not|no)(?: been| yet)? (?:available|ready|generated|found|created|received|qr)|` +
+		`\byet\b|\bwait|retry|try again|generat|unavailable|progress|pending|already scanned|can'?t get|` +
+		`no (?:est[aá] )?(?:disponible|list[oa]|generad|hay)|a[uú]n no|todav[ií]a no|\bsin qr|esper[ae]|generar|generando|` +
+		`(?:re)?intent[ea]|n[aã]o (?:est[aá] |foi )?(?:dispon|pront|gerad|h[aá])|ainda|aguarde|gerar|gerando|tente|` +
+		`indispon[ií]vel|sem qr`)
+	// waitPhrases mean "not yet" without the word QR.
+	waitPhrases = regexp.MustCompile(`still generating|being generated|not connected|not ready|please wait a moment|` +
+		`status is not as expected|initializing|inicializando|iniciando sesi[oó]n|iniciando sess[aã]o`)
+
+	unknownRoute = regexp.MustCompile(`cannot (?:get|post|delete) /|no route matched|route not found|` +
+		`ruta no encontrada|rota n[aã]o encontrada`)
+	rateLimited = regexp.MustCompile(`too many requests|rate.?limit.?exceeded|` +
+		`demasiadas (?:solicitudes|peticiones)|muitas (?:requisições|solicitações)`)
+	upstreamDown = regexp.MustCompile(`upstream|name resolution failed|failure to get a peer|no server is available`)
+)
+
+// words matches any of the given words or phrases as a whole, and contracted negations.
+func words(list ...string) *regexp.Regexp {
+	return regexp.MustCompile(`(?:^|[^\pL\pN'])(?:` + strings.Join(list, "|") + `)(?:[^\pL\pN']|$)|n't\b`)
+}
+
+// states reports whether a sentence of text certainly states what phrase means. "QR code not available or already
+// connected" states nothing of the kind: engines send it for sessions that have no code yet.
+func states(phrase *regexp.Regexp, text string) bool {
+	for sentence := range strings.FieldsFuncSeq(text, func(r rune) bool { return strings.ContainsRune(".;:!(", r) }) {
+		sentence = strings.TrimSpace(sentence)
+		at := phrase.FindStringIndex(sentence)
+		if at != nil && !doubtBefore.MatchString(sentence[:at[0]]) && !doubtAfter.MatchString(sentence[at[1]:]) &&
+			!strings.HasSuffix(sentence, "?") {
+			return true
+		}
+	}
+	return false
+}
+
+// classifyJSON sets the kind of an error in the API's JSON. The body decides before the status does: engines report
+// "not ready" with eight different statuses.
+func classifyJSON(e *session.EngineError, body Object) {
+	code := strings.ReplaceAll(strings.ToLower(e.Code), "_", " ")
+	text := code + ". " + strings.ReplaceAll(strings.ToLower(e.Text), "_", " ")
+	_, isNamed := diagnosis.MatchCause(e.Code + " " + e.Text)
+	isQR, status := e.Op == session.OpQR, e.Status
+	switch {
+	case StateOf(SessionOf(body)) == session.Connected, states(pairedPhrase, code):
+		e.Kind = session.KindAlreadyPaired
+	case states(pairedPhrase, text):
+		e.Kind, e.IsAmbiguous = session.KindAlreadyPaired, true
+	case (status == http.StatusUnauthorized || status == http.StatusForbidden) && !isNamed:
+		e.Kind = session.KindKeyRefused
+	case status == http.StatusTooManyRequests, status >= 400 && !isNamed && rateLimited.MatchString(text):
+		e.Kind = session.KindRateLimited
+	case status == http.StatusMethodNotAllowed, status == http.StatusNotImplemented, status/100 == 3,
+		unknownRoute.MatchString(text):
+		e.Kind = session.KindBadResponse // another API has this path
+	case states(unknownSession, text):
+		e.Kind = session.KindSessionNotFound
+	case isQR && isNotReady(text), isQR && status == http.StatusNotFound && aboutQR.MatchString(text):
+		e.Kind = session.KindNotReady
+	case status == http.StatusNotFound:
+		e.Kind = session.KindSessionNotFound
+	case status == http.StatusGatewayTimeout:
+		e.Kind = session.KindTimeout
+	case (status == http.StatusBadGateway || status == http.StatusServiceUnavailable) && upstreamDown.MatchString(text):
+		e.Kind = session.KindUnreachable
+	case isQR && status < 500 && status != http.StatusPaymentRequired:
+		e.Kind = session.KindNotReady
+	default:
+		e.Kind = session.KindServerError
+	}
+}
+
+// isNotReady reports whether the text of an error means that there is no QR yet, also as one of two possibilities.
+func isNotReady(text string) bool {
+	return aboutQR.MatchString(text) && waiting.MatchString(text) || waitPhrases.MatchString(text) ||
+		pairedPhrase.MatchString(text)
+}
+
+// pageKinds are for responses that are not the API's JSON but of a proxy, a balancer or a CDN in front of the engine.
+// Any other status is KindBadResponse: such a server knows nothing of keys and sessions.
+var pageKinds = map[int]session.ErrorKind{
+	http.StatusNoContent:          session.KindNotReady,
+	http.StatusTooManyRequests:    session.KindRateLimited,
+	http.StatusBadGateway:         session.KindUnreachable,
+	http.StatusServiceUnavailable: session.KindUnreachable,
+	http.StatusGatewayTimeout:     session.KindTimeout,
+	521:                           session.KindUnreachable, // 521 to 524 are Cloudflare's
+	522:                           session.KindTimeout,
+	523:                           session.KindUnreachable,
+	524:                           session.KindTimeout,
+}
+
+// classifyPage sets the kind of such a response, and what identifies its sender as the reason.
+func (r Response) classifyPage(e *session.EngineError) {
+	e.Kind, e.Reason = pageKinds[r.Status], r.describePage()
+	if e.Kind == "" {
+		e.Kind = session.KindBadResponse
+	}
+	switch {
+	case r.Status == http.StatusServiceUnavailable && rateLimited.MatchString(strings.ToLower(string(r.Body))):
+		e.Kind = session.KindRateLimited
+	case r.Status == http.StatusServiceUnavailable:
+		// A proxy's limit of one route has the same page as an engine that is down.
+		e.IsAmbiguous = e.Op == session.OpQR
+	}
+}
+
+var (
+	pageTitle  = regexp.MustCompile(`(?is)<(?:title|h1)[^>]*>\s*([^<]+)`)
+	serverName = regexp.MustCompile(`^[\w ./()-]{1,60}$`)
+)
+
+// maxTitle bounds the words of a page that are evidence.
+const maxTitle = 60
+
+// describePage names the form of a response, its Server header and its first words.
+func (r Response) describePage() string {
+	form, text := "no JSON", string(r.Body)
+	title := pageTitle.FindStringSubmatch(text)
+	switch {
+	case len(r.Body) == 0:
+		form = "an empty body"
+	case !r.Complete:
+		form, text = "an incomplete body", ""
+	case title != nil:
+		form, text = "an HTML page", title[1]
+	case strings.HasPrefix(strings.TrimSpace(text), "<"):
+		form, text = "a page", ""
+	case strings.ContainsAny(text[:1], "[{\""):
+		text = "" // it may contain a code
+	}
+	if server := r.Header.Get("Server"); serverName.MatchString(server) {
+		form += ", Server: " + server
+	}
+	if text = strings.Join(strings.Fields(redact.Text(redact.Foreign(redact.Line(text)))), " "); text != "" {
+		form += fmt.Sprintf(", %q", strings.ToValidUTF8(text[:min(len(text), maxTitle)], ""))
+	}
+	return form
+}
+
+// isOther reports whether a response names another session than the one that was asked for. A name of digits alone is
+// asked for as an integer, and some engines write the integer as the name.
+func isOther(asked, got session.Ref) bool {
+	switch {
+	case asked.ID > 0 && got.ID > 0:
+		return asked.ID != got.ID && (asked.Name != "" || got.Name != fmt.Sprint(asked.ID))
+	case asked.Name == "" || got.Name == "" || strings.EqualFold(asked.Name, got.Name):
+		return false
+	}
+	return got.Name != fmt.Sprint(asked.ID) && asked.Name != fmt.Sprint(got.ID)
+}
