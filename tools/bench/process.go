@@ -187,8 +187,9 @@ http {
 const caddyConf = `{
 	admin off
 	auto_https off
+	http_port %[3]s
 }
-http://%[1]s {
+http:// {
 	bind 127.0.0.1
 	reverse_proxy %[2]s
 }
@@ -279,7 +280,12 @@ func configured(text, engine, file string) (addr, path string, err error) {
 	if addr, err = freeAddr(); err != nil {
 		return "", "", err
 	}
-	return addr, file, os.WriteFile(file, fmt.Appendf(nil, text, addr, strings.TrimPrefix(engine, "http://")), 0o600)
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", "", err
+	}
+	conf := fmt.Appendf(nil, text, addr, strings.TrimPrefix(engine, "http://"), port)
+	return addr, file, os.WriteFile(file, conf, 0o600)
 }
 
 // redis starts a server without persistence.
