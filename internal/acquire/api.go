@@ -26,6 +26,9 @@ func (m *Manager) WaitQR(
 		snap := t.state.Load()
 		isRenewed := snap == nil || t.hasEnded(snap) || snap.Session.RequestStartsAcquisition(startedAt)
 		if !isRenewed && m.isReady(snap, startedAt) {
+			if needsConfirmation(&snap.Session, startedAt) {
+				t.setAt(&t.requestedAt, startedAt)
+			}
 			m.emitWait(c, snap, nil, startedAt)
 			return snap, nil
 		}

@@ -145,7 +145,10 @@ func (r listResult) resultFor(s *session.Session, contradicts bool) pollResult {
 		return p
 	}
 	p.report = r.list.Sessions[i]
-	if p.report.Image.Empty() {
+	switch {
+	case s.History.Codes.IsReplaced(p.report.Image): // the list lags behind the session's own route
+		p.ignore, p.polledAlone = true, true
+	case p.report.Image.Empty():
 		p.polledAlone = p.report.State == session.AwaitingScan && !contradicts
 		if p.report.State != session.Connected && s.State == session.Connecting {
 			p.err, p.ignore = &session.EngineError{Op: session.OpList, Kind: session.KindNotReady}, contradicts

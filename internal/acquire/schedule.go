@@ -31,6 +31,7 @@ const (
 	minPollInterval     = 100 * time.Millisecond // between two polls of one session, whatever is decided
 	authCheckInterval   = time.Second            // between polls that prove a credential
 	confirmPollInterval = 700 * time.Millisecond // while a client waits for a code's successor
+	confirmDelay        = 3 * time.Second        // after a code was first seen, before it is confirmed
 	followPollInterval  = 1500 * time.Millisecond
 	scanPollInterval    = 3 * time.Second // for the scan, while a client polls the state
 	finalPollMargin     = 300 * time.Millisecond
@@ -231,8 +232,12 @@ func nextPollAfter(after time.Duration) time.Duration {
 func awaitScan(s session.Session, d demand, now time.Time) action {
 	next := s.LastPolledAt.Add(scanPollInterval)
 	switch {
+	case d.wantsQR && (now.Sub(s.QR.ExpiresAt) > expiredGrace || s.QR.Fresh(now) && !s.QRUsable(now)):
+		return action{kind: pollQR, at: s.LastPolledAt.Add(followPollInterval)} // the engine keeps a code that is dead
 	case d.wantsQR && !s.QR.Fresh(now):
 		return action{kind: pollQR, at: s.LastPolledAt.Add(confirmPollInterval)}
+	case needsConfirmation(&s, d.requestedAt):
+		return action{kind: pollQR, at: d.requestedAt}
 	case d.follows && s.QR.TTL(now) <= 0:
 		return action{kind: pollQR, at: s.LastPolledAt.Add(followPollInterval)}
 	case d.follows && s.QR.ExpiresAt.Before(next):
@@ -243,6 +248,13 @@ func awaitScan(s session.Session, d demand, now time.Time) action {
 		return action{kind: pollQR, at: next} // engines deny there what they serve here (contract C18), or it is deleted
 	}
 	return action{kind: pollStatus, at: next}
+}
+
+// needsConfirmation reports whether a code that a client requests again was never confirmed: an engine that makes a new
+// code for every poll would else be noticed by the phone only.
+func needsConfirmation(s *session.Session, requestedAt time.Time) bool {
+	isUnconfirmed := s.QR.ConfirmedAt.Equal(s.QR.SeenAt) && requestedAt.Sub(s.QR.SeenAt) > confirmDelay
+	return s.QR.Present() && (isUnconfirmed || s.History.Codes.Early > 0 && requestedAt.Sub(s.LastPolledAt) > time.Second)
 }
 
 // waitFor is how long a request for the QR may wait (contract 4.4): as the client prefers, at most a minute, else by

@@ -373,7 +373,7 @@ func (tn *tenant) pollAllowedAt(p plan, now time.Time) time.Time {
 			return tn.limiter.nextAllowed(time.Time{}, now, recoveryPriority, 0)
 		case r.kind == pollStatus && r.asked:
 			return tn.limiter.nextAllowed(time.Time{}, now, highPriority, 0) // likewise
-		case r.kind == pollStatus && r.session.State != session.Connecting:
+		case r.session.State != session.Connecting && (r.kind == pollStatus || r.session.QR.Fresh(now)):
 			return tn.limiter.nextAllowed(tn.lastPoll, now, lowPriority, 0)
 		}
 	}

@@ -71,6 +71,7 @@ var rules = []func(*input) finding{
 	ruleDisconnectReason,  // the session's last disconnect names the cause
 	ruleLastNamedCause,    // the engine named a cause before qrgate's own reconnect
 	ruleInconsistent,      // the engine knows the session at times
+	ruleCodesInvalid,      // the engine's codes cannot be scanned
 	ruleSessionLost,       // the engine lost the session, or never had it
 	ruleConnectFailing,    // the engine refuses connects
 	ruleEngineErrors,      // the engine responds with errors

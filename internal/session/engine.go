@@ -54,6 +54,7 @@ type SessionList struct {
 type Expiry struct {
 	Known bool
 	In    time.Duration
+	Limit time.Duration // the lifetime of codes in the engine's dialect; 0 means WhatsApp's own
 }
 
 // RateLimit is one rate limit that an engine reports.

@@ -15,8 +15,9 @@ type History struct {
 	EndedAt        time.Time     `json:"ended_at"`        // when the engine last reported a disconnect with its cause
 	StaleQRAt      time.Time     `json:"stale_qr_at"`     // when the engine last returned an expired code
 	DeniedAt       time.Time     `json:"denied_at"`       // when a poll for the QR last found no such session
-	Outages        Recurrence    `json:"outages"`         // times that the engine was unreachable
-	Reappearances  Recurrence    `json:"reappearances"`   // times that it knew a denied session again without a connect
+	Codes          CodeHistory   `json:"codes"`
+	Outages        Recurrence    `json:"outages"`       // times that the engine was unreachable
+	Reappearances  Recurrence    `json:"reappearances"` // times that it knew a denied session again without a connect
 
 	ConnectingAt      time.Time `json:"connecting_at"`      // when the engine last reported the state connecting
 	DisconnectedSince time.Time `json:"disconnected_since"` // since when it reports disconnected; zero if it does not

@@ -5,7 +5,10 @@
 // request through them.
 package session
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // State is what a session is doing. The API has fewer states; package compat translates (contract 3.2).
 type State string
@@ -83,8 +86,6 @@ const (
 	lostGrace = 5 * time.Second
 	// dropDelay is how long an engine must report a session as disconnected that it reported as connecting before.
 	dropDelay = 2 * time.Second
-	// maxCodeLife bounds the expiry that an engine states: the documents' own examples state five minutes.
-	maxCodeLife = 10 * time.Minute
 )
 
 // AfterPoll returns the session after a poll of the engine that ended at now with r, or with err.
@@ -154,6 +155,9 @@ func (s Session) applySuccess(r SessionReport, now time.Time) Session {
 		return s.markPaired(now)
 	case !r.Image.Empty() && r.Expiry.Known && r.Expiry.In <= 0:
 		s.History.StaleQRAt = now
+		if r.Expiry.In < -expiredGrace {
+			return s.clearQR(now)
+		}
 	case !r.Image.Empty():
 		return s.applyQR(r, now)
 	case r.State == Disconnected || r.State == Failed:
@@ -174,9 +178,17 @@ func (s Session) recordReason(r SessionReport, now time.Time) Session {
 	return s
 }
 
-// applyQR confirms the present code, or takes a new one.
+// applyQR confirms the present code, or takes a new one. A code lives no longer than WhatsApp's own do, whatever the
+// engine states, unless its dialect states another bound. A code that is returned for longer is dropped.
 func (s Session) applyQR(r SessionReport, now time.Time) Session {
-	if s.QR.Image.Equal(r.Image) {
+	isReplaced := s.History.Codes.IsReplaced(r.Image)
+	s.History.Codes = s.History.Codes.add(r.Image, max(FirstQRTTL, r.Expiry.Limit), s.ConnectedAt, now)
+	switch {
+	case isReplaced:
+		return s
+	case s.History.Codes.isOverdue():
+		return s.clearQR(now)
+	case s.QR.Image.Equal(r.Image):
 		s.QR.ConfirmedAt = now
 		return s
 	}
@@ -185,10 +197,12 @@ func (s Session) applyQR(r SessionReport, now time.Time) Session {
 	if s.Sequence == 1 {
 		ttl = FirstQRTTL
 	}
-	if r.Expiry.Known {
-		ttl = min(r.Expiry.In, maxCodeLife)
+	ttl = cmp.Or(r.Expiry.Limit, ttl)
+	expiresAt := s.History.Codes.SeenAt.Add(ttl) // earlier than now, if a connect has not changed the code
+	if stated := now.Add(r.Expiry.In); r.Expiry.Known && stated.Before(expiresAt) {
+		expiresAt = stated
 	}
-	s.QR = QR{Image: r.Image, Sequence: s.Sequence, SeenAt: now, ConfirmedAt: now, ExpiresAt: now.Add(ttl)}
+	s.QR = QR{Image: r.Image, Sequence: s.Sequence, SeenAt: now, ConfirmedAt: now, ExpiresAt: expiresAt}
 	return s.setState(AwaitingScan, now)
 }
 
@@ -344,7 +358,9 @@ func (s Session) SuspectQR(at time.Time) Session {
 }
 
 // QRUsable reports whether there is a code that a phone can still scan, as far as is known.
-func (s *Session) QRUsable(now time.Time) bool { return s.QR.Usable(now) && !s.codeDead() }
+func (s *Session) QRUsable(now time.Time) bool {
+	return s.QR.Usable(now) && !s.codeDead() && !s.History.Codes.isUnstable(now)
+}
 
 // GiveUp ends the acquisition: its time is over without a QR, or no client waits for one. Expired codes are no failure.
 func (s Session) GiveUp(now time.Time) Session {
