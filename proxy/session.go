@@ -42,6 +42,8 @@ type QRService interface {
 	OnConnectError(
 		ctx context.Context, c session.Caller, r session.Ref, err error, max time.Duration,
 	) (*session.Snapshot, error)
+	// OnConnectRefused records that the engine refused a connect for good.
+	OnConnectRefused(ctx context.Context, c session.Caller, r session.Ref, err error)
 	// OnSessions records ids and states that the engine reported; created marks a session that was just created.
 	OnSessions(ctx context.Context, c session.Caller, reports []session.SessionReport, created bool)
 	// OnRateLimits records what the engine reports of its rate limits; limited marks a 429.

@@ -138,6 +138,10 @@ func (s *sessionRequest) continueConnect(a compat.Response, err error, max time.
 	case kind == session.KindKeyRefused, kind == session.KindSessionNotFound, kind == session.KindAlreadyPaired,
 		kind == session.KindNotReady, kind == session.KindCanceled,
 		a.Status >= 400 && a.Status < 500 && a.Status != http.StatusTooManyRequests:
+		isKnown := kind == session.KindAlreadyPaired || kind == session.KindNotReady || kind == session.KindSessionNotFound
+		if a.Status >= 400 && a.Status != http.StatusUnauthorized && !isKnown {
+			s.service.OnConnectRefused(context.WithoutCancel(s.ctx()), s.caller, s.ref, err)
+		}
 		s.writeEngineError(a, err)
 		return
 	case kind == session.KindRateLimited && s.ref.ID == 0 && s.service.WasCreateRefused(s.caller, s.id):

@@ -258,6 +258,14 @@ func (m *Manager) OnConnectError(
 	})
 }
 
+// OnConnectRefused records that the engine refused a client's connect or restart for a reason that a retry does not
+// change. The diagnosis names it until a connect is accepted.
+func (m *Manager) OnConnectRefused(ctx context.Context, c session.Caller, r session.Ref, cerr error) {
+	_, _ = m.apply(ctx, c, r, message{apply: func(s session.Session, now time.Time) session.Session {
+		return s.AfterConnectRefused(cerr, now)
+	}})
+}
+
 // OnSessions records what the engine reported to a client: ids, and states of tracked sessions. created marks a session
 // that was just created through qrgate.
 func (m *Manager) OnSessions(ctx context.Context, c session.Caller, reports []session.SessionReport, created bool) {

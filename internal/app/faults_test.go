@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -327,4 +329,54 @@ func TestStream_AboveTheLimitIsRefused(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 	}, small)
+}
+
+// faults.md B2: the engine refuses a connect. The refusal is remembered, and named by /qr/status and by a request that
+// waits for the QR; a refusal for good is not repeated.
+func TestB2_RefusedConnectIsNamed(t *testing.T) {
+	for name, c := range map[string]struct {
+		status   int
+		body     string
+		want     string
+		evidence string
+	}{
+		"a licence":     {402, `{"success":false,"error":"License required"}`, "connect_failing", "HTTP 402"},
+		"a plan":        {403, `{"success":false,"error":"Your plan does not include this","code":"PLAN_LIMIT"}`, "connect_failing", "HTTP 403 PLAN_LIMIT"},
+		"too many":      {400, `{"success":false,"error":"Se alcanzó el número máximo de sesiones"}`, "session_limit", ""},
+		"a bad request": {422, `{"success":false,"error":"Unprocessable"}`, "connect_failing", "HTTP 422"},
+		"unavailable":   {503, `{"success":false,"error":"Service starting"}`, "connect_failing", "HTTP 503"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			connects := atomic.Int64{}
+			refuse := func(e *enginesim.Engine) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+					if !strings.HasSuffix(req.URL.Path, "/connect") {
+						e.ServeHTTP(w, req)
+						return
+					}
+					connects.Add(1)
+					w.Header().Set("Content-Type", "application/json")
+					w.Header().Set("Retry-After", "120")
+					w.WriteHeader(c.status)
+					_, _ = io.WriteString(w, c.body)
+				})
+			}
+			bubble(t, &enginesim.Engine{}, func(r *rig) {
+				id := r.create("crm-1")
+				r.post("/api/sessions/"+id+"/connect", "{}")
+				time.Sleep(3 * time.Second)
+				status, qr := r.get("/api/sessions/"+id+"/qr/status"), r.get("/api/sessions/"+id+"/qr")
+				if got := status.text("data.diagnosis.code"); got != c.want || !strings.Contains(string(status.body), c.evidence) {
+					r.Errorf("/qr/status: %s", status.body)
+				}
+				if got := qr.text("diagnosis.code") + qr.text("code"); !strings.Contains(got, c.want) {
+					r.Errorf("/qr: %d %s", qr.StatusCode, qr.body)
+				}
+				time.Sleep(30 * time.Second)
+				if n := connects.Load(); n != 1 {
+					r.Errorf("%d connects", n)
+				}
+			}, before(refuse))
+		})
+	}
 }

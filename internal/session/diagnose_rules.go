@@ -171,8 +171,11 @@ func (in *input) restarted() bool {
 // ruleConnectFailing: the present failure does not show rejected connects, because polls between them succeed.
 func ruleConnectFailing(in *input) finding {
 	f := in.History.ConnectFailure
-	if !in.connectRejected() || f.isUnreachable() {
+	switch {
+	case !in.connectRejected() || f.isUnreachable():
 		return finding{}
+	case in.History.RefusedAt.Equal(f.LastAt):
+		return fact(diagnosis.ConnectFailing, f.String(in.now))
 	}
 	return f.finding(in.now)
 }
@@ -180,7 +183,8 @@ func ruleConnectFailing(in *input) finding {
 // connectRejected reports whether the engine rejected the last connect.
 func (in *input) connectRejected() bool {
 	f := in.History.ConnectFailure
-	return in.Recovery.FailedConnects > 0 && f.Kind != "" && f.LastAt.After(in.ConnectedAt)
+	isPresent := in.Recovery.FailedConnects > 0 || in.History.RefusedAt.Equal(f.LastAt)
+	return isPresent && f.Kind != "" && f.LastAt.After(in.ConnectedAt)
 }
 
 // ruleEngineErrors handles errors that name no cause.

@@ -24,10 +24,7 @@ type FailureStreak struct {
 // recordFailure records a failure: one of the same kind continues the streak, another begins a new one. The history
 // gets what the diagnosis needs beyond that.
 func (s Session) recordFailure(e *EngineError, now time.Time) Session {
-	next := FailureStreak{
-		Kind: e.Kind, Op: e.Op, Status: e.Status, Code: e.Code, Text: e.Text, Reason: e.Reason, RetryAfter: e.RetryAfter,
-		Since: now, LastAt: now, Times: 1,
-	}
+	next := newStreak(e, now)
 	s.History = s.History.recordCause(e.Text+" "+s.Reason, now)
 	if e.Op == OpQR || e.Op == OpList {
 		before := s.History.PollFailure
@@ -45,6 +42,13 @@ func (s Session) recordFailure(e *EngineError, now time.Time) Session {
 		s.History = s.History.recordDenial(e.Kind == KindSessionNotFound, s.ConnectedAt, now)
 	}
 	return s
+}
+
+func newStreak(e *EngineError, now time.Time) FailureStreak {
+	return FailureStreak{
+		Kind: e.Kind, Op: e.Op, Status: e.Status, Code: e.Code, Text: e.Text, Reason: e.Reason, RetryAfter: e.RetryAfter,
+		Since: now, LastAt: now, Times: 1,
+	}
 }
 
 // continueStreak returns t as the continuation of an earlier streak, if it is the same failure.

@@ -9,7 +9,8 @@ import (
 // History is what the diagnosis needs beyond the present failure, which the next response replaces.
 type History struct {
 	PollFailure    FailureStreak `json:"poll_failure"`    // of the last poll for the QR; other calls do not clear it
-	ConnectFailure FailureStreak `json:"connect_failure"` // valid while Recovery.FailedConnects > 0
+	ConnectFailure FailureStreak `json:"connect_failure"` // valid while Recovery.FailedConnects > 0, or from RefusedAt on
+	RefusedAt      time.Time     `json:"refused_at"`      // when the engine last refused a client's connect for good
 	RestartedAt    time.Time     `json:"restarted_at"`    // when qrgate last found that the engine had lost the session
 	Named          NamedCause    `json:"named"`           // the last cause that the engine named
 	EndedAt        time.Time     `json:"ended_at"`        // when the engine last reported a disconnect with its cause

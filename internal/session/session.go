@@ -306,6 +306,13 @@ func (s Session) AfterConnectError(err error, now time.Time) Session {
 	return s
 }
 
+// AfterConnectRefused returns the session after the engine refused a client's connect at now, for a reason that a retry
+// does not change.
+func (s Session) AfterConnectRefused(err error, now time.Time) Session {
+	s.History.ConnectFailure, s.History.RefusedAt = newStreak(AsEngineError(err), now), now
+	return s
+}
+
 // RateLimited reports whether the last connect failed because of the engine's rate limit.
 func (s *Session) RateLimited() bool {
 	return s.Recovery.FailedConnects > 0 && s.History.ConnectFailure.Kind == KindRateLimited
