@@ -14,5 +14,5 @@
 // snapshot; a request that waits sleeps until the snapshot changes. A tenant has what the sessions of one
 // credential share: the engine's rate limit (rateLimiter), the list call that polls several sessions at once (batcher),
 // and the queue. Decisions are pure functions of values: nextAction, rateLimiter, batcher, Session.AfterPoll,
-// session.Diagnose. No lock is held during a call to the engine or to the store.
+// session.Diagnose. No lock spans a call to the engine or to the store.
 package acquire
