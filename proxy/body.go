@@ -8,8 +8,6 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
-
-	"github.com/gin-gonic/gin"
 )
 
 // errTooLarge means that a body without an announced length exceeded its limit.
@@ -58,12 +56,11 @@ func (b *requestBody) failure() error {
 
 func isReadTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 
-// bufferBody reads the body of a session request before the handler waits for anything: net/http notices that a client
-// has left only after the whole body was read.
-func bufferBody(c *gin.Context) {
-	w := writerOf(c)
+// bufferBody reads the body of a request before its handler waits for anything: net/http notices that a client has left
+// only after the whole body was read. If it cannot, it responds and reports false.
+func (w *responseWriter) bufferBody() bool {
 	if w.body.ReadCloser == nil {
-		return
+		return true
 	}
 	limits := w.handler.config.limits
 	w.body.maxSize = limits.sessionBody
@@ -73,11 +70,11 @@ func bufferBody(c *gin.Context) {
 	if err != nil {
 		w.closeConn = true
 		w.reply(bodyProblem(err))
-		c.Abort()
-		return
+		return false
 	}
 	w.request.TransferEncoding = nil
 	w.setBody(body)
+	return true
 }
 
 func (w *responseWriter) setBody(body []byte) {

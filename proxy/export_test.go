@@ -19,7 +19,7 @@ var (
 
 // ParseTarget is the raw and the decoded path of a request target.
 func ParseTarget(target string) (raw, path, problem string) {
-	t, text := parseTarget(target)
+	t, text := parseTarget(target, true)
 	return t.raw, t.path, text
 }
 

@@ -47,6 +47,9 @@ type Config struct {
 	QRService QRService
 	Sealer    *seal.Sealer // derives tenants from credentials; required with QRService
 
+	// Native serves the clients of another engine's own API, instead of the documented one. Default: none.
+	Native *NativeFront
+
 	// TrustedProxies are the networks whose X-Forwarded-* and client IP headers are forwarded. Default: none.
 	TrustedProxies []netip.Prefix
 
@@ -120,6 +123,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	rw.setTarget(t)
+	if h.config.Native != nil {
+		h.serveNative(rw)
+		return
+	}
 	h.router.ServeHTTP(rw, &rw.request)
 }
 

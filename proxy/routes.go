@@ -42,12 +42,19 @@ func (h *Handler) newRouter() *gin.Engine {
 			handler = h.sessionHandler(serve)
 		}
 		path := strings.Replace(route.Path, "{id}", ":id", 1)
-		g.Handle(route.Method, path, bufferBody, handler)
+		g.Handle(route.Method, path, buffered, handler)
 		if route.Method == http.MethodGet {
-			g.Handle(http.MethodHead, path, bufferBody, handler)
+			g.Handle(http.MethodHead, path, buffered, handler)
 		}
 	}
 	return g
+}
+
+// buffered stops a request whose body cannot be read.
+func buffered(c *gin.Context) {
+	if !writerOf(c).bufferBody() {
+		c.Abort()
+	}
 }
 
 // writerOf finds the responseWriter below Gin's own, through which no handler writes.

@@ -51,6 +51,8 @@ type QRService interface {
 	// Invalidate drops the cached state of a session that was disconnected, restarted or deleted.
 	Invalidate(ctx context.Context, c session.Caller, r session.Ref, deleted bool) error
 
+	// OnEngineUnreachable makes codes that were obtained until now be confirmed before they are shown again.
+	OnEngineUnreachable()
 	Resolve(ctx context.Context, c session.Caller, id string) session.Ref
 	// RetryOnStaleID calls the engine for the session *ref that a client means by id. If the engine denies an integer
 	// that the client did not write, it resolves *ref anew and repeats the call once.

@@ -44,7 +44,7 @@ func (h *Handler) validate(r *http.Request) (t target, refusal response) {
 		raw = "/" + strings.TrimPrefix(raw, "/")
 	}
 	text := ""
-	if t, text = parseTarget(raw); text != "" {
+	if t, text = parseTarget(raw, h.config.Native == nil); text != "" {
 		return t, validationProblem(text)
 	}
 	if r.Method == http.MethodConnect || r.Method == http.MethodTrace {
@@ -52,6 +52,7 @@ func (h *Handler) validate(r *http.Request) (t target, refusal response) {
 	}
 	limit := h.config.limits.passThroughBody
 	switch route, _, near := compat.MatchRoute(t.path); {
+	case h.config.Native != nil: // the engine's own paths
 	case near:
 		return t, problem(http.StatusNotFound, compat.CodeNotFound, textPathNotCanonical)
 	case route != "":
@@ -103,7 +104,7 @@ const (
 
 // parseTarget splits a request target and decodes its path. It accepts a path only if Gin, a proxy and an engine find
 // the same route for it, however often they decode it. text is what is wrong with it, or "".
-func parseTarget(raw string) (t target, text string) {
+func parseTarget(raw string, isDocumented bool) (t target, text string) {
 	t.route = Unmatched
 	t.raw, t.query, _ = strings.Cut(raw, "?")
 	switch {
@@ -116,15 +117,15 @@ func parseTarget(raw string) (t target, text string) {
 	case strings.ContainsFunc(t.raw, func(c rune) bool { return c <= ' ' || c >= 0x7f || c == '\\' || c == '#' }):
 		return t, textBytes
 	}
-	t.path, text = decodePath(t.raw)
+	t.path, text = decodePath(t.raw, isDocumented)
 	return t, text
 }
 
 // decodePath decodes a path once, and checks it as written and as a server reads it that decodes it more often.
-func decodePath(raw string) (path, text string) {
-	isSession := isSessionPath(raw)
+func decodePath(raw string, isDocumented bool) (path, text string) {
+	isSession := isDocumented && isSessionPath(raw)
 	for level, current := 0, raw; level < maxEscapeLevels; level++ {
-		if text = checkPath(current, isSession); text != "" {
+		if text = checkPath(current, isDocumented, isSession); text != "" {
 			return "", text
 		}
 		next, err := url.PathUnescape(current)
@@ -141,13 +142,13 @@ func decodePath(raw string) (path, text string) {
 
 // checkPath checks a path at one level of decoding. Some servers take a backslash for a slash, and ignore what follows
 // a semicolon or a decoded "?".
-func checkPath(path string, isSession bool) (text string) {
+func checkPath(path string, isDocumented, isSession bool) (text string) {
 	if strings.ContainsFunc(path, isControl) || hasOverlong(path) || path == "" {
 		return textEscape
 	}
 	if !isSession {
 		path = parameters.ReplaceAllLiteralString(strings.ReplaceAll(path, `\`, "/"), "")
-		if isSessionPath(path) {
+		if isDocumented && isSessionPath(path) {
 			return textEscape
 		}
 	}

@@ -16,30 +16,35 @@ type EngineRig struct {
 	Caller session.Caller
 	// Create creates a session with the engine's own API.
 	Create func(t *testing.T, name string) session.Ref
+	// CannotRestart: the engine has no restart of what runs.
+	CannotRestart bool
 }
 
 // codeTimeout is for an engine to return its first code, or a new one.
 const codeTimeout = 10 * time.Second
 
+// engineChecks are what every engine must do.
+var engineChecks = map[string]func(*testing.T, EngineRig){
+	"no code before a connect":           checkNoCodeBeforeConnect,
+	"a code after a connect":             checkCodeAfterConnect,
+	"a second connect":                   checkSecondConnect,
+	"a restart returns a new code":       checkRestart,
+	"the list contains the session":      checkList,
+	"an unknown session":                 checkUnknownSession,
+	"a wrong key is refused":             checkWrongKey,
+	"a canceled call":                    checkCanceledCall,
+	"both ids name the same session":     checkBothIDs,
+	"a report has both ids":              checkReportRef,
+	"the state of a session with a code": checkStateWithCode,
+	"an image is a data URL of a PNG":    checkImageForm,
+	"an expiry is in the near future":    checkExpiry,
+	"a forced connect":                   checkForcedConnect,
+}
+
 // Engine checks an engine, simulated or real: kinds of errors, a code after a connect, and that other callers get
 // nothing.
 func Engine(t *testing.T, open func(*testing.T) EngineRig) {
-	for name, check := range map[string]func(*testing.T, EngineRig){
-		"no code before a connect":           checkNoCodeBeforeConnect,
-		"a code after a connect":             checkCodeAfterConnect,
-		"a second connect":                   checkSecondConnect,
-		"a restart returns a new code":       checkRestart,
-		"the list contains the session":      checkList,
-		"an unknown session":                 checkUnknownSession,
-		"a wrong key is refused":             checkWrongKey,
-		"a canceled call":                    checkCanceledCall,
-		"both ids name the same session":     checkBothIDs,
-		"a report has both ids":              checkReportRef,
-		"the state of a session with a code": checkStateWithCode,
-		"an image is a data URL of a PNG":    checkImageForm,
-		"an expiry is in the near future":    checkExpiry,
-		"a forced connect":                   checkForcedConnect,
-	} {
+	for name, check := range engineChecks {
 		t.Run(name, func(t *testing.T) { check(t, open(t)) })
 	}
 }
@@ -84,6 +89,9 @@ func checkSecondConnect(t *testing.T, r EngineRig) {
 }
 
 func checkRestart(t *testing.T, r EngineRig) {
+	if r.CannotRestart {
+		t.Skip("the engine has no restart")
+	}
 	ref := r.Create(t, "suite-1")
 	first := r.code(t, ref, session.Connect)
 	for deadline := time.Now().Add(codeTimeout); r.code(t, ref, session.Restart).Image.Equal(first.Image); {

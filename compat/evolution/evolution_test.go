@@ -1,0 +1,52 @@
+package evolution_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"qrgate/compat/evolution"
+	"qrgate/internal/test/enginesim"
+	"qrgate/internal/test/enginetest"
+)
+
+func TestDialect_Conformance(t *testing.T) {
+	enginetest.Dialect(t, evolution.Dialect, enginesim.Evolution)
+}
+
+func TestNative_Conformance(t *testing.T) {
+	request := func(method, path, body string) *http.Request {
+		r := httptest.NewRequest(method, path, strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		return r
+	}
+	create := func(qr bool) func(string) *http.Request {
+		return func(name string) *http.Request {
+			return request("POST", "/instance/create",
+				fmt.Sprintf(`{"instanceName":%q,"integration":"WHATSAPP-BAILEYS","qrcode":%t}`, name, qr))
+		}
+	}
+	enginetest.Native(t, evolution.Dialect, enginesim.Evolution, enginetest.NativeClient{
+		Create:   create(false),
+		CreateQR: create(true),
+		QR:       func(name string) *http.Request { return request("GET", "/instance/connect/"+name, "") },
+		Delete:   func(name string) *http.Request { return request("DELETE", "/instance/delete/"+name, "") },
+		Code: func(_ http.Header, body []byte) string {
+			var qr struct {
+				Code   string
+				QRCode struct{ Code string }
+			}
+			_ = json.Unmarshal(body, &qr)
+			return qr.Code + qr.QRCode.Code
+		},
+		Others: []*http.Request{
+			request("GET", "/", ""), request("GET", "/instance/connectionState/shop-1", ""),
+			request("GET", "/instance/fetchInstances?instanceName=shop-1", ""), request("GET", "/instance/connectionState/none", ""),
+			request("POST", "/message/sendText/shop-1", `{"number":"1","text":"a"}`), request("GET", "/chat/x?a=1&a=%20b", ""),
+		},
+		Authorize: func(r *http.Request, key string) { r.Header.Set("apikey", key) },
+	})
+}

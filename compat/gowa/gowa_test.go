@@ -1,0 +1,46 @@
+package gowa_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"qrgate/compat/gowa"
+	"qrgate/internal/test/enginesim"
+	"qrgate/internal/test/enginetest"
+)
+
+func request(method, path, body string) *http.Request {
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	return r
+}
+
+func TestDialect_Conformance(t *testing.T) { enginetest.Dialect(t, gowa.Dialect, enginesim.GOWA) }
+
+func TestNative_Conformance(t *testing.T) {
+	enginetest.Native(t, gowa.Dialect, enginesim.GOWA, enginetest.NativeClient{
+		Create: func(name string) *http.Request {
+			return request("POST", "/devices", fmt.Sprintf(`{"device_id":%q}`, name))
+		},
+		QR:     func(name string) *http.Request { return request("GET", "/devices/"+name+"/login", "") },
+		Delete: func(name string) *http.Request { return request("DELETE", "/devices/"+name, "") },
+		Code: func(_ http.Header, body []byte) string {
+			var login struct {
+				Results struct {
+					Link string `json:"qr_link"`
+				}
+			}
+			_ = json.Unmarshal(body, &login)
+			return login.Results.Link
+		},
+		Others: []*http.Request{
+			request("GET", "/devices", ""), request("GET", "/devices/shop-1", ""), request("GET", "/devices/none", ""),
+			request("POST", "/send/message", `{"phone":"1","message":"a"}`),
+		},
+		Authorize: func(r *http.Request, key string) { r.SetBasicAuth("user", key) },
+	})
+}

@@ -1,0 +1,112 @@
+// Package waha is the API of WAHA (2024 and 2026) as a [dialect.Dialect].
+package waha
+
+import (
+	"net/http"
+	"time"
+
+	"qrgate/compat"
+	"qrgate/compat/dialect"
+	"qrgate/internal/session"
+)
+
+// settle is how long WAHA needs to bring a session up: it serves the calls about one session one after the other, and
+// one that waits for another longer than 5 s fails.
+const settle = 5 * time.Second
+
+// Dialect is WAHA's API.
+//
+//	create   POST /api/sessions
+//	connect  POST /api/sessions/{name}/start     422 while it runs; a FAILED session runs, and needs a restart
+//	qr       GET  /api/{name}/auth/qr            a read; waits up to 15 s unless the state is SCAN_QR_CODE
+//	state    GET  /api/sessions/{name}
+var Dialect = &dialect.Dialect{
+	Kind: "waha",
+	Traits: dialect.Traits{
+		FirstTTL: session.FirstQRTTL, LaterTTL: session.RefreshQRTTL,
+		ReadsQRIn: []session.State{session.AwaitingScan},
+		Settle:    settle,
+	},
+	Authorize: func(r *http.Request, c dialect.Credential, _ dialect.Verb) {
+		r.Header.Set("X-Api-Key", c.Token())
+	},
+	Calls: map[dialect.Verb]dialect.Call{
+		dialect.Create:  {Method: http.MethodPost, Path: "/api/sessions", Body: `{"name":"{name}","start":false}`},
+		dialect.Connect: {Method: http.MethodPost, Path: "/api/sessions/{name}/start"},
+		dialect.Restart: {Method: http.MethodPost, Path: "/api/sessions/{name}/restart"},
+		dialect.QR:      {Method: http.MethodGet, Path: "/api/{name}/auth/qr", Query: "format=raw"},
+		dialect.Status:  {Method: http.MethodGet, Path: "/api/sessions/{name}"},
+		dialect.List:    {Method: http.MethodGet, Path: "/api/sessions", Query: "all=true"},
+		dialect.Logout:  {Method: http.MethodPost, Path: "/api/sessions/{name}/logout"},
+		dialect.Delete:  {Method: http.MethodDelete, Path: "/api/sessions/{name}"},
+		dialect.Health:  {Method: http.MethodGet, Path: "/ping"},
+	},
+	Connects: map[session.State]dialect.Verb{
+		session.Disconnected: dialect.Connect,
+		session.Failed:       dialect.Restart,
+		session.Unknown:      dialect.Connect,
+	},
+	Read:   read,
+	Native: native,
+	Errors: []dialect.ErrorRule{
+		{Verb: dialect.Create, Status: http.StatusUnprocessableEntity, Contains: "already exists",
+			Kind: session.KindBadResponse, Code: "CONFLICT"},
+		{Verb: dialect.Connect, Status: http.StatusUnprocessableEntity, Contains: "already started"}, // it runs: a success
+		{Status: http.StatusUnprocessableEntity, Contains: "does not exist", Kind: session.KindSessionNotFound},
+		{Verb: dialect.QR, Status: http.StatusUnprocessableEntity, Contains: "working", Kind: session.KindAlreadyPaired},
+		{Verb: dialect.QR, Status: http.StatusUnprocessableEntity, Kind: session.KindNotReady},
+		{Status: http.StatusInternalServerError, Contains: "async-lock timed out",
+			Kind: session.KindServerError, Code: "ENGINE_STUCK"},
+	},
+}
+
+// native is WAHA's API as its clients use it. Its old routes name the session in the body.
+var native = &dialect.Native{
+	Credential: func(r *http.Request) dialect.Credential {
+		key := r.Header.Get("X-Api-Key")
+		if key == "" {
+			key = r.URL.Query().Get("x-api-key")
+		}
+		return dialect.Credential{Key: key}
+	},
+	Routes: []dialect.Route{
+		{Method: http.MethodPost, Path: "/api/sessions", Means: dialect.MeansCreate, Name: nameIn},
+		{Method: http.MethodPost, Path: "/api/sessions/start", Means: dialect.MeansBegin, Name: nameIn},
+		{Method: http.MethodPost, Path: "/api/sessions/stop", Means: dialect.MeansEnd, Name: nameIn},
+		{Method: http.MethodPost, Path: "/api/sessions/logout", Means: dialect.MeansEnd, Name: nameIn},
+		{Method: http.MethodPost, Path: "/api/sessions/{name}/start", Means: dialect.MeansBegin},
+		{Method: http.MethodPost, Path: "/api/sessions/{name}/restart", Means: dialect.MeansRestart},
+		{Method: http.MethodPost, Path: "/api/sessions/{name}/stop", Means: dialect.MeansEnd},
+		{Method: http.MethodPost, Path: "/api/sessions/{name}/logout", Means: dialect.MeansEnd},
+		{Method: http.MethodDelete, Path: "/api/sessions/{name}", Means: dialect.MeansDelete},
+		{Method: http.MethodGet, Path: "/api/{name}/auth/qr", Means: dialect.MeansQR},
+	},
+}
+
+func nameIn(_ *http.Request, body compat.Object) string { return compat.StringOf(body["name"]) }
+
+var states = dialect.States{
+	"stopped":      session.Disconnected,
+	"starting":     session.Connecting,
+	"scan_qr_code": session.AwaitingScan,
+	"working":      session.Connected,
+	"failed":       session.Failed,
+}
+
+// read reads a session, the list, and the three forms of a QR.
+func read(_ dialect.Verb, body any) (sessions []dialect.Session) {
+	if list, ok := body.([]any); ok {
+		for _, item := range list {
+			sessions = append(sessions, read(dialect.Status, item)...)
+		}
+		return sessions
+	}
+	o, _ := body.(compat.Object)
+	me, _ := o["me"].(compat.Object)
+	return []dialect.Session{{
+		Name:  compat.StringOf(o["name"]),
+		State: states.Parse(compat.StringOf(o["status"])),
+		Code:  compat.StringOf(o["value"]) + compat.StringOf(o["data"]),
+		Phone: compat.StringOf(me["id"]),
+	}}
+}

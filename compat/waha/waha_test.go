@@ -1,0 +1,62 @@
+package waha_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"qrgate/compat/waha"
+	"qrgate/internal/test/enginesim"
+	"qrgate/internal/test/enginetest"
+)
+
+func TestDialect_Conformance(t *testing.T) { enginetest.Dialect(t, waha.Dialect, enginesim.WAHA) }
+
+func request(method, path, body string) *http.Request {
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	return r
+}
+
+// The three forms in which clients ask for the QR.
+func TestNative_Conformance(t *testing.T) {
+	for form, accept := range map[string]string{
+		"picture":  "image/png",
+		"JSON":     "application/json",
+		"raw text": "*/*",
+	} {
+		t.Run(form, func(t *testing.T) {
+			enginetest.Native(t, waha.Dialect, enginesim.WAHA, enginetest.NativeClient{
+				Create: func(name string) *http.Request {
+					return request("POST", "/api/sessions", fmt.Sprintf(`{"name":%q,"start":true}`, name))
+				},
+				QR: func(name string) *http.Request {
+					path := "/api/" + name + "/auth/qr"
+					if form == "raw text" {
+						path += "?format=raw"
+					}
+					r := request("GET", path, "")
+					r.Header.Set("Accept", accept)
+					return r
+				},
+				Delete: func(name string) *http.Request { return request("DELETE", "/api/sessions/"+name, "") },
+				Code: func(header http.Header, body []byte) string {
+					if header.Get("Content-Type") == "image/png" {
+						return string(body)
+					}
+					var qr struct{ Value, Data string }
+					_ = json.Unmarshal(body, &qr)
+					return qr.Value + qr.Data
+				},
+				Others: []*http.Request{
+					request("GET", "/ping", ""), request("GET", "/api/sessions", ""), request("GET", "/api/sessions/shop-1", ""),
+					request("GET", "/api/sessions/none", ""), request("POST", "/api/sendText", `{"session":"shop-1","text":"a"}`),
+				},
+				Authorize: func(r *http.Request, key string) { r.Header.Set("X-Api-Key", key) },
+			})
+		})
+	}
+}

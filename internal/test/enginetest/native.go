@@ -1,0 +1,357 @@
+package enginetest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"qrgate/compat/dialect"
+	"qrgate/compat/inboxhub"
+	"qrgate/internal/acquire"
+	"qrgate/internal/seal"
+	"qrgate/internal/secret"
+	"qrgate/internal/store/memory"
+	"qrgate/internal/test/enginesim"
+	"qrgate/proxy"
+)
+
+// NativeClient is how an existing client of an engine's own API asks for a QR.
+type NativeClient struct {
+	// Create makes a session without asking for its code.
+	Create func(name string) *http.Request
+	// Begin begins a pairing, and shows no code; nil where QR does.
+	Begin func(name string) *http.Request
+	// QR asks for the code.
+	QR func(name string) *http.Request
+	// CreateQR makes a session and asks for its code; nil where no client does.
+	CreateQR func(name string) *http.Request
+	// Delete deletes a session.
+	Delete func(name string) *http.Request
+	// Code finds the code in a response, as text or picture; "" if it has none.
+	Code func(header http.Header, body []byte) string
+	// Others are requests of routes that have no meaning for qrgate.
+	Others []*http.Request
+	// Authorize sets a key.
+	Authorize func(r *http.Request, key string)
+}
+
+// nativeRig is a native front before a simulated engine.
+type nativeRig struct {
+	NativeClient
+	sim           *enginesim.Engine
+	face          *enginesim.Face
+	front, direct *enginesim.Wire
+}
+
+// Native checks the native front of a dialect: its own clients get the engine's own responses, and a QR at their first
+// request.
+func Native(t *testing.T, d *dialect.Dialect, face func(*enginesim.Engine) *enginesim.Face, client NativeClient) {
+	for name, check := range map[string]func(*testing.T, nativeRig){
+		"other routes are byte-identical":              checkOtherRoutesIdentical,
+		"one request gets a late code":                 checkOneRequest,
+		"a create that asks for its code gets it":      checkCreateQR,
+		"fifty clients cost few calls":                 checkFiftyClients,
+		"without a code the engine's own words go out": checkOwnWords,
+		"a code is the engine's present one":           checkRotation,
+		"a stranger gets the engine's refusal":         checkStranger,
+		"a linked session":                             checkNativeLinked,
+		"a deleted session":                            checkNativeDelete,
+		"the status route":                             checkStatusRoute,
+		"two keys of one session share no begin":       checkTwoKeys,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { inNativeRig(t, d, face, client, check) })
+		})
+	}
+}
+
+func inNativeRig(
+	t *testing.T, d *dialect.Dialect, face func(*enginesim.Engine) *enginesim.Face, client NativeClient,
+	check func(*testing.T, nativeRig),
+) {
+	sim := &enginesim.Engine{Keys: map[string]string{"key-a": "a"}, Rotation: enginesim.WhatsAppRotation()}
+	r := nativeRig{NativeClient: client, sim: sim, face: face(sim)}
+	r.direct = enginesim.NewWire(r.face)
+	base, _ := url.Parse(r.direct.URL())
+	transport := dialect.NewTransport(d, base, r.direct.Client().Transport)
+	sealer, err := seal.New(secret.NewSecret("a secret of thirty-two characters"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	local := memory.New(memory.Config{})
+	manager, err := acquire.New(acquire.Config{
+		Engine: inboxhub.New(&url.URL{Scheme: "http", Host: "dialect.engine"}, transport), Sealer: sealer, Store: local,
+		WaitTimes: acquire.WaitTimes{Initial: 9 * time.Second, Default: 4500 * time.Millisecond},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.front = enginesim.NewWire(proxy.New(proxy.Config{
+		Engine: base, Transport: r.direct.Client().Transport, QRService: manager, Sealer: sealer,
+		Native: proxy.NewNativeFront(d, transport, 9*time.Second),
+	}))
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	for _, run := range []func() error{
+		r.direct.Run, r.front.Run,
+		func() error { return manager.Run(ctx) },
+		func() error { return local.Run(ctx) },
+	} {
+		running.Go(func() { _ = run() })
+	}
+	defer func() {
+		r.front.Close()
+		stop()
+		sim.Close()
+		r.direct.Close()
+		running.Wait()
+	}()
+	check(t, r)
+}
+
+// nativeResponse is what a client receives.
+type nativeResponse struct {
+	status int
+	header http.Header
+	body   []byte
+	took   time.Duration
+}
+
+func (r nativeRig) do(t *testing.T, wire *enginesim.Wire, request *http.Request, key string) nativeResponse {
+	t.Helper()
+	start := time.Now()
+	var body []byte
+	if request.Body != nil {
+		body, _ = io.ReadAll(request.Body)
+		request.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	out := request.Clone(t.Context())
+	out.Body, out.RequestURI = io.NopCloser(bytes.NewReader(body)), ""
+	base, _ := url.Parse(wire.URL())
+	out.URL.Scheme, out.URL.Host, out.Host = base.Scheme, base.Host, ""
+	r.Authorize(out, key)
+	res, err := wire.Client().Do(out)
+	if err != nil {
+		t.Errorf("%s %s: %v", request.Method, request.URL.Path, err)
+		return nativeResponse{}
+	}
+	defer func() { _ = res.Body.Close() }()
+	got, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	return nativeResponse{res.StatusCode, res.Header, got, time.Since(start)}
+}
+
+// through sends a request through the gateway with the valid key.
+func (r nativeRig) through(t *testing.T, request *http.Request) nativeResponse {
+	t.Helper()
+	return r.do(t, r.front, request, "key-a")
+}
+
+// start makes a session and begins its pairing.
+func (r nativeRig) start(t *testing.T, name string) {
+	t.Helper()
+	if res := r.through(t, r.Create(name)); res.status/100 != 2 {
+		t.Fatalf("create: %d %s", res.status, res.body)
+	}
+	if r.Begin != nil {
+		r.through(t, r.Begin(name))
+	}
+}
+
+func (r nativeRig) code(res nativeResponse) string {
+	if res.status/100 != 2 {
+		return ""
+	}
+	return r.Code(res.header, res.body)
+}
+
+func checkOtherRoutesIdentical(t *testing.T, r nativeRig) {
+	r.start(t, "shop-1")
+	for _, request := range r.Others {
+		alone, through := r.do(t, r.direct, request, "key-a"), r.through(t, request)
+		through.header.Del("X-Request-Id")
+		if alone.status != through.status || !bytes.Equal(alone.body, through.body) {
+			t.Errorf("%s: direct %d %s, through %d %s", request.URL, alone.status, alone.body, through.status, through.body)
+		}
+		if !maps.EqualFunc(alone.header, through.header, slices.Equal) {
+			t.Errorf("%s: direct %v, through %v", request.URL, alone.header, through.header)
+		}
+	}
+}
+
+func checkOneRequest(t *testing.T, r nativeRig) {
+	for _, late := range []time.Duration{0, 2 * time.Second, 5 * time.Second, 8 * time.Second} {
+		r.sim.Change(func(e *enginesim.Engine) { e.QRDelay = late })
+		name := fmt.Sprintf("shop-%d", late/time.Second)
+		r.start(t, name)
+		res := r.through(t, r.QR(name))
+		if r.code(res) == "" || res.took > 13*time.Second {
+			t.Errorf("a code that is %v late: %d %.200s after %v", late, res.status, res.body, res.took)
+		}
+	}
+}
+
+func checkCreateQR(t *testing.T, r nativeRig) {
+	if r.CreateQR == nil {
+		t.Skip("no client of this engine does")
+	}
+	r.sim.Change(func(e *enginesim.Engine) { e.QRDelay = 8 * time.Second })
+	res := r.through(t, r.CreateQR("shop-1"))
+	if r.code(res) == "" {
+		t.Errorf("%d %s", res.status, res.body)
+	}
+	direct := r.do(t, r.direct, r.CreateQR("shop-2"), "key-a")
+	if got, want := memberNames(t, res.body), memberNames(t, direct.body); got != want {
+		t.Errorf("members %s, want %s", got, want)
+	}
+}
+
+// memberNames lists the members of a JSON object in their order, those of objects in it too.
+func memberNames(t *testing.T, body []byte) string {
+	t.Helper()
+	var names []string
+	d := json.NewDecoder(bytes.NewReader(body))
+	for {
+		token, err := d.Token()
+		if err != nil {
+			break
+		}
+		if text, ok := token.(string); ok && strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_") == "" {
+			names = append(names, text)
+		}
+	}
+	return strings.Join(slices.DeleteFunc(names, func(n string) bool { return n == "pairingCode" || n == "code" || n == "base64" }), " ")
+}
+
+func checkFiftyClients(t *testing.T, r nativeRig) {
+	r.sim.Change(func(e *enginesim.Engine) { e.QRDelay = 3 * time.Second })
+	r.start(t, "shop-1")
+	time.Sleep(time.Millisecond)
+	begun := time.Now()
+	codes := make(chan string, 50)
+	for range 50 {
+		go func() { codes <- r.code(r.through(t, r.QR("shop-1"))) }()
+	}
+	for range 50 {
+		if <-codes == "" {
+			t.Error("a client got no code")
+		}
+	}
+	if n := r.sim.CountSince(enginesim.AnyRoute, begun); n > 8 {
+		t.Errorf("fifty clients cost %d calls", n)
+	}
+	if n := r.face.Forks("shop-1"); n > 0 {
+		t.Errorf("%d sockets beside the session's", n)
+	}
+}
+
+func checkOwnWords(t *testing.T, r nativeRig) {
+	r.sim.Change(func(e *enginesim.Engine) { e.QRDelay = time.Hour })
+	r.start(t, "shop-1")
+	res := r.through(t, r.QR("shop-1"))
+	direct := r.do(t, r.direct, r.QR("shop-1"), "key-a")
+	if res.status != direct.status || !bytes.Equal(res.body, direct.body) {
+		t.Errorf("through %d %s, direct %d %s", res.status, res.body, direct.status, direct.body)
+	}
+	if res.took < 8*time.Second {
+		t.Errorf("the client waited %v", res.took)
+	}
+}
+
+// checkRotation samples the QR through the life of six codes: each one is the engine's present code.
+func checkRotation(t *testing.T, r nativeRig) {
+	r.start(t, "shop-1")
+	seen := map[string]bool{}
+	for range 40 {
+		res := r.through(t, r.QR("shop-1"))
+		code, real := r.code(res), r.sim.Snapshot()[0]
+		if code != "" {
+			seen[code] = true
+			if age := time.Since(real.Generated); real.Code == "" || age > time.Minute {
+				t.Errorf("a code is shown while the engine has none (%s)", real.Phase)
+			}
+		}
+		time.Sleep(3 * time.Second)
+	}
+	if len(seen) < 3 {
+		t.Errorf("%d codes in two minutes", len(seen))
+	}
+}
+
+func checkStranger(t *testing.T, r nativeRig) {
+	r.start(t, "shop-1")
+	if r.code(r.through(t, r.QR("shop-1"))) == "" {
+		t.Fatal("no code")
+	}
+	res, direct := r.do(t, r.front, r.QR("shop-1"), "wrong"), r.do(t, r.direct, r.QR("shop-1"), "wrong")
+	if res.status != direct.status || !bytes.Equal(res.body, direct.body) {
+		t.Errorf("through %d %.100s, direct %d %.100s", res.status, res.body, direct.status, direct.body)
+	}
+}
+
+func checkNativeLinked(t *testing.T, r nativeRig) {
+	r.start(t, "shop-1")
+	r.through(t, r.QR("shop-1"))
+	if err := r.sim.Link("shop-1"); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(20 * time.Second)
+	res, direct := r.through(t, r.QR("shop-1")), r.do(t, r.direct, r.QR("shop-1"), "key-a")
+	if res.status != direct.status || !bytes.Equal(res.body, direct.body) {
+		t.Errorf("through %d %.100s, direct %d %.100s", res.status, res.body, direct.status, direct.body)
+	}
+}
+
+func checkNativeDelete(t *testing.T, r nativeRig) {
+	r.start(t, "shop-1")
+	r.through(t, r.QR("shop-1"))
+	time.Sleep(time.Millisecond)
+	if res := r.through(t, r.Delete("shop-1")); res.status/100 != 2 {
+		t.Fatalf("delete: %d %s", res.status, res.body)
+	}
+	if code := r.code(r.through(t, r.QR("shop-1"))); code != "" && len(r.sim.Snapshot()) == 0 {
+		t.Error("a deleted session shows a code")
+	}
+}
+
+func checkStatusRoute(t *testing.T, r nativeRig) {
+	r.start(t, "shop-1")
+	r.through(t, r.QR("shop-1"))
+	request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "/_qrgate/sessions/shop-1/qr/status", http.NoBody)
+	res := r.through(t, request)
+	if res.status != http.StatusOK || !bytes.Contains(res.body, []byte(`"ready":true`)) {
+		t.Errorf("%d %s", res.status, res.body)
+	}
+}
+
+// checkTwoKeys asks with two keys that the engine accepts for one session: one of them begins, both get the code.
+func checkTwoKeys(t *testing.T, r nativeRig) {
+	r.sim.Change(func(e *enginesim.Engine) {
+		e.Keys = map[string]string{"key-a": "a", "key-b": "a"}
+		e.QRDelay = time.Second
+	})
+	r.start(t, "shop-1")
+	codes := make(chan string, 2)
+	for _, key := range []string{"key-a", "key-b"} {
+		go func() { codes <- r.code(r.do(t, r.front, r.QR("shop-1"), key)) }()
+	}
+	if first, second := <-codes, <-codes; first == "" || second == "" {
+		t.Errorf("codes: %t, %t", first != "", second != "")
+	}
+	if n := r.sim.Snapshot()[0].Connects; n != 1 {
+		t.Errorf("%d pairings were begun", n)
+	}
+}

@@ -1,0 +1,504 @@
+package proxy
+
+import (
+	"context"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"qrgate/compat"
+	"qrgate/compat/dialect"
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
+)
+
+// NativeFront serves the clients of another engine's own API: they keep their URLs, headers and bodies. Everything
+// passes through but the few routes of the dialect's table. A request for a code waits until there is one, and the
+// response is the engine's own, in the form in which the client asked for it. Only headers are added to it.
+type NativeFront struct {
+	dialect  *dialect.Dialect
+	engine   *dialect.Transport
+	codes    *dialect.Codes
+	wait     time.Duration
+	shown    shownResponses // by the request
+	pictures shownResponses // by their path
+}
+
+// NewNativeFront makes a NativeFront beside the engine that the acquisition calls. A request that states no preference
+// waits for a code as long as wait.
+func NewNativeFront(d *dialect.Dialect, engine *dialect.Transport, wait time.Duration) *NativeFront {
+	return &NativeFront{
+		dialect: d, engine: engine, codes: engine.Codes(), wait: wait,
+		shown:    shownResponses{entries: map[string]shownResponse{}},
+		pictures: shownResponses{entries: map[string]shownResponse{}},
+	}
+}
+
+// nativePrefix begins the routes that qrgate adds to an engine's own API.
+const nativePrefix = "/_qrgate/"
+
+// Headers that qrgate adds to responses of another engine's API.
+const (
+	headerCause     = "QRGate-Cause"
+	headerExpiresIn = "QRGate-Expires-In"
+)
+
+const (
+	nativeTimeout = 60 * time.Second // the slowest engine responds to a login within 45 s
+	textNoRoute   = "Not found. qrgate adds GET /_qrgate/sessions/{name}/qr/status to the engine's API."
+)
+
+// nativeRequest is one request on a route that the dialect's table names.
+type nativeRequest struct {
+	sessionRequest
+	front *NativeFront
+	route *dialect.Route
+	name  string // the session's, as the engine knows it
+}
+
+// serveNative serves one request of a client of another engine's API.
+func (h *Handler) serveNative(w *responseWriter) {
+	front := h.config.Native
+	path := w.request.URL.EscapedPath()
+	if rest, ok := strings.CutPrefix(path, nativePrefix); ok {
+		h.serveOwnRoute(w, rest)
+		return
+	}
+	if front.servePicture(w, path) {
+		return
+	}
+	route, name := front.dialect.Native.Match(w.request.Method, path)
+	if route == nil || route.Passes != nil && route.Passes(&w.request) {
+		w.passThrough()
+		return
+	}
+	if !w.bufferBody() {
+		return
+	}
+	n := &nativeRequest{sessionRequest: h.nativeSession(w), front: front, route: route, name: name}
+	if route.Name != nil {
+		body, _ := compat.Parse(n.buffered)
+		if n.name = route.Name(&w.request, body); n.name == "" && route.Means != dialect.MeansCreate {
+			n.name = front.engine.OnlySession(n.ctx(), front.dialect.Native.Credential(&w.request))
+		}
+	} else if own := front.sessionOf(w); own != "" {
+		n.name = own
+	}
+	n.id = dialect.EncodeName(n.name)
+	if n.name == "" || !session.ValidID(n.id) {
+		n.writeThrough() // a name that qrgate cannot keep
+		return
+	}
+	n.ref = session.Ref{Name: n.id}
+	w.route, w.session = route.Path, n.id
+	nativeHandlers[route.Means](n)
+}
+
+// nativeHandlers serve the meanings of routes.
+var nativeHandlers = map[dialect.Meaning]func(*nativeRequest){
+	dialect.MeansCreate:    (*nativeRequest).create,
+	dialect.MeansBegin:     (*nativeRequest).begin,
+	dialect.MeansBeginQR:   (*nativeRequest).beginQR,
+	dialect.MeansQR:        (*nativeRequest).readQR,
+	dialect.MeansRestart:   (*nativeRequest).restart,
+	dialect.MeansRestartQR: (*nativeRequest).restartQR,
+	dialect.MeansEnd:       func(n *nativeRequest) { n.end(false) },
+	dialect.MeansDelete:    func(n *nativeRequest) { n.end(true) },
+
+	dialect.MeansDeleteByID: (*nativeRequest).deleteByID,
+}
+
+// nativeSession identifies the caller by the credential that the engine's API takes.
+func (h *Handler) nativeSession(w *responseWriter) sessionRequest {
+	credential := h.config.Native.dialect.Native.Credential(&w.request)
+	caller := session.Caller{
+		Key: secret.NewSecret(credential.Key), Bearer: secret.NewSecret(credential.Authorization), Traffic: w.traffic,
+		RequestMeta: session.Request{ID: w.requestID, Trace: h.traceparent(w.request.Context())},
+	}
+	caller.Tenant = h.config.Sealer.Tenant(caller.Credential())
+	return sessionRequest{responseWriter: w, service: h.config.QRService, caller: caller}
+}
+
+// sessionOf is the name of the session whose own token the request presents, where sessions have tokens.
+func (f *NativeFront) sessionOf(w *responseWriter) string {
+	native := f.dialect.Native
+	if native.Session == nil {
+		return ""
+	}
+	return native.Session(native.Credential(&w.request))
+}
+
+// serveOwnRoute serves the routes that qrgate adds.
+func (h *Handler) serveOwnRoute(w *responseWriter, rest string) {
+	s := h.nativeSession(w)
+	name, ok := strings.CutPrefix(rest, "sessions/")
+	name, isStatus := strings.CutSuffix(name, "/qr/status")
+	name, err := url.PathUnescape(name)
+	if own := h.config.Native.sessionOf(w); own != "" {
+		name = own
+	}
+	s.id = dialect.EncodeName(name)
+	if !ok || !isStatus || err != nil || w.request.Method != http.MethodGet || !session.ValidID(s.id) {
+		w.reply(problem(http.StatusNotFound, compat.CodeNotFound, textNoRoute))
+		return
+	}
+	w.route, w.session = nativePrefix+"sessions/{name}/qr/status", s.id
+	w.Header()["Cache-Control"], w.Header()["Vary"] = headerNoStore, headerVary
+	s.qrStatus()
+}
+
+// create forwards a create. If its client asked for the code, the request waits, and the code goes where the engine
+// itself would have put it.
+func (n *nativeRequest) create() {
+	body, _ := compat.Parse(n.buffered)
+	wantsQR := n.route.WantsQR != nil && n.route.WantsQR(body)
+	if wantsQR {
+		n.front.codes.Begin(n.name, time.Now())
+	}
+	response, ok := n.send()
+	if !ok {
+		return
+	}
+	outcome := n.outcome(dialect.Create, response)
+	if outcome.IsError {
+		n.write(response)
+		return
+	}
+	report := n.report(outcome, response)
+	n.service.OnSessions(n.ctx(), n.caller, []session.SessionReport{report}, true)
+	if wantsQR {
+		n.onBegun(report, session.Connect)
+		if report.Image.Empty() {
+			n.splice(&response)
+		}
+	}
+	n.write(response)
+}
+
+// splice waits for the code and puts it into the response to a create or restart.
+func (n *nativeRequest) splice(begun *compat.Response) {
+	native := n.front.dialect.Native
+	var qr compat.Response
+	hasCode := n.waitQR()
+	if hasCode {
+		qr, hasCode = n.showCode(n.qrRequest())
+	}
+	switch {
+	case hasCode && native.Splice != nil:
+		begun.Body = native.Splice(begun.Body, qr.Body)
+	case hasCode:
+		begun.Body = qr.Body
+	case native.WithoutCode != nil:
+		begun.Body = native.WithoutCode(begun.Body)
+	default:
+		return
+	}
+	begun.Header.Del("Etag") // of another body
+}
+
+// begin forwards a request that begins a pairing and shows no code.
+func (n *nativeRequest) begin() {
+	unlock, err := n.front.codes.Lock(n.ctx(), n.name)
+	if err != nil {
+		return // the client has left
+	}
+	defer unlock()
+	if !n.front.codes.MustNotBegin(n.name, time.Now()) {
+		n.front.codes.Begin(n.name, time.Now())
+	}
+	if response, ok := n.send(); ok {
+		if outcome := n.outcome(dialect.Connect, response); !outcome.IsError && response.Status/100 == 2 {
+			n.onBegun(n.report(outcome, response), session.Connect)
+		}
+		n.write(response)
+	}
+}
+
+// beginQR serves a request that begins a pairing, unless one is under way, and expects the code. The engine gets such a
+// request once for all clients: each one might begin another pairing.
+func (n *nativeRequest) beginQR() {
+	last, isDone := n.beginOnce()
+	if !isDone {
+		n.waitAndShow(last)
+	}
+}
+
+// beginOnce sends the client's request unless a code is good or a pairing was begun a moment ago. It responds if that
+// settles the matter; otherwise it returns the engine's response, if there is one.
+func (n *nativeRequest) beginOnce() (last *compat.Response, isDone bool) {
+	unlock, err := n.front.codes.Lock(n.ctx(), n.name)
+	if err != nil {
+		return nil, true // the client has left
+	}
+	defer unlock()
+	if n.front.codes.MustNotBegin(n.name, time.Now()) {
+		return nil, false
+	}
+	n.front.codes.Begin(n.name, time.Now())
+	response, ok := n.send()
+	if !ok {
+		return nil, true
+	}
+	outcome := n.outcome(dialect.Connect, response)
+	if response.Status/100 != 2 || outcome.Session.State == session.Connected {
+		n.write(response)
+		return nil, true
+	}
+	if !outcome.IsError {
+		report := n.report(outcome, response)
+		n.onBegun(report, session.Connect)
+		if !report.Image.Empty() {
+			n.front.shown.put(n.shownKey(&n.request), n.name, response, n.front.codes)
+			n.write(response)
+			return nil, true
+		}
+	}
+	return &response, false
+}
+
+// readQR serves a request that reads the code and changes nothing.
+func (n *nativeRequest) readQR() { n.waitAndShow(nil) }
+
+// waitAndShow waits for the code and responds with the engine's own response that shows it. Without one the response is
+// what the engine itself says: last, or its response now.
+func (n *nativeRequest) waitAndShow(last *compat.Response) {
+	isReady := n.waitQR()
+	if n.hasLeft() {
+		return
+	}
+	if isReady {
+		if response, ok := n.showCode(&n.request); ok {
+			n.write(response)
+			return
+		}
+	}
+	native := n.front.dialect.Native
+	if last == nil {
+		response, ok := n.lastWords()
+		if !ok {
+			return
+		}
+		last = &response
+	}
+	if native.WithoutCode != nil && n.outcome(dialect.QR, *last).HasCode() {
+		last.Body = native.WithoutCode(last.Body)
+		last.Header.Del("Etag") // of another body
+	}
+	n.write(*last)
+}
+
+// lastWords is what the engine says to a client whose wait has ended without a code.
+func (n *nativeRequest) lastWords() (compat.Response, bool) {
+	if n.route.Means == dialect.MeansBeginQR && n.front.dialect.Traits.QRBegins {
+		unlock, err := n.front.codes.Lock(n.ctx(), n.name)
+		if err != nil {
+			return compat.Response{}, false
+		}
+		defer unlock()
+	}
+	return n.send()
+}
+
+// restart forwards a restart that shows no code.
+func (n *nativeRequest) restart() {
+	if response, ok := n.sendRestart(); ok {
+		n.write(response)
+	}
+}
+
+// restartQR forwards a restart and waits for the first code after it.
+func (n *nativeRequest) restartQR() {
+	response, ok := n.sendRestart()
+	if !ok {
+		return
+	}
+	if response.Status/100 == 2 && !n.outcome(dialect.Restart, response).IsError {
+		n.splice(&response)
+	}
+	n.write(response)
+}
+
+func (n *nativeRequest) sendRestart() (compat.Response, bool) {
+	unlock, err := n.front.codes.Lock(n.ctx(), n.name)
+	if err != nil {
+		return compat.Response{}, false
+	}
+	defer unlock()
+	n.front.codes.Begin(n.name, time.Now())
+	response, ok := n.send()
+	if outcome := n.outcome(dialect.Restart, response); ok && response.Status/100 == 2 && !outcome.IsError {
+		n.forget(false)
+		n.onBegun(n.report(outcome, response), session.Restart)
+	}
+	return response, ok
+}
+
+// end forwards a logout or a deletion.
+func (n *nativeRequest) end(isDeleted bool) {
+	response, ok := n.send()
+	if !ok {
+		return
+	}
+	if response.Status/100 == 2 {
+		n.front.codes.Forget(n.name)
+		n.forget(isDeleted)
+	}
+	n.write(response)
+}
+
+// deleteByID forwards a deletion of a session that qrgate cannot name: every code is confirmed before it is shown again.
+func (n *nativeRequest) deleteByID() {
+	response, ok := n.send()
+	if !ok {
+		return
+	}
+	if response.Status/100 == 2 {
+		n.service.OnEngineUnreachable()
+	}
+	n.write(response)
+}
+
+// writeThrough forwards the request and responds with the engine's response.
+func (n *nativeRequest) writeThrough() {
+	if response, ok := n.send(); ok {
+		n.write(response)
+	}
+}
+
+// onBegun records that a pairing was begun.
+func (n *nativeRequest) onBegun(report session.SessionReport, mode session.ConnectMode) {
+	_ = n.service.OnConnect(context.WithoutCancel(n.ctx()), n.caller, report, mode)
+}
+
+func (n *nativeRequest) outcome(verb dialect.Verb, r compat.Response) dialect.Outcome {
+	return n.front.dialect.Outcome(verb, r)
+}
+
+// report is what a response to the client tells of the session. Its image is empty if the code in it is an old one.
+func (n *nativeRequest) report(o dialect.Outcome, r compat.Response) session.SessionReport {
+	report := session.SessionReport{Ref: n.ref, State: o.Session.State, At: r.At}
+	picture := compat.Response{}
+	if o.Session.CodeURL != "" {
+		picture, o.Session.Code = n.fetchPicture(o.Session.CodeURL)
+	}
+	if o.Session.Code != "" {
+		if isGood, err := n.front.codes.Record(n.name, o.Session.Code, r.At, r.At); err == nil && isGood {
+			expiresAt, image, _ := n.front.codes.Code(n.name, r.At)
+			report.Image, report.Expiry = image, session.Expiry{Known: true, In: expiresAt.Sub(r.At)}
+			if picture.Status != 0 {
+				n.front.pictures.put(pathOf(o.Session.CodeURL), n.name, picture, n.front.codes)
+			}
+		}
+	}
+	return report
+}
+
+// waitQR waits for a code and reports whether there is one that may be shown to this caller.
+func (n *nativeRequest) waitQR() bool {
+	preferred, ok := parseWait(&n.request)
+	if !ok || !preferred.Set {
+		preferred = session.WaitPreference{Set: true, For: n.front.wait}
+	}
+	v, err := n.service.WaitQR(n.ctx(), n.caller, n.id, preferred)
+	if err != nil || v.Session.State == session.Connected || !v.Ready {
+		if !v.Diagnosis.Healthy() {
+			n.Header().Set(headerCause, string(v.Diagnosis.Code))
+		}
+		return false
+	}
+	q := v.Session.QR
+	isGood, err := n.front.codes.Record(n.name, q.Image.Reveal(), q.SeenAt, time.Now())
+	return err == nil && isGood
+}
+
+// send forwards the client's own request and reads the response. If there is none, it responds and reports false.
+func (n *nativeRequest) send() (compat.Response, bool) {
+	n.setBody(n.buffered)
+	response, err := n.capture(&n.request)
+	if err != nil {
+		if !n.hasLeft() {
+			n.reply(engineProblem(err))
+		}
+		return response, false
+	}
+	return response, true
+}
+
+// capture sends a request to the engine as the client wrote it, but for ?wait=N, and reads the response.
+func (n *nativeRequest) capture(in *http.Request) (compat.Response, error) {
+	parent := in.Context()
+	if n.front.dialect.Traits.QRBegins {
+		parent = context.WithoutCancel(parent) // the response may be all that ever shows the code
+	}
+	ctx, cancel := context.WithTimeout(parent, nativeTimeout)
+	defer cancel()
+	out := in.Clone(ctx)
+	removeHopByHop(out.Header)
+	n.rewrite(&httputil.ProxyRequest{In: in, Out: out})
+	out.URL.RawQuery = withoutWait(in.URL.RawQuery)
+	if n.front.dialect.Native.KeepsHost {
+		out.Host = in.Host
+	}
+	for _, name := range conditionalHeaders {
+		out.Header.Del(name)
+	}
+	response, err := n.handler.read(out)
+	if err != nil {
+		return response, compat.TransportError(ctx, session.OpQR, err)
+	}
+	return response, nil
+}
+
+// withoutWait is a query without its wait parameter, which is qrgate's own; every other byte stays.
+func withoutWait(query string) string {
+	if !strings.Contains(query, "wait=") {
+		return query
+	}
+	var kept []string
+	for part := range strings.SplitSeq(query, "&") {
+		if !strings.HasPrefix(part, "wait=") {
+			kept = append(kept, part)
+		}
+	}
+	return strings.Join(kept, "&")
+}
+
+// write responds with the engine's response as it is. Headers say how long the code in it lives.
+func (n *nativeRequest) write(r compat.Response) {
+	expiresIn := ""
+	if expiresAt, _, ok := n.front.codes.Code(n.name, time.Now()); ok && r.Status/100 == 2 {
+		expiresIn = strconv.Itoa(secondsUntil(expiresAt, time.Now()))
+	}
+	writeResponse(n.responseWriter, r, expiresIn)
+}
+
+func writeResponse(w *responseWriter, r compat.Response, expiresIn string) {
+	h := w.Header()
+	for name, values := range r.Header {
+		if !isHopByHop(name) {
+			h[name] = values
+		}
+	}
+	if expiresIn != "" {
+		h["Cache-Control"] = headerNoStore
+		h.Set(headerExpiresIn, expiresIn)
+	}
+	h["Content-Length"] = []string{strconv.Itoa(len(r.Body))}
+	w.fromEngine = true
+	w.closeConn = w.boundDrain() || w.closeConn
+	w.WriteHeader(r.Status)
+	_, _ = w.Write(r.Body)
+}
+
+// isHopByHop reports whether a header belongs to the engine's connection, not to the response (RFC 9110, 7.6.1).
+func isHopByHop(name string) bool {
+	switch name {
+	case "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding",
+		"Upgrade", "Content-Length":
+		return true
+	}
+	return false
+}
