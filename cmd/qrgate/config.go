@@ -25,6 +25,8 @@ type settings struct {
 	AdminListen string `env:"QRGATE_ADMIN_LISTEN" default:"127.0.0.1:8081"`
 
 	EngineURL      string        `env:"QRGATE_ENGINE_URL" placeholder:"URL"`
+	EngineKind     string        `env:"QRGATE_ENGINE_KIND" default:"inboxhub" enum:"inboxhub,evolution,gowa,waha,wuzapi"`
+	Front          string        `env:"QRGATE_FRONT" default:"documented" enum:"documented,native"`
 	TrustedProxies string        `env:"QRGATE_TRUSTED_PROXIES" placeholder:"CIDR,…"`
 	QRWaitInitial  time.Duration `env:"QRGATE_QR_WAIT_INITIAL" default:"9s"`
 	QRWait         time.Duration `env:"QRGATE_QR_WAIT" default:"4.5s"`
@@ -77,6 +79,7 @@ func (s settings) config() (app.Config, error) {
 		collect("QRGATE_ENGINE_URL ", errors.New("is the address that qrgate itself listens on: "+
 			"set it to the engine's address, or set QRGATE_LISTEN to another port"))
 	}
+	collect("", s.setDialect(&cfg))
 	cfg.TrustedProxies, err = parsePrefixes(s.TrustedProxies)
 	collect("QRGATE_TRUSTED_PROXIES: ", err)
 	if s.APIKeys != "" {
@@ -99,6 +102,24 @@ func (s settings) config() (app.Config, error) {
 	collect("QRGATE_QR_WAIT_INITIAL ", checkWait(s.QRWaitInitial))
 	collect("QRGATE_QR_WAIT ", checkWait(s.QRWait))
 	return cfg, errors.Join(errs...)
+}
+
+// setDialect sets the engine's API and the clients'.
+func (s settings) setDialect(cfg *app.Config) error {
+	for _, d := range app.Dialects() {
+		if d.Kind == s.EngineKind {
+			cfg.Dialect = d
+		}
+	}
+	cfg.NativeFront = s.Front == "native"
+	switch {
+	case cfg.Dialect != nil && cfg.EngineURL == nil:
+		return fmt.Errorf("QRGATE_ENGINE_KIND is %s, and QRGATE_ENGINE_URL is not set: set it to the engine's address", s.EngineKind)
+	case cfg.NativeFront && cfg.Dialect == nil:
+		return errors.New("QRGATE_FRONT is native, and QRGATE_ENGINE_KIND names no engine with an API of its own: " +
+			"set it to evolution, gowa, waha or wuzapi")
+	}
+	return nil
 }
 
 // parseEngineURL returns nil for an empty text: the embedded engine.

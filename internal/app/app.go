@@ -51,7 +51,9 @@ type App struct {
 	redis        *redis.Store     // nil without Redis
 	embedded     *embedded.Engine // nil with another engine
 	circuit      *breaker.Breaker // nil with the embedded engine
+	documented   documentedEngine
 	proxy        *proxy.Handler
+	probed       *proxy.Handler // serves probes in this process when clients speak another API; nil otherwise
 	prober       *probes.Prober
 	whatsApp     *whatsapp.Watcher
 	reachability *reachability
@@ -177,8 +179,15 @@ func (a *App) newAcquirer() error {
 		sessions = a.store
 	}
 	base, transport := a.engineTransport()
-	loop := proxy.NewLoop()
-	engine := a.metrics.Engine(a.tracing.Engine(inboxhub.New(base, loop.Transport(transport))))
+	config := proxy.Config{
+		Engine: base, Transport: transport, Loop: proxy.NewLoop(), TrustedProxies: a.cfg.TrustedProxies, Observe: a.onRequest,
+		TrafficClass: a.origin, Sealer: a.sealer, Logger: a.cfg.Logger,
+	}
+	a.documented = documentedEngine{base, config.Loop.Transport(transport)}
+	if a.cfg.Dialect != nil {
+		a.translate(&config)
+	}
+	engine := a.metrics.Engine(a.tracing.Engine(inboxhub.New(a.documented.base, a.documented.transport)))
 	var err error
 	a.acquirer, err = acquire.New(acquire.Config{
 		Engine: engine, Sealer: a.sealer, Store: sessions, OnEvent: onEvent, AllowForce: a.cfg.RecoveryForce,
@@ -188,14 +197,15 @@ func (a *App) newAcquirer() error {
 	if err != nil {
 		return err
 	}
-	config := proxy.Config{
-		Engine: base, Transport: transport, Loop: loop, TrustedProxies: a.cfg.TrustedProxies, Observe: a.onRequest,
-		TrafficClass: a.origin, QRService: a.acquirer, Sealer: a.sealer, Logger: a.cfg.Logger,
-	}
+	config.QRService = a.acquirer
 	if a.tracing.Enabled() {
 		config.Tracer = a.tracing
 	}
 	a.proxy = proxy.New(config)
+	if config.Native != nil {
+		config.Native, config.Engine, config.Transport = nil, a.documented.base, a.documented.transport
+		a.probed = proxy.New(config)
+	}
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"time"
 
+	"qrgate/compat/dialect"
 	"qrgate/compat/embedded"
 	"qrgate/internal/secret"
 	"qrgate/probes"
@@ -20,8 +21,10 @@ type Config struct {
 	Listen      string // address for clients
 	AdminListen string // address for operators; empty for none
 
-	EngineURL      *url.URL       // nil: the embedded engine
-	TrustedProxies []netip.Prefix // proxies whose X-Forwarded-* headers are trusted
+	EngineURL      *url.URL         // nil: the embedded engine
+	Dialect        *dialect.Dialect // of an engine with another API than the documented one; nil: the documented one
+	NativeFront    bool             // clients speak the engine's own API
+	TrustedProxies []netip.Prefix   // proxies whose X-Forwarded-* headers are trusted
 	QRWaitInitial  time.Duration
 	QRWait         time.Duration
 	RecoveryForce  bool

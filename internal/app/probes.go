@@ -33,8 +33,15 @@ func (a *App) newProber() error {
 		Intents: probes.NewFileIntents(filepath.Join(a.cfg.DataDir, "probes")), Maintenance: a.cfg.ProbePauses,
 		Observer: probeObserver{a.metrics.Probes(), a}, Span: a.tracing.Span, Logger: a.cfg.Logger,
 	}
-	if a.cfg.EngineURL != nil {
+	switch {
+	case a.cfg.Dialect != nil:
+		client := &http.Client{Transport: a.tracing.Transport(a.documented.transport)}
+		cfg.Others = []probes.Target{{Name: "engine", URL: a.documented.base, Key: a.cfg.ProbeKey, Client: client}}
+	case a.cfg.EngineURL != nil:
 		cfg.Others = []probes.Target{{Name: "engine", URL: a.cfg.EngineURL, Key: a.cfg.ProbeKey, Client: a.probeClient()}}
+	}
+	if a.probed != nil {
+		cfg.Target.Client = &http.Client{Transport: a.tracing.Transport(embedded.Transport(a.probed))}
 	}
 	if a.redis != nil {
 		// Not the tiered store: without Redis there is no leader.

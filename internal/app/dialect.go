@@ -1,0 +1,36 @@
+package app
+
+import (
+	"net/http"
+	"net/url"
+
+	"qrgate/compat/dialect"
+	"qrgate/compat/evolution"
+	"qrgate/compat/gowa"
+	"qrgate/compat/waha"
+	"qrgate/compat/wuzapi"
+	"qrgate/proxy"
+)
+
+// Dialects are the engines of another API that qrgate knows, in alphabetical order.
+func Dialects() []*dialect.Dialect {
+	return []*dialect.Dialect{evolution.Dialect, gowa.Dialect, waha.Dialect, wuzapi.Dialect}
+}
+
+// documentedEngine is the engine as the documented API: its own, or that of a dialect.
+type documentedEngine struct {
+	base      *url.URL
+	transport http.RoundTripper
+}
+
+// translate puts the documented API before an engine of another one. Clients speak the documented API too, or with the
+// native front the engine's own.
+func (a *App) translate(config *proxy.Config) {
+	translator := dialect.NewTransport(a.cfg.Dialect, config.Engine, a.documented.transport)
+	a.documented = documentedEngine{&url.URL{Scheme: "http", Host: a.cfg.Dialect.Kind + ".engine"}, translator}
+	if a.cfg.NativeFront {
+		config.Native = proxy.NewNativeFront(a.cfg.Dialect, translator, a.cfg.QRWaitInitial)
+		return
+	}
+	config.Engine, config.Transport = a.documented.base, translator
+}
