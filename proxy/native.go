@@ -387,7 +387,10 @@ func (n *nativeRequest) report(o dialect.Outcome, r compat.Response) session.Ses
 	if o.Session.Code != "" {
 		if isGood, err := n.front.codes.Record(n.name, o.Session.Code, r.At, r.At); err == nil && isGood {
 			expiresAt, image, _ := n.front.codes.Code(n.name, r.At)
-			report.Image, report.Expiry = image, session.Expiry{Known: true, In: expiresAt.Sub(r.At)}
+			report.Image = image
+			report.Expiry = session.Expiry{
+				Known: true, In: expiresAt.Sub(r.At), Limit: n.front.dialect.Traits.CodeTTL(),
+			}
 			if picture.Status != 0 {
 				n.front.pictures.put(pathOf(o.Session.CodeURL), n.name, picture, n.front.codes)
 			}

@@ -80,6 +80,14 @@ type Traits struct {
 	Settle time.Duration
 }
 
+// CodeTTL is the life of every code, where it is another than WhatsApp's own; 0 otherwise.
+func (t Traits) CodeTTL() time.Duration {
+	if t.FirstTTL == t.LaterTTL {
+		return t.FirstTTL
+	}
+	return 0
+}
+
 // Call is one request. {name}, {id} and {token} in Path, Query and Body stand for the session's name, the engine's id of
 // it and its token; they are escaped for the place.
 type Call struct {

@@ -62,6 +62,7 @@ var Dialect = &dialect.Dialect{
 		{Contains: "device_not_found", Kind: session.KindSessionNotFound},
 		{Status: http.StatusUnauthorized, Contains: "authentication_error", // no credential is meant
 			Kind: session.KindServerError, Code: "WHATSAPP_UNREACHABLE"},
+		{Status: http.StatusUnauthorized, Contains: "unauthorized", Kind: session.KindKeyRefused}, // plain text
 		{Contains: "qr channel closed", Kind: session.KindServerError, Code: "WHATSAPP_REFUSED"},
 		{Verb: dialect.Connect, Status: http.StatusGatewayTimeout, Kind: session.KindNotReady},
 		{Verb: dialect.Create, Contains: "already exists", Kind: session.KindBadResponse, Code: "CONFLICT"},

@@ -25,13 +25,22 @@ const (
 )
 
 // Engine calls the documented API. It holds no connection and starts nothing.
-type Engine struct{ client compat.Client }
+type Engine struct {
+	client  compat.Client
+	codeTTL time.Duration
+}
 
 var _ session.Engine = (*Engine)(nil)
 
 // New returns the engine at base. The transport must not decompress.
 func New(base *url.URL, transport http.RoundTripper) *Engine {
-	return &Engine{compat.Client{BaseURL: base, Transport: transport, UserAgent: "qrgate"}}
+	return &Engine{client: compat.Client{BaseURL: base, Transport: transport, UserAgent: "qrgate"}}
+}
+
+// WithCodeTTL returns the engine with codes that live for ttl; 0 means as long as WhatsApp's own.
+func (e *Engine) WithCodeTTL(ttl time.Duration) *Engine {
+	e.codeTTL = ttl
+	return e
 }
 
 // Connect implements [session.Engine].
@@ -80,6 +89,9 @@ func (e *Engine) List(ctx context.Context, c session.Caller) (session.SessionLis
 		return list, err
 	}
 	list.Sessions = response.SessionReports()
+	for i := range list.Sessions {
+		list.Sessions[i].Expiry.Limit = e.codeTTL
+	}
 	return list, nil
 }
 
@@ -96,5 +108,7 @@ func (e *Engine) poll(ctx context.Context, c session.Caller, r session.Ref, op s
 	ctx, cancel := withTimeout(ctx, PollTimeout)
 	defer cancel()
 	response, err := e.client.Do(ctx, c, compat.SessionRequest(op, http.MethodGet, r, op))
-	return response.SessionReport(op, r, err)
+	report, err := response.SessionReport(op, r, err)
+	report.Expiry.Limit = e.codeTTL
+	return report, err
 }

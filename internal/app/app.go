@@ -20,7 +20,6 @@ import (
 
 	"qrgate/compat"
 	"qrgate/compat/embedded"
-	"qrgate/compat/inboxhub"
 	"qrgate/internal/acquire"
 	"qrgate/internal/breaker"
 	"qrgate/internal/seal"
@@ -183,11 +182,11 @@ func (a *App) newAcquirer() error {
 		Engine: base, Transport: transport, Loop: proxy.NewLoop(), TrustedProxies: a.cfg.TrustedProxies, Observe: a.onRequest,
 		TrafficClass: a.origin, Sealer: a.sealer, Logger: a.cfg.Logger,
 	}
-	a.documented = documentedEngine{base, config.Loop.Transport(transport)}
+	a.documented = documentedEngine{base: base, transport: config.Loop.Transport(transport)}
 	if a.cfg.Dialect != nil {
 		a.translate(&config)
 	}
-	engine := a.metrics.Engine(a.tracing.Engine(inboxhub.New(a.documented.base, a.documented.transport)))
+	engine := a.metrics.Engine(a.tracing.Engine(a.documented.engine()))
 	var err error
 	a.acquirer, err = acquire.New(acquire.Config{
 		Engine: engine, Sealer: a.sealer, Store: sessions, OnEvent: onEvent, AllowForce: a.cfg.RecoveryForce,

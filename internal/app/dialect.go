@@ -3,12 +3,15 @@ package app
 import (
 	"net/http"
 	"net/url"
+	"time"
 
 	"qrgate/compat/dialect"
 	"qrgate/compat/evolution"
 	"qrgate/compat/gowa"
+	"qrgate/compat/inboxhub"
 	"qrgate/compat/waha"
 	"qrgate/compat/wuzapi"
+	"qrgate/internal/session"
 	"qrgate/proxy"
 )
 
@@ -21,13 +24,19 @@ func Dialects() []*dialect.Dialect {
 type documentedEngine struct {
 	base      *url.URL
 	transport http.RoundTripper
+	codeTTL   time.Duration
+}
+
+func (e documentedEngine) engine() session.Engine {
+	return inboxhub.New(e.base, e.transport).WithCodeTTL(e.codeTTL)
 }
 
 // translate puts the documented API before an engine of another one. Clients speak the documented API too, or with the
 // native front the engine's own.
 func (a *App) translate(config *proxy.Config) {
 	translator := dialect.NewTransport(a.cfg.Dialect, config.Engine, a.documented.transport)
-	a.documented = documentedEngine{&url.URL{Scheme: "http", Host: a.cfg.Dialect.Kind + ".engine"}, translator}
+	a.documented = documentedEngine{&url.URL{Scheme: "http", Host: a.cfg.Dialect.Kind + ".engine"}, translator,
+		a.cfg.Dialect.Traits.CodeTTL()}
 	if a.cfg.NativeFront {
 		config.Native = proxy.NewNativeFront(a.cfg.Dialect, translator, a.cfg.QRWaitInitial)
 		return

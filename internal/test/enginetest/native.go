@@ -91,7 +91,8 @@ func inNativeRig(
 	}
 	local := memory.New(memory.Config{})
 	manager, err := acquire.New(acquire.Config{
-		Engine: inboxhub.New(&url.URL{Scheme: "http", Host: "dialect.engine"}, transport), Sealer: sealer, Store: local,
+		Engine: inboxhub.New(&url.URL{Scheme: "http", Host: "dialect.engine"}, transport).WithCodeTTL(d.Traits.CodeTTL()),
+		Sealer: sealer, Store: local,
 		WaitTimes: acquire.WaitTimes{Initial: 9 * time.Second, Default: 4500 * time.Millisecond},
 	})
 	if err != nil {
