@@ -34,6 +34,10 @@ func (p *Prober) Handler() http.Handler {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
+		if catalog[request.probe].makesSession && p.targets[request.target].Key.Empty() {
+			http.Error(w, request.probe+" needs QRGATE_PROBE_API_KEY", http.StatusServiceUnavailable)
+			return
+		}
 		release, after := p.throttle.acquire(request, minSpacing(request), time.Now())
 		if release == nil {
 			w.Header().Set("Retry-After", strconv.Itoa(int((after+time.Second-1)/time.Second)))

@@ -26,6 +26,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -95,6 +96,8 @@ type Handler struct {
 	router     *gin.Engine
 	cors       corsCache
 	buffers    bufferPool
+
+	trustedProxies atomic.Pointer[[]netip.Prefix] // changes when the settings are reloaded
 	discardLog *log.Logger // httputil's own log: the request log holds the same facts
 }
 
@@ -107,6 +110,7 @@ func New(config Config) *Handler {
 		buffers:    bufferPool{sync.Pool{New: func() any { return new([32 << 10]byte) }}},
 		discardLog: log.New(io.Discard, "", 0),
 	}
+	h.SetTrustedProxies(config.TrustedProxies)
 	h.router = h.newRouter()
 	return h
 }

@@ -168,9 +168,12 @@ func (h *Handler) setForwardedHeaders(p *httputil.ProxyRequest) {
 	}
 }
 
+// SetTrustedProxies replaces the trusted proxies while the handler runs.
+func (h *Handler) SetTrustedProxies(networks []netip.Prefix) { h.trustedProxies.Store(&networks) }
+
 func (h *Handler) isTrusted(remoteAddr string) bool {
 	peer, err := netip.ParseAddrPort(remoteAddr)
-	return err == nil && slices.ContainsFunc(h.config.TrustedProxies, func(network netip.Prefix) bool {
+	return err == nil && slices.ContainsFunc(*h.trustedProxies.Load(), func(network netip.Prefix) bool {
 		return network.Contains(peer.Addr().Unmap())
 	})
 }

@@ -6,11 +6,9 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"slices"
+	"strconv"
 	"strings"
 	"time"
-
-	"github.com/alecthomas/kong"
 
 	"qrgate/compat/embedded"
 	"qrgate/internal/app"
@@ -23,6 +21,7 @@ import (
 type settings struct {
 	Listen      string `env:"QRGATE_LISTEN" default:":8080"`
 	AdminListen string `env:"QRGATE_ADMIN_LISTEN" default:"127.0.0.1:8081"`
+	AdminHosts  string `env:"QRGATE_ADMIN_HOSTS" placeholder:"NAME,…"`
 
 	EngineURL      string        `env:"QRGATE_ENGINE_URL" placeholder:"URL"`
 	EngineKind     string        `env:"QRGATE_ENGINE_KIND" default:"inboxhub" enum:"inboxhub,evolution,gowa,waha,wuzapi"`
@@ -55,7 +54,7 @@ type settings struct {
 // config validates the settings. It returns every error at once; each names its variable.
 func (s settings) config() (app.Config, error) {
 	cfg := app.Config{
-		Listen: s.Listen, AdminListen: s.AdminListen,
+		Listen: address(s.Listen, ""), AdminListen: address(s.AdminListen, "127.0.0.1"), AdminHosts: split(s.AdminHosts),
 		QRWaitInitial: s.QRWaitInitial, QRWait: s.QRWait, RecoveryForce: s.RecoveryForce,
 		RedisURL: secret.NewSecret(s.RedisURL), Secret: secret.NewSecret(s.Secret),
 		DataDir: s.DataDir, DatabaseURL: secret.NewSecret(s.DatabaseURL),
@@ -75,7 +74,7 @@ func (s settings) config() (app.Config, error) {
 	var err error
 	cfg.EngineURL, err = parseEngineURL(s.EngineURL)
 	collect("QRGATE_ENGINE_URL ", err)
-	if cfg.EngineURL != nil && isOwnAddress(s.Listen, cfg.EngineURL) {
+	if cfg.EngineURL != nil && isOwnAddress(cfg.Listen, cfg.EngineURL) {
 		collect("QRGATE_ENGINE_URL ", errors.New("is the address that qrgate itself listens on: "+
 			"set it to the engine's address, or set QRGATE_LISTEN to another port"))
 	}
@@ -98,6 +97,9 @@ func (s settings) config() (app.Config, error) {
 		if n < 1 {
 			collect(name+" ", errors.New("must be at least 1"))
 		}
+	}
+	if key := s.ProbeAPIKey; cfg.EngineURL == nil && key != "" && len(key) < embedded.MinKey {
+		collect("QRGATE_PROBE_API_KEY ", fmt.Errorf("must have at least %d characters", embedded.MinKey))
 	}
 	collect("QRGATE_QR_WAIT_INITIAL ", checkWait(s.QRWaitInitial))
 	collect("QRGATE_QR_WAIT ", checkWait(s.QRWait))
@@ -165,9 +167,22 @@ func isLocal(host string) bool {
 	return host == "localhost" || isWildcard(host) || err == nil && addr.IsLoopback()
 }
 
+// address understands a port alone.
+func address(text, host string) string {
+	if _, err := strconv.ParseUint(text, 10, 16); err == nil {
+		return host + ":" + text
+	}
+	return text
+}
+
+// split splits a list at commas and spaces.
+func split(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
 func parsePrefixes(text string) ([]netip.Prefix, error) {
 	var out []netip.Prefix
-	for _, part := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' }) {
+	for _, part := range split(text) {
 		p, err := netip.ParsePrefix(part)
 		if addr, addrErr := netip.ParseAddr(part); addrErr == nil {
 			p, err = netip.PrefixFrom(addr, addr.BitLen()), nil
@@ -185,77 +200,4 @@ func checkWait(d time.Duration) error {
 		return fmt.Errorf("must be between 0s and %s, and is %s", session.MaxWait, d)
 	}
 	return nil
-}
-
-// environment resolves flags from the given variables instead of the process's, so that tests can run in parallel.
-func environment(env []string) kong.ResolverFunc {
-	return func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-		for _, name := range flag.Envs {
-			for _, entry := range env {
-				if value, ok := strings.CutPrefix(entry, name+"="); ok && value != "" {
-					return value, nil
-				}
-			}
-		}
-		return nil, nil
-	}
-}
-
-// withVariable puts the variable's name before an error about a flag: most operators set the variable.
-func withVariable(err error, n *kong.Node) string {
-	text := err.Error()
-	for _, f := range n.Flags {
-		if strings.HasPrefix(text, "--"+f.Name) && len(f.Envs) > 0 {
-			return f.Envs[0] + ": " + text
-		}
-	}
-	return text
-}
-
-// variables lists every variable that a command reads.
-func variables(n *kong.Node) []string {
-	var out []string
-	for _, f := range n.Flags {
-		out = append(out, f.Envs...)
-	}
-	for _, c := range n.Children {
-		out = append(out, variables(c)...)
-	}
-	return out
-}
-
-// otherVariables are read by tests, and by binaries built for the simulated WhatsApp.
-var otherVariables = []string{
-	"QRGATE_REQUIRE_ALL", "QRGATE_TEST_DATABASE_URL", "QRGATE_WHATSAPPSIM_ROOT", "QRGATE_WHATSAPPSIM_ADDR",
-}
-
-// checkUnknownVars refuses unknown variables that begin with QRGATE_: a misspelt setting must not be ignored silently.
-func checkUnknownVars(env, names []string) error {
-	var errs []error
-	for _, entry := range env {
-		name, _, _ := strings.Cut(entry, "=")
-		if strings.HasPrefix(name, "QRGATE_") && !slices.Contains(names, name) && !slices.Contains(otherVariables, name) {
-			errs = append(errs, fmt.Errorf("unknown setting %s (did you mean %s?); see qrgate --help",
-				name, closest(name, names)))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// closest returns the name with the longest beginning and end in common with unknown.
-func closest(unknown string, names []string) string {
-	best, most := "", -1
-	for _, name := range names {
-		score, shorter := 0, min(len(name), len(unknown))
-		for score < shorter && name[score] == unknown[score] {
-			score++
-		}
-		for i := 1; i <= shorter-score && name[len(name)-i] == unknown[len(unknown)-i]; i++ {
-			score++
-		}
-		if score > most {
-			best, most = name, score
-		}
-	}
-	return best
 }

@@ -25,21 +25,23 @@ const (
 )
 
 func main() {
-	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	hangups := make(chan os.Signal, 1)
 	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it on purpose
-		signals = append(signals, syscall.SIGHUP) // a closed terminal must not stop the cleanup at an engine
+		signal.Notify(hangups, syscall.SIGHUP)
 	}
-	signal.Ignore(syscall.SIGPIPE) // nor may a closed pipe; cancelOnError handles the failed write
-	ctx, stop := signal.NotifyContext(context.Background(), signals...)
+	signal.Ignore(syscall.SIGPIPE) // a closed pipe must not stop the cleanup; cancelOnError handles the failed write
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(ctx, cli{args: os.Args[1:], env: os.Environ(), out: os.Stdout, err: os.Stderr}))
+	os.Exit(run(ctx, cli{args: os.Args[1:], env: os.Environ(), out: os.Stdout, err: os.Stderr, hangups: hangups}))
 }
 
 // cli is everything that a run depends on.
 type cli struct {
-	args, env []string
-	out, err  io.Writer
-	whatsapp  *http.Client // how doctor reaches WhatsApp; nil means the real one
+	args     []string
+	env      environment
+	out, err io.Writer
+	hangups  <-chan os.Signal // SIGHUP
+	whatsapp *http.Client     // how doctor reaches WhatsApp; nil means the real one
 }
 
 // commands is the command line.
@@ -54,13 +56,18 @@ type commands struct {
 	Version struct{}      `cmd:"" help:"Print the version."`
 }
 
+// parser returns a parser into cmds. exit receives the exit code of --help and --version.
+func (c cli) parser(cmds *commands, exit func(int)) (*kong.Kong, error) {
+	return kong.New(cmds, kong.Name("qrgate"), kong.PostBuild(addHelp), kong.Writers(c.out, c.err), kong.Exit(exit),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}), kong.Help(printHelp),
+		kong.Vars{"version": "qrgate " + version}, kong.Resolvers(kong.ResolverFunc(c.env.resolve)))
+}
+
 // run executes a command line and returns the exit code.
 func run(ctx context.Context, c cli) int {
 	var cmds commands
 	exit := -1
-	parser, err := kong.New(&cmds, kong.Name("qrgate"), kong.PostBuild(addHelp), kong.Writers(c.out, c.err),
-		kong.Exit(func(code int) { exit = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}),
-		kong.Help(printHelp), kong.Vars{"version": "qrgate " + version}, kong.Resolvers(environment(c.env)))
+	parser, err := c.parser(&cmds, func(code int) { exit = code })
 	if err != nil {
 		fmt.Fprintln(c.err, "qrgate:", err)
 		return exitFailed
@@ -83,10 +90,17 @@ func run(ctx context.Context, c cli) int {
 	return serve(ctx, c, cmds.settings, variables(parser.Model.Node))
 }
 
-// runOnce runs a check, and cancels it when its output cannot be written any more.
+// runOnce runs a check, and cancels it when its terminal is closed or its output cannot be written any more.
 func runOnce(ctx context.Context, c cli, cmds commands, command string) int {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	go func() {
+		select {
+		case <-c.hangups:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	c.out = cancelOnError{c.out, cancel}
 	if command == "probe" {
 		return cmds.Probe.run(ctx, c, cmds.DataDir)

@@ -9,20 +9,25 @@ import (
 	"qrgate/internal/app"
 )
 
-// serve runs the gateway until ctx ends. It refuses unknown variables; names are the known ones.
-func serve(ctx context.Context, c cli, s settings, names []string) int {
+// serve runs the gateway until ctx ends. known are the names of all variables.
+func serve(ctx context.Context, c cli, s settings, known []string) int {
 	fail := func(exit int, err error) int {
 		fmt.Fprintln(c.err, "qrgate:", err)
 		return exit
 	}
-	if err := checkUnknownVars(c.env, names); err != nil {
+	if err := c.env.check(known); err != nil {
 		return fail(exitUsage, err)
 	}
 	cfg, err := s.config()
 	if err != nil {
 		return fail(exitUsage, err)
 	}
-	cfg.Logger, cfg.Out = newLogger(s, c.err), c.out
+	level := new(slog.LevelVar)
+	level.Set(s.logLevel())
+	cfg.Logger, cfg.Out = newLogger(s.LogFormat, level, c.err), c.out
+	for _, warning := range c.env.warnings(s, known) {
+		cfg.Logger.Warn("setting without effect", "why", warning)
+	}
 	gateway, err := app.New(cfg)
 	if err != nil {
 		return fail(exitUsage, err)
@@ -33,17 +38,59 @@ func serve(ctx context.Context, c cli, s settings, names []string) int {
 	}
 	cfg.Logger.Info("qrgate started",
 		"clients", gateway.URL(), "operators", gateway.AdminURL(), "engine", engine, "version", version)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go c.reloadOnHangup(ctx, gateway, level, cfg.Logger)
 	if err := gateway.Run(ctx); err != nil {
 		return fail(exitFailed, err)
 	}
 	return exitOK
 }
 
-func newLogger(s settings, out io.Writer) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(s.LogLevel)) // kong has validated it
+// reloadOnHangup reads the settings again after each SIGHUP, and applies those that may change while qrgate runs. The
+// process's environment cannot change, but the files that NAME_FILE variables name can. With an error nothing changes.
+func (c cli) reloadOnHangup(ctx context.Context, gateway *app.App, level *slog.LevelVar, log *slog.Logger) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.hangups:
+		}
+		s, cfg, err := c.readSettings()
+		if err == nil {
+			err = gateway.Reload(cfg)
+		}
+		if err != nil {
+			log.Error("cannot reload the settings, the present ones stay", "err", err)
+			continue
+		}
+		level.Set(s.logLevel())
+		log.Info("settings reloaded", "level", s.LogLevel, "keys", len(cfg.APIKeys), "proxies", len(cfg.TrustedProxies))
+	}
+}
+
+func (c cli) readSettings() (settings, app.Config, error) {
+	var cmds commands
+	parser, err := c.parser(&cmds, func(int) {})
+	if err == nil {
+		_, err = parser.Parse(c.args)
+	}
+	if err != nil {
+		return settings{}, app.Config{}, err
+	}
+	cfg, err := cmds.config()
+	return cmds.settings, cfg, err
+}
+
+// logLevel is valid: kong has checked it.
+func (s settings) logLevel() (level slog.Level) {
+	_ = level.UnmarshalText([]byte(s.LogLevel))
+	return level
+}
+
+func newLogger(format string, level slog.Leveler, out io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
-	if s.LogFormat == "text" {
+	if format == "text" {
 		return slog.New(slog.NewTextHandler(out, options))
 	}
 	return slog.New(slog.NewJSONHandler(out, options))

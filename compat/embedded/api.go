@@ -104,7 +104,7 @@ func (e *Engine) requireKey(h func(*http.Request, string) response) http.Handler
 		if key == "" {
 			return problem(http.StatusUnauthorized, compat.CodeMissingAPIKey, "the header X-API-Key is missing")
 		}
-		account, ok := e.keys.account(key)
+		account, ok := e.keys.Load().account(key)
 		if !ok {
 			return problem(http.StatusUnauthorized, compat.CodeInvalidAPIKey, "the API key is not valid")
 		}

@@ -26,6 +26,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"qrgate/compat"
@@ -63,7 +64,7 @@ func (l Limits) withDefaults() Limits {
 type Engine struct {
 	log         *slog.Logger
 	library     libraryLog
-	keys        keyring
+	keys        atomic.Pointer[keyring]
 	http        *http.Client
 	db          *database
 	mux         *http.ServeMux
@@ -92,7 +93,6 @@ func New(c Config) (*Engine, error) {
 	case c.Logger == nil:
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	var err error
 	e := &Engine{
 		log: c.Logger, library: libraryLog{log: c.Logger}, http: compat.DialClient(c.HTTPClient),
 		limits: c.Limits.withDefaults(),
@@ -100,9 +100,11 @@ func New(c Config) (*Engine, error) {
 	}
 	e.dials, e.logins = newPlaces(e.limits.Dials), newPlaces(e.limits.Logins)
 	e.reconnects = newPlaces(max(e.limits.Logins*3/4, 1))
-	if e.keys, err = newKeyring(c.Keys); err != nil {
+	keys, err := newKeyring(c.Keys)
+	if err != nil {
 		return nil, err
 	}
+	e.keys.Store(&keys)
 	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
 	defer cancel()
 	if e.db, err = openDatabase(ctx, c, e.library); err != nil {
@@ -113,12 +115,32 @@ func New(c Config) (*Engine, error) {
 		return nil, errors.Join(err, e.db.close())
 	}
 	for _, r := range rows {
-		if e.keys.has(r.account) {
+		if keys.has(r.account) {
 			e.addSession(r)
 		}
 	}
 	e.mux = e.routes()
 	return e, nil
+}
+
+// SetKeys replaces the keys while the engine runs. The stored sessions of a new name appear and reconnect; those of a
+// name without a key stay connected and cannot be called.
+func (e *Engine) SetKeys(ctx context.Context, list []Key) error {
+	keys, err := newKeyring(list)
+	if err != nil {
+		return err
+	}
+	rows, err := e.db.sessions(ctx)
+	if err != nil {
+		return err
+	}
+	e.keys.Store(&keys)
+	for _, r := range rows {
+		if keys.has(r.account) && e.findSession(r.account, strconv.FormatInt(r.id, 10)) == nil {
+			e.addSession(r).apply(nil, resume{})
+		}
+	}
+	return nil
 }
 
 // Run reconnects the paired sessions as fast as they log in, keeps the database small, and returns when ctx is done,

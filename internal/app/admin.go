@@ -2,8 +2,13 @@ package app
 
 import (
 	"encoding/json"
+	"net"
 	"net/http"
 	"net/http/pprof"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
 )
 
 // adminHandler serves the operators' port. It shows no secret.
@@ -23,29 +28,25 @@ func (a *App) adminHandler() http.Handler {
 		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	}
-	return mux
+	return a.checkHost(mux)
 }
 
-// readyz reports whether the gateway can serve: 503 once it stops, so that load balancers send no more requests.
-// Without Redis it is degraded and ready: removing the replica would turn that into an outage.
-func (a *App) readyz(w http.ResponseWriter, _ *http.Request) {
-	body := map[string]any{"status": "ok", "version": a.cfg.Version, "engine": "embedded", "store": "memory"}
-	if a.cfg.EngineURL != nil {
-		body["engine"] = "http"
+// checkHost refuses names that a page of another site could point to this address (DNS rebinding).
+func (a *App) checkHost(next http.Handler) http.Handler {
+	names := append([]string{"", "localhost"}, a.cfg.AdminHosts...)
+	if host, _, err := net.SplitHostPort(a.cfg.AdminListen); err == nil {
+		names = append(names, host)
 	}
-	if a.store != nil {
-		body["store"] = "redis"
-		if !a.store.Up() {
-			body["status"], body["store"] = "degraded", "memory"
-			body["why"] = a.storeNote() + " Start Redis or correct QRGATE_REDIS_URL."
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := (&url.URL{Host: r.Host}).Hostname()
+		isKnown := slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, host) })
+		if _, err := netip.ParseAddr(host); err != nil && !isKnown {
+			text := "The operators' address does not accept this host name. To allow it, add it to QRGATE_ADMIN_HOSTS.\n"
+			http.Error(w, text, http.StatusMisdirectedRequest)
+			return
 		}
-	}
-	if a.isStopping.Load() {
-		body["status"] = "stopping"
-		writeJSON(w, http.StatusServiceUnavailable, body)
-		return
-	}
-	writeJSON(w, http.StatusOK, body)
+		next.ServeHTTP(w, r)
+	})
 }
 
 func writeJSON(w http.ResponseWriter, status int, body any) {

@@ -147,19 +147,36 @@ func (a *App) newEngine() error {
 	if len(keys) == 0 {
 		key, isNew, err := embedded.LoadOrMakeKey(a.cfg.DataDir)
 		if err != nil {
-			return err
+			return fmt.Errorf("QRGATE_DATA_DIR: %w", err)
 		}
 		if keys = []embedded.Key{key}; isNew {
 			const text = "\nGenerated an API key and stored it in %s. It is shown only once:\n\n    X-API-Key: %s\n\n"
 			fmt.Fprintf(a.cfg.Out, text, a.cfg.DataDir, key.Key.Reveal())
 		}
 	}
-	var err error
-	a.embedded, err = embedded.New(embedded.Config{
+	engine, err := embedded.New(embedded.Config{
 		DataDir: a.cfg.DataDir, DatabaseURL: a.cfg.DatabaseURL, Keys: a.withProbeKey(keys), Limits: a.cfg.EngineLimits,
 		HTTPClient: a.cfg.WhatsApp, Logger: a.cfg.Logger,
 	})
-	return err
+	if err != nil && !a.cfg.DatabaseURL.Empty() {
+		return fmt.Errorf("QRGATE_DATABASE_URL: %w", err)
+	} else if err != nil {
+		return fmt.Errorf("QRGATE_DATA_DIR: %w", err)
+	}
+	a.embedded = engine
+	a.warnOpenDataDir()
+	return nil
+}
+
+// Reload applies the settings that may change while the gateway runs: API keys and trusted proxies.
+func (a *App) Reload(cfg Config) error {
+	if a.embedded != nil && len(cfg.APIKeys) > 0 {
+		if err := a.embedded.SetKeys(context.Background(), a.withProbeKey(cfg.APIKeys)); err != nil {
+			return err
+		}
+	}
+	a.proxy.SetTrustedProxies(cfg.TrustedProxies)
+	return nil
 }
 
 // newAcquirer makes the store, the acquisition of QRs and the public HTTP handler.
@@ -243,13 +260,13 @@ func (a *App) origin(key secret.Secret) session.TrafficClass {
 
 func (a *App) listen() (err error) {
 	if a.public, err = net.Listen("tcp", a.cfg.Listen); err != nil {
-		return fmt.Errorf("QRGATE_LISTEN: cannot listen on %s: %w", a.cfg.Listen, err)
+		return fmt.Errorf("QRGATE_LISTEN: %w; set it to a free address, as :8080", err)
 	}
 	if a.cfg.AdminListen == "" {
 		return nil
 	}
 	if a.admin, err = net.Listen("tcp", a.cfg.AdminListen); err != nil {
-		return fmt.Errorf("QRGATE_ADMIN_LISTEN: cannot listen on %s: %w", a.cfg.AdminListen, err)
+		return fmt.Errorf("QRGATE_ADMIN_LISTEN: %w; set it to a free address, as 127.0.0.1:8081, or to off", err)
 	}
 	return nil
 }

@@ -18,8 +18,9 @@ import (
 
 // Config holds every setting. cmd/qrgate reads it from the environment.
 type Config struct {
-	Listen      string // address for clients
-	AdminListen string // address for operators; empty for none
+	Listen      string   // address for clients
+	AdminListen string   // address for operators; empty for none
+	AdminHosts  []string // names in the Host header that AdminListen accepts, besides localhost and IP addresses
 
 	EngineURL      *url.URL         // nil: the embedded engine
 	Dialect        *dialect.Dialect // of an engine with another API than the documented one; nil: the documented one

@@ -8,6 +8,9 @@ import (
 	"qrgate/internal/session"
 )
 
+// CheckWritable is checkWritable.
+var CheckWritable = checkWritable
+
 // Latest returns the result that counts.
 func Latest(a, b session.ConnectivityResult) session.ConnectivityResult { return latest(a, b) }
 

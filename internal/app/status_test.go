@@ -27,7 +27,7 @@ func observed(t *testing.T, engine *enginesim.Engine, probeKey string) (r *rig, 
 	t.Cleanup(func() { engine.Close(); upstream.Close() })
 	base, _ := url.Parse(upstream.URL)
 	g, err := app.New(app.Config{
-		Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", EngineURL: base, Out: io.Discard, Logger: slog.New(slog.DiscardHandler),
+		Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", AdminHosts: []string{"qrgate.internal"}, EngineURL: base, Out: io.Discard, Logger: slog.New(slog.DiscardHandler),
 		DataDir: t.TempDir(), ProbeKey: secret.NewSecret(probeKey), ProbePauses: []probes.Window{{}}, Version: "1.2.3",
 	})
 	if err != nil {

@@ -1,0 +1,86 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/statuspage"
+)
+
+// readyz reports whether the gateway can serve: 503 once it stops, so that load balancers send no more requests.
+// Without Redis, its engine, WhatsApp or its disk it is degraded and ready: removing the replica would not help.
+func (a *App) readyz(w http.ResponseWriter, _ *http.Request) {
+	body := map[string]any{"status": "ok", "version": a.cfg.Version, "engine": "embedded", "store": "memory"}
+	if a.cfg.EngineURL != nil {
+		body["engine"] = "http"
+	}
+	if a.store != nil {
+		body["store"] = "redis"
+		if !a.store.Up() {
+			body["store"] = "memory"
+		}
+	}
+	if why := a.degradations(time.Now()); len(why) > 0 {
+		body["status"], body["why"] = "degraded", strings.Join(why, " ")
+	}
+	if a.isStopping.Load() {
+		body["status"] = "stopping"
+		writeJSON(w, http.StatusServiceUnavailable, body)
+		return
+	}
+	writeJSON(w, http.StatusOK, body)
+}
+
+// degradations describes what is missing, and what to do.
+func (a *App) degradations(now time.Time) []string {
+	var why []string
+	add := func(cause diagnosis.Code) {
+		d := diagnosis.New(cause)
+		why = append(why, d.Title+". "+d.Help)
+	}
+	if a.store != nil && !a.store.Up() {
+		why = append(why, a.storeNote()+" Start Redis or correct QRGATE_REDIS_URL.")
+	}
+	if engine := a.recorder.Snapshot(now).Engine; engine.State == statuspage.EngineDown {
+		add(engine.Cause)
+	}
+	if result := a.reachability.statusView(); a.embedded != nil && result != nil && !result.OK() {
+		add(result.Code)
+	}
+	if err := checkWritable(a.cfg.DataDir); err != nil {
+		why = append(why, fmt.Sprintf("QRGATE_DATA_DIR cannot be written (%v). Free space, or correct its permissions.", err))
+	}
+	return why
+}
+
+// checkWritable writes and removes a file in a directory, if that exists. A file of no bytes would fit on a full disk.
+func checkWritable(dir string) error {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	f, err := os.CreateTemp(dir, ".write-test-")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, 4096))
+	return errors.Join(err, f.Close(), os.Remove(f.Name()))
+}
+
+// warnOpenDataDir warns of a data directory that other users of this host can read or change.
+func (a *App) warnOpenDataDir() {
+	paths, _ := filepath.Glob(filepath.Join(a.cfg.DataDir, "*"))
+	for _, path := range append([]string{a.cfg.DataDir}, paths...) {
+		if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o007 != 0 && runtime.GOOS != "windows" {
+			a.cfg.Logger.Warn("data directory is open to other users", "path", path, "mode", info.Mode().String(),
+				"remedy", "chmod -R o= "+a.cfg.DataDir)
+		}
+	}
+}

@@ -1,0 +1,90 @@
+package app_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"qrgate/internal/app"
+	"qrgate/internal/test/enginesim"
+)
+
+// get requests a path of the operators' port under a host name.
+func (r *rig) adminGet(admin, path, host string) (int, map[string]any) {
+	r.Helper()
+	req, err := http.NewRequest(http.MethodGet, admin+path, nil)
+	if err != nil {
+		r.Fatal(err)
+	}
+	req.Host = host
+	res, err := (&http.Client{Transport: r.seen.next}).Do(req)
+	if err != nil {
+		r.Fatal(err)
+	}
+	defer res.Body.Close()
+	var body map[string]any
+	_ = json.NewDecoder(res.Body).Decode(&body)
+	return res.StatusCode, body
+}
+
+// Without its engine the gateway is ready, since another replica would not do better, and degraded.
+func TestReadyz_DegradedWithoutEngine(t *testing.T) {
+	t.Parallel()
+	r, admin := observed(t, &enginesim.Engine{Faults: faulty(enginesim.AnyRoute, enginesim.CutConnection)}, "key-probe")
+	if code, body := r.adminGet(admin, "/readyz", ""); code != http.StatusOK || body["status"] != "ok" {
+		t.Errorf("at the start: %d %v", code, body)
+	}
+	r.get("/api/sessions/crm-1/qr?wait=1")
+	code, body := r.adminGet(admin, "/readyz", "")
+	if why, _ := body["why"].(string); code != http.StatusOK || body["status"] != "degraded" || !strings.Contains(why, "QRGATE_ENGINE_URL") {
+		t.Errorf("without an engine: %d %v", code, body)
+	}
+}
+
+func TestCheckWritable(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, ok := range map[string]bool{dir: true, filepath.Join(dir, "missing"): true, file: false} {
+		if err := app.CheckWritable(path); (err == nil) != ok {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if left, _ := os.ReadDir(dir); len(left) != 1 {
+		t.Errorf("it left %v", left)
+	}
+}
+
+// A page of another site can point its own name to the operators' address; only names that the operator chose are served.
+func TestAdminPort_RefusesForeignHostNames(t *testing.T) {
+	t.Parallel()
+	r, admin := observed(t, &enginesim.Engine{}, "")
+	for host, want := range map[string]int{
+		"": 200, "localhost:8081": 200, "LOCALHOST": 200, "127.0.0.1": 200, "[::1]:8081": 200, "10.1.2.3:8081": 200, "qrgate.internal:8081": 200,
+		"evil.example": 421, "evil.example:8081": 421, "localhost.evil.example": 421, "127.0.0.1.evil.example": 421,
+	} {
+		for _, path := range []string{"/livez", "/status", "/metrics", "/probe"} {
+			got, _ := r.adminGet(admin, path, host)
+			if (got == http.StatusMisdirectedRequest) != (want == 421) {
+				t.Errorf("%s under %q: %d, want %d", path, host, got, want)
+			}
+		}
+	}
+}
+
+// A probe that creates sessions needs a key of its own.
+func TestProbe_WithoutKeyIs503(t *testing.T) {
+	t.Parallel()
+	r, admin := observed(t, &enginesim.Engine{}, "")
+	for module, want := range map[string]int{"create_connect_qr": 503, "create_delete": 503, "engine_health": 200} {
+		if got, _ := r.adminGet(admin, "/probe?target=gate&module="+module, ""); got != want {
+			t.Errorf("%s: %d, want %d", module, got, want)
+		}
+	}
+}
