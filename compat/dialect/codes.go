@@ -174,6 +174,23 @@ func (c *Codes) isConnecting(name string, now time.Time) bool {
 	return e != nil && now.Sub(e.connectingAt) < stateTTL
 }
 
+// maxReasonAge is how old a reason may be that belongs to no begin that is known.
+const maxReasonAge = 5 * time.Minute
+
+// presentReason is why the session is disconnected now: a reason from before the present pairing explains nothing.
+func (c *Codes) presentReason(s Session, now time.Time) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	since := now.Add(-maxReasonAge)
+	if e := c.entries[s.Name]; e != nil && e.begunAt.After(since) {
+		since = e.begunAt
+	}
+	if s.ReasonAt.Before(since) {
+		return ""
+	}
+	return s.Reason
+}
+
 // Forget drops what is known of a session that ended.
 func (c *Codes) Forget(name string) {
 	c.mu.Lock()

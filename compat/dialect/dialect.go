@@ -74,6 +74,8 @@ type Traits struct {
 	FirstTTL, LaterTTL time.Duration // life of the first and of each later code of a pairing
 	// ReadsQRIn are the states in which the QR call changes nothing. In any other state there is no code.
 	ReadsQRIn []session.State
+	// ReasonInList: only the list tells why a session is disconnected.
+	ReasonInList bool
 	// QRBegins reports that each call for a code begins a pairing and ends the one before: qrgate keeps the code.
 	QRBegins bool
 	// Settle is how long after a begin its outcome is awaited before another one may be sent.
@@ -107,6 +109,7 @@ type Session struct {
 	CodeURL   string // where the engine serves the QR's picture
 	Phone     string
 	Reason    string // of the last disconnect
+	ReasonAt  time.Time
 	CreatedAt string
 }
 

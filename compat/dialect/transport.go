@@ -203,6 +203,11 @@ func (x *exchange) status(compat.Object) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
+	if _, _, hasCode := x.codes.Code(s.Name, time.Now()); x.dialect.Traits.ReasonInList && !hasCode && s.State != session.Connected {
+		if x.findSession(func(listed Session) bool { return listed.Name == s.Name }) == nil {
+			s.Reason = x.codes.presentReason(x.session, time.Now())
+		}
+	}
 	return http.StatusOK, compat.NormalizeStatusBody(nil, x.object(s)), nil
 }
 

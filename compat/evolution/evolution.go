@@ -26,6 +26,8 @@ var Dialect = &dialect.Dialect{
 		FirstTTL: 45 * time.Second, LaterTTL: 45 * time.Second,
 		ReadsQRIn: []session.State{session.Connecting},
 		Settle:    6 * time.Second,
+
+		ReasonInList: true,
 	},
 	Authorize: func(r *http.Request, c dialect.Credential, _ dialect.Verb) {
 		r.Header.Set("Apikey", c.Token())
@@ -152,7 +154,26 @@ func readRow(row compat.Object) dialect.Session {
 		CreatedAt: compat.StringOf(row["createdAt"]),
 	}
 	if code, ok := row["disconnectionReasonCode"].(json.Number); ok {
-		s.Reason = code.String()
+		s.Reason = code.String() + " " + reasonIn(row["disconnectionObject"])
+		s.ReasonAt, _ = time.Parse(time.RFC3339, compat.StringOf(row["disconnectionAt"]))
 	}
 	return s
+}
+
+// reasonIn is the message of Baileys' error, which Evolution keeps as a JSON text.
+func reasonIn(object any) string {
+	const normal = "connection failure"
+	var e struct {
+		Error struct {
+			Output struct {
+				Payload struct {
+					Message string `json:"message"`
+				} `json:"payload"`
+			} `json:"output"`
+		} `json:"error"`
+	}
+	if json.Unmarshal([]byte(compat.StringOf(object)), &e) != nil {
+		return normal
+	}
+	return cmp.Or(e.Error.Output.Payload.Message, normal)
 }

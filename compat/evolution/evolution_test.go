@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"qrgate/compat/dialect"
 	"qrgate/compat/evolution"
 	"qrgate/internal/test/enginesim"
 	"qrgate/internal/test/enginetest"
@@ -49,4 +50,25 @@ func TestNative_Conformance(t *testing.T) {
 		},
 		Authorize: func(r *http.Request, key string) { r.Header.Set("apikey", key) },
 	})
+}
+
+// The reason of a disconnect is only in the list, as a number beside Baileys' error.
+func TestRead_DisconnectReason(t *testing.T) {
+	for object, want := range map[string]string{
+		`{"error":{"isBoom":true,"output":{"statusCode":405,"payload":{"message":"Method Not Allowed"}}}}`: "405 Method Not Allowed",
+		`not JSON`: "401 connection failure",
+	} {
+		code := strings.Fields(want)[0]
+		var row any
+		d := json.NewDecoder(strings.NewReader(fmt.Sprintf(
+			`[{"name":"a","connectionStatus":"close","disconnectionReasonCode":%s,"disconnectionObject":%q,"disconnectionAt":"2026-01-02T03:04:05.000Z"}]`,
+			code, object)))
+		d.UseNumber()
+		if err := d.Decode(&row); err != nil {
+			t.Fatal(err)
+		}
+		if got := evolution.Dialect.Read(dialect.List, row)[0]; got.Reason != want || got.ReasonAt.IsZero() {
+			t.Errorf("%q, want %q", got.Reason, want)
+		}
+	}
 }

@@ -17,6 +17,8 @@ var catalogue = map[Code]text{
 	EngineCrashLoop:     {"The engine restarts again and again", "Read the last lines of the engine's log before each restart: it may lack memory, disk space or a setting.", Operator},
 	EngineInconsistent:  {"The engine knows the session in one response and not in the next", "If several engines share this address, let the load balancer send each session's calls to one of them; if there is only one, read its log.", Operator},
 	EngineOverloaded:    {"The engine is too slow to make a QR in time", "Give the engine more CPU or memory, or fewer sessions per process.", Operator},
+	EngineUnlicensed:    {"The engine has no licence and serves nothing", "Activate the licence of the engine, or run a version that needs none.", Operator},
+	EngineStuck:         {"The engine waits for itself and does not act on the session", "Restart the engine; if it happens again, update it.", Operator},
 	ConnectFailing:      {"The engine cannot start the session", "Read the engine's log for its connect error; restart the engine if every session fails like this.", Operator},
 	QRNotEmitted:        {"The engine accepted the connect and makes no QR", "If every session is affected, check the engine's connection to WhatsApp and its library's version; if only one, delete it and create it again.", Operator},
 	QRExpired:           {"The codes expired before one was scanned", "Request the QR again when the phone is at hand.", Customer},

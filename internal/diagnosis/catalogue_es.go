@@ -26,6 +26,8 @@ var spanish = map[Code][2]string{
 	EngineCrashLoop:     {"El motor se reinicia una y otra vez", "Lea las últimas líneas del registro del motor antes de cada reinicio: puede faltarle memoria, disco o un ajuste."},
 	EngineInconsistent:  {"El motor conoce la sesión en una respuesta y no en la siguiente", "Si varios motores comparten esta dirección, haga que el balanceador envíe las llamadas de cada sesión a uno solo; si hay uno solo, lea su registro."},
 	EngineOverloaded:    {"El motor es demasiado lento para generar un QR a tiempo", "Dé al motor más CPU o memoria, o menos sesiones por proceso."},
+	EngineUnlicensed:    {"El motor no tiene licencia y no atiende nada", "Active la licencia del motor, o use una versión que no la necesite."},
+	EngineStuck:         {"El motor se espera a sí mismo y no actúa sobre la sesión", "Reinicie el motor; si vuelve a ocurrir, actualícelo."},
 	ConnectFailing:      {"El motor no puede iniciar la sesión", "Lea en el registro del motor su error de conexión; reinicie el motor si todas las sesiones fallan así."},
 	QRNotEmitted:        {"El motor aceptó la conexión y no genera ningún QR", "Si ocurre con todas las sesiones, revise la conexión del motor con WhatsApp y la versión de su biblioteca; si solo con una, bórrela y créela de nuevo."},
 	QRExpired:           {"Los códigos caducaron antes de escanear uno", "Pida el QR otra vez cuando tenga el teléfono a mano."},

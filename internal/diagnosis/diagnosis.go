@@ -19,6 +19,8 @@ const (
 	EngineCrashLoop     Code = "engine_crash_loop"
 	EngineInconsistent  Code = "engine_inconsistent"
 	EngineOverloaded    Code = "engine_overloaded"
+	EngineUnlicensed    Code = "engine_unlicensed"
+	EngineStuck         Code = "engine_stuck"
 	ConnectFailing      Code = "connect_failing"
 	QRNotEmitted        Code = "qr_not_emitted"
 	QRExpired           Code = "qr_expired"
@@ -77,7 +79,7 @@ const (
 func (c Code) Part() Part {
 	switch c {
 	case EngineUnreachable, EngineTimeout, Engine5xx, EngineBadResponse, EngineRestarted, EngineCrashLoop,
-		EngineInconsistent, EngineOverloaded, ConnectFailing, QRInvalid, SessionStuck, SessionLimit, ClientOutdated:
+		EngineInconsistent, EngineOverloaded, EngineUnlicensed, EngineStuck, ConnectFailing, QRInvalid, SessionStuck, SessionLimit, ClientOutdated:
 		return Engine
 	case ClockWrong, DiskFull:
 		return ThisMachine
@@ -113,7 +115,7 @@ func (d Diagnosis) Healthy() bool { return d.Code == "" || d.Code == None }
 // NeedsPerson reports whether waiting does not help: the response is 503 and states who must act.
 func (d Diagnosis) NeedsPerson() bool {
 	switch d.Code {
-	case ClientOutdated, AccountBanned, PasskeyRequired, LoggedOut, SessionLimit:
+	case ClientOutdated, AccountBanned, PasskeyRequired, LoggedOut, SessionLimit, EngineUnlicensed:
 		return true
 	}
 	return false

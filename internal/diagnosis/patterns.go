@@ -32,6 +32,8 @@ var patterns = []Pattern{
 	{EngineOverloaded, []string{"pre-key upload timeout"}}, {EngineOverloaded, []string{"out of memory"}},
 	{EngineOverloaded, []string{"target closed"}}, {EngineOverloaded, []string{"execution context was destroyed"}},
 
+	{EngineUnlicensed, []string{"license_required"}}, {EngineStuck, []string{"async-lock timed out"}},
+
 	// The engine's disk.
 	{DiskFull, []string{"enospc"}}, {DiskFull, []string{"no space left"}}, {DiskFull, []string{"disk is full"}},
 	{DiskFull, []string{"disk full"}}, {DiskFull, []string{"edquot"}}, {DiskFull, []string{"disk quota exceeded"}},
