@@ -2,7 +2,12 @@ package main
 
 import (
 	"net/url"
+	"os"
+	"reflect"
+	"regexp"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestIsOwnAddress(t *testing.T) {
@@ -33,6 +38,36 @@ func TestIsOwnAddress(t *testing.T) {
 		}
 		if got := isOwnAddress(c.listen, u); got != c.want {
 			t.Errorf("listening on %s, engine %s: %t", c.listen, c.engine, got)
+		}
+	}
+}
+
+// settingRow matches a row of the settings table: the variable and its default.
+var settingRow = regexp.MustCompile("(?m)^\\| `(QRGATE_[A-Z_]+)` \\| (?:`([^`]*)`|[a-z]*)? ?\\|")
+
+// Both READMEs list every setting of the gateway with its default, and no other.
+func TestReadme_ListsEverySettingWithDefault(t *testing.T) {
+	want := map[string]string{}
+	fields := reflect.TypeFor[settings]()
+	for i := range fields.NumField() {
+		tag, kind := fields.Field(i).Tag, fields.Field(i).Type.Kind()
+		value := tag.Get("default")
+		if kind == reflect.Bool && value == "" {
+			value = "false"
+		}
+		want[tag.Get("env")] = value
+	}
+	for _, name := range []string{"../../README.md", "../../README.es.md"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]string{}
+		for _, row := range settingRow.FindAllStringSubmatch(string(text), -1) {
+			got[row[1]] = row[2]
+		}
+		if diff := cmp.Diff(want, got); diff != "" || len(want) < 20 {
+			t.Errorf("%s: %d settings, -want +got:\n%s", name, len(want), diff)
 		}
 	}
 }
