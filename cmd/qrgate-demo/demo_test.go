@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -18,7 +20,7 @@ func TestDemo_Scenario(t *testing.T) {
 	if code := run(t.Context(), []string{"--once", "--listen", "127.0.0.1:0"}, &out, &errs); code != 0 {
 		t.Fatalf("exit %d: %s\n%s", code, errs.String(), out.String())
 	}
-	for _, want := range []string{"500  QR_GENERATION_ERROR", "200  qr_code, scannable for", "▀▀▀▀▀", "200  connected", "Done:"} {
+	for _, want := range []string{"500  QR_GENERATION_ERROR", "200  qr_code, scannable for", "▀▀▀▀▀", "200  connected", "Done:", "/status\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the output lacks %q:\n%s", want, out.String())
 		}
@@ -36,6 +38,28 @@ func TestDemo_FailedStepFails(t *testing.T) {
 	}
 	if !strings.Contains(errs.String(), "expected 500") {
 		t.Errorf("the reason is %q", errs.String())
+	}
+}
+
+// Colors are for terminals, and NO_COLOR turns them off there too; /dev/null stands for a terminal.
+func TestUseColor(t *testing.T) {
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	file, err := os.Create(filepath.Join(t.TempDir(), "file"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	t.Setenv("NO_COLOR", "")
+	if !useColor(null) || useColor(file) || useColor(&bytes.Buffer{}) {
+		t.Error("colors are for terminals only")
+	}
+	t.Setenv("NO_COLOR", "1")
+	if useColor(null) {
+		t.Error("NO_COLOR is ignored")
 	}
 }
 

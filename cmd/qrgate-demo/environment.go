@@ -135,7 +135,7 @@ func (env *environment) printUsage(out io.Writer) {
    curl -sN -H 'X-API-Key: %[2]s' -H 'Accept: text/event-stream' %[1]s/api/sessions/mine/qr/status
 
  The same requests to the engine itself: %[3]s
- Status page: %[4]s/
+ Status page: %[4]s/status
  Ctrl-C ends the demo.
 `, env.gateway.URL(), demoKey, env.engineURL(), env.gateway.AdminURL())
 }

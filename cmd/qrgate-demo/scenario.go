@@ -37,7 +37,7 @@ func (s *scenario) run(ctx context.Context) error {
    simulated WhatsApp   %s
    session engine       %s   codes by real whatsmeow; 500 until %s after connect
    qrgate               %s
-   status page          %s/
+   status page          %s/status
 `, s.whatsappPort.Addr(), s.engineURL(), s.engine.QRDelay, s.gateway.URL(), s.gateway.AdminURL())
 	return errors.Join(s.requestFromEngine(ctx), s.requestFromGateway(ctx), s.scan(ctx))
 }

@@ -60,6 +60,9 @@ func (e environment) resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (an
 // withVariable puts the variable's name before an error about a flag: most operators set the variable.
 func withVariable(err error, n *kong.Node) string {
 	text := err.Error()
+	if strings.Contains(text, "expected duration") {
+		text += "; write it as 4.5s or 5m"
+	}
 	for _, f := range n.Flags {
 		if strings.HasPrefix(text, "--"+f.Name) && len(f.Envs) > 0 {
 			return f.Envs[0] + ": " + text

@@ -80,7 +80,7 @@ func openError(c Config, err error) error {
 		return locked
 	}
 	if _, parsed := errors.AsType[*pgconn.ConnectError](err); parsed {
-		return errors.New("cannot connect to the database of QRGATE_DATABASE_URL: " +
+		return errors.New("cannot connect to the database of QRGATE_DATABASE_URL: start it or correct the URL: " +
 			redact.Foreign(err.Error(), c.DatabaseURL))
 	}
 	if !c.DatabaseURL.Empty() {

@@ -147,7 +147,7 @@ func (a *App) newEngine() error {
 	if len(keys) == 0 {
 		key, isNew, err := embedded.LoadOrMakeKey(a.cfg.DataDir)
 		if err != nil {
-			return fmt.Errorf("QRGATE_DATA_DIR: %w", err)
+			return fmt.Errorf("QRGATE_DATA_DIR: %w; set it to a directory that qrgate alone may write", err)
 		}
 		if keys = []embedded.Key{key}; isNew {
 			const text = "\nGenerated an API key and stored it in %s. It is shown only once:\n\n    X-API-Key: %s\n\n"
@@ -159,9 +159,9 @@ func (a *App) newEngine() error {
 		HTTPClient: a.cfg.WhatsApp, Logger: a.cfg.Logger,
 	})
 	if err != nil && !a.cfg.DatabaseURL.Empty() {
-		return fmt.Errorf("QRGATE_DATABASE_URL: %w", err)
+		return err // names QRGATE_DATABASE_URL
 	} else if err != nil {
-		return fmt.Errorf("QRGATE_DATA_DIR: %w", err)
+		return fmt.Errorf("QRGATE_DATA_DIR: %w; set it to a directory that qrgate alone may write", err)
 	}
 	a.embedded = engine
 	a.warnOpenDataDir()
