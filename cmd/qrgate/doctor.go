@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"qrgate/compat"
+	"qrgate/compat/dialect"
 	"qrgate/compat/embedded"
+	"qrgate/internal/app"
 	"qrgate/internal/diagnosis"
 	"qrgate/internal/secret"
 	"qrgate/internal/session"
@@ -66,7 +68,7 @@ func exitCode(c diagnosis.Code) int {
 
 // run runs the checks and returns the exit code.
 func (d doctorCommand) run(ctx context.Context, c cli, s settings) int {
-	cfg, err := d.config(c, s)
+	cfg, err := d.config(ctx, c, s)
 	if err != nil {
 		fmt.Fprintf(c.err, "qrgate doctor: %v\n", err)
 		return exitUsage
@@ -80,7 +82,7 @@ func (d doctorCommand) run(ctx context.Context, c cli, s settings) int {
 	} else {
 		_, _ = io.WriteString(c.out, "\n"+formatDiagnosis(report.Diagnosis, d.Lang))
 		if report.LeftBehind {
-			_, _ = io.WriteString(c.out, d.formatLeftover(report.Session, cfg.Engine.BaseURL, s.DataDir))
+			_, _ = io.WriteString(c.out, d.formatLeftover(report.Session, cfg.Target, s.DataDir))
 		}
 	}
 	if report.Stopped {
@@ -90,7 +92,7 @@ func (d doctorCommand) run(ctx context.Context, c cli, s settings) int {
 }
 
 // config wires the engine and the connection to WhatsApp.
-func (d doctorCommand) config(c cli, s settings) (doctor.Config, error) {
+func (d doctorCommand) config(ctx context.Context, c cli, s settings) (doctor.Config, error) {
 	base, err := parseEngineURL(s.EngineURL)
 	switch {
 	case err != nil:
@@ -113,10 +115,34 @@ func (d doctorCommand) config(c cli, s settings) (doctor.Config, error) {
 	if base == nil {
 		return cfg, nil
 	}
-	transport := proxy.Transport()
-	cfg.Engine = &compat.Client{BaseURL: base, Transport: transport, UserAgent: "qrgate-doctor"}
+	cfg.Engine = &compat.Client{BaseURL: base, Transport: proxy.Transport(), UserAgent: "qrgate-doctor"}
+	if err := d.setDialect(ctx, cfg.Engine, s); err != nil {
+		return doctor.Config{}, err
+	}
 	cfg.Intents, cfg.Target = intentStore(s.DataDir), canonicalURL(base).String()
 	return cfg, nil
+}
+
+// setDialect translates for an engine with an API of its own. The engine's responses tell which one that is; a setting
+// that names another is an error.
+func (d doctorCommand) setDialect(ctx context.Context, engine *compat.Client, s settings) error {
+	var cfg app.Config
+	cfg.EngineURL = engine.BaseURL
+	if err := s.setDialect(&cfg); err != nil {
+		return err
+	}
+	found := dialect.Detect(ctx, app.Dialects(), engine.BaseURL, engine.Transport, dialect.Credential{Key: d.APIKey})
+	switch {
+	case found == nil && cfg.Dialect == nil:
+		return nil
+	case found != nil && cfg.Dialect != nil && found != cfg.Dialect:
+		return fmt.Errorf("QRGATE_ENGINE_KIND is %s, and %s responds as %s does: set QRGATE_ENGINE_KIND=%s",
+			cfg.Dialect.Kind, canonicalURL(engine.BaseURL), found.Kind, found.Kind)
+	}
+	used := cmp.Or(cfg.Dialect, found)
+	engine.Transport = dialect.NewTransport(used, engine.BaseURL, engine.Transport)
+	engine.BaseURL = &url.URL{Scheme: "http", Host: used.Kind + ".engine"}
+	return nil
 }
 
 // checkWhatsApp is the connectivity check from this host through client; nil is the real network.
@@ -137,12 +163,12 @@ func checkWhatsApp(client *http.Client) func(context.Context, func(doctor.Check)
 func formatCheck(c doctor.Check) string { return formatLine(c.Name, 9, c.OK, c.Seconds, c.Detail) }
 
 // formatLeftover names the session that could not be deleted, and the command that deletes it.
-func (d doctorCommand) formatLeftover(session string, base *url.URL, dataDir string) string {
+func (d doctorCommand) formatLeftover(session, target, dataDir string) string {
 	text := "The session %s could not be deleted. It is recorded in %s.\n" +
 		"Run this with the same key to try again:\n  qrgate probe --target %s --data-dir %s\n"
 	if d.Lang == "es" {
 		text = "No se pudo borrar la sesión %s. Está anotada en %s.\n" +
 			"Para intentarlo de nuevo, ejecute con la misma clave:\n  qrgate probe --target %s --data-dir %s\n"
 	}
-	return fmt.Sprintf(text, session, intentStore(dataDir).Location(), canonicalURL(base), dataDir)
+	return fmt.Sprintf(text, session, intentStore(dataDir).Location(), target, dataDir)
 }

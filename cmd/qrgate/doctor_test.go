@@ -230,3 +230,20 @@ func TestDoctor_HelpNamesEveryExitCode(t *testing.T) {
 }
 
 func itoa(n int) string { b, _ := json.Marshal(n); return string(b) }
+
+// An engine with an API of its own is recognized, and a setting that names another one is an error.
+func TestDoctor_EngineKind(t *testing.T) {
+	sim := &enginesim.Engine{Keys: map[string]string{"key-a": "a"}}
+	server := httptest.NewServer(enginesim.Evolution(sim))
+	t.Cleanup(func() { sim.Close(); server.Close() })
+	client := startWhatsApp(t, whatsappsim.Fault{})
+	code, out, errs := runDoctor(t, client, "--engine-url", server.URL, "--api-key", "key-a")
+	if code != exitOK || len(sim.Snapshot()) != 0 {
+		t.Errorf("exit %d, %d sessions left\n%s%s", code, len(sim.Snapshot()), out, errs)
+	}
+	t.Setenv("QRGATE_ENGINE_KIND", "waha")
+	code, _, errs = runDoctor(t, client, "--engine-url", server.URL, "--api-key", "key-a")
+	if code != exitUsage || !strings.Contains(errs, "set QRGATE_ENGINE_KIND=evolution") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+}

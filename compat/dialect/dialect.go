@@ -33,6 +33,7 @@ const (
 // Dialect is another engine's API. Its functions are pure.
 type Dialect struct {
 	Kind   string // of QRGATE_ENGINE_KIND
+	Sign   Sign   // of this API
 	Traits Traits
 
 	// Authorize puts the caller's credential where the engine reads it.

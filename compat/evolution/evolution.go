@@ -22,6 +22,7 @@ import (
 //	list     GET    /instance/fetchInstances          the only place that has the reason of a disconnect
 var Dialect = &dialect.Dialect{
 	Kind: "evolution",
+	Sign: dialect.Sign{Path: "/", Words: []string{"evolution api"}},
 	Traits: dialect.Traits{
 		FirstTTL: 45 * time.Second, LaterTTL: 45 * time.Second,
 		ReadsQRIn: []session.State{session.Connecting},

@@ -26,6 +26,7 @@ const loginTimeout = 50 * time.Second
 //	list     GET  /devices
 var Dialect = &dialect.Dialect{
 	Kind: "gowa",
+	Sign: dialect.Sign{Path: "/devices", Words: []string{`"code":"success"`, `"results"`}}, // with a key that it accepts
 	Traits: dialect.Traits{
 		FirstTTL: session.FirstQRTTL, LaterTTL: session.FirstQRTTL,
 		QRBegins: true,

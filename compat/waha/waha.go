@@ -22,6 +22,7 @@ const settle = 5 * time.Second
 //	state    GET  /api/sessions/{name}
 var Dialect = &dialect.Dialect{
 	Kind: "waha",
+	Sign: dialect.Sign{Path: "/ping", Words: []string{`"message":"pong"`}, Absent: []string{"success"}},
 	Traits: dialect.Traits{
 		FirstTTL: session.FirstQRTTL, LaterTTL: session.RefreshQRTTL,
 		ReadsQRIn: []session.State{session.AwaitingScan},

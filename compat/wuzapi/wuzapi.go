@@ -26,6 +26,7 @@ import (
 //	state    GET    /session/status     200 with two booleans
 var Dialect = &dialect.Dialect{
 	Kind: "wuzapi",
+	Sign: dialect.Sign{Path: "/health", Words: []string{"active_connections"}},
 	Traits: dialect.Traits{
 		FirstTTL: session.FirstQRTTL, LaterTTL: session.RefreshQRTTL,
 		ReadsQRIn: []session.State{session.Connecting},

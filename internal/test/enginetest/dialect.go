@@ -23,6 +23,9 @@ type DialectRig struct {
 	Sim       *enginesim.Engine
 	Face      *enginesim.Face
 	Transport *dialect.Transport
+	Base      *url.URL
+	Next      http.RoundTripper
+	Dialect   *dialect.Dialect
 }
 
 // Dialect checks a dialect before its face of the simulated engine: first as any engine, then what only dialects can do
@@ -44,6 +47,7 @@ func Dialect(t *testing.T, d *dialect.Dialect, face func(*enginesim.Engine) *eng
 		"other routes are not supported":             checkOtherRoutes,
 		"an id is found by a new process":            checkColdID,
 		"a name outside the documented alphabet":     checkFreeName,
+		"the engine is recognized":                   checkDetect,
 	} {
 		t.Run(name, func(t *testing.T) { inBubble(t, d, face, check) })
 	}
@@ -65,7 +69,8 @@ func inBubble(
 			<-served
 		}()
 		base, _ := url.Parse(wire.URL())
-		r := DialectRig{Sim: sim, Face: f, Transport: dialect.NewTransport(d, base, wire.Client().Transport)}
+		r := DialectRig{Sim: sim, Face: f, Base: base, Next: wire.Client().Transport, Dialect: d}
+		r.Transport = dialect.NewTransport(d, r.Base, r.Next)
 		r.Engine = inboxhub.New(&url.URL{Scheme: "http", Host: "dialect.engine"}, r.Transport)
 		r.Caller = session.Caller{Key: secret.NewSecret("key-a")}
 		r.Create, r.CannotRestart = r.create, !d.Has(dialect.Restart)
@@ -215,5 +220,18 @@ func checkFreeName(t *testing.T, r DialectRig) {
 	r.code(t, ref, session.Connect)
 	if got := r.Sim.Snapshot()[0].Name; got != name {
 		t.Errorf("the engine's session is called %q", got)
+	}
+}
+
+func checkDetect(t *testing.T, r DialectRig) {
+	credential := dialect.Credential{Key: r.Caller.Key.Reveal()}
+	if dialect.Detect(t.Context(), []*dialect.Dialect{r.Dialect}, r.Base, r.Next, credential) != r.Dialect {
+		t.Errorf("%s is not recognized", r.Dialect.Kind)
+	}
+	documented := enginesim.NewWire(r.Sim)
+	go func() { _ = documented.Run() }()
+	defer documented.Close()
+	if dialect.Detect(t.Context(), []*dialect.Dialect{r.Dialect}, r.Base, documented.Client().Transport, credential) != nil {
+		t.Errorf("the documented API is taken for %s", r.Dialect.Kind)
 	}
 }
