@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v3"
+
+	"qrgate/internal/diagnosis"
 )
 
 // rule is a rule as Prometheus parses it, independent of the code that generates it.
@@ -154,6 +156,28 @@ func TestRecordings_KeepJobLabel(t *testing.T) {
 	for _, r := range rules(t) {
 		if r.Record != "" && r.Record != "qrgate:slo_objective:ratio" && !yields(parse(t, r.Expr), "job") {
 			t.Errorf("%s loses the job", r.Record)
+		}
+	}
+}
+
+// The page on users without a QR counts every cause that affects all sessions of an engine.
+func TestNoQRDelivered_CountsCausesOfAllUsers(t *testing.T) {
+	t.Parallel()
+	others := map[diagnosis.Code]string{
+		diagnosis.EngineRestarted: "qrgate connects the session again",
+		diagnosis.SessionStuck:    "one session",
+		diagnosis.SessionLimit:    "one account",
+	}
+	i := slices.IndexFunc(alerts(t), func(r rule) bool { return r.Alert == "QRGateNoQRDelivered" })
+	counted := regexp.MustCompile(`diagnosis=~"([^"]+)"`).FindStringSubmatch(alerts(t)[i].Expr)
+	if counted == nil {
+		t.Fatal("the alert selects no diagnoses")
+	}
+	parts := []diagnosis.Part{diagnosis.ThisMachine, diagnosis.Network, diagnosis.WhatsApp, diagnosis.Engine}
+	for _, code := range diagnosis.Codes() {
+		isCounted := slices.Contains(strings.Split(counted[1], "|"), string(code))
+		if isCommon := slices.Contains(parts, code.Part()) && others[code] == ""; isCommon && !isCounted {
+			t.Errorf("%s lies in %s and is not counted", code, code.Part())
 		}
 	}
 }
