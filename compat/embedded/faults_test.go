@@ -53,7 +53,7 @@ func TestFaults_WhatsAppErrorsBeforeTheQR(t *testing.T) {
 		"failure 409":      {whatsappsim.Fault{Failure: 409}, failedOnce("client_outdated")},
 		"failure 415":      {whatsappsim.Fault{Failure: 415}, failedOnce("internal")},
 		"failure 500":      {whatsappsim.Fault{Failure: 500}, failedThrice("whatsapp_unavailable")},
-		"failure 501":      {whatsappsim.Fault{Failure: 501}, failedOnce("internal")},
+		"failure 501":      {whatsappsim.Fault{Failure: 501}, failedOnce("whatsapp_unavailable")},
 		"failure 503":      {whatsappsim.Fault{Failure: 503}, failedThrice("whatsapp_unavailable")},
 		"stream error 401": {whatsappsim.Fault{StreamError: "401"}, outcome{"disconnected", "logged_out", 1}},
 		"stream error 500": {whatsappsim.Fault{StreamError: "500"}, failedThrice("whatsapp_unavailable")},

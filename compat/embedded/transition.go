@@ -27,6 +27,10 @@ const stableDelay = 10 * time.Second
 // reports that it is disconnected.
 const maxAttempts = 3
 
+// lateTimer is how late a deadline is noticed where the process does not get enough processor time: then the silence
+// is not WhatsApp's.
+const lateTimer = 2 * time.Second
+
 // maxMissedPings is how many pings in a row a paired session may miss: every network loses one now and then.
 const maxMissedPings = 2
 
@@ -212,6 +216,10 @@ func (l linkState) onRejected(e rejected, now time.Time) linkState {
 func (l linkState) onDeadline(now time.Time) linkState {
 	if l.Deadline.IsZero() || now.Before(l.Deadline) {
 		return l
+	}
+	awaitsWhatsApp := l.Phase == dialing || l.Phase == awaiting || l.Phase == loggingIn
+	if awaitsWhatsApp && now.Sub(l.Deadline) >= lateTimer {
+		return l.onLost(newReason(diagnosis.EngineOverloaded, "This process got no processor time for a while."), now)
 	}
 	switch l.Phase {
 	case queued:

@@ -35,6 +35,7 @@ type change func(*linkState)
 
 func isPaired(l *linkState)         { l.JID = "5550100:1@s.whatsapp.net" }
 func isDue(l *linkState)            { l.Deadline = testTime }
+func isLate(l *linkState)           { l.Deadline = testTime.Add(-lateTimer) }
 func noClientWaits(l *linkState)    { l.WantedUntil = testTime.Add(-time.Second) }
 func isStored(l *linkState)         { l.IsStored = true }
 func restartRequested(l *linkState) { l.HasRestart = true }
@@ -115,6 +116,8 @@ func TestTransition_DialingAndRejection(t *testing.T) {
 	t.Parallel()
 	runSteps(t, map[string]transitionCase{
 		"dial slot acquired":                 {at(queued), dialStarted{}, result{dialing, 4, 0, dialTimeout, session.Connecting, ""}},
+		"handshake deadline, noticed late":   {at(dialing, isLate), tick{}, result{backingOff, 4, 1, time.Second, session.Connecting, diagnosis.EngineOverloaded}},
+		"login deadline, noticed late":       {at(loggingIn, isPaired, isLate), tick{}, result{backingOff, 4, 1, time.Second, session.Connecting, diagnosis.EngineOverloaded}},
 		"no dial slot":                       {at(queued, isDue), tick{}, result{idle, 4, 0, 0, session.Failed, diagnosis.EngineOverloaded}},
 		"handshake":                          {at(dialing), handshakeDone{}, result{awaiting, 4, 0, codesTimeout, session.Connecting, ""}},
 		"handshake, paired":                  {at(dialing, isPaired), handshakeDone{}, result{loggingIn, 4, 0, loginTimeout, session.Connecting, ""}},

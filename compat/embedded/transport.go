@@ -58,6 +58,7 @@ func serverRequest(r *http.Request) *http.Request {
 	if in.Host == "" {
 		in.Host = r.URL.Host
 	}
+	in.URL.Scheme, in.URL.Host = "", "" // else the request looks like one to a proxy
 	if in.Body == nil {
 		in.Body = http.NoBody
 	}

@@ -176,8 +176,11 @@ func translateLogout(e *events.LoggedOut) event {
 }
 
 func failureReason(code events.ConnectFailureReason) reason {
-	if code == events.ConnectFailureBadUserAgent || code == events.ConnectFailureClientUnknown {
+	switch {
+	case code == events.ConnectFailureBadUserAgent || code == events.ConnectFailureClientUnknown:
 		return newReason(diagnosis.ClientOutdated, "WhatsApp does not know this kind of client; update qrgate.")
+	case code >= events.ConnectFailureInternalServerError:
+		return newReason(diagnosis.WhatsAppUnavailable, "WhatsApp reports a failure of its own.")
 	}
 	return newReason(diagnosis.Internal, "WhatsApp refuses the connection for an unknown reason.")
 }

@@ -64,7 +64,7 @@ var patterns = []Pattern{
 	{TLSIntercepted, []string{"unable to get local issuer"}}, {TLSIntercepted, []string{"unable_to_get_issuer"}}, {TLSIntercepted, []string{"unable_to_verify"}},
 	{TLSIntercepted, []string{"does not match certificate"}}, {TLSIntercepted, []string{"err_tls_cert"}},
 	{TLSIntercepted, []string{"x509:"}}, {TLSIntercepted, []string{"verify server cert"}},
-	{TLSIntercepted, []string{"wrong version number"}}, {TLSIntercepted, []string{"invalid wire type"}},
+	{TLSIntercepted, []string{"eproto"}}, {TLSIntercepted, []string{"wrong version number"}}, {TLSIntercepted, []string{"invalid wire type"}},
 	{NetworkBlocked, []string{"econnrefused"}}, {NetworkBlocked, []string{"connection refused"}},
 	{NetworkBlocked, []string{"ehostunreach"}}, {NetworkBlocked, []string{"enetunreach"}}, {NetworkBlocked, []string{"etimedout"}},
 	{NetworkBlocked, []string{"opening handshake has timed out"}}, {NetworkBlocked, []string{"whatsapp_unreachable"}},

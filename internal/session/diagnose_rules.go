@@ -35,10 +35,12 @@ func (f finding) with(format string, args ...any) finding {
 
 // ruleUnauthorized needs one error only: a retry does not change a refused key.
 func ruleUnauthorized(in *input) finding {
-	if in.Failure.Kind != KindKeyRefused {
-		return finding{}
+	for _, f := range slices.Insert(in.failures(), 0, in.Failure) {
+		if f.Kind == KindKeyRefused {
+			return fact(diagnosis.KeyRefused, f.String(in.now))
+		}
 	}
-	return fact(diagnosis.KeyRefused, in.Failure.String(in.now))
+	return finding{}
 }
 
 // ruleEngineNamesCause reads the text of the engine's present error, and of the error of a rejected connect.
@@ -222,7 +224,11 @@ func ruleCodesExpired(in *input) finding {
 	if in.Sequence == 0 || in.QR.Present() || in.LostByEngine || in.State == AwaitingScan {
 		return finding{}
 	}
-	return symptom(diagnosis.QRExpired, in.Since, "%d codes were shown since the connect", in.Sequence)
+	since := in.Since
+	if ends := in.History.CodeEndsAt; ends.After(since) {
+		since = ends // a code that disappears before its end was scanned
+	}
+	return symptom(diagnosis.QRExpired, since, "%d codes were shown since the connect", in.Sequence)
 }
 
 // slowLatency is far above the latency of a healthy engine, 150 ms (contract 7).
@@ -244,7 +250,7 @@ func ruleNoQR(in *input) finding {
 	since, staleAt := in.noQRSince(), in.History.StaleQRAt
 	found := symptom(diagnosis.QRNotEmitted, since, "no QR for %s since the connect was accepted, in %d polls",
 		in.now.Sub(since).Round(time.Second), in.Polls)
-	if in.established(found) && staleAt.After(in.ConnectedAt) && !in.passed(staleAt.Add(pollErrorTTL)) {
+	if in.established(found) && staleAt.After(since) && !in.passed(staleAt.Add(pollErrorTTL)) {
 		found.code, found.confirmed = diagnosis.QRInvalid, true
 		return found.with("the engine returns a code that has expired by the engine's own clock")
 	}

@@ -178,6 +178,9 @@ func TestDiagnose_ChangesOverTime(t *testing.T) {
 		"a code disappears after a scan": {
 			steps(of(connects(0), shows(sec, "a"), notReady(30*sec), reports(33*sec, session.Connected, ""))),
 			session.Environment{}, []change{{33 * sec, diagnosis.AlreadyPaired}}},
+		"a code disappears after a scan, and the login takes long": {
+			steps(of(connects(0), shows(sec, "a"), notReady(5*sec), notReady(10*sec), notReady(20*sec), reports(30*sec, session.Connected, ""))),
+			session.Environment{}, []change{{30 * sec, diagnosis.AlreadyPaired}}},
 		"codes expire, and qrgate reconnects": {
 			steps(of(connects(0), shows(sec, "a"), notReady(70*sec), recovers(72*sec, session.Connect), notReady(72300*time.Millisecond), shows(73*sec, "b"))),
 			session.Environment{}, nil},

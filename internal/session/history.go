@@ -15,6 +15,7 @@ type History struct {
 	Named          NamedCause    `json:"named"`           // the last cause that the engine named
 	EndedAt        time.Time     `json:"ended_at"`        // when the engine last reported a disconnect with its cause
 	StaleQRAt      time.Time     `json:"stale_qr_at"`     // when the engine last returned an expired code
+	CodeEndsAt     time.Time     `json:"code_ends_at"`    // until when the last code that disappeared was valid
 	DeniedAt       time.Time     `json:"denied_at"`       // when a poll for the QR last found no such session
 	Codes          CodeHistory   `json:"codes"`
 	Outages        Recurrence    `json:"outages"`       // times that the engine was unreachable

@@ -208,6 +208,9 @@ func (s Session) applyQR(r SessionReport, now time.Time) Session {
 
 // clearQR drops a code that the engine no longer has. A paired session stays paired until the engine reports a state.
 func (s Session) clearQR(now time.Time) Session {
+	if s.QR.Present() {
+		s.History.CodeEndsAt = s.QR.ExpiresAt
+	}
 	s.QR = QR{}
 	if s.State == AwaitingScan {
 		return s.setState(Connecting, now)

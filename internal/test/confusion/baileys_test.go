@@ -3,7 +3,6 @@ package confusion_test
 import (
 	"bufio"
 	"encoding/json"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -23,7 +22,7 @@ const engineDir = "../../../examples/baileys-engine"
 // baileysDuration is how long the test watches a fault on Baileys, from the connect, in real time: until qrgate has read
 // the cause, and before it connects again after twelve seconds. That connect would dial the shared simulator and could
 // use up the fault of another session.
-const baileysDuration = 11800 * time.Millisecond
+const baileysDuration = 10500 * time.Millisecond
 
 // checkDuration is how long the test watches a fault that only qrgate's connectivity check detects: a wait of 9 s
 // triggers the check, and the check waits for codes that do not come.
@@ -43,12 +42,12 @@ func noBaileys() string {
 	return ""
 }
 
-// baileys is a set of engines on Baileys, one for each route to WhatsApp, all with one simulator.
+// baileys is a set of engines on Baileys, one for each network, all with one simulator.
 type baileys struct {
 	srv  *whatsappsim.Server
 	addr string
-	mu   sync.Mutex // one dial at a time, so that each gets its own fault
-	base map[route]*url.URL
+	mu   sync.Mutex            // one dial at a time, so that each gets its own fault
+	base map[*network]*url.URL // nil: the free network
 }
 
 // alone starts an engine with its own simulator, for a fault of several dials.
@@ -60,9 +59,9 @@ func alone(t *testing.T) *baileys {
 // limited is alone with a limit of calls per minute.
 func limited(t *testing.T, calls string) *baileys {
 	t.Helper()
-	b := &baileys{srv: &whatsappsim.Server{PreKeys: fewKeys}, base: map[route]*url.URL{}}
+	b := &baileys{srv: &whatsappsim.Server{PreKeys: fewKeys}, base: map[*network]*url.URL{}}
 	b.addr = whatsappsimtest.Start(t, b.srv)
-	b.base[free] = runEngine(t, "ws://"+b.addr+"/ws/chat", "ENGINE_SESSION_LIMIT="+calls)
+	b.base[nil] = runEngine(t, "ws://"+b.addr+"/ws/chat", "ENGINE_SESSION_LIMIT="+calls)
 	return b
 }
 
@@ -70,19 +69,16 @@ func limited(t *testing.T, calls string) *baileys {
 func startBaileys(t *testing.T) *baileys {
 	t.Helper()
 	b := alone(t)
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = closed.Close()
-	for w, target := range map[route]string{refused: "ws://" + closed.Addr().String(),
-		unnamed: "ws://web.whatsapp.invalid", foreign: "wss://" + b.addr} {
-		b.base[w] = runEngine(t, target+"/ws/chat", "ENGINE_SESSION_LIMIT=1000000")
+	for _, f := range whatsappFaults() {
+		if n := f.whatsapp.network; n != nil && f.whatsapp.baileys == "" {
+			address, env := n.target(t)
+			b.base[n] = runEngine(t, address+"/ws/chat", append(env, "ENGINE_SESSION_LIMIT=1000000")...)
+		}
 	}
 	return b
 }
 
-func runEngine(t *testing.T, whatsapp, limit string) *url.URL {
+func runEngine(t *testing.T, whatsapp string, env ...string) *url.URL {
 	t.Helper()
 	node, err := exec.LookPath("node")
 	if err != nil {
@@ -90,8 +86,8 @@ func runEngine(t *testing.T, whatsapp, limit string) *url.URL {
 	}
 	cmd := exec.Command(node, "main.mjs")
 	cmd.Dir = engineDir
-	cmd.Env = append(os.Environ(), "PORT=0", "ENGINE_API_KEYS=tests:"+key, "ENGINE_DATA_DIR="+t.TempDir(), limit,
-		"WA_WEB_SOCKET_URL="+whatsapp, "WA_NOISE_ROOT="+whatsappsim.RootPublicHex, "WA_CONNECT_TIMEOUT_MS=3000")
+	cmd.Env = append(append(os.Environ(), "PORT=0", "ENGINE_API_KEYS=tests:"+key, "ENGINE_DATA_DIR="+t.TempDir(),
+		"WA_WEB_SOCKET_URL="+whatsapp, "WA_NOISE_ROOT="+whatsappsim.RootPublicHex, "WA_CONNECT_TIMEOUT_MS=3000"), env...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -122,19 +118,23 @@ func (b *baileys) run(t *testing.T, f fault, name string) []reading {
 	if f.whatsapp.scan {
 		g.scan(b.srv, id)
 	}
-	return g.watch(id, 200*time.Millisecond, horizon-time.Since(connected), nil)
+	return g.watch(id, 300*time.Millisecond, horizon-time.Since(connected), nil)
 }
 
 // before starts qrgate in front of the engine that the fault needs, and returns how long to watch it.
 func (b *baileys) before(t *testing.T, f fault) (g *gateway, horizon time.Duration, leave func()) {
 	t.Helper()
 	if f.whatsapp.needsCheck {
-		g = newApp(t, b.base[free], b.srv.HTTPClient(b.addr))
+		g = newApp(t, b.base[nil], b.srv.HTTPClient(b.addr))
 		return g, checkDuration, g.stop
 	}
 	transport := &http.Transport{DisableCompression: true}
-	g = newGateway(t, b.base[f.whatsapp.route], transport)
-	return g, baileysDuration, func() { g.stop(); transport.CloseIdleConnections() }
+	g = newGateway(t, b.base[f.whatsapp.network], transport)
+	horizon = baileysDuration
+	if f.whatsapp.network != nil {
+		horizon += 8 * time.Second // its dials meet no other session's fault
+	}
+	return g, horizon, func() { g.stop(); transport.CloseIdleConnections() }
 }
 
 // dial connects a session and waits for the engine's dial. It returns the time of the connect.
@@ -146,7 +146,7 @@ func (b *baileys) dial(t *testing.T, g *gateway, f fault, id string) (connected 
 	before := b.srv.Stats().Dials
 	g.connect(id)
 	connected = time.Now()
-	if f.whatsapp.route != free {
+	if f.whatsapp.network != nil {
 		return connected // the dial does not reach the simulator
 	}
 	tick := time.NewTicker(5 * time.Millisecond)

@@ -3,13 +3,12 @@ package confusion_test
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
+	"database/sql"
 	"encoding/base64"
 	"image/png"
-	"net"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -38,7 +37,11 @@ func runEmbedded(t *testing.T, f fault) (said []reading) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		engine, err := embedded.New(embedded.Config{DataDir: dir, Keys: keys, HTTPClient: clientFor(t, f.whatsapp.route, pipe)})
+		client := pipe.HTTPClient()
+		if f.whatsapp.network != nil {
+			client = f.whatsapp.network.client(t)
+		}
+		engine, err := embedded.New(embedded.Config{DataDir: dir, Keys: keys, HTTPClient: client, Limits: f.whatsapp.limits})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -46,8 +49,16 @@ func runEmbedded(t *testing.T, f fault) (said []reading) {
 		ended := make(chan error, 1)
 		go func() { ended <- engine.Run(ctx) }()
 		g := newGateway(t, &url.URL{Scheme: "http", Host: "embedded.engine"}, embedded.Transport(engine))
+		if f.whatsapp.limits.Dials > 0 { // the session before this one gets no response for a while
+			srv.QueueFaults(whatsappsim.Fault{HangHello: true})
+			g.connect(g.create("shop-0"))
+			time.Sleep(time.Second)
+		}
 		id := g.create("shop-1")
 		g.connect(id)
+		if f.whatsapp.fullDisk {
+			fillDisk(t, dir)
+		}
 		if f.whatsapp.scan {
 			g.scan(srv, id)
 		}
@@ -57,39 +68,28 @@ func runEmbedded(t *testing.T, f fault) (said []reading) {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		time.Sleep(30 * time.Second) // a handshake without a response ends later than the engine
+		time.Sleep(2 * time.Minute) // a handshake or a proxy without a response ends later than the engine
 	})
 	return said
 }
 
-// clientFor returns a client that reaches the simulator by a route.
-func clientFor(t *testing.T, r route, pipe *whatsappsim.Pipe) *http.Client {
+// fillDisk makes the engine's database refuse new devices as SQLite does on a full disk.
+func fillDisk(t *testing.T, dir string) {
 	t.Helper()
-	dial := func(f func(context.Context, string, string) (net.Conn, error)) *http.Client {
-		return &http.Client{Transport: &http.Transport{DialContext: f, DialTLSContext: f, DisableKeepAlives: true}}
+	db, err := sql.Open("sqlite", filepath.Join(dir, "qrgate.db"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	switch r {
-	case refused:
-		closed := &whatsappsim.Pipe{}
-		_ = closed.Close()
-		return closed.HTTPClient()
-	case unnamed:
-		return dial(func(context.Context, string, string) (net.Conn, error) {
-			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "web.whatsapp.com", IsNotFound: true}}
-		})
-	case foreign:
-		return dial(func(context.Context, string, string) (net.Conn, error) { // the error of net/http; the tests of the engine use real TLS
-			return nil, &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}
-		})
-	case proxied:
-		line := &whatsappsim.Pipe{}
-		proxy := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusProxyAuthRequired) })}
-		go func() { _ = proxy.Serve(line) }()
-		t.Cleanup(func() { _ = proxy.Close() })
-		return &http.Client{Transport: &http.Transport{DialContext: line.DialContext, DisableKeepAlives: true,
-			Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: "proxy.test:3128"})}}
+	defer func() { _ = db.Close() }()
+	for _, statement := range []string{
+		"CREATE TABLE full (id INTEGER PRIMARY KEY AUTOINCREMENT)",
+		"INSERT INTO full VALUES (9223372036854775807)", // after the largest id, an insert fails with SQLITE_FULL
+		"CREATE TRIGGER fill BEFORE INSERT ON whatsmeow_device BEGIN INSERT INTO full (id) VALUES (NULL); END",
+	} {
+		if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
 	}
-	return pipe.HTTPClient()
 }
 
 // scan simulates a phone that scans the code from qrgate.

@@ -98,7 +98,8 @@ func (g *gateway) callIn(ctx context.Context, method, path, body string) (compat
 
 // refusals are the error codes, of qrgate or passed on from the engine, that are causes.
 var refusals = map[string]diagnosis.Code{
-	compat.CodeInvalidAPIKey: diagnosis.KeyRefused, compat.CodeMissingAPIKey: diagnosis.KeyRefused, compat.CodeSessionNotFound: diagnosis.SessionNotFound,
+	compat.CodeInvalidAPIKey: diagnosis.KeyRefused, compat.CodeMissingAPIKey: diagnosis.KeyRefused, "FORBIDDEN": diagnosis.KeyRefused,
+	compat.CodeSessionNotFound:   diagnosis.SessionNotFound,
 	compat.CodeEngineUnreachable: diagnosis.EngineUnreachable, compat.CodeEngineTimeout: diagnosis.EngineTimeout,
 	compat.CodeEngineBadAnswer: diagnosis.EngineBadResponse, compat.CodeRateLimitExceeded: diagnosis.RateLimited,
 }

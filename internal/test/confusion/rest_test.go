@@ -6,13 +6,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"qrgate/internal/breaker"
-	"qrgate/internal/diagnosis"
 	"qrgate/internal/test/enginesim"
 )
 
@@ -25,6 +25,55 @@ type restWorld struct {
 	mu      sync.Mutex
 	symptom time.Time
 	instead http.HandlerFunc // replaces the engine, if set
+	dial    error            // of every call, if set
+}
+
+// cannotDial makes every connection to the engine fail.
+func (w *restWorld) cannotDial(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.dial = err
+}
+
+// roundTrip fails as cannotDial says, or passes the call on.
+func (w *restWorld) roundTrip(next http.RoundTripper) roundTripper {
+	return func(r *http.Request) (*http.Response, error) {
+		w.mu.Lock()
+		err := w.dial
+		w.mu.Unlock()
+		if err != nil {
+			return nil, err
+		}
+		return next.RoundTrip(r)
+	}
+}
+
+// roundTripper is a function as an [http.RoundTripper].
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// responds replaces the responses of the paths that end so; "" stands for all.
+func (w *restWorld) responds(suffix string, status int, contentType, body string, header ...string) {
+	w.put(func(rw http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, suffix) {
+			w.engine.ServeHTTP(rw, r)
+			return
+		}
+		rw.Header().Set("Content-Type", contentType)
+		for i := 0; i+1 < len(header); i += 2 {
+			rw.Header().Set(header[i], header[i+1])
+		}
+		rw.WriteHeader(status)
+		_, _ = io.WriteString(rw, body)
+	})
+}
+
+// connectError makes every connect fail with a text.
+func (w *restWorld) connectError(text string) {
+	w.rewrites("Error conectando sesión", text)
+	w.change(func(e *enginesim.Engine) { e.ConnectFailures = -1 })
+	w.connect(w.id)
 }
 
 // change changes the engine.
@@ -96,7 +145,7 @@ func runSimulated(t *testing.T, f fault) (said []reading) {
 		base, _ := url.Parse("http://engine.test")
 		transport := wire.Client().Transport.(*http.Transport).Clone()
 		transport.DisableCompression = true // as proxy.Transport does
-		circuit := breaker.New(transport, func(_, _ breaker.State) {})
+		circuit := breaker.New(w.roundTrip(transport), func(_, _ breaker.State) {})
 		w.gateway = newGateway(t, base, circuit)
 		w.id = w.create("shop-1")
 		began := time.Now()
@@ -134,143 +183,4 @@ func since(said []reading, d time.Duration) []reading {
 		out = append(out, r)
 	}
 	return out
-}
-
-// restFaults returns the faults between qrgate and an engine of the documented API.
-func restFaults() []fault {
-	all := []enginesim.Route{enginesim.AnyRoute}
-	unreachable := []diagnosis.Code{diagnosis.EngineUnreachable}
-	simply := func(k enginesim.FaultKind, routes ...enginesim.Route) func(*restWorld) {
-		return func(w *restWorld) { w.fails(k, routes...); w.connect(w.id) }
-	}
-	return []fault{
-		{name: "the engine is healthy", want: diagnosis.None, rest: func(w *restWorld) { w.connect(w.id) }},
-		{name: "a QR takes four seconds", want: diagnosis.None, rest: func(w *restWorld) {
-			w.change(func(e *enginesim.Engine) { e.QRDelay = 4 * time.Second })
-			w.connect(w.id)
-		}},
-		{name: "the first connect fails", want: diagnosis.None, rest: func(w *restWorld) {
-			w.change(func(e *enginesim.Engine) { e.ConnectFailures = 1 })
-			w.connect(w.id)
-		}},
-		{name: "/status returns 404 for every session", want: diagnosis.None, rest: func(w *restWorld) {
-			w.change(func(e *enginesim.Engine) { e.Status404UntilLinked = true; e.QRDelay = 3 * time.Second })
-			w.connect(w.id)
-		}},
-		{name: "the engine closes connections", want: diagnosis.EngineUnreachable, rest: simply(enginesim.CutConnection, all...)},
-		{name: "nginx: the engine is down", want: diagnosis.EngineUnreachable, rest: simply(enginesim.HTML502, all...)},
-		{name: "nginx: the engine is too slow", want: diagnosis.EngineTimeout, rest: simply(enginesim.HTML504, all...)},
-		{name: "the engine hangs", want: diagnosis.EngineTimeout, rest: simply(enginesim.Hang, all...)},
-		{name: "the engine hangs at /qr alone", want: diagnosis.EngineTimeout, rest: simply(enginesim.Hang, enginesim.RouteQR)},
-		{name: "responses come byte by byte", want: diagnosis.EngineTimeout, rest: simply(enginesim.SlowBody, enginesim.RouteQR)},
-		{name: "responses are truncated", want: diagnosis.EngineUnreachable, rest: simply(enginesim.TruncatedBody, enginesim.RouteQR)},
-		{name: "/qr returns 500", want: diagnosis.Engine5xx, rest: simply(enginesim.ServerError, enginesim.RouteQR)},
-		{name: "every connect fails", want: diagnosis.ConnectFailing, rest: func(w *restWorld) {
-			w.change(func(e *enginesim.Engine) { e.ConnectFailures = -1 })
-			w.connect(w.id)
-		}},
-		{name: "the body is no JSON", want: diagnosis.EngineBadResponse, rest: simply(enginesim.Garbage, all...)},
-		{name: "empty responses", want: diagnosis.EngineBadResponse, rest: simply(enginesim.EmptyBody, enginesim.RouteQR)},
-		{name: "redirects to another host", want: diagnosis.EngineBadResponse, rest: simply(enginesim.Redirect, all...)},
-		{name: "endless responses", want: diagnosis.EngineBadResponse, rest: simply(enginesim.EndlessBody, enginesim.RouteQR)},
-		{name: "a gzip bomb", want: diagnosis.EngineBadResponse, rest: simply(enginesim.GzipBomb, enginesim.RouteQR)},
-		{name: "the engine refuses every call for a while", want: diagnosis.RateLimited, rest: simply(enginesim.TooMany, all...)},
-		{name: "other clients use up the rate limit", want: diagnosis.RateLimited, passes: true, rest: func(w *restWorld) {
-			w.change(func(e *enginesim.Engine) {
-				e.Limits = enginesim.RecordedLimits()
-				e.QRDelay = 2 * time.Second
-			})
-			w.connect(w.id)
-			for range 30 { // requests of other clients to the engine itself, with the same key
-				req := httptest.NewRequest(http.MethodGet, "/api/sessions", nil)
-				req.Header.Set("X-API-Key", key)
-				w.engine.ServeHTTP(httptest.NewRecorder(), req)
-			}
-			w.markStart()
-		}, until: 90 * time.Second},
-		{name: "the key is revoked", want: diagnosis.KeyRefused, rest: func(w *restWorld) {
-			w.change(func(e *enginesim.Engine) { e.QRDelay = time.Hour })
-			w.connect(w.id)
-			w.sleep(3 * time.Second)
-			w.change(func(e *enginesim.Engine) { e.Keys = map[string]string{"key-of-another": "a"} })
-			w.markStart()
-		}},
-		{name: "the session is deleted at the engine", want: diagnosis.SessionNotFound, before: []diagnosis.Code{diagnosis.EngineRestarted}, rest: func(w *restWorld) {
-			w.change(func(e *enginesim.Engine) { e.QRDelay, e.Limits = time.Hour, enginesim.RecordedLimits() })
-			w.connect(w.id)
-			w.sleep(7 * time.Second)
-			w.engine.Reset()
-			w.markStart()
-		}},
-		{name: "the engine is restarted", want: diagnosis.EngineRestarted, before: unreachable, passes: true, rest: func(w *restWorld) {
-			w.change(func(e *enginesim.Engine) { e.QRDelay = 5 * time.Second })
-			w.connect(w.id)
-			w.sleep(2 * time.Second)
-			w.change(func(e *enginesim.Engine) { e.DiesAt, e.DownFor = time.Now(), 6*time.Second })
-			w.markStart()
-		}},
-		{name: "no session gets a QR", want: diagnosis.QRNotEmitted, rest: func(w *restWorld) {
-			w.change(func(e *enginesim.Engine) { e.QRDelay = time.Hour })
-			other := w.create("shop-2")
-			w.connect(w.id)
-			w.connect(other)
-		}},
-		{name: "every session ends in state error", want: diagnosis.QRNotEmitted, rest: func(w *restWorld) {
-			w.change(func(e *enginesim.Engine) { e.ErrorInsteadOfQR = true })
-			w.connect(w.id)
-		}},
-		{name: "one session is stuck, others work", want: diagnosis.SessionStuck, passes: true, rest: func(w *restWorld) {
-			w.change(func(e *enginesim.Engine) { e.StuckUntilForce = true })
-			w.connect(w.id)
-			other := w.create("shop-2")
-			w.call(http.MethodPost, "/api/sessions/"+other+"/connect", `{"force":true}`)
-			w.call(http.MethodGet, "/api/sessions/"+other+"/qr", "")
-		}},
-		{name: "no session gets a QR any more, one has one", want: diagnosis.QRNotEmitted, rest: func(w *restWorld) {
-			other := w.create("shop-2")
-			w.connect(other)
-			w.call(http.MethodGet, "/api/sessions/"+other+"/qr", "")
-			w.change(func(e *enginesim.Engine) { e.QRDelay = time.Hour })
-			w.connect(w.id)
-		}},
-		{name: "the QR is no image", want: diagnosis.QRInvalid, rest: func(w *restWorld) {
-			w.rewrites(`"data:image/png;base64,`, `"data:image/jpeg;base64,`)
-			w.connect(w.id)
-		}},
-		{name: "all codes expire", want: diagnosis.QRExpired, passes: true, until: 30 * time.Second, rest: func(w *restWorld) {
-			w.change(func(e *enginesim.Engine) { e.Rotation = []time.Duration{3 * time.Second}; e.QRTTL = 3 * time.Second })
-			w.connect(w.id)
-			w.sleep(3 * time.Second)
-			w.markStart()
-		}},
-		{name: "a phone is linked", want: diagnosis.AlreadyPaired, rest: func(w *restWorld) {
-			w.connect(w.id)
-			w.call(http.MethodGet, "/api/sessions/"+w.id+"/qr", "")
-			if err := w.engine.Link("shop-1"); err != nil {
-				w.Error(err)
-			}
-			w.markStart()
-		}},
-		{name: "the engine is at its session limit", want: diagnosis.SessionLimit, rest: func(w *restWorld) {
-			w.rewrites("Error conectando sesión", "Límite de sesiones alcanzado")
-			w.change(func(e *enginesim.Engine) { e.ConnectFailures = -1 })
-			w.connect(w.id)
-		}},
-		{name: "the engine reports that its Redis is down", want: diagnosis.Engine5xx, rest: func(w *restWorld) {
-			w.rewrites("Error conectando sesión", "connect ECONNREFUSED 127.0.0.1:6379")
-			w.change(func(e *enginesim.Engine) { e.ConnectFailures = -1 })
-			w.connect(w.id)
-		}},
-		{name: "responses take four seconds", want: diagnosis.EngineOverloaded, rest: func(w *restWorld) {
-			w.change(func(e *enginesim.Engine) { e.Latency = 4 * time.Second; e.QRDelay = time.Hour })
-			w.connect(w.id)
-		}},
-		{name: "one poll fails", want: diagnosis.None, rest: func(w *restWorld) {
-			w.change(func(e *enginesim.Engine) {
-				e.QRDelay = 3 * time.Second
-				e.Faults = map[enginesim.Route]enginesim.Fault{enginesim.RouteQR: {Kind: enginesim.CutConnection, First: 1}}
-			})
-			w.connect(w.id)
-		}},
-	}
 }

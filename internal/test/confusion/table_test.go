@@ -33,17 +33,17 @@ const (
 	atBaileys  engine = "Baileys"
 )
 
-// table collects verdicts by fault and engine.
+// table collects results by fault and engine.
 type table struct {
 	mu    sync.Mutex
-	cells map[string]map[engine]verdict
+	cells map[string]map[engine]result
 }
 
-func (all *table) put(f fault, e engine, v verdict) {
+func (all *table) put(f fault, e engine, v result) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	if all.cells[f.name] == nil {
-		all.cells[f.name] = map[engine]verdict{}
+		all.cells[f.name] = map[engine]result{}
 	}
 	all.cells[f.name][e] = v
 }
@@ -53,7 +53,7 @@ const minRight = 0.95
 
 // For each fault, at each engine where it can occur, qrgate's diagnosis is the cause or none, and never another cause.
 func TestDiagnosis_ConfusionTable(t *testing.T) {
-	all := &table{cells: map[string]map[engine]verdict{}}
+	all := &table{cells: map[string]map[engine]result{}}
 	t.Run("faults", func(t *testing.T) { all.fill(t) })
 	if t.Failed() {
 		return
@@ -71,8 +71,7 @@ func TestDiagnosis_ConfusionTable(t *testing.T) {
 
 // fill injects each fault into each engine.
 func (all *table) fill(t *testing.T) {
-	t.Run("baileys", func(t *testing.T) {
-		t.Parallel()
+	t.Run("baileys", func(t *testing.T) { // first and alone: it needs real time
 		if why := noBaileys(); why != "" {
 			if os.Getenv("QRGATE_REQUIRE_ALL") == "1" {
 				t.Fatal(why)
@@ -101,7 +100,7 @@ func (all *table) fill(t *testing.T) {
 // fillBaileys injects all faults at once, because they need real time and little CPU.
 func (all *table) fillBaileys(t *testing.T) {
 	b := startBaileys(t)
-	var met sync.WaitGroup
+	met := sync.WaitGroup{}
 	for i, f := range whatsappFaults() {
 		if f.whatsapp.baileys != "" {
 			continue
@@ -118,7 +117,7 @@ func (all *table) fillBaileys(t *testing.T) {
 	met.Wait()
 }
 
-// score returns the share of right verdicts and the median time to them. A wrong verdict fails the test.
+// score returns the share of right results and the median time to them. A wrong cause or part fails the test.
 func (all *table) score(t *testing.T) (share float64, median time.Duration) {
 	t.Helper()
 	n, good := 0, 0
@@ -126,6 +125,9 @@ func (all *table) score(t *testing.T) (share float64, median time.Duration) {
 	for name, row := range all.cells {
 		for e, v := range row {
 			n++
+			if v.partKind == wrong {
+				t.Errorf("%s at %s: wrong part: %s", name, e, v.part)
+			}
 			switch v.kind {
 			case right:
 				good++
@@ -161,7 +163,8 @@ func (all *table) compare(t *testing.T) {
 	}
 	for i, line := range strings.Split(got, "\n") {
 		if olds := strings.Split(string(old), "\n"); i >= len(olds) || withoutTimes(olds[i]) != withoutTimes(line) {
-			t.Errorf("line %d of docs/DIAGNOSIS.md should be\n%s\nRun go test ./internal/test/confusion -update if that is intended.", i+1, line)
+			t.Errorf("line %d of docs/DIAGNOSIS.md should be\n%s\n"+
+				"Run go test ./internal/test/confusion -update if that is intended.", i+1, line)
 		}
 	}
 }

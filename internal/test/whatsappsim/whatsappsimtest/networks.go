@@ -96,16 +96,20 @@ func closing(t testing.TB, c *http.Client) *http.Client {
 	return c
 }
 
-// Certificate returns a certificate for web.whatsapp.com with these dates, and a pool with its issuer, "Test Root".
-func Certificate(t testing.TB, from, to time.Time) (tls.Certificate, *x509.CertPool) {
+// Certificate returns a certificate with these dates and names, web.whatsapp.com without any, followed by its issuer,
+// "Test Root", and a pool with the issuer.
+func Certificate(t testing.TB, from, to time.Time, names ...string) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
+	if names == nil {
+		names = []string{"web.whatsapp.com"}
+	}
 	root := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Test Root"},
 		NotBefore: from.AddDate(-1, 0, 0), NotAfter: to.AddDate(1, 0, 0),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
 	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), DNSNames: []string{"web.whatsapp.com"}, NotBefore: from, NotAfter: to,
+		SerialNumber: big.NewInt(2), DNSNames: names, NotBefore: from, NotAfter: to,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	rootKey, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader) // rand.Reader never fails
@@ -124,7 +128,7 @@ func Certificate(t testing.TB, from, to time.Time) (tls.Certificate, *x509.CertP
 	}
 	pool := x509.NewCertPool()
 	pool.AddCert(issuer)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
+	return tls.Certificate{Certificate: [][]byte{der, rootDER}, PrivateKey: key}, pool
 }
 
 // Dial is the type of http.Transport.DialContext.

@@ -16,6 +16,8 @@ type fault struct {
 	also []diagnosis.Code // also right, where a library cannot distinguish two faults
 	// before are causes that may come first, because they are true then.
 	before []diagnosis.Code
+	// parts are where the cause lies, if that is not the part of want; more than one where the fault itself leaves it open.
+	parts  []diagnosis.Part
 	passes bool          // qrgate recovers from it: after the diagnosis there may be none
 	until  time.Duration // how long to watch; 0: 45 s
 
@@ -32,12 +34,15 @@ const (
 	wrong        kind = "wrong"        // a wrong cause, even for a moment
 )
 
-// verdict is the result of a fault at one engine.
-type verdict struct {
+// result is the result of a fault at one engine.
+type result struct {
 	kind  kind
 	said  diagnosis.Code // at the end
 	after time.Duration  // from the first symptom to the right cause
 	note  string         // what was wrong
+
+	partKind kind           // of the part, judged apart: no diagnosis may name a wrong one, however short
+	part     diagnosis.Part // that was named; the wrong one, if there was one
 }
 
 // vague are the diagnoses that name no cause.
@@ -45,10 +50,47 @@ var vague = []diagnosis.Code{diagnosis.None, diagnosis.Undetermined, diagnosis.Q
 
 // judge compares the diagnoses with the truth. A right one that ends while the fault lasts counts as undetermined; a
 // wrong one is wrong, however short.
-func (f fault) judge(said []reading) verdict {
+func (f fault) judge(said []reading) result {
+	r := f.judgeCause(said)
+	r.partKind, r.part = f.judgePart(said)
+	return r
+}
+
+// wantParts are the parts where the cause of a fault lies; none if nothing is wrong, or if it is not known.
+func (f fault) wantParts() []diagnosis.Part {
+	switch part := f.want.Part(); {
+	case f.parts != nil:
+		return f.parts
+	case part == diagnosis.NoPart || f.want == diagnosis.AlreadyPaired:
+		return nil
+	default:
+		return []diagnosis.Part{part}
+	}
+}
+
+// judgePart compares the parts that the diagnoses named with the truth.
+func (f fault) judgePart(said []reading) (kind, diagnosis.Part) {
+	want, named := f.wantParts(), diagnosis.NoPart
+	for _, r := range said {
+		part := r.code.Part()
+		if part == diagnosis.NoPart || r.code == diagnosis.AlreadyPaired {
+			continue
+		}
+		if named = part; !slices.Contains(want, part) {
+			return wrong, part
+		}
+	}
+	hasPart := f.want.Part() != diagnosis.NoPart && f.want != diagnosis.AlreadyPaired
+	if named == diagnosis.NoPart && hasPart {
+		return undetermined, named
+	}
+	return right, named
+}
+
+func (f fault) judgeCause(said []reading) result {
 	names := append([]diagnosis.Code{f.want}, f.also...)
 	last := said[len(said)-1]
-	v := verdict{kind: right, said: last.code, after: -1}
+	v := result{kind: right, said: last.code, after: -1}
 	backs := 0
 	for i, r := range said {
 		switch {
@@ -58,18 +100,21 @@ func (f fault) judge(said []reading) verdict {
 			}
 			v.said = r.code
 		case !slices.Contains(vague, r.code) && !slices.Contains(f.before, r.code):
-			return verdict{wrong, r.code, -1, fmt.Sprintf("%s after %s", r.code, r.at.Round(100*time.Millisecond))}
+			note := fmt.Sprintf("%s after %s", r.code, r.at.Round(100*time.Millisecond))
+			return result{kind: wrong, said: r.code, after: -1, note: note}
 		case v.after >= 0 && i > 0 && slices.Contains(names, said[i-1].code):
 			backs++
 		}
 	}
 	switch {
 	case v.after < 0:
-		return verdict{undetermined, last.code, -1, ""}
-	case f.passes && (last.code == diagnosis.None && backs > 0 || slices.Contains(names, last.code)), !f.passes && backs == 0 && slices.Contains(names, last.code):
+		return result{kind: undetermined, said: last.code, after: -1}
+	case f.passes && (last.code == diagnosis.None && backs > 0 || slices.Contains(names, last.code)),
+		!f.passes && backs == 0 && slices.Contains(names, last.code):
 		return v
 	}
-	return verdict{undetermined, last.code, -1, fmt.Sprintf("%s ended before the fault: %v", f.want, said)}
+	note := fmt.Sprintf("%s ended before the fault: %v", f.want, said)
+	return result{kind: undetermined, said: last.code, after: -1, note: note}
 }
 
 func TestJudge(t *testing.T) {
@@ -100,6 +145,33 @@ func TestJudge(t *testing.T) {
 	} {
 		if got := tt.f.judge(tt.said); got.kind != tt.want {
 			t.Errorf("%s: %+v, want %s", name, got, tt.want)
+		}
+	}
+}
+
+func TestJudge_Part(t *testing.T) {
+	t.Parallel()
+	network := fault{want: diagnosis.DNSFailed}
+	open := fault{want: diagnosis.WhatsAppSilent, parts: []diagnosis.Part{diagnosis.WhatsApp, diagnosis.Network}}
+	for name, tt := range map[string]struct {
+		f        fault
+		said     []diagnosis.Code
+		want     kind
+		wantPart diagnosis.Part
+	}{
+		"another cause of the same part": {network, []diagnosis.Code{diagnosis.NetworkBlocked}, right, diagnosis.Network},
+		"another part for a moment":      {network, []diagnosis.Code{diagnosis.LoggedOut, diagnosis.DNSFailed}, wrong, diagnosis.Account},
+		"no part":                        {network, []diagnosis.Code{diagnosis.QRNotEmitted}, undetermined, diagnosis.NoPart},
+		"one of two parts":               {open, []diagnosis.Code{diagnosis.NetworkBlocked}, right, diagnosis.Network},
+		"a part without a fault":         {fault{want: diagnosis.None}, []diagnosis.Code{diagnosis.DNSFailed}, wrong, diagnosis.Network},
+		"no fault":                       {fault{want: diagnosis.None}, []diagnosis.Code{diagnosis.QRNotEmitted}, right, diagnosis.NoPart},
+	} {
+		var said []reading
+		for _, code := range tt.said {
+			said = append(said, reading{0, code})
+		}
+		if got, part := tt.f.judgePart(said); got != tt.want || part != tt.wantPart {
+			t.Errorf("%s: %s %q, want %s %q", name, got, part, tt.want, tt.wantPart)
 		}
 	}
 }
