@@ -38,6 +38,11 @@ func (p *Prober) Handler() http.Handler {
 			http.Error(w, request.probe+" needs QRGATE_PROBE_API_KEY", http.StatusServiceUnavailable)
 			return
 		}
+		if catalog[request.probe].makesSession && p.targets[request.target].Key.Empty() {
+			// Not a result of the probe: the target would refuse a call without a key.
+			http.Error(w, request.probe+" needs QRGATE_PROBE_API_KEY", http.StatusServiceUnavailable)
+			return
+		}
 		release, after := p.throttle.acquire(request, minSpacing(request), time.Now())
 		if release == nil {
 			w.Header().Set("Retry-After", strconv.Itoa(int((after+time.Second-1)/time.Second)))

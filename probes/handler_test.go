@@ -197,3 +197,23 @@ func TestHandler_OneRunAtATime(t *testing.T) {
 		}
 	})
 }
+
+// A module that makes sessions needs the probe's key. Without it the scrape fails, and the target is not called.
+func TestHandler_ModuleWithoutKeyIsUnavailable(t *testing.T) {
+	bubble(t, &enginesim.Engine{}, func(r *rig) {
+		r.target.Key = secret.Secret{}
+		h := r.prober().Handler()
+		for _, module := range []string{probes.CreateDelete, probes.CreateConnectQR} {
+			w := r.scrape(h, "target=gate&module="+module, "")
+			if w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "needs QRGATE_PROBE_API_KEY") {
+				t.Errorf("%s: %d %s", module, w.Code, w.Body)
+			}
+		}
+		if n := r.engine.CountSince(enginesim.AnyRoute, time.Time{}); n != 0 {
+			t.Errorf("%d calls", n)
+		}
+		if w := r.scrape(h, "target=gate&module="+probes.EngineHealth, ""); w.Code != http.StatusOK {
+			t.Errorf("engine_health: %d", w.Code)
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package diagnosis_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -48,5 +49,17 @@ func TestNew_UnknownCodeIsUndetermined(t *testing.T) {
 	}
 	if d := (diagnosis.Diagnosis{}); !d.Healthy() || d.NeedsPerson() {
 		t.Error("an empty diagnosis is not healthy")
+	}
+}
+
+// Every cause lies in a part, but for those that leave it open.
+func TestPart_EveryCauseHasOne(t *testing.T) {
+	t.Parallel()
+	open := []diagnosis.Code{diagnosis.Undetermined, diagnosis.QRNotEmitted, diagnosis.PairingFailed,
+		diagnosis.RedisUnavailable, diagnosis.Internal}
+	for _, code := range diagnosis.Codes() {
+		if has := code.Part() != diagnosis.NoPart; has == slices.Contains(open, code) {
+			t.Errorf("%s lies in %q", code, code.Part())
+		}
 	}
 }

@@ -79,7 +79,8 @@ const (
 func (c Code) Part() Part {
 	switch c {
 	case EngineUnreachable, EngineTimeout, Engine5xx, EngineBadResponse, EngineRestarted, EngineCrashLoop,
-		EngineInconsistent, EngineOverloaded, EngineUnlicensed, EngineStuck, ConnectFailing, QRInvalid, SessionStuck, SessionLimit, ClientOutdated:
+		EngineInconsistent, EngineOverloaded, EngineUnlicensed, EngineStuck, ConnectFailing, QRInvalid, SessionStuck,
+		SessionLimit, ClientOutdated:
 		return Engine
 	case ClockWrong, DiskFull:
 		return ThisMachine
