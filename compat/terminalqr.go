@@ -1,6 +1,8 @@
 package compat
 
 import (
+	"io"
+	"os"
 	"strings"
 
 	"rsc.io/qr"
@@ -10,6 +12,16 @@ import (
 
 // terminalBorder is the light border around a code, in modules. Two suffice on a screen.
 const terminalBorder = 2
+
+// IsTerminal reports whether out is a terminal, which may show colors.
+func IsTerminal(out io.Writer) bool {
+	file, ok := out.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
 
 // DrawQR draws a code's text with half blocks, two rows of modules per line. With color it is black on white, so that a
 // phone can scan it from a dark terminal too.

@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"qrgate/compat"
 )
 
 // version is set by the linker, see the Makefile.
@@ -86,10 +88,5 @@ func runDemo(ctx context.Context, s settings, out io.Writer) error {
 
 // useColor reports whether out is a terminal that may show colors, see https://no-color.org.
 func useColor(out io.Writer) bool {
-	file, ok := out.(*os.File)
-	if !ok || os.Getenv("NO_COLOR") != "" {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return os.Getenv("NO_COLOR") == "" && compat.IsTerminal(out)
 }

@@ -60,7 +60,8 @@ func rewriteHelp(args []string) []string {
 var sharedFlags = map[string][]string{
 	"probe":   {"data-dir"},
 	"doctor":  {"data-dir", "engine-url"},
-	"version": {},
+	"pair":    {"data-dir", "api-keys"},
+	"version": {}, "completion": {},
 }
 
 // printHelp hides the settings that the selected command does not use.

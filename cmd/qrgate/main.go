@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -52,8 +53,11 @@ type commands struct {
 
 	Serve   struct{}      `cmd:"" default:"1" help:"Run the gateway (default)."`
 	Probe   probeCommand  `cmd:"" help:"Run the create → connect → QR probe once."`
+	Pair    pairCommand   `cmd:"" help:"Pair a session with a phone: show its QR here until it is connected."`
 	Doctor  doctorCommand `cmd:"" help:"Check the engine and its connection to WhatsApp; print the cause and the fix."`
 	Version struct{}      `cmd:"" help:"Print the version."`
+
+	Completion completionCommand `cmd:"" help:"Print the completion script of a shell."`
 }
 
 // parser returns a parser into cmds. exit receives the exit code of --help and --version.
@@ -80,12 +84,16 @@ func run(ctx context.Context, c cli) int {
 		fmt.Fprintf(c.err, "qrgate: %s\nRun qrgate --help for all settings.\n", withVariable(err, parser.Model.Node))
 		return exitUsage
 	}
-	switch command.Command() {
+	name, _, _ := strings.Cut(command.Command(), " ")
+	switch name {
 	case "version":
 		fmt.Fprintln(c.out, "qrgate", version)
 		return exitOK
-	case "probe", "doctor":
-		return runOnce(ctx, c, cmds, command.Command())
+	case "completion":
+		cmds.Completion.run(c.out, parser.Model.Node)
+		return exitOK
+	case "probe", "doctor", "pair":
+		return runOnce(ctx, c, cmds, name)
 	}
 	return serve(ctx, c, cmds.settings, variables(parser.Model.Node))
 }
@@ -102,8 +110,11 @@ func runOnce(ctx context.Context, c cli, cmds commands, command string) int {
 		}
 	}()
 	c.out = cancelOnError{c.out, cancel}
-	if command == "probe" {
+	switch command {
+	case "probe":
 		return cmds.Probe.run(ctx, c, cmds.DataDir)
+	case "pair":
+		return cmds.Pair.run(ctx, c, cmds.settings)
 	}
 	return cmds.Doctor.run(ctx, c, cmds.settings)
 }

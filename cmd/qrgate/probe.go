@@ -72,22 +72,31 @@ func (p probeCommand) run(ctx context.Context, c cli, dataDir string) int {
 // target validates the arguments. The target's name is its canonical URL, so that a run never searches one target for
 // the sessions of another.
 func (p probeCommand) target() (probes.Target, error) {
-	u, err := url.Parse(p.Target)
+	u, err := parseTarget(p.Target)
 	switch {
 	case !slices.Contains(probes.Names(), p.Probe):
 		names := strings.Join(probes.Names(), ", ")
 		return probes.Target{}, fmt.Errorf("unknown probe %q; the probes are %s", p.Probe, names)
-	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		return probes.Target{}, errors.New("--target must be like http://localhost:8080 or https://qrgate.example")
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return probes.Target{}, errors.New("--target must have no user, query or fragment; pass the key with --api-key")
+	case err != nil:
+		return probes.Target{}, err
 	case p.APIKey == "" && p.Probe != probes.EngineHealth:
 		return probes.Target{}, fmt.Errorf("%s needs --api-key or QRGATE_PROBE_API_KEY", p.Probe)
 	case p.Timeout < 0:
 		return probes.Target{}, errors.New("--timeout must not be negative")
 	}
-	u = canonicalURL(u)
 	return probes.Target{Name: u.String(), URL: u, Key: secret.NewSecret(p.APIKey)}, nil
+}
+
+// parseTarget returns the canonical form of --target.
+func parseTarget(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		return nil, errors.New("--target must be like http://localhost:8080 or https://qrgate.example")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return nil, errors.New("--target must have no user, query or fragment; pass the key with --api-key")
+	}
+	return canonicalURL(u), nil
 }
 
 // targetUnreachable is the diagnosis when the target itself cannot be reached. The target may be qrgate, so the advice

@@ -76,7 +76,7 @@ func (r keyring) account(presented string) (name string, found bool) {
 func (r keyring) has(name string) bool { return slices.Contains(slices.Collect(maps.Values(r)), name) }
 
 const (
-	keyFile          = "api-key" // the generated key, in the data directory
+	KeyFile          = "api-key" // the generated key, in the data directory
 	generatedAccount = "default" // owns the sessions of a generated key
 )
 
@@ -86,7 +86,7 @@ func LoadOrMakeKey(dir string) (key Key, made bool, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return Key{}, false, fmt.Errorf("cannot create the data directory: %w", err)
 	}
-	path := filepath.Join(dir, keyFile)
+	path := filepath.Join(dir, KeyFile)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		key = Key{Name: generatedAccount, Key: generateKey()}

@@ -1,0 +1,235 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"qrgate/internal/test/enginesim"
+)
+
+// pairRun is a run of the command in the background.
+type pairRun struct {
+	t         *testing.T
+	out, errs lockedBuffer
+	exit      chan int
+	stop      context.CancelFunc
+}
+
+// startPair runs qrgate pair against a target.
+func startPair(t *testing.T, target string, args ...string) *pairRun {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	r := &pairRun{t: t, exit: make(chan int, 1), stop: stop}
+	args = append([]string{"pair", "shop-1", "--target", target, "--api-key", "key-a", "--data-dir", t.TempDir()}, args...)
+	go func() { r.exit <- run(ctx, cli{args: args, out: &r.out, err: &r.errs}) }()
+	t.Cleanup(stop)
+	return r
+}
+
+// until waits for a text in the output.
+func (r *pairRun) until(text string) {
+	r.t.Helper()
+	for end := time.Now().Add(20 * time.Second); !strings.Contains(r.out.String(), text); <-time.After(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			r.t.Fatalf("%q does not appear: %s%s", text, r.out.String(), r.errs.String())
+		}
+	}
+}
+
+// want waits for the end.
+func (r *pairRun) want(exit int) {
+	r.t.Helper()
+	select {
+	case got := <-r.exit:
+		if got != exit {
+			r.t.Errorf("exit %d, want %d: %s%s", got, exit, r.out.String(), r.errs.String())
+		}
+	case <-time.After(20 * time.Second):
+		r.t.Fatalf("it does not end: %s%s", r.out.String(), r.errs.String())
+	}
+}
+
+// The whole way: the session is made, its QR and the next one are drawn, and the command ends when a phone is linked.
+func TestPair_FollowsSessionUntilConnected(t *testing.T) {
+	t.Parallel()
+	e := &enginesim.Engine{Codes: fixedCode, QRTTL: 6 * time.Second}
+	r := startPair(t, startGateway(t, startEngine(t, e)), "--create")
+	r.until("Code 1, valid for")
+	r.until("Code 2, valid for")
+	if err := e.Link("shop-1"); err != nil {
+		t.Fatal(err)
+	}
+	r.want(exitOK)
+	text := regexp.MustCompile(`valid for \d+ s|The code has expired. The next one follows.\n`).ReplaceAllString(r.out.String(), "")
+	golden(t, "testdata/pair.txt", text)
+	if strings.Contains(text, "\x1b") {
+		t.Error("the output has ANSI codes, and is no terminal")
+	}
+}
+
+// fixedCode makes codes that are the same in every run.
+func fixedCode(_ string, sequence int) string {
+	return "2@" + strings.Repeat("golden", 6) + ",noise=,identity=,secret=," + string(rune('0'+sequence))
+}
+
+// golden compares a text with a file, or writes the file with -update.
+func golden(t *testing.T, file, text string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), text); diff != "" {
+		t.Errorf("if this is intended, run go test ./cmd/qrgate -update (-want +got):\n%s", diff)
+	}
+}
+
+// With --json each change is a line, and a new code is in its line.
+func TestPair_JSONLines(t *testing.T) {
+	t.Parallel()
+	e := &enginesim.Engine{Codes: fixedCode}
+	r := startPair(t, startGateway(t, startEngine(t, e)), "--create", "--json")
+	r.until(`"code":"2@golden`)
+	if err := e.Link("shop-1"); err != nil {
+		t.Fatal(err)
+	}
+	r.want(exitOK)
+	codes, last := 0, ""
+	for line := range strings.Lines(r.out.String()) {
+		var event struct{ Code, Status string }
+		if err := json.Unmarshal([]byte(line), &event); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		if event.Code != "" {
+			codes++
+		}
+		last = event.Status
+	}
+	if codes != 1 || last != "connected" {
+		t.Errorf("%d codes, and the last status is %q: %s", codes, last, r.out.String())
+	}
+}
+
+func TestPair_ConnectedSessionEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	e := &enginesim.Engine{}
+	target := startGateway(t, startEngine(t, e))
+	r := startPair(t, target, "--create")
+	r.until("valid for")
+	if err := e.Link("shop-1"); err != nil {
+		t.Fatal(err)
+	}
+	r.want(exitOK)
+	connects := e.CountSince(enginesim.RouteConnect, time.Time{})
+	again := startPair(t, target)
+	again.want(exitOK)
+	if got := again.out.String(); got != "Connected.\n" || e.CountSince(enginesim.RouteConnect, time.Time{}) != connects {
+		t.Errorf("it prints %q and connects again", got)
+	}
+}
+
+// Every failure has its exit status and names what to do.
+func TestPair_Failures(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		engine *enginesim.Engine
+		args   []string
+		exit   int
+		want   string
+	}{
+		"no session":   {&enginesim.Engine{}, nil, exitFailed, "the session does not exist; --create makes it"},
+		"a wrong key":  {&enginesim.Engine{Keys: map[string]string{"other": "a"}}, []string{"--create"}, exitFailed, "the API key is not valid for this target"},
+		"no QR":        {&enginesim.Engine{QRDelay: time.Hour}, []string{"--create", "--wait", "2s"}, exitFailed, "was not connected within 2s"},
+		"no such name": {&enginesim.Engine{}, []string{"--target", "engine"}, exitUsage, "--target must be like"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := startPair(t, startGateway(t, startEngine(t, c.engine)), c.args...)
+			r.want(c.exit)
+			if !strings.Contains(r.errs.String(), c.want) {
+				t.Errorf("%q lacks %q", r.errs.String(), c.want)
+			}
+		})
+	}
+	r := startPair(t, "http://127.0.0.1:1")
+	r.want(exitFailed)
+	if !strings.Contains(r.errs.String(), "start qrgate, or correct --target") {
+		t.Errorf("nothing listens: %q", r.errs.String())
+	}
+}
+
+// The session is deleted while the command follows it.
+func TestPair_DeletedSession(t *testing.T) {
+	t.Parallel()
+	e := &enginesim.Engine{}
+	target := startGateway(t, startEngine(t, e))
+	r := startPair(t, target, "--create")
+	r.until("valid for")
+	deleteSession(t, target, "shop-1")
+	r.want(exitFailed)
+	if !strings.Contains(r.errs.String(), "the session was deleted") {
+		t.Errorf("%q", r.errs.String())
+	}
+}
+
+// deleteSession deletes a session through the gateway.
+func deleteSession(t *testing.T, target, name string) {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodDelete, target+"/api/sessions/"+name, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-API-Key", "key-a")
+	res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("%v %v", res, err)
+	}
+	_ = res.Body.Close()
+}
+
+func TestPair_InterruptEnds(t *testing.T) {
+	t.Parallel()
+	r := startPair(t, startGateway(t, startEngine(t, &enginesim.Engine{})), "--create")
+	r.until("valid for")
+	r.stop()
+	r.want(exitFailed)
+}
+
+// Without --api-key the key comes from this host's settings, or is the one that qrgate generated here.
+func TestPair_KeySources(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if _, err := (pairCommand{}).key(settings{DataDir: dir}); err == nil || !strings.Contains(err.Error(), "set --api-key, or QRGATE_API_KEYS") {
+		t.Errorf("without a key: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "api-key"), []byte("default:generated-key-0123456789\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for want, s := range map[string]settings{
+		"generated-key-0123456789":  {DataDir: dir},
+		"configured-key-0123456789": {DataDir: dir, APIKeys: "shop:configured-key-0123456789,b:another-key-0123456789"},
+	} {
+		if key, err := (pairCommand{}).key(s); err != nil || key.Reveal() != want {
+			t.Errorf("%q, %v, want %q", key.Reveal(), err, want)
+		}
+	}
+	var out bytes.Buffer
+	if code := run(t.Context(), cli{args: []string{"pair"}, out: &out, err: &out}); code != exitUsage {
+		t.Errorf("without a session: exit %d", code)
+	}
+}
