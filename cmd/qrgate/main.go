@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"qrgate/compat"
 )
 
 // version is set at build time with -ldflags "-X main.version=…".
@@ -33,7 +35,10 @@ func main() {
 	signal.Ignore(syscall.SIGPIPE) // a closed pipe must not stop the cleanup; cancelOnError handles the failed write
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(ctx, cli{args: os.Args[1:], env: os.Environ(), out: os.Stdout, err: os.Stderr, hangups: hangups}))
+	os.Exit(run(ctx, cli{
+		args: os.Args[1:], env: os.Environ(), out: os.Stdout, err: os.Stderr, hangups: hangups,
+		color: os.Getenv("NO_COLOR") == "" && compat.IsTerminal(os.Stdout),
+	}))
 }
 
 // cli is everything that a run depends on.
@@ -41,6 +46,7 @@ type cli struct {
 	args     []string
 	env      environment
 	out, err io.Writer
+	color    bool             // out is a terminal, and NO_COLOR (https://no-color.org) is not set
 	hangups  <-chan os.Signal // SIGHUP
 	whatsapp *http.Client     // how doctor reaches WhatsApp; nil means the real one
 }

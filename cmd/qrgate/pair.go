@@ -86,9 +86,8 @@ func (p pairCommand) newPairing(c cli, s settings) (*pairing, error) {
 	if err != nil {
 		return nil, err
 	}
-	noColor, _ := c.env.get("NO_COLOR")
 	return &pairing{
-		pairCommand: p, ref: ref, out: c.out, color: noColor == "" && compat.IsTerminal(c.out),
+		pairCommand: p, ref: ref, out: c.out, color: c.color,
 		caller: session.Caller{Key: key}, client: &compat.Client{
 			BaseURL: base, Transport: proxy.Transport(), UserAgent: "qrgate-pair",
 		},

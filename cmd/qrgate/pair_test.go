@@ -202,6 +202,17 @@ func deleteSession(t *testing.T, target, name string) {
 	_ = res.Body.Close()
 }
 
+// On a terminal the QR is black on white, and a new one replaces the old one.
+func TestPair_ColorsOnTerminal(t *testing.T) {
+	t.Parallel()
+	var out, errs lockedBuffer
+	args := []string{"pair", "shop-1", "--create", "--target", startGateway(t, startEngine(t, &enginesim.Engine{})), "--api-key", "key-a", "--wait", "3s"}
+	run(t.Context(), cli{args: args, out: &out, err: &errs, color: true})
+	if text := out.String(); !strings.Contains(text, "\x1b[H\x1b[2J") || !strings.Contains(text, "\x1b[107;30m") {
+		t.Errorf("%q %s", text, errs.String())
+	}
+}
+
 func TestPair_InterruptEnds(t *testing.T) {
 	t.Parallel()
 	r := startPair(t, startGateway(t, startEngine(t, &enginesim.Engine{})), "--create")
