@@ -92,13 +92,13 @@ func (c Config) withDefaults() Config {
 
 // Handler serves all clients. Make one with New.
 type Handler struct {
-	config     Config
-	router     *gin.Engine
-	cors       corsCache
-	buffers    bufferPool
+	config  Config
+	router  *gin.Engine
+	cors    corsCache
+	buffers bufferPool
 
 	trustedProxies atomic.Pointer[[]netip.Prefix] // changes when the settings are reloaded
-	discardLog *log.Logger // httputil's own log: the request log holds the same facts
+	discardLog     *log.Logger                    // httputil's own log: the request log holds the same facts
 }
 
 // New makes a Handler. It puts Gin into release mode for the whole process: in any other mode Gin prints its routes.

@@ -349,7 +349,8 @@ func (n *nativeRequest) end(isDeleted bool) {
 	n.write(response)
 }
 
-// deleteByID forwards a deletion of a session that qrgate cannot name: every code is confirmed before it is shown again.
+// deleteByID forwards a deletion of a session that qrgate cannot name: every code is confirmed before it is shown
+// again.
 func (n *nativeRequest) deleteByID() {
 	response, ok := n.send()
 	if !ok {

@@ -116,7 +116,8 @@ func (s settings) setDialect(cfg *app.Config) error {
 	cfg.NativeFront = s.Front == "native"
 	switch {
 	case cfg.Dialect != nil && cfg.EngineURL == nil:
-		return fmt.Errorf("QRGATE_ENGINE_KIND is %s, and QRGATE_ENGINE_URL is not set: set it to the engine's address", s.EngineKind)
+		return fmt.Errorf("QRGATE_ENGINE_KIND is %s, and QRGATE_ENGINE_URL is not set: set it to the engine's address",
+			s.EngineKind)
 	case cfg.NativeFront && cfg.Dialect == nil:
 		return errors.New("QRGATE_FRONT is native, and QRGATE_ENGINE_KIND names no engine with an API of its own: " +
 			"set it to evolution, gowa, waha or wuzapi")

@@ -91,8 +91,8 @@ func (t Traits) CodeTTL() time.Duration {
 	return 0
 }
 
-// Call is one request. {name}, {id} and {token} in Path, Query and Body stand for the session's name, the engine's id of
-// it and its token; they are escaped for the place.
+// Call is one request. {name}, {id} and {token} in Path, Query and Body stand for the session's name, its id at the
+// engine and its token; they are escaped for the place.
 type Call struct {
 	Method, Path, Query, Body string
 	Accept                    string        // default: application/json

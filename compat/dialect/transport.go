@@ -203,7 +203,8 @@ func (x *exchange) status(compat.Object) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	if _, _, hasCode := x.codes.Code(s.Name, time.Now()); x.dialect.Traits.ReasonInList && !hasCode && s.State != session.Connected {
+	isSilent := s.State != session.Connected && x.codes.Present(s.Name, time.Now()) == ""
+	if isSilent && x.dialect.Traits.ReasonInList {
 		if x.findSession(func(listed Session) bool { return listed.Name == s.Name }) == nil {
 			s.Reason = x.codes.presentReason(x.session, time.Now())
 		}
@@ -278,8 +279,8 @@ func (x *exchange) restart(compat.Object) (int, any, error) {
 	})
 }
 
-// beginIf sends the call that choose names for the session's state, if it names one. Other calls that begin a pairing of
-// the session wait meanwhile.
+// beginIf sends the call that choose names for the session's state, if it names one. Other calls that begin a pairing
+// of the session wait meanwhile.
 func (x *exchange) beginIf(text string, choose func(Session) (Verb, bool)) (int, any, error) {
 	unlock, err := x.codes.Lock(x.ctx, x.session.Name)
 	if err != nil {

@@ -86,7 +86,8 @@ func (f *Face) evolutionQR(e *Engine, s *simSession) object {
 		return object{{"count", c.sequence}}
 	}
 	return object{
-		{"pairingCode", nil}, {"code", c.text}, {"base64", "data:image/png;base64," + renderQR(c.text)}, {"count", c.sequence},
+		{"pairingCode", nil}, {"code", c.text}, {"base64", "data:image/png;base64," + renderQR(c.text)},
+		{"count", c.sequence},
 	}
 }
 
@@ -124,7 +125,8 @@ func evolutionCreate(f *Face, r *faceRequest) response {
 				{"instanceName", name}, {"instanceId", "instance-" + string(rune('a'+id%26))},
 				{"integration", "WHATSAPP-BAILEYS"}, {"webhookWaBusiness", nil}, {"accessTokenWaBusiness", ""}, {"status", state},
 			}},
-			{"hash", "token-of-" + name}, {"webhook", object{}}, {"websocket", object{}}, {"settings", object{{"rejectCall", false}}},
+			{"hash", "token-of-" + name}, {"webhook", object{}}, {"websocket", object{}},
+			{"settings", object{{"rejectCall", false}}},
 		}
 		if wantsQR && s != nil {
 			body = append(body, member{"qrcode", f.evolutionQR(e, s)})
@@ -170,7 +172,8 @@ func evolutionList(f *Face, r *faceRequest) response {
 		rows := []object{}
 		for _, s := range e.sessions {
 			e.advance(s, e.now())
-			if s.account == r.account && (r.URL.Query().Get("instanceName") == "" || r.URL.Query().Get("instanceName") == s.name) {
+			wanted := r.URL.Query().Get("instanceName")
+			if s.account == r.account && (wanted == "" || wanted == s.name) {
 				rows = append(rows, object{
 					{"id", "instance-" + s.name}, {"name", s.name}, {"connectionStatus", evolutionStateOf(e.phase(s, e.now()))},
 					{"ownerJid", nil}, {"number", orNull(s.phone)}, {"token", "token-of-" + s.name},

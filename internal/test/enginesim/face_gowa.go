@@ -29,15 +29,17 @@ func GOWA(e *Engine) *Face {
 		return password
 	}
 	return newFace(e, key, map[string]faceRoute{
-		"POST /devices":               gowaCreate,
-		"GET /devices":                gowaList,
-		"GET /devices/{name}":         gowaDevice,
-		"DELETE /devices/{name}":      gowaDelete,
-		"GET /devices/{name}/login":   func(f *Face, r *faceRequest) response { return gowaLogin(f, r, r.PathValue("name")) },
-		"POST /devices/{name}/logout": func(f *Face, r *faceRequest) response { return gowaLogout(f, r, r.PathValue("name")) },
-		"GET /app/login":              func(f *Face, r *faceRequest) response { return gowaLogin(f, r, gowaNamed(f, r)) },
-		"GET /app/logout":             func(f *Face, r *faceRequest) response { return gowaLogout(f, r, gowaNamed(f, r)) },
-		"GET /statics/qrcode/{file}":  gowaPicture,
+		"POST /devices":             gowaCreate,
+		"GET /devices":              gowaList,
+		"GET /devices/{name}":       gowaDevice,
+		"DELETE /devices/{name}":    gowaDelete,
+		"GET /devices/{name}/login": func(f *Face, r *faceRequest) response { return gowaLogin(f, r, r.PathValue("name")) },
+		"POST /devices/{name}/logout": func(f *Face, r *faceRequest) response {
+			return gowaLogout(f, r, r.PathValue("name"))
+		},
+		"GET /app/login":             func(f *Face, r *faceRequest) response { return gowaLogin(f, r, gowaNamed(f, r)) },
+		"GET /app/logout":            func(f *Face, r *faceRequest) response { return gowaLogout(f, r, gowaNamed(f, r)) },
+		"GET /statics/qrcode/{file}": gowaPicture,
 		"/": func(_ *Face, r *faceRequest) response {
 			return gowaError(http.StatusNotFound, "NOT_FOUND", "Cannot "+r.Method+" "+r.URL.Path)
 		},
@@ -80,7 +82,8 @@ func (f *Face) gowaObject(e *Engine, s *simSession) object {
 	case Linked:
 		state, jid = "logged_in", s.phone+"@s.whatsapp.net"
 	}
-	return object{{"id", s.name}, {"display_name", s.title}, {"jid", jid}, {"state", state}, {"created_at", formatTime(s.createdAt)}}
+	return object{{"id", s.name}, {"display_name", s.title}, {"jid", jid}, {"state", state},
+		{"created_at", formatTime(s.createdAt)}}
 }
 
 // gowaSession runs do for a device of the account.
@@ -105,7 +108,8 @@ func gowaCreate(f *Face, r *faceRequest) response {
 		if s != nil {
 			return gowaError(http.StatusInternalServerError, "INTERNAL_SERVER_ERROR", "device "+name+" already exists")
 		}
-		return gowaDone("Device added", f.gowaObject(e, e.insert(r.account, createRequest{SessionID: name, SessionName: name})))
+		s = e.insert(r.account, createRequest{SessionID: name, SessionName: name})
+		return gowaDone("Device added", f.gowaObject(e, s))
 	})
 }
 
@@ -168,7 +172,8 @@ func gowaLogin(f *Face, r *faceRequest, name string) response {
 	for waited := time.Duration(0); waited < gowaLoginLimit; waited += gowaInterval {
 		a := f.locked(name, func(e *Engine, s *simSession) response {
 			if s == nil {
-				return gowaError(http.StatusInternalServerError, "INTERNAL_SERVER_ERROR", "QR channel closed without receiving image")
+				return gowaError(http.StatusInternalServerError, "INTERNAL_SERVER_ERROR",
+					"QR channel closed without receiving image")
 			}
 			c, ok := f.shown(e, s)
 			if !ok {
@@ -201,5 +206,5 @@ func gowaPicture(f *Face, r *faceRequest) response {
 			return response{http.StatusOK, "image/png", raw}
 		}
 	}
-	return response{http.StatusNotFound, "text/plain; charset=utf-8", []byte("Cannot GET " + strings.TrimSpace(r.URL.Path))}
+	return response{http.StatusNotFound, "text/plain; charset=utf-8", []byte("Cannot GET " + r.URL.Path)}
 }

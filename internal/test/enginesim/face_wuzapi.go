@@ -9,8 +9,8 @@ import (
 // wuzapiConnectDelay is how long a connect without Immediate waits before it responds.
 const wuzapiConnectDelay = 10 * time.Second
 
-// Wuzapi returns wuzapi (2026) over the sessions of e. The engine's keys are the admin's tokens; each session has a token
-// of its own.
+// Wuzapi returns wuzapi (2026) over the sessions of e. The engine's keys are the admin's tokens; each session has a
+// token of its own.
 func Wuzapi(e *Engine) *Face {
 	key := func(r *http.Request) string { return r.Header.Get("Authorization") }
 	return newFace(e, key, map[string]faceRoute{

@@ -66,7 +66,9 @@ func inBubble(
 		defer func() {
 			sim.Close()
 			wire.Close()
-			<-served
+			if err := <-served; err != nil {
+				t.Error(err)
+			}
 		}()
 		base, _ := url.Parse(wire.URL())
 		r := DialectRig{Sim: sim, Face: f, Base: base, Next: wire.Client().Transport, Dialect: d}
@@ -231,7 +233,8 @@ func checkDetect(t *testing.T, r DialectRig) {
 	documented := enginesim.NewWire(r.Sim)
 	go func() { _ = documented.Run() }()
 	defer documented.Close()
-	if dialect.Detect(t.Context(), []*dialect.Dialect{r.Dialect}, r.Base, documented.Client().Transport, credential) != nil {
+	next := documented.Client().Transport
+	if dialect.Detect(t.Context(), []*dialect.Dialect{r.Dialect}, r.Base, next, credential) != nil {
 		t.Errorf("the documented API is taken for %s", r.Dialect.Kind)
 	}
 }

@@ -181,7 +181,7 @@ func (r nativeRig) code(res nativeResponse) string {
 
 func checkOtherRoutesIdentical(t *testing.T, r nativeRig) {
 	r.start(t, "shop-1")
-	for _, request := range r.Others {
+	for _, request := range append(variants(r.Others), r.Others...) {
 		alone, through := r.do(t, r.direct, request, "key-a"), r.through(t, request)
 		through.header.Del("X-Request-Id")
 		if alone.status != through.status || !bytes.Equal(alone.body, through.body) {
@@ -191,6 +191,22 @@ func checkOtherRoutesIdentical(t *testing.T, r nativeRig) {
 			t.Errorf("%s: direct %v, through %v", request.URL, alone.header, through.header)
 		}
 	}
+}
+
+// variants are sixty requests like the given ones, with other methods, queries, headers and bodies.
+func variants(requests []*http.Request) (all []*http.Request) {
+	for i := range 60 {
+		r := requests[i%len(requests)].Clone(context.Background())
+		r.Method = []string{"GET", "POST", "PUT", "PATCH", "DELETE"}[i%5]
+		r.URL.Path = "/other" + r.URL.Path
+		r.URL.RawQuery = []string{"", "a=1&b=%20&c", "wait=3", "q=%C3%B1&x=a+b"}[i%4]
+		r.Header.Set("X-Custom", fmt.Sprint(i))
+		r.Header.Set("Accept", []string{"*/*", "application/json", "text/event-stream"}[i%3])
+		body := strings.Repeat("body ", i*i*20)
+		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
+		all = append(all, r)
+	}
+	return all
 }
 
 func checkOneRequest(t *testing.T, r nativeRig) {
@@ -220,9 +236,11 @@ func checkCreateQR(t *testing.T, r nativeRig) {
 	}
 }
 
-// memberNames lists the members of a JSON object in their order, those of objects in it too.
+// memberNames lists the names in a JSON object in their order, without those of a code.
 func memberNames(t *testing.T, body []byte) string {
 	t.Helper()
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
+	ofCode := []string{"pairingCode", "code", "base64"}
 	var names []string
 	d := json.NewDecoder(bytes.NewReader(body))
 	for {
@@ -230,11 +248,11 @@ func memberNames(t *testing.T, body []byte) string {
 		if err != nil {
 			break
 		}
-		if text, ok := token.(string); ok && strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_") == "" {
+		if text, ok := token.(string); ok && strings.Trim(text, letters) == "" && !slices.Contains(ofCode, text) {
 			names = append(names, text)
 		}
 	}
-	return strings.Join(slices.DeleteFunc(names, func(n string) bool { return n == "pairingCode" || n == "code" || n == "base64" }), " ")
+	return strings.Join(names, " ")
 }
 
 func checkFiftyClients(t *testing.T, r nativeRig) {
@@ -331,7 +349,8 @@ func checkNativeDelete(t *testing.T, r nativeRig) {
 func checkStatusRoute(t *testing.T, r nativeRig) {
 	r.start(t, "shop-1")
 	r.through(t, r.QR("shop-1"))
-	request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "/_qrgate/sessions/shop-1/qr/status", http.NoBody)
+	const path = "/_qrgate/sessions/shop-1/qr/status"
+	request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody)
 	res := r.through(t, request)
 	if res.status != http.StatusOK || !bytes.Contains(res.body, []byte(`"ready":true`)) {
 		t.Errorf("%d %s", res.status, res.body)
