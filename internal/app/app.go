@@ -207,7 +207,7 @@ func (a *App) newAcquirer() error {
 	var err error
 	a.acquirer, err = acquire.New(acquire.Config{
 		Engine: engine, Sealer: a.sealer, Store: sessions, OnEvent: onEvent, AllowForce: a.cfg.RecoveryForce,
-		Connectivity: a.whatsApp.Last,
+		Connectivity: a.lastConnectivity,
 		WaitTimes:    acquire.WaitTimes{Initial: a.cfg.QRWaitInitial, Default: a.cfg.QRWait},
 	})
 	if err != nil {

@@ -25,6 +25,13 @@ func (a *App) newConnectivity() error {
 	return nil
 }
 
+// lastConnectivity returns the last check, and whether it shows anything about the engine's network.
+func (a *App) lastConnectivity() session.ConnectivityResult {
+	result := a.whatsApp.Last()
+	result.Elsewhere = a.cfg.EngineURL != nil && session.IsElsewhere(a.cfg.EngineURL)
+	return result
+}
+
 // maybeCheck triggers a connectivity check when an event has a cause that may lie between the engine and WhatsApp.
 func (a *App) maybeCheck(e session.Event) {
 	ended := e.Kind == session.EventWait || e.Kind == session.EventAcquisition

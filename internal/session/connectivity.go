@@ -2,7 +2,10 @@ package session
 
 import (
 	"fmt"
+	"net"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"qrgate/internal/diagnosis"
@@ -34,6 +37,24 @@ type ConnectivityResult struct {
 	At           time.Time        `json:"at"`      // the end of the check; zero without a check
 	FailingSince time.Time        `json:"failing"` // since when every check fails; zero if this one did not
 	Evidence     []string         `json:"evidence"`
+	// Elsewhere: the engine is probably in another network than qrgate, so that a failed check shows nothing about the
+	// engine's network.
+	Elsewhere bool `json:"-"`
+}
+
+// localDomains are top-level domains of private networks, containers and tests.
+var localDomains = []string{
+	"arpa", "corp", "home", "internal", "intranet", "lan", "local", "localdomain", "localhost", "private", "svc", "test",
+}
+
+// IsElsewhere reports whether an engine is probably in another network than qrgate: it has a public address or name.
+func IsElsewhere(engine *url.URL) bool {
+	host := engine.Hostname()
+	if ip := net.ParseIP(host); ip != nil {
+		return !ip.IsLoopback() && !ip.IsPrivate() && !ip.IsLinkLocalUnicast() && !ip.IsUnspecified()
+	}
+	dot := strings.LastIndexByte(strings.TrimSuffix(host, "."), '.')
+	return dot >= 0 && !slices.Contains(localDomains, strings.ToLower(strings.TrimSuffix(host[dot+1:], ".")))
 }
 
 // end describes the last step.
@@ -42,6 +63,11 @@ func (r ConnectivityResult) end() string {
 		return r.Evidence[n-1]
 	}
 	return string(r.Step)
+}
+
+// concernsEngine reports whether the cause of a failed check probably affects the engine, too.
+func (r ConnectivityResult) concernsEngine() bool {
+	return isNetworkCause(r.Code) && (!r.Elsewhere || r.Code.Part() == diagnosis.WhatsApp)
 }
 
 // OK reports whether the check succeeded.
@@ -71,9 +97,13 @@ func CrossCheck(d diagnosis.Diagnosis, r ConnectivityResult, now time.Time) diag
 		return d.WithEvidence(fmt.Sprintf("qrgate itself reached WhatsApp %s ago: check the engine's network", ago))
 	case d.Code == r.Code:
 		return d.WithEvidence(fmt.Sprintf("qrgate itself failed in the same way %s ago, at %s", ago, r.end()))
-	case d.Code == diagnosis.QRNotEmitted && isNetworkCause(r.Code) && ago <= failureTTL:
+	case d.Code == diagnosis.QRNotEmitted && r.concernsEngine() && ago <= failureTTL:
+		why := "both use the same network"
+		if r.Elsewhere {
+			why = "WhatsApp is the same for both"
+		}
 		shared := diagnosis.New(r.Code, append(d.Evidence, fmt.Sprintf("qrgate itself failed %s ago, at %s; "+
-			"the engine reports no cause: both use the same network", ago, r.end()))...)
+			"the engine reports no cause: %s", ago, r.end(), why))...)
 		shared.Inferred = true
 		return shared
 	}

@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,10 @@ func TestCrossCheck_CombinesEngineAndOwnCheck(t *testing.T) {
 		l.At = noon.Add(-age)
 		return l
 	}
+	elsewhere := func(r session.ConnectivityResult) session.ConnectivityResult {
+		r.Elsewhere = true
+		return r
+	}
 	for name, tt := range map[string]struct {
 		engine   diagnosis.Code
 		check    session.ConnectivityResult
@@ -32,6 +37,8 @@ func TestCrossCheck_CombinesEngineAndOwnCheck(t *testing.T) {
 		"engine has no DNS, own check OK":          {diagnosis.DNSFailed, ok, diagnosis.DNSFailed, "check the engine's network"},
 		"both fail at TLS":                         {diagnosis.TLSIntercepted, at(session.StepTLS, diagnosis.TLSIntercepted), diagnosis.TLSIntercepted, "failed in the same way"},
 		"engine silent, own check fails at TLS":    {diagnosis.QRNotEmitted, at(session.StepTLS, diagnosis.TLSIntercepted), diagnosis.TLSIntercepted, "the same network"},
+		"engine elsewhere, own check has no TCP":   {diagnosis.QRNotEmitted, elsewhere(at(session.StepTCP, diagnosis.NetworkBlocked)), diagnosis.QRNotEmitted, "network_blocked"},
+		"engine elsewhere, WhatsApp is down":       {diagnosis.QRNotEmitted, elsewhere(at(session.StepUpgrade, diagnosis.WhatsAppUnavailable)), diagnosis.WhatsAppUnavailable, "qrgate itself failed"},
 		"engine silent, WhatsApp is down":          {diagnosis.QRNotEmitted, at(session.StepUpgrade, diagnosis.WhatsAppUnavailable), diagnosis.WhatsAppUnavailable, "the same network"},
 		"engine silent, own version is outdated":   {diagnosis.QRNotEmitted, at(session.StepHandshake, diagnosis.ClientOutdated), diagnosis.QRNotEmitted, "client_outdated"},
 		"engine has no DNS, own check has no TCP":  {diagnosis.DNSFailed, at(session.StepTCP, diagnosis.NetworkBlocked), diagnosis.DNSFailed, "network_blocked"},
@@ -92,5 +99,22 @@ func TestDiagnose_UsesConnectivityResult(t *testing.T) {
 	check := session.ConnectivityResult{Step: session.StepDNS, Code: diagnosis.DNSFailed, At: noon.Add(8 * time.Second)}
 	if d := session.Diagnose(s, session.Environment{Connectivity: check}, noon.Add(9*time.Second)); d.Code != diagnosis.DNSFailed {
 		t.Errorf("%s", d.Code)
+	}
+}
+
+func TestIsElsewhere(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]bool{
+		"http://127.0.0.1:8084": false, "http://[::1]:8084": false, "http://10.0.0.7": false, "http://engine:8084": false,
+		"http://engine.default.svc": false, "http://engine.local.": false, "http://localhost": false,
+		"https://engine.example.com": true, "https://203.0.113.7": true, "https://[2001:db8::1]": true,
+	} {
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := session.IsElsewhere(u); got != want {
+			t.Errorf("%s: %t", address, got)
+		}
 	}
 }

@@ -98,6 +98,7 @@ func Run(ctx context.Context, c Config) Report {
 	}
 	if c.CheckWhatsApp != nil && ctx.Err() == nil {
 		r.found.whatsapp = c.CheckWhatsApp(ctx, func(k Check) { r.add(markInterrupted(ctx, k)) })
+		r.found.whatsapp.Elsewhere = c.Engine != nil && session.IsElsewhere(c.Engine.BaseURL)
 	}
 	r.report.Stopped = ctx.Err() != nil
 	v := conclude(r.found, time.Now())

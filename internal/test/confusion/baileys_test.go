@@ -118,7 +118,7 @@ func (b *baileys) run(t *testing.T, f fault, name string) []reading {
 	if f.whatsapp.scan {
 		g.scan(b.srv, id)
 	}
-	return g.watch(id, 300*time.Millisecond, horizon-time.Since(connected), nil)
+	return g.watch(id, 300*time.Millisecond, horizon-time.Since(connected))
 }
 
 // before starts qrgate in front of the engine that the fault needs, and returns how long to watch it.

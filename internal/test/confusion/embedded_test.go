@@ -62,7 +62,7 @@ func runEmbedded(t *testing.T, f fault) (said []reading) {
 		if f.whatsapp.scan {
 			g.scan(srv, id)
 		}
-		said = g.watch(id, 100*time.Millisecond, f.horizon(), nil)
+		said = g.watch(id, 100*time.Millisecond, f.horizon())
 		g.stop()
 		cancel()
 		if err := <-ended; err != nil {

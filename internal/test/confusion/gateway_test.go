@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -138,13 +139,14 @@ func (g *gateway) connect(id string) { g.call(http.MethodPost, "/api/sessions/"+
 
 // reading is a diagnosis and since when it applies.
 type reading struct {
-	at   time.Duration
-	code diagnosis.Code
+	at       time.Duration
+	code     diagnosis.Code
+	evidence string
 }
 
 // watch requests the diagnosis until the horizon, and returns its changes. A client requests the QR and the state
-// meanwhile, as clients do. enough, if set, ends it early.
-func (g *gateway) watch(id string, step, horizon time.Duration, enough func(diagnosis.Code) bool) []reading {
+// meanwhile, as clients do.
+func (g *gateway) watch(id string, step, horizon time.Duration) []reading {
 	g.Helper()
 	began := time.Now()
 	stay, leave := context.WithCancel(context.WithoutCancel(g.Context()))
@@ -154,14 +156,13 @@ func (g *gateway) watch(id string, step, horizon time.Duration, enough func(diag
 	defer leave()
 	tick := time.NewTicker(step)
 	defer tick.Stop()
-	out := []reading{{0, diagnosis.None}}
+	out := []reading{{code: diagnosis.None}}
 	for time.Since(began) < horizon {
 		<-tick.C
-		if _, code := g.call(http.MethodGet, "/api/sessions/"+id+"/qr/status", ""); code != "" && code != out[len(out)-1].code {
-			out = append(out, reading{time.Since(began), code})
-			if enough != nil && enough(code) {
-				break
-			}
+		body, code := g.call(http.MethodGet, "/api/sessions/"+id+"/qr/status", "")
+		if code != "" && code != out[len(out)-1].code {
+			said, _ := compat.Data(body)["diagnosis"].(compat.Object)
+			out = append(out, reading{time.Since(began), code, fmt.Sprint(said["evidence"])})
 		}
 	}
 	return out

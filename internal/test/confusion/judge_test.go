@@ -3,6 +3,7 @@ package confusion_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,9 +18,11 @@ type fault struct {
 	// before are causes that may come first, because they are true then.
 	before []diagnosis.Code
 	// parts are where the cause lies, if that is not the part of want; more than one where the fault itself leaves it open.
-	parts  []diagnosis.Part
-	passes bool          // qrgate recovers from it: after the diagnosis there may be none
-	until  time.Duration // how long to watch; 0: 45 s
+	parts []diagnosis.Part
+	// evidence is a part of the evidence beside the right cause, with what decided. Baileys words its errors itself.
+	evidence string
+	passes   bool          // qrgate recovers from it: after the diagnosis there may be none
+	until    time.Duration // how long to watch; 0: 45 s
 
 	rest     func(*restWorld) // between qrgate and an engine of the documented API
 	whatsapp *whatsapp        // between an engine and WhatsApp, or at WhatsApp
@@ -41,6 +44,8 @@ type result struct {
 	after time.Duration  // from the first symptom to the right cause
 	note  string         // what was wrong
 
+	lacks    string         // what the evidence of the right diagnosis lacks
+	evidence string         // in its place
 	partKind kind           // of the part, judged apart: no diagnosis may name a wrong one, however short
 	part     diagnosis.Part // that was named; the wrong one, if there was one
 }
@@ -53,6 +58,10 @@ var vague = []diagnosis.Code{diagnosis.None, diagnosis.Undetermined, diagnosis.Q
 func (f fault) judge(said []reading) result {
 	r := f.judgeCause(said)
 	r.partKind, r.part = f.judgePart(said)
+	isShown := func(r reading) bool { return r.code == f.want && strings.Contains(r.evidence, f.evidence) }
+	if r.said == f.want && !slices.ContainsFunc(said, isShown) {
+		r.lacks, r.evidence = f.evidence, said[len(said)-1].evidence
+	}
 	return r
 }
 
@@ -128,20 +137,20 @@ func TestJudge(t *testing.T) {
 		said []reading
 		want kind
 	}{
-		"named":                 {f, []reading{{0, diagnosis.None}, {s, diagnosis.DNSFailed}}, right},
-		"named late":            {f, []reading{{0, diagnosis.None}, {s, diagnosis.QRNotEmitted}, {2 * s, diagnosis.DNSFailed}}, right},
-		"after its forerunner":  {f, []reading{{0, diagnosis.None}, {s, diagnosis.EngineTimeout}, {2 * s, diagnosis.DNSFailed}}, right},
-		"never named":           {f, []reading{{0, diagnosis.None}, {s, diagnosis.QRNotEmitted}}, undetermined},
-		"taken back":            {f, []reading{{0, diagnosis.None}, {s, diagnosis.DNSFailed}, {2 * s, diagnosis.None}, {3 * s, diagnosis.DNSFailed}}, undetermined},
-		"wrong for a moment":    {f, []reading{{0, diagnosis.None}, {s, diagnosis.LoggedOut}, {2 * s, diagnosis.DNSFailed}}, wrong},
-		"wrong in the end":      {f, []reading{{0, diagnosis.None}, {s, diagnosis.DNSFailed}, {2 * s, diagnosis.LoggedOut}}, wrong},
-		"healed":                {passing, []reading{{0, diagnosis.None}, {s, diagnosis.DNSFailed}, {2 * s, diagnosis.None}}, right},
-		"not healed":            {passing, []reading{{0, diagnosis.None}, {s, diagnosis.DNSFailed}}, right},
-		"never named, healed":   {passing, []reading{{0, diagnosis.None}, {s, diagnosis.QRNotEmitted}, {2 * s, diagnosis.None}}, undetermined},
-		"nothing was wrong":     {fault{want: diagnosis.None}, []reading{{0, diagnosis.None}}, right},
-		"a false alarm":         {fault{want: diagnosis.None}, []reading{{0, diagnosis.None}, {s, diagnosis.DNSFailed}}, wrong},
-		"a false alarm, vague":  {fault{want: diagnosis.None}, []reading{{0, diagnosis.None}, {s, diagnosis.QRNotEmitted}, {2 * s, diagnosis.None}}, undetermined},
-		"only its consequences": {fault{want: diagnosis.QRNotEmitted}, []reading{{0, diagnosis.None}, {s, diagnosis.QRNotEmitted}}, right},
+		"named":                 {f, []reading{{at: 0, code: diagnosis.None}, {at: s, code: diagnosis.DNSFailed}}, right},
+		"named late":            {f, []reading{{at: 0, code: diagnosis.None}, {at: s, code: diagnosis.QRNotEmitted}, {at: 2 * s, code: diagnosis.DNSFailed}}, right},
+		"after its forerunner":  {f, []reading{{at: 0, code: diagnosis.None}, {at: s, code: diagnosis.EngineTimeout}, {at: 2 * s, code: diagnosis.DNSFailed}}, right},
+		"never named":           {f, []reading{{at: 0, code: diagnosis.None}, {at: s, code: diagnosis.QRNotEmitted}}, undetermined},
+		"taken back":            {f, []reading{{at: 0, code: diagnosis.None}, {at: s, code: diagnosis.DNSFailed}, {at: 2 * s, code: diagnosis.None}, {at: 3 * s, code: diagnosis.DNSFailed}}, undetermined},
+		"wrong for a moment":    {f, []reading{{at: 0, code: diagnosis.None}, {at: s, code: diagnosis.LoggedOut}, {at: 2 * s, code: diagnosis.DNSFailed}}, wrong},
+		"wrong in the end":      {f, []reading{{at: 0, code: diagnosis.None}, {at: s, code: diagnosis.DNSFailed}, {at: 2 * s, code: diagnosis.LoggedOut}}, wrong},
+		"healed":                {passing, []reading{{at: 0, code: diagnosis.None}, {at: s, code: diagnosis.DNSFailed}, {at: 2 * s, code: diagnosis.None}}, right},
+		"not healed":            {passing, []reading{{at: 0, code: diagnosis.None}, {at: s, code: diagnosis.DNSFailed}}, right},
+		"never named, healed":   {passing, []reading{{at: 0, code: diagnosis.None}, {at: s, code: diagnosis.QRNotEmitted}, {at: 2 * s, code: diagnosis.None}}, undetermined},
+		"nothing was wrong":     {fault{want: diagnosis.None}, []reading{{at: 0, code: diagnosis.None}}, right},
+		"a false alarm":         {fault{want: diagnosis.None}, []reading{{at: 0, code: diagnosis.None}, {at: s, code: diagnosis.DNSFailed}}, wrong},
+		"a false alarm, vague":  {fault{want: diagnosis.None}, []reading{{at: 0, code: diagnosis.None}, {at: s, code: diagnosis.QRNotEmitted}, {at: 2 * s, code: diagnosis.None}}, undetermined},
+		"only its consequences": {fault{want: diagnosis.QRNotEmitted}, []reading{{at: 0, code: diagnosis.None}, {at: s, code: diagnosis.QRNotEmitted}}, right},
 	} {
 		if got := tt.f.judge(tt.said); got.kind != tt.want {
 			t.Errorf("%s: %+v, want %s", name, got, tt.want)
@@ -168,7 +177,7 @@ func TestJudge_Part(t *testing.T) {
 	} {
 		var said []reading
 		for _, code := range tt.said {
-			said = append(said, reading{0, code})
+			said = append(said, reading{code: code})
 		}
 		if got, part := tt.f.judgePart(said); got != tt.want || part != tt.wantPart {
 			t.Errorf("%s: %s %q, want %s %q", name, got, part, tt.want, tt.wantPart)

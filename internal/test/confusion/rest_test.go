@@ -151,7 +151,7 @@ func runSimulated(t *testing.T, f fault) (said []reading) {
 		began := time.Now()
 		done := make(chan struct{})
 		go func() { defer close(done); f.rest(w) }()
-		said = w.watch(w.id, 100*time.Millisecond, f.horizon(), nil)
+		said = w.watch(w.id, 100*time.Millisecond, f.horizon())
 		<-done
 		w.mu.Lock()
 		said = since(said, w.symptom.Sub(began))

@@ -226,14 +226,14 @@ func frontFaults() []fault {
 		{name: "there is no route to the engine", want: diagnosis.EngineUnreachable, rest: dial(syscall.EHOSTUNREACH)},
 		{name: "the engine's name is not resolved", want: diagnosis.EngineUnreachable,
 			rest: dial(&net.DNSError{Err: "no such host", Name: "engine.test", IsNotFound: true})},
-		{name: "the engine's certificate has expired", want: diagnosis.EngineUnreachable,
+		{name: "the engine's certificate has expired", want: diagnosis.EngineUnreachable, evidence: "its certificate has expired",
 			rest: dial(&tls.CertificateVerificationError{Err: expired})},
 		{name: "the engine speaks HTTPS in place of HTTP", want: diagnosis.EngineUnreachable, also: engine, rest: func(w *restWorld) {
 			w.cannotDial(fmt.Errorf("malformed HTTP response %q", "\x15\x03\x01\x00\x02\x02"))
 			w.connect(w.id)
 		}},
-		{name: "a CDN challenges with 403", want: diagnosis.EngineBadResponse, rest: shows("", 403, "Just a moment...", "Server", "cloudflare")},
-		{name: "a maintenance page with 503", want: diagnosis.EngineUnreachable, also: engine,
+		{name: "a CDN challenges with 403", want: diagnosis.EngineBadResponse, evidence: "Server: cloudflare", rest: shows("", 403, "Just a moment...", "Server", "cloudflare")},
+		{name: "a maintenance page with 503", want: diagnosis.EngineUnreachable, evidence: "Server: nginx", also: engine,
 			rest: shows("", 503, "Maintenance", "Server", "nginx", "Retry-After", "3600")},
 		{name: "a maintenance page with 200", want: diagnosis.EngineBadResponse, rest: shows("", 200, "Maintenance")},
 		{name: "a parked domain", want: diagnosis.EngineBadResponse, rest: shows("", 404, "This domain is parked")},
@@ -304,7 +304,7 @@ func codeFaults() []fault {
 // severalEngines are engines that come and go, or stand behind one address.
 func severalEngines() []fault {
 	return []fault{
-		{name: "two engines behind a balancer do not share sessions", want: diagnosis.EngineInconsistent,
+		{name: "two engines behind a balancer do not share sessions", want: diagnosis.EngineInconsistent, evidence: "knew it again",
 			before: []diagnosis.Code{diagnosis.EngineRestarted}, rest: func(w *restWorld) {
 				w.change(func(e *enginesim.Engine) { e.QRDelay = time.Hour })
 				w.connect(w.id)
@@ -319,7 +319,7 @@ func severalEngines() []fault {
 					w.engine.ServeHTTP(rw, r)
 				})
 			}},
-		{name: "the engine restarts again and again", want: diagnosis.EngineCrashLoop, until: 70 * time.Second,
+		{name: "the engine restarts again and again", want: diagnosis.EngineCrashLoop, evidence: "became unreachable 3 times", until: 70 * time.Second,
 			before: []diagnosis.Code{diagnosis.EngineUnreachable, diagnosis.EngineRestarted}, rest: func(w *restWorld) {
 				w.change(func(e *enginesim.Engine) { e.QRDelay = time.Hour })
 				w.connect(w.id)

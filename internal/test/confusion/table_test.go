@@ -125,6 +125,9 @@ func (all *table) score(t *testing.T) (share float64, median time.Duration) {
 	for name, row := range all.cells {
 		for e, v := range row {
 			n++
+			if v.lacks != "" && e != atBaileys {
+				t.Errorf("%s at %s: the evidence lacks %q: %s", name, e, v.lacks, v.evidence)
+			}
 			if v.partKind == wrong {
 				t.Errorf("%s at %s: wrong part: %s", name, e, v.part)
 			}

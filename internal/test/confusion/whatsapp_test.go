@@ -50,7 +50,7 @@ func networkFaults() []fault {
 	only := func(n *network, why string) *whatsapp { return &whatsapp{network: n, baileys: why} }
 	dns := []diagnosis.Code{diagnosis.DNSFailed}
 	return []fault{
-		{name: "port 443 is closed", want: diagnosis.NetworkBlocked, whatsapp: at(refused)},
+		{name: "port 443 is closed", want: diagnosis.NetworkBlocked, evidence: "157.240.1.60:443", whatsapp: at(refused)},
 		{name: "there is no route to the internet", want: diagnosis.NetworkBlocked, whatsapp: at(unrouted)},
 		{name: "packets to port 443 are dropped", want: diagnosis.NetworkBlocked,
 			whatsapp: only(dropped, "the test cannot drop its packets")},
@@ -58,22 +58,22 @@ func networkFaults() []fault {
 		{name: "the connection is closed during TLS", want: diagnosis.NetworkBlocked, whatsapp: at(closedTLS)},
 		{name: "the name is not resolved", want: diagnosis.DNSFailed, whatsapp: at(unnamed)},
 		{name: "the resolver does not answer", want: diagnosis.DNSFailed, whatsapp: only(unresolved, noResolver)},
-		{name: "the resolver answers 0.0.0.0", want: diagnosis.DNSFailed, whatsapp: at(resolvedToNowhere)},
-		{name: "the resolver answers 127.0.0.1", want: diagnosis.DNSFailed, whatsapp: at(resolvedToLoopback)},
-		{name: "the resolver answers a private address", want: diagnosis.DNSFailed,
+		{name: "the resolver answers 0.0.0.0", want: diagnosis.DNSFailed, evidence: "0.0.0.0", whatsapp: at(resolvedToNowhere)},
+		{name: "the resolver answers 127.0.0.1", want: diagnosis.DNSFailed, evidence: "127.0.0.1", whatsapp: at(resolvedToLoopback)},
+		{name: "the resolver answers a private address", want: diagnosis.DNSFailed, evidence: "192.168.1.1",
 			whatsapp: only(resolvedToPortal, noResolver)},
 		{name: "a captive portal has a certificate of its own", want: diagnosis.TLSIntercepted, also: dns,
 			whatsapp: only(portalTLS, noResolver)},
-		{name: "another party terminates TLS", want: diagnosis.TLSIntercepted, whatsapp: at(foreign)},
+		{name: "another party terminates TLS", want: diagnosis.TLSIntercepted, evidence: "issued by Test Root", whatsapp: at(foreign)},
 		{name: "the certificate is for another name", want: diagnosis.TLSIntercepted, whatsapp: at(misnamed)},
 		{name: "plain HTTP in place of TLS", want: diagnosis.TLSIntercepted, whatsapp: at(plainHTTP)},
-		{name: "another party's certificate has expired", want: diagnosis.TLSIntercepted, whatsapp: at(foreignExpired)},
-		{name: "this machine's clock is ahead of the certificate", want: diagnosis.ClockWrong, whatsapp: at(clockAhead)},
-		{name: "this machine's clock is behind the certificate", want: diagnosis.ClockWrong, whatsapp: at(clockBehind)},
+		{name: "another party's certificate has expired", want: diagnosis.TLSIntercepted, evidence: "issued by Test Root", whatsapp: at(foreignExpired)},
+		{name: "this machine's clock is ahead of the certificate", want: diagnosis.ClockWrong, evidence: "2000-01-01 00:00, issued by Test Root, 1999-10-03 00:00, 1999-12-31", whatsapp: at(clockAhead)},
+		{name: "this machine's clock is behind the certificate", want: diagnosis.ClockWrong, evidence: "issued by Test Root, 2000-01-02", whatsapp: at(clockBehind)},
 		{name: "a proxy requires credentials", want: diagnosis.ProxyRefused, whatsapp: only(proxyRequires(407), noProxy)},
 		{name: "a proxy forbids the connection", want: diagnosis.ProxyRefused, whatsapp: only(proxyRequires(403), noProxy)},
 		{name: "a proxy cannot connect", want: diagnosis.ProxyRefused, whatsapp: only(proxyRequires(502), noProxy)},
-		{name: "a proxy accepts and is silent", want: diagnosis.ProxyRefused, whatsapp: only(proxySilent, noProxy)},
+		{name: "a proxy accepts and is silent", want: diagnosis.ProxyRefused, evidence: "the proxy proxy.test:3128", whatsapp: only(proxySilent, noProxy)},
 		{name: "a proxy accepts and closes", want: diagnosis.ProxyRefused, whatsapp: only(proxyCloses, noProxy)},
 		{name: "the proxy's port is closed", want: diagnosis.ProxyRefused, whatsapp: only(proxyDown, noProxy)},
 		{name: "the disk is full at the scan", want: diagnosis.DiskFull, passes: true, // until the next code
@@ -87,7 +87,7 @@ func upgradeFaults() []fault {
 	between := []diagnosis.Part{diagnosis.WhatsApp, diagnosis.Network}
 	silent := &whatsapp{Fault: whatsappsim.Fault{HangUpgrade: true}}
 	return []fault{
-		{name: "the upgrade gets 302 to a portal", want: diagnosis.NetworkBlocked, whatsapp: &whatsapp{network: redirected}},
+		{name: "the upgrade gets 302 to a portal", want: diagnosis.NetworkBlocked, evidence: "redirect to portal.test", whatsapp: &whatsapp{network: redirected}},
 		{name: "the upgrade gets 400", want: diagnosis.NetworkBlocked, parts: between, whatsapp: answers(400)},
 		{name: "the upgrade gets 403", want: diagnosis.NetworkBlocked, parts: between, whatsapp: answers(403)},
 		{name: "the upgrade gets 404", want: diagnosis.NetworkBlocked, parts: between, whatsapp: answers(404)},
