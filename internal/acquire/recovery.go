@@ -36,16 +36,25 @@ const (
 // after it failed, or after the engine's Retry-After. One poll comes between two tries, because an engine that responds
 // with an error may have started all the same.
 func retryConnect(s session.Session, d demand) action {
+	retryAt := retryConnectAt(s, d)
+	tried := s.Recovery.LastTriedAt
+	if s.LastPolledAt.Before(tried) && retryAt.Sub(tried) < session.ConnectGrace {
+		return action{kind: pollQR, at: tried.Add(retryPollDelay)}
+	}
+	return action{kind: recoverQR, mode: session.Connect, at: retryAt}
+}
+
+// retryConnectAt is the earliest time of a connect after one that failed; the zero time if the last one was accepted.
+func retryConnectAt(s session.Session, d demand) time.Time {
 	r := s.Recovery
+	if r.FailedConnects == 0 {
+		return time.Time{}
+	}
 	delay := firstRetryDelay << min(r.FailedConnects-1, maxRetryDoublings)
 	if d.requestedAt.After(r.LastTriedAt) {
 		delay = min(delay, demandRetryInterval) // a client requested the QR since, and waits only for seconds
 	}
-	delay = max(delay, s.History.ConnectFailure.RetryAfter)
-	if s.LastPolledAt.Before(r.LastTriedAt) && delay < session.ConnectGrace {
-		return action{kind: pollQR, at: r.LastTriedAt.Add(retryPollDelay)}
-	}
-	return action{kind: recoverQR, mode: session.Connect, at: r.LastTriedAt.Add(delay)}
+	return r.LastTriedAt.Add(max(delay, s.History.ConnectFailure.RetryAfter))
 }
 
 // nextRecovery is the next recovery step, if the session may be recovered at all: never one that was ever paired,

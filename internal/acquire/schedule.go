@@ -72,8 +72,11 @@ type demand struct {
 // nextAction decides what to do for session s, and when. allowForce is QRGATE_RECOVERY_FORCE.
 func nextAction(s session.Session, d demand, allowForce bool, now time.Time) action {
 	a := chooseAction(s, d, allowForce, now)
-	if a.kind == pollQR || a.kind == pollStatus {
+	switch a.kind {
+	case pollQR, pollStatus:
 		a.at = latest(a.at, s.LastPolledAt.Add(minPollInterval))
+	case recoverQR:
+		a.at = latest(a.at, s.Recovery.LastTriedAt.Add(firstRetryDelay))
 	}
 	return a
 }
@@ -108,7 +111,11 @@ func acquireQR(s session.Session, d demand, allowForce bool, now time.Time) acti
 		best = retryConnect(s, d)
 	} else {
 		best = nextPoll(s, d, now)
-		if r, ok := nextRecovery(s, allowForce, now); ok && (r.at.Before(best.at) || !r.at.After(now)) {
+		r, ok := nextRecovery(s, allowForce, now)
+		if r.kind == recoverQR {
+			r.at = latest(r.at, retryConnectAt(s, d)) // the last step may have failed
+		}
+		if ok && (r.at.Before(best.at) || !r.at.After(now)) {
 			best = r
 		}
 	}
@@ -237,7 +244,7 @@ func awaitScan(s session.Session, d demand, now time.Time) action {
 	case d.wantsQR && !s.QR.Fresh(now):
 		return action{kind: pollQR, at: s.LastPolledAt.Add(confirmPollInterval)}
 	case needsConfirmation(&s, d.requestedAt):
-		return action{kind: pollQR, at: d.requestedAt}
+		return action{kind: pollQR, at: s.LastPolledAt.Add(followPollInterval)}
 	case d.follows && s.QR.TTL(now) <= 0:
 		return action{kind: pollQR, at: s.LastPolledAt.Add(followPollInterval)}
 	case d.follows && s.QR.ExpiresAt.Before(next):
@@ -254,7 +261,7 @@ func awaitScan(s session.Session, d demand, now time.Time) action {
 // code for every poll would else be noticed by the phone only.
 func needsConfirmation(s *session.Session, requestedAt time.Time) bool {
 	isUnconfirmed := s.QR.ConfirmedAt.Equal(s.QR.SeenAt) && requestedAt.Sub(s.QR.SeenAt) > confirmDelay
-	return s.QR.Present() && (isUnconfirmed || s.History.Codes.Early > 0 && requestedAt.Sub(s.LastPolledAt) > time.Second)
+	return s.QR.Present() && requestedAt.After(s.LastPolledAt) && (isUnconfirmed || s.History.Codes.Early > 0)
 }
 
 // waitFor is how long a request for the QR may wait (contract 4.4): as the client prefers, at most a minute, else by

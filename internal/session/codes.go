@@ -67,7 +67,7 @@ func (h CodeHistory) add(image secret.Secret, ttl time.Duration, connectedAt, no
 // isUnstable reports whether the engine replaces its codes so fast, or so often by older ones, that no person can scan
 // one.
 func (h CodeHistory) isUnstable(now time.Time) bool {
-	return h.Early >= maxEarlyCodes || h.Returned.Times >= maxReturnedCodes && now.Sub(h.Returned.LastAt) < recurrenceGap
+	return h.Early >= maxEarlyCodes || h.Returned.isPresent(maxReturnedCodes, now)
 }
 
 // isOverdue reports whether the last code is too old to be alive.

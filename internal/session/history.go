@@ -46,6 +46,11 @@ func (r Recurrence) add(now time.Time) Recurrence {
 	return Recurrence{r.Times + 1, now}
 }
 
+// isPresent reports whether at least min events followed each other, the last one lately.
+func (r Recurrence) isPresent(min int, now time.Time) bool {
+	return r.Times >= min && now.Sub(r.LastAt) < recurrenceGap
+}
+
 // recordDenial records whether the engine knows the session, as a poll for the QR found.
 func (h History) recordDenial(isDenied bool, connectedAt, now time.Time) History {
 	switch {

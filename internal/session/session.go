@@ -126,7 +126,8 @@ func (s Session) AfterPoll(r SessionReport, err error, now time.Time) Session {
 }
 
 // isLost reports whether a failed poll shows that the engine lost a session that it had begun: the engine was
-// unreachable and has no code now, or it denies a session whose connect it accepted a while ago.
+// unreachable and has no code now, or it denies twice in a row a session whose connect it accepted a while ago. One of
+// several engines behind one address denies it at times.
 func (s *Session) isLost(failure *EngineError, now time.Time) bool {
 	isDenied := failure.Kind == KindSessionNotFound
 	switch {
@@ -135,7 +136,8 @@ func (s *Session) isLost(failure *EngineError, now time.Time) bool {
 	case s.Failure.Kind == KindUnreachable:
 		return isDenied || failure.Kind == KindNotReady
 	}
-	return isDenied && failure.Op != OpStatus && (s.Sequence > 0 || now.Sub(s.ConnectedAt) > lostGrace)
+	isRepeated := s.Failure.Kind == KindSessionNotFound && !s.History.Reappearances.isPresent(minReappearances, now)
+	return isDenied && isRepeated && failure.Op != OpStatus && (s.Sequence > 0 || now.Sub(s.ConnectedAt) > lostGrace)
 }
 
 // stop ends an acquisition that the engine does not allow the caller.
@@ -292,15 +294,19 @@ func (s Session) StartAcquiring(now time.Time) Session {
 
 // AfterConnectError returns the session after a connect or restart failed at now.
 func (s Session) AfterConnectError(err error, now time.Time) Session {
+	isFirstDenial := KindOf(err) == KindSessionNotFound && s.Failure.Kind != KindSessionNotFound
 	s = s.recordFailure(AsEngineError(err), now)
 	s.Recovery.FailedConnects, s.Recovery.LastTriedAt = s.Recovery.FailedConnects+1, now
-	switch KindOf(err) {
-	case KindAlreadyPaired:
+	switch kind := KindOf(err); {
+	case isFirstDenial: // by one of several engines, perhaps: polls know the session
+		return s
+	case kind == KindAlreadyPaired:
 		s.AuthorizedAt = now
 		return s.markPaired(now)
-	case KindSessionNotFound, KindKeyRefused:
+	case kind == KindSessionNotFound, kind == KindKeyRefused:
 		return s.stop(now) // a retry cannot succeed and would only use calls
-	case KindServerError, KindTimeout, KindUnreachable, KindRateLimited, KindBadResponse:
+	case kind == KindServerError, kind == KindTimeout, kind == KindUnreachable, kind == KindRateLimited,
+		kind == KindBadResponse:
 		if s.AcquiringSince.IsZero() {
 			s = s.StartAcquiring(now)
 		}
