@@ -154,7 +154,8 @@ func (e environment) warnings(s settings, known []string) []string {
 		{"QRGATE_MAX_LOGINS", embeddedOnly, hasEngine && s.MaxLogins != 8},
 		{"QRGATE_PPROF", adminOnly, noAdmin && s.PProf},
 		{"QRGATE_ADMIN_HOSTS", adminOnly, noAdmin && s.AdminHosts != ""},
-		{"QRGATE_PROBE_INTERVAL", "QRGATE_PROBE_API_KEY is not set", s.ProbeAPIKey == "" && s.ProbeInterval != 300*time.Second},
+		{"QRGATE_PROBE_INTERVAL", "QRGATE_PROBE_API_KEY is not set",
+			s.ProbeAPIKey == "" && s.ProbeInterval != 300*time.Second},
 	} {
 		if rule.applies {
 			out = append(out, rule.name+" has no effect: "+rule.reason)

@@ -64,6 +64,18 @@ var sharedFlags = map[string][]string{
 	"version": {}, "completion": {},
 }
 
+// checkFlags refuses flags that the command does not use. Variables are for all commands of a host.
+func checkFlags(ctx *kong.Context, command string) error {
+	used, isLimited := sharedFlags[command]
+	for _, element := range ctx.Path {
+		if f := element.Flag; isLimited && f != nil && !element.Resolved && !slices.Contains(used, f.Name) &&
+			len(f.Envs) > 0 && slices.Contains(ctx.Model.Flags, f) {
+			return fmt.Errorf("%s does not use --%s", command, f.Name)
+		}
+	}
+	return nil
+}
+
 // printHelp hides the settings that the selected command does not use.
 func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 	if command := ctx.Selected(); command != nil {

@@ -91,6 +91,10 @@ func run(ctx context.Context, c cli) int {
 		return exitUsage
 	}
 	name, _, _ := strings.Cut(command.Command(), " ")
+	if err := checkFlags(command, name); err != nil {
+		fmt.Fprintf(c.err, "qrgate: %v\nRun qrgate %s --help for its flags.\n", err, name)
+		return exitUsage
+	}
 	switch name {
 	case "version":
 		fmt.Fprintln(c.out, "qrgate", version)

@@ -116,6 +116,19 @@ func TestVersion(t *testing.T) {
 	}
 }
 
+// A flag of another command would have no effect.
+func TestCommand_RefusesFlagsOfOthers(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{"doctor --listen :1", "probe --redis-url redis://x", "version --pprof", "pair x --engine-url http://x", "--listen :1 doctor"} {
+		if code, _, errs := runCLI(t, nil, strings.Fields(line)...); code != exitUsage || !strings.Contains(errs, " does not use --") {
+			t.Errorf("%s: exit %d, %s", line, code, errs)
+		}
+	}
+	if code, _, errs := runCLI(t, []string{"QRGATE_LISTEN=:1"}, "version"); code != exitOK {
+		t.Errorf("a variable of another command: exit %d, %s", code, errs)
+	}
+}
+
 func TestHelp_CommandShowsOnlyItsFlags(t *testing.T) {
 	if _, out, _ := runCLI(t, nil, "version", "--help"); strings.Count(out, "\n  ") > 2 {
 		t.Errorf("version has flags of others:\n%s", out)

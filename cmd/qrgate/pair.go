@@ -129,7 +129,8 @@ type pairing struct {
 func (p *pairing) run(ctx context.Context) error {
 	if p.Create {
 		_, err := p.client.Create(ctx, p.caller, p.Session, p.Session)
-		if failure, ok := errors.AsType[*session.EngineError](err); err != nil && !(ok && failure.Status == http.StatusConflict) {
+		failure, _ := errors.AsType[*session.EngineError](err)
+		if exists := failure != nil && failure.Status == http.StatusConflict; err != nil && !exists {
 			return explain(err)
 		}
 	}
@@ -201,7 +202,8 @@ func (p *pairing) follow(ctx context.Context) (isConnected bool, err error) {
 	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode != http.StatusOK {
 		body, _ := io.ReadAll(io.LimitReader(res.Body, 1<<16))
-		failure := compat.Response{Status: res.StatusCode, Header: res.Header, Body: body, Complete: true}.EngineError("follow")
+		response := compat.Response{Status: res.StatusCode, Header: res.Header, Body: body, Complete: true}
+		failure := response.EngineError("follow")
 		switch {
 		case failure == nil:
 			return false, errors.New("the response is no stream: HTTP " + res.Status)

@@ -89,8 +89,8 @@ func TestReachability_RecoversAfterFailure(t *testing.T) {
 	})
 }
 
-// An embedded engine without a way to WhatsApp: the page says within seconds that no QR can be made and why,
-// and that the engine itself is up, before anybody asks for a QR.
+// An embedded engine without a connection to WhatsApp: the page and /readyz report within seconds that no QR can be made
+// and why, and that the engine itself is up, before the first request for a QR.
 func TestStatus_WhatsAppUnreachable(t *testing.T) {
 	t.Parallel()
 	nameless := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
@@ -135,5 +135,13 @@ func TestStatus_WhatsAppUnreachable(t *testing.T) {
 	}
 	if s.Engine.State != statuspage.EngineUp || s.WhatsApp == nil || s.WhatsApp.Code != diagnosis.DNSFailed {
 		t.Errorf("engine %+v, WhatsApp %+v", s.Engine, s.WhatsApp)
+	}
+	res, err := client.Get(g.AdminURL() + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if body, _ := io.ReadAll(res.Body); res.StatusCode != http.StatusOK || !strings.Contains(string(body), `"status":"degraded"`) || !strings.Contains(string(body), "web.whatsapp.com") {
+		t.Errorf("/readyz: %d %s", res.StatusCode, body)
 	}
 }

@@ -7,8 +7,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"qrgate/internal/app"
+	"qrgate/internal/secret"
 	"qrgate/internal/test/enginesim"
 )
 
@@ -41,6 +43,30 @@ func TestReadyz_DegradedWithoutEngine(t *testing.T) {
 	code, body := r.adminGet(admin, "/readyz", "")
 	if why, _ := body["why"].(string); code != http.StatusOK || body["status"] != "degraded" || !strings.Contains(why, "QRGATE_ENGINE_URL") {
 		t.Errorf("without an engine: %d %v", code, body)
+	}
+}
+
+// Without Redis, and with a data directory that cannot be written, each reason is in the response.
+func TestReadyz_DegradedWithoutRedisAndDisk(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, admin := observed(t, &enginesim.Engine{}, "", func(c *app.Config) {
+		c.DataDir, c.Secret, c.RedisURL = file, secret.NewSecret("0123456789abcdef0123"), secret.NewSecret("redis://127.0.0.1:1/0")
+	})
+	why := ""
+	for end := time.Now().Add(20 * time.Second); !strings.Contains(why, "Redis is") && time.Now().Before(end); <-time.After(20 * time.Millisecond) {
+		code, body := r.adminGet(admin, "/readyz", "")
+		if why, _ = body["why"].(string); code != http.StatusOK {
+			t.Fatalf("%d %v", code, body)
+		}
+	}
+	for _, want := range []string{"Redis is unavailable", "correct QRGATE_REDIS_URL", "QRGATE_DATA_DIR cannot be written"} {
+		if !strings.Contains(why, want) {
+			t.Errorf("%q lacks %q", why, want)
+		}
 	}
 }
 

@@ -21,15 +21,19 @@ import (
 )
 
 // observed is a gateway before an engine, with its operators' port, in real time. Nothing is probed but on demand.
-func observed(t *testing.T, engine *enginesim.Engine, probeKey string) (r *rig, admin string) {
+func observed(t *testing.T, engine *enginesim.Engine, probeKey string, changes ...func(*app.Config)) (r *rig, admin string) {
 	t.Helper()
 	upstream := httptest.NewServer(engine)
 	t.Cleanup(func() { engine.Close(); upstream.Close() })
 	base, _ := url.Parse(upstream.URL)
-	g, err := app.New(app.Config{
+	config := app.Config{
 		Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", AdminHosts: []string{"qrgate.internal"}, EngineURL: base, Out: io.Discard, Logger: slog.New(slog.DiscardHandler),
 		DataDir: t.TempDir(), ProbeKey: secret.NewSecret(probeKey), ProbePauses: []probes.Window{{}}, Version: "1.2.3",
-	})
+	}
+	for _, change := range changes {
+		change(&config)
+	}
+	g, err := app.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
