@@ -309,16 +309,19 @@ func (t *DialTrace) refusal() DialFailure {
 	status := t.response.StatusCode
 	f := DialFailure{session.StepUpgrade, diagnosis.NetworkBlocked, "the upgrade is refused: " + http.StatusText(status)}
 	switch {
-	case status == http.StatusProxyAuthRequired:
+	case status == http.StatusProxyAuthRequired, t.response.Header.Get("Via") != "":
 		f.Code = diagnosis.ProxyRefused
+	case status == http.StatusNetworkAuthenticationRequired: // only captive portals send it
 	case status == http.StatusTooManyRequests, status >= http.StatusInternalServerError:
 		f.Code = diagnosis.WhatsAppUnavailable
 	}
 	if location, err := t.response.Location(); err == nil {
 		f.Text += ", a redirect to " + location.Host
 	}
-	if server := t.response.Header.Get("Server"); server != "" {
-		f.Text += ", Server: " + shorten(server)
+	for _, name := range []string{"Server", "Via"} {
+		if value := t.response.Header.Get(name); value != "" {
+			f.Text += ", " + name + ": " + shorten(value)
+		}
 	}
 	return f
 }

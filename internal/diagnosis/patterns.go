@@ -51,6 +51,7 @@ var patterns = []Pattern{
 
 	// The connection to WhatsApp.
 	{ProxyRefused, []string{"proxy", "authentication"}}, {ProxyRefused, []string{"407", "upgrade answered"}},
+	{ProxyRefused, []string{"by the proxy", "upgrade answered"}},
 	{ProxyRefused, []string{"tunneling socket"}}, {ProxyRefused, []string{"socks"}}, {ProxyRefused, []string{"proxy", "econnrefused"}},
 	// A block list or a captive portal resolves the name to this machine.
 	{DNSFailed, []string{"econnrefused", "127.0.0.1:443"}}, {DNSFailed, []string{"econnrefused", "0.0.0.0:443"}},
@@ -128,7 +129,7 @@ const RestartRequired = "restart required"
 // detail is a part of an engine's text that explains a cause and cannot be a secret: an address, a date, or a name that
 // qrgate's own engine writes.
 var detail = regexp.MustCompile(`\b\d{1,3}(\.\d{1,3}){3}(:\d{1,5})?\b|\[[0-9a-f:]{2,39}\](:\d{1,5})?|` +
-	`\b\d{4}-\d\d-\d\d( \d\d:\d\d)?|\b(issued by|redirect to|the proxy|Server:) [A-Za-z0-9.:/_-]{2,40}( [A-Z0-9][A-Za-z0-9.]*)*`)
+	`\b\d{4}-\d\d-\d\d( \d\d:\d\d)?|\b(issued by|redirect to|the proxy|Server:|Via: \d\.\d) [A-Za-z0-9.:/_-]{2,40}( [A-Z0-9][A-Za-z0-9.]*)*`)
 
 // Details returns the addresses, dates and names in an engine's text that explain its cause, at most six.
 func Details(text string) []string { return detail.FindAllString(text, 6) }

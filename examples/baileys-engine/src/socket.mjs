@@ -42,7 +42,8 @@ function options({ url, version, qrTimeoutMs, connectTimeoutMs, keepAliveMs }) {
 // later, without its status.
 function reportUpgrade(socket) {
   socket.ws.on('unexpected-response', (_request, response) => {
-    const error = new Error(`WebSocket upgrade answered with HTTP ${response.statusCode}`);
+    const via = response.headers.via ? ` by the proxy ${response.headers.via}` : '';
+    const error = new Error(`WebSocket upgrade answered with HTTP ${response.statusCode}${via}`);
     socket.end(Object.assign(error, { upgradeStatus: response.statusCode }));
   });
 }

@@ -1,24 +1,18 @@
 package confusion_test
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
-	"encoding/base64"
-	"image/png"
 	"net/http"
 	"net/url"
 	"path/filepath"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/makiuchi-d/gozxing"
-	"github.com/makiuchi-d/gozxing/qrcode"
-
 	"qrgate/compat"
 	"qrgate/compat/embedded"
+	"qrgate/internal/secret"
 	"qrgate/internal/test/whatsappsim"
 	"qrgate/internal/test/whatsappsim/whatsappsimtest"
 )
@@ -100,28 +94,9 @@ func (g *gateway) scan(srv *whatsappsim.Server, id string) {
 		body, _ := g.call(http.MethodGet, "/api/sessions/"+id+"/qr?wait=9", "")
 		image = compat.StringOf(compat.Data(body)["qrCode"])
 	}
-	code := decode(g.T, image)
-	_ = srv.Scan(g.Context(), code, whatsappsim.Account{User: "5550100"}) // the client refuses a forged pairing
-}
-
-// decode reads the code in a data URL.
-func decode(t *testing.T, dataURL string) string {
-	t.Helper()
-	raw, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(dataURL, "data:image/png;base64,"))
+	code, err := compat.ReadQR(secret.NewSecret(image))
 	if err != nil {
-		t.Fatal(err)
+		g.Fatal(err)
 	}
-	img, err := png.Decode(bytes.NewReader(raw))
-	if err != nil {
-		t.Fatal(err)
-	}
-	bitmap, err := gozxing.NewBinaryBitmapFromImage(img)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := qrcode.NewQRCodeReader().Decode(bitmap, map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_PURE_BARCODE: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text.GetText()
+	_ = srv.Scan(g.Context(), code.Reveal(), whatsappsim.Account{User: "5550100"}) // the client refuses a forged pairing
 }

@@ -192,6 +192,16 @@ func proxyHandling(handle func(net.Conn)) *network {
 	})
 }
 
+// answers is a network where a server that the engine trusts responds to the upgrade.
+func answers(status int, header ...string) *network {
+	return tlsServer{from: -day, to: day, isTrusted: true, handler: func(w http.ResponseWriter, _ *http.Request) {
+		for i := 0; i+1 < len(header); i += 2 {
+			w.Header().Set(header[i], header[i+1])
+		}
+		w.WriteHeader(status)
+	}}.network()
+}
+
 // The networks.
 var (
 	refused = &network{
@@ -233,6 +243,10 @@ var (
 	closedUpgrade = tlsServer{from: -day, to: day, isTrusted: true, handler: func(http.ResponseWriter, *http.Request) {
 		panic(http.ErrAbortHandler)
 	}}.network()
+
+	webPage          = answers(http.StatusOK)
+	portal511        = answers(http.StatusNetworkAuthenticationRequired)
+	transparentProxy = answers(http.StatusServiceUnavailable, "Via", "1.1 squid")
 
 	proxySilent = proxyHandling(silent)
 	proxyCloses = proxyHandling(closes)

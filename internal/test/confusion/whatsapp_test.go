@@ -88,6 +88,10 @@ func upgradeFaults() []fault {
 	silent := &whatsapp{Fault: whatsappsim.Fault{HangUpgrade: true}}
 	return []fault{
 		{name: "the upgrade gets 302 to a portal", want: diagnosis.NetworkBlocked, evidence: "redirect to portal.test", whatsapp: &whatsapp{network: redirected}},
+		{name: "the upgrade gets a web page", want: diagnosis.NetworkBlocked, whatsapp: &whatsapp{network: webPage}},
+		{name: "the upgrade gets 511 of a captive portal", want: diagnosis.NetworkBlocked, whatsapp: &whatsapp{network: portal511}},
+		{name: "the upgrade gets 503 of a proxy", want: diagnosis.ProxyRefused, evidence: "squid",
+			whatsapp: &whatsapp{network: transparentProxy}},
 		{name: "the upgrade gets 400", want: diagnosis.NetworkBlocked, parts: between, whatsapp: answers(400)},
 		{name: "the upgrade gets 403", want: diagnosis.NetworkBlocked, parts: between, whatsapp: answers(403)},
 		{name: "the upgrade gets 404", want: diagnosis.NetworkBlocked, parts: between, whatsapp: answers(404)},

@@ -1,11 +1,8 @@
 package e2e_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
-	"image/png"
 	"io"
 	"log/slog"
 	"net/http"
@@ -15,10 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/makiuchi-d/gozxing"
-	"github.com/makiuchi-d/gozxing/qrcode"
 	"go.uber.org/goleak"
 
+	"qrgate/compat"
 	"qrgate/compat/embedded"
 	"qrgate/internal/app"
 	"qrgate/internal/secret"
@@ -148,7 +144,11 @@ func (r *rig) want(a answer, status int) answer {
 // scan scans the QR as a phone does.
 func (r *rig) scan(dataURL, phone string) {
 	r.Helper()
-	if err := r.whatsapp.Scan(r.Context(), decode(r.T, dataURL), whatsappsim.Account{User: phone}); err != nil {
+	code, err := compat.ReadQR(secret.NewSecret(dataURL))
+	if err != nil {
+		r.Fatal(err)
+	}
+	if err := r.whatsapp.Scan(r.Context(), code.Reveal(), whatsappsim.Account{User: phone}); err != nil {
 		r.Fatal(err)
 	}
 }
@@ -164,27 +164,6 @@ func (r *rig) becomes(id, status string, timeout time.Duration) {
 		}
 	}
 	r.Fatalf("%s is %q, want %q", id, last, status)
-}
-
-func decode(t *testing.T, dataURL string) string {
-	t.Helper()
-	raw, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(dataURL, "data:image/png;base64,"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	img, err := png.Decode(bytes.NewReader(raw))
-	if err != nil {
-		t.Fatal(err)
-	}
-	bitmap, err := gozxing.NewBinaryBitmapFromImage(img)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := qrcode.NewQRCodeReader().Decode(bitmap, map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_PURE_BARCODE: true})
-	if err != nil {
-		t.Fatalf("the image contains no readable QR: %v", err)
-	}
-	return text.GetText()
 }
 
 // needs skips a test without its requirement, or fails it with QRGATE_REQUIRE_ALL=1.
