@@ -55,7 +55,9 @@ func (a *App) degradations(now time.Time) []string {
 	if result := a.reachability.statusView(); a.embedded != nil && result != nil && !result.OK() {
 		add(result.Code)
 	}
-	if err := checkWritable(a.cfg.DataDir); err != nil {
+	storesKeys := a.embedded != nil && a.cfg.DatabaseURL.Empty()
+	storesNotes := a.redis == nil && !a.cfg.ProbeKey.Empty() // of the probes' sessions
+	if err := checkWritable(a.cfg.DataDir); err != nil && (storesKeys || storesNotes) {
 		why = append(why, fmt.Sprintf("QRGATE_DATA_DIR cannot be written (%v). Free space, or correct its permissions.", err))
 	}
 	return why

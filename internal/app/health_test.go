@@ -46,27 +46,42 @@ func TestReadyz_DegradedWithoutEngine(t *testing.T) {
 	}
 }
 
-// Without Redis, and with a data directory that cannot be written, each reason is in the response.
-func TestReadyz_DegradedWithoutRedisAndDisk(t *testing.T) {
+// Without Redis, or with a data directory that cannot be written, the reason is in the response. A data directory without
+// use does not matter.
+func TestReadyz_DegradedWithoutRedisOrDisk(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r, admin := observed(t, &enginesim.Engine{}, "", func(c *app.Config) {
-		c.DataDir, c.Secret, c.RedisURL = file, secret.NewSecret("0123456789abcdef0123"), secret.NewSecret("redis://127.0.0.1:1/0")
-	})
-	why := ""
-	for end := time.Now().Add(20 * time.Second); !strings.Contains(why, "Redis is") && time.Now().Before(end); <-time.After(20 * time.Millisecond) {
-		code, body := r.adminGet(admin, "/readyz", "")
-		if why, _ = body["why"].(string); code != http.StatusOK {
-			t.Fatalf("%d %v", code, body)
-		}
+	noDisk := func(c *app.Config) { c.DataDir = file }
+	noRedis := func(c *app.Config) {
+		c.Secret, c.RedisURL = secret.NewSecret("0123456789abcdef0123"), secret.NewSecret("redis://127.0.0.1:1/0")
 	}
-	for _, want := range []string{"Redis is unavailable", "correct QRGATE_REDIS_URL", "QRGATE_DATA_DIR cannot be written"} {
-		if !strings.Contains(why, want) {
-			t.Errorf("%q lacks %q", why, want)
-		}
+	for name, c := range map[string]struct {
+		key     string
+		change  func(*app.Config)
+		want    string
+		without string
+	}{
+		"no Redis":          {"", noRedis, "Redis is unavailable", "QRGATE_DATA_DIR"},
+		"no disk":           {"key-probe", noDisk, "QRGATE_DATA_DIR cannot be written", "Redis is"},
+		"no use for a disk": {"key-probe", func(c *app.Config) { noRedis(c); noDisk(c) }, "Redis is unavailable", "QRGATE_DATA_DIR"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, admin := observed(t, &enginesim.Engine{}, c.key, c.change)
+			why := ""
+			for end := time.Now().Add(20 * time.Second); why == "" && time.Now().Before(end); <-time.After(20 * time.Millisecond) {
+				code, body := r.adminGet(admin, "/readyz", "")
+				if why, _ = body["why"].(string); code != http.StatusOK {
+					t.Fatalf("%d %v", code, body)
+				}
+			}
+			if !strings.Contains(why, c.want) || strings.Contains(why, c.without) {
+				t.Errorf("%q, want %q without %q", why, c.want, c.without)
+			}
+		})
 	}
 }
 

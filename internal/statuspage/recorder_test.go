@@ -130,6 +130,10 @@ func TestRecorder_MasksNames(t *testing.T) {
 	if all := fmt.Sprintf("%+v %+v", s, *s.Engine.Last); strings.Contains(all, "5550100") || strings.Count(all, "•••23") < 5 {
 		t.Error(all)
 	}
+	r.Observe(state("\u202egnissap", after(1), session.Created, session.Connecting))
+	if text := fmt.Sprint(r.Snapshot(after(2)).Changes); strings.Contains(text, "\u202e") {
+		t.Error("a name changes the direction of the text")
+	}
 }
 
 // Many changes of sessions do not displace those of the engine and the store.
