@@ -12,6 +12,7 @@ import (
 
 	"qrgate/compat/embedded"
 	"qrgate/internal/app"
+	"qrgate/internal/notify"
 	"qrgate/internal/secret"
 	"qrgate/internal/session"
 	"qrgate/probes"
@@ -46,6 +47,8 @@ type settings struct {
 	ProbeMaintenance string        `env:"QRGATE_PROBE_MAINTENANCE" placeholder:"TIMES"`
 	WhatsAppCheck    bool          `name:"whatsapp-check" env:"QRGATE_WHATSAPP_CHECK" default:"true" negatable:""`
 
+	NotifyURLs string `name:"notify-urls" env:"QRGATE_NOTIFY_URLS" placeholder:"URL…"`
+
 	LogLevel  string `env:"QRGATE_LOG_LEVEL" default:"info" enum:"debug,info,warn,error"`
 	LogFormat string `env:"QRGATE_LOG_FORMAT" default:"json" enum:"json,text"`
 	PProf     bool   `env:"QRGATE_PPROF" name:"pprof"`
@@ -60,7 +63,7 @@ func (s settings) config() (app.Config, error) {
 		DataDir: s.DataDir, DatabaseURL: secret.NewSecret(s.DatabaseURL),
 		EngineLimits: embedded.Limits{Sessions: s.MaxSessions, Dials: s.MaxDials, Logins: s.MaxLogins},
 		ProbeKey:     secret.NewSecret(s.ProbeAPIKey), ProbeInterval: s.ProbeInterval,
-		WhatsAppCheck: s.WhatsAppCheck, PProf: s.PProf, Version: version,
+		NotifyAddresses: notify.ParseAddresses(s.NotifyURLs), WhatsAppCheck: s.WhatsAppCheck, PProf: s.PProf, Version: version,
 	}
 	if s.AdminListen == "off" {
 		cfg.AdminListen = ""

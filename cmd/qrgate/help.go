@@ -61,6 +61,7 @@ var sharedFlags = map[string][]string{
 	"probe":   {"data-dir"},
 	"doctor":  {"data-dir", "engine-url"},
 	"pair":    {"data-dir", "api-keys"},
+	"notify":  {"notify-urls"},
 	"version": {}, "completion": {},
 }
 

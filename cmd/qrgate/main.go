@@ -61,6 +61,7 @@ type commands struct {
 	Probe   probeCommand  `cmd:"" help:"Run the create → connect → QR probe once."`
 	Pair    pairCommand   `cmd:"" help:"Pair a session with a phone: show its QR here until it is connected."`
 	Doctor  doctorCommand `cmd:"" help:"Check the engine and its connection to WhatsApp; print the cause and the fix."`
+	Notify  notifyCommand `cmd:"" help:"Send a test message to the addresses of QRGATE_NOTIFY_URLS."`
 	Version struct{}      `cmd:"" help:"Print the version."`
 
 	Completion completionCommand `cmd:"" help:"Print the completion script of a shell."`
@@ -102,6 +103,8 @@ func run(ctx context.Context, c cli) int {
 	case "completion":
 		cmds.Completion.run(c.out, parser.Model.Node)
 		return exitOK
+	case "notify":
+		return cmds.Notify.run(ctx, c, cmds.NotifyURLs)
 	case "probe", "doctor", "pair":
 		return runOnce(ctx, c, cmds, name)
 	}

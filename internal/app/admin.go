@@ -20,6 +20,7 @@ func (a *App) adminHandler() http.Handler {
 	mux.HandleFunc("GET /readyz", a.readyz)
 	mux.Handle("GET /metrics", a.metrics.Handler())
 	a.mountStatus(mux)
+	a.mountNotify(mux)
 	mux.Handle("GET /probe", a.prober.Handler())
 	if a.cfg.PProf {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)

@@ -22,6 +22,7 @@ import (
 	"qrgate/compat/embedded"
 	"qrgate/internal/acquire"
 	"qrgate/internal/breaker"
+	"qrgate/internal/notify"
 	"qrgate/internal/seal"
 	"qrgate/internal/secret"
 	"qrgate/internal/session"
@@ -59,6 +60,7 @@ type App struct {
 	metrics      *metrics.Metrics
 	tracing      *metrics.Tracing
 	recorder     statuspage.Recorder
+	notifier     *notify.Notifier // nil without addresses
 
 	public, admin net.Listener
 	stores        []task
@@ -76,7 +78,7 @@ func New(cfg Config) (*App, error) {
 	}
 	a := &App{cfg: cfg}
 	for _, step := range []func() error{
-		a.newTelemetry, a.newSealer, a.newConnectivity, a.listen, a.newEngine, a.newAcquirer, a.newProber,
+		a.newTelemetry, a.newSealer, a.newConnectivity, a.listen, a.newEngine, a.newAcquirer, a.newProber, a.newNotifier,
 	} {
 		if err := step(); err != nil {
 			a.closeListeners()
@@ -291,7 +293,11 @@ func (a *App) Run(ctx context.Context) error {
 		engine = startStage(all, group, a.embedded.Run, a.reachability.run)
 	}
 	acquisitions := startStage(all, group, a.acquirer.Run, a.tuneGC)
-	probing := startStage(all, group, a.prober.Run)
+	watching := []task{a.prober.Run}
+	if a.notifier != nil {
+		watching = append(watching, a.notifier.Run)
+	}
+	probing := startStage(all, group, watching...)
 	public := proxy.Server(a.cfg.Listen, a.tracing.Server(a.metrics.InFlight(a.proxy)))
 	serve(group, public, proxy.DetectSmuggling(a.public))
 	admin := &http.Server{Handler: a.adminHandler(), ReadHeaderTimeout: 5 * time.Second}

@@ -46,6 +46,8 @@ type Config struct {
 
 	WhatsAppCheck bool // check the connection to WhatsApp when a cause suggests it, at most once in five minutes
 
+	NotifyAddresses []secret.Secret // of receivers of messages about outages, as shoutrrr writes them
+
 	PProf   bool // serve profiles to operators
 	Version string
 	Logger  *slog.Logger // required

@@ -80,9 +80,24 @@ type probeObserver struct {
 // ObserveRun implements [probes.Observer].
 func (o probeObserver) ObserveRun(probe string, cause diagnosis.Code, at time.Time, duration time.Duration) {
 	o.Probes.ObserveRun(probe, cause, at, duration)
-	if probe == probes.EngineHealth {
+	notifier := o.app.notifier
+	switch {
+	case probe == probes.EngineHealth:
 		o.app.metrics.Health(cause)
 		o.app.recorder.Health(at, cause)
+		if notifier != nil {
+			notifier.Health(cause)
+		}
+	case probe == probes.CreateConnectQR && notifier != nil:
+		notifier.ObserveRun(cause, at)
+	}
+}
+
+// Missed implements [probes.Observer].
+func (o probeObserver) Missed(probe, reason string) {
+	o.Probes.Missed(probe, reason)
+	if o.app.notifier != nil && reason == "maintenance" {
+		o.app.notifier.Maintenance(time.Now())
 	}
 }
 

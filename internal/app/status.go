@@ -39,6 +39,7 @@ func (a *App) snapshot(started, now time.Time) statuspage.Snapshot {
 	if a.cfg.ProbeKey.Empty() {
 		s.ProbesNote = "Probes without a key create no sessions. Set QRGATE_PROBE_API_KEY to probe the acquisition of a QR."
 	}
+	s.CanNotify = a.notifier != nil
 	s.Build = statuspage.Build{Version: a.cfg.Version, Go: runtime.Version(), Started: started}
 	s.Links = []statuspage.Link{
 		{Name: "Metrics", Href: "metrics"}, {Name: "Readiness", Href: "readyz"},

@@ -42,6 +42,9 @@ func (a *App) eventHandler() session.EventHandler {
 	return a.tracing.Observer(func(e session.Event, span trace.SpanContext) {
 		a.metrics.Observe(e, span)
 		a.recorder.Observe(e)
+		if a.notifier != nil {
+			a.notifier.Observe(e)
+		}
 		a.logEvent(span, e)
 		a.maybeCheck(e)
 	})

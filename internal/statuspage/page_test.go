@@ -105,7 +105,7 @@ func TestHandler_SecurityHeaders(t *testing.T) {
 	for _, path := range []string{"/status", "/status?format=json", "/status/causes", "/status/app.js", "/status/style.css", "/status/icon-ok.svg", "/status/nothing"} {
 		res, body := serve(t, broken(), path)
 		for name, want := range map[string]string{"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff",
-			"Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"} {
+			"Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"} {
 			if got := res.Header.Get(name); got != want {
 				t.Errorf("%s: %s is %q", path, name, got)
 			}

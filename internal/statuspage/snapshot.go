@@ -37,6 +37,7 @@ type Snapshot struct {
 	Changes      []Change                    `json:"changes"`
 	Build        Build                       `json:"build"`
 	Links        []Link                      `json:"links"`
+	CanNotify    bool                        `json:"-"` // POST notify/test sends a test message
 }
 
 // Cause is a diagnosis with the sessions that it affected in the last 15 minutes and that got no QR since.
