@@ -93,3 +93,17 @@ func TestProbe_SignalStillDeletesSession(t *testing.T) {
 		})
 	}
 }
+
+// An empty variable is like an unset one, as templates of containers write them.
+func TestMain_EmptyVariablesAreUnset(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self, "version")
+	cmd.Env = append(os.Environ(), runAsCommand+"=1", "QRGATE_QR_WAIT=", "QRGATE_LISTEN=", "QRGATE_WHATSAPP_CHECK=")
+	if out, err := cmd.CombinedOutput(); err != nil || string(out) != "qrgate "+version+"\n" {
+		t.Errorf("%v: %s", err, out)
+	}
+}

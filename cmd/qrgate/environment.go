@@ -24,6 +24,15 @@ func (e environment) get(name string) (value string, isSet bool) {
 	return "", false
 }
 
+// unsetEmpty removes empty settings from the process's environment, where kong would read them as values.
+func (e environment) unsetEmpty() {
+	for _, entry := range e {
+		if name, value, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "QRGATE_") && value == "" {
+			_ = os.Unsetenv(name)
+		}
+	}
+}
+
 // hasFile reports whether NAME_FILE is set.
 func (e environment) hasFile(name string) bool {
 	path, _ := e.get(name + "_FILE")

@@ -35,8 +35,10 @@ func main() {
 	signal.Ignore(syscall.SIGPIPE) // a closed pipe must not stop the cleanup; cancelOnError handles the failed write
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	env := environment(os.Environ())
+	env.unsetEmpty()
 	os.Exit(run(ctx, cli{
-		args: os.Args[1:], env: os.Environ(), out: os.Stdout, err: os.Stderr, hangups: hangups,
+		args: os.Args[1:], env: env, out: os.Stdout, err: os.Stderr, hangups: hangups,
 		color: os.Getenv("NO_COLOR") == "" && compat.IsTerminal(os.Stdout),
 	}))
 }

@@ -119,7 +119,7 @@ func (a *App) newSealer() error {
 	}
 	sealer, err := seal.New(sec)
 	if err != nil {
-		return fmt.Errorf("QRGATE_SECRET: %w", err)
+		return fmt.Errorf("QRGATE_SECRET: %w; make one with: openssl rand -hex 32", err)
 	}
 	a.sealer = sealer.ForEngine(a.cfg.engineIdentity())
 	return nil
