@@ -59,7 +59,7 @@ func rewriteHelp(args []string) []string {
 // sharedFlags are the settings that each check uses; its help shows no others.
 var sharedFlags = map[string][]string{
 	"probe":   {"data-dir"},
-	"doctor":  {"data-dir", "engine-url"},
+	"doctor":  {"data-dir", "engine-url", "engine-kind"},
 	"pair":    {"data-dir", "api-keys"},
 	"notify":  {"notify-urls"},
 	"version": {}, "completion": {},

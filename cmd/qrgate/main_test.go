@@ -135,7 +135,7 @@ func TestHelp_CommandShowsOnlyItsFlags(t *testing.T) {
 	}
 	for command, own := range map[string]string{"probe": "--target=URL", "doctor": "--engine-url=URL"} {
 		code, out, _ := runCLI(t, nil, command, "--help")
-		for flag, want := range map[string]bool{own: true, "--data-dir": true, "--api-key=": true, "--listen=": false, "--redis-url=": false} {
+		for flag, want := range map[string]bool{own: true, "--data-dir": true, "--engine-kind=": command == "doctor", "--api-key=": true, "--listen=": false, "--redis-url=": false} {
 			if got := strings.Contains(out, flag); code != exitOK || got != want {
 				t.Errorf("%s: exit %d, help has %s: %t, want %t:\n%s", command, code, flag, got, want, out)
 			}
