@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"qrgate/internal/diagnosis"
@@ -249,12 +250,12 @@ func (t *DialTrace) Failure(err error) DialFailure {
 			step = session.StepTCP
 		}
 		return DialFailure{step, diagnosis.ProxyRefused,
-			"the proxy " + t.proxy + " is unreachable or refuses to connect"}
+			"the proxy " + t.proxy + " is unreachable or refuses to connect" + describeProxyError(err)}
 	case t.proxy != "" && t.connected && !t.tlsBegun && !t.onWire:
 		return DialFailure{session.StepTLS, diagnosis.ProxyRefused,
 			"the proxy " + t.proxy + " accepts the connection and " + ending}
 	case f.Class == TransportDNS:
-		return DialFailure{session.StepDNS, diagnosis.DNSFailed, "the host name cannot be resolved: " + f.Reason}
+		return DialFailure{session.StepDNS, diagnosis.DNSFailed, "the host name cannot be resolved: " + describeDNSError(err)}
 	case t.isResolvedElsewhere() && !t.onWire:
 		return DialFailure{step, diagnosis.DNSFailed, fmt.Sprintf(
 			"the name is resolved to %s, which is no address of WhatsApp", t.addresses[0].String())}
@@ -271,6 +272,40 @@ func (t *DialTrace) Failure(err error) DialFailure {
 	}
 	text := "WhatsApp closes the connection before it responds to the upgrade"
 	return DialFailure{step, diagnosis.WhatsAppUnavailable, text}
+}
+
+// describeDNSError says what the resolver answered, and which one.
+func describeDNSError(err error) string {
+	failed, _ := errors.AsType[*net.DNSError](err)
+	text := "the resolver reports an error"
+	switch {
+	case failed == nil:
+	case failed.IsNotFound:
+		text = "no such host"
+	case failed.IsTimeout:
+		text = "the resolver does not answer"
+	}
+	if failed != nil && failed.Server != "" {
+		text += " (" + failed.Server + ")"
+	}
+	return text
+}
+
+// describeProxyError is the reason in the error of a proxy, from a closed list; net/http reports a refused CONNECT as
+// the bare text of its status.
+func describeProxyError(err error) string {
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return ": connection refused"
+	}
+	for status := 400; status < 600; status++ {
+		if text := http.StatusText(status); text != "" && strings.HasSuffix(err.Error(), text) {
+			return ": " + text
+		}
+	}
+	if _, isDNS := errors.AsType[*net.DNSError](err); isDNS {
+		return ": " + describeDNSError(err)
+	}
+	return ""
 }
 
 // nextStep is the step at which the dial ended.

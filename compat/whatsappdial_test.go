@@ -112,10 +112,16 @@ func dialCases() map[string]dialCase {
 			compat.DialFailure{tls, diagnosis.TLSIntercepted, "issued by Test Root"}},
 		"untrusted": {servedWith(-day, day, false, respond(200)),
 			compat.DialFailure{tls, diagnosis.TLSIntercepted, "(157.240.1.60:443): its certificate is not trusted; issued by Test Root"}},
-		"resolved to nowhere":    {resolvedTo("0.0.0.0"), compat.DialFailure{tcp, diagnosis.DNSFailed, "0.0.0.0, which is no address of WhatsApp"}},
-		"resolved to loopback":   {resolvedTo("127.0.0.1"), compat.DialFailure{tcp, diagnosis.DNSFailed, "127.0.0.1"}},
-		"resolved to a portal":   {resolvedTo("10.1.2.3"), compat.DialFailure{tcp, diagnosis.DNSFailed, "10.1.2.3"}},
-		"refused":                {resolvedTo("157.240.1.60"), compat.DialFailure{tcp, diagnosis.NetworkBlocked, "157.240.1.60:443): connection refused"}},
+		"resolved to nowhere":  {resolvedTo("0.0.0.0"), compat.DialFailure{tcp, diagnosis.DNSFailed, "0.0.0.0, which is no address of WhatsApp"}},
+		"resolved to loopback": {resolvedTo("127.0.0.1"), compat.DialFailure{tcp, diagnosis.DNSFailed, "127.0.0.1"}},
+		"resolved to a portal": {resolvedTo("10.1.2.3"), compat.DialFailure{tcp, diagnosis.DNSFailed, "10.1.2.3"}},
+		"refused":              {resolvedTo("157.240.1.60"), compat.DialFailure{tcp, diagnosis.NetworkBlocked, "157.240.1.60:443): connection refused"}},
+		"proxy forbids": {acceptedBy(proxy, func(c net.Conn) {
+			go func() {
+				_, _ = c.Read(make([]byte, 1000))
+				_, _ = io.WriteString(c, "HTTP/1.1 403 Forbidden\r\n\r\n")
+			}()
+		}), compat.DialFailure{tls, diagnosis.ProxyRefused, "the proxy proxy.test:3128 is unreachable or refuses to connect: Forbidden"}},
 		"silent proxy":           {acceptedBy(proxy, silent), compat.DialFailure{tls, diagnosis.ProxyRefused, "the proxy proxy.test:3128 accepts the connection and does not respond"}},
 		"proxy that hangs up":    {acceptedBy(proxy, closing), compat.DialFailure{tls, diagnosis.ProxyRefused, "the proxy proxy.test:3128 accepts the connection and closes"}},
 		"silent during TLS":      {acceptedBy(nil, silent), compat.DialFailure{tls, diagnosis.NetworkBlocked, "during TLS, does not respond (157.240.1.60:443)"}},

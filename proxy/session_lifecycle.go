@@ -138,7 +138,7 @@ func (s *sessionRequest) continueConnect(a compat.Response, err error, max time.
 	case kind == session.KindKeyRefused, kind == session.KindSessionNotFound, kind == session.KindAlreadyPaired,
 		kind == session.KindNotReady, kind == session.KindCanceled,
 		a.Status >= 400 && a.Status < 500 && a.Status != http.StatusTooManyRequests:
-		isKnown := kind == session.KindAlreadyPaired || kind == session.KindNotReady || kind == session.KindSessionNotFound
+		isKnown := kind == session.KindAlreadyPaired || kind == session.KindNotReady
 		if a.Status >= 400 && a.Status != http.StatusUnauthorized && !isKnown {
 			s.service.OnConnectRefused(context.WithoutCancel(s.ctx()), s.caller, s.ref, err)
 		}

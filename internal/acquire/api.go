@@ -261,6 +261,9 @@ func (m *Manager) OnConnectError(
 // OnConnectRefused records that the engine refused a client's connect or restart for a reason that a retry does not
 // change. The diagnosis names it until a connect is accepted.
 func (m *Manager) OnConnectRefused(ctx context.Context, c session.Caller, r session.Ref, cerr error) {
+	if session.KindOf(cerr) == session.KindSessionNotFound && m.find(c, r) == nil {
+		return // a session that exists nowhere
+	}
 	_, _ = m.apply(ctx, c, r, message{apply: func(s session.Session, now time.Time) session.Session {
 		return s.AfterConnectRefused(cerr, now)
 	}})

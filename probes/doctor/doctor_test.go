@@ -84,7 +84,7 @@ func TestRun_FaultsNameCauseAndCheck(t *testing.T) {
 		failed string // the checks that failed
 		within time.Duration
 	}{
-		"healthy":                              {&enginesim.Engine{}, clean, diagnosis.None, "", time.Second},
+		"healthy":                              {&enginesim.Engine{}, clean, diagnosis.None, "", 3 * time.Second},
 		"slow":                                 {&enginesim.Engine{QRDelay: 10 * time.Second}, clean, diagnosis.None, "", 20 * time.Second},
 		"first connect 500":                    {&enginesim.Engine{ConnectFailures: 1}, clean, diagnosis.None, "", 5 * time.Second},
 		"every connect 500":                    {&enginesim.Engine{ConnectFailures: -1}, clean, diagnosis.ConnectFailing, "connect", 5 * time.Second},
@@ -99,8 +99,8 @@ func TestRun_FaultsNameCauseAndCheck(t *testing.T) {
 		"qr route hangs":                       {&enginesim.Engine{Faults: on(enginesim.RouteQR, enginesim.Hang)}, clean, diagnosis.EngineTimeout, "qr", 21 * time.Second},
 		"no QR, WhatsApp reachable":            {&enginesim.Engine{StuckUntilForce: true}, clean, diagnosis.QRNotEmitted, "qr", 31 * time.Second},
 		"no QR, TLS intercepted":               {&enginesim.Engine{StuckUntilForce: true}, whatsAppCheck(session.StepTLS, diagnosis.TLSIntercepted), diagnosis.TLSIntercepted, "qr tls", 31 * time.Second},
-		"QR, WhatsApp not reachable from here": {&enginesim.Engine{}, whatsAppCheck(session.StepTCP, diagnosis.NetworkBlocked), diagnosis.None, "tcp", time.Second},
-		"numbers only":                         {&enginesim.Engine{NumericIDsOnly: true}, clean, diagnosis.None, "", time.Second},
+		"QR, WhatsApp not reachable from here": {&enginesim.Engine{}, whatsAppCheck(session.StepTCP, diagnosis.NetworkBlocked), diagnosis.None, "tcp", 3 * time.Second},
+		"numbers only":                         {&enginesim.Engine{NumericIDsOnly: true}, clean, diagnosis.None, "", 3 * time.Second},
 		"delete fails twice":                   {&enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteDelete: {Kind: enginesim.ServerError, First: 2}}}, clean, diagnosis.None, "", 3 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -179,6 +179,17 @@ func TestRun_WithoutKeyChecksHealthOnly(t *testing.T) {
 	runDoctor(t, e, func(c *doctor.Config) { c.Key = secret.Secret{} }, func(got doctor.Report, _ time.Duration) {
 		if got.Complete || got.Diagnosis.Code != diagnosis.Undetermined || e.CountSince(enginesim.AnyRoute, time.Time{}) != 1 {
 			t.Errorf("%+v, after %d calls", got, len(e.Calls()))
+		}
+	})
+}
+
+// An engine that replaces its code each second shows codes that no phone can scan.
+func TestRun_CodesReplacedTooFast(t *testing.T) {
+	t.Parallel()
+	e := &enginesim.Engine{Rotation: slices.Repeat([]time.Duration{time.Second}, 100)}
+	runDoctor(t, e, func(*doctor.Config) {}, func(got doctor.Report, _ time.Duration) {
+		if got.Diagnosis.Code != diagnosis.QRInvalid || !strings.Contains(strings.Join(got.Diagnosis.Evidence, ""), "replaces its codes") {
+			t.Errorf("%+v", got.Diagnosis)
 		}
 	})
 }

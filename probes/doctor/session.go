@@ -20,6 +20,7 @@ const Prefix = "doctor-"
 const (
 	connectTimeout = 30 * time.Second // of all attempts
 	cleanupTimeout = 10 * time.Second
+	minCodeTTL     = 2 * time.Second // of the first code
 )
 
 // connectDelays are the pauses before the attempts to connect: engines are known to fail once.
@@ -125,6 +126,10 @@ func (r *run) waitForQR(ctx context.Context, s *probes.Session, state session.Se
 	}
 	took := time.Since(startedAt)
 	ok, detail := r.readQR(state.QR)
+	if ok && !r.isCodeStable(ctx, s, state.QR) {
+		r.found.invalidQR = "the engine replaces its codes within seconds; a first code of WhatsApp lasts a minute"
+		ok, detail = false, r.found.invalidQR
+	}
 	switch {
 	case ok:
 		detail = fmt.Sprintf("a readable code after %.1f s, in %d polls", took.Seconds(), state.Polls)
@@ -159,6 +164,21 @@ func (r *run) readQR(q session.QR) (ok bool, detail string) {
 		return false, err.Error()
 	}
 	return true, ""
+}
+
+// isCodeStable polls once more, and reports whether the engine still returns the code, or none.
+func (r *run) isCodeStable(ctx context.Context, s *probes.Session, q session.QR) bool {
+	if !compat.Sleep(ctx, minCodeTTL) {
+		return true
+	}
+	response, err := s.Do(ctx, compat.SessionRequest(session.OpQR, http.MethodGet, s.Ref, session.OpQR))
+	report, err := response.SessionReport(session.OpQR, s.Ref, err)
+	if err != nil || report.Image.Empty() {
+		return true
+	}
+	first, _ := compat.ReadQR(q.Image)
+	second, err := compat.ReadQR(report.Image)
+	return err != nil || first.Equal(second)
 }
 
 // isDecided reports whether waiting longer would change nothing.

@@ -283,6 +283,20 @@ func codeFaults() []fault {
 		{name: "the QR is of another session", want: diagnosis.EngineBadResponse, rest: rewritten(func(data map[string]any, _ int64) {
 			data["sessionId"] = "shop-999"
 		})},
+		{name: "the same code for ever, with a new expiry", want: diagnosis.QRInvalid, until: 3 * time.Minute, passes: true,
+			rest: rewritten(func() func(data map[string]any, n int64) {
+				var first any
+				return func(data map[string]any, n int64) {
+					if n == 1 {
+						first = data["qrCode"]
+					}
+					data["qrCode"], data["expiresAt"] = first, time.Now().Add(time.Minute).UTC().Format(time.RFC3339)
+				}
+			}())},
+		{name: "a new code each second", want: diagnosis.QRInvalid, until: time.Minute, rest: func(w *restWorld) {
+			w.change(func(e *enginesim.Engine) { e.Rotation = slices.Repeat([]time.Duration{time.Second}, 100) })
+			w.connect(w.id)
+		}},
 		{name: "the engine's clock is five minutes behind", want: diagnosis.QRInvalid, parts: []diagnosis.Part{diagnosis.Engine},
 			rest: rewritten(func(data map[string]any, _ int64) {
 				data["expiresAt"] = time.Now().Add(-4 * time.Minute).UTC().Format(time.RFC3339)
@@ -292,6 +306,15 @@ func codeFaults() []fault {
 		})},
 		{name: "404 until the QR is there", want: diagnosis.None, rest: func(w *restWorld) {
 			w.change(func(e *enginesim.Engine) { e.QRDelay, e.NotYet = 3*time.Second, 404 })
+			w.connect(w.id)
+		}},
+		{name: "an ambiguous \"already connected\" until the QR is there", want: diagnosis.None, rest: func(w *restWorld) {
+			w.rewrites("Error obteniendo código QR", "QR Code not available or already connected.")
+			w.change(func(e *enginesim.Engine) { e.QRDelay = 3 * time.Second })
+			w.connect(w.id)
+		}},
+		{name: "/qr takes six seconds", want: diagnosis.EngineTimeout, passes: true, rest: func(w *restWorld) {
+			w.change(func(e *enginesim.Engine) { e.QRLatency = 6 * time.Second })
 			w.connect(w.id)
 		}},
 		{name: "202 until the QR is there", want: diagnosis.None, rest: func(w *restWorld) {

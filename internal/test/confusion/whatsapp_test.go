@@ -71,7 +71,7 @@ func networkFaults() []fault {
 		{name: "this machine's clock is ahead of the certificate", want: diagnosis.ClockWrong, evidence: "2000-01-01 00:00, issued by Test Root, 1999-10-03 00:00, 1999-12-31", whatsapp: at(clockAhead)},
 		{name: "this machine's clock is behind the certificate", want: diagnosis.ClockWrong, evidence: "issued by Test Root, 2000-01-02", whatsapp: at(clockBehind)},
 		{name: "a proxy requires credentials", want: diagnosis.ProxyRefused, whatsapp: only(proxyRequires(407), noProxy)},
-		{name: "a proxy forbids the connection", want: diagnosis.ProxyRefused, whatsapp: only(proxyRequires(403), noProxy)},
+		{name: "a proxy forbids the connection", want: diagnosis.ProxyRefused, evidence: "the proxy proxy.test:3128", whatsapp: only(proxyRequires(403), noProxy)},
 		{name: "a proxy cannot connect", want: diagnosis.ProxyRefused, whatsapp: only(proxyRequires(502), noProxy)},
 		{name: "a proxy accepts and is silent", want: diagnosis.ProxyRefused, evidence: "the proxy proxy.test:3128", whatsapp: only(proxySilent, noProxy)},
 		{name: "a proxy accepts and closes", want: diagnosis.ProxyRefused, whatsapp: only(proxyCloses, noProxy)},
