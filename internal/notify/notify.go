@@ -133,8 +133,8 @@ func (n *Notifier) step(ctx context.Context, now time.Time) {
 	previous.SavedAt = next.SavedAt
 	n.state = next
 	if n.isUnsaved || !reflect.DeepEqual(previous, next) {
-		err := save(ctx, n.cfg.Storages, stateRow, next)
-		if n.isUnsaved = err != nil; n.isUnsaved {
+		err, wasUnsaved := save(ctx, n.cfg.Storages, stateRow, next), n.isUnsaved
+		if n.isUnsaved = err != nil; n.isUnsaved && !wasUnsaved {
 			n.cfg.Logger.Warn("cannot store the state of notifications", "err", err)
 		}
 	}
