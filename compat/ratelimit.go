@@ -90,11 +90,12 @@ func leadingNumber(text string) (float64, error) {
 
 // resetAfter reads the end of a window as the time from clock until then, between 0 and maxReset. Engines write seconds
 // or milliseconds, until the end or as UNIX time, a duration with its unit, or a date. A number of seconds beyond
-// maxReset that is below UNIX times is taken as milliseconds: a window that is believed to end too early costs one
+// maxReset that is no present UNIX time is taken as milliseconds: a window that is believed to end too early costs one
 // refused call, one that is believed to end too late costs an hour.
 func resetAfter(text string, clock time.Time) (time.Duration, bool) {
 	text = strings.TrimSpace(text)
 	n, err := leadingNumber(text)
+	untilUnix := n - float64(clock.UnixMilli())/1000
 	switch date, isDate := parseDate(text); {
 	case isDate:
 		return clampReset(date.Sub(clock).Seconds()), true
@@ -105,10 +106,10 @@ func resetAfter(text string, clock time.Time) (time.Duration, bool) {
 		return 0, false
 	case n <= maxReset.Seconds():
 		return clampReset(n), true
-	case n < 1e9:
+	case n < 1e9 && math.Abs(untilUnix) > 24*time.Hour.Seconds():
 		return clampReset(n / 1000), true
 	case n < 1e11:
-		return clampReset(n - float64(clock.UnixMilli())/1000), true
+		return clampReset(untilUnix), true
 	}
 	return clampReset((n - float64(clock.UnixMilli())) / 1000), true
 }

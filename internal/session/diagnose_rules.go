@@ -47,7 +47,7 @@ func ruleUnauthorized(in *input) finding {
 func ruleEngineNamesCause(in *input) finding {
 	for _, f := range in.failures() {
 		if f.Kind == KindBadResponse && f.Code == codeQRInvalid {
-			return fact(diagnosis.QRInvalid, "the engine's QR is too large, not an image, or not a code")
+			return fact(diagnosis.QRInvalid, f.String(in.now))
 		}
 		if f.isUnreachable() {
 			return finding{}
