@@ -71,10 +71,13 @@ func (e *Engine) routes() *http.ServeMux {
 	mux.HandleFunc("GET /api/sessions/{id}/qr", e.withSession(e.qr))
 	mux.HandleFunc("GET /api/sessions/{id}/status", e.withSession(e.status))
 	mux.HandleFunc("POST /api/sessions/{id}/connect", e.withSession(e.connect))
+	mux.HandleFunc("POST /api/sessions/{id}/pairing-code", e.withSession(e.pairingCode))
+	mux.HandleFunc("GET /api/sessions/{id}/passkey", e.withSession(e.passkey))
+	mux.HandleFunc("POST /api/sessions/{id}/passkey", e.withSession(e.sendPasskey))
 	mux.HandleFunc("POST /api/sessions/{id}/disconnect", e.withSession(e.disconnect))
 	mux.HandleFunc("POST /api/sessions/{id}/restart", e.withSession(e.restart))
 	for _, known := range []string{"", "/{id}", "/{id}/qr", "/{id}/status", "/{id}/connect", "/{id}/disconnect",
-		"/{id}/restart"} {
+		"/{id}/restart", "/{id}/pairing-code", "/{id}/passkey"} {
 		mux.HandleFunc("/api/sessions"+known, e.requireKey(methodNotAllowed))
 	}
 	mux.HandleFunc("/api/sessions/", e.requireKey(notServed))

@@ -83,7 +83,8 @@ func newEphemeralClient(dialer *http.Client) *whatsmeow.Client {
 		AdvSecretKey: adv, Container: noop, LIDs: noop,
 	}
 	dev.SetAllStores(noop)
-	return configureClient(whatsmeow.NewClient(dev, libraryLog{log: slog.New(slog.DiscardHandler)}), dialer, dev)
+	cli := whatsmeow.NewClient(dev, libraryLog{log: slog.New(slog.DiscardHandler)})
+	return configureClient(cli, dialer, clientPayload(dev, defaultDeviceName, store.GetWAVersion()))
 }
 
 // dialFailed is the event of a failed ConnectContext. A server with another certificate or key than WhatsApp's will

@@ -31,6 +31,7 @@ import (
 
 	"qrgate/compat"
 	"qrgate/internal/secret"
+	"qrgate/internal/session"
 )
 
 // Config configures an Engine. DataDir or DatabaseURL, and at least one key, are required.
@@ -45,6 +46,12 @@ type Config struct {
 	// *http.Transport in it is cloned and gets a ResponseHeaderTimeout.
 	HTTPClient *http.Client
 	Limits     Limits
+	// DeviceName is shown in the phone's list of linked devices; empty means qrgate.
+	DeviceName string
+	// Version is the version of WhatsApp's web client to present (ParseVersion); empty means the library's.
+	Version string
+	// OnChange is called after a session's state or code has changed, from several goroutines; nil ignores it.
+	OnChange func(session.Ref)
 	// Logger gets the redacted log of the engine and of whatsmeow; nil discards it.
 	Logger *slog.Logger
 }
@@ -68,6 +75,9 @@ type Engine struct {
 	http        *http.Client
 	db          *database
 	mux         *http.ServeMux
+	version     *waVersion
+	deviceName  string
+	onChange    func(session.Ref)
 	limits      Limits
 	dials       *places        // of unpaired sessions, until the handshake
 	logins      *places        // of paired sessions, until they are logged in
@@ -95,9 +105,10 @@ func New(c Config) (*Engine, error) {
 	}
 	e := &Engine{
 		log: c.Logger, library: libraryLog{log: c.Logger}, http: compat.DialClient(c.HTTPClient),
-		limits: c.Limits.withDefaults(),
-		byID:   map[int64]*engineSession{}, byName: map[string]map[string]*engineSession{},
+		limits: c.Limits.withDefaults(), deviceName: cmp.Or(c.DeviceName, defaultDeviceName), onChange: c.OnChange,
+		byID: map[int64]*engineSession{}, byName: map[string]map[string]*engineSession{},
 	}
+	e.version = newWAVersion(c.Version, e.http, e.log)
 	e.dials, e.logins = newPlaces(e.limits.Dials), newPlaces(e.limits.Logins)
 	e.reconnects = newPlaces(max(e.limits.Logins*3/4, 1))
 	keys, err := newKeyring(c.Keys)

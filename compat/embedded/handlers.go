@@ -231,7 +231,7 @@ func qrErrorBody(v view, now time.Time) any {
 	}
 	body.QueuePosition = v.queue
 	text := "Error obteniendo código QR"
-	if v.link.Phase == idle && v.link.LastDisconnect.isKnown() {
+	if (v.link.Phase == idle || v.link.Phase == passkeyPending) && v.link.LastDisconnect.isKnown() {
 		body.LastDisconnect = v.lastDisconnect()
 		text += ": " + body.LastDisconnect.Code
 	}

@@ -41,10 +41,19 @@ func (s *engineSession) log() *slog.Logger {
 // apply applies an event. from is the connection that reports it, nil for requests and timers; events of a replaced
 // connection are ignored. It returns false if the event had no effect.
 func (s *engineSession) apply(from *connection, e event) bool {
+	isApplied, isVisible := s.applyLocked(from, e)
+	if isVisible && s.engine.onChange != nil {
+		s.engine.onChange(session.Ref{ID: s.row.id, Name: s.row.sessionID})
+	}
+	return isApplied
+}
+
+// applyLocked also reports whether clients see a difference.
+func (s *engineSession) applyLocked(from *connection, e event) (isApplied, isVisible bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || from != nil && from != s.conn {
-		return false
+		return false, false
 	}
 	now := time.Now()
 	before := s.link
@@ -61,7 +70,9 @@ func (s *engineSession) apply(from *connection, e event) bool {
 	s.updateImage(before)
 	s.resetTimer(before, now)
 	s.logChange(before)
-	return err == nil
+	isVisible = before.state() != s.link.state() || before.Sequence != s.link.Sequence ||
+		before.Passkey != s.link.Passkey || before.LastDisconnect != s.link.LastDisconnect
+	return err == nil, isVisible
 }
 
 // store writes what must survive a restart of the process.

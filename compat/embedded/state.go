@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"encoding/json"
 	"time"
 
 	"qrgate/internal/diagnosis"
@@ -21,6 +22,8 @@ const (
 	loggingIn  phase = "logging_in"  // paired: waits for the login
 	online     phase = "online"      // paired and logged in
 	backingOff phase = "backing_off" // waits until Deadline, then dials again
+
+	passkeyPending phase = "passkey" // a phone has scanned a code, and WhatsApp requires the account's passkey
 )
 
 // linkState is the state of a session's link to WhatsApp.
@@ -46,6 +49,8 @@ type linkState struct {
 	Codes    []secret.Secret // the current code, then the later ones
 	Sequence int             // number of the current code on this connection, from 1
 	ShownAt  time.Time       // since when the current code is shown
+
+	Passkey *passkeyState // in phase passkeyPending
 
 	LastDisconnect reason
 }
@@ -98,6 +103,9 @@ func (l linkState) enter(p phase, now time.Time, timeout time.Duration) linkStat
 	}
 	if p != pairing {
 		l.IsStored, l.HasRestart = false, false
+	}
+	if p != passkeyPending {
+		l.Passkey = nil
 	}
 	if p != showing {
 		l.Codes, l.Sequence, l.ShownAt = nil, 0, time.Time{}
@@ -164,6 +172,12 @@ type (
 	handshakeDone struct{} // the Noise handshake is done
 	// codesReceived has the codes of an unpaired device.
 	codesReceived struct{ codes []secret.Secret }
+	// secretRenewed has the new secret of all codes.
+	secretRenewed struct{ secret secret.Secret }
+	// passkeyRequested means that the account needs a passkey; passkeyAccepted, that WhatsApp has accepted it and the
+	// phone's owner compares a code.
+	passkeyRequested struct{ options json.RawMessage }
+	passkeyAccepted  struct{ code string }
 	// scanned precedes the storing of a pairing; jid is the new device.
 	scanned  struct{ jid string }
 	paired   struct{} // the pairing is stored and signed

@@ -14,11 +14,14 @@ const (
 	codesTimeout   = 20 * time.Second // from the handshake to the codes
 	storeTimeout   = time.Minute      // from the scan until the library has stored the pairing
 	restartTimeout = 10 * time.Second // from then to WhatsApp's request for a new connection (515)
+	passkeyTimeout = 5 * time.Minute  // from WhatsApp's request for a passkey; its proof of the scan ends then
 	loginTimeout   = 40 * time.Second // from the handshake of a paired device to its login
 )
 
 // interestTTL is how long a client is assumed to wait after a connect: one whole set of six codes.
 const interestTTL = session.FirstQRTTL + 5*session.RefreshQRTTL
+
+var reasonPasskey = newReason(diagnosis.PasskeyRequired, "WhatsApp requires a passkey to link this account.")
 
 // stableDelay is how long codes must be shown before the failure count restarts at zero.
 const stableDelay = 10 * time.Second
@@ -84,7 +87,18 @@ func (l linkState) onConnectionEvent(e event, now time.Time) linkState {
 		return l.onHandshake(now)
 	case codesReceived:
 		return l.onCodes(e.codes, now)
+	case secretRenewed:
+		return l.onSecretRenewed(e.secret, now)
+	case passkeyRequested:
+		return l.onPasskey(e, now)
+	case passkeyAccepted:
+		if l.Passkey != nil {
+			l.Passkey = &passkeyState{Code: e.code}
+		}
 	case scanned:
+		if l.Phase == passkeyPending {
+			l.LastDisconnect = reason{}
+		}
 		l.JID = e.jid
 		return l.enter(pairing, now, storeTimeout)
 	case paired:
@@ -108,7 +122,7 @@ func (l linkState) onConnectionEvent(e event, now time.Time) linkState {
 func (l linkState) onConnectRequest(e connectRequested, now time.Time) linkState {
 	l.WantedUntil, l.Paused = now.Add(interestTTL), false
 	switch {
-	case l.Phase == pairing:
+	case l.Phase == pairing, l.Phase == passkeyPending && !e.force:
 		return l
 	case l.Phase == idle || e.force:
 		l.Attempts, l.LastDisconnect = 0, reason{}
@@ -146,6 +160,31 @@ func (l linkState) onCodes(codes []secret.Secret, now time.Time) linkState {
 	}
 	l.Codes, l.Sequence, l.ShownAt = codes, 1, now
 	return l.enter(showing, now, codeTTL(1))
+}
+
+// onSecretRenewed replaces the displayed code at once: WhatsApp refuses the old one.
+func (l linkState) onSecretRenewed(fresh secret.Secret, now time.Time) linkState {
+	if l.Phase != showing {
+		return l
+	}
+	codes := make([]secret.Secret, len(l.Codes))
+	for i, c := range l.Codes {
+		codes[i] = withSecret(c, fresh)
+	}
+	l.Codes, l.ShownAt = codes, now
+	l.Sequence++
+	return l
+}
+
+// onPasskey keeps the connection: the pairing continues on it when a client sends the passkey.
+func (l linkState) onPasskey(e passkeyRequested, now time.Time) linkState {
+	if l.JID != "" {
+		return l
+	}
+	l = l.enter(passkeyPending, now, passkeyTimeout)
+	l.Passkey, l.LastDisconnect = &passkeyState{Options: e.options}, reasonPasskey
+	l.LastDisconnect.At = now
+	return l
 }
 
 // onRestart handles a 515: expected after a pairing, a lost connection before one.
@@ -186,6 +225,8 @@ func (l linkState) onLost(why reason, now time.Time) linkState {
 	case l.Phase == pairing: // WhatsApp closes the connection after a pairing; the next one shows the result
 		l.HasRestart = true
 		return l.continuePairing(now)
+	case l.Phase == passkeyPending:
+		return l.stop(reasonPasskey, now)
 	case l.Phase == online, l.Phase == showing && now.Sub(l.Since) >= stableDelay:
 		l.Attempts = 0
 	}
@@ -233,6 +274,8 @@ func (l linkState) onDeadline(now time.Time) linkState {
 		return l.showNextCode(now)
 	case pairing:
 		return l.onPairingTimeout(now)
+	case passkeyPending:
+		return l.stop(reasonPasskey, now)
 	case loggingIn:
 		return l.onLost(newReason(diagnosis.WhatsAppSilent, "WhatsApp did not finish the login."), now)
 	case backingOff:

@@ -22,8 +22,8 @@ import (
 	"qrgate/internal/secret"
 )
 
-// deviceName is shown in the phone's list of linked devices.
-const deviceName = "qrgate"
+// defaultDeviceName is shown in the phone's list of linked devices.
+const defaultDeviceName = "qrgate"
 
 // Texts of more than one reason.
 const (
@@ -31,6 +31,8 @@ const (
 	textNoHandshake  = "WhatsApp accepted the connection and did not finish the handshake."
 	textEarlyRestart = "WhatsApp requested a new connection before any code was scanned."
 )
+
+var reasonOutdated = newReason(diagnosis.ClientOutdated, "WhatsApp refuses this version of the library; update qrgate.")
 
 // newClient returns a client for the connection's device, or the event that reports why there is none.
 func (c *connection) newClient() (*whatsmeow.Client, event) {
@@ -44,12 +46,22 @@ func (c *connection) newClient() (*whatsmeow.Client, event) {
 		why := newReason(diagnosis.LoggedOut, "The keys of the linked device are missing.")
 		return nil, rejected{why: why, unlinked: true}
 	}
-	cli := configureClient(whatsmeow.NewClient(dev, e.library), e.http, dev)
+	library, version := e.library, e.version.get()
+	library.onRefresh = c.onRefresh
+	cli := configureClient(whatsmeow.NewClient(dev, library), e.http, clientPayload(dev, e.deviceName, version))
 	cli.SetMediaHTTPClient(e.http)
 	cli.ManualHistorySyncDownload = true // nothing here reads the history
 	cli.AddEventHandler(func(raw any) {
-		if e := translateEvent(raw); e != nil {
-			c.report(e)
+		if confirmation, ok := raw.(*events.PairPasskeyConfirmation); ok {
+			c.onPasskeyConfirmation(confirmation)
+			return
+		}
+		translated := translateEvent(raw)
+		if _, outdated := raw.(*events.ClientOutdated); outdated && e.version.hasNewer(c.ctx, version) {
+			translated = lost{why: reasonOutdated}
+		}
+		if translated != nil {
+			c.report(translated)
 		}
 	})
 	cli.PrePairCallback = c.onScan
@@ -57,24 +69,29 @@ func (c *connection) newClient() (*whatsmeow.Client, event) {
 }
 
 // configureClient applies the settings of every client; the package comment says why reconnects are off.
-func configureClient(cli *whatsmeow.Client, dialer *http.Client, dev *store.Device) *whatsmeow.Client {
+func configureClient(
+	cli *whatsmeow.Client, dialer *http.Client, payload func() *waWa6.ClientPayload,
+) *whatsmeow.Client {
 	cli.SetPreLoginHTTPClient(dialer)
 	cli.SetWebsocketHTTPClient(dialer)
 	cli.EnableAutoReconnect = false
 	cli.DisableLoginAutoReconnect = true
-	cli.GetClientPayload = clientPayload(dev)
+	cli.GetClientPayload = payload
 	return cli
 }
 
-// clientPayload is the library's payload with our device name. The library's own setting is a variable of the whole
-// process (store.DeviceProps).
-func clientPayload(dev *store.Device) func() *waWa6.ClientPayload {
+// clientPayload is the library's payload with our device name and version. The library's own settings are variables of
+// the whole process (store.DeviceProps, store.SetWAVersion).
+func clientPayload(dev *store.Device, deviceName string, v store.WAVersionContainer) func() *waWa6.ClientPayload {
 	return func() *waWa6.ClientPayload {
 		p := dev.GetClientPayload()
+		p.UserAgent.AppVersion = v.ProtoAppVersion()
 		reg := p.GetDevicePairingData()
 		if reg == nil {
 			return p
 		}
+		hash := v.Hash()
+		reg.BuildHash = hash[:]
 		var props waCompanionReg.DeviceProps
 		if err := proto.Unmarshal(reg.GetDeviceProps(), &props); err != nil {
 			return p
@@ -141,8 +158,7 @@ func translateEnd(raw any) event {
 	case *events.StreamReplaced:
 		return rejected{why: newReason(diagnosis.SessionConflict, "Another process took over this session's connection.")}
 	case *events.ClientOutdated:
-		return rejected{why: newReason(diagnosis.ClientOutdated,
-			"WhatsApp refuses this version of the library; update qrgate.")}
+		return rejected{why: reasonOutdated}
 	case *events.TemporaryBan:
 		return rejected{why: newReason(diagnosis.AccountBanned, "WhatsApp has banned this account temporarily.")}
 	case *events.ConnectFailure:
@@ -156,8 +172,7 @@ func translateEnd(raw any) event {
 		}
 		return rejected{unlinked: true, why: why}
 	case *events.PairPasskeyRequest:
-		return rejected{unlinked: true,
-			why: newReason(diagnosis.PasskeyRequired, "WhatsApp requires a passkey to link this account.")}
+		return passkeyRequested{options: marshalOptions(e)}
 	case *events.PairPasskeyError:
 		return rejected{unlinked: true,
 			why: newReason(diagnosis.PasskeyRequired, "WhatsApp requires a passkey, and its request failed.")}
@@ -197,14 +212,20 @@ func toSecrets(codes []string) []secret.Secret {
 // messages and codes (qrchan.go, "Emitting QR code"). It redacts the rest, and lowers Info to Debug, because the
 // engine logs the same facts.
 type libraryLog struct {
-	log    *slog.Logger
-	module string
+	log       *slog.Logger
+	module    string
+	onRefresh func() // called for a notification that this version of the library only logs; may be nil
 }
 
 var _ waLog.Logger = libraryLog{}
 
 // Debugf implements waLog.Logger and discards the message.
-func (l libraryLog) Debugf(string, ...any) {}
+func (l libraryLog) Debugf(format string, args ...any) {
+	isUnhandled := format == "Unhandled notification with type %s" && len(args) == 1
+	if l.onRefresh != nil && isUnhandled && args[0] == "companion_reg_refresh" {
+		l.onRefresh()
+	}
+}
 
 // Infof implements waLog.Logger.
 func (l libraryLog) Infof(format string, args ...any) { l.write(slog.LevelDebug, format, args) }
@@ -226,7 +247,8 @@ func (l libraryLog) Sub(module string) waLog.Logger {
 	if l.module != "" {
 		module = l.module + "/" + module
 	}
-	return libraryLog{log: l.log, module: module}
+	l.module = module
+	return l
 }
 
 func (l libraryLog) write(level slog.Level, format string, args []any) {

@@ -26,7 +26,6 @@ func TestTranslateEvent_PairingAndBanEvents(t *testing.T) {
 		raw  any
 		want diagnosis.Code // "" is no event at all
 	}{
-		"passkey required":        {&events.PairPasskeyRequest{}, diagnosis.PasskeyRequired},
 		"passkey failed":          {&events.PairPasskeyError{Error: errors.New("no")}, diagnosis.PasskeyRequired},
 		"pairing failed":          {&events.PairError{Error: errors.New("no")}, diagnosis.PairingFailed},
 		"banned temporarily":      {&events.TemporaryBan{}, diagnosis.AccountBanned},
@@ -68,7 +67,7 @@ func TestClientPayload_HasDeviceName(t *testing.T) {
 	t.Parallel()
 	dev := whatsappsimtest.Device()
 	var props waCompanionReg.DeviceProps
-	if err := proto.Unmarshal(clientPayload(dev)().GetDevicePairingData().GetDeviceProps(), &props); err != nil {
+	if err := proto.Unmarshal(clientPayload(dev, "qrgate", store.GetWAVersion())().GetDevicePairingData().GetDeviceProps(), &props); err != nil {
 		t.Fatal(err)
 	}
 	if props.GetOs() != "qrgate" || props.GetPlatformType() != store.DeviceProps.GetPlatformType() {
@@ -79,7 +78,7 @@ func TestClientPayload_HasDeviceName(t *testing.T) {
 	}
 	jid := types.NewJID("5550100", types.DefaultUserServer)
 	dev.ID = &jid
-	if p := clientPayload(dev)(); p.GetUsername() != 5550100 || p.GetDevicePairingData() != nil {
+	if p := clientPayload(dev, "qrgate", store.GetWAVersion())(); p.GetUsername() != 5550100 || p.GetDevicePairingData() != nil {
 		t.Errorf("login: %v", p)
 	}
 }

@@ -3,6 +3,7 @@ package whatsappsim
 import (
 	"context"
 	"crypto/cipher"
+	"fmt"
 	"io"
 	"net/http"
 	"sync"
@@ -36,6 +37,9 @@ type conn struct {
 	response      chan *waBinary.Node // the client's response to pair-success
 	pairID        string              // id of that <iq>; under Server.mu
 	device        deviceID            // the device that logged in; under Server.mu
+	retiredSecret []byte              // the secret of a refused scan; under Server.mu
+	passkey       *passkey            // the pairing that waits for a passkey; under Server.mu
+	link          *linkCode           // the pairing code that the client shows; under Server.mu
 }
 
 func newConn(ctx context.Context, f Fault) *conn {
@@ -53,6 +57,10 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.removeConn(c)
 	defer c.cut()
+	if r.URL.Path == "/" && s.Revision > 0 {
+		fmt.Fprintf(w, `<script>{"client_revision":%d,"x":1}</script>`, s.Revision)
+		return
+	}
 	switch status := c.fault.HTTPStatus; {
 	case status >= 400 && status <= 599:
 		http.Error(w, "injected", status)

@@ -53,6 +53,14 @@ type Fault struct {
 	BadPairHMAC bool
 	// BadAccountSig sends a pair-success whose account signature is wrong.
 	BadAccountSig bool
+	// RefreshOnScan refuses the first scan: the server asks the client to renew its secret
+	// (<notification type=companion_reg_refresh>), and accepts the same ref with another secret only.
+	RefreshOnScan bool
+	// Passkey responds to the scan with a request for a passkey, as for accounts that have one: the pairing
+	// continues when the client has sent an assertion and its confirmation. See PasskeyAssertion.
+	Passkey bool
+	// MinRevision, if positive, refuses clients of an older version as Failure 405 does.
+	MinRevision uint32
 	// NoRestart omits the <stream:error code=515> that ends a pairing.
 	NoRestart bool
 	// AfterScan, if set, is the fault of the next connection that begins after a code of this connection was

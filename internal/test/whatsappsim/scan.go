@@ -27,6 +27,10 @@ var (
 	ErrForeignKey = errors.New("whatsappsim: the keys in the code are not those of the connection")
 	// ErrRefused means that the client refused the pairing, disconnected, or did not respond in time.
 	ErrRefused = errors.New("whatsappsim: the client did not accept the pairing")
+	// ErrRenew means that the server has asked the client to renew the code's secret.
+	ErrRenew = errors.New("whatsappsim: the code's secret must be renewed")
+	// ErrPasskey means that the server has asked the client for a passkey, with which the pairing continues.
+	ErrPasskey = errors.New("whatsappsim: the account requires a passkey")
 	// ErrFull means that the server has its maximum of devices.
 	ErrFull = errors.New("whatsappsim: too many devices")
 )
@@ -53,13 +57,32 @@ func (s *Server) Scan(ctx context.Context, qr string, a Account) error {
 	if err != nil {
 		return err
 	}
-	c, id, err := s.claim(q, time.Now())
+	c, err := s.claim(q, time.Now())
 	if err != nil {
 		return err
 	}
 	if a, err = s.withDefaults(a, user); err != nil {
 		return err
 	}
+	switch {
+	case c.fault.RefreshOnScan && s.retireSecret(c, q.adv):
+		return ErrRenew
+	case c.fault.Passkey:
+		if err := s.requestPasskey(c, q, a); err != nil {
+			return err
+		}
+		return ErrPasskey
+	}
+	return s.pair(ctx, c, q, a)
+}
+
+// pair sends pair-success, verifies the client's signature, stores the device and makes the client restart.
+func (s *Server) pair(ctx context.Context, c *conn, q code, a Account) error {
+	s.mu.Lock()
+	s.forgetRefs(c)
+	id := newID()
+	c.pairID = id
+	s.mu.Unlock()
 	signed, err := s.sendPairSuccess(c, proposal{id: id, code: q, account: a})
 	if err != nil {
 		return err
@@ -71,26 +94,47 @@ func (s *Server) Scan(ctx context.Context, qr string, a Account) error {
 	if err := checkSigned(answer, signed, q.identity); err != nil {
 		return err
 	}
+	user, err := a.number()
+	if err != nil {
+		return err
+	}
 	return s.link(c, a, user)
 }
 
-// claim returns the connection of a code and the id of the pair-success to send, and deletes the connection's refs.
-func (s *Server) claim(q code, now time.Time) (*conn, string, error) {
+// retireSecret reports whether the secret is the one that the client must renew: the first that a phone scanned. It asks
+// the client once.
+func (s *Server) retireSecret(c *conn, secret []byte) bool {
+	s.mu.Lock()
+	isFirst := c.retiredSecret == nil
+	if isFirst {
+		c.retiredSecret = secret
+	}
+	isRetired := bytes.Equal(c.retiredSecret, secret)
+	s.mu.Unlock()
+	if isFirst {
+		_ = s.send(c, notification("companion_reg_refresh")) // the reader notices a lost connection
+	}
+	return isRetired
+}
+
+// claim returns the connection of a code.
+func (s *Server) claim(q code, now time.Time) (*conn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.state.refs[q.ref]
 	switch {
 	case r == nil:
-		return nil, "", ErrUnknownRef
+		return nil, ErrUnknownRef
 	case r.retired || !now.Before(r.expiresAt):
-		return nil, "", ErrExpiredRef
+		return nil, ErrExpiredRef
 	case !bytes.Equal(q.noise, r.conn.noiseKey),
 		!bytes.Equal(q.identity, r.conn.payload.GetDevicePairingData().GetEIdent()):
-		return nil, "", ErrForeignKey
+		return nil, ErrForeignKey
+	case r.conn.fault.RefreshOnScan:
+		return r.conn, nil // the same ref is scanned again
 	}
 	s.forgetRefs(r.conn)
-	r.conn.pairID = newID()
-	return r.conn, r.conn.pairID, nil
+	return r.conn, nil
 }
 
 // proposal holds the parts of a pair-success.

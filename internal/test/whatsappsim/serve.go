@@ -22,6 +22,8 @@ func (s *Server) serveConn(c *conn) {
 	switch f := c.fault; {
 	case f.Failure != 0:
 		s.closeWith(c, failure(f.Failure))
+	case c.payload.GetUserAgent().GetAppVersion().GetTertiary() < f.MinRevision:
+		s.closeWith(c, failure(405))
 	case f.StreamError != "":
 		s.closeWith(c, streamError(f.StreamError))
 	case c.payload.GetDevicePairingData() != nil:
@@ -208,6 +210,16 @@ func (s *Server) respond(c *conn, n *waBinary.Node) []waBinary.Node {
 			Content: child("offline", waBinary.Attrs{"count": 0})})
 	case "md/remove-companion-device": // the client logs itself out
 		s.logout(c)
+	case "md/ref":
+		out[0].Content = []waBinary.Node{{Tag: "ref", Content: []byte(companionRef)}}
+	case "md/passkey_prologue":
+		out = append(out, s.passkeyContinuation(c, first)...)
+	case "md/companion_nonce":
+		s.checkCommitment(c, first)
+	case "md/encrypted_pairing_request":
+		s.finishPasskey(c, first)
+	case "md/link_code_companion_reg":
+		out[0].Content = s.linkCodeStage(c, first)
 	}
 	return out
 }
@@ -268,8 +280,12 @@ func (s *Server) retireRefs(c *conn) {
 		}
 	}
 	s.mu.Unlock()
-	_ = s.send(c, waBinary.Node{Tag: "notification", Attrs: waBinary.Attrs{ // the reader notices a lost connection
-		"from": types.ServerJID, "id": newID(), "t": time.Now().Unix(), "type": "companion_reg_refresh"}})
+	_ = s.send(c, notification("companion_reg_refresh")) // the reader notices a lost connection
+}
+
+func notification(kind string, content ...waBinary.Node) waBinary.Node {
+	return waBinary.Node{Tag: "notification", Content: content, Attrs: waBinary.Attrs{
+		"from": types.ServerJID, "id": newID(), "t": time.Now().Unix(), "type": kind}}
 }
 
 // forgetRefs drops the refs of a connection. The caller holds s.mu.

@@ -20,7 +20,10 @@
 //	Registration (the payload carries no account):
 //	                               <-     <iq><pair-device><ref/>…        NoPairDevice, PairDelay, Refs
 //	<iq type=result>               ->                                     CutAfterRefs, RefreshAfterRefs
-//	                               <-     <iq><pair-success>              BadPairHMAC, BadAccountSig   (Scan)
+//	                               <-     <notification>                  RefreshOnScan, Passkey       (Scan)
+//	<iq><passkey_prologue>, …      ->     (Passkey)
+//	<iq><link_code_companion_reg>  ->     <notification>                                               (EnterCode)
+//	                               <-     <iq><pair-success>              BadPairHMAC, BadAccountSig
 //	<iq><pair-device-sign>         ->
 //	                               <-     <stream:error code=515>         NoRestart
 //
@@ -29,9 +32,8 @@
 //	<iq> count, prekeys, passive   ->                                     SilentIQ
 //	                               <-     <iq type=result>, <ib><offline> UnlinkAfter
 //
-// Where the behavior of the real server is unknown (how long a ref is valid, whether it closes the connection after
-// the last one), the simulator does what the client libraries assume. It has no messages, no app state, no pairing by
-// number and no passkeys.
+// Where the behavior of the real server is unknown (how long a ref is valid, whether it closes the connection after the
+// last one), the simulator does what the client libraries assume. It has no messages and no app state.
 package whatsappsim
 
 import (
@@ -69,6 +71,8 @@ type Server struct {
 	FirstFrameDelay time.Duration
 	// PreKeys is the number of prekeys that the server reports for a newly paired device.
 	PreKeys int
+	// Revision is the version that the web page names, as client_revision; zero for none.
+	Revision uint32
 	// Root signs the server's Noise certificate. Nil means the fixed root of RootPublicHex.
 	Root *ecdh.PrivateKey
 	// Trace, if set, receives every node: dir is "<-" for a node from the client and "->" for one to it. The

@@ -1,0 +1,150 @@
+package embedded_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"qrgate/compat/embedded"
+	"qrgate/internal/test/whatsappsim"
+	"qrgate/internal/test/whatsappsim/whatsappsimtest"
+)
+
+// WhatsApp refuses a scan and asks for another secret: the displayed code is renewed at once, and a second scan pairs.
+func TestRefresh_RenewsTheDisplayedCode(t *testing.T) {
+	t.Parallel()
+	r, srv := onLoopback(t, embedded.Config{})
+	srv.QueueFaults(whatsappsim.Fault{RefreshOnScan: true})
+	r.connect("first")
+	old := r.code("first")
+	account := whatsappsim.Account{User: "5550100"}
+	if err := srv.Scan(context.Background(), old, account); !errors.Is(err, whatsappsim.ErrRenew) {
+		t.Fatalf("first scan: %v", err)
+	}
+	waitFor(t, "the renewed code", func() bool { return r.code("first") != old })
+	if err := srv.Scan(context.Background(), old, account); !errors.Is(err, whatsappsim.ErrRenew) {
+		t.Errorf("the old code again: %v", err)
+	}
+	r.scan(srv, "first", "5550100")
+}
+
+// An account with a passkey: the session reports it, keeps the connection, and pairs when a client sends the assertion.
+func TestPasskey_FinishedThroughTheAPI(t *testing.T) {
+	t.Parallel()
+	r, srv := onLoopback(t, embedded.Config{})
+	srv.QueueFaults(whatsappsim.Fault{Passkey: true})
+	r.connect("first")
+	if a := r.call("GET", "/api/sessions/first/passkey"); a.status != 404 || a.code() != "PASSKEY_NOT_REQUESTED" {
+		t.Errorf("before the scan: %d %s", a.status, a.raw)
+	}
+	err := srv.Scan(context.Background(), r.code("first"), whatsappsim.Account{User: "5550100"})
+	if !errors.Is(err, whatsappsim.ErrPasskey) {
+		t.Fatalf("scan: %v", err)
+	}
+	r.until("first", waitTimeout, func(d map[string]any) bool {
+		return d["status"] == "connecting" && reasonOf(d) == "passkey_required"
+	})
+	r.call("POST", "/api/sessions/first/connect") // a client that asks again interrupts nothing
+	a := r.call("GET", "/api/sessions/first/passkey")
+	options, _ := a.data()["publicKey"].(map[string]any)
+	if a.status != 200 || a.data()["step"] != "assertion" || options["rpId"] != "whatsapp.com" || options["challenge"] == "" {
+		t.Fatalf("passkey: %d %s", a.status, a.raw)
+	}
+	if a := r.call("POST", "/api/sessions/first/passkey", "{}"); a.status != 400 {
+		t.Errorf("an empty assertion: %d %s", a.status, a.raw)
+	}
+	if a := r.call("POST", "/api/sessions/first/passkey", whatsappsim.PasskeyAssertion); a.status != 200 {
+		t.Fatalf("assertion: %d %s", a.status, a.raw)
+	}
+	d := r.untilStatus("first", "connected", waitTimeout)
+	if reasonOf(d) != "" || srv.Stats().Dials != 2 {
+		t.Errorf("%v after %d dials", d, srv.Stats().Dials)
+	}
+}
+
+// Without a proof of the scan the phone's owner compares a code, and a client confirms.
+func TestPasskey_NotUsedInTimeStops(t *testing.T) {
+	t.Parallel()
+	runInBubble(t, whatsappsim.Fault{Passkey: true}, func(t *testing.T, r *rig, srv *whatsappsim.Server) {
+		r.connect("first")
+		_ = srv.Scan(context.Background(), r.code("first"), whatsappsim.Account{User: "5550100"})
+		time.Sleep(4 * time.Minute)
+		r.untilStatus("first", "connecting", time.Second)
+		time.Sleep(2 * time.Minute)
+		if d := r.untilStatus("first", "error", time.Second); reasonOf(d) != "passkey_required" {
+			t.Errorf("%v", d)
+		}
+		if n := srv.Stats().Dials; n != 1 {
+			t.Errorf("%d dials, want one", n)
+		}
+	})
+}
+
+func TestPairingCode_PairsWithoutAScan(t *testing.T) {
+	t.Parallel()
+	r, srv := onLoopback(t, embedded.Config{})
+	r.make("first")
+	for _, number := range []string{"", "123", "0555010000", "phone"} {
+		a := r.call("POST", "/api/sessions/first/pairing-code", `{"phoneNumber":"`+number+`"}`)
+		if a.status != 400 || a.code() != "VALIDATION_ERROR" {
+			t.Errorf("number %q: %d %s", number, a.status, a.raw)
+		}
+	}
+	a := r.call("POST", "/api/sessions/first/pairing-code", `{"phoneNumber":"+555 01-00123"}`)
+	code, _ := a.data()["pairingCode"].(string)
+	if a.status != 200 || len(code) != len("ABCD-EFGH") || a.data()["expiresIn"].(float64) < 120 {
+		t.Fatalf("%d %s", a.status, a.raw)
+	}
+	account := whatsappsim.Account{User: "5550100123"}
+	if err := srv.EnterCode(context.Background(), code, whatsappsim.Account{User: "5550100124"}); !errors.Is(err, whatsappsim.ErrCode) {
+		t.Errorf("another phone: %v", err)
+	}
+	if err := srv.EnterCode(context.Background(), code, account); err != nil {
+		t.Fatal(err)
+	}
+	d := r.untilStatus("first", "connected", waitTimeout)
+	if d["phoneNumber"] != account.User {
+		t.Errorf("%v", d)
+	}
+	if a := r.call("POST", "/api/sessions/first/pairing-code", `{"phoneNumber":"5550100123"}`); a.code() != "SESSION_ALREADY_CONNECTED" {
+		t.Errorf("of a paired session: %d %s", a.status, a.raw)
+	}
+}
+
+// An outdated version is replaced by the one that WhatsApp's page names, without a new build.
+func TestVersion_OutdatedIsLookedUp(t *testing.T) {
+	t.Parallel()
+	const newer = 2_000_000_000
+	srv := &whatsappsim.Server{PreKeys: preKeyCount, Revision: newer, Fault: whatsappsim.Fault{MinRevision: newer}}
+	r := start(t, embedded.Config{HTTPClient: srv.HTTPClient(whatsappsimtest.Start(t, srv))})
+	r.connect("first")
+	r.scan(srv, "first", "5550100")
+	r.connect("second") // the version is known now
+	r.code("second")
+}
+
+func TestVersion_ConfiguredIsPresented(t *testing.T) {
+	t.Parallel()
+	if embedded.ParseVersion("2.3000") == nil || embedded.ParseVersion("2.3000.1999999999") != nil {
+		t.Error("ParseVersion")
+	}
+	srv := &whatsappsim.Server{Fault: whatsappsim.Fault{MinRevision: 1_999_999_999}}
+	r := start(t, embedded.Config{HTTPClient: srv.HTTPClient(whatsappsimtest.Start(t, srv)), Version: "2.3000.1999999999"})
+	r.connect("first")
+	r.code("first")
+	if n := srv.Stats().Dials; n != 1 {
+		t.Errorf("%d dials", n)
+	}
+}
+
+// Without a newer version the session stops, after one lookup.
+func TestVersion_OutdatedWithoutANewerOneStops(t *testing.T) {
+	t.Parallel()
+	srv := &whatsappsim.Server{Revision: 5, Fault: whatsappsim.Fault{Failure: 405}}
+	r := start(t, embedded.Config{HTTPClient: srv.HTTPClient(whatsappsimtest.Start(t, srv))})
+	r.connect("first")
+	if d := r.untilStatus("first", "error", waitTimeout); reasonOf(d) != "client_outdated" {
+		t.Errorf("%v", d)
+	}
+}
