@@ -50,6 +50,10 @@ func newConn(ctx context.Context, f Fault) *conn {
 
 // serveHTTP handles one connection from its upgrade request to its end.
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/" { // the web page, which names the present version
+		fmt.Fprintf(w, `<script>{"client_revision":%d,"x":1}</script>`, s.Revision)
+		return
+	}
 	c := s.addConn(r.Context())
 	if c == nil {
 		http.Error(w, "the simulator is full or closed", http.StatusServiceUnavailable)
@@ -57,10 +61,6 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.removeConn(c)
 	defer c.cut()
-	if r.URL.Path == "/" && s.Revision > 0 {
-		fmt.Fprintf(w, `<script>{"client_revision":%d,"x":1}</script>`, s.Revision)
-		return
-	}
 	switch status := c.fault.HTTPStatus; {
 	case status >= 400 && status <= 599:
 		http.Error(w, "injected", status)
