@@ -38,6 +38,8 @@ type settings struct {
 	APIKeys     string `env:"QRGATE_API_KEYS" placeholder:"NAME:KEY,…"`
 	DataDir     string `env:"QRGATE_DATA_DIR" default:"./qrgate-data"`
 	DatabaseURL string `env:"QRGATE_DATABASE_URL" placeholder:"URL"`
+	DeviceName  string `env:"QRGATE_DEVICE_NAME" default:"qrgate"`
+	WAVersion   string `name:"wa-version" env:"QRGATE_WA_VERSION" placeholder:"VERSION"`
 	MaxSessions int    `env:"QRGATE_MAX_SESSIONS" default:"500"`
 	MaxDials    int    `env:"QRGATE_MAX_DIALS" default:"20"`
 	MaxLogins   int    `env:"QRGATE_MAX_LOGINS" default:"8"`
@@ -61,6 +63,7 @@ func (s settings) config() (app.Config, error) {
 		QRWaitInitial: s.QRWaitInitial, QRWait: s.QRWait, RecoveryForce: s.RecoveryForce,
 		RedisURL: secret.NewSecret(s.RedisURL), Secret: secret.NewSecret(s.Secret),
 		DataDir: s.DataDir, DatabaseURL: secret.NewSecret(s.DatabaseURL),
+		DeviceName: s.DeviceName, WhatsAppVersion: s.WAVersion,
 		EngineLimits: embedded.Limits{Sessions: s.MaxSessions, Dials: s.MaxDials, Logins: s.MaxLogins},
 		ProbeKey:     secret.NewSecret(s.ProbeAPIKey), ProbeInterval: s.ProbeInterval,
 		NotifyAddresses: notify.ParseAddresses(s.NotifyURLs), WhatsAppCheck: s.WhatsAppCheck, PProf: s.PProf, Version: version,
@@ -94,6 +97,9 @@ func (s settings) config() (app.Config, error) {
 	}
 	if s.ProbeInterval < 30*time.Second {
 		collect("QRGATE_PROBE_INTERVAL ", errors.New("must be at least 30s: each probe makes a handshake with WhatsApp"))
+	}
+	if s.WAVersion != "" {
+		collect("QRGATE_WA_VERSION ", embedded.ParseVersion(s.WAVersion))
 	}
 	for name, n := range map[string]int{"QRGATE_MAX_SESSIONS": s.MaxSessions, "QRGATE_MAX_DIALS": s.MaxDials,
 		"QRGATE_MAX_LOGINS": s.MaxLogins} {

@@ -315,6 +315,26 @@ func (m *Manager) OnRateLimits(c session.Caller, limits []session.RateLimit, lim
 	tn.onRateLimits(limits, limited, true, retryAfter, time.Now())
 }
 
+// OnEngineChange tells that the engine reports a change of a session by itself: its code is not served any more before
+// a poll, which is made at once.
+func (m *Manager) OnEngineChange(r session.Ref) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.hasStopped {
+		return
+	}
+	for _, tn := range m.tenants {
+		tn.mu.Lock()
+		t := tn.byID[r.ID]
+		tn.mu.Unlock()
+		if t != nil {
+			m.wg.Go(func() {
+				t.post(message{apply: func(s session.Session, now time.Time) session.Session { return s.MarkChanged(now) }})
+			})
+		}
+	}
+}
+
 // OnEngineUnreachable records that a call which is not the manager's own did not reach the engine: codes that were
 // obtained before are handed out only after one more poll.
 func (m *Manager) OnEngineUnreachable() { m.health.record(&m.health.unreachableAt, time.Now()) }

@@ -94,6 +94,9 @@ func (p pollResult) apply(s session.Session, now time.Time) session.Session {
 	if p.op == session.OpStatus {
 		s.StateQueriedAt = p.startedAt
 	}
+	if !s.ChangedAt.After(p.startedAt) {
+		s.ChangedAt = time.Time{}
+	}
 	return s.AfterPoll(p.report, p.err, now)
 }
 

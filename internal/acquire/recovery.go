@@ -62,7 +62,7 @@ func retryConnectAt(s session.Session, d demand) time.Time {
 func nextRecovery(s session.Session, allowForce bool, now time.Time) (action, bool) {
 	connectAt := func(at time.Time) action { return action{kind: recoverQR, mode: session.Connect, at: at} }
 	switch {
-	case s.EverPaired || s.ConnectedAt.IsZero() || s.QueuePosition > 0: // a restart would lose its place in the queue
+	case s.EverPaired || s.ConnectedAt.IsZero(), s.AwaitsPasskey(), s.QueuePosition > 0: // or it would lose its place
 		return action{}, false
 	case s.Sequence > 0 && !s.LostByEngine:
 		return verifyFirst(s, connectAt(expiredReconnectAt(s))), true

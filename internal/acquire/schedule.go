@@ -87,6 +87,8 @@ func chooseAction(s session.Session, d demand, allowForce bool, now time.Time) a
 		return action{kind: pollStatus, at: s.LastPolledAt.Add(authCheckInterval)}
 	case d.needsAuthCheck:
 		return action{kind: pollQR, at: s.LastPolledAt.Add(authCheckInterval)}
+	case s.State.Acquiring() && !s.ChangedAt.IsZero():
+		return action{kind: pollQR, at: now}
 	case s.State == session.Connecting && !s.AcquiringSince.IsZero():
 		return acquireQR(s, d, allowForce, now)
 	case s.State == session.AwaitingScan:

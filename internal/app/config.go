@@ -38,7 +38,9 @@ type Config struct {
 	DatabaseURL secret.Secret
 	WhatsApp    *http.Client // connects the embedded engine; nil: the real WhatsApp
 
-	EngineLimits embedded.Limits // of the embedded engine
+	EngineLimits    embedded.Limits // of the embedded engine
+	DeviceName      string          // in the phone's list of linked devices; empty: qrgate
+	WhatsAppVersion string          // that the embedded engine presents; empty: the library's
 
 	ProbeKey      secret.Secret   // marks synthetic traffic; empty: no probe makes sessions
 	ProbeInterval time.Duration   // between two runs that acquire a QR; 0: 300 s

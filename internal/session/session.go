@@ -8,6 +8,8 @@ package session
 import (
 	"cmp"
 	"time"
+
+	"qrgate/internal/diagnosis"
 )
 
 // State is what a session is doing. The API has fewer states; package compat translates (contract 3.2).
@@ -56,6 +58,7 @@ type Session struct {
 	History          History       `json:"history"`
 	Reason           string        `json:"reason"`         // the engine's last disconnect reason since ConnectedAt
 	LostByEngine     bool          `json:"lost_by_engine"` // the engine lost a session that it had begun
+	ChangedAt        time.Time     `json:"-"`              // when the engine reported a change that no poll has confirmed yet
 	QueuePosition    int           `json:"queue_position"` // in the engine's own queue, as of the last poll; 0: none
 
 	// Polls are scheduled from the start of the acquisition. They start anew when the engine lost the session, its codes
@@ -363,6 +366,19 @@ func (s *Session) RequestStartsAcquisition(now time.Time) bool {
 		return now.Sub(s.AcquiringSince) >= AcquireTimeout
 	}
 	return s.AcquiringSince.IsZero()
+}
+
+// MarkChanged returns the session after its engine reported a change at the given time: it needs one more poll.
+func (s Session) MarkChanged(at time.Time) Session {
+	s = s.SuspectQR(at)
+	s.ChangedAt = at
+	return s
+}
+
+// AwaitsPasskey reports whether WhatsApp requires a passkey: another connect would begin another pairing.
+func (s *Session) AwaitsPasskey() bool {
+	named := s.History.Named
+	return named.Code == diagnosis.PasskeyRequired && !named.LastAt.Before(s.ConnectedAt)
 }
 
 // SuspectQR returns the session after the engine was unreachable at the given time: its code needs one more poll.

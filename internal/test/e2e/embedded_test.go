@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"errors"
 	"net/http"
 	"testing"
 	"time"
@@ -68,4 +69,85 @@ func TestWhatsmeow_QueuedSessionReportsItsPlace(t *testing.T) {
 		t.Errorf("queue %+v, diagnosis %+v", a.Data.Queue, a.Data.Diagnosis)
 	}
 	r.becomes("shop-3", "qr_code", 20*time.Second)
+}
+
+// WhatsApp refuses a scan and asks for another secret: the stream of the session, and the next request, have the renewed
+// code within a second, although the old one had time left.
+func TestWhatsmeow_RenewedCodeIsServedAtOnce(t *testing.T) {
+	whatsapp, addr := startWhatsApp(t)
+	r := start(t, whatsapp, addr, own(whatsapp, addr, t.TempDir()))
+	whatsapp.SetFault(whatsappsim.Fault{RefreshOnScan: true})
+	r.want(r.call(http.MethodPost, "/api/sessions", `{"sessionId":"shop-1","sessionName":"Shop"}`), 201)
+	r.want(r.call(http.MethodPost, "/api/sessions/shop-1/connect", "{}"), 200)
+	old := r.want(r.call(http.MethodGet, "/api/sessions/shop-1/qr", ""), 200).Data.QRCode
+	followed := make(chan answer, 1)
+	go func() { followed <- r.call(http.MethodGet, "/api/sessions/shop-1/qr/status?wait=5", "") }()
+	<-time.After(500 * time.Millisecond)
+	err := whatsapp.Scan(t.Context(), decode(t, old), whatsappsim.Account{User: "5550100"})
+	if !errors.Is(err, whatsappsim.ErrRenew) {
+		t.Fatalf("first scan: %v", err)
+	}
+	scannedAt := time.Now()
+	if a := <-followed; a.Data.Sequence != 2 && a.Data.State != "connecting" {
+		t.Errorf("the waiting request got %+v", a.Data)
+	}
+	renewed := r.want(r.call(http.MethodGet, "/api/sessions/shop-1/qr", ""), 200).Data.QRCode
+	if took := time.Since(scannedAt); renewed == old || took > time.Second {
+		t.Errorf("after %v the code is new: %v", took, renewed != old)
+	}
+	r.scan(renewed, "5550100")
+	r.becomes("shop-1", "connected", 6*time.Second)
+}
+
+// An account with a passkey: the cause is named within 5 s, no new pairing begins, and the API finishes the first one.
+func TestWhatsmeow_PasskeyIsNamedAndFinished(t *testing.T) {
+	whatsapp, addr := startWhatsApp(t)
+	r := start(t, whatsapp, addr, own(whatsapp, addr, t.TempDir()))
+	whatsapp.SetFault(whatsappsim.Fault{Passkey: true})
+	r.want(r.call(http.MethodPost, "/api/sessions", `{"sessionId":"shop-1","sessionName":"Shop"}`), 201)
+	r.want(r.call(http.MethodPost, "/api/sessions/shop-1/connect", "{}"), 200)
+	qr := r.want(r.call(http.MethodGet, "/api/sessions/shop-1/qr", ""), 200)
+	err := whatsapp.Scan(t.Context(), decode(t, qr.Data.QRCode), whatsappsim.Account{User: "5550100"})
+	if !errors.Is(err, whatsappsim.ErrPasskey) {
+		t.Fatalf("scan: %v", err)
+	}
+	scannedAt, dials := time.Now(), whatsapp.Stats().Dials
+	for time.Since(scannedAt) < 15*time.Second {
+		a := r.call(http.MethodGet, "/api/sessions/shop-1/qr", "")
+		if a.status == 503 && a.Code == "passkey_required" {
+			<-time.After(time.Second)
+			continue
+		}
+		if time.Since(scannedAt) > 5*time.Second {
+			t.Fatalf("after %v: %d %s", time.Since(scannedAt), a.status, a.Code)
+		}
+	}
+	if n := whatsapp.Stats().Dials; n != dials {
+		t.Errorf("%d new pairings began", n-dials)
+	}
+	r.want(r.call(http.MethodGet, "/api/sessions/shop-1/passkey", ""), 200)
+	r.want(r.call(http.MethodPost, "/api/sessions/shop-1/passkey", whatsappsim.PasskeyAssertion), 200)
+	r.becomes("shop-1", "connected", 6*time.Second)
+}
+
+// A version that WhatsApp refuses is replaced by the one that its page names.
+func TestWhatsmeow_OutdatedVersionHeals(t *testing.T) {
+	whatsapp, addr := startWhatsApp(t)
+	whatsapp.Revision = 2_000_000_000
+	whatsapp.SetFault(whatsappsim.Fault{MinRevision: 2_000_000_000})
+	r := start(t, whatsapp, addr, own(whatsapp, addr, t.TempDir()))
+	r.want(r.call(http.MethodPost, "/api/sessions", `{"sessionId":"shop-1","sessionName":"Shop"}`), 201)
+	r.want(r.call(http.MethodPost, "/api/sessions/shop-1/connect", "{}"), 200)
+	r.want(r.call(http.MethodGet, "/api/sessions/shop-1/qr", ""), 200)
+}
+
+func TestWhatsmeow_PairingCode(t *testing.T) {
+	whatsapp, addr := startWhatsApp(t)
+	r := start(t, whatsapp, addr, own(whatsapp, addr, t.TempDir()))
+	r.want(r.call(http.MethodPost, "/api/sessions", `{"sessionId":"shop-1","sessionName":"Shop"}`), 201)
+	a := r.want(r.call(http.MethodPost, "/api/sessions/shop-1/pairing-code", `{"phoneNumber":"5550100"}`), 200)
+	if err := whatsapp.EnterCode(t.Context(), a.Data.PairingCode, whatsappsim.Account{User: "5550100"}); err != nil {
+		t.Fatal(err)
+	}
+	r.becomes("shop-1", "connected", 6*time.Second)
 }

@@ -102,6 +102,9 @@ type answer struct {
 		QRCode      string
 		IsConnected bool
 		ExpiresIn   int
+		Sequence    int
+		State       string
+		PairingCode string
 		Session     struct{ ID int64 }
 		Queue       *struct{ Place int }
 		Diagnosis   *struct{ Code string }
