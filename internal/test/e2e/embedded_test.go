@@ -83,7 +83,7 @@ func TestWhatsmeow_RenewedCodeIsServedAtOnce(t *testing.T) {
 	followed := make(chan answer, 1)
 	go func() { followed <- r.call(http.MethodGet, "/api/sessions/shop-1/qr/status?wait=5", "") }()
 	<-time.After(500 * time.Millisecond)
-	err := whatsapp.Scan(t.Context(), decode(t, old), whatsappsim.Account{User: "5550100"})
+	err := r.tryScan(old, "5550100")
 	if !errors.Is(err, whatsappsim.ErrRenew) {
 		t.Fatalf("first scan: %v", err)
 	}
@@ -107,7 +107,7 @@ func TestWhatsmeow_PasskeyIsNamedAndFinished(t *testing.T) {
 	r.want(r.call(http.MethodPost, "/api/sessions", `{"sessionId":"shop-1","sessionName":"Shop"}`), 201)
 	r.want(r.call(http.MethodPost, "/api/sessions/shop-1/connect", "{}"), 200)
 	qr := r.want(r.call(http.MethodGet, "/api/sessions/shop-1/qr", ""), 200)
-	err := whatsapp.Scan(t.Context(), decode(t, qr.Data.QRCode), whatsappsim.Account{User: "5550100"})
+	err := r.tryScan(qr.Data.QRCode, "5550100")
 	if !errors.Is(err, whatsappsim.ErrPasskey) {
 		t.Fatalf("scan: %v", err)
 	}

@@ -147,13 +147,19 @@ func (r *rig) want(a answer, status int) answer {
 // scan scans the QR as a phone does.
 func (r *rig) scan(dataURL, phone string) {
 	r.Helper()
+	if err := r.tryScan(dataURL, phone); err != nil {
+		r.Fatal(err)
+	}
+}
+
+// tryScan returns the simulator's error.
+func (r *rig) tryScan(dataURL, phone string) error {
+	r.Helper()
 	code, err := compat.ReadQR(secret.NewSecret(dataURL))
 	if err != nil {
 		r.Fatal(err)
 	}
-	if err := r.whatsapp.Scan(r.Context(), code.Reveal(), whatsappsim.Account{User: phone}); err != nil {
-		r.Fatal(err)
-	}
+	return r.whatsapp.Scan(r.Context(), code.Reveal(), whatsappsim.Account{User: phone})
 }
 
 // becomes polls the state until it has a value.
