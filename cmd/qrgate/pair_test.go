@@ -99,6 +99,43 @@ func golden(t *testing.T, file, text string) {
 	}
 }
 
+// When all codes of a connect have expired, the session is connected again.
+func TestPair_ConnectsAgainAfterLastCode(t *testing.T) {
+	t.Parallel()
+	e := &enginesim.Engine{QRTTL: 2 * time.Second, Rotation: []time.Duration{2 * time.Second, 2 * time.Second}}
+	r := startPair(t, startGateway(t, startEngine(t, e)), "--create")
+	r.until("valid for")
+	before := strings.Count(r.out.String(), "valid for")
+	for end := time.Now().Add(40 * time.Second); e.CountSince(enginesim.RouteConnect, time.Time{}) < 2 && time.Now().Before(end); <-time.After(20 * time.Millisecond) {
+	}
+	for end := time.Now().Add(10 * time.Second); strings.Count(r.out.String(), "valid for") <= before+2 && time.Now().Before(end); <-time.After(20 * time.Millisecond) {
+	}
+	if e.CountSince(enginesim.RouteConnect, time.Time{}) < 2 {
+		t.Errorf("it does not connect again: %s", r.out.String())
+	}
+	r.stop()
+	r.want(exitFailed)
+}
+
+// A second run continues with the QR of the first.
+func TestPair_ContinuesWithPresentQR(t *testing.T) {
+	t.Parallel()
+	e := &enginesim.Engine{}
+	target := startGateway(t, startEngine(t, e))
+	first := startPair(t, target, "--create")
+	first.until("valid for")
+	first.stop()
+	first.want(exitFailed)
+	connects := e.CountSince(enginesim.RouteConnect, time.Time{})
+	second := startPair(t, target)
+	second.until("valid for")
+	if got := e.CountSince(enginesim.RouteConnect, time.Time{}); got != connects {
+		t.Errorf("%d connects, want %d", got, connects)
+	}
+	second.stop()
+	second.want(exitFailed)
+}
+
 // With --json each change is a line, and a new code is in its line.
 func TestPair_JSONLines(t *testing.T) {
 	t.Parallel()
