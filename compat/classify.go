@@ -110,6 +110,7 @@ func isNotReady(text string) bool {
 // pageKinds are for responses that are not the API's JSON but of a proxy, a balancer or a CDN in front of the engine.
 // Any other status is KindBadResponse: such a server knows nothing of keys and sessions.
 var pageKinds = map[int]session.ErrorKind{
+	http.StatusAccepted:           session.KindNotReady,
 	http.StatusNoContent:          session.KindNotReady,
 	http.StatusTooManyRequests:    session.KindRateLimited,
 	http.StatusBadGateway:         session.KindUnreachable,

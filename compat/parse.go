@@ -58,8 +58,10 @@ func SessionOf(body Object) Object {
 	for _, name := range []string{"session", "success", "message", "data"} {
 		delete(s, name)
 	}
-	if image, err := NormalizeQRImage(StringOf(body["data"])); err == nil {
-		s["qrCode"] = image.Reveal() // instead of an object
+	for _, name := range []string{"data", "value"} { // instead of an object, or as the only field
+		if image, err := NormalizeQRImage(StringOf(body[name])); err == nil {
+			s["qrCode"] = image.Reveal()
+		}
 	}
 	return withCodeOf(s, body)
 }
@@ -81,7 +83,7 @@ func withCodeOf(s, other Object) Object {
 func hasCode(s Object) bool {
 	return slices.ContainsFunc(imageFields, func(name string) bool {
 		_, isObject := s[name].(Object)
-		return isObject || StringOf(s[name]) != ""
+		return isObject || strings.TrimSpace(StringOf(s[name])) != ""
 	})
 }
 
@@ -216,10 +218,10 @@ func ReasonOf(s Object) string {
 	return redact.Line(strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), " "))
 }
 
-// stringsOf returns the named fields that are strings and not empty.
+// stringsOf returns the named fields that are strings and not blank.
 func stringsOf(s Object, names []string) (out []string) {
 	for _, name := range names {
-		if text := StringOf(s[name]); text != "" {
+		if text := StringOf(s[name]); strings.TrimSpace(text) != "" {
 			out = append(out, text)
 		}
 	}

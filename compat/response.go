@@ -1,8 +1,10 @@
 package compat
 
 import (
+	"encoding/base64"
 	"net/http"
 	"regexp"
+	"strings"
 	"time"
 
 	"qrgate/internal/redact"
@@ -27,7 +29,7 @@ func (r Response) EngineError(op string) *session.EngineError {
 	e := &session.EngineError{
 		Op: op, Status: r.Status, RetryAfter: RetryAfter(r.Header, r.At), HasNoEffect: isRejected(r.Status),
 	}
-	body, err := Parse(r.Body)
+	body, err := r.parse()
 	if err != nil || !r.Complete {
 		r.classifyPage(e)
 		return e
@@ -41,6 +43,21 @@ func (r Response) EngineError(op string) *session.EngineError {
 	return e
 }
 
+// parse reads the body. Some engines send the QR itself, as the bytes of an image or as the code's text.
+func (r Response) parse() (Object, error) {
+	body, err := Parse(r.Body)
+	if err == nil || r.Status/100 != 2 || len(r.Body) > maxImage {
+		return body, err
+	}
+	qr := strings.TrimSpace(string(r.Body))
+	if mediaType := imageType(r.Body); mediaType != "" {
+		qr = "data:" + mediaType + ";base64," + base64.StdEncoding.EncodeToString(r.Body)
+	} else if !isWhatsAppCode(qr) {
+		return nil, err
+	}
+	return Object{"data": Object{imageFields[0]: qr}}, nil
+}
+
 // isRejected reports whether a status proves that the engine did nothing. A timeout (408) and a client that closed its
 // connection (499) do not: the work may have begun.
 func isRejected(status int) bool {
@@ -50,11 +67,15 @@ func isRejected(status int) bool {
 // SessionReport reads the result of a call about session ref; err is the call's error. A QR response without a QR is
 // KindNotReady. The report has what could be read even if there is an error.
 func (r Response) SessionReport(op string, ref session.Ref, err error) (session.SessionReport, error) {
-	body, _ := Parse(r.Body)
+	body, _ := r.parse()
 	if err != nil {
-		return session.SessionReport{
+		report := session.SessionReport{
 			Ref: ref, At: r.At, Limits: RateLimits(r.Header, r.At), QueuePosition: queuePosition(body),
-		}, err
+		}
+		if StringOf(body["status"]) != "error" { // that is the response's own
+			report.State = StateOf(SessionOf(body))
+		}
+		return report, err
 	}
 	report, err := ParseSession(SessionOf(body), EngineClock(r.Header, r.At), r.At)
 	got := report.Ref
@@ -65,12 +86,16 @@ func (r Response) SessionReport(op string, ref session.Ref, err error) (session.
 			Op: op, Kind: session.KindBadResponse, Status: r.Status, Code: "OTHER_SESSION",
 			Reason: "the response is about another session",
 		}
+	case report.State == session.Connected:
+		return report, nil
 	case err != nil:
 		return report, &session.EngineError{
 			Op: op, Kind: session.KindBadResponse, Status: r.Status, Code: "QR_INVALID", Reason: err.Error(), Err: err,
 		}
-	case op == session.OpQR && report.Image.Empty() && report.State != session.Connected:
-		return report, &session.EngineError{Op: op, Kind: session.KindNotReady, Status: r.Status}
+	case op == session.OpQR && report.Image.Empty():
+		return report, &session.EngineError{
+			Op: op, Kind: session.KindNotReady, Status: r.Status, Code: ErrorCode(body), Text: ErrorText(body),
+		}
 	}
 	return report, nil
 }

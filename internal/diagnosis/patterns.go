@@ -86,6 +86,7 @@ var patterns = []Pattern{
 	{AccountBanned, []string{"402", "connection failure"}}, {AccountBanned, []string{"403", "connection failure"}},
 	{AccountBanned, []string{"406", "connection failure"}},
 	{SessionConflict, []string{"440", "stream errored"}}, {SessionConflict, []string{"stream replaced"}}, {SessionConflict, []string{"took this session over"}},
+	{WhatsAppUnavailable, []string{"rate-overlimit"}}, {WhatsAppUnavailable, []string{"429", "unexpected status"}},
 	{WhatsAppUnavailable, []string{"429", "connection failure"}}, {WhatsAppUnavailable, []string{"429", "stream errored"}},
 	{WhatsAppUnavailable, []string{"500", "connection failure"}}, {WhatsAppUnavailable, []string{"501", "connection failure"}},
 	{WhatsAppUnavailable, []string{"503", "connection failure"}}, {WhatsAppUnavailable, []string{"500", "stream errored"}},

@@ -1,0 +1,85 @@
+package compat_test
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"testing"
+
+	"qrgate/compat"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/session"
+)
+
+// Responses that users of public engines reported, in our own words. ready is a QR; otherwise kind and state are what
+// the response means, and cause is what its text names.
+func TestPublicReports(t *testing.T) {
+	t.Parallel()
+	const code = "2@ref,noise,identity,adv,1"
+	picture := pictures()
+	page := func(title string) string { return "<!DOCTYPE html><title>" + title + "</title><h1>x</h1>" }
+	for _, c := range []struct {
+		report string // whatsapp-api-nodejs is salman0ansari's, whatsapp-api is chrishubert's
+		status int
+		body   string
+		ready  bool
+		kind   session.ErrorKind
+		state  session.State
+		cause  diagnosis.Code
+	}{
+		{report: "whatsapp-api-nodejs#321", status: 200, body: `{"error":false,"message":"QR fetched","qrcode":""}`, kind: session.KindNotReady},
+		{report: "whatsapp-api-nodejs#80", status: 200, body: `{"error":false,"message":"QR fetched","qrcode":null}`, kind: session.KindNotReady},
+		{report: "whatsapp-api-nodejs#80, blank", status: 200, body: `{"error":false,"qrcode":" "}`, kind: session.KindNotReady},
+		{report: "whatsapp-api-nodejs#19", status: 500, body: `{"error":true,"message":"Unexpected status in 'admin': Too Many Requests(429)"}`, kind: session.KindServerError, cause: diagnosis.WhatsAppUnavailable},
+		{report: "Baileys#434", status: 200, body: `{"success":false,"error":"close reason: Unexpected status in 'Conn': Too Many Requests(429)"}`, kind: session.KindNotReady, cause: diagnosis.WhatsAppUnavailable},
+		{report: "go-whatsapp-web-multidevice#423", status: 500, body: `{"code":"INTERNAL_SERVER_ERROR","message":"info query returned status 429: rate-overlimit"}`, kind: session.KindServerError, cause: diagnosis.WhatsAppUnavailable},
+		{report: "waha#237", status: 200, body: string(picture["image/png"]), ready: true},
+		{report: "whatsapp-chatwoot#1", status: 200, body: string(picture["image/jpeg"]), ready: true},
+		{report: "waha#177, raw", status: 200, body: fmt.Sprintf(`{"value":%q}`, code), ready: true},
+		{report: "waha#177, base64", status: 200, body: `{"mimetype":"image/jpeg","data":"` + base64.RawStdEncoding.EncodeToString(picture["image/jpeg"]) + `"}`, ready: true},
+		{report: "waha#177, text", status: 200, body: code + "\n", ready: true},
+		{report: "waha#164", status: 422, body: `{"statusCode":422,"message":"The session is in the FAILED status. Please restart it.","error":"Unprocessable Entity"}`, kind: session.KindNotReady},
+		{report: "waha#2117", status: 422, body: `{"error":"Session status is not as expected. Try again later","session":"s","status":"FAILED","expected":["SCAN_QR_CODE"]}`, kind: session.KindNotReady, state: session.Failed},
+		{report: "waha#1690", status: 422, body: `{"error":"Session status is not as expected","session":"s","status":"STARTING"}`, kind: session.KindNotReady, state: session.Connecting},
+		{report: "waha#1502", status: 429, body: page("Error: Request limit exceeded."), kind: session.KindRateLimited},
+		{report: "wppconnect-server#1190", status: 500, body: `{"status":"error","message":"Error retrieving QRCode","error":{"level":"error"}}`, kind: session.KindServerError},
+		{report: "wppconnect#2344", status: 200, body: `{"status":"INITIALIZING","qrcode":null,"version":"2.4.2","session":"s"}`, kind: session.KindNotReady, state: session.Connecting},
+		{report: "wppconnect#2344, paired", status: 200, body: `{"status":"CONNECTED","qrcode":"undefined"}`, state: session.Connected},
+		{report: "whatsapp-api#138", status: 200, body: fmt.Sprintf(`{"success":true,"qr":%q}`, code), ready: true},
+		{report: "whatsapp-api#106", status: 200, body: `{"success":false,"message":"qr not ready or scanned already"}`, kind: session.KindNotReady},
+		{report: "go-whatsapp-rest-api#4", status: 500, body: `"error decoding the response: cannot unmarshal an array"`, kind: session.KindBadResponse},
+		{report: "go-whatsapp-multidevice-rest#15", status: 200, body: `{"status":true,"code":200,"message":"Success"}`, kind: session.KindNotReady},
+		{report: "whatsapp-web.js#49036", status: 200, body: `{"success":true,"data":{"qrCode":"null"}}`, kind: session.KindBadResponse, cause: diagnosis.QRInvalid},
+		{report: "wa-automate-nodejs#113", status: 200, body: `{"qr":"Loading QR"}`, kind: session.KindBadResponse, cause: diagnosis.QRInvalid},
+		{report: "wa-automate-nodejs#3074", status: 202, body: ``, kind: session.KindNotReady},
+		{report: "evolution-go#85", status: 200, body: `{"message":"success","data":{"Qrcode":"","Code":""}}`, kind: session.KindNotReady},
+	} {
+		r := compat.Response{Status: c.status, Header: headers(""), Body: []byte(c.body), Complete: true, At: now}
+		var err error
+		if e := r.EngineError(session.OpQR); e != nil {
+			err = e
+		}
+		report, err := r.SessionReport(session.OpQR, session.Ref{ID: 1}, err)
+		isState := c.state == "" || report.State == c.state
+		if session.KindOf(err) != c.kind || !isState || report.Image.Empty() == c.ready {
+			t.Errorf("%s: %v, state %q, QR %t; want %q, %q, %t",
+				c.report, err, report.State, !report.Image.Empty(), c.kind, c.state, c.ready)
+		}
+		if e := session.AsEngineError(err); e != nil {
+			if p, _ := diagnosis.MatchCause(e.Text + " " + e.Code); p.Code != c.cause {
+				t.Errorf("%s: %q names %q, want %q", c.report, e.Text, p.Code, c.cause)
+			}
+		}
+		if c.ready {
+			if text, err := compat.ReadQR(report.Image); err != nil || !strings.HasPrefix(text.Reveal(), "2@") {
+				t.Errorf("%s: the QR is not readable: %v", c.report, err)
+			}
+		}
+	}
+	// waha#129: a picture of the whole page, without a QR in it.
+	screenshot := dataURL(painted(300, func(x, y int) bool { return x%40 == 0 || y%60 < 3 }))
+	image, err := compat.NormalizeQRImage(screenshot)
+	if _, readErr := compat.ReadQR(image); err != nil || readErr == nil {
+		t.Errorf("waha#129: %v, read %v", err, readErr)
+	}
+}
