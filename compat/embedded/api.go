@@ -81,15 +81,21 @@ func (e *Engine) routes() *http.ServeMux {
 		mux.HandleFunc("/api/sessions"+known, e.requireKey(methodNotAllowed))
 	}
 	mux.HandleFunc("/api/sessions/", e.requireKey(notServed))
-	mux.HandleFunc("/api/", handle(func(r *http.Request) response { return notServed(r, "") }))
+	mux.HandleFunc("/api/", e.requireKey(notServed))
 	mux.HandleFunc("/", handle(func(*http.Request) response { return notFound() }))
 	return mux
 }
 
+// features are the parts of the documented API that this engine serves.
+var features = []string{"sessions", "qr", "pairing_code", "passkey"}
+
 // notServed is the response for the rest of the documented API.
 func notServed(*http.Request, string) response {
-	return problem(http.StatusNotImplemented, codeNotServed, "the embedded engine serves sessions and QR codes only; "+
-		"set QRGATE_ENGINE_URL to the URL of an engine that serves this path")
+	return response{http.StatusNotImplemented, struct {
+		compat.Problem
+		Features []string `json:"features"`
+	}{compat.NewProblem(codeNotServed, "the embedded engine pairs phones; it serves no messages, chats or contacts. "+
+		"Set QRGATE_ENGINE_URL to the URL of an engine that serves this path", time.Now()), features}}
 }
 
 func methodNotAllowed(*http.Request, string) response {

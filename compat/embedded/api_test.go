@@ -2,6 +2,7 @@ package embedded_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,8 @@ func TestAPI_StatusAndCodeOfEachRoute(t *testing.T) {
 		"contacts":                 {keyA, "GET", "/api/sessions/first/contacts", "", 501, "NOT_IMPLEMENTED"},
 		"frappe":                   {keyA, "GET", "/api/sessions/frappe/sessions", "", 501, "NOT_IMPLEMENTED"},
 		"messages":                 {keyA, "POST", "/api/messages/first/send", `{}`, 501, "NOT_IMPLEMENTED"},
+		"messages, no key":         {"", "POST", "/api/messages/first/send", `{}`, 401, "MISSING_API_KEY"},
+		"messages, wrong key":      {"key-c-000000000000", "POST", "/api/messages/first/send", `{}`, 401, "INVALID_API_KEY"},
 		"unknown path":             {keyA, "GET", "/unknown", "", 404, "NOT_FOUND"},
 		"doubled slash":            {keyA, "GET", "/api//sessions", "", 404, "NOT_FOUND"},
 		"dot segments":             {keyA, "GET", "/api/x/../sessions", "", 404, "NOT_FOUND"},
@@ -202,5 +205,18 @@ func TestEngine_RespondsAfterClose(t *testing.T) {
 	}
 	if a := r.call("POST", "/api/sessions", `{"sessionId":"second","sessionName":"x"}`); a.status != 503 {
 		t.Errorf("create: %d %s", a.status, a.raw)
+	}
+}
+
+// The engine says what it serves: at the root, in a create, and in place of what it does not serve.
+func TestAPI_NamesItsFeatures(t *testing.T) {
+	t.Parallel()
+	r := startIdle(t, embedded.Config{})
+	for _, a := range []response{
+		r.call("GET", "/"), r.call("POST", "/api/sessions", `{"sessionId":"first","sessionName":"x"}`), r.call("GET", "/api/messages/first/chats"),
+	} {
+		if list, _ := a.body["features"].([]any); !slices.Contains(list, any("qr")) || slices.Contains(list, any("messages")) {
+			t.Errorf("%d %s", a.status, a.raw)
+		}
 	}
 }

@@ -21,6 +21,7 @@ const (
 
 func (e *Engine) root(*http.Request) response {
 	return ok(map[string]any{"success": true, "message": "qrgate, embedded engine", "health": "/health",
+		"features": features,
 		"endpoints": map[string]string{"sessions": "/api/sessions"}})
 }
 
@@ -74,7 +75,10 @@ func (e *Engine) insert(ctx context.Context, r row) response {
 		return internalError("the session could not be stored")
 	}
 	s := e.addSession(r)
-	return response{http.StatusCreated, compat.Created(s.view().item(time.Now()))}
+	return response{http.StatusCreated, struct {
+		compat.Envelope
+		Features []string `json:"features"`
+	}{compat.Created(s.view().item(time.Now())), features}}
 }
 
 // list filters by every known spelling of a state, and ignores invalid numbers.

@@ -135,7 +135,7 @@ func (e *Engine) sendPasskey(r *http.Request, s *engineSession) response {
 		s.log().Warn("cannot send the passkey", "error", redact.Foreign(err.Error()))
 		return problem(http.StatusBadGateway, codePasskeyError, "WhatsApp did not accept the passkey")
 	}
-	return ok(compat.ActionResult("", v.ref(), compat.WireConnecting))
+	return ok(compat.ActionResult("The passkey was sent.", v.ref(), compat.WireConnecting))
 }
 
 // linking returns the session and the client of its connection, nil without one.
