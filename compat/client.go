@@ -85,7 +85,7 @@ func (c *Client) send(ctx context.Context, caller session.Caller, r Request) (Re
 		return Response{}, err
 	}
 	header := map[string]string{
-		"Accept": "application/json", "User-Agent": c.UserAgent, "Prefer": r.Prefer,
+		"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": c.UserAgent, "Prefer": r.Prefer,
 		"X-API-Key": caller.Key.Reveal(), "Authorization": caller.Bearer.Reveal(),
 	}
 	if r.Body != "" {
@@ -100,9 +100,7 @@ func (c *Client) send(ctx context.Context, caller session.Caller, r Request) (Re
 	if err != nil {
 		return Response{}, err
 	}
-	defer func() { _ = res.Body.Close() }()
-	text, err := io.ReadAll(io.LimitReader(res.Body, maxResponse+1))
-	isComplete := err == nil && len(text) <= maxResponse
+	text, isComplete, err := ReadBody(res, maxResponse)
 	return Response{Status: res.StatusCode, Header: res.Header, Body: text, Complete: isComplete}, err
 }
 
