@@ -75,7 +75,13 @@ type Response struct {
 // AnswerQR is the response to a request for the QR.
 func AnswerQR(v *session.Snapshot, err error, now time.Time) Response {
 	r := answerQR(v, err, now)
-	parts := r.encode("en", now)
+	body, _ := r.problemBody("en", now)
+	parts := [3][]byte{}
+	if r.prepared != nil {
+		parts = (&responseWriter{}).encode(&r)
+	} else {
+		parts[0], _ = json.Marshal(body)
+	}
 	out := Response{Status: r.status, Code: r.code, Retry: r.retryAfter}
 	_ = json.Unmarshal(slices.Concat(parts[:]...), &out.Body)
 	return out

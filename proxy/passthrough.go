@@ -63,6 +63,7 @@ func (w *responseWriter) modifyResponse(res *http.Response) error {
 	w.handler.rewriteLocation(res)
 	if page, ok := proxyErrors[res.StatusCode]; ok && isHTML(res) {
 		page.header = res.Header
+		page.header.Del("Content-Language")
 		return errorPage{page}
 	}
 	w.fromEngine = true
@@ -129,8 +130,10 @@ func transportProblem(err, client, cause error) response {
 	switch {
 	case client != nil:
 		return bodyProblem(client)
-	case !isIdle && f.IsNotConnected():
-		return proxyErrors[http.StatusServiceUnavailable]
+	case !isIdle && (f.IsNotConnected() || f.Class == compat.TransportTLS || f.Reason == reasonHTTPS):
+		r := proxyErrors[http.StatusServiceUnavailable]
+		r.reason = f.Reason
+		return r
 	case isIdle, f.Timeout:
 		return proxyErrors[http.StatusGatewayTimeout]
 	}

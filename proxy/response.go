@@ -23,6 +23,7 @@ type response struct {
 	status     int
 	code       string              // of a problem, for the body and the access log
 	text       string              // of a problem; "": the texts of its cause
+	reason     string              // why the engine is unreachable; "" if unknown
 	cause      diagnosis.Diagnosis // of a problem
 	retryAfter time.Duration       // 0: no Retry-After
 
@@ -36,31 +37,6 @@ type response struct {
 const (
 	codeBodyTimeout   = "REQUEST_TIMEOUT" // of a 408: the client stopped sending its body
 	codeConnectQueued = "CONNECT_QUEUED"  // of a 202 for a connect
-)
-
-// Texts of problems: a sentence that tells the client what to do. None holds a number: clients search bodies for one
-// (contract 4.2).
-const (
-	textNotReady    = "The QR is being generated. Retry in a moment."
-	textPaired      = "The session is connected already, so there is no QR. Disconnect it first to link another phone."
-	textKeyRefused  = "The engine refuses this API key."
-	textNoSession   = "The engine does not know this session. Create it first."
-	textRateLimited = "The engine's rate limit is reached. Wait, then retry."
-	textStopping    = "qrgate is stopping. Retry in a few seconds."
-	textUnreachable = "The engine is unreachable. Retry in a few seconds. " +
-		"If this continues, the engine's operator should check that it is running."
-	textTimeout = "The engine accepted the request and did not respond in time. " +
-		"Retry; if the call changes something, read the state first."
-	textBadAnswer = "The engine's response was truncated or is not a response of its API. " +
-		"Retry; if the call changes something, read the state first."
-	textBodyTimeout    = "The request body did not arrive in time. Send it again without a pause."
-	textBodyBroken     = "The request body could not be read to its end. Check its length and send it again."
-	textTooManyWaiters = "Too many requests wait for this session, this API key or this server. " +
-		"Close some, or retry in a few seconds."
-	textNoEngine = "Not found. qrgate runs without a separate engine and serves the session routes only."
-	textLoop     = "QRGATE_ENGINE_URL leads back to qrgate itself. Set it to the engine's own address."
-	textInternal = "qrgate failed internally. " +
-		"Retry, and report the X-Request-Id of this response to qrgate's operator."
 )
 
 const (
@@ -116,7 +92,7 @@ func engineProblem(err error) response {
 	if !ok {
 		r = problem(http.StatusServiceUnavailable, compat.CodeEngineBadAnswer, textBadAnswer)
 	}
-	r.code, r.text = cmp.Or(e.Code, r.code), cmp.Or(e.Text, r.text)
+	r.code, r.text, r.reason = cmp.Or(e.Code, r.code), cmp.Or(e.Text, r.text), e.Reason
 	switch e.Kind {
 	case session.KindKeyRefused:
 		r.status = cmp.Or(e.Status, r.status)
@@ -193,31 +169,41 @@ type explainedProblem struct {
 	Diagnosis *diagnosis.Diagnosis `json:"diagnosis,omitempty"`
 }
 
-func (r *response) problemBody(languageName string, now time.Time) explainedProblem {
-	if r.cause.Healthy() {
-		return explainedProblem{Problem: compat.NewProblem(r.code, r.text, now)}
-	}
+// problemBody is the body of a problem in a language. isKnown is false if the text is the engine's own.
+func (r *response) problemBody(languageName string, now time.Time) (body explainedProblem, isKnown bool) {
 	cause := r.cause.Localize(languageName)
+	text, isKnown := localize(r.text, languageName)
 	if r.text == "" {
-		return explainedProblem{Problem: compat.NewProblem(r.code, cause.Title+". "+cause.Help, now)}
+		return explainedProblem{Problem: compat.NewProblem(r.code, cause.Title+". "+cause.Help, now)}, true
 	}
-	// Clients that search bodies for the status of a rate limit would find one (contract 4.2).
-	cause.Evidence = slices.DeleteFunc(slices.Clone(cause.Evidence), func(text string) bool {
-		return strings.Contains(text, "429")
-	})
-	return explainedProblem{compat.NewProblem(r.code, r.text, now), &cause}
+	if r.reason != "" && isKnown {
+		text += localizeReason(r.reason, languageName)
+	}
+	body = explainedProblem{Problem: compat.NewProblem(r.code, text, now)}
+	if !cause.Healthy() {
+		// Clients that search bodies for the status of a rate limit would find one (contract 4.2).
+		cause.Evidence = slices.DeleteFunc(slices.Clone(cause.Evidence), func(text string) bool {
+			return strings.Contains(text, "429")
+		})
+		body.Diagnosis = &cause
+	}
+	return body, isKnown
 }
 
 // encode is the body of r in up to three parts. What came from JSON, and plain fields, can always be encoded.
-func (r *response) encode(languageName string, now time.Time) (parts [3][]byte) {
-	switch {
-	case r.prepared != nil:
+func (w *responseWriter) encode(r *response) (parts [3][]byte) {
+	if r.prepared != nil {
 		return [...][]byte{r.prepared.Head, strconv.AppendInt(nil, int64(r.number), 10), r.prepared.Tail}
-	case r.body != nil:
-		parts[0], _ = json.Marshal(r.body)
-	default:
-		parts[0], _ = json.Marshal(r.problemBody(languageName, now))
 	}
+	body := r.body
+	if body == nil {
+		languageName := languageOf(&w.request)
+		var isKnown bool
+		if body, isKnown = r.problemBody(languageName, time.Now()); isKnown {
+			w.Header().Set("Content-Language", languageName)
+		}
+	}
+	parts[0], _ = json.Marshal(body)
 	return parts
 }
 
@@ -233,15 +219,11 @@ var (
 // reply writes a response.
 func (w *responseWriter) reply(r response) {
 	h := w.Header()
-	languageName := ""
-	if !r.cause.Healthy() {
-		languageName = w.language()
-	}
-	parts := r.encode(languageName, time.Now())
+	parts := w.encode(&r)
 	w.code, w.repeated = r.code, r.repeated
 	w.closeConn = w.boundDrain() || w.closeConn
 	for name, values := range r.header {
-		if keepsHeader(name) {
+		if _, isSet := h[name]; keepsHeader(name) && !(isSet && name == "Content-Language") {
 			h[name] = append(h[name], values...)
 		}
 	}
@@ -270,7 +252,7 @@ func (w *responseWriter) writeJSON(status int, body any, from http.Header) {
 // keepsHeader reports whether a header of the engine's response still holds for a body of qrgate's.
 func keepsHeader(name string) bool {
 	switch name {
-	case "Content-Type", "Content-Length", "Content-Encoding", "Content-Language", "Etag", "Last-Modified",
+	case "Content-Type", "Content-Length", "Content-Encoding", "Etag", "Last-Modified",
 		"Cache-Control", "Expires", "Pragma", "Connection", "Keep-Alive", "Transfer-Encoding",
 		"Trailer", "Upgrade", "Proxy-Authenticate", "Te", "Date", "Location",
 		"X-Content-Type-Options", "Referrer-Policy", "Accept-Ranges", headerRequestID:
@@ -299,4 +281,10 @@ func (w *responseWriter) language() string {
 	name := languageOf(&w.request)
 	w.Header().Set("Content-Language", name)
 	return name
+}
+
+// ownText is a text of qrgate in the language of the response.
+func (w *responseWriter) ownText(text string) string {
+	text, _ = localize(text, w.language())
+	return text
 }

@@ -151,6 +151,9 @@ func (s *sessionRequest) writeEngineError(a compat.Response, err error) {
 	if ok && a.Status >= 400 && a.Status < 500 {
 		if body, err := compat.Parse(a.Body); err == nil {
 			s.code = compat.ErrorCode(body)
+			if compat.ErrorText(body) == "" {
+				body["message"] = s.ownText(textRefused)
+			}
 			s.writeJSON(a.Status, compat.NormalizeErrorBody(body, a.Status, a.At), a.Header)
 			return
 		}

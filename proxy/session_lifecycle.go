@@ -13,16 +13,6 @@ import (
 	"qrgate/internal/session"
 )
 
-const (
-	textBadJSON         = "The body is not a JSON object. Send one, with Content-Type: application/json."
-	textBadName         = ruleID + " Correct sessionId in the body."
-	textStillConnecting = "The engine has not accepted the connect yet. " +
-		"qrgate retries for a minute. Request the QR meanwhile."
-	textConnectQueued = "The connect waits for the engine's rate limit. " +
-		"qrgate sends it as soon as the limit allows. Request the QR meanwhile."
-	textCreateRefused = "The session does not exist: its create was refused. Create it first."
-)
-
 // jsonBody reads the body as a JSON object, and responds 400 if it is none. An empty body counts as {}, and so does one
 // that does not claim to be plain JSON: some engines accept forms or compressed bodies.
 func (s *sessionRequest) jsonBody() (compat.Object, bool) {
@@ -115,7 +105,7 @@ func (s *sessionRequest) connect() {
 		s.continueConnect(a, err, connectTimeout-time.Since(startedAt))
 		return
 	}
-	s.connectAccepted(a, mode, compat.TextConnecting)
+	s.connectAccepted(a, mode, textConnecting)
 }
 
 // connectAccepted records an accepted connect or restart and responds that the session is connecting.
@@ -127,7 +117,7 @@ func (s *sessionRequest) connectAccepted(a compat.Response, mode session.Connect
 		report.State = session.Connecting
 	}
 	_ = s.service.OnConnect(context.WithoutCancel(s.ctx()), s.caller, report, mode)
-	s.writeJSON(http.StatusOK, compat.NormalizeActionBody(body, report.Ref, compat.Wire(report.State), text), a.Header)
+	s.writeJSON(http.StatusOK, s.actionBody(body, report.Ref, compat.Wire(report.State), text), a.Header)
 }
 
 // continueConnect hands a connect that failed, or must wait for the engine's rate limit, to the acquisition, and
@@ -164,12 +154,12 @@ func (s *sessionRequest) continueConnect(a compat.Response, err error, max time.
 	ref := v.Session.Ref.Merge(s.ref)
 	switch {
 	case v.Session.State == session.Connected, !v.Session.ConnectedAt.Before(startedAt):
-		body := compat.NormalizeActionBody(nil, ref, compat.Wire(v.Session.State), compat.TextConnecting)
+		body := s.actionBody(nil, ref, compat.Wire(v.Session.State), textConnecting)
 		s.writeJSON(http.StatusOK, body, nil)
 	case v.Session.State == session.Connecting && v.Session.RateLimited():
 		s.replyQueued(v)
 	case v.Session.State == session.Connecting:
-		body := compat.NormalizeActionBody(nil, ref, compat.WireConnecting, textStillConnecting)
+		body := s.actionBody(nil, ref, compat.WireConnecting, textStillConnecting)
 		body["retrying"] = true
 		if d := s.localize(v).Diagnosis; !d.Healthy() {
 			body["diagnosis"] = d
@@ -183,11 +173,19 @@ func (s *sessionRequest) continueConnect(a compat.Response, err error, max time.
 // replyQueued responds that a connect waits, with its queue position.
 func (s *sessionRequest) replyQueued(v *session.Snapshot) {
 	wait := max(v.RateLimitWait, retrySoon)
-	body := compat.NormalizeActionBody(nil, v.Session.Ref.Merge(s.ref), compat.WireConnecting, textConnectQueued)
+	body := s.actionBody(nil, v.Session.Ref.Merge(s.ref), compat.WireConnecting, textConnectQueued)
 	body["code"], body["timestamp"] = codeConnectQueued, compat.Seconds(time.Now())
 	data, _ := body["data"].(compat.Object)
 	data["queue"] = Queue{max(v.QueuePosition, 1), int(wait / time.Second)}
 	s.reply(response{status: http.StatusAccepted, code: codeConnectQueued, retryAfter: wait, body: body})
+}
+
+// actionBody is the body of an action, with a text of qrgate if the engine has none.
+func (s *sessionRequest) actionBody(body compat.Object, ref session.Ref, status, text string) compat.Object {
+	if compat.StringOf(body["message"]) == "" {
+		text = s.ownText(text)
+	}
+	return compat.NormalizeActionBody(body, ref, status, text)
 }
 
 // act sends an action on the session to the engine; false if it responded, because the engine refused or failed.
@@ -208,14 +206,14 @@ func (s *sessionRequest) restart() {
 	}
 	if a, ok := s.act("restart", "restart"); ok {
 		s.forget(false)
-		s.connectAccepted(a, session.Restart, compat.TextRestarting)
+		s.connectAccepted(a, session.Restart, textRestarting)
 	}
 }
 
 func (s *sessionRequest) disconnect() {
 	if a, ok := s.act("disconnect", "disconnect"); ok {
 		s.forget(false)
-		s.replyDisconnected(a, compat.TextDisconnected)
+		s.replyDisconnected(a, textDisconnected)
 	}
 }
 
@@ -224,12 +222,12 @@ func (s *sessionRequest) disconnect() {
 func (s *sessionRequest) deleteSession() {
 	if a, ok := s.act(session.OpDelete, ""); ok {
 		s.forget(true)
-		s.replyDisconnected(a, compat.TextDeleted)
+		s.replyDisconnected(a, textDeleted)
 	}
 }
 
 func (s *sessionRequest) replyDisconnected(a compat.Response, text string) {
 	body, _ := compat.Parse(a.Body)
-	body = compat.NormalizeActionBody(body, s.ref, compat.WireDisconnected, text)
+	body = s.actionBody(body, s.ref, compat.WireDisconnected, text)
 	s.writeJSON(http.StatusOK, body, a.Header)
 }

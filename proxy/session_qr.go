@@ -15,8 +15,6 @@ import (
 	"qrgate/internal/session"
 )
 
-const textBadWait = "wait is a whole number of seconds; the maximum is 60. Correct it in the query, or omit it."
-
 // qr handles GET /api/sessions/{id}/qr: the request waits for a QR.
 func (s *sessionRequest) qr() {
 	preferred, ok := parseWait(&s.request)

@@ -18,14 +18,6 @@ type target struct {
 	route string // of a session route, or Unmatched
 }
 
-const (
-	textAmbiguous = "The request's framing is ambiguous (Content-Length with Transfer-Encoding, a folded header " +
-		"or a bare line feed). Send one length, and end lines with CR LF."
-	textMethod           = "Method not allowed. Use the method that the documentation gives for this path."
-	textPathNotCanonical = "Not found. Paths are lower case and have no trailing slash."
-	textTooLarge         = "The request body is too large. Send a smaller one."
-)
-
 // validate checks the raw request line, the framing, the method and the announced size before qrgate, or any library,
 // reads them in another way than the engine would.
 func (h *Handler) validate(r *http.Request) (t target, refusal response) {
@@ -86,20 +78,6 @@ func (w *responseWriter) setTarget(t target) {
 const (
 	maxPathSize     = 8000 // bytes as sent; RFC 9112, 3 recommends that for a request line
 	maxEscapeLevels = 4    // of escapes within escapes
-	ruleID          = "A session id has 1 to 100 characters: letters, digits, hyphens and underscores."
-)
-
-// What is wrong with a request target.
-const (
-	textForm = "The request target must be a path that begins with a slash, or an http URL. " +
-		"Send \"GET /path\"."
-	textLong   = "The path is too long. Shorten it, or pass a part of it in the query or body."
-	textBytes  = "The path contains a character that must be escaped. Escape it."
-	textEscape = "The path contains a percent-escape that is invalid, or that some servers read as another path. " +
-		"Do not escape the letters of the API's paths, and pass control characters in the body."
-	textSegment = "The path contains an empty, \".\" or \"..\" segment. Remove it."
-	textID      = ruleID + " Correct the id in the path."
-	textQuery   = "The query contains a space, a control character or a \"#\". Escape it."
 )
 
 // parseTarget splits a request target and decodes its path. It accepts a path only if Gin, a proxy and an engine find
