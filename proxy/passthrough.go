@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -23,9 +24,20 @@ const headerFlushDelay = 5 * time.Millisecond
 // ends when the client leaves or no byte moves for the idle timeout.
 func (w *responseWriter) passThrough() {
 	h := w.handler
-	if h.config.Engine == nil {
+	switch hops := w.request.Header["Max-Forwards"]; {
+	case h.config.Engine == nil:
 		w.reply(problem(http.StatusNotFound, compat.CodeNotFound, textNoEngine))
 		return
+	case w.request.Method == http.MethodOptions && len(hops) == 1: // RFC 9110, 7.6.2
+		n, err := strconv.ParseUint(hops[0], 10, 31)
+		if err == nil && n == 0 {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		if err == nil {
+			w.request.Header = w.request.Header.Clone()
+			w.request.Header.Set("Max-Forwards", strconv.FormatUint(n-1, 10))
+		}
 	}
 	w.idle = startIdleTimer(w.request.Context(), h.config.limits.idleTimeout)
 	defer w.idle.stop()
@@ -51,22 +63,28 @@ func (b *bufferPool) Get() []byte { return b.pool.Get().(*[32 << 10]byte)[:] }
 // Put implements [httputil.BufferPool].
 func (b *bufferPool) Put(p []byte) { b.pool.Put((*[32 << 10]byte)(p)) }
 
-// errorPage is the error of a response that is the page of a proxy in front of the engine, with what replaces it.
+// errorPage is the error of a response of the engine that another response replaces: it is the page of a proxy in front
+// of the engine, or would lead the client in a circle.
 type errorPage struct{ response }
 
 // Error implements error.
-func (errorPage) Error() string { return "an error page of a proxy in front of the engine" }
+func (errorPage) Error() string { return "a response that is replaced" }
 
 // modifyResponse checks the header of the engine's response before it is sent.
 func (w *responseWriter) modifyResponse(res *http.Response) error {
 	w.handler.cors.record(res.Request.Header.Get("Origin"), res.Header)
-	w.handler.rewriteLocation(res)
+	if w.handler.rewriteLocations(res) {
+		return errorPage{problem(http.StatusServiceUnavailable, compat.CodeEngineUnreachable, textEngineScheme)}
+	}
 	if page, ok := proxyErrors[res.StatusCode]; ok && isHTML(res) {
 		page.header = res.Header
 		page.header.Del("Content-Language")
 		return errorPage{page}
 	}
 	w.fromEngine = true
+	if len(res.Header["Content-Type"]) == 0 {
+		w.Header()["Content-Type"] = nil // net/http must not guess one
+	}
 	if conn, ok := res.Body.(io.ReadWriteCloser); ok && res.StatusCode == http.StatusSwitchingProtocols {
 		res.Body = idleConn{conn, w.idle}
 	}

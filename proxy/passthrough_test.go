@@ -152,27 +152,66 @@ func TestPassThrough_Location(t *testing.T) {
 		}
 		w.WriteHeader(status)
 	}))
-	for _, x := range []struct{ said, redirect, created string }{
-		{"/login?next=%2F", "/login?next=%2F", "/login?next=%2F"},
-		{"http://ENGINE/a%20b?c=d#e", "/a%20b?c=d#e", "/a%20b?c=d#e"},
-		{"http://ENGINE", "/", "/"},
-		{"//ENGINE/a", "/a", "/a"},
-		{"http://user:key-a@ENGINE/a", "/a", "/a"},
-		{"https://files.example/a?sig=b", "https://files.example/a?sig=b", ""},
-		{"javascript:alert(1)", "", ""},
-		{"ftp://files.example/a", "", ""},
-		{"http://[::1", "", ""},
-	} {
-		location.Store(x.said)
-		if got := g.get(t, "/x").Header.Get("Location"); got != x.redirect {
-			t.Errorf("302 %s came out as %q, want %q", x.said, got, x.redirect)
+	const same = "unchanged"
+	locations := []struct{ sent, want string }{
+		{"/login?next=%2F", same}, {"next/page?a=%zz", same}, {"?page=2", same}, {"../a b/c", same}, {"", ""},
+		{"https://files.example/a?sig=b", same}, {"http://files.example:80", same}, {"//files.example/{a}", same},
+		{"whatsapp://send?phone=1", same}, {"ftp://files.example/a", same}, {"http://[::1", same},
+		{"http://ENGINE/a%20b?c=d#e", "/a%20b?c=d#e"}, {"http://ENGINE/a%2Fb/{c}'(d)", "/a%2Fb/{c}'(d)"},
+		{"http://ENGINE", "/"}, {"http://ENGINE?a=b", "/?a=b"}, {"//ENGINE/a", "/a"}, {"https://ENGINE/a", "/a"},
+		{"HTTP://ENGINE/a", "/a"}, {"http://user:key-a@ENGINE/a", "/a"}, {"http://ENGINE/%zz", ""},
+	}
+	for _, x := range locations {
+		location.Store(x.sent)
+		if x.want == same {
+			x.want = x.sent
 		}
-		if got := g.send(t, "POST", "/x", nil).Header.Get("Location"); got != x.created {
-			t.Errorf("201 %s came out as %q, want %q", x.said, got, x.created)
+		for _, method := range []string{"GET", "POST"} {
+			if got := g.send(t, method, "/x", nil).Header.Get("Location"); got != x.want {
+				t.Errorf("%s: %s came out as %q, want %q", method, x.sent, got, x.want)
+			}
 		}
 	}
-	if calls.Load() != 18 {
-		t.Errorf("18 requests became %d calls", calls.Load())
+	if want := int64(2 * len(locations)); calls.Load() != want {
+		t.Errorf("%d requests became %d calls", want, calls.Load())
+	}
+}
+
+// A Location below the path of QRGATE_ENGINE_URL, and a Content-Location.
+func TestPassThrough_LocationUnderAPrefix(t *testing.T) {
+	t.Parallel()
+	var location atomic.Value
+	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", strings.ReplaceAll(location.Load().(string), "ENGINE", r.Host))
+		w.Header().Set("Content-Location", strings.ReplaceAll(location.Load().(string), "ENGINE", r.Host))
+		w.WriteHeader(http.StatusFound)
+	}), func(c *proxy.Config, _ *http.Server) {
+		u := *c.Engine
+		u.Path = "/engine/"
+		c.Engine = &u
+	})
+	for sent, want := range map[string]string{
+		"/engine/a?b": "/a?b", "/engine": "/", "/engine?a": "/?a", "/engines/a": "/engines/a", "/other": "/other",
+		"http://ENGINE/engine/a%2fb": "/a%2fb", "http://ENGINE/engine": "/", "next": "next",
+	} {
+		location.Store(sent)
+		h := g.get(t, "/x").Header
+		if h.Get("Location") != want || h.Get("Content-Location") != want {
+			t.Errorf("%s came out as %q and %q, want %q", sent, h.Get("Location"), h.Get("Content-Location"), want)
+		}
+	}
+}
+
+// An engine that redirects every request to https at its own address would send the client in a circle.
+func TestPassThrough_RedirectToAnotherScheme(t *testing.T) {
+	t.Parallel()
+	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "https://"+r.Host+r.RequestURI, http.StatusMovedPermanently)
+	}))
+	a := g.get(t, "/api/messages/unread?a=b")
+	wantProblem(t, a, 503, "ENGINE_UNREACHABLE")
+	if !strings.Contains(a.body, "QRGATE_ENGINE_URL") {
+		t.Errorf("body %s", a.body)
 	}
 }
 

@@ -227,6 +227,9 @@ func (w *responseWriter) reply(r response) {
 			h[name] = append(h[name], values...)
 		}
 	}
+	if r.status == http.StatusMethodNotAllowed && h.Get("Allow") == "" {
+		h.Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+	}
 	if r.retryAfter > 0 && h.Get("Retry-After") == "" {
 		h["Retry-After"] = []string{strconv.Itoa(int((r.retryAfter + time.Second - 1) / time.Second))}
 	}

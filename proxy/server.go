@@ -18,7 +18,7 @@ func Server(listenAddr string, handler http.Handler) *http.Server {
 		ReadHeaderTimeout:            5 * time.Second,
 		IdleTimeout:                  75 * time.Second,
 		MaxHeaderBytes:               32 << 10,
-		DisableGeneralOptionsHandler: true, // "OPTIONS *" is refused like every target that is no path
+		DisableGeneralOptionsHandler: true, // "OPTIONS *" passes through
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
 			if g, ok := conn.(*guardedConn); ok {
 				return context.WithValue(ctx, guardKey{}, g)

@@ -150,13 +150,28 @@ func (s *sessionRequest) writeEngineError(a compat.Response, err error) {
 	}
 	if ok && a.Status >= 400 && a.Status < 500 {
 		if body, err := compat.Parse(a.Body); err == nil {
-			s.code = compat.ErrorCode(body)
 			if compat.ErrorText(body) == "" {
 				body["message"] = s.ownText(textRefused)
 			}
-			s.writeJSON(a.Status, compat.NormalizeErrorBody(body, a.Status, a.At), a.Header)
+			s.reply(response{
+				status: a.Status, body: compat.NormalizeErrorBody(body, a.Status, a.At), header: a.Header, code: compat.ErrorCode(body),
+				retryAfter: retryAfterReset(a),
+			})
 			return
 		}
 	}
 	s.reply(engineProblem(err))
+}
+
+// retryAfterReset is how long a rate limit that the engine reports still refuses calls; 0 if the response is no 429.
+func retryAfterReset(a compat.Response) (wait time.Duration) {
+	if a.Status != http.StatusTooManyRequests {
+		return 0
+	}
+	for _, limit := range compat.RateLimits(a.Header, a.At) {
+		if limit.Remaining == 0 {
+			wait = max(wait, limit.Reset)
+		}
+	}
+	return max(wait, time.Second)
 }

@@ -23,6 +23,9 @@ func (s *sessionRequest) qr() {
 		return
 	}
 	v, err := s.service.WaitQR(s.ctx(), s.caller, s.id, preferred)
+	if err == nil && !v.Authorized && preferred.Set && preferred.For == 0 { // the engine was not asked yet
+		v, err = s.service.Get(s.ctx(), s.caller, s.id)
+	}
 	s.ref = v.Session.Ref
 	if s.hasLeft() {
 		return

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"io"
 	"maps"
 	"net/http"
 	"net/http/httputil"
@@ -54,8 +53,9 @@ func (s *sessionRequest) forward(
 	s.rewrite(&httputil.ProxyRequest{In: in, Out: out})
 	out.URL = h.engineURL(path, query)
 	for _, name := range conditionalHeaders {
-		out.Header.Del(name)
+		delete(out.Header, name)
 	}
+	out.Header["Accept-Encoding"] = []string{"identity"}
 	response, err := h.read(out)
 	if err != nil {
 		e := compat.TransportError(ctx, op, err)
@@ -77,11 +77,10 @@ func (h *Handler) read(r *http.Request) (compat.Response, error) {
 	if err != nil {
 		return compat.Response{At: time.Now()}, err
 	}
-	defer res.Body.Close()
 	h.cors.record(r.Header.Get("Origin"), res.Header)
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxResponseSize+1))
+	body, isComplete, err := compat.ReadBody(res, maxResponseSize)
 	return compat.Response{
-		Status: res.StatusCode, Header: res.Header, Body: body, Complete: len(body) <= maxResponseSize, At: time.Now(),
+		Status: res.StatusCode, Header: res.Header, Body: body, Complete: isComplete, At: time.Now(),
 	}, err
 }
 
@@ -104,9 +103,9 @@ var hopByHopHeaders = []string{
 	"Transfer-Encoding", "Upgrade",
 }
 
-// conditionalHeaders could make the response incomplete or compressed.
+// conditionalHeaders could make the response incomplete.
 var conditionalHeaders = []string{
-	"Accept-Encoding", "If-None-Match", "If-Modified-Since", "Range", "If-Range", "If-Match", "If-Unmodified-Since",
+	"If-None-Match", "If-Modified-Since", "Range", "If-Range", "If-Match", "If-Unmodified-Since",
 }
 
 func (h *Handler) engineURL(path, query string) *url.URL {
@@ -114,8 +113,10 @@ func (h *Handler) engineURL(path, query string) *url.URL {
 	return &url.URL{Scheme: e.Scheme, Host: e.Host, Path: strings.TrimSuffix(e.Path, "/") + path, RawQuery: query}
 }
 
-// strippedHeaders make some engines route or authorize by something else than the request line.
+// strippedHeaders make some engines route or authorize by something else than the request line, or send their own
+// requests through the client's proxy (Proxy, which CGI turns into HTTP_PROXY).
 var strippedHeaders = []string{
+	"Proxy",
 	"X-Original-Url", "X-Original-Uri", "X-Rewrite-Url", "X-Replaced-Path",
 	"X-Http-Method-Override", "X-Http-Method", "X-Method-Override",
 }
@@ -131,6 +132,9 @@ func (w *responseWriter) rewrite(p *httputil.ProxyRequest) {
 	h := w.handler
 	p.Out.URL = h.engineURL(p.In.URL.Path, p.In.URL.RawQuery)
 	p.Out.URL.Opaque = strings.TrimSuffix(h.config.Engine.EscapedPath(), "/") + p.In.URL.RawPath // byte for byte
+	if p.In.URL.RawPath == "*" {
+		p.Out.URL.Opaque = "*"
+	}
 	p.Out.URL.ForceQuery = p.In.URL.ForceQuery
 	p.Out.Host = ""
 	p.Out.Trailer = p.In.Trailer // the map is filled while the body is sent
@@ -153,8 +157,7 @@ func (h *Handler) setForwardedHeaders(p *httputil.ProxyRequest) {
 	trusted := h.isTrusted(p.In.RemoteAddr)
 	maps.DeleteFunc(p.Out.Header, func(name string, _ []string) bool {
 		isForwarded := strings.HasPrefix(name, "X-Forwarded-") || slices.Contains(clientIPHeaders, name)
-		return strings.Contains(name, "_") || strings.HasPrefix(name, "X-Tenant") ||
-			slices.Contains(strippedHeaders, name) || isForwarded && !trusted
+		return strings.Contains(name, "_") || slices.Contains(strippedHeaders, name) || isForwarded && !trusted
 	})
 	prior := p.In.Header["X-Forwarded-For"]
 	if trusted && len(prior) > 0 {
@@ -189,31 +192,63 @@ func hideIdempotencyKey(h http.Header) {
 	}
 }
 
-// rewriteLocation keeps the engine's address from clients: a Location there becomes a path, which leads through qrgate
-// again. A Location on another host stays on a redirect (a download from a file store) and is removed elsewhere.
-func (h *Handler) rewriteLocation(res *http.Response) {
-	location := res.Header.Get("Location")
-	u, err := url.Parse(location)
-	switch {
-	case location == "":
-	case err == nil && (u.Host == "" && u.Scheme == "" || isSameHost(u, h.config.Engine)):
-		if u.Host != "" {
-			u.Scheme, u.Host, u.User, u.Path = "", "", nil, cmp.Or(u.Path, "/")
+// rewriteLocations keeps the engine's address from clients: a Location there becomes a path, which leads through qrgate
+// again. Every other Location passes unchanged. isLoop reports that the engine redirects a request to itself by another
+// scheme, so that the client would send the same request again.
+func (h *Handler) rewriteLocations(res *http.Response) (isLoop bool) {
+	for _, name := range []string{"Location", "Content-Location"} {
+		location := res.Header.Get(name)
+		u, err := url.Parse(location)
+		switch path := h.pathOf(location, u, err); {
+		case path == "":
+			delete(res.Header, name)
+		case path != location:
+			res.Header[name] = []string{path}
+			in := res.Request.URL
+			isLoop = isLoop || res.StatusCode/100 == 3 && u.Scheme != "" && u.Scheme != in.Scheme &&
+				path == h.withoutBase(in.RequestURI())
 		}
-		base := strings.TrimSuffix(h.config.Engine.Path, "/")
-		if rest, ok := strings.CutPrefix(u.Path, base); ok && base != "" && strings.HasPrefix(rest, "/") {
-			u.Path, u.RawPath = rest, ""
-		}
-		res.Header.Set("Location", u.String())
-	case err != nil, res.StatusCode/100 != 3, u.Host == "", !slices.Contains([]string{"", "http", "https"}, u.Scheme):
-		res.Header.Del("Location")
 	}
+	return isLoop
 }
 
-// isSameHost compares host and port; a missing port is the scheme's default, and a missing scheme the engine's.
+// pathOf is a location as clients can use it; "" if it holds the engine's address in a form that cannot be parsed.
+func (h *Handler) pathOf(location string, u *url.URL, err error) string {
+	e := h.config.Engine
+	switch {
+	case err != nil && strings.Contains(location, e.Host):
+		return ""
+	case err != nil, u.Host == "" && u.Scheme != "", u.Host != "" && !isSameHost(u, e):
+		return location
+	case u.Host != "":
+		_, rest, _ := strings.Cut(location, u.Host)
+		location = "/" + strings.TrimPrefix(rest, "/")
+	}
+	return h.withoutBase(location)
+}
+
+// withoutBase removes from a path what precedes every path of the engine.
+func (h *Handler) withoutBase(path string) string {
+	base := strings.TrimSuffix(h.config.Engine.EscapedPath(), "/")
+	rest, ok := strings.CutPrefix(path, base)
+	switch {
+	case !ok || base == "":
+		return path
+	case rest == "" || strings.HasPrefix(rest, "?") || strings.HasPrefix(rest, "#"):
+		return "/" + rest
+	case rest[0] == '/':
+		return rest
+	}
+	return path
+}
+
+// isSameHost compares host and port. A missing port is the default of the scheme, whichever that is.
 func isSameHost(u, engine *url.URL) bool {
 	port := func(x *url.URL) string {
-		return cmp.Or(x.Port(), map[string]string{"https": "443"}[cmp.Or(x.Scheme, engine.Scheme)], "80")
+		if x.Port() == map[string]string{"http": "80", "https": "443"}[cmp.Or(x.Scheme, engine.Scheme)] {
+			return ""
+		}
+		return x.Port()
 	}
 	return strings.EqualFold(u.Hostname(), engine.Hostname()) && port(u) == port(engine)
 }

@@ -35,6 +35,9 @@ func (h *Handler) validate(r *http.Request) (t target, refusal response) {
 		_, raw, _ = strings.Cut(raw, "://"+r.URL.Host)
 		raw = "/" + strings.TrimPrefix(raw, "/")
 	}
+	if raw == "*" && r.Method == http.MethodOptions { // the server as such (RFC 9110, 9.3.7)
+		return target{raw: raw, path: raw, route: Unmatched}, response{}
+	}
 	text := ""
 	if t, text = parseTarget(raw, h.config.Native == nil); text != "" {
 		return t, validationProblem(text)

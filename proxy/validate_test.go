@@ -106,7 +106,6 @@ var pathVectors = map[string]int{
 	"/api/x/../sessions/81/qr":                           400,
 	"/./api/sessions/81/qr":                              400,
 	"/../api/sessions/81/qr":                             400,
-	"*":                                                  400,
 	"api/sessions/81/qr":                                 400,
 	"/api/sessions/81/qr HTTP/1.1":                       400,
 
