@@ -21,7 +21,8 @@ func (s *sessionRequest) list() {
 		body, _ := compat.Parse(a.Body)
 		items := s.normalizeAll(compat.SessionsOf(body), a)
 		s.writeJSON(a.Status, compat.NormalizeListBody(body, items, page, limit), a.Header)
-	case a.Status == http.StatusOK && !a.Complete && a.Header.Get("Content-Length") != "":
+	case session.KindOf(err) == session.KindBadResponse && a.Status == http.StatusOK && !a.Complete &&
+		a.Header.Get("Content-Length") != "":
 		s.request.URL.RawQuery = query
 		s.passThrough()
 	default:
