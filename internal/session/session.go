@@ -58,7 +58,7 @@ type Session struct {
 	History          History       `json:"history"`
 	Reason           string        `json:"reason"`         // the engine's last disconnect reason since ConnectedAt
 	LostByEngine     bool          `json:"lost_by_engine"` // the engine lost a session that it had begun
-	ChangedAt        time.Time     `json:"-"`              // when the engine reported a change that no poll has confirmed yet
+	ChangedAt        time.Time     `json:"-"`              // when the engine reported a change that no poll has confirmed
 	QueuePosition    int           `json:"queue_position"` // in the engine's own queue, as of the last poll; 0: none
 
 	// Polls are scheduled from the start of the acquisition. They start anew when the engine lost the session, its codes
