@@ -197,8 +197,8 @@ func line(expr, legend string) query {
 func legend(labels string) string { return "{{" + strings.ReplaceAll(labels, ", ", "}} {{") + "}}" }
 
 // rates are the events per second of a counter, by labels.
-func rates(labels, counter string, matchers ...string) query {
-	return line(rate(labels, of(counter, matchers...)), legend(labels))
+func rates(labels, counter string) query {
+	return line(rate(labels, of(counter)), legend(labels))
 }
 
 // positiveRates are rates without the series that are 0.

@@ -66,7 +66,8 @@ func (s settings) config() (app.Config, error) {
 		DeviceName: s.DeviceName, WhatsAppVersion: s.WAVersion,
 		EngineLimits: embedded.Limits{Sessions: s.MaxSessions, Dials: s.MaxDials, Logins: s.MaxLogins},
 		ProbeKey:     secret.NewSecret(s.ProbeAPIKey), ProbeInterval: s.ProbeInterval,
-		NotifyAddresses: notify.ParseAddresses(s.NotifyURLs), WhatsAppCheck: s.WhatsAppCheck, PProf: s.PProf, Version: version,
+		NotifyAddresses: notify.ParseAddresses(s.NotifyURLs),
+		WhatsAppCheck:   s.WhatsAppCheck, PProf: s.PProf, Version: version,
 	}
 	if s.AdminListen == "off" {
 		cfg.AdminListen = ""

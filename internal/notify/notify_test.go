@@ -175,13 +175,14 @@ func (c *cluster) replica(owner string, now time.Time) (n *Notifier, stop func()
 
 func waitUntil(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for range 500 {
-		if done() {
-			return
+	timeout := time.After(10 * time.Second)
+	for ticker := time.Tick(10 * time.Millisecond); !done(); {
+		select {
+		case <-ticker:
+		case <-timeout:
+			t.Fatal(what)
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatal(what)
 }
 
 // An outage of the engine is one message at its begin and one at its end, to every receiver, with two replicas of which
