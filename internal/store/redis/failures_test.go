@@ -201,10 +201,10 @@ func TestStore_ServerErrors(t *testing.T) {
 	server := redistest.Start(t, "--requirepass", "canary-password")
 	config := redis.Config{Timeout: patient}
 	t.Run("no password", func(t *testing.T) {
-		wantDown(t, open(t, config, server.URL()), "the server refused: NOAUTH")
+		wantDown(t, open(t, config, server.URL()), "the server refused: NOAUTH: set a password")
 	})
 	t.Run("wrong password", func(t *testing.T) {
-		wantDown(t, open(t, config, "redis://:canary-wrong@"+server.Addr()), "the server refused: WRONGPASS")
+		wantDown(t, open(t, config, "redis://:canary-wrong@"+server.Addr()), "the server refused: WRONGPASS: correct user and password")
 	})
 	t.Run("right password", func(t *testing.T) {
 		s := open(t, config, "redis://:canary-password@"+server.Addr())

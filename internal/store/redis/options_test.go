@@ -14,10 +14,13 @@ func TestOptions(t *testing.T) {
 	t.Parallel()
 	for _, query := range []string{"", "?read_timeout=1h&write_timeout=1h&dial_timeout=1h&pool_timeout=1h&max_retries=9" +
 		"&min_retry_backoff=1h&max_retry_backoff=1h"} {
-		o, err := options(secret.NewSecret("redis://gate:canary@127.0.0.1:6390/3"+query), DefaultTimeout)
+		s, err := newServer(Config{
+			URL: secret.NewSecret("redis://gate:canary@127.0.0.1:6390/3" + query), Timeout: DefaultTimeout,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
+		o := s.options.Simple()
 		for name, ok := range map[string]bool{
 			"address":         o.Addr == "127.0.0.1:6390" && o.DB == 3 && o.Username == "gate" && o.Password == "canary",
 			"caller's time":   o.ContextTimeoutEnabled,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -18,24 +19,57 @@ func (s *Store) Get(ctx context.Context, keys ...string) ([]store.Record, error)
 	if err := ctx.Err(); err != nil || len(keys) == 0 {
 		return nil, err
 	}
+	var records []store.Record
+	err := s.do(ctx, "get", func(ctx context.Context) (err error) {
+		records, err = s.get(ctx, keys)
+		return err
+	})
+	return records, err
+}
+
+// get reads keys: in one round trip if they share a slot, as all that qrgate reads together do, else one by one.
+func (s *Store) get(ctx context.Context, keys []string) ([]store.Record, error) {
+	if s.topology == cluster && !shareSlot(keys) {
+		records := make([]store.Record, 0, len(keys))
+		for _, key := range keys {
+			r, err := s.get(ctx, []string{key})
+			if err != nil {
+				return nil, err
+			}
+			records = append(records, r...)
+		}
+		return records, nil
+	}
 	names := make([]string, len(keys))
 	for i, key := range keys {
 		names[i] = recordPrefix + key
 	}
-	var records []store.Record
-	err := s.do(ctx, "get", func(ctx context.Context) error {
-		asked := time.Now()
-		answer, err := s.scripts.get.Run(ctx, s.client, names).Slice()
-		if err != nil {
-			return err
-		}
-		records, err = decode(answer, len(keys), time.Since(asked))
-		return err
-	})
+	askedAt := time.Now()
+	reply, err := s.scripts.get.Run(ctx, s.client, names).Slice()
 	if err != nil {
 		return nil, err
 	}
-	return records, nil
+	return decode(reply, len(keys), time.Since(askedAt))
+}
+
+// shareSlot reports whether keys have one hash tag, and so are in one slot of a cluster.
+func shareSlot(keys []string) bool {
+	for _, key := range keys[1:] {
+		if hashTag(key) != hashTag(keys[0]) {
+			return false
+		}
+	}
+	return true
+}
+
+// hashTag is what decides on a key's slot: the text in its first braces, else all of it.
+func hashTag(key string) string {
+	if _, rest, ok := strings.Cut(key, "{"); ok {
+		if tag, _, ok := strings.Cut(rest, "}"); ok && tag != "" {
+			return tag
+		}
+	}
+	return key
 }
 
 // decode parses the reply of the get script for n keys. The server computed the TTLs at some moment within the last
@@ -80,8 +114,7 @@ func (s *Store) Put(ctx context.Context, key string, prev int64, r store.Record)
 		return err
 	}
 	err := s.do(ctx, "put", func(ctx context.Context) error {
-		stored, err := parseBool(s.scripts.put.Run(ctx, s.client, []string{recordPrefix + key},
-			prev, r.Version, r.Value, millis(r.TTL), channel, key))
+		stored, err := s.put(ctx, key, prev, r)
 		if err == nil && !stored {
 			return store.ErrVersionConflict
 		}
@@ -92,6 +125,11 @@ func (s *Store) Put(ctx context.Context, key string, prev int64, r store.Record)
 		s.watch.Wake(key)
 	}
 	return err
+}
+
+func (s *Store) put(ctx context.Context, key string, prev int64, r store.Record) (stored bool, err error) {
+	return parseBool(s.scripts.put.Run(ctx, s.client, []string{recordPrefix + key},
+		prev, r.Version, r.Value, millis(r.TTL), channel, key))
 }
 
 // millis rounds a TTL down to milliseconds, but not to zero.
@@ -110,10 +148,14 @@ func (s *Store) Acquire(ctx context.Context, key, owner string, ttl time.Duratio
 	}
 	var ours bool
 	err := s.do(ctx, "acquire", func(ctx context.Context) (err error) {
-		ours, err = parseBool(s.scripts.acquire.Run(ctx, s.client, []string{leasePrefix + key}, owner, millis(ttl)))
+		ours, err = s.acquire(ctx, key, owner, ttl)
 		return err
 	})
 	return ours && err == nil, err
+}
+
+func (s *Store) acquire(ctx context.Context, key, owner string, ttl time.Duration) (bool, error) {
+	return parseBool(s.scripts.acquire.Run(ctx, s.client, []string{leasePrefix + key}, owner, millis(ttl)))
 }
 
 // Release ends owner's lease of key. A lease of another owner is not changed. The error wraps
@@ -122,10 +164,12 @@ func (s *Store) Release(ctx context.Context, key, owner string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return s.do(ctx, "release", func(ctx context.Context) error {
-		_, err := parseBool(s.scripts.release.Run(ctx, s.client, []string{leasePrefix + key}, owner))
-		return err
-	})
+	return s.do(ctx, "release", func(ctx context.Context) error { return s.release(ctx, key, owner) })
+}
+
+func (s *Store) release(ctx context.Context, key, owner string) error {
+	_, err := parseBool(s.scripts.release.Run(ctx, s.client, []string{leasePrefix + key}, owner))
+	return err
 }
 
 // parseBool parses the reply of a script that returns 1 or 0. Any other reply belongs to another command.

@@ -10,7 +10,8 @@
 //	~qg:v1:* &qg:v1:* +ping +eval +evalsha +hmget +pttl +hget +hset +pexpire +publish +subscribe
 //	+get +set +del +hdel +hgetall
 //
-// plus +select when the URL names a database.
+// plus +select when the URL names a database, and +cluster|slots +command for a cluster. A record's and a lease's key
+// have a hash tag, so that the keys of a session are in one slot of a cluster.
 //
 // Redis may become unavailable at any time. Every operation then fails within [DefaultTimeout] with
 // store.ErrStoreUnavailable, and works again about a second after Redis does. A context's deadline applies at once; its
@@ -19,20 +20,13 @@ package redis
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
-	"fmt"
-	"io"
-	"net"
-	"net/url"
-	"strings"
+	"crypto/rand"
 	"sync"
-	"syscall"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
-	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"qrgate/internal/secret"
 	"qrgate/internal/store"
@@ -50,8 +44,16 @@ const (
 
 // Config configures a Store. Only URL is required.
 type Config struct {
-	// URL is redis://user:password@host:port/db, or rediss:// for TLS.
+	// URL is redis://user:password@host:port/db, unix://user:password@/path?db=0,
+	// redis+sentinel://user:password@host1,host2/master/db or redis+cluster://user:password@host1,host2. With rediss
+	// instead of redis it is TLS.
 	URL secret.Secret
+
+	// Password, if set, replaces the one of URL.
+	Password secret.Secret
+
+	// TLS are the files for TLS.
+	TLS TLSFiles
 
 	// Timeout bounds one operation; zero means [DefaultTimeout].
 	Timeout time.Duration
@@ -62,16 +64,19 @@ type Config struct {
 	Observe func(op string, took time.Duration, err error)
 }
 
-// Store keeps records and leases in one Redis server. It is safe for concurrent use; make it with [New].
+// Store keeps records and leases in Redis: one server, the master that Sentinels name, or a cluster. It is safe for concurrent use; make it with [New].
 type Store struct {
+	id      string // of this store's own record, see Ping
 	timeout time.Duration
 	observe func(op string, took time.Duration, err error)
+	refused atomic.Pointer[error] // the server's refusal of the subscription
 
-	client  *redis.Client // commands
-	events  *redis.Client // only the subscription, so that a busy pool does not delay it
-	scripts scripts
-	watch   store.Watchers
-	closing sync.Once
+	client   redis.UniversalClient // commands
+	events   redis.UniversalClient // only the subscription, so that a busy pool does not delay it
+	scripts  scripts
+	topology topology
+	watch    store.Watchers
+	closing  sync.Once
 }
 
 // New returns a store that connects when it is first used. It starts nothing; see [Store.Run].
@@ -80,24 +85,51 @@ func New(c Config) (*Store, error) {
 	if c.Timeout <= 0 {
 		c.Timeout = DefaultTimeout
 	}
-	opt, err := options(c.URL, c.Timeout)
+	server, err := newServer(c)
 	if err != nil {
 		return nil, err
 	}
 	disableLogger()
 	return &Store{
-		timeout: c.Timeout,
-		observe: c.Observe,
-		client:  redis.NewClient(opt),
-		events:  redis.NewClient(opt),
-		scripts: newScripts(),
+		timeout:  c.Timeout,
+		observe:  c.Observe,
+		id:       rand.Text(),
+		client:   server.connect(),
+		events:   server.connect(),
+		scripts:  newScripts(),
+		topology: server.topology,
 	}, nil
 }
 
-// Ping returns nil if Redis responds, else an error that wraps store.ErrStoreUnavailable.
+// Ping writes, reads, leases and releases a record of its own by the scripts of every other operation, so it fails if any
+// of them would, and if the server refuses the event connection. The error wraps store.ErrStoreUnavailable and says
+// what is wrong with this server.
 func (s *Store) Ping(ctx context.Context) error {
-	return s.do(ctx, "ping", func(ctx context.Context) error { return s.client.Ping(ctx).Err() })
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	key := "{check." + s.id + "}"
+	return s.do(ctx, "ping", func(ctx context.Context) error {
+		version := time.Now().UnixMilli()
+		_, err := s.put(ctx, key, version-1, store.Record{Version: version, Value: []byte(s.id), TTL: checkTTL})
+		if err == nil {
+			_, err = s.get(ctx, []string{key})
+		}
+		if err == nil {
+			_, err = s.acquire(ctx, key, s.id, checkTTL)
+		}
+		if err == nil {
+			err = s.release(ctx, key, s.id)
+		}
+		if refused := s.refused.Load(); err == nil && refused != nil {
+			err = *refused
+		}
+		return s.identify(ctx, err)
+	})
 }
+
+// checkTTL is how long the record of Ping lives.
+const checkTTL = 5 * time.Second
 
 // Close closes all connections; operations fail from then on. A store whose [Store.Run] has returned is already closed.
 // Further calls do nothing.
@@ -125,114 +157,6 @@ func (s *Store) notify(op string, took time.Duration, err error) {
 	}
 }
 
-// Errors of a URL. The parser's own errors quote it with its password, so they are dropped.
-var (
-	errNoURL  = errors.New("the Redis URL is empty; it looks like redis://user:password@host:6379/0")
-	errNotURL = errors.New("the Redis URL cannot be parsed; it looks like redis://user:password@host:6379/0, " +
-		"and special characters in the password must be percent-encoded")
-	errScheme = errors.New("the Redis URL must begin with redis:// or, for TLS, rediss://")
-	errParts  = errors.New("the Redis URL names a database or an option that is not understood; " +
-		"after the host comes at most /NUMBER")
-)
-
-// leastWait is the minimum timeout of a dial and of the wait for a free connection. It is more than [DefaultTimeout]: a
-// dial continues after its operation has timed out, and serves the next one.
-const leastWait = 200 * time.Millisecond
-
-// options are the client options (ADR 0006). They override the query of the URL.
-func options(secret secret.Secret, timeout time.Duration) (*redis.Options, error) {
-	if secret.Empty() {
-		return nil, errNoURL
-	}
-	u, err := url.Parse(secret.Reveal())
-	if err != nil {
-		return nil, errNotURL
-	}
-	if u.Scheme != "redis" && u.Scheme != "rediss" {
-		return nil, errScheme
-	}
-	opt, err := redis.ParseURL(secret.Reveal())
-	if err != nil {
-		return nil, errParts
-	}
-	opt.ContextTimeoutEnabled = true // otherwise the library ignores the caller's deadline
-	opt.DialTimeout = max(leastWait, timeout)
-	opt.DialerRetries = 1 // the default, 5 delays of 100 ms, would apply to every call while Redis is down
-	opt.ReadTimeout = timeout
-	opt.WriteTimeout = timeout
-	opt.PoolTimeout = max(leastWait, timeout)
-	opt.MaxRetries = 1 // for a pooled connection that a restarted server closed
-	opt.MinRetryBackoff = 5 * time.Millisecond
-	opt.MaxRetryBackoff = 20 * time.Millisecond
-	opt.DisableIdentity = true // a timeout of CLIENT SETINFO mixed up replies in CVE-2025-29923
-	opt.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	return opt, nil
-}
-
 // disableLogger turns off the library's log. It is global, writes to standard error without redaction, and may quote
 // what a server sent. Observe reports the same events.
 func disableLogger() { redis.SetLogger(&logging.VoidLogger{}) }
-
-// errProtocol means that a reply does not have the form of a reply to its command.
-var errProtocol = errors.New("the reply does not match the command")
-
-// translate replaces the library's error, which may quote addresses, commands with their arguments, or text of the
-// server.
-//
-// A caller that has cancelled gets context.Canceled; the store is not unavailable then.
-func translate(ctx context.Context, op string, err error) error {
-	switch {
-	case err == nil, errors.Is(err, store.ErrVersionConflict):
-		return err
-	case errors.Is(ctx.Err(), context.Canceled):
-		return context.Canceled
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return fmt.Errorf("%w: %s: %w", store.ErrStoreUnavailable, op, context.DeadlineExceeded)
-	default:
-		return fmt.Errorf("%w: %s: %s", store.ErrStoreUnavailable, op, reason(err))
-	}
-}
-
-// reason is why an operation failed, as a fixed text.
-func reason(err error) string {
-	var network net.Error
-	var dns *net.DNSError
-	var certificate *tls.CertificateVerificationError
-	var server redis.Error
-	switch {
-	case errors.Is(err, errProtocol), errors.Is(err, redis.Nil):
-		return errProtocol.Error()
-	case errors.As(err, &certificate):
-		return "its certificate is not trusted"
-	case errors.As(err, &dns):
-		return "its name cannot be resolved"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "connection refused"
-	case errors.Is(err, redis.ErrClosed):
-		return "this store was closed"
-	case errors.Is(err, redis.ErrPoolTimeout), errors.Is(err, redis.ErrPoolExhausted):
-		return "all connections are busy"
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
-		return "no answer in time"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
-		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return "connection lost"
-	case errors.As(err, &server):
-		return "the server refused: " + code(server.Error())
-	default:
-		return "connection failed"
-	}
-}
-
-// code is the first word of a server's error if it is one of Redis's own codes. The rest of the line may quote keys and
-// arguments.
-func code(text string) string {
-	word, _, _ := strings.Cut(text, " ")
-	switch word {
-	case "NOAUTH", "WRONGPASS", "NOPERM", "LOADING", "OOM", "READONLY", "MISCONF", "BUSY", "MASTERDOWN",
-		"CLUSTERDOWN", "MOVED", "CROSSSLOT", "WRONGTYPE", "NOREPLICAS", "NOSCRIPT":
-		return word
-	default:
-		return "ERR"
-	}
-}

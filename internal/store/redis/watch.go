@@ -45,6 +45,9 @@ func (s *Store) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
+		if _, ok := errors.AsType[redis.Error](err); ok {
+			s.refused.Store(&err)
+		}
 		s.notify("subscribe", 0, translate(ctx, "subscribe", err))
 		sleep(ctx, delay+rand.N(delay/2))
 		delay = min(2*delay, maxReconnectDelay)
@@ -71,6 +74,7 @@ func (s *Store) listen(ctx context.Context) (worked bool, err error) {
 	if err := confirmed(receive(ctx, sub, replyTimeout)); err != nil {
 		return false, err
 	}
+	s.refused.Store(nil)
 	s.notify("subscribe", time.Since(start), nil)
 	s.watch.WakeAll()
 	for {
