@@ -2,6 +2,6 @@ package store
 
 // Durations for tests in fake time.
 const (
-	RetryAfter   = retryAfter
-	PingInterval = pingInterval
+	PingInterval   = pingInterval
+	ReportInterval = reportInterval
 )

@@ -18,19 +18,23 @@ type Tiered struct {
 	ping              func(context.Context) error
 	observe           session.EventHandler
 
-	mu    sync.Mutex
-	until time.Time // no call to the primary before this
-	down  bool
-	why   string // why the primary is down, in its own words
+	mu         sync.Mutex
+	down       bool
+	why        string // why the primary is down, in its own words
+	reportedAt time.Time
 }
 
-// retryAfter is how long a failed primary is not called: its timeout delays one request and not all.
-const retryAfter = 5 * time.Second
+const (
+	// pingInterval is the interval of health checks of the primary. A primary that failed is not called in between: its
+	// timeout delays one request and not all.
+	pingInterval = 2 * time.Second
 
-// pingInterval is the interval of health checks of the primary.
-const pingInterval = 2 * time.Second
+	// reportInterval is the interval of reports while the primary is unavailable.
+	reportInterval = 10 * time.Second
+)
 
-// NewTiered returns a store of primary and fallback; ping checks whether primary is available. It starts nothing.
+// NewTiered returns a store of primary and fallback; ping checks whether every operation of
+// primary works. It starts nothing.
 func NewTiered(primary, fallback LeasedStore, ping func(context.Context) error, observe session.EventHandler) *Tiered {
 	if observe == nil {
 		observe = func(session.Event) {}
@@ -40,7 +44,7 @@ func NewTiered(primary, fallback LeasedStore, ping func(context.Context) error, 
 
 var _ LeasedStore = (*Tiered)(nil)
 
-// Up reports whether the last call to the primary succeeded.
+// Up reports whether the primary is available.
 func (t *Tiered) Up() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -54,12 +58,15 @@ func (t *Tiered) Why() string {
 	return t.why
 }
 
-// Run checks the primary regularly, so that an outage is known before a request meets it. It returns nil when ctx ends.
+// Run checks the primary regularly, so that an outage is known before a request meets it. Only a check ends an outage:
+// one operation may work where others fail. Run returns nil when ctx ends.
 func (t *Tiered) Run(ctx context.Context) error {
 	tick := time.NewTicker(pingInterval)
 	defer tick.Stop()
 	for {
-		t.recordResult(t.ping(ctx), ctx.Err())
+		if err := t.ping(ctx); ctx.Err() == nil {
+			t.setState(err)
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -68,21 +75,22 @@ func (t *Tiered) Run(ctx context.Context) error {
 	}
 }
 
-// recordResult records the outcome of an operation; stopped is not nil if the caller cancelled it.
-func (t *Tiered) recordResult(err, stopped error) {
-	if stopped != nil || errors.Is(err, ErrVersionConflict) {
-		return
-	}
+// setState records whether the primary is available, and reports a change at once and an outage regularly.
+func (t *Tiered) setState(err error) {
+	now := time.Now()
 	t.mu.Lock()
 	was := t.down
-	t.down, t.until, t.why = err != nil, time.Time{}, ""
+	t.down, t.why = err != nil, ""
 	if err != nil {
-		t.until, t.why = time.Now().Add(retryAfter), reason(err)
+		t.why = reason(err)
 	}
-	why := t.why
+	why, report := t.why, was != t.down || t.down && now.Sub(t.reportedAt) >= reportInterval
+	if report {
+		t.reportedAt = now
+	}
 	t.mu.Unlock()
-	if was != (err != nil) {
-		t.observe(session.Event{Kind: session.EventStore, At: time.Now(), Available: err == nil, Reason: why})
+	if report {
+		t.observe(session.Event{Kind: session.EventStore, At: now, Available: err == nil, Reason: why})
 	}
 }
 
@@ -91,17 +99,16 @@ func reason(err error) string {
 	return strings.TrimPrefix(err.Error(), ErrStoreUnavailable.Error()+": ")
 }
 
-// try runs an operation on the primary, unless the primary just failed; ok means that its result counts.
+// try runs an operation on the primary, unless the primary is unavailable; ok means that its result counts.
 func (t *Tiered) try(ctx context.Context, op func() error) (ok bool, err error) {
-	t.mu.Lock()
-	paused := time.Now().Before(t.until)
-	t.mu.Unlock()
-	if paused {
+	if !t.Up() {
 		return false, nil
 	}
 	err = op()
-	t.recordResult(err, ctx.Err())
-	return err == nil || errors.Is(err, ErrVersionConflict), err
+	if ok = err == nil || errors.Is(err, ErrVersionConflict); !ok && ctx.Err() == nil {
+		t.setState(err)
+	}
+	return ok, err
 }
 
 // Get implements [Store]: the newer record of the two stores for each key.

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -58,6 +59,7 @@ func TestTiered(t *testing.T) {
 		primary := &unstable{Store: memory.New(memory.Config{})}
 		var events []bool
 		s := store.NewTiered(primary, memory.New(memory.Config{}), primary.Ping, func(e session.Event) { events = append(events, e.Available) })
+		running(t, s)
 		put := func(prev, version int64) error {
 			return s.Put(ctx, "k", prev, store.Record{Version: version, Value: []byte{byte(version)}, TTL: time.Hour})
 		}
@@ -98,7 +100,7 @@ func TestTiered(t *testing.T) {
 		if version() != 5 {
 			t.Error("the fallback is not used")
 		}
-		time.Sleep(store.RetryAfter)
+		time.Sleep(store.PingInterval)
 		if version() != 5 || !s.Up() {
 			t.Error("a record written meanwhile must take precedence over the primary's")
 		}
@@ -120,10 +122,7 @@ func TestTiered_DetectsOutageWithoutTraffic(t *testing.T) {
 		primary := &unstable{Store: memory.New(memory.Config{})}
 		primary.away.Store(true)
 		s := store.NewTiered(primary, memory.New(memory.Config{}), primary.Ping, nil)
-		ctx, stop := context.WithCancel(t.Context())
-		done := make(chan error)
-		go func() { done <- s.Run(ctx) }()
-		synctest.Wait()
+		running(t, s)
 		if s.Up() {
 			t.Error("an unavailable store is up")
 		}
@@ -132,9 +131,58 @@ func TestTiered_DetectsOutageWithoutTraffic(t *testing.T) {
 		if !s.Up() {
 			t.Error("a store that came back is down")
 		}
+	})
+}
+
+// running runs s until the test ends. Its first check is over when running returns.
+func running(t *testing.T, s *store.Tiered) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- s.Run(ctx) }()
+	synctest.Wait()
+	t.Cleanup(func() {
 		stop()
 		if err := <-done; err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// A primary that does some operations and not others, as a Redis replica does, is unavailable until a check succeeds: it
+// is reported once at once and then every ten seconds.
+func TestTiered_HalfAPrimaryDoesNotFlap(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		primary := memory.New(memory.Config{}) // its operations work
+		works := false
+		var events []session.Event
+		s := store.NewTiered(primary, memory.New(memory.Config{}), func(context.Context) error {
+			if works {
+				return nil
+			}
+			return fmt.Errorf("%w: ping: READONLY", store.ErrStoreUnavailable)
+		}, func(e session.Event) { events = append(events, e) })
+		running(t, s)
+		for range 30 {
+			if _, err := s.Get(t.Context(), "k"); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+		}
+		if s.Up() || s.Why() != "ping: READONLY" || len(events) != 3 && len(events) != 4 {
+			t.Errorf("up %t, %q, %d reports in 30 s; want down, and a report every %v", s.Up(), s.Why(), len(events), store.ReportInterval)
+		}
+		for _, e := range events {
+			if e.Available {
+				t.Error("it was reported as available")
+			}
+		}
+		works = true
+		time.Sleep(store.PingInterval)
+		synctest.Wait()
+		if last := events[len(events)-1]; !s.Up() || !last.Available {
+			t.Errorf("after a check that succeeds: up %t, %+v", s.Up(), last)
 		}
 	})
 }
