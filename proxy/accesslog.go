@@ -30,7 +30,8 @@ func (h *Handler) requestLog(w *responseWriter, aborted bool) session.RequestLog
 	return session.RequestLog{
 		Method: methodLabel(w.request.Method), Route: w.route, Status: status, Code: w.code, Took: time.Since(w.startedAt),
 		BytesIn: w.body.read.Load(), BytesOut: w.bytes, RequestID: w.requestID, Session: w.session,
-		Repeated: w.repeated, Trace: h.traceparent(w.request.Context()), Traffic: w.traffic, ClientGone: gone, Truncated: aborted && !gone,
+		Repeated: w.repeated, Trace: h.traceparent(w.request.Context()), Traffic: w.traffic,
+		ClientGone: gone, Truncated: aborted && !gone,
 	}
 }
 

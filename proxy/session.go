@@ -154,7 +154,8 @@ func (s *sessionRequest) writeEngineError(a compat.Response, err error) {
 				body["message"] = s.ownText(textRefused)
 			}
 			s.reply(response{
-				status: a.Status, body: compat.NormalizeErrorBody(body, a.Status, a.At), header: a.Header, code: compat.ErrorCode(body),
+				status: a.Status, body: compat.NormalizeErrorBody(body, a.Status, a.At), header: a.Header,
+				code:       compat.ErrorCode(body),
 				retryAfter: retryAfterReset(a),
 			})
 			return

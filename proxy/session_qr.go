@@ -99,7 +99,7 @@ type QRStatus struct {
 	Attempts    int                  `json:"attempts"`   // polls since the QR was requested
 	Since       *string              `json:"since"`      // when the state began
 	RetryAfter  int                  `json:"retryAfter"` // seconds after which another request may help; 0: at once
-	Queue       *Queue               `json:"queue"`      // null unless the session waits for the engine's rate limit or in the engine's queue
+	Queue       *Queue               `json:"queue"`      // null unless the session waits for the engine's limit or queue
 	Diagnosis   *diagnosis.Diagnosis `json:"diagnosis"`  // why there is no QR; null when nothing is wrong
 }
 

@@ -22,7 +22,8 @@ const (
 	textBodyBroken  = "The request body could not be read to its end. Check its length and send it again."
 	textTooLarge    = "The request body is too large. Send a smaller one."
 	textBadJSON     = "The body is not a JSON object. Send one, with Content-Type: application/json."
-	textBadName     = "A session id has 1 to 100 characters: letters, digits, hyphens and underscores. Correct sessionId " +
+	textBadName     = "A session id has 1 to 100 characters: letters, digits, hyphens and underscores. Correct " +
+		"sessionId " +
 		"in the body."
 	textBadWait        = "wait is a whole number of seconds; the maximum is 60. Correct it in the query, or omit it."
 	textTooManyWaiters = "Too many requests wait for this session, this API key or this server. Close some, or retry " +
@@ -37,13 +38,16 @@ const (
 		"bare line feed). Send one length, and end lines with CR LF."
 	textMethod           = "Method not allowed. Use the method that the documentation gives for this path."
 	textPathNotCanonical = "Not found. Paths are lower case and have no trailing slash."
-	textForm             = "The request target must be a path that begins with a slash, or an http URL. Send \"GET /path\"."
+	textForm             = "The request target must be a path that begins with a slash, or an http URL. Send " +
+		"\"GET /path\"."
 	textLong             = "The path is too long. Shorten it, or pass a part of it in the query or body."
 	textBytes            = "The path contains a character that must be escaped. Escape it."
-	textEscape           = "The path contains a percent-escape that is invalid, or that some servers read as another path. Do " +
+	textEscape           = "The path contains a percent-escape that is invalid, or that some servers read as " +
+		"another path. Do " +
 		"not escape the letters of the API's paths, and pass control characters in the body."
 	textSegment = "The path contains an empty, \".\" or \"..\" segment. Remove it."
-	textID      = "A session id has 1 to 100 characters: letters, digits, hyphens and underscores. Correct the id in the " +
+	textID      = "A session id has 1 to 100 characters: letters, digits, hyphens and underscores. Correct the " +
+		"id in the " +
 		"path."
 	textQuery           = "The query contains a space, a control character or a \"#\". Escape it."
 	textCreateRefused   = "The session does not exist: its create was refused. Create it first."

@@ -191,8 +191,8 @@ func (e *Engine) pairingCode(r *http.Request, s *engineSession) response {
 	}{v.row.id, v.row.sessionID, text, compat.Millis(end), int(end.Sub(now) / time.Second), compat.WireQR}})
 }
 
-// awaitCodes connects the session if it must, and waits for a connection whose codes last long enough. The client is nil
-// if there is none in time.
+// awaitCodes connects the session if it must, and waits for a connection whose codes last long enough. The client is
+// nil if there is none in time.
 func (s *engineSession) awaitCodes(ctx context.Context) (view, *whatsmeow.Client) {
 	v := s.refreshed()
 	if v.link.Phase == idle || v.link.Phase == showing && time.Until(v.link.codesUntil()) < minPairingCodeTTL {

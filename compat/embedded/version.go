@@ -32,8 +32,8 @@ func ParseVersion(text string) error {
 	return nil
 }
 
-// LibraryVersion returns the version of WhatsApp's web client that this build presents, and the date of the library that
-// chose it; the date is zero if the build does not contain it.
+// LibraryVersion returns the version of WhatsApp's web client that this build presents, and the date of the library
+// that chose it; the date is zero if the build does not contain it.
 func LibraryVersion() (version string, date time.Time) {
 	info, _ := debug.ReadBuildInfo()
 	for _, m := range info.Deps {
@@ -91,7 +91,8 @@ func (v *waVersion) hasNewer(ctx context.Context, refused store.WAVersionContain
 	if !v.current.LessThan(*latest) {
 		return false
 	}
-	v.log.Info("WhatsApp refused the version, using a newer one", "refused", v.current.String(), "version", latest.String())
+	v.log.Info("WhatsApp refused the version, using a newer one",
+		"refused", v.current.String(), "version", latest.String())
 	v.current = *latest
 	return true
 }

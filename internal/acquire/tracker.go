@@ -380,6 +380,7 @@ func needsSave(a, b session.Session) bool {
 	}
 	return a.State != b.State || a.Ref != b.Ref || a.Sequence != b.Sequence || a.ConnectedAt != b.ConnectedAt ||
 		a.AcquiringSince != b.AcquiringSince || a.QR.ConfirmedAt != b.QR.ConfirmedAt || a.QR.Present() != b.QR.Present() ||
-		a.Failure.Kind != b.Failure.Kind || a.History.RefusedAt != b.History.RefusedAt || a.Recovery != b.Recovery || a.CreatedHere != b.CreatedHere ||
+		a.Failure.Kind != b.Failure.Kind || a.History.RefusedAt != b.History.RefusedAt || a.Recovery != b.Recovery ||
+		a.CreatedHere != b.CreatedHere ||
 		b.AuthorizedAt.Sub(a.AuthorizedAt) > authTTL/4
 }

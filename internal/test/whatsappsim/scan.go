@@ -101,8 +101,8 @@ func (s *Server) pair(ctx context.Context, c *conn, q code, a Account) error {
 	return s.link(c, a, user)
 }
 
-// retireSecret reports whether the secret is the one that the client must renew: the first that a phone scanned. It asks
-// the client once.
+// retireSecret reports whether the secret is the one that the client must renew: the first that a phone scanned. It
+// asks the client once.
 func (s *Server) retireSecret(c *conn, secret []byte) bool {
 	s.mu.Lock()
 	isFirst := c.retiredSecret == nil
