@@ -40,9 +40,9 @@ const (
 	textPathNotCanonical = "Not found. Paths are lower case and have no trailing slash."
 	textForm             = "The request target must be a path that begins with a slash, or an http URL. Send " +
 		"\"GET /path\"."
-	textLong             = "The path is too long. Shorten it, or pass a part of it in the query or body."
-	textBytes            = "The path contains a character that must be escaped. Escape it."
-	textEscape           = "The path contains a percent-escape that is invalid, or that some servers read as " +
+	textLong   = "The path is too long. Shorten it, or pass a part of it in the query or body."
+	textBytes  = "The path contains a character that must be escaped. Escape it."
+	textEscape = "The path contains a percent-escape that is invalid, or that some servers read as " +
 		"another path. Do " +
 		"not escape the letters of the API's paths, and pass control characters in the body."
 	textSegment = "The path contains an empty, \".\" or \"..\" segment. Remove it."

@@ -21,7 +21,7 @@ const (
 
 func (e *Engine) root(*http.Request) response {
 	return ok(map[string]any{"success": true, "message": "qrgate, embedded engine", "health": "/health",
-		"features": features,
+		"features":  features,
 		"endpoints": map[string]string{"sessions": "/api/sessions"}})
 }
 
