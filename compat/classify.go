@@ -42,6 +42,9 @@ var (
 
 	unknownRoute = regexp.MustCompile(`cannot (?:get|post|delete) /|no route matched|route not found|` +
 		`ruta no encontrada|rota n[aã]o encontrada`)
+	// accountLimit are words of a 403 that refuses what the account may have, and not the key.
+	accountLimit = regexp.MustCompile(`\bplan\b|licen[cs]e|licencia|licença|quota|cuota|subscription|suscripción|` +
+		`assinatura|payment|billing|\blimit|límite|limite`)
 	rateLimited = regexp.MustCompile(`too many requests|rate.?limit.?exceeded|` +
 		`demasiadas (?:solicitudes|peticiones)|muitas (?:requisições|solicitações)`)
 	upstreamDown = regexp.MustCompile(`upstream|name resolution failed|failure to get a peer|no server is available`)
@@ -78,7 +81,8 @@ func classifyJSON(e *session.EngineError, body Object) {
 		e.Kind = session.KindAlreadyPaired
 	case states(pairedPhrase, text):
 		e.Kind, e.IsAmbiguous = session.KindAlreadyPaired, true
-	case (status == http.StatusUnauthorized || status == http.StatusForbidden) && !isNamed:
+	case status == http.StatusUnauthorized && !isNamed,
+		status == http.StatusForbidden && !isNamed && !accountLimit.MatchString(text):
 		e.Kind = session.KindKeyRefused
 	case status == http.StatusTooManyRequests, status >= 400 && !isNamed && rateLimited.MatchString(text):
 		e.Kind = session.KindRateLimited

@@ -33,12 +33,10 @@ func (f finding) with(format string, args ...any) finding {
 	return f
 }
 
-// ruleUnauthorized needs one error only: a retry does not change a refused key. A refused connect of a session that was
-// created with the key refuses something else, such as more sessions than the account may have.
+// ruleUnauthorized needs one error only: a retry does not change a refused key.
 func ruleUnauthorized(in *input) finding {
 	for _, f := range slices.Insert(in.failures(), 0, in.Failure) {
-		isConnectOnly := in.CreatedHere && in.History.RefusedAt.Equal(f.LastAt)
-		if f.Kind == KindKeyRefused && !isConnectOnly {
+		if f.Kind == KindKeyRefused {
 			return fact(diagnosis.KeyRefused, f.String(in.now))
 		}
 	}
