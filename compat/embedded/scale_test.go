@@ -2,6 +2,7 @@ package embedded_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,10 +24,12 @@ const (
 	scalePoll     = 500 * time.Millisecond // between two lists
 )
 
+var runScale = flag.Bool("scale", false, "connect 500 phones at once")
+
 // 500 phones of five keys scan within 10 s. Each makes 812 prekeys at its first login.
 func TestScale_AllPhonesConnectAndReconnect(t *testing.T) {
-	if os.Getenv("QRGATE_REQUIRE_ALL") != "1" {
-		t.Skip("it takes minutes; set QRGATE_REQUIRE_ALL=1")
+	if !*runScale {
+		t.Skip("it takes minutes and the whole machine: go test ./compat/embedded -run TestScale -args -scale")
 	}
 	srv := &whatsappsim.Server{}
 	var names []string
