@@ -3,6 +3,7 @@ package compat
 import (
 	"bytes"
 	"cmp"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -82,8 +83,7 @@ func withCodeOf(s, other Object) Object {
 
 func hasCode(s Object) bool {
 	return slices.ContainsFunc(imageFields, func(name string) bool {
-		_, isObject := s[name].(Object)
-		return isObject || strings.TrimSpace(StringOf(s[name])) != ""
+		return len(nestedTexts(s[name])) > 0 || strings.TrimSpace(StringOf(s[name])) != ""
 	})
 }
 
@@ -145,9 +145,7 @@ var (
 func QRImageOf(s Object) (image secret.Secret, err error) {
 	texts := stringsOf(s, imageFields)
 	for _, name := range imageFields {
-		if nested, ok := s[name].(Object); ok {
-			texts = append(texts, stringsOf(nested, nestedImageFields)...)
-		}
+		texts = append(texts, nestedTexts(s[name])...)
 	}
 	for _, text := range texts {
 		image, invalid := NormalizeQRImage(text)
@@ -157,6 +155,28 @@ func QRImageOf(s Object) (image secret.Secret, err error) {
 		err = cmp.Or(err, invalid)
 	}
 	return secret.Secret{}, err
+}
+
+// nestedTexts returns the texts of an object, the bytes of a Node.js Buffer as base64, or the first text of a list: of
+// whatsmeow's codes it is the current one.
+func nestedTexts(v any) []string {
+	switch v := v.(type) {
+	case Object:
+		list, isBuffer := v["data"].([]any)
+		if !isBuffer {
+			return stringsOf(v, nestedImageFields)
+		}
+		raw := make([]byte, len(list))
+		for i, n := range list {
+			raw[i] = byte(Int(n))
+		}
+		return []string{base64.StdEncoding.EncodeToString(raw)}
+	case []any:
+		if len(v) > 0 && StringOf(v[0]) != "" {
+			return []string{StringOf(v[0])}
+		}
+	}
+	return nil
 }
 
 // ExpiryOf reads when a session's QR expires, relative to clock, the engine's own time of the response.

@@ -240,6 +240,16 @@ func TestSessionOf_ReadsTheCodeInEveryPlace(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, report.Ref, err)
 		}
 	}
+	raw, _ := base64.StdEncoding.DecodeString(dot)
+	buffer := strings.ReplaceAll(strings.Trim(fmt.Sprint(raw), "[]"), " ", ",")
+	image, err := compat.QRImageOf(object(t, `{"qr":{"type":"Buffer","data":[`+buffer+`]}}`))
+	if err != nil || image.Reveal() != "data:image/png;base64,"+dot {
+		t.Errorf("a Buffer: %v", err)
+	}
+	first, _ := compat.RenderQR("2@a,b")
+	if image, err := compat.QRImageOf(object(t, `{"qr":["2@a,b","2@c,d"]}`)); err != nil || !image.Equal(first) {
+		t.Errorf("a list: %v", err)
+	}
 	body := object(t, `{"data":{"session":{"id":1,"expiresAt":"2020-01-01T00:00:00Z"},"qrCode":"`+dot+`",`+
 		`"expiresAt":"`+compat.Millis(now.Add(time.Minute))+`"}}`)
 	if e := compat.ExpiryOf(compat.SessionOf(body), now); e.In != time.Minute {
