@@ -15,6 +15,7 @@ import (
 	"qrgate/internal/notify"
 	"qrgate/internal/secret"
 	"qrgate/internal/session"
+	"qrgate/internal/store/redis"
 	"qrgate/probes"
 )
 
@@ -32,8 +33,12 @@ type settings struct {
 	QRWait         time.Duration `env:"QRGATE_QR_WAIT" default:"4.5s"`
 	RecoveryForce  bool          `env:"QRGATE_RECOVERY_FORCE"`
 
-	RedisURL string `env:"QRGATE_REDIS_URL" placeholder:"URL"`
-	Secret   string `env:"QRGATE_SECRET" placeholder:"TEXT"`
+	RedisURL      string `env:"QRGATE_REDIS_URL" placeholder:"URL"`
+	RedisPassword string `env:"QRGATE_REDIS_PASSWORD" placeholder:"TEXT"`
+	RedisCA       string `name:"redis-ca" env:"QRGATE_REDIS_CA" placeholder:"PEM"`
+	RedisCert     string `env:"QRGATE_REDIS_CERT" placeholder:"PEM"`
+	RedisKey      string `env:"QRGATE_REDIS_KEY" placeholder:"PEM"`
+	Secret        string `env:"QRGATE_SECRET" placeholder:"TEXT"`
 
 	APIKeys     string `env:"QRGATE_API_KEYS" placeholder:"NAME:KEY,…"`
 	DataDir     string `env:"QRGATE_DATA_DIR" default:"./qrgate-data"`
@@ -61,7 +66,8 @@ func (s settings) config() (app.Config, error) {
 	cfg := app.Config{
 		Listen: address(s.Listen, ""), AdminListen: address(s.AdminListen, "127.0.0.1"), AdminHosts: split(s.AdminHosts),
 		QRWaitInitial: s.QRWaitInitial, QRWait: s.QRWait, RecoveryForce: s.RecoveryForce,
-		RedisURL: secret.NewSecret(s.RedisURL), Secret: secret.NewSecret(s.Secret),
+		RedisURL: secret.NewSecret(s.RedisURL), RedisPassword: secret.NewSecret(s.RedisPassword),
+		RedisTLS: redis.TLS{CA: s.RedisCA, Cert: s.RedisCert, Key: secret.NewSecret(s.RedisKey)}, Secret: secret.NewSecret(s.Secret),
 		DataDir: s.DataDir, DatabaseURL: secret.NewSecret(s.DatabaseURL),
 		DeviceName: s.DeviceName, WhatsAppVersion: s.WAVersion,
 		EngineLimits: embedded.Limits{Sessions: s.MaxSessions, Dials: s.MaxDials, Logins: s.MaxLogins},

@@ -191,7 +191,9 @@ func (a *App) newAcquirer() error {
 	var sessions store.LeasedStore = local
 	if !a.cfg.RedisURL.Empty() {
 		var err error
-		if a.redis, err = redis.New(redis.Config{URL: a.cfg.RedisURL, Observe: a.metrics.Store}); err != nil {
+		if a.redis, err = redis.New(redis.Config{
+			URL: a.cfg.RedisURL, Password: a.cfg.RedisPassword, TLS: a.cfg.RedisTLS, Observe: a.metrics.Store,
+		}); err != nil {
 			return fmt.Errorf("QRGATE_REDIS_URL: %w", err)
 		}
 		a.store = store.NewTiered(a.redis, local, a.redis.Ping, onEvent)

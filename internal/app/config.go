@@ -13,6 +13,7 @@ import (
 	"qrgate/compat/dialect"
 	"qrgate/compat/embedded"
 	"qrgate/internal/secret"
+	"qrgate/internal/store/redis"
 	"qrgate/probes"
 )
 
@@ -30,8 +31,10 @@ type Config struct {
 	QRWait         time.Duration
 	RecoveryForce  bool
 
-	RedisURL secret.Secret // empty: memory
-	Secret   secret.Secret // empty: random, for one process
+	RedisURL      secret.Secret // empty: memory
+	RedisPassword secret.Secret // instead of the one in RedisURL
+	RedisTLS      redis.TLS
+	Secret        secret.Secret // empty: random, for one process
 
 	APIKeys     []embedded.Key // of the embedded engine; empty: one is generated and stored in DataDir
 	DataDir     string

@@ -5,22 +5,23 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"qrgate/internal/secret"
 )
 
-// TLSFiles are PEM files for rediss:// and its kin. Empty ones are not used.
-type TLSFiles struct {
-	CA        string // certificates that are trusted instead of the system's
-	Cert, Key string // the client certificate and its key
+// TLS is what rediss:// and its kin need beyond the system's certificates, in PEM. Empty parts are not used.
+type TLS struct {
+	CA   string        // certificates that are trusted instead of the system's
+	Cert string        // the client certificate
+	Key  secret.Secret // its private key
 }
 
 // topology is how servers are found and commands distributed.
@@ -64,14 +65,16 @@ var (
 		"its options are sentinel_username and sentinel_password")
 	errClusterURL = errors.New("the Redis URL of a cluster looks like " +
 		"redis+cluster://user:password@host1:6379,host2:6379; a cluster has no database number and no options")
-	errNoTLS = errors.New("certificate files are set, and the Redis URL does not begin with rediss; use rediss for TLS")
+	errNoTLS = errors.New("certificates are set, and the Redis URL does not begin with rediss; use rediss for TLS")
+	errCA    = errors.New("the CA for Redis has no certificate in PEM")
+	errCert  = errors.New("the client certificate for Redis and its key must be a pair in PEM")
 )
 
 // leastWait is the minimum timeout of a dial and of the wait for a free connection. It is more than [DefaultTimeout]: a
 // dial continues after its operation has timed out, and serves the next one.
 const leastWait = 200 * time.Millisecond
 
-// newServer reads the URL, the password and the TLS files. Timeouts and retries are those of ADR 0006, whatever the
+// newServer reads the URL, the password and the certificates. Timeouts and retries are those of ADR 0006, whatever the
 // query of the URL says.
 func newServer(c Config) (*server, error) {
 	if c.URL.Empty() {
@@ -198,28 +201,24 @@ func splitHosts(list, port string) []string {
 	return hosts
 }
 
-// apply reads the files into a TLS configuration; nil is none.
-func (f TLSFiles) apply(c *tls.Config) error {
-	if f == (TLSFiles{}) {
+// apply adds to a TLS configuration; nil is none.
+func (t TLS) apply(c *tls.Config) error {
+	if t == (TLS{}) {
 		return nil
 	}
 	if c == nil {
 		return errNoTLS
 	}
-	if f.CA != "" {
-		pem, err := os.ReadFile(f.CA)
-		if err != nil {
-			return fmt.Errorf("the CA file of Redis cannot be read: %w", err)
-		}
+	if t.CA != "" {
 		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return errors.New("the CA file of Redis has no certificate in PEM")
+		if !c.RootCAs.AppendCertsFromPEM([]byte(t.CA)) {
+			return errCA
 		}
 	}
-	if f.Cert != "" || f.Key != "" {
-		pair, err := tls.LoadX509KeyPair(f.Cert, f.Key)
+	if t.Cert != "" || !t.Key.Empty() {
+		pair, err := tls.X509KeyPair([]byte(t.Cert), []byte(t.Key.Reveal()))
 		if err != nil {
-			return fmt.Errorf("the client certificate for Redis cannot be read: %w", err)
+			return errCert
 		}
 		c.Certificates = []tls.Certificate{pair}
 	}

@@ -53,23 +53,37 @@ func TestStore_TLSWithClientCertificate(t *testing.T) {
 	dir := t.TempDir()
 	writeCertificates(t, dir)
 	file := func(name string) string { return filepath.Join(dir, name) }
+	text := func(name string) string {
+		pem, err := os.ReadFile(file(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(pem)
+	}
 	port := freePort(t)
 	redistest.Start(t, "--tls-port", port, "--tls-cert-file", file("server.crt"), "--tls-key-file", file("server.key"),
 		"--tls-ca-cert-file", file("ca.crt"), "--tls-auth-clients", "yes", "--requirepass", "canary-password")
 	url := "rediss://127.0.0.1:" + port
 	config := redis.Config{Password: secret.NewSecret("canary-password"), Timeout: patient,
-		TLS: redis.TLSFiles{CA: file("ca.crt"), Cert: file("client.crt"), Key: file("client.key")}}
+		TLS: redis.TLS{CA: text("ca.crt"), Cert: text("client.crt"), Key: secret.NewSecret(text("client.key"))}}
 	if err := open(t, config, url).Ping(t.Context()); err != nil {
 		t.Errorf("Ping: %v", err)
 	}
-	config.TLS = redis.TLSFiles{CA: file("ca.crt")}
+	config.TLS = redis.TLS{CA: text("ca.crt")}
 	wantDown(t, open(t, config, url), "it requires a client certificate")
-	config.TLS = redis.TLSFiles{}
+	config.TLS = redis.TLS{}
 	wantDown(t, open(t, config, url), "its certificate is not trusted")
-	config.TLS = redis.TLSFiles{CA: file("absent.crt")}
-	config.URL = secret.NewSecret(url)
-	if _, err := redis.New(config); err == nil || !strings.Contains(err.Error(), "CA file") {
-		t.Errorf("New with a CA file that does not exist: %v", err)
+	for name, c := range map[string]struct {
+		url string
+		tls redis.TLS
+	}{
+		"no CA":       {url, redis.TLS{CA: "canary"}},
+		"no pair":     {url, redis.TLS{Cert: text("client.crt"), Key: secret.NewSecret(text("server.key"))}},
+		"without TLS": {"redis://127.0.0.1:" + port, redis.TLS{CA: text("ca.crt")}},
+	} {
+		if _, err := redis.New(redis.Config{URL: secret.NewSecret(c.url), TLS: c.tls}); err == nil {
+			t.Errorf("%s: New succeeds", name)
+		}
 	}
 }
 

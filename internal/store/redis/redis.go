@@ -52,8 +52,8 @@ type Config struct {
 	// Password, if set, replaces the one of URL.
 	Password secret.Secret
 
-	// TLS are the files for TLS.
-	TLS TLSFiles
+	// TLS are certificates for rediss.
+	TLS TLS
 
 	// Timeout bounds one operation; zero means [DefaultTimeout].
 	Timeout time.Duration
