@@ -101,6 +101,7 @@ func TestTiered(t *testing.T) {
 			t.Error("the fallback is not used")
 		}
 		time.Sleep(store.PingInterval)
+		synctest.Wait()
 		if version() != 5 || !s.Up() {
 			t.Error("a record written meanwhile must take precedence over the primary's")
 		}
@@ -128,6 +129,7 @@ func TestTiered_DetectsOutageWithoutTraffic(t *testing.T) {
 		}
 		primary.away.Store(false)
 		time.Sleep(2 * store.PingInterval)
+		synctest.Wait()
 		if !s.Up() {
 			t.Error("a store that came back is down")
 		}
