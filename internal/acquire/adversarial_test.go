@@ -164,3 +164,58 @@ func TestRecovery_ExpiredCodesWhileTheEngineIsDown(t *testing.T) {
 		}
 	})
 }
+
+// saysPaired answers "already connected" until the code is there, as six public engines do.
+type saysPaired struct{ session.Engine }
+
+func (e saysPaired) QR(ctx context.Context, c session.Caller, r session.Ref) (session.SessionReport, error) {
+	report, err := e.Engine.QR(ctx, c, r)
+	if session.KindOf(err) == session.KindNotReady {
+		err = &session.EngineError{Op: session.OpQR, Kind: session.KindAlreadyPaired, Status: 404}
+	}
+	return report, err
+}
+
+// faults.md B1: only a state proves that a session is paired.
+func TestEngine_SaysPairedUntilTheCodeIsThere(t *testing.T) {
+	bubble(t, &enginesim.Engine{QRDelay: 3 * time.Second}, func(r *rig) {
+		r.connect("key-a", r.create("key-a", "crm-1"))
+		for range 3 {
+			if snap := r.qr("key-a", "crm-1", session.WaitPreference{}); snap.Session.State == session.Connected {
+				r.t.Error("an unpaired session is reported as paired")
+			} else if snap.Ready {
+				return
+			}
+		}
+		r.t.Error("no QR")
+	}, func(c *acquire.Config) { c.Engine = saysPaired{c.Engine} })
+}
+
+// A phone unpairs a session at the engine: the next request for the QR does not get the old state.
+func TestWaitQR_UnpairedSessionIsNoticed(t *testing.T) {
+	bubble(t, &enginesim.Engine{}, func(r *rig) {
+		ref := r.create("key-a", "crm-1")
+		r.connect("key-a", ref)
+		r.qr("key-a", "crm-1", session.WaitPreference{})
+		if err := r.engine.Link("crm-1"); err != nil {
+			r.t.Fatal(err)
+		}
+		_, _ = r.manager.Status(r.t.Context(), r.caller("key-a"), "crm-1")
+		time.Sleep(4 * time.Second)
+		_, _ = r.manager.Status(r.t.Context(), r.caller("key-a"), "crm-1")
+		if snap := r.qr("key-a", "crm-1", session.WaitPreference{}); snap.Session.State != session.Connected {
+			r.t.Fatalf("paired: %s", snap.Session.State)
+		}
+		if err := r.engine.Unlink("crm-1"); err != nil {
+			r.t.Fatal(err)
+		}
+		r.post("key-a", "/api/sessions/"+ref.URLSegment()+"/connect", "{}") // past qrgate
+		for range 12 {
+			time.Sleep(time.Second)
+			if snap := r.qr("key-a", "crm-1", session.WaitPreference{}); snap.Ready {
+				return
+			}
+		}
+		r.t.Error("the session still counts as paired")
+	})
+}

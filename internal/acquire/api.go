@@ -61,8 +61,12 @@ func (m *Manager) waitQR(
 		return &session.Snapshot{}, err
 	}
 	s := &t.state.Load().Session
-	w := &waiter{t: t, interest: inQR, done: m.isDone, authEndsAt: startedAt.Add(minAuthWait),
+	w := &waiter{t: t, interest: inQR, authEndsAt: startedAt.Add(minAuthWait),
 		endsAt: startedAt.Add(waitFor(s, preferred, m.cfg.WaitTimes, startedAt))}
+	w.done = func(snap *session.Snapshot, now time.Time) bool { return m.isDone(snap, startedAt, now) }
+	if s.State == session.Connected {
+		w.endsAt = earliest(w.endsAt, startedAt.Add(statusWait))
+	}
 	defer w.leave()
 	snap, err = w.wait(ctx)
 	err = orNotYet(err)
@@ -105,12 +109,16 @@ func (m *Manager) refresh(t *tracker, now time.Time) {
 	}
 }
 
-// isDone reports whether a request for the QR need not wait any longer.
-func (m *Manager) isDone(s *session.Snapshot, now time.Time) bool {
-	if !isAuthorized(&s.Session, now) {
+// isDone reports whether a request for the QR from startedAt on need not wait any longer. A pairing counts only if the
+// engine's state confirms it: errors of engines that say so may mean a session without a code.
+func (m *Manager) isDone(s *session.Snapshot, startedAt, now time.Time) bool {
+	switch {
+	case !isAuthorized(&s.Session, now):
 		return false
+	case s.Session.State == session.Connected:
+		return now.Sub(s.Session.StateConfirmedAt) <= pairedTTL || s.Session.StateQueriedAt.After(startedAt)
 	}
-	return m.isReady(s, now) || s.Session.State == session.Connected || s.Diagnosis.NeedsPerson()
+	return m.isReady(s, now) || s.Diagnosis.NeedsPerson()
 }
 
 // requestQR records a request for the QR. Most requests join an acquisition that runs already, which changes nothing.

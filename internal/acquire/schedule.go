@@ -33,7 +33,8 @@ const (
 	confirmPollInterval = 700 * time.Millisecond // while a client waits for a code's successor
 	confirmDelay        = 3 * time.Second        // after a code was first seen, before it is confirmed
 	followPollInterval  = 1500 * time.Millisecond
-	scanPollInterval    = 3 * time.Second // for the scan, while a client polls the state
+	scanPollInterval    = 3 * time.Second  // for the scan, while a client polls the state
+	pairedTTL           = 10 * time.Second // how long a reported pairing counts without another poll of the state
 	finalPollMargin     = 300 * time.Millisecond
 	finalPollInterval   = 1500 * time.Millisecond // a final poll needs this distance to the last one
 	statusCheckDelay    = 5500 * time.Millisecond // without a QR: engines that fail often tell only in their state why
@@ -89,10 +90,14 @@ func chooseAction(s session.Session, d demand, allowForce bool, now time.Time) a
 		return action{kind: pollQR, at: s.LastPolledAt.Add(authCheckInterval)}
 	case s.State.Acquiring() && !s.ChangedAt.IsZero():
 		return action{kind: pollQR, at: now}
+	case s.NeedsPairingCheck():
+		return action{kind: pollStatus, at: now, verify: true}
 	case s.State == session.Connecting && !s.AcquiringSince.IsZero():
 		return acquireQR(s, d, allowForce, now)
 	case s.State == session.AwaitingScan:
 		return awaitScan(s, d, now)
+	case s.State == session.Connected && d.wantsQR && now.Sub(s.StateConfirmedAt) > pairedTTL:
+		return action{kind: pollStatus, at: s.LastPolledAt.Add(verifyInterval)}
 	case s.State == session.Connected && d.wantsState:
 		return action{kind: pollStatus, at: s.LastPolledAt.Add(scanPollInterval)}
 	}

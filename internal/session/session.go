@@ -117,7 +117,7 @@ func (s Session) AfterPoll(r SessionReport, err error, now time.Time) Session {
 	case kind == KindNotReady:
 		return s.clearQR(now).recordConnecting(r.State, now).recordDisconnected(r.State, now)
 	case kind == KindAlreadyPaired:
-		return s.markPaired(now)
+		return s.applyPairedError(now)
 	case kind == KindSessionNotFound && failure.Op == OpStatus:
 		return s // engines deny there what they serve elsewhere (contract C18)
 	case kind == KindKeyRefused, kind == KindSessionNotFound && s.ConnectedAt.IsZero() && !s.CreatedHere:
@@ -169,6 +169,9 @@ func (s Session) applySuccess(r SessionReport, now time.Time) Session {
 		return s.applyDisconnected(r.State, now)
 	case r.State == AwaitingScan:
 		s.CodeReportedAt = now
+		if s.State == Connected {
+			return s.setState(Connecting, now) // no longer paired
+		}
 	case r.State == Created && s.State == Unknown, r.State == Connecting && !s.State.Acquiring():
 		return s.setState(r.State, now)
 	}
@@ -272,6 +275,28 @@ func (s Session) markPaired(now time.Time) Session {
 	return s.setState(Connected, now)
 }
 
+// pairedErrorTTL is how long an error that says "already paired" waits for a state, and a state overrules such errors.
+const pairedErrorTTL = 10 * time.Second
+
+// applyPairedError applies an error that says that the session is paired. Some engines say so until a code is there: the
+// error counts once a poll of the state has failed to tell.
+func (s Session) applyPairedError(now time.Time) Session {
+	reportedAt := s.History.PairedErrorAt
+	switch isRecent := now.Sub(reportedAt) < pairedErrorTTL; {
+	case s.State == Connected, isRecent && !s.StateQueriedAt.Before(reportedAt) && s.StateConfirmedAt.Before(reportedAt):
+		return s.markPaired(now)
+	case !isRecent:
+		s.History.PairedErrorAt = now
+	}
+	return s
+}
+
+// NeedsPairingCheck reports whether a poll of the state must show whether the session is paired.
+func (s *Session) NeedsPairingCheck() bool {
+	at := s.History.PairedErrorAt
+	return s.State != Connected && !at.IsZero() && s.StateQueriedAt.Before(at) && s.StateConfirmedAt.Before(at)
+}
+
 // AfterConnect returns the session after the engine accepted a connect or restart at now.
 func (s Session) AfterConnect(now time.Time) Session {
 	if s.LostByEngine || s.Sequence > 0 || s.Recovery.FailedConnects > 0 {
@@ -305,7 +330,7 @@ func (s Session) AfterConnectError(err error, now time.Time) Session {
 		return s
 	case kind == KindAlreadyPaired:
 		s.AuthorizedAt = now
-		return s.markPaired(now)
+		return s.applyPairedError(now)
 	case kind == KindSessionNotFound, kind == KindKeyRefused:
 		return s.stop(now) // a retry cannot succeed and would only use calls
 	case kind == KindServerError, kind == KindTimeout, kind == KindUnreachable, kind == KindRateLimited,

@@ -28,6 +28,9 @@ func began() session.Session {
 func TestAfterPoll(t *testing.T) {
 	t.Parallel()
 	waiting := began().AfterPoll(code("one"), nil, after(time.Second))
+	pairedError := waiting.AfterPoll(session.SessionReport{}, failure(session.KindAlreadyPaired), after(18*time.Second))
+	pairedErrorQueried := pairedError
+	pairedErrorQueried.StateQueriedAt = after(19 * time.Second)
 	paired := began().AfterPoll(session.SessionReport{State: session.Connected}, nil, after(time.Second))
 	for name, c := range map[string]struct {
 		from  session.Session
@@ -51,20 +54,23 @@ func TestAfterPoll(t *testing.T) {
 			check: func(s session.Session) bool {
 				return s.Reason == "405 Connection Failure" && s.History.Named.Code == diagnosis.ClientOutdated && s.StateConfirmedAt.Equal(after(20*time.Second))
 			}},
-		"code lost by the engine":       {from: waiting, err: failure(session.KindNotReady), state: session.Connecting, seq: 1},
-		"unreachable keeps the code":    {from: waiting, err: failure(session.KindUnreachable), state: session.AwaitingScan, code: "one", seq: 1},
-		"paired":                        {from: waiting, o: session.SessionReport{State: session.Connected}, state: session.Connected, seq: 1, check: func(s session.Session) bool { return s.EverPaired && s.AcquiringSince.IsZero() }},
-		"paired, reported by an error":  {from: waiting, err: failure(session.KindAlreadyPaired), state: session.Connected, seq: 1},
-		"not ready keeps the pairing":   {from: paired, err: failure(session.KindNotReady), state: session.Connected},
-		"state ends the pairing":        {from: paired, o: session.SessionReport{State: session.Disconnected}, state: session.Disconnected},
-		"disconnected, late":            {from: began(), o: session.SessionReport{State: session.Disconnected}, state: session.Connecting, check: func(s session.Session) bool { return s.LostByEngine }},
-		"refused key":                   {from: waiting, err: failure(session.KindKeyRefused), state: session.Unknown, seq: 1, check: func(s session.Session) bool { return s.AuthorizedAt.IsZero() && s.AcquiringSince.IsZero() }},
-		"404 of the status":             {from: began(), err: &session.EngineError{Op: session.OpStatus, Kind: session.KindSessionNotFound}, state: session.Connecting, check: func(s session.Session) bool { return !s.LostByEngine }},
-		"404 of the QR after the grace": {from: began(), err: failure(session.KindSessionNotFound), state: session.Connecting, check: func(s session.Session) bool { return !s.LostByEngine }},
-		"twice in a row":                {from: began().AfterPoll(session.SessionReport{}, failure(session.KindSessionNotFound), after(19*time.Second)), err: failure(session.KindSessionNotFound), state: session.Connecting, check: func(s session.Session) bool { return s.LostByEngine }},
-		"error of another type":         {from: began(), err: errors.New("?"), state: session.Connecting, check: func(s session.Session) bool { return s.Failure.Kind == session.KindServerError }},
-		"unknown session":               {from: session.Session{State: session.Unknown}.RequestQR(t0), err: failure(session.KindSessionNotFound), state: session.Unknown, check: func(s session.Session) bool { return s.AcquiringSince.IsZero() }},
-		"created and not connected":     {from: session.Session{CreatedHere: true}.RequestQR(t0), err: failure(session.KindNotReady), state: session.Connecting},
+		"code lost by the engine":         {from: waiting, err: failure(session.KindNotReady), state: session.Connecting, seq: 1},
+		"unreachable keeps the code":      {from: waiting, err: failure(session.KindUnreachable), state: session.AwaitingScan, code: "one", seq: 1},
+		"paired":                          {from: waiting, o: session.SessionReport{State: session.Connected}, state: session.Connected, seq: 1, check: func(s session.Session) bool { return s.EverPaired && s.AcquiringSince.IsZero() }},
+		"paired, reported by an error":    {from: waiting, err: failure(session.KindAlreadyPaired), state: session.AwaitingScan, code: "one", seq: 1, check: func(s session.Session) bool { return s.NeedsPairingCheck() }},
+		"again, the state not being told": {from: pairedErrorQueried, err: failure(session.KindAlreadyPaired), state: session.Connected, seq: 1},
+		"or being another one":            {from: pairedError.AfterPoll(session.SessionReport{State: session.AwaitingScan}, nil, after(19*time.Second)), err: failure(session.KindAlreadyPaired), state: session.AwaitingScan, code: "one", seq: 1, check: func(s session.Session) bool { return !s.NeedsPairingCheck() }},
+		"a code ends the pairing":         {from: paired, o: session.SessionReport{State: session.AwaitingScan}, state: session.Connecting},
+		"not ready keeps the pairing":     {from: paired, err: failure(session.KindNotReady), state: session.Connected},
+		"state ends the pairing":          {from: paired, o: session.SessionReport{State: session.Disconnected}, state: session.Disconnected},
+		"disconnected, late":              {from: began(), o: session.SessionReport{State: session.Disconnected}, state: session.Connecting, check: func(s session.Session) bool { return s.LostByEngine }},
+		"refused key":                     {from: waiting, err: failure(session.KindKeyRefused), state: session.Unknown, seq: 1, check: func(s session.Session) bool { return s.AuthorizedAt.IsZero() && s.AcquiringSince.IsZero() }},
+		"404 of the status":               {from: began(), err: &session.EngineError{Op: session.OpStatus, Kind: session.KindSessionNotFound}, state: session.Connecting, check: func(s session.Session) bool { return !s.LostByEngine }},
+		"404 of the QR after the grace":   {from: began(), err: failure(session.KindSessionNotFound), state: session.Connecting, check: func(s session.Session) bool { return !s.LostByEngine }},
+		"twice in a row":                  {from: began().AfterPoll(session.SessionReport{}, failure(session.KindSessionNotFound), after(19*time.Second)), err: failure(session.KindSessionNotFound), state: session.Connecting, check: func(s session.Session) bool { return s.LostByEngine }},
+		"error of another type":           {from: began(), err: errors.New("?"), state: session.Connecting, check: func(s session.Session) bool { return s.Failure.Kind == session.KindServerError }},
+		"unknown session":                 {from: session.Session{State: session.Unknown}.RequestQR(t0), err: failure(session.KindSessionNotFound), state: session.Unknown, check: func(s session.Session) bool { return s.AcquiringSince.IsZero() }},
+		"created and not connected":       {from: session.Session{CreatedHere: true}.RequestQR(t0), err: failure(session.KindNotReady), state: session.Connecting},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
