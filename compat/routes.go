@@ -24,6 +24,7 @@ var routes = []Route{
 	{http.MethodGet, sessionPath},
 	{http.MethodDelete, sessionPath},
 	{http.MethodGet, sessionPath + "/qr"},
+	{http.MethodGet, sessionPath + "/qr.png"},
 	{http.MethodGet, sessionPath + "/qr/status"},
 	{http.MethodGet, sessionPath + "/status"},
 	{http.MethodPost, sessionPath + "/connect"},

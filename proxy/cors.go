@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,16 +24,56 @@ const (
 func (h *Handler) applyCORS(r *http.Request, header http.Header) {
 	origin := r.Header.Get("Origin")
 	isSet := header.Get("Access-Control-Allow-Origin") != ""
-	if origin == "" || len(origin) > maxOriginSize || isSet || h.config.Engine == nil {
+	if origin == "" || len(origin) > maxOriginSize || isSet {
 		return
 	}
-	allowed, isUnknown := h.cors.get(origin)
-	if isUnknown {
-		allowed = h.sendPreflight(r.Context(), origin)
+	allowed := h.configuredCORS(origin)
+	if allowed == nil && h.config.Engine != nil {
+		var isUnknown bool
+		if allowed, isUnknown = h.cors.get(origin); isUnknown {
+			allowed = h.sendPreflight(r.Context(), origin)
+		}
 	}
 	for name, values := range allowed {
 		header[name] = append(header[name], values...)
 	}
+	if allowed != nil {
+		header.Add("Access-Control-Expose-Headers", exposedHeaders)
+	}
+}
+
+// exposedHeaders are the headers of qrgate's own that a page may want to read.
+const exposedHeaders = "Retry-After, X-Request-Id, Server-Timing"
+
+// configuredCORS is what Config.CORSOrigins allows to origin; nil if nothing.
+func (h *Handler) configuredCORS(origin string) http.Header {
+	switch {
+	case slices.Contains(h.config.CORSOrigins, origin):
+		return http.Header{
+			"Access-Control-Allow-Origin": {origin}, "Access-Control-Allow-Credentials": {"true"}, "Vary": {"Origin"},
+		}
+	case slices.Contains(h.config.CORSOrigins, "*"):
+		return http.Header{"Access-Control-Allow-Origin": {"*"}}
+	}
+	return nil
+}
+
+// answerPreflight responds to a browser's preflight from an origin of Config.CORSOrigins; false if it is none.
+func (w *responseWriter) answerPreflight() bool {
+	r := &w.request
+	isPreflight := r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != ""
+	if !isPreflight || w.handler.configuredCORS(r.Header.Get("Origin")) == nil {
+		return false
+	}
+	h := w.Header()
+	h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE")
+	if headers := r.Header["Access-Control-Request-Headers"]; len(headers) > 0 {
+		h["Access-Control-Allow-Headers"] = headers
+	}
+	h.Set("Access-Control-Max-Age", "600")
+	h.Add("Vary", "Access-Control-Request-Headers")
+	w.WriteHeader(http.StatusNoContent)
+	return true
 }
 
 // sendPreflight asks the engine what it allows to origin, by the preflight that a browser would send before it lists

@@ -51,6 +51,12 @@ type Config struct {
 	// Native serves the clients of another engine's own API, instead of the documented one. Default: none.
 	Native *NativeFront
 
+	// QRFormats is how QRs are written into JSON. Default: as data URLs.
+	QRFormats QRFormats
+
+	// CORSOrigins are the origins whose pages may read qrgate's responses, or "*", whatever the engine allows.
+	CORSOrigins []string
+
 	// TrustedProxies are the networks whose X-Forwarded-* and client IP headers are forwarded. Default: none.
 	TrustedProxies []netip.Prefix
 

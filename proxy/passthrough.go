@@ -24,6 +24,9 @@ const headerFlushDelay = 5 * time.Millisecond
 // ends when the client leaves or no byte moves for the idle timeout.
 func (w *responseWriter) passThrough() {
 	h := w.handler
+	if w.answerPreflight() {
+		return
+	}
 	switch hops := w.request.Header["Max-Forwards"]; {
 	case h.config.Engine == nil:
 		w.reply(problem(http.StatusNotFound, compat.CodeNotFound, textNoEngine))

@@ -16,6 +16,7 @@ var sessionHandlers = map[compat.Route]func(*sessionRequest){
 	{Method: http.MethodGet, Path: compat.SessionsPath + "/{id}"}:             (*sessionRequest).get,
 	{Method: http.MethodDelete, Path: compat.SessionsPath + "/{id}"}:          (*sessionRequest).deleteSession,
 	{Method: http.MethodGet, Path: compat.SessionsPath + "/{id}/qr"}:          (*sessionRequest).qr,
+	{Method: http.MethodGet, Path: compat.SessionsPath + "/{id}/qr.png"}:      (*sessionRequest).qrPicture,
 	{Method: http.MethodGet, Path: compat.SessionsPath + "/{id}/qr/status"}:   (*sessionRequest).qrStatus,
 	{Method: http.MethodGet, Path: compat.SessionsPath + "/{id}/status"}:      (*sessionRequest).status,
 	{Method: http.MethodPost, Path: compat.SessionsPath + "/{id}/connect"}:    (*sessionRequest).connect,

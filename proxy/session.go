@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -68,6 +69,7 @@ type sessionRequest struct {
 	caller      session.Caller
 	id          string      // as the client wrote it; "" on list and create
 	ref         session.Ref // the session that id means
+	isPicture   bool        // the client wants the picture of the QR, not JSON
 	traceLinked bool        // the request's span is linked to the session's acquisition
 }
 
@@ -76,8 +78,10 @@ func (h *Handler) sessionHandler(serve func(*sessionRequest)) gin.HandlerFunc {
 		w := writerOf(c)
 		if w.request.Method == http.MethodHead { // the same header as for GET (RFC 9110, 9.3.2); net/http omits the body
 			w.request.Method = http.MethodGet
-			w.request.Header = w.request.Header.Clone()
-			w.request.Header.Del("Accept") // no event stream
+			if strings.Contains(w.request.Header.Get("Accept"), "text/event-stream") {
+				w.request.Header = w.request.Header.Clone()
+				w.request.Header.Del("Accept")
+			}
 		}
 		s := &sessionRequest{responseWriter: w, service: h.config.QRService, caller: h.callerOf(w), id: c.Param("id")}
 		w.Header()["Cache-Control"], w.Header()["Vary"] = headerNoStore, headerVary

@@ -61,7 +61,7 @@ func (s *sessionRequest) create() {
 	report, _ := compat.ParseSession(created, compat.EngineClock(a.Header, a.At), a.At)
 	s.service.OnSessions(s.ctx(), s.caller, []session.SessionReport{report}, true)
 	s.ref = report.Ref
-	normalized := compat.Normalize(created, &session.Snapshot{}, a.At)
+	normalized := s.formatItem(compat.Normalize(created, &session.Snapshot{}, a.At))
 	if report.Image.Empty() && report.State == session.AwaitingScan {
 		normalized["status"], normalized["hasQR"] = compat.WireConnecting, false // "pending" promises a QR; none is there yet
 	}

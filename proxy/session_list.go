@@ -62,7 +62,7 @@ func (s *sessionRequest) normalizeAll(items []compat.Object, a compat.Response) 
 	views := s.service.Cached(s.caller, refs)
 	out := make([]compat.Object, len(items))
 	for i, item := range items {
-		out[i] = compat.Normalize(item, views[i], a.At)
+		out[i] = s.formatItem(compat.Normalize(item, views[i], a.At))
 	}
 	return out
 }

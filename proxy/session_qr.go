@@ -42,7 +42,20 @@ func (s *sessionRequest) qr() {
 		waited := strconv.FormatInt(time.Since(s.startedAt).Milliseconds(), 10)
 		header["Server-Timing"] = []string{"wait;dur=" + waited + `, polls;desc="` + strconv.Itoa(v.Session.Polls) + `"`}
 	}
-	s.reply(answerQR(v, err, time.Now()))
+	s.replyQR(v, answerQR(v, err, time.Now()))
+}
+
+// replyQR writes the response to a request for the QR, a QR in the form that the client takes.
+func (s *sessionRequest) replyQR(v *session.Snapshot, r response) {
+	switch {
+	case r.status == http.StatusOK && (s.isPicture || acceptsPicture(s.request.Header)):
+		s.repeated = r.repeated
+		s.writePicture(v)
+		return
+	case r.status == http.StatusOK && s.wantsBare():
+		r.prepared, r.body = nil, bareQR(v, time.Now())
+	}
+	s.reply(r)
 }
 
 // parseWait parses how long a client wants to wait: ?wait=N, else Prefer: wait=N (RFC 7240), in seconds. Above 60 it
@@ -82,7 +95,7 @@ func (s *sessionRequest) qrOnce() {
 	}
 	polled := session.Session{}.AfterPoll(report, err, a.At)
 	v := &session.Snapshot{Session: polled, Authorized: true, Ready: polled.QRUsable(a.At), At: a.At}
-	s.reply(answerQR(v, nil, a.At))
+	s.replyQR(v, answerQR(v, nil, a.At))
 }
 
 // QRStatus is the body of GET …/qr/status, under data: what a client needs to show progress. It never holds the QR.

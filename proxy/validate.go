@@ -140,7 +140,7 @@ func checkPath(path string, isDocumented, isSession bool) (text string) {
 		switch {
 		case segment == ".", segment == "..":
 			return textSegment
-		case isSession && segment != "" && !session.ValidID(segment):
+		case isSession && segment != "" && segment != "qr.png" && !session.ValidID(segment):
 			return textID
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"qrgate/internal/session"
 	"qrgate/internal/store/redis"
 	"qrgate/probes"
+	"qrgate/proxy"
 )
 
 // settings are the settings of the gateway as the operator writes them.
@@ -29,6 +30,8 @@ type settings struct {
 	EngineKind     string        `env:"QRGATE_ENGINE_KIND" default:"inboxhub" enum:"inboxhub,evolution,gowa,waha,wuzapi"`
 	Front          string        `env:"QRGATE_FRONT" default:"documented" enum:"documented,native"`
 	TrustedProxies string        `env:"QRGATE_TRUSTED_PROXIES" placeholder:"CIDR,…"`
+	CORSOrigins    string        `name:"cors-origins" env:"QRGATE_CORS_ORIGINS" placeholder:"ORIGIN,…"`
+	QRFormat       string        `name:"qr-format" env:"QRGATE_QR_FORMAT" default:"data-url"`
 	QRWaitInitial  time.Duration `env:"QRGATE_QR_WAIT_INITIAL" default:"9s"`
 	QRWait         time.Duration `env:"QRGATE_QR_WAIT" default:"4.5s"`
 	RecoveryForce  bool          `env:"QRGATE_RECOVERY_FORCE"`
@@ -94,6 +97,10 @@ func (s settings) config() (app.Config, error) {
 	collect("", s.setDialect(&cfg))
 	cfg.TrustedProxies, err = parsePrefixes(s.TrustedProxies)
 	collect("QRGATE_TRUSTED_PROXIES: ", err)
+	cfg.CORSOrigins, err = parseOrigins(s.CORSOrigins)
+	collect("QRGATE_CORS_ORIGINS ", err)
+	cfg.QRFormats, err = proxy.ParseQRFormats(s.QRFormat)
+	collect("QRGATE_QR_FORMAT ", err)
 	if s.APIKeys != "" {
 		cfg.APIKeys, err = embedded.ParseKeys(s.APIKeys)
 		collect("QRGATE_API_KEYS: ", err)
@@ -139,6 +146,18 @@ func (s settings) setDialect(cfg *app.Config) error {
 			"set it to evolution, gowa, waha or wuzapi")
 	}
 	return nil
+}
+
+// parseOrigins checks origins as browsers send them, "https://crm.example", or "*".
+func parseOrigins(text string) ([]string, error) {
+	origins := split(text)
+	for _, origin := range origins {
+		u, err := url.Parse(origin)
+		if origin != "*" && (err != nil || u.Host == "" || u.Scheme+"://"+u.Host != origin) {
+			return nil, errors.New("must be like https://crm.example, without a path, or *")
+		}
+	}
+	return origins, nil
 }
 
 // parseEngineURL returns nil for an empty text: the embedded engine.

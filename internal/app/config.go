@@ -15,6 +15,7 @@ import (
 	"qrgate/internal/secret"
 	"qrgate/internal/store/redis"
 	"qrgate/probes"
+	"qrgate/proxy"
 )
 
 // Config holds every setting. cmd/qrgate reads it from the environment.
@@ -26,6 +27,8 @@ type Config struct {
 	EngineURL      *url.URL         // nil: the embedded engine
 	Dialect        *dialect.Dialect // of an engine with another API than the documented one; nil: the documented one
 	NativeFront    bool             // clients speak the engine's own API
+	CORSOrigins    []string         // origins whose pages may read every response; "*" is any
+	QRFormats      proxy.QRFormats  // how QRs are written into JSON
 	TrustedProxies []netip.Prefix   // proxies whose X-Forwarded-* headers are trusted
 	QRWaitInitial  time.Duration
 	QRWait         time.Duration

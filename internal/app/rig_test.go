@@ -41,6 +41,7 @@ type setup struct {
 	link  *network                             // the network before it; nil for one that is always open
 	holds acquire.WaitTimes
 	caps  acquire.WaiterLimits
+	proxy func(*proxy.Config)
 	loose bool // answers are not held to the OpenAPI document, which takes its time
 }
 
@@ -125,7 +126,11 @@ func (s *swap) start(t *testing.T, upstream *enginesim.Wire, set setup) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var front http.Handler = proxy.New(proxy.Config{Engine: base, Transport: circuit, QRService: heart, Sealer: vault})
+	config := proxy.Config{Engine: base, Transport: circuit, QRService: heart, Sealer: vault}
+	if set.proxy != nil {
+		set.proxy(&config)
+	}
+	var front http.Handler = proxy.New(config)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 2)
 	go func() { done <- heart.Run(ctx) }()
