@@ -140,7 +140,9 @@ func (w *responseChecker) complaints(req *http.Request, res *http.Response, body
 	say((res.StatusCode == 429 && !w.allow429 || res.StatusCode >= 500 && res.StatusCode != 503), "a status that must not leave qrgate")
 	w.mu.Unlock()
 	say(res.Header.Get("X-Request-Id") == "", "no X-Request-Id")
-	if req.Method == http.MethodOptions || req.Method == http.MethodHead {
+	isPicture := res.StatusCode == http.StatusOK && strings.Contains(req.Header.Get("Accept"), "image/") &&
+		strings.HasPrefix(res.Header.Get("Content-Type"), "image/")
+	if req.Method == http.MethodOptions || req.Method == http.MethodHead || isPicture {
 		return found
 	}
 	var b map[string]any
