@@ -74,10 +74,11 @@ func (e *Engine) routes() *http.ServeMux {
 	mux.HandleFunc("POST /api/sessions/{id}/pairing-code", e.withSession(e.pairingCode))
 	mux.HandleFunc("GET /api/sessions/{id}/passkey", e.withSession(e.passkey))
 	mux.HandleFunc("POST /api/sessions/{id}/passkey", e.withSession(e.sendPasskey))
+	mux.HandleFunc("PUT /api/sessions/{id}/webhook", e.withSession(e.putWebhook))
 	mux.HandleFunc("POST /api/sessions/{id}/disconnect", e.withSession(e.disconnect))
 	mux.HandleFunc("POST /api/sessions/{id}/restart", e.withSession(e.restart))
 	for _, known := range []string{"", "/{id}", "/{id}/qr", "/{id}/status", "/{id}/connect", "/{id}/disconnect",
-		"/{id}/restart", "/{id}/pairing-code", "/{id}/passkey"} {
+		"/{id}/restart", "/{id}/pairing-code", "/{id}/passkey", "/{id}/webhook"} {
 		mux.HandleFunc("/api/sessions"+known, e.requireKey(methodNotAllowed))
 	}
 	mux.HandleFunc("/api/sessions/", e.requireKey(notServed))
@@ -87,7 +88,7 @@ func (e *Engine) routes() *http.ServeMux {
 }
 
 // features are the parts of the documented API that this engine serves.
-var features = []string{"sessions", "qr", "pairing_code", "passkey"}
+var features = []string{"sessions", "qr", "pairing_code", "passkey", "session_events"}
 
 // notServed is the response for the rest of the documented API.
 func notServed(*http.Request, string) response {

@@ -50,6 +50,8 @@ type Config struct {
 	DeviceName string
 	// Version is the version of WhatsApp's web client to present (ParseVersion); empty means the library's.
 	Version string
+	// AllowPrivateWebhooks permits webhooks on private addresses, and without TLS.
+	AllowPrivateWebhooks bool
 	// OnChange is called after a session's state or code has changed, from several goroutines; nil ignores it.
 	OnChange func(session.Ref)
 	// Logger gets the redacted log of the engine and of whatsmeow; nil discards it.
@@ -77,12 +79,15 @@ type Engine struct {
 	mux         *http.ServeMux
 	version     *waVersion
 	deviceName  string
+	webhooks    *webhooks
 	onChange    func(session.Ref)
 	limits      Limits
 	dials       *places        // of unpaired sessions, until the handshake
 	logins      *places        // of paired sessions, until they are logged in
 	reconnects  *places        // of paired sessions for which no client waits: a part of logins
 	connections sync.WaitGroup // all connections
+
+	allowPrivateWebhooks bool
 
 	createMu sync.Mutex // serializes creates, so that no session id is used twice
 
@@ -109,6 +114,7 @@ func New(c Config) (*Engine, error) {
 		byID: map[int64]*engineSession{}, byName: map[string]map[string]*engineSession{},
 	}
 	e.version = newWAVersion(c.Version, e.http, e.log)
+	e.allowPrivateWebhooks = c.AllowPrivateWebhooks
 	e.dials, e.logins = newPlaces(e.limits.Dials), newPlaces(e.limits.Logins)
 	e.reconnects = newPlaces(max(e.limits.Logins*3/4, 1))
 	keys, err := newKeyring(c.Keys)
@@ -125,6 +131,12 @@ func New(c Config) (*Engine, error) {
 	if err != nil {
 		return nil, errors.Join(err, e.db.close())
 	}
+	targets, err := e.db.webhooks(ctx)
+	if err != nil {
+		return nil, errors.Join(err, e.db.close())
+	}
+	e.webhooks = &webhooks{db: e.db, log: e.log, client: webhookClient(c.AllowPrivateWebhooks), targets: targets,
+		queues: map[int64][]delivery{}}
 	for _, r := range rows {
 		if keys.has(r.account) {
 			e.addSession(r)
@@ -161,8 +173,12 @@ func (e *Engine) Run(ctx context.Context) error {
 	for _, s := range e.all() {
 		s.apply(nil, resume{})
 	}
+	var delivered error
+	var delivery sync.WaitGroup
+	delivery.Go(func() { delivered = e.webhooks.run(ctx) })
 	e.db.maintain(ctx)
-	return e.close()
+	delivery.Wait()
+	return errors.Join(delivered, e.close())
 }
 
 func (e *Engine) close() error {

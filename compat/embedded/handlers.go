@@ -35,6 +35,7 @@ func (e *Engine) create(r *http.Request, account string) response {
 	var body struct {
 		SessionID   string `json:"sessionId"`
 		SessionName string `json:"sessionName"`
+		webhookBody
 	}
 	if problem := readJSON(r, &body); problem != nil {
 		return *problem
@@ -45,13 +46,17 @@ func (e *Engine) create(r *http.Request, account string) response {
 	if n := utf8.RuneCountInString(body.SessionName); n < 1 || n > maxName {
 		return invalid("sessionName must be 1 to 255 characters")
 	}
+	hook, err := body.parse(e.allowPrivateWebhooks)
+	if err != nil {
+		return invalid(err.Error())
+	}
 	now := time.Now()
 	return e.insert(r.Context(), row{account: account, sessionID: body.SessionID, name: body.SessionName,
-		created: now, updated: now})
+		created: now, updated: now}, hook)
 }
 
 // insert responds 422 above the limit; clients read 403 as a refused key.
-func (e *Engine) insert(ctx context.Context, r row) response {
+func (e *Engine) insert(ctx context.Context, r row, hook *webhook) response {
 	e.createMu.Lock()
 	defer e.createMu.Unlock()
 	e.mu.RLock()
@@ -70,6 +75,9 @@ func (e *Engine) insert(ctx context.Context, r row) response {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
 	r, err := e.db.insert(ctx, r)
+	if err == nil && hook != nil {
+		err = e.webhooks.set(ctx, r.id, hook)
+	}
 	if err != nil {
 		e.log.Error("cannot store session", "error", redact.Foreign(err.Error()))
 		return internalError("the session could not be stored")
@@ -179,6 +187,7 @@ func (e *Engine) delete(r *http.Request, s *engineSession) response {
 		return internalError("the session could not be deleted")
 	}
 	s.close()
+	e.webhooks.forgetTarget(v.row.id)
 	e.removeSession(s)
 	return ok(compat.ActionResult(compat.TextDeleted, v.ref(), compat.WireDisconnected))
 }
@@ -194,6 +203,9 @@ func (v view) item(now time.Time) compat.Session {
 		UpdatedAt:      compat.Millis(v.link.Since),
 		LastDisconnect: v.lastDisconnect(),
 		QueuePosition:  v.queue,
+	}
+	if v.hook != nil {
+		s.WebhookURL = &v.hook.url
 	}
 	if phone := v.phone(); phone != "" {
 		s.PhoneNumber = &phone

@@ -2,7 +2,14 @@ package embedded_test
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -146,5 +153,55 @@ func TestVersion_OutdatedWithoutANewerOneStops(t *testing.T) {
 	r.connect("first")
 	if d := r.untilStatus("first", "error", waitTimeout); reasonOf(d) != "client_outdated" {
 		t.Errorf("%v", d)
+	}
+}
+
+// A webhook receives the session's events in order, signed over the exact bytes.
+func TestWebhook_ReceivesSessionEvents(t *testing.T) {
+	t.Parallel()
+	type received struct{ Event, Status, Phone string }
+	got := make(chan received, 9)
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		raw, _ := io.ReadAll(req.Body)
+		mac := hmac.New(sha256.New, []byte("shared"))
+		mac.Write(raw)
+		if req.Header.Get("X-Webhook-Signature") != "sha256="+hex.EncodeToString(mac.Sum(nil)) {
+			t.Errorf("signature %q of %s", req.Header.Get("X-Webhook-Signature"), raw)
+		}
+		var body struct {
+			Event, SessionID, Timestamp string
+			Data                        struct{ Status, PhoneNumber, QRCode, ExpiresAt string }
+		}
+		if err := json.Unmarshal(raw, &body); err != nil || body.SessionID != "first" || body.Timestamp == "" ||
+			req.Header.Get("X-Webhook-Event") != body.Event || req.Header.Get("X-Webhook-Session") != "first" ||
+			(body.Event == "session.qr") != (body.Data.QRCode != "" && body.Data.ExpiresAt != "") {
+			t.Errorf("%v: %s", err, raw)
+		}
+		got <- received{body.Event, body.Data.Status, body.Data.PhoneNumber}
+	}))
+	t.Cleanup(hook.Close)
+	r, srv := onLoopback(t, embedded.Config{AllowPrivateWebhooks: true})
+	body := `{"sessionId":"first","sessionName":"x","webhookUrl":"` + hook.URL + `","webhookSecret":"shared"}`
+	if a := r.call("POST", "/api/sessions", body); a.status != 201 || a.data()["webhookUrl"] != hook.URL {
+		t.Fatalf("create: %d %s", a.status, a.raw)
+	}
+	r.call("POST", "/api/sessions/first/connect")
+	r.scan(srv, "first", "5550100")
+	r.call("POST", "/api/sessions/first/disconnect")
+	for _, want := range []received{
+		{"session.qr", "qr_code", ""}, {"session.connected", "connected", "5550100"},
+		{"session.disconnected", "disconnected", "5550100"},
+	} {
+		select {
+		case e := <-got:
+			if e != want {
+				t.Errorf("%+v, want %+v", e, want)
+			}
+		case <-time.After(waitTimeout):
+			t.Fatalf("no %+v", want)
+		}
+	}
+	if a := r.call("PUT", "/api/sessions/first/webhook", "{}"); a.status != 200 || a.data()["webhookUrl"] != nil {
+		t.Errorf("removal: %d %s", a.status, a.raw)
 	}
 }

@@ -70,6 +70,7 @@ func (s *engineSession) applyLocked(from *connection, e event) (isApplied, isVis
 	s.updateImage(before)
 	s.resetTimer(before, now)
 	s.logChange(before)
+	s.emitChanges(before, now)
 	isVisible = before.state() != s.link.state() || before.Sequence != s.link.Sequence ||
 		before.Passkey != s.link.Passkey || before.LastDisconnect != s.link.LastDisconnect
 	return err == nil, isVisible
@@ -187,6 +188,7 @@ type view struct {
 	row   row
 	link  linkState
 	image secret.Secret
+	hook  *webhook
 	queue int // position among the sessions that wait for their turn to dial, 1 is next; 0 without a turn to wait for
 }
 
@@ -200,7 +202,7 @@ func (s *engineSession) refreshed() view {
 func (s *engineSession) view() view {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v := view{row: s.row, link: s.link, image: s.image}
+	v := view{row: s.row, link: s.link, image: s.image, hook: s.engine.webhooks.target(s.row.id)}
 	if s.link.Phase == queued && s.conn != nil {
 		v.queue = s.conn.places[0].position(s.conn.ticket)
 	}

@@ -67,6 +67,11 @@ func openDatabase(ctx context.Context, c Config, log waLog.Logger) (*database, e
 	if err = d.devices.Upgrade(ctx); err == nil {
 		_, err = db.ExecContext(ctx, schema)
 	}
+	for _, table := range []string{webhookSchema, eventSchemas[dialect]} {
+		if err == nil {
+			_, err = db.ExecContext(ctx, table)
+		}
+	}
 	if err != nil {
 		return nil, openError(c, errors.Join(err, d.close()))
 	}
@@ -279,8 +284,13 @@ func (d *database) remove(ctx context.Context, id int64, jid string) error {
 	if err := d.deleteDevice(ctx, jid); err != nil {
 		return err
 	}
-	if _, err := d.sql.ExecContext(ctx, "DELETE FROM qrgate_session WHERE id = $1", id); err != nil {
-		return fmt.Errorf("delete the session: %w", err)
+	for _, statement := range []string{
+		"DELETE FROM qrgate_event WHERE session = $1", "DELETE FROM qrgate_webhook WHERE session = $1",
+		"DELETE FROM qrgate_session WHERE id = $1",
+	} {
+		if _, err := d.sql.ExecContext(ctx, statement, id); err != nil {
+			return fmt.Errorf("delete the session: %w", err)
+		}
 	}
 	return nil
 }
