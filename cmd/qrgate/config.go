@@ -43,14 +43,15 @@ type settings struct {
 	RedisKey      string `env:"QRGATE_REDIS_KEY" placeholder:"PEM"`
 	Secret        string `env:"QRGATE_SECRET" placeholder:"TEXT"`
 
-	APIKeys     string `env:"QRGATE_API_KEYS" placeholder:"NAME:KEY,…"`
-	DataDir     string `env:"QRGATE_DATA_DIR" default:"./qrgate-data"`
-	DatabaseURL string `env:"QRGATE_DATABASE_URL" placeholder:"URL"`
-	DeviceName  string `env:"QRGATE_DEVICE_NAME" default:"qrgate"`
-	WAVersion   string `name:"wa-version" env:"QRGATE_WA_VERSION" placeholder:"VERSION"`
-	MaxSessions int    `env:"QRGATE_MAX_SESSIONS" default:"500"`
-	MaxDials    int    `env:"QRGATE_MAX_DIALS" default:"20"`
-	MaxLogins   int    `env:"QRGATE_MAX_LOGINS" default:"8"`
+	APIKeys        string `env:"QRGATE_API_KEYS" placeholder:"NAME:KEY,…"`
+	DataDir        string `env:"QRGATE_DATA_DIR" default:"./qrgate-data"`
+	DatabaseURL    string `env:"QRGATE_DATABASE_URL" placeholder:"URL"`
+	DeviceName     string `env:"QRGATE_DEVICE_NAME" default:"qrgate"`
+	WAVersion      string `name:"wa-version" env:"QRGATE_WA_VERSION" placeholder:"VERSION"`
+	WebhookPrivate bool   `name:"webhook-allow-private" env:"QRGATE_WEBHOOK_ALLOW_PRIVATE"`
+	MaxSessions    int    `env:"QRGATE_MAX_SESSIONS" default:"500"`
+	MaxDials       int    `env:"QRGATE_MAX_DIALS" default:"20"`
+	MaxLogins      int    `env:"QRGATE_MAX_LOGINS" default:"8"`
 
 	ProbeAPIKey      string        `env:"QRGATE_PROBE_API_KEY" placeholder:"KEY"`
 	ProbeInterval    time.Duration `env:"QRGATE_PROBE_INTERVAL" default:"300s"`
@@ -72,7 +73,7 @@ func (s settings) config() (app.Config, error) {
 		RedisURL: secret.NewSecret(s.RedisURL), RedisPassword: secret.NewSecret(s.RedisPassword),
 		RedisTLS: redis.TLS{CA: s.RedisCA, Cert: s.RedisCert, Key: secret.NewSecret(s.RedisKey)}, Secret: secret.NewSecret(s.Secret),
 		DataDir: s.DataDir, DatabaseURL: secret.NewSecret(s.DatabaseURL),
-		DeviceName: s.DeviceName, WhatsAppVersion: s.WAVersion,
+		DeviceName: s.DeviceName, AllowPrivateWebhooks: s.WebhookPrivate, WhatsAppVersion: s.WAVersion,
 		EngineLimits: embedded.Limits{Sessions: s.MaxSessions, Dials: s.MaxDials, Logins: s.MaxLogins},
 		ProbeKey:     secret.NewSecret(s.ProbeAPIKey), ProbeInterval: s.ProbeInterval,
 		NotifyAddresses: notify.ParseAddresses(s.NotifyURLs),

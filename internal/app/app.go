@@ -159,8 +159,9 @@ func (a *App) newEngine() error {
 	engine, err := embedded.New(embedded.Config{
 		DataDir: a.cfg.DataDir, DatabaseURL: a.cfg.DatabaseURL, Keys: a.withProbeKey(keys), Limits: a.cfg.EngineLimits,
 		DeviceName: a.cfg.DeviceName, Version: a.cfg.WhatsAppVersion,
-		OnChange:   func(r session.Ref) { a.acquirer.OnEngineChange(r) },
-		HTTPClient: a.cfg.WhatsApp, Logger: a.cfg.Logger,
+		AllowPrivateWebhooks: a.cfg.AllowPrivateWebhooks,
+		OnChange:             func(r session.Ref) { a.acquirer.OnEngineChange(r) },
+		HTTPClient:           a.cfg.WhatsApp, Logger: a.cfg.Logger,
 	})
 	if err != nil && !a.cfg.DatabaseURL.Empty() {
 		return err // names QRGATE_DATABASE_URL

@@ -44,9 +44,10 @@ type Config struct {
 	DatabaseURL secret.Secret
 	WhatsApp    *http.Client // connects the embedded engine; nil: the real WhatsApp
 
-	EngineLimits    embedded.Limits // of the embedded engine
-	DeviceName      string          // in the phone's list of linked devices; empty: qrgate
-	WhatsAppVersion string          // that the embedded engine presents; empty: the library's
+	EngineLimits         embedded.Limits // of the embedded engine
+	DeviceName           string          // in the phone's list of linked devices; empty: qrgate
+	AllowPrivateWebhooks bool            // of the embedded engine: on private addresses, and without TLS
+	WhatsAppVersion      string          // that the embedded engine presents; empty: the library's
 
 	ProbeKey      secret.Secret   // marks synthetic traffic; empty: no probe makes sessions
 	ProbeInterval time.Duration   // between two runs that acquire a QR; 0: 300 s
