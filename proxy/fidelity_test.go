@@ -1,0 +1,144 @@
+package proxy_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"qrgate/proxy"
+)
+
+func TestPassThrough_NoContentTypeIsGuessed(t *testing.T) {
+	t.Parallel()
+	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header()["Content-Type"] = nil
+		_, _ = io.WriteString(w, "<script>alert(1)</script>")
+	}))
+	if a := g.get(t, "/x"); len(a.Header["Content-Type"]) > 0 || a.body == "" {
+		t.Errorf("Content-Type %q", a.Header["Content-Type"])
+	}
+}
+
+// An engine with an untrusted certificate, and https where http is expected and the reverse.
+func TestPassThrough_EngineCertificate(t *testing.T) {
+	t.Parallel()
+	plain := httptest.NewServer(http.NotFoundHandler())
+	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
+	secure.Config.ErrorLog = nil
+	secure.StartTLS()
+	t.Cleanup(func() { plain.Close(); secure.Close() })
+	for engine, reason := range map[string]string{
+		secure.URL: "its certificate is not trusted",
+		strings.Replace(secure.URL, "https", "http", 1): "HTTP",
+		strings.Replace(plain.URL, "http", "https", 1):  "it speaks plain HTTP where HTTPS is expected",
+	} {
+		u, _ := url.Parse(engine)
+		g := startBefore(t, u)
+		a := g.get(t, "/api/messages/unread")
+		if engine == strings.Replace(secure.URL, "https", "http", 1) && a.StatusCode == 400 {
+			continue // Go's server responds in plain HTTP
+		}
+		wantProblem(t, a, 503, "ENGINE_UNREACHABLE")
+		if !strings.Contains(a.body, reason) {
+			t.Errorf("%s: %s", engine, a.body)
+		}
+		a = g.get(t, "/api/messages/unread", "Accept-Language", "es")
+		if a.Header.Get("Content-Language") != "es" || !strings.Contains(a.body, "Motivo") {
+			t.Errorf("in Spanish: %v %s", a.Header, a.body)
+		}
+	}
+}
+
+func TestCORS_ConfiguredOrigins(t *testing.T) {
+	t.Parallel()
+	allow := func(origins ...string) setting {
+		return func(c *proxy.Config, _ *http.Server) { c.CORSOrigins = origins }
+	}
+	u := &url.URL{Scheme: "http", Host: "127.0.0.1:1"} // nothing listens there
+	for _, c := range []struct {
+		origin, allowed, credentials string
+		setting
+	}{
+		{shop, shop, "true", allow("https://other.example", shop)},
+		{"https://evil.example", "", "", allow(shop)},
+		{"https://any.example", "*", "", allow("*")},
+	} {
+		g := startBefore(t, u, c.setting)
+		a := g.get(t, "/api/messages/unread", "Origin", c.origin)
+		wantProblem(t, a, 503, "ENGINE_UNREACHABLE")
+		exposed := a.Header.Get("Access-Control-Expose-Headers")
+		if a.Header.Get("Access-Control-Allow-Origin") != c.allowed || a.Header.Get("Access-Control-Allow-Credentials") != c.credentials ||
+			strings.Contains(exposed, "Retry-After, X-Request-Id, Server-Timing") != (c.allowed != "") {
+			t.Errorf("%s: %v", c.origin, a.Header)
+		}
+		for _, path := range []string{"/api/messages/unread", "/api/sessions/a/qr"} {
+			p := g.send(t, "OPTIONS", path, nil, "Origin", c.origin, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "x-api-key")
+			if (p.StatusCode == 204) != (c.allowed != "") || p.Header.Get("Access-Control-Allow-Origin") != c.allowed ||
+				c.allowed != "" && p.Header.Get("Access-Control-Allow-Headers") != "x-api-key" {
+				t.Errorf("preflight of %s for %s: %d %v", path, c.origin, p.StatusCode, p.Header)
+			}
+		}
+	}
+}
+
+// The learned headers of the engine expose qrgate's own headers too.
+func TestCORS_ExposesOwnHeaders(t *testing.T) {
+	t.Parallel()
+	g := start(t, &corsEngine{})
+	a := g.get(t, "/a//b", "Origin", shop)
+	if got := a.Header.Get("Access-Control-Expose-Headers"); got != "Retry-After, X-Request-Id, Server-Timing" {
+		t.Errorf("exposed %q", got)
+	}
+}
+
+// Every problem of the front is in the client's language, and its Content-Language is true.
+func TestProblem_Languages(t *testing.T) {
+	t.Parallel()
+	g := start(t, http.NotFoundHandler())
+	for target, want := range map[string]string{
+		"/api/sessions//a": "segmento", "/api/sessions/81/QR": "No encontrado", "/api/x%00": "escape", "/?a#b": "consulta",
+		"/" + strings.Repeat("a", 9000): "demasiado larga", "/api/sessions/a.b/qr": "id de una sesión",
+	} {
+		for language, contains := range map[string]string{"es-MX, en;q=0.5": want, "en": ". "} {
+			a := g.raw(t, "GET "+target+" HTTP/1.1\r\nHost: a\r\nAccept-Language: "+language+"\r\n\r\n")
+			if a.Header.Get("Content-Language") != language[:2] || !strings.Contains(a.body, contains) {
+				t.Errorf("%.40s in %s: %q %s", target, language, a.Header.Get("Content-Language"), a.body)
+			}
+		}
+	}
+}
+
+// "OPTIONS *" and Max-Forwards (RFC 9110, 9.3.7 and 7.6.2), and the Allow that a 405 must have.
+func TestPassThrough_OptionsAndAllow(t *testing.T) {
+	t.Parallel()
+	m := &mirror{}
+	g := start(t, m)
+	// Go's server, which is the engine here, responds itself.
+	if a := g.raw(t, "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"); a.StatusCode != http.StatusOK || a.Header.Get("X-Request-Id") == "" {
+		t.Errorf("OPTIONS *: %d", a.StatusCode)
+	}
+	g.raw(t, "OPTIONS /x HTTP/1.1\r\nHost: a\r\nMax-Forwards: 3\r\n\r\n")
+	if got := m.request().Header.Get("Max-Forwards"); got != "2" {
+		t.Errorf("Max-Forwards at the engine is %q", got)
+	}
+	if a := g.raw(t, "OPTIONS /x HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n"); a.StatusCode != http.StatusNoContent {
+		t.Errorf("Max-Forwards: 0: %d", a.StatusCode)
+	}
+	if a := g.raw(t, "TRACE /x HTTP/1.1\r\nHost: a\r\n\r\n"); a.StatusCode != 405 || !strings.Contains(a.Header.Get("Allow"), "GET") {
+		t.Errorf("TRACE: %d %v", a.StatusCode, a.Header)
+	}
+}
+
+// A Content-Length whose value stands far to the right is read by the framing scan as net/http reads it.
+func TestScanHeader_LongContentLength(t *testing.T) {
+	t.Parallel()
+	m := &mirror{}
+	g := start(t, m)
+	wire := "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length:" + strings.Repeat(" ", 60) + "9\r\n\r\nX: y\n\nabc"
+	if a := g.raw(t, wire); a.StatusCode != http.StatusTeapot || m.body != "X: y\n\nabc" {
+		t.Errorf("%d %s; body at the engine %q", a.StatusCode, a.body, m.body)
+	}
+}
