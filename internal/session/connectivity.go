@@ -85,7 +85,8 @@ const (
 // the evidence points at the engine's network; if the engine reports no cause and qrgate fails too, qrgate's cause is
 // the diagnosis. A check never overrules a cause that the engine named.
 func CrossCheck(d diagnosis.Diagnosis, r ConnectivityResult, now time.Time) diagnosis.Diagnosis {
-	if r.At.IsZero() || now.Sub(r.At) > connectivityTTL || r.Step == "" || !isUpstreamPathCause(d.Code) {
+	isExpired := isExpiredCertificate(d)
+	if r.At.IsZero() || now.Sub(r.At) > connectivityTTL || r.Step == "" || !isExpired && !isUpstreamPathCause(d.Code) {
 		return d
 	}
 	ago := max(0, now.Sub(r.At)).Round(time.Second) // qrgate doctor checks after it has polled the session
@@ -97,6 +98,11 @@ func CrossCheck(d diagnosis.Diagnosis, r ConnectivityResult, now time.Time) diag
 		return d.WithEvidence(fmt.Sprintf("qrgate itself reached WhatsApp %s ago: check the engine's network", ago))
 	case d.Code == r.Code:
 		return d.WithEvidence(fmt.Sprintf("qrgate itself failed in the same way %s ago, at %s", ago, r.end()))
+	case isExpired && (r.Code == diagnosis.ClockWrong || r.Code == diagnosis.TLSIntercepted):
+		if r.Elsewhere || ago > failureTTL {
+			return d
+		}
+		return diagnosis.New(r.Code, append(d.Evidence, fmt.Sprintf("qrgate itself failed %s ago, at %s", ago, r.end()))...)
 	case d.Code == diagnosis.QRNotEmitted && r.concernsEngine() && ago <= failureTTL:
 		why := "both use the same network"
 		if r.Elsewhere {
@@ -108,6 +114,14 @@ func CrossCheck(d diagnosis.Diagnosis, r ConnectivityResult, now time.Time) diag
 		return shared
 	}
 	return d.WithEvidence(fmt.Sprintf("qrgate itself failed %s ago, at %s (%s)", ago, r.end(), r.Code))
+}
+
+// isExpiredCertificate reports whether the engine found an expired certificate in place of WhatsApp's: its clock is
+// ahead, or another server has it. qrgate's own check sees which.
+func isExpiredCertificate(d diagnosis.Diagnosis) bool {
+	return d.Code == diagnosis.Undetermined && slices.ContainsFunc(d.Evidence, func(line string) bool {
+		return strings.Contains(line, "certificate has expired") || strings.Contains(line, "cert_has_expired")
+	})
 }
 
 // networkCauses are the causes that probably affect an engine, too, if qrgate has found them for itself.

@@ -118,3 +118,22 @@ func TestIsElsewhere(t *testing.T) {
 		}
 	}
 }
+
+// An expired certificate at the engine is what qrgate's own check finds.
+func TestCrossCheck_ExpiredCertificate(t *testing.T) {
+	t.Parallel()
+	s := disconnectedFor("WebSocket Error (certificate has expired) CERT_HAS_EXPIRED")
+	for code, want := range map[diagnosis.Code]diagnosis.Code{
+		diagnosis.ClockWrong: diagnosis.ClockWrong, diagnosis.TLSIntercepted: diagnosis.TLSIntercepted,
+		diagnosis.NetworkBlocked: diagnosis.Undetermined, diagnosis.None: diagnosis.Undetermined,
+	} {
+		check := session.ConnectivityResult{Step: session.StepTLS, Code: code, At: noon}
+		if got := session.Diagnose(s, session.Environment{Connectivity: check}, noon.Add(9*time.Second)); got.Code != want {
+			t.Errorf("own check %s: %s", code, got.Code)
+		}
+		check.Elsewhere = true
+		if got := session.Diagnose(s, session.Environment{Connectivity: check}, noon.Add(9*time.Second)); got.Code != diagnosis.Undetermined {
+			t.Errorf("own check %s elsewhere: %s", code, got.Code)
+		}
+	}
+}

@@ -125,7 +125,11 @@ func (b *baileys) run(t *testing.T, f fault, name string) []reading {
 func (b *baileys) before(t *testing.T, f fault) (g *gateway, horizon time.Duration, leave func()) {
 	t.Helper()
 	if f.whatsapp.needsCheck {
-		g = newApp(t, b.base[nil], b.srv.HTTPClient(b.addr))
+		client := b.srv.HTTPClient(b.addr)
+		if f.whatsapp.network != nil {
+			client = f.whatsapp.network.client(t)
+		}
+		g = newApp(t, b.base[f.whatsapp.network], client)
 		return g, checkDuration, g.stop
 	}
 	transport := &http.Transport{DisableCompression: true}

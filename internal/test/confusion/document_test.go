@@ -21,8 +21,8 @@ The part is where the diagnosis looks for the cause: this machine (where the eng
 the caller. A wrong part fails the test, even for a moment; "undetermined" is a diagnosis that names none.
 
 Times count from the first symptom and are rounded up; the test requires a median below ten seconds. The first two engines run on fake time. The Baileys
-engine gives up a dial after three seconds instead of twenty. Baileys never reports that it gets no codes; for that row qrgate runs with its
-connectivity check, in front of an engine with the documented limit of 30 calls a minute.
+engine gives up a dial after three seconds instead of twenty. Baileys never reports that it gets no codes, and not whose certificate has
+expired; for those rows qrgate runs with its connectivity check.
 
 ` + "`go test ./internal/test/confusion -update`" + ` writes this page, and that test compares it. qrgate's responses describe each code, who must act and what to do,
 in English and Spanish. ` + "`qrgate doctor`" + ` checks the same causes by hand.

@@ -107,7 +107,7 @@ func (all *table) fillBaileys(t *testing.T) {
 		}
 		its := b
 		switch {
-		case f.whatsapp.needsCheck:
+		case f.whatsapp.needsCheck && f.whatsapp.network == nil:
 			its = limited(t, documentedLimit)
 		case f.whatsapp.scan || f.whatsapp.again:
 			its = alone(t)
