@@ -140,7 +140,8 @@ func ruleLastNamedCause(in *input) finding {
 		n.LastAt.Before(in.Since) || in.passed(n.LastAt.Add(restartTTL)) {
 		return finding{}
 	}
-	return fact(n.Code, "the engine named this cause before qrgate's last reconnect, and has returned no QR since")
+	const text = "the engine named this cause before qrgate's last reconnect, and has returned no QR since: "
+	return fact(n.Code, text+n.Words)
 }
 
 // ruleSessionLost: an accepted connect proves that the engine had the session.

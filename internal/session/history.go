@@ -1,6 +1,7 @@
 package session
 
 import (
+	"strings"
 	"time"
 
 	"qrgate/internal/diagnosis"
@@ -68,13 +69,14 @@ func (h History) recordDenial(isDenied bool, connectedAt, now time.Time) History
 // NamedCause is a cause that the engine named.
 type NamedCause struct {
 	Code   diagnosis.Code `json:"code"`
+	Words  string         `json:"words"` // of its pattern
 	LastAt time.Time      `json:"last_at"`
 }
 
 // recordCause records the cause that a text of the engine names, if any.
 func (h History) recordCause(text string, now time.Time) History {
 	if p, ok := diagnosis.MatchCause(text); ok {
-		h.Named = NamedCause{p.Code, now}
+		h.Named = NamedCause{p.Code, strings.Join(p.Words, ", "), now}
 	}
 	return h
 }

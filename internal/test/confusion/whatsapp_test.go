@@ -35,7 +35,7 @@ func whatsappFaults() []fault {
 		{name: "the codes come after four seconds", want: diagnosis.None,
 			whatsapp: &whatsapp{Fault: whatsappsim.Fault{PairDelay: 4 * time.Second}}},
 		{name: "the codes come after five seconds", want: diagnosis.None,
-			whatsapp: &whatsapp{Fault: whatsappsim.Fault{PairDelay: 5 * time.Second}}},
+			whatsapp: &whatsapp{Fault: whatsappsim.Fault{PairDelay: 5 * time.Second}, baileys: slow}},
 		{name: "other sessions dial first, one at a time", want: diagnosis.None, until: 30 * time.Second,
 			whatsapp: &whatsapp{limits: embedded.Limits{Dials: 1}, baileys: "it has no queue"}},
 	}
