@@ -149,8 +149,11 @@ func suggest(unknown string, known []string) string {
 // warnings describes what is set and has no effect.
 func (e environment) warnings(s settings, known []string) []string {
 	hasEngine, noAdmin := s.EngineURL != "", s.AdminListen == "off"
-	const embeddedOnly, adminOnly = "QRGATE_ENGINE_URL is set, and this configures the embedded engine",
-		"QRGATE_ADMIN_LISTEN is off"
+	const (
+		embeddedOnly = "QRGATE_ENGINE_URL is set, and this configures the embedded engine"
+		adminOnly    = "QRGATE_ADMIN_LISTEN is off"
+		redisOnly    = "QRGATE_REDIS_URL is not set"
+	)
 	var out []string
 	for _, rule := range []struct {
 		name, reason string
@@ -161,6 +164,12 @@ func (e environment) warnings(s settings, known []string) []string {
 		{"QRGATE_MAX_SESSIONS", embeddedOnly, hasEngine && s.MaxSessions != 500},
 		{"QRGATE_MAX_DIALS", embeddedOnly, hasEngine && s.MaxDials != 20},
 		{"QRGATE_MAX_LOGINS", embeddedOnly, hasEngine && s.MaxLogins != 8},
+		{"QRGATE_DEVICE_NAME", embeddedOnly, hasEngine && s.DeviceName != "qrgate"},
+		{"QRGATE_WA_VERSION", embeddedOnly, hasEngine && s.WAVersion != ""},
+		{"QRGATE_REDIS_PASSWORD", redisOnly, s.RedisURL == "" && s.RedisPassword != ""},
+		{"QRGATE_REDIS_CA", redisOnly, s.RedisURL == "" && s.RedisCA != ""},
+		{"QRGATE_REDIS_CERT", redisOnly, s.RedisURL == "" && s.RedisCert != ""},
+		{"QRGATE_REDIS_KEY", redisOnly, s.RedisURL == "" && s.RedisKey != ""},
 		{"QRGATE_PPROF", adminOnly, noAdmin && s.PProf},
 		{"QRGATE_ADMIN_HOSTS", adminOnly, noAdmin && s.AdminHosts != ""},
 		{"QRGATE_PROBE_INTERVAL", "QRGATE_PROBE_API_KEY is not set",

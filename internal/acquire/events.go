@@ -48,18 +48,6 @@ func (t *tracker) emitAcquisition(ev session.Event, before session.Session, now 
 	}
 }
 
-// emitCause reports the cause why a session that is waited for has no QR, when it is another one than reported.
-func (t *tracker) emitCause(now time.Time) {
-	s, cause := t.session, t.state.Load().Diagnosis.Code
-	if s.State != session.Connecting || cause == t.lastReportedCause {
-		return
-	}
-	ev := t.event(session.EventCause, s, now)
-	ev.From, ev.To, ev.Duration, ev.Diagnosis = s.State, s.State, now.Sub(s.Since), cause
-	t.lastReportedCause = cause
-	t.m.cfg.OnEvent(ev)
-}
-
 // acquisitionOutcome is how an acquisition ended, if the change from before ended one: with the first code of a
 // connect, without one, with a session that turned out to be paired, or with the session's end.
 func (t *tracker) acquisitionOutcome(before session.Session, now time.Time) (session.Outcome, diagnosis.Code) {

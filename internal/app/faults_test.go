@@ -366,7 +366,7 @@ func TestB2_RefusedConnectIsNamed(t *testing.T) {
 				r.post("/api/sessions/"+id+"/connect", "{}")
 				time.Sleep(3 * time.Second)
 				status, qr := r.get("/api/sessions/"+id+"/qr/status"), r.get("/api/sessions/"+id+"/qr")
-				if got := status.text("data.diagnosis.code"); got != c.want || !strings.Contains(string(status.body), c.evidence) {
+				if got := status.text("data.diagnosis.code"); got != c.want || !strings.Contains(status.body, c.evidence) {
 					r.Errorf("/qr/status: %s", status.body)
 				}
 				if got := qr.text("diagnosis.code") + qr.text("code"); !strings.Contains(got, c.want) {

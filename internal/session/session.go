@@ -278,8 +278,8 @@ func (s Session) markPaired(now time.Time) Session {
 // pairedErrorTTL is how long an error that says "already paired" waits for a state, and a state overrules such errors.
 const pairedErrorTTL = 10 * time.Second
 
-// applyPairedError applies an error that says that the session is paired. Some engines say so until a code is there: the
-// error counts once a poll of the state has failed to tell.
+// applyPairedError applies an error that says that the session is paired. Some engines say so until a code is there:
+// the error counts once a poll of the state has failed to tell.
 func (s Session) applyPairedError(now time.Time) Session {
 	reportedAt := s.History.PairedErrorAt
 	switch isRecent := now.Sub(reportedAt) < pairedErrorTTL; {

@@ -64,7 +64,8 @@ type Config struct {
 	Observe func(op string, took time.Duration, err error)
 }
 
-// Store keeps records and leases in Redis: one server, the master that Sentinels name, or a cluster. It is safe for concurrent use; make it with [New].
+// Store keeps records and leases in Redis: one server, the master that Sentinels name, or a cluster. It is safe for
+// concurrent use; make it with [New].
 type Store struct {
 	id      string // of this store's own record, see Ping
 	timeout time.Duration
@@ -101,9 +102,9 @@ func New(c Config) (*Store, error) {
 	}, nil
 }
 
-// Ping writes, reads, leases and releases a record of its own by the scripts of every other operation, so it fails if any
-// of them would, and if the server refuses the event connection. The error wraps store.ErrStoreUnavailable and says
-// what is wrong with this server.
+// Ping writes, reads, leases and releases a record of its own by the scripts of every other operation, so it fails if
+// any of them would, and if the server refuses the event connection. The error wraps store.ErrStoreUnavailable and
+// says what is wrong with this server.
 func (s *Store) Ping(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
