@@ -198,7 +198,7 @@ func connectFaults() []fault {
 		}})
 	}
 	rejects("a connect gets 402, the licence has ended", 402, `{"success":false,"message":"License expired"}`, diagnosis.ConnectFailing)
-	rejects("a connect gets 403, with a key that may create", 403, `{"success":false,"message":"Forbidden"}`, diagnosis.ConnectFailing)
+	rejects("a connect gets 403, the key may not connect", 403, `{"success":false,"message":"Forbidden"}`, diagnosis.KeyRefused)
 	rejects("a connect gets 400, too many sessions", 400, `{"success":false,"message":"Se alcanzó el número máximo de sesiones"}`, diagnosis.SessionLimit)
 	rejects("a connect gets 503 and Retry-After", 503, `{"success":false,"message":"Try later"}`, diagnosis.ConnectFailing, "Retry-After", "5")
 	return out
