@@ -17,7 +17,7 @@ type History struct {
 	EndedAt        time.Time     `json:"ended_at"`        // when the engine last reported a disconnect with its cause
 	StaleQRAt      time.Time     `json:"stale_qr_at"`     // when the engine last returned an expired code
 	CodeEndsAt     time.Time     `json:"code_ends_at"`    // until when the last code that disappeared was valid
-	PairedErrorAt  time.Time     `json:"paired_error_at"` // when an error last said that the session is paired, and no state did
+	PairedErrorAt  time.Time     `json:"paired_error_at"` // when an error last said "already paired"
 	DeniedAt       time.Time     `json:"denied_at"`       // when a poll for the QR last found no such session
 	Codes          CodeHistory   `json:"codes"`
 	Outages        Recurrence    `json:"outages"`       // times that the engine was unreachable
