@@ -111,6 +111,7 @@ func TestTracker_CodeIsSuspectOnAllReplicas(t *testing.T) {
 		time.Sleep(4 * time.Second)
 		r.engine.Change(func(e *enginesim.Engine) { e.DiesAt = time.Now() })
 		_, _ = r.manager.Status(r.t.Context(), c, "crm-1") // polls
+		time.Sleep(10 * time.Millisecond)                  // the other replica reads the record
 		snap, _ := other.WaitQR(r.t.Context(), c, "crm-1", session.WaitPreference{Set: true})
 		if snap.Ready {
 			r.t.Error("the other replica hands out the code of an engine that is down")
