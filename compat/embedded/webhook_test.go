@@ -130,6 +130,7 @@ func TestWebhook_DeliversInOrderAfterFailures(t *testing.T) {
 				synctest.Wait()
 				r.emit(t, 3)
 				time.Sleep(5 * time.Minute)
+				synctest.Wait()
 				if diff := cmp.Diff(inOrder, r.accepted); diff != "" {
 					t.Errorf("(-want +got)\n%s", diff)
 				}
@@ -154,6 +155,7 @@ func TestWebhook_SurvivesTheProcess(t *testing.T) {
 		r.stop()
 		again := startEvents(t, dir, func(int, time.Time) (int, error) { return 200, nil })
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if diff := cmp.Diff(inOrder, again.accepted); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)
 		}
@@ -170,6 +172,7 @@ func TestWebhook_DropsAfterThreeAttempts(t *testing.T) {
 		synctest.Wait()
 		r.emit(t, 1)
 		time.Sleep(10 * time.Minute)
+		synctest.Wait()
 		if r.attempts != 2*deliveryAttempts || r.engine.webhooks.dropped.Load() != 2 || r.stored(t) != 0 {
 			t.Errorf("%d attempts, %d dropped, %d stored", r.attempts, r.engine.webhooks.dropped.Load(), r.stored(t))
 		}
