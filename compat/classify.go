@@ -24,7 +24,8 @@ var (
 	// doubtBefore and doubtAfter turn such a phrase into its opposite, into one of two possibilities, or into a statement
 	// about another connection.
 	doubtBefore = words("not", "no", "cannot", "nor", "or", "if", "unless", "either", "maybe", "may", "might", "could",
-		"can", "perhaps", "possibly", "until", "never", "o", "u", "ou", "si", "se", "puede", "podría", "quizás", "tal vez", "talvez",
+		"can", "perhaps", "possibly", "until", "never", "o", "u", "ou", "si", "se", "puede", "podría", "quizás",
+		"tal vez", "talvez",
 		"pode", "não", "nao", "nunca", "hasta", "até", "socket", "websocket", "client", "database", "redis")
 	doubtAfter = words("or", "o", "u", "ou", "elsewhere", "to another")
 

@@ -65,20 +65,26 @@ type settings struct {
 	PProf     bool   `env:"QRGATE_PPROF" name:"pprof"`
 }
 
-// config validates the settings. It returns every error at once; each names its variable.
-func (s settings) config() (app.Config, error) {
-	cfg := app.Config{
+// unchecked are the settings that need no validation.
+func (s settings) unchecked() app.Config {
+	return app.Config{
 		Listen: address(s.Listen, ""), AdminListen: address(s.AdminListen, "127.0.0.1"), AdminHosts: split(s.AdminHosts),
 		QRWaitInitial: s.QRWaitInitial, QRWait: s.QRWait, RecoveryForce: s.RecoveryForce,
 		RedisURL: secret.NewSecret(s.RedisURL), RedisPassword: secret.NewSecret(s.RedisPassword),
-		RedisTLS: redis.TLS{CA: s.RedisCA, Cert: s.RedisCert, Key: secret.NewSecret(s.RedisKey)}, Secret: secret.NewSecret(s.Secret),
-		DataDir: s.DataDir, DatabaseURL: secret.NewSecret(s.DatabaseURL),
+		Secret:   secret.NewSecret(s.Secret),
+		RedisTLS: redis.TLS{CA: s.RedisCA, Cert: s.RedisCert, Key: secret.NewSecret(s.RedisKey)},
+		DataDir:  s.DataDir, DatabaseURL: secret.NewSecret(s.DatabaseURL),
 		DeviceName: s.DeviceName, AllowPrivateWebhooks: s.WebhookPrivate, WhatsAppVersion: s.WAVersion,
 		EngineLimits: embedded.Limits{Sessions: s.MaxSessions, Dials: s.MaxDials, Logins: s.MaxLogins},
 		ProbeKey:     secret.NewSecret(s.ProbeAPIKey), ProbeInterval: s.ProbeInterval,
 		NotifyAddresses: notify.ParseAddresses(s.NotifyURLs),
 		WhatsAppCheck:   s.WhatsAppCheck, PProf: s.PProf, Version: version,
 	}
+}
+
+// config validates the settings. It returns every error at once; each names its variable.
+func (s settings) config() (app.Config, error) {
+	cfg := s.unchecked()
 	if s.AdminListen == "off" {
 		cfg.AdminListen = ""
 	}

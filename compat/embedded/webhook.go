@@ -79,7 +79,8 @@ func (b webhookBody) parse(allowPrivate bool) (*webhook, error) {
 	}
 	w := &webhook{url: *b.URL, secret: secret.NewSecret(b.Secret), events: webhookEvents}
 	if b.Events != nil {
-		w.events = slices.DeleteFunc(slices.Clone(webhookEvents), func(e string) bool { return !slices.Contains(b.Events, e) })
+		isUnwanted := func(e string) bool { return !slices.Contains(b.Events, e) }
+		w.events = slices.DeleteFunc(slices.Clone(webhookEvents), isUnwanted)
 	}
 	return w, nil
 }
@@ -97,8 +98,8 @@ func isPublic(addr netip.Addr) bool {
 		!slices.ContainsFunc(notPublic, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// webhookClient dials public addresses only, unless private ones are allowed, whatever a name resolves to. It follows no
-// redirect.
+// webhookClient dials public addresses only, unless private ones are allowed, whatever a name resolves to. It follows
+// no redirect.
 func webhookClient(allowPrivate bool) *http.Client {
 	dialer := &net.Dialer{Timeout: deliveryTimeout, Control: func(_, address string, _ syscall.RawConn) error {
 		to, err := netip.ParseAddrPort(address)
@@ -247,8 +248,8 @@ func (w *webhooks) work(ctx context.Context, id int64) {
 	}
 }
 
-// deliver tries until the receiver has accepted the event, or it is dropped. It keeps the event for the next start of the
-// process if ctx ends first.
+// deliver tries until the receiver has accepted the event, or it is dropped. It keeps the event for the next start of
+// the process if ctx ends first.
 func (w *webhooks) deliver(ctx context.Context, hook *webhook, d delivery, overflow bool) {
 	for hook != nil && !overflow && d.attempts < deliveryAttempts && time.Since(d.at) < maxDeliveryAge {
 		err := w.send(ctx, hook, d)

@@ -19,8 +19,9 @@ const eventColumns = `session BIGINT NOT NULL, kind TEXT NOT NULL, name TEXT NOT
 
 // eventSchemas has the dialect's statement. Ids give the order.
 var eventSchemas = map[string]string{
-	"sqlite3":  "CREATE TABLE IF NOT EXISTS qrgate_event (id INTEGER PRIMARY KEY AUTOINCREMENT, " + eventColumns,
-	"postgres": "CREATE TABLE IF NOT EXISTS qrgate_event (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, " + eventColumns,
+	"sqlite3": "CREATE TABLE IF NOT EXISTS qrgate_event (id INTEGER PRIMARY KEY AUTOINCREMENT, " + eventColumns,
+	"postgres": "CREATE TABLE IF NOT EXISTS qrgate_event " +
+		"(id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, " + eventColumns,
 }
 
 // setWebhook stores the webhook of a session; nil removes it.

@@ -66,7 +66,8 @@ func TestValidator(t *testing.T) {
 	}{
 		"a code":                     {"GET /api/sessions/1/qr", canned{status: 200, body: code}, true},
 		"a code without its image":   {"GET /api/sessions/1/qr", canned{status: 200, body: strings.Replace(code, "qrCode", "code", 1)}, false},
-		"a code as bare base64":      {"GET /api/sessions/1/qr", canned{status: 200, body: strings.Replace(code, "data:image/png;base64,", "", 1)}, false},
+		"a code as bare base64":      {"GET /api/sessions/1/qr", canned{status: 200, body: strings.Replace(code, "data:image/png;base64,", "", 1)}, true},
+		"a code as another text":     {"GET /api/sessions/1/qr", canned{status: 200, body: strings.Replace(code, "data:image/png;base64,", "file:", 1)}, false},
 		"a code that may be cached":  {"GET /api/sessions/1/qr", canned{status: 200, body: code, drop: "Cache-Control"}, false},
 		"not yet":                    {"GET /api/sessions/1/qr", canned{status: 202, body: problem}, true},
 		"not yet, and not when":      {"GET /api/sessions/1/qr", canned{status: 202, body: problem, drop: "Retry-After"}, false},
@@ -166,7 +167,7 @@ func TestOpenAPI_CodesMatchCatalogue(t *testing.T) {
 	}
 }
 
-// Every response with a body has an example of each media type, and every example satisfies its schema.
+// Every response with a text has an example of each media type, and every example satisfies its schema.
 func TestOpenAPI_ExamplesSatisfySchemas(t *testing.T) {
 	t.Parallel()
 	doc, err := openapitest.Load()
@@ -180,6 +181,9 @@ func TestOpenAPI_ExamplesSatisfySchemas(t *testing.T) {
 			for status, response := range op.Responses.Map() {
 				for media, content := range response.Value.Content {
 					where := strings.Join([]string{method, path, status, media}, " ")
+					if strings.HasPrefix(media, "image/") {
+						continue // a picture
+					}
 					if len(content.Examples) == 0 {
 						t.Errorf("%s has no example", where)
 					}
