@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"qrgate/internal/test/program"
 )
 
 const routingFile = "alertmanager/alertmanager.yml"
@@ -35,7 +37,7 @@ func inhibitions(t *testing.T) []inhibition {
 
 func TestAlertmanagerConfig_PassesAmtool(t *testing.T) {
 	t.Parallel()
-	out, err := exec.CommandContext(t.Context(), program(t, "amtool", "prometheus-alertmanager"), "check-config", routingFile).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), program.Find(t, "prometheus-alertmanager", "amtool"), "check-config", routingFile).CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
@@ -43,7 +45,7 @@ func TestAlertmanagerConfig_PassesAmtool(t *testing.T) {
 
 func TestAlertmanagerConfig_SeverityDecidesReceiver(t *testing.T) {
 	t.Parallel()
-	amtool := program(t, "amtool", "prometheus-alertmanager")
+	amtool := program.Find(t, "prometheus-alertmanager", "amtool")
 	receivers := map[string]string{"critical": "pager", "warning": "chat", "info": "null", "none": "deadmansswitch"}
 	tried := map[string]bool{}
 	for _, r := range alerts(t) {

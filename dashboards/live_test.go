@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"qrgate/internal/test/program"
 	"qrgate/metrics"
 )
 
@@ -75,7 +76,7 @@ scrape_configs:
 
 func startPrometheus(t *testing.T, m *metrics.Metrics) server {
 	t.Helper()
-	binary := program(t, "prometheus", "prometheus")
+	binary := program.Find(t, "prometheus", "prometheus")
 	replica := httptest.NewServer(m.Handler())
 	t.Cleanup(replica.Close)
 	dir, listen := t.TempDir(), free(t)

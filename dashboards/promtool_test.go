@@ -10,24 +10,13 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
-)
 
-// program finds an external program, or skips the test.
-func program(t *testing.T, name, debian string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		if os.Getenv("QRGATE_REQUIRE_ALL") == "1" {
-			t.Fatalf("%s is not installed, and QRGATE_REQUIRE_ALL=1 requires every test", name)
-		}
-		t.Skipf("%s is not installed; Debian has it in the package %s", name, debian)
-	}
-	return path
-}
+	"qrgate/internal/test/program"
+)
 
 func promtool(t *testing.T, args ...string) {
 	t.Helper()
-	if out, err := exec.CommandContext(t.Context(), program(t, "promtool", "prometheus"), args...).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), program.Find(t, "prometheus", "promtool"), args...).CombinedOutput(); err != nil {
 		t.Errorf("promtool %v: %v\n%s", args, err, out)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"qrgate/internal/test/program"
 )
 
 func TestCompletion_ScriptsNameCommandsAndFlags(t *testing.T) {
@@ -24,10 +26,7 @@ func TestCompletion_ScriptsNameCommandsAndFlags(t *testing.T) {
 // Bash itself completes commands, and the flags of a command.
 func TestCompletion_WorksInBash(t *testing.T) {
 	t.Parallel()
-	bash, err := exec.LookPath("bash")
-	if err != nil {
-		t.Skip("needs bash")
-	}
+	bash := program.Find(t, "bash", "bash")
 	_, script, _ := runCLI(t, nil, "completion", "bash")
 	for typed, want := range map[string]string{"qrgate pa": "pair", "qrgate pair --cr": "--create", "qrgate pair --listen": "", "qrgate --redis-u": "--redis-url"} {
 		words := strings.Fields(typed)

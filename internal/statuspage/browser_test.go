@@ -6,7 +6,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -22,6 +21,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"qrgate/internal/statuspage"
+	"qrgate/internal/test/program"
 )
 
 // browser is a real one, before a page whose snapshot can be changed.
@@ -56,16 +56,7 @@ func screens() []screen {
 // chromium finds the browser, or ends the test.
 func chromium(t *testing.T) string {
 	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("QRGATE_REQUIRE_ALL") == "1" {
-		t.Fatal("there is no chromium here, and QRGATE_REQUIRE_ALL is 1")
-	}
-	t.Skip("needs Chromium: apt-get install chromium")
-	return ""
+	return program.Find(t, "chromium", "chromium", "chromium-browser", "google-chrome")
 }
 
 // open starts a browser with a page that shows s.

@@ -22,6 +22,7 @@ import (
 
 	"qrgate/internal/app"
 	"qrgate/internal/test/enginesim"
+	"qrgate/internal/test/program"
 )
 
 // The nginx configuration of the README passes websockets, event streams, encoded paths and the client's address, in
@@ -110,13 +111,7 @@ func startGateway(t *testing.T) string {
 // startNginx runs nginx with the configuration of a README in front of a gateway, and returns its address.
 func startNginx(t *testing.T, readme, gateway string) string {
 	t.Helper()
-	binary, err := exec.LookPath("nginx")
-	if err != nil {
-		if os.Getenv("QRGATE_REQUIRE_ALL") == "1" {
-			t.Fatal("nginx is not installed, and QRGATE_REQUIRE_ALL=1 asks for every test")
-		}
-		t.Skip("nginx is not installed; this test needs the real one")
-	}
+	binary := program.Find(t, "nginx", "nginx")
 	text, err := os.ReadFile(filepath.Join(root, readme))
 	if err != nil {
 		t.Fatal(err)

@@ -16,18 +16,14 @@ import (
 
 	"qrgate/internal/secret"
 	"qrgate/internal/store/redis"
+	"qrgate/internal/test/program"
 	"qrgate/internal/test/storetest"
 )
 
 // startRedis runs deploy/compose/redis.sh as the container does, on a free port, and returns its address.
 func startRedis(t *testing.T) string {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		if os.Getenv("QRGATE_REQUIRE_ALL") == "1" {
-			t.Fatal("redis-server is not installed, and QRGATE_REQUIRE_ALL=1 asks for every test")
-		}
-		t.Skip("redis-server is not installed; this test needs the real one")
-	}
+	program.Find(t, "redis-server", "redis-server")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

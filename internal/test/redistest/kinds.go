@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"qrgate/internal/test/program"
 )
 
 // Cluster is three masters without replicas, each with a third of the slots.
@@ -97,10 +99,7 @@ func (s *Sentinels) URL() string { return "redis+sentinel://" + s.Sentinel.Addr(
 // startSentinel runs a Sentinel, which prints no line when it is ready.
 func startSentinel(t testing.TB, conf string) *Server {
 	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Skip("redis-server is not installed; this test needs the real one")
-	}
+	path := program.Find(t, "redis-server", "redis-server")
 	s := &Server{t: t, path: path, port: freePort(t)}
 	s.cmd = exec.Command(path, conf, "--sentinel", "--port", fmt.Sprint(s.port), "--bind", "127.0.0.1")
 	s.cmd.SysProcAttr = dieWithParent()

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"qrgate/internal/test/program"
 )
 
 // readyTimeout is for a server to accept connections.
@@ -34,16 +36,11 @@ type Server struct {
 // missing the test is skipped, or fails if QRGATE_REQUIRE_ALL is 1.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		if os.Getenv("QRGATE_REQUIRE_ALL") == "1" {
-			t.Fatal("redis-server is not installed, and QRGATE_REQUIRE_ALL=1 requires every test")
-		}
-		t.Skip("redis-server is not installed; this test needs the real one")
-	}
+	path := program.Find(t, "redis-server", "redis-server")
 	s := &Server{t: t, path: path, args: args}
 	t.Cleanup(s.Stop)
 	// Another process may bind the free port before the server does.
+	var err error
 	for range 5 {
 		s.port = freePort(t)
 		if err = s.launch(); err == nil {
