@@ -25,6 +25,7 @@ type NativeFront struct {
 	wait     time.Duration
 	shown    shownResponses // by the request
 	pictures shownResponses // by their path
+	silent   lastResponses  // by the request
 }
 
 // NewNativeFront makes a NativeFront beside the engine that the acquisition calls. A request that states no preference
@@ -34,6 +35,7 @@ func NewNativeFront(d *dialect.Dialect, engine *dialect.Transport, wait time.Dur
 		dialect: d, engine: engine, codes: engine.Codes(), wait: wait,
 		shown:    shownResponses{entries: map[string]shownResponse{}},
 		pictures: shownResponses{entries: map[string]shownResponse{}},
+		silent:   lastResponses{responses: map[string]compat.Response{}},
 	}
 }
 
@@ -82,7 +84,7 @@ func (h *Handler) serveNative(w *responseWriter) {
 	if route.Name != nil {
 		body, _ := compat.Parse(n.buffered)
 		if n.name = route.Name(&w.request, body); n.name == "" && route.Means != dialect.MeansCreate {
-			n.name = front.engine.OnlySession(n.ctx(), front.dialect.Native.Credential(&w.request))
+			n.name = n.onlySession()
 		}
 	} else if own := front.sessionOf(w); own != "" {
 		n.name = own
@@ -95,6 +97,15 @@ func (h *Handler) serveNative(w *responseWriter) {
 	n.ref = session.Ref{Name: n.id}
 	w.route, w.session = route.Path, n.id
 	nativeHandlers[route.Means](n)
+}
+
+// onlySession is the session that a request without a name means: the caller's only one. Clients that ask at the same
+// time share one call.
+func (n *nativeRequest) onlySession() string {
+	name, _, _ := n.front.shown.flights.Do("only\x00"+string(n.caller.Tenant), func() (any, error) {
+		return n.front.engine.OnlySession(n.ctx(), n.front.dialect.Native.Credential(&n.request)), nil
+	})
+	return name.(string)
 }
 
 // nativeHandlers serve the meanings of routes.
@@ -155,14 +166,15 @@ func (h *Handler) serveOwnRoute(w *responseWriter, rest string) {
 func (n *nativeRequest) create() {
 	body, _ := compat.Parse(n.buffered)
 	wantsQR := n.route.WantsQR != nil && n.route.WantsQR(body)
-	if wantsQR {
-		n.front.codes.Begin(n.name, time.Now())
-	}
+	sentAt := time.Now()
 	response, ok := n.send()
 	if !ok {
 		return
 	}
 	outcome := n.outcome(dialect.Create, response)
+	if wantsQR && !outcome.IsError {
+		n.front.codes.Begin(n.name, sentAt)
+	}
 	if outcome.IsError {
 		n.write(response)
 		return
@@ -182,7 +194,7 @@ func (n *nativeRequest) create() {
 func (n *nativeRequest) splice(begun *compat.Response) {
 	native := n.front.dialect.Native
 	var qr compat.Response
-	hasCode := n.waitQR()
+	hasCode, _ := n.waitQR()
 	if hasCode {
 		qr, hasCode = n.showCode(n.qrRequest())
 	}
@@ -206,14 +218,31 @@ func (n *nativeRequest) begin() {
 		return // the client has left
 	}
 	defer unlock()
-	if !n.front.codes.MustNotBegin(n.name, time.Now()) {
-		n.front.codes.Begin(n.name, time.Now())
+	isRunning := n.front.codes.MustNotBegin(n.name, time.Now())
+	sentAt := time.Now()
+	response, ok := n.send()
+	if !ok {
+		return
 	}
-	if response, ok := n.send(); ok {
-		if outcome := n.outcome(dialect.Connect, response); !outcome.IsError && response.Status/100 == 2 {
-			n.onBegun(n.report(outcome, response), session.Connect)
-		}
-		n.write(response)
+	outcome := n.outcome(dialect.Connect, response)
+	if !isRunning {
+		n.recordBegin(outcome, sentAt)
+	}
+	if !outcome.IsError && response.Status/100 == 2 {
+		n.onBegun(n.report(outcome, response), session.Connect)
+	}
+	n.write(response)
+}
+
+// recordBegin records what became of a request that begins a pairing. A caller that the engine refuses changes nothing:
+// it could otherwise end the codes of others.
+func (n *nativeRequest) recordBegin(o dialect.Outcome, sentAt time.Time) {
+	switch {
+	case o.IsRefused:
+	case o.IsError:
+		n.front.codes.Try(n.name, time.Now())
+	default:
+		n.front.codes.Begin(n.name, sentAt)
 	}
 }
 
@@ -237,12 +266,16 @@ func (n *nativeRequest) beginOnce() (last *compat.Response, isDone bool) {
 	if n.front.codes.MustNotBegin(n.name, time.Now()) {
 		return nil, false
 	}
-	n.front.codes.Begin(n.name, time.Now())
+	sentAt := time.Now()
 	response, ok := n.send()
 	if !ok {
 		return nil, true
 	}
 	outcome := n.outcome(dialect.Connect, response)
+	n.recordBegin(outcome, sentAt)
+	if !outcome.IsRefused && !outcome.HasCode() && outcome.Session.State != session.Connected {
+		n.front.silent.put(n.shownKey(&n.request), response)
+	}
 	if response.Status/100 != 2 || outcome.Session.State == session.Connected {
 		n.write(response)
 		return nil, true
@@ -265,7 +298,7 @@ func (n *nativeRequest) readQR() { n.waitAndShow(nil) }
 // waitAndShow waits for the code and responds with the engine's own response that shows it. Without one the response is
 // what the engine itself says: last, or its response now.
 func (n *nativeRequest) waitAndShow(last *compat.Response) {
-	isReady := n.waitQR()
+	isReady, isSettled := n.waitQR()
 	if n.hasLeft() {
 		return
 	}
@@ -275,29 +308,28 @@ func (n *nativeRequest) waitAndShow(last *compat.Response) {
 			return
 		}
 	}
-	native := n.front.dialect.Native
 	if last == nil {
-		response, ok := n.lastWords()
+		response, ok := n.lastWords(isSettled)
 		if !ok {
 			return
 		}
 		last = &response
 	}
+	native := n.front.dialect.Native
 	if native.WithoutCode != nil && n.outcome(dialect.QR, *last).HasCode() {
-		last.Body = native.WithoutCode(last.Body)
+		last.Body, last.Header = native.WithoutCode(last.Body), last.Header.Clone()
 		last.Header.Del("Etag") // of another body
 	}
 	n.write(*last)
 }
 
-// lastWords is what the engine says to a client whose wait has ended without a code.
-func (n *nativeRequest) lastWords() (compat.Response, bool) {
-	if n.route.Means == dialect.MeansBeginQR && n.front.dialect.Traits.QRBegins {
-		unlock, err := n.front.codes.Lock(n.ctx(), n.name)
-		if err != nil {
-			return compat.Response{}, false
+// lastWords is what the engine says to a client whose wait has ended without a code. Where asking again could begin
+// another pairing, that is what it said a moment ago to a client that it accepts.
+func (n *nativeRequest) lastWords(isSettled bool) (compat.Response, bool) {
+	if n.route.Means == dialect.MeansBeginQR && !isSettled {
+		if response, ok := n.front.silent.get(n.shownKey(&n.request)); ok {
+			return response, true
 		}
-		defer unlock()
 	}
 	return n.send()
 }
@@ -327,9 +359,14 @@ func (n *nativeRequest) sendRestart() (compat.Response, bool) {
 		return compat.Response{}, false
 	}
 	defer unlock()
-	n.front.codes.Begin(n.name, time.Now())
+	sentAt := time.Now()
 	response, ok := n.send()
-	if outcome := n.outcome(dialect.Restart, response); ok && response.Status/100 == 2 && !outcome.IsError {
+	if !ok {
+		return response, false
+	}
+	outcome := n.outcome(dialect.Restart, response)
+	n.recordBegin(outcome, sentAt)
+	if response.Status/100 == 2 && !outcome.IsError {
 		n.forget(false)
 		n.onBegun(n.report(outcome, response), session.Restart)
 	}
@@ -400,8 +437,9 @@ func (n *nativeRequest) report(o dialect.Outcome, r compat.Response) session.Ses
 	return report
 }
 
-// waitQR waits for a code and reports whether there is one that may be shown to this caller.
-func (n *nativeRequest) waitQR() bool {
+// waitQR waits for a code and reports whether there is one that may be shown to this caller. isSettled: there will be
+// none, because the session is linked or the engine refuses the caller, and asking the engine begins nothing.
+func (n *nativeRequest) waitQR() (isReady, isSettled bool) {
 	preferred, ok := parseWait(&n.request)
 	if !ok || !preferred.Set {
 		preferred = session.WaitPreference{Set: true, For: n.front.wait}
@@ -411,11 +449,13 @@ func (n *nativeRequest) waitQR() bool {
 		if !v.Diagnosis.Healthy() {
 			n.Header().Set(headerCause, string(v.Diagnosis.Code))
 		}
-		return false
+		kind := session.KindOf(err)
+		isRefused := !v.Authorized || kind == session.KindKeyRefused || kind == session.KindSessionNotFound
+		return false, isRefused || v.Session.State == session.Connected
 	}
 	q := v.Session.QR
 	isGood, err := n.front.codes.Record(n.name, q.Image.Reveal(), q.SeenAt, time.Now())
-	return err == nil && isGood
+	return err == nil && isGood, false
 }
 
 // send forwards the client's own request and reads the response. If there is none, it responds and reports false.

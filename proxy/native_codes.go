@@ -162,3 +162,32 @@ func (f *NativeFront) servePicture(w *responseWriter, path string) bool {
 	}
 	return ok
 }
+
+// lastResponses keeps what an engine said last to requests that begin a pairing and got no code.
+type lastResponses struct {
+	mu        sync.Mutex
+	responses map[string]compat.Response
+}
+
+// lastResponseTTL is above the default wait: a client that waited for another's request gets what that one got.
+const lastResponseTTL = 30 * time.Second
+
+func (l *lastResponses) put(key string, r compat.Response) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.responses) >= maxShown {
+		clear(l.responses) // the engine is asked again
+	}
+	l.responses[key] = r
+}
+
+func (l *lastResponses) get(key string) (compat.Response, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r, ok := l.responses[key]
+	if ok && time.Since(r.At) > lastResponseTTL {
+		delete(l.responses, key)
+		return compat.Response{}, false
+	}
+	return r, ok
+}

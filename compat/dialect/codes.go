@@ -80,12 +80,23 @@ func (c *Codes) Lock(ctx context.Context, name string) (unlock func(), err error
 	}
 }
 
-// Begin records that a pairing is begun: the code that was there until now is dead.
-func (c *Codes) Begin(name string, now time.Time) {
+// Begin records that the engine accepted a request, sent at the given time, that begins a pairing: an older code is dead.
+func (c *Codes) Begin(name string, at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e := c.entry(name, now)
-	e.begunAt, e.sequence, e.isDead = now, 0, true
+	e := c.entry(name, at)
+	e.begunAt, e.sequence = at, 1
+	if e.seenAt.Before(at) {
+		e.sequence, e.isDead = 0, true
+	}
+}
+
+// Try records that the engine failed to begin a pairing for a caller that it accepted. The next try waits as after a
+// begin; what a refused caller sends changes nothing.
+func (c *Codes) Try(name string, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.entry(name, now).begunAt = now
 }
 
 // MustNotBegin reports whether another begin would end a code that is good, or came before the last one settled.

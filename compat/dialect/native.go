@@ -98,8 +98,9 @@ func matchPath(pattern string, segments []string) (name string, ok bool) {
 
 // Outcome is what a response to a client means.
 type Outcome struct {
-	Session Session
-	IsError bool
+	Session   Session
+	IsError   bool
+	IsRefused bool // an error: the engine does not accept the credential, or does not know the session
 }
 
 // HasCode reports whether the response shows a code, good or not.
@@ -114,11 +115,16 @@ func (d *Dialect) Outcome(verb Verb, r compat.Response) (o Outcome) {
 	var body any
 	decoder := json.NewDecoder(bytes.NewReader(r.Body))
 	decoder.UseNumber()
-	if err := decoder.Decode(&body); err != nil {
-		return Outcome{IsError: r.Status/100 != 2}
+	isJSON := decoder.Decode(&body) == nil
+	if !isJSON {
+		body = string(r.Body)
 	}
-	if d.failureOf(verb, r.Status, body) != nil {
-		return Outcome{IsError: true}
+	if f := d.failureOf(verb, r.Status, body); f != nil {
+		isRefused := f.code == compat.CodeInvalidAPIKey || f.code == compat.CodeSessionNotFound
+		return Outcome{IsError: true, IsRefused: isRefused}
+	}
+	if !isJSON {
+		return o
 	}
 	if read := d.Read(verb, body); len(read) > 0 {
 		o.Session = read[0]

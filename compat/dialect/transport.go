@@ -305,16 +305,21 @@ func (x *exchange) beginIf(text string, choose func(Session) (Verb, bool)) (int,
 // begin sends a call that begins a pairing, and unlocks the session after it. Where the response is all that ever shows
 // the code, the call goes on when the caller gives up.
 func (x *exchange) begin(verb Verb, unlock func()) (Session, error) {
-	x.codes.Begin(x.session.Name, time.Now())
 	call := func(ctx context.Context) (Session, error) {
 		defer unlock()
 		y := *x
 		y.ctx = ctx
+		sentAt := time.Now()
 		s, err := y.callOne(verb)
 		if f, ok := errors.AsType[*failure](err); ok && f.code == compat.CodeQRNotReady {
-			return Session{Name: x.session.Name, State: session.Connecting}, nil
+			s, err = Session{Name: x.session.Name, State: session.Connecting}, nil
 		}
-		return s, err
+		if err != nil {
+			x.codes.Try(x.session.Name, time.Now())
+			return s, err
+		}
+		x.codes.Begin(x.session.Name, sentAt)
+		return s, nil
 	}
 	if !x.dialect.Traits.QRBegins {
 		return call(x.ctx)

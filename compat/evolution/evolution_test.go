@@ -34,6 +34,7 @@ func TestNative_Conformance(t *testing.T) {
 		Create:   create(false),
 		CreateQR: create(true),
 		QR:       func(name string) *http.Request { return request("GET", "/instance/connect/"+name, "") },
+		Restart:  func(name string) *http.Request { return request("POST", "/instance/restart/"+name, "") },
 		Delete:   func(name string) *http.Request { return request("DELETE", "/instance/delete/"+name, "") },
 		Code: func(_ http.Header, body []byte) string {
 			var qr struct {

@@ -22,11 +22,18 @@ func request(method, path, body string) *http.Request {
 func TestDialect_Conformance(t *testing.T) { enginetest.Dialect(t, gowa.Dialect, enginesim.GOWA) }
 
 func TestNative_Conformance(t *testing.T) {
-	enginetest.Native(t, gowa.Dialect, enginesim.GOWA, enginetest.NativeClient{
+	enginetest.Native(t, gowa.Dialect, enginesim.GOWA, client(func(name string) *http.Request {
+		return request("GET", "/devices/"+name+"/login", "")
+	}))
+}
+
+// client is a client that asks for the code in one of the two ways.
+func client(qr func(name string) *http.Request) enginetest.NativeClient {
+	return enginetest.NativeClient{
 		Create: func(name string) *http.Request {
 			return request("POST", "/devices", fmt.Sprintf(`{"device_id":%q}`, name))
 		},
-		QR:     func(name string) *http.Request { return request("GET", "/devices/"+name+"/login", "") },
+		QR:     qr,
 		Delete: func(name string) *http.Request { return request("DELETE", "/devices/"+name, "") },
 		Code: func(_ http.Header, body []byte) string {
 			var login struct {
@@ -42,5 +49,10 @@ func TestNative_Conformance(t *testing.T) {
 			request("POST", "/send/message", `{"phone":"1","message":"a"}`),
 		},
 		Authorize: func(r *http.Request, key string) { r.SetBasicAuth("user", key) },
-	})
+	}
+}
+
+// A request that names no device means the only one: its clients share one login, and get its code.
+func TestNative_OnlyDevice(t *testing.T) {
+	enginetest.Native(t, gowa.Dialect, enginesim.GOWA, client(func(string) *http.Request { return request("GET", "/app/login", "") }))
 }

@@ -42,7 +42,8 @@ func TestNative_Conformance(t *testing.T) {
 					r.Header.Set("Accept", accept)
 					return r
 				},
-				Delete: func(name string) *http.Request { return request("DELETE", "/api/sessions/"+name, "") },
+				Restart: func(name string) *http.Request { return request("POST", "/api/sessions/"+name+"/restart", "") },
+				Delete:  func(name string) *http.Request { return request("DELETE", "/api/sessions/"+name, "") },
 				Code: func(header http.Header, body []byte) string {
 					if header.Get("Content-Type") == "image/png" {
 						return string(body)

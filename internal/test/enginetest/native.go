@@ -44,6 +44,8 @@ type NativeClient struct {
 	Others []*http.Request
 	// Authorize sets a key.
 	Authorize func(r *http.Request, key string)
+	// Restart begins a pairing anew; nil where the engine cannot.
+	Restart func(name string) *http.Request
 }
 
 // nativeRig is a native front before a simulated engine.
@@ -69,6 +71,8 @@ func Native(t *testing.T, d *dialect.Dialect, face func(*enginesim.Engine) *engi
 		"a deleted session":                            checkNativeDelete,
 		"the status route":                             checkStatusRoute,
 		"two keys of one session share no begin":       checkTwoKeys,
+		"a stranger ends no code and delays no begin":  checkStrangerChangesNothing,
+		"clients without a code begin one pairing":     checkSilentEngine,
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { inNativeRig(t, d, face, client, check) })
@@ -218,6 +222,7 @@ func checkOneRequest(t *testing.T, r nativeRig) {
 		if r.code(res) == "" || res.took > 13*time.Second {
 			t.Errorf("a code that is %v late: %d %.200s after %v", late, res.status, res.body, res.took)
 		}
+		r.through(t, r.Delete(name)) // a request may mean the only session
 	}
 }
 
@@ -373,5 +378,56 @@ func checkTwoKeys(t *testing.T, r nativeRig) {
 	}
 	if n := r.sim.Snapshot()[0].Connects; n != 1 {
 		t.Errorf("%d pairings were begun", n)
+	}
+}
+
+// checkStrangerChangesNothing sends what begins a pairing with a key that the engine refuses: before the owner's own
+// request, and while the owner's code is good.
+func checkStrangerChangesNothing(t *testing.T, r nativeRig) {
+	if res := r.through(t, r.Create("shop-1")); res.status/100 != 2 {
+		t.Fatalf("create: %d %s", res.status, res.body)
+	}
+	attack := func() {
+		for _, request := range []func(string) *http.Request{r.Begin, r.QR, r.Restart, r.CreateQR} {
+			if request == nil {
+				continue
+			}
+			if res := r.do(t, r.front, request("shop-1"), "wrong"); r.code(res) != "" {
+				t.Error("a stranger got a code")
+			}
+		}
+	}
+	attack()
+	if r.Begin != nil {
+		r.through(t, r.Begin("shop-1"))
+	}
+	first := r.through(t, r.QR("shop-1"))
+	if r.code(first) == "" || first.took > 4*time.Second {
+		t.Fatalf("after a stranger: %d %.100s after %v", first.status, first.body, first.took)
+	}
+	attack()
+	if res := r.through(t, r.QR("shop-1")); r.code(res) != r.code(first) {
+		t.Errorf("after a stranger the code is another: %d %.100s", res.status, res.body)
+	}
+	if n := r.sim.Snapshot()[0].Connects; n != 1 {
+		t.Errorf("%d pairings were begun", n)
+	}
+}
+
+// checkSilentEngine lets twenty clients ask an engine whose code does not come.
+func checkSilentEngine(t *testing.T, r nativeRig) {
+	r.sim.Change(func(e *enginesim.Engine) { e.QRDelay = time.Hour })
+	r.start(t, "shop-1")
+	done := make(chan nativeResponse)
+	for range 20 {
+		go func() { done <- r.through(t, r.QR("shop-1")) }()
+	}
+	for range 20 {
+		if res := <-done; r.code(res) != "" || res.status == 0 {
+			t.Errorf("%d %.100s", res.status, res.body)
+		}
+	}
+	if s := r.sim.Snapshot()[0]; s.Connects > 2 || r.face.Forks("shop-1") > 1 { // the client's own, and one of the recovery
+		t.Errorf("%d pairings were begun, %d sockets beside the session's", s.Connects, r.face.Forks("shop-1"))
 	}
 }
