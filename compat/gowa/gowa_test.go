@@ -54,5 +54,7 @@ func client(qr func(name string) *http.Request) enginetest.NativeClient {
 
 // A request that names no device means the only one: its clients share one login, and get its code.
 func TestNative_OnlyDevice(t *testing.T) {
-	enginetest.Native(t, gowa.Dialect, enginesim.GOWA, client(func(string) *http.Request { return request("GET", "/app/login", "") }))
+	c := client(func(string) *http.Request { return request("GET", "/app/login", "") })
+	c.ExtraCalls = 1
+	enginetest.Native(t, gowa.Dialect, enginesim.GOWA, c)
 }
