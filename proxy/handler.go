@@ -48,6 +48,9 @@ type Config struct {
 	QRService QRService
 	Sealer    *seal.Sealer // derives tenants from credentials; required with QRService
 
+	// SlowWrongKeys lets addresses that present wrong keys wait. Default: the engine protects itself.
+	SlowWrongKeys bool
+
 	// Native serves the clients of another engine's own API, instead of the documented one. Default: none.
 	Native *NativeFront
 
@@ -103,6 +106,8 @@ type Handler struct {
 	cors    corsCache
 	buffers bufferPool
 
+	wrongKeys wrongKeys
+
 	trustedProxies atomic.Pointer[[]netip.Prefix] // changes when the settings are reloaded
 	discardLog     *log.Logger                    // httputil's own log: the request log holds the same facts
 }
@@ -113,6 +118,7 @@ func New(config Config) *Handler {
 	h := &Handler{
 		config:     config.withDefaults(),
 		cors:       corsCache{entries: map[string]corsEntry{}},
+		wrongKeys:  wrongKeys{offenders: map[netip.Addr]*offender{}},
 		buffers:    bufferPool{sync.Pool{New: func() any { return new([32 << 10]byte) }}},
 		discardLog: log.New(io.Discard, "", 0),
 	}
@@ -133,6 +139,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	rw.setTarget(t)
+	if !rw.awaitPenalty() {
+		return
+	}
 	if h.config.Native != nil {
 		h.serveNative(rw)
 		return
@@ -150,6 +159,7 @@ func (h *Handler) finish(w *responseWriter, panicked any) {
 			abort = false
 		}
 	}
+	w.recordKey()
 	log := h.requestLog(w, abort)
 	if h.config.Tracer != nil {
 		h.config.Tracer.ObserveRequest(w.request.Context(), log)

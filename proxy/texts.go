@@ -10,6 +10,7 @@ const (
 	textKeyRefused  = "The engine refuses this API key."
 	textNoSession   = "The engine does not know this session. Create it first."
 	textRateLimited = "The engine's rate limit is reached. Wait, then retry."
+	textWrongKeys   = "Too many requests with a wrong API key come from this address. Correct the key, then retry."
 	textRefused     = "The engine refused the request."
 	textStopping    = "qrgate is stopping. Retry in a few seconds."
 	textUnreachable = "The engine is unreachable. Retry in a few seconds. If this continues, the engine's operator " +
@@ -67,6 +68,7 @@ var spanish = map[string]string{
 	textPaired:      "La sesión ya está conectada, por eso no hay QR. Desconéctela antes de vincular otro teléfono.",
 	textKeyRefused:  "El motor rechaza esta clave de API.",
 	textNoSession:   "El motor no conoce esta sesión. Créela primero.",
+	textWrongKeys:   "Llegan demasiadas peticiones con una clave de API incorrecta desde esta dirección. Corrija la clave y reintente.",
 	textRateLimited: "Se alcanzó el límite de peticiones del motor. Espere y reintente.",
 	textRefused:     "El motor rechazó la petición.",
 	textStopping:    "qrgate se está deteniendo. Reintente en unos segundos.",

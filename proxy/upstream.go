@@ -176,9 +176,11 @@ func (h *Handler) SetTrustedProxies(networks []netip.Prefix) { h.trustedProxies.
 
 func (h *Handler) isTrusted(remoteAddr string) bool {
 	peer, err := netip.ParseAddrPort(remoteAddr)
-	return err == nil && slices.ContainsFunc(*h.trustedProxies.Load(), func(network netip.Prefix) bool {
-		return network.Contains(peer.Addr().Unmap())
-	})
+	return err == nil && h.isTrustedAddr(peer.Addr().Unmap())
+}
+
+func (h *Handler) isTrustedAddr(addr netip.Addr) bool {
+	return slices.ContainsFunc(*h.trustedProxies.Load(), func(network netip.Prefix) bool { return network.Contains(addr) })
 }
 
 // hideIdempotencyKey spells Idempotency-Key so that the transport does not recognize it, and the engine does: net/http
