@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"qrgate/compat"
@@ -26,6 +27,7 @@ type NativeFront struct {
 	shown    shownResponses // by the request
 	pictures shownResponses // by their path
 	silent   lastResponses  // by the request
+	only     sync.Map       // tenant -> onlySession
 }
 
 // NewNativeFront makes a NativeFront beside the engine that the acquisition calls. A request that states no preference
@@ -99,13 +101,29 @@ func (h *Handler) serveNative(w *responseWriter) {
 	nativeHandlers[route.Means](n)
 }
 
-// onlySession is the session that a request without a name means: the caller's only one. Clients that ask at the same
-// time share one call.
+// onlySession is the session that a request without a name means: the caller's only one. Clients that ask within a few
+// seconds share one call.
 func (n *nativeRequest) onlySession() string {
-	name, _, _ := n.front.shown.flights.Do("only\x00"+string(n.caller.Tenant), func() (any, error) {
-		return n.front.engine.OnlySession(n.ctx(), n.front.dialect.Native.Credential(&n.request)), nil
+	const ttl = 5 * time.Second
+	key := string(n.caller.Tenant)
+	v, _, _ := n.front.shown.flights.Do("only\x00"+key, func() (any, error) {
+		if known, ok := n.front.only.Load(key); ok && time.Since(known.(onlySession).at) < ttl {
+			return known, nil
+		}
+		name := n.front.engine.OnlySession(n.ctx(), n.front.dialect.Native.Credential(&n.request))
+		found := onlySession{name, time.Now()}
+		if name != "" { // the engine accepts the caller, so callers cannot fill the memory
+			n.front.only.Store(key, found)
+		}
+		return found, nil
 	})
-	return name.(string)
+	return v.(onlySession).name
+}
+
+// onlySession is the only session of a caller, at a time.
+type onlySession struct {
+	name string
+	at   time.Time
 }
 
 // nativeHandlers serve the meanings of routes.

@@ -64,11 +64,12 @@ const (
 
 // spanish has the Spanish of every text. Some are the documented API's own.
 var spanish = map[string]string{
-	textNotReady:    "El QR se está generando. Reintente en un momento.",
-	textPaired:      "La sesión ya está conectada, por eso no hay QR. Desconéctela antes de vincular otro teléfono.",
-	textKeyRefused:  "El motor rechaza esta clave de API.",
-	textNoSession:   "El motor no conoce esta sesión. Créela primero.",
-	textWrongKeys:   "Llegan demasiadas peticiones con una clave de API incorrecta desde esta dirección. Corrija la clave y reintente.",
+	textNotReady:   "El QR se está generando. Reintente en un momento.",
+	textPaired:     "La sesión ya está conectada, por eso no hay QR. Desconéctela antes de vincular otro teléfono.",
+	textKeyRefused: "El motor rechaza esta clave de API.",
+	textNoSession:  "El motor no conoce esta sesión. Créela primero.",
+	textWrongKeys: "Llegan demasiadas peticiones con una clave de API incorrecta desde esta dirección. " +
+		"Corrija la clave y reintente.",
 	textRateLimited: "Se alcanzó el límite de peticiones del motor. Espere y reintente.",
 	textRefused:     "El motor rechazó la petición.",
 	textStopping:    "qrgate se está deteniendo. Reintente en unos segundos.",

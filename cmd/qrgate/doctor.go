@@ -113,6 +113,7 @@ func (d doctorCommand) config(ctx context.Context, c cli, s settings) (doctor.Co
 		CheckWhatsApp: checkWhatsApp(client),
 	}
 	if base == nil {
+		cfg.Version, _ = embedded.DescribeVersion(time.Now())
 		return cfg, nil
 	}
 	cfg.Engine = &compat.Client{BaseURL: base, Transport: proxy.Transport(), UserAgent: "qrgate-doctor"}

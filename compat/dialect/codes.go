@@ -80,7 +80,8 @@ func (c *Codes) Lock(ctx context.Context, name string) (unlock func(), err error
 	}
 }
 
-// Begin records that the engine accepted a request, sent at the given time, that begins a pairing: an older code is dead.
+// Begin records that the engine accepted a request, sent at the given time, that begins a pairing: an older code is
+// dead.
 func (c *Codes) Begin(name string, at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

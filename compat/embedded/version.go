@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -42,6 +43,24 @@ func LibraryVersion() (version string, date time.Time) {
 		}
 	}
 	return store.GetWAVersion().String(), date
+}
+
+// DescribeVersion is the version that this build presents to WhatsApp and its age at now, for operators. isOld reports
+// that WhatsApp may refuse it soon.
+func DescribeVersion(now time.Time) (text string, isOld bool) {
+	version, date := LibraryVersion()
+	return describeVersion(version, date, now)
+}
+
+func describeVersion(version string, date, now time.Time) (text string, isOld bool) {
+	if date.IsZero() {
+		return version, false
+	}
+	text = fmt.Sprintf("%s, %d days old", version, int(now.Sub(date)/(24*time.Hour)))
+	if isOld = now.Sub(date) >= VersionMaxAge; isOld {
+		text += "; WhatsApp may refuse it soon: update qrgate"
+	}
+	return text, isOld
 }
 
 // waVersion is the version that clients present. The library's own setting is a variable of the whole process.

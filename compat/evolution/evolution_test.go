@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -19,23 +18,18 @@ func TestDialect_Conformance(t *testing.T) {
 }
 
 func TestNative_Conformance(t *testing.T) {
-	request := func(method, path, body string) *http.Request {
-		r := httptest.NewRequest(method, path, strings.NewReader(body))
-		r.Header.Set("Content-Type", "application/json")
-		return r
-	}
 	create := func(qr bool) func(string) *http.Request {
 		return func(name string) *http.Request {
-			return request("POST", "/instance/create",
+			return enginetest.Request("POST", "/instance/create",
 				fmt.Sprintf(`{"instanceName":%q,"integration":"WHATSAPP-BAILEYS","qrcode":%t}`, name, qr))
 		}
 	}
 	enginetest.Native(t, evolution.Dialect, enginesim.Evolution, enginetest.NativeClient{
 		Create:   create(false),
 		CreateQR: create(true),
-		QR:       func(name string) *http.Request { return request("GET", "/instance/connect/"+name, "") },
-		Restart:  func(name string) *http.Request { return request("POST", "/instance/restart/"+name, "") },
-		Delete:   func(name string) *http.Request { return request("DELETE", "/instance/delete/"+name, "") },
+		QR:       func(name string) *http.Request { return enginetest.Request("GET", "/instance/connect/"+name, "") },
+		Restart:  func(name string) *http.Request { return enginetest.Request("POST", "/instance/restart/"+name, "") },
+		Delete:   func(name string) *http.Request { return enginetest.Request("DELETE", "/instance/delete/"+name, "") },
 		Code: func(_ http.Header, body []byte) string {
 			var qr struct {
 				Code   string
@@ -45,9 +39,9 @@ func TestNative_Conformance(t *testing.T) {
 			return qr.Code + qr.QRCode.Code
 		},
 		Others: []*http.Request{
-			request("GET", "/", ""), request("GET", "/instance/connectionState/shop-1", ""),
-			request("GET", "/instance/fetchInstances?instanceName=shop-1", ""), request("GET", "/instance/connectionState/none", ""),
-			request("POST", "/message/sendText/shop-1", `{"number":"1","text":"a"}`), request("GET", "/chat/x?a=1&a=%20b", ""),
+			enginetest.Request("GET", "/", ""), enginetest.Request("GET", "/instance/connectionState/shop-1", ""),
+			enginetest.Request("GET", "/instance/fetchInstances?instanceName=shop-1", ""), enginetest.Request("GET", "/instance/connectionState/none", ""),
+			enginetest.Request("POST", "/message/sendText/shop-1", `{"number":"1","text":"a"}`), enginetest.Request("GET", "/chat/x?a=1&a=%20b", ""),
 		},
 		Authorize: func(r *http.Request, key string) { r.Header.Set("apikey", key) },
 	})

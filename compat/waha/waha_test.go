@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
-	"strings"
 	"testing"
 
 	"qrgate/compat/waha"
@@ -14,12 +12,6 @@ import (
 )
 
 func TestDialect_Conformance(t *testing.T) { enginetest.Dialect(t, waha.Dialect, enginesim.WAHA) }
-
-func request(method, path, body string) *http.Request {
-	r := httptest.NewRequest(method, path, strings.NewReader(body))
-	r.Header.Set("Content-Type", "application/json")
-	return r
-}
 
 // The three forms in which clients ask for the QR.
 func TestNative_Conformance(t *testing.T) {
@@ -31,19 +23,21 @@ func TestNative_Conformance(t *testing.T) {
 		t.Run(form, func(t *testing.T) {
 			enginetest.Native(t, waha.Dialect, enginesim.WAHA, enginetest.NativeClient{
 				Create: func(name string) *http.Request {
-					return request("POST", "/api/sessions", fmt.Sprintf(`{"name":%q,"start":true}`, name))
+					return enginetest.Request("POST", "/api/sessions", fmt.Sprintf(`{"name":%q,"start":true}`, name))
 				},
 				QR: func(name string) *http.Request {
 					path := "/api/" + name + "/auth/qr"
 					if form == "raw text" {
 						path += "?format=raw"
 					}
-					r := request("GET", path, "")
+					r := enginetest.Request("GET", path, "")
 					r.Header.Set("Accept", accept)
 					return r
 				},
-				Restart: func(name string) *http.Request { return request("POST", "/api/sessions/"+name+"/restart", "") },
-				Delete:  func(name string) *http.Request { return request("DELETE", "/api/sessions/"+name, "") },
+				Restart: func(name string) *http.Request {
+					return enginetest.Request("POST", "/api/sessions/"+name+"/restart", "")
+				},
+				Delete: func(name string) *http.Request { return enginetest.Request("DELETE", "/api/sessions/"+name, "") },
 				Code: func(header http.Header, body []byte) string {
 					if header.Get("Content-Type") == "image/png" {
 						return string(body)
@@ -53,8 +47,8 @@ func TestNative_Conformance(t *testing.T) {
 					return qr.Value + qr.Data
 				},
 				Others: []*http.Request{
-					request("GET", "/ping", ""), request("GET", "/api/sessions", ""), request("GET", "/api/sessions/shop-1", ""),
-					request("GET", "/api/sessions/none", ""), request("POST", "/api/sendText", `{"session":"shop-1","text":"a"}`),
+					enginetest.Request("GET", "/ping", ""), enginetest.Request("GET", "/api/sessions", ""), enginetest.Request("GET", "/api/sessions/shop-1", ""),
+					enginetest.Request("GET", "/api/sessions/none", ""), enginetest.Request("POST", "/api/sendText", `{"session":"shop-1","text":"a"}`),
 				},
 				Authorize: func(r *http.Request, key string) { r.Header.Set("X-Api-Key", key) },
 			})

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -15,12 +14,6 @@ import (
 
 func TestDialect_Conformance(t *testing.T) { enginetest.Dialect(t, wuzapi.Dialect, enginesim.Wuzapi) }
 
-func request(method, path, body string) *http.Request {
-	r := httptest.NewRequest(method, path, strings.NewReader(body))
-	r.Header.Set("Content-Type", "application/json")
-	return r
-}
-
 // ofSession is a request with the token of a session.
 func ofSession(name string, r *http.Request) *http.Request {
 	r.Header.Set("Token", "token of "+name)
@@ -30,21 +23,21 @@ func ofSession(name string, r *http.Request) *http.Request {
 func TestNative_Conformance(t *testing.T) {
 	enginetest.Native(t, wuzapi.Dialect, enginesim.Wuzapi, enginetest.NativeClient{
 		Create: func(name string) *http.Request {
-			return request("POST", "/admin/users", fmt.Sprintf(`{"name":%q,"token":"token of %s"}`, name, name))
+			return enginetest.Request("POST", "/admin/users", fmt.Sprintf(`{"name":%q,"token":"token of %s"}`, name, name))
 		},
 		Begin: func(name string) *http.Request {
-			return ofSession(name, request("POST", "/session/connect", `{"Subscribe":["All"],"Immediate":true}`))
+			return ofSession(name, enginetest.Request("POST", "/session/connect", `{"Subscribe":["All"],"Immediate":true}`))
 		},
-		QR:     func(name string) *http.Request { return ofSession(name, request("GET", "/session/qr", "")) },
-		Delete: func(string) *http.Request { return request("DELETE", "/admin/users/1", "") },
+		QR:     func(name string) *http.Request { return ofSession(name, enginetest.Request("GET", "/session/qr", "")) },
+		Delete: func(string) *http.Request { return enginetest.Request("DELETE", "/admin/users/1", "") },
 		Code: func(_ http.Header, body []byte) string {
 			var qr struct{ Data struct{ QRCode string } }
 			_ = json.Unmarshal(body, &qr)
 			return qr.Data.QRCode
 		},
 		Others: []*http.Request{
-			request("GET", "/health", ""), request("GET", "/admin/users", ""), ofSession("shop-1", request("GET", "/session/status", "")),
-			ofSession("none", request("GET", "/session/status", "")), ofSession("shop-1", request("POST", "/chat/send/text", `{"Phone":"1","Body":"a"}`)),
+			enginetest.Request("GET", "/health", ""), enginetest.Request("GET", "/admin/users", ""), ofSession("shop-1", enginetest.Request("GET", "/session/status", "")),
+			ofSession("none", enginetest.Request("GET", "/session/status", "")), ofSession("shop-1", enginetest.Request("POST", "/chat/send/text", `{"Phone":"1","Body":"a"}`)),
 		},
 		Authorize: func(r *http.Request, key string) {
 			switch {

@@ -204,7 +204,8 @@ func (a *App) newAcquirer() error {
 	base, transport := a.engineTransport()
 	config := proxy.Config{
 		Engine: base, Transport: transport, Loop: proxy.NewLoop(), TrustedProxies: a.cfg.TrustedProxies, Observe: a.onRequest,
-		TrafficClass: a.origin, SlowWrongKeys: a.embedded != nil, Sealer: a.sealer, Logger: a.cfg.Logger, CORSOrigins: a.cfg.CORSOrigins,
+		TrafficClass: a.origin, SlowWrongKeys: a.embedded != nil,
+		Sealer: a.sealer, Logger: a.cfg.Logger, CORSOrigins: a.cfg.CORSOrigins,
 		QRFormats: a.cfg.QRFormats,
 	}
 	a.documented = documentedEngine{base: base, transport: config.Loop.Transport(transport)}

@@ -30,7 +30,8 @@ func TestDialects_DocumentedFront(t *testing.T) {
 			engine := httptest.NewServer(faces[d.Kind](sim))
 			t.Cleanup(func() { engine.CloseClientConnections(); sim.Close(); engine.Close() })
 			base, _ := url.Parse(engine.URL)
-			public := runGateway(t, app.Config{EngineURL: base, Dialect: d, QRWaitInitial: 9 * time.Second, QRWait: 4500 * time.Millisecond})
+			gateway := runGateway(t, app.Config{EngineURL: base, Dialect: d, QRWaitInitial: 9 * time.Second, QRWait: 4500 * time.Millisecond})
+			public, _ := url.Parse(gateway.URL())
 			client := compat.Client{BaseURL: public, Transport: http.DefaultTransport}
 			caller := session.Caller{Key: secret.NewSecret("key-a")}
 			ref, err := client.Create(t.Context(), caller, "shop-1", "a shop")
@@ -72,8 +73,8 @@ func mustRead(t *testing.T, image secret.Secret) string {
 	return text.Reveal()
 }
 
-// runGateway runs a gateway until the test ends, and returns its public address.
-func runGateway(t *testing.T, cfg app.Config) *url.URL {
+// runGateway runs a gateway until the test ends.
+func runGateway(t *testing.T, cfg app.Config) *app.App {
 	t.Helper()
 	cfg.Listen, cfg.Out, cfg.DataDir = "127.0.0.1:0", io.Discard, t.TempDir()
 	cfg.Logger = slog.New(slog.DiscardHandler)
@@ -90,6 +91,5 @@ func runGateway(t *testing.T, cfg app.Config) *url.URL {
 			t.Error(err)
 		}
 	})
-	base, _ := url.Parse(a.URL())
-	return base
+	return a
 }

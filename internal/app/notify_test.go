@@ -2,14 +2,11 @@ package app_test
 
 import (
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
-
-	"context"
 
 	"qrgate/internal/app"
 	"qrgate/internal/notify"
@@ -27,29 +24,18 @@ func TestNotify_TestFromOperatorsPort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gateway, err := app.New(app.Config{
-		Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", EngineURL: base, DataDir: t.TempDir(),
-		NotifyAddresses: notify.ParseAddresses("generic+" + hook.URL + "/x"),
-		Logger:          slog.New(slog.DiscardHandler), Out: io.Discard,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- gateway.Run(ctx) }()
 	t.Cleanup(func() {
-		stop()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
 		http.DefaultClient.CloseIdleConnections()
 		hook.Close()
 		engine.Close()
 	})
+	gateway := runGateway(t, app.Config{
+		AdminListen: "127.0.0.1:0", EngineURL: base,
+		NotifyAddresses: notify.ParseAddresses("generic+" + hook.URL + "/x"),
+	})
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for site, want := range map[string]int{"same-origin": http.StatusOK, "cross-site": http.StatusForbidden} {
-		r, err := http.NewRequestWithContext(ctx, http.MethodPost, gateway.AdminURL()+"/notify/test", nil)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, gateway.AdminURL()+"/notify/test", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"time"
 
+	"qrgate/compat/embedded"
 	"qrgate/internal/session"
 	"qrgate/internal/statuspage"
 	"qrgate/probes"
@@ -41,6 +42,9 @@ func (a *App) snapshot(started, now time.Time) statuspage.Snapshot {
 	}
 	s.CanNotify = a.notifier != nil
 	s.Build = statuspage.Build{Version: a.cfg.Version, Go: runtime.Version(), Started: started}
+	if a.embedded != nil {
+		s.Build.WhatsApp, s.Build.IsWhatsAppOld = embedded.DescribeVersion(time.Now())
+	}
 	s.Links = []statuspage.Link{
 		{Name: "Metrics", Href: "metrics"}, {Name: "Readiness", Href: "readyz"},
 		{Name: "This page as JSON", Href: "status?format=json"}, {Name: "All causes and what to do", Href: "status/causes"},

@@ -132,9 +132,12 @@ type Change struct {
 
 // Build identifies the binary and the process.
 type Build struct {
-	Version string    `json:"version"`
-	Go      string    `json:"go"`
-	Started time.Time `json:"started"`
+	Version string `json:"version"`
+	Go      string `json:"go"`
+	// WhatsApp is the version of WhatsApp's web client that the embedded engine presents, and its age; "" without it.
+	WhatsApp      string    `json:"whatsapp,omitempty"`
+	IsWhatsAppOld bool      `json:"whatsapp_old,omitempty"` // WhatsApp may refuse it soon
+	Started       time.Time `json:"started"`
 }
 
 // Link leads to another page of the operators' port. Href is relative to its root.

@@ -40,6 +40,8 @@ type Config struct {
 	// Intents are where the session is recorded before it is created, as one of the named Target; nil: nowhere.
 	Intents probes.Intents
 	Target  string
+	// Version is the version that the embedded engine presents to WhatsApp, and its age; "": none.
+	Version string
 	// CheckWhatsApp is the connectivity check from this host, which reports each of its steps; may be nil.
 	CheckWhatsApp func(ctx context.Context, progress func(Check)) session.ConnectivityResult
 	// Progress receives every check when it ends; may be nil.
@@ -58,6 +60,7 @@ type Check struct {
 
 // The checks of the engine. Those of the connection to WhatsApp are session.ConnectivityStep.
 const (
+	CheckVersion = "version" // always succeeds: only WhatsApp can refuse a version
 	CheckEngine  = "engine"
 	CheckKey     = "key"
 	CheckOthers  = "others"
@@ -93,6 +96,9 @@ func Run(ctx context.Context, c Config) Report {
 		c.Progress = func(Check) {}
 	}
 	r := &run{Config: c}
+	if c.Version != "" {
+		r.add(Check{Name: CheckVersion, OK: true, Detail: c.Version})
+	}
 	if c.Engine != nil {
 		r.checkEngine(ctx)
 	}
