@@ -14,6 +14,11 @@ RUN CGO_ENABLED=0 go build -tags nomsgpack -trimpath -ldflags "-s -w -X main.ver
  && install -d -m 0700 -o 65532 -g 65532 /out/data
 
 FROM gcr.io/distroless/static-debian12:nonroot
+ARG VERSION=dev
+LABEL org.opencontainers.image.title="qrgate" \
+      org.opencontainers.image.description="Gateway in front of a WhatsApp session engine, or an engine itself" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.licenses="Apache-2.0 AND GPL-3.0-only"
 COPY --from=build /out/qrgate /qrgate
 COPY --from=build --chown=65532:65532 /out/data /data
 COPY LICENSE NOTICE /
@@ -23,5 +28,6 @@ ENV QRGATE_DATA_DIR=/data
 # Device keys of the embedded engine. In front of another engine, qrgate writes nothing here.
 VOLUME /data
 EXPOSE 8080
-# The image has no shell and no curl; an orchestrator requests /readyz on the operators' port.
+# The image has no shell and no curl. An orchestrator may request /readyz on the operators' port instead.
+HEALTHCHECK --interval=15s --timeout=5s --start-period=20s CMD ["/qrgate", "health"]
 ENTRYPOINT ["/qrgate"]

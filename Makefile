@@ -4,7 +4,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GO      := CGO_ENABLED=0 go
 BUILD   := -tags nomsgpack -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 
-.PHONY: help run demo build test race check lint fmt generate rules drill bench clean
+.PHONY: help run demo build release test race check lint fmt generate rules drill bench clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -18,6 +18,21 @@ demo: ## the incident and its fix, in one process without a network
 
 build: ## static binaries in bin/
 	$(GO) build $(BUILD) -o bin/ ./cmd/...
+
+# Windows has no SIGHUP, so settings are reloaded by a restart there.
+PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
+SBOM      := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+
+release: ## static binaries for all platforms in dist/, with an SBOM (CycloneDX) and checksums
+	rm -rf dist
+	mkdir -p dist
+	for platform in $(PLATFORMS); do \
+		GOOS=$${platform%/*} GOARCH=$${platform#*/} $(GO) build $(BUILD) -buildvcs=true \
+			-o dist/qrgate-$(VERSION)-$${platform%/*}-$${platform#*/}$$(test $${platform%/*} = windows && echo .exe) ./cmd/qrgate || exit 1; \
+	done
+	go run $(SBOM) bin -json -licenses -version $(VERSION) -output dist/qrgate-$(VERSION).cdx.json dist/qrgate-$(VERSION)-linux-amd64
+	cp LICENSE NOTICE dist/
+	cd dist && sha256sum * >SHA256SUMS
 
 test: ## all tests; those that need another program skip without it
 	$(GO) test ./...
@@ -46,5 +61,5 @@ drill: ## break an engine and see who is paged; needs prometheus, alertmanager a
 bench: ## microbenchmarks of the hot paths
 	$(GO) test -run '^$$' -bench . -benchmem ./proxy ./internal/acquire ./internal/store/memory
 
-clean: ## remove bin/
-	rm -rf bin
+clean: ## remove bin/ and dist/
+	rm -rf bin dist

@@ -61,6 +61,7 @@ var sharedFlags = map[string][]string{
 	"probe":   {"data-dir"},
 	"doctor":  {"data-dir", "engine-url", "engine-kind"},
 	"pair":    {"data-dir", "api-keys"},
+	"health":  {"admin-listen"},
 	"notify":  {"notify-urls"},
 	"version": {}, "completion": {},
 }

@@ -63,6 +63,7 @@ type commands struct {
 	Probe   probeCommand  `cmd:"" help:"Run the create → connect → QR probe once."`
 	Pair    pairCommand   `cmd:"" help:"Pair a session with a phone: show its QR here until it is connected."`
 	Doctor  doctorCommand `cmd:"" help:"Check the engine and its connection to WhatsApp; print the cause and the fix."`
+	Health  healthCommand `cmd:"" help:"Check whether the gateway on this host is ready; for a container's health check."`
 	Notify  notifyCommand `cmd:"" help:"Send a test message to the addresses of QRGATE_NOTIFY_URLS."`
 	Version struct{}      `cmd:"" help:"Print the version."`
 
@@ -105,6 +106,8 @@ func run(ctx context.Context, c cli) int {
 	case "completion":
 		cmds.Completion.run(c.out, parser.Model.Node)
 		return exitOK
+	case "health":
+		return cmds.Health.run(ctx, c, cmds.AdminListen)
 	case "notify":
 		return cmds.Notify.run(ctx, c, cmds.NotifyURLs)
 	case "probe", "doctor", "pair":
