@@ -35,10 +35,6 @@ func (p *Prober) Handler() http.Handler {
 			return
 		}
 		if catalog[request.probe].makesSession && p.targets[request.target].Key.Empty() {
-			http.Error(w, request.probe+" needs QRGATE_PROBE_API_KEY", http.StatusServiceUnavailable)
-			return
-		}
-		if catalog[request.probe].makesSession && p.targets[request.target].Key.Empty() {
 			// Not a result of the probe: the target would refuse a call without a key.
 			http.Error(w, request.probe+" needs QRGATE_PROBE_API_KEY", http.StatusServiceUnavailable)
 			return
