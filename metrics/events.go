@@ -43,12 +43,11 @@ func newQRMetrics(f factory) qrMetrics {
 	}
 }
 
-// engineMetrics are about calls to the engine and operations of the store.
+// engineMetrics are about calls to the engine.
 type engineMetrics struct {
-	engineUp, storeUp                            prometheus.Gauge
-	engineRequests, engineRetries, storeFailures *prometheus.CounterVec
-	engineDuration, storeDuration                *prometheus.HistogramVec
-	decryptFailures                              prometheus.Counter
+	engineUp                      prometheus.Gauge
+	engineRequests, engineRetries *prometheus.CounterVec
+	engineDuration                *prometheus.HistogramVec
 }
 
 func newEngineMetrics(f factory) engineMetrics {
@@ -67,6 +66,21 @@ func newEngineMetrics(f factory) engineMetrics {
 		engineRetries: f.counters("qrgate_engine_retries_total",
 			"Calls of qrgate itself to the engine that followed a failed call of the same operation for the same session.",
 			[]string{"operation"}, values(operations...)),
+	}
+	m.engineUp.Set(1)
+	return m
+}
+
+// storeMetrics are about operations of the store.
+type storeMetrics struct {
+	storeUp         prometheus.Gauge
+	storeFailures   *prometheus.CounterVec
+	storeDuration   *prometheus.HistogramVec
+	decryptFailures prometheus.Counter
+}
+
+func newStoreMetrics(f factory) storeMetrics {
+	m := storeMetrics{
 		storeUp: f.gauge("qrgate_store_up",
 			"Whether the session store is available. The store in memory always is."),
 		decryptFailures: f.counter("qrgate_store_decrypt_failures_total",
@@ -78,7 +92,6 @@ func newEngineMetrics(f factory) engineMetrics {
 			"Store operations that failed. A version conflict is not a failure.",
 			[]string{"operation"}, values(storeOperations...)),
 	}
-	m.engineUp.Set(1)
 	m.storeUp.Set(1)
 	return m
 }

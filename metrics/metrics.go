@@ -32,24 +32,34 @@ import (
 	"qrgate/internal/session"
 )
 
-// MaxSeries is the most series that one replica can expose, including those of the Go runtime and the native
-// histograms beside the classic ones.
+// MaxSeries is the most series that one replica can expose for its first engine and the process, including those of the
+// Go runtime and the native histograms beside the classic ones. Each further engine adds fewer.
 const MaxSeries = 1500
 
-// Metrics holds every series of one replica in a registry of its own.
+// Metrics holds the series of one engine, labeled with its name, and shares with the [Metrics] of the other engines a
+// registry and the series of the process.
 type Metrics struct {
-	gatherer prometheus.Gatherer
+	*processMetrics
 	qrMetrics
 	engineMetrics
 	httpMetrics
+	probes *Probes
+}
+
+// processMetrics are the series of a replica that concern no engine.
+type processMetrics struct {
+	registry *prometheus.Registry
+	updates  []func() // set the gauges of each engine, during a scrape
+	storeMetrics
 	exportFailures, logMessages *prometheus.CounterVec
-	probes                      *Probes
 }
 
 // Config configures Metrics. The zero value is usable.
 type Config struct {
 	// Version is shown by qrgate_build_info. If it is empty it is read from the binary.
 	Version string
+	// Engine is the name of the engine, a label of its series. Default: DefaultEngine.
+	Engine string
 	// Read is called once per scrape. Nil means that all gauges are zero.
 	Read func() GaugeValues
 	// Probes are the names of the probes with their intervals. MaxSeries holds for four.
@@ -65,16 +75,16 @@ type GaugeValues struct {
 	Circuit   string                // state of the engine's circuit breaker; empty without one, which counts as closed
 }
 
-// New registers all metrics and starts nothing.
+// DefaultEngine is the name of an engine that has none.
+const DefaultEngine = "default"
+
+// New registers the metrics of the process and of one engine. It starts nothing.
 func New(cfg Config) *Metrics {
 	registry := prometheus.NewRegistry()
 	f := factory{promauto.With(registry)}
-	m := &Metrics{
-		gatherer:      registry,
-		qrMetrics:     newQRMetrics(f),
-		engineMetrics: newEngineMetrics(f),
-		httpMetrics:   newHTTPMetrics(f),
-		probes:        newProbes(f, cfg.Probes),
+	process := &processMetrics{
+		registry:     registry,
+		storeMetrics: newStoreMetrics(f),
 		exportFailures: f.counters("qrgate_otel_export_failures_total",
 			"Batches of telemetry that could not be exported.", []string{"signal"}, values("traces")),
 		logMessages: f.counters("qrgate_log_messages_total", "Log messages, by level.", []string{"level"}, values(levels...)),
@@ -83,13 +93,31 @@ func New(cfg Config) *Metrics {
 	f.gauges("qrgate_build_info", "1, labeled with the version, the revision and the Go version of the binary.",
 		[]string{"version", "revision", "goversion"}, nil).WithLabelValues(version, revision, runtime.Version()).Set(1)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return (&Metrics{processMetrics: process}).ForEngine(cfg)
+}
+
+// ForEngine registers the metrics of another engine beside those of m. It must not be called during a scrape.
+func (m *Metrics) ForEngine(cfg Config) *Metrics {
+	labels := prometheus.Labels{"engine": cmp.Or(cfg.Engine, DefaultEngine)}
+	f := factory{promauto.With(prometheus.WrapRegistererWith(labels, m.registry))}
 	if update := newGauges(f); cfg.Read != nil {
-		m.gatherer = prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
-			update(cfg.Read())
-			return registry.Gather()
-		})
+		m.updates = append(m.updates, func() { update(cfg.Read()) })
 	}
-	return m
+	return &Metrics{
+		processMetrics: m.processMetrics,
+		qrMetrics:      newQRMetrics(f),
+		engineMetrics:  newEngineMetrics(f),
+		httpMetrics:    newHTTPMetrics(f),
+		probes:         newProbes(f, cfg.Probes),
+	}
+}
+
+// Gather implements [prometheus.Gatherer].
+func (p *processMetrics) Gather() ([]*dto.MetricFamily, error) {
+	for _, update := range p.updates {
+		update()
+	}
+	return p.registry.Gather()
 }
 
 // newGauges registers the gauges of a scrape and returns the function that sets them.
@@ -123,7 +151,7 @@ func newGauges(f factory) func(GaugeValues) {
 
 // Handler serves the metrics. Only the OpenMetrics format carries exemplars.
 func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.gatherer, promhttp.HandlerOpts{
+	return promhttp.HandlerFor(m.processMetrics, promhttp.HandlerOpts{
 		EnableOpenMetrics:   true,
 		ErrorHandling:       promhttp.ContinueOnError, // one failing collector must not hide the others
 		MaxRequestsInFlight: 4,
@@ -132,7 +160,7 @@ func (m *Metrics) Handler() http.Handler {
 }
 
 // Gatherer returns all metrics, for tests and tools.
-func (m *Metrics) Gatherer() prometheus.Gatherer { return m.gatherer }
+func (m *Metrics) Gatherer() prometheus.Gatherer { return m.processMetrics }
 
 // Probes receives the results of the probes.
 func (m *Metrics) Probes() *Probes { return m.probes }

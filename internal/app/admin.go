@@ -2,6 +2,7 @@ package app
 
 import (
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -21,7 +22,7 @@ func (a *App) adminHandler() http.Handler {
 	mux.Handle("GET /metrics", a.metrics.Handler())
 	a.mountStatus(mux)
 	a.mountNotify(mux)
-	mux.Handle("GET /probe", a.prober.Handler())
+	mux.HandleFunc("GET /probe", a.probe)
 	if a.cfg.PProf {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
@@ -30,6 +31,18 @@ func (a *App) adminHandler() http.Handler {
 		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	}
 	return a.checkHost(mux)
+}
+
+// probe runs a probe of the engine that the query names, or of the first one.
+func (a *App) probe(w http.ResponseWriter, r *http.Request) {
+	b := a.backends[0]
+	if name := r.URL.Query().Get("engine"); name != "" {
+		if b = a.backend(name); b == nil {
+			http.Error(w, fmt.Sprintf("unknown engine %q; the engines are %s", name, a.engineNames()), http.StatusBadRequest)
+			return
+		}
+	}
+	b.prober.Handler().ServeHTTP(w, r)
 }
 
 // checkHost refuses names that a page of another site could point to this address (DNS rebinding).

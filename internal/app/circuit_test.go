@@ -51,7 +51,7 @@ func (r *rig) circuit() string {
 	}
 	found := ""
 	for _, state := range breaker.States() {
-		if strings.Contains(string(text), `qrgate_engine_circuit_state{state="`+string(state)+`"} 1`) {
+		if strings.Contains(string(text), `qrgate_engine_circuit_state{engine="default",state="`+string(state)+`"} 1`) {
 			found += string(state)
 		}
 	}

@@ -18,6 +18,14 @@ import (
 	"qrgate/proxy"
 )
 
+// EngineConfig is one engine of the gateway.
+type EngineConfig struct {
+	Name    string           // a metric label, and part of the ids of its sessions
+	Base    *url.URL         // its URL; nil: the embedded engine
+	Dialect *dialect.Dialect // as in Config
+	Weight  int              // its share of new sessions; 0: none
+}
+
 // Config holds every setting. cmd/qrgate reads it from the environment.
 type Config struct {
 	Listen      string   // address for clients
@@ -26,6 +34,7 @@ type Config struct {
 
 	EngineURL      *url.URL         // nil: the embedded engine
 	Dialect        *dialect.Dialect // of an engine with another API than the documented one; nil: the documented one
+	Engines        []EngineConfig   // several engines, instead of EngineURL and Dialect
 	NativeFront    bool             // clients speak the engine's own API
 	CORSOrigins    []string         // origins whose pages may read every response; "*" is any
 	QRFormats      proxy.QRFormats  // how QRs are written into JSON

@@ -26,9 +26,9 @@ func (a *App) newConnectivity() error {
 }
 
 // lastConnectivity returns the last check, and whether it shows anything about the engine's network.
-func (a *App) lastConnectivity() session.ConnectivityResult {
-	result := a.whatsApp.Last()
-	result.Elsewhere = a.cfg.EngineURL != nil && session.IsElsewhere(a.cfg.EngineURL)
+func (b *backend) lastConnectivity() session.ConnectivityResult {
+	result := b.whatsApp.Last()
+	result.Elsewhere = b.Base != nil && session.IsElsewhere(b.Base)
 	return result
 }
 

@@ -33,13 +33,13 @@ func (e documentedEngine) engine() session.Engine {
 
 // translate puts the documented API before an engine of another one. Clients speak the documented API too, or with the
 // native front the engine's own.
-func (a *App) translate(config *proxy.Config) {
-	translator := dialect.NewTransport(a.cfg.Dialect, config.Engine, a.documented.transport)
-	a.documented = documentedEngine{&url.URL{Scheme: "http", Host: a.cfg.Dialect.Kind + ".engine"}, translator,
-		a.cfg.Dialect.Traits.CodeTTL()}
-	if a.cfg.NativeFront {
-		config.Native = proxy.NewNativeFront(a.cfg.Dialect, translator, a.cfg.QRWaitInitial)
+func (b *backend) translate(config *proxy.Config) {
+	translator := dialect.NewTransport(b.Dialect, config.Engine, b.documented.transport)
+	b.documented = documentedEngine{&url.URL{Scheme: "http", Host: b.Dialect.Kind + ".engine"}, translator,
+		b.Dialect.Traits.CodeTTL()}
+	if b.cfg.NativeFront {
+		config.Native = proxy.NewNativeFront(b.Dialect, translator, b.cfg.QRWaitInitial)
 		return
 	}
-	config.Engine, config.Transport = a.documented.base, translator
+	config.Engine, config.Transport = b.documented.base, translator
 }

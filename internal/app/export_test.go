@@ -21,7 +21,7 @@ func NewReachability(client *http.Client, lastCheck func() session.ConnectivityR
 }
 
 // EngineIdentity is what gateways in front of one engine agree on.
-func EngineIdentity(c Config) string { return c.engineIdentity() }
+func EngineIdentity(c Config) string { return c.engineIdentity(c.EngineURL) }
 
 // RequestLevel is the level at which a request is logged.
 var RequestLevel = requestLevel

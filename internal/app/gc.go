@@ -31,7 +31,7 @@ func (a *App) tuneGC(ctx context.Context) error {
 			return nil
 		case <-ticker.C:
 		}
-		hasMany := a.acquirer.Stats().Waiters >= manyWaiters
+		hasMany := a.waiters() >= manyWaiters
 		if hasMany && !hadMany {
 			debug.SetGCPercent(manyGCPercent)
 		} else if hadMany && !hasMany {

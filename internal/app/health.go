@@ -19,7 +19,7 @@ import (
 // Without Redis, its engine, WhatsApp or its disk it is degraded and ready: removing the replica would not help.
 func (a *App) readyz(w http.ResponseWriter, _ *http.Request) {
 	body := map[string]any{"status": "ok", "version": a.cfg.Version, "engine": "embedded", "store": "memory"}
-	if a.cfg.EngineURL != nil {
+	if a.backends[0].Base != nil {
 		body["engine"] = "http"
 	}
 	if a.store != nil {
@@ -42,23 +42,36 @@ func (a *App) readyz(w http.ResponseWriter, _ *http.Request) {
 // degradations describes what is missing, and what to do.
 func (a *App) degradations(now time.Time) []string {
 	var why []string
-	add := func(cause diagnosis.Code) {
-		d := diagnosis.New(cause)
-		why = append(why, d.Title+". "+d.Help)
-	}
 	if a.store != nil && !a.store.Up() {
 		why = append(why, a.storeNote()+" Start Redis or correct QRGATE_REDIS_URL.")
 	}
-	if engine := a.recorder.Snapshot(now).Engine; engine.State == statuspage.EngineDown {
-		add(engine.Cause)
+	storesKeys := false
+	for _, b := range a.backends {
+		why = append(why, b.degradations(now)...)
+		storesKeys = storesKeys || b.embedded != nil && a.cfg.DatabaseURL.Empty()
 	}
-	if result := a.reachability.statusView(); a.embedded != nil && result != nil && !result.OK() {
-		add(result.Code)
-	}
-	storesKeys := a.embedded != nil && a.cfg.DatabaseURL.Empty()
 	storesNotes := a.redis == nil && !a.cfg.ProbeKey.Empty() // of the probes' sessions
 	if err := checkWritable(a.cfg.DataDir); err != nil && (storesKeys || storesNotes) {
 		why = append(why, fmt.Sprintf("QRGATE_DATA_DIR cannot be written (%v). Free space, or correct its permissions.", err))
+	}
+	return why
+}
+
+// degradations describes what the engine lacks.
+func (b *backend) degradations(now time.Time) (why []string) {
+	add := func(cause diagnosis.Code) {
+		d := diagnosis.New(cause)
+		text := d.Title + ". " + d.Help
+		if len(b.backends) > 1 {
+			text = b.Name + ": " + text
+		}
+		why = append(why, text)
+	}
+	if engine := b.recorder.Snapshot(now).Engine; engine.State == statuspage.EngineDown {
+		add(engine.Cause)
+	}
+	if result := b.reachability.statusView(); b.embedded != nil && result != nil && !result.OK() {
+		add(result.Code)
 	}
 	return why
 }

@@ -16,7 +16,7 @@ import (
 
 // logEvent logs an event with the span of its acquisition. Calls to the engine are logged at debug level, except
 // qrgate's own connects.
-func (a *App) logEvent(span trace.SpanContext, e session.Event) {
+func (b *backend) logEvent(span trace.SpanContext, e session.Event) {
 	if e.Kind == session.EventWait || e.Kind == session.EventQR {
 		return // the logs of the request and of the session have the same facts
 	}
@@ -46,18 +46,18 @@ func (a *App) logEvent(span trace.SpanContext, e session.Event) {
 		level, message = slog.LevelError, "cannot decrypt stored value"
 		attrs = []any{"hint", "does QRGATE_SECRET differ between replicas?"}
 	}
-	a.cfg.Logger.Log(trace.ContextWithSpanContext(context.Background(), span), level, message, attrs...)
+	b.log.Log(trace.ContextWithSpanContext(context.Background(), span), level, message, attrs...)
 }
 
 // logCircuit logs when the engine's circuit breaker opens, and when it is closed again. The retry of each second in
 // between is logged at debug level.
-func (a *App) logCircuit(from, to breaker.State) {
-	switch log := a.cfg.Logger; {
+func (b *backend) logCircuit(from, to breaker.State) {
+	switch log := b.log; {
 	case to == breaker.Closed:
 		log.Info("engine connections available")
 	case from == breaker.Closed:
 		log.Warn("engine connections unavailable, rejecting calls and retrying once a second",
-			"err", compat.ClassifyTransportError(a.circuit.Last()).Reason)
+			"err", compat.ClassifyTransportError(b.circuit.Last()).Reason)
 	default:
 		log.Debug("circuit breaker", "from", from, "to", to)
 	}
@@ -103,9 +103,9 @@ func requestLevel(r session.RequestLog) slog.Level {
 }
 
 // logRequest logs a request.
-func (a *App) logRequest(r session.RequestLog) {
+func (b *backend) logRequest(r session.RequestLog) {
 	level := requestLevel(r)
-	handler := a.cfg.Logger.Handler()
+	handler := b.log.Handler()
 	if !handler.Enabled(context.Background(), level) {
 		return // saves making the attributes of requests that pass through
 	}

@@ -3,7 +3,6 @@ package app
 import (
 	"crypto/rand"
 	"net/http"
-	"path/filepath"
 
 	"qrgate/internal/diagnosis"
 	"qrgate/internal/notify"
@@ -11,32 +10,32 @@ import (
 )
 
 // newNotifier makes the notifications to operators, if an address is set.
-func (a *App) newNotifier() (err error) {
-	if len(a.cfg.NotifyAddresses) == 0 {
+func (b *backend) newNotifier() (err error) {
+	if len(b.cfg.NotifyAddresses) == 0 {
 		return nil
 	}
 	cfg := notify.Config{
-		Addresses: a.cfg.NotifyAddresses, ProbeInterval: a.probeIntervals()[probes.CreateConnectQR],
-		WhatsApp: a.whatsAppCause, Owner: rand.Text(), Logger: a.cfg.Logger,
-		Storages: []notify.Storage{notify.FileStorage(filepath.Join(a.cfg.DataDir, "notify"))},
+		Addresses: b.cfg.NotifyAddresses, ProbeInterval: b.probeIntervals()[probes.CreateConnectQR],
+		WhatsApp: b.whatsAppCause, Owner: rand.Text(), Logger: b.log,
+		Storages: []notify.Storage{notify.FileStorage(b.dir("notify"))},
 	}
-	if a.admin != nil {
-		cfg.StatusURL = a.AdminURL() + "/status"
+	if b.admin != nil {
+		cfg.StatusURL = b.AdminURL() + "/status"
 	}
-	if a.redis != nil {
-		cfg.Leases = scopedLeases{a.redis, a.sealer.Scope()}
-		table := notify.TableStorage{Table: a.redis.Table("notify:" + a.sealer.Scope())}
+	if b.redis != nil {
+		cfg.Leases = scopedLeases{b.redis, b.sealer.Scope()}
+		table := notify.TableStorage{Table: b.redis.Table("notify:" + b.sealer.Scope())}
 		cfg.Storages = append(cfg.Storages, table)
 	}
-	a.notifier, err = notify.New(cfg)
+	b.notifier, err = notify.New(cfg)
 	return err
 }
 
 // whatsAppCause is the cause of a failing check of the connection to WhatsApp, if it says something about the engine's.
-func (a *App) whatsAppCause() diagnosis.Code {
-	result := a.lastConnectivity()
-	if a.embedded != nil {
-		result = a.reachability.current()
+func (b *backend) whatsAppCause() diagnosis.Code {
+	result := b.lastConnectivity()
+	if b.embedded != nil {
+		result = b.reachability.current()
 	}
 	if result.At.IsZero() || result.OK() || result.Elsewhere {
 		return ""
@@ -46,11 +45,12 @@ func (a *App) whatsAppCause() diagnosis.Code {
 
 // mountNotify serves the test of the notifications. Pages of other sites cannot call it.
 func (a *App) mountNotify(mux *http.ServeMux) {
-	if a.notifier == nil {
+	notifier := a.backends[0].notifier // all have the same receivers
+	if notifier == nil {
 		return
 	}
 	test := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		results, err := a.notifier.Test(r.Context())
+		results, err := notifier.Test(r.Context())
 		if err != nil {
 			writeJSON(w, http.StatusInternalServerError, map[string]any{"success": false, "error": err.Error()})
 			return

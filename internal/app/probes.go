@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -22,33 +21,33 @@ const probeAccount = "synthetic"
 
 // newProber makes the synthetic probes. They use the public port, like any client. Without a key of their own only the
 // probe that needs none runs.
-func (a *App) newProber() error {
-	public, err := url.Parse(a.URL())
+func (b *backend) newProber() error {
+	public, err := url.Parse(b.URL())
 	if err != nil {
 		return err
 	}
 	cfg := probes.Config{
-		Target:  probes.Target{Name: "gate", URL: public, Key: a.cfg.ProbeKey, Client: a.probeClient()},
-		Every:   a.probeIntervals(),
-		Intents: probes.NewFileIntents(filepath.Join(a.cfg.DataDir, "probes")), Maintenance: a.cfg.ProbePauses,
-		Observer: probeObserver{a.metrics.Probes(), a}, Span: a.tracing.Span, Logger: a.cfg.Logger,
+		Target:  probes.Target{Name: "gate", URL: public, Key: b.cfg.ProbeKey, Client: b.probeClient()},
+		Every:   b.probeIntervals(),
+		Intents: probes.NewFileIntents(b.dir("probes")), Maintenance: b.cfg.ProbePauses,
+		Observer: probeObserver{b.metrics.Probes(), b}, Span: b.tracing.Span, Logger: b.log,
 	}
 	switch {
-	case a.cfg.Dialect != nil:
-		client := &http.Client{Transport: a.tracing.Transport(a.documented.transport)}
-		cfg.Others = []probes.Target{{Name: "engine", URL: a.documented.base, Key: a.cfg.ProbeKey, Client: client}}
-	case a.cfg.EngineURL != nil:
-		cfg.Others = []probes.Target{{Name: "engine", URL: a.cfg.EngineURL, Key: a.cfg.ProbeKey, Client: a.probeClient()}}
+	case b.Dialect != nil:
+		client := &http.Client{Transport: b.tracing.Transport(b.documented.transport)}
+		cfg.Others = []probes.Target{{Name: "engine", URL: b.documented.base, Key: b.cfg.ProbeKey, Client: client}}
+	case b.Base != nil:
+		cfg.Others = []probes.Target{{Name: "engine", URL: b.Base, Key: b.cfg.ProbeKey, Client: b.probeClient()}}
 	}
-	if a.probed != nil {
-		cfg.Target.Client = &http.Client{Transport: a.tracing.Transport(embedded.Transport(a.probed))}
+	if b.probed != nil {
+		cfg.Target.Client = &http.Client{Transport: b.tracing.Transport(embedded.Transport(b.probed))}
 	}
-	if a.redis != nil {
+	if b.redis != nil {
 		// Not the tiered store: without Redis there is no leader.
-		cfg.Leases = scopedLeases{a.redis, a.sealer.Scope()}
-		cfg.Intents = probes.NewTableIntents(a.redis.Table("intents:" + a.sealer.Scope()))
+		cfg.Leases = scopedLeases{b.redis, b.sealer.Scope()}
+		cfg.Intents = probes.NewTableIntents(b.redis.Table("intents:" + b.sealer.Scope()))
 	}
-	if a.prober, err = probes.New(cfg); err != nil {
+	if b.prober, err = probes.New(cfg); err != nil {
 		return fmt.Errorf("probes: %w", err)
 	}
 	return nil
@@ -74,17 +73,17 @@ func (l scopedLeases) Release(ctx context.Context, key, owner string) error {
 // acquisitions nothing else shows whether the engine is up.
 type probeObserver struct {
 	*metrics.Probes
-	app *App
+	*backend
 }
 
 // ObserveRun implements [probes.Observer].
 func (o probeObserver) ObserveRun(probe string, cause diagnosis.Code, at time.Time, duration time.Duration) {
 	o.Probes.ObserveRun(probe, cause, at, duration)
-	notifier := o.app.notifier
+	notifier := o.notifier
 	switch {
 	case probe == probes.EngineHealth:
-		o.app.metrics.Health(cause)
-		o.app.recorder.Health(at, cause)
+		o.metrics.Health(cause)
+		o.recorder.Health(at, cause)
 		if notifier != nil {
 			notifier.Health(cause)
 		}
@@ -96,8 +95,8 @@ func (o probeObserver) ObserveRun(probe string, cause diagnosis.Code, at time.Ti
 // Missed implements [probes.Observer].
 func (o probeObserver) Missed(probe, reason string) {
 	o.Probes.Missed(probe, reason)
-	if o.app.notifier != nil && reason == "maintenance" {
-		o.app.notifier.Maintenance(time.Now())
+	if o.notifier != nil && reason == "maintenance" {
+		o.notifier.Maintenance(time.Now())
 	}
 }
 

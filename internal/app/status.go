@@ -14,42 +14,42 @@ import (
 // mountStatus serves the status page.
 func (a *App) mountStatus(mux *http.ServeMux) {
 	started := time.Now()
-	page := statuspage.Handler(func() statuspage.Snapshot { return a.snapshot(started, time.Now()) })
+	page := statuspage.Handler(func() statuspage.Snapshot { return a.backends[0].snapshot(started, time.Now()) })
 	mux.Handle("GET /{$}", http.RedirectHandler("status", http.StatusFound))
 	mux.Handle("GET /status", page)
 	mux.Handle("GET /status/", page)
 }
 
 // snapshot combines recent events with the current state.
-func (a *App) snapshot(started, now time.Time) statuspage.Snapshot {
-	s := a.recorder.Snapshot(now)
-	a.addStats(&s)
+func (b *backend) snapshot(started, now time.Time) statuspage.Snapshot {
+	s := b.recorder.Snapshot(now)
+	b.addStats(&s)
 	s.Engine.Kind = statuspage.EngineEmbedded
-	if a.cfg.EngineURL != nil {
-		s.Engine.Kind, s.Engine.Address = statuspage.EngineHTTP, a.cfg.EngineURL.Host
+	if b.Base != nil {
+		s.Engine.Kind, s.Engine.Address = statuspage.EngineHTTP, b.Base.Host
 	}
-	s.WhatsApp = a.reachability.statusView()
+	s.WhatsApp = b.reachability.statusView()
 	s.Store.Kind, s.Store.State = "memory", "ok"
-	if a.store != nil {
+	if b.store != nil {
 		s.Store.Kind = "redis"
-		if !a.store.Up() {
-			s.Store.State, s.Store.Note = statuspage.StoreDegraded, a.storeNote()
+		if !b.store.Up() {
+			s.Store.State, s.Store.Note = statuspage.StoreDegraded, b.storeNote()
 		}
 	}
-	s.Probes = a.probesView()
-	if a.cfg.ProbeKey.Empty() {
+	s.Probes = b.probesView()
+	if b.cfg.ProbeKey.Empty() {
 		s.ProbesNote = "Probes without a key create no sessions. Set QRGATE_PROBE_API_KEY to probe the acquisition of a QR."
 	}
-	s.CanNotify = a.notifier != nil
-	s.Build = statuspage.Build{Version: a.cfg.Version, Go: runtime.Version(), Started: started}
-	if a.embedded != nil {
+	s.CanNotify = b.notifier != nil
+	s.Build = statuspage.Build{Version: b.cfg.Version, Go: runtime.Version(), Started: started}
+	if b.embedded != nil {
 		s.Build.WhatsApp, s.Build.IsWhatsAppOld = embedded.DescribeVersion(time.Now())
 	}
 	s.Links = []statuspage.Link{
 		{Name: "Metrics", Href: "metrics"}, {Name: "Readiness", Href: "readyz"},
 		{Name: "This page as JSON", Href: "status?format=json"}, {Name: "All causes and what to do", Href: "status/causes"},
 	}
-	if a.cfg.PProf {
+	if b.cfg.PProf {
 		s.Links = append(s.Links, statuspage.Link{Name: "Profiles", Href: "debug/pprof/"})
 	}
 	return s
@@ -61,8 +61,8 @@ func (a *App) storeNote() string {
 }
 
 // addStats adds the sessions, those of probes apart, the waiting requests and the rate limit.
-func (a *App) addStats(s *statuspage.Snapshot) {
-	stats := a.acquirer.Stats()
+func (b *backend) addStats(s *statuspage.Snapshot) {
+	stats := b.acquirer.Stats()
 	s.Sessions = map[session.State]int{}
 	for state, n := range stats.Sessions {
 		s.Sessions[state] = n - stats.Synthetic[state]
@@ -75,12 +75,12 @@ func (a *App) addStats(s *statuspage.Snapshot) {
 }
 
 // probesView groups the runs by probe.
-func (a *App) probesView() []statuspage.Probe {
-	all, runs, intervals := []statuspage.Probe{}, a.prober.History(), a.probeIntervals()
+func (b *backend) probesView() []statuspage.Probe {
+	all, runs, intervals := []statuspage.Probe{}, b.prober.History(), b.probeIntervals()
 	for _, name := range probes.Names() {
 		every := intervals[name]
 		p := statuspage.Probe{Name: name, Every: every.Seconds(), Runs: []probes.Result{}}
-		p.Elsewhere = every > 0 && a.prober.RunsOnOtherReplica(name)
+		p.Elsewhere = every > 0 && b.prober.RunsOnOtherReplica(name)
 		for _, r := range runs {
 			if r.Probe == name {
 				p.Runs = append(p.Runs, r)

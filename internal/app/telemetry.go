@@ -12,9 +12,15 @@ import (
 
 // newTelemetry makes the metrics and the tracer, and adds redaction and counting to the logger.
 func (a *App) newTelemetry() error {
-	a.metrics = metrics.New(metrics.Config{
-		Version: a.cfg.Version, Read: a.gaugeValues, Probes: a.probeIntervals(),
-	})
+	for _, b := range a.backends {
+		cfg := metrics.Config{Version: a.cfg.Version, Engine: b.Name, Read: b.gaugeValues, Probes: a.probeIntervals()}
+		if a.metrics == nil {
+			a.metrics = metrics.New(cfg)
+			b.metrics = a.metrics
+			continue
+		}
+		b.metrics = a.metrics.ForEngine(cfg)
+	}
 	a.cfg.Logger = slog.New(a.metrics.LogHandler(a.cfg.Logger.Handler()))
 	var err error
 	a.tracing, err = metrics.NewTracing(context.Background(), metrics.TracingConfig{
@@ -25,33 +31,45 @@ func (a *App) newTelemetry() error {
 }
 
 // gaugeValues are read during a scrape.
-func (a *App) gaugeValues() metrics.GaugeValues {
-	if a.acquirer == nil {
+func (b *backend) gaugeValues() metrics.GaugeValues {
+	if b.acquirer == nil {
 		return metrics.GaugeValues{Remaining: -1}
 	}
-	s := a.acquirer.Stats()
+	s := b.acquirer.Stats()
 	v := metrics.GaugeValues{Sessions: s.Sessions, Waiters: s.Waiters, Limit: s.Limit, Remaining: s.Remaining}
-	if a.circuit != nil {
-		v.Circuit = string(a.circuit.State())
+	if b.circuit != nil {
+		v.Circuit = string(b.circuit.State())
 	}
 	return v
 }
 
 // eventHandler passes events to the tracer, the metrics, the status page and the log.
-func (a *App) eventHandler() session.EventHandler {
-	return a.tracing.Observer(func(e session.Event, span trace.SpanContext) {
-		a.metrics.Observe(e, span)
-		a.recorder.Observe(e)
-		if a.notifier != nil {
-			a.notifier.Observe(e)
+func (b *backend) eventHandler() session.EventHandler {
+	return b.tracing.Observer(func(e session.Event, span trace.SpanContext) {
+		b.metrics.Observe(e, span)
+		b.recorder.Observe(e)
+		if b.notifier != nil {
+			b.notifier.Observe(e)
 		}
-		a.logEvent(span, e)
-		a.maybeCheck(e)
+		b.logEvent(span, e)
+		b.maybeCheck(e)
 	})
 }
 
 // onRequest passes a request to the metrics and the log.
-func (a *App) onRequest(r session.RequestLog) {
-	a.metrics.HTTP(r)
-	a.logRequest(r)
+func (b *backend) onRequest(r session.RequestLog) {
+	b.metrics.HTTP(r)
+	b.logRequest(r)
+}
+
+// onStoreEvent passes an event of the store to those that the engines have, and logs it once.
+func (a *App) onStoreEvent(e session.Event) {
+	a.metrics.Observe(e, trace.SpanContext{})
+	for _, b := range a.backends {
+		b.recorder.Observe(e)
+	}
+	if first := a.backends[0]; first.notifier != nil {
+		first.notifier.Observe(e)
+	}
+	a.backends[0].logEvent(trace.SpanContext{}, e)
 }

@@ -1,0 +1,195 @@
+package app
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"qrgate/compat"
+	"qrgate/compat/embedded"
+	"qrgate/internal/acquire"
+	"qrgate/internal/breaker"
+	"qrgate/internal/notify"
+	"qrgate/internal/seal"
+	"qrgate/internal/session"
+	"qrgate/internal/statuspage"
+	"qrgate/metrics"
+	"qrgate/probes"
+	"qrgate/proxy"
+)
+
+// backend is one engine and all that serves its sessions. What the engines share is in App.
+type backend struct {
+	*App
+	EngineConfig
+	log        *slog.Logger
+	sealer     *seal.Sealer // of this engine
+	acquirer   *acquire.Manager
+	embedded   *embedded.Engine // nil with another engine
+	circuit    *breaker.Breaker // nil with the embedded engine
+	documented documentedEngine
+	proxy      *proxy.Handler
+	probed     *proxy.Handler // serves probes in this process when clients speak another API; nil otherwise
+	prober     *probes.Prober
+	metrics    *metrics.Metrics
+	recorder   statuspage.Recorder
+	notifier   *notify.Notifier // nil without addresses
+}
+
+// newBackends makes what serves the sessions of each engine.
+func (a *App) newBackends() error {
+	for _, b := range a.backends {
+		b.sealer = a.sealer.ForEngine(a.cfg.engineIdentity(b.Base))
+		b.log = a.cfg.Logger
+		if len(a.backends) > 1 {
+			b.log = b.log.With("engine_name", b.Name)
+		}
+		for _, step := range []func() error{b.newEngine, b.newAcquirer, b.newProber, b.newNotifier} {
+			if err := step(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// backend finds an engine by its name; nil if there is none.
+func (a *App) backend(name string) *backend {
+	for _, b := range a.backends {
+		if b.Name == name {
+			return b
+		}
+	}
+	return nil
+}
+
+// engineNames lists the engines.
+func (a *App) engineNames() string {
+	var names []string
+	for _, b := range a.backends {
+		names = append(names, b.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// dir is a directory below the data directory for what is kept of this engine.
+func (b *backend) dir(name string) string {
+	if len(b.backends) > 1 {
+		name = filepath.Join("engines", b.Name, name)
+	}
+	return filepath.Join(b.cfg.DataDir, name)
+}
+
+// engineIdentity is what all replicas in front of one engine agree on, and no others: the engine's URL, or where the
+// embedded engine keeps its sessions.
+func (c *Config) engineIdentity(u *url.URL) string {
+	if u != nil {
+		port := cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
+		return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port + strings.TrimRight(u.Path, "/")
+	}
+	if !c.DatabaseURL.Empty() {
+		return "embedded " + c.DatabaseURL.Reveal()
+	}
+	host, _ := os.Hostname()
+	dir, _ := filepath.Abs(c.DataDir)
+	return "embedded " + host + " " + dir
+}
+
+// newEngine makes the embedded engine, unless another engine is configured.
+func (b *backend) newEngine() error {
+	if b.Base != nil {
+		return nil
+	}
+	keys := b.cfg.APIKeys
+	if len(keys) == 0 {
+		key, isNew, err := embedded.LoadOrMakeKey(b.cfg.DataDir)
+		if err != nil {
+			return fmt.Errorf("QRGATE_DATA_DIR: %w; set it to a directory that qrgate alone may write", err)
+		}
+		if keys = []embedded.Key{key}; isNew {
+			const text = "\nGenerated an API key and stored it in %s. It is shown only once:\n\n    X-API-Key: %s\n\n"
+			fmt.Fprintf(b.cfg.Out, text, b.cfg.DataDir, key.Key.Reveal())
+		}
+	}
+	engine, err := embedded.New(embedded.Config{
+		DataDir: b.cfg.DataDir, DatabaseURL: b.cfg.DatabaseURL, Keys: b.withProbeKey(keys), Limits: b.cfg.EngineLimits,
+		DeviceName: b.cfg.DeviceName, Version: b.cfg.WhatsAppVersion,
+		AllowPrivateWebhooks: b.cfg.AllowPrivateWebhooks,
+		OnChange:             func(r session.Ref) { b.acquirer.OnEngineChange(r) },
+		HTTPClient:           b.cfg.WhatsApp, Logger: b.log,
+	})
+	if err != nil && !b.cfg.DatabaseURL.Empty() {
+		return err // names QRGATE_DATABASE_URL
+	} else if err != nil {
+		return fmt.Errorf("QRGATE_DATA_DIR: %w; set it to a directory that qrgate alone may write", err)
+	}
+	b.embedded = engine
+	b.warnOpenDataDir()
+	return nil
+}
+
+// newAcquirer makes the acquisition of the engine's QRs and the HTTP handler of its clients.
+func (b *backend) newAcquirer() error {
+	onEvent := b.eventHandler()
+	base, transport := b.engineTransport()
+	config := proxy.Config{
+		Engine: base, Transport: transport, Loop: proxy.NewLoop(), TrustedProxies: b.cfg.TrustedProxies, Observe: b.onRequest,
+		TrafficClass: b.origin, SlowWrongKeys: b.embedded != nil,
+		Sealer: b.sealer, Logger: b.log, CORSOrigins: b.cfg.CORSOrigins,
+		QRFormats: b.cfg.QRFormats,
+	}
+	b.documented = documentedEngine{base: base, transport: config.Loop.Transport(transport)}
+	if b.Dialect != nil {
+		b.translate(&config)
+	}
+	engine := b.metrics.Engine(b.tracing.Engine(b.documented.engine()))
+	var err error
+	b.acquirer, err = acquire.New(acquire.Config{
+		Engine: engine, Sealer: b.sealer, Store: b.sessions, OnEvent: onEvent, AllowForce: b.cfg.RecoveryForce,
+		Connectivity: b.lastConnectivity,
+		WaitTimes:    acquire.WaitTimes{Initial: b.cfg.QRWaitInitial, Default: b.cfg.QRWait},
+	})
+	if err != nil {
+		return err
+	}
+	config.QRService = b.acquirer
+	if b.tracing.Enabled() {
+		config.Tracer = b.tracing
+	}
+	b.proxy = proxy.New(config)
+	if config.Native != nil {
+		config.Native, config.Engine, config.Transport = nil, b.documented.base, b.documented.transport
+		b.probed = proxy.New(config)
+	}
+	return nil
+}
+
+// engineTransport sends requests to the engine: over the network behind a circuit breaker, or in this process.
+func (b *backend) engineTransport() (*url.URL, http.RoundTripper) {
+	if b.embedded != nil {
+		return &url.URL{Scheme: "http", Host: "embedded.engine"}, b.tracing.Transport(embedded.Transport(b.embedded))
+	}
+	b.circuit = breaker.New(proxy.Transport(), b.logCircuit)
+	return b.Base, b.tracing.Transport(watchedTransport{b.circuit, func() { b.acquirer.OnEngineUnreachable() }})
+}
+
+// watchedTransport reports every failed connection to the engine, whichever part makes the request: codes that were
+// obtained before need one more poll.
+type watchedTransport struct {
+	http.RoundTripper
+	onUnreachable func()
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (t watchedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := t.RoundTripper.RoundTrip(r)
+	if compat.ClassifyTransportError(err).IsNotConnected() {
+		t.onUnreachable()
+	}
+	return res, err
+}
