@@ -26,20 +26,4 @@ func short(d time.Duration) string {
 	return fmt.Sprintf("%d d %d h", int(d.Hours())/24, int(d.Hours())%24)
 }
 
-func ago(at, now time.Time) string {
-	d := now.Sub(at)
-	if d < 2*time.Second {
-		return "just now"
-	}
-	return short(d.Truncate(time.Second)) + " ago"
-}
-
-// count formats a number with its noun.
-func count(n int, singular, plural string) string {
-	if n == 1 {
-		return "1 " + singular
-	}
-	return fmt.Sprintf("%d %s", n, plural)
-}
-
 func duration(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }

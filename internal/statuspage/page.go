@@ -26,19 +26,22 @@ var assets embed.FS
 func Handler(read func() Snapshot) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Add("Vary", "Accept")
+		w.Header().Add("Vary", "Accept, Accept-Language")
 		switch requestedFormat(r) {
 		case "json":
-			writeJSON(w, http.StatusOK, complete(read()))
+			writeJSON(w, http.StatusOK, complete(read(), english))
 		case "html":
-			writePage(w, "page.html", complete(read()))
+			lang := requestedLanguage(r)
+			writePage(w, lang, "page.html", complete(read(), lang))
 		default:
 			problem := compat.NewProblem("INVALID_REQUEST", "format is html or json", time.Now())
 			writeJSON(w, http.StatusBadRequest, problem)
 		}
 	})
-	mux.HandleFunc("GET /status/causes", func(w http.ResponseWriter, _ *http.Request) {
-		writePage(w, "causes.html", causeList())
+	mux.HandleFunc("GET /status/causes", func(w http.ResponseWriter, r *http.Request) {
+		lang := requestedLanguage(r)
+		w.Header().Add("Vary", "Accept-Language")
+		writePage(w, lang, "causes.html", causeList(lang))
 	})
 	mux.Handle("GET /status/{$}", http.RedirectHandler("../status", http.StatusMovedPermanently))
 	files, _ := assets.ReadDir("assets/static") // embedded
@@ -83,52 +86,71 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	_ = encoder.Encode(body) // fails only when the client has left
 }
 
-// parseTemplates runs at the first page.
-var parseTemplates = sync.OnceValues(func() (*template.Template, error) {
-	return template.New("").Funcs(template.FuncMap{
-		"ago": ago, "clock": clock, "count": count,
+// templates are the pages by language, parsed at the first one.
+var templates = sync.OnceValues(func() (map[pageLanguage]*template.Template, error) {
+	byLanguage := map[pageLanguage]*template.Template{}
+	for _, lang := range []pageLanguage{english, spanish} {
+		t, err := template.New("").Funcs(functions(lang)).ParseFS(assets, "assets/*.html")
+		if err != nil {
+			return nil, err
+		}
+		byLanguage[lang] = t
+	}
+	return byLanguage, nil
+})
+
+func functions(lang pageLanguage) template.FuncMap {
+	return template.FuncMap{
+		"t": lang.text, "lang": func() pageLanguage { return lang },
+		"ago": lang.ago, "clock": clock, "count": lang.count, "line": lang.line,
 		"states": session.States, "add": func(a, b int) int { return a + b },
 		"list":     func(values ...any) []any { return values },
 		"plain":    func(text string) string { return strings.ReplaceAll(text, "`", "") },
 		"stamp":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"subtract": func(a, b int) int { return a - b },
-		"runbook":  func(c diagnosis.Code) string { return "status/causes#" + string(c) },
-		"title":    func(c diagnosis.Code) string { return diagnosis.New(c).Title },
+		"runbook":  func(c diagnosis.Code) string { return "status/causes?lang=" + string(lang) + "#" + string(c) },
+		"title":    func(c diagnosis.Code) string { return diagnosis.New(c).Localize(string(lang)).Title },
 		"took":     func(s float64) string { return short(duration(s)) },
-		"word":     func(name string) string { return strings.ReplaceAll(name, "_", " ") },
-	}).ParseFS(assets, "assets/*.html")
-})
+		"word":     func(name string) string { return lang.text(strings.ReplaceAll(name, "_", " ")) },
+	}
+}
 
 // writePage renders a page completely before the first byte is sent.
-func writePage(w http.ResponseWriter, name string, data any) {
+func writePage(w http.ResponseWriter, lang pageLanguage, name string, data any) {
 	var b bytes.Buffer
-	t, err := parseTemplates()
+	all, err := templates()
 	if err == nil {
-		err = t.ExecuteTemplate(&b, name, data)
+		err = all[lang].ExecuteTemplate(&b, name, data)
 	}
 	if err != nil {
 		http.Error(w, "cannot render the page; /status?format=json has the same data", http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Language", string(lang))
 	_, _ = w.Write(b.Bytes())
 }
 
-// complete adds the verdict and the states without a session.
-func complete(s Snapshot) Snapshot {
+// complete adds the language, the verdict and the states without a session.
+func complete(s Snapshot, lang pageLanguage) Snapshot {
 	sessions := map[session.State]int{}
 	for _, state := range session.States() {
 		sessions[state] = s.Sessions[state]
 	}
-	s.Sessions, s.Verdict = sessions, Judge(s)
+	s.Sessions, s.lang = sessions, lang
+	s.Causes = slices.Clone(s.Causes)
+	for i := range s.Causes {
+		s.Causes[i].Diagnosis = s.Causes[i].Localize(string(lang))
+	}
+	s.Verdict = Judge(s)
 	return s
 }
 
 // causeList returns all diagnoses, by code.
-func causeList() []diagnosis.Diagnosis {
+func causeList(lang pageLanguage) []diagnosis.Diagnosis {
 	var all []diagnosis.Diagnosis
 	for _, code := range slices.Sorted(slices.Values(diagnosis.Codes())) {
-		all = append(all, diagnosis.New(code))
+		all = append(all, diagnosis.New(code).Localize(string(lang)))
 	}
 	return all
 }
@@ -172,9 +194,6 @@ func (p Probe) LastOutcome() session.Outcome {
 	}
 	return ""
 }
-
-// Line describes the response with its duration.
-func (r Response) Line() string { return r.Text + ", after " + short(duration(r.Seconds)) }
 
 // IsInactive reports whether the sessions of a cause are not requested any more.
 func (c Cause) IsInactive(now time.Time) bool { return now.Sub(c.Last) > inactiveAfter }

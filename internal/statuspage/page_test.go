@@ -134,7 +134,7 @@ func TestHandler_FormatByQueryAndAccept(t *testing.T) {
 		"asked for other": {"/status?format=xml", "", data},
 	} {
 		res, body := serve(t, healthy(), c.path, "Accept", c.accept)
-		if res.Header.Get("Content-Type") != c.want || res.Header.Get("Vary") != "Accept" {
+		if res.Header.Get("Content-Type") != c.want || res.Header.Get("Vary") != "Accept, Accept-Language" {
 			t.Errorf("%s: %v", name, res.Header)
 		}
 		if bad := name == "asked for other"; bad != (res.StatusCode == http.StatusBadRequest) || bad && !strings.Contains(body, "format is html or json") {

@@ -38,6 +38,8 @@ type Snapshot struct {
 	Build        Build                       `json:"build"`
 	Links        []Link                      `json:"links"`
 	CanNotify    bool                        `json:"-"` // POST notify/test sends a test message
+
+	lang pageLanguage // of the texts; empty: English
 }
 
 // Cause is a diagnosis with the sessions that it affected in the last 15 minutes and that got no QR since.

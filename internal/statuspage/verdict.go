@@ -44,8 +44,10 @@ const (
 )
 
 // problem is the verdict on one diagnosis. Without evidence, why is its title.
-func problem(code diagnosis.Code, isFailing bool, affected string, since time.Time, evidence string) Verdict {
-	d := diagnosis.New(code)
+func (s Snapshot) problem(
+	code diagnosis.Code, isFailing bool, affected string, since time.Time, evidence string,
+) Verdict {
+	d := diagnosis.New(code).Localize(string(s.lang))
 	v := Verdict{
 		Level: LevelDegraded, Title: d.Title, Affected: affected, Since: since, Why: cmp.Or(evidence, d.Title),
 		Help: d.Help, Who: d.Who, Code: code, Also: []string{},
@@ -81,15 +83,15 @@ func engineProblems(s Snapshot) []Verdict {
 	}
 	evidence := ""
 	if last := s.Engine.Last; last != nil && last.Class != "ok" {
-		evidence = "Last call: " + last.Line()
+		evidence = s.lang.text("Last call: %s", s.lang.line(*last))
 	}
-	return []Verdict{problem(s.Engine.Cause, true, affectedUsers(s), s.Engine.Since, evidence)}
+	return []Verdict{s.problem(s.Engine.Cause, true, affectedUsers(s), s.Engine.Since, evidence)}
 }
 
 // affectedUsers describes who is affected when no QR can be delivered.
 func affectedUsers(s Snapshot) string {
 	if waiting := s.Sessions[session.Connecting]; waiting > 0 {
-		return "All users; " + count(waiting, "session waits", "sessions wait")
+		return s.lang.text("All users; %s", s.lang.count(waiting, "session waits", "sessions wait"))
 	}
 	failed := 0
 	for _, c := range s.Causes {
@@ -97,7 +99,7 @@ func affectedUsers(s Snapshot) string {
 			failed += c.Sessions
 		}
 	}
-	return "All users; no session waits, " + count(failed, "session", "sessions") + " got no QR in 15 min"
+	return s.lang.text("All users; no session waits, %s got no QR in 15 min", s.lang.count(failed, "session", "sessions"))
 }
 
 // whatsAppProblems concerns the embedded engine only: another engine has a connection of its own.
@@ -113,7 +115,7 @@ func whatsAppProblems(s Snapshot) []Verdict {
 	if n := len(w.Evidence); n > 0 {
 		evidence = w.Evidence[n-1]
 	}
-	return []Verdict{problem(w.Code, true, affectedUsers(s), w.FailingSince, evidence)}
+	return []Verdict{s.problem(w.Code, true, affectedUsers(s), w.FailingSince, evidence)}
 }
 
 // probeProblems finds probes that fail, and probes that did not run when they were due: no result is no good result.
@@ -128,9 +130,9 @@ func probeProblems(s Snapshot) []Verdict {
 		}
 		last := probe.Runs[0].StartedAt
 		if probe.Every > 0 && s.At.Sub(last) > lateIntervals*duration(probe.Every)+lateGrace {
-			why := fmt.Sprintf("Last run %s, interval %s", ago(last, s.At), short(duration(probe.Every)))
-			p := problem(diagnosis.Undetermined, false, "No users; monitoring is reduced", last, why)
-			p.Title = "The probe " + probe.Name + " does not run"
+			why := s.lang.text("Last run %s, interval %s", s.lang.ago(last, s.At), short(duration(probe.Every)))
+			p := s.problem(diagnosis.Undetermined, false, s.lang.text("No users; monitoring is reduced"), last, why)
+			p.Title = s.lang.text("The probe %s does not run", probe.Name)
 			all = append(all, p)
 		}
 	}
@@ -138,18 +140,18 @@ func probeProblems(s Snapshot) []Verdict {
 }
 
 func failingProbe(s Snapshot, name string, failures int, first probes.Result) Verdict {
-	evidence := fmt.Sprintf("Probe %s failed %s", name, count(failures, "time", "times"))
+	evidence := s.lang.text("Probe %s failed %s", name, s.lang.count(failures, "time", "times"))
 	if first.Diagnosis != nil && len(first.Diagnosis.Evidence) > 0 {
 		evidence += ": " + first.Diagnosis.Evidence[0]
 	}
-	p := problem(first.Code(), failures > 1, "Probably all users", first.StartedAt, evidence)
+	p := s.problem(first.Code(), failures > 1, s.lang.text("Probably all users"), first.StartedAt, evidence)
 	switch {
 	case failures == 1:
-		p.Affected = "Unknown: one failed run may be a coincidence"
+		p.Affected = s.lang.text("Unknown: one failed run may be a coincidence")
 	case p.Code == diagnosis.KeyRefused && hasClientSuccess(s, p.Since):
-		p.Level, p.Affected = LevelDegraded, "The probe only: a client got its QR since (QRGATE_PROBE_API_KEY)"
+		p.Level, p.Affected = LevelDegraded, s.lang.text("The probe only: a client got its QR since (QRGATE_PROBE_API_KEY)")
 	case p.Code == diagnosis.KeyRefused:
-		p.Affected = "The probe (QRGATE_PROBE_API_KEY), or all users if the engine lost its keys"
+		p.Affected = s.lang.text("The probe (QRGATE_PROBE_API_KEY), or all users if the engine lost its keys")
 	}
 	return p
 }
@@ -175,13 +177,13 @@ func sessionProblems(s Snapshot) []Verdict {
 		if !isOperatorCause(c.Code) {
 			continue
 		}
-		affected := count(c.Sessions, "session", "sessions")
+		affected := s.lang.count(c.Sessions, "session", "sessions")
 		if c.IsInactive(s.At) || s.Waiters == 0 && s.Total() == 0 {
-			affected += ", last request " + ago(c.Last, s.At)
+			affected += s.lang.text(", last request %s", s.lang.ago(c.Last, s.At))
 		}
 		last, _ := lastQR(s)
 		isFailing := c.Sessions >= minFailures && !last.at.After(c.Since)
-		all = append(all, problem(c.Code, isFailing, affected, c.Since, strings.Join(c.Evidence, ", ")))
+		all = append(all, s.problem(c.Code, isFailing, affected, c.Since, strings.Join(c.Evidence, ", ")))
 	}
 	return all
 }
@@ -202,29 +204,32 @@ func hasClientSuccess(s Snapshot, since time.Time) bool {
 func capacityProblems(s Snapshot) []Verdict {
 	var all []Verdict
 	if s.Store.State == StoreDegraded {
-		const affected = "No users yet; replicas share no state and no probe acquires a QR"
-		all = append(all, problem(diagnosis.RedisUnavailable, false, affected, s.Store.Since, s.Store.Note))
+		affected := s.lang.text("No users yet; replicas share no state and no probe acquires a QR")
+		all = append(all, s.problem(diagnosis.RedisUnavailable, false, affected, s.Store.Since, s.Store.Note))
 	}
 	if s.WaiterLimit > 0 && s.Waiters*100 >= s.WaiterLimit*fullPercent {
-		why := fmt.Sprintf("%d of %d possible requests wait", s.Waiters, s.WaiterLimit)
-		all = append(all, problem(diagnosis.EngineOverloaded, false, "New requests do not wait", time.Time{}, why))
+		why := s.lang.text("%d of %d possible requests wait", s.Waiters, s.WaiterLimit)
+		all = append(all, s.problem(diagnosis.EngineOverloaded, false, s.lang.text("New requests do not wait"), time.Time{}, why))
 	}
 	return all
 }
 
 // healthyVerdict is the verdict without a problem: ok after a recent QR, else unknown.
 func healthyVerdict(s Snapshot) Verdict {
-	v := Verdict{Level: LevelUnknown, Affected: "No users known", Who: diagnosis.Nobody, Also: []string{}}
+	v := Verdict{Level: LevelUnknown, Affected: s.lang.text("No users known"), Who: diagnosis.Nobody, Also: []string{}}
 	last, since := lastQR(s)
 	switch {
 	case last.at.IsZero():
-		v.Title, v.Why, v.Since = "No QR was requested yet", "No acquisition has ended since the start", s.Build.Started
-		v.Help = "Request a QR, or run `qrgate probe`"
+		v.Title, v.Since = s.lang.text("No QR was requested yet"), s.Build.Started
+		v.Why = s.lang.text("No acquisition has ended since the start")
+		v.Help = s.lang.text("Request a QR, or run `qrgate probe`")
 	case s.At.Sub(last.at) > recentWindow:
-		v.Title, v.Why, v.Since = "No QR was requested recently", "The last QR was delivered "+ago(last.at, s.At), last.at
+		v.Title, v.Since = s.lang.text("No QR was requested recently"), last.at
+		v.Why = s.lang.text("The last QR was delivered %s", s.lang.ago(last.at, s.At))
 	default:
-		v.Level, v.Title, v.Affected, v.Since = LevelOK, "QRs are delivered", "No users", since
-		v.Why = fmt.Sprintf("The last QR was delivered %s, after %s", ago(last.at, s.At), short(last.took))
+		v.Level, v.Title, v.Affected = LevelOK, s.lang.text("QRs are delivered"), s.lang.text("No users")
+		v.Since = since
+		v.Why = s.lang.text("The last QR was delivered %s, after %s", s.lang.ago(last.at, s.At), short(last.took))
 	}
 	return v
 }

@@ -2,6 +2,11 @@
 'use strict';
 (() => {
   const every = 10000;
+  const lang = document.documentElement.lang;
+  const texts = {
+    en: { now: 'just now', ago: '… ago', asOf: 'as of', down: 'qrgate does not respond. This page is as of' },
+    es: { now: 'ahora mismo', ago: 'hace …', asOf: 'a las', down: 'qrgate no responde. Esta página es de las' },
+  }[lang];
   const pause = document.getElementById('pause');
   const stale = document.getElementById('stale');
   const renewed = document.getElementById('renewed');
@@ -11,14 +16,13 @@
   const main = () => document.getElementById('main');
   const clock = (t) => new Date(t).toISOString().slice(11, 19) + ' UTC';
 
-  const ago = (ms) => {
-    const s = Math.floor(ms / 1000);
-    if (s < 2) return 'just now';
-    if (s < 60) return s + ' s ago';
-    if (s < 3600) return Math.floor(s / 60) + ' min ago';
-    if (s < 86400) return Math.floor(s / 3600) + ' h ' + Math.floor(s % 3600 / 60) + ' min ago';
-    return Math.floor(s / 86400) + ' d ' + Math.floor(s % 86400 / 3600) + ' h ago';
+  const span = (s) => {
+    if (s < 60) return s + ' s';
+    if (s < 3600) return Math.floor(s / 60) + ' min';
+    if (s < 86400) return Math.floor(s / 3600) + ' h ' + Math.floor(s % 3600 / 60) + ' min';
+    return Math.floor(s / 86400) + ' d ' + Math.floor(s % 86400 / 3600) + ' h';
   };
+  const ago = (ms) => ms < 2000 ? texts.now : texts.ago.replace('…', span(Math.floor(ms / 1000)));
 
   const age = () => {
     const now = Date.now() + skew;
@@ -32,7 +36,7 @@
   const settle = () => {
     const now = Date.parse(main().dataset.now);
     skew = now - Date.now();
-    renewed.textContent = 'as of ' + clock(now);
+    renewed.textContent = texts.asOf + ' ' + clock(now);
     stale.hidden = true;
     age();
   };
@@ -58,7 +62,7 @@
     document.title = next.title;
     document.querySelector('link[rel=icon]').href = next.querySelector('link[rel=icon]').getAttribute('href');
     if (main().dataset.level !== before) {
-      document.getElementById('announce').textContent = main().dataset.level + ': ' + document.getElementById('verdict').textContent;
+      document.getElementById('announce').textContent = document.querySelector('.level').textContent + ': ' + document.getElementById('verdict').textContent;
     }
     settle();
   };
@@ -66,12 +70,12 @@
   const renew = async () => {
     if (paused || document.hidden) return;
     try {
-      const res = await fetch('status?format=html', { cache: 'no-store', signal: AbortSignal.timeout(8000) });
+      const res = await fetch('status?format=html&lang=' + lang, { cache: 'no-store', signal: AbortSignal.timeout(8000) });
       if (!res.ok) throw new Error('HTTP ' + res.status);
       replace(await res.text());
     } catch {
       stale.hidden = false;
-      stale.textContent = 'qrgate does not respond. This page is as of ' + clock(main().dataset.now) + '.';
+      stale.textContent = texts.down + ' ' + clock(main().dataset.now) + '.';
     }
   };
 

@@ -1,0 +1,100 @@
+package statuspage
+
+// translations has the Spanish of every English text and word of the page.
+var translations = map[string]string{
+	// Levels, states, error kinds, actors and other words.
+	"ok": "bien", "unknown": "desconocido", "degraded": "degradado", "failing": "falla",
+	"created": "creada", "connecting": "conectando", "awaiting scan": "espera el escaneo", "connected": "conectada",
+	"disconnected": "desconectada", "failed": "fallida",
+	"not ready": "aún no", "already paired": "ya vinculada", "session not found": "sesión desconocida",
+	"key refused": "clave rechazada", "rate limited": "límite de llamadas", "unreachable": "inalcanzable",
+	"timeout": "sin respuesta", "server error": "error del servidor", "bad response": "respuesta no válida",
+	"canceled":  "cancelada",
+	"nobody":    "nadie",
+	"customer":  "cliente final",
+	"developer": "programador",
+	"operator":  "operador",
+	"embedded":  "integrado", "http": "http", "memory": "memoria", "redis": "redis",
+	"engine": "motor", "store": "almacén", "seal": "cifrado", "up": "responde", "down": "no responde",
+	"redis available": "redis disponible", "redis unavailable": "redis no disponible",
+	"cannot decrypt stored value": "no se puede descifrar un valor guardado",
+	"session":                     "sesión", "sessions": "sesiones", "call": "llamada", "calls": "llamadas",
+	"session waits": "sesión espera", "sessions wait": "sesiones esperan", "time": "vez", "times": "veces",
+	"run": "ejecución", "runs": "ejecuciones", "acquisition": "obtención", "acquisitions": "obtenciones",
+	"older failure": "fallo anterior", "older failures": "fallos anteriores",
+	"older change": "cambio anterior", "older changes": "cambios anteriores",
+	"older acquisition": "obtención anterior", "older acquisitions": "obtenciones anteriores",
+
+	// The frame.
+	"Skip to the state": "Ir al estado", "status": "estado", "as of": "a las", "Pause": "Pausar", "Reload": "Recargar",
+	"Elsewhere": "Otras páginas", "Metrics": "Métricas", "Readiness": "Disponibilidad",
+	"This page as JSON": "Esta página en JSON", "All causes and what to do": "Todas las causas y qué hacer",
+	"Profiles": "Perfiles", "Send a test notification": "Enviar una notificación de prueba", "started": "en marcha desde",
+	"just now": "ahora mismo", "%s ago": "hace %s", "%s, after %s": "%s, tras %s",
+	"Causes": "Causas", "causes": "causas", "Status": "Estado", "Diagnoses": "Diagnósticos",
+	"Every diagnosis, what to do, and who acts.": "Cada diagnóstico, qué hacer y quién actúa.",
+
+	// The verdict.
+	"Affected": "Afectados", "Since": "Desde", "not known": "se desconoce", "Why": "Por qué", "What to do": "Qué hacer",
+	"Also":          "Además",
+	"Last call: %s": "Última llamada: %s",
+	"All users; %s": "Todos los usuarios; %s",
+	"All users; no session waits, %s got no QR in 15 min": "Todos los usuarios; ninguna sesión espera, " +
+		"%s sin QR en 15 min",
+	"Last run %s, interval %s":                     "Última ejecución %s, intervalo %s",
+	"No users; monitoring is reduced":              "Ningún usuario; la vigilancia está reducida",
+	"The probe %s does not run":                    "La sonda %s no se ejecuta",
+	"Probe %s failed %s":                           "La sonda %s falló %s",
+	"Probably all users":                           "Probablemente todos los usuarios",
+	"Unknown: one failed run may be a coincidence": "Se desconoce: un solo fallo puede ser casualidad",
+	"The probe only: a client got its QR since (QRGATE_PROBE_API_KEY)": "Solo la sonda: después un cliente obtuvo " +
+		"su QR (QRGATE_PROBE_API_KEY)",
+	"The probe (QRGATE_PROBE_API_KEY), or all users if the engine lost its keys": "La sonda (QRGATE_PROBE_API_KEY), " +
+		"o todos los usuarios si el motor perdió sus claves",
+	", last request %s": ", última petición %s",
+	"No users yet; replicas share no state and no probe acquires a QR": "Ningún usuario todavía; las réplicas no " +
+		"comparten estado y ninguna sonda obtiene un QR",
+	"%d of %d possible requests wait":          "Esperan %d de %d peticiones posibles",
+	"New requests do not wait":                 "Las peticiones nuevas no esperan",
+	"No users known":                           "Ningún usuario conocido",
+	"No QR was requested yet":                  "Aún no se ha pedido ningún QR",
+	"No acquisition has ended since the start": "No ha terminado ninguna obtención desde el arranque",
+	"Request a QR, or run `qrgate probe`":      "Pida un QR, o ejecute `qrgate probe`",
+	"No QR was requested recently":             "No se ha pedido ningún QR recientemente",
+	"The last QR was delivered %s":             "El último QR se entregó %s",
+	"The last QR was delivered %s, after %s":   "El último QR se entregó %s, tras %s",
+	"QRs are delivered":                        "Los QR se entregan",
+	"No users":                                 "Ningún usuario",
+
+	// The tiles.
+	"Engine": "Motor", "no call yet": "ninguna llamada aún", "since": "desde", "Last call": "Última llamada",
+	"Last responses": "Últimas respuestas",
+	"Rate limit: %s left for the key with the fewest": "Límite de llamadas: quedan %s a la clave que menos tiene",
+	"Rate limit: not reported":                        "Límite de llamadas: no comunicado",
+	"Rate limit: unknown, last reported":              "Límite de llamadas: desconocido, comunicado por última vez",
+	"WhatsApp reachable":                              "WhatsApp responde", "checked": "comprobado",
+	"WhatsApp responds and sends no codes": "WhatsApp responde y no envía códigos",
+	"WhatsApp unreachable":                 "No se puede alcanzar WhatsApp",
+	"Store":                                "Almacén", "In this process, not shared": "En este proceso, no compartido",
+	"Shared by all replicas": "Compartido por todas las réplicas",
+	"Active sessions":        "Sesiones activas", "none": "ninguna", "and %d of probes": "y %d de sondas",
+	"Paired sessions are counted for half a minute": "Las sesiones vinculadas se cuentan durante medio minuto",
+	"Waiting requests": "Peticiones en espera", "of %d": "de %d",
+	"Requests that wait for a QR": "Peticiones que esperan un QR",
+
+	// The lists.
+	"Causes of missing QRs": "Causas de los QR que faltan", "in the last 15 min": "en los últimos 15 min",
+	"Who acts: %s.": "Quién actúa: %s.", "last request": "última petición", "and %d more": "y %d más",
+	"Every session got its QR.": "Todas las sesiones obtuvieron su QR.",
+	"Probes":                    "Sondas", "runs at another replica": "se ejecuta en otra réplica", "no run yet": "sin ejecuciones",
+	"no result yet": "sin resultado aún", "works": "funciona", "fails": "falla", "%d failed": "%d fallidas",
+	"success": "correcta", "failed: %s": "falló: %s", "no result: %s": "sin resultado: %s", "every %s": "cada %s",
+	"Failures": "Fallos", "No failures.": "Ningún fallo.", "took %s": "duró %s", "at %s": "en %s",
+	"Probes without a key create no sessions. Set QRGATE_PROBE_API_KEY to probe the acquisition of a QR.": "Las sondas " +
+		"sin clave no crean sesiones. Ponga QRGATE_PROBE_API_KEY para probar la obtención de un QR.",
+	"Acquisitions": "Obtenciones", "the last %d of clients": "las últimas %d de clientes", "no QR": "sin QR",
+	"abandoned": "abandonada", "no QR: %s": "sin QR: %s", "older": "anteriores", "newer": "recientes",
+	"When": "Cuándo", "End": "Final", "Took": "Duración", "Cause, session": "Causa, sesión",
+	"No acquisition of a client has ended since the start.": "Aún no ha terminado ninguna obtención de un cliente.",
+	"Changes": "Cambios", "None yet.": "Ninguno aún.", "to": "a",
+}
