@@ -99,7 +99,8 @@ func affectedUsers(s Snapshot) string {
 			failed += c.Sessions
 		}
 	}
-	return s.lang.text("All users; no session waits, %s got no QR in 15 min", s.lang.count(failed, "session", "sessions"))
+	without := s.lang.count(failed, "session", "sessions")
+	return s.lang.text("All users; no session waits, %s got no QR in 15 min", without)
 }
 
 // whatsAppProblems concerns the embedded engine only: another engine has a connection of its own.
@@ -209,7 +210,8 @@ func capacityProblems(s Snapshot) []Verdict {
 	}
 	if s.WaiterLimit > 0 && s.Waiters*100 >= s.WaiterLimit*fullPercent {
 		why := s.lang.text("%d of %d possible requests wait", s.Waiters, s.WaiterLimit)
-		all = append(all, s.problem(diagnosis.EngineOverloaded, false, s.lang.text("New requests do not wait"), time.Time{}, why))
+		affected := s.lang.text("New requests do not wait")
+		all = append(all, s.problem(diagnosis.EngineOverloaded, false, affected, time.Time{}, why))
 	}
 	return all
 }
