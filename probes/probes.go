@@ -163,6 +163,9 @@ func waitForQR(ctx context.Context, r *run) (string, *failure) {
 	if last != nil {
 		return "", fetchDiagnosis(ctx, r, last)
 	}
+	if polls == 1 {
+		return "1 request", nil
+	}
 	return fmt.Sprintf("%d requests", polls), nil
 }
 

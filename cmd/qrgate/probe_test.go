@@ -80,7 +80,7 @@ func TestProbe_ThroughGatewaySucceeds(t *testing.T) {
 		if code != exitOK || run.Outcome != session.Success || run.Diagnosis != nil || run.Target != at || run.Probe != name {
 			t.Errorf("exit %d: %+v", code, run)
 		}
-		if name == probes.CreateConnectQR && (len(run.Steps) != 5 || run.Steps[2].Detail != "1 requests") {
+		if name == probes.CreateConnectQR && (len(run.Steps) != 5 || run.Steps[2].Detail != "1 request") {
 			t.Errorf("the first request did not wait for the QR: %+v", run.Steps)
 		}
 	}
