@@ -241,6 +241,9 @@ func enginePanels() panels {
 			"Calls that the engine still allows in this window, of the key with the fewest. At 0 QRs come late.",
 			units.Short}, third, values("min", "instance", "qrgate_engine_rate_limit_remaining")).
 			NoValue("the engine reports no limit"),
+		graph(info{"Engine: push connections",
+			"Credentials whose sessions are not polled, because WAHA reports their changes on a websocket.",
+			units.Short}, third, values("sum", "instance", "qrgate_engine_push_connections")),
 	}
 }
 

@@ -71,6 +71,7 @@ type GaugeValues struct {
 	Sessions  map[session.State]int // active sessions, by state
 	Waiters   int                   // waiting requests
 	Limit     int                   // of waiting requests
+	Pushes    int                   // connections on which the engine reports changes
 	Remaining int                   // calls of the key with the fewest; negative if no engine reports a rate limit
 	Circuit   string                // state of the engine's circuit breaker; empty without one, which counts as closed
 }
@@ -126,6 +127,8 @@ func newGauges(f factory) func(GaugeValues) {
 		"A paired session is tracked for half a minute.", []string{"state"}, values(session.States()...))
 	waiters := f.gauge("qrgate_waiters", "Requests that wait for a QR.")
 	limit := f.gauge("qrgate_waiters_limit", "Requests that may wait for a QR at the same time.")
+	pushes := f.gauge("qrgate_engine_push_connections", "Credentials for which the engine reports changes of sessions "+
+		"by itself, on a websocket: their sessions are not polled.")
 	remaining := f.gauges("qrgate_engine_rate_limit_remaining", "Calls that remain in the engine's rate limit window, "+
 		"for the key with the fewest. Absent while no engine reports a limit.", nil, nil)
 	circuit := f.gauges("qrgate_engine_circuit_state", "1 for the current state of the engine's circuit breaker: "+
@@ -136,6 +139,7 @@ func newGauges(f factory) func(GaugeValues) {
 		}
 		waiters.Set(float64(v.Waiters))
 		limit.Set(float64(v.Limit))
+		pushes.Set(float64(v.Pushes))
 		if v.Remaining >= 0 {
 			remaining.WithLabelValues().Set(float64(v.Remaining))
 		} else {

@@ -49,6 +49,8 @@ type Dialect struct {
 	Read func(verb Verb, body any) []Session
 	// Errors say what the engine's errors mean. The first rule that matches decides; without one the status does.
 	Errors []ErrorRule
+	// Push is how the engine reports changes by itself; nil if it does not.
+	Push *Push
 	// Native is the engine's own API as its clients use it; nil if qrgate serves only the documented one.
 	Native *Native
 }

@@ -3,6 +3,7 @@ package waha
 
 import (
 	"net/http"
+	"net/url"
 	"time"
 
 	"qrgate/compat"
@@ -48,6 +49,7 @@ var Dialect = &dialect.Dialect{
 		session.Unknown:      dialect.Connect,
 	},
 	Read:   read,
+	Push:   push,
 	Native: native,
 	Errors: []dialect.ErrorRule{
 		{Verb: dialect.Create, Status: http.StatusUnprocessableEntity, Contains: "already exists",
@@ -58,6 +60,21 @@ var Dialect = &dialect.Dialect{
 		{Verb: dialect.QR, Status: http.StatusUnprocessableEntity, Kind: session.KindNotReady},
 		{Status: http.StatusInternalServerError, Contains: "async-lock timed out",
 			Kind: session.KindServerError, Code: "ENGINE_STUCK"},
+	},
+}
+
+// push is WAHA's websocket, which reads the key from the query alone. A message with SCAN_QR_CODE follows each new
+// code.
+var push = &dialect.Push{
+	Path: "/ws",
+	Query: func(c dialect.Credential) url.Values {
+		return url.Values{"session": {"*"}, "events": {"session.status"}, "x-api-key": {c.Token()}}
+	},
+	Session: func(message compat.Object) string {
+		if compat.StringOf(message["event"]) != "session.status" {
+			return ""
+		}
+		return compat.StringOf(message["session"])
 	},
 }
 

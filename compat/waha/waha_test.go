@@ -13,45 +13,53 @@ import (
 
 func TestDialect_Conformance(t *testing.T) { enginetest.Dialect(t, waha.Dialect, enginesim.WAHA) }
 
-// The three forms in which clients ask for the QR.
+// The three forms in which clients ask for the QR, and an engine whose reports do not arrive.
 func TestNative_Conformance(t *testing.T) {
-	for form, accept := range map[string]string{
-		"picture":  "image/png",
-		"JSON":     "application/json",
-		"raw text": "*/*",
-	} {
-		t.Run(form, func(t *testing.T) {
-			enginetest.Native(t, waha.Dialect, enginesim.WAHA, enginetest.NativeClient{
-				Create: func(name string) *http.Request {
-					return enginetest.Request("POST", "/api/sessions", fmt.Sprintf(`{"name":%q,"start":true}`, name))
-				},
-				QR: func(name string) *http.Request {
-					path := "/api/" + name + "/auth/qr"
-					if form == "raw text" {
-						path += "?format=raw"
-					}
-					r := enginetest.Request("GET", path, "")
-					r.Header.Set("Accept", accept)
-					return r
-				},
-				Restart: func(name string) *http.Request {
-					return enginetest.Request("POST", "/api/sessions/"+name+"/restart", "")
-				},
-				Delete: func(name string) *http.Request { return enginetest.Request("DELETE", "/api/sessions/"+name, "") },
-				Code: func(header http.Header, body []byte) string {
-					if header.Get("Content-Type") == "image/png" {
-						return string(body)
-					}
-					var qr struct{ Value, Data string }
-					_ = json.Unmarshal(body, &qr)
-					return qr.Value + qr.Data
-				},
-				Others: []*http.Request{
-					enginetest.Request("GET", "/ping", ""), enginetest.Request("GET", "/api/sessions", ""), enginetest.Request("GET", "/api/sessions/shop-1", ""),
-					enginetest.Request("GET", "/api/sessions/none", ""), enginetest.Request("POST", "/api/sendText", `{"session":"shop-1","text":"a"}`),
-				},
-				Authorize: func(r *http.Request, key string) { r.Header.Set("X-Api-Key", key) },
-			})
-		})
+	for form := range accepts {
+		t.Run(form, func(t *testing.T) { enginetest.Native(t, waha.Dialect, enginesim.WAHA, client(form)) })
+	}
+	polled := client("picture")
+	polled.Polls = true
+	t.Run("polled", func(t *testing.T) { enginetest.Native(t, waha.Dialect, enginesim.WAHA, polled) })
+}
+
+func TestPush_Conformance(t *testing.T) {
+	enginetest.Push(t, waha.Dialect, enginesim.WAHA, client("raw text"), enginesim.RouteWAHASocket)
+}
+
+// accepts are the forms of a QR and the headers that ask for them.
+var accepts = map[string]string{"picture": "image/png", "JSON": "application/json", "raw text": "*/*"}
+
+func client(form string) enginetest.NativeClient {
+	return enginetest.NativeClient{
+		Create: func(name string) *http.Request {
+			return enginetest.Request("POST", "/api/sessions", fmt.Sprintf(`{"name":%q,"start":true}`, name))
+		},
+		QR: func(name string) *http.Request {
+			path := "/api/" + name + "/auth/qr"
+			if form == "raw text" {
+				path += "?format=raw"
+			}
+			r := enginetest.Request("GET", path, "")
+			r.Header.Set("Accept", accepts[form])
+			return r
+		},
+		Restart: func(name string) *http.Request {
+			return enginetest.Request("POST", "/api/sessions/"+name+"/restart", "")
+		},
+		Delete: func(name string) *http.Request { return enginetest.Request("DELETE", "/api/sessions/"+name, "") },
+		Code: func(header http.Header, body []byte) string {
+			if header.Get("Content-Type") == "image/png" {
+				return string(body)
+			}
+			var qr struct{ Value, Data string }
+			_ = json.Unmarshal(body, &qr)
+			return qr.Value + qr.Data
+		},
+		Others: []*http.Request{
+			enginetest.Request("GET", "/ping", ""), enginetest.Request("GET", "/api/sessions", ""), enginetest.Request("GET", "/api/sessions/shop-1", ""),
+			enginetest.Request("GET", "/api/sessions/none", ""), enginetest.Request("POST", "/api/sendText", `{"session":"shop-1","text":"a"}`),
+		},
+		Authorize: func(r *http.Request, key string) { r.Header.Set("X-Api-Key", key) },
 	}
 }

@@ -199,7 +199,7 @@ func (m *Manager) Status(ctx context.Context, c session.Caller, id string) (*ses
 	m.refresh(t, now)
 	snap := t.state.Load()
 	before := snap.Session.LastPolledAt
-	isRecent := now.Sub(before) < scanPollInterval
+	isRecent := now.Sub(before) < scanPollInterval || snap.Session.QR.IsPushed
 	if isRecent || snap.RateLimitWait > 0 || !isAuthorized(&snap.Session, now) || !needsPoll(&snap.Session) {
 		return snap, nil
 	}
@@ -336,9 +336,7 @@ func (m *Manager) OnEngineChange(r session.Ref) {
 		t := tn.byID[r.ID]
 		tn.mu.Unlock()
 		if t != nil {
-			m.wg.Go(func() {
-				t.post(message{apply: func(s session.Session, now time.Time) session.Session { return s.MarkChanged(now) }})
-			})
+			t.markChanged()
 		}
 	}
 }

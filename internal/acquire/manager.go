@@ -36,6 +36,7 @@ type Config struct {
 	AllowForce   bool                              // recovery may connect with force (QRGATE_RECOVERY_FORCE)
 	OnEvent      session.EventHandler              // may be nil
 	Connectivity func() session.ConnectivityResult // qrgate's own last connectivity check; may be nil
+	Subscribe    Subscribe                         // nil: the engine reports no change by itself
 }
 
 // Manager obtains the QRs of sessions, for all callers.
@@ -47,6 +48,7 @@ type Manager struct {
 
 	waiters         atomic.Int64 // requests that wait
 	unauthenticated atomic.Int64 // those whose credential the engine has not accepted yet
+	subscriptions   atomic.Int64 // connections on which the engine reports changes
 
 	base context.Context // of everything that runs; ends with Run
 	stop context.CancelCauseFunc

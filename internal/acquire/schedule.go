@@ -68,6 +68,7 @@ type demand struct {
 	follows        bool      // a client follows all changes
 	needsAuthCheck bool      // a client waits whose credential was not accepted lately
 	requestedAt    time.Time // when a client last requested the QR
+	isPushed       bool      // the engine reports changes by itself
 }
 
 // nextAction decides what to do for session s, and when. allowForce is QRGATE_RECOVERY_FORCE.
@@ -157,6 +158,9 @@ func nextPoll(s session.Session, d demand, now time.Time) action {
 	case s.Failure.Kind == session.KindUnreachable:
 		best.at = earliest(best.at, s.LastPolledAt.Add(downPollInterval))
 		return best
+	case d.isPushed && (s.Failure.Kind == "" || s.Failure.Kind == session.KindNotReady):
+		best.at = latest(best.at, s.LastPolledAt.Add(pushedPollInterval))
+		return best
 	}
 	finalAt := d.waitEndsAt.Add(-finalPollMargin) // the QR may have come since the last poll
 	if now.Before(d.waitEndsAt) && finalAt.After(s.LastPolledAt.Add(finalPollInterval)) {
@@ -245,7 +249,12 @@ func nextPollAfter(after time.Duration) time.Duration {
 // awaitScan decides while a code is there.
 func awaitScan(s session.Session, d demand, now time.Time) action {
 	next := s.LastPolledAt.Add(scanPollInterval)
+	expiredAt := s.QR.ExpiresAt.Add(expiredGrace)
 	switch {
+	case d.isPushed && now.Before(expiredAt) && !d.wantsQR && !d.follows && !d.wantsState:
+		return action{}
+	case d.isPushed && now.Before(expiredAt):
+		return action{kind: pollQR, at: expiredAt} // the engine reports the next code before
 	case d.wantsQR && (now.Sub(s.QR.ExpiresAt) > expiredGrace || s.QR.Fresh(now) && !s.QRUsable(now)):
 		return action{kind: pollQR, at: s.LastPolledAt.Add(followPollInterval)} // the engine keeps a code that is dead
 	case d.wantsQR && !s.QR.Fresh(now):

@@ -35,7 +35,7 @@ func differsForWaiters(a, b *session.Snapshot) bool {
 func (t *tracker) evaluate(now time.Time) *session.Snapshot {
 	s := t.session
 	env, q := t.environment(s, now)
-	env.RateLimitWait = q.wait
+	env.RateLimitWait, s.QR.IsPushed = q.wait, q.isPushed
 	d, until := session.DiagnoseUntil(s, env, now)
 	if t.successor.Load() == nil {
 		t.m.health.setFailing(t, failingCause(s, d, now))

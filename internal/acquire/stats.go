@@ -14,6 +14,7 @@ type Stats struct {
 	Waiters   int                   // requests that wait
 	Limit     int                   // requests that may wait
 	Remaining int                   // calls left of the credential that has the fewest; -1 when no engine says
+	Pushes    int                   // credentials whose sessions' changes the engine reports by itself
 	LimitsAt  time.Time             // when an engine last stated its limits; zero if none ever did
 }
 
@@ -43,6 +44,9 @@ func (tn *tenant) count(st *Stats, now time.Time) {
 		if tn.caller.Traffic == session.SyntheticTraffic {
 			st.Synthetic[snap.Session.State]++
 		}
+	}
+	if tn.isPushed() {
+		st.Pushes++
 	}
 	if left := tn.limiter.remaining(now); left >= 0 && (st.Remaining < 0 || left < st.Remaining) {
 		st.Remaining = left

@@ -31,6 +31,8 @@ type tenant struct {
 	batcher   batcher
 	lastPoll  time.Time // of any session
 
+	subscription *subscription // nil: none
+
 	hasAnswered bool                 // the engine has answered a call of this credential: its limits are known
 	creating    int                  // creates of clients in flight
 	changed     chan struct{}        // closed when the limiter has news for creates that wait
@@ -186,6 +188,7 @@ func (tn *tenant) remove(t *tracker) {
 		t.call.cancel()
 	}
 	tn.m.health.setFailing(t, "")
+	tn.unsubscribe()
 	tn.wake.set()
 }
 
@@ -265,6 +268,7 @@ type queueState struct {
 	position      int           // among the sessions that wait, the oldest connect first; 0 when none has to
 	remaining     int           // calls that the engine still allows; -1 when it does not say
 	peerSuccesses int           // other sessions that got a QR during this acquisition
+	isPushed      bool          // the engine reports changes by itself
 }
 
 // queueState returns it for session s of t, and ranks t in the queue.
@@ -275,7 +279,9 @@ func (tn *tenant) queueState(t *tracker, s session.Session, now time.Time) queue
 	if since.IsZero() {
 		since = s.ConnectedAt
 	}
-	q := queueState{remaining: tn.limiter.remaining(now), peerSuccesses: tn.peerSuccesses(s.Ref, since)}
+	q := queueState{
+		remaining: tn.limiter.remaining(now), peerSuccesses: tn.peerSuccesses(s.Ref, since), isPushed: tn.isPushed(),
+	}
 	isWaiting := s.State == session.Connecting && !s.AcquiringSince.IsZero()
 	delete(tn.waiting, t)
 	if _, ok := tn.trackers[t]; isWaiting && ok {

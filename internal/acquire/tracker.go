@@ -177,6 +177,9 @@ func (t *tracker) decide(ctx context.Context, now time.Time) (wakeAt time.Time, 
 	if !inCall && !now.Before(t.otherLeaseUntil) {
 		a = nextAction(t.session, d, t.m.cfg.AllowForce, now)
 	}
+	if !t.session.AuthorizedAt.IsZero() {
+		t.tenant.subscribe()
+	}
 	wakeAt = now.Add(idleWake)
 	switch {
 	case a.kind == giveUp && !a.at.After(now):

@@ -173,7 +173,8 @@ func (t *tracker) demand(now time.Time) (d demand, inCall bool) {
 	t.tenant.mu.Lock()
 	defer t.tenant.mu.Unlock()
 	isOpen := func(at time.Time) bool { return at.After(t.session.LastPolledAt) && now.Sub(at) < demandTTL }
-	d = demand{wantsQR: isOpen(t.rejectedAt), wantsState: isOpen(t.stateAskedAt), requestedAt: t.requestedAt}
+	d = demand{wantsQR: isOpen(t.rejectedAt), wantsState: isOpen(t.stateAskedAt), requestedAt: t.requestedAt,
+		isPushed: t.tenant.isPushed()}
 	for w := range t.waiters {
 		switch w.interest {
 		case inQR:

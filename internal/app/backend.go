@@ -151,7 +151,7 @@ func (b *backend) newAcquirer() error {
 	var err error
 	b.acquirer, err = acquire.New(acquire.Config{
 		Engine: engine, Sealer: b.sealer, Store: b.sessions, OnEvent: onEvent, AllowForce: b.cfg.RecoveryForce,
-		Connectivity: b.lastConnectivity,
+		Connectivity: b.lastConnectivity, Subscribe: b.documented.subscribe,
 		WaitTimes:    acquire.WaitTimes{Initial: b.cfg.QRWaitInitial, Default: b.cfg.QRWait},
 	})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"qrgate/compat/inboxhub"
 	"qrgate/compat/waha"
 	"qrgate/compat/wuzapi"
+	"qrgate/internal/acquire"
 	"qrgate/internal/session"
 	"qrgate/proxy"
 )
@@ -25,6 +26,7 @@ type documentedEngine struct {
 	base      *url.URL
 	transport http.RoundTripper
 	codeTTL   time.Duration
+	subscribe acquire.Subscribe // nil: the engine reports no change by itself
 }
 
 func (e documentedEngine) engine() session.Engine {
@@ -35,8 +37,13 @@ func (e documentedEngine) engine() session.Engine {
 // native front the engine's own.
 func (b *backend) translate(config *proxy.Config) {
 	translator := dialect.NewTransport(b.Dialect, config.Engine, b.documented.transport)
-	b.documented = documentedEngine{&url.URL{Scheme: "http", Host: b.Dialect.Kind + ".engine"}, translator,
-		b.Dialect.Traits.CodeTTL()}
+	b.documented = documentedEngine{
+		base:      &url.URL{Scheme: "http", Host: b.Dialect.Kind + ".engine"},
+		transport: translator, codeTTL: b.Dialect.Traits.CodeTTL(),
+	}
+	if b.Dialect.Push != nil {
+		b.documented.subscribe = translator.Subscribe
+	}
 	if b.cfg.NativeFront {
 		config.Native = proxy.NewNativeFront(b.Dialect, translator, b.cfg.QRWaitInitial)
 		return

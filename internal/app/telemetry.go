@@ -36,7 +36,9 @@ func (b *backend) gaugeValues() metrics.GaugeValues {
 		return metrics.GaugeValues{Remaining: -1}
 	}
 	s := b.acquirer.Stats()
-	v := metrics.GaugeValues{Sessions: s.Sessions, Waiters: s.Waiters, Limit: s.Limit, Remaining: s.Remaining}
+	v := metrics.GaugeValues{
+		Sessions: s.Sessions, Waiters: s.Waiters, Limit: s.Limit, Remaining: s.Remaining, Pushes: s.Pushes,
+	}
 	if b.circuit != nil {
 		v.Circuit = string(b.circuit.State())
 	}

@@ -25,6 +25,8 @@ type QR struct {
 	ConfirmedAt time.Time     // when a poll last returned it
 	ExpiresAt   time.Time     // on qrgate's clock
 
+	IsPushed bool `json:"-"` // the engine reports by itself when the code ends
+
 	SuspectSince time.Time // when the engine was last found unreachable; before a poll after it, the code may be dead
 }
 
@@ -52,5 +54,5 @@ func (q QR) UsableUntil() time.Time {
 
 // NeedsRevalidation reports whether the code is so old that only a new poll shows whether it is current.
 func (q QR) NeedsRevalidation(now time.Time) bool {
-	return now.Sub(q.SeenAt) > RevalidateAfter && now.Sub(q.ConfirmedAt) > RevalidatedFor
+	return !q.IsPushed && now.Sub(q.SeenAt) > RevalidateAfter && now.Sub(q.ConfirmedAt) > RevalidatedFor
 }

@@ -59,6 +59,7 @@ var owners = map[string]string{
 	"go.opentelemetry.io/contrib":               "metrics",
 	"github.com/jackc/pgx/v5":                   "compat/embedded",
 	"modernc.org/sqlite":                        "compat/embedded",
+	"github.com/coder/websocket":                "compat/dialect",
 	"github.com/nicholas-fedor/shoutrrr":        "internal/notify",
 	"github.com/grafana/grafana-foundation-sdk": "dashboards",
 }

@@ -18,6 +18,8 @@ type Face struct {
 
 	mu     sync.Mutex
 	memory map[string]faceMemory // :: session -> what the API keeps beside the engine
+	cut    chan struct{}         // closed to close websockets; nil: none was opened
+	open   int                   // websockets
 }
 
 // faceMemory is what an API keeps of a session beside the engine.

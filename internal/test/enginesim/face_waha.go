@@ -23,7 +23,7 @@ func WAHA(e *Engine) *Face {
 		}
 		return r.URL.Query().Get("x-api-key")
 	}
-	return newFace(e, key, map[string]faceRoute{
+	f := newFace(e, key, map[string]faceRoute{
 		"GET /ping": func(*Face, *faceRequest) response {
 			return jsonResponse(http.StatusOK, object{{"message", "pong"}})
 		},
@@ -40,6 +40,8 @@ func WAHA(e *Engine) *Face {
 			return wahaError(http.StatusNotFound, "Cannot "+r.Method+" "+r.URL.Path, "Not Found")
 		},
 	})
+	f.mux.HandleFunc(string(RouteWAHASocket), f.serveSocket)
+	return f
 }
 
 func wahaError(status int, message, class string) response {

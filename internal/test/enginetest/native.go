@@ -49,6 +49,15 @@ type NativeClient struct {
 	ExtraCalls int
 	// Restart begins a pairing anew; nil where the engine cannot.
 	Restart func(name string) *http.Request
+	// Polls: the engine is polled, even if it reports changes by itself.
+	Polls bool
+}
+
+func (c NativeClient) subscription(d *dialect.Dialect, t *dialect.Transport) acquire.Subscribe {
+	if d.Push == nil || c.Polls {
+		return nil
+	}
+	return t.Subscribe
 }
 
 // Request is a client's request with a JSON body, before a client adds its key.
@@ -64,6 +73,8 @@ type nativeRig struct {
 	sim           *enginesim.Engine
 	face          *enginesim.Face
 	front, direct *enginesim.Wire
+	manager       *acquire.Manager
+	transport     *dialect.Transport
 }
 
 // Native checks the native front of a dialect: its own clients get the engine's own responses, and a QR at their first
@@ -106,12 +117,13 @@ func inNativeRig(
 	local := memory.New(memory.Config{})
 	manager, err := acquire.New(acquire.Config{
 		Engine: inboxhub.New(&url.URL{Scheme: "http", Host: "dialect.engine"}, transport).WithCodeTTL(d.Traits.CodeTTL()),
-		Sealer: sealer, Store: local,
+		Sealer: sealer, Store: local, Subscribe: client.subscription(d, transport),
 		WaitTimes: acquire.WaitTimes{Initial: 9 * time.Second, Default: 4500 * time.Millisecond},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.manager, r.transport = manager, transport
 	r.front = enginesim.NewWire(proxy.New(proxy.Config{
 		Engine: base, Transport: r.direct.Client().Transport, QRService: manager, Sealer: sealer,
 		Native: proxy.NewNativeFront(d, transport, 9*time.Second),
