@@ -210,6 +210,7 @@ func ParseSession(s Object, clock, now time.Time) (session.SessionReport, error)
 	image, err := QRImageOf(s)
 	report := session.SessionReport{
 		Ref: RefOf(s), State: StateOf(s), Image: image, Reason: ReasonOf(s), QueuePosition: queuePosition(s), At: now,
+		Phone: secret.NewSecret(StringOf(s["phoneNumber"])),
 	}
 	if !image.Empty() {
 		report.Expiry = ExpiryOf(s, clock)

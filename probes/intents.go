@@ -3,15 +3,11 @@ package probes
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"qrgate/internal/session"
+	"qrgate/internal/store"
 )
 
 // Intent records a session before it is created, so that it is deleted even after a crash. No session without an intent
@@ -36,6 +32,9 @@ type Intents interface {
 	Location() string
 }
 
+// maxIntent is the size of an intent in bytes; a larger file is none of ours.
+const maxIntent = 4 << 10
+
 // settleDelay is how long a missing session proves nothing: a create that was cut off may still be in progress.
 const settleDelay = 30 * time.Second
 
@@ -50,7 +49,9 @@ func (i Intent) isSettled(now time.Time) bool { return now.Sub(i.At) >= settleDe
 
 // NewFileIntents returns intents in dir, one file per session, so that several processes may share it. The directory is
 // created with the first one. It does no I/O.
-func NewFileIntents(dir string) Intents { return &tableIntents{fileTable(dir), dir} }
+func NewFileIntents(dir string) Intents {
+	return &tableIntents{store.Files{Dir: dir, Suffix: ".intent", MaxSize: maxIntent}, dir}
+}
 
 // NewTableIntents returns intents in a table that replicas share, and is as durable as the table.
 func NewTableIntents(t Table) Intents { return &tableIntents{t, "the replicas' shared store"} }
@@ -101,96 +102,4 @@ func (t *tableIntents) Open(ctx context.Context) ([]Intent, error) {
 		open = append(open, i)
 	}
 	return open, nil
-}
-
-// fileTable is a table in a directory, with one file per row.
-type fileTable string
-
-const (
-	intentSuffix = ".intent"
-	maxIntent    = 4 << 10 // bytes; a larger file is none of ours
-)
-
-// path is the file of a row. Only names of sessions are rows.
-func (dir fileTable) path(row string) (string, error) {
-	if !session.ValidID(row) {
-		return "", fmt.Errorf("%q is not a valid session name", row)
-	}
-	return filepath.Join(string(dir), row+intentSuffix), nil
-}
-
-// Put implements [Table]: it writes a temporary file, syncs it, renames it and syncs the directory.
-func (dir fileTable) Put(_ context.Context, row string, value []byte) error {
-	path, err := dir.path(row)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(string(dir), 0o700); err != nil {
-		return err
-	}
-	draft, err := os.CreateTemp(string(dir), "draft-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(draft.Name()) }() // a no-op after the rename
-	_, err = draft.Write(value)
-	if err = errors.Join(err, draft.Sync(), draft.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(draft.Name(), path); err != nil {
-		return err
-	}
-	d, err := os.Open(string(dir))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
-// Drop implements [Table]. A crash that restores the file costs one more deletion.
-func (dir fileTable) Drop(_ context.Context, row string) error {
-	path, err := dir.path(row)
-	if err != nil {
-		return err
-	}
-	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}
-
-// All implements [Table]. It ignores other files, such as temporary files of a killed process: no session was created
-// for them.
-func (dir fileTable) All(context.Context) (map[string][]byte, error) {
-	entries, err := os.ReadDir(string(dir))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	rows := map[string][]byte{}
-	for _, e := range entries {
-		row, isIntent := strings.CutSuffix(e.Name(), intentSuffix)
-		if !isIntent || !e.Type().IsRegular() {
-			continue
-		}
-		text, err := dir.read(e.Name())
-		switch {
-		case err == nil:
-			rows[row] = text
-		case !errors.Is(err, fs.ErrNotExist): // else removed meanwhile
-			return nil, err
-		}
-	}
-	return rows, nil
-}
-
-func (dir fileTable) read(name string) ([]byte, error) {
-	path := filepath.Join(string(dir), name)
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxIntent {
-		return nil, fmt.Errorf("%s is too large for an intent; delete it", name)
-	}
-	return os.ReadFile(path)
 }

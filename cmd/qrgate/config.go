@@ -13,9 +13,11 @@ import (
 	"qrgate/compat/embedded"
 	"qrgate/internal/app"
 	"qrgate/internal/notify"
+	"qrgate/internal/seal"
 	"qrgate/internal/secret"
 	"qrgate/internal/session"
 	"qrgate/internal/store/redis"
+	"qrgate/internal/webhook"
 	"qrgate/probes"
 	"qrgate/proxy"
 )
@@ -43,15 +45,18 @@ type settings struct {
 	RedisKey      string `env:"QRGATE_REDIS_KEY" placeholder:"PEM"`
 	Secret        string `env:"QRGATE_SECRET" placeholder:"TEXT"`
 
-	APIKeys        string `env:"QRGATE_API_KEYS" placeholder:"NAME:KEY,…"`
-	DataDir        string `env:"QRGATE_DATA_DIR" default:"./qrgate-data"`
-	DatabaseURL    string `env:"QRGATE_DATABASE_URL" placeholder:"URL"`
-	DeviceName     string `env:"QRGATE_DEVICE_NAME" default:"qrgate"`
-	WAVersion      string `name:"wa-version" env:"QRGATE_WA_VERSION" placeholder:"VERSION"`
+	APIKeys     string `env:"QRGATE_API_KEYS" placeholder:"NAME:KEY,…"`
+	DataDir     string `env:"QRGATE_DATA_DIR" default:"./qrgate-data"`
+	DatabaseURL string `env:"QRGATE_DATABASE_URL" placeholder:"URL"`
+	DeviceName  string `env:"QRGATE_DEVICE_NAME" default:"qrgate"`
+	WAVersion   string `name:"wa-version" env:"QRGATE_WA_VERSION" placeholder:"VERSION"`
+	MaxSessions int    `env:"QRGATE_MAX_SESSIONS" default:"500"`
+	MaxDials    int    `env:"QRGATE_MAX_DIALS" default:"20"`
+	MaxLogins   int    `env:"QRGATE_MAX_LOGINS" default:"8"`
+
+	WebhookURL     string `name:"webhook-url" env:"QRGATE_WEBHOOK_URL" placeholder:"URL"`
+	WebhookSecret  string `name:"webhook-secret" env:"QRGATE_WEBHOOK_SECRET" placeholder:"TEXT"`
 	WebhookPrivate bool   `name:"webhook-allow-private" env:"QRGATE_WEBHOOK_ALLOW_PRIVATE"`
-	MaxSessions    int    `env:"QRGATE_MAX_SESSIONS" default:"500"`
-	MaxDials       int    `env:"QRGATE_MAX_DIALS" default:"20"`
-	MaxLogins      int    `env:"QRGATE_MAX_LOGINS" default:"8"`
 
 	ProbeAPIKey      string        `env:"QRGATE_PROBE_API_KEY" placeholder:"KEY"`
 	ProbeInterval    time.Duration `env:"QRGATE_PROBE_INTERVAL" default:"300s"`
@@ -119,6 +124,8 @@ func (s settings) config() (app.Config, error) {
 	if s.ProbeInterval < 30*time.Second {
 		collect("QRGATE_PROBE_INTERVAL ", errors.New("must be at least 30s: each probe makes a handshake with WhatsApp"))
 	}
+	cfg.Webhook, err = s.webhook()
+	collect("", err)
 	if s.WAVersion != "" {
 		collect("QRGATE_WA_VERSION ", embedded.ParseVersion(s.WAVersion))
 	}
@@ -134,6 +141,24 @@ func (s settings) config() (app.Config, error) {
 	collect("QRGATE_QR_WAIT_INITIAL ", checkWait(s.QRWaitInitial))
 	collect("QRGATE_QR_WAIT ", checkWait(s.QRWait))
 	return cfg, errors.Join(errs...)
+}
+
+// webhook returns nil without a URL.
+func (s settings) webhook() (*webhook.Target, error) {
+	if s.WebhookURL == "" {
+		return nil, nil
+	}
+	target, err := webhook.NewTarget(s.WebhookURL, secret.NewSecret(s.WebhookSecret), nil, s.WebhookPrivate)
+	if err != nil {
+		return nil, fmt.Errorf("QRGATE_WEBHOOK_URL %w; QRGATE_WEBHOOK_ALLOW_PRIVATE=true permits http and private addresses",
+			err)
+	}
+	if len(s.WebhookSecret) < seal.MinSecret {
+		return nil, fmt.Errorf("QRGATE_WEBHOOK_SECRET must have at least %d characters: "+
+			"it signs the events of QRGATE_WEBHOOK_URL, and encrypts their queue; make one with: openssl rand -hex 32",
+			seal.MinSecret)
+	}
+	return target, nil
 }
 
 // setDialect sets the engine's API and the clients'.

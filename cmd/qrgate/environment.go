@@ -166,6 +166,7 @@ func (e environment) warnings(s settings, known []string) []string {
 		{"QRGATE_MAX_LOGINS", embeddedOnly, hasEngine && s.MaxLogins != 8},
 		{"QRGATE_DEVICE_NAME", embeddedOnly, hasEngine && s.DeviceName != "qrgate"},
 		{"QRGATE_WA_VERSION", embeddedOnly, hasEngine && s.WAVersion != ""},
+		{"QRGATE_WEBHOOK_SECRET", "QRGATE_WEBHOOK_URL is not set", s.WebhookURL == "" && s.WebhookSecret != ""},
 		{"QRGATE_REDIS_PASSWORD", redisOnly, s.RedisURL == "" && s.RedisPassword != ""},
 		{"QRGATE_REDIS_CA", redisOnly, s.RedisURL == "" && s.RedisCA != ""},
 		{"QRGATE_REDIS_CERT", redisOnly, s.RedisURL == "" && s.RedisCert != ""},

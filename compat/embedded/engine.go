@@ -32,6 +32,7 @@ import (
 	"qrgate/compat"
 	"qrgate/internal/secret"
 	"qrgate/internal/session"
+	"qrgate/internal/webhook"
 )
 
 // Config configures an Engine. DataDir or DatabaseURL, and at least one key, are required.
@@ -50,6 +51,10 @@ type Config struct {
 	DeviceName string
 	// Version is the version of WhatsApp's web client to present (ParseVersion); empty means the library's.
 	Version string
+	// Webhook gets the events of sessions without a webhook of their own; nil for none.
+	Webhook *webhook.Target
+	// ProbeAccount is an account whose sessions are not reported to Webhook.
+	ProbeAccount string
 	// AllowPrivateWebhooks permits webhooks on private addresses, and without TLS.
 	AllowPrivateWebhooks bool
 	// OnChange is called after a session's state or code has changed, from several goroutines; nil ignores it.
@@ -135,8 +140,9 @@ func New(c Config) (*Engine, error) {
 	if err != nil {
 		return nil, errors.Join(err, e.db.close())
 	}
-	e.webhooks = &webhooks{db: e.db, log: e.log, client: webhookClient(c.AllowPrivateWebhooks), targets: targets,
-		queues: map[int64][]delivery{}}
+	e.webhooks = &webhooks{db: e.db, common: c.Webhook, except: c.ProbeAccount, targets: targets}
+	e.webhooks.sender = webhook.NewSender(webhook.Config{Queue: eventQueue{e.db}, Target: e.webhooks.target,
+		AllowPrivate: c.AllowPrivateWebhooks, Logger: e.log})
 	for _, r := range rows {
 		if keys.has(r.account) {
 			e.addSession(r)
@@ -175,7 +181,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	var delivered error
 	var delivery sync.WaitGroup
-	delivery.Go(func() { delivered = e.webhooks.run(ctx) })
+	delivery.Go(func() { delivered = e.webhooks.sender.Run(ctx) })
 	e.db.maintain(ctx)
 	delivery.Wait()
 	return errors.Join(delivered, e.close())

@@ -11,6 +11,7 @@ import (
 	"qrgate/compat"
 	"qrgate/internal/redact"
 	"qrgate/internal/session"
+	"qrgate/internal/webhook"
 )
 
 const (
@@ -46,17 +47,17 @@ func (e *Engine) create(r *http.Request, account string) response {
 	if n := utf8.RuneCountInString(body.SessionName); n < 1 || n > maxName {
 		return invalid("sessionName must be 1 to 255 characters")
 	}
-	hook, err := body.parse(e.allowPrivateWebhooks)
-	if err != nil {
-		return invalid(err.Error())
+	target, refused := body.target(e.allowPrivateWebhooks)
+	if refused != nil {
+		return *refused
 	}
 	now := time.Now()
 	return e.insert(r.Context(), row{account: account, sessionID: body.SessionID, name: body.SessionName,
-		created: now, updated: now}, hook)
+		created: now, updated: now}, target)
 }
 
 // insert responds 422 above the limit; clients read 403 as a refused key.
-func (e *Engine) insert(ctx context.Context, r row, hook *webhook) response {
+func (e *Engine) insert(ctx context.Context, r row, target *webhook.Target) response {
 	e.createMu.Lock()
 	defer e.createMu.Unlock()
 	e.mu.RLock()
@@ -75,8 +76,8 @@ func (e *Engine) insert(ctx context.Context, r row, hook *webhook) response {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
 	r, err := e.db.insert(ctx, r)
-	if err == nil && hook != nil {
-		err = e.webhooks.set(ctx, r.id, hook)
+	if err == nil && target != nil {
+		err = e.webhooks.set(ctx, r.id, target)
 	}
 	if err != nil {
 		e.log.Error("cannot store session", "error", redact.Foreign(err.Error()))
@@ -187,7 +188,7 @@ func (e *Engine) delete(r *http.Request, s *engineSession) response {
 		return internalError("the session could not be deleted")
 	}
 	s.close()
-	e.webhooks.forgetTarget(v.row.id)
+	e.webhooks.forget(v.row.id)
 	e.removeSession(s)
 	return ok(compat.ActionResult(compat.TextDeleted, v.ref(), compat.WireDisconnected))
 }
@@ -205,7 +206,7 @@ func (v view) item(now time.Time) compat.Session {
 		QueuePosition:  v.queue,
 	}
 	if v.hook != nil {
-		s.WebhookURL = &v.hook.url
+		s.WebhookURL = &v.hook.URL
 	}
 	if phone := v.phone(); phone != "" {
 		s.PhoneNumber = &phone

@@ -12,6 +12,7 @@ import (
 	"qrgate/internal/redact"
 	"qrgate/internal/secret"
 	"qrgate/internal/session"
+	"qrgate/internal/webhook"
 )
 
 // engineSession is one session: its row in the database, its state, and the connection that the state requires.
@@ -58,19 +59,24 @@ func (s *engineSession) applyLocked(from *connection, e event) (isApplied, isVis
 	now := time.Now()
 	before := s.link
 	next := transition(e, before, now)
-	err := s.store(next, now)
+	var err error
+	if _, isScan := e.(scanned); isScan { // no phone is paired with a session that a restart would lose
+		if err = s.store(next, now); err != nil {
+			next = transition(rejected{why: storageReason(err), unlinked: true}, before, now)
+		}
+	}
+	s.link = next
+	s.updateImage(before)
+	s.emitChanges(before, now) // first, so that a process that ends in between loses no event
+	if err == nil {
+		err = s.store(next, now)
+	}
 	if err != nil {
 		s.log().Error("cannot store session", "error", redact.Foreign(err.Error()))
 	}
-	if _, ok := e.(scanned); ok && err != nil { // no phone is paired with a session that a restart would lose
-		next = transition(rejected{why: storageReason(err), unlinked: true}, before, now)
-	}
-	s.link = next
 	s.updateConnection(before)
-	s.updateImage(before)
 	s.resetTimer(before, now)
 	s.logChange(before)
-	s.emitChanges(before, now)
 	isVisible = before.state() != s.link.state() || before.Sequence != s.link.Sequence ||
 		before.Passkey != s.link.Passkey || before.LastDisconnect != s.link.LastDisconnect
 	return err == nil, isVisible
@@ -188,7 +194,8 @@ type view struct {
 	row   row
 	link  linkState
 	image secret.Secret
-	hook  *webhook
+	hook  *webhook.Target // its own; nil without one
+
 	queue int // position among the sessions that wait for their turn to dial, 1 is next; 0 without a turn to wait for
 }
 
@@ -202,7 +209,7 @@ func (s *engineSession) refreshed() view {
 func (s *engineSession) view() view {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v := view{row: s.row, link: s.link, image: s.image, hook: s.engine.webhooks.target(s.row.id)}
+	v := view{row: s.row, link: s.link, image: s.image, hook: s.engine.webhooks.own(s.row.id)}
 	if s.link.Phase == queued && s.conn != nil {
 		v.queue = s.conn.places[0].position(s.conn.ticket)
 	}

@@ -3,10 +3,12 @@ package embedded
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
 	"qrgate/internal/secret"
+	"qrgate/internal/webhook"
 )
 
 // The tables of webhooks, and of events that are not delivered yet. Their secrets and codes are as confidential as the
@@ -25,12 +27,12 @@ var eventSchemas = map[string]string{
 }
 
 // setWebhook stores the webhook of a session; nil removes it.
-func (d *database) setWebhook(ctx context.Context, id int64, w *webhook) error {
+func (d *database) setWebhook(ctx context.Context, id int64, w *webhook.Target) error {
 	statement, args := "DELETE FROM qrgate_webhook WHERE session = $1", []any{id}
 	if w != nil {
 		statement = "INSERT INTO qrgate_webhook (session, url, secret, events) VALUES ($1, $2, $3, $4) " +
 			"ON CONFLICT (session) DO UPDATE SET url = excluded.url, secret = excluded.secret, events = excluded.events"
-		args = append(args, w.url, w.secret.Reveal(), strings.Join(w.events, ","))
+		args = append(args, w.URL, w.Secret.Reveal(), strings.Join(w.Kinds, ","))
 	}
 	if _, err := d.sql.ExecContext(ctx, statement, args...); err != nil {
 		return fmt.Errorf("store the webhook: %w", err)
@@ -39,52 +41,59 @@ func (d *database) setWebhook(ctx context.Context, id int64, w *webhook) error {
 }
 
 // webhooks returns every webhook by its session.
-func (d *database) webhooks(ctx context.Context) (map[int64]*webhook, error) {
+func (d *database) webhooks(ctx context.Context) (map[int64]*webhook.Target, error) {
 	rows, err := d.sql.QueryContext(ctx, "SELECT session, url, secret, events FROM qrgate_webhook")
 	if err != nil {
 		return nil, fmt.Errorf("read the webhooks: %w", err)
 	}
 	defer rows.Close()
-	out := map[int64]*webhook{}
+	out := map[int64]*webhook.Target{}
 	for rows.Next() {
 		var id int64
-		var url, key, events string
-		if err := rows.Scan(&id, &url, &key, &events); err != nil {
+		var url, key, kinds string
+		if err := rows.Scan(&id, &url, &key, &kinds); err != nil {
 			return nil, fmt.Errorf("read a webhook: %w", err)
 		}
-		out[id] = &webhook{url: url, secret: secret.NewSecret(key), events: strings.Split(events, ",")}
+		out[id] = &webhook.Target{URL: url, Secret: secret.NewSecret(key), Kinds: strings.Split(kinds, ",")}
 	}
 	return out, rows.Err()
 }
 
-func (d *database) insertDelivery(ctx context.Context, e delivery) (id int64, err error) {
-	err = d.sql.QueryRowContext(ctx, "INSERT INTO qrgate_event (session, kind, name, body, created) "+
-		"VALUES ($1, $2, $3, $4, $5) RETURNING id", e.session, e.kind, e.name, string(e.body), e.at.UnixMilli()).Scan(&id)
-	return id, err
+// eventQueue is the queue of events in the database.
+type eventQueue struct{ *database }
+
+// Add implements [webhook.Queue].
+func (q eventQueue) Add(ctx context.Context, e *webhook.Event) error {
+	var id int64
+	err := q.sql.QueryRowContext(ctx, "INSERT INTO qrgate_event (session, kind, name, body, created) "+
+		"VALUES ($1, $2, $3, $4, $5) RETURNING id", e.Order, e.Kind, e.Session, string(e.Body), e.At.UnixMilli()).Scan(&id)
+	e.ID = strconv.FormatInt(id, 10)
+	return err
 }
 
-// deliveries returns the events that are not delivered yet, in order.
-func (d *database) deliveries(ctx context.Context) ([]delivery, error) {
-	rows, err := d.sql.QueryContext(ctx, "SELECT id, session, kind, name, body, created FROM qrgate_event ORDER BY id")
+// Remove implements [webhook.Queue].
+func (q eventQueue) Remove(ctx context.Context, e webhook.Event) error {
+	_, err := q.sql.ExecContext(ctx, "DELETE FROM qrgate_event WHERE id = $1", e.ID)
+	return err
+}
+
+// All implements [webhook.Queue].
+func (q eventQueue) All(ctx context.Context) ([]webhook.Event, error) {
+	rows, err := q.sql.QueryContext(ctx, "SELECT id, session, kind, name, body, created FROM qrgate_event ORDER BY id")
 	if err != nil {
 		return nil, fmt.Errorf("read the events: %w", err)
 	}
 	defer rows.Close()
-	var out []delivery
+	var out []webhook.Event
 	for rows.Next() {
-		var e delivery
+		var e webhook.Event
+		var id, order, created int64
 		var body string
-		var created int64
-		if err := rows.Scan(&e.id, &e.session, &e.kind, &e.name, &body, &created); err != nil {
+		if err := rows.Scan(&id, &order, &e.Kind, &e.Session, &body, &created); err != nil {
 			return nil, fmt.Errorf("read an event: %w", err)
 		}
-		e.body, e.at = []byte(body), time.UnixMilli(created)
+		e.ID, e.Order, e.Body, e.At = strconv.FormatInt(id, 10), orderOf(order), []byte(body), time.UnixMilli(created)
 		out = append(out, e)
 	}
 	return out, rows.Err()
-}
-
-func (d *database) deleteDelivery(ctx context.Context, id int64) error {
-	_, err := d.sql.ExecContext(ctx, "DELETE FROM qrgate_event WHERE id = $1", id)
-	return err
 }

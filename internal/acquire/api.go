@@ -348,6 +348,9 @@ func (m *Manager) OnEngineUnreachable() { m.health.record(&m.health.unreachableA
 // Invalidate drops all that is known of a session: it was deleted, disconnected, or is started anew.
 func (m *Manager) Invalidate(ctx context.Context, c session.Caller, r session.Ref, deleted bool) error {
 	t := m.find(c, r)
+	if t == nil && m.cfg.OnChange != nil {
+		t, _ = m.trackRef(ctx, c, r) // its stored state tells what the end changes
+	}
 	hasEnded := t != nil && t.send(message{end: true})
 	if t != nil {
 		r = r.Merge(t.state.Load().Session.Ref)

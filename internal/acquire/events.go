@@ -86,3 +86,25 @@ func (t *tracker) emitCall(op string, err error, startedAt time.Time) {
 	ev.Duration, ev.Attempt = now.Sub(startedAt), s.Polls+1
 	t.m.cfg.OnEvent(ev)
 }
+
+// reportTTL is how long after a connect qrgate polls for the scan although no client asks: no code of it lives longer.
+const reportTTL = 3 * time.Minute
+
+// isReported reports whether a code is shown whose scan must be reported.
+func (t *tracker) isReported(now time.Time) bool {
+	s := &t.session
+	return t.m.cfg.OnChange != nil && t.tenant.caller.Traffic == session.UserTraffic && s.State.Acquiring() &&
+		s.Sequence > 0 && now.Sub(latest(s.ConnectedAt, s.AcquiringSince)) < reportTTL
+}
+
+// reportChange reports a change of a user's session. It comes before the session is stored, so that a process that ends
+// in between reports it again. cause is why there is no QR.
+func (t *tracker) reportChange(before session.Session, cause diagnosis.Code, now time.Time) {
+	if t.m.cfg.OnChange == nil || t.tenant.caller.Traffic != session.UserTraffic {
+		return
+	}
+	t.m.cfg.OnChange(session.Change{
+		ID: session.AcquisitionID(t.tenant.caller.Tenant, t.session.Ref.CacheKey()), Version: t.version,
+		Before: before, After: t.session, Cause: cause, At: now,
+	})
+}

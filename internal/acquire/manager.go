@@ -35,6 +35,7 @@ type Config struct {
 	WaiterLimits WaiterLimits
 	AllowForce   bool                              // recovery may connect with force (QRGATE_RECOVERY_FORCE)
 	OnEvent      session.EventHandler              // may be nil
+	OnChange     func(session.Change)              // may be nil; with it, codes that are shown are polled for their scan
 	Connectivity func() session.ConnectivityResult // qrgate's own last connectivity check; may be nil
 	Subscribe    Subscribe                         // nil: the engine reports no change by itself
 }

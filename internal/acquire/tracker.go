@@ -214,7 +214,8 @@ func (t *tracker) endIfIdle(now, wakeAt time.Time) (time.Time, bool) {
 	tn := t.tenant
 	tn.mu.Lock()
 	defer tn.mu.Unlock()
-	if len(t.waiters) > 0 || !s.AcquiringSince.IsZero() && s.State == session.Connecting {
+	isAcquiring := !s.AcquiringSince.IsZero() && s.State == session.Connecting
+	if len(t.waiters) > 0 || isAcquiring || t.isReported(now) {
 		return earliest(wakeAt, t.state.Load().ValidUntil), false
 	}
 	idleAt := t.lastUsedAt.Add(ttl)
@@ -262,6 +263,7 @@ func (t *tracker) update(ctx context.Context, apply update) {
 		t.publish(now, true)
 		if attempt == 0 {
 			t.emitChanges(before, now)
+			t.reportChange(before, t.state.Load().Diagnosis.Code, now)
 		}
 		t.rekey(ctx, before.Ref)
 		if t.successor.Load() == nil && (!needsSave(before, t.session) || t.save(ctx)) {
@@ -364,8 +366,9 @@ func (t *tracker) releaseLease(ctx context.Context) {
 // a tracker that starts afterwards must not find it.
 func (t *tracker) end(ctx context.Context) {
 	now, before := time.Now(), t.session
-	t.endErr = t.m.store.deleteSession(ctx, t.key, now)
 	t.session = session.Session{Ref: before.Ref, State: session.Disconnected, Since: now}
+	t.reportChange(before, diagnosis.None, now)
+	t.endErr = t.m.store.deleteSession(ctx, t.key, now)
 	ev := t.event(session.EventAcquisition, before, now)
 	ev.From = before.State
 	t.emitAcquisition(ev, before, now)

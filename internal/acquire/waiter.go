@@ -187,5 +187,6 @@ func (t *tracker) demand(now time.Time) (d demand, inCall bool) {
 		}
 	}
 	d.needsAuthCheck = t.authCheckAt.After(t.polledAt) || d.follows && !isAuthorized(&t.session, now)
+	d.follows = d.follows || t.isReported(now)
 	return d, t.call != nil
 }

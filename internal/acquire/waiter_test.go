@@ -15,7 +15,7 @@ func TestTracker_DemandHasTheEndOfTheNextWait(t *testing.T) {
 		{interest: inQR, endsAt: at(20)}: {},
 		{interest: inPolls}:              {},
 	}
-	tr := &tracker{tenant: &tenant{}, waiters: waiters}
+	tr := &tracker{m: &Manager{}, tenant: &tenant{}, waiters: waiters}
 	for now, want := range map[float64]time.Time{5: at(9), 9: at(20), 20: {}} {
 		if d, _ := tr.demand(at(now)); !d.wantsQR || d.follows || !d.waitEndsAt.Equal(want) {
 			t.Errorf("at %v s: %+v", now, d)

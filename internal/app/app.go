@@ -200,6 +200,9 @@ func (a *App) Run(ctx context.Context) error {
 		if b.embedded != nil {
 			engine.start(b.embedded.Run, a.reachability.run)
 		}
+		if b.webhook != nil {
+			engine.start(b.webhook.Run) // until the acquisitions have ended, which emit events
+		}
 		acquisitions.start(b.acquirer.Run)
 		probing.start(b.prober.Run)
 		if b.notifier != nil {

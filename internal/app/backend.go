@@ -18,6 +18,7 @@ import (
 	"qrgate/internal/seal"
 	"qrgate/internal/session"
 	"qrgate/internal/statuspage"
+	"qrgate/internal/webhook"
 	"qrgate/metrics"
 	"qrgate/probes"
 	"qrgate/proxy"
@@ -39,6 +40,7 @@ type backend struct {
 	metrics    *metrics.Metrics
 	recorder   statuspage.Recorder
 	notifier   *notify.Notifier // nil without addresses
+	webhook    *webhook.Sender  // nil without one, and with the embedded engine
 }
 
 // newBackends makes what serves the sessions of each engine.
@@ -49,7 +51,7 @@ func (a *App) newBackends() error {
 		if len(a.backends) > 1 {
 			b.log = b.log.With("engine_name", b.Name)
 		}
-		for _, step := range []func() error{b.newEngine, b.newAcquirer, b.newProber, b.newNotifier} {
+		for _, step := range []func() error{b.newEngine, b.newAcquirer, b.newWebhook, b.newProber, b.newNotifier} {
 			if err := step(); err != nil {
 				return err
 			}
@@ -116,12 +118,13 @@ func (b *backend) newEngine() error {
 			fmt.Fprintf(b.cfg.Out, text, b.cfg.DataDir, key.Key.Reveal())
 		}
 	}
+	keys = b.withProbeKey(keys)
 	engine, err := embedded.New(embedded.Config{
-		DataDir: b.cfg.DataDir, DatabaseURL: b.cfg.DatabaseURL, Keys: b.withProbeKey(keys), Limits: b.cfg.EngineLimits,
+		DataDir: b.cfg.DataDir, DatabaseURL: b.cfg.DatabaseURL, Keys: keys, Limits: b.cfg.EngineLimits,
 		DeviceName: b.cfg.DeviceName, Version: b.cfg.WhatsAppVersion,
-		AllowPrivateWebhooks: b.cfg.AllowPrivateWebhooks,
-		OnChange:             func(r session.Ref) { b.acquirer.OnEngineChange(r) },
-		HTTPClient:           b.cfg.WhatsApp, Logger: b.log,
+		Webhook: b.cfg.Webhook, ProbeAccount: b.probeAccountOf(keys), AllowPrivateWebhooks: b.cfg.AllowPrivateWebhooks,
+		OnChange:   func(r session.Ref) { b.acquirer.OnEngineChange(r) },
+		HTTPClient: b.cfg.WhatsApp, Logger: b.log,
 	})
 	if err != nil && !b.cfg.DatabaseURL.Empty() {
 		return err // names QRGATE_DATABASE_URL
@@ -148,13 +151,16 @@ func (b *backend) newAcquirer() error {
 		b.translate(&config)
 	}
 	engine := b.metrics.Engine(b.tracing.Engine(b.documented.engine()))
-	var err error
-	b.acquirer, err = acquire.New(acquire.Config{
+	acquisition := acquire.Config{
 		Engine: engine, Sealer: b.sealer, Store: b.sessions, OnEvent: onEvent, AllowForce: b.cfg.RecoveryForce,
 		Connectivity: b.lastConnectivity, Subscribe: b.documented.subscribe,
-		WaitTimes:    acquire.WaitTimes{Initial: b.cfg.QRWaitInitial, Default: b.cfg.QRWait},
-	})
-	if err != nil {
+		WaitTimes: acquire.WaitTimes{Initial: b.cfg.QRWaitInitial, Default: b.cfg.QRWait},
+	}
+	if b.hasWebhook() {
+		acquisition.OnChange = b.reportChange
+	}
+	var err error
+	if b.acquirer, err = acquire.New(acquisition); err != nil {
 		return err
 	}
 	config.QRService = b.acquirer

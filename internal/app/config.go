@@ -14,6 +14,7 @@ import (
 	"qrgate/compat/embedded"
 	"qrgate/internal/secret"
 	"qrgate/internal/store/redis"
+	"qrgate/internal/webhook"
 	"qrgate/probes"
 	"qrgate/proxy"
 )
@@ -53,10 +54,12 @@ type Config struct {
 	DatabaseURL secret.Secret
 	WhatsApp    *http.Client // connects the embedded engine; nil: the real WhatsApp
 
-	EngineLimits         embedded.Limits // of the embedded engine
-	DeviceName           string          // in the phone's list of linked devices; empty: qrgate
-	AllowPrivateWebhooks bool            // of the embedded engine: on private addresses, and without TLS
-	WhatsAppVersion      string          // that the embedded engine presents; empty: the library's
+	EngineLimits    embedded.Limits // of the embedded engine
+	DeviceName      string          // in the phone's list of linked devices; empty: qrgate
+	WhatsAppVersion string          // that the embedded engine presents; empty: the library's
+
+	Webhook              *webhook.Target // gets the events of all sessions; nil: none does
+	AllowPrivateWebhooks bool            // on private addresses, and without TLS
 
 	ProbeKey      secret.Secret   // marks synthetic traffic; empty: no probe makes sessions
 	ProbeInterval time.Duration   // between two runs that acquire a QR; 0: 300 s

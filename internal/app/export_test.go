@@ -28,3 +28,6 @@ var RequestLevel = requestLevel
 
 // StepOf is the step that an event is about.
 var StepOf = stepOf
+
+// WebhookKind is webhookKind.
+var WebhookKind = webhookKind

@@ -36,7 +36,8 @@ type SessionReport struct {
 	State         State         // Unknown if the response has none
 	Image         secret.Secret // the QR as a data URL; empty if the response has none
 	Expiry        Expiry
-	Reason        string // the reason of the session's last disconnect; redacted, at most 200 bytes
+	Phone         secret.Secret // the number of the paired account; empty if the response has none
+	Reason        string        // the reason of the session's last disconnect; redacted, at most 200 bytes
 	At            time.Time
 	Limits        []RateLimit
 	QueuePosition int // in the engine's own queue, 1 is next; 0 if it does not wait there

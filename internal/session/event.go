@@ -58,6 +58,15 @@ type Event struct {
 // EventHandler receives events. It must be quick and safe for concurrent use.
 type EventHandler func(Event)
 
+// Change is a change of a session that this replica has made. Unlike an Event it contains the code.
+type Change struct {
+	ID            string // opaque; the same for all changes of one session of one tenant
+	Version       int64  // of the stored record that Before is; grows with the session's changes on all replicas
+	Before, After Session
+	Cause         diagnosis.Code // why there is no QR
+	At            time.Time
+}
+
 // EngineUp reports whether an engine_call proves that the engine is up. A canceled call proves nothing. A proxy in
 // front of the engine that responds with 502, 503 or 504 proves that the engine is down.
 func (e Event) EngineUp() (up, known bool) {

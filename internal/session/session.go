@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"qrgate/internal/diagnosis"
+	"qrgate/internal/secret"
 )
 
 // State is what a session is doing. The API has fewer states; package compat translates (contract 3.2).
@@ -40,6 +41,8 @@ type Session struct {
 	State State     `json:"state"`
 	Since time.Time `json:"since"` // when State began
 	QR    QR        `json:"-"`     // stored apart, with its remaining lifetime as TTL
+
+	Phone secret.Secret `json:"-"` // the number of the paired account, if the engine reported it to this process
 
 	AuthorizedAt   time.Time `json:"authorized_at"`   // when the engine last accepted this credential for this session
 	CreatedHere    bool      `json:"created_here"`    // it was created through qrgate
@@ -157,6 +160,7 @@ func (s Session) applySuccess(r SessionReport, now time.Time) Session {
 	}
 	switch {
 	case r.State == Connected:
+		s.Phone = r.Phone
 		return s.markPaired(now)
 	case !r.Image.Empty() && r.Expiry.Known && r.Expiry.In <= 0:
 		s.History.StaleQRAt = now
