@@ -140,10 +140,16 @@ func (d doctorCommand) setDialect(ctx context.Context, engine *compat.Client, s 
 		return fmt.Errorf("QRGATE_ENGINE_KIND is %s, and %s responds as %s does: set QRGATE_ENGINE_KIND=%s",
 			cfg.Dialect.Kind, canonicalURL(engine.BaseURL), found.Kind, found.Kind)
 	}
-	used := cmp.Or(cfg.Dialect, found)
-	engine.Transport = dialect.NewTransport(used, engine.BaseURL, engine.Transport)
-	engine.BaseURL = &url.URL{Scheme: "http", Host: used.Kind + ".engine"}
+	*engine = *translate(cmp.Or(cfg.Dialect, found), engine)
 	return nil
+}
+
+// translate is a client of the documented API at a server that speaks another one.
+func translate(d *dialect.Dialect, c *compat.Client) *compat.Client {
+	translated := *c
+	translated.Transport = dialect.NewTransport(d, c.BaseURL, c.Transport)
+	translated.BaseURL = &url.URL{Scheme: "http", Host: d.Kind + ".engine"}
+	return &translated
 }
 
 // checkWhatsApp is the connectivity check from this host through client; nil is the real network.

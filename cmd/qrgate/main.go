@@ -130,7 +130,7 @@ func runOnce(ctx context.Context, c cli, cmds commands, command string) int {
 	c.out = cancelOnError{c.out, cancel}
 	switch command {
 	case "probe":
-		return cmds.Probe.run(ctx, c, cmds.DataDir)
+		return cmds.Probe.run(ctx, c, cmds.settings)
 	case "pair":
 		return cmds.Pair.run(ctx, c, cmds.settings)
 	}

@@ -6,16 +6,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"qrgate/compat"
+	"qrgate/internal/app"
 	"qrgate/internal/diagnosis"
 	"qrgate/internal/secret"
 	"qrgate/internal/session"
 	"qrgate/probes"
+	"qrgate/proxy"
 )
 
 // exitProber means that the prober itself failed and learned nothing about the target.
@@ -32,8 +36,8 @@ type probeCommand struct {
 }
 
 // run runs the probe and returns the exit code.
-func (p probeCommand) run(ctx context.Context, c cli, dataDir string) int {
-	target, err := p.target()
+func (p probeCommand) run(ctx context.Context, c cli, s settings) int {
+	target, err := p.target(s)
 	if err != nil {
 		fmt.Fprintf(c.err, "qrgate probe: %v\n", err)
 		return exitUsage
@@ -45,7 +49,7 @@ func (p probeCommand) run(ctx context.Context, c cli, dataDir string) int {
 	}
 	prober, err := probes.New(probes.Config{
 		Target: target, Every: map[string]time.Duration{}, Timeout: p.Timeout, Progress: progress,
-		Intents: intentStore(dataDir), Shared: true,
+		Intents: intentStore(s.DataDir), Shared: true,
 	})
 	if err != nil {
 		fmt.Fprintf(c.err, "qrgate probe: %v\n", err)
@@ -70,8 +74,9 @@ func (p probeCommand) run(ctx context.Context, c cli, dataDir string) int {
 }
 
 // target validates the arguments. The target's name is its canonical URL, so that a run never searches one target for
-// the sessions of another.
-func (p probeCommand) target() (probes.Target, error) {
+// the sessions of another. Where
+// QRGATE_FRONT says that its clients speak the engine's own API, the probe does too.
+func (p probeCommand) target(s settings) (probes.Target, error) {
 	u, err := parseTarget(p.Target)
 	switch {
 	case !slices.Contains(probes.Names(), p.Probe):
@@ -84,7 +89,16 @@ func (p probeCommand) target() (probes.Target, error) {
 	case p.Timeout < 0:
 		return probes.Target{}, errors.New("--timeout must not be negative")
 	}
-	return probes.Target{Name: u.String(), URL: u, Key: secret.NewSecret(p.APIKey)}, nil
+	target := probes.Target{Name: u.String(), URL: u, Key: secret.NewSecret(p.APIKey)}
+	cfg := app.Config{EngineURL: u}
+	if err := s.setDialect(&cfg); err != nil {
+		return probes.Target{}, err
+	}
+	if cfg.NativeFront {
+		client := translate(cfg.Dialect, &compat.Client{BaseURL: u, Transport: proxy.Transport()})
+		target.URL, target.Client = client.BaseURL, &http.Client{Transport: client.Transport}
+	}
+	return target, nil
 }
 
 // parseTarget returns the canonical form of --target.

@@ -34,16 +34,20 @@ func startEngine(t *testing.T, e *enginesim.Engine) string {
 }
 
 // startGateway runs qrgate in front of an engine. Its scheduled probes are paused, because a test counts sessions.
-func startGateway(t *testing.T, engine string) string {
+func startGateway(t *testing.T, engine string, change ...func(*app.Config)) string {
 	t.Helper()
 	base, err := url.Parse(engine)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := app.New(app.Config{
+	cfg := app.Config{
 		Listen: "127.0.0.1:0", EngineURL: base, QRWaitInitial: 9 * time.Second, QRWait: 4500 * time.Millisecond,
 		ProbeKey: secret.NewSecret("key-probe"), ProbePauses: []probes.Window{{}}, Logger: slog.New(slog.DiscardHandler), Out: &lockedBuffer{},
-	})
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	g, err := app.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,6 +71,27 @@ func runProbe(t *testing.T, args ...string) (code int, run probes.Result) {
 		t.Fatalf("exit %d, %v: %s%s", code, err, out, errs)
 	}
 	return code, run
+}
+
+// At a gateway whose clients speak the engine's own API, the probe does too.
+func TestProbe_NativeFrontSucceeds(t *testing.T) {
+	t.Parallel()
+	for _, d := range app.Dialects() {
+		sim := &enginesim.Engine{Keys: map[string]string{"key-probe": "a"}}
+		server := httptest.NewServer(enginesim.Faces()[d.Kind](sim))
+		t.Cleanup(func() { server.CloseClientConnections(); sim.Close(); server.Close() })
+		at := startGateway(t, server.URL, func(c *app.Config) { c.Dialect, c.NativeFront = d, true })
+		for _, name := range []string{probes.CreateConnectQR, probes.EngineHealth} {
+			code, out, errs := runCLI(t, []string{"QRGATE_PROBE_API_KEY=key-probe", "QRGATE_DATA_DIR=" + t.TempDir(),
+				"QRGATE_ENGINE_KIND=" + d.Kind, "QRGATE_FRONT=native"}, "probe", "--target", at, "--probe", name)
+			if code != exitOK {
+				t.Errorf("%s, %s: exit %d: %s%s", d.Kind, name, code, out, errs)
+			}
+		}
+		if n := len(sim.Snapshot()); n != 0 {
+			t.Errorf("%s: the probe left %d sessions", d.Kind, n)
+		}
+	}
 }
 
 // The incident's engine fails clients that ask at once. Through qrgate, the probe gets its QR.

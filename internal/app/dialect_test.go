@@ -20,16 +20,11 @@ import (
 
 // Each engine of another API serves clients of the documented one: create, connect, QR, state, list and delete.
 func TestDialects_DocumentedFront(t *testing.T) {
-	faces := map[string]func(*enginesim.Engine) *enginesim.Face{
-		"evolution": enginesim.Evolution, "gowa": enginesim.GOWA, "waha": enginesim.WAHA, "wuzapi": enginesim.Wuzapi,
-	}
 	for _, d := range app.Dialects() {
 		t.Run(d.Kind, func(t *testing.T) {
 			t.Parallel()
 			sim := &enginesim.Engine{QRDelay: time.Second, Keys: map[string]string{"key-a": "a"}}
-			engine := httptest.NewServer(faces[d.Kind](sim))
-			t.Cleanup(func() { engine.CloseClientConnections(); sim.Close(); engine.Close() })
-			base, _ := url.Parse(engine.URL)
+			base := serveFace(t, sim, d.Kind)
 			gateway := runGateway(t, app.Config{EngineURL: base, Dialect: d, QRWaitInitial: 9 * time.Second, QRWait: 4500 * time.Millisecond})
 			public, _ := url.Parse(gateway.URL())
 			client := compat.Client{BaseURL: public, Transport: http.DefaultTransport}
@@ -62,6 +57,59 @@ func TestDialects_DocumentedFront(t *testing.T) {
 			_ = res.Body.Close()
 		})
 	}
+}
+
+// serveFace serves a simulated engine of another API on a loopback port.
+func serveFace(t *testing.T, sim *enginesim.Engine, kind string) *url.URL {
+	t.Helper()
+	engine := httptest.NewServer(enginesim.Faces()[kind](sim))
+	t.Cleanup(func() { engine.CloseClientConnections(); sim.Close(); engine.Close() })
+	base, _ := url.Parse(engine.URL)
+	return base
+}
+
+// The probes of a gateway whose clients speak the engine's own API get their QR, and delete their sessions.
+func TestDialects_ProbesBehindNativeFront(t *testing.T) {
+	t.Parallel()
+	sims, gateways := map[string]*enginesim.Engine{}, map[string]*app.App{}
+	for _, d := range app.Dialects() {
+		sims[d.Kind] = &enginesim.Engine{QRDelay: 300 * time.Millisecond, Keys: map[string]string{"key-a": "a"}}
+		gateways[d.Kind] = runGateway(t, app.Config{
+			EngineURL: serveFace(t, sims[d.Kind], d.Kind), Dialect: d, NativeFront: true, AdminListen: "127.0.0.1:0",
+			QRWaitInitial: 9 * time.Second, QRWait: 4500 * time.Millisecond,
+			ProbeKey: secret.NewSecret("key-a"), ProbeInterval: 6 * time.Second,
+		})
+	}
+	for kind, gateway := range gateways {
+		for line := range strings.Lines(awaitProbe(t, gateway.AdminURL())) {
+			isRun := strings.HasPrefix(line, "qrgate_probe_runs_total{")
+			if isRun && strings.Contains(line, `outcome="failure"`) && !strings.HasSuffix(line, " 0\n") {
+				t.Errorf("%s: %s", kind, line)
+			}
+		}
+		if n := len(sims[kind].Snapshot()); n > 1 { // of a run that has begun
+			t.Errorf("%s: the probes left %d sessions", kind, n)
+		}
+	}
+}
+
+// awaitProbe waits until a probe has got its QR, and returns all metrics.
+func awaitProbe(t *testing.T, admin string) string {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		res, err := http.Get(admin + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		const success = `outcome="success",probe="create_connect_qr"} `
+		if _, n, ok := strings.Cut(string(text), success); ok && !strings.HasPrefix(n, "0\n") {
+			return string(text)
+		}
+	}
+	t.Fatal("no probe got a QR")
+	return ""
 }
 
 func mustRead(t *testing.T, image secret.Secret) string {

@@ -22,6 +22,11 @@ type Face struct {
 	open   int                   // websockets
 }
 
+// Faces are the APIs of other engines, by the name of their kind.
+func Faces() map[string]func(*Engine) *Face {
+	return map[string]func(*Engine) *Face{"evolution": Evolution, "gowa": GOWA, "waha": WAHA, "wuzapi": Wuzapi}
+}
+
 // faceMemory is what an API keeps of a session beside the engine.
 type faceMemory struct {
 	code      code   // the last one that was shown
