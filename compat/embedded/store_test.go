@@ -2,7 +2,10 @@ package embedded_test
 
 import (
 	"context"
+	"crypto/rand"
+	"database/sql"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -189,21 +192,43 @@ func TestStore_SecondEngineIsRefused(t *testing.T) {
 	start(t, r.config).untilStatus("first", "connected", waitTimeout)
 }
 
-// testDatabase is the environment variable with the URL of an empty Postgres database.
+// testDatabase is the environment variable with the URL of a Postgres server whose user may create databases.
 const testDatabase = "QRGATE_TEST_DATABASE_URL"
 
-func TestPostgres_StoresAndLocksSessions(t *testing.T) {
-	t.Parallel()
+// newPostgres returns the URL of a new database.
+func newPostgres(t *testing.T) string {
+	t.Helper()
 	at := os.Getenv(testDatabase)
 	if at == "" {
 		if os.Getenv("QRGATE_REQUIRE_ALL") == "1" {
 			t.Fatalf("%s is not set, and all tests are required", testDatabase)
 		}
-		t.Skipf("set %s to the URL of an empty Postgres database to run this test", testDatabase)
+		t.Skipf("set %s to the URL of a Postgres server to run this test", testDatabase)
 	}
+	u, err := url.Parse(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("pgx", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "qrgate_" + strings.ToLower(rand.Text())
+	if _, err := db.Exec("CREATE DATABASE " + name); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_, _ = db.Exec("DROP DATABASE " + name + " WITH (FORCE)")
+		_ = db.Close()
+	})
+	u.Path = "/" + name
+	return u.String()
+}
+
+func TestPostgres_StoresAndLocksSessions(t *testing.T) {
+	t.Parallel()
+	at := newPostgres(t)
 	r, srv := onLoopback(t, embedded.Config{DatabaseURL: secret.NewSecret(at)})
-	r.call("DELETE", "/api/sessions/first") // left by an earlier run
-	r.call("DELETE", "/api/sessions/second")
 	r.connect("first")
 	r.scan(srv, "first", "5550100")
 	if a := r.call("POST", "/api/sessions", `{"sessionId":"first","sessionName":"x"}`); a.status != 409 {
