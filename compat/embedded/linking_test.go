@@ -70,7 +70,45 @@ func TestPasskey_FinishedThroughTheAPI(t *testing.T) {
 	}
 }
 
-// Without a proof of the scan the phone's owner compares a code, and a client confirms.
+// Without a proof of the scan the phone's owner compares a code, and a client confirms. The phone has not received the
+// proof of the first assertion, so a client sends another one.
+func TestPasskey_ConfirmedByCode(t *testing.T) {
+	t.Parallel()
+	r, srv := onLoopback(t, embedded.Config{})
+	srv.QueueFaults(whatsappsim.Fault{PasskeyByCode: true})
+	r.connect("first")
+	_ = srv.Scan(context.Background(), r.code("first"), whatsappsim.Account{User: "5550100"})
+	const path = "/api/sessions/first/passkey"
+	r.until("first", waitTimeout, func(d map[string]any) bool { return reasonOf(d) == "passkey_required" })
+	if a := r.call("POST", path, `{"confirm":true}`); a.status != 400 {
+		t.Errorf("a confirmation without an assertion: %d %s", a.status, a.raw)
+	}
+	for range 2 {
+		if a := r.call("POST", path, whatsappsim.PasskeyAssertion); a.status != 200 {
+			t.Fatalf("assertion: %d %s", a.status, a.raw)
+		}
+	}
+	var code string
+	waitFor(t, "the code", func() bool { code, _ = r.call("GET", path).data()["code"].(string); return code != "" })
+	if code != srv.PasskeyCode() {
+		t.Errorf("the code is %q, and the phone's %q", code, srv.PasskeyCode())
+	}
+	if a := r.call("GET", path); a.data()["step"] != "confirmation" || a.data()["publicKey"] != nil {
+		t.Errorf("%s", a.raw)
+	}
+	if a := r.call("POST", path, whatsappsim.PasskeyAssertion); a.status != 400 {
+		t.Errorf("an assertion instead of the confirmation: %d %s", a.status, a.raw)
+	}
+	if a := r.call("POST", path, `{"confirm":true}`); a.status != 200 {
+		t.Fatalf("confirmation: %d %s", a.status, a.raw)
+	}
+	r.untilStatus("first", "connected", waitTimeout)
+	if a := r.call("POST", path, `{"confirm":true}`); a.status != 404 {
+		t.Errorf("a second confirmation: %d %s", a.status, a.raw)
+	}
+}
+
+// A passkey that is not used in time ends the pairing, and no other one begins.
 func TestPasskey_NotUsedInTimeStops(t *testing.T) {
 	t.Parallel()
 	runInBubble(t, whatsappsim.Fault{Passkey: true}, func(t *testing.T, r *rig, srv *whatsappsim.Server) {

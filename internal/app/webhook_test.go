@@ -17,6 +17,7 @@ import (
 	"qrgate/internal/secret"
 	"qrgate/internal/session"
 	"qrgate/internal/test/enginesim"
+	"qrgate/internal/test/openapitest"
 	"qrgate/internal/test/redistest"
 	"qrgate/internal/webhook"
 )
@@ -24,12 +25,22 @@ import (
 // Two replicas in front of one engine send each event once, in order, whichever of them a client calls.
 func TestWebhook_ReplicasSendEachEventOnce(t *testing.T) {
 	t.Parallel()
+	doc, err := openapitest.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema := doc.Components.Schemas["SessionEvent"].Value
 	var mu sync.Mutex
 	var events []string
 	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		raw, _ := io.ReadAll(r.Body)
 		var body struct{ Data struct{ Status string } }
 		_ = json.Unmarshal(raw, &body)
+		var document any
+		_ = json.Unmarshal(raw, &document)
+		if err := schema.VisitJSON(document); err != nil {
+			t.Error(err)
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		events = append(events, r.Header.Get("X-Webhook-Session")+" "+r.Header.Get("X-Webhook-Event")+" "+body.Data.Status)

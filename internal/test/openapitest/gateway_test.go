@@ -8,11 +8,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"qrgate/compat/embedded"
 	"qrgate/internal/app"
+	"qrgate/internal/secret"
 	"qrgate/internal/test/enginesim"
 	"qrgate/internal/test/openapitest"
 )
@@ -21,6 +24,7 @@ import (
 type walk struct {
 	t      *testing.T
 	engine *enginesim.Engine
+	key    string
 	base   string
 	client *http.Client
 }
@@ -39,17 +43,52 @@ func gateway(t *testing.T) *walk {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w := run(t, g)
+	t.Cleanup(engine.Close) // before the gateway ends, which waits for its calls
+	w.engine, w.key = engine, "key-a"
+	return w
+}
+
+// run runs a gateway until the test ends.
+func run(t *testing.T, g *app.App) *walk {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- g.Run(ctx) }()
 	t.Cleanup(func() {
 		stop()
-		engine.Close()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
 	})
-	return &walk{t, engine, g.URL(), &http.Client{Transport: openapitest.Checking(t, &http.Transport{DisableKeepAlives: true})}}
+	client := &http.Client{Transport: openapitest.Checking(t, &http.Transport{DisableKeepAlives: true})}
+	return &walk{t: t, base: g.URL(), client: client}
+}
+
+// The embedded engine refuses what it does not serve as documented, after the key.
+func TestOpenAPI_EmbeddedEngineNamesItsFeatures(t *testing.T) {
+	t.Parallel()
+	g, err := app.New(app.Config{Listen: "127.0.0.1:0", DataDir: t.TempDir(), Logger: slog.New(slog.DiscardHandler),
+		APIKeys: []embedded.Key{{Name: "a", Key: secret.NewSecret("key-of-the-tests-0001")}}, Out: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := run(t, g)
+	doc, err := openapitest.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.key = "a wrong key" // once, because further ones wait
+	w.step("POST /api/messages/shop-1/send", "{}", 401)
+	w.key = "key-of-the-tests-0001"
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			if !slices.Contains(op.Tags, "Pass-through") {
+				continue
+			}
+			w.step(method+" "+strings.ReplaceAll(path, "{id}", "shop-1"), "{}", 501)
+		}
+	}
 }
 
 // step sends one request and checks its status; the transport checks the rest.
@@ -60,7 +99,7 @@ func (w *walk) step(call, body string, want int) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	r.Header.Set("X-API-Key", "key-a")
+	r.Header.Set("X-API-Key", w.key)
 	r.Header.Set("Content-Type", "application/json")
 	res, err := w.client.Do(r)
 	if err != nil {

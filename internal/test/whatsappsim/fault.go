@@ -59,6 +59,10 @@ type Fault struct {
 	// Passkey responds to the scan with a request for a passkey, as for accounts that have one: the pairing
 	// continues when the client has sent an assertion and its confirmation. See PasskeyAssertion.
 	Passkey bool
+	// PasskeyByCode is Passkey for a phone that has not received the client's proof of the scan, as when the assertion
+	// takes minutes: an assertion with the proof stays without a response; after one without, the phone shows a code
+	// to compare, see Server.PasskeyCode.
+	PasskeyByCode bool
 	// MinRevision, if positive, refuses clients of an older version as Failure 405 does.
 	MinRevision uint32
 	// NoRestart omits the <stream:error code=515> that ends a pairing.

@@ -9,6 +9,7 @@ import (
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base32"
 	"errors"
 	"fmt"
 
@@ -37,6 +38,17 @@ type passkey struct {
 	commitment []byte           // of the client to its nonce
 	identity   []byte           // to which it committed, too
 	secret     []byte           // the agreed key
+	nonce      []byte           // of the phone
+}
+
+// passkeyCodes is the alphabet of the codes to compare.
+var passkeyCodes = base32.NewEncoding("123456789ABCDEFGHJKLMNPQRSTVWXYZ")
+
+// PasskeyCode is the code that the last phone shows; its owner compares it with the client's.
+func (s *Server) PasskeyCode() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state.phone
 }
 
 // requestPasskey asks the client for a passkey.
@@ -59,11 +71,15 @@ func (s *Server) passkeyContinuation(c *conn, prologue waBinary.Node) []waBinary
 	p := c.passkey
 	raw := prologue.GetChildByTag("prologue_payload")
 	payload, _ := raw.Content.([]byte)
+	if _, hasProof := prologue.GetOptionalChildByTag("pairing_handoff_proof"); hasProof && c.fault.PasskeyByCode {
+		return nil
+	}
 	if p == nil || p.agree(payload) != nil {
 		return nil
 	}
 	nonce := make([]byte, 32)
 	_, _ = rand.Read(nonce) // never fails
+	p.nonce = nonce
 	identity, err := proto.Marshal(&waCompanionReg.PrimaryEphemeralIdentity{
 		PublicKey: p.key.PublicKey().Bytes(), Nonce: nonce})
 	if err != nil {
@@ -105,7 +121,14 @@ func (s *Server) checkCommitment(c *conn, n waBinary.Node) {
 	if p := c.passkey; p != nil {
 		if sum := sha256.Sum256(append(bytes.Clone(p.identity), nonce...)); !bytes.Equal(sum[:], p.commitment) {
 			c.passkey = nil
+			return
 		}
+		code := sha256.Sum256(append(bytes.Clone(nonce), p.key.PublicKey().Bytes()...))
+		for i := range code {
+			code[i] ^= p.nonce[i]
+		}
+		text := passkeyCodes.EncodeToString(code[:5])
+		s.state.phone = text[:4] + "-" + text[4:]
 	}
 }
 

@@ -67,7 +67,7 @@ func (s *Server) Scan(ctx context.Context, qr string, a Account) error {
 	switch {
 	case c.fault.RefreshOnScan && s.retireSecret(c, q.adv):
 		return ErrRenew
-	case c.fault.Passkey:
+	case c.fault.Passkey, c.fault.PasskeyByCode:
 		if err := s.requestPasskey(c, q, a); err != nil {
 			return err
 		}

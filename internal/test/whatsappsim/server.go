@@ -94,6 +94,7 @@ type state struct {
 	conns    map[*conn]struct{}
 	refs     map[string]*ref      // :: text of the ref → ref
 	devices  map[deviceID]*device // :: paired devices
+	phone    string               // the code that a phone shows, see PasskeyCode
 	ended    chan struct{}        // closed when the last connection of a closed server has ended
 	stats    Stats
 }
