@@ -39,6 +39,7 @@ type environment struct {
 	engine       *enginesim.Engine
 	enginePort   net.Listener
 	gateway      *app.App
+	names        libraryNames
 	dir          string
 }
 
@@ -66,7 +67,7 @@ func newEnvironment(s settings) (*environment, error) {
 	}
 	env.engine = enginesim.Incident()
 	env.engine.QRDelay = delay
-	env.engine.Begin = library{http.Client{Transport: embedded.Transport(env.library)}}.begin
+	env.engine.Begin = library{http.Client{Transport: embedded.Transport(env.library)}, &env.names}.begin
 	if env.enginePort, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		return nil, err
 	}
@@ -96,7 +97,7 @@ func (env *environment) engineURL() string { return "http://" + env.enginePort.A
 // run serves all parts until ctx ends.
 func (env *environment) run(ctx context.Context) error {
 	defer func() { _ = os.RemoveAll(env.dir) }()
-	server := &http.Server{Handler: env.engine, ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Handler: env.withPairingCodes(env.engine), ReadHeaderTimeout: 5 * time.Second}
 	libraryCtx, stopLibrary := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopLibrary()
 	group, ctx := errgroup.WithContext(ctx)
@@ -138,10 +139,14 @@ func (env *environment) printUsage(out io.Writer) {
  Status page: %[4]s/status
  Ctrl-C ends the demo.
 `, env.gateway.URL(), demoKey, env.engineURL(), env.gateway.AdminURL())
+	env.printPairingCode(out)
 }
 
 // library gets codes from whatsmeow, through the API of the embedded engine.
-type library struct{ http http.Client }
+type library struct {
+	http  http.Client
+	names *libraryNames
+}
 
 // libraryPollInterval is the time between two polls of the library.
 const libraryPollInterval = 50 * time.Millisecond
@@ -155,6 +160,7 @@ func (l library) begin(ctx context.Context, session string, socket *enginesim.So
 		socket.Failed()
 		return
 	}
+	l.names.set(session, name)
 	ticker := time.NewTicker(libraryPollInterval)
 	defer ticker.Stop()
 	shown := ""

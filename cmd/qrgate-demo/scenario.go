@@ -147,6 +147,7 @@ type response struct {
 	Data    struct {
 		Status      string
 		QRCode      string
+		PairingCode string
 		IsConnected bool
 		ExpiresIn   int
 	}
