@@ -44,6 +44,7 @@ type settings struct {
 	RedisCert     string `env:"QRGATE_REDIS_CERT" placeholder:"PEM"`
 	RedisKey      string `env:"QRGATE_REDIS_KEY" placeholder:"PEM"`
 	Secret        string `env:"QRGATE_SECRET" placeholder:"TEXT"`
+	Replicas      int    `env:"QRGATE_REPLICAS" default:"1"`
 
 	APIKeys     string `env:"QRGATE_API_KEYS" placeholder:"NAME:KEY,…"`
 	DataDir     string `env:"QRGATE_DATA_DIR" default:"./qrgate-data"`
@@ -76,7 +77,7 @@ func (s settings) unchecked() app.Config {
 		Listen: address(s.Listen, ""), AdminListen: address(s.AdminListen, "127.0.0.1"), AdminHosts: split(s.AdminHosts),
 		QRWaitInitial: s.QRWaitInitial, QRWait: s.QRWait, RecoveryForce: s.RecoveryForce,
 		RedisURL: secret.NewSecret(s.RedisURL), RedisPassword: secret.NewSecret(s.RedisPassword),
-		Secret:   secret.NewSecret(s.Secret),
+		Secret: secret.NewSecret(s.Secret), Replicas: s.Replicas,
 		RedisTLS: redis.TLS{CA: s.RedisCA, Cert: s.RedisCert, Key: secret.NewSecret(s.RedisKey)},
 		DataDir:  s.DataDir, DatabaseURL: secret.NewSecret(s.DatabaseURL),
 		DeviceName: s.DeviceName, AllowPrivateWebhooks: s.WebhookPrivate, WhatsAppVersion: s.WAVersion,
@@ -130,7 +131,7 @@ func (s settings) config() (app.Config, error) {
 		collect("QRGATE_WA_VERSION ", embedded.ParseVersion(s.WAVersion))
 	}
 	for name, n := range map[string]int{"QRGATE_MAX_SESSIONS": s.MaxSessions, "QRGATE_MAX_DIALS": s.MaxDials,
-		"QRGATE_MAX_LOGINS": s.MaxLogins} {
+		"QRGATE_MAX_LOGINS": s.MaxLogins, "QRGATE_REPLICAS": s.Replicas} {
 		if n < 1 {
 			collect(name+" ", errors.New("must be at least 1"))
 		}

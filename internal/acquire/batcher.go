@@ -41,7 +41,7 @@ type plan struct {
 
 // isBatchable reports whether a list call can replace the poll.
 func (r *request) isBatchable(now time.Time) bool {
-	return r.kind != recoverQR && !r.authCheck && !r.tracker.polledAlone && r.at.Before(now.Add(batchWindow))
+	return r.kind != recoverQR && !r.demand.needsAuthCheck && !r.tracker.polledAlone && r.at.Before(now.Add(batchWindow))
 }
 
 // next plans the polls that trackers want, the oldest connect first.

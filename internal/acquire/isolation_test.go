@@ -112,7 +112,7 @@ func (r *rig) madeFor(key, id string, image secret.Secret) bool {
 func openRedis(t *testing.T, redisURL string) store.LeasedStore {
 	t.Helper()
 	s := bareRedis(t, redisURL)
-	return store.NewTiered(s, memory.New(memory.Config{}), s.Ping, nil)
+	return store.NewTiered(s, memory.New(memory.Config{}), nil)
 }
 
 // bareRedis has no store behind it that could stand in, and patience on a busy machine.

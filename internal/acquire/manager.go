@@ -38,6 +38,7 @@ type Config struct {
 	OnChange     func(session.Change)              // may be nil; with it, codes that are shown are polled for their scan
 	Connectivity func() session.ConnectivityResult // qrgate's own last connectivity check; may be nil
 	Subscribe    Subscribe                         // nil: the engine reports no change by itself
+	Replicas     func() int                        // how many replicas poll without a common store; nil: one
 }
 
 // Manager obtains the QRs of sessions, for all callers.
@@ -86,6 +87,9 @@ func (c *Config) setDefaults() {
 	setDefault(&c.WaitTimes.Default, 4500*time.Millisecond)
 	if c.Connectivity == nil {
 		c.Connectivity = func() session.ConnectivityResult { return session.ConnectivityResult{} }
+	}
+	if c.Replicas == nil {
+		c.Replicas = func() int { return 1 }
 	}
 	if c.OnEvent == nil {
 		c.OnEvent = func(session.Event) {}

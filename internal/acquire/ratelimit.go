@@ -15,6 +15,7 @@ type rateLimiter struct {
 	clientCalls []time.Time // calls of clients within the last clientWindow
 	pausedUntil time.Time   // no call before this: the engine answered 429
 	updatedAt   time.Time   // when the engine last stated its limits
+	replicas    int         // that use the windows without knowledge of each other's calls; 0 and 1: this one alone
 }
 
 // window is one of the engine's limits, in its present window.
@@ -137,11 +138,13 @@ func (r rateLimiter) pause(retryAfter time.Duration, now time.Time) rateLimiter 
 }
 
 // nextAllowed returns the earliest time of the next call after one at last, when what remains must last for horizon.
-// The zero time means now.
+// The zero time means now. Independent replicas divide what remains. Each of the others may have made one call since,
+// which it learned nothing from yet.
 func (r rateLimiter) nextAllowed(last, now time.Time, p priority, horizon time.Duration) time.Time {
-	expected := len(r.recentClientCalls(now))
+	replicas := max(1, r.replicas)
+	expected := len(r.recentClientCalls(now)) * replicas
 	return r.latestOf(now, func(w window) time.Time {
-		available := w.remaining - p.reserve(w.limit)
+		available := w.remaining - p.reserve(w.limit) - min(replicas-1, w.limit/4)
 		if p == listPriority {
 			available = max(available-expected, min(available, listReserve)) // client calls leave these
 		} else {
@@ -154,7 +157,7 @@ func (r rateLimiter) nextAllowed(last, now time.Time, p priority, horizon time.D
 		if p == highPriority || p == listPriority && horizon > 0 || p == recoveryPriority {
 			period = min(period, horizon)
 		}
-		return last.Add(period / time.Duration(available))
+		return last.Add(period * time.Duration(replicas) / time.Duration(available))
 	})
 }
 

@@ -13,6 +13,11 @@ func limits(left int) []session.RateLimit {
 	return []session.RateLimit{{Max: 1000, Remaining: 900, Reset: 15 * time.Minute}, {Max: 30, Remaining: left, Reset: time.Minute}}
 }
 
+func replicas(n int, r rateLimiter) rateLimiter {
+	r.replicas = n
+	return r
+}
+
 func TestRateLimiter_NextAllowed(t *testing.T) {
 	t.Parallel()
 	empty, tight := rateLimiter{}, rateLimiter{}.update(limits(5), t0)
@@ -34,6 +39,8 @@ func TestRateLimiter_NextAllowed(t *testing.T) {
 		"calls in flight count":           {tight.consume(t0).consume(t0).consume(t0).consume(t0), highPriority, 8 * time.Second, time.Minute},
 		"client calls are expected":       {tight.addClientCall(t0).addClientCall(t0).addClientCall(t0).addClientCall(t0), highPriority, 8 * time.Second, time.Minute},
 		"an answer without limits":        {tight.update(nil, t0), highPriority, 9 * time.Second, 3 * time.Second},
+		"replicas divide what remains":    {replicas(3, rateLimiter{}.update(limits(16), t0)), highPriority, 9 * time.Second, 9 * time.Second * 3 / 12},
+		"one call each may be unknown":    {replicas(3, rateLimiter{}.update(limits(4), t0)), highPriority, 9 * time.Second, time.Minute},
 		"a recovery step has a reserve":   {rateLimiter{}.update(limits(2), t0), recoveryPriority, 0, 0},
 		"which polls leave to it":         {rateLimiter{}.update(limits(2), t0), highPriority, time.Second, time.Minute},
 		"client calls leave the list two": {rateLimiter{}.update(limits(3), t0).addClientCall(t0).addClientCall(t0).addClientCall(t0), listPriority, 8 * time.Second, 4 * time.Second},

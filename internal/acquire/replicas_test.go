@@ -42,7 +42,7 @@ func startReplicas(t *testing.T, e *enginesim.Engine, n int) *replicas {
 		if err != nil {
 			t.Fatal(err)
 		}
-		store := store.NewTiered(far, memory.New(memory.Config{}), far.Ping, nil)
+		store := store.NewTiered(far, memory.New(memory.Config{}), nil)
 		p, err := acquire.New(acquire.Config{Engine: rs.hub, Sealer: vault, Store: store})
 		if err != nil {
 			t.Fatal(err)

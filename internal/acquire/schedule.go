@@ -69,6 +69,7 @@ type demand struct {
 	needsAuthCheck bool      // a client waits whose credential was not accepted lately
 	requestedAt    time.Time // when a client last requested the QR
 	isPushed       bool      // the engine reports changes by itself
+	isElsewhere    bool      // no client asks here, and another replica cannot know what is done here
 }
 
 // nextAction decides what to do for session s, and when. allowForce is QRGATE_RECOVERY_FORCE.
@@ -113,6 +114,9 @@ func acquireQR(s session.Session, d demand, allowForce bool, now time.Time) acti
 			return action{kind: pollQR, at: s.LastPolledAt.Add(followPollInterval)} // the next code may be due
 		}
 		return action{kind: giveUp, at: now}
+	}
+	if d.isElsewhere {
+		return action{kind: giveUp, at: end}
 	}
 	var best action
 	if s.Recovery.FailedConnects > 0 && s.ConnectedAt.Before(s.AcquiringSince) {

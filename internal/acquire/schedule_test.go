@@ -74,6 +74,7 @@ func TestNextAction(t *testing.T) {
 		"never one that was paired":        {s: newSession(polledAt(12.5, 12), func(s *session.Session) { s.EverPaired = true }), now: 12.6, want: pollAt(14.9)},
 		"never one in the engine's queue":  {s: newSession(polledAt(12.5, 12), func(s *session.Session) { s.QueuePosition = 3 }), now: 12.6, want: pollAt(14.9)},
 		"nor is it given up":               {s: newSession(polledAt(59, 15), func(s *session.Session) { s.QueuePosition = 3 }), now: 60, want: pollAt(62)},
+		"clients ask another replica":      {s: newSession(), d: demand{isElsewhere: true}, now: 1, want: action{kind: giveUp, at: at(60)}},
 		"give up after a minute":           {s: newSession(polledAt(59, 24)), now: 60, want: action{kind: giveUp, at: at(60)}},
 		"a fresh code needs nothing":       {s: newSession(codeShown), d: demand{wantsQR: true}, now: 5, want: action{}},
 		"an old one a poll":                {s: newSession(codeShown), d: demand{wantsQR: true}, now: 20, want: pollAt(1.7)},

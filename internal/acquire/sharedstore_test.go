@@ -2,9 +2,17 @@ package acquire_test
 
 import (
 	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
+	"qrgate/compat/inboxhub"
 	"qrgate/internal/acquire"
 	"qrgate/internal/session"
 	"qrgate/internal/store/memory"
@@ -17,9 +25,13 @@ func sharedStore(s *memory.Store) func(*acquire.Config) {
 }
 
 // startReplica starts one more manager in front of the rig's engine, on store s. stop ends it.
-func (r *rig) startReplica(s *memory.Store) (m *acquire.Manager, stop func()) {
+func (r *rig) startReplica(s *memory.Store, options ...func(*acquire.Config)) (m *acquire.Manager, stop func()) {
 	r.t.Helper()
-	m, err := acquire.New(acquire.Config{Engine: r.hub, Sealer: r.vault, Store: s, OnEvent: r.observe})
+	cfg := acquire.Config{Engine: r.hub, Sealer: r.vault, Store: s, OnEvent: r.observe}
+	for _, o := range options {
+		o(&cfg)
+	}
+	m, err := acquire.New(cfg)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -127,4 +139,94 @@ func TestOnCreateRefused_WithoutANameDoesNotKeepRun(t *testing.T) {
 			r.t.Error("no name is a refused one")
 		}
 	})
+}
+
+// independent is the option of a manager that shares no store with n-1 others.
+func independent(n int) func(*acquire.Config) {
+	return func(c *acquire.Config) { c.Replicas = func() int { return n } }
+}
+
+// Three replicas without a common store divide the rate limit of a key: clients whose requests reach another replica
+// each time get their QRs, and the engine never answers 429.
+func TestReplicas_IndependentOnesDivideTheRateLimit(t *testing.T) {
+	e := &enginesim.Engine{QRDelay: 3 * time.Second, Limits: enginesim.RecordedLimits()}
+	bubble(t, e, func(r *rig) {
+		all := []*acquire.Manager{r.manager}
+		for range 2 {
+			m, stop := r.startReplica(memory.New(memory.Config{}), independent(3))
+			defer stop()
+			all = append(all, m)
+		}
+		defer func() { r.manager = all[0] }()
+		var clients sync.WaitGroup
+		for i := range 4 {
+			time.Sleep(time.Second)
+			at := func(step int) *acquire.Manager { return all[(i+step)%len(all)] }
+			r.manager = at(0)
+			ref := r.createUnlisted("key-a", fmt.Sprintf("crm-%d", i))
+			r.manager = at(1)
+			r.connect("key-a", ref)
+			id := fmt.Sprint(ref.ID)
+			clients.Go(func() {
+				for try := range 3 {
+					snap, err := at(2+try).WaitQR(r.t.Context(), r.caller("key-a"), id, session.WaitPreference{})
+					if err == nil && snap.Ready {
+						return
+					}
+					time.Sleep(5 * time.Second)
+				}
+				r.t.Errorf("session %s has no QR", id)
+			})
+		}
+		clients.Wait()
+		r.none429()
+		if n := r.polls(time.Time{}); n > 18 {
+			r.t.Errorf("%d polls of a limit of 30, of which clients used 8", n)
+		}
+	}, independent(3))
+}
+
+// cutOff is a way to the engine that can be closed.
+type cutOff struct {
+	http.RoundTripper
+	closed atomic.Bool
+}
+
+func (c *cutOff) RoundTrip(r *http.Request) (*http.Response, error) {
+	if c.closed.Load() {
+		return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	}
+	return c.RoundTripper.RoundTrip(r)
+}
+
+// A replica that cannot reach the engine leaves the session to one that can.
+func TestLease_ReplicaWithoutEngineReleasesIt(t *testing.T) {
+	shared := memory.New(memory.Config{})
+	bubble(t, &enginesim.Engine{QRDelay: 4 * time.Second}, func(r *rig) {
+		link := &cutOff{RoundTripper: r.http.Transport}
+		base, _ := url.Parse("http://engine.test")
+		cut, stop := r.startReplica(shared, func(c *acquire.Config) { c.Engine = inboxhub.New(base, link) })
+		defer stop()
+		ref := r.create("key-a", "crm-1")
+		c := r.caller("key-a")
+		if _, err := r.hub.Connect(r.t.Context(), c, ref, session.Connect); err != nil {
+			r.t.Fatal(err)
+		}
+		connected := session.SessionReport{Ref: ref, State: session.Connecting}
+		if err := cut.OnConnect(r.t.Context(), c, connected, session.Connect); err != nil {
+			r.t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		link.closed.Store(true)
+		var both sync.WaitGroup
+		for _, m := range []*acquire.Manager{cut, r.manager} {
+			both.Go(func() {
+				snap, err := m.WaitQR(r.t.Context(), c, "crm-1", session.WaitPreference{Set: true, For: 8 * time.Second})
+				if err != nil || !snap.Session.QR.Present() {
+					r.t.Errorf("replica without engine %t: %s, %v", m == cut, snap.Session.State, err)
+				}
+			})
+		}
+		both.Wait()
+	}, sharedStore(shared))
 }

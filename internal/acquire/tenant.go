@@ -52,11 +52,18 @@ func (s signal) set() {
 // request is one engine call that a tracker wants.
 type request struct {
 	action
-	tracker   *tracker
-	session   *session.Session
-	since     time.Time // rank in the queue
-	authCheck bool      // it proves a client's credential
-	asked     bool      // a client asked for the state
+	tracker *tracker
+	session *session.Session
+	demand  demand
+	since   time.Time // rank in the queue
+}
+
+// isUrgent reports whether the poll is the first one since a client requested the QR, or the last one before a client's
+// wait ends.
+func (r *request) isUrgent(now time.Time) bool {
+	polledAt, left := r.session.LastPolledAt, r.demand.waitEndsAt.Sub(now)
+	isFirst := r.demand.requestedAt.After(polledAt) && now.Sub(polledAt) > followPollInterval
+	return r.kind == pollQR && (isFirst || left > 0 && left <= finalPollMargin)
 }
 
 // call is one engine call in flight.
@@ -371,13 +378,14 @@ func (tn *tenant) dispatchRecoveries(now, wakeAt time.Time) time.Time {
 
 // pollAllowedAt is when the rate limit allows the planned poll; the caller holds tn.mu.
 func (tn *tenant) pollAllowedAt(p plan, now time.Time) time.Time {
+	tn.limiter.replicas = tn.m.cfg.Replicas()
 	if r := p.single; r != nil {
 		switch {
-		case r.authCheck:
-			return tn.limiter.pausedUntil // a client's own call, which qrgate makes for it
+		case r.demand.needsAuthCheck:
+			return tn.limiter.admits(1, 0, now) // a client's own call, which qrgate makes for it
 		case r.verify:
 			return tn.limiter.nextAllowed(time.Time{}, now, recoveryPriority, 0)
-		case r.kind == pollStatus && r.asked:
+		case r.kind == pollStatus && r.demand.wantsState:
 			return tn.limiter.nextAllowed(time.Time{}, now, highPriority, 0) // likewise
 		case r.session.State != session.Connecting && (r.kind == pollStatus || r.session.QR.Fresh(now)):
 			return tn.limiter.nextAllowed(tn.lastPoll, now, lowPriority, 0)
@@ -393,7 +401,23 @@ func (tn *tenant) pollAllowedAt(p plan, now time.Time) time.Time {
 	if p.list {
 		priority = listPriority
 	}
+	if tn.limiter.replicas > 1 && tn.isUrgent(p, now) {
+		last = time.Time{} // each wait has few polls: these tell most
+	}
 	return tn.limiter.nextAllowed(last, now, priority, horizon)
+}
+
+// isUrgent reports whether a planned poll is urgent for a session; the caller holds tn.mu.
+func (tn *tenant) isUrgent(p plan, now time.Time) bool {
+	if !p.list {
+		return p.single.isUrgent(now)
+	}
+	for _, r := range tn.requests {
+		if r.isBatchable(now) && r.isUrgent(now) {
+			return true
+		}
+	}
+	return false
 }
 
 // onRateLimits records what the engine reported of its limits; client marks a response to a client's own call.

@@ -130,7 +130,7 @@ func (t *tracker) run() {
 		t.releaseLease(context.WithoutCancel(ctx))
 	}()
 	t.watch()
-	if !t.reload(ctx) {
+	if isNewer, _ := t.reload(ctx); !isNewer {
 		t.publish(time.Now(), true)
 	}
 	close(t.loaded)
@@ -150,7 +150,7 @@ func (t *tracker) run() {
 		case <-t.wake:
 		case <-timer.C:
 		case <-t.storeChanged:
-			t.reload(ctx)
+			t.adopt(ctx)
 		case <-ctx.Done():
 			t.publish(time.Now(), true)
 			return
@@ -173,6 +173,10 @@ func (t *tracker) decide(ctx context.Context, now time.Time) (wakeAt time.Time, 
 		t.emitChanges(t.session, now)
 	}
 	d, inCall := t.demand(now)
+	if !inCall && !t.leaseUntil.IsZero() && t.session.Failure.Kind == session.KindUnreachable {
+		t.releaseLease(ctx) // another replica may reach the engine
+		t.otherLeaseUntil = t.session.LastPolledAt.Add(leaseRetryInterval)
+	}
 	var a action
 	if !inCall && !now.Before(t.otherLeaseUntil) {
 		a = nextAction(t.session, d, t.m.cfg.AllowForce, now)
@@ -190,8 +194,8 @@ func (t *tracker) decide(ctx context.Context, now time.Time) (wakeAt time.Time, 
 	case a.kind != none && a.at.After(now.Add(batchWindow)):
 		wakeAt = a.at.Add(-batchWindow)
 	case a.kind != none && t.lead(ctx, now):
-		t.tenant.setRequest(t, &request{tracker: t, action: a, since: waitingSince(t.session), authCheck: d.needsAuthCheck,
-			asked: d.wantsState, session: &t.state.Load().Session}, now)
+		t.tenant.setRequest(t, &request{tracker: t, action: a, demand: d, since: waitingSince(t.session),
+			session: &t.state.Load().Session}, now)
 		return t.endIfIdle(now, wakeAt)
 	}
 	t.tenant.setRequest(t, nil, now)
@@ -266,7 +270,7 @@ func (t *tracker) update(ctx context.Context, apply update) {
 			t.reportChange(before, t.state.Load().Diagnosis.Code, now)
 		}
 		t.rekey(ctx, before.Ref)
-		if t.successor.Load() == nil && (!needsSave(before, t.session) || t.save(ctx)) {
+		if t.successor.Load() == nil && (!needsSave(before, t.session) || t.save(ctx, before)) {
 			return
 		}
 		if other := t.successor.Load(); other != nil {
@@ -277,11 +281,17 @@ func (t *tracker) update(ctx context.Context, apply update) {
 }
 
 // save writes the session. It is false when another replica had written, which is read: the update must be applied
-// again.
-func (t *tracker) save(ctx context.Context) bool {
+// again, to that or to the session before it.
+func (t *tracker) save(ctx context.Context, before session.Session) bool {
 	version, err := t.m.store.save(ctx, t.key, t.session, t.version, time.Now())
 	if errors.Is(err, store.ErrVersionConflict) {
-		return !t.reload(ctx)
+		after := t.session
+		t.session = before
+		isNewer, _ := t.reload(ctx)
+		if !isNewer {
+			t.session = after
+		}
+		return !isNewer
 	}
 	if err == nil {
 		t.version = max(t.version, version)
@@ -289,22 +299,34 @@ func (t *tracker) save(ctx context.Context) bool {
 	return true // without the store the session continues in memory
 }
 
-// reload reads what another replica wrote, if it is newer than what is known here, and reports whether it was.
-func (t *tracker) reload(ctx context.Context) bool {
+// adopt reads what another replica wrote, and writes what that replica did not know.
+func (t *tracker) adopt(ctx context.Context) {
+	if _, isKept := t.reload(ctx); isKept {
+		t.save(ctx, t.session)
+	}
+}
+
+// reload reads what another replica wrote, and reports whether it is newer than what is known here. The session here is
+// kept all the same if it has a code that the other replica did not know of, because both wrote without the store.
+func (t *tracker) reload(ctx context.Context) (isNewer, isKept bool) {
 	now := time.Now()
 	s, version, err := t.m.store.load(ctx, t.key, now)
 	if err != nil || version <= t.version {
-		return false
+		return false, false
 	}
-	before := t.session.Ref
-	s.Ref = s.Ref.Merge(before)
+	before := t.session
+	s.Ref = s.Ref.Merge(before.Ref)
 	if s.State == "" {
 		s.State = session.Unknown // a tombstone
 	}
-	t.session, t.version = s, version
+	t.version = version
+	if before.HasNewerCode(s, now) {
+		return true, true
+	}
+	t.session = s
 	t.publish(now, true)
-	t.rekey(ctx, before)
-	return true
+	t.rekey(ctx, before.Ref)
+	return true, false
 }
 
 // rekey follows a session whose other id was learned: it is indexed by both, and its record moves to the key that every
@@ -349,7 +371,7 @@ func (t *tracker) lead(ctx context.Context, now time.Time) bool {
 		return true
 	}
 	t.leaseUntil, t.otherLeaseUntil = time.Time{}, now.Add(leaseRetryInterval)
-	t.reload(ctx)
+	t.adopt(ctx)
 	return false
 }
 

@@ -186,6 +186,8 @@ func (t *tracker) demand(now time.Time) (d demand, inCall bool) {
 			d.follows = true
 		}
 	}
+	isAsked := len(t.waiters) > 0 || now.Sub(latest(t.requestedAt, t.stateAskedAt)) < demandTTL
+	d.isElsewhere = !isAsked && t.m.cfg.Replicas() > 1
 	d.needsAuthCheck = t.authCheckAt.After(t.polledAt) || d.follows && !isAuthorized(&t.session, now)
 	d.follows = d.follows || t.isReported(now)
 	return d, t.call != nil

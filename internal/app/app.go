@@ -126,7 +126,7 @@ func (a *App) newStore() error {
 	}); err != nil {
 		return fmt.Errorf("QRGATE_REDIS_URL: %w", err)
 	}
-	a.store = store.NewTiered(a.redis, local, a.redis.Ping, a.onStoreEvent)
+	a.store = store.NewTiered(a.redis, local, a.onStoreEvent)
 	a.stores = append(a.stores, a.redis.Run, a.store.Run)
 	a.sessions = a.store
 	return nil

@@ -2,6 +2,7 @@ package app
 
 import (
 	"cmp"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 	"qrgate/internal/seal"
 	"qrgate/internal/session"
 	"qrgate/internal/statuspage"
+	"qrgate/internal/store"
 	"qrgate/internal/webhook"
 	"qrgate/metrics"
 	"qrgate/probes"
@@ -153,7 +155,7 @@ func (b *backend) newAcquirer() error {
 	engine := b.metrics.Engine(b.tracing.Engine(b.documented.engine()))
 	acquisition := acquire.Config{
 		Engine: engine, Sealer: b.sealer, Store: b.sessions, OnEvent: onEvent, AllowForce: b.cfg.RecoveryForce,
-		Connectivity: b.lastConnectivity, Subscribe: b.documented.subscribe,
+		Connectivity: b.lastConnectivity, Replicas: b.independentReplicas(), Subscribe: b.documented.subscribe,
 		WaitTimes: acquire.WaitTimes{Initial: b.cfg.QRWaitInitial, Default: b.cfg.QRWait},
 	}
 	if b.hasWebhook() {
@@ -173,6 +175,22 @@ func (b *backend) newAcquirer() error {
 		b.probed = proxy.New(config)
 	}
 	return nil
+}
+
+// independentReplicas returns how many replicas poll without knowledge of each other's polls: those that were counted or
+// are configured, while there is no common store.
+func (b *backend) independentReplicas() func() int {
+	if b.redis == nil {
+		return func() int { return b.cfg.Replicas }
+	}
+	counter := store.NewReplicaCounter(b.redis.Table("replicas:"+b.sealer.Scope()), rand.Text())
+	b.stores = append(b.stores, counter.Run)
+	return func() int {
+		if b.store.Up() {
+			return 1
+		}
+		return max(b.cfg.Replicas, counter.Count())
+	}
 }
 
 // engineTransport sends requests to the engine: over the network behind a circuit breaker, or in this process.

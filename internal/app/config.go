@@ -48,6 +48,7 @@ type Config struct {
 	RedisPassword secret.Secret // instead of the one in RedisURL
 	RedisTLS      redis.TLS
 	Secret        secret.Secret // empty: random, for one process
+	Replicas      int           // in front of the engine, at least; those that share Redis are counted
 
 	APIKeys     []embedded.Key // of the embedded engine; empty: one is generated and stored in DataDir
 	DataDir     string

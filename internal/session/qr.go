@@ -56,3 +56,10 @@ func (q QR) UsableUntil() time.Time {
 func (q QR) NeedsRevalidation(now time.Time) bool {
 	return !q.IsPushed && now.Sub(q.SeenAt) > RevalidateAfter && now.Sub(q.ConfirmedAt) > RevalidatedFor
 }
+
+// HasNewerCode reports whether s has a code that lives, and other was written by a replica that did not know of it: no
+// connect and no poll of other came after the code was last confirmed.
+func (s *Session) HasNewerCode(other Session, now time.Time) bool {
+	return s.QR.Present() && s.QR.TTL(now) > 0 && other.State == Connecting &&
+		other.ConnectedAt.Before(s.QR.SeenAt) && other.LastPolledAt.Before(s.QR.ConfirmedAt)
+}

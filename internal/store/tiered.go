@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -14,14 +15,27 @@ import (
 // nothing is lost during an outage of the primary; a record that was written meanwhile takes precedence over an older
 // one in the primary afterwards.
 type Tiered struct {
-	primary, fallback LeasedStore
-	ping              func(context.Context) error
-	observe           session.EventHandler
+	primary  Primary
+	fallback Fallback
+	observe  session.EventHandler
 
 	mu         sync.Mutex
 	down       bool
 	why        string // why the primary is down, in its own words
 	reportedAt time.Time
+}
+
+// Primary is a store that all replicas share.
+type Primary interface {
+	LeasedStore
+	Ping(context.Context) error // checks whether every operation works
+	Wake(key string)            // wakes this process's watchers of a key
+}
+
+// Fallback is a store that can list its records.
+type Fallback interface {
+	LeasedStore
+	Keys() []string
 }
 
 const (
@@ -33,13 +47,12 @@ const (
 	reportInterval = 10 * time.Second
 )
 
-// NewTiered returns a store of primary and fallback; ping checks whether every operation of
-// primary works. It starts nothing.
-func NewTiered(primary, fallback LeasedStore, ping func(context.Context) error, observe session.EventHandler) *Tiered {
+// NewTiered returns a store of primary and fallback. It starts nothing.
+func NewTiered(primary Primary, fallback Fallback, observe session.EventHandler) *Tiered {
 	if observe == nil {
 		observe = func(session.Event) {}
 	}
-	return &Tiered{primary: primary, fallback: fallback, ping: ping, observe: observe}
+	return &Tiered{primary: primary, fallback: fallback, observe: observe}
 }
 
 var _ LeasedStore = (*Tiered)(nil)
@@ -64,13 +77,38 @@ func (t *Tiered) Run(ctx context.Context) error {
 	tick := time.NewTicker(pingInterval)
 	defer tick.Stop()
 	for {
-		if err := t.ping(ctx); ctx.Err() == nil {
+		if err := t.primary.Ping(ctx); ctx.Err() == nil {
+			wasUp := t.Up()
 			t.setState(err)
+			if err == nil && !wasUp {
+				t.restore(ctx)
+			}
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return nil
+		}
+	}
+}
+
+// restore writes the records of this replica to the primary after an outage, in which the primary may have lost them,
+// and of which it has nothing. Where another replica's record is newer, the writer of this one reads it.
+func (t *Tiered) restore(ctx context.Context) {
+	keys := t.fallback.Keys()
+	slices.Sort(keys) // a session's code ("qr") before the session ("st")
+	for _, key := range keys {
+		records, err := t.fallback.Get(ctx, key)
+		if err != nil || records[0].Version == 0 || records[0].TTL <= 0 {
+			continue
+		}
+		r := records[0]
+		ok, err := t.try(ctx, func() error { return t.primary.Put(ctx, key, r.Version-1, r) })
+		switch {
+		case !ok:
+			return
+		case err != nil:
+			t.primary.Wake(key)
 		}
 	}
 }

@@ -52,13 +52,21 @@ func (u *unstable) Acquire(ctx context.Context, key, owner string, ttl time.Dura
 
 func (u *unstable) Ping(context.Context) error { return u.down() }
 
+// pinged is a store with another check.
+type pinged struct {
+	*memory.Store
+	ping func() error
+}
+
+func (p pinged) Ping(context.Context) error { return p.ping() }
+
 func TestTiered(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx := t.Context()
 		primary := &unstable{Store: memory.New(memory.Config{})}
 		var events []bool
-		s := store.NewTiered(primary, memory.New(memory.Config{}), primary.Ping, func(e session.Event) { events = append(events, e.Available) })
+		s := store.NewTiered(primary, memory.New(memory.Config{}), func(e session.Event) { events = append(events, e.Available) })
 		running(t, s)
 		put := func(prev, version int64) error {
 			return s.Put(ctx, "k", prev, store.Record{Version: version, Value: []byte{byte(version)}, TTL: time.Hour})
@@ -122,7 +130,7 @@ func TestTiered_DetectsOutageWithoutTraffic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		primary := &unstable{Store: memory.New(memory.Config{})}
 		primary.away.Store(true)
-		s := store.NewTiered(primary, memory.New(memory.Config{}), primary.Ping, nil)
+		s := store.NewTiered(primary, memory.New(memory.Config{}), nil)
 		running(t, s)
 		if s.Up() {
 			t.Error("an unavailable store is up")
@@ -156,15 +164,15 @@ func running(t *testing.T, s *store.Tiered) {
 func TestTiered_HalfAPrimaryDoesNotFlap(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		primary := memory.New(memory.Config{}) // its operations work
 		works := false
 		var events []session.Event
-		s := store.NewTiered(primary, memory.New(memory.Config{}), func(context.Context) error {
+		primary := pinged{memory.New(memory.Config{}), func() error { // its operations work
 			if works {
 				return nil
 			}
 			return fmt.Errorf("%w: ping: READONLY", store.ErrStoreUnavailable)
-		}, func(e session.Event) { events = append(events, e) })
+		}}
+		s := store.NewTiered(primary, memory.New(memory.Config{}), func(e session.Event) { events = append(events, e) })
 		running(t, s)
 		for range 30 {
 			if _, err := s.Get(t.Context(), "k"); err != nil {
@@ -185,6 +193,45 @@ func TestTiered_HalfAPrimaryDoesNotFlap(t *testing.T) {
 		synctest.Wait()
 		if last := events[len(events)-1]; !s.Up() || !last.Available {
 			t.Errorf("after a check that succeeds: up %t, %+v", s.Up(), last)
+		}
+	})
+}
+
+// After an outage the primary has every record of this replica again, also those that it had before it lost its data.
+// Where another replica's record is newer, this replica's watcher is woken to read it.
+func TestTiered_RestoresRecordsAfterAnOutage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		primary := &unstable{Store: memory.New(memory.Config{})}
+		s := store.NewTiered(primary, memory.New(memory.Config{}), nil)
+		running(t, s)
+		put := func(to store.Store, key string, version int64) {
+			t.Helper()
+			r := store.Record{Version: version, Value: []byte{byte(version)}, TTL: time.Hour}
+			if err := to.Put(ctx, key, version-1, r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		put(s, "before", 1)
+		primary.away.Store(true)
+		put(s, "during", 2)
+		put(s, "both", 3)
+		primary.Store = memory.New(memory.Config{}) // it lost its data
+		put(primary.Store, "both", 9)               // of another replica
+		changed, stop := s.Watch("both")
+		defer stop()
+		primary.away.Store(false)
+		time.Sleep(store.PingInterval)
+		synctest.Wait()
+		records, err := primary.Store.Get(ctx, "before", "during", "both")
+		if err != nil || records[0].Version != 1 || records[1].Version != 2 || records[2].Version != 9 {
+			t.Errorf("the primary has %+v, %v", records, err)
+		}
+		select {
+		case <-changed:
+		default:
+			t.Error("the watcher of a record that another replica wrote meanwhile sleeps on")
 		}
 	})
 }

@@ -9,6 +9,8 @@ import (
 	"bytes"
 	"context"
 	"hash/maphash"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -93,6 +95,20 @@ func (s *Store) Len() int {
 	}
 	return n
 }
+
+// Keys returns the keys of all records, of expired ones too.
+func (s *Store) Keys() []string {
+	var keys []string
+	for _, sh := range s.shards {
+		sh.mu.RLock()
+		keys = slices.AppendSeq(keys, maps.Keys(sh.records.rows))
+		sh.mu.RUnlock()
+	}
+	return keys
+}
+
+// Wake sends a token to every watcher of key.
+func (s *Store) Wake(key string) { s.shard(key).watch.Wake(key) }
 
 func (s *Store) shard(key string) *shard {
 	return s.shards[maphash.String(s.seed, key)%uint64(len(s.shards))]

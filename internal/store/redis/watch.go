@@ -20,6 +20,9 @@ func (s *Store) Watch(key string) (changed <-chan struct{}, stop func()) {
 	return s.watch.Watch(key)
 }
 
+// Wake sends a token to this store's watchers of key.
+func (s *Store) Wake(key string) { s.watch.Wake(key) }
+
 const (
 	// pingAfter is how long the event connection may be silent before it is pinged; replyTimeout is the timeout of the
 	// ping and of a subscription.

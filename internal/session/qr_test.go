@@ -1,0 +1,36 @@
+package session_test
+
+import (
+	"testing"
+	"time"
+
+	"qrgate/internal/secret"
+	"qrgate/internal/session"
+)
+
+func TestSession_HasNewerCode(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	ago := func(seconds int) time.Time { return now.Add(-time.Duration(seconds) * time.Second) }
+	mine := session.Session{State: session.AwaitingScan, QR: session.QR{
+		Image: secret.NewSecret("x"), SeenAt: ago(9), ConfirmedAt: ago(5), ExpiresAt: now.Add(time.Minute)}}
+	for name, c := range map[string]struct {
+		other session.Session
+		want  bool
+	}{
+		"it only asked":             {session.Session{State: session.Connecting, LastPolledAt: ago(7)}, true},
+		"it found no code later":    {session.Session{State: session.Connecting, LastPolledAt: ago(3)}, false},
+		"it was connected later":    {session.Session{State: session.Connecting, ConnectedAt: ago(8)}, false},
+		"it was connected earlier":  {session.Session{State: session.Connecting, ConnectedAt: ago(12)}, true},
+		"it has a code as well":     {session.Session{State: session.AwaitingScan}, false},
+		"it was deleted or stopped": {session.Session{State: session.Unknown}, false},
+		"it is paired":              {session.Session{State: session.Connected}, false},
+	} {
+		if got := mine.HasNewerCode(c.other, now); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+	if other := (session.Session{State: session.Connecting}); mine.HasNewerCode(other, now.Add(time.Minute)) {
+		t.Error("an expired code is kept")
+	}
+}
