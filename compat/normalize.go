@@ -123,6 +123,7 @@ var defaultCodes = map[int]string{
 	http.StatusUnauthorized:    CodeInvalidAPIKey,
 	http.StatusForbidden:       "AUTHORIZATION_FAILED",
 	http.StatusNotFound:        CodeSessionNotFound,
+	http.StatusConflict:        CodeConflict,
 	http.StatusTooManyRequests: CodeRateLimitExceeded,
 }
 

@@ -14,6 +14,7 @@ const (
 	CodeSessionNotFound   = "SESSION_NOT_FOUND"
 	CodeMissingAPIKey     = "MISSING_API_KEY"
 	CodeInvalidAPIKey     = "INVALID_API_KEY"
+	CodeConflict          = "CONFLICT" // of a create of a session that exists
 	CodeRateLimitExceeded = "RATE_LIMIT_EXCEEDED"
 	CodeInternalError     = "INTERNAL_ERROR"
 	CodeMethodNotAllowed  = "METHOD_NOT_ALLOWED"

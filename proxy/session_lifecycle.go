@@ -44,7 +44,10 @@ func (s *sessionRequest) create() {
 	}
 	a, release, err := s.sendCreate(name)
 	defer release() // not before the session is recorded: other creates count it, here or there
-	if err != nil {
+	if err != nil && a.Status == http.StatusConflict && hasName {
+		s.createConflict(a, err, name)
+		return
+	} else if err != nil {
 		s.writeEngineError(a, err)
 		return
 	}
@@ -66,6 +69,23 @@ func (s *sessionRequest) create() {
 		normalized["status"], normalized["hasQR"] = compat.WireConnecting, false // "pending" promises a QR; none is there yet
 	}
 	s.writeJSON(http.StatusCreated, compat.NormalizeSessionBody(body, normalized), a.Header)
+}
+
+// createConflict responds to a create of a session that exists. A client that lost the response to its first create
+// gets the session here, in the places of a 201.
+func (s *sessionRequest) createConflict(refused compat.Response, refusal error, name string) {
+	s.id = name
+	s.resolve()
+	item, a, err := s.findElsewhere()
+	body, parseErr := compat.Parse(refused.Body)
+	if err != nil || parseErr != nil {
+		s.writeEngineError(refused, refusal)
+		return
+	}
+	existing := compat.NormalizeSessionBody(nil, s.normalizeAll([]compat.Object{item}, a)[0])
+	body = compat.NormalizeErrorBody(body, refused.Status, refused.At)
+	body["data"] = existing["data"]
+	s.writeJSON(refused.Status, body, refused.Header)
 }
 
 // sendCreate sends a create as soon as the rate limit allows it. The caller calls release once the outcome is recorded.

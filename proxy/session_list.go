@@ -117,12 +117,7 @@ func (s *sessionRequest) statusFailed(a compat.Response, err error, v *session.S
 		s.writeEngineError(a, err)
 		return
 	}
-	var item compat.Object
-	var other compat.Response
-	otherErr := s.service.RetryOnStaleID(s.ctx(), s.caller, s.id, &s.ref, func() (err error) {
-		item, other, err = s.findElsewhere()
-		return err
-	})
+	item, other, otherErr := s.findElsewhere()
 	switch {
 	case otherErr == nil:
 		normalized := s.normalizeAll([]compat.Object{item}, other)[0]
@@ -138,7 +133,15 @@ func (s *sessionRequest) statusFailed(a compat.Response, err error, v *session.S
 
 // findElsewhere finds a session whose state the engine denies: under its own path, or in the list of an engine without
 // that route.
-func (s *sessionRequest) findElsewhere() (compat.Object, compat.Response, error) {
+func (s *sessionRequest) findElsewhere() (item compat.Object, a compat.Response, err error) {
+	err = s.service.RetryOnStaleID(s.ctx(), s.caller, s.id, &s.ref, func() (err error) {
+		item, a, err = s.findOnce()
+		return err
+	})
+	return item, a, err
+}
+
+func (s *sessionRequest) findOnce() (compat.Object, compat.Response, error) {
 	a, err := s.fetch("get", s.sessionPath(""), s.request.URL.RawQuery)
 	body, _ := compat.Parse(a.Body)
 	switch {

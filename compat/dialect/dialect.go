@@ -132,8 +132,12 @@ type failure struct {
 	text   string
 }
 
+// KindSessionExists is the kind of a rule about a create of a session that exists.
+const KindSessionExists session.ErrorKind = "session_exists"
+
 // Documented status and code of each kind of error.
 var failures = map[session.ErrorKind]failure{
+	KindSessionExists:           {http.StatusConflict, compat.CodeConflict, ""},
 	session.KindKeyRefused:      {http.StatusUnauthorized, compat.CodeInvalidAPIKey, ""},
 	session.KindSessionNotFound: {http.StatusNotFound, compat.CodeSessionNotFound, ""},
 	session.KindAlreadyPaired:   {http.StatusConflict, compat.CodeSessionAlreadyConnected, ""},

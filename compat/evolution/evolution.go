@@ -55,7 +55,7 @@ var Dialect = &dialect.Dialect{
 	Read:   read,
 	Errors: []dialect.ErrorRule{
 		{Verb: dialect.Create, Status: http.StatusForbidden, Contains: "already in use",
-			Kind: session.KindBadResponse, Code: "CONFLICT"},
+			Kind: dialect.KindSessionExists},
 		{Status: http.StatusServiceUnavailable, Contains: "license_required",
 			Kind: session.KindServerError, Code: "ENGINE_UNLICENSED"},
 		{Verb: dialect.Logout, Status: http.StatusBadRequest, Contains: "not connected", Kind: session.KindNotReady},

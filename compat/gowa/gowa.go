@@ -66,7 +66,7 @@ var Dialect = &dialect.Dialect{
 		{Status: http.StatusUnauthorized, Contains: "unauthorized", Kind: session.KindKeyRefused}, // plain text
 		{Contains: "qr channel closed", Kind: session.KindServerError, Code: "WHATSAPP_REFUSED"},
 		{Verb: dialect.Connect, Status: http.StatusGatewayTimeout, Kind: session.KindNotReady},
-		{Verb: dialect.Create, Contains: "already exists", Kind: session.KindBadResponse, Code: "CONFLICT"},
+		{Verb: dialect.Create, Contains: "already exists", Kind: dialect.KindSessionExists},
 	},
 }
 

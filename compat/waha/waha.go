@@ -53,7 +53,7 @@ var Dialect = &dialect.Dialect{
 	Native: native,
 	Errors: []dialect.ErrorRule{
 		{Verb: dialect.Create, Status: http.StatusUnprocessableEntity, Contains: "already exists",
-			Kind: session.KindBadResponse, Code: "CONFLICT"},
+			Kind: dialect.KindSessionExists},
 		{Verb: dialect.Connect, Status: http.StatusUnprocessableEntity, Contains: "already started"}, // it runs: a success
 		{Status: http.StatusUnprocessableEntity, Contains: "does not exist", Kind: session.KindSessionNotFound},
 		{Verb: dialect.QR, Status: http.StatusUnprocessableEntity, Contains: "working", Kind: session.KindAlreadyPaired},

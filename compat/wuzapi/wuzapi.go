@@ -53,7 +53,7 @@ var Dialect = &dialect.Dialect{
 	Read:   read,
 	Native: native,
 	Errors: []dialect.ErrorRule{
-		{Verb: dialect.Create, Status: http.StatusConflict, Kind: session.KindBadResponse, Code: "CONFLICT"},
+		{Verb: dialect.Create, Status: http.StatusConflict, Kind: dialect.KindSessionExists},
 		{Verb: dialect.Create, Status: http.StatusUnauthorized, Kind: session.KindKeyRefused},
 		{Verb: dialect.List, Status: http.StatusUnauthorized, Kind: session.KindKeyRefused},
 		{Verb: dialect.Delete, Status: http.StatusUnauthorized, Kind: session.KindKeyRefused},

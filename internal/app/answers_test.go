@@ -1,7 +1,9 @@
 package app_test
 
 import (
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -192,6 +194,44 @@ func TestProxy_RefusesInvalidRequests(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A second create, after a lost response to the first, gets the session in the 409, also where the engine refuses names
+// in paths and where another gateway made the session.
+func TestCreate_ConflictHasSession(t *testing.T) {
+	bubble(t, &enginesim.Engine{NumericIDsOnly: true}, func(r *rig) {
+		id := r.create("crm-1")
+		r.reboot()
+		a := r.post("/api/sessions", `{"sessionId":"crm-1","sessionName":"x"}`)
+		a.wantsCode(http.StatusConflict, "CONFLICT")
+		if a.text("data.sessionId") != "crm-1" || a.text("data.id") != id || a.text("data.session.id") != id {
+			r.Errorf("the conflict has %s", a.body)
+		}
+	})
+}
+
+// Where names are unique among all keys, the conflict tells nothing of another key's session.
+func TestCreate_ConflictHidesForeignSession(t *testing.T) {
+	const taken = `{"success":false,"error":"La sesión ya existe"}`
+	bubble(t, &enginesim.Engine{}, func(r *rig) {
+		a := r.post("/api/sessions", `{"sessionId":"crm-1","sessionName":"x"}`)
+		a.wantsCode(http.StatusConflict, "CONFLICT")
+		if strings.Contains(string(a.body), `"data"`) {
+			r.Errorf("another key's session is in %s", a.body)
+		}
+	}, before(func(e *enginesim.Engine) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.Method != http.MethodPost {
+				e.ServeHTTP(w, req)
+				return
+			}
+			req.Header.Set("X-Api-Key", "another-key")
+			e.ServeHTTP(httptest.NewRecorder(), req)
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusConflict)
+			fmt.Fprint(w, taken)
+		})
+	}))
 }
 
 // The engine's own refusals are its own: status, code and text.

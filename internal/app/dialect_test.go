@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"qrgate/internal/secret"
 	"qrgate/internal/session"
 	"qrgate/internal/test/enginesim"
+	"qrgate/internal/test/openapitest"
 )
 
 // Each engine of another API serves clients of the documented one: create, connect, QR, state, list and delete.
@@ -32,6 +34,9 @@ func TestDialects_DocumentedFront(t *testing.T) {
 			ref, err := client.Create(t.Context(), caller, "shop-1", "a shop")
 			if err != nil || ref.ID == 0 || ref.Name != "shop-1" {
 				t.Fatalf("create: %+v %v", ref, err)
+			}
+			if again := createAgain(t, public, "key-a"); again != ref.ID {
+				t.Errorf("the conflict of a second create names session %d, want %d", again, ref.ID)
 			}
 			if _, err := client.Connect(t.Context(), caller, ref, session.Connect); err != nil {
 				t.Fatalf("connect: %v", err)
@@ -110,6 +115,28 @@ func awaitProbe(t *testing.T, admin string) string {
 	}
 	t.Fatal("no probe got a QR")
 	return ""
+}
+
+// createAgain creates shop-1 once more and returns the id of the session that the 409 has.
+func createAgain(t *testing.T, gateway *url.URL, key string) int64 {
+	t.Helper()
+	body := strings.NewReader(`{"sessionId":"shop-1","sessionName":"a shop"}`)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, gateway.String()+"/api/sessions", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("X-Api-Key", key)
+	res, err := openapitest.Checking(t, http.DefaultTransport).RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var a struct{ Data struct{ ID int64 } }
+	if err := json.NewDecoder(res.Body).Decode(&a); err != nil || res.StatusCode != http.StatusConflict {
+		t.Fatalf("second create: %d %v", res.StatusCode, err)
+	}
+	return a.Data.ID
 }
 
 func mustRead(t *testing.T, image secret.Secret) string {
