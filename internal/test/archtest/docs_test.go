@@ -17,6 +17,9 @@ var (
 	marks   = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 	setting = regexp.MustCompile(`\bQRGATE_[A-Z]+(?:_[A-Z]+)*\b`)
 
+	imports = regexp.MustCompile(`(?m)^(?:import \((?s:.*?)^\)|(?:import|from) .*)$`)
+	code    = regexp.MustCompile(`(?m)^ *\t*(?:[^\s/*})\]"]|"[^"]).*$`)
+
 	// contractCitation matches "contract 4.2", "contract C7" and "(C22)", adrCitation "ADR 0003".
 	contractCitation = regexp.MustCompile(`(?i)\bcontract(?:\.md)? (C?[0-9]+(?:\.[0-9]+)?)|[( ,](C[0-9]{1,2})[),.]`)
 	adrCitation      = regexp.MustCompile(`\bADR ([0-9]{4})\b`)
@@ -44,6 +47,27 @@ func TestDocs_LinksResolve(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Both documents for developers of clients contain every example client as it is, and no client has more than 40 lines of
+// code: imports, comments, blank lines and closing brackets do not count.
+func TestDocs_IntegrateHasClients(t *testing.T) {
+	const dir = "examples/clients"
+	files, err := os.ReadDir(filepath.Join(root, dir))
+	if err != nil || len(files) < 4 {
+		t.Fatalf("%d clients, %v", len(files), err)
+	}
+	for _, file := range files {
+		client := readFile(t, path.Join(dir, file.Name()))
+		for _, document := range []string{"docs/INTEGRATE.md", "docs/INTEGRATE.es.md"} {
+			if !strings.Contains(readFile(t, document), "\n"+client+"```\n") {
+				t.Errorf("%s does not contain %s as it is", document, file.Name())
+			}
+		}
+		if n := len(code.FindAllString(imports.ReplaceAllString(client, ""), -1)); n > 40 {
+			t.Errorf("%s has %d lines of code", file.Name(), n)
+		}
+	}
 }
 
 // anchors are the headings of a document in the form that links use.
