@@ -26,6 +26,8 @@ var routes = []Route{
 	{http.MethodGet, sessionPath + "/qr"},
 	{http.MethodGet, sessionPath + "/qr.png"},
 	{http.MethodGet, sessionPath + "/qr/status"},
+	{http.MethodPost, sessionPath + "/qr/link"},
+	{http.MethodDelete, sessionPath + "/qr/link"},
 	{http.MethodGet, sessionPath + "/status"},
 	{http.MethodPost, sessionPath + "/connect"},
 	{http.MethodPost, sessionPath + "/disconnect"},

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"qrgate/compat"
 	"qrgate/internal/diagnosis"
@@ -143,14 +144,19 @@ const otherMethod = "_OTHER"
 func httpRoutes() [][]string {
 	rows := [][]string{{http.MethodGet, unmatched}, {http.MethodPost, unmatched}, {otherMethod, unmatched}}
 	for _, r := range compat.Routes() {
-		rows = append(rows, []string{r.Method, r.Path})
+		if !isRare(r.Path) {
+			rows = append(rows, []string{r.Method, r.Path})
+		}
 	}
 	return rows
 }
 
+// isRare reports whether a route is too rare for series of its own: it counts as unmatched.
+func isRare(route string) bool { return strings.HasSuffix(route, "/qr/link") }
+
 // routeLabels returns a legal pair. A session route with a method that it does not have counts as unmatched.
 func routeLabels(method, route string) (string, string) {
-	if slices.Contains(compat.Routes(), compat.Route{Method: method, Path: route}) {
+	if !isRare(route) && slices.Contains(compat.Routes(), compat.Route{Method: method, Path: route}) {
 		return method, route
 	}
 	if method != http.MethodGet && method != http.MethodPost {

@@ -6,6 +6,7 @@
 //	validate.go     raw target, framing, method and size: what two parsers could read differently is refused
 //	routes.go       the documented session routes; every other path passes through
 //	session*.go     session routes: the engine's responses, normalized, and the QR
+//	pairing.go      links, and the page that they open
 //	passthrough.go  everything else, byte for byte
 //	accesslog.go    one session.RequestLog per request, for Config.Observe: logs and metrics are made from it
 //
@@ -53,6 +54,9 @@ type Config struct {
 
 	// Native serves the clients of another engine's own API, instead of the documented one. Default: none.
 	Native *NativeFront
+
+	// Pairing configures the pages that people open by links. Without its Links there are none.
+	Pairing Pairing
 
 	// QRFormats is how QRs are written into JSON. Default: as data URLs.
 	QRFormats QRFormats
@@ -140,6 +144,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	rw.setTarget(t)
 	if !rw.awaitPenalty() {
+		return
+	}
+	if rest, ok := strings.CutPrefix(t.path, h.pairPrefix()); ok && h.config.Pairing.Links != nil {
+		h.servePairing(rw, rest)
 		return
 	}
 	if h.config.Native != nil {

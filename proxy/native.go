@@ -52,7 +52,7 @@ const (
 
 const (
 	nativeTimeout = 60 * time.Second // the slowest engine responds to a login within 45 s
-	textNoRoute   = "Not found. qrgate adds GET /_qrgate/sessions/{name}/qr/status to the engine's API."
+	textNoRoute   = "Not found. qrgate adds /_qrgate/sessions/{name}/qr/status and …/qr/link to the engine's API."
 )
 
 // nativeRequest is one request on a route that the dialect's table names.
@@ -160,23 +160,33 @@ func (f *NativeFront) sessionOf(w *responseWriter) string {
 	return native.Session(native.Credential(&w.request))
 }
 
+// ownRoutes are the routes that qrgate adds, by method and what follows the session's name.
+var ownRoutes = map[compat.Route]func(*sessionRequest){
+	{Method: http.MethodGet, Path: "/qr/status"}:  (*sessionRequest).qrStatus,
+	{Method: http.MethodPost, Path: "/qr/link"}:   (*sessionRequest).issueLink,
+	{Method: http.MethodDelete, Path: "/qr/link"}: (*sessionRequest).revokeLinks,
+}
+
 // serveOwnRoute serves the routes that qrgate adds.
 func (h *Handler) serveOwnRoute(w *responseWriter, rest string) {
 	s := h.nativeSession(w)
-	name, ok := strings.CutPrefix(rest, "sessions/")
-	name, isStatus := strings.CutSuffix(name, "/qr/status")
+	name, verb, _ := strings.Cut(strings.TrimPrefix(rest, "sessions/"), "/")
 	name, err := url.PathUnescape(name)
 	if own := h.config.Native.sessionOf(w); own != "" {
 		name = own
 	}
 	s.id = dialect.EncodeName(name)
-	if !ok || !isStatus || err != nil || w.request.Method != http.MethodGet || !session.ValidID(s.id) {
+	serve := ownRoutes[compat.Route{Method: w.request.Method, Path: "/" + verb}]
+	if serve == nil || !strings.HasPrefix(rest, "sessions/") || err != nil || !session.ValidID(s.id) {
 		w.reply(problem(http.StatusNotFound, compat.CodeNotFound, textNoRoute))
 		return
 	}
-	w.route, w.session = nativePrefix+"sessions/{name}/qr/status", s.id
+	if !w.bufferBody() {
+		return
+	}
+	w.route, w.session = nativePrefix+"sessions/{name}/"+verb, s.id
 	w.Header()["Cache-Control"], w.Header()["Vary"] = headerNoStore, headerVary
-	s.qrStatus()
+	serve(&s)
 }
 
 // create forwards a create. If its client asked for the code, the request waits, and the code goes where the engine

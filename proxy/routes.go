@@ -18,6 +18,8 @@ var sessionHandlers = map[compat.Route]func(*sessionRequest){
 	{Method: http.MethodGet, Path: compat.SessionsPath + "/{id}/qr"}:          (*sessionRequest).qr,
 	{Method: http.MethodGet, Path: compat.SessionsPath + "/{id}/qr.png"}:      (*sessionRequest).qrPicture,
 	{Method: http.MethodGet, Path: compat.SessionsPath + "/{id}/qr/status"}:   (*sessionRequest).qrStatus,
+	{Method: http.MethodPost, Path: compat.SessionsPath + "/{id}/qr/link"}:    (*sessionRequest).issueLink,
+	{Method: http.MethodDelete, Path: compat.SessionsPath + "/{id}/qr/link"}:  (*sessionRequest).revokeLinks,
 	{Method: http.MethodGet, Path: compat.SessionsPath + "/{id}/status"}:      (*sessionRequest).status,
 	{Method: http.MethodPost, Path: compat.SessionsPath + "/{id}/connect"}:    (*sessionRequest).connect,
 	{Method: http.MethodPost, Path: compat.SessionsPath + "/{id}/disconnect"}: (*sessionRequest).disconnect,

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -237,21 +238,33 @@ func (s *sessionRequest) stream(v *session.Snapshot) {
 		return
 	}
 	defer f.Close()
+	s.beginStream()
+	s.follow(s.ctx(), f, v, s.event)
+}
+
+// beginStream writes the header of a stream.
+func (s *sessionRequest) beginStream() {
 	h := s.Header()
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("X-Accel-Buffering", "no")
 	s.language()
 	s.WriteHeader(http.StatusOK)
-	if !s.send(fmt.Sprintf("retry: %d\n", streamRetryDelay.Milliseconds()) + s.event(v)) {
+}
+
+// follow sends a snapshot and every change after it, in the form that event gives them.
+func (s *sessionRequest) follow(
+	ctx context.Context, f session.Follower, v *session.Snapshot, event func(*session.Snapshot) string,
+) {
+	if !s.send(fmt.Sprintf("retry: %d\n", streamRetryDelay.Milliseconds()) + event(v)) {
 		return
 	}
 	for end := time.Now().Add(streamTTL); !hasEnded(v) && time.Now().Before(end); {
 		askedAt := time.Now()
-		next, err := f.Next(s.ctx(), v, heartbeatInterval)
+		next, err := f.Next(ctx, v, heartbeatInterval)
 		text := ": heartbeat\n\n"
 		switch {
 		case err == nil && v.Changed(next):
-			v, text = next, s.event(next)
+			v, text = next, event(next)
 		case err != nil, time.Since(askedAt) < heartbeatInterval:
 			return // the client connects again and receives the state then
 		}
@@ -265,8 +278,12 @@ func (s *sessionRequest) stream(v *session.Snapshot) {
 func hasEnded(v *session.Snapshot) bool { return v.Ended || v.Session.State == session.Connected }
 
 func (s *sessionRequest) event(v *session.Snapshot) string {
-	b, _ := json.Marshal(qrStatusOf(s.localize(v), s.id, time.Now())) // plain fields cannot fail
-	return fmt.Sprintf("id: %d\nevent: status\ndata: %s\n\n", v.At.UnixMilli(), b)
+	return statusEvent(v.At, qrStatusOf(s.localize(v), s.id, time.Now()))
+}
+
+func statusEvent(at time.Time, data any) string {
+	b, _ := json.Marshal(data) // plain fields cannot fail
+	return fmt.Sprintf("id: %d\nevent: status\ndata: %s\n\n", at.UnixMilli(), b)
 }
 
 // send writes a part of a stream; false if the client has left.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,6 +34,8 @@ type settings struct {
 	Front          string        `env:"QRGATE_FRONT" default:"documented" enum:"documented,native"`
 	TrustedProxies string        `env:"QRGATE_TRUSTED_PROXIES" placeholder:"CIDR,…"`
 	CORSOrigins    string        `name:"cors-origins" env:"QRGATE_CORS_ORIGINS" placeholder:"ORIGIN,…"`
+	PublicURL      string        `name:"public-url" env:"QRGATE_PUBLIC_URL" placeholder:"URL"`
+	FrameAncestors string        `name:"pair-frame-ancestors" env:"QRGATE_PAIR_FRAME_ANCESTORS" placeholder:"ORIGIN,…"`
 	QRFormat       string        `name:"qr-format" env:"QRGATE_QR_FORMAT" default:"data-url"`
 	QRWaitInitial  time.Duration `env:"QRGATE_QR_WAIT_INITIAL" default:"9s"`
 	QRWait         time.Duration `env:"QRGATE_QR_WAIT" default:"4.5s"`
@@ -112,6 +115,15 @@ func (s settings) config() (app.Config, error) {
 	collect("QRGATE_TRUSTED_PROXIES: ", err)
 	cfg.CORSOrigins, err = parseOrigins(s.CORSOrigins)
 	collect("QRGATE_CORS_ORIGINS ", err)
+	if cfg.PairFrameAncestors, err = parseOrigins(s.FrameAncestors); slices.Contains(cfg.PairFrameAncestors, "*") {
+		err = errors.New("must name origins: a page of any origin could trick people into linking their phone")
+	}
+	collect("QRGATE_PAIR_FRAME_ANCESTORS ", err)
+	cfg.PublicURL = s.PublicURL
+	if u, err := url.Parse(s.PublicURL); s.PublicURL != "" && (err != nil || u.Host == "" || u.User != nil ||
+		u.RawQuery != "" || u.Fragment != "" || u.Scheme != "http" && u.Scheme != "https") {
+		collect("QRGATE_PUBLIC_URL ", errors.New("must be like https://qr.example, without a user, query or fragment"))
+	}
 	cfg.QRFormats, err = proxy.ParseQRFormats(s.QRFormat)
 	collect("QRGATE_QR_FORMAT ", err)
 	if s.APIKeys != "" {

@@ -16,6 +16,7 @@ import (
 	"qrgate/internal/acquire"
 	"qrgate/internal/breaker"
 	"qrgate/internal/notify"
+	"qrgate/internal/pairpage"
 	"qrgate/internal/seal"
 	"qrgate/internal/session"
 	"qrgate/internal/statuspage"
@@ -169,11 +170,17 @@ func (b *backend) newAcquirer() error {
 	if b.tracing.Enabled() {
 		config.Tracer = b.tracing
 	}
-	b.proxy = proxy.New(config)
-	if config.Native != nil {
-		config.Native, config.Engine, config.Transport = nil, b.documented.base, b.documented.transport
-		b.probed = proxy.New(config)
+	config.Pairing = proxy.Pairing{
+		Links: pairpage.NewLinks(b.sealer, b.sessions), PublicURL: b.cfg.PublicURL,
+		FrameAncestors: b.cfg.PairFrameAncestors, PairsByPhone: b.embedded != nil,
 	}
+	if config.Native != nil {
+		documented := config
+		documented.Native, documented.Engine, documented.Transport = nil, b.documented.base, b.documented.transport
+		b.probed = proxy.New(documented)
+		config.Pairing.Documented = b.probed
+	}
+	b.proxy = proxy.New(config)
 	return nil
 }
 

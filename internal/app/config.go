@@ -39,10 +39,13 @@ type Config struct {
 	NativeFront    bool             // clients speak the engine's own API
 	CORSOrigins    []string         // origins whose pages may read every response; "*" is any
 	QRFormats      proxy.QRFormats  // how QRs are written into JSON
+	PublicURL      string           // begins the links of pairing pages; empty: what the request for one names
 	TrustedProxies []netip.Prefix   // proxies whose X-Forwarded-* headers are trusted
 	QRWaitInitial  time.Duration
 	QRWait         time.Duration
 	RecoveryForce  bool
+
+	PairFrameAncestors []string // origins whose pages may frame the pairing page
 
 	RedisURL      secret.Secret // empty: memory
 	RedisPassword secret.Secret // instead of the one in RedisURL

@@ -1,5 +1,5 @@
 // Package redact removes credentials and personal data from text before it is logged, traced or shown: QR codes and
-// their images, pairing links, keys, bearer tokens, JIDs and phone numbers.
+// their images, pairing links and pages, keys, bearer tokens, JIDs and phone numbers.
 package redact
 
 import (
@@ -15,6 +15,7 @@ import (
 var (
 	image  = regexp.MustCompile(`data:image/[a-z+.-]+;base64,[A-Za-z0-9+/=]*`)
 	link   = regexp.MustCompile(`https://wa\.me/settings/linked_devices#\S*`)
+	page   = regexp.MustCompile(`/pair/[A-Za-z0-9]{8,}`)
 	code   = regexp.MustCompile(`\d@[A-Za-z0-9+/=,_-]{20,}`)
 	jid    = regexp.MustCompile(`[\w.:-]+@(s\.whatsapp\.net|c\.us|lid|g\.us|msgr|hosted(\.lid)?|broadcast|newsletter)\b`)
 	bearer = regexp.MustCompile(`(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}`)
@@ -47,7 +48,7 @@ func Text(text string) string {
 // isHarmless reports whether no pattern of Text can match: the text has at most maxWord bytes, and no character that
 // each pattern needs. It spares the lines of the access log eight regular expressions per attribute.
 func isHarmless(text string) bool {
-	return len(text) <= maxWord && !strings.ContainsAny(text, "@#;+ \t\n\v\f\r")
+	return len(text) <= maxWord && !strings.ContainsAny(text, "@#;+ \t\n\v\f\r") && !strings.Contains(text, "/pair/")
 }
 
 // Foreign redacts a text that a library or a server wrote: also every number of seven digits, every long run of
@@ -67,6 +68,7 @@ func Foreign(text string, secrets ...secret.Secret) string {
 func common(text string) string {
 	text = image.ReplaceAllLiteralString(text, "[image]")
 	text = link.ReplaceAllLiteralString(text, "[code]")
+	text = page.ReplaceAllLiteralString(text, "/pair/[token]")
 	text = code.ReplaceAllLiteralString(text, "[code]")
 	text = jid.ReplaceAllLiteralString(text, "[jid]")
 	text = bearer.ReplaceAllLiteralString(text, "[credential]")

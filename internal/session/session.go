@@ -47,6 +47,7 @@ type Session struct {
 	AuthorizedAt   time.Time `json:"authorized_at"`   // when the engine last accepted this credential for this session
 	CreatedHere    bool      `json:"created_here"`    // it was created through qrgate
 	EverPaired     bool      `json:"ever_paired"`     // the engine reported it as paired at some time
+	PairedAt       time.Time `json:"paired_at"`       // when it was last reported as paired and had not been before
 	ConnectedAt    time.Time `json:"connected_at"`    // when the engine last accepted a connect that passed through qrgate
 	AcquiringSince time.Time `json:"acquiring_since"` // when the present acquisition began; zero without one
 
@@ -274,6 +275,9 @@ func (s Session) recordConnecting(state State, now time.Time) Session {
 }
 
 func (s Session) markPaired(now time.Time) Session {
+	if s.State != Connected {
+		s.PairedAt = now
+	}
 	s.QR, s.EverPaired, s.AcquiringSince, s.Recovery.FailedConnects = QR{}, true, time.Time{}, 0
 	s.LostByEngine, s.Reason = false, ""
 	return s.setState(Connected, now)
@@ -422,6 +426,24 @@ func (s Session) SuspectQR(at time.Time) Session {
 // QRUsable reports whether there is a code that a phone can still scan, as far as is known.
 func (s *Session) QRUsable(now time.Time) bool {
 	return s.QR.Usable(now) && !s.codeDead() && !s.History.Codes.isUnstable(now)
+}
+
+// QRLive reports whether the code can still be scanned, even if its end is too near to hand it out: a client that
+// follows the session may show it until then.
+func (s *Session) QRLive(now time.Time) bool {
+	q := s.QR
+	return q.Present() && q.TTL(now) > 0 && !q.SuspectSince.After(q.ConfirmedAt) &&
+		!s.codeDead() && !s.History.Codes.isUnstable(now)
+}
+
+// minScanMargin is how long before its end a code must vanish to count as scanned.
+const minScanMargin = 2 * time.Second
+
+// WasScanned reports whether the code vanished before its end, and nothing but a scan explains that.
+func (s *Session) WasScanned(now time.Time) bool {
+	isEarly := s.History.CodeEndsAt.Sub(s.Since) > minScanMargin && now.Before(s.History.CodeEndsAt)
+	return s.State == Connecting && s.Sequence > 0 && isEarly && s.Reason == "" && !s.LostByEngine &&
+		(s.Failure.Kind == "" || s.Failure.Kind == KindNotReady)
 }
 
 // GiveUp ends the acquisition: its time is over without a QR, or no client waits for one. Expired codes are no failure.

@@ -38,6 +38,7 @@ var layers = []struct {
 	{"compat/dialect", 5},
 	{"internal/webhook", 5},
 	{"compat", 4},
+	{"internal/pairpage", 6},
 	{"dashboards", 7},
 	{"internal/acquire", 7},
 	{"internal/breaker", 7},

@@ -105,6 +105,7 @@ type answer struct {
 		Sequence    int
 		State       string
 		PairingCode string
+		URL         string
 		Session     struct{ ID int64 }
 		Queue       *struct{ Place int }
 		Diagnosis   *struct{ Code string }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -27,6 +28,7 @@ const Path = "api/openapi.yaml"
 // and undocumented paths. It is safe for concurrent use if next is.
 func Checking(t testing.TB, next http.RoundTripper) http.RoundTripper {
 	t.Helper()
+	readHTML()
 	doc, err := Load()
 	if err != nil {
 		t.Fatal(err)
@@ -37,6 +39,11 @@ func Checking(t testing.TB, next http.RoundTripper) http.RoundTripper {
 	}
 	return &checker{t, router, next}
 }
+
+// readHTML lets the validator read pages as texts.
+var readHTML = sync.OnceFunc(func() {
+	openapi3filter.RegisterBodyDecoder("text/html", openapi3filter.RegisteredBodyDecoder("text/plain"))
+})
 
 // Load reads and validates the document. It looks for it in the directories above the current one, so it
 // works in every package's tests.

@@ -174,7 +174,9 @@ func TestOpenAPI_ExamplesSatisfySchemas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	readiness := doc.Components.Schemas["Readiness"].Value
+	events := map[bool]*openapi3.Schema{
+		false: doc.Components.Schemas["Readiness"].Value, true: doc.Components.Schemas["PairStatus"].Value,
+	}
 	used := map[string]bool{}
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
@@ -193,7 +195,7 @@ func TestOpenAPI_ExamplesSatisfySchemas(t *testing.T) {
 							t.Errorf("%s: the example %s: %v", where, name, err)
 						}
 						if media == "text/event-stream" {
-							checkEvents(t, readiness, example.Value.Value.(string))
+							checkEvents(t, events[strings.HasPrefix(path, "/pair/")], example.Value.Value.(string))
 						}
 					}
 				}

@@ -1,0 +1,533 @@
+package proxy
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"qrgate/compat"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/pairpage"
+	"qrgate/internal/session"
+)
+
+// Pairing configures the pages on which people link a phone by a link that needs no key.
+type Pairing struct {
+	Links *pairpage.Links
+	// PublicURL begins every link, as https://qr.example. Default: what the request for the link names.
+	PublicURL string
+	// FrameAncestors are the origins whose pages may frame the page. Default: none.
+	FrameAncestors []string
+	// PairsByPhone: the engine serves POST …/pairing-code.
+	PairsByPhone bool
+	// Documented serves the calls of the page when clients speak the engine's own API. Default: the Handler itself.
+	Documented *Handler
+}
+
+// Codes of problems with links.
+const (
+	codeNoLink   = "LINK_NOT_FOUND"
+	codeLinkUsed = "LINK_USED"
+)
+
+// PairLink is the body of a new link, under data.
+type PairLink struct {
+	ID        int64  `json:"id,omitempty"`
+	SessionID string `json:"sessionId"`
+	URL       string `json:"url"`
+	EventsURL string `json:"eventsUrl"` // for an EventSource
+	Token     string `json:"token"`
+	ExpiresAt string `json:"expiresAt"`
+	ExpiresIn int    `json:"expiresIn"` // whole seconds
+}
+
+func (h *Handler) pairPrefix() string {
+	if h.config.Native != nil {
+		return nativePrefix + "pair/"
+	}
+	return "/pair/"
+}
+
+// issueLink handles POST …/qr/link. The engine decides whether the caller may see the session.
+func (s *sessionRequest) issueLink() {
+	links := s.handler.config.Pairing.Links
+	if links == nil {
+		s.passThrough()
+		return
+	}
+	link, base, ok := s.parseLink()
+	if !ok {
+		return
+	}
+	v, err := s.service.Get(s.ctx(), s.caller, s.id)
+	s.ref = v.Session.Ref
+	switch {
+	case s.hasLeft():
+		return
+	case err != nil:
+		s.reply(engineProblem(err))
+		return
+	case !v.Authorized:
+		s.reply(notAuthorized(v))
+		return
+	case v.Session.State == session.Connected:
+		s.reply(problem(http.StatusConflict, compat.CodeSessionAlreadyConnected, textPaired))
+		return
+	}
+	link.Ref = s.ref
+	token, err := links.Issue(s.ctx(), s.caller, link)
+	if err != nil {
+		s.reply(problem(http.StatusServiceUnavailable, compat.CodeInternalError, textNoStore))
+		return
+	}
+	page := base + s.handler.pairPrefix() + token
+	s.writeJSON(http.StatusCreated, compat.Envelope{Success: true, Data: PairLink{
+		ID: s.ref.ID, SessionID: cmp.Or(s.ref.Name, s.id), URL: page, EventsURL: page + "/events", Token: token,
+		ExpiresAt: compat.Millis(link.ExpiresAt), ExpiresIn: int(link.ExpiresAt.Sub(link.IssuedAt) / time.Second),
+	}}, nil)
+}
+
+// parseLink reads what a caller wants of a link, and where its page will be. It responds 400 if it cannot.
+func (s *sessionRequest) parseLink() (link pairpage.Link, base string, ok bool) {
+	wanted, ok := s.jsonBody()
+	if !ok {
+		return link, "", false
+	}
+	link.RedirectURL, link.Locale = compat.StringOf(wanted["redirectUrl"]), compat.StringOf(wanted["locale"])
+	ttl := pairpage.DefaultTTL
+	if _, isSet := wanted["expiresIn"]; isSet {
+		ttl = time.Duration(compat.Int(wanted["expiresIn"])) * time.Second
+	}
+	base, isHost := s.publicURL()
+	text := ""
+	switch {
+	case ttl <= 0 || ttl > pairpage.MaxTTL:
+		text = textBadExpiry
+	case link.RedirectURL != "" && !isRedirectable(link.RedirectURL):
+		text = textBadRedirect
+	case link.Locale != "" && !pairpage.IsLocale(link.Locale):
+		text = textBadLocale
+	case !isHost:
+		text = textBadHost
+	}
+	if text != "" {
+		s.reply(validationProblem(text))
+		return link, "", false
+	}
+	link.IssuedAt = time.Now()
+	link.ExpiresAt = link.IssuedAt.Add(ttl)
+	return link, base, true
+}
+
+// isRedirectable reports whether the page may lead to a URL: by https, or by http to this host for development.
+func isRedirectable(text string) bool {
+	const maxSize = 2000
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.User != nil || len(text) > maxSize {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Scheme == "https" || u.Scheme == "http" && (u.Hostname() == "localhost" || ip != nil && ip.IsLoopback())
+}
+
+// publicURL is what clients put before the path of the page: what is configured, else what the client itself called. A
+// proxy's X-Forwarded-* count only if the proxy is trusted. ok is false for a Host header that names no host.
+func (s *sessionRequest) publicURL() (base string, ok bool) {
+	if base := s.handler.config.Pairing.PublicURL; base != "" {
+		return strings.TrimSuffix(base, "/"), true
+	}
+	r, scheme := &s.request, "http"
+	host := r.Host
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	if s.handler.isTrusted(r.RemoteAddr) {
+		host = cmp.Or(r.Header.Get("X-Forwarded-Host"), host)
+		if r.Header.Get("X-Forwarded-Proto") == "https" {
+			scheme = "https"
+		}
+	}
+	u, err := url.Parse(scheme + "://" + host)
+	return scheme + "://" + host, err == nil && u.Host == host && u.Hostname() != "" && u.User == nil
+}
+
+// revokeLinks handles DELETE …/qr/link: all links of the session that the caller issued. It works without the engine.
+func (s *sessionRequest) revokeLinks() {
+	links := s.handler.config.Pairing.Links
+	if links == nil {
+		s.passThrough()
+		return
+	}
+	v, err := s.service.Get(s.ctx(), s.caller, s.id)
+	s.ref = v.Session.Ref
+	if kind := session.KindOf(err); kind == session.KindKeyRefused || kind == session.KindSessionNotFound {
+		s.reply(engineProblem(err))
+		return
+	}
+	if err := links.Revoke(context.WithoutCancel(s.ctx()), s.caller, s.ref); err != nil {
+		s.reply(problem(http.StatusServiceUnavailable, compat.CodeInternalError, textNoStore))
+		return
+	}
+	s.writeJSON(http.StatusOK, s.actionBody(nil, s.ref, compat.Wire(v.Session.State), textRevoked), nil)
+}
+
+// pairRequest is one request by the holder of a link.
+type pairRequest struct {
+	sessionRequest
+	link *pairpage.Link
+}
+
+// pairHandlers serve the routes of a link, by method and what follows the token.
+var pairHandlers = map[compat.Route]func(*pairRequest){
+	{Method: http.MethodGet}:                   (*pairRequest).page,
+	{Method: http.MethodGet, Path: "events"}:   (*pairRequest).events,
+	{Method: http.MethodPost, Path: "connect"}: (*pairRequest).connectSession,
+	{Method: http.MethodPost, Path: "code"}:    (*pairRequest).pairingCode,
+}
+
+// servePairing serves everything below the prefix of links. Nothing of it reaches the engine: a path has a token in it.
+func (h *Handler) servePairing(w *responseWriter, rest string) {
+	w.route = h.pairPrefix() + "{token}"
+	token, verb, hasVerb := strings.Cut(rest, "/")
+	method := w.request.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	serve := pairHandlers[compat.Route{Method: method, Path: verb}]
+	if serve != nil && hasVerb {
+		w.route += "/" + verb
+	}
+	header := w.Header()
+	header["Cache-Control"], header["X-Content-Type-Options"] = headerNoStore, headerNoSniff
+	header["Referrer-Policy"] = headerNoReferrer
+	header.Set("Vary", "Accept, Accept-Language")
+	switch {
+	case w.answerPreflight():
+		return
+	case serve == nil || hasVerb && verb == "":
+		w.reply(problem(http.StatusNotFound, compat.CodeNotFound, textNoPairRoute))
+		return
+	case !w.bufferBody():
+		return
+	}
+	if d := h.config.Pairing.Documented; d != nil {
+		w.handler = d
+	}
+	p := &pairRequest{sessionRequest: sessionRequest{responseWriter: w, service: h.config.QRService}}
+	if p.findLink(h.config.Pairing.Links, token) {
+		serve(p)
+		w.session = p.ref.Name
+	} else {
+		p.refuse(verb == "")
+	}
+}
+
+// findLink finds the link of a token, and the caller who issued it.
+func (p *pairRequest) findLink(links *pairpage.Links, token string) bool {
+	if !pairpage.IsToken(token) {
+		return false
+	}
+	link, err := links.Find(p.ctx(), token)
+	if err != nil {
+		return false
+	}
+	p.link, p.ref, p.id = link, link.Ref, link.Ref.URLSegment()
+	p.caller = link.Caller()
+	p.caller.Tenant = p.handler.config.Sealer.Tenant(p.caller.Credential())
+	p.caller.Traffic = p.handler.config.TrafficClass(p.caller.Key)
+	p.caller.RequestMeta = session.Request{ID: p.requestID, Trace: p.handler.traceparent(p.ctx())}
+	p.traffic = p.caller.Traffic
+	return true
+}
+
+// refuse responds that the link is not valid.
+func (p *pairRequest) refuse(isPage bool) {
+	p.code = codeNoLink
+	if isPage {
+		p.writePage(http.StatusNotFound, pairpage.View{Status: pairpage.Status{Phase: pairpage.Ended}})
+		return
+	}
+	p.reply(problem(http.StatusNotFound, codeNoLink, textNoLink))
+}
+
+// isOver reports whether the link has done its work, and responds then.
+func (p *pairRequest) isOver(v *session.Snapshot) bool {
+	isLinked := v.Authorized && v.Session.State == session.Connected
+	if isLinked {
+		p.use()
+		return false
+	}
+	if v.Session.PairedAt.After(p.link.IssuedAt) { // it was linked, and the phone has removed it
+		p.use()
+	}
+	if p.link.IsUsed {
+		p.reply(problem(http.StatusGone, codeLinkUsed, textLinkUsed))
+	}
+	return p.link.IsUsed
+}
+
+// use ends the link.
+func (p *pairRequest) use() {
+	if !p.link.IsUsed {
+		_ = p.links().Use(context.WithoutCancel(p.ctx()), p.link) // else another request with the link does it
+	}
+	p.link.IsUsed = true
+}
+
+func (p *pairRequest) links() *pairpage.Links { return p.handler.config.Pairing.Links }
+
+// page handles GET /pair/{token}. It never waits: what is not known at once comes by the stream.
+func (p *pairRequest) page() {
+	view := pairpage.View{
+		SessionID: cmp.Or(p.ref.Name, p.id), RedirectURL: p.link.RedirectURL, IsUsed: p.link.IsUsed,
+		Status: pairpage.Status{Phase: pairpage.Linked},
+	}
+	if !p.link.IsUsed {
+		v := p.service.Cached(p.caller, []session.Ref{p.ref})[0]
+		if v.Authorized {
+			if fresh, err := p.service.Get(p.ctx(), p.caller, p.id); err == nil {
+				v = fresh
+			}
+		}
+		view.Status = p.status(v, time.Now())
+		if view.Status.Phase == pairpage.Linked {
+			p.use()
+		}
+		if view.Status.Phase == pairpage.Idle && !v.Authorized {
+			view.Status.Phase = pairpage.Preparing // the stream will tell
+		}
+	}
+	p.writePage(http.StatusOK, view)
+}
+
+func (p *pairRequest) writePage(status int, view pairpage.View) {
+	locale := ""
+	if p.link != nil {
+		locale = p.link.Locale
+	}
+	pairing := &p.handler.config.Pairing
+	view.Language = pairpage.LanguageOf(locale, p.request.Header.Get("Accept-Language"))
+	view.FrameAncestors, view.PairsByPhone = pairing.FrameAncestors, pairing.PairsByPhone
+	if err := pairpage.Write(p, status, view); err != nil && p.responseWriter.status == 0 {
+		p.reply(problem(http.StatusServiceUnavailable, compat.CodeInternalError, textInternal))
+	}
+}
+
+// events handles GET /pair/{token}/events: what the page shows, as a stream of changes or, for a client that does not
+// accept one, once.
+func (p *pairRequest) events() {
+	v := &session.Snapshot{}
+	if !p.link.IsUsed {
+		var err error
+		if v, err = p.service.Get(p.ctx(), p.caller, p.id); err != nil && !p.hasLeft() {
+			p.reply(engineProblem(err))
+			return
+		}
+	}
+	if p.hasLeft() || p.isOver(v) {
+		return
+	}
+	if !strings.Contains(p.request.Header.Get("Accept"), "text/event-stream") || p.request.Method == http.MethodHead {
+		p.writeJSON(http.StatusOK, compat.Envelope{Success: true, Data: p.status(v, time.Now())}, nil)
+		return
+	}
+	f, err := p.service.Follow(p.ctx(), p.caller, p.id)
+	if err != nil {
+		p.reply(engineProblem(err))
+		return
+	}
+	defer f.Close()
+	p.beginStream()
+	ctx, cancel := p.untilRevoked()
+	defer cancel()
+	p.follow(ctx, f, v, func(v *session.Snapshot) string {
+		if v.Session.State == session.Connected {
+			p.use()
+		}
+		return statusEvent(v.At, p.status(v, time.Now()))
+	})
+	if ctx.Err() != nil && !p.hasLeft() {
+		p.send(statusEvent(time.Now(), pairpage.Status{Phase: pairpage.Ended}))
+	}
+}
+
+// untilRevoked returns a context that ends with the link.
+func (p *pairRequest) untilRevoked() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithDeadline(p.ctx(), p.link.ExpiresAt)
+	changed, stop := p.links().Watch(p.link)
+	go func() {
+		defer stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-changed:
+			}
+			if _, err := p.links().Find(ctx, p.link.Token()); errors.Is(err, pairpage.ErrNoLink) {
+				cancel()
+			}
+		}
+	}()
+	return ctx, cancel
+}
+
+// status is what the page shows of a snapshot.
+func (p *pairRequest) status(v *session.Snapshot, now time.Time) pairpage.Status {
+	s := &v.Session
+	status := pairpage.Status{
+		Phase: phaseOf(v, now), Sequence: s.Sequence,
+		CanRetry: v.Authorized && !s.State.Acquiring() && s.State != session.Connected,
+	}
+	switch status.Phase {
+	case pairpage.Scan:
+		status.QRCode = s.QR.Image.Reveal()
+		status.ExpiresAt = new(compat.Millis(s.QR.ExpiresAt))
+		status.ExpiresIn, status.ExpiresInMs = secondsUntil(s.QR.ExpiresAt, now), s.QR.TTL(now).Milliseconds()
+		status.LifeMs = s.QR.ExpiresAt.Sub(s.QR.SeenAt).Milliseconds()
+	case pairpage.Problem:
+		locale := pairpage.LanguageOf(p.link.Locale, p.request.Header.Get("Accept-Language"))
+		status.Cause = pairpage.NewCause(v.Diagnosis, locale)
+	case pairpage.Preparing:
+		if v.QueuePosition > 0 {
+			status.Queue = &pairpage.Queue{Place: v.QueuePosition}
+		}
+	}
+	return status
+}
+
+// phaseOf decides what the page shows. A problem is what makes a request for the QR fail, or what ended the last
+// acquisition.
+func phaseOf(v *session.Snapshot, now time.Time) pairpage.Phase {
+	s, code := &v.Session, v.Diagnosis.Code
+	switch {
+	case !v.Authorized:
+		return pairpage.Preparing
+	case s.State == session.Connected:
+		return pairpage.Linked
+	case s.QRLive(now):
+		return pairpage.Scan
+	case v.Diagnosis.NeedsPerson(), isEngineBroken(v, now):
+		return pairpage.Problem
+	case s.WasScanned(now):
+		return pairpage.Scanned
+	case s.State.Acquiring() && !s.AcquiringSince.IsZero():
+		return pairpage.Preparing
+	case code == diagnosis.QRExpired, s.Sequence > 0 && v.Diagnosis.Healthy():
+		return pairpage.Expired
+	case !v.Diagnosis.Healthy() && code != diagnosis.AlreadyPaired:
+		return pairpage.Problem
+	}
+	return pairpage.Idle
+}
+
+// engineRequest is a request in the name of the caller who issued the link, without anything that the browser sent but
+// its address.
+func (p *pairRequest) engineRequest(body []byte) *http.Request {
+	r := p.request.Clone(p.ctx())
+	r.Method, r.URL = http.MethodPost, &url.URL{Path: compat.SessionsPath}
+	r.Header = http.Header{"Content-Type": {compat.ContentType}}
+	for _, name := range []string{"X-Forwarded-For", "Accept-Language"} {
+		if values := p.request.Header[name]; values != nil {
+			r.Header[name] = values
+		}
+	}
+	for name, value := range map[string]string{"X-Api-Key": p.link.Key, "Authorization": p.link.Bearer} {
+		if value != "" {
+			r.Header[name] = []string{value}
+		}
+	}
+	inner := responseWriter{request: *r}
+	inner.setBody(body)
+	return &inner.request
+}
+
+// connectSession handles POST /pair/{token}/connect: what a client's own connect does, unless a code is being obtained
+// or shown.
+func (p *pairRequest) connectSession() {
+	v, err := p.service.Get(p.ctx(), p.caller, p.id)
+	switch {
+	case p.hasLeft() || err == nil && p.isOver(v):
+		return
+	case err != nil:
+		p.reply(engineProblem(err))
+		return
+	case v.Session.State == session.Connected, v.Session.State.Acquiring() && !v.Session.AcquiringSince.IsZero():
+		p.WriteHeader(http.StatusNoContent)
+		return
+	}
+	inner := &responseWriter{
+		ResponseWriter: discard{}, handler: p.handler, startedAt: p.startedAt, requestID: p.requestID, traffic: p.traffic,
+		request: *p.engineRequest(nil),
+	}
+	inner.conn = http.NewResponseController(inner.ResponseWriter)
+	s := p.sessionRequest
+	s.responseWriter = inner
+	s.connect()
+	if inner.status >= http.StatusBadRequest { // the stream tells why
+		p.reply(problem(http.StatusServiceUnavailable, cmp.Or(inner.code, compat.CodeEngineUnreachable), textNoConnect))
+		return
+	}
+	p.WriteHeader(http.StatusNoContent)
+}
+
+// discard is the writer of a response that goes nowhere: it may have more of the engine in it than a customer may see.
+type discard struct{}
+
+// Header implements [http.ResponseWriter].
+func (discard) Header() http.Header { return http.Header{} }
+
+// Write implements [http.ResponseWriter].
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
+
+// WriteHeader implements [http.ResponseWriter].
+func (discard) WriteHeader(int) {}
+
+// PairingCode is the body of POST /pair/{token}/code, under data.
+type PairingCode struct {
+	PairingCode string `json:"pairingCode"`
+	ExpiresIn   int    `json:"expiresIn"` // whole seconds
+}
+
+// pairingCode handles POST /pair/{token}/code: a code that the phone's owner types in, instead of scanning a QR.
+func (p *pairRequest) pairingCode() {
+	wanted, ok := p.jsonBody()
+	switch {
+	case !ok:
+		return
+	case !p.handler.config.Pairing.PairsByPhone:
+		p.reply(problem(http.StatusNotFound, compat.CodeNotFound, textNoPairRoute))
+		return
+	case p.link.IsUsed:
+		p.reply(problem(http.StatusGone, codeLinkUsed, textLinkUsed))
+		return
+	case !p.links().CountCode(p.ctx(), p.link):
+		r := problem(http.StatusTooManyRequests, compat.CodeRateLimitExceeded, textManyCodes)
+		r.retryAfter = retryWhenFixed
+		p.reply(r)
+		return
+	}
+	body, _ := json.Marshal(map[string]string{"phoneNumber": compat.StringOf(wanted["phoneNumber"])}) // cannot fail
+	a, err := p.forward("pairing_code", p.engineRequest(body), p.sessionPath("pairing-code"), "", callTimeout)
+	if p.hasLeft() {
+		return
+	}
+	if err != nil {
+		status := http.StatusServiceUnavailable
+		if a.Status == http.StatusBadRequest || a.Status == http.StatusTooManyRequests {
+			status = a.Status
+		}
+		p.reply(problem(status, compat.CodeEngineBadAnswer, textNoCode))
+		return
+	}
+	found, _ := compat.Parse(a.Body)
+	code := compat.SessionOf(found)
+	p.writeJSON(http.StatusOK, compat.Envelope{Success: true, Data: PairingCode{
+		compat.StringOf(code["pairingCode"]), int(compat.Int(code["expiresIn"])),
+	}}, nil)
+}
