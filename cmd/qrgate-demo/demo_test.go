@@ -30,6 +30,17 @@ func TestDemo_Scenario(t *testing.T) {
 	}
 }
 
+// The scenario passes with each engine of another API: its own client gets the QR at its first request.
+func TestDemo_Kinds(t *testing.T) {
+	for kind := range nativeCalls {
+		var out, errs bytes.Buffer
+		code := run(t.Context(), []string{"--once", "--listen", "127.0.0.1:0", "--kind", kind, "--delay", "200ms"}, &out, &errs)
+		if code != 0 || !strings.Contains(out.String(), "Done:") || !strings.Contains(out.String(), "▀▀▀▀▀") {
+			t.Errorf("%s: exit %d: %s\n%s", kind, code, errs.String(), out.String())
+		}
+	}
+}
+
 // Without a delay the engine returns a QR instead of the expected 500, so the demo exits with 1.
 func TestDemo_FailedStepFails(t *testing.T) {
 	var out, errs bytes.Buffer

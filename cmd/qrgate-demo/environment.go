@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"qrgate/compat"
+	"qrgate/compat/dialect"
 	"qrgate/compat/embedded"
 	"qrgate/internal/app"
 	"qrgate/internal/secret"
@@ -37,6 +38,8 @@ type environment struct {
 	whatsappPort net.Listener
 	library      *embedded.Engine // whatsmeow, which makes the engine's codes
 	engine       *enginesim.Engine
+	dialect      *dialect.Dialect // the engine's API; nil: the documented one
+	handler      http.Handler     // the engine in that API
 	enginePort   net.Listener
 	gateway      *app.App
 	names        libraryNames
@@ -71,18 +74,24 @@ func newEnvironment(s settings) (*environment, error) {
 	if env.enginePort, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		return nil, err
 	}
-	env.gateway, err = newGateway(s.Listen, env.engineURL(), logger)
+	env.dialect, env.handler = dialectOf(s.Kind), env.withPairingCodes(env.engine)
+	if env.dialect != nil {
+		env.engine.ConnectLatency, env.engine.Limits = 0, enginesim.Limits{}
+		env.handler = enginesim.Faces()[s.Kind](env.engine)
+	}
+	env.gateway, err = newGateway(s.Listen, env, logger)
 	return env, err
 }
 
 // newGateway puts qrgate in front of the engine, on a free port if the requested one is in use.
-func newGateway(listen, engine string, logger *slog.Logger) (*app.App, error) {
-	base, err := url.Parse(engine)
+func newGateway(listen string, env *environment, logger *slog.Logger) (*app.App, error) {
+	base, err := url.Parse(env.engineURL())
 	if err != nil {
 		return nil, err
 	}
 	cfg := app.Config{
-		Listen: listen, AdminListen: "127.0.0.1:0", EngineURL: base, Logger: logger, Out: io.Discard, Version: version,
+		Listen: listen, AdminListen: "127.0.0.1:0", EngineURL: base, Dialect: env.dialect, NativeFront: env.dialect != nil,
+		QRWaitInitial: 9 * time.Second, QRWait: 4500 * time.Millisecond, Logger: logger, Out: io.Discard, Version: version,
 	}
 	gateway, err := app.New(cfg)
 	if err != nil {
@@ -97,7 +106,7 @@ func (env *environment) engineURL() string { return "http://" + env.enginePort.A
 // run serves all parts until ctx ends.
 func (env *environment) run(ctx context.Context) error {
 	defer func() { _ = os.RemoveAll(env.dir) }()
-	server := &http.Server{Handler: env.withPairingCodes(env.engine), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Handler: env.handler, ReadHeaderTimeout: 5 * time.Second}
 	libraryCtx, stopLibrary := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopLibrary()
 	group, ctx := errgroup.WithContext(ctx)

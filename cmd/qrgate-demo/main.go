@@ -23,6 +23,7 @@ var version = "dev"
 type settings struct {
 	Once    bool             `help:"Exit after the scenario: with 0 if every step succeeded, else with 1."`
 	Listen  string           `default:"127.0.0.1:8080" help:"Address of qrgate; if it is in use, a free port."`
+	Kind    string           `default:"inboxhub" enum:"inboxhub,evolution,gowa,waha,wuzapi" help:"API of the engine."`
 	Delay   string           `default:"4s" help:"How long after a connect the engine returns 500 instead of a QR."`
 	Version kong.VersionFlag `help:"Print the version."`
 }
@@ -73,9 +74,14 @@ func runDemo(ctx context.Context, s settings, out io.Writer) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan error, 1)
 	go func() { done <- env.run(serving) }()
-	err = (&scenario{environment: env, out: out, color: useColor(out)}).run(ctx)
+	show := &scenario{environment: env, out: out, color: useColor(out)}
+	err = show.run(ctx)
 	if err == nil && !s.Once {
-		env.printUsage(out)
+		if env.dialect != nil {
+			show.printNativeUsage(ctx)
+		} else {
+			env.printUsage(out)
+		}
 		select {
 		case <-ctx.Done():
 		case err = <-done:

@@ -31,14 +31,21 @@ type scenario struct {
 const connectPause = 3 * time.Second
 
 func (s *scenario) run(ctx context.Context) error {
+	engine := "500 until " + s.engine.QRDelay.String() + " after connect"
+	if s.dialect != nil {
+		engine = "the API of " + s.dialect.Kind + ", the first " + s.engine.QRDelay.String() + " late"
+	}
 	fmt.Fprintf(s.out, `
  qrgate demo: the incident and its fix. No network, no phone, no account.
 
    simulated WhatsApp   %s
-   session engine       %s   codes by real whatsmeow; 500 until %s after connect
+   session engine       %s   codes by real whatsmeow; %s
    qrgate               %s
    status page          %s/status
-`, s.whatsappPort.Addr(), s.engineURL(), s.engine.QRDelay, s.gateway.URL(), s.gateway.AdminURL())
+`, s.whatsappPort.Addr(), s.engineURL(), engine, s.gateway.URL(), s.gateway.AdminURL())
+	if s.dialect != nil {
+		return s.runNative(ctx)
+	}
 	return errors.Join(s.requestFromEngine(ctx), s.requestFromGateway(ctx), s.scan(ctx))
 }
 
@@ -71,7 +78,11 @@ func (s *scenario) requestFromGateway(ctx context.Context) error {
 		return err
 	}
 	s.code = code
-	drawing, err := compat.DrawQR(code, s.color)
+	return s.draw()
+}
+
+func (s *scenario) draw() error {
+	drawing, err := compat.DrawQR(s.code, s.color)
 	fmt.Fprintf(s.out, "\n%s\n", drawing)
 	return err
 }
@@ -86,15 +97,17 @@ func (s *scenario) scan(ctx context.Context) error {
 		return fmt.Errorf("scan: %w", err)
 	}
 	s.printNote("the simulated phone scans it and links the account")
-	const path = "/api/sessions/crm-gateway/status"
+	isLinked := s.isLinked
+	if s.dialect != nil {
+		isLinked = s.isNativeLinked
+	}
 	for range 60 {
-		res, err := s.call(ctx, http.MethodGet, s.gateway.URL()+path, "")
+		done, err := isLinked(ctx)
 		if err != nil {
 			return err
 		}
-		if res.Data.IsConnected {
-			s.printCall(http.MethodGet, path, res)
-			fmt.Fprint(s.out, "\n Done: the same engine and the same client, but the client received a QR and no 500.\n")
+		if done {
+			fmt.Fprint(s.out, "\n Done: the same engine and the same client, but the client received a QR.\n")
 			return nil
 		}
 		if err := sleep(ctx, 500*time.Millisecond); err != nil {
@@ -102,6 +115,16 @@ func (s *scenario) scan(ctx context.Context) error {
 		}
 	}
 	return errors.New("the session was not connected within 30 seconds")
+}
+
+// isLinked reports whether the session's state is that of a linked phone.
+func (s *scenario) isLinked(ctx context.Context) (bool, error) {
+	const path = "/api/sessions/crm-gateway/status"
+	res, err := s.call(ctx, http.MethodGet, s.gateway.URL()+path, "")
+	if err == nil && res.Data.IsConnected {
+		s.printCall(http.MethodGet, path, res)
+	}
+	return res.Data.IsConnected, err
 }
 
 // requestQR is the client of the incident: create, connect, wait three seconds, request the QR once.
