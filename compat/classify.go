@@ -75,6 +75,7 @@ func classifyJSON(e *session.EngineError, body Object) {
 	code := strings.ReplaceAll(strings.ToLower(e.Code), "_", " ")
 	text := code + ". " + strings.ReplaceAll(strings.ToLower(e.Text), "_", " ")
 	_, isNamed := diagnosis.MatchCause(e.Code + " " + e.Text)
+	isNamed = isNamed || diagnosis.IsAboutConnection(e.Text)
 	isQR, status := e.Op == session.OpQR, e.Status
 	switch {
 	case StateOf(SessionOf(body)) == session.Connected, states(pairedPhrase, code):
@@ -86,7 +87,7 @@ func classifyJSON(e *session.EngineError, body Object) {
 		e.Kind = session.KindKeyRefused
 	case status == http.StatusTooManyRequests, status >= 400 && !isNamed && rateLimited.MatchString(text):
 		e.Kind = session.KindRateLimited
-	case status == http.StatusMethodNotAllowed, status == http.StatusNotImplemented, status/100 == 3,
+	case (status == http.StatusMethodNotAllowed || status == http.StatusNotImplemented) && !isNamed, status/100 == 3,
 		unknownRoute.MatchString(text):
 		e.Kind = session.KindBadResponse // another API has this path
 	case states(unknownSession, text):

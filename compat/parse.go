@@ -45,12 +45,18 @@ func Data(body Object) Object {
 	return body
 }
 
+// envelopes are the names of objects in which engines put a session or its code.
+var envelopes = []string{"session", "instance", "result", "results", "response", "payload", "data"}
+
 // SessionOf returns the session in a response about one: data.session, or data itself (contract C1), without the
-// fields of the envelope. A code that an engine puts beside data.session or data belongs to the session, too. The
-// result is never nil.
+// fields of the envelope. A code that an engine puts beside data.session or data, or into another object there, belongs
+// to the session, too. The result is never nil.
 func SessionOf(body Object) Object {
 	data := Data(body)
-	for _, name := range []string{"session", "instance"} {
+	if list, _ := body["data"].([]any); len(list) == 1 {
+		data = cloneObject(list[0])
+	}
+	for _, name := range envelopes[:2] {
 		if s, ok := data[name].(Object); ok {
 			return withCodeOf(withCodeOf(s, data), body)
 		}
@@ -59,12 +65,16 @@ func SessionOf(body Object) Object {
 	for _, name := range []string{"session", "success", "message", "data"} {
 		delete(s, name)
 	}
-	for _, name := range []string{"data", "value"} { // instead of an object, or as the only field
+	for _, name := range []string{"data", "value", "result", "results"} { // instead of an object, or as the only field
 		if image, err := NormalizeQRImage(StringOf(body[name])); err == nil {
 			s["qrCode"] = image.Reveal()
 		}
 	}
-	return withCodeOf(s, body)
+	s = withCodeOf(s, body)
+	for _, name := range envelopes {
+		s = withCodeOf(withCodeOf(s, cloneObject(data[name])), cloneObject(body[name]))
+	}
+	return s
 }
 
 // withCodeOf returns s with the code of another object and its expiry, if s has no code.
@@ -78,13 +88,16 @@ func withCodeOf(s, other Object) Object {
 			out[name] = v
 		}
 	}
+	if image := otherImageOf(other); !image.Empty() {
+		out[imageFields[0]] = image.Reveal()
+	}
 	return out
 }
 
 func hasCode(s Object) bool {
 	return slices.ContainsFunc(imageFields, func(name string) bool {
 		return len(nestedTexts(s[name])) > 0 || strings.TrimSpace(StringOf(s[name])) != ""
-	})
+	}) || !otherImageOf(s).Empty()
 }
 
 // SessionsOf returns the sessions of a list response: data.sessions as documented, or the shapes that clients
@@ -154,7 +167,35 @@ func QRImageOf(s Object) (image secret.Secret, err error) {
 		}
 		err = cmp.Or(err, invalid)
 	}
+	if image = otherImageOf(s); !image.Empty() {
+		return image, nil
+	}
 	return secret.Secret{}, err
+}
+
+// otherImageOf reads a QR image from a field under a name that is not in imageFields. Such a name says little, so it
+// must say "qr", or the image must be a readable QR of WhatsApp: others are profile pictures.
+func otherImageOf(s Object) secret.Secret {
+	for _, name := range slices.Sorted(maps.Keys(s)) {
+		if slices.Contains(imageFields, name) || slices.Contains(envelopes, name) {
+			continue
+		}
+		text := StringOf(s[name])
+		if texts := nestedTexts(s[name]); len(texts) > 0 {
+			text = texts[0]
+		}
+		if len(text) < minImage {
+			continue
+		}
+		image, err := NormalizeQRImage(text)
+		if err == nil && !strings.Contains(strings.ToLower(name), "qr") {
+			_, err = ReadQR(image)
+		}
+		if err == nil {
+			return image
+		}
+	}
+	return secret.Secret{}
 }
 
 // nestedTexts returns the texts of an object, the bytes of a Node.js Buffer as base64, or the first text of a list: of
@@ -221,22 +262,46 @@ func ParseSession(s Object, clock, now time.Time) (session.SessionReport, error)
 // queuePosition is the session's place in the engine's own queue, in a session or in the error of GET …/qr.
 func queuePosition(s Object) int { return int(Int(s["queuePosition"])) }
 
-// ReasonOf reads why a session disconnected: lastDisconnect.{code,message,cause} and error. It is redacted as ErrorText
-// is.
+// ReasonOf reads why a session disconnected: lastDisconnect.{code,message,cause}, or Baileys' own lastDisconnect.error,
+// and error. It is redacted as ErrorText is.
 func ReasonOf(s Object) string {
 	last, ok := s["lastDisconnect"].(Object)
 	if !ok {
 		return redact.Line(StringOf(s["error"]))
 	}
-	code := StringOf(last["code"])
-	if n, isNumber := last["code"].(json.Number); isNumber {
-		code = n.String()
-	}
-	parts := []string{code, StringOf(last["message"]), StringOf(last["cause"])}
-	if text := StringOf(s["error"]); text != parts[1] {
-		parts = append(parts, text)
+	boomCode, boomText := boomOf(last)
+	code, text := cmp.Or(StringOf(last["code"]), numberOf(last["code"]), boomCode), cmp.Or(StringOf(last["message"]), boomText)
+	parts := []string{code, text, StringOf(last["cause"])}
+	for _, text := range []string{StringOf(last["error"]), StringOf(s["error"])} {
+		if !slices.Contains(parts, text) {
+			parts = append(parts, text)
+		}
 	}
 	return redact.Line(strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), " "))
+}
+
+// boomOf reads the status and the text of an error of Baileys, a Boom. Engines return the whole error, its output, or
+// only the payload of that.
+func boomOf(o Object) (status, text string) {
+	for {
+		status, text = cmp.Or(numberOf(o["statusCode"]), status), cmp.Or(StringOf(o["message"]), text)
+		inner, isInner := o["error"].(Object)
+		for _, name := range []string{"output", "payload"} {
+			if v, ok := o[name].(Object); ok {
+				inner, isInner = v, true
+			}
+		}
+		if !isInner {
+			return status, text
+		}
+		o = inner
+	}
+}
+
+// numberOf returns v as text if it is a number, else "".
+func numberOf(v any) string {
+	n, _ := v.(json.Number)
+	return n.String()
 }
 
 // stringsOf returns the named fields that are strings and not blank.

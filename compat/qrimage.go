@@ -93,14 +93,14 @@ func RenderQR(text string) (secret.Secret, error) {
 }
 
 // imageTag is an HTML element around a data URL.
-var imageTag = regexp.MustCompile(`(?is)^<img\b[^>]*\bsrc\s*=\s*["']?(data:[^"'>]+)`)
+var imageTag = regexp.MustCompile(`(?is)<img\b[^>]*\bsrc\s*=\s*["']?(data:[^"'>]+)`)
 
 // decodeImage reads an image from a data URL, from base64 or from the text of an SVG, in every form that engines send.
 // mediaType is that of the bytes, whatever the data URL calls them; it is empty if no browser shows them.
 func decodeImage(text string) (mediaType string, raw []byte) {
 	text = unescape(text)
-	if tag := imageTag.FindStringSubmatch(text); tag != nil {
-		text = tag[1]
+	if tag := imageTag.FindStringSubmatchIndex(text); tag != nil && tag[0] == 0 {
+		text = text[tag[2]:tag[3]]
 	}
 	data := cutDataURL(text)
 	for _, raw := range [][]byte{decodeBase64(data), []byte(data)} {

@@ -17,6 +17,10 @@ func TestPublicReports(t *testing.T) {
 	t.Parallel()
 	const code = "2@ref,noise,identity,adv,1"
 	picture := pictures()
+	url := func(kind string) string {
+		return "data:" + kind + ";base64," + base64.StdEncoding.EncodeToString(picture[kind])
+	}
+	screenshot := dataURL(painted(300, func(x, y int) bool { return x%40 == 0 || y%60 < 3 }))
 	page := func(title string) string { return "<!DOCTYPE html><title>" + title + "</title><h1>x</h1>" }
 	for _, c := range []struct {
 		report string // whatsapp-api-nodejs is salman0ansari's, whatsapp-api is chrishubert's
@@ -52,6 +56,36 @@ func TestPublicReports(t *testing.T) {
 		{report: "whatsapp-web.js#49036", status: 200, body: `{"success":true,"data":{"qrCode":"null"}}`, kind: session.KindBadResponse, cause: diagnosis.QRInvalid},
 		{report: "wa-automate-nodejs#113", status: 200, body: `{"qr":"Loading QR"}`, kind: session.KindBadResponse, cause: diagnosis.QRInvalid},
 		{report: "wa-automate-nodejs#3074", status: 202, body: ``, kind: session.KindNotReady},
+		{report: "whatsmiau#107, as JSON text", status: 200, body: fmt.Sprintf("%q", url("image/png")), ready: true},
+		{report: "a data URL as the body", status: 200, body: url("image/png"), ready: true},
+		{report: "base64 as the body", status: 200, body: base64.StdEncoding.EncodeToString(picture["image/png"]), ready: true},
+		{report: "the code as JSON text", status: 200, body: fmt.Sprintf("%q", code), ready: true},
+		{report: "go-whatsapp-multidevice-rest#86, a page", status: 200, body: page("Scan") + `<img src="` + url("image/jpeg") + `">`, ready: true},
+		{report: "a page with a logo", status: 200, body: page("Scan") + `<img src="` + screenshot + `">`, kind: session.KindBadResponse},
+		{report: "a list of one", status: 200, body: fmt.Sprintf(`[{"qrCode":%q,"sessionId":"s"}]`, code), ready: true},
+		{report: "data is a list of one", status: 200, body: fmt.Sprintf(`{"success":true,"data":[{"qrCode":%q}]}`, code), ready: true},
+		{report: "wppconnect, response", status: 200, body: fmt.Sprintf(`{"status":"success","response":{"qrcode":%q}}`, code), ready: true},
+		{report: "gowa, results", status: 200, body: fmt.Sprintf(`{"code":"SUCCESS","results":{"qr_code":%q}}`, code), ready: true},
+		{report: "whatsapp-web-api#1, result", status: 200, body: fmt.Sprintf(`{"success":true,"result":{"qr":%q}}`, code), ready: true},
+		{report: "evolution-go#148, code", status: 200, body: fmt.Sprintf(`{"message":"success","data":{"Code":%q}}`, code), ready: true},
+		{report: "data.qrString", status: 200, body: fmt.Sprintf(`{"success":true,"data":{"qrString":%q}}`, code), ready: true},
+		{report: "data.qrCodeImage", status: 200, body: fmt.Sprintf(`{"success":true,"data":{"qrCodeImage":%q}}`, url("image/gif")), ready: true},
+		{report: "data.image", status: 200, body: fmt.Sprintf(`{"success":true,"data":{"image":%q}}`, url("image/png")), ready: true},
+		{report: "a profile picture", status: 200, body: fmt.Sprintf(`{"success":true,"data":{"image":%q,"qrCode":null}}`, screenshot), kind: session.KindNotReady},
+		{report: "chatwoot's address", status: 200, body: `{"success":true,"data":{"qrCodeUrl":"http://0.0.0.0:3000/rails/qr.png"}}`, kind: session.KindNotReady},
+		{report: "Baileys#1238, payload", status: 405, body: `{"statusCode":405,"error":"Method Not Allowed","message":"Connection Failure"}`, kind: session.KindNotReady, cause: diagnosis.ClientOutdated},
+		{report: "Baileys#1238, status alone", status: 405, body: `{"success":false,"error":"Connection Failure"}`, kind: session.KindNotReady, cause: diagnosis.ClientOutdated},
+		{report: "Baileys#1238, the whole error", status: 500, body: `{"success":false,"error":{"data":{"reason":"405","location":"vll"},"isBoom":true,"output":{"statusCode":405,"payload":{"statusCode":405,"error":"Method Not Allowed","message":"Connection Failure"},"headers":{}}}}`, kind: session.KindServerError, cause: diagnosis.ClientOutdated},
+		{report: "Baileys#1238, lastDisconnect", status: 500, body: `{"success":false,"code":"QR_GENERATION_ERROR","error":"QR no disponible","lastDisconnect":{"error":{"data":{"reason":"405"},"isBoom":true,"output":{"statusCode":405,"payload":{"statusCode":405,"error":"Method Not Allowed","message":"Connection Failure"}}},"date":"2025-02-04T02:24:13.471Z"}}`, kind: session.KindNotReady, cause: diagnosis.ClientOutdated},
+		{report: "Baileys#2381", status: 401, body: `{"statusCode":401,"error":"Unauthorized","message":"Connection Failure"}`, kind: session.KindNotReady, cause: diagnosis.LoggedOut},
+		{report: "Baileys#1336", status: 401, body: `{"statusCode":401,"error":"Unauthorized","message":"Stream Errored"}`, kind: session.KindNotReady, cause: diagnosis.LoggedOut},
+		{report: "Baileys#482", status: 403, body: `{"statusCode":403,"error":"Forbidden","message":"Connection Failure"}`, kind: session.KindNotReady, cause: diagnosis.AccountBanned},
+		{report: "Baileys#502", status: 440, body: `{"statusCode":440,"error":"Unknown","message":"Stream Errored (conflict)"}`, kind: session.KindNotReady, cause: diagnosis.SessionConflict},
+		{report: "Baileys#812", status: 428, body: `{"statusCode":428,"error":"Precondition Required","message":"Connection Closed"}`, kind: session.KindNotReady},
+		{report: "Baileys#1490, 411", status: 411, body: `{"statusCode":411,"error":"Length Required","message":"Connection Failure"}`, kind: session.KindNotReady},
+		{report: "a gateway's own 405", status: 405, body: `{"message":"Method Not Allowed"}`, kind: session.KindBadResponse},
+		{report: "a numeric code", status: 500, body: `{"success":false,"code":405,"message":"Connection Failure"}`, kind: session.KindServerError, cause: diagnosis.ClientOutdated},
+		{report: "an engine's own 500", status: 500, body: `{"statusCode":500,"message":"Connection Failure"}`, kind: session.KindServerError},
 		{report: "evolution-go#85", status: 200, body: `{"message":"success","data":{"Qrcode":"","Code":""}}`, kind: session.KindNotReady},
 	} {
 		r := compat.Response{Status: c.status, Header: headers(""), Body: []byte(c.body), Complete: true, At: now}
@@ -77,7 +111,6 @@ func TestPublicReports(t *testing.T) {
 		}
 	}
 	// waha#129: a picture of the whole page, without a QR in it.
-	screenshot := dataURL(painted(300, func(x, y int) bool { return x%40 == 0 || y%60 < 3 }))
 	image, err := compat.NormalizeQRImage(screenshot)
 	if _, readErr := compat.ReadQR(image); err != nil || readErr == nil {
 		t.Errorf("waha#129: %v, read %v", err, readErr)

@@ -1,13 +1,18 @@
 package compat
 
 import (
+	"cmp"
 	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
+	"qrgate/internal/diagnosis"
 	"qrgate/internal/redact"
+	"qrgate/internal/secret"
 	"qrgate/internal/session"
 )
 
@@ -38,24 +43,47 @@ func (r Response) EngineError(op string) *session.EngineError {
 	if r.Status/100 == 2 && !isFailure {
 		return nil
 	}
-	e.Code, e.Text = ErrorCode(body), ErrorText(body)
+	e.Code, e.Text = ErrorCode(body), withStatus(ErrorText(body), body, r.Status)
 	classifyJSON(e, body)
 	return e
 }
 
-// parse reads the body. Some engines send the QR itself, as the bytes of an image or as the code's text.
+// parse reads the body. Some engines send a list with the session, or the QR itself: the bytes of an image, its text, as
+// JSON or not, or a page that shows it.
 func (r Response) parse() (Object, error) {
 	body, err := Parse(r.Body)
 	if err == nil || r.Status/100 != 2 || len(r.Body) > maxImage {
 		return body, err
 	}
-	qr := strings.TrimSpace(string(r.Body))
-	if mediaType := imageType(r.Body); mediaType != "" {
-		qr = "data:" + mediaType + ";base64," + base64.StdEncoding.EncodeToString(r.Body)
-	} else if !isWhatsAppCode(qr) {
+	var list []json.RawMessage
+	if json.Unmarshal(r.Body, &list) == nil && len(list) == 1 {
+		return Parse(list[0])
+	}
+	image := r.image()
+	if image.Empty() {
 		return nil, err
 	}
-	return Object{"data": Object{imageFields[0]: qr}}, nil
+	return Object{"data": Object{imageFields[0]: image.Reveal()}}, nil
+}
+
+// image returns the QR in a body that is no object. A page may show other images, too.
+func (r Response) image() (image secret.Secret) {
+	text, mediaType := strings.TrimSpace(string(r.Body)), imageType(r.Body)
+	_ = json.Unmarshal(r.Body, &text)
+	switch {
+	case mediaType != "":
+		image, _ = NormalizeQRImage(base64.StdEncoding.EncodeToString(r.Body))
+	case !strings.HasPrefix(text, "<"):
+		image, _ = NormalizeQRImage(text)
+	default:
+		for _, tag := range imageTag.FindAllStringSubmatch(text, -1) {
+			shown, _ := NormalizeQRImage(tag[1])
+			if _, err := ReadQR(shown); err == nil {
+				return shown
+			}
+		}
+	}
+	return image
 }
 
 // isRejected reports whether a status proves that the engine did nothing. A timeout (408) and a client that closed its
@@ -135,6 +163,22 @@ func ErrorText(body Object) string {
 	return redact.Line(text)
 }
 
+// withStatus precedes the text of an error about WhatsApp's connection by the status that WhatsApp or Baileys gave it,
+// as lastDisconnect has it: the status decides what the text means. Engines write it into the body, and many use it as
+// the status of their response. A 5xx there is often the engine's own, and clients look for the digits of a rate limit.
+func withStatus(text string, body Object, httpStatus int) string {
+	status, _ := boomOf(body)
+	status = cmp.Or(status, numberOf(body["code"]))
+	if status == "" && httpStatus/100 == 4 {
+		status = strconv.Itoa(httpStatus)
+	}
+	isStatus := len(status) == 3 && status != "500" && status != "429"
+	if !isStatus || !diagnosis.IsAboutConnection(text) || strings.Contains(text, status) {
+		return text
+	}
+	return status + " " + text
+}
+
 // errorMessage is the message of an error, or its error, which some engines make an object or a list.
 func errorMessage(body Object) string {
 	if text := firstString(body, messageFields...); text != "" {
@@ -149,7 +193,8 @@ func errorMessage(body Object) string {
 			return text
 		}
 	}
-	return ""
+	_, text := boomOf(body)
+	return text
 }
 
 var messageFields = []string{"message", "error", "msg", "detail", "reason", "mensaje", "mensagem", "erro", "note"}

@@ -149,7 +149,8 @@ func (s *sessionRequest) continueConnect(a compat.Response, err error, max time.
 		kind == session.KindNotReady, kind == session.KindCanceled,
 		a.Status >= 400 && a.Status < 500 && a.Status != http.StatusTooManyRequests:
 		isKnown := kind == session.KindAlreadyPaired || kind == session.KindNotReady
-		if a.Status >= 400 && a.Status != http.StatusUnauthorized && !isKnown {
+		isBadKey := a.Status == http.StatusUnauthorized && kind == session.KindKeyRefused
+		if a.Status >= 400 && !isBadKey && !isKnown {
 			s.service.OnConnectRefused(context.WithoutCancel(s.ctx()), s.caller, s.ref, err)
 		}
 		s.writeEngineError(a, err)

@@ -21,84 +21,130 @@ var trustedCodes = []Code{
 	QRInvalid, QRExpired, EngineOverloaded,
 }
 
-// patterns are texts of engines and of the WhatsApp libraries, the more specific first. A number must be a word of its
-// own: "4051" does not contain "405".
-var patterns = []Pattern{
-	// The engine's own database, cache or browser, whose texts may also contain ECONNREFUSED.
-	{Engine5xx, []string{":6379"}}, {Engine5xx, []string{":5432"}}, {Engine5xx, []string{":3306"}},
-	{Engine5xx, []string{"redis"}}, {Engine5xx, []string{"prisma"}}, {Engine5xx, []string{"database server"}},
-	{Engine5xx, []string{"column", "does not exist"}}, {Engine5xx, []string{"launch the browser"}},
-	{Engine5xx, []string{"profile appears to be in use"}},
-	{EngineOverloaded, []string{"pre-key upload timeout"}}, {EngineOverloaded, []string{"out of memory"}},
-	{EngineOverloaded, []string{"target closed"}}, {EngineOverloaded, []string{"execution context was destroyed"}},
+// enginePatterns are texts about the engine itself, its proxy, codes and scans, the more specific first. A number must
+// be a word of its own: "4051" does not contain "405".
+var enginePatterns = slices.Concat(
+	// The engine's own database, cache, queue or browser, whose texts may also contain ECONNREFUSED.
+	each(Engine5xx, ":6379", ":5432", ":3306", ":27017", ":5672", "redis", "prisma", "postgres", "mongo", "mysql",
+		"mariadb", "rabbitmq", "database server", "launch the browser", "profile appears to be in use"),
+	[]Pattern{{Engine5xx, []string{"column", "does not exist"}}},
+	each(EngineOverloaded, "pre-key upload timeout", "out of memory", "cannot allocate memory", "target closed",
+		"execution context was destroyed", "too many open files", "emfile"),
+	each(EngineUnlicensed, "license_required"), each(EngineStuck, "async-lock timed out"),
 
-	{EngineUnlicensed, []string{"license_required"}}, {EngineStuck, []string{"async-lock timed out"}},
+	each(DiskFull, "enospc", "no space left", "disk is full", "disk full", "edquot", "disk quota exceeded", "erofs",
+		"read-only file system", "readonly database", "attempt to write a readonly"),
+	[]Pattern{{DiskFull, []string{"eacces", "mkdir"}}, {DiskFull, []string{"eacces", "open"}}},
 
-	// The engine's disk.
-	{DiskFull, []string{"enospc"}}, {DiskFull, []string{"no space left"}}, {DiskFull, []string{"disk is full"}},
-	{DiskFull, []string{"disk full"}}, {DiskFull, []string{"edquot"}}, {DiskFull, []string{"disk quota exceeded"}},
-	{DiskFull, []string{"erofs"}}, {DiskFull, []string{"read-only file system"}}, {DiskFull, []string{"readonly database"}},
-	{DiskFull, []string{"attempt to write a readonly"}},
+	each(QRExpired, "qr refs attempts ended", "qr code limit"), each(PasskeyRequired, "passkey"),
+	each(PairingFailed, "companion_reg_refresh", "invalid account signature", "hmac-mismatch", "signature-mismatch"),
+	each(SessionLimit, "session limit", "sessions limit", "too many sessions", "límite de sesiones", "max_sessions"),
+	[]Pattern{{SessionLimit, []string{"maximum", "sessions"}}, {SessionLimit, []string{"máximo", "sesiones"}}},
 
-	// Codes and scans.
-	{QRExpired, []string{"qr refs attempts ended"}}, {QRExpired, []string{"qr code limit"}},
-	{PasskeyRequired, []string{"passkey"}},
-	{PairingFailed, []string{"companion_reg_refresh"}}, {PairingFailed, []string{"invalid account signature"}},
-	{PairingFailed, []string{"hmac-mismatch"}}, {PairingFailed, []string{"signature-mismatch"}},
-	{SessionLimit, []string{"session limit"}}, {SessionLimit, []string{"sessions limit"}}, {SessionLimit, []string{"too many sessions"}},
-	{SessionLimit, []string{"límite de sesiones"}}, {SessionLimit, []string{"max_sessions"}},
-	{SessionLimit, []string{"maximum", "sessions"}}, {SessionLimit, []string{"máximo", "sesiones"}},
+	withNumbers(ProxyRefused, "upgrade answered", "407"),
+	[]Pattern{
+		{ProxyRefused, []string{"proxy", "authentication"}}, {ProxyRefused, []string{"by the proxy", "upgrade answered"}},
+		{ProxyRefused, []string{"proxy", "econnrefused"}}, {ProxyRefused, []string{"socks", "proxy"}},
+	},
+	each(ProxyRefused, "tunneling socket", "proxyconnect", "socks connect", "sockscl", "socks4", "socks5",
+		"err_proxy", "err_tunnel", "err_socks"),
+)
 
-	// The connection to WhatsApp.
-	{ProxyRefused, []string{"proxy", "authentication"}}, {ProxyRefused, []string{"407", "upgrade answered"}},
-	{ProxyRefused, []string{"by the proxy", "upgrade answered"}},
-	{ProxyRefused, []string{"tunneling socket"}}, {ProxyRefused, []string{"socks"}}, {ProxyRefused, []string{"proxy", "econnrefused"}},
+// connectionPatterns are texts about the connection to WhatsApp. They hold if the text names no other peer.
+var connectionPatterns = slices.Concat(
 	// A block list or a captive portal resolves the name to this machine.
-	{DNSFailed, []string{"econnrefused", "127.0.0.1:443"}}, {DNSFailed, []string{"econnrefused", "0.0.0.0:443"}},
-	{DNSFailed, []string{"econnrefused", "::1:443"}},
-	{ClockWrong, []string{"certificate is not yet valid"}}, {ClockWrong, []string{"cert_not_yet_valid"}},
+	[]Pattern{
+		{DNSFailed, []string{"econnrefused", "127.0.0.1:443"}}, {DNSFailed, []string{"econnrefused", "0.0.0.0:443"}},
+		{DNSFailed, []string{"econnrefused", "::1:443"}}, {DNSFailed, []string{"lookup", "i/o timeout"}},
+		{ClockWrong, []string{"current time", "is before"}},
+	},
+	each(ClockWrong, "certificate is not yet valid", "cert_not_yet_valid"),
 	// An expired certificate is WhatsApp's where the clock is wrong, or another server's.
-	{Undetermined, []string{"certificate has expired"}}, {Undetermined, []string{"cert_has_expired"}},
-	{DNSFailed, []string{"enotfound"}}, {DNSFailed, []string{"eai_again"}}, {DNSFailed, []string{"no such host"}},
-	{TLSIntercepted, []string{"self-signed certificate"}}, {TLSIntercepted, []string{"self signed certificate"}},
-	{TLSIntercepted, []string{"self_signed_cert"}}, {TLSIntercepted, []string{"verify the first certificate"}},
-	{TLSIntercepted, []string{"unable to get local issuer"}}, {TLSIntercepted, []string{"unable_to_get_issuer"}}, {TLSIntercepted, []string{"unable_to_verify"}},
-	{TLSIntercepted, []string{"does not match certificate"}}, {TLSIntercepted, []string{"err_tls_cert"}},
-	{TLSIntercepted, []string{"x509:"}}, {TLSIntercepted, []string{"verify server cert"}},
-	{TLSIntercepted, []string{"eproto"}}, {TLSIntercepted, []string{"wrong version number"}}, {TLSIntercepted, []string{"invalid wire type"}},
-	{NetworkBlocked, []string{"econnrefused"}}, {NetworkBlocked, []string{"connection refused"}},
-	{NetworkBlocked, []string{"ehostunreach"}}, {NetworkBlocked, []string{"enetunreach"}}, {NetworkBlocked, []string{"etimedout"}},
-	{NetworkBlocked, []string{"opening handshake has timed out"}}, {NetworkBlocked, []string{"whatsapp_unreachable"}},
-	{WhatsAppUnavailable, []string{"429", "upgrade answered"}}, {WhatsAppUnavailable, []string{"500", "upgrade answered"}},
-	{WhatsAppUnavailable, []string{"502", "upgrade answered"}}, {WhatsAppUnavailable, []string{"503", "upgrade answered"}},
-	{WhatsAppUnavailable, []string{"504", "upgrade answered"}}, {NetworkBlocked, []string{"upgrade answered"}},
-	{NetworkBlocked, []string{"disconnected before secure tls connection"}},
+	each(Undetermined, "certificate has expired", "cert_has_expired", "err_cert_date_invalid"),
+	each(DNSFailed, "enotfound", "eai_again", "eservfail", "etimeout", "no such host", "server misbehaving",
+		"err_name_not_resolved"),
+	each(TLSIntercepted, "self-signed certificate", "self signed certificate", "self_signed_cert",
+		"verify the first certificate", "unable to get local issuer", "unable_to_get_issuer", "unable_to_verify",
+		"does not match certificate", "err_tls_cert", "err_cert_", "x509:", "verify server cert", "eproto",
+		"wrong version number", "err_ssl_", "invalid wire type"),
+	each(NetworkBlocked, "econnrefused", "connection refused", "ehostunreach", "enetunreach", "etimedout",
+		"no route to host", "network is unreachable", "opening handshake has timed out", "whatsapp_unreachable",
+		"err_connection_refused", "err_connection_timed_out", "err_address_unreachable", "err_internet_disconnected"),
+	[]Pattern{{NetworkBlocked, []string{"dial tcp", "i/o timeout"}}},
+	withNumbers(WhatsAppUnavailable, "upgrade answered", "429", "500", "502", "503", "504"),
+	each(NetworkBlocked, "upgrade answered", "disconnected before secure tls connection"),
 
 	// Refusals of WhatsApp.
-	{ClientOutdated, []string{"client outdated"}}, {ClientOutdated, []string{"err-client-outdated"}},
-	{ClientOutdated, []string{"client version as outdated"}},
-	{ClientOutdated, []string{"405", "connection failure"}}, {ClientOutdated, []string{"405", "method not allowed"}},
-	{ClientOutdated, []string{"409", "connection failure"}},
-	{AccountBanned, []string{"logged out or banned"}},
-	{LoggedOut, []string{"401", "connection failure"}}, {LoggedOut, []string{"401", "stream errored"}},
-	{LoggedOut, []string{"was logged out"}}, {LoggedOut, []string{"device_removed"}},
-	{AccountBanned, []string{"temporaryban"}}, {AccountBanned, []string{"temporarily banned"}},
-	{AccountBanned, []string{"402", "connection failure"}}, {AccountBanned, []string{"403", "connection failure"}},
-	{AccountBanned, []string{"406", "connection failure"}},
-	{SessionConflict, []string{"440", "stream errored"}}, {SessionConflict, []string{"stream replaced"}}, {SessionConflict, []string{"took this session over"}},
-	{WhatsAppUnavailable, []string{"rate-overlimit"}}, {WhatsAppUnavailable, []string{"429", "unexpected status"}},
-	{WhatsAppUnavailable, []string{"429", "connection failure"}}, {WhatsAppUnavailable, []string{"429", "stream errored"}},
-	{WhatsAppUnavailable, []string{"500", "connection failure"}}, {WhatsAppUnavailable, []string{"501", "connection failure"}},
-	{WhatsAppUnavailable, []string{"503", "connection failure"}}, {WhatsAppUnavailable, []string{"500", "stream errored"}},
-	{WhatsAppUnavailable, []string{"503", "stream errored"}}, {WhatsAppUnavailable, []string{RestartRequired}},
-	{WhatsAppUnavailable, []string{"connection terminated"}}, // the connection was closed, before or after the codes
-	{WhatsAppSilent, []string{"timed out waiting for handshake"}}, {WhatsAppSilent, []string{"408", "timed out"}},
-	{WhatsAppSilent, []string{"connection was lost"}},
+	each(ClientOutdated, "client outdated", "err-client-outdated", "client version as outdated"),
+	withNumbers(ClientOutdated, "connection failure", "405", "409"),
+	withNumbers(ClientOutdated, "method not allowed", "405"),
+	each(AccountBanned, "logged out or banned"),
+	withNumbers(LoggedOut, "connection failure", "401"), withNumbers(LoggedOut, "stream errored", "401"),
+	withNumbers(LoggedOut, "logged out", "401"),
+	each(LoggedOut, "was logged out", "device_removed"), each(AccountBanned, "temporaryban", "temporarily banned"),
+	withNumbers(AccountBanned, "connection failure", "402", "403", "406"),
+	withNumbers(SessionConflict, "stream errored", "440"),
+	each(SessionConflict, "stream replaced", "took this session over"),
+	// "connection terminated": the connection was closed, before or after the codes.
+	each(WhatsAppUnavailable, "rate-overlimit", RestartRequired, "connection terminated"),
+	withNumbers(WhatsAppUnavailable, "unexpected status", "429"),
+	withNumbers(WhatsAppUnavailable, "connection failure", "429", "500", "501", "503"),
+	withNumbers(WhatsAppUnavailable, "stream errored", "429", "500", "503"),
+	each(WhatsAppSilent, "timed out waiting for handshake", "connection was lost"),
+	withNumbers(WhatsAppSilent, "timed out", "408"),
+)
+
+// aboutConnection are words of an error about a connection that leave open whose fault it is.
+var aboutConnection = regexp.MustCompile(`connection (?:failure|closed|reset|terminated|lost|errored)|stream errored|` +
+	`logged out|timed out|\beconnreset\b|socket hang up|navigation timeout|net::err_|web\.whatsapp\.com`)
+
+// IsAboutConnection reports whether the text of an error is about a connection, so that an engine that reports it is
+// not to blame.
+func IsAboutConnection(text string) bool { return aboutConnection.MatchString(strings.ToLower(text)) }
+
+// each returns one pattern of a cause for each text.
+func each(code Code, texts ...string) (out []Pattern) {
+	for _, text := range texts {
+		out = append(out, Pattern{code, []string{text}})
+	}
+	return out
 }
 
-// MatchCause finds the cause that an engine's text names.
+// withNumbers returns one pattern of a cause for a text with each of the numbers.
+func withNumbers(code Code, text string, numbers ...string) (out []Pattern) {
+	for _, number := range numbers {
+		out = append(out, Pattern{code, []string{number, text}})
+	}
+	return out
+}
+
+// refusedUpgrade is how websocket libraries of Node.js and Go report a response other than 101.
+var refusedUpgrade = strings.NewReplacer(
+	"unexpected server response:", "upgrade answered", "status code 101 but got", "upgrade answered")
+
+// peer finds the other side of a connection in a text: a host name, or the port behind an address.
+var peer = regexp.MustCompile(
+	`(?:\b(?:enotfound|eai_again|eservfail|etimeout|lookup)\s|\b(?:https?|wss?)://)([a-z0-9.-]+)|` +
+		`\b(?:econnrefused|etimedout|ehostunreach|enetunreach|econnreset|dial tcp[46]?) ([^\s,;]+):(\d{1,5})\b`)
+
+// otherPeer returns the peer in a text that is not WhatsApp's, "" if there is none. WhatsApp listens on 443 and 5222.
+func otherPeer(text string) string {
+	for _, found := range peer.FindAllStringSubmatch(text, -1) {
+		host, address, port := found[1], found[2], found[3]
+		switch {
+		case host != "" && !strings.Contains(host, "whatsapp."):
+			return host
+		case port != "" && port != "443" && port != "5222":
+			return address + ":" + port
+		}
+	}
+	return ""
+}
+
+// MatchCause finds the cause that an engine's text names. A connection to another peer than WhatsApp leaves the cause
+// open: it may be a proxy, or a service of the engine's.
 func MatchCause(text string) (Pattern, bool) {
-	text = strings.ToLower(text)
+	text = refusedUpgrade.Replace(strings.ToLower(text))
 	all := strings.FieldsFunc(text, func(r rune) bool {
 		return !(r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z')
 	})
@@ -107,12 +153,22 @@ func MatchCause(text string) (Pattern, bool) {
 			return Pattern{c, []string{string(c)}}, true
 		}
 	}
-	for _, t := range patterns {
-		if !slices.ContainsFunc(t.Words, func(w string) bool { return !contains(text, all, w) }) {
-			return t, true
+	find := func(patterns []Pattern) (Pattern, bool) {
+		i := slices.IndexFunc(patterns, func(t Pattern) bool {
+			return !slices.ContainsFunc(t.Words, func(w string) bool { return !contains(text, all, w) })
+		})
+		if i < 0 {
+			return Pattern{}, false
 		}
+		return patterns[i], true
 	}
-	return Pattern{}, false
+	if found, ok := find(enginePatterns); ok {
+		return found, true
+	}
+	if other := otherPeer(text); other != "" {
+		return Pattern{Undetermined, []string{other}}, true
+	}
+	return find(connectionPatterns)
 }
 
 // contains reports whether text contains words; all are the words of text, and a number must be one of them.

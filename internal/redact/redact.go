@@ -77,6 +77,7 @@ func common(text string) string {
 
 var (
 	longWord   = regexp.MustCompile(`[^\s]{32,}`)
+	errorName  = regexp.MustCompile(`^\W*(?:net::)?[A-Z]{2,12}(?:_[A-Z]{2,12}){3,7}\W*$`) // as Node.js and Chromium have
 	longDigits = regexp.MustCompile(`\d{6,}`)
 )
 
@@ -84,9 +85,14 @@ var (
 const maxLine = 200
 
 // Line reduces the text of an engine's error to one printable line of at most 200 bytes. It removes every word of 32
-// characters and every number of six digits, whatever they are.
+// characters but names of errors, and every number of six digits, whatever they are.
 func Line(text string) string {
-	text = longWord.ReplaceAllString(text, "…")
+	text = longWord.ReplaceAllStringFunc(text, func(word string) string {
+		if errorName.MatchString(word) {
+			return word
+		}
+		return "…"
+	})
 	text = longDigits.ReplaceAllString(text, "…")
 	text = strings.Map(func(r rune) rune {
 		if r < 0x20 || r == 0x7f {

@@ -80,7 +80,11 @@ func namedCause(p diagnosis.Pattern, text string, in *input) finding {
 	if code == diagnosis.WhatsAppSilent && in.Sequence > 0 {
 		code = diagnosis.WhatsAppUnavailable
 	}
-	found := fact(code, "the engine names this cause itself: "+strings.Join(p.Words, ", "))
+	lead := "the engine names this cause itself: "
+	if code == diagnosis.Undetermined {
+		lead = "the engine's error leaves the cause open: "
+	}
+	found := fact(code, lead+strings.Join(p.Words, ", "))
 	if details := diagnosis.Details(text); len(details) > 0 {
 		found = found.with("its text mentions: %s", strings.Join(details, ", "))
 	}
@@ -177,10 +181,12 @@ func ruleConnectFailing(in *input) finding {
 	switch {
 	case !in.connectRejected() || f.isUnreachable():
 		return finding{}
-	case in.History.RefusedAt.Equal(f.LastAt):
+	case in.History.RefusedAt.Equal(f.LastAt) && f.Kind != KindServerError:
 		return fact(diagnosis.ConnectFailing, f.String(in.now))
 	}
-	return f.finding(in.now)
+	found := f.finding(in.now)
+	found.confirmed = found.confirmed || in.History.RefusedAt.Equal(f.LastAt)
+	return found
 }
 
 // connectRejected reports whether the engine rejected the last connect.

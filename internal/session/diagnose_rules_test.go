@@ -63,14 +63,48 @@ func TestDiagnose_NamesCauseOfEngineText(t *testing.T) {
 		"Proxy Authentication Required":                                                diagnosis.ProxyRefused,
 		"403 WebSocket upgrade answered with HTTP 403":                                 diagnosis.NetworkBlocked,
 		"503 WebSocket upgrade answered with HTTP 503":                                 diagnosis.WhatsAppUnavailable,
-		"408 Pre-key upload timeout":                                                   diagnosis.EngineOverloaded,
-		"500 Invalid account signature":                                                diagnosis.PairingFailed,
-		"Unhandled notification with type companion_reg_refresh":                       diagnosis.PairingFailed,
-		"passkey-request":                                                              diagnosis.PasskeyRequired,
-		"Límite de sesiones alcanzado":                                                 diagnosis.SessionLimit,
-		"connect ECONNREFUSED 127.0.0.1:6379":                                          diagnosis.Engine5xx, // the engine's Redis, not WhatsApp
-		"column Message.isDeleted does not exist":                                      diagnosis.Engine5xx,
-		"Failed to launch the browser process":                                         diagnosis.Engine5xx,
+		// Texts of Go's resolver and dialer, of Chromium and of websocket libraries.
+		"couldn't dial whatsapp web websocket: dial tcp: lookup web.whatsapp.com on 127.0.0.11:53: server misbehaving": diagnosis.DNSFailed,
+		"dial tcp4: lookup web.whatsapp.com on 127.0.0.11:53: read udp 127.0.0.1:36949->127.0.0.11:53: i/o timeout":    diagnosis.DNSFailed,
+		"queryA ETIMEOUT web.whatsapp.com":                                                                                    diagnosis.DNSFailed,
+		"net::ERR_NAME_NOT_RESOLVED at https://web.whatsapp.com/":                                                             diagnosis.DNSFailed,
+		"dial tcp 157.240.12.60:443: connect: no route to host":                                                               diagnosis.NetworkBlocked,
+		"dial tcp [2a03:2880::167]:443: connect: network is unreachable":                                                      diagnosis.NetworkBlocked,
+		"connect ENETUNREACH 2a03:2880:f252::167:443 - Local (:::0)":                                                          diagnosis.NetworkBlocked,
+		"dial tcp 157.240.12.60:443: i/o timeout":                                                                             diagnosis.NetworkBlocked,
+		"net::ERR_CONNECTION_TIMED_OUT at https://web.whatsapp.com/":                                                          diagnosis.NetworkBlocked,
+		"Unexpected server response: 403":                                                                                     diagnosis.NetworkBlocked,
+		"failed to WebSocket dial: expected handshake response status code 101 but got 503":                                   diagnosis.WhatsAppUnavailable,
+		"net::ERR_PROXY_CONNECTION_FAILED at https://web.whatsapp.com/":                                                       diagnosis.ProxyRefused,
+		"net::ERR_TUNNEL_CONNECTION_FAILED at https://web.whatsapp.com/":                                                      diagnosis.ProxyRefused,
+		"socks connect tcp 10.0.0.1:1080->web.whatsapp.com:443: unknown error":                                                diagnosis.ProxyRefused,
+		"SocksClientError: connect ECONNREFUSED 127.0.0.1:1080":                                                               diagnosis.ProxyRefused,
+		"net::ERR_CERT_AUTHORITY_INVALID at https://web.whatsapp.com/":                                                        diagnosis.TLSIntercepted,
+		"net::ERR_CERT_DATE_INVALID at https://web.whatsapp.com/":                                                             diagnosis.Undetermined,
+		"x509: certificate has expired or is not yet valid: current time 2020-01-01T00:00:00Z is before 2025-10-01T00:00:00Z": diagnosis.ClockWrong,
+		"x509: certificate has expired or is not yet valid: current time 2031-01-01T00:00:00Z is after 2025-10-01T00:00:00Z":  diagnosis.Undetermined,
+		"EACCES: permission denied, mkdir '/app/sessions/x'":                                                                  diagnosis.DiskFull,
+		"EMFILE: too many open files":                                                                                         diagnosis.EngineOverloaded,
+		// Connections of the engine to other peers than WhatsApp.
+		"getaddrinfo ENOTFOUND postgres":                                              diagnosis.Engine5xx,
+		"dial tcp: lookup mongo on 127.0.0.11:53: no such host":                       diagnosis.Engine5xx,
+		"connect ECONNREFUSED 127.0.0.1:27017":                                        diagnosis.Engine5xx,
+		"connect ECONNREFUSED 172.18.0.4:5672":                                        diagnosis.Engine5xx,
+		"connect ECONNREFUSED 127.0.0.1:80":                                           diagnosis.Undetermined, // a webhook
+		"connect ECONNREFUSED ::1:3000":                                               diagnosis.Undetermined,
+		"connect ECONNREFUSED 127.0.0.1:7890":                                         diagnosis.Undetermined, // a local proxy, or a service
+		"dial tcp 10.0.0.5:3307: connect: connection refused":                         diagnosis.Undetermined,
+		"connect ETIMEDOUT 10.0.0.9:9000":                                             diagnosis.Undetermined,
+		"getaddrinfo ENOTFOUND raw.githubusercontent.com":                             diagnosis.Undetermined,
+		"request to https://hooks.example/wa failed, reason: self-signed certificate": diagnosis.Undetermined,
+		"408 Pre-key upload timeout":                                                  diagnosis.EngineOverloaded,
+		"500 Invalid account signature":                                               diagnosis.PairingFailed,
+		"Unhandled notification with type companion_reg_refresh":                      diagnosis.PairingFailed,
+		"passkey-request":                                                             diagnosis.PasskeyRequired,
+		"Límite de sesiones alcanzado":                                                diagnosis.SessionLimit,
+		"connect ECONNREFUSED 127.0.0.1:6379":                                         diagnosis.Engine5xx, // the engine's Redis, not WhatsApp
+		"column Message.isDeleted does not exist":                                     diagnosis.Engine5xx,
+		"Failed to launch the browser process":                                        diagnosis.Engine5xx,
 	} {
 		if got := session.Diagnose(disconnectedFor(text), session.Environment{}, noon.Add(9*time.Second)); got.Code != want {
 			t.Errorf("%q is %s, want %s", text, got.Code, want)
@@ -84,7 +118,7 @@ func TestDiagnose_AmbiguousTextNamesNoCause(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "Connection Failure", "408", "Stream Errored (conflict)", "4051 Connection Failure",
 		"Connection Failure 14051", "QR_GENERATION_ERROR", "INTERNAL_ERROR internal", "rate_limited", "session_not_found",
-		"Error obteniendo código QR", "500", "Error conectando sesión"} {
+		"Error obteniendo código QR", "500", "Error conectando sesión", "sesión socks-shop", "read ECONNRESET"} {
 		got := session.Diagnose(disconnectedFor(text), session.Environment{}, noon.Add(9*time.Second))
 		if got.Code != diagnosis.QRNotEmitted && got.Code != diagnosis.Undetermined {
 			t.Errorf("%q is %s", text, got.Code)
@@ -104,6 +138,25 @@ func TestDiagnose_EvidenceHasDetailsOfEngineText(t *testing.T) {
 		got := session.Diagnose(disconnectedFor(text), session.Environment{}, noon.Add(9*time.Second))
 		if len(got.Evidence) != 2 || got.Evidence[1] != "its text mentions: "+want {
 			t.Errorf("%q: %q", text, got.Evidence)
+		}
+	}
+}
+
+// An error about the engine's connection does not show whose fault it is.
+func TestDiagnose_ConnectErrorAboutAConnectionBlamesNobody(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]diagnosis.Code{
+		"Connection Closed": diagnosis.Undetermined, "read ECONNRESET": diagnosis.Undetermined, "socket hang up": diagnosis.Undetermined,
+		"411 Connection Failure": diagnosis.Undetermined, "Navigation timeout of 30000 ms exceeded": diagnosis.Undetermined,
+		"Cannot read properties of undefined": diagnosis.ConnectFailing,
+	} {
+		s := session.Session{State: session.Connecting, CreatedHere: true, Since: noon}
+		for i := range 3 {
+			err := &session.EngineError{Op: session.OpConnect, Kind: session.KindServerError, Status: 500, Text: text}
+			s = s.AfterConnectError(err, noon.Add(time.Duration(i)*time.Second))
+		}
+		if got := session.Diagnose(s, session.Environment{}, noon.Add(4*time.Second)); got.Code != want {
+			t.Errorf("%q is %s %q, want %s", text, got.Code, got.Evidence, want)
 		}
 	}
 }

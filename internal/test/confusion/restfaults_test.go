@@ -178,6 +178,12 @@ func connectFaults() []fault {
 		{"it has no memory left", "FATAL ERROR: JavaScript heap out of memory", diagnosis.EngineOverloaded, nil},
 		{"its browser does not start", "Failed to launch the browser process", diagnosis.Engine5xx, nil},
 		{"its name server fails", "getaddrinfo EAI_AGAIN web.whatsapp.com", diagnosis.DNSFailed, nil},
+		{"its name server does not answer", "dial tcp: lookup web.whatsapp.com on 127.0.0.11:53: read udp: i/o timeout", diagnosis.DNSFailed, nil},
+		{"its browser resolves no name", "net::ERR_NAME_NOT_RESOLVED at https://web.whatsapp.com/", diagnosis.DNSFailed, nil},
+		{"its browser's proxy is away", "net::ERR_PROXY_CONNECTION_FAILED at https://web.whatsapp.com/", diagnosis.ProxyRefused, nil},
+		{"its queue is down", "connect ECONNREFUSED 172.18.0.4:5672", diagnosis.Engine5xx, nil},
+		{"its webhook's receiver is down", "connect ECONNREFUSED 127.0.0.1:80", diagnosis.Undetermined, nil},
+		{"its connection was closed", "Connection Closed", diagnosis.Undetermined, nil},
 		{"its firewall refuses", "connect ECONNREFUSED 157.240.1.60:443", diagnosis.NetworkBlocked, nil},
 		{"a block list answers its resolver", "connect ECONNREFUSED 0.0.0.0:443", diagnosis.DNSFailed, nil},
 		{"its proxy requires credentials", "tunneling socket could not be established, statusCode=407", diagnosis.ProxyRefused, nil},
@@ -198,6 +204,10 @@ func connectFaults() []fault {
 		}})
 	}
 	rejects("a connect gets 402, the licence has ended", 402, `{"success":false,"message":"License expired"}`, diagnosis.ConnectFailing)
+	rejects("a connect gets 405, Baileys' own status", 405,
+		`{"statusCode":405,"error":"Method Not Allowed","message":"Connection Failure"}`, diagnosis.ClientOutdated)
+	rejects("a connect gets 401, Baileys' own status", 401,
+		`{"statusCode":401,"error":"Unauthorized","message":"Connection Failure"}`, diagnosis.LoggedOut)
 	rejects("a connect gets 403, the key may not connect", 403, `{"success":false,"message":"Forbidden"}`, diagnosis.KeyRefused)
 	rejects("a connect gets 400, too many sessions", 400, `{"success":false,"message":"Se alcanzó el número máximo de sesiones"}`, diagnosis.SessionLimit)
 	rejects("a connect gets 503 and Retry-After", 503, `{"success":false,"message":"Try later"}`, diagnosis.ConnectFailing, "Retry-After", "5")
