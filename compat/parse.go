@@ -270,7 +270,8 @@ func ReasonOf(s Object) string {
 		return redact.Line(StringOf(s["error"]))
 	}
 	boomCode, boomText := boomOf(last)
-	code, text := cmp.Or(StringOf(last["code"]), numberOf(last["code"]), boomCode), cmp.Or(StringOf(last["message"]), boomText)
+	code := cmp.Or(StringOf(last["code"]), numberOf(last["code"]), boomCode)
+	text := cmp.Or(StringOf(last["message"]), boomText)
 	parts := []string{code, text, StringOf(last["cause"])}
 	for _, text := range []string{StringOf(last["error"]), StringOf(s["error"])} {
 		if !slices.Contains(parts, text) {

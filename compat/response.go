@@ -48,8 +48,8 @@ func (r Response) EngineError(op string) *session.EngineError {
 	return e
 }
 
-// parse reads the body. Some engines send a list with the session, or the QR itself: the bytes of an image, its text, as
-// JSON or not, or a page that shows it.
+// parse reads the body. Some engines send a list with the session, or the QR itself: the bytes of an image, its text,
+// as JSON or not, or a page that shows it.
 func (r Response) parse() (Object, error) {
 	body, err := Parse(r.Body)
 	if err == nil || r.Status/100 != 2 || len(r.Body) > maxImage {

@@ -107,8 +107,8 @@ func (t FailureStreak) findingFor(code diagnosis.Code, now time.Time) finding {
 	return finding{code: code, since: t.Since, confirmed: t.Times >= 2, evidence: []string{t.String(now)}}
 }
 
-// finding is the streak as a finding of its kind; a connect that the engine refuses has a cause of its own, and an error
-// about the engine's connection to WhatsApp none. The finding is zero for other kinds.
+// finding is the streak as a finding of its kind; a connect that the engine refuses has a cause of its own, and an
+// error about the engine's connection to WhatsApp none. The finding is zero for other kinds.
 func (t FailureStreak) finding(now time.Time) finding {
 	code := causesOfKinds[t.Kind]
 	switch {
