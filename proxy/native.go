@@ -52,7 +52,7 @@ const (
 
 const (
 	nativeTimeout = 60 * time.Second // the slowest engine responds to a login within 45 s
-	textNoRoute   = "Not found. qrgate adds /_qrgate/sessions/{name}/qr/status and …/qr/link to the engine's API."
+	textNoRoute   = "Not found. qrgate adds /_qrgate/sessions/{name}/qr, …/qr.png, …/qr/status and …/qr/link."
 )
 
 // nativeRequest is one request on a route that the dialect's table names.
@@ -162,6 +162,8 @@ func (f *NativeFront) sessionOf(w *responseWriter) string {
 
 // ownRoutes are the routes that qrgate adds, by method and what follows the session's name.
 var ownRoutes = map[compat.Route]func(*sessionRequest){
+	{Method: http.MethodGet, Path: "/qr"}:         (*sessionRequest).qr,
+	{Method: http.MethodGet, Path: "/qr.png"}:     (*sessionRequest).qrPicture,
 	{Method: http.MethodGet, Path: "/qr/status"}:  (*sessionRequest).qrStatus,
 	{Method: http.MethodPost, Path: "/qr/link"}:   (*sessionRequest).issueLink,
 	{Method: http.MethodDelete, Path: "/qr/link"}: (*sessionRequest).revokeLinks,

@@ -31,7 +31,8 @@ func (s *sessionRequest) qr() {
 	if s.hasLeft() {
 		return
 	}
-	if s.caller.Credential().Empty() && session.KindOf(err) == session.KindKeyRefused {
+	isOnce := s.caller.Credential().Empty() && session.KindOf(err) == session.KindKeyRefused
+	if isOnce && s.handler.config.Native == nil {
 		s.qrOnce()
 		return
 	}

@@ -3,10 +3,10 @@ package enginetest
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -17,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"qrgate/compat"
 	"qrgate/compat/dialect"
 	"qrgate/compat/inboxhub"
 	"qrgate/internal/acquire"
@@ -82,6 +83,7 @@ type nativeRig struct {
 func Native(t *testing.T, d *dialect.Dialect, face func(*enginesim.Engine) *enginesim.Face, client NativeClient) {
 	for name, check := range map[string]func(*testing.T, nativeRig){
 		"other routes are byte-identical":              checkOtherRoutesIdentical,
+		"an upload, a stream and a websocket":          checkStreams,
 		"one request gets a late code":                 checkOneRequest,
 		"a create that asks for its code gets it":      checkCreateQR,
 		"fifty clients cost few calls":                 checkFiftyClients,
@@ -90,7 +92,7 @@ func Native(t *testing.T, d *dialect.Dialect, face func(*enginesim.Engine) *engi
 		"a stranger gets the engine's refusal":         checkStranger,
 		"a linked session":                             checkNativeLinked,
 		"a deleted session":                            checkNativeDelete,
-		"the status route":                             checkStatusRoute,
+		"the routes that qrgate adds":                  checkOwnRoutes,
 		"two keys of one session share no begin":       checkTwoKeys,
 		"a stranger ends no code and delays no begin":  checkStrangerChangesNothing,
 		"clients without a code begin one pairing":     checkSilentEngine,
@@ -107,7 +109,7 @@ func inNativeRig(
 ) {
 	sim := &enginesim.Engine{Keys: map[string]string{"key-a": "a"}, Rotation: enginesim.WhatsAppRotation()}
 	r := nativeRig{NativeClient: client, sim: sim, face: face(sim)}
-	r.direct = enginesim.NewWire(r.face)
+	r.direct = enginesim.NewWire(withOtherRoutes(r.face))
 	base, _ := url.Parse(r.direct.URL())
 	transport := dialect.NewTransport(d, base, r.direct.Client().Transport)
 	sealer, err := seal.New(secret.NewSecret("a secret of thirty-two characters"))
@@ -203,36 +205,6 @@ func (r nativeRig) code(res nativeResponse) string {
 		return ""
 	}
 	return r.Code(res.header, res.body)
-}
-
-func checkOtherRoutesIdentical(t *testing.T, r nativeRig) {
-	r.start(t, "shop-1")
-	for _, request := range append(variants(r.Others), r.Others...) {
-		alone, through := r.do(t, r.direct, request, "key-a"), r.through(t, request)
-		through.header.Del("X-Request-Id")
-		if alone.status != through.status || !bytes.Equal(alone.body, through.body) {
-			t.Errorf("%s: direct %d %s, through %d %s", request.URL, alone.status, alone.body, through.status, through.body)
-		}
-		if !maps.EqualFunc(alone.header, through.header, slices.Equal) {
-			t.Errorf("%s: direct %v, through %v", request.URL, alone.header, through.header)
-		}
-	}
-}
-
-// variants are sixty requests like the given ones, with other methods, queries, headers and bodies.
-func variants(requests []*http.Request) (all []*http.Request) {
-	for i := range 60 {
-		r := requests[i%len(requests)].Clone(context.Background())
-		r.Method = []string{"GET", "POST", "PUT", "PATCH", "DELETE"}[i%5]
-		r.URL.Path = "/other" + r.URL.Path
-		r.URL.RawQuery = []string{"", "a=1&b=%20&c", "wait=3", "q=%C3%B1&x=a+b"}[i%4]
-		r.Header.Set("X-Custom", fmt.Sprint(i))
-		r.Header.Set("Accept", []string{"*/*", "application/json", "text/event-stream"}[i%3])
-		body := strings.Repeat("body ", i*i*20)
-		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
-		all = append(all, r)
-	}
-	return all
 }
 
 func checkOneRequest(t *testing.T, r nativeRig) {
@@ -373,14 +345,40 @@ func checkNativeDelete(t *testing.T, r nativeRig) {
 	}
 }
 
-func checkStatusRoute(t *testing.T, r nativeRig) {
+func checkOwnRoutes(t *testing.T, r nativeRig) {
 	r.start(t, "shop-1")
 	r.through(t, r.QR("shop-1"))
-	const path = "/_qrgate/sessions/shop-1/qr/status"
-	request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody)
-	res := r.through(t, request)
-	if res.status != http.StatusOK || !bytes.Contains(res.body, []byte(`"ready":true`)) {
-		t.Errorf("%d %s", res.status, res.body)
+	own := func(route, key string) nativeResponse {
+		return r.do(t, r.front, Request(http.MethodGet, "/_qrgate/sessions/shop-1"+route, ""), key)
+	}
+	if res := own("/qr/status", "key-a"); res.status != http.StatusOK || !bytes.Contains(res.body, []byte(`"ready":true`)) {
+		t.Errorf("status: %d %s", res.status, res.body)
+	}
+	var qr struct {
+		Success bool
+		Data    struct{ QRCode, SessionID, Status string }
+	}
+	res := own("/qr", "key-a")
+	if err := json.Unmarshal(res.body, &qr); err != nil || res.status != http.StatusOK || qr.Data.SessionID == "" {
+		t.Fatalf("qr: %d %s", res.status, res.body)
+	}
+	shown, err := compat.ReadQR(secret.NewSecret(qr.Data.QRCode))
+	if err != nil || shown.Reveal() != r.sim.Snapshot()[0].Code {
+		t.Errorf("qr: not the engine's code: %v", err)
+	}
+	picture := own("/qr.png", "key-a")
+	dataURL := "data:image/png;base64," + base64.StdEncoding.EncodeToString(picture.body)
+	drawn, err := compat.ReadQR(secret.NewSecret(dataURL))
+	if err != nil || !drawn.Equal(shown) || picture.header.Get("Content-Type") != "image/png" {
+		t.Errorf("picture: %d %v %v", picture.status, picture.header, err)
+	}
+	for _, route := range []string{"/qr", "/qr.png", "/qr/status"} {
+		if res := own(route, "wrong"); res.status == http.StatusOK {
+			t.Errorf("%s: a stranger gets %d %.100s", route, res.status, res.body)
+		}
+	}
+	if res := own("/connect", "key-a"); res.status != http.StatusNotFound {
+		t.Errorf("a route that qrgate does not add: %d", res.status)
 	}
 }
 
