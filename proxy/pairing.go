@@ -210,8 +210,11 @@ func (h *Handler) servePairing(w *responseWriter, rest string) {
 	switch {
 	case w.answerPreflight():
 		return
-	case serve == nil || hasVerb && verb == "":
+	case hasVerb && verb == "", serve == nil && !hasPairRoute(verb):
 		w.reply(problem(http.StatusNotFound, compat.CodeNotFound, textNoPairRoute))
+		return
+	case serve == nil:
+		w.reply(problem(http.StatusMethodNotAllowed, compat.CodeMethodNotAllowed, textMethod))
 		return
 	case !w.bufferBody():
 		return
@@ -220,12 +223,24 @@ func (h *Handler) servePairing(w *responseWriter, rest string) {
 		w.handler = d
 	}
 	p := &pairRequest{sessionRequest: sessionRequest{responseWriter: w, service: h.config.QRService}}
-	if p.findLink(h.config.Pairing.Links, token) {
+	switch isPage := !hasVerb; {
+	case !p.findLink(h.config.Pairing.Links, token):
+		p.refuse(isPage)
+	case p.link.IsUsed && !isPage:
+		p.reply(problem(http.StatusGone, codeLinkUsed, textLinkUsed))
+	default:
 		serve(p)
-		w.session = p.ref.Name
-	} else {
-		p.refuse(verb == "")
 	}
+	w.session = p.ref.Name
+}
+
+func hasPairRoute(verb string) bool {
+	for route := range pairHandlers {
+		if route.Path == verb {
+			return true
+		}
+	}
+	return false
 }
 
 // findLink finds the link of a token, and the caller who issued it.
@@ -256,20 +271,18 @@ func (p *pairRequest) refuse(isPage bool) {
 	p.reply(problem(http.StatusNotFound, codeNoLink, textNoLink))
 }
 
-// isOver reports whether the link has done its work, and responds then.
+// isOver reports whether the link has done its work: the session was linked, whether or not the phone has removed it
+// since. In the latter case it responds.
 func (p *pairRequest) isOver(v *session.Snapshot) bool {
 	isLinked := v.Authorized && v.Session.State == session.Connected
-	if isLinked {
-		p.use()
+	if !isLinked && !v.Session.PairedAt.After(p.link.IssuedAt) {
 		return false
 	}
-	if v.Session.PairedAt.After(p.link.IssuedAt) { // it was linked, and the phone has removed it
-		p.use()
-	}
-	if p.link.IsUsed {
+	p.use()
+	if !isLinked {
 		p.reply(problem(http.StatusGone, codeLinkUsed, textLinkUsed))
 	}
-	return p.link.IsUsed
+	return !isLinked
 }
 
 // use ends the link.
@@ -322,13 +335,10 @@ func (p *pairRequest) writePage(status int, view pairpage.View) {
 // events handles GET /pair/{token}/events: what the page shows, as a stream of changes or, for a client that does not
 // accept one, once.
 func (p *pairRequest) events() {
-	v := &session.Snapshot{}
-	if !p.link.IsUsed {
-		var err error
-		if v, err = p.service.Get(p.ctx(), p.caller, p.id); err != nil && !p.hasLeft() {
-			p.reply(engineProblem(err))
-			return
-		}
+	v, err := p.service.Get(p.ctx(), p.caller, p.id)
+	if err != nil && !p.hasLeft() {
+		p.replyError(err)
+		return
 	}
 	if p.hasLeft() || p.isOver(v) {
 		return
@@ -339,7 +349,7 @@ func (p *pairRequest) events() {
 	}
 	f, err := p.service.Follow(p.ctx(), p.caller, p.id)
 	if err != nil {
-		p.reply(engineProblem(err))
+		p.replyError(err)
 		return
 	}
 	defer f.Close()
@@ -355,6 +365,15 @@ func (p *pairRequest) events() {
 	if ctx.Err() != nil && !p.hasLeft() {
 		p.send(statusEvent(time.Now(), pairpage.Status{Phase: pairpage.Ended}))
 	}
+}
+
+// replyError is the response to an error of the QRService, without the engine's own words.
+func (p *pairRequest) replyError(err error) {
+	r := engineProblem(err)
+	if _, ok := errors.AsType[*session.EngineError](err); ok {
+		r.text, r.reason = textNoSessionOfLink, ""
+	}
+	p.reply(r)
 }
 
 // untilRevoked returns a context that ends with the link.
@@ -406,6 +425,8 @@ func (p *pairRequest) status(v *session.Snapshot, now time.Time) pairpage.Status
 func phaseOf(v *session.Snapshot, now time.Time) pairpage.Phase {
 	s, code := &v.Session, v.Diagnosis.Code
 	switch {
+	case !v.Authorized && isEngineBroken(v, now):
+		return pairpage.Problem
 	case !v.Authorized:
 		return pairpage.Preparing
 	case s.State == session.Connected:
@@ -455,7 +476,7 @@ func (p *pairRequest) connectSession() {
 	case p.hasLeft() || err == nil && p.isOver(v):
 		return
 	case err != nil:
-		p.reply(engineProblem(err))
+		p.replyError(err)
 		return
 	case v.Session.State == session.Connected, v.Session.State.Acquiring() && !v.Session.AcquiringSince.IsZero():
 		p.WriteHeader(http.StatusNoContent)
@@ -502,9 +523,6 @@ func (p *pairRequest) pairingCode() {
 		return
 	case !p.handler.config.Pairing.PairsByPhone:
 		p.reply(problem(http.StatusNotFound, compat.CodeNotFound, textNoPairRoute))
-		return
-	case p.link.IsUsed:
-		p.reply(problem(http.StatusGone, codeLinkUsed, textLinkUsed))
 		return
 	case !p.links().CountCode(p.ctx(), p.link):
 		r := problem(http.StatusTooManyRequests, compat.CodeRateLimitExceeded, textManyCodes)

@@ -58,18 +58,19 @@ const (
 	textDeleted         = "The session was deleted."
 	textStillConnecting = "The engine has not accepted the connect yet. qrgate retries for a minute. Request the QR " +
 		"meanwhile."
-	textNoStore     = "The link could not be stored. Retry in a few seconds."
-	textBadExpiry   = "expiresIn is a whole number of seconds from 1 to 1800. Correct it, or omit it."
-	textBadRedirect = "redirectUrl must be an https URL without a user name. Correct it, or omit it."
-	textBadLocale   = "locale must name English, Spanish or Portuguese, as es or pt-BR. Correct it, or omit it."
-	textBadHost     = "The Host header names no host. Correct it, or let qrgate's operator set QRGATE_PUBLIC_URL."
-	textRevoked     = "The links of the session were revoked."
-	textNoPairRoute = "Not found. Check the link."
-	textNoLink      = "The link is wrong or expired, or it was revoked. Ask for a new one."
-	textLinkUsed    = "The link was used: its session was linked. Ask for a new one to link it again."
-	textNoConnect   = "The session could not be connected. Retry in a moment."
-	textManyCodes   = "Too many pairing codes were requested with this link. Scan the QR, or ask for a new link."
-	textNoCode      = "No pairing code was given. Check the phone number, or scan the QR."
+	textNoStore         = "The link could not be stored. Retry in a few seconds."
+	textBadExpiry       = "expiresIn is a whole number of seconds from 1 to 1800. Correct it, or omit it."
+	textBadRedirect     = "redirectUrl must be an https URL without a user name. Correct it, or omit it."
+	textBadLocale       = "locale must name English, Spanish or Portuguese, as es or pt-BR. Correct it, or omit it."
+	textBadHost         = "The Host header names no host. Correct it, or let qrgate's operator set QRGATE_PUBLIC_URL."
+	textRevoked         = "The links of the session were revoked."
+	textNoPairRoute     = "Not found. Check the link."
+	textNoLink          = "The link is wrong or expired, or it was revoked. Ask for a new one."
+	textLinkUsed        = "The link was used: its session was linked. Ask for a new one to link it again."
+	textNoSessionOfLink = "The session of this link is not available. Ask for a new link."
+	textNoConnect       = "The session could not be connected. Retry in a moment."
+	textManyCodes       = "Too many pairing codes were requested with this link. Scan the QR, or ask for a new link."
+	textNoCode          = "No pairing code was given. Check the phone number, or scan the QR."
 
 	textConnectQueued = "The connect waits for the engine's rate limit. qrgate sends it as soon as the limit allows. " +
 		"Request the QR meanwhile."
@@ -135,11 +136,12 @@ var spanish = map[string]string{
 	textBadLocale:   "locale debe nombrar inglés, español o portugués, como es o pt-BR. Corríjalo u omítalo.",
 	textBadHost: "La cabecera Host no nombra ningún host. Corríjala, o quien opera qrgate debe fijar " +
 		"QRGATE_PUBLIC_URL.",
-	textRevoked:     "Los enlaces de la sesión fueron revocados.",
-	textNoPairRoute: "No encontrado. Revise el enlace.",
-	textNoLink:      "El enlace es incorrecto, caducó o fue revocado. Pida uno nuevo.",
-	textLinkUsed:    "El enlace ya se usó: su sesión fue vinculada. Pida uno nuevo para vincularla otra vez.",
-	textNoConnect:   "No se pudo conectar la sesión. Reintente en un momento.",
+	textRevoked:         "Los enlaces de la sesión fueron revocados.",
+	textNoPairRoute:     "No encontrado. Revise el enlace.",
+	textNoLink:          "El enlace es incorrecto, caducó o fue revocado. Pida uno nuevo.",
+	textLinkUsed:        "El enlace ya se usó: su sesión fue vinculada. Pida uno nuevo para vincularla otra vez.",
+	textNoSessionOfLink: "La sesión de este enlace no está disponible. Pida un enlace nuevo.",
+	textNoConnect:       "No se pudo conectar la sesión. Reintente en un momento.",
 	textManyCodes: "Se pidieron demasiados códigos de vinculación con este enlace. Escanee el QR o pida un enlace " +
 		"nuevo.",
 	textNoCode: "No se obtuvo ningún código de vinculación. Revise el número de teléfono o escanee el QR.",

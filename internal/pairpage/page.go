@@ -2,6 +2,7 @@ package pairpage
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"embed"
 	"encoding/json"
@@ -61,6 +62,9 @@ type Cause struct {
 // NewCause is a diagnosis in the words for the person with the phone. The advice to others is not for them.
 func NewCause(d diagnosis.Diagnosis, languageName string) *Cause {
 	d = d.Localize(languageName)
+	if p, err := load(); err == nil && languageName == "pt" && len(p.portuguese[d.Code]) == 2 {
+		d.Title, d.Help = p.portuguese[d.Code][0], p.portuguese[d.Code][1]
+	}
 	c := &Cause{Code: d.Code, Title: d.Title, Who: d.Who}
 	if d.Who == diagnosis.Customer {
 		c.Help = d.Help
@@ -113,22 +117,21 @@ var assets embed.FS
 type page struct {
 	template      *template.Template
 	texts         map[string]map[string]string
+	portuguese    map[diagnosis.Code][]string // title and help; the catalogue has the other languages
 	style, script string
 }
 
 // load reads the assets at the first page.
 var load = sync.OnceValues(func() (p page, err error) {
-	var texts, style, script []byte
-	for name, file := range map[string]*[]byte{"texts.json": &texts, "page.css": &style, "page.js": &script} {
-		if *file, err = assets.ReadFile("assets/" + name); err != nil {
-			return p, err
-		}
+	read := func(name string) []byte {
+		b, _ := assets.ReadFile("assets/" + name) // embedded
+		return b
 	}
-	if err = json.Unmarshal(texts, &p.texts); err != nil {
-		return p, err
+	p.style, p.script = string(read("page.css")), string(read("page.js"))
+	err = cmp.Or(json.Unmarshal(read("texts.json"), &p.texts), json.Unmarshal(read("causes.pt.json"), &p.portuguese))
+	if err == nil {
+		p.template, err = template.ParseFS(assets, "assets/page.html")
 	}
-	p.style, p.script = string(style), string(script)
-	p.template, err = template.ParseFS(assets, "assets/page.html")
 	return p, err
 })
 

@@ -21,6 +21,7 @@ func TestForeign_RemovesSecretsAndKeepsTheRest(t *testing.T) {
 		"a number":     {"for +5550100 and 15550100", "for [number] and [number]"},
 		"hexadecimal":  {"Unknown: <ref>" + strings.Repeat("0a", 20) + "</ref>", "Unknown: <ref>[bytes]</ref>"},
 		"base64":       {"key " + long + "==.", "key [bytes]."},
+		"a page":       {"GET /pair/MIN4UFDU6ME32YAQRL3474MZBW/events", "GET /pair/[token]/events"},
 		"given secret": {"dial user:hunter2@host", "dial user:[redacted]@host"},
 	}
 	for name, tt := range tests {
@@ -36,6 +37,7 @@ func TestForeign_RemovesSecretsAndKeepsTheRest(t *testing.T) {
 func TestText_KeepsTraceIDsAndRemovesKeys(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ text, want string }{
+		"a page":     {"/pair/MIN4UFDU6ME32YAQRL3474MZBW", "/pair/[token]"},
 		"trace id":   {"trace 4bf92f3577b34da6a3ce929d0e0e4736", "trace 4bf92f3577b34da6a3ce929d0e0e4736"},
 		"UUID":       {"id 3f2504e0-4f89-11d3-9a0c-0305e82c3301", "id 3f2504e0-4f89-11d3-9a0c-0305e82c3301"},
 		"long key":   {"key " + strings.Repeat("a1", 20), "key [bytes]"},

@@ -5,7 +5,8 @@
   const at = (id) => document.getElementById(id);
   const fill = (template, n) => template.replace(/\{\w+\}/, n);
   const isFramed = window.parent !== window;
-  let now = {}, deadline = 0, codeDeadline = 0, source = null, retryDelay = 1000, hasStarted = false, hasReported = false;
+  const latency = 200; // ms that an event may have been on its way: no code is shown after its end
+  let now = {}, deadline = 0, atDeadline = 0, codeDeadline = 0, source = null, retryDelay = 1000, hasStarted = false, hasReported = false;
 
   // setText leaves a text alone that is there already: a screen reader would read it again.
   function setText(id, value) {
@@ -24,7 +25,9 @@
     let phase = status.phase;
     if (phase === 'idle' && hasStarted) phase = 'expired';
     if (phase === 'scan') {
-      deadline = performance.now() + status.expiresInMs;
+      deadline = performance.now() + status.expiresInMs - latency;
+      clearTimeout(atDeadline);
+      atDeadline = setTimeout(tick, deadline - performance.now());
       if (at('qr').getAttribute('src') !== status.qrCode) at('qr').src = status.qrCode;
       at('qr').hidden = false;
       at('left').hidden = false;

@@ -112,6 +112,15 @@ func TestSecrets_NotInOutput(t *testing.T) {
 	if qr := ask(http.MethodGet, "/api/sessions/shop-1/qr", "", canaryKey); !strings.Contains(qr, "data:image/png") {
 		t.Fatalf("the owner gets no QR: %s", qr)
 	}
+	_, token, _ := strings.Cut(ask(http.MethodPost, "/api/sessions/shop-1/qr/link", "{}", canaryKey), `"token":"`)
+	token, _, _ = strings.Cut(token, `"`)
+	if page := ask(http.MethodGet, "/pair/"+token, "", canaryKey); len(token) < 20 || !strings.Contains(page, "data:image/png") {
+		t.Fatalf("the page of the link %q has no code: %d bytes", token, len(page))
+	}
+	for _, call := range []string{"GET /events", "POST /connect", "POST /code", "GET /nothing", "PUT "} {
+		method, verb, _ := strings.Cut(call, " ")
+		ask(method, "/pair/"+token+verb, `{"phoneNumber":"`+canaryPhone+`"}`, canaryKey)
+	}
 	stored := dump(t, redis)
 	walk("another-key-0123456789")
 	admin := ask2(t, g.AdminURL()+"/metrics") + ask2(t, g.AdminURL()+"/readyz") + ask2(t, g.AdminURL()+"/probe?target=gate&module=create_connect_qr&debug=true")
@@ -127,6 +136,7 @@ func TestSecrets_NotInOutput(t *testing.T) {
 	}
 	for where, text := range map[string]string{"the log": logs.String(), "the output": out.String(), "a span": spans, "the operators' port": admin, "a response to another client": strange.String(), "Redis": stored} {
 		for what, canary := range map[string]string{
+			"the link's token": token,
 			"the key": canaryKey, "the bearer token": canaryBearer, "qrgate's secret": canarySecret, "the code": "canarycode", "the phone number": canaryPhone,
 			"the code in base64": base64.StdEncoding.EncodeToString([]byte(canaryCode))[8:40], "an image": "iVBORw0KGgo",
 		} {
