@@ -22,6 +22,7 @@ const (
 
 	CodeQRNotReady              = "QR_NOT_READY"              // the wait ended before a QR arrived
 	CodeSessionAlreadyConnected = "SESSION_ALREADY_CONNECTED" // a phone is paired, so there is no QR
+	CodeSessionAmbiguous        = "SESSION_AMBIGUOUS"         // several engines have a session with this id
 	CodeEngineUnreachable       = "ENGINE_UNREACHABLE"        // no connection to the engine
 	CodeEngineTimeout           = "ENGINE_TIMEOUT"            // the engine did not respond in time
 	CodeEngineIsGate            = "ENGINE_IS_GATE"            // the engine's address is qrgate's own

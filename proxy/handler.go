@@ -133,6 +133,18 @@ func New(config Config) *Handler {
 
 // ServeHTTP implements [http.Handler].
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.serve(w, r, (*responseWriter).dispatch)
+}
+
+// ServeAmbiguous responds to a request for a session that several engines have.
+func (h *Handler) ServeAmbiguous(w http.ResponseWriter, r *http.Request) {
+	h.serve(w, r, func(rw *responseWriter) {
+		rw.reply(problem(http.StatusConflict, compat.CodeSessionAmbiguous, textAmbiguousSession))
+	})
+}
+
+// serve responds to a request that is valid.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, respond func(*responseWriter)) {
 	rw := h.newResponseWriter(w, r)
 	defer func() { h.finish(rw, recover()) }()
 	t, refusal := h.validate(r)
@@ -146,15 +158,21 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !rw.awaitPenalty() {
 		return
 	}
-	if rest, ok := strings.CutPrefix(t.path, h.pairPrefix()); ok && h.config.Pairing.Links != nil {
-		h.servePairing(rw, rest)
+	respond(rw)
+}
+
+// dispatch finds the handler of a request.
+func (w *responseWriter) dispatch() {
+	h := w.handler
+	if rest, ok := strings.CutPrefix(w.url.Path, h.pairPrefix()); ok && h.config.Pairing.Links != nil {
+		h.servePairing(w, rest)
 		return
 	}
 	if h.config.Native != nil {
-		h.serveNative(rw)
+		h.serveNative(w)
 		return
 	}
-	h.router.ServeHTTP(rw, &rw.request)
+	h.router.ServeHTTP(w, &w.request)
 }
 
 // finish ends one request: it responds after a panic, reports the request and ends the connection if it must end.

@@ -30,6 +30,7 @@ type settings struct {
 	AdminHosts  string `env:"QRGATE_ADMIN_HOSTS" placeholder:"NAME,…"`
 
 	EngineURL      string        `env:"QRGATE_ENGINE_URL" placeholder:"URL"`
+	Engines        string        `env:"QRGATE_ENGINES" placeholder:"NAME=KIND:URL,…"`
 	EngineKind     string        `env:"QRGATE_ENGINE_KIND" default:"inboxhub" enum:"inboxhub,evolution,gowa,waha,wuzapi"`
 	Front          string        `env:"QRGATE_FRONT" default:"documented" enum:"documented,native"`
 	TrustedProxies string        `env:"QRGATE_TRUSTED_PROXIES" placeholder:"CIDR,…"`
@@ -104,13 +105,7 @@ func (s settings) config() (app.Config, error) {
 		}
 	}
 	var err error
-	cfg.EngineURL, err = parseEngineURL(s.EngineURL)
-	collect("QRGATE_ENGINE_URL ", err)
-	if cfg.EngineURL != nil && isOwnAddress(cfg.Listen, cfg.EngineURL) {
-		collect("QRGATE_ENGINE_URL ", errors.New("is the address that qrgate itself listens on: "+
-			"set it to the engine's address, or set QRGATE_LISTEN to another port"))
-	}
-	collect("", s.setDialect(&cfg))
+	collect("", s.setEngines(&cfg))
 	cfg.TrustedProxies, err = parsePrefixes(s.TrustedProxies)
 	collect("QRGATE_TRUSTED_PROXIES: ", err)
 	cfg.CORSOrigins, err = parseOrigins(s.CORSOrigins)
@@ -148,7 +143,7 @@ func (s settings) config() (app.Config, error) {
 			collect(name+" ", errors.New("must be at least 1"))
 		}
 	}
-	if key := s.ProbeAPIKey; cfg.EngineURL == nil && key != "" && len(key) < embedded.MinKey {
+	if key := s.ProbeAPIKey; s.EngineURL+s.Engines == "" && key != "" && len(key) < embedded.MinKey {
 		collect("QRGATE_PROBE_API_KEY ", fmt.Errorf("must have at least %d characters", embedded.MinKey))
 	}
 	collect("QRGATE_QR_WAIT_INITIAL ", checkWait(s.QRWaitInitial))

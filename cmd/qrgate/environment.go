@@ -148,11 +148,14 @@ func suggest(unknown string, known []string) string {
 
 // warnings describes what is set and has no effect.
 func (e environment) warnings(s settings, known []string) []string {
-	hasEngine, noAdmin := s.EngineURL != "", s.AdminListen == "off"
+	hasEngine, noAdmin := s.EngineURL+s.Engines != "", s.AdminListen == "off"
+	embeddedOnly := "QRGATE_ENGINE_URL is set, and this configures the embedded engine"
+	if s.Engines != "" {
+		embeddedOnly = "QRGATE_ENGINES is set, and this configures the embedded engine"
+	}
 	const (
-		embeddedOnly = "QRGATE_ENGINE_URL is set, and this configures the embedded engine"
-		adminOnly    = "QRGATE_ADMIN_LISTEN is off"
-		redisOnly    = "QRGATE_REDIS_URL is not set"
+		adminOnly = "QRGATE_ADMIN_LISTEN is off"
+		redisOnly = "QRGATE_REDIS_URL is not set"
 	)
 	var out []string
 	for _, rule := range []struct {

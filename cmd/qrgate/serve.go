@@ -32,12 +32,8 @@ func serve(ctx context.Context, c cli, s settings, known []string) int {
 	if err != nil {
 		return fail(exitUsage, err)
 	}
-	engine := "embedded"
-	if cfg.EngineURL != nil {
-		engine = cfg.EngineURL.String()
-	}
 	cfg.Logger.Info("qrgate started",
-		"clients", gateway.URL(), "operators", gateway.AdminURL(), "engine", engine, "version", version)
+		"clients", gateway.URL(), "operators", gateway.AdminURL(), "engine", describeEngines(cfg), "version", version)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go c.reloadOnHangup(ctx, gateway, level, cfg.Logger)

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"qrgate/compat/embedded"
+	"qrgate/internal/fleet"
 	"qrgate/internal/seal"
 	"qrgate/internal/secret"
 	"qrgate/internal/session"
@@ -174,10 +175,25 @@ func (a *App) closeListeners() {
 	}
 }
 
-// front serves clients.
+// front serves clients: with one engine its handler, else a router before those of all.
 func (a *App) front() http.Handler {
-	b := a.backends[0]
-	return b.metrics.InFlight(b.proxy)
+	if len(a.backends) == 1 {
+		return a.backends[0].handler()
+	}
+	var members []*fleet.Member
+	for _, b := range a.backends {
+		members = append(members, b.member())
+	}
+	return fleet.New(members, a.sealer.ForEngine("directory"), a.sharedStore,
+		a.backends[0].proxy.ServeAmbiguous, a.cfg.Logger)
+}
+
+// sharedStore is the store that replicas share; nil while there is none.
+func (a *App) sharedStore() store.Store {
+	if a.store == nil || !a.store.Up() {
+		return nil
+	}
+	return a.redis
 }
 
 // waiters counts the requests that wait for a QR.

@@ -15,6 +15,7 @@ import (
 	"qrgate/compat/embedded"
 	"qrgate/internal/acquire"
 	"qrgate/internal/breaker"
+	"qrgate/internal/fleet"
 	"qrgate/internal/notify"
 	"qrgate/internal/pairpage"
 	"qrgate/internal/seal"
@@ -143,6 +144,9 @@ func (b *backend) newEngine() error {
 func (b *backend) newAcquirer() error {
 	onEvent := b.eventHandler()
 	base, transport := b.engineTransport()
+	if b.Base != nil && b.Dialect == nil {
+		transport = fleet.NumberIDs(transport, base, b.Name)
+	}
 	config := proxy.Config{
 		Engine: base, Transport: transport, Loop: proxy.NewLoop(), TrustedProxies: b.cfg.TrustedProxies, Observe: b.onRequest,
 		TrafficClass: b.origin, SlowWrongKeys: b.embedded != nil,
@@ -219,8 +223,12 @@ type watchedTransport struct {
 // RoundTrip implements [http.RoundTripper].
 func (t watchedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	res, err := t.RoundTripper.RoundTrip(r)
-	if compat.ClassifyTransportError(err).IsNotConnected() {
+	isUnreachable := compat.ClassifyTransportError(err).IsNotConnected()
+	if isUnreachable {
 		t.onUnreachable()
+	}
+	if r.Method != http.MethodGet {
+		fleet.RecordSend(r.Context(), !isUnreachable)
 	}
 	return res, err
 }

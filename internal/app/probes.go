@@ -39,8 +39,11 @@ func (b *backend) newProber() error {
 	case b.Base != nil:
 		cfg.Others = []probes.Target{{Name: "engine", URL: b.Base, Key: b.cfg.ProbeKey, Client: b.probeClient()}}
 	}
-	if b.probed != nil {
+	switch {
+	case b.probed != nil:
 		cfg.Target.Client = &http.Client{Transport: b.tracing.Transport(embedded.Transport(b.probed))}
+	case len(b.backends) > 1: // through the public port the session could go to another engine
+		cfg.Target.Client = &http.Client{Transport: b.tracing.Transport(embedded.Transport(b.proxy))}
 	}
 	if b.redis != nil {
 		// Not the tiered store: without Redis there is no leader.

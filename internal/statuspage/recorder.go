@@ -85,6 +85,13 @@ func (r *Recorder) Health(at time.Time, cause diagnosis.Code) {
 	}
 }
 
+// EngineState is the state of the engine.
+func (r *Recorder) EngineState() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return cmp.Or(r.recent.Engine.State, EngineUnknown)
+}
+
 func (r *Recorder) setEngineUp(at time.Time, up bool, cause diagnosis.Code) {
 	engine, state := &r.recent.Engine, EngineUp
 	if !up {

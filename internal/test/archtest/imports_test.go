@@ -42,6 +42,7 @@ var layers = []struct {
 	{"dashboards", 7},
 	{"internal/acquire", 7},
 	{"internal/breaker", 7},
+	{"internal/fleet", 7},
 	{"internal/notify", 7},
 	{"metrics", 7},
 	{"probes", 7},

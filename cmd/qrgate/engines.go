@@ -1,0 +1,133 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"qrgate/internal/app"
+	"qrgate/internal/fleet"
+)
+
+const (
+	maxEngines = 16 // each is a label value of the metrics
+	maxWeight  = 100
+)
+
+var engineName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,31}$`)
+
+// parseEngines reads QRGATE_ENGINES: name=kind:url, and ;weight=N after it.
+func parseEngines(text string) ([]app.EngineConfig, error) {
+	var engines []app.EngineConfig
+	for _, part := range split(text) {
+		e, err := parseEngine(part)
+		if err != nil {
+			return nil, err
+		}
+		for _, other := range engines {
+			switch {
+			case other.Name == e.Name:
+				return nil, fmt.Errorf("names %s twice: give each engine a name of its own", e.Name)
+			case canonicalURL(other.Base).String() == canonicalURL(e.Base).String():
+				return nil, fmt.Errorf("has the same URL for %s and %s: remove one of them", other.Name, e.Name)
+			case other.Dialect == nil && e.Dialect == nil && fleet.Block(other.Name) == fleet.Block(e.Name):
+				return nil, fmt.Errorf("names %s and %s, which make the same integer ids: rename one of them", other.Name, e.Name)
+			}
+		}
+		engines = append(engines, e)
+	}
+	switch {
+	case len(engines) > maxEngines:
+		return nil, fmt.Errorf("has %d engines, and at most %d are possible", len(engines), maxEngines)
+	case len(engines) > 0 && !slices.ContainsFunc(engines, func(e app.EngineConfig) bool { return e.Weight > 0 }):
+		return nil, errors.New("has weight 0 for every engine: give at least one a weight, or no session can be created")
+	}
+	return engines, nil
+}
+
+// parseEngine reads one engine. Its errors continue a sentence that begins with the name of the setting.
+func parseEngine(text string) (app.EngineConfig, error) {
+	const example = "write name=kind:url, as a=inboxhub:http://engine-a:8084 or b=waha:http://waha:3000;weight=0"
+	name, rest, hasName := strings.Cut(text, "=")
+	address, option, hasOption := strings.Cut(rest, ";")
+	kind, base, hasKind := strings.Cut(address, ":")
+	e := app.EngineConfig{Name: name, Weight: 1}
+	if !hasName || !hasKind || base == "" || strings.HasPrefix(base, "//") {
+		return e, fmt.Errorf("has an engine that is not complete: %s", example)
+	}
+	if !engineName.MatchString(name) {
+		return e, fmt.Errorf("has the name %q: use 1 to 32 lower-case letters, digits, _ and -", name)
+	}
+	for _, d := range app.Dialects() {
+		if d.Kind == kind {
+			e.Dialect = d
+		}
+	}
+	if e.Dialect == nil && kind != documentedKind {
+		return e, fmt.Errorf("has the kind %q for %s: use inboxhub, evolution, gowa, waha or wuzapi", kind, name)
+	}
+	var err error
+	if e.Base, err = parseEngineURL(base); err != nil {
+		return e, fmt.Errorf("has a URL for %s that %w", name, err)
+	}
+	if value, ok := strings.CutPrefix(option, "weight="); hasOption {
+		e.Weight, err = strconv.Atoi(value)
+		if !ok || err != nil || e.Weight < 0 || e.Weight > maxWeight {
+			return e, fmt.Errorf("has %q for %s: write ;weight=N, from 0 (no new sessions) to %d", option, name, maxWeight)
+		}
+	}
+	return e, nil
+}
+
+// documentedKind is the kind of an engine with the documented API.
+const documentedKind = "inboxhub"
+
+// setEngines sets the engines: several, one, or the embedded one.
+func (s settings) setEngines(cfg *app.Config) error {
+	var err error
+	if s.Engines == "" {
+		if cfg.EngineURL, err = parseEngineURL(s.EngineURL); err != nil {
+			return fmt.Errorf("QRGATE_ENGINE_URL %w", err)
+		}
+		if cfg.EngineURL != nil && isOwnAddress(cfg.Listen, cfg.EngineURL) {
+			return errors.New("QRGATE_ENGINE_URL " + ownAddress)
+		}
+		return s.setDialect(cfg)
+	}
+	if s.EngineURL != "" || s.EngineKind != documentedKind {
+		return errors.New("QRGATE_ENGINES is set, and QRGATE_ENGINE_URL or QRGATE_ENGINE_KIND too: " +
+			"move that engine into QRGATE_ENGINES, with the name " + fleet.FirstName + " its sessions keep their integer ids")
+	}
+	if s.Front == "native" {
+		return errors.New("QRGATE_FRONT is native, and serves one engine: " +
+			"set QRGATE_ENGINE_URL and QRGATE_ENGINE_KIND instead of QRGATE_ENGINES")
+	}
+	if cfg.Engines, err = parseEngines(s.Engines); err != nil {
+		return fmt.Errorf("QRGATE_ENGINES %w", err)
+	}
+	for _, e := range cfg.Engines {
+		if isOwnAddress(cfg.Listen, e.Base) {
+			return fmt.Errorf("QRGATE_ENGINES: the URL of %s %s", e.Name, ownAddress)
+		}
+	}
+	return nil
+}
+
+const ownAddress = "is the address that qrgate itself listens on: " +
+	"set it to the engine's address, or set QRGATE_LISTEN to another port"
+
+// describeEngines names the engines for the log.
+func describeEngines(cfg app.Config) string {
+	var all []string
+	for _, e := range cfg.Engines {
+		all = append(all, fmt.Sprintf("%s=%s", e.Name, e.Base))
+	}
+	if cfg.EngineURL != nil {
+		all = append(all, cfg.EngineURL.String())
+	}
+	return cmp.Or(strings.Join(all, ", "), "embedded")
+}

@@ -1,0 +1,79 @@
+package app
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"qrgate/internal/breaker"
+	"qrgate/internal/diagnosis"
+	"qrgate/internal/fleet"
+	"qrgate/internal/session"
+	"qrgate/internal/statuspage"
+)
+
+// handler serves the clients of this engine.
+func (b *backend) handler() http.Handler { return b.metrics.InFlight(b.proxy) }
+
+// member is this engine among several.
+func (b *backend) member() *fleet.Member {
+	return &fleet.Member{
+		Name: b.Name, Identity: b.sealer.Scope(), Weight: b.Weight, Handler: b.handler(),
+		IsUp: b.isUp, IsHealthy: b.isHealthy, HasName: b.hasName, Find: b.find,
+	}
+}
+
+// isUp reports whether the engine responds, as far as its last calls and health checks show.
+func (b *backend) isUp() bool {
+	isConnected := b.circuit == nil || b.circuit.State() == breaker.Closed
+	return isConnected && b.recorder.EngineState() != statuspage.EngineDown
+}
+
+// isHealthy reports whether the last probes succeeded, and no cause keeps QRs from all sessions.
+func (b *backend) isHealthy() bool {
+	now := time.Now()
+	s := b.snapshot(now, now)
+	for _, p := range s.Probes {
+		if code := p.Runs; len(code) > 0 && p.LastOutcome() == session.Failure && !isProbesOwn(code[0].Code()) {
+			return false
+		}
+	}
+	return statuspage.Judge(s).Level != statuspage.LevelFailing
+}
+
+// isProbesOwn reports whether a probe failed for a reason that users do not have.
+func isProbesOwn(code diagnosis.Code) bool {
+	return code == diagnosis.KeyRefused || code == diagnosis.RedisUnavailable || code == diagnosis.RateLimited
+}
+
+// as is a caller at this engine.
+func (b *backend) as(c session.Caller) session.Caller {
+	c.Tenant, c.Traffic = b.sealer.Tenant(c.Credential()), b.origin(c.Key)
+	return c
+}
+
+func (b *backend) hasName(ctx context.Context, c session.Caller, name string) bool {
+	ref := b.acquirer.Resolve(ctx, b.as(c), name)
+	return ref.ID > 0 && ref.Name == name
+}
+
+func (b *backend) find(ctx context.Context, c session.Caller, id string) (bool, error) {
+	c = b.as(c)
+	ref := b.acquirer.Resolve(ctx, c, id)
+	if ref.ID > 0 && ref.Name != "" {
+		return true, nil
+	}
+	report, err := b.documented.engine().Status(ctx, c, ref)
+	kind, failure := session.KindOf(err), session.AsEngineError(err)
+	if failure == nil {
+		failure = &session.EngineError{}
+	}
+	b.acquirer.OnRateLimits(c, report.Limits, kind == session.KindRateLimited, failure.RetryAfter)
+	switch {
+	case kind.Authorized():
+		return true, nil
+	case kind == session.KindSessionNotFound, kind == session.KindKeyRefused:
+		return false, nil
+	}
+	return false, err
+}

@@ -1,0 +1,140 @@
+package fleet
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/rand"
+	"io"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"qrgate/compat"
+	"qrgate/internal/session"
+)
+
+// Limits of the body of a create that is read here. A body beyond them is the handler's matter, which refuses it.
+const (
+	maxCreate     = 1 << 20
+	createTimeout = 15 * time.Second
+)
+
+// listTTL is how long an engine's list counts as read: what was created meanwhile is in the directory.
+const listTTL = 10 * time.Second
+
+// askedKey is whose list was read at which engine.
+type askedKey struct {
+	tenant session.Tenant
+	member *Member
+}
+
+// create sends a create to the engine that has the name, else to the best engine for it. A create that did not leave,
+// because no connection could be opened, goes to the next engine; no other is sent twice.
+func (rt *Router) create(w http.ResponseWriter, r *http.Request) {
+	ctx, c := r.Context(), callerOf(r)
+	if r.Body != http.NoBody { // net/http removes the deadline after the last byte
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(createTimeout))
+	}
+	text, err := io.ReadAll(io.LimitReader(r.Body, maxCreate+1))
+	if err != nil || len(text) > maxCreate {
+		out := r.WithContext(ctx)
+		out.Body = readCloser{io.MultiReader(bytes.NewReader(text), &failedReader{r.Body, err}), r.Body}
+		rt.first().Handler.ServeHTTP(w, out)
+		return
+	}
+	body, _ := compat.Parse(text)
+	k := rt.key(c, compat.StringOf(body["sessionId"]))
+	var order []*Member
+	if hasName := session.ValidID(k.id); hasName {
+		order = rt.engineOf(ctx, c, k)
+	}
+	if order == nil {
+		order = rt.place(string(k.tenant) + "/" + cmp.Or(k.id, rand.Text()))
+	}
+	for i, m := range order {
+		response, isUnsent := rt.tryCreate(r, text, c, k, m)
+		if !isUnsent || i == len(order)-1 {
+			response.send(w)
+			return
+		}
+		rt.log.Warn("engine unavailable, the create goes to another one", "engine", m.Name, "next", order[i+1].Name)
+	}
+}
+
+// engineOf is the one engine that a name belongs to; nil if it may go to any. An engine whose earlier create had an
+// unknown outcome gets the next one too, and decides, as long as it responds.
+func (rt *Router) engineOf(ctx context.Context, c session.Caller, k entryKey) []*Member {
+	if e, ok := rt.directory.find(ctx, c, k); ok && (!e.isTentative || e.member.IsUp()) {
+		return []*Member{e.member}
+	}
+	has := make([]bool, len(rt.members))
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	var asking sync.WaitGroup
+	for i, m := range rt.members {
+		if m.IsUp() && rt.shouldAsk(askedKey{k.tenant, m}, time.Now()) {
+			asking.Go(func() { has[i] = m.HasName(ctx, c, k.id) })
+		}
+	}
+	asking.Wait()
+	for i, m := range rt.members {
+		if has[i] {
+			rt.directory.remember(ctx, c, k, m)
+			return []*Member{m}
+		}
+	}
+	return nil
+}
+
+// shouldAsk reports whether a list must be read, and records that it is.
+func (rt *Router) shouldAsk(k askedKey, now time.Time) bool {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	if now.Sub(rt.asked[k]) < listTTL {
+		return false
+	}
+	if len(rt.asked) >= maxEntries {
+		clear(rt.asked)
+	}
+	rt.asked[k] = now
+	return true
+}
+
+// tryCreate sends a create to one engine. isUnsent reports that no byte of it left.
+func (rt *Router) tryCreate(
+	r *http.Request, text []byte, c session.Caller, k entryKey, m *Member,
+) (response *capture, isUnsent bool) {
+	if _, isKnown := rt.directory.recall(k); k.id != "" && !isKnown {
+		rt.directory.put(k, entry{m, true})
+	}
+	var a attempt
+	out := r.WithContext(context.WithValue(r.Context(), attemptKey{}, &a))
+	out.Body = io.NopCloser(bytes.NewReader(text))
+	response = serve(m.Handler, out)
+	ctx := context.WithoutCancel(r.Context())
+	switch status := response.status; {
+	case status/100 == 2:
+		body, _ := compat.Parse(response.body.Bytes())
+		for _, id := range idsOf(compat.RefOf(compat.SessionOf(body)).Merge(session.Ref{Name: k.id})) {
+			rt.directory.remember(ctx, c, rt.key(c, id), m)
+		}
+	case status == http.StatusConflict && k.id != "":
+		rt.directory.remember(ctx, c, k, m)
+	case a.hasNoEffect(), status/100 == 4:
+		rt.directory.drop(k)
+	}
+	return response, a.hasNoEffect()
+}
+
+// idsOf are the ids by which clients name a session.
+func idsOf(ref session.Ref) (ids []string) {
+	if session.ValidID(ref.Name) {
+		ids = append(ids, ref.Name)
+	}
+	if ref.ID > 0 {
+		ids = append(ids, strconv.FormatInt(ref.ID, 10))
+	}
+	return ids
+}
