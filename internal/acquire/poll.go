@@ -233,15 +233,15 @@ func (tn *tenant) recordResponse(limits []session.RateLimit, err error, startedA
 	now := time.Now()
 	kind := session.KindOf(err)
 	tn.m.health.recordCall(kind, now.Sub(startedAt), now)
-	if kind == session.KindUnreachable {
+	failure := session.AsEngineError(err)
+	switch {
+	case failure != nil && failure.IsNotReceived():
 		tn.mu.Lock()
 		tn.limiter = tn.limiter.refund()
 		tn.mu.Unlock()
-		return
-	}
-	if kind != session.KindRateLimited {
+	case kind == session.KindRateLimited:
+		tn.onRateLimits(limits, true, false, failure.RetryAfter, now)
+	case kind != session.KindUnreachable || len(limits) > 0:
 		tn.onRateLimits(limits, false, false, 0, now)
-		return
 	}
-	tn.onRateLimits(limits, true, false, session.AsEngineError(err).RetryAfter, now)
 }

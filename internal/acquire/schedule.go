@@ -27,7 +27,7 @@ var pollLimits = []time.Duration{
 const (
 	densePolls          = 8                      // polls before pollLimits count
 	slowPollInterval    = 3 * time.Second        // after the schedule's end
-	downPollInterval    = time.Second            // while the engine cannot be reached: such polls cost nothing
+	downPollInterval    = time.Second            // while polls do not reach the engine: they cost nothing
 	minPollInterval     = 100 * time.Millisecond // between two polls of one session, whatever is decided
 	authCheckInterval   = time.Second            // between polls that prove a credential
 	confirmPollInterval = 700 * time.Millisecond // while a client waits for a code's successor
@@ -159,7 +159,7 @@ func nextPoll(s session.Session, d demand, now time.Time) action {
 	case timedOut, !s.CodeReportedAt.IsZero() && s.CodeReportedAt.Equal(s.LastPolledAt):
 		best.at = now // the state reports a code; or the engine responds when the code is there, and needs more time
 		return best
-	case s.Failure.Kind == session.KindUnreachable:
+	case s.Failure.Err().IsNotReceived():
 		best.at = earliest(best.at, s.LastPolledAt.Add(downPollInterval))
 		return best
 	case d.isPushed && (s.Failure.Kind == "" || s.Failure.Kind == session.KindNotReady):

@@ -103,7 +103,12 @@ func TestNextAction(t *testing.T) {
 		"not when a list told it":       {s: newSession(polledAt(5.7, 9)), now: 5.7, want: pollAt(8.7)},
 		"disconnected in the grace":     {s: newSession(polledAt(9.1, 10), func(s *session.Session) { s.History.DisconnectedAt = at(9.1) }), now: 9.1, want: statusAt(10.02)},
 		"the state tells of a code":     {s: newSession(polledAt(5.7, 9), func(s *session.Session) { s.CodeReportedAt = at(5.7) }), now: 5.7, want: pollAt(5.8)},
-		"the engine cannot be reached":  {s: newSession(polledAt(7, 9), func(s *session.Session) { s.Failure.Kind = session.KindUnreachable }), now: 7, want: pollAt(8)},
+		"the engine cannot be reached": {s: newSession(polledAt(7, 9), func(s *session.Session) {
+			s.Failure.Kind, s.Failure.HasNoEffect = session.KindUnreachable, true
+		}), now: 7, want: pollAt(8)},
+		"the engine closed the connection": {s: newSession(polledAt(7, 9), func(s *session.Session) {
+			s.Failure.Kind = session.KindUnreachable
+		}), now: 7, want: pollAt(8.7)},
 		"a poll that timed out": {s: newSession(polledAt(5.2, 1), func(s *session.Session) {
 			s.History.PollFailure = session.FailureStreak{Kind: session.KindTimeout, Times: 1, LastAt: at(5.2)}
 		}), now: 5.2, want: pollAt(5.3)},

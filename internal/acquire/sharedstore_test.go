@@ -230,3 +230,21 @@ func TestLease_ReplicaWithoutEngineReleasesIt(t *testing.T) {
 		both.Wait()
 	}, sharedStore(shared))
 }
+
+// An engine that breaks each connection after it got the request counts the calls: polls stay within the limit although
+// no response states it.
+func TestRateLimit_CallsWhoseResponsesAreLostCount(t *testing.T) {
+	e := &enginesim.Engine{QRDelay: 10 * time.Second, Limits: enginesim.RecordedLimits()}
+	bubble(t, e, func(r *rig) {
+		for i := range 4 {
+			r.connect("key-a", r.createUnlisted("key-a", fmt.Sprintf("crm-%d", i)))
+		}
+		r.engine.Change(func(e *enginesim.Engine) {
+			broken := enginesim.Fault{Kind: enginesim.CutConnection, Acts: true}
+			e.Faults = map[enginesim.Route]enginesim.Fault{enginesim.RouteQR: broken, enginesim.RouteList: broken,
+				enginesim.RouteStatus: broken, enginesim.RouteConnect: broken, enginesim.RouteRestart: broken}
+		})
+		time.Sleep(40 * time.Second)
+		r.none429()
+	})
+}

@@ -60,6 +60,12 @@ type EngineError struct {
 	HasNoEffect bool
 }
 
+// IsNotReceived reports that the call did not reach the engine, whose rate limit does not count it: no connection could
+// be opened, or a proxy in front of the engine responds. A connection that broke later proves nothing.
+func (e *EngineError) IsNotReceived() bool {
+	return e.Kind == KindUnreachable && (e.HasNoEffect || e.Status >= 500)
+}
+
 // Error returns operation, kind and what is known, never a body or a credential.
 func (e *EngineError) Error() string { return "engine " + e.String() }
 

@@ -19,6 +19,8 @@ type FailureStreak struct {
 	LastAt     time.Time     `json:"last_at"`
 	Times      int           `json:"times"`
 	RetryAfter time.Duration `json:"retry_after"`
+
+	HasNoEffect bool `json:"has_no_effect"` // the engine certainly did nothing
 }
 
 // recordFailure records a failure: one of the same kind continues the streak, another begins a new one. The history
@@ -47,7 +49,7 @@ func (s Session) recordFailure(e *EngineError, now time.Time) Session {
 func newStreak(e *EngineError, now time.Time) FailureStreak {
 	return FailureStreak{
 		Kind: e.Kind, Op: e.Op, Status: e.Status, Code: e.Code, Text: e.Text, Reason: e.Reason, RetryAfter: e.RetryAfter,
-		Since: now, LastAt: now, Times: 1,
+		Since: now, LastAt: now, Times: 1, HasNoEffect: e.HasNoEffect,
 	}
 }
 
@@ -71,6 +73,7 @@ func (t FailureStreak) Duration(now time.Time) time.Duration {
 func (t FailureStreak) Err() *EngineError {
 	return &EngineError{
 		Op: t.Op, Kind: t.Kind, Status: t.Status, Code: t.Code, Text: t.Text, Reason: t.Reason, RetryAfter: t.RetryAfter,
+		HasNoEffect: t.HasNoEffect,
 	}
 }
 
