@@ -270,7 +270,7 @@ func (n *nativeRequest) recordBegin(o dialect.Outcome, sentAt time.Time) {
 	switch {
 	case o.IsRefused:
 	case o.IsError:
-		n.front.codes.Try(n.name, time.Now())
+		n.front.codes.Try(n.name, nil, time.Now())
 	default:
 		n.front.codes.Begin(n.name, sentAt)
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"qrgate/compat"
@@ -176,6 +177,9 @@ func (d *Dialect) rule(verb Verb, status int, words string) *ErrorRule {
 func (d *Dialect) failureOf(verb Verb, status int, body any) *failure {
 	text := strings.Join(wordsOf(body, 0), ": ")
 	kind, code := kindOf(status), ""
+	if status == http.StatusNotFound && missingRoute.MatchString(text) {
+		kind = session.KindBadResponse
+	}
 	if r := d.rule(verb, status, strings.ToLower(text)); r != nil {
 		kind, code = r.Kind, r.Code
 	}
@@ -191,6 +195,9 @@ func (d *Dialect) failureOf(verb Verb, status int, body any) *failure {
 	}
 	return f.with(redact.Line(text))
 }
+
+// missingRoute are the words of servers for a route that they do not have: the engine is another one, or an older one.
+var missingRoute = regexp.MustCompile(`(?i)cannot (get|post|put|delete) /|^404 page not found`)
 
 // kindOf is what a status means where no rule says otherwise.
 func kindOf(status int) session.ErrorKind {

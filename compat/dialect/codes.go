@@ -35,7 +35,8 @@ type entry struct {
 	seenAt   time.Time
 	isDead   bool
 	sequence int       // codes since the last begin
-	begunAt  time.Time // when a pairing was last begun
+	begunAt  time.Time // when a pairing was last begun, or tried to
+	failure  error     // why that failed; nil if it did not, or if it is not known
 
 	connectingAt time.Time // when the engine last reported that it is connecting the session
 	usedAt       time.Time
@@ -86,18 +87,30 @@ func (c *Codes) Begin(name string, at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.entry(name, at)
-	e.begunAt, e.sequence = at, 1
+	e.begunAt, e.failure, e.sequence = at, nil, 1
 	if e.seenAt.Before(at) {
 		e.sequence, e.isDead = 0, true
 	}
 }
 
-// Try records that the engine failed to begin a pairing for a caller that it accepted. The next try waits as after a
-// begin; what a refused caller sends changes nothing.
-func (c *Codes) Try(name string, now time.Time) {
+// Try records that the engine failed to begin a pairing for a caller that it accepted, and why, if that is known. The
+// next try waits as after a begin; what a refused caller sends changes nothing.
+func (c *Codes) Try(name string, failure error, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.entry(name, now).begunAt = now
+	e := c.entry(name, now)
+	e.begunAt, e.failure = now, failure
+}
+
+// lastFailure is why the begin failed after which the next one must wait.
+func (c *Codes) lastFailure(name string, now time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.entries[name]
+	if e == nil || c.isGood(e, now) || now.Sub(e.begunAt) >= c.traits.Settle {
+		return nil
+	}
+	return e.failure
 }
 
 // MustNotBegin reports whether another begin would end a code that is good, or came before the last one settled.

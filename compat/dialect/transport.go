@@ -282,9 +282,12 @@ func (x *exchange) restart(compat.Object) (int, any, error) {
 // beginIf sends the call that choose names for the session's state, if it names one. Other calls that begin a pairing
 // of the session wait meanwhile.
 func (x *exchange) beginIf(text string, choose func(Session) (Verb, bool)) (int, any, error) {
-	unlock, err := x.codes.Lock(x.ctx, x.session.Name)
-	if err != nil {
+	unlock, isBeginning, err := x.lock()
+	switch {
+	case err != nil:
 		return 0, nil, err
+	case isBeginning:
+		return x.moved(Session{Name: x.session.Name, State: session.Connecting}, text)
 	}
 	s, err := x.callOne(Status)
 	if err != nil {
@@ -294,12 +297,36 @@ func (x *exchange) beginIf(text string, choose func(Session) (Verb, bool)) (int,
 	verb, ok := choose(s)
 	if !ok {
 		unlock()
+		_, isIdle := x.dialect.Connects[s.State]
+		if err := x.codes.lastFailure(s.Name, time.Now()); err != nil && isIdle {
+			return 0, nil, err
+		}
 		return x.moved(s, text)
 	}
 	if s, err = x.begin(verb, unlock); err != nil {
 		return 0, nil, err
 	}
 	return x.moved(s, text)
+}
+
+// beginTimeout is how long a connect waits for an engine that responds to a begin with the code alone: then it is one
+// that the engine accepted and that has no code yet.
+const beginTimeout = 5 * time.Second
+
+// lock waits until no other call decides about a begin. Where such a call lasts until the code is there, it reports
+// after a while that one is under way.
+func (x *exchange) lock() (unlock func(), isBeginning bool, err error) {
+	if !x.dialect.Traits.QRBegins {
+		unlock, err = x.codes.Lock(x.ctx, x.session.Name)
+		return unlock, false, err
+	}
+	ctx, cancel := context.WithTimeout(x.ctx, beginTimeout)
+	defer cancel()
+	unlock, err = x.codes.Lock(ctx, x.session.Name)
+	if err != nil && x.ctx.Err() == nil {
+		return nil, true, nil
+	}
+	return unlock, false, err
 }
 
 // begin sends a call that begins a pairing, and unlocks the session after it. Where the response is all that ever shows
@@ -315,7 +342,7 @@ func (x *exchange) begin(verb Verb, unlock func()) (Session, error) {
 			s, err = Session{Name: x.session.Name, State: session.Connecting}, nil
 		}
 		if err != nil {
-			x.codes.Try(x.session.Name, time.Now())
+			x.codes.Try(x.session.Name, err, time.Now())
 			return s, err
 		}
 		x.codes.Begin(x.session.Name, sentAt)
@@ -333,11 +360,15 @@ func (x *exchange) begin(verb Verb, unlock func()) (Session, error) {
 			done <- s
 		}
 	}()
+	timer := time.NewTimer(beginTimeout)
+	defer timer.Stop()
 	select {
 	case s := <-done:
 		return s, nil
 	case err := <-failed:
 		return Session{}, err
+	case <-timer.C:
+		return Session{Name: x.session.Name, State: session.Connecting}, nil
 	case <-x.ctx.Done():
 		return Session{}, context.Cause(x.ctx)
 	}

@@ -133,7 +133,7 @@ func (b *baileys) before(t *testing.T, f fault) (g *gateway, horizon time.Durati
 		return g, checkDuration, g.stop
 	}
 	transport := &http.Transport{DisableCompression: true}
-	g = newGateway(t, b.base[f.whatsapp.network], transport)
+	g = newGateway(t, b.base[f.whatsapp.network], transport, nil)
 	horizon = baileysDuration
 	if f.whatsapp.network != nil {
 		horizon += 8 * time.Second // its dials meet no other session's fault

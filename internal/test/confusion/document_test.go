@@ -14,7 +14,7 @@ const preamble = `# Diagnoses of injected faults
 
 The left column is a fault that a test injects. The others are the diagnosis of ` + "`GET …/qr/status`" + `, requested as a client does, and the time until it.
 The engines are a simulated engine of the documented API, the embedded engine (the real whatsmeow library), and the example engine on the real Baileys
-library; WhatsApp is simulated. **✓** is the right cause, **?** is a response without a cause, **—** is a fault that cannot occur there.
+library, and simulated engines of other APIs; WhatsApp is simulated. **✓** is the right cause, **?** is a response without a cause, **—** is a fault that cannot occur there.
 A wrong cause fails the test, even for a moment.
 
 The part is where the diagnosis looks for the cause: this machine (where the engine runs), its network, WhatsApp, the engine, the account and its phone, or
@@ -36,6 +36,7 @@ func (all *table) document(old []string) string {
 	for _, f := range restFaults() {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", f.name, f.truth(), all.cell(f, atRest), all.part(f, atRest))
 	}
+	all.writeKinds(&b)
 	fmt.Fprintf(&b, "\n## Between an engine and WhatsApp\n\n| Fault | Cause | %s | Part named | %s | Part named |\n"+
 		"|---|---|---|---|---|---|\n", atEmbedded, atBaileys)
 	for _, f := range whatsappFaults() {

@@ -42,7 +42,7 @@ func runEmbedded(t *testing.T, f fault) (said []reading) {
 		ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 		ended := make(chan error, 1)
 		go func() { ended <- engine.Run(ctx) }()
-		g := newGateway(t, &url.URL{Scheme: "http", Host: "embedded.engine"}, embedded.Transport(engine))
+		g := newGateway(t, &url.URL{Scheme: "http", Host: "embedded.engine"}, embedded.Transport(engine), nil)
 		if f.whatsapp.limits.Dials > 0 { // the session before this one gets no response for a while
 			srv.QueueFaults(whatsappsim.Fault{HangHello: true})
 			g.connect(g.create("shop-0"))

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"qrgate/compat"
+	"qrgate/compat/dialect"
 	"qrgate/compat/embedded"
 	"qrgate/compat/inboxhub"
 	"qrgate/internal/acquire"
@@ -36,15 +37,25 @@ type gateway struct {
 	stop func()
 }
 
-// newGateway starts a gateway in front of the engine at base.
-func newGateway(t *testing.T, base *url.URL, transport http.RoundTripper) *gateway {
+// newGateway starts a gateway in front of the engine at base; d is its API, nil for the documented one.
+func newGateway(t *testing.T, base *url.URL, transport http.RoundTripper, d *dialect.Dialect) *gateway {
 	t.Helper()
 	vault, err := seal.New(secret.NewSecret("a secret of the tests"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	store := memory.New(memory.Config{})
-	manager, err := acquire.New(acquire.Config{Engine: inboxhub.New(base, transport), Sealer: vault, Store: store})
+	config := acquire.Config{Sealer: vault, Store: store}
+	codeTTL := time.Duration(0)
+	if d != nil {
+		translator := dialect.NewTransport(d, base, transport)
+		base, transport, codeTTL = &url.URL{Scheme: "http", Host: "dialect.engine"}, translator, d.Traits.CodeTTL()
+		if d.Push != nil {
+			config.Subscribe = translator.Subscribe
+		}
+	}
+	config.Engine = inboxhub.New(base, transport).WithCodeTTL(codeTTL)
+	manager, err := acquire.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,6 +25,8 @@ type fault struct {
 	until    time.Duration // how long to watch; 0: 45 s
 
 	rest     func(*restWorld) // between qrgate and an engine of the documented API
+	kinds    func(*restWorld) // between qrgate and an engine of another API
+	only     []string         // the kinds of engines where it can occur; nil: all
 	whatsapp *whatsapp        // between an engine and WhatsApp, or at WhatsApp
 }
 

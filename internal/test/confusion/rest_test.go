@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"qrgate/compat/dialect"
 	"qrgate/internal/breaker"
 	"qrgate/internal/test/enginesim"
 )
@@ -20,6 +21,7 @@ import (
 type restWorld struct {
 	*gateway
 	engine *enginesim.Engine
+	served http.Handler // the engine, in its API
 	id     string
 
 	mu      sync.Mutex
@@ -57,7 +59,7 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { retur
 func (w *restWorld) responds(suffix string, status int, contentType, body string, header ...string) {
 	w.put(func(rw http.ResponseWriter, r *http.Request) {
 		if !strings.HasSuffix(r.URL.Path, suffix) {
-			w.engine.ServeHTTP(rw, r)
+			w.served.ServeHTTP(rw, r)
 			return
 		}
 		rw.Header().Set("Content-Type", contentType)
@@ -112,14 +114,14 @@ func (w *restWorld) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		instead(rw, r)
 		return
 	}
-	w.engine.ServeHTTP(rw, r)
+	w.served.ServeHTTP(rw, r)
 }
 
 // rewrites replaces a text in every response of the engine.
 func (w *restWorld) rewrites(from, to string) {
 	w.put(func(rw http.ResponseWriter, r *http.Request) {
 		rec := httptest.NewRecorder()
-		w.engine.ServeHTTP(rec, r)
+		w.served.ServeHTTP(rec, r)
 		for name, values := range rec.Header() {
 			if name != "Content-Length" && name != "Etag" {
 				rw.Header()[name] = values
@@ -133,11 +135,15 @@ func (w *restWorld) rewrites(from, to string) {
 // sleep waits in fake time.
 func (w *restWorld) sleep(d time.Duration) { time.Sleep(d) }
 
-// runSimulated injects a fault and returns qrgate's diagnoses from its first symptom on.
-func runSimulated(t *testing.T, f fault) (said []reading) {
+// runSimulated injects a fault into an engine of the documented API, or of another one, and returns qrgate's diagnoses from its first symptom on.
+func runSimulated(t *testing.T, f fault, d *dialect.Dialect) (said []reading) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &restWorld{engine: &enginesim.Engine{Keys: map[string]string{key: "a", "key-of-another": "a"}}}
+		w.served = w.engine
+		if d != nil {
+			w.served = enginesim.Faces()[d.Kind](w.engine)
+		}
 		wire := enginesim.NewWire(w)
 		go wire.Run()
 		defer wire.Close()
@@ -146,11 +152,15 @@ func runSimulated(t *testing.T, f fault) (said []reading) {
 		transport := wire.Client().Transport.(*http.Transport).Clone()
 		transport.DisableCompression = true // as proxy.Transport does
 		circuit := breaker.New(w.roundTrip(transport), func(_, _ breaker.State) {})
-		w.gateway = newGateway(t, base, circuit)
+		w.gateway = newGateway(t, base, circuit, d)
 		w.id = w.create("shop-1")
 		began := time.Now()
 		done := make(chan struct{})
-		go func() { defer close(done); f.rest(w) }()
+		inject := f.rest
+		if d != nil {
+			inject = f.kinds
+		}
+		go func() { defer close(done); inject(w) }()
 		said = w.watch(w.id, 100*time.Millisecond, f.horizon())
 		<-done
 		w.mu.Lock()

@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"qrgate/internal/app"
 	"qrgate/internal/diagnosis"
 	"qrgate/internal/test/whatsappsim/whatsappsimtest"
 )
@@ -83,8 +84,19 @@ func (all *table) fill(t *testing.T) {
 	for _, f := range restFaults() {
 		t.Run("rest/"+f.name, func(t *testing.T) {
 			t.Parallel()
-			all.put(f, atRest, f.judge(runSimulated(t, f)))
+			all.put(f, atRest, f.judge(runSimulated(t, f, nil)))
 		})
+	}
+	for _, f := range kindFaults() {
+		for _, d := range app.Dialects() {
+			if f.only != nil && !slices.Contains(f.only, d.Kind) {
+				continue
+			}
+			t.Run(d.Kind+"/"+f.name, func(t *testing.T) {
+				t.Parallel()
+				all.put(f, engine(d.Kind), f.judge(runSimulated(t, f, d)))
+			})
+		}
 	}
 	for _, f := range whatsappFaults() {
 		if f.whatsapp.embedded != "" {

@@ -57,6 +57,13 @@ func (f *Face) serveSocket(w http.ResponseWriter, r *http.Request) {
 		case <-e.done():
 			return
 		}
+		e.mu.Lock()
+		e.restartIfDue()
+		isDown = e.isDown()
+		e.mu.Unlock()
+		if isDown {
+			return
+		}
 		now := f.wahaStates(account)
 		for name, state := range now {
 			if seen[name] == state {
@@ -82,9 +89,6 @@ func (f *Face) wahaStates(account string) map[string]wahaReported {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	states := map[string]wahaReported{}
-	if e.isDown() {
-		return states
-	}
 	for _, s := range e.sessions {
 		if s.account != account {
 			continue
