@@ -28,7 +28,7 @@ func TestCompletion_WorksInBash(t *testing.T) {
 	t.Parallel()
 	bash := program.Find(t, "bash", "bash")
 	_, script, _ := runCLI(t, nil, "completion", "bash")
-	for typed, want := range map[string]string{"qrgate pa": "pair", "qrgate pair --cr": "--create", "qrgate pair --listen": "", "qrgate --redis-u": "--redis-url"} {
+	for typed, want := range map[string]string{"qrgate pa": "pair", "qrgate pair --cr": "--create", "qrgate pair --co": "--code", "qrgate pair --listen": "", "qrgate --redis-u": "--redis-url"} {
 		words := strings.Fields(typed)
 		test := script + "COMP_WORDS=(" + typed + "); COMP_CWORD=" + string(rune('0'+len(words)-1)) + "; _qrgate; echo \"${COMPREPLY[*]}\""
 		out, err := exec.CommandContext(t.Context(), bash, "-c", test).CombinedOutput()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"embed"
 	"fmt"
 	"regexp"
@@ -15,8 +16,8 @@ import (
 //go:embed help
 var helpTexts embed.FS
 
-// flagText matches one entry of flags.txt. Its continuation lines are indented.
-var flagText = regexp.MustCompile(`(?m)^([a-z-]+): (.+(?:\n  .+)*)`)
+// flagText matches one entry of flags.txt: a flag, or a command and its flag. Its continuation lines are indented.
+var flagText = regexp.MustCompile(`(?m)^([a-z-]+(?: [a-z-]+)?): (.+(?:\n  .+)*)`)
 
 // addHelp sets the texts of all commands and flags.
 func addHelp(k *kong.Kong) error {
@@ -34,7 +35,8 @@ func addHelp(k *kong.Kong) error {
 			node.Detail = readHelp(node.Name)
 		}
 		for _, f := range node.Flags {
-			if f.Help = strings.ReplaceAll(texts[f.Name], "${default}", f.Default); f.Help == "" {
+			text := cmp.Or(texts[node.Name+" "+f.Name], texts[f.Name])
+			if f.Help = strings.ReplaceAll(text, "${default}", f.Default); f.Help == "" {
 				return fmt.Errorf("help/flags.txt lacks %s", f.Name)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -27,6 +28,7 @@ type pairCommand struct {
 	Target  string `default:"http://localhost:8080" placeholder:"URL"`
 	APIKey  string `name:"api-key" placeholder:"KEY"`
 	Create  bool
+	Code    string        `placeholder:"PHONE"`
 	JSON    bool          `name:"json"`
 	Wait    time.Duration `default:"5m"`
 }
@@ -35,8 +37,11 @@ type pairCommand struct {
 const (
 	streamRetryDelay  = 2 * time.Second  // before it follows a stream again that has ended
 	reconnectInterval = 15 * time.Second // between two connects of a session whose codes have expired
-	callTimeout       = 30 * time.Second // a create or a connect
+	callTimeout       = 30 * time.Second // a create, a connect or a pairing code
 )
+
+// phoneNumber is an international number, as people write it.
+var phoneNumber = regexp.MustCompile(`^\+?[1-9][0-9 ()-]{6,}$`)
 
 // run pairs the session and returns the exit code.
 func (p pairCommand) run(ctx context.Context, c cli, s settings) int {
@@ -81,6 +86,8 @@ func (p pairCommand) newPairing(c cli, s settings) (*pairing, error) {
 		return nil, err
 	case p.Wait <= 0:
 		return nil, errors.New("--wait must be more than 0s")
+	case p.Code != "" && !phoneNumber.MatchString(p.Code):
+		return nil, errors.New("--code must be an international phone number, as +15550100")
 	}
 	key, err := p.key(s)
 	if err != nil {
@@ -124,6 +131,7 @@ type pairing struct {
 	shown       string // when the shown QR was generated
 	message     string // the last one
 	connectedAt time.Time
+	codeUntil   time.Time // when the pairing code expires
 }
 
 func (p *pairing) run(ctx context.Context) error {
@@ -141,6 +149,11 @@ func (p *pairing) run(ctx context.Context) error {
 	if report.State != session.Connected && report.State != session.AwaitingScan {
 		if err := p.connect(ctx); err != nil {
 			return explain(err)
+		}
+	}
+	if p.Code != "" && report.State != session.Connected {
+		if err := p.requestCode(ctx); err != nil {
+			return err
 		}
 	}
 	for {
@@ -167,6 +180,45 @@ func (p *pairing) connect(ctx context.Context) error {
 	p.connectedAt = time.Now()
 	_, err := p.client.Connect(ctx, p.caller, p.ref, session.Connect)
 	return err
+}
+
+// requestCode requests a pairing code for the phone number and prints it.
+func (p *pairing) requestCode(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	request := compat.SessionRequest("pairing code", http.MethodPost, p.ref, "pairing-code")
+	request.Body = fmt.Sprintf(`{"phoneNumber":%q}`, p.Code)
+	response, err := p.client.Do(ctx, p.caller, request)
+	failure, _ := errors.AsType[*session.EngineError](err)
+	switch {
+	case failure == nil:
+	case failure.Kind == session.KindAlreadyPaired:
+		return nil // the stream reports it
+	case failure.Status == http.StatusNotFound, failure.Status == http.StatusMethodNotAllowed,
+		failure.Status == http.StatusNotImplemented:
+		return fmt.Errorf("%w: this engine gives no pairing codes; leave out --code to pair with the QR", err)
+	default:
+		return explain(err)
+	}
+	var made struct {
+		Data struct {
+			SessionID   string `json:"sessionId"`
+			PairingCode string `json:"pairingCode"`
+			ExpiresAt   string `json:"expiresAt"`
+			ExpiresIn   int    `json:"expiresIn"`
+		} `json:"data"`
+	}
+	if err := json.Unmarshal(response.Body, &made); err != nil || made.Data.PairingCode == "" {
+		return errors.New("the response has no pairing code")
+	}
+	p.codeUntil = time.Now().Add(time.Duration(made.Data.ExpiresIn) * time.Second)
+	if p.JSON {
+		printJSON(p.out, made.Data)
+		return nil
+	}
+	fmt.Fprintf(p.out, "On the phone: WhatsApp, Linked devices, Link a device, Link with phone number. Code %s, valid for %d s.\n",
+		made.Data.PairingCode, made.Data.ExpiresIn)
+	return nil
 }
 
 // explain adds what to do to the errors that an operator meets most.
@@ -230,7 +282,7 @@ func (p *pairing) follow(ctx context.Context) (isConnected bool, err error) {
 // handle shows a change of the session.
 func (p *pairing) handle(ctx context.Context, status proxy.QRStatus) (isConnected bool, err error) {
 	code := secret.Secret{}
-	isNew := status.Ready && status.GeneratedAt != nil && *status.GeneratedAt != p.shown
+	isNew := p.Code == "" && status.Ready && status.GeneratedAt != nil && *status.GeneratedAt != p.shown
 	if isNew {
 		if code, err = p.code(ctx); err != nil {
 			return false, nil // replaced meanwhile: the next event has another one
@@ -251,6 +303,8 @@ func (p *pairing) handle(ctx context.Context, status proxy.QRStatus) (isConnecte
 		return true, nil
 	case d != nil && d.NeedsPerson():
 		return false, &stopError{*d}
+	case p.Code != "" && time.Now().After(p.codeUntil):
+		return false, p.requestCode(ctx) // it connects the session, too
 	case d != nil && d.Code == diagnosis.QRExpired && time.Since(p.connectedAt) > reconnectInterval:
 		return false, explain(p.connect(ctx))
 	}
@@ -283,6 +337,8 @@ func (p *pairing) show(status proxy.QRStatus, code secret.Secret) error {
 	switch d := status.Diagnosis; {
 	case status.State == session.Connected:
 		message = "Connected."
+	case p.Code != "" && d == nil:
+		return nil
 	case status.Ready:
 		message = fmt.Sprintf("On the phone: WhatsApp, Linked devices, Link a device. Code %d, valid for %d s.",
 			status.Sequence, status.ExpiresIn)

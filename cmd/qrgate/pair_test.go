@@ -4,17 +4,25 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"qrgate/compat/embedded"
+	"qrgate/internal/app"
+	"qrgate/internal/secret"
 	"qrgate/internal/test/enginesim"
+	"qrgate/internal/test/whatsappsim"
+	"qrgate/internal/test/whatsappsim/whatsappsimtest"
 )
 
 // pairRun is a run of the command in the background.
@@ -36,12 +44,13 @@ func startPair(t *testing.T, target string, args ...string) *pairRun {
 	return r
 }
 
-// until waits for a text in the output.
-func (r *pairRun) until(text string) {
+// until waits for one of some texts in the output.
+func (r *pairRun) until(texts ...string) {
 	r.t.Helper()
-	for end := time.Now().Add(20 * time.Second); !strings.Contains(r.out.String(), text); <-time.After(10 * time.Millisecond) {
+	isShown := func(text string) bool { return strings.Contains(r.out.String(), text) }
+	for end := time.Now().Add(20 * time.Second); !slices.ContainsFunc(texts, isShown); <-time.After(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			r.t.Fatalf("%q does not appear: %s%s", text, r.out.String(), r.errs.String())
+			r.t.Fatalf("%q does not appear: %s%s", texts, r.out.String(), r.errs.String())
 		}
 	}
 }
@@ -75,6 +84,64 @@ func TestPair_FollowsSessionUntilConnected(t *testing.T) {
 	if strings.Contains(text, "\x1b") {
 		t.Error("the output has ANSI codes, and is no terminal")
 	}
+}
+
+// The owner of a phone types the code that --code shows, at a gateway with the embedded engine.
+func TestPair_PairingCode(t *testing.T) {
+	t.Parallel()
+	whatsappsimtest.TrustRoot()
+	whatsapp := &whatsappsim.Server{}
+	addr := whatsappsimtest.Start(t, whatsapp)
+	target := startGateway(t, "", func(cfg *app.Config) {
+		cfg.ProbeKey = secret.Secret{} // it is too short for the embedded engine
+		cfg.EngineURL, cfg.DataDir, cfg.WhatsApp = nil, t.TempDir(), whatsapp.HTTPClient(addr)
+		cfg.APIKeys = []embedded.Key{{Name: "tests", Key: secret.NewSecret("key-a-of-the-embedded-engine")}}
+	})
+	for mode, args := range map[string][]string{"text": nil, "json": {"--json"}} {
+		args = append(args, "--create", "--code", "+1 (555) 0100", "--api-key", "key-a-of-the-embedded-engine")
+		r := startPair(t, target, args...)
+		r.until("valid for", `"pairingCode":"`)
+		code := regexp.MustCompile(`[0-9A-Z]{4}-[0-9A-Z]{4}`).FindString(r.out.String())
+		if err := whatsapp.EnterCode(t.Context(), code, whatsappsim.Account{User: "15550100"}); err != nil {
+			t.Fatal(err)
+		}
+		r.want(exitOK)
+		if mode == "text" {
+			text := regexp.MustCompile(`valid for \d+ s`).ReplaceAllString(strings.ReplaceAll(r.out.String(), code, "CODE"), "valid for N s")
+			golden(t, "testdata/pair-code.txt", text)
+		} else if strings.Contains(r.out.String(), "2@") {
+			t.Errorf("a QR is shown too: %s", r.out.String())
+		}
+		deleteSession(t, target, "shop-1", "key-a-of-the-embedded-engine")
+	}
+}
+
+// When a pairing code has expired, the next one is requested.
+func TestPair_RequestsNextPairingCode(t *testing.T) {
+	t.Parallel()
+	e := &enginesim.Engine{QRTTL: 2 * time.Second}
+	codes := 0
+	mux := http.NewServeMux()
+	mux.Handle("/", e)
+	mux.HandleFunc("POST /api/sessions/shop-1/pairing-code", func(w http.ResponseWriter, _ *http.Request) {
+		codes++
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"success":true,"data":{"sessionId":"shop-1","pairingCode":"CODE-000%d","expiresIn":1}}`, codes)
+	})
+	engine := httptest.NewServer(mux)
+	t.Cleanup(func() { engine.CloseClientConnections(); e.Close(); engine.Close() })
+	r := startPair(t, startGateway(t, engine.URL), "--create", "--code", "+15550100")
+	r.until("CODE-0002")
+	if err := e.Link("shop-1"); err != nil {
+		t.Fatal(err)
+	}
+	r.want(exitOK)
+}
+
+func TestPair_HelpMatchesGoldenFile(t *testing.T) {
+	t.Parallel()
+	_, out, _ := runCLI(t, nil, "pair", "--help")
+	golden(t, "testdata/pair-help.txt", out)
 }
 
 // fixedCode makes codes that are the same in every run.
@@ -192,6 +259,8 @@ func TestPair_Failures(t *testing.T) {
 		"no session":   {&enginesim.Engine{}, nil, exitFailed, "the session does not exist; --create makes it"},
 		"a wrong key":  {&enginesim.Engine{Keys: map[string]string{"other": "a"}}, []string{"--create"}, exitFailed, "the API key is not valid for this target"},
 		"no QR":        {&enginesim.Engine{QRDelay: time.Hour}, []string{"--create", "--wait", "2s"}, exitFailed, "was not connected within 2s"},
+		"no codes":     {&enginesim.Engine{}, []string{"--create", "--code", "+15550100"}, exitFailed, "this engine gives no pairing codes; leave out --code"},
+		"no number":    {&enginesim.Engine{}, []string{"--code", "shop"}, exitUsage, "--code must be an international phone number"},
 		"no such name": {&enginesim.Engine{}, []string{"--target", "engine"}, exitUsage, "--target must be like"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -217,7 +286,7 @@ func TestPair_DeletedSession(t *testing.T) {
 	target := startGateway(t, startEngine(t, e))
 	r := startPair(t, target, "--create")
 	r.until("valid for")
-	deleteSession(t, target, "shop-1")
+	deleteSession(t, target, "shop-1", "key-a")
 	r.want(exitFailed)
 	if !strings.Contains(r.errs.String(), "the session was deleted") {
 		t.Errorf("%q", r.errs.String())
@@ -225,13 +294,13 @@ func TestPair_DeletedSession(t *testing.T) {
 }
 
 // deleteSession deletes a session through the gateway.
-func deleteSession(t *testing.T, target, name string) {
+func deleteSession(t *testing.T, target, name, key string) {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodDelete, target+"/api/sessions/"+name, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("X-API-Key", "key-a")
+	req.Header.Set("X-API-Key", key)
 	res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
 	if err != nil || res.StatusCode != http.StatusOK {
 		t.Fatalf("%v %v", res, err)

@@ -216,7 +216,7 @@ func TestCreate_ConflictHidesForeignSession(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		a := r.post("/api/sessions", `{"sessionId":"crm-1","sessionName":"x"}`)
 		a.wantsCode(http.StatusConflict, "CONFLICT")
-		if strings.Contains(string(a.body), `"data"`) {
+		if strings.Contains(a.body, `"data"`) {
 			r.Errorf("another key's session is in %s", a.body)
 		}
 	}, before(func(e *enginesim.Engine) http.Handler {
