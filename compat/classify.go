@@ -1,8 +1,10 @@
 package compat
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 
@@ -15,6 +17,7 @@ var (
 	// pairedPhrase is how engines report that a phone is paired, in English, Spanish and Portuguese.
 	pairedPhrase = regexp.MustCompile(
 		`already (?:been |is )?(?:connected|paired|linked|authenticated|logged[ -]?in)|` +
+			`sudah (?:terhubung|login)|déjà connecté|bereits verbunden|уже подключ|已连接|已登录|` +
 			`\bya (?:est[aá] |ha sido |fue )?(?:conectad|vinculad|enlazad|emparejad|autenticad)[oa]|` +
 			`j[aá] (?:est[aá] |foi )?(?:conectad|vinculad|paread|emparelhad|autenticad|logad)[oa]|^session connected$`)
 	unknownSession = regexp.MustCompile(
@@ -26,19 +29,22 @@ var (
 	doubtBefore = words("not", "no", "cannot", "nor", "or", "if", "unless", "either", "maybe", "may", "might", "could",
 		"can", "perhaps", "possibly", "until", "never", "o", "u", "ou", "si", "se", "puede", "podría", "quizás",
 		"tal vez", "talvez",
-		"pode", "não", "nao", "nunca", "hasta", "até", "socket", "websocket", "client", "database", "redis")
-	doubtAfter = words("or", "o", "u", "ou", "elsewhere", "to another")
+		"pode", "não", "nao", "nunca", "hasta", "até")
+	// otherConnections may be connected while no phone is paired.
+	otherConnections = words("socket", "websocket", "client", "database", "redis")
+	doubtAfter       = words("or", "o", "u", "ou", "elsewhere", "to another")
 
-	aboutQR = regexp.MustCompile(`qr|código|codigo`)
+	aboutQR = regexp.MustCompile(`qr|código|codigo|二维码|二維碼`)
 	// waiting are words that mean "not yet" in a text about the QR.
 	waiting = regexp.MustCompile(`\b(?:not|no)(?: been| yet)? (?:available|ready|generated|found|created|received|qr)|` +
 		`\byet\b|\bwait|retry|try again|generat|unavailable|progress|pending|already scanned|can'?t get|` +
 		`no (?:est[aá] )?(?:disponible|list[oa]|generad|hay)|a[uú]n no|todav[ií]a no|\bsin qr|esper[ae]|generar|generando|` +
 		`(?:re)?intent[ea]|n[aã]o (?:est[aá] |foi )?(?:dispon|pront|gerad|h[aá])|ainda|aguarde|gerar|gerando|tente|` +
-		`indispon[ií]vel|sem qr`)
+		`indispon[ií]vel|sem qr|belum|tunggu|noch nicht|pas encore|ещ[её] не|尚未|未生成|等待|稍`)
 	// waitPhrases mean "not yet" without the word QR.
 	waitPhrases = regexp.MustCompile(`still generating|being generated|not connected|not ready|please wait a moment|` +
-		`status is not as expected|initializing|inicializando|iniciando sesi[oó]n|iniciando sess[aã]o`)
+		`status is not as expected|initializing|not (?:yet )?initiali[sz]ed|` +
+		`inicializando|iniciando sesi[oó]n|iniciando sess[aã]o`)
 
 	unknownRoute = regexp.MustCompile(`cannot (?:get|post|delete) /|no route matched|route not found|` +
 		`ruta no encontrada|rota n[aã]o encontrada`)
@@ -61,8 +67,12 @@ func states(phrase *regexp.Regexp, text string) bool {
 	for sentence := range strings.FieldsFuncSeq(text, func(r rune) bool { return strings.ContainsRune(".;:!(", r) }) {
 		sentence = strings.TrimSpace(sentence)
 		at := phrase.FindStringIndex(sentence)
-		if at != nil && !doubtBefore.MatchString(sentence[:at[0]]) && !doubtAfter.MatchString(sentence[at[1]:]) &&
-			!strings.HasSuffix(sentence, "?") {
+		if at == nil || strings.HasSuffix(sentence, "?") {
+			continue
+		}
+		before, found, after := sentence[:at[0]], sentence[at[0]:at[1]], sentence[at[1]:]
+		isOther := otherConnections.MatchString(before) && strings.Contains(found, "nect")
+		if !isOther && !doubtBefore.MatchString(before) && !doubtAfter.MatchString(after) {
 			return true
 		}
 	}
@@ -100,7 +110,9 @@ func classifyJSON(e *session.EngineError, body Object) {
 		e.Kind = session.KindTimeout
 	case (status == http.StatusBadGateway || status == http.StatusServiceUnavailable) && upstreamDown.MatchString(text):
 		e.Kind = session.KindUnreachable
-	case isQR && status < 500 && status != http.StatusPaymentRequired:
+	case status >= 520 && status <= 530:
+		e.Kind = cmp.Or(pageKinds[status], session.KindUnreachable)
+	case isQR && status < 500 && (status < http.StatusUnauthorized || status > http.StatusForbidden):
 		e.Kind = session.KindNotReady
 	default:
 		e.Kind = session.KindServerError
@@ -122,10 +134,15 @@ var pageKinds = map[int]session.ErrorKind{
 	http.StatusBadGateway:         session.KindUnreachable,
 	http.StatusServiceUnavailable: session.KindUnreachable,
 	http.StatusGatewayTimeout:     session.KindTimeout,
-	521:                           session.KindUnreachable, // 521 to 524 are Cloudflare's
+	520:                           session.KindUnreachable, // 520 to 530 are Cloudflare's
+	521:                           session.KindUnreachable,
 	522:                           session.KindTimeout,
 	523:                           session.KindUnreachable,
 	524:                           session.KindTimeout,
+	525:                           session.KindUnreachable, // TLS between Cloudflare and the engine
+	526:                           session.KindUnreachable,
+	527:                           session.KindUnreachable,
+	530:                           session.KindUnreachable,
 }
 
 // classifyPage sets the kind of such a response, and what identifies its sender as the reason.
@@ -135,6 +152,8 @@ func (r Response) classifyPage(e *session.EngineError) {
 		e.Kind = session.KindBadResponse
 	}
 	switch {
+	case ExpectsHTTPS(r.Status, r.Body):
+		e.Kind, e.Reason = session.KindUnreachable, ReasonHTTPS
 	case r.Status == http.StatusServiceUnavailable && rateLimited.MatchString(strings.ToLower(string(r.Body))):
 		e.Kind = session.KindRateLimited
 	case r.Status == http.StatusServiceUnavailable:
@@ -143,9 +162,20 @@ func (r Response) classifyPage(e *session.EngineError) {
 	}
 }
 
+// plainRequest is how nginx, Go, Apache and Tomcat answer plain HTTP at a port of HTTPS.
+var plainRequest = regexp.MustCompile(`(?i)plain HTTP request was sent to HTTPS port|` +
+	`sent an HTTP request to an HTTPS server|speaking plain HTTP to an SSL|combination of host and port requires TLS`)
+
+// ExpectsHTTPS reports whether a response refuses plain HTTP. body is its beginning.
+func ExpectsHTTPS(status int, body []byte) bool {
+	return status == http.StatusBadRequest && plainRequest.Match(body)
+}
+
 var (
 	pageTitle  = regexp.MustCompile(`(?is)<(?:title|h1)[^>]*>\s*([^<]+)`)
 	serverName = regexp.MustCompile(`^[\w ./()-]{1,60}$`)
+
+	unknownCoding = regexp.MustCompile(`^(?:br|zstd|compress|dcb|dcz)$`)
 )
 
 // maxTitle bounds the words of a page that are evidence.
@@ -155,7 +185,16 @@ const maxTitle = 60
 func (r Response) describePage() string {
 	form, text := "no JSON", string(r.Body)
 	title := pageTitle.FindStringSubmatch(text)
+	coding := unknownCoding.FindString(strings.ToLower(r.Header.Get("Content-Encoding")))
+	to, err := url.Parse(r.Header.Get("Location"))
 	switch {
+	case r.Status/100 == 3 && err == nil && to.Path+to.Host != "":
+		form, text = "a redirect to "+redact.Line(to.Path), ""
+		if to.Host != "" {
+			form = "a redirect to " + to.Scheme + "://" + to.Host
+		}
+	case coding != "": // qrgate asked for none
+		form, text = "a body in the coding "+coding, ""
 	case len(r.Body) == 0:
 		form = "an empty body"
 	case !r.Complete:

@@ -28,6 +28,7 @@ func TestEngineError_NotYetInTheEnginesWords(t *testing.T) {
 		"Session status is not as expected. Try again later or restart the session",
 		"Failed to generate QR", "QR is still being generated", "still generating", "QR_NOT_READY", "Not connected",
 		"cant get qrcode", "QR code has not been generated yet", "The QR was not found", "WebSocket already connected",
+		"Session not initialized", "二维码尚未生成", "QR belum tersedia, silakan tunggu", "Client already connected",
 		"If the session is already connected, no QR is shown", "Already connected or the QR expired",
 		"Error al generar el código QR", "El QR aún no está disponible", "Código QR no disponible o ya conectado",
 		"Todavía no hay QR, espere", "QR no generado", "La sesión no está ya conectada", "Sin QR por ahora",
@@ -53,6 +54,10 @@ func TestEngineError_PairedInTheEnginesWords(t *testing.T) {
 		`{"success":false,"error":"Already Loggedin","code":500}`:                                   true,
 		`{"error":"Bad Request","message":"Session already authenticated, no QR needed"}`:           true,
 		`{"error":"The device is already linked."}`:                                                 true,
+		`{"error":"Client is already authenticated and ready"}`:                                     true,
+		`{"error":"Perangkat sudah terhubung"}`:                                                     true,
+		`{"error":"La session est déjà connectée"}`:                                                 true,
+		`{"error":"Sitzung ist bereits verbunden"}`:                                                 true,
 		`{"error":"La sesión ya está conectada"}`:                                                   true,
 		`{"error":"El dispositivo ya fue vinculado"}`:                                               true,
 		`{"error":"A sessão já está conectada"}`:                                                    true,
@@ -70,6 +75,32 @@ func TestEngineError_PairedInTheEnginesWords(t *testing.T) {
 				t.Errorf("%d %s: %+v", status, body, e)
 			}
 		}
+	}
+}
+
+// Pages that are not the engine's: plain HTTP at a port of HTTPS, and a body in a coding that qrgate did not ask for.
+func TestEngineError_PlainHTTPAndUnknownCodings(t *testing.T) {
+	t.Parallel()
+	e := errorOf("qr", 400, "<title>400 The plain HTTP request was sent to HTTPS port</title>", "Server: nginx")
+	if e.Kind != session.KindUnreachable || e.Reason != compat.ReasonHTTPS {
+		t.Errorf("%+v", e)
+	}
+	e = errorOf("qr", 530, `{"title":"Error 1033: Cloudflare Tunnel error","status":530}`)
+	if e.Kind != session.KindUnreachable {
+		t.Errorf("%+v", e)
+	}
+	for location, want := range map[string]string{
+		"https://engine.example/api/sessions?key=canary": "a redirect to https://engine.example, Server: nginx",
+		"/login?next=canary":                             "a redirect to /login, Server: nginx",
+	} {
+		e := errorOf("qr", 301, "", "Location: "+location, "Server: nginx")
+		if e.Kind != session.KindBadResponse || e.Reason != want {
+			t.Errorf("%s: %+v", location, e)
+		}
+	}
+	e = errorOf("qr", 200, "\x0b\x01\x80{}\x03", "Content-Encoding: br", "Server: cloudflare")
+	if e.Kind != session.KindBadResponse || e.Reason != "a body in the coding br, Server: cloudflare" {
+		t.Errorf("%+v", e)
 	}
 }
 
@@ -139,7 +170,9 @@ func TestEngineError_PagesOfOtherServers(t *testing.T) {
 		{504, "nginx", page("504 Gateway Time-out"), session.KindTimeout, `an HTML page, Server: nginx, "504 Gateway Time-out"`},
 		{521, "cloudflare", page("engine.example | 521: Web server is down"), session.KindUnreachable, `an HTML page, Server: cloudflare, "engine.example | 521: Web server is down"`},
 		{524, "cloudflare", page("524: A timeout occurred"), session.KindTimeout, `an HTML page, Server: cloudflare, "524: A timeout occurred"`},
-		{525, "cloudflare", page("525: SSL handshake failed"), session.KindBadResponse, `an HTML page, Server: cloudflare, "525: SSL handshake failed"`},
+		{520, "cloudflare", page("520: Web server is returning an unknown error"), session.KindUnreachable, `an HTML page, Server: cloudflare, "520: Web server is returning an unknown error"`},
+		{530, "cloudflare", page("530: Origin DNS error"), session.KindUnreachable, `an HTML page, Server: cloudflare, "530: Origin DNS error"`},
+		{525, "cloudflare", page("525: SSL handshake failed"), session.KindUnreachable, `an HTML page, Server: cloudflare, "525: SSL handshake failed"`},
 		{200, "Apache", page("En mantenimiento"), session.KindBadResponse, `an HTML page, Server: Apache, "En mantenimiento"`},
 		{200, "", "", session.KindBadResponse, "an empty body"},
 		{404, "", "404 page not found\n", session.KindBadResponse, `no JSON, "404 page not found"`},

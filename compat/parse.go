@@ -130,17 +130,30 @@ func RefOf(s Object) session.Ref {
 // StateOf reads a session's state. "connected" beside isConnected:false is a stale database row; isConnected comes from
 // the socket (contract 7, quirk 7). Some engines write isConnected as 1 or 0.
 func StateOf(s Object) session.State {
-	state := ParseState(firstString(s, "status", "state", "connectionStatus"))
+	word := firstString(s, "status", "state", "connectionStatus")
+	state := ParseState(word)
+	isPaired := slices.ContainsFunc(pairedFields, func(name string) bool { return isTrue(s[name]) })
 	switch isConnected := s["isConnected"]; {
-	case isConnected == true, isConnected == json.Number("1"):
-		if state == session.Unknown {
-			return session.Connected
-		}
+	case isPaired && state == session.Unknown:
+		return session.Connected
 	case state == session.Connected && (isConnected == false || isConnected == json.Number("0")):
 		return session.Disconnected
+	case slices.Contains(readyStates, strings.ToLower(strings.TrimSpace(word))) && hasCode(s):
+		return session.AwaitingScan // the code is ready
 	}
 	return state
 }
+
+// pairedFields are true for a paired session. "connected" is not among them: in engines on whatsmeow it is the socket.
+var pairedFields = []string{
+	"isConnected", "authenticated", "isAuthenticated", "loggedIn", "LoggedIn", "isLoggedIn", "logged_in", "is_logged_in",
+}
+
+// readyStates are states that some engines also give a session whose code is ready.
+var readyStates = []string{"ready", "online"}
+
+// isTrue reports whether v is true, in one of the forms in which engines write it.
+func isTrue(v any) bool { return v == true || v == json.Number("1") || v == "true" }
 
 var (
 	// imageFields are the names under which engines send the QR (contract C6), the documented one first.

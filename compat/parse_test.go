@@ -116,6 +116,13 @@ func TestStateOf(t *testing.T) {
 		`{"status":"CONNECTED","isConnected":0}`:        session.Disconnected,
 		`{"status":"connected","isConnected":1}`:        session.Connected,
 		`{"status":null,"isConnected":true}`:            session.Connected,
+		`{"isConnected":"true"}`:                        session.Connected,
+		`{"Connected":true,"LoggedIn":true}`:            session.Connected,
+		`{"Connected":true,"LoggedIn":false}`:           session.Unknown,
+		`{"authenticated":true,"qr":null}`:              session.Connected,
+		`{"status":"ready"}`:                            session.Connected,
+		`{"status":"READY","qr":"2@a,b,c"}`:             session.AwaitingScan,
+		`{"status":"qr_code","loggedIn":true}`:          session.AwaitingScan,
 		`{"isConnected":1}`:                             session.Connected,
 		`{"status":"disconnected","isConnected":false}`: session.Disconnected,
 		`{"status":"connecting","isConnected":false}`:   session.Connecting,
@@ -139,6 +146,8 @@ func TestParseState_EveryAliasHasAWireState(t *testing.T) {
 		"qr_required": "qr_code", "qr_code_required": "qr_code", "QR Code Required": "qr_code", "QR Code": "qr_code", "QR Pending": "qr_code",
 		"connected": "connected", "CONNECTED": "connected", "error": "error", "timeout": "error", "rate_limited": "error",
 		"reconnecting": "connecting", "initializing": "connecting", "generating": "connecting", "open": "connected", "expired": "disconnected",
+		"ready": "connected", "authenticated": "connected", "inChat": "connected", "isLogged": "connected", "online": "connected",
+		"notLogged": "disconnected", "autocloseCalled": "disconnected", "LOGGED_OUT": "disconnected", "awaiting_scan": "qr_code",
 		"created": "disconnected", "": "disconnected", "unheard of": "disconnected",
 	}
 	for word, want := range words {

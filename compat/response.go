@@ -121,9 +121,13 @@ func (r Response) SessionReport(op string, ref session.Ref, err error) (session.
 			Op: op, Kind: session.KindBadResponse, Status: r.Status, Code: "QR_INVALID", Reason: err.Error(), Err: err,
 		}
 	case op == session.OpQR && report.Image.Empty():
-		return report, &session.EngineError{
+		e := &session.EngineError{
 			Op: op, Kind: session.KindNotReady, Status: r.Status, Code: ErrorCode(body), Text: ErrorText(body),
 		}
+		if states(pairedPhrase, strings.ToLower(e.Text)) {
+			e.Kind, e.IsAmbiguous = session.KindAlreadyPaired, true
+		}
+		return report, e
 	}
 	return report, nil
 }

@@ -40,6 +40,9 @@ type TransportFailure struct {
 	Reason string
 }
 
+// ReasonHTTPS is the reason of a call by http to a port of https.
+const ReasonHTTPS = "it speaks HTTPS where plain HTTP is expected"
+
 // IsNotConnected reports whether no connection to the peer could be opened.
 func (f TransportFailure) IsNotConnected() bool {
 	return f.Class == TransportProxy || f.Class == TransportDNS || f.Class == TransportDial
@@ -77,7 +80,7 @@ var transportRules = []struct {
 	{TransportTLS, "its certificate is not trusted", isUntrustedCertificate},
 	{TransportTLS, "it speaks plain HTTP where HTTPS is expected", isPlainHTTP},
 	// net/http has no type for a malformed response and quotes its first bytes, here those of a TLS alert.
-	{TransportProtocol, "it speaks HTTPS where plain HTTP is expected", hasText(`malformed HTTP response "\x15\x03`)},
+	{TransportProtocol, ReasonHTTPS, hasText(`malformed HTTP response "\x15\x03`)},
 	{TransportProtocol, "the peer does not speak HTTP", hasText("malformed HTTP ")}, // response, version or status code
 	{TransportClosed, "connection refused", isAny(syscall.ECONNREFUSED)},
 	{TransportClosed, "no route to host", isAny(syscall.EHOSTUNREACH, syscall.ENETUNREACH)},

@@ -32,15 +32,12 @@ func TestPassThrough_EngineCertificate(t *testing.T) {
 	t.Cleanup(func() { plain.Close(); secure.Close() })
 	for engine, reason := range map[string]string{
 		secure.URL: "its certificate is not trusted",
-		strings.Replace(secure.URL, "https", "http", 1): "HTTP",
+		strings.Replace(secure.URL, "https", "http", 1): "it speaks HTTPS where plain HTTP is expected",
 		strings.Replace(plain.URL, "http", "https", 1):  "it speaks plain HTTP where HTTPS is expected",
 	} {
 		u, _ := url.Parse(engine)
 		g := startBefore(t, u)
 		a := g.get(t, "/api/messages/unread")
-		if engine == strings.Replace(secure.URL, "https", "http", 1) && a.StatusCode == 400 {
-			continue // Go's server responds in plain HTTP
-		}
 		wantProblem(t, a, 503, "ENGINE_UNREACHABLE")
 		if !strings.Contains(a.body, reason) {
 			t.Errorf("%s: %s", engine, a.body)
@@ -48,6 +45,36 @@ func TestPassThrough_EngineCertificate(t *testing.T) {
 		a = g.get(t, "/api/messages/unread", "Accept-Language", "es")
 		if a.Header.Get("Content-Language") != "es" || !strings.Contains(a.body, "Motivo") {
 			t.Errorf("in Spanish: %v %s", a.Header, a.body)
+		}
+	}
+}
+
+// Servers answer plain HTTP at a port of HTTPS with a 400; every other 400 of an engine passes through.
+func TestPassThrough_PlainHTTPAtAPortOfHTTPS(t *testing.T) {
+	t.Parallel()
+	for page, isPlain := range map[string]bool{
+		"<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>": true,
+		"Client sent an HTTP request to an HTTPS server.\n":                                          true,
+		"<p>Reason: You're speaking plain HTTP to an SSL-enabled server port.</p>":                   true,
+		"Bad Request\r\nThis combination of host and port requires TLS.\r\n":                         true,
+		"<html><title>400 Bad Request</title></html>":                                                false,
+		`{"error":"The plain HTTP request was sent to HTTPS port"}`:                                  false,
+	} {
+		contentType := "text/html"
+		if strings.HasPrefix(page, "{") {
+			contentType = "application/json"
+		}
+		g := start(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", contentType)
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, page)
+		}))
+		a := g.get(t, "/api/messages/unread")
+		if isPlain {
+			wantProblem(t, a, 503, "ENGINE_UNREACHABLE")
+		}
+		if isPlain != strings.Contains(a.body, "it speaks HTTPS where plain HTTP is expected") || !isPlain && a.body != page {
+			t.Errorf("%s: %d %s", page, a.StatusCode, a.body)
 		}
 	}
 }

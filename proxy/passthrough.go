@@ -79,6 +79,10 @@ func (w *responseWriter) modifyResponse(res *http.Response) error {
 	if w.handler.rewriteLocations(res) {
 		return errorPage{problem(http.StatusServiceUnavailable, compat.CodeEngineUnreachable, textEngineScheme)}
 	}
+	isText := !strings.Contains(res.Header.Get("Content-Type"), "json")
+	if res.StatusCode == http.StatusBadRequest && isText && compat.ExpectsHTTPS(res.StatusCode, peek(res)) {
+		return errorPage{unreachable(compat.ReasonHTTPS)}
+	}
 	if page, ok := proxyErrors[res.StatusCode]; ok && isHTML(res) {
 		page.header = res.Header
 		page.header.Del("Content-Language")
@@ -101,25 +105,37 @@ var proxyErrors = map[int]response{
 	http.StatusGatewayTimeout:     problem(http.StatusGatewayTimeout, compat.CodeEngineTimeout, textTimeout),
 }
 
+// unreachable is the response where the engine cannot be reached for a reason.
+func unreachable(reason string) response {
+	r := proxyErrors[http.StatusServiceUnavailable]
+	r.reason = reason
+	return r
+}
+
 // isHTML decides by the Content-Type, and without one by the first bytes, which stay in the body.
 func isHTML(res *http.Response) bool {
 	if contentType := res.Header.Get("Content-Type"); contentType != "" {
 		kind, _, _ := mime.ParseMediaType(contentType)
 		return kind == "text/html" || kind == "application/xhtml+xml"
 	}
+	return strings.HasPrefix(http.DetectContentType(peek(res)), "text/html")
+}
+
+// peek returns the first bytes of a response's body, which stay in it.
+func peek(res *http.Response) []byte {
 	if res.Header.Get("Content-Encoding") != "" {
-		return false
+		return nil
 	}
 	head := make([]byte, 512)
 	n, err := res.Body.Read(head)
 	if err != nil && err != io.EOF {
-		return false
+		return nil
 	}
 	res.Body = struct {
 		io.Reader
 		io.Closer
 	}{io.MultiReader(bytes.NewReader(head[:n]), res.Body), res.Body}
-	return strings.HasPrefix(http.DetectContentType(head[:n]), "text/html")
+	return head[:n]
 }
 
 func (w *responseWriter) handleError(_ http.ResponseWriter, r *http.Request, err error) {
@@ -151,10 +167,8 @@ func transportProblem(err, client, cause error) response {
 	switch {
 	case client != nil:
 		return bodyProblem(client)
-	case !isIdle && (f.IsNotConnected() || f.Class == compat.TransportTLS || f.Reason == reasonHTTPS):
-		r := proxyErrors[http.StatusServiceUnavailable]
-		r.reason = f.Reason
-		return r
+	case !isIdle && (f.IsNotConnected() || f.Class == compat.TransportTLS || f.Reason == compat.ReasonHTTPS):
+		return unreachable(f.Reason)
 	case isIdle, f.Timeout:
 		return proxyErrors[http.StatusGatewayTimeout]
 	}

@@ -184,6 +184,8 @@ func TestPassThrough_LocationUnderAPrefix(t *testing.T) {
 	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Location", strings.ReplaceAll(location.Load().(string), "ENGINE", r.Host))
 		w.Header().Set("Content-Location", strings.ReplaceAll(location.Load().(string), "ENGINE", r.Host))
+		w.Header().Set("Refresh", "5; url=http://"+r.Host+"/engine/a")
+		w.Header()["Link"] = []string{"<http://" + r.Host + `/engine/p?page=2>; rel="next", </x>; rel=up`, "<https://files.example/a>"}
 		w.WriteHeader(http.StatusFound)
 	}), func(c *proxy.Config, _ *http.Server) {
 		u := *c.Engine
@@ -198,6 +200,10 @@ func TestPassThrough_LocationUnderAPrefix(t *testing.T) {
 		h := g.get(t, "/x").Header
 		if h.Get("Location") != want || h.Get("Content-Location") != want {
 			t.Errorf("%s came out as %q and %q, want %q", sent, h.Get("Location"), h.Get("Content-Location"), want)
+		}
+		links := strings.Join(h["Link"], "; ")
+		if links != `</p?page=2>; rel="next", </x>; rel=up; <https://files.example/a>` || h.Get("Refresh") != "5; url=/a" {
+			t.Errorf("Link %s, Refresh %s", links, h.Get("Refresh"))
 		}
 	}
 }

@@ -248,6 +248,7 @@ func (s *sessionRequest) beginStream() {
 	h := s.Header()
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("X-Accel-Buffering", "no")
+	h.Set("Cache-Control", "no-store, no-transform") // a proxy that compresses waits for more text
 	s.language()
 	s.WriteHeader(http.StatusOK)
 }

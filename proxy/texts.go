@@ -153,9 +153,6 @@ var spanish = map[string]string{
 		"límite lo permita. Pida el QR mientras tanto.",
 }
 
-// reasonHTTPS is the reason of a call by http to a port of https.
-const reasonHTTPS = "it speaks HTTPS where plain HTTP is expected"
-
 // reasons has the Spanish of why the engine is unreachable; see compat.ClassifyTransportError.
 var reasons = map[string]string{
 	"the proxy is unreachable or refuses to connect": "el proxy no está disponible o rechaza la conexión",
@@ -165,14 +162,14 @@ var reasons = map[string]string{
 	"its certificate has expired":                  "su certificado ha caducado",
 	"its certificate is not trusted":               "su certificado no es de confianza",
 	"it speaks plain HTTP where HTTPS is expected": "habla HTTP sin cifrar donde se espera HTTPS",
-	reasonHTTPS:                                   "habla HTTPS donde se espera HTTP sin cifrar",
-	"the peer does not speak HTTP":                "no habla HTTP",
-	"connection refused":                          "conexión rechazada",
-	"no route to host":                            "no hay ruta hasta el host",
-	"connection reset":                            "conexión interrumpida",
-	"no connection in time":                       "no hubo conexión a tiempo",
-	"no response in time":                         "no hubo respuesta a tiempo",
-	"the connection was closed before a response": "la conexión se cerró antes de una respuesta",
+	compat.ReasonHTTPS:                             "habla HTTPS donde se espera HTTP sin cifrar",
+	"the peer does not speak HTTP":                 "no habla HTTP",
+	"connection refused":                           "conexión rechazada",
+	"no route to host":                             "no hay ruta hasta el host",
+	"connection reset":                             "conexión interrumpida",
+	"no connection in time":                        "no hubo conexión a tiempo",
+	"no response in time":                          "no hubo respuesta a tiempo",
+	"the connection was closed before a response":  "la conexión se cerró antes de una respuesta",
 }
 
 // localize returns a text of qrgate in a language; ok is false for the engine's own text, whose language is unknown.

@@ -195,7 +195,7 @@ func hideIdempotencyKey(h http.Header) {
 }
 
 // rewriteLocations keeps the engine's address from clients: a Location there becomes a path, which leads through qrgate
-// again. Every other Location passes unchanged. isLoop reports that the engine redirects a request to itself by another
+// again, and so do the addresses in Link and Refresh. Every other Location passes unchanged. isLoop reports that the engine redirects a request to itself by another
 // scheme, so that the client would send the same request again.
 func (h *Handler) rewriteLocations(res *http.Response) (isLoop bool) {
 	for _, name := range []string{"Location", "Content-Location"} {
@@ -209,6 +209,14 @@ func (h *Handler) rewriteLocations(res *http.Response) (isLoop bool) {
 			in := res.Request.URL
 			isLoop = isLoop || res.StatusCode/100 == 3 && u.Scheme != "" && u.Scheme != in.Scheme &&
 				path == h.withoutBase(in.RequestURI())
+		}
+	}
+	origin := h.config.Engine.Scheme + "://" + h.config.Engine.Host
+	base := strings.TrimSuffix(h.config.Engine.EscapedPath(), "/")
+	paths := strings.NewReplacer(origin+base+"/", "/", origin+"/", "/")
+	for _, name := range []string{"Link", "Refresh"} {
+		for i, value := range res.Header[name] {
+			res.Header[name][i] = paths.Replace(value)
 		}
 	}
 	return isLoop

@@ -32,6 +32,9 @@ func (h *Handler) validate(r *http.Request) (t target, refusal response) {
 	if raw == "" { // a request that was made in this process
 		raw = r.URL.RequestURI()
 	} else if r.URL.Scheme == "http" || r.URL.Scheme == "https" { // absolute form (RFC 9112, 3.2.2)
+		if r.URL.User != nil { // RFC 9110, 4.2.4
+			return t, validationProblem(textForm)
+		}
 		_, raw, _ = strings.Cut(raw, "://"+r.URL.Host)
 		raw = "/" + strings.TrimPrefix(raw, "/")
 	}

@@ -139,6 +139,7 @@ var pathVectors = map[string]int{
 	"/api/media/%25252525252541":                     400,
 	"/api/media/a%0d%0ab":                            400,
 	"http://qrgate.example/api/messages/unread":      0,
+	"http://u:p@qrgate.example/api/messages/unread":  400,
 	"http://qrgate.example?x":                        0,
 	"HTTPS://qrgate.example/api/sessions/81/QR":      404,
 	"http://qrgate.example/api/sessions/8%31/qr":     400,

@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -91,6 +92,27 @@ func TestProbe_SignalStillDeletesSession(t *testing.T) {
 				t.Errorf("exit %v, left %+v", err, e.Snapshot())
 			}
 		})
+	}
+}
+
+// net/http quotes in the log what an engine sends unasked. It may be a QR.
+func TestMain_UnaskedBytesOfAnEngineAreNotLogged(t *testing.T) {
+	t.Parallel()
+	engine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, _, _ := http.NewResponseController(w).Hijack()
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}data:image/png;base64,canary")
+	}))
+	t.Cleanup(engine.Close)
+	var log lockedBuffer
+	base, kill := startKillable(t, []string{"QRGATE_ENGINE_URL=" + engine.URL, "QRGATE_DATA_DIR=" + t.TempDir()}, &log)
+	for range 5 {
+		if res, err := http.Get(base + "/x"); err == nil {
+			_ = res.Body.Close()
+		}
+	}
+	kill()
+	if text := log.String(); strings.Contains(text, "canary") || !strings.Contains(text, "qrgate started") {
+		t.Errorf("log: %s", text)
 	}
 }
 

@@ -24,10 +24,10 @@ func (e environment) get(name string) (value string, isSet bool) {
 	return "", false
 }
 
-// unsetEmpty removes empty settings from the process's environment, where kong would read them as values.
-func (e environment) unsetEmpty() {
+// unset removes the settings from the process's environment, where kong would read them, too.
+func (e environment) unset() {
 	for _, entry := range e {
-		if name, value, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "QRGATE_") && value == "" {
+		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "QRGATE_") {
 			_ = os.Unsetenv(name)
 		}
 	}
@@ -42,6 +42,7 @@ func (e environment) hasFile(name string) bool {
 // setting reads a variable, or the file that NAME_FILE names, as containers mount secrets. An empty value is none.
 func (e environment) setting(name string) (string, error) {
 	value, _ := e.get(name)
+	value = strings.TrimSpace(value)
 	path, _ := e.get(name + "_FILE")
 	switch {
 	case path == "":
@@ -97,8 +98,9 @@ var otherVariables = []string{
 	"QRGATE_REQUIRE_ALL", "QRGATE_TEST_DATABASE_URL", "QRGATE_WHATSAPPSIM_ROOT", "QRGATE_WHATSAPPSIM_ADDR",
 }
 
-// check refuses unknown variables that begin with QRGATE_, because a misspelt setting must not be ignored silently, and
-// an empty engine URL, which is more likely a mistake of a template than a choice of the embedded engine.
+// check refuses unknown variables that begin with QRGATE_, because a misspelt setting must not be ignored silently,
+// values in quotes, and an empty engine URL, which is more likely a mistake of a template than a choice of the embedded
+// engine.
 func (e environment) check(known []string) error {
 	var errs []error
 	if value, isSet := e.get("QRGATE_ENGINE_URL"); isSet && value == "" && !e.hasFile("QRGATE_ENGINE_URL") {
@@ -106,11 +108,15 @@ func (e environment) check(known []string) error {
 			"set it to the engine's address, or unset it to use the embedded engine"))
 	}
 	for _, entry := range e {
-		name, _, _ := strings.Cut(entry, "=")
+		name, value, _ := strings.Cut(entry, "=")
 		isKnown := slices.Contains(known, name) || slices.Contains(known, strings.TrimSuffix(name, "_FILE")) ||
 			slices.Contains(otherVariables, name)
 		if strings.HasPrefix(name, "QRGATE_") && !isKnown {
 			errs = append(errs, fmt.Errorf("unknown setting %s%s; see qrgate --help", name, suggest(name, known)))
+		}
+		value = strings.TrimSpace(value)
+		if isKnown && len(value) > 1 && value[0] == value[len(value)-1] && strings.ContainsAny(value[:1], `"'`) {
+			errs = append(errs, fmt.Errorf("%s is in quotes, which docker --env-file passes on: remove them", name))
 		}
 	}
 	return errors.Join(errs...)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"os"
 	"os/signal"
@@ -33,10 +34,11 @@ func main() {
 		signal.Notify(hangups, syscall.SIGHUP)
 	}
 	signal.Ignore(syscall.SIGPIPE) // a closed pipe must not stop the cleanup; cancelOnError handles the failed write
+	log.SetOutput(io.Discard)      // net/http quotes there what an engine sends unasked, a QR among it
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	env := environment(os.Environ())
-	env.unsetEmpty()
+	env.unset()
 	os.Exit(run(ctx, cli{
 		args: os.Args[1:], env: env, out: os.Stdout, err: os.Stderr, hangups: hangups,
 		color: os.Getenv("NO_COLOR") == "" && compat.IsTerminal(os.Stdout),

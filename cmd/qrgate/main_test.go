@@ -72,6 +72,8 @@ func TestServe_WrongSettingStopsStart(t *testing.T) {
 		"another program's name":    {[]string{"QRGATE_PORT=8080"}, "unknown setting QRGATE_PORT (did you mean QRGATE_LISTEN?)"},
 		"nothing similar":           {[]string{"QRGATE_FROBNICATE=1"}, "unknown setting QRGATE_FROBNICATE; see qrgate --help"},
 		"an unknown file":           {[]string{"QRGATE_LISTN_FILE=/x"}, "unknown setting QRGATE_LISTN_FILE"},
+		"a value in quotes":         {[]string{`QRGATE_ENGINE_URL="http://engine:8084"`}, "QRGATE_ENGINE_URL is in quotes, which docker --env-file passes on: remove them"},
+		"blanks around a value":     {[]string{"QRGATE_ENGINE_URL= http://u:canary@engine:8084 \n"}, "QRGATE_ENGINE_URL must have no user"},
 		"an empty engine URL":       {[]string{"QRGATE_ENGINE_URL="}, "QRGATE_ENGINE_URL is empty: set it to the engine's address, or unset it"},
 		"a missing file":            {[]string{"QRGATE_SECRET_FILE=/nowhere/secret"}, "QRGATE_SECRET_FILE: cannot read its value"},
 		"a value and a file":        {[]string{"QRGATE_SECRET=canary", "QRGATE_SECRET_FILE=/nowhere"}, "QRGATE_SECRET and QRGATE_SECRET_FILE are both set"},

@@ -110,7 +110,7 @@ func TestWebhook_KilledProcessLosesNoEvent(t *testing.T) {
 }
 
 // startKillable runs qrgate in a process of its own, and returns its URL for clients.
-func startKillable(t *testing.T, env []string) (base string, kill func()) {
+func startKillable(t *testing.T, env []string, out ...io.Writer) (base string, kill func()) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -119,6 +119,9 @@ func startKillable(t *testing.T, env []string) (base string, kill func()) {
 	listen := freePort(t)
 	cmd := exec.CommandContext(t.Context(), self)
 	cmd.Env = append(append(os.Environ(), runAsCommand+"=1", "QRGATE_LISTEN="+listen, "QRGATE_ADMIN_LISTEN=off"), env...)
+	for _, w := range out {
+		cmd.Stdout, cmd.Stderr = w, w
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

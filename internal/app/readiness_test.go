@@ -163,7 +163,7 @@ func (r *rig) stream(ctx context.Context, id string, each func(string)) {
 		r.Fatal(err)
 	}
 	defer res.Body.Close()
-	if res.Header.Get("Content-Type") != "text/event-stream; charset=utf-8" || res.Header.Get("Cache-Control") != "no-store" {
+	if res.Header.Get("Content-Type") != "text/event-stream; charset=utf-8" || res.Header.Get("Cache-Control") != "no-store, no-transform" {
 		r.Errorf("headers %v", res.Header)
 	}
 	for lines := bufio.NewScanner(res.Body); lines.Scan(); {
