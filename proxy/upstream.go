@@ -195,8 +195,8 @@ func hideIdempotencyKey(h http.Header) {
 }
 
 // rewriteLocations keeps the engine's address from clients: a Location there becomes a path, which leads through qrgate
-// again, and so do the addresses in Link and Refresh. Every other Location passes unchanged. isLoop reports that the engine redirects a request to itself by another
-// scheme, so that the client would send the same request again.
+// again, and so do the addresses in Link and Refresh. Every other Location passes unchanged. isLoop reports that the
+// engine redirects a request to itself by another scheme, so that the client would send the same request again.
 func (h *Handler) rewriteLocations(res *http.Response) (isLoop bool) {
 	for _, name := range []string{"Location", "Content-Location"} {
 		location := res.Header.Get(name)
