@@ -142,3 +142,16 @@ func EngineClock(h http.Header, now time.Time) time.Time {
 	}
 	return now
 }
+
+// ExpiryClock is the latest that the engine's time of a response can be: its Date header has whole seconds. While the
+// clocks agree within those, qrgate's own time is exact. A code is not shown after its end.
+func ExpiryClock(h http.Header, now time.Time) time.Time {
+	date := EngineClock(h, now)
+	if late := now.Sub(date); late >= 0 && late < dateSlack {
+		return now
+	}
+	return date.Add(time.Second)
+}
+
+// dateSlack is how old the Date header of a response may be without a difference between the clocks.
+const dateSlack = 1500 * time.Millisecond

@@ -105,7 +105,7 @@ func (r Response) SessionReport(op string, ref session.Ref, err error) (session.
 		}
 		return report, err
 	}
-	report, err := ParseSession(SessionOf(body), EngineClock(r.Header, r.At), r.At)
+	report, err := ParseSession(SessionOf(body), ExpiryClock(r.Header, r.At), r.At)
 	got := report.Ref
 	report.Ref, report.Limits = ref.Merge(got), RateLimits(r.Header, r.At)
 	switch {
@@ -136,7 +136,7 @@ func (r Response) SessionReport(op string, ref session.Ref, err error) (session.
 func (r Response) SessionReports() (reports []session.SessionReport) {
 	body, _ := Parse(r.Body)
 	for _, s := range SessionsOf(body) {
-		report, _ := ParseSession(s, EngineClock(r.Header, r.At), r.At)
+		report, _ := ParseSession(s, ExpiryClock(r.Header, r.At), r.At)
 		reports = append(reports, report)
 	}
 	return reports

@@ -61,7 +61,7 @@ func (s *sessionRequest) create() {
 			created["id"] = item["id"]
 		}
 	}
-	report, _ := compat.ParseSession(created, compat.EngineClock(a.Header, a.At), a.At)
+	report, _ := compat.ParseSession(created, compat.ExpiryClock(a.Header, a.At), a.At)
 	s.service.OnSessions(s.ctx(), s.caller, []session.SessionReport{report}, true)
 	s.ref = report.Ref
 	normalized := s.formatItem(compat.Normalize(created, &session.Snapshot{}, a.At))
@@ -131,7 +131,7 @@ func (s *sessionRequest) connect() {
 // connectAccepted records an accepted connect or restart and responds that the session is connecting.
 func (s *sessionRequest) connectAccepted(a compat.Response, mode session.ConnectMode, text string) {
 	body, _ := compat.Parse(a.Body)
-	report, _ := compat.ParseSession(compat.SessionOf(body), compat.EngineClock(a.Header, a.At), a.At)
+	report, _ := compat.ParseSession(compat.SessionOf(body), compat.ExpiryClock(a.Header, a.At), a.At)
 	report.Ref = s.ref.Merge(report.Ref)
 	if report.State != session.Connected {
 		report.State = session.Connecting

@@ -55,7 +55,7 @@ func (s *sessionRequest) normalizeAll(items []compat.Object, a compat.Response) 
 	reports := make([]session.SessionReport, len(items))
 	refs := make([]session.Ref, len(items))
 	for i, item := range items {
-		reports[i], _ = compat.ParseSession(item, compat.EngineClock(a.Header, a.At), a.At)
+		reports[i], _ = compat.ParseSession(item, compat.ExpiryClock(a.Header, a.At), a.At)
 		refs[i] = reports[i].Ref
 	}
 	s.service.OnSessions(s.ctx(), s.caller, reports, false)

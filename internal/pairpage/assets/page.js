@@ -58,7 +58,7 @@
       at('cause').replaceChildren(code);
     }
     at('again').hidden = !(phase === 'expired' || phase === 'problem' && now.canRetry);
-    at('by-phone').hidden = !data.pairsByPhone || ['linked', 'ended', 'scanned'].includes(phase);
+    at('by-phone').hidden = !data.pairsByPhone || ['linked', 'ended', 'scanned', 'problem'].includes(phase);
     const page = { linked: '✓ ', problem: '! ', expired: '! ' }[phase] || '';
     document.title = page + text.title;
   }
@@ -149,7 +149,7 @@
       at('go-on').href = data.redirectUrl;
       at('go-on').target = isFramed ? '_top' : '';
       at('go-on').hidden = false;
-      if (!isFramed && !data.isUsed) setTimeout(() => location.assign(data.redirectUrl), 3000);
+      if (!isFramed && !data.isUsed) setTimeout(() => location.assign(data.redirectUrl), 2000);
     }
   }
 
@@ -196,6 +196,7 @@
     const isOpen = at('form').hidden;
     at('form').hidden = !isOpen;
     at('steps').hidden = isOpen;
+    root.dataset.mode = isOpen ? 'number' : 'qr';
     at('toggle').setAttribute('aria-expanded', isOpen);
     at('toggle').textContent = isOpen ? text.byQR : text.byPhone;
     if (isOpen) at('number').focus();

@@ -137,7 +137,7 @@ func TestSecrets_NotInOutput(t *testing.T) {
 	for where, text := range map[string]string{"the log": logs.String(), "the output": out.String(), "a span": spans, "the operators' port": admin, "a response to another client": strange.String(), "Redis": stored} {
 		for what, canary := range map[string]string{
 			"the link's token": token,
-			"the key": canaryKey, "the bearer token": canaryBearer, "qrgate's secret": canarySecret, "the code": "canarycode", "the phone number": canaryPhone,
+			"the key":          canaryKey, "the bearer token": canaryBearer, "qrgate's secret": canarySecret, "the code": "canarycode", "the phone number": canaryPhone,
 			"the code in base64": base64.StdEncoding.EncodeToString([]byte(canaryCode))[8:40], "an image": "iVBORw0KGgo",
 		} {
 			if i := strings.Index(text, canary); i >= 0 {

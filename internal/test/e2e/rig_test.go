@@ -106,6 +106,8 @@ type answer struct {
 		State       string
 		PairingCode string
 		URL         string
+		EventsURL   string
+		ExpiresAt   string
 		Session     struct{ ID int64 }
 		Queue       *struct{ Place int }
 		Diagnosis   *struct{ Code string }
