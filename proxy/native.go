@@ -209,6 +209,7 @@ func (n *nativeRequest) create() {
 		n.write(response)
 		return
 	}
+	n.front.only.Delete(string(n.caller.Tenant)) // there is another session now
 	report := n.report(outcome, response)
 	n.service.OnSessions(n.ctx(), n.caller, []session.SessionReport{report}, true)
 	if wantsQR {
@@ -410,6 +411,7 @@ func (n *nativeRequest) end(isDeleted bool) {
 		return
 	}
 	if response.Status/100 == 2 {
+		n.front.only.Delete(string(n.caller.Tenant))
 		n.front.codes.Forget(n.name)
 		n.forget(isDeleted)
 	}

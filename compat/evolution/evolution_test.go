@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -27,9 +28,15 @@ func TestNative_Conformance(t *testing.T) {
 	enginetest.Native(t, evolution.Dialect, enginesim.Evolution, enginetest.NativeClient{
 		Create:   create(false),
 		CreateQR: create(true),
-		QR:       func(name string) *http.Request { return enginetest.Request("GET", "/instance/connect/"+name, "") },
-		Restart:  func(name string) *http.Request { return enginetest.Request("POST", "/instance/restart/"+name, "") },
-		Delete:   func(name string) *http.Request { return enginetest.Request("DELETE", "/instance/delete/"+name, "") },
+		QR: func(name string) *http.Request {
+			return enginetest.Request("GET", "/instance/connect/"+url.PathEscape(name), "")
+		},
+		Restart: func(name string) *http.Request {
+			return enginetest.Request("POST", "/instance/restart/"+url.PathEscape(name), "")
+		},
+		Delete: func(name string) *http.Request {
+			return enginetest.Request("DELETE", "/instance/delete/"+url.PathEscape(name), "")
+		},
 		Code: func(_ http.Header, body []byte) string {
 			var qr struct {
 				Code   string
@@ -43,6 +50,7 @@ func TestNative_Conformance(t *testing.T) {
 			enginetest.Request("GET", "/instance/fetchInstances?instanceName=shop-1", ""), enginetest.Request("GET", "/instance/connectionState/none", ""),
 			enginetest.Request("POST", "/message/sendText/shop-1", `{"number":"1","text":"a"}`), enginetest.Request("GET", "/chat/x?a=1&a=%20b", ""),
 		},
+		FreeNames: true,
 		Authorize: func(r *http.Request, key string) { r.Header.Set("apikey", key) },
 	})
 }

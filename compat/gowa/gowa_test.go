@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"testing"
 
 	"qrgate/compat/gowa"
@@ -15,7 +16,7 @@ func TestDialect_Conformance(t *testing.T) { enginetest.Dialect(t, gowa.Dialect,
 
 func TestNative_Conformance(t *testing.T) {
 	enginetest.Native(t, gowa.Dialect, enginesim.GOWA, client(func(name string) *http.Request {
-		return enginetest.Request("GET", "/devices/"+name+"/login", "")
+		return enginetest.Request("GET", "/devices/"+url.PathEscape(name)+"/login", "")
 	}))
 }
 
@@ -25,8 +26,10 @@ func client(qr func(name string) *http.Request) enginetest.NativeClient {
 		Create: func(name string) *http.Request {
 			return enginetest.Request("POST", "/devices", fmt.Sprintf(`{"device_id":%q}`, name))
 		},
-		QR:     qr,
-		Delete: func(name string) *http.Request { return enginetest.Request("DELETE", "/devices/"+name, "") },
+		QR: qr,
+		Delete: func(name string) *http.Request {
+			return enginetest.Request("DELETE", "/devices/"+url.PathEscape(name), "")
+		},
 		Code: func(_ http.Header, body []byte) string {
 			var login struct {
 				Results struct {
@@ -40,6 +43,7 @@ func client(qr func(name string) *http.Request) enginetest.NativeClient {
 			enginetest.Request("GET", "/devices", ""), enginetest.Request("GET", "/devices/shop-1", ""), enginetest.Request("GET", "/devices/none", ""),
 			enginetest.Request("POST", "/send/message", `{"phone":"1","message":"a"}`),
 		},
+		FreeNames: true,
 		Authorize: func(r *http.Request, key string) { r.SetBasicAuth("user", key) },
 	}
 }

@@ -238,10 +238,14 @@ func (m *Manager) OnConnect(
 	_, err := m.apply(ctx, c, o.Ref, message{cancel: true, apply: func(s session.Session, now time.Time) session.Session {
 		s = s.StartAcquiring(now).ConnectedBy(c.RequestMeta).AfterConnect(now)
 		s.Ref = s.Ref.Merge(o.Ref)
-		if !o.Image.Empty() || o.State == session.Connected {
-			s = s.AfterPoll(o, nil, now)
-		}
 		return s
+	}})
+	if err != nil || o.Image.Empty() && o.State != session.Connected {
+		return err
+	}
+	// A change of its own: the acquisition that has begun ends with it.
+	_, err = m.apply(ctx, c, o.Ref, message{apply: func(s session.Session, now time.Time) session.Session {
+		return s.AfterPoll(o, nil, now)
 	}})
 	return err
 }

@@ -1,6 +1,7 @@
 package enginesim
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -42,7 +43,12 @@ func (f *Face) serveSocket(w http.ResponseWriter, r *http.Request) {
 	f.count(1)
 	defer f.count(-1)
 	defer func() { _ = conn.CloseNow() }()
-	gone := conn.CloseRead(r.Context())
+	f.reportChanges(conn.CloseRead(r.Context()), conn, account)
+}
+
+// reportChanges sends the changes of an account's sessions until the connection or the engine ends.
+func (f *Face) reportChanges(ctx context.Context, conn *websocket.Conn, account string) {
+	e := f.engine
 	ticker := time.NewTicker(wahaTick)
 	defer ticker.Stop()
 	cut := f.cutSockets()
@@ -50,7 +56,7 @@ func (f *Face) serveSocket(w http.ResponseWriter, r *http.Request) {
 	for {
 		select {
 		case <-ticker.C:
-		case <-gone.Done():
+		case <-ctx.Done():
 			return
 		case <-cut:
 			return
@@ -59,7 +65,7 @@ func (f *Face) serveSocket(w http.ResponseWriter, r *http.Request) {
 		}
 		e.mu.Lock()
 		e.restartIfDue()
-		isDown = e.isDown()
+		isDown := e.isDown()
 		e.mu.Unlock()
 		if isDown {
 			return
@@ -73,7 +79,7 @@ func (f *Face) serveSocket(w http.ResponseWriter, r *http.Request) {
 				{"id", "evt_1"}, {"event", "session.status"}, {"session", name}, {"me", nil},
 				{"payload", object{{"status", state.status}, {"statuses", []object{{{"status", state.status}}}}}},
 			})
-			if conn.Write(r.Context(), websocket.MessageText, message) != nil {
+			if conn.Write(ctx, websocket.MessageText, message) != nil {
 				return
 			}
 		}

@@ -48,6 +48,8 @@ func Dialect(t *testing.T, d *dialect.Dialect, face func(*enginesim.Engine) *eng
 		"an id is found by a new process":            checkColdID,
 		"a name outside the documented alphabet":     checkFreeName,
 		"the engine is recognized":                   checkDetect,
+		"a state that is not known":                  checkUnknownState,
+		"an engine of another kind":                  checkOtherKind,
 	} {
 		t.Run(name, func(t *testing.T) { inBubble(t, d, face, check) })
 	}

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"qrgate/internal/acquire"
 	"qrgate/internal/seal"
 	"qrgate/internal/secret"
+	"qrgate/internal/session"
 	"qrgate/internal/store/memory"
 	"qrgate/internal/test/enginesim"
 	"qrgate/proxy"
@@ -50,6 +52,8 @@ type NativeClient struct {
 	ExtraCalls int
 	// Restart begins a pairing anew; nil where the engine cannot.
 	Restart func(name string) *http.Request
+	// FreeNames: a session's name may have any characters.
+	FreeNames bool
 	// Polls: the engine is polled, even if it reports changes by itself.
 	Polls bool
 }
@@ -76,6 +80,7 @@ type nativeRig struct {
 	front, direct *enginesim.Wire
 	manager       *acquire.Manager
 	transport     *dialect.Transport
+	successes     *atomic.Int64 // acquisitions that ended with a code
 }
 
 // Native checks the native front of a dialect: its own clients get the engine's own responses, and a QR at their first
@@ -91,6 +96,8 @@ func Native(t *testing.T, d *dialect.Dialect, face func(*enginesim.Engine) *engi
 		"a code is the engine's present one":           checkRotation,
 		"a stranger gets the engine's refusal":         checkStranger,
 		"a linked session":                             checkNativeLinked,
+		"names of any characters":                      checkFreeNames,
+		"an acquisition is counted once":               checkAcquisitionCounted,
 		"a deleted session":                            checkNativeDelete,
 		"the routes that qrgate adds":                  checkOwnRoutes,
 		"two keys of one session share no begin":       checkTwoKeys,
@@ -117,9 +124,15 @@ func inNativeRig(
 		t.Fatal(err)
 	}
 	local := memory.New(memory.Config{})
+	r.successes = new(atomic.Int64)
 	manager, err := acquire.New(acquire.Config{
 		Engine: inboxhub.New(&url.URL{Scheme: "http", Host: "dialect.engine"}, transport).WithCodeTTL(d.Traits.CodeTTL()),
 		Sealer: sealer, Store: local, Subscribe: client.subscription(d, transport),
+		OnEvent: func(e session.Event) {
+			if e.Kind == session.EventAcquisition && e.Outcome == session.Success {
+				r.successes.Add(1)
+			}
+		},
 		WaitTimes: acquire.WaitTimes{Initial: 9 * time.Second, Default: 4500 * time.Millisecond},
 	})
 	if err != nil {
@@ -351,8 +364,9 @@ func checkOwnRoutes(t *testing.T, r nativeRig) {
 	own := func(route, key string) nativeResponse {
 		return r.do(t, r.front, Request(http.MethodGet, "/_qrgate/sessions/shop-1"+route, ""), key)
 	}
-	if res := own("/qr/status", "key-a"); res.status != http.StatusOK || !bytes.Contains(res.body, []byte(`"ready":true`)) {
-		t.Errorf("status: %d %s", res.status, res.body)
+	status := own("/qr/status", "key-a")
+	if status.status != http.StatusOK || !bytes.Contains(status.body, []byte(`"ready":true`)) {
+		t.Errorf("status: %d %s", status.status, status.body)
 	}
 	var qr struct {
 		Success bool
@@ -379,6 +393,24 @@ func checkOwnRoutes(t *testing.T, r nativeRig) {
 	}
 	if res := own("/connect", "key-a"); res.status != http.StatusNotFound {
 		t.Errorf("a route that qrgate does not add: %d", res.status)
+	}
+}
+
+// checkAcquisitionCounted: also where the engine's response to the client's own request shows the code.
+func checkAcquisitionCounted(t *testing.T, r nativeRig) {
+	r.start(t, "shop-1")
+	for range 3 {
+		r.through(t, r.QR("shop-1"))
+	}
+	if n := r.successes.Load(); n != 1 {
+		t.Errorf("%d acquisitions are counted", n)
+	}
+	if r.CreateQR == nil {
+		return
+	}
+	r.through(t, r.CreateQR("shop-2"))
+	if n := r.successes.Load(); n != 2 {
+		t.Errorf("%d acquisitions are counted, one of them of a create", n)
 	}
 }
 

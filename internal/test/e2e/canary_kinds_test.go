@@ -1,0 +1,142 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"qrgate/internal/app"
+	"qrgate/internal/test/enginesim"
+	"qrgate/internal/test/otlptest"
+)
+
+// canaryToken is the token of a session of its own.
+const canaryToken = "canary-token-0a9c2fe41d77"
+
+// kindCall is a request of a client of an engine's own API.
+type kindCall struct {
+	method, target, body string
+	header               [2]string
+}
+
+// kindCalls present the key, or the session's token, in each place where the engine reads it, and in some where it does
+// not.
+var kindCalls = map[string][]kindCall{
+	"evolution": {
+		{"POST", "/instance/create", `{"instanceName":"shop-1","qrcode":true,"token":"` + canaryToken + `"}`, [2]string{"apikey", canaryKey}},
+		{"GET", "/instance/connect/shop-1?apikey=" + canaryKey, "", [2]string{"apikey", canaryKey}},
+		{"GET", "/instance/fetchInstances", "", [2]string{"apikey", canaryKey}},
+		{"GET", "/instance/connect/shop-1?number=" + canaryPhone, "", [2]string{"apikey", canaryToken}},
+	},
+	"gowa": {
+		{"POST", "/devices", `{"device_id":"shop-1"}`, [2]string{"Authorization", "Basic " + base64.StdEncoding.EncodeToString([]byte("user:"+canaryKey))}},
+		{"GET", "/devices/shop-1/login?key=" + canaryKey, "", [2]string{"Authorization", "Basic " + base64.StdEncoding.EncodeToString([]byte("user:"+canaryKey))}},
+		{"GET", "/app/login", "", [2]string{"Authorization", "Bearer " + canaryBearer}},
+	},
+	"waha": {
+		{"POST", "/api/sessions?x-api-key=" + canaryKey, `{"name":"shop-1","start":true}`, [2]string{}},
+		{"GET", "/api/shop-1/auth/qr?format=raw&x-api-key=" + canaryKey, "", [2]string{}},
+		{"GET", "/api/shop-1/auth/qr?x-api-key=" + canaryBearer, "", [2]string{}},
+		{"GET", "/api/sessions/shop-1", "", [2]string{"X-Api-Key", canaryKey}},
+	},
+	"wuzapi": {
+		{"POST", "/admin/users", `{"name":"shop-1","token":"` + canaryToken + `"}`, [2]string{"Authorization", canaryKey}},
+		{"POST", "/session/connect?token=" + canaryToken, `{"Subscribe":["All"],"Immediate":true}`, [2]string{}},
+		{"GET", "/session/qr?token=" + canaryToken, "", [2]string{}},
+		{"GET", "/session/qr", "", [2]string{"Token", canaryBearer}},
+		{"GET", "/admin/users", "", [2]string{"Authorization", canaryKey}},
+	},
+}
+
+// With each engine of another API and its own clients, no key, token, code or number is in a log, a span, a metric or
+// the status page: not in queries, not in paths, not in errors of a websocket that cannot be opened.
+func TestSecrets_KindsNotInOutput(t *testing.T) {
+	receiver := new(otlptest.Receiver)
+	receiver.Start()
+	defer receiver.Close()
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.URL())
+	t.Setenv("OTEL_TRACES_SAMPLER_ARG", "1")
+	for _, d := range app.Dialects() {
+		logs, operators := runKind(t, d.Kind)
+		if !strings.Contains(logs, "acquisition") {
+			t.Errorf("%s: no acquisition is logged", d.Kind)
+		}
+		for where, text := range map[string]string{
+			"the log": logs, "the operators' port": operators, "a span": fmt.Sprintf("%v", receiver.Spans()),
+		} {
+			for _, canary := range []string{canaryKey, canaryBearer, canaryToken, canaryPhone, "canarycode", "iVBORw0KGgo",
+				base64.StdEncoding.EncodeToString([]byte("user:" + canaryKey))} {
+				if i := strings.Index(text, canary); i >= 0 {
+					t.Errorf("%s: %s is in %s: …%s…", d.Kind, canary, where, text[max(0, i-80):min(len(text), i+80)])
+				}
+			}
+		}
+	}
+}
+
+// runKind runs a gateway in front of an engine of a kind, sends its calls, lets the engine fail, sends them again, and
+// returns what the gateway logged and what its operators see.
+func runKind(t *testing.T, kind string) (logged, operators string) {
+	t.Helper()
+	engine := &enginesim.Engine{Keys: map[string]string{canaryKey: "a"}, Codes: func(string, int) string { return canaryCode }}
+	upstream := httptest.NewServer(enginesim.Faces()[kind](engine))
+	defer func() { upstream.CloseClientConnections(); engine.Close(); upstream.Close() }()
+	base, _ := url.Parse(upstream.URL)
+	cfg := app.Config{
+		Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", EngineURL: base, NativeFront: true, DataDir: t.TempDir(),
+		QRWaitInitial: 2 * time.Second, QRWait: time.Second, Out: io.Discard,
+	}
+	for _, d := range app.Dialects() {
+		if d.Kind == kind {
+			cfg.Dialect = d
+		}
+	}
+	logs := &buffer{}
+	cfg.Logger = slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	g, err := app.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- g.Run(ctx) }()
+	sendAll := func() {
+		for _, c := range kindCalls[kind] {
+			r, _ := http.NewRequestWithContext(t.Context(), c.method, g.URL()+c.target, strings.NewReader(c.body))
+			r.Header.Set("Content-Type", "application/json")
+			if c.header[0] != "" {
+				r.Header.Set(c.header[0], c.header[1])
+			}
+			res, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			_, _ = io.Copy(io.Discard, res.Body)
+			_ = res.Body.Close()
+		}
+	}
+	sendAll()
+	if snapshot := engine.Snapshot(); len(snapshot) != 1 || snapshot[0].Connects == 0 {
+		t.Errorf("%s: the calls began no pairing: %+v", kind, snapshot)
+	}
+	engine.Change(func(e *enginesim.Engine) {
+		e.Faults = map[enginesim.Route]enginesim.Fault{enginesim.AnyRoute: {Kind: enginesim.CutConnection}}
+	})
+	upstream.CloseClientConnections() // the websocket too: it is opened anew, and cannot be
+	sendAll()
+	operators = ask2(t, g.AdminURL()+"/metrics") + ask2(t, g.AdminURL()+"/readyz") + ask2(t, g.AdminURL()+"/status")
+	stop()
+	if err := <-done; err != nil {
+		t.Errorf("qrgate ended with %v", err)
+	}
+	return logs.String(), operators
+}

@@ -1,0 +1,122 @@
+package enginetest
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"qrgate/compat/dialect"
+	"qrgate/compat/inboxhub"
+	"qrgate/internal/session"
+	"qrgate/internal/test/enginesim"
+)
+
+// Rewrite is a transport that changes the engine's responses, as another version of it words them.
+type Rewrite struct {
+	Next   http.RoundTripper
+	Change func(r *http.Request, status int, body []byte) (int, []byte)
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (w Rewrite) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := w.Next.RoundTrip(r)
+	if err != nil || res.StatusCode == http.StatusSwitchingProtocols {
+		return res, err
+	}
+	body, err := io.ReadAll(res.Body)
+	_ = res.Body.Close()
+	if err != nil {
+		return nil, err
+	}
+	res.StatusCode, body = w.Change(r, res.StatusCode, body)
+	res.Header.Set("Content-Length", strconv.Itoa(len(body)))
+	res.ContentLength, res.Body = int64(len(body)), io.NopCloser(bytes.NewReader(body))
+	return res, nil
+}
+
+// stateWords are the members in which the engines write a state.
+var stateWords = regexp.MustCompile(`"(state|status|connectionStatus)":"[A-Za-z_]+"|"(connected|loggedIn)":(true|false)`)
+
+// checkUnknownState lets the engine report states that no version of it had so far: they are unknown, and never a guess.
+func checkUnknownState(t *testing.T, r DialectRig) {
+	ref := r.Create(t, "suite-1")
+	first := r.code(t, ref, session.Connect)
+	next := Rewrite{r.Next, func(_ *http.Request, status int, body []byte) (int, []byte) {
+		return status, stateWords.ReplaceAll(body, []byte(`"${1}${2}":"QUANTUM"`))
+	}}
+	newer := inboxhub.New(&url.URL{Scheme: "http", Host: "dialect.engine"}, dialect.NewTransport(r.Dialect, r.Base, next))
+	o, err := newer.Status(t.Context(), r.Caller, ref)
+	if err != nil || o.State != session.Unknown {
+		t.Errorf("a new state is taken for %s: %v", o.State, err)
+	}
+	o, err = newer.QR(t.Context(), r.Caller, ref)
+	kind := session.KindOf(err)
+	if o.State == session.Connected || kind != "" && kind != session.KindNotReady || !o.Image.Empty() && !o.Image.Equal(first.Image) {
+		t.Errorf("its QR: %s, %v", o.State, err)
+	}
+	if list, err := newer.List(t.Context(), r.Caller); err != nil || len(list.Sessions) != 1 || list.Sessions[0].State != session.Unknown {
+		t.Errorf("its list: %+v %v", list.Sessions, err)
+	}
+}
+
+// checkOtherKind puts the dialect before each other engine: no call is a success, nothing is deleted, nothing blames the
+// session or the key.
+func checkOtherKind(t *testing.T, r DialectRig) {
+	for kind, face := range enginesim.Faces() {
+		if kind == r.Dialect.Kind {
+			continue
+		}
+		other := &enginesim.Engine{Keys: map[string]string{"key-a": "a"}}
+		wire := enginesim.NewWire(face(other))
+		go func() { _ = wire.Run() }()
+		base, _ := url.Parse(wire.URL())
+		transport := dialect.NewTransport(r.Dialect, base, wire.Client().Transport)
+		engine := inboxhub.New(&url.URL{Scheme: "http", Host: "dialect.engine"}, transport)
+		ref := session.Ref{Name: "suite-1"}
+		_, connected := engine.Connect(t.Context(), r.Caller, ref, session.Connect)
+		o, asked := engine.QR(t.Context(), r.Caller, ref)
+		_, listed := engine.List(t.Context(), r.Caller)
+		for call, err := range map[string]error{"connect": connected, "qr": asked, "list": listed} {
+			if k := session.KindOf(err); k == "" || k == session.KindAlreadyPaired || k == session.KindKeyRefused {
+				t.Errorf("%s of a %s at %s: %v", call, r.Dialect.Kind, kind, err)
+			}
+		}
+		if !o.Image.Empty() || len(other.Snapshot()) != 0 {
+			t.Errorf("at %s: a code, or a session", kind)
+		}
+		other.Close()
+		wire.Close()
+		time.Sleep(time.Second) // connections end
+	}
+}
+
+// checkFreeNames uses names that the documented API could not write.
+func checkFreeNames(t *testing.T, r nativeRig) {
+	if !r.FreeNames {
+		t.Skip("the engine's names have an alphabet")
+	}
+	for _, name := range []string{"Tienda Ñandú", "a/b", "50% off? #1", "x64-YQ", "12345", strings.Repeat("long-", 12)} {
+		r.start(t, name)
+		begun := time.Now()
+		if res := r.through(t, r.QR(name)); r.code(res) == "" {
+			t.Errorf("%q: %d %.200s", name, res.status, res.body)
+		}
+		own := Request(http.MethodGet, "/_qrgate/sessions/"+url.PathEscape(name)+"/qr/status", "")
+		if res := r.through(t, own); !bytes.Contains(res.body, []byte(`"ready":true`)) {
+			t.Errorf("%q: %d %s", name, res.status, res.body)
+		}
+		if s := r.sim.Snapshot()[0]; s.Name != name {
+			t.Errorf("the engine's session is called %q, want %q", s.Name, name)
+		}
+		r.through(t, r.Delete(name))
+		if n := len(r.sim.Snapshot()); n != 0 {
+			t.Fatalf("%q is not deleted after %v", name, time.Since(begun))
+		}
+	}
+}
