@@ -44,6 +44,7 @@ func DialClient(c *http.Client) *http.Client {
 	if t, ok := out.Transport.(*http.Transport); ok {
 		t = t.Clone()
 		t.DisableKeepAlives = true
+		t.ReadBufferSize, t.WriteBufferSize = 1<<10, 1<<10 // the websocket has buffers of its own
 		out.Transport = dialTransport{t}
 	}
 	out.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -58,7 +59,9 @@ func (d dialTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	res, err := d.Transport.RoundTrip(r)
 	if t, ok := r.Context().Value(dialTraceKey{}).(*DialTrace); ok && err == nil {
 		t.mu.Lock()
-		t.response = res
+		if t.upgraded = res.StatusCode == http.StatusSwitchingProtocols; !t.upgraded {
+			t.response = res // the trace of an open connection keeps none
+		}
 		t.mu.Unlock()
 	}
 	return res, err
@@ -71,14 +74,15 @@ type DialTrace struct {
 
 	mu        sync.Mutex
 	steps     []DialStep
-	lastAt    time.Time    // the end of the last step that succeeded
-	addresses []net.IPAddr // of the host, or of the proxy
-	peer      string       // the address of the last TCP connection, or of the last attempt
-	connected bool         // to the peer
-	tlsBegun  bool         // the TLS handshake has begun
-	onWire    bool         // the upgrade was written to a connection
-	responded bool         // the upgrade has a response
-	response  *http.Response
+	lastAt    time.Time      // the end of the last step that succeeded
+	addresses []net.IPAddr   // of the host, or of the proxy
+	peer      string         // the address of the last TCP connection, or of the last attempt
+	connected bool           // to the peer
+	tlsBegun  bool           // the TLS handshake has begun
+	onWire    bool           // the upgrade was written to a connection
+	responded bool           // the upgrade has a response
+	upgraded  bool           // the server switched to the websocket protocol
+	response  *http.Response // that refuses the upgrade
 	conn      net.Conn
 }
 
@@ -222,7 +226,7 @@ func (t *DialTrace) CloseConn() {
 func (t *DialTrace) IsUpgraded() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.response != nil && t.response.StatusCode == http.StatusSwitchingProtocols
+	return t.upgraded
 }
 
 // DialFailure is why a dial failed, and at which step. The text has no error text and no status number: clients search
@@ -238,7 +242,7 @@ type DialFailure struct {
 func (t *DialTrace) Failure(err error) DialFailure {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.response != nil && t.response.StatusCode != http.StatusSwitchingProtocols {
+	if t.response != nil {
 		return t.refusal()
 	}
 	f, step := ClassifyTransportError(err), t.nextStep()

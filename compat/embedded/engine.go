@@ -134,11 +134,11 @@ func New(c Config) (*Engine, error) {
 	}
 	rows, err := e.db.sessions(ctx)
 	if err != nil {
-		return nil, errors.Join(err, e.db.close())
+		return nil, openError(c, errors.Join(err, e.db.close()))
 	}
 	targets, err := e.db.webhooks(ctx)
 	if err != nil {
-		return nil, errors.Join(err, e.db.close())
+		return nil, openError(c, errors.Join(err, e.db.close()))
 	}
 	e.webhooks = &webhooks{db: e.db, common: c.Webhook, except: c.ProbeAccount, targets: targets}
 	e.webhooks.sender = webhook.NewSender(webhook.Config{Queue: eventQueue{e.db}, Target: e.webhooks.target,

@@ -47,7 +47,7 @@ func (e *Engine) create(r *http.Request, account string) response {
 	if n := utf8.RuneCountInString(body.SessionName); n < 1 || n > maxName {
 		return invalid("sessionName must be 1 to 255 characters")
 	}
-	target, refused := body.target(e.allowPrivateWebhooks)
+	target, refused := body.target(nil, e.allowPrivateWebhooks)
 	if refused != nil {
 		return *refused
 	}

@@ -97,7 +97,7 @@ func TestNew_InvalidConfigIsRefused(t *testing.T) {
 		"no keys":        {embedded.Config{DataDir: t.TempDir()}, "needs at least one API key"},
 		"a short key":    {embedded.Config{DataDir: t.TempDir(), Keys: []embedded.Key{{Name: "a"}}}, "too short"},
 		"not a dir":      {embedded.Config{DataDir: file, Keys: some}, "cannot open the database"},
-		"not a database": {embedded.Config{DataDir: notADatabase(t), Keys: some}, "cannot open the database"},
+		"not a database": {embedded.Config{DataDir: notADatabase(t), Keys: some}, "is damaged: restore it"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

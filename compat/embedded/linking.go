@@ -26,13 +26,16 @@ const (
 	codePairingCode  = "PAIRING_CODE_ERROR"
 	codeNoPasskey    = "PASSKEY_NOT_REQUESTED"
 	codePasskeyError = "PASSKEY_ERROR"
+	codeLinking      = "PAIRING_IN_PROGRESS"
 )
 
 const (
-	pairingCodeWait   = 8 * time.Second // for a connection on which a pairing code can be requested
-	minPairingCodeTTL = 2 * time.Minute // a connection that ends earlier is replaced first
+	pairingCodeWait   = 8 * time.Second  // for a connection on which a pairing code can be requested
+	minPairingCodeTTL = 2 * time.Minute  // a connection that ends earlier is replaced first
+	pairingCodeReuse  = 10 * time.Second // in which a repeated request gets the same code
 	pairingPollDelay  = 50 * time.Millisecond
 	linkingTimeout    = 15 * time.Second // for WhatsApp's response
+	assertionDelay    = 3 * time.Second  // after an assertion, before another one: it would end the first one's pairing
 )
 
 // pairingName must have the form "Browser (OS)"; WhatsApp refuses others.
@@ -114,9 +117,15 @@ func (e *Engine) sendPasskey(r *http.Request, s *engineSession) response {
 	if problem := readJSON(r, &body); problem != nil {
 		return *problem
 	}
-	v, cli := s.linking()
+	v, cli := s.current()
 	if v.link.Passkey == nil || cli == nil {
 		return problem(http.StatusNotFound, codeNoPasskey, "WhatsApp requests no passkey for this session")
+	}
+	select {
+	case s.linking <- struct{}{}:
+		defer func() { <-s.linking }()
+	default:
+		return linkingBusy()
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), linkingTimeout)
 	defer cancel()
@@ -128,8 +137,12 @@ func (e *Engine) sendPasskey(r *http.Request, s *engineSession) response {
 		err = cli.SendPasskeyConfirmation(ctx)
 	case len(body.RawID) == 0 || len(body.Response.Signature) == 0:
 		return invalid("the body must be the authenticator's response: id, rawId, type and response")
+	case s.assertedFor == v.link.Passkey && time.Since(s.assertedAt) < assertionDelay:
+		return linkingBusy()
 	default:
-		err = cli.SendPasskeyResponse(ctx, &body.WebAuthnResponse)
+		if err = cli.SendPasskeyResponse(ctx, &body.WebAuthnResponse); err == nil {
+			s.assertedFor, s.assertedAt = v.link.Passkey, time.Now()
+		}
 	}
 	if err != nil {
 		s.log().Warn("cannot send the passkey", "error", redact.Foreign(err.Error()))
@@ -138,8 +151,12 @@ func (e *Engine) sendPasskey(r *http.Request, s *engineSession) response {
 	return ok(compat.ActionResult("The passkey was sent.", v.ref(), compat.WireConnecting))
 }
 
-// linking returns the session and the client of its connection, nil without one.
-func (s *engineSession) linking() (view, *whatsmeow.Client) {
+func linkingBusy() response {
+	return problem(http.StatusConflict, codeLinking, "another request of this kind is being processed; wait 3 seconds")
+}
+
+// current returns the session and the client of its connection, nil without one.
+func (s *engineSession) current() (view, *whatsmeow.Client) {
 	s.mu.Lock()
 	c := s.conn
 	s.mu.Unlock()
@@ -163,12 +180,22 @@ func (e *Engine) pairingCode(r *http.Request, s *engineSession) response {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), linkingTimeout)
 	defer cancel()
+	select {
+	case s.linking <- struct{}{}: // one at a time: a later code ends an earlier one
+	case <-ctx.Done():
+		return linkingBusy()
+	}
+	defer func() { <-s.linking }()
 	v, cli := s.awaitCodes(ctx)
-	if v.link.Phase == online {
+	if v.link.JID != "" {
 		return problem(http.StatusBadRequest, compat.CodeSessionAlreadyConnected, "La sesión ya está conectada")
 	}
 	if cli == nil {
 		return response{http.StatusInternalServerError, qrErrorBody(v, time.Now())}
+	}
+	now := time.Now()
+	if c := s.issued; c.client == cli && c.phone == phone && now.Sub(c.at) < pairingCodeReuse {
+		return ok(c.body(v, now))
 	}
 	text, err := cli.PairPhone(ctx, phone, true, whatsmeow.PairClientChrome, pairingName)
 	if err != nil {
@@ -179,22 +206,36 @@ func (e *Engine) pairingCode(r *http.Request, s *engineSession) response {
 		}
 		return problem(http.StatusBadGateway, codePairingCode, "WhatsApp gave no pairing code; check the phone number")
 	}
-	now := time.Now()
+	s.issued = pairingCode{cli, phone, text, now}
+	return ok(s.issued.body(v, now))
+}
+
+// pairingCode is a code that WhatsApp gave for a number on one connection.
+type pairingCode struct {
+	client      *whatsmeow.Client
+	phone, text string
+	at          time.Time
+}
+
+func (c pairingCode) body(v view, now time.Time) compat.Envelope {
 	end := v.link.codesUntil()
-	return ok(compat.Envelope{Success: true, Data: struct {
+	return compat.Envelope{Success: true, Data: struct {
 		ID          int64  `json:"id"`
 		SessionID   string `json:"sessionId"`
 		PairingCode string `json:"pairingCode"`
 		ExpiresAt   string `json:"expiresAt"`
 		ExpiresIn   int    `json:"expiresIn"`
 		Status      string `json:"status"`
-	}{v.row.id, v.row.sessionID, text, compat.Millis(end), int(end.Sub(now) / time.Second), compat.WireQR}})
+	}{v.row.id, v.row.sessionID, c.text, compat.Millis(end), int(end.Sub(now) / time.Second), compat.WireQR}}
 }
 
 // awaitCodes connects the session if it must, and waits for a connection whose codes last long enough. The client is
 // nil if there is none in time.
 func (s *engineSession) awaitCodes(ctx context.Context) (view, *whatsmeow.Client) {
 	v := s.refreshed()
+	if v.link.JID != "" {
+		return v, nil // also while it is disconnected
+	}
 	if v.link.Phase == idle || v.link.Phase == showing && time.Until(v.link.codesUntil()) < minPairingCodeTTL {
 		s.apply(nil, connectRequested{force: v.link.Phase == showing})
 	}
@@ -203,11 +244,11 @@ func (s *engineSession) awaitCodes(ctx context.Context) (view, *whatsmeow.Client
 	poll := time.NewTicker(pairingPollDelay)
 	defer poll.Stop()
 	for {
-		v, cli := s.linking()
+		v, cli := s.current()
 		switch v.link.Phase {
 		case showing:
 			return v, cli
-		case idle, online, pairing, passkeyPending:
+		case idle, pairing, loggingIn, online, passkeyPending:
 			return v, nil
 		}
 		select {

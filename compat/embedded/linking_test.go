@@ -7,9 +7,12 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -83,11 +86,13 @@ func TestPasskey_ConfirmedByCode(t *testing.T) {
 	if a := r.call("POST", path, `{"confirm":true}`); a.status != 400 {
 		t.Errorf("a confirmation without an assertion: %d %s", a.status, a.raw)
 	}
-	for range 2 {
-		if a := r.call("POST", path, whatsappsim.PasskeyAssertion); a.status != 200 {
-			t.Fatalf("assertion: %d %s", a.status, a.raw)
-		}
+	if a := r.call("POST", path, whatsappsim.PasskeyAssertion); a.status != 200 {
+		t.Fatalf("assertion: %d %s", a.status, a.raw)
 	}
+	if a := r.call("POST", path, whatsappsim.PasskeyAssertion); a.status != 409 {
+		t.Fatalf("another assertion at once: %d %s", a.status, a.raw)
+	}
+	waitFor(t, "another assertion", func() bool { return r.call("POST", path, whatsappsim.PasskeyAssertion).status == 200 })
 	var code string
 	waitFor(t, "the code", func() bool { code, _ = r.call("GET", path).data()["code"].(string); return code != "" })
 	if code != srv.PasskeyCode() {
@@ -154,6 +159,106 @@ func TestPairingCode_PairsWithoutAScan(t *testing.T) {
 	}
 	if a := r.call("POST", "/api/sessions/first/pairing-code", `{"phoneNumber":"5550100123"}`); a.code() != "SESSION_ALREADY_CONNECTED" {
 		t.Errorf("of a paired session: %d %s", a.status, a.raw)
+	}
+}
+
+// A number that no phone has costs no connection. A paired session gets no code, and one that a client has disconnected
+// stays so. A repeated request gets the same code, because another one would end it.
+func TestPairingCode_OfEachState(t *testing.T) {
+	t.Parallel()
+	r, srv := onLoopback(t, embedded.Config{})
+	r.make("first")
+	const path = "/api/sessions/first/pairing-code"
+	for _, number := range []string{`"0049170555"`, `"٣٤٥٦٧٨٩٠"`, `"555.010.0123"`, `"5550100\n"`, `5550100123`, `null`, `["5550100"]`,
+		`"1234567890123456"`, `"+"`, `"++5550100123"`, `"555-010-012x"`} {
+		if a := r.call("POST", path, `{"phoneNumber":`+number+`}`); a.status != 400 || a.code() != "VALIDATION_ERROR" {
+			t.Errorf("number %s: %d %s", number, a.status, a.raw)
+		}
+	}
+	if n := srv.Stats().Dials; n != 0 {
+		t.Errorf("%d dials for wrong numbers", n)
+	}
+	codes := make([]string, 3)
+	var clients sync.WaitGroup
+	for i := range codes {
+		clients.Go(func() {
+			codes[i], _ = r.call("POST", path, `{"phoneNumber":"+555 (010) 0123"}`).data()["pairingCode"].(string)
+		})
+	}
+	clients.Wait()
+	if codes[0] == "" || codes[1] != codes[0] || codes[2] != codes[0] {
+		t.Errorf("%q, want one code", codes)
+	}
+	if other := r.call("POST", path, `{"phoneNumber":"5550100124"}`).data()["pairingCode"]; other == nil || other == codes[0] {
+		t.Errorf("the code of another number is %v", other)
+	}
+	r.scan(srv, "first", "5550100")
+	r.call("POST", "/api/sessions/first/disconnect")
+	if a := r.call("POST", path, `{"phoneNumber":"5550100123"}`); a.status != 400 || a.code() != "SESSION_ALREADY_CONNECTED" {
+		t.Errorf("a paired session: %d %s", a.status, a.raw)
+	}
+	if d := r.call("GET", "/api/sessions/first/status").data(); d["status"] != "disconnected" {
+		t.Errorf("the disconnected session is %v", d["status"])
+	}
+}
+
+// Two assertions at the same time: one is sent, and the pairing succeeds.
+func TestPasskey_SentTwicePairs(t *testing.T) {
+	t.Parallel()
+	r, srv := onLoopback(t, embedded.Config{})
+	srv.QueueFaults(whatsappsim.Fault{Passkey: true})
+	r.connect("first")
+	_ = srv.Scan(context.Background(), r.code("first"), whatsappsim.Account{User: "5550100"})
+	r.until("first", waitTimeout, func(d map[string]any) bool { return reasonOf(d) == "passkey_required" })
+	var sent atomic.Int32
+	var clients sync.WaitGroup
+	for range 4 {
+		clients.Go(func() {
+			a := r.call("POST", "/api/sessions/first/passkey", whatsappsim.PasskeyAssertion)
+			switch {
+			case a.status == 200:
+				sent.Add(1)
+			case a.status != 409 && a.status != 404:
+				t.Errorf("%d %s", a.status, a.raw)
+			}
+		})
+	}
+	clients.Wait()
+	r.untilStatus("first", "connected", waitTimeout)
+	if sent.Load() != 1 {
+		t.Errorf("%d assertions were sent", sent.Load())
+	}
+}
+
+// PUT …/webhook changes the members that its body has.
+func TestWebhook_IsChangedInParts(t *testing.T) {
+	t.Parallel()
+	r := startIdle(t, embedded.Config{})
+	r.make("first")
+	const path = "/api/sessions/first/webhook"
+	for _, c := range []struct{ body, wantURL, wantEvents string }{
+		{`{}`, "<nil>", "[]"},
+		{`{"webhookSecret":"s"}`, "<nil>", "[]"},
+		{`{"webhookUrl":"https://a.example","webhookEvents":["session.connected","message.received"]}`, "https://a.example", "[session.connected]"},
+		{`{"webhookSecret":"other"}`, "https://a.example", "[session.connected]"},
+		{`{"webhookUrl":"https://b.example"}`, "https://b.example", "[session.connected]"},
+		{`{"webhookEvents":["session.qr"]}`, "https://b.example", "[session.qr]"},
+		{`{"webhookUrl":null}`, "<nil>", "[]"},
+		{`{"webhookUrl":"https://c.example"}`, "https://c.example", "[session.qr session.connected session.disconnected session.failed]"},
+		{`{"webhookUrl":""}`, "<nil>", "[]"},
+	} {
+		a := r.call("PUT", path, c.body)
+		url, events := fmt.Sprint(a.data()["webhookUrl"]), fmt.Sprint(a.data()["webhookEvents"])
+		if a.status != 200 || url != c.wantURL || events != c.wantEvents {
+			t.Errorf("%s: %d %s", c.body, a.status, a.raw)
+		}
+	}
+	for _, body := range []string{`{"webhookUrl":5}`, `{"webhookUrl":"https://127.0.0.1"}`, `{"webhookUrl":"http://a.example"}`,
+		`{"webhookUrl":"https://[::1]"}`, `{"webhookUrl":"https://169.254.169.254/latest"}`, `{"webhookUrl":"https://a.example:99999"}`,
+		`{"webhookUrl":"https://u:p@a.example"}`, `{"webhookEvents":"session.qr"}`, `{`} {
+		if a := r.call("PUT", path, body); a.status != 400 || a.code() != "VALIDATION_ERROR" {
+			t.Errorf("%s: %d %s", body, a.status, a.raw)
+		}
 	}
 }
 
@@ -238,8 +343,5 @@ func TestWebhook_ReceivesSessionEvents(t *testing.T) {
 		case <-time.After(waitTimeout):
 			t.Fatalf("no %+v", want)
 		}
-	}
-	if a := r.call("PUT", "/api/sessions/first/webhook", "{}"); a.status != 200 || a.data()["webhookUrl"] != nil {
-		t.Errorf("removal: %d %s", a.status, a.raw)
 	}
 }

@@ -26,12 +26,18 @@ type engineSession struct {
 	image  secret.Secret // the image of the current code
 	timer  *time.Timer   // sends a tick at link.Deadline
 	closed bool          // deleted, or the engine is closing: every event is ignored
+
+	// linking is taken by the request that works on a pairing code or a passkey; it guards the rest.
+	linking     chan struct{}
+	issued      pairingCode
+	assertedFor *passkeyState // what the last assertion was sent for
+	assertedAt  time.Time
 }
 
 func newSession(e *Engine, r row) *engineSession {
 	return &engineSession{engine: e, row: r, link: linkState{
 		JID: r.jid, Paused: r.paused, Since: r.updated, Jitter: rand.Float64(),
-	}}
+	}, linking: make(chan struct{}, 1)}
 }
 
 // log adds the client's name of the session and its id in the database.

@@ -92,7 +92,11 @@ func openError(c Config, err error) error {
 		return errors.New("cannot use the database of QRGATE_DATABASE_URL: check that it is a Postgres URL, " +
 			"and that its user may create tables")
 	}
-	return fmt.Errorf("cannot open the database in %s: %w", c.DataDir, err)
+	if isSQLite(err, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT) {
+		return fmt.Errorf("the file %s is damaged: restore it from a backup, or move it away and link all phones again: %w",
+			filepath.Join(c.DataDir, databaseFile), err)
+	}
+	return fmt.Errorf("cannot open the database in %s: %w; set it to a directory that qrgate alone may write", c.DataDir, err)
 }
 
 // openFile opens the SQLite file, with one connection: writers queue in order in place of polling for the lock, and
@@ -152,12 +156,17 @@ func (d *database) maintain(ctx context.Context) {
 
 // storageReason is why a scan ends that could not be stored.
 func storageReason(err error) reason {
-	full, ok := errors.AsType[*sqlite.Error](err)
-	if ok && slices.Contains([]int{sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR}, full.Code()&0xff) {
+	if isSQLite(err, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR) {
 		return newReason(diagnosis.DiskFull, "A phone scanned the code, but the disk of the data directory is full or "+
 			"cannot be written.")
 	}
 	return newReason(diagnosis.Internal, "A phone scanned the code, but the database could not store the pairing.")
+}
+
+// isSQLite reports whether an error has one of these primary codes of SQLite.
+func isSQLite(err error, codes ...int) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && slices.Contains(codes, e.Code()&0xff)
 }
 
 func (d *database) close() error { return errors.Join(d.unlock(), d.sql.Close()) }
@@ -180,7 +189,7 @@ func lockDirectory(ctx context.Context, dir string) (unlock func() error, err er
 		return nil, err
 	}
 	tx, err := db.BeginTx(context.WithoutCancel(ctx), nil) // it lives as long as the engine
-	if busy, ok := errors.AsType[*sqlite.Error](err); ok && busy.Code() == sqlite3.SQLITE_BUSY {
+	if isSQLite(err, sqlite3.SQLITE_BUSY) {
 		_ = db.Close()
 		return nil, lockedError("the data directory " + dir + " is in use by another qrgate process. " +
 			"Two processes on one directory would disconnect each other's phones. " +

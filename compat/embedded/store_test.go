@@ -1,6 +1,7 @@
 package embedded_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"database/sql"
@@ -8,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -248,6 +250,41 @@ func TestPostgres_StoresAndLocksSessions(t *testing.T) {
 	}
 	if a := again.call("GET", "/api/sessions"); a.data()["total"] != 0.0 {
 		t.Errorf("after the deletes: %s", a.raw)
+	}
+}
+
+// A damaged file is named, with what to do. It is not replaced.
+func TestNew_DamagedFileIsNamed(t *testing.T) {
+	t.Parallel()
+	r := startIdle(t, embedded.Config{DataDir: t.TempDir()})
+	r.make("first")
+	r.stop()
+	path := filepath.Join(r.config.DataDir, "qrgate.db")
+	intact, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, damage := range map[string]func([]byte){
+		"header": func(b []byte) { copy(b, "no database at all") }, "pages": func(b []byte) { clear(b[100:]) },
+	} {
+		damaged := slices.Clone(intact)
+		damage(damaged)
+		if err := os.WriteFile(path, damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := embedded.New(r.config)
+		if err == nil || !strings.Contains(err.Error(), path+" is damaged: restore it from a backup") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if now, _ := os.ReadFile(path); !bytes.Equal(now, damaged) {
+			t.Errorf("%s: the file was changed", name)
+		}
+	}
+	if err := os.WriteFile(path, intact, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if a := start(t, r.config).call("GET", "/api/sessions/first"); a.status != 200 {
+		t.Errorf("%d %s", a.status, a.raw)
 	}
 }
 

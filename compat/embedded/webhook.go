@@ -3,6 +3,7 @@ package embedded
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
@@ -18,17 +19,35 @@ import (
 
 // webhookBody is the part of a create and of PUT …/webhook about the webhook.
 type webhookBody struct {
-	URL    *string  `json:"webhookUrl"`
-	Secret string   `json:"webhookSecret"`
-	Events []string `json:"webhookEvents"`
+	URL    json.RawMessage `json:"webhookUrl"`
+	Secret *string         `json:"webhookSecret"`
+	Events []string        `json:"webhookEvents"`
 }
 
-// target returns nil for a body without a URL.
-func (b webhookBody) target(allowPrivate bool) (*webhook.Target, *response) {
-	if b.URL == nil || *b.URL == "" {
+// target returns the webhook after present, nil for none. A member that the body lacks stays as it is; a URL that is
+// null or empty removes the webhook.
+func (b webhookBody) target(present *webhook.Target, allowPrivate bool) (*webhook.Target, *response) {
+	next := webhook.Target{}
+	if present != nil {
+		next = *present
+	}
+	if b.Events == nil {
+		b.Events = next.Kinds
+	}
+	if b.Secret != nil {
+		next.Secret = secret.NewSecret(*b.Secret)
+	}
+	if b.URL != nil {
+		next.URL = "" // null leaves it so
+		if json.Unmarshal(b.URL, &next.URL) != nil {
+			refused := invalid("webhookUrl must be a text")
+			return nil, &refused
+		}
+	}
+	if next.URL == "" {
 		return nil, nil
 	}
-	target, err := webhook.NewTarget(*b.URL, secret.NewSecret(b.Secret), b.Events, allowPrivate)
+	target, err := webhook.NewTarget(next.URL, next.Secret, b.Events, allowPrivate)
 	if err != nil {
 		refused := invalid("webhookUrl " + err.Error())
 		return nil, &refused
@@ -132,7 +151,7 @@ func (e *Engine) putWebhook(r *http.Request, s *engineSession) response {
 	if problem := readJSON(r, &body); problem != nil {
 		return *problem
 	}
-	target, refused := body.target(e.allowPrivateWebhooks)
+	target, refused := body.target(e.webhooks.own(s.row.id), e.allowPrivateWebhooks)
 	if refused != nil {
 		return *refused
 	}

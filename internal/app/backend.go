@@ -133,7 +133,7 @@ func (b *backend) newEngine() error {
 	if err != nil && !b.cfg.DatabaseURL.Empty() {
 		return err // names QRGATE_DATABASE_URL
 	} else if err != nil {
-		return fmt.Errorf("QRGATE_DATA_DIR: %w; set it to a directory that qrgate alone may write", err)
+		return fmt.Errorf("QRGATE_DATA_DIR: %w", err)
 	}
 	b.embedded = engine
 	b.warnOpenDataDir()

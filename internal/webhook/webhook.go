@@ -55,6 +55,10 @@ type Target struct {
 func NewTarget(at string, key secret.Secret, kinds []string, allowPrivate bool) (*Target, error) {
 	u, err := url.Parse(at)
 	isHTTP := err == nil && (u.Scheme == "https" || u.Scheme == "http" && allowPrivate)
+	if isHTTP && u.Port() != "" {
+		_, err := strconv.ParseUint(u.Port(), 10, 16)
+		isHTTP = err == nil
+	}
 	if !isHTTP || u.Hostname() == "" || u.User != nil || len(at) > maxURL {
 		return nil, errors.New("must be an https URL without a user")
 	}

@@ -425,7 +425,7 @@ func TestNewTarget(t *testing.T) {
 	t.Parallel()
 	for at, want := range map[string]string{
 		"https://crm.example/hook": "", "http://crm.example": "https", "https://user@crm.example": "https", "": "https",
-		"https://:443": "https", "ftp://crm.example": "https", "https://10.0.0.1/hook": "private",
+		"https://:443": "https", "https://crm.example:99999": "https", "ftp://crm.example": "https", "https://10.0.0.1/hook": "private",
 		"https://[::ffff:127.0.0.1]": "private", "https://crm.example/" + strings.Repeat("x", 2048): "https",
 	} {
 		_, err := webhook.NewTarget(at, secret.Secret{}, nil, false)
