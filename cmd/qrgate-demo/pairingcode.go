@@ -61,8 +61,8 @@ func (env *environment) withPairingCodes(engine http.Handler) http.Handler {
 		}
 		codes := library{http: http.Client{Transport: embedded.Transport(env.library)}}
 		if err := codes.call(r.Context(), http.MethodPost, "/"+name+"/pairing-code", string(body), &made); err != nil {
-			problem := compat.NewProblem(compat.CodeValidationError, "the phone number is not valid, or there is no code", time.Now())
-			writeJSON(w, http.StatusBadRequest, problem)
+			const text = "the phone number is not valid, or there is no code"
+			writeJSON(w, http.StatusBadRequest, compat.NewProblem(compat.CodeValidationError, text, time.Now()))
 			return
 		}
 		number := strings.Map(func(c rune) rune {

@@ -96,7 +96,8 @@ func openError(c Config, err error) error {
 		return fmt.Errorf("the file %s is damaged: restore it from a backup, or move it away and link all phones again: %w",
 			filepath.Join(c.DataDir, databaseFile), err)
 	}
-	return fmt.Errorf("cannot open the database in %s: %w; set it to a directory that qrgate alone may write", c.DataDir, err)
+	const text = "cannot open the database in %s: %w; set it to a directory that qrgate alone may write"
+	return fmt.Errorf(text, c.DataDir, err)
 }
 
 // openFile opens the SQLite file, with one connection: writers queue in order in place of polling for the lock, and

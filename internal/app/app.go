@@ -211,7 +211,8 @@ func (a *App) Run(ctx context.Context) error {
 	defer stop()
 	group, failed := errgroup.WithContext(all)
 	stores := startStage(all, group, append(a.stores, a.tracing.Run, a.whatsApp.Run)...)
-	engine, acquisitions, probing := startStage(all, group), startStage(all, group, a.tuneGC, a.releaseMemory), startStage(all, group)
+	engine, probing := startStage(all, group), startStage(all, group)
+	acquisitions := startStage(all, group, a.tuneGC, a.releaseMemory)
 	for _, b := range a.backends {
 		if b.embedded != nil {
 			engine.start(b.embedded.Run, a.reachability.run)
