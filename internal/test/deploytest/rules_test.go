@@ -52,7 +52,7 @@ func mountsExist(s stack) []string {
 
 // imagesPinned: an image says its version to the last digit, and what is built here has a Dockerfile.
 func imagesPinned(s stack) []string {
-	exact := regexp.MustCompile(`:v?\d+\.\d+\.\d+(-[a-z0-9.]+)?$`)
+	exact := regexp.MustCompile(`(:v?\d+\.\d+|^postgres:\d+)\.\d+(-[a-z0-9.]+)?$`) // Postgres has two numbers
 	return each(s, func(c types.ServiceConfig) []string {
 		if c.Build != nil {
 			if _, err := os.Stat(filepath.Join(c.Build.Context, c.Build.Dockerfile)); err != nil {
