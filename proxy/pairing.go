@@ -243,6 +243,17 @@ func hasPairRoute(verb string) bool {
 	return false
 }
 
+// HasLink reports whether a request is made with a link that this Handler issued, and that is valid.
+func (h *Handler) HasLink(r *http.Request) bool {
+	rest, ok := strings.CutPrefix(r.URL.Path, h.pairPrefix())
+	token, _, _ := strings.Cut(rest, "/")
+	if !ok || !pairpage.IsToken(token) || h.config.Pairing.Links == nil {
+		return false
+	}
+	_, err := h.config.Pairing.Links.Find(r.Context(), token)
+	return err == nil
+}
+
 // findLink finds the link of a token, and the caller who issued it.
 func (p *pairRequest) findLink(links *pairpage.Links, token string) bool {
 	if !pairpage.IsToken(token) {

@@ -274,6 +274,9 @@ func awaitScan(s session.Session, d demand, now time.Time) action {
 	case s.Failure.Op == session.OpStatus && s.Failure.Kind == session.KindSessionNotFound:
 		return action{kind: pollQR, at: next} // engines deny there what they serve here (contract C18), or it is deleted
 	}
+	if d.follows && next.Sub(s.QR.SeenAt) > session.RevalidateAfter && !s.QR.ConfirmedAt.After(s.StateQueriedAt) {
+		return action{kind: pollQR, at: next} // in turn with the state: the code may have been replaced
+	}
 	return action{kind: pollStatus, at: next}
 }
 

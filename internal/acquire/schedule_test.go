@@ -88,8 +88,13 @@ func TestNextAction(t *testing.T) {
 			s.Sequence, s.Since, s.StateConfirmedAt = 1, at(20), at(32)
 			s.Recovery.FailedConnects, s.Recovery.LastTriedAt = 3, at(32)
 		}), now: 33, want: recoverAt(session.Connect, 34)},
-		"a request for the state":     {s: newSession(codeShown), d: demand{wantsState: true}, now: 5, want: statusAt(4)},
-		"a follower asks for it too":  {s: newSession(codeShown), d: demand{follows: true}, now: 5, want: statusAt(4)},
+		"a request for the state":    {s: newSession(codeShown), d: demand{wantsState: true}, now: 5, want: statusAt(4)},
+		"a follower asks for it too": {s: newSession(codeShown), d: demand{follows: true}, now: 5, want: statusAt(4)},
+		"in turn with an old code": {s: newSession(codeShown, func(s *session.Session) { s.StateQueriedAt, s.LastPolledAt = at(14), at(14) }),
+			d: demand{follows: true}, now: 15, want: pollAt(17)},
+		"and with the state again": {s: newSession(codeShown, func(s *session.Session) {
+			s.StateQueriedAt, s.LastPolledAt, s.QR.ConfirmedAt = at(14), at(17), at(17)
+		}), d: demand{follows: true}, now: 18, want: statusAt(20)},
 		"and for the code at its end": {s: newSession(codeShown, polledAt(59, 20)), d: demand{follows: true}, now: 60, want: pollAt(61)},
 		"and after it":                {s: newSession(codeShown, polledAt(61, 20)), d: demand{follows: true}, now: 62, want: pollAt(62.5)},
 		"elsewhere when it was denied": {s: newSession(codeShown, func(s *session.Session) {

@@ -19,7 +19,7 @@ func (b *backend) handler() http.Handler { return b.metrics.InFlight(b.proxy) }
 func (b *backend) member() *fleet.Member {
 	return &fleet.Member{
 		Name: b.Name, Identity: b.sealer.Scope(), Weight: b.Weight, Handler: b.handler(),
-		IsUp: b.isUp, IsHealthy: b.isHealthy, HasName: b.hasName, Find: b.find,
+		IsUp: b.isUp, IsHealthy: b.isHealthy, HasLink: b.proxy.HasLink, HasName: b.hasName, Find: b.find,
 	}
 }
 

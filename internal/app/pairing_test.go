@@ -320,3 +320,23 @@ func TestPairing_ProblemHasNoEvidence(t *testing.T) {
 		}
 	}, withLinks)
 }
+
+// With several engines, a link leads to the engine that has its session.
+func TestPairing_SeveralEngines(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, nil)
+	names, _ := f.spread()
+	for engine, name := range names {
+		p := visitor{t, f.base, http.Header{"X-Api-Key": {"key-a"}}}
+		link := p.link("/api/sessions/"+name+"/qr/link", "{}")
+		states := p.stream(link)
+		if status, a := p.ask(http.MethodPost, link+"/connect", "", false); status != http.StatusNoContent {
+			t.Fatalf("connect at %s: %d %v", engine, status, a)
+		}
+		p.until(states, pairpage.Scan)
+		if err := f.engines[engine].Link(name); err != nil {
+			t.Fatal(err)
+		}
+		p.until(states, pairpage.Linked)
+	}
+}

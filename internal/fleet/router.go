@@ -29,6 +29,8 @@ type Member struct {
 	IsUp      func() bool  // it responds
 	IsHealthy func() bool  // its probes and its sessions succeed
 
+	// HasLink reports whether a request is made with a link to one of its sessions, which names no session.
+	HasLink func(r *http.Request) bool
 	// HasName reports whether the engine's list has a session of this name. It costs at most one call.
 	HasName func(ctx context.Context, c session.Caller, name string) bool
 	// Find asks the engine for a session. An error means that the engine gave no clear response.
@@ -82,8 +84,18 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case id != "" && r.Method != http.MethodOptions:
 		rt.serveSession(w, r, id)
 	default:
-		rt.first().Handler.ServeHTTP(w, r)
+		rt.withoutSession(r).Handler.ServeHTTP(w, r)
 	}
+}
+
+// withoutSession is the engine of a request that names no session.
+func (rt *Router) withoutSession(r *http.Request) *Member {
+	for _, m := range rt.members {
+		if m.HasLink(r) {
+			return m
+		}
+	}
+	return rt.first()
 }
 
 // first is the engine of requests that name no session: the first one that may get sessions and responds.

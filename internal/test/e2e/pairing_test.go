@@ -288,6 +288,25 @@ func TestPairingPage_ShortCodes(t *testing.T) {
 	p.b.CheckProblems("favicon", "404")
 }
 
+// All codes of a connect of real whatsmeow, 60 s and then 20 s each: none is visible after its end, and when the last
+// one has expired the page says so, or has codes of a connect that qrgate made again.
+func TestPairingPage_EveryCode(t *testing.T) {
+	if !*long {
+		t.Skip("run with -long: it takes three minutes")
+	}
+	whatsapp, addr := startWhatsApp(t)
+	p := &pairing{rig: start(t, whatsapp, addr, own(whatsapp, addr, t.TempDir())), b: browsertest.Start(t, 6*time.Minute)}
+	p.b.Show(browsertest.Screens()[0])
+	ends := p.watchCodes(p.base, "shop-1")
+	p.b.Open(p.link("shop-1", `{}`).Data.URL)
+	browsertest.Eval[int](p.b, sampler)
+	p.b.Until(170*time.Second, `new Set(samples.map((s) => s.code)).size > 6`)
+	<-time.After(25 * time.Second) // the last one ends
+	p.Logf("after the last code: %s", browsertest.Eval[string](p.b, `document.documentElement.dataset.phase`))
+	p.checkSamples(p.samples(p.b), ends())
+	p.b.CheckProblems()
+}
+
 // watchCodes asks the engine itself for each code of a session and for its end. The result ends the watch: the ends by
 // the text of the code, in milliseconds since 1970.
 func (p *pairing) watchCodes(engine, id string) (ends func() map[string]float64) {
