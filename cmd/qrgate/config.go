@@ -37,6 +37,7 @@ type settings struct {
 	CORSOrigins    string        `name:"cors-origins" env:"QRGATE_CORS_ORIGINS" placeholder:"ORIGIN,…"`
 	PublicURL      string        `name:"public-url" env:"QRGATE_PUBLIC_URL" placeholder:"URL"`
 	FrameAncestors string        `name:"pair-frame-ancestors" env:"QRGATE_PAIR_FRAME_ANCESTORS" placeholder:"ORIGIN,…"`
+	Docs           bool          `env:"QRGATE_DOCS"`
 	QRFormat       string        `name:"qr-format" env:"QRGATE_QR_FORMAT" default:"data-url"`
 	QRWaitInitial  time.Duration `env:"QRGATE_QR_WAIT_INITIAL" default:"9s"`
 	QRWait         time.Duration `env:"QRGATE_QR_WAIT" default:"4.5s"`
@@ -79,7 +80,7 @@ type settings struct {
 func (s settings) unchecked() app.Config {
 	return app.Config{
 		Listen: address(s.Listen, ""), AdminListen: address(s.AdminListen, "127.0.0.1"), AdminHosts: split(s.AdminHosts),
-		QRWaitInitial: s.QRWaitInitial, QRWait: s.QRWait, RecoveryForce: s.RecoveryForce,
+		QRWaitInitial: s.QRWaitInitial, QRWait: s.QRWait, RecoveryForce: s.RecoveryForce, Docs: s.Docs,
 		RedisURL: secret.NewSecret(s.RedisURL), RedisPassword: secret.NewSecret(s.RedisPassword),
 		Secret: secret.NewSecret(s.Secret), Replicas: s.Replicas,
 		RedisTLS: redis.TLS{CA: s.RedisCA, Cert: s.RedisCert, Key: secret.NewSecret(s.RedisKey)},

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"qrgate/internal/apidocs"
 )
 
 // adminHandler serves the operators' port. It shows no secret.
@@ -21,6 +23,9 @@ func (a *App) adminHandler() http.Handler {
 	mux.HandleFunc("GET /readyz", a.readyz)
 	mux.Handle("GET /metrics", a.metrics.Handler())
 	a.mountStatus(mux)
+	docs := apidocs.Handler("/docs/")
+	mux.Handle("GET /docs", docs)
+	mux.Handle("GET /docs/", docs)
 	a.mountNotify(mux)
 	mux.HandleFunc("GET /probe", a.probe)
 	if a.cfg.PProf {
@@ -43,6 +48,22 @@ func (a *App) probe(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	b.prober.Handler().ServeHTTP(w, r)
+}
+
+// withDocs adds the viewer of the OpenAPI document to what clients reach, if it is set.
+func (a *App) withDocs(next http.Handler) http.Handler {
+	if !a.cfg.Docs {
+		return next
+	}
+	const prefix = "/_qrgate/docs/"
+	docs := apidocs.Handler(prefix)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path+"/", prefix) {
+			docs.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // checkHost refuses names that a page of another site could point to this address (DNS rebinding).

@@ -226,7 +226,7 @@ func (a *App) Run(ctx context.Context) error {
 			probing.start(b.notifier.Run)
 		}
 	}
-	public := proxy.Server(a.cfg.Listen, a.tracing.Server(a.front()))
+	public := proxy.Server(a.cfg.Listen, a.tracing.Server(a.withDocs(a.front())))
 	serve(group, public, proxy.DetectSmuggling(a.public))
 	admin := &http.Server{Handler: a.adminHandler(), ReadHeaderTimeout: 5 * time.Second}
 	if a.admin != nil {

@@ -45,6 +45,7 @@ type Config struct {
 	QRWait         time.Duration
 	RecoveryForce  bool
 
+	Docs               bool     // serve the viewer of the OpenAPI document to clients, too
 	PairFrameAncestors []string // origins whose pages may frame the pairing page
 
 	RedisURL      secret.Secret // empty: memory

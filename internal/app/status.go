@@ -48,6 +48,7 @@ func (b *backend) snapshot(started, now time.Time) statuspage.Snapshot {
 	s.Links = []statuspage.Link{
 		{Name: "Metrics", Href: "metrics"}, {Name: "Readiness", Href: "readyz"},
 		{Name: "This page as JSON", Href: "status?format=json"}, {Name: "All causes and what to do", Href: "status/causes"},
+		{Name: "API", Href: "docs/"},
 	}
 	if b.cfg.PProf {
 		s.Links = append(s.Links, statuspage.Link{Name: "Profiles", Href: "debug/pprof/"})

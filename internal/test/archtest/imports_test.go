@@ -26,6 +26,8 @@ var layers = []struct {
 }{
 	{"internal/diagnosis", 0},
 	{"internal/secret", 0},
+	{"api", 0},
+	{"internal/apidocs", 1},
 	{"internal/redact", 1},
 	{"internal/session", 2},
 	{"internal/seal", 3},
@@ -65,6 +67,7 @@ var owners = map[string]string{
 	"modernc.org/sqlite":                        "compat/embedded",
 	"github.com/coder/websocket":                "compat/dialect",
 	"github.com/nicholas-fedor/shoutrrr":        "internal/notify",
+	"github.com/swaggest/swgui":                 "internal/apidocs",
 	"github.com/grafana/grafana-foundation-sdk": "dashboards",
 }
 

@@ -36,6 +36,7 @@ type rig struct {
 	whatsapp *whatsappsim.Server
 	addr     string // of the simulated WhatsApp
 	base     string // of qrgate
+	admin    string // of its operators
 	stop     func()
 }
 
@@ -50,7 +51,7 @@ func start(t *testing.T, whatsapp *whatsappsim.Server, addr string, cfg app.Conf
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- g.Run(ctx) }()
-	r := &rig{T: t, whatsapp: whatsapp, addr: addr, base: g.URL()}
+	r := &rig{T: t, whatsapp: whatsapp, addr: addr, base: g.URL(), admin: g.AdminURL()}
 	stopped := false
 	r.stop = func() {
 		if stopped {
