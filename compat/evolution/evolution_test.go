@@ -75,3 +75,11 @@ func TestRead_DisconnectReason(t *testing.T) {
 		}
 	}
 }
+
+// Version 2.4 has more members, and the message of an error is a text.
+func TestDialect_Upgrade(t *testing.T) {
+	enginetest.Upgrade(t, evolution.Dialect, enginesim.Evolution, func(_ *http.Request, status int, body []byte) (int, []byte) {
+		newer := strings.NewReplacer(`"message":["`, `"message":"`, `"]}}`, `"}}`, `{"instance":{`, `{"instance":{"integration":"WHATSAPP-BAILEYS",`)
+		return status, []byte(newer.Replace(string(body)))
+	})
+}

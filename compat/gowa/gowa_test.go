@@ -1,6 +1,7 @@
 package gowa_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -53,4 +54,11 @@ func TestNative_OnlyDevice(t *testing.T) {
 	c := client(func(string) *http.Request { return enginetest.Request("GET", "/app/login", "") })
 	c.ExtraCalls = 1
 	enginetest.Native(t, gowa.Dialect, enginesim.GOWA, c)
+}
+
+// Another version has the status in its envelope too.
+func TestDialect_Upgrade(t *testing.T) {
+	enginetest.Upgrade(t, gowa.Dialect, enginesim.GOWA, func(_ *http.Request, status int, body []byte) (int, []byte) {
+		return status, bytes.Replace(body, []byte(`{"code"`), fmt.Appendf(nil, `{"status":%d,"code"`, status), 1)
+	})
 }

@@ -1,6 +1,7 @@
 package waha_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -62,4 +63,14 @@ func client(form string) enginetest.NativeClient {
 		},
 		Authorize: func(r *http.Request, key string) { r.Header.Set("X-Api-Key", key) },
 	}
+}
+
+// The version of 2024 responds 404 for the QR of a session that it does not know.
+func TestDialect_Upgrade(t *testing.T) {
+	enginetest.Upgrade(t, waha.Dialect, enginesim.WAHA, func(_ *http.Request, status int, body []byte) (int, []byte) {
+		if bytes.Contains(body, []byte("does not exist")) {
+			return http.StatusNotFound, []byte(`{"statusCode":404,"message":"Session not found","error":"Not Found"}`)
+		}
+		return status, body
+	})
 }

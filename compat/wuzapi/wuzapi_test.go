@@ -51,3 +51,11 @@ func TestNative_Conformance(t *testing.T) {
 		},
 	})
 }
+
+// The version of 2025 writes its members with capital letters.
+func TestDialect_Upgrade(t *testing.T) {
+	older := strings.NewReplacer(`"connected"`, `"Connected"`, `"loggedIn"`, `"LoggedIn"`)
+	enginetest.Upgrade(t, wuzapi.Dialect, enginesim.Wuzapi, func(_ *http.Request, status int, body []byte) (int, []byte) {
+		return status, []byte(older.Replace(string(body)))
+	})
+}

@@ -120,3 +120,43 @@ func checkFreeNames(t *testing.T, r nativeRig) {
 		}
 	}
 }
+
+// Upgrade puts the engine's other version in its place while a code waits for its scan, and back again: the code stays.
+// change is how the other version words its responses.
+func Upgrade(
+	t *testing.T, d *dialect.Dialect, face func(*enginesim.Engine) *enginesim.Face,
+	change func(r *http.Request, status int, body []byte) (int, []byte),
+) {
+	inBubble(t, d, face, func(t *testing.T, r DialectRig) {
+		isOther := false
+		next := Rewrite{r.Next, func(request *http.Request, status int, body []byte) (int, []byte) {
+			if !isOther {
+				return status, body
+			}
+			return change(request, status, body)
+		}}
+		r.Transport = dialect.NewTransport(d, r.Base, next)
+		r.Engine = inboxhub.New(&url.URL{Scheme: "http", Host: "dialect.engine"}, r.Transport)
+		ref := r.create(t, "suite-1")
+		first := r.code(t, ref, session.Connect)
+		for range 3 {
+			isOther = !isOther
+			time.Sleep(5 * time.Second)
+			if o, err := r.Engine.QR(t.Context(), r.Caller, ref); err != nil || !o.Image.Equal(first.Image) {
+				t.Errorf("the other version %t: another code, or none: %v", isOther, err)
+			}
+			o, err := r.Engine.Status(t.Context(), r.Caller, ref)
+			if err != nil || o.Ref != ref || o.State != session.AwaitingScan {
+				t.Errorf("the other version %t: %+v is %s: %v", isOther, o.Ref, o.State, err)
+			}
+			list, err := r.Engine.List(t.Context(), r.Caller)
+			if err != nil || len(list.Sessions) != 1 || list.Sessions[0].Ref != ref {
+				t.Errorf("the other version %t: %+v %v", isOther, list.Sessions, err)
+			}
+			unknown := session.Ref{Name: "none"}
+			if _, err := r.Engine.QR(t.Context(), r.Caller, unknown); session.KindOf(err) != session.KindSessionNotFound {
+				t.Errorf("the other version %t: an unknown session: %v", isOther, err)
+			}
+		}
+	})
+}

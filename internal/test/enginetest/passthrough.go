@@ -111,7 +111,7 @@ func checkStreams(t *testing.T, r nativeRig) {
 		t.Errorf("an upload: direct %d %s, through %d %s", alone.status, alone.body, through.status, through.body)
 	}
 	stream := Request(http.MethodGet, otherRoot+"/events", "")
-	direct, front := r.read(t, r.direct, stream), r.read(t, r.front, stream)
+	direct, front := r.readEvents(t, r.direct, stream), r.readEvents(t, r.front, stream)
 	if !slices.Equal(direct, front) || len(direct) != eventCount {
 		t.Errorf("events: direct %v, through %v", direct, front)
 	}
@@ -125,8 +125,8 @@ func checkStreams(t *testing.T, r nativeRig) {
 	}
 }
 
-// read reads a stream of events: what arrived, and when.
-func (r nativeRig) read(t *testing.T, wire *enginesim.Wire, request *http.Request) (arrived []string) {
+// readEvents reads a stream of events: what arrived, and when.
+func (r nativeRig) readEvents(t *testing.T, wire *enginesim.Wire, request *http.Request) (arrived []string) {
 	t.Helper()
 	out, _ := http.NewRequestWithContext(t.Context(), request.Method, wire.URL()+request.URL.Path, nil)
 	r.Authorize(out, "key-a")
