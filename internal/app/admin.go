@@ -2,7 +2,6 @@ package app
 
 import (
 	"encoding/json"
-	"fmt"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -43,7 +42,7 @@ func (a *App) probe(w http.ResponseWriter, r *http.Request) {
 	b := a.backends[0]
 	if name := r.URL.Query().Get("engine"); name != "" {
 		if b = a.backend(name); b == nil {
-			http.Error(w, fmt.Sprintf("unknown engine %q; the engines are %s", name, a.engineNames()), http.StatusBadRequest)
+			http.Error(w, a.unknownEngine(name), http.StatusNotFound)
 			return
 		}
 	}

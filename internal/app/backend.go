@@ -74,13 +74,13 @@ func (a *App) backend(name string) *backend {
 	return nil
 }
 
-// engineNames lists the engines.
-func (a *App) engineNames() string {
+// unknownEngine is the error for a name that no engine has.
+func (a *App) unknownEngine(name string) string {
 	var names []string
 	for _, b := range a.backends {
 		names = append(names, b.Name)
 	}
-	return strings.Join(names, ", ")
+	return fmt.Sprintf("unknown engine %q; the engines are %s", name, strings.Join(names, ", "))
 }
 
 // dir is a directory below the data directory for what is kept of this engine.

@@ -34,7 +34,7 @@ func (b *backend) isHealthy() bool {
 	now := time.Now()
 	s := b.snapshot(now, now)
 	for _, p := range s.Probes {
-		if code := p.Runs; len(code) > 0 && p.LastOutcome() == session.Failure && !isProbesOwn(code[0].Code()) {
+		if p.LastOutcome() == session.Failure && !isProbesOwn(p.Failures()[0].Code()) {
 			return false
 		}
 	}

@@ -22,6 +22,12 @@ func (b *backend) newNotifier() (err error) {
 	if b.admin != nil {
 		cfg.StatusURL = b.AdminURL() + "/status"
 	}
+	if len(b.backends) > 1 {
+		cfg.Engine = b.Name
+		if cfg.StatusURL != "" {
+			cfg.StatusURL += "?engine=" + b.Name
+		}
+	}
 	if b.redis != nil {
 		cfg.Leases = scopedLeases{b.redis, b.sealer.Scope()}
 		table := notify.TableStorage{Table: b.redis.Table("notify:" + b.sealer.Scope())}

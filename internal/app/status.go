@@ -3,6 +3,7 @@ package app
 import (
 	"net/http"
 	"runtime"
+	"slices"
 	"time"
 
 	"qrgate/compat/embedded"
@@ -11,13 +12,51 @@ import (
 	"qrgate/probes"
 )
 
-// mountStatus serves the status page.
+// mountStatus serves the status page, of the engine that the query names, or of the one with the worst verdict.
 func (a *App) mountStatus(mux *http.ServeMux) {
 	started := time.Now()
-	page := statuspage.Handler(func() statuspage.Snapshot { return a.backends[0].snapshot(started, time.Now()) })
+	pages := map[string]http.Handler{}
+	for _, b := range a.backends {
+		pages[b.Name] = statuspage.Handler(func() statuspage.Snapshot { return a.overview(b, started, time.Now()) })
+	}
+	worst := statuspage.Handler(func() statuspage.Snapshot { return a.overview(nil, started, time.Now()) })
+	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler := worst
+		if name := r.URL.Query().Get("engine"); name != "" {
+			if handler = pages[name]; handler == nil {
+				http.Error(w, a.unknownEngine(name), http.StatusNotFound)
+				return
+			}
+		}
+		handler.ServeHTTP(w, r)
+	})
 	mux.Handle("GET /{$}", http.RedirectHandler("status", http.StatusFound))
 	mux.Handle("GET /status", page)
 	mux.Handle("GET /status/", page)
+}
+
+// levels are the levels of verdicts, the worst first.
+var levels = []string{statuspage.LevelFailing, statuspage.LevelDegraded, statuspage.LevelUnknown, statuspage.LevelOK}
+
+// overview is the snapshot of an engine, nil for the one with the worst verdict, with a line about each of several.
+func (a *App) overview(shown *backend, started, now time.Time) (s statuspage.Snapshot) {
+	worst := len(levels)
+	var members []statuspage.Member
+	for _, b := range a.backends {
+		own := b.snapshot(started, now)
+		verdict := statuspage.Judge(own)
+		if level := slices.Index(levels, verdict.Level); b == shown || shown == nil && level < worst {
+			s, worst = own, level
+		}
+		members = append(members, statuspage.Member{
+			Name: b.Name, Address: own.Engine.Address, Level: verdict.Level, Title: verdict.Title, State: own.Engine.State,
+			Weight: b.Weight, Sessions: own.Total(), Waiters: own.Waiters,
+		})
+	}
+	if len(members) > 1 {
+		s.Engines = members
+	}
+	return s
 }
 
 // snapshot combines recent events with the current state.
@@ -27,6 +66,9 @@ func (b *backend) snapshot(started, now time.Time) statuspage.Snapshot {
 	s.Engine.Kind = statuspage.EngineEmbedded
 	if b.Base != nil {
 		s.Engine.Kind, s.Engine.Address = statuspage.EngineHTTP, b.Base.Host
+	}
+	if len(b.backends) > 1 {
+		s.Engine.Name = b.Name
 	}
 	s.WhatsApp = b.reachability.statusView()
 	s.Store.Kind, s.Store.State = "memory", "ok"

@@ -30,6 +30,7 @@ type Config struct {
 	// WhatsApp returns the cause of a failing connectivity check; "" if it succeeds or never ran.
 	WhatsApp  func() diagnosis.Code
 	Leases    store.Leases // nil: this replica always leads
+	Engine    string       // names the engine in messages; "" if it is the only one
 	Owner     string       // identifies this replica among the leases' owners
 	Storages  []Storage
 	StatusURL string // of the status page, for the reader of a message; may be empty
@@ -168,6 +169,10 @@ func (n *Notifier) loadRuns(ctx context.Context, now time.Time) {
 // enqueue passes a message to all receivers.
 func (n *Notifier) enqueue(m Message) {
 	host, _ := os.Hostname()
+	if n.cfg.Engine != "" {
+		m.Title += " (engine " + n.cfg.Engine + ")"
+		m.Text += "\nEngine: " + n.cfg.Engine
+	}
 	m.Text += "\nReplica: " + host
 	if n.cfg.StatusURL != "" {
 		m.Text += "\nStatus page: " + n.cfg.StatusURL

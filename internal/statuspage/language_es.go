@@ -67,6 +67,7 @@ var translations = map[string]string{
 	"No users":                                 "Ningún usuario",
 
 	// The tiles.
+	"Engines": "Motores", "State": "Estado", "Weight": "Peso",
 	"Engine": "Motor", "no call yet": "ninguna llamada aún", "since": "desde", "Last call": "Última llamada",
 	"Last responses": "Últimas respuestas",
 	"Rate limit: %s left for the key with the fewest": "Límite de llamadas: quedan %s a la clave que menos tiene",

@@ -28,6 +28,7 @@ type Snapshot struct {
 	ProbesNote   string                      `json:"probes_note,omitempty"` // what the probes cannot show
 	Acquisitions []Acquisition               `json:"acquisitions"`
 	Engine       Engine                      `json:"engine"`
+	Engines      []Member                    `json:"engines,omitempty"` // several; the rest is about Engine
 	WhatsApp     *session.ConnectivityResult `json:"whatsapp,omitempty"` // nil before the first check
 	Store        Store                       `json:"store"`
 	Sessions     map[session.State]int       `json:"sessions"`       // active ones of clients
@@ -70,8 +71,21 @@ type Acquisition struct {
 	Label   string          `json:"label,omitempty"`
 }
 
+// Member is one of several engines.
+type Member struct {
+	Name     string `json:"name"`
+	Address  string `json:"address"`
+	Level    string `json:"level"` // of its verdict
+	Title    string `json:"title"`
+	State    string `json:"state"`    // one of the Engine states
+	Weight   int    `json:"weight"`   // its share of new sessions; 0: it is being drained
+	Sessions int    `json:"sessions"` // active ones of clients
+	Waiters  int    `json:"waiters"`
+}
+
 // Engine is the state of the session engine.
 type Engine struct {
+	Name      string         `json:"name,omitempty"` // of one among several
 	Kind      string         `json:"kind"` // one of the Engine kinds
 	Address   string         `json:"address,omitempty"`
 	State     string         `json:"state"`           // one of the Engine states

@@ -7,6 +7,7 @@
     en: { now: 'just now', ago: '… ago', asOf: 'as of', down: 'qrgate does not respond. This page is as of' },
     es: { now: 'ahora mismo', ago: 'hace …', asOf: 'a las', down: 'qrgate no responde. Esta página es de las' },
   }[lang];
+  const engine = encodeURIComponent(new URLSearchParams(location.search).get('engine') || '');
   const pause = document.getElementById('pause');
   const stale = document.getElementById('stale');
   const renewed = document.getElementById('renewed');
@@ -70,7 +71,7 @@
   const renew = async () => {
     if (paused || document.hidden) return;
     try {
-      const res = await fetch('status?format=html&lang=' + lang, { cache: 'no-store', signal: AbortSignal.timeout(8000) });
+      const res = await fetch('status?format=html&lang=' + lang + '&engine=' + engine, { cache: 'no-store', signal: AbortSignal.timeout(8000) });
       if (!res.ok) throw new Error('HTTP ' + res.status);
       replace(await res.text());
     } catch {
