@@ -75,14 +75,12 @@ func (e *Engine) insert(ctx context.Context, r row, target *webhook.Target) resp
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
-	r, err := e.db.insert(ctx, r)
-	if err == nil && target != nil {
-		err = e.webhooks.set(ctx, r.id, target)
-	}
+	r, err := e.db.insert(ctx, r, target)
 	if err != nil {
 		e.log.Error("cannot store session", "error", redact.Foreign(err.Error()))
 		return internalError("the session could not be stored")
 	}
+	e.webhooks.setTarget(r.id, target)
 	s := e.addSession(r)
 	return response{http.StatusCreated, struct {
 		compat.Envelope

@@ -34,8 +34,8 @@ const (
 	minPairingCodeTTL = 2 * time.Minute  // a connection that ends earlier is replaced first
 	pairingCodeReuse  = 10 * time.Second // in which a repeated request gets the same code
 	pairingPollDelay  = 50 * time.Millisecond
-	linkingTimeout    = 15 * time.Second // for WhatsApp's response
-	assertionDelay    = 3 * time.Second  // after an assertion, before another one: it would end the first one's pairing
+	linkingTimeout    = 9 * time.Second // of one request; clients wait 10 s
+	assertionDelay    = 3 * time.Second // after an assertion, before another one: it would end the first one's pairing
 )
 
 // pairingName must have the form "Browser (OS)"; WhatsApp refuses others.
@@ -191,7 +191,7 @@ func (e *Engine) pairingCode(r *http.Request, s *engineSession) response {
 		return problem(http.StatusBadRequest, compat.CodeSessionAlreadyConnected, "La sesión ya está conectada")
 	}
 	if cli == nil {
-		return response{http.StatusInternalServerError, qrErrorBody(v, time.Now())}
+		return noPairingCode(v.link.LastDisconnect)
 	}
 	now := time.Now()
 	if c := s.issued; c.client == cli && c.phone == phone && now.Sub(c.at) < pairingCodeReuse {
@@ -204,10 +204,22 @@ func (e *Engine) pairingCode(r *http.Request, s *engineSession) response {
 			return problem(http.StatusTooManyRequests, compat.CodeRateLimitExceeded,
 				"WhatsApp allows no further pairing code at present")
 		}
+		if ctx.Err() != nil {
+			return noPairingCode(newReason(diagnosis.WhatsAppSilent, "WhatsApp does not respond."))
+		}
 		return problem(http.StatusBadGateway, codePairingCode, "WhatsApp gave no pairing code; check the phone number")
 	}
 	s.issued = pairingCode{cli, phone, text, now}
 	return ok(s.issued.body(v, now))
+}
+
+// noPairingCode is the response without a connection on which a code can be requested.
+func noPairingCode(why reason) response {
+	text := "there is no connection to WhatsApp for a pairing code: connect the session and try again"
+	if !why.isKnown() {
+		return problem(http.StatusServiceUnavailable, codePairingCode, text)
+	}
+	return problem(http.StatusServiceUnavailable, string(why.Code), text+". "+why.Text)
 }
 
 // pairingCode is a code that WhatsApp gave for a number on one connection.

@@ -202,6 +202,54 @@ func TestPairingCode_OfEachState(t *testing.T) {
 	}
 }
 
+// Without WhatsApp the cause is named, and a client gets the response before it gives up.
+func TestPairingCode_WithoutWhatsApp(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		fault whatsappsim.Fault
+		want  string
+	}{
+		"unavailable": {whatsappsim.Fault{HTTPStatus: 503}, "whatsapp_unavailable"},
+		"silent":      {whatsappsim.Fault{SilentIQ: true}, "whatsapp_silent"},
+		"no codes":    {whatsappsim.Fault{NoPairDevice: true}, "PAIRING_CODE_ERROR"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			runInBubble(t, c.fault, func(t *testing.T, r *rig, _ *whatsappsim.Server) {
+				r.make("first")
+				began := time.Now()
+				a := r.call("POST", "/api/sessions/first/pairing-code", `{"phoneNumber":"5550100123"}`)
+				if a.status != 503 || a.code() != c.want || time.Since(began) > 9500*time.Millisecond {
+					t.Errorf("%d %s after %v", a.status, a.raw, time.Since(began))
+				}
+			})
+		})
+	}
+}
+
+// A create whose webhook cannot be stored stores nothing, so that it can be repeated.
+func TestCreate_UnstoredWebhookLeavesNoSession(t *testing.T) {
+	t.Parallel()
+	r := startIdle(t, embedded.Config{DataDir: t.TempDir()})
+	r.stop()
+	execute(t, r.config.DataDir, "CREATE TRIGGER no BEFORE INSERT ON qrgate_webhook BEGIN SELECT RAISE(ABORT, 'no'); END")
+	again := start(t, r.config)
+	const body = `{"sessionId":"first","sessionName":"x","webhookUrl":"https://a.example"}`
+	if a := again.call("POST", "/api/sessions", body); a.status != 500 {
+		t.Errorf("create: %d %s", a.status, a.raw)
+	}
+	again.make("first")
+	if a := again.call("PUT", "/api/sessions/first/webhook", body); a.status != 503 {
+		t.Errorf("webhook: %d %s", a.status, a.raw)
+	}
+	again.stop()
+	execute(t, r.config.DataDir, "DROP TRIGGER no")
+	last := start(t, r.config)
+	if a := last.call("GET", "/api/sessions"); a.data()["total"] != 1.0 {
+		t.Errorf("%s", a.raw)
+	}
+}
+
 // Two assertions at the same time: one is sent, and the pairing succeeds.
 func TestPasskey_SentTwicePairs(t *testing.T) {
 	t.Parallel()

@@ -26,6 +26,7 @@ import (
 
 	"qrgate/internal/diagnosis"
 	"qrgate/internal/redact"
+	"qrgate/internal/webhook"
 )
 
 const (
@@ -268,11 +269,22 @@ func (d *database) sessions(ctx context.Context) ([]row, error) {
 	return out, rows.Err()
 }
 
-// insert stores a new session and returns it with its id.
-func (d *database) insert(ctx context.Context, r row) (row, error) {
-	err := d.sql.QueryRowContext(ctx, "INSERT INTO qrgate_session (account, session_id, name, paused, created, updated) "+
+// insert stores a new session with its webhook, nil for none, and returns it with its id.
+func (d *database) insert(ctx context.Context, r row, target *webhook.Target) (row, error) {
+	tx, err := d.sql.BeginTx(ctx, nil)
+	if err != nil {
+		return r, fmt.Errorf("store the session: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }() // a no-op after the commit
+	err = tx.QueryRowContext(ctx, "INSERT INTO qrgate_session (account, session_id, name, paused, created, updated) "+
 		"VALUES ($1, $2, $3, $4, $5, $5) RETURNING id",
 		r.account, r.sessionID, r.name, r.paused, r.created.UnixMilli()).Scan(&r.id)
+	if err == nil && target != nil {
+		err = setWebhook(ctx, tx, r.id, target)
+	}
+	if err == nil {
+		err = tx.Commit()
+	}
 	if err != nil {
 		return r, fmt.Errorf("store the session: %w", err)
 	}

@@ -100,7 +100,7 @@ func (w *webhooks) setTarget(id int64, target *webhook.Target) {
 
 // set stores a session's webhook; nil removes it.
 func (w *webhooks) set(ctx context.Context, id int64, target *webhook.Target) error {
-	if err := w.db.setWebhook(ctx, id, target); err != nil {
+	if err := setWebhook(ctx, w.db.sql, id, target); err != nil {
 		return err
 	}
 	w.setTarget(id, target)
@@ -159,7 +159,7 @@ func (e *Engine) putWebhook(r *http.Request, s *engineSession) response {
 	defer cancel()
 	if err := e.webhooks.set(ctx, s.row.id, target); err != nil {
 		s.log().Error("cannot store webhook", "error", redact.Foreign(err.Error()))
-		return internalError("the webhook could not be stored")
+		return problem(http.StatusServiceUnavailable, compat.CodeInternalError, "the webhook could not be stored")
 	}
 	data := map[string]any{"id": s.row.id, "sessionId": s.row.sessionID, "webhookUrl": nil, "webhookEvents": []string{}}
 	if target != nil {

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"strconv"
 	"strings"
@@ -26,15 +27,20 @@ var eventSchemas = map[string]string{
 		"(id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, " + eventColumns,
 }
 
+// executor is a database or a transaction.
+type executor interface {
+	ExecContext(ctx context.Context, statement string, args ...any) (sql.Result, error)
+}
+
 // setWebhook stores the webhook of a session; nil removes it.
-func (d *database) setWebhook(ctx context.Context, id int64, w *webhook.Target) error {
+func setWebhook(ctx context.Context, db executor, id int64, w *webhook.Target) error {
 	statement, args := "DELETE FROM qrgate_webhook WHERE session = $1", []any{id}
 	if w != nil {
 		statement = "INSERT INTO qrgate_webhook (session, url, secret, events) VALUES ($1, $2, $3, $4) " +
 			"ON CONFLICT (session) DO UPDATE SET url = excluded.url, secret = excluded.secret, events = excluded.events"
 		args = append(args, w.URL, w.Secret.Reveal(), strings.Join(w.Kinds, ","))
 	}
-	if _, err := d.sql.ExecContext(ctx, statement, args...); err != nil {
+	if _, err := db.ExecContext(ctx, statement, args...); err != nil {
 		return fmt.Errorf("store the webhook: %w", err)
 	}
 	return nil

@@ -31,3 +31,8 @@ var StepOf = stepOf
 
 // WebhookKind is webhookKind.
 var WebhookKind = webhookKind
+
+// IsReleasable is heapState.isReleasable; allocated is what was allocated since the last check.
+func IsReleasable(live, resident, allocated uint64) bool {
+	return heapState{allocated, live, resident}.isReleasable(heapState{})
+}
