@@ -8,6 +8,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"qrgate/internal/statuspage"
+	"qrgate/internal/test/browsertest"
 )
 
 // pale lists text that is too pale for its background (WCAG 2.2, 1.4.3: 4.5 to 1, or 3 to 1 when large), and
@@ -61,14 +62,14 @@ func TestBrowser_FitsScreensAndContrast(t *testing.T) {
 			b.now.Store(&s)
 			b.on(on, "/status")
 			if over := eval[[]string](b, wide); len(over) > 0 {
-				t.Errorf("%s, %s: wider than the screen: %q", name, on.name, over)
+				t.Errorf("%s, %s: wider than the screen: %q", name, on.Name, over)
 			}
 			if name != "hostile" && name != "quiet" {
 				if bad := eval[[]string](b, pale); len(bad) > 0 {
-					t.Errorf("%s, %s: too pale: %q", name, on.name, bad)
+					t.Errorf("%s, %s: too pale: %q", name, on.Name, bad)
 				}
 			}
-			b.keep(name + "-" + on.name)
+			b.keep(name + "-" + on.Name)
 		}
 	}
 	b.on(screens()[2], "/status/causes#qr_not_emitted")
@@ -86,8 +87,8 @@ func TestBrowser_VerdictFitsFirstScreen(t *testing.T) {
 	for _, on := range screens() {
 		b.on(on, "/status")
 		low := eval[float64](b, `Math.max(...[...document.querySelectorAll('.verdict h1, .verdict dd')].map((e) => e.getBoundingClientRect().bottom))`)
-		if low > float64(on.height) {
-			t.Errorf("%s: the answers end at %.0f of %d", on.name, low, on.height)
+		if low > float64(on.Height) {
+			t.Errorf("%s: the answers end at %.0f of %d", on.Name, low, on.Height)
 		}
 	}
 }
@@ -98,10 +99,10 @@ func TestBrowser_Reloads(t *testing.T) {
 	t.Parallel()
 	b := open(t, healthy())
 	b.on(screens()[0], "/status")
-	b.do(chromedp.Click(chromedp.CSS("#more-acquisitions > summary")), chromedp.Focus(chromedp.CSS("footer a")))
+	b.Do(chromedp.Click(chromedp.CSS("#more-acquisitions > summary")), chromedp.Focus(chromedp.CSS("footer a")))
 	later := broken()
 	b.now.Store(&later)
-	b.until("the failure appears", `document.getElementById('main').dataset.level === 'failing'`)
+	b.until(`document.getElementById('main').dataset.level === 'failing'`)
 	for script, want := range map[string]string{
 		`document.title`: "failing · qrgate",
 		`document.querySelector('link[rel=icon]').getAttribute('href')`:             "status/icon-failing.svg",
@@ -116,9 +117,9 @@ func TestBrowser_Reloads(t *testing.T) {
 	}
 	b.checkProblems()
 	b.down.Store(true)
-	b.until("the loss is shown", `!document.getElementById('stale').hidden`)
+	b.until(`!document.getElementById('stale').hidden`)
 	b.down.Store(false)
-	b.until("the return is shown", `document.getElementById('stale').hidden`)
+	b.until(`document.getElementById('stale').hidden`)
 }
 
 // The keyboard reaches everything, and the focus is visible.
@@ -126,17 +127,17 @@ func TestBrowser_Keyboard(t *testing.T) {
 	t.Parallel()
 	b := open(t, broken())
 	b.on(screens()[0], "/status")
-	b.do(chromedp.KeyEvent(kb.Tab))
+	b.Do(chromedp.KeyEvent(kb.Tab))
 	if got := eval[string](b, `document.activeElement.className`); got != "skip" {
 		t.Errorf("the first stop is %q", got)
 	}
-	b.do(chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(" "))
+	b.Do(chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(" "))
 	if got := eval[string](b, `document.activeElement.id + ' ' + document.activeElement.getAttribute('aria-pressed')`); got != "pause true" {
 		t.Errorf("the space bar on the second stop: %q", got)
 	}
 	stops := eval[int](b, `document.querySelectorAll('a[href], button, summary').length`)
 	for range stops {
-		b.do(chromedp.KeyEvent(kb.Tab))
+		b.Do(chromedp.KeyEvent(kb.Tab))
 		if got := eval[string](b, `document.activeElement === document.body ? '3px' : getComputedStyle(document.activeElement).outlineWidth`); got != "3px" {
 			t.Errorf("no outline around %s", eval[string](b, `document.activeElement.outerHTML`))
 		}
@@ -147,12 +148,12 @@ func TestBrowser_Keyboard(t *testing.T) {
 func TestBrowser_WithoutJavaScript(t *testing.T) {
 	t.Parallel()
 	b := open(t, broken())
-	tell(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	browsertest.Call(b.Browser, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 	b.on(screens()[2], "/status")
-	if text := get(b, chromedp.Text(chromedp.CSS("noscript a"))); text != "Reload" {
+	if text := browsertest.Get(b.Browser, chromedp.Text(chromedp.CSS("noscript a"))); text != "Reload" {
 		t.Errorf("the link to reload is %q", text)
 	}
-	if text := get(b, chromedp.Text(chromedp.CSS("#verdict"))); text != statuspage.Judge(broken()).Title {
+	if text := browsertest.Get(b.Browser, chromedp.Text(chromedp.CSS("#verdict"))); text != statuspage.Judge(broken()).Title {
 		t.Errorf("the verdict is %q", text)
 	}
 	b.checkProblems()
