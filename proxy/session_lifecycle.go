@@ -14,10 +14,14 @@ import (
 )
 
 // jsonBody reads the body as a JSON object, and responds 400 if it is none. An empty body counts as {}, and so does one
-// that does not claim to be plain JSON: some engines accept forms or compressed bodies.
+// that does not claim to be plain JSON: some engines accept forms or compressed bodies. [] is how PHP writes {}.
 func (s *sessionRequest) jsonBody() (compat.Object, bool) {
-	if len(bytes.TrimSpace(s.buffered)) == 0 {
+	switch string(bytes.TrimSpace(s.buffered)) {
+	case "":
 		s.setBody(nil) // engines refuse white space as invalid JSON
+		return compat.Object{}, true
+	case "[]":
+		s.setBody([]byte("{}"))
 		return compat.Object{}, true
 	}
 	o, err := compat.Parse(s.buffered)

@@ -5,6 +5,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
 
 	"qrgate/internal/app"
 )
@@ -28,6 +33,13 @@ func serve(ctx context.Context, c cli, s settings, known []string) int {
 	for _, warning := range c.env.warnings(s, known) {
 		cfg.Logger.Warn("setting without effect", "why", warning)
 	}
+	for _, engine := range append(slices.Clone(cfg.Engines), app.EngineConfig{Base: cfg.EngineURL}) {
+		if isOwnContainer(engine.Base, "/") {
+			cfg.Logger.Warn("engine URL names this container", "engine", engine.Base.Host, "help", "use the name of the "+
+				"engine's service, as http://engine:8084, or http://host.docker.internal:8084 for an engine on the host, "+
+				"unless the container uses the host's network")
+		}
+	}
 	gateway, err := app.New(cfg)
 	if err != nil {
 		return fail(exitUsage, err)
@@ -41,6 +53,21 @@ func serve(ctx context.Context, c cli, s settings, known []string) int {
 		return fail(exitFailed, err)
 	}
 	return exitOK
+}
+
+// isOwnContainer reports whether an engine's URL names the container in which qrgate runs; root is the root of its files.
+func isOwnContainer(engine *url.URL, root string) bool {
+	if engine == nil {
+		return false
+	}
+	ip := net.ParseIP(engine.Hostname())
+	if engine.Hostname() != "localhost" && !ip.IsLoopback() && !ip.IsUnspecified() {
+		return false
+	}
+	return slices.ContainsFunc([]string{".dockerenv", "run/.containerenv"}, func(mark string) bool {
+		_, err := os.Stat(filepath.Join(root, mark))
+		return err == nil
+	})
 }
 
 // reloadOnHangup reads the settings again after each SIGHUP, and applies those that may change while qrgate runs. The

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -88,6 +89,26 @@ func TestSettings_WithoutEffectAreNamed(t *testing.T) {
 	}
 	if !slices.Contains(known, "QRGATE_SECRET") {
 		t.Error("the settings are not known")
+	}
+}
+
+func TestIsOwnContainer(t *testing.T) {
+	t.Parallel()
+	container, machine := t.TempDir(), t.TempDir()
+	if err := os.WriteFile(filepath.Join(container, ".dockerenv"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for engine, want := range map[string]bool{
+		"http://localhost:8084": true, "http://127.0.0.1:8084": true, "http://[::1]:8084": true, "http://0.0.0.0:8084": true,
+		"http://engine:8084": false, "http://10.0.0.2:8084": false, "http://host.docker.internal:8084": false,
+	} {
+		u, _ := url.Parse(engine)
+		if isOwnContainer(u, container) != want || isOwnContainer(u, machine) {
+			t.Errorf("%s: in a container %t, on a machine %t", engine, !want, isOwnContainer(u, machine))
+		}
+	}
+	if isOwnContainer(nil, container) {
+		t.Error("no engine")
 	}
 }
 

@@ -13,6 +13,17 @@ import (
 	"qrgate/internal/test/enginesim"
 )
 
+// PHP writes an empty object as [].
+func TestConnect_EmptyArrayOfPHP(t *testing.T) {
+	bubble(t, &enginesim.Engine{}, func(r *rig) {
+		r.create("crm-1")
+		r.post("/api/sessions/crm-1/connect", "[]").wants(http.StatusOK)
+		r.qr("crm-1")
+		r.post("/api/sessions/crm-1/restart", " []\n").wants(http.StatusOK)
+		r.post("/api/sessions/crm-1/connect", "[1]").wants(http.StatusBadRequest)
+	})
+}
+
 // What an engine may be able to read is the engine's to judge: forms, packed bodies, a byte order mark before the JSON.
 func TestConnect_BodiesReachTheEngine(t *testing.T) {
 	forms := before(func(e *enginesim.Engine) http.Handler {

@@ -146,7 +146,7 @@ func parseURL(text string) (*server, error) {
 }
 
 func parseSingle(text string) (*server, error) {
-	if _, err := url.Parse(text); err != nil {
+	if u, err := url.Parse(text); err != nil || u.Fragment != "" { // a "#" in the password
 		return nil, errNotURL
 	}
 	o, err := redis.ParseURL(text)

@@ -30,6 +30,7 @@ func TestURL(t *testing.T) {
 		"redis+canary://h1":                                                   "must begin with redis://",
 		"":                                                                    "is empty",
 		"redis://gate:canary%zz@127.0.0.1:6379":                               "cannot be parsed",
+		"redis://:p@ss#canary@127.0.0.1:6379/0":                               "cannot be parsed",
 		"redis://gate:canary@127.0.0.1:port":                                  "cannot be parsed",
 		"redis://gate:can ary@127.0.0.1:6379":                                 "cannot be parsed",
 		"canary@127.0.0.1:6379":                                               "cannot be parsed",
