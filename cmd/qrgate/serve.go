@@ -55,7 +55,8 @@ func serve(ctx context.Context, c cli, s settings, known []string) int {
 	return exitOK
 }
 
-// isOwnContainer reports whether an engine's URL names the container in which qrgate runs; root is the root of its files.
+// isOwnContainer reports whether an engine's URL names the container in which qrgate runs; root is the root of its
+// files.
 func isOwnContainer(engine *url.URL, root string) bool {
 	if engine == nil {
 		return false

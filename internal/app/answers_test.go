@@ -174,7 +174,7 @@ func TestProxy_RefusesInvalidRequests(t *testing.T) {
 		"an escape":            {"GET", "/api/sessions/crm%2e1/status", "", 400, "VALIDATION_ERROR"},
 		"an id on create":      {"POST", "/api/sessions", `{"sessionId":"crm 1","sessionName":"x"}`, 400, "VALIDATION_ERROR"},
 		"no JSON on create":    {"POST", "/api/sessions", `sessionId=crm-1`, 400, "VALIDATION_ERROR"},
-		"a list on create":     {"POST", "/api/sessions", `[]`, 400, "VALIDATION_ERROR"},
+		"a list on create":     {"POST", "/api/sessions", `[1]`, 400, "VALIDATION_ERROR"},
 		"null on create":       {"POST", "/api/sessions", `null`, 400, "VALIDATION_ERROR"},
 		"two on create":        {"POST", "/api/sessions", `{}{}`, 400, "VALIDATION_ERROR"},
 		"no JSON on connect":   {"POST", "/api/sessions/1/connect", `force`, 400, "VALIDATION_ERROR"},

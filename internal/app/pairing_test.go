@@ -253,7 +253,7 @@ func TestPairing_RequestsAreChecked(t *testing.T) {
 			`{"expiresIn":0}`:                                  400,
 			`{"expiresIn":-5}`:                                 400,
 			`{"expiresIn":"soon"}`:                             400,
-			`[]`:                                               400,
+			`[1]`:                                              400,
 			``:                                                 201,
 		} {
 			if a := r.post(route, body); a.StatusCode != want {
