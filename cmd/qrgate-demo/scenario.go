@@ -46,7 +46,22 @@ func (s *scenario) run(ctx context.Context) error {
 	if s.dialect != nil {
 		return s.runNative(ctx)
 	}
-	return errors.Join(s.requestFromEngine(ctx), s.requestFromGateway(ctx), s.scan(ctx))
+	return errors.Join(s.requestFromEngine(ctx), s.requestFromGateway(ctx), s.scan(ctx), s.printPairingPage(ctx))
+}
+
+// printPairingPage prints a link to the page on which a person links a phone.
+func (s *scenario) printPairingPage(ctx context.Context) error {
+	sessions := s.gateway.URL() + "/api/sessions"
+	_, err := s.call(ctx, http.MethodPost, sessions, `{"sessionId":"crm-page","sessionName":"crm-page"}`)
+	if err != nil {
+		return err
+	}
+	link, err := s.call(ctx, http.MethodPost, sessions+"/crm-page/qr/link", `{"expiresIn":1800}`)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "\n Pairing page of another session, for a browser without a key: %s\n", link.Data.URL)
+	return nil
 }
 
 // requestFromEngine runs the client against the engine itself.
@@ -171,6 +186,7 @@ type response struct {
 		Status      string
 		QRCode      string
 		PairingCode string
+		URL         string
 		IsConnected bool
 		ExpiresIn   int
 	}
