@@ -64,7 +64,8 @@ func (c *Client) Do(ctx context.Context, caller session.Caller, r Request) (Resp
 	response.At = time.Now()
 	if err != nil {
 		failure := TransportError(ctx, r.Op, err)
-		failure.Status, failure.HasNoEffect = response.Status, sent.isNotSent()
+		failure.Status = response.Status
+		failure.HasNoEffect = sent.isNotSent() || ClassifyTransportError(err).IsNotConnected() // as a circuit breaker repeats
 		return response, failure
 	}
 	if failure := response.EngineError(r.Op); failure != nil {

@@ -67,7 +67,7 @@ func (tn *tenant) admitCreate(isLate bool, now time.Time) (at time.Time, changed
 		return at, tn.changed
 	}
 	tn.creating++
-	tn.limiter = tn.limiter.consume(now)
+	tn.consume(now)
 	return now, nil
 }
 
@@ -123,7 +123,7 @@ func (m *Manager) AdmitConnect(c session.Caller) (wait time.Duration) {
 	if at := tn.connectAllowedAt(nil, now); at.After(now) {
 		return at.Sub(now)
 	}
-	tn.limiter = tn.limiter.consume(now)
+	tn.consume(now)
 	return 0
 }
 

@@ -22,8 +22,9 @@ type pollResult struct {
 	report      session.SessionReport
 	err         error
 	startedAt   time.Time
-	ignore      bool // it is no news about the session
-	polledAlone bool // lists do not show the session
+	outageAt    time.Time // when a call for any session last did not reach the engine
+	ignore      bool      // it is no news about the session
+	polledAlone bool      // lists do not show the session
 }
 
 func unchanged(s session.Session, _ time.Time) session.Session { return s }
@@ -35,7 +36,7 @@ func (tn *tenant) startCall(c *call, now time.Time, run func(), trackers ...*tra
 		delete(tn.requests, t)
 	}
 	tn.calls++
-	tn.limiter = tn.limiter.consume(now)
+	tn.consume(now)
 	tn.m.wg.Go(func() {
 		run()
 		c.cancel()
@@ -79,6 +80,7 @@ func (tn *tenant) startSingle(plan plan, now time.Time) {
 
 // deliver brings the outcome to a tracker.
 func (p pollResult) deliver(c *call, t *tracker) {
+	p.outageAt = t.m.health.lastUnreachableAt()
 	m := message{call: c, apply: unchanged}
 	if !p.ignore && session.KindOf(p.err) != session.KindCanceled {
 		m.apply, m.polled = p.apply, true
@@ -97,6 +99,7 @@ func (p pollResult) apply(s session.Session, now time.Time) session.Session {
 	if !s.ChangedAt.After(p.startedAt) {
 		s.ChangedAt = time.Time{}
 	}
+	s.OutageAt = latest(s.OutageAt, p.outageAt)
 	return s.AfterPoll(p.report, p.err, now)
 }
 
@@ -219,7 +222,8 @@ func afterRecovery(s session.Session, mode session.ConnectMode, err error, start
 	if s.State == session.Unknown || s.ConnectedAt.After(startedAt) {
 		return s // stopped, or connected by a client meanwhile
 	}
-	if !s.ConnectedAt.Before(s.AcquiringSince) {
+	failure := session.AsEngineError(err)
+	if !s.ConnectedAt.Before(s.AcquiringSince) && (failure == nil || !failure.IsNotReceived()) {
 		s = s.MarkRecovery(mode, startedAt)
 	}
 	if err != nil {
@@ -237,7 +241,7 @@ func (tn *tenant) recordResponse(limits []session.RateLimit, err error, startedA
 	switch {
 	case failure != nil && failure.IsNotReceived():
 		tn.mu.Lock()
-		tn.limiter = tn.limiter.refund()
+		tn.refund()
 		tn.mu.Unlock()
 	case kind == session.KindRateLimited:
 		tn.onRateLimits(limits, true, false, failure.RetryAfter, now)

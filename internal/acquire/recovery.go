@@ -64,6 +64,8 @@ func nextRecovery(s session.Session, allowForce bool, now time.Time) (action, bo
 	switch {
 	case s.EverPaired || s.ConnectedAt.IsZero(), s.AwaitsPasskey(), s.QueuePosition > 0: // or it would lose its place
 		return action{}, false
+	case s.Failure.Err().IsNotReceived(): // a step would not reach the engine, and count as used
+		return action{}, false
 	case s.Sequence > 0 && !s.LostByEngine:
 		return verifyFirst(s, connectAt(expiredReconnectAt(s))), true
 	case s.LostByEngine && !s.History.RestartedAt.Before(s.ConnectedAt) && !s.History.RestartedAt.IsZero():

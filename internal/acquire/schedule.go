@@ -38,6 +38,7 @@ const (
 	finalPollMargin     = 300 * time.Millisecond
 	finalPollInterval   = 1500 * time.Millisecond // a final poll needs this distance to the last one
 	statusCheckDelay    = 5500 * time.Millisecond // without a QR: engines that fail often tell only in their state why
+	outageCheckDelay    = time.Second             // after a call that did not reach the engine
 	graceCheckDelay     = 20 * time.Millisecond   // after the connect's grace has ended
 )
 
@@ -69,6 +70,7 @@ type demand struct {
 	needsAuthCheck bool      // a client waits whose credential was not accepted lately
 	requestedAt    time.Time // when a client last requested the QR
 	isPushed       bool      // the engine reports changes by itself
+	outageAt       time.Time // when a call for any session last did not reach the engine
 	isElsewhere    bool      // no client asks here, and another replica cannot know what is done here
 }
 
@@ -206,7 +208,11 @@ func earliestPoll(s session.Session) time.Time {
 func statusCheck(s session.Session, d demand) (time.Time, bool) {
 	lateAt := latest(s.AcquiringSince, s.ConnectedAt).Add(statusCheckDelay)
 	isKnown := s.CreatedHere && !s.EverPaired
+	outageAt := latest(d.outageAt, s.OutageAt)
 	switch {
+	case s.Sequence == 0 && outageAt.After(s.ConnectedAt) && !s.ConnectedAt.IsZero() &&
+		s.StateQueriedAt.Before(outageAt) && s.StateConfirmedAt.Before(outageAt):
+		return outageAt.Add(outageCheckDelay), true // the engine may have restarted, and lost the session
 	case s.Sequence > 0 && s.StateConfirmedAt.Before(s.Since) && s.StateQueriedAt.Before(s.Since):
 		return s.Since, true // the code vanished: scanned, or expired?
 	case isKnown && s.StateQueriedAt.Before(lateAt) && s.StateConfirmedAt.Before(lateAt):

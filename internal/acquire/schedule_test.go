@@ -111,6 +111,9 @@ func TestNextAction(t *testing.T) {
 		"the engine cannot be reached": {s: newSession(polledAt(7, 9), func(s *session.Session) {
 			s.Failure.Kind, s.Failure.HasNoEffect = session.KindUnreachable, true
 		}), now: 7, want: pollAt(8)},
+		"no recovery while the engine is away": {s: newSession(polledAt(13, 12), func(s *session.Session) {
+			s.Failure.Kind, s.Failure.HasNoEffect = session.KindUnreachable, true
+		}), now: 13, want: pollAt(14)},
 		"the engine closed the connection": {s: newSession(polledAt(7, 9), func(s *session.Session) {
 			s.Failure.Kind = session.KindUnreachable
 		}), now: 7, want: pollAt(8.7)},

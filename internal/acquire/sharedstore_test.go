@@ -186,7 +186,7 @@ func TestReplicas_IndependentOnesDivideTheRateLimit(t *testing.T) {
 	}, independent(3))
 }
 
-// cutOff is a way to the engine that can be closed.
+// cutOff is a connection to the engine that can be refused.
 type cutOff struct {
 	http.RoundTripper
 	closed atomic.Bool
@@ -245,6 +245,77 @@ func TestRateLimit_CallsWhoseResponsesAreLostCount(t *testing.T) {
 				enginesim.RouteStatus: broken, enginesim.RouteConnect: broken, enginesim.RouteRestart: broken}
 		})
 		time.Sleep(40 * time.Second)
+		r.none429()
+	})
+}
+
+// Replicas with a common store know of each other's calls, although no response states the limit.
+func TestRateLimit_ReplicasCountEachOthersCalls(t *testing.T) {
+	shared := memory.New(memory.Config{})
+	e := &enginesim.Engine{QRDelay: 20 * time.Second, Limits: enginesim.RecordedLimits()}
+	shares := func(c *acquire.Config) { c.SharesStore = true }
+	bubble(t, e, func(r *rig) {
+		all := []*acquire.Manager{r.manager}
+		for range 2 {
+			m, stop := r.startReplica(shared, shares)
+			defer stop()
+			all = append(all, m)
+		}
+		defer func() { r.manager = all[0] }()
+		for i := range 5 {
+			r.manager = all[i%len(all)]
+			r.connect("key-a", r.createUnlisted("key-a", fmt.Sprintf("crm-%d", i)))
+			time.Sleep(333 * time.Millisecond)
+		}
+		r.engine.Change(func(e *enginesim.Engine) {
+			e.Faults = map[enginesim.Route]enginesim.Fault{enginesim.AnyRoute: {Kind: enginesim.CutConnection, Acts: true}}
+		})
+		time.Sleep(40 * time.Second)
+		r.none429()
+	}, sharedStore(shared), shares)
+}
+
+// An engine that restarts between two polls of a session reports it as disconnected. The refused call of another
+// session is reason to ask for the state, and to connect the session again at once.
+func TestRecovery_SessionLostInAnOutageThatAnotherCallMet(t *testing.T) {
+	bubble(t, &enginesim.Engine{QRDelay: 3 * time.Second}, func(r *rig) {
+		r.connect("key-a", r.createUnlisted("key-a", "crm-1"))
+		time.Sleep(2 * time.Second)
+		r.engine.Restart()
+		r.manager.OnEngineUnreachable()
+		startedAt := time.Now()
+		snap := r.qr("key-a", "1", session.WaitPreference{Set: true, For: 20 * time.Second})
+		if took := time.Since(startedAt); !snap.Ready || took > 7*time.Second {
+			r.t.Errorf("after %v: %s", took, snap.Session.State)
+		}
+	})
+}
+
+// Sessions that an engine lost in a long outage are connected again as soon as it is back: no recovery step is used up
+// while it is away.
+func TestRecovery_SessionsLostInALongOutage(t *testing.T) {
+	bubble(t, &enginesim.Engine{QRDelay: 3 * time.Second, Limits: enginesim.RecordedLimits()}, func(r *rig) {
+		link := &cutOff{RoundTripper: r.http.Transport}
+		base, _ := url.Parse("http://engine.test")
+		m, stop := r.startReplica(memory.New(memory.Config{}), func(c *acquire.Config) { c.Engine = inboxhub.New(base, link) })
+		defer stop()
+		defer func(m *acquire.Manager) { r.manager = m }(r.manager)
+		r.manager = m
+		for i := range 4 {
+			r.connect("key-a", r.createUnlisted("key-a", fmt.Sprintf("crm-%d", i)))
+		}
+		time.Sleep(time.Second)
+		link.closed.Store(true)
+		time.Sleep(15 * time.Second)
+		r.engine.Restart()
+		link.closed.Store(false)
+		startedAt := time.Now()
+		for i := range 4 {
+			snap := r.qr("key-a", fmt.Sprint(i+1), session.WaitPreference{Set: true, For: 20 * time.Second})
+			if took := time.Since(startedAt); !snap.Ready || took > 7*time.Second {
+				r.t.Errorf("session %d after %v: %s", i+1, took, snap.Session.State)
+			}
+		}
 		r.none429()
 	})
 }

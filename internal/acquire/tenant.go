@@ -28,6 +28,7 @@ type tenant struct {
 	waiting   map[*tracker]time.Time // sessions without a QR that want one, and since when
 	successes []success              // the last QRs, the oldest first
 	limiter   rateLimiter
+	shared    sharedLimits
 	batcher   batcher
 	lastPoll  time.Time // of any session
 
@@ -98,9 +99,14 @@ func newTenant(m *Manager, c session.Caller) *tenant {
 func (tn *tenant) run() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	limitsChanged, stop := tn.m.store.store.Watch(tn.m.store.key(tn.limitsKey(), kindLimits))
+	defer stop()
+	tn.readSharedLimits()
 	for {
 		timer.Reset(time.Until(tn.dispatch(time.Now())))
 		select {
+		case <-limitsChanged:
+			tn.readSharedLimits()
 		case <-timer.C:
 			if tn.m.closeIfIdle(tn, time.Now()) {
 				return
@@ -392,7 +398,10 @@ func (tn *tenant) pollAllowedAt(p plan, now time.Time) time.Time {
 		}
 	}
 	priority, horizon, last := normalPriority, time.Duration(0), tn.lastPoll
-	for _, since := range tn.waiting {
+	for t, since := range tn.waiting {
+		if snap := t.state.Load(); snap != nil && snap.Session.Failure.Kind == session.KindUnreachable {
+			continue // the outage may last longer than that wait
+		}
 		if left := freshWindow - now.Sub(since); left > 0 && (horizon == 0 || left < horizon) {
 			priority, horizon = highPriority, left // what remains must last until the first wait ends
 			last = latest(tn.lastPoll, since)
@@ -432,6 +441,10 @@ func (tn *tenant) onRateLimits(
 	}
 	if limited {
 		tn.limiter = tn.limiter.pause(retryAfter, now)
+	}
+	if limited || len(limits) > 0 {
+		tn.shared.hasNews = true
+		tn.shareLimits(true)
 	}
 	tn.recordAnswer()
 	tn.wake.set()

@@ -186,6 +186,7 @@ func (t *tracker) demand(now time.Time) (d demand, inCall bool) {
 			d.follows = true
 		}
 	}
+	d.outageAt = t.m.health.lastUnreachableAt()
 	isAsked := len(t.waiters) > 0 || now.Sub(latest(t.requestedAt, t.stateAskedAt)) < demandTTL
 	d.isElsewhere = !isAsked && t.m.cfg.Replicas() > 1
 	d.needsAuthCheck = t.authCheckAt.After(t.polledAt) || d.follows && !isAuthorized(&t.session, now)

@@ -160,7 +160,7 @@ func (b *backend) newAcquirer() error {
 	engine := b.metrics.Engine(b.tracing.Engine(b.documented.engine()))
 	acquisition := acquire.Config{
 		Engine: engine, Sealer: b.sealer, Store: b.sessions, OnEvent: onEvent, AllowForce: b.cfg.RecoveryForce,
-		Connectivity: b.lastConnectivity, Replicas: b.independentReplicas(), Subscribe: b.documented.subscribe,
+		Connectivity: b.lastConnectivity, Replicas: b.independentReplicas(), SharesStore: b.redis != nil, Subscribe: b.documented.subscribe,
 		WaitTimes: acquire.WaitTimes{Initial: b.cfg.QRWaitInitial, Default: b.cfg.QRWait},
 	}
 	if b.hasWebhook() {

@@ -62,6 +62,7 @@ type Session struct {
 	History          History       `json:"history"`
 	Reason           string        `json:"reason"`         // the engine's last disconnect reason since ConnectedAt
 	LostByEngine     bool          `json:"lost_by_engine"` // the engine lost a session that it had begun
+	OutageAt         time.Time     `json:"outage_at"`      // when a call for any session last did not reach the engine
 	ChangedAt        time.Time     `json:"-"`              // when the engine reported a change that no poll has confirmed
 	QueuePosition    int           `json:"queue_position"` // in the engine's own queue, as of the last poll; 0: none
 
@@ -91,6 +92,8 @@ const (
 	ConnectGrace = 10 * time.Second
 	// lostGrace is the age of a connect from which "no such session" means that the engine lost it.
 	lostGrace = 5 * time.Second
+	// minRestartDelay is how long after a connect the state "disconnected" proves nothing, even after an outage.
+	minRestartDelay = time.Second
 	// dropDelay is how long an engine must report a session as disconnected that it reported as connecting before.
 	dropDelay = 2 * time.Second
 )
@@ -261,7 +264,8 @@ func (s Session) recordDisconnected(state State, now time.Time) Session {
 	s.History.DisconnectedAt = now
 	isLate := now.Sub(s.ConnectedAt) > ConnectGrace
 	isDropped := s.History.ConnectingAt.After(s.ConnectedAt) && now.Sub(s.History.DisconnectedSince) >= dropDelay
-	if !s.ConnectedAt.IsZero() && s.Sequence == 0 && (isLate || isDropped) {
+	isRestarted := s.OutageAt.After(s.ConnectedAt) && now.Sub(s.ConnectedAt) >= minRestartDelay
+	if !s.ConnectedAt.IsZero() && s.Sequence == 0 && (isLate || isDropped || isRestarted) {
 		s.LostByEngine = true
 	}
 	return s
