@@ -228,22 +228,22 @@ func enginePanels() panels {
 			line(rate("operation", of(calls, `outcome="failure"`))+"\n/\n"+rate("operation", of(calls)),
 				"{{operation}}")).Max(1),
 		strip(info{"Engine: reachability",
-			"By replica. Red: the engine did not respond to its last call or health check.", units.Short}, third,
-			values("max", "instance", "qrgate_engine_up"), "unreachable", "reachable"),
+			"By engine and replica. Red: the engine did not respond to its last call or health check.", units.Short}, third,
+			values("max", "engine, instance", "qrgate_engine_up"), "unreachable", "reachable"),
 		strip(info{"Engine: circuit",
-			"By replica. Red: no connection can be opened; requests fail at once, and one call a second is retried.",
+			"By engine and replica. Red: no connection can be opened; requests fail at once, and one call a second is retried.",
 			units.Short}, third,
-			values("max", "instance", "qrgate_engine_circuit_state", `state="closed"`), "open", "closed"),
+			values("max", "engine, instance", "qrgate_engine_circuit_state", `state="closed"`), "open", "closed"),
 		graph(info{"Engine: retries",
 			"Calls of qrgate itself that followed a failed call of the same operation for the same session.",
 			units.EventsPerSecond}, third, rates("operation", "qrgate_engine_retries_total")),
 		graph(info{"Engine: rate limit remaining",
 			"Calls that the engine still allows in this window, of the key with the fewest. At 0 QRs come late.",
-			units.Short}, third, values("min", "instance", "qrgate_engine_rate_limit_remaining")).
+			units.Short}, third, values("min", "engine, instance", "qrgate_engine_rate_limit_remaining")).
 			NoValue("the engine reports no limit"),
 		graph(info{"Engine: push connections",
 			"Credentials whose sessions are not polled, because WAHA reports their changes on a websocket.",
-			units.Short}, third, values("sum", "instance", "qrgate_engine_push_connections")),
+			units.Short}, third, values("sum", "engine, instance", "qrgate_engine_push_connections")),
 	}
 }
 
