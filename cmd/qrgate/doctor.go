@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"qrgate/compat"
@@ -37,6 +38,7 @@ const (
 // doctorCommand checks an engine and the connection to WhatsApp.
 type doctorCommand struct {
 	APIKey    string `name:"api-key" env:"QRGATE_PROBE_API_KEY" placeholder:"KEY"`
+	Engine    string `placeholder:"NAME"`
 	Deep      bool
 	JSON      bool          `name:"json"`
 	Lang      string        `default:"en" enum:"en,es"`
@@ -66,8 +68,25 @@ func exitCode(c diagnosis.Code) int {
 	return cmp.Or(partExits[c.Part()], exitUnknown)
 }
 
-// run runs the checks and returns the exit code.
+// run checks the engine, or each of several, and returns the first exit code that is not exitOK.
 func (d doctorCommand) run(ctx context.Context, c cli, s settings) int {
+	engines, err := s.namedEngines(d.Engine)
+	if err != nil {
+		fmt.Fprintf(c.err, "qrgate doctor: %v\n", err)
+		return exitUsage
+	}
+	code := exitOK
+	for i, e := range engines {
+		if len(engines) > 1 && !d.JSON {
+			fmt.Fprintf(c.out, "%sEngine %s at %s\n", strings.Repeat("\n", min(i, 1)), e.name, e.settings.EngineURL)
+		}
+		code = cmp.Or(code, d.check(ctx, c, e.settings))
+	}
+	return code
+}
+
+// check runs the checks of one engine and returns the exit code.
+func (d doctorCommand) check(ctx context.Context, c cli, s settings) int {
 	cfg, err := d.config(ctx, c, s)
 	if err != nil {
 		fmt.Fprintf(c.err, "qrgate doctor: %v\n", err)

@@ -120,6 +120,38 @@ func (s settings) setEngines(cfg *app.Config) error {
 const ownAddress = "is the address that qrgate itself listens on: " +
 	"set it to the engine's address, or set QRGATE_LISTEN to another port"
 
+// namedEngine is one engine as the settings of a gateway with no other.
+type namedEngine struct {
+	name     string
+	settings settings
+}
+
+// namedEngines are the engines to check: the one with a name, or all.
+func (s settings) namedEngines(name string) ([]namedEngine, error) {
+	engines, err := parseEngines(s.Engines)
+	if err != nil {
+		return nil, fmt.Errorf("QRGATE_ENGINES %w", err)
+	}
+	if name == "" && (len(engines) == 0 || s.EngineURL != "") {
+		return []namedEngine{{settings: s}}, nil
+	}
+	var all []namedEngine
+	for _, e := range engines {
+		one := s
+		one.Engines, one.EngineURL, one.EngineKind = "", e.Base.String(), documentedKind
+		if e.Dialect != nil {
+			one.EngineKind = e.Dialect.Kind
+		}
+		if name == "" || name == e.Name {
+			all = append(all, namedEngine{e.Name, one})
+		}
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("--engine %s is not in QRGATE_ENGINES", name)
+	}
+	return all, nil
+}
+
 // describeEngines names the engines for the log.
 func describeEngines(cfg app.Config) string {
 	var all []string

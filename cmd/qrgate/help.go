@@ -60,8 +60,8 @@ func rewriteHelp(args []string) []string {
 
 // sharedFlags are the settings that each check uses; its help shows no others.
 var sharedFlags = map[string][]string{
-	"probe":   {"data-dir"},
-	"doctor":  {"data-dir", "engine-url", "engine-kind"},
+	"probe":   {"data-dir", "engines"},
+	"doctor":  {"data-dir", "engine-url", "engine-kind", "engines"},
 	"pair":    {"data-dir", "api-keys"},
 	"health":  {"admin-listen"},
 	"notify":  {"notify-urls"},

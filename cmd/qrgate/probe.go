@@ -28,6 +28,7 @@ const exitProber = 3
 // probeCommand runs one probe.
 type probeCommand struct {
 	Once    bool
+	Engine  string `placeholder:"NAME"`
 	Target  string `default:"http://localhost:8080" placeholder:"URL"`
 	APIKey  string `name:"api-key" env:"QRGATE_PROBE_API_KEY" placeholder:"KEY"`
 	Probe   string `name:"probe" default:"create_connect_qr" placeholder:"NAME"`
@@ -77,6 +78,14 @@ func (p probeCommand) run(ctx context.Context, c cli, s settings) int {
 // the sessions of another. Where
 // QRGATE_FRONT says that its clients speak the engine's own API, the probe does too.
 func (p probeCommand) target(s settings) (probes.Target, error) {
+	if p.Engine != "" {
+		engines, err := s.namedEngines(p.Engine)
+		if err != nil {
+			return probes.Target{}, err
+		}
+		s = engines[0].settings
+		p.Target = s.EngineURL
+	}
 	u, err := parseTarget(p.Target)
 	switch {
 	case !slices.Contains(probes.Names(), p.Probe):
@@ -94,7 +103,7 @@ func (p probeCommand) target(s settings) (probes.Target, error) {
 	if err := s.setDialect(&cfg); err != nil {
 		return probes.Target{}, err
 	}
-	if cfg.NativeFront {
+	if cfg.NativeFront || p.Engine != "" && cfg.Dialect != nil {
 		client := translate(cfg.Dialect, &compat.Client{BaseURL: u, Transport: proxy.Transport()})
 		target.URL, target.Client = client.BaseURL, &http.Client{Transport: client.Transport}
 	}
