@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -43,17 +44,22 @@ func TestEngines_ErrorsAreSentences(t *testing.T) {
 		a + ",b=inboxhub:":                        "write name=kind:url",
 		"a=inboxhub:http://engine-a:8084/api,b=b": "must end before /api",
 	} {
-		_, err := readSettings(t, []string{"QRGATE_ENGINES=" + text, "QRGATE_LISTEN=9000"}).config()
+		err := settingsError("QRGATE_ENGINES="+text, "QRGATE_LISTEN=9000")
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "QRGATE_ENGINES") {
 			t.Errorf("%s: %v, want %q", text, err, want)
 		}
 	}
 	for _, other := range []string{"QRGATE_ENGINE_URL=http://engine-b:8084", "QRGATE_ENGINE_KIND=waha", "QRGATE_FRONT=native"} {
-		_, err := readSettings(t, []string{"QRGATE_ENGINES=" + a, other}).config()
+		err := settingsError("QRGATE_ENGINES="+a, other)
 		if name, _, _ := strings.Cut(other, "="); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("with %s: %v", other, err)
 		}
 	}
+}
+
+func settingsError(env ...string) error {
+	_, _, err := cli{env: env, out: io.Discard, err: io.Discard}.readSettings()
+	return err
 }
 
 // Doctor checks every engine, or the one with a name; probe runs at the one with a name.
