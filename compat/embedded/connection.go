@@ -51,7 +51,8 @@ func (e *Engine) openConnection(s *engineSession, link linkState) *connection {
 	}
 	c.ticket = c.places[0].enqueue()
 	c.ctx, c.close = context.WithCancel(context.Background())
-	e.connections.Go(c.run)
+	e.connections.Add(1)
+	go c.run()
 	return c
 }
 
@@ -62,27 +63,42 @@ func (c *connection) report(e event) bool {
 	return c.session.apply(c, e)
 }
 
-// run waits for its places, dials, and closes the socket after close.
+// run opens the socket, which is closed after close. No goroutine waits for that.
 func (c *connection) run() {
-	defer close(c.done)
-	defer c.close()
-	if !c.acquirePlaces() {
+	closeSocket, isOpen := c.open()
+	end := func() {
+		if isOpen {
+			closeSocket()
+		}
+		c.release()
+		c.close()
+		close(c.done)
+		c.session.engine.connections.Done()
+	}
+	if isOpen {
+		context.AfterFunc(c.ctx, end)
 		return
 	}
-	defer c.release()
+	end()
+}
+
+// open waits for its places and dials.
+func (c *connection) open() (closeSocket func(), isOpen bool) {
+	if !c.acquirePlaces() {
+		return nil, false
+	}
 	c.report(dialStarted{})
 	closeSocket, failure := c.dial()
 	if failure != nil {
 		c.release()
 		c.report(failure)
-		return
+		return nil, false
 	}
 	if c.jid == "" {
 		c.release()
 	}
 	c.report(handshakeDone{})
-	<-c.ctx.Done()
-	closeSocket()
+	return closeSocket, true
 }
 
 // acquirePlaces returns false if the connection is closed before it has a place.

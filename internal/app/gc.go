@@ -44,7 +44,7 @@ func (a *App) tuneGC(ctx context.Context) error {
 
 const (
 	releaseInterval = time.Minute
-	minReleasable   = 8 << 20 // bytes; less is not worth a collection
+	minReleasable   = 4 << 20 // bytes; less is not worth a collection
 )
 
 // heapState is what decides whether memory goes back to the system.
@@ -67,7 +67,7 @@ func readHeap() heapState {
 // isReleasable reports whether memory of a quiet process should go back to the system: there is much garbage, and it
 // grows so slowly that Go itself would not collect it for minutes.
 func (h heapState) isReleasable(before heapState) bool {
-	return h.resident > h.live+max(h.live/4, minReleasable) && h.allocated-before.allocated < h.live/2
+	return h.resident > h.live+max(h.live/8, minReleasable) && h.allocated-before.allocated < h.live/2
 }
 
 // releaseMemory returns memory to the system while the process is quiet. Go keeps up to twice the live heap: with

@@ -17,7 +17,7 @@ func TestHeap_IsReleasable(t *testing.T) {
 		"garbage of many logins":      {100 * mib, 190 * mib, 20 * mib, true},
 		"a busy process":              {100 * mib, 190 * mib, 400 * mib, false},
 		"little garbage":              {100 * mib, 110 * mib, 20 * mib, false},
-		"a small process":             {5 * mib, 11 * mib, mib, false},
+		"a small process":             {5 * mib, 8 * mib, mib, false},
 		"before the first collection": {0, 4 * mib, 4 * mib, false},
 	} {
 		if got := app.IsReleasable(c.live, c.resident, c.allocated); got != c.want {
