@@ -24,10 +24,12 @@ func (e environment) get(name string) (value string, isSet bool) {
 	return "", false
 }
 
-// unset removes the settings from the process's environment, where kong would read them, too.
+// unset removes the settings from the process's environment, where kong would read them, too. Variables that are no
+// settings stay for those who read them.
 func (e environment) unset() {
 	for _, entry := range e {
-		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "QRGATE_") {
+		name, _, _ := strings.Cut(entry, "=")
+		if strings.HasPrefix(name, "QRGATE_") && !slices.Contains(otherVariables, name) {
 			_ = os.Unsetenv(name)
 		}
 	}

@@ -192,3 +192,19 @@ func TestServe_HangupReloadsFiles(t *testing.T) {
 		t.Errorf("the log: %s", text)
 	}
 }
+
+// A program built for the simulated WhatsApp finds its variables, which are no settings.
+func TestEnvironment_UnsetKeepsOtherVariables(t *testing.T) {
+	env := environment{"QRGATE_LISTEN=127.0.0.1:1", "QRGATE_WHATSAPPSIM_ADDR=127.0.0.1:2"}
+	for _, entry := range env {
+		name, value, _ := strings.Cut(entry, "=")
+		t.Setenv(name, value)
+	}
+	env.unset()
+	if value, isSet := os.LookupEnv("QRGATE_LISTEN"); isSet {
+		t.Errorf("QRGATE_LISTEN is %q", value)
+	}
+	if value := os.Getenv("QRGATE_WHATSAPPSIM_ADDR"); value != "127.0.0.1:2" {
+		t.Errorf("QRGATE_WHATSAPPSIM_ADDR is %q", value)
+	}
+}

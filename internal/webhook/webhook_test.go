@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -54,7 +55,7 @@ func (r *receiver) RoundTrip(req *http.Request) (*http.Response, error) {
 func (r *receiver) received() map[string][]string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.accepted
+	return maps.Clone(r.accepted) // their slices only grow
 }
 
 func newReceiver(respond func(int, time.Time) (int, error)) *receiver {
