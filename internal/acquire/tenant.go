@@ -59,12 +59,15 @@ type request struct {
 	since   time.Time // rank in the queue
 }
 
-// isUrgent reports whether the poll is the first one since a client requested the QR, or the last one before a client's
-// wait ends.
-func (r *request) isUrgent(now time.Time) bool {
+// isUrgent reports whether the poll need not keep its distance to the last one: that did not reach the engine. If
+// replicas divide the rate limit, each wait has few polls, of which the first and the last tell most.
+func (r *request) isUrgent(isDivided bool, now time.Time) bool {
+	if r.session.Failure.Err().IsNotReceived() {
+		return true
+	}
 	polledAt, left := r.session.LastPolledAt, r.demand.waitEndsAt.Sub(now)
 	isFirst := r.demand.requestedAt.After(polledAt) && now.Sub(polledAt) > followPollInterval
-	return r.kind == pollQR && (isFirst || left > 0 && left <= finalPollMargin)
+	return isDivided && r.kind == pollQR && (isFirst || left > 0 && left <= finalPollMargin)
 }
 
 // call is one engine call in flight.
@@ -410,19 +413,20 @@ func (tn *tenant) pollAllowedAt(p plan, now time.Time) time.Time {
 	if p.list {
 		priority = listPriority
 	}
-	if tn.limiter.replicas > 1 && tn.isUrgent(p, now) {
-		last = time.Time{} // each wait has few polls: these tell most
+	if tn.isUrgent(p, now) {
+		last = time.Time{}
 	}
 	return tn.limiter.nextAllowed(last, now, priority, horizon)
 }
 
 // isUrgent reports whether a planned poll is urgent for a session; the caller holds tn.mu.
 func (tn *tenant) isUrgent(p plan, now time.Time) bool {
+	isDivided := tn.limiter.replicas > 1
 	if !p.list {
-		return p.single.isUrgent(now)
+		return p.single.isUrgent(isDivided, now)
 	}
 	for _, r := range tn.requests {
-		if r.isBatchable(now) && r.isUrgent(now) {
+		if r.isBatchable(now) && r.isUrgent(isDivided, now) {
 			return true
 		}
 	}
