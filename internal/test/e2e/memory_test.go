@@ -108,6 +108,10 @@ func (m *measured) pair() {
 	var phones sync.WaitGroup
 	for range 4 {
 		phones.Go(func() {
+			defer func() { // after a failure
+				for range numbers {
+				}
+			}()
 			for n := range numbers {
 				id := fmt.Sprintf("shop-%d", n)
 				m.want(m.call(http.MethodPost, "/api/sessions", `{"sessionId":"`+id+`","sessionName":"x"}`), 201)
@@ -122,6 +126,9 @@ func (m *measured) pair() {
 	}
 	close(numbers)
 	phones.Wait()
+	if m.Failed() {
+		m.FailNow()
+	}
 }
 
 func (m *measured) awaitConnected() {
