@@ -17,8 +17,10 @@ import (
 	"time"
 
 	"qrgate/compat/embedded"
+	"qrgate/internal/secret"
 	"qrgate/internal/test/whatsappsim"
 	"qrgate/internal/test/whatsappsim/whatsappsimtest"
+	"qrgate/internal/webhook"
 )
 
 // WhatsApp refuses a scan and asks for another secret: the displayed code is renewed at once, and a second scan pairs.
@@ -275,6 +277,41 @@ func TestPasskey_SentTwicePairs(t *testing.T) {
 	r.untilStatus("first", "connected", waitTimeout)
 	if sent.Load() != 1 {
 		t.Errorf("%d assertions were sent", sent.Load())
+	}
+}
+
+// The common webhook gets the events of sessions without one of their own, but not of the probes'.
+func TestWebhook_CommonOne(t *testing.T) {
+	t.Parallel()
+	common, own := &hookReceiver{}, &hookReceiver{}
+	common.reset(false)
+	own.reset(false)
+	servers := []*httptest.Server{httptest.NewServer(common), httptest.NewServer(own)}
+	for _, s := range servers {
+		t.Cleanup(s.Close)
+	}
+	target, err := webhook.NewTarget(servers[0].URL, secret.NewSecret("the secret of the webhook"), nil, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const probeKey = "key-probe-0000000000"
+	r, _ := onLoopback(t, embedded.Config{Keys: keys(t, "a:"+keyA+",probes:"+probeKey), Webhook: target, ProbeAccount: "probes",
+		AllowPrivateWebhooks: true})
+	const create = `{"sessionId":"%s","sessionName":"x"%s}`
+	r.callAs(keyA, "POST", "/api/sessions", fmt.Sprintf(create, "with", `,"webhookUrl":"`+servers[1].URL+`"`))
+	r.callAs(keyA, "POST", "/api/sessions", fmt.Sprintf(create, "without", ""))
+	r.callAs(probeKey, "POST", "/api/sessions", fmt.Sprintf(create, "probe", ""))
+	r.callAs(probeKey, "POST", "/api/sessions/probe/connect")
+	for _, id := range []string{"with", "without"} {
+		r.call("POST", "/api/sessions/"+id+"/connect")
+		r.code(id)
+	}
+	waitFor(t, "the events", func() bool { return len(common.events("without")) > 0 && len(own.events("with")) > 0 })
+	waitFor(t, "the probe's code", func() bool {
+		return r.callAs(probeKey, "GET", "/api/sessions/probe/status").data()["status"] == "qr_code"
+	})
+	if got := append(common.events("with"), common.events("probe")...); len(got) > 0 || len(own.events("without")) > 0 {
+		t.Errorf("other events: %v, %v", got, own.events("without"))
 	}
 }
 
