@@ -35,7 +35,7 @@ func (m *Manager) WaitQR(
 	}
 	var ref session.Ref
 	err = m.RetryOnStaleID(ctx, c, id, &ref, func() error {
-		snap, err = m.waitQR(ctx, c, id, preferred)
+		snap, err = m.waitQR(ctx, c, id, preferred, startedAt)
 		ref = snap.Session.Ref
 		return err
 	})
@@ -50,7 +50,7 @@ func (m *Manager) isReady(s *session.Snapshot, now time.Time) bool {
 }
 
 func (m *Manager) waitQR(
-	ctx context.Context, c session.Caller, id string, preferred session.WaitPreference,
+	ctx context.Context, c session.Caller, id string, preferred session.WaitPreference, arrivedAt time.Time,
 ) (*session.Snapshot, error) {
 	t, snap, err := m.open(ctx, c, id)
 	if err != nil {
@@ -62,7 +62,7 @@ func (m *Manager) waitQR(
 	}
 	s := &t.state.Load().Session
 	w := &waiter{t: t, interest: inQR, authEndsAt: startedAt.Add(minAuthWait),
-		endsAt: startedAt.Add(waitFor(s, preferred, m.cfg.WaitTimes, startedAt))}
+		endsAt: arrivedAt.Add(waitFor(s, preferred, m.cfg.WaitTimes, startedAt))}
 	w.done = func(snap *session.Snapshot, now time.Time) bool { return m.isDone(snap, startedAt, now) }
 	if s.State == session.Connected {
 		w.endsAt = earliest(w.endsAt, startedAt.Add(statusWait))
@@ -256,6 +256,7 @@ func (m *Manager) OnConnectError(
 	ctx context.Context, c session.Caller, r session.Ref, cerr error, max time.Duration,
 ) (*session.Snapshot, error) {
 	startedAt := time.Now()
+	r = m.storedRef(ctx, c, r) // the engine could not tell that it is gone
 	t, err := m.apply(ctx, c, r, message{cancel: true, apply: func(s session.Session, now time.Time) session.Session {
 		if s.State == session.Connecting && s.RateLimited() && session.KindOf(cerr) == session.KindRateLimited {
 			return s.AfterConnectError(cerr, now) // it waits already, and keeps its place

@@ -16,6 +16,7 @@ type engineHealth struct {
 	latencies     [latencySamples]latencySample
 	nextSample    int
 	lastSuccessAt time.Time // the last QR of any session
+	respondedAt   time.Time // the last response to a call
 	unreachableAt time.Time // the last call that did not reach the engine
 	recoveredAt   time.Time // the last recovery step
 }
@@ -40,6 +41,7 @@ func (h *engineHealth) recordCall(kind session.ErrorKind, took time.Duration, no
 		h.unreachableAt = now
 	case session.KindTimeout, session.KindCanceled:
 	default:
+		h.respondedAt = now
 		h.latencies[h.nextSample] = latencySample{took, now}
 		h.nextSample = (h.nextSample + 1) % len(h.latencies)
 	}
@@ -81,6 +83,7 @@ func (h *engineHealth) environment(t *tracker, s session.Session, now time.Time)
 	defer h.mu.Unlock()
 	return session.Environment{
 		FailingSessions: h.failingLike(t, s), MinLatency: h.minLatency(now), LastSuccess: h.lastSuccessAt,
+		LastResponse: h.respondedAt,
 	}
 }
 

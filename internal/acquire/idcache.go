@@ -127,13 +127,27 @@ func (m *Manager) RetryOnStaleID(
 	if session.KindOf(err) != session.KindSessionNotFound || denied.ID == 0 || denied.Name != id {
 		return err
 	}
-	m.evictRef(ctx, c, denied)
-	*ref = m.Resolve(ctx, c, id)
+	*ref = m.storedRef(ctx, c, denied)
+	if ref.ID == denied.ID {
+		m.evictRef(ctx, c, denied)
+		*ref = m.Resolve(ctx, c, id)
+	}
 	if ref.ID == denied.ID {
 		return err
 	}
-	if ref.ID > 0 {
-		_ = m.Invalidate(ctx, c, session.Ref{ID: denied.ID}, false)
-	}
+	_ = m.Invalidate(ctx, c, session.Ref{ID: denied.ID}, false)
 	return call()
+}
+
+// storedRef is the session that another replica knows by the name of r, or r itself: a session that was deleted and
+// created again has a new integer.
+func (m *Manager) storedRef(ctx context.Context, c session.Caller, r session.Ref) session.Ref {
+	stored, ok := m.store.lookupAlias(ctx, aliasKey(c, r.Name))
+	if r.Name == "" || !ok || stored.Name != r.Name || stored.ID == r.ID {
+		return r
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ids.put(c.Tenant, stored)
+	return stored
 }

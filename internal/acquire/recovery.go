@@ -9,13 +9,15 @@ import (
 // The recovery steps, counted from the start of the acquisition (ADR 0009). Each step is used at most once per
 // session in recoveryCooldown.
 const (
-	reconnectDelay    = 12 * time.Second
-	forceDelay        = 20 * time.Second
-	restartDelay      = 30 * time.Second
-	recoveryCooldown  = 10 * time.Minute
-	reconnectInterval = 10 * time.Second // between connects of a session whose codes expired, or that the engine lost
-	expiredGrace      = 2 * time.Second  // without a code before the codes count as expired: a scan takes them away too
-	verifyInterval    = time.Second      // the state is confirmed so shortly before a recovery step
+	reconnectDelay     = 12 * time.Second
+	forceDelay         = 20 * time.Second
+	restartDelay       = 30 * time.Second
+	recoveryCooldown   = 10 * time.Minute
+	stepInterval       = 8 * time.Second  // between two steps, if the first was late: its code may be on the way
+	lastConnectTimeout = 12 * time.Second // how long a connect is polled for its code, however late it was
+	reconnectInterval  = 10 * time.Second // between connects of a session whose codes expired, or that the engine lost
+	expiredGrace       = 2 * time.Second  // without a code before the codes count as expired: a scan takes them away too
+	verifyInterval     = time.Second      // the state is confirmed so shortly before a recovery step
 )
 
 // Recovery while many sessions fail.
@@ -71,6 +73,9 @@ func nextRecovery(s session.Session, allowForce bool, now time.Time) (action, bo
 	case s.LostByEngine && !s.History.RestartedAt.Before(s.ConnectedAt) && !s.History.RestartedAt.IsZero():
 		return connectAt(latest(now, s.Recovery.ReconnectedAt.Add(reconnectInterval))), true
 	}
+	stepAt := func(delay time.Duration) time.Time {
+		return latest(s.AcquiringSince.Add(delay), s.ConnectedAt.Add(stepInterval))
+	}
 	isUsed := func(at time.Time) bool { return !at.IsZero() && now.Sub(at) < recoveryCooldown }
 	switch {
 	case !isUsed(s.Recovery.ReconnectedAt) && s.LostByEngine:
@@ -78,9 +83,9 @@ func nextRecovery(s session.Session, allowForce bool, now time.Time) (action, bo
 	case !isUsed(s.Recovery.ReconnectedAt):
 		return verifyFirst(s, connectAt(s.AcquiringSince.Add(reconnectDelay))), true
 	case allowForce && !isUsed(s.Recovery.ForcedAt):
-		return verifyFirst(s, action{kind: recoverQR, mode: session.Force, at: s.AcquiringSince.Add(forceDelay)}), true
+		return verifyFirst(s, action{kind: recoverQR, mode: session.Force, at: stepAt(forceDelay)}), true
 	case !isUsed(s.Recovery.RestartedAt):
-		return verifyFirst(s, action{kind: recoverQR, mode: session.Restart, at: s.AcquiringSince.Add(restartDelay)}), true
+		return verifyFirst(s, action{kind: recoverQR, mode: session.Restart, at: stepAt(restartDelay)}), true
 	}
 	return action{}, false
 }

@@ -140,7 +140,7 @@ func acquireQR(s session.Session, d demand, allowForce bool, now time.Time) acti
 }
 
 // acquireUntil is when the acquisition is given up. A connect that waits for the rate limit is given its time, and so
-// is a session in the engine's own queue.
+// is a session in the engine's own queue, and a connect that recovery made late.
 func acquireUntil(s session.Session) time.Time {
 	from := s.AcquiringSince
 	if f := s.History.ConnectFailure; s.Recovery.FailedConnects > 0 && f.Kind == session.KindRateLimited {
@@ -149,7 +149,7 @@ func acquireUntil(s session.Session) time.Time {
 	if s.QueuePosition > 0 {
 		from = latest(from, s.LastPolledAt)
 	}
-	return from.Add(session.AcquireTimeout)
+	return latest(from.Add(session.AcquireTimeout), s.ConnectedAt.Add(lastConnectTimeout))
 }
 
 // nextPoll is the next poll for a QR or for the state that explains its absence.

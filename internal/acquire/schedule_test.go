@@ -37,7 +37,7 @@ func stateUnknown(s *session.Session) { s.StateConfirmedAt = time.Time{} }
 
 // codeShown is a session whose first code was seen at 1 s and lives for a minute.
 func codeShown(s *session.Session) {
-	s.QR = session.QR{Image: secret.NewSecret("x"), Sequence: 1, SeenAt: at(1), ConfirmedAt: at(1), ExpiresAt: at(61)}
+	s.QR = session.QR{Image: secret.NewSecret("x"), Sequence: 1, SeenAt: at(1), MadeAfter: at(0), ConfirmedAt: at(1), ExpiresAt: at(61)}
 	s.State, s.Sequence, s.LastPolledAt = session.AwaitingScan, 1, at(1)
 }
 

@@ -125,10 +125,22 @@ func (st *sessionStore) save(
 	return version, nil
 }
 
-// delete replaces a record of k by a tombstone, so that no late writer brings it back.
+// delete replaces a record of k by a tombstone, so that no late writer brings it back. The record may have been written
+// by a replica whose clock is ahead: its version counts then, not the time.
 func (st *sessionStore) delete(ctx context.Context, k recordKey, kind string, ttl time.Duration, now time.Time) error {
-	version := now.UnixMilli() + 1
-	return st.store.Put(ctx, st.key(k, kind), version-1, store.Record{Version: version, TTL: ttl})
+	key, version := st.key(k, kind), now.UnixMilli()+1
+	for range maxSaveAttempts {
+		err := st.store.Put(ctx, key, version-1, store.Record{Version: version, TTL: ttl})
+		if !errors.Is(err, store.ErrVersionConflict) {
+			return err
+		}
+		records, err := st.store.Get(ctx, key)
+		if err != nil {
+			return err
+		}
+		version = records[0].Version + 1
+	}
+	return store.ErrVersionConflict
 }
 
 // deleteSession deletes a session and its code.

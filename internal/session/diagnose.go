@@ -15,6 +15,7 @@ type Environment struct {
 	MinLatency      time.Duration      // the shortest of the engine's recent latencies; 0 if not measured
 	Connectivity    ConnectivityResult // the last connectivity check; the zero value without one
 	LastSuccess     time.Time          // when the engine last returned a QR for any session; zero if never
+	LastResponse    time.Time          // when the engine last responded to a call for any session; zero if never
 }
 
 // engineHasOwnRoute reports whether the engine reaches WhatsApp although qrgate does not: it returned a QR while every

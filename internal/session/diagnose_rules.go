@@ -94,6 +94,9 @@ func namedCause(p diagnosis.Pattern, text string, in *input) finding {
 // ruleEngineUnreachable comes before older errors of the engine. Polls may succeed while connects fail.
 func ruleEngineUnreachable(in *input) finding {
 	for _, f := range slices.Insert(in.failures(), 1, in.Failure) {
+		if in.RateLimitWait > 0 && in.LastResponse.After(f.LastAt) {
+			continue // the engine is back, and the rate limit delays the poll that would show it
+		}
 		if found := f.finding(in.now); f.isUnreachable() && in.established(found) {
 			return found
 		}

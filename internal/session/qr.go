@@ -12,7 +12,7 @@ const (
 	FirstQRTTL   = 60 * time.Second
 	RefreshQRTTL = 20 * time.Second
 	// RevalidateAfter is the age from which a code is returned only if a poll within RevalidatedFor returned it, too: an
-	// engine's own expiry is often longer than the real lifetime.
+	// engine's own expiry is often longer than the real lifetime. A code that was first seen late counts as older.
 	RevalidateAfter = 15 * time.Second
 	RevalidatedFor  = 2 * time.Second
 )
@@ -22,6 +22,7 @@ type QR struct {
 	Image       secret.Secret `json:"-"` // a data URL; a pairing credential
 	Sequence    int           // 1 for the first code of a connect
 	SeenAt      time.Time     // when a poll first returned it
+	MadeAfter   time.Time     // the last time that the engine was seen without it; zero: its age is unknown
 	ConfirmedAt time.Time     // when a poll last returned it
 	ExpiresAt   time.Time     // on qrgate's clock
 
@@ -54,7 +55,7 @@ func (q QR) UsableUntil() time.Time {
 
 // NeedsRevalidation reports whether the code is so old that only a new poll shows whether it is current.
 func (q QR) NeedsRevalidation(now time.Time) bool {
-	return !q.IsPushed && now.Sub(q.SeenAt) > RevalidateAfter && now.Sub(q.ConfirmedAt) > RevalidatedFor
+	return !q.IsPushed && now.Sub(q.MadeAfter) > RevalidateAfter && now.Sub(q.ConfirmedAt) > RevalidatedFor
 }
 
 // HasNewerCode reports whether s has a code that lives, and other was written by a replica that did not know of it: no

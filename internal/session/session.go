@@ -44,16 +44,18 @@ type Session struct {
 
 	Phone secret.Secret `json:"-"` // the number of the paired account, if the engine reported it to this process
 
-	AuthorizedAt   time.Time `json:"authorized_at"`   // when the engine last accepted this credential for this session
-	CreatedHere    bool      `json:"created_here"`    // it was created through qrgate
-	EverPaired     bool      `json:"ever_paired"`     // the engine reported it as paired at some time
-	PairedAt       time.Time `json:"paired_at"`       // when it was last reported as paired and had not been before
-	ConnectedAt    time.Time `json:"connected_at"`    // when the engine last accepted a connect that passed through qrgate
-	AcquiringSince time.Time `json:"acquiring_since"` // when the present acquisition began; zero without one
+	AuthorizedAt   time.Time `json:"authorized_at"`    // when the engine last accepted this credential for this session
+	CreatedHere    bool      `json:"created_here"`     // it was created through qrgate
+	EverPaired     bool      `json:"ever_paired"`      // the engine reported it as paired at some time
+	PairedAt       time.Time `json:"paired_at"`        // when it was last reported as paired and had not been before
+	ConnectedAt    time.Time `json:"connected_at"`     // when the engine last accepted a connect that passed through qrgate
+	FirstConnectAt time.Time `json:"first_connect_at"` // the first such connect
+	AcquiringSince time.Time `json:"acquiring_since"`  // when the present acquisition began; zero without one
 
 	Sequence         int           `json:"sequence"` // codes seen since ConnectedAt
 	Polls            int           `json:"polls"`    // since AcquiringSince
 	LastPolledAt     time.Time     `json:"last_polled_at"`
+	AnsweredAt       time.Time     `json:"answered_at"`        // the last poll that showed whether there is a code
 	StateConfirmedAt time.Time     `json:"state_confirmed_at"` // the last response that contained the state
 	StateQueriedAt   time.Time     `json:"state_queried_at"`   // the last poll for the state alone, whatever its result
 	CodeReportedAt   time.Time     `json:"code_reported_at"`   // the last response that mentioned a code without its image
@@ -107,7 +109,14 @@ func (s Session) AfterPoll(r SessionReport, err error, now time.Time) Session {
 	}
 	failure := AsEngineError(err)
 	if failure == nil {
-		return s.applySuccess(r, now)
+		s = s.applySuccess(r, now)
+		if !r.Image.Empty() {
+			s.AnsweredAt = now
+		}
+		return s
+	}
+	if failure.Kind == KindNotReady && failure.Op == OpQR { // a list may hide the code
+		s.AnsweredAt = now
 	}
 	isLost := s.isLost(failure, now)
 	s = s.recordReason(r, now).recordFailure(failure, now)
@@ -197,6 +206,10 @@ func (s Session) recordReason(r SessionReport, now time.Time) Session {
 // applyQR confirms the present code, or takes a new one. A code lives no longer than WhatsApp's own do, whatever the
 // engine states, unless its dialect states another bound. A code that is returned for longer is dropped.
 func (s Session) applyQR(r SessionReport, now time.Time) Session {
+	madeAfter := s.AnsweredAt
+	if s.CreatedHere && s.FirstConnectAt.After(madeAfter) {
+		madeAfter = s.FirstConnectAt
+	}
 	isReplaced := s.History.Codes.IsReplaced(r.Image)
 	s.History.Codes = s.History.Codes.add(r.Image, max(FirstQRTTL, r.Expiry.Limit), s.ConnectedAt, now)
 	switch {
@@ -218,7 +231,9 @@ func (s Session) applyQR(r SessionReport, now time.Time) Session {
 	if stated := now.Add(r.Expiry.In); r.Expiry.Known && stated.Before(expiresAt) {
 		expiresAt = stated
 	}
-	s.QR = QR{Image: r.Image, Sequence: s.Sequence, SeenAt: now, ConfirmedAt: now, ExpiresAt: expiresAt}
+	s.QR = QR{
+		Image: r.Image, Sequence: s.Sequence, SeenAt: now, MadeAfter: madeAfter, ConfirmedAt: now, ExpiresAt: expiresAt,
+	}
 	return s.setState(AwaitingScan, now)
 }
 
@@ -318,6 +333,9 @@ func (s Session) AfterConnect(now time.Time) Session {
 	isLongRefused := s.Recovery.FailedConnects > 0 && now.Sub(s.AcquiringSince) > ConnectGrace
 	if s.AcquiringSince.IsZero() || isLongRefused {
 		s = s.StartAcquiring(now)
+	}
+	if s.FirstConnectAt.IsZero() {
+		s.FirstConnectAt = now
 	}
 	s.ConnectedAt, s.AuthorizedAt, s.Failure = now, now, FailureStreak{}
 	s.QR, s.Sequence, s.LastPolledAt, s.LostByEngine, s.Reason = QR{}, 0, time.Time{}, false, ""

@@ -106,8 +106,10 @@ func TestAfterPoll_RestartedEngineLostTheSession(t *testing.T) {
 
 func TestQR_Fresh(t *testing.T) {
 	t.Parallel()
-	first := session.QR{Image: secret.NewSecret("x"), SeenAt: t0, ConfirmedAt: t0, ExpiresAt: after(60 * time.Second)}
-	later := session.QR{Image: secret.NewSecret("x"), SeenAt: t0, ConfirmedAt: t0, ExpiresAt: after(20 * time.Second)}
+	first := session.QR{Image: secret.NewSecret("x"), SeenAt: t0, MadeAfter: t0, ConfirmedAt: t0, ExpiresAt: after(60 * time.Second)}
+	later := session.QR{Image: secret.NewSecret("x"), SeenAt: t0, MadeAfter: t0, ConfirmedAt: t0, ExpiresAt: after(20 * time.Second)}
+	lateSeen := first
+	lateSeen.MadeAfter = after(-20 * time.Second)
 	confirmed := first
 	confirmed.ConfirmedAt = after(39 * time.Second)
 	for name, c := range map[string]struct {
@@ -124,6 +126,7 @@ func TestQR_Fresh(t *testing.T) {
 		"a short one at a quarter":      {later, 15 * time.Second, true},
 		"a short one nearer to its end": {withConfirmed(later, 15*time.Second), 16 * time.Second, false},
 		"expired":                       {withConfirmed(first, 60*time.Second), 61 * time.Second, false},
+		"first seen late":               {lateSeen, 5 * time.Second, false},
 		"none":                          {session.QR{}, 0, false},
 	} {
 		if got := c.qr.Fresh(after(c.at)); got != c.fresh {
