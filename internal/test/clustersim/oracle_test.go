@@ -291,8 +291,16 @@ func (o *oracle) flowEnded(c *client, image string, took time.Duration) {
 // isTrueCause reports whether a response names why there is no code long after the last fault.
 func (o *oracle) isTrueCause(cause string) bool {
 	isStuck := strings.Contains(cause, "session_stuck") || strings.Contains(cause, "qr_not_emitted")
+	if o.hadFault(replicaKilled, replicaStops) && o.hadFault(storeDown, storeHangs, storeReadOnly, storeSlow,
+		storeLosesAcks, storeRestarts, storeFailsOver) {
+		return true // nothing remembers the connect, which is not promised
+	}
 	return strings.Contains(cause, "rate_limit") || isStuck && o.w.engine.StuckUntilReconnect ||
 		!budgetIsShared && o.w.scenario.replicas > 1
+}
+
+func (o *oracle) hadFault(any ...faultKind) bool {
+	return slices.ContainsFunc(o.w.faults, func(f fault) bool { return slices.Contains(any, f.kind) })
 }
 
 // finish checks the engine's side of the history.
