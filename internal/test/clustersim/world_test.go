@@ -68,7 +68,7 @@ func run(ctx context.Context, s *scenario) *oracle {
 	w.shared = &sharedStore{w: w}
 	w.shared.reset()
 	s.engine.Codes = func(session string, sequence int) string {
-		w.lastCode++ // the engine's lock is held
+		w.lastCode++ // under the engine's lock
 		return fmt.Sprintf("2@%s,%d,%d", session, sequence, w.lastCode)
 	}
 	w.upstream = enginesim.NewWire(w.oracle.watch(s.engine))
