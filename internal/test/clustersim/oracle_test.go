@@ -231,7 +231,7 @@ var causesOf = map[faultKind]string{
 	engineRestarts: "engine_restarted engine_crash_loop qr_expired",
 	engineSlow:     "engine_timeout engine_overloaded engine_stuck connect_failing",
 	engineFlaps:    "engine_unreachable engine_restarted engine_crash_loop connect_failing engine_inconsistent",
-	postsLost:      "engine_unreachable connect_failing engine_bad_response engine_5xx engine_inconsistent",
+	postsLost:      "engine_unreachable engine_restarted connect_failing engine_bad_response engine_5xx engine_inconsistent",
 	engineUnlinked: "engine_unreachable engine_restarted connect_failing", // a replica cannot tell them apart
 	replicaStops:   "",
 }

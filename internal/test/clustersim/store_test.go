@@ -3,6 +3,7 @@ package clustersim
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,7 @@ type sharedStore struct {
 
 	mu          sync.Mutex
 	now, lagged *memory.Store
+	table       map[string][]byte // of the replicas
 	links       []*storeLink
 }
 
@@ -34,6 +36,7 @@ func (s *sharedStore) reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.now, s.lagged = memory.New(memory.Config{Records: 500}), memory.New(memory.Config{Records: 500})
+	s.table = map[string][]byte{}
 }
 
 // failOver continues with the copy.
@@ -162,8 +165,11 @@ func (l *storeLink) Release(ctx context.Context, key, owner string) error {
 	})
 }
 
-// ping is the health check: every operation, as the Redis store's.
-func (l *storeLink) ping(ctx context.Context) error {
+// Wake implements [store.Primary].
+func (l *storeLink) Wake(key string) { l.watch.Wake(key) }
+
+// Ping implements [store.Primary]: every operation, as the Redis store's.
+func (l *storeLink) Ping(ctx context.Context) error {
 	key := "check." + l.name
 	err := l.do(ctx, "ping", true, func(s *memory.Store) error {
 		ok, err := s.Acquire(ctx, key, l.name, time.Second)
@@ -176,6 +182,40 @@ func (l *storeLink) ping(ctx context.Context) error {
 		l.watch.WakeAll() // the event connection was made anew
 	}
 	return err
+}
+
+// replicaTable is the table in which replicas count each other.
+type replicaTable struct{ *storeLink }
+
+// Put implements [store.Table].
+func (t replicaTable) Put(ctx context.Context, row string, value []byte) error {
+	return t.do(ctx, "table put", true, func(*memory.Store) error {
+		t.shared.mu.Lock()
+		defer t.shared.mu.Unlock()
+		t.shared.table[row] = value
+		return nil
+	})
+}
+
+// Drop implements [store.Table].
+func (t replicaTable) Drop(ctx context.Context, row string) error {
+	return t.do(ctx, "table drop", true, func(*memory.Store) error {
+		t.shared.mu.Lock()
+		defer t.shared.mu.Unlock()
+		delete(t.shared.table, row)
+		return nil
+	})
+}
+
+// All implements [store.Table].
+func (t replicaTable) All(ctx context.Context) (rows map[string][]byte, err error) {
+	err = t.do(ctx, "table all", false, func(*memory.Store) error {
+		t.shared.mu.Lock()
+		defer t.shared.mu.Unlock()
+		rows = maps.Clone(t.shared.table)
+		return nil
+	})
+	return rows, err
 }
 
 // sleep waits for d; false if ctx ended first.

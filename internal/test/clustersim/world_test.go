@@ -157,8 +157,15 @@ func (w *world) start(n int) {
 	reported := &reportingTransport{circuit, func() { m.OnEngineUnreachable() }}
 	r.link = w.shared.connect(n, r.name)
 	local := memory.New(memory.Config{Records: 500})
-	tiered := store.NewTiered(r.link, local, r.link.ping, nil)
-	m, err := acquire.New(acquire.Config{Engine: inboxhub.New(base, reported), Sealer: w.sealer, Store: tiered})
+	tiered := store.NewTiered(r.link, local, nil)
+	counter := store.NewReplicaCounter(replicaTable{r.link}, r.name)
+	m, err := acquire.New(acquire.Config{Engine: inboxhub.New(base, reported), Sealer: w.sealer, Store: tiered,
+		Replicas: func() int {
+			if tiered.Up() {
+				return 1
+			}
+			return counter.Count()
+		}})
 	if err != nil {
 		panic(err)
 	}
@@ -166,7 +173,7 @@ func (w *world) start(n int) {
 	r.wire = enginesim.NewWire(front)
 	var ctx context.Context
 	ctx, r.cancel = context.WithCancel(context.Background())
-	for _, run := range []func(context.Context) error{m.Run, tiered.Run} {
+	for _, run := range []func(context.Context) error{m.Run, tiered.Run, counter.Run} {
 		r.done.Go(func() { _ = run(ctx) })
 	}
 	r.done.Go(func() { _ = r.wire.Run() })
