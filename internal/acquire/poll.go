@@ -58,7 +58,9 @@ func (tn *tenant) startSingle(plan plan, now time.Time) {
 	}
 	ctx, cancel := context.WithTimeout(tn.m.base, timeout)
 	c := &call{cancel}
-	tn.lastPoll = now
+	if !r.demand.needsAuthCheck && !(r.kind == pollStatus && r.demand.wantsState) {
+		tn.lastPoll = now // clients' own calls, which qrgate makes for them, delay no other session's poll
+	}
 	tn.batcher.startSingle(plan.others, now)
 	t, ref := r.tracker, r.session.Ref
 	tn.startCall(c, now, func() {

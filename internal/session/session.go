@@ -48,8 +48,8 @@ type Session struct {
 	CreatedHere    bool      `json:"created_here"`     // it was created through qrgate
 	EverPaired     bool      `json:"ever_paired"`      // the engine reported it as paired at some time
 	PairedAt       time.Time `json:"paired_at"`        // when it was last reported as paired and had not been before
-	ConnectedAt    time.Time `json:"connected_at"`     // when the engine last accepted a connect that passed through qrgate
-	FirstConnectAt time.Time `json:"first_connect_at"` // the first such connect
+	ConnectedAt    time.Time `json:"connected_at"`     // the last connect that passed here and was accepted
+	FirstConnectAt time.Time `json:"first_connect_at"` // the first one that passed here, accepted or not
 	AcquiringSince time.Time `json:"acquiring_since"`  // when the present acquisition began; zero without one
 
 	Sequence         int           `json:"sequence"` // codes seen since ConnectedAt
@@ -334,14 +334,20 @@ func (s Session) AfterConnect(now time.Time) Session {
 	if s.AcquiringSince.IsZero() || isLongRefused {
 		s = s.StartAcquiring(now)
 	}
-	if s.FirstConnectAt.IsZero() {
-		s.FirstConnectAt = now
-	}
+	s = s.markConnect(now)
 	s.ConnectedAt, s.AuthorizedAt, s.Failure = now, now, FailureStreak{}
 	s.QR, s.Sequence, s.LastPolledAt, s.LostByEngine, s.Reason = QR{}, 0, time.Time{}, false, ""
 	s.Recovery.FailedConnects, s.Recovery.LastTriedAt = 0, now
 	s.History.DisconnectedSince = time.Time{}
 	return s.setState(Connecting, now)
+}
+
+// markConnect records the first connect, which may have worked although it failed.
+func (s Session) markConnect(now time.Time) Session {
+	if s.FirstConnectAt.IsZero() {
+		s.FirstConnectAt = now
+	}
+	return s
 }
 
 // StartAcquiring returns the session when a new acquisition begins at now.
@@ -354,7 +360,7 @@ func (s Session) StartAcquiring(now time.Time) Session {
 // AfterConnectError returns the session after a connect or restart failed at now.
 func (s Session) AfterConnectError(err error, now time.Time) Session {
 	isFirstDenial := KindOf(err) == KindSessionNotFound && s.Failure.Kind != KindSessionNotFound
-	s = s.recordFailure(AsEngineError(err), now)
+	s = s.recordFailure(AsEngineError(err), now).markConnect(now)
 	s.Recovery.FailedConnects, s.Recovery.LastTriedAt = s.Recovery.FailedConnects+1, now
 	switch kind := KindOf(err); {
 	case isFirstDenial: // by one of several engines, perhaps: polls know the session

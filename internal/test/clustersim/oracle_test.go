@@ -278,7 +278,7 @@ func (o *oracle) streamed(c *client, data string) {
 func (o *oracle) flowEnded(c *client, image string, took time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	isStarved := image == "" && o.isTrueCause(c.lastCause)
+	isStarved := image == "" && (o.isTrueCause(c.lastCause) || o.isExhausted(c.key))
 	o.flows = append(o.flows, outcome{gotCode: image != "", isStarved: isStarved, took: took})
 	switch {
 	case isStarved:
@@ -295,8 +295,27 @@ func (o *oracle) isTrueCause(cause string) bool {
 		storeLosesAcks, storeRestarts, storeFailsOver) {
 		return true // nothing remembers the connect, which is not promised
 	}
-	return strings.Contains(cause, "rate_limit") || isStuck && o.w.engine.StuckUntilReconnect ||
+	return strings.Contains(cause, "rate_limit") || o.w.engine.StuckUntilReconnect &&
+		(isStuck || o.hadFault(engineUnlinked) && strings.Contains(cause, "engine_restarted")) ||
 		!budgetIsShared && o.w.scenario.replicas > 1
+}
+
+// isExhausted reports whether most calls of the engine's limit were used within one window's time, at any time.
+func (o *oracle) isExhausted(key string) bool {
+	limit := o.w.engine.Limits.Sessions
+	var at []time.Time
+	for _, call := range o.w.engine.Calls() {
+		if call.Account == key {
+			at = append(at, call.At)
+		}
+	}
+	most := limit.Max * 4 / 5
+	for i := most; i < len(at); i++ {
+		if at[i].Sub(at[i-most]) < limit.Window {
+			return true
+		}
+	}
+	return false
 }
 
 func (o *oracle) hadFault(any ...faultKind) bool {
