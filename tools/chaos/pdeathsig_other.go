@@ -1,0 +1,8 @@
+//go:build !linux
+
+package main
+
+import "syscall"
+
+// dieWithParent does nothing here: only Linux can end a program with the one that started it.
+func dieWithParent() *syscall.SysProcAttr { return nil }

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// row is the result of one case.
+type row struct {
+	Name             string
+	Replicas, PerKey int
+	Flows, Created   int
+	WithQR, FirstTry int
+	Took             []time.Duration // from connect to QR, sorted
+	Polls            int             // engine calls of the gateways' own
+	Calls            int             // all engine calls
+	LimitedPolls     int             // 429 to the gateways
+	LimitedClients   int             // 429 to clients
+	Duplicates       int
+	WrongTenant      int
+	Expired          int
+	ForeignHits      int
+	Unexpected       int
+	Healed           time.Duration // after the last flow; negative: not within a time
+}
+
+func count(name string, replicas, perKey int, c *clients) row {
+	r := row{
+		Name: name, Replicas: replicas, PerKey: perKey, Flows: len(c.flows), LimitedClients: c.limited,
+		Duplicates: c.engine.duplicates, WrongTenant: c.wrongTenant, Expired: c.expired, ForeignHits: c.foreignHits,
+		Unexpected: c.unexpected,
+	}
+	for _, f := range c.flows {
+		if f.created {
+			r.Created++
+		}
+		if f.hasQR {
+			r.WithQR++
+			r.Took = append(r.Took, f.took)
+			if f.tries == 1 {
+				r.FirstTry++
+			}
+		}
+	}
+	slices.Sort(r.Took)
+	if c.printsLost {
+		for _, f := range c.flows {
+			if f.created && !f.hasQR {
+				fmt.Printf("%s %s has no QR:\n  %s\n", f.key, f.name, strings.Join(f.trail, "\n  "))
+			}
+		}
+	}
+	for _, call := range c.engine.Calls() {
+		if call.Account == foreignKey {
+			continue
+		}
+		r.Calls++
+		isOwn := call.Header.Get("X-Request-Id") == ""
+		if isOwn {
+			r.Polls++
+		}
+		if isOwn && call.Status == http.StatusTooManyRequests {
+			r.LimitedPolls++
+		}
+	}
+	return r
+}
+
+func (r row) quantile(q float64) float64 {
+	if len(r.Took) == 0 {
+		return 0
+	}
+	return r.Took[int(q*float64(len(r.Took)-1))].Seconds()
+}
+
+// String is one line for the terminal.
+func (r row) String() string {
+	return fmt.Sprintf("%-42s n=%d s=%d  QR %d/%d first %d  %.1f/%.1f/%.1f s  polls %.2f calls %.2f  429 %d/%d"+
+		"  dup %d wrong %d expired %d foreign %d unexpected %d  healed %s",
+		r.Name, r.Replicas, r.PerKey, r.WithQR, r.Created, r.FirstTry, r.quantile(0.5), r.quantile(0.95), r.quantile(1),
+		per(r.Polls, r.Created), per(r.Calls, r.Created), r.LimitedPolls, r.LimitedClients,
+		r.Duplicates, r.WrongTenant, r.Expired, r.ForeignHits, r.Unexpected, r.healed())
+}
+
+// healed is how long the replicas took to use Redis again; "-" if they do not.
+func (r row) healed() string {
+	if r.Healed < 0 {
+		return "-"
+	}
+	return r.Healed.String()
+}
+
+func per(n, of int) float64 { return float64(n) / float64(max(1, of)) }
+
+// healTimeout is how long a case waits for the replicas to use Redis again.
+const healTimeout = 12 * time.Second
+
+// awaitHealed returns how long after the last flow every replica uses its Redis again; -1 if none does.
+func (k *cluster) awaitHealed(ctx context.Context) time.Duration {
+	began := time.Now()
+	for time.Since(began) < healTimeout {
+		if k.isHealed() {
+			return time.Since(began).Round(100 * time.Millisecond)
+		}
+		sleep(ctx, 100*time.Millisecond)
+	}
+	return -1
+}
+
+// oneRequestPerConnection is the transport of clients in Python, which open a connection for each request.
+func oneRequestPerConnection() http.RoundTripper {
+	return &http.Transport{DisableKeepAlives: true}
+}
+
+// report is the text of docs/RELIABILITY.md.
+func report(rows []row, o *options) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, reportHead, o.Flows, o.Over, machine())
+	total := row{}
+	for _, r := range rows {
+		if r.Replicas > 0 {
+			total.Flows += r.Flows
+			total.WrongTenant += r.WrongTenant
+			total.Expired += r.Expired
+			total.Duplicates += r.Duplicates
+			total.ForeignHits += r.ForeignHits
+			total.Unexpected += r.Unexpected
+		}
+	}
+	fmt.Fprintf(&b, reportTotals, len(rows), total.Flows, total.WrongTenant, total.ForeignHits, total.Expired,
+		total.Duplicates, total.Unexpected)
+	for _, perKey := range o.Sessions {
+		fmt.Fprintf(&b, "\n## %d sessions per key\n\n%s", perKey, tableHead)
+		for _, r := range rows {
+			if r.PerKey == perKey {
+				b.WriteString(r.markdown(calmCalls(rows, r)))
+			}
+		}
+	}
+	b.WriteString(reportEnd)
+	return b.String()
+}
+
+const reportHead = `# Reliability
+
+What clients see while parts fail. [tools/chaos](../tools/chaos) wrote this page:
+
+` + "```sh\ngo -C tools run ./chaos --write ../docs/RELIABILITY.md\n```" + `
+
+Each row is one run: replicas of the real program, a real redis-server, a simulated engine, and %d clients that start
+within %v and create a session, connect it and request its QR as existing clients do (three requests of at most 12 s).
+Each request goes to a replica at random. The engine has a QR 2 to 4 s after the connect, and allows 30 session calls
+per minute and key. The fault begins 3 s after the first client. All replicas use the same session names for all keys, and
+another key asks for every session all the time.
+
+Machine: %s. Times are those of a machine that does other work, too.
+`
+
+const reportTotals = `
+In all %d runs (%d clients): **%d** QRs of another session, **%d** responses to the other key, **%d** expired QRs,
+**%d** POSTs that the engine got twice, **%d** responses 500 or without JSON.
+`
+
+const tableHead = `| Fault | Replicas | QR | at the first request | time to QR: median, 95 %, max ` +
+	`| engine calls per client | of calm | 429 to qrgate | 429 to clients | Redis used again after |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|
+`
+
+const reportEnd = `
+- **QR**: clients with a QR, of those whose session could be created. A client gives up after four creates.
+- **0 replicas**: clients call the engine themselves.
+- **Engine calls per client**: all calls, those of the client too. **Of calm**: compared with the same number of
+  replicas without a fault.
+- **429 to clients**: compare with 0 replicas. Clients that repeat creates and connects use up the limit by themselves.
+- **Redis used again after**: from the end of the last client until every replica uses Redis; "-": it stays away.
+`
+
+// calmCalls is the number of engine calls of the run like r without a fault; 0 if there is none.
+func calmCalls(rows []row, r row) float64 {
+	for _, calm := range rows {
+		if calm.Name == calmName && calm.Replicas == r.Replicas && calm.PerKey == r.PerKey {
+			return per(calm.Calls, calm.Created)
+		}
+	}
+	return 0
+}
+
+func (r row) markdown(calm float64) string {
+	ratio := ""
+	if calm > 0 {
+		ratio = fmt.Sprintf("%.2f", per(r.Calls, r.Created)/calm)
+	}
+	return fmt.Sprintf("| %s | %d | %d/%d | %d | %.1f, %.1f, %.1f s | %.1f | %s | %d | %d | %s |\n",
+		r.Name, r.Replicas, r.WithQR, r.Created, r.FirstTry, r.quantile(0.5), r.quantile(0.95), r.quantile(1),
+		per(r.Calls, r.Created), ratio, r.LimitedPolls, r.LimitedClients, r.healed())
+}
+
+// machine describes this machine.
+func machine() string {
+	redis, err := exec.Command("redis-server", "--version").Output()
+	version := ""
+	if fields := strings.Fields(string(redis)); err == nil && len(fields) > 2 {
+		version = ", Redis " + strings.TrimPrefix(fields[2], "v=")
+	}
+	return fmt.Sprintf("%d processors, %s/%s, %s%s", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH,
+		runtime.Version(), version)
+}
