@@ -410,10 +410,8 @@ func (p *pairRequest) untilRevoked() (context.Context, context.CancelFunc) {
 // status is what the page shows of a snapshot.
 func (p *pairRequest) status(v *session.Snapshot, now time.Time) pairpage.Status {
 	s := &v.Session
-	status := pairpage.Status{
-		Phase: phaseOf(v, now), Sequence: s.Sequence,
-		CanRetry: v.Authorized && !s.State.Acquiring() && s.State != session.Connected,
-	}
+	status := pairpage.Status{Phase: phaseOf(v, now), Sequence: s.Sequence}
+	status.CanRetry = canRetry(v, status.Phase)
 	switch status.Phase {
 	case pairpage.Scan:
 		status.QRCode = s.QR.Image.Reveal()
@@ -448,14 +446,30 @@ func phaseOf(v *session.Snapshot, now time.Time) pairpage.Phase {
 		return pairpage.Problem
 	case s.WasScanned(now):
 		return pairpage.Scanned
-	case s.State.Acquiring() && !s.AcquiringSince.IsZero():
+	case code == diagnosis.QRExpired: // even if another client requests the QR, which connects nothing
+		return pairpage.Expired
+	case isAcquiring(s):
 		return pairpage.Preparing
-	case code == diagnosis.QRExpired, s.Sequence > 0 && v.Diagnosis.Healthy():
+	case s.Sequence > 0 && v.Diagnosis.Healthy():
 		return pairpage.Expired
 	case !v.Diagnosis.Healthy() && code != diagnosis.AlreadyPaired:
 		return pairpage.Problem
 	}
 	return pairpage.Idle
+}
+
+// isAcquiring reports whether a code is being obtained.
+func isAcquiring(s *session.Session) bool { return s.State.Acquiring() && !s.AcquiringSince.IsZero() }
+
+// canRetry reports whether a connect may lead to a code where none is shown.
+func canRetry(v *session.Snapshot, phase pairpage.Phase) bool {
+	switch phase {
+	case pairpage.Idle, pairpage.Expired:
+		return true
+	case pairpage.Problem:
+		return v.Authorized && !isAcquiring(&v.Session)
+	}
+	return false
 }
 
 // engineRequest is a request in the name of the caller who issued the link, without anything that the browser sent but
@@ -489,7 +503,7 @@ func (p *pairRequest) connectSession() {
 	case err != nil:
 		p.replyError(err)
 		return
-	case v.Session.State == session.Connected, v.Session.State.Acquiring() && !v.Session.AcquiringSince.IsZero():
+	case !canRetry(v, phaseOf(v, time.Now())):
 		p.WriteHeader(http.StatusNoContent)
 		return
 	}

@@ -6,7 +6,7 @@
   const fill = (template, n) => template.replace(/\{\w+\}/, n);
   const isFramed = window.parent !== window;
   const latency = 200; // ms that an event may have been on its way: no code is shown after its end
-  let now = {}, deadline = 0, atDeadline = 0, codeDeadline = 0, source = null, retryDelay = 1000, hasStarted = false, hasReported = false;
+  let now = {}, deadline = 0, atDeadline = 0, offlineTimer = 0, codeDeadline = 0, source = null, retryDelay = 1000, hasStarted = false, hasReported = false;
 
   // setText leaves a text alone that is there already: a screen reader would read it again.
   function setText(id, value) {
@@ -92,13 +92,20 @@
   function open() {
     close();
     source = new EventSource(base + '/events');
-    source.addEventListener('open', () => { retryDelay = 1000; at('offline').hidden = true; });
+    source.addEventListener('open', () => { retryDelay = 1000; setOffline(false); });
     source.addEventListener('status', (event) => show(JSON.parse(event.data)));
     source.addEventListener('error', () => {
       if (now.phase === 'linked' || now.phase === 'ended') return;
       if (source && source.readyState === EventSource.CLOSED) check(); // the gateway refused the stream
-      else if (!navigator.onLine) at('offline').hidden = false;
+      else setOffline(true);
     });
+  }
+
+  // setOffline tells of a lost connection, if it does not return at once.
+  function setOffline(isOffline) {
+    clearTimeout(offlineTimer);
+    if (isOffline) offlineTimer = setTimeout(() => { at('offline').hidden = false; }, 4000);
+    else at('offline').hidden = true;
   }
 
   function close() {
@@ -114,9 +121,9 @@
       const body = await response.json();
       if (body.data) show(body.data);
       if (!body.data && (response.status === 404 || response.status === 410)) return show({ phase: 'ended' });
-      at('offline').hidden = Boolean(body.data);
+      setOffline(!body.data);
     } catch {
-      at('offline').hidden = false;
+      setOffline(true);
     }
     if (now.phase === 'linked' || now.phase === 'ended') return;
     setTimeout(open, retryDelay);
@@ -129,7 +136,7 @@
     try {
       await fetch(base + '/connect', { method: 'POST' });
     } catch {
-      at('offline').hidden = false;
+      setOffline(true);
     }
     at('again').disabled = false;
     if (!source) open();
