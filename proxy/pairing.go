@@ -448,6 +448,8 @@ func phaseOf(v *session.Snapshot, now time.Time) pairpage.Phase {
 		return pairpage.Scanned
 	case code == diagnosis.QRExpired: // even if another client requests the QR, which connects nothing
 		return pairpage.Expired
+	case isAcquiring(s) && s.ConnectedAt.Before(s.AcquiringSince) && !s.History.DisconnectedSince.IsZero():
+		return pairpage.Idle // a client requests the QR of a session that is not connected
 	case isAcquiring(s):
 		return pairpage.Preparing
 	case s.Sequence > 0 && v.Diagnosis.Healthy():
