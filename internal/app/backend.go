@@ -160,7 +160,8 @@ func (b *backend) newAcquirer() error {
 	engine := b.metrics.Engine(b.tracing.Engine(b.documented.engine()))
 	acquisition := acquire.Config{
 		Engine: engine, Sealer: b.sealer, Store: b.sessions, OnEvent: onEvent, AllowForce: b.cfg.RecoveryForce,
-		Connectivity: b.lastConnectivity, Replicas: b.independentReplicas(), SharesStore: b.redis != nil, Subscribe: b.documented.subscribe,
+		Connectivity: b.lastConnectivity, Replicas: b.independentReplicas(), SharesStore: b.redis != nil,
+		Subscribe: b.documented.subscribe,
 		WaitTimes: acquire.WaitTimes{Initial: b.cfg.QRWaitInitial, Default: b.cfg.QRWait},
 	}
 	if b.hasWebhook() {
@@ -188,8 +189,8 @@ func (b *backend) newAcquirer() error {
 	return nil
 }
 
-// independentReplicas returns how many replicas poll without knowledge of each other's polls: those that were counted or
-// are configured, while there is no common store.
+// independentReplicas returns how many replicas poll without knowledge of each other's polls: those that were counted
+// or are configured, while there is no common store.
 func (b *backend) independentReplicas() func() int {
 	if b.redis == nil {
 		return func() int { return b.cfg.Replicas }
