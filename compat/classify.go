@@ -85,7 +85,7 @@ func classifyJSON(e *session.EngineError, body Object) {
 	code := strings.ReplaceAll(strings.ToLower(e.Code), "_", " ")
 	text := code + ". " + strings.ReplaceAll(strings.ToLower(e.Text), "_", " ")
 	_, isNamed := diagnosis.MatchCause(e.Code + " " + e.Text)
-	isNamed = isNamed || diagnosis.IsAboutConnection(e.Text)
+	isNamed = isNamed || diagnosis.ConnectionWords(e.Text) != ""
 	isQR, status := e.Op == session.OpQR, e.Status
 	switch {
 	case StateOf(SessionOf(body)) == session.Connected, states(pairedPhrase, code):

@@ -177,7 +177,7 @@ func withStatus(text string, body Object, httpStatus int) string {
 		status = strconv.Itoa(httpStatus)
 	}
 	isStatus := len(status) == 3 && status != "500" && status != "429"
-	if !isStatus || !diagnosis.IsAboutConnection(text) || strings.Contains(text, status) {
+	if !isStatus || diagnosis.ConnectionWords(text) == "" || strings.Contains(text, status) {
 		return text
 	}
 	return status + " " + text

@@ -102,7 +102,7 @@ func responseCode(e *session.EngineError) (code diagnosis.Code, isFinal bool) {
 		return named.Code, false
 	case e.Op == session.OpCreate && e.Status == http.StatusConflict:
 		return diagnosis.SessionConflict, false
-	case diagnosis.IsAboutConnection(e.Text):
+	case diagnosis.ConnectionWords(e.Text) != "":
 		return diagnosis.Undetermined, false
 	case e.Op == session.OpConnect || e.Code == compat.CodeConnectionError:
 		return diagnosis.ConnectFailing, false

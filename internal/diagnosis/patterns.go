@@ -98,9 +98,9 @@ var connectionPatterns = slices.Concat(
 var aboutConnection = regexp.MustCompile(`connection (?:failure|closed|reset|terminated|lost|errored)|stream errored|` +
 	`logged out|timed out|\beconnreset\b|socket hang up|navigation timeout|net::err_|web\.whatsapp\.com`)
 
-// IsAboutConnection reports whether the text of an error is about a connection, so that an engine that reports it is
-// not to blame.
-func IsAboutConnection(text string) bool { return aboutConnection.MatchString(strings.ToLower(text)) }
+// ConnectionWords returns the words by which the text of an error is about a connection, so that an engine that reports
+// it is not to blame; "" if there are none.
+func ConnectionWords(text string) string { return aboutConnection.FindString(strings.ToLower(text)) }
 
 // each returns one pattern of a cause for each text.
 func each(code Code, texts ...string) (out []Pattern) {

@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -155,8 +156,12 @@ func TestDiagnose_ConnectErrorAboutAConnectionBlamesNobody(t *testing.T) {
 			err := &session.EngineError{Op: session.OpConnect, Kind: session.KindServerError, Status: 500, Text: text}
 			s = s.AfterConnectError(err, noon.Add(time.Duration(i)*time.Second))
 		}
-		if got := session.Diagnose(s, session.Environment{}, noon.Add(4*time.Second)); got.Code != want {
+		got := session.Diagnose(s, session.Environment{}, noon.Add(4*time.Second))
+		if got.Code != want {
 			t.Errorf("%q is %s %q, want %s", text, got.Code, got.Evidence, want)
+		}
+		if want == diagnosis.Undetermined && !strings.Contains(got.Evidence[1], "its error is about a connection: ") {
+			t.Errorf("%q: %q", text, got.Evidence)
 		}
 	}
 }

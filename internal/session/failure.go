@@ -115,8 +115,9 @@ func (t FailureStreak) findingFor(code diagnosis.Code, now time.Time) finding {
 func (t FailureStreak) finding(now time.Time) finding {
 	code := causesOfKinds[t.Kind]
 	switch {
-	case t.Kind == KindServerError && diagnosis.IsAboutConnection(t.Text):
-		code = diagnosis.Undetermined
+	case t.Kind == KindServerError && diagnosis.ConnectionWords(t.Text) != "":
+		found := t.findingFor(diagnosis.Undetermined, now)
+		return found.with("its error is about a connection: %s", diagnosis.ConnectionWords(t.Text))
 	case t.Kind == KindServerError && t.Op == OpConnect:
 		code = diagnosis.ConnectFailing
 	}
