@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"os/exec"
 	"runtime"
@@ -121,10 +122,14 @@ func oneRequestPerConnection() http.RoundTripper {
 // report is the text of docs/RELIABILITY.md.
 func report(rows []row, o *options) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, reportHead, o.Flows, o.Over, machine())
-	total := row{}
+	fmt.Fprintf(&b, reportHead, o.Parallel, chosenFlags(rows), o.Flows, o.Over, machine())
+	total, runs := row{}, 0
+	var below []string
 	for _, r := range rows {
 		if r.Replicas > 0 {
+			if runs++; r.WithQR*100 < r.Created*99 || r.LimitedClients > 0 {
+				below = append(below, fmt.Sprintf("%s (%d replicas, %d sessions per key)", r.Name, r.Replicas, r.PerKey))
+			}
 			total.Flows += r.Flows
 			total.WrongTenant += r.WrongTenant
 			total.Expired += r.Expired
@@ -133,8 +138,11 @@ func report(rows []row, o *options) string {
 			total.Unexpected += r.Unexpected
 		}
 	}
-	fmt.Fprintf(&b, reportTotals, len(rows), total.Flows, total.WrongTenant, total.ForeignHits, total.Expired,
+	fmt.Fprintf(&b, reportTotals, runs, total.Flows, total.WrongTenant, total.ForeignHits, total.Expired,
 		total.Duplicates, total.Unexpected)
+	if len(below) > 0 {
+		fmt.Fprintf(&b, "\nLess than 99 %% with a QR, or a 429 to a client: %s.\n", strings.Join(below, "; "))
+	}
 	for _, perKey := range o.Sessions {
 		fmt.Fprintf(&b, "\n## %d sessions per key\n\n%s", perKey, tableHead)
 		for _, r := range rows {
@@ -147,17 +155,29 @@ func report(rows []row, o *options) string {
 	return b.String()
 }
 
+// chosenFlags are the flags that choose the rows.
+func chosenFlags(rows []row) string {
+	replicas, sessions := map[int]bool{}, map[int]bool{}
+	for _, r := range rows {
+		replicas[r.Replicas], sessions[r.PerKey] = true, true
+	}
+	list := func(set map[int]bool) string {
+		return strings.Trim(strings.ReplaceAll(fmt.Sprint(slices.Sorted(maps.Keys(set))), " ", ","), "[]")
+	}
+	return " --replicas " + list(replicas) + " --sessions " + list(sessions)
+}
+
 const reportHead = `# Reliability
 
 What clients see while parts fail. [tools/chaos](../tools/chaos) wrote this page:
 
-` + "```sh\ngo -C tools run ./chaos --write ../docs/RELIABILITY.md\n```" + `
+` + "```sh\ngo -C tools run ./chaos --parallel %d%s --write ../docs/RELIABILITY.md\n```" + `
 
 Each row is one run: replicas of the real program, a real redis-server, a simulated engine, and %d clients that start
 within %v and create a session, connect it and request its QR as existing clients do (three requests of at most 12 s).
 Each request goes to a replica at random. The engine has a QR 2 to 4 s after the connect, and allows 30 session calls
-per minute and key. The fault begins 3 s after the first client. All replicas use the same session names for all keys, and
-another key asks for every session all the time.
+per minute and key. The fault begins 3 s after the first client. All replicas use the same session names for all keys,
+and another key asks for every session all the time.
 
 Machine: %s. Times are those of a machine that does other work, too.
 `
