@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -296,4 +297,62 @@ func TestFleet_AmbiguousName(t *testing.T) {
 		f.qr(id)
 	}
 	f.get("/api/sessions/twice/qr").wantsCode(http.StatusConflict, "SESSION_AMBIGUOUS")
+}
+
+// A client that polls for a session that no engine has costs the engines no more calls than one engine would get.
+func TestFleet_UnknownSession(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, nil)
+	f.get("/api/sessions/unknown/status").wants(http.StatusNotFound)
+	before := len(f.engines["a"].Calls()) + len(f.engines["b"].Calls())
+	for range 5 {
+		f.get("/api/messages/unknown/chats")
+	}
+	if calls := len(f.engines["a"].Calls()) + len(f.engines["b"].Calls()) - before; calls > 5 {
+		t.Errorf("5 requests cost %d calls", calls)
+	}
+	f.create("unknown")
+	f.connect("unknown")
+	f.qr("unknown")
+}
+
+// An engine whose health check fails gets no new sessions, before it refuses a single one.
+func TestFleet_FailingProbe(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, nil)
+	f.engines["a"].Change(func(e *enginesim.Engine) {
+		e.Faults = map[enginesim.Route]enginesim.Fault{enginesim.RouteHealth: {Kind: enginesim.ServerError}}
+	})
+	deadline := time.Now().Add(40 * time.Second)
+	for !strings.Contains(f.status("a"), `"outcome": "failure"`) {
+		if time.Now().After(deadline) {
+			t.Fatal("no probe has failed")
+		}
+		<-time.After(100 * time.Millisecond)
+	}
+	for i := range 20 {
+		name := fmt.Sprintf("probed-%d", i)
+		f.create(name)
+		if f.engineOf(name) != "b" {
+			t.Error("an engine with a failing probe got a session")
+		}
+	}
+	if s := f.status(""); !strings.Contains(s, `"name": "a"`) || !strings.Contains(s, `"name": "b"`) {
+		t.Errorf("the status page does not list both engines: %.300s", s)
+	}
+}
+
+// status is the status page of an engine as JSON.
+func (f *fleetRig) status(engine string) string {
+	f.Helper()
+	res, err := http.Get(f.admin + "/status?format=json&engine=" + engine)
+	if err != nil {
+		f.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK {
+		f.Fatal(res.Status, err)
+	}
+	return string(body)
 }

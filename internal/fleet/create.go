@@ -66,7 +66,7 @@ func (rt *Router) create(w http.ResponseWriter, r *http.Request) {
 // engineOf is the one engine that a name belongs to; nil if it may go to any. An engine whose earlier create had an
 // unknown outcome gets the next one too, and decides, as long as it responds.
 func (rt *Router) engineOf(ctx context.Context, c session.Caller, k entryKey) []*Member {
-	if e, ok := rt.directory.find(ctx, c, k); ok && (!e.isTentative || e.member.IsUp()) {
+	if e, ok := rt.directory.find(ctx, c, k); ok && !e.isAbsent() && (!e.isTentative || e.member.IsUp()) {
 		return []*Member{e.member}
 	}
 	has := make([]bool, len(rt.members))
@@ -106,8 +106,8 @@ func (rt *Router) shouldAsk(k askedKey, now time.Time) bool {
 func (rt *Router) tryCreate(
 	r *http.Request, text []byte, c session.Caller, k entryKey, m *Member,
 ) (response *capture, isUnsent bool) {
-	if _, isKnown := rt.directory.recall(k); k.id != "" && !isKnown {
-		rt.directory.put(k, entry{m, true})
+	if known, ok := rt.directory.recall(k); k.id != "" && (!ok || known.isAbsent()) {
+		rt.directory.put(k, entry{member: m, isTentative: true})
 	}
 	var a attempt
 	out := r.WithContext(context.WithValue(r.Context(), attemptKey{}, &a))

@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	entryTTL   = 24 * time.Hour // in the store; afterwards the engines are asked
-	maxEntries = 50_000         // in memory
+	entryTTL   = 24 * time.Hour   // in the store; afterwards the engines are asked
+	absentTTL  = 15 * time.Second // how long no engine is asked again for a session that none has
+	maxEntries = 50_000           // in memory
 )
 
 // entryKey is a session as a caller names it: by its name or its integer.
@@ -26,7 +27,12 @@ type entry struct {
 	member *Member
 	// isTentative: a create was sent, and its outcome is not known.
 	isTentative bool
+	// absentUntil is set if no engine has the session: the member's response is the client's until then.
+	absentUntil time.Time
 }
+
+// isAbsent reports that no engine has the session.
+func (e entry) isAbsent() bool { return !e.absentUntil.IsZero() }
 
 // directory remembers the engine of each session, in memory and in the store that replicas share.
 type directory struct {
@@ -43,7 +49,7 @@ func (d *directory) recall(k entryKey) (entry, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	e, ok := d.entries[k]
-	return e, ok
+	return e, ok && (!e.isAbsent() || time.Now().Before(e.absentUntil))
 }
 
 // find looks a session up in memory, then in the store.
@@ -111,8 +117,11 @@ func (d *directory) drop(k entryKey) {
 	}
 }
 
-// forget removes a session.
+// forget removes a session that was there.
 func (d *directory) forget(ctx context.Context, k entryKey) {
+	if e, ok := d.recall(k); ok && e.isAbsent() {
+		return
+	}
 	d.mu.Lock()
 	delete(d.entries, k)
 	d.mu.Unlock()

@@ -17,7 +17,7 @@ import (
 )
 
 // Engines number their sessions from 1, so the integers of two engines are the same. Clients see them with the number
-// of a block in the upper bits: every integer belongs to one engine, and fits into 31 bits as databases of clients need.
+// of a block in the upper bits: every integer belongs to one engine, and fits into 31 bits, as columns of clients need.
 const (
 	blockBits = 24
 	blocks    = 1 << (31 - blockBits)

@@ -223,7 +223,9 @@ func (rt *Router) askAll(ctx context.Context, c session.Caller, k entryKey) loca
 			return located{member: m}
 		}
 	}
-	return located{member: rt.place(string(k.tenant) + "/" + k.id)[0]}
+	l.member = rt.place(string(k.tenant) + "/" + k.id)[0]
+	rt.directory.put(k, entry{member: l.member, absentUntil: time.Now().Add(absentTTL)})
+	return l
 }
 
 // place orders the engines for a new session. At least one has a weight.

@@ -28,7 +28,7 @@ type Snapshot struct {
 	ProbesNote   string                      `json:"probes_note,omitempty"` // what the probes cannot show
 	Acquisitions []Acquisition               `json:"acquisitions"`
 	Engine       Engine                      `json:"engine"`
-	Engines      []Member                    `json:"engines,omitempty"` // several; the rest is about Engine
+	Engines      []Member                    `json:"engines,omitempty"`  // several; the rest is about Engine
 	WhatsApp     *session.ConnectivityResult `json:"whatsapp,omitempty"` // nil before the first check
 	Store        Store                       `json:"store"`
 	Sessions     map[session.State]int       `json:"sessions"`       // active ones of clients
@@ -86,7 +86,7 @@ type Member struct {
 // Engine is the state of the session engine.
 type Engine struct {
 	Name      string         `json:"name,omitempty"` // of one among several
-	Kind      string         `json:"kind"` // one of the Engine kinds
+	Kind      string         `json:"kind"`           // one of the Engine kinds
 	Address   string         `json:"address,omitempty"`
 	State     string         `json:"state"`           // one of the Engine states
 	Cause     diagnosis.Code `json:"cause,omitempty"` // why it is down
