@@ -6,7 +6,7 @@
   const fill = (template, n) => template.replace(/\{\w+\}/, n);
   const isFramed = window.parent !== window;
   const latency = 200; // ms that an event may have been on its way: no code is shown after its end
-  let now = {}, deadline = 0, atDeadline = 0, offlineTimer = 0, codeDeadline = 0, source = null, retryDelay = 1000, hasStarted = false, hasReported = false;
+  let now = {}, deadline = 0, atDeadline = 0, offlineTimer = 0, connectUntil = 0, codeDeadline = 0, source = null, retryDelay = 1000, hasStarted = false, hasReported = false;
 
   // setText leaves a text alone that is there already: a screen reader would read it again.
   function setText(id, value) {
@@ -23,7 +23,8 @@
   function show(status) {
     now = status;
     let phase = status.phase;
-    if (phase === 'idle' && hasStarted) phase = 'expired';
+    const isOver = phase === 'expired' || phase === 'idle' && hasStarted;
+    if (isOver) phase = performance.now() < connectUntil ? 'preparing' : 'expired';
     if (phase === 'scan') {
       deadline = performance.now() + status.expiresInMs - latency;
       clearTimeout(atDeadline);
@@ -132,6 +133,7 @@
 
   async function connect() {
     hasStarted = true;
+    connectUntil = performance.now() + 15000; // what the stream reports meanwhile may be older
     at('again').disabled = true;
     try {
       await fetch(base + '/connect', { method: 'POST' });
@@ -139,6 +141,8 @@
       setOffline(true);
     }
     at('again').disabled = false;
+    connectUntil = performance.now() + 3000;
+    setTimeout(() => { if (now.phase === 'idle' || now.phase === 'expired') show(now); }, 3100);
     if (!source) open();
   }
 
