@@ -105,7 +105,7 @@ func checkOtherRoutesIdentical(t *testing.T, r nativeRig) {
 
 // checkStreams sends what does not fit into memory or does not end at once: each part arrives when it is sent.
 func checkStreams(t *testing.T, r nativeRig) {
-	upload := Request(http.MethodPost, otherRoot+"/upload", strings.Repeat("0123456789abcdef", 1<<19))
+	upload := Request(http.MethodPost, otherRoot+"/upload", strings.Repeat("0123456789abcdef", 1<<16))
 	alone, through := r.do(t, r.direct, upload, "key-a"), r.through(t, upload)
 	if alone.status != through.status || !bytes.Equal(alone.body, through.body) {
 		t.Errorf("an upload: direct %d %s, through %d %s", alone.status, alone.body, through.status, through.body)

@@ -137,7 +137,7 @@ func checkNoWebsocket(t *testing.T, r nativeRig, route enginesim.Route) {
 }
 
 func checkConnections(t *testing.T, r nativeRig, route enginesim.Route) {
-	for i := range 20 {
+	for i := range 5 {
 		name := fmt.Sprintf("shop-%d", i)
 		r.start(t, name)
 		r.through(t, r.QR(name))
