@@ -33,6 +33,7 @@ func main() {
 	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it on purpose
 		signal.Notify(hangups, syscall.SIGHUP)
 	}
+	_ = disableCoreDumps()         // where that is forbidden, the operator has set a limit
 	signal.Ignore(syscall.SIGPIPE) // a closed pipe must not stop the cleanup; cancelOnError handles the failed write
 	log.SetOutput(io.Discard)      // net/http quotes there what an engine sends unasked, a QR among it
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
