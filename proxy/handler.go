@@ -15,6 +15,7 @@ package proxy
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
 	"fmt"
 	"io"
@@ -112,6 +113,9 @@ type Handler struct {
 
 	wrongKeys wrongKeys
 
+	draining context.Context    // ends when qrgate stops
+	Drain    context.CancelFunc // ends streams, whose clients connect again
+
 	trustedProxies atomic.Pointer[[]netip.Prefix] // changes when the settings are reloaded
 	discardLog     *log.Logger                    // httputil's own log: the request log holds the same facts
 }
@@ -126,9 +130,17 @@ func New(config Config) *Handler {
 		buffers:    bufferPool{sync.Pool{New: func() any { return new([32 << 10]byte) }}},
 		discardLog: log.New(io.Discard, "", 0),
 	}
+	h.draining, h.Drain = context.WithCancel(context.Background())
 	h.SetTrustedProxies(config.TrustedProxies)
 	h.router = h.newRouter()
 	return h
+}
+
+// untilDraining returns a context that ends with ctx, or when qrgate stops.
+func (h *Handler) untilDraining(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(h.draining, cancel)
+	return ctx, func() { stop(); cancel() }
 }
 
 // ServeHTTP implements [http.Handler].

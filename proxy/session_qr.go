@@ -192,7 +192,9 @@ func (s *sessionRequest) waitForChange(v *session.Snapshot, max time.Duration) *
 		return v
 	}
 	defer f.Close()
-	next, err := f.Next(s.ctx(), v, min(max, session.MaxWait))
+	ctx, cancel := s.handler.untilDraining(s.ctx())
+	defer cancel()
+	next, err := f.Next(ctx, v, min(max, session.MaxWait))
 	if err != nil || !next.Authorized && !next.Ended {
 		return v
 	}
@@ -228,6 +230,7 @@ const (
 	heartbeatInterval  = 15 * time.Second // a comment keeps proxies from closing an idle stream
 	streamWriteTimeout = 10 * time.Second // a client that reads nothing for so long is disconnected
 	streamRetryDelay   = 2 * time.Second  // after which a client connects again
+	handOverDelay      = time.Second / 4  // the same, when this process stops
 )
 
 // stream sends every change as a server-sent event, and ends after the session is connected or gone. It counts as a
@@ -260,6 +263,8 @@ func (s *sessionRequest) follow(
 	if !s.send(fmt.Sprintf("retry: %d\n", streamRetryDelay.Milliseconds()) + event(v)) {
 		return
 	}
+	ctx, cancel := s.handler.untilDraining(ctx)
+	defer cancel()
 	for end := time.Now().Add(streamTTL); !hasEnded(v) && time.Now().Before(end); {
 		askedAt := time.Now()
 		next, err := f.Next(ctx, v, heartbeatInterval)
@@ -267,6 +272,9 @@ func (s *sessionRequest) follow(
 		switch {
 		case err == nil && v.Changed(next):
 			v, text = next, event(next)
+		case s.handler.draining.Err() != nil:
+			s.send(fmt.Sprintf("retry: %d\n\n", handOverDelay.Milliseconds()))
+			return
 		case err != nil, time.Since(askedAt) < heartbeatInterval:
 			return // the client connects again and receives the state then
 		}

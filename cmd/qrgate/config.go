@@ -27,6 +27,7 @@ import (
 type settings struct {
 	Listen      string `env:"QRGATE_LISTEN" default:":8080"`
 	AdminListen string `env:"QRGATE_ADMIN_LISTEN" default:"127.0.0.1:8081"`
+	ReusePort   bool   `env:"QRGATE_REUSE_PORT"`
 	AdminHosts  string `env:"QRGATE_ADMIN_HOSTS" placeholder:"NAME,…"`
 
 	EngineURL      string        `env:"QRGATE_ENGINE_URL" placeholder:"URL"`
@@ -80,7 +81,7 @@ type settings struct {
 func (s settings) unchecked() app.Config {
 	return app.Config{
 		Listen: address(s.Listen, ""), AdminListen: address(s.AdminListen, "127.0.0.1"), AdminHosts: split(s.AdminHosts),
-		QRWaitInitial: s.QRWaitInitial, QRWait: s.QRWait, RecoveryForce: s.RecoveryForce, Docs: s.Docs,
+		QRWaitInitial: s.QRWaitInitial, QRWait: s.QRWait, RecoveryForce: s.RecoveryForce, Docs: s.Docs, ReusePort: s.ReusePort,
 		RedisURL: secret.NewSecret(s.RedisURL), RedisPassword: secret.NewSecret(s.RedisPassword),
 		Secret: secret.NewSecret(s.Secret), Replicas: s.Replicas,
 		RedisTLS: redis.TLS{CA: s.RedisCA, Cert: s.RedisCert, Key: secret.NewSecret(s.RedisKey)},
@@ -146,6 +147,10 @@ func (s settings) config() (app.Config, error) {
 	}
 	if key := s.ProbeAPIKey; s.EngineURL+s.Engines == "" && key != "" && len(key) < embedded.MinKey {
 		collect("QRGATE_PROBE_API_KEY ", fmt.Errorf("must have at least %d characters", embedded.MinKey))
+	}
+	if s.ReusePort && s.EngineURL+s.Engines == "" {
+		collect("QRGATE_REUSE_PORT ", errors.New("needs QRGATE_ENGINE_URL: two processes cannot share the phones of the "+
+			"embedded engine. Use systemd's socket activation (deploy/systemd)"))
 	}
 	collect("QRGATE_QR_WAIT_INITIAL ", checkWait(s.QRWaitInitial))
 	collect("QRGATE_QR_WAIT ", checkWait(s.QRWait))

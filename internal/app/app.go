@@ -29,6 +29,9 @@ import (
 // drainTimeout is how long requests in flight may take when the gateway stops.
 const drainTimeout = 12 * time.Second
 
+// acceptDelay is how long connections are accepted that arrived before another process took over.
+const acceptDelay = 250 * time.Millisecond
+
 // task runs until its context ends.
 type task func(context.Context) error
 
@@ -74,6 +77,7 @@ func New(cfg Config) (*App, error) {
 			return nil, err
 		}
 	}
+	a.takeOver()
 	return a, nil
 }
 
@@ -154,19 +158,6 @@ func (a *App) origin(key secret.Secret) session.TrafficClass {
 	return session.UserTraffic
 }
 
-func (a *App) listen() (err error) {
-	if a.public, err = net.Listen("tcp", a.cfg.Listen); err != nil {
-		return fmt.Errorf("QRGATE_LISTEN: %w; set it to a free address, as :8080", err)
-	}
-	if a.cfg.AdminListen == "" {
-		return nil
-	}
-	if a.admin, err = net.Listen("tcp", a.cfg.AdminListen); err != nil {
-		return fmt.Errorf("QRGATE_ADMIN_LISTEN: %w; set it to a free address, as 127.0.0.1:8081, or to off", err)
-	}
-	return nil
-}
-
 func (a *App) closeListeners() {
 	for _, l := range []net.Listener{a.public, a.admin} {
 		if l != nil {
@@ -238,7 +229,13 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	a.isStopping.Store(true)
 	a.cfg.Logger.Info("stopping", "timeout", drainTimeout.String(), "waiters", a.waiters())
+	for _, b := range a.backends {
+		b.drain() // clients of streams connect again, to another process if there is one
+	}
 	probing.stop() // probes delete their sessions through the public port, which is still open
+	if a.cfg.ReusePort {
+		<-time.After(acceptDelay)
+	}
 	draining, cancel := context.WithTimeout(all, drainTimeout)
 	defer cancel()
 	// Waiters get a response instead of a closed connection.

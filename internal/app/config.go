@@ -45,6 +45,7 @@ type Config struct {
 	QRWait         time.Duration
 	RecoveryForce  bool
 
+	ReusePort          bool     // another process may listen on the same addresses, to take over
 	Docs               bool     // serve the viewer of the OpenAPI document to clients, too
 	PairFrameAncestors []string // origins whose pages may frame the pairing page
 

@@ -15,6 +15,14 @@ import (
 // handler serves the clients of this engine.
 func (b *backend) handler() http.Handler { return b.metrics.InFlight(b.proxy) }
 
+// drain ends the streams of this engine's clients.
+func (b *backend) drain() {
+	b.proxy.Drain()
+	if b.probed != nil {
+		b.probed.Drain()
+	}
+}
+
 // member is this engine among several.
 func (b *backend) member() *fleet.Member {
 	return &fleet.Member{
