@@ -135,7 +135,9 @@ func (m *Manager) RetryOnStaleID(
 	if ref.ID == denied.ID {
 		return err
 	}
-	_ = m.Invalidate(ctx, c, session.Ref{ID: denied.ID}, false)
+	if ref.ID > 0 {
+		_ = m.Invalidate(ctx, c, session.Ref{ID: denied.ID}, false)
+	}
 	return call()
 }
 

@@ -83,6 +83,12 @@ func outage(at time.Duration) []step {
 	return of(fails(at, session.OpQR, session.KindUnreachable), fails(at+sec/2, session.OpQR, session.KindUnreachable))
 }
 
+// breaksOff are two responses whose connection breaks.
+func breaksOff(at time.Duration) []step {
+	cut := &session.EngineError{Op: session.OpQR, Kind: session.KindUnreachable, Status: 200, Err: errors.New("beneath")}
+	return of(polled(at, session.SessionReport{}, cut), polled(at+sec/2, session.SessionReport{}, cut))
+}
+
 func givesUp(at time.Duration) step {
 	return step{at, func(s session.Session, now time.Time) session.Session { return s.GiveUp(now) }}
 }
@@ -199,6 +205,10 @@ func TestDiagnose_ChangesOverTime(t *testing.T) {
 			steps(of(connects(0)), outage(2*sec), of(notReady(4*sec), recovers(4100*time.Millisecond, session.Connect)), outage(10*sec), of(notReady(12*sec)), outage(20*sec), of(notReady(22*sec))),
 			session.Environment{}, []change{{2500 * time.Millisecond, diagnosis.EngineUnreachable}, {4 * sec, diagnosis.EngineRestarted}, {10500 * time.Millisecond, diagnosis.EngineUnreachable},
 				{12 * sec, diagnosis.EngineRestarted}, {20500 * time.Millisecond, diagnosis.EngineCrashLoop}}},
+		"responses break off, and other calls work": {
+			steps(of(connects(0)), breaksOff(2*sec), of(notReady(4*sec)), breaksOff(6*sec), of(notReady(8*sec)), breaksOff(10*sec)),
+			session.Environment{}, []change{{2500 * time.Millisecond, diagnosis.EngineUnreachable}, {4 * sec, diagnosis.EngineRestarted},
+				{6500 * time.Millisecond, diagnosis.EngineUnreachable}, {8 * sec, diagnosis.EngineRestarted}, {10500 * time.Millisecond, diagnosis.EngineUnreachable}}},
 		"two engines behind one address": {
 			steps(of(connects(0), notReady(sec), fails(2*sec, session.OpQR, session.KindSessionNotFound), notReady(3*sec), fails(4*sec, session.OpQR, session.KindSessionNotFound), notReady(5*sec))),
 			session.Environment{}, []change{{5 * sec, diagnosis.EngineInconsistent}}},
