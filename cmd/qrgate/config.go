@@ -81,7 +81,8 @@ type settings struct {
 func (s settings) unchecked() app.Config {
 	return app.Config{
 		Listen: address(s.Listen, ""), AdminListen: address(s.AdminListen, "127.0.0.1"), AdminHosts: split(s.AdminHosts),
-		QRWaitInitial: s.QRWaitInitial, QRWait: s.QRWait, RecoveryForce: s.RecoveryForce, Docs: s.Docs, ReusePort: s.ReusePort,
+		QRWaitInitial: s.QRWaitInitial, QRWait: s.QRWait, RecoveryForce: s.RecoveryForce,
+		Docs: s.Docs, ReusePort: s.ReusePort,
 		RedisURL: secret.NewSecret(s.RedisURL), RedisPassword: secret.NewSecret(s.RedisPassword),
 		Secret: secret.NewSecret(s.Secret), Replicas: s.Replicas,
 		RedisTLS: redis.TLS{CA: s.RedisCA, Cert: s.RedisCert, Key: secret.NewSecret(s.RedisKey)},

@@ -216,9 +216,8 @@ func (p *pairing) requestCode(ctx context.Context) error {
 		printJSON(p.out, made.Data)
 		return nil
 	}
-	fmt.Fprintf(p.out,
-		"On the phone: WhatsApp, Linked devices, Link a device, Link with phone number. Code %s, valid for %d s.\n",
-		made.Data.PairingCode, made.Data.ExpiresIn)
+	fmt.Fprintf(p.out, "On the phone: WhatsApp, Linked devices, Link a device, Link with phone number. "+
+		"Code %s, valid for %d s.\n", made.Data.PairingCode, made.Data.ExpiresIn)
 	return nil
 }
 
