@@ -297,9 +297,10 @@ func TestPairingPage_EveryCode(t *testing.T) {
 	whatsapp, addr := startWhatsApp(t)
 	p := &pairing{rig: start(t, whatsapp, addr, own(whatsapp, addr, t.TempDir())), b: browsertest.Start(t, 6*time.Minute)}
 	p.b.Show(browsertest.Screens()[0])
-	ends := p.watchCodes(p.base, "shop-1")
 	p.b.Open(p.link("shop-1", `{}`).Data.URL)
 	browsertest.Eval[int](p.b, sampler)
+	p.b.Until(10*time.Second, isShown)
+	ends := p.watchCodes(p.base, "shop-1") // which requests the QR: before the connect it would begin an acquisition
 	p.b.Until(4*time.Minute, phaseIs("expired"))
 	samples := p.samples(p.b)
 	p.checkSamples(samples, ends())
