@@ -37,7 +37,7 @@ func (s Session) recordFailure(e *EngineError, now time.Time) Session {
 		s.History.ConnectFailure = next.continueStreak(s.History.ConnectFailure, s.Recovery.FailedConnects > 0)
 	}
 	s.Failure = next.continueStreak(s.Failure, s.Failure.Code == e.Code)
-	hasBrokenOff := e.Status != 0 && e.Status < 500 // after the status
+	hasBrokenOff := e.Status != 0 && e.Status < 500                         // after the status
 	if e.Kind == KindUnreachable && !hasBrokenOff && s.Failure.Times == 2 { // one failed call is no outage
 		s.History.Outages = s.History.Outages.add(now)
 	}
