@@ -30,7 +30,7 @@ const maxKiB = 36
 const maxWake = 250 * time.Millisecond
 
 // slots is the name of the gauge of waiting requests.
-const slots = "qrgate_waiters"
+const slots = `qrgate_waiters{engine="default"}`
 
 // pair is two gateways in front of one engine.
 type pair struct {
