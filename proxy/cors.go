@@ -45,14 +45,18 @@ func (h *Handler) applyCORS(r *http.Request, header http.Header) {
 // exposedHeaders are the headers of qrgate's own that a page may want to read.
 const exposedHeaders = "Retry-After, X-Request-Id, Server-Timing"
 
+// SetCORSOrigins replaces Config.CORSOrigins while the handler runs.
+func (h *Handler) SetCORSOrigins(origins []string) { h.corsOrigins.Store(&origins) }
+
 // configuredCORS is what Config.CORSOrigins allows to origin; nil if nothing.
 func (h *Handler) configuredCORS(origin string) http.Header {
+	origins := *h.corsOrigins.Load()
 	switch {
-	case slices.Contains(h.config.CORSOrigins, origin):
+	case slices.Contains(origins, origin):
 		return http.Header{
 			"Access-Control-Allow-Origin": {origin}, "Access-Control-Allow-Credentials": {"true"}, "Vary": {"Origin"},
 		}
-	case slices.Contains(h.config.CORSOrigins, "*"):
+	case slices.Contains(origins, "*"):
 		return http.Header{"Access-Control-Allow-Origin": {"*"}}
 	}
 	return nil

@@ -111,6 +111,22 @@ func TestCORS_ConfiguredOrigins(t *testing.T) {
 	}
 }
 
+func TestCORS_OriginsChangeWhileTheHandlerRuns(t *testing.T) {
+	t.Parallel()
+	engine := &url.URL{Scheme: "http", Host: "127.0.0.1:1"} // nothing listens there
+	h := proxy.New(proxy.Config{Engine: engine, CORSOrigins: []string{"https://old.example"}})
+	h.SetCORSOrigins([]string{shop})
+	for origin, want := range map[string]string{"https://old.example": "", shop: shop} {
+		r := httptest.NewRequest("GET", "/api/messages/unread", nil)
+		r.Header.Set("Origin", origin)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if got := w.Header().Get("Access-Control-Allow-Origin"); got != want {
+			t.Errorf("%s: %q", origin, got)
+		}
+	}
+}
+
 // The learned headers of the engine expose qrgate's own headers too.
 func TestCORS_ExposesOwnHeaders(t *testing.T) {
 	t.Parallel()

@@ -116,8 +116,9 @@ type Handler struct {
 	draining context.Context    // ends when qrgate stops
 	Drain    context.CancelFunc // ends streams, whose clients connect again
 
-	trustedProxies atomic.Pointer[[]netip.Prefix] // changes when the settings are reloaded
-	discardLog     *log.Logger                    // httputil's own log: the request log holds the same facts
+	trustedProxies atomic.Pointer[[]netip.Prefix] // changes when the settings are reloaded, as does
+	corsOrigins    atomic.Pointer[[]string]
+	discardLog     *log.Logger // httputil's own log: the request log holds the same facts
 }
 
 // New makes a Handler. It puts Gin into release mode for the whole process: in any other mode Gin prints its routes.
@@ -132,6 +133,7 @@ func New(config Config) *Handler {
 	}
 	h.draining, h.Drain = context.WithCancel(context.Background())
 	h.SetTrustedProxies(config.TrustedProxies)
+	h.SetCORSOrigins(config.CORSOrigins)
 	h.router = h.newRouter()
 	return h
 }

@@ -66,7 +66,7 @@ func (w *responseWriter) WriteHeader(status int) {
 	if w.closeConn {
 		h.Set("Connection", "close")
 	}
-	if !w.fromEngine || len(w.handler.config.CORSOrigins) > 0 {
+	if !w.fromEngine || len(*w.handler.corsOrigins.Load()) > 0 {
 		w.handler.applyCORS(&w.request, h)
 	}
 	w.withWriteDeadline(func() error {

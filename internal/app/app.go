@@ -137,7 +137,7 @@ func (a *App) newStore() error {
 	return nil
 }
 
-// Reload applies the settings that may change while the gateway runs: API keys and trusted proxies.
+// Reload applies the settings that may change while the gateway runs: API keys, trusted proxies and origins.
 func (a *App) Reload(cfg Config) error {
 	for _, b := range a.backends {
 		if b.embedded != nil && len(cfg.APIKeys) > 0 {
@@ -146,6 +146,7 @@ func (a *App) Reload(cfg Config) error {
 			}
 		}
 		b.proxy.SetTrustedProxies(cfg.TrustedProxies)
+		b.proxy.SetCORSOrigins(cfg.CORSOrigins)
 	}
 	return nil
 }

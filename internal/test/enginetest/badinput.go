@@ -41,9 +41,10 @@ func (w Rewrite) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // stateWords are the members in which the engines write a state.
-var stateWords = regexp.MustCompile(`"(state|status|connectionStatus)":"[A-Za-z_]+"|"(connected|loggedIn)":(true|false)`)
+var stateWords = regexp.MustCompile(
+	`"(state|status|connectionStatus)":"[A-Za-z_]+"|"(connected|loggedIn)":(true|false)`)
 
-// checkUnknownState lets the engine report states that no version of it had so far: they are unknown, and never a guess.
+// checkUnknownState lets the engine report states that no version of it had so far: they are unknown, never a guess.
 func checkUnknownState(t *testing.T, r DialectRig) {
 	ref := r.Create(t, "suite-1")
 	first := r.code(t, ref, session.Connect)
@@ -57,15 +58,17 @@ func checkUnknownState(t *testing.T, r DialectRig) {
 	}
 	o, err = newer.QR(t.Context(), r.Caller, ref)
 	kind := session.KindOf(err)
-	if o.State == session.Connected || kind != "" && kind != session.KindNotReady || !o.Image.Empty() && !o.Image.Equal(first.Image) {
+	isOther := !o.Image.Empty() && !o.Image.Equal(first.Image)
+	if o.State == session.Connected || kind != "" && kind != session.KindNotReady || isOther {
 		t.Errorf("its QR: %s, %v", o.State, err)
 	}
-	if list, err := newer.List(t.Context(), r.Caller); err != nil || len(list.Sessions) != 1 || list.Sessions[0].State != session.Unknown {
+	list, err := newer.List(t.Context(), r.Caller)
+	if err != nil || len(list.Sessions) != 1 || list.Sessions[0].State != session.Unknown {
 		t.Errorf("its list: %+v %v", list.Sessions, err)
 	}
 }
 
-// checkOtherKind puts the dialect before each other engine: no call is a success, nothing is deleted, nothing blames the
+// checkOtherKind puts the dialect before each other engine: no call succeeds, nothing is deleted, nothing blames the
 // session or the key.
 func checkOtherKind(t *testing.T, r DialectRig) {
 	for kind, face := range enginesim.Faces() {

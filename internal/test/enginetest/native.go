@@ -223,7 +223,8 @@ func (r nativeRig) code(res nativeResponse) string {
 // read returns the text of a code in any of the forms in which engines show it.
 func (r nativeRig) read(t *testing.T, code string) string {
 	t.Helper()
-	if link, err := url.Parse(code); err == nil && strings.HasPrefix(code, "http://") && strings.HasSuffix(link.Path, ".png") {
+	link, err := url.Parse(code)
+	if err == nil && strings.HasPrefix(code, "http://") && strings.HasSuffix(link.Path, ".png") {
 		code = string(r.through(t, Request(http.MethodGet, link.Path, "")).body)
 	}
 	if strings.HasPrefix(code, "\x89PNG") {
