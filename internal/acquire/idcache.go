@@ -135,9 +135,7 @@ func (m *Manager) RetryOnStaleID(
 	if ref.ID == denied.ID {
 		return err
 	}
-	if ref.ID > 0 {
-		_ = m.Invalidate(ctx, c, session.Ref{ID: denied.ID}, false)
-	}
+	_ = m.Invalidate(ctx, c, session.Ref{ID: denied.ID}, false)
 	return call()
 }
 
