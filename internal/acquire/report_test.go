@@ -1,6 +1,7 @@
 package acquire_test
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -28,6 +29,13 @@ func (c *changes) record(change session.Change) {
 	c.phone = change.After.Phone.Reveal()
 }
 
+// read returns what was reported.
+func (c *changes) read() (states []session.State, phone string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.states), c.phone
+}
+
 // With OnChange, the scan of a shown code is noticed although no client asks, within the recorded rate limit, and so
 // are later codes and their end.
 func TestTracker_ReportsScanWithoutClients(t *testing.T) {
@@ -42,8 +50,9 @@ func TestTracker_ReportsScanWithoutClients(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		want := []session.State{session.Disconnected, session.Connecting, session.AwaitingScan, session.Connected}
-		if diff := cmp.Diff(want, scanned.states); diff != "" || scanned.phone == "" {
-			t.Errorf("phone %q (-want +got)\n%s", scanned.phone, diff)
+		states, phone := scanned.read()
+		if diff := cmp.Diff(want, states); diff != "" || phone == "" {
+			t.Errorf("phone %q (-want +got)\n%s", phone, diff)
 		}
 		r.none429()
 	}, func(c *acquire.Config) { c.OnChange = scanned.record })
@@ -52,8 +61,8 @@ func TestTracker_ReportsScanWithoutClients(t *testing.T) {
 	bubbleIn(t, "no scan", &enginesim.Engine{Rotation: enginesim.WhatsAppRotation()}, func(r *rig) {
 		r.connect("key-a", r.createUnlisted("key-a", "crm-1"))
 		time.Sleep(5 * time.Minute)
-		if last := expired.states[len(expired.states)-1]; last != session.Disconnected {
-			t.Errorf("%v", expired.states)
+		if states, _ := expired.read(); states[len(states)-1] != session.Disconnected {
+			t.Errorf("%v", states)
 		}
 		if n := r.polls(time.Now().Add(-time.Minute)); n > 0 {
 			t.Errorf("%d polls in the last minute", n)

@@ -58,7 +58,8 @@ func bubble(t *testing.T, e *enginesim.Engine, test func(r *rig), options ...fun
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- r.manager.Run(ctx) }()
+		manager := r.manager // tests replace it
+		go func() { done <- manager.Run(ctx) }()
 		test(r)
 		stop()
 		if err := <-done; err != nil {
