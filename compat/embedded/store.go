@@ -45,8 +45,6 @@ type database struct {
 	devices *sqlstore.Container
 	unlock  func() error
 	isFile  bool
-
-	preKeysMu sync.Mutex // one device at a time makes its keys, so that other writes wait for one such transaction only
 }
 
 // openDatabase opens Postgres if c has a URL, else the file in its data directory, locks it and migrates it.
@@ -101,7 +99,7 @@ func openError(c Config, err error) error {
 	return fmt.Errorf(text, c.DataDir, err)
 }
 
-// openFile opens the SQLite file, with one connection: writers queue in order in place of polling for the lock, and
+// openFile opens the SQLite file, with one connection: writers wait for it in place of polling for the lock, and
 // without a second reader each checkpoint can empty the log (WAL).
 func openFile(ctx context.Context, c Config) (db *sql.DB, unlock func() error, err error) {
 	if unlock, err = lockDirectory(ctx, c.DataDir); err != nil {
@@ -332,34 +330,65 @@ func (d *database) device(ctx context.Context, jid string) (*store.Device, error
 		return nil, fmt.Errorf("read the device: %w", err)
 	}
 	if dev != nil {
-		dev.PreKeys = &preKeys{PreKeyStore: dev.PreKeys, db: d}
+		dev.PreKeys = &preKeys{PreKeyStore: dev.PreKeys, db: d.library, jid: parsed}
 	}
 	return dev, nil
 }
 
-// preKeys makes the keys of a login in one transaction; the library itself commits each of 812.
+// preKeys makes the keys of a first login before it stores them, all with one statement. The library makes and commits
+// each of 812 by itself, and other pairings would wait for the one connection to SQLite meanwhile.
 type preKeys struct {
 	store.PreKeyStore
-	db *database
+	db  *dbutil.Database
+	jid types.JID
+
+	mu sync.Mutex // the library takes a lock of its own inside a transaction, and a connection inside that lock
 }
+
+// preKeyRow is a new key as it is stored.
+type preKeyRow struct{ *keys.PreKey }
+
+// GetMassInsertValues implements dbutil.MassInsertable.
+func (r preKeyRow) GetMassInsertValues() [2]any { return [2]any{r.KeyID, r.Priv[:]} }
+
+var preKeyInsert = dbutil.NewMassInsertBuilder[preKeyRow, [2]any](
+	"INSERT INTO whatsmeow_pre_keys (jid, uploaded, key_id, key) VALUES ($1, $2, $3, $4)", "($1, $2, $%d, $%d)")
 
 // GetOrGenPreKeys implements store.PreKeyStore.
 func (p *preKeys) GetOrGenPreKeys(ctx context.Context, count uint32) (made []*keys.PreKey, err error) {
-	p.db.preKeysMu.Lock()
-	defer p.db.preKeysMu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 
-	err = p.db.library.DoTxn(ctx, nil, func(ctx context.Context) error {
-		made, err = p.PreKeyStore.GetOrGenPreKeys(ctx, count)
-		return err
-	})
-	return made, err
+	var unsent, last uint32
+	err = p.db.QueryRow(ctx, "SELECT COUNT(CASE WHEN NOT uploaded THEN 1 END), COALESCE(MAX(key_id), 0) "+
+		"FROM whatsmeow_pre_keys WHERE jid = $1", p.jid).Scan(&unsent, &last)
+	if err != nil {
+		return nil, fmt.Errorf("count the prekeys: %w", err)
+	}
+	if unsent > 0 { // an earlier login did not end: the library adds what is missing
+		err = p.db.DoTxn(ctx, nil, func(ctx context.Context) error {
+			made, err = p.PreKeyStore.GetOrGenPreKeys(ctx, count)
+			return err
+		})
+		return made, err
+	}
+	rows := make([]preKeyRow, count)
+	made = make([]*keys.PreKey, count)
+	for i := range made {
+		made[i] = keys.NewPreKey(last + 1 + uint32(i))
+		rows[i] = preKeyRow{made[i]}
+	}
+	query, values := preKeyInsert.Build([2]any{p.jid, false}, rows)
+	if _, err := p.db.Exec(ctx, query, values...); err != nil {
+		return nil, fmt.Errorf("store the prekeys: %w", err)
+	}
+	return made, nil
 }
 
-// GenOnePreKey implements store.PreKeyStore. The library's own lock is taken inside the transaction above, so it must
-// not be taken without the outer one.
+// GenOnePreKey implements store.PreKeyStore.
 func (p *preKeys) GenOnePreKey(ctx context.Context) (*keys.PreKey, error) {
-	p.db.preKeysMu.Lock()
-	defer p.db.preKeysMu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	return p.PreKeyStore.GenOnePreKey(ctx)
 }
 
