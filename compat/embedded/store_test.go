@@ -233,6 +233,16 @@ func TestPostgres_StoresAndLocksSessions(t *testing.T) {
 	r, srv := onLoopback(t, embedded.Config{DatabaseURL: secret.NewSecret(at)})
 	r.connect("first")
 	r.scan(srv, "first", "5550100")
+	db, err := sql.Open("pgx", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	waitFor(t, "uploaded prekeys", func() bool {
+		var n int
+		err := db.QueryRow("SELECT COUNT(*) FROM whatsmeow_pre_keys WHERE uploaded AND length(key) = 32").Scan(&n)
+		return err == nil && n >= 50
+	})
 	if a := r.call("POST", "/api/sessions", `{"sessionId":"first","sessionName":"x"}`); a.status != 409 {
 		t.Errorf("duplicate: %d %s", a.status, a.raw)
 	}
