@@ -30,7 +30,7 @@ release: ## static binaries for all platforms in dist/, with an SBOM (CycloneDX)
 		GOOS=$${platform%/*} GOARCH=$${platform#*/} $(GO) build $(BUILD) -buildvcs=true \
 			-o dist/qrgate-$(VERSION)-$${platform%/*}-$${platform#*/}$$(test $${platform%/*} = windows && echo .exe) ./cmd/qrgate || exit 1; \
 	done
-	go run $(SBOM) bin -json -licenses -version $(VERSION) -output dist/qrgate-$(VERSION).cdx.json dist/qrgate-$(VERSION)-linux-amd64
+	go run $(SBOM) bin -json -std -licenses -noserial -notimestamp -version $(VERSION) -output dist/qrgate-$(VERSION).cdx.json dist/qrgate-$(VERSION)-linux-amd64
 	cp LICENSE NOTICE dist/
 	cd dist && sha256sum * >SHA256SUMS
 

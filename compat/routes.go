@@ -32,6 +32,21 @@ var routes = []Route{
 	{http.MethodPost, sessionPath + "/connect"},
 	{http.MethodPost, sessionPath + "/disconnect"},
 	{http.MethodPost, sessionPath + "/restart"},
+	{http.MethodPost, sessionPath + "/pairing-code"},
+}
+
+// PairPath is the page of a link that needs no key.
+const PairPath = "/pair/{token}"
+
+// PairRoutes returns the routes of a link that needs no key, which must not be changed. With an engine's own API they
+// are below another prefix, and are named as these.
+func PairRoutes() []Route { return pairRoutes }
+
+var pairRoutes = []Route{
+	{http.MethodGet, PairPath},
+	{http.MethodGet, PairPath + "/events"},
+	{http.MethodPost, PairPath + "/connect"},
+	{http.MethodPost, PairPath + "/code"},
 }
 
 // Routes returns the documented session routes, which must not be changed.

@@ -75,6 +75,10 @@ func (t *Tracing) ObserveRequest(ctx context.Context, r session.RequestLog) {
 		return
 	}
 	span.SetAttributes(attrRequestID.String(r.RequestID))
+	if method, route := routeLabels(r.Method, r.Route); route != unmatched { // the routes of a link are known only now
+		span.SetName(spanName(method, route))
+		span.SetAttributes(attrRoute.String(route))
+	}
 	if r.Status == statusClientGone {
 		span.SetAttributes(attrOutcome.String(string(session.Abandoned)))
 		return

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 
 	"qrgate/compat"
 	"qrgate/internal/diagnosis"
@@ -143,20 +142,16 @@ const otherMethod = "_OTHER"
 // httpRoutes are the legal pairs of method and route.
 func httpRoutes() [][]string {
 	rows := [][]string{{http.MethodGet, unmatched}, {http.MethodPost, unmatched}, {otherMethod, unmatched}}
-	for _, r := range compat.Routes() {
-		if !isRare(r.Path) {
-			rows = append(rows, []string{r.Method, r.Path})
-		}
+	for _, r := range slices.Concat(compat.Routes(), compat.PairRoutes()) {
+		rows = append(rows, []string{r.Method, r.Path})
 	}
 	return rows
 }
 
-// isRare reports whether a route is too rare for series of its own: it counts as unmatched.
-func isRare(route string) bool { return strings.HasSuffix(route, "/qr/link") }
-
 // routeLabels returns a legal pair. A session route with a method that it does not have counts as unmatched.
 func routeLabels(method, route string) (string, string) {
-	if !isRare(route) && slices.Contains(compat.Routes(), compat.Route{Method: method, Path: route}) {
+	r := compat.Route{Method: method, Path: route}
+	if slices.Contains(compat.Routes(), r) || slices.Contains(compat.PairRoutes(), r) {
 		return method, route
 	}
 	if method != http.MethodGet && method != http.MethodPost {

@@ -34,7 +34,7 @@ import (
 
 // MaxSeries is the most series that one replica can expose for its first engine and the process, including those of the
 // Go runtime and the native histograms beside the classic ones. Each further engine adds fewer.
-const MaxSeries = 1500
+const MaxSeries = 1800
 
 // Metrics holds the series of one engine, labeled with its name, and shares with the [Metrics] of the other engines a
 // registry and the series of the process.

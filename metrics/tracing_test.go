@@ -101,11 +101,16 @@ func TestServer_MakesSpans(t *testing.T) {
 		if strings.HasSuffix(in.URL.Path, "/connect") {
 			status = http.StatusServiceUnavailable
 		}
-		r.ObserveRequest(in.Context(), session.RequestLog{Status: status, RequestID: "req-1"})
+		entry := session.RequestLog{Method: in.Method, Status: status, RequestID: "req-1", Route: "unmatched"}
+		if strings.HasPrefix(in.URL.Path, "/pair/") {
+			entry.Route = "/pair/{token}/events"
+		}
+		r.ObserveRequest(in.Context(), entry)
 	}))
 	ask(h, "GET", "/api/sessions/my-session/qr", "key-a", theirs)
 	ask(h, "GET", "/api/sessions/my-session/status", probeKey, theirs)
 	ask(h, "POST", "/api/sessions/my-session/connect", "key-a", "")
+	ask(h, "GET", "/pair/AAAABBBBCCCCDDDDEEEEFFFFGG/events", "", "")
 	ask(h, "BREW", "/api/files/my-session", "key-a", "")
 
 	all := r.spans(t)
@@ -113,6 +118,7 @@ func TestServer_MakesSpans(t *testing.T) {
 		"GET /api/sessions/{id}/qr":       {"200", "", "user", "/api/sessions/{id}/qr"},
 		"GET /api/sessions/{id}/status":   {"200", "", "synthetic", "/api/sessions/{id}/status"},
 		"POST /api/sessions/{id}/connect": {"503", "503", "user", "/api/sessions/{id}/connect"},
+		"GET /pair/{token}/events":        {"200", "", "user", "/pair/{token}/events"},
 		"HTTP":                            {"200", "", "user", ""},
 	} {
 		if len(all[name]) != 1 {

@@ -186,7 +186,7 @@ func (h *Handler) serveOwnRoute(w *responseWriter, rest string) {
 	if !w.bufferBody() {
 		return
 	}
-	w.route, w.session = nativePrefix+"sessions/{name}/"+verb, s.id
+	w.route, w.session = compat.SessionsPath+"/{id}/"+verb, s.id
 	w.Header()["Cache-Control"], w.Header()["Vary"] = headerNoStore, headerVary
 	serve(&s)
 }

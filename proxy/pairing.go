@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -183,25 +184,26 @@ type pairRequest struct {
 	link *pairpage.Link
 }
 
-// pairHandlers serve the routes of a link, by method and what follows the token.
+// pairHandlers serve the routes of a link.
 var pairHandlers = map[compat.Route]func(*pairRequest){
-	{Method: http.MethodGet}:                   (*pairRequest).page,
-	{Method: http.MethodGet, Path: "events"}:   (*pairRequest).events,
-	{Method: http.MethodPost, Path: "connect"}: (*pairRequest).connectSession,
-	{Method: http.MethodPost, Path: "code"}:    (*pairRequest).pairingCode,
+	{Method: http.MethodGet, Path: compat.PairPath}:               (*pairRequest).page,
+	{Method: http.MethodGet, Path: compat.PairPath + "/events"}:   (*pairRequest).events,
+	{Method: http.MethodPost, Path: compat.PairPath + "/connect"}: (*pairRequest).connectSession,
+	{Method: http.MethodPost, Path: compat.PairPath + "/code"}:    (*pairRequest).pairingCode,
 }
 
 // servePairing serves everything below the prefix of links. Nothing of it reaches the engine: a path has a token in it.
 func (h *Handler) servePairing(w *responseWriter, rest string) {
-	w.route = h.pairPrefix() + "{token}"
-	token, verb, hasVerb := strings.Cut(rest, "/")
+	token, _, hasVerb := strings.Cut(rest, "/")
 	method := w.request.Method
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
-	serve := pairHandlers[compat.Route{Method: method, Path: verb}]
-	if serve != nil && hasVerb {
-		w.route += "/" + verb
+	route := compat.PairPath + strings.TrimPrefix(rest, token)
+	serve := pairHandlers[compat.Route{Method: method, Path: route}]
+	isRoute := slices.ContainsFunc(compat.PairRoutes(), func(r compat.Route) bool { return r.Path == route })
+	if isRoute {
+		w.route = route
 	}
 	header := w.Header()
 	header["Cache-Control"], header["X-Content-Type-Options"] = headerNoStore, headerNoSniff
@@ -210,7 +212,7 @@ func (h *Handler) servePairing(w *responseWriter, rest string) {
 	switch {
 	case w.answerPreflight():
 		return
-	case hasVerb && verb == "", serve == nil && !hasPairRoute(verb):
+	case !isRoute:
 		w.reply(problem(http.StatusNotFound, compat.CodeNotFound, textNoPairRoute))
 		return
 	case serve == nil:
@@ -232,15 +234,6 @@ func (h *Handler) servePairing(w *responseWriter, rest string) {
 		serve(p)
 	}
 	w.session = p.ref.Name
-}
-
-func hasPairRoute(verb string) bool {
-	for route := range pairHandlers {
-		if route.Path == verb {
-			return true
-		}
-	}
-	return false
 }
 
 // HasLink reports whether a request is made with a link that this Handler issued, and that is valid.

@@ -8,12 +8,14 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"qrgate/internal/app"
 	"qrgate/internal/pairpage"
 	"qrgate/internal/secret"
+	"qrgate/internal/session"
 	"qrgate/internal/store/memory"
 	"qrgate/internal/test/enginesim"
 	"qrgate/internal/test/redistest"
@@ -234,6 +236,7 @@ func TestPairing_UnlinkedSessionKeepsLinkUsed(t *testing.T) {
 
 // What a caller may ask of a link.
 func TestPairing_RequestsAreChecked(t *testing.T) {
+	var routes sync.Map
 	bubble(t, &enginesim.Engine{Keys: map[string]string{"key-a": "a"}}, func(r *rig) {
 		r.create("shop-1")
 		const route = "/api/sessions/shop-1/qr/link"
@@ -289,7 +292,22 @@ func TestPairing_RequestsAreChecked(t *testing.T) {
 		r.get(path, "X-API-Key", "-").wants(http.StatusOK)
 		time.Sleep(time.Minute)
 		r.get(path, "X-API-Key", "-").wants(http.StatusNotFound)
-	}, withLinks)
+		r.get(path+"/events", "X-API-Key", "-").wants(http.StatusNotFound)
+	}, withLinks, func(s *setup) {
+		configure := s.proxy
+		s.proxy = func(c *proxy.Config) {
+			configure(c)
+			c.Observe = func(e session.RequestLog) { routes.Store(e.Method+" "+e.Route, true) }
+		}
+	})
+	for _, want := range []string{
+		"POST /api/sessions/{id}/qr/link", "GET /pair/{token}", "GET /pair/{token}/events", "GET /pair/{token}/connect",
+		"GET unmatched",
+	} {
+		if _, ok := routes.Load(want); !ok {
+			t.Errorf("no request is logged as %s", want)
+		}
+	}
 }
 
 // withLinks lets a rig's gateway issue links.

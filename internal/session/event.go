@@ -97,7 +97,7 @@ func EngineUp(cause diagnosis.Code) (up, known bool) {
 // become labels.
 type RequestLog struct {
 	Method     string        // one of the nine of RFC 9110 and RFC 5789, or "OTHER"
-	Route      string        // the session route's template, such as "/api/sessions/{id}/qr", or "unmatched"
+	Route      string        // a template, such as "/api/sessions/{id}/qr", or "unmatched"
 	Status     int           // as sent; 499 if the client left before that
 	Code       string        // of the error that qrgate itself responded with; empty if none
 	Took       time.Duration // from the parsed request header to the end of the response
