@@ -2,15 +2,16 @@
 # Redis as qrgate needs it: one user with a password and access to qrgate's keys only, without admin commands; no eviction,
 # because two replicas would poll if a lease disappeared early; writes on disk within a second, for the intents of probes.
 #
-#   REDISCLI_AUTH   the password; redis-cli reads the same variable
-#   REDIS_DIR       data directory (/data)
-#   REDIS_PORT      listen port (6379)
-#   REDIS_MEMORY    memory limit (256mb)
+#   REDIS_PASSWORD_FILE  file with the password (/run/secrets/redis_password)
+#   REDIS_DIR            data directory (/data)
+#   REDIS_PORT           listen port (6379)
+#   REDIS_MEMORY         memory limit (256mb)
 set -eu
 
-case ${REDISCLI_AUTH:-} in
+password=$(cat "${REDIS_PASSWORD_FILE:-/run/secrets/redis_password}")
+case $password in
 '' | *[!A-Za-z0-9_-]*)
-  echo 'REDIS_PASSWORD must consist of letters, digits, _ and -, because it is part of a URL. Generate one with: openssl rand -hex 32' >&2
+  echo 'secrets/redis_password must consist of letters, digits, _ and -. Generate one with: openssl rand -hex 32' >&2
   exit 2
   ;;
 esac
@@ -27,5 +28,5 @@ appendonly yes
 appendfsync everysec
 save ""
 user default off
-user qrgate on >$REDISCLI_AUTH ~qg:* &qg:* +@read +@write +@scripting +@pubsub +ping -@dangerous -@admin
+user qrgate on >$password ~qg:* &qg:* +@read +@write +@scripting +@pubsub +ping -@dangerous -@admin
 CONFIG

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -20,19 +21,26 @@ import (
 	"qrgate/internal/test/storetest"
 )
 
-// startRedis runs deploy/compose/redis.sh as the container does, on a free port, and returns its address.
-func startRedis(t *testing.T) string {
+// freeAddress is an address of this host that nothing listens on.
+func freeAddress(t *testing.T) string {
 	t.Helper()
-	program.Find(t, "redis-server", "redis-server")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := l.Addr().String()
-	_, port, _ := net.SplitHostPort(addr)
 	_ = l.Close()
+	return l.Addr().String()
+}
+
+// startRedis runs deploy/compose/redis.sh as the container does, on a free port, with the password in a file, and
+// returns its address.
+func startRedis(t *testing.T, password string) string {
+	t.Helper()
+	program.Find(t, "redis-server", "redis-server")
+	addr := freeAddress(t)
+	_, port, _ := net.SplitHostPort(addr)
 	cmd := exec.CommandContext(t.Context(), "sh", root+"/deploy/compose/redis.sh")
-	cmd.Env = append(os.Environ(), "REDISCLI_AUTH=password-b", "REDIS_DIR="+t.TempDir(), "REDIS_PORT="+port, "REDIS_MEMORY=64mb")
+	cmd.Env = append(os.Environ(), "REDIS_PASSWORD_FILE="+password, "REDIS_DIR="+t.TempDir(), "REDIS_PORT="+port, "REDIS_MEMORY=64mb")
 	out, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -54,7 +62,7 @@ func startRedis(t *testing.T) string {
 // The store passes its suite as the user that the script creates, and that user has no other rights.
 func TestComposeRedis_PermissionsSufficeAndNoMore(t *testing.T) {
 	t.Parallel()
-	addr := startRedis(t)
+	addr := startRedis(t, passwordFile(t, "password-b"))
 	ours := goredis.NewClient(&goredis.Options{Addr: addr, Username: "qrgate", Password: "password-b"})
 	anonymous := goredis.NewClient(&goredis.Options{Addr: addr})
 	t.Cleanup(func() { _ = errors.Join(ours.Close(), anonymous.Close()) })
@@ -97,13 +105,22 @@ func fill(ctx context.Context, c *goredis.Client) error {
 	return nil
 }
 
-func TestComposeRedis_RefusesPasswordsThatBreakURL(t *testing.T) {
+func passwordFile(t *testing.T, password string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(path, []byte(password), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestComposeRedis_RefusesPasswordsThatBreakConfiguration(t *testing.T) {
 	t.Parallel()
 	for _, password := range []string{"", "a b", "a@b", "a\nuser evil on nopass", "a'b", "a%b", "a>b"} {
 		cmd := exec.CommandContext(t.Context(), "sh", root+"/deploy/compose/redis.sh")
-		cmd.Env = append(os.Environ(), "REDISCLI_AUTH="+password)
+		cmd.Env = append(os.Environ(), "REDIS_PASSWORD_FILE="+passwordFile(t, password))
 		out, err := cmd.CombinedOutput()
-		if err == nil || !strings.Contains(string(out), "REDIS_PASSWORD must consist") {
+		if err == nil || !strings.Contains(string(out), "redis_password must consist") {
 			t.Errorf("with the password %q: %v, %s", password, err, out)
 		}
 		if password != "" && strings.Contains(string(out), fmt.Sprintf("%q", password)) {

@@ -15,7 +15,7 @@ import (
 func settingsExist(s stack) []string {
 	return each(s, func(c types.ServiceConfig) (out []string) {
 		for name := range environment(c) {
-			if strings.HasPrefix(name, "QRGATE_") && !slices.Contains(s.settings, name) {
+			if strings.HasPrefix(name, "QRGATE_") && !slices.Contains(s.settings, strings.TrimSuffix(name, "_FILE")) {
 				out = append(out, "has "+name+", which is no setting")
 			}
 		}
@@ -25,6 +25,23 @@ func settingsExist(s stack) []string {
 
 // secretName fits names of what must not be known.
 var secretName = regexp.MustCompile(`(?i)(passw|secret|_keys?$|token|auth$)`)
+
+// secretsDir is where Compose mounts secrets.
+const secretsDir = "/run/secrets/"
+
+// secretsMounted: a variable that names the file of a secret names one that its service is given.
+func secretsMounted(s stack) []string {
+	return each(s, func(c types.ServiceConfig) (out []string) {
+		for name, value := range environment(c) {
+			secret, isFile := strings.CutPrefix(value, secretsDir)
+			isGiven := slices.ContainsFunc(c.Secrets, func(x types.ServiceSecretConfig) bool { return x.Source == secret })
+			if isFile != strings.HasSuffix(name, "_FILE") || isFile && (!isGiven || s.Secrets[secret].File == "") {
+				out = append(out, "has "+name+", which leads to no secret")
+			}
+		}
+		return out
+	})
+}
 
 // nothingSecret: what is secret comes from outside and has no default.
 func nothingSecret(s stack) []string {
@@ -37,6 +54,9 @@ func nothingSecret(s stack) []string {
 		env, _ := c["environment"].(map[string]any)
 		for name, v := range env {
 			value := fmt.Sprint(v)
+			if strings.HasPrefix(value, secretsDir) {
+				continue
+			}
 			if secretName.MatchString(name) && !empty.MatchString(value) {
 				out = append(out, service+" has a secret in "+name)
 			}

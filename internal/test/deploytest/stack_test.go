@@ -21,11 +21,6 @@ type stack struct {
 	settings []string       // the QRGATE_* variables that qrgate understands
 }
 
-// answered are the required values of .env.
-func answered() map[string]string {
-	return map[string]string{"QRGATE_SECRET": "secret-a", "REDIS_PASSWORD": "password-b", "GRAFANA_PASSWORD": "password-c"}
-}
-
 // read is a file of the repository, by its path with slashes.
 func read(t *testing.T, name string) string {
 	t.Helper()
@@ -52,7 +47,7 @@ func parse(t *testing.T, text string, env map[string]string) (*types.Project, er
 // load reads a compose file that must be understood.
 func load(t *testing.T, text string) stack {
 	t.Helper()
-	project, err := parse(t, text, answered())
+	project, err := parse(t, text, nil)
 	if err != nil {
 		t.Fatalf("docker compose would not take it: %v", err)
 	}
