@@ -43,8 +43,9 @@ type QRService interface {
 	OnConnectError(
 		ctx context.Context, c session.Caller, r session.Ref, err error, max time.Duration,
 	) (*session.Snapshot, error)
-	// OnConnectRefused records that the engine refused a connect for good.
-	OnConnectRefused(ctx context.Context, c session.Caller, r session.Ref, err error)
+	// OnConnectRefused records that the engine refused a connect for good. It reports whether the engine denies a
+	// session that it has just created.
+	OnConnectRefused(ctx context.Context, c session.Caller, r session.Ref, err error) (isDenied bool)
 	// OnSessions records ids and states that the engine reported; created marks a session that was just created.
 	OnSessions(ctx context.Context, c session.Caller, reports []session.SessionReport, created bool)
 	// OnRateLimits records what the engine reports of its rate limits; limited marks a 429.
@@ -143,16 +144,20 @@ func (s *sessionRequest) forget(deleted bool) {
 	_ = s.service.Invalidate(context.WithoutCancel(s.ctx()), s.caller, s.ref, deleted)
 }
 
-// writeEngineError responds when a forwarded call failed: with the engine's own 4xx, normalized, or with 503.
+// writeEngineError responds when a forwarded call failed, and forgets a session that the engine does not know.
 func (s *sessionRequest) writeEngineError(a compat.Response, err error) {
+	if session.KindOf(err) == session.KindSessionNotFound && !s.ref.IsZero() && !s.hasLeft() {
+		s.forget(true) // the id is outdated; the next request resolves it again
+	}
+	s.replyEngineError(a, err)
+}
+
+// replyEngineError responds with the engine's own 4xx, normalized, or with 503.
+func (s *sessionRequest) replyEngineError(a compat.Response, err error) {
 	if s.hasLeft() {
 		return
 	}
-	e, ok := errors.AsType[*session.EngineError](err)
-	if ok && e.Kind == session.KindSessionNotFound && !s.ref.IsZero() {
-		s.forget(true) // the id is outdated; the next request resolves it again
-	}
-	if ok && a.Status >= 400 && a.Status < 500 {
+	if _, ok := errors.AsType[*session.EngineError](err); ok && a.Status >= 400 && a.Status < 500 {
 		if body, err := compat.Parse(a.Body); err == nil {
 			if compat.ErrorText(body) == "" {
 				body["message"] = s.ownText(textRefused)

@@ -154,8 +154,10 @@ func (s *sessionRequest) continueConnect(a compat.Response, err error, max time.
 		a.Status >= 400 && a.Status < 500 && a.Status != http.StatusTooManyRequests:
 		isKnown := kind == session.KindAlreadyPaired || kind == session.KindNotReady
 		isBadKey := a.Status == http.StatusUnauthorized && kind == session.KindKeyRefused
-		if a.Status >= 400 && !isBadKey && !isKnown {
-			s.service.OnConnectRefused(context.WithoutCancel(s.ctx()), s.caller, s.ref, err)
+		if a.Status >= 400 && !isBadKey && !isKnown &&
+			s.service.OnConnectRefused(context.WithoutCancel(s.ctx()), s.caller, s.ref, err) {
+			s.replyEngineError(a, err)
+			return
 		}
 		s.writeEngineError(a, err)
 		return

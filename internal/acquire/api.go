@@ -272,14 +272,23 @@ func (m *Manager) OnConnectError(
 }
 
 // OnConnectRefused records that the engine refused a client's connect or restart for a reason that a retry does not
-// change. The diagnosis names it until a connect is accepted.
-func (m *Manager) OnConnectRefused(ctx context.Context, c session.Caller, r session.Ref, cerr error) {
-	if session.KindOf(cerr) == session.KindSessionNotFound && m.find(c, r) == nil {
-		return // a session that exists nowhere
+// change. The diagnosis names it until a connect is accepted. It reports whether the engine denies a session that it has
+// just created: what is known of that session stays, because the denial is what needs an explanation.
+func (m *Manager) OnConnectRefused(
+	ctx context.Context, c session.Caller, r session.Ref, cerr error,
+) (isDenied bool) {
+	isUnknown := session.KindOf(cerr) == session.KindSessionNotFound
+	if isUnknown && m.find(c, r) == nil {
+		return false // a session that exists nowhere
 	}
-	_, _ = m.apply(ctx, c, r, message{apply: func(s session.Session, now time.Time) session.Session {
+	t, err := m.apply(ctx, c, r, message{apply: func(s session.Session, now time.Time) session.Session {
 		return s.AfterConnectRefused(cerr, now)
 	}})
+	if err != nil {
+		return false
+	}
+	s := t.state.Load().Session
+	return isUnknown && s.CreatedHere && s.ConnectedAt.IsZero()
 }
 
 // OnSessions records what the engine reported to a client: ids, and states of tracked sessions. created marks a session

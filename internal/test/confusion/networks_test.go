@@ -206,11 +206,7 @@ func answers(status int, header ...string) *network {
 var (
 	refused = &network{
 		client: dialsBy(whatsappIP, fails(syscall.ECONNREFUSED, 0)),
-		target: func(t *testing.T) (string, []string) {
-			ln := listen(t)
-			_ = ln.Close()
-			return "ws://" + ln.Addr().String(), nil
-		},
+		target: at("wss://127.0.0.2:443"), // 127.0.0.1 is what a block list answers
 	}
 	unrouted = &network{client: dialsBy(whatsappIP, fails(syscall.ENETUNREACH, 0)), target: at("wss://[2001:db8::1]:443")}
 	dropped  = &network{client: dialsBy(whatsappIP, fails(os.ErrDeadlineExceeded, 7*time.Second))}
