@@ -150,12 +150,23 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.serve(w, r, (*responseWriter).dispatch)
 }
 
-// ServeAmbiguous responds to a request for a session that several engines have.
+// ServeAmbiguous responds to a request for a session that several engines have. A client of an engine's own API that
+// names none gets that engine's own response to a client with several sessions.
 func (h *Handler) ServeAmbiguous(w http.ResponseWriter, r *http.Request) {
 	h.serve(w, r, func(rw *responseWriter) {
-		rw.reply(problem(http.StatusConflict, compat.CodeSessionAmbiguous, textAmbiguousSession))
+		front, text := h.config.Native, textAmbiguousSession
+		if front != nil {
+			text = textAmbiguousName
+			if native := front.dialect.Native; native.NoName.Status != 0 && native.Subject(r, noBody).IsOnly {
+				writeResponse(rw, native.NoName, "")
+				return
+			}
+		}
+		rw.reply(problem(http.StatusConflict, compat.CodeSessionAmbiguous, text))
 	})
 }
+
+func noBody() compat.Object { return nil }
 
 // serve responds to a request that is valid.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, respond func(*responseWriter)) {

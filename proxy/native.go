@@ -41,9 +41,6 @@ func NewNativeFront(d *dialect.Dialect, engine *dialect.Transport, wait time.Dur
 	}
 }
 
-// nativePrefix begins the routes that qrgate adds to an engine's own API.
-const nativePrefix = "/_qrgate/"
-
 // Headers that qrgate adds to responses of another engine's API.
 const (
 	headerCause     = "QRGate-Cause"
@@ -67,7 +64,7 @@ type nativeRequest struct {
 func (h *Handler) serveNative(w *responseWriter) {
 	front := h.config.Native
 	path := w.request.URL.EscapedPath()
-	if rest, ok := strings.CutPrefix(path, nativePrefix); ok {
+	if rest, ok := strings.CutPrefix(path, dialect.NativePrefix); ok {
 		h.serveOwnRoute(w, rest)
 		return
 	}
@@ -110,9 +107,10 @@ func (n *nativeRequest) onlySession() string {
 		if known, ok := n.front.only.Load(key); ok && time.Since(known.(onlySession).at) < ttl {
 			return known, nil
 		}
-		name := n.front.engine.OnlySession(n.ctx(), n.front.dialect.Native.Credential(&n.request))
-		found := onlySession{name, time.Now()}
-		if name != "" { // the engine accepts the caller, so callers cannot fill the memory
+		found := onlySession{at: time.Now()}
+		sessions, err := n.front.engine.Sessions(n.ctx(), n.front.dialect.Native.Credential(&n.request))
+		if err == nil && len(sessions) == 1 { // the engine accepts the caller, so callers cannot fill the memory
+			found.name = sessions[0].Name
 			n.front.only.Store(key, found)
 		}
 		return found, nil

@@ -163,6 +163,12 @@ func (f *NativeFront) servePicture(w *responseWriter, path string) bool {
 	return ok
 }
 
+// hasPicture reports whether a path leads to the picture of a code that is good.
+func (f *NativeFront) hasPicture(path string) bool {
+	_, ok := f.pictures.get(path, f.codes)
+	return ok
+}
+
 // lastResponses keeps what an engine said last to requests that begin a pairing and got no code.
 type lastResponses struct {
 	mu        sync.Mutex

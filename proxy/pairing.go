@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"qrgate/compat"
+	"qrgate/compat/dialect"
 	"qrgate/internal/diagnosis"
 	"qrgate/internal/pairpage"
 	"qrgate/internal/session"
@@ -50,7 +51,7 @@ type PairLink struct {
 
 func (h *Handler) pairPrefix() string {
 	if h.config.Native != nil {
-		return nativePrefix + "pair/"
+		return dialect.NativePrefix + "pair/"
 	}
 	return "/pair/"
 }
@@ -236,8 +237,12 @@ func (h *Handler) servePairing(w *responseWriter, rest string) {
 	w.session = p.ref.Name
 }
 
-// HasLink reports whether a request is made with a link that this Handler issued, and that is valid.
+// HasLink reports whether a request is made with a link that this Handler issued, and that is valid: to a pairing page,
+// or to the picture of a code.
 func (h *Handler) HasLink(r *http.Request) bool {
+	if h.config.Native != nil && h.config.Native.hasPicture(r.URL.Path) {
+		return true
+	}
 	rest, ok := strings.CutPrefix(r.URL.Path, h.pairPrefix())
 	token, _, _ := strings.Cut(rest, "/")
 	if !ok || !pairpage.IsToken(token) || h.config.Pairing.Links == nil {

@@ -39,6 +39,8 @@ const (
 		"bare line feed). Send one length, and end lines with CR LF."
 	textAmbiguousSession = "Several engines have a session with this id. Use the integer id that the list of sessions " +
 		"shows."
+	textAmbiguousName = "Several engines have this session, so qrgate cannot tell which one is meant. Delete it at all " +
+		"engines but one."
 	textMethod           = "Method not allowed. Use the method that the documentation gives for this path."
 	textPathNotCanonical = "Not found. Paths are lower case and have no trailing slash."
 	textForm             = "The request target must be a path that begins with a slash, or an http URL. Send " +
@@ -115,6 +117,8 @@ var spanish = map[string]string{
 		"partida o un salto de línea sin CR). Envíe una sola longitud y termine las líneas con CR LF.",
 	textAmbiguousSession: "Varios motores tienen una sesión con este id. Use el id entero que muestra la lista de " +
 		"sesiones.",
+	textAmbiguousName: "Varios motores tienen esta sesión, así que qrgate no puede saber cuál se pide. Elimínela en " +
+		"todos los motores menos uno.",
 	textMethod:           "Método no permitido. Use el método que la documentación indica para esta ruta.",
 	textPathNotCanonical: "No encontrado. Las rutas van en minúsculas y sin barra final.",
 	textForm: "El destino de la petición debe ser una ruta que empiece con una barra, o una URL http. Envíe \"GET " +

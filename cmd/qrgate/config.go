@@ -183,7 +183,7 @@ func (s settings) setDialect(cfg *app.Config) error {
 			cfg.Dialect = d
 		}
 	}
-	cfg.NativeFront = s.Front == "native"
+	cfg.NativeFront = s.Front == nativeFront
 	switch {
 	case cfg.Dialect != nil && cfg.EngineURL == nil:
 		return fmt.Errorf("QRGATE_ENGINE_KIND is %s, and QRGATE_ENGINE_URL is not set: set it to the engine's address",

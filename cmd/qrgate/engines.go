@@ -83,8 +83,10 @@ func parseEngine(text string) (app.EngineConfig, error) {
 	return e, nil
 }
 
-// documentedKind is the kind of an engine with the documented API.
-const documentedKind = "inboxhub"
+const (
+	documentedKind = "inboxhub" // of an engine with the documented API
+	nativeFront    = "native"   // clients speak the engine's own API
+)
 
 // setEngines sets the engines: several, one, or the embedded one.
 func (s settings) setEngines(cfg *app.Config) error {
@@ -102,16 +104,31 @@ func (s settings) setEngines(cfg *app.Config) error {
 		return errors.New("QRGATE_ENGINES is set, and QRGATE_ENGINE_URL or QRGATE_ENGINE_KIND too: " +
 			"move that engine into QRGATE_ENGINES, with the name " + fleet.FirstName + " its sessions keep their integer ids")
 	}
-	if s.Front == "native" {
-		return errors.New("QRGATE_FRONT is native, and serves one engine: " +
-			"set QRGATE_ENGINE_URL and QRGATE_ENGINE_KIND instead of QRGATE_ENGINES")
-	}
 	if cfg.Engines, err = parseEngines(s.Engines); err != nil {
 		return fmt.Errorf("QRGATE_ENGINES %w", err)
 	}
 	for _, e := range cfg.Engines {
 		if isOwnAddress(cfg.Listen, e.Base) {
 			return fmt.Errorf("QRGATE_ENGINES: the URL of %s %s", e.Name, ownAddress)
+		}
+	}
+	if cfg.NativeFront = s.Front == nativeFront; cfg.NativeFront {
+		return checkOneKind(cfg.Engines)
+	}
+	return nil
+}
+
+// checkOneKind: clients of a native front speak the API of one kind of engine.
+func checkOneKind(engines []app.EngineConfig) error {
+	for _, e := range engines {
+		if e.Dialect == nil {
+			return fmt.Errorf("QRGATE_FRONT is native, and %s in QRGATE_ENGINES has the documented API already: "+
+				"leave QRGATE_FRONT out", e.Name)
+		}
+		if e.Dialect != engines[0].Dialect {
+			return fmt.Errorf("QRGATE_FRONT is native, so clients speak one API, and QRGATE_ENGINES has %s of the kind %s and "+
+				"%s of the kind %s: use engines of one kind, or leave QRGATE_FRONT out", engines[0].Name,
+				engines[0].Dialect.Kind, e.Name, e.Dialect.Kind)
 		}
 	}
 	return nil

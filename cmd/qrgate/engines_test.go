@@ -49,6 +49,17 @@ func TestEngines_ErrorsAreSentences(t *testing.T) {
 			t.Errorf("%s: %v, want %q", text, err, want)
 		}
 	}
+	const evolution = "QRGATE_ENGINES=a=evolution:http://engine-a:8080"
+	for text, want := range map[string]string{
+		evolution + ",b=waha:http://waha:3000":     "a of the kind evolution and b of the kind waha",
+		evolution + "," + "c=inboxhub:http://c:80": "c in QRGATE_ENGINES has the documented API already",
+		evolution + ",b=evolution:http://b:8080":   "",
+	} {
+		if err := settingsError(text, "QRGATE_FRONT=native"); want == "" && err != nil ||
+			want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("native, %s: %v, want %q", text, err, want)
+		}
+	}
 	for _, other := range []string{"QRGATE_ENGINE_URL=http://engine-b:8084", "QRGATE_ENGINE_KIND=waha", "QRGATE_FRONT=native"} {
 		err := settingsError("QRGATE_ENGINES="+a, other)
 		if name, _, _ := strings.Cut(other, "="); err == nil || !strings.Contains(err.Error(), name) {

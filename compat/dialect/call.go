@@ -76,10 +76,8 @@ func (x *exchange) callOnce(c Call, verb Verb) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var body any
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	if err := d.Decode(&body); err != nil && len(bytes.TrimSpace(raw)) > 0 {
+	body, err := decode(raw)
+	if err != nil && len(bytes.TrimSpace(raw)) > 0 {
 		body = string(raw)
 		if rule := x.dialect.rule(verb, res.StatusCode, strings.ToLower(string(raw))); rule == nil {
 			res.Body = io.NopCloser(bytes.NewReader(raw))

@@ -17,6 +17,12 @@ type Native struct {
 	Routes []Route
 	// Credential is what a request presents.
 	Credential func(r *http.Request) Credential
+	// Concerns adds what Routes do not say about the session that a request concerns. segments are those of the path.
+	Concerns func(r *http.Request, segments []string, body func() compat.Object, s *Subject)
+	List     ListRoute
+	// NoName is the engine's response to a request that names no session where there are several. Its status is 0 where
+	// every such request names one.
+	NoName compat.Response
 	// Session names the session where the credential is the session's own. nil: the request names it.
 	Session func(c Credential) string
 	// KeepsHost: the engine makes links from the client's Host.
@@ -100,6 +106,7 @@ func matchPath(pattern string, segments []string) (name string, ok bool) {
 type Outcome struct {
 	Session   Session
 	IsError   bool
+	IsTaken   bool // an error: the session exists
 	IsRefused bool // an error: the engine does not accept the credential, or does not know the session
 }
 
@@ -112,16 +119,14 @@ func (d *Dialect) Outcome(verb Verb, r compat.Response) (o Outcome) {
 		o.Session.Code = base64.StdEncoding.EncodeToString(r.Body)
 		return o
 	}
-	var body any
-	decoder := json.NewDecoder(bytes.NewReader(r.Body))
-	decoder.UseNumber()
-	isJSON := decoder.Decode(&body) == nil
+	body, err := decode(r.Body)
+	isJSON := err == nil
 	if !isJSON {
 		body = string(r.Body)
 	}
 	if f := d.failureOf(verb, r.Status, body); f != nil {
 		isRefused := f.code == compat.CodeInvalidAPIKey || f.code == compat.CodeSessionNotFound
-		return Outcome{IsError: true, IsRefused: isRefused}
+		return Outcome{IsError: true, IsTaken: f.code == compat.CodeConflict, IsRefused: isRefused}
 	}
 	if !isJSON {
 		return o
@@ -130,6 +135,23 @@ func (d *Dialect) Outcome(verb Verb, r compat.Response) (o Outcome) {
 		o.Session = read[0]
 	}
 	return o
+}
+
+// ReadList reads the body of a list; no session if that is none.
+func (d *Dialect) ReadList(raw []byte) []Session {
+	body, err := decode(raw)
+	if err != nil {
+		return nil
+	}
+	return d.Read(List, body)
+}
+
+// decode decodes any JSON value.
+func decode(raw []byte) (body any, err error) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	err = d.Decode(&body)
+	return body, err
 }
 
 // SpliceMember replaces the value of a top-level member of a JSON object by another value, and leaves every other byte

@@ -37,17 +37,14 @@ func NewTransport(d *Dialect, engine *url.URL, next http.RoundTripper) *Transpor
 	return &Transport{dialect: d, engine: engine, next: next, codes: newCodes(d.Traits), names: newNames()}
 }
 
-// OnlySession is the name of the caller's session if the engine shows it exactly one; "" otherwise.
-func (t *Transport) OnlySession(ctx context.Context, c Credential) string {
+// Sessions are those that the engine shows to a caller.
+func (t *Transport) Sessions(ctx context.Context, c Credential) ([]Session, error) {
 	x := &exchange{Transport: t, ctx: ctx, credential: c}
 	body, err := x.call(List)
 	if err != nil {
-		return ""
+		return nil, err
 	}
-	if sessions := t.dialect.Read(List, body); len(sessions) == 1 {
-		return sessions[0].Name
-	}
-	return ""
+	return t.dialect.Read(List, body), nil
 }
 
 // Codes is what the Transport remembers of the engine's codes.

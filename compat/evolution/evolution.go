@@ -6,6 +6,8 @@ import (
 	"cmp"
 	"encoding/json"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -80,6 +82,12 @@ var native = &dialect.Native{
 		return qr
 	},
 	WithoutCode: withoutCode,
+	List:        dialect.ListRoute{Path: "/instance/fetchInstances"},
+	Concerns: func(_ *http.Request, segments []string, _ func() compat.Object, s *dialect.Subject) {
+		if s.Means == "" && len(segments) > 3 && !slices.Contains(pages, segments[1]) {
+			s.Name, _ = url.PathUnescape(segments[len(segments)-1]) // what cannot be unescaped names no instance
+		}
+	},
 	Routes: []dialect.Route{
 		{
 			Method: http.MethodPost, Path: "/instance/create", Means: dialect.MeansCreate,
@@ -100,6 +108,9 @@ var native = &dialect.Native{
 		{Method: http.MethodDelete, Path: "/instance/delete/{name}", Means: dialect.MeansDelete},
 	},
 }
+
+// pages begin the paths of three segments and more that do not end with the name of an instance.
+var pages = []string{"manager", "assets", "store", "license", "docs", "socket.io"}
 
 // withoutCode is a body of connect or restart with the count alone, as before the first code.
 func withoutCode(body []byte) []byte {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,6 +83,20 @@ var native = &dialect.Native{
 		return body
 	},
 	Pictures: "/statics/qrcode/",
+	List:     dialect.ListRoute{Path: "/devices", Member: "results"},
+	Concerns: func(r *http.Request, segments []string, _ func() compat.Object, s *dialect.Subject) {
+		if s.Means != "" {
+			return
+		}
+		if s.Name = deviceOf(r, nil); s.Name == "" && len(segments) > 2 && segments[1] == "devices" {
+			s.Name, _ = url.PathUnescape(segments[2]) // what cannot be unescaped names no device
+		}
+		s.IsOnly = s.Name == "" && slices.Contains(ofDevice, segments[1])
+	},
+	NoName: compat.Response{
+		Status: http.StatusBadRequest, Header: http.Header{"Content-Type": {"application/json"}},
+		Body: []byte(`{"code":"DEVICE_ID_REQUIRED","message":"device_id is required","results":null}`),
+	},
 	Routes: []dialect.Route{
 		{Method: http.MethodPost, Path: "/devices", Means: dialect.MeansCreate,
 			Name: func(_ *http.Request, body compat.Object) string { return compat.StringOf(body["device_id"]) }},
@@ -92,6 +107,9 @@ var native = &dialect.Native{
 		{Method: http.MethodDelete, Path: "/devices/{name}", Means: dialect.MeansDelete},
 	},
 }
+
+// ofDevice begin the paths of requests that concern a device.
+var ofDevice = []string{"app", "send", "user", "message", "chat", "chats", "group", "newsletter", "call"}
 
 // deviceOf is the device that a request names; "" for the only one.
 func deviceOf(r *http.Request, _ compat.Object) string {

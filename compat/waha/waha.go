@@ -4,6 +4,7 @@ package waha
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"qrgate/compat"
@@ -87,6 +88,8 @@ var native = &dialect.Native{
 		}
 		return dialect.Credential{Key: key}
 	},
+	List:     dialect.ListRoute{Path: "/api/sessions"},
+	Concerns: concerns,
 	Routes: []dialect.Route{
 		{Method: http.MethodPost, Path: "/api/sessions", Means: dialect.MeansCreate, Name: nameIn},
 		{Method: http.MethodPost, Path: "/api/sessions/start", Means: dialect.MeansBegin, Name: nameIn},
@@ -102,6 +105,31 @@ var native = &dialect.Native{
 }
 
 func nameIn(_ *http.Request, body compat.Object) string { return compat.StringOf(body["name"]) }
+
+// concerns finds the session that a request names in its path, its query or, as most requests that send do, its body.
+func concerns(r *http.Request, segments []string, body func() compat.Object, s *dialect.Subject) {
+	if s.Means != "" {
+		return
+	}
+	if len(segments) > 3 && segments[1] == "api" {
+		named := segments[2]
+		if named == "sessions" || named == "files" {
+			named = segments[3]
+		}
+		if !slices.Contains(noSessions, named) {
+			s.Name, _ = url.PathUnescape(named) // what cannot be unescaped names no session
+		}
+	}
+	if query := r.URL.Query().Get("session"); s.Name == "" && query != "*" {
+		s.Name = query
+	}
+	if s.Name == "" && segments[1] == "api" && r.Method != http.MethodGet {
+		s.Name = compat.StringOf(body()["session"])
+	}
+}
+
+// noSessions are the segments after /api/ that are no session's name.
+var noSessions = []string{"server", "keys", "apps", "contacts"}
 
 var states = dialect.States{
 	"stopped":      session.Disconnected,

@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -102,7 +103,9 @@ var native = &dialect.Native{
 		}
 		return dialect.Credential{Key: key}
 	},
-	Session: nameOf,
+	Session:  nameOf,
+	List:     dialect.ListRoute{Path: "/admin/users", Member: "data"},
+	Concerns: concerns,
 	Routes: []dialect.Route{
 		{Method: http.MethodPost, Path: "/session/connect", Means: dialect.MeansBegin},
 		{Method: http.MethodGet, Path: "/session/qr", Means: dialect.MeansQR},
@@ -111,6 +114,24 @@ var native = &dialect.Native{
 		{Method: http.MethodDelete, Path: "/admin/users/{name}", Means: dialect.MeansDeleteByID},
 		{Method: http.MethodDelete, Path: "/admin/users/{name}/full", Means: dialect.MeansDeleteByID},
 	},
+}
+
+// concerns finds the session that an admin's request concerns: a new one has its token in the body, another one is
+// named by the engine's own id.
+func concerns(r *http.Request, segments []string, body func() compat.Object, s *dialect.Subject) {
+	if len(segments) < 3 || segments[1] != "admin" {
+		return
+	}
+	s.Name, s.Credential = "", dialect.Credential{Key: r.Header.Get("Authorization")}
+	switch {
+	case len(segments) > 3:
+		s.EngineID, _ = url.PathUnescape(segments[3]) // what cannot be unescaped is no id
+	case r.Method == http.MethodPost:
+		s.Means, s.Credential = dialect.MeansCreate, dialect.Credential{Key: compat.StringOf(body()["token"])}
+		if s.Credential.Key != "" {
+			s.Name = nameOf(s.Credential)
+		}
+	}
 }
 
 // read reads one session's data, or the rows of the list.

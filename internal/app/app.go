@@ -176,8 +176,14 @@ func (a *App) front() http.Handler {
 	for _, b := range a.backends {
 		members = append(members, b.member())
 	}
-	return fleet.New(members, a.sealer.ForEngine("directory"), a.sharedStore,
-		a.backends[0].proxy.ServeAmbiguous, a.cfg.Logger)
+	config := fleet.Config{
+		Members: members, Sealer: a.sealer.ForEngine("directory"), Shared: a.sharedStore,
+		Ambiguous: a.backends[0].proxy.ServeAmbiguous, Logger: a.cfg.Logger,
+	}
+	if a.cfg.NativeFront {
+		config.Native = a.backends[0].Dialect
+	}
+	return fleet.New(config)
 }
 
 // sharedStore is the store that replicas share; nil while there is none.

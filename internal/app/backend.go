@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"qrgate/compat"
+	"qrgate/compat/dialect"
 	"qrgate/compat/embedded"
 	"qrgate/internal/acquire"
 	"qrgate/internal/breaker"
@@ -38,6 +39,7 @@ type backend struct {
 	embedded   *embedded.Engine // nil with another engine
 	circuit    *breaker.Breaker // nil with the embedded engine
 	documented documentedEngine
+	translator *dialect.Transport // of the documented API to the engine's; nil where that is the documented one
 	proxy      *proxy.Handler
 	probed     *proxy.Handler // serves probes in this process when clients speak another API; nil otherwise
 	prober     *probes.Prober

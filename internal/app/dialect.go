@@ -37,6 +37,7 @@ func (e documentedEngine) engine() session.Engine {
 // native front the engine's own.
 func (b *backend) translate(config *proxy.Config) {
 	translator := dialect.NewTransport(b.Dialect, config.Engine, b.documented.transport)
+	b.translator = translator
 	b.documented = documentedEngine{
 		base:      &url.URL{Scheme: "http", Host: b.Dialect.Kind + ".engine"},
 		transport: translator, codeTTL: b.Dialect.Traits.CodeTTL(),

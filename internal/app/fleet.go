@@ -3,8 +3,10 @@ package app
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
+	"qrgate/compat/dialect"
 	"qrgate/internal/breaker"
 	"qrgate/internal/diagnosis"
 	"qrgate/internal/fleet"
@@ -25,10 +27,18 @@ func (b *backend) drain() {
 
 // member is this engine among several.
 func (b *backend) member() *fleet.Member {
-	return &fleet.Member{
+	m := &fleet.Member{
 		Name: b.Name, Identity: b.sealer.Scope(), Weight: b.Weight, Handler: b.handler(),
 		IsUp: b.isUp, IsHealthy: b.isHealthy, HasLink: b.proxy.HasLink, HasName: b.hasName, Find: b.find,
 	}
+	if b.cfg.NativeFront {
+		m.Find = b.findNative
+		m.HasName = func(ctx context.Context, c session.Caller, name string) bool {
+			presence, _ := b.findNative(ctx, c, name)
+			return presence == fleet.Present
+		}
+	}
+	return m
 }
 
 // isUp reports whether the engine responds, as far as its last calls and health checks show.
@@ -65,12 +75,36 @@ func (b *backend) hasName(ctx context.Context, c session.Caller, name string) bo
 	return ref.ID > 0 && ref.Name == name
 }
 
-func (b *backend) find(ctx context.Context, c session.Caller, id string) (bool, error) {
+func (b *backend) find(ctx context.Context, c session.Caller, id string) (fleet.Presence, error) {
 	c = b.as(c)
 	ref := b.acquirer.Resolve(ctx, c, id)
 	if ref.ID > 0 && ref.Name != "" {
-		return true, nil
+		return fleet.Present, nil
 	}
+	presence, err := b.ask(ctx, c, ref)
+	if presence == fleet.Refused {
+		presence = fleet.Absent // every engine of the documented API refuses the key alike
+	}
+	return presence, err
+}
+
+// findNative finds a session as the clients of the engine's own API name it, the engine's own ids included.
+func (b *backend) findNative(ctx context.Context, c session.Caller, id string) (fleet.Presence, error) {
+	c = b.as(c)
+	isWanted, ok := fleet.InList(id)
+	if !ok {
+		return b.ask(ctx, c, session.Ref{Name: id})
+	}
+	credential := dialect.Credential{Key: c.Key.Reveal(), Authorization: c.Bearer.Reveal()}
+	sessions, err := b.translator.Sessions(ctx, credential)
+	if slices.ContainsFunc(sessions, isWanted) {
+		return fleet.Present, nil
+	}
+	return fleet.Absent, err
+}
+
+// ask reads a session's state from the engine.
+func (b *backend) ask(ctx context.Context, c session.Caller, ref session.Ref) (fleet.Presence, error) {
 	report, err := b.documented.engine().Status(ctx, c, ref)
 	kind, failure := session.KindOf(err), session.AsEngineError(err)
 	if failure == nil {
@@ -79,9 +113,11 @@ func (b *backend) find(ctx context.Context, c session.Caller, id string) (bool, 
 	b.acquirer.OnRateLimits(c, report.Limits, kind == session.KindRateLimited, failure.RetryAfter)
 	switch {
 	case kind.Authorized():
-		return true, nil
-	case kind == session.KindSessionNotFound, kind == session.KindKeyRefused:
-		return false, nil
+		return fleet.Present, nil
+	case kind == session.KindSessionNotFound:
+		return fleet.Absent, nil
+	case kind == session.KindKeyRefused:
+		return fleet.Refused, nil
 	}
-	return false, err
+	return fleet.Absent, err
 }

@@ -3,11 +3,56 @@ package fleet
 import (
 	"bytes"
 	"context"
+	"io"
 	"maps"
 	"net/http"
 	"strconv"
 	"sync/atomic"
+	"time"
+
+	"qrgate/compat"
 )
+
+// limits bound the body of a request that is read to find its session. A body beyond them is the handler's matter.
+type limits struct {
+	bytes   int
+	timeout time.Duration
+}
+
+var (
+	createLimits = limits{1 << 20, 15 * time.Second}
+	nativeLimits = limits{16 << 20, time.Minute} // WAHA's clients name the session beside a file
+)
+
+// requestBody is the body of a request, which is read if its session must be known from it.
+type requestBody struct {
+	w          http.ResponseWriter
+	r          *http.Request
+	text       []byte
+	isComplete bool
+}
+
+// object reads the body and returns it; nil if it is no JSON object. The request has the body again afterwards.
+func (b *requestBody) object(l limits) compat.Object {
+	if !b.isComplete {
+		b.read(l)
+	}
+	object, _ := compat.Parse(b.text)
+	return object
+}
+
+func (b *requestBody) read(l limits) {
+	in := b.r.Body
+	if in != http.NoBody { // net/http removes the deadline after the last byte
+		_ = http.NewResponseController(b.w).SetReadDeadline(time.Now().Add(l.timeout))
+	}
+	text, err := io.ReadAll(io.LimitReader(in, int64(l.bytes)+1))
+	if b.isComplete = err == nil && len(text) <= l.bytes; b.isComplete {
+		b.text, b.r.Body = text, readCloser{bytes.NewReader(text), in}
+		return
+	}
+	b.r.Body = readCloser{io.MultiReader(bytes.NewReader(text), &failedReader{in, err}), in}
+}
 
 // capture is a response that is kept until it is known whether it is the one for the client.
 type capture struct {

@@ -7,18 +7,10 @@ import (
 	"crypto/rand"
 	"io"
 	"net/http"
-	"strconv"
 	"sync"
 	"time"
 
-	"qrgate/compat"
 	"qrgate/internal/session"
-)
-
-// Limits of the body of a create that is read here. A body beyond them is the handler's matter, which refuses it.
-const (
-	maxCreate     = 1 << 20
-	createTimeout = 15 * time.Second
 )
 
 // listTTL is how long an engine's list counts as read: what was created meanwhile is in the directory.
@@ -27,34 +19,27 @@ const listTTL = 10 * time.Second
 // askedKey is whose list was read at which engine.
 type askedKey struct {
 	tenant session.Tenant
+	id     string // of one session; "" for all
 	member *Member
 }
 
 // create sends a create to the engine that has the name, else to the best engine for it. A create that did not leave,
 // because no connection could be opened, goes to the next engine; no other is sent twice.
-func (rt *Router) create(w http.ResponseWriter, r *http.Request) {
-	ctx, c := r.Context(), callerOf(r)
-	if r.Body != http.NoBody { // net/http removes the deadline after the last byte
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(createTimeout))
-	}
-	text, err := io.ReadAll(io.LimitReader(r.Body, maxCreate+1))
-	if err != nil || len(text) > maxCreate {
-		out := r.WithContext(ctx)
-		out.Body = readCloser{io.MultiReader(bytes.NewReader(text), &failedReader{r.Body, err}), r.Body}
-		rt.first().Handler.ServeHTTP(w, out)
+func (rt *Router) create(w http.ResponseWriter, r *http.Request, q query, body *requestBody) {
+	if !body.isComplete {
+		rt.first().Handler.ServeHTTP(w, r)
 		return
 	}
-	body, _ := compat.Parse(text)
-	k := rt.key(c, compat.StringOf(body["sessionId"]))
+	ctx, k := r.Context(), rt.key(q.caller, q.id)
 	var order []*Member
 	if hasName := session.ValidID(k.id); hasName {
-		order = rt.engineOf(ctx, c, k)
+		order = rt.engineOf(ctx, q.caller, k)
 	}
 	if order == nil {
 		order = rt.place(string(k.tenant) + "/" + cmp.Or(k.id, rand.Text()))
 	}
 	for i, m := range order {
-		response, isUnsent := rt.tryCreate(r, text, c, k, m)
+		response, isUnsent := rt.tryCreate(r, body.text, q, k, m)
 		if !isUnsent || i == len(order)-1 {
 			response.send(w)
 			return
@@ -74,7 +59,11 @@ func (rt *Router) engineOf(ctx context.Context, c session.Caller, k entryKey) []
 	defer cancel()
 	var asking sync.WaitGroup
 	for i, m := range rt.members {
-		if m.IsUp() && rt.shouldAsk(askedKey{k.tenant, m}, time.Now()) {
+		asked := askedKey{k.tenant, k.id, m}
+		if rt.readsList {
+			asked.id = ""
+		}
+		if m.IsUp() && rt.shouldAsk(asked, time.Now()) {
 			asking.Go(func() { has[i] = m.HasName(ctx, c, k.id) })
 		}
 	}
@@ -104,7 +93,7 @@ func (rt *Router) shouldAsk(k askedKey, now time.Time) bool {
 
 // tryCreate sends a create to one engine. isUnsent reports that no byte of it left.
 func (rt *Router) tryCreate(
-	r *http.Request, text []byte, c session.Caller, k entryKey, m *Member,
+	r *http.Request, text []byte, q query, k entryKey, m *Member,
 ) (response *capture, isUnsent bool) {
 	if known, ok := rt.directory.recall(k); k.id != "" && (!ok || known.isAbsent()) {
 		rt.directory.put(k, entry{member: m, isTentative: true})
@@ -114,27 +103,17 @@ func (rt *Router) tryCreate(
 	out.Body = io.NopCloser(bytes.NewReader(text))
 	response = serve(m.Handler, out)
 	ctx := context.WithoutCancel(r.Context())
+	c, ids, isTaken := rt.api.created(q, response)
 	switch status := response.status; {
 	case status/100 == 2:
-		body, _ := compat.Parse(response.body.Bytes())
-		for _, id := range idsOf(compat.RefOf(compat.SessionOf(body)).Merge(session.Ref{Name: k.id})) {
+		rt.directory.delete(rt.key(c, onlySession))
+		for _, id := range ids {
 			rt.directory.remember(ctx, c, rt.key(c, id), m)
 		}
-	case status == http.StatusConflict && k.id != "":
+	case isTaken && k.id != "":
 		rt.directory.remember(ctx, c, k, m)
 	case a.hasNoEffect(), status/100 == 4:
 		rt.directory.drop(k)
 	}
 	return response, a.hasNoEffect()
-}
-
-// idsOf are the ids by which clients name a session.
-func idsOf(ref session.Ref) (ids []string) {
-	if session.ValidID(ref.Name) {
-		ids = append(ids, ref.Name)
-	}
-	if ref.ID > 0 {
-		ids = append(ids, strconv.FormatInt(ref.ID, 10))
-	}
-	return ids
 }

@@ -13,6 +13,7 @@ import (
 const (
 	entryTTL   = 24 * time.Hour   // in the store; afterwards the engines are asked
 	absentTTL  = 15 * time.Second // how long no engine is asked again for a session that none has
+	onlyTTL    = 2 * time.Second  // how long no engine is asked again which one has the only session
 	maxEntries = 50_000           // in memory
 )
 
@@ -122,10 +123,14 @@ func (d *directory) forget(ctx context.Context, k entryKey) {
 	if e, ok := d.recall(k); ok && e.isAbsent() {
 		return
 	}
-	d.mu.Lock()
-	delete(d.entries, k)
-	d.mu.Unlock()
+	d.delete(k)
 	d.write(ctx, k, store.Record{TTL: time.Second})
+}
+
+func (d *directory) delete(k entryKey) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.entries, k)
 }
 
 // write writes to the store. Without the record another replica asks the engines.

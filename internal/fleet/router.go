@@ -4,18 +4,18 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
 
-	"qrgate/compat"
+	"qrgate/compat/dialect"
 	"qrgate/internal/seal"
-	"qrgate/internal/secret"
 	"qrgate/internal/session"
 	"qrgate/internal/store"
 )
@@ -31,11 +31,21 @@ type Member struct {
 
 	// HasLink reports whether a request is made with a link to one of its sessions, which names no session.
 	HasLink func(r *http.Request) bool
-	// HasName reports whether the engine's list has a session of this name. It costs at most one call.
+	// HasName reports whether the engine has a session of this name. It costs at most one call.
 	HasName func(ctx context.Context, c session.Caller, name string) bool
 	// Find asks the engine for a session. An error means that the engine gave no clear response.
-	Find func(ctx context.Context, c session.Caller, id string) (bool, error)
+	Find func(ctx context.Context, c session.Caller, id string) (Presence, error)
 }
+
+// Presence is what an engine reports of a session.
+type Presence int
+
+// The presences. An engine that refuses the caller may have the session.
+const (
+	Absent Presence = iota
+	Refused
+	Present
+)
 
 func (m *Member) condition() condition {
 	switch {
@@ -49,10 +59,12 @@ func (m *Member) condition() condition {
 
 // Router is the handler of all clients.
 type Router struct {
+	api       api
 	members   []*Member
 	ambiguous http.HandlerFunc
 	sealer    *seal.Sealer
 	directory directory
+	readsList bool // HasName reads the list of all sessions
 	log       *slog.Logger
 	asking    singleflight.Group
 
@@ -60,32 +72,74 @@ type Router struct {
 	asked map[askedKey]time.Time
 }
 
-// New makes a router. shared returns the store that replicas share, nil while there is none. ambiguous responds to a
-// request for a session that several engines have.
-func New(
-	members []*Member, sealer *seal.Sealer, shared func() store.Store, ambiguous http.HandlerFunc, log *slog.Logger,
-) *Router {
-	return &Router{
-		members: members, ambiguous: ambiguous, sealer: sealer, log: log, asked: map[askedKey]time.Time{},
-		directory: directory{members: members, sealer: sealer, store: shared},
+// Config configures a Router.
+type Config struct {
+	Members   []*Member
+	Native    *dialect.Dialect // whose own API clients speak; nil: they speak the documented one
+	Sealer    *seal.Sealer
+	Shared    func() store.Store // the store that replicas share; nil while there is none
+	Ambiguous http.HandlerFunc   // responds to a request for a session that several engines have
+	Logger    *slog.Logger
+}
+
+// New makes a Router.
+func New(c Config) *Router {
+	rt := &Router{
+		api: documented{}, members: c.Members, ambiguous: c.Ambiguous, sealer: c.Sealer, log: c.Logger,
+		directory: directory{members: c.Members, sealer: c.Sealer, store: c.Shared}, asked: map[askedKey]time.Time{},
+		readsList: c.Native == nil,
 	}
+	if c.Native != nil {
+		rt.api = native{c.Native}
+	}
+	return rt
 }
 
 // ServeHTTP implements [http.Handler].
 func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path := strings.TrimSuffix(r.URL.EscapedPath(), "/")
-	isSessions := strings.EqualFold(path, compat.SessionsPath)
-	id := sessionOf(r.Method, path)
-	switch {
-	case isSessions && r.Method == http.MethodPost:
-		rt.create(w, r)
-	case isSessions && (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.ContentLength == 0:
-		rt.list(w, r)
-	case id != "" && r.Method != http.MethodOptions:
-		rt.serveSession(w, r, id)
+	body := &requestBody{w: w, r: r}
+	switch q := rt.api.read(r, body); {
+	case r.Method == http.MethodOptions:
+		rt.withoutSession(r).Handler.ServeHTTP(w, r)
+	case q.means == meansCreate:
+		rt.create(w, r, q, body)
+	case q.means == meansList:
+		rt.list(w, r, q)
+	case q.id != "":
+		rt.serveSession(w, r, q)
 	default:
 		rt.withoutSession(r).Handler.ServeHTTP(w, r)
 	}
+}
+
+// meaning is what a request does, as far as the choice of an engine depends on it.
+type meaning int
+
+const (
+	meansOther meaning = iota // nothing, or something with the session that it names
+	meansBegin                // begins a pairing, of a session that it may create
+	meansCreate
+	meansList
+)
+
+// query is a client's request.
+type query struct {
+	means  meaning
+	id     string         // of the session that it concerns; "" if it concerns none
+	caller session.Caller // who may see that session
+	// isForSession: a 404 means that the engine does not have the session.
+	isForSession bool
+}
+
+// api is the API that clients speak.
+type api interface {
+	read(r *http.Request, body *requestBody) query
+	// created reads a response to a create: the session's ids, and who may see it. isTaken: the create was refused,
+	// because the session exists.
+	created(q query, response *capture) (c session.Caller, ids []string, isTaken bool)
+	// merge makes one list of the lists of engines, and notes those engines whose sessions are missing. owners are the
+	// sessions by id; nil if several engines have one.
+	merge(lists []list, missing []string) (merged *capture, owners map[string]*Member)
 }
 
 // withoutSession is the engine of a request that names no session.
@@ -108,48 +162,14 @@ func (rt *Router) first() *Member {
 	return rt.members[0]
 }
 
-// sessionPaths are what precedes the id of a session (contract 1.1 and 1.3).
-var sessionPaths = []string{
-	compat.SessionsPath + "/", "/api/messages/", "/api/contacts/", "/api/groups/sessions/", "/api/status/sessions/",
-	"/api/media/sessions/",
-}
-
-// sessionOf is the session that a request names; "" if it names none.
-func sessionOf(method, path string) string {
-	for _, before := range sessionPaths {
-		rest, ok := strings.CutPrefix(path, before)
-		if !ok {
-			continue
-		}
-		id, verb, _ := strings.Cut(rest, "/")
-		isMessage := before == "/api/messages/" && (method == http.MethodDelete || verb == "retry")
-		isContact := before == "/api/contacts/" && method == http.MethodPut
-		isWord := id == "stats" || id == "frappe" || id == "unread"
-		if isMessage || isContact || isWord || !session.ValidID(id) {
-			return ""
-		}
-		return id
-	}
-	return ""
-}
-
-// callerOf identifies the caller by its credential alone. The engine's own tenant is the member's matter.
-func callerOf(r *http.Request) session.Caller {
-	return session.Caller{
-		Key:     secret.NewSecret(r.Header.Get("X-Api-Key")),
-		Bearer:  secret.NewSecret(r.Header.Get("Authorization")),
-		Traffic: session.UserTraffic,
-	}
-}
-
 func (rt *Router) key(c session.Caller, id string) entryKey {
 	return entryKey{rt.sealer.Tenant(c.Credential()), id}
 }
 
 // serveSession forwards a request to the engine that has the session.
-func (rt *Router) serveSession(w http.ResponseWriter, r *http.Request, id string) {
-	ctx, c := r.Context(), callerOf(r)
-	k := rt.key(c, id)
+func (rt *Router) serveSession(w http.ResponseWriter, r *http.Request, q query) {
+	ctx, c := r.Context(), q.caller
+	k := rt.key(c, q.id)
 	found, isKnown := rt.directory.find(ctx, c, k)
 	member := found.member
 	if !isKnown {
@@ -160,10 +180,13 @@ func (rt *Router) serveSession(w http.ResponseWriter, r *http.Request, id string
 	}
 	status := &statusWriter{ResponseWriter: w}
 	member.Handler.ServeHTTP(status, r)
-	template, _, _ := compat.MatchRoute(r.URL.Path)
-	isDeleted := r.Method == http.MethodDelete && status.status/100 == 2
-	if template != "" && (status.status == http.StatusNotFound || isDeleted) {
+	isDone := status.status/100 == 2
+	switch {
+	case q.isForSession && (status.status == http.StatusNotFound || isDone && r.Method == http.MethodDelete):
 		rt.directory.forget(ctx, k)
+		rt.directory.delete(rt.key(c, onlySession))
+	case q.means == meansBegin && isDone: // the session is there now, if it was not
+		rt.directory.remember(ctx, c, k, member)
 	}
 }
 
@@ -191,7 +214,7 @@ func (rt *Router) locate(ctx context.Context, c session.Caller, k entryKey) *Mem
 }
 
 func (rt *Router) askAll(ctx context.Context, c session.Caller, k entryKey) located {
-	found, errs := make([]bool, len(rt.members)), make([]bool, len(rt.members))
+	found, errs := make([]Presence, len(rt.members)), make([]bool, len(rt.members))
 	var asking sync.WaitGroup
 	for i, m := range rt.members {
 		if errs[i] = !m.IsUp(); errs[i] {
@@ -204,13 +227,16 @@ func (rt *Router) askAll(ctx context.Context, c session.Caller, k entryKey) loca
 		})
 	}
 	asking.Wait()
+	if k.id == onlySession {
+		return rt.locateOnly(k, found, errs)
+	}
 	var l located
 	for i, m := range rt.members {
 		switch {
-		case found[i] && l.member != nil:
+		case found[i] == Present && l.member != nil:
 			rt.log.Warn("several engines have a session", "session", k.id, "engines", l.member.Name+", "+m.Name)
 			return located{isAmbiguous: true}
-		case found[i]:
+		case found[i] == Present:
 			l.member = m
 		}
 	}
@@ -218,13 +244,32 @@ func (rt *Router) askAll(ctx context.Context, c session.Caller, k entryKey) loca
 		rt.directory.remember(ctx, c, k, l.member)
 		return l
 	}
-	for i, m := range rt.members {
-		if errs[i] {
-			return located{member: m}
-		}
+	if failed := slices.Index(errs, true); failed >= 0 {
+		return located{member: rt.members[failed]}
 	}
-	l.member = rt.place(string(k.tenant) + "/" + k.id)[0]
+	if refused := slices.Index(found, Refused); refused >= 0 {
+		l.member = rt.members[refused]
+	} else {
+		l.member = rt.place(string(k.tenant) + "/" + k.id)[0]
+	}
 	rt.directory.put(k, entry{member: l.member, absentUntil: time.Now().Add(absentTTL)})
+	return l
+}
+
+// locateOnly finds the engine of a request that means the only session. An engine that could not be asked may have
+// another one: then it is the engine that had the only session before. Other engines may soon have one, too.
+func (rt *Router) locateOnly(k entryKey, found []Presence, errs []bool) located {
+	l := located{member: rt.first()}
+	if failed := slices.Index(errs, true); failed >= 0 {
+		before, _ := rt.directory.recall(k)
+		return located{member: cmp.Or(before.member, rt.members[failed])}
+	}
+	if has := slices.Index(found, Present); has >= 0 {
+		l = located{rt.members[has], slices.Contains(found[has+1:], Present)}
+	}
+	if !l.isAmbiguous {
+		rt.directory.put(k, entry{member: l.member, absentUntil: time.Now().Add(onlyTTL)})
+	}
 	return l
 }
 

@@ -1,6 +1,8 @@
 package enginesim
 
 import (
+	"cmp"
+	"crypto/rand"
 	"encoding/base64"
 	"net/http"
 	"strings"
@@ -92,7 +94,7 @@ func (f *Face) wahaObject(e *Engine, s *simSession) object {
 }
 
 func wahaCreate(f *Face, r *faceRequest) response {
-	name := r.text("name")
+	name := cmp.Or(r.text("name"), "session_"+rand.Text())
 	if r.account == "" {
 		return jsonResponse(http.StatusUnauthorized, object{{"message", "Unauthorized"}, {"statusCode", 401}})
 	}
