@@ -27,86 +27,45 @@ var wireStates = map[session.State]string{
 // Wire returns the wire state of s.
 func Wire(s session.State) string { return cmp.Or(wireStates[s], WireDisconnected) }
 
-// stateAliases are the words for states that engines or documents have used (contract 3.1).
-var stateAliases = map[string]session.State{
-	"connected":        session.Connected,
-	"open":             session.Connected,
-	"working":          session.Connected,
-	"logged_in":        session.Connected,
-	"paired":           session.Connected,
-	"authenticated":    session.Connected,
-	"inchat":           session.Connected,
-	"islogged":         session.Connected,
-	"online":           session.Connected,
-	"ready":            session.Connected,
-	"linked":           session.Connected,
-	"conectado":        session.Connected,
-	"conectada":        session.Connected,
-	"connecting":       session.Connecting,
-	"starting":         session.Connecting,
-	"initializing":     session.Connecting,
-	"generating":       session.Connecting,
-	"reconnecting":     session.Connecting,
-	"restarting":       session.Connecting,
-	"authenticating":   session.Connecting,
-	"syncing":          session.Connecting,
-	"loading":          session.Connecting,
-	"phonecode":        session.Connecting,
-	"qrreadsuccess":    session.Connecting,
-	"opening":          session.Connecting,
-	"pairing":          session.Connecting,
-	"conectando":       session.Connecting,
-	"qr_code":          session.AwaitingScan,
-	"qr":               session.AwaitingScan,
-	"pending":          session.AwaitingScan,
-	"qr_required":      session.AwaitingScan,
-	"qr_code_required": session.AwaitingScan,
-	"qr code required": session.AwaitingScan,
-	"qr code":          session.AwaitingScan,
-	"qr pending":       session.AwaitingScan,
-	"qr_ready":         session.AwaitingScan,
-	"waiting_qr":       session.AwaitingScan,
-	"waiting_for_qr":   session.AwaitingScan,
-	"waiting_scan":     session.AwaitingScan,
-	"awaiting_qr":      session.AwaitingScan,
-	"awaiting_scan":    session.AwaitingScan,
-	"qr_pending":       session.AwaitingScan,
-	"qr_generated":     session.AwaitingScan,
-	"scan_qr_code":     session.AwaitingScan,
-	"qrcode":           session.AwaitingScan,
-	"qr-code":          session.AwaitingScan,
-	"created":          session.Created,
-	"disconnected":     session.Disconnected,
-	"disconnecting":    session.Disconnected,
-	"not_found":        session.Disconnected,
-	"closed":           session.Disconnected,
-	"stopped":          session.Disconnected,
-	"unpaired":         session.Disconnected,
-	"desconectado":     session.Disconnected,
-	"desconectada":     session.Disconnected,
-	"close":            session.Disconnected,
-	"expired":          session.Disconnected,
-	"logged_out":       session.Disconnected,
-	"loggedout":        session.Disconnected,
-	"notlogged":        session.Disconnected,
-	"offline":          session.Disconnected,
-	"stopping":         session.Disconnected,
-	"unlaunched":       session.Disconnected,
-	"unpaired_idle":    session.Disconnected,
-	"autoclosecalled":  session.Disconnected,
-	"browserclose":     session.Disconnected,
-	"serverclose":      session.Disconnected,
-	"error":            session.Failed,
-	"failed":           session.Failed,
-	"timeout":          session.Failed,
-	"refused":          session.Failed,
-	"rate_limited":     session.Failed,
-	"qrreadfail":       session.Failed,
-	"qrreaderror":      session.Failed,
-	"banned":           session.Failed,
+// stateWords are the words for states that engines or documents have used (contract 3.1).
+var stateWords = map[session.State][]string{
+	session.Connected: {
+		"connected", "open", "working", "logged_in", "paired", "authenticated", "inchat", "islogged", "online", "ready",
+		"linked", "conectado", "conectada",
+	},
+	session.Connecting: {
+		"connecting", "starting", "initializing", "generating", "reconnecting", "restarting", "authenticating",
+		"syncing", "loading", "phonecode", "qrreadsuccess", "opening", "pairing", "conectando",
+	},
+	session.AwaitingScan: {
+		"qr_code", "qr", "pending", "qr_required", "qr_code_required", "qr code required", "qr code", "qr pending",
+		"qr_ready", "waiting_qr", "waiting_for_qr", "waiting_scan", "awaiting_qr", "awaiting_scan", "qr_pending",
+		"qr_generated", "scan_qr_code", "qrcode", "qr-code",
+	},
+	session.Created: {
+		"created",
+	},
+	session.Disconnected: {
+		"disconnected", "disconnecting", "not_found", "closed", "stopped", "unpaired", "desconectado", "desconectada",
+		"close", "expired", "logged_out", "loggedout", "notlogged", "offline", "stopping", "unlaunched", "unpaired_idle",
+		"autoclosecalled", "browserclose", "serverclose",
+	},
+	session.Failed: {
+		"error", "failed", "timeout", "refused", "rate_limited", "qrreadfail", "qrreaderror", "banned",
+	},
 }
+
+var stateOfWord = func() map[string]session.State {
+	states := map[string]session.State{}
+	for state, words := range stateWords {
+		for _, word := range words {
+			states[word] = state
+		}
+	}
+	return states
+}()
 
 // ParseState reads a state in any case; Unknown for an unknown word.
 func ParseState(word string) session.State {
-	return cmp.Or(stateAliases[strings.ToLower(strings.TrimSpace(word))], session.Unknown)
+	return cmp.Or(stateOfWord[strings.ToLower(strings.TrimSpace(word))], session.Unknown)
 }

@@ -2,7 +2,11 @@
 // recognize an engine's error. It has no dependencies.
 package diagnosis
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // Code is the name of a cause. The list is closed: metrics, runbooks and clients depend on it.
 type Code string
@@ -76,25 +80,7 @@ const (
 )
 
 // Part returns where the cause lies.
-func (c Code) Part() Part {
-	switch c {
-	case EngineUnreachable, EngineTimeout, Engine5xx, EngineBadResponse, EngineRestarted, EngineCrashLoop,
-		EngineInconsistent, EngineOverloaded, EngineUnlicensed, EngineStuck, ConnectFailing, QRInvalid, SessionStuck,
-		SessionLimit, ClientOutdated:
-		return Engine
-	case ClockWrong, DiskFull:
-		return ThisMachine
-	case DNSFailed, NetworkBlocked, TLSIntercepted, ProxyRefused:
-		return Network
-	case WhatsAppSilent, WhatsAppUnavailable:
-		return WhatsApp
-	case AccountBanned, LoggedOut, PasskeyRequired, QRExpired, AlreadyPaired:
-		return Account
-	case KeyRefused, SessionNotFound, SessionConflict, RateLimited, ClientGone:
-		return Caller
-	}
-	return NoPart
-}
+func (c Code) Part() Part { return catalogue[c].Part }
 
 // Diagnosis is a cause with its evidence, ready to be shown.
 type Diagnosis struct {
@@ -114,13 +100,7 @@ type Diagnosis struct {
 func (d Diagnosis) Healthy() bool { return d.Code == "" || d.Code == None }
 
 // NeedsPerson reports whether waiting does not help: the response is 503 and states who must act.
-func (d Diagnosis) NeedsPerson() bool {
-	switch d.Code {
-	case ClientOutdated, AccountBanned, PasskeyRequired, LoggedOut, SessionLimit, EngineUnlicensed:
-		return true
-	}
-	return false
-}
+func (d Diagnosis) NeedsPerson() bool { return catalogue[d.Code].NeedsPerson }
 
 // New returns the catalogue's entry for a code, with the given evidence. An unknown code becomes
 // Undetermined.
@@ -129,16 +109,12 @@ func New(code Code, evidence ...string) Diagnosis {
 	if !ok {
 		code, e = Undetermined, catalogue[Undetermined]
 	}
-	return Diagnosis{Code: code, Title: e.title, Help: e.help, Who: e.who, Evidence: evidence}
+	return Diagnosis{Code: code, Title: e.English.Title, Help: e.English.Help, Who: e.Who, Evidence: evidence}
 }
 
 // Codes lists every code of the catalogue except None, in no particular order.
 func Codes() []Code {
-	out := make([]Code, 0, len(catalogue))
-	for c := range catalogue {
-		out = append(out, c)
-	}
-	return out
+	return slices.Collect(maps.Keys(catalogue))
 }
 
 // WithEvidence returns a copy of d with one more line of evidence.

@@ -1,6 +1,8 @@
 package statuspage
 
 import (
+	_ "embed" // for assets/es.json
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
@@ -23,6 +25,17 @@ func requestedLanguage(r *http.Request) pageLanguage {
 	_, i := language.MatchStrings(languages, r.URL.Query().Get("lang"), r.Header.Get("Accept-Language"))
 	return []pageLanguage{english, spanish}[i]
 }
+
+//go:embed assets/es.json
+var translationsJSON []byte
+
+// translations has the Spanish of every English text and word of the page.
+var translations = func() (all map[string]string) {
+	if err := json.Unmarshal(translationsJSON, &all); err != nil {
+		panic("es.json: " + err.Error())
+	}
+	return all
+}()
 
 // text formats an English format in language l.
 func (l pageLanguage) text(format string, args ...any) string {

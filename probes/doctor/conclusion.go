@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -41,18 +42,16 @@ func (f *findings) addOthers(list []session.SessionReport) {
 // conclusion is a diagnosis, with doctor's own texts where the catalog's do not fit.
 type conclusion struct {
 	diagnosis.Diagnosis
-	title, help message // zero: the catalog's
-	isComplete  bool    // every check that decides was made
+	title, help string // "": the catalog's
+	isComplete  bool   // every check that decides was made
 }
 
 func (v conclusion) localize(language string) diagnosis.Diagnosis {
-	d := v.Diagnosis.Localize(language)
-	if v.title != (message{}) {
-		d.Title = v.title.in(language)
+	d, title, help := v.Diagnosis.Localize(language), v.title, v.help
+	if language == "es" {
+		title, help = spanish[title], spanish[help]
 	}
-	if v.help != (message{}) {
-		d.Help = v.help.in(language)
-	}
+	d.Title, d.Help = cmp.Or(title, d.Title), cmp.Or(help, d.Help)
 	return d
 }
 
