@@ -56,7 +56,8 @@ func parseEngine(text string) (app.EngineConfig, error) {
 	address, option, hasOption := strings.Cut(rest, ";")
 	kind, base, hasKind := strings.Cut(address, ":")
 	e := app.EngineConfig{Name: name, Weight: 1}
-	if !hasName || !hasKind || base == "" || strings.HasPrefix(base, "//") {
+	// What does not have the form may be a URL with a password, so the error does not repeat it.
+	if !hasName || !hasKind || base == "" || strings.HasPrefix(base, "//") || strings.Contains(name, ":") {
 		return e, fmt.Errorf("has an engine that is not complete: %s", example)
 	}
 	if !engineName.MatchString(name) {
@@ -77,7 +78,7 @@ func parseEngine(text string) (app.EngineConfig, error) {
 	if value, ok := strings.CutPrefix(option, "weight="); hasOption {
 		e.Weight, err = strconv.Atoi(value)
 		if !ok || err != nil || e.Weight < 0 || e.Weight > maxWeight {
-			return e, fmt.Errorf("has %q for %s: write ;weight=N, from 0 (no new sessions) to %d", option, name, maxWeight)
+			return e, fmt.Errorf("has an option for %s that is not ;weight=N, from 0 (no new sessions) to %d", name, maxWeight)
 		}
 	}
 	return e, nil

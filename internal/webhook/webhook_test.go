@@ -395,6 +395,7 @@ func TestIsPublic(t *testing.T) {
 		"93.184.216.34": true, "2606:2800:220:1::1": true, "127.0.0.1": false, "10.1.2.3": false, "172.16.0.1": false,
 		"192.168.1.1": false, "169.254.169.254": false, "100.64.0.1": false, "0.0.0.0": false, "::1": false, "fe80::1": false,
 		"fc00::1": false, "::ffff:10.0.0.1": false, "64:ff9b::a00:1": false, "224.0.0.1": false, "255.255.255.255": false,
+		"::7f00:1": false, "::ffff:0:a00:1": false, "fec0::1": false, "2002:a00:1::1": false, "2001:0:a00:1::1": false,
 	} {
 		if got := webhook.IsPublic(netip.MustParseAddr(text)); got != want {
 			t.Errorf("%s: %v", text, got)
