@@ -8,14 +8,17 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"qrgate/internal/test/waiting"
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("go.mau.fi/whatsmeow/socket.(*FrameSocket).frameComplete"))
+	waiting.Main(m, goleak.IgnoreAnyFunction("go.mau.fi/whatsmeow/socket.(*FrameSocket).frameComplete"))
 }
 
 // The scenario passes, from the engine's 500 to a linked phone, and exits with 0.
 func TestDemo_Scenario(t *testing.T) {
+	t.Parallel()
 	var out, errs bytes.Buffer
 	if code := run(t.Context(), []string{"--once", "--listen", "127.0.0.1:0"}, &out, &errs); code != 0 {
 		t.Fatalf("exit %d: %s\n%s", code, errs.String(), out.String())
@@ -33,16 +36,20 @@ func TestDemo_Scenario(t *testing.T) {
 // The scenario passes with each engine of another API: its own client gets the QR at its first request.
 func TestDemo_Kinds(t *testing.T) {
 	for kind := range nativeCalls {
-		var out, errs bytes.Buffer
-		code := run(t.Context(), []string{"--once", "--listen", "127.0.0.1:0", "--kind", kind, "--delay", "200ms"}, &out, &errs)
-		if code != 0 || !strings.Contains(out.String(), "Done:") || !strings.Contains(out.String(), "▀▀▀▀▀") {
-			t.Errorf("%s: exit %d: %s\n%s", kind, code, errs.String(), out.String())
-		}
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			var out, errs bytes.Buffer
+			code := run(t.Context(), []string{"--once", "--listen", "127.0.0.1:0", "--kind", kind, "--delay", "200ms"}, &out, &errs)
+			if code != 0 || !strings.Contains(out.String(), "Done:") || !strings.Contains(out.String(), "▀▀▀▀▀") {
+				t.Errorf("exit %d: %s\n%s", code, errs.String(), out.String())
+			}
+		})
 	}
 }
 
 // Without a delay the engine returns a QR instead of the expected 500, so the demo exits with 1.
 func TestDemo_FailedStepFails(t *testing.T) {
+	t.Parallel()
 	var out, errs bytes.Buffer
 	if code := run(t.Context(), []string{"--once", "--listen", "127.0.0.1:0", "--delay", "0s"}, &out, &errs); code != 1 {
 		t.Errorf("exit %d, want 1", code)

@@ -15,6 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+
+	"qrgate/internal/test/waiting"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata")
@@ -24,7 +26,7 @@ func TestMain(m *testing.M) {
 		main()
 	}
 	// whatsmeow: a frame that arrives while a client disconnects leaks its reader (see whatsappsimtest).
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("go.mau.fi/whatsmeow/socket.(*FrameSocket).frameComplete"))
+	waiting.Main(m, goleak.IgnoreAnyFunction("go.mau.fi/whatsmeow/socket.(*FrameSocket).frameComplete"))
 }
 
 // runCLI runs the command with the given variables and arguments.

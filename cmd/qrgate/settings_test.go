@@ -115,6 +115,7 @@ func TestIsOwnContainer(t *testing.T) {
 // SIGHUP reads the files of keys, level and proxies again, keeps everything if one of them is wrong, and never stops the
 // process. The start warns of a data directory that other users can read.
 func TestServe_HangupReloadsFiles(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	data := filepath.Join(dir, "data")
 	if err := os.Mkdir(data, 0o777); err != nil {

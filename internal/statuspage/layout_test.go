@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
@@ -93,11 +94,15 @@ func TestBrowser_VerdictFitsFirstScreen(t *testing.T) {
 	}
 }
 
+// fastIntervals makes a page's intervals of ten seconds, in which it reloads itself, ten times as short.
+const fastIntervals = `const asked = setInterval; window.setInterval = (call, ms) => asked(call, ms === 10000 ? 1000 : ms)`
+
 // The page reloads itself: a failure appears, with the tab's title and icon, and what is open and focused stays so. The
 // page shows when the gateway does not respond, until it does.
 func TestBrowser_Reloads(t *testing.T) {
 	t.Parallel()
 	b := open(t, healthy())
+	browsertest.Call(b.Browser, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: fastIntervals})
 	b.on(screens()[0], "/status")
 	b.Do(chromedp.Click(chromedp.CSS("#more-acquisitions > summary")), chromedp.Focus(chromedp.CSS("footer a")))
 	later := broken()

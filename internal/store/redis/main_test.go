@@ -3,7 +3,7 @@ package redis_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"qrgate/internal/test/waiting"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { waiting.Main(m) }

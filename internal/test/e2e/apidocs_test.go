@@ -42,6 +42,7 @@ func TestAPIDocs_ShowOperations(t *testing.T) {
 
 // Without the setting, the viewer's path is the engine's.
 func TestAPIDocs_OffByDefault(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil, "", app.Config{DataDir: t.TempDir()})
 	res, err := http.Get(r.base + "/_qrgate/docs/")
 	if err != nil {

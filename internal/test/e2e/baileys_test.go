@@ -54,6 +54,7 @@ func startBaileys(t *testing.T, whatsapp, data string) (base string, stop func()
 // With real Baileys, the engine returns 500 until it has a QR, and the client gets it with one request. Then: scan, 515,
 // connected, restart of engine and qrgate, delete.
 func TestBaileys_CreateToDelete(t *testing.T) {
+	t.Parallel()
 	whatsapp, addr := startWhatsApp(t)
 	data := t.TempDir()
 	engine, stopEngine := startBaileys(t, addr, data)

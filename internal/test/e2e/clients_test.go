@@ -142,6 +142,7 @@ var long = flag.Bool("long", false, "run tests that wait for codes to expire")
 // A session that was paired once is connected again by clients only: they do so when all codes ran out, show the next
 // code, and end when a phone is linked.
 func TestClients_ConnectAgainAfterLastCode(t *testing.T) {
+	t.Parallel()
 	if !*long && os.Getenv("QRGATE_REQUIRE_ALL") != "1" { // CI sets it
 		t.Skip("takes 20 s: go test ./internal/test/e2e -run Clients -long")
 	}

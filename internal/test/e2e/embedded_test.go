@@ -12,6 +12,7 @@ import (
 // With real whatsmeow, qrgate returns a QR within a second, the session is connected after the scan and after a restart
 // of qrgate, and a delete removes it.
 func TestWhatsmeow_CreateToDelete(t *testing.T) {
+	t.Parallel()
 	whatsapp, addr := startWhatsApp(t)
 	dir := t.TempDir()
 	r := start(t, whatsapp, addr, own(whatsapp, addr, dir))
@@ -40,6 +41,7 @@ func TestWhatsmeow_CreateToDelete(t *testing.T) {
 
 // WhatsApp refuses the library's version: the client gets the cause at once.
 func TestWhatsmeow_Outdated(t *testing.T) {
+	t.Parallel()
 	whatsapp, addr := startWhatsApp(t)
 	whatsapp.SetFault(whatsappsim.Fault{Failure: 405})
 	r := start(t, whatsapp, addr, own(whatsapp, addr, t.TempDir()))
@@ -53,6 +55,7 @@ func TestWhatsmeow_Outdated(t *testing.T) {
 
 // A session that waits for its turn to dial reports its place, and no cause.
 func TestWhatsmeow_QueuedSessionReportsItsPlace(t *testing.T) {
+	t.Parallel()
 	whatsapp, addr := startWhatsApp(t)
 	cfg := own(whatsapp, addr, t.TempDir())
 	cfg.EngineLimits.Dials = 1
@@ -74,6 +77,7 @@ func TestWhatsmeow_QueuedSessionReportsItsPlace(t *testing.T) {
 // WhatsApp refuses a scan and asks for another secret: the stream of the session, and the next request, have the renewed
 // code within a second, although the old one had time left.
 func TestWhatsmeow_RenewedCodeIsServedAtOnce(t *testing.T) {
+	t.Parallel()
 	whatsapp, addr := startWhatsApp(t)
 	r := start(t, whatsapp, addr, own(whatsapp, addr, t.TempDir()))
 	whatsapp.SetFault(whatsappsim.Fault{RefreshOnScan: true})
@@ -108,6 +112,7 @@ func TestWhatsmeow_RenewedCodeIsServedAtOnce(t *testing.T) {
 
 // An account with a passkey: the cause is named within 5 s, no new pairing begins, and the API finishes the first one.
 func TestWhatsmeow_PasskeyIsNamedAndFinished(t *testing.T) {
+	t.Parallel()
 	whatsapp, addr := startWhatsApp(t)
 	r := start(t, whatsapp, addr, own(whatsapp, addr, t.TempDir()))
 	whatsapp.SetFault(whatsappsim.Fault{Passkey: true})
@@ -139,6 +144,7 @@ func TestWhatsmeow_PasskeyIsNamedAndFinished(t *testing.T) {
 
 // A version that WhatsApp refuses is replaced by the one that its page names.
 func TestWhatsmeow_OutdatedVersionHeals(t *testing.T) {
+	t.Parallel()
 	whatsapp, addr := startWhatsApp(t)
 	whatsapp.Revision = 2_000_000_000
 	whatsapp.SetFault(whatsappsim.Fault{MinRevision: 2_000_000_000})
@@ -149,6 +155,7 @@ func TestWhatsmeow_OutdatedVersionHeals(t *testing.T) {
 }
 
 func TestWhatsmeow_PairingCode(t *testing.T) {
+	t.Parallel()
 	whatsapp, addr := startWhatsApp(t)
 	r := start(t, whatsapp, addr, own(whatsapp, addr, t.TempDir()))
 	r.want(r.call(http.MethodPost, "/api/sessions", `{"sessionId":"shop-1","sessionName":"Shop"}`), 201)

@@ -18,12 +18,14 @@ import (
 	"qrgate/compat/embedded"
 	"qrgate/internal/app"
 	"qrgate/internal/secret"
+	"qrgate/internal/test/waiting"
 	"qrgate/internal/test/whatsappsim"
 	"qrgate/internal/test/whatsappsim/whatsappsimtest"
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
+	whatsappsimtest.TrustRoot()
+	waiting.Main(m,
 		// whatsmeow: a frame that arrives while a client disconnects leaks its reader (see whatsappsimtest).
 		goleak.IgnoreAnyFunction("go.mau.fi/whatsmeow/socket.(*FrameSocket).frameComplete"))
 }
