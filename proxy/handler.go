@@ -112,6 +112,7 @@ type Handler struct {
 	buffers bufferPool
 
 	wrongKeys wrongKeys
+	byPhone   atomic.Pointer[byPhone]
 
 	draining context.Context    // ends when qrgate stops
 	Drain    context.CancelFunc // ends streams, whose clients connect again

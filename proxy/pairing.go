@@ -26,7 +26,7 @@ type Pairing struct {
 	PublicURL string
 	// FrameAncestors are the origins whose pages may frame the page. Default: none.
 	FrameAncestors []string
-	// PairsByPhone: the engine serves POST …/pairing-code.
+	// PairsByPhone: the engine serves POST …/pairing-code. Otherwise qrgate asks it.
 	PairsByPhone bool
 	// Documented serves the calls of the page when clients speak the engine's own API. Default: the Handler itself.
 	Documented *Handler
@@ -82,7 +82,7 @@ func (s *sessionRequest) issueLink() {
 		s.reply(problem(http.StatusConflict, compat.CodeSessionAlreadyConnected, textPaired))
 		return
 	}
-	link.Ref = s.ref
+	link.Ref, link.ByPhone = s.ref, s.pairsByPhone()
 	token, err := links.Issue(s.ctx(), s.caller, link)
 	if err != nil {
 		s.reply(problem(http.StatusServiceUnavailable, compat.CodeInternalError, textNoStore))
@@ -93,6 +93,44 @@ func (s *sessionRequest) issueLink() {
 		ID: s.ref.ID, SessionID: cmp.Or(s.ref.Name, s.id), URL: page, EventsURL: page + "/events", Token: token,
 		ExpiresAt: compat.Millis(link.ExpiresAt), ExpiresIn: int(link.ExpiresAt.Sub(link.IssuedAt) / time.Second),
 	}}, nil)
+}
+
+// pairsByPhone reports whether the engine serves POST …/pairing-code. An engine that does refuses a request without a
+// number; one of another kind has no such route. What it responds holds for a while.
+func (s *sessionRequest) pairsByPhone() bool {
+	h := s.handler
+	if h.config.Pairing.PairsByPhone || h.config.Native != nil {
+		return h.config.Pairing.PairsByPhone
+	}
+	if known := h.byPhone.Load(); known != nil && time.Since(known.at) < byPhoneTTL {
+		return known.isServed
+	}
+	inner := responseWriter{request: *s.request.Clone(s.ctx())}
+	inner.request.Header["Content-Type"] = []string{compat.ContentType}
+	inner.setBody([]byte("{}"))
+	a, _ := s.forward("pairing_code", &inner.request, s.sessionPath("pairing-code"), "", byPhoneTimeout)
+	_, err := compat.Parse(a.Body)
+	isServed := a.Status/100 == 4 && err == nil && !slices.Contains(noRoute, a.Status)
+	if a.Status != 0 && a.Status != http.StatusTooManyRequests {
+		h.byPhone.Store(&byPhone{isServed, time.Now()})
+	}
+	return isServed && a.Status != http.StatusTooManyRequests
+}
+
+// byPhone is what the engine responded to a request for a pairing code without a number.
+type byPhone struct {
+	isServed bool
+	at       time.Time
+}
+
+const (
+	byPhoneTTL     = 5 * time.Minute
+	byPhoneTimeout = 2 * time.Second
+)
+
+// noRoute are statuses of a route that the engine does not have, or not for the caller.
+var noRoute = []int{
+	http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed,
 }
 
 // parseLink reads what a caller wants of a link, and where its page will be. It responds 400 if it cannot.
@@ -335,7 +373,7 @@ func (p *pairRequest) writePage(status int, view pairpage.View) {
 	}
 	pairing := &p.handler.config.Pairing
 	view.Language = pairpage.LanguageOf(locale, p.request.Header.Get("Accept-Language"))
-	view.FrameAncestors, view.PairsByPhone = pairing.FrameAncestors, pairing.PairsByPhone
+	view.FrameAncestors, view.PairsByPhone = pairing.FrameAncestors, p.link != nil && p.link.ByPhone
 	if err := pairpage.Write(p, status, view); err != nil && p.responseWriter.status == 0 {
 		p.reply(problem(http.StatusServiceUnavailable, compat.CodeInternalError, textInternal))
 	}
@@ -546,7 +584,7 @@ func (p *pairRequest) pairingCode() {
 	switch {
 	case !ok:
 		return
-	case !p.handler.config.Pairing.PairsByPhone:
+	case !p.link.ByPhone:
 		p.reply(problem(http.StatusNotFound, compat.CodeNotFound, textNoPairRoute))
 		return
 	case !p.links().CountCode(p.ctx(), p.link):

@@ -103,7 +103,7 @@ func (x *exchange) send(r *http.Request) (*http.Response, []byte, error) {
 func (x *exchange) newRequest(ctx context.Context, c Call, verb Verb) (*http.Request, error) {
 	fill := func(template string, escape func(string) string) string {
 		return strings.NewReplacer("{name}", escape(x.session.Name), "{id}", escape(x.session.EngineID),
-			"{token}", escape(x.credential.Session)).Replace(template)
+			"{token}", escape(x.credential.Session), "{phone}", escape(x.phone)).Replace(template)
 	}
 	target := *x.engine
 	base := strings.TrimSuffix(target.EscapedPath(), "/")

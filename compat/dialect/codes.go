@@ -38,8 +38,15 @@ type entry struct {
 	begunAt  time.Time // when a pairing was last begun, or tried to
 	failure  error     // why that failed; nil if it did not, or if it is not known
 
+	pairing      issuedCode
 	connectingAt time.Time // when the engine last reported that it is connecting the session
 	usedAt       time.Time
+}
+
+// issuedCode is a code that pairs by phone number.
+type issuedCode struct {
+	phone, code secret.Secret
+	at, until   time.Time
 }
 
 func newCodes(t Traits) *Codes { return &Codes{traits: t, entries: map[string]*entry{}} }

@@ -28,6 +28,8 @@ const (
 	Logout  Verb = "logout"
 	Delete  Verb = "delete"
 	Health  Verb = "health"
+	// PairingCode requests a code that the phone of a number accepts.
+	PairingCode Verb = "pairing_code"
 )
 
 // Dialect is another engine's API. Its functions are pure.
@@ -81,6 +83,10 @@ type Traits struct {
 	ReasonInList bool
 	// QRBegins reports that each call for a code begins a pairing and ends the one before: qrgate keeps the code.
 	QRBegins bool
+	// PairingCodeTTL is how long after the begin of a pairing its code for a phone number is good.
+	PairingCodeTTL time.Duration
+	// PairingCodeBegins: the call for such a code begins a pairing, and does nothing while another one is under way.
+	PairingCodeBegins bool
 	// Settle is how long after a begin its outcome is awaited before another one may be sent.
 	Settle time.Duration
 }
@@ -93,8 +99,8 @@ func (t Traits) CodeTTL() time.Duration {
 	return 0
 }
 
-// Call is one request. {name}, {id} and {token} in Path, Query and Body stand for the session's name, its id at the
-// engine and its token; they are escaped for the place.
+// Call is one request. {name}, {id}, {token} and {phone} in Path, Query and Body stand for the session's name, its id at
+// the engine, its token, and the number of a request for a pairing code; they are escaped for the place.
 type Call struct {
 	Method, Path, Query, Body string
 	Accept                    string        // default: application/json
@@ -103,17 +109,19 @@ type Call struct {
 
 // Session is what an engine reports of one session.
 type Session struct {
-	Name      string
-	ID        int64  // the engine's own integer; 0 if it has none
-	EngineID  string // for {id} in calls
-	Token     string // for {token}, where the list tells it
-	State     session.State
-	Code      string // the QR: the code's text, a data URL, or base64
-	CodeURL   string // where the engine serves the QR's picture
-	Phone     string
-	Reason    string // of the last disconnect
-	ReasonAt  time.Time
-	CreatedAt string
+	Name     string
+	ID       int64  // the engine's own integer; 0 if it has none
+	EngineID string // for {id} in calls
+	Token    string // for {token}, where the list tells it
+	State    session.State
+	Code     string // the QR: the code's text, a data URL, or base64
+	CodeURL  string // where the engine serves the QR's picture
+	Phone    string
+	// PairingCode is what a phone accepts in place of a scan.
+	PairingCode string
+	Reason      string // of the last disconnect
+	ReasonAt    time.Time
+	CreatedAt   string
 }
 
 // ErrorRule is what an error means. A zero field matches anything.

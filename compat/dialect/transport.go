@@ -118,6 +118,7 @@ type exchange struct {
 	ctx        context.Context
 	credential Credential
 	session    Session // that the path names; Name and EngineID are set
+	phone      string  // of a request for a pairing code
 }
 
 // serve finds the handler of a route and calls it.
@@ -151,6 +152,8 @@ var handlers = map[compat.Route]func(x *exchange, body compat.Object) (int, any,
 	{Method: http.MethodPost, Path: compat.SessionsPath + "/{id}/connect"}:    (*exchange).connect,
 	{Method: http.MethodPost, Path: compat.SessionsPath + "/{id}/disconnect"}: (*exchange).disconnect,
 	{Method: http.MethodPost, Path: compat.SessionsPath + "/{id}/restart"}:    (*exchange).restart,
+
+	{Method: http.MethodPost, Path: compat.SessionsPath + "/{id}/pairing-code"}: (*exchange).pairingCode,
 }
 
 // codeNotSupported is the code of a 501.
@@ -225,7 +228,7 @@ func (x *exchange) qr(compat.Object) (_ int, _ any, err error) {
 		}
 	}
 	if s.State == session.Connected {
-		return 0, nil, failures[session.KindAlreadyPaired].with("The session is linked to a phone already.")
+		return 0, nil, alreadyPaired()
 	}
 	o := x.object(s)
 	if expiresAt, image, ok := x.codes.Code(s.Name, time.Now()); ok {
@@ -283,7 +286,10 @@ func (x *exchange) beginIf(text string, choose func(Session) (Verb, bool)) (int,
 	switch {
 	case err != nil:
 		return 0, nil, err
-	case isBeginning:
+	case isBeginning, x.codes.isPairingByPhone(x.session.Name, time.Now()):
+		if unlock != nil {
+			unlock()
+		}
 		return x.moved(Session{Name: x.session.Name, State: session.Connecting}, text)
 	}
 	s, err := x.callOne(Status)

@@ -174,9 +174,9 @@ func (e *Engine) pairingCode(r *http.Request, s *engineSession) response {
 	if problem := readJSON(r, &body); problem != nil {
 		return *problem
 	}
-	phone := strings.TrimPrefix(strings.NewReplacer(" ", "", "-", "", "(", "", ")", "").Replace(body.PhoneNumber), "+")
-	if len(phone) < 7 || len(phone) > 15 || phone[0] == '0' || strings.Trim(phone, "0123456789") != "" {
-		return invalid("phoneNumber must be an international number of 7 to 15 digits, without a leading 0")
+	phone, isPhone := compat.PhoneNumber(body.PhoneNumber)
+	if !isPhone {
+		return invalid(compat.TextBadPhone)
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), linkingTimeout)
 	defer cancel()
@@ -230,15 +230,7 @@ type pairingCode struct {
 }
 
 func (c pairingCode) body(v view, now time.Time) compat.Envelope {
-	end := v.link.codesUntil()
-	return compat.Envelope{Success: true, Data: struct {
-		ID          int64  `json:"id"`
-		SessionID   string `json:"sessionId"`
-		PairingCode string `json:"pairingCode"`
-		ExpiresAt   string `json:"expiresAt"`
-		ExpiresIn   int    `json:"expiresIn"`
-		Status      string `json:"status"`
-	}{v.row.id, v.row.sessionID, c.text, compat.Millis(end), int(end.Sub(now) / time.Second), compat.WireQR}}
+	return compat.NewPairingCode(v.ref(), c.text, v.link.codesUntil(), now)
 }
 
 // awaitCodes connects the session if it must, and waits for a connection whose codes last long enough. The client is

@@ -31,6 +31,8 @@ var Dialect = &dialect.Dialect{
 		Settle:    6 * time.Second,
 
 		ReasonInList: true,
+		// The number goes with the connect, and each QR has a pairing code of its own.
+		PairingCodeTTL: 45 * time.Second, PairingCodeBegins: true,
 	},
 	Authorize: func(r *http.Request, c dialect.Credential, _ dialect.Verb) {
 		r.Header.Set("Apikey", c.Token())
@@ -48,6 +50,9 @@ var Dialect = &dialect.Dialect{
 		dialect.Logout:  {Method: http.MethodDelete, Path: "/instance/logout/{name}"},
 		dialect.Delete:  {Method: http.MethodDelete, Path: "/instance/delete/{name}"},
 		dialect.Health:  {Method: http.MethodGet, Path: "/"},
+		dialect.PairingCode: {
+			Method: http.MethodGet, Path: "/instance/connect/{name}", Query: "number={phone}",
+		},
 	},
 	Connects: map[session.State]dialect.Verb{
 		session.Disconnected: dialect.Connect,
@@ -146,7 +151,7 @@ func read(verb dialect.Verb, body any) []dialect.Session {
 		qr = nested
 	}
 	if verb != dialect.Status && verb != dialect.Restart { // a restart returns the code that it has just ended
-		s.Code = compat.StringOf(qr["base64"])
+		s.Code, s.PairingCode = compat.StringOf(qr["base64"]), compat.StringOf(qr["pairingCode"])
 		if s.Code == "" {
 			s.Code = compat.StringOf(qr["code"])
 		}

@@ -32,6 +32,8 @@ var Dialect = &dialect.Dialect{
 		FirstTTL: session.FirstQRTTL, LaterTTL: session.FirstQRTTL,
 		QRBegins: true,
 		Settle:   12 * time.Second,
+
+		PairingCodeTTL: session.PairingTTL,
 	},
 	Authorize: func(r *http.Request, c dialect.Credential, _ dialect.Verb) {
 		authorization := c.Authorization
@@ -51,6 +53,9 @@ var Dialect = &dialect.Dialect{
 		dialect.Logout:  {Method: http.MethodPost, Path: "/devices/{name}/logout"},
 		dialect.Delete:  {Method: http.MethodDelete, Path: "/devices/{name}"},
 		dialect.Health:  {Method: http.MethodGet, Path: "/devices"},
+		dialect.PairingCode: {
+			Method: http.MethodPost, Path: "/devices/{name}/login/code", Query: "phone={phone}",
+		},
 	},
 	Connects: map[session.State]dialect.Verb{
 		session.Disconnected: dialect.Connect,
@@ -150,6 +155,8 @@ func readDevice(o compat.Object) dialect.Session {
 		Name:    compat.StringOf(o["id"]) + compat.StringOf(o["device_id"]),
 		State:   states.Parse(compat.StringOf(o["state"])),
 		CodeURL: compat.StringOf(o["qr_link"]),
+
+		PairingCode: compat.StringOf(o["pair_code"]),
 	}
 	s.Phone, _, _ = strings.Cut(compat.StringOf(o["jid"]), "@")
 	return s

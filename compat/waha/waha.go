@@ -29,6 +29,8 @@ var Dialect = &dialect.Dialect{
 		FirstTTL: session.FirstQRTTL, LaterTTL: session.RefreshQRTTL,
 		ReadsQRIn: []session.State{session.AwaitingScan},
 		Settle:    settle,
+
+		PairingCodeTTL: session.PairingTTL,
 	},
 	Authorize: func(r *http.Request, c dialect.Credential, _ dialect.Verb) {
 		r.Header.Set("X-Api-Key", c.Token())
@@ -43,6 +45,9 @@ var Dialect = &dialect.Dialect{
 		dialect.Logout:  {Method: http.MethodPost, Path: "/api/sessions/{name}/logout"},
 		dialect.Delete:  {Method: http.MethodDelete, Path: "/api/sessions/{name}"},
 		dialect.Health:  {Method: http.MethodGet, Path: "/ping"},
+		dialect.PairingCode: {
+			Method: http.MethodPost, Path: "/api/{name}/auth/request-code", Body: `{"phoneNumber":"{phone}"}`,
+		},
 	},
 	Connects: map[session.State]dialect.Verb{
 		session.Disconnected: dialect.Connect,
@@ -59,6 +64,9 @@ var Dialect = &dialect.Dialect{
 		{Status: http.StatusUnprocessableEntity, Contains: "does not exist", Kind: session.KindSessionNotFound},
 		{Verb: dialect.QR, Status: http.StatusUnprocessableEntity, Contains: "working", Kind: session.KindAlreadyPaired},
 		{Verb: dialect.QR, Status: http.StatusUnprocessableEntity, Kind: session.KindNotReady},
+		{Verb: dialect.PairingCode, Status: http.StatusUnprocessableEntity, Contains: "working",
+			Kind: session.KindAlreadyPaired},
+		{Verb: dialect.PairingCode, Status: http.StatusUnprocessableEntity, Kind: session.KindNotReady},
 		{Status: http.StatusInternalServerError, Contains: "async-lock timed out",
 			Kind: session.KindServerError, Code: "ENGINE_STUCK"},
 	},
@@ -154,5 +162,7 @@ func read(_ dialect.Verb, body any) (sessions []dialect.Session) {
 		State: states.Parse(compat.StringOf(o["status"])),
 		Code:  compat.StringOf(o["value"]) + compat.StringOf(o["data"]),
 		Phone: compat.StringOf(me["id"]),
+
+		PairingCode: compat.StringOf(o["code"]),
 	}}
 }

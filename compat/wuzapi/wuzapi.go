@@ -32,6 +32,8 @@ var Dialect = &dialect.Dialect{
 		FirstTTL: session.FirstQRTTL, LaterTTL: session.RefreshQRTTL,
 		ReadsQRIn: []session.State{session.Connecting},
 		Settle:    3 * time.Second,
+
+		PairingCodeTTL: session.PairingTTL,
 	},
 	Authorize:    authorize,
 	SessionToken: tokenOf,
@@ -46,6 +48,9 @@ var Dialect = &dialect.Dialect{
 		dialect.Logout: {Method: http.MethodPost, Path: "/session/logout"},
 		dialect.Delete: {Method: http.MethodDelete, Path: "/admin/users/{id}"},
 		dialect.Health: {Method: http.MethodGet, Path: "/health"},
+		dialect.PairingCode: {
+			Method: http.MethodPost, Path: "/session/pairphone", Body: `{"Phone":"{phone}"}`,
+		},
 	},
 	Connects: map[session.State]dialect.Verb{
 		session.Disconnected: dialect.Connect,
@@ -61,6 +66,7 @@ var Dialect = &dialect.Dialect{
 		{Status: http.StatusUnauthorized, Kind: session.KindSessionNotFound}, // the token is the session
 		{Verb: dialect.Connect, Contains: "already connected"},               // a client lives: a success
 		{Contains: "already logged in", Kind: session.KindAlreadyPaired},
+		{Contains: "already paired", Kind: session.KindAlreadyPaired},
 		{Verb: dialect.QR, Contains: "no session", Kind: session.KindNotReady},
 		{Verb: dialect.QR, Contains: "not connected", Kind: session.KindNotReady},
 		{Verb: dialect.Logout, Status: http.StatusInternalServerError}, // an unpaired session has nothing to log out of
@@ -151,7 +157,7 @@ func read(_ dialect.Verb, body any) (sessions []dialect.Session) {
 func readRow(o compat.Object) dialect.Session {
 	s := dialect.Session{
 		Name: compat.StringOf(o["name"]), Token: compat.StringOf(o["token"]), State: session.Unknown,
-		Code: compat.StringOf(o["QRCode"]) + compat.StringOf(o["qrcode"]),
+		Code: compat.StringOf(o["QRCode"]) + compat.StringOf(o["qrcode"]), PairingCode: compat.StringOf(o["LinkingCode"]),
 	}
 	s.Phone, _, _ = strings.Cut(compat.StringOf(o["jid"]), "@")
 	switch id := o["id"].(type) {

@@ -179,7 +179,8 @@ func (b *backend) newAcquirer() error {
 	}
 	config.Pairing = proxy.Pairing{
 		Links: pairpage.NewLinks(b.sealer, b.sessions), PublicURL: b.cfg.PublicURL,
-		FrameAncestors: b.cfg.PairFrameAncestors, PairsByPhone: b.embedded != nil,
+		FrameAncestors: b.cfg.PairFrameAncestors,
+		PairsByPhone:   b.embedded != nil || b.Dialect != nil && b.Dialect.Has(dialect.PairingCode),
 	}
 	if config.Native != nil {
 		documented := config

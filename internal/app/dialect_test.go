@@ -67,7 +67,13 @@ func TestDialects_DocumentedFront(t *testing.T) {
 // serveFace serves a simulated engine of another API on a loopback port.
 func serveFace(t *testing.T, sim *enginesim.Engine, kind string) *url.URL {
 	t.Helper()
-	engine := httptest.NewServer(enginesim.Faces()[kind](sim))
+	return serve(t, sim, enginesim.Faces()[kind](sim))
+}
+
+// serve serves an API over the sessions of sim, and returns its address.
+func serve(t *testing.T, sim *enginesim.Engine, api http.Handler) *url.URL {
+	t.Helper()
+	engine := httptest.NewServer(api)
 	t.Cleanup(func() { engine.CloseClientConnections(); sim.Close(); engine.Close() })
 	base, _ := url.Parse(engine.URL)
 	return base

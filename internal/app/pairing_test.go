@@ -146,6 +146,7 @@ func (p visitor) pair(sim *enginesim.Engine, route, id string) {
 
 // A link pairs a session in front of an engine of the documented API, of each other API, and with the native front.
 func TestPairing_EveryEngineKind(t *testing.T) {
+	t.Parallel()
 	t.Run("documented", func(t *testing.T) {
 		t.Parallel()
 		sim := &enginesim.Engine{QRDelay: 500 * time.Millisecond, Keys: map[string]string{"key-a": "a"}}

@@ -32,6 +32,7 @@ type Link struct {
 	Bearer      string      `json:"bearer"`
 	Locale      string      `json:"locale"` // "": the browser's language
 	RedirectURL string      `json:"redirect_url"`
+	ByPhone     bool        `json:"by_phone"` // the engine pairs by phone number
 	IssuedAt    time.Time   `json:"issued_at"`
 	ExpiresAt   time.Time   `json:"expires_at"`
 	IsUsed      bool        `json:"is_used"` // the session was linked

@@ -11,6 +11,8 @@ const (
 	// the first code of a connect for 60 s and each later one for 20 s.
 	FirstQRTTL   = 60 * time.Second
 	RefreshQRTTL = 20 * time.Second
+	// PairingTTL is the life of a connection to WhatsApp on which no phone is linked: the six codes that it gets.
+	PairingTTL = FirstQRTTL + 5*RefreshQRTTL
 	// RevalidateAfter is the age from which a code is returned only if a poll within RevalidatedFor returned it, too: an
 	// engine's own expiry is often longer than the real lifetime. A code that was first seen late counts as older.
 	RevalidateAfter = 15 * time.Second

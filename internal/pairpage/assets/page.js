@@ -59,7 +59,8 @@
       at('cause').replaceChildren(code);
     }
     at('again').hidden = !(phase === 'expired' || phase === 'problem' && now.canRetry);
-    at('by-phone').hidden = !data.pairsByPhone || ['linked', 'ended', 'scanned', 'problem'].includes(phase);
+    const hidden = at('code-box').hidden ? ['linked', 'ended', 'scanned', 'problem'] : ['linked', 'ended'];
+    at('by-phone').hidden = !data.pairsByPhone || hidden.includes(phase);
     const page = { linked: '✓ ', problem: '! ', expired: '! ' }[phase] || '';
     document.title = page + text.title;
   }

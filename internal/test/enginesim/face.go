@@ -3,8 +3,12 @@ package enginesim
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"hash/fnv"
 	"io"
 	"net/http"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -32,6 +36,8 @@ type faceMemory struct {
 	code      code   // the last one that was shown
 	forks     int    // sockets that the API opened and forgot
 	isStopped bool   // a client stopped the session
+	phone     string // for which the API requests pairing codes
+	pairing   string // the last pairing code
 	token     string // the session's own
 }
 
@@ -109,6 +115,7 @@ func (f *Face) locked(name string, do func(e *Engine, s *simSession) response) r
 // begin opens a socket for a session, whatever there is already.
 func (f *Face) begin(e *Engine, s *simSession) {
 	s.connects++
+	f.update(s.name, func(m *faceMemory) { m.phone, m.pairing = "", "" })
 	if s.socket != nil && !s.socket.linked {
 		f.update(s.name, func(m *faceMemory) { m.forks++ })
 	}
@@ -131,6 +138,31 @@ func (f *Face) update(name string, change func(*faceMemory)) faceMemory {
 	change(&m)
 	f.memory[name] = m
 	return m
+}
+
+// pair requests a pairing code for a number. The caller has locked the engine.
+func (f *Face) pair(s *simSession, phone string) string {
+	return f.update(s.name, func(m *faceMemory) {
+		h := fnv.New64a()
+		_, _ = h.Write([]byte(s.name + phone + strconv.Itoa(s.connects) + m.pairing)) // never fails
+		m.pairing = strings.ToUpper(strconv.FormatUint(h.Sum64()|1<<63, 36))[:8]
+	}).pairing
+}
+
+// EnterCode links a session as its phone's owner does who types a pairing code in. It fails if the code is not the
+// session's present one.
+func (f *Face) EnterCode(name, code string) error {
+	m := f.update(name, func(*faceMemory) {})
+	if m.pairing == "" || strings.ReplaceAll(code, "-", "") != m.pairing {
+		return fmt.Errorf("%s is not the code of session %s", code, name)
+	}
+	return f.engine.withSession(name, func(s *simSession) error {
+		if s.socket == nil || s.socket.linked {
+			return fmt.Errorf("session %s is not being paired", name)
+		}
+		f.engine.link(s, "15550123")
+		return nil
+	})
 }
 
 // Forks returns how many sockets the API opened for a session while it had one.

@@ -85,8 +85,16 @@ func (f *Face) evolutionQR(e *Engine, s *simSession) object {
 	if c.text == "" {
 		return object{{"count", c.sequence}}
 	}
+	var pairing any
+	m := f.update(s.name, func(*faceMemory) {})
+	if m.phone != "" && ok && m.pairing == "" {
+		m.pairing = f.pair(s, m.phone)
+	}
+	if m.pairing != "" {
+		pairing = m.pairing
+	}
 	return object{
-		{"pairingCode", nil}, {"code", c.text}, {"base64", "data:image/png;base64," + renderQR(c.text)},
+		{"pairingCode", pairing}, {"code", c.text}, {"base64", "data:image/png;base64," + renderQR(c.text)},
 		{"count", c.sequence},
 	}
 }
@@ -145,6 +153,7 @@ func evolutionConnect(f *Face, r *faceRequest) response {
 			return jsonResponse(http.StatusOK, f.evolutionQR(e, s))
 		}
 		f.begin(e, s)
+		f.update(s.name, func(m *faceMemory) { m.phone = r.URL.Query().Get("number") })
 		begun = true
 		return response{}
 	})

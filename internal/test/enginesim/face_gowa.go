@@ -37,6 +37,8 @@ func GOWA(e *Engine) *Face {
 		"POST /devices/{name}/logout": func(f *Face, r *faceRequest) response {
 			return gowaLogout(f, r, r.PathValue("name"))
 		},
+		"POST /devices/{name}/login/code": gowaLoginCode,
+
 		"GET /app/login":             func(f *Face, r *faceRequest) response { return gowaLogin(f, r, gowaNamed(f, r)) },
 		"GET /app/logout":            func(f *Face, r *faceRequest) response { return gowaLogout(f, r, gowaNamed(f, r)) },
 		"GET /statics/qrcode/{file}": gowaPicture,
@@ -189,6 +191,24 @@ func gowaLogin(f *Face, r *faceRequest, name string) response {
 		f.settle(r, gowaInterval)
 	}
 	return gowaError(http.StatusGatewayTimeout, "GATEWAY_TIMEOUT", "request timed out")
+}
+
+// gowaLoginCode opens a socket if there is none, and leaves one alone that is there.
+func gowaLoginCode(f *Face, r *faceRequest) response {
+	return f.gowaSession(r, r.PathValue("name"), func(e *Engine, s *simSession) response {
+		phone := r.URL.Query().Get("phone")
+		switch {
+		case phone == "":
+			return gowaError(http.StatusBadRequest, "VALIDATION_ERROR", "phone_number(0): cannot be blank.")
+		case e.phase(s, e.now()) == Linked:
+			return gowaError(http.StatusBadRequest, "ALREADY_LOGGED_IN", "you are already logged in")
+		case s.socket == nil:
+			f.begin(e, s)
+		}
+		code := f.pair(s, phone)
+		return gowaDone("Login with code started", object{
+			{"device_id", s.name}, {"pair_code", code[:4] + "-" + code[4:]}})
+	})
 }
 
 // gowaFile is the name of the file with the picture of a code.

@@ -38,6 +38,8 @@ func WAHA(e *Engine) *Face {
 		"POST /api/sessions/{name}/stop":    wahaStop,
 		"POST /api/sessions/{name}/logout":  wahaStop,
 		"GET /api/{name}/auth/qr":           wahaQR,
+
+		"POST /api/{name}/auth/request-code": wahaRequestCode,
 		"/": func(_ *Face, r *faceRequest) response {
 			return wahaError(http.StatusNotFound, "Cannot "+r.Method+" "+r.URL.Path, "Not Found")
 		},
@@ -198,6 +200,17 @@ func wahaQR(f *Face, r *faceRequest) response {
 		}
 		f.settle(r, wahaInterval)
 	}
+}
+
+// wahaRequestCode responds at once: in another state than SCAN_QR_CODE there is no code.
+func wahaRequestCode(f *Face, r *faceRequest) response {
+	return f.wahaSession(r, func(e *Engine, s *simSession) response {
+		if _, ok := e.current(s, e.now()); !ok {
+			return wahaNotReady(s.name, wahaState(e.phase(s, e.now())))
+		}
+		code := f.pair(s, r.text("phoneNumber"))
+		return jsonResponse(http.StatusCreated, object{{"code", code[:4] + "-" + code[4:]}})
+	})
 }
 
 func wahaNotReady(name, state string) response {

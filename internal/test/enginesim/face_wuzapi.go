@@ -25,6 +25,7 @@ func Wuzapi(e *Engine) *Face {
 		"GET /session/status":      wuzapiStatus,
 		"POST /session/disconnect": wuzapiDisconnect,
 		"POST /session/logout":     wuzapiLogout,
+		"POST /session/pairphone":  wuzapiPairPhone,
 		"/": func(*Face, *faceRequest) response {
 			return response{http.StatusNotFound, "text/plain; charset=utf-8", []byte("404 page not found\n")}
 		},
@@ -152,6 +153,21 @@ func wuzapiQR(f *Face, r *faceRequest) response {
 			qr = "data:image/png;base64," + renderQR(c.text)
 		}
 		return wuzapiDone(http.StatusOK, object{{"QRCode", qr}})
+	})
+}
+
+func wuzapiPairPhone(f *Face, r *faceRequest) response {
+	return f.wuzapiSession(r, func(e *Engine, s *simSession) response {
+		switch phase := e.phase(s, e.now()); {
+		case r.text("Phone") == "":
+			return wuzapiError(http.StatusBadRequest, "missing Phone in Payload")
+		case s.socket == nil:
+			return wuzapiError(http.StatusInternalServerError, "no session")
+		case phase == Linked:
+			return wuzapiError(http.StatusBadRequest, "already paired")
+		}
+		code := f.pair(s, r.text("Phone"))
+		return wuzapiDone(http.StatusOK, object{{"LinkingCode", code[:4] + "-" + code[4:]}})
 	})
 }
 

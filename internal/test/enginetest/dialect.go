@@ -50,6 +50,7 @@ func Dialect(t *testing.T, d *dialect.Dialect, face func(*enginesim.Engine) *eng
 		"the engine is recognized":                   checkDetect,
 		"a state that is not known":                  checkUnknownState,
 		"an engine of another kind":                  checkOtherKind,
+		"a pairing code for a number":                checkPairingCode,
 	} {
 		t.Run(name, func(t *testing.T) { inBubble(t, d, face, check) })
 	}
