@@ -99,8 +99,8 @@ func (t Traits) CodeTTL() time.Duration {
 	return 0
 }
 
-// Call is one request. {name}, {id}, {token} and {phone} in Path, Query and Body stand for the session's name, its id at
-// the engine, its token, and the number of a request for a pairing code; they are escaped for the place.
+// Call is one request. {name}, {id}, {token} and {phone} in Path, Query and Body stand for the session's name, its id
+// at the engine, its token, and the number of a request for a pairing code; they are escaped for the place.
 type Call struct {
 	Method, Path, Query, Body string
 	Accept                    string        // default: application/json

@@ -167,8 +167,8 @@ func (c *Codes) issued(name, phone string, now time.Time) (issuedCode, bool) {
 	return e.pairing, true
 }
 
-// pairingState reports whether the pairing that was begun last has shown a code, and whether it ends soon, or is not known.
-// Then a code that was issued on it is over.
+// pairingState reports whether the pairing that was begun last has shown a code, and whether it ends soon, or is not
+// known. Then a code that was issued on it is over.
 func (c *Codes) pairingState(name string, now time.Time) (hasCode, isShort bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
