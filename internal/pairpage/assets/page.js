@@ -83,7 +83,8 @@
     if (!at('code-box').hidden) {
       const rest = codeDeadline - performance.now();
       if (rest > 0) {
-        at('code-left').textContent = fill(text.codeLeft, Math.ceil(rest / 1000));
+        const seconds = Math.ceil(rest / 1000);
+        at('code-left').textContent = fill(text.codeLeft, Math.floor(seconds / 60) + ':' + String(seconds % 60).padStart(2, '0'));
       } else {
         at('code-box').hidden = true;
         setText('form-error', text.codeEnded);

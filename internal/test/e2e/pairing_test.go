@@ -19,6 +19,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"qrgate/compat"
+	"qrgate/compat/waha"
 	"qrgate/internal/secret"
 	"qrgate/internal/test/browsertest"
 	"qrgate/internal/test/enginesim"
@@ -286,6 +287,41 @@ func TestPairingPage_ShortCodes(t *testing.T) {
 	example.CheckProblems("favicon", "404")
 	p.b.CheckRequests(p.base, other.URL)
 	p.b.CheckProblems("favicon", "404")
+}
+
+// Before an engine of another API the page pairs by phone number too, in each language and on each screen.
+func TestPairingPage_NumberBeforeWAHA(t *testing.T) {
+	sim := &enginesim.Engine{QRDelay: 300 * time.Millisecond}
+	face := enginesim.WAHA(sim)
+	engine := httptest.NewServer(face)
+	t.Cleanup(func() { sim.Close(); engine.CloseClientConnections(); engine.Close() })
+	cfg := before(t, engine.URL)
+	cfg.Dialect = waha.Dialect
+	p := &pairing{rig: start(t, nil, "", cfg), b: browsertest.Start(t, time.Minute)}
+	p.b.Show(browsertest.Screens()[0])
+	for locale, toggle := range map[string]string{
+		"en": "Link with the phone number instead", "es": "Vincular con el número de teléfono", "pt": "Conectar com o número de telefone",
+	} {
+		id := "shop-" + locale
+		p.b.Open(p.link(id, `{"locale":"`+locale+`"}`).Data.URL)
+		p.b.Until(10*time.Second, isShown)
+		if got := browsertest.Eval[string](p.b, `document.getElementById('toggle').innerText`); got != toggle {
+			p.Errorf("%s: the page offers %q", locale, got)
+		}
+		p.b.Do(chromedp.Click(chromedp.CSS("#toggle")), chromedp.SendKeys(chromedp.CSS("#number"), "+1 555 0100 23"),
+			chromedp.KeyEvent(kb.Enter))
+		p.b.Until(10*time.Second, `document.getElementById('code').checkVisibility()`)
+		p.inspect("number-" + locale)
+		if err := face.EnterCode(id, browsertest.Eval[string](p.b, `document.getElementById('code').textContent`)); err != nil {
+			p.Fatal(err)
+		}
+		p.b.Until(5*time.Second, phaseIs("linked"))
+		if browsertest.Eval[bool](p.b, `document.getElementById('by-phone').checkVisibility()`) {
+			p.Errorf("%s: the code is still shown", locale)
+		}
+	}
+	p.b.CheckRequests(p.base)
+	p.b.CheckProblems()
 }
 
 // All codes of a connect of real whatsmeow, 60 s and then 20 s each: none is visible after its end, and when the last
