@@ -1,6 +1,7 @@
 package acquire
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -29,6 +30,7 @@ type tenant struct {
 	successes []success              // the last QRs, the oldest first
 	limiter   rateLimiter
 	shared    sharedLimits
+	lease     tenantLease
 	batcher   batcher
 	lastPoll  time.Time // of any session
 
@@ -104,6 +106,7 @@ func (tn *tenant) run() {
 	defer timer.Stop()
 	limitsChanged, stop := tn.m.store.store.Watch(tn.m.store.key(tn.limitsKey(), kindLimits))
 	defer stop()
+	defer func() { tn.releaseLease(context.WithoutCancel(tn.m.base), time.Time{}) }()
 	tn.readSharedLimits()
 	for {
 		timer.Reset(time.Until(tn.dispatch(time.Now())))

@@ -173,9 +173,12 @@ func (t *tracker) decide(ctx context.Context, now time.Time) (wakeAt time.Time, 
 		t.emitChanges(t.session, now)
 	}
 	d, inCall := t.demand(now)
-	if !inCall && !t.leaseUntil.IsZero() && t.session.Failure.Kind == session.KindUnreachable {
+	f := t.session.Failure
+	retryAt := f.LastAt.Add(leaseRetryInterval)
+	if !inCall && !t.leaseUntil.IsZero() && f.Kind == session.KindUnreachable && now.Before(retryAt) {
 		t.releaseLease(ctx) // another replica may reach the engine
-		t.otherLeaseUntil = t.session.LastPolledAt.Add(leaseRetryInterval)
+		t.tenant.releaseLease(ctx, retryAt)
+		t.otherLeaseUntil = retryAt
 	}
 	var a action
 	if !inCall && !now.Before(t.otherLeaseUntil) {
@@ -193,7 +196,7 @@ func (t *tracker) decide(ctx context.Context, now time.Time) (wakeAt time.Time, 
 		wakeAt = a.at
 	case a.kind != none && a.at.After(now.Add(batchWindow)):
 		wakeAt = a.at.Add(-batchWindow)
-	case a.kind != none && t.lead(ctx, now):
+	case a.kind != none && t.lead(ctx, d, now):
 		t.tenant.setRequest(t, &request{tracker: t, action: a, demand: d, since: waitingSince(t.session),
 			session: &t.state.Load().Session}, now)
 		return t.endIfIdle(now, wakeAt)
@@ -201,6 +204,7 @@ func (t *tracker) decide(ctx context.Context, now time.Time) (wakeAt time.Time, 
 	t.tenant.setRequest(t, nil, now)
 	if !inCall && t.session.State != session.Connecting {
 		t.releaseLease(ctx) // another replica may have a client that waits for a poll
+		t.tenant.releaseUnusedLease(ctx)
 	}
 	if now.Before(t.otherLeaseUntil) {
 		wakeAt = earliest(wakeAt, t.otherLeaseUntil)
@@ -360,8 +364,18 @@ func (t *tracker) rekey(ctx context.Context, before session.Ref) {
 }
 
 // lead reports whether this replica polls: it has the lease, or acquires it. Otherwise it reads what the other replica
-// wrote.
-func (t *tracker) lead(ctx context.Context, now time.Time) bool {
+// wrote. One replica polls for all sessions that wait for a QR, except for those that the others cannot know: nothing is
+// stored of a session without an accepted credential.
+func (t *tracker) lead(ctx context.Context, d demand, now time.Time) bool {
+	isStored := !t.session.AuthorizedAt.IsZero() && !d.needsAuthCheck
+	if t.session.State == session.Connecting && isStored {
+		if retryAt := t.tenant.lead(ctx, t, now); !retryAt.IsZero() {
+			t.releaseLease(ctx)
+			t.otherLeaseUntil = retryAt
+			t.adopt(ctx)
+			return false
+		}
+	}
 	if t.leaseUntil.Sub(now) > leaseTTL/2 {
 		return true
 	}

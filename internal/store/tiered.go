@@ -18,11 +18,13 @@ type Tiered struct {
 	primary  Primary
 	fallback Fallback
 	observe  session.EventHandler
+	failed   chan struct{} // an operation failed: the primary is worth a check
 
-	mu         sync.Mutex
-	down       bool
-	why        string // why the primary is down, in its own words
-	reportedAt time.Time
+	mu          sync.Mutex
+	down        bool
+	why         string // why the primary is down, in its own words
+	reportedAt  time.Time
+	recheckedAt time.Time
 }
 
 // Primary is a store that all replicas share.
@@ -45,6 +47,10 @@ const (
 
 	// reportInterval is the interval of reports while the primary is unavailable.
 	reportInterval = 10 * time.Second
+
+	// recheckInterval is the least time between two checks that follow a failed operation at once. Such a check ends an
+	// outage that was one slow response. A primary whose operations fail beside successful checks must not flap.
+	recheckInterval = 10 * time.Second
 )
 
 // NewTiered returns a store of primary and fallback. It starts nothing.
@@ -52,7 +58,7 @@ func NewTiered(primary Primary, fallback Fallback, observe session.EventHandler)
 	if observe == nil {
 		observe = func(session.Event) {}
 	}
-	return &Tiered{primary: primary, fallback: fallback, observe: observe}
+	return &Tiered{primary: primary, fallback: fallback, observe: observe, failed: make(chan struct{}, 1)}
 }
 
 var _ LeasedStore = (*Tiered)(nil)
@@ -86,8 +92,22 @@ func (t *Tiered) Run(ctx context.Context) error {
 		}
 		select {
 		case <-tick.C:
+		case <-t.failed:
 		case <-ctx.Done():
 			return nil
+		}
+	}
+}
+
+// recheck lets Run check the primary at once, after an operation failed.
+func (t *Tiered) recheck() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now := time.Now(); now.Sub(t.recheckedAt) >= recheckInterval {
+		t.recheckedAt = now
+		select {
+		case t.failed <- struct{}{}:
+		default:
 		}
 	}
 }
@@ -145,6 +165,7 @@ func (t *Tiered) try(ctx context.Context, op func() error) (ok bool, err error) 
 	err = op()
 	if ok = err == nil || errors.Is(err, ErrVersionConflict); !ok && ctx.Err() == nil {
 		t.setState(err)
+		t.recheck()
 	}
 	return ok, err
 }

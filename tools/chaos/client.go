@@ -41,6 +41,7 @@ type flow struct {
 	tries     int // requests for the QR
 	hasQR     bool
 	took      time.Duration // from the accepted connect to the QR
+	isLimited bool          // it met a 429
 	trail     []string
 }
 
@@ -158,6 +159,7 @@ func (c *clients) do(
 	c.requests++
 	if status == http.StatusTooManyRequests {
 		c.limited++
+		f.isLimited = true
 	}
 	if invalid || status == http.StatusInternalServerError {
 		c.unexpected++

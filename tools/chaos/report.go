@@ -51,11 +51,7 @@ func count(name string, replicas, perKey int, c *clients) row {
 	}
 	slices.Sort(r.Took)
 	if c.printsLost {
-		for _, f := range c.flows {
-			if f.created && !f.hasQR {
-				fmt.Printf("%s %s has no QR:\n  %s\n", f.key, f.name, strings.Join(f.trail, "\n  "))
-			}
-		}
+		c.printLost()
 	}
 	for _, call := range c.engine.Calls() {
 		if call.Account == foreignKey {
@@ -71,6 +67,22 @@ func count(name string, replicas, perKey int, c *clients) row {
 		}
 	}
 	return r
+}
+
+// printLost prints the requests of each flow without a QR, and all engine calls with its key.
+func (c *clients) printLost() {
+	for _, f := range c.flows {
+		if !f.created || f.hasQR && !f.isLimited {
+			continue
+		}
+		fmt.Printf("%s %s has no QR, or was limited:\n  %s\n", f.key, f.name, strings.Join(f.trail, "\n  "))
+		for _, call := range c.engine.Calls() {
+			if call.Account == f.key {
+				fmt.Printf("    %6.2f s  %s %s: %d %s\n", call.At.Sub(c.start).Seconds(), call.Method, call.Path, call.Status,
+					call.Header.Get("X-Request-Id"))
+			}
+		}
+	}
 }
 
 func (r row) quantile(q float64) float64 {
