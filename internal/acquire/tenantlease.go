@@ -7,9 +7,9 @@ import (
 	"qrgate/internal/session"
 )
 
-// The replicas that share a store let one of them poll for all sessions of a credential that wait for a QR: it can make
-// one list call for all, and keeps the distance between the calls. A replica without the lease announces its sessions in
-// the record of the shared limits, and the one with the lease starts a tracker for each.
+// One of the replicas that share a store polls for all sessions of a credential that wait for a QR: it makes one list
+// call for all, and keeps the distance between the calls. A replica without the lease announces its sessions in the
+// record of the shared limits, and the one with the lease starts a tracker for each.
 
 // announceInterval is how often a session is announced again while it waits: another replica may have the lease then.
 const announceInterval = 3 * time.Second

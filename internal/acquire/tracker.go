@@ -364,8 +364,8 @@ func (t *tracker) rekey(ctx context.Context, before session.Ref) {
 }
 
 // lead reports whether this replica polls: it has the lease, or acquires it. Otherwise it reads what the other replica
-// wrote. One replica polls for all sessions that wait for a QR, except for those that the others cannot know: nothing is
-// stored of a session without an accepted credential.
+// wrote. One replica polls for all sessions that wait for a QR, except for those that the others cannot know: a session
+// without an accepted credential is not stored.
 func (t *tracker) lead(ctx context.Context, d demand, now time.Time) bool {
 	isStored := !t.session.AuthorizedAt.IsZero() && !d.needsAuthCheck
 	if t.session.State == session.Connecting && isStored {
