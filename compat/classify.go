@@ -98,8 +98,8 @@ func classifyJSON(e *session.EngineError, body Object) {
 	case status == http.StatusTooManyRequests, status >= 400 && !isNamed && rateLimited.MatchString(text):
 		e.Kind = session.KindRateLimited
 	case (status == http.StatusMethodNotAllowed || status == http.StatusNotImplemented) && !isNamed, status/100 == 3,
-		unknownRoute.MatchString(text):
-		e.Kind = session.KindBadResponse // another API has this path
+		unknownRoute.MatchString(text), e.Code == CodeEngineBadAnswer:
+		e.Kind, e.Reason, e.Text = session.KindBadResponse, e.Text, "" // another API has this path
 	case states(unknownSession, text):
 		e.Kind = session.KindSessionNotFound
 	case isQR && isNotReady(text), isQR && status == http.StatusNotFound && aboutQR.MatchString(text):
@@ -130,6 +130,7 @@ func isNotReady(text string) bool {
 var pageKinds = map[int]session.ErrorKind{
 	http.StatusAccepted:           session.KindNotReady,
 	http.StatusNoContent:          session.KindNotReady,
+	http.StatusRequestTimeout:     session.KindTimeout, // LiteSpeed's, for a server behind it
 	http.StatusTooManyRequests:    session.KindRateLimited,
 	http.StatusBadGateway:         session.KindUnreachable,
 	http.StatusServiceUnavailable: session.KindUnreachable,

@@ -91,6 +91,10 @@ func TestPublicReports(t *testing.T) {
 		{report: "a gateway's own 405", status: 405, body: `{"message":"Method Not Allowed"}`, kind: session.KindBadResponse},
 		{report: "a numeric code", status: 500, body: `{"success":false,"code":405,"message":"Connection Failure"}`, kind: session.KindServerError, cause: diagnosis.ClientOutdated},
 		{report: "an engine's own 500", status: 500, body: `{"statusCode":500,"message":"Connection Failure"}`, kind: session.KindServerError},
+		{report: "whatsapp-api#329, LiteSpeed", status: 408, body: page("Request Timeout"), kind: session.KindTimeout},
+		{report: "waha#1835, another API", status: 404, body: `{"message":"Cannot GET /api/sessions/default/qr","error":"Not Found","statusCode":404}`, kind: session.KindBadResponse},
+		{report: "wapi-custom-notifier#1", status: 200, body: `{"success":false,"error":"session_not_connected"}`, kind: session.KindNotReady},
+		{report: "whatsapp-web.js#52605", status: 200, body: `{"success":true,"qr":"undefined,hp+aGiU1V8pUzEA5=,mGUDw6AwC+U4=,oSmob7xHdM=,1"}`, kind: session.KindBadResponse, cause: diagnosis.QRInvalid},
 		{report: "evolution-go#85", status: 200, body: `{"message":"success","data":{"Qrcode":"","Code":""}}`, kind: session.KindNotReady},
 	} {
 		r := compat.Response{Status: c.status, Header: headers(""), Body: []byte(c.body), Complete: true, At: now}

@@ -270,6 +270,9 @@ func (n *nativeRequest) recordBegin(o dialect.Outcome, sentAt time.Time) {
 	case o.IsRefused:
 	case o.IsError:
 		n.front.codes.Try(n.name, nil, time.Now())
+		if e := o.BeginError(time.Now()); e != nil {
+			n.service.OnConnectRefused(context.WithoutCancel(n.ctx()), n.caller, n.ref, e)
+		}
 	default:
 		n.front.codes.Begin(n.name, sentAt)
 	}

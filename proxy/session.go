@@ -3,7 +3,6 @@ package proxy
 import (
 	"cmp"
 	"context"
-	"errors"
 	"net/http"
 	"path"
 	"strings"
@@ -157,7 +156,7 @@ func (s *sessionRequest) replyEngineError(a compat.Response, err error) {
 	if s.hasLeft() {
 		return
 	}
-	if _, ok := errors.AsType[*session.EngineError](err); ok && a.Status >= 400 && a.Status < 500 {
+	if session.KindOf(err) != session.KindBadResponse && a.Status >= 400 && a.Status < 500 {
 		if body, err := compat.Parse(a.Body); err == nil {
 			if compat.ErrorText(body) == "" {
 				body["message"] = s.ownText(textRefused)

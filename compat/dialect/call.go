@@ -76,9 +76,8 @@ func (x *exchange) callOnce(c Call, verb Verb) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := decode(raw)
-	if err != nil && len(bytes.TrimSpace(raw)) > 0 {
-		body = string(raw)
+	body, isJSON := decode(verb, raw)
+	if !isJSON && len(bytes.TrimSpace(raw)) > 0 {
 		if rule := x.dialect.rule(verb, res.StatusCode, strings.ToLower(string(raw))); rule == nil {
 			res.Body = io.NopCloser(bytes.NewReader(raw))
 			return nil, &foreignResponse{*res}
@@ -88,6 +87,20 @@ func (x *exchange) callOnce(c Call, verb Verb) (any, error) {
 		return nil, f
 	}
 	return body, nil
+}
+
+// decode returns the JSON of a body, and otherwise its text. Some versions put the response about one session into a
+// list.
+func decode(verb Verb, raw []byte) (body any, isJSON bool) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	if d.Decode(&body) != nil || d.More() { // "404 page not found" begins with a number
+		return string(raw), false
+	}
+	if list, ok := body.([]any); ok && len(list) == 1 && verb != List {
+		return list[0], true
+	}
+	return body, true
 }
 
 func (x *exchange) send(r *http.Request) (*http.Response, []byte, error) {
@@ -174,7 +187,7 @@ func (d *Dialect) rule(verb Verb, status int, words string) *ErrorRule {
 // failureOf is what a response means; nil for a success.
 func (d *Dialect) failureOf(verb Verb, status int, body any) *failure {
 	text := strings.Join(wordsOf(body, 0), ": ")
-	kind, code := kindOf(status), ""
+	kind, code := kindOf(verb, status), ""
 	if status == http.StatusNotFound && missingRoute.MatchString(text) {
 		kind = session.KindBadResponse
 	}
@@ -185,6 +198,9 @@ func (d *Dialect) failureOf(verb Verb, status int, body any) *failure {
 		return nil
 	}
 	f := failures[kind]
+	if status >= 400 && (kind == session.KindBadResponse || kind == KindInvalid) {
+		f.status = status
+	}
 	if code != "" {
 		f.code = code
 	}
@@ -198,8 +214,11 @@ func (d *Dialect) failureOf(verb Verb, status int, body any) *failure {
 var missingRoute = regexp.MustCompile(`(?i)cannot (get|post|put|delete) /|^404 page not found`)
 
 // kindOf is what a status means where no rule says otherwise.
-func kindOf(status int) session.ErrorKind {
+func kindOf(verb Verb, status int) session.ErrorKind {
+	isInvalid := status == http.StatusBadRequest || status == http.StatusUnprocessableEntity
 	switch {
+	case isInvalid && (verb == Create || verb == Connect || verb == Restart):
+		return KindInvalid
 	case status/100 == 2:
 		return ""
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:

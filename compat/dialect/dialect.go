@@ -143,6 +143,9 @@ type failure struct {
 // KindSessionExists is the kind of a rule about a create of a session that exists.
 const KindSessionExists session.ErrorKind = "session_exists"
 
+// KindInvalid is the kind of a request that the engine does not accept as it is: the client gets the engine's status.
+const KindInvalid session.ErrorKind = "invalid"
+
 // Documented status and code of each kind of error.
 var failures = map[session.ErrorKind]failure{
 	KindSessionExists:           {http.StatusConflict, compat.CodeConflict, ""},
@@ -152,6 +155,7 @@ var failures = map[session.ErrorKind]failure{
 	session.KindNotReady:        {http.StatusNotFound, compat.CodeQRNotReady, ""},
 	session.KindRateLimited:     {http.StatusTooManyRequests, compat.CodeRateLimitExceeded, ""},
 	session.KindServerError:     {http.StatusInternalServerError, compat.CodeConnectionError, ""},
-	session.KindBadResponse:     {http.StatusInternalServerError, compat.CodeEngineBadAnswer, ""},
+	session.KindBadResponse:     {http.StatusBadGateway, compat.CodeEngineBadAnswer, ""},
+	KindInvalid:                 {http.StatusBadRequest, compat.CodeValidationError, ""},
 	session.KindUnreachable:     {http.StatusServiceUnavailable, compat.CodeEngineUnreachable, ""},
 }

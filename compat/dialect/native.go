@@ -7,8 +7,10 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"qrgate/compat"
+	"qrgate/internal/session"
 )
 
 // Native is the engine's own API as its clients use it: the few routes that have a meaning for qrgate. Every other
@@ -108,6 +110,19 @@ type Outcome struct {
 	IsError   bool
 	IsTaken   bool // an error: the session exists
 	IsRefused bool // an error: the engine does not accept the credential, or does not know the session
+
+	err *failure
+}
+
+// BeginError is why the engine did not begin a pairing, as the documented API reports it. It is nil if the engine began
+// one, has no code yet or needs none.
+func (o Outcome) BeginError(now time.Time) *session.EngineError {
+	if o.err == nil || o.err.code == compat.CodeQRNotReady || o.err.code == compat.CodeSessionAlreadyConnected {
+		return nil
+	}
+	body, _ := json.Marshal(compat.NewProblem(o.err.code, o.err.text, now)) // a struct of strings cannot fail
+	r := compat.Response{Status: o.err.status, Body: body, Complete: true, At: now}
+	return r.EngineError(session.OpConnect)
 }
 
 // HasCode reports whether the response shows a code, good or not.
@@ -119,14 +134,10 @@ func (d *Dialect) Outcome(verb Verb, r compat.Response) (o Outcome) {
 		o.Session.Code = base64.StdEncoding.EncodeToString(r.Body)
 		return o
 	}
-	body, err := decode(r.Body)
-	isJSON := err == nil
-	if !isJSON {
-		body = string(r.Body)
-	}
+	body, isJSON := decode(verb, r.Body)
 	if f := d.failureOf(verb, r.Status, body); f != nil {
 		isRefused := f.code == compat.CodeInvalidAPIKey || f.code == compat.CodeSessionNotFound
-		return Outcome{IsError: true, IsTaken: f.code == compat.CodeConflict, IsRefused: isRefused}
+		return Outcome{IsError: true, IsTaken: f.code == compat.CodeConflict, IsRefused: isRefused, err: f}
 	}
 	if !isJSON {
 		return o
@@ -139,19 +150,11 @@ func (d *Dialect) Outcome(verb Verb, r compat.Response) (o Outcome) {
 
 // ReadList reads the body of a list; no session if that is none.
 func (d *Dialect) ReadList(raw []byte) []Session {
-	body, err := decode(raw)
-	if err != nil {
+	body, isJSON := decode(List, raw)
+	if !isJSON {
 		return nil
 	}
 	return d.Read(List, body)
-}
-
-// decode decodes any JSON value.
-func decode(raw []byte) (body any, err error) {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	err = d.Decode(&body)
-	return body, err
 }
 
 // SpliceMember replaces the value of a top-level member of a JSON object by another value, and leaves every other byte

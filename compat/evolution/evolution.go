@@ -67,6 +67,7 @@ var Dialect = &dialect.Dialect{
 			Kind: session.KindServerError, Code: "ENGINE_UNLICENSED"},
 		{Verb: dialect.Logout, Status: http.StatusBadRequest, Contains: "not connected", Kind: session.KindNotReady},
 		{Status: http.StatusOK, Contains: "exception", Kind: session.KindServerError},
+		{Status: http.StatusOK, Contains: "error: ", Kind: session.KindServerError},
 	},
 }
 

@@ -58,6 +58,8 @@ var Dialect = &dialect.Dialect{
 	Push:   push,
 	Native: native,
 	Errors: []dialect.ErrorRule{
+		{Status: http.StatusUnprocessableEntity, Contains: "core support only", // one session, named default
+			Kind: dialect.KindInvalid, Code: "SESSION_LIMIT"},
 		{Verb: dialect.Create, Status: http.StatusUnprocessableEntity, Contains: "already exists",
 			Kind: dialect.KindSessionExists},
 		{Verb: dialect.Connect, Status: http.StatusUnprocessableEntity, Contains: "already started"}, // it runs: a success

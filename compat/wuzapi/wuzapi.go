@@ -67,6 +67,7 @@ var Dialect = &dialect.Dialect{
 		{Verb: dialect.Connect, Contains: "already connected"},               // a client lives: a success
 		{Contains: "already logged in", Kind: session.KindAlreadyPaired},
 		{Contains: "already paired", Kind: session.KindAlreadyPaired},
+		{Verb: dialect.Status, Contains: "no session"}, // before the first connect, until 2025
 		{Verb: dialect.QR, Contains: "no session", Kind: session.KindNotReady},
 		{Verb: dialect.QR, Contains: "not connected", Kind: session.KindNotReady},
 		{Verb: dialect.Logout, Status: http.StatusInternalServerError}, // an unpaired session has nothing to log out of

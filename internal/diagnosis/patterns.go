@@ -26,9 +26,11 @@ var trustedCodes = []Code{
 var enginePatterns = slices.Concat(
 	// The engine's own database, cache, queue or browser, whose texts may also contain ECONNREFUSED.
 	each(Engine5xx, ":6379", ":5432", ":3306", ":27017", ":5672", "redis", "prisma", "postgres", "mongo", "mysql",
-		"mariadb", "rabbitmq", "database server", "launch the browser", "profile appears to be in use"),
+		"mariadb", "rabbitmq", "database server", "database is locked", "no such table", "foreign key constraint",
+		"launch the browser", "profile appears to be in use"),
 	[]Pattern{{Engine5xx, []string{"column", "does not exist"}}},
 	each(EngineOverloaded, "pre-key upload timeout", "out of memory", "cannot allocate memory", "target closed",
+		"page has been closed", "browser has been closed", "browser has disconnected", "page crashed",
 		"execution context was destroyed", "too many open files", "emfile"),
 	each(EngineUnlicensed, "license_required"), each(EngineStuck, "async-lock timed out"),
 
@@ -62,13 +64,16 @@ var connectionPatterns = slices.Concat(
 	// An expired certificate is WhatsApp's where the clock is wrong, or another server's.
 	each(Undetermined, "certificate has expired", "cert_has_expired", "err_cert_date_invalid"),
 	each(DNSFailed, "enotfound", "eai_again", "eservfail", "etimeout", "no such host", "server misbehaving",
-		"err_name_not_resolved"),
+		"err_name_not_resolved", "name or service not known", "temporary failure in name resolution",
+		"temporary error during hostname resolution", "could not resolve host", "nodename nor servname"),
 	each(TLSIntercepted, "self-signed certificate", "self signed certificate", "self_signed_cert",
 		"verify the first certificate", "unable to get local issuer", "unable_to_get_issuer", "unable_to_verify",
 		"does not match certificate", "err_tls_cert", "err_cert_", "x509:", "verify server cert", "eproto",
 		"wrong version number", "err_ssl_", "invalid wire type"),
 	each(NetworkBlocked, "econnrefused", "connection refused", "ehostunreach", "enetunreach", "etimedout",
 		"no route to host", "network is unreachable", "opening handshake has timed out", "whatsapp_unreachable",
+		"tls handshake timeout", "connect timeout error", "couldn't connect to server",
+		"actively refused", "did not properly respond", "unreachable network", "unreachable host", // Windows
 		"err_connection_refused", "err_connection_timed_out", "err_address_unreachable", "err_internet_disconnected"),
 	[]Pattern{{NetworkBlocked, []string{"dial tcp", "i/o timeout"}}},
 	withNumbers(WhatsAppUnavailable, "upgrade answered", "429", "500", "502", "503", "504"),
@@ -96,7 +101,9 @@ var connectionPatterns = slices.Concat(
 
 // aboutConnection are words of an error about a connection that leave open whose fault it is.
 var aboutConnection = regexp.MustCompile(`connection (?:failure|closed|reset|terminated|lost|errored)|stream errored|` +
-	`logged out|timed out|\beconnreset\b|socket hang up|navigation timeout|net::err_|web\.whatsapp\.com`)
+	`logged out|timed out|\beconnreset\b|\bepipe\b|broken pipe|forcibly closed|socket hang up|fetch failed|` +
+	`(?:failed|could not|unable) to connect|navigation timeout|waiting for selector|net::err_|timeout of \d+ ?ms|i/o timeout|context deadline exceeded|` +
+	`\beof\b|bad handshake|whatsapp web websocket|web\.whatsapp\.com`)
 
 // ConnectionWords returns the words by which the text of an error is about a connection, so that an engine that reports
 // it is not to blame; "" if there are none.
@@ -122,10 +129,12 @@ func withNumbers(code Code, text string, numbers ...string) (out []Pattern) {
 var refusedUpgrade = strings.NewReplacer(
 	"unexpected server response:", "upgrade answered", "status code 101 but got", "upgrade answered")
 
-// peer finds the other side of a connection in a text: a host name, or the port behind an address.
+// peer finds the other side of a connection in a text of Node.js, Go, curl or Python: a host name, or the port behind an
+// address.
 var peer = regexp.MustCompile(
-	`(?:\b(?:enotfound|eai_again|eservfail|etimeout|lookup)\s|\b(?:https?|wss?)://)([a-z0-9.-]+)|` +
-		`\b(?:econnrefused|etimedout|ehostunreach|enetunreach|econnreset|dial tcp[46]?) ([^\s,;]+):(\d{1,5})\b`)
+	`(?:\b(?:enotfound|eai_again|eservfail|etimeout|lookup|resolve host:?)\s|\b(?:https?|wss?)://)([a-z0-9.-]+)|` +
+		`(?:\b(?:econnrefused|etimedout|ehostunreach|enetunreach|econnreset|dial tcp[46]?|address(?:es)?:|connect to) |` +
+		`\bhost=')([^\s,;']+)(?::|',? port[= ]| port )(\d{1,5})\b`)
 
 // otherPeer returns the peer in a text that is not WhatsApp's, "" if there is none. WhatsApp listens on 443 and 5222.
 func otherPeer(text string) string {

@@ -81,12 +81,17 @@ var (
 	longDigits = regexp.MustCompile(`\d{6,}`)
 )
 
-// maxLine is the longest text, in bytes, that Line returns.
-const maxLine = 200
+// maxLine is the longest text, in bytes, that Line returns, and lineHead is what it keeps of the beginning of a longer
+// one: many programs put the cause last.
+const (
+	maxLine  = 200
+	lineHead = 80
+)
 
-// Line reduces the text of an engine's error to one printable line of at most 200 bytes. It removes every word of 32
-// characters but names of errors, and every number of six digits, whatever they are.
+// Line reduces the text of an engine's error to one printable line of at most 200 bytes, without a stack trace. It
+// removes every word of 32 characters but names of errors, and every number of six digits, whatever they are.
 func Line(text string) string {
+	text, _, _ = strings.Cut(text, "\n    at ")
 	text = longWord.ReplaceAllStringFunc(text, func(word string) string {
 		if errorName.MatchString(word) {
 			return word
@@ -101,7 +106,8 @@ func Line(text string) string {
 		return r
 	}, text)
 	if len(text) > maxLine {
-		text = strings.ToValidUTF8(text[:maxLine], "")
+		tail := len(text) - maxLine + lineHead + len("…")
+		text = strings.ToValidUTF8(text[:lineHead], "") + "…" + strings.ToValidUTF8(text[tail:], "")
 	}
 	return text
 }

@@ -62,6 +62,14 @@ func TestLine_IsOneShortLineWithoutLongWords(t *testing.T) {
 	}
 }
 
+func TestLine_KeepsTheCauseThatComesLast(t *testing.T) {
+	t.Parallel()
+	got := redact.Line("connect: " + strings.Repeat("wrapped: ", 40) + "no such host\n    at Socket.emit (node:events:519:28)")
+	if len(got) > 200 || !strings.HasPrefix(got, "connect: ") || !strings.HasSuffix(got, ": no such host") {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestName_MasksNumbersAndLongNames(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{

@@ -100,10 +100,14 @@ func (t FailureStreak) isUnreachable() bool {
 // EngineDiagnosis is the diagnosis of an engine that fails this way, without anything about the session itself. It is
 // None if the failure is not the engine's.
 func (t FailureStreak) EngineDiagnosis(now time.Time) diagnosis.Diagnosis {
-	if code, ok := causesOfKinds[t.Kind]; ok {
-		return diagnosis.New(code, t.String(now))
+	found := t.finding(now)
+	if p, ok := diagnosis.MatchCause(t.Text + " " + t.Code); ok && t.Kind == KindServerError {
+		found = namedCause(p, t.Text, &input{now: now})
 	}
-	return diagnosis.Diagnosis{Code: diagnosis.None}
+	if found.code == "" {
+		return diagnosis.Diagnosis{Code: diagnosis.None}
+	}
+	return diagnosis.New(found.code, found.evidence...)
 }
 
 // findingFor is the streak as a finding. It is confirmed from the second failure on.

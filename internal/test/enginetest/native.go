@@ -81,6 +81,7 @@ type nativeRig struct {
 	manager       *acquire.Manager
 	transport     *dialect.Transport
 	successes     *atomic.Int64 // acquisitions that ended with a code
+	isFull        *atomic.Bool  // requests that begin a pairing fail because the disk is full
 }
 
 // Native checks the native front of a dialect: its own clients get the engine's own responses, and a QR at their first
@@ -103,6 +104,7 @@ func Native(t *testing.T, d *dialect.Dialect, face func(*enginesim.Engine) *engi
 		"two keys of one session share no begin":       checkTwoKeys,
 		"a stranger ends no code and delays no begin":  checkStrangerChangesNothing,
 		"clients without a code begin one pairing":     checkSilentEngine,
+		"the error of a begin is the cause":            checkErrorOfBegin,
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { inNativeRig(t, d, face, client, check) })
@@ -115,8 +117,8 @@ func inNativeRig(
 	check func(*testing.T, nativeRig),
 ) {
 	sim := &enginesim.Engine{Keys: map[string]string{"key-a": "a"}, Rotation: enginesim.WhatsAppRotation()}
-	r := nativeRig{NativeClient: client, sim: sim, face: face(sim)}
-	r.direct = enginesim.NewWire(withOtherRoutes(r.face))
+	r := nativeRig{NativeClient: client, sim: sim, face: face(sim), isFull: new(atomic.Bool)}
+	r.direct = enginesim.NewWire(r.withFullDisk(d.Native, withOtherRoutes(r.face)))
 	base, _ := url.Parse(r.direct.URL())
 	transport := dialect.NewTransport(d, base, r.direct.Client().Transport)
 	sealer, err := seal.New(secret.NewSecret("a secret of thirty-two characters"))
@@ -327,6 +329,32 @@ func checkOwnWords(t *testing.T, r nativeRig) {
 	}
 	if res.took < 8*time.Second {
 		t.Errorf("the client waited %v", res.took)
+	}
+}
+
+// withFullDisk is the engine whose begins fail while isFull.
+func (r nativeRig) withFullDisk(n *dialect.Native, engine http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		route, _ := n.Match(request.Method, request.URL.EscapedPath())
+		if route == nil || route.Means != dialect.MeansBegin && route.Means != dialect.MeansBeginQR || !r.isFull.Load() {
+			engine.ServeHTTP(w, request)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusInternalServerError)
+		_, _ = io.WriteString(w, `{"message":"ENOSPC: no space left on device, open '/app/sessions/shop-1'"}`)
+	})
+}
+
+// checkErrorOfBegin: the engine fails to begin a pairing and says why, only there.
+func checkErrorOfBegin(t *testing.T, r nativeRig) {
+	r.isFull.Store(true)
+	r.start(t, "shop-1")
+	if r.code(r.through(t, r.QR("shop-1"))) != "" {
+		t.Skip("the create began the pairing")
+	}
+	if res := r.through(t, r.QR("shop-1")); res.header.Get("QRGate-Cause") != "disk_full" {
+		t.Errorf("%d %.100s %v", res.status, res.body, res.header)
 	}
 }
 
