@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 
 	"qrgate/internal/test/enginesim"
@@ -22,6 +23,39 @@ func TestConnect_EmptyArrayOfPHP(t *testing.T) {
 		r.post("/api/sessions/crm-1/restart", " []\n").wants(http.StatusOK)
 		r.post("/api/sessions/crm-1/connect", "[1]").wants(http.StatusBadRequest)
 	})
+}
+
+// A 404 of a connect means that the engine does not know the session, which it has just created, or the route.
+func TestConnect_404OfTheEngine(t *testing.T) {
+	for body, want := range map[string]struct {
+		status      int
+		code, cause string
+	}{
+		`{"success":false,"error":"Sesión no encontrada"}`:                      {404, "SESSION_NOT_FOUND", "engine_inconsistent"},
+		`{"message":"Cannot POST /api/sessions/1/connect","error":"Not Found"}`: {503, "ENGINE_BAD_ANSWER", "engine_bad_response"},
+	} {
+		denied := before(func(e *enginesim.Engine) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if !strings.HasSuffix(r.URL.Path, "/connect") {
+					e.ServeHTTP(w, r)
+					return
+				}
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(http.StatusNotFound)
+				_, _ = io.WriteString(w, body)
+			})
+		})
+		t.Run(want.code, func(t *testing.T) {
+			bubble(t, &enginesim.Engine{}, func(r *rig) {
+				r.create("crm-1")
+				r.post("/api/sessions/crm-1/connect", "{}").wantsCode(want.status, want.code)
+				r.get("/api/sessions/crm-1/qr?wait=3")
+				if a := r.get("/api/sessions/crm-1/qr/status"); a.text("data.diagnosis.code") != want.cause {
+					r.Errorf("%s", a.body)
+				}
+			}, denied)
+		})
+	}
 }
 
 // What an engine may be able to read is the engine's to judge: forms, packed bodies, a byte order mark before the JSON.

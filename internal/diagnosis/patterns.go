@@ -73,7 +73,8 @@ var connectionPatterns = slices.Concat(
 	each(NetworkBlocked, "econnrefused", "connection refused", "ehostunreach", "enetunreach", "etimedout",
 		"no route to host", "network is unreachable", "opening handshake has timed out", "whatsapp_unreachable",
 		"tls handshake timeout", "connect timeout error", "couldn't connect to server",
-		"actively refused", "did not properly respond", "unreachable network", "unreachable host", // Windows
+		"actively refused", "did not properly respond", "host has failed to respond", // Windows
+		"unreachable network", "unreachable host",
 		"err_connection_refused", "err_connection_timed_out", "err_address_unreachable", "err_internet_disconnected"),
 	[]Pattern{{NetworkBlocked, []string{"dial tcp", "i/o timeout"}}},
 	withNumbers(WhatsAppUnavailable, "upgrade answered", "429", "500", "502", "503", "504"),
@@ -102,8 +103,8 @@ var connectionPatterns = slices.Concat(
 // aboutConnection are words of an error about a connection that leave open whose fault it is.
 var aboutConnection = regexp.MustCompile(`connection (?:failure|closed|reset|terminated|lost|errored)|stream errored|` +
 	`logged out|timed out|\beconnreset\b|\bepipe\b|broken pipe|forcibly closed|socket hang up|fetch failed|` +
-	`(?:failed|could not|unable) to connect|navigation timeout|waiting for selector|net::err_|timeout of \d+ ?ms|i/o timeout|context deadline exceeded|` +
-	`\beof\b|bad handshake|whatsapp web websocket|web\.whatsapp\.com`)
+	`(?:failed|could not|unable) to connect|navigation timeout|waiting for selector|net::err_|timeout of \d+ ?ms|` +
+	`i/o timeout|context deadline exceeded|\beof\b|bad handshake|whatsapp web websocket|web\.whatsapp\.com`)
 
 // ConnectionWords returns the words by which the text of an error is about a connection, so that an engine that reports
 // it is not to blame; "" if there are none.

@@ -76,8 +76,10 @@ func common(text string) string {
 }
 
 var (
-	longWord   = regexp.MustCompile(`[^\s]{32,}`)
-	errorName  = regexp.MustCompile(`^\W*(?:net::)?[A-Z]{2,12}(?:_[A-Z]{2,12}){3,7}\W*$`) // as Node.js and Chromium have
+	longWord = regexp.MustCompile(`[^\s]{32,}`)
+	// errorName is a name of an error, as Node.js and Chromium have, or the host in an error of Python.
+	errorName = regexp.MustCompile(`^\W*(?:net::)?[A-Z]{2,12}(?:_[A-Z]{2,12}){3,7}\W*$|` +
+		`^\W*HTTPS?ConnectionPool\(host='[a-z0-9.-]{1,40}',$`)
 	longDigits = regexp.MustCompile(`\d{6,}`)
 )
 

@@ -70,6 +70,14 @@ func TestLine_KeepsTheCauseThatComesLast(t *testing.T) {
 	}
 }
 
+func TestLine_KeepsTheHostInAnErrorOfPython(t *testing.T) {
+	t.Parallel()
+	const text = "HTTPConnectionPool(host='f4fdf59d-whatsapp-addon', port=3000): Max retries exceeded"
+	if got := redact.Line(text); got != text {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestName_MasksNumbersAndLongNames(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{

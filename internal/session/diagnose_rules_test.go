@@ -35,6 +35,7 @@ func TestDiagnose_NamesCauseOfEngineText(t *testing.T) {
 		"dial tcp 157.240.10.32:443: connectex: A connection attempt failed because the connected party did not properly respond": diagnosis.NetworkBlocked,
 		"dial tcp 157.240.10.32:443: connectex: No connection could be made because the target machine actively refused it.":      diagnosis.NetworkBlocked,
 		"dial tcp 157.240.10.32:443: connectex: A socket operation was attempted to an unreachable network.":                      diagnosis.NetworkBlocked,
+		"couldn't dial whatsapp web websocket: dial…stablished connection failed because connected host has failed to respond.":   diagnosis.NetworkBlocked,
 		"net/http: TLS handshake timeout": diagnosis.NetworkBlocked,
 		"Connect Timeout Error (attempted address: web.whatsapp.com:443, timeout: 10000ms)":                                    diagnosis.NetworkBlocked,
 		"Connect Timeout Error (attempted address: 10.0.0.5:3000, timeout: 10000ms)":                                           diagnosis.Undetermined,
