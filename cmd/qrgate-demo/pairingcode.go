@@ -45,14 +45,19 @@ func (env *environment) withPairingCodes(engine http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", engine)
 	mux.HandleFunc("POST /api/sessions/{id}/pairing-code", func(w http.ResponseWriter, r *http.Request) {
-		name := env.names.get(r.PathValue("id"))
-		if name == "" || r.Header.Get("X-API-Key") != demoKey {
-			engine.ServeHTTP(w, r)
-			return
-		}
 		body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<10))
 		var request struct{ PhoneNumber string }
 		_ = json.Unmarshal(body, &request)
+		name := env.names.get(r.PathValue("id"))
+		switch hasKey := r.Header.Get("X-API-Key") == demoKey; {
+		case hasKey && request.PhoneNumber == "":
+			problem := compat.NewProblem(compat.CodeValidationError, compat.TextBadPhone, time.Now())
+			writeJSON(w, http.StatusBadRequest, problem)
+			return
+		case !hasKey || name == "":
+			engine.ServeHTTP(w, r)
+			return
+		}
 		var made struct {
 			Data struct {
 				PairingCode, ExpiresAt, Status string

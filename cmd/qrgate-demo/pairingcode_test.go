@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -24,10 +25,12 @@ func TestDemo_PairingCode(t *testing.T) {
 		}
 	}()
 	s := &scenario{environment: env, out: io.Discard}
-	for _, path := range []string{"", "/mine/connect"} {
+	for _, path := range []string{"", "/mine/qr/link", "/mine/connect"} {
 		body := `{"sessionId":"mine","sessionName":"mine"}`
 		if res, err := s.call(ctx, http.MethodPost, env.gateway.URL()+"/api/sessions"+path, body); err != nil || !res.Success {
 			t.Fatalf("%q: %+v, %v", path, res, err)
+		} else if page := get(t, res.Data.URL); path == "/mine/qr/link" && !strings.Contains(page, `"pairsByPhone":true`) {
+			t.Errorf("the page does not offer to pair by phone number: %s", page)
 		}
 	}
 	if res, err := s.call(ctx, http.MethodGet, env.gateway.URL()+"/api/sessions/mine/qr", ""); err != nil || res.status != 200 {
@@ -52,4 +55,19 @@ func TestDemo_PairingCode(t *testing.T) {
 			return
 		}
 	}
+}
+
+// get reads a page; "" without an address.
+func get(t *testing.T, address string) string {
+	t.Helper()
+	if address == "" {
+		return ""
+	}
+	res, err := http.Get(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	page, _ := io.ReadAll(res.Body)
+	return string(page)
 }

@@ -11,6 +11,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"strings"
+	"time"
 
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/types"
@@ -29,6 +30,7 @@ type linkCode struct {
 	key       *ecdh.PrivateKey // of the phone, for this pairing
 	companion []byte           // the client's ephemeral key
 	finished  chan code
+	at        time.Time // when the code was requested
 }
 
 // linkCodeStage handles the client's two messages and returns the content of the response.
@@ -41,7 +43,7 @@ func (s *Server) linkCodeStage(c *conn, n waBinary.Node) []waBinary.Node {
 	defer s.mu.Unlock()
 	if n.Attrs["stage"] == "companion_hello" {
 		jid, _ := n.Attrs["jid"].(types.JID)
-		c.link = &linkCode{user: jid.User, ref: []byte(newRef(0)), finished: make(chan code, 1),
+		c.link = &linkCode{user: jid.User, ref: []byte(newRef(0)), finished: make(chan code, 1), at: time.Now(),
 			wrapped: content("link_code_pairing_wrapped_companion_ephemeral_pub")}
 		return []waBinary.Node{{Tag: "link_code_companion_reg", Content: []waBinary.Node{
 			{Tag: "link_code_pairing_ref", Content: c.link.ref}}}}
@@ -115,12 +117,16 @@ func (s *Server) EnterCode(ctx context.Context, text string, a Account) error {
 func (s *Server) findLinkCode(user string) (*conn, *linkCode) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var newest *conn // a later code of a number ends an earlier one
 	for c := range s.state.conns {
-		if c.link != nil && c.link.user == user {
-			return c, c.link
+		if c.link != nil && c.link.user == user && (newest == nil || c.link.at.After(newest.link.at)) {
+			newest = c
 		}
 	}
-	return nil, nil
+	if newest == nil {
+		return nil, nil
+	}
+	return newest, newest.link
 }
 
 // open reads the client's last message: its identity and the secret that authenticates pair-success.
