@@ -275,8 +275,8 @@ func (m *Manager) OnConnectError(
 }
 
 // OnConnectRefused records that the engine refused a client's connect or restart for a reason that a retry does not
-// change. The diagnosis names it until a connect is accepted. It reports whether the engine denies a session that it has
-// just created: what is known of that session stays, because the denial is what needs an explanation.
+// change. The diagnosis names it until a connect is accepted. It reports whether the engine denies a session that it
+// has just created: what is known of that session stays, because the denial is what needs an explanation.
 func (m *Manager) OnConnectRefused(
 	ctx context.Context, c session.Caller, r session.Ref, cerr error,
 ) (isDenied bool) {
