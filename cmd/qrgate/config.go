@@ -146,10 +146,10 @@ func (s settings) config() (app.Config, error) {
 			collect(name+" ", errors.New("must be at least 1"))
 		}
 	}
-	if key := s.ProbeAPIKey; s.EngineURL+s.Engines == "" && key != "" && len(key) < embedded.MinKey {
+	if key := s.ProbeAPIKey; s.hasEmbedded() && key != "" && len(key) < embedded.MinKey {
 		collect("QRGATE_PROBE_API_KEY ", fmt.Errorf("must have at least %d characters", embedded.MinKey))
 	}
-	if s.ReusePort && s.EngineURL+s.Engines == "" {
+	if s.ReusePort && s.hasEmbedded() {
 		collect("QRGATE_REUSE_PORT ", errors.New("needs QRGATE_ENGINE_URL: two processes cannot share the phones of the "+
 			"embedded engine. Use systemd's socket activation (deploy/systemd)"))
 	}

@@ -32,7 +32,7 @@ func parseEngines(text string) ([]app.EngineConfig, error) {
 			switch {
 			case other.Name == e.Name:
 				return nil, fmt.Errorf("names %s twice: give each engine a name of its own", e.Name)
-			case canonicalURL(other.Base).String() == canonicalURL(e.Base).String():
+			case other.Base != nil && e.Base != nil && *canonicalURL(other.Base) == *canonicalURL(e.Base):
 				return nil, fmt.Errorf("has the same URL for %s and %s: remove one of them", other.Name, e.Name)
 			case other.Dialect == nil && e.Dialect == nil && fleet.Block(other.Name) == fleet.Block(e.Name):
 				return nil, fmt.Errorf("names %s and %s, which make the same integer ids: rename one of them", other.Name, e.Name)
@@ -54,10 +54,11 @@ func parseEngine(text string) (app.EngineConfig, error) {
 	const example = "write name=kind:url, as a=inboxhub:http://engine-a:8084 or b=waha:http://waha:3000;weight=0"
 	name, rest, hasName := strings.Cut(text, "=")
 	address, option, hasOption := strings.Cut(rest, ";")
-	kind, base, hasKind := strings.Cut(address, ":")
+	kind, base, _ := strings.Cut(address, ":")
 	e := app.EngineConfig{Name: name, Weight: 1}
 	// What does not have the form may be a URL with a password, so the error does not repeat it.
-	if !hasName || !hasKind || base == "" || strings.HasPrefix(base, "//") || strings.Contains(name, ":") {
+	isIncomplete := !hasName || (base == "") != (kind == embeddedKind)
+	if isIncomplete || strings.HasPrefix(base, "//") || strings.Contains(name, ":") {
 		return e, fmt.Errorf("has an engine that is not complete: %s", example)
 	}
 	if !engineName.MatchString(name) {
@@ -68,8 +69,12 @@ func parseEngine(text string) (app.EngineConfig, error) {
 			e.Dialect = d
 		}
 	}
-	if e.Dialect == nil && kind != documentedKind {
-		return e, fmt.Errorf("has the kind %q for %s: use inboxhub, evolution, gowa, waha or wuzapi", kind, name)
+	switch {
+	case kind == embeddedKind && name != fleet.FirstName:
+		return e, fmt.Errorf("has the embedded engine with the name %s: name it %s, because its webhooks report its own "+
+			"integer ids", name, fleet.FirstName)
+	case e.Dialect == nil && kind != documentedKind && kind != embeddedKind:
+		return e, fmt.Errorf("has the kind %q for %s: use inboxhub, evolution, gowa, waha, wuzapi or embedded", kind, name)
 	}
 	var err error
 	if e.Base, err = parseEngineURL(base); err != nil {
@@ -86,8 +91,14 @@ func parseEngine(text string) (app.EngineConfig, error) {
 
 const (
 	documentedKind = "inboxhub" // of an engine with the documented API
+	embeddedKind   = "embedded" // of the engine in this process, which has no URL
 	nativeFront    = "native"   // clients speak the engine's own API
 )
+
+// hasEmbedded reports whether the embedded engine is the only one, or one of several.
+func (s settings) hasEmbedded() bool {
+	return s.EngineURL+s.Engines == "" || strings.Contains(s.Engines, fleet.FirstName+"="+embeddedKind)
+}
 
 // setEngines sets the engines: several, one, or the embedded one.
 func (s settings) setEngines(cfg *app.Config) error {
@@ -108,8 +119,12 @@ func (s settings) setEngines(cfg *app.Config) error {
 	if cfg.Engines, err = parseEngines(s.Engines); err != nil {
 		return fmt.Errorf("QRGATE_ENGINES %w", err)
 	}
+	if s.hasEmbedded() && s.APIKeys == "" {
+		return errors.New("QRGATE_ENGINES has the embedded engine, and QRGATE_API_KEYS is not set: " +
+			"set it to keys that the other engines accept too")
+	}
 	for _, e := range cfg.Engines {
-		if isOwnAddress(cfg.Listen, e.Base) {
+		if e.Base != nil && isOwnAddress(cfg.Listen, e.Base) {
 			return fmt.Errorf("QRGATE_ENGINES: the URL of %s %s", e.Name, ownAddress)
 		}
 	}
@@ -156,7 +171,7 @@ func (s settings) namedEngines(name string) ([]namedEngine, error) {
 	var all []namedEngine
 	for _, e := range engines {
 		one := s
-		one.Engines, one.EngineURL, one.EngineKind = "", e.Base.String(), documentedKind
+		one.Engines, one.EngineURL, one.EngineKind = "", urlOf(e), documentedKind
 		if e.Dialect != nil {
 			one.EngineKind = e.Dialect.Kind
 		}
@@ -174,10 +189,18 @@ func (s settings) namedEngines(name string) ([]namedEngine, error) {
 func describeEngines(cfg app.Config) string {
 	var all []string
 	for _, e := range cfg.Engines {
-		all = append(all, fmt.Sprintf("%s=%s", e.Name, e.Base))
+		all = append(all, e.Name+"="+cmp.Or(urlOf(e), embeddedKind))
 	}
 	if cfg.EngineURL != nil {
 		all = append(all, cfg.EngineURL.String())
 	}
 	return cmp.Or(strings.Join(all, ", "), "embedded")
+}
+
+// urlOf is empty for the embedded engine.
+func urlOf(e app.EngineConfig) string {
+	if e.Base == nil {
+		return ""
+	}
+	return e.Base.String()
 }

@@ -30,25 +30,32 @@ func TestEngines_ErrorsAreSentences(t *testing.T) {
 	t.Parallel()
 	const a = "a=inboxhub:http://engine-a:8084"
 	for text, want := range map[string]string{
-		"http://engine-a:8084":                    "write name=kind:url",
-		"a=http://engine-a:8084":                  "write name=kind:url",
-		"http://user:pass=word@engine-a:8084":     "write name=kind:url",
-		"A=inboxhub:http://engine-a:8084":         `has the name "A"`,
-		"a=other:http://engine-a:8084":            `has the kind "other" for a`,
-		"a=inboxhub:engine-a":                     "has a URL for a that must be like",
-		a + ";weight=-1":                          "an option for a that is not ;weight=N",
-		a + ";limit=1":                            "an option for a that is not ;weight=N",
-		a + ";weight=0":                           "has weight 0 for every engine",
-		a + "," + a:                               "names a twice",
-		a + ",b=inboxhub:http://ENGINE-A:8084/":   "has the same URL for a and b",
-		"a=inboxhub:http://localhost:9000":        "listens on",
-		a + ",b=inboxhub:":                        "write name=kind:url",
-		"a=inboxhub:http://engine-a:8084/api,b=b": "must end before /api",
+		"b=embedded," + a:                            "name it default",
+		"default=embedded," + a:                      "QRGATE_API_KEYS is not set",
+		"default=embedded:" + "http://engine-a:8084": "write name=kind:url",
+		"http://engine-a:8084":                       "write name=kind:url",
+		"a=http://engine-a:8084":                     "write name=kind:url",
+		"http://user:pass=word@engine-a:8084":        "write name=kind:url",
+		"A=inboxhub:http://engine-a:8084":            `has the name "A"`,
+		"a=other:http://engine-a:8084":               `has the kind "other" for a`,
+		"a=inboxhub:engine-a":                        "has a URL for a that must be like",
+		a + ";weight=-1":                             "an option for a that is not ;weight=N",
+		a + ";limit=1":                               "an option for a that is not ;weight=N",
+		a + ";weight=0":                              "has weight 0 for every engine",
+		a + "," + a:                                  "names a twice",
+		a + ",b=inboxhub:http://ENGINE-A:8084/":      "has the same URL for a and b",
+		"a=inboxhub:http://localhost:9000":           "listens on",
+		a + ",b=inboxhub:":                           "write name=kind:url",
+		"a=inboxhub:http://engine-a:8084/api,b=b":    "must end before /api",
 	} {
 		err := settingsError("QRGATE_ENGINES="+text, "QRGATE_LISTEN=9000")
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "QRGATE_ENGINES") {
 			t.Errorf("%s: %v, want %q", text, err, want)
 		}
+	}
+	const embedded = "QRGATE_ENGINES=default=embedded;weight=2," + a
+	if err := settingsError(embedded, "QRGATE_API_KEYS=shop:a-key-of-sixteen-characters"); err != nil {
+		t.Error(err)
 	}
 	const evolution = "QRGATE_ENGINES=a=evolution:http://engine-a:8080"
 	for text, want := range map[string]string{

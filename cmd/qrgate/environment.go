@@ -156,7 +156,7 @@ func suggest(unknown string, known []string) string {
 
 // warnings describes what is set and has no effect.
 func (e environment) warnings(s settings, known []string) []string {
-	hasEngine, noAdmin := s.EngineURL+s.Engines != "", s.AdminListen == "off"
+	hasEngine, noAdmin := !s.hasEmbedded(), s.AdminListen == "off"
 	embeddedOnly := "QRGATE_ENGINE_URL is set, and this configures the embedded engine"
 	if s.Engines != "" {
 		embeddedOnly = "QRGATE_ENGINES is set, and this configures the embedded engine"

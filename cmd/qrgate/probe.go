@@ -84,7 +84,10 @@ func (p probeCommand) target(s settings) (probes.Target, error) {
 			return probes.Target{}, err
 		}
 		s = engines[0].settings
-		p.Target = s.EngineURL
+		if p.Target = s.EngineURL; p.Target == "" {
+			return probes.Target{}, errors.New("--engine names the embedded engine, which has no address: " +
+				"use --target with qrgate's")
+		}
 	}
 	u, err := parseTarget(p.Target)
 	switch {

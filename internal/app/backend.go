@@ -146,7 +146,7 @@ func (b *backend) newEngine() error {
 func (b *backend) newAcquirer() error {
 	onEvent := b.eventHandler()
 	base, transport := b.engineTransport()
-	if b.Base != nil && b.Dialect == nil {
+	if b.Dialect == nil {
 		transport = fleet.NumberIDs(transport, base, b.Name)
 	}
 	config := proxy.Config{

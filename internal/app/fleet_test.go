@@ -14,10 +14,13 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 
+	"qrgate/compat/embedded"
 	"qrgate/internal/app"
 	"qrgate/internal/fleet"
 	"qrgate/internal/secret"
 	"qrgate/internal/test/enginesim"
+	"qrgate/internal/test/whatsappsim"
+	"qrgate/internal/test/whatsappsim/whatsappsimtest"
 )
 
 // fleetRig is a gateway before two engines over real sockets.
@@ -339,6 +342,41 @@ func TestFleet_FailingProbe(t *testing.T) {
 	}
 	if s := f.status(""); !strings.Contains(s, `"name": "a"`) || !strings.Contains(s, `"name": "b"`) {
 		t.Errorf("the status page does not list both engines: %.300s", s)
+	}
+}
+
+// The embedded engine is one of several: its sessions keep their integers.
+func TestFleet_Embedded(t *testing.T) {
+	t.Parallel()
+	const header, key = "X-API-Key", "a-key-of-sixteen-characters"
+	whatsappsimtest.TrustRoot()
+	whatsApp := &whatsappsim.Server{}
+	f := newFleet(t, func(cfg *app.Config) {
+		cfg.Engines[0] = app.EngineConfig{Name: fleet.FirstName, Weight: 1}
+		cfg.WhatsApp = whatsApp.HTTPClient(whatsappsimtest.Start(t, whatsApp))
+		cfg.APIKeys = []embedded.Key{{Name: "shop", Key: secret.NewSecret(key)}}
+	})
+	ids := map[bool]string{} // by whether the embedded engine has the session
+	for i := 0; len(ids) < 2 && i < 40; i++ {
+		name := fmt.Sprintf("spread-%d", i)
+		id := f.create(name, header, key)
+		if ids[f.creates("b", name) == 0] = id; ids[true] == id && len(id) > 4 {
+			t.Errorf("a session of the embedded engine has the id %s", id)
+		}
+	}
+	for isEmbedded, id := range ids {
+		f.connect(id, header, key)
+		if got := f.qr(id, header, key).text("data.qrCode"); got == "" {
+			t.Errorf("no QR of session %s, embedded %t", id, isEmbedded)
+		}
+	}
+	f.kill("b")
+	f.get("/api/sessions", header, key) // the first call after a crash meets it
+	for i := range 10 {
+		f.create(fmt.Sprintf("outage-%d", i), header, key)
+	}
+	if len(ids) < 2 {
+		t.Error("40 sessions are at one engine")
 	}
 }
 
