@@ -95,6 +95,7 @@ func variables() []cog.Builder[dashboard.VariableModel] {
 		source("traces", "Traces", "jaeger"),
 		choice("job", "Job", "label_values(qrgate_build_info, job)"),
 		choice("instance", "Instance", `label_values(qrgate_build_info{job=~"$job"}, instance)`),
+		choice("engine", "Engine", `label_values(qrgate_engine_up{job=~"$job"}, engine)`),
 	}
 }
 
@@ -160,7 +161,7 @@ func deliveryPanels(l Links) panels {
 	return panels{
 		rows(info{"Firing alerts", "Alerts that fire now, and since when. A click on one opens its runbook.",
 			units.DateTimeFromNow}, half,
-			`1000 * max by (alertname, severity, slo, probe, diagnosis) (ALERTS_FOR_STATE{`+firing+
+			`1000 * max by (alertname, severity, engine, slo, probe, diagnosis) (ALERTS_FOR_STATE{`+firing+
 				`} and ignoring (alertstate) ALERTS{`+firing+`,alertstate="firing"})`).
 			NoValue("no alert fires").DataLinks(
 			link("What to do about ${__data.fields.alertname}", l.runbook("${__data.fields.alertname}.md"))),
@@ -214,8 +215,18 @@ func acquisitionPanels() panels {
 }
 
 func enginePanels() panels {
-	const calls = "qrgate_engine_request_duration_seconds_count"
+	const (
+		calls        = "qrgate_engine_request_duration_seconds_count"
+		acquisitions = "qrgate_qr_acquisitions_total"
+		users        = `origin="user"`
+	)
 	return panels{
+		graph(info{"Engine: QR success",
+			"By engine, where there are several: the share of users' acquisitions that ended with a QR.",
+			units.PercentUnit}, third,
+			line(rate("engine", of(acquisitions, users, `outcome="success"`))+"\n/\n"+
+				rate("engine", of(acquisitions, users, `outcome=~"success|failure"`)), "{{engine}}")).Max(1).
+			NoValue("no requests"),
 		graph(info{"Engine: calls by error type",
 			"Calls of qrgate itself. A working engine often responds with not_ready; the others are problems.",
 			units.EventsPerSecond}, third, positiveRates("error_type", "qrgate_engine_requests_total")).
@@ -337,13 +348,13 @@ func probesBoard() board {
 
 func probeSuccessPanels() panels {
 	const runs = "qrgate_probe_runs_total"
-	latest := func(metric string) string { return `max by (probe) (` + of(metric) }
+	latest := func(metric string) string { return `max by (engine, probe) (` + of(metric) }
 	lastRun := latest("qrgate_probe_last_run_timestamp_seconds")
 	lastSuccess := latest("qrgate_probe_last_success_timestamp_seconds")
 	return panels{
 		figure(info{"Success in an hour",
 			"By probe. create_connect_qr sends the same requests as a client.", units.PercentUnit}, third,
-			increase("probe", of(runs, `outcome="success"`), "1h")+"\n/\n"+increase("probe", of(runs), "1h"),
+			increase("engine, probe", of(runs, `outcome="success"`), "1h")+"\n/\n"+increase("engine, probe", of(runs), "1h"),
 			steps(step{"red", 0}, step{"orange", .95}, step{"green", .99})),
 		figure(info{"Since the last success", "By probe. Three intervals without one page.", units.Seconds}, third,
 			`time() - `+lastSuccess+` > 0)`, steps(step{"blue", 0})),
@@ -353,7 +364,7 @@ func probeSuccessPanels() panels {
 		strip(info{"Result of the last run",
 			"By probe, over time. Red: it failed, until one succeeds. A click leads to the traces of the failed runs.",
 			units.Short}, whole,
-			line(lastSuccess+`) >= bool (`+lastRun+`) > 0)`, "{{probe}}"), "failed", "succeeded").
+			line(lastSuccess+`) >= bool (`+lastRun+`) > 0)`, "{{engine}} {{probe}}"), "failed", "succeeded").
 			DataLinks(link("Traces of failed runs", `/explore?schemaVersion=1&panes={"t":{"datasource":"${traces}",`+
 				`"queries":[{"refId":"A","queryType":"search","service":"qrgate",`+
 				`"tags":"qrgate.probe.name=${__field.labels.probe} error=true"}],`+
@@ -383,8 +394,8 @@ func probeStepPanels() panels {
 func probeSchedulePanels() panels {
 	return panels{
 		strip(info{"Leader",
-			"By replica. One leads, or there are no deep probes. Red is the normal state of the others.", units.Short}, third,
-			values("max", "instance", "qrgate_probe_leader"), "follows", "leads"),
+			"By engine and replica. One leads, or there are no deep probes. Red is the normal state of the others.", units.Short}, third,
+			values("max", "engine, instance", "qrgate_probe_leader"), "follows", "leads"),
 		graph(info{"Runs that did not take place",
 			"skipped is intended, failed is an error of the prober. Neither uses an error budget.", units.Short}, third,
 			line(perInterval("reason", "qrgate_probe_skipped_total"), "skipped: {{reason}}"),

@@ -88,19 +88,24 @@ const (
 // were any. A wait that ended with "not ready" has no cause.
 const mostFailures = queryWorst + ` Most failures: {{ . | first | label "diagnosis" }}.{{ end }}`
 
-const queryWorst = `{{ with query "topk(1, sum by (diagnosis) (increase({` +
-	`__name__=~\"qrgate_probe_runs_total|qrgate_qr_waits_total\",job=\"qrgate\",outcome=\"failure\",diagnosis!=\"none\"` +
-	`}[10m])) > 0)" }}`
+const queryWorst = `{{ with printf "topk(1, sum by (diagnosis) (increase({` +
+	`__name__=~\"qrgate_probe_runs_total|qrgate_qr_waits_total\",job=\"qrgate\",engine=\"%s\",outcome=\"failure\",` +
+	`diagnosis!=\"none\"}[10m])) > 0)" $labels.engine | query }}`
+
+// ofEngine is a template that ends a summary with the engine, if qrgate has several and it is not the one that a gateway
+// with one engine has.
+const ofEngine = `{{ with $labels.engine }}{{ if ne . "default" }} (engine {{ . }}){{ end }}{{ end }}`
 
 // placeholders are the templates that alerts.yml names. The deep probe alone may have a wrong key, and a run that
 // another replica leads is not missed.
 var placeholders = strings.NewReplacer(
+	"<engine>", ofEngine,
 	"<most failures>", mostFailures,
 	"<own key>", queryWorst+`{{ if eq (. | first | label "diagnosis") "key_refused" }}`+
 		` If users get their QR, only the probe's key is wrong.{{ end }}{{ end }}`,
 	"<missed runs>", `{{ with printf "topk(1, sum by (reason) (increase({`+
-		`__name__=~\"qrgate_probe_errors_total|qrgate_probe_skipped_total\",`+
-		`job=\"qrgate\",probe=\"%s\",reason!=\"not_leader\"}[30m])) > 0)" $labels.probe | query }}`+
+		`__name__=~\"qrgate_probe_errors_total|qrgate_probe_skipped_total\",job=\"qrgate\",engine=\"%s\",`+
+		`probe=\"%s\",reason!=\"not_leader\"}[30m])) > 0)" $labels.engine $labels.probe | query }}`+
 		` Runs did not take place: {{ . | first | label "reason" }}.{{ end }}`,
 )
 
@@ -128,7 +133,9 @@ func rulesFile(l Links) ([]byte, error) {
 			if r.Alert == "" {
 				continue
 			}
-			r.Annotations["description"] = placeholders.Replace(r.Annotations["description"])
+			for _, name := range []string{"summary", "description"} {
+				r.Annotations[name] = placeholders.Replace(r.Annotations[name])
+			}
 			r.Annotations["runbook_url"] = l.runbook(r.Alert + ".md")
 			r.Annotations["dashboard_url"] = l.board(g.Dashboard)
 		}

@@ -156,9 +156,9 @@ func rows(i info, width uint32, exprs ...string) *table.PanelBuilder {
 	return p
 }
 
-// The selectors of the dashboards' variables. Recordings have no instance.
+// The selectors of the dashboards' variables. Recordings have no instance, and what all engines share has no engine.
 const (
-	ofJob     = `job=~"$job"`
+	ofJob     = `job=~"$job",engine=~"|$engine"`
 	selectors = ofJob + `,instance=~"$instance"`
 )
 

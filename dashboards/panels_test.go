@@ -95,7 +95,7 @@ func panels(t *testing.T) []panel {
 
 // substitute replaces Grafana's variables as Grafana does when all replicas are chosen and the scrape interval is 1 s.
 func substitute(expr string) string {
-	return strings.NewReplacer("$__rate_interval", "8s", "$job", ".+", "$instance", ".+").Replace(expr)
+	return strings.NewReplacer("$__rate_interval", "8s", "$job", ".+", "$instance", ".+", "$engine", ".+").Replace(expr)
 }
 
 // Grafana ignores unknown fields, so a misspelt setting has no effect.
@@ -151,7 +151,7 @@ func TestDashboards_HaveRequiredSettings(t *testing.T) {
 		for _, v := range b.Templating.List {
 			names = append(names, v.Name+" "+v.Type)
 		}
-		if !slices.Equal(names, []string{"datasource datasource", "traces datasource", "job query", "instance query"}) {
+		if !slices.Equal(names, []string{"datasource datasource", "traces datasource", "job query", "instance query", "engine query"}) {
 			t.Errorf("%s has the variables %v", b.UID, names)
 		}
 		titles := map[string]bool{}
@@ -183,7 +183,7 @@ func TestPanels_HaveRequiredSettings(t *testing.T) {
 			}
 			for _, s := range selectors(parse(t, substitute(q.Expr))) {
 				if !follows(s.String()) {
-					t.Errorf("%s: %s does not use the variables job and instance", p.where, s)
+					t.Errorf("%s: %s does not use the variables job, instance and engine", p.where, s)
 				}
 			}
 		}
@@ -192,7 +192,8 @@ func TestPanels_HaveRequiredSettings(t *testing.T) {
 
 // follows reports whether a selector uses the variables, as far as its metric knows their labels.
 func follows(selector string) bool {
-	byJob, byInstance := strings.Contains(selector, `job=~".+"`), strings.Contains(selector, `instance=~".+"`)
+	byJob := strings.Contains(selector, `job=~".+"`) && strings.Contains(selector, `engine=~"|.+"`)
+	byInstance := strings.Contains(selector, `instance=~".+"`)
 	switch {
 	case strings.HasPrefix(selector, "qrgate:slo_objective"):
 		return true

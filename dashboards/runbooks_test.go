@@ -73,7 +73,7 @@ func TestRunbooks_HaveRequiredHeadings(t *testing.T) {
 func TestRunbooks_StateWhenAlertEnds(t *testing.T) {
 	t.Parallel()
 	said := regexp.MustCompile(`alert ends (\S+ \S+) after`)
-	increase := regexp.MustCompile(`^sum by \(job\) \(increase\([^\[]*\[(\w+)\]\)\) > 0(\n|$)`)
+	increase := regexp.MustCompile(`^sum by \(job(?:, engine)?\) \(increase\([^\[]*\[(\w+)\]\)\) > 0(\n|$)`)
 	done := map[string]bool{}
 	for _, a := range alerts(t) {
 		claims := said.FindAllStringSubmatch(string(read(t, runbooks+a.Alert+".md")), -1)

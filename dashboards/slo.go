@@ -16,7 +16,8 @@ type slo struct {
 	valid     string
 
 	cause       string // template that ends the description of an alert
-	outages     string // alerts on a total outage, as alternatives of a regular expression
+	outages     string // alerts on a total outage of the engine, as alternatives of a regular expression
+	wideOutages string // the same, of what all engines share
 	minBad      int    // fewer bad events make no alert
 	shortWindow string // of the fastest alert; it must contain more than one event at the usual rate
 	neverPages  bool
@@ -37,14 +38,14 @@ func slos() []slo {
 	const (
 		users     = job + `,origin="user"`
 		noCaller  = `diagnosis!~"` + callerCauses + `"`
-		acquired  = `sum by (job) (rate(qrgate_qr_acquisitions_total{` + users
+		acquired  = `sum by (job, engine) (rate(qrgate_qr_acquisitions_total{` + users
 		failed    = acquired + `,outcome="failure",` + noCaller + `}[W]))`
 		ended     = acquired + `,outcome=~"success|failure",` + noCaller + `}[W]))`
-		times     = `sum by (job) (rate(qrgate_qr_time_to_code_seconds_`
+		times     = `sum by (job, engine) (rate(qrgate_qr_time_to_code_seconds_`
 		succeeded = times + `count{` + users + `}[W]))`
 		within5   = times + `bucket{` + users + `,le=~"5(\\.0)?"}[W]))`
 		within15  = times + `bucket{` + users + `,le=~"15(\\.0)?"}[W]))`
-		runs      = `sum by (job) (rate(qrgate_probe_runs_total{` + job + "," + deep
+		runs      = `sum by (job, engine) (rate(qrgate_probe_runs_total{` + job + "," + deep
 	)
 	return []slo{
 		{
@@ -56,8 +57,8 @@ func slos() []slo {
 		{
 			name: "probe-qr", objective: .99, failure: "The probe does not get its QR",
 			bad: runs + `,outcome="failure"}[W]))`, valid: runs + `}[W]))`, cause: mostFailures,
-			outages: "QRGateEngineDown|QRGateRedis(Partially)?Down|QRGateClientOutdated|QRGateProbeNotSucceeding",
-			minBad:  2, shortWindow: "15m",
+			outages:     "QRGateEngineDown|QRGateClientOutdated|QRGateProbeNotSucceeding",
+			wideOutages: "QRGateRedis(Partially)?Down", minBad: 2, shortWindow: "15m",
 		},
 		{
 			name: "qr-latency", objective: .95, failure: "QRs take longer than 5 s",
@@ -65,9 +66,9 @@ func slos() []slo {
 		},
 		{
 			name: "gateway-availability", objective: .999, failure: "Requests fail without a diagnosis",
-			bad:     `sum by (job) (rate(qrgate_http_failures_total{` + users + `}[W]))`,
-			valid:   `sum by (job) (rate(http_server_request_duration_seconds_count{` + job + `}[W]))`,
-			outages: "QRGateEngineDown|QRGateDown", minBad: 3, shortWindow: "5m",
+			bad:     `sum by (job, engine) (rate(qrgate_http_failures_total{` + users + `}[W]))`,
+			valid:   `sum by (job, engine) (rate(http_server_request_duration_seconds_count{` + job + `}[W]))`,
+			outages: "QRGateEngineDown", wideOutages: "QRGateDown", minBad: 3, shortWindow: "5m",
 		},
 	}
 }
@@ -125,15 +126,19 @@ func burn(s slo, w burnWindow) rule {
 		"\nand ignoring (window)\n" + fmt.Sprintf(condition, w.short, s.name, factor, budget(s)) +
 		"\nand ignoring (window)\n" +
 		fmt.Sprintf(`qrgate:sli_bad_events:increase%s{slo="%s"} > %s`, w.long, s.name, number(float64(s.minBad)-.5))
-	if w.severity == critical && s.outages != "" {
-		expr += "\nunless on (job)\nmax_over_time(ALERTS{" + job + `,alertname=~"` + s.outages +
-			`",alertstate="firing",probe=~"|create_connect_qr"}[` + w.short + "])"
+	unless := func(labels, outages string) {
+		if w.severity == critical && outages != "" {
+			expr += "\nunless on (" + labels + ")\nmax_over_time(ALERTS{" + job + `,alertname=~"` + outages +
+				`",alertstate="firing",probe=~"|create_connect_qr"}[` + w.short + "])"
+		}
 	}
+	unless("job, engine", s.outages)
+	unless("job", s.wideOutages)
 	return rule{
 		Alert: "QRGateErrorBudgetBurn", Expr: expr, For: w.delay, KeepFiring: "5m",
 		Labels: map[string]string{"severity": w.severity, "slo": s.name, "long": w.long, "short": w.short},
 		Annotations: map[string]string{
-			"summary": fmt.Sprintf("%s: the error budget is used over %s times too fast", s.failure, factor),
+			"summary": fmt.Sprintf("%s: the error budget is used over %s times too fast<engine>", s.failure, factor),
 			"description": fmt.Sprintf(`%s: {{ printf "%%.2f" $value }} of the events of the last %s are bad, and %s may be.`,
 				s.name, w.long, number(1-s.objective)) + s.cause,
 		},
@@ -144,15 +149,15 @@ func burn(s slo, w burnWindow) rule {
 func divergence() rule {
 	return rule{
 		Alert: "QRGateUserProbeDivergence",
-		Expr: `max by (job) (qrgate:sli_error:ratio_rate1h{slo="user-qr"}) > (6 * (1 - 0.99))
-and on (job)
+		Expr: `max by (job, engine) (qrgate:sli_error:ratio_rate1h{slo="user-qr"}) > (6 * (1 - 0.99))
+and on (job, engine)
 qrgate:sli_error:ratio_rate1h{slo="probe-qr"} < (1 * (1 - 0.99))
-and on (job)
+and on (job, engine)
 qrgate:sli_bad_events:increase1h{slo="user-qr"} > 4.5`,
 		For:    "10m",
 		Labels: map[string]string{"severity": warning},
 		Annotations: map[string]string{
-			"summary": "Users fail while the probe succeeds",
+			"summary": "Users fail while the probe succeeds<engine>",
 			"description": `{{ printf "%.2f" $value }} of the users' acquisitions of the last hour failed: ` +
 				`some customers, keys or sessions have a problem that the probe does not have.`,
 		},
