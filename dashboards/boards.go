@@ -354,7 +354,8 @@ func probeSuccessPanels() panels {
 	return panels{
 		figure(info{"Success in an hour",
 			"By probe. create_connect_qr sends the same requests as a client.", units.PercentUnit}, third,
-			increase("engine, probe", of(runs, `outcome="success"`), "1h")+"\n/\n"+increase("engine, probe", of(runs), "1h"),
+			increase("engine, probe", of(runs, `outcome="success"`), "1h")+"\n/\n"+
+				increase("engine, probe", of(runs), "1h"),
 			steps(step{"red", 0}, step{"orange", .95}, step{"green", .99})),
 		figure(info{"Since the last success", "By probe. Three intervals without one page.", units.Seconds}, third,
 			`time() - `+lastSuccess+` > 0)`, steps(step{"blue", 0})),

@@ -89,8 +89,8 @@ const (
 const mostFailures = queryWorst + ` Most failures: {{ . | first | label "diagnosis" }}.{{ end }}`
 
 const queryWorst = `{{ with printf "topk(1, sum by (diagnosis) (increase({` +
-	`__name__=~\"qrgate_probe_runs_total|qrgate_qr_waits_total\",job=\"qrgate\",engine=\"%s\",outcome=\"failure\",` +
-	`diagnosis!=\"none\"}[10m])) > 0)" $labels.engine | query }}`
+	`__name__=~\"qrgate_probe_runs_total|qrgate_qr_waits_total\",job=\"qrgate\",engine=\"%s\",` +
+	`outcome=\"failure\",diagnosis!=\"none\"}[10m])) > 0)" $labels.engine | query }}`
 
 // ofEngine is a template that ends a summary with the engine, if qrgate has several and it is not the one that a gateway
 // with one engine has.
