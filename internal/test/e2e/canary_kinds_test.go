@@ -13,7 +13,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
+
+	"qrgate/compat/dialect"
 	"qrgate/internal/app"
+	"qrgate/internal/secret"
 	"qrgate/internal/test/enginesim"
 	"qrgate/internal/test/otlptest"
 )
@@ -56,8 +60,8 @@ var kindCalls = map[string][]kindCall{
 	},
 }
 
-// With each engine of another API and its own clients, no key, token, code or number is in a log, a span, a metric or
-// the status page: not in queries, not in paths, not in errors of a websocket that cannot be opened.
+// With each engine of another API and its own clients, no key, token, code or number is in a log, a span, a metric, the
+// status page, Redis or the body of an error: not in queries, not in paths, not in errors of a websocket that cannot be opened.
 func TestSecrets_KindsNotInOutput(t *testing.T) {
 	receiver := new(otlptest.Receiver)
 	receiver.Start()
@@ -65,13 +69,12 @@ func TestSecrets_KindsNotInOutput(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.URL())
 	t.Setenv("OTEL_TRACES_SAMPLER_ARG", "1")
 	for _, d := range app.Dialects() {
-		logs, operators := runKind(t, d.Kind)
-		if !strings.Contains(logs, "acquisition") {
-			t.Errorf("%s: no acquisition is logged", d.Kind)
+		out := runKind(t, d)
+		if !strings.Contains(out["the log"], "acquisition") || out["Redis"] == "" || out["the body of an error"] == "" {
+			t.Errorf("%s: no acquisition is logged, nothing is in Redis, or nothing failed", d.Kind)
 		}
-		for where, text := range map[string]string{
-			"the log": logs, "the operators' port": operators, "a span": fmt.Sprintf("%v", receiver.Spans()),
-		} {
+		out["a span"] = fmt.Sprintf("%v", receiver.Spans())
+		for where, text := range out {
 			for _, canary := range []string{canaryKey, canaryBearer, canaryToken, canaryPhone, "canarycode", "iVBORw0KGgo",
 				base64.StdEncoding.EncodeToString([]byte("user:" + canaryKey))} {
 				if i := strings.Index(text, canary); i >= 0 {
@@ -82,22 +85,25 @@ func TestSecrets_KindsNotInOutput(t *testing.T) {
 	}
 }
 
-// runKind runs a gateway in front of an engine of a kind, sends its calls, lets the engine fail, sends them again, and
-// returns what the gateway logged and what its operators see.
-func runKind(t *testing.T, kind string) (logged, operators string) {
+// runKind runs a gateway in front of two engines of a kind, sends the kind's calls, lets the engines fail, sends them
+// again, and returns what the gateway logged, what its operators see, what it stored and the errors that clients got.
+func runKind(t *testing.T, d *dialect.Dialect) map[string]string {
 	t.Helper()
-	engine := &enginesim.Engine{Keys: map[string]string{canaryKey: "a"}, Codes: func(string, int) string { return canaryCode }}
-	upstream := httptest.NewServer(enginesim.Faces()[kind](engine))
-	defer func() { upstream.CloseClientConnections(); engine.Close(); upstream.Close() }()
-	base, _ := url.Parse(upstream.URL)
+	shared := miniredis.RunT(t)
 	cfg := app.Config{
-		Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", EngineURL: base, NativeFront: true, DataDir: t.TempDir(),
+		Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", NativeFront: true, DataDir: t.TempDir(),
 		QRWaitInitial: 2 * time.Second, QRWait: time.Second, Out: io.Discard,
+		RedisURL: secret.NewSecret("redis://" + shared.Addr()), Secret: secret.NewSecret("a secret of the tests"),
 	}
-	for _, d := range app.Dialects() {
-		if d.Kind == kind {
-			cfg.Dialect = d
-		}
+	var engines []*enginesim.Engine
+	var upstreams []*httptest.Server
+	for _, name := range []string{"a", "b"} {
+		engine := &enginesim.Engine{Keys: map[string]string{canaryKey: "a"}, Codes: func(string, int) string { return canaryCode }}
+		upstream := httptest.NewServer(enginesim.Faces()[d.Kind](engine))
+		defer func() { upstream.CloseClientConnections(); engine.Close(); upstream.Close() }()
+		base, _ := url.Parse(upstream.URL)
+		engines, upstreams = append(engines, engine), append(upstreams, upstream)
+		cfg.Engines = append(cfg.Engines, app.EngineConfig{Name: name, Base: base, Dialect: d, Weight: 1})
 	}
 	logs := &buffer{}
 	cfg.Logger = slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -108,8 +114,9 @@ func runKind(t *testing.T, kind string) (logged, operators string) {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- g.Run(ctx) }()
+	var failures strings.Builder
 	sendAll := func() {
-		for _, c := range kindCalls[kind] {
+		for _, c := range kindCalls[d.Kind] {
 			r, _ := http.NewRequestWithContext(t.Context(), c.method, g.URL()+c.target, strings.NewReader(c.body))
 			r.Header.Set("Content-Type", "application/json")
 			if c.header[0] != "" {
@@ -120,23 +127,31 @@ func runKind(t *testing.T, kind string) (logged, operators string) {
 				t.Error(err)
 				continue
 			}
-			_, _ = io.Copy(io.Discard, res.Body)
+			body, _ := io.ReadAll(res.Body)
 			_ = res.Body.Close()
+			if res.StatusCode >= 400 {
+				failures.Write(body)
+			}
 		}
 	}
 	sendAll()
-	if snapshot := engine.Snapshot(); len(snapshot) != 1 || snapshot[0].Connects == 0 {
-		t.Errorf("%s: the calls began no pairing: %+v", kind, snapshot)
+	if all := append(engines[0].Snapshot(), engines[1].Snapshot()...); len(all) != 1 || all[0].Connects == 0 {
+		t.Errorf("%s: the calls began no pairing: %+v", d.Kind, all)
 	}
-	engine.Change(func(e *enginesim.Engine) {
-		e.Faults = map[enginesim.Route]enginesim.Fault{enginesim.AnyRoute: {Kind: enginesim.CutConnection}}
-	})
-	upstream.CloseClientConnections() // the websocket too: it is opened anew, and cannot be
+	for i, engine := range engines {
+		engine.Change(func(e *enginesim.Engine) {
+			e.Faults = map[enginesim.Route]enginesim.Fault{enginesim.AnyRoute: {Kind: enginesim.CutConnection}}
+		})
+		upstreams[i].CloseClientConnections() // the websocket too: it is opened anew, and cannot be
+	}
 	sendAll()
-	operators = ask2(t, g.AdminURL()+"/metrics") + ask2(t, g.AdminURL()+"/readyz") + ask2(t, g.AdminURL()+"/status")
+	operators := ask2(t, g.AdminURL()+"/metrics") + ask2(t, g.AdminURL()+"/readyz") + ask2(t, g.AdminURL()+"/status")
+	stored := shared.Dump()
 	stop()
 	if err := <-done; err != nil {
 		t.Errorf("qrgate ended with %v", err)
 	}
-	return logs.String(), operators
+	return map[string]string{
+		"the log": logs.String(), "the operators' port": operators, "Redis": stored, "the body of an error": failures.String(),
+	}
 }
