@@ -84,6 +84,10 @@ func (p pairCommand) newPairing(c cli, s settings) (*pairing, error) {
 		return nil, fmt.Errorf("%q is not a sessionId: write up to 100 letters, digits, - and _", p.Session)
 	case err != nil:
 		return nil, err
+	case s.Front == nativeFront:
+		return nil, fmt.Errorf("QRGATE_FRONT is native, and pair speaks the documented API: create and connect the "+
+			"session with a client of the engine, then GET /_qrgate/sessions/%s/qr.png, or POST …/qr/link for a pairing page",
+			p.Session)
 	case p.Wait <= 0:
 		return nil, errors.New("--wait must be more than 0s")
 	case p.Code != "" && !phoneNumber.MatchString(p.Code):

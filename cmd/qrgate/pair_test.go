@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -271,6 +272,11 @@ func TestPair_Failures(t *testing.T) {
 				t.Errorf("%q lacks %q", r.errs.String(), c.want)
 			}
 		})
+	}
+	var errs strings.Builder
+	native := cli{args: []string{"pair", "shop-1"}, env: []string{"QRGATE_FRONT=native"}, out: io.Discard, err: &errs}
+	if exit := run(t.Context(), native); exit != exitUsage || !strings.Contains(errs.String(), "/_qrgate/sessions/shop-1/qr.png") {
+		t.Errorf("native: exit %d, %q", exit, errs.String())
 	}
 	r := startPair(t, "http://127.0.0.1:1")
 	r.want(exitFailed)

@@ -101,6 +101,13 @@ func (p probeCommand) target(s settings) (probes.Target, error) {
 	case p.Timeout < 0:
 		return probes.Target{}, errors.New("--timeout must not be negative")
 	}
+	if p.Engine == "" && s.Engines != "" && s.Front == nativeFront { // all engines are of one kind
+		engines, err := s.namedEngines("")
+		if err != nil {
+			return probes.Target{}, err
+		}
+		s.EngineKind = engines[0].settings.EngineKind
+	}
 	target := probes.Target{Name: u.String(), URL: u, Key: secret.NewSecret(p.APIKey)}
 	cfg := app.Config{EngineURL: u}
 	if err := s.setDialect(&cfg); err != nil {

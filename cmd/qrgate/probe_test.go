@@ -88,6 +88,11 @@ func TestProbe_NativeFrontSucceeds(t *testing.T) {
 				t.Errorf("%s, %s: exit %d: %s%s", d.Kind, name, code, out, errs)
 			}
 		}
+		code, out, errs := runCLI(t, []string{"QRGATE_ENGINES=a=" + d.Kind + ":" + server.URL, "QRGATE_FRONT=native"},
+			"probe", "--target", at, "--probe", probes.EngineHealth)
+		if code != exitOK {
+			t.Errorf("%s, one of several: exit %d: %s%s", d.Kind, code, out, errs)
+		}
 		if n := len(sim.Snapshot()); n != 0 {
 			t.Errorf("%s: the probe left %d sessions", d.Kind, n)
 		}
