@@ -88,8 +88,8 @@ func TestProbe_NativeFrontSucceeds(t *testing.T) {
 				t.Errorf("%s, %s: exit %d: %s%s", d.Kind, name, code, out, errs)
 			}
 		}
-		code, out, errs := runCLI(t, []string{"QRGATE_ENGINES=a=" + d.Kind + ":" + server.URL, "QRGATE_FRONT=native"},
-			"probe", "--target", at, "--probe", probes.EngineHealth)
+		code, out, errs := runCLI(t, []string{"QRGATE_PROBE_API_KEY=key-probe", "QRGATE_FRONT=native",
+			"QRGATE_ENGINES=a=" + d.Kind + ":" + server.URL}, "probe", "--target", at, "--probe", probes.EngineHealth)
 		if code != exitOK {
 			t.Errorf("%s, one of several: exit %d: %s%s", d.Kind, code, out, errs)
 		}
