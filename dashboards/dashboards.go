@@ -92,8 +92,8 @@ const queryWorst = `{{ with printf "topk(1, sum by (diagnosis) (increase({` +
 	`__name__=~\"qrgate_probe_runs_total|qrgate_qr_waits_total\",job=\"qrgate\",engine=\"%s\",` +
 	`outcome=\"failure\",diagnosis!=\"none\"}[10m])) > 0)" $labels.engine | query }}`
 
-// ofEngine is a template that ends a summary with the engine, if qrgate has several and it is not the one that a gateway
-// with one engine has.
+// ofEngine is a template that ends a summary with the engine, unless it is named as the engine of a gateway with one
+// engine is.
 const ofEngine = `{{ with $labels.engine }}{{ if ne . "default" }} (engine {{ . }}){{ end }}{{ end }}`
 
 // placeholders are the templates that alerts.yml names. The deep probe alone may have a wrong key, and a run that
