@@ -395,7 +395,8 @@ func probeStepPanels() panels {
 func probeSchedulePanels() panels {
 	return panels{
 		strip(info{"Leader",
-			"By engine and replica. One leads, or there are no deep probes. Red is the normal state of the others.", units.Short}, third,
+			"By engine and replica. One leads, or there are no deep probes. Red is the normal state of the others.",
+			units.Short}, third,
 			values("max", "engine, instance", "qrgate_probe_leader"), "follows", "leads"),
 		graph(info{"Runs that did not take place",
 			"skipped is intended, failed is an error of the prober. Neither uses an error budget.", units.Short}, third,
