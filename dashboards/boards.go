@@ -255,6 +255,9 @@ func enginePanels() panels {
 		graph(info{"Engine: push connections",
 			"Credentials whose sessions are not polled, because WAHA reports their changes on a websocket.",
 			units.Short}, third, values("sum", "engine, instance", "qrgate_engine_push_connections")),
+		graph(info{"Webhooks: dropped events",
+			"Events of sessions that their webhook did not accept.",
+			units.EventsPerSecond}, third, rates("engine, instance", "qrgate_webhook_events_dropped_total")),
 	}
 }
 

@@ -43,11 +43,12 @@ func newQRMetrics(f factory) qrMetrics {
 	}
 }
 
-// engineMetrics are about calls to the engine.
+// engineMetrics are about calls to the engine, and the events that it reports.
 type engineMetrics struct {
 	engineUp                      prometheus.Gauge
 	engineRequests, engineRetries *prometheus.CounterVec
 	engineDuration                *prometheus.HistogramVec
+	webhookDropped                prometheus.Counter
 }
 
 func newEngineMetrics(f factory) engineMetrics {
@@ -66,6 +67,8 @@ func newEngineMetrics(f factory) engineMetrics {
 		engineRetries: f.counters("qrgate_engine_retries_total",
 			"Calls of qrgate itself to the engine that followed a failed call of the same operation for the same session.",
 			[]string{"operation"}, values(operations...)),
+		webhookDropped: f.counter("qrgate_webhook_events_dropped_total",
+			"Events of sessions that qrgate dropped because their webhook did not accept them."),
 	}
 	m.engineUp.Set(1)
 	return m
@@ -146,6 +149,9 @@ func (m *Metrics) observeCall(e session.Event, span trace.SpanContext) {
 		m.engineUp.Set(boolValue(up))
 	}
 }
+
+// WebhookDropped counts an event that its webhook did not accept.
+func (m *Metrics) WebhookDropped() { m.webhookDropped.Inc() }
 
 // Health records the result of a health check of the engine, [diagnosis.None] or the reason why it failed. An engine
 // that responds with an error, a rejection or a rate limit is up. Other results prove nothing.

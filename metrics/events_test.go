@@ -67,6 +67,15 @@ func TestMetricsObserve_CountsEvents(t *testing.T) {
 	}
 }
 
+func TestMetrics_CountsDroppedWebhookEvents(t *testing.T) {
+	t.Parallel()
+	m := full(t)
+	want := map[string]float64{"qrgate_webhook_events_dropped_total{}": 1}
+	if diff := cmp.Diff(want, changed(t, m, m.WebhookDropped)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestMetricsObserve_CountsWaits(t *testing.T) {
 	t.Parallel()
 	for name, x := range map[string]struct {

@@ -56,7 +56,7 @@ func NewFileIntents(dir string) Intents {
 // NewTableIntents returns intents in a table that replicas share, and is as durable as the table.
 func NewTableIntents(t Table) Intents { return &tableIntents{t, "the replicas' shared store"} }
 
-// Table stores rows, such as a hash in Redis: Put is HSET, Drop is HDEL, All is HGETALL. Its errors wrap
+// Table stores rows, such as a hash in Redis: Put is HSET, Drop is HDEL, All is HSCAN. Its errors wrap
 // store.ErrStoreUnavailable when the store is unavailable.
 type Table interface {
 	// Put writes a row. It is durable when Put returns nil.

@@ -59,6 +59,8 @@ type Config struct {
 	AllowPrivateWebhooks bool
 	// OnChange is called after a session's state or code has changed, from several goroutines; nil ignores it.
 	OnChange func(session.Ref)
+	// OnWebhookDropped is called for each event that is not delivered; nil ignores it.
+	OnWebhookDropped func()
 	// Logger gets the redacted log of the engine and of whatsmeow; nil discards it.
 	Logger *slog.Logger
 }
@@ -142,7 +144,7 @@ func New(c Config) (*Engine, error) {
 	}
 	e.webhooks = &webhooks{db: e.db, common: c.Webhook, except: c.ProbeAccount, targets: targets}
 	e.webhooks.sender = webhook.NewSender(webhook.Config{Queue: eventQueue{e.db}, Target: e.webhooks.target,
-		AllowPrivate: c.AllowPrivateWebhooks, Logger: e.log})
+		AllowPrivate: c.AllowPrivateWebhooks, Logger: e.log, OnDropped: c.OnWebhookDropped})
 	for _, r := range rows {
 		if keys.has(r.account) {
 			e.addSession(r)

@@ -130,7 +130,7 @@ func (b *backend) newEngine() error {
 		DeviceName: b.cfg.DeviceName, Version: b.cfg.WhatsAppVersion,
 		Webhook: b.cfg.Webhook, ProbeAccount: b.probeAccountOf(keys), AllowPrivateWebhooks: b.cfg.AllowPrivateWebhooks,
 		OnChange:   func(r session.Ref) { b.acquirer.OnEngineChange(r) },
-		HTTPClient: b.cfg.WhatsApp, Logger: b.log,
+		HTTPClient: b.cfg.WhatsApp, Logger: b.log, OnWebhookDropped: b.metrics.WebhookDropped,
 	})
 	if err != nil && !b.cfg.DatabaseURL.Empty() {
 		return err // names QRGATE_DATABASE_URL

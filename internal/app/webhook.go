@@ -27,7 +27,7 @@ func (b *backend) newWebhook() error {
 	}
 	target := b.cfg.Webhook
 	cfg := webhook.Config{Target: func(webhook.Event) *webhook.Target { return target },
-		AllowPrivate: b.cfg.AllowPrivateWebhooks, Logger: b.log}
+		AllowPrivate: b.cfg.AllowPrivateWebhooks, Logger: b.log, OnDropped: b.metrics.WebhookDropped}
 	var table webhook.Table = store.Files{Dir: b.dir("webhook"), Suffix: ".event", MaxSize: maxStoredEvent}
 	if b.redis != nil {
 		scope := b.sealer.Scope()

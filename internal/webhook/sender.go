@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"qrgate/compat"
@@ -53,15 +52,16 @@ type Config struct {
 	Owner  string // of the lease
 	Logger *slog.Logger
 
+	OnDropped func() // called for each event that is not delivered; nil ignores it
+
 	Transport http.RoundTripper // for tests; nil: the network
 }
 
 // Sender delivers events. Make it with [NewSender] and call Run once.
 type Sender struct {
-	cfg     Config
-	client  *http.Client
-	wake    chan struct{}
-	dropped atomic.Int64
+	cfg    Config
+	client *http.Client
+	wake   chan struct{}
 
 	mu       sync.Mutex
 	ctx      context.Context // of Run; nil while it does not run
@@ -75,6 +75,9 @@ type Sender struct {
 
 // NewSender returns a sender. It starts nothing.
 func NewSender(c Config) *Sender {
+	if c.OnDropped == nil {
+		c.OnDropped = func() {}
+	}
 	s := &Sender{cfg: c, client: newClient(c.AllowPrivate), wake: make(chan struct{}, 1), queues: map[string][]Event{},
 		known: map[string]bool{}, last: map[string]Event{}, places: map[string]chan struct{}{}}
 	if c.Transport != nil {
@@ -82,9 +85,6 @@ func NewSender(c Config) *Sender {
 	}
 	return s
 }
-
-// Dropped is the number of events that were not delivered.
-func (s *Sender) Dropped() int64 { return s.dropped.Load() }
 
 // Run delivers until ctx ends.
 func (s *Sender) Run(ctx context.Context) error {
@@ -258,7 +258,8 @@ func (s *Sender) deliver(ctx context.Context, e Event, overflow bool) bool {
 			return false
 		}
 	}
-	s.cfg.Logger.Error("webhook event dropped", "event", e.Kind, "session", e.Session, "dropped", s.dropped.Add(1))
+	s.cfg.Logger.Error("webhook event dropped", "event", e.Kind, "session", e.Session)
+	s.cfg.OnDropped()
 	return true
 }
 

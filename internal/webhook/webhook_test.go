@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,30 +65,37 @@ func newReceiver(respond func(int, time.Time) (int, error)) *receiver {
 
 func accept(int, time.Time) (int, error) { return 200, nil }
 
+var (
+	webhookSecret = secret.NewSecret("the secret of the webhook")
+	discard       = slog.New(slog.DiscardHandler)
+)
+
 // rig is a running sender.
 type rig struct {
 	*webhook.Sender
 	*receiver
-	queue webhook.Queue
-	stop  func()
+	dropped atomic.Int64
+	queue   webhook.Queue
+	stop    func()
 }
 
 func start(t *testing.T, table webhook.Table, r *receiver, options ...func(*webhook.Config)) *rig {
 	t.Helper()
-	key, log := secret.NewSecret("the secret of the webhook"), slog.New(slog.DiscardHandler)
-	queue, err := webhook.NewTableQueue(table, key, log)
+	queue, err := webhook.NewTableQueue(table, webhookSecret, discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	target, err := webhook.NewTarget("https://example.com", key, nil, false)
+	target, err := webhook.NewTarget("https://example.com", webhookSecret, nil, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := webhook.Config{Queue: queue, Target: func(webhook.Event) *webhook.Target { return target }, Logger: log, Transport: r}
+	cfg := webhook.Config{Queue: queue, Target: func(webhook.Event) *webhook.Target { return target }, Logger: discard, Transport: r}
 	for _, o := range options {
 		o(&cfg)
 	}
-	g := &rig{Sender: webhook.NewSender(cfg), receiver: r, queue: queue}
+	g := &rig{receiver: r, queue: queue}
+	cfg.OnDropped = func() { g.dropped.Add(1) }
+	g.Sender = webhook.NewSender(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -164,7 +172,7 @@ func TestSender_DeliversInOrderAfterFailures(t *testing.T) {
 				if diff := cmp.Diff(inOrder, g.received()); diff != "" {
 					t.Errorf("(-want +got)\n%s", diff)
 				}
-				if dropped, stored := g.Dropped(), g.stored(t); dropped > 0 || stored > 0 {
+				if dropped, stored := g.dropped.Load(), g.stored(t); dropped > 0 || stored > 0 {
 					t.Errorf("%d events dropped, %d still stored", dropped, stored)
 				}
 			})
@@ -210,8 +218,8 @@ func TestSender_DropsAfterThreeAttempts(t *testing.T) {
 		g.emit(1)
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
-		if g.attempts != 6 || g.Dropped() != 2 || g.stored(t) != 0 {
-			t.Errorf("%d attempts, %d dropped, %d stored", g.attempts, g.Dropped(), g.stored(t))
+		if g.attempts != 6 || g.dropped.Load() != 2 || g.stored(t) != 0 {
+			t.Errorf("%d attempts, %d dropped, %d stored", g.attempts, g.dropped.Load(), g.stored(t))
 		}
 	})
 }

@@ -2,7 +2,8 @@ package redis
 
 import (
 	"context"
-	"errors"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -242,10 +243,13 @@ return redis.call('DEL', KEYS[1])`
 // tablePrefix begins the keys of tables. They are few, small, and do not expire.
 const tablePrefix = "qg:v1:t:"
 
-// maxRows bounds what All reads.
-const maxRows = 10_000
+const (
+	maxRows  = 10_000 // that All returns
+	pageRows = 1_000  // that All reads at once, about
+	maxPages = 1_000  // of a table; a server with more is out of order
+)
 
-// Table is a small table that all replicas share: one hash. It needs the permissions +hdel and +hgetall.
+// Table is a small table that all replicas share: one hash. It needs the permissions +hdel and +hscan.
 type Table struct {
 	store *Store
 	key   string
@@ -264,23 +268,38 @@ func (t *Table) Drop(ctx context.Context, row string) error {
 	return t.do(ctx, "put", func(ctx context.Context) error { return t.store.client.HDel(ctx, t.key, row).Err() })
 }
 
-// All returns every row. Its errors are those of Put.
+// All returns the rows, of a larger table the first 10,000 by name. Its errors are those of Put.
 func (t *Table) All(ctx context.Context) (map[string][]byte, error) {
 	rows := map[string][]byte{}
-	err := t.do(ctx, "get", func(ctx context.Context) error {
-		all, err := t.store.client.HGetAll(ctx, t.key).Result()
-		if err != nil && !errors.Is(err, redis.Nil) {
+	cursor := uint64(0)
+	for page := 0; page == 0 || cursor != 0; page++ {
+		err := t.do(ctx, "get", func(ctx context.Context) (err error) {
+			var pairs []string
+			pairs, cursor, err = t.store.client.HScan(ctx, t.key, cursor, "", pageRows).Result()
+			if err == nil && (len(pairs)%2 != 0 || page == maxPages) {
+				err = errProtocol
+			}
+			for pair := range slices.Chunk(pairs, 2) {
+				rows[pair[0]] = []byte(pair[len(pair)-1])
+			}
 			return err
+		})
+		if err != nil {
+			return nil, err
 		}
-		if len(all) > maxRows {
-			return errProtocol
+		if cursor == 0 || len(rows) > 2*maxRows {
+			keepFirst(rows)
 		}
-		for row, value := range all {
-			rows[row] = []byte(value)
-		}
-		return nil
-	})
-	return rows, err
+	}
+	return rows, nil
+}
+
+// keepFirst removes all rows but the first maxRows by name.
+func keepFirst(rows map[string][]byte) {
+	names := slices.Sorted(maps.Keys(rows))
+	for _, name := range names[min(maxRows, len(names)):] {
+		delete(rows, name)
+	}
 }
 
 func (t *Table) do(ctx context.Context, op string, command func(context.Context) error) error {

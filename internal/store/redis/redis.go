@@ -8,7 +8,7 @@
 // The Redis user needs only these permissions:
 //
 //	~qg:v1:* &qg:v1:* +ping +eval +evalsha +hmget +pttl +hget +hset +pexpire +publish +subscribe
-//	+get +set +del +hdel +hgetall
+//	+get +set +del +hdel +hscan
 //
 // plus +select when the URL names a database, and +cluster|slots +command for a cluster. A record's and a lease's key
 // have a hash tag, so that the keys of a session are in one slot of a cluster.
