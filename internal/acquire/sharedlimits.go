@@ -20,9 +20,8 @@ const (
 
 // storedLimits are the windows of a rate limit as stored. Times count from the write: no two clocks are compared.
 type storedLimits struct {
-	Windows []storedWindow   `json:"windows"`
-	Pause   time.Duration    `json:"pause"` // no call for so long
-	Waiting []waitingSession `json:"waiting"`
+	Windows []storedWindow `json:"windows"`
+	Pause   time.Duration  `json:"pause"` // no call for so long
 }
 
 type storedWindow struct {
@@ -92,7 +91,6 @@ type sharedLimits struct {
 	mustWrite bool
 	mustRead  bool
 	isBusy    bool
-	announced map[string]announced // sessions that wait for a QR, by canonical name
 }
 
 func (tn *tenant) limitsKey() recordKey { return recordKey{tn.caller, limitsName} }
@@ -143,7 +141,6 @@ func (tn *tenant) syncLimits() {
 		isRead := s.mustRead
 		known, counted, prev := tn.limiter.export(now), s.unknown, s.version
 		hadNews := s.hasNews
-		known.Waiting = s.exportAnnounced(now)
 		if s.mustRead = false; !isRead {
 			s.mustWrite, s.hasNews = false, false
 		}
@@ -175,18 +172,13 @@ func (tn *tenant) readLimits(ctx context.Context) {
 	var stored storedLimits
 	now, r := time.Now(), records[0]
 	isReadable := tn.m.store.open(tn.limitsKey(), kindLimits, r, &stored)
-	defer tn.trackAnnounced(now)
 	tn.mu.Lock()
 	defer tn.mu.Unlock()
 	if r.Version <= tn.shared.version {
 		return
 	}
 	if tn.shared.version = r.Version; isReadable {
-		writtenAt := now.Add(r.TTL - limitsTTL)
-		tn.limiter = tn.limiter.merge(stored, writtenAt, tn.shared.unknown, tn.shared.hasNews, now)
-		for _, w := range stored.Waiting {
-			tn.shared.addAnnounced(w.Ref, writtenAt.Add(-w.Age))
-		}
+		tn.limiter = tn.limiter.merge(stored, now.Add(r.TTL-limitsTTL), tn.shared.unknown, tn.shared.hasNews, now)
 		tn.wake.set()
 	}
 }

@@ -1,7 +1,6 @@
 package acquire
 
 import (
-	"context"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -30,7 +29,6 @@ type tenant struct {
 	successes []success              // the last QRs, the oldest first
 	limiter   rateLimiter
 	shared    sharedLimits
-	lease     tenantLease
 	batcher   batcher
 	lastPoll  time.Time // of any session
 
@@ -106,7 +104,6 @@ func (tn *tenant) run() {
 	defer timer.Stop()
 	limitsChanged, stop := tn.m.store.store.Watch(tn.m.store.key(tn.limitsKey(), kindLimits))
 	defer stop()
-	defer func() { tn.releaseLease(context.WithoutCancel(tn.m.base), time.Time{}) }()
 	tn.readSharedLimits()
 	for {
 		timer.Reset(time.Until(tn.dispatch(time.Now())))

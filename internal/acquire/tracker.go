@@ -173,12 +173,9 @@ func (t *tracker) decide(ctx context.Context, now time.Time) (wakeAt time.Time, 
 		t.emitChanges(t.session, now)
 	}
 	d, inCall := t.demand(now)
-	f := t.session.Failure
-	retryAt := f.LastAt.Add(leaseRetryInterval)
-	if !inCall && !t.leaseUntil.IsZero() && f.Kind == session.KindUnreachable && now.Before(retryAt) {
+	if !inCall && !t.leaseUntil.IsZero() && t.session.Failure.Kind == session.KindUnreachable {
 		t.releaseLease(ctx) // another replica may reach the engine
-		t.tenant.releaseLease(ctx, retryAt)
-		t.otherLeaseUntil = retryAt
+		t.otherLeaseUntil = t.session.LastPolledAt.Add(leaseRetryInterval)
 	}
 	var a action
 	if !inCall && !now.Before(t.otherLeaseUntil) {
@@ -196,7 +193,7 @@ func (t *tracker) decide(ctx context.Context, now time.Time) (wakeAt time.Time, 
 		wakeAt = a.at
 	case a.kind != none && a.at.After(now.Add(batchWindow)):
 		wakeAt = a.at.Add(-batchWindow)
-	case a.kind != none && t.lead(ctx, d, now):
+	case a.kind != none && t.lead(ctx, now):
 		t.tenant.setRequest(t, &request{tracker: t, action: a, demand: d, since: waitingSince(t.session),
 			session: &t.state.Load().Session}, now)
 		return t.endIfIdle(now, wakeAt)
@@ -204,7 +201,6 @@ func (t *tracker) decide(ctx context.Context, now time.Time) (wakeAt time.Time, 
 	t.tenant.setRequest(t, nil, now)
 	if !inCall && t.session.State != session.Connecting {
 		t.releaseLease(ctx) // another replica may have a client that waits for a poll
-		t.tenant.releaseUnusedLease(ctx)
 	}
 	if now.Before(t.otherLeaseUntil) {
 		wakeAt = earliest(wakeAt, t.otherLeaseUntil)
@@ -364,18 +360,8 @@ func (t *tracker) rekey(ctx context.Context, before session.Ref) {
 }
 
 // lead reports whether this replica polls: it has the lease, or acquires it. Otherwise it reads what the other replica
-// wrote. One replica polls for all sessions that wait for a QR, except for those that the others cannot know: a session
-// without an accepted credential is not stored.
-func (t *tracker) lead(ctx context.Context, d demand, now time.Time) bool {
-	isStored := !t.session.AuthorizedAt.IsZero() && !d.needsAuthCheck
-	if t.session.State == session.Connecting && isStored {
-		if retryAt := t.tenant.lead(ctx, t, now); !retryAt.IsZero() {
-			t.releaseLease(ctx)
-			t.otherLeaseUntil = retryAt
-			t.adopt(ctx)
-			return false
-		}
-	}
+// wrote.
+func (t *tracker) lead(ctx context.Context, now time.Time) bool {
 	if t.leaseUntil.Sub(now) > leaseTTL/2 {
 		return true
 	}
