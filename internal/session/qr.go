@@ -66,3 +66,10 @@ func (s *Session) HasNewerCode(other Session, now time.Time) bool {
 	return s.QR.Present() && s.QR.TTL(now) > 0 && other.State == Connecting &&
 		other.ConnectedAt.Before(s.QR.SeenAt) && other.LastPolledAt.Before(s.QR.ConfirmedAt)
 }
+
+// HasNewerConnect reports whether s waits for a code after a connect, accepted or not, that other's replica did not
+// know of: it waits for a code too, and its last connect is older.
+func (s *Session) HasNewerConnect(other Session) bool {
+	return s.State == Connecting && other.State == Connecting && s.Ref.ID == other.Ref.ID &&
+		s.Recovery.LastTriedAt.Sub(other.Recovery.LastTriedAt) > time.Second // two clocks
+}

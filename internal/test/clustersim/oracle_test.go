@@ -296,8 +296,7 @@ func (o *oracle) isTrueCause(cause string) bool {
 		return true // nothing remembers the connect, which is not promised
 	}
 	return strings.Contains(cause, "rate_limit") || o.w.engine.StuckUntilReconnect &&
-		(isStuck || o.hadFault(engineUnlinked) && strings.Contains(cause, "engine_restarted")) ||
-		!budgetIsShared && o.w.scenario.replicas > 1
+		(isStuck || o.hadFault(engineUnlinked) && strings.Contains(cause, "engine_restarted"))
 }
 
 // isExhausted reports whether most calls of the engine's limit were used within one window's time, at any time.
@@ -343,19 +342,18 @@ func (o *oracle) finish() {
 	}
 }
 
-// budgetIsShared: replicas share one budget of calls.
-const budgetIsShared = false
-
 // checkRefusal checks a 429: only clients' own calls may exceed the engine's limit.
 func (o *oracle) checkRefusal(call enginesim.Call) {
-	// Clients cannot know how much of a window qrgate leaves to them: a third of it must always be there.
+	// Clients cannot know how much of a window qrgate leaves to them: a third of it must always be there. Each further
+	// replica may have a call in flight that the others do not know of yet.
+	left := o.w.engine.Limits.Sessions.Max/3 - (o.w.scenario.replicas - 1)
 	own := 0
 	for _, at := range o.calls[call.Account] {
 		if !at.After(call.At) && call.At.Sub(at) <= o.w.engine.Limits.Sessions.Window {
 			own++
 		}
 	}
-	if own <= o.w.engine.Limits.Sessions.Max/3 && (o.w.scenario.replicas == 1 || budgetIsShared) {
+	if own <= left {
 		o.violate("LIMIT: 429 for %s %s at %.1f s; clients made %d calls", call.Method, call.Path,
 			call.At.Sub(o.w.startedAt).Seconds(), own)
 	}

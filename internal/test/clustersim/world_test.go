@@ -159,7 +159,7 @@ func (w *world) start(n int) {
 	local := memory.New(memory.Config{Records: 500})
 	tiered := store.NewTiered(r.link, local, nil)
 	counter := store.NewReplicaCounter(replicaTable{r.link}, r.name)
-	m, err := acquire.New(acquire.Config{Engine: inboxhub.New(base, reported), Sealer: w.sealer, Store: tiered,
+	m, err := acquire.New(acquire.Config{Engine: inboxhub.New(base, reported), Sealer: w.sealer, Store: tiered, SharesStore: true,
 		Replicas: func() int {
 			if tiered.Up() {
 				return 1
