@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"qrgate/compat"
+	"qrgate/internal/session"
 )
 
 // A 429 of the engine states when its window ends, even if the engine itself does not say so.
@@ -32,5 +33,19 @@ func TestRetryAfterReset(t *testing.T) {
 		if got := retryAfterReset(test.response); got != test.want {
 			t.Errorf("%s: %v, want %v", name, got, test.want)
 		}
+	}
+}
+
+// A key whose rate limit is used up is told so: the engine was not asked, so it did not time out.
+func TestNotAuthorized_NamesWhyTheEngineWasNotAsked(t *testing.T) {
+	t.Parallel()
+	if r := notAuthorized(&session.Snapshot{RateLimitWait: 17 * time.Second}); r.status != http.StatusTooManyRequests ||
+		r.code != compat.CodeRateLimitExceeded || r.retryAfter != 17*time.Second {
+		t.Errorf("a used-up limit: %+v", r)
+	}
+	failed := session.Snapshot{RateLimitWait: 17 * time.Second}
+	failed.Session.Failure = session.FailureStreak{Op: session.OpQR, Kind: session.KindUnreachable, LastAt: time.Now()}
+	if r := notAuthorized(&failed); r.status != http.StatusServiceUnavailable {
+		t.Errorf("a failed call: %+v", r)
 	}
 }

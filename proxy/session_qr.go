@@ -205,7 +205,11 @@ func (s *sessionRequest) waitForChange(v *session.Snapshot, max time.Duration) *
 // and could not be asked. It tells nothing of the session.
 func notAuthorized(v *session.Snapshot) response {
 	f := v.Session.Failure
-	if f.Kind == "" {
+	switch {
+	case f.Kind != "":
+	case v.RateLimitWait > 0:
+		f.Op, f.Kind, f.RetryAfter = session.OpQR, session.KindRateLimited, v.RateLimitWait
+	default:
 		f.Op, f.Kind = session.OpQR, session.KindTimeout
 	}
 	r := engineProblem(&session.EngineError{
