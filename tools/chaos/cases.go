@@ -42,17 +42,17 @@ var (
 func cases() []chaosCase {
 	return slices.Concat(redisCases(), linkCases(), engineCases(), []chaosCase{
 		{name: "replica killed", replicas: several, fault: func(_ context.Context, k *cluster) {
-			k.replicas[0].stop(syscall.SIGKILL)
+			k.replicas[0].Stop(syscall.SIGKILL)
 		}},
 		{name: "replica killed, back after 1 s", replicas: several, fault: func(ctx context.Context, k *cluster) {
-			k.replicas[0].stop(syscall.SIGKILL)
+			k.replicas[0].Stop(syscall.SIGKILL)
 			sleep(ctx, time.Second)
-			_ = k.replicas[0].start(ctx)
+			_ = k.replicas[0].Start(ctx)
 		}},
 		{name: "rolling restart", replicas: several, fault: func(ctx context.Context, k *cluster) {
 			for _, r := range k.replicas {
-				r.stop(syscall.SIGTERM)
-				_ = r.start(ctx)
+				r.Stop(syscall.SIGTERM)
+				_ = r.Start(ctx)
 			}
 		}},
 		{name: "Redis and engine killed, back after 2 s", replicas: several, fault: func(ctx context.Context, k *cluster) {
@@ -204,7 +204,7 @@ func runCase(ctx context.Context, o *options, c chaosCase, replicas, perKey int)
 	users := &clients{engine: k.engine, printsLost: o.Lost}
 	users.http.Transport = oneRequestPerConnection()
 	for _, r := range k.replicas {
-		users.targets = append(users.targets, "http://"+r.addr)
+		users.targets = append(users.targets, "http://"+r.Addr)
 	}
 	if replicas == 0 {
 		users.targets = []string{"http://" + k.engineLink.Addr()}

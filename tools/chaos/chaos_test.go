@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"qrgate/internal/test/program"
+	"qrgate/tools/rig"
 )
 
 // TestChaos is the chaos run in short: replicas and Redis end while clients pair sessions, and no client notices.
 func TestChaos(t *testing.T) {
 	program.Find(t, "redis-server", "redis-server")
-	gateway, err := build(t.Context(), t.TempDir())
+	gateway, err := rig.Build(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

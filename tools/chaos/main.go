@@ -9,9 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"sync"
@@ -20,6 +18,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/sync/errgroup"
+
+	"qrgate/tools/rig"
 )
 
 // options is the command line.
@@ -60,7 +60,7 @@ func (o *options) run(ctx context.Context) error {
 			return err
 		}
 		defer func() { _ = os.RemoveAll(dir) }()
-		if o.Gateway, err = build(ctx, dir); err != nil {
+		if o.Gateway, err = rig.Build(ctx, dir); err != nil {
 			return err
 		}
 	}
@@ -160,12 +160,4 @@ func (o *options) writeResults(rows []row) error {
 		return err
 	}
 	return os.WriteFile(o.Results, text, 0o600)
-}
-
-// build builds cmd/qrgate into dir.
-func build(ctx context.Context, dir string) (string, error) {
-	path := filepath.Join(dir, "qrgate")
-	cmd := exec.CommandContext(ctx, "go", "build", "-ldflags=-s -w", "-o", path, "qrgate/cmd/qrgate")
-	cmd.Stderr, cmd.Env = os.Stderr, append(os.Environ(), "CGO_ENABLED=0")
-	return path, cmd.Run()
 }
