@@ -149,7 +149,7 @@ func (r *Replica) PID() int { return r.cmd.Process.Pid }
 
 // Get returns the body of a page for operators.
 func (r *Replica) Get(path string) (string, error) {
-	client := http.Client{Timeout: time.Second}
+	client := http.Client{Timeout: 10 * time.Second}
 	res, err := client.Get("http://" + r.Admin + path)
 	if err != nil {
 		return "", err

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgsvg"
+)
+
+// result is what a run measured.
+type result struct {
+	options *options
+	Samples []sample
+	Counts  map[string]int
+}
+
+// problems are the reasons why the run failed.
+func (r result) problems() (problems []error) {
+	if len(r.Samples) < 5 {
+		return []error{fmt.Errorf("%d samples are too few: lengthen --for or shorten --every", len(r.Samples))}
+	}
+	for i, series := range allSeries {
+		if t := trendOf(r.Samples, i); t.grows(series) {
+			problems = append(problems, fmt.Errorf("%s: %.0f grew to %.0f", series.name, t.early, t.late))
+		}
+	}
+	for what, n := range r.Counts {
+		if isProblem(what) {
+			problems = append(problems, fmt.Errorf("%s: %d", what, n))
+		}
+	}
+	if r.Counts["sessions paired"] == 0 || r.Counts["GET /qr 200"] == 0 {
+		problems = append(problems, fmt.Errorf("no session was paired, or no QR was served: %v", r.Counts))
+	}
+	return problems
+}
+
+// isProblem reports whether a count must be zero. A 503 is one of these: the engine of this run is never away.
+func isProblem(what string) bool {
+	for _, text := range []string{
+		" 500", " 502", " 503", " 504", "of another session", "expired", "lost", "failed", "without a response", "no JSON", "wrong key 200",
+	} {
+		if strings.Contains(what, text) {
+			return true
+		}
+	}
+	return false
+}
+
+// text is the table of the report.
+func (r result) text() string {
+	var b strings.Builder
+	b.WriteString("| Of both gateways | second fifth of the time | last fifth | highest | trend per hour | |\n|---|--:|--:|--:|--:|---|\n")
+	for i, series := range allSeries {
+		t := trendOf(r.Samples, i)
+		verdict := "flat"
+		if t.grows(series) {
+			verdict = "**grows**"
+		}
+		fmt.Fprintf(&b, "| %s | %.0f | %.0f | %.0f | %+.0f | %s |\n", series.name, t.early, t.late, t.highest, t.perHour, verdict)
+	}
+	b.WriteString("\n| Clients | times |\n|---|--:|\n")
+	for _, what := range slices.Sorted(maps.Keys(r.Counts)) {
+		fmt.Fprintf(&b, "| %s | %d |\n", what, r.Counts[what])
+	}
+	return b.String()
+}
+
+// write writes the page and its plot.
+func (r result) write(dir string) error {
+	if err := r.plot(filepath.Join(dir, "images", "soak.svg")); err != nil {
+		return err
+	}
+	o := r.options
+	text := fmt.Sprintf(`# Soak
+
+Two gateways under load for %v. [tools/soak](../tools/soak) wrote this page:
+
+`+"```sh\ngo -C tools run ./soak --for %v --write ../docs\n```"+`
+
+One redis-server, a simulated engine with the recorded rate limits, and at the same time:
+
+- %d sessions, each with its own key, that are created, connected, scanned and deleted, over and over; a code comes 2 to
+  10 s after the connect, and a scan 10 to 30 s after the code;
+- %d clients that wait with %s=%d for the QR of one of them and then, with `+"`/qr/status`"+`, for each change; one
+  request of %d is given up by its client;
+- %d event streams of 20 to 40 s; each second twice a pairing page and a request with a wrong key; qrgate's own probes.
+
+Machine: %d processors, %s/%s, %s. The first fifth of the time is left out. A value is flat if the median of the last
+fifth is at most a tenth (and a small margin) above that of the second fifth.
+
+%s
+![Memory, goroutines, descriptors and Redis keys over the time of the run](images/soak.svg)
+`, o.For, o.For, o.Sessions, o.Waiters, "`?wait`", waitSeconds, leavers, o.Streams,
+		runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), r.text())
+	return os.WriteFile(filepath.Join(dir, "SOAK.md"), []byte(text), 0o644)
+}
+
+// plot draws each series over the time.
+func (r result) plot(path string) error {
+	const columns, width, height = 2, 16 * vg.Centimeter, 18 * vg.Centimeter
+	plots := make([][]*plot.Plot, seriesCount/columns)
+	for i, series := range allSeries {
+		p := plot.New()
+		p.Title.Text, p.X.Label.Text, p.Y.Min = series.name, "minutes", 0
+		points := make(plotter.XYs, len(r.Samples))
+		for at, s := range r.Samples {
+			points[at].X, points[at].Y = s.At.Minutes(), s.Values[i]
+		}
+		line, err := plotter.NewLine(points)
+		if err != nil {
+			return err
+		}
+		p.Add(plotter.NewGrid(), line)
+		p.Y.Min = 0
+		plots[i/columns] = append(plots[i/columns], p)
+	}
+	canvas := vgsvg.New(width, height)
+	tiles := draw.Tiles{Rows: len(plots), Cols: columns, PadX: vg.Millimeter * 4, PadY: vg.Millimeter * 4}
+	for row, canvases := range plot.Align(plots, tiles, draw.New(canvas)) {
+		for column, c := range canvases {
+			plots[row][column].Draw(c)
+		}
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	if _, err := canvas.WriteTo(f); err != nil {
+		_ = f.Close()
+		return err
+	}
+	return f.Close()
+}
