@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -134,11 +135,16 @@ func parseURL(text string) (*server, error) {
 	if security == "rediss" {
 		s.options.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12} // each server must have its own name
 	}
+	port := "6379"
 	if kind == "sentinel" {
-		s.topology, s.options.Addrs = sentinel, splitHosts(hosts, "26379")
+		s.topology, port = sentinel, "26379"
+	}
+	if s.options.Addrs, err = splitHosts(hosts, port); err != nil {
+		return nil, err
+	}
+	if kind == "sentinel" {
 		return s, s.parseSentinel(u)
 	}
-	s.options.Addrs = splitHosts(hosts, "6379")
 	if u.RawQuery != "" || strings.Trim(u.Path, "/") != "" && u.Path != "/0" {
 		return nil, errClusterURL
 	}
@@ -191,14 +197,16 @@ func (s *server) parseSentinel(u *url.URL) error {
 	return nil
 }
 
-func splitHosts(list, port string) []string {
+func splitHosts(list, port string) ([]string, error) {
 	hosts := strings.Split(list, ",")
 	for i, host := range hosts {
-		if _, _, err := net.SplitHostPort(host); err != nil {
-			hosts[i] = net.JoinHostPort(strings.Trim(host, "[]"), port)
+		u, err := url.Parse("redis://" + host)
+		if err != nil || u.Host != host || u.Hostname() == "" {
+			return nil, errNotURL
 		}
+		hosts[i] = net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), port))
 	}
-	return hosts
+	return hosts, nil
 }
 
 // apply adds to a TLS configuration; nil is none.
