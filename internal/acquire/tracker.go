@@ -307,8 +307,8 @@ func (t *tracker) adopt(ctx context.Context) {
 }
 
 // reload reads what another replica wrote, and reports whether it is newer than what is known here. The session here is
-// kept all the same if it has a code or a connect that the other replica did not know of, because both wrote without the
-// store, or because a session is stored only after the engine has accepted the credential.
+// kept all the same if it has a code or a connect that the other replica did not know of, because both wrote without
+// the store, or because a session is stored only after the engine has accepted the credential.
 func (t *tracker) reload(ctx context.Context) (isNewer, isKept bool) {
 	now := time.Now()
 	s, version, err := t.m.store.load(ctx, t.key, now)
