@@ -61,11 +61,8 @@ func (m *Manager) waitQR(
 		return &session.Snapshot{}, err
 	}
 	s := &t.state.Load().Session
-	w := &waiter{t: t, interest: inQR, authEndsAt: startedAt.Add(minAuthWait)}
-	w.until = func(s *session.Session) time.Time {
-		return arrivedAt.Add(waitFor(s, preferred, m.cfg.WaitTimes, startedAt))
-	}
-	w.endsAt = w.until(s)
+	w := &waiter{t: t, interest: inQR, authEndsAt: startedAt.Add(minAuthWait),
+		endsAt: arrivedAt.Add(waitFor(s, preferred, m.cfg.WaitTimes, startedAt))}
 	w.done = func(snap *session.Snapshot, now time.Time) bool { return m.isDone(snap, startedAt, now) }
 	if s.State == session.Connected {
 		w.endsAt = earliest(w.endsAt, startedAt.Add(statusWait))

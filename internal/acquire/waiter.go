@@ -21,8 +21,7 @@ type waiter struct {
 	t        *tracker
 	interest interest
 	done     func(*session.Snapshot, time.Time) bool
-	until    func(*session.Session) time.Time // a later end than endsAt, for what is known of the session; nil: none
-	wake     signal                           // the tracker has published something of interest
+	wake     signal // the tracker has published something of interest
 
 	startedAt       time.Time
 	endsAt          time.Time
@@ -40,7 +39,7 @@ func (w *waiter) wait(ctx context.Context) (*session.Snapshot, error) {
 	defer timer.Stop()
 	for {
 		snap, now := w.t.state.Load(), time.Now()
-		endsAt := w.extend(&snap.Session)
+		endsAt := w.endsAt
 		if !snap.Authorized && !snap.Session.LastPolledAt.After(w.startedAt) {
 			endsAt = latest(endsAt, w.authEndsAt)
 		}
@@ -71,17 +70,6 @@ func (w *waiter) wait(ctx context.Context) (*session.Snapshot, error) {
 			return snap, session.ErrStopped
 		}
 	}
-}
-
-// extend returns when the wait ends. Another replica may have stored meanwhile that the session was just connected.
-func (w *waiter) extend(s *session.Session) time.Time {
-	if w.until == nil || s.State == session.Connected {
-		return w.endsAt
-	}
-	w.t.tenant.mu.Lock()
-	defer w.t.tenant.mu.Unlock()
-	w.endsAt = latest(w.endsAt, w.until(s))
-	return w.endsAt
 }
 
 // isRemoved reports whether the tracker has ended, or is about to.
