@@ -222,7 +222,12 @@ func openPostgres(ctx context.Context, c Config) (db *sql.DB, unlock func() erro
 		_ = db.Close()
 		return nil, nil, err
 	}
-	return db, conn.Close, nil // back to the pool; closing the pool releases the lock
+	return db, func() error { // Postgres notices the end of a connection a little later, and so would the next process
+		ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+		defer cancel()
+		_, err := conn.ExecContext(ctx, "SELECT pg_advisory_unlock($1)", int64(advisoryKey))
+		return errors.Join(err, conn.Close())
+	}, nil
 }
 
 // The table of sessions. An id is never reused, because clients keep ids of deleted sessions. Times are milliseconds
