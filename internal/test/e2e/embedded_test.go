@@ -89,7 +89,8 @@ func TestWhatsmeow_RenewedCodeIsServedAtOnce(t *testing.T) {
 	go func() {
 		a := answer{}
 		for end := time.Now().Add(15 * time.Second); !isRenewed(a) && time.Now().Before(end); {
-			a = r.call(http.MethodGet, "/api/sessions/shop-1/qr/status?wait=5", "")
+			// Short waits: a change between two requests is not waited for.
+			a = r.call(http.MethodGet, "/api/sessions/shop-1/qr/status?wait=1", "")
 		}
 		followed <- a
 	}()
