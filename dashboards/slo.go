@@ -128,7 +128,11 @@ func burn(s slo, w burnWindow) rule {
 		fmt.Sprintf(`qrgate:sli_bad_events:increase%s{slo="%s"} > %s`, w.long, s.name, number(float64(s.minBad)-.5))
 	unless := func(labels, outages string) {
 		if w.severity == critical && outages != "" {
-			expr += "\nunless on (" + labels + ")\nmax_over_time(ALERTS{" + job + `,alertname=~"` + outages +
+			operator := "="
+			if strings.Contains(outages, "|") {
+				operator = "=~"
+			}
+			expr += "\nunless on (" + labels + ")\nmax_over_time(ALERTS{" + job + ",alertname" + operator + `"` + outages +
 				`",alertstate="firing",probe=~"|create_connect_qr"}[` + w.short + "])"
 		}
 	}
