@@ -61,8 +61,26 @@ func TestPreKeys_AreMadeOnceAndNumberedInOrder(t *testing.T) {
 		t.Errorf("%d uploaded keys, %v", n, err)
 	}
 
-	shared := stored()
+	// Two connections of one device, which know nothing of each other, send the same keys.
+	if err := stored().MarkPreKeysAsUploaded(ctx, 865); err != nil {
+		t.Fatal(err)
+	}
+	var both [2][]*keys.PreKey
 	var all sync.WaitGroup
+	for i := range both {
+		all.Go(func() {
+			var err error
+			if both[i], err = stored().GetOrGenPreKeys(ctx, 100); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if !slices.EqualFunc(both[0], both[1], isEqual) {
+		t.Error("two connections of a device made different keys")
+	}
+
+	shared := stored()
 	for range 8 {
 		all.Go(func() {
 			if _, err := shared.GenOnePreKey(ctx); err != nil {

@@ -370,24 +370,30 @@ func (p *preKeys) GetOrGenPreKeys(ctx context.Context, count uint32) (made []*ke
 	if err != nil {
 		return nil, fmt.Errorf("count the prekeys: %w", err)
 	}
-	if unsent > 0 { // an earlier login did not end: the library adds what is missing
-		err = p.db.DoTxn(ctx, nil, func(ctx context.Context) error {
-			made, err = p.PreKeyStore.GetOrGenPreKeys(ctx, count)
-			return err
-		})
-		return made, err
+	if unsent == 0 {
+		if made, err = p.make(ctx, count, last+1); err == nil {
+			return made, nil
+		}
 	}
-	rows := make([]preKeyRow, count)
-	made = make([]*keys.PreKey, count)
+	// An earlier login of the device did not end, or another one stores its keys just now: the library reads them and
+	// adds what is missing.
+	err = p.db.DoTxn(ctx, nil, func(ctx context.Context) error {
+		made, err = p.PreKeyStore.GetOrGenPreKeys(ctx, count)
+		return err
+	})
+	return made, err
+}
+
+// make makes and stores keys with the ids from first on.
+func (p *preKeys) make(ctx context.Context, count, first uint32) ([]*keys.PreKey, error) {
+	made, rows := make([]*keys.PreKey, count), make([]preKeyRow, count)
 	for i := range made {
-		made[i] = keys.NewPreKey(last + 1 + uint32(i))
+		made[i] = keys.NewPreKey(first + uint32(i))
 		rows[i] = preKeyRow{made[i]}
 	}
 	query, values := preKeyInsert.Build([2]any{p.jid, false}, rows)
-	if _, err := p.db.Exec(ctx, query, values...); err != nil {
-		return nil, fmt.Errorf("store the prekeys: %w", err)
-	}
-	return made, nil
+	_, err := p.db.Exec(ctx, query, values...)
+	return made, err
 }
 
 // GenOnePreKey implements store.PreKeyStore.

@@ -32,6 +32,7 @@ var accepts = map[string]string{"picture": "image/png", "JSON": "application/jso
 
 func client(form string) enginetest.NativeClient {
 	return enginetest.NativeClient{
+		CreateBegins: true,
 		Create: func(name string) *http.Request {
 			return enginetest.Request("POST", "/api/sessions", fmt.Sprintf(`{"name":%q,"start":true}`, name))
 		},

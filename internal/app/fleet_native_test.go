@@ -318,23 +318,7 @@ func TestFleetNative_CreatesDuringOutage(t *testing.T) {
 func TestFleetNative_FailingProbe(t *testing.T) {
 	t.Parallel()
 	f := newNativeFleet(t, "waha")
-	f.engines["a"].Change(func(e *enginesim.Engine) {
-		e.Faults = map[enginesim.Route]enginesim.Fault{"GET /ping": {Kind: enginesim.ServerError}}
-	})
-	deadline := time.Now().Add(40 * time.Second)
-	for !strings.Contains(f.status("a"), `"outcome": "failure"`) {
-		if time.Now().After(deadline) {
-			t.Fatal("no probe has failed")
-		}
-		<-time.After(100 * time.Millisecond)
-	}
-	for i := range 20 {
-		name := fmt.Sprintf("probed-%d", i)
-		f.createSession(name)
-		if f.engineOf(name) != "b" {
-			t.Error("an engine with a failing probe got a session")
-		}
-	}
+	f.checkProbedEngineIsAvoided("GET /ping", f.createSession, f.engineOf)
 }
 
 // A request to GOWA that names no device means the only one, at whatever engine that is. If both engines have one, the

@@ -323,23 +323,7 @@ func TestFleet_UnknownSession(t *testing.T) {
 func TestFleet_FailingProbe(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, nil)
-	f.engines["a"].Change(func(e *enginesim.Engine) {
-		e.Faults = map[enginesim.Route]enginesim.Fault{enginesim.RouteHealth: {Kind: enginesim.ServerError}}
-	})
-	deadline := time.Now().Add(40 * time.Second)
-	for !strings.Contains(f.status("a"), `"outcome": "failure"`) {
-		if time.Now().After(deadline) {
-			t.Fatal("no probe has failed")
-		}
-		<-time.After(100 * time.Millisecond)
-	}
-	for i := range 20 {
-		name := fmt.Sprintf("probed-%d", i)
-		f.create(name)
-		if f.engineOf(name) != "b" {
-			t.Error("an engine with a failing probe got a session")
-		}
-	}
+	f.checkProbedEngineIsAvoided(enginesim.RouteHealth, func(name string) { f.create(name) }, f.engineOf)
 	if s := f.status(""); !strings.Contains(s, `"name": "a"`) || !strings.Contains(s, `"name": "b"`) {
 		t.Errorf("the status page does not list both engines: %.300s", s)
 	}
@@ -377,6 +361,30 @@ func TestFleet_Embedded(t *testing.T) {
 	}
 	if len(ids) < 2 {
 		t.Error("40 sessions are at one engine")
+	}
+}
+
+// checkProbedEngineIsAvoided: engine a, whose route for the health check fails, gets none of 20 sessions.
+func (f *fleetRig) checkProbedEngineIsAvoided(
+	health enginesim.Route, create func(name string), engineOf func(name string) string,
+) {
+	f.Helper()
+	f.engines["a"].Change(func(e *enginesim.Engine) {
+		e.Faults = map[enginesim.Route]enginesim.Fault{health: {Kind: enginesim.ServerError}}
+	})
+	deadline := time.Now().Add(40 * time.Second)
+	for !strings.Contains(f.status("a"), `"outcome": "failure"`) {
+		if time.Now().After(deadline) {
+			f.Fatal("no probe has failed")
+		}
+		<-time.After(100 * time.Millisecond)
+	}
+	for i := range 20 {
+		name := fmt.Sprintf("probed-%d", i)
+		create(name)
+		if engineOf(name) != "b" {
+			f.Error("an engine with a failing probe got a session")
+		}
 	}
 }
 

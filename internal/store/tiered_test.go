@@ -125,6 +125,34 @@ func TestTiered(t *testing.T) {
 	})
 }
 
+// One slow response of the primary costs no second in memory. While it fails beside successful checks, the next check
+// follows at the interval.
+func TestTiered_FailedOperationIsCheckedAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		primary := &unstable{Store: memory.New(memory.Config{})}
+		s := store.NewTiered(primary, memory.New(memory.Config{}), nil)
+		running(t, s)
+		fail := func() {
+			primary.away.Store(true)
+			_, _ = s.Get(t.Context(), "k")
+			primary.away.Store(false)
+			synctest.Wait()
+		}
+		if fail(); !s.Up() {
+			t.Error("after one failed operation the primary is not used")
+		}
+		if fail(); s.Up() {
+			t.Error("a primary whose operations fail flaps")
+		}
+		time.Sleep(store.PingInterval)
+		synctest.Wait()
+		if !s.Up() {
+			t.Error("the check at the interval does not end the outage")
+		}
+	})
+}
+
 func TestTiered_DetectsOutageWithoutTraffic(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

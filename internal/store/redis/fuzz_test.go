@@ -17,8 +17,7 @@ import (
 )
 
 // A Redis URL is refused with a text that has nothing of it, or it names servers, and its TLS checks certificates
-// unless the URL says skip_verify. What
-// is accepted for one server is what the library's own strict parser accepts.
+// unless the URL says skip_verify. What is accepted for one server is what the library's own strict parser accepts.
 func FuzzRedisURL(f *testing.F) {
 	const canary = "canary.Zq7"
 	for _, parts := range [][3]string{
@@ -81,7 +80,7 @@ func FuzzReplies(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, reply []byte) {
 		if hugeLength.Match(reply) {
-			t.Skip("the library allocates what a length says: a hostile server can use up the memory (SECURITY.md)")
+			return // the library allocates what a length says: see SECURITY.md
 		}
 		s := newFuzzStore(t, reply)
 		defer s.Close()
