@@ -2,9 +2,9 @@ package metrics
 
 import (
 	"context"
-	"sync"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"go.opentelemetry.io/otel/trace"
 
 	"qrgate/internal/session"
@@ -83,7 +83,7 @@ func (t *Tracing) startEngineSpan(
 
 // Engine counts the calls to next that follow a failed call.
 func (m *Metrics) Engine(next session.Engine) session.Engine {
-	failed := &failedCalls{at: map[callKey]time.Time{}}
+	failed, _ := lru.New[callKey, time.Time](maxFailedCalls) // when calls failed
 	return observedEngine{next, func(
 		ctx context.Context, c session.Caller, r session.Ref, op string,
 	) (context.Context, func(error)) {
@@ -91,10 +91,17 @@ func (m *Metrics) Engine(next session.Engine) session.Engine {
 		if op != session.OpList {
 			key.session = r.CacheKey()
 		}
-		if failed.has(key, time.Now()) {
+		if at, ok := failed.Get(key); ok && time.Since(at) <= failedCallTTL {
 			m.engineRetries.WithLabelValues(op).Inc()
 		}
-		return ctx, func(err error) { failed.record(key, callOutcome(session.KindOf(err)), time.Now()) }
+		return ctx, func(err error) {
+			switch callOutcome(session.KindOf(err)) { // a canceled call changes nothing
+			case session.Success:
+				failed.Remove(key)
+			case session.Failure:
+				failed.Add(key, time.Now())
+			}
+		}
 	}}
 }
 
@@ -110,31 +117,3 @@ const (
 	failedCallTTL  = session.AcquireTimeout
 	maxFailedCalls = 10_000
 )
-
-// failedCalls remembers when calls failed.
-type failedCalls struct {
-	mu sync.Mutex
-	at map[callKey]time.Time
-}
-
-func (f *failedCalls) has(key callKey, now time.Time) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	at, ok := f.at[key]
-	return ok && now.Sub(at) <= failedCallTTL
-}
-
-// record updates the memory with the outcome of a call. A canceled call changes nothing.
-func (f *failedCalls) record(key callKey, outcome session.Outcome, now time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	switch outcome {
-	case session.Success:
-		delete(f.at, key)
-	case session.Failure:
-		if len(f.at) >= maxFailedCalls {
-			clear(f.at) // some retries are not counted then
-		}
-		f.at[key] = now
-	}
-}

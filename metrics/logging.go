@@ -7,8 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 
@@ -80,7 +80,7 @@ const redacted = "[redacted]"
 // redactAttr redacts an attribute, groups included.
 func redactAttr(a slog.Attr) slog.Attr {
 	v := a.Value.Resolve()
-	class := classes.of(a.Key)
+	class := classOf(a.Key)
 	switch {
 	case v.Kind() == slog.KindGroup:
 		return slog.Attr{Key: a.Key, Value: slog.GroupValue(redactAttrs(v.Group())...)}
@@ -122,20 +122,11 @@ type keyClass struct {
 	code   bool // it may be a QR code, an image of one, or just an error's code
 }
 
-// keyClasses caches the class of every key. Keys are constants of the program; maxKeyClasses guards against others.
-type keyClasses struct {
-	mu      sync.RWMutex
-	classes map[string]keyClass
-}
+// keyClasses caches the class of every key. Keys are constants of the program; the size guards against others.
+var keyClasses, _ = lru.New[string, keyClass](1000)
 
-const maxKeyClasses = 1000
-
-var classes = keyClasses{classes: map[string]keyClass{}}
-
-func (c *keyClasses) of(key string) keyClass {
-	c.mu.RLock()
-	class, ok := c.classes[key]
-	c.mu.RUnlock()
+func classOf(key string) keyClass {
+	class, ok := keyClasses.Get(key)
 	if ok {
 		return class
 	}
@@ -143,11 +134,7 @@ func (c *keyClasses) of(key string) keyClass {
 		class.secret = class.secret || slices.Contains(secretWords, w)
 		class.code = class.code || slices.Contains(codeWords, w)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.classes) < maxKeyClasses {
-		c.classes[key] = class
-	}
+	keyClasses.Add(key, class)
 	return class
 }
 

@@ -54,22 +54,11 @@ func NewFileIntents(dir string) Intents {
 }
 
 // NewTableIntents returns intents in a table that replicas share, and is as durable as the table.
-func NewTableIntents(t Table) Intents { return &tableIntents{t, "the replicas' shared store"} }
-
-// Table stores rows, such as a hash in Redis: Put is HSET, Drop is HDEL, All is HSCAN. Its errors wrap
-// store.ErrStoreUnavailable when the store is unavailable.
-type Table interface {
-	// Put writes a row. It is durable when Put returns nil.
-	Put(ctx context.Context, row string, value []byte) error
-	// Drop removes a row; removing a missing one is no error.
-	Drop(ctx context.Context, row string) error
-	// All returns every row.
-	All(ctx context.Context) (map[string][]byte, error)
-}
+func NewTableIntents(t store.Table) Intents { return &tableIntents{t, "the replicas' shared store"} }
 
 // tableIntents are the intents in a table.
 type tableIntents struct {
-	table    Table
+	table    store.Table
 	location string
 }
 

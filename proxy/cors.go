@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"qrgate/compat"
@@ -29,10 +28,7 @@ func (h *Handler) applyCORS(r *http.Request, header http.Header) {
 	}
 	allowed := h.configuredCORS(origin)
 	if allowed == nil && h.config.Engine != nil {
-		var isUnknown bool
-		if allowed, isUnknown = h.cors.get(origin); isUnknown {
-			allowed = h.sendPreflight(r.Context(), origin)
-		}
+		allowed = h.engineCORS(r.Context(), origin)
 	}
 	for name, values := range allowed {
 		header[name] = append(header[name], values...)
@@ -80,11 +76,26 @@ func (w *responseWriter) answerPreflight() bool {
 	return true
 }
 
+// engineCORS is what the engine allows to origin: as cached, or as it responds to a preflight now.
+func (h *Handler) engineCORS(ctx context.Context, origin string) http.Header {
+	if e, _ := h.cors.Get(origin); time.Now().Before(e.expiresAt) {
+		return e.header
+	}
+	select {
+	case h.preflights <- struct{}{}:
+		defer func() { <-h.preflights }()
+	default:
+		return nil
+	}
+	h.allowOrigin(origin, nil, preflightTimeout) // other requests do not wait for the preflight
+	allowed, ttl := h.sendPreflight(ctx, origin)
+	h.allowOrigin(origin, allowed, ttl)
+	return allowed
+}
+
 // sendPreflight asks the engine what it allows to origin, by the preflight that a browser would send before it lists
-// the sessions, and caches the response. It carries no credential.
-func (h *Handler) sendPreflight(ctx context.Context, origin string) (allowed http.Header) {
-	ttl := corsRetryDelay
-	defer func() { h.cors.finish(origin, allowed, ttl) }()
+// the sessions, and returns for how long that counts. It carries no credential.
+func (h *Handler) sendPreflight(ctx context.Context, origin string) (allowed http.Header, ttl time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, preflightTimeout)
 	defer cancel()
 	r := (&http.Request{Method: http.MethodOptions, URL: h.engineURL(compat.SessionsPath, ""), Header: http.Header{
@@ -94,13 +105,13 @@ func (h *Handler) sendPreflight(ctx context.Context, origin string) (allowed htt
 	}}).WithContext(ctx)
 	res, err := h.config.Transport.RoundTrip(r)
 	if err != nil {
-		return nil
+		return nil, corsRetryDelay
 	}
 	_ = res.Body.Close()
-	if res.StatusCode < 500 {
-		allowed, ttl = corsHeaders(res.Header), corsTTL
+	if res.StatusCode >= 500 {
+		return nil, corsRetryDelay
 	}
-	return allowed
+	return corsHeaders(res.Header), corsTTL
 }
 
 // corsHeaders selects the headers that belong on the response to a call, without a preflight's methods and headers.
@@ -119,58 +130,20 @@ func corsHeaders(h http.Header) http.Header {
 	return selected
 }
 
-// corsCache holds what the engine allows to each Origin. It is safe for concurrent use.
-type corsCache struct {
-	mu      sync.Mutex
-	entries map[string]corsEntry
-	pending int // preflights in progress
-}
-
+// corsEntry is what the engine allows to an Origin.
 type corsEntry struct {
 	header    http.Header // nil: nothing is allowed, or a preflight is in progress; never changed
 	expiresAt time.Time
 }
 
-// get returns what is allowed to origin. isUnknown reports that the caller must send a preflight and then call finish.
-func (c *corsCache) get(origin string) (allowed http.Header, isUnknown bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if e := c.entries[origin]; time.Now().Before(e.expiresAt) {
-		return e.header, false
-	}
-	if c.pending >= maxPreflights {
-		return nil, false
-	}
-	c.pending++
-	c.put(origin, nil, preflightTimeout)
-	return nil, true
+// allowOrigin caches what the engine allows to origin.
+func (h *Handler) allowOrigin(origin string, allowed http.Header, ttl time.Duration) {
+	h.cors.Add(origin, corsEntry{allowed, time.Now().Add(ttl)})
 }
 
-func (c *corsCache) finish(origin string, allowed http.Header, ttl time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.pending--
-	c.put(origin, allowed, ttl)
-}
-
-// record stores what the engine allows by the header of a response that passes through, if it has one.
-func (c *corsCache) record(origin string, response http.Header) {
-	allowed := corsHeaders(response)
-	if origin == "" || len(origin) > maxOriginSize || allowed == nil {
-		return
+// recordCORS caches what the engine allows by the header of a response to origin, if it has one.
+func (h *Handler) recordCORS(origin string, response http.Header) {
+	if allowed := corsHeaders(response); origin != "" && len(origin) <= maxOriginSize && allowed != nil {
+		h.allowOrigin(origin, allowed, corsTTL)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.put(origin, allowed, corsTTL)
-}
-
-// put stores an entry, in the place of an arbitrary one if the cache is full. The caller has locked mu.
-func (c *corsCache) put(origin string, allowed http.Header, ttl time.Duration) {
-	if _, ok := c.entries[origin]; !ok && len(c.entries) >= maxOrigins {
-		for other := range c.entries {
-			delete(c.entries, other)
-			break
-		}
-	}
-	c.entries[origin] = corsEntry{allowed, time.Now().Add(ttl)}
 }

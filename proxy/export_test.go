@@ -59,9 +59,7 @@ func ClassifyError(err, client, cause error) string {
 
 // CachedOrigins is the number of origins in the CORS cache.
 func CachedOrigins(h *Handler) int {
-	h.cors.mu.Lock()
-	defer h.cors.mu.Unlock()
-	return len(h.cors.entries)
+	return h.cors.Len()
 }
 
 // Response is a response as the tests compare it.

@@ -32,6 +32,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"qrgate/compat"
 	"qrgate/internal/seal"
@@ -108,11 +109,12 @@ func (c Config) withDefaults() Config {
 type Handler struct {
 	config  Config
 	router  *gin.Engine
-	cors    corsCache
+	cors    *lru.Cache[string, corsEntry] // by Origin
 	buffers bufferPool
 
-	wrongKeys wrongKeys
-	byPhone   atomic.Pointer[byPhone]
+	preflights chan struct{} // those in progress
+	wrongKeys  wrongKeys
+	byPhone    atomic.Pointer[byPhone]
 
 	draining context.Context    // ends when qrgate stops
 	Drain    context.CancelFunc // ends streams, whose clients connect again
@@ -127,8 +129,9 @@ func New(config Config) *Handler {
 	gin.SetMode(gin.ReleaseMode)
 	h := &Handler{
 		config:     config.withDefaults(),
-		cors:       corsCache{entries: map[string]corsEntry{}},
-		wrongKeys:  wrongKeys{offenders: map[netip.Addr]*offender{}},
+		cors:       newCache[string, corsEntry](maxOrigins),
+		preflights: make(chan struct{}, maxPreflights),
+		wrongKeys:  newWrongKeys(),
 		buffers:    bufferPool{sync.Pool{New: func() any { return new([32 << 10]byte) }}},
 		discardLog: log.New(io.Discard, "", 0),
 	}
@@ -137,6 +140,12 @@ func New(config Config) *Handler {
 	h.SetCORSOrigins(config.CORSOrigins)
 	h.router = h.newRouter()
 	return h
+}
+
+// newCache returns a cache that drops the entry that was used least recently when it is full.
+func newCache[K comparable, V any](size int) *lru.Cache[K, V] {
+	cache, _ := lru.New[K, V](size) // fails for a size of 0
+	return cache
 }
 
 // untilDraining returns a context that ends with ctx, or when qrgate stops.

@@ -7,8 +7,10 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/sync/singleflight"
 
 	"qrgate/compat"
 	"qrgate/compat/dialect"
@@ -24,10 +26,11 @@ type NativeFront struct {
 	engine   *dialect.Transport
 	codes    *dialect.Codes
 	wait     time.Duration
-	shown    shownResponses // by the request
-	pictures shownResponses // by their path
-	silent   lastResponses  // by the request
-	only     sync.Map       // tenant -> onlySession
+	flights  singleflight.Group
+	shown    *lru.Cache[string, shownResponse]       // by the request
+	pictures *lru.Cache[string, shownResponse]       // by their path
+	silent   *lru.Cache[string, compat.Response]     // by the request: what the engine said last without a code
+	only     *lru.Cache[session.Tenant, onlySession] // of callers that the engine accepts
 }
 
 // NewNativeFront makes a NativeFront beside the engine that the acquisition calls. A request that states no preference
@@ -35,9 +38,8 @@ type NativeFront struct {
 func NewNativeFront(d *dialect.Dialect, engine *dialect.Transport, wait time.Duration) *NativeFront {
 	return &NativeFront{
 		dialect: d, engine: engine, codes: engine.Codes(), wait: wait,
-		shown:    shownResponses{entries: map[string]shownResponse{}},
-		pictures: shownResponses{entries: map[string]shownResponse{}},
-		silent:   lastResponses{responses: map[string]compat.Response{}},
+		shown: newCache[string, shownResponse](maxShown), pictures: newCache[string, shownResponse](maxShown),
+		silent: newCache[string, compat.Response](maxShown), only: newCache[session.Tenant, onlySession](maxShown),
 	}
 }
 
@@ -102,16 +104,16 @@ func (h *Handler) serveNative(w *responseWriter) {
 // seconds share one call.
 func (n *nativeRequest) onlySession() string {
 	const ttl = 5 * time.Second
-	key := string(n.caller.Tenant)
-	v, _, _ := n.front.shown.flights.Do("only\x00"+key, func() (any, error) {
-		if known, ok := n.front.only.Load(key); ok && time.Since(known.(onlySession).at) < ttl {
+	tenant := n.caller.Tenant
+	v, _, _ := n.front.flights.Do("only\x00"+string(tenant), func() (any, error) {
+		if known, ok := n.front.only.Get(tenant); ok && time.Since(known.at) < ttl {
 			return known, nil
 		}
 		found := onlySession{at: time.Now()}
 		sessions, err := n.front.engine.Sessions(n.ctx(), n.front.dialect.Native.Credential(&n.request))
 		if err == nil && len(sessions) == 1 { // the engine accepts the caller, so callers cannot fill the memory
 			found.name = sessions[0].Name
-			n.front.only.Store(key, found)
+			n.front.only.Add(tenant, found)
 		}
 		return found, nil
 	})
@@ -207,7 +209,7 @@ func (n *nativeRequest) create() {
 		n.write(response)
 		return
 	}
-	n.front.only.Delete(string(n.caller.Tenant)) // there is another session now
+	n.front.only.Remove(n.caller.Tenant) // there is another session now
 	report := n.report(outcome, response)
 	n.service.OnSessions(n.ctx(), n.caller, []session.SessionReport{report}, true)
 	if wantsQR {
@@ -306,7 +308,7 @@ func (n *nativeRequest) beginOnce() (last *compat.Response, isDone bool) {
 	outcome := n.outcome(dialect.Connect, response)
 	n.recordBegin(outcome, sentAt)
 	if !outcome.IsRefused && !outcome.HasCode() && outcome.Session.State != session.Connected {
-		n.front.silent.put(n.shownKey(&n.request), response)
+		n.front.silent.Add(n.shownKey(&n.request), response)
 	}
 	if response.Status/100 != 2 || outcome.Session.State == session.Connected {
 		n.write(response)
@@ -316,7 +318,7 @@ func (n *nativeRequest) beginOnce() (last *compat.Response, isDone bool) {
 		report := n.report(outcome, response)
 		n.onBegun(report, session.Connect)
 		if !report.Image.Empty() {
-			n.front.shown.put(n.shownKey(&n.request), n.name, response, n.front.codes)
+			n.front.keep(n.front.shown, n.shownKey(&n.request), n.name, response)
 			n.write(response)
 			return nil, true
 		}
@@ -355,11 +357,14 @@ func (n *nativeRequest) waitAndShow(last *compat.Response) {
 	n.write(*last)
 }
 
+// lastResponseTTL is above the default wait: a client that waited for another's request gets what that one got.
+const lastResponseTTL = 30 * time.Second
+
 // lastWords is what the engine says to a client whose wait has ended without a code. Where asking again could begin
 // another pairing, that is what it said a moment ago to a client that it accepts.
 func (n *nativeRequest) lastWords(isSettled bool) (compat.Response, bool) {
 	if n.route.Means == dialect.MeansBeginQR && !isSettled {
-		if response, ok := n.front.silent.get(n.shownKey(&n.request)); ok {
+		if response, ok := n.front.silent.Get(n.shownKey(&n.request)); ok && time.Since(response.At) <= lastResponseTTL {
 			return response, true
 		}
 	}
@@ -412,7 +417,7 @@ func (n *nativeRequest) end(isDeleted bool) {
 		return
 	}
 	if response.Status/100 == 2 {
-		n.front.only.Delete(string(n.caller.Tenant))
+		n.front.only.Remove(n.caller.Tenant)
 		n.front.codes.Forget(n.name)
 		n.forget(isDeleted)
 	}
@@ -463,7 +468,7 @@ func (n *nativeRequest) report(o dialect.Outcome, r compat.Response) session.Ses
 				Known: true, In: expiresAt.Sub(r.At), Limit: n.front.dialect.Traits.CodeTTL(),
 			}
 			if picture.Status != 0 {
-				n.front.pictures.put(pathOf(o.Session.CodeURL), n.name, picture, n.front.codes)
+				n.front.keep(n.front.pictures, pathOf(o.Session.CodeURL), n.name, picture)
 			}
 		}
 	}

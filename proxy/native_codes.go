@@ -7,10 +7,9 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
-	"golang.org/x/sync/singleflight"
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"qrgate/compat"
 	"qrgate/compat/dialect"
@@ -33,13 +32,13 @@ func (n *nativeRequest) qrRequest() *http.Request {
 // credential. It reports false if the response shows no code, or an old one.
 func (n *nativeRequest) showCode(r *http.Request) (compat.Response, bool) {
 	front, key := n.front, n.shownKey(r)
-	if response, ok := front.shown.get(key, front.codes); ok {
+	if response, ok := front.kept(front.shown, key); ok {
 		return response, true
 	}
 	if front.dialect.Traits.QRBegins {
 		return n.renderCode(), true
 	}
-	v, err, _ := front.shown.flights.Do(key, func() (any, error) {
+	v, err, _ := front.flights.Do(key, func() (any, error) {
 		response, err := n.capture(r)
 		if err != nil {
 			return nil, err
@@ -52,7 +51,7 @@ func (n *nativeRequest) showCode(r *http.Request) (compat.Response, bool) {
 		if err != nil || !isGood {
 			return nil, errors.ErrUnsupported
 		}
-		front.shown.put(key, n.name, response, front.codes)
+		front.keep(front.shown, key, n.name, response)
 		return response, nil
 	})
 	response, _ := v.(compat.Response)
@@ -67,7 +66,7 @@ func (n *nativeRequest) renderCode() compat.Response {
 	_, b64, _ := strings.Cut(image.Reveal(), ",")
 	raw, _ := base64.StdEncoding.DecodeString(b64) // an image in the documented form
 	picture := compat.Response{Status: http.StatusOK, Header: http.Header{"Content-Type": {"image/png"}}, Body: raw}
-	n.front.pictures.put(path, n.name, picture, n.front.codes)
+	n.front.keep(n.front.pictures, path, n.name, picture)
 	link := "http://" + n.request.Host + path
 	if n.request.TLS != nil || n.request.Header.Get("X-Forwarded-Proto") == "https" {
 		link = "https" + strings.TrimPrefix(link, "http")
@@ -89,14 +88,7 @@ func (n *nativeRequest) shownKey(r *http.Request) string {
 	}, "\x00")
 }
 
-// shownResponses keeps the engine's responses that show a code, as long as the code is the session's present one.
-type shownResponses struct {
-	flights singleflight.Group
-
-	mu      sync.Mutex
-	entries map[string]shownResponse
-}
-
+// shownResponse is a response of the engine that shows a code of a session.
 type shownResponse struct {
 	response   compat.Response
 	name, code string
@@ -105,27 +97,20 @@ type shownResponse struct {
 // maxShown bounds the responses that are kept, of about five kilobytes each.
 const maxShown = 5000
 
-func (s *shownResponses) get(key string, codes *dialect.Codes) (compat.Response, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e, ok := s.entries[key]
-	if ok && codes.Present(e.name, time.Now()) != e.code {
-		delete(s.entries, key)
+// kept returns a response that is kept, if its code is still the session's present one.
+func (f *NativeFront) kept(cache *lru.Cache[string, shownResponse], key string) (compat.Response, bool) {
+	e, ok := cache.Get(key)
+	if ok && f.codes.Present(e.name, time.Now()) != e.code {
+		cache.Remove(key)
 		return compat.Response{}, false
 	}
 	return e.response, ok
 }
 
-// put keeps a response that shows the present code of a session.
-func (s *shownResponses) put(key, name string, response compat.Response, codes *dialect.Codes) {
-	code := codes.Present(name, time.Now())
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.entries) >= maxShown {
-		clear(s.entries) // the engine is asked again
-	}
-	if code != "" {
-		s.entries[key] = shownResponse{response, name, code}
+// keep keeps a response that shows the present code of a session.
+func (f *NativeFront) keep(cache *lru.Cache[string, shownResponse], key, name string, response compat.Response) {
+	if code := f.codes.Present(name, time.Now()); code != "" {
+		cache.Add(key, shownResponse{response, name, code})
 	}
 }
 
@@ -156,7 +141,7 @@ func (f *NativeFront) servePicture(w *responseWriter, path string) bool {
 	if prefix == "" || !strings.HasPrefix(path, prefix) || w.request.Method != http.MethodGet {
 		return false
 	}
-	picture, ok := f.pictures.get(w.request.URL.Path, f.codes)
+	picture, ok := f.kept(f.pictures, w.request.URL.Path)
 	if ok {
 		writeResponse(w, picture, "")
 	}
@@ -165,35 +150,6 @@ func (f *NativeFront) servePicture(w *responseWriter, path string) bool {
 
 // hasPicture reports whether a path leads to the picture of a code that is good.
 func (f *NativeFront) hasPicture(path string) bool {
-	_, ok := f.pictures.get(path, f.codes)
+	_, ok := f.kept(f.pictures, path)
 	return ok
-}
-
-// lastResponses keeps what an engine said last to requests that begin a pairing and got no code.
-type lastResponses struct {
-	mu        sync.Mutex
-	responses map[string]compat.Response
-}
-
-// lastResponseTTL is above the default wait: a client that waited for another's request gets what that one got.
-const lastResponseTTL = 30 * time.Second
-
-func (l *lastResponses) put(key string, r compat.Response) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.responses) >= maxShown {
-		clear(l.responses) // the engine is asked again
-	}
-	l.responses[key] = r
-}
-
-func (l *lastResponses) get(key string) (compat.Response, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	r, ok := l.responses[key]
-	if ok && time.Since(r.At) > lastResponseTTL {
-		delete(l.responses, key)
-		return compat.Response{}, false
-	}
-	return r, ok
 }

@@ -75,7 +75,7 @@ func (errorPage) Error() string { return "a response that is replaced" }
 
 // modifyResponse checks the header of the engine's response before it is sent.
 func (w *responseWriter) modifyResponse(res *http.Response) error {
-	w.handler.cors.record(res.Request.Header.Get("Origin"), res.Header)
+	w.handler.recordCORS(res.Request.Header.Get("Origin"), res.Header)
 	if w.handler.rewriteLocations(res) {
 		return errorPage{problem(http.StatusServiceUnavailable, compat.CodeEngineUnreachable, textEngineScheme)}
 	}

@@ -77,7 +77,7 @@ func (h *Handler) read(r *http.Request) (compat.Response, error) {
 	if err != nil {
 		return compat.Response{At: time.Now()}, err
 	}
-	h.cors.record(r.Header.Get("Origin"), res.Header)
+	h.recordCORS(r.Header.Get("Origin"), res.Header)
 	body, isComplete, err := compat.ReadBody(res, maxResponseSize)
 	return compat.Response{
 		Status: res.StatusCode, Header: res.Header, Body: body, Complete: isComplete, At: time.Now(),

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
 	"qrgate/compat"
 	"qrgate/internal/session"
 )
@@ -33,7 +35,12 @@ type wrongKeys struct {
 	waiting atomic.Int32
 
 	mu        sync.Mutex
-	offenders map[netip.Addr]*offender
+	offenders *simplelru.LRU[netip.Addr, *offender] // by when they were refused last
+}
+
+func newWrongKeys() wrongKeys {
+	offenders, _ := simplelru.NewLRU[netip.Addr, *offender](maxOffenders, nil) // fails for a size of 0
+	return wrongKeys{offenders: offenders}
 }
 
 // offender is an address that presented wrong keys.
@@ -48,7 +55,7 @@ type offender struct {
 func (k *wrongKeys) penalty(addr netip.Addr, tenant func() session.Tenant, now time.Time) time.Duration {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	o := k.offenders[addr]
+	o, _ := k.offenders.Peek(addr)
 	if o == nil || o.refusals < freeRefusals || now.Sub(o.refusedAt) > forgiveAfter || o.accepted[tenant()] {
 		return 0
 	}
@@ -59,13 +66,10 @@ func (k *wrongKeys) penalty(addr netip.Addr, tenant func() session.Tenant, now t
 func (k *wrongKeys) refuse(addr netip.Addr, now time.Time) (isLogged bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	o := k.offenders[addr]
+	o, _ := k.offenders.Get(addr)
 	if o == nil || now.Sub(o.refusedAt) > forgiveAfter {
-		if o == nil && len(k.offenders) >= maxOffenders {
-			k.evict()
-		}
 		o = &offender{accepted: map[session.Tenant]bool{}}
-		k.offenders[addr] = o
+		k.offenders.Add(addr, o)
 		k.isAny.Store(true)
 	}
 	o.refusals, o.refusedAt = o.refusals+1, now
@@ -76,21 +80,11 @@ func (k *wrongKeys) refuse(addr netip.Addr, now time.Time) (isLogged bool) {
 	return isLogged
 }
 
-func (k *wrongKeys) evict() {
-	var oldest netip.Addr
-	for addr, o := range k.offenders {
-		if !oldest.IsValid() || o.refusedAt.Before(k.offenders[oldest].refusedAt) {
-			oldest = addr
-		}
-	}
-	delete(k.offenders, oldest)
-}
-
 // accept records a key that the engine accepts, if its address is known.
 func (k *wrongKeys) accept(addr netip.Addr, tenant func() session.Tenant) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if o := k.offenders[addr]; o != nil && len(o.accepted) < maxAcceptedKeys {
+	if o, _ := k.offenders.Peek(addr); o != nil && len(o.accepted) < maxAcceptedKeys {
 		o.accepted[tenant()] = true
 	}
 }

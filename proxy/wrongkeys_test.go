@@ -122,14 +122,14 @@ func TestWrongKeys_BehindProxy(t *testing.T) {
 }
 
 func TestWrongKeys_Bounded(t *testing.T) {
-	k := wrongKeys{offenders: map[netip.Addr]*offender{}}
+	k := newWrongKeys()
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for i := range maxOffenders + 20 {
 		addr := netip.AddrFrom4([4]byte{192, byte(i >> 16), byte(i >> 8), byte(i)})
 		k.refuse(addr, now.Add(time.Duration(i)))
 	}
 	first := netip.AddrFrom4([4]byte{192})
-	if len(k.offenders) != maxOffenders || k.offenders[first] != nil {
-		t.Errorf("%d addresses", len(k.offenders))
+	if k.offenders.Len() != maxOffenders || k.offenders.Contains(first) {
+		t.Errorf("%d addresses", k.offenders.Len())
 	}
 }

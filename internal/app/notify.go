@@ -6,6 +6,7 @@ import (
 
 	"qrgate/internal/diagnosis"
 	"qrgate/internal/notify"
+	"qrgate/internal/store"
 	"qrgate/probes"
 )
 
@@ -17,7 +18,7 @@ func (b *backend) newNotifier() (err error) {
 	cfg := notify.Config{
 		Addresses: b.cfg.NotifyAddresses, ProbeInterval: b.probeIntervals()[probes.CreateConnectQR],
 		WhatsApp: b.whatsAppCause, Owner: rand.Text(), Logger: b.log,
-		Storages: []notify.Storage{notify.FileStorage(b.dir("notify"))},
+		Storages: []store.Table{notify.FileStorage(b.dir("notify"))},
 	}
 	if b.admin != nil {
 		cfg.StatusURL = b.AdminURL() + "/status"
@@ -30,8 +31,7 @@ func (b *backend) newNotifier() (err error) {
 	}
 	if b.redis != nil {
 		cfg.Leases = scopedLeases{b.redis, b.sealer.Scope()}
-		table := notify.TableStorage{Table: b.redis.Table("notify:" + b.sealer.Scope())}
-		cfg.Storages = append(cfg.Storages, table)
+		cfg.Storages = append(cfg.Storages, b.redis.Table("notify:"+b.sealer.Scope()))
 	}
 	b.notifier, err = notify.New(cfg)
 	return err

@@ -28,7 +28,7 @@ func (b *backend) newWebhook() error {
 	target := b.cfg.Webhook
 	cfg := webhook.Config{Target: func(webhook.Event) *webhook.Target { return target },
 		AllowPrivate: b.cfg.AllowPrivateWebhooks, Logger: b.log, OnDropped: b.metrics.WebhookDropped}
-	var table webhook.Table = store.Files{Dir: b.dir("webhook"), Suffix: ".event", MaxSize: maxStoredEvent}
+	var table store.Table = store.Files{Dir: b.dir("webhook"), Suffix: ".event", MaxSize: maxStoredEvent}
 	if b.redis != nil {
 		scope := b.sealer.Scope()
 		table = b.redis.Table("webhook:" + scope)

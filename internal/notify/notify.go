@@ -29,11 +29,11 @@ type Config struct {
 	ProbeInterval time.Duration   // of the deep probe; 0 without one
 	// WhatsApp returns the cause of a failing connectivity check; "" if it succeeds or never ran.
 	WhatsApp  func() diagnosis.Code
-	Leases    store.Leases // nil: this replica always leads
-	Engine    string       // names the engine in messages; "" if it is the only one
-	Owner     string       // identifies this replica among the leases' owners
-	Storages  []Storage
-	StatusURL string // of the status page, for the reader of a message; may be empty
+	Leases    store.Leases  // nil: this replica always leads
+	Engine    string        // names the engine in messages; "" if it is the only one
+	Owner     string        // identifies this replica among the leases' owners
+	Storages  []store.Table // keep the state for longer than the process runs
+	StatusURL string        // of the status page, for the reader of a message; may be empty
 	Logger    *slog.Logger
 }
 

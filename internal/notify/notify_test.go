@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"qrgate/internal/diagnosis"
+	"qrgate/internal/store"
 	"qrgate/internal/store/memory"
 )
 
@@ -124,7 +125,10 @@ type table struct {
 
 var errDown = errors.New("the store is down")
 
-// Put implements [Table].
+// Drop implements [store.Table].
+func (x *table) Drop(context.Context, string) error { return errors.ErrUnsupported }
+
+// Put implements [store.Table].
 func (x *table) Put(_ context.Context, row string, value []byte) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -135,7 +139,7 @@ func (x *table) Put(_ context.Context, row string, value []byte) error {
 	return nil
 }
 
-// All implements [Table].
+// All implements [store.Table].
 func (x *table) All(context.Context) (map[string][]byte, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -158,7 +162,7 @@ func (c *cluster) replica(owner string, now time.Time) (n *Notifier, stop func()
 	c.t.Helper()
 	n, err := New(Config{
 		Addresses: ParseAddresses(c.addresses), WhatsApp: func() diagnosis.Code { return "" },
-		Leases: c.leases, Owner: owner, Storages: []Storage{TableStorage{c.table}, FileStorage(c.t.TempDir())},
+		Leases: c.leases, Owner: owner, Storages: []store.Table{c.table, FileStorage(c.t.TempDir())},
 		StatusURL: "http://127.0.0.1:8081/status", Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

@@ -7,10 +7,14 @@ import (
 	"time"
 )
 
-// Table is a small table that all replicas share.
+// Table is a small table of rows: a hash in Redis that all replicas share, or a directory of [Files]. Its errors wrap
+// ErrStoreUnavailable when the store is unavailable.
 type Table interface {
+	// Put writes a row. It is durable when Put returns nil.
 	Put(ctx context.Context, row string, value []byte) error
+	// Drop removes a row; removing a missing one is no error.
 	Drop(ctx context.Context, row string) error
+	// All returns every row.
 	All(ctx context.Context) (map[string][]byte, error)
 }
 

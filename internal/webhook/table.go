@@ -9,29 +9,20 @@ import (
 
 	"qrgate/internal/seal"
 	"qrgate/internal/secret"
+	"qrgate/internal/store"
 )
-
-// Table stores rows, such as a hash in Redis or a directory of files.
-type Table interface {
-	// Put writes a row. It is durable when Put returns nil.
-	Put(ctx context.Context, row string, value []byte) error
-	// Drop removes a row, if it exists.
-	Drop(ctx context.Context, row string) error
-	// All returns every row.
-	All(ctx context.Context) (map[string][]byte, error)
-}
 
 // tableQueue is a queue in a table, in the order of the events' IDs. Bodies contain codes, so the rows are encrypted
 // under the secret of the webhook.
 type tableQueue struct {
-	table  Table
+	table  store.Table
 	sealer *seal.Sealer
 	key    secret.Secret
 	log    *slog.Logger
 }
 
 // NewTableQueue returns a queue in a table. The secret must have at least seal.MinSecret bytes.
-func NewTableQueue(table Table, key secret.Secret, log *slog.Logger) (Queue, error) {
+func NewTableQueue(table store.Table, key secret.Secret, log *slog.Logger) (Queue, error) {
 	sealer, err := seal.New(key)
 	return tableQueue{table, sealer, key, log}, err
 }

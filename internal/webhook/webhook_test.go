@@ -79,7 +79,7 @@ type rig struct {
 	stop    func()
 }
 
-func start(t *testing.T, table webhook.Table, r *receiver, options ...func(*webhook.Config)) *rig {
+func start(t *testing.T, table store.Table, r *receiver, options ...func(*webhook.Config)) *rig {
 	t.Helper()
 	queue, err := webhook.NewTableQueue(table, webhookSecret, discard)
 	if err != nil {
@@ -108,7 +108,7 @@ func start(t *testing.T, table webhook.Table, r *receiver, options ...func(*webh
 	return g
 }
 
-func files(t *testing.T) webhook.Table {
+func files(t *testing.T) store.Table {
 	return store.Files{Dir: t.TempDir(), Suffix: ".event", MaxSize: 1 << 20}
 }
 
@@ -226,7 +226,7 @@ func TestSender_DropsAfterThreeAttempts(t *testing.T) {
 
 // failingTable is a table that is unavailable at times.
 type failingTable struct {
-	webhook.Table
+	store.Table
 	mu     sync.Mutex
 	isDown bool
 }
@@ -246,7 +246,7 @@ func (f *failingTable) err() error {
 	return nil
 }
 
-// Put implements [webhook.Table].
+// Put implements [store.Table].
 func (f *failingTable) Put(ctx context.Context, row string, value []byte) error {
 	if err := f.err(); err != nil {
 		return err
@@ -254,7 +254,7 @@ func (f *failingTable) Put(ctx context.Context, row string, value []byte) error 
 	return f.Table.Put(ctx, row, value)
 }
 
-// Drop implements [webhook.Table].
+// Drop implements [store.Table].
 func (f *failingTable) Drop(ctx context.Context, row string) error {
 	if err := f.err(); err != nil {
 		return err
