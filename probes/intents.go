@@ -44,7 +44,7 @@ func (i Intent) isDue(instanceID string, isShared bool, now time.Time) bool {
 	return i.Owner == instanceID || !isShared || now.After(i.Until)
 }
 
-// isSettled reports whether a missing session will not appear any more.
+// isRefusedOrLinked reports whether a missing session will not appear any more.
 func (i Intent) isSettled(now time.Time) bool { return now.Sub(i.At) >= settleDelay }
 
 // NewFileIntents returns intents in dir, one file per session, so that several processes may share it. The directory is

@@ -58,8 +58,8 @@ func (h *Handler) configuredCORS(origin string) http.Header {
 	return nil
 }
 
-// answerPreflight responds to a browser's preflight from an origin of Config.CORSOrigins; false if it is none.
-func (w *responseWriter) answerPreflight() bool {
+// replyPreflight responds to a browser's preflight from an origin of Config.CORSOrigins; false if it is none.
+func (w *responseWriter) replyPreflight() bool {
 	r := &w.request
 	isPreflight := r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != ""
 	if !isPreflight || w.handler.configuredCORS(r.Header.Get("Origin")) == nil {

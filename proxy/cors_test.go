@@ -48,12 +48,12 @@ func TestCORS_OwnErrorCarriesTheEnginesHeaders(t *testing.T) {
 	e := &corsEngine{}
 	g := start(t, e)
 	for range 3 {
-		a := g.get(t, "/api/sessions//81/qr", "Origin", shop, "X-API-Key", "key-a", "Cookie", "a=b")
-		wantProblem(t, a, 400, "VALIDATION_ERROR")
-		if a.Header.Get("Access-Control-Allow-Origin") != shop || a.Header.Get("Access-Control-Allow-Credentials") != "true" || a.Header.Get("Vary") != "Origin" {
-			t.Errorf("headers %v", a.Header)
+		res := g.get(t, "/api/sessions//81/qr", "Origin", shop, "X-API-Key", "key-a", "Cookie", "a=b")
+		wantProblem(t, res, 400, "VALIDATION_ERROR")
+		if res.Header.Get("Access-Control-Allow-Origin") != shop || res.Header.Get("Access-Control-Allow-Credentials") != "true" || res.Header.Get("Vary") != "Origin" {
+			t.Errorf("headers %v", res.Header)
 		}
-		if a.Header.Get("Access-Control-Allow-Methods") != "" {
+		if res.Header.Get("Access-Control-Allow-Methods") != "" {
 			t.Error("a preflight's headers are on a plain response")
 		}
 	}
@@ -68,9 +68,9 @@ func TestCORS_UnknownOriginGetsNoHeader(t *testing.T) {
 	g := start(t, e)
 	for range 3 {
 		for _, origin := range []string{"https://evil.example", "null", ""} {
-			a := g.get(t, "/api/sessions//81/qr", "Origin", origin)
-			if a.Header.Get("Access-Control-Allow-Origin") != "" || a.Header.Get("Access-Control-Allow-Credentials") != "" {
-				t.Errorf("origin %q got %v", origin, a.Header)
+			res := g.get(t, "/api/sessions//81/qr", "Origin", origin)
+			if res.Header.Get("Access-Control-Allow-Origin") != "" || res.Header.Get("Access-Control-Allow-Credentials") != "" {
+				t.Errorf("origin %q got %v", origin, res.Header)
 			}
 		}
 	}
@@ -83,15 +83,15 @@ func TestCORS_PassedThroughHeadersAreCached(t *testing.T) {
 	t.Parallel()
 	e := &corsEngine{}
 	g := start(t, e)
-	a := g.get(t, "/api/messages/unread", "Origin", shop)
-	if got := a.Header.Values("Access-Control-Allow-Origin"); len(got) != 1 || got[0] != shop {
+	res := g.get(t, "/api/messages/unread", "Origin", shop)
+	if got := res.Header.Values("Access-Control-Allow-Origin"); len(got) != 1 || got[0] != shop {
 		t.Errorf("the engine's own header came out as %v", got)
 	}
 	e.broken.Store(true)
-	a = g.get(t, "/api/messages/unread", "Origin", shop)
-	wantProblem(t, a, 502, "ENGINE_BAD_ANSWER")
-	if a.Header.Get("Access-Control-Allow-Origin") != shop {
-		t.Errorf("the error in place of a proxy's page has %v", a.Header)
+	res = g.get(t, "/api/messages/unread", "Origin", shop)
+	wantProblem(t, res, 502, "ENGINE_BAD_ANSWER")
+	if res.Header.Get("Access-Control-Allow-Origin") != shop {
+		t.Errorf("the error in place of a proxy's page has %v", res.Header)
 	}
 	if n := e.preflights.Load(); n != 0 {
 		t.Errorf("%d preflights for cached headers", n)
@@ -108,7 +108,7 @@ func TestCORS_EngineResponseIsUnchanged(t *testing.T) {
 	}))
 	g.get(t, "/api/messages/unread", "Origin", shop)
 	closed.Store(true)
-	if a := g.get(t, "/api/messages/unread", "Origin", shop); a.Header.Get("Access-Control-Allow-Origin") != "" {
+	if res := g.get(t, "/api/messages/unread", "Origin", shop); res.Header.Get("Access-Control-Allow-Origin") != "" {
 		t.Error("qrgate added a header that the engine did not send")
 	}
 }

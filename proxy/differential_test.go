@@ -61,9 +61,9 @@ type received struct {
 
 // recorder is an engine that records every request and sends the bytes that the case has.
 type recorder struct {
-	mu       sync.Mutex
-	requests map[string]recorded // by case
-	answers  map[string]string
+	mu        sync.Mutex
+	requests  map[string]recorded // by case
+	responses map[string]string
 }
 
 func (e *recorder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -71,14 +71,14 @@ func (e *recorder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := r.Header.Get("X-Case")
 	e.mu.Lock()
 	e.requests[name] = recorded{r.Method, r.RequestURI, string(body), r.ContentLength, r.Header.Clone(), r.Trailer.Clone()}
-	answer := e.answers[name]
+	sent := e.responses[name]
 	e.mu.Unlock()
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return
 	}
 	defer conn.Close()
-	_, _ = io.WriteString(conn, answer)
+	_, _ = io.WriteString(conn, sent)
 	if r.Header.Get("Upgrade") == "websocket" {
 		_, _ = io.CopyN(conn, rw, 11) // an echo
 	}
@@ -97,7 +97,7 @@ func (e *recorder) take(name string) (recorded, bool) {
 // through qrgate, and compares what both sides received.
 func TestPassThrough_Differential(t *testing.T) {
 	t.Parallel()
-	engine := &recorder{requests: map[string]recorded{}, answers: map[string]string{}}
+	engine := &recorder{requests: map[string]recorded{}, responses: map[string]string{}}
 	g := start(t, engine)
 	direct := &rig{addr: g.engine}
 	for i := range 300 {
@@ -108,31 +108,31 @@ func TestPassThrough_Differential(t *testing.T) {
 			wire = upgradeRequest(name)
 		}
 		method, _, _ := strings.Cut(wire, " ")
-		answer := generateResponse(random, method, wantsUpgrade(i))
+		sent := generateResponse(random, method, wantsUpgrade(i))
 		engine.mu.Lock()
-		engine.answers[name] = answer
+		engine.responses[name] = sent
 		engine.mu.Unlock()
-		wantAnswer := direct.converse(t, wire, method)
+		wantResponse := direct.converse(t, wire, method)
 		wantRequest, ok := engine.take(name)
-		gotAnswer := g.converse(t, wire, method)
+		gotResponse := g.converse(t, wire, method)
 		gotRequest, passed := engine.take(name)
 		if !ok || !passed {
-			t.Errorf("case %d reached the engine directly: %t, through qrgate: %t\n%.300q\n%+v", i, ok, passed, wire, gotAnswer)
+			t.Errorf("case %d reached the engine directly: %t, through qrgate: %t\n%.300q\n%+v", i, ok, passed, wire, gotResponse)
 			continue
 		}
 		wantRequest.Target = strings.TrimPrefix(strings.TrimPrefix(wantRequest.Target, "http://gateway.example"), "HTTPS://gateway.example:8080")
 		for _, d := range namedDifferences {
 			drop(d.request, wantRequest.Header, gotRequest.Header)
-			drop(d.response, wantAnswer.Header, gotAnswer.Header)
-			if d.notModified && wantAnswer.Status == http.StatusNotModified {
-				drop([]string{"Content-Type", "Content-Length"}, wantAnswer.Header, gotAnswer.Header)
+			drop(d.response, wantResponse.Header, gotResponse.Header)
+			if d.notModified && wantResponse.Status == http.StatusNotModified {
+				drop([]string{"Content-Type", "Content-Length"}, wantResponse.Header, gotResponse.Header)
 			}
 		}
 		if diff := cmp.Diff(wantRequest, gotRequest); diff != "" {
 			t.Errorf("case %d: request at the engine (-direct +qrgate):\n%s\nsent %.500q", i, diff, wire)
 		}
-		if diff := cmp.Diff(wantAnswer, gotAnswer); diff != "" {
-			t.Errorf("case %d: response (-direct +qrgate):\n%s\nanswer %.500q", i, diff, answer)
+		if diff := cmp.Diff(wantResponse, gotResponse); diff != "" {
+			t.Errorf("case %d: response (-direct +qrgate):\n%s\nsent %.500q", i, diff, sent)
 		}
 	}
 }

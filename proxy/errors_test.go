@@ -42,10 +42,10 @@ func TestPassThrough_HTMLErrorPageBecomesDocumentedError(t *testing.T) {
 			w.WriteHeader(x.status)
 			_, _ = io.WriteString(w, nginxPage)
 		}))
-		a := g.get(t, "/api/messages/unread")
-		wantProblem(t, a, x.status, x.code)
-		if a.Header.Get("Retry-After") != "17" || a.Header.Get("ETag") != "" || len(a.Header.Values("Content-Length")) != 1 {
-			t.Errorf("%d: headers %v", x.status, a.Header)
+		res := g.get(t, "/api/messages/unread")
+		wantProblem(t, res, x.status, x.code)
+		if res.Header.Get("Retry-After") != "17" || res.Header.Get("ETag") != "" || len(res.Header.Values("Content-Length")) != 1 {
+			t.Errorf("%d: headers %v", x.status, res.Header)
 		}
 		if e := g.exchange(t); e.Code != x.code || e.Status != x.status {
 			t.Errorf("logged as %+v", e)
@@ -53,8 +53,8 @@ func TestPassThrough_HTMLErrorPageBecomesDocumentedError(t *testing.T) {
 		if x.kind == "" {
 			continue // nothing tells that a HEAD without a Content-Type is HTML
 		}
-		if a := g.send(t, "HEAD", "/x", nil); a.StatusCode != x.status || a.Header.Get("Content-Type") != "application/json; charset=utf-8" || a.body != "" {
-			t.Errorf("HEAD returned %d %v", a.StatusCode, a.Header)
+		if res := g.send(t, "HEAD", "/x", nil); res.StatusCode != x.status || res.Header.Get("Content-Type") != "application/json; charset=utf-8" || res.body != "" {
+			t.Errorf("HEAD returned %d %v", res.StatusCode, res.Header)
 		}
 	}
 }
@@ -86,17 +86,17 @@ func TestPassThrough_EngineDown(t *testing.T) {
 	_ = free.Close() // nobody listens there now
 	g := startBefore(t, u)
 	for _, method := range []string{"GET", "POST", "OPTIONS"} {
-		a := g.send(t, method, "/api/messages/unread", nil, "Origin", "https://shop.example")
-		wantProblem(t, a, 503, "ENGINE_UNREACHABLE")
-		if a.Header.Get("Retry-After") != "5" {
-			t.Errorf("Retry-After is %q", a.Header.Get("Retry-After"))
+		res := g.send(t, method, "/api/messages/unread", nil, "Origin", "https://shop.example")
+		wantProblem(t, res, 503, "ENGINE_UNREACHABLE")
+		if res.Header.Get("Retry-After") != "5" {
+			t.Errorf("Retry-After is %q", res.Header.Get("Retry-After"))
 		}
 	}
 	if e := g.exchange(t); e.Code != "ENGINE_UNREACHABLE" || e.Status != 503 || e.ClientGone {
 		t.Errorf("logged as %+v", e)
 	}
-	a := g.send(t, "POST", "/upload", strings.NewReader(strings.Repeat("x", 1<<20)))
-	wantProblem(t, a, 503, "ENGINE_UNREACHABLE")
+	res := g.send(t, "POST", "/upload", strings.NewReader(strings.Repeat("x", 1<<20)))
+	wantProblem(t, res, 503, "ENGINE_UNREACHABLE")
 }
 
 func TestPassThrough_EngineTimeout(t *testing.T) {
@@ -152,12 +152,12 @@ func TestPassThrough_EngineSendsNoHTTP(t *testing.T) {
 		"an upgrade unasked": "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
 	} {
 		g := startBefore(t, rawEngine(t, wire))
-		a := g.get(t, "/api/messages/unread")
-		if a.StatusCode != 502 {
-			t.Errorf("%s: status %d %s", name, a.StatusCode, a.body)
+		res := g.get(t, "/api/messages/unread")
+		if res.StatusCode != 502 {
+			t.Errorf("%s: status %d %s", name, res.StatusCode, res.body)
 			continue
 		}
-		wantProblem(t, a, 502, "ENGINE_BAD_ANSWER")
+		wantProblem(t, res, 502, "ENGINE_BAD_ANSWER")
 	}
 }
 
@@ -184,11 +184,11 @@ func TestRequestBody_TooLarge(t *testing.T) {
 			if chunked {
 				body = io.MultiReader(body) // whose length net/http cannot see
 			}
-			a := g.send(t, x.method, x.path, body)
+			res := g.send(t, x.method, x.path, body)
 			if x.status == 413 {
-				wantProblem(t, a, 413, "PAYLOAD_TOO_LARGE")
-			} else if a.StatusCode != x.status {
-				t.Errorf("%s %s with %d bytes, chunked %v: %d", x.method, x.path, x.size, chunked, a.StatusCode)
+				wantProblem(t, res, 413, "PAYLOAD_TOO_LARGE")
+			} else if res.StatusCode != x.status {
+				t.Errorf("%s %s with %d bytes, chunked %v: %d", x.method, x.path, x.size, chunked, res.StatusCode)
 			}
 		}
 	}
@@ -197,8 +197,8 @@ func TestRequestBody_TooLarge(t *testing.T) {
 func TestRequestBody_TooLargeIsRefusedBeforeContinue(t *testing.T) {
 	t.Parallel()
 	g := start(t, http.NotFoundHandler())
-	a := g.raw(t, "POST /api/media/sessions/a/upload HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 134217729\r\n\r\n")
-	wantProblem(t, a, 413, "PAYLOAD_TOO_LARGE") // and no 100 before it
+	res := g.raw(t, "POST /api/media/sessions/a/upload HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 134217729\r\n\r\n")
+	wantProblem(t, res, 413, "PAYLOAD_TOO_LARGE") // and no 100 before it
 }
 
 func TestRequestBody_TimeoutDoesNotBoundTheResponse(t *testing.T) {
@@ -213,8 +213,8 @@ func TestRequestBody_TimeoutDoesNotBoundTheResponse(t *testing.T) {
 		case <-r.Context().Done():
 		}
 	}), func(c *proxy.Config, _ *http.Server) { c.SetLimits(0, 0, bound, 0) })
-	if a := g.send(t, "POST", "/api/sessions", strings.NewReader("{}")); a.StatusCode != 200 {
-		t.Errorf("status %d %s", a.StatusCode, a.body)
+	if res := g.send(t, "POST", "/api/sessions", strings.NewReader("{}")); res.StatusCode != 200 {
+		t.Errorf("status %d %s", res.StatusCode, res.body)
 	}
 }
 
@@ -223,12 +223,12 @@ func TestRequestBody_ClientStops(t *testing.T) {
 	engine := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
 	g := start(t, engine, idling(150*time.Millisecond), func(c *proxy.Config, _ *http.Server) { c.SetLimits(0, 0, 150*time.Millisecond, 0) })
 	for _, path := range []string{"/api/messages/a/send", "/api/sessions"} {
-		a := g.raw(t, "POST "+path+" HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n{}")
-		wantProblem(t, a, 408, "REQUEST_TIMEOUT")
+		res := g.raw(t, "POST "+path+" HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n{}")
+		wantProblem(t, res, 408, "REQUEST_TIMEOUT")
 	}
 	for _, path := range []string{"/api/messages/a/send", "/api/sessions"} {
-		a := g.raw(t, "POST "+path+" HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
-		wantProblem(t, a, 400, "VALIDATION_ERROR")
+		res := g.raw(t, "POST "+path+" HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
+		wantProblem(t, res, 400, "VALIDATION_ERROR")
 	}
 }
 
@@ -257,9 +257,9 @@ func TestHandler_PanicIs503WithoutSecrets(t *testing.T) {
 			c.Transport = panicking{value}
 			c.Logger = slog.New(slog.NewJSONHandler(&log, nil))
 		})
-		a := g.get(t, "/api/messages/unread?token=key-canary", "X-API-Key", "key-canary", "Authorization", "Bearer key-canary", "Cookie", "key-canary")
-		wantProblem(t, a, 503, "INTERNAL_ERROR")
-		if a.Header.Get("Retry-After") == "" {
+		res := g.get(t, "/api/messages/unread?token=key-canary", "X-API-Key", "key-canary", "Authorization", "Bearer key-canary", "Cookie", "key-canary")
+		wantProblem(t, res, 503, "INTERNAL_ERROR")
+		if res.Header.Get("Retry-After") == "" {
 			t.Error("no Retry-After")
 		}
 		if e := g.exchange(t); e.Status != 503 || e.Code != "INTERNAL_ERROR" || e.Truncated {
@@ -268,8 +268,8 @@ func TestHandler_PanicIs503WithoutSecrets(t *testing.T) {
 		if s := log.String(); strings.Contains(s, "key-canary") || !strings.Contains(s, "RoundTrip") || strings.Count(s, "\n") != 1 {
 			t.Errorf("logged %s", s)
 		}
-		if strings.Contains(a.body, "canary") {
-			t.Errorf("body %s", a.body)
+		if strings.Contains(res.body, "canary") {
+			t.Errorf("body %s", res.body)
 		}
 	}
 }

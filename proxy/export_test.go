@@ -70,9 +70,9 @@ type Response struct {
 	Body   map[string]any
 }
 
-// AnswerQR is the response to a request for the QR.
-func AnswerQR(v *session.Snapshot, err error, now time.Time) Response {
-	r := answerQR(v, err, now)
+// DecideQR is the response to a request for the QR.
+func DecideQR(v *session.Snapshot, err error, now time.Time) Response {
+	r := decideQR(v, err, now)
 	body, _ := r.problemBody("en", now)
 	parts := [3][]byte{}
 	if r.prepared != nil {

@@ -17,8 +17,8 @@ func TestPassThrough_NoContentTypeIsGuessed(t *testing.T) {
 		w.Header()["Content-Type"] = nil
 		_, _ = io.WriteString(w, "<script>alert(1)</script>")
 	}))
-	if a := g.get(t, "/x"); len(a.Header["Content-Type"]) > 0 || a.body == "" {
-		t.Errorf("Content-Type %q", a.Header["Content-Type"])
+	if res := g.get(t, "/x"); len(res.Header["Content-Type"]) > 0 || res.body == "" {
+		t.Errorf("Content-Type %q", res.Header["Content-Type"])
 	}
 }
 
@@ -37,14 +37,14 @@ func TestPassThrough_EngineCertificate(t *testing.T) {
 	} {
 		u, _ := url.Parse(engine)
 		g := startBefore(t, u)
-		a := g.get(t, "/api/messages/unread")
-		wantProblem(t, a, 503, "ENGINE_UNREACHABLE")
-		if !strings.Contains(a.body, reason) {
-			t.Errorf("%s: %s", engine, a.body)
+		res := g.get(t, "/api/messages/unread")
+		wantProblem(t, res, 503, "ENGINE_UNREACHABLE")
+		if !strings.Contains(res.body, reason) {
+			t.Errorf("%s: %s", engine, res.body)
 		}
-		a = g.get(t, "/api/messages/unread", "Accept-Language", "es")
-		if a.Header.Get("Content-Language") != "es" || !strings.Contains(a.body, "Motivo") {
-			t.Errorf("in Spanish: %v %s", a.Header, a.body)
+		res = g.get(t, "/api/messages/unread", "Accept-Language", "es")
+		if res.Header.Get("Content-Language") != "es" || !strings.Contains(res.body, "Motivo") {
+			t.Errorf("in Spanish: %v %s", res.Header, res.body)
 		}
 	}
 }
@@ -69,12 +69,12 @@ func TestPassThrough_PlainHTTPAtAPortOfHTTPS(t *testing.T) {
 			w.WriteHeader(http.StatusBadRequest)
 			_, _ = io.WriteString(w, page)
 		}))
-		a := g.get(t, "/api/messages/unread")
+		res := g.get(t, "/api/messages/unread")
 		if isPlain {
-			wantProblem(t, a, 503, "ENGINE_UNREACHABLE")
+			wantProblem(t, res, 503, "ENGINE_UNREACHABLE")
 		}
-		if isPlain != strings.Contains(a.body, "it speaks HTTPS where plain HTTP is expected") || !isPlain && a.body != page {
-			t.Errorf("%s: %d %s", page, a.StatusCode, a.body)
+		if isPlain != strings.Contains(res.body, "it speaks HTTPS where plain HTTP is expected") || !isPlain && res.body != page {
+			t.Errorf("%s: %d %s", page, res.StatusCode, res.body)
 		}
 	}
 }
@@ -94,12 +94,12 @@ func TestCORS_ConfiguredOrigins(t *testing.T) {
 		{"https://any.example", "*", "", allow("*")},
 	} {
 		g := startBefore(t, u, c.setting)
-		a := g.get(t, "/api/messages/unread", "Origin", c.origin)
-		wantProblem(t, a, 503, "ENGINE_UNREACHABLE")
-		exposed := a.Header.Get("Access-Control-Expose-Headers")
-		if a.Header.Get("Access-Control-Allow-Origin") != c.allowed || a.Header.Get("Access-Control-Allow-Credentials") != c.credentials ||
+		res := g.get(t, "/api/messages/unread", "Origin", c.origin)
+		wantProblem(t, res, 503, "ENGINE_UNREACHABLE")
+		exposed := res.Header.Get("Access-Control-Expose-Headers")
+		if res.Header.Get("Access-Control-Allow-Origin") != c.allowed || res.Header.Get("Access-Control-Allow-Credentials") != c.credentials ||
 			strings.Contains(exposed, "Retry-After, X-Request-Id, Server-Timing") != (c.allowed != "") {
-			t.Errorf("%s: %v", c.origin, a.Header)
+			t.Errorf("%s: %v", c.origin, res.Header)
 		}
 		for _, path := range []string{"/api/messages/unread", "/api/sessions/a/qr"} {
 			p := g.send(t, "OPTIONS", path, nil, "Origin", c.origin, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "x-api-key")
@@ -131,8 +131,8 @@ func TestCORS_OriginsChangeWhileTheHandlerRuns(t *testing.T) {
 func TestCORS_ExposesOwnHeaders(t *testing.T) {
 	t.Parallel()
 	g := start(t, &corsEngine{})
-	a := g.get(t, "/a//b", "Origin", shop)
-	if got := a.Header.Get("Access-Control-Expose-Headers"); got != "Retry-After, X-Request-Id, Server-Timing" {
+	res := g.get(t, "/a//b", "Origin", shop)
+	if got := res.Header.Get("Access-Control-Expose-Headers"); got != "Retry-After, X-Request-Id, Server-Timing" {
 		t.Errorf("exposed %q", got)
 	}
 }
@@ -146,9 +146,9 @@ func TestProblem_Languages(t *testing.T) {
 		"/" + strings.Repeat("a", 9000): "demasiado larga", "/api/sessions/a.b/qr": "id de una sesión",
 	} {
 		for language, contains := range map[string]string{"es-MX, en;q=0.5": want, "en": ". "} {
-			a := g.raw(t, "GET "+target+" HTTP/1.1\r\nHost: a\r\nAccept-Language: "+language+"\r\n\r\n")
-			if a.Header.Get("Content-Language") != language[:2] || !strings.Contains(a.body, contains) {
-				t.Errorf("%.40s in %s: %q %s", target, language, a.Header.Get("Content-Language"), a.body)
+			res := g.raw(t, "GET "+target+" HTTP/1.1\r\nHost: a\r\nAccept-Language: "+language+"\r\n\r\n")
+			if res.Header.Get("Content-Language") != language[:2] || !strings.Contains(res.body, contains) {
+				t.Errorf("%.40s in %s: %q %s", target, language, res.Header.Get("Content-Language"), res.body)
 			}
 		}
 	}
@@ -160,18 +160,18 @@ func TestPassThrough_OptionsAndAllow(t *testing.T) {
 	m := &mirror{}
 	g := start(t, m)
 	// Go's server, which is the engine here, responds itself.
-	if a := g.raw(t, "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"); a.StatusCode != http.StatusOK || a.Header.Get("X-Request-Id") == "" {
-		t.Errorf("OPTIONS *: %d", a.StatusCode)
+	if res := g.raw(t, "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"); res.StatusCode != http.StatusOK || res.Header.Get("X-Request-Id") == "" {
+		t.Errorf("OPTIONS *: %d", res.StatusCode)
 	}
 	g.raw(t, "OPTIONS /x HTTP/1.1\r\nHost: a\r\nMax-Forwards: 3\r\n\r\n")
 	if got := m.request().Header.Get("Max-Forwards"); got != "2" {
 		t.Errorf("Max-Forwards at the engine is %q", got)
 	}
-	if a := g.raw(t, "OPTIONS /x HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n"); a.StatusCode != http.StatusNoContent {
-		t.Errorf("Max-Forwards: 0: %d", a.StatusCode)
+	if res := g.raw(t, "OPTIONS /x HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n"); res.StatusCode != http.StatusNoContent {
+		t.Errorf("Max-Forwards: 0: %d", res.StatusCode)
 	}
-	if a := g.raw(t, "TRACE /x HTTP/1.1\r\nHost: a\r\n\r\n"); a.StatusCode != 405 || !strings.Contains(a.Header.Get("Allow"), "GET") {
-		t.Errorf("TRACE: %d %v", a.StatusCode, a.Header)
+	if res := g.raw(t, "TRACE /x HTTP/1.1\r\nHost: a\r\n\r\n"); res.StatusCode != 405 || !strings.Contains(res.Header.Get("Allow"), "GET") {
+		t.Errorf("TRACE: %d %v", res.StatusCode, res.Header)
 	}
 }
 
@@ -181,7 +181,7 @@ func TestScanHeader_LongContentLength(t *testing.T) {
 	m := &mirror{}
 	g := start(t, m)
 	wire := "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length:" + strings.Repeat(" ", 60) + "9\r\n\r\nX: y\n\nabc"
-	if a := g.raw(t, wire); a.StatusCode != http.StatusTeapot || m.body != "X: y\n\nabc" {
-		t.Errorf("%d %s; body at the engine %q", a.StatusCode, a.body, m.body)
+	if res := g.raw(t, wire); res.StatusCode != http.StatusTeapot || m.body != "X: y\n\nabc" {
+		t.Errorf("%d %s; body at the engine %q", res.StatusCode, res.body, m.body)
 	}
 }

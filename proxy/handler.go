@@ -43,7 +43,7 @@ import (
 // Config configures a Handler. A zero field has the default given beside it.
 type Config struct {
 	// Engine is the engine's base URL: scheme, host and, rarely, a path that precedes every client's path.
-	// Without one, every path that is no session route is answered 404.
+	// Without one, every path that is no session route gets a 404.
 	Engine    *url.URL
 	Transport http.RoundTripper // carries the calls to the engine; default: Transport()
 
@@ -157,13 +157,13 @@ func (h *Handler) untilDraining(ctx context.Context) (context.Context, context.C
 
 // ServeHTTP implements [http.Handler].
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h.serve(w, r, (*responseWriter).dispatch)
+	h.handle(w, r, (*responseWriter).dispatch)
 }
 
 // ServeAmbiguous responds to a request for a session that several engines have. A client of an engine's own API that
 // names none gets that engine's own response to a client with several sessions.
 func (h *Handler) ServeAmbiguous(w http.ResponseWriter, r *http.Request) {
-	h.serve(w, r, func(rw *responseWriter) {
+	h.handle(w, r, func(rw *responseWriter) {
 		front, text := h.config.Native, textAmbiguousSession
 		if front != nil {
 			text = textAmbiguousName
@@ -178,8 +178,8 @@ func (h *Handler) ServeAmbiguous(w http.ResponseWriter, r *http.Request) {
 
 func noBody() compat.Object { return nil }
 
-// serve responds to a request that is valid.
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request, respond func(*responseWriter)) {
+// handle validates a request and passes it to next.
+func (h *Handler) handle(w http.ResponseWriter, r *http.Request, next func(*responseWriter)) {
 	rw := h.newResponseWriter(w, r)
 	defer func() { h.finish(rw, recover()) }()
 	t, refusal := h.validate(r)
@@ -193,7 +193,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, respond func(*re
 	if !rw.awaitPenalty() {
 		return
 	}
-	respond(rw)
+	next(rw)
 }
 
 // dispatch finds the handler of a request.

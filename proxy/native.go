@@ -22,15 +22,15 @@ import (
 // passes through but the few routes of the dialect's table. A request for a code waits until there is one, and the
 // response is the engine's own, in the form in which the client asked for it. Only headers are added to it.
 type NativeFront struct {
-	dialect  *dialect.Dialect
-	engine   *dialect.Transport
-	codes    *dialect.Codes
-	wait     time.Duration
-	flights  singleflight.Group
-	shown    *lru.Cache[string, shownResponse]       // by the request
-	pictures *lru.Cache[string, shownResponse]       // by their path
-	silent   *lru.Cache[string, compat.Response]     // by the request: what the engine said last without a code
-	only     *lru.Cache[session.Tenant, onlySession] // of callers that the engine accepts
+	dialect      *dialect.Dialect
+	engine       *dialect.Transport
+	codes        *dialect.Codes
+	wait         time.Duration
+	calls        singleflight.Group
+	qrResponses  *lru.Cache[string, qrResponse]          // by the request
+	pictures     *lru.Cache[string, qrResponse]          // by their path
+	withoutQR    *lru.Cache[string, compat.Response]     // by the request: the engine's last response without a code
+	onlySessions *lru.Cache[session.Tenant, onlySession] // of callers that the engine accepts
 }
 
 // NewNativeFront makes a NativeFront beside the engine that the acquisition calls. A request that states no preference
@@ -38,8 +38,11 @@ type NativeFront struct {
 func NewNativeFront(d *dialect.Dialect, engine *dialect.Transport, wait time.Duration) *NativeFront {
 	return &NativeFront{
 		dialect: d, engine: engine, codes: engine.Codes(), wait: wait,
-		shown: newCache[string, shownResponse](maxShown), pictures: newCache[string, shownResponse](maxShown),
-		silent: newCache[string, compat.Response](maxShown), only: newCache[session.Tenant, onlySession](maxShown),
+		qrResponses: newCache[string, qrResponse](maxCachedResponses),
+		pictures:    newCache[string, qrResponse](maxCachedResponses),
+
+		withoutQR:    newCache[string, compat.Response](maxCachedResponses),
+		onlySessions: newCache[session.Tenant, onlySession](maxCachedResponses),
 	}
 }
 
@@ -105,15 +108,15 @@ func (h *Handler) serveNative(w *responseWriter) {
 func (n *nativeRequest) onlySession() string {
 	const ttl = 5 * time.Second
 	tenant := n.caller.Tenant
-	v, _, _ := n.front.flights.Do("only\x00"+string(tenant), func() (any, error) {
-		if known, ok := n.front.only.Get(tenant); ok && time.Since(known.at) < ttl {
+	v, _, _ := n.front.calls.Do("only\x00"+string(tenant), func() (any, error) {
+		if known, ok := n.front.onlySessions.Get(tenant); ok && time.Since(known.at) < ttl {
 			return known, nil
 		}
 		found := onlySession{at: time.Now()}
 		sessions, err := n.front.engine.Sessions(n.ctx(), n.front.dialect.Native.Credential(&n.request))
 		if err == nil && len(sessions) == 1 { // the engine accepts the caller, so callers cannot fill the memory
 			found.name = sessions[0].Name
-			n.front.only.Add(tenant, found)
+			n.front.onlySessions.Add(tenant, found)
 		}
 		return found, nil
 	})
@@ -209,7 +212,7 @@ func (n *nativeRequest) create() {
 		n.write(response)
 		return
 	}
-	n.front.only.Remove(n.caller.Tenant) // there is another session now
+	n.front.onlySessions.Remove(n.caller.Tenant) // there is another session now
 	report := n.report(outcome, response)
 	n.service.OnSessions(n.ctx(), n.caller, []session.SessionReport{report}, true)
 	if wantsQR {
@@ -227,7 +230,7 @@ func (n *nativeRequest) splice(begun *compat.Response) {
 	var qr compat.Response
 	hasCode, _ := n.waitQR()
 	if hasCode {
-		qr, hasCode = n.showCode(n.qrRequest())
+		qr, hasCode = n.fetchQR(n.qrRequest())
 	}
 	switch {
 	case hasCode && native.Splice != nil:
@@ -308,7 +311,7 @@ func (n *nativeRequest) beginOnce() (last *compat.Response, isDone bool) {
 	outcome := n.outcome(dialect.Connect, response)
 	n.recordBegin(outcome, sentAt)
 	if !outcome.IsRefused && !outcome.HasCode() && outcome.Session.State != session.Connected {
-		n.front.silent.Add(n.shownKey(&n.request), response)
+		n.front.withoutQR.Add(n.cacheKey(&n.request), response)
 	}
 	if response.Status/100 != 2 || outcome.Session.State == session.Connected {
 		n.write(response)
@@ -318,7 +321,7 @@ func (n *nativeRequest) beginOnce() (last *compat.Response, isDone bool) {
 		report := n.report(outcome, response)
 		n.onBegun(report, session.Connect)
 		if !report.Image.Empty() {
-			n.front.keep(n.front.shown, n.shownKey(&n.request), n.name, response)
+			n.front.cache(n.front.qrResponses, n.cacheKey(&n.request), n.name, response)
 			n.write(response)
 			return nil, true
 		}
@@ -329,21 +332,21 @@ func (n *nativeRequest) beginOnce() (last *compat.Response, isDone bool) {
 // readQR serves a request that reads the code and changes nothing.
 func (n *nativeRequest) readQR() { n.waitAndShow(nil) }
 
-// waitAndShow waits for the code and responds with the engine's own response that shows it. Without one the response is
-// what the engine itself says: last, or its response now.
+// waitAndShow waits for the code and responds with the engine's own response that has it. Without a code it responds
+// with last, or with the engine's response now.
 func (n *nativeRequest) waitAndShow(last *compat.Response) {
-	isReady, isSettled := n.waitQR()
+	isReady, isRefusedOrLinked := n.waitQR()
 	if n.hasLeft() {
 		return
 	}
 	if isReady {
-		if response, ok := n.showCode(&n.request); ok {
+		if response, ok := n.fetchQR(&n.request); ok {
 			n.write(response)
 			return
 		}
 	}
 	if last == nil {
-		response, ok := n.lastWords(isSettled)
+		response, ok := n.responseWithoutQR(isRefusedOrLinked)
 		if !ok {
 			return
 		}
@@ -360,11 +363,11 @@ func (n *nativeRequest) waitAndShow(last *compat.Response) {
 // lastResponseTTL is above the default wait: a client that waited for another's request gets what that one got.
 const lastResponseTTL = 30 * time.Second
 
-// lastWords is what the engine says to a client whose wait has ended without a code. Where asking again could begin
-// another pairing, that is what it said a moment ago to a client that it accepts.
-func (n *nativeRequest) lastWords(isSettled bool) (compat.Response, bool) {
-	if n.route.Means == dialect.MeansBeginQR && !isSettled {
-		if response, ok := n.front.silent.Get(n.shownKey(&n.request)); ok && time.Since(response.At) <= lastResponseTTL {
+// responseWithoutQR is the engine's response to a client whose wait has ended without a code. Where another request
+// could begin another pairing, it is the engine's last response without a code, which any accepted client may read.
+func (n *nativeRequest) responseWithoutQR(isRefusedOrLinked bool) (compat.Response, bool) {
+	if n.route.Means == dialect.MeansBeginQR && !isRefusedOrLinked {
+		if response, ok := n.front.withoutQR.Get(n.cacheKey(&n.request)); ok && time.Since(response.At) <= lastResponseTTL {
 			return response, true
 		}
 	}
@@ -417,7 +420,7 @@ func (n *nativeRequest) end(isDeleted bool) {
 		return
 	}
 	if response.Status/100 == 2 {
-		n.front.only.Remove(n.caller.Tenant)
+		n.front.onlySessions.Remove(n.caller.Tenant)
 		n.front.codes.Forget(n.name)
 		n.forget(isDeleted)
 	}
@@ -468,16 +471,16 @@ func (n *nativeRequest) report(o dialect.Outcome, r compat.Response) session.Ses
 				Known: true, In: expiresAt.Sub(r.At), Limit: n.front.dialect.Traits.CodeTTL(),
 			}
 			if picture.Status != 0 {
-				n.front.keep(n.front.pictures, pathOf(o.Session.CodeURL), n.name, picture)
+				n.front.cache(n.front.pictures, pathOf(o.Session.CodeURL), n.name, picture)
 			}
 		}
 	}
 	return report
 }
 
-// waitQR waits for a code and reports whether there is one that may be shown to this caller. isSettled: there will be
-// none, because the session is linked or the engine refuses the caller, and asking the engine begins nothing.
-func (n *nativeRequest) waitQR() (isReady, isSettled bool) {
+// waitQR waits for a code and reports whether this caller may read it. isRefusedOrLinked: no code will come, and a
+// request to the engine begins no pairing, because the engine refuses the caller or the session is linked.
+func (n *nativeRequest) waitQR() (isReady, isRefusedOrLinked bool) {
 	preferred, ok := parseWait(&n.request)
 	if !ok || !preferred.Set {
 		preferred = session.WaitPreference{Set: true, For: n.front.wait}

@@ -28,17 +28,17 @@ func (n *nativeRequest) qrRequest() *http.Request {
 	return r
 }
 
-// showCode returns the engine's response to a request that reads the code, once for all clients that ask alike with one
-// credential. It reports false if the response shows no code, or an old one.
-func (n *nativeRequest) showCode(r *http.Request) (compat.Response, bool) {
-	front, key := n.front, n.shownKey(r)
-	if response, ok := front.kept(front.shown, key); ok {
+// fetchQR returns the engine's response to a request that reads the code. Equal requests with one credential share one
+// call. It reports false if the response has no code, or an old one.
+func (n *nativeRequest) fetchQR(r *http.Request) (compat.Response, bool) {
+	front, key := n.front, n.cacheKey(r)
+	if response, ok := front.cached(front.qrResponses, key); ok {
 		return response, true
 	}
 	if front.dialect.Traits.QRBegins {
-		return n.renderCode(), true
+		return n.renderQR(), true
 	}
-	v, err, _ := front.flights.Do(key, func() (any, error) {
+	v, err, _ := front.calls.Do(key, func() (any, error) {
 		response, err := n.capture(r)
 		if err != nil {
 			return nil, err
@@ -51,22 +51,22 @@ func (n *nativeRequest) showCode(r *http.Request) (compat.Response, bool) {
 		if err != nil || !isGood {
 			return nil, errors.ErrUnsupported
 		}
-		front.keep(front.shown, key, n.name, response)
+		front.cache(front.qrResponses, key, n.name, response)
 		return response, nil
 	})
 	response, _ := v.(compat.Response)
 	return response, err == nil
 }
 
-// renderCode is a response that shows a code which another replica obtained: asking the engine would end it.
-func (n *nativeRequest) renderCode() compat.Response {
+// renderQR is a response with a code that another replica obtained. A request to the engine would end that code.
+func (n *nativeRequest) renderQR() compat.Response {
 	native := n.front.dialect.Native
 	expiresAt, image, _ := n.front.codes.Code(n.name, time.Now())
 	path := native.Pictures + "scan-qr-" + rand.Text() + ".png"
 	_, b64, _ := strings.Cut(image.Reveal(), ",")
 	raw, _ := base64.StdEncoding.DecodeString(b64) // an image in the documented form
 	picture := compat.Response{Status: http.StatusOK, Header: http.Header{"Content-Type": {"image/png"}}, Body: raw}
-	n.front.keep(n.front.pictures, path, n.name, picture)
+	n.front.cache(n.front.pictures, path, n.name, picture)
 	link := "http://" + n.request.Host + path
 	if n.request.TLS != nil || n.request.Header.Get("X-Forwarded-Proto") == "https" {
 		link = "https" + strings.TrimPrefix(link, "http")
@@ -77,9 +77,9 @@ func (n *nativeRequest) renderCode() compat.Response {
 	}
 }
 
-// shownKey names the responses that are the same for all clients with one credential. Where each call for a code begins
-// a pairing, they are the same for all clients that the engine accepts.
-func (n *nativeRequest) shownKey(r *http.Request) string {
+// cacheKey is the key of the response to a request. Clients with one credential share a response. Where each call for a
+// code begins a pairing, all clients that the engine accepts share it.
+func (n *nativeRequest) cacheKey(r *http.Request) string {
 	if n.front.dialect.Traits.QRBegins {
 		return n.name
 	}
@@ -88,29 +88,29 @@ func (n *nativeRequest) shownKey(r *http.Request) string {
 	}, "\x00")
 }
 
-// shownResponse is a response of the engine that shows a code of a session.
-type shownResponse struct {
+// qrResponse is a response of the engine with a code of a session.
+type qrResponse struct {
 	response   compat.Response
 	name, code string
 }
 
-// maxShown bounds the responses that are kept, of about five kilobytes each.
-const maxShown = 5000
+// maxCachedResponses bounds each cache; a response has about five kilobytes.
+const maxCachedResponses = 5000
 
-// kept returns a response that is kept, if its code is still the session's present one.
-func (f *NativeFront) kept(cache *lru.Cache[string, shownResponse], key string) (compat.Response, bool) {
-	e, ok := cache.Get(key)
+// cached returns a response from the cache while its code is the session's present one.
+func (f *NativeFront) cached(responses *lru.Cache[string, qrResponse], key string) (compat.Response, bool) {
+	e, ok := responses.Get(key)
 	if ok && f.codes.Present(e.name, time.Now()) != e.code {
-		cache.Remove(key)
+		responses.Remove(key)
 		return compat.Response{}, false
 	}
 	return e.response, ok
 }
 
-// keep keeps a response that shows the present code of a session.
-func (f *NativeFront) keep(cache *lru.Cache[string, shownResponse], key, name string, response compat.Response) {
+// cache adds a response with the present code of a session.
+func (f *NativeFront) cache(responses *lru.Cache[string, qrResponse], key, name string, response compat.Response) {
 	if code := f.codes.Present(name, time.Now()); code != "" {
-		cache.Add(key, shownResponse{response, name, code})
+		responses.Add(key, qrResponse{response, name, code})
 	}
 }
 
@@ -141,7 +141,7 @@ func (f *NativeFront) servePicture(w *responseWriter, path string) bool {
 	if prefix == "" || !strings.HasPrefix(path, prefix) || w.request.Method != http.MethodGet {
 		return false
 	}
-	picture, ok := f.kept(f.pictures, w.request.URL.Path)
+	picture, ok := f.cached(f.pictures, w.request.URL.Path)
 	if ok {
 		writeResponse(w, picture, "")
 	}
@@ -150,6 +150,6 @@ func (f *NativeFront) servePicture(w *responseWriter, path string) bool {
 
 // hasPicture reports whether a path leads to the picture of a code that is good.
 func (f *NativeFront) hasPicture(path string) bool {
-	_, ok := f.kept(f.pictures, path)
+	_, ok := f.cached(f.pictures, path)
 	return ok
 }

@@ -210,7 +210,7 @@ func (h *Handler) servePairing(w *responseWriter, rest string) {
 	header["Referrer-Policy"] = headerNoReferrer
 	header.Set("Vary", "Accept, Accept-Language")
 	switch {
-	case w.answerPreflight():
+	case w.replyPreflight():
 		return
 	case !isRoute:
 		w.reply(problem(http.StatusNotFound, compat.CodeNotFound, textNoPairRoute))

@@ -69,19 +69,19 @@ func (p *pairRequest) pairingCode() {
 		return
 	}
 	body, _ := json.Marshal(map[string]string{"phoneNumber": compat.StringOf(wanted["phoneNumber"])}) // cannot fail
-	a, err := p.forward("pairing_code", p.engineRequest(body), p.sessionPath("pairing-code"), "", callTimeout)
+	res, err := p.forward("pairing_code", p.engineRequest(body), p.sessionPath("pairing-code"), "", callTimeout)
 	if p.hasLeft() {
 		return
 	}
 	if err != nil {
 		status := http.StatusServiceUnavailable
-		if a.Status == http.StatusBadRequest || a.Status == http.StatusTooManyRequests {
-			status = a.Status
+		if res.Status == http.StatusBadRequest || res.Status == http.StatusTooManyRequests {
+			status = res.Status
 		}
 		p.reply(problem(status, compat.CodeEngineBadAnswer, textNoCode))
 		return
 	}
-	found, _ := compat.Parse(a.Body)
+	found, _ := compat.Parse(res.Body)
 	code := compat.SessionOf(found)
 	p.writeJSON(http.StatusOK, compat.Envelope{Success: true, Data: PairingCode{
 		compat.StringOf(code["pairingCode"]), int(compat.Int(code["expiresIn"])),

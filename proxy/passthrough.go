@@ -24,7 +24,7 @@ const headerFlushDelay = 5 * time.Millisecond
 // ends when the client leaves or no byte moves for the idle timeout.
 func (w *responseWriter) passThrough() {
 	h := w.handler
-	if w.answerPreflight() {
+	if w.replyPreflight() {
 		return
 	}
 	switch hops := w.request.Header["Max-Forwards"]; {
@@ -68,7 +68,7 @@ func (b *bufferPool) Put(p []byte) { b.pool.Put((*[32 << 10]byte)(p)) }
 
 // errorPage is the error of a response of the engine that another response replaces: it is the page of a proxy in front
 // of the engine, or would lead the client in a circle.
-type errorPage struct{ response }
+type errorPage struct{ ownResponse }
 
 // Error implements error.
 func (errorPage) Error() string { return "a response that is replaced" }
@@ -99,14 +99,14 @@ func (w *responseWriter) modifyResponse(res *http.Response) error {
 }
 
 // proxyErrors replace the error pages of a proxy in front of the engine while the engine is away.
-var proxyErrors = map[int]response{
+var proxyErrors = map[int]ownResponse{
 	http.StatusBadGateway:         problem(http.StatusBadGateway, compat.CodeEngineBadAnswer, textBadAnswer),
 	http.StatusServiceUnavailable: problem(http.StatusServiceUnavailable, compat.CodeEngineUnreachable, textUnreachable),
 	http.StatusGatewayTimeout:     problem(http.StatusGatewayTimeout, compat.CodeEngineTimeout, textTimeout),
 }
 
 // unreachable is the response where the engine cannot be reached for a reason.
-func unreachable(reason string) response {
+func unreachable(reason string) ownResponse {
 	r := proxyErrors[http.StatusServiceUnavailable]
 	r.reason = reason
 	return r
@@ -140,7 +140,7 @@ func peek(res *http.Response) []byte {
 
 func (w *responseWriter) handleError(_ http.ResponseWriter, r *http.Request, err error) {
 	if page, ok := errors.AsType[errorPage](err); ok {
-		w.reply(page.response)
+		w.reply(page.ownResponse)
 		return
 	}
 	client, cause := w.body.failure(), context.Cause(r.Context())
@@ -161,7 +161,7 @@ func isClientDisconnect(client error) bool {
 
 // transportProblem is the response to a failed call. err is the transport's; client is why the client's body could not
 // be read, and cause why qrgate canceled the call; both may be nil.
-func transportProblem(err, client, cause error) response {
+func transportProblem(err, client, cause error) ownResponse {
 	f := compat.ClassifyTransportError(err)
 	isIdle := errors.Is(cause, errIdle)
 	switch {

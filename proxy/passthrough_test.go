@@ -54,12 +54,12 @@ func TestPassThrough_ResponseIsUnchanged(t *testing.T) {
 			w.WriteHeader(x.status)
 			_, _ = io.WriteString(w, x.body)
 		}))
-		a := g.get(t, "/api/messages/unread")
-		if a.StatusCode != x.status || a.body != x.body || a.Header.Get("Content-Type") != x.kind {
-			t.Errorf("%d %q %q came out as %d %q %q", x.status, x.kind, x.body, a.StatusCode, a.Header.Get("Content-Type"), a.body)
+		res := g.get(t, "/api/messages/unread")
+		if res.StatusCode != x.status || res.body != x.body || res.Header.Get("Content-Type") != x.kind {
+			t.Errorf("%d %q %q came out as %d %q %q", x.status, x.kind, x.body, res.StatusCode, res.Header.Get("Content-Type"), res.body)
 		}
-		if a.Header.Get("ETag") != `W/"75"` || a.Header.Get("RateLimit-Remaining") != "919" || len(a.Header.Values("Set-Cookie")) != 2 {
-			t.Errorf("%d: headers came out as %v", x.status, a.Header)
+		if res.Header.Get("ETag") != `W/"75"` || res.Header.Get("RateLimit-Remaining") != "919" || len(res.Header.Values("Set-Cookie")) != 2 {
+			t.Errorf("%d: headers came out as %v", x.status, res.Header)
 		}
 		if e := g.exchange(t); e.Status != x.status || e.Code != "" || e.Truncated || e.ClientGone || e.Route != proxy.Unmatched || e.BytesOut != int64(len(x.body)) {
 			t.Errorf("%d was logged as %+v", x.status, e)
@@ -75,28 +75,28 @@ func TestRoutes_Methods(t *testing.T) {
 		w.Header().Set("Access-Control-Allow-Methods", "GET,POST")
 	}))
 	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"} {
-		if a := g.send(t, method, "/api/media/1", nil); a.StatusCode != 200 || reached.Load() != method {
-			t.Errorf("%s returned %d, the engine got %v", method, a.StatusCode, reached.Load())
+		if res := g.send(t, method, "/api/media/1", nil); res.StatusCode != 200 || reached.Load() != method {
+			t.Errorf("%s returned %d, the engine got %v", method, res.StatusCode, reached.Load())
 		}
 	}
 	reached.Store("")
 	for _, x := range []string{"POST /api/sessions/81/qr", "HEAD /api/sessions/81/connect", "QR /api/sessions/81/qr", "GET /api/sessions/81/connect", "DELETE /api/sessions"} {
 		method, path, _ := strings.Cut(x, " ")
-		a := g.send(t, method, path, nil)
+		res := g.send(t, method, path, nil)
 		if method == "HEAD" {
-			a.body = `{"success":false,"error":"a.","message":"a.","code":"METHOD_NOT_ALLOWED"}` // HEAD has no body to show
+			res.body = `{"success":false,"error":"a.","message":"a.","code":"METHOD_NOT_ALLOWED"}` // HEAD has no body to show
 		}
-		wantProblem(t, a, 405, "METHOD_NOT_ALLOWED")
-		if a.Header.Get("Allow") == "" {
+		wantProblem(t, res, 405, "METHOD_NOT_ALLOWED")
+		if res.Header.Get("Allow") == "" {
 			t.Errorf("%s: no Allow header", x)
 		}
 	}
 	if reached.Load() != "" {
 		t.Errorf("a wrong method reached the engine: %v", reached.Load())
 	}
-	a := g.send(t, "OPTIONS", "/api/sessions/81/qr", nil, "Origin", "https://shop.example", "Access-Control-Request-Method", "GET")
-	if a.StatusCode != 200 || reached.Load() != "OPTIONS" || a.Header.Get("Allow") != "" || a.Header.Get("Access-Control-Allow-Methods") != "GET,POST" {
-		t.Errorf("a preflight on a session route returned %d %v", a.StatusCode, a.Header)
+	res := g.send(t, "OPTIONS", "/api/sessions/81/qr", nil, "Origin", "https://shop.example", "Access-Control-Request-Method", "GET")
+	if res.StatusCode != 200 || reached.Load() != "OPTIONS" || res.Header.Get("Allow") != "" || res.Header.Get("Access-Control-Allow-Methods") != "GET,POST" {
+		t.Errorf("a preflight on a session route returned %d %v", res.StatusCode, res.Header)
 	}
 }
 
@@ -116,8 +116,8 @@ func TestObserve_MethodsAreBounded(t *testing.T) {
 func TestPassThrough_HEAD(t *testing.T) {
 	t.Parallel()
 	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Content-Length", "1234") }))
-	if a := g.send(t, "HEAD", "/api/media/1", nil); a.StatusCode != 200 || a.ContentLength != 1234 || a.body != "" {
-		t.Errorf("HEAD returned %d, length %d, body %q", a.StatusCode, a.ContentLength, a.body)
+	if res := g.send(t, "HEAD", "/api/media/1", nil); res.StatusCode != 200 || res.ContentLength != 1234 || res.body != "" {
+		t.Errorf("HEAD returned %d, length %d, body %q", res.StatusCode, res.ContentLength, res.body)
 	}
 }
 
@@ -133,9 +133,9 @@ func TestPassThrough_NothingIsDecompressed(t *testing.T) {
 		w.Header().Set("Content-Encoding", "gzip")
 		_, _ = w.Write(z.Bytes())
 	}))
-	a := g.get(t, "/api/media/1/download", "Accept-Encoding", "gzip")
-	if a.body != z.String() || a.Header.Get("Content-Encoding") != "gzip" {
-		t.Errorf("%d bytes became %d, Content-Encoding %q", z.Len(), len(a.body), a.Header.Get("Content-Encoding"))
+	res := g.get(t, "/api/media/1/download", "Accept-Encoding", "gzip")
+	if res.body != z.String() || res.Header.Get("Content-Encoding") != "gzip" {
+		t.Errorf("%d bytes became %d, Content-Encoding %q", z.Len(), len(res.body), res.Header.Get("Content-Encoding"))
 	}
 }
 
@@ -214,10 +214,10 @@ func TestPassThrough_RedirectToAnotherScheme(t *testing.T) {
 	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "https://"+r.Host+r.RequestURI, http.StatusMovedPermanently)
 	}))
-	a := g.get(t, "/api/messages/unread?a=b")
-	wantProblem(t, a, 503, "ENGINE_UNREACHABLE")
-	if !strings.Contains(a.body, "QRGATE_ENGINE_URL") {
-		t.Errorf("body %s", a.body)
+	res := g.get(t, "/api/messages/unread?a=b")
+	wantProblem(t, res, 503, "ENGINE_UNREACHABLE")
+	if !strings.Contains(res.body, "QRGATE_ENGINE_URL") {
+		t.Errorf("body %s", res.body)
 	}
 }
 
@@ -240,8 +240,8 @@ func TestPassThrough_NothingIsResent(t *testing.T) {
 				panic(http.ErrAbortHandler) // the call was executed and its response is lost
 			}))
 			g.get(t, "/warm")
-			a := g.raw(t, wire)
-			wantProblem(t, a, 502, "ENGINE_BAD_ANSWER")
+			res := g.raw(t, wire)
+			wantProblem(t, res, 502, "ENGINE_BAD_ANSWER")
 			if n := mutations.Load(); n != 1 {
 				t.Errorf("the engine executed it %d times", n)
 			}
@@ -254,8 +254,8 @@ func TestPassThrough_RefusedExpectContinue(t *testing.T) {
 	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(401) }))
 	conn := g.dial(t)
 	_, _ = io.WriteString(conn, "POST /upload HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1000000\r\n\r\n")
-	if a := readAnswer(conn, "POST"); a.StatusCode != 401 {
-		t.Errorf("status %d, want the engine's 401 without a 100 before it", a.StatusCode)
+	if res := readResponse(conn, "POST"); res.StatusCode != 401 {
+		t.Errorf("status %d, want the engine's 401 without a 100 before it", res.StatusCode)
 	}
 }
 
@@ -299,8 +299,8 @@ func TestPassThrough_ResponseTrailers(t *testing.T) {
 		w.Header().Set("X-Sum", "7")
 		w.Header().Set(http.TrailerPrefix+"X-Late", "8")
 	}))
-	a := g.get(t, "/x")
-	if diff := cmp.Diff(http.Header{"X-Sum": {"7"}, "X-Late": {"8"}}, a.Trailer); diff != "" {
+	res := g.get(t, "/x")
+	if diff := cmp.Diff(http.Header{"X-Sum": {"7"}, "X-Late": {"8"}}, res.Trailer); diff != "" {
 		t.Errorf("trailers (-want +got):\n%s", diff)
 	}
 }
@@ -354,14 +354,14 @@ func TestPassThrough_ClientLeavesCancelsTheCall(t *testing.T) {
 
 // late is a transport that responds after the client has left.
 type late struct {
-	asked  chan struct{}
-	answer func() *http.Response
+	asked   chan struct{}
+	respond func() *http.Response
 }
 
 func (l late) RoundTrip(r *http.Request) (*http.Response, error) {
 	close(l.asked)
 	<-r.Context().Done()
-	res := l.answer()
+	res := l.respond()
 	res.Request = r
 	return res, nil
 }
@@ -369,8 +369,8 @@ func (l late) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestPassThrough_ResponseAfterTheClientLeft(t *testing.T) {
 	t.Parallel()
 	for name, x := range map[string]struct {
-		answer func() *http.Response
-		status int
+		respond func() *http.Response
+		status  int
 	}{
 		"a response": {func() *http.Response {
 			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("late"))}
@@ -378,7 +378,7 @@ func TestPassThrough_ResponseAfterTheClientLeft(t *testing.T) {
 		"a panic": {func() *http.Response { panic(http.ErrAbortHandler) }, proxy.StatusClientGone},
 	} {
 		asked := make(chan struct{})
-		g := start(t, http.NotFoundHandler(), func(c *proxy.Config, _ *http.Server) { c.Transport = late{asked, x.answer} })
+		g := start(t, http.NotFoundHandler(), func(c *proxy.Config, _ *http.Server) { c.Transport = late{asked, x.respond} })
 		conn := g.dial(t)
 		_, _ = io.WriteString(conn, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
 		<-asked
@@ -465,8 +465,8 @@ func TestPassThrough_LargeBodiesTakeLittleMemory(t *testing.T) {
 		r.ContentLength = announced
 		r.Header.Set("Content-Type", form.FormDataContentType())
 		used := allocated(func() {
-			if a := g.do(t, r); a.StatusCode != 200 || received != size {
-				t.Errorf("status %d, the engine got %d of %d bytes", a.StatusCode, received, size)
+			if res := g.do(t, r); res.StatusCode != 200 || received != size {
+				t.Errorf("status %d, the engine got %d of %d bytes", res.StatusCode, received, size)
 			}
 		})
 		if used > ceiling {

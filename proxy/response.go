@@ -18,8 +18,8 @@ import (
 	"qrgate/internal/session"
 )
 
-// response is a response of qrgate's own that is decided and not yet written: a problem, or a body.
-type response struct {
+// ownResponse is a response of qrgate's own that is decided and not yet written: a problem, or a body.
+type ownResponse struct {
 	status     int
 	code       string              // of a problem, for the body and the access log
 	text       string              // of a problem; "": the texts of its cause
@@ -44,19 +44,19 @@ const (
 	retryWhenFixed = 5 * time.Second // Retry-After of a 503 and a 504
 )
 
-func problem(status int, code, text string) response {
-	r := response{status: status, code: code, text: text}
+func problem(status int, code, text string) ownResponse {
+	r := ownResponse{status: status, code: code, text: text}
 	if status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout {
 		r.retryAfter = retryWhenFixed
 	}
 	return r
 }
 
-func validationProblem(text string) response {
+func validationProblem(text string) ownResponse {
 	return problem(http.StatusBadRequest, compat.CodeValidationError, text)
 }
 
-func bodyProblem(err error) response {
+func bodyProblem(err error) ownResponse {
 	switch {
 	case errors.Is(err, errTooLarge):
 		return problem(http.StatusRequestEntityTooLarge, compat.CodePayloadTooLarge, textTooLarge)
@@ -68,7 +68,7 @@ func bodyProblem(err error) response {
 
 // engineProblems are the responses to a failed call by the kind of its error. An engine that fails is a 503, because a
 // 500 makes clients of the session routes give up.
-var engineProblems = map[session.ErrorKind]response{
+var engineProblems = map[session.ErrorKind]ownResponse{
 	session.KindKeyRefused:      problem(http.StatusUnauthorized, compat.CodeInvalidAPIKey, textKeyRefused),
 	session.KindSessionNotFound: problem(http.StatusNotFound, compat.CodeSessionNotFound, textNoSession),
 	session.KindRateLimited:     problem(http.StatusTooManyRequests, compat.CodeRateLimitExceeded, textRateLimited),
@@ -78,7 +78,7 @@ var engineProblems = map[session.ErrorKind]response{
 
 // engineProblem is the response to an error of the QRService or of a forwarded call, with the engine's own code and
 // text if there are any.
-func engineProblem(err error) response {
+func engineProblem(err error) ownResponse {
 	e, ok := errors.AsType[*session.EngineError](err)
 	switch {
 	case errors.Is(err, session.ErrTooManyWaiters):
@@ -102,13 +102,13 @@ func engineProblem(err error) response {
 	return r
 }
 
-func answerQR(v *session.Snapshot, err error, now time.Time) response {
+func decideQR(v *session.Snapshot, err error, now time.Time) ownResponse {
 	s := &v.Session
 	switch {
 	case err != nil:
 		return engineProblem(err)
 	case v.Authorized && v.Ready && s.QR.Fresh(now):
-		r := response{status: http.StatusOK, number: max(int(s.QR.TTL(now)/time.Second), 0)}
+		r := ownResponse{status: http.StatusOK, number: max(int(s.QR.TTL(now)/time.Second), 0)}
 		r.prepared, r.repeated = preparedQR(v)
 		return r
 	case v.Authorized && s.State == session.Connected:
@@ -170,7 +170,7 @@ type explainedProblem struct {
 }
 
 // problemBody is the body of a problem in a language. isKnown is false if the text is the engine's own.
-func (r *response) problemBody(languageName string, now time.Time) (body explainedProblem, isKnown bool) {
+func (r *ownResponse) problemBody(languageName string, now time.Time) (body explainedProblem, isKnown bool) {
 	cause := r.cause.Localize(languageName)
 	text, isKnown := localize(r.text, languageName)
 	if r.text == "" {
@@ -191,7 +191,7 @@ func (r *response) problemBody(languageName string, now time.Time) (body explain
 }
 
 // encode is the body of r in up to three parts. What came from JSON, and plain fields, can always be encoded.
-func (w *responseWriter) encode(r *response) (parts [3][]byte) {
+func (w *responseWriter) encode(r *ownResponse) (parts [3][]byte) {
 	if r.prepared != nil {
 		return [...][]byte{r.prepared.Head, strconv.AppendInt(nil, int64(r.number), 10), r.prepared.Tail}
 	}
@@ -217,7 +217,7 @@ var (
 )
 
 // reply writes a response.
-func (w *responseWriter) reply(r response) {
+func (w *responseWriter) reply(r ownResponse) {
 	h := w.Header()
 	parts := w.encode(&r)
 	w.code, w.repeated = r.code, r.repeated
@@ -249,7 +249,7 @@ func (w *responseWriter) reply(r response) {
 
 // writeJSON writes a JSON body, with the headers of the engine's response that still hold.
 func (w *responseWriter) writeJSON(status int, body any, from http.Header) {
-	w.reply(response{status: status, body: body, header: from})
+	w.reply(ownResponse{status: status, body: body, header: from})
 }
 
 // keepsHeader reports whether a header of the engine's response still holds for a body of qrgate's.

@@ -21,7 +21,7 @@ func shown(age, confirmed time.Duration) session.QR {
 	return session.QR{Image: image, Sequence: 1, SeenAt: seen, ConfirmedAt: noon.Add(-confirmed), ExpiresAt: seen.Add(time.Minute)}
 }
 
-func TestAnswerQR(t *testing.T) {
+func TestDecideQR(t *testing.T) {
 	t.Parallel()
 	ref := session.Ref{ID: 61, Name: "crm-1"}
 	fault := func(kind session.ErrorKind, status int, code string) error {
@@ -88,7 +88,7 @@ func TestAnswerQR(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.view.At = noon
-			r := proxy.AnswerQR(c.view, c.err, noon)
+			r := proxy.DecideQR(c.view, c.err, noon)
 			if r.Status != c.status || r.Code != c.code || r.Retry != c.retry {
 				t.Errorf("%d %q, again after %v; want %d %q, %v", r.Status, r.Code, r.Retry, c.status, c.code, c.retry)
 			}
@@ -116,20 +116,20 @@ func wantBody(t *testing.T, r proxy.Response) {
 	}
 }
 
-func TestAnswerQR_RetryAfterOfA429(t *testing.T) {
+func TestDecideQR_RetryAfterOfA429(t *testing.T) {
 	t.Parallel()
-	r := proxy.AnswerQR(&session.Snapshot{At: noon}, &session.EngineError{Kind: session.KindRateLimited, RetryAfter: 17 * time.Second}, noon)
+	r := proxy.DecideQR(&session.Snapshot{At: noon}, &session.EngineError{Kind: session.KindRateLimited, RetryAfter: 17 * time.Second}, noon)
 	if r.Retry != 17*time.Second {
 		t.Errorf("again after %v", r.Retry)
 	}
 }
 
 // A diagnosis that needs a person is a 503, every other a 202 with the diagnosis or a 503.
-func TestAnswerQR_EveryDiagnosis(t *testing.T) {
+func TestDecideQR_EveryDiagnosis(t *testing.T) {
 	t.Parallel()
 	for _, code := range diagnosis.Codes() {
 		d := diagnosis.New(code)
-		r := proxy.AnswerQR(&session.Snapshot{Authorized: true, At: noon, Session: session.Session{State: session.Connecting}, Diagnosis: d}, nil, noon)
+		r := proxy.DecideQR(&session.Snapshot{Authorized: true, At: noon, Session: session.Session{State: session.Connecting}, Diagnosis: d}, nil, noon)
 		if shown, _ := r.Body["diagnosis"].(map[string]any); r.Status == 202 && shown["code"] != string(code) {
 			t.Errorf("%s: a 202 without its diagnosis: %v", code, r.Body)
 		}

@@ -99,14 +99,14 @@ func (g *rig) exchange(t testing.TB) session.RequestLog {
 	return g.seen[len(g.seen)-1]
 }
 
-// answer is a response with its body.
-type answer struct {
+// response is a response with its body.
+type response struct {
 	*http.Response
 	body string
 }
 
 // do sends a request with a client that keeps nothing alive.
-func (g *rig) do(t testing.TB, r *http.Request) answer {
+func (g *rig) do(t testing.TB, r *http.Request) response {
 	t.Helper()
 	tr := &http.Transport{DisableKeepAlives: true, DisableCompression: true}
 	res, err := tr.RoundTrip(r)
@@ -118,17 +118,17 @@ func (g *rig) do(t testing.TB, r *http.Request) answer {
 	if err != nil {
 		t.Fatalf("%s %s: reading the body: %v", r.Method, r.URL, err)
 	}
-	return answer{res, string(body)}
+	return response{res, string(body)}
 }
 
 // get sends GET path with headers, given as name, value, name, value…
-func (g *rig) get(t testing.TB, path string, headers ...string) answer {
+func (g *rig) get(t testing.TB, path string, headers ...string) response {
 	t.Helper()
 	return g.send(t, "GET", path, nil, headers...)
 }
 
 // send sends any request.
-func (g *rig) send(t testing.TB, method, path string, body io.Reader, headers ...string) answer {
+func (g *rig) send(t testing.TB, method, path string, body io.Reader, headers ...string) response {
 	t.Helper()
 	r, err := http.NewRequest(method, g.url+path, body)
 	if err != nil {
@@ -153,41 +153,41 @@ func (g *rig) dial(t testing.TB) net.Conn {
 }
 
 // raw writes bytes to a new connection and reads one response; a closed connection is a status of 0.
-func (g *rig) raw(t testing.TB, wire string) answer {
+func (g *rig) raw(t testing.TB, wire string) response {
 	t.Helper()
 	conn := g.dial(t)
 	if _, err := io.WriteString(conn, wire); err != nil {
 		t.Fatal(err)
 	}
 	method, _, _ := strings.Cut(wire, " ")
-	return readAnswer(conn, method)
+	return readResponse(conn, method)
 }
 
-func readAnswer(conn net.Conn, method string) answer {
+func readResponse(conn net.Conn, method string) response {
 	res, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
 	if err != nil {
-		return answer{&http.Response{Header: http.Header{}}, err.Error()}
+		return response{&http.Response{Header: http.Header{}}, err.Error()}
 	}
 	defer res.Body.Close()
 	body, _ := io.ReadAll(res.Body)
-	return answer{res, string(body)}
+	return response{res, string(body)}
 }
 
 // wantProblem checks that a response is the documented error, with every field that clients read.
-func wantProblem(t testing.TB, a answer, status int, code string) {
+func wantProblem(t testing.TB, res response, status int, code string) {
 	t.Helper()
-	if a.StatusCode != status {
-		t.Fatalf("status %d, want %d; body %s", a.StatusCode, status, a.body)
+	if res.StatusCode != status {
+		t.Fatalf("status %d, want %d; body %s", res.StatusCode, status, res.body)
 	}
-	if ct := a.Header.Get("Content-Type"); ct != compat.ContentType {
+	if ct := res.Header.Get("Content-Type"); ct != compat.ContentType {
 		t.Errorf("Content-Type %q, want %q", ct, compat.ContentType)
 	}
-	if !proxy.IsRequestID(a.Header.Get("X-Request-Id")) {
-		t.Errorf("X-Request-Id %q is missing or not valid", a.Header.Get("X-Request-Id"))
+	if !proxy.IsRequestID(res.Header.Get("X-Request-Id")) {
+		t.Errorf("X-Request-Id %q is missing or not valid", res.Header.Get("X-Request-Id"))
 	}
 	var p compat.Problem
-	if err := json.Unmarshal([]byte(a.body), &p); err != nil {
-		t.Fatalf("the body is no JSON: %v: %q", err, a.body)
+	if err := json.Unmarshal([]byte(res.body), &p); err != nil {
+		t.Fatalf("the body is no JSON: %v: %q", err, res.body)
 	}
 	if p.Success || p.Code != code || p.Error == "" || p.Error != p.Message || !strings.HasSuffix(p.Message, ".") {
 		t.Errorf("problem %+v, want code %s and one sentence twice", p, code)

@@ -144,27 +144,27 @@ func (s *sessionRequest) forget(deleted bool) {
 }
 
 // writeEngineError responds when a forwarded call failed, and forgets a session that the engine does not know.
-func (s *sessionRequest) writeEngineError(a compat.Response, err error) {
+func (s *sessionRequest) writeEngineError(res compat.Response, err error) {
 	if session.KindOf(err) == session.KindSessionNotFound && !s.ref.IsZero() && !s.hasLeft() {
 		s.forget(true) // the id is outdated; the next request resolves it again
 	}
-	s.replyEngineError(a, err)
+	s.replyEngineError(res, err)
 }
 
 // replyEngineError responds with the engine's own 4xx, normalized, or with 503.
-func (s *sessionRequest) replyEngineError(a compat.Response, err error) {
+func (s *sessionRequest) replyEngineError(res compat.Response, err error) {
 	if s.hasLeft() {
 		return
 	}
-	if session.KindOf(err) != session.KindBadResponse && a.Status >= 400 && a.Status < 500 {
-		if body, err := compat.Parse(a.Body); err == nil {
+	if session.KindOf(err) != session.KindBadResponse && res.Status >= 400 && res.Status < 500 {
+		if body, err := compat.Parse(res.Body); err == nil {
 			if compat.ErrorText(body) == "" {
 				body["message"] = s.ownText(textRefused)
 			}
-			s.reply(response{
-				status: a.Status, body: compat.NormalizeErrorBody(body, a.Status, a.At), header: a.Header,
+			s.reply(ownResponse{
+				status: res.Status, body: compat.NormalizeErrorBody(body, res.Status, res.At), header: res.Header,
 				code:       compat.ErrorCode(body),
-				retryAfter: retryAfterReset(a),
+				retryAfter: retryAfterReset(res),
 			})
 			return
 		}
@@ -173,11 +173,11 @@ func (s *sessionRequest) replyEngineError(a compat.Response, err error) {
 }
 
 // retryAfterReset is how long a rate limit that the engine reports still refuses calls; 0 if the response is no 429.
-func retryAfterReset(a compat.Response) (wait time.Duration) {
-	if a.Status != http.StatusTooManyRequests {
+func retryAfterReset(res compat.Response) (wait time.Duration) {
+	if res.Status != http.StatusTooManyRequests {
 		return 0
 	}
-	for _, limit := range compat.RateLimits(a.Header, a.At) {
+	for _, limit := range compat.RateLimits(res.Header, res.At) {
 		if limit.Remaining == 0 {
 			wait = max(wait, limit.Reset)
 		}

@@ -46,16 +46,16 @@ func (s *sessionRequest) create() {
 		s.reply(validationProblem(textBadName))
 		return
 	}
-	a, release, err := s.sendCreate(name)
+	res, release, err := s.sendCreate(name)
 	defer release() // not before the session is recorded: other creates count it, here or there
-	if err != nil && a.Status == http.StatusConflict && hasName {
-		s.createConflict(a, err, name)
+	if err != nil && res.Status == http.StatusConflict && hasName {
+		s.createConflict(res, err, name)
 		return
 	} else if err != nil {
-		s.writeEngineError(a, err)
+		s.writeEngineError(res, err)
 		return
 	}
-	body, _ := compat.Parse(a.Body)
+	body, _ := compat.Parse(res.Body)
 	created := compat.SessionOf(body)
 	if hasName && compat.StringOf(created["sessionId"]) == "" {
 		created["sessionId"] = name
@@ -65,14 +65,14 @@ func (s *sessionRequest) create() {
 			created["id"] = item["id"]
 		}
 	}
-	report, _ := compat.ParseSession(created, compat.ExpiryClock(a.Header, a.At), a.At)
+	report, _ := compat.ParseSession(created, compat.ExpiryClock(res.Header, res.At), res.At)
 	s.service.OnSessions(s.ctx(), s.caller, []session.SessionReport{report}, true)
 	s.ref = report.Ref
-	normalized := s.formatItem(compat.Normalize(created, &session.Snapshot{}, a.At))
+	normalized := s.formatItem(compat.Normalize(created, &session.Snapshot{}, res.At))
 	if report.Image.Empty() && report.State == session.AwaitingScan {
 		normalized["status"], normalized["hasQR"] = compat.WireConnecting, false // "pending" promises a QR; none is there yet
 	}
-	s.writeJSON(http.StatusCreated, compat.NormalizeSessionBody(body, normalized), a.Header)
+	s.writeJSON(http.StatusCreated, compat.NormalizeSessionBody(body, normalized), res.Header)
 }
 
 // createConflict responds to a create of a session that exists. A client that lost the response to its first create
@@ -80,30 +80,30 @@ func (s *sessionRequest) create() {
 func (s *sessionRequest) createConflict(refused compat.Response, refusal error, name string) {
 	s.id = name
 	s.resolve()
-	item, a, err := s.findElsewhere()
+	item, res, err := s.findElsewhere()
 	body, parseErr := compat.Parse(refused.Body)
 	if err != nil || parseErr != nil {
 		s.writeEngineError(refused, refusal)
 		return
 	}
-	existing := compat.NormalizeSessionBody(nil, s.normalizeAll([]compat.Object{item}, a)[0])
+	existing := compat.NormalizeSessionBody(nil, s.normalizeAll([]compat.Object{item}, res)[0])
 	body = compat.NormalizeErrorBody(body, refused.Status, refused.At)
 	body["data"] = existing["data"]
 	s.writeJSON(refused.Status, body, refused.Header)
 }
 
 // sendCreate sends a create as soon as the rate limit allows it. The caller calls release once the outcome is recorded.
-func (s *sessionRequest) sendCreate(name string) (a compat.Response, release func(), err error) {
+func (s *sessionRequest) sendCreate(name string) (res compat.Response, release func(), err error) {
 	release, wait := s.service.AdmitCreate(s.ctx(), s.caller)
 	if wait > 0 {
 		err = &session.EngineError{Op: "create", Kind: session.KindRateLimited, RetryAfter: wait}
 	} else {
-		a, err = s.call("create", "", callTimeout)
+		res, err = s.call("create", "", callTimeout)
 	}
 	if session.KindOf(err) == session.KindRateLimited {
 		s.service.OnCreateRefused(s.caller, name)
 	}
-	return a, release, err
+	return res, release, err
 }
 
 // connect handles POST …/connect, in well under ten seconds. The acquisition continues a connect that fails or must
@@ -124,42 +124,42 @@ func (s *sessionRequest) connect() {
 		s.continueConnect(compat.Response{}, limited, 0)
 		return
 	}
-	a, err := s.callWithRetry(session.OpConnect, "connect", connectTimeout)
+	res, err := s.callWithRetry(session.OpConnect, "connect", connectTimeout)
 	if err != nil {
-		s.continueConnect(a, err, connectTimeout-time.Since(startedAt))
+		s.continueConnect(res, err, connectTimeout-time.Since(startedAt))
 		return
 	}
-	s.connectAccepted(a, mode, textConnecting)
+	s.connectAccepted(res, mode, textConnecting)
 }
 
 // connectAccepted records an accepted connect or restart and responds that the session is connecting.
-func (s *sessionRequest) connectAccepted(a compat.Response, mode session.ConnectMode, text string) {
-	body, _ := compat.Parse(a.Body)
-	report, _ := compat.ParseSession(compat.SessionOf(body), compat.ExpiryClock(a.Header, a.At), a.At)
+func (s *sessionRequest) connectAccepted(res compat.Response, mode session.ConnectMode, text string) {
+	body, _ := compat.Parse(res.Body)
+	report, _ := compat.ParseSession(compat.SessionOf(body), compat.ExpiryClock(res.Header, res.At), res.At)
 	report.Ref = s.ref.Merge(report.Ref)
 	if report.State != session.Connected {
 		report.State = session.Connecting
 	}
 	_ = s.service.OnConnect(context.WithoutCancel(s.ctx()), s.caller, report, mode)
-	s.writeJSON(http.StatusOK, s.actionBody(body, report.Ref, compat.Wire(report.State), text), a.Header)
+	s.writeJSON(http.StatusOK, s.actionBody(body, report.Ref, compat.Wire(report.State), text), res.Header)
 }
 
 // continueConnect hands a connect that failed, or must wait for the engine's rate limit, to the acquisition, and
 // responds when it succeeds, or after max. A permanent refusal of the engine is the response itself.
-func (s *sessionRequest) continueConnect(a compat.Response, err error, max time.Duration) {
+func (s *sessionRequest) continueConnect(res compat.Response, err error, max time.Duration) {
 	kind := session.KindOf(err)
 	switch {
 	case kind == session.KindKeyRefused, kind == session.KindSessionNotFound, kind == session.KindAlreadyPaired,
 		kind == session.KindNotReady, kind == session.KindCanceled,
-		a.Status >= 400 && a.Status < 500 && a.Status != http.StatusTooManyRequests:
+		res.Status >= 400 && res.Status < 500 && res.Status != http.StatusTooManyRequests:
 		isKnown := kind == session.KindAlreadyPaired || kind == session.KindNotReady
-		isBadKey := a.Status == http.StatusUnauthorized && kind == session.KindKeyRefused
-		if a.Status >= 400 && !isBadKey && !isKnown &&
+		isBadKey := res.Status == http.StatusUnauthorized && kind == session.KindKeyRefused
+		if res.Status >= 400 && !isBadKey && !isKnown &&
 			s.service.OnConnectRefused(context.WithoutCancel(s.ctx()), s.caller, s.ref, err) {
-			s.replyEngineError(a, err)
+			s.replyEngineError(res, err)
 			return
 		}
-		s.writeEngineError(a, err)
+		s.writeEngineError(res, err)
 		return
 	case kind == session.KindRateLimited && s.ref.ID == 0 && s.service.WasCreateRefused(s.caller, s.id):
 		s.reply(problem(http.StatusNotFound, compat.CodeSessionNotFound, textCreateRefused))
@@ -193,7 +193,7 @@ func (s *sessionRequest) continueConnect(a compat.Response, err error, max time.
 		}
 		s.writeJSON(http.StatusOK, body, nil)
 	default:
-		s.writeEngineError(a, err)
+		s.writeEngineError(res, err)
 	}
 }
 
@@ -204,7 +204,7 @@ func (s *sessionRequest) replyQueued(v *session.Snapshot) {
 	body["code"], body["timestamp"] = codeConnectQueued, compat.Seconds(time.Now())
 	data, _ := body["data"].(compat.Object)
 	data["queue"] = Queue{max(v.QueuePosition, 1), int(wait / time.Second)}
-	s.reply(response{status: http.StatusAccepted, code: codeConnectQueued, retryAfter: wait, body: body})
+	s.reply(ownResponse{status: http.StatusAccepted, code: codeConnectQueued, retryAfter: wait, body: body})
 }
 
 // actionBody is the body of an action, with a text of qrgate if the engine has none.
@@ -216,14 +216,14 @@ func (s *sessionRequest) actionBody(body compat.Object, ref session.Ref, status,
 }
 
 // act sends an action on the session to the engine; false if it responded, because the engine refused or failed.
-func (s *sessionRequest) act(op, verb string) (a compat.Response, ok bool) {
+func (s *sessionRequest) act(op, verb string) (res compat.Response, ok bool) {
 	s.resolve()
 	s.linkTrace() // forget drops the session from the cache
-	a, err := s.callWithRetry(op, verb, callTimeout)
+	res, err := s.callWithRetry(op, verb, callTimeout)
 	if err != nil {
-		s.writeEngineError(a, err)
+		s.writeEngineError(res, err)
 	}
-	return a, err == nil
+	return res, err == nil
 }
 
 // restart handles POST …/restart: it drops the cached state, and the acquisition starts again.
@@ -231,30 +231,30 @@ func (s *sessionRequest) restart() {
 	if _, ok := s.jsonBody(); !ok {
 		return
 	}
-	if a, ok := s.act("restart", "restart"); ok {
+	if res, ok := s.act("restart", "restart"); ok {
 		s.forget(false)
-		s.connectAccepted(a, session.Restart, textRestarting)
+		s.connectAccepted(res, session.Restart, textRestarting)
 	}
 }
 
 func (s *sessionRequest) disconnect() {
-	if a, ok := s.act("disconnect", "disconnect"); ok {
+	if res, ok := s.act("disconnect", "disconnect"); ok {
 		s.forget(false)
-		s.replyDisconnected(a, textDisconnected)
+		s.replyDisconnected(res, textDisconnected)
 	}
 }
 
 // deleteSession handles DELETE /api/sessions/{id}. It responds 200 with a body to every 2xx of the engine, because the
 // production client accepts nothing else (contract 4.1, S10).
 func (s *sessionRequest) deleteSession() {
-	if a, ok := s.act(session.OpDelete, ""); ok {
+	if res, ok := s.act(session.OpDelete, ""); ok {
 		s.forget(true)
-		s.replyDisconnected(a, textDeleted)
+		s.replyDisconnected(res, textDeleted)
 	}
 }
 
-func (s *sessionRequest) replyDisconnected(a compat.Response, text string) {
-	body, _ := compat.Parse(a.Body)
+func (s *sessionRequest) replyDisconnected(res compat.Response, text string) {
+	body, _ := compat.Parse(res.Body)
 	body = s.actionBody(body, s.ref, compat.WireDisconnected, text)
-	s.writeJSON(http.StatusOK, body, a.Header)
+	s.writeJSON(http.StatusOK, body, res.Header)
 }

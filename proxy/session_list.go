@@ -15,18 +15,18 @@ import (
 // obtained. A list that is too large to normalize, and has a known length, passes through.
 func (s *sessionRequest) list() {
 	query, page, limit := clampLimit(s.request.URL.RawQuery)
-	a, err := s.forward(session.OpList, &s.request, compat.SessionsPath, query, callTimeout)
+	res, err := s.forward(session.OpList, &s.request, compat.SessionsPath, query, callTimeout)
 	switch {
 	case err == nil:
-		body, _ := compat.Parse(a.Body)
-		items := s.normalizeAll(compat.SessionsOf(body), a)
-		s.writeJSON(a.Status, compat.NormalizeListBody(body, items, page, limit), a.Header)
-	case session.KindOf(err) == session.KindBadResponse && a.Status == http.StatusOK && !a.Complete &&
-		a.Header.Get("Content-Length") != "":
+		body, _ := compat.Parse(res.Body)
+		items := s.normalizeAll(compat.SessionsOf(body), res)
+		s.writeJSON(res.Status, compat.NormalizeListBody(body, items, page, limit), res.Header)
+	case session.KindOf(err) == session.KindBadResponse && res.Status == http.StatusOK && !res.Complete &&
+		res.Header.Get("Content-Length") != "":
 		s.request.URL.RawQuery = query
 		s.passThrough()
 	default:
-		s.writeEngineError(a, err)
+		s.writeEngineError(res, err)
 	}
 }
 
@@ -51,38 +51,38 @@ func clampLimit(raw string) (query string, page, limit int) {
 }
 
 // normalizeAll records the states of a page of sessions and normalizes its items.
-func (s *sessionRequest) normalizeAll(items []compat.Object, a compat.Response) []compat.Object {
+func (s *sessionRequest) normalizeAll(items []compat.Object, res compat.Response) []compat.Object {
 	reports := make([]session.SessionReport, len(items))
 	refs := make([]session.Ref, len(items))
 	for i, item := range items {
-		reports[i], _ = compat.ParseSession(item, compat.ExpiryClock(a.Header, a.At), a.At)
+		reports[i], _ = compat.ParseSession(item, compat.ExpiryClock(res.Header, res.At), res.At)
 		refs[i] = reports[i].Ref
 	}
 	s.service.OnSessions(s.ctx(), s.caller, reports, false)
 	views := s.service.Cached(s.caller, refs)
 	out := make([]compat.Object, len(items))
 	for i, item := range items {
-		out[i] = s.formatItem(compat.Normalize(item, views[i], a.At))
+		out[i] = s.formatItem(compat.Normalize(item, views[i], res.At))
 	}
 	return out
 }
 
 // get handles GET /api/sessions/{id}: the session nested, with flat copies beside it.
 func (s *sessionRequest) get() {
-	if a, ok := s.act("get", ""); ok {
-		body, normalized := s.parseSession(a)
-		s.writeJSON(a.Status, compat.NormalizeSessionBody(body, normalized), a.Header)
+	if res, ok := s.act("get", ""); ok {
+		body, normalized := s.parseSession(res)
+		s.writeJSON(res.Status, compat.NormalizeSessionBody(body, normalized), res.Header)
 	}
 }
 
 // parseSession parses and normalizes a response about the requested session, in which engines omit one id or both.
-func (s *sessionRequest) parseSession(a compat.Response) (body, normalized compat.Object) {
-	body, _ = compat.Parse(a.Body)
+func (s *sessionRequest) parseSession(res compat.Response) (body, normalized compat.Object) {
+	body, _ = compat.Parse(res.Body)
 	item := compat.SessionOf(body)
 	if compat.Int(item["id"]) == 0 && s.ref.ID > 0 {
 		item["id"] = json.Number(strconv.FormatInt(s.ref.ID, 10))
 	}
-	normalized = s.normalizeAll([]compat.Object{item}, a)[0]
+	normalized = s.normalizeAll([]compat.Object{item}, res)[0]
 	if compat.StringOf(normalized["sessionId"]) == "" {
 		normalized["sessionId"] = s.id
 	}
@@ -101,20 +101,20 @@ func (s *sessionRequest) status() {
 		return
 	}
 	s.resolve()
-	a, err := s.call("status", "status", callTimeout)
+	res, err := s.call("status", "status", callTimeout)
 	if err != nil {
-		s.statusFailed(a, err, v)
+		s.statusFailed(res, err, v)
 		return
 	}
-	body, normalized := s.parseSession(a)
-	s.writeJSON(a.Status, compat.NormalizeStatusBody(body, normalized), a.Header)
+	body, normalized := s.parseSession(res)
+	s.writeJSON(res.Status, compat.NormalizeStatusBody(body, normalized), res.Header)
 }
 
 // statusFailed responds when the engine denies the state of a session. A 404 there stops clients for good, so qrgate
 // first looks for the session elsewhere in the engine and in its cache (contract C18).
-func (s *sessionRequest) statusFailed(a compat.Response, err error, v *session.Snapshot) {
+func (s *sessionRequest) statusFailed(res compat.Response, err error, v *session.Snapshot) {
 	if session.KindOf(err) != session.KindSessionNotFound {
-		s.writeEngineError(a, err)
+		s.writeEngineError(res, err)
 		return
 	}
 	item, other, otherErr := s.findElsewhere()
@@ -127,28 +127,28 @@ func (s *sessionRequest) statusFailed(a compat.Response, err error, v *session.S
 	case session.KindOf(otherErr) != session.KindSessionNotFound:
 		s.writeEngineError(other, otherErr) // an unknown state must not look like a 404
 	default:
-		s.writeEngineError(a, err)
+		s.writeEngineError(res, err)
 	}
 }
 
 // findElsewhere finds a session whose state the engine denies: under its own path, or in the list of an engine without
 // that route.
-func (s *sessionRequest) findElsewhere() (item compat.Object, a compat.Response, err error) {
+func (s *sessionRequest) findElsewhere() (item compat.Object, res compat.Response, err error) {
 	err = s.service.RetryOnStaleID(s.ctx(), s.caller, s.id, &s.ref, func() (err error) {
-		item, a, err = s.findOnce()
+		item, res, err = s.findOnce()
 		return err
 	})
-	return item, a, err
+	return item, res, err
 }
 
 func (s *sessionRequest) findOnce() (compat.Object, compat.Response, error) {
-	a, err := s.fetch("get", s.sessionPath(""), s.request.URL.RawQuery)
-	body, _ := compat.Parse(a.Body)
+	res, err := s.fetch("get", s.sessionPath(""), s.request.URL.RawQuery)
+	body, _ := compat.Parse(res.Body)
 	switch {
 	case err == nil && !compat.RefOf(compat.SessionOf(body)).IsZero():
-		return compat.SessionOf(body), a, nil
+		return compat.SessionOf(body), res, nil
 	case compat.ErrorCode(body) == compat.CodeSessionNotFound, session.KindOf(err) == session.KindRateLimited:
-		return nil, a, err
+		return nil, res, err
 	}
 	wanted := s.ref
 	wanted.Name = cmp.Or(wanted.Name, s.id)
@@ -156,18 +156,18 @@ func (s *sessionRequest) findOnce() (compat.Object, compat.Response, error) {
 }
 
 func (s *sessionRequest) findInList(wanted session.Ref) (compat.Object, compat.Response, error) {
-	a, err := s.fetch(session.OpList, compat.SessionsPath, "limit=100")
+	res, err := s.fetch(session.OpList, compat.SessionsPath, "limit=100")
 	if err != nil {
-		return nil, a, err
+		return nil, res, err
 	}
-	body, _ := compat.Parse(a.Body)
+	body, _ := compat.Parse(res.Body)
 	for _, item := range compat.SessionsOf(body) {
 		r := compat.RefOf(item)
 		if r.ID > 0 && r.ID == wanted.ID || r.Name != "" && r.Name == wanted.Name {
-			return item, a, nil
+			return item, res, nil
 		}
 	}
-	return nil, a, &session.EngineError{Op: session.OpList, Kind: session.KindSessionNotFound}
+	return nil, res, &session.EngineError{Op: session.OpList, Kind: session.KindSessionNotFound}
 }
 
 // cachedSession is a session as qrgate reports it without a call to the engine.

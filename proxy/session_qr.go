@@ -44,11 +44,11 @@ func (s *sessionRequest) qr() {
 		waited := strconv.FormatInt(time.Since(s.startedAt).Milliseconds(), 10)
 		header["Server-Timing"] = []string{"wait;dur=" + waited + `, polls;desc="` + strconv.Itoa(v.Session.Polls) + `"`}
 	}
-	s.replyQR(v, answerQR(v, err, time.Now()))
+	s.replyQR(v, decideQR(v, err, time.Now()))
 }
 
 // replyQR writes the response to a request for the QR, a QR in the form that the client takes.
-func (s *sessionRequest) replyQR(v *session.Snapshot, r response) {
+func (s *sessionRequest) replyQR(v *session.Snapshot, r ownResponse) {
 	switch {
 	case r.status == http.StatusOK && (s.isPicture || acceptsPicture(s.request.Header)):
 		s.repeated = r.repeated
@@ -89,15 +89,15 @@ func parseWait(r *http.Request) (session.WaitPreference, bool) {
 // It caches nothing: such clients cannot be told apart, and one must not receive the QR of another.
 func (s *sessionRequest) qrOnce() {
 	s.resolve()
-	a, err := s.call(session.OpQR, "qr", fetchTimeout)
-	report, err := a.SessionReport(session.OpQR, s.ref, err)
+	res, err := s.call(session.OpQR, "qr", fetchTimeout)
+	report, err := res.SessionReport(session.OpQR, s.ref, err)
 	if err != nil && session.KindOf(err) != session.KindNotReady {
-		s.writeEngineError(a, err)
+		s.writeEngineError(res, err)
 		return
 	}
-	polled := session.Session{}.AfterPoll(report, err, a.At)
-	v := &session.Snapshot{Session: polled, Authorized: true, Ready: polled.QRUsable(a.At), At: a.At}
-	s.replyQR(v, answerQR(v, nil, a.At))
+	polled := session.Session{}.AfterPoll(report, err, res.At)
+	v := &session.Snapshot{Session: polled, Authorized: true, Ready: polled.QRUsable(res.At), At: res.At}
+	s.replyQR(v, decideQR(v, nil, res.At))
 }
 
 // QRStatus is the body of GET …/qr/status, under data: what a client needs to show progress. It never holds the QR.
@@ -203,7 +203,7 @@ func (s *sessionRequest) waitForChange(v *session.Snapshot, max time.Duration) *
 
 // notAuthorized is the response when the engine has not accepted the credential for this session within the last minute
 // and could not be asked. It tells nothing of the session.
-func notAuthorized(v *session.Snapshot) response {
+func notAuthorized(v *session.Snapshot) ownResponse {
 	f := v.Session.Failure
 	switch {
 	case f.Kind != "":

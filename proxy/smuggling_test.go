@@ -106,8 +106,8 @@ func TestSmuggling_ValidRequestsShareAConnection(t *testing.T) {
 		{"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", `POST "hi"`},
 	} {
 		_, _ = io.WriteString(conn, x.wire)
-		if a := readAnswer(conn, "GET"); a.body != x.want {
-			t.Fatalf("%q returned %d %q, want %q", x.wire, a.StatusCode, a.body, x.want)
+		if res := readResponse(conn, "GET"); res.body != x.want {
+			t.Fatalf("%q returned %d %q, want %q", x.wire, res.StatusCode, res.body, x.want)
 		}
 	}
 	if _, err := conn.Read(make([]byte, 1)); err != io.EOF {
@@ -160,11 +160,11 @@ func TestServer_EndlessHeader(t *testing.T) {
 			break
 		}
 	}
-	if a := readAnswer(conn, "GET"); a.StatusCode != 431 && a.StatusCode != 0 {
-		t.Errorf("an endless header returned %d", a.StatusCode)
+	if res := readResponse(conn, "GET"); res.StatusCode != 431 && res.StatusCode != 0 {
+		t.Errorf("an endless header returned %d", res.StatusCode)
 	}
-	a := g.raw(t, "GET / HTTP/1.1\r\nHost: a\r\n"+strings.Repeat(line, 40)+"\r\n")
-	if a.StatusCode != 431 && a.StatusCode != 0 {
-		t.Errorf("a header of 40 KiB returned %d, want 431", a.StatusCode)
+	res := g.raw(t, "GET / HTTP/1.1\r\nHost: a\r\n"+strings.Repeat(line, 40)+"\r\n")
+	if res.StatusCode != 431 && res.StatusCode != 0 {
+		t.Errorf("a header of 40 KiB returned %d, want 431", res.StatusCode)
 	}
 }

@@ -248,11 +248,11 @@ func TestPassThrough_NoTotalTimeout(t *testing.T) {
 		}
 		_ = write.Close()
 	}()
-	if a := g.send(t, "POST", "/x", body); a.StatusCode != 200 || a.body != "....." {
-		t.Errorf("a slow exchange returned %d %q", a.StatusCode, a.body)
+	if res := g.send(t, "POST", "/x", body); res.StatusCode != 200 || res.body != "....." {
+		t.Errorf("a slow exchange returned %d %q", res.StatusCode, res.body)
 	}
-	if a := g.send(t, "POST", "/x", strings.NewReader("sized")); a.StatusCode != 200 || a.body != "....." {
-		t.Errorf("a slow response to a quick body is %d %q", a.StatusCode, a.body)
+	if res := g.send(t, "POST", "/x", strings.NewReader("sized")); res.StatusCode != 200 || res.body != "....." {
+		t.Errorf("a slow response to a quick body is %d %q", res.StatusCode, res.body)
 	}
 }
 

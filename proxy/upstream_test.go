@@ -89,8 +89,8 @@ func TestRewrite_Headers(t *testing.T) {
 				settings = append(settings, x.trust)
 			}
 			g := start(t, m, settings...)
-			if a := g.raw(t, sent+x.headers+"\r\n"); a.StatusCode != http.StatusTeapot {
-				t.Fatalf("status %d %s", a.StatusCode, a.body)
+			if res := g.raw(t, sent+x.headers+"\r\n"); res.StatusCode != http.StatusTeapot {
+				t.Fatalf("status %d %s", res.StatusCode, res.body)
 			}
 			got := map[string]string{}
 			for name := range x.want {
@@ -141,8 +141,8 @@ func TestRequestID(t *testing.T) {
 	for _, ids := range [][]string{nil, {""}, {"a b"}, {"a", "b"}, {"caf\xc3\xa9"}, {strings.Repeat("x", 65)}} {
 		r, _ := http.NewRequest("GET", g.url+"/health", nil)
 		r.Header["X-Request-Id"] = ids
-		a := g.do(t, r)
-		id := a.Header.Get("X-Request-Id")
+		res := g.do(t, r)
+		id := res.Header.Get("X-Request-Id")
 		if len(ids) > 0 && id == ids[0] || !proxy.IsRequestID(id) || m.request().Header.Get("X-Request-Id") != id {
 			t.Errorf("%q: the response has %q, the engine got %q", ids, id, m.request().Header.Get("X-Request-Id"))
 		}
@@ -214,8 +214,8 @@ func TestLoop_EngineURLLeadsBack(t *testing.T) {
 	for _, path := range []string{"/health", "/api/sessions"} {
 		before := requests.Load()
 		g := &rig{url: base}
-		a := g.get(t, path)
-		wantProblem(t, a, http.StatusLoopDetected, "ENGINE_IS_GATE")
+		res := g.get(t, path)
+		wantProblem(t, res, http.StatusLoopDetected, "ENGINE_IS_GATE")
 		if n := requests.Load() - before; n != 2 {
 			t.Errorf("%s: one request was %d", path, n)
 		}
@@ -233,8 +233,8 @@ func TestLoop_TwoGatewaysInARow(t *testing.T) {
 	near, _ := url.Parse(inner)
 	outer, _ := looped(t, near)
 	g := &rig{url: outer}
-	if a := g.get(t, "/health", "CDN-Loop", "cdn.example"); a.StatusCode != http.StatusOK || len(names) != 3 || names[0] != "cdn.example" {
-		t.Errorf("%d, named %q", a.StatusCode, names)
+	if res := g.get(t, "/health", "CDN-Loop", "cdn.example"); res.StatusCode != http.StatusOK || len(names) != 3 || names[0] != "cdn.example" {
+		t.Errorf("%d, named %q", res.StatusCode, names)
 	}
 }
 

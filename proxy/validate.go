@@ -20,7 +20,7 @@ type target struct {
 
 // validate checks the raw request line, the framing, the method and the announced size before qrgate, or any library,
 // reads them in another way than the engine would.
-func (h *Handler) validate(r *http.Request) (t target, refusal response) {
+func (h *Handler) validate(r *http.Request) (t target, refusal ownResponse) {
 	t.route = Unmatched
 	switch {
 	case isAmbiguous(r):
@@ -39,7 +39,7 @@ func (h *Handler) validate(r *http.Request) (t target, refusal response) {
 		raw = "/" + strings.TrimPrefix(raw, "/")
 	}
 	if raw == "*" && r.Method == http.MethodOptions { // the server as such (RFC 9110, 9.3.7)
-		return target{raw: raw, path: raw, route: Unmatched}, response{}
+		return target{raw: raw, path: raw, route: Unmatched}, ownResponse{}
 	}
 	text := ""
 	if t, text = parseTarget(raw, h.config.Native == nil); text != "" {
@@ -59,7 +59,7 @@ func (h *Handler) validate(r *http.Request) (t target, refusal response) {
 	if r.ContentLength > limit {
 		return t, problem(http.StatusRequestEntityTooLarge, compat.CodePayloadTooLarge, textTooLarge)
 	}
-	return t, response{}
+	return t, ownResponse{}
 }
 
 // setTarget puts the target and a body that is counted into the copy of the request.

@@ -157,19 +157,19 @@ func TestValidate_AmbiguousPaths(t *testing.T) {
 	g := start(t, http.HandlerFunc(express))
 	for target, want := range pathVectors {
 		for _, method := range []string{"GET", "OPTIONS"} {
-			a := g.raw(t, method+" "+target+" HTTP/1.1\r\nHost: qrgate\r\nConnection: close\r\n\r\n")
-			reached := a.Header.Get("X-Route")
+			res := g.raw(t, method+" "+target+" HTTP/1.1\r\nHost: qrgate\r\nConnection: close\r\n\r\n")
+			reached := res.Header.Get("X-Route")
 			switch {
 			case reached != "" && reached != "none":
 				t.Errorf("%s %.60q reached the engine's route %q", method, target, reached)
 			case want == 0 && reached == "":
-				t.Errorf("%s %.60q did not pass through: %d %s", method, target, a.StatusCode, a.body)
+				t.Errorf("%s %.60q did not pass through: %d %s", method, target, res.StatusCode, res.body)
 			case want == 400 && target != "api/sessions/81/qr" && !strings.Contains(target, " "):
-				wantProblem(t, a, 400, "VALIDATION_ERROR")
-			case want == 400 && a.StatusCode != 400: // net/http itself refuses what is no request line
-				t.Errorf("%s %.60q: %d, want 400", method, target, a.StatusCode)
+				wantProblem(t, res, 400, "VALIDATION_ERROR")
+			case want == 400 && res.StatusCode != 400: // net/http itself refuses what is no request line
+				t.Errorf("%s %.60q: %d, want 400", method, target, res.StatusCode)
 			case want == 404:
-				wantProblem(t, a, 404, "NOT_FOUND")
+				wantProblem(t, res, 404, "NOT_FOUND")
 			}
 		}
 	}
@@ -183,9 +183,9 @@ func TestValidate_TargetReachesTheEngineUnchanged(t *testing.T) {
 		"/files/a'b(c)!*", "/files/caf%c3%a9%20(1).pdf", "/a/%7B1%7D", "/a/{1}|^`", "/a;b=1/c%3B", "/a%2Fb", "/%e9", "/x?q=a%20b+c",
 	} {
 		for _, origin := range []string{"", "http://gateway.example", "HTTP://gateway.example:80"} {
-			a := g.raw(t, "GET "+origin+sent+" HTTP/1.1\r\nHost: qrgate\r\nConnection: close\r\n\r\n")
-			if got, _ := url.QueryUnescape(a.Header.Get("X-Target")); got != sent {
-				t.Errorf("%s came out as %s: %d %s", origin+sent, got, a.StatusCode, a.body)
+			res := g.raw(t, "GET "+origin+sent+" HTTP/1.1\r\nHost: qrgate\r\nConnection: close\r\n\r\n")
+			if got, _ := url.QueryUnescape(res.Header.Get("X-Target")); got != sent {
+				t.Errorf("%s came out as %s: %d %s", origin+sent, got, res.StatusCode, res.body)
 			}
 		}
 	}

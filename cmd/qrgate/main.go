@@ -116,7 +116,7 @@ func run(ctx context.Context, c cli) int {
 	case "probe", "doctor", "pair":
 		return runOnce(ctx, c, cmds, name)
 	}
-	return serve(ctx, c, cmds.settings, variables(parser.Model.Node))
+	return runGateway(ctx, c, cmds.settings, variables(parser.Model.Node))
 }
 
 // runOnce runs a check, and cancels it when its terminal is closed or its output cannot be written any more.

@@ -14,8 +14,8 @@ import (
 	"qrgate/internal/app"
 )
 
-// serve runs the gateway until ctx ends. known are the names of all variables.
-func serve(ctx context.Context, c cli, s settings, known []string) int {
+// runGateway runs the gateway until ctx ends. known are the names of all variables.
+func runGateway(ctx context.Context, c cli, s settings, known []string) int {
 	fail := func(exit int, err error) int {
 		fmt.Fprintln(c.err, "qrgate:", err)
 		return exit

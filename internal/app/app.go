@@ -225,10 +225,10 @@ func (a *App) Run(ctx context.Context) error {
 		}
 	}
 	public := proxy.Server(a.cfg.Listen, a.tracing.Server(a.withDocs(a.front())))
-	serve(group, public, proxy.DetectSmuggling(a.public))
+	startServer(group, public, proxy.DetectSmuggling(a.public))
 	admin := &http.Server{Handler: a.adminHandler(), ReadHeaderTimeout: 5 * time.Second}
 	if a.admin != nil {
-		serve(group, admin, a.admin)
+		startServer(group, admin, a.admin)
 	}
 	select {
 	case <-ctx.Done():
@@ -291,8 +291,8 @@ func (s *stage) stop() {
 	s.tasks.Wait()
 }
 
-// serve runs a server; its normal end is no error.
-func serve(group *errgroup.Group, s *http.Server, l net.Listener) {
+// startServer runs a server; its normal end is no error.
+func startServer(group *errgroup.Group, s *http.Server, l net.Listener) {
 	group.Go(func() error {
 		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			return err
