@@ -67,7 +67,7 @@ func New(cfg Config) (*App, error) {
 	}
 	a := &App{cfg: cfg}
 	for _, engine := range cfg.Engines {
-		a.backends = append(a.backends, &backend{App: a, EngineConfig: engine})
+		a.backends = append(a.backends, &backend{app: a, engine: engine})
 	}
 	for _, step := range []func() error{
 		a.newTelemetry, a.newSealer, a.newConnectivity, a.listen, a.newStore, a.newBackends,
@@ -141,7 +141,7 @@ func (a *App) newStore() error {
 func (a *App) Reload(cfg Config) error {
 	for _, b := range a.backends {
 		if b.embedded != nil && len(cfg.APIKeys) > 0 {
-			if err := b.embedded.SetKeys(context.Background(), b.withProbeKey(cfg.APIKeys)); err != nil {
+			if err := b.embedded.SetKeys(context.Background(), a.withProbeKey(cfg.APIKeys)); err != nil {
 				return err
 			}
 		}
@@ -181,7 +181,7 @@ func (a *App) front() http.Handler {
 		Ambiguous: a.backends[0].proxy.ServeAmbiguous, Logger: a.cfg.Logger,
 	}
 	if a.cfg.NativeFront {
-		config.Native = a.backends[0].Dialect
+		config.Native = a.backends[0].engine.Dialect
 	}
 	return fleet.New(config)
 }

@@ -31,8 +31,8 @@ import (
 
 // backend is one engine and all that serves its sessions. What the engines share is in App.
 type backend struct {
-	*App
-	EngineConfig
+	app        *App
+	engine     EngineConfig
 	log        *slog.Logger
 	sealer     *seal.Sealer // of this engine
 	acquirer   *acquire.Manager
@@ -52,10 +52,10 @@ type backend struct {
 // newBackends makes what serves the sessions of each engine.
 func (a *App) newBackends() error {
 	for _, b := range a.backends {
-		b.sealer = a.sealer.ForEngine(a.cfg.engineIdentity(b.Base))
+		b.sealer = a.sealer.ForEngine(a.cfg.engineIdentity(b.engine.Base))
 		b.log = a.cfg.Logger
 		if len(a.backends) > 1 {
-			b.log = b.log.With("engine_name", b.Name)
+			b.log = b.log.With("engine_name", b.engine.Name)
 		}
 		for _, step := range []func() error{b.newEngine, b.newAcquirer, b.newWebhook, b.newProber, b.newNotifier} {
 			if err := step(); err != nil {
@@ -69,7 +69,7 @@ func (a *App) newBackends() error {
 // backend finds an engine by its name; nil if there is none.
 func (a *App) backend(name string) *backend {
 	for _, b := range a.backends {
-		if b.Name == name {
+		if b.engine.Name == name {
 			return b
 		}
 	}
@@ -80,17 +80,17 @@ func (a *App) backend(name string) *backend {
 func (a *App) unknownEngine(name string) string {
 	var names []string
 	for _, b := range a.backends {
-		names = append(names, b.Name)
+		names = append(names, b.engine.Name)
 	}
 	return fmt.Sprintf("unknown engine %q; the engines are %s", name, strings.Join(names, ", "))
 }
 
 // dir is a directory below the data directory for what is kept of this engine.
 func (b *backend) dir(name string) string {
-	if len(b.backends) > 1 {
-		name = filepath.Join("engines", b.Name, name)
+	if len(b.app.backends) > 1 {
+		name = filepath.Join("engines", b.engine.Name, name)
 	}
-	return filepath.Join(b.cfg.DataDir, name)
+	return filepath.Join(b.app.cfg.DataDir, name)
 }
 
 // engineIdentity is what all replicas in front of one engine agree on, and no others: the engine's URL, or where the
@@ -110,35 +110,36 @@ func (c *Config) engineIdentity(u *url.URL) string {
 
 // newEngine makes the embedded engine, unless another engine is configured.
 func (b *backend) newEngine() error {
-	if b.Base != nil {
+	if b.engine.Base != nil {
 		return nil
 	}
-	keys := b.cfg.APIKeys
+	cfg := &b.app.cfg
+	keys := cfg.APIKeys
 	if len(keys) == 0 {
-		key, isNew, err := embedded.LoadOrMakeKey(b.cfg.DataDir)
+		key, isNew, err := embedded.LoadOrMakeKey(cfg.DataDir)
 		if err != nil {
 			return fmt.Errorf("QRGATE_DATA_DIR: %w; set it to a directory that qrgate alone may write", err)
 		}
 		if keys = []embedded.Key{key}; isNew {
 			const text = "\nGenerated an API key and stored it in %s. It is shown only once:\n\n    X-API-Key: %s\n\n"
-			fmt.Fprintf(b.cfg.Out, text, b.cfg.DataDir, key.Key.Reveal())
+			fmt.Fprintf(cfg.Out, text, cfg.DataDir, key.Key.Reveal())
 		}
 	}
-	keys = b.withProbeKey(keys)
+	keys = b.app.withProbeKey(keys)
 	engine, err := embedded.New(embedded.Config{
-		DataDir: b.cfg.DataDir, DatabaseURL: b.cfg.DatabaseURL, Keys: keys, Limits: b.cfg.EngineLimits,
-		DeviceName: b.cfg.DeviceName, Version: b.cfg.WhatsAppVersion,
-		Webhook: b.cfg.Webhook, ProbeAccount: b.probeAccountOf(keys), AllowPrivateWebhooks: b.cfg.AllowPrivateWebhooks,
+		DataDir: cfg.DataDir, DatabaseURL: cfg.DatabaseURL, Keys: keys, Limits: cfg.EngineLimits,
+		DeviceName: cfg.DeviceName, Version: cfg.WhatsAppVersion,
+		Webhook: cfg.Webhook, ProbeAccount: b.probeAccountOf(keys), AllowPrivateWebhooks: cfg.AllowPrivateWebhooks,
 		OnChange:   func(r session.Ref) { b.acquirer.OnEngineChange(r) },
-		HTTPClient: b.cfg.WhatsApp, Logger: b.log, OnWebhookDropped: b.metrics.WebhookDropped,
+		HTTPClient: cfg.WhatsApp, Logger: b.log, OnWebhookDropped: b.metrics.WebhookDropped,
 	})
-	if err != nil && !b.cfg.DatabaseURL.Empty() {
+	if err != nil && !cfg.DatabaseURL.Empty() {
 		return err // names QRGATE_DATABASE_URL
 	} else if err != nil {
 		return fmt.Errorf("QRGATE_DATA_DIR: %w", err)
 	}
 	b.embedded = engine
-	b.warnOpenDataDir()
+	b.app.warnOpenDataDir()
 	return nil
 }
 
@@ -146,25 +147,24 @@ func (b *backend) newEngine() error {
 func (b *backend) newAcquirer() error {
 	onEvent := b.eventHandler()
 	base, transport := b.engineTransport()
-	if b.Dialect == nil {
-		transport = fleet.NumberIDs(transport, base, b.Name)
+	if b.engine.Dialect == nil {
+		transport = fleet.NumberIDs(transport, base, b.engine.Name)
 	}
 	config := proxy.Config{
-		Engine: base, Transport: transport, Loop: proxy.NewLoop(), TrustedProxies: b.cfg.TrustedProxies, Observe: b.onRequest,
-		TrafficClass: b.origin, SlowWrongKeys: b.embedded != nil,
-		Sealer: b.sealer, Logger: b.log, CORSOrigins: b.cfg.CORSOrigins,
-		QRFormats: b.cfg.QRFormats,
+		Engine: base, Transport: transport, Loop: proxy.NewLoop(), Observe: b.onRequest,
+		TrafficClass: b.app.origin, SlowWrongKeys: b.embedded != nil, Sealer: b.sealer, Logger: b.log,
+		TrustedProxies: b.app.cfg.TrustedProxies, CORSOrigins: b.app.cfg.CORSOrigins, QRFormats: b.app.cfg.QRFormats,
 	}
 	b.documented = documentedEngine{base: base, transport: config.Loop.Transport(transport)}
-	if b.Dialect != nil {
+	if b.engine.Dialect != nil {
 		b.translate(&config)
 	}
-	engine := b.metrics.Engine(b.tracing.Engine(b.documented.engine()))
+	engine := b.metrics.Engine(b.app.tracing.Engine(b.documented.engine()))
 	acquisition := acquire.Config{
-		Engine: engine, Sealer: b.sealer, Store: b.sessions, OnEvent: onEvent, AllowForce: b.cfg.RecoveryForce,
-		Connectivity: b.lastConnectivity, Replicas: b.independentReplicas(), SharesStore: b.redis != nil,
+		Engine: engine, Sealer: b.sealer, Store: b.app.sessions, OnEvent: onEvent, AllowForce: b.app.cfg.RecoveryForce,
+		Connectivity: b.lastConnectivity, Replicas: b.independentReplicas(), SharesStore: b.app.redis != nil,
 		Subscribe: b.documented.subscribe,
-		WaitTimes: acquire.WaitTimes{Initial: b.cfg.QRWaitInitial, Default: b.cfg.QRWait},
+		WaitTimes: acquire.WaitTimes{Initial: b.app.cfg.QRWaitInitial, Default: b.app.cfg.QRWait},
 	}
 	if b.hasWebhook() {
 		acquisition.OnChange = b.reportChange
@@ -174,13 +174,13 @@ func (b *backend) newAcquirer() error {
 		return err
 	}
 	config.QRService = b.acquirer
-	if b.tracing.Enabled() {
-		config.Tracer = b.tracing
+	if b.app.tracing.Enabled() {
+		config.Tracer = b.app.tracing
 	}
 	config.Pairing = proxy.Pairing{
-		Links: pairpage.NewLinks(b.sealer, b.sessions), PublicURL: b.cfg.PublicURL,
-		FrameAncestors: b.cfg.PairFrameAncestors,
-		PairsByPhone:   b.embedded != nil || b.Dialect != nil && b.Dialect.Has(dialect.PairingCode),
+		Links: pairpage.NewLinks(b.sealer, b.app.sessions), PublicURL: b.app.cfg.PublicURL,
+		FrameAncestors: b.app.cfg.PairFrameAncestors,
+		PairsByPhone:   b.embedded != nil || b.engine.Dialect != nil && b.engine.Dialect.Has(dialect.PairingCode),
 	}
 	if config.Native != nil {
 		documented := config
@@ -195,26 +195,26 @@ func (b *backend) newAcquirer() error {
 // independentReplicas returns how many replicas poll without knowledge of each other's polls: those that were counted
 // or are configured, while there is no common store.
 func (b *backend) independentReplicas() func() int {
-	if b.redis == nil {
-		return func() int { return b.cfg.Replicas }
+	if b.app.redis == nil {
+		return func() int { return b.app.cfg.Replicas }
 	}
-	counter := store.NewReplicaCounter(b.redis.Table("replicas:"+b.sealer.Scope()), rand.Text())
-	b.stores = append(b.stores, counter.Run)
+	counter := store.NewReplicaCounter(b.app.redis.Table("replicas:"+b.sealer.Scope()), rand.Text())
+	b.app.stores = append(b.app.stores, counter.Run)
 	return func() int {
-		if b.store.Up() {
+		if b.app.store.Up() {
 			return 1
 		}
-		return max(b.cfg.Replicas, counter.Count())
+		return max(b.app.cfg.Replicas, counter.Count())
 	}
 }
 
 // engineTransport sends requests to the engine: over the network behind a circuit breaker, or in this process.
 func (b *backend) engineTransport() (*url.URL, http.RoundTripper) {
 	if b.embedded != nil {
-		return &url.URL{Scheme: "http", Host: "embedded.engine"}, b.tracing.Transport(embedded.Transport(b.embedded))
+		return &url.URL{Scheme: "http", Host: "embedded.engine"}, b.app.tracing.Transport(embedded.Transport(b.embedded))
 	}
 	b.circuit = breaker.New(proxy.Transport(), b.logCircuit)
-	return b.Base, b.tracing.Transport(watchedTransport{b.circuit, func() { b.acquirer.OnEngineUnreachable() }})
+	return b.engine.Base, b.app.tracing.Transport(watchedTransport{b.circuit, func() { b.acquirer.OnEngineUnreachable() }})
 }
 
 // watchedTransport reports every failed connection to the engine, whichever part makes the request: codes that were

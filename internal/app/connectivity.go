@@ -27,8 +27,8 @@ func (a *App) newConnectivity() error {
 
 // lastConnectivity returns the last check, and whether it shows anything about the engine's network.
 func (b *backend) lastConnectivity() session.ConnectivityResult {
-	result := b.whatsApp.Last()
-	result.Elsewhere = b.Base != nil && session.IsElsewhere(b.Base)
+	result := b.app.whatsApp.Last()
+	result.Elsewhere = b.engine.Base != nil && session.IsElsewhere(b.engine.Base)
 	return result
 }
 

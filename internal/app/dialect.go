@@ -36,17 +36,17 @@ func (e documentedEngine) engine() session.Engine {
 // translate puts the documented API before an engine of another one. Clients speak the documented API too, or with the
 // native front the engine's own.
 func (b *backend) translate(config *proxy.Config) {
-	translator := dialect.NewTransport(b.Dialect, config.Engine, b.documented.transport)
+	translator := dialect.NewTransport(b.engine.Dialect, config.Engine, b.documented.transport)
 	b.translator = translator
 	b.documented = documentedEngine{
-		base:      &url.URL{Scheme: "http", Host: b.Dialect.Kind + ".engine"},
-		transport: translator, codeTTL: b.Dialect.Traits.CodeTTL(),
+		base:      &url.URL{Scheme: "http", Host: b.engine.Dialect.Kind + ".engine"},
+		transport: translator, codeTTL: b.engine.Dialect.Traits.CodeTTL(),
 	}
-	if b.Dialect.Push != nil {
+	if b.engine.Dialect.Push != nil {
 		b.documented.subscribe = translator.Subscribe
 	}
-	if b.cfg.NativeFront {
-		config.Native = proxy.NewNativeFront(b.Dialect, translator, b.cfg.QRWaitInitial)
+	if b.app.cfg.NativeFront {
+		config.Native = proxy.NewNativeFront(b.engine.Dialect, translator, b.app.cfg.QRWaitInitial)
 		return
 	}
 	config.Engine, config.Transport = b.documented.base, translator

@@ -28,10 +28,10 @@ func (b *backend) drain() {
 // member is this engine among several.
 func (b *backend) member() *fleet.Member {
 	m := &fleet.Member{
-		Name: b.Name, Identity: b.sealer.Scope(), Weight: b.Weight, Handler: b.handler(),
+		Name: b.engine.Name, Identity: b.sealer.Scope(), Weight: b.engine.Weight, Handler: b.handler(),
 		IsUp: b.isUp, IsHealthy: b.isHealthy, HasLink: b.proxy.HasLink, HasName: b.hasName, Find: b.find,
 	}
-	if b.cfg.NativeFront {
+	if b.app.cfg.NativeFront {
 		m.Find = b.findNative
 		m.HasName = func(ctx context.Context, c session.Caller, name string) bool {
 			presence, _ := b.findNative(ctx, c, name)
@@ -66,7 +66,7 @@ func isProbesOwn(code diagnosis.Code) bool {
 
 // as is a caller at this engine.
 func (b *backend) as(c session.Caller) session.Caller {
-	c.Tenant, c.Traffic = b.sealer.Tenant(c.Credential()), b.origin(c.Key)
+	c.Tenant, c.Traffic = b.sealer.Tenant(c.Credential()), b.app.origin(c.Key)
 	return c
 }
 

@@ -19,7 +19,7 @@ import (
 // Without Redis, its engine, WhatsApp or its disk it is degraded and ready: removing the replica would not help.
 func (a *App) readyz(w http.ResponseWriter, _ *http.Request) {
 	body := map[string]any{"status": "ok", "version": a.cfg.Version, "engine": "embedded", "store": "memory"}
-	if a.backends[0].Base != nil {
+	if a.backends[0].engine.Base != nil {
 		body["engine"] = "http"
 	}
 	if a.store != nil {
@@ -62,15 +62,15 @@ func (b *backend) degradations(now time.Time) (why []string) {
 	add := func(cause diagnosis.Code) {
 		d := diagnosis.New(cause)
 		text := d.Title + ". " + d.Help
-		if len(b.backends) > 1 {
-			text = b.Name + ": " + text
+		if len(b.app.backends) > 1 {
+			text = b.engine.Name + ": " + text
 		}
 		why = append(why, text)
 	}
 	if engine := b.recorder.Snapshot(now).Engine; engine.State == statuspage.EngineDown {
 		add(engine.Cause)
 	}
-	if result := b.reachability.statusView(); b.embedded != nil && result != nil && !result.OK() {
+	if result := b.app.reachability.statusView(); b.embedded != nil && result != nil && !result.OK() {
 		add(result.Code)
 	}
 	return why

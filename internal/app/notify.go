@@ -12,26 +12,26 @@ import (
 
 // newNotifier makes the notifications to operators, if an address is set.
 func (b *backend) newNotifier() (err error) {
-	if len(b.cfg.NotifyAddresses) == 0 {
+	if len(b.app.cfg.NotifyAddresses) == 0 {
 		return nil
 	}
 	cfg := notify.Config{
-		Addresses: b.cfg.NotifyAddresses, ProbeInterval: b.probeIntervals()[probes.CreateConnectQR],
+		Addresses: b.app.cfg.NotifyAddresses, ProbeInterval: b.app.probeIntervals()[probes.CreateConnectQR],
 		WhatsApp: b.whatsAppCause, Owner: rand.Text(), Logger: b.log,
 		Storages: []store.Table{notify.FileStorage(b.dir("notify"))},
 	}
-	if b.admin != nil {
-		cfg.StatusURL = b.AdminURL() + "/status"
+	if b.app.admin != nil {
+		cfg.StatusURL = b.app.AdminURL() + "/status"
 	}
-	if len(b.backends) > 1 {
-		cfg.Engine = b.Name
+	if len(b.app.backends) > 1 {
+		cfg.Engine = b.engine.Name
 		if cfg.StatusURL != "" {
-			cfg.StatusURL += "?engine=" + b.Name
+			cfg.StatusURL += "?engine=" + b.engine.Name
 		}
 	}
-	if b.redis != nil {
-		cfg.Leases = scopedLeases{b.redis, b.sealer.Scope()}
-		cfg.Storages = append(cfg.Storages, b.redis.Table("notify:"+b.sealer.Scope()))
+	if b.app.redis != nil {
+		cfg.Leases = scopedLeases{b.app.redis, b.sealer.Scope()}
+		cfg.Storages = append(cfg.Storages, b.app.redis.Table("notify:"+b.sealer.Scope()))
 	}
 	b.notifier, err = notify.New(cfg)
 	return err
@@ -41,7 +41,7 @@ func (b *backend) newNotifier() (err error) {
 func (b *backend) whatsAppCause() diagnosis.Code {
 	result := b.lastConnectivity()
 	if b.embedded != nil {
-		result = b.reachability.current()
+		result = b.app.reachability.current()
 	}
 	if result.At.IsZero() || result.OK() || result.Elsewhere {
 		return ""

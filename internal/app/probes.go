@@ -22,33 +22,34 @@ const probeAccount = "synthetic"
 // newProber makes the synthetic probes. They use the public port, like any client. Without a key of their own only the
 // probe that needs none runs.
 func (b *backend) newProber() error {
-	public, err := url.Parse(b.URL())
+	public, err := url.Parse(b.app.URL())
 	if err != nil {
 		return err
 	}
 	cfg := probes.Config{
-		Target:  probes.Target{Name: "gate", URL: public, Key: b.cfg.ProbeKey, Client: b.probeClient()},
-		Every:   b.probeIntervals(),
-		Intents: probes.NewFileIntents(b.dir("probes")), Maintenance: b.cfg.ProbePauses,
-		Observer: probeObserver{b.metrics.Probes(), b}, Span: b.tracing.Span, Logger: b.log,
+		Target:  probes.Target{Name: "gate", URL: public, Key: b.app.cfg.ProbeKey, Client: b.app.probeClient()},
+		Every:   b.app.probeIntervals(),
+		Intents: probes.NewFileIntents(b.dir("probes")), Maintenance: b.app.cfg.ProbePauses,
+		Observer: probeObserver{b.metrics.Probes(), b}, Span: b.app.tracing.Span, Logger: b.log,
 	}
 	switch {
-	case b.Dialect != nil:
-		client := &http.Client{Transport: b.tracing.Transport(b.documented.transport)}
-		cfg.Others = []probes.Target{{Name: "engine", URL: b.documented.base, Key: b.cfg.ProbeKey, Client: client}}
-	case b.Base != nil:
-		cfg.Others = []probes.Target{{Name: "engine", URL: b.Base, Key: b.cfg.ProbeKey, Client: b.probeClient()}}
+	case b.engine.Dialect != nil:
+		client := &http.Client{Transport: b.app.tracing.Transport(b.documented.transport)}
+		cfg.Others = []probes.Target{{Name: "engine", URL: b.documented.base, Key: b.app.cfg.ProbeKey, Client: client}}
+	case b.engine.Base != nil:
+		direct := probes.Target{Name: "engine", URL: b.engine.Base, Key: b.app.cfg.ProbeKey, Client: b.app.probeClient()}
+		cfg.Others = []probes.Target{direct}
 	}
 	switch {
 	case b.probed != nil:
-		cfg.Target.Client = &http.Client{Transport: b.tracing.Transport(embedded.Transport(b.probed))}
-	case len(b.backends) > 1: // through the public port the session could go to another engine
-		cfg.Target.Client = &http.Client{Transport: b.tracing.Transport(embedded.Transport(b.proxy))}
+		cfg.Target.Client = &http.Client{Transport: b.app.tracing.Transport(embedded.Transport(b.probed))}
+	case len(b.app.backends) > 1: // through the public port the session could go to another engine
+		cfg.Target.Client = &http.Client{Transport: b.app.tracing.Transport(embedded.Transport(b.proxy))}
 	}
-	if b.redis != nil {
+	if b.app.redis != nil {
 		// Not the tiered store: without Redis there is no leader.
-		cfg.Leases = scopedLeases{b.redis, b.sealer.Scope()}
-		cfg.Intents = probes.NewTableIntents(b.redis.Table("intents:" + b.sealer.Scope()))
+		cfg.Leases = scopedLeases{b.app.redis, b.sealer.Scope()}
+		cfg.Intents = probes.NewTableIntents(b.app.redis.Table("intents:" + b.sealer.Scope()))
 	}
 	if b.prober, err = probes.New(cfg); err != nil {
 		return fmt.Errorf("probes: %w", err)

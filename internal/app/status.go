@@ -17,7 +17,7 @@ func (a *App) mountStatus(mux *http.ServeMux) {
 	started := time.Now()
 	pages := map[string]http.Handler{}
 	for _, b := range a.backends {
-		pages[b.Name] = statuspage.Handler(func() statuspage.Snapshot { return a.overview(b, started, time.Now()) })
+		pages[b.engine.Name] = statuspage.Handler(func() statuspage.Snapshot { return a.overview(b, started, time.Now()) })
 	}
 	worst := statuspage.Handler(func() statuspage.Snapshot { return a.overview(nil, started, time.Now()) })
 	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -49,8 +49,8 @@ func (a *App) overview(shown *backend, started, now time.Time) (s statuspage.Sna
 			s, worst = own, level
 		}
 		members = append(members, statuspage.Member{
-			Name: b.Name, Address: own.Engine.Address, Level: verdict.Level, Title: verdict.Title, State: own.Engine.State,
-			Weight: b.Weight, Sessions: own.Total(), Waiters: own.Waiters,
+			Name: b.engine.Name, Address: own.Engine.Address, State: own.Engine.State, Level: verdict.Level,
+			Title: verdict.Title, Weight: b.engine.Weight, Sessions: own.Total(), Waiters: own.Waiters,
 		})
 	}
 	if len(members) > 1 {
@@ -64,26 +64,26 @@ func (b *backend) snapshot(started, now time.Time) statuspage.Snapshot {
 	s := b.recorder.Snapshot(now)
 	b.addStats(&s)
 	s.Engine.Kind = statuspage.EngineEmbedded
-	if b.Base != nil {
-		s.Engine.Kind, s.Engine.Address = statuspage.EngineHTTP, b.Base.Host
+	if b.engine.Base != nil {
+		s.Engine.Kind, s.Engine.Address = statuspage.EngineHTTP, b.engine.Base.Host
 	}
-	if len(b.backends) > 1 {
-		s.Engine.Name = b.Name
+	if len(b.app.backends) > 1 {
+		s.Engine.Name = b.engine.Name
 	}
-	s.WhatsApp = b.reachability.statusView()
+	s.WhatsApp = b.app.reachability.statusView()
 	s.Store.Kind, s.Store.State = "memory", "ok"
-	if b.store != nil {
+	if b.app.store != nil {
 		s.Store.Kind = "redis"
-		if !b.store.Up() {
-			s.Store.State, s.Store.Note = statuspage.StoreDegraded, b.storeNote()
+		if !b.app.store.Up() {
+			s.Store.State, s.Store.Note = statuspage.StoreDegraded, b.app.storeNote()
 		}
 	}
 	s.Probes = b.probesView()
-	if b.cfg.ProbeKey.Empty() {
+	if b.app.cfg.ProbeKey.Empty() {
 		s.ProbesNote = "Probes without a key create no sessions. Set QRGATE_PROBE_API_KEY to probe the acquisition of a QR."
 	}
 	s.CanNotify = b.notifier != nil
-	s.Build = statuspage.Build{Version: b.cfg.Version, Go: runtime.Version(), Started: started}
+	s.Build = statuspage.Build{Version: b.app.cfg.Version, Go: runtime.Version(), Started: started}
 	if b.embedded != nil {
 		s.Build.WhatsApp, s.Build.IsWhatsAppOld = embedded.DescribeVersion(time.Now())
 	}
@@ -92,7 +92,7 @@ func (b *backend) snapshot(started, now time.Time) statuspage.Snapshot {
 		{Name: "This page as JSON", Href: "status?format=json"}, {Name: "All causes and what to do", Href: "status/causes"},
 		{Name: "API", Href: "docs/"},
 	}
-	if b.cfg.PProf {
+	if b.app.cfg.PProf {
 		s.Links = append(s.Links, statuspage.Link{Name: "Profiles", Href: "debug/pprof/"})
 	}
 	return s
@@ -119,7 +119,7 @@ func (b *backend) addStats(s *statuspage.Snapshot) {
 
 // probesView groups the runs by probe.
 func (b *backend) probesView() []statuspage.Probe {
-	all, runs, intervals := []statuspage.Probe{}, b.prober.History(), b.probeIntervals()
+	all, runs, intervals := []statuspage.Probe{}, b.prober.History(), b.app.probeIntervals()
 	for _, name := range probes.Names() {
 		every := intervals[name]
 		p := statuspage.Probe{Name: name, Every: every.Seconds(), Runs: []probes.Result{}}

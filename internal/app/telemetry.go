@@ -13,7 +13,7 @@ import (
 // newTelemetry makes the metrics and the tracer, and adds redaction and counting to the logger.
 func (a *App) newTelemetry() error {
 	for _, b := range a.backends {
-		cfg := metrics.Config{Version: a.cfg.Version, Engine: b.Name, Read: b.gaugeValues, Probes: a.probeIntervals()}
+		cfg := metrics.Config{Version: a.cfg.Version, Engine: b.engine.Name, Read: b.gaugeValues, Probes: a.probeIntervals()}
 		if a.metrics == nil {
 			a.metrics = metrics.New(cfg)
 			b.metrics = a.metrics
@@ -47,14 +47,14 @@ func (b *backend) gaugeValues() metrics.GaugeValues {
 
 // eventHandler passes events to the tracer, the metrics, the status page and the log.
 func (b *backend) eventHandler() session.EventHandler {
-	return b.tracing.Observer(func(e session.Event, span trace.SpanContext) {
+	return b.app.tracing.Observer(func(e session.Event, span trace.SpanContext) {
 		b.metrics.Observe(e, span)
 		b.recorder.Observe(e)
 		if b.notifier != nil {
 			b.notifier.Observe(e)
 		}
 		b.logEvent(span, e)
-		b.maybeCheck(e)
+		b.app.maybeCheck(e)
 	})
 }
 

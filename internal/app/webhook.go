@@ -18,21 +18,21 @@ import (
 const maxStoredEvent = 1 << 20
 
 // hasWebhook reports whether this process reports the sessions of another engine. The embedded engine reports its own.
-func (b *backend) hasWebhook() bool { return b.cfg.Webhook != nil && b.embedded == nil }
+func (b *backend) hasWebhook() bool { return b.app.cfg.Webhook != nil && b.embedded == nil }
 
 // newWebhook makes the delivery of events. Their queue is in Redis, which all replicas share, or in a directory.
 func (b *backend) newWebhook() error {
 	if !b.hasWebhook() {
 		return nil
 	}
-	target := b.cfg.Webhook
+	target := b.app.cfg.Webhook
 	cfg := webhook.Config{Target: func(webhook.Event) *webhook.Target { return target },
-		AllowPrivate: b.cfg.AllowPrivateWebhooks, Logger: b.log, OnDropped: b.metrics.WebhookDropped}
+		AllowPrivate: b.app.cfg.AllowPrivateWebhooks, Logger: b.log, OnDropped: b.metrics.WebhookDropped}
 	var table store.Table = store.Files{Dir: b.dir("webhook"), Suffix: ".event", MaxSize: maxStoredEvent}
-	if b.redis != nil {
+	if b.app.redis != nil {
 		scope := b.sealer.Scope()
-		table = b.redis.Table("webhook:" + scope)
-		cfg.Leases, cfg.Owner = scopedLeases{b.redis, scope}, rand.Text()
+		table = b.app.redis.Table("webhook:" + scope)
+		cfg.Leases, cfg.Owner = scopedLeases{b.app.redis, scope}, rand.Text()
 	}
 	var err error
 	if cfg.Queue, err = webhook.NewTableQueue(table, target.Secret, b.log); err != nil {
@@ -104,7 +104,7 @@ func digest(text string) string {
 // probeAccountOf is the name of the account of the probes' key, "" without one.
 func (b *backend) probeAccountOf(keys []embedded.Key) string {
 	for _, k := range keys {
-		if !b.cfg.ProbeKey.Empty() && k.Key.Equal(b.cfg.ProbeKey) {
+		if !b.app.cfg.ProbeKey.Empty() && k.Key.Equal(b.app.cfg.ProbeKey) {
 			return k.Name
 		}
 	}
