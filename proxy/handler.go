@@ -4,7 +4,7 @@
 // A request passes, in this order,
 //
 //	validate.go     raw target, framing, method and size: what two parsers could read differently is refused
-//	routes.go       the documented session routes; every other path passes through
+//	routes.go       Gin finds the handler of a documented session route; every other path passes through
 //	session*.go     session routes: the engine's responses, normalized, and the QR
 //	pairing.go      links, and the page that they open
 //	passthrough.go  everything else, byte for byte
@@ -35,6 +35,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"qrgate/compat"
+	"qrgate/internal/acquire"
 	"qrgate/internal/seal"
 	"qrgate/internal/secret"
 	"qrgate/internal/session"
@@ -47,9 +48,9 @@ type Config struct {
 	Engine    *url.URL
 	Transport http.RoundTripper // carries the calls to the engine; default: Transport()
 
-	// QRService serves the session routes. Without one they pass through.
-	QRService QRService
-	Sealer    *seal.Sealer // derives tenants from credentials; required with QRService
+	// Acquirer serves the session routes. Without one they pass through.
+	Acquirer *acquire.Manager
+	Sealer   *seal.Sealer // derives tenants from credentials; required with Acquirer
 
 	// SlowWrongKeys lets addresses that present wrong keys wait. Default: the engine protects itself.
 	SlowWrongKeys bool
@@ -73,7 +74,7 @@ type Config struct {
 	TrafficClass func(key secret.Secret) session.TrafficClass
 
 	// Loop recognizes requests that qrgate sent itself, should the engine's address lead back to it. The transport of
-	// QRService must be wrapped by the same Loop. Default: a new one.
+	// Acquirer must be wrapped by the same Loop. Default: a new one.
 	Loop *Loop
 
 	// Observe receives every request once, after its response was written. It must not block. Default: none.

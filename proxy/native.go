@@ -151,7 +151,7 @@ func (h *Handler) nativeSession(w *responseWriter) sessionRequest {
 		RequestMeta: session.Request{ID: w.requestID, Trace: h.traceparent(w.request.Context())},
 	}
 	caller.Tenant = h.config.Sealer.Tenant(caller.Credential())
-	return sessionRequest{responseWriter: w, service: h.config.QRService, caller: caller}
+	return sessionRequest{responseWriter: w, acquirer: h.config.Acquirer, caller: caller}
 }
 
 // sessionOf is the name of the session whose own token the request presents, where sessions have tokens.
@@ -214,7 +214,7 @@ func (n *nativeRequest) create() {
 	}
 	n.front.onlySessions.Remove(n.caller.Tenant) // there is another session now
 	report := n.report(outcome, response)
-	n.service.OnSessions(n.ctx(), n.caller, []session.SessionReport{report}, true)
+	n.acquirer.OnSessions(n.ctx(), n.caller, []session.SessionReport{report}, true)
 	if wantsQR {
 		n.onBegun(report, session.Connect)
 		if report.Image.Empty() {
@@ -276,7 +276,7 @@ func (n *nativeRequest) recordBegin(o dialect.Outcome, sentAt time.Time) {
 	case o.IsError:
 		n.front.codes.Try(n.name, nil, time.Now())
 		if e := o.BeginError(time.Now()); e != nil {
-			n.service.OnConnectRefused(context.WithoutCancel(n.ctx()), n.caller, n.ref, e)
+			n.acquirer.OnConnectRefused(context.WithoutCancel(n.ctx()), n.caller, n.ref, e)
 		}
 	default:
 		n.front.codes.Begin(n.name, sentAt)
@@ -435,7 +435,7 @@ func (n *nativeRequest) deleteByID() {
 		return
 	}
 	if response.Status/100 == 2 {
-		n.service.OnEngineUnreachable()
+		n.acquirer.OnEngineUnreachable()
 	}
 	n.write(response)
 }
@@ -449,7 +449,7 @@ func (n *nativeRequest) writeThrough() {
 
 // onBegun records that a pairing was begun.
 func (n *nativeRequest) onBegun(report session.SessionReport, mode session.ConnectMode) {
-	_ = n.service.OnConnect(context.WithoutCancel(n.ctx()), n.caller, report, mode)
+	_ = n.acquirer.OnConnect(context.WithoutCancel(n.ctx()), n.caller, report, mode)
 }
 
 func (n *nativeRequest) outcome(verb dialect.Verb, r compat.Response) dialect.Outcome {
@@ -485,7 +485,7 @@ func (n *nativeRequest) waitQR() (isReady, isRefusedOrLinked bool) {
 	if !ok || !preferred.Set {
 		preferred = session.WaitPreference{Set: true, For: n.front.wait}
 	}
-	v, err := n.service.WaitQR(n.ctx(), n.caller, n.id, preferred)
+	v, err := n.acquirer.WaitQR(n.ctx(), n.caller, n.id, preferred)
 	if err != nil || v.Session.State == session.Connected || !v.Ready {
 		if !v.Diagnosis.Healthy() {
 			n.Header().Set(headerCause, string(v.Diagnosis.Code))

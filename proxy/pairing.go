@@ -66,7 +66,7 @@ func (s *sessionRequest) issueLink() {
 	if !ok {
 		return
 	}
-	v, err := s.service.Get(s.ctx(), s.caller, s.id)
+	v, err := s.acquirer.Get(s.ctx(), s.caller, s.id)
 	s.ref = v.Session.Ref
 	switch {
 	case s.hasLeft():
@@ -165,7 +165,7 @@ func (s *sessionRequest) revokeLinks() {
 		s.passThrough()
 		return
 	}
-	v, err := s.service.Get(s.ctx(), s.caller, s.id)
+	v, err := s.acquirer.Get(s.ctx(), s.caller, s.id)
 	s.ref = v.Session.Ref
 	if kind := session.KindOf(err); kind == session.KindKeyRefused || kind == session.KindSessionNotFound {
 		s.reply(engineProblem(err))
@@ -224,7 +224,7 @@ func (h *Handler) servePairing(w *responseWriter, rest string) {
 	if d := h.config.Pairing.Documented; d != nil {
 		w.handler = d
 	}
-	p := &pairRequest{sessionRequest: sessionRequest{responseWriter: w, service: h.config.QRService}}
+	p := &pairRequest{sessionRequest: sessionRequest{responseWriter: w, acquirer: h.config.Acquirer}}
 	switch isPage := !hasVerb; {
 	case !p.findLink(h.config.Pairing.Links, token):
 		p.refuse(isPage)
@@ -310,9 +310,9 @@ func (p *pairRequest) page() {
 		Status: pairpage.Status{Phase: pairpage.Linked},
 	}
 	if !p.link.IsUsed {
-		v := p.service.Cached(p.caller, []session.Ref{p.ref})[0]
+		v := p.acquirer.Cached(p.caller, []session.Ref{p.ref})[0]
 		if v.Authorized {
-			if fresh, err := p.service.Get(p.ctx(), p.caller, p.id); err == nil {
+			if fresh, err := p.acquirer.Get(p.ctx(), p.caller, p.id); err == nil {
 				v = fresh
 			}
 		}
@@ -343,7 +343,7 @@ func (p *pairRequest) writePage(status int, view pairpage.View) {
 // events handles GET /pair/{token}/events: what the page shows, as a stream of changes or, for a client that does not
 // accept one, once.
 func (p *pairRequest) events() {
-	v, err := p.service.Get(p.ctx(), p.caller, p.id)
+	v, err := p.acquirer.Get(p.ctx(), p.caller, p.id)
 	if err != nil && !p.hasLeft() {
 		p.replyError(err)
 		return
@@ -355,7 +355,7 @@ func (p *pairRequest) events() {
 		p.writeJSON(http.StatusOK, compat.Envelope{Success: true, Data: p.status(v, time.Now())}, nil)
 		return
 	}
-	f, err := p.service.Follow(p.ctx(), p.caller, p.id)
+	f, err := p.acquirer.Follow(p.ctx(), p.caller, p.id)
 	if err != nil {
 		p.replyError(err)
 		return
@@ -375,7 +375,7 @@ func (p *pairRequest) events() {
 	}
 }
 
-// replyError is the response to an error of the QRService, without the engine's own words.
+// replyError is the response to an error of the Acquirer, without the engine's own words.
 func (p *pairRequest) replyError(err error) {
 	r := engineProblem(err)
 	if _, ok := errors.AsType[*session.EngineError](err); ok {
@@ -495,7 +495,7 @@ func (p *pairRequest) engineRequest(body []byte) *http.Request {
 // connectSession handles POST /pair/{token}/connect: what a client's own connect does, unless a code is being obtained
 // or shown.
 func (p *pairRequest) connectSession() {
-	v, err := p.service.Get(p.ctx(), p.caller, p.id)
+	v, err := p.acquirer.Get(p.ctx(), p.caller, p.id)
 	switch {
 	case p.hasLeft() || err == nil && p.isOver(v):
 		return

@@ -76,7 +76,7 @@ var engineProblems = map[session.ErrorKind]ownResponse{
 	session.KindTimeout:         problem(http.StatusServiceUnavailable, compat.CodeEngineTimeout, textTimeout),
 }
 
-// engineProblem is the response to an error of the QRService or of a forwarded call, with the engine's own code and
+// engineProblem is the response to an error of the Acquirer or of a forwarded call, with the engine's own code and
 // text if there are any.
 func engineProblem(err error) ownResponse {
 	e, ok := errors.AsType[*session.EngineError](err)

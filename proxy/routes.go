@@ -26,7 +26,8 @@ var sessionHandlers = map[compat.Route]func(*sessionRequest){
 	{Method: http.MethodPost, Path: compat.SessionsPath + "/{id}/restart"}:    (*sessionRequest).restart,
 }
 
-// newRouter makes Gin's router without the conveniences that would respond in the engine's place.
+// newRouter makes Gin's router without the conveniences that would respond in the engine's place. Gin only finds the
+// handler and the session's id: a handler writes to the responseWriter, which writerOf finds below Gin's own writer.
 func (h *Handler) newRouter() *gin.Engine {
 	g := gin.New()
 	g.UseEscapedPath = true
@@ -41,7 +42,7 @@ func (h *Handler) newRouter() *gin.Engine {
 	g.NoMethod(otherMethod)
 	for _, route := range compat.Routes() {
 		handler := passThrough
-		if serve := sessionHandlers[route]; serve != nil && h.config.QRService != nil {
+		if serve := sessionHandlers[route]; serve != nil && h.config.Acquirer != nil {
 			handler = h.sessionHandler(serve)
 		}
 		path := strings.Replace(route.Path, "{id}", ":id", 1)
@@ -60,7 +61,6 @@ func buffered(c *gin.Context) {
 	}
 }
 
-// writerOf finds the responseWriter below Gin's own, through which no handler writes.
 func writerOf(c *gin.Context) *responseWriter {
 	return c.Writer.(interface{ Unwrap() http.ResponseWriter }).Unwrap().(*responseWriter)
 }

@@ -66,7 +66,7 @@ func (s *sessionRequest) create() {
 		}
 	}
 	report, _ := compat.ParseSession(created, compat.ExpiryClock(res.Header, res.At), res.At)
-	s.service.OnSessions(s.ctx(), s.caller, []session.SessionReport{report}, true)
+	s.acquirer.OnSessions(s.ctx(), s.caller, []session.SessionReport{report}, true)
 	s.ref = report.Ref
 	normalized := s.formatItem(compat.Normalize(created, &session.Snapshot{}, res.At))
 	if report.Image.Empty() && report.State == session.AwaitingScan {
@@ -94,14 +94,14 @@ func (s *sessionRequest) createConflict(refused compat.Response, refusal error, 
 
 // sendCreate sends a create as soon as the rate limit allows it. The caller calls release once the outcome is recorded.
 func (s *sessionRequest) sendCreate(name string) (res compat.Response, release func(), err error) {
-	release, wait := s.service.AdmitCreate(s.ctx(), s.caller)
+	release, wait := s.acquirer.AdmitCreate(s.ctx(), s.caller)
 	if wait > 0 {
 		err = &session.EngineError{Op: "create", Kind: session.KindRateLimited, RetryAfter: wait}
 	} else {
 		res, err = s.call("create", "", callTimeout)
 	}
 	if session.KindOf(err) == session.KindRateLimited {
-		s.service.OnCreateRefused(s.caller, name)
+		s.acquirer.OnCreateRefused(s.caller, name)
 	}
 	return res, release, err
 }
@@ -119,7 +119,7 @@ func (s *sessionRequest) connect() {
 	}
 	startedAt := time.Now()
 	s.resolve()
-	if wait := s.service.AdmitConnect(s.caller); wait > 0 {
+	if wait := s.acquirer.AdmitConnect(s.caller); wait > 0 {
 		limited := &session.EngineError{Op: session.OpConnect, Kind: session.KindRateLimited, RetryAfter: wait}
 		s.continueConnect(compat.Response{}, limited, 0)
 		return
@@ -140,7 +140,7 @@ func (s *sessionRequest) connectAccepted(res compat.Response, mode session.Conne
 	if report.State != session.Connected {
 		report.State = session.Connecting
 	}
-	_ = s.service.OnConnect(context.WithoutCancel(s.ctx()), s.caller, report, mode)
+	_ = s.acquirer.OnConnect(context.WithoutCancel(s.ctx()), s.caller, report, mode)
 	s.writeJSON(http.StatusOK, s.actionBody(body, report.Ref, compat.Wire(report.State), text), res.Header)
 }
 
@@ -155,13 +155,13 @@ func (s *sessionRequest) continueConnect(res compat.Response, err error, max tim
 		isKnown := kind == session.KindAlreadyPaired || kind == session.KindNotReady
 		isBadKey := res.Status == http.StatusUnauthorized && kind == session.KindKeyRefused
 		if res.Status >= 400 && !isBadKey && !isKnown &&
-			s.service.OnConnectRefused(context.WithoutCancel(s.ctx()), s.caller, s.ref, err) {
+			s.acquirer.OnConnectRefused(context.WithoutCancel(s.ctx()), s.caller, s.ref, err) {
 			s.replyEngineError(res, err)
 			return
 		}
 		s.writeEngineError(res, err)
 		return
-	case kind == session.KindRateLimited && s.ref.ID == 0 && s.service.WasCreateRefused(s.caller, s.id):
+	case kind == session.KindRateLimited && s.ref.ID == 0 && s.acquirer.WasCreateRefused(s.caller, s.id):
 		s.reply(problem(http.StatusNotFound, compat.CodeSessionNotFound, textCreateRefused))
 		return
 	}
@@ -170,12 +170,12 @@ func (s *sessionRequest) continueConnect(res compat.Response, err error, max tim
 		ctx = context.WithoutCancel(ctx) // nothing to wait for
 	}
 	startedAt := time.Now()
-	v, serviceErr := s.service.OnConnectError(ctx, s.caller, s.ref, err, max)
+	v, waitErr := s.acquirer.OnConnectError(ctx, s.caller, s.ref, err, max)
 	if s.hasLeft() {
 		return
 	}
-	if serviceErr != nil {
-		s.reply(engineProblem(serviceErr))
+	if waitErr != nil {
+		s.reply(engineProblem(waitErr))
 		return
 	}
 	ref := v.Session.Ref.Merge(s.ref)

@@ -58,8 +58,8 @@ func (s *sessionRequest) normalizeAll(items []compat.Object, res compat.Response
 		reports[i], _ = compat.ParseSession(item, compat.ExpiryClock(res.Header, res.At), res.At)
 		refs[i] = reports[i].Ref
 	}
-	s.service.OnSessions(s.ctx(), s.caller, reports, false)
-	views := s.service.Cached(s.caller, refs)
+	s.acquirer.OnSessions(s.ctx(), s.caller, reports, false)
+	views := s.acquirer.Cached(s.caller, refs)
 	out := make([]compat.Object, len(items))
 	for i, item := range items {
 		out[i] = s.formatItem(compat.Normalize(item, views[i], res.At))
@@ -91,7 +91,7 @@ func (s *sessionRequest) parseSession(res compat.Response) (body, normalized com
 
 // status handles GET …/status: from the cache while qrgate obtains a QR, else from the engine.
 func (s *sessionRequest) status() {
-	v, err := s.service.Status(s.ctx(), s.caller, s.id)
+	v, err := s.acquirer.Status(s.ctx(), s.caller, s.id)
 	s.ref = v.Session.Ref
 	if s.hasLeft() {
 		return
@@ -134,7 +134,7 @@ func (s *sessionRequest) statusFailed(res compat.Response, err error, v *session
 // findElsewhere finds a session whose state the engine denies: under its own path, or in the list of an engine without
 // that route.
 func (s *sessionRequest) findElsewhere() (item compat.Object, res compat.Response, err error) {
-	err = s.service.RetryOnStaleID(s.ctx(), s.caller, s.id, &s.ref, func() (err error) {
+	err = s.acquirer.RetryOnStaleID(s.ctx(), s.caller, s.id, &s.ref, func() (err error) {
 		item, res, err = s.findOnce()
 		return err
 	})

@@ -23,9 +23,9 @@ func (s *sessionRequest) qr() {
 		s.reply(validationProblem(textBadWait))
 		return
 	}
-	v, err := s.service.WaitQR(s.ctx(), s.caller, s.id, preferred)
+	v, err := s.acquirer.WaitQR(s.ctx(), s.caller, s.id, preferred)
 	if err == nil && !v.Authorized && preferred.Set && preferred.For == 0 { // the engine was not asked yet
-		v, err = s.service.Get(s.ctx(), s.caller, s.id)
+		v, err = s.acquirer.Get(s.ctx(), s.caller, s.id)
 	}
 	s.ref = v.Session.Ref
 	if s.hasLeft() {
@@ -164,7 +164,7 @@ func (s *sessionRequest) qrStatus() {
 		s.reply(validationProblem(textBadWait))
 		return
 	}
-	v, err := s.service.Get(s.ctx(), s.caller, s.id)
+	v, err := s.acquirer.Get(s.ctx(), s.caller, s.id)
 	s.ref = v.Session.Ref
 	if s.hasLeft() {
 		return
@@ -187,7 +187,7 @@ func (s *sessionRequest) qrStatus() {
 
 // waitForChange waits until the snapshot differs from v, no longer than max. It returns v if no more may wait.
 func (s *sessionRequest) waitForChange(v *session.Snapshot, max time.Duration) *session.Snapshot {
-	f, err := s.service.Follow(s.ctx(), s.caller, s.id)
+	f, err := s.acquirer.Follow(s.ctx(), s.caller, s.id)
 	if err != nil {
 		return v
 	}
@@ -240,7 +240,7 @@ const (
 // stream sends every change as a server-sent event, and ends after the session is connected or gone. It counts as a
 // waiting request; above the limits it is refused.
 func (s *sessionRequest) stream(v *session.Snapshot) {
-	f, err := s.service.Follow(s.ctx(), s.caller, s.id)
+	f, err := s.acquirer.Follow(s.ctx(), s.caller, s.id)
 	if err != nil {
 		s.reply(engineProblem(err))
 		return

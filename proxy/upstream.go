@@ -64,7 +64,7 @@ func (s *sessionRequest) forward(
 	}
 	limits := compat.RateLimits(response.Header, response.At)
 	limited := response.Status == http.StatusTooManyRequests
-	s.service.OnRateLimits(s.caller, limits, limited, compat.RetryAfter(response.Header, response.At))
+	s.acquirer.OnRateLimits(s.caller, limits, limited, compat.RetryAfter(response.Header, response.At))
 	if e := response.EngineError(op); e != nil {
 		return response, e
 	}

@@ -173,7 +173,7 @@ func (b *backend) newAcquirer() error {
 	if b.acquirer, err = acquire.New(acquisition); err != nil {
 		return err
 	}
-	config.QRService = b.acquirer
+	config.Acquirer = b.acquirer
 	if b.app.tracing.Enabled() {
 		config.Tracer = b.app.tracing
 	}

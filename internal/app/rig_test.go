@@ -126,7 +126,7 @@ func (s *swap) start(t *testing.T, upstream *enginesim.Wire, set setup) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := proxy.Config{Engine: base, Transport: circuit, QRService: heart, Sealer: vault}
+	config := proxy.Config{Engine: base, Transport: circuit, Acquirer: heart, Sealer: vault}
 	if set.proxy != nil {
 		set.proxy(&config)
 	}

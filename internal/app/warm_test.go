@@ -36,7 +36,7 @@ func warmQR(tb testing.TB) (request func() int) {
 	done := make(chan error, 1)
 	go func() { done <- m.Run(ctx) }()
 	tb.Cleanup(func() { cancel(); <-done; engine.Close() })
-	handler := proxy.New(proxy.Config{Engine: base, Transport: transport, QRService: m, Sealer: sealer})
+	handler := proxy.New(proxy.Config{Engine: base, Transport: transport, Acquirer: m, Sealer: sealer})
 	send := func(method, path, body string) int {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest(method, path, strings.NewReader(body))

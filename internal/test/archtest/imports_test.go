@@ -48,8 +48,8 @@ var layers = []struct {
 	{"internal/notify", 7},
 	{"metrics", 7},
 	{"probes", 7},
-	{"proxy", 7},
 	{"internal/statuspage", 8},
+	{"proxy", 8},
 	{"internal/app", 9},
 	{"cmd", 10},
 }

@@ -169,7 +169,7 @@ func (w *world) start(n int) {
 	if err != nil {
 		panic(err)
 	}
-	front := proxy.New(proxy.Config{Engine: base, Transport: reported, QRService: m, Sealer: w.sealer})
+	front := proxy.New(proxy.Config{Engine: base, Transport: reported, Acquirer: m, Sealer: w.sealer})
 	r.wire = enginesim.NewWire(front)
 	var ctx context.Context
 	ctx, r.cancel = context.WithCancel(context.Background())

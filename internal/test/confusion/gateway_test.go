@@ -59,7 +59,7 @@ func newGateway(t *testing.T, base *url.URL, transport http.RoundTripper, d *dia
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler := proxy.New(proxy.Config{Engine: base, Transport: transport, QRService: manager, Sealer: vault})
+	handler := proxy.New(proxy.Config{Engine: base, Transport: transport, Acquirer: manager, Sealer: vault})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 2)
 	go func() { done <- manager.Run(ctx) }()

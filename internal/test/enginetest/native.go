@@ -144,7 +144,7 @@ func inNativeRig(
 	}
 	r.manager, r.transport = manager, transport
 	r.front = enginesim.NewWire(proxy.New(proxy.Config{
-		Engine: base, Transport: r.direct.Client().Transport, QRService: manager, Sealer: sealer,
+		Engine: base, Transport: r.direct.Client().Transport, Acquirer: manager, Sealer: sealer,
 		Native: proxy.NewNativeFront(d, transport, 9*time.Second),
 	}))
 	ctx, stop := context.WithCancel(context.Background())
