@@ -89,7 +89,8 @@ func (m *Manager) Resolve(ctx context.Context, c session.Caller, id string) sess
 	return r
 }
 
-// learnRef remembers a ref here and in the store.
+// learnRef remembers a ref here and in the store. now is when the call began that tells it: what a call reports that a
+// delete overtook is not stored.
 func (m *Manager) learnRef(ctx context.Context, c session.Caller, r session.Ref, now time.Time) {
 	m.mu.Lock()
 	isNew := m.ids.put(c.Tenant, r)
@@ -112,7 +113,7 @@ func (m *Manager) evictRef(ctx context.Context, c session.Caller, r session.Ref)
 	}
 	m.mu.Unlock()
 	for _, id := range idsOf(r) {
-		_ = m.store.delete(ctx, aliasKey(c, id), kindAlias, time.Second, time.Now())
+		_ = m.store.delete(ctx, aliasKey(c, id), kindAlias, tombstoneTTL, time.Now())
 	}
 }
 

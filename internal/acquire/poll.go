@@ -73,7 +73,7 @@ func (tn *tenant) startSingle(plan plan, now time.Time) {
 		tn.recordResponse(p.report.Limits, p.err, p.startedAt)
 		if session.KindOf(p.err) != session.KindCanceled {
 			t.emitCall(p.op, p.err, p.startedAt)
-			tn.m.learnRef(tn.m.base, tn.caller, p.report.Ref, time.Now())
+			tn.m.learnRef(tn.m.base, tn.caller, p.report.Ref, p.startedAt)
 		}
 		p.deliver(c, t)
 		tn.finishSingle(t, p)
@@ -145,7 +145,7 @@ func (tn *tenant) startList(now time.Time) {
 		r.list, r.err = tn.m.cfg.Engine.List(ctx, tn.caller)
 		tn.recordResponse(r.list.Limits, r.err, r.startedAt)
 		for _, report := range r.list.Sessions {
-			tn.m.learnRef(tn.m.base, tn.caller, report.Ref, r.list.At)
+			tn.m.learnRef(tn.m.base, tn.caller, report.Ref, r.startedAt)
 		}
 		tn.applyList(c, r, evidence)
 	}, batch...)

@@ -13,15 +13,17 @@ import (
 // of them, those in flight too. It is written and read beside the calls, which wait for neither.
 
 const (
-	kindLimits = "rl"
-	limitsTTL  = 15 * time.Minute
-	limitsName = "limits:" // no session's canonical name has a colon
+	kindLimits   = "rl"
+	minLimitsTTL = time.Minute // also while most of each window is left
+	maxLimitsTTL = 15 * time.Minute
+	limitsName   = "limits:" // no session's canonical name has a colon
 )
 
 // storedLimits are the windows of a rate limit as stored. Times count from the write: no two clocks are compared.
 type storedLimits struct {
 	Windows []storedWindow `json:"windows"`
 	Pause   time.Duration  `json:"pause"` // no call for so long
+	TTL     time.Duration  `json:"ttl"`   // of the record
 }
 
 type storedWindow struct {
@@ -29,9 +31,11 @@ type storedWindow struct {
 	Length time.Duration
 }
 
-// export returns what other replicas need to know at now.
+// export returns what other replicas need to know at now. Each wrong key that a client presents has a record, so a
+// record lives only as long as a new replica would not learn as much from its first call.
 func (r rateLimiter) export(now time.Time) storedLimits {
-	s := storedLimits{Pause: r.pausedUntil.Sub(now)}
+	ttl := min(max(minLimitsTTL, r.idleAt().Sub(now)), maxLimitsTTL)
+	s := storedLimits{Pause: max(0, r.pausedUntil.Sub(now)), TTL: ttl}
 	for _, w := range r.windows {
 		limit := session.RateLimit{Max: w.limit, Remaining: w.remaining, Reset: w.resetAt.Sub(now)}
 		s.Windows = append(s.Windows, storedWindow{limit, w.length})
@@ -73,6 +77,9 @@ func (r rateLimiter) merge(s storedLimits, at time.Time, unknown int, hasNews bo
 	}
 	return r
 }
+
+// isEmpty reports whether the engine has stated no limits.
+func (s storedLimits) isEmpty() bool { return len(s.Windows) == 0 && s.Pause == 0 }
 
 func (s storedLimits) find(limit int) int {
 	for i, w := range s.Windows {
@@ -149,9 +156,12 @@ func (tn *tenant) syncLimits() {
 			tn.readLimits(tn.m.base)
 			continue
 		}
-		version := max(prev+1, now.UnixMilli())
-		r := store.Record{Version: version, TTL: limitsTTL}
-		err := tn.m.store.put(tn.m.base, tn.limitsKey(), kindLimits, known, prev, r)
+		version, err := prev, error(nil)
+		if !known.isEmpty() {
+			version = max(prev+1, now.UnixMilli())
+			r := store.Record{Version: version, TTL: known.TTL}
+			err = tn.m.store.put(tn.m.base, tn.limitsKey(), kindLimits, known, prev, r)
+		}
 		tn.mu.Lock()
 		switch {
 		case err == nil:
@@ -178,7 +188,7 @@ func (tn *tenant) readLimits(ctx context.Context) {
 		return
 	}
 	if tn.shared.version = r.Version; isReadable {
-		tn.limiter = tn.limiter.merge(stored, now.Add(r.TTL-limitsTTL), tn.shared.unknown, tn.shared.hasNews, now)
+		tn.limiter = tn.limiter.merge(stored, now.Add(r.TTL-stored.TTL), tn.shared.unknown, tn.shared.hasNews, now)
 		tn.wake.set()
 	}
 }

@@ -38,3 +38,27 @@ func TestRateLimiter_Merge(t *testing.T) {
 		t.Errorf("paused until %v, want %v", paused.pausedUntil, want)
 	}
 }
+
+func TestRateLimiter_ExportTTL(t *testing.T) {
+	t.Parallel()
+	window := func(left int, reset time.Duration) rateLimiter {
+		return rateLimiter{}.update([]session.RateLimit{{Max: 1000, Remaining: left, Reset: reset}}, t0)
+	}
+	for name, c := range map[string]struct {
+		limiter rateLimiter
+		want    time.Duration
+	}{
+		"most of a long window is left": {window(900, 14*time.Minute), minLimitsTTL},
+		"a long window is mostly used":  {window(400, 14*time.Minute), 14 * time.Minute},
+		"a short window is used up":     {window(0, 20*time.Second), minLimitsTTL},
+		"a day is used up":              {window(0, 24*time.Hour), maxLimitsTTL},
+		"a long pause":                  {rateLimiter{}.pause(3*time.Minute, t0), 3 * time.Minute},
+	} {
+		if got := c.limiter.export(t0).TTL; got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+	if !(rateLimiter{}).export(t0).isEmpty() || window(900, time.Minute).export(t0).isEmpty() {
+		t.Error("a record is empty if the engine has stated no limits")
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -318,4 +319,82 @@ func TestRecovery_SessionsLostInALongOutage(t *testing.T) {
 		}
 		r.none429()
 	})
+}
+
+// countRecords counts the records of a kind in a store, without tombstones.
+func countRecords(t *testing.T, s *memory.Store, kind string) int {
+	n := 0
+	for _, key := range s.Keys() {
+		records, err := s.Get(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(key, ":"+kind) && len(records[0].Value) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// Each wrong key has a tenant of its own, whose calls the engine counts. What is stored of it ends soon, although the
+// engine's window is longer: wrong keys must not fill the store.
+func TestRateLimit_RecordsOfWrongKeysEndSoon(t *testing.T) {
+	shared := memory.New(memory.Config{})
+	e := &enginesim.Engine{Keys: map[string]string{"key-a": "a"}, Limits: enginesim.RecordedLimits()}
+	shares := func(c *acquire.Config) { c.SharesStore = true }
+	bubble(t, e, func(r *rig) {
+		r.connect("key-a", r.createUnlisted("key-a", "crm-1"))
+		for i := range 40 {
+			_, err := r.manager.WaitQR(r.t.Context(), r.caller(fmt.Sprint("wrong-", i)), "crm-1", session.WaitPreference{})
+			if session.KindOf(err) != session.KindKeyRefused {
+				r.t.Fatalf("a wrong key: %v", err)
+			}
+		}
+		if n := countRecords(r.t, shared, "rl"); n != 41 {
+			r.t.Errorf("%d records of limits while they matter, want 41", n)
+		}
+		time.Sleep(61 * time.Second)
+		if n := countRecords(r.t, shared, "rl"); n > 1 {
+			r.t.Errorf("%d records of limits a minute later, want that of the right key at most", n)
+		}
+	}, sharedStore(shared), shares)
+}
+
+// slowList is an engine whose list arrives late.
+type slowList struct{ session.Engine }
+
+func (e slowList) List(ctx context.Context, c session.Caller) (session.SessionList, error) {
+	list, err := e.Engine.List(ctx, c)
+	time.Sleep(3 * time.Second)
+	return list, err
+}
+
+// A list that a delete overtakes still shows the session. Its ids are not stored again.
+func TestInvalidate_LateListDoesNotStoreTheIDsOfADeletedSession(t *testing.T) {
+	shared := memory.New(memory.Config{})
+	bubble(t, &enginesim.Engine{}, func(r *rig) {
+		m, stop := r.startReplica(shared, func(c *acquire.Config) { c.Engine = slowList{r.hub} })
+		defer stop()
+		c := r.caller("key-a")
+		ref := r.createUnlisted("key-a", "crm-1")
+		if n := countRecords(r.t, shared, "id"); n != 2 {
+			r.t.Fatalf("%d ids are stored, want 2", n)
+		}
+		m.OnSessions(r.t.Context(), c, []session.SessionReport{{Ref: ref}}, false)
+		go m.Resolve(r.t.Context(), c, "unknown") // reads the list
+		time.Sleep(time.Second)
+		if err := m.Invalidate(r.t.Context(), c, ref, true); err != nil {
+			r.t.Fatal(err)
+		}
+		r.engine.Reset()
+		time.Sleep(5 * time.Second)
+		if n := countRecords(r.t, shared, "id"); n != 0 {
+			r.t.Errorf("%d ids of a deleted session are stored", n)
+		}
+		r.engine.Change(func(e *enginesim.Engine) { e.FirstID = 2 })
+		r.createUnlisted("key-a", "crm-1") // another session of this name
+		if n := countRecords(r.t, shared, "id"); n != 2 {
+			r.t.Errorf("%d ids of the new session are stored, want 2", n)
+		}
+	}, sharedStore(shared))
 }
