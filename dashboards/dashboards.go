@@ -3,7 +3,7 @@
 //
 //	prometheus/     qrgate.rules.yml (generated from alerts.yml and slo.go), its unit tests, an example configuration
 //	alertmanager/   an example: routes, and which alert inhibits which
-//	grafana/        dashboards (generated) and their provisioning
+//	grafana/        dashboards (generated from boards.yml and slo.go) and their provisioning
 //
 // The generated files are committed. Tests compare them with a new generation, and every metric, label and value in
 // them with what package metrics exposes. docs/runbooks has one page for each alert.
@@ -26,9 +26,13 @@ func Files(l Links) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	all, err := boards(l)
+	if err != nil {
+		return nil, err
+	}
 	files := map[string][]byte{"prometheus/qrgate.rules.yml": rules}
-	for _, b := range boards(l) {
-		if files["grafana/dashboards/"+b.uid+".json"], err = b.encode(); err != nil {
+	for _, b := range all {
+		if files["grafana/dashboards/"+b.UID+".json"], err = b.encode(); err != nil {
 			return nil, err
 		}
 	}
@@ -53,12 +57,8 @@ func (l Links) runbook(name string) string { return strings.TrimSuffix(l.Runbook
 // board returns the address of a dashboard.
 func (l Links) board(uid string) string { return strings.TrimSuffix(l.Grafana, "/") + "/d/" + uid }
 
-// The UIDs of the dashboards, a part of their addresses.
-const (
-	boardDelivery = "qrgate-delivery"
-	boardSLO      = "qrgate-slo"
-	boardProbes   = "qrgate-probes"
-)
+// boardSLO is the UID of the dashboard of the SLOs, a part of its address.
+const boardSLO = "qrgate-slo"
 
 // group and rule have the form of Prometheus' rule files. Dashboard is only in alerts.yml.
 type group struct {

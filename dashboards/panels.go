@@ -1,6 +1,8 @@
 package dashboards
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
@@ -15,22 +17,64 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
 )
 
-type (
-	panels = []cog.Builder[dashboard.Panel]
-	query  = *prometheus.DataqueryBuilder
-)
+// panel is one panel of boards.yml.
+type panel struct {
+	Title, Text, Kind, Unit string
+	Width                   uint32
+	Each                    string             // "slo": the panel stands for one panel of each SLO
+	Empty                   string             // what stands in place of a missing value
+	Max                     *float64           // of the axis
+	Colors                  map[string]float64 // and the values at which they begin
+	Words                   []string           // for 0 and 1
+	Link                    *struct{ Title, URL string }
+	Queries                 []query
+}
 
-// Widths, of 24.
-const (
-	sixth   = 4
-	quarter = 6
-	third   = 8
-	half    = 12
-	whole   = 24
-)
+// query is one query of a panel, in PromQL.
+type query struct {
+	Expr, Legend string
+	Exemplar     bool
+}
 
-// info describes a panel: its title, what it means to its reader, and the unit of its values.
-type info struct{ title, description, unit string }
+// expand returns the panels that p stands for.
+func (p panel) expand() []panel {
+	if p.Each == "" {
+		return []panel{p}
+	}
+	var each []panel
+	for _, s := range slos() {
+		fill := strings.NewReplacer(
+			"<slo>", s.name, "<failure>", s.failure, "<short window>", s.shortWindow, "<budget>", budget(s)).Replace
+		of := p
+		of.Title, of.Text, of.Queries = fill(p.Title), fill(p.Text), nil
+		for _, q := range p.Queries {
+			of.Queries = append(of.Queries, query{fill(q.Expr), fill(q.Legend), q.Exemplar})
+		}
+		if s.name == "probe-qr" { // probes always run
+			of.Empty = ""
+		}
+		each = append(each, of)
+	}
+	return each
+}
+
+// builder returns the panel as Grafana's SDK builds it.
+func (p panel) builder() cog.Builder[dashboard.Panel] {
+	switch p.Kind {
+	case "figure":
+		return p.figure()
+	case "heat":
+		return p.heat()
+	case "strip":
+		return p.strip()
+	case "table":
+		return p.table()
+	case "stacked":
+		return p.graph().FillOpacity(60).
+			Stacking(common.NewStackingConfigBuilder().Mode(common.StackingModeNormal))
+	}
+	return p.graph()
+}
 
 // panelBuilder are the methods that all builders of panels have.
 type panelBuilder[B any] interface {
@@ -40,39 +84,63 @@ type panelBuilder[B any] interface {
 	Datasource(common.DataSourceRef) B
 	Span(uint32) B
 	Height(uint32) B
+	NoValue(string) B
+	Max(float64) B
+	DataLinks([]cog.Builder[dashboard.DashboardLink]) B
 	WithTarget(cog.Builder[variants.Dataquery]) B
 }
 
-func describe[B panelBuilder[B]](p B, i info, width, height uint32, queries ...query) B {
-	p.Title(i.title).Description(i.description).Unit(i.unit).Datasource(metrics()).Span(width).Height(height)
-	for _, q := range queries {
-		p.WithTarget(q)
+// describe sets what all kinds of panels have.
+func describe[B panelBuilder[B]](b B, p panel, height uint32) B {
+	b.Title(p.Title).Description(p.Text).Unit(p.Unit).Datasource(metrics()).Span(p.Width).Height(height)
+	if p.Empty != "" {
+		b.NoValue(p.Empty)
 	}
-	return p
-}
-
-// step is a color that begins at a value; the first one has no lower bound. Red means that a person must act.
-type step struct {
-	color string
-	from  float64
-}
-
-func steps(all ...step) *dashboard.ThresholdsConfigBuilder {
-	var thresholds []dashboard.Threshold
-	for i, s := range all {
-		t := dashboard.Threshold{Color: s.color}
-		if i > 0 {
-			t.Value = cog.ToPtr(s.from)
+	if p.Max != nil {
+		b.Max(*p.Max)
+	}
+	if p.Link != nil {
+		b.DataLinks([]cog.Builder[dashboard.DashboardLink]{dashboard.NewDashboardLinkBuilder(p.Link.Title).
+			Type(dashboard.DashboardLinkTypeLink).Url(p.Link.URL).TargetBlank(true)})
+	}
+	for _, q := range p.Queries {
+		target := prometheus.NewDataqueryBuilder().Datasource(metrics()).Expr(q.Expr)
+		switch p.Kind {
+		case "table":
+			target.Instant().Format(prometheus.PromQueryFormatTable)
+		case "heat":
+			target.LegendFormat("{{le}}").Range().Format(prometheus.PromQueryFormatHeatmap)
+		default:
+			target.LegendFormat(cmp.Or(q.Legend, "__auto")).Range()
 		}
-		thresholds = append(thresholds, t)
+		if q.Exemplar {
+			target.Exemplar(true)
+		}
+		b.WithTarget(target)
 	}
-	return dashboard.NewThresholdsConfigBuilder().Mode(dashboard.ThresholdsModeAbsolute).Steps(thresholds)
+	return b
 }
 
-// figure is a current number. Without data it is red, so that missing data does not pass for a good value.
-func figure(i info, width uint32, expr string, colors *dashboard.ThresholdsConfigBuilder) *stat.PanelBuilder {
-	return describe(stat.NewPanelBuilder(), i, width, 4, line(expr, "__auto")).
-		NoValue("NO DATA").Thresholds(colors).Mappings([]dashboard.ValueMapping{emptyValue("NO DATA", "red")}).
+// thresholds are the colors in the order of the values at which they begin; the first one has no lower bound.
+func thresholds(colors map[string]float64) *dashboard.ThresholdsConfigBuilder {
+	var steps []dashboard.Threshold
+	for color, from := range colors {
+		steps = append(steps, dashboard.Threshold{Color: color, Value: &from})
+	}
+	slices.SortFunc(steps, func(a, b dashboard.Threshold) int { return cmp.Compare(*a.Value, *b.Value) })
+	steps[0].Value = nil
+	return dashboard.NewThresholdsConfigBuilder().Mode(dashboard.ThresholdsModeAbsolute).Steps(steps)
+}
+
+// figure is a current number. Without data it is red, so that missing data does not pass for a good value, unless the
+// panel names what a missing value means: that needs no action.
+func (p panel) figure() cog.Builder[dashboard.Panel] {
+	color := "blue"
+	if p.Empty == "" {
+		p.Empty, color = "NO DATA", "red"
+	}
+	return describe(stat.NewPanelBuilder(), p, 4).
+		Thresholds(thresholds(p.Colors)).Mappings(append(p.words(), emptyValue(p.Empty, color))).
 		ReduceOptions(common.NewReduceDataOptionsBuilder().Calcs([]string{"lastNotNull"})).
 		Orientation(common.VizOrientationAuto).
 		ColorMode(common.BigValueColorModeBackground).GraphMode(common.BigValueGraphModeArea)
@@ -89,71 +157,53 @@ func emptyValue(text, color string) dashboard.ValueMapping {
 	}}
 }
 
-// userFigure is a figure that has no value while users send no requests, which needs no action.
-func userFigure(i info, width uint32, expr string, colors *dashboard.ThresholdsConfigBuilder) *stat.PanelBuilder {
-	return figure(i, width, expr, colors).
-		NoValue("no requests").Mappings([]dashboard.ValueMapping{emptyValue("no requests", "blue")})
-}
-
-// graph shows values over time.
-func graph(i info, width uint32, queries ...query) *timeseries.PanelBuilder {
-	return describe(timeseries.NewPanelBuilder(), i, width, 8, queries...).Min(0).
+// graph shows values over time. Colors are dashed lines.
+func (p panel) graph() *timeseries.PanelBuilder {
+	b := describe(timeseries.NewPanelBuilder(), p, 8).Min(0).
 		// A cause keeps its color.
 		ColorScheme(dashboard.NewFieldColorBuilder().Mode(dashboard.FieldColorModeIdPaletteClassicByName)).
 		Legend(common.NewVizLegendOptionsBuilder().DisplayMode(common.LegendDisplayModeTable).
 			Placement(common.LegendPlacementBottom).ShowLegend(true).Calcs([]string{"lastNotNull", "max"})).
 		Tooltip(common.NewVizTooltipOptionsBuilder().
 			Mode(common.TooltipDisplayModeMulti).Sort(common.SortOrderDescending))
-}
-
-// stacked is a graph whose values add up.
-func stacked(i info, width uint32, queries ...query) *timeseries.PanelBuilder {
-	return graph(i, width, queries...).FillOpacity(60).
-		Stacking(common.NewStackingConfigBuilder().Mode(common.StackingModeNormal))
-}
-
-// dashedThresholds draws the thresholds of a graph.
-func dashedThresholds() cog.Builder[common.GraphThresholdsStyleConfig] {
-	return common.NewGraphThresholdsStyleConfigBuilder().Mode(common.GraphThresholdsStyleModeDashed)
+	if len(p.Colors) > 0 {
+		dashed := common.NewGraphThresholdsStyleConfigBuilder().Mode(common.GraphThresholdsStyleModeDashed)
+		b.Thresholds(thresholds(p.Colors)).ThresholdsStyle(dashed)
+	}
+	return b
 }
 
 // heat shows the distribution of a histogram.
-func heat(i info, width uint32, histogram string) *heatmap.PanelBuilder {
-	return describe(heatmap.NewPanelBuilder(), i, width, 8,
-		line(increase("le", of(histogram+"_bucket"), "$__rate_interval"), "{{le}}").
-			Format(prometheus.PromQueryFormatHeatmap))
-}
+func (p panel) heat() cog.Builder[dashboard.Panel] { return describe(heatmap.NewPanelBuilder(), p, 8) }
 
-// strip shows a boolean over time: red is 0, with the word for it, green is 1.
-func strip(i info, width uint32, q query, zero, one string) *statetimeline.PanelBuilder {
-	return describe(statetimeline.NewPanelBuilder(), i, width, 8, q).
-		Thresholds(steps(step{"red", 0}, step{"green", 1})).Mappings(booleanWords(zero, one)).
+// strip shows a boolean over time: red is 0, green is 1.
+func (p panel) strip() cog.Builder[dashboard.Panel] {
+	return describe(statetimeline.NewPanelBuilder(), p, 8).
+		Thresholds(thresholds(map[string]float64{"red": 0, "green": 1})).Mappings(p.words()).
 		MergeValues(true).ShowValue(common.VisibilityModeNever)
 }
 
-// booleanWords maps 0 and 1 to words.
-func booleanWords(zero, one string) []dashboard.ValueMapping {
+// words maps 0 and 1 to the panel's words.
+func (p panel) words() []dashboard.ValueMapping {
+	if p.Words == nil {
+		return nil
+	}
 	return []dashboard.ValueMapping{{ValueMap: &dashboard.ValueMap{
 		Type: dashboard.MappingTypeValueToText,
 		Options: map[string]dashboard.ValueMappingResult{
-			"0": {Text: cog.ToPtr(zero), Color: cog.ToPtr("red")}, "1": {Text: cog.ToPtr(one), Color: cog.ToPtr("green")},
+			"0": {Text: &p.Words[0], Color: cog.ToPtr("red")}, "1": {Text: &p.Words[1], Color: cog.ToPtr("green")},
 		},
 	}}}
 }
 
-// rows is a table of current values.
-func rows(i info, width uint32, exprs ...string) *table.PanelBuilder {
-	p := describe(table.NewPanelBuilder(), i, width, 8).
+// table shows current values.
+func (p panel) table() cog.Builder[dashboard.Panel] {
+	return describe(table.NewPanelBuilder(), p, 8).
 		Footer(common.NewTableFooterOptionsBuilder().Show(false).Reducer([]string{})).
 		WithTransformation(dashboard.DataTransformerConfig{Id: "merge", Options: map[string]any{}}).
 		WithTransformation(dashboard.DataTransformerConfig{
 			Id: "organize", Options: map[string]any{"excludeByName": map[string]bool{"Time": true}},
 		})
-	for _, expr := range exprs {
-		p.WithTarget(prometheus.NewDataqueryBuilder().Datasource(metrics()).Expr(expr).
-			Instant().Format(prometheus.PromQueryFormatTable))
-	}
-	return p
 }
 
 // The selectors of the dashboards' variables. Recordings have no instance, and what all engines share has no engine.
@@ -164,62 +214,4 @@ const (
 
 func metrics() common.DataSourceRef {
 	return common.DataSourceRef{Type: cog.ToPtr("prometheus"), Uid: cog.ToPtr("$datasource")}
-}
-
-// of is a metric of the chosen replicas, with more matchers in PromQL.
-func of(metric string, matchers ...string) string {
-	return metric + "{" + strings.Join(append([]string{selectors}, matchers...), ",") + "}"
-}
-
-// rate is events per second, summed by labels; without labels over all.
-func rate(labels, series string) string {
-	return "sum " + by(labels) + "(rate(" + series + "[$__rate_interval]))"
-}
-
-// increase is events in a window, summed by labels.
-func increase(labels, series, window string) string {
-	return "sum " + by(labels) + "(increase(" + series + "[" + window + "]))"
-}
-
-func by(labels string) string {
-	if labels == "" {
-		return ""
-	}
-	return "by (" + labels + ") "
-}
-
-// line is a query of a graph.
-func line(expr, legend string) query {
-	return prometheus.NewDataqueryBuilder().Datasource(metrics()).Expr(expr).LegendFormat(legend).Range()
-}
-
-// legend shows the values of labels.
-func legend(labels string) string { return "{{" + strings.ReplaceAll(labels, ", ", "}} {{") + "}}" }
-
-// rates are the events per second of a counter, by labels.
-func rates(labels, counter string) query {
-	return line(rate(labels, of(counter)), legend(labels))
-}
-
-// positiveRates are rates without the series that are 0.
-func positiveRates(labels, counter string, matchers ...string) query {
-	return line(rate(labels, of(counter, matchers...))+" > 0", legend(labels))
-}
-
-// values are the values of a gauge, aggregated by one label.
-func values(aggregation, label, gauge string, matchers ...string) query {
-	return line(aggregation+" by ("+label+") ("+of(gauge, matchers...)+")", legend(label))
-}
-
-// quantile is the duration that a share of all does not exceed, by labels.
-func quantile(share, labels, histogram string, matchers ...string) string {
-	if labels != "" {
-		labels = ", " + labels
-	}
-	return "histogram_quantile(" + share + ", " + rate("le"+labels, of(histogram+"_bucket", matchers...)) + ")"
-}
-
-// slowest is the 95th percentile by labels.
-func slowest(labels, histogram string) query {
-	return line(quantile("0.95", labels, histogram), legend(labels))
 }
