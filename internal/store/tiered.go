@@ -1,8 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -18,13 +21,18 @@ type Tiered struct {
 	primary  Primary
 	fallback Fallback
 	observe  session.EventHandler
+	marker   string        // key of a record that a primary which lost its data does not have
 	failed   chan struct{} // an operation failed: the primary is worth a check
 
-	mu          sync.Mutex
-	down        bool
-	why         string // why the primary is down, in its own words
-	reportedAt  time.Time
-	recheckedAt time.Time
+	mu             sync.Mutex
+	down           bool
+	why            string // why the primary is down, in its own words
+	isReportedDown bool
+	reportedAt     time.Time
+	recheckedAt    time.Time
+	succeededAt    time.Time            // the last check that succeeded
+	recent         map[string]time.Time // when keys were written: those that the primary may not have
+	restoreFrom    time.Time            // the primary may lack what was written since; zero: it has all
 }
 
 // Primary is a store that all replicas share.
@@ -51,6 +59,13 @@ const (
 	// recheckInterval is the least time between two checks that follow a failed operation at once. Such a check ends an
 	// outage that was one slow response. A primary whose operations fail beside successful checks must not flap.
 	recheckInterval = 10 * time.Second
+
+	// recentTTL is how far back a failover of the primary may lose writes that it confirmed.
+	recentTTL = 30 * time.Second
+	maxRecent = 20_000 // keys; with more of them, all records are restored
+
+	// markerTTL is longer than most outages. After a longer one all records are restored.
+	markerTTL = time.Hour
 )
 
 // NewTiered returns a store of primary and fallback. It starts nothing.
@@ -58,7 +73,10 @@ func NewTiered(primary Primary, fallback Fallback, observe session.EventHandler)
 	if observe == nil {
 		observe = func(session.Event) {}
 	}
-	return &Tiered{primary: primary, fallback: fallback, observe: observe, failed: make(chan struct{}, 1)}
+	return &Tiered{
+		primary: primary, fallback: fallback, observe: observe, marker: "{store." + rand.Text() + "}",
+		failed: make(chan struct{}, 1), recent: map[string]time.Time{},
+	}
 }
 
 var _ LeasedStore = (*Tiered)(nil)
@@ -84,9 +102,7 @@ func (t *Tiered) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if err := t.primary.Ping(ctx); ctx.Err() == nil {
-			wasUp := t.Up()
-			t.setState(err)
-			if err == nil && !wasUp {
+			if t.setState(err); err == nil {
 				t.restore(ctx)
 			}
 		}
@@ -99,24 +115,35 @@ func (t *Tiered) Run(ctx context.Context) error {
 	}
 }
 
-// recheck lets Run check the primary at once, after an operation failed.
-func (t *Tiered) recheck() {
+// suspend stops the use of the primary after an operation that began at startedAt failed with err, until a check
+// succeeds. The first such failure is checked at once and not reported: a primary that is only slow is no outage.
+func (t *Tiered) suspend(err error, startedAt time.Time) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	if now := time.Now(); now.Sub(t.recheckedAt) >= recheckInterval {
-		t.recheckedAt = now
+	now := time.Now()
+	t.restoreFrom = cmp.Or(t.restoreFrom, now)
+	isKnown := t.down || startedAt.Before(t.succeededAt)
+	isFirst := now.Sub(t.recheckedAt) >= recheckInterval
+	if !isKnown && isFirst {
+		t.down, t.why, t.recheckedAt = true, reason(err), now
 		select {
 		case t.failed <- struct{}{}:
 		default:
 		}
 	}
+	t.mu.Unlock()
+	if !isKnown && !isFirst {
+		t.setState(err)
+	}
 }
 
-// restore writes the records of this replica to the primary after an outage, in which the primary may have lost them,
-// and of which it has nothing. Where another replica's record is newer, the writer of this one reads it.
+// restore writes records of this replica to the primary: what an outage kept from it, or all if it has lost its data.
+// Where another replica's record is newer, the writer of this one reads it.
 func (t *Tiered) restore(ctx context.Context) {
-	keys := t.fallback.Keys()
-	slices.Sort(keys) // a session's code ("qr") before the session ("st")
+	marks, err := t.primary.Get(ctx, t.marker)
+	if err != nil {
+		return
+	}
+	keys, from := t.unrestored(marks[0].Version > 0)
 	for _, key := range keys {
 		records, err := t.fallback.Get(ctx, key)
 		if err != nil || records[0].Version == 0 || records[0].TTL <= 0 {
@@ -126,25 +153,59 @@ func (t *Tiered) restore(ctx context.Context) {
 		ok, err := t.try(ctx, func() error { return t.primary.Put(ctx, key, r.Version-1, r) })
 		switch {
 		case !ok:
+			t.mu.Lock()
+			t.restoreFrom = from // again after the next check
+			t.mu.Unlock()
 			return
 		case err != nil:
 			t.primary.Wake(key)
 		}
 	}
+	if marks[0].TTL < markerTTL/2 {
+		version := max(marks[0].Version+1, time.Now().UnixMilli())
+		_ = t.primary.Put(ctx, t.marker, version-1, Record{Version: version, TTL: markerTTL})
+	}
+}
+
+// unrestored returns the keys that restore writes, a session's code ("qr") before the session ("st"), and since when
+// the primary may lack what was written.
+func (t *Tiered) unrestored(hasData bool) (keys []string, from time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	from, t.restoreFrom = t.restoreFrom, time.Time{}
+	switch {
+	case !hasData || !from.IsZero() && len(t.recent) >= maxRecent:
+		keys = t.fallback.Keys()
+	case from.IsZero():
+		maps.DeleteFunc(t.recent, func(_ string, at time.Time) bool { return time.Since(at) > recentTTL })
+	default:
+		for key, at := range t.recent {
+			if !at.Before(from) {
+				keys = append(keys, key)
+			}
+		}
+	}
+	slices.Sort(keys)
+	return keys, from
 }
 
 // setState records whether the primary is available, and reports a change at once and an outage regularly.
 func (t *Tiered) setState(err error) {
 	now := time.Now()
 	t.mu.Lock()
-	was := t.down
 	t.down, t.why = err != nil, ""
 	if err != nil {
 		t.why = reason(err)
+		t.restoreFrom = cmp.Or(t.restoreFrom, now)
+	} else {
+		t.succeededAt = now
 	}
-	why, report := t.why, was != t.down || t.down && now.Sub(t.reportedAt) >= reportInterval
+	why, report := t.why, t.isReportedDown != t.down || t.down && now.Sub(t.reportedAt) >= reportInterval
+	if t.down && !t.isReportedDown {
+		t.restoreFrom = t.restoreFrom.Add(-recentTTL) // it may be another server that continues
+	}
 	if report {
-		t.reportedAt = now
+		t.isReportedDown, t.reportedAt = t.down, now
 	}
 	t.mu.Unlock()
 	if report {
@@ -162,10 +223,10 @@ func (t *Tiered) try(ctx context.Context, op func() error) (ok bool, err error) 
 	if !t.Up() {
 		return false, nil
 	}
+	startedAt := time.Now()
 	err = op()
 	if ok = err == nil || errors.Is(err, ErrVersionConflict); !ok && ctx.Err() == nil {
-		t.setState(err)
-		t.recheck()
+		t.suspend(err, startedAt)
 	}
 	return ok, err
 }
@@ -189,6 +250,7 @@ func (t *Tiered) Get(ctx context.Context, keys ...string) ([]Record, error) {
 // Put implements [Store]. A version conflict of the primary counts; its unavailability does not.
 func (t *Tiered) Put(ctx context.Context, key string, prev int64, r Record) error {
 	ok, err := t.try(ctx, func() error { return t.primary.Put(ctx, key, prev, r) })
+	t.recordWrite(key)
 	if ok && err != nil {
 		return err
 	}
@@ -197,6 +259,14 @@ func (t *Tiered) Put(ctx context.Context, key string, prev int64, r Record) erro
 		return nil
 	}
 	return t.fallback.Put(ctx, key, prev, r)
+}
+
+func (t *Tiered) recordWrite(key string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, isKnown := t.recent[key]; isKnown || len(t.recent) < maxRecent {
+		t.recent[key] = time.Now()
+	}
 }
 
 // Watch implements [Store].
