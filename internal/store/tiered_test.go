@@ -193,10 +193,10 @@ func running(t *testing.T, s *store.Tiered) {
 func TestTiered_HalfAPrimaryDoesNotFlap(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		works := false
+		var works atomic.Bool
 		var events []session.Event
 		primary := pinged{memory.New(memory.Config{}), func() error { // its operations work
-			if works {
+			if works.Load() {
 				return nil
 			}
 			return fmt.Errorf("%w: ping: READONLY", store.ErrStoreUnavailable)
@@ -217,7 +217,7 @@ func TestTiered_HalfAPrimaryDoesNotFlap(t *testing.T) {
 				t.Error("it was reported as available")
 			}
 		}
-		works = true
+		works.Store(true)
 		time.Sleep(store.PingInterval)
 		synctest.Wait()
 		if last := events[len(events)-1]; !s.Up() || !last.Available {
