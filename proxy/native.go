@@ -364,10 +364,23 @@ func (n *nativeRequest) waitAndShow(last *compat.Response) {
 const lastResponseTTL = 30 * time.Second
 
 // responseWithoutQR is the engine's response to a client whose wait has ended without a code. Where another request
-// could begin another pairing, it is the engine's last response without a code, which any accepted client may read.
+// could begin another pairing, it is the engine's last response without a code, which any accepted client may read;
+// without one the client's own request begins a pairing, unless another client's has.
 func (n *nativeRequest) responseWithoutQR(isRefusedOrLinked bool) (compat.Response, bool) {
-	if n.route.Means == dialect.MeansBeginQR && !isRefusedOrLinked {
-		if response, ok := n.front.withoutQR.Get(n.cacheKey(&n.request)); ok && time.Since(response.At) <= lastResponseTTL {
+	if n.route.Means != dialect.MeansBeginQR || isRefusedOrLinked {
+		return n.send()
+	}
+	response, ok := n.front.withoutQR.Get(n.cacheKey(&n.request))
+	if ok && time.Since(response.At) <= lastResponseTTL {
+		return response, true
+	}
+	switch last, isDone := n.beginOnce(); {
+	case isDone:
+		return compat.Response{}, false
+	case last != nil:
+		return *last, true
+	case n.front.codes.Present(n.name, time.Now()) != "":
+		if response, ok := n.fetchQR(&n.request); ok {
 			return response, true
 		}
 	}

@@ -118,7 +118,8 @@ func (f *NativeFront) cache(responses *lru.Cache[string, qrResponse], key, name 
 func (n *nativeRequest) fetchPicture(link string) (picture compat.Response, code string) {
 	r := n.request.Clone(n.ctx())
 	r.Method, r.Body, r.ContentLength = http.MethodGet, http.NoBody, 0
-	r.URL = &url.URL{Path: pathOf(link)}
+	path := n.handler.withoutBase(pathOf(link))
+	r.URL = &url.URL{Path: path, RawPath: path} // no engine's path to a picture needs an escape
 	picture, err := n.capture(r)
 	if err != nil || picture.Status != http.StatusOK {
 		return compat.Response{}, ""
@@ -138,7 +139,7 @@ func pathOf(link string) string {
 // servePicture serves the picture of a code as long as the code is good: engines delete it earlier.
 func (f *NativeFront) servePicture(w *responseWriter, path string) bool {
 	prefix := f.dialect.Native.Pictures
-	if prefix == "" || !strings.HasPrefix(path, prefix) || w.request.Method != http.MethodGet {
+	if prefix == "" || !strings.Contains(path, prefix) || w.request.Method != http.MethodGet {
 		return false
 	}
 	picture, ok := f.cached(f.pictures, w.request.URL.Path)

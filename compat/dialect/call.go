@@ -47,6 +47,10 @@ func (x *exchange) call(verb Verb) (any, error) {
 		}
 	}
 	body, err := x.callOnce(c, verb)
+	if foreign, ok := errors.AsType[*foreignResponse](err); ok && foreign.StatusCode == http.StatusNotFound && c.OldPath != "" {
+		c.Path = c.OldPath
+		body, err = x.callOnce(c, verb)
+	}
 	f, ok := errors.AsType[*failure](err)
 	isUnknown := ok && f.code == compat.CodeSessionNotFound
 	if isUnknown && x.dialect.SessionToken != nil && x.session.Token == "" && verb != List && !x.isOwnToken() {
@@ -159,7 +163,8 @@ func (x *exchange) fetchPicture(location string) (string, error) {
 	if err != nil {
 		return "", failures[session.KindBadResponse].with("The engine's link to the QR is not a URL.")
 	}
-	r, err := x.newRequest(x.ctx, Call{Method: http.MethodGet, Path: u.EscapedPath(), Accept: "image/png"}, QR)
+	path := strings.TrimPrefix(u.EscapedPath(), strings.TrimSuffix(x.engine.EscapedPath(), "/"))
+	r, err := x.newRequest(x.ctx, Call{Method: http.MethodGet, Path: path, Accept: "image/png"}, QR)
 	if err != nil {
 		return "", err
 	}

@@ -105,6 +105,7 @@ type Call struct {
 	Method, Path, Query, Body string
 	Accept                    string        // default: application/json
 	Timeout                   time.Duration // of the slowest honest response; 0: that of the caller
+	OldPath                   string        // of versions that have no route at Path; empty: there are none
 }
 
 // Session is what an engine reports of one session.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -154,7 +155,12 @@ func (d *Dialect) ReadList(raw []byte) []Session {
 	if !isJSON {
 		return nil
 	}
-	return d.Read(List, body)
+	return d.sessionsIn(body)
+}
+
+// sessionsIn are the sessions in the body of a list. What the engine wrote in place of an empty list is none.
+func (d *Dialect) sessionsIn(body any) []Session {
+	return slices.DeleteFunc(d.Read(List, body), func(s Session) bool { return s.Name == "" && s.EngineID == "" })
 }
 
 // SpliceMember replaces the value of a top-level member of a JSON object by another value, and leaves every other byte

@@ -50,6 +50,11 @@ func TestPublicReports(t *testing.T) {
 		{report: "gowa#571", dialect: gowa.Dialect, verb: dialect.Connect, status: 400, body: `{"code":"DEVICE_ID_REQUIRED","message":"device_id is required via X-Device-Id header or device_id query","results":null}`, kind: session.KindServerError},
 		{report: "gowa#466", dialect: gowa.Dialect, verb: dialect.Connect, status: 500, body: `{"code":"INTERNAL_SERVER_ERROR","message":"err-client-outdated"}`, kind: session.KindServerError, cause: diagnosis.ClientOutdated},
 		{report: "gowa#773, a long error", dialect: gowa.Dialect, verb: dialect.Connect, status: 401, body: `{"code":"AUTHENTICATION_ERROR","message":"failed to connect to WhatsApp: couldn't dial whatsapp web websocket: failed to send handshake request: Get https://web.whatsapp.com/ws/chat: dial tcp: lookup web.whatsapp.com on 127.0.0.11:53: server misbehaving"}`, kind: session.KindServerError, cause: diagnosis.DNSFailed},
+		{report: "gowa, a device that is not known", dialect: gowa.Dialect, verb: dialect.Status, status: 500, body: `{"code":"INTERNAL_SERVER_ERROR","message":"device shop-1 not found","results":null}`, kind: session.KindSessionNotFound},
+		{report: "gowa, the delete of an unpaired device before version 9", dialect: gowa.Dialect, verb: dialect.Delete, status: 500, body: `{"code":"INTERNAL_SERVER_ERROR","message":"purge device shop-1: the store doesn't contain a device JID","results":null}`},
+		{report: "gowa, a login that took too long", dialect: gowa.Dialect, verb: dialect.Restart, status: 504, body: `{"code":"GATEWAY_TIMEOUT","message":"Request timed out waiting for WhatsApp server response","results":null}`},
+		{report: "gowa, a paired device that is offline", dialect: gowa.Dialect, verb: dialect.Connect, status: 500, body: `{"code":"SESSION_SAVED_ERROR","message":"Your session have been saved, please wait to connect 2 second and refresh again","results":null}`},
+		{report: "gowa, no connection to WhatsApp", dialect: gowa.Dialect, verb: dialect.Connect, status: 401, body: `{"code":"AUTHENTICATION_ERROR","message":"Reconnect error","results":null}`, kind: session.KindServerError, cause: diagnosis.NetworkBlocked},
 	} {
 		o := c.dialect.Outcome(c.verb, compat.Response{Status: c.status, Header: http.Header{}, Body: []byte(c.body), Complete: true})
 		e := o.BeginError(time.Now())

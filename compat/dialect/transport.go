@@ -44,7 +44,7 @@ func (t *Transport) Sessions(ctx context.Context, c Credential) ([]Session, erro
 	if err != nil {
 		return nil, err
 	}
-	return t.dialect.Read(List, body), nil
+	return t.dialect.sessionsIn(body), nil
 }
 
 // Codes is what the Transport remembers of the engine's codes.
@@ -170,6 +170,9 @@ func (x *exchange) create(body compat.Object) (int, any, error) {
 		return 0, nil, &failure{http.StatusBadRequest, compat.CodeValidationError, "sessionId is missing. Send one."}
 	}
 	x.setSession(Session{Name: name})
+	if err := x.refuseSecond(); err != nil {
+		return 0, nil, err
+	}
 	created, err := x.callOne(Create)
 	if err != nil {
 		return 0, nil, err
@@ -178,13 +181,26 @@ func (x *exchange) create(body compat.Object) (int, any, error) {
 	return http.StatusCreated, compat.NormalizeSessionBody(compat.Object{"message": compat.TextCreated}, s), nil
 }
 
+// refuseSecond refuses to create a session whose name another one has, at an engine that compares the tokens alone.
+func (x *exchange) refuseSecond() error {
+	if x.dialect.SessionToken == nil {
+		return nil
+	}
+	name := x.session.Name
+	err := x.findSession(func(s Session) bool { return s.Name == name })
+	if f, ok := errors.AsType[*failure](err); ok && f.code == compat.CodeSessionNotFound {
+		return nil
+	}
+	return cmp.Or[error](err, failures[KindSessionExists].with("The engine has a session with this name."))
+}
+
 func (x *exchange) list(compat.Object) (int, any, error) {
 	body, err := x.call(List)
 	if err != nil {
 		return 0, nil, err
 	}
 	sessions := []compat.Object{}
-	for _, s := range x.dialect.Read(List, body) {
+	for _, s := range x.dialect.sessionsIn(body) {
 		sessions = append(sessions, x.object(s))
 	}
 	return http.StatusOK, compat.NormalizeListBody(nil, sessions, 1, max(len(sessions), 1)), nil
@@ -231,7 +247,8 @@ func (x *exchange) qr(compat.Object) (_ int, _ any, err error) {
 		return 0, nil, alreadyPaired()
 	}
 	o := x.object(s)
-	if expiresAt, image, ok := x.codes.Code(s.Name, time.Now()); ok {
+	isShown := s.Code != "" || traits.QRBegins && s.State != session.Disconnected
+	if expiresAt, image, ok := x.codes.Code(s.Name, time.Now()); ok && isShown {
 		o["qrCode"], o["expiresAt"], o["status"] = image.Reveal(), compat.Millis(expiresAt), compat.WireQR
 	} else {
 		o["qrCode"] = nil
@@ -394,8 +411,14 @@ func (x *exchange) delete(compat.Object) (int, any, error) {
 	return x.end(Delete, compat.TextDeleted)
 }
 
+// end logs a session out or deletes it. Some versions of an engine delete only what is logged out.
 func (x *exchange) end(verb Verb, text string) (int, any, error) {
-	if _, err := x.call(verb); err != nil {
+	_, err := x.call(verb)
+	if f, ok := errors.AsType[*failure](err); ok && f.status == http.StatusBadRequest && verb == Delete {
+		_, _ = x.call(Logout) // the next call tells
+		_, err = x.call(verb)
+	}
+	if err != nil {
 		return 0, nil, err
 	}
 	x.codes.Forget(x.session.Name)
@@ -475,19 +498,25 @@ func (x *exchange) resolve(id string) error {
 	return x.findSession(func(s Session) bool { return x.ref(s).ID == n })
 }
 
-// findSession finds the session in the list.
+// findSession finds the session in the list. Where sessions have tokens, several can have one name: the one with the
+// token that qrgate gave it comes first.
 func (x *exchange) findSession(isWanted func(Session) bool) error {
 	body, err := x.call(List)
 	if err != nil {
 		return err
 	}
-	for _, s := range x.dialect.Read(List, body) {
-		if isWanted(s) {
-			x.setSession(s)
-			return nil
+	var found *Session
+	for _, s := range x.dialect.sessionsIn(body) {
+		isOwn := s.Token != "" && s.Token == x.credential.Session
+		if isWanted(s) && (found == nil || isOwn) {
+			found = &s
 		}
 	}
-	return failures[session.KindSessionNotFound].with("The engine has no such session.")
+	if found == nil {
+		return failures[session.KindSessionNotFound].with("The engine has no such session.")
+	}
+	x.setSession(*found)
+	return nil
 }
 
 // setSession makes s the session of the calls that follow.

@@ -3,7 +3,9 @@ package evolution_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -82,4 +84,33 @@ func TestDialect_Upgrade(t *testing.T) {
 		newer := strings.NewReplacer(`"message":["`, `"message":"`, `"]}}`, `"}}`, `{"instance":{`, `{"instance":{"integration":"WHATSAPP-BAILEYS",`)
 		return status, []byte(newer.Replace(string(body)))
 	})
+}
+
+// Before 2.3 an instance that is connected is not deleted until it is logged out.
+func TestDelete_ConnectedInstance(t *testing.T) {
+	isOpen := true
+	engine := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch path := strings.TrimSuffix(r.URL.Path, "/shop-1"); {
+		case path == "/instance/logout":
+			isOpen = false
+		case path == "/instance/delete" && isOpen:
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"status":400,"error":"Bad Request","response":{"message":["The \"shop-1\" instance needs to be disconnected"]}}`)
+			return
+		}
+		_, _ = io.WriteString(w, `{"status":"SUCCESS","error":false,"response":{"message":"done"}}`)
+	})
+	server := httptest.NewServer(engine)
+	defer server.Close()
+	base, _ := url.Parse(server.URL)
+	transport := dialect.NewTransport(evolution.Dialect, base, http.DefaultTransport)
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodDelete, "/api/sessions/shop-1", nil)
+	res, err := transport.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusOK || isOpen {
+		t.Errorf("%d, connected: %t", res.StatusCode, isOpen)
+	}
 }

@@ -67,11 +67,18 @@ var Dialect = &dialect.Dialect{
 	Errors: []dialect.ErrorRule{
 		{Contains: "already_logged_in", Kind: session.KindAlreadyPaired},
 		{Contains: "device_not_found", Kind: session.KindSessionNotFound},
+		{Verb: dialect.Status, Status: http.StatusInternalServerError, Contains: " not found",
+			Kind: session.KindSessionNotFound},
+		{Verb: dialect.Logout, Status: http.StatusInternalServerError, Contains: " not found",
+			Kind: session.KindSessionNotFound},
+		// The error of logging out what is not paired, after it was deleted (before version 9).
+		{Verb: dialect.Delete, Contains: "store doesn't contain a device jid"},
+		{Contains: "session_saved_error"}, // a paired device that is offline: it connects
 		{Status: http.StatusUnauthorized, Contains: "authentication_error", // no credential is meant
 			Kind: session.KindServerError, Code: "WHATSAPP_UNREACHABLE"},
 		{Status: http.StatusUnauthorized, Contains: "unauthorized", Kind: session.KindKeyRefused}, // plain text
 		{Contains: "qr channel closed", Kind: session.KindServerError, Code: "WHATSAPP_REFUSED"},
-		{Verb: dialect.Connect, Status: http.StatusGatewayTimeout, Kind: session.KindNotReady},
+		{Status: http.StatusGatewayTimeout, Contains: "gateway_timeout", Kind: session.KindNotReady},
 		{Verb: dialect.Create, Contains: "already exists", Kind: dialect.KindSessionExists},
 	},
 }

@@ -49,10 +49,18 @@ func client(qr func(name string) *http.Request) enginetest.NativeClient {
 	}
 }
 
+// GOWA with a base path of its own: its links to pictures contain the path.
+func TestNative_BasePath(t *testing.T) {
+	c := client(func(name string) *http.Request {
+		return enginetest.Request("GET", "/devices/"+url.PathEscape(name)+"/login", "")
+	})
+	c.BasePath = "/gowa"
+	enginetest.Native(t, gowa.Dialect, enginesim.GOWA, c)
+}
+
 // A request that names no device means the only one: its clients share one login, and get its code.
 func TestNative_OnlyDevice(t *testing.T) {
 	c := client(func(string) *http.Request { return enginetest.Request("GET", "/app/login", "") })
-	c.ExtraCalls = 1
 	enginetest.Native(t, gowa.Dialect, enginesim.GOWA, c)
 }
 

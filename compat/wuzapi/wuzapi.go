@@ -20,6 +20,7 @@ import (
 )
 
 // Dialect is wuzapi's API. It has no restart: a disconnect leaves the old socket open, which goes on writing codes.
+// Without /full, a delete leaves the client running and the token valid: a new session with the token would get no code.
 //
 //	create   POST   /admin/users
 //	connect  POST   /session/connect    waits 10 s without Immediate; 500 "already connected" while a client lives
@@ -46,7 +47,7 @@ var Dialect = &dialect.Dialect{
 		dialect.Status: {Method: http.MethodGet, Path: "/session/status"},
 		dialect.List:   {Method: http.MethodGet, Path: "/admin/users"},
 		dialect.Logout: {Method: http.MethodPost, Path: "/session/logout"},
-		dialect.Delete: {Method: http.MethodDelete, Path: "/admin/users/{id}"},
+		dialect.Delete: {Method: http.MethodDelete, Path: "/admin/users/{id}/full", OldPath: "/admin/users/{id}"},
 		dialect.Health: {Method: http.MethodGet, Path: "/health"},
 		dialect.PairingCode: {
 			Method: http.MethodPost, Path: "/session/pairphone", Body: `{"Phone":"{phone}"}`,

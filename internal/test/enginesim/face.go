@@ -33,12 +33,13 @@ func Faces() map[string]func(*Engine) *Face {
 
 // faceMemory is what an API keeps of a session beside the engine.
 type faceMemory struct {
-	code      code   // the last one that was shown
-	forks     int    // sockets that the API opened and forgot
-	isStopped bool   // a client stopped the session
-	phone     string // for which the API requests pairing codes
-	pairing   string // the last pairing code
-	token     string // the session's own
+	code      code     // the last one that was shown
+	forks     int      // sockets that the API opened and forgot
+	isStopped bool     // a client stopped the session
+	phone     string   // for which the API requests pairing codes
+	pairing   string   // the last pairing code
+	token     string   // the session's own
+	ghosts    []string // tokens of deleted sessions that the API still accepts
 }
 
 // faceRoute serves one route. The engine is not locked.

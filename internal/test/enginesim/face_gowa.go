@@ -94,8 +94,11 @@ func (f *Face) gowaSession(r *faceRequest, name string, do func(e *Engine, s *si
 		return gowaUnauthorized()
 	}
 	return f.locked(name, func(e *Engine, s *simSession) response {
-		if s == nil {
-			return gowaError(http.StatusNotFound, "DEVICE_NOT_FOUND", "device not found")
+		switch {
+		case s == nil && strings.HasPrefix(r.URL.Path, "/app/"):
+			return gowaError(http.StatusNotFound, "DEVICE_NOT_FOUND", "device not found; create a device first")
+		case s == nil:
+			return gowaError(http.StatusInternalServerError, "INTERNAL_SERVER_ERROR", "device "+name+" not found")
 		}
 		return do(e, s)
 	})
@@ -120,7 +123,7 @@ func gowaList(f *Face, r *faceRequest) response {
 		return gowaUnauthorized()
 	}
 	return f.locked("", func(e *Engine, _ *simSession) response {
-		rows := []object{}
+		var rows []object // null without devices
 		for _, s := range e.sessions {
 			e.advance(s, e.now())
 			rows = append(rows, f.gowaObject(e, s))
@@ -135,10 +138,16 @@ func gowaDevice(f *Face, r *faceRequest) response {
 	})
 }
 
+// gowaDelete succeeds for a device that is not known, too.
 func gowaDelete(f *Face, r *faceRequest) response {
-	return f.gowaSession(r, r.PathValue("name"), func(e *Engine, s *simSession) response {
-		e.remove(s)
-		return gowaDone("Device deleted", nil)
+	if r.account == "" {
+		return gowaUnauthorized()
+	}
+	return f.locked(r.PathValue("name"), func(e *Engine, s *simSession) response {
+		if s != nil {
+			e.remove(s)
+		}
+		return gowaDone("Device removed", nil)
 	})
 }
 
@@ -181,7 +190,8 @@ func gowaLogin(f *Face, r *faceRequest, name string) response {
 			if !ok {
 				return response{}
 			}
-			link := "http://" + r.Host + gowaPictureRoot + gowaFile(s.name, c)
+			base, _, _ := strings.Cut(r.RequestURI, r.URL.RequestURI()) // a handler before this one has stripped it
+			link := "http://" + r.Host + base + gowaPictureRoot + gowaFile(s.name, c)
 			return gowaDone("Login success", object{
 				{"device_id", s.name}, {"qr_link", link}, {"qr_duration", int(gowaQRDuration / time.Second)}})
 		})

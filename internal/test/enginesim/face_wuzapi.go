@@ -2,6 +2,7 @@ package enginesim
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -19,7 +20,10 @@ func Wuzapi(e *Engine) *Face {
 		},
 		"POST /admin/users":        wuzapiCreate,
 		"GET /admin/users":         wuzapiList,
-		"DELETE /admin/users/{id}": wuzapiDelete,
+		"DELETE /admin/users/{id}": func(f *Face, r *faceRequest) response { return wuzapiDelete(f, r, true) },
+
+		"DELETE /admin/users/{id}/full": func(f *Face, r *faceRequest) response { return wuzapiDelete(f, r, false) },
+
 		"POST /session/connect":    wuzapiConnect,
 		"GET /session/qr":          wuzapiQR,
 		"GET /session/status":      wuzapiStatus,
@@ -47,19 +51,31 @@ func (f *Face) wuzapiSession(r *faceRequest, do func(e *Engine, s *simSession) r
 		token = r.URL.Query().Get("token")
 	}
 	f.mu.Lock()
-	name := ""
+	name, isGhost := "", false
 	for n, m := range f.memory {
 		if token != "" && m.token == token {
 			name = n
 		}
+		isGhost = isGhost || slices.Contains(m.ghosts, token)
 	}
 	f.mu.Unlock()
+	if isGhost {
+		return wuzapiGhost(r)
+	}
 	return f.locked(name, func(e *Engine, s *simSession) response {
 		if s == nil {
 			return wuzapiError(http.StatusUnauthorized, "unauthorized")
 		}
 		return do(e, s)
 	})
+}
+
+// wuzapiGhost responds for the client of a user that is deleted.
+func wuzapiGhost(r *faceRequest) response {
+	if r.URL.Path == "/session/connect" {
+		return wuzapiError(http.StatusInternalServerError, "already connected")
+	}
+	return wuzapiDone(http.StatusOK, object{{"connected", true}, {"loggedIn", false}, {"QRCode", ""}})
 }
 
 // wuzapiAdmin runs do if the request has an admin's token.
@@ -90,7 +106,7 @@ func (f *Face) wuzapiRow(e *Engine, s *simSession) object {
 func wuzapiCreate(f *Face, r *faceRequest) response {
 	name, token := r.text("name"), r.text("token")
 	return f.wuzapiAdmin(r, name, func(e *Engine, s *simSession) response {
-		if s != nil {
+		if s != nil && f.update(name, func(*faceMemory) {}).token == token {
 			return wuzapiError(http.StatusConflict, "user with this token already exists")
 		}
 		s = e.insert(r.account, createRequest{SessionID: name, SessionName: name})
@@ -110,12 +126,20 @@ func wuzapiList(f *Face, r *faceRequest) response {
 	})
 }
 
-func wuzapiDelete(f *Face, r *faceRequest) response {
+// wuzapiDelete deletes a user. Its client and the cached token stay if isGhost: calls with the token still reach that
+// client, whose codes have no user to be shown for.
+func wuzapiDelete(f *Face, r *faceRequest, isGhost bool) response {
 	return f.wuzapiAdmin(r, "", func(e *Engine, _ *simSession) response {
 		for _, s := range e.sessions {
 			if strconv.FormatInt(s.id, 16) == r.PathValue("id") {
 				e.remove(s)
-				f.update(s.name, func(m *faceMemory) { *m = faceMemory{} })
+				f.update(s.name, func(m *faceMemory) {
+					ghosts := m.ghosts
+					if isGhost {
+						ghosts = append(ghosts, m.token)
+					}
+					*m = faceMemory{ghosts: ghosts}
+				})
 				return wuzapiDone(http.StatusOK, object{{"id", r.PathValue("id")}})
 			}
 		}

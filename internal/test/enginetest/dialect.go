@@ -51,6 +51,9 @@ func Dialect(t *testing.T, d *dialect.Dialect, face func(*enginesim.Engine) *eng
 		"a state that is not known":                  checkUnknownState,
 		"an engine of another kind":                  checkOtherKind,
 		"a pairing code for a number":                checkPairingCode,
+		"no sessions":                                checkEmptyList,
+		"a deleted session is created again":         checkCreateAgain,
+		"a code that the engine no longer shows":     checkVanishedCode,
 	} {
 		t.Run(name, func(t *testing.T) { inBubble(t, d, face, check) })
 	}
@@ -92,6 +95,41 @@ func (r DialectRig) create(t *testing.T, name string) session.Ref {
 		t.Fatal(err)
 	}
 	return ref
+}
+
+func checkEmptyList(t *testing.T, r DialectRig) {
+	if list, err := r.Engine.List(t.Context(), r.Caller); err != nil || len(list.Sessions) != 0 {
+		t.Errorf("%+v %v", list.Sessions, err)
+	}
+}
+
+// checkCreateAgain creates a session, deletes it while its code waits, and creates it again, as probes and users do.
+func checkCreateAgain(t *testing.T, r DialectRig) {
+	client := compat.Client{BaseURL: &url.URL{Scheme: "http", Host: "dialect.engine"}, Transport: r.Transport}
+	codes := map[string]bool{}
+	for range 3 {
+		ref := r.Create(t, "suite-1")
+		codes[r.code(t, ref, session.Connect).Image.Reveal()] = true
+		if _, err := client.DeleteOnce(t.Context(), r.Caller, ref); err != nil || len(r.Sim.Snapshot()) != 0 {
+			t.Fatalf("delete: %v", err)
+		}
+		time.Sleep(time.Second)
+	}
+	if len(codes) != 3 {
+		t.Errorf("three sessions have %d codes", len(codes))
+	}
+}
+
+// checkVanishedCode ends the connection whose code is shown.
+func checkVanishedCode(t *testing.T, r DialectRig) {
+	ref := r.Create(t, "suite-1")
+	r.code(t, ref, session.Connect)
+	r.Sim.Change(func(e *enginesim.Engine) { e.QRDelay = time.Hour })
+	r.Sim.Restart()
+	time.Sleep(5 * time.Second) // the state before is forgotten
+	if o, err := r.Engine.QR(t.Context(), r.Caller, ref); session.KindOf(err) != session.KindNotReady || !o.Image.Empty() {
+		t.Errorf("a code of a connection that has ended: %v", err)
+	}
 }
 
 func checkLateCode(t *testing.T, r DialectRig) {

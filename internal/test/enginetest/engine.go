@@ -121,13 +121,14 @@ func checkList(t *testing.T, r EngineRig) {
 
 func checkUnknownSession(t *testing.T, r EngineRig) {
 	r.Create(t, "suite-1")
-	ref := session.Ref{ID: 987654}
-	_, qr := r.Engine.QR(t.Context(), r.Caller, ref)
-	_, status := r.Engine.Status(t.Context(), r.Caller, ref)
-	_, connect := r.Engine.Connect(t.Context(), r.Caller, ref, session.Connect)
-	for op, err := range map[string]error{"qr": qr, "status": status, "connect": connect} {
-		if session.KindOf(err) != session.KindSessionNotFound {
-			t.Errorf("%s of an unknown session: %v", op, err)
+	for _, ref := range []session.Ref{{ID: 987654}, {Name: "none"}} {
+		_, qr := r.Engine.QR(t.Context(), r.Caller, ref)
+		_, status := r.Engine.Status(t.Context(), r.Caller, ref)
+		_, connect := r.Engine.Connect(t.Context(), r.Caller, ref, session.Connect)
+		for op, err := range map[string]error{"qr": qr, "status": status, "connect": connect} {
+			if session.KindOf(err) != session.KindSessionNotFound {
+				t.Errorf("%s of the unknown session %+v: %v", op, ref, err)
+			}
 		}
 	}
 }

@@ -128,7 +128,7 @@ func checkStreams(t *testing.T, r nativeRig) {
 // readEvents reads a stream of events: what arrived, and when.
 func (r nativeRig) readEvents(t *testing.T, wire *enginesim.Wire, request *http.Request) (arrived []string) {
 	t.Helper()
-	out, _ := http.NewRequestWithContext(t.Context(), request.Method, wire.URL()+request.URL.Path, nil)
+	out, _ := http.NewRequestWithContext(t.Context(), request.Method, r.urlOf(wire)+request.URL.Path, nil)
 	r.Authorize(out, "key-a")
 	startedAt := time.Now()
 	res, err := wire.Client().Do(out)
@@ -154,7 +154,7 @@ func (r nativeRig) exchange(t *testing.T, wire *enginesim.Wire, message []byte) 
 	t.Helper()
 	authorized := Request(http.MethodGet, otherRoot+"/ws", "")
 	r.Authorize(authorized, "key-a")
-	conn, _, err := websocket.Dial(t.Context(), wire.URL()+otherRoot+"/ws", &websocket.DialOptions{
+	conn, _, err := websocket.Dial(t.Context(), r.urlOf(wire)+otherRoot+"/ws", &websocket.DialOptions{
 		HTTPClient: wire.Client(), HTTPHeader: authorized.Header,
 	})
 	if err != nil {
