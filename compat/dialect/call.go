@@ -47,7 +47,8 @@ func (x *exchange) call(verb Verb) (any, error) {
 		}
 	}
 	body, err := x.callOnce(c, verb)
-	if foreign, ok := errors.AsType[*foreignResponse](err); ok && foreign.StatusCode == http.StatusNotFound && c.OldPath != "" {
+	foreign, isForeign := errors.AsType[*foreignResponse](err)
+	if isForeign && foreign.StatusCode == http.StatusNotFound && c.OldPath != "" {
 		c.Path = c.OldPath
 		body, err = x.callOnce(c, verb)
 	}

@@ -20,7 +20,7 @@ import (
 )
 
 // Dialect is wuzapi's API. It has no restart: a disconnect leaves the old socket open, which goes on writing codes.
-// Without /full, a delete leaves the client running and the token valid: a new session with the token would get no code.
+// Without /full, a delete leaves the client running and the token valid: a new session with it would get no code.
 //
 //	create   POST   /admin/users
 //	connect  POST   /session/connect    waits 10 s without Immediate; 500 "already connected" while a client lives
