@@ -16,6 +16,7 @@ type entry struct {
 	NeedsPerson bool  `json:"needs_person"`
 	English     text  `json:"en"`
 	Spanish     text  `json:"es"`
+	Portuguese  text  `json:"pt"` // with help only for the person with the phone
 }
 
 // text is the title of a cause, and what to do.
@@ -29,15 +30,16 @@ var catalogue = func() (entries map[Code]entry) {
 	return entries
 }()
 
-// Languages lists the languages of the catalogue, the default first.
+// Languages lists the languages of every text of qrgate, the default first.
 func Languages() []string { return []string{"en", "es"} }
 
-// Localize returns d with title and help in a language of [Languages], as "es" or "es-MX". With any other, d stays
-// English. The evidence is not translated: it quotes what was observed.
+// Localize returns d with title and help in Spanish, as "es" or "es-MX", or in Portuguese, "pt". With any other language
+// d stays English. The evidence is not translated: it quotes what was observed.
 func (d Diagnosis) Localize(language string) Diagnosis {
 	base, _, _ := strings.Cut(language, "-")
-	if e, ok := catalogue[d.Code]; ok && base == "es" {
-		d.Title, d.Help = e.Spanish.Title, e.Spanish.Help
+	e := catalogue[d.Code]
+	if translated := map[string]text{"es": e.Spanish, "pt": e.Portuguese}[base]; translated.Title != "" {
+		d.Title, d.Help = translated.Title, translated.Help
 	}
 	return d
 }

@@ -1,4 +1,4 @@
-// Package diagnosis names the causes of a missing QR: codes, texts in English and Spanish, and the patterns that
+// Package diagnosis names the causes of a missing QR: codes, texts in English, Spanish and Portuguese, and the patterns that
 // recognize an engine's error. It has no dependencies.
 package diagnosis
 

@@ -2,7 +2,6 @@ package pairpage
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/rand"
 	"embed"
 	"encoding/json"
@@ -62,9 +61,6 @@ type Cause struct {
 // NewCause is a diagnosis in the words for the person with the phone. The advice to others is not for them.
 func NewCause(d diagnosis.Diagnosis, languageName string) *Cause {
 	d = d.Localize(languageName)
-	if p, err := load(); err == nil && languageName == "pt" && len(p.portuguese[d.Code]) == 2 {
-		d.Title, d.Help = p.portuguese[d.Code][0], p.portuguese[d.Code][1]
-	}
 	c := &Cause{Code: d.Code, Title: d.Title, Who: d.Who}
 	if d.Who == diagnosis.Customer {
 		c.Help = d.Help
@@ -117,7 +113,6 @@ var assets embed.FS
 type page struct {
 	template      *template.Template
 	texts         map[string]map[string]string
-	portuguese    map[diagnosis.Code][]string // title and help; the catalogue has the other languages
 	style, script string
 }
 
@@ -128,7 +123,7 @@ var load = sync.OnceValues(func() (p page, err error) {
 		return b
 	}
 	p.style, p.script = string(read("page.css")), string(read("page.js"))
-	err = cmp.Or(json.Unmarshal(read("texts.json"), &p.texts), json.Unmarshal(read("causes.pt.json"), &p.portuguese))
+	err = json.Unmarshal(read("texts.json"), &p.texts)
 	if err == nil {
 		p.template, err = template.ParseFS(assets, "assets/page.html")
 	}

@@ -21,7 +21,7 @@ import (
 // Every text and every cause exists in every language.
 func TestTexts_AreComplete(t *testing.T) {
 	t.Parallel()
-	texts, portuguese, err := pairpage.Assets()
+	texts, err := pairpage.Assets()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,12 +33,10 @@ func TestTexts_AreComplete(t *testing.T) {
 	}
 	for _, code := range diagnosis.Codes() {
 		d := diagnosis.New(code)
-		text := portuguese[code]
-		if len(text) != 2 || text[0] == "" || d.Who == diagnosis.Customer && text[1] == "" {
-			t.Errorf("%s in Portuguese: %q", code, text)
-		}
 		for _, language := range []string{"es", "pt"} {
-			if c := pairpage.NewCause(d, language); c.Title == d.Title || c.Code != code || c.Who != d.Who {
+			c := pairpage.NewCause(d, language)
+			isTranslated := c.Title != d.Title && (d.Who != diagnosis.Customer || c.Help != "" && c.Help != d.Help)
+			if !isTranslated || c.Code != code || c.Who != d.Who {
 				t.Errorf("%s in %s: %+v", code, language, c)
 			}
 		}
