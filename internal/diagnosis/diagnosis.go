@@ -1,5 +1,5 @@
-// Package diagnosis names the causes of a missing QR: codes, texts in English, Spanish and Portuguese, and the patterns that
-// recognize an engine's error. It has no dependencies.
+// Package diagnosis names the causes of a missing QR: codes, texts in English, Spanish and Portuguese, and the patterns
+// that recognize an engine's error. It has no dependencies.
 package diagnosis
 
 import (
