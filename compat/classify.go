@@ -34,26 +34,39 @@ var (
 	otherConnections = words("socket", "websocket", "client", "database", "redis")
 	doubtAfter       = words("or", "o", "u", "ou", "elsewhere", "to another")
 
+	// engineTimeout are words of an engine's own time-out. A server in front of it knows nothing of these.
+	engineTimeout = regexp.MustCompile(`whatsapp|session|sesi|sess|instance|inst[aâ]nc|browser|client|\bqr`)
+
 	aboutQR = regexp.MustCompile(`qr|código|codigo|二维码|二維碼`)
 	// waiting are words that mean "not yet" in a text about the QR.
 	waiting = regexp.MustCompile(`\b(?:not|no)(?: been| yet)? (?:available|ready|generated|found|created|received|qr)|` +
 		`\byet\b|\bwait|retry|try again|generat|unavailable|progress|pending|already scanned|can'?t get|` +
+		`\b(?:null|undefined|empty|missing|expired|expirad|vencid)|` +
 		`no (?:est[aá] )?(?:disponible|list[oa]|generad|hay)|a[uú]n no|todav[ií]a no|\bsin qr|esper[ae]|generar|generando|` +
 		`(?:re)?intent[ea]|n[aã]o (?:est[aá] |foi )?(?:dispon|pront|gerad|h[aá])|ainda|aguarde|gerar|gerando|tente|` +
 		`indispon[ií]vel|sem qr|belum|tunggu|noch nicht|pas encore|ещ[её] не|尚未|未生成|等待|稍`)
 	// waitPhrases mean "not yet" without the word QR.
-	waitPhrases = regexp.MustCompile(`still generating|being generated|not connected|not ready|please wait a moment|` +
+	waitPhrases = regexp.MustCompile(`still generating|being generated|not connected|not ready|not (?:yet )?started|` +
+		`\b(?:re)?starting\b|please wait a moment|` +
 		`status is not as expected|initializing|not (?:yet )?initiali[sz]ed|` +
 		`inicializando|iniciando sesi[oó]n|iniciando sess[aã]o`)
 
-	unknownRoute = regexp.MustCompile(`cannot (?:get|post|delete) /|no route matched|route not found|` +
-		`ruta no encontrada|rota n[aã]o encontrada`)
-	// accountLimit are words of a 403 that refuses what the account may have, and not the key.
-	accountLimit = regexp.MustCompile(`\bplan\b|licen[cs]e|licencia|licença|quota|cuota|subscription|suscripción|` +
-		`assinatura|payment|billing|\blimit|límite|limite`)
+	unknownRoute = regexp.MustCompile(`cannot (?:get|post|put|patch|delete) /|no route|match any route|` +
+		`\b(?:route|path|url|endpoint|page|application|app|deployment|tunnel|function|ruta|rota)\b[^.]{0,80}` +
+		` (?:was |could )?(?:not (?:be )?found|does not exist|no encontrad|n[aã]o encontrad|inexistente)|` +
+		`missing authentication token`) // of AWS for a path that it does not have
+	// aboutKey are words of a 403 that refuses the key, and otherRefusal those of one that refuses something else. A 403
+	// in other words may refuse anything.
+	aboutKey = regexp.MustCompile(`key|token|auth|autori|autent|forbidden|denied|denegad|negad|permi|credential|` +
+		`credencia|secret|password|login|allowed|owner|belong|acces|proibid|prohibid|clave|chave|llave|senha|akses|` +
+		`权限|拒绝|授权`)
+	otherRefusal = regexp.MustCompile(`\bplan\b|licen[cs]|licença|quota|cuota|subscription|suscripción|` +
+		`assinatura|payment|billing|\blimit|límite|limite|\btrial\b|\bip\b|csrf|\bcors\b|firewall|` +
+		`missing authentication token`)
 	rateLimited = regexp.MustCompile(`too many requests|rate.?limit.?exceeded|` +
 		`demasiadas (?:solicitudes|peticiones)|muitas (?:requisições|solicitações)`)
-	upstreamDown = regexp.MustCompile(`upstream|name resolution failed|failure to get a peer|no server is available`)
+	upstreamDown = regexp.MustCompile(`upstream|name resolution failed|failure to get a peer|no server is available|` +
+		`application failed to respond|bad gateway`)
 )
 
 // words matches any of the given words or phrases as a whole, and contracted negations.
@@ -92,13 +105,12 @@ func classifyJSON(e *session.EngineError, body Object) {
 		e.Kind = session.KindAlreadyPaired
 	case states(pairedPhrase, text):
 		e.Kind, e.IsAmbiguous = session.KindAlreadyPaired, true
-	case status == http.StatusUnauthorized && !isNamed,
-		status == http.StatusForbidden && !isNamed && !accountLimit.MatchString(text):
+	case isRefusedKey(status, text) && !isNamed:
 		e.Kind = session.KindKeyRefused
 	case status == http.StatusTooManyRequests, status >= 400 && !isNamed && rateLimited.MatchString(text):
 		e.Kind = session.KindRateLimited
 	case (status == http.StatusMethodNotAllowed || status == http.StatusNotImplemented) && !isNamed, status/100 == 3,
-		unknownRoute.MatchString(text), e.Code == CodeEngineBadAnswer:
+		status < http.StatusInternalServerError && unknownRoute.MatchString(text), e.Code == CodeEngineBadAnswer:
 		e.Kind, e.Reason, e.Text = session.KindBadResponse, e.Text, "" // another API has this path
 	case states(unknownSession, text):
 		e.Kind = session.KindSessionNotFound
@@ -106,7 +118,7 @@ func classifyJSON(e *session.EngineError, body Object) {
 		e.Kind = session.KindNotReady
 	case status == http.StatusNotFound:
 		e.Kind = session.KindSessionNotFound
-	case status == http.StatusGatewayTimeout:
+	case status == http.StatusGatewayTimeout && !engineTimeout.MatchString(text):
 		e.Kind = session.KindTimeout
 	case (status == http.StatusBadGateway || status == http.StatusServiceUnavailable) && upstreamDown.MatchString(text):
 		e.Kind = session.KindUnreachable
@@ -117,6 +129,14 @@ func classifyJSON(e *session.EngineError, body Object) {
 	default:
 		e.Kind = session.KindServerError
 	}
+}
+
+// isRefusedKey reports whether a refusal is about the key that the caller presented. One in words that no list here has
+// is not.
+func isRefusedKey(status int, text string) bool {
+	isSilent := strings.Trim(text, ". ") == ""
+	return !otherRefusal.MatchString(text) &&
+		(status == http.StatusUnauthorized || status == http.StatusForbidden && (isSilent || aboutKey.MatchString(text)))
 }
 
 // isNotReady reports whether the text of an error means that there is no QR yet, also as one of two possibilities.

@@ -70,9 +70,17 @@ func SessionOf(body Object) Object {
 			s["qrCode"] = image.Reveal()
 		}
 	}
-	s = withCodeOf(s, body)
+	return withCodeBelow(withCodeBelow(withCodeOf(s, body), data, 1), body, 1)
+}
+
+// withCodeBelow returns s with the code of an envelope in o, or of one in that.
+func withCodeBelow(s, o Object, depth int) Object {
 	for _, name := range envelopes {
-		s = withCodeOf(withCodeOf(s, cloneObject(data[name])), cloneObject(body[name]))
+		inner := cloneObject(o[name])
+		s = withCodeOf(s, inner)
+		if depth > 0 {
+			s = withCodeBelow(s, inner, depth-1)
+		}
 	}
 	return s
 }
@@ -218,7 +226,11 @@ func nestedTexts(v any) []string {
 	case Object:
 		list, isBuffer := v["data"].([]any)
 		if !isBuffer {
-			return stringsOf(v, nestedImageFields)
+			texts := stringsOf(v, nestedImageFields)
+			for _, name := range nestedImageFields {
+				texts = append(texts, nestedTexts(v[name])...)
+			}
+			return texts
 		}
 		raw := make([]byte, len(list))
 		for i, n := range list {

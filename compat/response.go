@@ -44,14 +44,35 @@ func (r Response) EngineError(op string) *session.EngineError {
 		return nil
 	}
 	e.Code, e.Text = ErrorCode(body), withStatus(ErrorText(body), body, r.Status)
-	classifyJSON(e, body)
+	switch {
+	case body["cloudflare_error"] == true: // Cloudflare's page, as JSON
+		r.classifyPage(e)
+		e.Code, e.Text = "", ""
+	case op == session.OpQR && hasLiveCode(body, e.Text):
+		return nil
+	default:
+		classifyJSON(e, body)
+	}
 	return e
 }
+
+// hasLiveCode reports whether the body of an error shows a QR. Some engines report an unpaired session as an error, and
+// send the code with it.
+func hasLiveCode(body Object, text string) bool {
+	image, _ := QRImageOf(SessionOf(body))
+	return !image.Empty() && !expiredCode.MatchString(text)
+}
+
+var expiredCode = regexp.MustCompile(`(?i)expired|expirad|vencid`)
 
 // parse reads the body. Some engines send a list with the session, or the QR itself: the bytes of an image, its text,
 // as JSON or not, or a page that shows it.
 func (r Response) parse() (Object, error) {
 	body, err := Parse(r.Body)
+	var text string
+	if err != nil && json.Unmarshal(r.Body, &text) == nil && strings.HasPrefix(text, "{") {
+		return Parse([]byte(text)) // encoded twice
+	}
 	if err == nil || r.Status/100 != 2 || len(r.Body) > maxImage {
 		return body, err
 	}
@@ -70,6 +91,9 @@ func (r Response) parse() (Object, error) {
 func (r Response) image() (image secret.Secret) {
 	text, mediaType := strings.TrimSpace(string(r.Body)), imageType(r.Body)
 	_ = json.Unmarshal(r.Body, &text)
+	if codes := []string{}; json.Unmarshal(r.Body, &codes) == nil && len(codes) > 0 {
+		text = codes[0] // whatsmeow's codes: the first is the present one
+	}
 	switch {
 	case mediaType != "":
 		image, _ = NormalizeQRImage(base64.StdEncoding.EncodeToString(r.Body))
@@ -201,4 +225,5 @@ func errorMessage(body Object) string {
 	return text
 }
 
-var messageFields = []string{"message", "error", "msg", "detail", "reason", "mensaje", "mensagem", "erro", "note"}
+var messageFields = []string{"message", "error", "msg", "detail", "reason", "mensaje", "mensagem", "erro", "note",
+	"error_msg", "errmsg", "title"}

@@ -42,7 +42,9 @@ func TestEngineError_KindByOperationStatusAndBody(t *testing.T) {
 		{"connect", `{"success":false,"code":"CONNECTION_ERROR"}`, 500, session.KindServerError},
 		{"connect", own, 400, session.KindServerError},
 		{"list", own, 401, session.KindKeyRefused},
-		{"list", own, 403, session.KindKeyRefused},
+		{"list", own, 403, session.KindServerError}, // in such words it may refuse anything
+		{"list", `{"error":"Forbidden"}`, 403, session.KindKeyRefused},
+		{"list", `{}`, 403, session.KindKeyRefused},
 		{"list", own, 429, session.KindRateLimited},
 		{"list", `Too many requests`, 429, session.KindRateLimited},
 		{"list", `Unauthorized`, 401, session.KindBadResponse},

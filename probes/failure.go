@@ -96,13 +96,13 @@ func responseCode(e *session.EngineError) (code diagnosis.Code, isFinal bool) {
 	if known, ok := kindCodes[e.Kind]; ok {
 		return known, slices.Contains(finalKinds, e.Kind)
 	}
-	named, isNamed := diagnosis.MatchCause(e.Code + " " + e.Text)
+	named, isNamed := diagnosis.MatchError(e.Code + " " + e.Text)
 	switch {
 	case isNamed:
 		return named.Code, false
 	case e.Op == session.OpCreate && e.Status == http.StatusConflict:
 		return diagnosis.SessionConflict, false
-	case diagnosis.ConnectionWords(e.Text) != "":
+	case diagnosis.ConnectionWords(e.Text) != "", !diagnosis.IsOwnFault(e.Text):
 		return diagnosis.Undetermined, false
 	case e.Op == session.OpConnect || e.Code == compat.CodeConnectionError:
 		return diagnosis.ConnectFailing, false

@@ -1,9 +1,11 @@
 package diagnosis
 
 import (
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Pattern is a text of an engine and the cause that it names. All its words must occur: a number alone is never
@@ -24,32 +26,38 @@ var trustedCodes = []Code{
 // enginePatterns are texts about the engine itself, its proxy, codes and scans, the more specific first. A number must
 // be a word of its own: "4051" does not contain "405".
 var enginePatterns = slices.Concat(
+	each(DiskFull, "enospc", "no space left", "disk is full", "disk full", "edquot", "disk quota exceeded", "erofs",
+		"read-only file system", "readonly database", "attempt to write a readonly"),
+	[]Pattern{{DiskFull, []string{"eacces", "mkdir"}}, {DiskFull, []string{"eacces", "open"}}},
 	// The engine's own database, cache, queue or browser, whose texts may also contain ECONNREFUSED.
 	each(Engine5xx, ":6379", ":5432", ":3306", ":27017", ":5672", "redis", "prisma", "postgres", "mongo", "mysql",
-		"mariadb", "rabbitmq", "database server", "database is locked", "no such table", "foreign key constraint",
+		"mariadb", "rabbitmq", "database", "no such table", "foreign key constraint", "connection pool", "too many clients",
+		"connection terminated unexpectedly", "connection terminated due to", // of node-postgres; Baileys has no third word
 		"launch the browser", "profile appears to be in use"),
-	[]Pattern{{Engine5xx, []string{"column", "does not exist"}}},
-	each(EngineOverloaded, "pre-key upload timeout", "out of memory", "cannot allocate memory", "target closed",
+	[]Pattern{{Engine5xx, []string{"column", "does not exist"}}, {Engine5xx, []string{"relation", "does not exist"}}},
+	each(EngineOverloaded, "pre-key upload timeout", "out of memory", "cannot allocate memory", "enomem", "target closed",
 		"page has been closed", "browser has been closed", "browser has disconnected", "page crashed",
 		"execution context was destroyed", "too many open files", "emfile"),
 	each(EngineUnlicensed, "license_required"), each(EngineStuck, "async-lock timed out"),
 
-	each(DiskFull, "enospc", "no space left", "disk is full", "disk full", "edquot", "disk quota exceeded", "erofs",
-		"read-only file system", "readonly database", "attempt to write a readonly"),
-	[]Pattern{{DiskFull, []string{"eacces", "mkdir"}}, {DiskFull, []string{"eacces", "open"}}},
-
 	each(QRExpired, "qr refs attempts ended", "qr code limit"), each(PasskeyRequired, "passkey"),
 	each(PairingFailed, "companion_reg_refresh", "invalid account signature", "hmac-mismatch", "signature-mismatch"),
 	each(SessionLimit, "session limit", "sessions limit", "too many sessions", "límite de sesiones", "max_sessions"),
-	[]Pattern{{SessionLimit, []string{"maximum", "sessions"}}, {SessionLimit, []string{"máximo", "sesiones"}}},
+	[]Pattern{
+		{SessionLimit, []string{"maximum", "sessions"}}, {SessionLimit, []string{"máximo", "sesiones"}},
+		{SessionLimit, []string{"limit", "instance"}}, {SessionLimit, []string{"limit", "instânc"}},
+		{SessionLimit, []string{"max", "devices"}}, {SessionLimit, []string{"max", "instances"}},
+	},
 
 	withNumbers(ProxyRefused, "upgrade answered", "407"),
 	[]Pattern{
 		{ProxyRefused, []string{"proxy", "authentication"}}, {ProxyRefused, []string{"by the proxy", "upgrade answered"}},
 		{ProxyRefused, []string{"proxy", "econnrefused"}}, {ProxyRefused, []string{"socks", "proxy"}},
+		{ProxyRefused, []string{"proxy", "connection refused"}}, {ProxyRefused, []string{"proxy", "tunnel"}},
+		{ProxyRefused, []string{"net::err_", "proxy"}},
 	},
-	each(ProxyRefused, "tunneling socket", "proxyconnect", "socks connect", "sockscl", "socks4", "socks5",
-		"err_proxy", "err_tunnel", "err_socks"),
+	each(ProxyRefused, "tunneling socket", "connect tunnel failed", "receiving connect response", "proxyconnect", "socks connect", "sockscl", "socks4", "socks5",
+		"err_proxy", "err_tunnel", "err_socks", "err_invalid_auth_credentials"),
 )
 
 // connectionPatterns are texts about the connection to WhatsApp. They hold if the text names no other peer.
@@ -66,6 +74,8 @@ var connectionPatterns = slices.Concat(
 	each(DNSFailed, "enotfound", "eai_again", "eservfail", "etimeout", "no such host", "server misbehaving",
 		"err_name_not_resolved", "name or service not known", "temporary failure in name resolution",
 		"temporary error during hostname resolution", "could not resolve host", "nodename nor servname"),
+	// An alert is the other side's word, which may be WhatsApp, a proxy, or a server between them.
+	each(Undetermined, "ssl alert", "alert number", "tls: handshake failure"),
 	each(TLSIntercepted, "self-signed certificate", "self signed certificate", "self_signed_cert",
 		"verify the first certificate", "unable to get local issuer", "unable_to_get_issuer", "unable_to_verify",
 		"does not match certificate", "err_tls_cert", "err_cert_", "x509:", "verify server cert", "eproto",
@@ -97,6 +107,7 @@ var connectionPatterns = slices.Concat(
 	withNumbers(WhatsAppUnavailable, "connection failure", "429", "500", "501", "503"),
 	withNumbers(WhatsAppUnavailable, "stream errored", "429", "500", "503"),
 	each(WhatsAppSilent, "timed out waiting for handshake", "connection was lost"),
+	withNumbers(Undetermined, "request timed out", "408"), // the engine's own
 	withNumbers(WhatsAppSilent, "timed out", "408"),
 )
 
@@ -109,6 +120,55 @@ var aboutConnection = regexp.MustCompile(`connection (?:failure|closed|reset|ter
 // ConnectionWords returns the words by which the text of an error is about a connection, so that an engine that reports
 // it is not to blame; "" if there are none.
 func ConnectionWords(text string) string { return aboutConnection.FindString(strings.ToLower(text)) }
+
+// ownFault are words of an error that is the engine's own, whatever else it says.
+var ownFault = regexp.MustCompile(`(?:type|reference|syntax|range|assertion|validation|attribute|key|nullpointer)` +
+	` ?(?:error|exception)|is not a (?:function|constructor)|is not (?:defined|iterable)|cannot read propert|` +
+	`undefined is not|null is not|nil pointer|stack size exceeded|segmentation fault|cannot find module|` +
+	`out of range|unmarshal|unexpected token|not allowed by cors|\benoent\b|eaddrinuse|no such file|not implemented|` +
+	`could not find (?:expected browser|chrome)|browser (?:was not found|is already running)|executable|` +
+	`resource temporarily unavailable|os thread|licen[cs]e|licen[cç]|payment required|trial|subscription|suscripci|assinatura|\bplan\b`)
+
+// genericWords are all the words of an error that says only that something failed. In other words an error may be about
+// anything: WhatsApp, the network, an account.
+var genericWords = setOf("an a the this of to for while when during with is was not from in on at del de la el ao o da " +
+	"do os error errors err erro exception failed failure fail fails falha falló fallo gagal unable cannot can could " +
+	"couldn't can't unexpected unknown internal interno interna server servidor something went wrong algo salió mal " +
+	"try again later please tente novamente intente nuevamente más tarde occurred ocurrió ocorreu happened processing " +
+	"request solicitud session sesión sesion sessão sessao sesi instance instancia instância client cliente device " +
+	"qr qrcode code código codigo kode connect connecting conectar conectando create creating crear creando criar " +
+	"criando start starting iniciar iniciando iniciado init initialize initializing initialise inicializar " +
+	"inicializando restart restarting reiniciar generate generating generar generando gerar gerando get getting " +
+	"obtain obtener obteniendo obter obtendo retrieve retrieving recuperar fetch load loading no se pudo pudieron " +
+	"puede não nao foi possível possivel pôde al generation creation initialization qr_generation_error " +
+	"bad unprocessable entity content conflict gone service unavailable temporarily busy acceptable invalid") // of statuses
+
+func setOf(words string) map[string]bool {
+	set := map[string]bool{}
+	for word := range strings.FieldsSeq(words) {
+		set[word] = true
+	}
+	return set
+}
+
+// IsOwnFault reports whether the text of an error shows that the engine itself failed: it is a fault of its program, or
+// it says nothing but that the call failed. Names with digits in them, such as a session's, say nothing either.
+func IsOwnFault(text string) bool {
+	text = strings.ToLower(text)
+	if ownFault.MatchString(text) {
+		return true
+	}
+	isSeparator := func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("_'-", r)
+	}
+	for word := range strings.FieldsFuncSeq(text, isSeparator) {
+		isName := strings.ContainsAny(word, "0123456789") && strings.Trim(word, "0123456789") != ""
+		if !isName && !genericWords[strings.Trim(word, "'-")] && word != "500" {
+			return false
+		}
+	}
+	return true
+}
 
 // each returns one pattern of a cause for each text.
 func each(code Code, texts ...string) (out []Pattern) {
@@ -133,28 +193,43 @@ var refusedUpgrade = strings.NewReplacer(
 // peer finds the other side of a connection in a text of Node.js, Go, curl or Python: a host name, or the port behind an
 // address.
 var peer = regexp.MustCompile(
-	`(?:\b(?:enotfound|eai_again|eservfail|etimeout|lookup|resolve host:?)\s|\b(?:https?|wss?)://)([a-z0-9.-]+)|` +
+	`(?:\b(?:enotfound|eai_again|eservfail|etimeout|lookup|resolve host:?)\s|\b(?:https?|wss?)://)([a-z0-9._-]+)|` +
 		`(?:\b(?:econnrefused|etimedout|ehostunreach|enetunreach|econnreset|dial tcp[46]?|address(?:es)?:|connect to) |` +
 		`\bhost=')([^\s,;']+)(?::|',? port[= ]| port )(\d{1,5})\b`)
 
-// otherPeer returns the peer in a text that is not WhatsApp's, "" if there is none. WhatsApp listens on 443 and 5222.
-func otherPeer(text string) string {
+// peersOf returns the peers in a text that are not WhatsApp's, and whether it names WhatsApp: by its name, by a public
+// address and one of its ports 443 and 5222, or as the other side of a websocket or of a browser's page.
+func peersOf(text string) (others []string, isWhatsApp bool) {
+	isWhatsApp = aboutWhatsApp.MatchString(text)
 	for _, found := range peer.FindAllStringSubmatch(text, -1) {
 		host, address, port := found[1], found[2], found[3]
+		ip, _ := netip.ParseAddr(strings.Trim(address, "[]"))
 		switch {
 		case host != "" && !strings.Contains(host, "whatsapp."):
-			return host
-		case port != "" && port != "443" && port != "5222":
-			return address + ":" + port
+			others = append(others, host)
+		case port != "" && (port != "443" && port != "5222" || ip.IsPrivate()):
+			others = append(others, address+":"+port)
+		case port != "":
+			isWhatsApp = true
 		}
 	}
-	return ""
+	return others, isWhatsApp
 }
 
-// MatchCause finds the cause that an engine's text names. A connection to another peer than WhatsApp leaves the cause
-// open: it may be a proxy, or a service of the engine's.
-func MatchCause(text string) (Pattern, bool) {
-	text = refusedUpgrade.Replace(strings.ToLower(text))
+var aboutWhatsApp = regexp.MustCompile(`whatsapp|websocket|\bwss:|net::err_`)
+
+// MatchCause finds the cause that the reason of a session's disconnect names. A connection to another peer than WhatsApp
+// leaves the cause open: it may be a proxy, or a service of the engine's.
+func MatchCause(text string) (Pattern, bool) { return match(text, true) }
+
+// MatchError finds the cause that the text of an error names. The error may be about any connection: a cause in the
+// network counts only if the text names WhatsApp.
+func MatchError(text string) (Pattern, bool) { return match(text, false) }
+
+func match(text string, isAboutWhatsApp bool) (Pattern, bool) {
+	text = strings.ToLower(text)
+	others, namesWhatsApp := peersOf(text)
+	text = refusedUpgrade.Replace(text)
 	all := strings.FieldsFunc(text, func(r rune) bool {
 		return !(r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z')
 	})
@@ -175,10 +250,15 @@ func MatchCause(text string) (Pattern, bool) {
 	if found, ok := find(enginePatterns); ok {
 		return found, true
 	}
-	if other := otherPeer(text); other != "" {
-		return Pattern{Undetermined, []string{other}}, true
+	if len(others) > 0 {
+		return Pattern{Undetermined, others[:1]}, true
 	}
-	return find(connectionPatterns)
+	found, ok := find(connectionPatterns)
+	isUpgrade := slices.Contains(found.Words, "upgrade answered")
+	if !isAboutWhatsApp && !namesWhatsApp && (found.Code.Part() == Network || isUpgrade) {
+		found.Code = Undetermined
+	}
+	return found, ok
 }
 
 // contains reports whether text contains words; all are the words of text, and a number must be one of them.

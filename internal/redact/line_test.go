@@ -16,6 +16,7 @@ func TestLine_RemovesDigitsAndLongWords(t *testing.T) {
 		"key " + strings.Repeat("k", 31) + " bad": "key " + strings.Repeat("k", 31) + " bad",
 		"a\nb\r\x00c\x7fd":                        "a b  c d",
 		"net::ERR_PROXY_CONNECTION_FAILED at":     "net::ERR_PROXY_CONNECTION_FAILED at",
+		`Get "https://web.whatsapp.com/ws/chat":`: `Get "https://web.whatsapp.com/ws/chat":`,
 		"(UNABLE_TO_GET_ISSUER_CERT_LOCALLY)":     "(UNABLE_TO_GET_ISSUER_CERT_LOCALLY)",
 		"KEY_" + strings.Repeat("K", 40):          "…",
 		"2@abc,def,ghi,jkl,mno,pqr,stu,vwx,yza":   "…",

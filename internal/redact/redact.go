@@ -77,9 +77,11 @@ func common(text string) string {
 
 var (
 	longWord = regexp.MustCompile(`[^\s]{32,}`)
-	// errorName is a name of an error, as Node.js and Chromium have, or the host in an error of Python.
+	// errorName is a name of an error, as Node.js and Chromium have, the host in an error of Python, or an address of
+	// WhatsApp.
 	errorName = regexp.MustCompile(`^\W*(?:net::)?[A-Z]{2,12}(?:_[A-Z]{2,12}){3,7}\W*$|` +
-		`^\W*HTTPS?ConnectionPool\(host='[a-z0-9.-]{1,40}',$`)
+		`^\W*HTTPS?ConnectionPool\(host='[a-z0-9.-]{1,40}',$|` +
+		`^\W*(?:https|wss)://[a-z]{1,8}\.whatsapp\.(?:com|net)/[a-z/]*\W*$`)
 	longDigits = regexp.MustCompile(`\d{6,}`)
 )
 

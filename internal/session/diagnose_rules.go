@@ -52,7 +52,7 @@ func ruleEngineNamesCause(in *input) finding {
 		if f.isUnreachable() {
 			return finding{}
 		}
-		if p, ok := diagnosis.MatchCause(f.Text + " " + f.Code); ok {
+		if p, ok := diagnosis.MatchError(f.Text + " " + f.Code); ok {
 			return namedCause(p, f.Text, in)
 		}
 	}

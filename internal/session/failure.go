@@ -27,7 +27,11 @@ type FailureStreak struct {
 // gets what the diagnosis needs beyond that.
 func (s Session) recordFailure(e *EngineError, now time.Time) Session {
 	next := newStreak(e, now)
-	s.History = s.History.recordCause(e.Text+" "+s.Reason, now)
+	if p, ok := diagnosis.MatchError(e.Text); ok {
+		s.History = s.History.recordCause(p, now)
+	} else if p, ok := diagnosis.MatchCause(s.Reason); ok {
+		s.History = s.History.recordCause(p, now)
+	}
 	if e.Op == OpQR || e.Op == OpList {
 		before := s.History.PollFailure
 		isSame := before.Code == e.Code && !before.LastAt.Before(s.Since) && now.Sub(before.LastAt) < pollErrorTTL
@@ -101,7 +105,7 @@ func (t FailureStreak) isUnreachable() bool {
 // None if the failure is not the engine's.
 func (t FailureStreak) EngineDiagnosis(now time.Time) diagnosis.Diagnosis {
 	found := t.finding(now)
-	if p, ok := diagnosis.MatchCause(t.Text + " " + t.Code); ok && t.Kind == KindServerError {
+	if p, ok := diagnosis.MatchError(t.Text + " " + t.Code); ok && t.Kind == KindServerError {
 		found = namedCause(p, t.Text, &input{now: now})
 	}
 	if found.code == "" {
@@ -116,13 +120,14 @@ func (t FailureStreak) findingFor(code diagnosis.Code, now time.Time) finding {
 }
 
 // finding is the streak as a finding of its kind; a connect that the engine refuses has a cause of its own, and an
-// error about the engine's connection to WhatsApp none. The finding is zero for other kinds.
+// error that may be about anything but the engine itself none. The finding is zero for other kinds.
 func (t FailureStreak) finding(now time.Time) finding {
-	code := causesOfKinds[t.Kind]
+	code, words := causesOfKinds[t.Kind], diagnosis.ConnectionWords(t.Text)
 	switch {
-	case t.Kind == KindServerError && diagnosis.ConnectionWords(t.Text) != "":
-		found := t.findingFor(diagnosis.Undetermined, now)
-		return found.with("its error is about a connection: %s", diagnosis.ConnectionWords(t.Text))
+	case t.Kind == KindServerError && words != "":
+		return t.findingFor(diagnosis.Undetermined, now).with("its error is about a connection: %s", words)
+	case t.Kind == KindServerError && !diagnosis.IsOwnFault(t.Text):
+		return t.findingFor(diagnosis.Undetermined, now).with("its error does not show what failed; see the engine's log")
 	case t.Kind == KindServerError && t.Op == OpConnect:
 		code = diagnosis.ConnectFailing
 	}

@@ -73,11 +73,9 @@ type NamedCause struct {
 	LastAt time.Time      `json:"last_at"`
 }
 
-// recordCause records the cause that a text of the engine names, if any.
-func (h History) recordCause(text string, now time.Time) History {
-	if p, ok := diagnosis.MatchCause(text); ok {
-		h.Named = NamedCause{p.Code, strings.Join(p.Words, ", "), now}
-	}
+// recordCause records the cause that a text of the engine names.
+func (h History) recordCause(p diagnosis.Pattern, now time.Time) History {
+	h.Named = NamedCause{p.Code, strings.Join(p.Words, ", "), now}
 	return h
 }
 
@@ -86,9 +84,12 @@ func (h History) RecordDisconnect(r SessionReport, now time.Time) History {
 	if r.Reason == "" || !r.Image.Empty() || r.State == AwaitingScan || r.State == Connected {
 		return h // a reason beside a code belongs to an earlier connection
 	}
-	before := h.Named.LastAt
-	h = h.recordCause(r.Reason, now)
-	if h.Named.LastAt.After(before) && (r.State == Failed || r.State == Disconnected) {
+	p, ok := diagnosis.MatchCause(r.Reason)
+	if !ok {
+		return h
+	}
+	h = h.recordCause(p, now)
+	if r.State == Failed || r.State == Disconnected {
 		h.EndedAt = now
 	}
 	return h
