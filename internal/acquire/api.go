@@ -156,17 +156,25 @@ func (m *Manager) emitWait(c session.Caller, snap *session.Snapshot, err error, 
 func (m *Manager) Get(ctx context.Context, c session.Caller, id string) (snap *session.Snapshot, err error) {
 	var ref session.Ref
 	err = m.RetryOnStaleID(ctx, c, id, &ref, func() error {
-		var t *tracker
-		if t, snap, err = m.open(ctx, c, id); err == nil {
-			startedAt := time.Now()
-			snap, err = m.waitPoll(ctx, t, m.cfg.WaitTimes.Default, func(s *session.Snapshot, now time.Time) bool {
-				return isAuthorized(&s.Session, now) || s.Session.LastPolledAt.After(startedAt)
-			})
+		snap, err = m.get(ctx, c, id)
+		if err == nil && snap.Ended && !snap.Authorized { // deleted meanwhile: the engine knows whether it exists again
+			snap, err = m.get(ctx, c, id)
 		}
 		ref = snap.Session.Ref
 		return err
 	})
 	return snap, err
+}
+
+func (m *Manager) get(ctx context.Context, c session.Caller, id string) (*session.Snapshot, error) {
+	t, snap, err := m.open(ctx, c, id)
+	if err != nil {
+		return snap, err
+	}
+	startedAt := time.Now()
+	return m.waitPoll(ctx, t, m.cfg.WaitTimes.Default, func(s *session.Snapshot, now time.Time) bool {
+		return isAuthorized(&s.Session, now) || s.Session.LastPolledAt.After(startedAt)
+	})
 }
 
 // waitPoll waits for a poll's outcome until done says so, no longer than max. Where no more requests may wait, it

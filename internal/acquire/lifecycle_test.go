@@ -176,6 +176,30 @@ func TestInvalidate_EndsAcquisitionAndWaits(t *testing.T) {
 	})
 }
 
+// A request for the state that waits while its session is deleted gets the engine's own "not found": the engine did not
+// time out.
+func TestGet_SessionIsDeletedDuringTheWait(t *testing.T) {
+	bubble(t, &enginesim.Engine{}, func(r *rig) {
+		c := r.caller("key-a")
+		ref := r.create("key-a", "crm-1")
+		time.Sleep(2 * time.Minute) // the proof of the credential is outdated
+		r.engine.Change(func(e *enginesim.Engine) { e.Latency = 2 * time.Second })
+		outcome := make(chan error)
+		go func() {
+			_, err := r.manager.Get(r.t.Context(), c, "crm-1")
+			outcome <- err
+		}()
+		time.Sleep(time.Second)
+		r.engine.Reset()
+		if err := r.manager.Invalidate(r.t.Context(), c, ref, true); err != nil {
+			r.t.Fatal(err)
+		}
+		if err := <-outcome; session.KindOf(err) != session.KindSessionNotFound {
+			r.t.Errorf("got %v, want that the engine does not know the session", err)
+		}
+	})
+}
+
 // Where no more requests may wait, the answer is "not yet" at once, and the session is polled all the same: the next
 // request gets its code.
 func TestWaitQR_TurnedAwayRequestStillBuysAPoll(t *testing.T) {

@@ -25,7 +25,8 @@ import (
 const (
 	qrDelay      = 2 * time.Second  // from a connect to its code: up to five times this
 	scanDelay    = 10 * time.Second // from a code to its scan: up to three times this
-	connectedFor = 10 * time.Second // from a scan to the delete: up to twice this
+	connectedFor = 20 * time.Second // from a scan to the delete: up to twice this
+	codeLife     = time.Minute      // of the first code of a connect: a QR that no client has by then is lost
 	retryPause   = 4 * time.Second  // after a refused request
 	streamLife   = 20 * time.Second // of an event stream: up to twice this
 	waitSeconds  = 30
@@ -44,8 +45,9 @@ type load struct {
 	sessions   []*session
 	byName     map[string]*session
 
-	mu    sync.Mutex
-	tally map[string]int
+	mu     sync.Mutex
+	tally  map[string]int
+	delays []time.Duration // from a code at the engine to the first client that has it
 }
 
 // session is one that is created, paired and deleted in turn.
@@ -54,6 +56,7 @@ type session struct {
 	exists    atomic.Bool // from the create to the delete
 	isPairing atomic.Bool // from the connect to the scan
 	hasCode   atomic.Bool // the engine has a code for this connect
+	codeAt    atomic.Pointer[time.Time]
 	hasQR     atomic.Bool // a waiter got the QR of this connect
 }
 
@@ -94,7 +97,10 @@ func (l *load) begin(ctx context.Context, name string, socket *enginesim.Socket)
 	}
 	for _, life := range enginesim.WhatsAppRotation() {
 		socket.Show(newCode())
-		s.hasCode.Store(true)
+		now := time.Now()
+		if s.codeAt.CompareAndSwap(nil, &now) {
+			s.hasCode.Store(true)
+		}
 		if !l.pause(ctx, life) {
 			return
 		}
@@ -142,13 +148,14 @@ func (l *load) anySession(is func(*session) bool) *session {
 	return s
 }
 
-// pair creates a session, connects it, scans its code after a while and deletes it.
+// pair creates a session, connects it, scans its code some time after a client has it, and deletes it.
 func (l *load) pair(ctx context.Context, s *session) {
 	body := fmt.Sprintf(`{"sessionId":%q,"sessionName":"Soak"}`, s.name)
 	if status, _ := l.do(ctx, s.key, http.MethodPost, "/api/sessions", body); status != http.StatusCreated {
 		l.pause(ctx, retryPause)
 		return
 	}
+	s.codeAt.Store(nil)
 	s.hasCode.Store(false)
 	s.hasQR.Store(false)
 	s.exists.Store(true)
@@ -166,11 +173,17 @@ func (l *load) pair(ctx context.Context, s *session) {
 			return
 		}
 	}
+	for !s.hasQR.Load() {
+		if time.Since(*s.codeAt.Load()) > l.paced(codeLife) {
+			l.count("QRs lost: no client had it before it was replaced")
+			break
+		}
+		if !l.pause(ctx, time.Second) {
+			return
+		}
+	}
 	if !l.pause(ctx, scanDelay+rand.N(2*scanDelay)) {
 		return
-	}
-	if !s.hasQR.Load() {
-		l.count("QRs lost: no waiter had it before the scan")
 	}
 	s.isPairing.Store(false)
 	if err := l.engine.Link(s.name); err != nil {
@@ -214,9 +227,10 @@ func (l *load) await(ctx context.Context, s *session) {
 		l.count("not yet: " + cmp.Or(response.Diagnosis.Code, "no diagnosis"))
 	}
 	if status == http.StatusOK && path == "/qr" {
-		s.hasQR.Store(true)
 		if response.Data.SessionID != s.name {
 			l.count("QRs of another session")
+		} else if at := s.codeAt.Load(); at != nil && s.hasQR.CompareAndSwap(false, true) {
+			l.recordDelay(time.Since(*at))
 		}
 		if response.Data.ExpiresAt.Before(time.Now()) {
 			l.count("expired QRs")
@@ -341,6 +355,12 @@ func (l *load) count(what string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.tally[what]++
+}
+
+func (l *load) recordDelay(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.delays = append(l.delays, d)
 }
 
 func (l *load) countStatus(what string, status int) { l.count(fmt.Sprintf("%s %d", what, status)) }

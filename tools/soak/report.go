@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -21,6 +23,7 @@ type result struct {
 	options *options
 	Samples []sample
 	Counts  map[string]int
+	Delays  []time.Duration // from a code at the engine to the first client that has it
 }
 
 // problems are the reasons why the run failed.
@@ -59,7 +62,7 @@ func isProblem(what string) bool {
 // text is the table of the report.
 func (r result) text() string {
 	var b strings.Builder
-	b.WriteString("| Of both gateways | second fifth of the time | last fifth | highest | trend per hour | |\n|---|--:|--:|--:|--:|---|\n")
+	b.WriteString("| Of both gateways | first third after the warm-up | last third | highest | trend per hour | |\n|---|--:|--:|--:|--:|---|\n")
 	for i, series := range allSeries {
 		t := trendOf(r.Samples, i)
 		verdict := "flat"
@@ -67,6 +70,19 @@ func (r result) text() string {
 			verdict = "**grows**"
 		}
 		fmt.Fprintf(&b, "| %s | %.0f | %.0f | %.0f | %+.0f | %s |\n", series.name, t.early, t.late, t.highest, t.perHour, verdict)
+	}
+	b.WriteString("\n| Redis keys at the end | |\n|---|--:|\n")
+	last := r.Samples[len(r.Samples)-1].Kinds
+	for _, kind := range slices.Sorted(maps.Keys(last)) {
+		fmt.Fprintf(&b, "| %s | %d |\n", cmp.Or(kinds[kind], kind), last[kind])
+	}
+	if len(r.Delays) > 0 {
+		slices.Sort(r.Delays)
+		at := func(share float64) time.Duration {
+			return r.Delays[int(share*float64(len(r.Delays)-1))].Round(10 * time.Millisecond)
+		}
+		fmt.Fprintf(&b, "\nFrom a code at the engine to the first client that has it: median %v, 99 %% within %v, at most %v.\n",
+			at(0.5), at(0.99), at(1))
 	}
 	b.WriteString("\n| Clients | times |\n|---|--:|\n")
 	for _, what := range slices.Sorted(maps.Keys(r.Counts)) {
@@ -90,18 +106,20 @@ Two gateways under load for %v. [tools/soak](../tools/soak) wrote this page:
 One redis-server, a simulated engine with the recorded rate limits, and at the same time:
 
 - %d sessions, each with its own key, that are created, connected, scanned and deleted, over and over; a code comes 2 to
-  10 s after the connect, and a scan 10 to 30 s after the code;
+  10 s after the connect, a scan 10 to 30 s after a client has the code, and the delete 20 to 40 s later;
 - %d clients that wait with %s=%d for the QR of one of them and then, with `+"`/qr/status`"+`, for each change; one
   request of %d is given up by its client;
 - %d event streams of 20 to 40 s; each second twice a pairing page and a request with a wrong key; qrgate's own probes.
 
-Machine: %d processors, %s/%s, %s. The first fifth of the time is left out. A value is flat if the median of the last
-fifth is at most a tenth (and a small margin) above that of the second fifth.
+Machine: %d processors, %s/%s, %s. The first %v are left out: Redis keeps sessions and links for 15 minutes, so
+its keys increase until then. A value is flat if the median of the last third is at most a tenth (and a small margin)
+above that of the first third. Revocations of links live for 31 minutes, longer than this run; there is one or two for
+each revoked link.
 
 %s
 ![Memory, goroutines, descriptors and Redis keys over the time of the run](images/soak.svg)
 `, o.For, o.For, o.Sessions, o.Waiters, "`?wait`", waitSeconds, leavers, o.Streams,
-		runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), r.text())
+		runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), warmUp(o.For), r.text())
 	return os.WriteFile(filepath.Join(dir, "SOAK.md"), []byte(text), 0o644)
 }
 

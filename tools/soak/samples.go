@@ -18,6 +18,7 @@ import (
 type sample struct {
 	At     time.Duration // since the begin
 	Values [seriesCount]float64
+	Kinds  map[string]int // numbers of Redis keys
 }
 
 // The series of a sample. Those of the gateways are the sum of both.
@@ -45,13 +46,14 @@ var allSeries = [seriesCount]series{
 	heap:        {"live heap, MiB", "go_memstats_heap_alloc_bytes", mib, 16},
 	goroutines:  {"goroutines", "go_goroutines", 1, 100},
 	descriptors: {"open descriptors", "process_open_fds", 1, 100},
-	redisKeys:   {"Redis keys", "", 1, 50},
+	redisKeys:   {"Redis keys, but revocations", "", 1, 100},
 	redisMemory: {"Redis memory, MiB", "", mib, 1},
 }
 
 // takeSample reads the metrics of the gateways and of Redis.
-func takeSample(at time.Duration, gateways []*rig.Replica, redis *redistest.Server) (sample, error) {
-	s := sample{At: at}
+func takeSample(at time.Duration, gateways []*rig.Replica, redis *redistest.Server) (s sample, err error) {
+	defer rig.Recover(&err)
+	s.At = at
 	for _, gateway := range gateways {
 		if _, err := gateway.Get("/debug/pprof/heap?gc=1"); err != nil { // collects the garbage
 			return s, fmt.Errorf("garbage collection of a gateway: %w", err)
@@ -76,9 +78,12 @@ func takeSample(at time.Duration, gateways []*rig.Replica, redis *redistest.Serv
 			s.Values[i] += family.GetMetric()[0].GetGauge().GetValue() / series.unit
 		}
 	}
-	keys, err := strconv.Atoi(strings.Trim(redis.Command("DBSIZE"), ":\r\n"))
-	if err != nil {
-		return s, fmt.Errorf("DBSIZE of Redis: %w", err)
+	if s.Kinds, err = countKeys(redis); err != nil {
+		return s, err
+	}
+	keys := -s.Kinds[revocations]
+	for _, n := range s.Kinds {
+		keys += n
 	}
 	_, memory, _ := strings.Cut(redis.Command("INFO", "memory"), "used_memory:")
 	memory, _, _ = strings.Cut(memory, "\r\n")
@@ -99,24 +104,67 @@ func (s sample) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// trend compares the begin and the end of a series, without the time in which caches fill.
+// kinds are the kinds of Redis keys by the end of a key.
+var kinds = map[string]string{
+	"st": "sessions, and tombstones of deleted ones", "qr": "codes, and their tombstones", "id": "ids of sessions",
+	"rl": "rate limits of keys", "lk": "leases", "ln": "pairing links", revocations: "revocations of pairing links",
+}
+
+// revocations are the keys that live longer than a run of half an hour: for 31 minutes.
+const revocations = "rv"
+
+// countSource returns one line for each ending of a key: the ending and the number of keys.
+const countSource = `
+local counts, lines = {}, {}
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  local kind = string.match(key, '.*:(.*)')
+  counts[kind] = (counts[kind] or 0) + 1
+end
+for kind, n in pairs(counts) do table.insert(lines, kind .. ' ' .. n) end
+return table.concat(lines, '\n')`
+
+// countKeys counts the keys of each kind.
+func countKeys(redis *redistest.Server) (map[string]int, error) {
+	counts := map[string]int{}
+	for line := range strings.Lines(redis.Command("EVAL", countSource, "0")) {
+		kind, number, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if kind == "" {
+			continue
+		}
+		n, err := strconv.Atoi(number)
+		if err != nil {
+			return nil, fmt.Errorf("numbers of Redis keys: %w", err)
+		}
+		if kinds[kind] == "" {
+			kind = "other"
+		}
+		counts[kind] += n
+	}
+	return counts, nil
+}
+
+// warmUp is the part of a run that is left out of the verdict. Records of sessions and links live for 15 minutes, and
+// caches fill: only then does Redis lose as many keys as it gets.
+func warmUp(run time.Duration) time.Duration { return min(16*time.Minute, run*8/15) }
+
+// trend compares the begin and the end of a series after the warm-up.
 type trend struct {
-	early, late float64 // medians of the second and the last fifth
+	early, late float64 // medians of the first and the last third
 	highest     float64
-	perHour     float64 // slope of the least-squares line through all but the first fifth
+	perHour     float64 // slope of the least-squares line
 }
 
 func trendOf(samples []sample, i int) trend {
+	start := warmUp(samples[len(samples)-1].At)
+	samples = slices.DeleteFunc(slices.Clone(samples), func(s sample) bool { return s.At < start })
 	values := make([]float64, len(samples))
 	for at, s := range samples {
 		values[at] = s.Values[i]
 	}
-	fifth := max(int(float64(len(values))*startShare), 1)
+	third := max(len(values)/3, 1)
 	return trend{
-		early:   median(values[fifth:min(2*fifth, len(values))]),
-		late:    median(values[len(values)-fifth:]),
-		highest: slices.Max(values),
-		perHour: slope(samples[fifth:], values[fifth:]),
+		early: median(values[:third]), late: median(values[len(values)-third:]), highest: slices.Max(values),
+		perHour: slope(samples, values),
 	}
 }
 
