@@ -33,8 +33,8 @@ var catalogue = func() (entries map[Code]entry) {
 // Languages lists the languages of every text of qrgate, the default first.
 func Languages() []string { return []string{"en", "es"} }
 
-// Localize returns d with title and help in Spanish, as "es" or "es-MX", or in Portuguese, "pt". In any other language d
-// stays English. The evidence is not translated: it quotes what was observed.
+// Localize returns d with title and help in Spanish, as "es" or "es-MX", or in Portuguese, "pt". In any other language
+// d stays English. The evidence is not translated: it quotes what was observed.
 func (d Diagnosis) Localize(language string) Diagnosis {
 	base, _, _ := strings.Cut(language, "-")
 	e := catalogue[d.Code]
