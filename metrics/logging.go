@@ -116,7 +116,7 @@ var (
 	codeWords = []string{"code", "qr", "image", "qrcode"}
 )
 
-// keyClass is what the key of an attribute tells of its value.
+// keyClass is what follows from the key of an attribute for its value.
 type keyClass struct {
 	secret bool // it is secret
 	code   bool // it may be a QR code, an image of one, or just an error's code

@@ -33,7 +33,7 @@ type Config struct {
 
 	// Intents outlive this process.
 	Intents Intents
-	// Shared says that other processes write to Intents too: their sessions are not deleted before their runs must be
+	// Shared: other processes write to Intents too: their sessions are not deleted before their runs must be
 	// over. Leases imply it.
 	Shared bool
 	// Leases let one replica run the probes that make sessions; nil: this process does.

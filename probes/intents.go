@@ -32,7 +32,7 @@ type Intents interface {
 	Location() string
 }
 
-// maxIntent is the size of an intent in bytes; a larger file is none of ours.
+// maxIntent is the size of an intent in bytes; qrgate writes no larger one.
 const maxIntent = 4 << 10
 
 // settleDelay is how long a missing session proves nothing: a create that was cut off may still be in progress.

@@ -59,7 +59,7 @@ type Prober struct {
 	throttle  throttle
 }
 
-// New returns a prober. It does no I/O and starts nothing. The error says which setting is wrong.
+// New returns a prober. It does no I/O and starts nothing. The error names the wrong setting.
 func New(cfg Config) (*Prober, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {

@@ -224,7 +224,7 @@ func fetchDiagnosis(ctx context.Context, r *run, f *failure) *failure {
 	return out
 }
 
-// fingerprint tells two codes apart without storing either.
+// fingerprint distinguishes codes without storing them.
 type fingerprint [sha256.Size]byte
 
 // validate checks that the QR is this session's, has not expired, is readable, and differs from the last run's.

@@ -30,7 +30,7 @@ type existence int
 
 const (
 	notRequested existence = iota
-	maybeCreated           // requested, but the response does not tell
+	maybeCreated           // requested, and the response leaves it open
 	created
 	rejected // requested, and the target certainly made none
 )

@@ -70,7 +70,7 @@ type Config struct {
 	// TrustedProxies are the networks whose X-Forwarded-* and client IP headers are forwarded. Default: none.
 	TrustedProxies []netip.Prefix
 
-	// TrafficClass tells probes from users, by the key in X-API-Key. Default: every request is a user's.
+	// TrafficClass distinguishes probes from users by the key in X-API-Key. Default: every request is a user's.
 	TrafficClass func(key secret.Secret) session.TrafficClass
 
 	// Loop recognizes requests that qrgate sent itself, should the engine's address lead back to it. The transport of

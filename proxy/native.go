@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -469,7 +470,7 @@ func (n *nativeRequest) outcome(verb dialect.Verb, r compat.Response) dialect.Ou
 	return n.front.dialect.Outcome(verb, r)
 }
 
-// report is what a response to the client tells of the session. Its image is empty if the code in it is an old one.
+// report is what a response to the client reports of the session. Its image is empty if the code in it is an old one.
 func (n *nativeRequest) report(o dialect.Outcome, r compat.Response) session.SessionReport {
 	report := session.SessionReport{Ref: n.ref, State: o.Session.State, At: r.At}
 	picture := compat.Response{}
@@ -564,7 +565,7 @@ func withoutWait(query string) string {
 	return strings.Join(kept, "&")
 }
 
-// write responds with the engine's response as it is. Headers say how long the code in it lives.
+// write responds with the engine's response as it is. A header states how long the code in it lasts.
 func (n *nativeRequest) write(r compat.Response) {
 	expiresIn := ""
 	if expiresAt, _, ok := n.front.codes.Code(n.name, time.Now()); ok && r.Status/100 == 2 {
@@ -576,7 +577,7 @@ func (n *nativeRequest) write(r compat.Response) {
 func writeResponse(w *responseWriter, r compat.Response, expiresIn string) {
 	h := w.Header()
 	for name, values := range r.Header {
-		if !isHopByHop(name) {
+		if !slices.Contains(hopByHopHeaders, name) {
 			h[name] = values
 		}
 	}
@@ -589,14 +590,4 @@ func writeResponse(w *responseWriter, r compat.Response, expiresIn string) {
 	w.closeConn = w.boundDrain() || w.closeConn
 	w.WriteHeader(r.Status)
 	_, _ = w.Write(r.Body)
-}
-
-// isHopByHop reports whether a header belongs to the engine's connection, not to the response (RFC 9110, 7.6.1).
-func isHopByHop(name string) bool {
-	switch name {
-	case "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding",
-		"Upgrade", "Content-Length":
-		return true
-	}
-	return false
 }

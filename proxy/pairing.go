@@ -279,8 +279,8 @@ func (p *pairRequest) refuse(isPage bool) {
 	p.reply(problem(http.StatusNotFound, codeNoLink, textNoLink))
 }
 
-// isOver reports whether the link has done its work: the session was linked, whether or not the phone has removed it
-// since. In the latter case it responds.
+// isOver ends the link if the session was linked since its issue. It reports true, and has responded, if the session is
+// no longer linked: the phone has removed it.
 func (p *pairRequest) isOver(v *session.Snapshot) bool {
 	isLinked := v.Authorized && v.Session.State == session.Connected
 	if !isLinked && !v.Session.PairedAt.After(p.link.IssuedAt) {
@@ -321,7 +321,7 @@ func (p *pairRequest) page() {
 			p.use()
 		}
 		if view.Status.Phase == pairpage.Idle && !v.Authorized {
-			view.Status.Phase = pairpage.Preparing // the stream will tell
+			view.Status.Phase = pairpage.Preparing // the stream reports what follows
 		}
 	}
 	p.writePage(http.StatusOK, view)
@@ -514,14 +514,14 @@ func (p *pairRequest) connectSession() {
 	s := p.sessionRequest
 	s.responseWriter = inner
 	s.connect()
-	if inner.status >= http.StatusBadRequest { // the stream tells why
+	if inner.status >= http.StatusBadRequest { // the stream reports the cause
 		p.reply(problem(http.StatusServiceUnavailable, cmp.Or(inner.code, compat.CodeEngineUnreachable), textNoConnect))
 		return
 	}
 	p.WriteHeader(http.StatusNoContent)
 }
 
-// discard is the writer of a response that goes nowhere: it may have more of the engine in it than a customer may see.
+// discard is the writer of a response that is not sent: it may contain more of the engine than a customer may see.
 type discard struct{}
 
 // Header implements [http.ResponseWriter].

@@ -67,7 +67,7 @@ func (b *bufferPool) Get() []byte { return b.pool.Get().(*[32 << 10]byte)[:] }
 func (b *bufferPool) Put(p []byte) { b.pool.Put((*[32 << 10]byte)(p)) }
 
 // errorPage is the error of a response of the engine that another response replaces: it is the page of a proxy in front
-// of the engine, or would lead the client in a circle.
+// of the engine, or redirects the client to the same request.
 type errorPage struct{ ownResponse }
 
 // Error implements error.
@@ -98,7 +98,7 @@ func (w *responseWriter) modifyResponse(res *http.Response) error {
 	return nil
 }
 
-// proxyErrors replace the error pages of a proxy in front of the engine while the engine is away.
+// proxyErrors replace the error pages of a proxy in front of the engine while the engine is down.
 var proxyErrors = map[int]ownResponse{
 	http.StatusBadGateway:         problem(http.StatusBadGateway, compat.CodeEngineBadAnswer, textBadAnswer),
 	http.StatusServiceUnavailable: problem(http.StatusServiceUnavailable, compat.CodeEngineUnreachable, textUnreachable),

@@ -107,7 +107,7 @@ func (s *sessionRequest) sendCreate(name string) (res compat.Response, release f
 }
 
 // connect handles POST …/connect, in well under ten seconds. The acquisition continues a connect that fails or must
-// wait for the engine's rate limit, and the client is told so.
+// wait for the engine's rate limit, and the response states that.
 func (s *sessionRequest) connect() {
 	wanted, ok := s.jsonBody()
 	if !ok {

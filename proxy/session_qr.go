@@ -86,7 +86,7 @@ func parseWait(r *http.Request) (session.WaitPreference, bool) {
 }
 
 // qrOnce asks the engine for the QR once, with everything that a client without a key or token sent, such as a cookie.
-// It caches nothing: such clients cannot be told apart, and one must not receive the QR of another.
+// It caches nothing: qrgate cannot distinguish such clients, and one must not receive the QR of another.
 func (s *sessionRequest) qrOnce() {
 	s.resolve()
 	res, err := s.call(session.OpQR, "qr", fetchTimeout)
@@ -202,7 +202,7 @@ func (s *sessionRequest) waitForChange(v *session.Snapshot, max time.Duration) *
 }
 
 // notAuthorized is the response when the engine has not accepted the credential for this session within the last minute
-// and could not be asked. It tells nothing of the session.
+// and could not be asked. It contains nothing about the session.
 func notAuthorized(v *session.Snapshot) ownResponse {
 	f := v.Session.Failure
 	switch {

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 )
 
-// Texts of qrgate's own responses: a sentence that tells the client what to do. Those of a 202, a 409 and a 503 hold no
-// number: clients search bodies for one (contract 4.2).
+// Texts of qrgate's own responses: a sentence that states what the client can do. Those of a 202, a 409 and a 503 have
+// no number: clients search bodies for one (contract 4.2).
 const (
 	textNotReady    = "The QR is being generated. Retry in a moment."
 	textPaired      = "The session is connected already, so there is no QR. Disconnect it first to link another phone."

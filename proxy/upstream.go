@@ -121,7 +121,7 @@ var strippedHeaders = []string{
 	"X-Http-Method-Override", "X-Http-Method", "X-Method-Override",
 }
 
-// clientIPHeaders tell the client's address, beside X-Forwarded-*. Only a trusted proxy may send them.
+// clientIPHeaders contain the client's address, beside X-Forwarded-*. Only a trusted proxy may send them.
 var clientIPHeaders = []string{
 	"Forwarded", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "X-Cluster-Client-Ip",
 }
@@ -151,7 +151,7 @@ func (w *responseWriter) rewrite(p *httputil.ProxyRequest) {
 	}
 }
 
-// setForwardedHeaders tells the engine the client's address, and removes what must not reach it: misleading headers,
+// setForwardedHeaders sends the engine the client's address, and removes what must not reach it: misleading headers,
 // names with an underscore, which some engines read as a hyphen, and what an untrusted client claims of its address.
 func (h *Handler) setForwardedHeaders(p *httputil.ProxyRequest) {
 	trusted := h.isTrusted(p.In.RemoteAddr)

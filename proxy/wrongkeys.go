@@ -114,7 +114,7 @@ func (w *responseWriter) awaitPenalty() bool {
 	return w.request.Context().Err() == nil
 }
 
-// recordKey counts what the engine said about the key of a request.
+// recordKey records the engine's decision about the key of a request.
 func (w *responseWriter) recordKey() {
 	k := &w.handler.wrongKeys
 	switch {
@@ -128,7 +128,7 @@ func (w *responseWriter) recordKey() {
 
 func (w *responseWriter) tenant() session.Tenant { return w.handler.callerOf(w).Tenant }
 
-// clientAddr is the client's address: the peer's, or what trusted proxies say, read from the end.
+// clientAddr is the client's address: the peer's, or what trusted proxies report, read from the end.
 func (w *responseWriter) clientAddr() netip.Addr {
 	peer, err := netip.ParseAddrPort(w.request.RemoteAddr)
 	if err != nil {

@@ -71,7 +71,7 @@ func (s *scenario) nativeRequest(
 	return r, nil
 }
 
-// callNative sends a request and reads what the response tells.
+// callNative sends a request and reads the response.
 func (s *scenario) callNative(r *http.Request, verb dialect.Verb) (dialect.Outcome, error) {
 	startedAt := time.Now()
 	res, err := http.DefaultClient.Do(r)
@@ -156,7 +156,7 @@ func (s *scenario) runNative(ctx context.Context) error {
 	return s.scan(ctx)
 }
 
-// isNativeLinked reports whether the engine says, in its own words, that the phone is linked.
+// isNativeLinked reports whether the engine reports, in its own API, that the phone is linked.
 func (s *scenario) isNativeLinked(ctx context.Context) (bool, error) {
 	r, err := s.nativeRequest(ctx, s.gateway.URL(), s.dialect.Calls[dialect.Status], dialect.Status, "crm-gateway")
 	if err != nil {

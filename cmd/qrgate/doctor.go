@@ -143,8 +143,8 @@ func (d doctorCommand) config(ctx context.Context, c cli, s settings) (doctor.Co
 	return cfg, nil
 }
 
-// setDialect translates for an engine with an API of its own. The engine's responses tell which one that is; a setting
-// that names another is an error.
+// setDialect translates for an engine with an API of its own. The engine's responses identify it; a setting that names
+// another one is an error.
 func (d doctorCommand) setDialect(ctx context.Context, engine *compat.Client, s settings) error {
 	var cfg app.Config
 	cfg.EngineURL = engine.BaseURL

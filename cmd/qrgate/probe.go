@@ -75,8 +75,7 @@ func (p probeCommand) run(ctx context.Context, c cli, s settings) int {
 }
 
 // target validates the arguments. The target's name is its canonical URL, so that a run never searches one target for
-// the sessions of another. Where
-// QRGATE_FRONT says that its clients speak the engine's own API, the probe does too.
+// the sessions of another. With QRGATE_FRONT=native the probe speaks the engine's own API, as the target's clients do.
 func (p probeCommand) target(s settings) (probes.Target, error) {
 	if p.Engine != "" {
 		engines, err := s.namedEngines(p.Engine)

@@ -26,7 +26,7 @@ import (
 	"qrgate/proxy"
 )
 
-// drainTimeout is how long requests in flight may take when the gateway stops.
+// drainTimeout is how long active requests may take when the gateway stops.
 const drainTimeout = 12 * time.Second
 
 // acceptDelay is how long connections are accepted that arrived before another process took over.
@@ -202,7 +202,7 @@ func (a *App) waiters() (n int) {
 	return n
 }
 
-// Run serves until ctx ends, then stops in order: no new requests, requests in flight, acquisitions, the engine, the
+// Run serves until ctx ends, then stops in order: no new requests, active requests, acquisitions, the engine, the
 // store. It returns the first error of any part.
 func (a *App) Run(ctx context.Context) error {
 	all, stop := context.WithCancel(context.WithoutCancel(ctx))

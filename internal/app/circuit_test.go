@@ -50,7 +50,7 @@ func (r *rig) circuit() string {
 		r.Fatal(err)
 	}
 	found := ""
-	for _, state := range breaker.States() {
+	for _, state := range []breaker.State{breaker.Closed, breaker.HalfOpen, breaker.Open} {
 		if strings.Contains(string(text), `qrgate_engine_circuit_state{engine="default",state="`+string(state)+`"} 1`) {
 			found += string(state)
 		}

@@ -37,7 +37,7 @@ func (b *backend) newNotifier() (err error) {
 	return err
 }
 
-// whatsAppCause is the cause of a failing check of the connection to WhatsApp, if it says something about the engine's.
+// whatsAppCause is the cause of a failing check of the connection to WhatsApp, if it concerns the engine's.
 func (b *backend) whatsAppCause() diagnosis.Code {
 	result := b.lastConnectivity()
 	if b.embedded != nil {

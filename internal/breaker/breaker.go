@@ -37,9 +37,6 @@ const (
 	Open     State = "open"      // calls fail at once
 )
 
-// States lists every state.
-func States() []State { return []State{Closed, HalfOpen, Open} }
-
 // Breaker is a transport with a circuit breaker. It starts nothing.
 type Breaker struct {
 	next    http.RoundTripper

@@ -14,7 +14,7 @@ const (
 	probeRow = "probe" // the last runs
 )
 
-// maxRow is the size of a stored row in bytes; a larger file is none of ours.
+// maxRow is the size of a stored row in bytes; qrgate writes no larger one.
 const maxRow = 1 << 20
 
 // FileStorage is a storage in a directory, which outlives the process.

@@ -30,8 +30,8 @@ const (
 	Ended     Phase = "ended"     // the link is not valid any more
 )
 
-// Status is what the page shows now. It is also the data of each event of its stream. It has nothing of qrgate's
-// insides: a customer reads it.
+// Status is what the page shows now. It is also the data of each event of its stream. It has no
+// internal detail of qrgate: a customer reads it.
 type Status struct {
 	Phase       Phase   `json:"phase"`
 	QRCode      string  `json:"qrCode,omitempty"` // a data URL

@@ -119,7 +119,7 @@ func Line(text string) string {
 // nameDigits may be a phone number: clients like to name sessions after it.
 var nameDigits = regexp.MustCompile(`[0-9](?:[0-9 ._-]*[0-9]){6,}`)
 
-// The parts of a long name that Name keeps: enough to tell two sessions apart, too little for a key.
+// The parts of a long name that Name keeps: enough to distinguish two sessions, too little for a key.
 const (
 	maxName  = 28
 	nameHead = 16

@@ -27,7 +27,7 @@ import (
 	"qrgate/probes"
 )
 
-// Config says what to check. Without an Engine only the connection to WhatsApp is checked.
+// Config configures the checks. Without an Engine only the connection to WhatsApp is checked.
 type Config struct {
 	// Engine calls the engine; may be nil.
 	Engine *compat.Client

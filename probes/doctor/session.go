@@ -154,7 +154,7 @@ func (r *run) afterPoll(state session.Session, report session.SessionReport, err
 	return state
 }
 
-// readQR decodes the QR, if there is one. The detail says why it is not readable.
+// readQR decodes the QR, if there is one. The detail states why it is not readable.
 func (r *run) readQR(q session.QR) (ok bool, detail string) {
 	if !q.Present() {
 		return false, ""

@@ -25,7 +25,7 @@ import (
 	"qrgate/internal/session"
 )
 
-// Config says how to check. The zero value checks the real WhatsApp up to the upgrade.
+// Config configures a check. The zero value checks the real WhatsApp up to the upgrade.
 type Config struct {
 	// Client makes the connection; nil: the network, through the proxy of the environment if there is one.
 	Client *http.Client
