@@ -54,7 +54,7 @@ var (
 	unknownRoute = regexp.MustCompile(`cannot (?:get|post|put|patch|delete) /|no route|match any route|` +
 		`\b(?:route|path|url|endpoint|page|application|app|deployment|tunnel|function|ruta|rota)\b[^.]{0,80}` +
 		` (?:was |could )?(?:not (?:be )?found|does not exist|no encontrad|n[aã]o encontrad|inexistente)|` +
-		`missing authentication token`) // of AWS for a path that it does not have
+		`^\W*404 page not found|missing authentication token`) // AWS' for a path that it does not have
 	// aboutKey are words of a 403 that refuses the key, and otherRefusal those of one that refuses something else. A 403
 	// in other words may refuse anything.
 	aboutKey = regexp.MustCompile(`key|token|auth|autori|autent|forbidden|denied|denegad|negad|permi|credential|` +
@@ -66,6 +66,7 @@ var (
 	rateLimited = regexp.MustCompile(`too many requests|rate.?limit.?exceeded|` +
 		`demasiadas (?:solicitudes|peticiones)|muitas (?:requisições|solicitações)`)
 	upstreamDown = regexp.MustCompile(`upstream|name resolution failed|failure to get a peer|no server is available|` +
+		`no (?:available|healthy) (?:server|upstream|backend)|backend fetch failed|no backend|application error|` +
 		`application failed to respond|bad gateway`)
 )
 
@@ -105,12 +106,14 @@ func classifyJSON(e *session.EngineError, body Object) {
 		e.Kind = session.KindAlreadyPaired
 	case states(pairedPhrase, text):
 		e.Kind, e.IsAmbiguous = session.KindAlreadyPaired, true
-	case isRefusedKey(status, text) && !isNamed:
+	case e.Code == CodeEngineBadAnswer:
+		e.Kind, e.Reason, e.Text = session.KindBadResponse, e.Text, ""
+	case IsRefusedKey(status, text) && !isNamed:
 		e.Kind = session.KindKeyRefused
 	case status == http.StatusTooManyRequests, status >= 400 && !isNamed && rateLimited.MatchString(text):
 		e.Kind = session.KindRateLimited
 	case (status == http.StatusMethodNotAllowed || status == http.StatusNotImplemented) && !isNamed, status/100 == 3,
-		status < http.StatusInternalServerError && unknownRoute.MatchString(text), e.Code == CodeEngineBadAnswer:
+		KindInFront(status, text) == session.KindBadResponse:
 		e.Kind, e.Reason, e.Text = session.KindBadResponse, e.Text, "" // another API has this path
 	case states(unknownSession, text):
 		e.Kind = session.KindSessionNotFound
@@ -120,8 +123,8 @@ func classifyJSON(e *session.EngineError, body Object) {
 		e.Kind = session.KindSessionNotFound
 	case status == http.StatusGatewayTimeout && !engineTimeout.MatchString(text):
 		e.Kind = session.KindTimeout
-	case (status == http.StatusBadGateway || status == http.StatusServiceUnavailable) && upstreamDown.MatchString(text):
-		e.Kind = session.KindUnreachable
+	case KindInFront(status, text) != "":
+		e.Kind = KindInFront(status, text)
 	case status >= 520 && status <= 530:
 		e.Kind = cmp.Or(pageKinds[status], session.KindUnreachable)
 	case isQR && status < 500 && (status < http.StatusUnauthorized || status > http.StatusForbidden):
@@ -131,9 +134,22 @@ func classifyJSON(e *session.EngineError, body Object) {
 	}
 }
 
-// isRefusedKey reports whether a refusal is about the key that the caller presented. One in words that no list here has
-// is not.
-func isRefusedKey(status int, text string) bool {
+// KindInFront is what an error in JSON means that a server in front of the engine has made, or another API in its place;
+// "" for any other. text is in lower case.
+func KindInFront(status int, text string) session.ErrorKind {
+	isGateway := status == http.StatusBadGateway || status == http.StatusServiceUnavailable
+	switch {
+	case status >= 400 && status < 500 && unknownRoute.MatchString(text):
+		return session.KindBadResponse
+	case isGateway && upstreamDown.MatchString(text):
+		return session.KindUnreachable
+	}
+	return ""
+}
+
+// IsRefusedKey reports whether a refusal is about the key that the caller presented. One in words that no list here has
+// is not. text is in lower case.
+func IsRefusedKey(status int, text string) bool {
 	isSilent := strings.Trim(text, ". ") == ""
 	return !otherRefusal.MatchString(text) &&
 		(status == http.StatusUnauthorized || status == http.StatusForbidden && (isSilent || aboutKey.MatchString(text)))
@@ -178,8 +194,8 @@ func (r Response) classifyPage(e *session.EngineError) {
 	case r.Status == http.StatusServiceUnavailable && rateLimited.MatchString(strings.ToLower(string(r.Body))):
 		e.Kind = session.KindRateLimited
 	case r.Status == http.StatusServiceUnavailable:
-		// A proxy's limit of one route has the same page as an engine that is down.
-		e.IsAmbiguous = e.Op == session.OpQR
+		// A proxy's limit of one route has the same page as an engine that is down, unless it says so.
+		e.IsAmbiguous = e.Op == session.OpQR && !upstreamDown.MatchString(strings.ToLower(string(r.Body)))
 	}
 }
 
@@ -206,6 +222,7 @@ const maxTitle = 60
 func (r Response) describePage() string {
 	form, text := "no JSON", string(r.Body)
 	title := pageTitle.FindStringSubmatch(text)
+	body, _ := Parse(r.Body)
 	coding := unknownCoding.FindString(strings.ToLower(r.Header.Get("Content-Encoding")))
 	to, err := url.Parse(r.Header.Get("Location"))
 	switch {
@@ -224,6 +241,8 @@ func (r Response) describePage() string {
 		form, text = "an HTML page", title[1]
 	case strings.HasPrefix(strings.TrimSpace(text), "<"):
 		form, text = "a page", ""
+	case IsCloudflare(body):
+		form, text = "an error page as JSON", StringOf(body["title"])
 	case strings.ContainsAny(text[:1], "[{\""):
 		text = "" // it may contain a code
 	}

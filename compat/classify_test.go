@@ -173,6 +173,7 @@ func TestEngineError_PagesOfOtherServers(t *testing.T) {
 		{520, "cloudflare", page("520: Web server is returning an unknown error"), session.KindUnreachable, `an HTML page, Server: cloudflare, "520: Web server is returning an unknown error"`},
 		{530, "cloudflare", page("530: Origin DNS error"), session.KindUnreachable, `an HTML page, Server: cloudflare, "530: Origin DNS error"`},
 		{525, "cloudflare", page("525: SSL handshake failed"), session.KindUnreachable, `an HTML page, Server: cloudflare, "525: SSL handshake failed"`},
+		{403, "cloudflare", `{"title":"Error 1020: Access denied","cloudflare_error":true}`, session.KindBadResponse, `an error page as JSON, Server: cloudflare, "Error 1020: Access denied"`},
 		{200, "Apache", page("En mantenimiento"), session.KindBadResponse, `an HTML page, Server: Apache, "En mantenimiento"`},
 		{200, "", "", session.KindBadResponse, "an empty body"},
 		{404, "", "404 page not found\n", session.KindBadResponse, `no JSON, "404 page not found"`},
@@ -183,6 +184,22 @@ func TestEngineError_PagesOfOtherServers(t *testing.T) {
 		e := errorOf("qr", c.status, c.body, "Server: "+c.server)
 		if e.Kind != c.want || e.Reason != c.reason {
 			t.Errorf("%d %.40q: %s, %q, want %s, %q", c.status, c.body, e.Kind, e.Reason, c.want, c.reason)
+		}
+	}
+}
+
+// A 503 on the QR's route alone may be a rate limit of a proxy, but not if its page names another reason.
+func TestEngineError_PageOf503IsAmbiguousUnlessItNamesTheReason(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]bool{
+		"<title>503 Service Temporarily Unavailable</title>": true,
+		"no available server\n":                              false, // Traefik, as Coolify and Easypanel have it
+		"no healthy upstream":                                false,
+		"<h1>503 Service Unavailable</h1>\nNo server is available to handle this request.": false,
+		"<title>503 Backend fetch failed</title>":                                          false,
+	} {
+		if e := errorOf("qr", 503, body); e.Kind != session.KindUnreachable || e.IsAmbiguous != want {
+			t.Errorf("%q: %s, ambiguous %t", body, e.Kind, e.IsAmbiguous)
 		}
 	}
 }

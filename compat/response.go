@@ -45,7 +45,7 @@ func (r Response) EngineError(op string) *session.EngineError {
 	}
 	e.Code, e.Text = ErrorCode(body), withStatus(ErrorText(body), body, r.Status)
 	switch {
-	case body["cloudflare_error"] == true: // Cloudflare's page, as JSON
+	case IsCloudflare(body):
 		r.classifyPage(e)
 		e.Code, e.Text = "", ""
 	case op == session.OpQR && hasLiveCode(body, e.Text):
@@ -55,6 +55,9 @@ func (r Response) EngineError(op string) *session.EngineError {
 	}
 	return e
 }
+
+// IsCloudflare reports whether a body is an error page of Cloudflare's, as JSON.
+func IsCloudflare(body Object) bool { return body["cloudflare_error"] == true }
 
 // hasLiveCode reports whether the body of an error shows a QR. Some engines report an unpaired session as an error, and
 // send the code with it.

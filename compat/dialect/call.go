@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -9,7 +10,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"qrgate/compat"
@@ -82,11 +82,11 @@ func (x *exchange) callOnce(c Call, verb Verb) (any, error) {
 		return nil, err
 	}
 	body, isJSON := decode(verb, raw)
-	if !isJSON && len(bytes.TrimSpace(raw)) > 0 {
-		if rule := x.dialect.rule(verb, res.StatusCode, strings.ToLower(string(raw))); rule == nil {
-			res.Body = io.NopCloser(bytes.NewReader(raw))
-			return nil, &foreignResponse{*res}
-		}
+	o, _ := body.(compat.Object)
+	isText := !isJSON && len(bytes.TrimSpace(raw)) > 0
+	if isText && x.dialect.rule(verb, res.StatusCode, strings.ToLower(string(raw))) == nil || compat.IsCloudflare(o) {
+		res.Body = io.NopCloser(bytes.NewReader(raw))
+		return nil, &foreignResponse{*res}
 	}
 	if f := x.dialect.failureOf(verb, res.StatusCode, body); f != nil {
 		return nil, f
@@ -193,12 +193,16 @@ func (d *Dialect) rule(verb Verb, status int, words string) *ErrorRule {
 // failureOf is what a response means; nil for a success.
 func (d *Dialect) failureOf(verb Verb, status int, body any) *failure {
 	text := strings.Join(wordsOf(body, 0), ": ")
-	kind, code := kindOf(verb, status), ""
-	if status == http.StatusNotFound && missingRoute.MatchString(text) {
-		kind = session.KindBadResponse
-	}
-	if r := d.rule(verb, status, strings.ToLower(text)); r != nil {
+	words := strings.ToLower(text)
+	kind, code := cmp.Or(compat.KindInFront(status, words), kindOf(verb, status)), ""
+	o, _ := body.(compat.Object)
+	switch r := d.rule(verb, status, words); {
+	case r != nil:
 		kind, code = r.Kind, r.Code
+	case compat.IsCloudflare(o):
+		kind = session.KindBadResponse
+	case kind == session.KindKeyRefused && !compat.IsRefusedKey(status, words):
+		kind = session.KindServerError
 	}
 	if kind == "" {
 		return nil
@@ -215,9 +219,6 @@ func (d *Dialect) failureOf(verb Verb, status int, body any) *failure {
 	}
 	return f.with(redact.Line(text))
 }
-
-// missingRoute are the words of servers for a route that they do not have: the engine is another one, or an older one.
-var missingRoute = regexp.MustCompile(`(?i)cannot (get|post|put|delete) /|^404 page not found`)
 
 // kindOf is what a status means where no rule says otherwise.
 func kindOf(verb Verb, status int) session.ErrorKind {
@@ -240,7 +241,8 @@ func kindOf(verb Verb, status int) session.ErrorKind {
 }
 
 // wordMembers are the members of an error body that hold its code and its words.
-var wordMembers = []string{"code", "status", "error", "message", "response", "exception", "details"}
+var wordMembers = []string{"code", "status", "error", "message", "response", "exception", "details", "detail", "msg",
+	"error_msg"}
 
 // wordsOf collects the code and the words of an error body, at most three levels deep.
 func wordsOf(body any, depth int) (words []string) {
