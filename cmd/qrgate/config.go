@@ -42,6 +42,7 @@ type settings struct {
 	QRFormat       string        `name:"qr-format" env:"QRGATE_QR_FORMAT" default:"data-url"`
 	QRWaitInitial  time.Duration `env:"QRGATE_QR_WAIT_INITIAL" default:"9s"`
 	QRWait         time.Duration `env:"QRGATE_QR_WAIT" default:"4.5s"`
+	MaxWaiters     int           `env:"QRGATE_MAX_WAITERS" default:"5000"`
 	RecoveryForce  bool          `env:"QRGATE_RECOVERY_FORCE"`
 
 	RedisURL      string `env:"QRGATE_REDIS_URL" placeholder:"URL"`
@@ -81,7 +82,7 @@ type settings struct {
 func (s settings) unchecked() app.Config {
 	return app.Config{
 		Listen: address(s.Listen, ""), AdminListen: address(s.AdminListen, "127.0.0.1"), AdminHosts: split(s.AdminHosts),
-		QRWaitInitial: s.QRWaitInitial, QRWait: s.QRWait, RecoveryForce: s.RecoveryForce,
+		QRWaitInitial: s.QRWaitInitial, QRWait: s.QRWait, MaxWaiters: s.MaxWaiters, RecoveryForce: s.RecoveryForce,
 		Docs: s.Docs, ReusePort: s.ReusePort,
 		RedisURL: secret.NewSecret(s.RedisURL), RedisPassword: secret.NewSecret(s.RedisPassword),
 		Secret: secret.NewSecret(s.Secret), Replicas: s.Replicas,
@@ -141,7 +142,8 @@ func (s settings) config() (app.Config, error) {
 		collect("QRGATE_WA_VERSION ", embedded.ParseVersion(s.WAVersion))
 	}
 	for name, n := range map[string]int{"QRGATE_MAX_SESSIONS": s.MaxSessions, "QRGATE_MAX_DIALS": s.MaxDials,
-		"QRGATE_MAX_LOGINS": s.MaxLogins, "QRGATE_REPLICAS": s.Replicas} {
+		"QRGATE_MAX_LOGINS": s.MaxLogins, "QRGATE_REPLICAS": s.Replicas,
+		"QRGATE_MAX_WAITERS": s.MaxWaiters} {
 		if n < 1 {
 			collect(name+" ", errors.New("must be at least 1"))
 		}

@@ -21,7 +21,7 @@ type WaitTimes struct {
 
 // WaiterLimits bound how many requests may wait at once. Above a limit the response is "not yet", at once.
 type WaiterLimits struct {
-	Session, Tenant, Replica int // 200, 1000, 5000
+	Session, Tenant, Replica int // 200, a fifth of Replica, 5000
 	Unauthenticated          int // requests whose credential the engine has not accepted yet; 50
 	Sessions                 int // sessions whose ids are remembered; 10000
 }
@@ -80,8 +80,8 @@ func New(cfg Config) (*Manager, error) {
 
 func (c *Config) setDefaults() {
 	setDefault(&c.WaiterLimits.Session, 200)
-	setDefault(&c.WaiterLimits.Tenant, 1000)
 	setDefault(&c.WaiterLimits.Replica, 5000)
+	setDefault(&c.WaiterLimits.Tenant, max(c.WaiterLimits.Replica/5, 1))
 	setDefault(&c.WaiterLimits.Unauthenticated, 50)
 	setDefault(&c.WaiterLimits.Sessions, 10000)
 	setDefault(&c.WaitTimes.Initial, 9*time.Second)

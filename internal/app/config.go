@@ -43,6 +43,7 @@ type Config struct {
 	TrustedProxies []netip.Prefix   // proxies whose X-Forwarded-* headers are trusted
 	QRWaitInitial  time.Duration
 	QRWait         time.Duration
+	MaxWaiters     int // requests that wait at once; 0: 5000
 	RecoveryForce  bool
 
 	ReusePort          bool     // another process may listen on the same addresses, to take over
