@@ -353,8 +353,8 @@ func (n *nativeRequest) waitAndShow(last *compat.Response) {
 		}
 		last = &response
 	}
-	native := n.front.dialect.Native
-	if native.WithoutCode != nil && n.outcome(dialect.QR, *last).HasCode() {
+	native, outcome := n.front.dialect.Native, n.outcome(dialect.QR, *last)
+	if native.WithoutCode != nil && outcome.HasCode() && n.report(outcome, *last).Image.Empty() {
 		last.Body, last.Header = native.WithoutCode(last.Body), last.Header.Clone()
 		last.Header.Del("Etag") // of another body
 	}

@@ -228,7 +228,8 @@ func (x *exchange) status(compat.Object) (int, any, error) {
 	return http.StatusOK, compat.NormalizeStatusBody(nil, x.object(s)), nil
 }
 
-// qr reads the code where that changes nothing at the engine. Without a code it reports the state.
+// qr reads the code where that changes nothing at the engine. Without a code it reports the state. A code that the
+// engine showed before is shown again only where no response of the engine denies it.
 func (x *exchange) qr(compat.Object) (_ int, _ any, err error) {
 	s := Session{Name: x.session.Name, State: session.Connecting}
 	traits := x.dialect.Traits
@@ -238,6 +239,7 @@ func (x *exchange) qr(compat.Object) (_ int, _ any, err error) {
 		}
 		x.codes.recordState(s.Name, s.State, time.Now())
 	}
+	isShown := s.State == session.Unknown || traits.QRBegins && s.State != session.Disconnected
 	if !traits.QRBegins && slices.Contains(traits.ReadsQRIn, s.State) {
 		if s, err = x.readQR(s); err != nil {
 			return 0, nil, err
@@ -247,8 +249,7 @@ func (x *exchange) qr(compat.Object) (_ int, _ any, err error) {
 		return 0, nil, alreadyPaired()
 	}
 	o := x.object(s)
-	isShown := s.Code != "" || traits.QRBegins && s.State != session.Disconnected
-	if expiresAt, image, ok := x.codes.Code(s.Name, time.Now()); ok && isShown {
+	if expiresAt, image, ok := x.codes.Code(s.Name, time.Now()); ok && (isShown || s.Code != "") {
 		o["qrCode"], o["expiresAt"], o["status"] = image.Reveal(), compat.Millis(expiresAt), compat.WireQR
 	} else {
 		o["qrCode"] = nil

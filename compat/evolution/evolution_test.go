@@ -21,13 +21,17 @@ func TestDialect_Conformance(t *testing.T) {
 }
 
 func TestNative_Conformance(t *testing.T) {
+	enginetest.Native(t, evolution.Dialect, enginesim.Evolution, client())
+}
+
+func client() enginetest.NativeClient {
 	create := func(qr bool) func(string) *http.Request {
 		return func(name string) *http.Request {
 			return enginetest.Request("POST", "/instance/create",
 				fmt.Sprintf(`{"instanceName":%q,"integration":"WHATSAPP-BAILEYS","qrcode":%t}`, name, qr))
 		}
 	}
-	enginetest.Native(t, evolution.Dialect, enginesim.Evolution, enginetest.NativeClient{
+	return enginetest.NativeClient{
 		Create:   create(false),
 		CreateQR: create(true),
 		QR: func(name string) *http.Request {
@@ -54,7 +58,7 @@ func TestNative_Conformance(t *testing.T) {
 		},
 		FreeNames: true,
 		Authorize: func(r *http.Request, key string) { r.Header.Set("apikey", key) },
-	})
+	}
 }
 
 // The reason of a disconnect is only in the list, as a number beside Baileys' error.
@@ -80,7 +84,7 @@ func TestRead_DisconnectReason(t *testing.T) {
 
 // Version 2.4 has more members, and the message of an error is a text.
 func TestDialect_Upgrade(t *testing.T) {
-	enginetest.Upgrade(t, evolution.Dialect, enginesim.Evolution, func(_ *http.Request, status int, body []byte) (int, []byte) {
+	enginetest.Upgrade(t, evolution.Dialect, enginesim.Evolution, client(), func(_ *http.Request, status int, body []byte) (int, []byte) {
 		newer := strings.NewReplacer(`"message":["`, `"message":"`, `"]}}`, `"}}`, `{"instance":{`, `{"instance":{"integration":"WHATSAPP-BAILEYS",`)
 		return status, []byte(newer.Replace(string(body)))
 	})

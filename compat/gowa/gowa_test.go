@@ -16,9 +16,11 @@ import (
 func TestDialect_Conformance(t *testing.T) { enginetest.Dialect(t, gowa.Dialect, enginesim.GOWA) }
 
 func TestNative_Conformance(t *testing.T) {
-	enginetest.Native(t, gowa.Dialect, enginesim.GOWA, client(func(name string) *http.Request {
-		return enginetest.Request("GET", "/devices/"+url.PathEscape(name)+"/login", "")
-	}))
+	enginetest.Native(t, gowa.Dialect, enginesim.GOWA, client(loginOf))
+}
+
+func loginOf(name string) *http.Request {
+	return enginetest.Request("GET", "/devices/"+url.PathEscape(name)+"/login", "")
 }
 
 // client is a client that asks for the code in one of the two ways.
@@ -51,9 +53,7 @@ func client(qr func(name string) *http.Request) enginetest.NativeClient {
 
 // GOWA with a base path of its own: its links to pictures contain the path.
 func TestNative_BasePath(t *testing.T) {
-	c := client(func(name string) *http.Request {
-		return enginetest.Request("GET", "/devices/"+url.PathEscape(name)+"/login", "")
-	})
+	c := client(loginOf)
 	c.BasePath = "/gowa"
 	enginetest.Native(t, gowa.Dialect, enginesim.GOWA, c)
 }
@@ -66,7 +66,7 @@ func TestNative_OnlyDevice(t *testing.T) {
 
 // Another version has the status in its envelope too.
 func TestDialect_Upgrade(t *testing.T) {
-	enginetest.Upgrade(t, gowa.Dialect, enginesim.GOWA, func(_ *http.Request, status int, body []byte) (int, []byte) {
+	enginetest.Upgrade(t, gowa.Dialect, enginesim.GOWA, client(loginOf), func(_ *http.Request, status int, body []byte) (int, []byte) {
 		return status, bytes.Replace(body, []byte(`{"code"`), fmt.Appendf(nil, `{"status":%d,"code"`, status), 1)
 	})
 }

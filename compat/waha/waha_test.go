@@ -67,7 +67,7 @@ func client(form string) enginetest.NativeClient {
 
 // The version of 2024 responds 404 for the QR of a session that it does not know.
 func TestDialect_Upgrade(t *testing.T) {
-	enginetest.Upgrade(t, waha.Dialect, enginesim.WAHA, func(_ *http.Request, status int, body []byte) (int, []byte) {
+	enginetest.Upgrade(t, waha.Dialect, enginesim.WAHA, client("JSON"), func(_ *http.Request, status int, body []byte) (int, []byte) {
 		if bytes.Contains(body, []byte("does not exist")) {
 			return http.StatusNotFound, []byte(`{"statusCode":404,"message":"Session not found","error":"Not Found"}`)
 		}

@@ -24,7 +24,11 @@ func ofSession(name string, r *http.Request) *http.Request {
 }
 
 func TestNative_Conformance(t *testing.T) {
-	enginetest.Native(t, wuzapi.Dialect, enginesim.Wuzapi, enginetest.NativeClient{
+	enginetest.Native(t, wuzapi.Dialect, enginesim.Wuzapi, client())
+}
+
+func client() enginetest.NativeClient {
+	return enginetest.NativeClient{
 		Create: func(name string) *http.Request {
 			return enginetest.Request("POST", "/admin/users", fmt.Sprintf(`{"name":%q,"token":"token of %s"}`, name, name))
 		},
@@ -52,13 +56,13 @@ func TestNative_Conformance(t *testing.T) {
 				r.Header.Set("Token", "token of shop-1")
 			}
 		},
-	})
+	}
 }
 
 // The version of 2025 writes its members with capital letters.
 func TestDialect_Upgrade(t *testing.T) {
 	older := strings.NewReplacer(`"connected"`, `"Connected"`, `"loggedIn"`, `"LoggedIn"`)
-	enginetest.Upgrade(t, wuzapi.Dialect, enginesim.Wuzapi, func(_ *http.Request, status int, body []byte) (int, []byte) {
+	enginetest.Upgrade(t, wuzapi.Dialect, enginesim.Wuzapi, client(), func(_ *http.Request, status int, body []byte) (int, []byte) {
 		return status, []byte(older.Replace(string(body)))
 	})
 }

@@ -8,7 +8,9 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"qrgate/compat/dialect"
@@ -17,16 +19,20 @@ import (
 	"qrgate/internal/test/enginesim"
 )
 
-// Rewrite is a transport that changes the engine's responses, as another version of it words them.
-type Rewrite struct {
-	Next   http.RoundTripper
-	Change func(r *http.Request, status int, body []byte) (int, []byte)
+// Rewording is how another version of an engine words a response.
+type Rewording func(r *http.Request, status int, body []byte) (int, []byte)
+
+// rewriter is a transport that changes the engine's responses while it has a rewording.
+type rewriter struct {
+	next      http.RoundTripper
+	rewording atomic.Pointer[Rewording]
 }
 
 // RoundTrip implements [http.RoundTripper].
-func (w Rewrite) RoundTrip(r *http.Request) (*http.Response, error) {
-	res, err := w.Next.RoundTrip(r)
-	if err != nil || res.StatusCode == http.StatusSwitchingProtocols {
+func (w *rewriter) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := w.next.RoundTrip(r)
+	change := w.rewording.Load()
+	if err != nil || res.StatusCode == http.StatusSwitchingProtocols || change == nil {
 		return res, err
 	}
 	body, err := io.ReadAll(res.Body)
@@ -34,7 +40,7 @@ func (w Rewrite) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	res.StatusCode, body = w.Change(r, res.StatusCode, body)
+	res.StatusCode, body = (*change)(r, res.StatusCode, body)
 	res.Header.Set("Content-Length", strconv.Itoa(len(body)))
 	res.ContentLength, res.Body = int64(len(body)), io.NopCloser(bytes.NewReader(body))
 	return res, nil
@@ -44,13 +50,63 @@ func (w Rewrite) RoundTrip(r *http.Request) (*http.Response, error) {
 var stateWords = regexp.MustCompile(
 	`"(state|status|connectionStatus)":"[A-Za-z_]+"|"(connected|loggedIn)":(true|false)`)
 
+// unknownStates puts a word that no version of an engine has into the place of each state.
+var unknownStates Rewording = func(_ *http.Request, status int, body []byte) (int, []byte) {
+	return status, stateWords.ReplaceAll(body, []byte(`"${1}${2}":"QUANTUM"`))
+}
+
+// checkNativeUnknownState lets the engine report such states to a gateway whose clients speak its own API: they get the
+// present code, or the engine's own response.
+func checkNativeUnknownState(t *testing.T, r nativeRig) {
+	r.start(t, "shop-1")
+	first := r.code(r.through(t, r.QR("shop-1")))
+	r.rewriter.rewording.Store(&unknownStates)
+	for range 3 {
+		time.Sleep(5 * time.Second)
+		res := r.through(t, r.QR("shop-1"))
+		if r.code(res) != first {
+			t.Errorf("after %v: %d %.200s", res.took, res.status, res.body)
+		}
+	}
+	if n := r.sim.Snapshot()[0].Connects; n != 1 || r.face.Forks("shop-1") != 0 {
+		t.Errorf("%d pairings were begun", n)
+	}
+}
+
+// checkNativeOtherKind puts the native front before each other engine: its clients get that engine's own responses.
+func checkNativeOtherKind(t *testing.T, r nativeRig) {
+	var clients []*http.Request
+	for _, request := range []func(string) *http.Request{r.Create, r.CreateQR, r.Begin, r.QR, r.Restart, r.Delete} {
+		if request != nil {
+			clients = append(clients, request("shop-1"))
+		}
+	}
+	for kind, face := range enginesim.Faces() {
+		if kind == r.kind {
+			continue
+		}
+		other := &enginesim.Engine{Keys: map[string]string{"key-a": "a"}}
+		r.engine.Store(face(other))
+		for _, request := range clients {
+			res, direct := r.through(t, request), r.do(t, r.direct, request, "key-a")
+			if res.status != direct.status || !bytes.Equal(res.body, direct.body) || r.code(res) != "" {
+				t.Errorf("%s %s at %s: through %d %.100s, direct %d %.100s", request.Method, request.URL, kind,
+					res.status, res.body, direct.status, direct.body)
+			}
+		}
+		if len(other.Snapshot()) != 0 {
+			t.Errorf("at %s: a session", kind)
+		}
+		other.Close()
+	}
+}
+
 // checkUnknownState lets the engine report states that no version of it had so far: they are unknown, never a guess.
 func checkUnknownState(t *testing.T, r DialectRig) {
 	ref := r.Create(t, "suite-1")
 	first := r.code(t, ref, session.Connect)
-	next := Rewrite{r.Next, func(_ *http.Request, status int, body []byte) (int, []byte) {
-		return status, stateWords.ReplaceAll(body, []byte(`"${1}${2}":"QUANTUM"`))
-	}}
+	next := &rewriter{next: r.Next}
+	next.rewording.Store(&unknownStates)
 	newer := inboxhub.New(&url.URL{Scheme: "http", Host: "dialect.engine"}, dialect.NewTransport(r.Dialect, r.Base, next))
 	o, err := newer.Status(t.Context(), r.Caller, ref)
 	if err != nil || o.State != session.Unknown {
@@ -125,25 +181,38 @@ func checkFreeNames(t *testing.T, r nativeRig) {
 }
 
 // Upgrade puts the engine's other version in its place while a code waits for its scan, and back again: the code stays.
-// change is how the other version words its responses.
+// change is how the other version words its responses. Clients of both APIs notice nothing.
 func Upgrade(
-	t *testing.T, d *dialect.Dialect, face func(*enginesim.Engine) *enginesim.Face,
-	change func(r *http.Request, status int, body []byte) (int, []byte),
+	t *testing.T, d *dialect.Dialect, face func(*enginesim.Engine) *enginesim.Face, client NativeClient, change Rewording,
 ) {
+	versions := []*Rewording{&change, nil, &change}
+	t.Run("native", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			inNativeRig(t, d, face, client, func(t *testing.T, r nativeRig) {
+				r.start(t, "shop-1")
+				first := r.code(r.through(t, r.QR("shop-1")))
+				for _, version := range versions {
+					r.rewriter.rewording.Store(version)
+					time.Sleep(5 * time.Second)
+					if res := r.through(t, r.QR("shop-1")); first == "" || r.code(res) != first {
+						t.Errorf("the other version %t: %d %.200s", version != nil, res.status, res.body)
+					}
+				}
+				if n := r.sim.Snapshot()[0].Connects; n != 1 || r.face.Forks("shop-1") != 0 {
+					t.Errorf("%d pairings were begun", n)
+				}
+			})
+		})
+	})
 	inBubble(t, d, face, func(t *testing.T, r DialectRig) {
-		isOther := false
-		next := Rewrite{r.Next, func(request *http.Request, status int, body []byte) (int, []byte) {
-			if !isOther {
-				return status, body
-			}
-			return change(request, status, body)
-		}}
+		next := &rewriter{next: r.Next}
 		r.Transport = dialect.NewTransport(d, r.Base, next)
 		r.Engine = inboxhub.New(&url.URL{Scheme: "http", Host: "dialect.engine"}, r.Transport)
 		ref := r.create(t, "suite-1")
 		first := r.code(t, ref, session.Connect)
-		for range 3 {
-			isOther = !isOther
+		for _, version := range versions {
+			next.rewording.Store(version)
+			isOther := version != nil
 			time.Sleep(5 * time.Second)
 			if o, err := r.Engine.QR(t.Context(), r.Caller, ref); err != nil || !o.Image.Equal(first.Image) {
 				t.Errorf("the other version %t: another code, or none: %v", isOther, err)

@@ -83,8 +83,11 @@ type nativeRig struct {
 	manager       *acquire.Manager
 	transport     *dialect.Transport
 	traits        dialect.Traits
-	successes     *atomic.Int64 // acquisitions that ended with a code
-	isFull        *atomic.Bool  // requests that begin a pairing fail because the disk is full
+	kind          string
+	rewriter      *rewriter                       // changes the responses that the gateway gets
+	engine        *atomic.Pointer[enginesim.Face] // that serves now
+	successes     *atomic.Int64                   // acquisitions that ended with a code
+	isFull        *atomic.Bool                    // requests that begin a pairing fail because the disk is full
 }
 
 // Native checks the native front of a dialect: its own clients get the engine's own responses, and a QR at their first
@@ -108,6 +111,8 @@ func Native(t *testing.T, d *dialect.Dialect, face func(*enginesim.Engine) *engi
 		"a stranger ends no code and delays no begin":  checkStrangerChangesNothing,
 		"clients without a code begin one pairing":     checkSilentEngine,
 		"the error of a begin is the cause":            checkErrorOfBegin,
+		"states that are not known":                    checkNativeUnknownState,
+		"an engine of another kind":                    checkNativeOtherKind,
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { inNativeRig(t, d, face, client, check) })
@@ -121,9 +126,13 @@ func inNativeRig(
 ) {
 	sim := &enginesim.Engine{Keys: map[string]string{"key-a": "a"}, Rotation: enginesim.WhatsAppRotation()}
 	r := nativeRig{NativeClient: client, sim: sim, face: face(sim), isFull: new(atomic.Bool)}
-	r.direct = enginesim.NewWire(http.StripPrefix(client.BasePath, r.withFullDisk(d.Native, withOtherRoutes(r.face))))
+	r.engine = new(atomic.Pointer[enginesim.Face])
+	r.engine.Store(r.face)
+	api := http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) { r.engine.Load().ServeHTTP(w, request) })
+	r.direct = enginesim.NewWire(http.StripPrefix(client.BasePath, r.withFullDisk(d.Native, withOtherRoutes(api))))
+	r.rewriter = &rewriter{next: r.direct.Client().Transport}
 	base, _ := url.Parse(r.direct.URL() + client.BasePath)
-	transport := dialect.NewTransport(d, base, r.direct.Client().Transport)
+	transport := dialect.NewTransport(d, base, r.rewriter)
 	sealer, err := seal.New(secret.NewSecret("a secret of thirty-two characters"))
 	if err != nil {
 		t.Fatal(err)
@@ -143,9 +152,9 @@ func inNativeRig(
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.manager, r.transport, r.traits = manager, transport, d.Traits
+	r.manager, r.transport, r.traits, r.kind = manager, transport, d.Traits, d.Kind
 	r.front = enginesim.NewWire(proxy.New(proxy.Config{
-		Engine: base, Transport: r.direct.Client().Transport, Acquirer: manager, Sealer: sealer,
+		Engine: base, Transport: r.rewriter, Acquirer: manager, Sealer: sealer,
 		Native: proxy.NewNativeFront(d, transport, 9*time.Second),
 	}))
 	ctx, stop := context.WithCancel(context.Background())
