@@ -19,7 +19,8 @@ var (
 		`already (?:been |is )?(?:connected|paired|linked|authenticated|logged[ -]?in)|` +
 			`sudah (?:terhubung|login)|déjà connecté|bereits verbunden|уже подключ|已连接|已登录|` +
 			`\bya (?:est[aá] |ha sido |fue )?(?:conectad|vinculad|enlazad|emparejad|autenticad)[oa]|` +
-			`j[aá] (?:est[aá] |foi )?(?:conectad|vinculad|paread|emparelhad|autenticad|logad)[oa]|^session connected$`)
+			`j[aá] (?:est[aá] |foi )?(?:conectad|vinculad|paread|emparelhad|autenticad|logad)[oa]|` +
+			`^(?:session|whatsapp) (?:is )?(?:connected|authenticated|logged in)$`)
 	unknownSession = regexp.MustCompile(
 		`(?:session|instance|device|sesi[oó]n|sess[aã]o|instancia|instância)(?: with id)?(?: ["'\\]*[\w.:@-]+["'\\]*)? ` +
 			`(?:(?:was )?not found|does not exist|doesn't exist|no existe|n[aã]o existe|` +
@@ -48,7 +49,7 @@ var (
 	// waitPhrases mean "not yet" without the word QR.
 	waitPhrases = regexp.MustCompile(`still generating|being generated|not connected|not ready|not (?:yet )?started|` +
 		`\b(?:re)?starting\b|please wait a moment|` +
-		`status is not as expected|initializing|not (?:yet )?initiali[sz]ed|` +
+		`status is not as expected|belum siap|initializing|not (?:yet )?initiali[sz]ed|` +
 		`inicializando|iniciando sesi[oó]n|iniciando sess[aã]o`)
 
 	unknownRoute = regexp.MustCompile(`cannot (?:get|post|put|patch|delete) /|no route|match any route|` +
@@ -110,7 +111,8 @@ func classifyJSON(e *session.EngineError, body Object) {
 		e.Kind, e.Reason, e.Text = session.KindBadResponse, e.Text, ""
 	case IsRefusedKey(status, text) && !isNamed:
 		e.Kind = session.KindKeyRefused
-	case status == http.StatusTooManyRequests, status >= 400 && !isNamed && rateLimited.MatchString(text):
+	case (status == http.StatusTooManyRequests || status >= 400 && rateLimited.MatchString(text)) &&
+		!isNamed && !strings.Contains(text, "whatsapp"): // which has limits of its own
 		e.Kind = session.KindRateLimited
 	case (status == http.StatusMethodNotAllowed || status == http.StatusNotImplemented) && !isNamed, status/100 == 3,
 		KindInFront(status, text) == session.KindBadResponse:
@@ -191,6 +193,8 @@ func (r Response) classifyPage(e *session.EngineError) {
 	switch {
 	case ExpectsHTTPS(r.Status, r.Body):
 		e.Kind, e.Reason = session.KindUnreachable, ReasonHTTPS
+	case challenge.MatchString(e.Reason):
+		e.Kind = session.KindBadResponse
 	case r.Status == http.StatusServiceUnavailable && rateLimited.MatchString(strings.ToLower(string(r.Body))):
 		e.Kind = session.KindRateLimited
 	case r.Status == http.StatusServiceUnavailable:
@@ -198,6 +202,10 @@ func (r Response) classifyPage(e *session.EngineError) {
 		e.IsAmbiguous = e.Op == session.OpQR && !upstreamDown.MatchString(strings.ToLower(string(r.Body)))
 	}
 }
+
+// challenge are titles of pages by which a firewall in front of the engine makes sure that a person asks.
+var challenge = regexp.MustCompile(`(?i)just a moment|attention required|checking your browser|ddos protection|` +
+	`not a bot|are (?:you )?(?:a )?human|captcha|access denied`)
 
 // plainRequest is how nginx, Go, Apache and Tomcat answer plain HTTP at a port of HTTPS.
 var plainRequest = regexp.MustCompile(`(?i)plain HTTP request was sent to HTTPS port|` +

@@ -161,6 +161,7 @@ func TestEngineError_PagesOfOtherServers(t *testing.T) {
 		{403, "cloudflare", page("Attention Required! | Cloudflare"), session.KindBadResponse, `an HTML page, Server: cloudflare, "Attention Required! | Cloudflare"`},
 		{401, "nginx/1.26.2", page("401 Authorization Required"), session.KindBadResponse, `an HTML page, Server: nginx/1.26.2, "401 Authorization Required"`},
 		{403, "CloudFront", page("ERROR: The request could not be satisfied"), session.KindBadResponse, `an HTML page, Server: CloudFront, "ERROR: The request could not be satisfied"`},
+		{503, "cloudflare", page("Just a moment..."), session.KindBadResponse, `an HTML page, Server: cloudflare, "Just a moment..."`},
 		{502, "nginx", page("502 Bad Gateway"), session.KindUnreachable, `an HTML page, Server: nginx, "502 Bad Gateway"`},
 		{503, "awselb/2.0", page("503 Service Temporarily Unavailable"), session.KindUnreachable, `an HTML page, Server: awselb/2.0, "503 Service Temporarily Unavailable"`},
 		{503, "", "<html><body><h1>503 Service Unavailable</h1>\nNo server is available to handle this request.", session.KindUnreachable, `an HTML page, "503 Service Unavailable"`},

@@ -87,7 +87,8 @@ func (c *Client) send(ctx context.Context, caller session.Caller, r Request) (Re
 	}
 	header := map[string]string{
 		"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": c.UserAgent, "Prefer": r.Prefer,
-		"X-API-Key": caller.Key.Reveal(), "Authorization": caller.Bearer.Reveal(),
+		"Cache-Control": "no-cache", // a cache in front of the engine must not return an old code
+		"X-API-Key":     caller.Key.Reveal(), "Authorization": caller.Bearer.Reveal(),
 	}
 	if r.Body != "" {
 		header["Content-Type"] = "application/json"

@@ -135,12 +135,19 @@ func RetryAfter(h http.Header, now time.Time) time.Duration {
 	return in
 }
 
-// EngineClock is the engine's time of a response: its Date header, or now if that is missing.
+// EngineClock is the engine's time of a response: its Date header, or now if that is missing. A cache in front of the
+// engine leaves that header as it was.
 func EngineClock(h http.Header, now time.Time) time.Time {
 	if date, err := http.ParseTime(h.Get("Date")); err == nil {
-		return date
+		return date.Add(ageOf(h))
 	}
 	return now
+}
+
+// ageOf is how long a cache in front of the engine has had a response, by its Age header; an hour at most.
+func ageOf(h http.Header) time.Duration {
+	seconds, _ := strconv.ParseUint(strings.TrimSpace(h.Get("Age")), 10, 31) // 0 if there is none
+	return clampReset(float64(seconds))
 }
 
 // ExpiryClock is the latest that the engine's time of a response can be: its Date header has whole seconds. While the

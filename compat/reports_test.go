@@ -122,6 +122,12 @@ func TestPublicReports(t *testing.T) {
 		{report: "baileys-api, qrcode is null", status: 500, body: `{"error":"qrcode is null"}`, kind: session.KindNotReady},
 		{report: "OpenWA, not started", status: 500, body: `{"message":"Session is not started"}`, kind: session.KindNotReady},
 		{report: "OpenWA, restarting", status: 503, body: `{"message":"Session is restarting"}`, kind: session.KindNotReady},
+		{report: "WhatsApp's limit, by its words", status: 500, body: `{"error":"WhatsApp: too many requests, try later"}`, kind: session.KindServerError},
+		{report: "WhatsApp's limit, as the status", status: 429, body: `{"statusCode":429,"error":"Too Many Requests","message":"Connection Failure"}`, kind: session.KindNotReady},
+		{report: "the engine's limit", status: 500, body: `{"error":"Rate limit exceeded"}`, kind: session.KindRateLimited},
+		{report: "not ready, in Indonesian", status: 500, body: `{"error":"Sesi belum siap"}`, kind: session.KindNotReady},
+		{report: "authenticated", status: 200, body: `{"success":false,"message":"Session is authenticated"}`, kind: session.KindAlreadyPaired},
+		{report: "not authenticated", status: 200, body: `{"success":false,"message":"Session is not authenticated"}`, kind: session.KindNotReady},
 		{report: "evolution-go#85", status: 200, body: `{"message":"success","data":{"Qrcode":"","Code":""}}`, kind: session.KindNotReady},
 	} {
 		r := compat.Response{Status: c.status, Header: headers(""), Body: []byte(c.body), Complete: true, At: now}

@@ -133,6 +133,9 @@ func (r Response) SessionReport(op string, ref session.Ref, err error) (session.
 		return report, err
 	}
 	report, err := ParseSession(SessionOf(body), ExpiryClock(r.Header, r.At), r.At)
+	if age := ageOf(r.Header); age > 0 && !report.Image.Empty() && !report.Expiry.Known {
+		report.Expiry = session.Expiry{Known: true, In: session.FirstQRTTL - age}
+	}
 	got := report.Ref
 	report.Ref, report.Limits = ref.Merge(got), RateLimits(r.Header, r.At)
 	switch {

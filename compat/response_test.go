@@ -1,6 +1,7 @@
 package compat_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -182,6 +183,38 @@ func TestRetryAfter(t *testing.T) {
 	} {
 		if got := compat.RetryAfter(headers(line), at); got != want {
 			t.Errorf("%q: %v, want %v", line, got, want)
+		}
+	}
+}
+
+// A cache in front of the engine returns an old code: it lives as much shorter as the cache has had it.
+func TestSessionReport_CachedCode(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, age, expiresAt string
+		want                 session.Expiry
+	}{
+		{name: "no cache"},
+		{name: "no cache, stated", expiresAt: "2026-01-02T03:05:00.000Z", want: session.Expiry{Known: true, In: 56 * time.Second}},
+		{name: "cached", age: "45", want: session.Expiry{Known: true, In: 15 * time.Second}},
+		{name: "cached, dead", age: "600", want: session.Expiry{Known: true, In: -9 * time.Minute}},
+		{name: "cached, stated", age: "120", expiresAt: "2026-01-02T03:05:00.000Z", want: session.Expiry{Known: true, In: -63 * time.Second}},
+		{name: "no age", age: "old"},
+	} {
+		at := time.Date(2026, 1, 2, 3, 4, 4, 0, time.UTC)
+		h := http.Header{"Date": {at.Format(http.TimeFormat)}}
+		if c.age != "" {
+			h.Set("Age", c.age)
+		}
+		if n, err := time.ParseDuration(c.age + "s"); err == nil {
+			at = at.Add(n)
+		}
+		body := fmt.Sprintf(`{"data":{"qrCode":"2@ref,noise,identity,adv,1","expiresAt":%q}}`, c.expiresAt)
+		r := compat.Response{Status: 200, Header: h, Body: []byte(body), Complete: true, At: at}
+		report, err := r.SessionReport(session.OpQR, session.Ref{ID: 1}, nil)
+		late := report.Expiry.In - c.want.In
+		if err != nil || report.Expiry.Known != c.want.Known || late < -time.Second || late > time.Second {
+			t.Errorf("%s: %+v, %v, want %+v", c.name, report.Expiry, err, c.want)
 		}
 	}
 }

@@ -147,6 +147,7 @@ func (x *exchange) newRequest(ctx context.Context, c Call, verb Verb) (*http.Req
 		r.Header.Set("Content-Type", "application/json")
 	}
 	r.Header.Set("User-Agent", "qrgate")
+	r.Header.Set("Cache-Control", "no-cache") // a cache in front of the engine must not return an old code
 	x.dialect.Authorize(r, x.credential, verb)
 	return r, nil
 }
