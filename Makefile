@@ -4,7 +4,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GO      := CGO_ENABLED=0 go
 BUILD   := -tags nomsgpack -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 
-.PHONY: help run demo build release test race check lint fmt generate rules drill bench clean
+.PHONY: help run demo build release test race check lint fmt generate rules drill soak bench clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -57,6 +57,9 @@ rules: ## the alerting rules, with pint
 
 drill: ## break an engine and see who is paged; needs prometheus, alertmanager and redis-server
 	go -C tools run ./drill --once
+
+soak: ## half an hour of load on two replicas; writes docs/SOAK.md and fails if anything grows; needs redis-server
+	go -C tools run ./soak --write ../docs
 
 bench: ## microbenchmarks of the hot paths
 	$(GO) test -run '^$$' -bench . -benchmem ./proxy ./internal/acquire ./internal/store/memory

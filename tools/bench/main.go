@@ -10,6 +10,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -21,6 +23,7 @@ import (
 type commands struct {
 	Within time.Duration `default:"5m" help:"Timeout of each measurement."`
 	Caddy  string        `help:"Caddy's program. Default: the installed one, else one built from the module proxy; none: not measured."`
+	Write  string        `help:"File whose sections of these measurements get the tables, as docs/PERFORMANCE.md."`
 	Wrk    string        `default:"wrk" help:"The load generator of warm and pass-through; if it is not installed, bench's own."`
 
 	All         all         `cmd:"" default:"1" help:"All of them, one after the other, with their defaults."`
@@ -79,9 +82,11 @@ func run(ctx context.Context, w world) int {
 	b := &bench{world: w, within: c.Within, caddyPath: c.Caddy, wrkPath: c.Wrk}
 	switch command := parsed.Selected().Target.Addr().Interface().(type) {
 	case measurement:
-		err = b.bounded(ctx, command)
+		if err = b.bounded(ctx, command); err == nil && c.Write != "" {
+			err = b.write(c.Write, parsed.Command())
+		}
 	case *all:
-		err = command.run(ctx, b)
+		err = command.run(ctx, b, c.Write)
 	case *server:
 		err = command.run(ctx, b)
 	}
@@ -101,8 +106,36 @@ type measurement interface {
 type bench struct {
 	world
 	within    time.Duration
+	tables    []table
 	caddyPath string // "": to be found or built
 	wrkPath   string
+}
+
+// report prints a table of the result.
+func (b *bench) report(t table) {
+	t.write(b.out)
+	b.tables = append(b.tables, t)
+}
+
+// write replaces the section of a measurement in a file: the lines between <!-- bench NAME --> and <!-- end -->.
+func (b *bench) write(path, name string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	begin, end := "<!-- bench "+name+" -->\n", "<!-- end -->"
+	head, rest, isFound := strings.Cut(string(text), begin)
+	_, tail, isEnded := strings.Cut(rest, end)
+	if !isFound || !isEnded {
+		return fmt.Errorf("%s has no section between %q and %q", path, begin, end)
+	}
+	var section strings.Builder
+	fmt.Fprintf(&section, "Measured by `bin/bench %s` on %s, %d processors, %s.\n", strings.Join(b.args, " "),
+		time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), runtime.Version())
+	for _, t := range b.tables {
+		section.WriteString(t.markdown())
+	}
+	return os.WriteFile(path, []byte(head+begin+section.String()+end+tail), 0o644)
 }
 
 // logf prints the progress.
@@ -138,10 +171,10 @@ func (b *bench) bounded(ctx context.Context, m measurement) error {
 // all is every measurement with its defaults.
 type all struct{}
 
-func (all) run(ctx context.Context, b *bench) error {
+func (all) run(ctx context.Context, b *bench, write string) error {
 	for _, name := range []string{"warm", "pass-through", "time-to-qr", "waiters", "store"} {
 		w := b.world
-		w.args = []string{"--within", b.within.String(), "--caddy", b.caddyPath, "--wrk", b.wrkPath, name}
+		w.args = []string{"--within", b.within.String(), "--caddy", b.caddyPath, "--wrk", b.wrkPath, "--write", write, name}
 		if code := run(ctx, w); code != 0 {
 			return fmt.Errorf("%s failed", name)
 		}

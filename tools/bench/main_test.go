@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -107,7 +108,13 @@ func TestTimeToQR(t *testing.T) {
 
 func TestWaiters(t *testing.T) {
 	t.Parallel()
-	code, out, said := runBench(t, "waiters", "--held", "60", "--sessions", "3", "--rounds", "2", "--turn", "50ms")
+	page := filepath.Join(t.TempDir(), "page.md")
+	before := "before\n<!-- bench waiters -->\nold\n<!-- end -->\nafter\n"
+	if err := os.WriteFile(page, []byte(before), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, said := runBench(t, "--write", page, "waiters", "--held", "60", "--sessions", "3", "--rounds", "2", "--turn", "50ms",
+		"--wakings", "2")
 	if code != 0 {
 		t.Fatalf("exit %d: %s", code, said)
 	}
@@ -117,6 +124,11 @@ func TestWaiters(t *testing.T) {
 	row(t, out, "memory per waiting request")
 	row(t, out, "full / empty")
 	row(t, out, "last waiter of a session after the first, all codes at once")
+	text, err := os.ReadFile(page)
+	isWritten := strings.Contains(string(text), "\n| still waiting at the end | 60 |") && !strings.Contains(string(text), "old\n")
+	if err != nil || !isWritten || !strings.HasPrefix(string(text), "before\n") || !strings.HasSuffix(string(text), "<!-- end -->\nafter\n") {
+		t.Errorf("the page is %q, %v", text, err)
+	}
 }
 
 func TestStore(t *testing.T) {

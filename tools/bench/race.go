@@ -168,7 +168,7 @@ func (r race) report(b *bench, title string, contenders []*contender, comparison
 		t.add(c.name, fmt.Sprintf("%.0f", median(c.rate)), fmt.Sprintf("%.2f ms", median(c.p50)),
 			fmt.Sprintf("%.2f ms", median(c.p99)), fmt.Sprintf("%.1f µs", c.cost()))
 	}
-	t.write(b.out)
+	b.report(t)
 	u := table{title: title + ": ratios, each of two turns of one round; median [lowest … highest]",
 		head: []string{"", "requests/s", "processor time", ""}}
 	for _, p := range comparisons {
@@ -182,5 +182,5 @@ func (r race) report(b *bench, title string, contenders []*contender, comparison
 		}
 		u.add(p.of+" / "+p.than, spread(rate), spread(ratios([]float64{of.cost()}, []float64{than.cost()})), note)
 	}
-	u.write(b.out)
+	b.report(u)
 }

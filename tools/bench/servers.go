@@ -122,7 +122,8 @@ func (f server) gateway() (serving, error) {
 	}
 	g, err := app.New(app.Config{
 		Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", EngineURL: f.Engine, DataDir: dir, PProf: true, Version: "bench",
-		RedisURL: secret.NewSecret(f.Redis), Secret: secret.NewSecret("a secret for measurements"),
+		MaxWaiters: 6000,
+		RedisURL:   secret.NewSecret(f.Redis), Secret: secret.NewSecret("a secret for measurements"),
 		Logger: slog.New(slog.NewJSONHandler(null, nil)), Out: io.Discard,
 	})
 	if err != nil {

@@ -78,6 +78,16 @@ func (t *table) write(to io.Writer) {
 	_ = w.Flush()
 }
 
+// markdown is the table under its title.
+func (t *table) markdown() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n%s:\n\n| %s |\n|%s\n", t.title, strings.Join(t.head, " | "), strings.Repeat("---|", len(t.head)))
+	for _, row := range t.rows {
+		fmt.Fprintf(&b, "| %s |\n", strings.TrimSpace(strings.Join(row, " | ")))
+	}
+	return b.String() + "\n"
+}
+
 // ms formats a duration in milliseconds.
 func ms(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d)/float64(time.Millisecond)) }
 

@@ -176,8 +176,8 @@ func (x *subject) counters(ctx context.Context, into *[2]float64) (err error) {
 
 func (s storing) report(b *bench, subjects []*subject) {
 	t := table{title: fmt.Sprintf("store: a fresh QR, %d connections, %d turns of %v each; medians", s.Conns, s.Rounds, s.Turn),
-		head: []string{"store", "requests/s", "p50", "p99", "processor time", "allocations", "allocated"}}
-	u := table{title: "store: the first answer of a replica that never met the session", head: []string{"store", "p50", "p99", "engine calls per session"}}
+		head: []string{"store", "requests/s", "p50", "p99", "CPU time", "allocations", "allocated"}}
+	u := table{title: "store: the first response of a replica that has not tracked the session", head: []string{"store", "p50", "p99", "engine calls per session"}}
 	for _, x := range subjects {
 		t.add(x.name, fmt.Sprintf("%.0f", median(x.rate)), ms(quantile(x.took, 0.5)), ms(quantile(x.took, 0.99)),
 			fmt.Sprintf("%.1f µs", x.cost()), fmt.Sprintf("%.0f", median(x.objects)), fmt.Sprintf("%.1f KiB", median(x.bytes)/1024))
@@ -186,6 +186,6 @@ func (s storing) report(b *bench, subjects []*subject) {
 	if len(subjects) == 2 {
 		t.add("Redis / memory", spread(ratios(subjects[1].rate, subjects[0].rate)), "", "", spread(ratios([]float64{subjects[1].cost()}, []float64{subjects[0].cost()})), "", "")
 	}
-	t.write(b.out)
-	u.write(b.out)
+	b.report(t)
+	b.report(u)
 }

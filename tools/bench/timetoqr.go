@@ -40,7 +40,7 @@ type results struct {
 
 func (t timeToQR) measure(ctx context.Context, b *bench) error {
 	out := table{title: fmt.Sprintf("time-to-qr: %d sessions of %d keys, %d/s; the engine takes p50 %v, p95 %v", t.Sessions, t.Tenants, t.Rate, t.Median, t.P95),
-		head: []string{"way", "clients", "QR at the first request", "QR at all", "5xx", "time to QR p50 / p95 / p99", "after it was there, p50 / p95", "engine calls per session", "gate's processor time per client"}}
+		head: []string{"path", "clients", "QR at the first request", "QR at all", "5xx", "time to QR p50 / p95 / p99", "after the code existed, p50 / p95", "engine calls per session", "qrgate's CPU time per client"}}
 	for _, c := range []scenario{
 		{"direct, one request", false, 1, 1}, {"direct, 3 requests", false, 3, 1}, {"through qrgate", true, 3, 1},
 		{"direct, 3 requests", false, 3, t.Fan}, {"through qrgate", true, 3, t.Fan},
@@ -52,7 +52,7 @@ func (t timeToQR) measure(ctx context.Context, b *bench) error {
 		}
 		out.add(c.cells(t.Sessions, h)...)
 	}
-	out.write(b.out)
+	b.report(out)
 	return nil
 }
 

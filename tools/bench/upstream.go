@@ -137,11 +137,10 @@ type engine struct {
 	ended  chan struct{}
 	delay  func(session string) delay
 
+	calls    [6]atomic.Int64 // by the first digit of their status
+	mu       sync.Mutex
 	released chan struct{}
-
-	calls [6]atomic.Int64 // by the first digit of their status
-	mu    sync.Mutex
-	ready map[string]time.Time // :: sessionId -> when its code existed
+	ready    map[string]time.Time // :: sessionId -> when its code existed
 }
 
 // startEngine starts an engine with a delay for each session.
@@ -172,7 +171,9 @@ func (e *engine) close() {
 // begin shows a session's code after its delay.
 func (e *engine) begin(ctx context.Context, session string, socket *enginesim.Socket) {
 	var due <-chan time.Time
+	e.mu.Lock()
 	released := e.released
+	e.mu.Unlock()
 	if d := e.delay(session); d != onRelease {
 		due, released = time.After(d), nil
 	}
@@ -188,8 +189,13 @@ func (e *engine) begin(ctx context.Context, session string, socket *enginesim.So
 	socket.Show("2@" + session + strings.Repeat("a", 150))
 }
 
-// release makes the codes of the sessions that wait for it exist.
-func (e *engine) release() { close(e.released) }
+// release makes the codes of the sessions that wait for it exist. Later connects wait for the next release.
+func (e *engine) release() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	close(e.released)
+	e.released = make(chan struct{})
+}
 
 // readyAt returns when a session's code existed; the zero time if it does not.
 func (e *engine) readyAt(session string) time.Time {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,13 +15,14 @@ import (
 
 // waiters measures the cost of waiting requests: a gateway with thousands of them beside one without.
 type waiters struct {
-	Held     int           `default:"4900" help:"Waiting requests; the limit of a gateway is 5000, and the other key needs a few."`
+	Held     int           `default:"5000" help:"Waiting requests. The gateway's limit is higher, because the other key needs a few."`
 	Sessions int           `default:"100" help:"Sessions that they wait for; the limit is 200 per session."`
 	Rounds   int           `default:"35" help:"Turns of each gateway."`
 	Turn     time.Duration `default:"500ms" help:"Length of a turn; all turns must fit into 40 s, because a wait ends after 60 s."`
+	Wakings  int           `default:"5" help:"How often all clients disconnect, and how often all get their QRs."`
 }
 
-// perTenant is below the limit of a thousand waiting requests per key.
+// perTenant is below the limit of waiting requests per key.
 const perTenant = 500
 
 // maxKiB is the target for the resident memory of a waiting request.
@@ -65,72 +67,85 @@ func (w waiters) measure(ctx context.Context, b *bench) error {
 	return w.compare(ctx, b, e, p)
 }
 
-// compare fills one gateway and compares the two while it is full.
+// compare fills one gateway, compares the two while it is full, and then empties and fills it repeatedly.
 func (w waiters) compare(ctx context.Context, b *bench, e *engine, p *pair) error {
-	if err := w.prepare(ctx, p); err != nil {
-		return err
+	for i, gate := range []*process{p.crowded, p.empty} {
+		if err := freshen(ctx, gate, "key-other", fmt.Sprintf("fresh-%d", i)); err != nil {
+			return err
+		}
 	}
 	if err := w.play(ctx, p, 1); err != nil { // to warm both up, and for their usual memory
 		return err
 	}
 	*p = pair{crowded: p.crowded, empty: p.empty}
-	idle, err := p.crowded.memory(ctx)
-	if err != nil {
+	var out outcome
+	var crowd held
+	defer func() { crowd.close() }()
+	var err error
+	for round := range w.Wakings {
+		b.logf("waiters: round %d of %d: %d requests start", round+1, w.Wakings, w.Held)
+		if err = w.begin(ctx, p.crowded, round); err != nil {
+			return err
+		}
+		if round == 0 {
+			out.idle, err = p.crowded.memory(ctx)
+		}
+		if err == nil {
+			crowd, err = w.hold(ctx, p.crowded, round)
+		}
+		if err == nil && round == 0 {
+			err = w.compareFull(ctx, p, &out)
+		}
+		if err != nil {
+			return err
+		}
+		freed, err := w.release(ctx, p.crowded, &crowd)
+		if err != nil {
+			return err
+		}
+		if crowd, err = w.hold(ctx, p.crowded, round); err != nil {
+			return err
+		}
+		woken, err := w.wake(ctx, e, crowd, round)
+		if err != nil {
+			return err
+		}
+		crowd.close()
+		out.add(freed, woken)
+		b.logf("waiters: freed after %v, woken within %v", freed, out.last[round])
+	}
+	w.report(b, p, out)
+	return nil
+}
+
+// compareFull measures the memory of the full gateway, and compares it with the empty one.
+func (w waiters) compareFull(ctx context.Context, p *pair, out *outcome) (err error) {
+	if out.full, err = p.crowded.memory(ctx); err != nil {
 		return err
 	}
-	b.logf("waiters: %d requests start", w.Held)
-	crowd, err := w.hold(ctx, p.crowded)
-	defer crowd.close()
-	if err != nil {
-		return err
-	}
-	full, err := p.crowded.memory(ctx)
-	if err != nil {
-		return err
-	}
-	b.logf("waiters: all are waiting")
 	if err := w.play(ctx, p, w.Rounds); err != nil {
 		return err
 	}
 	still, err := p.crowded.gauge(ctx, slots)
-	if err != nil {
-		return err
-	}
-	full.resident = max(full.resident, float64(rss(p.crowded.cmd.Process.Pid)))
-	freed, err := w.release(ctx, p.crowded, &crowd)
-	if err != nil {
-		return err
-	}
-	b.logf("waiters: all places are free after %v; they wait again", freed)
-	crowd, err = w.hold(ctx, p.crowded)
-	if err != nil {
-		return err
-	}
-	woken, err := w.wake(ctx, e, crowd)
-	if err != nil {
-		return err
-	}
-	w.report(b, p, outcome{idle, full, int(still), freed, woken})
-	return nil
+	out.still = int(still)
+	out.full.resident = max(out.full.resident, float64(rss(p.crowded.cmd.Process.Pid)))
+	return err
 }
 
-// prepare creates the sessions: those to wait for, and one with a fresh QR at each gateway.
-func (w waiters) prepare(ctx context.Context, p *pair) error {
-	user := newClient(p.crowded.URL)
+// begin creates the sessions that a round waits for.
+func (w waiters) begin(ctx context.Context, gate *process, round int) error {
+	user := newClient(gate.URL)
 	defer user.close()
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range w.Sessions {
 		group.Go(func() error {
-			if err := user.begin(ctx, w.key(i), w.session(i)); err != nil {
+			if err := user.begin(ctx, w.key(i), w.session(round, i)); err != nil {
 				return err
 			}
 			// only requests with a key that the engine has accepted wait; this request makes it known
-			_, _, err := user.ask(ctx, "GET", user.base+"/api/sessions/"+w.session(i)+"/qr?wait=1", w.key(i), "")
+			_, _, err := user.ask(ctx, "GET", user.base+"/api/sessions/"+w.session(round, i)+"/qr?wait=1", w.key(i), "")
 			return err
 		})
-	}
-	for i, gate := range []*process{p.crowded, p.empty} {
-		group.Go(func() error { return freshen(ctx, gate, "key-other", fmt.Sprintf("fresh-%d", i)) })
 	}
 	return group.Wait()
 }
@@ -149,7 +164,7 @@ func freshen(ctx context.Context, gate *process, key, session string) error {
 	return err
 }
 
-func (w waiters) session(i int) string { return fmt.Sprintf("held-%d", i) }
+func (w waiters) session(round, i int) string { return fmt.Sprintf("held-%d-%d", round, i) }
 
 func (w waiters) key(i int) string {
 	return fmt.Sprintf("key-%d", i%(w.Held/perTenant+1))
@@ -166,7 +181,7 @@ func (h *held) close() {
 }
 
 // hold sends the requests and waits until all are waiting.
-func (w waiters) hold(ctx context.Context, gate *process) (held, error) {
+func (w waiters) hold(ctx context.Context, gate *process, round int) (held, error) {
 	var all held
 	host := strings.TrimPrefix(gate.URL, "http://")
 	for i := range w.Held {
@@ -176,7 +191,7 @@ func (w waiters) hold(ctx context.Context, gate *process) (held, error) {
 		}
 		all = append(all, conn)
 		session := i % w.Sessions
-		if _, err := conn.Write(get("/api/sessions/"+w.session(session)+"/qr?wait=60", w.key(session))); err != nil {
+		if _, err := conn.Write(get("/api/sessions/"+w.session(round, session)+"/qr?wait=60", w.key(session))); err != nil {
 			return all, err
 		}
 	}
@@ -200,7 +215,7 @@ type wakings struct {
 }
 
 // wake lets all codes exist and reads all responses.
-func (w waiters) wake(ctx context.Context, e *engine, all held) (wakings, error) {
+func (w waiters) wake(ctx context.Context, e *engine, all held, round int) (wakings, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	at := make([]time.Time, len(all))
@@ -228,7 +243,7 @@ func (w waiters) wake(ctx context.Context, e *engine, all held) (wakings, error)
 			first[s] = arrived
 		}
 		last[s] = later(last[s], arrived)
-		t.added = append(t.added, arrived.Sub(e.readyAt(w.session(s))))
+		t.added = append(t.added, arrived.Sub(e.readyAt(w.session(round, s))))
 	}
 	for s := range first {
 		t.last = append(t.last, last[s].Sub(first[s]))
@@ -272,36 +287,49 @@ func (w waiters) play(ctx context.Context, p *pair, rounds int) error {
 	return nil
 }
 
-// outcome is the result of the gateway with waiters.
+// outcome is the result of the gateway with waiters. Its times have one element for each round.
 type outcome struct {
-	idle, full memory
-	still      int           // requests that still waited at the end
-	freed      time.Duration // until it noticed that all clients had disconnected
-	woken      wakings
+	idle, full          memory
+	still               int             // requests that still waited after the comparison
+	freed               []time.Duration // until it noticed that all clients had disconnected
+	last, median, added []time.Duration // of the sessions' last responses; see wakings
+	late                []time.Duration // the 99th percentile of added
+}
+
+func (o *outcome) add(freed time.Duration, t wakings) {
+	o.freed = append(o.freed, freed)
+	o.last, o.median = append(o.last, quantile(t.last, 1)), append(o.median, quantile(t.last, 0.5))
+	o.added, o.late = append(o.added, quantile(t.added, 0.5)), append(o.late, quantile(t.added, 0.99))
+}
+
+// middle formats the median of the rounds and their range.
+func middle(rounds []time.Duration) string {
+	return fmt.Sprintf("%s  [%s … %s]", ms(quantile(slices.Clone(rounds), 0.5)), ms(slices.Min(rounds)), ms(slices.Max(rounds)))
 }
 
 func (w waiters) report(b *bench, p *pair, m outcome) {
 	kib := func(full, idle float64) float64 { return (full - idle) / float64(w.Held) / 1024 }
 	each := kib(m.full.resident, m.idle.resident)
-	t := table{title: fmt.Sprintf("waiters: %d waiting requests for %d sessions", w.Held, w.Sessions), head: []string{"", "", ""}}
+	t := table{title: fmt.Sprintf("waiters: %d waiting requests for %d sessions; medians of %d rounds", w.Held, w.Sessions, w.Wakings),
+		head: []string{"", "", ""}}
 	t.add("memory per waiting request", fmt.Sprintf("%.1f KiB", each), fmt.Sprintf("target ≤ %d KiB: %s", maxKiB, verdict(each <= maxKiB)))
 	t.add("  of it stacks", fmt.Sprintf("%.1f KiB", kib(m.full.stacks, m.idle.stacks)), "")
 	t.add("  of it heap, garbage included", fmt.Sprintf("%.1f KiB", kib(m.full.heap, m.idle.heap)), "")
 	t.add("memory of qrgate", fmt.Sprintf("%.0f MiB, %.0f MiB before", m.full.resident/(1<<20), m.idle.resident/(1<<20)), "")
 	t.add("processor time of the waiting requests", fmt.Sprintf("%.0f %% of one", 100*median(p.holding)), "")
 	t.add("still waiting at the end", fmt.Sprint(m.still), "")
-	t.add("all slots free after the clients disconnected", ms(m.freed), "target ≤ 1 s: "+verdict(m.freed <= time.Second))
-	last := quantile(m.woken.last, 1)
-	t.add("last waiter of a session after the first, all codes at once", ms(last),
+	freed, last := quantile(slices.Clone(m.freed), 0.5), quantile(slices.Clone(m.last), 0.5)
+	t.add("all slots free after all clients disconnect", middle(m.freed), "target ≤ 1 s: "+verdict(freed <= time.Second))
+	t.add("last waiter of a session after the first, all codes at once", middle(m.last),
 		fmt.Sprintf("target ≤ %v: %s", maxWake, verdict(last <= maxWake)))
-	t.add("  median of the sessions", ms(quantile(m.woken.last, 0.5)), "")
-	t.add("a QR after its code exists at the engine, p50, p99", ms(quantile(m.woken.added, 0.5)),
-		ms(quantile(m.woken.added, 0.99)))
-	t.write(b.out)
+	t.add("  median of the sessions", middle(m.median), "")
+	t.add("a QR after its code exists at the engine, p50", middle(m.added), "")
+	t.add("  p99", middle(m.late), "")
+	b.report(t)
 	u := table{title: fmt.Sprintf("waiters: another key's fresh QR, %d turns of %v each", w.Rounds, w.Turn), head: []string{"qrgate", "requests/s", "p50", "p99"}}
 	for i, name := range []string{"full of waiters", "empty"} {
 		u.add(name, fmt.Sprintf("%.0f", median(p.rate[i])), ms(quantile(p.all[i], 0.5)), ms(quantile(p.all[i], 0.99)))
 	}
 	u.add("full / empty", spread(ratios(p.rate[0], p.rate[1])), "", spread(ratios(p.took[0], p.took[1])))
-	u.write(b.out)
+	b.report(u)
 }
