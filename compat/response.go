@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -33,6 +34,10 @@ func (r Response) EngineError(op string) *session.EngineError {
 	}
 	e := &session.EngineError{
 		Op: op, Status: r.Status, RetryAfter: RetryAfter(r.Header, r.At), HasNoEffect: isRejected(r.Status),
+	}
+	if age := ageOf(r.Header); op == session.OpQR && age > session.FirstQRTTL {
+		e.Kind, e.Reason = session.KindBadResponse, fmt.Sprintf("from a cache in front of the engine, %s old", age)
+		return e
 	}
 	body, err := r.parse()
 	if err != nil || !r.Complete {

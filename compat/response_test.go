@@ -197,8 +197,7 @@ func TestSessionReport_CachedCode(t *testing.T) {
 		{name: "no cache"},
 		{name: "no cache, stated", expiresAt: "2026-01-02T03:05:00.000Z", want: session.Expiry{Known: true, In: 56 * time.Second}},
 		{name: "cached", age: "45", want: session.Expiry{Known: true, In: 15 * time.Second}},
-		{name: "cached, dead", age: "600", want: session.Expiry{Known: true, In: -9 * time.Minute}},
-		{name: "cached, stated", age: "120", expiresAt: "2026-01-02T03:05:00.000Z", want: session.Expiry{Known: true, In: -63 * time.Second}},
+		{name: "cached, stated", age: "30", expiresAt: "2026-01-02T03:05:00.000Z", want: session.Expiry{Known: true, In: 26 * time.Second}},
 		{name: "no age", age: "old"},
 	} {
 		at := time.Date(2026, 1, 2, 3, 4, 4, 0, time.UTC)
@@ -216,6 +215,18 @@ func TestSessionReport_CachedCode(t *testing.T) {
 		if err != nil || report.Expiry.Known != c.want.Known || late < -time.Second || late > time.Second {
 			t.Errorf("%s: %+v, %v, want %+v", c.name, report.Expiry, err, c.want)
 		}
+	}
+}
+
+// What a cache returns for longer than any code lives is no response of the engine's.
+func TestEngineError_OldResponseOfACache(t *testing.T) {
+	t.Parallel()
+	e := errorOf("qr", 200, `{"data":{"qrCode":"2@ref,noise,identity,adv,1"}}`, "Age: 600")
+	if e == nil || e.Kind != session.KindBadResponse || e.Reason != "from a cache in front of the engine, 10m0s old" {
+		t.Errorf("%+v", e)
+	}
+	if e := errorOf("status", 200, `{"data":{}}`, "Age: 600"); e != nil {
+		t.Errorf("a state: %v", e)
 	}
 }
 
