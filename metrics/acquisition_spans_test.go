@@ -120,7 +120,7 @@ func TestAcquisitionSpan_EndsWithOutcome(t *testing.T) {
 	}
 	got := r.spans(t)["qr.acquisition"]
 	if len(got) != len(order)+1 { // the one that began anew is closed with the gateway
-		t.Fatalf("%d flights", len(got))
+		t.Fatalf("%d acquisitions", len(got))
 	}
 	for i, name := range order {
 		want, s := ends[name], got[i]
@@ -146,10 +146,10 @@ func TestAcquisitionSpans_AreBounded(t *testing.T) {
 		begin(i, at)
 	}
 	if in != metrics.MaxAcquisitions {
-		t.Errorf("%d flights are traced at once, want %d", in, metrics.MaxAcquisitions)
+		t.Errorf("%d acquisitions are traced at once, want %d", in, metrics.MaxAcquisitions)
 	}
 	begin(-1, at.Add(time.Hour))
 	if in != metrics.MaxAcquisitions+1 {
-		t.Error("flights that nobody ended keep others out for ever")
+		t.Error("acquisitions that never ended keep others out")
 	}
 }

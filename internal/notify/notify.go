@@ -1,6 +1,6 @@
 // Package notify sends messages about outages to operators who run no monitoring stack: it judges the conditions that
-// page by itself, with the thresholds and words of the Prometheus rules, and sends one message when an alert begins, one
-// reminder, and one when it ends. Among replicas only the leader sends. It judges by what it observes itself.
+// page by itself, with the thresholds and words of the Prometheus rules, and sends one message when an alert begins,
+// one reminder, and one when it ends. Among replicas only the leader sends. It judges by what it observes itself.
 //
 // The decision (decide) is pure. A message counts as sent, and is stored, before it is delivered: after a restart none
 // is sent twice, and one that was being delivered may be lost.
