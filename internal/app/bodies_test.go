@@ -50,8 +50,8 @@ func TestConnect_404OfTheEngine(t *testing.T) {
 				r.create("crm-1")
 				r.post("/api/sessions/crm-1/connect", "{}").wantsCode(want.status, want.code)
 				r.get("/api/sessions/crm-1/qr?wait=3")
-				if a := r.get("/api/sessions/crm-1/qr/status"); a.text("data.diagnosis.code") != want.cause {
-					r.Errorf("%s", a.body)
+				if res := r.get("/api/sessions/crm-1/qr/status"); res.text("data.diagnosis.code") != want.cause {
+					r.Errorf("%s", res.body)
 				}
 			}, denied)
 		})
@@ -87,10 +87,10 @@ func TestConnect_BodiesReachTheEngine(t *testing.T) {
 			"crm-2": {packed.String(), "application/json", "gzip"},
 			"crm-3": {"\ufeff" + `{"sessionId":"crm-3","sessionName":"x"}`, "application/json; charset=utf-8", "-"},
 		} {
-			a := r.post("/api/sessions", c.body, "Content-Type", c.kind, "Content-Encoding", c.packed)
-			a.wants(http.StatusCreated)
-			if got := a.text("data.session.sessionId"); got != name {
-				r.Errorf("%s: the session is %q in %s", name, got, a.body)
+			res := r.post("/api/sessions", c.body, "Content-Type", c.kind, "Content-Encoding", c.packed)
+			res.wants(http.StatusCreated)
+			if got := res.text("data.session.sessionId"); got != name {
+				r.Errorf("%s: the session is %q in %s", name, got, res.body)
 			}
 			r.post("/api/sessions/"+name+"/connect", "force=", "Content-Type", "application/x-www-form-urlencoded").wants(http.StatusOK)
 			r.qr(name)

@@ -39,9 +39,9 @@ func TestQR_BrokenEngineResponses(t *testing.T) {
 				id := r.create("crm-1")
 				r.connect(id)
 				r.spoil(enginesim.RouteQR, c.kind)
-				a := r.get("/api/sessions/" + id + "/qr")
-				if a.StatusCode != http.StatusServiceUnavailable && a.StatusCode != http.StatusAccepted || !strings.Contains(c.codes, a.text("code")) {
-					r.Errorf("while it is broken: %d %s", a.StatusCode, a.body)
+				res := r.get("/api/sessions/" + id + "/qr")
+				if res.StatusCode != http.StatusServiceUnavailable && res.StatusCode != http.StatusAccepted || !strings.Contains(c.codes, res.text("code")) {
+					r.Errorf("while it is broken: %d %s", res.StatusCode, res.body)
 				}
 				r.heal()
 				r.insists(id, 8*time.Second)
@@ -59,12 +59,12 @@ func TestForwarded_BrokenEngineResponses(t *testing.T) {
 				r.spoil(enginesim.AnyRoute, c.kind)
 				for _, path := range []string{"", "/" + id, "/" + id + "/status"} {
 					began := time.Now()
-					a := r.get("/api/sessions" + path)
+					res := r.get("/api/sessions" + path)
 					if name == "a QR of a megabyte" {
 						continue // it is JSON, and no list: whatever comes of it, the responseChecker has looked at it
 					}
-					if a.StatusCode != http.StatusServiceUnavailable || !strings.Contains(c.codes, a.text("code")) {
-						r.Errorf("GET %s: %d %s", path, a.StatusCode, a.body)
+					if res.StatusCode != http.StatusServiceUnavailable || !strings.Contains(c.codes, res.text("code")) {
+						r.Errorf("GET %s: %d %s", path, res.StatusCode, res.body)
 					}
 					if took := time.Since(began); took > 30*time.Second {
 						r.Errorf("GET %s took %v", path, took)
@@ -88,7 +88,7 @@ func (r *rig) heal() { r.engine.Change(func(e *enginesim.Engine) { e.Faults = ni
 // Bodies without end and bodies that grow cost a bounded amount of memory, and nothing of it stays.
 func TestBrokenResponses_MemoryIsBounded(t *testing.T) {
 	for _, kind := range []enginesim.FaultKind{enginesim.EndlessBody, enginesim.GzipBomb, enginesim.HugeQR} {
-		bubbleHere(t, &enginesim.Engine{}, func(r *rig) {
+		bubbleAlone(t, &enginesim.Engine{}, func(r *rig) {
 			id := r.create("crm-1")
 			r.connect(id)
 			r.spoil(enginesim.AnyRoute, kind)

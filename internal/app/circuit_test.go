@@ -93,9 +93,9 @@ func TestCircuit_OverSockets(t *testing.T) {
 	go func() { _ = upstream.Serve(port) }()
 	t.Cleanup(func() { _ = upstream.Close() })
 	began := time.Now()
-	for a := r.get("/api/sessions"); a.StatusCode != http.StatusOK; a = r.get("/api/sessions") {
+	for res := r.get("/api/sessions"); res.StatusCode != http.StatusOK; res = r.get("/api/sessions") {
 		if time.Since(began) > 3*time.Second {
-			t.Fatalf("nobody is served after %v: %s", time.Since(began), a.body)
+			t.Fatalf("nobody is served after %v: %s", time.Since(began), res.body)
 		}
 	}
 	t.Logf("served %v after the engine's return", time.Since(began))

@@ -41,10 +41,10 @@ func TestC17_BothTextsOfAnError(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, &enginesim.Engine{}, func(r *rig) {
 				r.create("crm-1")
-				a := r.get("/api/sessions/crm-1")
-				a.wantsCode(http.StatusUnprocessableEntity, c.code)
-				if a.text("error") != c.text || a.text("message") != c.text {
-					r.Errorf("error %q, message %q", a.text("error"), a.text("message"))
+				res := r.get("/api/sessions/crm-1")
+				res.wantsCode(http.StatusUnprocessableEntity, c.code)
+				if res.text("error") != c.text || res.text("message") != c.text {
+					r.Errorf("error %q, message %q", res.text("error"), res.text("message"))
 				}
 			}, replaced("GET", "/api/sessions/1", http.StatusUnprocessableEntity, c.body))
 		})
@@ -61,9 +61,9 @@ func TestC18_StatusIsNeverDenied(t *testing.T) {
 			bubble(t, engine, func(r *rig) {
 				says := func(states string) {
 					r.Helper()
-					a := r.get("/api/sessions/crm-1/status")
-					a.wants(http.StatusOK)
-					if got := a.text("data.status"); got == "" || !strings.Contains(states, got) {
+					res := r.get("/api/sessions/crm-1/status")
+					res.wants(http.StatusOK)
+					if got := res.text("data.status"); got == "" || !strings.Contains(states, got) {
 						r.Errorf("after %v the state is %q, want one of %s", time.Since(epoch), got, states)
 					}
 				}
@@ -96,10 +96,10 @@ func TestC18_AmongManySessions(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		r.reboot()
 		n := len(r.engine.Calls())
-		a := r.get("/api/sessions/" + id + "/status")
-		a.wants(http.StatusOK)
-		if a.text("data.sessionId") != "crm-1" || a.text("data.status") != "disconnected" || r.calls(n) > 2 {
-			r.Errorf("after %d calls: %s", r.calls(n), a.body)
+		res := r.get("/api/sessions/" + id + "/status")
+		res.wants(http.StatusOK)
+		if res.text("data.sessionId") != "crm-1" || res.text("data.status") != "disconnected" || r.calls(n) > 2 {
+			r.Errorf("after %d calls: %s", r.calls(n), res.body)
 		}
 	})
 }
@@ -125,10 +125,10 @@ func TestC18_SessionJustCreated(t *testing.T) {
 	})
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		id := r.create("crm-1")
-		a := r.get("/api/sessions/" + id + "/status")
-		a.wants(http.StatusOK)
-		if a.text("data.status") != "disconnected" || a.text("data.id") != id {
-			r.Errorf("/status: %s", a.body)
+		res := r.get("/api/sessions/" + id + "/status")
+		res.wants(http.StatusOK)
+		if res.text("data.status") != "disconnected" || res.text("data.id") != id {
+			r.Errorf("/status: %s", res.body)
 		}
 	}, lags)
 }
@@ -136,7 +136,7 @@ func TestC18_SessionJustCreated(t *testing.T) {
 // When nobody can say whether there is such a session, the answer is no "no".
 func TestC18_UnknownSession(t *testing.T) {
 	for _, kind := range []enginesim.FaultKind{enginesim.ServerError, enginesim.HTML502, enginesim.Garbage} {
-		bubbleHere(t, &enginesim.Engine{Status404UntilLinked: true}, func(r *rig) {
+		bubbleAlone(t, &enginesim.Engine{Status404UntilLinked: true}, func(r *rig) {
 			id := r.create("crm-1")
 			r.engine.Change(func(e *enginesim.Engine) {
 				e.Faults = map[enginesim.Route]enginesim.Fault{enginesim.RouteGet: {Kind: kind}, enginesim.RouteList: {Kind: kind}}
@@ -179,8 +179,8 @@ func TestC19_QRLifetime(t *testing.T) {
 			bubble(t, c.engine, func(r *rig) {
 				id := r.create("crm-1")
 				r.connect(id)
-				a := r.qr(id)
-				expires, err := time.Parse(time.RFC3339, a.text("data.expiresAt"))
+				res := r.qr(id)
+				expires, err := time.Parse(time.RFC3339, res.text("data.expiresAt"))
 				if left := time.Until(expires); err != nil || left > c.life || left < c.life-2*time.Second {
 					r.Errorf("expires in %v (%v), want about %v", left, err, c.life)
 				}
@@ -213,10 +213,10 @@ func TestC21_StatusIsTruthful(t *testing.T) {
 		id := r.create("crm-1")
 		r.connect(id)
 		for at := time.Duration(0); at < 8*time.Second; at += 500 * time.Millisecond {
-			a := r.get("/api/sessions/" + id + "/status")
-			shows := a.at("data.hasQR") == true
-			if shows != (a.text("data.status") == "qr_code") || shows && at < 4*time.Second || !shows && at > 4700*time.Millisecond {
-				r.Errorf("after %v: %s", at, a.body)
+			res := r.get("/api/sessions/" + id + "/status")
+			shows := res.at("data.hasQR") == true
+			if shows != (res.text("data.status") == "qr_code") || shows && at < 4*time.Second || !shows && at > 4700*time.Millisecond {
+				r.Errorf("after %v: %s", at, res.body)
 			}
 			time.Sleep(500 * time.Millisecond)
 		}
@@ -233,16 +233,16 @@ func TestC22_DeleteDropsEverything(t *testing.T) {
 			bubble(t, &enginesim.Engine{QRDelay: 20 * time.Second}, func(r *rig) {
 				id := r.create("crm-1")
 				r.connect(id)
-				held := make(chan answer, 1)
-				go func() { held <- r.get("/api/sessions/" + id + "/qr?wait=30") }()
+				waited := make(chan response, 1)
+				go func() { waited <- r.get("/api/sessions/" + id + "/qr?wait=30") }()
 				time.Sleep(3 * time.Second)
-				a := r.send("DELETE", "/api/sessions/"+id, "")
-				a.wants(http.StatusOK)
-				if a.at("success") != true || a.text("data.sessionId") != "crm-1" || a.text("data.status") != "disconnected" || a.text("message") == "" {
-					r.Errorf("DELETE: %s", a.body)
+				res := r.send("DELETE", "/api/sessions/"+id, "")
+				res.wants(http.StatusOK)
+				if res.at("success") != true || res.text("data.sessionId") != "crm-1" || res.text("data.status") != "disconnected" || res.text("message") == "" {
+					r.Errorf("DELETE: %s", res.body)
 				}
 				gone := time.Now()
-				if b := <-held; b.StatusCode == http.StatusOK || time.Since(gone) > time.Second {
+				if b := <-waited; b.StatusCode == http.StatusOK || time.Since(gone) > time.Second {
 					r.Errorf("the waiting request ended %v later with %d", time.Since(gone), b.StatusCode)
 				}
 				time.Sleep(2 * time.Second)
@@ -304,9 +304,9 @@ func TestC22_OldCodeIsGone(t *testing.T) {
 		if second := r.qr(id).text("data.qrCode"); second == first {
 			r.Error("after a restart the old code is handed out")
 		}
-		a := r.post("/api/sessions/"+id+"/disconnect", "")
-		if a.text("data.status") != "disconnected" || a.text("data.id") != id || a.text("message") == "" {
-			r.Errorf("disconnect: %s", a.body)
+		res := r.post("/api/sessions/"+id+"/disconnect", "")
+		if res.text("data.status") != "disconnected" || res.text("data.id") != id || res.text("message") == "" {
+			r.Errorf("disconnect: %s", res.body)
 		}
 		r.get("/api/sessions/"+id+"/qr?wait=0").wantsCode(http.StatusAccepted, "QR_NOT_READY")
 		r.connect(id)
@@ -331,9 +331,9 @@ func TestC23_WebhookSettingsReachTheEngine(t *testing.T) {
 func TestC24_OtherRoutesPassThrough(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		for _, status := range []string{"200", "400", "404", "429", "500"} {
-			a := r.post("/api/messages/crm-1/send", `{"to":"5550100"}`, "X-Sim-Status", status)
-			if a.Status[:3] != status || a.text("path") != "/api/messages/crm-1/send" || a.text("method") != "POST" {
-				r.Errorf("status %s, body %s", a.Status, a.body)
+			res := r.post("/api/messages/crm-1/send", `{"to":"5550100"}`, "X-Sim-Status", status)
+			if res.Status[:3] != status || res.text("path") != "/api/messages/crm-1/send" || res.text("method") != "POST" {
+				r.Errorf("status %s, body %s", res.Status, res.body)
 			}
 		}
 	})

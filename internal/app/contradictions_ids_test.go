@@ -37,9 +37,9 @@ func (r *rig) speaksOf(id, name string) {
 		if id == "stats" && route == "" {
 			continue // a route of its own, which stands before the parameter
 		}
-		a := r.get("/api/sessions/" + id + route)
-		if a.StatusCode != http.StatusOK || a.text("data.id") != "61" || a.text("data.sessionId") != name {
-			r.Errorf("GET %s%s: %d %.200s", id, route, a.StatusCode, a.body)
+		res := r.get("/api/sessions/" + id + route)
+		if res.StatusCode != http.StatusOK || res.text("data.id") != "61" || res.text("data.sessionId") != name {
+			r.Errorf("GET %s%s: %d %.200s", id, route, res.StatusCode, res.body)
 		}
 	}
 }
@@ -52,10 +52,10 @@ func TestC09_BothIdentifiersChange(t *testing.T) {
 				r.create("crm-1")
 				r.reboot()
 				for _, verb := range []string{"connect", "restart", "disconnect"} {
-					a := r.post("/api/sessions/"+id+"/"+verb, "")
-					a.wants(http.StatusOK)
-					if a.text("data.id") != "61" || a.text("data.sessionId") != "crm-1" {
-						r.Errorf("%s: %s", verb, a.body)
+					res := r.post("/api/sessions/"+id+"/"+verb, "")
+					res.wants(http.StatusOK)
+					if res.text("data.id") != "61" || res.text("data.sessionId") != "crm-1" {
+						r.Errorf("%s: %s", verb, res.body)
 					}
 				}
 				r.send("DELETE", "/api/sessions/"+id, "").wants(http.StatusOK)
@@ -74,7 +74,7 @@ func TestC09_StaticRoutes(t *testing.T) {
 		for path, route := range map[string]string{"/stats": "stats", "/frappe/sessions": "frappe-sessions", "/crm-1/frappe/status": "frappe-status"} {
 			req, _ := http.NewRequest("GET", r.base+"/api/sessions"+path, nil)
 			req.Header.Set("X-API-Key", "key-a")
-			res, err := r.seen.next.RoundTrip(req) // these pass through as they are
+			res, err := r.checker.next.RoundTrip(req) // these pass through as they are
 			if err != nil {
 				r.Fatal(err)
 			}
@@ -93,10 +93,10 @@ func TestC10_ConnectBody(t *testing.T) {
 			bubble(t, &enginesim.Engine{QRDelay: time.Second, States: map[enginesim.Phase]string{enginesim.Connecting: "pending"}}, func(r *rig) {
 				id := r.create("crm-1")
 				for range 2 {
-					a := r.post("/api/sessions/"+id+"/connect", body)
-					a.wants(http.StatusOK)
-					if a.text("data.status") != "connecting" || a.text("data.id") != id || a.text("data.sessionId") != "crm-1" || a.text("message") == "" {
-						r.Errorf("connect: %s", a.body)
+					res := r.post("/api/sessions/"+id+"/connect", body)
+					res.wants(http.StatusOK)
+					if res.text("data.status") != "connecting" || res.text("data.id") != id || res.text("data.sessionId") != "crm-1" || res.text("message") == "" {
+						r.Errorf("connect: %s", res.body)
 					}
 				}
 				forced := false
@@ -123,11 +123,11 @@ func TestC11_StatusBody(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, &enginesim.Engine{}, func(r *rig) {
 				r.create("crm-1")
-				a := r.get("/api/sessions/crm-1/status")
-				a.wants(http.StatusOK)
-				if a.text("data.id") != "1" || a.at("data.isConnected") != true || a.at("data.hasQR") != false ||
-					a.text("data.status") != "connected" || a.text("data.lastActivity") == "" {
-					r.Errorf("/status: %s", a.body)
+				res := r.get("/api/sessions/crm-1/status")
+				res.wants(http.StatusOK)
+				if res.text("data.id") != "1" || res.at("data.isConnected") != true || res.at("data.hasQR") != false ||
+					res.text("data.status") != "connected" || res.text("data.lastActivity") == "" {
+					r.Errorf("/status: %s", res.body)
 				}
 				r.get("/api/sessions/crm-1/qr?wait=0").wantsCode(http.StatusConflict, "SESSION_ALREADY_CONNECTED") // qrgate has learned it
 			}, replaced("GET", "/api/sessions/1/status", http.StatusOK, body))
@@ -146,9 +146,9 @@ func TestC11_NumericBooleans(t *testing.T) {
 		}
 		time.Sleep(5 * time.Second)
 		for path, at := range map[string]string{"/" + id + "/status": "data", "": "data.sessions.0", "/" + id: "data.session"} {
-			a := r.get("/api/sessions" + path)
-			if a.at(at+".isConnected") != true || a.at(at+".hasQR") != false || a.text(at+".lastActivity") == "" {
-				r.Errorf("%s: %s", path, a.body)
+			res := r.get("/api/sessions" + path)
+			if res.at(at+".isConnected") != true || res.at(at+".hasQR") != false || res.text(at+".lastActivity") == "" {
+				r.Errorf("%s: %s", path, res.body)
 			}
 		}
 	})
@@ -200,15 +200,15 @@ func TestC14_ListFrame(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, &enginesim.Engine{}, func(r *rig) {
-				a := r.get("/api/sessions?page=1&limit=20")
-				a.wants(http.StatusOK)
+				res := r.get("/api/sessions?page=1&limit=20")
+				res.wants(http.StatusOK)
 				one := "data.sessions.0"
-				if a.text(one+".id") != "61" || a.text(one+".status") != "disconnected" || a.text(one+".lastActivity") == "" || a.at(one+".isConnected") != false {
-					r.Errorf("the item: %s", a.body)
+				if res.text(one+".id") != "61" || res.text(one+".status") != "disconnected" || res.text(one+".lastActivity") == "" || res.at(one+".isConnected") != false {
+					r.Errorf("the item: %s", res.body)
 				}
-				p, _ := json.Marshal(a.at("data.pagination"))
-				if string(p) != `{"limit":20,"page":1,"pages":1,"total":1}` || a.text("data.total") != "1" {
-					r.Errorf("the counts: %s and %s", p, a.text("data.total"))
+				p, _ := json.Marshal(res.at("data.pagination"))
+				if string(p) != `{"limit":20,"page":1,"pages":1,"total":1}` || res.text("data.total") != "1" {
+					r.Errorf("the counts: %s and %s", p, res.text("data.total"))
 				}
 			}, replaced("GET", "/api/sessions", http.StatusOK, body))
 		})

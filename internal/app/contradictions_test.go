@@ -23,11 +23,11 @@ func TestC01_CreateCarriesTheSessionTwice(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, engine, func(r *rig) {
-				a := r.post("/api/sessions", `{"sessionId":"crm-1","sessionName":"Test"}`)
-				a.wants(http.StatusCreated)
+				res := r.post("/api/sessions", `{"sessionId":"crm-1","sessionName":"Test"}`)
+				res.wants(http.StatusCreated)
 				for _, at := range []string{"data", "data.session"} {
-					if a.text(at+".id") != "61" || a.text(at+".sessionId") != "crm-1" || a.text(at+".sessionName") != "Test" || a.text(at+".status") == "" {
-						r.Errorf("%s is incomplete: %s", at, a.body)
+					if res.text(at+".id") != "61" || res.text(at+".sessionId") != "crm-1" || res.text(at+".sessionName") != "Test" || res.text(at+".status") == "" {
+						r.Errorf("%s is incomplete: %s", at, res.body)
 					}
 				}
 			})
@@ -90,12 +90,12 @@ func TestC03_FirstState(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, c.engine, func(r *rig) {
-				a := r.post("/api/sessions", `{"sessionId":"crm-1","sessionName":"Test"}`)
+				res := r.post("/api/sessions", `{"sessionId":"crm-1","sessionName":"Test"}`)
 				for _, at := range []string{"data", "data.session"} {
-					if got := a.text(at + ".status"); got == "" || !strings.Contains(c.states, got) {
+					if got := res.text(at + ".status"); got == "" || !strings.Contains(c.states, got) {
 						r.Errorf("%s.status is %q, want one of %s", at, got, c.states)
 					}
-					if got := a.text(at+".qrCode") != ""; got != c.hasQR {
+					if got := res.text(at+".qrCode") != ""; got != c.hasQR {
 						r.Errorf("%s carries a code: %t, want %t", at, got, c.hasQR)
 					}
 				}
@@ -137,10 +137,10 @@ func TestC04_CreateDoesNotConnect(t *testing.T) {
 // Nobody parses the engine's texts; they pass.
 func TestC05_TextsPassThrough(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
-		a := r.post("/api/sessions", `{"sessionId":"crm-1","sessionName":"Test"}`)
+		res := r.post("/api/sessions", `{"sessionId":"crm-1","sessionName":"Test"}`)
 		b := r.post("/api/sessions/crm-1/connect", "")
-		if a.text("message") != "Sesión creada correctamente" || b.text("message") != "Sesión iniciada, generando QR o reconectando..." {
-			r.Errorf("messages %q and %q", a.text("message"), b.text("message"))
+		if res.text("message") != "Sesión creada correctamente" || b.text("message") != "Sesión iniciada, generando QR o reconectando..." {
+			r.Errorf("messages %q and %q", res.text("message"), b.text("message"))
 		}
 	})
 }
@@ -190,9 +190,9 @@ func TestC08_StateBesideQR(t *testing.T) {
 				id := r.create("crm-1")
 				r.connect(id)
 				r.qr(id)
-				a := r.get("/api/sessions/" + id + "/status")
-				if a.text("data.status") != "qr_code" || a.at("data.hasQR") != true {
-					r.Errorf("/status says %s", a.body)
+				res := r.get("/api/sessions/" + id + "/status")
+				if res.text("data.status") != "qr_code" || res.at("data.hasQR") != true {
+					r.Errorf("/status says %s", res.body)
 				}
 			})
 		})

@@ -31,7 +31,7 @@ type streamed struct {
 
 func (r *rig) follow(ctx context.Context, id string) (events <-chan streamed, ended <-chan []string) {
 	r.Helper()
-	r.http.Transport = r.seen.next // the responseChecker would read the stream to its end
+	r.http.Transport = r.checker.next // the responseChecker would read the stream to its end
 	req, _ := http.NewRequestWithContext(ctx, http.MethodGet, r.base+"/api/sessions/"+id+"/qr/status", nil)
 	req.Header.Set("X-API-Key", "key-a")
 	req.Header.Set("Accept", "text/event-stream")
@@ -135,11 +135,11 @@ func TestQRStatus_WaitEndsAtExpiryAndNextCode(t *testing.T) {
 		r.connect(id)
 		r.qr(id)
 		startedAt := time.Now()
-		if a := r.get("/api/sessions/" + id + "/qr/status?wait=30"); a.at("data.ready") != false || time.Since(startedAt) > 21*time.Second {
-			r.Errorf("after %v: %s", time.Since(startedAt), a.body)
+		if res := r.get("/api/sessions/" + id + "/qr/status?wait=30"); res.at("data.ready") != false || time.Since(startedAt) > 21*time.Second {
+			r.Errorf("after %v: %s", time.Since(startedAt), res.body)
 		}
-		if a := r.get("/api/sessions/" + id + "/qr/status?wait=30"); a.at("data.ready") != true || a.text("data.sequence") != "2" || time.Since(startedAt) > 25*time.Second {
-			r.Errorf("after %v: %s", time.Since(startedAt), a.body)
+		if res := r.get("/api/sessions/" + id + "/qr/status?wait=30"); res.at("data.ready") != true || res.text("data.sequence") != "2" || time.Since(startedAt) > 25*time.Second {
+			r.Errorf("after %v: %s", time.Since(startedAt), res.body)
 		}
 	})
 }
@@ -155,7 +155,7 @@ func TestQRStatus_StaysReadyWhileTheCodeIsGood(t *testing.T) {
 			if i%10 == 0 {
 				r.get("/api/sessions/" + id + "/qr")
 			}
-			if a := r.get("/api/sessions/" + id + "/qr/status"); a.at("data.ready") != true {
+			if res := r.get("/api/sessions/" + id + "/qr/status"); res.at("data.ready") != true {
 				notReady++
 			}
 			time.Sleep(500 * time.Millisecond)
@@ -171,10 +171,10 @@ func TestQR_NotReadyCarriesTheDiagnosis(t *testing.T) {
 	bubble(t, &enginesim.Engine{QRDelay: time.Hour}, func(r *rig) {
 		id := r.create("crm-1")
 		r.connect(id)
-		a := r.get("/api/sessions/" + id + "/qr")
-		a.wantsCode(http.StatusAccepted, "QR_NOT_READY")
-		if a.text("diagnosis.code") != "qr_not_emitted" || a.text("diagnosis.title") == "" || a.text("diagnosis.who") == "" {
-			r.Errorf("after nine seconds: %s", a.body)
+		res := r.get("/api/sessions/" + id + "/qr")
+		res.wantsCode(http.StatusAccepted, "QR_NOT_READY")
+		if res.text("diagnosis.code") != "qr_not_emitted" || res.text("diagnosis.title") == "" || res.text("diagnosis.who") == "" {
+			r.Errorf("after nine seconds: %s", res.body)
 		}
 	})
 }
@@ -193,11 +193,11 @@ func TestQR_NeverBackFrom503To202(t *testing.T) {
 				r.engine.Change(break_)
 				broken, startedAt := false, time.Now()
 				for time.Since(startedAt) < 3*time.Minute {
-					a := r.get("/api/sessions/" + id + "/qr")
-					if broken && a.StatusCode != http.StatusServiceUnavailable {
-						r.Errorf("%d after %v: %s", a.StatusCode, time.Since(startedAt), a.body)
+					res := r.get("/api/sessions/" + id + "/qr")
+					if broken && res.StatusCode != http.StatusServiceUnavailable {
+						r.Errorf("%d after %v: %s", res.StatusCode, time.Since(startedAt), res.body)
 					}
-					broken = broken || a.StatusCode == http.StatusServiceUnavailable
+					broken = broken || res.StatusCode == http.StatusServiceUnavailable
 					time.Sleep(5 * time.Second)
 				}
 				if !broken {
@@ -212,7 +212,7 @@ func TestQR_NeverBackFrom503To202(t *testing.T) {
 // ten of them within 12 s. A connect that must wait says so, and no client meets a 429 on a connect.
 func TestQR_TwentySessionsUnderRateLimit(t *testing.T) {
 	bubble(t, enginesim.Incident(), func(r *rig) {
-		r.seen.allow429 = true // for creates: the engine allows thirty calls
+		r.checker.allow429 = true // for creates: the engine allows thirty calls
 		var mu sync.Mutex
 		var took []time.Duration
 		queued := 0
@@ -228,17 +228,17 @@ func TestQR_TwentySessionsUnderRateLimit(t *testing.T) {
 					}
 					time.Sleep(2 * time.Second)
 				}
-				switch a := r.post("/api/sessions/"+name+"/connect", "{}"); a.StatusCode {
+				switch res := r.post("/api/sessions/"+name+"/connect", "{}"); res.StatusCode {
 				case http.StatusOK:
 				case http.StatusAccepted:
-					if a.text("success") != "true" || a.text("code") != "CONNECT_QUEUED" || a.text("data.status") != "connecting" || a.text("data.queue.place") == "" {
-						r.Errorf("%s: %s", name, a.body)
+					if res.text("success") != "true" || res.text("code") != "CONNECT_QUEUED" || res.text("data.status") != "connecting" || res.text("data.queue.place") == "" {
+						r.Errorf("%s: %s", name, res.body)
 					}
 					mu.Lock()
 					queued++
 					mu.Unlock()
 				default:
-					r.Errorf("%s: connect %d %s", name, a.StatusCode, a.body)
+					r.Errorf("%s: connect %d %s", name, res.StatusCode, res.body)
 				}
 				for r.get("/api/sessions/"+name+"/qr").StatusCode != http.StatusOK {
 					if time.Since(startedAt) > 2*time.Minute {
@@ -263,12 +263,12 @@ func TestQR_TwentySessionsUnderRateLimit(t *testing.T) {
 // faults.md C9: a connect of a session whose create was refused is 404.
 func TestConnect_OfARefusedCreateIs404(t *testing.T) {
 	bubble(t, enginesim.Incident(), func(r *rig) {
-		r.seen.allow429 = true
+		r.checker.allow429 = true
 		for range 30 {
 			r.get("/api/sessions").wants(http.StatusOK)
 		}
-		if a := r.post("/api/sessions", `{"sessionId":"crm-1","sessionName":"Test"}`); a.StatusCode != http.StatusTooManyRequests {
-			r.Fatalf("create: %d", a.StatusCode)
+		if res := r.post("/api/sessions", `{"sessionId":"crm-1","sessionName":"Test"}`); res.StatusCode != http.StatusTooManyRequests {
+			r.Fatalf("create: %d", res.StatusCode)
 		}
 		r.post("/api/sessions/crm-1/connect", "{}").wantsCode(http.StatusNotFound, "SESSION_NOT_FOUND")
 	})
@@ -279,10 +279,10 @@ func TestConnect_ContinuedInBackgroundIs202(t *testing.T) {
 	bubble(t, &enginesim.Engine{QRDelay: time.Second}, func(r *rig) {
 		id := r.create("crm-1")
 		r.engine.Change(func(e *enginesim.Engine) { e.DiesAt, e.DownFor = time.Now(), 20*time.Second })
-		a := r.post("/api/sessions/"+id+"/connect", "{}")
-		a.wants(http.StatusOK)
-		if a.text("data.status") != "connecting" || a.at("retrying") != true || a.text("diagnosis.code") != "engine_unreachable" {
-			r.Errorf("%s", a.body)
+		res := r.post("/api/sessions/"+id+"/connect", "{}")
+		res.wants(http.StatusOK)
+		if res.text("data.status") != "connecting" || res.at("retrying") != true || res.text("diagnosis.code") != "engine_unreachable" {
+			r.Errorf("%s", res.body)
 		}
 		r.insists(id, 30*time.Second) // and it is carried on
 	})
@@ -307,7 +307,7 @@ func TestQR_SlowAnswerIsAwaited(t *testing.T) {
 
 // faults.md E2: 201 streams on one session. The one above the limit is refused with 429 and Retry-After.
 func TestStream_AboveTheLimitIsRefused(t *testing.T) {
-	small := func(s *setup) { s.caps = acquire.WaiterLimits{Session: 3} }
+	small := func(s *setup) { s.waiterLimits = acquire.WaiterLimits{Session: 3} }
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		id := r.create("crm-1")
 		r.connect(id)
@@ -318,9 +318,9 @@ func TestStream_AboveTheLimitIsRefused(t *testing.T) {
 			_, ended := r.follow(ctx, id)
 			ends = append(ends, ended)
 		}
-		a := r.get("/api/sessions/"+id+"/qr/status", "Accept", "text/event-stream")
-		if a.StatusCode != http.StatusTooManyRequests || a.Header.Get("Retry-After") == "" {
-			r.Errorf("the fourth stream: %d %s", a.StatusCode, a.body)
+		res := r.get("/api/sessions/"+id+"/qr/status", "Accept", "text/event-stream")
+		if res.StatusCode != http.StatusTooManyRequests || res.Header.Get("Retry-After") == "" {
+			r.Errorf("the fourth stream: %d %s", res.StatusCode, res.body)
 		}
 		r.get("/api/sessions/" + id + "/qr/status?wait=5").wants(http.StatusOK)
 		cancel()

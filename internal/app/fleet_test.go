@@ -168,12 +168,12 @@ func TestFleet_CreatesDuringOutage(t *testing.T) {
 	if got := list.Header.Get(fleet.HeaderMissing); got != "a" || strings.Contains(list.body, `"`+names["a"]+`"`) {
 		t.Errorf("the list names %q as missing", got)
 	}
-	if a := f.get("/api/sessions/" + names["a"] + "/qr?wait=0"); a.StatusCode == http.StatusNotFound {
-		t.Errorf("a session of the dead engine is denied: %.200s", a.body)
+	if res := f.get("/api/sessions/" + names["a"] + "/qr?wait=0"); res.StatusCode == http.StatusNotFound {
+		t.Errorf("a session of the dead engine is denied: %.200s", res.body)
 	}
 	f.kill("b")
-	if a := f.get("/api/sessions"); a.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("without engines the list is %d %.200s", a.StatusCode, a.body)
+	if res := f.get("/api/sessions"); res.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("without engines the list is %d %.200s", res.StatusCode, res.body)
 	}
 }
 
@@ -190,7 +190,7 @@ func TestFleet_LostCreate(t *testing.T) {
 					enginesim.RouteCreate: {Kind: enginesim.CutConnection, Acts: acts, First: 1},
 				}
 			}
-			create := func() answer { return f.post("/api/sessions", `{"sessionId":"lost","sessionName":"x"}`) }
+			create := func() response { return f.post("/api/sessions", `{"sessionId":"lost","sessionName":"x"}`) }
 			if a := create(); a.StatusCode < 500 {
 				t.Fatalf("a lost create is %d", a.StatusCode)
 			}

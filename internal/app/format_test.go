@@ -37,8 +37,8 @@ func TestQRFormat_PerKey(t *testing.T) {
 					r.Errorf("the QR is %.40s", code)
 				}
 				for _, path := range []string{"/api/sessions", "/api/sessions/" + id} {
-					if a := r.get(path); strings.Contains(a.body, "data:image/png") == bare {
-						r.Errorf("%s: %.400s", path, a.body)
+					if res := r.get(path); strings.Contains(res.body, "data:image/png") == bare {
+						r.Errorf("%s: %.400s", path, res.body)
 					}
 				}
 			}, withQRFormat(t, format))
@@ -49,9 +49,9 @@ func TestQRFormat_PerKey(t *testing.T) {
 func TestQRFormat_Picture(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		id := r.create("crm-1")
-		a := r.get("/api/sessions/"+id+"/qr.png?wait=0", "Accept", "image/png")
-		if a.StatusCode != http.StatusAccepted || a.text("code") != "QR_NOT_READY" {
-			r.Errorf("before the connect: %d %s", a.StatusCode, a.body)
+		res := r.get("/api/sessions/"+id+"/qr.png?wait=0", "Accept", "image/png")
+		if res.StatusCode != http.StatusAccepted || res.text("code") != "QR_NOT_READY" {
+			r.Errorf("before the connect: %d %s", res.StatusCode, res.body)
 		}
 		r.connect(id)
 		for _, c := range []struct {
@@ -62,11 +62,11 @@ func TestQRFormat_Picture(t *testing.T) {
 			{"/qr", "image/webp,image/*;q=0.8,*/*;q=0.5", true}, {"/qr", "*/*", false}, {"/qr", "image/png, application/json", false},
 			{"/qr", "application/json, text/plain, */*", false}, {"/qr", "image/png;q=0, */*", false},
 		} {
-			a := r.get("/api/sessions/"+id+c.path, "Accept", c.accept)
-			a.wants(http.StatusOK)
-			_, err := png.Decode(strings.NewReader(a.body))
-			if (err == nil) != c.isPicture || (a.Header.Get("Content-Type") == "image/png") != c.isPicture || a.Header.Get("Cache-Control") != "no-store" {
-				r.Errorf("%s as %s: %v, %v", c.path, c.accept, err, a.Header)
+			res := r.get("/api/sessions/"+id+c.path, "Accept", c.accept)
+			res.wants(http.StatusOK)
+			_, err := png.Decode(strings.NewReader(res.body))
+			if (err == nil) != c.isPicture || (res.Header.Get("Content-Type") == "image/png") != c.isPicture || res.Header.Get("Cache-Control") != "no-store" {
+				r.Errorf("%s as %s: %v, %v", c.path, c.accept, err, res.Header)
 			}
 		}
 		head := r.send("HEAD", "/api/sessions/"+id+"/qr.png", "")
@@ -121,8 +121,8 @@ func TestSessionRoutes_EngineCompressesUnasked(t *testing.T) {
 		r.connect(id)
 		r.qr(id)
 		for _, path := range []string{"", "/" + id, "/" + id + "/status"} {
-			if a := r.get("/api/sessions" + path); a.StatusCode != http.StatusOK || a.Header.Get("Content-Encoding") != "" {
-				r.Errorf("%s: %d %v", path, a.StatusCode, a.Header)
+			if res := r.get("/api/sessions" + path); res.StatusCode != http.StatusOK || res.Header.Get("Content-Encoding") != "" {
+				r.Errorf("%s: %d %v", path, res.StatusCode, res.Header)
 			}
 		}
 		r.send("DELETE", "/api/sessions/"+id, "").wants(http.StatusOK)

@@ -22,7 +22,7 @@ func (r *rig) adminGet(admin, path, host string) (int, map[string]any) {
 		r.Fatal(err)
 	}
 	req.Host = host
-	res, err := (&http.Client{Transport: r.seen.next}).Do(req)
+	res, err := (&http.Client{Transport: r.checker.next}).Do(req)
 	if err != nil {
 		r.Fatal(err)
 	}

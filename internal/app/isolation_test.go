@@ -25,9 +25,9 @@ func TestIsolation_WrongKeyGetsNothing(t *testing.T) {
 		for _, wrong := range []string{"key-b", "key-", "KEY-A", "key-a2", "-"} {
 			for _, session := range []string{id, "crm-1"} {
 				for _, route := range telling {
-					a := r.get("/api/sessions/"+session+route, "X-API-Key", wrong)
-					if a.StatusCode != http.StatusUnauthorized || strings.Contains(a.body, code) || a.Header.Get("Server-Timing") != "" {
-						r.Errorf("%s with %q: %d %.200s", route, wrong, a.StatusCode, a.body)
+					res := r.get("/api/sessions/"+session+route, "X-API-Key", wrong)
+					if res.StatusCode != http.StatusUnauthorized || strings.Contains(res.body, code) || res.Header.Get("Server-Timing") != "" {
+						r.Errorf("%s with %q: %d %.200s", route, wrong, res.StatusCode, res.body)
 					}
 				}
 			}
@@ -108,13 +108,13 @@ func TestIsolation_OtherTenantCannotDisturb(t *testing.T) {
 	bubble(t, enginesim.Incident(), func(r *rig) {
 		id := r.create("crm-1")
 		r.connect(id)
-		held := make(chan answer, 1)
-		go func() { held <- r.get("/api/sessions/" + id + "/qr") }()
+		waited := make(chan response, 1)
+		go func() { waited <- r.get("/api/sessions/" + id + "/qr") }()
 		for range 3 {
 			r.foreign(id, "key-b")
 			time.Sleep(time.Second)
 		}
-		a := <-held
+		a := <-waited
 		a.wants(http.StatusOK)
 		a.wantsQR()
 	})
@@ -166,8 +166,8 @@ func TestIsolation_KeyRevokedWhileWaiting(t *testing.T) {
 		}()
 		asked := time.Now()
 		r.get("/api/sessions/"+id+"/qr").wantsCode(http.StatusUnauthorized, "INVALID_API_KEY")
-		if held := time.Since(asked); held > 4*time.Second {
-			r.Errorf("held for %v", held)
+		if waited := time.Since(asked); waited > 4*time.Second {
+			r.Errorf("held for %v", waited)
 		}
 		n := len(r.engine.Calls())
 		time.Sleep(time.Minute)
@@ -187,9 +187,9 @@ func TestIsolation_NoLeakIntoOtherResponses(t *testing.T) {
 		r.qr(id, "X-API-Key", key)
 		r.spoil(enginesim.RouteList, enginesim.ServerError)
 		for _, route := range []string{"/status", "/qr/status"} {
-			a := r.get("/api/sessions/"+id+route, "X-API-Key", key)
-			head, _ := json.Marshal(a.Header)
-			if text := a.body + string(head); strings.Contains(text, "canary") || strings.Contains(text, "base64") {
+			res := r.get("/api/sessions/"+id+route, "X-API-Key", key)
+			head, _ := json.Marshal(res.Header)
+			if text := res.body + string(head); strings.Contains(text, "canary") || strings.Contains(text, "base64") {
 				r.Errorf("%s: %s", route, text)
 			}
 		}

@@ -72,10 +72,10 @@ func (r *network) dial(next dialer) dialer {
 }
 
 // by puts a network before the engine.
-func by(link *network) func(*setup) { return func(s *setup) { s.link = link } }
+func by(link *network) func(*setup) { return func(s *setup) { s.network = link } }
 
 // asked makes a call that passes through, and tells how long it took.
-func (r *rig) asked(path string) (answer, time.Duration) {
+func (r *rig) asked(path string) (response, time.Duration) {
 	r.Helper()
 	began := time.Now()
 	return r.get(path), time.Since(began)
@@ -89,21 +89,21 @@ func TestOutage_CostsFiveDials(t *testing.T) {
 		id := r.create("crm-1")
 		link.close()
 		for range 5 {
-			a, took := r.asked("/api/messages/unread")
-			a.wantsCode(http.StatusServiceUnavailable, "ENGINE_UNREACHABLE")
+			res, took := r.asked("/api/messages/unread")
+			res.wantsCode(http.StatusServiceUnavailable, "ENGINE_UNREACHABLE")
 			if took != dialTime {
 				r.Errorf("a dial took %v", took)
 			}
 		}
 		for _, path := range []string{"/api/messages/unread", "/api/sessions", "/api/sessions/" + id} {
-			a, took := r.asked(path)
-			a.wantsCode(http.StatusServiceUnavailable, "ENGINE_UNREACHABLE")
-			if took != 0 || a.Header.Get("Retry-After") == "" {
-				r.Errorf("%s: told after %v, headers %v", path, took, a.Header)
+			res, took := r.asked(path)
+			res.wantsCode(http.StatusServiceUnavailable, "ENGINE_UNREACHABLE")
+			if took != 0 || res.Header.Get("Retry-After") == "" {
+				r.Errorf("%s: told after %v, headers %v", path, took, res.Header)
 			}
 		}
-		if a := r.post("/api/sessions", `{"sessionId":"crm-2","sessionName":"Test"}`); a.StatusCode != http.StatusServiceUnavailable {
-			r.Errorf("create: %d %s", a.StatusCode, a.body)
+		if res := r.post("/api/sessions", `{"sessionId":"crm-2","sessionName":"Test"}`); res.StatusCode != http.StatusServiceUnavailable {
+			r.Errorf("create: %d %s", res.StatusCode, res.body)
 		}
 		link.open()
 		began := time.Now()
@@ -128,9 +128,9 @@ func TestOutage_WaitingRequestGetsQR(t *testing.T) {
 		time.Sleep(time.Second)
 		link.close()
 		time.AfterFunc(5*time.Second, link.open)
-		a, took := r.asked("/api/sessions/" + id + "/qr?wait=30")
-		a.wants(http.StatusOK)
-		a.wantsQR()
+		res, took := r.asked("/api/sessions/" + id + "/qr?wait=30")
+		res.wants(http.StatusOK)
+		res.wantsQR()
 		if took > 10*time.Second {
 			r.Errorf("it took %v", took)
 		}

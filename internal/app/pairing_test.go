@@ -227,10 +227,10 @@ func TestPairing_UnlinkedSessionKeepsLinkUsed(t *testing.T) {
 		r.post("/api/sessions/shop-1/qr/link", "{}").wants(http.StatusConflict)
 		_ = r.engine.Unlink("shop-1")
 		r.connect("shop-1")
-		a := r.insists("shop-1", 30*time.Second)
-		a.wants(http.StatusOK)
-		if a := r.get(path+"/events", "X-API-Key", "-"); a.StatusCode != http.StatusGone {
-			t.Errorf("the old link: %d %s", a.StatusCode, a.body)
+		res := r.insists("shop-1", 30*time.Second)
+		res.wants(http.StatusOK)
+		if res := r.get(path+"/events", "X-API-Key", "-"); res.StatusCode != http.StatusGone {
+			t.Errorf("the old link: %d %s", res.StatusCode, res.body)
 		}
 	}, withLinks)
 }
@@ -260,8 +260,8 @@ func TestPairing_RequestsAreChecked(t *testing.T) {
 			`[1]`:                                              400,
 			``:                                                 201,
 		} {
-			if a := r.post(route, body); a.StatusCode != want {
-				t.Errorf("%s: %d %s, want %d", body, a.StatusCode, a.body, want)
+			if res := r.post(route, body); res.StatusCode != want {
+				t.Errorf("%s: %d %s, want %d", body, res.StatusCode, res.body, want)
 			}
 		}
 		for path, headers := range map[string][]string{
@@ -270,8 +270,8 @@ func TestPairing_RequestsAreChecked(t *testing.T) {
 			"/api/sessions/shop-1/qr/link/":  {},
 			"/api/sessions/shop%2D1/qr/link": {},
 		} {
-			if a := r.post(path, "{}", headers...); a.StatusCode < 400 || a.StatusCode > 404 {
-				t.Errorf("%s %v: %d %s", path, headers, a.StatusCode, a.body)
+			if res := r.post(path, "{}", headers...); res.StatusCode < 400 || res.StatusCode > 404 {
+				t.Errorf("%s %v: %d %s", path, headers, res.StatusCode, res.body)
 			}
 		}
 		link := r.post(route, `{"expiresIn":60}`)
@@ -283,8 +283,8 @@ func TestPairing_RequestsAreChecked(t *testing.T) {
 		} {
 			method, target, _ := strings.Cut(request, " ")
 			before := len(r.engine.Calls())
-			if a := r.send(method, target, "", "X-API-Key", "-"); a.StatusCode != want {
-				t.Errorf("%s: %d, want %d", request, a.StatusCode, want)
+			if res := r.send(method, target, "", "X-API-Key", "-"); res.StatusCode != want {
+				t.Errorf("%s: %d, want %d", request, res.StatusCode, want)
 			}
 			if n := len(r.engine.Calls()) - before; n > 0 {
 				t.Errorf("%s reached the engine", request)
@@ -326,15 +326,15 @@ func TestPairing_ProblemHasNoEvidence(t *testing.T) {
 			e.Faults = map[enginesim.Route]enginesim.Fault{enginesim.AnyRoute: {Kind: enginesim.HTML502}}
 		})
 		time.Sleep(20 * time.Second)
-		a := r.get(path, "X-API-Key", "-")
-		a.wants(http.StatusOK)
-		if a.text("data.phase") != "problem" || a.text("data.problem.code") != "engine_unreachable" ||
-			a.text("data.problem.who") != "operator" || a.text("data.problem.title") != "O motor não pode ser alcançado" {
-			t.Errorf("the page shows %s", a.body)
+		res := r.get(path, "X-API-Key", "-")
+		res.wants(http.StatusOK)
+		if res.text("data.phase") != "problem" || res.text("data.problem.code") != "engine_unreachable" ||
+			res.text("data.problem.who") != "operator" || res.text("data.problem.title") != "O motor não pode ser alcançado" {
+			t.Errorf("the page shows %s", res.body)
 		}
 		for _, word := range []string{"evidence", "engine.test", "502", "help", "QRGATE"} {
-			if strings.Contains(a.body, word) {
-				t.Errorf("%q is in %s", word, a.body)
+			if strings.Contains(res.body, word) {
+				t.Errorf("%q is in %s", word, res.body)
 			}
 		}
 	}, withLinks)

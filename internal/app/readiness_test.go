@@ -19,21 +19,21 @@ import (
 // What /qr/status says at each stage. It starts nothing, and costs the engine nothing.
 func TestQRStatus_States(t *testing.T) {
 	bubble(t, &enginesim.Engine{FirstID: 61, QRDelay: 4 * time.Second}, func(r *rig) {
-		stage := func(state, status string, ready bool) answer {
+		stage := func(state, status string, ready bool) response {
 			r.Helper()
 			n := len(r.engine.Calls())
-			a := r.get("/api/sessions/crm-1/qr/status")
-			a.wants(http.StatusOK)
-			if a.text("data.state") != state || a.text("data.status") != status || a.at("data.ready") != ready || strings.Contains(a.body, "base64") {
-				r.Errorf("want %s, %s, %t: %s", state, status, ready, a.body)
+			res := r.get("/api/sessions/crm-1/qr/status")
+			res.wants(http.StatusOK)
+			if res.text("data.state") != state || res.text("data.status") != status || res.at("data.ready") != ready || strings.Contains(res.body, "base64") {
+				r.Errorf("want %s, %s, %t: %s", state, status, ready, res.body)
 			}
-			if a.text("data.id") != "61" || a.text("data.sessionId") != "crm-1" || a.text("data.since") == "" {
-				r.Errorf("incomplete: %s", a.body)
+			if res.text("data.id") != "61" || res.text("data.sessionId") != "crm-1" || res.text("data.since") == "" {
+				r.Errorf("incomplete: %s", res.body)
 			}
 			if more := r.calls(n); more != 0 {
 				r.Errorf("it cost the engine %d calls", more)
 			}
-			return a
+			return res
 		}
 		r.create("crm-1")
 		stage("disconnected", "disconnected", false)
@@ -83,11 +83,11 @@ func TestQRStatus_HasCause(t *testing.T) {
 				id := r.create("crm-1")
 				r.post("/api/sessions/"+id+"/connect", "")
 				time.Sleep(c.after)
-				a := r.get("/api/sessions/" + id + "/qr/status")
-				a.wants(http.StatusOK)
-				if a.text("data.diagnosis.code") != code || a.text("data.diagnosis.title") == "" || a.text("data.diagnosis.help") == "" ||
-					a.text("data.diagnosis.who") == "" || a.at("data.diagnosis.evidence.0") == nil {
-					r.Errorf("want %s: %s", code, a.body)
+				res := r.get("/api/sessions/" + id + "/qr/status")
+				res.wants(http.StatusOK)
+				if res.text("data.diagnosis.code") != code || res.text("data.diagnosis.title") == "" || res.text("data.diagnosis.help") == "" ||
+					res.text("data.diagnosis.who") == "" || res.at("data.diagnosis.evidence.0") == nil {
+					r.Errorf("want %s: %s", code, res.body)
 				}
 			})
 		})
@@ -104,9 +104,9 @@ func TestQRStatus_Waits(t *testing.T) {
 		id := r.create("crm-1")
 		r.connect(id)
 		asked := time.Now()
-		a := r.get("/api/sessions/" + id + "/qr/status?wait=20")
-		if took := time.Since(asked); a.at("data.ready") != true || took < 4*time.Second || took > 5*time.Second {
-			r.Errorf("after %v: %s", took, a.body)
+		res := r.get("/api/sessions/" + id + "/qr/status?wait=20")
+		if took := time.Since(asked); res.at("data.ready") != true || took < 4*time.Second || took > 5*time.Second {
+			r.Errorf("after %v: %s", took, res.body)
 		}
 		asked = time.Now()
 		r.get("/api/sessions/" + id + "/qr/status?wait=3").wants(http.StatusOK)
@@ -121,7 +121,7 @@ func TestQRStatus_Stream(t *testing.T) {
 	bubble(t, &enginesim.Engine{QRDelay: 4 * time.Second}, func(r *rig) {
 		id := r.create("crm-1")
 		r.connect(id)
-		r.http.Transport = r.seen.next // the responseChecker would read it to its end
+		r.http.Transport = r.checker.next // the responseChecker would read it to its end
 		stop := r.scanAfter(20 * time.Second)
 		defer stop()
 		ctx, cancel := context.WithTimeout(r.Context(), 40*time.Second)
@@ -183,12 +183,12 @@ func TestQRStatus_TenSessionsOfOneKey(t *testing.T) {
 				id := r.create(name)
 				r.connect(id)
 				began := time.Now()
-				if a := r.get("/api/sessions/" + id + "/qr/status"); a.at("data.queue") != nil {
-					queued.Store(name, a.text("data.queue.place"))
+				if res := r.get("/api/sessions/" + id + "/qr/status"); res.at("data.queue") != nil {
+					queued.Store(name, res.text("data.queue.place"))
 				}
-				a := r.get("/api/sessions/"+id+"/qr", "Prefer", "wait=10")
-				if a.StatusCode != http.StatusOK || time.Since(began) > 10*time.Second {
-					r.Errorf("%s: %d after %v", name, a.StatusCode, time.Since(began))
+				res := r.get("/api/sessions/"+id+"/qr", "Prefer", "wait=10")
+				if res.StatusCode != http.StatusOK || time.Since(began) > 10*time.Second {
+					r.Errorf("%s: %d after %v", name, res.StatusCode, time.Since(began))
 				}
 			})
 		}

@@ -37,16 +37,16 @@ func (r *rig) replaced() {
 // A session that was deleted and made again past qrgate has another integer. Who knows it by its name is served,
 // whatever is asked first; the integer that is gone is denied.
 func TestRecreated_ElsewhereIsNoticed(t *testing.T) {
-	for name, first := range map[string]func(r *rig) answer{
-		"connect":    func(r *rig) answer { return r.post("/api/sessions/crm-1/connect", `{"force":false}`) },
-		"restart":    func(r *rig) answer { return r.post("/api/sessions/crm-1/restart", ``) },
-		"disconnect": func(r *rig) answer { return r.post("/api/sessions/crm-1/disconnect", `{}`) },
-		"status": func(r *rig) answer {
+	for name, first := range map[string]func(r *rig) response{
+		"connect":    func(r *rig) response { return r.post("/api/sessions/crm-1/connect", `{"force":false}`) },
+		"restart":    func(r *rig) response { return r.post("/api/sessions/crm-1/restart", ``) },
+		"disconnect": func(r *rig) response { return r.post("/api/sessions/crm-1/disconnect", `{}`) },
+		"status": func(r *rig) response {
 			time.Sleep(2 * time.Minute) // until then qrgate believes what it saw
 			return r.get("/api/sessions/crm-1/status")
 		},
-		"get":    func(r *rig) answer { return r.get("/api/sessions/crm-1") },
-		"delete": func(r *rig) answer { return r.send(http.MethodDelete, "/api/sessions/crm-1", "") },
+		"get":    func(r *rig) response { return r.get("/api/sessions/crm-1") },
+		"delete": func(r *rig) response { return r.send(http.MethodDelete, "/api/sessions/crm-1", "") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, &enginesim.Engine{}, func(r *rig) {
@@ -75,16 +75,16 @@ func TestRecreated_ElsewhereWhilePolled(t *testing.T) {
 		began := time.Now()
 		for range 20 {
 			time.Sleep(2 * time.Second)
-			a, status := r.get("/api/sessions/crm-1/qr"), r.get("/api/sessions/crm-1/status")
-			a.wants(http.StatusOK)
+			res, status := r.get("/api/sessions/crm-1/qr"), r.get("/api/sessions/crm-1/status")
+			res.wants(http.StatusOK)
 			status.wants(http.StatusOK)
 			now, _ := compat.RenderQR(r.engine.Snapshot()[0].Code)
-			if gone := a.text("data.qrCode") != now.Reveal(); gone && time.Since(began) > 12*time.Second {
+			if gone := res.text("data.qrCode") != now.Reveal(); gone && time.Since(began) > 12*time.Second {
 				r.Errorf("after %v: the code of a session that is gone", time.Since(began))
 			}
 		}
-		if a := r.get("/api/sessions/crm-1/qr"); a.text("data.id") != "2" {
-			r.Errorf("%s", a.body)
+		if res := r.get("/api/sessions/crm-1/qr"); res.text("data.id") != "2" {
+			r.Errorf("%s", res.body)
 		}
 	})
 }

@@ -26,34 +26,34 @@ import (
 // and time is fake; before real sockets it is gate.New itself.
 type rig struct {
 	*testing.T
-	engine *enginesim.Engine
-	base   string // of qrgate
-	admin  string // of its operators' port; empty in a bubble
-	http   *http.Client
-	seen   *responseChecker
-	reboot func() // qrgate is killed and started anew, with an empty memory
-	halt   func() // its heart is stopped while its front still answers, as it is when a gateway stops
+	engine          *enginesim.Engine
+	base            string // of qrgate
+	admin           string // of its operators' port; empty in a bubble
+	http            *http.Client
+	checker         *responseChecker
+	reboot          func() // qrgate is killed and started anew, with an empty memory
+	stopAcquisition func() // its heart is stopped while its front still answers, as it is when a gateway stops
 }
 
 // setup changes a rig before it starts.
 type setup struct {
-	wrap  func(*enginesim.Engine) http.Handler // what stands where the engine is
-	link  *network                             // the network before it; nil for one that is always open
-	holds acquire.WaitTimes
-	caps  acquire.WaiterLimits
-	proxy func(*proxy.Config)
-	loose bool // answers are not held to the OpenAPI document, which takes its time
+	replaceEngine func(*enginesim.Engine) http.Handler // what stands where the engine is
+	network       *network                             // the network before it; nil for one that is always open
+	waitTimes     acquire.WaitTimes
+	waiterLimits  acquire.WaiterLimits
+	proxy         func(*proxy.Config)
+	skipsOpenAPI  bool // answers are not held to the OpenAPI document, which takes its time
 }
 
 // bubble runs test in fake time against a gateway before engine.
 func bubble(t *testing.T, engine *enginesim.Engine, test func(r *rig), changes ...func(*setup)) {
 	t.Helper()
 	t.Parallel()
-	bubbleHere(t, engine, test, changes...)
+	bubbleAlone(t, engine, test, changes...)
 }
 
-// bubbleHere is bubble, with no other test beside it.
-func bubbleHere(t *testing.T, engine *enginesim.Engine, test func(r *rig), changes ...func(*setup)) {
+// bubbleAlone is bubble, with no other test beside it.
+func bubbleAlone(t *testing.T, engine *enginesim.Engine, test func(r *rig), changes ...func(*setup)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		var s setup
@@ -61,14 +61,14 @@ func bubbleHere(t *testing.T, engine *enginesim.Engine, test func(r *rig), chang
 			change(&s)
 		}
 		var behind http.Handler = engine
-		if s.wrap != nil {
-			behind = s.wrap(engine)
+		if s.replaceEngine != nil {
+			behind = s.replaceEngine(engine)
 		}
 		upstream := enginesim.NewWire(behind)
 		go upstream.Run()
 		defer upstream.Close()
 		defer engine.Close()
-		front := &swap{}
+		front := &gateway{}
 		defer front.stop()
 		boot := func() { front.start(t, upstream, s) }
 		boot()
@@ -76,67 +76,69 @@ func bubbleHere(t *testing.T, engine *enginesim.Engine, test func(r *rig), chang
 		go wire.Run()
 		defer wire.Close()
 		seen := &responseChecker{t: t, next: wire.Client().Transport}
-		if !s.loose {
+		if !s.skipsOpenAPI {
 			seen.next = openapitest.Checking(t, seen.next)
 		}
 		client := wire.Client()
 		client.Transport = seen
-		test(&rig{T: t, engine: engine, base: wire.URL(), http: client, seen: seen, reboot: boot, halt: front.stop})
+		test(&rig{T: t, engine: engine, base: wire.URL(), http: client, checker: seen, reboot: boot, stopAcquisition: front.stop})
 		time.Sleep(time.Second) // of fake time: net/http lingers on a connection that it closes early
 	})
 }
 
 // before puts a handler where the engine is; it may call the engine.
 func before(wrap func(*enginesim.Engine) http.Handler) func(*setup) {
-	return func(s *setup) { s.wrap = wrap }
+	return func(s *setup) { s.replaceEngine = wrap }
 }
 
-// swap is qrgate that runs now.
-type swap struct {
-	now  atomic.Pointer[http.Handler]
-	ends func()
+// gateway is qrgate that runs now.
+type gateway struct {
+	current     atomic.Pointer[http.Handler]
+	stopCurrent func()
 }
 
 // ServeHTTP hands the request to it.
-func (s *swap) ServeHTTP(w http.ResponseWriter, r *http.Request) { (*s.now.Load()).ServeHTTP(w, r) }
+func (s *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	(*s.current.Load()).ServeHTTP(w, r)
+}
 
 // stop ends qrgate that runs.
-func (s *swap) stop() {
-	if s.ends != nil {
-		s.ends()
-		s.ends = nil
+func (s *gateway) stop() {
+	if s.stopCurrent != nil {
+		s.stopCurrent()
+		s.stopCurrent = nil
 	}
 }
 
 // start puts a new gate together as gate.New does, ends the one before, and takes its place.
-func (s *swap) start(t *testing.T, upstream *enginesim.Wire, set setup) {
+func (s *gateway) start(t *testing.T, upstream *enginesim.Wire, set setup) {
 	t.Helper()
 	s.stop()
 	base, _ := url.Parse("http://engine.test")
 	transport := upstream.Client().Transport.(*http.Transport).Clone()
 	transport.DisableCompression, transport.IdleConnTimeout = true, 4*time.Second // as proxy.Transport does
-	transport.DialContext = set.link.dial(transport.DialContext)
+	transport.DialContext = set.network.dial(transport.DialContext)
 	circuit := breaker.New(transport, func(_, _ breaker.State) {})
-	vault, err := seal.New(secret.NewSecret("a secret of the tests"))
+	sealer, err := seal.New(secret.NewSecret("a secret of the tests"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	store := memory.New(memory.Config{})
-	heart, err := acquire.New(acquire.Config{Engine: inboxhub.New(base, circuit), Sealer: vault, Store: store, WaitTimes: set.holds, WaiterLimits: set.caps})
+	manager, err := acquire.New(acquire.Config{Engine: inboxhub.New(base, circuit), Sealer: sealer, Store: store, WaitTimes: set.waitTimes, WaiterLimits: set.waiterLimits})
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := proxy.Config{Engine: base, Transport: circuit, Acquirer: heart, Sealer: vault}
+	config := proxy.Config{Engine: base, Transport: circuit, Acquirer: manager, Sealer: sealer}
 	if set.proxy != nil {
 		set.proxy(&config)
 	}
 	var front http.Handler = proxy.New(config)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 2)
-	go func() { done <- heart.Run(ctx) }()
+	go func() { done <- manager.Run(ctx) }()
 	go func() { done <- store.Run(ctx) }()
-	s.now.Store(&front)
-	s.ends = func() {
+	s.current.Store(&front)
+	s.stopCurrent = func() {
 		cancel()
 		<-done
 		<-done
@@ -150,19 +152,19 @@ func (r *rig) target(key string) clienttest.Target {
 }
 
 // get sends GET path as key-a; more headers follow as name, value, name, value …
-func (r *rig) get(path string, headers ...string) answer {
+func (r *rig) get(path string, headers ...string) response {
 	r.Helper()
 	return r.send("GET", path, "", headers...)
 }
 
 // post sends POST path with a body as key-a.
-func (r *rig) post(path, body string, headers ...string) answer {
+func (r *rig) post(path, body string, headers ...string) response {
 	r.Helper()
 	return r.send("POST", path, body, headers...)
 }
 
 // send makes any request as key-a, unless the headers name another key; "-" names none.
-func (r *rig) send(method, path, body string, headers ...string) answer {
+func (r *rig) send(method, path, body string, headers ...string) response {
 	r.Helper()
 	req, err := http.NewRequestWithContext(r.Context(), method, r.base+path, strings.NewReader(body))
 	if err != nil {
@@ -183,40 +185,40 @@ func (r *rig) send(method, path, body string, headers ...string) answer {
 // create makes a session through qrgate and returns its integer id.
 func (r *rig) create(name string, headers ...string) string {
 	r.Helper()
-	a := r.post("/api/sessions", `{"sessionId":"`+name+`","sessionName":"Test"}`, headers...)
-	a.wants(http.StatusCreated)
-	return a.text("data.session.id")
+	res := r.post("/api/sessions", `{"sessionId":"`+name+`","sessionName":"Test"}`, headers...)
+	res.wants(http.StatusCreated)
+	return res.text("data.session.id")
 }
 
 // connect connects a session through qrgate.
 func (r *rig) connect(id string, headers ...string) {
 	r.Helper()
-	a := r.post("/api/sessions/"+id+"/connect", "{}", headers...)
-	a.wants(http.StatusOK)
-	if got := a.text("data.status"); got != "connecting" {
+	res := r.post("/api/sessions/"+id+"/connect", "{}", headers...)
+	res.wants(http.StatusOK)
+	if got := res.text("data.status"); got != "connecting" {
 		r.Errorf("connect answers the state %q", got)
 	}
 }
 
 // qr asks for the QR and wants it.
-func (r *rig) qr(id string, headers ...string) answer {
+func (r *rig) qr(id string, headers ...string) response {
 	r.Helper()
-	a := r.get("/api/sessions/"+id+"/qr", headers...)
-	a.wants(http.StatusOK)
-	a.wantsQR()
-	return a
+	res := r.get("/api/sessions/"+id+"/qr", headers...)
+	res.wants(http.StatusOK)
+	res.wantsQR()
+	return res
 }
 
 // insists asks for the QR again and again, as every poller does, and wants it within a time.
-func (r *rig) insists(id string, within time.Duration) answer {
+func (r *rig) insists(id string, within time.Duration) response {
 	r.Helper()
 	began := time.Now()
 	for {
-		a := r.get("/api/sessions/" + id + "/qr")
-		if a.StatusCode == http.StatusOK || time.Since(began) > within {
-			a.wants(http.StatusOK)
-			a.wantsQR()
-			return a
+		res := r.get("/api/sessions/" + id + "/qr")
+		if res.StatusCode == http.StatusOK || time.Since(began) > within {
+			res.wants(http.StatusOK)
+			res.wantsQR()
+			return res
 		}
 		time.Sleep(2 * time.Second)
 	}

@@ -55,7 +55,7 @@ func running(t *testing.T, engine *enginesim.Engine, cfg app.Config) (r *rig, st
 			t.Errorf("qrgate ended with %v", err)
 		}
 	})
-	return &rig{T: t, engine: engine, base: g.URL(), admin: g.AdminURL(), http: &http.Client{Transport: seen}, seen: seen}, stop
+	return &rig{T: t, engine: engine, base: g.URL(), admin: g.AdminURL(), http: &http.Client{Transport: seen}, checker: seen}, stop
 }
 
 // The clients that ask soon, all at once and with one key, over real sockets: the incident, four times as fast.
@@ -89,10 +89,10 @@ func TestSockets_Methods(t *testing.T) {
 	t.Parallel()
 	r, _ := sockets(t, &enginesim.Engine{})
 	id := r.create("crm-1")
-	a := r.send("OPTIONS", "/api/sessions/"+id+"/qr", "", "X-API-Key", "-", "Origin", "https://crm.example",
+	res := r.send("OPTIONS", "/api/sessions/"+id+"/qr", "", "X-API-Key", "-", "Origin", "https://crm.example",
 		"Access-Control-Request-Method", "GET", "Access-Control-Request-Headers", "x-api-key")
-	if a.StatusCode != http.StatusNoContent || a.Header.Get("Access-Control-Allow-Origin") != "https://crm.example" || a.Header.Get("Access-Control-Allow-Headers") != "x-api-key" {
-		t.Errorf("OPTIONS: %d %v", a.StatusCode, a.Header)
+	if res.StatusCode != http.StatusNoContent || res.Header.Get("Access-Control-Allow-Origin") != "https://crm.example" || res.Header.Get("Access-Control-Allow-Headers") != "x-api-key" {
+		t.Errorf("OPTIONS: %d %v", res.StatusCode, res.Header)
 	}
 	r.connect(id)
 	for _, path := range []string{"", "/" + id, "/" + id + "/qr", "/" + id + "/status", "/" + id + "/qr/status"} {
@@ -101,8 +101,8 @@ func TestSockets_Methods(t *testing.T) {
 			t.Errorf("HEAD %s: %d %q %v, GET: %d", path, head.StatusCode, head.body, head.Header, got.StatusCode)
 		}
 	}
-	if a := r.send("PUT", "/api/sessions/"+id+"/qr", "{}"); a.StatusCode != http.StatusMethodNotAllowed {
-		t.Errorf("PUT: %d", a.StatusCode)
+	if res := r.send("PUT", "/api/sessions/"+id+"/qr", "{}"); res.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("PUT: %d", res.StatusCode)
 	}
 }
 
@@ -125,8 +125,8 @@ func TestSockets_Stopping(t *testing.T) {
 	r, stop := sockets(t, engine)
 	id := r.create("crm-1")
 	r.connect(id)
-	held := make(chan answer, 1)
-	go func() { held <- r.get("/api/sessions/" + id + "/qr") }()
+	waited := make(chan response, 1)
+	go func() { waited <- r.get("/api/sessions/" + id + "/qr") }()
 	for r.calls(0, enginesim.RouteQR) == 0 { // the acquisition has begun
 		time.Sleep(10 * time.Millisecond)
 	}
@@ -141,7 +141,7 @@ func TestSockets_Stopping(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Errorf("qrgate ended with %v", err)
 	}
-	a := <-held
+	a := <-waited
 	a.wants(http.StatusOK)
 	a.wantsQR()
 }

@@ -49,13 +49,13 @@ func observed(t *testing.T, engine *enginesim.Engine, probeKey string, changes .
 		}
 	})
 	seen := &responseChecker{t: t, next: transport}
-	return &rig{T: t, engine: engine, base: g.URL(), http: &http.Client{Transport: seen}, seen: seen}, g.AdminURL()
+	return &rig{T: t, engine: engine, base: g.URL(), http: &http.Client{Transport: seen}, checker: seen}, g.AdminURL()
 }
 
 // status asks the operators' port.
 func (r *rig) status(admin string) (s statuspage.Snapshot, raw string) {
 	r.Helper()
-	res, err := (&http.Client{Transport: r.seen.next}).Get(admin + "/status?format=json")
+	res, err := (&http.Client{Transport: r.checker.next}).Get(admin + "/status?format=json")
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func TestEngineHealthProbe_FindsCause(t *testing.T) {
 		enginesim.Garbage: diagnosis.EngineBadResponse,
 	} {
 		r, admin := observed(t, &enginesim.Engine{Faults: faulty(enginesim.AnyRoute, kind)}, "key-probe")
-		res, err := (&http.Client{Transport: r.seen.next}).Get(admin + "/probe?target=gate&module=engine_health")
+		res, err := (&http.Client{Transport: r.checker.next}).Get(admin + "/probe?target=gate&module=engine_health")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -122,7 +122,7 @@ func TestStatus_HealthyWithProbes(t *testing.T) {
 	r.connect(id)
 	r.qr(id, "Prefer", "wait=5")
 	for _, module := range []string{"engine_health", "create_connect_qr"} {
-		res, err := (&http.Client{Transport: r.seen.next}).Get(admin + "/probe?target=gate&module=" + module)
+		res, err := (&http.Client{Transport: r.checker.next}).Get(admin + "/probe?target=gate&module=" + module)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -159,7 +159,7 @@ func TestStatus_OnAdminPortOnly(t *testing.T) {
 	t.Parallel()
 	r, admin := observed(t, &enginesim.Engine{}, "")
 	for path, kind := range map[string]string{"/status": "text/html", "/status/causes": "text/html", "/status/app.js": "text/javascript", "/status/style.css": "text/css"} {
-		res, err := (&http.Client{Transport: r.seen.next}).Get(admin + path)
+		res, err := (&http.Client{Transport: r.checker.next}).Get(admin + path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -168,7 +168,7 @@ func TestStatus_OnAdminPortOnly(t *testing.T) {
 			t.Errorf("%s: %d %v", path, res.StatusCode, res.Header)
 		}
 	}
-	if res, err := (&http.Client{Transport: r.seen.next}).Get(r.base + "/status"); err != nil || strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") {
+	if res, err := (&http.Client{Transport: r.checker.next}).Get(r.base + "/status"); err != nil || strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") {
 		t.Errorf("the clients' port has it: %v", err)
 	} else {
 		res.Body.Close()
@@ -179,7 +179,7 @@ func TestStatus_OnAdminPortOnly(t *testing.T) {
 func TestAdminPort_RedirectsToStatus(t *testing.T) {
 	t.Parallel()
 	r, admin := observed(t, &enginesim.Engine{}, "")
-	res, err := (&http.Client{Transport: r.seen.next}).Get(admin)
+	res, err := (&http.Client{Transport: r.checker.next}).Get(admin)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,8 +43,8 @@ func TestIsolation_TwoEnginesOnOneRedis(t *testing.T) {
 	}
 	for _, session := range []string{id, "crm-1"} {
 		for _, route := range []string{"/qr", "/qr?wait=0", "/qr/status"} {
-			if a := other.get("/api/sessions/" + session + route); a.StatusCode != http.StatusNotFound {
-				t.Errorf("%s at the other engine, which has no such session: %d %.200s", route, a.StatusCode, a.body)
+			if res := other.get("/api/sessions/" + session + route); res.StatusCode != http.StatusNotFound {
+				t.Errorf("%s at the other engine, which has no such session: %d %.200s", route, res.StatusCode, res.body)
 			}
 		}
 	}

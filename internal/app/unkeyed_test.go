@@ -26,16 +26,16 @@ func TestUnkeyed_CookieSeparatesClients(t *testing.T) {
 		mine := []string{"X-API-Key", "-", "Cookie", "key=key-a"}
 		id := r.create("crm-1", mine...)
 		r.connect(id, mine...)
-		if a := r.get("/api/sessions/"+id+"/qr", mine...); a.StatusCode != http.StatusAccepted {
-			r.Errorf("before the code: %d %s", a.StatusCode, a.body)
+		if res := r.get("/api/sessions/"+id+"/qr", mine...); res.StatusCode != http.StatusAccepted {
+			r.Errorf("before the code: %d %s", res.StatusCode, res.body)
 		}
 		time.Sleep(3 * time.Second)
 		code := r.qr(id, mine...).text("data.qrCode")
 		for _, others := range [][]string{{"X-API-Key", "-"}, {"X-API-Key", "-", "Cookie", "key=key-b"}} {
 			for _, session := range []string{id, "crm-1"} {
 				for _, route := range telling {
-					if a := r.get("/api/sessions/"+session+route, others...); a.StatusCode < 400 || strings.Contains(a.body, code) {
-						r.Errorf("%s with %q: %d %.200s", route, others, a.StatusCode, a.body)
+					if res := r.get("/api/sessions/"+session+route, others...); res.StatusCode < 400 || strings.Contains(res.body, code) {
+						r.Errorf("%s with %q: %d %.200s", route, others, res.StatusCode, res.body)
 					}
 				}
 			}

@@ -13,14 +13,14 @@ import (
 
 func TestSealer_OpensOnlyWithSameKeyAndPurpose(t *testing.T) {
 	t.Parallel()
-	vault := func(sec string) *seal.Sealer {
+	newSealer := func(sec string) *seal.Sealer {
 		v, err := seal.New(secret.NewSecret(sec))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return v
 	}
-	v, key := vault("one secret of qrgate"), secret.NewSecret("key-a")
+	v, key := newSealer("one secret of qrgate"), secret.NewSecret("key-a")
 	sealed, err := v.Seal(key, "tenant session 1", []byte("a code"))
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +33,7 @@ func TestSealer_OpensOnlyWithSameKeyAndPurpose(t *testing.T) {
 	for name, open := range map[string]func() ([]byte, error){
 		"another key":     func() ([]byte, error) { return v.Open(secret.NewSecret("key-b"), "tenant session 1", sealed) },
 		"another purpose": func() ([]byte, error) { return v.Open(key, "tenant session 2", sealed) },
-		"another gate":    func() ([]byte, error) { return vault("another secret of it").Open(key, "tenant session 1", sealed) },
+		"another gate":    func() ([]byte, error) { return newSealer("another secret of it").Open(key, "tenant session 1", sealed) },
 		"an altered byte": func() ([]byte, error) { return v.Open(key, "tenant session 1", altered) },
 		"a short value":   func() ([]byte, error) { return v.Open(key, "tenant session 1", sealed[:5]) },
 		"nothing":         func() ([]byte, error) { return v.Open(key, "tenant session 1", nil) },

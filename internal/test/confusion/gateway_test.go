@@ -40,12 +40,12 @@ type gateway struct {
 // newGateway starts a gateway in front of the engine at base; d is its API, nil for the documented one.
 func newGateway(t *testing.T, base *url.URL, transport http.RoundTripper, d *dialect.Dialect) *gateway {
 	t.Helper()
-	vault, err := seal.New(secret.NewSecret("a secret of the tests"))
+	sealer, err := seal.New(secret.NewSecret("a secret of the tests"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	store := memory.New(memory.Config{})
-	config := acquire.Config{Sealer: vault, Store: store}
+	config := acquire.Config{Sealer: sealer, Store: store}
 	codeTTL := time.Duration(0)
 	if d != nil {
 		translator := dialect.NewTransport(d, base, transport)
@@ -59,7 +59,7 @@ func newGateway(t *testing.T, base *url.URL, transport http.RoundTripper, d *dia
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler := proxy.New(proxy.Config{Engine: base, Transport: transport, Acquirer: manager, Sealer: vault})
+	handler := proxy.New(proxy.Config{Engine: base, Transport: transport, Acquirer: manager, Sealer: sealer})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 2)
 	go func() { done <- manager.Run(ctx) }()

@@ -55,8 +55,8 @@ func TestQR_PictureInAnyFormIsReturned(t *testing.T) {
 			bubble(t, &enginesim.Engine{}, func(r *rig) {
 				id := r.create("crm-1")
 				r.connect(id)
-				if a := r.get("/api/sessions/" + id + "/qr"); a.StatusCode != 200 || !strings.HasPrefix(a.text("data.qrCode"), c.prefix) {
-					r.Errorf("%.200s", a.body)
+				if res := r.get("/api/sessions/" + id + "/qr"); res.StatusCode != 200 || !strings.HasPrefix(res.text("data.qrCode"), c.prefix) {
+					r.Errorf("%.200s", res.body)
 				}
 				for range 45 {
 					time.Sleep(time.Second)
@@ -94,7 +94,7 @@ func TestQR_OtherAnswersAreNamed(t *testing.T) {
 			bubble(t, &enginesim.Engine{QRDelay: time.Hour}, func(r *rig) {
 				id := r.create("crm-1")
 				r.connect(id)
-				var last answer
+				var last response
 				for range 20 {
 					time.Sleep(time.Second)
 					last = r.get("/api/sessions/" + id + "/qr?wait=0")

@@ -17,21 +17,21 @@ func TestQR_FirstRequestReturnsIt(t *testing.T) {
 	bubble(t, &enginesim.Engine{FirstID: 61}, func(r *rig) {
 		r.create("crm-1")
 		r.connect("61")
-		a := r.qr("crm-1", "Origin", "https://crm.example")
-		if a.text("data.id") != "61" || a.text("data.sessionId") != "crm-1" || a.text("data.generatedAt") == "" {
-			r.Errorf("the body: %.300s", a.body)
+		res := r.qr("crm-1", "Origin", "https://crm.example")
+		if res.text("data.id") != "61" || res.text("data.sessionId") != "crm-1" || res.text("data.generatedAt") == "" {
+			r.Errorf("the body: %.300s", res.body)
 		}
-		if n, _ := strconv.Atoi(a.text("data.expiresIn")); n < 58 || n > 60 {
-			r.Errorf("expiresIn %q", a.text("data.expiresIn"))
+		if n, _ := strconv.Atoi(res.text("data.expiresIn")); n < 58 || n > 60 {
+			r.Errorf("expiresIn %q", res.text("data.expiresIn"))
 		}
-		vary := strings.Join(a.Header.Values("Vary"), ", ")
+		vary := strings.Join(res.Header.Values("Vary"), ", ")
 		for _, name := range []string{"X-API-Key", "Authorization", "Prefer", "Accept-Language", "Origin"} {
 			if !strings.Contains(vary, name) {
 				r.Errorf("Vary %q lacks %s", vary, name)
 			}
 		}
-		if a.Header.Get("Access-Control-Allow-Origin") != "https://crm.example" || a.Header.Get("Server-Timing") == "" || a.Header.Get("Etag") != "" {
-			r.Errorf("headers %v", a.Header)
+		if res.Header.Get("Access-Control-Allow-Origin") != "https://crm.example" || res.Header.Get("Server-Timing") == "" || res.Header.Get("Etag") != "" {
+			r.Errorf("headers %v", res.Header)
 		}
 	})
 }
@@ -40,20 +40,20 @@ func TestQR_FirstRequestReturnsIt(t *testing.T) {
 func TestQR_NotReadyIs202(t *testing.T) {
 	for name, c := range map[string]struct {
 		path, prefer string
-		age, held    time.Duration
+		age, wait    time.Duration
 	}{
-		"young":               {held: 9 * time.Second},
-		"older":               {age: 6 * time.Second, held: 4500 * time.Millisecond},
+		"young":               {wait: 9 * time.Second},
+		"older":               {age: 6 * time.Second, wait: 4500 * time.Millisecond},
 		"at once":             {path: "?wait=0"},
-		"as wished":           {path: "?wait=3", held: 3 * time.Second},
-		"as preferred":        {prefer: "wait=3", held: 3 * time.Second},
-		"among others":        {prefer: `respond-async, wait="3"; x`, held: 3 * time.Second},
-		"the query wins":      {path: "?wait=2", prefer: "wait=7", held: 2 * time.Second},
-		"a minute and more":   {path: "?wait=61", held: time.Minute},
-		"much more":           {path: "?wait=99999999999999999999", held: time.Minute},
-		"a minute at most":    {prefer: "wait=600", held: time.Minute},
-		"a preference apart":  {prefer: "return=minimal", held: 9 * time.Second},
-		"a number that isn't": {prefer: "wait=soon", held: 9 * time.Second},
+		"as wished":           {path: "?wait=3", wait: 3 * time.Second},
+		"as preferred":        {prefer: "wait=3", wait: 3 * time.Second},
+		"among others":        {prefer: `respond-async, wait="3"; x`, wait: 3 * time.Second},
+		"the query wins":      {path: "?wait=2", prefer: "wait=7", wait: 2 * time.Second},
+		"a minute and more":   {path: "?wait=61", wait: time.Minute},
+		"much more":           {path: "?wait=99999999999999999999", wait: time.Minute},
+		"a minute at most":    {prefer: "wait=600", wait: time.Minute},
+		"a preference apart":  {prefer: "return=minimal", wait: 9 * time.Second},
+		"a number that isn't": {prefer: "wait=soon", wait: 9 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, &enginesim.Engine{QRDelay: time.Hour, FirstID: 429}, func(r *rig) {
@@ -61,17 +61,17 @@ func TestQR_NotReadyIs202(t *testing.T) {
 				r.connect(id)
 				time.Sleep(c.age)
 				asked := time.Now()
-				a := r.get("/api/sessions/"+id+"/qr"+c.path, "Prefer", c.prefer)
-				a.wantsCode(http.StatusAccepted, "QR_NOT_READY")
-				if held := time.Since(asked); held != c.held {
-					r.Errorf("held for %v, want %v", held, c.held)
+				res := r.get("/api/sessions/"+id+"/qr"+c.path, "Prefer", c.prefer)
+				res.wantsCode(http.StatusAccepted, "QR_NOT_READY")
+				if waited := time.Since(asked); waited != c.wait {
+					r.Errorf("waited for %v, want %v", waited, c.wait)
 				}
-				if c.held > 0 && c.path == "" && c.prefer != "" && strings.Contains(c.prefer, "wait=") && c.prefer != "wait=soon" &&
-					a.Header.Get("Preference-Applied") != "wait="+strconv.Itoa(int(c.held/time.Second)) {
-					r.Errorf("Preference-Applied %q", a.Header.Get("Preference-Applied"))
+				if c.wait > 0 && c.path == "" && c.prefer != "" && strings.Contains(c.prefer, "wait=") && c.prefer != "wait=soon" &&
+					res.Header.Get("Preference-Applied") != "wait="+strconv.Itoa(int(c.wait/time.Second)) {
+					r.Errorf("Preference-Applied %q", res.Header.Get("Preference-Applied"))
 				}
-				if a.Header.Get("Retry-After") == "" || a.at("data") != nil || strings.Contains(a.body, "crm-") {
-					r.Errorf("headers %v, body %s", a.Header, a.body)
+				if res.Header.Get("Retry-After") == "" || res.at("data") != nil || strings.Contains(res.body, "crm-") {
+					r.Errorf("headers %v, body %s", res.Header, res.body)
 				}
 			})
 		})
@@ -106,14 +106,14 @@ func TestQR_PairedSessionIs409(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		asked := time.Now()
 		r.get("/api/sessions/"+id+"/qr").wantsCode(http.StatusConflict, "SESSION_ALREADY_CONNECTED")
-		if held := time.Since(asked); held > 2*time.Second {
-			r.Errorf("held for %v", held)
+		if waited := time.Since(asked); waited > 2*time.Second {
+			r.Errorf("waited for %v", waited)
 		}
 		r.reboot() // a restarted gateway learns it from the waiting request
 		r.get("/api/sessions/"+id+"/qr?wait=10").wantsCode(http.StatusConflict, "SESSION_ALREADY_CONNECTED")
-		a := r.get("/api/sessions/" + id + "/qr/status")
-		if a.text("data.status") != "connected" || a.at("data.ready") != false || a.at("data.diagnosis") != nil {
-			r.Errorf("/qr/status: %s", a.body)
+		res := r.get("/api/sessions/" + id + "/qr/status")
+		if res.text("data.status") != "connected" || res.at("data.ready") != false || res.at("data.diagnosis") != nil {
+			r.Errorf("/qr/status: %s", res.body)
 		}
 	})
 }
@@ -125,15 +125,15 @@ func TestQR_CauseForPersonIs503(t *testing.T) {
 		id := r.create("crm-1")
 		r.connect(id)
 		asked := time.Now()
-		a := r.get("/api/sessions/" + id + "/qr")
-		a.wantsCode(http.StatusServiceUnavailable, "client_outdated")
-		if time.Since(asked) > 2*time.Second || !strings.Contains(a.text("message"), "Update the engine") {
-			r.Errorf("after %v: %s", time.Since(asked), a.body)
+		res := r.get("/api/sessions/" + id + "/qr")
+		res.wantsCode(http.StatusServiceUnavailable, "client_outdated")
+		if time.Since(asked) > 2*time.Second || !strings.Contains(res.text("message"), "Update the engine") {
+			r.Errorf("after %v: %s", time.Since(asked), res.body)
 		}
 		for _, path := range []string{"/qr", "/qr/status"} {
-			a = r.get("/api/sessions/"+id+path, "Accept-Language", "es-MX,es;q=0.9,en;q=0.8")
-			if a.Header.Get("Content-Language") != "es" || !strings.Contains(a.body, "Actualice el motor") {
-				r.Errorf("%s in Spanish: %s %s", path, a.Header.Get("Content-Language"), a.body)
+			res = r.get("/api/sessions/"+id+path, "Accept-Language", "es-MX,es;q=0.9,en;q=0.8")
+			if res.Header.Get("Content-Language") != "es" || !strings.Contains(res.body, "Actualice el motor") {
+				r.Errorf("%s in Spanish: %s %s", path, res.Header.Get("Content-Language"), res.body)
 			}
 		}
 	}, replaced("GET", "/api/sessions/1/qr", http.StatusInternalServerError, body))
@@ -186,8 +186,8 @@ func TestProxy_RefusesInvalidRequests(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, &enginesim.Engine{}, func(r *rig) {
-				a := r.send(c.method, c.path, c.body)
-				a.wantsCode(c.status, c.code)
+				res := r.send(c.method, c.path, c.body)
+				res.wantsCode(c.status, c.code)
 				if n := r.calls(0); n != 0 {
 					r.Errorf("%d calls reached the engine", n)
 				}
@@ -202,10 +202,10 @@ func TestCreate_ConflictHasSession(t *testing.T) {
 	bubble(t, &enginesim.Engine{NumericIDsOnly: true}, func(r *rig) {
 		id := r.create("crm-1")
 		r.reboot()
-		a := r.post("/api/sessions", `{"sessionId":"crm-1","sessionName":"x"}`)
-		a.wantsCode(http.StatusConflict, "CONFLICT")
-		if a.text("data.sessionId") != "crm-1" || a.text("data.id") != id || a.text("data.session.id") != id {
-			r.Errorf("the conflict has %s", a.body)
+		res := r.post("/api/sessions", `{"sessionId":"crm-1","sessionName":"x"}`)
+		res.wantsCode(http.StatusConflict, "CONFLICT")
+		if res.text("data.sessionId") != "crm-1" || res.text("data.id") != id || res.text("data.session.id") != id {
+			r.Errorf("the conflict has %s", res.body)
 		}
 	})
 }
@@ -214,10 +214,10 @@ func TestCreate_ConflictHasSession(t *testing.T) {
 func TestCreate_ConflictHidesForeignSession(t *testing.T) {
 	const taken = `{"success":false,"error":"La sesión ya existe"}`
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
-		a := r.post("/api/sessions", `{"sessionId":"crm-1","sessionName":"x"}`)
-		a.wantsCode(http.StatusConflict, "CONFLICT")
-		if strings.Contains(a.body, `"data"`) {
-			r.Errorf("another key's session is in %s", a.body)
+		res := r.post("/api/sessions", `{"sessionId":"crm-1","sessionName":"x"}`)
+		res.wantsCode(http.StatusConflict, "CONFLICT")
+		if strings.Contains(res.body, `"data"`) {
+			r.Errorf("another key's session is in %s", res.body)
 		}
 	}, before(func(e *enginesim.Engine) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -261,10 +261,10 @@ func TestQR_ForbiddenKey(t *testing.T) {
 			bubble(t, &enginesim.Engine{}, func(r *rig) {
 				r.create("crm-1")
 				r.reboot() // what the engine accepted a moment ago is not asked for again
-				a := r.get("/api/sessions/1/" + route)
-				a.wantsCode(http.StatusForbidden, "AUTHORIZATION_FAILED")
-				if a.text("message") != "No autorizado" {
-					r.Errorf("message %q", a.text("message"))
+				res := r.get("/api/sessions/1/" + route)
+				res.wantsCode(http.StatusForbidden, "AUTHORIZATION_FAILED")
+				if res.text("message") != "No autorizado" {
+					r.Errorf("message %q", res.text("message"))
 				}
 			}, replaced("GET", "/api/sessions/1/"+upstream, http.StatusForbidden, body))
 		})
@@ -287,8 +287,8 @@ func TestQR_EngineErrors(t *testing.T) {
 					if request == "POST " {
 						body = `{"sessionId":"crm-2","sessionName":"x"}`
 					}
-					if a := r.send(method, "/api/sessions"+path, body); a.StatusCode != http.StatusServiceUnavailable {
-						r.Errorf("%s: %d %s", request, a.StatusCode, a.body)
+					if res := r.send(method, "/api/sessions"+path, body); res.StatusCode != http.StatusServiceUnavailable {
+						r.Errorf("%s: %d %s", request, res.StatusCode, res.body)
 					}
 				}
 				began := time.Now()
@@ -321,7 +321,7 @@ func TestQR_GatewayStops(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		id := r.create("crm-1")
 		r.connect(id)
-		r.halt()
+		r.stopAcquisition()
 		for _, route := range []string{"/qr", "/qr/status"} {
 			r.get("/api/sessions/"+id+route).wantsCode(http.StatusServiceUnavailable, "GATE_STOPPING")
 		}
