@@ -176,7 +176,7 @@ func (e saysPaired) QR(ctx context.Context, c session.Caller, r session.Ref) (se
 	return report, err
 }
 
-// faults.md B1: only a state proves that a session is paired.
+// Only a state proves that a session is paired.
 func TestEngine_SaysPairedUntilTheCodeIsThere(t *testing.T) {
 	bubble(t, &enginesim.Engine{QRDelay: 3 * time.Second}, func(r *rig) {
 		r.connect("key-a", r.create("key-a", "crm-1"))

@@ -30,7 +30,7 @@ func (r *rig) watchQR(key, id string, d time.Duration) (ready []time.Duration, c
 	return ready, causes
 }
 
-// faults.md A8: an engine that returns the same picture for ever, with a new expiresAt each time.
+// An engine that returns the same picture for ever, with a new expiresAt each time.
 func TestTracker_SameCodeForEverIsInvalid(t *testing.T) {
 	engine := &enginesim.Engine{Codes: func(string, int) string { return "2@always,the,same,code" }}
 	bubble(t, engine, func(r *rig) {
@@ -63,7 +63,7 @@ func TestTracker_CodeKeptAfterItsEndIsReplaced(t *testing.T) {
 	}
 }
 
-// faults.md A8: an engine that returns a new picture each second.
+// An engine that returns a new picture each second.
 func TestTracker_NewCodeEachSecondIsInvalid(t *testing.T) {
 	rotation := make([]time.Duration, 600)
 	for i := range rotation {

@@ -25,7 +25,7 @@ func (r *rig) callsSince(since time.Time, routes ...enginesim.Route) (at []time.
 	return at
 }
 
-// faults.md C5: the codes expired, and a client asks again: nothing more is waited for, so the session is connected
+// The codes expired, and a client asks again: nothing more is waited for, so the session is connected
 // again at once.
 func TestTracker_ExpiredCodesReconnectAtOnce(t *testing.T) {
 	for name, pause := range map[string]time.Duration{"within the acquisition": 25 * time.Second, "after it": 3 * time.Minute} {
@@ -43,7 +43,7 @@ func TestTracker_ExpiredCodesReconnectAtOnce(t *testing.T) {
 	}
 }
 
-// faults.md C6: the engine is restarted 2.5 s after the connects and is back at once, so that no poll meets a refused
+// The engine is restarted 2.5 s after the connects and is back at once, so that no poll meets a refused
 // connection. Its own word "disconnected" shows the loss.
 func TestTracker_UnnoticedEngineRestartIsRecovered(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -73,7 +73,7 @@ func TestTracker_UnnoticedEngineRestartIsRecovered(t *testing.T) {
 	}
 }
 
-// faults.md C7: six sessions of another tenant without a QR do not keep tenant A's stuck session from its restart.
+// Six sessions of another tenant without a QR do not keep tenant A's stuck session from its restart.
 func TestTracker_OtherTenantsFailuresDoNotStopRecovery(t *testing.T) {
 	bubble(t, &enginesim.Engine{StuckUntilRestart: true, QRDelay: time.Second}, func(r *rig) {
 		ctx, stop := context.WithCancel(r.t.Context())
@@ -97,7 +97,7 @@ func TestTracker_OtherTenantsFailuresDoNotStopRecovery(t *testing.T) {
 	})
 }
 
-// faults.md C7: while many sessions fail for the same cause and none succeeds, recovery goes on, one step at a time.
+// While many sessions fail for the same cause and none succeeds, recovery goes on, one step at a time.
 func TestTracker_RecoveryIsSlowedNotStopped(t *testing.T) {
 	const sessions = 6
 	bubble(t, &enginesim.Engine{StuckUntilRestart: true, QRDelay: 3 * time.Hour}, func(r *rig) {
@@ -118,7 +118,7 @@ func TestTracker_RecoveryIsSlowedNotStopped(t *testing.T) {
 	})
 }
 
-// faults.md C8: a stuck session under 30 calls a minute and a client that polls /qr and /status in turn each second.
+// A stuck session under 30 calls a minute and a client that polls /qr and /status in turn each second.
 // The polls leave the restart its call, and a silent session costs at most 16 polls in its first 30 s.
 func TestTracker_StuckSessionUnderRateLimit(t *testing.T) {
 	engine := enginesim.Incident()
@@ -157,7 +157,7 @@ func TestTracker_StuckSessionUnderRateLimit(t *testing.T) {
 	})
 }
 
-// faults.md C10: the engine dies while a code is shown. Once that was noticed, the code is handed out only after a poll.
+// The engine dies while a code is shown. Once that was noticed, the code is handed out only after a poll.
 func TestTracker_CodeNeedsPollAfterEngineWasUnreachable(t *testing.T) {
 	bubble(t, &enginesim.Engine{QRDelay: time.Second, DownFor: 5 * time.Second}, func(r *rig) {
 		r.connect("key-a", r.create("key-a", "crm-1"))
@@ -192,7 +192,7 @@ func (e slowQR) QR(ctx context.Context, c session.Caller, r session.Ref) (sessio
 	}
 }
 
-// faults.md B6: an engine that answers a request for the QR when the code is there is asked again with more time, and
+// An engine that answers a request for the QR when the code is there is asked again with more time, and
 // not connected meanwhile.
 func TestTracker_SlowAnswerIsAwaited(t *testing.T) {
 	for _, takes := range []time.Duration{6 * time.Second, 12 * time.Second} {
@@ -209,7 +209,7 @@ func TestTracker_SlowAnswerIsAwaited(t *testing.T) {
 	}
 }
 
-// faults.md E2: followers count as waiting requests.
+// Followers count as waiting requests.
 func TestFollower_CountsInLimits(t *testing.T) {
 	limits := func(c *acquire.Config) { c.WaiterLimits.Session = 3 }
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
@@ -240,7 +240,7 @@ func TestFollower_CountsInLimits(t *testing.T) {
 	}, limits)
 }
 
-// faults.md C1: a follower learns of the code's end, the next code, the scan and the deletion without any request for
+// A follower learns of the code's end, the next code, the scan and the deletion without any request for
 // the QR.
 func TestFollower_SeesTheWholeLifeOfAQR(t *testing.T) {
 	engine := &enginesim.Engine{Rotation: []time.Duration{20 * time.Second, 20 * time.Second, time.Hour}, QRTTL: 20 * time.Second, QRDelay: time.Second}

@@ -10,7 +10,7 @@ import (
 	"qrgate/internal/test/enginesim"
 )
 
-// rotten are the answers that no engine should give, and what qrgate calls them.
+// rotten are invalid responses of an engine, and the codes of the causes that qrgate reports.
 var rotten = map[string]struct {
 	kind  enginesim.FaultKind
 	codes string
@@ -23,7 +23,7 @@ var rotten = map[string]struct {
 	"a gzip bomb":        {enginesim.GzipBomb, "engine_bad_response ENGINE_BAD_ANSWER"},
 	"a QR of a megabyte": {enginesim.HugeQR, "engine_bad_response qr_invalid"},
 	"a redirect":         {enginesim.Redirect, "engine_bad_response ENGINE_BAD_ANSWER"},
-	"half of an answer":  {enginesim.TruncatedBody, "engine_unreachable ENGINE_UNREACHABLE ENGINE_BAD_ANSWER"},
+	"half of a response": {enginesim.TruncatedBody, "engine_unreachable ENGINE_UNREACHABLE ENGINE_BAD_ANSWER"},
 	"nothing at all":     {enginesim.Hang, "engine_timeout ENGINE_TIMEOUT QR_NOT_READY"},
 	"byte by byte":       {enginesim.SlowBody, "engine_timeout ENGINE_TIMEOUT QR_NOT_READY"},
 	"a cut connection":   {enginesim.CutConnection, "engine_unreachable ENGINE_UNREACHABLE"},
@@ -50,7 +50,7 @@ func TestQR_BrokenEngineResponses(t *testing.T) {
 	}
 }
 
-// The same for the routes that qrgate forwards: never a 500, never a page, never more than half a minute.
+// The same for the routes that qrgate forwards: never a 500, never HTML, never more than half a minute.
 func TestForwarded_BrokenEngineResponses(t *testing.T) {
 	for name, c := range rotten {
 		t.Run(name, func(t *testing.T) {
@@ -61,7 +61,7 @@ func TestForwarded_BrokenEngineResponses(t *testing.T) {
 					began := time.Now()
 					res := r.get("/api/sessions" + path)
 					if name == "a QR of a megabyte" {
-						continue // it is JSON, and no list: whatever comes of it, the responseChecker has looked at it
+						continue // it is JSON, and no list: the responseChecker has checked what qrgate made of it
 					}
 					if res.StatusCode != http.StatusServiceUnavailable || !strings.Contains(c.codes, res.text("code")) {
 						r.Errorf("GET %s: %d %s", path, res.StatusCode, res.body)
@@ -102,7 +102,7 @@ func TestBrokenResponses_MemoryIsBounded(t *testing.T) {
 			}
 			runtime.ReadMemStats(&after)
 			if each := (after.TotalAlloc - before.TotalAlloc) / uint64(r.calls(n)); each > 64<<20 {
-				r.Errorf("fault %d: %d MiB were allocated for each answer of the engine", kind, each>>20)
+				r.Errorf("fault %d: %d MiB were allocated for each response of the engine", kind, each>>20)
 			}
 			runtime.GC()
 			runtime.ReadMemStats(&after)

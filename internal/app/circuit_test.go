@@ -36,7 +36,7 @@ func (l *lines) count(text string) int {
 	return strings.Count(l.text.String(), text)
 }
 
-// circuit is the state that the metrics tell; empty unless it is exactly one.
+// circuit is the state in the metrics; empty unless it is exactly one.
 func (r *rig) circuit() string {
 	r.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}

@@ -23,7 +23,7 @@ func (r *rig) run(c clienttest.Client) clienttest.Result {
 	return c(ctx, r.target("key-a"))
 }
 
-// wantsContent fails when a client ended otherwise than its author hoped.
+// wantsContent fails when a client ended otherwise than its author intended.
 func (r *rig) wantsContent(name string, got clienttest.Result) {
 	r.Helper()
 	if got.Err != nil {
@@ -42,7 +42,7 @@ func (r *rig) wantsContent(name string, got clienttest.Result) {
 	}
 }
 
-// none429 fails when the engine refused a call for its rate limit.
+// none429 fails if the engine refused a call because of its rate limit.
 func (r *rig) none429() {
 	r.Helper()
 	for _, c := range r.engine.Calls() {
@@ -52,7 +52,7 @@ func (r *rig) none429() {
 	}
 }
 
-// The incident (contract 7): the QR comes 4 s after the connect, /qr answers 500 until then, and 30 calls a
+// The incident (contract 7): the QR comes 4 s after the connect, /qr responds 500 until then, and 30 calls a
 // minute are allowed. Every client gets its QR on its first request for it.
 func TestClients_QROnFirstRequest(t *testing.T) {
 	for _, c := range clienttest.All() {
@@ -100,12 +100,12 @@ func (r *rig) scanAfter(d time.Duration) (stop func()) {
 	return func() { close(done); <-over }
 }
 
-// Engines that fail in the ways that were seen. Every client that asks for a QR again gets one; those that
-// ask once get one where the QR comes within their patience.
+// Engines with observed faults. Every client that asks for a QR again gets one; those that
+// ask once get one if the QR comes within their timeout.
 func TestClients_QRFromFaultyEngine(t *testing.T) {
 	engines := map[string]struct {
 		engine func() *enginesim.Engine
-		patchy map[string]bool // clients whose patience is too short for any gate
+		patchy map[string]bool // clients whose timeout is too short for any gateway
 		during func(*rig)
 	}{
 		"fails two connects": {engine: func() *enginesim.Engine { return &enginesim.Engine{ConnectFailures: 2, QRDelay: 4 * time.Second} }},
@@ -163,7 +163,7 @@ func patchy(names string) map[string]bool {
 	return set
 }
 
-// wantsNoLie allows a client to go without its QR, but not to crash or to believe that it has one.
+// wantsNoLie allows a client to end without a QR, but not to crash or to report a QR that it does not have.
 func (r *rig) wantsNoLie(name string, got clienttest.Result) {
 	r.Helper()
 	if errors.Is(got.Err, clienttest.ErrCrashed) || got.Claims && !got.GotQR && name != "baileys_issue_analysis" {
@@ -171,14 +171,14 @@ func (r *rig) wantsNoLie(name string, got clienttest.Result) {
 	}
 }
 
-// pendingEngine says pending from the create on, as the older document has it.
+// pendingEngine reports pending from the create on, as the older document has it.
 func pendingEngine() *enginesim.Engine {
 	return &enginesim.Engine{QRDelay: 4 * time.Second, States: map[enginesim.Phase]string{
 		enginesim.Fresh: "pending", enginesim.Connecting: "pending", enginesim.Showing: "pending",
 	}}
 }
 
-// dialectEngine is as far from the documents as an engine was ever seen to be, in everything at once.
+// dialectEngine has all observed differences from the documents at once.
 func dialectEngine() *enginesim.Engine {
 	return &enginesim.Engine{
 		QRDelay: 4 * time.Second, QRFieldName: "qr", BareBase64: true, NumericBooleans: true, NullLastActivity: true, NumericIDsOnly: true,
@@ -202,7 +202,7 @@ func TestQR_SessionOfUnknownOrigin(t *testing.T) {
 	}
 }
 
-// qrgate is killed between connect and QR, and all that it remembered is lost.
+// qrgate is killed between connect and QR, and its memory is lost.
 func TestQR_GatewayRestartsAfterConnect(t *testing.T) {
 	bubble(t, enginesim.Incident(), func(r *rig) {
 		id := r.create("crm-1")
@@ -219,7 +219,7 @@ func TestQR_GatewayRestartsAfterConnect(t *testing.T) {
 	})
 }
 
-// The documented monitor stops for good at connected, error and disconnected. It sees the first of them, and
+// The documented monitor stops for good at connected, error and disconnected. It gets the first of them, and
 // none of the others before.
 func TestMonitor_SeesScan(t *testing.T) {
 	bubble(t, enginesim.Incident(), func(r *rig) {
@@ -232,7 +232,7 @@ func TestMonitor_SeesScan(t *testing.T) {
 	})
 }
 
-// The last calls of a minute are the clients' own. qrgate has read in their answers that they are the last.
+// The last calls of a minute are the clients' own. qrgate has read in their responses that they are the last.
 func TestRateLimit_LastCallIsForClients(t *testing.T) {
 	bubble(t, enginesim.Incident(), func(r *rig) {
 		for range 27 {
@@ -252,14 +252,14 @@ func TestRateLimit_LastCallIsForClients(t *testing.T) {
 	})
 }
 
-// The base client asks three times where something fails. What the engine did once is not done again.
+// The base client sends a failed request three times. What the engine did once is not done again.
 func TestCreate_RetriesMakeOneSession(t *testing.T) {
 	for name, fault := range map[string]enginesim.Fault{
-		"the answer is lost":   {Kind: enginesim.CutConnection, Acts: true, First: 1},
-		"the answer is cut":    {Kind: enginesim.TruncatedBody, Acts: true, First: 1},
-		"the answer is a page": {Kind: enginesim.HTML502, Acts: true, First: 1},
-		"the engine was away":  {Kind: enginesim.HTML502, First: 1},
-		"the engine failed":    {Kind: enginesim.ServerError, First: 1},
+		"the response is lost":   {Kind: enginesim.CutConnection, Acts: true, First: 1},
+		"the response is cut":    {Kind: enginesim.TruncatedBody, Acts: true, First: 1},
+		"the response is a page": {Kind: enginesim.HTML502, Acts: true, First: 1},
+		"the engine was away":    {Kind: enginesim.HTML502, First: 1},
+		"the engine failed":      {Kind: enginesim.ServerError, First: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, &enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteCreate: fault}}, func(r *rig) {

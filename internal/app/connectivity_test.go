@@ -23,7 +23,7 @@ import (
 	"qrgate/internal/test/whatsappsim/whatsappsimtest"
 )
 
-// Of two looks at WhatsApp the newer one counts, unless it did not go as far as where the older one failed.
+// Of two checks of WhatsApp the newer one counts, unless it ended before the step at which the older one failed.
 func TestLatest_HandshakeResultStays(t *testing.T) {
 	t.Parallel()
 	at := func(minute int, step session.ConnectivityStep, code diagnosis.Code) session.ConnectivityResult {
@@ -48,7 +48,7 @@ func TestLatest_HandshakeResultStays(t *testing.T) {
 	}
 }
 
-// A gateway that cannot reach WhatsApp at its start says so once, looks again each minute, and takes it back.
+// A gateway that cannot reach WhatsApp at its start logs it once, checks again each minute, and logs the recovery.
 func TestReachability_RecoversAfterFailure(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

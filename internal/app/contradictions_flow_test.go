@@ -28,7 +28,7 @@ func TestC16_KeyDecides(t *testing.T) {
 	})
 }
 
-// Some clients read error, some message; both are there, and the engine's code and details with them.
+// Some clients read error, some message: the body has both, and the engine's code and details.
 func TestC17_BothTextsOfAnError(t *testing.T) {
 	for name, c := range map[string]struct{ body, text, code string }{
 		"as recorded":      {`{"success":false,"error":"No","code":"OWN","timestamp":"2000-01-01T00:00:00.429Z"}`, "No", "OWN"},
@@ -113,7 +113,7 @@ func TestC18_WithoutARouteForOne(t *testing.T) {
 	}, replaced("GET", "/api/sessions/1", http.StatusNotFound, `{"success":false,"error":"Ruta no encontrada","code":"NOT_FOUND"}`))
 }
 
-// An engine whose database lags knows a new session nowhere for a moment. qrgate has seen its create.
+// An engine whose database lags denies a new session for a moment. qrgate has recorded its create.
 func TestC18_SessionJustCreated(t *testing.T) {
 	lags := before(func(e *enginesim.Engine) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -133,7 +133,7 @@ func TestC18_SessionJustCreated(t *testing.T) {
 	}, lags)
 }
 
-// When nobody can say whether there is such a session, the answer is no "no".
+// While it is not known whether there is such a session, the response is no 404.
 func TestC18_UnknownSession(t *testing.T) {
 	for _, kind := range []enginesim.FaultKind{enginesim.ServerError, enginesim.HTML502, enginesim.Garbage} {
 		bubbleAlone(t, &enginesim.Engine{Status404UntilLinked: true}, func(r *rig) {
@@ -150,7 +150,7 @@ func TestC18_UnknownSession(t *testing.T) {
 // epoch is when every bubble begins.
 var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// A session that nobody knows is denied, by the engine.
+// The engine denies a session that does not exist.
 func TestC18_StatusOfNoSession(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		for _, path := range []string{"/none", "/none/status", "/none/qr", "/none/qr/status", "/77/qr", "/77/status", "/77/qr/status"} {
@@ -189,7 +189,7 @@ func TestC19_QRLifetime(t *testing.T) {
 	}
 }
 
-// The documents say to wait 2 to 40 s before asking. Asking is enough, whenever it comes.
+// The documents advise to wait 2 to 40 s before the request. The request alone is enough, at any time.
 func TestC20_ClientsNeedNotWait(t *testing.T) {
 	for _, wait := range []time.Duration{0, 2 * time.Second, 3 * time.Second, 10 * time.Second, 40 * time.Second} {
 		t.Run(wait.String(), func(t *testing.T) {
@@ -200,14 +200,14 @@ func TestC20_ClientsNeedNotWait(t *testing.T) {
 				asked := time.Now()
 				r.qr(id)
 				if took := time.Since(asked); took > max(4*time.Second-wait, 0)+700*time.Millisecond {
-					r.Errorf("held for %v", took)
+					r.Errorf("waited for %v", took)
 				}
 			})
 		})
 	}
 }
 
-// The status tells the truth: it shows a QR when there is one, and not before.
+// The status shows a QR once there is one, and not before.
 func TestC21_StatusIsTruthful(t *testing.T) {
 	bubble(t, enginesim.Incident(), func(r *rig) {
 		id := r.create("crm-1")
@@ -223,7 +223,7 @@ func TestC21_StatusIsTruthful(t *testing.T) {
 	})
 }
 
-// Production "disconnects" by DELETE, twice in a row. Whatever the engine answers to the first, the client
+// Production "disconnects" by DELETE, twice in a row. Whatever the engine responds to the first, the client
 // reads 200, and nothing goes on in the background.
 func TestC22_DeleteDropsEverything(t *testing.T) {
 	for name, behind := range map[string]func(*setup){
@@ -260,7 +260,7 @@ func TestC22_DeleteDropsEverything(t *testing.T) {
 	}
 }
 
-// deletes answers DELETE with a status and no body.
+// deletes responds to DELETE with a status and no body.
 func deletes(status int) func(*setup) {
 	return before(func(e *enginesim.Engine) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -327,7 +327,7 @@ func TestC23_WebhookSettingsReachTheEngine(t *testing.T) {
 	})
 }
 
-// Whatever else there is passes as it is, and so does the engine's own 500 there (design 9).
+// Every other route passes unchanged, the engine's own 500 included.
 func TestC24_OtherRoutesPassThrough(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		for _, status := range []string{"200", "400", "404", "429", "500"} {

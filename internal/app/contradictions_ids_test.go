@@ -30,12 +30,12 @@ func TestC09_BothIdentifiersEverywhere(t *testing.T) {
 	}
 }
 
-// speaksOf asks every route that reads for a session by id, and checks that both its ids come back.
+// speaksOf requests a session by id on every route that reads, and checks that both its ids come back.
 func (r *rig) speaksOf(id, name string) {
 	r.Helper()
 	for _, route := range []string{"/qr", "/status", "", "/qr/status"} {
 		if id == "stats" && route == "" {
-			continue // a route of its own, which stands before the parameter
+			continue // a route of its own, which precedes the parameter
 		}
 		res := r.get("/api/sessions/" + id + route)
 		if res.StatusCode != http.StatusOK || res.text("data.id") != "61" || res.text("data.sessionId") != name {
@@ -129,7 +129,7 @@ func TestC11_StatusBody(t *testing.T) {
 					res.text("data.status") != "connected" || res.text("data.lastActivity") == "" {
 					r.Errorf("/status: %s", res.body)
 				}
-				r.get("/api/sessions/crm-1/qr?wait=0").wantsCode(http.StatusConflict, "SESSION_ALREADY_CONNECTED") // qrgate has learned it
+				r.get("/api/sessions/crm-1/qr?wait=0").wantsCode(http.StatusConflict, "SESSION_ALREADY_CONNECTED") // qrgate knows it now
 			}, replaced("GET", "/api/sessions/1/status", http.StatusOK, body))
 		})
 	}
@@ -188,7 +188,7 @@ func sameQuery(a, b string) bool {
 	return len(x) == len(y)
 }
 
-// The list's frame has been five things; clients read data.sessions, data.pagination and data.total.
+// Engines have five forms of the list; clients read data.sessions, data.pagination and data.total.
 func TestC14_ListFrame(t *testing.T) {
 	const item = `[{"id":61,"sessionId":"crm-1","sessionName":"Test","status":"DISCONNECTED","lastActivity":null}]`
 	for name, body := range map[string]string{

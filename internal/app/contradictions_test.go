@@ -12,7 +12,7 @@ import (
 )
 
 // The documents of the engine's API contradict one another and the engine. Each test here settles one
-// contradiction (contract 2) for every client at once. C25 and C26 are no matter of a gateway's.
+// contradiction (contract 2) for every client at once. C25 and C26 do not concern a gateway.
 
 // Half of the clients read data.id, the other half data.session.id.
 func TestC01_CreateCarriesTheSessionTwice(t *testing.T) {
@@ -35,7 +35,7 @@ func TestC01_CreateCarriesTheSessionTwice(t *testing.T) {
 	}
 }
 
-// An older engine names no id at all (MC:101-113), and another sends session:null; the list knows the id.
+// An older engine names no id, and another sends session:null; the list has the id.
 func TestC01_CreateWithoutAnID(t *testing.T) {
 	for name, body := range map[string]string{
 		"no id":        `{"success":true,"data":{"sessionId":"crm-1","status":"qr","qrCode":null}}`,
@@ -52,7 +52,7 @@ func TestC01_CreateWithoutAnID(t *testing.T) {
 	}
 }
 
-// replaced answers a route in the engine's place, after the engine has done what it was asked.
+// replaced responds to a route in the engine's place, after the engine has executed the request.
 func replaced(method, path string, status int, body string) func(*setup) {
 	return before(func(e *enginesim.Engine) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -68,7 +68,7 @@ func replaced(method, path string, status int, body string) func(*setup) {
 	})
 }
 
-// Seven clients take nothing but 201.
+// Seven clients accept nothing but 201.
 func TestC02_CreateIs201(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) { r.create("crm-1") },
 		replaced("POST", "/api/sessions", http.StatusOK, `{"success":true,"data":{"session":{"id":1,"sessionId":"crm-1","status":"disconnected"}}}`))
@@ -122,7 +122,7 @@ func TestC04_CreateThatConnectsByItself(t *testing.T) {
 	}
 }
 
-// A session that nobody connected has no QR, and asking for it connects nothing.
+// A session that no client connected has no QR, and a request for it connects nothing.
 func TestC04_CreateDoesNotConnect(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		id := r.create("crm-1")
@@ -134,7 +134,7 @@ func TestC04_CreateDoesNotConnect(t *testing.T) {
 	})
 }
 
-// Nobody parses the engine's texts; they pass.
+// No client parses the engine's texts; they pass.
 func TestC05_TextsPassThrough(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		res := r.post("/api/sessions", `{"sessionId":"crm-1","sessionName":"Test"}`)
@@ -145,7 +145,7 @@ func TestC05_TextsPassThrough(t *testing.T) {
 	})
 }
 
-// Clients read data.qrCode and nothing else; engines have called it otherwise.
+// Clients read data.qrCode and nothing else; engines use other names too.
 func TestC06_QRNames(t *testing.T) {
 	for _, field := range []string{"qrCode", "qr_code", "qr", "qr_data", "qr_code_data_url", "base64", "qrcode"} {
 		t.Run(field, func(t *testing.T) {

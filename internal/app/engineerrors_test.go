@@ -41,7 +41,7 @@ const (
 	tinyQR = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII"
 )
 
-// faults.md A3, A4, A5: a picture is returned at once in whatever form it comes, and leads to no recovery step.
+// A picture is returned at once in whatever form it comes, and leads to no recovery step.
 func TestQR_PictureInAnyFormIsReturned(t *testing.T) {
 	for name, c := range map[string]struct{ body, prefix string }{
 		"A3, no padding":        {`{"success":true,"data":{"qrCode":"` + tinyQR + `"}}`, "data:image/png;base64,iVBOR"},
@@ -70,8 +70,8 @@ func TestQR_PictureInAnyFormIsReturned(t *testing.T) {
 	}
 }
 
-// faults.md A1, A2, A6, B1, B3: what is no QR of this session is not returned as one, and its cause blames no other
-// party: while clients ask for 20 s they get 202 or 503 with the cause, never 409, 401 or a QR.
+// What is no QR of this session is not returned as one, and the cause names no other
+// party: for 20 s clients get 202 or 503 with the cause, never 409, 401 or a QR.
 func TestQR_OtherAnswersAreNamed(t *testing.T) {
 	page := func(title string) string { return "<html><head><title>" + title + "</title></head></html>" }
 	for name, c := range map[string]struct {

@@ -17,7 +17,7 @@ import (
 	"qrgate/internal/test/enginesim"
 )
 
-// The rows of faults.md sections C and E that show on the wire.
+// Faults that show on the wire.
 
 // follow reads a stream until it ends, in the background. Events are sent as they come, with the time of each.
 type streamed struct {
@@ -68,7 +68,7 @@ func (r *rig) follow(ctx context.Context, id string) (events <-chan streamed, en
 	return out, done
 }
 
-// faults.md C1, C3: a stream that nobody helps tells the code's end, the next code and the scan, and ends then.
+// A stream reports the code's end, the next code and the scan without any other request, and ends then.
 func TestStream_SendsAllChangesOfQR(t *testing.T) {
 	engine := &enginesim.Engine{Rotation: []time.Duration{20 * time.Second, 20 * time.Second, time.Hour}, QRTTL: 20 * time.Second, QRDelay: time.Second}
 	bubble(t, engine, func(r *rig) {
@@ -105,7 +105,7 @@ func TestStream_SendsAllChangesOfQR(t *testing.T) {
 	})
 }
 
-// faults.md C1: a deleted session ends its stream with an event.
+// A deleted session ends its stream with an event.
 func TestStream_EndsWhenTheSessionIsDeleted(t *testing.T) {
 	bubble(t, &enginesim.Engine{QRDelay: time.Second}, func(r *rig) {
 		id := r.create("crm-1")
@@ -127,7 +127,7 @@ func TestStream_EndsWhenTheSessionIsDeleted(t *testing.T) {
 	})
 }
 
-// faults.md C1: ?wait= answers at the code's end, and again with the next one.
+// ?wait= responds at the code's end, and again with the next one.
 func TestQRStatus_WaitEndsAtExpiryAndNextCode(t *testing.T) {
 	engine := &enginesim.Engine{Rotation: []time.Duration{20 * time.Second, time.Hour}, QRTTL: 20 * time.Second}
 	bubble(t, engine, func(r *rig) {
@@ -144,7 +144,7 @@ func TestQRStatus_WaitEndsAtExpiryAndNextCode(t *testing.T) {
 	})
 }
 
-// faults.md C2: with a healthy engine and a client that asks for the QR every 5 s, /qr/status is ready all the time.
+// With a healthy engine and a client that asks for the QR every 5 s, /qr/status is ready all the time.
 func TestQRStatus_StaysReadyWhileTheCodeIsGood(t *testing.T) {
 	bubble(t, &enginesim.Engine{Rotation: enginesim.WhatsAppRotation()}, func(r *rig) {
 		id := r.create("crm-1")
@@ -161,12 +161,12 @@ func TestQRStatus_StaysReadyWhileTheCodeIsGood(t *testing.T) {
 			time.Sleep(500 * time.Millisecond)
 		}
 		if notReady > 0 {
-			r.Errorf("%d of 89 answers are not ready", notReady)
+			r.Errorf("%d of 89 responses are not ready", notReady)
 		}
 	})
 }
 
-// faults.md C4: a 202 carries the diagnosis as soon as there is one.
+// A 202 carries the diagnosis as soon as there is one.
 func TestQR_NotReadyCarriesTheDiagnosis(t *testing.T) {
 	bubble(t, &enginesim.Engine{QRDelay: time.Hour}, func(r *rig) {
 		id := r.create("crm-1")
@@ -179,7 +179,7 @@ func TestQR_NotReadyCarriesTheDiagnosis(t *testing.T) {
 	})
 }
 
-// faults.md C4: once the answer is 503, it stays 503 while the cause stands, however often a client asks anew.
+// Once the response is 503, it stays 503 while the cause lasts, however often a client asks.
 func TestQR_NeverBackFrom503To202(t *testing.T) {
 	for name, break_ := range map[string]func(*enginesim.Engine){
 		"unreachable": func(e *enginesim.Engine) { e.DiesAt, e.DownFor = time.Now(), time.Hour },
@@ -208,8 +208,8 @@ func TestQR_NeverBackFrom503To202(t *testing.T) {
 	}
 }
 
-// faults.md C9: twenty sessions of one key under 30 calls a minute, all at once. Every one has its QR within 75 s, and
-// ten of them within 12 s. A connect that must wait says so, and no client meets a 429 on a connect.
+// Twenty sessions of one key under 30 calls a minute, all at once. Every one has its QR within 75 s, and
+// ten of them within 12 s. The response to a connect that must wait states that, and no client gets a 429 for a connect.
 func TestQR_TwentySessionsUnderRateLimit(t *testing.T) {
 	bubble(t, enginesim.Incident(), func(r *rig) {
 		r.checker.allow429 = true // for creates: the engine allows thirty calls
@@ -260,7 +260,7 @@ func TestQR_TwentySessionsUnderRateLimit(t *testing.T) {
 	})
 }
 
-// faults.md C9: a connect of a session whose create was refused is 404.
+// A connect of a session whose create was refused is 404.
 func TestConnect_OfARefusedCreateIs404(t *testing.T) {
 	bubble(t, enginesim.Incident(), func(r *rig) {
 		r.checker.allow429 = true
@@ -274,7 +274,7 @@ func TestConnect_OfARefusedCreateIs404(t *testing.T) {
 	})
 }
 
-// faults.md C11: a connect of an engine that is down is carried on, and the answer says so.
+// A connect of an engine that is down is retried, and the response states that.
 func TestConnect_ContinuedInBackgroundIs202(t *testing.T) {
 	bubble(t, &enginesim.Engine{QRDelay: time.Second}, func(r *rig) {
 		id := r.create("crm-1")
@@ -284,11 +284,11 @@ func TestConnect_ContinuedInBackgroundIs202(t *testing.T) {
 		if res.text("data.status") != "connecting" || res.at("retrying") != true || res.text("diagnosis.code") != "engine_unreachable" {
 			r.Errorf("%s", res.body)
 		}
-		r.insists(id, 30*time.Second) // and it is carried on
+		r.insists(id, 30*time.Second) // and it is retried
 	})
 }
 
-// faults.md B6: an engine whose /qr takes long is given the time, and not connected meanwhile.
+// An engine whose /qr takes long gets the time, and no connect meanwhile.
 func TestQR_SlowAnswerIsAwaited(t *testing.T) {
 	for _, latency := range []time.Duration{6 * time.Second, 12 * time.Second} {
 		t.Run(latency.String(), func(t *testing.T) {
@@ -305,7 +305,7 @@ func TestQR_SlowAnswerIsAwaited(t *testing.T) {
 	}
 }
 
-// faults.md E2: 201 streams on one session. The one above the limit is refused with 429 and Retry-After.
+// 201 streams on one session. The one above the limit is refused with 429 and Retry-After.
 func TestStream_AboveTheLimitIsRefused(t *testing.T) {
 	small := func(s *setup) { s.waiterLimits = acquire.WaiterLimits{Session: 3} }
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
@@ -331,8 +331,8 @@ func TestStream_AboveTheLimitIsRefused(t *testing.T) {
 	}, small)
 }
 
-// faults.md B2: the engine refuses a connect. The refusal is remembered, and named by /qr/status and by a request that
-// waits for the QR; a refusal for good is not repeated.
+// The engine refuses a connect. /qr/status and a request that waits for the QR name the refusal; a permanent
+// one is not repeated.
 func TestB2_RefusedConnectIsNamed(t *testing.T) {
 	for name, c := range map[string]struct {
 		status   int

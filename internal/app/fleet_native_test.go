@@ -350,7 +350,7 @@ func TestFleetNative_OnlyDevice(t *testing.T) {
 	f.client("GET /app/login", "", "")
 	f.kill("a")
 	<-time.After(2100 * time.Millisecond)
-	f.client("GET /app/login", "", "") // the device of the living engine
+	f.client("GET /app/login", "", "") // the device of the engine that responds
 }
 
 // Two versions of wuzapi count their users from 1: an id that both have is refused, and the other one deleted.

@@ -178,7 +178,7 @@ func TestFleet_CreatesDuringOutage(t *testing.T) {
 }
 
 // A create whose response was lost is not sent again: the client's next create reaches the same engine, or the other
-// one if that engine is away.
+// one if that engine is down.
 func TestFleet_LostCreate(t *testing.T) {
 	t.Parallel()
 	for _, acts := range []bool{true, false} {

@@ -12,7 +12,7 @@ import (
 	"qrgate/internal/test/enginesim"
 )
 
-// routes that tell something of a session.
+// routes that return something about a session.
 var telling = []string{"", "/qr", "/status", "/qr/status", "/qr?wait=0", "/qr/status?wait=2"}
 
 // A key that the engine refuses gets the engine's 401 on every route, also while the right key's QR is at
@@ -134,7 +134,7 @@ func TestIsolation_BearerIsNoKey(t *testing.T) {
 	})
 }
 
-// A key that is revoked is refused within a minute by qrgate's own answers, and at once by forwarded ones.
+// A key that is revoked is refused within a minute in qrgate's own responses, and at once in forwarded ones.
 func TestIsolation_KeyRevoked(t *testing.T) {
 	bubble(t, &enginesim.Engine{Keys: map[string]string{"key-a": "a"}, QRTTL: 5 * time.Minute}, func(r *rig) {
 		id := r.create("crm-1")
@@ -167,7 +167,7 @@ func TestIsolation_KeyRevokedWhileWaiting(t *testing.T) {
 		asked := time.Now()
 		r.get("/api/sessions/"+id+"/qr").wantsCode(http.StatusUnauthorized, "INVALID_API_KEY")
 		if waited := time.Since(asked); waited > 4*time.Second {
-			r.Errorf("held for %v", waited)
+			r.Errorf("waited for %v", waited)
 		}
 		n := len(r.engine.Calls())
 		time.Sleep(time.Minute)
@@ -177,7 +177,7 @@ func TestIsolation_KeyRevokedWhileWaiting(t *testing.T) {
 	})
 }
 
-// A canary key and a canary code appear in no answer but the QR itself.
+// A canary key and a canary code appear in no response but the QR itself.
 func TestIsolation_NoLeakIntoOtherResponses(t *testing.T) {
 	engine := &enginesim.Engine{RawCode: true, Codes: func(string, int) string { return "2@canary-code,canary,canary" }}
 	bubble(t, engine, func(r *rig) {

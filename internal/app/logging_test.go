@@ -10,7 +10,7 @@ import (
 	"qrgate/proxy"
 )
 
-// Each line of a session's story names the step: what has just succeeded, or what the engine fails at.
+// Each log line of a session names the step: what has just succeeded, or what the engine fails at.
 func TestStepOf(t *testing.T) {
 	t.Parallel()
 	for want, events := range map[string][]session.Event{

@@ -74,7 +74,7 @@ func (r *network) dial(next dialer) dialer {
 // by puts a network before the engine.
 func by(link *network) func(*setup) { return func(s *setup) { s.network = link } }
 
-// asked makes a call that passes through, and tells how long it took.
+// asked makes a call that passes through, and returns how long it took.
 func (r *rig) asked(path string) (response, time.Duration) {
 	r.Helper()
 	began := time.Now()
@@ -99,7 +99,7 @@ func TestOutage_CostsFiveDials(t *testing.T) {
 			res, took := r.asked(path)
 			res.wantsCode(http.StatusServiceUnavailable, "ENGINE_UNREACHABLE")
 			if took != 0 || res.Header.Get("Retry-After") == "" {
-				r.Errorf("%s: told after %v, headers %v", path, took, res.Header)
+				r.Errorf("%s: responded after %v, headers %v", path, took, res.Header)
 			}
 		}
 		if res := r.post("/api/sessions", `{"sessionId":"crm-2","sessionName":"Test"}`); res.StatusCode != http.StatusServiceUnavailable {
@@ -137,7 +137,7 @@ func TestOutage_WaitingRequestGetsQR(t *testing.T) {
 	}, by(&link))
 }
 
-// Nobody there is never called nobody answers, neither before the circuit opens nor after.
+// A refused connection is never reported as a timeout, neither before the circuit opens nor after.
 func TestOutage_DroppedPackets(t *testing.T) {
 	var link network
 	bubble(t, &enginesim.Engine{QRDelay: time.Hour}, func(r *rig) {

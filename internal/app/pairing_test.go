@@ -316,7 +316,7 @@ func withLinks(s *setup) {
 	s.proxy = func(c *proxy.Config) { c.Pairing.Links = pairpage.NewLinks(c.Sealer, memory.New(memory.Config{})) }
 }
 
-// A page names the cause and who must act. It has nothing of the engine: its address and its words are for operators.
+// A page names the cause and who must act. It contains nothing of the engine: its address and its texts are for operators.
 func TestPairing_ProblemHasNoEvidence(t *testing.T) {
 	bubble(t, &enginesim.Engine{QRDelay: time.Hour}, func(r *rig) {
 		r.create("shop-1")

@@ -75,7 +75,7 @@ func TestPairing_ByNumberEveryDialect(t *testing.T) {
 	}
 }
 
-// Of an engine of the documented API, qrgate finds out whether it has the route, with one request for several links.
+// With an engine of the documented API, qrgate detects whether it has the route, with one request for several links.
 func TestPairing_ByNumberIfEngineServesIt(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

@@ -16,7 +16,7 @@ import (
 	"qrgate/internal/test/enginesim"
 )
 
-// What /qr/status says at each stage. It starts nothing, and costs the engine nothing.
+// What /qr/status reports at each stage. It starts nothing, and costs the engine no call.
 func TestQRStatus_States(t *testing.T) {
 	bubble(t, &enginesim.Engine{FirstID: 61, QRDelay: 4 * time.Second}, func(r *rig) {
 		stage := func(state, status string, ready bool) response {
@@ -49,7 +49,7 @@ func TestQRStatus_States(t *testing.T) {
 	})
 }
 
-// A session that qrgate has never met costs the engine one look.
+// A session that qrgate does not know costs the engine one poll.
 func TestQRStatus_OtherTenant(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		id := r.create("crm-1")
@@ -98,7 +98,7 @@ func faulty(route enginesim.Route, kind enginesim.FaultKind) map[enginesim.Route
 	return map[enginesim.Route]enginesim.Fault{route: {Kind: kind}}
 }
 
-// ?wait=N answers at the next change, and after N seconds at the latest.
+// ?wait=N responds at the next change, and after N seconds at the latest.
 func TestQRStatus_Waits(t *testing.T) {
 	bubble(t, &enginesim.Engine{QRDelay: 4 * time.Second}, func(r *rig) {
 		id := r.create("crm-1")
@@ -116,7 +116,7 @@ func TestQRStatus_Waits(t *testing.T) {
 	})
 }
 
-// A stream tells connecting, awaiting_scan, connected, as they come.
+// A stream reports connecting, awaiting_scan and connected in turn.
 func TestQRStatus_Stream(t *testing.T) {
 	bubble(t, &enginesim.Engine{QRDelay: 4 * time.Second}, func(r *rig) {
 		id := r.create("crm-1")
@@ -171,8 +171,8 @@ func (r *rig) stream(ctx context.Context, id string, each func(string)) {
 	}
 }
 
-// Ten sessions of one key: their place in the queue is told when the budget is short, and all get their QR
-// within ten seconds without a 429 (design 9).
+// Ten sessions of one key: their queue position is reported while the rate limit is short, and all get their QR
+// within ten seconds without a 429.
 func TestQRStatus_TenSessionsOfOneKey(t *testing.T) {
 	bubble(t, enginesim.Incident(), func(r *rig) {
 		var queued sync.Map
@@ -196,6 +196,6 @@ func TestQRStatus_TenSessionsOfOneKey(t *testing.T) {
 		r.none429()
 		places := 0
 		queued.Range(func(_, place any) bool { places++; return place != "" })
-		t.Logf("%d of ten were told their place", places)
+		t.Logf("%d of ten got their queue position", places)
 	})
 }

@@ -34,7 +34,7 @@ func (r *rig) replaced() {
 	r.past(http.MethodPost, "/api/sessions", `{"sessionId":"crm-1","sessionName":"again"}`)
 }
 
-// A session that was deleted and made again past qrgate has another integer. Who knows it by its name is served,
+// A session that was deleted and made again past qrgate has another integer. A client that uses its name is served,
 // whatever is asked first; the integer that is gone is denied.
 func TestRecreated_ElsewhereIsNoticed(t *testing.T) {
 	for name, first := range map[string]func(r *rig) response{
@@ -42,7 +42,7 @@ func TestRecreated_ElsewhereIsNoticed(t *testing.T) {
 		"restart":    func(r *rig) response { return r.post("/api/sessions/crm-1/restart", ``) },
 		"disconnect": func(r *rig) response { return r.post("/api/sessions/crm-1/disconnect", `{}`) },
 		"status": func(r *rig) response {
-			time.Sleep(2 * time.Minute) // until then qrgate believes what it saw
+			time.Sleep(2 * time.Minute) // until then qrgate uses what it cached
 			return r.get("/api/sessions/crm-1/status")
 		},
 		"get":    func(r *rig) response { return r.get("/api/sessions/crm-1") },

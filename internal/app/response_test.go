@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// response is what came back from qrgate, read to its end.
+// response is a response of qrgate, read to its end.
 type response struct {
 	*http.Response
 	rig  *rig
@@ -20,30 +20,30 @@ type response struct {
 	json map[string]any
 }
 
-// do sends a request and reads its answer.
+// do sends a request and reads the response.
 func (r *rig) do(req *http.Request) response {
 	r.Helper()
-	res, err := r.http.Do(req)
+	raw, err := r.http.Do(req)
 	if err != nil {
 		r.Fatalf("%s %s: %v", req.Method, req.URL.Path, err)
 	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
+	defer raw.Body.Close()
+	body, err := io.ReadAll(raw.Body)
 	if err != nil {
 		r.Fatalf("%s %s: %v", req.Method, req.URL.Path, err)
 	}
-	res := response{Response: res, rig: r, body: string(body)}
+	res := response{Response: raw, rig: r, body: string(body)}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
-	_ = d.Decode(&res.json) // the responseChecker complains
+	_ = d.Decode(&res.json) // the responseChecker reports an error
 	return res
 }
 
-// wants ends the test when the status is another.
+// wants ends the test if the status is another.
 func (res response) wants(status int) {
 	res.rig.Helper()
 	if res.StatusCode != status {
-		res.rig.Fatalf("%s %s answers %d, want %d: %.300s", res.Request.Method, res.Request.URL, res.StatusCode, status, res.body)
+		res.rig.Fatalf("%s %s: status %d, want %d: %.300s", res.Request.Method, res.Request.URL, res.StatusCode, status, res.body)
 	}
 }
 
@@ -99,7 +99,7 @@ func (res response) text(path string) string {
 	return ""
 }
 
-// responseChecker looks at every answer that leaves qrgate and complains about what none may be.
+// responseChecker checks every response of qrgate for what none may contain.
 type responseChecker struct {
 	t    *testing.T
 	next http.RoundTripper
@@ -108,7 +108,7 @@ type responseChecker struct {
 	allow429 bool // the engine's limit is reached on purpose
 }
 
-// handleSession is a path that qrgate answers itself.
+// sessionRoute matches the paths to which qrgate itself responds.
 var sessionRoute = regexp.MustCompile(`^/api/sessions(/[^/]+(/(qr|qr/status|status|connect|restart|disconnect))?)?$`)
 
 // RoundTrip implements [http.RoundTripper].
@@ -129,7 +129,7 @@ func (w *responseChecker) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// violations is what is wrong with an answer on a session route, whatever was asked.
+// violations is what is wrong with a response on a session route, whatever the request was.
 func (w *responseChecker) violations(req *http.Request, res *http.Response, body []byte) (found []string) {
 	check := func(wrong bool, text string) {
 		if wrong {
@@ -150,7 +150,7 @@ func (w *responseChecker) violations(req *http.Request, res *http.Response, body
 	check(json.Unmarshal(body, &b) != nil || b == nil, "no JSON object")
 	check(res.Header.Get("Cache-Control") != "no-store", "may be cached")
 	check(res.StatusCode == 503 && res.Header.Get("Retry-After") == "", "no Retry-After")
-	queued := b["code"] == "CONNECT_QUEUED" // accepted: qrgate carries the connect out
+	queued := b["code"] == "CONNECT_QUEUED" // accepted: qrgate sends the connect later
 	if res.StatusCode < 300 && (res.StatusCode != http.StatusAccepted || queued) {
 		check(b["success"] != true, "success is not true")
 		check(!strings.Contains(strings.Join(res.Header.Values("Vary"), ","), "X-API-Key"), "Vary does not name the key")

@@ -12,7 +12,7 @@ import (
 	"qrgate/internal/test/enginesim"
 )
 
-// The answer that everybody came for (contract 1.2 S5), with its headers.
+// A QR on the first request (contract 1.2 S5), with its headers.
 func TestQR_FirstRequestReturnsIt(t *testing.T) {
 	bubble(t, &enginesim.Engine{FirstID: 61}, func(r *rig) {
 		r.create("crm-1")
@@ -45,7 +45,7 @@ func TestQR_NotReadyIs202(t *testing.T) {
 		"young":               {wait: 9 * time.Second},
 		"older":               {age: 6 * time.Second, wait: 4500 * time.Millisecond},
 		"at once":             {path: "?wait=0"},
-		"as wished":           {path: "?wait=3", wait: 3 * time.Second},
+		"as requested":        {path: "?wait=3", wait: 3 * time.Second},
 		"as preferred":        {prefer: "wait=3", wait: 3 * time.Second},
 		"among others":        {prefer: `respond-async, wait="3"; x`, wait: 3 * time.Second},
 		"the query wins":      {path: "?wait=2", prefer: "wait=7", wait: 2 * time.Second},
@@ -78,7 +78,7 @@ func TestQR_NotReadyIs202(t *testing.T) {
 	}
 }
 
-// A wait that is no number of seconds from 0 to 60 is refused, before anything is asked of the engine.
+// A wait that is no number of seconds from 0 to 60 is refused, without a call to the engine.
 func TestQR_InvalidWaitIs400(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		id := r.create("crm-1")
@@ -94,7 +94,7 @@ func TestQR_InvalidWaitIs400(t *testing.T) {
 	})
 }
 
-// A linked session has no QR: 409 on /qr, and the state everywhere else.
+// A linked session has no QR: 409 on /qr, and the state on every other route.
 func TestQR_PairedSessionIs409(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		id := r.create("crm-1")
@@ -109,7 +109,7 @@ func TestQR_PairedSessionIs409(t *testing.T) {
 		if waited := time.Since(asked); waited > 2*time.Second {
 			r.Errorf("waited for %v", waited)
 		}
-		r.reboot() // a restarted gateway learns it from the waiting request
+		r.reboot() // a restarted gateway detects it for the waiting request
 		r.get("/api/sessions/"+id+"/qr?wait=10").wantsCode(http.StatusConflict, "SESSION_ALREADY_CONNECTED")
 		res := r.get("/api/sessions/" + id + "/qr/status")
 		if res.text("data.status") != "connected" || res.at("data.ready") != false || res.at("data.diagnosis") != nil {
@@ -139,7 +139,7 @@ func TestQR_CauseForPersonIs503(t *testing.T) {
 	}, replaced("GET", "/api/sessions/1/qr", http.StatusInternalServerError, body))
 }
 
-// An engine that cannot be reached for the whole hold: 503, and who must look.
+// An engine that cannot be reached for the whole wait: 503, and who must act.
 func TestQR_EngineUnreachable(t *testing.T) {
 	for name, kind := range map[string]struct {
 		fault enginesim.FaultKind
@@ -161,7 +161,7 @@ func TestQR_EngineUnreachable(t *testing.T) {
 	}
 }
 
-// Paths and bodies that are refused by qrgate itself; the engine is asked nothing.
+// Paths and bodies that qrgate itself refuses, without a call to the engine.
 func TestProxy_RefusesInvalidRequests(t *testing.T) {
 	long := strings.Repeat("x", 101)
 	for name, c := range map[string]struct {
@@ -210,7 +210,7 @@ func TestCreate_ConflictHasSession(t *testing.T) {
 	})
 }
 
-// Where names are unique among all keys, the conflict tells nothing of another key's session.
+// Where names are unique among all keys, the conflict contains nothing about another key's session.
 func TestCreate_ConflictHidesForeignSession(t *testing.T) {
 	const taken = `{"success":false,"error":"La sesión ya existe"}`
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
@@ -234,7 +234,7 @@ func TestCreate_ConflictHidesForeignSession(t *testing.T) {
 	}))
 }
 
-// The engine's own refusals are its own: status, code and text.
+// Refusals of the engine pass: status, code and text.
 func TestQR_EngineRefusalsPassThrough(t *testing.T) {
 	bubble(t, &enginesim.Engine{Keys: map[string]string{"key-a": "a"}}, func(r *rig) {
 		r.create("crm-1")
@@ -249,7 +249,7 @@ func TestQR_EngineRefusalsPassThrough(t *testing.T) {
 	})
 }
 
-// A key that may not: the engine's 403 is told, on every route.
+// A key without permission: the engine's 403 is the response, on every route.
 func TestQR_ForbiddenKey(t *testing.T) {
 	const body = `{"success":false,"error":"No autorizado","code":"AUTHORIZATION_FAILED"}`
 	for _, route := range []string{"qr", "status", "qr/status"} {
@@ -260,7 +260,7 @@ func TestQR_ForbiddenKey(t *testing.T) {
 		t.Run(route, func(t *testing.T) {
 			bubble(t, &enginesim.Engine{}, func(r *rig) {
 				r.create("crm-1")
-				r.reboot() // what the engine accepted a moment ago is not asked for again
+				r.reboot() // without a restart, what the engine accepted a moment ago is not checked again
 				res := r.get("/api/sessions/1/" + route)
 				res.wantsCode(http.StatusForbidden, "AUTHORIZATION_FAILED")
 				if res.text("message") != "No autorizado" {
@@ -271,7 +271,7 @@ func TestQR_ForbiddenKey(t *testing.T) {
 	}
 }
 
-// On session routes an engine's 500 is a 503 with its code; a failed connect goes on being tried.
+// On session routes an engine's 500 is a 503 with its code; a failed connect is retried.
 func TestQR_EngineErrors(t *testing.T) {
 	for _, kind := range []enginesim.FaultKind{enginesim.ServerError, enginesim.HTML502, enginesim.HTML503, enginesim.HTML504,
 		enginesim.Garbage, enginesim.EmptyBody, enginesim.Redirect, enginesim.TruncatedBody, enginesim.CutConnection} {
@@ -303,7 +303,7 @@ func TestQR_EngineErrors(t *testing.T) {
 	}
 }
 
-// A connect of an engine that hangs is answered before its caller's ten seconds are over (contract 4.1).
+// The response to a connect of an engine that hangs comes within its caller's ten seconds (contract 4.1).
 func TestConnect_EngineHangs(t *testing.T) {
 	bubble(t, &enginesim.Engine{Faults: map[enginesim.Route]enginesim.Fault{enginesim.RouteConnect: {Kind: enginesim.Hang, First: 1}}}, func(r *rig) {
 		id := r.create("crm-1")
@@ -316,7 +316,7 @@ func TestConnect_EngineHangs(t *testing.T) {
 	})
 }
 
-// A gateway that stops says so to those who come late, and in the documented form.
+// A gateway that stops responds to late requests in the documented form.
 func TestQR_GatewayStops(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		id := r.create("crm-1")

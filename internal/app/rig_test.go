@@ -22,8 +22,8 @@ import (
 	"qrgate/proxy"
 )
 
-// rig is a whole gate between clients and a simulated engine. In a bubble both sides are wires of memory
-// and time is fake; before real sockets it is gate.New itself.
+// rig is a whole gateway between clients and a simulated engine. In a bubble of synctest both sides are connections in
+// memory and time is fake; sockets runs app.New itself.
 type rig struct {
 	*testing.T
 	engine          *enginesim.Engine
@@ -31,18 +31,18 @@ type rig struct {
 	admin           string // of its operators' port; empty in a bubble
 	http            *http.Client
 	checker         *responseChecker
-	reboot          func() // qrgate is killed and started anew, with an empty memory
-	stopAcquisition func() // its heart is stopped while its front still answers, as it is when a gateway stops
+	reboot          func() // kills qrgate and starts it with an empty memory
+	stopAcquisition func() // stops the acquisitions while the front still responds, as a gateway does when it stops
 }
 
 // setup changes a rig before it starts.
 type setup struct {
-	replaceEngine func(*enginesim.Engine) http.Handler // what stands where the engine is
+	replaceEngine func(*enginesim.Engine) http.Handler // makes the handler that stands in for the engine
 	network       *network                             // the network before it; nil for one that is always open
 	waitTimes     acquire.WaitTimes
 	waiterLimits  acquire.WaiterLimits
 	proxy         func(*proxy.Config)
-	skipsOpenAPI  bool // answers are not held to the OpenAPI document, which takes its time
+	skipsOpenAPI  bool // responses are not validated against the OpenAPI document, which takes time
 }
 
 // bubble runs test in fake time against a gateway before engine.
@@ -91,18 +91,18 @@ func before(wrap func(*enginesim.Engine) http.Handler) func(*setup) {
 	return func(s *setup) { s.replaceEngine = wrap }
 }
 
-// gateway is qrgate that runs now.
+// gateway passes requests to the qrgate that runs at present.
 type gateway struct {
 	current     atomic.Pointer[http.Handler]
 	stopCurrent func()
 }
 
-// ServeHTTP hands the request to it.
+// ServeHTTP implements [http.Handler].
 func (s *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	(*s.current.Load()).ServeHTTP(w, r)
 }
 
-// stop ends qrgate that runs.
+// stop ends the present one.
 func (s *gateway) stop() {
 	if s.stopCurrent != nil {
 		s.stopCurrent()
@@ -110,7 +110,7 @@ func (s *gateway) stop() {
 	}
 }
 
-// start puts a new gate together as gate.New does, ends the one before, and takes its place.
+// start assembles qrgate as app.New does and replaces the present one.
 func (s *gateway) start(t *testing.T, upstream *enginesim.Wire, set setup) {
 	t.Helper()
 	s.stop()
@@ -196,11 +196,11 @@ func (r *rig) connect(id string, headers ...string) {
 	res := r.post("/api/sessions/"+id+"/connect", "{}", headers...)
 	res.wants(http.StatusOK)
 	if got := res.text("data.status"); got != "connecting" {
-		r.Errorf("connect answers the state %q", got)
+		r.Errorf("connect returns the state %q", got)
 	}
 }
 
-// qr asks for the QR and wants it.
+// qr requests the QR, which must come.
 func (r *rig) qr(id string, headers ...string) response {
 	r.Helper()
 	res := r.get("/api/sessions/"+id+"/qr", headers...)
@@ -209,7 +209,7 @@ func (r *rig) qr(id string, headers ...string) response {
 	return res
 }
 
-// insists asks for the QR again and again, as every poller does, and wants it within a time.
+// insists requests the QR repeatedly, as a poller does, until it comes; it must come within a time.
 func (r *rig) insists(id string, within time.Duration) response {
 	r.Helper()
 	began := time.Now()

@@ -17,7 +17,7 @@ import (
 	"qrgate/internal/test/enginesim"
 )
 
-// sockets is gate.New before an engine, both on loopback ports and in real time. stop ends qrgate and
+// sockets is app.New in front of an engine, both on loopback ports and in real time. stop ends qrgate and
 // returns what Run did.
 func sockets(t *testing.T, engine *enginesim.Engine) (r *rig, stop func() error) {
 	t.Helper()
@@ -58,7 +58,7 @@ func running(t *testing.T, engine *enginesim.Engine, cfg app.Config) (r *rig, st
 	return &rig{T: t, engine: engine, base: g.URL(), admin: g.AdminURL(), http: &http.Client{Transport: seen}, checker: seen}, stop
 }
 
-// The clients that ask soon, all at once and with one key, over real sockets: the incident, four times as fast.
+// The clients that request the QR early, all at once and with one key, over real sockets: the incident, four times as fast.
 func TestSockets_Clients(t *testing.T) {
 	t.Parallel()
 	engine := enginesim.Incident()
@@ -118,7 +118,7 @@ func TestSockets_LargeBody(t *testing.T) {
 	}
 }
 
-// A gateway that stops lets those who wait have their answer.
+// A gateway that stops responds to its waiting requests.
 func TestSockets_Stopping(t *testing.T) {
 	t.Parallel()
 	engine := &enginesim.Engine{QRDelay: time.Second}
@@ -136,7 +136,7 @@ func TestSockets_Stopping(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	if got := r.readyz(); got != http.StatusServiceUnavailable {
-		t.Errorf("while it stops /readyz answers %d", got)
+		t.Errorf("while it stops /readyz returns %d", got)
 	}
 	if err := <-ended; err != nil {
 		t.Errorf("qrgate ended with %v", err)

@@ -29,18 +29,18 @@ func TestC22_RecreatedSessionElsewhere(t *testing.T) {
 	})
 }
 
-// A connect that is being tried again is young, and a client that asks meanwhile makes it be tried sooner.
+// A connect that is retried counts as young, and a client's request meanwhile brings the retry forward.
 func TestQR_AfterFailedConnectRecovers(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		id := r.create("crm-1")
 		r.spoil(enginesim.RouteConnect, enginesim.ServerError)
-		r.connect(id) // answered after 8.5 s
+		r.connect(id) // the response comes after 8.5 s
 		r.heal()
 		r.qr(id)
 	})
 }
 
-// A session that was linked in another life of qrgate is told so within the first hold.
+// A session that was linked before qrgate started gets its 409 within the first wait.
 func TestQR_OldPairedSessionIs409(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
 		id := r.create("crm-1")

@@ -19,8 +19,8 @@ func cookies(e *enginesim.Engine) http.Handler {
 	})
 }
 
-// A client that the engine knows by something else than a key gets what it gets without qrgate, and nobody else gets
-// it: all who show no key look alike to qrgate.
+// A client that the engine identifies by something else than a key gets what it gets without qrgate, and no other client
+// gets it: qrgate cannot distinguish clients without a key.
 func TestUnkeyed_CookieSeparatesClients(t *testing.T) {
 	bubble(t, &enginesim.Engine{RawCode: true, QRDelay: 2 * time.Second}, func(r *rig) {
 		mine := []string{"X-API-Key", "-", "Cookie", "key=key-a"}

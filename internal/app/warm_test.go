@@ -76,7 +76,7 @@ func (w *discardWriter) Header() http.Header         { return w.header }
 func (w *discardWriter) Write(b []byte) (int, error) { return len(b), nil }
 func (w *discardWriter) WriteHeader(status int)      { w.status = status }
 
-// A code that is there is answered from a prepared body, with at most 60 allocations from net/http's handler on.
+// The response with a known code is a prepared body, with at most 60 allocations from net/http's handler on.
 func TestWarmQR_Allocations(t *testing.T) {
 	request := warmQR(t)
 	if n := testing.AllocsPerRun(500, func() { request() }); n > 60 {

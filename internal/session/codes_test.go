@@ -56,7 +56,7 @@ func TestCodes(t *testing.T) {
 	}
 }
 
-// faults.md A7: a code lives as long as WhatsApp's own, whatever the engine states, unless its dialect differs.
+// A code lives as long as WhatsApp's own, whatever the engine states, unless its dialect differs.
 func TestCodes_Lifetime(t *testing.T) {
 	t.Parallel()
 	const sec = time.Second
