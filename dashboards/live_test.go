@@ -145,13 +145,13 @@ func (s server) get(ctx context.Context, path string, with url.Values) []byte {
 	if err != nil {
 		return nil
 	}
-	answer, err := s.client.Do(r)
+	res, err := s.client.Do(r)
 	if err != nil {
 		return nil
 	}
-	defer answer.Body.Close()
+	defer res.Body.Close()
 	var out bytes.Buffer
-	_, _ = out.ReadFrom(answer.Body)
+	_, _ = out.ReadFrom(res.Body)
 	return out.Bytes()
 }
 

@@ -14,7 +14,7 @@ import (
 	"qrgate/metrics"
 )
 
-// engine answers every call with its fault, through an HTTP call of its own if it has a client.
+// engine responds to every call with its fault, through an HTTP call of its own if it has a client.
 type engine struct {
 	fault session.ErrorKind
 	http  http.RoundTripper
@@ -76,24 +76,24 @@ func TestAcquisitionSpan_ContainsEngineCalls(t *testing.T) {
 	if len(all["qr.acquisition"]) != 1 || len(all["engine.qr"]) != 1 || len(all["engine.status"]) != 1 {
 		t.Fatalf("got %v", all)
 	}
-	flight, look, call := all["qr.acquisition"][0], all["engine.qr"][0], all["GET /api/sessions/{id}/qr"][0]
-	if flight.ID() != ended.SpanID().String() || flight.Attr("qrgate.outcome") != "success" || flight.Attr("error.type") != "" {
-		t.Errorf("the acquisition span is %v", flight)
+	acquisition, poll, call := all["qr.acquisition"][0], all["engine.qr"][0], all["GET /api/sessions/{id}/qr"][0]
+	if acquisition.ID() != ended.SpanID().String() || acquisition.Attr("qrgate.outcome") != "success" || acquisition.Attr("error.type") != "" {
+		t.Errorf("the acquisition span is %v", acquisition)
 	}
-	if took := time.Duration(flight.EndTimeUnixNano - flight.StartTimeUnixNano); took != 3*time.Second {
+	if took := time.Duration(acquisition.EndTimeUnixNano - acquisition.StartTimeUnixNano); took != 3*time.Second {
 		t.Errorf("the acquisition span took %s", took)
 	}
-	if len(flight.Events) != 1 || flight.Events[0].Name != "qr.code_received" {
-		t.Errorf("events: %v", flight.Events)
+	if len(acquisition.Events) != 1 || acquisition.Events[0].Name != "qr.code_received" {
+		t.Errorf("events: %v", acquisition.Events)
 	}
-	if look.Parent() != flight.ID() || look.Attr("qrgate.error_type") != "not_ready" || look.Attr("error.type") != "" || call.Parent() != look.ID() {
-		t.Errorf("the look is %v, its call %v", look, call)
+	if poll.Parent() != acquisition.ID() || poll.Attr("qrgate.error_type") != "not_ready" || poll.Attr("error.type") != "" || call.Parent() != poll.ID() {
+		t.Errorf("the poll is %v, its call %v", poll, call)
 	}
-	if s := all["engine.status"][0]; s.Attr("error.type") != "server_error" || s.Parent() != flight.ID() {
-		t.Errorf("the failed look is %v", s)
+	if s := all["engine.status"][0]; s.Attr("error.type") != "server_error" || s.Parent() != acquisition.ID() {
+		t.Errorf("the failed poll is %v", s)
 	}
 	if all["engine.list"][0].Parent() != "" {
-		t.Error("a list is of no flight")
+		t.Error("a list belongs to no acquisition")
 	}
 }
 
@@ -104,14 +104,14 @@ func TestAcquisitionSpan_EndsWithOutcome(t *testing.T) {
 		event                       session.Event
 		outcome, diagnosis, failure string
 	}{
-		"failed":  {session.Event{Kind: session.EventAcquisition, Outcome: session.Failure, Diagnosis: diagnosis.QRNotEmitted}, "failure", "qr_not_emitted", "qr_not_emitted"},
-		"strange": {session.Event{Kind: session.EventAcquisition, Outcome: session.Failure, Diagnosis: "5550100"}, "failure", "undetermined", "undetermined"},
-		"linked":  {session.Event{Kind: session.EventAcquisition, Outcome: session.Abandoned, Diagnosis: diagnosis.AlreadyPaired}, "abandoned", "already_paired", ""},
-		"deleted": {session.Event{Kind: session.EventState, From: session.Connecting, To: session.Unknown}, "abandoned", "", ""},
-		"rested":  {session.Event{Kind: session.EventState, From: session.Connecting, To: session.Disconnected, Diagnosis: diagnosis.QRExpired}, "abandoned", "qr_expired", ""},
-		"anew":    {session.Event{Kind: session.EventState, To: session.Connecting}, "abandoned", "", ""},
+		"failed":    {session.Event{Kind: session.EventAcquisition, Outcome: session.Failure, Diagnosis: diagnosis.QRNotEmitted}, "failure", "qr_not_emitted", "qr_not_emitted"},
+		"strange":   {session.Event{Kind: session.EventAcquisition, Outcome: session.Failure, Diagnosis: "5550100"}, "failure", "undetermined", "undetermined"},
+		"linked":    {session.Event{Kind: session.EventAcquisition, Outcome: session.Abandoned, Diagnosis: diagnosis.AlreadyPaired}, "abandoned", "already_paired", ""},
+		"deleted":   {session.Event{Kind: session.EventState, From: session.Connecting, To: session.Unknown}, "abandoned", "", ""},
+		"rested":    {session.Event{Kind: session.EventState, From: session.Connecting, To: session.Disconnected, Diagnosis: diagnosis.QRExpired}, "abandoned", "qr_expired", ""},
+		"restarted": {session.Event{Kind: session.EventState, To: session.Connecting}, "abandoned", "", ""},
 	}
-	order := []string{"failed", "strange", "linked", "deleted", "rested", "anew"}
+	order := []string{"failed", "strange", "linked", "deleted", "rested", "restarted"}
 	for _, name := range order {
 		observe(session.Event{Kind: session.EventState, Session: name, AcquisitionID: name, At: time.Now(), To: session.Connecting})
 		e := ends[name].event
@@ -119,7 +119,7 @@ func TestAcquisitionSpan_EndsWithOutcome(t *testing.T) {
 		observe(e)
 	}
 	got := r.spans(t)["qr.acquisition"]
-	if len(got) != len(order)+1 { // the one that began anew is closed with the gateway
+	if len(got) != len(order)+1 { // the restarted one ends with the gateway
 		t.Fatalf("%d acquisitions", len(got))
 	}
 	for i, name := range order {

@@ -63,7 +63,7 @@ func BenchmarkScrape(b *testing.B) {
 	}
 }
 
-// What tracing costs a request that is passed on: its own span, that of the call, and the trace told to the
+// The cost of tracing a request that passes through: its own span, that of the call, and the trace sent to the
 // engine. The spans that are kept are not sent anywhere.
 func BenchmarkPassThrough(b *testing.B) {
 	for _, x := range []struct{ name, endpoint, share string }{
@@ -87,7 +87,7 @@ func BenchmarkPassThrough(b *testing.B) {
 	}
 }
 
-// passesOn is a handler that hands every request to an engine that answers at once, and reads the answer.
+// passesOn is a handler that forwards every request to an engine that responds at once, and reads the response.
 func passThrough(tr *metrics.Tracing) http.Handler {
 	engine := tr.Transport(roundTripper(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil

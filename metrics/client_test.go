@@ -36,8 +36,8 @@ func TestTransport_DialErrorIsUnreachable(t *testing.T) {
 	}
 }
 
-// The engine is told of the trace as OpenTelemetry writes it, and of no other that a client names, whether the trace is
-// kept or not. Where nobody keeps it and the front has told it already, the request goes out as it is.
+// The engine gets the trace as OpenTelemetry writes it, and no other that a client names, sampled or not. If it is not
+// sampled and the front has sent it already, the request is sent unchanged.
 func TestTransport_ReplacesClientTraceparent(t *testing.T) {
 	for _, share := range []string{"0", "1"} {
 		r := startTracing(t, share, metrics.TracingConfig{})
@@ -60,10 +60,10 @@ func TestTransport_ReplacesClientTraceparent(t *testing.T) {
 				want := propagation.MapCarrier{}
 				propagation.TraceContext{}.Inject(out.Context(), want)
 				if got := out.Header.Get("Traceparent"); share == "0" && got != want.Get("traceparent") || len(got) != 55 || strings.Contains(got, "1111") || out.Header.Get("Tracestate") != "" {
-					t.Errorf("share %s, told by the front %t: %q and %q, want %q", share, front, got, out.Header.Get("Tracestate"), want.Get("traceparent"))
+					t.Errorf("share %s, sent by the front %t: %q and %q, want %q", share, front, got, out.Header.Get("Tracestate"), want.Get("traceparent"))
 				}
 				if spared := out == req; spared != (front && share == "0") {
-					t.Errorf("share %s, told by the front %t: the request went out as it was: %t", share, front, spared)
+					t.Errorf("share %s, sent by the front %t: the request was sent unchanged: %t", share, front, spared)
 				}
 			}
 		})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/api/messages", nil))

@@ -17,7 +17,7 @@ import (
 func TestMetricsObserve_CountsEvents(t *testing.T) {
 	t.Parallel()
 	const s = time.Second
-	look := func(fault session.ErrorKind, status int) session.Event {
+	callEvent := func(fault session.ErrorKind, status int) session.Event {
 		return session.Event{Kind: session.EventEngineCall, Op: session.OpQR, ErrorKind: fault, Status: status, Duration: s}
 	}
 	good := map[string]float64{"qrgate_engine_request_duration_seconds{qr,success}": 1}
@@ -45,16 +45,16 @@ func TestMetricsObserve_CountsEvents(t *testing.T) {
 		"a state":           {session.Event{Kind: session.EventState, To: session.Connected}, map[string]float64{"qrgate_session_state_changes_total{connected}": 1}},
 		"a mix-up":          {session.Event{Kind: session.EventDecryptFailed}, map[string]float64{"qrgate_store_decrypt_failures_total{}": 1}},
 		"the store is away": {session.Event{Kind: session.EventStore}, map[string]float64{"qrgate_store_up{}": -1}},
-		"a call":            {look("", 0), with(good, "none")},
-		"not ready":         {look(session.KindNotReady, 500), with(good, "not_ready")},
-		"rate limited":      {look(session.KindRateLimited, 429), with(bad, "rate_limited")},
-		"an engine's error": {look(session.KindServerError, 500), with(bad, "server_error")},
-		"nobody there":      {look(session.KindUnreachable, 0), with(down, "unreachable")},
-		"no answer":         {look(session.KindTimeout, 0), with(down, "timeout")},
-		"nginx answers":     {look(session.KindBadResponse, 502), with(down, "bad_response")},
-		"nonsense":          {look(session.KindBadResponse, 200), with(bad, "bad_response")},
-		"given up":          {look(session.KindCanceled, 0), with(nil, "canceled")},
-		"a strange fault":   {look("strange", 0), with(bad, "server_error")},
+		"a call":            {callEvent("", 0), with(good, "none")},
+		"not ready":         {callEvent(session.KindNotReady, 500), with(good, "not_ready")},
+		"rate limited":      {callEvent(session.KindRateLimited, 429), with(bad, "rate_limited")},
+		"an engine's error": {callEvent(session.KindServerError, 500), with(bad, "server_error")},
+		"unreachable":       {callEvent(session.KindUnreachable, 0), with(down, "unreachable")},
+		"no response":       {callEvent(session.KindTimeout, 0), with(down, "timeout")},
+		"nginx responds":    {callEvent(session.KindBadResponse, 502), with(down, "bad_response")},
+		"nonsense":          {callEvent(session.KindBadResponse, 200), with(bad, "bad_response")},
+		"given up":          {callEvent(session.KindCanceled, 0), with(nil, "canceled")},
+		"an unknown fault":  {callEvent("strange", 0), with(bad, "server_error")},
 		"a strange event":   {session.Event{Kind: "strange"}, map[string]float64{}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -86,7 +86,7 @@ func TestMetricsObserve_CountsWaits(t *testing.T) {
 			map[string]float64{"qrgate_qr_waits_total{none,success}": 1, "qrgate_qr_wait_duration_seconds{success}": 1}},
 		"not yet": {session.Event{Kind: session.EventWait, Outcome: session.Failure, Diagnosis: diagnosis.None},
 			map[string]float64{"qrgate_qr_waits_total{none,failure}": 1, "qrgate_qr_wait_duration_seconds{failure}": 1}},
-		"held, and linked": {session.Event{Kind: session.EventWait, Outcome: session.Failure, Diagnosis: diagnosis.AlreadyPaired},
+		"waited, and linked": {session.Event{Kind: session.EventWait, Outcome: session.Failure, Diagnosis: diagnosis.AlreadyPaired},
 			map[string]float64{"qrgate_qr_waits_total{already_paired,failure}": 1, "qrgate_qr_wait_duration_seconds{failure}": 1}},
 		"a client left": {session.Event{Kind: session.EventWait, Outcome: session.Abandoned},
 			map[string]float64{"qrgate_qr_waits_total{client_gone,abandoned}": 1, "qrgate_qr_wait_duration_seconds{abandoned}": 1}},
@@ -107,7 +107,7 @@ func TestMetricsObserve_EngineResponseSetsEngineUp(t *testing.T) {
 		m.ObserveEvent(session.Event{Kind: session.EventEngineCall, Op: session.OpList, ErrorKind: session.KindNotReady})
 	})
 	if got["qrgate_engine_up{}"] != 1 {
-		t.Errorf("an engine that answers is not up: %v", got)
+		t.Errorf("an engine that responds is not up: %v", got)
 	}
 }
 
@@ -159,7 +159,7 @@ func TestGauges_AreReadDuringScrape(t *testing.T) {
 		t.Errorf("wrong readings: %v", before)
 	}
 	if _, ok := before["qrgate_engine_rate_limit_remaining{}"]; ok {
-		t.Error("a budget is told that no engine stated")
+		t.Error("a rate limit is reported that no engine stated")
 	}
 	now.Remaining = 0
 	now.Waiters = 4
@@ -176,7 +176,7 @@ func TestGauges_AreReadDuringScrape(t *testing.T) {
 	}
 }
 
-// circuit is what is told of the breaker: closed, half open, open.
+// circuit is the reported state of the breaker: closed, half open, open.
 func circuit(now map[string]float64) []float64 {
 	const name = "qrgate_engine_circuit_state"
 	return []float64{now[name+"{closed}"], now[name+"{half_open}"], now[name+"{open}"]}

@@ -29,7 +29,7 @@ func TestExemplars_OnlySampledTraces(t *testing.T) {
 		}
 	}
 	if strings.Contains(text, "cc000000") {
-		t.Error("a trace that nobody keeps is an exemplar")
+		t.Error("a trace that is not sampled is an exemplar")
 	}
 	if strings.Contains(exposition(m, "text/plain"), "trace_id") {
 		t.Error("the plain format cannot carry exemplars")

@@ -14,22 +14,22 @@ import (
 	"qrgate/metrics"
 )
 
-// answering is an exporter that gives its answers one after the other.
-type answering []error
+// scriptedExporter is an exporter that returns its errors one after the other.
+type scriptedExporter []error
 
-func (a *answering) ExportSpans(context.Context, []sdktrace.ReadOnlySpan) error {
+func (a *scriptedExporter) ExportSpans(context.Context, []sdktrace.ReadOnlySpan) error {
 	err := (*a)[0]
 	*a = (*a)[1:]
 	return err
 }
 
-func (a *answering) Shutdown(context.Context) error { return nil }
+func (a *scriptedExporter) Shutdown(context.Context) error { return nil }
 
 // A collector that is down for an hour is two lines in the log, not one per batch.
 func TestCountingExporter_LogsOnlyChanges(t *testing.T) {
 	t.Parallel()
 	down := &url.Error{Op: "Post", URL: "http://127.0.0.1/?token=hush", Err: errors.New("connection refused")}
-	answers := &answering{nil, down, down, errors.New("http://127.0.0.1/?token=hush: 400"), nil, nil}
+	next := &scriptedExporter{nil, down, down, errors.New("http://127.0.0.1/?token=hush: 400"), nil, nil}
 	var logs bytes.Buffer
 	text := slog.NewTextHandler(&logs, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.TimeKey {
@@ -38,10 +38,10 @@ func TestCountingExporter_LogsOnlyChanges(t *testing.T) {
 		return a
 	}})
 	failures := 0
-	e := metrics.NewCountingExporter(answers, func() { failures++ }, slog.New(text))
+	e := metrics.NewCountingExporter(next, func() { failures++ }, slog.New(text))
 	for range 6 {
 		if err := e.ExportSpans(t.Context(), nil); err != nil {
-			t.Errorf("OpenTelemetry's own error handler would be told of %v", err)
+			t.Errorf("OpenTelemetry's own error handler would get %v", err)
 		}
 	}
 	if failures != 3 {

@@ -14,13 +14,13 @@ import (
 	"qrgate/metrics"
 )
 
-// A trace that nobody keeps costs no span, and is told to the engine as what it is.
+// A trace that is not sampled costs no span, and the engine gets it as not sampled.
 func TestTransport_UnsampledTraceIsPropagatedWithoutSpan(t *testing.T) {
 	r := startTracing(t, "0", metrics.TracingConfig{})
-	body := io.NopCloser(strings.NewReader("answer"))
-	var told http.Header
+	body := io.NopCloser(strings.NewReader("response"))
+	var sent http.Header
 	engine := r.Transport(roundTripper(func(out *http.Request) (*http.Response, error) {
-		told = out.Header
+		sent = out.Header
 		return &http.Response{StatusCode: http.StatusOK, Body: body}, nil
 	}))
 	var in trace.SpanContext
@@ -28,7 +28,7 @@ func TestTransport_UnsampledTraceIsPropagatedWithoutSpan(t *testing.T) {
 		in = trace.SpanContextFromContext(req.Context())
 		res, err := engine.RoundTrip(req)
 		if err != nil || res.Body != body {
-			t.Errorf("the answer was not passed on as it is: %v, %v", res, err)
+			t.Errorf("the response was not passed on unchanged: %v, %v", res, err)
 		}
 		if req.Header.Get("Traceparent") != theirs || req.Header.Get("Tracestate") != "theirs=1" {
 			t.Errorf("the request that was given was changed: %v", req.Header)
@@ -39,8 +39,8 @@ func TestTransport_UnsampledTraceIsPropagatedWithoutSpan(t *testing.T) {
 		t.Errorf("the request is in the trace %v, want one of qrgate itself", in.TraceID())
 	}
 	want := "00-" + in.TraceID().String() + "-" + in.SpanID().String() + "-00"
-	if told.Get("Traceparent") != want || len(told["Tracestate"]) != 0 {
-		t.Errorf("the engine was told %v, want %s", told, want)
+	if sent.Get("Traceparent") != want || len(sent["Tracestate"]) != 0 {
+		t.Errorf("the engine got %v, want %s", sent, want)
 	}
 	if all := r.spans(t); len(all) != 0 {
 		t.Errorf("spans were kept: %v", all)

@@ -131,7 +131,7 @@ func TestServer_MakesSpans(t *testing.T) {
 		}
 	}
 	if method := all["HTTP"][0].Attr("http.request.method"); method != "_OTHER" {
-		t.Errorf("a method that a client made up is told as %q", method)
+		t.Errorf("a method that a client made up is reported as %q", method)
 	}
 	user, probe := all["GET /api/sessions/{id}/qr"][0], all["GET /api/sessions/{id}/status"][0]
 	if user.Trace() == theirTrace || len(user.Links) != 1 || user.Parent() != "" {
@@ -211,7 +211,7 @@ func TestTransport_ContinuesTraceAtEngine(t *testing.T) {
 	}
 	headers := <-seen
 	if want := "00-" + call[0].Trace() + "-" + call[0].ID() + "-01"; headers.Get("Traceparent") != want || headers.Get("Tracestate") != "" {
-		t.Errorf("the engine was told %v, want %s", headers, want)
+		t.Errorf("the engine got %v, want %s", headers, want)
 	}
 }
 
@@ -234,7 +234,7 @@ func TestTransport_UntouchedBodyEndsSpanWithContext(t *testing.T) {
 	waitFor(t, func() bool { return len(r.receiver.Spans()) == 1 })
 }
 
-// waitFor asks again until it is true, for what ends in goroutines that nobody can wait for.
+// waitFor repeats until it is true, for what ends in goroutines that a test cannot wait for.
 func waitFor(t *testing.T, done func() bool) {
 	t.Helper()
 	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
@@ -310,9 +310,9 @@ func TestTracing_WithoutEndpointWrapsNothing(t *testing.T) {
 	if tr.Server(mux) != http.Handler(mux) || tr.Transport(rt) != http.RoundTripper(rt) || tr.Engine(engine{}) != session.Engine(engine{}) {
 		t.Error("something was wrapped")
 	}
-	told := 0
-	tr.Observer(func(_ session.Event, in trace.SpanContext) { told++; _ = in })(session.Event{})
-	if told != 1 {
+	observed := 0
+	tr.Observer(func(_ session.Event, in trace.SpanContext) { observed++; _ = in })(session.Event{})
+	if observed != 1 {
 		t.Error("the event was not handed on")
 	}
 	ctx, cancel := context.WithCancel(t.Context())

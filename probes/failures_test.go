@@ -133,7 +133,7 @@ func TestEngineHealth_ReadsStatusOfBody(t *testing.T) {
 	}
 }
 
-// A short run tells the gateway how long it can wait, and asks for the diagnosis before its timeout.
+// A short run states how long it can wait, and requests the diagnosis before its timeout.
 func TestCreateConnectQR_ShortRunFetchesDiagnosis(t *testing.T) {
 	engine := &enginesim.Engine{}
 	gateway := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -60,14 +60,14 @@ func TestHandler_ReturnsMetricsAndLimitsRate(t *testing.T) {
 		}
 		r.engine.Change(func(e *enginesim.Engine) { e.QRDelay = time.Hour })
 		if w := r.scrape(h, "target=gate&module=create_connect_qr", ""); w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" {
-			t.Errorf("a second run at once answers %d, to be repeated after %q", w.Code, w.Header().Get("Retry-After"))
+			t.Errorf("a second run at once returns %d, to be repeated after %q", w.Code, w.Header().Get("Retry-After"))
 		}
 		time.Sleep(30 * time.Second)
 		began := time.Now()
 		w = r.scrape(h, "target=gate&module=create_connect_qr", "13")
 		got = r.numbers(w)
 		if took := time.Since(began); took > 12500*time.Millisecond {
-			t.Errorf("a scrape with thirteen seconds is answered after %v", took)
+			t.Errorf("the response to a scrape with thirteen seconds comes after %v", took)
 		}
 		if w.Code != 200 || got["probe_success"] != 0 || got["probe_diagnosis_info qr_not_emitted"] != 1 {
 			t.Errorf("%d %v", w.Code, got)
@@ -131,13 +131,13 @@ func TestHandler_InvalidRequests(t *testing.T) {
 			"target=other&module=create_connect_qr": "10",
 		} {
 			if w := r.scrape(h, query, header); w.Code != http.StatusBadRequest {
-				t.Errorf("%s with %q answers %d", query, header, w.Code)
+				t.Errorf("%s with %q returns %d", query, header, w.Code)
 			}
 		}
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequestWithContext(r.Context(), http.MethodPost, "/probe?target=gate&module=engine_health", nil))
 		if w.Code != http.StatusMethodNotAllowed {
-			t.Errorf("POST answers %d", w.Code)
+			t.Errorf("POST returns %d", w.Code)
 		}
 		if n := r.engine.CountSince(enginesim.AnyRoute, time.Time{}); n > 0 {
 			t.Errorf("%d calls were made for requests that were refused", n)
@@ -183,17 +183,17 @@ func TestHandler_OneRunAtATime(t *testing.T) {
 		}()
 		time.Sleep(time.Second)
 		if w := r.scrape(h, "target=gate&module=engine_health", ""); w.Code != http.StatusTooManyRequests {
-			t.Errorf("a second scrape beside the first answers %d", w.Code)
+			t.Errorf("a second scrape beside the first returns %d", w.Code)
 		}
 		leave()
 		<-done
 		if first.Code != http.StatusServiceUnavailable {
-			t.Errorf("a scrape that was given up answers %d", first.Code)
+			t.Errorf("a canceled scrape returns %d", first.Code)
 		}
 		synctest.Wait()
 		r.clean()
 		if w := r.scrape(h, "target=gate&module=engine_health", "5"); w.Code != 200 {
-			t.Errorf("after that, a scrape answers %d: %s", w.Code, w.Body)
+			t.Errorf("after that, a scrape returns %d: %s", w.Code, w.Body)
 		}
 	})
 }

@@ -27,7 +27,7 @@ func (r *rig) make(name string) {
 	}
 	_ = res.Body.Close()
 	if res.StatusCode != http.StatusCreated {
-		r.Fatalf("create answers %d", res.StatusCode)
+		r.Fatalf("create returns %d", res.StatusCode)
 	}
 }
 
@@ -148,7 +148,7 @@ func TestJanitor_DeletesSessionCreatedAfterTimeout(t *testing.T) {
 	bubbleBefore(t, engine, late, func(r *rig) {
 		p := r.prober(only(probes.EngineHealth, time.Hour))
 		r.wants(p.Once(r.Context(), probes.CreateDelete), session.Failure, diagnosis.EngineTimeout)
-		stop := r.start(p) // the janitor looks, and there is nothing yet
+		stop := r.start(p) // the janitor finds nothing yet
 		defer stop()
 		if open, _ := probes.NewFileIntents(r.dir).Open(r.Context()); len(open) != 1 {
 			t.Fatalf("the intents are %v: the session would never be deleted", open)
@@ -187,7 +187,7 @@ func TestJanitor_DeletesLateSessionOfKilledProcess(t *testing.T) {
 		}
 		stop := r.start(r.prober(only(probes.EngineHealth, time.Hour)))
 		defer stop()
-		time.Sleep(20 * time.Second) // the janitor has looked, and there was nothing yet
+		time.Sleep(20 * time.Second) // the janitor has found nothing yet
 		r.make("syn-late")
 		time.Sleep(39 * time.Second)
 		r.clean()
@@ -198,9 +198,9 @@ func TestJanitor_DeletesLateSessionOfKilledProcess(t *testing.T) {
 func TestCleanup_EnginesWithOneKindOfID(t *testing.T) {
 	t.Parallel()
 	for name, engine := range map[string]*enginesim.Engine{
-		"integers":            {NumericIDsOnly: true},
-		"many, and integers":  {NumericIDsOnly: true, StrictLimit: true},
-		"flat create answers": {CreateShape: enginesim.CreateFlat},
+		"integers":              {NumericIDsOnly: true},
+		"many, and integers":    {NumericIDsOnly: true, StrictLimit: true},
+		"flat create responses": {CreateShape: enginesim.CreateFlat},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, engine, func(r *rig) {

@@ -113,10 +113,10 @@ func TestKill_NextProcessDeletesSession(t *testing.T) {
 // sweeps reports every sweep.
 type sweeps struct {
 	probes.Observer
-	told chan struct{}
+	reached chan struct{}
 }
 
 func (s sweeps) SetLeader(leader bool, orphans int) {
 	s.Observer.SetLeader(leader, orphans)
-	s.told <- struct{}{}
+	s.reached <- struct{}{}
 }

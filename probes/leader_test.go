@@ -161,14 +161,14 @@ func TestLeader_FollowerReportsNoOrphans(t *testing.T) {
 		time.Sleep(90 * time.Second)
 		r.seen.read(func(c *tally) {
 			if !c.leads || c.orphans == 0 {
-				t.Fatalf("the leader tells of %d orphans", c.orphans)
+				t.Fatalf("the leader reports %d orphans", c.orphans)
 			}
 		})
 		steal(t, s)
 		time.Sleep(10 * time.Second)
 		r.seen.read(func(c *tally) {
 			if c.leads || c.orphans != 0 {
-				t.Errorf("who follows still tells of %d orphans", c.orphans)
+				t.Errorf("a follower still reports %d orphans", c.orphans)
 			}
 		})
 	})

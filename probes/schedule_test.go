@@ -165,7 +165,7 @@ func TestRun_ShutdownCancelsAndCleansUp(t *testing.T) {
 				t.Errorf("the observer counts %v %v %v", c.ran, c.missed, c.steps)
 			}
 			if c.leads {
-				t.Error("the observer believes that a prober that ended leads")
+				t.Error("the observer has a prober that ended as leader")
 			}
 		})
 		r.clean()

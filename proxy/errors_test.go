@@ -51,7 +51,7 @@ func TestPassThrough_HTMLErrorPageBecomesDocumentedError(t *testing.T) {
 			t.Errorf("logged as %+v", e)
 		}
 		if x.kind == "" {
-			continue // nothing tells that a HEAD without a Content-Type is HTML
+			continue // nothing shows that a HEAD without a Content-Type is HTML
 		}
 		if res := g.send(t, "HEAD", "/x", nil); res.StatusCode != x.status || res.Header.Get("Content-Type") != "application/json; charset=utf-8" || res.body != "" {
 			t.Errorf("HEAD returned %d %v", res.StatusCode, res.Header)
@@ -83,7 +83,7 @@ func TestPassThrough_EngineDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	u := &url.URL{Scheme: "http", Host: free.Addr().String()}
-	_ = free.Close() // nobody listens there now
+	_ = free.Close() // no process listens there now
 	g := startBefore(t, u)
 	for _, method := range []string{"GET", "POST", "OPTIONS"} {
 		res := g.send(t, method, "/api/messages/unread", nil, "Origin", "https://shop.example")

@@ -49,7 +49,7 @@ func TestPassThrough_EngineCertificate(t *testing.T) {
 	}
 }
 
-// Servers answer plain HTTP at a port of HTTPS with a 400; every other 400 of an engine passes through.
+// Servers respond to plain HTTP at a port of HTTPS with a 400; every other 400 of an engine passes through.
 func TestPassThrough_PlainHTTPAtAPortOfHTTPS(t *testing.T) {
 	t.Parallel()
 	for page, isPlain := range map[string]bool{

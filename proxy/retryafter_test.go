@@ -36,7 +36,7 @@ func TestRetryAfterReset(t *testing.T) {
 	}
 }
 
-// A key whose rate limit is used up is told so: the engine was not asked, so it did not time out.
+// The response to a key whose rate limit is used up states that: the engine got no call, so it did not time out.
 func TestNotAuthorized_NamesWhyTheEngineWasNotAsked(t *testing.T) {
 	t.Parallel()
 	if r := notAuthorized(&session.Snapshot{RateLimitWait: 17 * time.Second}); r.status != http.StatusTooManyRequests ||

@@ -139,7 +139,7 @@ func TestServer_SlowHeader(t *testing.T) {
 		t.Error("part of a header returned")
 	}
 	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("part of a header held the connection for %v", took)
+		t.Errorf("part of a header kept the connection open for %v", took)
 	}
 	if s := proxy.Server("", nil); s.ReadHeaderTimeout != 5*time.Second || s.IdleTimeout != 75*time.Second || s.MaxHeaderBytes != 32<<10 || s.WriteTimeout != 0 {
 		t.Errorf("the bounds of the server are %v, %v, %v, %v", s.ReadHeaderTimeout, s.IdleTimeout, s.MaxHeaderBytes, s.WriteTimeout)

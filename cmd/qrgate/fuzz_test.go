@@ -10,7 +10,7 @@ import (
 	"qrgate/internal/app"
 )
 
-// QRGATE_ENGINES is refused with a text that has no password of a URL, or its engines can be told apart, serve, and can
+// QRGATE_ENGINES is refused with a text that has no password of a URL, or its engines are distinct, serve, and can
 // be written and read again.
 func FuzzParseEngines(f *testing.F) {
 	const canary = "canary.Zq7"

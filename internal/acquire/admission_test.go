@@ -8,7 +8,7 @@ import (
 )
 
 // A connect leaves calls to the list while the QRs of other sessions are awaited or soon will be: creates in flight and
-// sessions that were just created count before any connect was answered.
+// sessions that were just created count before any connect had a response.
 func TestTenant_ConnectLeavesCallsToSessionsAboutToWait(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -192,7 +192,7 @@ func (e slowQR) QR(ctx context.Context, c session.Caller, r session.Ref) (sessio
 	}
 }
 
-// An engine that answers a request for the QR when the code is there is asked again with more time, and
+// An engine that responds to a QR request only when the code is there gets more time at the next request, and
 // not connected meanwhile.
 func TestTracker_SlowAnswerIsAwaited(t *testing.T) {
 	for _, takes := range []time.Duration{6 * time.Second, 12 * time.Second} {

@@ -29,7 +29,7 @@ func fails(with error) engine {
 	return func(*http.Request) (*http.Response, error) { return nil, with }
 }
 
-func answers(status int) engine {
+func responds(status int) engine {
 	return func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: status, Body: http.NoBody}, nil
 	}
@@ -79,7 +79,7 @@ type line struct {
 }
 
 func newLine(t *testing.T) *line {
-	l := &line{T: t, engine: answers(200)}
+	l := &line{T: t, engine: responds(200)}
 	l.Breaker = breaker.New(engine(func(r *http.Request) (*http.Response, error) {
 		l.reached.Add(1)
 		r.Body.(*trackedBody).made = true
@@ -134,17 +134,17 @@ func TestBreaker_CountsOnlyFailedConnections(t *testing.T) {
 		"packets are dropped":              {dropped, ever, breaker.Open},
 		"no TLS handshake":                 {handshake, ever, breaker.Open},
 		"the client left during the dial":  {dropped, time.Second, breaker.Closed},
-		"200":                              {answers(200), ever, breaker.Closed},
-		"503":                              {answers(503), ever, breaker.Closed},
-		"a slow answer":                    {connects(slow(time.Minute, answers(200))), ever, breaker.Closed},
-		"a client that did not wait":       {connects(slow(time.Minute, answers(200))), time.Second, breaker.Closed},
-		"no answer in time":                {connects(handshake), ever, breaker.Closed},
+		"200":                              {responds(200), ever, breaker.Closed},
+		"503":                              {responds(503), ever, breaker.Closed},
+		"a slow response":                  {connects(slow(time.Minute, responds(200))), ever, breaker.Closed},
+		"a client that did not wait":       {connects(slow(time.Minute, responds(200))), time.Second, breaker.Closed},
+		"no response in time":              {connects(handshake), ever, breaker.Closed},
 		"the connection was cut":           {connects(reset), ever, breaker.Closed},
 		"cut before anybody knew of it":    {reset, ever, breaker.Closed},
 		"a request that cannot be written": {malformed, ever, breaker.Closed},
 		"refused, and the client had left": {refused, 0, breaker.Closed},
 		"a dead connection, then none":     {reuses(refused), ever, breaker.Open},
-		"an old connection, and 200":       {reuses(answers(200)), ever, breaker.Closed},
+		"an old connection, and 200":       {reuses(responds(200)), ever, breaker.Closed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -198,7 +198,7 @@ func TestBreaker_Outage(t *testing.T) {
 		l.reached.Store(0)
 		for range 90 {
 			asked := time.Now()
-			err := l.call(answers(200), ever)
+			err := l.call(responds(200), ever)
 			dial, ok := errors.AsType[*net.OpError](err)
 			if !ok || dial.Op != "dial" || dial.Timeout() || time.Since(asked) != 0 {
 				t.Fatalf("%v after %v", err, time.Since(asked))
@@ -214,7 +214,7 @@ func TestBreaker_Outage(t *testing.T) {
 			t.Errorf("%s after a try that failed, of %d", l.State(), l.reached.Load())
 		}
 		time.Sleep(breaker.OpenTimeout + time.Millisecond)
-		if err := l.call(answers(500), ever); err != nil || l.State() != breaker.Closed {
+		if err := l.call(responds(500), ever); err != nil || l.State() != breaker.Closed {
 			t.Errorf("%v, and %s", err, l.State())
 		}
 		want := []string{"closed → open", "open → half_open", "half_open → open", "open → half_open", "half_open → closed"}
@@ -240,7 +240,7 @@ func TestBreaker_SlowResponseClosesAtConnection(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := open(t)
-		l.engine = slow(time.Second, connects(slow(time.Minute, answers(200))))
+		l.engine = slow(time.Second, connects(slow(time.Minute, responds(200))))
 		done := make(chan error)
 		go func() { done <- l.send(t.Context()) }()
 		synctest.Wait()
@@ -248,7 +248,7 @@ func TestBreaker_SlowResponseClosesAtConnection(t *testing.T) {
 			t.Errorf("%d calls try at once, %v", l.reached.Load(), err)
 		}
 		time.Sleep(time.Second + time.Millisecond)
-		if err := l.call(answers(200), ever); err != nil || l.State() != breaker.Closed {
+		if err := l.call(responds(200), ever); err != nil || l.State() != breaker.Closed {
 			t.Errorf("%v, and %s", err, l.State())
 		}
 		if err := <-done; err != nil {
@@ -265,7 +265,7 @@ func TestBreaker_CanceledCallIsNotTheTrial(t *testing.T) {
 		if err := l.call(dropped, time.Second); !errors.Is(err, context.DeadlineExceeded) || l.State() != breaker.HalfOpen {
 			t.Errorf("%v, and %s", err, l.State())
 		}
-		if err := l.call(answers(200), ever); err != nil || l.State() != breaker.Closed {
+		if err := l.call(responds(200), ever); err != nil || l.State() != breaker.Closed {
 			t.Errorf("%v, and %s", err, l.State())
 		}
 	})
@@ -279,7 +279,7 @@ func TestBreaker_KeepsLastReason(t *testing.T) {
 		_ = l.call(fails(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}), ever)
 	}
 	l.reached.Store(0)
-	if err := l.call(answers(200), ever); l.reached.Load() != 0 || !errors.Is(err, syscall.ECONNREFUSED) {
+	if err := l.call(responds(200), ever); l.reached.Load() != 0 || !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("last error %v", err)
 	}
 }

@@ -43,7 +43,7 @@ func TestBreaker_RealConnections(t *testing.T) {
 				res, err := b.RoundTrip(r)
 				if err == nil {
 					_ = res.Body.Close()
-					t.Fatal("there is an answer")
+					t.Fatal("there is a response")
 				}
 			}
 			if got := b.State(); got != c.want {
@@ -54,7 +54,7 @@ func TestBreaker_RealConnections(t *testing.T) {
 }
 
 func BenchmarkRoundTrip(b *testing.B) {
-	l := breaker.New(connects(answers(200)), func(_, _ breaker.State) {})
+	l := breaker.New(connects(responds(200)), func(_, _ breaker.State) {})
 	r, err := http.NewRequestWithContext(b.Context(), http.MethodGet, "http://engine.test/", nil)
 	if err != nil {
 		b.Fatal(err)

@@ -89,7 +89,7 @@ func TestBrowser_VerdictFitsFirstScreen(t *testing.T) {
 		b.on(on, "/status")
 		low := eval[float64](b, `Math.max(...[...document.querySelectorAll('.verdict h1, .verdict dd')].map((e) => e.getBoundingClientRect().bottom))`)
 		if low > float64(on.Height) {
-			t.Errorf("%s: the answers end at %.0f of %d", on.Name, low, on.Height)
+			t.Errorf("%s: the verdict ends at %.0f of %d", on.Name, low, on.Height)
 		}
 	}
 }

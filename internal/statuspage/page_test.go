@@ -87,7 +87,7 @@ func TestPage_HostileNamesAreEscaped(t *testing.T) {
 	_, page := serve(t, hostile(), "/status")
 	for _, evil := range []string{"<script>alert", "<img", "onerror=alert(1)>", `href="javascript:`} {
 		if strings.Contains(page, evil) {
-			t.Errorf("the page holds %s", evil)
+			t.Errorf("the page contains %s", evil)
 		}
 	}
 	if n := strings.Count(page, "<script"); n != 1 {
@@ -111,10 +111,10 @@ func TestHandler_SecurityHeaders(t *testing.T) {
 			}
 		}
 		if want := path != "/status/nothing"; (res.StatusCode == http.StatusOK) != want {
-			t.Errorf("%s answers %d", path, res.StatusCode)
+			t.Errorf("%s returns %d", path, res.StatusCode)
 		}
 		if bad := regexp.MustCompile(`(?i)\b(https?:)?//[a-z]|<style|style=|\son[a-z]+=|<script>`).FindString(strings.ReplaceAll(body, "http://www.w3.org/2000/svg", "")); strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") && bad != "" {
-			t.Errorf("%s holds %q, which the policy forbids", path, bad)
+			t.Errorf("%s contains %q, which the policy forbids", path, bad)
 		}
 	}
 }

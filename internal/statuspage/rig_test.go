@@ -125,7 +125,7 @@ func cause(sessions int, since, last time.Time, code diagnosis.Code, evidence st
 	return statuspage.Cause{Diagnosis: diagnosis.New(code, evidence), Sessions: sessions, Since: since, Last: last, Labels: labels}
 }
 
-// serve answers one request to the page that shows s.
+// serve returns the response to one request for the page that shows s.
 func serve(t *testing.T, s statuspage.Snapshot, target string, headers ...string) (*http.Response, string) {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodGet, target, nil)
