@@ -205,6 +205,9 @@ func splitHosts(list, port string) ([]string, error) {
 			return nil, errNotURL
 		}
 		hosts[i] = net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), port))
+		if _, _, err := net.SplitHostPort(hosts[i]); err != nil { // url.Parse accepts a lone bracket
+			return nil, errNotURL
+		}
 	}
 	return hosts, nil
 }
