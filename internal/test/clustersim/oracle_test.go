@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -119,8 +120,8 @@ func (o *oracle) observeEngine() {
 		}
 		o.current[where] = image
 	}
-	for where, image := range o.current {
-		if !seen[where] && o.codes[image].diedAt.IsZero() {
+	for _, where := range slices.Sorted(maps.Keys(o.current)) {
+		if image := o.current[where]; !seen[where] && o.codes[image].diedAt.IsZero() {
 			o.codes[image].diedAt = time.Now()
 			o.log("engine: the code of %s is gone", where)
 		}

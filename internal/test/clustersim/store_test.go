@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,11 +48,11 @@ func (s *sharedStore) failOver() {
 }
 
 // replicate repeats a write at the copy after a while.
-func (s *sharedStore) replicate(write func(*memory.Store)) {
+func (s *sharedStore) replicate(key string, write func(*memory.Store)) {
 	s.mu.Lock()
 	copied := s.lagged
 	s.mu.Unlock()
-	lag := time.Duration(s.w.draw(700, "replication", s.w.count("replication"))) * time.Millisecond
+	lag := time.Duration(s.w.draw(700, "replication "+key, s.w.count("replication "+key))) * time.Millisecond
 	time.AfterFunc(lag, func() { write(copied) })
 }
 
@@ -65,7 +66,8 @@ func (s *sharedStore) announce(key string) {
 			l.hasMissed.Store(true)
 			continue
 		}
-		delay := 100*time.Microsecond + time.Duration(s.w.draw(3000, l.name+"event", s.w.count(l.name+"event")))*time.Microsecond
+		what := l.name + "event " + key
+		delay := 100*time.Microsecond + time.Duration(s.w.draw(3000, what, s.w.count(what)))*time.Microsecond
 		time.AfterFunc(delay, func() { l.watch.Wake(key) })
 	}
 }
@@ -118,7 +120,7 @@ func (l *storeLink) do(ctx context.Context, op string, isWrite bool, run func(*m
 
 // Get implements [store.Store].
 func (l *storeLink) Get(ctx context.Context, keys ...string) (records []store.Record, err error) {
-	err = l.do(ctx, "get", false, func(s *memory.Store) (err error) {
+	err = l.do(ctx, "get "+strings.Join(keys, " "), false, func(s *memory.Store) (err error) {
 		records, err = s.Get(ctx, keys...)
 		return err
 	})
@@ -131,11 +133,11 @@ func (l *storeLink) Get(ctx context.Context, keys ...string) (records []store.Re
 // Put implements [store.Store].
 func (l *storeLink) Put(ctx context.Context, key string, prev int64, r store.Record) error {
 	prev, r = l.w.fromClock(prev, r, l.replica)
-	err := l.do(ctx, "put", true, func(s *memory.Store) error {
+	err := l.do(ctx, "put "+key, true, func(s *memory.Store) error {
 		err := s.Put(ctx, key, prev, r)
 		if err == nil {
 			l.shared.announce(key)
-			l.shared.replicate(func(s *memory.Store) { _ = s.Put(context.Background(), key, r.Version-1, r) })
+			l.shared.replicate(key, func(s *memory.Store) { _ = s.Put(context.Background(), key, r.Version-1, r) })
 		}
 		return err
 	})
@@ -147,10 +149,10 @@ func (l *storeLink) Watch(key string) (<-chan struct{}, func()) { return l.watch
 
 // Acquire implements [store.Leases].
 func (l *storeLink) Acquire(ctx context.Context, key, owner string, ttl time.Duration) (ok bool, err error) {
-	err = l.do(ctx, "acquire", true, func(s *memory.Store) (err error) {
+	err = l.do(ctx, "acquire "+key, true, func(s *memory.Store) (err error) {
 		ok, err = s.Acquire(ctx, key, owner, ttl)
 		if ok {
-			l.shared.replicate(func(s *memory.Store) { _, _ = s.Acquire(context.Background(), key, owner, ttl) })
+			l.shared.replicate(key, func(s *memory.Store) { _, _ = s.Acquire(context.Background(), key, owner, ttl) })
 		}
 		return err
 	})
@@ -159,8 +161,8 @@ func (l *storeLink) Acquire(ctx context.Context, key, owner string, ttl time.Dur
 
 // Release implements [store.Leases].
 func (l *storeLink) Release(ctx context.Context, key, owner string) error {
-	return l.do(ctx, "release", true, func(s *memory.Store) error {
-		l.shared.replicate(func(s *memory.Store) { _ = s.Release(context.Background(), key, owner) })
+	return l.do(ctx, "release "+key, true, func(s *memory.Store) error {
+		l.shared.replicate(key, func(s *memory.Store) { _ = s.Release(context.Background(), key, owner) })
 		return s.Release(ctx, key, owner)
 	})
 }
