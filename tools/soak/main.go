@@ -142,6 +142,9 @@ func (o *options) measure(ctx context.Context, host *rig.Host) (r result, err er
 			l.count("samples that failed")
 			continue
 		}
+		if loading.Err() != nil {
+			continue // the load ended meanwhile
+		}
 		r.Samples = append(r.Samples, s)
 		if len(r.Samples)%12 == 0 {
 			fmt.Fprintf(os.Stderr, "%v: %s; %s\n", s.At.Round(time.Second), s, l)

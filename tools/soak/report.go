@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -99,29 +101,53 @@ func (r result) write(dir string) error {
 	o := r.options
 	text := fmt.Sprintf(`# Soak
 
-Two gateways under load for %v. [tools/soak](../tools/soak) wrote this page:
+Two gateways under load for %s. [tools/soak](../tools/soak) wrote this page:
 
-`+"```sh\ngo -C tools run ./soak --for %v --write ../docs\n```"+`
+`+"```sh\ngo -C tools run ./soak --for %s --write ../docs\n```"+`
 
 One redis-server, a simulated engine with the recorded rate limits, and at the same time:
 
 - %d sessions, each with its own key, that are created, connected, scanned and deleted, over and over; a code comes 2 to
   10 s after the connect, a scan 10 to 30 s after a client has the code, and the delete 20 to 40 s later;
-- %d clients that wait with %s=%d for the QR of one of them and then, with `+"`/qr/status`"+`, for each change; one
+- %d clients that wait with `+"`?wait=%d`"+` for the QR of one of them and then, with `+"`/qr/status`"+`, for each change; one
   request of %d is given up by its client;
 - %d event streams of 20 to 40 s; each second twice a pairing page and a request with a wrong key; qrgate's own probes.
 
-Machine: %d processors, %s/%s, %s. The first %v are left out: Redis keeps sessions and links for 15 minutes, so
+Machine: %d processors, %s/%s, %s. The first %s are left out: Redis keeps sessions and links for 15 minutes, so
 its keys increase until then. A value is flat if the median of the last third is at most a tenth (and a small margin)
 above that of the first third. Revocations of links live for 31 minutes, longer than this run; there is one or two for
 each revoked link.
 
 %s
 ![Memory, goroutines, descriptors and Redis keys over the time of the run](images/soak.svg)
-`, o.For, o.For, o.Sessions, o.Waiters, "`?wait`", waitSeconds, leavers, o.Streams,
-		runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), warmUp(o.For), r.text())
+`, short(o.For), short(o.For), o.Sessions, o.Waiters, waitSeconds, leavers, o.Streams,
+		runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), short(warmUp(o.For)), r.text())
 	return os.WriteFile(filepath.Join(dir, "SOAK.md"), []byte(text), 0o644)
 }
+
+// short formats whole minutes without seconds.
+func short(d time.Duration) string {
+	text := d.Round(time.Second).String()
+	if minutes, ok := strings.CutSuffix(text, "m0s"); ok {
+		return minutes + "m"
+	}
+	return text
+}
+
+// ticks are about six round numbers from 0 on.
+var ticks = plot.TickerFunc(func(_, high float64) (marks []plot.Tick) {
+	step := math.Pow(10, math.Floor(math.Log10(high)))
+	for _, share := range []float64{1, 0.5, 0.2, 0.1} {
+		if high/(step*share) >= 4 {
+			step *= share
+			break
+		}
+	}
+	for at := 0.0; at <= high; at += step {
+		marks = append(marks, plot.Tick{Value: at, Label: strconv.FormatFloat(at, 'f', -1, 64)})
+	}
+	return marks
+})
 
 // plot draws each series over the time.
 func (r result) plot(path string) error {
@@ -129,7 +155,8 @@ func (r result) plot(path string) error {
 	plots := make([][]*plot.Plot, seriesCount/columns)
 	for i, series := range allSeries {
 		p := plot.New()
-		p.Title.Text, p.X.Label.Text, p.Y.Min = series.name, "minutes", 0
+		p.Title.Text, p.X.Label.Text = series.name, "minutes"
+		p.X.Tick.Marker, p.Y.Tick.Marker = ticks, ticks
 		points := make(plotter.XYs, len(r.Samples))
 		for at, s := range r.Samples {
 			points[at].X, points[at].Y = s.At.Minutes(), s.Values[i]
@@ -143,7 +170,8 @@ func (r result) plot(path string) error {
 		plots[i/columns] = append(plots[i/columns], p)
 	}
 	canvas := vgsvg.New(width, height)
-	tiles := draw.Tiles{Rows: len(plots), Cols: columns, PadX: vg.Millimeter * 4, PadY: vg.Millimeter * 4}
+	tiles := draw.Tiles{Rows: len(plots), Cols: columns, PadX: vg.Millimeter * 4, PadY: vg.Millimeter * 4,
+		PadLeft: vg.Millimeter * 4, PadRight: vg.Millimeter * 4, PadTop: vg.Millimeter * 2, PadBottom: vg.Millimeter * 2}
 	for row, canvases := range plot.Align(plots, tiles, draw.New(canvas)) {
 		for column, c := range canvases {
 			plots[row][column].Draw(c)

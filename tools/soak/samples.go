@@ -46,7 +46,7 @@ var allSeries = [seriesCount]series{
 	heap:        {"live heap, MiB", "go_memstats_heap_alloc_bytes", mib, 16},
 	goroutines:  {"goroutines", "go_goroutines", 1, 100},
 	descriptors: {"open descriptors", "process_open_fds", 1, 100},
-	redisKeys:   {"Redis keys, but revocations", "", 1, 100},
+	redisKeys:   {"Redis keys without revocations", "", 1, 100},
 	redisMemory: {"Redis memory, MiB", "", mib, 1},
 }
 
