@@ -115,7 +115,7 @@ func classifyJSON(e *session.EngineError, body Object) {
 		!isNamed && !strings.Contains(text, "whatsapp"): // which has limits of its own
 		e.Kind = session.KindRateLimited
 	case (status == http.StatusMethodNotAllowed || status == http.StatusNotImplemented) && !isNamed, status/100 == 3,
-		KindInFront(status, text) == session.KindBadResponse:
+		KindInFront(status, text) == session.KindBadResponse, status == http.StatusNotFound && e.Op == session.OpList:
 		e.Kind, e.Reason, e.Text = session.KindBadResponse, e.Text, "" // another API has this path
 	case states(unknownSession, text):
 		e.Kind = session.KindSessionNotFound

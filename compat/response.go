@@ -220,11 +220,16 @@ func withStatus(text string, body Object, httpStatus int) string {
 
 // errorMessage is the message of an error, or its error, which some engines make an object or a list.
 func errorMessage(body Object) string {
-	if text := firstString(body, messageFields...); text != "" {
+	text := firstString(body, messageFields...)
+	isClass := text != "" && text == StringOf(body["error"]) // "Not Found", beside a response that has the message
+	if text != "" && !isClass {
 		return text
 	}
 	for _, name := range []string{"error", "response", "exception", "data"} {
 		inner, _ := body[name].(Object)
+		if isClass && name != "response" {
+			continue
+		}
 		if list, _ := inner["message"].([]any); len(list) > 0 {
 			return StringOf(list[0])
 		}
@@ -232,7 +237,10 @@ func errorMessage(body Object) string {
 			return text
 		}
 	}
-	_, text := boomOf(body)
+	if isClass {
+		return text
+	}
+	_, text = boomOf(body)
 	return text
 }
 

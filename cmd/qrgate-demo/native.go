@@ -18,6 +18,9 @@ import (
 	"qrgate/internal/session"
 )
 
+// engineNames are the names of the engines with an API of their own.
+var engineNames = map[string]string{"evolution": "Evolution API", "gowa": "GOWA", "waha": "WAHA", "wuzapi": "wuzapi"}
+
 // nativeCalls are the requests of an existing client of each engine with an API of its own: the last one asks for the
 // QR, once.
 var nativeCalls = map[string][]dialect.Call{
@@ -82,9 +85,12 @@ func (s *scenario) callNative(r *http.Request, verb dialect.Verb) (dialect.Outco
 	body, err := io.ReadAll(res.Body)
 	o := s.dialect.Outcome(verb, compat.Response{Status: res.StatusCode, Header: res.Header, Body: body})
 	text := string(body)
-	if o.HasCode() {
+	switch {
+	case o.HasCode():
 		text = "a QR"
-	} else if len(text) > 60 {
+	case verb == dialect.Status:
+		text = "the state: " + string(o.Session.State)
+	case len(text) > 60:
 		text = text[:60] + "…"
 	}
 	fmt.Fprintf(s.out, "   %5.2f s  %-4s %-32s %d  %s  (after %.1f s)\n", time.Since(s.startedAt).Seconds(), r.Method,
@@ -119,7 +125,7 @@ func (s *scenario) runNative(ctx context.Context) error {
 	s.printStep("1  A client sends its requests to the engine itself, and asks for the QR once")
 	if o, err := s.requestNativeQR(ctx, s.engineURL(), "crm-direct"); err != nil {
 		return err
-	} else if o.HasCode() {
+	} else if s.directHasQR = o.HasCode(); s.directHasQR {
 		s.printNote("this engine waits for its code itself; with qrgate all clients of a session share one call and one code")
 	} else {
 		s.printNote("no QR: the CRM shows an empty picture, and its user calls support")
@@ -168,7 +174,7 @@ func (s *scenario) isNativeLinked(ctx context.Context) (bool, error) {
 
 // printNativeUsage prints the client's requests.
 func (s *scenario) printNativeUsage(ctx context.Context) {
-	fmt.Fprintf(s.out, "\n Try it yourself, with the %s's own requests:\n\n", s.dialect.Kind)
+	fmt.Fprintf(s.out, "\n Try it yourself, with %s's own requests:\n\n", engineNames[s.dialect.Kind])
 	for i, c := range nativeCalls[s.dialect.Kind] {
 		verb := dialect.QR
 		if i == 0 {

@@ -25,6 +25,8 @@ type scenario struct {
 	color     bool
 	startedAt time.Time     // of the current step
 	code      secret.Secret // in the QR that qrgate returned
+
+	directHasQR bool // the engine itself returned one, too
 }
 
 // connectPause is the time from the client's connect to its only QR request.
@@ -33,7 +35,7 @@ const connectPause = 3 * time.Second
 func (s *scenario) run(ctx context.Context) error {
 	engine := "500 until " + s.engine.QRDelay.String() + " after connect"
 	if s.dialect != nil {
-		engine = "the API of " + s.dialect.Kind + ", the first " + s.engine.QRDelay.String() + " late"
+		engine = engineNames[s.dialect.Kind] + "'s API, each first code " + s.engine.QRDelay.String() + " late"
 	}
 	fmt.Fprintf(s.out, `
  qrgate demo: the incident and its fix. No network, no phone, no account.
@@ -122,7 +124,11 @@ func (s *scenario) scan(ctx context.Context) error {
 			return err
 		}
 		if done {
-			fmt.Fprint(s.out, "\n Done: the same engine and the same client, but the client received a QR.\n")
+			done := "the same engine and the same client, but the client received a QR."
+			if s.directHasQR {
+				done = "the client received its QR through qrgate as well, and its phone is linked."
+			}
+			fmt.Fprintf(s.out, "\n Done: %s\n", done)
 			return nil
 		}
 		if err := sleep(ctx, 500*time.Millisecond); err != nil {

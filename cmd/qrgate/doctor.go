@@ -136,7 +136,7 @@ func (d doctorCommand) config(ctx context.Context, c cli, s settings) (doctor.Co
 		return cfg, nil
 	}
 	cfg.Engine = &compat.Client{BaseURL: base, Transport: proxy.Transport(), UserAgent: "qrgate-doctor"}
-	if err := d.setDialect(ctx, cfg.Engine, s); err != nil {
+	if cfg.Kind, err = d.setDialect(ctx, cfg.Engine, s); err != nil {
 		return doctor.Config{}, err
 	}
 	cfg.Intents, cfg.Target = intentStore(s.DataDir), canonicalURL(base).String()
@@ -145,22 +145,31 @@ func (d doctorCommand) config(ctx context.Context, c cli, s settings) (doctor.Co
 
 // setDialect translates for an engine with an API of its own. The engine's responses identify it; a setting that names
 // another one is an error.
-func (d doctorCommand) setDialect(ctx context.Context, engine *compat.Client, s settings) error {
+func (d doctorCommand) setDialect(ctx context.Context, engine *compat.Client, s settings) (doctor.Check, error) {
 	var cfg app.Config
 	cfg.EngineURL = engine.BaseURL
 	if err := s.setDialect(&cfg); err != nil {
-		return err
+		return doctor.Check{}, err
 	}
+	kind := doctor.Check{Name: doctor.CheckKind, OK: true}
 	found := dialect.Detect(ctx, app.Dialects(), engine.BaseURL, engine.Transport, dialect.Credential{Key: d.APIKey})
-	switch {
-	case found == nil && cfg.Dialect == nil:
-		return nil
-	case found != nil && cfg.Dialect != nil && found != cfg.Dialect:
-		return fmt.Errorf("QRGATE_ENGINE_KIND is %s, and %s responds as %s does: set QRGATE_ENGINE_KIND=%s",
-			cfg.Dialect.Kind, canonicalURL(engine.BaseURL), found.Kind, found.Kind)
+	switch configured := cfg.Dialect; {
+	case found == nil && configured == nil:
+		return doctor.Check{}, nil
+	case found == nil && d.APIKey == "": // some engines respond to nothing without a key
+		kind.Detail = configured.Kind + ", as QRGATE_ENGINE_KIND says"
+	case found == nil:
+		kind.OK, kind.Detail = false, "GET "+configured.Sign.Path+" does not respond as "+configured.Kind+" does"
+	case configured == nil:
+		kind.Detail = found.Kind + ": start qrgate with QRGATE_ENGINE_KIND=" + found.Kind
+	case found != configured:
+		return kind, fmt.Errorf("QRGATE_ENGINE_KIND is %s, and %s responds as %s does: set QRGATE_ENGINE_KIND=%s",
+			configured.Kind, canonicalURL(engine.BaseURL), found.Kind, found.Kind)
+	default:
+		kind.Detail = found.Kind
 	}
 	*engine = *translate(cmp.Or(cfg.Dialect, found), engine)
-	return nil
+	return kind, nil
 }
 
 // translate is a client of the documented API at a server that speaks another one.

@@ -241,9 +241,18 @@ func TestDoctor_EngineKind(t *testing.T) {
 	if code != exitOK || len(sim.Snapshot()) != 0 {
 		t.Errorf("exit %d, %d sessions left\n%s%s", code, len(sim.Snapshot()), out, errs)
 	}
+	if !strings.Contains(out, "evolution: start qrgate with QRGATE_ENGINE_KIND=evolution") {
+		t.Errorf("doctor does not report the engine's kind:\n%s", out)
+	}
 	t.Setenv("QRGATE_ENGINE_KIND", "waha")
 	code, _, errs = runDoctor(t, client, "--engine-url", server.URL, "--api-key", "key-a")
 	if code != exitUsage || !strings.Contains(errs, "set QRGATE_ENGINE_KIND=evolution") {
 		t.Errorf("exit %d: %s", code, errs)
+	}
+	documented := httptest.NewServer(sim)
+	t.Cleanup(documented.Close)
+	code, out, errs = runDoctor(t, client, "--engine-url", documented.URL, "--api-key", "key-a")
+	if code != exitEngine || !strings.Contains(out, "GET /ping does not respond as waha does") {
+		t.Errorf("an engine of the documented API: exit %d: %s%s", code, out, errs)
 	}
 }

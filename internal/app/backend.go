@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"qrgate/compat"
 	"qrgate/compat/dialect"
@@ -47,6 +48,7 @@ type backend struct {
 	recorder   statuspage.Recorder
 	notifier   *notify.Notifier // nil without addresses
 	webhook    *webhook.Sender  // nil without one, and with the embedded engine
+	otherKind  sync.Once        // logs that the engine is of another kind
 }
 
 // newBackends makes what serves the sessions of each engine.

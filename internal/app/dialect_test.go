@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -80,7 +81,8 @@ func serve(t *testing.T, sim *enginesim.Engine, api http.Handler) *url.URL {
 	return base
 }
 
-// The probes of a gateway whose clients speak the engine's own API get their QR, and delete their sessions.
+// The probes of a gateway whose clients speak the engine's own API get their QR, and delete their sessions. A gateway in
+// front of an engine of another kind than configured logs which.
 func TestDialects_ProbesBehindNativeFront(t *testing.T) {
 	t.Parallel()
 	sims, gateways := map[string]*enginesim.Engine{}, map[string]*app.App{}
@@ -92,6 +94,19 @@ func TestDialects_ProbesBehindNativeFront(t *testing.T) {
 			ProbeKey: secret.NewSecret("key-a"), ProbeInterval: 6 * time.Second,
 		})
 	}
+	logs := &lockedBuffer{}
+	runGateway(t, app.Config{ // of the documented API
+		EngineURL: serveFace(t, &enginesim.Engine{}, "evolution"), AdminListen: "127.0.0.1:0",
+		Logger: slog.New(slog.NewTextHandler(logs, nil)),
+	})
+	defer func() {
+		const warning = `msg="engine of another kind" kind=evolution`
+		for deadline := time.Now().Add(time.Minute); !strings.Contains(logs.String(), warning); {
+			if time.Sleep(50 * time.Millisecond); time.Now().After(deadline) {
+				t.Fatalf("the log has no %s: %s", warning, logs.String())
+			}
+		}
+	}()
 	for kind, gateway := range gateways {
 		for line := range strings.Lines(awaitProbe(t, gateway.AdminURL())) {
 			isRun := strings.HasPrefix(line, "qrgate_probe_runs_total{")
@@ -110,6 +125,24 @@ func TestDialects_ProbesBehindNativeFront(t *testing.T) {
 			}
 		}
 	}
+}
+
+// lockedBuffer is a log that tests read while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 // awaitProbe waits until a probe has got its QR, and returns all metrics.
@@ -166,7 +199,9 @@ func mustRead(t *testing.T, image secret.Secret) string {
 func runGateway(t *testing.T, cfg app.Config) *app.App {
 	t.Helper()
 	cfg.Listen, cfg.Out, cfg.DataDir = "127.0.0.1:0", io.Discard, t.TempDir()
-	cfg.Logger = slog.New(slog.DiscardHandler)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
 	a, err := app.New(cfg)
 	if err != nil {
 		t.Fatal(err)

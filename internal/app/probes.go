@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"qrgate/compat/dialect"
 	"qrgate/compat/embedded"
 	"qrgate/internal/diagnosis"
 	"qrgate/internal/store"
@@ -88,11 +89,31 @@ func (o probeObserver) ObserveRun(probe string, cause diagnosis.Code, at time.Ti
 	case probe == probes.EngineHealth:
 		o.metrics.Health(cause)
 		o.recorder.Health(at, cause)
+		if cause == diagnosis.EngineBadResponse {
+			o.otherKind.Do(o.logOtherKind)
+		}
 		if notifier != nil {
 			notifier.Health(cause)
 		}
 	case probe == probes.CreateConnectQR && notifier != nil:
 		notifier.ObserveRun(cause, at)
+	}
+}
+
+// logOtherKind logs the kind of an engine that has another API than the configured one.
+func (b *backend) logOtherKind() {
+	if b.engine.Base == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	transport := proxy.Transport()
+	defer transport.CloseIdleConnections()
+	credential := dialect.Credential{Key: b.app.cfg.ProbeKey.Reveal()}
+	found := dialect.Detect(ctx, Dialects(), b.engine.Base, transport, credential)
+	if found != nil && found != b.engine.Dialect {
+		b.log.Warn("engine of another kind", "kind", found.Kind,
+			"help", "set QRGATE_ENGINE_KIND="+found.Kind+", or this kind in QRGATE_ENGINES")
 	}
 }
 

@@ -2,6 +2,7 @@
 // and ends with one diagnosis.
 //
 //	engine    does it respond?
+//	kind      does it respond as engines of its kind do?
 //	key       does it accept the key?
 //	others    what are the states of the caller's other sessions?
 //	create → connect → qr → cleanup           on a test session that is always deleted
@@ -40,6 +41,8 @@ type Config struct {
 	// Intents are where the session is recorded before it is created, as one of the named Target; nil: nowhere.
 	Intents probes.Intents
 	Target  string
+	// Kind is the check of the engine's kind, which only its responses show; the zero Check: its kind is the default.
+	Kind Check
 	// Version is the version that the embedded engine presents to WhatsApp, and its age; "": none.
 	Version string
 	// CheckWhatsApp is the connectivity check from this host, which reports each of its steps; may be nil.
@@ -62,6 +65,7 @@ type Check struct {
 const (
 	CheckVersion = "version" // always succeeds: only WhatsApp can refuse a version
 	CheckEngine  = "engine"
+	CheckKind    = "kind"
 	CheckKey     = "key"
 	CheckOthers  = "others"
 	CheckCreate  = "create"
@@ -176,7 +180,12 @@ func (r *run) checkEngine(ctx context.Context) {
 	r.found.hasEngine = true
 	s := probes.NewSession(r.Engine, session.Caller{Key: r.Key, Traffic: session.SyntheticTraffic}, Prefix)
 	s.Intents = r.Intents
-	if !r.check(ctx, CheckEngine, func() (string, error) { return identify(ctx, s) }) || r.Key.Empty() && !r.Deep {
+	isEngine := r.check(ctx, CheckEngine, func() (string, error) { return identify(ctx, s) })
+	if isEngine && r.Kind.Name != "" {
+		r.add(r.Kind)
+		defer r.blameKind()
+	}
+	if !isEngine || r.Key.Empty() && !r.Deep {
 		return
 	}
 	var others []session.SessionReport
@@ -190,6 +199,13 @@ func (r *run) checkEngine(ctx context.Context) {
 	r.found.addOthers(others)
 	r.add(Check{Name: CheckOthers, OK: true, Detail: countStates(others)})
 	r.checkSession(ctx, s)
+}
+
+// blameKind makes the engine's kind the failure of an engine that responds, but not as the configured kind does.
+func (r *run) blameKind() {
+	if r.found.failure != nil && !r.Kind.OK {
+		r.found.failure = &session.EngineError{Op: session.OpHealth, Kind: session.KindBadResponse, Reason: r.Kind.Detail}
+	}
 }
 
 // identify checks whether an engine of the documented API responds, whatever its health: the list shows that. Another
