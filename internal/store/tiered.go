@@ -101,7 +101,7 @@ func (t *Tiered) Run(ctx context.Context) error {
 	tick := time.NewTicker(pingInterval)
 	defer tick.Stop()
 	for {
-		if err := t.primary.Ping(ctx); ctx.Err() == nil {
+		if err := t.check(ctx); ctx.Err() == nil {
 			if t.setState(err); err == nil {
 				t.restore(ctx)
 			}
@@ -113,6 +113,18 @@ func (t *Tiered) Run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// check checks the primary: before an outage is reported twice, because this process may have been slow, not the primary.
+func (t *Tiered) check(ctx context.Context) error {
+	err := t.primary.Ping(ctx)
+	t.mu.Lock()
+	isReportedDown := t.isReportedDown
+	t.mu.Unlock()
+	if err != nil && !isReportedDown {
+		err = t.primary.Ping(ctx)
+	}
+	return err
 }
 
 // suspend stops the use of the primary after an operation that began at startedAt failed with err, until a check

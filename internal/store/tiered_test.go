@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -209,6 +210,7 @@ func TestTiered_HalfAPrimaryDoesNotFlap(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 		}
+		synctest.Wait()
 		if s.Up() || s.Why() != "ping: READONLY" || len(events) != 3 && len(events) != 4 {
 			t.Errorf("up %t, %q, %d reports in 30 s; want down, and a report every %v", s.Up(), s.Why(), len(events), store.ReportInterval)
 		}
@@ -328,6 +330,7 @@ func TestTiered_RestoresRecordsOfAPrimaryThatLostItsData(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(5 * time.Hour) // the marker is renewed
+		synctest.Wait()
 		primary.away.Store(true)
 		primary.Store = memory.New(memory.Config{})
 		primary.away.Store(false) // before any operation
@@ -335,6 +338,35 @@ func TestTiered_RestoresRecordsOfAPrimaryThatLostItsData(t *testing.T) {
 		synctest.Wait()
 		if r, _ := primary.Store.Get(ctx, "k"); r[0].Version != 1 {
 			t.Errorf("the primary has version %d, want 1", r[0].Version)
+		}
+	})
+}
+
+// A check that is slow once, as on a busy machine, reports no outage. Two in a row do.
+func TestTiered_OneFailedCheckIsNoOutage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var failures atomic.Int64
+		primary := pinged{memory.New(memory.Config{}), func() error {
+			if failures.Add(-1) >= 0 {
+				return store.ErrStoreUnavailable
+			}
+			return nil
+		}}
+		var reports []bool
+		s := store.NewTiered(primary, memory.New(memory.Config{}), func(e session.Event) { reports = append(reports, e.Available) })
+		running(t, s)
+		failures.Store(1)
+		time.Sleep(2 * store.PingInterval)
+		synctest.Wait()
+		if !s.Up() || len(reports) > 0 {
+			t.Errorf("after one failed check: up %t, reports %t", s.Up(), reports)
+		}
+		failures.Store(2)
+		time.Sleep(2 * store.PingInterval)
+		synctest.Wait()
+		if !slices.Equal(reports, []bool{false, true}) {
+			t.Errorf("reports %t, want one outage and its end", reports)
 		}
 	})
 }
