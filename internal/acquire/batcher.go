@@ -13,6 +13,7 @@ import (
 type batcher struct {
 	inFlight      bool             // a list call
 	lastListAt    time.Time        // when the last list call ended
+	nextListAt    time.Time        // no list before this
 	disabledUntil time.Time        // the list is not used before this
 	lastSingleAt  time.Time        // the last poll of one session while several waited
 	verifiesUntil time.Time        // such a poll is in flight: the list waits for its result, no longer than this
@@ -28,6 +29,7 @@ const (
 	hidingListCooldown = 10 * time.Minute       // the same for one that hides codes or lags: it will again
 	listEvidenceTTL    = 2 * time.Second        // for so long, a code of the session's own route is evidence about a list
 	verifyTimeout      = time.Second            // how long the list waits for the result of a poll that verifies it
+	listInterval       = 620 * time.Millisecond // between the starts of two lists: each is news for all sessions
 	minListInterval    = time.Second            // a list read so recently is not read again to resolve a name
 )
 
@@ -35,6 +37,7 @@ const (
 type plan struct {
 	list   bool
 	single *request  // nil: nothing now
+	due    *request  // the oldest poll that is due
 	others bool      // the list could show more than one session that waits
 	wakeAt time.Time // when the next poll may be due; zero if not known
 }
@@ -44,8 +47,9 @@ func (r *request) isBatchable(now time.Time) bool {
 	return r.kind != recoverQR && !r.demand.needsAuthCheck && !r.tracker.polledAlone && r.at.Before(now.Add(batchWindow))
 }
 
-// next plans the polls that trackers want, the oldest connect first.
-func (b *batcher) next(requests []*request, now time.Time) plan {
+// next plans the polls that trackers want, the oldest connect first. A list is news for the sessions that other replicas
+// poll, too; elsewhere is their number.
+func (b *batcher) next(requests []*request, elsewhere int, now time.Time) plan {
 	var p plan
 	var oldest, due *request
 	batchable := 0
@@ -66,14 +70,18 @@ func (b *batcher) next(requests []*request, now time.Time) plan {
 	if due == nil {
 		return p
 	}
-	p.others = batchable > 1
+	p.due = due
+	p.others = batchable > 1 || elsewhere > 0 && due.isBatchable(now)
 	usesList := p.others && now.After(b.disabledUntil)
 	if usesList && now.Before(b.verifiesUntil) {
 		return plan{wakeAt: b.verifiesUntil}
 	}
 	mustVerify := usesList && now.Sub(oldest.since) > listGrace && now.Sub(b.lastSingleAt) > listVerifyInterval
 	if usesList && !mustVerify {
-		p.list = !b.inFlight // after its end, run continues
+		p.list = !b.inFlight && !now.Before(b.nextListAt) // after its end, run continues
+		if !b.inFlight && !p.list {
+			p.wakeAt = b.nextListAt
+		}
 		return p
 	}
 	p.single = due
@@ -104,8 +112,9 @@ func (b *batcher) recordCode(shown session.Session, others int, now time.Time) b
 }
 
 // start records the start of a list call and returns the session that it must show.
-func (b *batcher) start() *session.Session {
+func (b *batcher) start(now time.Time) *session.Session {
 	evidence := b.evidence
+	b.nextListAt = now.Add(listInterval)
 	b.inFlight, b.evidence, b.done = true, nil, make(chan struct{})
 	return evidence
 }

@@ -37,6 +37,8 @@ func TestBatcher_Next(t *testing.T) {
 		requests []*request
 		now      float64
 		want     string // the kind of a single poll, or list
+
+		elsewhere int
 	}{
 		"nobody":                            {want: nothing},
 		"nobody is due":                     {requests: pollRequests(2, 0, 0), now: 1.5, want: nothing},
@@ -51,9 +53,12 @@ func TestBatcher_Next(t *testing.T) {
 		"verified lately":                   {b: batcher{lastSingleAt: at(4)}, requests: pollRequests(6, 0, 0), now: 6, want: list},
 		"while the verification is running": {b: batcher{lastSingleAt: at(6), verifiesUntil: at(7)}, requests: pollRequests(6, 0, 0), now: 6.1, want: nothing},
 		"which takes too long":              {b: batcher{lastSingleAt: at(6), verifiesUntil: at(7)}, requests: pollRequests(6, 0, 0), now: 7.1, want: list},
+		"the last list was a moment ago":    {b: batcher{nextListAt: at(1.1)}, requests: pollRequests(1, 0, 0), now: 1, want: nothing},
+		"another replica polls one":         {requests: pollRequests(1, 0), elsewhere: 1, now: 1, want: list},
+		"but the list does not show this":   {requests: alone(pollRequests(1, 0)), elsewhere: 1, now: 1, want: "qr"},
 		"a state alone":                     {requests: asStatus(pollRequests(1, 0)), now: 1, want: "status"},
 	} {
-		p := c.b.next(c.requests, at(c.now))
+		p := c.b.next(c.requests, c.elsewhere, at(c.now))
 		got := nothing
 		switch {
 		case p.list:
@@ -99,7 +104,7 @@ func TestListResult_ResultFor(t *testing.T) {
 		"not there":                   {err: failed(session.KindSessionNotFound), ignore: true, kind: session.KindSessionNotFound, rest: listCooldown},
 	} {
 		var b batcher
-		b.start()
+		b.start(at(0))
 		r := listResult{list: c.list, err: c.err, startedAt: at(1)}
 		s := newSession()
 		v := r.resultFor(&s, b.finish(r, nil, at(2)))
@@ -130,7 +135,7 @@ func TestBatcher_ListThatContradictsASinglePoll(t *testing.T) {
 		"another session":  {1.5, session.SessionList{At: at(2), Sessions: []session.SessionReport{{Ref: session.Ref{ID: 2}}}}, false},
 	} {
 		var b batcher
-		b.start()
+		b.start(at(0))
 		r := listResult{list: c.list, startedAt: at(c.startedAt)}
 		if got := b.finish(r, &shown, at(2)); got != c.want || got != b.disabledUntil.Equal(at(2).Add(hidingListCooldown)) {
 			t.Errorf("%s: contradicts %t, not used until %v", name, got, b.disabledUntil)

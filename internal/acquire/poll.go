@@ -129,7 +129,7 @@ func (tn *tenant) finishSingle(t *tracker, p pollResult) {
 
 // startList polls every session that waits with one list call; the caller holds tn.mu.
 func (tn *tenant) startList(now time.Time) {
-	evidence := tn.batcher.start()
+	evidence := tn.batcher.start(now)
 	c := &call{func() {}}
 	var batch []*tracker
 	for t, r := range tn.requests {

@@ -137,9 +137,9 @@ func (r rateLimiter) pause(retryAfter time.Duration, now time.Time) rateLimiter 
 	return r
 }
 
-// nextAllowed returns the earliest time of the next call after one at last, when what remains must last for horizon.
-// The zero time means now. Independent replicas divide what remains. Each of the others may have made one call since,
-// which it learned nothing from yet.
+// nextAllowed returns the earliest time of the next call after one at last; the zero time means now. Two thirds of what
+// remains is for the time of horizon; without one, what remains lasts until the window ends. Independent replicas divide
+// it. Each of the others may have made one call since, which this one learned nothing from yet.
 func (r rateLimiter) nextAllowed(last, now time.Time, p priority, horizon time.Duration) time.Time {
 	replicas := max(1, r.replicas)
 	expected := len(r.recentClientCalls(now)) * replicas
@@ -154,8 +154,11 @@ func (r rateLimiter) nextAllowed(last, now time.Time, p priority, horizon time.D
 			return w.resetAt
 		}
 		period := w.resetAt.Sub(now)
-		if p == highPriority || p == listPriority && horizon > 0 || p == recoveryPriority {
-			period = min(period, horizon)
+		switch {
+		case horizon > 0:
+			period, available = min(period, horizon), (2*available+2)/3 // sessions that begin later need the rest
+		case p == highPriority, p == recoveryPriority:
+			return last
 		}
 		return last.Add(period * time.Duration(replicas) / time.Duration(available))
 	})

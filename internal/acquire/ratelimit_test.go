@@ -28,8 +28,8 @@ func TestRateLimiter_NextAllowed(t *testing.T) {
 		want    time.Duration // after t0; 0 is now
 	}{
 		"an engine that says nothing":     {empty, lowPriority, 0, 0},
-		"plenty":                          {rateLimiter{}.update(limits(29), t0), highPriority, 9 * time.Second, 9 * time.Second / 27},
-		"little is spread over the wait":  {tight, highPriority, 9 * time.Second, 3 * time.Second},
+		"plenty":                          {rateLimiter{}.update(limits(29), t0), highPriority, 9 * time.Second, 9 * time.Second / 18},
+		"two thirds last for the wait":    {tight, highPriority, 9 * time.Second, 4500 * time.Millisecond},
 		"a fifth is kept":                 {tight, normalPriority, 0, time.Minute},
 		"half is kept":                    {rateLimiter{}.update(limits(14), t0), lowPriority, 0, time.Minute},
 		"nothing is left":                 {rateLimiter{}.update(limits(0), t0), highPriority, time.Second, time.Minute},
@@ -38,8 +38,8 @@ func TestRateLimiter_NextAllowed(t *testing.T) {
 		"a 429 without its end":           {rateLimiter{}.pause(0, t0), highPriority, 0, defaultPause},
 		"calls in flight count":           {tight.consume(t0).consume(t0).consume(t0).consume(t0), highPriority, 8 * time.Second, time.Minute},
 		"client calls are expected":       {tight.addClientCall(t0).addClientCall(t0).addClientCall(t0).addClientCall(t0), highPriority, 8 * time.Second, time.Minute},
-		"an answer without limits":        {tight.update(nil, t0), highPriority, 9 * time.Second, 3 * time.Second},
-		"replicas divide what remains":    {replicas(3, rateLimiter{}.update(limits(16), t0)), highPriority, 9 * time.Second, 9 * time.Second * 3 / 12},
+		"an answer without limits":        {tight.update(nil, t0), highPriority, 9 * time.Second, 4500 * time.Millisecond},
+		"replicas divide what remains":    {replicas(3, rateLimiter{}.update(limits(16), t0)), highPriority, 9 * time.Second, 9 * time.Second * 3 / 8},
 		"one call each may be unknown":    {replicas(3, rateLimiter{}.update(limits(4), t0)), highPriority, 9 * time.Second, time.Minute},
 		"a recovery step has a reserve":   {rateLimiter{}.update(limits(2), t0), recoveryPriority, 0, 0},
 		"which polls leave to it":         {rateLimiter{}.update(limits(2), t0), highPriority, time.Second, time.Minute},

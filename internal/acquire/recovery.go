@@ -13,6 +13,7 @@ const (
 	forceDelay         = 20 * time.Second
 	restartDelay       = 30 * time.Second
 	recoveryCooldown   = 10 * time.Minute
+	maxUnpolled        = 4 * time.Second  // without a poll, the QR is polled before a step
 	stepInterval       = 8 * time.Second  // between two steps, if the first was late: its code may be on the way
 	lastConnectTimeout = 12 * time.Second // how long a connect is polled for its code, however late it was
 	reconnectInterval  = 10 * time.Second // between connects of a session whose codes expired, or that the engine lost
@@ -100,11 +101,15 @@ func expiredReconnectAt(s session.Session) time.Time {
 	return latest(at, s.ConnectedAt.Add(reconnectInterval))
 }
 
-// verifyFirst puts a poll of the state before a recovery step: a session that was paired meanwhile is left alone.
+// verifyFirst puts a poll of the state before a recovery step: a session that was paired meanwhile is left alone. A
+// session that was not polled lately, because few calls remained, may have a code, which the step would end.
 func verifyFirst(s session.Session, a action) action {
 	checkAt := a.at.Add(-verifyInterval)
 	if s.LostByEngine || !s.StateConfirmedAt.Before(checkAt) {
 		return a
+	}
+	if unpolledSince := checkAt.Add(-maxUnpolled); latest(s.LastPolledAt, earliestPoll(s)).Before(unpolledSince) {
+		return action{kind: pollQR, at: checkAt.Add(-verifyInterval), verify: true}
 	}
 	if a.mode == session.Connect && !s.StateQueriedAt.Before(checkAt) {
 		return a // the engine does not report it; a connect harms no paired session

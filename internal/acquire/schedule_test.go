@@ -57,13 +57,15 @@ func TestNextAction(t *testing.T) {
 		now   float64
 		want  action
 	}{
-		"the first poll":                         {s: newSession(), want: pollAt(0.25)},
-		"the second":                             {s: newSession(polledAt(0.3, 1)), now: 0.3, want: pollAt(0.87)},
-		"a late poll skips times":                {s: newSession(polledAt(3, 2)), now: 3, want: pollAt(3.63)},
-		"rare polls after six seconds":           {s: newSession(polledAt(6, 9)), now: 6, want: pollAt(8.7)},
-		"the limit of a silent session":          {s: newSession(polledAt(8.7, 15)), d: demand{wantsQR: true, waitEndsAt: at(11)}, now: 9, want: action{kind: pollStatus, at: at(11), verify: true}},
-		"connect again after 12 s":               {s: newSession(polledAt(11.5, 12)), now: 12, want: recoverAt(session.Connect, 12)},
-		"but first a poll of the state":          {s: newSession(polledAt(10.2, 11)), now: 10.5, want: action{kind: pollStatus, at: at(11.2), verify: true}},
+		"the first poll":                {s: newSession(), want: pollAt(0.25)},
+		"the second":                    {s: newSession(polledAt(0.3, 1)), now: 0.3, want: pollAt(0.87)},
+		"a late poll skips times":       {s: newSession(polledAt(3, 2)), now: 3, want: pollAt(3.63)},
+		"rare polls after six seconds":  {s: newSession(polledAt(6, 9)), now: 6, want: pollAt(8.7)},
+		"the limit of a silent session": {s: newSession(polledAt(8.7, 15)), d: demand{wantsQR: true, waitEndsAt: at(11)}, now: 9, want: action{kind: pollStatus, at: at(11), verify: true}},
+		"connect again after 12 s":      {s: newSession(polledAt(11.5, 12)), now: 12, want: recoverAt(session.Connect, 12)},
+		"but first a poll of the state": {s: newSession(polledAt(10.2, 11)), now: 10.5, want: action{kind: pollStatus, at: at(11.2), verify: true}},
+		"and first of all one of the QR, if there was none for long": {s: newSession(polledAt(3, 4)), now: 11.5,
+			want: action{kind: pollQR, at: at(10), verify: true}},
 		"a state that cannot be told":            {s: newSession(polledAt(11.1, 12), stateUnknown, func(s *session.Session) { s.StateQueriedAt = at(11.1) }), now: 12, want: recoverAt(session.Connect, 12)},
 		"restart after 30 s":                     {s: newSession(polledAt(29.5, 16), reconnected), now: 30, want: recoverAt(session.Restart, 30)},
 		"force in between, if allowed":           {s: newSession(polledAt(19.5, 14), reconnected), force: true, now: 20, want: recoverAt(session.Force, 20)},

@@ -22,8 +22,9 @@ const (
 // storedLimits are the windows of a rate limit as stored. Times count from the write: no two clocks are compared.
 type storedLimits struct {
 	Windows []storedWindow `json:"windows"`
-	Pause   time.Duration  `json:"pause"` // no call for so long
-	TTL     time.Duration  `json:"ttl"`   // of the record
+	Pause   time.Duration  `json:"pause"`  // no call for so long
+	Polled  time.Duration  `json:"polled"` // since the last poll
+	TTL     time.Duration  `json:"ttl"`    // of the record
 }
 
 type storedWindow struct {
@@ -147,6 +148,7 @@ func (tn *tenant) syncLimits() {
 		}
 		isRead := s.mustRead
 		known, counted, prev := tn.limiter.export(now), s.unknown, s.version
+		known.Polled = now.Sub(tn.lastPoll)
 		hadNews := s.hasNews
 		if s.mustRead = false; !isRead {
 			s.mustWrite, s.hasNews = false, false
@@ -188,7 +190,9 @@ func (tn *tenant) readLimits(ctx context.Context) {
 		return
 	}
 	if tn.shared.version = r.Version; isReadable {
-		tn.limiter = tn.limiter.merge(stored, now.Add(r.TTL-stored.TTL), tn.shared.unknown, tn.shared.hasNews, now)
+		writtenAt := now.Add(r.TTL - stored.TTL)
+		tn.limiter = tn.limiter.merge(stored, writtenAt, tn.shared.unknown, tn.shared.hasNews, now)
+		tn.lastPoll = latest(tn.lastPoll, writtenAt.Add(-stored.Polled))
 		tn.wake.set()
 	}
 }

@@ -59,15 +59,16 @@ type request struct {
 	since   time.Time // rank in the queue
 }
 
-// isUrgent reports whether the poll need not keep its distance to the last one: that did not reach the engine. If
-// replicas divide the rate limit, each wait has few polls, of which the first and the last tell most.
+// isUrgent reports whether the poll need not keep its distance to the last one: that did not reach the engine, or the
+// wait of a client ends, or it begins and polls are rare, for an older connect or because replicas divide the rate limit.
 func (r *request) isUrgent(isDivided bool, now time.Time) bool {
 	if r.session.Failure.Err().IsNotReceived() {
 		return true
 	}
 	polledAt, left := r.session.LastPolledAt, r.demand.waitEndsAt.Sub(now)
 	isFirst := r.demand.requestedAt.After(polledAt) && now.Sub(polledAt) > followPollInterval
-	return isDivided && r.kind == pollQR && (isFirst || left > 0 && left <= finalPollMargin)
+	isOld := now.Sub(r.since) > freshWindow
+	return r.kind == pollQR && (isFirst && (isDivided || isOld) || left > 0 && left <= finalPollMargin)
 }
 
 // call is one engine call in flight.
@@ -213,6 +214,7 @@ func (tn *tenant) setRequest(t *tracker, r *request, now time.Time) {
 	tn.mu.Lock()
 	defer tn.mu.Unlock()
 	_, isTracked := tn.trackers[t]
+	t.polledByPeer = now.Before(t.otherLeaseUntil)
 	if r == nil || t.call != nil || !isTracked {
 		delete(tn.requests, t)
 		return
@@ -328,7 +330,7 @@ func (tn *tenant) dispatch(now time.Time) (wakeAt time.Time) {
 	defer tn.mu.Unlock()
 	wakeAt = tn.dispatchRecoveries(now, now.Add(idleTTL))
 	for {
-		p := tn.batcher.next(tn.requestsOf(false), now)
+		p := tn.batcher.next(tn.requestsOf(false), tn.polledElsewhere(), now)
 		if p.wakeAt.After(now) {
 			wakeAt = earliest(wakeAt, p.wakeAt)
 		}
@@ -346,8 +348,24 @@ func (tn *tenant) dispatch(now time.Time) (wakeAt time.Time) {
 	}
 }
 
-// limiterRetryInterval is how soon the rate limit is read again: fewer client calls may be expected by then.
-const limiterRetryInterval = 500 * time.Millisecond
+const (
+	// limiterRetryInterval is how soon the rate limit is read again: fewer client calls may be expected by then.
+	limiterRetryInterval = 500 * time.Millisecond
+	// staggerInterval is the time between polls of several replicas that the rate limit allows at the same moment. After
+	// the first one, the others know of it.
+	staggerInterval = 10 * time.Millisecond
+)
+
+// polledElsewhere is how many sessions wait that another replica polls; the caller holds tn.mu.
+func (tn *tenant) polledElsewhere() int {
+	n := 0
+	for t := range tn.waiting {
+		if t.polledByPeer && !t.polledAlone {
+			n++
+		}
+	}
+	return n
+}
 
 // requestsOf returns the recovery steps or the polls that trackers want, the oldest connect first; the caller holds
 // tn.mu.
@@ -400,20 +418,30 @@ func (tn *tenant) pollAllowedAt(p plan, now time.Time) time.Time {
 			return tn.limiter.nextAllowed(tn.lastPoll, now, lowPriority, 0)
 		}
 	}
-	priority, horizon, last := normalPriority, time.Duration(0), tn.lastPoll
+	var oldest time.Time
 	for t, since := range tn.waiting {
 		if snap := t.state.Load(); snap != nil && snap.Session.Failure.Kind == session.KindUnreachable {
 			continue // the outage may last longer than that wait
 		}
-		if left := freshWindow - now.Sub(since); left > 0 && (horizon == 0 || left < horizon) {
-			priority, horizon = highPriority, left // what remains must last until the first wait ends
-			last = latest(tn.lastPoll, since)
+		if now.Sub(since) < freshWindow && (oldest.IsZero() || since.Before(oldest)) {
+			oldest = since
 		}
 	}
-	if p.list {
-		priority = listPriority
+	priority, horizon, last := normalPriority, time.Duration(0), tn.lastPoll
+	if !oldest.IsZero() {
+		priority, horizon, last = highPriority, freshWindow, latest(tn.lastPoll, oldest)
 	}
-	if tn.isUrgent(p, now) {
+	if tn.m.cfg.SharesStore && p.due != nil {
+		last = last.Add(time.Duration(p.due.session.Ref.ID%8) * staggerInterval)
+	}
+	isUrgent := tn.isUrgent(p, now)
+	switch {
+	case p.list:
+		priority = listPriority
+	case isUrgent:
+		priority = highPriority // the client's own request would be a call, too
+	}
+	if isUrgent {
 		last = time.Time{}
 	}
 	return tn.limiter.nextAllowed(last, now, priority, horizon)

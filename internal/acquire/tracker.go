@@ -48,6 +48,7 @@ type tracker struct {
 	lastUsedAt   time.Time
 	call         *call // the engine call that was granted, until its outcome is applied
 	polledAlone  bool  // lists do not show the session, or hide its code
+	polledByPeer bool  // by another replica
 
 	// Owned by the run loop.
 	session           session.Session

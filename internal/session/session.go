@@ -121,7 +121,7 @@ func (s Session) AfterPoll(r SessionReport, err error, now time.Time) Session {
 	isLost := s.isLost(failure, now)
 	s = s.recordReason(r, now).recordFailure(failure, now)
 	if isLost {
-		s.LostByEngine, s.History.RestartedAt = true, now
+		s.LostByEngine, s.History.RestartedAt, s.AnsweredAt = true, now, now
 	}
 	kind, isDenied := failure.Kind, failure.Kind == KindNotReady || failure.Kind == KindSessionNotFound
 	if isDenied && (failure.Op == OpStatus || failure.Op == OpList) {
@@ -281,7 +281,7 @@ func (s Session) recordDisconnected(state State, now time.Time) Session {
 	isDropped := s.History.ConnectingAt.After(s.ConnectedAt) && now.Sub(s.History.DisconnectedSince) >= dropDelay
 	isRestarted := s.OutageAt.After(s.ConnectedAt) && now.Sub(s.ConnectedAt) >= minRestartDelay
 	if !s.ConnectedAt.IsZero() && s.Sequence == 0 && (isLate || isDropped || isRestarted) {
-		s.LostByEngine = true
+		s.LostByEngine, s.AnsweredAt = true, now
 	}
 	return s
 }

@@ -153,3 +153,21 @@ func TestParseRef(t *testing.T) {
 		}
 	}
 }
+
+// A session that the engine lost has no code: its next one was made after the poll that showed the loss, and needs no
+// further poll although it is seen long after the connect.
+func TestAfterPoll_CodeOfALostSessionIsMadeAfterTheLoss(t *testing.T) {
+	t.Parallel()
+	failed := func(kind session.ErrorKind) error { return &session.EngineError{Op: session.OpQR, Kind: kind} }
+	s := session.Session{CreatedHere: true}.AfterConnect(t0)
+	s = s.AfterPoll(session.SessionReport{}, failed(session.KindUnreachable), after(2*time.Second))
+	s = s.AfterPoll(session.SessionReport{}, failed(session.KindSessionNotFound), after(20*time.Second))
+	if !s.LostByEngine {
+		t.Fatal("the loss is not known")
+	}
+	s = s.AfterConnect(after(21 * time.Second))
+	s = s.AfterPoll(session.SessionReport{Image: secret.NewSecret("code")}, nil, after(24*time.Second))
+	if !s.QR.MadeAfter.Equal(after(20*time.Second)) || s.QR.NeedsRevalidation(after(30*time.Second)) {
+		t.Errorf("made after %v", s.QR.MadeAfter.Sub(t0))
+	}
+}
