@@ -157,7 +157,7 @@ func TestDialTrace_NamesStepCauseAndEvidence(t *testing.T) {
 	}
 }
 
-// The end of the context is no answer of the peer.
+// The end of the context is no response of the peer.
 func TestDialTrace_CanceledDialCountsAsSilence(t *testing.T) {
 	t.Parallel()
 	_, trace := compat.TraceDial(t.Context(), compat.DialClient(nil))

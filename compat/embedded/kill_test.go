@@ -93,7 +93,7 @@ func TestKill_LosesNoPairing(t *testing.T) {
 }
 
 // A process that is killed at any moment between a scan and the delivery of its events loses none: those of each session
-// arrive in order, some twice. The receiver answers 500 until the process is killed.
+// arrive in order, some twice. The receiver responds 500 until the process is killed.
 func TestKill_LosesNoEvent(t *testing.T) {
 	t.Parallel()
 	for name, database := range map[string]func(*testing.T) string{
@@ -134,7 +134,7 @@ func TestKill_LosesNoEvent(t *testing.T) {
 	}
 }
 
-// hookReceiver accepts events, or answers 500.
+// hookReceiver accepts events, or responds 500.
 type hookReceiver struct {
 	mu       sync.Mutex
 	isDown   bool

@@ -135,10 +135,10 @@ func TestQR_TransportErrorKinds(t *testing.T) {
 		err  error
 		want session.ErrorKind
 	}{
-		"refused":          {&net.OpError{Op: "dial", Err: errors.New("connection refused")}, session.KindUnreachable},
-		"dial timed out":   {&net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, session.KindUnreachable},
-		"not even tried":   {&net.OpError{Op: "dial", Err: errors.New("the circuit is open")}, session.KindUnreachable},
-		"answer timed out": {&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, session.KindTimeout},
+		"refused":        {&net.OpError{Op: "dial", Err: errors.New("connection refused")}, session.KindUnreachable},
+		"dial timed out": {&net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, session.KindUnreachable},
+		"not even tried": {&net.OpError{Op: "dial", Err: errors.New("the circuit is open")}, session.KindUnreachable},
+		"read timed out": {&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, session.KindTimeout},
 	} {
 		base := &url.URL{Scheme: "http", Host: "engine.test"}
 		engine := inboxhub.New(base, roundTripper(func(*http.Request) (*http.Response, error) { return nil, c.err }))

@@ -22,7 +22,7 @@ const (
 // record is the state of one alert.
 type record struct {
 	PendingSince time.Time `json:"pendingSince,omitzero"` // the condition holds since
-	HeldAt       time.Time `json:"heldAt,omitzero"`       // it last held
+	ActiveAt     time.Time `json:"activeAt,omitzero"`     // the condition last held
 	FiringSince  time.Time `json:"firingSince,omitzero"`
 	BegunAt      time.Time `json:"begunAt,omitzero"` // the first message was sent
 	IsReminded   bool      `json:"isReminded,omitzero"`
@@ -90,7 +90,7 @@ func decide(s state, findings map[string]finding, mayEnd bool, now time.Time) (s
 // advance applies one judgment. An alert that ended without a message leaves nothing behind.
 func (r record) advance(a alert, active, mayEnd bool, now time.Time) record {
 	if active {
-		r.HeldAt = now
+		r.ActiveAt = now
 		if r.PendingSince.IsZero() {
 			r.PendingSince = now
 		}
@@ -100,7 +100,7 @@ func (r record) advance(a alert, active, mayEnd bool, now time.Time) record {
 		return r
 	}
 	r.PendingSince = time.Time{}
-	if mayEnd && now.Sub(r.HeldAt) >= a.keep {
+	if mayEnd && now.Sub(r.ActiveAt) >= a.keep {
 		r.FiringSince = time.Time{}
 	}
 	if r.FiringSince.IsZero() && r.BegunAt.IsZero() {
@@ -131,7 +131,7 @@ func (r record) after(kind Kind, now time.Time) record {
 	case KindReminder:
 		r.IsReminded = true
 	case KindEnd:
-		return record{PendingSince: r.PendingSince, HeldAt: r.HeldAt}
+		return record{PendingSince: r.PendingSince, ActiveAt: r.ActiveAt}
 	}
 	return r
 }
@@ -152,7 +152,7 @@ func newMessage(a alert, r record, kind Kind, f finding, now time.Time) Message 
 	switch kind {
 	case KindEnd:
 		m.Title = "qrgate: over: " + a.summary
-		lines = append(lines, "The condition has not held since "+r.HeldAt.UTC().Format(time.DateTime)+" UTC.")
+		lines = append(lines, "The condition has not held since "+r.ActiveAt.UTC().Format(time.DateTime)+" UTC.")
 	case KindReminder:
 		m.Title = "qrgate: still: " + a.summary
 		fallthrough

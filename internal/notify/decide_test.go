@@ -119,7 +119,7 @@ func TestDecide_FlappingAlertDoesNotDelayAnother(t *testing.T) {
 func TestMessage_NamesCauseActionAndPeriod(t *testing.T) {
 	t.Parallel()
 	_, messages := decide(state{Alerts: map[string]record{
-		"QRGateEngineDown": {PendingSince: epoch, HeldAt: epoch, FiringSince: epoch},
+		"QRGateEngineDown": {PendingSince: epoch, ActiveAt: epoch, FiringSince: epoch},
 	}}, map[string]finding{"QRGateEngineDown": {"all users", diagnosis.EngineUnreachable}}, true, epoch.Add(time.Minute))
 	if len(messages) != 1 {
 		t.Fatalf("%d messages", len(messages))

@@ -191,7 +191,7 @@ func TestDiagnose_ConnectErrorAboutAConnectionBlamesNobody(t *testing.T) {
 		"tls: failed to verify certificate: x509: unknown authority, for https://web.whatsapp.com": diagnosis.TLSIntercepted,
 		"connect ECONNREFUSED 157.240.1.60:443":                                                    diagnosis.NetworkBlocked,
 		"WebSocket Error (write EPROTO 48F2:error:SSL routines: SSL alert number 0":                diagnosis.Undetermined,
-		// Words that are in no list blame nobody.
+		// Unknown words name no cause.
 		"auth timeout": diagnosis.Undetermined, "Unknown stream error: <stream:error><ping/></stream:error>": diagnosis.Undetermined,
 		"WebSocket Error (undefined)": diagnosis.Undetermined, "Cannot login: no response from Whatsapp": diagnosis.Undetermined,
 		"Premature close": diagnosis.Undetermined, "other side closed": diagnosis.Undetermined, "This operation was aborted": diagnosis.Undetermined,

@@ -309,9 +309,9 @@ const pairedErrorTTL = 10 * time.Second
 // the error counts once a poll of the state has failed to tell.
 func (s Session) applyPairedError(now time.Time) Session {
 	reportedAt := s.History.PairedErrorAt
-	isUntold := !s.StateQueriedAt.Before(reportedAt) && s.StateConfirmedAt.Before(reportedAt)
+	isUnresolved := !s.StateQueriedAt.Before(reportedAt) && s.StateConfirmedAt.Before(reportedAt)
 	switch isRecent := now.Sub(reportedAt) < pairedErrorTTL; {
-	case s.State == Connected, isRecent && isUntold:
+	case s.State == Connected, isRecent && isUnresolved:
 		return s.markPaired(now)
 	case !isRecent:
 		s.History.PairedErrorAt = now

@@ -36,7 +36,7 @@ func put(t *testing.T, s *memory.Store, key string, ttl time.Duration) {
 	}
 }
 
-func held(t *testing.T, s *memory.Store, keys ...string) string {
+func stored(t *testing.T, s *memory.Store, keys ...string) string {
 	t.Helper()
 	records, err := s.Get(t.Context(), keys...)
 	if err != nil {
@@ -63,7 +63,7 @@ func TestStore_ExpiresOnTime(t *testing.T) {
 			t.Errorf("a nanosecond before its end: %+v, %v", records, err)
 		}
 		time.Sleep(time.Nanosecond)
-		if got := held(t, s, "key-a"); got != "" {
+		if got := stored(t, s, "key-a"); got != "" {
 			t.Error("it is still read at its end")
 		}
 		if n := s.Len(); n != 1 {
@@ -91,7 +91,7 @@ func TestRun_FreesMemory(t *testing.T) {
 		if n := s.Len(); n != 1 {
 			t.Errorf("%d rows occupy memory after a sweep, want 1", n)
 		}
-		if got := held(t, s, "long", "short-1"); got != "long" {
+		if got := stored(t, s, "long", "short-1"); got != "long" {
 			t.Errorf("after a sweep the store has %q, want the unexpired one", got)
 		}
 		cancel()
@@ -109,20 +109,20 @@ func TestStore_FullDropsSoonestToExpire(t *testing.T) {
 	put(t, s, "minute", time.Minute)
 	put(t, s, "hour", time.Hour)
 	put(t, s, "week", 7*24*time.Hour)
-	if got := held(t, s, "minute", "hour", "day", "week"); got != "hour day week" {
-		t.Errorf("held: %s", got)
+	if got := stored(t, s, "minute", "hour", "day", "week"); got != "hour day week" {
+		t.Errorf("stored: %s", got)
 	}
 	// A write to an existing key drops nothing.
 	if err := s.Put(t.Context(), "week", 1, store.Record{Version: 2, TTL: 8 * 24 * time.Hour}); err != nil {
 		t.Fatal(err)
 	}
-	if got := held(t, s, "hour", "day", "week"); got != "hour day week" {
-		t.Errorf("after a write in place, held: %s", got)
+	if got := stored(t, s, "hour", "day", "week"); got != "hour day week" {
+		t.Errorf("after a write in place, stored: %s", got)
 	}
 	// A new entry is stored even if it expires first.
 	put(t, s, "second", time.Second)
-	if got := held(t, s, "second", "hour", "day", "week"); got != "second day week" {
-		t.Errorf("held: %s", got)
+	if got := stored(t, s, "second", "hour", "day", "week"); got != "second day week" {
+		t.Errorf("stored: %s", got)
 	}
 }
 
@@ -135,7 +135,7 @@ func TestStore_FullDropsLeases(t *testing.T) {
 		}
 	}
 	if n := s.Len(); n != 2 {
-		t.Errorf("%d leases are held, want 2", n)
+		t.Errorf("%d leases, want 2", n)
 	}
 }
 
@@ -160,7 +160,7 @@ func TestStore_Bound(t *testing.T) {
 				put(t, s, fmt.Sprint("more-", i), time.Minute)
 			}
 			if n := s.Len(); n > bound || n < bound*9/10 {
-				t.Errorf("%d records are held, want at most %d and hardly fewer", n, bound)
+				t.Errorf("%d records are stored, want at most %d and hardly fewer", n, bound)
 			}
 		})
 	}

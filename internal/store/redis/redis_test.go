@@ -167,12 +167,12 @@ func TestNew_StartsNothing(t *testing.T) {
 func TestStore_Observe(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	var told []string
+	var reported []string
 	s := open(t, redis.Config{Timeout: patient, Observe: func(op string, took time.Duration, err error) {
 		if took <= 0 || took > patient {
 			t.Errorf("%s took %v", op, took)
 		}
-		told = append(told, fmt.Sprint(op, " ", err))
+		reported = append(reported, fmt.Sprint(op, " ", err))
 	}}, server.URL())
 	r := store.Record{Version: 1, Value: []byte("sealed"), TTL: time.Minute}
 	_ = s.Put(t.Context(), "key", 0, r)
@@ -188,8 +188,8 @@ func TestStore_Observe(t *testing.T) {
 		"put <nil>", "put a newer record is stored", "get <nil>", "acquire <nil>", "acquire <nil>",
 		"release <nil>", "ping <nil>", "ping the store cannot be reached: ping: connection refused",
 	}
-	if diff := cmp.Diff(want, told); diff != "" {
-		t.Errorf("told (-want +got):\n%s", diff)
+	if diff := cmp.Diff(want, reported); diff != "" {
+		t.Errorf("reported (-want +got):\n%s", diff)
 	}
 }
 

@@ -73,7 +73,7 @@ func compare(t *testing.T, want map[string]string, engine func() *enginesim.Engi
 	}
 }
 
-// How the first "not yet" answer is survived, when the QR is given on the second request (contract 4.4, second table).
+// What each client does after a first "not yet", when the second request gets the QR (contract 4.4, second table).
 func TestNotYet_FirstResponse(t *testing.T) {
 	t.Parallel()
 	oneShots := []string{"test_rapido_final", "quick_test_baileys_fix", "test_correct_qr_flow",

@@ -40,11 +40,11 @@ func TestCreateSession_PauseDependsOnResponse(t *testing.T) {
 		"202":              {say(202, `{"success":false}`), []int{0, 5, 10}},
 		"404":              {say(404, `{"success":false}`), []int{0, 5, 10}},
 		"429":              {say(429, `{"success":false}`), []int{0}},
-		"held for 14 s":    {slow(14*time.Second, say(202, `{}`)), []int{0, 19, 38}},
-		"held for 16 s":    {slow(16*time.Second, say(202, `{}`)), []int{0, 20, 40}},
+		"waits for 14 s":   {slow(14*time.Second, say(202, `{}`)), []int{0, 19, 38}},
+		"waits for 16 s":   {slow(16*time.Second, say(202, `{}`)), []int{0, 20, 40}},
 	}
 	for name, test := range tests {
-		r := run(t, clienttest.CreateSession, answers(&enginesim.Engine{}, "/qr", test.qr))
+		r := run(t, clienttest.CreateSession, replaceRoute(&enginesim.Engine{}, "/qr", test.qr))
 		if diff := cmp.Diff(test.want, times(r, "/qr")); diff != "" || r.Err != nil {
 			t.Errorf("%s: ended with %v\n%s", name, r.Err, diff)
 		}
@@ -54,9 +54,9 @@ func TestCreateSession_PauseDependsOnResponse(t *testing.T) {
 func TestCreateSession_FailsAsOne(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		suffix string
-		answer http.HandlerFunc
-		want   string
+		suffix  string
+		handler http.HandlerFunc
+		want    string
 	}{
 		"create without data.session": {"/api/sessions", say(201, `{"success":true,"data":{"id":1}}`), "abort"},
 		"create with 202":             {"/api/sessions", say(202, `{"success":true}`), "abort"},
@@ -70,7 +70,7 @@ func TestCreateSession_FailsAsOne(t *testing.T) {
 		"connect 500":                 {"/connect", say(500, `{}`), "none"},
 	}
 	for name, test := range tests {
-		if got := outcome(run(t, clienttest.CreateSession, answers(&enginesim.Engine{}, test.suffix, test.answer))); got != test.want {
+		if got := outcome(run(t, clienttest.CreateSession, replaceRoute(&enginesim.Engine{}, test.suffix, test.handler))); got != test.want {
 			t.Errorf("%s: ends with %s, want %s", name, got, test.want)
 		}
 	}
@@ -120,9 +120,9 @@ func TestTimeout_CountsAsPause(t *testing.T) {
 func TestBaseClient_ThreeAttempts(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		answer http.HandlerFunc
-		want   []int
-		claims bool
+		handler http.HandlerFunc
+		want    []int
+		claims  bool
 	}{
 		"200":      {say(200, `{}`), []int{0}, true},
 		"201":      {say(201, `{}`), []int{0}, true},
@@ -136,7 +136,7 @@ func TestBaseClient_ThreeAttempts(t *testing.T) {
 		"too slow": {slow(40*time.Second, say(200, `{}`)), []int{0, 31, 63}, false},
 	}
 	for name, test := range tests {
-		r := run(t, clienttest.Send, answers(&enginesim.Engine{}, "/send", test.answer))
+		r := run(t, clienttest.Send, replaceRoute(&enginesim.Engine{}, "/send", test.handler))
 		if diff := cmp.Diff(test.want, times(r, "/send")); diff != "" || r.Claims != test.claims {
 			t.Errorf("%s: claims %v\n%s", name, r.Claims, diff)
 		}
@@ -150,7 +150,7 @@ func TestSessionStatus_UnexpectedBodyCrashes(t *testing.T) {
 	}
 	engine := &enginesim.Engine{}
 	var posted atomic.Bool
-	h := answers(engine, "/api/sessions", func(w http.ResponseWriter, r *http.Request) {
+	h := replaceRoute(engine, "/api/sessions", func(w http.ResponseWriter, r *http.Request) {
 		if posted.CompareAndSwap(false, true) {
 			engine.ServeHTTP(w, r)
 			return

@@ -57,8 +57,8 @@ func times(r clienttest.Result, suffix string) []int {
 	return seconds
 }
 
-// answers is an engine that behaves, with one route taken over.
-func answers(engine *enginesim.Engine, suffix string, h http.HandlerFunc) http.Handler {
+// replaceRoute is a working engine with another handler for one route.
+func replaceRoute(engine *enginesim.Engine, suffix string, h http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, suffix) {
 			h(w, r)

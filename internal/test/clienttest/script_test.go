@@ -11,7 +11,7 @@ import (
 	"qrgate/internal/test/enginesim"
 )
 
-// How long an answer of /qr each client waits for: with a hold just below it gets its QR, just above not.
+// How long each client waits for a response of /qr: with a wait just below that it gets its QR, just above it does not.
 func TestClients_SurviveWaitingRequests(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -53,7 +53,7 @@ func TestScripts_AcceptedResponses(t *testing.T) {
 		"fix_qr_generation": true, // it restarts
 	}
 	for _, c := range clienttest.All() {
-		h := answers(&enginesim.Engine{}, "/api/sessions", say(200, `{"success":true,"data":{"id":1,"session":{"id":1}}}`))
+		h := replaceRoute(&enginesim.Engine{}, "/api/sessions", say(200, `{"success":true,"data":{"id":1,"session":{"id":1}}}`))
 		if r := run(t, c.Run, h); (r.Requests() > 1 && len(times(r, "connect"))+len(times(r, "limit=200")) > 0) != takes200[c.Name] {
 			t.Errorf("%s: a create with 200, and then %d requests", c.Name, r.Requests())
 		}
@@ -124,11 +124,11 @@ func TestFix_DeletesAndTriesEveryMethod(t *testing.T) {
 
 func TestGSClass_ReadsSuccessAndMessage(t *testing.T) {
 	t.Parallel()
-	h := answers(&enginesim.Engine{}, "/qr", say(503, `{"success":false,"message":"wait a little"}`))
+	h := replaceRoute(&enginesim.Engine{}, "/qr", say(503, `{"success":false,"message":"wait a little"}`))
 	if r := run(t, clienttest.GSClass, h); r.Err == nil || !strings.Contains(r.Err.Error(), "wait a little") {
 		t.Errorf("ends with %v", r.Err)
 	}
-	h = answers(&enginesim.Engine{}, "/qr", say(500, `{"success":true,"data":{"qrCode":"code"}}`))
+	h = replaceRoute(&enginesim.Engine{}, "/qr", say(500, `{"success":true,"data":{"qrCode":"code"}}`))
 	if r := run(t, clienttest.GSClass, h); r.QR != "code" {
 		t.Errorf("success with 500 gives %q", r.QR)
 	}

@@ -49,7 +49,7 @@ func TestWizard_TwoExceedLimit(t *testing.T) {
 			}
 		}
 		if refused == 0 {
-			t.Error("nobody was refused")
+			t.Error("no client was refused")
 		}
 	})
 }
@@ -66,7 +66,7 @@ func TestWizard_LongerPausesAfter429(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var asks atomic.Int32
-			h := answers(&enginesim.Engine{QRDelay: 24 * time.Hour}, "/qr", func(w http.ResponseWriter, r *http.Request) {
+			h := replaceRoute(&enginesim.Engine{QRDelay: 24 * time.Hour}, "/qr", func(w http.ResponseWriter, r *http.Request) {
 				if asks.Add(1) <= 3 { // the server's own
 					say(500, `{"success":false}`)(w, r)
 					return
@@ -90,7 +90,7 @@ func TestWizard_StopsOnStates(t *testing.T) {
 		`"connected","isConnected":1`: false,
 	}
 	for state, want := range tests {
-		h := answers(&enginesim.Engine{QRDelay: 24 * time.Hour}, "/status",
+		h := replaceRoute(&enginesim.Engine{QRDelay: 24 * time.Hour}, "/status",
 			say(200, fmt.Sprintf(`{"success":true,"data":{"status":%s}}`, state)))
 		r := run(t, clienttest.Wizard, h)
 		if went := r.Err == nil && r.Took > 5*time.Minute; went != want {
@@ -114,7 +114,7 @@ func TestWizard_ContinuesAfterErrors(t *testing.T) {
 	} {
 		engine := &enginesim.Engine{QRDelay: 30 * time.Second}
 		var looks atomic.Int32
-		r := run(t, clienttest.Wizard, answers(engine, "/status", func(w http.ResponseWriter, r *http.Request) {
+		r := run(t, clienttest.Wizard, replaceRoute(engine, "/status", func(w http.ResponseWriter, r *http.Request) {
 			if looks.Add(1) == 1 { // the create's own
 				engine.ServeHTTP(w, r)
 				return
@@ -134,7 +134,7 @@ func TestWizard_ReadsListOn404(t *testing.T) {
 	if !r.GotQR || r.Err != nil || len(times(r, "/api/sessions")) < 10 {
 		t.Errorf("ended with %v, QR %v, %d lists", r.Err, r.GotQR, len(times(r, "/api/sessions")))
 	}
-	h := answers(engine, "/api/sessions", func(w http.ResponseWriter, r *http.Request) {
+	h := replaceRoute(engine, "/api/sessions", func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
 			say(200, `{"success":true,"data":{"sessions":[]}}`)(w, r)
 			return
@@ -191,7 +191,7 @@ func TestWizard_SlowResponsesOverlap(t *testing.T) {
 	t.Parallel()
 	engine := &enginesim.Engine{QRDelay: 24 * time.Hour}
 	var under, most atomic.Int32
-	h := answers(engine, "/qr", func(w http.ResponseWriter, r *http.Request) {
+	h := replaceRoute(engine, "/qr", func(w http.ResponseWriter, r *http.Request) {
 		most.Store(max(most.Load(), under.Add(1)))
 		defer under.Add(-1)
 		time.Sleep(8 * time.Second)

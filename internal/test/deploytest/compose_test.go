@@ -106,7 +106,7 @@ func TestEnvExample(t *testing.T) {
 		}
 	}
 	for name := range used {
-		if _, told := example[name]; !told {
+		if _, isSet := example[name]; !isSet {
 			t.Errorf(".env.example does not name %s", name)
 		}
 	}

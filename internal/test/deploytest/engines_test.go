@@ -68,7 +68,7 @@ func TestCompose_EngineExamples(t *testing.T) {
 	}
 }
 
-// hasPort reports whether a service is told to listen on a port.
+// hasPort reports whether a service is configured to listen on a port.
 func hasPort(s types.ServiceConfig, port string) bool {
 	for name, value := range environment(s) {
 		if strings.HasSuffix(name, "PORT") && value == port {

@@ -20,7 +20,7 @@ func clusterRules(drain time.Duration) map[string]clusterRule {
 		"every manifest is taken up":       complete,
 		"pods are restricted":              restricted,
 		"replicas come and go in order":    available(drain),
-		"health is asked where it is told": probed,
+		"probes request configured paths":  probed,
 		"settings exist, secrets are kept": configured,
 		"names match":                      joined,
 		"the network is closed":            fenced,

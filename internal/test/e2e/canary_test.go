@@ -23,7 +23,7 @@ import (
 	"qrgate/internal/test/redistest"
 )
 
-// Canaries: if one of them shows up anywhere but in its owner's answer, a secret has leaked.
+// Canaries: if one of them appears anywhere but in its owner's response, a secret has leaked.
 const (
 	canaryKey    = "canary-key-5d41402abc4b2a76"
 	canaryBearer = "canary-bearer-7d793037a0760186"
@@ -80,7 +80,7 @@ func TestSecrets_NotInOutput(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- g.Run(ctx) }()
 
-	var strange strings.Builder // what callers without the key are told
+	var strange strings.Builder // what callers without the key get
 	ask := func(method, path, body, key string) string {
 		req, _ := http.NewRequestWithContext(t.Context(), method, g.URL()+path, strings.NewReader(body))
 		req.Header.Set("X-API-Key", key)

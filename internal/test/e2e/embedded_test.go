@@ -84,15 +84,15 @@ func TestWhatsmeow_RenewedCodeIsServedAtOnce(t *testing.T) {
 	r.want(r.call(http.MethodPost, "/api/sessions", `{"sessionId":"shop-1","sessionName":"Shop"}`), 201)
 	r.want(r.call(http.MethodPost, "/api/sessions/shop-1/connect", "{}"), 200)
 	old := r.want(r.call(http.MethodGet, "/api/sessions/shop-1/qr", ""), 200).Data.QRCode
-	followed := make(chan answer, 1)
-	isRenewed := func(a answer) bool { return a.Data.Sequence == 2 || a.Data.State == "connecting" }
+	followed := make(chan response, 1)
+	isRenewed := func(res response) bool { return res.Data.Sequence == 2 || res.Data.State == "connecting" }
 	go func() {
-		a := answer{}
-		for end := time.Now().Add(15 * time.Second); !isRenewed(a) && time.Now().Before(end); {
+		res := response{}
+		for end := time.Now().Add(15 * time.Second); !isRenewed(res) && time.Now().Before(end); {
 			// Short waits: a change between two requests is not waited for.
-			a = r.call(http.MethodGet, "/api/sessions/shop-1/qr/status?wait=1", "")
+			res = r.call(http.MethodGet, "/api/sessions/shop-1/qr/status?wait=1", "")
 		}
-		followed <- a
+		followed <- res
 	}()
 	<-time.After(500 * time.Millisecond)
 	err := r.tryScan(old, "5550100")

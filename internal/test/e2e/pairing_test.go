@@ -73,7 +73,7 @@ type pairing struct {
 }
 
 // link creates a session and issues a link.
-func (p *pairing) link(id, body string) answer {
+func (p *pairing) link(id, body string) response {
 	p.Helper()
 	p.want(p.call(http.MethodPost, "/api/sessions", `{"sessionId":"`+id+`","sessionName":"Shop"}`), 201)
 	return p.want(p.call(http.MethodPost, "/api/sessions/"+id+"/qr/link", body), 201)
@@ -378,19 +378,19 @@ func (p *pairing) watchCodes(engine, id string) (ends func() map[string]float64)
 }
 
 // qrOf is the engine's own response about a code; empty without one.
-func qrOf(engine, id string) (a answer) {
+func qrOf(engine, id string) (qr response) {
 	r, err := http.NewRequest(http.MethodGet, engine+"/api/sessions/"+id+"/qr", nil)
 	if err != nil {
-		return a
+		return qr
 	}
 	r.Header.Set("X-API-Key", key)
 	res, err := http.DefaultClient.Do(r)
 	if err != nil {
-		return a
+		return qr
 	}
 	defer res.Body.Close()
-	_ = json.NewDecoder(res.Body).Decode(&a) // empty if it is not there yet
-	return a
+	_ = json.NewDecoder(res.Body).Decode(&qr) // empty if it is not there yet
+	return qr
 }
 
 func (p *pairing) checkSamples(samples []sample, ends map[string]float64) {

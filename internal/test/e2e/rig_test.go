@@ -93,8 +93,8 @@ func before(t *testing.T, engine string) app.Config {
 	return app.Config{EngineURL: base}
 }
 
-// answer holds the members of a response that the tests read.
-type answer struct {
+// response has the members of a response that the tests read.
+type response struct {
 	status int
 	took   time.Duration
 	Code   string
@@ -118,7 +118,7 @@ type answer struct {
 }
 
 // call sends one request with a timeout of ten seconds, as the clients do.
-func (r *rig) call(method, path, body string) answer {
+func (r *rig) call(method, path, body string) response {
 	r.Helper()
 	ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
 	defer cancel()
@@ -134,20 +134,20 @@ func (r *rig) call(method, path, body string) answer {
 		r.Fatalf("%s %s: %v", method, path, err)
 	}
 	defer res.Body.Close()
-	a := answer{status: res.StatusCode, took: time.Since(startedAt)}
-	if err := json.NewDecoder(res.Body).Decode(&a); err != nil {
+	decoded := response{status: res.StatusCode, took: time.Since(startedAt)}
+	if err := json.NewDecoder(res.Body).Decode(&decoded); err != nil {
 		r.Fatalf("%s %s: %d, no JSON: %v", method, path, res.StatusCode, err)
 	}
-	return a
+	return decoded
 }
 
 // want fails the test unless the response has the status.
-func (r *rig) want(a answer, status int) answer {
+func (r *rig) want(res response, status int) response {
 	r.Helper()
-	if a.status != status {
-		r.Fatalf("got %d %s, want %d", a.status, a.Code, status)
+	if res.status != status {
+		r.Fatalf("got %d %s, want %d", res.status, res.Code, status)
 	}
-	return a
+	return res
 }
 
 // scan scans the QR as a phone does.

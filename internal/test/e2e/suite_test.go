@@ -47,11 +47,11 @@ func TestEmbeddedEngine_MeetsEngineContract(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer res.Body.Close()
-				var a answer
-				if err := json.NewDecoder(res.Body).Decode(&a); err != nil || res.StatusCode != http.StatusCreated {
+				var created response
+				if err := json.NewDecoder(res.Body).Decode(&created); err != nil || res.StatusCode != http.StatusCreated {
 					t.Fatalf("create: %d %v", res.StatusCode, err)
 				}
-				return session.Ref{ID: a.Data.ID, Name: name}
+				return session.Ref{ID: created.Data.ID, Name: name}
 			},
 		}
 	})

@@ -8,7 +8,7 @@ import (
 	"qrgate/internal/test/enginesim"
 )
 
-// shown is the QR's answer once the code is there.
+// shown is the QR's response once the code is there.
 func shown(c *testClient) reply {
 	c.started()
 	sleep(4)

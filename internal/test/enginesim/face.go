@@ -14,7 +14,7 @@ import (
 )
 
 // Face is another engine's API over the sessions of an [Engine], with its delays and faults. It is an [http.Handler].
-// What the API answers is written from the engines' sources and from recordings of the real programs.
+// The API's responses are written from the engines' sources and from recordings of the real programs.
 type Face struct {
 	engine *Engine
 	mux    *http.ServeMux

@@ -84,7 +84,7 @@ func TestUploadDownload_Stream(t *testing.T) {
 	}
 	part := get(t, server, "/api/media/9/download?bytes=20971520", "bytes=1000-1999")
 	if got, _ := io.ReadAll(part.Body); part.StatusCode != 206 || !bytes.Equal(got, content[1000:2000]) {
-		t.Errorf("a range answers %d with %d bytes", part.StatusCode, len(got))
+		t.Errorf("a range returns %d with %d bytes", part.StatusCode, len(got))
 	}
 	request, _ := http.NewRequest("POST", server.URL+"/api/media/sessions/one/upload", io.LimitReader(bytes.NewReader(content), size))
 	request.Header.Set("X-API-Key", "key-a")
@@ -97,7 +97,7 @@ func TestUploadDownload_Stream(t *testing.T) {
 	err = json.NewDecoder(uploaded.Body).Decode(&echo)
 	sum := sha256.Sum256(content)
 	if err != nil || uploaded.StatusCode != 201 || echo.Length != size || !echo.Chunked || echo.SHA256 != hex.EncodeToString(sum[:]) {
-		t.Errorf("upload answers %d %+v, error %v", uploaded.StatusCode, echo, err)
+		t.Errorf("upload returns %d %+v, error %v", uploaded.StatusCode, echo, err)
 	}
 }
 

@@ -15,7 +15,7 @@ func TestFault_Responses(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		kind   enginesim.FaultKind
-		status int    // 0: no answer at all
+		status int    // 0: no response at all
 		begins string // the body
 		broken bool   // reading it to its end fails
 	}{
@@ -56,7 +56,7 @@ func TestFault_HugeQR(t *testing.T) {
 	bubble(t, engine, func(c *testClient) {
 		c.started()
 		if n := len(c.qr("1").text); n < 1<<20 || n > 2<<20 {
-			t.Errorf("the answer has %d bytes", n)
+			t.Errorf("the response has %d bytes", n)
 		}
 	})
 }

@@ -37,7 +37,7 @@ func bubble(t *testing.T, engine *enginesim.Engine, body func(*testClient)) {
 	})
 }
 
-// reply is an answer read to its end.
+// reply is a response read to its end.
 type reply struct {
 	status int
 	header http.Header

@@ -139,7 +139,7 @@ func TestConfigure(t *testing.T) {
 		c.want(c.do("POST", "/api/sessions", `{"sessionId":"one","sessionName":"x"}`, "X-Frappe-Origin", "true"), 201)
 		status := func() any { return c.do("GET", "/api/sessions/1/frappe/status", "").body.Data["sendToFrappe"] }
 		if status() != true {
-			t.Error("the header was not heard")
+			t.Error("the header was not recorded")
 		}
 		c.want(c.do("POST", "/api/sessions/1/frappe/configure", `{"sendToFrappe":false}`), 200)
 		if status() != false {
@@ -147,7 +147,7 @@ func TestConfigure(t *testing.T) {
 		}
 		c.want(c.do("POST", "/api/sessions", `{"sessionId":"two","sessionName":"x","fromFrappe":true}`), 201)
 		if got := c.do("GET", "/api/sessions/2/frappe/status", "").body.Data["sendToFrappe"]; got != true {
-			t.Error("the body was not heard")
+			t.Error("the body was not recorded")
 		}
 		c.want(c.do("PUT", "/api/sessions/1/webhook", `{"webhookUrl":"https://crm.test/hook"}`), 200)
 		if text := c.do("GET", "/api/sessions/1", "").text; !strings.Contains(text, "https://crm.test/hook") {

@@ -60,9 +60,9 @@ const (
 func TestValidator(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		call   string
-		answer canned
-		good   bool
+		call     string
+		response canned
+		good     bool
 	}{
 		"a code":                     {"GET /api/sessions/1/qr", canned{status: 200, body: code}, true},
 		"a code without its image":   {"GET /api/sessions/1/qr", canned{status: 200, body: strings.Replace(code, "qrCode", "code", 1)}, false},
@@ -80,7 +80,7 @@ func TestValidator(t *testing.T) {
 		"a connect that is pending":  {"POST /api/sessions/a/connect", canned{status: 200, body: strings.Replace(moved, "connecting", "pending", 1)}, false},
 		"readiness":                  {"GET /api/sessions/1/qr/status", canned{status: 200, body: fmt.Sprintf(ready, "null")}, true},
 		"readiness with a cause":     {"GET /api/sessions/1/qr/status", canned{status: 200, body: fmt.Sprintf(ready, cause)}, true},
-		"a cause nobody knows":       {"GET /api/sessions/1/qr/status", canned{status: 200, body: fmt.Sprintf(ready, strings.Replace(cause, "qr_not_emitted", "gremlins", 1))}, false},
+		"an unknown cause":           {"GET /api/sessions/1/qr/status", canned{status: 200, body: fmt.Sprintf(ready, strings.Replace(cause, "qr_not_emitted", "gremlins", 1))}, false},
 		"a stream":                   {"GET /api/sessions/1/qr/status", canned{status: 200, kind: "text/event-stream"}, true},
 		"stats pass through":         {"GET /api/sessions/stats", canned{status: 200, body: `{"any":1}`, drop: "Vary"}, true},
 		"what is not documented":     {"GET /api/messages/1", canned{status: 500, body: `{}`}, true},
@@ -93,14 +93,14 @@ func TestValidator(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		res, err := openapitest.Checking(w, tt.answer).RoundTrip(r)
+		res, err := openapitest.Checking(w, tt.response).RoundTrip(r)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if (len(w.said) == 0) != tt.good {
 			t.Errorf("%s: %q", name, w.said)
 		}
-		if body, err := io.ReadAll(res.Body); err != nil || string(body) != tt.answer.body {
+		if body, err := io.ReadAll(res.Body); err != nil || string(body) != tt.response.body {
 			t.Errorf("%s: the body does not come through: %q, %v", name, body, err)
 		}
 	}

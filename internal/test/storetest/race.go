@@ -52,7 +52,7 @@ func testRacingWriters(t *testing.T, b *fixture) {
 		t.Errorf("%d writes were accepted one above the other, and the version is %d", written.Load(), last.Version)
 	}
 	if winner, _ := winners.Load(last.Version); fmt.Sprint(winner) != string(last.Value) {
-		t.Errorf("the last value is of writer %s, but %v was told so", last.Value, winner)
+		t.Errorf("the last value is of writer %s, but %v got the success", last.Value, winner)
 	}
 	if stale.Load() == 0 {
 		t.Log("no two writers met; the test showed little")

@@ -62,7 +62,7 @@ func testManyKeys(t *testing.T, b *fixture) {
 	}
 	for i, value := range append(want, want[1]) {
 		if string(records[i].Value) != value {
-			t.Errorf("record %d of the answer is %q, want %q", i, records[i].Value, value)
+			t.Errorf("record %d of the result is %q, want %q", i, records[i].Value, value)
 		}
 	}
 }

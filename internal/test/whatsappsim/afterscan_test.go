@@ -19,7 +19,7 @@ type scanRow struct {
 	fault whatsappsim.Fault
 	scan  error // what Scan returns
 	want  []string
-	login bool // what the client believes at the end
+	login bool // the client's state at the end
 }
 
 // left is the number of devices that the account has in the end.
@@ -75,7 +75,7 @@ func TestFault_Scan(t *testing.T) {
 	}
 }
 
-// A server that answers no query delays Connected by two query time-outs.
+// A server that responds to no query delays Connected by two query time-outs.
 func TestFault_SilentServerConnectsLate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -60,7 +60,7 @@ func (s *Server) logout(c *conn) {
 }
 
 // Unlink plays the owner of the phone who removes linked devices: the account's a.Device, or all of them if
-// that is zero. Those that are connected are told so and cut. It returns how many there were.
+// that is zero. It notifies those that are connected and closes their connections. It returns how many there were.
 func (s *Server) Unlink(a Account) int {
 	user, err := a.number()
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 type row struct {
 	fault     whatsappsim.Fault
 	want      []string
-	connected bool // what the client believes at the end
+	connected bool // the client's state at the end
 }
 
 func TestFault_BeforeQR(t *testing.T) {

@@ -23,7 +23,7 @@ func TestPair_ConnectCloseReconnect(t *testing.T) {
 	t.Parallel()
 	srv := &whatsappsim.Server{} // without prekeys, so that the client uploads all of them
 	cli := whatsappsimtest.Client(t, whatsappsimtest.Start(t, srv))
-	var synced atomic.Int32 // how often the client was told that it has missed nothing
+	var synced atomic.Int32 // how often the client was notified that it missed nothing
 	cli.AddEventHandler(func(e any) {
 		if _, ok := e.(*events.OfflineSyncCompleted); ok {
 			synced.Add(1)
@@ -107,7 +107,7 @@ func TestLogin_SecondReplacesFirst(t *testing.T) {
 		srv.Unlink(whatsappsim.Account{User: "5550100"}) // the end of the first has not taken the second's place
 		time.Sleep(time.Second)
 		if again.IsConnected() {
-			t.Error("the second was not told that it is unlinked")
+			t.Error("the second was not notified that it is unlinked")
 		}
 		again.Disconnect()
 	})
@@ -128,10 +128,10 @@ func TestLogin_UnlinkedDeviceRefused(t *testing.T) {
 	t.Parallel()
 	other := whatsappsimtest.Device()
 	tests := map[string]struct {
-		spoil func(*testing.T, *whatsappsim.Server, *whatsmeow.Client)
-		told  string // what the connected client says of it
+		spoil   func(*testing.T, *whatsappsim.Server, *whatsmeow.Client)
+		reports string // the event of the connected client
 	}{
-		"removed on the phone": {told: "LoggedOut on connect false reason 401",
+		"removed on the phone": {reports: "LoggedOut on connect false reason 401",
 			spoil: func(t *testing.T, srv *whatsappsim.Server, _ *whatsmeow.Client) {
 				if n := srv.Unlink(whatsappsim.Account{User: "5550100"}); n != 1 {
 					t.Errorf("%d devices removed", n)
@@ -156,8 +156,8 @@ func TestLogin_UnlinkedDeviceRefused(t *testing.T) {
 				id := *w.cli.Store.ID
 				tt.spoil(t, srv, w.cli)
 				time.Sleep(time.Second)
-				if tt.told != "" && w.count(tt.told) != 1 {
-					t.Errorf("reported %q, want %q", w.report(), tt.told)
+				if tt.reports != "" && w.count(tt.reports) != 1 {
+					t.Errorf("reported %q, want %q", w.report(), tt.reports)
 				}
 				synctest.Wait() // whatsmeow may still be forgetting
 				w.cli.Store.ID, w.cli.Store.Deleted = &id, false

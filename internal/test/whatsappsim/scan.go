@@ -87,11 +87,11 @@ func (s *Server) pair(ctx context.Context, c *conn, q code, a Account) error {
 	if err != nil {
 		return err
 	}
-	answer, err := c.awaitResponse(ctx)
+	response, err := c.awaitResponse(ctx)
 	if err != nil {
 		return err
 	}
-	if err := checkSigned(answer, signed, q.identity); err != nil {
+	if err := checkSigned(response, signed, q.identity); err != nil {
 		return err
 	}
 	user, err := a.number()
@@ -220,11 +220,11 @@ func (c *conn) awaitResponse(ctx context.Context) (*waBinary.Node, error) {
 }
 
 // checkSigned verifies the client's signature of the identity in pair-success.
-func checkSigned(answer *waBinary.Node, want *waAdv.ADVSignedDeviceIdentity, identity []byte) error {
-	node := answer.GetChildByTag("pair-device-sign", "device-identity")
+func checkSigned(response *waBinary.Node, want *waAdv.ADVSignedDeviceIdentity, identity []byte) error {
+	node := response.GetChildByTag("pair-device-sign", "device-identity")
 	raw, ok := node.Content.([]byte)
 	if !ok {
-		problem := answer.GetChildByTag("error")
+		problem := response.GetChildByTag("error")
 		text, _ := problem.Attrs["text"].(string)
 		return fmt.Errorf("%w: %q", ErrRefused, text)
 	}

@@ -132,7 +132,7 @@ func TestPipe(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := pipe.DialContext(ctx, "tcp", "web.whatsapp.com:443"); !errors.Is(err, context.Canceled) {
-		t.Errorf("nobody accepts: %v", err)
+		t.Errorf("no server accepts: %v", err)
 	}
 	if err := errors.Join(pipe.Close(), pipe.Close()); err != nil {
 		t.Errorf("closing twice: %v", err)
@@ -160,7 +160,7 @@ func TestFirstFrameDelay(t *testing.T) {
 	})
 }
 
-// A client may send anything: what is odd gets no answer or a dull one, and the connection stays good.
+// A client may send anything: an odd stanza gets no response or a plain one, and the connection stays open.
 func TestServer_IgnoresUnknownNodes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
