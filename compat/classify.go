@@ -136,7 +136,7 @@ func classifyJSON(e *session.EngineError, body Object) {
 	}
 }
 
-// KindInFront is what an error in JSON means that a server in front of the engine has made, or another API in its place;
+// KindInFront is what an error in JSON means that a server in front of the engine made, or another API in its place;
 // "" for any other. text is in lower case.
 func KindInFront(status int, text string) session.ErrorKind {
 	isGateway := status == http.StatusBadGateway || status == http.StatusServiceUnavailable

@@ -267,7 +267,7 @@ func (r nativeRig) read(t *testing.T, code string) string {
 // lateness is how late an engine's code comes.
 var lateness = []time.Duration{0, 2 * time.Second, 5 * time.Second, 8 * time.Second}
 
-// checkOneRequest lets a client ask once and accept nothing but a code. It logs a cell of the table of docs/DIALECTS.md.
+// checkOneRequest lets a client ask once and accept only a code. It logs a cell of the table in docs/DIALECTS.md.
 func checkOneRequest(t *testing.T, r nativeRig) {
 	for _, late := range lateness {
 		r.sim.Change(func(e *enginesim.Engine) { e.QRDelay = late })
@@ -322,7 +322,7 @@ func memberNames(t *testing.T, body []byte) string {
 	return strings.Join(names, " ")
 }
 
-// checkFiftyClients lets fifty clients ask at once, and logs a cell of the table of docs/DIALECTS.md: the calls after the
+// checkFiftyClients lets fifty clients ask at once, and logs a cell of the table in docs/DIALECTS.md: calls after the
 // connect. They are as many as those of one client, and at most eight for a code that is three seconds late.
 func checkFiftyClients(t *testing.T, r nativeRig) {
 	for _, late := range append(lateness, 3*time.Second) {
