@@ -79,7 +79,8 @@ func run(ctx context.Context, w world) int {
 		fmt.Fprintln(w.err, "bench:", err)
 		return 2
 	}
-	b := &bench{world: w, within: c.Within, caddyPath: c.Caddy, wrkPath: c.Wrk}
+	load, _ := os.ReadFile("/proc/loadavg")
+	b := &bench{world: w, loadBefore: string(load), within: c.Within, caddyPath: c.Caddy, wrkPath: c.Wrk}
 	switch command := parsed.Selected().Target.Addr().Interface().(type) {
 	case measurement:
 		if err = b.bounded(ctx, command); err == nil && c.Write != "" {
@@ -105,10 +106,11 @@ type measurement interface {
 // bench is one run of the program.
 type bench struct {
 	world
-	within    time.Duration
-	tables    []table
-	caddyPath string // "": to be found or built
-	wrkPath   string
+	within     time.Duration
+	tables     []table
+	loadBefore string
+	caddyPath  string // "": to be found or built
+	wrkPath    string
 }
 
 // report prints a table of the result.
@@ -130,8 +132,10 @@ func (b *bench) write(path, name string) error {
 		return fmt.Errorf("%s has no section between %q and %q", path, begin, end)
 	}
 	var section strings.Builder
-	fmt.Fprintf(&section, "Measured by `bin/bench %s` on %s, %d processors, %s.\n", strings.Join(b.args, " "),
-		time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), runtime.Version())
+	load, _ := os.ReadFile("/proc/loadavg") // of Linux
+	before, after := strings.Fields(b.loadBefore+" -"), strings.Fields(string(load)+" -")
+	fmt.Fprintf(&section, "Measured by `bin/bench %s` on %s, %d processors, %s; load average %s before and %s after.\n",
+		strings.Join(b.args, " "), time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), runtime.Version(), before[0], after[0])
 	for _, t := range b.tables {
 		section.WriteString(t.markdown())
 	}

@@ -78,58 +78,67 @@ func (w waiters) compare(ctx context.Context, b *bench, e *engine, p *pair) erro
 		return err
 	}
 	*p = pair{crowded: p.crowded, empty: p.empty}
-	var out outcome
-	var crowd held
-	defer func() { crowd.close() }()
-	var err error
+	out, err := w.compareFull(ctx, b, p)
+	if err != nil {
+		return err
+	}
 	for round := range w.Wakings {
-		b.logf("waiters: round %d of %d: %d requests start", round+1, w.Wakings, w.Held)
-		if err = w.begin(ctx, p.crowded, round); err != nil {
-			return err
-		}
-		if round == 0 {
-			out.idle, err = p.crowded.memory(ctx)
-		}
-		if err == nil {
-			crowd, err = w.hold(ctx, p.crowded, round)
-		}
-		if err == nil && round == 0 {
-			err = w.compareFull(ctx, p, &out)
-		}
+		freed, woken, err := w.playRound(ctx, e, p.crowded, round)
 		if err != nil {
 			return err
 		}
-		freed, err := w.release(ctx, p.crowded, &crowd)
-		if err != nil {
-			return err
-		}
-		if crowd, err = w.hold(ctx, p.crowded, round); err != nil {
-			return err
-		}
-		woken, err := w.wake(ctx, e, crowd, round)
-		if err != nil {
-			return err
-		}
-		crowd.close()
 		out.add(freed, woken)
-		b.logf("waiters: freed after %v, woken within %v", freed, out.last[round])
+		b.logf("waiters: round %d of %d: freed after %v, woken within %v", round+1, w.Wakings, freed, out.last[round])
 	}
 	w.report(b, p, out)
 	return nil
 }
 
 // compareFull measures the memory of the full gateway, and compares it with the empty one.
-func (w waiters) compareFull(ctx context.Context, p *pair, out *outcome) (err error) {
+func (w waiters) compareFull(ctx context.Context, b *bench, p *pair) (out outcome, err error) {
+	ofComparison := w.Wakings // the other rounds have the numbers from 0 on
+	if err := w.begin(ctx, p.crowded, ofComparison); err != nil {
+		return out, err
+	}
+	if out.idle, err = p.crowded.memory(ctx); err != nil {
+		return out, err
+	}
+	b.logf("waiters: %d requests start", w.Held)
+	crowd, err := w.hold(ctx, p.crowded, ofComparison)
+	defer crowd.close()
+	if err != nil {
+		return out, err
+	}
 	if out.full, err = p.crowded.memory(ctx); err != nil {
-		return err
+		return out, err
 	}
 	if err := w.play(ctx, p, w.Rounds); err != nil {
-		return err
+		return out, err
 	}
 	still, err := p.crowded.gauge(ctx, slots)
 	out.still = int(still)
 	out.full.resident = max(out.full.resident, float64(rss(p.crowded.cmd.Process.Pid)))
-	return err
+	return out, err
+}
+
+// playRound lets all requests wait for new sessions: once until their clients disconnect, and once until they get QRs.
+func (w waiters) playRound(ctx context.Context, e *engine, gate *process, round int) (freed time.Duration, woken wakings, err error) {
+	if err := w.begin(ctx, gate, round); err != nil {
+		return 0, woken, err
+	}
+	crowd, err := w.hold(ctx, gate, round)
+	defer func() { crowd.close() }()
+	if err != nil {
+		return 0, woken, err
+	}
+	if freed, err = w.release(ctx, gate, &crowd); err != nil {
+		return 0, woken, err
+	}
+	if crowd, err = w.hold(ctx, gate, round); err != nil {
+		return 0, woken, err
+	}
+	woken, err = w.wake(ctx, e, crowd, round)
+	return freed, woken, err
 }
 
 // begin creates the sessions that a round waits for.
