@@ -1,6 +1,7 @@
 package acquire
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -376,7 +377,9 @@ func (tn *tenant) requestsOf(recoveries bool) []*request {
 			found = append(found, r)
 		}
 	}
-	slices.SortFunc(found, func(a, b *request) int { return a.since.Compare(b.since) })
+	slices.SortFunc(found, func(a, b *request) int {
+		return cmp.Or(a.since.Compare(b.since), cmp.Compare(a.session.Ref.ID, b.session.Ref.ID))
+	})
 	return found
 }
 
