@@ -34,6 +34,7 @@ type entry struct {
 	image    secret.Secret // the same as the documented API shows it
 	seenAt   time.Time
 	isDead   bool
+	isGone   bool      // the engine reported that it has no code; it may show this one again
 	sequence int       // codes since the last begin
 	begunAt  time.Time // when a pairing was last begun, or tried to
 	failure  error     // why that failed; nil if it did not, or if it is not known
@@ -94,7 +95,7 @@ func (c *Codes) Begin(name string, at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.entry(name, at)
-	e.begunAt, e.failure, e.sequence = at, nil, 1
+	e.begunAt, e.failure, e.sequence, e.isGone = at, nil, 1, false
 	if e.seenAt.Before(at) {
 		e.sequence, e.isDead = 0, true
 	}
@@ -125,7 +126,10 @@ func (c *Codes) MustNotBegin(name string, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.entries[name]
-	return e != nil && (c.isGood(e, now) || now.Sub(e.begunAt) < c.traits.Settle)
+	if e == nil || c.traits.QRBegins && e.isGone && e.sequence > 0 { // the last begin has had its code
+		return false
+	}
+	return c.isGood(e, now) || now.Sub(e.begunAt) < c.traits.Settle
 }
 
 // Record takes a code that was first seen at seenAt, as the engine wrote it: a text, a data URL or base64. It reports
@@ -134,6 +138,7 @@ func (c *Codes) Record(name, form string, seenAt, now time.Time) (isGood bool, e
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.entry(name, now)
+	e.isGone = false
 	if e.form == form {
 		return c.isGood(e, now), nil
 	}
@@ -150,6 +155,15 @@ func (c *Codes) Record(name, form string, seenAt, now time.Time) (isGood bool, e
 		e.text, e.image, e.seenAt, e.isDead, e.sequence = text, image, seenAt, false, e.sequence+1
 	}
 	return c.isGood(e, now), nil
+}
+
+// Lose records that the engine has no code.
+func (c *Codes) Lose(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.entries[name]; e != nil {
+		e.isGone = true
+	}
 }
 
 // Code returns the code that may be shown, in the documented form, and when it expires.
@@ -174,7 +188,7 @@ func (c *Codes) Present(name string, now time.Time) (text string) {
 }
 
 func (c *Codes) isGood(e *entry, now time.Time) bool {
-	return !e.image.Empty() && !e.isDead && now.Before(c.expiresAt(e))
+	return !e.image.Empty() && !e.isDead && !e.isGone && now.Before(c.expiresAt(e))
 }
 
 func (c *Codes) expiresAt(e *entry) time.Time {

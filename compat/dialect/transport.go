@@ -239,7 +239,7 @@ func (x *exchange) qr(compat.Object) (_ int, _ any, err error) {
 		}
 		x.codes.recordState(s.Name, s.State, time.Now())
 	}
-	isShown := s.State == session.Unknown || traits.QRBegins && s.State != session.Disconnected
+	isKept := s.State == session.Unknown || traits.QRBegins && s.State != session.Disconnected
 	if !traits.QRBegins && slices.Contains(traits.ReadsQRIn, s.State) {
 		if s, err = x.readQR(s); err != nil {
 			return 0, nil, err
@@ -248,8 +248,11 @@ func (x *exchange) qr(compat.Object) (_ int, _ any, err error) {
 	if s.State == session.Connected {
 		return 0, nil, alreadyPaired()
 	}
+	if s.Code == "" && !isKept {
+		x.codes.Lose(s.Name)
+	}
 	o := x.object(s)
-	if expiresAt, image, ok := x.codes.Code(s.Name, time.Now()); ok && (isShown || s.Code != "") {
+	if expiresAt, image, ok := x.codes.Code(s.Name, time.Now()); ok {
 		o["qrCode"], o["expiresAt"], o["status"] = image.Reveal(), compat.Millis(expiresAt), compat.WireQR
 	} else {
 		o["qrCode"] = nil

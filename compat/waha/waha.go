@@ -64,6 +64,9 @@ var Dialect = &dialect.Dialect{
 			Kind: dialect.KindSessionExists},
 		{Verb: dialect.Connect, Status: http.StatusUnprocessableEntity, Contains: "already started"}, // it runs: a success
 		{Status: http.StatusUnprocessableEntity, Contains: "does not exist", Kind: session.KindSessionNotFound},
+		// A session that is stopped, or not known.
+		{Verb: dialect.QR, Status: http.StatusNotFound, Contains: "start it first", Kind: session.KindNotReady},
+		{Verb: dialect.PairingCode, Status: http.StatusNotFound, Contains: "start it first", Kind: session.KindNotReady},
 		{Verb: dialect.QR, Status: http.StatusUnprocessableEntity, Contains: "working", Kind: session.KindAlreadyPaired},
 		{Verb: dialect.QR, Status: http.StatusUnprocessableEntity, Kind: session.KindNotReady},
 		{Verb: dialect.PairingCode, Status: http.StatusUnprocessableEntity, Contains: "working",

@@ -1,6 +1,7 @@
 package enginesim
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/rand"
 	"encoding/base64"
@@ -185,12 +186,14 @@ func wahaQR(f *Face, r *faceRequest) response {
 			switch {
 			case ok:
 				return wahaCode(r, c.text)
+			case f.wahaIsStopped(e, s):
+				return wahaStopped(s.name)
 			case isLast, e.phase(s, e.now()) != Connecting && waited >= wahaRunWait:
 				return wahaNotReady(s.name, wahaState(e.phase(s, e.now())))
 			}
 			return response{}
 		})
-		if a.status == http.StatusNotFound {
+		if a.status == http.StatusNotFound && !bytes.Contains(a.body, []byte("start it first")) {
 			name := r.PathValue("name")
 			return jsonResponse(http.StatusUnprocessableEntity, object{
 				{"error", `Session "` + name + `" does not exist`}, {"session", name}})
@@ -205,12 +208,25 @@ func wahaQR(f *Face, r *faceRequest) response {
 // wahaRequestCode responds at once: in another state than SCAN_QR_CODE there is no code.
 func wahaRequestCode(f *Face, r *faceRequest) response {
 	return f.wahaSession(r, func(e *Engine, s *simSession) response {
+		if f.wahaIsStopped(e, s) {
+			return wahaStopped(s.name)
+		}
 		if _, ok := e.current(s, e.now()); !ok {
 			return wahaNotReady(s.name, wahaState(e.phase(s, e.now())))
 		}
 		code := f.pair(s, r.text("phoneNumber"))
 		return jsonResponse(http.StatusCreated, object{{"code", code[:4] + "-" + code[4:]}})
 	})
+}
+
+// wahaIsStopped reports whether a session was not started, or stopped.
+func (f *Face) wahaIsStopped(e *Engine, s *simSession) bool {
+	return e.phase(s, e.now()) == Fresh || f.update(s.name, func(*faceMemory) {}).isStopped
+}
+
+func wahaStopped(name string) response {
+	return wahaError(http.StatusNotFound, "We didn't find a session with name '"+name+"'.\n"+
+		"Please start it first by using POST /api/sessions/"+name+"/start request", "Not Found")
 }
 
 func wahaNotReady(name, state string) response {
