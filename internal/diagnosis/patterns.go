@@ -124,7 +124,7 @@ func ConnectionWords(text string) string { return aboutConnection.FindString(str
 // ownFault are words of an error that is the engine's own, whatever else it says.
 var ownFault = regexp.MustCompile(`(?:type|reference|syntax|range|assertion|validation|attribute|key|nullpointer)` +
 	` ?(?:error|exception)|is not a (?:function|constructor)|is not (?:defined|iterable)|cannot read propert|` +
-	`undefined is not|null is not|nil pointer|stack size exceeded|segmentation fault|cannot find module|` +
+	`undefined is not|null is not|nil pointer|qr channel closed|stack size exceeded|segmentation fault|cannot find module|` +
 	`out of range|unmarshal|unexpected token|not allowed by cors|\benoent\b|eaddrinuse|no such file|not implemented|` +
 	`could not find (?:expected browser|chrome)|browser (?:was not found|is already running)|executable|` +
 	`resource temporarily unavailable|os thread|licen[cs]e|licen[cç]|payment required|trial|subscription|suscripci|assinatura|\bplan\b`)
