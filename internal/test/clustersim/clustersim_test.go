@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -70,7 +69,7 @@ func worker(ctx context.Context, first, last uint64) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestCluster$", fmt.Sprint("-step=", workers),
 		fmt.Sprint("-first=", first), fmt.Sprint("-seeds=", last-first+1), fmt.Sprint("-history=", *isVerbose),
 		fmt.Sprint("-tolerate=", *isTolerant), fmt.Sprint("-repeat=", *repeats), "-test.v")
-	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GODEBUG=asyncpreemptoff=1", "GOGC=off")
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GODEBUG=asyncpreemptoff=1", "GOGC=off", "GOMEMLIMIT=200MiB")
 	return cmd
 }
 
@@ -88,14 +87,11 @@ func simulateAll(t *testing.T, first, last uint64) {
 		if len(histories) == 1 {
 			repeated++
 		}
-		if (seed-first) / *step % 20 == 19 {
-			runtime.GC() // between simulations, so that it changes the order of none
-		}
 	}
 	t.Log(sum.String())
 	if n := int((last-first) / *step) + 1; *repeats > 1 {
 		t.Logf("%d of %d seeds had the same history each time", repeated, n)
-		if repeated*3 < n*2 { // the replicas' polls depend on each other's, to the microsecond
+		if repeated*2 < n {
 			t.Error("too many seeds have several histories")
 		}
 	}

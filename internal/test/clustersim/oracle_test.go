@@ -51,6 +51,7 @@ type oracle struct {
 	history    []event
 	violations []string
 	flows      []outcome
+	late       int                    // flows that took longer than the scenario allows
 	linkedAt   map[string]time.Time   // :: account and session -> when it was last seen paired
 	calls      map[string][]time.Time // :: key -> its clients' own calls
 	posts      []string               // bodies that clients sent
@@ -279,6 +280,12 @@ func (o *oracle) streamed(c *client, data string) {
 func (o *oracle) flowEnded(c *client, image string, took time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if slices.Contains(o.w.engine.Silent, c.key) {
+		return // nobody expects a code
+	}
+	if within := o.w.within; within > 0 && took > within {
+		o.late++
+	}
 	isStarved := image == "" && (o.isTrueCause(c.lastCause) || o.isExhausted(c.key))
 	o.flows = append(o.flows, outcome{gotCode: image != "", isStarved: isStarved, took: took})
 	switch {
@@ -289,12 +296,21 @@ func (o *oracle) flowEnded(c *client, image string, took time.Duration) {
 	}
 }
 
+func (o *oracle) hasOutcome() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.flows) > 0
+}
+
 // isTrueCause reports whether a response names why there is no code long after the last fault.
 func (o *oracle) isTrueCause(cause string) bool {
 	isStuck := strings.Contains(cause, "session_stuck") || strings.Contains(cause, "qr_not_emitted")
 	if o.hadFault(replicaKilled, replicaStops) && o.hadFault(storeDown, storeHangs, storeReadOnly, storeSlow,
 		storeLosesAcks, storeRestarts, storeFailsOver) {
 		return true // nothing remembers the connect, which is not promised
+	}
+	if o.w.engine.Silent != nil {
+		return false
 	}
 	return strings.Contains(cause, "rate_limit") || o.w.engine.StuckUntilReconnect &&
 		(isStuck || o.hadFault(engineUnlinked) && strings.Contains(cause, "engine_restarted"))
@@ -326,6 +342,9 @@ func (o *oracle) hadFault(any ...faultKind) bool {
 func (o *oracle) finish() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.late > len(o.flows)/20 {
+		o.violate("LATE: %d of %d flows took longer than %v", o.late, len(o.flows), o.w.within)
+	}
 	calls := o.w.engine.Calls()
 	bodies := map[string]int{}
 	for _, call := range calls {

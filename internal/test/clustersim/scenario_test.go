@@ -83,6 +83,7 @@ type scenario struct {
 	skew     []time.Duration // of the replicas' clocks
 	engine   *enginesim.Engine
 	healedAt time.Duration // when the last fault ends
+	within   time.Duration // in which 19 of 20 flows must have their code, whatever happens; 0: see patience
 }
 
 // newScenario draws a scenario.
@@ -101,7 +102,62 @@ func newScenario(seed uint64) *scenario {
 		}
 		s.skew = append(s.skew, skew)
 	}
+	if n := seed % 30; n < 3 {
+		s.direct(rand.New(rand.NewPCG(seed, 17)), []func(*rand.Rand){s.silentTenants, s.quickRestart, s.storeAway}[n])
+	}
 	return s
+}
+
+// direct replaces flows and faults by those of a loss that was seen in operation.
+func (s *scenario) direct(r *rand.Rand, loss func(*rand.Rand)) {
+	s.flows, s.faults, s.healedAt = nil, nil, 0
+	s.engine = &enginesim.Engine{
+		QRDelay: time.Duration(2000+r.IntN(2000)) * time.Millisecond,
+		Latency: time.Duration(5+r.IntN(50)) * time.Millisecond,
+	}
+	loss(r)
+}
+
+func (s *scenario) addFlow(tenant, number int, startsAt time.Duration) {
+	s.flows = append(s.flows, flow{key: fmt.Sprintf("key-%c-0123456789abcdef", 'a'+tenant),
+		name: fmt.Sprintf("crm-%d", number), startsAt: startsAt, then: leaves})
+}
+
+// silentTenants: sessions of others that get no code must not keep a session from its recovery.
+func (s *scenario) silentTenants(r *rand.Rand) {
+	s.engine.StuckUntilReconnect, s.engine.Limits = true, enginesim.RecordedLimits()
+	s.addFlow(0, 1, time.Duration(500+r.IntN(3000))*time.Millisecond)
+	for tenant := 1; tenant <= 2; tenant++ {
+		for n := range 3 {
+			s.addFlow(tenant, n+1, time.Duration((tenant-1)*(20_000+r.IntN(5000))+r.IntN(500))*time.Millisecond)
+		}
+		s.engine.Silent = append(s.engine.Silent, s.flows[len(s.flows)-1].key)
+	}
+}
+
+// quickRestart: the engine loses the sessions of all who wait, and no call meets the moment at which it is away.
+func (s *scenario) quickRestart(r *rand.Rand) {
+	s.replicas, s.within = 1, 45*time.Second
+	for n := range 4 {
+		s.addFlow(0, n+1, time.Duration(1000+r.IntN(300))*time.Millisecond)
+	}
+	at := 2*time.Second + time.Duration(r.IntN(1000))*time.Millisecond
+	s.faults = []fault{{kind: engineRestarts, from: at, until: at, replica: -1}}
+	s.healedAt = at
+}
+
+// storeAway: replicas without their store share a rate limit of which the clients need a part.
+func (s *scenario) storeAway(r *rand.Rand) {
+	s.replicas, s.within = 2+r.IntN(2), 46*time.Second
+	s.skew = make([]time.Duration, s.replicas)
+	s.engine.Limits = enginesim.RecordedLimits()
+	for tenant := range 5 {
+		for n := range 4 {
+			s.addFlow(tenant, n+1, time.Duration(6000+r.IntN(10_000))*time.Millisecond)
+		}
+	}
+	s.faults = []fault{{kind: storeDown, from: 5 * time.Second, until: 60 * time.Second, replica: -1}}
+	s.healedAt = 60 * time.Second
 }
 
 func (s *scenario) drawEngine(r *rand.Rand) {

@@ -67,6 +67,8 @@ type Engine struct {
 	StuckUntilForce bool
 	// StuckUntilRestart: no connect produces a QR before POST /restart.
 	StuckUntilRestart bool
+	// Silent are accounts whose sessions never produce a QR.
+	Silent []string
 	// EveryConnectStartsOver: a connect discards the code of the previous one. Otherwise a connect
 	// during another is idempotent, unless forced.
 	EveryConnectStartsOver bool

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -212,7 +213,8 @@ func (e *Engine) opensSocket(s *simSession, force, stuck bool) bool {
 func (e *Engine) isStuckAfterConnect(s *simSession, force bool) bool {
 	return e.StuckUntilRestart && s.restarts == 0 ||
 		e.StuckUntilForce && !force ||
-		e.StuckUntilReconnect && s.connects < 2
+		e.StuckUntilReconnect && s.connects < 2 ||
+		slices.Contains(e.Silent, s.account)
 }
 
 // restart is a forced connect that also ends StuckUntilRestart.
