@@ -187,6 +187,10 @@ func connectFaults() []fault {
 		{"its websocket gets no handshake", "couldn't dial whatsapp web websocket: websocket: bad handshake", diagnosis.Undetermined, nil},
 		{"another service of its own is down", "HTTPConnectionPool(host='whatsapp-addon', port=3000): Max retries exceeded: Connection refused", diagnosis.Undetermined, nil},
 		{"its Windows opens no connection", "dial tcp 157.240.10.32:443: connectex: No connection could be made because the target machine actively refused it.", diagnosis.NetworkBlocked, nil},
+		{"node-postgres lost its connection", "Connection terminated unexpectedly", diagnosis.Engine5xx, nil},
+		{"a certificate is not trusted, of no peer that it names", "self-signed certificate in certificate chain", diagnosis.Undetermined, nil},
+		{"something failed, in words of no list", "auth timeout", diagnosis.Undetermined, nil},
+		{"its program has a fault", "TypeError: Cannot read properties of undefined (reading 'state')", diagnosis.ConnectFailing, nil},
 		{"its browser has crashed", "Navigation failed because browser has disconnected!", diagnosis.EngineOverloaded, nil},
 		{"its firewall refuses", "connect ECONNREFUSED 157.240.1.60:443", diagnosis.NetworkBlocked, nil},
 		{"a block list answers its resolver", "connect ECONNREFUSED 0.0.0.0:443", diagnosis.DNSFailed, nil},
@@ -254,6 +258,22 @@ func frontFaults() []fault {
 		{name: "nginx limits /qr with 503", want: diagnosis.RateLimited, also: []diagnosis.Code{diagnosis.EngineBadResponse},
 			parts: []diagnosis.Part{diagnosis.Engine, diagnosis.Caller}, rest: shows("/qr", 503, "503 Service Temporarily Unavailable", "Server", "nginx")},
 		{name: "nginx limits /qr with 429", want: diagnosis.RateLimited, rest: shows("/qr", 429, "429 Too Many Requests", "Server", "nginx")},
+		{name: "a CDN refuses with JSON", want: diagnosis.EngineBadResponse, evidence: "Error 1020", rest: func(w *restWorld) {
+			w.responds("", 403, "application/problem+json", `{"title":"Error 1020: Access denied","status":403,"cloudflare_error":true}`)
+			w.connect(w.id)
+		}},
+		{name: "a platform has no such application", want: diagnosis.EngineBadResponse, evidence: "Application not found", rest: func(w *restWorld) {
+			w.responds("", 404, "application/json", `{"status":"error","code":404,"message":"Application not found"}`)
+			w.connect(w.id)
+		}},
+		{name: "a platform's proxy has no server", want: diagnosis.EngineUnreachable, rest: func(w *restWorld) {
+			w.responds("/qr", 503, "text/plain", "no available server\n")
+			w.connect(w.id)
+		}},
+		{name: "a cache returns an old QR", want: diagnosis.EngineBadResponse, evidence: "from a cache", rest: func(w *restWorld) {
+			w.responds("/qr", 200, "application/json", `{"success":true,"data":{"qrCode":"2@ref,noise,identity,adv,1"}}`, "Age", "300")
+			w.connect(w.id)
+		}},
 		{name: "every call gets 401", want: diagnosis.KeyRefused, rest: func(w *restWorld) {
 			w.responds("", 401, "application/json", `{"success":false,"code":"INVALID_API_KEY","message":"API Key inválida"}`)
 			w.connect(w.id)
