@@ -79,8 +79,11 @@ func (s *sessionRequest) create() {
 // gets the session here, in the places of a 201.
 func (s *sessionRequest) createConflict(refused compat.Response, refusal error, name string) {
 	s.id = name
-	s.resolve()
-	item, res, err := s.findElsewhere()
+	item, res, err := s.findInList(session.Ref{Name: name})
+	if err != nil {
+		s.resolve() // the list may end before it
+		item, res, err = s.findElsewhere()
+	}
 	body, parseErr := compat.Parse(refused.Body)
 	if err != nil || parseErr != nil {
 		s.writeEngineError(refused, refusal)

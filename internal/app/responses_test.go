@@ -197,15 +197,20 @@ func TestProxy_RefusesInvalidRequests(t *testing.T) {
 }
 
 // A second create, after a lost response to the first, gets the session in the 409, also where the engine refuses names
-// in paths and where another gateway made the session.
+// in paths and where another gateway made the session. That takes one more call, and its connect by name none.
 func TestCreate_ConflictHasSession(t *testing.T) {
 	bubble(t, &enginesim.Engine{NumericIDsOnly: true}, func(r *rig) {
 		id := r.create("crm-1")
 		r.reboot()
+		before := len(r.engine.Calls())
 		res := r.post("/api/sessions", `{"sessionId":"crm-1","sessionName":"x"}`)
 		res.wantsCode(http.StatusConflict, "CONFLICT")
 		if res.text("data.sessionId") != "crm-1" || res.text("data.id") != id || res.text("data.session.id") != id {
 			r.Errorf("the conflict has %s", res.body)
+		}
+		r.post("/api/sessions/crm-1/connect", "{}").wants(http.StatusOK)
+		if n := len(r.engine.Calls()) - before; n != 3 {
+			r.Errorf("%d calls for a create and a connect", n)
 		}
 	})
 }
