@@ -20,7 +20,7 @@ type row struct {
 	WithQR, FirstTry int
 	Took             []time.Duration // from connect to QR, sorted
 	Polls            int             // engine calls of the gateways' own
-	Calls            int             // all engine calls
+	Calls            int             // all engine calls but those of clients whose session could not be created
 	LimitedPolls     int             // 429 to the gateways
 	LimitedClients   int             // 429 to clients
 	Duplicates       int
@@ -37,9 +37,11 @@ func count(name string, replicas, perKey int, c *clients) row {
 		Duplicates: c.engine.duplicates, WrongTenant: c.wrongTenant, Expired: c.expired, ForeignHits: c.foreignHits,
 		Unexpected: c.unexpected,
 	}
+	created := map[string]bool{}
 	for _, f := range c.flows {
 		if f.created {
 			r.Created++
+			created[f.key+"."+f.name] = true
 		}
 		if f.hasQR {
 			r.WithQR++
@@ -57,8 +59,11 @@ func count(name string, replicas, perKey int, c *clients) row {
 		if call.Account == foreignKey {
 			continue
 		}
-		r.Calls++
-		isOwn := call.Header.Get("X-Request-Id") == ""
+		id := call.Header.Get("X-Request-Id")
+		isOwn := id == ""
+		if isOwn || created[id[:strings.LastIndexByte(id, '.')]] {
+			r.Calls++
+		}
 		if isOwn {
 			r.Polls++
 		}
@@ -207,8 +212,8 @@ const tableHead = `| Fault | Replicas | QR | at the first request | time to QR: 
 const reportEnd = `
 - **QR**: clients with a QR, of those whose session could be created. A client gives up after four creates.
 - **0 replicas**: clients call the engine themselves.
-- **Engine calls per client**: all calls, those of the client too. **Of calm**: compared with the same number of
-  replicas without a fault.
+- **Engine calls per client**: all calls, those of the clients too, for each client whose session could be created. The
+  creates of the other clients do not count. **Of calm**: compared with the same number of replicas without a fault.
 - **429 to clients**: compare with 0 replicas. Clients that repeat creates and connects use up the limit by themselves.
 - **Redis used again after**: from the end of the last client until every replica uses Redis; "-": it stays away.
 `
