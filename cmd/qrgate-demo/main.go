@@ -23,7 +23,7 @@ var version = "dev"
 type settings struct {
 	Once    bool             `help:"Exit after the scenario: with 0 if every step succeeded, else with 1."`
 	Listen  string           `default:"127.0.0.1:8080" help:"Address of qrgate; if it is in use, a free port."`
-	Kind    string           `default:"inboxhub" enum:"inboxhub,evolution,gowa,waha,wuzapi" help:"API of the engine: ${enum}."`
+	Kind    string           `default:"inboxhub" enum:"inboxhub,evolution,gowa,waha,wuzapi" help:"API: ${enum}."`
 	Delay   string           `default:"4s" help:"How long after a connect the engine returns 500 instead of a QR."`
 	Version kong.VersionFlag `help:"Print the version."`
 }
