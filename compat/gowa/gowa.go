@@ -37,8 +37,8 @@ var Dialect = &dialect.Dialect{
 	},
 	Authorize: func(r *http.Request, c dialect.Credential, _ dialect.Verb) {
 		authorization := c.Authorization
-		if authorization == "" && c.Key != "" { // a client of the documented API has user:password as its key
-			authorization = "Basic " + base64.StdEncoding.EncodeToString([]byte(c.Key))
+		if token := c.Token(); token != "" { // a client of the documented API has user:password as its key
+			authorization = "Basic " + base64.StdEncoding.EncodeToString([]byte(token))
 		}
 		if authorization != "" {
 			r.Header.Set("Authorization", authorization)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"qrgate/internal/app"
 	"qrgate/internal/test/clienttest"
 	"qrgate/internal/test/enginesim"
 )
@@ -80,6 +81,28 @@ func TestClients_QROnFirstRequest(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// The same clients in front of engines of another API, whose code is 4 s late.
+func TestClients_EnginesOfAnotherAPI(t *testing.T) {
+	for _, d := range app.Dialects() {
+		face := before(func(e *enginesim.Engine) http.Handler { return enginesim.Faces()[d.Kind](e) })
+		translated := func(s *setup) { s.dialect = d }
+		for _, c := range clienttest.All() {
+			t.Run(d.Kind+", "+c.Name, func(t *testing.T) {
+				engine := &enginesim.Engine{QRDelay: 4 * time.Second, Keys: map[string]string{"key-a": "a"}}
+				bubble(t, engine, func(r *rig) {
+					stop := r.scanAfter(30 * time.Second)
+					got := r.run(c.Run)
+					stop()
+					r.wantsContent(c.Name, got)
+					if n := len(r.engine.Snapshot()); n > 1 {
+						r.Errorf("%d sessions", n)
+					}
+				}, face, translated)
+			})
+		}
 	}
 }
 

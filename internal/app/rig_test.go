@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"qrgate/compat/dialect"
 	"qrgate/compat/inboxhub"
 	"qrgate/internal/acquire"
 	"qrgate/internal/breaker"
@@ -42,7 +43,8 @@ type setup struct {
 	waitTimes     acquire.WaitTimes
 	waiterLimits  acquire.WaiterLimits
 	proxy         func(*proxy.Config)
-	skipsOpenAPI  bool // responses are not validated against the OpenAPI document, which takes time
+	dialect       *dialect.Dialect // of the engine's API; nil for the documented one
+	skipsOpenAPI  bool             // responses are not validated against the OpenAPI document, which takes time
 }
 
 // bubble runs test in fake time against a gateway before engine.
@@ -124,11 +126,16 @@ func (s *gateway) start(t *testing.T, upstream *enginesim.Wire, set setup) {
 		t.Fatal(err)
 	}
 	store := memory.New(memory.Config{})
-	manager, err := acquire.New(acquire.Config{Engine: inboxhub.New(base, circuit), Sealer: sealer, Store: store, WaitTimes: set.waitTimes, WaiterLimits: set.waiterLimits})
+	var calls http.RoundTripper = circuit
+	codeTTL := time.Duration(0)
+	if set.dialect != nil {
+		calls, codeTTL = dialect.NewTransport(set.dialect, base, circuit), set.dialect.Traits.CodeTTL()
+	}
+	manager, err := acquire.New(acquire.Config{Engine: inboxhub.New(base, calls).WithCodeTTL(codeTTL), Sealer: sealer, Store: store, WaitTimes: set.waitTimes, WaiterLimits: set.waiterLimits})
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := proxy.Config{Engine: base, Transport: circuit, Acquirer: manager, Sealer: sealer}
+	config := proxy.Config{Engine: base, Transport: calls, Acquirer: manager, Sealer: sealer}
 	if set.proxy != nil {
 		set.proxy(&config)
 	}
