@@ -71,6 +71,30 @@ func TestLease_StatusPollsDoNotDelayAnotherReplica(t *testing.T) {
 	}, sharedStore(shared))
 }
 
+// deafStore is a store whose changes are not announced.
+type deafStore struct{ *memory.Store }
+
+func (deafStore) Watch(string) (<-chan struct{}, func()) { return nil, func() {} }
+
+// A replica that acquires a lease reads what the one before wrote, although nothing announced it: another poll may not
+// be allowed.
+func TestLease_NewLeaderReadsTheStore(t *testing.T) {
+	shared := memory.New(memory.Config{})
+	bubble(t, &enginesim.Engine{QRDelay: 3 * time.Second}, func(r *rig) {
+		other, stop := r.startReplica(shared, func(c *acquire.Config) { c.Store = deafStore{shared} })
+		defer stop()
+		c := r.caller("key-a")
+		r.connect("key-a", r.create("key-a", "crm-1"))
+		_, _ = other.WaitQR(r.t.Context(), c, "crm-1", session.WaitPreference{Set: true, For: time.Second})
+		time.Sleep(2800 * time.Millisecond) // the first one has the code, and no lease any more
+		startedAt := time.Now()
+		snap, err := other.WaitQR(r.t.Context(), c, "crm-1", session.WaitPreference{})
+		if n := r.polls(startedAt); err != nil || !snap.Ready || n > 0 {
+			r.t.Errorf("ready %t after %v and %d polls: %v", snap.Ready, time.Since(startedAt), n, err)
+		}
+	}, sharedStore(shared))
+}
+
 // A replica that stops releases its leases: another one continues at once, not after leaseTTL.
 func TestLease_StoppedReplicaIsReplacedAtOnce(t *testing.T) {
 	shared := memory.New(memory.Config{})

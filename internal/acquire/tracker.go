@@ -300,11 +300,13 @@ func (t *tracker) save(ctx context.Context, before session.Session) bool {
 	return true // without the store the session continues in memory
 }
 
-// adopt reads what another replica wrote, and writes what that replica did not know.
-func (t *tracker) adopt(ctx context.Context) {
-	if _, isKept := t.reload(ctx); isKept {
+// adopt reads what another replica wrote, and writes what that replica did not know. It reports whether it read news.
+func (t *tracker) adopt(ctx context.Context) (isNewer bool) {
+	isNewer, isKept := t.reload(ctx)
+	if isKept {
 		t.save(ctx, t.session)
 	}
+	return isNewer && !isKept
 }
 
 // reload reads what another replica wrote, and reports whether it is newer than what is known here. The session here is
@@ -362,15 +364,20 @@ func (t *tracker) rekey(ctx context.Context, before session.Ref) {
 	}
 }
 
-// lead reports whether this replica polls: it has the lease, or acquires it. Otherwise it reads what the other replica
-// wrote.
+// lead reports whether this replica polls: it has the lease, or acquires it. It reads what the replica wrote that has
+// the lease, or had it before: if that is news, another decision is due.
 func (t *tracker) lead(ctx context.Context, now time.Time) bool {
 	if t.leaseUntil.Sub(now) > leaseTTL/2 {
 		return true
 	}
 	ok, err := t.m.store.store.Acquire(ctx, t.m.store.key(t.key, kindLease), t.m.replicaID, leaseTTL)
+	isNew := !now.Before(t.leaseUntil)
 	if ok || err != nil { // without a store every replica polls for itself; polls only read
 		t.leaseUntil, t.otherLeaseUntil = now.Add(leaseTTL), time.Time{}
+		if isNew && t.adopt(ctx) {
+			t.wake.set()
+			return false
+		}
 		return true
 	}
 	t.leaseUntil, t.otherLeaseUntil = time.Time{}, now.Add(leaseRetryInterval)
