@@ -61,7 +61,7 @@ func count(name string, replicas, perKey int, c *clients) row {
 		}
 		id := call.Header.Get("X-Request-Id")
 		isOwn := id == ""
-		if isOwn || created[id[:strings.LastIndexByte(id, '.')]] {
+		if end := strings.LastIndexByte(id, '.'); end < 0 || created[id[:end]] {
 			r.Calls++
 		}
 		if isOwn {
