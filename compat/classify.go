@@ -64,6 +64,9 @@ var (
 	otherRefusal = regexp.MustCompile(`\bplan\b|licen[cs]|licença|quota|cuota|subscription|suscripción|` +
 		`assinatura|payment|billing|\blimit|límite|limite|\btrial\b|\bip\b|csrf|\bcors\b|firewall|` +
 		`missing authentication token`)
+	// aboutSession are words of a 401 about the session that the path names, or that a request lacks.
+	aboutSession = regexp.MustCompile(`\b(?:session|sesi[oó]n|sess[aã]o|sesi|instance|instancia|instância|device|` +
+		`dispositivo|perangkat|phone|number|whatsapp|qr)\b|会话`)
 	rateLimited = regexp.MustCompile(`too many requests|rate.?limit.?exceeded|` +
 		`demasiadas (?:solicitudes|peticiones)|muitas (?:requisições|solicitações)`)
 	upstreamDown = regexp.MustCompile(`upstream|name resolution failed|failure to get a peer|no server is available|` +
@@ -149,12 +152,17 @@ func KindInFront(status int, text string) session.ErrorKind {
 	return ""
 }
 
-// IsRefusedKey reports whether a refusal is about the key that the caller presented. One in words that no list here has
-// is not. text is in lower case.
+// IsRefusedKey reports whether a refusal is about the key that the caller presented. A 401 is, unless its words are
+// about something else; a 403 only in words about a key. text is in lower case.
 func IsRefusedKey(status int, text string) bool {
-	isSilent := strings.Trim(text, ". ") == ""
-	return !otherRefusal.MatchString(text) &&
-		(status == http.StatusUnauthorized || status == http.StatusForbidden && (isSilent || aboutKey.MatchString(text)))
+	isKey := aboutKey.MatchString(strings.ReplaceAll(text, "unauthorized", "")) // the phrase of every 401
+	switch {
+	case otherRefusal.MatchString(text):
+		return false
+	case status == http.StatusUnauthorized:
+		return isKey || !aboutSession.MatchString(text)
+	}
+	return status == http.StatusForbidden && (strings.Trim(text, ". ") == "" || aboutKey.MatchString(text))
 }
 
 // isNotReady reports whether the text of an error means that there is no QR yet, also as one of two possibilities.
