@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -209,4 +211,17 @@ func (l *lockedBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+// Nothing in a value begins a second record.
+func TestLog_OneLineForEachRecord(t *testing.T) {
+	t.Parallel()
+	for _, format := range []string{"text", "json"} {
+		var out bytes.Buffer
+		const forged = "x\r\nlevel=ERROR msg=forged\n{\"msg\":\"forged\"}\x1b[2K\u2028\x00"
+		newLogger(format, slog.LevelInfo, &out).Info("request", "path", forged, forged, errors.New(forged))
+		if text := out.String(); strings.Count(text, "\n") != 1 || strings.ContainsAny(text, "\r\x1b\x00") {
+			t.Errorf("%s: %q", format, text)
+		}
+	}
 }

@@ -1,7 +1,11 @@
 package app_test
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
+	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -126,6 +130,34 @@ func TestProbe_WithoutKeyIs503(t *testing.T) {
 	for module, want := range map[string]int{"create_connect_qr": 503, "create_delete": 503, "engine_health": 200} {
 		if got, _ := r.adminGet(admin, "/probe?target=gate&module="+module, ""); got != want {
 			t.Errorf("%s: %d, want %d", module, got, want)
+		}
+	}
+}
+
+// Other users of the host must not read the keys of paired phones without a warning.
+func TestRun_WarnsOfAnOpenDataDirectory(t *testing.T) {
+	t.Parallel()
+	for mode, wants := range map[os.FileMode]bool{0o777: true, 0o755: true, 0o700: false} {
+		dir := filepath.Join(t.TempDir(), "data")
+		if err := os.Mkdir(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(dir, mode); err != nil { // whatever the umask is
+			t.Fatal(err)
+		}
+		var log bytes.Buffer
+		logger := slog.New(slog.NewTextHandler(&log, nil))
+		a, err := app.New(app.Config{DataDir: dir, Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", Out: io.Discard, Logger: logger})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := a.Run(ended); err != nil { // it closes what it opened
+			t.Error(err)
+		}
+		if text := log.String(); strings.Contains(text, "data directory is open to other users") != wants {
+			t.Errorf("mode %v: log %q", mode, text)
 		}
 	}
 }

@@ -163,3 +163,32 @@ func readFile(t *testing.T, file string) string {
 	}
 	return string(text)
 }
+
+var testName = regexp.MustCompile("`((?:Test|Fuzz)[A-Z][A-Za-z0-9_]*)`")
+
+// Each threat in SECURITY.md names tests that exist.
+func TestDocs_SecurityNamesTests(t *testing.T) {
+	tests := map[string]bool{}
+	walk(t, func(file string) {
+		if strings.HasSuffix(file, "_test.go") {
+			for _, m := range regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`).FindAllStringSubmatch(readFile(t, file), -1) {
+				tests[m[1]] = true
+			}
+		}
+	})
+	rows := regexp.MustCompile(`(?m)^\| [0-9, ]+ \|.*$`).FindAllString(readFile(t, "SECURITY.md"), -1)
+	if len(rows) < 26 {
+		t.Fatalf("%d threats", len(rows))
+	}
+	for _, row := range rows {
+		names := testName.FindAllStringSubmatch(row, -1)
+		if len(names) == 0 && !strings.Contains(row, "](#") {
+			t.Errorf("no test in %s", row)
+		}
+		for _, m := range names {
+			if !tests[m[1]] {
+				t.Errorf("no test has the name %s", m[1])
+			}
+		}
+	}
+}
