@@ -14,6 +14,7 @@ import (
 	"golang.org/x/text/language"
 
 	"qrgate/compat"
+	"qrgate/internal/acquire"
 	"qrgate/internal/diagnosis"
 	"qrgate/internal/session"
 )
@@ -107,7 +108,7 @@ func decideQR(v *session.Snapshot, err error, now time.Time) ownResponse {
 	switch {
 	case err != nil:
 		return engineProblem(err)
-	case v.Authorized && v.Ready && s.QR.Fresh(now):
+	case v.Authorized && v.Ready && s.QR.Fresh(now.Add(-acquire.ResponseDelay)):
 		r := ownResponse{status: http.StatusOK, number: max(int(s.QR.TTL(now)/time.Second), 0)}
 		r.prepared, r.repeated = preparedQR(v)
 		return r

@@ -13,6 +13,10 @@ const (
 	notFoundTTL = 5 * time.Second // the same for a session that the engine does not know: qrgate sees a create
 	statusWait  = 2 * time.Second // how long a request for the state waits for its poll
 	minAuthWait = 4 * time.Second // how long a request waits at least for the proof of its credential
+
+	// ResponseDelay is how long ago a code may have become old when its response is made: it was fresh when the wait
+	// ended.
+	ResponseDelay = 100 * time.Millisecond
 )
 
 // WaitQR waits for a code that may be handed out to c, as long as preferred. The snapshot tells the outcome. The error
@@ -70,7 +74,7 @@ func (m *Manager) waitQR(
 	defer w.leave()
 	snap, err = w.wait(ctx)
 	err = orNotYet(err)
-	if snap.Ready && !m.isReady(snap, time.Now()) { // the engine was unreachable since the code was confirmed
+	if snap.Ready && !m.isReady(snap, time.Now().Add(-ResponseDelay)) { // the engine was unreachable since the code was confirmed
 		suspect := *snap
 		suspect.Ready = false
 		snap = &suspect

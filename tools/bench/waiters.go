@@ -279,7 +279,7 @@ func (w waiters) play(ctx context.Context, p *pair, rounds int) error {
 		for i := range 2 {
 			which := (i + round) % 2
 			gate := []*process{p.crowded, p.empty}[which]
-			turn := load{to: gate.URL, requests: [][]byte{get(fmt.Sprintf("/api/sessions/fresh-%d/qr", which), "key-other")}, conns: 4, lasts: w.Turn}
+			turn := load{to: gate.URL, requests: [][]byte{get(fmt.Sprintf("/api/sessions/fresh-%d/qr?wait=20", which), "key-other")}, conns: 4, lasts: w.Turn}
 			spent := cpu(p.crowded.cmd.Process.Pid)
 			t, err := turn.run(ctx)
 			if err != nil {
