@@ -74,7 +74,7 @@ func (m *Manager) waitQR(
 	defer w.leave()
 	snap, err = w.wait(ctx)
 	err = orNotYet(err)
-	if snap.Ready && !m.isReady(snap, time.Now().Add(-ResponseDelay)) { // the engine was unreachable since the code was confirmed
+	if snap.Ready && !m.isReady(snap, time.Now().Add(-ResponseDelay)) { // the engine was unreachable since its poll
 		suspect := *snap
 		suspect.Ready = false
 		snap = &suspect

@@ -47,8 +47,8 @@ func (r *request) isBatchable(now time.Time) bool {
 	return r.kind != recoverQR && !r.demand.needsAuthCheck && !r.tracker.polledAlone && r.at.Before(now.Add(batchWindow))
 }
 
-// next plans the polls that trackers want, the oldest connect first. A list is news for the sessions that other replicas
-// poll, too; elsewhere is their number.
+// next plans the polls that trackers want, the oldest connect first. A list is news for the sessions that other
+// replicas poll, too; elsewhere is their number.
 func (b *batcher) next(requests []*request, elsewhere int, now time.Time) plan {
 	var p plan
 	var oldest, due *request

@@ -137,9 +137,9 @@ func (r rateLimiter) pause(retryAfter time.Duration, now time.Time) rateLimiter 
 	return r
 }
 
-// nextAllowed returns the earliest time of the next call after one at last; the zero time means now. Two thirds of what
-// remains is for the time of horizon; without one, what remains lasts until the window ends. Independent replicas divide
-// it. Each of the others may have made one call since, which this one learned nothing from yet.
+// nextAllowed returns the earliest time of the next call after one at last; the zero time means now. Two thirds of
+// what remains is for the time of horizon; without one, what remains lasts until the window ends. Independent
+// replicas divide it. Each of the others may have made one call since, which this one learned nothing from yet.
 func (r rateLimiter) nextAllowed(last, now time.Time, p priority, horizon time.Duration) time.Time {
 	replicas := max(1, r.replicas)
 	expected := len(r.recentClientCalls(now)) * replicas

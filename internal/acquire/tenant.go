@@ -61,7 +61,8 @@ type request struct {
 }
 
 // isUrgent reports whether the poll need not keep its distance to the last one: that did not reach the engine, or the
-// wait of a client ends, or it begins and polls are rare, for an older connect or because replicas divide the rate limit.
+// wait of a client ends, or it begins and polls are rare, for an older connect or because replicas divide the rate
+// limit.
 func (r *request) isUrgent(isDivided bool, now time.Time) bool {
 	if r.session.Failure.Err().IsNotReceived() {
 		return true

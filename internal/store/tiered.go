@@ -115,7 +115,7 @@ func (t *Tiered) Run(ctx context.Context) error {
 	}
 }
 
-// check checks the primary: before an outage is reported twice, because this process may have been slow, not the primary.
+// check checks the primary: before an outage is reported twice, because this process may have been slow.
 func (t *Tiered) check(ctx context.Context) error {
 	err := t.primary.Ping(ctx)
 	t.mu.Lock()
