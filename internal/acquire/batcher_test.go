@@ -146,3 +146,19 @@ func TestBatcher_ListThatContradictsASinglePoll(t *testing.T) {
 		t.Error("a list that contradicts is believed of another session")
 	}
 }
+
+// A list that was read for other sessions uses up none of a session's own polls: its client's wait still has the poll
+// just before it ends.
+func TestPollResult_ListForOthersLeavesPollsToTheSession(t *testing.T) {
+	t.Parallel()
+	s := newSession(polledAt(5.5, 9))
+	for seconds := 6.0; seconds < 8; seconds += 0.62 {
+		notReady := &session.EngineError{Op: session.OpList, Kind: session.KindNotReady}
+		p := pollResult{op: session.OpList, err: notReady, startedAt: at(seconds), isForOthers: true}
+		s = p.apply(s, at(seconds))
+	}
+	got := nextAction(s, demand{wantsQR: true, waitEndsAt: at(9.1)}, false, at(8))
+	if got.kind != pollQR || got.at.After(at(8.8)) {
+		t.Errorf("the next action is %d at %v after the connect, after %d polls of its own", got.kind, got.at.Sub(t0), s.ScheduledPolls)
+	}
+}

@@ -25,6 +25,7 @@ type pollResult struct {
 	outageAt    time.Time // when a call for any session last did not reach the engine
 	ignore      bool      // it is no news about the session
 	polledAlone bool      // lists do not show the session
+	isForOthers bool      // the call was made for other sessions
 }
 
 func unchanged(s session.Session, _ time.Time) session.Session { return s }
@@ -102,7 +103,12 @@ func (p pollResult) apply(s session.Session, now time.Time) session.Session {
 		s.ChangedAt = time.Time{}
 	}
 	s.OutageAt = latest(s.OutageAt, p.outageAt)
-	return s.AfterPoll(p.report, p.err, now)
+	own := s.ScheduledPolls
+	s = s.AfterPoll(p.report, p.err, now)
+	if p.isForOthers {
+		s.ScheduledPolls = min(s.ScheduledPolls, own)
+	}
+	return s
 }
 
 // finishSingle records the end of a single poll of t. If it showed a code while other sessions wait, the list is read
@@ -165,8 +171,10 @@ func (tn *tenant) applyList(c *call, r listResult, evidence *session.Session) {
 		s := &snap.Session
 		isConcerned := t.call == nil && s.State.Acquiring() && !s.AcquiringSince.IsZero()
 		if t.call == c || isConcerned {
-			results[t] = r.resultFor(s, contradicts)
-			t.polledAlone = t.polledAlone || results[t].polledAlone
+			p := r.resultFor(s, contradicts)
+			p.isForOthers = t.call != c
+			t.polledAlone = t.polledAlone || p.polledAlone
+			results[t] = p
 		}
 	}
 	tn.mu.Unlock()
