@@ -165,6 +165,8 @@ func ruleSessionLost(in *input) finding {
 		return finding{} // engines return 404 at /status for sessions that exist (contract C18)
 	case in.LostByEngine:
 		return fact(diagnosis.EngineRestarted, f.String(in.now))
+	case f.Times == 1 && in.RateLimitWait > 0:
+		return finding{} // it may be of an id that a deletion replaced, and no call is left to ask again
 	}
 	return f.findingFor(diagnosis.SessionNotFound, in.now)
 }
