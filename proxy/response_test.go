@@ -49,6 +49,8 @@ func TestDecideQR(t *testing.T) {
 		"a fresh code":                        {view(true, session.AwaitingScan, shown(0, 0)), nil, 200, "", 0},
 		"an older one, confirmed":             {view(true, session.AwaitingScan, shown(20*time.Second, time.Second)), nil, 200, "", 0},
 		"an older one, unconfirmed":           {view(true, session.AwaitingScan, shown(20*time.Second, 5*time.Second)), nil, 202, "QR_NOT_READY", 2 * time.Second},
+		"one that became old since the wait":  {view(true, session.AwaitingScan, shown(20*time.Second, session.RevalidatedFor+50*time.Millisecond)), nil, 200, "", 0},
+		"one that was old before":             {view(true, session.AwaitingScan, shown(20*time.Second, session.RevalidatedFor+150*time.Millisecond)), nil, 202, "QR_NOT_READY", 2 * time.Second},
 		"one about to expire":                 {view(true, session.AwaitingScan, shown(51*time.Second, 0)), nil, 202, "QR_NOT_READY", 2 * time.Second},
 		"an expired one":                      {view(true, session.AwaitingScan, shown(2*time.Minute, 0)), nil, 202, "QR_NOT_READY", 2 * time.Second},
 		"a fresh code, not authorized":        {view(false, session.AwaitingScan, shown(0, 0)), nil, 202, "QR_NOT_READY", 2 * time.Second},

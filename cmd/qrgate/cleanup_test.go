@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"qrgate/internal/test/enginesim"
+	"qrgate/internal/test/logtest"
 	"qrgate/internal/test/whatsappsim"
 )
 
@@ -103,7 +104,7 @@ func TestMain_UnaskedBytesOfAnEngineAreNotLogged(t *testing.T) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}data:image/png;base64,canary")
 	}))
 	t.Cleanup(engine.Close)
-	var log lockedBuffer
+	var log logtest.Buffer
 	base, kill := startKillable(t, []string{"QRGATE_ENGINE_URL=" + engine.URL, "QRGATE_DATA_DIR=" + t.TempDir()}, &log)
 	for range 5 {
 		if res, err := http.Get(base + "/x"); err == nil {

@@ -11,13 +11,13 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"qrgate/internal/test/logtest"
 	"qrgate/internal/test/waiting"
 )
 
@@ -155,7 +155,7 @@ func TestServe_WithoutSettings(t *testing.T) {
 	admin := freePort(t)
 	ctx, stop := context.WithCancel(t.Context())
 	var out bytes.Buffer
-	logs := &lockedBuffer{}
+	logs := &logtest.Buffer{}
 	done := make(chan int, 1)
 	go func() {
 		done <- run(ctx, cli{args: []string{"--listen", "127.0.0.1:0", "--admin-listen", admin, "--data-dir", t.TempDir()}, out: &out, err: logs})
@@ -193,24 +193,6 @@ func freePort(t *testing.T) string {
 	}
 	defer l.Close()
 	return l.Addr().String()
-}
-
-// lockedBuffer is a buffer for several goroutines.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // Nothing in a value begins a second record.

@@ -22,6 +22,7 @@ import (
 	"qrgate/internal/app"
 	"qrgate/internal/secret"
 	"qrgate/internal/test/enginesim"
+	"qrgate/internal/test/logtest"
 	"qrgate/internal/test/whatsappsim"
 	"qrgate/internal/test/whatsappsim/whatsappsimtest"
 )
@@ -29,7 +30,7 @@ import (
 // pairRun is a run of the command in the background.
 type pairRun struct {
 	t         *testing.T
-	out, errs lockedBuffer
+	out, errs logtest.Buffer
 	exit      chan int
 	stop      context.CancelFunc
 }
@@ -317,7 +318,7 @@ func deleteSession(t *testing.T, target, name, key string) {
 // On a terminal the QR is black on white, and a new one replaces the old one.
 func TestPair_ColorsOnTerminal(t *testing.T) {
 	t.Parallel()
-	var out, errs lockedBuffer
+	var out, errs logtest.Buffer
 	args := []string{"pair", "shop-1", "--create", "--target", startGateway(t, startEngine(t, &enginesim.Engine{})), "--api-key", "key-a", "--wait", "3s"}
 	run(t.Context(), cli{args: args, out: &out, err: &errs, color: true})
 	if text := out.String(); !strings.Contains(text, "\x1b[H\x1b[2J") || !strings.Contains(text, "\x1b[107;30m") {

@@ -18,6 +18,7 @@ import (
 	"qrgate/internal/secret"
 	"qrgate/internal/session"
 	"qrgate/internal/test/enginesim"
+	"qrgate/internal/test/logtest"
 	"qrgate/metrics"
 	"qrgate/probes"
 )
@@ -42,7 +43,7 @@ func startGateway(t *testing.T, engine string, change ...func(*app.Config)) stri
 	}
 	cfg := app.Config{
 		Listen: "127.0.0.1:0", EngineURL: base, QRWaitInitial: 9 * time.Second, QRWait: 4500 * time.Millisecond,
-		ProbeKey: secret.NewSecret("key-probe"), ProbePauses: []probes.Window{{}}, Logger: slog.New(slog.DiscardHandler), Out: &lockedBuffer{},
+		ProbeKey: secret.NewSecret("key-probe"), ProbePauses: []probes.Window{{}}, Logger: slog.New(slog.DiscardHandler), Out: &logtest.Buffer{},
 	}
 	for _, c := range change {
 		c(&cfg)

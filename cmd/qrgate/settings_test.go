@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"qrgate/internal/test/logtest"
 )
 
 // readSettings parses a command line and variables.
@@ -133,7 +135,7 @@ func TestServe_HangupReloadsFiles(t *testing.T) {
 		return path
 	}
 	const old, young = "the-old-key-0123456789abcdef", "the-new-key-0123456789abcdef"
-	listen, hangups, logs := freePort(t), make(chan os.Signal), &lockedBuffer{}
+	listen, hangups, logs := freePort(t), make(chan os.Signal), &logtest.Buffer{}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan int, 1)
 	go func() {

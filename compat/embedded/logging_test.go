@@ -2,38 +2,19 @@ package embedded_test
 
 import (
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"qrgate/compat/embedded"
+	"qrgate/internal/test/logtest"
 	"qrgate/internal/test/whatsappsim"
 )
-
-// logBuffer is a log that can be read during writes.
-type logBuffer struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-// Write implements io.Writer.
-func (p *logBuffer) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.text.Write(b)
-}
-
-func (p *logBuffer) String() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.text.String()
-}
 
 // The log of successes and failures contains no code, key or phone number.
 func TestLog_ContainsNoSecrets(t *testing.T) {
 	t.Parallel()
-	log := &logBuffer{}
+	log := &logtest.Buffer{}
 	r, srv := onLoopback(t, embedded.Config{Logger: logTo(log)})
 	r.connect("first")
 	code := r.code("first")
@@ -68,7 +49,7 @@ func TestLog_ContainsNoSecrets(t *testing.T) {
 // A log line has the client's name of the session; a deleted session has no cause.
 func TestLog_NamesTheSession(t *testing.T) {
 	t.Parallel()
-	log := &logBuffer{}
+	log := &logtest.Buffer{}
 	r, srv := onLoopback(t, embedded.Config{Logger: logTo(log)})
 	r.connect("first")
 	r.code("first")
@@ -88,7 +69,7 @@ func TestLog_NamesTheSession(t *testing.T) {
 
 func TestLog_HasEveryStateChange(t *testing.T) {
 	t.Parallel()
-	log := &logBuffer{}
+	log := &logtest.Buffer{}
 	r, srv := onLoopback(t, embedded.Config{Logger: logTo(log)})
 	r.connect("first")
 	r.scan(srv, "first", "5550100")

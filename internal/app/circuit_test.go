@@ -7,34 +7,14 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"qrgate/internal/app"
 	"qrgate/internal/breaker"
 	"qrgate/internal/test/enginesim"
+	"qrgate/internal/test/logtest"
 )
-
-// lines is a log that can be read while it is written.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-// Write implements [io.Writer].
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-// count is how many lines hold a text.
-func (l *lines) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), text)
-}
 
 // circuit is the state in the metrics; empty unless it is exactly one.
 func (r *rig) circuit() string {
@@ -68,7 +48,7 @@ func TestCircuit_OverSockets(t *testing.T) {
 	}
 	address := port.Addr().String()
 	_ = port.Close()
-	var log lines
+	var log logtest.Buffer
 	engine := &enginesim.Engine{}
 	t.Cleanup(engine.Close)
 	r, _ := running(t, engine, app.Config{EngineURL: &url.URL{Scheme: "http", Host: address}, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
@@ -102,10 +82,10 @@ func TestCircuit_OverSockets(t *testing.T) {
 	if got := r.circuit(); got != "closed" {
 		t.Errorf("before an engine the circuit is %q", got)
 	}
-	if log.count("engine=\"unreachable (connection refused)\"") == 0 {
+	if log.Count("engine=\"unreachable (connection refused)\"") == 0 {
 		t.Error("the log does not say why the engine cannot be reached")
 	}
-	if gone, back := log.count("engine connections unavailable"), log.count("engine connections available"); gone != 1 || back != 1 {
+	if gone, back := log.Count("engine connections unavailable"), log.Count("engine connections available"); gone != 1 || back != 1 {
 		t.Errorf("logged %d times that it is gone, %d times that it is back", gone, back)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +18,7 @@ import (
 	"qrgate/internal/secret"
 	"qrgate/internal/session"
 	"qrgate/internal/test/enginesim"
+	"qrgate/internal/test/logtest"
 	"qrgate/internal/test/openapitest"
 )
 
@@ -94,7 +94,7 @@ func TestDialects_ProbesBehindNativeFront(t *testing.T) {
 			ProbeKey: secret.NewSecret("key-a"), ProbeInterval: 6 * time.Second,
 		})
 	}
-	logs := &lockedBuffer{}
+	logs := &logtest.Buffer{}
 	runGateway(t, app.Config{ // of the documented API
 		EngineURL: serveFace(t, &enginesim.Engine{}, "evolution"), AdminListen: "127.0.0.1:0",
 		Logger: slog.New(slog.NewTextHandler(logs, nil)),
@@ -125,24 +125,6 @@ func TestDialects_ProbesBehindNativeFront(t *testing.T) {
 			}
 		}
 	}
-}
-
-// lockedBuffer is a log that tests read while it is written.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // awaitProbe waits until a probe has got its QR, and returns all metrics.

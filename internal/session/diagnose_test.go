@@ -201,6 +201,13 @@ func TestDiagnose_ChangesOverTime(t *testing.T) {
 			steps(of(connects(0), notReady(6*sec), fails(7*sec, session.OpQR, session.KindSessionNotFound), rejectsConnect(7100*time.Millisecond, session.KindSessionNotFound, "SESSION_NOT_FOUND"),
 				fails(8*sec, session.OpQR, session.KindSessionNotFound), rejectsConnect(9*sec, session.KindSessionNotFound, "SESSION_NOT_FOUND"))),
 			session.Environment{}, []change{{8 * sec, diagnosis.EngineRestarted}, {9 * sec, diagnosis.SessionNotFound}}},
+		"one call does not find the session, and no other is left": {
+			of(connects(0), notReady(6*sec), fails(7*sec, session.OpQR, session.KindSessionNotFound)),
+			session.Environment{RateLimitWait: 20 * sec},
+			[]change{{0, diagnosis.RateLimited}, {6 * sec, diagnosis.None}, {8 * sec, diagnosis.QRNotEmitted}}},
+		"one call does not find the session": {
+			of(connects(0), notReady(6*sec), fails(7*sec, session.OpQR, session.KindSessionNotFound)), session.Environment{},
+			[]change{{8 * sec, diagnosis.QRNotEmitted}, {9 * sec, diagnosis.SessionNotFound}}},
 		"the engine restarts again and again": {
 			steps(of(connects(0)), outage(2*sec), of(notReady(4*sec), recovers(4100*time.Millisecond, session.Connect)), outage(10*sec), of(notReady(12*sec)), outage(20*sec), of(notReady(22*sec))),
 			session.Environment{}, []change{{2500 * time.Millisecond, diagnosis.EngineUnreachable}, {4 * sec, diagnosis.EngineRestarted}, {10500 * time.Millisecond, diagnosis.EngineUnreachable},

@@ -21,6 +21,7 @@ import (
 	"qrgate/internal/app"
 	"qrgate/internal/secret"
 	"qrgate/internal/test/enginesim"
+	"qrgate/internal/test/logtest"
 	"qrgate/internal/test/otlptest"
 )
 
@@ -140,7 +141,7 @@ func runKind(t *testing.T, d *dialect.Dialect, isNative bool, calls []kindCall) 
 		engines, upstreams = append(engines, engine), append(upstreams, upstream)
 		cfg.Engines = append(cfg.Engines, app.EngineConfig{Name: name, Base: base, Dialect: d, Weight: 1})
 	}
-	logs := &buffer{}
+	logs := &logtest.Buffer{}
 	cfg.Logger = slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	g, err := app.New(cfg)
 	if err != nil {

@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -12,13 +11,13 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"qrgate/internal/app"
 	"qrgate/internal/secret"
 	"qrgate/internal/test/enginesim"
+	"qrgate/internal/test/logtest"
 	"qrgate/internal/test/otlptest"
 	"qrgate/internal/test/redistest"
 )
@@ -31,24 +30,6 @@ const (
 	canaryCode   = "https://wa.me/settings/linked_devices#2@canarycode1b0fd9efa5279c4203b7c70233f86dbf,canary,canary,canary,1"
 	canaryPhone  = "5550199887766"
 )
-
-// buffer takes writes of several goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
 
 // A key, a code and a phone number pass through every part of qrgate: none is in a log, a span, a metric, a
 // response to another client, or Redis.
@@ -68,7 +49,7 @@ func TestSecrets_NotInOutput(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	logs, out := &buffer{}, &buffer{}
+	logs, out := &logtest.Buffer{}, &logtest.Buffer{}
 	g, err := app.New(app.Config{
 		Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", EngineURL: base, RedisURL: secret.NewSecret(redis.URL()), Secret: secret.NewSecret(canarySecret),
 		ProbeKey: secret.NewSecret(canaryKey), DataDir: t.TempDir(), Version: "test", Out: out, Logger: slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})),

@@ -17,6 +17,7 @@ import (
 	"qrgate/internal/app"
 	"qrgate/internal/secret"
 	"qrgate/internal/test/enginesim"
+	"qrgate/internal/test/logtest"
 	"qrgate/internal/test/otlptest"
 	"qrgate/internal/test/redistest"
 )
@@ -25,14 +26,14 @@ import (
 type trail struct {
 	*testing.T
 	receiver *otlptest.Receiver
-	logs     *buffer
+	logs     *logtest.Buffer
 	replicas []string // their URLs
 	stop     func()
 }
 
 func startTrail(t *testing.T) *trail {
 	t.Helper()
-	w := &trail{T: t, receiver: new(otlptest.Receiver).Start(), logs: &buffer{}}
+	w := &trail{T: t, receiver: new(otlptest.Receiver).Start(), logs: &logtest.Buffer{}}
 	t.Cleanup(w.receiver.Close)
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", w.receiver.URL())
 	t.Setenv("OTEL_TRACES_SAMPLER_ARG", "1")
