@@ -199,7 +199,7 @@ func (c *Codes) expiresAt(e *entry) time.Time {
 }
 
 // stateTTL is how long a session that is being connected is taken to be so without another call for its state.
-const stateTTL = 4 * time.Second
+const stateTTL = 6 * time.Second
 
 // recordState takes a state that the engine reported.
 func (c *Codes) recordState(name string, s session.State, now time.Time) {

@@ -219,6 +219,7 @@ func (x *exchange) status(compat.Object) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
+	x.codes.recordState(s.Name, s.State, time.Now())
 	isSilent := s.State != session.Connected && x.codes.Present(s.Name, time.Now()) == ""
 	if isSilent && x.dialect.Traits.ReasonInList {
 		if x.findSession(func(listed Session) bool { return listed.Name == s.Name }) == nil {

@@ -38,6 +38,7 @@ type Config struct {
 	OnChange     func(session.Change)              // may be nil; with it, codes that are shown are polled for their scan
 	Connectivity func() session.ConnectivityResult // qrgate's own last connectivity check; may be nil
 	Subscribe    Subscribe                         // nil: the engine reports no change by itself
+	SparsePolls  bool                              // a poll may take two calls of the engine's own API
 	SharesStore  bool                              // other replicas use the store
 	Replicas     func() int                        // how many replicas poll without a common store; nil: one
 }

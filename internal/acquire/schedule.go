@@ -16,6 +16,14 @@ var pollSchedule = []time.Duration{
 	21 * time.Second, 24 * time.Second, 27 * time.Second, 30 * time.Second,
 }
 
+// sparsePollSchedule is the schedule where a poll may take two calls of the engine's own API (Config.SparsePolls): five
+// polls within 8.7 s.
+var sparsePollSchedule = []time.Duration{
+	250 * time.Millisecond, 1100 * time.Millisecond, 3200 * time.Millisecond, 6100 * time.Millisecond,
+	8700 * time.Millisecond, 11800 * time.Millisecond, 15 * time.Second,
+	18500 * time.Millisecond, 22 * time.Second, 26 * time.Second, 30 * time.Second,
+}
+
 // pollLimits bounds the polls of a session without a QR, whatever causes them: the ninth poll is made no earlier than
 // pollLimits[0] after the schedule started, and so on. Sixteen fit into the first 30 s.
 var pollLimits = []time.Duration{
@@ -38,6 +46,7 @@ const (
 	finalPollMargin     = 300 * time.Millisecond
 	finalPollInterval   = 1500 * time.Millisecond // a final poll needs this distance to the last one
 	statusCheckDelay    = 5500 * time.Millisecond // without a QR: engines that fail often tell only in their state why
+	sparseCheckDelay    = 6200 * time.Millisecond // the same in sparsePollSchedule, after a poll
 	outageCheckDelay    = time.Second             // after a call that did not reach the engine
 	graceCheckDelay     = 20 * time.Millisecond   // after the connect's grace has ended
 )
@@ -70,8 +79,16 @@ type demand struct {
 	needsAuthCheck bool      // a client waits whose credential was not accepted lately
 	requestedAt    time.Time // when a client last requested the QR
 	isPushed       bool      // the engine reports changes by itself
+	isSparse       bool      // sparsePollSchedule counts
 	outageAt       time.Time // when a call for any session last did not reach the engine
 	isElsewhere    bool      // no client asks here, and another replica cannot know what is done here
+}
+
+func (d demand) schedule() []time.Duration {
+	if d.isSparse {
+		return sparsePollSchedule
+	}
+	return pollSchedule
 }
 
 // nextAction decides what to do for session s, and when. allowForce is QRGATE_RECOVERY_FORCE.
@@ -156,7 +173,7 @@ func acquireUntil(s session.Session) time.Time {
 func nextPoll(s session.Session, d demand, now time.Time) action {
 	f := s.History.PollFailure
 	timedOut := f.Kind == session.KindTimeout && f.Times <= slowPollAfter && f.LastAt.Equal(s.LastPolledAt)
-	best := action{kind: pollQR, at: scheduledPoll(s)}
+	best := action{kind: pollQR, at: scheduledPoll(s, d.schedule())}
 	switch {
 	case timedOut, !s.CodeReportedAt.IsZero() && s.CodeReportedAt.Equal(s.LastPolledAt):
 		best.at = now // the state reports a code; or the engine responds when the code is there, and needs more time
@@ -207,6 +224,9 @@ func earliestPoll(s session.Session) time.Time {
 // the reason why there is no QR.
 func statusCheck(s session.Session, d demand) (time.Time, bool) {
 	lateAt := latest(s.AcquiringSince, s.ConnectedAt).Add(statusCheckDelay)
+	if d.isSparse {
+		lateAt = lateAt.Add(sparseCheckDelay - statusCheckDelay)
+	}
 	isKnown := s.CreatedHere && !s.EverPaired
 	outageAt := latest(d.outageAt, s.OutageAt)
 	switch {
@@ -235,7 +255,7 @@ func statusCheck(s session.Session, d demand) (time.Time, bool) {
 
 // scheduledPoll is the first time of the schedule after the last poll. The schedule counts from the connect, or from
 // the request when no connect of this acquisition passed here, or from when the last code vanished.
-func scheduledPoll(s session.Session) time.Time {
+func scheduledPoll(s session.Session, schedule []time.Duration) time.Time {
 	base := latest(s.ConnectedAt, s.AcquiringSince)
 	isRequest := s.ConnectedAt.Before(s.AcquiringSince)
 	if s.Sequence > 0 && s.Since.After(base) {
@@ -244,16 +264,16 @@ func scheduledPoll(s session.Session) time.Time {
 	if isRequest && s.LastPolledAt.Before(base) {
 		return base
 	}
-	return base.Add(nextPollAfter(s.LastPolledAt.Sub(base)))
+	return base.Add(nextPollAfter(s.LastPolledAt.Sub(base), schedule))
 }
 
 // nextPollAfter is the first time of the schedule later than after.
-func nextPollAfter(after time.Duration) time.Duration {
-	i := slices.IndexFunc(pollSchedule, func(at time.Duration) bool { return at > after })
+func nextPollAfter(after time.Duration, schedule []time.Duration) time.Duration {
+	i := slices.IndexFunc(schedule, func(at time.Duration) bool { return at > after })
 	if i < 0 {
 		return after + slowPollInterval
 	}
-	return pollSchedule[i]
+	return schedule[i]
 }
 
 // awaitScan decides while a code is there.

@@ -176,7 +176,8 @@ func TestRetryConnect_HeldByRateLimitIsNotGivenUp(t *testing.T) {
 	}
 }
 
-// Eight polls reach over five seconds and leave no gap of more than 0.7 s; later gaps are at most 3.8 s.
+// Eight polls reach over five seconds and leave no gap of more than 0.7 s; later gaps, and those of the sparse
+// schedule, are at most 4 s.
 func TestPollSchedule(t *testing.T) {
 	t.Parallel()
 	if pollSchedule[densePolls-1] < 5*time.Second {
@@ -187,12 +188,14 @@ func TestPollSchedule(t *testing.T) {
 			t.Errorf("a gap of %v", gap)
 		}
 	}
-	rapid.Check(t, func(rt *rapid.T) {
-		after := time.Duration(rapid.Int64Range(0, int64(time.Minute)).Draw(rt, "after"))
-		if next := nextPollAfter(after); next <= after || next-after > 3800*time.Millisecond {
-			rt.Fatalf("after %v comes %v", after, next)
-		}
-	})
+	for _, schedule := range [][]time.Duration{pollSchedule, sparsePollSchedule} {
+		rapid.Check(t, func(rt *rapid.T) {
+			after := time.Duration(rapid.Int64Range(0, int64(time.Minute)).Draw(rt, "after"))
+			if next := nextPollAfter(after, schedule); next <= after || next-after > 4*time.Second {
+				rt.Fatalf("after %v comes %v", after, next)
+			}
+		})
+	}
 }
 
 func TestWaitFor(t *testing.T) {

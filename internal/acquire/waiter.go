@@ -174,7 +174,7 @@ func (t *tracker) demand(now time.Time) (d demand, inCall bool) {
 	defer t.tenant.mu.Unlock()
 	isOpen := func(at time.Time) bool { return at.After(t.session.LastPolledAt) && now.Sub(at) < demandTTL }
 	d = demand{wantsQR: isOpen(t.rejectedAt), wantsState: isOpen(t.stateAskedAt), requestedAt: t.requestedAt,
-		isPushed: t.tenant.isPushed()}
+		isPushed: t.tenant.isPushed(), isSparse: t.m.cfg.SparsePolls}
 	for w := range t.waiters {
 		switch w.interest {
 		case inQR:

@@ -165,7 +165,7 @@ func (b *backend) newAcquirer() error {
 	acquisition := acquire.Config{
 		Engine: engine, Sealer: b.sealer, Store: b.app.sessions, OnEvent: onEvent, AllowForce: b.app.cfg.RecoveryForce,
 		Connectivity: b.lastConnectivity, Replicas: b.independentReplicas(), SharesStore: b.app.redis != nil,
-		Subscribe:    b.documented.subscribe,
+		Subscribe: b.documented.subscribe, SparsePolls: b.engine.Dialect != nil,
 		WaitTimes:    acquire.WaitTimes{Initial: b.app.cfg.QRWaitInitial, Default: b.app.cfg.QRWait},
 		WaiterLimits: acquire.WaiterLimits{Replica: b.app.cfg.MaxWaiters},
 	}

@@ -126,7 +126,7 @@ func checkVanishedCode(t *testing.T, r DialectRig) {
 	r.code(t, ref, session.Connect)
 	r.Sim.Change(func(e *enginesim.Engine) { e.QRDelay = time.Hour })
 	r.Sim.Restart()
-	time.Sleep(5 * time.Second) // the state before is forgotten
+	time.Sleep(7 * time.Second) // the state before is forgotten
 	if o, err := r.Engine.QR(t.Context(), r.Caller, ref); session.KindOf(err) != session.KindNotReady || !o.Image.Empty() {
 		t.Errorf("a code of a connection that has ended: %v", err)
 	}

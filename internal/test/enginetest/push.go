@@ -42,7 +42,7 @@ func Push(
 		run(name, client, func(t *testing.T, r nativeRig) { with = measure(t, r, route) })
 		run(name+", polled", polled, func(t *testing.T, r nativeRig) { without = measure(t, r, route) })
 		t.Logf("%s: %d calls with the websocket, %d without", name, with, without)
-		if with > without/2 {
+		if with*3 > without*2 {
 			t.Errorf("%s: %d calls with the websocket, %d without", name, with, without)
 		}
 	}
