@@ -27,7 +27,7 @@ var sparsePollSchedule = []time.Duration{
 // pollLimits bounds the polls of a session without a QR, whatever causes them: the ninth poll is made no earlier than
 // pollLimits[0] after the schedule started, and so on. Sixteen fit into the first 30 s.
 var pollLimits = []time.Duration{
-	5400 * time.Millisecond, 8200 * time.Millisecond, 10 * time.Second, 11 * time.Second,
+	5400 * time.Millisecond, 8200 * time.Millisecond, 8600 * time.Millisecond, 11 * time.Second,
 	13 * time.Second, 14500 * time.Millisecond, 19 * time.Second, 30 * time.Second,
 }
 

@@ -62,6 +62,8 @@ func TestNextAction(t *testing.T) {
 		"a late poll skips times":       {s: newSession(polledAt(3, 2)), now: 3, want: pollAt(3.63)},
 		"rare polls after six seconds":  {s: newSession(polledAt(6, 9)), now: 6, want: pollAt(8.7)},
 		"the limit of a silent session": {s: newSession(polledAt(8.7, 15)), d: demand{wantsQR: true, waitEndsAt: at(11)}, now: 9, want: action{kind: pollStatus, at: at(11), verify: true}},
+		"the last poll of a wait, after ten": {s: newSession(polledAt(5.5, 10)), d: demand{wantsQR: true, waitEndsAt: at(9)}, now: 6,
+			want: pollAt(8.7)},
 		"connect again after 12 s":      {s: newSession(polledAt(11.5, 12)), now: 12, want: recoverAt(session.Connect, 12)},
 		"but first a poll of the state": {s: newSession(polledAt(10.2, 11)), now: 10.5, want: action{kind: pollStatus, at: at(11.2), verify: true}},
 		"and first of all one of the QR, if there was none for long": {s: newSession(polledAt(3, 4)), now: 11.5,
