@@ -16,10 +16,10 @@ var pollSchedule = []time.Duration{
 	21 * time.Second, 24 * time.Second, 27 * time.Second, 30 * time.Second,
 }
 
-// sparsePollSchedule is the schedule where a poll may take two calls of the engine's own API (Config.SparsePolls): five
-// polls within 8.7 s.
+// sparsePollSchedule has five polls within 8.7 s. It is for engines where a poll may take two calls (Config.SparsePolls),
+// and for sessions that were polled before.
 var sparsePollSchedule = []time.Duration{
-	250 * time.Millisecond, 1100 * time.Millisecond, 3200 * time.Millisecond, 6100 * time.Millisecond,
+	500 * time.Millisecond, 1700 * time.Millisecond, 3200 * time.Millisecond, 6100 * time.Millisecond,
 	8700 * time.Millisecond, 11800 * time.Millisecond, 15 * time.Second,
 	18500 * time.Millisecond, 22 * time.Second, 26 * time.Second, 30 * time.Second,
 }
@@ -84,8 +84,9 @@ type demand struct {
 	isElsewhere    bool      // no client asks here, and another replica cannot know what is done here
 }
 
-func (d demand) schedule() []time.Duration {
-	if d.isSparse {
+// scheduleOf is the schedule of a session. After a recovery step it is sparse, too: the polls before the step count.
+func scheduleOf(s session.Session, d demand) []time.Duration {
+	if d.isSparse || s.IsRecoveryConnect() {
 		return sparsePollSchedule
 	}
 	return pollSchedule
@@ -173,7 +174,7 @@ func acquireUntil(s session.Session) time.Time {
 func nextPoll(s session.Session, d demand, now time.Time) action {
 	f := s.History.PollFailure
 	timedOut := f.Kind == session.KindTimeout && f.Times <= slowPollAfter && f.LastAt.Equal(s.LastPolledAt)
-	best := action{kind: pollQR, at: scheduledPoll(s, d.schedule())}
+	best := action{kind: pollQR, at: scheduledPoll(s, scheduleOf(s, d))}
 	switch {
 	case timedOut, !s.CodeReportedAt.IsZero() && s.CodeReportedAt.Equal(s.LastPolledAt):
 		best.at = now // the state reports a code; or the engine responds when the code is there, and needs more time

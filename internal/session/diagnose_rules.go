@@ -143,7 +143,7 @@ func ruleInconsistent(in *input) finding {
 // Without it the diagnosis would disappear at each reconnect and return seconds later.
 func ruleLastNamedCause(in *input) finding {
 	n := in.History.Named
-	if n.Code == "" || in.State != Connecting || in.Sequence > 0 || !in.isRecoveryConnect() ||
+	if n.Code == "" || in.State != Connecting || in.Sequence > 0 || !in.IsRecoveryConnect() ||
 		n.LastAt.Before(in.Since) || in.passed(n.LastAt.Add(restartTTL)) {
 		return finding{}
 	}

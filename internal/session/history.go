@@ -110,7 +110,7 @@ func (in *input) currentFailure() FailureStreak {
 	switch {
 	case in.State != Connecting, poll.LastAt.Before(in.Since), in.passed(poll.LastAt.Add(pollErrorTTL)):
 		return in.Failure
-	case poll.LastAt.Before(in.ConnectedAt) && !in.isRecoveryConnect():
+	case poll.LastAt.Before(in.ConnectedAt) && !in.IsRecoveryConnect():
 		return in.Failure
 	}
 	return poll
@@ -119,8 +119,8 @@ func (in *input) currentFailure() FailureStreak {
 // recoveryConnectTimeout is the longest time from a recovery step to its accepted connect.
 const recoveryConnectTimeout = 10 * time.Second
 
-// isRecoveryConnect reports whether the last connect was a recovery step.
-func (s *Session) isRecoveryConnect() bool {
+// IsRecoveryConnect reports whether the last connect was a recovery step.
+func (s *Session) IsRecoveryConnect() bool {
 	for _, stepAt := range []time.Time{s.Recovery.ReconnectedAt, s.Recovery.ForcedAt, s.Recovery.RestartedAt} {
 		if took := s.ConnectedAt.Sub(stepAt); !stepAt.IsZero() && took >= 0 && took < recoveryConnectTimeout {
 			return true
@@ -138,7 +138,7 @@ func (in *input) noQRSince() time.Time {
 	switch {
 	case in.State != Connecting:
 		return in.ConnectedAt
-	case in.ConnectedAt.After(in.Since) && (!in.isRecoveryConnect() || in.Since.After(in.AcquiringSince)):
+	case in.ConnectedAt.After(in.Since) && (!in.IsRecoveryConnect() || in.Since.After(in.AcquiringSince)):
 		return in.ConnectedAt
 	case in.ConnectedAt.Before(in.Since) && !in.passed(in.ConnectedAt.Add(recentConnect)) &&
 		(in.Polls > 0 || in.History.PollFailure.LastAt.After(in.ConnectedAt)):
