@@ -16,8 +16,8 @@ var pollSchedule = []time.Duration{
 	21 * time.Second, 24 * time.Second, 27 * time.Second, 30 * time.Second,
 }
 
-// sparsePollSchedule has five polls within 8.7 s. It is for engines where a poll may take two calls (Config.SparsePolls),
-// and for sessions that were polled before.
+// sparsePollSchedule has five polls within 8.7 s. It is for engines where a poll may take two calls
+// (Config.SparsePolls), and for sessions that were polled before.
 var sparsePollSchedule = []time.Duration{
 	500 * time.Millisecond, 1700 * time.Millisecond, 3200 * time.Millisecond, 6100 * time.Millisecond,
 	8700 * time.Millisecond, 11800 * time.Millisecond, 15 * time.Second,
