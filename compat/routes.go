@@ -53,16 +53,12 @@ var pairRoutes = []Route{
 func Routes() []Route { return routes }
 
 // MatchRoute finds the session route that path is on, whatever its method, and the session's id; "" if there is none.
-// isNear reports that path differs from a route only in case or by a slash at its end: engines take that for the route.
+// isNear reports that path differs from the route in case or by a slash at its end: engines take that for the route.
 func MatchRoute(path string) (template, id string, isNear bool) {
 	trimmed := strings.TrimSuffix(path, "/")
 	for _, route := range routes {
-		id, isMatch, isExact := matchTemplate(route.Path, trimmed)
-		switch {
-		case isMatch && isExact && trimmed == path:
-			return route.Path, id, false
-		case isMatch:
-			return "", "", true
+		if id, isMatch, isExact := matchTemplate(route.Path, trimmed); isMatch {
+			return route.Path, id, !isExact || trimmed != path
 		}
 	}
 	return "", "", false

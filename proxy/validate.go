@@ -49,11 +49,15 @@ func (h *Handler) validate(r *http.Request) (t target, refusal ownResponse) {
 		return t, problem(http.StatusMethodNotAllowed, compat.CodeMethodNotAllowed, textMethod)
 	}
 	limit := h.config.limits.passThroughBody
-	switch route, _, near := compat.MatchRoute(t.path); {
-	case h.config.Native != nil: // the engine's own paths
-	case near:
-		return t, problem(http.StatusNotFound, compat.CodeNotFound, textPathNotCanonical)
-	case route != "":
+	switch route, id, isNear := compat.MatchRoute(t.path); {
+	case h.config.Native != nil, route == "": // the engine's own paths
+	case t.raw != t.path: // an escaped letter that folds to an ASCII one
+		return t, validationProblem(textEscape)
+	case isNear: // Gin and the engine get the documented spelling
+		t.path = strings.Replace(route, "{id}", id, 1)
+		t.raw = t.path
+		fallthrough
+	default:
 		t.route, limit = route, h.config.limits.sessionBody
 	}
 	if r.ContentLength > limit {

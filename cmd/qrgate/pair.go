@@ -239,6 +239,9 @@ func explain(err error) error {
 	case session.KindUnreachable:
 		return fmt.Errorf("%w: start qrgate, or correct --target", err)
 	}
+	if failure.Text != "" {
+		return fmt.Errorf("%w: %s", err, failure.Text)
+	}
 	return err
 }
 

@@ -286,6 +286,26 @@ func TestPair_Failures(t *testing.T) {
 	}
 }
 
+// A refused pairing code is reported with the engine's own message.
+func TestPair_RefusedCodeNamesReason(t *testing.T) {
+	t.Parallel()
+	engine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if strings.HasSuffix(r.URL.Path, "/pairing-code") {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprint(w, `{"success":false,"error":"connect the session first","code":"dns_failed"}`)
+			return
+		}
+		fmt.Fprint(w, `{"success":true,"data":{"id":1,"sessionId":"shop-1","status":"connecting"}}`)
+	}))
+	t.Cleanup(engine.Close)
+	r := startPair(t, engine.URL, "--code", "+15550100")
+	r.want(exitFailed)
+	if !strings.Contains(r.errs.String(), "connect the session first") {
+		t.Errorf("%q", r.errs.String())
+	}
+}
+
 // The session is deleted while the command follows it.
 func TestPair_DeletedSession(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -16,8 +17,8 @@ type documented struct{}
 
 func (documented) read(r *http.Request, body *requestBody) query {
 	path := strings.TrimSuffix(r.URL.EscapedPath(), "/")
-	template, _, _ := compat.MatchRoute(r.URL.Path)
-	q := query{id: sessionOf(r.Method, path), caller: callerOf(r), isForSession: template != ""}
+	template, id, _ := compat.MatchRoute(r.URL.Path)
+	q := query{id: cmp.Or(id, sessionOf(r.Method, path)), caller: callerOf(r), isForSession: template != ""}
 	isSessions := strings.EqualFold(path, compat.SessionsPath)
 	switch {
 	case isSessions && r.Method == http.MethodPost:
