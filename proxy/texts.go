@@ -44,8 +44,8 @@ const (
 		"shows."
 	textAmbiguousName = "Several engines have this session, so qrgate cannot tell which one is meant. Delete it at all " +
 		"engines but one."
-	textMethod           = "Method not allowed. Use the method that the documentation gives for this path."
-	textForm             = "The request target must be a path that begins with a slash, or an http URL. Send " +
+	textMethod = "Method not allowed. Use the method that the documentation gives for this path."
+	textForm   = "The request target must be a path that begins with a slash, or an http URL. Send " +
 		"\"GET /path\"."
 	textLong   = "The path is too long. Shorten it, or pass a part of it in the query or body."
 	textBytes  = "The path contains a character that must be escaped. Escape it."

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -123,6 +124,9 @@ func (s settings) config() (app.Config, error) {
 		u.RawQuery != "" || u.Fragment != "" || u.Scheme != "http" && u.Scheme != "https") {
 		collect("QRGATE_PUBLIC_URL ", errors.New("must be like https://qr.example, without a user, query or fragment"))
 	}
+	if strings.ContainsAny(s.AdminHosts, "/:*") {
+		collect("QRGATE_ADMIN_HOSTS ", errors.New("must be names without scheme, port and *, as qrgate.internal"))
+	}
 	cfg.QRFormats, err = proxy.ParseQRFormats(s.QRFormat)
 	collect("QRGATE_QR_FORMAT ", err)
 	if s.APIKeys != "" {
@@ -217,6 +221,9 @@ func parseEngineURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, errors.New("must be like http://engine:8084 or https://engine.example")
+	}
+	if port, err := strconv.ParseUint(cmp.Or(u.Port(), "80"), 10, 16); err != nil || port == 0 {
+		return nil, errors.New("must have a port from 1 to 65535, or none")
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return nil, errors.New("must have no user, query or fragment: clients send their own keys")

@@ -87,6 +87,8 @@ func TestServe_WrongSettingStopsStart(t *testing.T) {
 		"a URL with a key":          {[]string{"QRGATE_ENGINE_URL=http://u:canary@engine"}, "QRGATE_ENGINE_URL must have no user"},
 		"a URL that ends in /api":   {[]string{"QRGATE_ENGINE_URL=http://engine/api/"}, "QRGATE_ENGINE_URL must end before /api"},
 		"a URL of a route":          {[]string{"QRGATE_ENGINE_URL=http://engine/api/sessions"}, "QRGATE_ENGINE_URL must end before /api"},
+		"a URL with a wrong port":   {[]string{"QRGATE_ENGINE_URL=http://engine:80844"}, "QRGATE_ENGINE_URL must have a port from 1 to 65535"},
+		"a URL as a host name":      {[]string{"QRGATE_ADMIN_HOSTS=http://qrgate.internal"}, "QRGATE_ADMIN_HOSTS must be names without scheme"},
 		"qrgate as its own engine":  {[]string{"QRGATE_ENGINE_URL=http://localhost:8080"}, "QRGATE_ENGINE_URL is the address that qrgate itself listens on"},
 		"not a duration":            {[]string{"QRGATE_QR_WAIT=soon"}, "write it as 4.5s or 5m"},
 		"too long a wait":           {[]string{"QRGATE_QR_WAIT_INITIAL=5m"}, "QRGATE_QR_WAIT_INITIAL must be between"},

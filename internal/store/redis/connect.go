@@ -67,8 +67,9 @@ var (
 	errClusterURL = errors.New("the Redis URL of a cluster looks like " +
 		"redis+cluster://user:password@host1:6379,host2:6379; a cluster has no database number and no options")
 	errNoTLS = errors.New("certificates are set, and the Redis URL does not begin with rediss; use rediss for TLS")
-	errCA    = errors.New("the CA for Redis has no certificate in PEM")
-	errCert  = errors.New("the client certificate for Redis and its key must be a pair in PEM")
+	errCA    = errors.New("the CA for Redis (QRGATE_REDIS_CA) has no certificate in PEM")
+	errCert  = errors.New("the client certificate for Redis (QRGATE_REDIS_CERT) and its key (QRGATE_REDIS_KEY) " +
+		"must be a pair in PEM")
 )
 
 // leastWait is the minimum timeout of a dial and of the wait for a free connection. It is more than [DefaultTimeout]: a
