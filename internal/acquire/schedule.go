@@ -122,6 +122,8 @@ func chooseAction(s session.Session, d demand, allowForce bool, now time.Time) a
 		return action{kind: pollStatus, at: s.LastPolledAt.Add(verifyInterval)}
 	case s.State == session.Connected && d.wantsState:
 		return action{kind: pollStatus, at: s.LastPolledAt.Add(scanPollInterval)}
+	case s.State == session.Unknown && d.follows && s.Polls > 0: // its connect may have passed through another process
+		return action{kind: pollQR, at: s.LastPolledAt.Add(followPollInterval << min(s.Polls-1, 5))}
 	}
 	return action{}
 }

@@ -47,6 +47,9 @@ func TestNextAction(t *testing.T) {
 	t.Parallel()
 	pollAt := func(seconds float64) action { return action{kind: pollQR, at: at(seconds)} }
 	statusAt := func(seconds float64) action { return action{kind: pollStatus, at: at(seconds)} }
+	unknown := func(polls int) session.Session {
+		return session.Session{Ref: session.Ref{ID: 1}, State: session.Unknown, LastPolledAt: at(5), Polls: polls}
+	}
 	recoverAt := func(mode session.ConnectMode, seconds float64) action {
 		return action{kind: recoverQR, mode: mode, at: at(seconds)}
 	}
@@ -92,8 +95,11 @@ func TestNextAction(t *testing.T) {
 			s.Sequence, s.Since, s.StateConfirmedAt = 1, at(20), at(32)
 			s.Recovery.FailedConnects, s.Recovery.LastTriedAt = 3, at(32)
 		}), now: 33, want: recoverAt(session.Connect, 34)},
-		"a request for the state":    {s: newSession(codeShown), d: demand{wantsState: true}, now: 5, want: statusAt(4)},
-		"a follower asks for it too": {s: newSession(codeShown), d: demand{follows: true}, now: 5, want: statusAt(4)},
+		"a request for the state":                              {s: newSession(codeShown), d: demand{wantsState: true}, now: 5, want: statusAt(4)},
+		"a follower asks for it too":                           {s: newSession(codeShown), d: demand{follows: true}, now: 5, want: statusAt(4)},
+		"a follower of a session that was connected elsewhere": {s: unknown(1), d: demand{follows: true}, now: 5, want: pollAt(6.5)},
+		"ever less often":                                      {s: unknown(9), d: demand{follows: true}, now: 5, want: pollAt(53)},
+		"without a follower, never":                            {s: unknown(1), now: 5, want: action{}},
 		"in turn with an old code": {s: newSession(codeShown, func(s *session.Session) { s.StateQueriedAt, s.LastPolledAt = at(14), at(14) }),
 			d: demand{follows: true}, now: 15, want: pollAt(17)},
 		"and with the state again": {s: newSession(codeShown, func(s *session.Session) {
