@@ -102,8 +102,7 @@ func states(phrase *regexp.Regexp, text string) bool {
 func classifyJSON(e *session.EngineError, body Object) {
 	code := strings.ReplaceAll(strings.ToLower(e.Code), "_", " ")
 	text := code + ". " + strings.ReplaceAll(strings.ToLower(e.Text), "_", " ")
-	_, isNamed := diagnosis.MatchCause(e.Code + " " + e.Text)
-	isNamed = isNamed || diagnosis.ConnectionWords(e.Text) != ""
+	isNamed := namesCause(e.Code, e.Text)
 	isQR, status := e.Op == session.OpQR, e.Status
 	switch {
 	case StateOf(SessionOf(body)) == session.Connected, states(pairedPhrase, code):
@@ -137,6 +136,13 @@ func classifyJSON(e *session.EngineError, body Object) {
 	default:
 		e.Kind = session.KindServerError
 	}
+}
+
+// namesCause reports whether an error is about the engine's connection to WhatsApp, or names another cause than the
+// request.
+func namesCause(code, text string) bool {
+	_, isNamed := diagnosis.MatchCause(code + " " + text)
+	return isNamed || diagnosis.ConnectionWords(text) != ""
 }
 
 // KindInFront is what an error in JSON means that a server in front of the engine made, or another API in its place;
@@ -201,6 +207,8 @@ func (r Response) classifyPage(e *session.EngineError) {
 	switch {
 	case ExpectsHTTPS(r.Status, r.Body):
 		e.Kind, e.Reason = session.KindUnreachable, ReasonHTTPS
+	case r.Status == http.StatusInternalServerError && !isMarkup.Match(r.Body) && diagnosis.IsOwnFault(string(r.Body)):
+		e.Kind = session.KindServerError // frameworks respond so to an exception of the engine's program
 	case challenge.MatchString(e.Reason):
 		e.Kind = session.KindBadResponse
 	case r.Status == http.StatusServiceUnavailable && rateLimited.MatchString(strings.ToLower(string(r.Body))):
@@ -210,6 +218,9 @@ func (r Response) classifyPage(e *session.EngineError) {
 		e.IsAmbiguous = e.Op == session.OpQR && !upstreamDown.MatchString(strings.ToLower(string(r.Body)))
 	}
 }
+
+// isMarkup matches a body that is no plain text.
+var isMarkup = regexp.MustCompile(`^\s*[<\[{"]`)
 
 // challenge are titles of pages by which a firewall in front of the engine makes sure that a person asks.
 var challenge = regexp.MustCompile(`(?i)just a moment|attention required|checking your browser|ddos protection|` +

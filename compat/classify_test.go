@@ -178,6 +178,8 @@ func TestEngineError_PagesOfOtherServers(t *testing.T) {
 		{200, "Apache", page("En mantenimiento"), session.KindBadResponse, `an HTML page, Server: Apache, "En mantenimiento"`},
 		{200, "", "", session.KindBadResponse, "an empty body"},
 		{404, "", "404 page not found\n", session.KindBadResponse, `no JSON, "404 page not found"`},
+		{500, "", "", session.KindServerError, "an empty body"},
+		{500, "uvicorn", "Internal Server Error", session.KindServerError, `no JSON, Server: uvicorn, "Internal Server Error"`},
 		{500, "a\x01b", `["2@code"]`, session.KindBadResponse, "no JSON"},
 		{500, "", "<?xml version='1.0'?><e/>", session.KindBadResponse, "a page"},
 		{500, "", "key 0123456789abcdef0123456789abcdef of +34 600 000 000", session.KindBadResponse, `no JSON, "key … of [number]"`},

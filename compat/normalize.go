@@ -110,7 +110,11 @@ func NormalizeErrorBody(body Object, status int, now time.Time) Object {
 	out["success"] = false
 	text := cmp.Or(errorMessage(out), "The engine refused the request.")
 	out["error"], out["message"] = text, text
-	out["code"] = cmp.Or(ErrorCode(body), defaultCodes[status], CodeValidationError)
+	code := cmp.Or(ErrorCode(body), defaultCodes[status], CodeValidationError)
+	if ErrorCode(body) == "" && namesCause("", withStatus(ErrorText(body), body, status)) {
+		code = CodeConnectionError // the request was good
+	}
+	out["code"] = code
 	if at, err := time.Parse(time.RFC3339, StringOf(out["timestamp"])); err == nil {
 		now = at
 	}

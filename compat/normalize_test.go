@@ -69,19 +69,21 @@ func TestNormalizeBodies(t *testing.T) {
 		got  compat.Object
 		want string
 	}{
-		"one, from nothing":    {compat.NormalizeSessionBody(nil, sess), `{"data":{"id":61,"qrCode":"x","session":{"id":61,"qrCode":"x"}},"success":true}`},
-		"one, extra fields":    {compat.NormalizeSessionBody(object(t, `{"success":1,"message":"m","data":{"id":7,"extra":2,"session":{}}}`), sess), `{"data":{"extra":2,"id":61,"qrCode":"x","session":{"id":61,"qrCode":"x"}},"message":"m","success":true}`},
-		"status has no code":   {compat.NormalizeStatusBody(object(t, `{"data":{"session":{}}}`), sess), `{"data":{"id":61},"success":true}`},
-		"list, from nothing":   {compat.NormalizeListBody(compat.Object{}, []compat.Object{sess}, 1, 10), `{"data":{"pagination":{"limit":10,"page":1,"pages":1,"total":1},"sessions":[{"id":61,"qrCode":"x"}],"total":1},"success":true}`},
-		"list, the engine's":   {compat.NormalizeListBody(object(t, `{"data":{"pagination":{"total":41,"page":3,"limit":20,"pages":3}}}`), nil, 1, 100), `{"data":{"pagination":{"limit":20,"page":3,"pages":3,"total":41},"sessions":null,"total":41},"success":true}`},
-		"list, total apart":    {compat.NormalizeListBody(object(t, `{"data":{"total":41}}`), []compat.Object{}, 1, 20), `{"data":{"pagination":{"limit":20,"page":1,"pages":3,"total":41},"sessions":[],"total":41},"success":true}`},
-		"moved, from nothing":  {compat.NormalizeActionBody(nil, session.Ref{ID: 61}, "connecting", "m"), `{"data":{"id":61,"sessionId":"61","status":"connecting"},"message":"m","success":true}`},
-		"moved, the engine's":  {compat.NormalizeActionBody(object(t, `{"message":"own","data":{"status":"pending","x":1}}`), session.Ref{ID: 61, Name: "crm-1"}, "connecting", "m"), `{"data":{"id":61,"sessionId":"crm-1","status":"connecting","x":1},"message":"own","success":true}`},
-		"moved, data is text":  {compat.NormalizeActionBody(object(t, `{"data":"ok"}`), session.Ref{Name: "crm-1"}, "disconnected", "m"), `{"data":{"sessionId":"crm-1","status":"disconnected"},"message":"m","success":true}`},
-		"an error, recorded":   {compat.NormalizeErrorBody(object(t, `{"success":false,"error":"E","code":"C","timestamp":"2025-11-06T06:33:01.429Z"}`), 400, now), `{"code":"C","error":"E","message":"E","success":false,"timestamp":"2025-11-06T06:33:01Z"}`},
-		"an error, one word":   {compat.NormalizeErrorBody(object(t, `{"message":"M","details":{"field":"x"}}`), 404, now), `{"code":"SESSION_NOT_FOUND","details":{"field":"x"},"error":"M","message":"M","success":false,"timestamp":"2025-11-06T06:33:01Z"}`},
-		"an error, no word":    {compat.NormalizeErrorBody(nil, 403, now), `{"code":"AUTHORIZATION_FAILED","error":"The engine refused the request.","message":"The engine refused the request.","success":false,"timestamp":"2025-11-06T06:33:01Z"}`},
-		"an error, odd values": {compat.NormalizeErrorBody(object(t, `{"success":true,"error":7,"code":401,"timestamp":1}`), 401, now), `{"code":"INVALID_API_KEY","error":"The engine refused the request.","message":"The engine refused the request.","success":false,"timestamp":"2025-11-06T06:33:01Z"}`},
+		"one, from nothing":      {compat.NormalizeSessionBody(nil, sess), `{"data":{"id":61,"qrCode":"x","session":{"id":61,"qrCode":"x"}},"success":true}`},
+		"one, extra fields":      {compat.NormalizeSessionBody(object(t, `{"success":1,"message":"m","data":{"id":7,"extra":2,"session":{}}}`), sess), `{"data":{"extra":2,"id":61,"qrCode":"x","session":{"id":61,"qrCode":"x"}},"message":"m","success":true}`},
+		"status has no code":     {compat.NormalizeStatusBody(object(t, `{"data":{"session":{}}}`), sess), `{"data":{"id":61},"success":true}`},
+		"list, from nothing":     {compat.NormalizeListBody(compat.Object{}, []compat.Object{sess}, 1, 10), `{"data":{"pagination":{"limit":10,"page":1,"pages":1,"total":1},"sessions":[{"id":61,"qrCode":"x"}],"total":1},"success":true}`},
+		"list, the engine's":     {compat.NormalizeListBody(object(t, `{"data":{"pagination":{"total":41,"page":3,"limit":20,"pages":3}}}`), nil, 1, 100), `{"data":{"pagination":{"limit":20,"page":3,"pages":3,"total":41},"sessions":null,"total":41},"success":true}`},
+		"list, total apart":      {compat.NormalizeListBody(object(t, `{"data":{"total":41}}`), []compat.Object{}, 1, 20), `{"data":{"pagination":{"limit":20,"page":1,"pages":3,"total":41},"sessions":[],"total":41},"success":true}`},
+		"moved, from nothing":    {compat.NormalizeActionBody(nil, session.Ref{ID: 61}, "connecting", "m"), `{"data":{"id":61,"sessionId":"61","status":"connecting"},"message":"m","success":true}`},
+		"moved, the engine's":    {compat.NormalizeActionBody(object(t, `{"message":"own","data":{"status":"pending","x":1}}`), session.Ref{ID: 61, Name: "crm-1"}, "connecting", "m"), `{"data":{"id":61,"sessionId":"crm-1","status":"connecting","x":1},"message":"own","success":true}`},
+		"moved, data is text":    {compat.NormalizeActionBody(object(t, `{"data":"ok"}`), session.Ref{Name: "crm-1"}, "disconnected", "m"), `{"data":{"sessionId":"crm-1","status":"disconnected"},"message":"m","success":true}`},
+		"an error, recorded":     {compat.NormalizeErrorBody(object(t, `{"success":false,"error":"E","code":"C","timestamp":"2025-11-06T06:33:01.429Z"}`), 400, now), `{"code":"C","error":"E","message":"E","success":false,"timestamp":"2025-11-06T06:33:01Z"}`},
+		"an error, one word":     {compat.NormalizeErrorBody(object(t, `{"message":"M","details":{"field":"x"}}`), 404, now), `{"code":"SESSION_NOT_FOUND","details":{"field":"x"},"error":"M","message":"M","success":false,"timestamp":"2025-11-06T06:33:01Z"}`},
+		"an error, no word":      {compat.NormalizeErrorBody(nil, 403, now), `{"code":"AUTHORIZATION_FAILED","error":"The engine refused the request.","message":"The engine refused the request.","success":false,"timestamp":"2025-11-06T06:33:01Z"}`},
+		"an error of Baileys'":   {compat.NormalizeErrorBody(object(t, `{"statusCode":428,"error":"Precondition Required","message":"Connection Closed"}`), 428, now), `{"code":"CONNECTION_ERROR","error":"Connection Closed","message":"Connection Closed","statusCode":428,"success":false,"timestamp":"2025-11-06T06:33:01Z"}`},
+		"an error of WhatsApp's": {compat.NormalizeErrorBody(object(t, `{"statusCode":401,"error":"Unauthorized","message":"Connection Failure"}`), 401, now), `{"code":"CONNECTION_ERROR","error":"Connection Failure","message":"Connection Failure","statusCode":401,"success":false,"timestamp":"2025-11-06T06:33:01Z"}`},
+		"an error, odd values":   {compat.NormalizeErrorBody(object(t, `{"success":true,"error":7,"code":401,"timestamp":1}`), 401, now), `{"code":"INVALID_API_KEY","error":"The engine refused the request.","message":"The engine refused the request.","success":false,"timestamp":"2025-11-06T06:33:01Z"}`},
 	} {
 		if got := text(t, c.got); got != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", name, got, c.want)

@@ -58,8 +58,17 @@ func (r Response) EngineError(op string) *session.EngineError {
 	default:
 		classifyJSON(e, body)
 	}
+	if own, err := strconv.Atoi(r.Header.Get(EngineStatusHeader)); err == nil {
+		e.Status = own
+		if e.Code == CodeConnectionError {
+			e.Code = "" // the documented API's for any error
+		}
+	}
 	return e
 }
+
+// EngineStatusHeader has the status of an engine of another API, where its error became one of the documented API.
+const EngineStatusHeader = "QRGate-Engine-Status"
 
 // IsCloudflare reports whether a body is an error page of Cloudflare's, as JSON.
 func IsCloudflare(body Object) bool { return body["cloudflare_error"] == true }

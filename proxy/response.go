@@ -75,6 +75,7 @@ var engineProblems = map[session.ErrorKind]ownResponse{
 	session.KindRateLimited:     problem(http.StatusTooManyRequests, compat.CodeRateLimitExceeded, textRateLimited),
 	session.KindUnreachable:     problem(http.StatusServiceUnavailable, compat.CodeEngineUnreachable, textUnreachable),
 	session.KindTimeout:         problem(http.StatusServiceUnavailable, compat.CodeEngineTimeout, textTimeout),
+	session.KindServerError:     problem(http.StatusServiceUnavailable, compat.CodeConnectionError, textRefused),
 }
 
 // engineProblem is the response to an error of the Acquirer or of a forwarded call, with the engine's own code and
@@ -259,7 +260,7 @@ func keepsHeader(name string) bool {
 	case "Content-Type", "Content-Length", "Content-Encoding", "Etag", "Last-Modified",
 		"Cache-Control", "Expires", "Pragma", "Connection", "Keep-Alive", "Transfer-Encoding",
 		"Trailer", "Upgrade", "Proxy-Authenticate", "Te", "Date", "Location",
-		"X-Content-Type-Options", "Referrer-Policy", "Accept-Ranges", headerRequestID:
+		"X-Content-Type-Options", "Referrer-Policy", "Accept-Ranges", headerRequestID, compat.EngineStatusHeader:
 		return false
 	}
 	return true

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"qrgate/compat"
+	"qrgate/internal/diagnosis"
 	"qrgate/internal/session"
 )
 
@@ -154,7 +155,7 @@ func (s *sessionRequest) continueConnect(res compat.Response, err error, max tim
 	switch {
 	case kind == session.KindKeyRefused, kind == session.KindSessionNotFound, kind == session.KindAlreadyPaired,
 		kind == session.KindNotReady, kind == session.KindCanceled,
-		res.Status >= 400 && res.Status < 500 && res.Status != http.StatusTooManyRequests:
+		res.Status >= 400 && res.Status < 500 && res.Status != http.StatusTooManyRequests && !isTransient(err):
 		isKnown := kind == session.KindAlreadyPaired || kind == session.KindNotReady
 		isBadKey := res.Status == http.StatusUnauthorized && kind == session.KindKeyRefused
 		if res.Status >= 400 && !isBadKey && !isKnown &&
@@ -198,6 +199,16 @@ func (s *sessionRequest) continueConnect(res compat.Response, err error, max tim
 	default:
 		s.writeEngineError(res, err)
 	}
+}
+
+// isTransient reports whether an error is about the engine's connection to WhatsApp, which the next connect may get.
+// Baileys' errors have statuses of their own, which wrappers pass on as 4xx.
+func isTransient(err error) bool {
+	e := session.AsEngineError(err)
+	p, _ := diagnosis.MatchError(e.Text)
+	part := p.Code.Part()
+	isOpen := part == diagnosis.NoPart || part == diagnosis.Network || part == diagnosis.WhatsApp
+	return e.Kind == session.KindServerError && isOpen && diagnosis.ConnectionWords(e.Text) != ""
 }
 
 // replyQueued responds that a connect waits, with its queue position.

@@ -10,6 +10,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 
 	"qrgate/compat"
@@ -24,6 +26,13 @@ func (f *failure) Error() string { return f.code + ": " + f.text }
 func (f failure) with(text string) *failure {
 	f.text = text
 	return &f
+}
+
+// describe sets the header that keeps the engine's own status.
+func (f *failure) describe(h http.Header) {
+	if f.engineStatus != 0 {
+		h.Set(compat.EngineStatusHeader, strconv.Itoa(f.engineStatus))
+	}
 }
 
 // foreignResponse is a response that is not the engine's own: of a proxy in front of it. It is handed on as it is.
@@ -83,8 +92,7 @@ func (x *exchange) callOnce(c Call, verb Verb) (any, error) {
 	}
 	body, isJSON := decode(verb, raw)
 	o, _ := body.(compat.Object)
-	isText := !isJSON && len(bytes.TrimSpace(raw)) > 0
-	if isText && x.dialect.rule(verb, res.StatusCode, strings.ToLower(string(raw))) == nil || compat.IsCloudflare(o) {
+	if !isJSON && x.dialect.isForeign(verb, res.StatusCode, raw) || compat.IsCloudflare(o) {
 		res.Body = io.NopCloser(bytes.NewReader(raw))
 		return nil, &foreignResponse{*res}
 	}
@@ -191,6 +199,13 @@ func (d *Dialect) rule(verb Verb, status int, words string) *ErrorRule {
 	return nil
 }
 
+// isForeign reports whether a body that is no JSON is not the engine's own: it has text that no rule knows, or nothing,
+// as servers in front of an engine respond that is down.
+func (d *Dialect) isForeign(verb Verb, status int, raw []byte) bool {
+	isEmpty := len(bytes.TrimSpace(raw)) == 0
+	return (!isEmpty || status >= 500) && d.rule(verb, status, strings.ToLower(string(raw))) == nil
+}
+
 // failureOf is what a response means; nil for a success.
 func (d *Dialect) failureOf(verb Verb, status int, body any) *failure {
 	text := strings.Join(wordsOf(body, 0), ": ")
@@ -209,6 +224,7 @@ func (d *Dialect) failureOf(verb Verb, status int, body any) *failure {
 		return nil
 	}
 	f := failures[kind]
+	f.engineStatus = status
 	if status >= 400 && (kind == session.KindBadResponse || kind == KindInvalid) {
 		f.status = status
 	}
@@ -225,7 +241,7 @@ func (d *Dialect) failureOf(verb Verb, status int, body any) *failure {
 func kindOf(verb Verb, status int) session.ErrorKind {
 	isInvalid := status == http.StatusBadRequest || status == http.StatusUnprocessableEntity
 	switch {
-	case isInvalid && (verb == Create || verb == Connect || verb == Restart):
+	case isInvalid && slices.Contains([]Verb{Create, Connect, Restart, PairingCode}, verb):
 		return KindInvalid
 	case status/100 == 2:
 		return ""
@@ -235,10 +251,10 @@ func kindOf(verb Verb, status int) session.ErrorKind {
 		return session.KindSessionNotFound
 	case status == http.StatusTooManyRequests:
 		return session.KindRateLimited
-	case status >= 500:
-		return session.KindServerError
+	case status/100 == 3, status == http.StatusMethodNotAllowed:
+		return session.KindBadResponse
 	}
-	return session.KindBadResponse
+	return session.KindServerError
 }
 
 // wordMembers are the members of an error body that hold its code and its words.

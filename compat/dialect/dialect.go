@@ -139,6 +139,8 @@ type failure struct {
 	status int
 	code   string
 	text   string
+
+	engineStatus int // that the engine responded with; 0 if the failure is qrgate's own
 }
 
 // KindSessionExists is the kind of a rule about a create of a session that exists.
@@ -149,14 +151,14 @@ const KindInvalid session.ErrorKind = "invalid"
 
 // Documented status and code of each kind of error.
 var failures = map[session.ErrorKind]failure{
-	KindSessionExists:           {http.StatusConflict, compat.CodeConflict, ""},
-	session.KindKeyRefused:      {http.StatusUnauthorized, compat.CodeInvalidAPIKey, ""},
-	session.KindSessionNotFound: {http.StatusNotFound, compat.CodeSessionNotFound, ""},
-	session.KindAlreadyPaired:   {http.StatusConflict, compat.CodeSessionAlreadyConnected, ""},
-	session.KindNotReady:        {http.StatusNotFound, compat.CodeQRNotReady, ""},
-	session.KindRateLimited:     {http.StatusTooManyRequests, compat.CodeRateLimitExceeded, ""},
-	session.KindServerError:     {http.StatusInternalServerError, compat.CodeConnectionError, ""},
-	session.KindBadResponse:     {http.StatusBadGateway, compat.CodeEngineBadAnswer, ""},
-	KindInvalid:                 {http.StatusBadRequest, compat.CodeValidationError, ""},
-	session.KindUnreachable:     {http.StatusServiceUnavailable, compat.CodeEngineUnreachable, ""},
+	KindSessionExists:           {status: http.StatusConflict, code: compat.CodeConflict},
+	session.KindKeyRefused:      {status: http.StatusUnauthorized, code: compat.CodeInvalidAPIKey},
+	session.KindSessionNotFound: {status: http.StatusNotFound, code: compat.CodeSessionNotFound},
+	session.KindAlreadyPaired:   {status: http.StatusConflict, code: compat.CodeSessionAlreadyConnected},
+	session.KindNotReady:        {status: http.StatusNotFound, code: compat.CodeQRNotReady},
+	session.KindRateLimited:     {status: http.StatusTooManyRequests, code: compat.CodeRateLimitExceeded},
+	session.KindServerError:     {status: http.StatusInternalServerError, code: compat.CodeConnectionError},
+	session.KindBadResponse:     {status: http.StatusBadGateway, code: compat.CodeEngineBadAnswer},
+	KindInvalid:                 {status: http.StatusBadRequest, code: compat.CodeValidationError},
+	session.KindUnreachable:     {status: http.StatusServiceUnavailable, code: compat.CodeEngineUnreachable},
 }

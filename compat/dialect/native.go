@@ -112,17 +112,22 @@ type Outcome struct {
 	IsTaken   bool // an error: the session exists
 	IsRefused bool // an error: the engine does not accept the credential, or does not know the session
 
-	err *failure
+	err  *failure
+	page *compat.Response // an error that is not the engine's own
 }
 
 // BeginError is why the engine did not begin a pairing, as the documented API reports it. It is nil if the engine began
 // one, has no code yet or needs none.
 func (o Outcome) BeginError(now time.Time) *session.EngineError {
+	if o.page != nil {
+		return o.page.EngineError(session.OpConnect)
+	}
 	if o.err == nil || o.err.code == compat.CodeQRNotReady || o.err.code == compat.CodeSessionAlreadyConnected {
 		return nil
 	}
 	body, _ := json.Marshal(compat.NewProblem(o.err.code, o.err.text, now)) // a struct of strings cannot fail
-	r := compat.Response{Status: o.err.status, Body: body, Complete: true, At: now}
+	r := compat.Response{Status: o.err.status, Header: http.Header{}, Body: body, Complete: true, At: now}
+	o.err.describe(r.Header)
 	return r.EngineError(session.OpConnect)
 }
 
@@ -136,6 +141,9 @@ func (d *Dialect) Outcome(verb Verb, r compat.Response) (o Outcome) {
 		return o
 	}
 	body, isJSON := decode(verb, r.Body)
+	if !isJSON && r.Status >= 400 && d.isForeign(verb, r.Status, r.Body) {
+		return Outcome{IsError: true, page: &r}
+	}
 	if f := d.failureOf(verb, r.Status, body); f != nil {
 		isRefused := f.code == compat.CodeInvalidAPIKey || f.code == compat.CodeSessionNotFound
 		return Outcome{IsError: true, IsTaken: f.code == compat.CodeConflict, IsRefused: isRefused, err: f}

@@ -25,7 +25,7 @@ func (x *exchange) pairingCode(body compat.Object) (int, any, error) {
 	}
 	phone, ok := compat.PhoneNumber(compat.StringOf(body["phoneNumber"]))
 	if !ok {
-		return 0, nil, &failure{http.StatusBadRequest, compat.CodeValidationError, compat.TextBadPhone}
+		return 0, nil, &failure{status: http.StatusBadRequest, code: compat.CodeValidationError, text: compat.TextBadPhone}
 	}
 	x.phone = phone
 	ctx, cancel := context.WithTimeout(x.ctx, pairingCodeTimeout)
@@ -118,8 +118,11 @@ func (x *exchange) beginWithCode() (string, error) {
 func (x *exchange) poll(isReady func() (bool, error)) error {
 	tick := time.NewTicker(pairingPollDelay)
 	defer tick.Stop()
-	for {
-		if ok, err := isReady(); ok || err != nil {
+	for hasResponded := false; ; hasResponded = true {
+		ok, err := isReady()
+		switch {
+		case hasResponded && x.ctx.Err() != nil: // the time ended during a call
+		case ok || err != nil:
 			return err
 		}
 		select {

@@ -64,6 +64,14 @@ func TestPublicReports(t *testing.T) {
 		{report: "gowa, the delete of an unpaired device before version 9", dialect: gowa.Dialect, verb: dialect.Delete, status: 500, body: `{"code":"INTERNAL_SERVER_ERROR","message":"purge device shop-1: the store doesn't contain a device JID","results":null}`},
 		{report: "gowa, a login that took too long", dialect: gowa.Dialect, verb: dialect.Restart, status: 504, body: `{"code":"GATEWAY_TIMEOUT","message":"Request timed out waiting for WhatsApp server response","results":null}`},
 		{report: "gowa, a paired device that is offline", dialect: gowa.Dialect, verb: dialect.Connect, status: 500, body: `{"code":"SESSION_SAVED_ERROR","message":"Your session have been saved, please wait to connect 2 second and refresh again","results":null}`},
+		{report: "code-chat#119, a 400 to a poll", dialect: evolution.Dialect, verb: dialect.Status, status: 400, body: `{"status":400,"error":"Bad Request","message":["The \"shop-1\" instance does not exist or is not connected"]}`, kind: session.KindServerError},
+		{report: "a 422 to a poll", dialect: waha.Dialect, verb: dialect.Status, status: 422, body: `{"statusCode":422,"message":["session must be a string"],"error":"Unprocessable Entity"}`, kind: session.KindServerError},
+		{report: "a 405 to a poll", dialect: evolution.Dialect, verb: dialect.Status, status: 405, body: `{"error":"Method Not Allowed"}`, kind: session.KindBadResponse},
+		{report: "gowa, a login without a code in time", dialect: gowa.Dialect, verb: dialect.Connect, status: 504, body: `{"code":"TIMEOUT","message":"timeout waiting for QR","results":null}`, kind: session.KindServerError},
+		{report: "whatsmeow#647", dialect: wuzapi.Dialect, verb: dialect.PairingCode, status: 500, body: `{"code":500,"error":"websocket disconnected before info query returned response","success":false}`, kind: session.KindServerError},
+		{report: "a bare 500", dialect: wuzapi.Dialect, verb: dialect.Connect, status: 500, body: "", kind: session.KindServerError},
+		{report: "a bare 502", dialect: waha.Dialect, verb: dialect.Connect, status: 502, body: "", kind: session.KindUnreachable},
+		{report: "nginx, the engine is down", dialect: gowa.Dialect, verb: dialect.Connect, status: 502, body: "<html><head><title>502 Bad Gateway</title></head></html>", kind: session.KindUnreachable},
 		{report: "gowa, no connection to WhatsApp", dialect: gowa.Dialect, verb: dialect.Connect, status: 401, body: `{"code":"AUTHENTICATION_ERROR","message":"Reconnect error","results":null}`, kind: session.KindServerError, cause: diagnosis.NetworkBlocked},
 	} {
 		o := c.dialect.Outcome(c.verb, compat.Response{Status: c.status, Header: http.Header{}, Body: []byte(c.body), Complete: true})
@@ -77,7 +85,7 @@ func TestPublicReports(t *testing.T) {
 		if p, _ := diagnosis.MatchCause(e.Text + " " + e.Code); e.Kind != c.kind || p.Code != c.cause {
 			t.Errorf("%s: %v, %q names %q, want %s %q", c.report, e, e.Text, p.Code, c.kind, c.cause)
 		}
-		if c.status/100 == 4 && e.Kind == session.KindBadResponse && e.Status != c.status {
+		if c.status >= 400 && e.Status != c.status {
 			t.Errorf("%s: the evidence has the status %d", c.report, e.Status)
 		}
 	}

@@ -64,7 +64,9 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	x := &exchange{Transport: t, ctx: r.Context(), credential: credentialOf(r.Header)}
 	status, answer, err := x.serve(r, body)
 	if f, ok := errors.AsType[*failure](err); ok {
-		return respond(r, f.status, compat.NewProblem(f.code, f.text, time.Now())), nil
+		response := respond(r, f.status, compat.NewProblem(f.code, f.text, time.Now()))
+		f.describe(response.Header)
+		return response, nil
 	}
 	if foreign, ok := errors.AsType[*foreignResponse](err); ok {
 		foreign.Request = r
@@ -160,14 +162,18 @@ var handlers = map[compat.Route]func(x *exchange, body compat.Object) (int, any,
 const codeNotSupported = "NOT_SUPPORTED_BY_ENGINE"
 
 func (x *exchange) notSupported() error {
-	return &failure{http.StatusNotImplemented, codeNotSupported, "qrgate serves sessions, QRs and states in front of " +
-		x.dialect.Kind + ". Call the engine's own API for everything else."}
+	return &failure{
+		status: http.StatusNotImplemented, code: codeNotSupported,
+		text: "qrgate serves sessions, QRs and states in front of " + x.dialect.Kind +
+			". Call the engine's own API for everything else.",
+	}
 }
 
 func (x *exchange) create(body compat.Object) (int, any, error) {
 	name := DecodeName(compat.StringOf(body["sessionId"]))
 	if name == "" {
-		return 0, nil, &failure{http.StatusBadRequest, compat.CodeValidationError, "sessionId is missing. Send one."}
+		const text = "sessionId is missing. Send one."
+		return 0, nil, &failure{status: http.StatusBadRequest, code: compat.CodeValidationError, text: text}
 	}
 	x.setSession(Session{Name: name})
 	if err := x.refuseSecond(); err != nil {
@@ -419,7 +425,7 @@ func (x *exchange) delete(compat.Object) (int, any, error) {
 // end logs a session out or deletes it. Some versions of an engine delete only what is logged out.
 func (x *exchange) end(verb Verb, text string) (int, any, error) {
 	_, err := x.call(verb)
-	if f, ok := errors.AsType[*failure](err); ok && f.status == http.StatusBadRequest && verb == Delete {
+	if f, ok := errors.AsType[*failure](err); ok && f.engineStatus == http.StatusBadRequest && verb == Delete {
 		_, _ = x.call(Logout) // the next call tells
 		_, err = x.call(verb)
 	}

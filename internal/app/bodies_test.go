@@ -8,8 +8,10 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"qrgate/internal/test/enginesim"
 )
@@ -54,6 +56,38 @@ func TestConnect_404OfTheEngine(t *testing.T) {
 					r.Errorf("%s", res.body)
 				}
 			}, denied)
+		})
+	}
+}
+
+// Wrappers pass the statuses of Baileys' errors on. A connection that WhatsApp closed is no refusal of the request; an
+// account that it has banned is one.
+func TestConnect_4xxAboutTheConnectionToWhatsApp(t *testing.T) {
+	for status, isRetried := range map[int]bool{http.StatusPreconditionRequired: true, http.StatusForbidden: false} {
+		failures := 3
+		refused := before(func(e *enginesim.Engine) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if !strings.HasSuffix(r.URL.Path, "/connect") || failures == 0 {
+					e.ServeHTTP(w, r)
+					return
+				}
+				failures--
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(status)
+				_, _ = fmt.Fprintf(w, `{"statusCode":%d,"message":"Connection Failure"}`, status)
+			})
+		})
+		t.Run(strconv.Itoa(status), func(t *testing.T) {
+			bubble(t, &enginesim.Engine{}, func(r *rig) {
+				id := r.create("crm-1")
+				res := r.post("/api/sessions/crm-1/connect", "{}")
+				if isRetried {
+					res.wants(http.StatusOK)
+					r.insists(id, 20*time.Second)
+					return
+				}
+				res.wantsCode(http.StatusForbidden, "CONNECTION_ERROR")
+			}, refused)
 		})
 	}
 }
