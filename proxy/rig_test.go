@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"io"
 	"net"
@@ -11,10 +12,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"qrgate/compat"
 	"qrgate/internal/session"
+	"qrgate/internal/test/enginesim"
 	"qrgate/proxy"
 )
 
@@ -24,6 +27,7 @@ type rig struct {
 	url    string // http://host:port of the Handler
 	engine string // host:port of the engine
 	front  *proxy.Handler
+	wire   *enginesim.Wire // to the Handler, in place of a port
 
 	mu       sync.Mutex
 	seen     []session.RequestLog
@@ -45,10 +49,8 @@ func start(t testing.TB, engine http.Handler, settings ...setting) *rig {
 	return startBefore(t, u, settings...)
 }
 
-// startBefore runs a Handler in front of an engine that runs already, or does not.
-func startBefore(t testing.TB, engine *url.URL, settings ...setting) *rig {
-	t.Helper()
-	transport := proxy.Transport()
+// newRig returns a rig that does not run yet, and its server.
+func newRig(engine *url.URL, transport *http.Transport, settings []setting) (*rig, *http.Server) {
 	g := &rig{observed: make(chan struct{}, 1<<16)}
 	config := proxy.Config{Engine: engine, Transport: transport, Observe: g.observe}
 	server := proxy.Server("127.0.0.1:0", nil)
@@ -60,6 +62,36 @@ func startBefore(t testing.TB, engine *url.URL, settings ...setting) *rig {
 	}
 	g.front = proxy.New(config)
 	server.Handler = g.front
+	return g, server
+}
+
+// inFakeTime runs a test with a rig whose connections are in memory and whose time is fake.
+func inFakeTime(t *testing.T, engine http.Handler, test func(*testing.T, *rig), settings ...setting) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		behind := enginesim.NewWire(engine)
+		transport := proxy.Transport()
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return behind.Dial(ctx) }
+		g, server := newRig(&url.URL{Scheme: "http", Host: "engine.test"}, transport, settings)
+		g.wire, g.url = enginesim.NewServerWire(server), "http://gateway.test"
+		go behind.Run()
+		go g.wire.Run()
+		t.Cleanup(func() {
+			g.wire.Close()
+			transport.CloseIdleConnections()
+			behind.Close()
+			time.Sleep(time.Hour) // the engine's handlers end, also those of a failed test
+		})
+		test(t, g)
+	})
+}
+
+// startBefore runs a Handler in front of an engine that runs already, or does not.
+func startBefore(t testing.TB, engine *url.URL, settings ...setting) *rig {
+	t.Helper()
+	transport := proxy.Transport()
+	g, server := newRig(engine, transport, settings)
 	listener, err := net.Listen("tcp", server.Addr)
 	if err != nil {
 		t.Fatal(err)
@@ -105,11 +137,19 @@ type response struct {
 	body string
 }
 
+// transport keeps nothing alive.
+func (g *rig) transport() *http.Transport {
+	tr := &http.Transport{DisableKeepAlives: true, DisableCompression: true}
+	if g.wire != nil {
+		tr.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return g.wire.Dial(ctx) }
+	}
+	return tr
+}
+
 // do sends a request with a client that keeps nothing alive.
 func (g *rig) do(t testing.TB, r *http.Request) response {
 	t.Helper()
-	tr := &http.Transport{DisableKeepAlives: true, DisableCompression: true}
-	res, err := tr.RoundTrip(r)
+	res, err := g.transport().RoundTrip(r)
 	if err != nil {
 		t.Fatalf("%s %s: %v", r.Method, r.URL, err)
 	}
@@ -143,7 +183,11 @@ func (g *rig) send(t testing.TB, method, path string, body io.Reader, headers ..
 // dial opens a raw connection that ends with the test.
 func (g *rig) dial(t testing.TB) net.Conn {
 	t.Helper()
-	conn, err := net.Dial("tcp", g.addr)
+	dial := func() (net.Conn, error) { return net.Dial("tcp", g.addr) }
+	if g.wire != nil {
+		dial = func() (net.Conn, error) { return g.wire.Dial(t.Context()) }
+	}
+	conn, err := dial()
 	if err != nil {
 		t.Fatal(err)
 	}

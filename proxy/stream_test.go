@@ -34,7 +34,7 @@ func openWebsocket(t *testing.T, g *rig) *websocket.Conn {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Transport: g.transport()}
 	ws, _, err := websocket.Dial(ctx, strings.Replace(g.url, "http", "ws", 1)+"/socket?EIO=4", &websocket.DialOptions{HTTPClient: client})
 	if err != nil {
 		t.Fatal(err)
@@ -65,27 +65,24 @@ func TestPassThrough_Websocket(t *testing.T) {
 }
 
 func TestPassThrough_IdleWebsocketIsClosed(t *testing.T) {
-	t.Parallel()
-	const bound = 300 * time.Millisecond
-	g := start(t, http.HandlerFunc(echo), idling(bound))
-	ws := openWebsocket(t, g)
-	ticks := time.NewTicker(bound / 3)
-	defer ticks.Stop()
-	for range 6 { // twice the bound, in all
-		<-ticks.C
-		if err := ws.Write(t.Context(), websocket.MessageText, []byte("tick")); err != nil {
-			t.Fatal(err)
+	const bound = time.Minute
+	inFakeTime(t, http.HandlerFunc(echo), func(t *testing.T, g *rig) {
+		ws := openWebsocket(t, g)
+		for range 6 { // twice the bound, in all
+			time.Sleep(bound / 3)
+			if err := ws.Write(t.Context(), websocket.MessageText, []byte("tick")); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := ws.Read(t.Context()); err != nil {
+				t.Fatalf("a busy websocket was ended: %v", err)
+			}
 		}
-		if _, _, err := ws.Read(t.Context()); err != nil {
-			t.Fatalf("a busy websocket was ended: %v", err)
+		last := time.Now()
+		if _, _, err := ws.Read(t.Context()); err == nil || time.Since(last) > bound {
+			t.Errorf("an idle websocket was not ended after %v: %v", time.Since(last), err)
 		}
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	if _, _, err := ws.Read(ctx); err == nil || ctx.Err() != nil {
-		t.Errorf("an idle websocket was not ended: %v", err)
-	}
-	g.exchange(t)
+		g.exchange(t)
+	}, idling(bound))
 }
 
 // switching is an engine that upgrades a connection and calls then.
@@ -106,39 +103,38 @@ func switching(then func(net.Conn)) http.HandlerFunc {
 const upgrade = "GET /socket HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 
 func TestPassThrough_OneWayWebsocketStaysOpen(t *testing.T) {
-	t.Parallel()
-	const bound = 300 * time.Millisecond
+	const bound = time.Minute
 	tick := func(w io.Writer) {
-		ticks := time.NewTicker(bound / 3)
-		defer ticks.Stop()
 		for range 6 {
-			<-ticks.C
+			time.Sleep(bound / 3)
 			_, _ = io.WriteString(w, ".")
 		}
 	}
 	t.Run("from the engine", func(t *testing.T) {
-		t.Parallel()
-		g := start(t, switching(func(conn net.Conn) { tick(conn) }), idling(bound))
-		conn := g.dial(t)
-		_, _ = io.WriteString(conn, upgrade)
-		if got, err := readUntil(conn, "......"); err != nil {
-			t.Errorf("got %q, %v", got, err)
-		}
+		inFakeTime(t, switching(func(conn net.Conn) { tick(conn) }), func(t *testing.T, g *rig) {
+			conn := g.dial(t)
+			_ = conn.SetDeadline(time.Time{})
+			_, _ = io.WriteString(conn, upgrade)
+			if got, err := readUntil(conn, "......"); err != nil {
+				t.Errorf("got %q, %v", got, err)
+			}
+		}, idling(bound))
 	})
 	t.Run("from the client", func(t *testing.T) {
-		t.Parallel()
 		received := make(chan string, 1)
-		g := start(t, switching(func(conn net.Conn) {
+		inFakeTime(t, switching(func(conn net.Conn) {
 			got, _ := readUntil(conn, "......")
 			received <- got
-		}), idling(bound))
-		conn := g.dial(t)
-		_, _ = io.WriteString(conn, upgrade)
-		_, _ = readUntil(conn, "\r\n\r\n")
-		tick(conn)
-		if got := <-received; got != "......" {
-			t.Errorf("the engine received %q", got)
-		}
+		}), func(t *testing.T, g *rig) {
+			conn := g.dial(t)
+			_ = conn.SetDeadline(time.Time{})
+			_, _ = io.WriteString(conn, upgrade)
+			_, _ = readUntil(conn, "\r\n\r\n")
+			tick(conn)
+			if got := <-received; got != "......" {
+				t.Errorf("the engine received %q", got)
+			}
+		}, idling(bound))
 	})
 }
 
@@ -226,34 +222,31 @@ func TestPassThrough_EventStream(t *testing.T) {
 }
 
 func TestPassThrough_NoTotalTimeout(t *testing.T) {
-	t.Parallel()
-	const bound = 300 * time.Millisecond
-	g := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	const bound = time.Minute
+	engine := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		ticks := time.NewTicker(bound / 3)
-		defer ticks.Stop()
 		for range 5 {
-			<-ticks.C
+			time.Sleep(bound / 3)
 			_, _ = io.WriteString(w, ".")
 			_ = http.NewResponseController(w).Flush()
 		}
-	}), idling(bound))
-	body, write := io.Pipe()
-	go func() {
-		ticks := time.NewTicker(bound / 3)
-		defer ticks.Stop()
-		for range 5 {
-			<-ticks.C
-			_, _ = io.WriteString(write, "x")
+	})
+	inFakeTime(t, engine, func(t *testing.T, g *rig) {
+		body, write := io.Pipe()
+		go func() {
+			for range 5 {
+				time.Sleep(bound / 3)
+				_, _ = io.WriteString(write, "x")
+			}
+			_ = write.Close()
+		}()
+		if res := g.send(t, "POST", "/x", body); res.StatusCode != 200 || res.body != "....." {
+			t.Errorf("a slow exchange returned %d %q", res.StatusCode, res.body)
 		}
-		_ = write.Close()
-	}()
-	if res := g.send(t, "POST", "/x", body); res.StatusCode != 200 || res.body != "....." {
-		t.Errorf("a slow exchange returned %d %q", res.StatusCode, res.body)
-	}
-	if res := g.send(t, "POST", "/x", strings.NewReader("sized")); res.StatusCode != 200 || res.body != "....." {
-		t.Errorf("a slow response to a quick body is %d %q", res.StatusCode, res.body)
-	}
+		if res := g.send(t, "POST", "/x", strings.NewReader("sized")); res.StatusCode != 200 || res.body != "....." {
+			t.Errorf("a slow response to a quick body is %d %q", res.StatusCode, res.body)
+		}
+	}, idling(bound))
 }
 
 func TestPassThrough_EngineStopsInMidResponse(t *testing.T) {

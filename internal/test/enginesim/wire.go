@@ -26,9 +26,14 @@ type Wire struct {
 
 // NewWire returns a wire to h. It starts nothing.
 func NewWire(h http.Handler) *Wire {
+	return NewServerWire(&http.Server{Handler: h, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0)})
+}
+
+// NewServerWire returns a wire to a server that does not run yet.
+func NewServerWire(server *http.Server) *Wire {
 	l := &memListener{conns: make(chan net.Conn), closed: make(chan struct{})}
 	return &Wire{
-		server:    &http.Server{Handler: h, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0)},
+		server:    server,
 		transport: &http.Transport{DialContext: l.dial, MaxIdleConnsPerHost: 100},
 		listener:  l,
 	}
@@ -44,6 +49,9 @@ func (w *Wire) Run() error {
 
 // URL is the base of every URL on the wire. No resolver sees the host.
 func (w *Wire) URL() string { return "http://wire.test" }
+
+// Dial opens a connection to the server.
+func (w *Wire) Dial(ctx context.Context) (net.Conn, error) { return w.listener.dial(ctx, "", "") }
 
 // Client returns a client that sends every request over the wire, whatever host its URL names. It follows no redirect
 // and has no timeout.
