@@ -120,13 +120,8 @@ func (s settings) config() (app.Config, error) {
 	}
 	collect("QRGATE_PAIR_FRAME_ANCESTORS ", err)
 	cfg.PublicURL = s.PublicURL
-	if u, err := url.Parse(s.PublicURL); s.PublicURL != "" && (err != nil || u.Host == "" || u.User != nil ||
-		u.RawQuery != "" || u.Fragment != "" || u.Scheme != "http" && u.Scheme != "https") {
-		collect("QRGATE_PUBLIC_URL ", errors.New("must be like https://qr.example, without a user, query or fragment"))
-	}
-	if strings.ContainsAny(s.AdminHosts, "/:*") {
-		collect("QRGATE_ADMIN_HOSTS ", errors.New("must be names without scheme, port and *, as qrgate.internal"))
-	}
+	collect("QRGATE_PUBLIC_URL ", checkPublicURL(s.PublicURL))
+	collect("QRGATE_ADMIN_HOSTS ", checkAdminHosts(s.AdminHosts))
 	cfg.QRFormats, err = proxy.ParseQRFormats(s.QRFormat)
 	collect("QRGATE_QR_FORMAT ", err)
 	if s.APIKeys != "" {
@@ -285,6 +280,22 @@ func parsePrefixes(text string) ([]netip.Prefix, error) {
 		out = append(out, p)
 	}
 	return out, nil
+}
+
+func checkPublicURL(text string) error {
+	u, err := url.Parse(text)
+	if text != "" && (err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
+		u.Scheme != "http" && u.Scheme != "https") {
+		return errors.New("must be like https://qr.example, without a user, query or fragment")
+	}
+	return nil
+}
+
+func checkAdminHosts(text string) error {
+	if strings.ContainsAny(text, "/:*") {
+		return errors.New("must be names without scheme, port and *, as qrgate.internal")
+	}
+	return nil
 }
 
 func checkWait(d time.Duration) error {
