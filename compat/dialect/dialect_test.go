@@ -42,14 +42,16 @@ func TestNative_Match(t *testing.T) {
 		{Method: http.MethodPost, Path: "/api/sessions/{name}/start", Means: MeansBegin},
 	}}
 	for target, want := range map[string]string{
-		"GET /instance/connect/My%20Shop": "/instance/connect/{name} My Shop",
-		"GET /instance/connect/a%2Fb":     "/instance/connect/{name} a/b",
-		"GET /instance/connect/":          "none",
-		"GET /instance/connect/a/b":       "none",
-		"GET /instance/connect/a%zz":      "none",
-		"POST /instance/connect/a":        "none",
-		"POST /api/sessions/start":        "/api/sessions/start ",
-		"POST /api/sessions/one/start":    "/api/sessions/{name}/start one",
+		"GET /instance/connect/My%20Shop":  "/instance/connect/{name} My Shop",
+		"GET /instance/connect/a%2Fb":      "/instance/connect/{name} a/b",
+		"GET /instance/connect/My%20Shop/": "/instance/connect/{name} My Shop",
+		"GET /Instance/CONNECT/Shop":       "/instance/connect/{name} Shop",
+		"GET /instance/connect/":           "none",
+		"GET /instance/connect/a/b":        "none",
+		"GET /instance/connect/a%zz":       "none",
+		"POST /instance/connect/a":         "none",
+		"POST /api/sessions/start":         "/api/sessions/start ",
+		"POST /api/sessions/one/start":     "/api/sessions/{name}/start one",
 	} {
 		method, path, _ := strings.Cut(target, " ")
 		got := "none"

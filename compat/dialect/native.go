@@ -73,9 +73,10 @@ type Route struct {
 	WantsQR func(body compat.Object) bool
 }
 
-// Match finds the route of a request by its method and its path as it was sent. The name is unescaped.
+// Match finds the route of a request by its method and its path as it was sent. The name is unescaped. As most engines
+// do, it ignores case and a slash at the end.
 func (n *Native) Match(method, rawPath string) (route *Route, name string) {
-	segments := strings.Split(rawPath, "/")
+	segments := strings.Split(strings.TrimSuffix(rawPath, "/"), "/")
 	for i := range n.Routes {
 		r := &n.Routes[i]
 		if name, ok := matchPath(r.Path, segments); ok && r.Method == method {
@@ -98,7 +99,7 @@ func matchPath(pattern string, segments []string) (name string, ok bool) {
 				return "", false
 			}
 			name = unescaped
-		case wanted[i] != segment:
+		case !strings.EqualFold(wanted[i], segment):
 			return "", false
 		}
 	}

@@ -95,6 +95,9 @@ func openError(c Config, err error) error {
 		return fmt.Errorf("the file %s is damaged: restore it from a backup, or move it away and link all phones again: %w",
 			filepath.Join(c.DataDir, databaseFile), err)
 	}
+	if isSQLite(err, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR) {
+		return fmt.Errorf("cannot write the database in %s: %w; free space, or repair the disk", c.DataDir, err)
+	}
 	const text = "cannot open the database in %s: %w; set it to a directory that qrgate alone may write"
 	return fmt.Errorf(text, c.DataDir, err)
 }
