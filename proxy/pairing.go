@@ -110,9 +110,9 @@ func (s *sessionRequest) parseLink() (link pairpage.Link, base string, ok bool) 
 	switch {
 	case ttl <= 0 || ttl > pairpage.MaxTTL:
 		text = textBadExpiry
-	case link.RedirectURL != "" && !isRedirectable(link.RedirectURL):
+	case !isText(wanted["redirectUrl"]), link.RedirectURL != "" && !isRedirectable(link.RedirectURL):
 		text = textBadRedirect
-	case link.Locale != "" && !pairpage.IsLocale(link.Locale):
+	case !isText(wanted["locale"]), link.Locale != "" && !pairpage.IsLocale(link.Locale):
 		text = textBadLocale
 	case !isHost:
 		text = textBadHost
@@ -124,6 +124,12 @@ func (s *sessionRequest) parseLink() (link pairpage.Link, base string, ok bool) 
 	link.IssuedAt = time.Now()
 	link.ExpiresAt = link.IssuedAt.Add(ttl)
 	return link, base, true
+}
+
+// isText reports whether a member is a string, null or absent.
+func isText(v any) bool {
+	_, isString := v.(string)
+	return v == nil || isString
 }
 
 // isRedirectable reports whether the page may lead to a URL: by https, or by http to this host for development.
