@@ -64,9 +64,12 @@ func (m *Manager) waitQR(
 	if t, err = m.requestQR(ctx, c, t, startedAt); err != nil {
 		return &session.Snapshot{}, err
 	}
-	s := &t.state.Load().Session
+	s := t.state.Load().Session
+	if s.ConnectedAt.IsZero() && m.cfg.Replicas() > 1 {
+		s.ConnectedAt = s.AcquiringSince // another replica may just have sent the connect
+	}
 	w := &waiter{t: t, interest: inQR, authEndsAt: startedAt.Add(minAuthWait),
-		endsAt: arrivedAt.Add(waitFor(s, preferred, m.cfg.WaitTimes, startedAt))}
+		endsAt: arrivedAt.Add(waitFor(&s, preferred, m.cfg.WaitTimes, startedAt))}
 	w.done = func(snap *session.Snapshot, now time.Time) bool { return m.isDone(snap, startedAt, now) }
 	if s.State == session.Connected {
 		w.endsAt = earliest(w.endsAt, startedAt.Add(statusWait))
@@ -346,7 +349,7 @@ func (m *Manager) OnRateLimits(c session.Caller, limits []session.RateLimit, lim
 		return
 	}
 	defer tn.release()
-	tn.onRateLimits(limits, limited, true, retryAfter, time.Now())
+	tn.onRateLimits(limits, limited, time.Time{}, retryAfter, time.Now())
 }
 
 // OnEngineChange tells that the engine reports a change of a session by itself: its code is not served any more before

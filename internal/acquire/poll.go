@@ -254,8 +254,8 @@ func (tn *tenant) recordResponse(limits []session.RateLimit, err error, startedA
 		tn.refund()
 		tn.mu.Unlock()
 	case kind == session.KindRateLimited:
-		tn.onRateLimits(limits, true, false, failure.RetryAfter, now)
+		tn.onRateLimits(limits, true, startedAt, failure.RetryAfter, now)
 	case kind != session.KindUnreachable || len(limits) > 0:
-		tn.onRateLimits(limits, false, false, 0, now)
+		tn.onRateLimits(limits, false, startedAt, 0, now)
 	}
 }

@@ -15,6 +15,8 @@ type rateLimiter struct {
 	clientCalls []time.Time // calls of clients within the last clientWindow
 	pausedUntil time.Time   // no call before this: the engine answered 429
 	updatedAt   time.Time   // when the engine last stated its limits
+	usedAt      time.Time   // when a call of any replica last used the windows, as far as is known
+	usedBefore  time.Time   // the same before usedAt
 	replicas    int         // that use the windows without knowledge of each other's calls; 0 and 1: this one alone
 }
 
@@ -44,6 +46,7 @@ const (
 	listReserve     = 2                // calls of each window that client calls leave to the list while QRs are awaited
 	resetTolerance  = 2 * time.Second  // two resets this close are the same: engines state whole seconds
 	defaultInterval = time.Minute      // length of a window that was never seen at its start
+	settleTime      = time.Second      // a call without another one for so long has an exact number in its response
 )
 
 // reserve is how many calls of a window of the given limit stay for others.
@@ -101,6 +104,7 @@ func (r rateLimiter) addClientCall(now time.Time) rateLimiter {
 
 // consume counts a call that is sent at now. A window that is over starts anew.
 func (r rateLimiter) consume(now time.Time) rateLimiter {
+	r = r.markUsed(now)
 	r.windows = slices.Clone(r.windows)
 	for i := range r.windows {
 		w := &r.windows[i]
@@ -111,6 +115,34 @@ func (r rateLimiter) consume(now time.Time) rateLimiter {
 		w.remaining = max(w.remaining-1, 0)
 	}
 	return r
+}
+
+// markUsed records that a call of any replica used the windows at a time.
+func (r rateLimiter) markUsed(at time.Time) rateLimiter {
+	if at.After(r.usedAt) {
+		r.usedAt, r.usedBefore = at, r.usedAt
+	} else {
+		r.usedBefore = latest(r.usedBefore, at)
+	}
+	return r
+}
+
+// isAlone reports whether a call of this replica that began at startedAt is the only one within settleTime before it
+// and since.
+func (r rateLimiter) isAlone(startedAt time.Time) bool {
+	return !r.usedAt.After(startedAt) && r.usedAt.Sub(r.usedBefore) >= settleTime
+}
+
+// updateExactly is update for a response whose numbers count although they are larger: replicas count some concurrent
+// calls twice.
+func (r rateLimiter) updateExactly(limits []session.RateLimit, now time.Time) rateLimiter {
+	if len(limits) > 0 {
+		r.windows = slices.Clone(r.windows)
+		for i := range r.windows {
+			r.windows[i].remaining = r.windows[i].limit
+		}
+	}
+	return r.update(limits, now)
 }
 
 // refund takes back a call that never reached the engine.

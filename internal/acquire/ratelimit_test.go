@@ -132,3 +132,34 @@ func TestRateLimiter_Admits(t *testing.T) {
 		t.Error("a small limit is kept from its clients")
 	}
 }
+
+// A call that no other accompanied has the engine's exact number in its response: what replicas counted twice comes
+// back. While other calls are made, the smaller number counts.
+func TestRateLimiter_ExactNumberOfACallAlone(t *testing.T) {
+	t.Parallel()
+	counted := rateLimiter{}.update(limits(12), t0).consume(t0).consume(t0) // 10 left, as far as is known
+	record := rateLimiter{}.update(limits(10), t0).export(t0)
+	for name, c := range map[string]struct {
+		limiter   rateLimiter
+		startedAt time.Time
+		want      bool
+	}{
+		"alone":                                  {counted.consume(at(4)), at(4), true},
+		"another one at the same time":           {counted.consume(at(4)).consume(at(4)), at(4), false},
+		"another one shortly before":             {counted.consume(at(3.5)).consume(at(4)), at(4), false},
+		"another one since":                      {counted.consume(at(4)).consume(at(4.1)), at(4), false},
+		"another replica's shortly before":       {counted.merge(record, at(3.5), 0, false, t0).consume(at(4)), at(4), false},
+		"another replica's, which is read later": {counted.consume(at(4)).merge(record, at(3.5), 0, false, t0), at(4), false},
+		"a client's":                             {counted.consume(at(4)), time.Time{}, false},
+	} {
+		if got := c.limiter.isAlone(c.startedAt); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+	if got := counted.updateExactly(limits(11), t0).remaining(t0); got != 11 {
+		t.Errorf("%d calls left, want the engine's 11", got)
+	}
+	if got := counted.updateExactly(nil, t0).remaining(t0); got != 10 {
+		t.Errorf("%d calls left after a response without limits, want 10", got)
+	}
+}

@@ -48,6 +48,7 @@ func (r rateLimiter) export(now time.Time) storedLimits {
 // top. hasNews reports that the engine has stated its limits since this replica last wrote: the smaller number counts
 // then. A present window of this replica that began at another time stays: the engine counts each address by itself.
 func (r rateLimiter) merge(s storedLimits, at time.Time, unknown int, hasNews bool, now time.Time) rateLimiter {
+	r = r.markUsed(at)
 	r.pausedUntil = latest(r.pausedUntil, at.Add(s.Pause))
 	before := r.windows
 	r.windows = nil

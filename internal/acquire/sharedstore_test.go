@@ -211,6 +211,37 @@ func TestReplicas_IndependentOnesDivideTheRateLimit(t *testing.T) {
 	}, independent(3))
 }
 
+// A replica without a common store does not know of a connect that another one sent: the first request waits as long as
+// one right after a connect, and a later one as usual.
+func TestReplicas_IndependentOneWaitsAsAfterAConnect(t *testing.T) {
+	e := &enginesim.Engine{QRDelay: 7 * time.Second, Limits: enginesim.RecordedLimits()}
+	bubble(t, e, func(r *rig) {
+		other, stop := r.startReplica(memory.New(memory.Config{}), independent(2))
+		defer stop()
+		late := r.createUnlisted("key-a", "late")
+		r.connect("key-a", late)
+		wait := func(key string, ref session.Ref) (*session.Snapshot, time.Duration) {
+			startedAt := time.Now()
+			snap, err := other.WaitQR(r.t.Context(), r.caller(key), fmt.Sprint(ref.ID), session.WaitPreference{})
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			return snap, time.Since(startedAt)
+		}
+		if snap, took := wait("key-a", late); !snap.Ready {
+			r.t.Errorf("no QR after %v", took)
+		}
+		r.engine.Change(func(e *enginesim.Engine) { e.QRDelay = time.Hour })
+		never := r.createUnlisted("key-b", "never")
+		r.connect("key-b", never)
+		for i, want := range []time.Duration{9 * time.Second, 4500 * time.Millisecond} {
+			if _, took := wait("key-b", never); took != want {
+				r.t.Errorf("request %d waited %v, want %v", i+1, took, want)
+			}
+		}
+	}, independent(2))
+}
+
 // cutOff is a connection to the engine that can be refused.
 type cutOff struct {
 	http.RoundTripper

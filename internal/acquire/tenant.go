@@ -465,14 +465,19 @@ func (tn *tenant) isUrgent(p plan, now time.Time) bool {
 	return false
 }
 
-// onRateLimits records what the engine reported of its limits; client marks a response to a client's own call.
+// onRateLimits records what the engine reported of its limits, in the response to a call of qrgate's own that began at
+// startedAt, or to a client's, with the zero time.
 func (tn *tenant) onRateLimits(
-	limits []session.RateLimit, limited, client bool, retryAfter time.Duration, now time.Time,
+	limits []session.RateLimit, limited bool, startedAt time.Time, retryAfter time.Duration, now time.Time,
 ) {
 	tn.mu.Lock()
 	defer tn.mu.Unlock()
-	tn.limiter = tn.limiter.update(limits, now)
-	if client && len(limits) > 0 {
+	if tn.calls == 1 && tn.limiter.isAlone(startedAt) {
+		tn.limiter = tn.limiter.updateExactly(limits, now)
+	} else {
+		tn.limiter = tn.limiter.update(limits, now)
+	}
+	if startedAt.IsZero() && len(limits) > 0 {
 		tn.limiter = tn.limiter.addClientCall(now)
 	}
 	if limited {
