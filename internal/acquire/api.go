@@ -38,9 +38,12 @@ func (m *Manager) WaitQR(
 		}
 	}
 	var ref session.Ref
-	err = m.RetryOnStaleID(ctx, c, id, &ref, func() error {
+	_ = m.RetryOnStaleID(ctx, c, id, &ref, func() error {
 		snap, err = m.waitQR(ctx, c, id, preferred, startedAt)
 		ref = snap.Session.Ref
+		if known, ok := m.cachedRef(c, id); err == nil && !snap.Ready && ok && ref.ID > 0 && known.ID != ref.ID {
+			return &session.EngineError{Kind: session.KindSessionNotFound} // created again, as a list showed meanwhile
+		}
 		return err
 	})
 	return snap, err

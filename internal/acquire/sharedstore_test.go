@@ -15,6 +15,7 @@ import (
 
 	"qrgate/compat/inboxhub"
 	"qrgate/internal/acquire"
+	"qrgate/internal/diagnosis"
 	"qrgate/internal/session"
 	"qrgate/internal/store/memory"
 	"qrgate/internal/test/enginesim"
@@ -452,4 +453,37 @@ func TestInvalidate_LateListDoesNotStoreTheIDsOfADeletedSession(t *testing.T) {
 			r.t.Errorf("%d ids of the new session are stored, want 2", n)
 		}
 	}, sharedStore(shared))
+}
+
+// A session that was deleted and created again, unknown to this replica, has a new integer. A request by the session's
+// name that waits for the old one ends with the new one, once a list has shown it.
+func TestWaitQR_SessionCreatedAgainWhileARequestWaits(t *testing.T) {
+	bubble(t, &enginesim.Engine{QRDelay: 20 * time.Second}, func(r *rig) {
+		old := r.create("key-a", "crm")
+		r.connect("key-a", old)
+		req, _ := http.NewRequest(http.MethodDelete, "http://engine.test/api/sessions/"+fmt.Sprint(old.ID), nil)
+		req.Header.Set("X-API-Key", "key-a")
+		res, err := r.http.Do(req)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if code := r.post("key-a", "/api/sessions", `{"sessionId":"crm","sessionName":"test"}`); code != http.StatusCreated {
+			r.t.Fatalf("create: %d", code)
+		}
+		r.engine.Change(func(e *enginesim.Engine) { // else a recovery step shows that the old one is gone
+			e.Faults = map[enginesim.Route]enginesim.Fault{enginesim.RouteConnect: {Kind: enginesim.CutConnection}}
+		})
+		var lists sync.WaitGroup
+		lists.Go(func() {
+			time.Sleep(3 * time.Second)
+			list, _ := r.hub.List(r.t.Context(), r.caller("key-a"))
+			r.manager.OnSessions(r.t.Context(), r.caller("key-a"), list.Sessions, false)
+		})
+		defer lists.Wait()
+		snap, err := r.manager.WaitQR(r.t.Context(), r.caller("key-a"), "crm", session.WaitPreference{})
+		if err != nil || snap.Session.Ref.ID == old.ID || snap.Diagnosis.Code == diagnosis.SessionNotFound {
+			r.t.Errorf("session %+v, %s, %v; want the one that was created again", snap.Session.Ref, snap.Diagnosis.Code, err)
+		}
+	})
 }
