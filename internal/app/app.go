@@ -127,7 +127,8 @@ func (a *App) newStore() error {
 	}
 	var err error
 	if a.redis, err = redis.New(redis.Config{
-		URL: a.cfg.RedisURL, Password: a.cfg.RedisPassword, TLS: a.cfg.RedisTLS, Observe: a.metrics.Store,
+		URL: a.cfg.RedisURL, Password: a.cfg.RedisPassword, TLS: a.cfg.RedisTLS, Timeout: a.cfg.RedisTimeout,
+		Observe: a.metrics.Store,
 	}); err != nil {
 		return fmt.Errorf("QRGATE_REDIS_URL: %w", err)
 	}

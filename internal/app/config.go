@@ -53,6 +53,7 @@ type Config struct {
 	RedisURL      secret.Secret // empty: memory
 	RedisPassword secret.Secret // instead of the one in RedisURL
 	RedisTLS      redis.TLS
+	RedisTimeout  time.Duration // of one operation; 0: redis.DefaultTimeout
 	Secret        secret.Secret // empty: random, for one process
 	Replicas      int           // in front of the engine, at least; those that share Redis are counted
 

@@ -249,7 +249,7 @@ func TestFleet_DirectoryInRedis(t *testing.T) {
 	t.Parallel()
 	shared := miniredis.RunT(t)
 	f := newFleet(t, func(cfg *app.Config) {
-		cfg.RedisURL = secret.NewSecret("redis://" + shared.Addr())
+		cfg.RedisURL, cfg.RedisTimeout = secret.NewSecret("redis://"+shared.Addr()), redisTimeout
 		cfg.Secret = secret.NewSecret("a secret of the tests")
 	})
 	names, _ := f.spread()

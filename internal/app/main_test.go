@@ -2,8 +2,12 @@ package app_test
 
 import (
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
+
+// redisTimeout is for tests in which Redis stays available, on a slow machine too.
+const redisTimeout = 10 * time.Second
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -187,7 +187,7 @@ func TestPairing_ReplicasShareLinks(t *testing.T) {
 	t.Cleanup(func() { sim.Close(); server.CloseClientConnections(); server.Close() })
 	base, _ := url.Parse(server.URL)
 	cfg := app.Config{
-		EngineURL: base, RedisURL: secret.NewSecret(redis.URL()), Secret: secret.NewSecret("a secret of the tests"),
+		EngineURL: base, RedisURL: secret.NewSecret(redis.URL()), RedisTimeout: redisTimeout, Secret: secret.NewSecret("a secret of the tests"),
 		PublicURL: "https://qr.example/wa/",
 	}
 	a := visitor{t, runGateway(t, cfg).URL(), http.Header{"X-Api-Key": {"key-a"}}}

@@ -28,7 +28,7 @@ func TestIsolation_TwoEnginesOnOneRedis(t *testing.T) {
 	}
 	start := func(engine string) *rig {
 		r, _ := running(t, engines[engine], app.Config{
-			EngineURL: urls[engine], RedisURL: secret.NewSecret("redis://" + shared.Addr()),
+			EngineURL: urls[engine], RedisURL: secret.NewSecret("redis://" + shared.Addr()), RedisTimeout: redisTimeout,
 			Secret: secret.NewSecret("a secret of the tests"), Logger: slog.New(slog.DiscardHandler), DataDir: t.TempDir(),
 		})
 		return r

@@ -55,7 +55,7 @@ func TestWebhook_ReplicasSendEachEventOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := app.Config{EngineURL: base, RedisURL: secret.NewSecret(redistest.Start(t).URL()), Webhook: target,
+	cfg := app.Config{EngineURL: base, RedisURL: secret.NewSecret(redistest.Start(t).URL()), RedisTimeout: redisTimeout, Webhook: target,
 		Secret: secret.NewSecret("a secret of the tests"), AllowPrivateWebhooks: true, QRWait: time.Second}
 	replicas := []*app.App{runGateway(t, cfg), runGateway(t, cfg)}
 	turn := 0

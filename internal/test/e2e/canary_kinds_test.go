@@ -129,7 +129,7 @@ func runKind(t *testing.T, d *dialect.Dialect, isNative bool, calls []kindCall) 
 	cfg := app.Config{
 		Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", NativeFront: isNative, DataDir: t.TempDir(),
 		QRWaitInitial: time.Second, QRWait: time.Second, Out: io.Discard,
-		RedisURL: secret.NewSecret("redis://" + shared.Addr()), Secret: secret.NewSecret("a secret of the tests"),
+		RedisURL: secret.NewSecret("redis://" + shared.Addr()), RedisTimeout: redisTimeout, Secret: secret.NewSecret("a secret of the tests"),
 	}
 	var engines []*enginesim.Engine
 	var upstreams []*httptest.Server

@@ -22,6 +22,9 @@ import (
 	"qrgate/internal/test/redistest"
 )
 
+// redisTimeout is for tests in which Redis stays available, on a slow machine too.
+const redisTimeout = 10 * time.Second
+
 // Canaries: if one of them appears anywhere but in its owner's response, a secret has leaked.
 const (
 	canaryKey    = "canary-key-5d41402abc4b2a76"
@@ -51,7 +54,7 @@ func TestSecrets_NotInOutput(t *testing.T) {
 	}
 	logs, out := &logtest.Buffer{}, &logtest.Buffer{}
 	g, err := app.New(app.Config{
-		Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", EngineURL: base, RedisURL: secret.NewSecret(redis.URL()), Secret: secret.NewSecret(canarySecret),
+		Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", EngineURL: base, RedisURL: secret.NewSecret(redis.URL()), RedisTimeout: redisTimeout, Secret: secret.NewSecret(canarySecret),
 		ProbeKey: secret.NewSecret(canaryKey), DataDir: t.TempDir(), Version: "test", Out: out, Logger: slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {

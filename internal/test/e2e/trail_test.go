@@ -48,7 +48,7 @@ func startTrail(t *testing.T) *trail {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 2)
 	for range 2 {
-		g, err := app.New(app.Config{Listen: "127.0.0.1:0", EngineURL: base, RedisURL: secret.NewSecret(redis.URL()),
+		g, err := app.New(app.Config{Listen: "127.0.0.1:0", EngineURL: base, RedisURL: secret.NewSecret(redis.URL()), RedisTimeout: redisTimeout,
 			Secret: secret.NewSecret("a secret of the tests"), DataDir: t.TempDir(), Version: "test", Out: io.Discard, Logger: slog.New(slog.NewJSONHandler(w.logs, nil))})
 		if err != nil {
 			t.Fatal(err)
