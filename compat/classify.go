@@ -102,7 +102,7 @@ func states(phrase *regexp.Regexp, text string) bool {
 func classifyJSON(e *session.EngineError, body Object) {
 	code := strings.ReplaceAll(strings.ToLower(e.Code), "_", " ")
 	text := code + ". " + strings.ReplaceAll(strings.ToLower(e.Text), "_", " ")
-	isNamed := namesCause(e.Code, e.Text)
+	isNamed := namesCause(e.Code, e.Text) || isOfBaileys(body)
 	isQR, status := e.Op == session.OpQR, e.Status
 	switch {
 	case StateOf(SessionOf(body)) == session.Connected, states(pairedPhrase, code):
@@ -143,6 +143,12 @@ func classifyJSON(e *session.EngineError, body Object) {
 func namesCause(code, text string) bool {
 	_, isNamed := diagnosis.MatchCause(code + " " + text)
 	return isNamed || diagnosis.ConnectionWords(text) != ""
+}
+
+// isOfBaileys reports whether the body of an error is one that Baileys throws: its status is about WhatsApp.
+func isOfBaileys(body Object) bool {
+	inner, _ := body["error"].(Object)
+	return body["name"] == "BaileysError" || body["isBoom"] == true || inner["name"] == "BaileysError" || inner["isBoom"] == true
 }
 
 // KindInFront is what an error in JSON means that a server in front of the engine made, or another API in its place;

@@ -111,7 +111,7 @@ func NormalizeErrorBody(body Object, status int, now time.Time) Object {
 	text := cmp.Or(errorMessage(out), "The engine refused the request.")
 	out["error"], out["message"] = text, text
 	code := cmp.Or(ErrorCode(body), defaultCodes[status], CodeValidationError)
-	if ErrorCode(body) == "" && namesCause("", withStatus(ErrorText(body), body, status)) {
+	if ErrorCode(body) == "" && (isOfBaileys(body) || namesCause("", withStatus(ErrorText(body), body, status))) {
 		code = CodeConnectionError // the request was good
 	}
 	out["code"] = code

@@ -234,7 +234,7 @@ func errorMessage(body Object) string {
 	if text != "" && !isClass {
 		return text
 	}
-	for _, name := range []string{"error", "response", "exception", "data"} {
+	for _, name := range []string{"error", "response", "exception", "data", "context"} {
 		inner, _ := body[name].(Object)
 		if isClass && name != "response" {
 			continue
@@ -249,7 +249,9 @@ func errorMessage(body Object) string {
 	if isClass {
 		return text
 	}
-	_, text = boomOf(body)
+	if _, text = boomOf(body); text == "" && isOfBaileys(body) {
+		return "BaileysError" // has no message
+	}
 	return text
 }
 

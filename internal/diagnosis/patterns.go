@@ -30,8 +30,8 @@ var enginePatterns = slices.Concat(
 		"read-only file system", "readonly database", "attempt to write a readonly"),
 	[]Pattern{{DiskFull, []string{"eacces", "mkdir"}}, {DiskFull, []string{"eacces", "open"}}},
 	// The engine's own database, cache, queue or browser, whose texts may also contain ECONNREFUSED.
-	each(Engine5xx, ":6379", ":5432", ":3306", ":27017", ":5672", "redis", "prisma", "postgres", "mongo", "mysql",
-		"mariadb", "rabbitmq", "database", "no such table", "foreign key constraint", "connection pool", "too many clients",
+	each(Engine5xx, ":6379", ":5432", ":3306", ":27017", ":5672", "redis", "read only replica", "prisma", "postgres",
+		"mongo", "mysql", "mariadb", "rabbitmq", "database", "no such table", "foreign key constraint", "connection pool", "too many clients",
 		"connection terminated unexpectedly", "connection terminated due to", // of node-postgres; Baileys has no third word
 		"launch the browser", "profile appears to be in use"),
 	[]Pattern{{Engine5xx, []string{"column", "does not exist"}}, {Engine5xx, []string{"relation", "does not exist"}}},
@@ -113,7 +113,8 @@ var connectionPatterns = slices.Concat(
 
 // aboutConnection are words of an error about a connection that leave open whose fault it is.
 var aboutConnection = regexp.MustCompile(`connection (?:failure|closed|reset|terminated|lost|errored)|stream errored|` +
-	`logged out|timed out|\beconnreset\b|\bepipe\b|broken pipe|forcibly closed|socket hang up|fetch failed|` +
+	`connect failure|failure location=|<failure |logged out|timed out|\beconnreset\b|\bepipe\b|broken pipe|` +
+	`forcibly closed|socket hang up|fetch failed|baileyserror|` +
 	`(?:failed|could not|unable) to connect|navigation timeout|waiting for selector|net::err_|timeout of \d+ ?ms|` +
 	`i/o timeout|context deadline exceeded|\beof\b|bad handshake|whatsapp web websocket|web\.whatsapp\.com`)
 
@@ -186,9 +187,11 @@ func withNumbers(code Code, text string, numbers ...string) (out []Pattern) {
 	return out
 }
 
-// refusedUpgrade is how websocket libraries of Node.js and Go report a response other than 101.
-var refusedUpgrade = strings.NewReplacer(
-	"unexpected server response:", "upgrade answered", "status code 101 but got", "upgrade answered")
+// sameWords are other words for those of the patterns: how websocket libraries of Node.js and Go report a response other
+// than 101, and how whatsmeow reports what Baileys calls a connection failure.
+var sameWords = strings.NewReplacer(
+	"unexpected server response:", "upgrade answered", "status code 101 but got", "upgrade answered",
+	"connect failure", "connection failure", "<failure ", "connection failure ", "failure location=", "connection failure ")
 
 // peer finds the other side of a connection in a text of Node.js, Go, curl or Python: a host name, or the port behind an
 // address.
@@ -229,7 +232,7 @@ func MatchError(text string) (Pattern, bool) { return match(text, false) }
 func match(text string, isAboutWhatsApp bool) (Pattern, bool) {
 	text = strings.ToLower(text)
 	others, namesWhatsApp := peersOf(text)
-	text = refusedUpgrade.Replace(text)
+	text = sameWords.Replace(text)
 	all := strings.FieldsFunc(text, func(r rune) bool {
 		return !(r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z')
 	})

@@ -191,6 +191,12 @@ func TestDiagnose_ConnectErrorAboutAConnectionBlamesNobody(t *testing.T) {
 		"tls: failed to verify certificate: x509: unknown authority, for https://web.whatsapp.com": diagnosis.TLSIntercepted,
 		"connect ECONNREFUSED 157.240.1.60:443":                                                    diagnosis.NetworkBlocked,
 		"WebSocket Error (write EPROTO 48F2:error:SSL routines: SSL alert number 0":                diagnosis.Undetermined,
+		`Unknown connect failure: <failure location="vll" reason="405"/>`:                          diagnosis.ClientOutdated,
+		`failure location="rva" reason=401`:                                                        diagnosis.LoggedOut,
+		`Got 403 connect failure`:                                                                  diagnosis.AccountBanned,
+		`<failure location="rva"/>`:                                                                diagnosis.Undetermined,
+		"READONLY You can't write against a read only replica.":                                    diagnosis.Engine5xx,
+		"BaileysError": diagnosis.Undetermined, "Too Many Requests": diagnosis.Undetermined,
 		// Unknown words name no cause.
 		"auth timeout": diagnosis.Undetermined, "Unknown stream error: <stream:error><ping/></stream:error>": diagnosis.Undetermined,
 		"WebSocket Error (undefined)": diagnosis.Undetermined, "Cannot login: no response from Whatsapp": diagnosis.Undetermined,
