@@ -2,6 +2,7 @@ package main
 
 import (
 	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -37,4 +38,18 @@ func TestChaos(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+func TestReport_NamesRunsThatAreMissing(t *testing.T) {
+	o := &options{Sessions: []int{2, 4}, Flows: 200}
+	var rows []row
+	for _, run := range o.runs(regexp.MustCompile(".")) {
+		if run.name != "Redis gone" || run.n != 2 || run.perKey != 4 {
+			rows = append(rows, row{Name: run.name, Replicas: run.n, PerKey: run.perKey, Created: 200, WithQR: 200})
+		}
+	}
+	want := "\nNot run: Redis gone (replicas and sessions per key: 2 and 4).\n"
+	if text := report(rows, o); !strings.Contains(text, want) {
+		t.Errorf("no line %q in\n%s", want, text)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"os/exec"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -160,6 +161,9 @@ func report(rows []row, o *options) string {
 	if len(below) > 0 {
 		fmt.Fprintf(&b, "\nLess than 99 %% with a QR, or a 429 to a client: %s.\n", strings.Join(below, "; "))
 	}
+	if missing := o.missing(rows); len(missing) > 0 {
+		fmt.Fprintf(&b, "\nNot run: %s.\n", strings.Join(missing, "; "))
+	}
 	for _, perKey := range o.Sessions {
 		fmt.Fprintf(&b, "\n## %d sessions per key\n\n%s", perKey, tableHead)
 		for _, r := range rows {
@@ -170,6 +174,23 @@ func report(rows []row, o *options) string {
 	}
 	b.WriteString(reportEnd)
 	return b.String()
+}
+
+// missing names the runs of every case that rows do not contain.
+func (o *options) missing(rows []row) (names []string) {
+	all := options{Sessions: o.Sessions}
+	for _, c := range cases() {
+		var runs []string
+		for _, run := range all.runs(regexp.MustCompile("^" + regexp.QuoteMeta(c.name) + "$")) {
+			if !slices.ContainsFunc(rows, run.isResult) {
+				runs = append(runs, fmt.Sprintf("%d and %d", run.n, run.perKey))
+			}
+		}
+		if len(runs) > 0 {
+			names = append(names, fmt.Sprintf("%s (replicas and sessions per key: %s)", c.name, strings.Join(runs, ", ")))
+		}
+	}
+	return names
 }
 
 // chosenFlags are the flags that choose the rows.
@@ -213,7 +234,8 @@ const reportEnd = `
 - **QR**: clients with a QR, of those whose session could be created. A client gives up after four creates.
 - **0 replicas**: clients call the engine themselves.
 - **Engine calls per client**: all calls, those of the clients too, for each client whose session could be created. The
-  creates of the other clients do not count. **Of calm**: compared with the same number of replicas without a fault.
+  creates of the other clients do not count. **Of calm**: compared with the same number of replicas without a fault. While
+  the engine is away, few sessions are created, so fewer of one key share its list calls than in calm.
 - **429 to clients**: compare with 0 replicas. Clients that repeat creates and connects use up the limit by themselves.
 - **Redis used again after**: from the end of the last client until every replica uses Redis; "-": it stays away.
 `
