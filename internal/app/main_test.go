@@ -4,10 +4,10 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
+	"qrgate/internal/test/waiting"
 )
 
 // redisTimeout is for tests in which Redis stays available, on a slow machine too.
 const redisTimeout = 10 * time.Second
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { waiting.Main(m) }
