@@ -148,7 +148,8 @@ func namesCause(code, text string) bool {
 // isOfBaileys reports whether the body of an error is one that Baileys throws: its status is about WhatsApp.
 func isOfBaileys(body Object) bool {
 	inner, _ := body["error"].(Object)
-	return body["name"] == "BaileysError" || body["isBoom"] == true || inner["name"] == "BaileysError" || inner["isBoom"] == true
+	isOwn := func(o Object) bool { return o["name"] == "BaileysError" || o["isBoom"] == true }
+	return isOwn(body) || isOwn(inner)
 }
 
 // KindInFront is what an error in JSON means that a server in front of the engine made, or another API in its place;
