@@ -27,11 +27,16 @@ type chaosCase struct {
 	redis      topology
 	firstAlone bool // the first replica has no Redis
 	isLasting  bool // Redis does not come back
+	isShort    bool // no client starts after the moment at which other faults begin
 	fault      func(context.Context, *cluster)
 }
 
-// calmName is the case without a fault.
-const calmName = "calm"
+// The cases without a fault. While the engine is away no session is created, so what such a case costs is compared with
+// a run of as few sessions.
+const (
+	calmName  = "calm"
+	shortName = "calm, only the clients of the first 3 s"
+)
 
 var (
 	every   = []int{0, 1, 3} // 0: clients call the engine themselves
@@ -72,6 +77,7 @@ func redisCases() []chaosCase {
 	}
 	return []chaosCase{
 		{name: calmName, replicas: []int{0, 1, 2, 3}},
+		{name: shortName, replicas: every, isShort: true},
 		{name: "Redis killed, empty after 2 s", replicas: several, fault: func(ctx context.Context, k *cluster) {
 			k.redis.Stop()
 			sleep(ctx, 2*time.Second)
@@ -222,7 +228,11 @@ func runCase(ctx context.Context, o *options, c chaosCase, replicas, perKey int)
 			c.fault(faulting, k)
 		}
 	}()
-	users.run(ctx, o.Flows, perKey, o.Over)
+	until := o.Over
+	if c.isShort {
+		until = o.FaultAt
+	}
+	users.run(ctx, o.Flows, perKey, o.Over, until)
 	stop()
 	if err := <-done; err != nil {
 		return row{}, err

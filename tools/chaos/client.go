@@ -191,8 +191,8 @@ func (c *clients) spy(ctx context.Context, sessions int) {
 // foreignKey is a key that the engine accepts and that owns no session.
 const foreignKey = "key-foreign"
 
-// run starts n flows over a time and waits for their ends.
-func (c *clients) run(ctx context.Context, n, perKey int, over time.Duration) {
+// run starts n flows over a time, but none after until, and waits for their ends.
+func (c *clients) run(ctx context.Context, n, perKey int, over, until time.Duration) {
 	c.start = time.Now()
 	c.flows = make([]flow, n)
 	spying, stop := context.WithCancel(ctx)
@@ -200,9 +200,12 @@ func (c *clients) run(ctx context.Context, n, perKey int, over time.Duration) {
 	spies.Go(func() { c.spy(spying, n) })
 	order := rand.Perm(n)
 	for i := range n {
+		at := over * time.Duration(i) / time.Duration(n)
+		if at >= until {
+			break
+		}
 		f := &c.flows[order[i]]
 		f.key, f.name = fmt.Sprintf("key-%d", order[i]/perKey), fmt.Sprintf("crm-%d", order[i]%perKey)
-		at := over * time.Duration(i) / time.Duration(n)
 		all.Go(func() {
 			if sleep(ctx, time.Until(c.start.Add(at))) {
 				c.pair(ctx, f)
