@@ -59,19 +59,23 @@ func (a *App) degradations(now time.Time) []string {
 
 // degradations describes what the engine lacks.
 func (b *backend) degradations(now time.Time) (why []string) {
-	add := func(cause diagnosis.Code) {
+	add := func(cause diagnosis.Code, evidence string) {
 		d := diagnosis.New(cause)
-		text := d.Title + ". " + d.Help
+		text := d.Title + ". " + evidence + d.Help
 		if len(b.app.backends) > 1 {
 			text = b.engine.Name + ": " + text
 		}
 		why = append(why, text)
 	}
 	if engine := b.recorder.Snapshot(now).Engine; engine.State == statuspage.EngineDown {
-		add(engine.Cause)
+		evidence := ""
+		if last := engine.Last; last != nil && last.Class != "ok" {
+			evidence = "Last call: " + last.Text + ". "
+		}
+		add(engine.Cause, evidence)
 	}
 	if result := b.app.reachability.statusView(); b.embedded != nil && result != nil && !result.OK() {
-		add(result.Code)
+		add(result.Code, "")
 	}
 	return why
 }

@@ -45,7 +45,9 @@ func TestReadyz_DegradedWithoutEngine(t *testing.T) {
 	}
 	r.get("/api/sessions/crm-1/qr?wait=1")
 	code, body := r.adminGet(admin, "/readyz", "")
-	if why, _ := body["why"].(string); code != http.StatusOK || body["status"] != "degraded" || !strings.Contains(why, "QRGATE_ENGINE_URL") {
+	why, _ := body["why"].(string)
+	if code != http.StatusOK || body["status"] != "degraded" || !strings.Contains(why, "QRGATE_ENGINE_URL") ||
+		!strings.Contains(why, "Last call: ") || !strings.Contains(why, "unreachable (") {
 		t.Errorf("without an engine: %d %v", code, body)
 	}
 }
