@@ -191,6 +191,32 @@ func TestEngine_SaysPairedUntilTheCodeIsThere(t *testing.T) {
 	}, func(c *acquire.Config) { c.Engine = saysPaired{c.Engine} })
 }
 
+// The engine loses a pairing and shows a code, without a disconnect: one request for the QR gets it.
+func TestWaitQR_LostPairingWithACode(t *testing.T) {
+	bubble(t, &enginesim.Engine{}, func(r *rig) {
+		ref := r.create("key-a", "crm-1")
+		r.connect("key-a", ref)
+		r.qr("key-a", "crm-1", session.WaitPreference{})
+		if err := r.engine.Link("crm-1"); err != nil {
+			r.t.Fatal(err)
+		}
+		time.Sleep(4 * time.Second)
+		if snap, err := r.manager.Status(r.t.Context(), r.caller("key-a"), "crm-1"); err != nil ||
+			snap.Session.State != session.Connected {
+			r.t.Fatalf("paired: %s %v", snap.Session.State, err)
+		}
+		time.Sleep(time.Minute)
+		if err := r.engine.Unlink("crm-1"); err != nil {
+			r.t.Fatal(err)
+		}
+		r.post("key-a", "/api/sessions/"+ref.URLSegment()+"/connect", "{}") // past qrgate
+		time.Sleep(time.Second)
+		if snap := r.qr("key-a", "crm-1", session.WaitPreference{}); !snap.Ready {
+			r.t.Errorf("no QR: %s", snap.Session.State)
+		}
+	})
+}
+
 // A phone unpairs a session at the engine: the next request for the QR does not get the old state.
 func TestWaitQR_UnpairedSessionIsNoticed(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {

@@ -73,12 +73,19 @@ func (m *Manager) waitQR(
 	}
 	w := &waiter{t: t, interest: inQR, authEndsAt: startedAt.Add(minAuthWait),
 		endsAt: arrivedAt.Add(waitFor(&s, preferred, m.cfg.WaitTimes, startedAt))}
-	w.done = func(snap *session.Snapshot, now time.Time) bool { return m.isDone(snap, startedAt, now) }
+	isLost := func(snap *session.Snapshot) bool { return s.State == session.Connected && snap.Session.State.Acquiring() }
+	w.done = func(snap *session.Snapshot, now time.Time) bool {
+		return isLost(snap) && !snap.Session.LastPolledAt.Before(startedAt) || m.isDone(snap, startedAt, now)
+	}
 	if s.State == session.Connected {
 		w.endsAt = earliest(w.endsAt, startedAt.Add(statusWait))
 	}
 	defer w.leave()
 	snap, err = w.wait(ctx)
+	if err == nil && isLost(snap) && !snap.Ready { // the engine has lost the pairing, so its next code is awaited
+		w.leave()
+		return m.waitQR(ctx, c, id, preferred, arrivedAt)
+	}
 	err = orNotYet(err)
 	if snap.Ready && !m.isReady(snap, time.Now().Add(-ResponseDelay)) { // the engine was unreachable since its poll
 		suspect := *snap
