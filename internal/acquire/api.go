@@ -3,16 +3,18 @@ package acquire
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"qrgate/internal/session"
 )
 
 const (
-	refusalTTL  = time.Second     // the engine's refusal is repeated for so long without another call
-	notFoundTTL = 5 * time.Second // the same for a session that the engine does not know: qrgate sees a create
-	statusWait  = 2 * time.Second // how long a request for the state waits for its poll
-	minAuthWait = 4 * time.Second // how long a request waits at least for the proof of its credential
+	refusalTTL   = time.Second            // the engine's refusal is repeated for so long without another call
+	notFoundTTL  = 5 * time.Second        // the same for a session that the engine does not know: qrgate sees a create
+	statusWait   = 2 * time.Second        // how long a request for the state waits for its poll
+	minAuthWait  = 4 * time.Second        // how long a request waits at least for the proof of its credential
+	lastAuthWait = 500 * time.Millisecond // the same after a wait for a session that the client did not mean
 
 	// ResponseDelay is how long ago a code may have become old when its response is made: it was fresh when the wait
 	// ended.
@@ -38,12 +40,9 @@ func (m *Manager) WaitQR(
 		}
 	}
 	var ref session.Ref
-	_ = m.RetryOnStaleID(ctx, c, id, &ref, func() error {
+	err = m.RetryOnStaleID(ctx, c, id, &ref, func() error {
 		snap, err = m.waitQR(ctx, c, id, preferred, startedAt)
 		ref = snap.Session.Ref
-		if known, ok := m.cachedRef(c, id); err == nil && !snap.Ready && ok && ref.ID > 0 && known.ID != ref.ID {
-			return &session.EngineError{Kind: session.KindSessionNotFound} // created again, as a list showed meanwhile
-		}
 		return err
 	})
 	return snap, err
@@ -73,18 +72,33 @@ func (m *Manager) waitQR(
 	}
 	w := &waiter{t: t, interest: inQR, authEndsAt: startedAt.Add(minAuthWait),
 		endsAt: arrivedAt.Add(waitFor(&s, preferred, m.cfg.WaitTimes, startedAt))}
-	isLost := func(snap *session.Snapshot) bool { return s.State == session.Connected && snap.Session.State.Acquiring() }
+	if !startedAt.Before(w.endsAt) && startedAt.Sub(arrivedAt) > minAuthWait { // the client has waited for another session
+		w.authEndsAt = startedAt.Add(lastAuthWait)
+	}
+	isLost := func(snap *session.Snapshot) bool {
+		return s.State == session.Connected && snap.Session.State.Acquiring()
+	}
+	replacement := func() (number string, ok bool) { // of one that was deleted and created again, as a list showed
+		known, ok := m.cachedRef(c, id)
+		return strconv.FormatInt(known.ID, 10), ok && s.Ref.ID > 0 && known.ID > 0 && known.ID != s.Ref.ID
+	}
 	w.done = func(snap *session.Snapshot, now time.Time) bool {
-		return isLost(snap) && !snap.Session.LastPolledAt.Before(startedAt) || m.isDone(snap, startedAt, now)
+		return m.isDone(snap, startedAt, now) || isLost(snap) && !snap.Session.LastPolledAt.Before(startedAt)
 	}
 	if s.State == session.Connected {
 		w.endsAt = earliest(w.endsAt, startedAt.Add(statusWait))
 	}
 	defer w.leave()
 	snap, err = w.wait(ctx)
-	if err == nil && isLost(snap) && !snap.Ready { // the engine has lost the pairing, so its next code is awaited
+	if err == nil && !snap.Ready {
 		w.leave()
-		return m.waitQR(ctx, c, id, preferred, arrivedAt)
+		if isLost(snap) { // the engine has lost the pairing, so its next code is awaited
+			return m.waitQR(ctx, c, id, preferred, arrivedAt)
+		}
+		if number, ok := replacement(); ok && number != id {
+			m.wg.Go(func() { _ = m.Invalidate(m.base, c, session.Ref{ID: s.Ref.ID}, false) })
+			return m.waitQR(ctx, c, number, preferred, arrivedAt)
+		}
 	}
 	err = orNotYet(err)
 	if snap.Ready && !m.isReady(snap, time.Now().Add(-ResponseDelay)) { // the engine was unreachable since its poll
