@@ -106,6 +106,7 @@ func TestPublicReports(t *testing.T) {
 		{report: "AWS has no such path", status: 403, body: `{"message":"Missing Authentication Token"}`, kind: session.KindBadResponse},
 		{report: "Cloudflare's 1020 as JSON", status: 403, body: `{"title":"Error 1020: Access denied","status":403,"error_code":1020,"ray_id":"x","cloudflare_error":true}`, kind: session.KindBadResponse},
 		{report: "Cloudflare's 1033 as JSON", status: 530, body: `{"title":"Error 1033: Tunnel error","status":530,"cloudflare_error":true}`, kind: session.KindUnreachable},
+		{report: "green-api's state of an unpaired instance", status: 403, body: `{"message":"Instance in state notAuthorized"}`, kind: session.KindServerError},
 		{report: "a 403 about an address", status: 403, body: `{"error":"IP address not allowed"}`, kind: session.KindServerError},
 		{report: "a 403 about CSRF", status: 403, body: `{"message":"CSRF token mismatch"}`, kind: session.KindServerError},
 		{report: "a 403 in other words", status: 403, body: `{"error":"Number blocked by WhatsApp"}`, kind: session.KindServerError},

@@ -40,6 +40,7 @@ var enginePatterns = slices.Concat(
 		"execution context was destroyed", "too many open files", "emfile"),
 	each(EngineUnlicensed, "license_required"), each(EngineStuck, "async-lock timed out"),
 
+	[]Pattern{{QRExpired, []string{"qr channel", "timeout"}}}, // whatsmeow's
 	each(QRExpired, "qr refs attempts ended", "qr code limit"), each(PasskeyRequired, "passkey"),
 	each(PairingFailed, "companion_reg_refresh", "invalid account signature", "hmac-mismatch", "signature-mismatch"),
 	each(SessionLimit, "session limit", "sessions limit", "too many sessions", "límite de sesiones", "max_sessions"),
@@ -112,7 +113,7 @@ var connectionPatterns = slices.Concat(
 )
 
 // aboutConnection are words of an error about a connection that leave open whose fault it is.
-var aboutConnection = regexp.MustCompile(`connection (?:failure|closed|reset|terminated|lost|errored)|stream errored|` +
+var aboutConnection = regexp.MustCompile(`connection (?:failure|closed|reset|terminated|lost|errored)|stream[ :]error|` +
 	`connect failure|failure location=|<failure |logged out|timed out|\beconnreset\b|\bepipe\b|broken pipe|` +
 	`forcibly closed|socket hang up|fetch failed|baileyserror|` +
 	`(?:failed|could not|unable) to connect|navigation timeout|waiting for selector|net::err_|timeout of \d+ ?ms|` +

@@ -79,6 +79,9 @@ func namedCause(p diagnosis.Pattern, text string, in *input) finding {
 	}
 	if code == diagnosis.WhatsAppSilent && in.Sequence > 0 {
 		code = diagnosis.WhatsAppUnavailable
+		if p.Words[0] == "timed out" {
+			code = diagnosis.Undetermined // of a query, or because no phone scanned the codes
+		}
 	}
 	lead := "the engine names this cause itself: "
 	if code == diagnosis.Undetermined {
@@ -160,7 +163,7 @@ func ruleSessionLost(in *input) finding {
 		return unknown
 	case in.restarted():
 		return fact(diagnosis.EngineRestarted, fmt.Sprintf("the engine accepted a connect, "+
-			"and did not know the session %s ago", in.now.Sub(h.RestartedAt).Round(time.Second)))
+			"and responded as if it had lost the session %s ago", in.now.Sub(h.RestartedAt).Round(time.Second)))
 	case f.Kind != KindSessionNotFound || f.Op == OpStatus:
 		return finding{} // engines return 404 at /status for sessions that exist (contract C18)
 	case in.LostByEngine:

@@ -55,6 +55,7 @@ func TestDiagnose_NamesCauseOfEngineText(t *testing.T) {
 		"503 Stream Errored (unknown)":                                                                                         diagnosis.WhatsAppUnavailable,
 		"515 Stream Errored (restart required)":                                                                                diagnosis.WhatsAppUnavailable,
 		"408 QR refs attempts ended":                                                                                           diagnosis.QRExpired,
+		"QR channel result: timeout":                                                                                           diagnosis.QRExpired,
 		"QR refs attempts ended":                                                                                               diagnosis.QRExpired,
 		"408 WebSocket Error (getaddrinfo ENOTFOUND web.whatsapp.com) ENOTFOUND":                                               diagnosis.DNSFailed,
 		"WebSocket Error (getaddrinfo EAI_AGAIN web.whatsapp.com)":                                                             diagnosis.DNSFailed,

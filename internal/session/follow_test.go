@@ -45,3 +45,29 @@ func TestSession_QRLiveAndWasScanned(t *testing.T) {
 		t.Errorf("paired at %v, then at %v", linked.PairedAt, again.PairedAt)
 	}
 }
+
+// An engine whose codes ran out may respond to every poll with an error of its own instead of "no QR".
+func TestSession_ServerErrorDropsAnEndedCode(t *testing.T) {
+	t.Parallel()
+	start := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	at := func(seconds float64) time.Time { return start.Add(time.Duration(seconds * float64(time.Second))) }
+	code := session.SessionReport{Image: secret.NewSecret("x"), Expiry: session.Expiry{Known: true, In: 20 * time.Second}}
+	shown := session.Session{}.AfterConnect(at(0)).AfterPoll(code, nil, at(1))
+	for name, c := range map[string]struct {
+		kind session.ErrorKind
+		op   string
+		at   float64
+		want session.State
+	}{
+		"the code lives":        {session.KindServerError, session.OpQR, 20, session.AwaitingScan},
+		"the code ended":        {session.KindServerError, session.OpQR, 22, session.Connecting},
+		"the state fails":       {session.KindServerError, session.OpStatus, 22, session.AwaitingScan},
+		"no response":           {session.KindTimeout, session.OpQR, 22, session.AwaitingScan},
+		"another server's page": {session.KindBadResponse, session.OpQR, 22, session.AwaitingScan},
+	} {
+		s := shown.AfterPoll(session.SessionReport{}, &session.EngineError{Op: c.op, Kind: c.kind}, at(c.at))
+		if s.State != c.want || s.QR.Present() != (c.want == session.AwaitingScan) {
+			t.Errorf("%s: %s, a code: %v", name, s.State, s.QR.Present())
+		}
+	}
+}

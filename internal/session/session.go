@@ -138,8 +138,8 @@ func (s Session) AfterPoll(r SessionReport, err error, now time.Time) Session {
 		return s // engines deny there what they serve elsewhere (contract C18)
 	case kind == KindKeyRefused, kind == KindSessionNotFound && s.ConnectedAt.IsZero() && !s.CreatedHere:
 		return s.stop(now)
-	case kind == KindSessionNotFound:
-		return s.clearQR(now)
+	case kind == KindSessionNotFound, kind == KindServerError && failure.Op == OpQR && s.QR.TTL(now) <= 0:
+		return s.clearQR(now) // the engine responds, and has no other code in place of one that ended
 	}
 	return s
 }
