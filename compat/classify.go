@@ -168,7 +168,8 @@ func KindInFront(status int, text string) session.ErrorKind {
 // IsRefusedKey reports whether a refusal is about the key that the caller presented. A 401 is, unless its words are
 // about something else; a 403 only in words about a key. text is in lower case.
 func IsRefusedKey(status int, text string) bool {
-	text = strings.ReplaceAll(text, "notauthorized", "")                        // green-api's state of an unpaired instance
+	text = strings.ReplaceAll(text, "notauthorized", "") // green-api's state of an unpaired instance
+
 	isKey := aboutKey.MatchString(strings.ReplaceAll(text, "unauthorized", "")) // the phrase of every 401
 	switch {
 	case otherRefusal.MatchString(text):
