@@ -191,15 +191,21 @@ func TestEngine_SaysPairedUntilTheCodeIsThere(t *testing.T) {
 	}, func(c *acquire.Config) { c.Engine = saysPaired{c.Engine} })
 }
 
+// createScanned creates a session whose code a phone has scanned.
+func (r *rig) createScanned(key, name string) session.Ref {
+	ref := r.create(key, name)
+	r.connect(key, ref)
+	r.qr(key, name, session.WaitPreference{})
+	if err := r.engine.Link(name); err != nil {
+		r.t.Fatal(err)
+	}
+	return ref
+}
+
 // The engine loses a pairing and shows a code, without a disconnect: one request for the QR gets it.
 func TestWaitQR_LostPairingWithACode(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
-		ref := r.create("key-a", "crm-1")
-		r.connect("key-a", ref)
-		r.qr("key-a", "crm-1", session.WaitPreference{})
-		if err := r.engine.Link("crm-1"); err != nil {
-			r.t.Fatal(err)
-		}
+		ref := r.createScanned("key-a", "crm-1")
 		time.Sleep(4 * time.Second)
 		if snap, err := r.manager.Status(r.t.Context(), r.caller("key-a"), "crm-1"); err != nil ||
 			snap.Session.State != session.Connected {
@@ -220,12 +226,7 @@ func TestWaitQR_LostPairingWithACode(t *testing.T) {
 // A phone unpairs a session at the engine: the next request for the QR does not get the old state.
 func TestWaitQR_UnpairedSessionIsNoticed(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {
-		ref := r.create("key-a", "crm-1")
-		r.connect("key-a", ref)
-		r.qr("key-a", "crm-1", session.WaitPreference{})
-		if err := r.engine.Link("crm-1"); err != nil {
-			r.t.Fatal(err)
-		}
+		ref := r.createScanned("key-a", "crm-1")
 		_, _ = r.manager.Status(r.t.Context(), r.caller("key-a"), "crm-1")
 		time.Sleep(4 * time.Second)
 		_, _ = r.manager.Status(r.t.Context(), r.caller("key-a"), "crm-1")

@@ -60,7 +60,12 @@ func TestNextAction(t *testing.T) {
 		now   float64
 		want  action
 	}{
-		"the first poll":                {s: newSession(), want: pollAt(0.25)},
+		"the first poll": {s: newSession(), want: pollAt(0.25)},
+		"the first where a poll may take two calls": {s: newSession(), d: demand{isSparse: true}, want: pollAt(0.5)},
+		"its late poll of the state": {s: newSession(polledAt(6.1, 4), stateUnknown), d: demand{isSparse: true}, now: 6.1,
+			want: statusAt(6.2)},
+		"the first after a recovery step": {s: newSession(polledAt(0, 3), func(s *session.Session) { s.Recovery.ReconnectedAt = at(0) }),
+			want: pollAt(0.5)},
 		"the second":                    {s: newSession(polledAt(0.3, 1)), now: 0.3, want: pollAt(0.87)},
 		"a late poll skips times":       {s: newSession(polledAt(3, 2)), now: 3, want: pollAt(3.63)},
 		"rare polls after six seconds":  {s: newSession(polledAt(6, 9)), now: 6, want: pollAt(8.7)},

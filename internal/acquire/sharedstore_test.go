@@ -472,6 +472,7 @@ func TestWaitQR_SessionCreatedAgainWhileARequestWaits(t *testing.T) {
 			r.t.Fatalf("create: %d", code)
 		}
 		r.engine.Change(func(e *enginesim.Engine) { // else a recovery step shows that the old one is gone
+			e.QRLatency = 3 * time.Second
 			e.Faults = map[enginesim.Route]enginesim.Fault{enginesim.RouteConnect: {Kind: enginesim.CutConnection}}
 		})
 		var lists sync.WaitGroup
@@ -481,7 +482,11 @@ func TestWaitQR_SessionCreatedAgainWhileARequestWaits(t *testing.T) {
 			r.manager.OnSessions(r.t.Context(), r.caller("key-a"), list.Sessions, false)
 		})
 		defer lists.Wait()
+		startedAt := time.Now()
 		snap, err := r.manager.WaitQR(r.t.Context(), r.caller("key-a"), "crm", session.WaitPreference{})
+		if took := time.Since(startedAt); took > 10*time.Second {
+			r.t.Errorf("the request took %v", took)
+		}
 		if err != nil || snap.Session.Ref.ID == old.ID || snap.Diagnosis.Code == diagnosis.SessionNotFound {
 			r.t.Errorf("session %+v, %s, %v; want the one that was created again", snap.Session.Ref, snap.Diagnosis.Code, err)
 		}
