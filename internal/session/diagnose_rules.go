@@ -79,7 +79,7 @@ func namedCause(p diagnosis.Pattern, text string, in *input) finding {
 	}
 	if code == diagnosis.WhatsAppSilent && in.Sequence > 0 {
 		code = diagnosis.WhatsAppUnavailable
-		if p.Words[0] == "timed out" {
+		if slices.Contains(p.Words, "timed out") {
 			code = diagnosis.Undetermined // of a query, or because no phone scanned the codes
 		}
 	}

@@ -10,6 +10,24 @@ import (
 )
 
 // Texts of real engines: Baileys' code and message, error codes of the operating system, and texts of the embedded
+// WhatsApp responded once there was a code: a query that timed out afterwards blames nobody.
+func TestDiagnose_SilenceAfterACode(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]diagnosis.Code{
+		"408 Timed Out":           diagnosis.Undetermined,
+		"408 Connection was lost": diagnosis.WhatsAppUnavailable,
+	} {
+		s := session.Session{State: session.Connecting, CreatedHere: true, Since: noon, Sequence: 1}
+		for i := range 3 {
+			err := &session.EngineError{Op: session.OpConnect, Kind: session.KindServerError, Status: 500, Text: text}
+			s = s.AfterConnectError(err, noon.Add(time.Duration(i)*time.Second))
+		}
+		if got := session.Diagnose(s, session.Environment{}, noon.Add(4*time.Second)); got.Code != want {
+			t.Errorf("%q is %s %q, want %s", text, got.Code, got.Evidence, want)
+		}
+	}
+}
+
 // engine.
 func TestDiagnose_NamesCauseOfEngineText(t *testing.T) {
 	t.Parallel()
