@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -16,11 +19,40 @@ func TestMain(m *testing.M) {
 	waiting.Main(m, goleak.IgnoreAnyFunction("go.mau.fi/whatsmeow/socket.(*FrameSocket).frameComplete"))
 }
 
-// The scenario passes, from the engine's 500 to a linked phone, and exits with 0.
+// output collects what the demo prints, and calls onEnd when the demo waits for its end.
+type output struct {
+	bytes.Buffer
+	onEnd func(text string)
+}
+
+// Write implements io.Writer.
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.Buffer.Write(p)
+	if bytes.Contains(p, []byte("Ctrl-C ends the demo")) {
+		o.onEnd(o.String())
+	}
+	return n, err
+}
+
+// The scenario passes, from the engine's 500 to a linked phone. The demo then serves its pairing page until its end.
 func TestDemo_Scenario(t *testing.T) {
 	t.Parallel()
-	var out, errs bytes.Buffer
-	if code := run(t.Context(), []string{"--once", "--listen", "127.0.0.1:0"}, &out, &errs); code != 0 {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var errs bytes.Buffer
+	out := &output{onEnd: func(text string) {
+		defer stop()
+		link := regexp.MustCompile(`http://\S+/pair/\S+`).FindString(text)
+		res, err := http.Get(link)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if _ = res.Body.Close(); res.StatusCode != http.StatusOK {
+			t.Errorf("%s: %s", link, res.Status)
+		}
+	}}
+	if code := run(ctx, []string{"--listen", "127.0.0.1:0"}, out, &errs); code != 0 {
 		t.Fatalf("exit %d: %s\n%s", code, errs.String(), out.String())
 	}
 	for _, want := range []string{"500  QR_GENERATION_ERROR", "200  qr_code, scannable for", "▀▀▀▀▀", "200  connected", "Done:", "/status\n", "/pair/"} {
@@ -30,6 +62,16 @@ func TestDemo_Scenario(t *testing.T) {
 	}
 	if strings.Contains(out.String(), "\x1b") {
 		t.Error("the output contains ANSI codes, but it is no terminal")
+	}
+}
+
+// With --once the demo exits with 0 after the scenario, and prints no link that ends with it.
+func TestDemo_Once(t *testing.T) {
+	t.Parallel()
+	var out, errs bytes.Buffer
+	code := run(t.Context(), []string{"--once", "--listen", "127.0.0.1:0"}, &out, &errs)
+	if code != 0 || !strings.Contains(out.String(), "Done:") || strings.Contains(out.String(), "/pair/") {
+		t.Errorf("exit %d: %s\n%s", code, errs.String(), out.String())
 	}
 }
 

@@ -74,7 +74,7 @@ func runDemo(ctx context.Context, s settings, out io.Writer) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan error, 1)
 	go func() { done <- env.run(serving) }()
-	show := &scenario{environment: env, out: out, color: useColor(out)}
+	show := &scenario{environment: env, out: out, color: useColor(out), once: s.Once}
 	err = show.run(ctx)
 	if err == nil && !s.Once {
 		if env.dialect != nil {

@@ -23,6 +23,7 @@ type scenario struct {
 	*environment
 	out       io.Writer
 	color     bool
+	once      bool          // the demo ends after the scenario
 	startedAt time.Time     // of the current step
 	code      secret.Secret // in the QR that qrgate returned
 
@@ -61,6 +62,9 @@ func (s *scenario) printPairingPage(ctx context.Context) error {
 	link, err := s.call(ctx, http.MethodPost, sessions+"/crm-page/qr/link", `{"expiresIn":1800}`)
 	if err != nil {
 		return err
+	}
+	if s.once {
+		link.Data.URL = "run without --once" // the link ends with the demo
 	}
 	fmt.Fprintf(s.out, "\n Pairing page of another session, for a browser without a key: %s\n", link.Data.URL)
 	return nil

@@ -80,20 +80,13 @@ const (
 	generatedAccount = "default" // owns the sessions of a generated key
 )
 
-// LoadOrMakeKey returns the generated key in dir, or generates one and stores it with mode 0600; made reports which.
-// The caller prints a new key once.
+// LoadOrMakeKey returns the generated key in dir, or generates one; made reports which. After [New] has locked the
+// directory, the caller stores a new key with [StoreKey] and prints it once.
 func LoadOrMakeKey(dir string) (key Key, made bool, err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return Key{}, false, fmt.Errorf("cannot create the data directory: %w", err)
-	}
 	path := filepath.Join(dir, KeyFile)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		key = Key{Name: generatedAccount, Key: generateKey()}
-		if err := writeNew(path, key.Name+":"+key.Key.Reveal()+"\n"); err != nil {
-			return Key{}, false, fmt.Errorf("cannot store the generated API key: %w", err)
-		}
-		return key, true, nil
+		return Key{Name: generatedAccount, Key: generateKey()}, true, nil
 	}
 	if err != nil {
 		return Key{}, false, fmt.Errorf("cannot read the generated API key: %w", err)
@@ -103,6 +96,18 @@ func LoadOrMakeKey(dir string) (key Key, made bool, err error) {
 		return Key{}, false, fmt.Errorf("%s does not contain one name:key; delete it to get a new key", path)
 	}
 	return keys[0], false, nil
+}
+
+// StoreKey stores a generated key in dir with mode 0600. It replaces no other key.
+func StoreKey(dir string, key Key) error {
+	err := os.MkdirAll(dir, 0o700)
+	if err == nil {
+		err = writeNew(filepath.Join(dir, KeyFile), key.Name+":"+key.Key.Reveal()+"\n")
+	}
+	if err != nil {
+		return fmt.Errorf("cannot store the generated API key: %w", err)
+	}
+	return nil
 }
 
 // generateKey returns 256 random bits in characters that need no quoting in a URL or a shell.

@@ -54,6 +54,12 @@ func TestLoadOrMakeKey_GeneratesOnce(t *testing.T) {
 	if err != nil || !made || len(key.Key.Reveal()) < 32 {
 		t.Fatalf("%v %v, %d bytes", err, made, len(key.Key.Reveal()))
 	}
+	if err := embedded.StoreKey(dir, key); err != nil {
+		t.Fatal(err)
+	}
+	if err := embedded.StoreKey(dir, key); err == nil {
+		t.Error("a stored key was replaced")
+	}
 	if info, err := os.Stat(filepath.Join(dir, "api-key")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the file: %v %v", info.Mode(), err)
 	}

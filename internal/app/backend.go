@@ -110,23 +110,24 @@ func (c *Config) engineIdentity(u *url.URL) string {
 	return "embedded " + host + " " + dir
 }
 
+// ownDirectory is the advice for a data directory that qrgate cannot use.
+const ownDirectory = "set it to a directory that qrgate alone may write"
+
 // newEngine makes the embedded engine, unless another engine is configured.
 func (b *backend) newEngine() error {
 	if b.engine.Base != nil {
 		return nil
 	}
 	cfg := &b.app.cfg
-	keys := cfg.APIKeys
+	keys, isNew := cfg.APIKeys, false
 	if len(keys) == 0 {
-		key, isNew, err := embedded.LoadOrMakeKey(cfg.DataDir)
+		key, made, err := embedded.LoadOrMakeKey(cfg.DataDir)
 		if err != nil {
-			return fmt.Errorf("QRGATE_DATA_DIR: %w; set it to a directory that qrgate alone may write", err)
+			return fmt.Errorf("QRGATE_DATA_DIR: %w; %s", err, ownDirectory)
 		}
-		if keys = []embedded.Key{key}; isNew {
-			const text = "\nGenerated an API key and stored it in %s. It is shown only once:\n\n    X-API-Key: %s\n\n"
-			fmt.Fprintf(cfg.Out, text, cfg.DataDir, key.Key.Reveal())
-		}
+		keys, isNew = []embedded.Key{key}, made
 	}
+	generated := keys[0]
 	keys = b.app.withProbeKey(keys)
 	engine, err := embedded.New(embedded.Config{
 		DataDir: cfg.DataDir, DatabaseURL: cfg.DatabaseURL, Keys: keys, Limits: cfg.EngineLimits,
@@ -141,6 +142,13 @@ func (b *backend) newEngine() error {
 		return fmt.Errorf("QRGATE_DATA_DIR: %w", err)
 	}
 	b.embedded = engine
+	if isNew {
+		if err := embedded.StoreKey(cfg.DataDir, generated); err != nil {
+			return fmt.Errorf("QRGATE_DATA_DIR: %w; %s", err, ownDirectory)
+		}
+		const text = "\nGenerated an API key and stored it in %s. It is shown only once:\n\n    X-API-Key: %s\n\n"
+		fmt.Fprintf(cfg.Out, text, cfg.DataDir, generated.Key.Reveal())
+	}
 	b.app.warnOpenDataDir()
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"qrgate/compat/embedded"
 	"qrgate/internal/app"
 	"qrgate/internal/secret"
 	"qrgate/internal/test/enginesim"
@@ -161,5 +162,40 @@ func TestRun_WarnsOfAnOpenDataDirectory(t *testing.T) {
 		if text := log.String(); strings.Contains(text, "data directory is open to other users") != wants {
 			t.Errorf("mode %v: log %q", mode, text)
 		}
+	}
+}
+
+// A new API key is printed once, and only by the process that has the data directory.
+func TestNew_GeneratedKeyIsPrintedOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	start := func(keys ...embedded.Key) (*app.App, string, error) {
+		var out bytes.Buffer
+		a, err := app.New(app.Config{DataDir: dir, APIKeys: keys, Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", Out: &out,
+			Logger: slog.New(slog.DiscardHandler)})
+		return a, out.String(), err
+	}
+	run := func(a *app.App, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := a.Run(ended); err != nil { // it closes what it opened
+			t.Error(err)
+		}
+	}
+	first, _, err := start(embedded.Key{Name: "shop", Key: secret.NewSecret("a-key-of-the-tests-of-the-lock")})
+	if _, out, err := start(); err == nil || !strings.Contains(err.Error(), "in use by another qrgate process") || strings.Contains(out, "X-API-Key") {
+		t.Errorf("a directory in use: %v %q", err, out)
+	}
+	run(first, err)
+	for _, printed := range []bool{true, false} {
+		a, out, err := start()
+		if strings.Contains(out, "X-API-Key: qrg_") != printed {
+			t.Errorf("printed %q, want a key: %v", out, printed)
+		}
+		run(a, err)
 	}
 }

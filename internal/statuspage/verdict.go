@@ -70,7 +70,7 @@ func Judge(s Snapshot) Verdict {
 		if p.Code == v.Code && v.Why == v.Title {
 			v.Why = p.Why
 		}
-		if len(v.Also) < maxAlso {
+		if p.Title != v.Title && len(v.Also) < maxAlso { // the list of causes has the sessions
 			v.Also = append(v.Also, fmt.Sprintf("%s (%s)", p.Title, p.Affected))
 		}
 	}

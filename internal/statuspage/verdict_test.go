@@ -191,13 +191,13 @@ func TestJudge_Affected(t *testing.T) {
 	}
 }
 
-// An engine that a health check found down is explained by that check's evidence.
+// An engine that a health check found down is explained by that check's evidence, and named once.
 func TestJudge_EvidenceOfAnotherProblem(t *testing.T) {
 	t.Parallel()
 	s := healthy()
 	s.Engine.State, s.Engine.Cause = statuspage.EngineDown, diagnosis.EngineTimeout
 	s.Probes[0].Runs[0] = failed("x", before(3), diagnosis.EngineTimeout, "GET /health: no response in time")
-	if v := statuspage.Judge(s); v.Code != diagnosis.EngineTimeout || v.Why != "Probe engine_health failed 1 time: GET /health: no response in time" {
+	if v := statuspage.Judge(s); v.Code != diagnosis.EngineTimeout || v.Why != "Probe engine_health failed 1 time: GET /health: no response in time" || len(v.Also) != 0 {
 		t.Errorf("%+v", v)
 	}
 }
