@@ -138,8 +138,13 @@ func RefOf(s Object) session.Ref {
 // StateOf reads a session's state. "connected" beside isConnected:false is a stale database row; isConnected comes from
 // the socket (contract 7, quirk 7). Some engines write isConnected as 1 or 0.
 func StateOf(s Object) session.State {
-	word := firstString(s, "status", "state", "connectionStatus")
-	state := ParseState(word)
+	var word string
+	state := session.Unknown
+	for _, text := range stringsOf(s, stateFields) { // "status":"success" is the response's own
+		if word, state = text, ParseState(text); state != session.Unknown {
+			break
+		}
+	}
 	isPaired := slices.ContainsFunc(pairedFields, func(name string) bool { return isTrue(s[name]) })
 	switch isConnected := s["isConnected"]; {
 	case isPaired && state == session.Unknown:
@@ -150,6 +155,12 @@ func StateOf(s Object) session.State {
 		return session.AwaitingScan // the code is ready
 	}
 	return state
+}
+
+// stateFields are the names under which engines write a session's state, the documented one first.
+var stateFields = []string{
+	"status", "state", "connectionStatus", "connectionState", "connection_status", "stateInstance", "sessionStatus",
+	"session_status", "instanceStatus", "instance_status",
 }
 
 // pairedFields are true for a paired session. "connected" is not among them: in engines on whatsmeow it is the socket.
@@ -287,30 +298,36 @@ func ParseSession(s Object, clock, now time.Time) (session.SessionReport, error)
 // queuePosition is the session's place in the engine's own queue, in a session or in the error of GET …/qr.
 func queuePosition(s Object) int { return int(Int(s["queuePosition"])) }
 
+// reasonFields are the names under which engines write the error that ended a session's connection.
+var reasonFields = []string{"error", "lastError", "last_error", "disconnectReason", "disconnect_reason"}
+
 // ReasonOf reads why a session disconnected: lastDisconnect.{code,message,cause}, or Baileys' own lastDisconnect.error,
-// and error. It is redacted as ErrorText is.
+// and the fields of reasonFields. It is redacted as ErrorText is.
 func ReasonOf(s Object) string {
-	last, ok := s["lastDisconnect"].(Object)
-	if !ok {
-		return redact.Line(StringOf(s["error"]))
-	}
+	last := cloneObject(s["lastDisconnect"])
 	boomCode, boomText := boomOf(last)
 	code := cmp.Or(StringOf(last["code"]), numberOf(last["code"]), boomCode)
 	text := cmp.Or(StringOf(last["message"]), boomText)
-	parts := []string{code, text, StringOf(last["cause"])}
-	for _, text := range []string{StringOf(last["error"]), StringOf(s["error"])} {
-		if !slices.Contains(parts, text) {
-			parts = append(parts, text)
+	parts := []string{code, text, StringOf(last["cause"]), StringOf(last["error"])}
+	for _, name := range reasonFields {
+		code, text := boomOf(cloneObject(s[name]))
+		parts = append(parts, StringOf(s[name]), code, text)
+	}
+	var out []string
+	for _, part := range parts {
+		if part != "" && !slices.Contains(out, part) {
+			out = append(out, part)
 		}
 	}
-	return redact.Line(strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), " "))
+	return redact.Line(strings.Join(out, " "))
 }
 
-// boomOf reads the status and the text of an error of Baileys, a Boom. Engines return the whole error, its output, or
-// only the payload of that.
+// boomOf reads the status and the text of an error of Baileys, a Boom. Engines return the whole error, its output, only
+// the payload of that, or the node of WhatsApp's protocol.
 func boomOf(o Object) (status, text string) {
 	for {
-		status, text = cmp.Or(numberOf(o["statusCode"]), status), cmp.Or(StringOf(o["message"]), text)
+		status = cmp.Or(numberOf(o["statusCode"]), status)
+		text = cmp.Or(StringOf(o["message"]), nodeOf(o), text)
 		inner, isInner := o["error"].(Object)
 		for _, name := range []string{"output", "payload"} {
 			if v, ok := o[name].(Object); ok {
@@ -322,6 +339,22 @@ func boomOf(o Object) (status, text string) {
 		}
 		o = inner
 	}
+}
+
+// nodeOf returns a node of WhatsApp's protocol, an object in Baileys, as the XML that whatsmeow logs; "" for another
+// object.
+func nodeOf(o Object) string {
+	attributes, ok := o["attrs"].(Object)
+	if tag := StringOf(o["tag"]); ok && tag != "" {
+		text := "<" + tag
+		for _, name := range []string{"code", "reason", "type"} {
+			if value := cmp.Or(StringOf(attributes[name]), numberOf(attributes[name])); value != "" {
+				text += " " + name + "=" + strconv.Quote(value)
+			}
+		}
+		return text + ">"
+	}
+	return ""
 }
 
 // numberOf returns v as text if it is a number, else "".

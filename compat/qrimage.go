@@ -30,14 +30,19 @@ func (e NotQRError) Error() string { return "the engine's QR is " + string(e) }
 
 // NormalizeQRImage turns what an engine sends as a QR into the data URL of an image (contract C7). Engines send a data
 // URL, bare base64, an SVG, or the code's text, which is rendered here. An image that browsers show keeps its format:
-// whether its form is the documented one says nothing about the code in it. The error is a [NotQRError].
+// whether its form is the documented one says nothing about the code in it. An image that is a readable QR of another
+// text is none. The error is a [NotQRError].
 func NormalizeQRImage(text string) (secret.Secret, error) {
 	text = strings.Trim(text, " \t\r\n\"'\ufeff")
 	if len(text) > maxImage {
 		return secret.Secret{}, NotQRError("too large")
 	}
 	if mediaType, raw := decodeImage(text); mediaType != "" {
-		return secret.NewSecret("data:" + mediaType + ";base64," + base64.StdEncoding.EncodeToString(raw)), nil
+		image := secret.NewSecret("data:" + mediaType + ";base64," + base64.StdEncoding.EncodeToString(raw))
+		if isForeignQR(image) {
+			return secret.Secret{}, NotQRError("a QR of a text that is no WhatsApp code")
+		}
+		return image, nil
 	}
 	if isWhatsAppCode(text) {
 		return RenderQR(text)

@@ -164,25 +164,44 @@ func TestNormalizeQRImage_RendersOnlyWhatsAppCodes(t *testing.T) {
 		"x": "a text that is no WhatsApp code", "not yet, sorry": "a text that is no WhatsApp code",
 		"2@abc, not yet": "a text that is no WhatsApp code", "2@abc,\x00": "a text that is no WhatsApp code",
 		"código": "a text that is no WhatsApp code", "2@" + strings.Repeat("a,", 600): "a text that is no WhatsApp code",
-		"http://engine:3001/statics/qrcode/scan-qr-1.png": "an address and not an image",
-		"/statics/qrcode/scan-qr-1.png":                   "an address and not an image",
-		"/workspace/qrcodes/images/current/sessionA":      "an address and not an image",
-		"https://wa.me/settings/linked_devices#":          "an address and not an image",
-		"https://wa.me/34600000000":                       "an address and not an image",
-		"blob:https://engine/3f":                          "an address and not an image",
-		"<html><body>svg</body></html>":                   "an HTML page",
-		"<!doctype html><p>an <svg> in a page</p>":        "an HTML page",
-		"data:text/html,<p>no</p>":                        "a data URL of no image",
-		"data:image/png;base64":                           "a data URL of no image",
-		"data:image/png;base64,":                          "a data URL of no image",
-		"data:image/png;base64,AAAA":                      "a data URL of no image",
-		"data:image/png;base64,undefined":                 "a data URL of no image",
-		"Qk1hcmsgdGhpcyBpcyBub3QgYSBiaXRtYXAgYXQgYWxs":    "a text that is no WhatsApp code",
-		strings.Repeat("A", 512<<10+1):                    "too large",
+		"http://engine:3001/statics/qrcode/scan-qr-1.png":           "an address and not an image",
+		"/statics/qrcode/scan-qr-1.png":                             "an address and not an image",
+		"/workspace/qrcodes/images/current/sessionA":                "an address and not an image",
+		"https://wa.me/settings/linked_devices#":                    "an address and not an image",
+		"https://wa.me/34600000000":                                 "an address and not an image",
+		"blob:https://engine/3f":                                    "an address and not an image",
+		"<html><body>svg</body></html>":                             "an HTML page",
+		"<!doctype html><p>an <svg> in a page</p>":                  "an HTML page",
+		"data:text/html,<p>no</p>":                                  "a data URL of no image",
+		"data:image/png;base64":                                     "a data URL of no image",
+		"data:image/png;base64,":                                    "a data URL of no image",
+		"data:image/png;base64,AAAA":                                "a data URL of no image",
+		"data:image/png;base64,undefined":                           "a data URL of no image",
+		"Qk1hcmsgdGhpcyBpcyBub3QgYSBiaXRtYXAgYXQgYWxs":              "a text that is no WhatsApp code",
+		strings.Repeat("A", 512<<10+1):                              "too large",
+		dataURL(code("https://example.com/login", 4, 4, untouched)): "a QR of a text that is no WhatsApp code",
+		dataURL(code("https://wa.me/34600000000", 4, 4, untouched)): "a QR of a text that is no WhatsApp code",
+		dataURL(code("undefined", 4, 4, untouched)):                 "a QR of a text that is no WhatsApp code",
 	} {
 		image, err := compat.NormalizeQRImage(in)
 		if err != compat.NotQRError(what) || !image.Empty() {
 			t.Errorf("%.60q: %v, want %s", in, err, what)
+		}
+	}
+}
+
+// A picture that cannot be read here, or shows a code of another version, is the engine's to know.
+func TestNormalizeQRImage_KeepsPicturesThatMayBeCodes(t *testing.T) {
+	t.Parallel()
+	for name, in := range map[string]string{
+		"blank":        dataURL(painted(200, func(int, int) bool { return false })),
+		"cut in half":  dataURL(code(realistic, 4, 4, func(x, _ int, dark bool) bool { return dark && x < 20 })),
+		"version 1":    dataURL(code("1@abc,def,ghi", 4, 4, untouched)),
+		"version 3":    dataURL(code("3@abc,def,ghi,1", 4, 4, untouched)),
+		"another link": dataURL(code("https://wa.me/settings/companion#2@abc,def", 4, 4, untouched)),
+	} {
+		if image, err := compat.NormalizeQRImage(in); err != nil || image.Reveal() != in {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

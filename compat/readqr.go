@@ -2,6 +2,7 @@ package compat
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/xml"
 	"errors"
 	"image"
@@ -10,8 +11,10 @@ import (
 	_ "image/png"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/makiuchi-d/gozxing"
 	"github.com/makiuchi-d/gozxing/qrcode"
 	"github.com/makiuchi-d/gozxing/qrcode/detector"
@@ -98,10 +101,34 @@ func ReadQR(dataURL secret.Secret) (secret.Secret, error) {
 		return secret.Secret{}, errors.New("the image is not a QR")
 	}
 	text, err := decodeQR(bitmap)
-	if err == nil && !isWhatsAppCode(text.Reveal()) {
-		return secret.Secret{}, errors.New("the QR contains a text that is no WhatsApp code")
+	switch {
+	case err != nil || isWhatsAppCode(text.Reveal()):
+		return text, err
+	case futureCode.MatchString(text.Reveal()):
+		return secret.Secret{}, errors.New("the QR contains a WhatsApp code of a form that is not known here")
 	}
-	return text, err
+	return secret.Secret{}, errForeignQR
+}
+
+var errForeignQR = errors.New("the QR contains a text that is no WhatsApp code")
+
+// futureCode matches forms that WhatsApp had or may have: an engine that draws such a code knows it.
+var futureCode = regexp.MustCompile(`^\d@[^ ]+,|^https://wa\.me/settings/`)
+
+// foreignQRs remembers the results of isForeignQR by the hash of the image: an engine shows one in many responses, and
+// to decode it takes some milliseconds.
+var foreignQRs, _ = lru.New[[sha256.Size]byte, bool](4096)
+
+// isForeignQR reports whether the data URL of an image is a readable QR that is not WhatsApp's.
+func isForeignQR(dataURL secret.Secret) bool {
+	key := sha256.Sum256([]byte(dataURL.Reveal()))
+	isForeign, found := foreignQRs.Get(key)
+	if !found {
+		_, err := ReadQR(dataURL)
+		isForeign = errors.Is(err, errForeignQR)
+		foreignQRs.Add(key, isForeign)
+	}
+	return isForeign
 }
 
 // decodePixels checks the size first: a few bytes can announce an image that fills the memory.

@@ -15,6 +15,7 @@ import (
 // the response means, and cause is what its text names.
 func TestPublicReports(t *testing.T) {
 	t.Parallel()
+	otherQR := dataURL(code("https://example.com/login", 4, 4, untouched))
 	const code = "2@ref,noise,identity,adv,1"
 	picture := pictures()
 	url := func(kind string) string {
@@ -135,6 +136,12 @@ func TestPublicReports(t *testing.T) {
 		{report: "a Boom of 429", status: 429, body: `{"error":{"isBoom":true,"output":{"statusCode":429,"payload":{"statusCode":429,"error":"Too Many Requests","message":"Too Many Requests"}}}}`, kind: session.KindNotReady},
 		{report: "a Boom of 401", status: 401, body: `{"isBoom":true,"output":{"statusCode":401,"payload":{"statusCode":401,"error":"Unauthorized","message":"Intentional Logout"}}}`, kind: session.KindServerError},
 		{report: "the engine's limit", status: 500, body: `{"error":"Rate limit exceeded"}`, kind: session.KindRateLimited},
+		{report: "Baileys' node of a failure", status: 500, body: `{"error":{"tag":"failure","attrs":{"reason":"405","location":"rva"}}}`, kind: session.KindServerError, cause: diagnosis.ClientOutdated},
+		{report: "Baileys' node of a stream error", status: 500, body: `{"error":{"tag":"stream:error","attrs":{"code":"515"}}}`, kind: session.KindServerError},
+		{report: "the same, of a logout", status: 500, body: `{"message":"closed","error":{"tag":"stream:error","attrs":{"code":"401"}}}`, kind: session.KindServerError},
+		{report: "green-api, linked", status: 200, body: `{"stateInstance":"authorized"}`, state: session.Connected},
+		{report: "green-api, not linked", status: 200, body: `{"stateInstance":"notAuthorized"}`, kind: session.KindNotReady},
+		{report: "wabot-aq#548, a picture of another QR", status: 200, body: fmt.Sprintf(`{"qr":%q}`, otherQR), kind: session.KindBadResponse, cause: diagnosis.QRInvalid},
 		{report: "not ready, in Indonesian", status: 500, body: `{"error":"Sesi belum siap"}`, kind: session.KindNotReady},
 		{report: "authenticated", status: 200, body: `{"success":false,"message":"Session is authenticated"}`, kind: session.KindAlreadyPaired},
 		{report: "not authenticated", status: 200, body: `{"success":false,"message":"Session is not authenticated"}`, kind: session.KindNotReady},

@@ -31,7 +31,7 @@ func Wire(s session.State) string { return cmp.Or(wireStates[s], WireDisconnecte
 var stateWords = map[session.State][]string{
 	session.Connected: {
 		"connected", "open", "working", "logged_in", "paired", "authenticated", "inchat", "islogged", "online", "ready",
-		"linked", "conectado", "conectada",
+		"linked", "authorized", "conectado", "conectada",
 	},
 	session.Connecting: {
 		"connecting", "starting", "initializing", "generating", "reconnecting", "restarting", "authenticating",
@@ -47,11 +47,11 @@ var stateWords = map[session.State][]string{
 	},
 	session.Disconnected: {
 		"disconnected", "disconnecting", "not_found", "closed", "stopped", "unpaired", "desconectado", "desconectada",
-		"close", "expired", "logged_out", "loggedout", "notlogged", "offline", "stopping", "unlaunched", "unpaired_idle",
-		"autoclosecalled", "browserclose", "serverclose",
+		"close", "expired", "logged_out", "loggedout", "notlogged", "notauthorized", "offline", "stopping",
+		"unlaunched", "unpaired_idle", "autoclosecalled", "browserclose", "serverclose",
 	},
 	session.Failed: {
-		"error", "failed", "timeout", "refused", "rate_limited", "qrreadfail", "qrreaderror", "banned",
+		"error", "failed", "timeout", "refused", "rate_limited", "qrreadfail", "qrreaderror", "banned", "blocked",
 	},
 }
 

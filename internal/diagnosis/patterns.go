@@ -192,7 +192,8 @@ func withNumbers(code Code, text string, numbers ...string) (out []Pattern) {
 // than 101, and how whatsmeow reports what Baileys calls a connection failure.
 var sameWords = strings.NewReplacer(
 	"unexpected server response:", "upgrade answered", "status code 101 but got", "upgrade answered",
-	"connect failure", "connection failure", "<failure ", "connection failure ", "failure location=", "connection failure ")
+	"connect failure", "connection failure", "<failure ", "connection failure ", "failure location=", "connection failure ",
+	"<stream:error ", "stream errored ")
 
 // peer finds the other side of a connection in a text of Node.js, Go, curl or Python: a host name, or the port behind an
 // address.
