@@ -43,6 +43,7 @@ var enginePatterns = slices.Concat(
 	[]Pattern{{QRExpired, []string{"qr channel", "timeout"}}}, // whatsmeow's
 	each(QRExpired, "qr refs attempts ended", "qr code limit"), each(PasskeyRequired, "passkey"),
 	each(PairingFailed, "companion_reg_refresh", "invalid account signature", "hmac-mismatch", "signature-mismatch"),
+	each(Undetermined, "linked devices", "refused the link"), // a limit of the account's
 	each(SessionLimit, "session limit", "sessions limit", "too many sessions", "límite de sesiones", "max_sessions"),
 	[]Pattern{
 		{SessionLimit, []string{"maximum", "sessions"}}, {SessionLimit, []string{"máximo", "sesiones"}},
@@ -154,14 +155,15 @@ func setOf(words string) map[string]bool {
 }
 
 // IsOwnFault reports whether the text of an error shows that the engine itself failed: it is a fault of its program, or
-// it says nothing but that the call failed. Names with digits in them, such as a session's, say nothing either.
+// it says nothing but that the call failed. Names with digits in them, such as a session's, say nothing either; what
+// was redacted may be anything.
 func IsOwnFault(text string) bool {
 	text = strings.ToLower(text)
 	if ownFault.MatchString(text) {
 		return true
 	}
 	isSeparator := func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("_'-", r)
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("_'-…", r)
 	}
 	for word := range strings.FieldsFuncSeq(text, isSeparator) {
 		isName := strings.ContainsAny(word, "0123456789") && strings.Trim(word, "0123456789") != ""
