@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -44,8 +45,7 @@ func (r Response) EngineError(op string) *session.EngineError {
 		r.classifyPage(e)
 		return e
 	}
-	isFailure := body["success"] == false || body["success"] == "false" || body["error"] == true
-	if r.Status/100 == 2 && !isFailure {
+	if r.Status/100 == 2 && !isFailure(body) {
 		return nil
 	}
 	e.Code, e.Text = ErrorCode(body), withStatus(ErrorText(body), body, r.Status)
@@ -65,6 +65,24 @@ func (r Response) EngineError(op string) *session.EngineError {
 		}
 	}
 	return e
+}
+
+// isFailure reports whether the body of a 2xx is that of an error: it states so, or it has an error and nothing of a
+// session.
+func isFailure(body Object) bool {
+	if body["success"] == false || body["success"] == "false" || body["error"] == true {
+		return true
+	}
+	status := strings.ToLower(StringOf(body["status"]))
+	inner, isObject := body["error"].(Object)
+	hasError := StringOf(body["error"]) != "" || isObject && len(inner) > 0 || Int(body["statusCode"]) >= 400 ||
+		body["status"] == false || slices.Contains([]string{"error", "fail", "failed", "failure"}, status)
+	if !hasError || body["success"] == true {
+		return false
+	}
+	s := SessionOf(body)
+	isState := StateOf(s) != session.Unknown && StateOf(s) != session.Failed
+	return !isState && !hasCode(s) && RefOf(s).IsZero() && len(SessionsOf(body)) == 0
 }
 
 // EngineStatusHeader has the status of an engine of another API, where its error became one of the documented API.
@@ -202,7 +220,7 @@ func ErrorCode(body Object) string {
 // ErrorText returns the engine's own error message, redacted, with the reason that some engines add.
 func ErrorText(body Object) string {
 	text := errorMessage(body)
-	if class := messageInJSON(StringOf(body["error"])); class != "" && class != text {
+	if class := StringOf(body["error"]); class != "" && class != text {
 		text = class + ": " + text // "Bad Request" beside a message that explains it
 	}
 	if reason := ReasonOf(Object{"lastDisconnect": body["lastDisconnect"]}); reason != "" {
@@ -227,11 +245,10 @@ func withStatus(text string, body Object, httpStatus int) string {
 	return status + " " + text
 }
 
-// errorMessage is the message of an error, or its error, which some engines make an object, a list, or JSON in a text.
+// errorMessage is the message of an error, or its error, which some engines make an object or a list.
 func errorMessage(body Object) string {
-	text := messageInJSON(firstString(body, messageFields...))
-	// "Not Found", beside a response that has the message.
-	isClass := text != "" && text == messageInJSON(StringOf(body["error"]))
+	text := firstString(body, messageFields...)
+	isClass := text != "" && text == StringOf(body["error"]) // "Not Found", beside a response that has the message
 	if text != "" && !isClass {
 		return text
 	}
@@ -241,9 +258,9 @@ func errorMessage(body Object) string {
 			continue
 		}
 		if list, _ := inner["message"].([]any); len(list) > 0 {
-			return messageInJSON(StringOf(list[0]))
+			return StringOf(list[0])
 		}
-		if text := messageInJSON(firstString(inner, messageFields...)); text != "" {
+		if text := firstString(inner, messageFields...); text != "" {
 			return text
 		}
 	}
@@ -253,36 +270,7 @@ func errorMessage(body Object) string {
 	if _, text = boomOf(body); text == "" && isOfBaileys(body) {
 		return "BaileysError" // has no message
 	}
-	inner, _ := body["error"].(Object)
-	return cmp.Or(text, systemError(body), systemError(inner))
-}
-
-// messageInJSON returns an error's text with the object at its end, if there is one, as its status and message.
-// Programs write an error into a text so, and redact.Line would take the object for one long word.
-func messageInJSON(text string) string {
-	head, _, _ := strings.Cut(text, "{")
-	inner, err := Parse([]byte(text[len(head):]))
-	if err != nil {
-		return text
-	}
-	status, message := boomOf(inner)
-	if message = cmp.Or(errorMessage(inner), message); message == "" {
-		return text
-	}
-	return strings.TrimSpace(head + strings.TrimSpace(status+" "+message))
-}
-
-// systemError returns an error of Node.js that has lost its message as the text that it had.
-func systemError(o Object) string {
-	code, call := StringOf(o["code"]), StringOf(o["syscall"])
-	if code == "" || call == "" {
-		return ""
-	}
-	peer := cmp.Or(StringOf(o["hostname"]), StringOf(o["address"]))
-	if port := numberOf(o["port"]); port != "" {
-		peer += ":" + port
-	}
-	return strings.TrimSpace(call + " " + code + " " + peer)
+	return text
 }
 
 var messageFields = []string{"message", "error", "msg", "detail", "reason", "mensaje", "mensagem", "erro", "note",

@@ -184,9 +184,10 @@ func (s *sessionRequest) continueConnect(res compat.Response, err error, max tim
 	}
 	ref := v.Session.Ref.Merge(s.ref)
 	switch {
-	case v.Session.State == session.Connected, !v.Session.ConnectedAt.Before(startedAt):
-		body := s.actionBody(nil, ref, compat.Wire(v.Session.State), textConnecting)
-		s.writeJSON(http.StatusOK, body, nil)
+	case v.Session.State == session.Connected:
+		s.writeJSON(http.StatusOK, s.actionBody(nil, ref, compat.WireConnected, textConnecting), nil)
+	case v.Session.State == session.AwaitingScan, !v.Session.ConnectedAt.Before(startedAt): // a poll found the code
+		s.writeJSON(http.StatusOK, s.actionBody(nil, ref, compat.WireConnecting, textConnecting), nil)
 	case v.Session.State == session.Connecting && v.Session.RateLimited():
 		s.replyQueued(v)
 	case v.Session.State == session.Connecting:

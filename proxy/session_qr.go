@@ -212,6 +212,9 @@ func notAuthorized(v *session.Snapshot) ownResponse {
 	default:
 		f.Op, f.Kind = session.OpQR, session.KindTimeout
 	}
+	if strings.Contains(f.Text, "429") {
+		f.Text = "" // clients search bodies for the status of a rate limit (contract 4.2)
+	}
 	r := engineProblem(&session.EngineError{
 		Op: f.Op, Kind: f.Kind, Status: f.Status, Code: f.Code, Text: f.Text, RetryAfter: f.RetryAfter,
 	})

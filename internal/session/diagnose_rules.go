@@ -236,7 +236,7 @@ func ruleRateLimited(in *input) finding {
 }
 
 func ruleCodesExpired(in *input) finding {
-	if in.Sequence == 0 || in.QR.Present() || in.LostByEngine || in.State == AwaitingScan {
+	if in.Sequence == 0 || in.QR.Present() || in.LostByEngine || in.State == AwaitingScan || in.wasPaired() {
 		return finding{}
 	}
 	since := in.Since
@@ -297,8 +297,15 @@ func leadingStatus(reason string) string {
 	return ""
 }
 
+// wasPaired reports whether a phone has scanned a code since the last connect.
+func (s *Session) wasPaired() bool { return s.PairedAt.After(s.ConnectedAt) }
+
 // ruleNotConnected: a client may still connect the session.
 func ruleNotConnected(in *input) finding {
+	if in.State == Connecting && in.wasPaired() {
+		return symptom(diagnosis.Undetermined, in.Since,
+			"a phone was paired after the last connect, and the engine does not report it any more; connect the session")
+	}
 	if in.State != Connecting || !in.ConnectedAt.IsZero() || in.Sequence > 0 {
 		return finding{}
 	}

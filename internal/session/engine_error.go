@@ -116,3 +116,9 @@ func KindOf(err error) ErrorKind {
 func (k ErrorKind) Authorized() bool {
 	return k == "" || k == KindNotReady || k == KindAlreadyPaired
 }
+
+// hasResponse reports whether the engine, or another server in its place, received the poll and returned no code. One
+// that does not respond in time has received it, too.
+func (k ErrorKind) hasResponse() bool {
+	return k == KindServerError || k == KindBadResponse || k == KindTimeout
+}

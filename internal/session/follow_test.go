@@ -46,8 +46,9 @@ func TestSession_QRLiveAndWasScanned(t *testing.T) {
 	}
 }
 
-// An engine whose codes ran out may respond to every poll with an error of its own instead of "no QR".
-func TestSession_ServerErrorDropsAnEndedCode(t *testing.T) {
+// An engine whose codes ran out may respond to every poll with an error of its own instead of "no QR", with a page, or
+// not in time.
+func TestSession_ErrorDropsAnEndedCode(t *testing.T) {
 	t.Parallel()
 	start := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	at := func(seconds float64) time.Time { return start.Add(time.Duration(seconds * float64(time.Second))) }
@@ -62,12 +63,18 @@ func TestSession_ServerErrorDropsAnEndedCode(t *testing.T) {
 		"the code lives":        {session.KindServerError, session.OpQR, 20, session.AwaitingScan},
 		"the code ended":        {session.KindServerError, session.OpQR, 22, session.Connecting},
 		"the state fails":       {session.KindServerError, session.OpStatus, 22, session.AwaitingScan},
-		"no response":           {session.KindTimeout, session.OpQR, 22, session.AwaitingScan},
-		"another server's page": {session.KindBadResponse, session.OpQR, 22, session.AwaitingScan},
+		"no response":           {session.KindTimeout, session.OpQR, 22, session.Connecting},
+		"another server's page": {session.KindBadResponse, session.OpQR, 22, session.Connecting},
+		"no connection":         {session.KindUnreachable, session.OpQR, 22, session.AwaitingScan},
+		"a rate limit":          {session.KindRateLimited, session.OpQR, 22, session.AwaitingScan},
 	} {
 		s := shown.AfterPoll(session.SessionReport{}, &session.EngineError{Op: c.op, Kind: c.kind}, at(c.at))
 		if s.State != c.want || s.QR.Present() != (c.want == session.AwaitingScan) {
 			t.Errorf("%s: %s, a code: %v", name, s.State, s.QR.Present())
 		}
+	}
+	failed := shown.AfterConnectError(&session.EngineError{Op: session.OpConnect, Kind: session.KindServerError}, at(5))
+	if again := failed.AfterPoll(code, nil, at(6)); failed.State != session.Connecting || !again.QRUsable(at(6)) || again.State != session.AwaitingScan {
+		t.Errorf("the same code after a connect that failed: %s, then %s", failed.State, again.State)
 	}
 }

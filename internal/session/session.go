@@ -138,7 +138,7 @@ func (s Session) AfterPoll(r SessionReport, err error, now time.Time) Session {
 		return s // engines deny there what they serve elsewhere (contract C18)
 	case kind == KindKeyRefused, kind == KindSessionNotFound && s.ConnectedAt.IsZero() && !s.CreatedHere:
 		return s.stop(now)
-	case kind == KindSessionNotFound, kind == KindServerError && failure.Op == OpQR && s.QR.TTL(now) <= 0:
+	case kind == KindSessionNotFound, failure.Op == OpQR && kind.hasResponse() && s.QR.TTL(now) <= 0:
 		return s.clearQR(now) // the engine responds, and has no other code in place of one that ended
 	}
 	return s
@@ -219,7 +219,7 @@ func (s Session) applyQR(r SessionReport, now time.Time) Session {
 		return s.clearQR(now)
 	case s.QR.Image.Equal(r.Image):
 		s.QR.ConfirmedAt = now
-		return s
+		return s.setState(AwaitingScan, now) // a connect that failed may have left it
 	}
 	s.Sequence++
 	ttl := RefreshQRTTL
