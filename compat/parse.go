@@ -315,7 +315,7 @@ func ReasonOf(s Object) string {
 	}
 	var out []string
 	for _, part := range parts {
-		if part != "" && !slices.Contains(out, part) {
+		if part = messageInJSON(part); part != "" && !slices.Contains(out, part) {
 			out = append(out, part)
 		}
 	}

@@ -192,15 +192,16 @@ func TestExpiryOf(t *testing.T) {
 func TestReasonOf(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
-		`{"lastDisconnect":{"code":"LOGGED_OUT","message":"by 5550100123"}}`:                            "LOGGED_OUT by …",
-		`{"lastDisconnect":{"message":"x"}}`:                                                            "x",
-		`{"error":"client_outdated"}`:                                                                   "client_outdated",
-		`{"lastError":"client outdated"}`:                                                               "client outdated",
-		`{"disconnectReason":"logged_out","last_error":"logged_out"}`:                                   "logged_out",
-		`{"lastError":{"output":{"payload":{"statusCode":405,"message":"Connection Failure"}}}}`:        "405 Connection Failure",
-		`{"lastDisconnect":{"error":{"tag":"stream:error","attrs":{"code":"515"}}}}`:                    `<stream:error code="515">`,
-		`{"lastDisconnect":{"error":{"tag":"failure","attrs":{"reason":"405","location":"rva"}}}}`:      `<failure reason="405">`,
-		`{"lastDisconnect":{"error":{"tag":"stream:error","attrs":{},"content":[{"tag":"conflict"}]}}}`: `<stream:error>`,
+		`{"lastDisconnect":{"code":"LOGGED_OUT","message":"by 5550100123"}}`:                              "LOGGED_OUT by …",
+		`{"lastDisconnect":{"message":"Error: {\"statusCode\":405,\"message\":\"Connection Failure\"}"}}`: "Error: 405 Connection Failure",
+		`{"lastDisconnect":{"message":"x"}}`:                                                              "x",
+		`{"error":"client_outdated"}`:                                                                     "client_outdated",
+		`{"lastError":"client outdated"}`:                                                                 "client outdated",
+		`{"disconnectReason":"logged_out","last_error":"logged_out"}`:                                     "logged_out",
+		`{"lastError":{"output":{"payload":{"statusCode":405,"message":"Connection Failure"}}}}`:          "405 Connection Failure",
+		`{"lastDisconnect":{"error":{"tag":"stream:error","attrs":{"code":"515"}}}}`:                      `<stream:error code="515">`,
+		`{"lastDisconnect":{"error":{"tag":"failure","attrs":{"reason":"405","location":"rva"}}}}`:        `<failure reason="405">`,
+		`{"lastDisconnect":{"error":{"tag":"stream:error","attrs":{},"content":[{"tag":"conflict"}]}}}`:   `<stream:error>`,
 		`{}`: "",
 	} {
 		if got := compat.ReasonOf(object(t, body)); got != want {

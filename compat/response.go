@@ -220,7 +220,7 @@ func ErrorCode(body Object) string {
 // ErrorText returns the engine's own error message, redacted, with the reason that some engines add.
 func ErrorText(body Object) string {
 	text := errorMessage(body)
-	if class := StringOf(body["error"]); class != "" && class != text {
+	if class := messageInJSON(StringOf(body["error"])); class != "" && class != text {
 		text = class + ": " + text // "Bad Request" beside a message that explains it
 	}
 	if reason := ReasonOf(Object{"lastDisconnect": body["lastDisconnect"]}); reason != "" {
@@ -245,10 +245,10 @@ func withStatus(text string, body Object, httpStatus int) string {
 	return status + " " + text
 }
 
-// errorMessage is the message of an error, or its error, which some engines make an object or a list.
+// errorMessage is the message of an error, or its error, which some engines make an object, a list, or JSON in a text.
 func errorMessage(body Object) string {
-	text := firstString(body, messageFields...)
-	isClass := text != "" && text == StringOf(body["error"]) // "Not Found", beside a response that has the message
+	text := messageInJSON(firstString(body, messageFields...))
+	isClass := text != "" && text == messageInJSON(StringOf(body["error"])) // "Not Found", beside a response that has the message
 	if text != "" && !isClass {
 		return text
 	}
@@ -258,9 +258,9 @@ func errorMessage(body Object) string {
 			continue
 		}
 		if list, _ := inner["message"].([]any); len(list) > 0 {
-			return StringOf(list[0])
+			return messageInJSON(StringOf(list[0]))
 		}
-		if text := firstString(inner, messageFields...); text != "" {
+		if text := messageInJSON(firstString(inner, messageFields...)); text != "" {
 			return text
 		}
 	}
@@ -270,7 +270,36 @@ func errorMessage(body Object) string {
 	if _, text = boomOf(body); text == "" && isOfBaileys(body) {
 		return "BaileysError" // has no message
 	}
-	return text
+	inner, _ := body["error"].(Object)
+	return cmp.Or(text, systemError(body), systemError(inner))
+}
+
+// messageInJSON returns an error's text with the object at its end, if there is one, as its status and message.
+// Programs write an error into a text so, and redact.Line would take the object for one long word.
+func messageInJSON(text string) string {
+	head, _, _ := strings.Cut(text, "{")
+	inner, err := Parse([]byte(text[len(head):]))
+	if err != nil {
+		return text
+	}
+	status, message := boomOf(inner)
+	if message = cmp.Or(errorMessage(inner), message); message == "" {
+		return text
+	}
+	return strings.TrimSpace(head + strings.TrimSpace(status+" "+message))
+}
+
+// systemError returns an error of Node.js that has lost its message as the text that it had.
+func systemError(o Object) string {
+	code, call := StringOf(o["code"]), StringOf(o["syscall"])
+	if code == "" || call == "" {
+		return ""
+	}
+	peer := cmp.Or(StringOf(o["hostname"]), StringOf(o["address"]))
+	if port := numberOf(o["port"]); port != "" {
+		peer += ":" + port
+	}
+	return strings.TrimSpace(call + " " + code + " " + peer)
 }
 
 var messageFields = []string{"message", "error", "msg", "detail", "reason", "mensaje", "mensagem", "erro", "note",

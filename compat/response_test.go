@@ -93,6 +93,16 @@ func TestErrorText(t *testing.T) {
 		`{"error":"E","code":"no code at all"}`:                       {"", "E"},
 		`{"error":"E","code":500}`:                                    {"", "E"},
 		`{"error":"E","lastDisconnect":{"code":"X","message":"why"}}`: {"", "E (X why)"},
+		// An error converted to text, and one of Node.js without its message.
+		`{"error":"{\"status\":\"fail\",\"reason\":\"blocked\"}"}`: {"", "blocked"},
+		`{"response":{"message":["Error: {\"statusCode\":405,\"message\":\"Connection Failure\"}"]}}`: {
+			"", "Error: 405 Connection Failure"},
+		`{"error":"E","message":"{\"tag\":\"stream:error\",\"attrs\":{\"code\":\"515\"}}"}`: {"", `E: <stream:error code="515">`},
+		`{"error":"E {\"code\":\"ECONNREFUSED\",\"syscall\":\"connect\",\"address\":\"10.0.0.1\",\"port\":80}"}`: {
+			"", "E connect ECONNREFUSED 10.0.0.1:80"},
+		`{"error":{"code":"ENOTFOUND","syscall":"getaddrinfo","hostname":"web.whatsapp.com"}}`: {
+			"ENOTFOUND", "getaddrinfo ENOTFOUND web.whatsapp.com"},
+		`{"error":"{\"a\":1}"}`: {"", "{\"a\":1}"}, `{"error":"E {b}"}`: {"", "E {b}"},
 		`{}`: {"", ""},
 	} {
 		o := object(t, body)

@@ -215,7 +215,9 @@ func TestDiagnose_ConnectErrorAboutAConnectionBlamesNobody(t *testing.T) {
 		`Got 403 connect failure`:                                                                  diagnosis.AccountBanned,
 		`<failure location="rva"/>`:                                                                diagnosis.Undetermined,
 		"READONLY You can't write against a read only replica.":                                    diagnosis.Engine5xx,
-		"BaileysError": diagnosis.Undetermined, "Too Many Requests": diagnosis.Undetermined,
+		"WhatsApp refused the link (max 4 devices already on that number)":                         diagnosis.Undetermined,
+		"Maximum number of linked devices reached":                                                 diagnosis.Undetermined,
+		"BaileysError": diagnosis.Undetermined, "blocked": diagnosis.Undetermined, "Error: …": diagnosis.Undetermined, "Too Many Requests": diagnosis.Undetermined,
 		// Unknown words name no cause.
 		"auth timeout": diagnosis.Undetermined, "Unknown stream error: <stream:error><ping/></stream:error>": diagnosis.Undetermined,
 		"WebSocket Error (undefined)": diagnosis.Undetermined, "Cannot login: no response from Whatsapp": diagnosis.Undetermined,
