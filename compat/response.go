@@ -248,7 +248,8 @@ func withStatus(text string, body Object, httpStatus int) string {
 // errorMessage is the message of an error, or its error, which some engines make an object, a list, or JSON in a text.
 func errorMessage(body Object) string {
 	text := messageInJSON(firstString(body, messageFields...))
-	isClass := text != "" && text == messageInJSON(StringOf(body["error"])) // "Not Found", beside a response that has the message
+	// "Not Found", beside a response that has the message.
+	isClass := text != "" && text == messageInJSON(StringOf(body["error"]))
 	if text != "" && !isClass {
 		return text
 	}
