@@ -87,7 +87,7 @@ func withCodeBelow(s, o Object, depth int) Object {
 
 // withCodeOf returns s with the code of another object and its expiry, if s has no code.
 func withCodeOf(s, other Object) Object {
-	if hasCode(s) || !hasCode(other) {
+	if !hasCode(other) || hasCode(s) { // most often other is empty, and an image in s may have to be read
 		return s
 	}
 	out := maps.Clone(s)

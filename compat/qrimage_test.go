@@ -235,6 +235,15 @@ func TestQRImageOf(t *testing.T) {
 	}
 }
 
+// An image under an unknown name is read a few times, not once for each place in which a code may be. It is not
+// parallel because it counts allocations.
+func TestSessionOf_ReadsAnImageUnderAnUnknownNameFewTimes(t *testing.T) {
+	body := object(t, `{"codes":["2@`+strings.Repeat("AbCdEfGhIj", 14)+`,noise,identity,adv,1"]}`)
+	if got := testing.AllocsPerRun(1, func() { compat.SessionOf(body) }); got > 3000 {
+		t.Errorf("%v allocations", got)
+	}
+}
+
 // A response about one session may have its code beside the session, in another field than a placeholder, or instead of
 // an object (fault A5).
 func TestSessionOf_ReadsTheCodeInEveryPlace(t *testing.T) {
