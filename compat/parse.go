@@ -146,10 +146,10 @@ func StateOf(s Object) session.State {
 		}
 	}
 	isPaired := slices.ContainsFunc(pairedFields, func(name string) bool { return isTrue(s[name]) })
-	switch isConnected := s["isConnected"]; {
+	switch {
 	case isPaired && state == session.Unknown:
 		return session.Connected
-	case state == session.Connected && (isConnected == false || isConnected == json.Number("0")):
+	case state == session.Connected && isFalse(s["isConnected"]):
 		return session.Disconnected
 	case slices.Contains(readyStates, strings.ToLower(strings.TrimSpace(word))) && hasCode(s):
 		return session.AwaitingScan // the code is ready
@@ -168,11 +168,21 @@ var pairedFields = []string{
 	"isConnected", "authenticated", "isAuthenticated", "loggedIn", "LoggedIn", "isLoggedIn", "logged_in", "is_logged_in",
 }
 
+// isUnpaired reports whether one of pairedFields is false, and none is true.
+func isUnpaired(s Object) bool {
+	has := func(is func(any) bool) bool {
+		return slices.ContainsFunc(pairedFields, func(name string) bool { return is(s[name]) })
+	}
+	return has(isFalse) && !has(isTrue)
+}
+
 // readyStates are states that some engines also give a session whose code is ready.
 var readyStates = []string{"ready", "online"}
 
 // isTrue reports whether v is true, in one of the forms in which engines write it.
 func isTrue(v any) bool { return v == true || v == json.Number("1") || v == "true" }
+
+func isFalse(v any) bool { return v == false || v == json.Number("0") || v == "false" }
 
 var (
 	// imageFields are the names under which engines send the QR (contract C6), the documented one first.
@@ -286,8 +296,8 @@ func dateOf(v any) (time.Time, bool) {
 func ParseSession(s Object, clock, now time.Time) (session.SessionReport, error) {
 	image, err := QRImageOf(s)
 	report := session.SessionReport{
-		Ref: RefOf(s), State: StateOf(s), Image: image, Reason: ReasonOf(s), QueuePosition: queuePosition(s), At: now,
-		Phone: secret.NewSecret(StringOf(s["phoneNumber"])),
+		Ref: RefOf(s), State: StateOf(s), IsUnpaired: isUnpaired(s), Image: image, Reason: ReasonOf(s),
+		QueuePosition: queuePosition(s), At: now, Phone: secret.NewSecret(StringOf(s["phoneNumber"])),
 	}
 	if !image.Empty() {
 		report.Expiry = ExpiryOf(s, clock)
@@ -299,7 +309,9 @@ func ParseSession(s Object, clock, now time.Time) (session.SessionReport, error)
 func queuePosition(s Object) int { return int(Int(s["queuePosition"])) }
 
 // reasonFields are the names under which engines write the error that ended a session's connection.
-var reasonFields = []string{"error", "lastError", "last_error", "disconnectReason", "disconnect_reason"}
+var reasonFields = []string{
+	"error", "lastError", "last_error", "disconnectReason", "disconnect_reason", "reason", "statusReason",
+}
 
 // ReasonOf reads why a session disconnected: lastDisconnect.{code,message,cause}, or Baileys' own lastDisconnect.error,
 // and the fields of reasonFields. It is redacted as ErrorText is.
@@ -311,7 +323,7 @@ func ReasonOf(s Object) string {
 	parts := []string{code, text, StringOf(last["cause"]), StringOf(last["error"])}
 	for _, name := range reasonFields {
 		code, text := boomOf(cloneObject(s[name]))
-		parts = append(parts, StringOf(s[name]), code, text)
+		parts = append(parts, StringOf(s[name]), numberOf(s[name]), code, text)
 	}
 	var out []string
 	for _, part := range parts {

@@ -188,6 +188,25 @@ func TestExpiryOf(t *testing.T) {
 	}
 }
 
+// Only a field of its own states that no phone is paired, and another such field may state the contrary.
+func TestParseSession_IsUnpaired(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]bool{
+		`{"status":"unknown word","isConnected":false}`:  true,
+		`{"logged_in":false,"connected":true}`:           true,
+		`{"isConnected":0}`:                              true,
+		`{"authenticated":"false"}`:                      true,
+		`{"isConnected":true,"isAuthenticated":false}`:   false,
+		`{"status":"unknown word"}`:                      false,
+		`{"connected":false}`:                            false, // the socket
+		`{"status":"unknown word","isConnected":"null"}`: false,
+	} {
+		if report, _ := compat.ParseSession(object(t, body), now, now); report.IsUnpaired != want {
+			t.Errorf("%s: %t, want %t", body, report.IsUnpaired, want)
+		}
+	}
+}
+
 // The reason of a disconnect is redacted.
 func TestReasonOf(t *testing.T) {
 	t.Parallel()
@@ -202,6 +221,8 @@ func TestReasonOf(t *testing.T) {
 		`{"lastDisconnect":{"error":{"tag":"stream:error","attrs":{"code":"515"}}}}`:                      `<stream:error code="515">`,
 		`{"lastDisconnect":{"error":{"tag":"failure","attrs":{"reason":"405","location":"rva"}}}}`:        `<failure reason="405">`,
 		`{"lastDisconnect":{"error":{"tag":"stream:error","attrs":{},"content":[{"tag":"conflict"}]}}}`:   `<stream:error>`,
+		`{"status":"close","reason":"invalid_session","isReconnecting":true}`:                             "invalid_session",
+		`{"instance":"shop-1","state":"close","statusReason":405}`:                                        "405",
 		`{}`: "",
 	} {
 		if got := compat.ReasonOf(object(t, body)); got != want {

@@ -247,7 +247,7 @@ func withStatus(text string, body Object, httpStatus int) string {
 
 // errorMessage is the message of an error, or its error, which some engines make an object, a list, or JSON in a text.
 func errorMessage(body Object) string {
-	text := messageInJSON(firstString(body, messageFields...))
+	text := messageIn(body)
 	// "Not Found", beside a response that has the message.
 	isClass := text != "" && text == messageInJSON(StringOf(body["error"]))
 	if text != "" && !isClass {
@@ -258,10 +258,7 @@ func errorMessage(body Object) string {
 		if isClass && name != "response" {
 			continue
 		}
-		if list, _ := inner["message"].([]any); len(list) > 0 {
-			return messageInJSON(StringOf(list[0]))
-		}
-		if text := messageInJSON(firstString(inner, messageFields...)); text != "" {
+		if text := messageIn(inner); text != "" {
 			return text
 		}
 	}
@@ -303,5 +300,13 @@ func systemError(o Object) string {
 	return strings.TrimSpace(call + " " + code + " " + peer)
 }
 
+// messageIn is the first message of an object. Validators send a list of them.
+func messageIn(o Object) string {
+	if list, _ := o["message"].([]any); len(list) > 0 {
+		return messageInJSON(StringOf(list[0]))
+	}
+	return messageInJSON(firstString(o, messageFields...))
+}
+
 var messageFields = []string{"message", "error", "msg", "detail", "reason", "mensaje", "mensagem", "erro", "note",
-	"error_msg", "errmsg", "title"}
+	"error_msg", "errmsg", "err", "errorMessage", "error_message", "error_description", "description", "title"}

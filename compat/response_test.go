@@ -90,6 +90,8 @@ func TestErrorText(t *testing.T) {
 		`{"message":"M","errorCode":"C"}`:                             {"C", "M"},
 		`{"error":"Bad Request","message":"M"}`:                       {"", "Bad Request: M"},
 		`{"error":{"code":"C","message":"M"}}`:                        {"C", "M"},
+		`{"status":false,"err":"E"}`:                                  {"", "E"},
+		`{"statusCode":400,"error":"Bad Request","message":["M"]}`:    {"", "Bad Request: M"},
 		`{"error":"E","code":"no code at all"}`:                       {"", "E"},
 		`{"error":"E","code":500}`:                                    {"", "E"},
 		`{"error":"E","lastDisconnect":{"code":"X","message":"why"}}`: {"", "E (X why)"},

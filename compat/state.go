@@ -31,7 +31,7 @@ func Wire(s session.State) string { return cmp.Or(wireStates[s], WireDisconnecte
 var stateWords = map[session.State][]string{
 	session.Connected: {
 		"connected", "open", "working", "logged_in", "paired", "authenticated", "inchat", "islogged", "online", "ready",
-		"linked", "authorized", "conectado", "conectada",
+		"linked", "authorized", "chatsavailable", "conectado", "conectada",
 	},
 	session.Connecting: {
 		"connecting", "starting", "initializing", "generating", "reconnecting", "restarting", "authenticating",
@@ -49,6 +49,7 @@ var stateWords = map[session.State][]string{
 		"disconnected", "disconnecting", "not_found", "closed", "stopped", "unpaired", "desconectado", "desconectada",
 		"close", "expired", "logged_out", "loggedout", "notlogged", "notauthorized", "offline", "stopping",
 		"unlaunched", "unpaired_idle", "autoclosecalled", "browserclose", "serverclose",
+		"desconnectedmobile", "disconnectedmobile", "deletetoken",
 	},
 	session.Failed: {
 		"error", "failed", "timeout", "refused", "rate_limited", "qrreadfail", "qrreaderror", "banned", "blocked",

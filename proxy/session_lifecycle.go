@@ -157,8 +157,7 @@ func (s *sessionRequest) continueConnect(res compat.Response, err error, max tim
 		kind == session.KindNotReady, kind == session.KindCanceled,
 		res.Status >= 400 && res.Status < 500 && res.Status != http.StatusTooManyRequests && !isTransient(err):
 		isKnown := kind == session.KindAlreadyPaired || kind == session.KindNotReady
-		isBadKey := res.Status == http.StatusUnauthorized && kind == session.KindKeyRefused
-		if res.Status >= 400 && !isBadKey && !isKnown &&
+		if res.Status >= 400 && !isKnown &&
 			s.acquirer.OnConnectRefused(context.WithoutCancel(s.ctx()), s.caller, s.ref, err) {
 			s.replyEngineError(res, err)
 			return

@@ -241,7 +241,7 @@ func (d *Dialect) failureOf(verb Verb, status int, body any) *failure {
 func kindOf(verb Verb, status int) session.ErrorKind {
 	isInvalid := status == http.StatusBadRequest || status == http.StatusUnprocessableEntity
 	switch {
-	case isInvalid && slices.Contains([]Verb{Create, Connect, Restart, PairingCode}, verb):
+	case isInvalid && slices.Contains([]Verb{Create, Connect, Restart, PairingCode, Logout, Delete}, verb):
 		return KindInvalid
 	case status/100 == 2:
 		return ""

@@ -92,11 +92,25 @@ func TestDialect_Upgrade(t *testing.T) {
 
 // Before 2.3 an instance that is connected is not deleted until it is logged out.
 func TestDelete_ConnectedInstance(t *testing.T) {
+	if status := deleteConnected(t, true); status != http.StatusOK {
+		t.Errorf("%d", status)
+	}
+}
+
+// evolution-api#1113: the logout succeeds and has no effect. The engine's refusal is the response.
+func TestDelete_InstanceThatStaysConnected(t *testing.T) {
+	if status := deleteConnected(t, false); status != http.StatusBadRequest {
+		t.Errorf("%d", status)
+	}
+}
+
+func deleteConnected(t *testing.T, logsOut bool) int {
+	t.Helper()
 	isOpen := true
 	engine := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := strings.TrimSuffix(r.URL.Path, "/shop-1"); {
 		case path == "/instance/logout":
-			isOpen = false
+			isOpen = !logsOut
 		case path == "/instance/delete" && isOpen:
 			w.WriteHeader(http.StatusBadRequest)
 			_, _ = io.WriteString(w, `{"status":400,"error":"Bad Request","response":{"message":["The \"shop-1\" instance needs to be disconnected"]}}`)
@@ -114,7 +128,5 @@ func TestDelete_ConnectedInstance(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = res.Body.Close()
-	if res.StatusCode != http.StatusOK || isOpen {
-		t.Errorf("%d, connected: %t", res.StatusCode, isOpen)
-	}
+	return res.StatusCode
 }

@@ -317,8 +317,9 @@ func (m *Manager) OnConnectRefused(
 	ctx context.Context, c session.Caller, r session.Ref, cerr error,
 ) (isDenied bool) {
 	isUnknown := session.KindOf(cerr) == session.KindSessionNotFound
-	if isUnknown && m.find(c, r) == nil {
-		return false // a session that exists nowhere
+	isStranger := session.KindOf(cerr) == session.KindKeyRefused
+	if (isUnknown || isStranger) && m.find(c, r) == nil {
+		return false // a session that exists nowhere, or a caller who has none here
 	}
 	t, err := m.apply(ctx, c, r, message{apply: func(s session.Session, now time.Time) session.Session {
 		return s.AfterConnectRefused(cerr, now)

@@ -344,6 +344,7 @@ func TestB2_RefusedConnectIsNamed(t *testing.T) {
 		"a plan":        {403, `{"success":false,"error":"Your plan does not include this","code":"PLAN_LIMIT"}`, "connect_failing", "HTTP 403 PLAN_LIMIT"},
 		"too many":      {400, `{"success":false,"error":"Se alcanzó el número máximo de sesiones"}`, "session_limit", ""},
 		"a bad request": {422, `{"success":false,"error":"Unprocessable"}`, "connect_failing", "HTTP 422"},
+		"a wrong key":   {401, `{"success":false,"error":"Invalid token"}`, "key_refused", "HTTP 401"},
 		"unavailable":   {503, `{"success":false,"error":"Service starting"}`, "connect_failing", "HTTP 503"},
 	} {
 		t.Run(name, func(t *testing.T) {

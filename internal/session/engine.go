@@ -34,6 +34,7 @@ const (
 type SessionReport struct {
 	Ref           Ref
 	State         State         // Unknown if the response has none
+	IsUnpaired    bool          // the response states that no phone is paired, whatever its state is
 	Image         secret.Secret // the QR as a data URL; empty if the response has none
 	Expiry        Expiry
 	Phone         secret.Secret // the number of the paired account; empty if the response has none

@@ -168,7 +168,7 @@ func (s Session) stop(now time.Time) Session {
 func (s Session) applySuccess(r SessionReport, now time.Time) Session {
 	s.Failure, s.LostByEngine = FailureStreak{}, false
 	s = s.recordReason(r, now).recordConnecting(r.State, now)
-	if r.State != Unknown {
+	if r.State != Unknown || r.IsUnpaired {
 		s.StateConfirmedAt = now
 	}
 	switch {
@@ -189,6 +189,8 @@ func (s Session) applySuccess(r SessionReport, now time.Time) Session {
 		if s.State == Connected {
 			return s.setState(Connecting, now) // no longer paired
 		}
+	case r.State == Unknown && r.IsUnpaired && s.State == Connected:
+		return s.setState(Disconnected, now)
 	case r.State == Created && s.State == Unknown, r.State == Connecting && !s.State.Acquiring():
 		return s.setState(r.State, now)
 	}
