@@ -92,7 +92,15 @@ func handled(handle func(net.Conn)) *network {
 }
 
 func silent(c net.Conn) { go func() { _, _ = io.Copy(io.Discard, c) }() }
-func closes(c net.Conn) { _ = c.Close() }
+
+// closes closes a connection after its first bytes. A close with unread bytes is a reset on TCP, which can occur after
+// TLS as well.
+func closes(c net.Conn) {
+	go func() {
+		_, _ = c.Read(make([]byte, 1<<14))
+		_ = c.Close()
+	}()
+}
 
 // tlsServer is a network with another TLS server than WhatsApp's, and its certificate.
 type tlsServer struct {
