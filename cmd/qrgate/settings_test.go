@@ -170,9 +170,9 @@ func TestServe_HangupReloadsFiles(t *testing.T) {
 	write("keys", "shop:"+young)
 	write("level", "debug")
 	hangups <- syscall.SIGHUP
-	until("the reload", func() bool { return status(young) == http.StatusOK })
-	if got := status(old); got != http.StatusUnauthorized {
-		t.Errorf("the old key gets %d after the reload", got)
+	until("the reload", func() bool { return status(old) == http.StatusUnauthorized })
+	if got := status(young); got != http.StatusOK {
+		t.Errorf("the new key gets %d after the reload", got)
 	}
 	until("a log of the new level", func() bool {
 		get("/api/other", young)

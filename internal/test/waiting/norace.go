@@ -1,0 +1,6 @@
+//go:build !race
+
+package waiting
+
+// perProcessor is the number of parallel tests for each processor.
+const perProcessor = 4
