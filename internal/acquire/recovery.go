@@ -114,5 +114,5 @@ func verifyFirst(s session.Session, a action) action {
 	if a.mode == session.Connect && !s.StateQueriedAt.Before(checkAt) {
 		return a // the engine does not report it; a connect harms no paired session
 	}
-	return action{kind: pollStatus, at: latest(checkAt, s.LastPolledAt.Add(verifyInterval)), verify: true}
+	return action{kind: pollStatus, at: latest(checkAt, s.StateQueriedAt.Add(verifyInterval)), verify: true}
 }

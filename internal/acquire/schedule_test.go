@@ -73,7 +73,7 @@ func TestNextAction(t *testing.T) {
 		"the last poll of a wait, after ten": {s: newSession(polledAt(5.5, 10)), d: demand{wantsQR: true, waitEndsAt: at(9)}, now: 6,
 			want: pollAt(8.7)},
 		"connect again after 12 s":      {s: newSession(polledAt(11.5, 12)), now: 12, want: recoverAt(session.Connect, 12)},
-		"but first a poll of the state": {s: newSession(polledAt(10.2, 11)), now: 10.5, want: action{kind: pollStatus, at: at(11.2), verify: true}},
+		"but first a poll of the state": {s: newSession(polledAt(10.2, 11)), now: 10.5, want: action{kind: pollStatus, at: at(11), verify: true}},
 		"and first of all one of the QR, if there was none for long": {s: newSession(polledAt(3, 4)), now: 11.5,
 			want: action{kind: pollQR, at: at(10), verify: true}},
 		"a state that cannot be told":            {s: newSession(polledAt(11.1, 12), stateUnknown, func(s *session.Session) { s.StateQueriedAt = at(11.1) }), now: 12, want: recoverAt(session.Connect, 12)},
@@ -117,12 +117,15 @@ func TestNextAction(t *testing.T) {
 		}), d: demand{wantsState: true}, now: 5, want: pollAt(4)},
 		"the code vanished":             {s: newSession(polledAt(30, 9), func(s *session.Session) { s.Sequence, s.Since, s.StateConfirmedAt = 1, at(30), at(1) }), now: 30, want: statusAt(30.1)},
 		"expired, by the engine's word": {s: newSession(polledAt(30.2, 9), func(s *session.Session) { s.Sequence, s.Since, s.History.DisconnectedAt = 1, at(30), at(30.2) }), now: 30.3, want: recoverAt(session.Connect, 30.2)},
-		"expired, without it":           {s: newSession(polledAt(31.5, 9), func(s *session.Session) { s.Sequence, s.Since = 1, at(30) }), now: 32, want: recoverAt(session.Connect, 32)},
-		"no QR for long: why?":          {s: newSession(polledAt(5.2, 8), stateUnknown), now: 5.2, want: statusAt(5.5)},
-		"once per connect":              {s: newSession(polledAt(5.7, 9), stateUnknown, func(s *session.Session) { s.StateQueriedAt = at(5.5) }), now: 5.7, want: pollAt(8.7)},
-		"not when a list told it":       {s: newSession(polledAt(5.7, 9)), now: 5.7, want: pollAt(8.7)},
-		"disconnected in the grace":     {s: newSession(polledAt(9.1, 10), func(s *session.Session) { s.History.DisconnectedAt = at(9.1) }), now: 9.1, want: statusAt(10.02)},
-		"the state tells of a code":     {s: newSession(polledAt(5.7, 9), func(s *session.Session) { s.CodeReportedAt = at(5.7) }), now: 5.7, want: pollAt(5.8)},
+		"expired: the state comes before dense polls of the QR": {s: newSession(polledAt(31, 9), func(s *session.Session) {
+			s.Sequence, s.Since, s.StateConfirmedAt, s.StateQueriedAt = 1, at(30), at(30.1), at(30.1)
+		}), d: demand{wantsQR: true}, now: 31, want: action{kind: pollStatus, at: at(31.1), verify: true}},
+		"expired, without it":       {s: newSession(polledAt(31.5, 9), func(s *session.Session) { s.Sequence, s.Since = 1, at(30) }), now: 32, want: recoverAt(session.Connect, 32)},
+		"no QR for long: why?":      {s: newSession(polledAt(5.2, 8), stateUnknown), now: 5.2, want: statusAt(5.5)},
+		"once per connect":          {s: newSession(polledAt(5.7, 9), stateUnknown, func(s *session.Session) { s.StateQueriedAt = at(5.5) }), now: 5.7, want: pollAt(8.7)},
+		"not when a list told it":   {s: newSession(polledAt(5.7, 9)), now: 5.7, want: pollAt(8.7)},
+		"disconnected in the grace": {s: newSession(polledAt(9.1, 10), func(s *session.Session) { s.History.DisconnectedAt = at(9.1) }), now: 9.1, want: statusAt(10.02)},
+		"the state tells of a code": {s: newSession(polledAt(5.7, 9), func(s *session.Session) { s.CodeReportedAt = at(5.7) }), now: 5.7, want: pollAt(5.8)},
 		"the engine cannot be reached": {s: newSession(polledAt(7, 9), func(s *session.Session) {
 			s.Failure.Kind, s.Failure.HasNoEffect = session.KindUnreachable, true
 		}), now: 7, want: pollAt(8)},
