@@ -20,7 +20,7 @@ func (s *sessionRequest) list() {
 	case err == nil:
 		body, _ := compat.Parse(res.Body)
 		items := s.normalizeAll(compat.SessionsOf(body), res)
-		s.writeJSON(res.Status, compat.NormalizeListBody(body, items, page, limit), res.Header)
+		s.writeJSON(http.StatusOK, compat.NormalizeListBody(body, items, page, limit), res.Header)
 	case session.KindOf(err) == session.KindBadResponse && res.Status == http.StatusOK && !res.Complete &&
 		res.Header.Get("Content-Length") != "":
 		s.request.URL.RawQuery = query
@@ -71,7 +71,7 @@ func (s *sessionRequest) normalizeAll(items []compat.Object, res compat.Response
 func (s *sessionRequest) get() {
 	if res, ok := s.act("get", ""); ok {
 		body, normalized := s.parseSession(res)
-		s.writeJSON(res.Status, compat.NormalizeSessionBody(body, normalized), res.Header)
+		s.writeJSON(http.StatusOK, compat.NormalizeSessionBody(body, normalized), res.Header)
 	}
 }
 
@@ -107,7 +107,7 @@ func (s *sessionRequest) status() {
 		return
 	}
 	body, normalized := s.parseSession(res)
-	s.writeJSON(res.Status, compat.NormalizeStatusBody(body, normalized), res.Header)
+	s.writeJSON(http.StatusOK, compat.NormalizeStatusBody(body, normalized), res.Header)
 }
 
 // statusFailed responds when the engine denies the state of a session. A 404 there stops clients for good, so qrgate

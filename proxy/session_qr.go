@@ -205,6 +205,9 @@ func (s *sessionRequest) waitForChange(v *session.Snapshot, max time.Duration) *
 // and could not be asked. It contains nothing about the session.
 func notAuthorized(v *session.Snapshot) ownResponse {
 	f := v.Session.Failure
+	if v.Session.IsStateDenied() {
+		f = v.Session.History.PollFailure
+	}
 	switch {
 	case f.Kind != "":
 	case v.RateLimitWait > 0:

@@ -53,11 +53,13 @@ func (e *Engine) Connect(
 	return response.SessionReport(session.OpConnect, r, err)
 }
 
-// QR implements [session.Engine]. An ambiguous error is confirmed by the session's status.
+// QR implements [session.Engine]. An ambiguous error is confirmed by the session's status, and so is one of a server in
+// front that does not reach the engine: some engines fail at this route alone once they have lost the session.
 func (e *Engine) QR(ctx context.Context, c session.Caller, r session.Ref) (session.SessionReport, error) {
 	report, err := e.poll(ctx, c, r, session.OpQR)
 	failure := session.AsEngineError(err)
-	if failure == nil || !failure.IsAmbiguous {
+	isInFront := failure != nil && failure.Kind == session.KindUnreachable && failure.Status >= 500
+	if failure == nil || !failure.IsAmbiguous && !isInFront {
 		return report, err
 	}
 	status, statusErr := e.Status(ctx, c, r)
@@ -65,11 +67,14 @@ func (e *Engine) QR(ctx context.Context, c session.Caller, r session.Ref) (sessi
 		report.Limits = status.Limits
 	}
 	isDenied := statusErr == nil && status.State != session.Connected && status.State != session.Unknown
+	isLost := isDenied && (status.State == session.Disconnected || status.State == session.Failed)
 	switch kind := session.KindOf(statusErr); {
 	case failure.Kind == session.KindAlreadyPaired && isDenied:
 		failure.Kind = session.KindNotReady
-	case failure.Kind == session.KindUnreachable && (kind == "" || kind == session.KindSessionNotFound):
+	case isInFront && failure.IsAmbiguous && (kind == "" || kind == session.KindSessionNotFound):
 		failure.Kind, failure.Reason = session.KindRateLimited, failure.Reason+"; other routes respond"
+	case isInFront && isLost:
+		failure.Kind, failure.Reason = session.KindServerError, failure.Reason+"; other routes respond"
 	}
 	return report, failure
 }

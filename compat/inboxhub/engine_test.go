@@ -169,6 +169,8 @@ func TestQR_AmbiguousErrorIsConfirmedByTheStatus(t *testing.T) {
 		"paired by code":           {response{409, `{"success":false,"code":"ALREADY_CONNECTED"}`}, response{}, session.KindAlreadyPaired, 1},
 		"not ready":                {response{404, `{"success":false,"error":"QR not available or already connected"}`}, response{}, session.KindNotReady, 1},
 		"one route unavailable":    {response{503, limited}, response{200, `{"data":{"status":"connecting"}}`}, session.KindRateLimited, 2},
+		"one route fails":          {response{502, limited}, response{200, `{"data":{"status":"disconnected"}}`}, session.KindServerError, 2},
+		"one route fails at times": {response{502, limited}, response{200, `{"data":{"status":"connecting"}}`}, session.KindUnreachable, 2},
 		"every route unavailable":  {response{503, limited}, response{503, limited}, session.KindUnreachable, 2},
 		"no route, another server": {response{503, limited}, response{200, "<title>Maintenance</title>"}, session.KindUnreachable, 2},
 	} {

@@ -118,7 +118,8 @@ func chooseAction(s session.Session, d demand, allowForce bool, now time.Time) a
 		return acquireQR(s, d, allowForce, now)
 	case s.State == session.AwaitingScan:
 		return awaitScan(s, d, now)
-	case s.State == session.Connected && d.wantsQR && now.Sub(s.StateConfirmedAt) > pairedTTL:
+	case s.State == session.Connected && now.Sub(s.StateConfirmedAt) > pairedTTL &&
+		(d.wantsQR || d.requestedAt.After(s.LastPolledAt)): // by a client that does not wait
 		return action{kind: pollStatus, at: s.LastPolledAt.Add(verifyInterval)}
 	case s.State == session.Connected && d.wantsState:
 		return action{kind: pollStatus, at: s.LastPolledAt.Add(scanPollInterval)}
@@ -300,8 +301,8 @@ func awaitScan(s session.Session, d demand, now time.Time) action {
 		return action{kind: pollQR, at: s.QR.ExpiresAt}
 	case !d.wantsState && !d.follows:
 		return action{}
-	case s.Failure.Op == session.OpStatus && s.Failure.Kind == session.KindSessionNotFound:
-		return action{kind: pollQR, at: next} // engines deny there what they serve here (contract C18), or it is deleted
+	case s.IsStateDenied():
+		return action{kind: pollQR, at: next} // or it is deleted
 	}
 	if d.follows && next.Sub(s.QR.SeenAt) > session.RevalidateAfter && !s.QR.ConfirmedAt.After(s.StateQueriedAt) {
 		return action{kind: pollQR, at: next} // in turn with the state: the code may have been replaced

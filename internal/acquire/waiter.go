@@ -80,10 +80,11 @@ func (t *tracker) isRemoved() bool {
 	return !isTracked
 }
 
-// authError is the engine's own refusal, when it came after since.
+// authError is the engine's own refusal, when it came after since. Engines deny the state of sessions that they serve
+// elsewhere (contract C18).
 func authError(s *session.Snapshot, since time.Time) error {
 	f := &s.Session.Failure
-	if s.Authorized || f.LastAt.Before(since) {
+	if s.Authorized || f.LastAt.Before(since) || s.Session.IsStateDenied() {
 		return nil
 	}
 	if f.Kind == session.KindKeyRefused || f.Kind == session.KindSessionNotFound {

@@ -106,12 +106,18 @@ func asError(text string, form int) string {
 }
 
 var (
-	saysPaired  = regexp.MustCompile(`(?i)already|\b(?:connected|authenticated|authorized|open|working)"|logged_?in":true|is authenticated`)
-	saysUnknown = regexp.MustCompile(`(?i)not found|no session|does ?n.t exist|does not exist|no existe|no encontrad|no es_`)
-	saysLimit   = regexp.MustCompile(`(?i)rate.?limit|too many requests|request limit`)
-	saysError   = regexp.MustCompile(`"success":false|"error":["{t]|"statusCode":[45]|"status":"error"`)
-	saysRefused = regexp.MustCompile(`(?i)key_refused|invalid.api.key`)
+	saysPaired   = regexp.MustCompile(`(?i)already|\b(?:connected|authenticated|authorized|open|working)"|logged_?in":true|is authenticated`)
+	saysUnknown  = regexp.MustCompile(`(?i)not found|no session|does ?n.t exist|does not exist|no existe|no encontrad|no es_`)
+	saysLimit    = regexp.MustCompile(`(?i)rate.?limit|too many requests|request limit`)
+	saysError    = regexp.MustCompile(`"success":false|"error":["{t]|"statusCode":[45]|"status":"error"`)
+	saysUpstream = regexp.MustCompile(`(?i)upstream|bad gateway|failed to respond|cloudflare|no server|no backend`)
+	saysRefused  = regexp.MustCompile(`(?i)key_refused|invalid.api.key`)
 )
+
+// isInFront reports whether a server in front of the engine may have sent it, which did not reach the engine.
+func (u unusual) isInFront() bool {
+	return u.status >= 502 && u.status <= 503 && (!strings.HasPrefix(u.body, "{") || saysUpstream.MatchString(u.body))
+}
 
 // maySay reports whether a diagnosis is allowed for the response: it may name the engine, or what the words name by
 // the table of the diagnosis, or what the status means by itself.

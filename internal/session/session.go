@@ -327,6 +327,12 @@ func (s *Session) NeedsPairingCheck() bool {
 	return s.State != Connected && !at.IsZero() && s.StateQueriedAt.Before(at) && s.StateConfirmedAt.Before(at)
 }
 
+// IsStateDenied reports whether the engine's last error only denies the state of a session that is not paired: engines
+// do so for sessions that they serve elsewhere (contract C18).
+func (s *Session) IsStateDenied() bool {
+	return s.State != Connected && s.Failure.Op == OpStatus && s.Failure.Kind == KindSessionNotFound
+}
+
 // AfterConnect returns the session after the engine accepted a connect or restart at now.
 func (s Session) AfterConnect(now time.Time) Session {
 	if s.LostByEngine || s.Sequence > 0 || s.Recovery.FailedConnects > 0 {
