@@ -223,6 +223,41 @@ func TestWaitQR_LostPairingWithACode(t *testing.T) {
 	})
 }
 
+// hidesState reports a paired session, and no other state.
+type hidesState struct{ session.Engine }
+
+func (e hidesState) Status(ctx context.Context, c session.Caller, r session.Ref) (session.SessionReport, error) {
+	report, err := e.Engine.Status(ctx, c, r)
+	if report.State != session.Connected {
+		report.State, report.IsUnpaired = session.Unknown, false
+	}
+	return report, err
+}
+
+// The engine has lost a pairing and names its state in a word that is not known: one request gets the code that it
+// shows; without a code the session stays paired, within two seconds.
+func TestWaitQR_LostPairingInAnUnknownState(t *testing.T) {
+	bubble(t, &enginesim.Engine{}, func(r *rig) {
+		ref := r.createScanned("key-a", "crm-1")
+		time.Sleep(4 * time.Second)
+		_, _ = r.manager.Status(r.t.Context(), r.caller("key-a"), "crm-1")
+		time.Sleep(time.Minute)
+		if err := r.engine.Unlink("crm-1"); err != nil {
+			r.t.Fatal(err)
+		}
+		startedAt := time.Now()
+		snap := r.qr("key-a", "crm-1", session.WaitPreference{})
+		if took := time.Since(startedAt); snap.Session.State != session.Connected || took > 2*time.Second {
+			r.t.Errorf("%s after %s", snap.Session.State, took)
+		}
+		r.post("key-a", "/api/sessions/"+ref.URLSegment()+"/connect", "{}") // past qrgate
+		time.Sleep(time.Second)
+		if snap := r.qr("key-a", "crm-1", session.WaitPreference{}); !snap.Ready {
+			r.t.Errorf("no QR: %s", snap.Session.State)
+		}
+	}, func(c *acquire.Config) { c.Engine = hidesState{c.Engine} })
+}
+
 // A phone unpairs a session at the engine: the next request for the QR does not get the old state.
 func TestWaitQR_UnpairedSessionIsNoticed(t *testing.T) {
 	bubble(t, &enginesim.Engine{}, func(r *rig) {

@@ -76,7 +76,8 @@ func (m *Manager) waitQR(
 		w.authEndsAt = startedAt.Add(lastAuthWait)
 	}
 	isLost := func(snap *session.Snapshot) bool {
-		return s.State == session.Connected && snap.Session.State.Acquiring()
+		return s.State == session.Connected && snap.Session.State != session.Connected &&
+			snap.Session.State != session.Unknown
 	}
 	replacement := func() (number string, ok bool) { // of one that was deleted and created again, as a list showed
 		known, ok := m.cachedRef(c, id)
@@ -147,7 +148,8 @@ func (m *Manager) isDone(s *session.Snapshot, startedAt, now time.Time) bool {
 	case !isAuthorized(&s.Session, now):
 		return false
 	case s.Session.State == session.Connected:
-		return now.Sub(s.Session.StateConfirmedAt) <= pairedTTL || s.Session.StateQueriedAt.After(startedAt)
+		isUnresolved := s.Session.StateQueriedAt.After(startedAt) && s.Session.AnsweredAt.After(startedAt)
+		return now.Sub(s.Session.StateConfirmedAt) <= pairedTTL || isUnresolved
 	}
 	return m.isReady(s, now) || s.Diagnosis.NeedsPerson()
 }

@@ -120,13 +120,23 @@ func chooseAction(s session.Session, d demand, allowForce bool, now time.Time) a
 		return awaitScan(s, d, now)
 	case s.State == session.Connected && now.Sub(s.StateConfirmedAt) > pairedTTL &&
 		(d.wantsQR || d.requestedAt.After(s.LastPolledAt)): // by a client that does not wait
-		return action{kind: pollStatus, at: s.LastPolledAt.Add(verifyInterval)}
+		return confirmPairing(s)
 	case s.State == session.Connected && d.wantsState:
 		return action{kind: pollStatus, at: s.LastPolledAt.Add(scanPollInterval)}
 	case s.State == session.Unknown && d.follows && s.Polls > 0: // its connect may have passed through another process
 		return action{kind: pollQR, at: s.LastPolledAt.Add(followPollInterval << min(s.Polls-1, 5))}
 	}
 	return action{}
+}
+
+// confirmPairing polls the state of a paired session, and in turn with it the QR, if the engine reports no state: a
+// code that it shows ends the pairing.
+func confirmPairing(s session.Session) action {
+	a := action{kind: pollStatus, at: s.LastPolledAt.Add(verifyInterval)}
+	if s.StateQueriedAt.After(s.StateConfirmedAt) && !s.AnsweredAt.After(s.StateQueriedAt) {
+		a.kind = pollQR
+	}
+	return a
 }
 
 // acquireQR decides while a QR is wanted and none is there.

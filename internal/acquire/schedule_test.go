@@ -50,6 +50,10 @@ func TestNextAction(t *testing.T) {
 	unknown := func(polls int) session.Session {
 		return session.Session{Ref: session.Ref{ID: 1}, State: session.Unknown, LastPolledAt: at(5), Polls: polls}
 	}
+	paired := func(stateQueried, answered float64) session.Session {
+		return session.Session{State: session.Connected, LastPolledAt: at(max(stateQueried, answered)),
+			StateConfirmedAt: at(0), StateQueriedAt: at(stateQueried), AnsweredAt: at(answered)}
+	}
 	recoverAt := func(mode session.ConnectMode, seconds float64) action {
 		return action{kind: recoverQR, mode: mode, at: at(seconds)}
 	}
@@ -140,6 +144,9 @@ func TestNextAction(t *testing.T) {
 		}), now: 5.2, want: pollAt(5.3)},
 		"a final poll before a wait ends": {s: newSession(polledAt(7, 9)), d: demand{wantsQR: true, waitEndsAt: at(9)}, now: 8.5, want: pollAt(8.7)},
 		"an authorization check":          {s: session.Session{State: session.Unknown}, d: demand{needsAuthCheck: true}, want: action{kind: pollQR, at: time.Time{}.Add(authCheckInterval)}},
+		"of a pairing of a while ago":     {s: paired(0, 0), d: demand{wantsQR: true}, now: 11, want: statusAt(1)},
+		"the QR, if the state is open":    {s: paired(11, 0), d: demand{wantsQR: true}, now: 11, want: pollAt(12)},
+		"and the state in turn":           {s: paired(11, 12), d: demand{wantsQR: true}, now: 12, want: statusAt(13)},
 		"that of a paired session":        {s: session.Session{State: session.Connected, LastPolledAt: at(0)}, d: demand{needsAuthCheck: true}, now: 1, want: statusAt(1)},
 		"nothing for a resting session":   {s: session.Session{State: session.Failed}, now: 1, want: action{}},
 	} {

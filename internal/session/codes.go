@@ -40,6 +40,8 @@ func digestOf(image secret.Secret) string {
 // IsReplaced reports whether a later code has replaced this one.
 func (h CodeHistory) IsReplaced(image secret.Secret) bool { return digestOf(image) == h.Previous }
 
+func (h CodeHistory) isLast(image secret.Secret) bool { return digestOf(image) == h.Digest }
+
 // add records a code that a poll returned at now, of a session that was connected at connectedAt. Codes live for ttl at
 // most.
 func (h CodeHistory) add(image secret.Secret, ttl time.Duration, connectedAt, now time.Time) CodeHistory {

@@ -212,7 +212,8 @@ func (s Session) applyQR(r SessionReport, now time.Time) Session {
 	if s.CreatedHere && s.FirstConnectAt.After(madeAfter) {
 		madeAfter = s.FirstConnectAt
 	}
-	isReplaced := s.History.Codes.IsReplaced(r.Image)
+	isScanned := s.State == Connected && s.History.Codes.isLast(r.Image)
+	isReplaced := s.History.Codes.IsReplaced(r.Image) || isScanned
 	s.History.Codes = s.History.Codes.add(r.Image, max(FirstQRTTL, r.Expiry.Limit), s.ConnectedAt, now)
 	switch {
 	case isReplaced:

@@ -32,6 +32,7 @@ func TestAfterPoll(t *testing.T) {
 	pairedErrorQueried := pairedError
 	pairedErrorQueried.StateQueriedAt = after(19 * time.Second)
 	paired := began().AfterPoll(session.SessionReport{State: session.Connected}, nil, after(time.Second))
+	scanned := waiting.AfterPoll(session.SessionReport{State: session.Connected}, nil, after(2*time.Second))
 	for name, c := range map[string]struct {
 		from  session.Session
 		o     session.SessionReport
@@ -54,15 +55,17 @@ func TestAfterPoll(t *testing.T) {
 			check: func(s session.Session) bool {
 				return s.Reason == "405 Connection Failure" && s.History.Named.Code == diagnosis.ClientOutdated && s.StateConfirmedAt.Equal(after(20*time.Second))
 			}},
-		"code lost by the engine":      {from: waiting, err: failure(session.KindNotReady), state: session.Connecting, seq: 1},
-		"unreachable keeps the code":   {from: waiting, err: failure(session.KindUnreachable), state: session.AwaitingScan, code: "one", seq: 1},
-		"paired":                       {from: waiting, o: session.SessionReport{State: session.Connected}, state: session.Connected, seq: 1, check: func(s session.Session) bool { return s.EverPaired && s.AcquiringSince.IsZero() }},
-		"paired, reported by an error": {from: waiting, err: failure(session.KindAlreadyPaired), state: session.AwaitingScan, code: "one", seq: 1, check: func(s session.Session) bool { return s.NeedsPairingCheck() }},
-		"again, without a state":       {from: pairedErrorQueried, err: failure(session.KindAlreadyPaired), state: session.Connected, seq: 1},
-		"or being another one":         {from: pairedError.AfterPoll(session.SessionReport{State: session.AwaitingScan}, nil, after(19*time.Second)), err: failure(session.KindAlreadyPaired), state: session.AwaitingScan, code: "one", seq: 1, check: func(s session.Session) bool { return !s.NeedsPairingCheck() }},
-		"a code ends the pairing":      {from: paired, o: session.SessionReport{State: session.AwaitingScan}, state: session.Connecting},
-		"not ready keeps the pairing":  {from: paired, err: failure(session.KindNotReady), state: session.Connected},
-		"state ends the pairing":       {from: paired, o: session.SessionReport{State: session.Disconnected}, state: session.Disconnected},
+		"code lost by the engine":       {from: waiting, err: failure(session.KindNotReady), state: session.Connecting, seq: 1},
+		"unreachable keeps the code":    {from: waiting, err: failure(session.KindUnreachable), state: session.AwaitingScan, code: "one", seq: 1},
+		"paired":                        {from: waiting, o: session.SessionReport{State: session.Connected}, state: session.Connected, seq: 1, check: func(s session.Session) bool { return s.EverPaired && s.AcquiringSince.IsZero() }},
+		"paired, reported by an error":  {from: waiting, err: failure(session.KindAlreadyPaired), state: session.AwaitingScan, code: "one", seq: 1, check: func(s session.Session) bool { return s.NeedsPairingCheck() }},
+		"again, without a state":        {from: pairedErrorQueried, err: failure(session.KindAlreadyPaired), state: session.Connected, seq: 1},
+		"or being another one":          {from: pairedError.AfterPoll(session.SessionReport{State: session.AwaitingScan}, nil, after(19*time.Second)), err: failure(session.KindAlreadyPaired), state: session.AwaitingScan, code: "one", seq: 1, check: func(s session.Session) bool { return !s.NeedsPairingCheck() }},
+		"a code ends the pairing":       {from: paired, o: session.SessionReport{State: session.AwaitingScan}, state: session.Connecting},
+		"another code ends the pairing": {from: scanned, o: code("two"), state: session.AwaitingScan, code: "two", seq: 2},
+		"the scanned code does not":     {from: scanned, o: code("one"), state: session.Connected, seq: 1},
+		"not ready keeps the pairing":   {from: paired, err: failure(session.KindNotReady), state: session.Connected},
+		"state ends the pairing":        {from: paired, o: session.SessionReport{State: session.Disconnected}, state: session.Disconnected},
 		"no pairing beside an unknown state": {from: paired, o: session.SessionReport{State: session.Unknown, IsUnpaired: true}, state: session.Disconnected,
 			check: func(s session.Session) bool { return s.StateConfirmedAt.Equal(after(20 * time.Second)) }},
 		"no pairing beside a code":           {from: waiting, o: session.SessionReport{State: session.Unknown, IsUnpaired: true}, state: session.AwaitingScan, code: "one", seq: 1},
