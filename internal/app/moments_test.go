@@ -499,7 +499,6 @@ func TestMoments(t *testing.T) {
 			})
 			for _, p := range plans {
 				for _, text := range p.failed {
-					writeFailure(p, text)
 					t.Errorf("%s, HTTP %d %s for %s %+v: %s", m.name, p.odd.status, p.odd.body, p.lasts, p.variant, text)
 				}
 			}
