@@ -146,8 +146,9 @@ func StateOf(s Object) session.State {
 		}
 	}
 	isPaired := slices.ContainsFunc(pairedFields, func(name string) bool { return isTrue(s[name]) })
+	isOpen := s["connection"] == "open" && !hasCode(s) // Baileys' own; elsewhere it may be the socket
 	switch {
-	case isPaired && state == session.Unknown:
+	case (isPaired || isOpen) && state == session.Unknown:
 		return session.Connected
 	case state == session.Connected && isFalse(s["isConnected"]):
 		return session.Disconnected

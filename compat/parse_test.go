@@ -129,6 +129,8 @@ func TestStateOf(t *testing.T) {
 		`{"status":"Qr_Code"}`:                          session.AwaitingScan,
 		`{"status":" QR "}`:                             session.AwaitingScan,
 		`{"status":"success","state":"open"}`:           session.Connected,
+		`{"connection":"open","qr":null}`:               session.Connected,
+		`{"connection":{"a":1},"status":"connecting"}`:  session.Connecting,
 		`{"status":"unheard of"}`:                       session.Unknown,
 		`{}`:                                            session.Unknown,
 	} {

@@ -183,3 +183,17 @@ func TestPublicReports(t *testing.T) {
 		t.Errorf("waha#129: %v, read %v", err, readErr)
 	}
 }
+
+// An error without a message is the engine's, unless it has another status than 500, which is WhatsApp's.
+func TestEngineError_StatusOfWhatsAppBlamesNobody(t *testing.T) {
+	t.Parallel()
+	for body, isOwn := range map[string]bool{
+		`{"status":401}`: false, `{"status":500}`: true, `{}`: true, `{"status":"error"}`: true,
+		`{"error":"{\"status\":\"fail\",\"reason\":\"blocked\"}"}`: false, // yowsup#1256
+	} {
+		e := compat.Response{Status: 500, Header: headers(""), Body: []byte(body), Complete: true}.EngineError(session.OpQR)
+		if e == nil || diagnosis.IsOwnFault(e.Text) != isOwn {
+			t.Errorf("%s: %v", body, e)
+		}
+	}
+}

@@ -232,7 +232,12 @@ func ErrorText(body Object) string {
 // withStatus precedes the text of an error about WhatsApp's connection by the status that WhatsApp or Baileys gave it,
 // as lastDisconnect has it: the status decides what the text means. Engines write it into the body, and many use it as
 // the status of their response. A 5xx there is often the engine's own, and clients look for the digits of a rate limit.
+// An error that has only such a status is not the engine's either.
 func withStatus(text string, body Object, httpStatus int) string {
+	own := numberOf(body["status"])
+	if text == "" && httpStatus == http.StatusInternalServerError && own != "" && own != "500" {
+		return "status " + own
+	}
 	status, _ := boomOf(body)
 	status = cmp.Or(status, numberOf(body["code"]))
 	if status == "" && httpStatus/100 == 4 {
