@@ -52,7 +52,8 @@ var (
 		`status is not as expected|belum siap|initializing|not (?:yet )?initiali[sz]ed|` +
 		`inicializando|iniciando sesi[oó]n|iniciando sess[aã]o`)
 
-	unknownRoute = regexp.MustCompile(`cannot (?:get|post|put|patch|delete) /|no route|match any route|` +
+	unknownRoute = regexp.MustCompile(`cannot (?:get|post|put|patch|delete) /|match any route|` +
+		`\bno (?:route|endpoint|handler|(?:static|http) resource)\b|` +
 		`\b(?:route|path|url|endpoint|page|application|app|deployment|tunnel|function|ruta|rota)\b[^.]{0,80}` +
 		` (?:was |could )?(?:not (?:be )?found|does not exist|no encontrad|n[aã]o encontrad|inexistente)|` +
 		`^\W*404 page not found|missing authentication token`) // AWS' for a path that it does not have

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -305,13 +306,18 @@ func systemError(o Object) string {
 	return strings.TrimSpace(call + " " + code + " " + peer)
 }
 
-// messageIn is the first message of an object. Validators send a list of them.
+// messageIn is the first message of an object. Validators send a list of them, and .NET and Go names in capitals.
 func messageIn(o Object) string {
-	if list, _ := o["message"].([]any); len(list) > 0 {
+	fields := Object{}
+	for _, name := range slices.Sorted(maps.Keys(o)) { // small letters come last
+		fields[strings.ToLower(name)] = o[name]
+	}
+	if list, _ := fields["message"].([]any); len(list) > 0 {
 		return messageInJSON(StringOf(list[0]))
 	}
-	return messageInJSON(firstString(o, messageFields...))
+	return messageInJSON(firstString(fields, messageFields...))
 }
 
+// messageFields are the names of an error's text, in small letters.
 var messageFields = []string{"message", "error", "msg", "detail", "reason", "mensaje", "mensagem", "erro", "note",
-	"error_msg", "errmsg", "err", "errorMessage", "error_message", "error_description", "description", "title"}
+	"error_msg", "errmsg", "err", "errormessage", "error_message", "error_description", "description", "title"}
