@@ -144,11 +144,15 @@ func (env *environment) printUsage(out io.Writer) {
    curl -s -H 'X-API-Key: %[2]s' %[1]s/api/sessions/mine/qr/status
    curl -sN -H 'X-API-Key: %[2]s' -H 'Accept: text/event-stream' %[1]s/api/sessions/mine/qr/status
 
+ Or, after the connect, pair by phone number; the simulated phone enters the code after %[5]s:
+
+   curl -s -H 'X-API-Key: %[2]s' -H 'Content-Type: application/json' \
+     -d '{"phoneNumber":"5550123456"}' %[1]s/api/sessions/mine/pairing-code
+
  The same requests to the engine itself: %[3]s
  Status page: %[4]s/status
  Ctrl-C ends the demo.
-`, env.gateway.URL(), demoKey, env.engineURL(), env.gateway.AdminURL())
-	env.printPairingCode(out)
+`, env.gateway.URL(), demoKey, env.engineURL(), env.gateway.AdminURL(), enterDelay)
 }
 
 // library gets codes from whatsmeow, through the API of the embedded engine.

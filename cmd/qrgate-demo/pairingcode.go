@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -91,14 +90,4 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", compat.ContentType)
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(body)
-}
-
-// printPairingCode prints how to pair by phone number.
-func (env *environment) printPairingCode(out io.Writer) {
-	fmt.Fprintf(out, `
- Or pair by phone number; the simulated phone enters the code after %[3]s:
-
-   curl -s -H 'X-API-Key: %[2]s' -H 'Content-Type: application/json' \
-     -d '{"phoneNumber":"5550123456"}' %[1]s/api/sessions/mine/pairing-code
-`, env.gateway.URL(), demoKey, enterDelay)
 }
