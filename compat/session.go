@@ -146,7 +146,7 @@ const MaxPageSize = 100
 func List(all []Session, page, limit int) Envelope {
 	limit = min(max(limit, 1), MaxPageSize)
 	page = max(page, 1)
-	from := min((page-1)*limit, len(all))
+	from := min((min(page, len(all)+1)-1)*limit, len(all)) // a page number may be the largest int
 	to := min(from+limit, len(all))
 	return Envelope{Success: true, Data: Page{
 		Sessions: append([]Session{}, all[from:to]...), Total: len(all),

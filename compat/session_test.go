@@ -1,6 +1,7 @@
 package compat_test
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +50,7 @@ func TestList(t *testing.T) {
 		{1, 200, 1, 100, `{"total":250,"page":1,"limit":100,"pages":3}`},
 		{0, 0, 1, 1, `{"total":250,"page":1,"limit":1,"pages":250}`},
 		{99, 100, 0, 0, `{"total":250,"page":99,"limit":100,"pages":3}`},
+		{math.MaxInt, 100, 0, 0, `{"total":250,"page":9223372036854775807,"limit":100,"pages":3}`},
 		{-5, -5, 1, 1, `{"total":250,"page":1,"limit":1,"pages":250}`},
 	} {
 		page, _ := compat.List(all, c.page, c.limit).Data.(compat.Page)

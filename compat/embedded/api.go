@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"path"
+	"runtime"
+	"runtime/debug"
 	"time"
 
 	"qrgate/compat"
@@ -47,6 +49,7 @@ func internalError(message string) response {
 
 // ServeHTTP implements http.Handler.
 func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer e.logPanic()
 	if handleCORS(w, r) {
 		return
 	}
@@ -56,6 +59,16 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	e.mux.ServeHTTP(w, r)
+}
+
+// logPanic logs where a request panicked, and lets the panic continue. Only a runtime error is printed: another value
+// may hold anything.
+func (e *Engine) logPanic() {
+	if p := recover(); p != nil {
+		err, _ := p.(runtime.Error)
+		e.log.Error("engine request panicked", "err", err, "stack", string(debug.Stack()))
+		panic(p)
+	}
 }
 
 // routes registers the part of the documented API that this engine serves (contract 1.1).

@@ -132,6 +132,7 @@ func TestList_PagesAndFilters(t *testing.T) {
 		"default":         {"", "session-24", 20, 25},
 		"second page":     {"?page=2", "session-04", 5, 25},
 		"beyond":          {"?page=9", "", 0, 25},
+		"beyond all":      {"?page=99999999999999999999", "", 0, 25},
 		"limit":           {"?limit=3&page=2", "session-21", 3, 25},
 		"over the limit":  {"?limit=200", "session-24", 25, 25},
 		"invalid numbers": {"?limit=x&page=-1", "session-24", 20, 25},

@@ -1,6 +1,8 @@
 package embedded_test
 
 import (
+	"context"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -93,4 +95,29 @@ func TestLog_HasEveryStateChange(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
+}
+
+// A panic of a handler is in the log, with the place and without the request.
+func TestLog_NamesThePlaceOfAPanic(t *testing.T) {
+	t.Parallel()
+	log := &logtest.Buffer{}
+	e, err := embedded.New(embedded.Config{DataDir: t.TempDir(), Keys: keys(t, "a:"+keyA), Logger: logTo(log)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	defer func() { _ = e.Run(ended) }() // it closes the database
+	defer func() {
+		text := log.String()
+		if recover() == nil || strings.Contains(text, "canary") {
+			t.Errorf("the log: %s", text)
+		}
+		for _, want := range []string{"engine request panicked", "nil pointer", "handleCORS"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("no %q in the log: %s", want, text)
+			}
+		}
+	}()
+	e.ServeHTTP(nil, httptest.NewRequest("GET", "/canary", nil))
 }
