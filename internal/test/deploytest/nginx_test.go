@@ -25,8 +25,8 @@ import (
 	"qrgate/internal/test/program"
 )
 
-// The nginx configuration of the README passes websockets, event streams, encoded paths and the client's address, in
-// both languages.
+// The nginx configuration of the README passes websockets, event streams, encoded paths, the client's address and
+// its own, in both languages.
 func TestReadmeNginx_PassesWhatClientsSend(t *testing.T) {
 	t.Parallel()
 	for _, readme := range []string{"README.md", "README.es.md"} {
@@ -54,6 +54,10 @@ func TestReadmeNginx_PassesWhatClientsSend(t *testing.T) {
 			get(ctx, t, front+"/api/sessions", `{"sessionId":"shop-1","sessionName":"Shop"}`)
 			if got := firstEvent(ctx, t, front+"/api/sessions/shop-1/qr/status"); !strings.Contains(got, `"sessionId":"shop-1"`) {
 				t.Errorf("the first event is %q", got)
+			}
+			link := get(ctx, t, front+"/api/sessions/shop-1/qr/link", "{}")
+			if !strings.Contains(link, `"url":"`+front+"/pair/") {
+				t.Errorf("the link to the pairing page is not at nginx: %s", link)
 			}
 		})
 	}
