@@ -152,10 +152,16 @@ func (s *sessionRequest) connectAccepted(res compat.Response, mode session.Conne
 // responds when it succeeds, or after max. A permanent refusal of the engine is the response itself.
 func (s *sessionRequest) continueConnect(res compat.Response, err error, max time.Duration) {
 	kind := session.KindOf(err)
+	isFinal := res.Status >= 400 && res.Status < 500 &&
+		res.Status != http.StatusTooManyRequests && res.Status != http.StatusRequestTimeout
 	switch {
+	case kind == session.KindCanceled: // the client may ask for the QR all the same
+		const reason = "the client left before the response"
+		err = &session.EngineError{Op: session.OpConnect, Kind: session.KindTimeout, Reason: reason}
+		_, _ = s.acquirer.OnConnectError(context.WithoutCancel(s.ctx()), s.caller, s.ref, err, 0)
+		return
 	case kind == session.KindKeyRefused, kind == session.KindSessionNotFound, kind == session.KindAlreadyPaired,
-		kind == session.KindNotReady, kind == session.KindCanceled,
-		res.Status >= 400 && res.Status < 500 && res.Status != http.StatusTooManyRequests && !isTransient(err):
+		kind == session.KindNotReady, isFinal && !isTransient(err):
 		isKnown := kind == session.KindAlreadyPaired || kind == session.KindNotReady
 		if res.Status >= 400 && !isKnown &&
 			s.acquirer.OnConnectRefused(context.WithoutCancel(s.ctx()), s.caller, s.ref, err) {

@@ -3,6 +3,7 @@ package app_test
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"fmt"
 	"io"
 	"mime"
@@ -61,9 +62,12 @@ func TestConnect_404OfTheEngine(t *testing.T) {
 }
 
 // Wrappers pass the statuses of Baileys' errors on. A connection that WhatsApp closed is no refusal of the request; an
-// account that it has banned is one.
+// account that it has banned is one. A 408 is no refusal in any words.
 func TestConnect_4xxAboutTheConnectionToWhatsApp(t *testing.T) {
-	for status, isRetried := range map[int]bool{http.StatusPreconditionRequired: true, http.StatusForbidden: false} {
+	for status, words := range map[int]string{
+		http.StatusPreconditionRequired: "Connection Failure", http.StatusForbidden: "Connection Failure",
+		http.StatusRequestTimeout: "session timeout",
+	} {
 		failures := 3
 		refused := before(func(e *enginesim.Engine) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -74,14 +78,14 @@ func TestConnect_4xxAboutTheConnectionToWhatsApp(t *testing.T) {
 				failures--
 				w.Header().Set("Content-Type", "application/json")
 				w.WriteHeader(status)
-				_, _ = fmt.Fprintf(w, `{"statusCode":%d,"message":"Connection Failure"}`, status)
+				_, _ = fmt.Fprintf(w, `{"statusCode":%d,"message":%q}`, status, words)
 			})
 		})
 		t.Run(strconv.Itoa(status), func(t *testing.T) {
 			bubble(t, &enginesim.Engine{}, func(r *rig) {
 				id := r.create("crm-1")
 				res := r.post("/api/sessions/crm-1/connect", "{}")
-				if isRetried {
+				if status != http.StatusForbidden {
 					res.wants(http.StatusOK)
 					r.insists(id, 20*time.Second)
 					return
@@ -90,6 +94,34 @@ func TestConnect_4xxAboutTheConnectionToWhatsApp(t *testing.T) {
 			}, refused)
 		})
 	}
+}
+
+// A client that leaves before the engine has accepted its connect gets the QR when it asks for it.
+func TestConnect_ClientLeaves(t *testing.T) {
+	isFirst := true
+	aborts := before(func(e *enginesim.Engine) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/connect") && isFirst {
+				isFirst = false
+				_, _ = io.Copy(io.Discard, r.Body) // net/http notices a closed connection only then
+				<-r.Context().Done()
+				return
+			}
+			e.ServeHTTP(w, r)
+		})
+	})
+	bubble(t, &enginesim.Engine{}, func(r *rig) {
+		id := r.create("crm-1")
+		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+		defer cancel()
+		req, _ := http.NewRequestWithContext(ctx, http.MethodPost, r.base+"/api/sessions/"+id+"/connect", strings.NewReader("{}"))
+		req.Header.Set("X-API-Key", "key-a")
+		if res, err := r.http.Do(req); err == nil {
+			_ = res.Body.Close()
+			r.Fatalf("%d", res.StatusCode)
+		}
+		r.insists(id, 10*time.Second)
+	}, aborts)
 }
 
 // What an engine may be able to read is the engine's to judge: forms, packed bodies, a byte order mark before the JSON.

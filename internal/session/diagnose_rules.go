@@ -310,5 +310,5 @@ func ruleNotConnected(in *input) finding {
 		return finding{}
 	}
 	return symptom(diagnosis.Undetermined, in.Since,
-		"no connect of this session came through qrgate, and %d polls found no QR; connect it", in.Polls)
+		"the engine accepted no connect of this session through qrgate, and %d polls found no QR; connect it", in.Polls)
 }
