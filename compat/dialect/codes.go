@@ -38,6 +38,7 @@ type entry struct {
 	sequence int       // codes since the last begin
 	begunAt  time.Time // when a pairing was last begun, or tried to
 	failure  error     // why that failed; nil if it did not, or if it is not known
+	isMoved  bool      // the engine reported since then that the session is not disconnected
 
 	pairing      issuedCode
 	connectingAt time.Time // when the engine last reported that it is connecting the session
@@ -95,7 +96,7 @@ func (c *Codes) Begin(name string, at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.entry(name, at)
-	e.begunAt, e.failure, e.sequence, e.isGone = at, nil, 1, false
+	e.begunAt, e.failure, e.sequence, e.isGone, e.isMoved = at, nil, 1, false, false
 	if e.seenAt.Before(at) {
 		e.sequence, e.isDead = 0, true
 	}
@@ -210,6 +211,16 @@ func (c *Codes) recordState(name string, s session.State, now time.Time) {
 	if s == session.Connecting {
 		e.connectingAt = now
 	}
+	e.isMoved = e.isMoved || s != session.Disconnected && s != session.Unknown
+}
+
+// isAhead reports whether the last begin brought a code that is good although the engine goes on reporting the session
+// as disconnected, as before the begin: that state is old, and denies no code.
+func (c *Codes) isAhead(name string, now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.entries[name]
+	return e != nil && !c.traits.QRBegins && c.isGood(e, now) && e.sequence == 1 && !e.begunAt.IsZero() && !e.isMoved
 }
 
 // isConnecting reports whether the engine reported a moment ago that it is connecting the session.

@@ -255,7 +255,7 @@ func (x *exchange) qr(compat.Object) (_ int, _ any, err error) {
 	if s.State == session.Connected {
 		return 0, nil, alreadyPaired()
 	}
-	if s.Code == "" && !isKept {
+	if s.Code == "" && !isKept && !x.isStale(s) {
 		x.codes.Lose(s.Name)
 	}
 	o := x.object(s)
@@ -268,6 +268,19 @@ func (x *exchange) qr(compat.Object) (_ int, _ any, err error) {
 		}
 	}
 	return http.StatusOK, compat.Object{"success": true, "data": o}, nil
+}
+
+// isStale reports whether the engine reports the session as disconnected although the last begin brought a code, and
+// names no reason since then: the state is from before the begin.
+func (x *exchange) isStale(s Session) bool {
+	if s.State != session.Disconnected || !x.codes.isAhead(s.Name, time.Now()) {
+		return false
+	}
+	if x.dialect.Traits.ReasonInList {
+		err := x.findSession(func(listed Session) bool { return listed.Name == s.Name })
+		return err != nil || x.codes.presentReason(x.session, time.Now()) == ""
+	}
+	return true
 }
 
 // readQR calls for the code and remembers it. An engine that has none reports so in its own way: no error here.
@@ -474,10 +487,10 @@ func (x *exchange) ref(s Session) session.Ref {
 // object is a session in the documented API.
 func (x *exchange) object(s Session) compat.Object {
 	ref := x.ref(s)
-	if s.State == session.Connecting {
-		if _, _, ok := x.codes.Code(s.Name, time.Now()); ok {
-			s.State = session.AwaitingScan
-		}
+	now := time.Now()
+	_, _, hasCode := x.codes.Code(s.Name, now)
+	if hasCode && (s.State == session.Connecting || s.State == session.Disconnected && x.codes.isAhead(s.Name, now)) {
+		s.State = session.AwaitingScan
 	}
 	o := compat.Object{
 		"id": ref.ID, "sessionId": ref.Name, "sessionName": s.Name, "status": compat.Wire(s.State),

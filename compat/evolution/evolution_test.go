@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"qrgate/compat/dialect"
 	"qrgate/compat/evolution"
@@ -88,6 +89,71 @@ func TestDialect_Upgrade(t *testing.T) {
 		newer := strings.NewReplacer(`"message":["`, `"message":"`, `"]}}`, `"}}`, `{"instance":{`, `{"instance":{"integration":"WHATSAPP-BAILEYS",`)
 		return status, []byte(newer.Replace(string(body)))
 	})
+}
+
+// automagik-omni#127: the state stays "close" although the connect has returned a code.
+func TestQR_StateThatIsOlderThanTheCode(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		states    []string // what the engine reports after the connect, one after another
+		reason    bool     // the list names a reason of a disconnect since the connect
+		isWithout bool     // the session has no code in the end
+	}{
+		"never another state":         {states: []string{"close", "close"}},
+		"connecting":                  {states: []string{"connecting", "connecting"}},
+		"closed since":                {states: []string{"connecting", "close"}, isWithout: true},
+		"closed since, with a reason": {states: []string{"close", "close"}, reason: true, isWithout: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			state, code := "close", "2@ref,noise,identity,adv,1"
+			engine := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				switch path := strings.TrimSuffix(r.URL.Path, "/shop-1"); {
+				case path == "/instance/connectionState":
+					_, _ = fmt.Fprintf(w, `{"instance":{"instanceName":"shop-1","state":%q}}`, state)
+				case path == "/instance/connect" && code != "":
+					_, _ = fmt.Fprintf(w, `{"code":%q,"count":1}`, code)
+				case path == "/instance/fetchInstances" && c.reason:
+					_, _ = fmt.Fprintf(w, `[{"name":"shop-1","connectionStatus":"close","disconnectionReasonCode":401,"disconnectionObject":"x","disconnectionAt":%q}]`,
+						time.Now().Add(time.Second).UTC().Format(time.RFC3339Nano))
+				case path == "/instance/fetchInstances":
+					_, _ = io.WriteString(w, `[{"name":"shop-1","connectionStatus":"close"}]`)
+				default:
+					_, _ = io.WriteString(w, `{"count":0}`)
+				}
+			})
+			server := httptest.NewServer(engine)
+			defer server.Close()
+			base, _ := url.Parse(server.URL)
+			transport := dialect.NewTransport(evolution.Dialect, base, http.DefaultTransport)
+			call := func(method, path string) string {
+				request := httptest.NewRequestWithContext(t.Context(), method, "/api/sessions/shop-1"+path, strings.NewReader("{}"))
+				res, err := transport.RoundTrip(request)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = res.Body.Close() }()
+				body, _ := io.ReadAll(res.Body)
+				return string(body)
+			}
+			call(http.MethodPost, "/connect")
+			body := ""
+			for i := range c.states {
+				state = c.states[i]
+				if state == "close" {
+					code = ""
+				}
+				body = call(http.MethodGet, "/qr")
+			}
+			isWithout := strings.Contains(body, `"qrCode":null`)
+			if isWithout != c.isWithout || !isWithout && !strings.Contains(body, `"status":"qr_code"`) {
+				t.Errorf("%.120s", body)
+			}
+			if status := call(http.MethodGet, "/status"); strings.Contains(status, `"hasQR":true`) == c.isWithout {
+				t.Errorf("%s", status)
+			}
+		})
+	}
 }
 
 // Before 2.3 an instance that is connected is not deleted until it is logged out.
