@@ -46,7 +46,7 @@ func (r Response) EngineError(op string) *session.EngineError {
 		r.classifyPage(e)
 		return e
 	}
-	if r.Status/100 == 2 && !isFailure(body) {
+	if r.Status/100 == 2 && !IsFailure(body) {
 		return nil
 	}
 	e.Code, e.Text = ErrorCode(body), withStatus(ErrorText(body), body, r.Status)
@@ -68,9 +68,9 @@ func (r Response) EngineError(op string) *session.EngineError {
 	return e
 }
 
-// isFailure reports whether the body of a 2xx is that of an error: it states so, or it has an error and nothing of a
+// IsFailure reports whether the body of a 2xx is that of an error: it states so, or it has an error and nothing of a
 // session.
-func isFailure(body Object) bool {
+func IsFailure(body Object) bool {
 	if body["success"] == false || body["success"] == "false" || body["error"] == true {
 		return true
 	}

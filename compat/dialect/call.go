@@ -217,7 +217,8 @@ func (d *Dialect) failureOf(verb Verb, status int, body any) *failure {
 		kind, code = r.Kind, r.Code
 	case compat.IsCloudflare(o):
 		kind = session.KindBadResponse
-	case kind == session.KindKeyRefused && !compat.IsRefusedKey(status, words):
+	case kind == session.KindKeyRefused && !compat.IsRefusedKey(status, words),
+		kind == "" && slices.Contains(sessionVerbs, verb) && compat.IsFailure(o) && !d.describesSession(verb, body):
 		kind = session.KindServerError
 	}
 	if kind == "" {
@@ -236,6 +237,15 @@ func (d *Dialect) failureOf(verb Verb, status int, body any) *failure {
 	}
 	return f.with(redact.Line(text))
 }
+
+// describesSession reports whether a response names the session that it is about.
+func (d *Dialect) describesSession(verb Verb, body any) bool {
+	read := d.Read(verb, body)
+	return len(read) > 0 && read[0].Name != ""
+}
+
+// sessionVerbs are those whose response is about a session, or an error.
+var sessionVerbs = []Verb{Create, Connect, Restart, Status}
 
 // kindOf is what a status means where no rule says otherwise.
 func kindOf(verb Verb, status int) session.ErrorKind {

@@ -334,6 +334,9 @@ func (x *exchange) beginIf(text string, choose func(Session) (Verb, bool)) (int,
 		return x.moved(Session{Name: x.session.Name, State: session.Connecting}, text)
 	}
 	s, err := x.callOne(Status)
+	if f, ok := errors.AsType[*failure](err); ok && slices.Contains(unknownState, f.code) {
+		s, err = Session{Name: x.session.Name, State: session.Unknown}, nil
+	}
 	if err != nil {
 		unlock()
 		return 0, nil, err
@@ -352,6 +355,9 @@ func (x *exchange) beginIf(text string, choose func(Session) (Verb, bool)) (int,
 	}
 	return x.moved(s, text)
 }
+
+// unknownState are the codes of errors of an engine that does not report the state: a begin shows whether it works.
+var unknownState = []string{compat.CodeConnectionError, compat.CodeEngineBadAnswer}
 
 // beginTimeout is how long a connect waits for an engine that responds to a begin with the code alone: then it is one
 // that the engine accepted and that has no code yet.

@@ -109,6 +109,7 @@ var (
 	saysPaired   = regexp.MustCompile(`(?i)already|\b(?:connected|authenticated|authorized|open|working)"|logged_?in":true|is authenticated`)
 	saysUnknown  = regexp.MustCompile(`(?i)not found|no session|does ?n.t exist|does not exist|no existe|no encontrad|no es_`)
 	saysLimit    = regexp.MustCompile(`(?i)rate.?limit|too many requests|request limit`)
+	statesPaired = regexp.MustCompile(`(?i)"(?:status|state\w*)":"(?:connected|authenticated|authorized|open)"`)
 	saysError    = regexp.MustCompile(`"success":false|"error":["{t]|"statusCode":[45]|"status":"error"`)
 	saysUpstream = regexp.MustCompile(`(?i)upstream|bad gateway|failed to respond|cloudflare|no server|no backend`)
 	saysRefused  = regexp.MustCompile(`(?i)key_refused|invalid.api.key`)
