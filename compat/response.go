@@ -31,8 +31,8 @@ type Response struct {
 // EngineError classifies a response to op; nil means success. The body decides before the status does: engines report
 // "not ready" with eight different statuses.
 func (r Response) EngineError(op string) *session.EngineError {
-	if op == session.OpDelete && r.Status/100 == 2 && len(r.Body) == 0 {
-		return nil // 204 is a documented success
+	if len(r.Body) == 0 && (op == session.OpDelete && r.Status/100 == 2 || isDone(op, r.Status)) {
+		return nil // 204 is a documented success of a deletion
 	}
 	e := &session.EngineError{
 		Op: op, Status: r.Status, RetryAfter: RetryAfter(r.Header, r.At), HasNoEffect: isRejected(r.Status),
@@ -84,6 +84,12 @@ func IsFailure(body Object) bool {
 	s := SessionOf(body)
 	isState := StateOf(s) != session.Unknown && StateOf(s) != session.Failed
 	return !isState && !hasCode(s) && RefOf(s).IsZero() && len(SessionsOf(body)) == 0
+}
+
+// isDone reports whether a status means by itself that the engine did, or will do, what an action asked for.
+func isDone(op string, status int) bool {
+	isAction := slices.Contains([]string{session.OpConnect, "restart", "disconnect"}, op)
+	return isAction && (status == http.StatusNoContent || status == http.StatusAccepted)
 }
 
 // EngineStatusHeader has the status of an engine of another API, where its error became one of the documented API.
