@@ -42,6 +42,9 @@ func (h *Handler) sessionHandler(serve func(*sessionRequest)) gin.HandlerFunc {
 		serve(s)
 		s.linkTrace()
 		w.session = cmp.Or(s.ref.Name, s.id)
+		if w.status == 0 && s.hasLeft() {
+			w.status, w.clientGone = StatusClientGone, true // Gin would write a 200
+		}
 	}
 }
 

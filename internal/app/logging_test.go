@@ -1,12 +1,16 @@
 package app_test
 
 import (
+	"context"
 	"log/slog"
+	"net/http"
 	"testing"
 	"time"
 
 	"qrgate/internal/app"
 	"qrgate/internal/session"
+	"qrgate/internal/test/enginesim"
+	"qrgate/internal/test/logtest"
 	"qrgate/proxy"
 )
 
@@ -46,6 +50,37 @@ func TestRequestLevel(t *testing.T) {
 	} {
 		if got := app.RequestLevel(c.request); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
+
+// A client that leaves while it waits for the QR is logged and counted as such, not as a 200.
+func TestRequest_ClientThatLeavesIs499(t *testing.T) {
+	t.Parallel()
+	log := &logtest.Buffer{}
+	r, _ := observed(t, &enginesim.Engine{QRDelay: time.Minute}, "", func(c *app.Config) {
+		c.Logger = slog.New(slog.NewJSONHandler(log, nil))
+	})
+	r.create("shop-1")
+	r.connect("shop-1")
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.base+"/api/sessions/shop-1/qr", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-API-Key", "key-a")
+	time.AfterFunc(200*time.Millisecond, leave)
+	if res, err := r.http.Do(req); err == nil {
+		_ = res.Body.Close()
+		t.Fatalf("the client got a response: %s", res.Status)
+	}
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	const want = `"route":"/api/sessions/{id}/qr","status":499`
+	for deadline := time.Now().Add(10 * time.Second); log.Count(want) == 0; <-poll.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("the log: %s", log)
 		}
 	}
 }
