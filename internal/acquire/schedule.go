@@ -107,7 +107,7 @@ func nextAction(s session.Session, d demand, allowForce bool, now time.Time) act
 func chooseAction(s session.Session, d demand, allowForce bool, now time.Time) action {
 	switch {
 	case d.needsAuthCheck && s.State == session.Connected:
-		return action{kind: pollStatus, at: s.LastPolledAt.Add(authCheckInterval)}
+		return confirmPairing(s)
 	case d.needsAuthCheck:
 		return action{kind: pollQR, at: s.LastPolledAt.Add(authCheckInterval)}
 	case s.State.Acquiring() && !s.ChangedAt.IsZero():

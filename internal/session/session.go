@@ -124,7 +124,7 @@ func (s Session) AfterPoll(r SessionReport, err error, now time.Time) Session {
 		s.LostByEngine, s.History.RestartedAt, s.AnsweredAt = true, now, now
 	}
 	kind, isDenied := failure.Kind, failure.Kind == KindNotReady || failure.Kind == KindSessionNotFound
-	if isDenied && (failure.Op == OpStatus || failure.Op == OpList) {
+	if isDenied && (failure.Op == OpStatus || failure.Op == OpList) && s.State != Connected {
 		s.StateConfirmedAt = now // a session that the engine denies is not paired
 	}
 	switch {
@@ -328,10 +328,10 @@ func (s *Session) NeedsPairingCheck() bool {
 	return s.State != Connected && !at.IsZero() && s.StateQueriedAt.Before(at) && s.StateConfirmedAt.Before(at)
 }
 
-// IsStateDenied reports whether the engine's last error only denies the state of a session that is not paired: engines
-// do so for sessions that they serve elsewhere (contract C18).
+// IsStateDenied reports whether the engine's last error only denies the state of a session: engines do so for sessions
+// that they serve elsewhere (contract C18).
 func (s *Session) IsStateDenied() bool {
-	return s.State != Connected && s.Failure.Op == OpStatus && s.Failure.Kind == KindSessionNotFound
+	return s.Failure.Op == OpStatus && s.Failure.Kind == KindSessionNotFound
 }
 
 // AfterConnect returns the session after the engine accepted a connect or restart at now.
