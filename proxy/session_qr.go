@@ -180,6 +180,9 @@ func (s *sessionRequest) qrStatus() {
 		if preferred.For > 0 {
 			v = s.waitForChange(v, preferred.For)
 		}
+		if s.hasLeft() {
+			return
+		}
 		data := qrStatusOf(s.localize(v), s.id, time.Now())
 		s.writeJSON(http.StatusOK, compat.Envelope{Success: true, Data: data}, nil)
 	}

@@ -54,7 +54,7 @@ func TestRequestLevel(t *testing.T) {
 	}
 }
 
-// A client that leaves while it waits for the QR is logged and counted as such, not as a 200.
+// A client that leaves while it waits is logged and counted as such, not as a 200.
 func TestRequest_ClientThatLeavesIs499(t *testing.T) {
 	t.Parallel()
 	log := &logtest.Buffer{}
@@ -63,24 +63,26 @@ func TestRequest_ClientThatLeavesIs499(t *testing.T) {
 	})
 	r.create("shop-1")
 	r.connect("shop-1")
-	ctx, leave := context.WithCancel(t.Context())
-	defer leave()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.base+"/api/sessions/shop-1/qr", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("X-API-Key", "key-a")
-	time.AfterFunc(200*time.Millisecond, leave)
-	if res, err := r.http.Do(req); err == nil {
-		_ = res.Body.Close()
-		t.Fatalf("the client got a response: %s", res.Status)
-	}
-	poll := time.NewTicker(10 * time.Millisecond)
-	defer poll.Stop()
-	const want = `"route":"/api/sessions/{id}/qr","status":499`
-	for deadline := time.Now().Add(10 * time.Second); log.Count(want) == 0; <-poll.C {
-		if time.Now().After(deadline) {
-			t.Fatalf("the log: %s", log)
+	for _, path := range []string{"/qr", "/qr/status"} {
+		ctx, leave := context.WithCancel(t.Context())
+		defer leave()
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.base+"/api/sessions/shop-1"+path+"?wait=20", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-API-Key", "key-a")
+		time.AfterFunc(200*time.Millisecond, leave)
+		if res, err := r.http.Do(req); err == nil {
+			_ = res.Body.Close()
+			t.Fatalf("%s: the client got a response: %s", path, res.Status)
+		}
+		poll := time.NewTicker(10 * time.Millisecond)
+		defer poll.Stop()
+		want := `"route":"/api/sessions/{id}` + path + `","status":499`
+		for deadline := time.Now().Add(10 * time.Second); log.Count(want) == 0; <-poll.C {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: the log: %s", path, log)
+			}
 		}
 	}
 }
