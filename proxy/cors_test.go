@@ -118,7 +118,7 @@ func TestCORS_CacheIsBounded(t *testing.T) {
 	e := &corsEngine{}
 	g := start(t, e)
 	for i := range 300 {
-		g.raw(t, fmt.Sprintf("GET /a//b HTTP/1.1\r\nHost: a\r\nOrigin: https://%d.example\r\n\r\n", i))
+		g.raw(t, fmt.Sprintf("GET /a/./b HTTP/1.1\r\nHost: a\r\nOrigin: https://%d.example\r\n\r\n", i))
 	}
 	if n := proxy.CachedOrigins(g.front); n > 256 || n < 200 {
 		t.Errorf("%d origins are cached", n)

@@ -129,7 +129,7 @@ func decodePath(raw string, isDocumented bool) (path, text string) {
 }
 
 // checkPath checks a path at one level of decoding. Some servers take a backslash for a slash, and ignore what follows
-// a semicolon or a decoded "?".
+// a semicolon or a decoded "?". Some merge slashes, and some take what follows two slashes at the beginning for a host.
 func checkPath(path string, isDocumented, isSession bool) (text string) {
 	if strings.ContainsFunc(path, isControl) || hasOverlong(path) || path == "" {
 		return textEscape
@@ -140,7 +140,8 @@ func checkPath(path string, isDocumented, isSession bool) (text string) {
 			return textEscape
 		}
 	}
-	if strings.Contains(path, "//") {
+	if merged := slashes.ReplaceAllLiteralString(path, "/"); merged != path &&
+		(isSession || path[1] == '/' || isDocumented && isSessionPath(merged)) {
 		return textSegment
 	}
 	for segment := range strings.SplitSeq(path[1:], "/") {
@@ -154,7 +155,10 @@ func checkPath(path string, isDocumented, isSession bool) (text string) {
 	return ""
 }
 
-var parameters = regexp.MustCompile(`[?#].*|;[^/]*`)
+var (
+	parameters = regexp.MustCompile(`[?#].*|;[^/]*`)
+	slashes    = regexp.MustCompile(`//+`)
+)
 
 func isControl(c rune) bool { return c < ' ' || c == 0x7f }
 

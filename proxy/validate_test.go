@@ -106,6 +106,22 @@ var pathVectors = map[string]int{
 	"/api/media/files/informe%20final%20%281%29.pdf": 0,
 	"/api/media/files/caf%C3%A9%7C1":                 0,
 	"/api/media/a%2Fb":                               0,
+	"/api/media/%2Fu%2Fb":                            0,
+	"/api/media/https%3A%2F%2Fcdn.example%2Fa":       0,
+	"/api/media/https:%252F%252Fcdn.example":         0,
+	"/api/media//a/":                                 0,
+	"/api//media/;/a":                                0,
+	"/api/%2Fsessions/81/qr":                         400,
+	"/api%2F%2Fsessions%2F%2F81/qr":                  400,
+	"/api/sessions%2F%2F81/qr":                       400,
+	"/api%252F%252Fsessions/81/qr":                   400,
+	"/api/;/sessions/81/qr":                          400,
+	"/api%5c/sessions/81/qr":                         400,
+	"/api//%2e%2e/sessions/81/qr":                    400,
+	"/%2Fapi/sessions/81/qr":                         400,
+	"/;/api/sessions/81/qr":                          400,
+	"/%5cqrgate.example/api/sessions/81/qr":          400,
+	"//qrgate.example/api/sessions/81/qr":            400,
 	"/api/media/a%5cb":                               0,
 	"/api/media/a%2eb":                               0,
 	"/api/media/a%2520b":                             0,
@@ -190,6 +206,7 @@ func TestValidate_TargetReachesTheEngineUnchanged(t *testing.T) {
 	for _, sent := range []string{
 		"/api/messages/a/521%40s.whatsapp.net", "/api/groups/a%2d%5F%3a%2B%2c%26", "/x?a=%40&b=c;d&e=%zz&e=1", "/x?", "/x??",
 		"/files/a'b(c)!*", "/files/caf%c3%a9%20(1).pdf", "/a/%7B1%7D", "/a/{1}|^`", "/a;b=1/c%3B", "/a%2Fb", "/%e9", "/x?q=a%20b+c",
+		"/files/%2Fu%2Fb", "/a/https%3A%2F%2Fcdn.example%2Fa", "/a//b//",
 	} {
 		for _, origin := range []string{"", "http://gateway.example", "HTTP://gateway.example:80"} {
 			res := g.raw(t, "GET "+origin+sent+" HTTP/1.1\r\nHost: qrgate\r\nConnection: close\r\n\r\n")
