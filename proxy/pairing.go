@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -207,9 +206,11 @@ func (h *Handler) servePairing(w *responseWriter, rest string) {
 	}
 	route := compat.PairPath + strings.TrimPrefix(rest, token)
 	serve := pairHandlers[compat.Route{Method: method, Path: route}]
-	isRoute := slices.ContainsFunc(compat.PairRoutes(), func(r compat.Route) bool { return r.Path == route })
-	if isRoute {
-		w.route = route
+	allow := "" // each of these paths has one method
+	for _, r := range compat.PairRoutes() {
+		if r.Path == route {
+			w.route, allow = route, r.Method
+		}
 	}
 	header := w.Header()
 	header["Cache-Control"], header["X-Content-Type-Options"] = headerNoStore, headerNoSniff
@@ -218,10 +219,11 @@ func (h *Handler) servePairing(w *responseWriter, rest string) {
 	switch {
 	case w.replyPreflight():
 		return
-	case !isRoute:
+	case allow == "":
 		w.reply(problem(http.StatusNotFound, compat.CodeNotFound, textNoPairRoute))
 		return
 	case serve == nil:
+		header.Set("Allow", strings.Replace(allow, "GET", "GET, HEAD", 1))
 		w.reply(problem(http.StatusMethodNotAllowed, compat.CodeMethodNotAllowed, textMethod))
 		return
 	case !w.bufferBody():

@@ -285,8 +285,13 @@ func TestPairing_RequestsAreChecked(t *testing.T) {
 		} {
 			method, target, _ := strings.Cut(request, " ")
 			before := len(r.engine.Calls())
-			if res := r.send(method, target, "", "X-API-Key", "-"); res.StatusCode != want {
+			res := r.send(method, target, "", "X-API-Key", "-")
+			if res.StatusCode != want {
 				t.Errorf("%s: %d, want %d", request, res.StatusCode, want)
+			}
+			allow := map[string]string{"PUT": "GET, HEAD", "POST": "GET, HEAD", "GET": "POST"}[method]
+			if got := res.Header.Get("Allow"); want == 405 && got != allow {
+				t.Errorf("%s: Allow is %q, want %q", request, got, allow)
 			}
 			if n := len(r.engine.Calls()) - before; n > 0 {
 				t.Errorf("%s reached the engine", request)
