@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// ExposedHeaders are the headers of qrgate's own that a web page may want to read.
+const ExposedHeaders = "Retry-After, X-Request-Id, Server-Timing"
+
 // Codes of the documented API (contract 5.1), then qrgate's own.
 const (
 	CodeQRGenerationError = "QR_GENERATION_ERROR"

@@ -34,12 +34,9 @@ func (h *Handler) applyCORS(r *http.Request, header http.Header) {
 		header[name] = append(header[name], values...)
 	}
 	if allowed != nil {
-		header.Add("Access-Control-Expose-Headers", exposedHeaders)
+		header.Add("Access-Control-Expose-Headers", compat.ExposedHeaders)
 	}
 }
-
-// exposedHeaders are the headers of qrgate's own that a page may want to read.
-const exposedHeaders = "Retry-After, X-Request-Id, Server-Timing"
 
 // SetCORSOrigins replaces Config.CORSOrigins while the handler runs.
 func (h *Handler) SetCORSOrigins(origins []string) { h.corsOrigins.Store(&origins) }

@@ -192,6 +192,7 @@ func handleCORS(w http.ResponseWriter, r *http.Request) (isPreflight bool) {
 		return false
 	}
 	h.Set("Access-Control-Allow-Origin", origin)
+	h.Set("Access-Control-Expose-Headers", compat.ExposedHeaders)
 	h.Set("Access-Control-Allow-Credentials", "true")
 	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
 		return false

@@ -30,6 +30,9 @@ func TestCORS_AllowsEveryOrigin(t *testing.T) {
 			t.Errorf("%s: preflight is %t", name, got)
 		}
 		h := w.Result().Header
+		if (h.Get("Access-Control-Expose-Headers") != "") != (c.origin != "") {
+			t.Errorf("%s: a page cannot read the headers: %v", name, h)
+		}
 		if h.Get("Access-Control-Allow-Origin") != c.origin || h.Get("Access-Control-Allow-Headers") != c.headers || h.Get("Vary") == "" {
 			t.Errorf("%s: %v", name, h)
 		}
