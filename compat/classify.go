@@ -21,6 +21,10 @@ var (
 			`\bya (?:est[aá] |ha sido |fue )?(?:conectad|vinculad|enlazad|emparejad|autenticad)[oa]|` +
 			`j[aá] (?:est[aá] |foi )?(?:conectad|vinculad|paread|emparelhad|autenticad|logad)[oa]|` +
 			`^(?:session|whatsapp) (?:is )?(?:connected|authenticated|logged in)$`)
+	// unpairedPhrase is how a state route reports the contrary.
+	unpairedPhrase = regexp.MustCompile(
+		`\bnot (?:yet )?(?:connected|paired|linked|authenticated|logged[ -]?in)\b|\bdisconnected\b|` +
+			`\b(?:no|n[aã]o) (?:est[aá] )?conectad[oa]|\bdesconectad[oa]`)
 	unknownSession = regexp.MustCompile(
 		`(?:session|instance|device|sesi[oó]n|sess[aã]o|instancia|instância)(?: with id)?(?: ["'\\]*[\w.:@-]+["'\\]*)? ` +
 			`(?:(?:was )?not found|does not exist|doesn't exist|no existe|n[aã]o existe|` +
@@ -65,6 +69,9 @@ var (
 	otherRefusal = regexp.MustCompile(`\bplan\b|licen[cs]|licença|quota|cuota|subscription|suscripción|` +
 		`assinatura|payment|billing|\blimit|límite|limite|\btrial\b|\bip\b|csrf|\bcors\b|firewall|` +
 		`missing authentication token`)
+	// unpairedSubject is a session that has no phone, in words that a refusal of a key has, too.
+	unpairedSubject = regexp.MustCompile(`((?:session|sesi[oó]n|sess[aã]o|sesi|instance|instancia|instância|device|` +
+		`phone|whatsapp)\b)(?: is| was| has)?(?: not|n't)(?: been)?(?: yet)? auth[a-z]+`)
 	// aboutSession are words of a 401 about the session that the path names, or that a request lacks.
 	aboutSession = regexp.MustCompile(`\b(?:session|sesi[oó]n|sess[aã]o|sesi|instance|instancia|instância|device|` +
 		`dispositivo|perangkat|phone|number|whatsapp|qr)\b|会话`)
@@ -96,6 +103,12 @@ func states(phrase *regexp.Regexp, text string) bool {
 		}
 	}
 	return false
+}
+
+// isUnpairedState reports whether the response to a poll of the state says in words that no phone is paired.
+func isUnpairedState(op string, body Object) bool {
+	text := strings.ReplaceAll(strings.ToLower(ErrorText(body)), "_", " ")
+	return op == session.OpStatus && states(unpairedPhrase, text)
 }
 
 // classifyJSON sets the kind of an error in the API's JSON. The body decides before the status does: engines report
@@ -170,7 +183,7 @@ func KindInFront(status int, text string) session.ErrorKind {
 // about something else; a 403 only in words about a key. text is in lower case.
 func IsRefusedKey(status int, text string) bool {
 	text = strings.ReplaceAll(text, "notauthorized", "") // green-api's state of an unpaired instance
-
+	text = unpairedSubject.ReplaceAllString(text, "$1")
 	isKey := aboutKey.MatchString(strings.ReplaceAll(text, "unauthorized", "")) // the phrase of every 401
 	switch {
 	case otherRefusal.MatchString(text):

@@ -46,7 +46,7 @@ func (r Response) EngineError(op string) *session.EngineError {
 		r.classifyPage(e)
 		return e
 	}
-	if r.Status/100 == 2 && !IsFailure(body) {
+	if r.Status/100 == 2 && (!IsFailure(body) || isUnpairedState(op, body)) {
 		return nil
 	}
 	e.Code, e.Text = ErrorCode(body), withStatus(ErrorText(body), body, r.Status)
@@ -165,6 +165,7 @@ func (r Response) SessionReport(op string, ref session.Ref, err error) (session.
 	if err != nil {
 		report := session.SessionReport{
 			Ref: ref, At: r.At, Limits: RateLimits(r.Header, r.At), QueuePosition: queuePosition(body),
+			IsUnpaired: isUnpairedState(op, body),
 		}
 		if StringOf(body["status"]) != "error" { // that is the response's own
 			report.State = StateOf(SessionOf(body))
@@ -175,6 +176,7 @@ func (r Response) SessionReport(op string, ref session.Ref, err error) (session.
 	if age := ageOf(r.Header); age > 0 && !report.Image.Empty() && !report.Expiry.Known {
 		report.Expiry = session.Expiry{Known: true, In: session.FirstQRTTL - age}
 	}
+	report.IsUnpaired = report.IsUnpaired || isUnpairedState(op, body)
 	got := report.Ref
 	report.Ref, report.Limits = ref.Merge(got), RateLimits(r.Header, r.At)
 	switch {

@@ -78,6 +78,33 @@ func TestEngineError_KindByOperationStatusAndBody(t *testing.T) {
 	}
 }
 
+// A state route may report in words that no phone is paired, as chrishubert/whatsapp-api#376 does.
+func TestSessionReport_UnpairedInWords(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]bool{
+		`{"success":false,"state":null,"message":"session_not_connected"}`:  true,
+		`{"success":false,"error":"The phone is disconnected"}`:             true,
+		`{"success":false,"error":"Sessão não está conectada"}`:             true,
+		`{"success":false,"error":"not found or not connected"}`:            false,
+		`{"success":false,"error":"Database not connected"}`:                false,
+		`{"success":false,"error":"session_not_found"}`:                     false,
+		`{"success":true,"data":{"status":"connected","isConnected":true}}`: false,
+	} {
+		for _, status := range []int{200, 500} {
+			r := compat.Response{Status: status, Body: []byte(body), Complete: true, At: now}
+			var err error
+			if e := r.EngineError(session.OpStatus); e != nil {
+				err = e
+			}
+			isError := status == 500 || !want && strings.Contains(body, "false,")
+			report, err := r.SessionReport(session.OpStatus, session.Ref{ID: 1}, err)
+			if report.IsUnpaired != want || (err != nil) != isError {
+				t.Errorf("%d %s: %t %v", status, body, report.IsUnpaired, err)
+			}
+		}
+	}
+}
+
 // A body that exceeds the bound is no response, however it begins.
 func TestEngineError_IncompleteBody(t *testing.T) {
 	t.Parallel()

@@ -128,6 +128,8 @@ func (s Session) AfterPoll(r SessionReport, err error, now time.Time) Session {
 		s.StateConfirmedAt = now // a session that the engine denies is not paired
 	}
 	switch {
+	case r.IsUnpaired && s.State == Connected:
+		return s.setState(Disconnected, now)
 	case kind == KindUnreachable:
 		return s.SuspectQR(now)
 	case kind == KindNotReady:

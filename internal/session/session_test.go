@@ -68,6 +68,7 @@ func TestAfterPoll(t *testing.T) {
 		"state ends the pairing":        {from: paired, o: session.SessionReport{State: session.Disconnected}, state: session.Disconnected},
 		"no pairing beside an unknown state": {from: paired, o: session.SessionReport{State: session.Unknown, IsUnpaired: true}, state: session.Disconnected,
 			check: func(s session.Session) bool { return s.StateConfirmedAt.Equal(after(20 * time.Second)) }},
+		"no pairing beside an error":         {from: paired, o: session.SessionReport{IsUnpaired: true}, err: failure(session.KindServerError), state: session.Disconnected},
 		"no pairing beside a code":           {from: waiting, o: session.SessionReport{State: session.Unknown, IsUnpaired: true}, state: session.AwaitingScan, code: "one", seq: 1},
 		"no pairing beside a paired state":   {from: paired, o: session.SessionReport{State: session.Connected, IsUnpaired: true}, state: session.Connected},
 		"an unknown state keeps the pairing": {from: paired, o: session.SessionReport{State: session.Unknown}, state: session.Connected},
