@@ -10,8 +10,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// Main is a TestMain with goleak. It runs several times as many parallel tests at once as go test does, unless -parallel is
-// given.
+// Main is a TestMain with goleak. It runs several times as many parallel tests at once as go test does, unless
+// -parallel is given.
 func Main(m *testing.M, options ...goleak.Option) {
 	flag.Parse()
 	isGiven := false
