@@ -62,6 +62,8 @@ var moments = []moment{
 	{name: "first QR", routes: "qr"},
 	{name: "first QR and state", routes: "qr status"},
 	{name: "state", routes: "status"},
+	{name: "first QR among others", routes: "qr", prepare: (*plan).withOthers},
+	{name: "state among others", routes: "status", prepare: (*plan).withOthers},
 	{name: "codes ended", routes: "qr", rotation: []time.Duration{20 * time.Second}, prepare: (*plan).untilCodesEnded, toRetry: true},
 	{name: "codes ended, state too", routes: "qr status", rotation: []time.Duration{20 * time.Second}, prepare: (*plan).untilCodesEnded, toRetry: true},
 	{name: "codes ended, state alone", routes: "status", rotation: []time.Duration{20 * time.Second}, prepare: (*plan).untilCodesEnded, toRetry: true},
@@ -105,6 +107,7 @@ type plan struct {
 	paired             bool
 	created, connected bool
 	from               time.Time
+	others             sync.WaitGroup
 	reconnectAt        time.Time
 }
 
@@ -347,6 +350,20 @@ func (p *plan) untilLost() {
 	p.sim.Restart()
 }
 
+// withOthers lets clients of two more sessions wait, so that qrgate reads the list.
+func (p *plan) withOthers() {
+	for _, name := range []string{"shop-2", "shop-3"} {
+		p.request("POST", "/api/sessions", `{"sessionId":"`+name+`","sessionName":"Shop"}`)
+	}
+	_ = p.pair(time.Second)
+	for _, name := range []string{"shop-2", "shop-3"} {
+		p.request("POST", "/api/sessions/"+name+"/connect", "{}")
+		req, _ := http.NewRequestWithContext(p.Context(), "GET", p.base+"/api/sessions/"+name+"/qr?wait=30", nil)
+		req.Header.Set("X-API-Key", "key-a")
+		p.others.Go(func() { _ = p.rig.do(req) })
+	}
+}
+
 func (p *plan) untilPhoneLost() {
 	if !p.pair(20 * time.Second) {
 		p.fail("prepare: no code")
@@ -542,6 +559,7 @@ func runMoment(t *testing.T, p *plan) {
 	p.rig = &rig{T: t, engine: p.sim, base: "http://qrgate.test", checker: &responseChecker{t: t},
 		http: &http.Client{Transport: embedded.Transport(front)}}
 	p.run()
+	p.others.Wait()
 	cancel()
 	running.Wait()
 	time.Sleep(time.Second)
@@ -586,12 +604,12 @@ func plansOf(m moment, d *dialect.Dialect, bodies []string, parts uint32) (plans
 }
 
 // No words, status or form of a response of the engine, at no moment, leave a session without its code, lead to a wrong
-// code or cause, or to more calls. All 130,000 take two hours:
+// code or cause, or to more calls. All 150,000 take two hours:
 //
 //	go test ./internal/app -run TestMoments -timeout 3h -args -long
 func TestMoments(t *testing.T) {
 	t.Parallel()
-	runMoments(t, nil, 2500)
+	runMoments(t, nil, 4000)
 }
 
 // The same for engines of other APIs.
@@ -599,7 +617,7 @@ func TestMoments_Dialects(t *testing.T) {
 	for _, d := range app.Dialects() {
 		t.Run(d.Kind, func(t *testing.T) {
 			t.Parallel()
-			runMoments(t, d, 9000)
+			runMoments(t, d, 15000)
 		})
 	}
 }

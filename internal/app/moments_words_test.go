@@ -130,7 +130,8 @@ func (u unusual) maySay(code diagnosis.Code) bool {
 	case code == diagnosis.KeyRefused:
 		return u.status == http.StatusUnauthorized || u.status == http.StatusForbidden || saysRefused.MatchString(u.body)
 	case code == diagnosis.RateLimited:
-		isPage := u.status == http.StatusServiceUnavailable && !strings.HasPrefix(u.body, "{") // a proxy's limit of one route
+		_, err := compat.Parse([]byte(u.body))
+		isPage := u.status == http.StatusServiceUnavailable && err != nil // a proxy's limit of one route
 		return u.status == http.StatusTooManyRequests || isPage || saysLimit.MatchString(u.body)
 	case code == diagnosis.SessionNotFound:
 		return u.status == http.StatusNotFound || saysUnknown.MatchString(u.body)
