@@ -34,7 +34,7 @@ func TestPage_OrderOfContents(t *testing.T) {
 	for _, want := range []string{
 		"failing", "The engine responds with errors",
 		"Affected", "Probably all users", "Since", "11:49:55 UTC", "10 min ago", "Why", "QR_GENERATION_ERROR", "engine_5xx", "What to do", "(operator)",
-		"The engine responds with errors (7 sessions)", "Redis cannot be reached (",
+		"Redis cannot be reached (",
 		"Engine", "up", "engine.example:3000", "not ready 19", "ok 41", "21 calls left",
 		"WhatsApp reachable", "15 min ago", "Store", "degraded", "Active sessions", "41", "connecting 8", "failed 5", "and 1 of probes", "Paired sessions are counted", "Waiting requests", "312 of 5000",
 		"Causes of missing QRs", "7", "crm-00", "and 2 more", "qr_expired", "Who acts: customer",
@@ -260,8 +260,8 @@ func TestPage_TextsBySituation(t *testing.T) {
 		show       func() statuspage.Snapshot
 		says, hush []string
 	}{
-		"the engine is down": {gone, []string{"All users; no session waits, 1 session got no QR in 15 min", "(1 session, last request 35 s ago) Engine", "Active sessions 0 none",
-			"Rate limit: unknown, last reported", "last request"}, []string{"Rate limit: not reported"}},
+		"the engine is down": {gone, []string{"All users; no session waits, 1 session got no QR in 15 min", "Active sessions 0 none",
+			"Rate limit: unknown, last reported", "last request"}, []string{"Rate limit: not reported", "(1 session"}},
 		"WhatsApp unreachable":     {shut, []string{"failing The name web.whatsapp.com cannot be resolved Affected", "Why The name web.whatsapp.com cannot be resolved. dns_failed", "● up", "WhatsApp unreachable", "Rate limit: not reported", "no run yet"}, []string{"No QR was requested", "no call yet"}},
 		"the library is outdated":  {outdated, []string{"WhatsApp responds and sends no codes client_outdated", "only an update helps"}, []string{"WhatsApp unreachable"}},
 		"healthy":                  {healthy, []string{"21 calls left", "WhatsApp reachable"}, []string{"Rate limit: not reported", "fails"}},
