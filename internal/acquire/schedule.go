@@ -294,14 +294,15 @@ func nextPollAfter(after time.Duration, schedule []time.Duration) time.Duration 
 func awaitScan(s session.Session, d demand, now time.Time) action {
 	next := s.LastPolledAt.Add(scanPollInterval)
 	expiredAt := s.QR.ExpiresAt.Add(expiredGrace)
+	isAsked := d.wantsQR || d.requestedAt.After(s.LastPolledAt) // by a client that does not wait
 	switch {
 	case d.isPushed && now.Before(expiredAt) && !d.wantsQR && !d.follows && !d.wantsState:
 		return action{}
 	case d.isPushed && now.Before(expiredAt):
 		return action{kind: pollQR, at: expiredAt} // the engine reports the next code before
-	case d.wantsQR && (now.Sub(s.QR.ExpiresAt) > expiredGrace || s.QR.Fresh(now) && !s.QRUsable(now)):
+	case isAsked && (now.Sub(s.QR.ExpiresAt) > expiredGrace || s.QR.Fresh(now) && !s.QRUsable(now)):
 		return action{kind: pollQR, at: s.LastPolledAt.Add(followPollInterval)} // the engine keeps a code that is dead
-	case d.wantsQR && !s.QR.Fresh(now):
+	case isAsked && !s.QR.Fresh(now):
 		return action{kind: pollQR, at: s.LastPolledAt.Add(confirmPollInterval)}
 	case needsConfirmation(&s, d.requestedAt):
 		return action{kind: pollQR, at: s.LastPolledAt.Add(followPollInterval)}
