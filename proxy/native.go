@@ -239,7 +239,7 @@ func (n *nativeRequest) splice(begun *compat.Response) {
 	case hasCode:
 		begun.Body = qr.Body
 	case native.WithoutCode != nil:
-		begun.Body = native.WithoutCode(begun.Body)
+		native.WithoutCode(begun, n.name)
 	default:
 		return
 	}
@@ -355,8 +355,9 @@ func (n *nativeRequest) waitAndShow(last *compat.Response) {
 	}
 	native, outcome := n.front.dialect.Native, n.outcome(dialect.QR, *last)
 	if native.WithoutCode != nil && outcome.HasCode() && n.report(outcome, *last).Image.Empty() {
-		last.Body, last.Header = native.WithoutCode(last.Body), last.Header.Clone()
+		last.Header = last.Header.Clone()
 		last.Header.Del("Etag") // of another body
+		native.WithoutCode(last, n.name)
 	}
 	n.write(*last)
 }

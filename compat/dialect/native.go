@@ -39,9 +39,9 @@ type Native struct {
 	QR Call
 	// Splice puts the body of QR into that of a create or restart. nil: the body of QR is the response.
 	Splice func(begun, qr []byte) []byte
-	// WithoutCode is a body without the code in it, as the engine writes it while there is none. nil: no engine's body
-	// needs that, because it never shows an old code.
-	WithoutCode func(body []byte) []byte
+	// WithoutCode makes of a response with an old code what the engine returns while the session has none. nil: the
+	// engine never shows an old code.
+	WithoutCode func(r *compat.Response, name string)
 }
 
 // Meaning is what a route of an engine's own API does.

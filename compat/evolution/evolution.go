@@ -118,16 +118,16 @@ var native = &dialect.Native{
 // pages begin the paths of three segments and more that do not end with the name of an instance.
 var pages = []string{"manager", "assets", "store", "license", "docs", "socket.io"}
 
-// withoutCode is a body of connect or restart with the count alone, as before the first code.
-func withoutCode(body []byte) []byte {
+// withoutCode leaves the count alone in the body of a connect or restart, as before the first code.
+func withoutCode(r *compat.Response, _ string) {
 	var qr struct {
 		Base64 string      `json:"base64"`
 		Count  json.Number `json:"count"`
 	}
-	if json.Unmarshal(body, &qr) != nil || qr.Base64 == "" {
-		return body
+	if json.Unmarshal(r.Body, &qr) != nil || qr.Base64 == "" {
+		return
 	}
-	return []byte(`{"count":` + cmp.Or(qr.Count.String(), "0") + `}`)
+	r.Body = []byte(`{"count":` + cmp.Or(qr.Count.String(), "0") + `}`)
 }
 
 // read reads the answers of one instance, and of the list.

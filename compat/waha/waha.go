@@ -2,6 +2,7 @@
 package waha
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
@@ -101,8 +102,9 @@ var native = &dialect.Native{
 		}
 		return dialect.Credential{Key: key}
 	},
-	List:     dialect.ListRoute{Path: "/api/sessions"},
-	Concerns: concerns,
+	WithoutCode: withoutCode,
+	List:        dialect.ListRoute{Path: "/api/sessions"},
+	Concerns:    concerns,
 	Routes: []dialect.Route{
 		{Method: http.MethodPost, Path: "/api/sessions", Means: dialect.MeansCreate, Name: nameIn},
 		{Method: http.MethodPost, Path: "/api/sessions/start", Means: dialect.MeansBegin, Name: nameIn},
@@ -115,6 +117,16 @@ var native = &dialect.Native{
 		{Method: http.MethodDelete, Path: "/api/sessions/{name}", Means: dialect.MeansDelete},
 		{Method: http.MethodGet, Path: "/api/{name}/auth/qr", Means: dialect.MeansQR},
 	},
+}
+
+// withoutCode is the response before the first code. WAHA repeats the last picture while its state is SCAN_QR_CODE.
+func withoutCode(r *compat.Response, name string) {
+	r.Status = http.StatusUnprocessableEntity
+	r.Header.Set("Content-Type", "application/json; charset=utf-8")
+	r.Body, _ = json.Marshal(map[string]any{ // strings alone
+		"error":   "Session status is not as expected. Try again later or restart the session",
+		"session": name, "status": "STARTING", "expected": []string{"SCAN_QR_CODE"},
+	})
 }
 
 func nameIn(_ *http.Request, body compat.Object) string { return compat.StringOf(body["name"]) }

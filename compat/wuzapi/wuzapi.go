@@ -111,7 +111,10 @@ var native = &dialect.Native{
 		}
 		return dialect.Credential{Key: key}
 	},
-	Session:  nameOf,
+	Session: nameOf,
+	WithoutCode: func(r *compat.Response, _ string) {
+		r.Body = []byte(`{"code":200,"data":{"QRCode":""},"success":true}`)
+	},
 	List:     dialect.ListRoute{Path: "/admin/users", Member: "data"},
 	Concerns: concerns,
 	Routes: []dialect.Route{

@@ -101,6 +101,7 @@ func Native(t *testing.T, d *dialect.Dialect, face func(*enginesim.Engine) *engi
 		"fifty clients cost few calls":                 checkFiftyClients,
 		"without a code the engine's own words go out": checkOwnWords,
 		"a code is the engine's present one":           checkRotation,
+		"a code that never changes":                    checkUnchangedCode,
 		"a stranger gets the engine's refusal":         checkStranger,
 		"a linked session":                             checkNativeLinked,
 		"names of any characters":                      checkFreeNames,
@@ -418,6 +419,28 @@ func checkRotation(t *testing.T, r nativeRig) {
 	}
 	if len(seen) < 3 {
 		t.Errorf("%d codes in two minutes", len(seen))
+	}
+}
+
+// checkUnchangedCode: the engine shows one code for ten minutes, longer than any code lives.
+func checkUnchangedCode(t *testing.T, r nativeRig) {
+	r.sim.Change(func(e *enginesim.Engine) { e.Rotation = []time.Duration{10 * time.Minute} })
+	r.start(t, "shop-1")
+	first := map[string]time.Time{}
+	for begun := time.Now(); time.Since(begun) < 2*time.Minute; time.Sleep(3 * time.Second) {
+		code := r.code(r.through(t, r.QR("shop-1")))
+		if code == "" {
+			continue
+		}
+		if first[code].IsZero() {
+			first[code] = time.Now()
+		}
+		if age := time.Since(first[code]); age > time.Minute {
+			t.Fatalf("a code is shown %v after it was shown first", age)
+		}
+	}
+	if len(first) == 0 {
+		t.Error("no code was shown")
 	}
 }
 
