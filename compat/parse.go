@@ -136,7 +136,7 @@ func RefOf(s Object) session.Ref {
 }
 
 // StateOf reads a session's state. "connected" beside isConnected:false is a stale database row; isConnected comes from
-// the socket (contract 7, quirk 7). Some engines write isConnected as 1 or 0.
+// the socket (contract 7, quirk 7). Some engines name it connected, or write it as 1 or 0.
 func StateOf(s Object) session.State {
 	var word string
 	state := session.Unknown
@@ -150,7 +150,7 @@ func StateOf(s Object) session.State {
 	switch {
 	case (isPaired || isOpen) && state == session.Unknown:
 		return session.Connected
-	case state == session.Connected && isFalse(s["isConnected"]):
+	case state == session.Connected && (isFalse(s["isConnected"]) || isFalse(s["connected"])):
 		return session.Disconnected
 	case slices.Contains(readyStates, strings.ToLower(strings.TrimSpace(word))) && hasCode(s):
 		return session.AwaitingScan // the code is ready
