@@ -498,6 +498,8 @@ func (p *plan) run() {
 
 // callsWithin is the largest number of calls within a time.
 func (p *plan) callsWithin(d time.Duration) (most int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for i, j := 0, 0; j < len(p.calls); j++ {
 		for p.calls[j].Sub(p.calls[i]) > d {
 			i++
