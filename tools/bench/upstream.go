@@ -186,7 +186,7 @@ func (e *engine) begin(ctx context.Context, session string, socket *enginesim.So
 	e.mu.Lock()
 	e.ready[session] = time.Now()
 	e.mu.Unlock()
-	socket.Show("2@" + session + strings.Repeat("a", 150))
+	socket.Show("2@" + session + ",noise,identity,adv," + strings.Repeat("a", 130))
 }
 
 // release makes the codes of the sessions that wait for it exist. Later connects wait for the next release.
