@@ -107,8 +107,10 @@ func states(phrase *regexp.Regexp, text string) bool {
 
 // isUnpairedState reports whether the response to a poll of the state says in words that no phone is paired.
 func isUnpairedState(op string, body Object) bool {
-	text := strings.ReplaceAll(strings.ToLower(ErrorText(body)), "_", " ")
-	return op == session.OpStatus && states(unpairedPhrase, text)
+	if op != session.OpStatus {
+		return false
+	}
+	return states(unpairedPhrase, strings.ReplaceAll(strings.ToLower(ErrorText(body)), "_", " "))
 }
 
 // classifyJSON sets the kind of an error in the API's JSON. The body decides before the status does: engines report

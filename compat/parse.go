@@ -317,13 +317,14 @@ var reasonFields = []string{
 // ReasonOf reads why a session disconnected: lastDisconnect.{code,message,cause}, or Baileys' own lastDisconnect.error,
 // and the fields of reasonFields. It is redacted as ErrorText is.
 func ReasonOf(s Object) string {
-	last := cloneObject(s["lastDisconnect"])
+	last, _ := s["lastDisconnect"].(Object)
 	boomCode, boomText := boomOf(last)
 	code := cmp.Or(StringOf(last["code"]), numberOf(last["code"]), boomCode)
 	text := cmp.Or(StringOf(last["message"]), boomText)
 	parts := []string{code, text, StringOf(last["cause"]), StringOf(last["error"])}
 	for _, name := range reasonFields {
-		code, text := boomOf(cloneObject(s[name]))
+		inner, _ := s[name].(Object)
+		code, text := boomOf(inner)
 		parts = append(parts, StringOf(s[name]), numberOf(s[name]), code, text)
 	}
 	var out []string

@@ -289,7 +289,10 @@ func errorMessage(body Object) string {
 // messageInJSON returns an error's text with the object at its end, if there is one, as its status and message.
 // Programs write an error into a text so, and redact.Line would take the object for one long word.
 func messageInJSON(text string) string {
-	head, _, _ := strings.Cut(text, "{")
+	head, _, found := strings.Cut(text, "{")
+	if !found {
+		return text
+	}
 	inner, err := Parse([]byte(text[len(head):]))
 	if err != nil {
 		return text

@@ -82,13 +82,15 @@ func TestEngineError_KindByOperationStatusAndBody(t *testing.T) {
 func TestSessionReport_UnpairedInWords(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]bool{
-		`{"success":false,"state":null,"message":"session_not_connected"}`:  true,
-		`{"success":false,"error":"The phone is disconnected"}`:             true,
-		`{"success":false,"error":"Sessão não está conectada"}`:             true,
-		`{"success":false,"error":"not found or not connected"}`:            false,
-		`{"success":false,"error":"Database not connected"}`:                false,
-		`{"success":false,"error":"session_not_found"}`:                     false,
-		`{"success":true,"data":{"status":"connected","isConnected":true}}`: false,
+		`{"success":false,"state":null,"message":"session_not_connected"}`:           true,
+		`{"success":false,"error":"The phone is disconnected"}`:                      true,
+		`{"success":false,"error":"Sessão não está conectada"}`:                      true,
+		`{"success":false,"error":"not found or not connected"}`:                     false,
+		`{"success":false,"error":"Database not connected"}`:                         false,
+		`{"success":false,"error":"Redis client disconnected"}`:                      false,
+		`{"success":false,"error":"MongoNotConnectedError: client is disconnected"}`: false,
+		`{"success":false,"error":"session_not_found"}`:                              false,
+		`{"success":true,"data":{"status":"connected","isConnected":true}}`:          false,
 	} {
 		for _, status := range []int{200, 500} {
 			r := compat.Response{Status: status, Body: []byte(body), Complete: true, At: now}

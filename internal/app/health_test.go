@@ -151,17 +151,23 @@ func TestRun_WarnsOfAnOpenDataDirectory(t *testing.T) {
 		var log bytes.Buffer
 		logger := slog.New(slog.NewTextHandler(&log, nil))
 		a, err := app.New(app.Config{DataDir: dir, Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", Out: io.Discard, Logger: logger})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ended, cancel := context.WithCancel(t.Context())
-		cancel()
-		if err := a.Run(ended); err != nil { // it closes what it opened
-			t.Error(err)
-		}
+		runOnce(t, a, err)
 		if text := log.String(); strings.Contains(text, "data directory is open to other users") != wants {
 			t.Errorf("mode %v: log %q", mode, text)
 		}
+	}
+}
+
+// runOnce runs what app.New returned until it stops at once: it closes what it opened.
+func runOnce(t *testing.T, a *app.App, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := a.Run(ended); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -175,27 +181,16 @@ func TestNew_GeneratedKeyIsPrintedOnce(t *testing.T) {
 			Logger: slog.New(slog.DiscardHandler)})
 		return a, out.String(), err
 	}
-	run := func(a *app.App, err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		ended, cancel := context.WithCancel(t.Context())
-		cancel()
-		if err := a.Run(ended); err != nil { // it closes what it opened
-			t.Error(err)
-		}
-	}
 	first, _, err := start(embedded.Key{Name: "shop", Key: secret.NewSecret("a-key-of-the-tests-of-the-lock")})
 	if _, out, err := start(); err == nil || !strings.Contains(err.Error(), "in use by another qrgate process") || strings.Contains(out, "X-API-Key") {
 		t.Errorf("a directory in use: %v %q", err, out)
 	}
-	run(first, err)
+	runOnce(t, first, err)
 	for _, printed := range []bool{true, false} {
 		a, out, err := start()
 		if strings.Contains(out, "X-API-Key: qrg_") != printed {
 			t.Errorf("printed %q, want a key: %v", out, printed)
 		}
-		run(a, err)
+		runOnce(t, a, err)
 	}
 }
