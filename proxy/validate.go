@@ -140,8 +140,8 @@ func checkPath(path string, isDocumented, isSession bool) (text string) {
 			return textEscape
 		}
 	}
-	if strings.Contains(path, "//") && (isSession || path[1] == '/' ||
-		isDocumented && isSessionPath(slashes.ReplaceAllLiteralString(path, "/"))) {
+	if strings.Contains(path, "//") &&
+		(path[1] == '/' || isDocumented && isSessionPath(slashes.ReplaceAllLiteralString(path, "/"))) {
 		return textSegment
 	}
 	for segment := range strings.SplitSeq(path[1:], "/") {

@@ -119,6 +119,7 @@ var pathVectors = map[string]int{
 	"/api%5c/sessions/81/qr":                         400,
 	"/api//%2e%2e/sessions/81/qr":                    400,
 	"/%2Fapi/sessions/81/qr":                         400,
+	"/api/sessions/a%2F%2Fb/qr":                      400,
 	"/;/api/sessions/81/qr":                          400,
 	"/%5cqrgate.example/api/sessions/81/qr":          400,
 	"//qrgate.example/api/sessions/81/qr":            400,

@@ -43,6 +43,17 @@ func codeShown(s *session.Session) {
 
 func reconnected(s *session.Session) { s.Recovery.ReconnectedAt = at(12) }
 
+// A denial of the state alone refuses nobody: the engine may serve the session's QR (contract C18).
+func TestAuthError_OnlyTheStateIsDenied(t *testing.T) {
+	t.Parallel()
+	for op, isRefused := range map[string]bool{session.OpStatus: false, session.OpQR: true, session.OpConnect: true} {
+		s := session.Session{Failure: session.FailureStreak{Op: op, Kind: session.KindSessionNotFound, LastAt: at(2)}}
+		if err := authError(&session.Snapshot{Session: s}, at(1)); (err != nil) != isRefused {
+			t.Errorf("%s: %v", op, err)
+		}
+	}
+}
+
 func TestNextAction(t *testing.T) {
 	t.Parallel()
 	pollAt := func(seconds float64) action { return action{kind: pollQR, at: at(seconds)} }
@@ -99,8 +110,10 @@ func TestNextAction(t *testing.T) {
 		"requested again: confirm it once":        {s: newSession(codeShown), d: demand{requestedAt: at(5)}, now: 5, want: pollAt(2.5)},
 		"not twice":                               {s: newSession(codeShown, polledAt(6, 2)), d: demand{requestedAt: at(5)}, now: 6, want: action{}},
 		"requested after its end, without a wait": {s: newSession(codeShown, polledAt(6, 2)), d: demand{requestedAt: at(70)}, now: 70, want: pollAt(7.5)},
-		"not when it was confirmed":               {s: newSession(codeShown, func(s *session.Session) { s.QR.ConfirmedAt = at(2) }), d: demand{requestedAt: at(5)}, now: 5, want: action{}},
-		"dead, and the engine keeps it":           {s: newSession(codeShown, polledAt(70, 20)), d: demand{wantsQR: true}, now: 70, want: pollAt(71.5)},
+		"and of a code that was confirmed": {s: newSession(codeShown, polledAt(20, 2), func(s *session.Session) { s.QR.ConfirmedAt = at(20) }),
+			d: demand{requestedAt: at(70)}, now: 70, want: pollAt(21.5)},
+		"not when it was confirmed":     {s: newSession(codeShown, func(s *session.Session) { s.QR.ConfirmedAt = at(2) }), d: demand{requestedAt: at(5)}, now: 5, want: action{}},
+		"dead, and the engine keeps it": {s: newSession(codeShown, polledAt(70, 20)), d: demand{wantsQR: true}, now: 70, want: pollAt(71.5)},
 		"expired, and the connect failed": {s: newSession(polledAt(33, 9), func(s *session.Session) {
 			s.Sequence, s.Since, s.StateConfirmedAt = 1, at(20), at(32)
 			s.Recovery.FailedConnects, s.Recovery.LastTriedAt = 3, at(32)
